@@ -1,0 +1,1 @@
+//! The command line: arguments, words, tables, JSON, progress and exit codes.

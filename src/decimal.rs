@@ -1,0 +1,244 @@
+//! Exact decimal numbers: 128-bit fixed point with 18 decimal places.
+
+use std::fmt;
+
+/// A number with 18 decimal places and a magnitude below 10^20, held exactly.
+///
+/// The inner integer is the number times 10^18. Sums never round; what does not fit is an error. It is Parquet's and Arrow's
+/// `decimal128(38, 18)`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Decimal(i128);
+
+/// A number that a [`Decimal`] can not hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum DecimalError {
+    /// The text is not a decimal number as JSON writes them.
+    #[error("is no number")]
+    NotANumber,
+    /// The magnitude is 10^20 or more.
+    #[error("is too large: a number's magnitude must be below 10^20")]
+    TooLarge,
+    /// There is a digit that is not zero after the 18th decimal place.
+    #[error("has more than 18 decimal places")]
+    TooFine,
+}
+
+const ONE: i128 = 1_000_000_000_000_000_000;
+const LIMIT: i128 = ONE * 100_000_000_000_000_000_000;
+
+const POWERS: [i128; 19] = {
+    let mut powers = [1i128; 19];
+    let mut i = 1;
+    while i < 19 {
+        powers[i] = powers[i - 1] * 10;
+        i += 1;
+    }
+    powers
+};
+
+impl Decimal {
+    /// The number of decimal places.
+    pub const SCALE: i8 = 18;
+    /// The number of decimal digits in all.
+    pub const PRECISION: u8 = 38;
+    /// Zero.
+    pub const ZERO: Decimal = Decimal(0);
+
+    /// Takes the number times 10^18, or nothing when it is out of bounds.
+    pub fn from_units(units: i128) -> Option<Decimal> {
+        (-LIMIT < units && units < LIMIT).then_some(Decimal(units))
+    }
+
+    /// Returns the number times 10^18.
+    pub fn units(self) -> i128 {
+        self.0
+    }
+
+    /// Adds exactly, or returns nothing when the sum is out of bounds.
+    #[inline]
+    pub fn checked_add(self, other: Decimal) -> Option<Decimal> {
+        Decimal::from_units(self.0.checked_add(other.0)?)
+    }
+
+    /// Returns this number divided by `count`, rounded half to even at the 18th decimal place; nothing when `count` is zero.
+    pub fn mean(self, count: u64) -> Option<Decimal> {
+        let divisor = i128::from(count);
+        if divisor == 0 {
+            return None;
+        }
+        let quotient = self.0.div_euclid(divisor);
+        let twice = self.0.rem_euclid(divisor) * 2;
+        let up = twice > divisor || (twice == divisor && quotient % 2 != 0);
+        Some(Decimal(quotient + i128::from(up)))
+    }
+
+    /// Returns this number rounded half to even at `places` decimal places (0 to 18), or nothing when that is out of bounds.
+    pub fn round(self, places: u8) -> Option<Decimal> {
+        let step = POWERS[usize::from(18 - places.min(18))];
+        let quotient = self.0.div_euclid(step);
+        let twice = self.0.rem_euclid(step) * 2;
+        let up = twice > step || (twice == step && quotient % 2 != 0);
+        Decimal::from_units((quotient + i128::from(up)) * step)
+    }
+
+    /// Parses a number as JSON writes it: an optional sign, digits, an optional fraction, an optional exponent.
+    ///
+    /// A leading `+` and leading zeros are taken as well, for CSV.
+    #[inline]
+    pub fn parse(text: &[u8]) -> Result<Decimal, DecimalError> {
+        // The common case: at most 18 digits and a point, no exponent.
+        let (negative, digits) = match text {
+            [b'-', rest @ ..] => (true, rest),
+            [b'+', rest @ ..] => (false, rest),
+            _ => (false, text),
+        };
+        if digits.is_empty() || digits.len() > 18 {
+            return parse_any(negative, digits);
+        }
+        let mut number = 0u64;
+        let mut places = None;
+        for (i, &byte) in digits.iter().enumerate() {
+            let digit = byte.wrapping_sub(b'0');
+            if digit < 10 {
+                number = number * 10 + u64::from(digit);
+            } else if byte == b'.' && places.is_none() && i > 0 && i + 1 < digits.len() {
+                places = Some(digits.len() - i - 1);
+            } else {
+                return parse_any(negative, digits);
+            }
+        }
+        let units = i128::from(number) * POWERS[18 - places.unwrap_or(0)];
+        Ok(Decimal(if negative { -units } else { units }))
+    }
+}
+
+/// Parses what the quick way leaves: exponents, long numbers, and errors.
+#[cold]
+fn parse_any(negative: bool, text: &[u8]) -> Result<Decimal, DecimalError> {
+    let (mantissa, exponent) = match text.iter().position(|byte| matches!(byte, b'e' | b'E')) {
+        None => (text, 0i64),
+        Some(at) => (&text[..at], parse_exponent(&text[at + 1..])?),
+    };
+    let (whole, fraction) = match mantissa.iter().position(|&byte| byte == b'.') {
+        None => (mantissa, &b""[..]),
+        Some(at) if at + 1 < mantissa.len() => (&mantissa[..at], &mantissa[at + 1..]),
+        Some(_) => return Err(DecimalError::NotANumber),
+    };
+    let digits = || whole.iter().chain(fraction);
+    if whole.is_empty() || !digits().all(u8::is_ascii_digit) {
+        return Err(DecimalError::NotANumber);
+    }
+    // The digit at index i stands for 10^(whole.len() - 1 - i + exponent); in units of 10^-18 that is 18 more.
+    let first_power = whole.len() as i64 - 1 + exponent + 18;
+    let mut units = 0i128;
+    for (i, digit) in digits().enumerate().filter(|(_, digit)| **digit != b'0') {
+        match first_power - i as i64 {
+            power if power < 0 => return Err(DecimalError::TooFine),
+            power if power > 37 => return Err(DecimalError::TooLarge),
+            power => units += i128::from(digit - b'0') * 10i128.pow(power as u32),
+        }
+        if units >= LIMIT {
+            return Err(DecimalError::TooLarge);
+        }
+    }
+    Ok(Decimal(if negative { -units } else { units }))
+}
+
+fn parse_exponent(text: &[u8]) -> Result<i64, DecimalError> {
+    let (negative, digits) = match text {
+        [b'-', rest @ ..] => (true, rest),
+        [b'+', rest @ ..] => (false, rest),
+        _ => (false, text),
+    };
+    if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
+        return Err(DecimalError::NotANumber);
+    }
+    // Past a million the sign alone decides; the mantissa may still be zero.
+    let exponent = digits.iter().fold(0i64, |sum, digit| (sum * 10 + i64::from(digit - b'0')).min(1_000_000_000));
+    Ok(if negative { -exponent } else { exponent })
+}
+
+impl fmt::Display for Decimal {
+    /// Writes the shortest decimal notation: no trailing zeros, no exponent.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let magnitude = self.0.unsigned_abs();
+        let (whole, fraction) = (magnitude / ONE as u128, magnitude % ONE as u128);
+        let mut text = whole.to_string();
+        if fraction != 0 {
+            let digits = format!("{fraction:018}");
+            text.push('.');
+            text.push_str(digits.trim_end_matches('0'));
+        }
+        f.pad_integral(self.0 >= 0, "", &text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<String, DecimalError> {
+        Decimal::parse(text.as_bytes()).map(|number| number.to_string())
+    }
+
+    #[test]
+    fn numbers_parse_exactly_and_print_shortest() {
+        for (text, printed) in [
+            ("0", "0"),
+            ("-0", "0"),
+            ("12.34", "12.34"),
+            ("-12.340", "-12.34"),
+            ("+7", "7"),
+            ("007", "7"),
+            ("0.000000000000000001", "0.000000000000000001"),
+            ("99999999999999999999.999999999999999999", "99999999999999999999.999999999999999999"),
+            ("1e3", "1000"),
+            ("1.5E-3", "0.0015"),
+            ("120e-1", "12"),
+            ("0e999999999999", "0"),
+            ("0.10000000000000000000000000", "0.1"),
+            ("123456789012345678", "123456789012345678"),
+            ("1767225610000", "1767225610000"),
+        ] {
+            assert_eq!(parse(text), Ok(printed.to_owned()), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_number_or_does_not_fit_is_refused() {
+        use DecimalError::*;
+        for text in [
+            "", "-", "+", ".", "1.", ".5", "1.2.3", "abc", "1e", "1e+", "0x10", "NaN", "1 ", " 1", "--1", "1_000",
+            "\"1\"",
+        ] {
+            assert_eq!(parse(text), Err(NotANumber), "{text}");
+        }
+        assert_eq!(parse("100000000000000000000"), Err(TooLarge));
+        assert_eq!(parse("1e400"), Err(TooLarge));
+        assert_eq!(parse("1e-19"), Err(TooFine));
+        assert_eq!(parse("0.1234567890123456789"), Err(TooFine));
+    }
+
+    #[test]
+    fn sums_are_exact_and_overflow_is_seen() {
+        let tenth = Decimal::parse(b"0.1").unwrap();
+        let sum = (0..10).fold(Decimal::ZERO, |sum, _| sum.checked_add(tenth).unwrap());
+        assert_eq!(sum.to_string(), "1");
+        let most = Decimal::parse(b"99999999999999999999").unwrap();
+        assert_eq!(most.checked_add(most), None);
+    }
+
+    #[test]
+    fn means_and_rounding_go_half_to_even() {
+        let number = |text: &str| Decimal::parse(text.as_bytes()).unwrap();
+        assert_eq!(number("1").mean(3).unwrap().to_string(), "0.333333333333333333");
+        assert_eq!(number("-2").mean(3).unwrap().to_string(), "-0.666666666666666667");
+        assert_eq!(number("1").mean(0), None);
+        assert_eq!(number("2.5").round(0).unwrap().to_string(), "2");
+        assert_eq!(number("3.5").round(0).unwrap().to_string(), "4");
+        assert_eq!(number("-2.5").round(0).unwrap().to_string(), "-2");
+        assert_eq!(number("1.005").round(2).unwrap().to_string(), "1");
+        assert_eq!(number("1.23").round(18).unwrap().to_string(), "1.23");
+        assert_eq!(number("99999999999999999999.9").round(0), None);
+    }
+}

@@ -1,0 +1,118 @@
+//! The names of everything in a store, built and parsed here and nowhere else.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::digest::Digest;
+use crate::id::Sequence;
+use crate::relpath::RelPath;
+
+/// The file that makes a directory a store.
+pub const STORE_FILE: &str = "store.yaml";
+/// The file that a run locks while it writes; it names the holder.
+pub const LOCK_FILE: &str = "lock";
+/// The directory of checkpoint directories.
+pub const CHECKPOINTS: &str = "checkpoints";
+/// The root of a checkpoint, inside its directory.
+pub const MANIFEST_FILE: &str = "manifest.yaml";
+/// The list for `sha256sum -c`, beside the manifest.
+pub const SUMS_FILE: &str = "SHA256SUMS";
+/// The directory of objects.
+pub const OBJECTS: &str = "objects/sha256";
+
+/// What an object holds, which its name's ending says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ObjectKind {
+    /// A Parquet table: `.parquet`.
+    Parquet,
+    /// A YAML document: `.yaml`.
+    Yaml,
+}
+
+/// The name of an object: the SHA-256 of its bytes and its kind, as in `3fa8….parquet`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct ObjectName {
+    /// The SHA-256 of the object's bytes.
+    pub digest: Digest,
+    /// What it holds.
+    pub kind: ObjectKind,
+}
+
+/// A text that is not the name of an object.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("expected a SHA-256 and `.parquet` or `.yaml`, found {found:?}")]
+pub struct ObjectNameError {
+    /// The text, cut to 80 characters.
+    pub found: String,
+}
+
+impl ObjectName {
+    /// Returns where the object stands in a store: `objects/sha256/3f/3fa8….parquet`.
+    pub fn path(&self) -> RelPath {
+        let name = self.to_string();
+        RelPath::new(format!("{OBJECTS}/{}/{name}", &name[..2])).expect("an object's name is plain")
+    }
+}
+
+impl fmt::Display for ObjectName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ending = match self.kind {
+            ObjectKind::Parquet => "parquet",
+            ObjectKind::Yaml => "yaml",
+        };
+        write!(f, "{}.{ending}", self.digest)
+    }
+}
+
+impl FromStr for ObjectName {
+    type Err = ObjectNameError;
+
+    fn from_str(text: &str) -> Result<ObjectName, ObjectNameError> {
+        let parse = || {
+            let (digest, ending) = text.split_once('.')?;
+            let kind = match ending {
+                "parquet" => ObjectKind::Parquet,
+                "yaml" => ObjectKind::Yaml,
+                _ => return None,
+            };
+            Some(ObjectName { digest: digest.parse().ok()?, kind })
+        };
+        parse().ok_or_else(|| ObjectNameError { found: text.chars().take(80).collect() })
+    }
+}
+
+impl TryFrom<String> for ObjectName {
+    type Error = ObjectNameError;
+
+    fn try_from(text: String) -> Result<ObjectName, ObjectNameError> {
+        text.parse()
+    }
+}
+
+impl From<ObjectName> for String {
+    fn from(name: ObjectName) -> String {
+        name.to_string()
+    }
+}
+
+/// Returns the directory of checkpoint `sequence`: `checkpoints/00000042`.
+pub fn checkpoint_dir(sequence: Sequence) -> RelPath {
+    plain(format!("{CHECKPOINTS}/{sequence}"))
+}
+
+/// Returns the manifest of checkpoint `sequence`.
+pub fn manifest(sequence: Sequence) -> RelPath {
+    plain(format!("{CHECKPOINTS}/{sequence}/{MANIFEST_FILE}"))
+}
+
+/// Returns the `SHA256SUMS` of checkpoint `sequence`.
+pub fn sums(sequence: Sequence) -> RelPath {
+    plain(format!("{CHECKPOINTS}/{sequence}/{SUMS_FILE}"))
+}
+
+fn plain(path: String) -> RelPath {
+    RelPath::new(path).expect("names in a store are plain")
+}

@@ -1,0 +1,114 @@
+//! The names of checkpoints and stores.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+/// The number of a checkpoint within its store, from 1. Prints as eight digits or more, as its directory is named.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Sequence(pub u64);
+
+impl Sequence {
+    /// The number of a store's first checkpoint.
+    pub const FIRST: Sequence = Sequence(1);
+
+    /// Returns the number after this one.
+    pub fn next(self) -> Sequence {
+        Sequence(self.0 + 1)
+    }
+}
+
+impl fmt::Display for Sequence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&format!("{:08}", self.0))
+    }
+}
+
+/// A text that is not the name of a checkpoint directory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("expected a checkpoint's number")]
+pub struct SequenceError;
+
+impl FromStr for Sequence {
+    type Err = SequenceError;
+
+    /// Parses the name of a checkpoint directory: eight digits, or more without a leading zero; never zero.
+    fn from_str(text: &str) -> Result<Sequence, SequenceError> {
+        let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+        if !digits || text.len() < 8 || (text.len() > 8 && text.starts_with('0')) {
+            return Err(SequenceError);
+        }
+        match text.parse() {
+            Ok(0) | Err(_) => Err(SequenceError),
+            Ok(number) => Ok(Sequence(number)),
+        }
+    }
+}
+
+/// The identity of a store and of its replicas: 32 hexadecimal digits, drawn when the store is created.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct StoreId(String);
+
+/// A text that is not a store's identity.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("expected 32 lower-case hexadecimal digits")]
+pub struct StoreIdError;
+
+impl StoreId {
+    /// Makes an identity of sixteen random bytes.
+    pub fn new(random: [u8; 16]) -> StoreId {
+        StoreId(random.iter().map(|byte| format!("{byte:02x}")).collect())
+    }
+
+    /// Returns the digits.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for StoreId {
+    type Error = StoreIdError;
+
+    fn try_from(text: String) -> Result<StoreId, StoreIdError> {
+        let fits = text.len() == 32 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+        if fits { Ok(StoreId(text)) } else { Err(StoreIdError) }
+    }
+}
+
+impl From<StoreId> for String {
+    fn from(id: StoreId) -> String {
+        id.0
+    }
+}
+
+impl fmt::Display for StoreId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sequence_parses_only_as_it_prints() {
+        for number in [1, 42, 99_999_999, 100_000_000, u64::MAX] {
+            assert_eq!(Sequence(number).to_string().parse(), Ok(Sequence(number)));
+        }
+        for text in ["", "42", "00000000", "0000042a", "000000042", "+0000042", "99999999999999999999"] {
+            assert!(text.parse::<Sequence>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_store_id_is_32_hexadecimal_digits() {
+        let id = StoreId::new([0xab; 16]);
+        assert_eq!(StoreId::try_from(id.to_string()), Ok(id));
+        assert!(StoreId::try_from("abc".to_owned()).is_err());
+        assert!(StoreId::try_from("AB".repeat(16)).is_err());
+    }
+}

@@ -1,0 +1,27 @@
+//! Checkpoints for stateful jobs: run them, resume them, and look after what they leave behind.
+//!
+//! The crate is built in floors; a file knows its own floor and those below it. `docs/architecture.md` is the map.
+//!
+//! | floor | where |
+//! | --- | --- |
+//! | 1 values | [`digest`] [`id`] [`relpath`] [`units`] [`decimal`] [`value`] [`yaml`] [`progress`] |
+//! | 2 format | [`format`] |
+//! | 3 storage | [`storage`] |
+//! | 4 store | [`store`] |
+//! | 5 operations, runner | [`ops`] [`runner`] |
+//! | 6 command line | [`cli`] |
+
+pub mod cli;
+pub mod decimal;
+pub mod digest;
+pub mod format;
+pub mod id;
+pub mod ops;
+pub mod progress;
+pub mod relpath;
+pub mod runner;
+pub mod storage;
+pub mod store;
+pub mod units;
+pub mod value;
+pub mod yaml;

@@ -1,0 +1,1 @@
+//! What the commands do, without words: values in, values out.

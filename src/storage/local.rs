@@ -1,0 +1,1 @@
+//! A directory of the local file system.

@@ -1,0 +1,159 @@
+//! Bytes at relative paths: the little that a store needs of a disk, or later of an object storage.
+//!
+//! Storage has never heard of a checkpoint. Every implementation passes the suite in `tests/storage.rs`.
+
+use std::fmt;
+use std::io;
+use std::ops::Range;
+
+use bytes::Bytes;
+
+use crate::relpath::RelPath;
+
+pub mod local;
+pub mod memory;
+
+/// A place that keeps bytes under relative paths.
+///
+/// What is read is never cached. All calls may come from several threads at once.
+pub trait Storage: Send + Sync + fmt::Debug {
+    /// Returns what to call this place in messages: a directory's path.
+    fn place(&self) -> String;
+
+    /// Returns all bytes at `path`.
+    ///
+    /// Fails with [`StorageError::TooLarge`], before it allocates, when there are more than `limit`; with [`StorageError::NotFound`] when there is no such name; with
+    /// [`StorageError::NotAFile`] when it is a directory, a symbolic link, a device or a FIFO, which are never opened.
+    fn get(&self, path: &RelPath, limit: u64) -> Result<Bytes, StorageError>;
+
+    /// Returns the bytes in `range`, or fewer where the file ends before it does.
+    fn get_range(&self, path: &RelPath, range: Range<u64>) -> Result<Bytes, StorageError>;
+
+    /// Returns the size of the file at `path` in bytes.
+    fn size(&self, path: &RelPath) -> Result<u64, StorageError>;
+
+    /// Creates `path` with `bytes`, and its directories, only if no such name exists.
+    ///
+    /// After a crash at any time the name is absent or complete; once [`Storage::sync`] has returned it is there for good.
+    /// Fails with [`StorageError::Exists`] when the name is taken, whatever its content.
+    fn create(&self, path: &RelPath, bytes: &[u8]) -> Result<(), StorageError>;
+
+    /// Creates the directory `path` holding `files`, all of it or nothing, and only if no such name exists.
+    ///
+    /// On return it is there for good. After a crash the directory is absent or complete.
+    /// Fails with [`StorageError::Exists`] when the name is taken.
+    fn create_dir(&self, path: &RelPath, files: &[(&str, &[u8])]) -> Result<(), StorageError>;
+
+    /// Puts `bytes` at `path`, in place of what is there. On return they are there for good; after a crash it is the old or the new, whole.
+    fn replace(&self, path: &RelPath, bytes: &[u8]) -> Result<(), StorageError>;
+
+    /// Renames a file or directory within the storage, for good on return. Fails with [`StorageError::Exists`] when `to` is taken.
+    fn rename(&self, from: &RelPath, to: &RelPath) -> Result<(), StorageError>;
+
+    /// Returns what stands directly in the directory `dir`, or in the root, sorted by name. A directory that is not there is empty.
+    fn list(&self, dir: Option<&RelPath>) -> Result<Vec<Entry>, StorageError>;
+
+    /// Deletes the file at `path`. Fails with [`StorageError::NotFound`] when it is not there.
+    fn delete(&self, path: &RelPath) -> Result<(), StorageError>;
+
+    /// Deletes the directory at `path` and the files in it. A crash may leave some of the files.
+    fn delete_dir(&self, path: &RelPath) -> Result<(), StorageError>;
+
+    /// Makes everything that was created or deleted so far last.
+    fn sync(&self) -> Result<(), StorageError>;
+
+    /// Takes the lock file at `path` for as long as the guard lives, or this process does, and writes `holder` into it.
+    ///
+    /// Fails with [`StorageError::Held`] when somebody else has it. A dead process never holds a lock.
+    fn lock(&self, path: &RelPath, holder: &str) -> Result<Box<dyn LockGuard>, StorageError>;
+}
+
+/// Holds a lock until it is dropped.
+pub trait LockGuard: Send + fmt::Debug {}
+
+/// Something in a directory.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Entry {
+    /// Its name, as found on disk; what is no UTF-8 is replaced, and no [`RelPath`] can be made of it.
+    pub name: String,
+    /// What it is.
+    pub kind: EntryKind,
+    /// Its size in bytes, for a file.
+    pub bytes: u64,
+    /// When it was last changed, in seconds since 1970, where the storage knows.
+    pub modified_seconds: Option<i64>,
+}
+
+/// What an [`Entry`] is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum EntryKind {
+    /// A regular file.
+    File,
+    /// A directory.
+    Directory,
+    /// A symbolic link, a device, a FIFO or a socket.
+    Other,
+}
+
+/// What went wrong at a path.
+#[derive(Debug, thiserror::Error)]
+pub enum StorageError {
+    /// There is nothing of that name.
+    #[error("`{path}` is not there")]
+    NotFound {
+        /// The path, with the place.
+        path: String,
+    },
+    /// The name is taken.
+    #[error("`{path}` exists already")]
+    Exists {
+        /// The path, with the place.
+        path: String,
+    },
+    /// It is not a regular file.
+    #[error("`{path}` is not a regular file")]
+    NotAFile {
+        /// The path, with the place.
+        path: String,
+    },
+    /// It is larger than the caller allows.
+    #[error("`{path}` has {found} bytes, expected at most {limit}")]
+    TooLarge {
+        /// The path, with the place.
+        path: String,
+        /// The caller's limit in bytes.
+        limit: u64,
+        /// Its size in bytes.
+        found: u64,
+    },
+    /// The lock is taken.
+    #[error("`{path}` is locked by {holder}")]
+    Held {
+        /// The path, with the place.
+        path: String,
+        /// Who holds it, in its own words.
+        holder: String,
+    },
+    /// The system said no.
+    #[error("cannot {action} `{path}`")]
+    Io {
+        /// What was tried: `read`, `write`, `flush`, `list`, `delete`, `rename`, `lock`.
+        action: &'static str,
+        /// The path, with the place.
+        path: String,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+impl StorageError {
+    /// Tells whether the error is that there is no such name.
+    pub fn is_not_found(&self) -> bool {
+        matches!(self, StorageError::NotFound { .. })
+    }
+
+    /// Tells whether the error is that the name is taken.
+    pub fn is_exists(&self) -> bool {
+        matches!(self, StorageError::Exists { .. })
+    }
+}

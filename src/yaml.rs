@@ -1,0 +1,1 @@
+//! YAML: documents of untrusted origin, with the line and column of everything in them.
