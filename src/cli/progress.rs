@@ -273,7 +273,7 @@ mod tests {
         bar.start(4096);
         bar.advance(1024);
         bar.bar.force_draw();
-        assert!(paper.text().contains("verifying [=====>"), "{}", paper.text());
+        assert!(paper.text().contains("verifying [======>  "), "{}", paper.text());
         assert!(paper.text().contains("1.00 KiB/4.00 KiB"), "{}", paper.text());
         drop(bar);
         assert!(paper.text().ends_with("<clear>"), "{}", paper.text());
