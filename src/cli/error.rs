@@ -114,7 +114,7 @@ impl From<StorageError> for CliError {
             StorageError::NotFound { .. } | StorageError::NotAFile { .. } | StorageError::TooLarge { .. } => {
                 CliError::of(Exit::Damaged, &error).hint(VERIFY)
             }
-            StorageError::Exists { .. } | StorageError::Io { .. } => CliError::of(Exit::Failed, &error),
+            _ => CliError::of(Exit::Failed, &error),
         }
     }
 }

@@ -21,6 +21,7 @@ pub mod escape;
 pub mod exit;
 pub mod progress;
 pub mod table;
+pub mod target;
 pub mod ui;
 
 /// Checkpoints for stateful jobs: run, resume, inspect, verify, compare and restore
