@@ -113,6 +113,16 @@ pub fn sums(sequence: Sequence) -> RelPath {
     plain(format!("{CHECKPOINTS}/{sequence}/{SUMS_FILE}"))
 }
 
+/// Returns the content of the `SHA256SUMS` of a checkpoint: a line for each of `objects`, which are sorted by name, then one for the manifest.
+pub fn sums_text(objects: impl IntoIterator<Item = ObjectName>, manifest: Digest) -> String {
+    let mut text = String::new();
+    for object in objects {
+        text.push_str(&format!("{}  ../../{}\n", object.digest, object.path()));
+    }
+    text.push_str(&format!("{manifest}  {MANIFEST_FILE}\n"));
+    text
+}
+
 fn plain(path: String) -> RelPath {
     RelPath::new(path).expect("names in a store are plain")
 }

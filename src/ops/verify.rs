@@ -12,11 +12,10 @@ use bytes::Bytes;
 
 use crate::digest::{Digest, Hasher};
 use crate::format::index::{self, IndexRow};
-use crate::format::layout::{self, ObjectKind, ObjectName};
+use crate::format::layout::{self, ObjectName};
 use crate::format::manifest::{Manifest, ManifestError, ObjectRef, Parent, Routing};
 use crate::format::positions::{self, PositionRow};
 use crate::format::rows::{RowBatch, RowCodec};
-use crate::format::segment::TableError;
 use crate::id::Sequence;
 use crate::ops::finding::{Finding, FindingCode, Severity};
 use crate::ops::parallel;
@@ -25,6 +24,7 @@ use crate::progress::Progress;
 use crate::relpath::RelPath;
 use crate::storage::{Entry, EntryKind, Storage, StorageError};
 use crate::store::{Committed, Store, StoreError};
+use crate::yaml::{self, YamlError};
 
 /// How much of an object is read at once, in bytes.
 const PIECE_BYTES: u64 = 1 << 20;
@@ -110,7 +110,7 @@ fn verify_replica(
     let roots = parallel::map(&sequences, |&sequence| Root::read(storage, sequence));
     check_roots(store, storage, &sequences, &roots, &mut findings);
     let bodies = read_bodies(store, &roots, &mut findings);
-    check_sums(storage, &roots, &bodies, &mut findings);
+    check_sums(&roots, &bodies, &mut findings);
 
     let mut objects = ObjectTable::default();
     for (root, body) in roots.iter().zip(&bodies) {
@@ -125,7 +125,7 @@ fn verify_replica(
     progress.start(objects.bytes().saturating_add(chain_bytes));
     let mut read_bytes = check_objects(storage, &objects, depth, progress, &mut findings);
     if depth == Depth::Deep {
-        read_bytes += check_rows(store, &roots, &chains, progress, &mut findings);
+        read_bytes += check_rows(store, &roots, &bodies, &chains, progress, &mut findings);
     }
     if only.is_none() {
         check_surroundings(storage, &objects, &roots, &bodies, &mut findings)?;
@@ -319,32 +319,32 @@ fn check_manifest(store: &Store, root: &Root, promised: Option<Digest>, findings
     }
 }
 
-/// Checks that `parent` is what is there. A parent that has a finding of its own is not told twice.
-fn check_link(sequence: Sequence, parent: Parent, found: &Root, findings: &mut Findings) {
+/// Checks that `parent` is what is there. A parent whose manifest has a finding of its own is not told twice.
+fn check_link(sequence: Sequence, parent: Parent, there: &Root, findings: &mut Findings) {
     let path = layout::manifest(sequence);
     let expected = format!("parent {} with SHA-256 {}", parent.sequence.0, parent.sha256);
-    match (found.sha256, &found.manifest) {
-        (None, _) if matches!(&found.manifest_bytes, Err(error) if error.is_not_found()) => {
-            let known = findings.has(FindingCode::ManifestMissing, &layout::manifest(parent.sequence));
-            if !known {
-                findings.add(FindingCode::ChainGap, path, expected, "no such checkpoint", [sequence]);
-            }
-        }
-        (Some(sha256), Some(Ok(_))) if sha256 != parent.sha256 => {
-            let told = [FindingCode::ManifestAltered, FindingCode::ManifestMisplaced];
-            let told = told.into_iter().any(|code| findings.has(code, &layout::manifest(parent.sequence)));
-            if !told || found.sums_manifest() == Some(sha256) {
-                findings.add(FindingCode::ChainBroken, path, expected, format!("SHA-256 {sha256}"), [sequence]);
-            }
-        }
-        _ => {}
+    let told = |code| findings.has(code, &layout::manifest(parent.sequence));
+    let absent = matches!(&there.manifest_bytes, Err(error) if error.is_not_found());
+    // Its own SHA256SUMS agrees with this link: the manifest was changed afterwards.
+    let altered = there.sums_manifest() == Some(parent.sha256) && told(FindingCode::ManifestAltered);
+    let others = [FindingCode::ManifestMissing, FindingCode::ManifestDamaged, FindingCode::ManifestMisplaced];
+    if there.sha256 == Some(parent.sha256) || altered || others.into_iter().any(told) {
+        return;
     }
+    let (code, found) = match there.sha256 {
+        Some(sha256) => (FindingCode::ChainBroken, format!("SHA-256 {sha256}")),
+        None if absent => (FindingCode::ChainGap, "no such checkpoint".to_owned()),
+        None => (FindingCode::ChainBroken, "a manifest that can not be read".to_owned()),
+    };
+    findings.add(code, path, expected, found, [sequence]);
 }
 
 /// The tables of a checkpoint; nothing where one could not be read.
 #[derive(Default)]
 struct Body {
     index: Option<Vec<IndexRow>>,
+    /// The tasks of the partitions, for a job without a key.
+    partitions: HashMap<String, u32>,
 }
 
 /// Reads and checks the index, the positions and the job definition of each checkpoint.
@@ -373,14 +373,14 @@ fn read_body(store: &Store, sequence: Sequence, manifest: &Manifest, job_too: bo
     let mut wrong = |code, object: ObjectRef, expected: &str, found: String| {
         findings.add(code, object.object.path(), expected, found, [sequence]);
     };
-    let mut index = None;
+    let mut body = Body::default();
     if let Ok(bytes) = store.object(tables.index) {
         match index::decode(bytes) {
             Ok(rows) => {
                 for problem in index_problems(manifest, &rows).into_iter().take(MOST_ALIKE) {
                     wrong(FindingCode::IndexWrong, tables.index, "an index that fits the manifest", problem);
                 }
-                index = Some(rows);
+                body.index = Some(rows);
             }
             Err(error) => wrong(FindingCode::ContentWrong, tables.index, "an index", causes(&error)),
         }
@@ -391,18 +391,19 @@ fn read_body(store: &Store, sequence: Sequence, manifest: &Manifest, job_too: bo
                 for problem in positions_problems(manifest, &rows).into_iter().take(MOST_ALIKE) {
                     wrong(FindingCode::PositionsWrong, tables.positions, "positions that fit the manifest", problem);
                 }
+                body.partitions = rows.into_iter().filter_map(|row| Some((row.partition, row.task?))).collect();
             }
             Err(error) => wrong(FindingCode::ContentWrong, tables.positions, "positions", causes(&error)),
         }
     }
     if job_too {
         if let Ok(bytes) = store.object(tables.job) {
-            if let Err(reason) = yaml_mapping(&bytes) {
-                wrong(FindingCode::ContentWrong, tables.job, "a job definition", reason);
+            if let Err(error) = yaml_map(&bytes) {
+                wrong(FindingCode::ContentWrong, tables.job, "a job definition", causes(&error));
             }
         }
     }
-    Body { index }
+    body
 }
 
 /// Returns what in `rows` contradicts `manifest`.
@@ -437,8 +438,7 @@ fn positions_problems(manifest: &Manifest, rows: &[PositionRow]) -> Vec<String> 
 }
 
 /// Checks each `SHA256SUMS` against the manifest beside it and the index.
-fn check_sums(storage: &dyn Storage, roots: &[Root], bodies: &[Body], findings: &mut Findings) {
-    let _ = storage;
+fn check_sums(roots: &[Root], bodies: &[Body], findings: &mut Findings) {
     for (root, body) in roots.iter().zip(bodies) {
         let path = layout::sums(root.sequence);
         let bytes = match &root.sums {
@@ -642,7 +642,7 @@ struct Seen {
 }
 
 impl Seen {
-    fn observe(&mut self, batch: &RowBatch, manifest: &Manifest, row_of: &IndexRow) {
+    fn observe(&mut self, batch: &RowBatch, segment: &IndexRow, owner: impl Fn(&[u8]) -> Option<u32>) {
         for row in batch.iter() {
             self.rows += 1;
             self.tombstones += u64::from(row.value.is_none());
@@ -652,11 +652,7 @@ impl Seen {
             if self.largest_key.as_deref().is_none_or(|key| row.key > key) {
                 self.largest_key = Some(row.key.to_vec());
             }
-            let own = match manifest.routing {
-                Routing::KeyHash => index::task_of_key(row.key, manifest.tasks) == row.task,
-                Routing::Partition => true,
-            };
-            if !own || !(row_of.first_task..=row_of.last_task).contains(&row.task) {
+            if owner(row.key) != Some(row.task) || !(segment.first_task..=segment.last_task).contains(&row.task) {
                 self.misrouted += 1;
                 let key = String::from_utf8_lossy(row.key);
                 self.first_misrouted.get_or_insert_with(|| {
@@ -684,13 +680,14 @@ impl Seen {
 fn check_rows(
     store: &Store,
     roots: &[Root],
+    bodies: &[Body],
     chains: &[DeepChain],
     progress: &dyn Progress,
     findings: &mut Findings,
 ) -> u64 {
     let outcomes = parallel::map(chains, |chain| {
         let mut findings = Findings::default();
-        let live = check_chain(store, roots, chain, progress, &mut findings);
+        let live = check_chain(store, roots, bodies, chain, progress, &mut findings);
         (live, findings)
     });
     let mut read_bytes = 0;
@@ -720,11 +717,14 @@ fn check_rows(
 fn check_chain(
     store: &Store,
     roots: &[Root],
+    bodies: &[Body],
     chain: &DeepChain,
     progress: &dyn Progress,
     findings: &mut Findings,
 ) -> Option<u64> {
-    let root = &roots[*chain.users.first()?];
+    // All users route alike: shards of different jobs do not share segments that have rows, and partitions keep their tasks.
+    let user = *chain.users.last()?;
+    let (root, body) = (&roots[user], &bodies[user]);
     let manifest = root.usable(store)?;
     let snapshot = Snapshot {
         committed: Committed { manifest: manifest.clone(), sha256: root.sha256? },
@@ -734,7 +734,11 @@ fn check_chain(
     let users = || chain.users.iter().map(|&user| roots[user].sequence);
     let seen = RefCell::new(vec![Seen::default(); chain.rows.len()]);
     let mut live = 0u64;
-    let inspect = |place: usize, batch: &RowBatch| seen.borrow_mut()[place].observe(batch, manifest, &chain.rows[place]);
+    let owner = |key: &[u8]| match manifest.routing {
+        Routing::KeyHash => Some(index::task_of_key(key, manifest.tasks)),
+        Routing::Partition => std::str::from_utf8(key).ok().and_then(|key| body.partitions.get(key).copied()),
+    };
+    let inspect = |place: usize, batch: &RowBatch| seen.borrow_mut()[place].observe(batch, &chain.rows[place], owner);
     let outcome = snapshot.chain_rows(store, &chain.rows, progress, &inspect, |row| {
         live.add_assign(u64::from(row.value.is_some()));
         true
@@ -842,10 +846,9 @@ impl Surroundings<'_> {
     }
 }
 
-/// Checks that `bytes` are YAML with a map at the top, of a bounded size.
-fn yaml_mapping(bytes: &[u8]) -> Result<(), String> {
-    let _ = bytes;
-    Ok(())
+/// Checks that `bytes` are YAML with a map at the top.
+fn yaml_map(bytes: &[u8]) -> Result<(), YamlError> {
+    yaml::parse(yaml::decode(bytes)?)?.map("a job definition").map(drop)
 }
 
 /// Returns the message of `error` and of what caused it.
