@@ -19,10 +19,15 @@ pub mod completions;
 pub mod error;
 pub mod escape;
 pub mod exit;
+pub mod inspect;
+pub mod list;
 pub mod progress;
+pub mod restore;
 pub mod table;
 pub mod target;
 pub mod ui;
+pub mod verify;
+pub mod words;
 
 /// Checkpoints for stateful jobs: run, resume, inspect, verify, compare and restore
 ///
@@ -43,12 +48,24 @@ pub struct Cli {
 #[derive(Debug, Clone, clap::Subcommand)]
 pub enum Command {
     #[allow(missing_docs)]
+    List(list::Args),
+    #[allow(missing_docs)]
+    Inspect(inspect::Args),
+    #[allow(missing_docs)]
+    Verify(verify::Args),
+    #[allow(missing_docs)]
+    Restore(restore::Args),
+    #[allow(missing_docs)]
     Completions(completions::Args),
 }
 
 impl Command {
     fn run(&self, ui: &mut Ui) -> Result<Exit, CliError> {
         match self {
+            Command::List(args) => list::run(args, ui),
+            Command::Inspect(args) => inspect::run(args, ui),
+            Command::Verify(args) => verify::run(args, ui),
+            Command::Restore(args) => restore::run(args, ui),
             Command::Completions(args) => completions::run(args, ui),
         }
     }
