@@ -25,17 +25,15 @@ use crate::value::{ColumnType, Value};
 
 /// Show what a checkpoint is, or what it holds
 ///
-/// Without an option: where it comes from, how far the input was applied, and how much state there is. One of the options
-/// prints the rows of the state, the tasks, the positions in the input, the objects, or the job file that wrote it.
+/// Without an option: where it comes from, how far the input was applied, and
+/// how much state there is. One of the options prints the rows of the state,
+/// the tasks, the positions in the input, the objects, or the job file that
+/// wrote it.
 ///
 /// Examples:
-///
 ///   ckpt inspect checkpoints/clicks
-///
 ///   ckpt inspect checkpoints/clicks@42 --state --key ann
-///
 ///   ckpt inspect checkpoints/clicks --positions --json
-///
 ///   ckpt inspect checkpoints/clicks@latest~1 --job > job.yaml
 #[derive(Debug, Clone, PartialEq, Eq, clap::Args)]
 #[command(verbatim_doc_comment, group(clap::ArgGroup::new("what").args(["state", "tasks", "positions", "objects", "job"])))]

@@ -18,16 +18,14 @@ use crate::units::{Age, Bytes, Count};
 
 /// List the checkpoints of a store, the newest last
 ///
-/// Each line says what caused a checkpoint, how many keys it holds, how large it is, how much of that it does not
-/// share with the one before it, and how many records had been applied. A manifest that can not be read is a line
+/// Each line says what caused a checkpoint, how many keys it holds, how large
+/// it is, how much of that it does not share with the one before it, and how
+/// many records had been applied. A manifest that can not be read is a line
 /// too, and makes the exit code 1.
 ///
 /// Examples:
-///
 ///   ckpt list checkpoints/clicks
-///
 ///   ckpt list checkpoints/clicks --limit 10 --reverse
-///
 ///   ckpt list checkpoints/clicks --json | jq '.checkpoints[-1].sequence'
 #[derive(Debug, Clone, PartialEq, Eq, clap::Args)]
 #[command(verbatim_doc_comment)]

@@ -23,20 +23,19 @@ use crate::units::{Bytes, Count};
 
 /// Put the content of an old checkpoint back, or write it out
 ///
-/// Without --to, a new checkpoint with the content of TARGET is committed on top of the latest, after every byte of it
-/// was verified; the next run of the job goes on from there. No checkpoint is lost: to take it back, restore the
+/// Without --to, a new checkpoint with the content of TARGET is committed on
+/// top of the latest, after every byte of it was verified; the next run of the
+/// job goes on from there. No checkpoint is lost: to take it back, restore the
 /// one that was the latest before.
 ///
-/// With --to, the state is written into a directory, which must be empty or not be there, and appears only when all of it
-/// is written. Rows are in the order of task and key. Parquet has a file a shard; jsonl and csv have one file, in which
-/// a sketch is only the number of its bytes.
+/// With --to, the state is written into a directory, which must be empty or not
+/// be there, and appears only when all of it is written. Rows are in the order
+/// of task and key. Parquet has a file a shard; jsonl and csv have one file, in
+/// which a sketch is only the number of its bytes.
 ///
 /// Examples:
-///
 ///   ckpt restore checkpoints/clicks@latest~1 --dry-run
-///
 ///   ckpt restore "checkpoints/clicks@2h ago"
-///
 ///   ckpt restore checkpoints/clicks --to state/ --format csv
 #[derive(Debug, Clone, PartialEq, Eq, clap::Args)]
 #[command(verbatim_doc_comment)]
@@ -131,11 +130,8 @@ fn again(latest: &Manifest, restored: &Manifest) -> Option<String> {
 }
 
 fn export(args: &Args, store: &Store, plan: &ExportPlan, ui: &mut Ui) -> Result<(), CliError> {
-    let files = if args.dry_run {
-        None
-    } else {
-        Some(apply_export(store, plan, &ui.progress("writing", Unit::Bytes))?)
-    };
+    let files =
+        if args.dry_run { None } else { Some(apply_export(store, plan, &ui.progress("writing", Unit::Bytes))?) };
     if ui.is_json() {
         return ui.json(&ExportView::new(args, store, plan, files.as_deref()));
     }
@@ -166,7 +162,9 @@ impl From<RestoreError> for CliError {
             RestoreError::AlreadyLatest { .. } => {
                 CliError::of(Exit::Usage, &error).hint("`ckpt list STORE` shows the older ones")
             }
-            RestoreError::Moved { .. } => CliError::of(Exit::Busy, &error).hint("stop the run first, then restore again"),
+            RestoreError::Moved { .. } => {
+                CliError::of(Exit::Busy, &error).hint("stop the run first, then restore again")
+            }
             RestoreError::TargetTaken { .. } => {
                 CliError::of(Exit::Usage, &error).hint("name a directory that is not there")
             }
@@ -227,12 +225,10 @@ struct FileView {
 
 impl ExportView {
     fn new(args: &Args, store: &Store, plan: &ExportPlan, files: Option<&[ExportedFile]>) -> ExportView {
-        let planned = || plan.files.iter().map(|name| FileView { name: name.clone(), rows: None, bytes: None }).collect();
-        let written = |file: &ExportedFile| FileView {
-            name: file.name.clone(),
-            rows: Some(file.rows),
-            bytes: Some(file.bytes),
-        };
+        let planned =
+            || plan.files.iter().map(|name| FileView { name: name.clone(), rows: None, bytes: None }).collect();
+        let written =
+            |file: &ExportedFile| FileView { name: file.name.clone(), rows: Some(file.rows), bytes: Some(file.bytes) };
         ExportView {
             version: 1,
             dry_run: args.dry_run,

@@ -93,7 +93,9 @@ impl Target {
         if let Reference::Time(text) = reference {
             let time = parse_time(text, now)?;
             let found = last_not_after(store, &sequences, time)?;
-            return found.map(|committed| committed.manifest.sequence).ok_or_else(|| missing(store, reference, &sequences));
+            return found
+                .map(|committed| committed.manifest.sequence)
+                .ok_or_else(|| missing(store, reference, &sequences));
         }
         reference.choose(&sequences).ok_or_else(|| missing(store, reference, &sequences))
     }

@@ -17,16 +17,15 @@ use crate::units::Bytes;
 
 /// Prove that checkpoints are what was committed
 ///
-/// Checks every manifest, the chain between them, that every object is there, and the SHA-256 of every byte. With a
-/// store as TARGET that is done for all its checkpoints, each object once. Goes on to the end whatever it finds;
-/// docs/findings.md explains each code. Exit code 0 means intact, 1 that something is damaged.
+/// Checks every manifest, the chain between them, that every object is there,
+/// and the SHA-256 of every byte. With a store as TARGET that is done for all
+/// its checkpoints, each object once. Goes on to the end whatever it finds;
+/// docs/findings.md explains each code. Exit code 0 means intact, 1 that
+/// something is damaged.
 ///
 /// Examples:
-///
 ///   ckpt verify checkpoints/clicks
-///
 ///   ckpt verify checkpoints/clicks@latest --deep
-///
 ///   ckpt verify checkpoints/* --quick --quiet || mail -s 'checkpoints damaged' ops
 #[derive(Debug, Clone, PartialEq, Eq, clap::Args)]
 #[command(verbatim_doc_comment)]

@@ -95,6 +95,8 @@ codes! {
     ObjectUnused "object-unused" Note "nothing: a checkpoint was cut short before its commit, or is being written now";
     /// A temporary file or directory.
     Leftover "leftover" Note "nothing: a write was cut short, or is going on now";
+    /// A damaged object that was replaced by a good one.
+    ObjectSetAside "object-set-aside" Note "find out what damaged it; remove the file if nobody needs it";
     /// Something that is no part of a store.
     ForeignFile "foreign-file" Note "remove it if nobody needs it; ckpt never will";
 }

@@ -86,8 +86,7 @@ impl Snapshot {
     pub fn of(store: &Store, committed: Committed) -> Result<Snapshot, ReadError> {
         let table = committed.manifest.tables.index;
         let path = || table.object.path().to_string();
-        let index =
-            index::decode(store.object(table)?).map_err(|source| ReadError::Table { path: path(), source })?;
+        let index = index::decode(store.object(table)?).map_err(|source| ReadError::Table { path: path(), source })?;
         if let Some(reason) = index_problems(&committed.manifest, &index).into_iter().next() {
             return Err(ReadError::Index { path: path(), reason });
         }
@@ -160,15 +159,13 @@ impl Snapshot {
         }
         let key = selection.key.as_deref();
         let in_task = |row: &&IndexRow| task.is_none_or(|task| (row.first_task..=row.last_task).contains(&task));
-        let has_key = |row: &&IndexRow| {
-            key.is_none_or(|key| row.smallest_key.as_str() <= key && key <= row.largest_key.as_str())
-        };
+        let has_key =
+            |row: &&IndexRow| key.is_none_or(|key| row.smallest_key.as_str() <= key && key <= row.largest_key.as_str());
         let segments: Vec<&IndexRow> = self.index.iter().filter(in_task).filter(has_key).collect();
         let chains: Vec<&[&IndexRow]> = segments.chunk_by(|a, b| a.shard == b.shard).collect();
         progress.start(segments.iter().map(|row| row.bytes).sum());
-        let wanted = |row: &Row<'_>| {
-            task.is_none_or(|task| row.task == task) && key.is_none_or(|key| row.key == key.as_bytes())
-        };
+        let wanted =
+            |row: &Row<'_>| task.is_none_or(|task| row.task == task) && key.is_none_or(|key| row.key == key.as_bytes());
         self.ahead(store, &chains, progress, wanted, &mut visit)
     }
 
@@ -283,10 +280,8 @@ pub fn index_problems(manifest: &Manifest, index: &[IndexRow]) -> Vec<String> {
         }
         let (first, last) = index::tasks_of(row.shard, tasks, shards);
         if (row.first_task, row.last_task) != (first, last) {
-            problems.push(format!(
-                "{at}: expected tasks {first} to {last}, found {} to {}",
-                row.first_task, row.last_task
-            ));
+            problems
+                .push(format!("{at}: expected tasks {first} to {last}, found {} to {}", row.first_task, row.last_task));
         }
         if row.cut > manifest.block {
             problems.push(format!("{at}: cut {} is past the checkpoint's {}", row.cut, manifest.block));
@@ -298,7 +293,8 @@ pub fn index_problems(manifest: &Manifest, index: &[IndexRow]) -> Vec<String> {
     let objects = objects_of(manifest, index);
     let bytes = objects.iter().fold(0u64, |sum, object| sum.saturating_add(object.bytes));
     if bytes != manifest.totals.bytes {
-        problems.push(format!("expected {} bytes of objects as the manifest says, found {bytes}", manifest.totals.bytes));
+        problems
+            .push(format!("expected {} bytes of objects as the manifest says, found {bytes}", manifest.totals.bytes));
     }
     problems
 }

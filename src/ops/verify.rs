@@ -22,7 +22,7 @@ use crate::ops::parallel;
 use crate::ops::read::{ReadError, Snapshot, index_problems, objects_of};
 use crate::progress::Progress;
 use crate::relpath::RelPath;
-use crate::storage::{Entry, EntryKind, Storage, StorageError};
+use crate::storage::{Entry, EntryKind, Storage, StorageError, TEMPORARY_PREFIX};
 use crate::store::{Committed, Store, StoreError};
 use crate::yaml::{self, YamlError};
 
@@ -254,13 +254,7 @@ fn misplaced(store: &Store, sequence: Sequence, manifest: &Manifest) -> Vec<(&'s
 }
 
 /// Checks manifests and the chain between them.
-fn check_roots(
-    store: &Store,
-    storage: &dyn Storage,
-    sequences: &[Sequence],
-    roots: &[Root],
-    findings: &mut Findings,
-) {
+fn check_roots(store: &Store, storage: &dyn Storage, sequences: &[Sequence], roots: &[Root], findings: &mut Findings) {
     // What the child of each checkpoint says its manifest is.
     let mut promised: HashMap<Sequence, Digest> = HashMap::new();
     let parent_of = |root: &Root| root.usable(store).and_then(|manifest| manifest.parent);
@@ -781,7 +775,7 @@ fn check_surroundings(
     let mut around = Surroundings { storage, findings };
     around.directory(None, |entry| match entry.name.as_str() {
         layout::STORE_FILE | layout::LOCK_FILE => entry.kind == EntryKind::File,
-        layout::CHECKPOINTS | "objects" => entry.kind == EntryKind::Directory,
+        layout::CHECKPOINTS | layout::DAMAGED | "objects" => entry.kind == EntryKind::Directory,
         _ => false,
     })?;
     let checkpoints = RelPath::new(layout::CHECKPOINTS).expect("a plain name");
@@ -799,6 +793,11 @@ fn check_surroundings(
         let hexadecimal = entry.name.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
         entry.kind == EntryKind::Directory && entry.name.len() == 2 && hexadecimal
     })?;
+    let damaged = RelPath::new(layout::DAMAGED).expect("a plain name");
+    for entry in around.directory(Some(&damaged), |entry| entry.kind == EntryKind::File)? {
+        let (path, found) = (format!("{damaged}/{}", entry.name), format!("a file of {} bytes", entry.bytes));
+        around.findings.add(FindingCode::ObjectSetAside, path, "nothing", found, []);
+    }
     // Whether an object is needed can be told only if every checkpoint could.
     let complete = bodies.iter().all(|body| body.index.is_some());
     for group in groups {
@@ -834,7 +833,8 @@ impl Surroundings<'_> {
             self.storage.list(directory)?.into_iter().partition(expected);
         for entry in others {
             let path = directory.map_or_else(|| entry.name.clone(), |directory| format!("{directory}/{}", entry.name));
-            let code = if entry.name.starts_with(".tmp-") { FindingCode::Leftover } else { FindingCode::ForeignFile };
+            let code =
+                if entry.name.starts_with(TEMPORARY_PREFIX) { FindingCode::Leftover } else { FindingCode::ForeignFile };
             let kind = match entry.kind {
                 EntryKind::File => format!("a file of {} bytes", entry.bytes),
                 EntryKind::Directory => "a directory".to_owned(),
