@@ -1,1 +1,7 @@
-//! tests
+//! The one test binary: it links once. A module is a suite.
+
+mod architecture;
+mod assets;
+mod cli;
+mod docs;
+mod support;
