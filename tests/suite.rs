@@ -4,4 +4,5 @@ mod architecture;
 mod assets;
 mod cli;
 mod docs;
+mod storage;
 mod support;
