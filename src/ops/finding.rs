@@ -64,9 +64,9 @@ codes! {
     /// A manifest is not the one that was committed, by its own `SHA256SUMS`.
     ManifestAltered "manifest-altered" Damage "put the file back from a copy of the store, or go back to an older checkpoint";
     /// `SHA256SUMS` is not there or can not be read.
-    SumsMissing "sums-missing" Damage "put the file back from a copy of the store; the checkpoint itself can be used";
+    SumsMissing "sums-missing" Damage "put the file back from a copy of the store, or go back to an older checkpoint";
     /// `SHA256SUMS` does not list exactly the manifest and the checkpoint's objects.
-    SumsWrong "sums-wrong" Damage "put the file back from a copy of the store; the checkpoint itself can be used";
+    SumsWrong "sums-wrong" Damage "put the file back from a copy of the store, or go back to an older checkpoint";
     /// A checkpoint names a parent that is there, and is another than it says.
     ChainBroken "chain-broken" Damage "find out who replaced a checkpoint; compare the store with a copy";
     /// The parent of a checkpoint is not in the store.

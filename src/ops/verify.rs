@@ -6,9 +6,7 @@
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::ops::AddAssign;
-use std::sync::{Mutex, PoisonError};
-
-use bytes::Bytes;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::digest::{Digest, Hasher};
 use crate::format::index::{self, IndexRow};
@@ -109,31 +107,20 @@ fn verify_replica(
     };
     let roots = parallel::map(&sequences, |&sequence| Root::read(storage, sequence));
     check_roots(store, storage, &sequences, &roots, &mut findings);
-    let bodies = read_bodies(store, &roots, &mut findings);
-    check_sums(&roots, &bodies, &mut findings);
-
-    let mut objects = ObjectTable::default();
-    for (root, body) in roots.iter().zip(&bodies) {
-        let Some(manifest) = root.usable(store) else { continue };
-        let index = body.index.as_deref().unwrap_or_default();
-        for object in objects_of(manifest, index) {
-            objects.add(object, root.sequence);
-        }
-    }
-    let chains = if depth == Depth::Deep { deep_chains(store, &roots, &bodies) } else { Vec::new() };
-    let chain_bytes: u64 = chains.iter().map(DeepChain::bytes).sum();
-    progress.start(objects.bytes().saturating_add(chain_bytes));
-    let mut read_bytes = check_objects(storage, &objects, depth, progress, &mut findings);
+    let needs = Needs::read(store, &roots, depth, &mut findings);
+    let chain_bytes: u64 = needs.chains.iter().map(DeepChain::bytes).fold(0, u64::saturating_add);
+    progress.start(needs.objects.bytes().saturating_add(chain_bytes));
+    let mut read_bytes = check_objects(storage, &needs.objects, depth, progress, &mut findings);
     if depth == Depth::Deep {
-        read_bytes += check_rows(store, &roots, &bodies, &chains, progress, &mut findings);
+        read_bytes += check_rows(store, &roots, &needs.chains, progress, &mut findings);
     }
     if only.is_none() {
-        check_surroundings(storage, &objects, &roots, &bodies, &mut findings)?;
+        check_surroundings(storage, &needs, &roots, &mut findings)?;
     }
     Ok(Report {
         place: store.place(),
         checkpoints: sequences,
-        objects: objects.uses.len() as u64,
+        objects: needs.objects.uses.len() as u64,
         read_bytes,
         findings: findings.finish(),
     })
@@ -199,40 +186,40 @@ fn checkpoint_directories(storage: &dyn Storage) -> Result<Vec<Sequence>, StoreE
     Ok(sequences)
 }
 
-/// The two files in a checkpoint's directory, as they are.
+/// The manifest of a checkpoint, as it is, and what `SHA256SUMS` says of it.
 struct Root {
     sequence: Sequence,
-    manifest_bytes: Result<Bytes, StorageError>,
-    manifest: Option<Result<Manifest, ManifestError>>,
+    manifest: Result<Result<Manifest, ManifestError>, StorageError>,
+    /// The SHA-256 of the manifest, whatever is in it.
     sha256: Option<Digest>,
-    sums: Result<Bytes, StorageError>,
+    /// The SHA-256 that it should have.
+    sums_sha256: Option<Digest>,
 }
 
 impl Root {
     fn read(storage: &dyn Storage, sequence: Sequence) -> Root {
-        let manifest_bytes = storage.get(&layout::manifest(sequence), Manifest::MAX_BYTES);
-        let bytes = manifest_bytes.as_ref().ok();
+        let bytes = storage.get(&layout::manifest(sequence), Manifest::MAX_BYTES);
         Root {
             sequence,
-            manifest: bytes.map(|bytes| Manifest::from_yaml(bytes)),
-            sha256: bytes.map(|bytes| Digest::of(bytes)),
-            manifest_bytes,
-            sums: storage.get(&layout::sums(sequence), SUMS_MAX_BYTES),
+            sha256: bytes.as_ref().ok().map(|bytes| Digest::of(bytes)),
+            manifest: bytes.map(|bytes| Manifest::from_yaml(&bytes)),
+            sums_sha256: sums_sha256(storage, sequence),
         }
     }
 
     /// Returns the manifest if it can be read and is of this store and number.
     fn usable(&self, store: &Store) -> Option<&Manifest> {
-        let manifest = self.manifest.as_ref()?.as_ref().ok()?;
+        let manifest = self.manifest.as_ref().ok()?.as_ref().ok()?;
         misplaced(store, self.sequence, manifest).is_empty().then_some(manifest)
     }
+}
 
-    /// Returns what `SHA256SUMS` says about the manifest.
-    fn sums_manifest(&self) -> Option<Digest> {
-        let text = std::str::from_utf8(self.sums.as_ref().ok()?).ok()?;
-        let line = text.lines().find_map(|line| line.strip_suffix(layout::MANIFEST_FILE))?;
-        line.strip_suffix("  ")?.parse().ok()
-    }
+/// Reads what `SHA256SUMS` says of the manifest: its last line.
+fn sums_sha256(storage: &dyn Storage, sequence: Sequence) -> Option<Digest> {
+    let path = layout::sums(sequence);
+    let bytes = storage.size(&path).ok()?;
+    let first = bytes.saturating_sub(layout::MANIFEST_SUM_BYTES + 1);
+    layout::parse_manifest_sum(&storage.get_range(&path, first..bytes).ok()?)
 }
 
 /// A `SHA256SUMS` has a line of about 160 bytes an object; more than this is none.
@@ -292,24 +279,22 @@ fn check_roots(store: &Store, storage: &dyn Storage, sequences: &[Sequence], roo
 fn check_manifest(store: &Store, root: &Root, promised: Option<Digest>, findings: &mut Findings) {
     let path = layout::manifest(root.sequence);
     let mut add = |code, expected: &str, found: String| findings.add(code, &path, expected, found, [root.sequence]);
-    match (&root.manifest_bytes, &root.manifest) {
-        (Err(error), _) if error.is_not_found() => add(FindingCode::ManifestMissing, "a manifest", "nothing".into()),
-        (Err(error), _) => add(FindingCode::ManifestDamaged, "a manifest", causes(error)),
-        (_, Some(Err(error))) => add(FindingCode::ManifestDamaged, "a manifest", causes(error)),
-        (_, Some(Ok(manifest))) => {
+    match &root.manifest {
+        Err(error) if error.is_not_found() => add(FindingCode::ManifestMissing, "a manifest", "nothing".into()),
+        Err(error) => add(FindingCode::ManifestDamaged, "a manifest", causes(error)),
+        Ok(Err(error)) => add(FindingCode::ManifestDamaged, "a manifest", causes(error)),
+        Ok(Ok(manifest)) => {
             let wrong = misplaced(store, root.sequence, manifest);
             for (field, expected, found) in &wrong {
                 add(FindingCode::ManifestMisplaced, &format!("{field} {expected}"), format!("{field} {found}"));
             }
-            // When the child agrees with the manifest, it is SHA256SUMS that was changed.
-            let said = root.sums_manifest();
-            if let (true, Some(said), Some(sha256)) = (wrong.is_empty(), said, root.sha256) {
+            if let (true, Some(said), Some(sha256)) = (wrong.is_empty(), root.sums_sha256, root.sha256) {
+                // When the checkpoint after it agrees with the manifest, it is SHA256SUMS that was changed.
                 if said != sha256 && promised != Some(sha256) {
                     add(FindingCode::ManifestAltered, &format!("SHA-256 {said}"), format!("SHA-256 {sha256}"));
                 }
             }
         }
-        (Ok(_), None) => {}
     }
 }
 
@@ -318,9 +303,9 @@ fn check_link(sequence: Sequence, parent: Parent, there: &Root, findings: &mut F
     let path = layout::manifest(sequence);
     let expected = format!("parent {} with SHA-256 {}", parent.sequence.0, parent.sha256);
     let told = |code| findings.has(code, &layout::manifest(parent.sequence));
-    let absent = matches!(&there.manifest_bytes, Err(error) if error.is_not_found());
+    let absent = matches!(&there.manifest, Err(error) if error.is_not_found());
     // Its own SHA256SUMS agrees with this link: the manifest was changed afterwards.
-    let altered = there.sums_manifest() == Some(parent.sha256) && told(FindingCode::ManifestAltered);
+    let altered = there.sums_sha256 == Some(parent.sha256) && told(FindingCode::ManifestAltered);
     let others = [FindingCode::ManifestMissing, FindingCode::ManifestDamaged, FindingCode::ManifestMisplaced];
     if there.sha256 == Some(parent.sha256) || altered || others.into_iter().any(told) {
         return;
@@ -333,71 +318,161 @@ fn check_link(sequence: Sequence, parent: Parent, there: &Root, findings: &mut F
     findings.add(code, path, expected, found, [sequence]);
 }
 
-/// The tables of a checkpoint; nothing where one could not be read.
+/// Checkpoints whose tables are in memory at once.
+const BODIES_AT_ONCE: usize = 256;
+
+/// What the checkpoints need, as their manifests and indexes say.
+#[derive(Default)]
+struct Needs {
+    objects: ObjectTable,
+    /// Every different chain of segments once, when rows are to be read: checkpoints share those of shards in which nothing changed.
+    chains: Vec<DeepChain>,
+    /// Whether it is known of every checkpoint what it needs.
+    complete: bool,
+}
+
+impl Needs {
+    /// Reads and checks the index, the positions, the job definition and `SHA256SUMS` of each checkpoint.
+    ///
+    /// Objects that are missing or damaged are left to [`check_objects`], which looks at each once. Where the index can not be read, `SHA256SUMS` tells what
+    /// is needed.
+    fn read(store: &Store, roots: &[Root], depth: Depth, findings: &mut Findings) -> Needs {
+        let mut needs = Needs { complete: true, ..Needs::default() };
+        let mut places = HashMap::new();
+        // Most checkpoints share one job definition.
+        let jobs: Mutex<HashSet<ObjectName>> = Mutex::default();
+        for (batch, roots) in roots.chunks(BODIES_AT_ONCE).enumerate() {
+            let told: &Findings = findings;
+            let bodies = parallel::map(roots, |root| Body::read(store, root, &jobs, told));
+            for (place, (root, body)) in roots.iter().zip(bodies).enumerate() {
+                findings.append(body.findings);
+                needs.complete &= body.is_known;
+                for (object, bytes) in body.objects {
+                    needs.objects.add(object, bytes, root.sequence);
+                }
+                if let (Depth::Deep, Some(manifest)) = (depth, root.usable(store)) {
+                    let user = batch * BODIES_AT_ONCE + place;
+                    add_chains(&mut needs.chains, &mut places, user, manifest, &body.index, body.partitions);
+                }
+            }
+        }
+        needs
+    }
+}
+
+/// What one checkpoint needs.
 #[derive(Default)]
 struct Body {
-    index: Option<Vec<IndexRow>>,
+    findings: Findings,
+    /// The objects and, where it is known, their sizes.
+    objects: Vec<(ObjectName, Option<u64>)>,
+    /// Whether these are all.
+    is_known: bool,
+    /// The index, if it fits the manifest.
+    index: Vec<IndexRow>,
     /// The tasks of the partitions, for a job without a key.
     partitions: HashMap<String, u32>,
 }
 
-/// Reads and checks the index, the positions and the job definition of each checkpoint.
-///
-/// Objects that are missing or damaged are left to [`check_objects`]: a table that several checkpoints share is read for each, and told once.
-fn read_bodies(store: &Store, roots: &[Root], findings: &mut Findings) -> Vec<Body> {
-    // Most checkpoints share one job definition.
-    let jobs: Mutex<HashSet<ObjectName>> = Mutex::default();
-    let read = parallel::map(roots, |root| {
-        let mut findings = Findings::default();
-        let Some(manifest) = root.usable(store) else { return (Body::default(), findings) };
-        let new_job = jobs.lock().unwrap_or_else(PoisonError::into_inner).insert(manifest.tables.job.object);
-        let body = read_body(store, root.sequence, manifest, new_job, &mut findings);
-        (body, findings)
-    });
-    read.into_iter()
-        .map(|(body, found)| {
-            findings.append(found);
-            body
-        })
-        .collect()
-}
+impl Body {
+    /// Reads the tables of a checkpoint. `told` is what was found so far.
+    fn read(store: &Store, root: &Root, jobs: &Mutex<HashSet<ObjectName>>, told: &Findings) -> Body {
+        let mut body = Body::default();
+        let mut index = None;
+        if let Some(manifest) = root.usable(store) {
+            let new_job = jobs.lock().unwrap_or_else(PoisonError::into_inner).insert(manifest.tables.job.object);
+            index = body.read_tables(store, root.sequence, manifest, new_job);
+            let tables = [manifest.tables.index, manifest.tables.positions, manifest.tables.job];
+            let objects = match &index {
+                Some(index) => objects_of(manifest, index),
+                None => tables.to_vec(),
+            };
+            body.objects = objects.into_iter().map(|object| (object.object, Some(object.bytes))).collect();
+        }
+        body.is_known = index.is_some();
+        let altered = told.has(FindingCode::ManifestAltered, &layout::manifest(root.sequence));
+        // An altered manifest has been told; the list is right about it.
+        let sha256 = if altered { root.sums_sha256 } else { root.sha256 };
+        body.check_sums(store.replicas[0].as_ref(), root.sequence, sha256);
+        body.index = index.unwrap_or_default();
+        body
+    }
 
-fn read_body(store: &Store, sequence: Sequence, manifest: &Manifest, job_too: bool, findings: &mut Findings) -> Body {
-    let tables = manifest.tables;
-    let mut wrong = |code, object: ObjectRef, expected: &str, found: String| {
-        findings.add(code, object.object.path(), expected, found, [sequence]);
-    };
-    let mut body = Body::default();
-    if let Ok(bytes) = store.object(tables.index) {
-        match index::decode(bytes) {
-            Ok(rows) => {
-                for problem in index_problems(manifest, &rows).into_iter().take(MOST_ALIKE) {
-                    wrong(FindingCode::IndexWrong, tables.index, "an index that fits the manifest", problem);
+    /// Checks `SHA256SUMS` against the objects and the manifest, or takes the objects from it when they are not known.
+    fn check_sums(&mut self, storage: &dyn Storage, sequence: Sequence, sha256: Option<Digest>) {
+        let path = layout::sums(sequence);
+        let bytes = match storage.get(&path, SUMS_MAX_BYTES) {
+            Ok(bytes) => bytes,
+            Err(error) => {
+                let found = if error.is_not_found() { "nothing".to_owned() } else { causes(&error) };
+                return self.findings.add(FindingCode::SumsMissing, path, "a list of objects", found, [sequence]);
+            }
+        };
+        let found = String::from_utf8_lossy(&bytes);
+        match sha256 {
+            Some(sha256) if self.is_known => {
+                let expected = layout::sums_text(self.objects.iter().map(|(object, _)| *object), sha256);
+                if *expected != *found {
+                    let (expected, found) = first_difference(&expected, &found);
+                    self.findings.add(FindingCode::SumsWrong, path, expected, found, [sequence]);
                 }
-                body.index = Some(rows);
             }
-            Err(error) => wrong(FindingCode::ContentWrong, tables.index, "an index", causes(&error)),
+            _ => {
+                let names = found.lines().filter_map(|line| line.rsplit('/').next()?.parse().ok());
+                let listed: Vec<ObjectName> = names.collect();
+                self.is_known = layout::parse_manifest_sum(&bytes).is_some();
+                self.objects.extend(listed.into_iter().map(|object| (object, None)));
+                self.objects.sort_by_key(|(object, bytes)| (*object, bytes.is_none()));
+                self.objects.dedup_by_key(|(object, _)| *object);
+            }
         }
     }
-    if let Ok(bytes) = store.object(tables.positions) {
-        match positions::decode(bytes) {
-            Ok(rows) => {
-                for problem in positions_problems(manifest, &rows).into_iter().take(MOST_ALIKE) {
-                    wrong(FindingCode::PositionsWrong, tables.positions, "positions that fit the manifest", problem);
+
+    /// Reads the index, the positions and the job definition, and returns the index.
+    fn read_tables(
+        &mut self,
+        store: &Store,
+        sequence: Sequence,
+        manifest: &Manifest,
+        job_too: bool,
+    ) -> Option<Vec<IndexRow>> {
+        let tables = manifest.tables;
+        let findings = &mut self.findings;
+        let mut wrong = |code, object: ObjectRef, expected: &str, found: String| {
+            findings.add(code, object.object.path(), expected, found, [sequence]);
+        };
+        let mut index = None;
+        if let Ok(bytes) = store.object(tables.index) {
+            match index::decode(bytes) {
+                Ok(rows) => {
+                    for problem in index_problems(manifest, &rows).into_iter().take(MOST_ALIKE) {
+                        wrong(FindingCode::IndexWrong, tables.index, "an index that fits the manifest", problem);
+                    }
+                    index = Some(rows);
                 }
-                body.partitions = rows.into_iter().filter_map(|row| Some((row.partition, row.task?))).collect();
-            }
-            Err(error) => wrong(FindingCode::ContentWrong, tables.positions, "positions", causes(&error)),
-        }
-    }
-    if job_too {
-        if let Ok(bytes) = store.object(tables.job) {
-            if let Err(error) = yaml_map(&bytes) {
-                wrong(FindingCode::ContentWrong, tables.job, "a job definition", causes(&error));
+                Err(error) => wrong(FindingCode::ContentWrong, tables.index, "an index", causes(&error)),
             }
         }
+        if let Ok(bytes) = store.object(tables.positions) {
+            match positions::decode(bytes) {
+                Ok(rows) => {
+                    for problem in positions_problems(manifest, &rows).into_iter().take(MOST_ALIKE) {
+                        let expected = "positions that fit the manifest";
+                        wrong(FindingCode::PositionsWrong, tables.positions, expected, problem);
+                    }
+                    self.partitions = rows.into_iter().filter_map(|row| Some((row.partition, row.task?))).collect();
+                }
+                Err(error) => wrong(FindingCode::ContentWrong, tables.positions, "positions", causes(&error)),
+            }
+        }
+        if job_too
+            && let Ok(bytes) = store.object(tables.job)
+            && let Err(error) = yaml_map(&bytes)
+        {
+            wrong(FindingCode::ContentWrong, tables.job, "a job definition", causes(&error));
+        }
+        index
     }
-    body
 }
 
 /// Returns what in `rows` contradicts `manifest`.
@@ -431,34 +506,6 @@ fn positions_problems(manifest: &Manifest, rows: &[PositionRow]) -> Vec<String> 
     problems
 }
 
-/// Checks each `SHA256SUMS` against the manifest beside it and the index.
-fn check_sums(roots: &[Root], bodies: &[Body], findings: &mut Findings) {
-    for (root, body) in roots.iter().zip(bodies) {
-        let path = layout::sums(root.sequence);
-        let bytes = match &root.sums {
-            Ok(bytes) => bytes,
-            Err(error) => {
-                let found = if error.is_not_found() { "nothing".to_owned() } else { causes(error) };
-                findings.add(FindingCode::SumsMissing, path, "a list of objects", found, [root.sequence]);
-                continue;
-            }
-        };
-        let (Some(Ok(manifest)), Some(sha256), Some(index)) = (&root.manifest, root.sha256, &body.index) else {
-            continue;
-        };
-        // An altered manifest has been told, and is what the list is right about.
-        let altered = findings.has(FindingCode::ManifestAltered, &layout::manifest(root.sequence));
-        let sha256 = if altered { root.sums_manifest().unwrap_or(sha256) } else { sha256 };
-        let names = objects_of(manifest, index).into_iter().map(|object| object.object);
-        let expected = layout::sums_text(names, sha256);
-        if bytes.as_ref() != expected.as_bytes() {
-            let found = String::from_utf8_lossy(bytes);
-            let (expected, found) = first_difference(&expected, &found);
-            findings.add(FindingCode::SumsWrong, path, expected, found, [root.sequence]);
-        }
-    }
-}
-
 /// Returns the first line that is not the same in both, shortened.
 fn first_difference(expected: &str, found: &str) -> (String, String) {
     let mut lines = (1.., expected.split_inclusive('\n'), found.split_inclusive('\n'));
@@ -477,23 +524,32 @@ fn first_difference(expected: &str, found: &str) -> (String, String) {
 /// The objects that must be there, and who needs them.
 #[derive(Default)]
 struct ObjectTable {
-    uses: BTreeMap<ObjectName, (u64, Vec<Sequence>)>,
-    /// Objects for which two checkpoints name different sizes.
-    torn: Vec<(ObjectRef, Sequence)>,
+    uses: BTreeMap<ObjectName, ObjectUse>,
+    /// Objects for which two checkpoints name different sizes: the second size and who names it.
+    torn: Vec<(ObjectName, u64, Sequence)>,
+}
+
+/// Who needs an object.
+#[derive(Default)]
+struct ObjectUse {
+    /// Its size, unless only `SHA256SUMS` names it.
+    bytes: Option<u64>,
+    checkpoints: Vec<Sequence>,
 }
 
 impl ObjectTable {
-    fn add(&mut self, object: ObjectRef, sequence: Sequence) {
-        let (bytes, sequences) = self.uses.entry(object.object).or_insert_with(|| (object.bytes, Vec::new()));
-        if *bytes == object.bytes {
-            sequences.push(sequence);
-        } else {
-            self.torn.push((object, sequence));
+    fn add(&mut self, object: ObjectName, bytes: Option<u64>, sequence: Sequence) {
+        let known = self.uses.entry(object).or_default();
+        match (known.bytes, bytes) {
+            (Some(known), Some(bytes)) if known != bytes => return self.torn.push((object, bytes, sequence)),
+            (None, bytes) => known.bytes = bytes,
+            _ => {}
         }
+        known.checkpoints.push(sequence);
     }
 
     fn bytes(&self) -> u64 {
-        self.uses.values().fold(0, |sum, (bytes, _)| sum.saturating_add(*bytes))
+        self.uses.values().filter_map(|known| known.bytes).fold(0, u64::saturating_add)
     }
 }
 
@@ -505,33 +561,29 @@ fn check_objects(
     progress: &dyn Progress,
     findings: &mut Findings,
 ) -> u64 {
-    let work: Vec<(ObjectRef, &[Sequence])> = objects
-        .uses
-        .iter()
-        .map(|(&object, (bytes, sequences))| (ObjectRef { object, bytes: *bytes }, sequences.as_slice()))
-        .collect();
-    let outcomes = parallel::map(&work, |(object, _)| {
-        let outcome = check_object(storage, *object, depth, progress);
-        if depth == Depth::Quick {
-            progress.advance(object.bytes);
-        }
-        outcome
-    });
+    let work: Vec<(&ObjectName, &ObjectUse)> = objects.uses.iter().collect();
+    let outcomes =
+        parallel::map(&work, |(object, known)| check_object(storage, **object, known.bytes, depth, progress));
     let mut read_bytes = 0;
-    for ((object, sequences), outcome) in work.into_iter().zip(outcomes) {
+    for ((object, known), outcome) in work.into_iter().zip(outcomes) {
         match outcome {
             Ok(bytes) => read_bytes += bytes,
             Err(problem) => {
-                let all = sequences.iter().copied();
-                findings.add(problem.code, object.object.path(), problem.expected, problem.found, all);
+                let checkpoints = known.checkpoints.iter().copied();
+                findings.add(problem.code, object.path(), problem.expected, problem.found, checkpoints);
             }
         }
     }
-    for (object, sequence) in &objects.torn {
-        let (bytes, _) = objects.uses[&object.object];
-        let expected = format!("{} bytes, as checkpoint {} says", object.bytes, sequence.0);
-        let found = format!("{bytes} bytes, as others say");
-        findings.add(FindingCode::ObjectSize, object.object.path(), expected, found, [*sequence]);
+    for (object, bytes, sequence) in &objects.torn {
+        let expected = format!("{bytes} bytes, as checkpoint {} says", sequence.0);
+        let other = objects.uses[object].bytes.unwrap_or_default();
+        findings.add(
+            FindingCode::ObjectSize,
+            object.path(),
+            expected,
+            format!("{other} bytes, as another says"),
+            [*sequence],
+        );
     }
     read_bytes
 }
@@ -546,26 +598,27 @@ struct Problem {
 /// Checks one object and returns how many of its bytes were read.
 fn check_object(
     storage: &dyn Storage,
-    object: ObjectRef,
+    object: ObjectName,
+    expected_bytes: Option<u64>,
     depth: Depth,
     progress: &dyn Progress,
 ) -> Result<u64, Problem> {
-    let path = object.object.path();
+    let path = object.path();
     let refuse = |error: StorageError| {
-        if error.is_not_found() {
-            let expected = format!("{} bytes", object.bytes);
-            Problem { code: FindingCode::ObjectMissing, expected, found: "nothing".to_owned() }
-        } else {
-            let expected = format!("{} bytes", object.bytes);
-            Problem { code: FindingCode::ObjectUnreadable, expected, found: causes(&error) }
-        }
+        let expected = expected_bytes.map_or_else(|| "an object".to_owned(), |bytes| format!("{bytes} bytes"));
+        let (code, found) = match error.is_not_found() {
+            true => (FindingCode::ObjectMissing, "nothing".to_owned()),
+            false => (FindingCode::ObjectUnreadable, causes(&error)),
+        };
+        Problem { code, expected, found }
     };
     let bytes = storage.size(&path).map_err(refuse)?;
-    if bytes != object.bytes {
-        let (expected, found) = (format!("{} bytes", object.bytes), format!("{bytes} bytes"));
+    if let Some(expected) = expected_bytes.filter(|expected| *expected != bytes) {
+        let (expected, found) = (format!("{expected} bytes"), format!("{bytes} bytes"));
         return Err(Problem { code: FindingCode::ObjectSize, expected, found });
     }
     if depth == Depth::Quick {
+        progress.advance(bytes);
         return Ok(0);
     }
     let mut hasher = Hasher::new();
@@ -581,8 +634,8 @@ fn check_object(
         progress.advance(piece.len() as u64);
     }
     let digest = hasher.finish();
-    if digest != object.object.digest {
-        let expected = format!("SHA-256 {}", object.object.digest);
+    if digest != object.digest {
+        let expected = format!("SHA-256 {}", object.digest);
         return Err(Problem { code: FindingCode::ObjectDamaged, expected, found: format!("SHA-256 {digest}") });
     }
     Ok(bytes)
@@ -593,6 +646,8 @@ struct DeepChain {
     rows: Vec<IndexRow>,
     /// Positions in the list of checkpoints.
     users: Vec<usize>,
+    /// The tasks of the partitions, for a job without a key.
+    partitions: Arc<HashMap<String, u32>>,
 }
 
 impl DeepChain {
@@ -601,27 +656,31 @@ impl DeepChain {
     }
 }
 
-/// Returns every different chain once: checkpoints share the chains of shards in which nothing changed.
-fn deep_chains(store: &Store, roots: &[Root], bodies: &[Body]) -> Vec<DeepChain> {
-    let mut chains: Vec<DeepChain> = Vec::new();
-    // The columns and the number of tasks decide how rows are read; they are the same in all checkpoints of most stores.
-    let mut places: HashMap<(u32, u32, String, Vec<ObjectName>), usize> = HashMap::new();
-    for (user, (root, body)) in roots.iter().zip(bodies).enumerate() {
-        let (Some(manifest), Some(index)) = (root.usable(store), &body.index) else { continue };
-        if !index_problems(manifest, index).is_empty() {
-            continue;
-        }
-        for chain in index.chunk_by(|a, b| a.shard == b.shard) {
-            let names = chain.iter().map(|row| row.object).collect();
-            let key = (manifest.tasks, chain[0].shard, format!("{:?}", manifest.columns), names);
-            let place = *places.entry(key).or_insert_with(|| {
-                chains.push(DeepChain { rows: chain.to_vec(), users: Vec::new() });
-                chains.len() - 1
-            });
-            chains[place].users.push(user);
-        }
+/// What tells chains apart: tasks, shard, routing with columns, and segments. All but the shard and the segments are the same in most stores.
+type ChainKey = (u32, u32, String, Vec<ObjectName>);
+
+/// Adds the chains of checkpoint `user`, each once.
+fn add_chains(
+    chains: &mut Vec<DeepChain>,
+    places: &mut HashMap<ChainKey, usize>,
+    user: usize,
+    manifest: &Manifest,
+    index: &[IndexRow],
+    partitions: HashMap<String, u32>,
+) {
+    if !index_problems(manifest, index).is_empty() {
+        return;
     }
-    chains
+    let columns = format!("{:?} {:?}", manifest.routing, manifest.columns);
+    let partitions = Arc::new(partitions);
+    for chain in index.chunk_by(|a, b| a.shard == b.shard) {
+        let names = chain.iter().map(|row| row.object).collect();
+        let place = *places.entry((manifest.tasks, chain[0].shard, columns.clone(), names)).or_insert_with(|| {
+            chains.push(DeepChain { rows: chain.to_vec(), users: Vec::new(), partitions: partitions.clone() });
+            chains.len() - 1
+        });
+        chains[place].users.push(user);
+    }
 }
 
 /// What a segment holds, as its rows say.
@@ -674,14 +733,13 @@ impl Seen {
 fn check_rows(
     store: &Store,
     roots: &[Root],
-    bodies: &[Body],
     chains: &[DeepChain],
     progress: &dyn Progress,
     findings: &mut Findings,
 ) -> u64 {
     let outcomes = parallel::map(chains, |chain| {
         let mut findings = Findings::default();
-        let live = check_chain(store, roots, bodies, chain, progress, &mut findings);
+        let live = check_chain(store, roots, chain, progress, &mut findings);
         (live, findings)
     });
     let mut read_bytes = 0;
@@ -711,14 +769,12 @@ fn check_rows(
 fn check_chain(
     store: &Store,
     roots: &[Root],
-    bodies: &[Body],
     chain: &DeepChain,
     progress: &dyn Progress,
     findings: &mut Findings,
 ) -> Option<u64> {
-    // All users route alike: shards of different jobs do not share segments that have rows, and partitions keep their tasks.
-    let user = *chain.users.last()?;
-    let (root, body) = (&roots[user], &bodies[user]);
+    // All users route alike: the key of a chain has what routing depends on, and partitions keep their tasks.
+    let root = &roots[*chain.users.first()?];
     let manifest = root.usable(store)?;
     let snapshot = Snapshot {
         committed: Committed { manifest: manifest.clone(), sha256: root.sha256? },
@@ -730,7 +786,7 @@ fn check_chain(
     let mut live = 0u64;
     let owner = |key: &[u8]| match manifest.routing {
         Routing::KeyHash => Some(index::task_of_key(key, manifest.tasks)),
-        Routing::Partition => std::str::from_utf8(key).ok().and_then(|key| body.partitions.get(key).copied()),
+        Routing::Partition => std::str::from_utf8(key).ok().and_then(|key| chain.partitions.get(key).copied()),
     };
     let inspect = |place: usize, batch: &RowBatch| seen.borrow_mut()[place].observe(batch, &chain.rows[place], owner);
     let outcome = snapshot.chain_rows(store, &chain.rows, progress, &inspect, |row| {
@@ -767,9 +823,8 @@ fn check_chain(
 /// Looks for what is no part of the store.
 fn check_surroundings(
     storage: &dyn Storage,
-    objects: &ObjectTable,
+    needs: &Needs,
     roots: &[Root],
-    bodies: &[Body],
     findings: &mut Findings,
 ) -> Result<(), StoreError> {
     let mut around = Surroundings { storage, findings };
@@ -798,16 +853,14 @@ fn check_surroundings(
         let (path, found) = (format!("{damaged}/{}", entry.name), format!("a file of {} bytes", entry.bytes));
         around.findings.add(FindingCode::ObjectSetAside, path, "nothing", found, []);
     }
-    // Whether an object is needed can be told only if every checkpoint could.
-    let complete = bodies.iter().all(|body| body.index.is_some());
     for group in groups {
         let Ok(directory) = objects_dir.join(&group.name) else { continue };
         let entries = around.directory(Some(&directory), |entry| {
             entry.name.parse::<ObjectName>().is_ok() && entry.name.starts_with(&group.name)
         })?;
-        for entry in entries.iter().filter(|_| complete) {
+        for entry in entries.iter().filter(|_| needs.complete) {
             let Ok(name) = entry.name.parse::<ObjectName>() else { continue };
-            if !objects.uses.contains_key(&name) {
+            if !needs.objects.uses.contains_key(&name) {
                 let found = format!("{} bytes", entry.bytes);
                 around.findings.add(FindingCode::ObjectUnused, name.path(), "a checkpoint that needs it", found, []);
             }

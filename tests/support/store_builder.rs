@@ -8,9 +8,7 @@ use ckpt::decimal::Decimal;
 use ckpt::digest::Digest;
 use ckpt::format::index::{self, IndexRow, SegmentKind};
 use ckpt::format::layout::ObjectKind;
-use ckpt::format::manifest::{
-    Manifest, Mode, ObjectRef, Parent, Routing, StoreFile, Tables, Timings, Totals, Trigger,
-};
+use ckpt::format::manifest::{Manifest, Mode, ObjectRef, Parent, Routing, StoreFile, Tables, Timings, Totals, Trigger};
 use ckpt::format::positions::{self, PositionRow};
 use ckpt::format::rows::{Row, RowCodec};
 use ckpt::format::segment::SegmentWriter;
@@ -70,12 +68,7 @@ impl StoreBuilder {
 
     /// Creates a store.
     pub fn create(path: &Path, tasks: u32, shards: u32, routing: Routing) -> StoreBuilder {
-        let file = StoreFile {
-            format: 1,
-            store: StoreId::new([7; 16]),
-            job: "clicks".to_owned(),
-            created: created(0),
-        };
+        let file = StoreFile { format: 1, store: StoreId::new([7; 16]), job: "clicks".to_owned(), created: created(0) };
         let columns = vec![
             Column::new("clicks", ColumnType::Int),
             Column::new("spent", ColumnType::Number),
