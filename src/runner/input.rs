@@ -62,6 +62,13 @@ pub struct Block {
     pub header: Option<Arc<Header>>,
 }
 
+impl Block {
+    /// Returns the offset behind the block in its partition.
+    pub fn end_offset(&self) -> u64 {
+        self.offset + self.bytes.len() as u64
+    }
+}
+
 /// Where a partition stands between two blocks.
 #[derive(Debug, Clone)]
 pub struct Place {
