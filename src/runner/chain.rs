@@ -50,14 +50,6 @@ pub fn decide(chain: &[u64], new_bytes: u64, may_rebase: bool) -> Fold {
     Fold::Append
 }
 
-/// Tells by how much the deltas have outgrown the base, for choosing the shards that are folded: more is more urgent, below 1 is not at all.
-pub fn urgency(chain: &[u64], new_bytes: u64) -> f64 {
-    match chain.split_first() {
-        None => 0.0,
-        Some((base_bytes, deltas)) => (deltas.iter().sum::<u64>() + new_bytes) as f64 / (*base_bytes).max(1) as f64,
-    }
-}
-
 fn outgrown(base_bytes: u64, deltas: &[u64], new_bytes: u64) -> bool {
     deltas.iter().sum::<u64>() + new_bytes >= base_bytes
 }
@@ -116,7 +108,6 @@ mod tests {
         assert_eq!(decide(&[], 10, true), Fold::Append);
         assert_eq!(decide(&[100], 100, true), Fold::Rebase);
         assert_eq!(decide(&[100], 100, false), Fold::Append);
-        assert!(urgency(&[100, 50], 100) > 1.0);
     }
 
     #[test]

@@ -78,12 +78,6 @@ pub struct FieldPath {
     pub names: Vec<String>,
 }
 
-impl std::fmt::Display for FieldPath {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.names.join("."))
-    }
-}
-
 /// One aggregate: `spent: sum(amount)`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AggregateSpec {

@@ -15,6 +15,7 @@ use crate::format::index::shard_of;
 use crate::runner::aggregate::{Overflow, Program};
 use crate::runner::input::Block;
 use crate::runner::record::{BadRecord, Extractor, Field, Filter, RecordPlace};
+use crate::runner::run::Event;
 use crate::runner::spec::OnError;
 use crate::runner::state::{Shard, Snapshot};
 
@@ -127,15 +128,6 @@ pub struct ShardSnapshot {
     pub pause_micros: u64,
 }
 
-/// What a worker tells the thread that directs the run.
-#[derive(Debug)]
-pub enum Report {
-    /// A block was parsed.
-    Parsed(Account),
-    /// A sum left its bounds, in a record of this key.
-    Overflow(Overflow, String),
-}
-
 /// What reaches a worker from the others.
 #[derive(Debug)]
 pub enum Message {
@@ -186,7 +178,7 @@ pub struct Lines {
     /// What is for each worker, this one included.
     pub peers: Vec<Sender<Message>>,
     /// To the thread that directs the run.
-    pub reports: Sender<Report>,
+    pub events: Sender<Event>,
     /// To the checkpointer, of few places: the rows of a large state are never all under way at once.
     pub snapshots: Sender<ShardSnapshot>,
 }
@@ -327,7 +319,7 @@ impl<'a> Worker<'a> {
             }
             account.reject(&plan.on_error, block.offset, place, bad)
         });
-        let _ = self.lines.reports.send(Report::Parsed(account));
+        let _ = self.lines.events.send(Event::Parsed(account));
         for (peer, bytes) in self.lines.peers.iter().zip(updates) {
             let _ = peer.send(Message::Updates { number: block.number, bytes, ticket: Arc::clone(&ticket) });
         }
@@ -343,7 +335,7 @@ impl<'a> Worker<'a> {
             }
             let Some((bytes, ticket)) = self.early.remove(&self.next) else { return true };
             if let Err((overflow, key)) = self.apply(&bytes) {
-                let _ = self.lines.reports.send(Report::Overflow(overflow, key));
+                let _ = self.lines.events.send(Event::Overflow(overflow, key));
                 return false;
             }
             drop(ticket);
