@@ -5,9 +5,22 @@ use std::time::Duration;
 
 use crate::format::manifest::Mode;
 use crate::value::ColumnType;
+use crate::yaml::{self, YamlError};
+
+mod aggregate;
+mod definition;
+mod difference;
+mod field;
+mod keys;
+mod read;
+
+pub use aggregate::{AggregateFunction, AggregateSpec};
+pub use difference::{Difference, differences};
+pub use field::{ExpressionError, FieldPath};
+pub use keys::KEYS;
 
 /// A job, as its file describes it. Paths are as written; [`JobSpec::resolve`] makes them usable.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JobSpec {
     /// `job:` the name: letters, digits, `-`, `_` and `.`, at most 100, not beginning with `.` or `-`.
     pub job: String,
@@ -17,7 +30,7 @@ pub struct JobSpec {
     pub filter: Option<String>,
     /// `key:` the field that routes; without it each partition is a task.
     pub key: Option<FieldPath>,
-    /// `tasks:` 1 to 1,000,000, default 64; nothing without a key.
+    /// `tasks:` 1 to 1,000,000, default 64; 0 without a key.
     pub tasks: u32,
     /// `process: aggregate:` in the order of the file, at least one.
     pub aggregates: Vec<AggregateSpec>,
@@ -30,9 +43,9 @@ pub struct JobSpec {
 }
 
 /// `input:`
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InputSpec {
-    /// `files:` one path, a glob, or a list of them; `-` alone is standard input.
+    /// `files:` one path, a glob, or a list of them, each once; `-` alone is standard input.
     pub files: Vec<String>,
     /// `format: json | csv | text`; default by the first file's ending (`.jsonl .ndjson .json`, `.csv .tsv`, `.txt .log`, before `.gz` or `.zst`).
     pub format: InputFormat,
@@ -45,7 +58,7 @@ pub struct InputSpec {
 }
 
 /// How the bytes of a partition are split into records, and these into fields.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum InputFormat {
     /// A JSON object a line.
     Json,
@@ -71,51 +84,8 @@ pub enum OnError {
     DeadLetter(PathBuf),
 }
 
-/// A field, perhaps inside others: `user.id`. A name with a dot or another special character in it is quoted: `"user.id"`.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct FieldPath {
-    /// The names from the outside in, at least one.
-    pub names: Vec<String>,
-}
-
-/// One aggregate: `spent: sum(amount)`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AggregateSpec {
-    /// The column's name in state and output.
-    pub name: String,
-    /// What is computed.
-    pub function: AggregateFunction,
-    /// The field in parentheses; nothing for a plain `count`. `count(field)` counts the records in which the field is there and not null.
-    pub field: Option<FieldPath>,
-    /// `first(city by ts)`: what decides which comes first; else the order of the input.
-    pub by: Option<FieldPath>,
-    /// `sum(round(amount, 2))`: rounds each value half to even at so many decimal places before it is used.
-    pub round: Option<u8>,
-}
-
-/// The functions.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum AggregateFunction {
-    /// Records.
-    Count,
-    /// Exact sum.
-    Sum,
-    /// Smallest.
-    Min,
-    /// Largest.
-    Max,
-    /// Exact mean.
-    Avg,
-    /// The first.
-    First,
-    /// The last.
-    Last,
-    /// About how many different values: a HyperLogLog sketch.
-    ApproxDistinct,
-}
-
 /// `checkpoint:`
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CheckpointSpec {
     /// `enabled:` default true.
     pub enabled: bool,
@@ -132,7 +102,7 @@ pub struct CheckpointSpec {
 }
 
 /// `output:`
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OutputSpec {
     /// `files:` a directory, which gets the file `JOB.jsonl` or `JOB.csv`.
     pub files: PathBuf,
@@ -163,15 +133,76 @@ pub struct SpecError {
     pub message: String,
 }
 
+impl SpecError {
+    /// Makes an error about a value that only a run can judge, such as a glob that matches no file.
+    ///
+    /// The place is that of the scalar `value` at `key`, which is a dotted path such as `input.files`; else that of the key, else the file's beginning.
+    pub fn about(text: &str, file: &Path, key: &str, value: Option<&str>, message: impl Into<String>) -> SpecError {
+        let mark = yaml::parse(text).ok().and_then(|root| read::find(&root, key, value));
+        let (line, column) = mark.map_or((1, 1), |mark| (mark.line, mark.column));
+        SpecError { file: file.display().to_string(), line, column, message: message.into() }
+    }
+
+    fn new(file: &Path, error: YamlError) -> SpecError {
+        SpecError {
+            file: file.display().to_string(),
+            line: error.mark.line,
+            column: error.mark.column,
+            message: error.problem.to_string(),
+        }
+    }
+}
+
 impl JobSpec {
     /// Reads the job file `text`, found at `file`.
+    ///
+    /// The `where:` expression is taken as it stands: [`crate::runner::record::Filter`] compiles it, and [`SpecError::about`] says where it is wrong.
     pub fn parse(text: &str, file: &Path) -> Result<JobSpec, SpecError> {
-        let _ = (text, file);
-        todo!()
+        let base = file.parent().unwrap_or(Path::new(""));
+        yaml::parse(text).and_then(|root| read::job(&root, base)).map_err(|error| SpecError::new(file, error))
+    }
+
+    /// Reads the job file with the content `bytes`, found at `file`.
+    pub fn from_bytes(bytes: &[u8], file: &Path) -> Result<JobSpec, SpecError> {
+        let text = yaml::decode(bytes).map_err(|error| SpecError::new(file, error))?;
+        JobSpec::parse(text, file)
+    }
+
+    /// Returns the job as a job file with every default filled in: the same text for the same job, paths as written.
+    ///
+    /// [`JobSpec::parse`] of it gives this job again.
+    pub fn definition(&self) -> String {
+        definition::write(self)
     }
 
     /// Returns `path` below the job file's directory, unless it is absolute.
     pub fn resolve(&self, path: &Path) -> PathBuf {
         self.base.join(path)
+    }
+
+    /// Returns the name of the first output column: the key's last name, or `partition` without a key.
+    pub fn key_name(&self) -> &str {
+        self.key.as_ref().map_or("partition", FieldPath::last_name)
+    }
+}
+
+impl InputFormat {
+    /// Returns the format's name in a job file; splitting text into words is not part of it.
+    pub fn name(&self) -> &'static str {
+        match self {
+            InputFormat::Json => "json",
+            InputFormat::Csv { .. } => "csv",
+            InputFormat::Text | InputFormat::Words => "text",
+        }
+    }
+}
+
+impl OutputFormat {
+    /// Returns the format's name in a job file.
+    pub fn name(self) -> &'static str {
+        match self {
+            OutputFormat::Json => "json",
+            OutputFormat::Csv => "csv",
+        }
     }
 }
