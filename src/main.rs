@@ -1,2 +1,7 @@
 //! The `ckpt` command.
-fn main() {}
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    ckpt::cli::main()
+}

@@ -1,0 +1,169 @@
+//! What a command could not do, in words, with the exit code and what helps.
+
+use std::error::Error;
+use std::io;
+
+use crate::cli::escape::escape;
+use crate::cli::exit::Exit;
+use crate::format::manifest::ManifestError;
+use crate::storage::StorageError;
+use crate::store::StoreError;
+
+/// Why a command stopped.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CliError {
+    /// The code that the command ends with, never [`Exit::Clean`].
+    pub exit: Exit,
+    /// What could not be done, to what, and what was seen: lower case, names in backquotes, no full stop.
+    pub message: String,
+    /// The causes, the nearest first.
+    pub causes: Vec<String>,
+    /// What helps, each a sentence without its full stop.
+    pub hints: Vec<String>,
+}
+
+impl CliError {
+    /// Makes an error that ends the command with `exit`.
+    pub fn new(exit: Exit, message: impl Into<String>) -> CliError {
+        let exit = if exit == Exit::Clean { Exit::Failed } else { exit };
+        CliError { exit, message: message.into(), causes: Vec::new(), hints: Vec::new() }
+    }
+
+    /// Makes an error about the arguments or the job file.
+    pub fn usage(message: impl Into<String>) -> CliError {
+        CliError::new(Exit::Usage, message)
+    }
+
+    /// Makes an error about a store or checkpoint that is not there.
+    pub fn not_found(message: impl Into<String>) -> CliError {
+        CliError::new(Exit::NotFound, message)
+    }
+
+    /// Makes an error about something that the system refused: cannot `action` `path`.
+    pub fn io(action: &str, path: impl AsRef<std::path::Path>, source: &io::Error) -> CliError {
+        CliError::new(Exit::Failed, format!("cannot {action} `{}`", path.as_ref().display())).caused_by(source)
+    }
+
+    /// Makes an error of any other, with its message and its chain of causes.
+    pub fn of(exit: Exit, error: &dyn Error) -> CliError {
+        let new = CliError::new(exit, error.to_string());
+        match error.source() {
+            Some(source) => new.caused_by(source),
+            None => new,
+        }
+    }
+
+    /// Adds `cause` and its own causes.
+    #[must_use]
+    pub fn caused_by(mut self, cause: &dyn Error) -> CliError {
+        let mut next = Some(cause);
+        while let Some(error) = next {
+            self.causes.push(error.to_string());
+            next = error.source();
+        }
+        self
+    }
+
+    /// Adds what helps.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> CliError {
+        self.hints.push(hint.into());
+        self
+    }
+
+    /// Returns the lines for people, each without its end and safe to show.
+    pub fn lines(&self) -> Vec<String> {
+        let mut lines = vec![format!("error: {}", escape(&self.message))];
+        lines.extend(self.causes.iter().map(|cause| format!("  caused by: {}", escape(cause))));
+        lines.extend(self.hints.iter().map(|hint| format!("hint: {}", escape(hint))));
+        lines
+    }
+}
+
+impl From<StoreError> for CliError {
+    fn from(error: StoreError) -> CliError {
+        if let StoreError::Storage(error) = error {
+            return error.into();
+        }
+        let exit = match &error {
+            StoreError::NoStore { .. } | StoreError::NoCheckpoint { .. } => Exit::NotFound,
+            StoreError::Busy { .. } | StoreError::NumberTaken { .. } => Exit::Busy,
+            StoreError::Manifest { source: ManifestError::Format { .. }, .. } => Exit::Failed,
+            StoreError::Manifest { .. } | StoreError::Mismatch { .. } | StoreError::Damaged { .. } => Exit::Damaged,
+            StoreError::StoreExists { .. } | StoreError::Storage(_) => Exit::Failed,
+        };
+        let hint = match &error {
+            StoreError::NoStore { .. } => "a store is the directory that `checkpoint: store:` of a job file names",
+            StoreError::NoCheckpoint { .. } => "`ckpt list STORE` shows the checkpoints that there are",
+            StoreError::Manifest { source: ManifestError::Format { .. }, .. } => {
+                "use the version of ckpt that wrote it, or a newer one"
+            }
+            StoreError::NumberTaken { .. } => "two runs write to one store: stop one of them",
+            _ if exit == Exit::Damaged => VERIFY,
+            _ => return CliError::of(exit, &error),
+        };
+        CliError::of(exit, &error).hint(hint)
+    }
+}
+
+impl From<StorageError> for CliError {
+    fn from(error: StorageError) -> CliError {
+        match &error {
+            StorageError::Held { .. } => CliError::of(Exit::Busy, &error),
+            // Nobody asks a store for a file that its own manifests do not promise.
+            StorageError::NotFound { .. } | StorageError::NotAFile { .. } | StorageError::TooLarge { .. } => {
+                CliError::of(Exit::Damaged, &error).hint(VERIFY)
+            }
+            _ => CliError::of(Exit::Failed, &error),
+        }
+    }
+}
+
+const VERIFY: &str = "`ckpt verify STORE` lists everything that is damaged";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id::Sequence;
+
+    #[test]
+    fn an_error_prints_its_causes_and_hints_and_no_control_characters() {
+        let source = io::Error::other("disk\u{1b}[2J\non fire");
+        let error = CliError::io("write", "a\u{7}b", &source).hint("buy another");
+        assert_eq!(
+            error.lines(),
+            ["error: cannot write `a\\u{7}b`", "  caused by: disk\\u{1b}[2J\\non fire", "hint: buy another"]
+        );
+    }
+
+    #[test]
+    fn an_error_never_ends_with_zero() {
+        assert_eq!(CliError::new(Exit::Clean, "impossible").exit, Exit::Failed);
+    }
+
+    #[test]
+    fn the_kind_of_a_store_error_picks_the_exit_code() {
+        let place = || "s".to_owned();
+        let io = || StorageError::Io { action: "read", path: place(), source: io::Error::other("no") };
+        let cases = [
+            (StoreError::NoStore { place: place() }, Exit::NotFound),
+            (StoreError::NoCheckpoint { place: place(), sequence: Sequence(9) }, Exit::NotFound),
+            (StoreError::Busy { place: place(), holder: "pid 1".to_owned() }, Exit::Busy),
+            (StoreError::NumberTaken { sequence: Sequence(9) }, Exit::Busy),
+            (
+                StoreError::Manifest { path: place(), source: ManifestError::Malformed { reason: "x".to_owned() } },
+                Exit::Damaged,
+            ),
+            (StoreError::Manifest { path: place(), source: ManifestError::Format { found: 2 } }, Exit::Failed),
+            (StorageError::NotFound { path: place() }.into(), Exit::Damaged),
+            (StorageError::Held { path: place(), holder: place() }.into(), Exit::Busy),
+            (io().into(), Exit::Failed),
+        ];
+        for (error, exit) in cases {
+            let words = error.to_string();
+            let error = CliError::from(error);
+            assert_eq!((error.exit, &error.message), (exit, &words));
+        }
+        assert_eq!(CliError::from(io()).causes, ["no"]);
+    }
+}

@@ -1,0 +1,330 @@
+//! How far long work is, on standard error: bars and a live line on a terminal, plain lines now and then elsewhere.
+
+use std::fmt;
+use std::io::{Write as _, stderr};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle, WeakProgressBar};
+
+use crate::cli::escape::escape;
+use crate::progress::Progress;
+
+/// The time between two plain lines where there is no terminal.
+const PLAIN_EVERY: Duration = Duration::from_secs(10);
+/// How often a terminal is drawn again, in times a second.
+const DRAWS_PER_SECOND: u8 = 10;
+
+/// Standard error: what stays on it, and at most one line at its end that does not.
+#[derive(Clone, Default)]
+pub struct Screen {
+    live: Arc<Mutex<Option<WeakProgressBar>>>,
+}
+
+impl fmt::Debug for Screen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Screen")
+    }
+}
+
+impl Screen {
+    /// Prints a line that stays. Nobody hears when that fails: there is nowhere left to say it.
+    pub fn print(&self, line: &str) {
+        self.around(|| {
+            let _ = writeln!(stderr().lock(), "{line}");
+        });
+    }
+
+    /// Takes the live line away while `print` prints.
+    pub fn around<R>(&self, print: impl FnOnce() -> R) -> R {
+        let bar = self.live.lock().unwrap_or_else(PoisonError::into_inner).as_ref().and_then(WeakProgressBar::upgrade);
+        match bar {
+            Some(bar) if !bar.is_finished() => bar.suspend(print),
+            _ => print(),
+        }
+    }
+
+    fn set_live(&self, bar: &ProgressBar) {
+        *self.live.lock().unwrap_or_else(PoisonError::into_inner) = Some(bar.downgrade());
+    }
+}
+
+/// What a [`Bar`] counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unit {
+    /// Bytes, shown in binary units.
+    Bytes,
+    /// Anything else, by its name in the plural.
+    Count(&'static str),
+}
+
+/// A progress bar, which disappears when it is dropped. Shows nothing where there is no terminal.
+#[derive(Debug)]
+pub struct Bar {
+    bar: ProgressBar,
+}
+
+impl Bar {
+    /// Makes a bar that says `what` is being done.
+    pub(super) fn new(screen: &Screen, live: bool, what: &str, unit: Unit) -> Bar {
+        Bar::on(screen, target(live), what, unit)
+    }
+
+    fn on(screen: &Screen, target: ProgressDrawTarget, what: &str, unit: Unit) -> Bar {
+        let bar = ProgressBar::with_draw_target(Some(0), target);
+        let template = match unit {
+            Unit::Bytes => {
+                "{msg} [{bar:24}] {binary_bytes}/{binary_total_bytes} {binary_bytes_per_sec}, {eta} left".to_owned()
+            }
+            Unit::Count(name) => format!("{{msg}} [{{bar:24}}] {{human_pos}}/{{human_len}} {name}, {{eta}} left"),
+        };
+        bar.set_style(style(&template));
+        bar.set_message(escape(what).into_owned());
+        screen.set_live(&bar);
+        Bar { bar }
+    }
+}
+
+impl Progress for Bar {
+    fn start(&self, total: u64) {
+        self.bar.set_length(total);
+        self.bar.reset_eta();
+    }
+
+    fn advance(&self, units: u64) {
+        self.bar.inc(units);
+    }
+}
+
+impl Drop for Bar {
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+/// The line that tells how a run is doing, which disappears when it is dropped.
+///
+/// On a terminal it is always the last line. Elsewhere it is printed at most every ten seconds, the first time after ten.
+#[derive(Debug)]
+pub struct LiveLine {
+    screen: Screen,
+    notes: bool,
+    shown: Shown,
+}
+
+#[derive(Debug)]
+enum Shown {
+    Live { bar: ProgressBar, has_bar: Mutex<bool> },
+    Plain { last: Mutex<Instant> },
+    Never,
+}
+
+impl LiveLine {
+    /// Makes a line: `live` on a terminal, `plain` elsewhere; `notes` tells whether [`LiveLine::note`] is heard.
+    pub(super) fn new(screen: &Screen, live: bool, plain: bool, notes: bool) -> LiveLine {
+        let shown = match (live, plain) {
+            (true, _) => return LiveLine::on(screen, target(true), notes),
+            (false, true) => Shown::Plain { last: Mutex::new(Instant::now()) },
+            (false, false) => Shown::Never,
+        };
+        LiveLine { screen: screen.clone(), notes, shown }
+    }
+
+    fn on(screen: &Screen, target: ProgressDrawTarget, notes: bool) -> LiveLine {
+        let bar = ProgressBar::with_draw_target(None, target);
+        bar.set_style(style("{wide_msg}"));
+        screen.set_live(&bar);
+        LiveLine { screen: screen.clone(), notes, shown: Shown::Live { bar, has_bar: Mutex::new(false) } }
+    }
+
+    /// Shows `text`, in place of what was shown before.
+    pub fn show(&self, text: &str) {
+        match &self.shown {
+            Shown::Live { bar, .. } => bar.set_message(escape(text).into_owned()),
+            Shown::Plain { last } => {
+                if is_due(&mut last.lock().unwrap_or_else(PoisonError::into_inner), Instant::now()) {
+                    self.screen.print(&escape(text));
+                }
+            }
+            Shown::Never => {}
+        }
+    }
+
+    /// Shows how much `position` is of `total`, the time left, and `text`.
+    pub fn bar(&self, position: u64, total: u64, text: &str) {
+        match &self.shown {
+            Shown::Live { bar, has_bar } => {
+                bar.set_length(total);
+                bar.set_position(position);
+                let mut has_bar = has_bar.lock().unwrap_or_else(PoisonError::into_inner);
+                if !*has_bar {
+                    // What a resumed run finds done already says nothing about the speed of this one.
+                    bar.reset_eta();
+                    bar.set_style(style("[{bar:20}] {percent:>3}% {eta} left  {wide_msg}"));
+                    *has_bar = true;
+                }
+                bar.set_message(escape(text).into_owned());
+            }
+            Shown::Plain { .. } => self.show(&format!("{}% {text}", percent(position, total))),
+            Shown::Never => {}
+        }
+    }
+
+    /// Prints a line that stays, above the live one; silent with `--quiet`.
+    pub fn note(&self, text: &str) {
+        if self.notes {
+            self.screen.print(&escape(text));
+        }
+    }
+}
+
+impl Drop for LiveLine {
+    fn drop(&mut self) {
+        if let Shown::Live { bar, .. } = &self.shown {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+fn target(live: bool) -> ProgressDrawTarget {
+    if live { ProgressDrawTarget::stderr_with_hz(DRAWS_PER_SECOND) } else { ProgressDrawTarget::hidden() }
+}
+
+fn style(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template).expect("the templates are well formed").progress_chars("=> ")
+}
+
+fn is_due(last: &mut Instant, now: Instant) -> bool {
+    let due = now.saturating_duration_since(*last) >= PLAIN_EVERY;
+    if due {
+        *last = now;
+    }
+    due
+}
+
+fn percent(position: u64, total: u64) -> u64 {
+    match total {
+        0 => 100,
+        _ => u64::try_from(u128::from(position.min(total)) * 100 / u128::from(total)).unwrap_or(100),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use indicatif::TermLike;
+
+    use super::*;
+
+    /// A terminal that remembers all that was written to it.
+    #[derive(Debug, Clone, Default)]
+    struct Paper(Arc<Mutex<String>>);
+
+    impl Paper {
+        fn text(&self) -> String {
+            self.0.lock().expect("no panic").clone()
+        }
+
+        fn write(&self, text: &str) -> io::Result<()> {
+            self.0.lock().expect("no panic").push_str(text);
+            Ok(())
+        }
+
+        fn target(&self) -> ProgressDrawTarget {
+            ProgressDrawTarget::term_like(Box::new(self.clone()))
+        }
+    }
+
+    impl TermLike for Paper {
+        fn width(&self) -> u16 {
+            80
+        }
+        fn move_cursor_up(&self, _: usize) -> io::Result<()> {
+            Ok(())
+        }
+        fn move_cursor_down(&self, _: usize) -> io::Result<()> {
+            Ok(())
+        }
+        fn move_cursor_right(&self, _: usize) -> io::Result<()> {
+            Ok(())
+        }
+        fn move_cursor_left(&self, _: usize) -> io::Result<()> {
+            Ok(())
+        }
+        fn write_line(&self, text: &str) -> io::Result<()> {
+            self.write(text).and_then(|()| self.write("\n"))
+        }
+        fn write_str(&self, text: &str) -> io::Result<()> {
+            self.write(text)
+        }
+        fn clear_line(&self) -> io::Result<()> {
+            self.write("<clear>")
+        }
+        fn flush(&self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_bar_shows_bytes_done_and_disappears() {
+        let paper = Paper::default();
+        let bar = Bar::on(&Screen::default(), paper.target(), "verifying", Unit::Bytes);
+        bar.start(4096);
+        bar.advance(1024);
+        bar.bar.force_draw();
+        assert!(paper.text().contains("verifying [======>  "), "{}", paper.text());
+        assert!(paper.text().contains("1.00 KiB/4.00 KiB"), "{}", paper.text());
+        drop(bar);
+        assert!(paper.text().ends_with("<clear>"), "{}", paper.text());
+    }
+
+    #[test]
+    fn a_live_line_shows_a_bar_only_once_there_is_a_position() {
+        let paper = Paper::default();
+        let line = LiveLine::on(&Screen::default(), paper.target(), true);
+        line.show("starting\u{1b}[2J");
+        assert!(paper.text().contains("starting\\u{1b}[2J") && !paper.text().contains('%'), "{}", paper.text());
+        line.bar(25, 100, "1,000 records/s");
+        line.shown.live().force_draw();
+        assert!(paper.text().contains(" 25% "), "{}", paper.text());
+        assert!(paper.text().contains("left  1,000 records/s"), "{}", paper.text());
+    }
+
+    #[test]
+    fn what_stays_is_printed_while_the_live_line_is_away() {
+        let paper = Paper::default();
+        let screen = Screen::default();
+        let line = LiveLine::on(&screen, paper.target(), true);
+        line.show("working");
+        screen.around(|| paper.write("NOTE").expect("written"));
+        let text = paper.text();
+        let note = text.find("NOTE").expect("printed");
+        assert!(text[..note].contains("working") && text[..note].ends_with("<clear>"), "{text}");
+        assert!(text[note..].contains("working"), "{text}");
+    }
+
+    #[test]
+    fn plain_lines_are_ten_seconds_apart() {
+        let start = Instant::now();
+        let mut last = start;
+        let printed: Vec<u64> =
+            (0..35).filter(|second| is_due(&mut last, start + Duration::from_secs(*second))).collect();
+        assert_eq!(printed, [10, 20, 30]);
+    }
+
+    #[test]
+    fn a_share_is_never_more_than_all_of_it() {
+        assert_eq!([percent(0, 0), percent(1, 3), percent(9, 3)], [100, 33, 100]);
+        assert_eq!(percent(u64::MAX, u64::MAX), 100);
+    }
+
+    impl Shown {
+        fn live(&self) -> &ProgressBar {
+            match self {
+                Shown::Live { bar, .. } => bar,
+                _ => panic!("not live"),
+            }
+        }
+    }
+}
