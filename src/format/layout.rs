@@ -21,6 +21,8 @@ pub const MANIFEST_FILE: &str = "manifest.yaml";
 pub const SUMS_FILE: &str = "SHA256SUMS";
 /// The directory of objects.
 pub const OBJECTS: &str = "objects/sha256";
+/// The directory of objects that were found damaged and replaced by good ones. Nothing reads it.
+pub const DAMAGED: &str = "damaged";
 
 /// What an object holds, which its name's ending says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -29,6 +31,16 @@ pub enum ObjectKind {
     Parquet,
     /// A YAML document: `.yaml`.
     Yaml,
+}
+
+impl fmt::Display for ObjectKind {
+    /// Writes the ending of the names, without the dot.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            ObjectKind::Parquet => "parquet",
+            ObjectKind::Yaml => "yaml",
+        })
+    }
 }
 
 /// The name of an object: the SHA-256 of its bytes and its kind, as in `3fa8….parquet`.
@@ -59,11 +71,7 @@ impl ObjectName {
 
 impl fmt::Display for ObjectName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let ending = match self.kind {
-            ObjectKind::Parquet => "parquet",
-            ObjectKind::Yaml => "yaml",
-        };
-        write!(f, "{}.{ending}", self.digest)
+        f.pad(&format!("{}.{}", self.digest, self.kind))
     }
 }
 
@@ -98,6 +106,11 @@ impl From<ObjectName> for String {
     }
 }
 
+/// Returns where a damaged object is set aside that is the `number`th of its name, from 1: `damaged/3fa8….parquet.1`.
+pub fn damaged(object: ObjectName, number: u32) -> RelPath {
+    plain(format!("{DAMAGED}/{object}.{number}"))
+}
+
 /// Returns the directory of checkpoint `sequence`: `checkpoints/00000042`.
 pub fn checkpoint_dir(sequence: Sequence) -> RelPath {
     plain(format!("{CHECKPOINTS}/{sequence}"))
@@ -115,4 +128,58 @@ pub fn sums(sequence: Sequence) -> RelPath {
 
 fn plain(path: String) -> RelPath {
     RelPath::new(path).expect("names in a store are plain")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn everything_in_a_store_has_its_place() {
+        let abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+        let object = ObjectName { digest: Digest::of(b"abc"), kind: ObjectKind::Parquet };
+        assert_eq!(object.path().as_str(), format!("objects/sha256/ba/{abc}.parquet"));
+        assert_eq!(damaged(object, 2).as_str(), format!("damaged/{abc}.parquet.2"));
+        assert_eq!(checkpoint_dir(Sequence(42)).as_str(), "checkpoints/00000042");
+        assert_eq!(manifest(Sequence(42)).as_str(), "checkpoints/00000042/manifest.yaml");
+        assert_eq!(sums(Sequence(123_456_789)).as_str(), "checkpoints/123456789/SHA256SUMS");
+    }
+
+    #[test]
+    fn an_object_name_parses_only_as_it_prints() {
+        for kind in [ObjectKind::Parquet, ObjectKind::Yaml] {
+            let object = ObjectName { digest: Digest::of(b"abc"), kind };
+            assert_eq!(object.to_string().parse(), Ok(object));
+            assert_eq!(object.path().name().parse(), Ok(object));
+        }
+        let abc = Digest::of(b"abc").to_string();
+        let refused = [
+            abc.clone(),
+            format!("{abc}."),
+            format!("{abc}.txt"),
+            format!("{abc}.parquet.1"),
+            format!("{abc}.parquet "),
+            format!("../{abc}.yaml"),
+            abc.to_uppercase() + ".yaml",
+            abc[1..].to_owned() + ".yaml",
+            "é".repeat(100),
+            String::new(),
+        ];
+        for text in refused {
+            let error = text.parse::<ObjectName>().unwrap_err();
+            assert!(error.found.chars().count() <= 80);
+        }
+    }
+
+    #[test]
+    fn object_names_sort_as_their_texts_do() {
+        let mut names: Vec<ObjectName> = (0..50u8)
+            .map(|i| ObjectName {
+                digest: Digest::of(&[i / 2]),
+                kind: if i % 2 == 0 { ObjectKind::Yaml } else { ObjectKind::Parquet },
+            })
+            .collect();
+        names.sort();
+        assert!(names.iter().map(ObjectName::to_string).is_sorted());
+    }
 }

@@ -1,10 +1,14 @@
 //! The root of a checkpoint, and the file that makes a directory a store.
 
+use std::collections::HashSet;
+
 use jiff::Timestamp;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::digest::Digest;
-use crate::format::layout::ObjectName;
+use crate::format::FORMAT;
+use crate::format::layout::{ObjectKind, ObjectName};
 use crate::id::{Sequence, StoreId};
 use crate::value::Column;
 
@@ -236,25 +240,309 @@ impl Manifest {
 
     /// Writes the manifest as YAML, the same bytes each time.
     pub fn to_yaml(&self) -> String {
-        todo!()
+        serde_yaml::to_string(self).expect("a manifest is made of texts and numbers")
     }
 
     /// Reads a manifest, of format 1 only, and checks what can be checked without any other file.
     pub fn from_yaml(bytes: &[u8]) -> Result<Manifest, ManifestError> {
-        let _ = bytes;
-        todo!()
+        let manifest: Manifest = read(bytes)?;
+        check_format(manifest.format)?;
+        manifest.check().map_err(|reason| ManifestError::Malformed { reason })?;
+        Ok(manifest)
+    }
+
+    /// Says what in the manifest contradicts itself.
+    fn check(&self) -> Result<(), String> {
+        let Manifest { sequence, tasks, shards, .. } = self;
+        if sequence.0 == 0 {
+            return Err("sequence: expected at least 1, found 0".to_owned());
+        }
+        for (field, earlier) in
+            [("parent", self.parent.map(|parent| parent.sequence)), ("restored_from", self.restored_from)]
+        {
+            if let Some(earlier) = earlier.filter(|earlier| earlier.0 == 0 || earlier >= sequence) {
+                return Err(format!(
+                    "{field}: expected a checkpoint before {}, which this is, found {}",
+                    sequence.0, earlier.0
+                ));
+            }
+        }
+        if *tasks == 0 {
+            return Err("tasks: expected at least 1, found 0".to_owned());
+        }
+        if *shards == 0 || shards > tasks {
+            return Err(format!("shards: expected 1 to {tasks}, the number of tasks, found {shards}"));
+        }
+        if self.block_bytes == 0 {
+            return Err("block_bytes: expected at least 1, found 0".to_owned());
+        }
+        let mut names = HashSet::new();
+        if let Some(twice) = self.columns.iter().find(|column| !names.insert(&column.name)) {
+            return Err(format!("columns: found {:?} twice", twice.name));
+        }
+        for (field, table, kind) in [
+            ("index", self.tables.index, ObjectKind::Parquet),
+            ("positions", self.tables.positions, ObjectKind::Parquet),
+            ("job", self.tables.job, ObjectKind::Yaml),
+        ] {
+            if table.object.kind != kind {
+                return Err(format!("tables.{field}: expected a {kind} object, found `{}`", table.object));
+            }
+        }
+        Ok(())
     }
 }
 
 impl StoreFile {
     /// Writes the file as YAML.
     pub fn to_yaml(&self) -> String {
-        todo!()
+        serde_yaml::to_string(self).expect("a store file is made of texts and numbers")
     }
 
     /// Reads a store file, of format 1 only.
     pub fn from_yaml(bytes: &[u8]) -> Result<StoreFile, ManifestError> {
-        let _ = bytes;
-        todo!()
+        let file: StoreFile = read(bytes)?;
+        check_format(file.format)?;
+        Ok(file)
+    }
+}
+
+/// The most that the aliases of a document may make of it, in bytes.
+const MAX_EXPANDED_BYTES: u64 = 16 * 1024 * 1024;
+
+/// The most characters of a parser's message that are passed on; it may quote the document.
+const MAX_REASON_CHARS: usize = 300;
+
+/// Reads one document. A document of another format fails with that, not with what this format does not know.
+fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ManifestError> {
+    let found = bytes.len() as u64;
+    if found > Manifest::MAX_BYTES {
+        return Err(ManifestError::TooLarge { limit: Manifest::MAX_BYTES, found });
+    }
+    check_aliases(bytes)?;
+    serde_yaml::from_slice(bytes).map_err(|error| match serde_yaml::from_slice(bytes) {
+        Ok(Head { format }) if format != u64::from(FORMAT) => ManifestError::Format { found: format },
+        _ => ManifestError::Malformed {
+            reason: error
+                .to_string()
+                .chars()
+                .take(MAX_REASON_CHARS)
+                .map(|c| if c.is_control() { '?' } else { c })
+                .collect(),
+        },
+    })
+}
+
+/// What every format of these files begins with.
+#[derive(Deserialize)]
+struct Head {
+    format: u64,
+}
+
+fn check_format(format: u32) -> Result<(), ManifestError> {
+    if format == FORMAT { Ok(()) } else { Err(ManifestError::Format { found: format.into() }) }
+}
+
+/// Refuses a document whose aliases could make much more of it than it is.
+///
+/// This program writes no aliases, but `*` and `&` may be in a name or a path. So this counts what can be an alias (it stands where no text goes
+/// on) and lets each stand for as much as the whole document: a limit that takes hundreds of aliases to reach.
+fn check_aliases(bytes: &[u8]) -> Result<(), ManifestError> {
+    if memchr::memchr(b'&', bytes).is_none() {
+        // An alias without an anchor is an error of its own.
+        return Ok(());
+    }
+    let goes_on = |before: u8| before.is_ascii_alphanumeric() || b"_*/.(\"'".contains(&before);
+    let aliases = memchr::memchr_iter(b'*', bytes).filter(|&at| at == 0 || !goes_on(bytes[at - 1])).count();
+    if aliases as u64 * bytes.len() as u64 > MAX_EXPANDED_BYTES {
+        return Err(ManifestError::Malformed { reason: format!("expected no YAML aliases, found up to {aliases}") });
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::value::ColumnType;
+
+    fn object(content: &str, kind: ObjectKind) -> ObjectRef {
+        let object = ObjectName { digest: Digest::of(content.as_bytes()), kind };
+        ObjectRef { object, bytes: content.len() as u64 }
+    }
+
+    fn sample() -> Manifest {
+        Manifest {
+            format: 1,
+            job: "spend-per-user".to_owned(),
+            store: StoreId::new([7; 16]),
+            sequence: Sequence(42),
+            parent: Some(Parent { sequence: Sequence(41), sha256: Digest::of(b"41") }),
+            created: "2026-11-22T14:00:00.125Z".parse().unwrap(),
+            mode: Mode::Elided,
+            trigger: Trigger::StateBytes,
+            ended: false,
+            restored_from: None,
+            tasks: 64,
+            shards: 8,
+            routing: Routing::KeyHash,
+            block: 1234,
+            block_bytes: 262_144,
+            columns: vec![Column::new("clicks", ColumnType::Int), Column::new("spent", ColumnType::Number)],
+            timings: Timings { pause_micros: 900, snapshot_micros: 12_000, write_micros: 150_000 },
+            totals: Totals { keys: u64::MAX, changed_keys: 5, ..Totals::default() },
+            outputs: vec![Output { path: "out/a.jsonl".to_owned(), sha256: Digest::of(b"out"), bytes: 3, rows: 1 }],
+            dead_letter: Some(DeadLetter { path: "bad.jsonl".to_owned(), bytes: 9 }),
+            tables: Tables {
+                index: object("index", ObjectKind::Parquet),
+                positions: object("positions", ObjectKind::Parquet),
+                job: object("job", ObjectKind::Yaml),
+            },
+        }
+    }
+
+    fn reason(text: &str) -> String {
+        match Manifest::from_yaml(text.as_bytes()) {
+            Err(error @ ManifestError::Malformed { .. }) => error.to_string(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_manifest_reads_as_it_was_written_and_is_written_the_same_each_time() {
+        let yaml = sample().to_yaml();
+        assert_eq!(Manifest::from_yaml(yaml.as_bytes()).unwrap(), sample());
+        assert_eq!(sample().to_yaml(), yaml);
+        let head: Vec<_> = yaml.lines().take(7).collect();
+        let sha256 = Digest::of(b"41");
+        assert_eq!(
+            head.join("\n"),
+            format!(
+                "format: 1\njob: spend-per-user\nstore: '07070707070707070707070707070707'\nsequence: 42\nparent:\n  \
+                 sequence: 41\n  sha256: {sha256}"
+            )
+        );
+        assert!(yaml.contains("created: 2026-11-22T14:00:00.125Z\n"), "{yaml}");
+        let plain = Manifest { parent: None, outputs: vec![], dead_letter: None, ..sample() };
+        let yaml = plain.to_yaml();
+        assert!(!yaml.contains("parent") && !yaml.contains("outputs") && !yaml.contains("dead_letter"), "{yaml}");
+        assert_eq!(Manifest::from_yaml(yaml.as_bytes()).unwrap(), plain);
+    }
+
+    #[test]
+    fn a_store_file_reads_as_it_was_written() {
+        let file = StoreFile {
+            format: 1,
+            store: StoreId::new([0x12; 16]),
+            job: "yes".to_owned(),
+            created: "2026-11-22T14:00:00Z".parse().unwrap(),
+        };
+        assert_eq!(StoreFile::from_yaml(file.to_yaml().as_bytes()).unwrap(), file);
+        let newer = file.to_yaml().replace("format: 1", "format: 2") + "more: {}\n";
+        assert!(matches!(StoreFile::from_yaml(newer.as_bytes()), Err(ManifestError::Format { found: 2 })));
+        assert!(matches!(StoreFile::from_yaml(b"format: 1"), Err(ManifestError::Malformed { .. })));
+    }
+
+    #[test]
+    fn another_format_is_named_whatever_else_is_new() {
+        let yaml = sample().to_yaml();
+        for (text, format) in [
+            (yaml.replace("format: 1", "format: 2"), 2),
+            (yaml.replace("format: 1", "format: 2") + "encryption: {cipher: new}\n", 2),
+            (yaml.replace("format: 1", "format: 99999999999"), 99_999_999_999),
+            ("format: 0\n".to_owned(), 0),
+        ] {
+            match Manifest::from_yaml(text.as_bytes()) {
+                Err(ManifestError::Format { found }) => assert_eq!(found, format),
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn what_contradicts_itself_is_refused() {
+        let yaml = sample().to_yaml();
+        assert!(reason(&yaml.replace("sequence: 42", "sequence: 0")).starts_with("sequence:"));
+        assert!(reason(&yaml.replace("sequence: 41", "sequence: 42")).starts_with("parent:"));
+        assert!(reason(&yaml.replace("sequence: 41", "sequence: 0")).starts_with("parent:"));
+        assert!(reason(&yaml.replace("tasks: 64", "restored_from: 42\ntasks: 64")).starts_with("restored_from:"));
+        assert!(reason(&yaml.replace("tasks: 64", "tasks: 0")).starts_with("tasks:"));
+        assert!(reason(&yaml.replace("shards: 8", "shards: 0")).starts_with("shards:"));
+        assert!(reason(&yaml.replace("shards: 8", "shards: 65")).starts_with("shards:"));
+        assert!(reason(&yaml.replace("block_bytes: 262144", "block_bytes: 0")).starts_with("block_bytes:"));
+        assert!(reason(&yaml.replace("name: spent", "name: clicks")).starts_with("columns:"));
+        assert!(reason(&yaml.replace(".yaml", ".parquet")).starts_with("tables.job:"));
+        assert!(reason(&yaml.replace("ended: false", "ended: false\nended: true")).contains("duplicate"));
+        assert!(reason(&yaml.replace("ended: false", "endet: false")).contains("endet"));
+        assert!(reason(&yaml.replace("tasks: 64", "tasks: -1")).contains("tasks"));
+        assert!(reason(&format!("{yaml}---\n{yaml}")).contains("document"));
+        reason("");
+    }
+
+    #[test]
+    fn a_reason_holds_nothing_that_a_terminal_obeys() {
+        let text = reason(&format!("\"\\e[2J{}\": 1\nformat: 1", "x".repeat(1000)));
+        assert!(!text.chars().any(char::is_control) && text.chars().count() <= MAX_REASON_CHARS, "{text}");
+    }
+
+    #[test]
+    fn a_manifest_that_is_too_large_is_not_parsed() {
+        let large = sample().to_yaml() + &"#".repeat(Manifest::MAX_BYTES as usize);
+        assert!(matches!(Manifest::from_yaml(large.as_bytes()), Err(ManifestError::TooLarge { .. })));
+    }
+
+    #[test]
+    fn aliases_can_not_make_much_of_little() {
+        let text = "x".repeat(40_000);
+        let outputs = |alias: &str| format!("outputs: [&a {text}{}]\n", alias.repeat(4_000));
+        for alias in [", *a", ",*a", "\n,\n*a"] {
+            assert!(reason(&outputs(alias)).contains("aliases"), "{alias:?}");
+        }
+        let laughs: String = (0..60).map(|i| format!("k{i}: &k{i} [*k{0}, *k{0}, *k{0}]\n", i - 1)).collect();
+        reason(&format!("k-1: &k-1 ha\n{laughs}"));
+        reason(&"[".repeat(60_000));
+        reason(&"{a: ".repeat(15_000));
+    }
+
+    #[test]
+    fn names_and_paths_may_hold_what_aliases_are_made_of() {
+        for text in
+            ["R & D", "&anchor", "*", "a * b & c", "'&x' *y", "&a *a, *a", &"* &".repeat(100), &"*".repeat(9_000)]
+        {
+            let manifest = Manifest {
+                job: (*text).to_owned(),
+                columns: vec![Column::new(format!("&{text}"), ColumnType::Json)],
+                ..sample()
+            };
+            assert_eq!(Manifest::from_yaml(manifest.to_yaml().as_bytes()).unwrap(), manifest);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_survives(job in any::<String>(), column in "\\PC*", path in "[ -~\\n\\t\\r]*") {
+            let mut manifest = sample();
+            manifest.job = job;
+            manifest.columns[0].name = format!("{column}1");
+            manifest.outputs[0].path = path;
+            prop_assert_eq!(Manifest::from_yaml(manifest.to_yaml().as_bytes()).unwrap(), manifest);
+        }
+
+        #[test]
+        fn any_bytes_are_refused_without_a_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+            prop_assert!(Manifest::from_yaml(&bytes).is_err());
+        }
+
+        #[test]
+        fn a_manifest_with_any_damage_is_read_without_a_panic(
+            at in any::<prop::sample::Index>(), cut in any::<prop::sample::Index>(), byte in any::<u8>()
+        ) {
+            let mut bytes = sample().to_yaml().into_bytes();
+            let at = at.index(bytes.len());
+            bytes[at] = byte;
+            let _ = Manifest::from_yaml(&bytes);
+            let _ = Manifest::from_yaml(&bytes[..cut.index(bytes.len())]);
+        }
     }
 }

@@ -1,1 +1,688 @@
 //! A directory of the local file system.
+//!
+//! New bytes are written aside under a name that begins with [`TEMPORARY_PREFIX`], flushed, and put in place by a rename that refuses a
+//! taken name. What is aside after a crash is never read, and may be deleted when no run holds the lock.
+
+use std::collections::BTreeSet;
+use std::fs::{self, File, TryLockError};
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::io::{self, Read, Write};
+use std::ops::Range;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::UNIX_EPOCH;
+
+use bytes::Bytes;
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, RenameFlags};
+use rustix::io::Errno;
+use walkdir::WalkDir;
+
+use crate::relpath::RelPath;
+use crate::storage::{Entry, EntryKind, LockGuard, Storage, StorageError, TEMPORARY_PREFIX};
+
+const READ: OFlags =
+    OFlags::RDONLY.union(OFlags::NONBLOCK).union(OFlags::NOCTTY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+const DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+const NEW: OFlags =
+    OFlags::WRONLY.union(OFlags::CREATE).union(OFlags::EXCL).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+const LOCK: OFlags = OFlags::RDWR
+    .union(OFlags::CREATE)
+    .union(OFlags::NONBLOCK)
+    .union(OFlags::NOCTTY)
+    .union(OFlags::NOFOLLOW)
+    .union(OFlags::CLOEXEC);
+
+/// The most that is read of a lock file, in bytes.
+const MAX_HOLDER_BYTES: usize = 4096;
+
+/// Keeps bytes in files below a directory, which is made when the first is created.
+///
+/// The directory itself may be a symbolic link; no symbolic link inside it is followed.
+#[derive(Debug)]
+pub struct LocalStorage {
+    root: PathBuf,
+    directories: Mutex<Directories>,
+    /// Held while directories are flushed, so that who comes second returns only when the first is done.
+    flushing: Mutex<()>,
+}
+
+/// The directories, relative to the root, that need a flush or have had one; the empty path is the root.
+#[derive(Debug, Default)]
+struct Directories {
+    /// Those whose entries may not be on disk yet.
+    touched: BTreeSet<String>,
+    /// Those flushed at least once by this process. An earlier process may have died between making a directory and flushing its parent, so the
+    /// first use of a directory flushes all that lead to it, whoever made them.
+    settled: BTreeSet<String>,
+}
+
+impl LocalStorage {
+    /// Makes a storage of the directory `root`, which need not be there yet.
+    pub fn new(root: impl Into<PathBuf>) -> LocalStorage {
+        LocalStorage { root: root.into(), directories: Mutex::default(), flushing: Mutex::default() }
+    }
+
+    /// Returns the directory.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    fn on_disk(&self, path: &str) -> PathBuf {
+        if path.is_empty() { self.root.clone() } else { self.root.join(path) }
+    }
+
+    fn shown(&self, path: &str) -> String {
+        self.on_disk(path).display().to_string()
+    }
+
+    fn directories(&self) -> MutexGuard<'_, Directories> {
+        self.directories.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Turns what the system said about `path` into the error that callers tell apart.
+    fn failed(&self, action: &'static str, path: &str, source: impl Into<io::Error>) -> StorageError {
+        let source = source.into();
+        let shown = self.shown(path);
+        match Errno::from_io_error(&source) {
+            Some(Errno::NOENT) => StorageError::NotFound { path: shown },
+            Some(Errno::EXIST | Errno::NOTEMPTY) => StorageError::Exists { path: shown },
+            Some(Errno::ISDIR | Errno::NXIO) => StorageError::NotAFile { path: shown },
+            Some(Errno::LOOP | Errno::NOTDIR) => match self.first_non_directory(path) {
+                Some(path) => StorageError::NotADirectory { path },
+                None => StorageError::NotAFile { path: shown },
+            },
+            _ => StorageError::Io { action, path: shown, source },
+        }
+    }
+
+    /// Does the same for `dir`, which should be a directory.
+    fn failed_dir(&self, action: &'static str, dir: &str, source: impl Into<io::Error>) -> StorageError {
+        match self.failed(action, dir, source) {
+            StorageError::NotAFile { path } => StorageError::NotADirectory { path },
+            error => error,
+        }
+    }
+
+    /// Returns the first on the way to `path` that should be a directory and is something else.
+    fn first_non_directory(&self, path: &str) -> Option<String> {
+        if !fs::metadata(&self.root).is_ok_and(|found| found.is_dir()) {
+            return Some(self.shown(""));
+        }
+        ancestors(path)
+            .find(|way| !fs::symlink_metadata(self.on_disk(way)).is_ok_and(|found| found.is_dir()))
+            .map(|way| self.shown(way))
+    }
+
+    fn open_root(&self) -> Result<OwnedFd, Errno> {
+        // Unlike everything below it, the root may be a symbolic link.
+        rustix::fs::open(&self.root, DIRECTORY.difference(OFlags::NOFOLLOW), Mode::empty())
+    }
+
+    fn open_dir(&self, action: &'static str, dir: &str) -> Result<OwnedFd, StorageError> {
+        self.open_root()
+            .and_then(|root| if dir.is_empty() { Ok(root) } else { open_beneath(root.as_fd(), dir, DIRECTORY) })
+            .map_err(|source| self.failed_dir(action, dir, source))
+    }
+
+    /// Opens the directory that `path` is in.
+    fn open_parent(&self, action: &'static str, path: &RelPath) -> Result<OwnedFd, StorageError> {
+        self.open_dir(action, split(path).0).map_err(|error| match error {
+            StorageError::NotFound { .. } => self.failed(action, path.as_str(), Errno::NOENT),
+            error => error,
+        })
+    }
+
+    /// Opens the file at `path` for reading, if it is one, and returns its size as well.
+    fn open_file(&self, path: &RelPath) -> Result<(File, u64), StorageError> {
+        let failed = |source| self.failed("read", path.as_str(), source);
+        let opened = self.open_root().and_then(|root| open_beneath(root.as_fd(), path.as_str(), READ));
+        let file = File::from(opened.map_err(|source| failed(source.into()))?);
+        let found = file.metadata().map_err(failed)?;
+        if !found.is_file() {
+            return Err(StorageError::NotAFile { path: self.shown(path.as_str()) });
+        }
+        Ok((file, found.len()))
+    }
+
+    /// Opens the directory `dir` after making what is missing of it.
+    fn make_dir(&self, action: &'static str, dir: &str) -> Result<OwnedFd, StorageError> {
+        let root = match self.open_root() {
+            Err(Errno::NOENT) => self.make_root().and_then(|()| Ok(self.open_root()?)),
+            opened => opened.map_err(io::Error::from),
+        };
+        let mut opened = root.map_err(|source| self.failed_dir(action, "", source))?;
+        if dir.is_empty() {
+            return Ok(opened);
+        }
+        match open_beneath(opened.as_fd(), dir, DIRECTORY) {
+            Err(Errno::NOENT) => {}
+            result => return result.map_err(|source| self.failed_dir(action, dir, source)),
+        }
+        for way in ancestors(dir).chain([dir]) {
+            let (parent, name) = way.rsplit_once('/').unwrap_or(("", way));
+            match rustix::fs::mkdirat(&opened, name, Mode::from_raw_mode(0o777)) {
+                Ok(()) => self.touch(parent),
+                Err(Errno::EXIST) => {}
+                Err(source) => return Err(self.failed_dir(action, way, source)),
+            }
+            opened = rustix::fs::openat(&opened, name, DIRECTORY, Mode::empty())
+                .map_err(|source| self.failed_dir(action, way, source))?;
+        }
+        Ok(opened)
+    }
+
+    /// Makes the root and what is missing above it, for good on return.
+    fn make_root(&self) -> io::Result<()> {
+        let missing: Vec<&Path> = self
+            .root
+            .ancestors()
+            .take_while(|path| !path.as_os_str().is_empty() && fs::metadata(path).is_err())
+            .collect();
+        for path in missing.into_iter().rev() {
+            match fs::create_dir(path) {
+                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+                _ => {}
+            }
+            let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+            flush_directory(File::open(parent)?.as_fd())?;
+        }
+        Ok(())
+    }
+
+    /// Remembers that the entries of `dir` have to be flushed, and that `dir` itself has to last.
+    fn touch(&self, dir: &str) {
+        let mut directories = self.directories();
+        for way in [""].into_iter().chain(ancestors(dir)) {
+            if !directories.settled.contains(way) {
+                directories.touched.insert(way.to_owned());
+            }
+        }
+        directories.touched.insert(dir.to_owned());
+    }
+
+    /// Flushes those of `dirs` that are touched.
+    fn flush(&self, dirs: impl IntoIterator<Item = String>) -> Result<(), StorageError> {
+        let _alone = self.flushing.lock().unwrap_or_else(PoisonError::into_inner);
+        for dir in dirs {
+            // Taken out before the flush: what is created meanwhile puts it back.
+            if !self.directories().touched.remove(&dir) {
+                continue;
+            }
+            let flushed = match self.open_dir("flush", &dir) {
+                Ok(opened) => flush_directory(opened.as_fd()).map_err(|source| self.failed_dir("flush", &dir, source)),
+                // Deleted since, which touched its parent.
+                Err(StorageError::NotFound { .. }) => Ok(()),
+                Err(error) => Err(error),
+            };
+            let mut directories = self.directories();
+            if let Err(error) = flushed {
+                directories.touched.insert(dir);
+                return Err(error);
+            }
+            directories.settled.insert(dir);
+        }
+        Ok(())
+    }
+
+    /// Makes the entries of `dir` last, and `dir` itself.
+    fn flush_now(&self, dir: &str) -> Result<(), StorageError> {
+        self.touch(dir);
+        self.flush([""].into_iter().chain(ancestors(dir)).chain([dir]).map(str::to_owned))
+    }
+
+    /// Writes `bytes` to a new temporary file in `dir`, flushes it, and returns its name.
+    fn write_aside(&self, dir: BorrowedFd<'_>, path: &RelPath, bytes: &[u8]) -> Result<String, StorageError> {
+        let name = temporary_name();
+        write_new(dir, &name, bytes).map_err(|source| {
+            let _ = rustix::fs::unlinkat(dir, name.as_str(), AtFlags::empty());
+            self.failed("write", path.as_str(), source)
+        })?;
+        Ok(name)
+    }
+
+    /// Returns the names in `dir` as the system has them.
+    fn names(&self, dir: &str) -> Result<Vec<walkdir::DirEntry>, walkdir::Error> {
+        WalkDir::new(self.on_disk(dir))
+            .min_depth(1)
+            .max_depth(1)
+            .follow_links(false)
+            .follow_root_links(dir.is_empty())
+            .into_iter()
+            .collect()
+    }
+}
+
+impl Storage for LocalStorage {
+    fn place(&self) -> String {
+        self.root.display().to_string()
+    }
+
+    fn get(&self, path: &RelPath, limit: u64) -> Result<Bytes, StorageError> {
+        let (file, found) = self.open_file(path)?;
+        let too_large = |found| StorageError::TooLarge { path: self.shown(path.as_str()), limit, found };
+        if found > limit {
+            return Err(too_large(found));
+        }
+        let failed = |source: io::Error| self.failed("read", path.as_str(), source);
+        let mut bytes = reserve(found).map_err(failed)?;
+        // The file may grow while it is read.
+        file.take(limit.saturating_add(1)).read_to_end(&mut bytes).map_err(failed)?;
+        let read = bytes.len() as u64;
+        if read > limit { Err(too_large(read)) } else { Ok(bytes.into()) }
+    }
+
+    fn get_range(&self, path: &RelPath, range: Range<u64>) -> Result<Bytes, StorageError> {
+        let (file, size) = self.open_file(path)?;
+        let failed = |source: io::Error| self.failed("read", path.as_str(), source);
+        let length = range.end.min(size).saturating_sub(range.start);
+        let mut bytes = reserve(length).map_err(failed)?;
+        bytes.resize(bytes.capacity().min(length as usize), 0);
+        let mut filled = 0;
+        while filled < bytes.len() {
+            match file.read_at(&mut bytes[filled..], range.start + filled as u64) {
+                Ok(0) => break,
+                Ok(count) => filled += count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(failed(error)),
+            }
+        }
+        bytes.truncate(filled);
+        Ok(bytes.into())
+    }
+
+    fn size(&self, path: &RelPath) -> Result<u64, StorageError> {
+        self.open_file(path).map(|(_, size)| size)
+    }
+
+    fn create(&self, path: &RelPath, bytes: &[u8]) -> Result<(), StorageError> {
+        let (parent, name) = split(path);
+        let dir = self.make_dir("write", parent)?;
+        // The name may be there because of a process that died before it flushed the directory.
+        self.touch(parent);
+        if rustix::fs::statat(&dir, name, AtFlags::SYMLINK_NOFOLLOW).is_ok() {
+            return Err(StorageError::Exists { path: self.shown(path.as_str()) });
+        }
+        let aside = self.write_aside(dir.as_fd(), path, bytes)?;
+        let renamed = rename_new(dir.as_fd(), &aside, dir.as_fd(), name);
+        self.touch(parent);
+        renamed.map_err(|source| {
+            let _ = rustix::fs::unlinkat(&dir, aside.as_str(), AtFlags::empty());
+            self.failed("write", path.as_str(), source)
+        })
+    }
+
+    fn create_dir(&self, path: &RelPath, files: &[(&str, &[u8])]) -> Result<(), StorageError> {
+        let failed = |source: io::Error| self.failed("write", path.as_str(), source);
+        if files.iter().any(|(name, _)| name.contains('/') || path.join(name).is_err()) {
+            return Err(failed(io::ErrorKind::InvalidInput.into()));
+        }
+        let (parent, name) = split(path);
+        let dir = self.make_dir("write", parent)?;
+        if rustix::fs::statat(&dir, name, AtFlags::SYMLINK_NOFOLLOW).is_ok() {
+            return Err(StorageError::Exists { path: self.shown(path.as_str()) });
+        }
+        let aside = temporary_name();
+        let placed = write_new_directory(dir.as_fd(), &aside, files)
+            .and_then(|()| Ok(rename_new(dir.as_fd(), &aside, dir.as_fd(), name)?));
+        if let Err(source) = placed {
+            remove_directory(dir.as_fd(), &aside, files);
+            return Err(failed(source));
+        }
+        self.flush_now(parent)
+    }
+
+    fn replace(&self, path: &RelPath, bytes: &[u8]) -> Result<(), StorageError> {
+        let (parent, name) = split(path);
+        let dir = self.make_dir("write", parent)?;
+        let aside = self.write_aside(dir.as_fd(), path, bytes)?;
+        if let Err(source) = rustix::fs::renameat(&dir, aside.as_str(), &dir, name) {
+            let _ = rustix::fs::unlinkat(&dir, aside.as_str(), AtFlags::empty());
+            return Err(self.failed("write", path.as_str(), source));
+        }
+        self.flush_now(parent)
+    }
+
+    fn rename(&self, from: &RelPath, to: &RelPath) -> Result<(), StorageError> {
+        let ((from_parent, from_name), (to_parent, to_name)) = (split(from), split(to));
+        let failed = |source: Errno| self.failed("rename", from.as_str(), source);
+        let from_dir = self.open_parent("rename", from)?;
+        rustix::fs::statat(&from_dir, from_name, AtFlags::SYMLINK_NOFOLLOW).map_err(failed)?;
+        let to_dir = self.make_dir("rename", to_parent)?;
+        rename_new(from_dir.as_fd(), from_name, to_dir.as_fd(), to_name).map_err(|source| match source {
+            Errno::EXIST | Errno::NOTEMPTY => self.failed("rename", to.as_str(), source),
+            source => failed(source),
+        })?;
+        // The new name before the old one goes: a crash between the two must not lose both.
+        self.flush_now(to_parent)?;
+        self.flush_now(from_parent)
+    }
+
+    fn list(&self, dir: Option<&RelPath>) -> Result<Vec<Entry>, StorageError> {
+        let dir = dir.map_or("", RelPath::as_str);
+        // Refuses symbolic links on the way, which walkdir would follow.
+        match self.open_dir("list", dir) {
+            Err(StorageError::NotFound { .. }) => return Ok(Vec::new()),
+            opened => opened?,
+        };
+        let gone = |error: &walkdir::Error| error.io_error().is_some_and(|e| e.kind() == io::ErrorKind::NotFound);
+        let found = match self.names(dir) {
+            Err(error) if gone(&error) => return Ok(Vec::new()),
+            found => found.map_err(|error| self.failed("list", dir, io::Error::from(error)))?,
+        };
+        let mut entries = Vec::with_capacity(found.len());
+        for entry in found {
+            match entry.metadata() {
+                Ok(metadata) => entries.push(Entry {
+                    name: entry.file_name().to_string_lossy().into_owned(),
+                    kind: kind(&metadata),
+                    bytes: if metadata.is_file() { metadata.len() } else { 0 },
+                    modified_seconds: modified_seconds(&metadata),
+                }),
+                // Deleted since it was listed.
+                Err(error) if gone(&error) => {}
+                Err(error) => return Err(self.failed("list", dir, io::Error::from(error))),
+            }
+        }
+        entries.sort();
+        Ok(entries)
+    }
+
+    fn delete(&self, path: &RelPath) -> Result<(), StorageError> {
+        let (parent, name) = split(path);
+        let failed = |source: Errno| self.failed("delete", path.as_str(), source);
+        let dir = self.open_parent("delete", path)?;
+        let found = rustix::fs::statat(&dir, name, AtFlags::SYMLINK_NOFOLLOW).map_err(failed)?;
+        if FileType::from_raw_mode(found.st_mode) == FileType::Directory {
+            return Err(failed(Errno::ISDIR));
+        }
+        rustix::fs::unlinkat(&dir, name, AtFlags::empty()).map_err(failed)?;
+        self.touch(parent);
+        Ok(())
+    }
+
+    fn delete_dir(&self, path: &RelPath) -> Result<(), StorageError> {
+        let (parent, name) = split(path);
+        let failed = |source: io::Error| self.failed("delete", path.as_str(), source);
+        let dir = self.open_dir("delete", path.as_str())?;
+        for entry in self.names(path.as_str()).map_err(|error| failed(error.into()))? {
+            match rustix::fs::unlinkat(&dir, entry.file_name(), AtFlags::empty()) {
+                Err(Errno::NOENT) => {}
+                result => result.map_err(|source| {
+                    self.failed("delete", &format!("{path}/{}", entry.file_name().to_string_lossy()), source)
+                })?,
+            }
+        }
+        let above = self.open_parent("delete", path)?;
+        rustix::fs::unlinkat(&above, name, AtFlags::REMOVEDIR).map_err(|source| failed(source.into()))?;
+        self.touch(parent);
+        Ok(())
+    }
+
+    fn sync(&self) -> Result<(), StorageError> {
+        let touched = self.directories().touched.clone();
+        self.flush(touched)
+    }
+
+    fn lock(&self, path: &RelPath, holder: &str) -> Result<Box<dyn LockGuard>, StorageError> {
+        let failed = |source: io::Error| self.failed("lock", path.as_str(), source);
+        let (parent, name) = split(path);
+        let dir = self.make_dir("lock", parent)?;
+        let file = File::from(
+            rustix::fs::openat(&dir, name, LOCK, Mode::from_raw_mode(0o666)).map_err(|source| failed(source.into()))?,
+        );
+        if !file.metadata().map_err(failed)?.is_file() {
+            return Err(StorageError::NotAFile { path: self.shown(path.as_str()) });
+        }
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                return Err(StorageError::Held { path: self.shown(path.as_str()), holder: read_holder(&file) });
+            }
+            Err(TryLockError::Error(source)) => return Err(failed(source)),
+        }
+        // Shortened last, so that who reads meanwhile never finds it empty. It need not outlive a crash of the machine.
+        file.write_all_at(holder.as_bytes(), 0).and_then(|()| file.set_len(holder.len() as u64)).map_err(failed)?;
+        Ok(Box::new(LocalLock { file }))
+    }
+}
+
+/// Holds a lock file open; the system lets go of the lock when it is closed, also by the death of the process.
+#[derive(Debug)]
+struct LocalLock {
+    file: File,
+}
+
+impl LockGuard for LocalLock {}
+
+impl Drop for LocalLock {
+    fn drop(&mut self) {
+        // A program that is just being started may still have the file open for a moment.
+        let _ = self.file.unlock();
+    }
+}
+
+/// Returns the directories that lead to `path`, the outermost first, without the root.
+fn ancestors(path: &str) -> impl Iterator<Item = &str> {
+    path.match_indices('/').map(|(at, _)| &path[..at])
+}
+
+/// Returns the directory of `path`, empty for the root, and the name in it.
+fn split(path: &RelPath) -> (&str, &str) {
+    path.as_str().rsplit_once('/').unwrap_or(("", path.as_str()))
+}
+
+/// Opens `path` below `root` without following any symbolic link.
+fn open_beneath(root: BorrowedFd<'_>, path: &str, flags: OFlags) -> Result<OwnedFd, Errno> {
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::fs::ResolveFlags;
+        match rustix::fs::openat2(
+            root,
+            path,
+            flags,
+            Mode::empty(),
+            ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS,
+        ) {
+            // Kernels before 5.6, and sandboxes that do not know the call.
+            Err(Errno::NOSYS | Errno::PERM) => {}
+            result => return result,
+        }
+    }
+    open_step_by_step(root, path, flags)
+}
+
+/// Does what [`open_beneath`] does, with an open call for each name.
+fn open_step_by_step(root: BorrowedFd<'_>, path: &str, flags: OFlags) -> Result<OwnedFd, Errno> {
+    let (parent, name) = path.rsplit_once('/').map_or((None, path), |(parent, name)| (Some(parent), name));
+    let mut opened = None;
+    for way in parent.into_iter().flat_map(|parent| parent.split('/')) {
+        let from = opened.as_ref().map_or(root, OwnedFd::as_fd);
+        opened = Some(rustix::fs::openat(from, way, DIRECTORY, Mode::empty())?);
+    }
+    let from = opened.as_ref().map_or(root, OwnedFd::as_fd);
+    rustix::fs::openat(from, name, flags, Mode::empty())
+}
+
+/// Renames without replacing anything: fails with `EXIST`, or `NOTEMPTY` for a directory, when `to` is taken.
+fn rename_new(from_dir: BorrowedFd<'_>, from: &str, to_dir: BorrowedFd<'_>, to: &str) -> Result<(), Errno> {
+    match rustix::fs::renameat_with(from_dir, from, to_dir, to, RenameFlags::NOREPLACE) {
+        // File systems that do not know the flag.
+        Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => rename_new_by_link(from_dir, from, to_dir, to),
+        result => result,
+    }
+}
+
+/// Does what [`rename_new`] does, with calls that every system has: `link` refuses a taken name, `rename` of a directory one that holds something.
+fn rename_new_by_link(from_dir: BorrowedFd<'_>, from: &str, to_dir: BorrowedFd<'_>, to: &str) -> Result<(), Errno> {
+    let found = rustix::fs::statat(from_dir, from, AtFlags::SYMLINK_NOFOLLOW)?;
+    if FileType::from_raw_mode(found.st_mode) != FileType::Directory {
+        rustix::fs::linkat(from_dir, from, to_dir, to, AtFlags::empty())?;
+        return rustix::fs::unlinkat(from_dir, from, AtFlags::empty());
+    }
+    match rustix::fs::statat(to_dir, to, AtFlags::SYMLINK_NOFOLLOW) {
+        Ok(_) => Err(Errno::EXIST),
+        Err(Errno::NOENT) => rustix::fs::renameat(from_dir, from, to_dir, to),
+        Err(error) => Err(error),
+    }
+}
+
+/// Returns a name that no other call returns, in this process or another.
+fn temporary_name() -> String {
+    // The keys of each are random, which is all the randomness needed: a name that is taken after all is refused when it is made.
+    format!("{TEMPORARY_PREFIX}{:016x}", RandomState::new().build_hasher().finish())
+}
+
+/// Writes and flushes a new file.
+fn write_new(dir: BorrowedFd<'_>, name: &str, bytes: &[u8]) -> io::Result<()> {
+    let mut file = File::from(rustix::fs::openat(dir, name, NEW, Mode::from_raw_mode(0o666))?);
+    file.write_all(bytes)?;
+    file.sync_all()
+}
+
+/// Writes and flushes a new directory.
+fn write_new_directory(parent: BorrowedFd<'_>, name: &str, files: &[(&str, &[u8])]) -> io::Result<()> {
+    rustix::fs::mkdirat(parent, name, Mode::from_raw_mode(0o777))?;
+    let dir = rustix::fs::openat(parent, name, DIRECTORY, Mode::empty())?;
+    for (name, bytes) in files {
+        write_new(dir.as_fd(), name, bytes)?;
+    }
+    flush_directory(dir.as_fd())
+}
+
+/// Removes what [`write_new_directory`] left, as far as that works.
+fn remove_directory(parent: BorrowedFd<'_>, name: &str, files: &[(&str, &[u8])]) {
+    if let Ok(dir) = rustix::fs::openat(parent, name, DIRECTORY, Mode::empty()) {
+        for (name, _) in files {
+            let _ = rustix::fs::unlinkat(&dir, *name, AtFlags::empty());
+        }
+        let _ = rustix::fs::unlinkat(parent, name, AtFlags::REMOVEDIR);
+    }
+}
+
+fn flush_directory(dir: BorrowedFd<'_>) -> io::Result<()> {
+    match rustix::fs::fsync(dir) {
+        // File systems on which directories can not be flushed, and need not be.
+        Err(Errno::INVAL) => Ok(()),
+        result => Ok(result?),
+    }
+}
+
+/// Returns an empty vector with room for `size` bytes, or an error where aborting would be the alternative.
+fn reserve(size: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let size = usize::try_from(size).map_err(|_| io::ErrorKind::OutOfMemory)?;
+    bytes.try_reserve_exact(size).map_err(|_| io::ErrorKind::OutOfMemory)?;
+    Ok(bytes)
+}
+
+fn read_holder(file: &File) -> String {
+    let mut bytes = vec![0; MAX_HOLDER_BYTES];
+    let count = file.read_at(&mut bytes, 0).unwrap_or(0);
+    let text = String::from_utf8_lossy(&bytes[..count]);
+    let text: String = text.trim().chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    if text.is_empty() { "another process".to_owned() } else { text }
+}
+
+fn kind(metadata: &fs::Metadata) -> EntryKind {
+    match metadata.file_type() {
+        file_type if file_type.is_file() => EntryKind::File,
+        file_type if file_type.is_dir() => EntryKind::Directory,
+        _ => EntryKind::Other,
+    }
+}
+
+fn modified_seconds(metadata: &fs::Metadata) -> Option<i64> {
+    let modified = metadata.modified().ok()?;
+    match modified.duration_since(UNIX_EPOCH) {
+        Ok(after) => i64::try_from(after.as_secs()).ok(),
+        Err(before) => i64::try_from(before.duration().as_secs()).ok().map(|seconds| -seconds),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    fn path(text: &str) -> RelPath {
+        RelPath::new(text).unwrap()
+    }
+
+    #[test]
+    fn opening_step_by_step_refuses_what_opening_at_once_refuses() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::create_dir_all(dir.path().join("a/b")).unwrap();
+        fs::write(dir.path().join("a/b/file"), "x").unwrap();
+        symlink("b", dir.path().join("a/link")).unwrap();
+        symlink("file", dir.path().join("a/b/link")).unwrap();
+        let root = File::open(dir.path()).unwrap();
+        for open in [open_beneath, open_step_by_step] {
+            assert!(open(root.as_fd(), "a/b/file", READ).is_ok());
+            assert!(open(root.as_fd(), "a", READ).is_ok());
+            assert_eq!(open(root.as_fd(), "a/c/file", READ).unwrap_err(), Errno::NOENT);
+            for refused in ["a/link/file", "a/b/link", "a/b/file/x"] {
+                let error = open(root.as_fd(), refused, READ).unwrap_err();
+                assert!(matches!(error, Errno::LOOP | Errno::NOTDIR), "{refused}: {error}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_rename_by_link_replaces_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        for name in ["file", "taken"] {
+            fs::write(dir.path().join(name), name).unwrap();
+        }
+        for name in ["dir", "full"] {
+            fs::create_dir(dir.path().join(name)).unwrap();
+            fs::write(dir.path().join(name).join("x"), name).unwrap();
+        }
+        let root = File::open(dir.path()).unwrap();
+        let rename = |from, to| rename_new_by_link(root.as_fd(), from, root.as_fd(), to);
+        for (from, to) in [("file", "taken"), ("file", "full"), ("dir", "full"), ("dir", "taken")] {
+            assert_eq!(rename(from, to), Err(Errno::EXIST), "{from} to {to}");
+        }
+        assert_eq!(fs::read_to_string(dir.path().join("taken")).unwrap(), "taken");
+        assert_eq!(rename("file", "new"), Ok(()));
+        assert_eq!(rename("dir", "newdir"), Ok(()));
+        assert_eq!(rename("gone", "other"), Err(Errno::NOENT));
+        assert!(!dir.path().join("file").exists() && !dir.path().join("dir").exists());
+        assert_eq!(fs::read_to_string(dir.path().join("newdir/x")).unwrap(), "dir");
+    }
+
+    #[test]
+    fn the_first_use_of_a_directory_flushes_all_that_lead_to_it() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::create_dir_all(dir.path().join("a/b")).unwrap();
+        let storage = LocalStorage::new(dir.path());
+        storage.create(&path("a/b/one"), b"1").unwrap();
+        let touched = || storage.directories().touched.iter().cloned().collect::<Vec<_>>();
+        assert_eq!(touched(), ["", "a", "a/b"]);
+        storage.sync().unwrap();
+        assert!(touched().is_empty());
+        storage.create(&path("a/b/two"), b"2").unwrap();
+        assert_eq!(touched(), ["a/b"], "the others are known to last");
+        storage.sync().unwrap();
+        assert!(storage.create(&path("a/b/two"), b"2").unwrap_err().is_exists());
+        assert_eq!(touched(), ["a/b"], "who finds a name may rely on it after a sync");
+        storage.create_dir(&path("c/d"), &[("x", b"x")]).unwrap();
+        assert_eq!(touched(), ["a/b"], "a directory lasts on return");
+        assert!(storage.directories().settled.contains("c"));
+    }
+
+    #[test]
+    fn what_fails_leaves_nothing_aside() {
+        let dir = tempfile::tempdir().unwrap();
+        let storage = LocalStorage::new(dir.path().join("not/there/yet"));
+        storage.create_dir(&path("taken"), &[("x", b"x")]).unwrap();
+        assert!(storage.replace(&path("taken"), b"file").is_err());
+        assert!(storage.create_dir(&path("new"), &[("x", b"1"), ("x", b"2")]).is_err());
+        assert!(storage.create_dir(&path("new"), &[("../x", b"1")]).is_err());
+        assert!(storage.create_dir(&path("new"), &[("y/x", b"1")]).is_err());
+        let names: Vec<_> = storage.list(None).unwrap().into_iter().map(|entry| entry.name).collect();
+        assert_eq!(names, ["taken"]);
+    }
+}
