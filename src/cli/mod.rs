@@ -20,6 +20,7 @@ pub mod error;
 pub mod escape;
 pub mod exit;
 pub mod progress;
+pub mod run;
 pub mod table;
 pub mod target;
 pub mod ui;
@@ -43,12 +44,15 @@ pub struct Cli {
 #[derive(Debug, Clone, clap::Subcommand)]
 pub enum Command {
     #[allow(missing_docs)]
+    Run(run::Args),
+    #[allow(missing_docs)]
     Completions(completions::Args),
 }
 
 impl Command {
     fn run(&self, ui: &mut Ui) -> Result<Exit, CliError> {
         match self {
+            Command::Run(args) => run::run(args, ui),
             Command::Completions(args) => completions::run(args, ui),
         }
     }

@@ -69,6 +69,12 @@ pub enum RunError {
         /// The field.
         field: String,
     },
+    /// The expression of `where:` can not be used.
+    #[error("`where`: {reason}")]
+    Filter {
+        /// What is wrong with it.
+        reason: String,
+    },
     /// A bad record, and `on_error: fail`.
     #[error("bad record {record} of `{partition}` at byte {offset}: {reason}")]
     BadRecord {
