@@ -1,8 +1,15 @@
 //! The index of a checkpoint: a row a segment, as a Parquet table.
 
-use crate::format::layout::ObjectName;
+use std::sync::Arc;
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::{UInt32Type, UInt64Type};
+use arrow_array::{ArrayRef, RecordBatch, StringArray, UInt32Array, UInt64Array};
+
+use crate::format::layout::{ObjectKind, ObjectName};
 use crate::format::manifest::ObjectRef;
 use crate::format::segment::TableError;
+use crate::format::table::{BATCH_ROWS, Kind, TableColumn, TableReader, TableWriter};
 
 /// What a segment holds of its shard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -11,6 +18,16 @@ pub enum SegmentKind {
     Base,
     /// Changed rows and tombstones, to be put on top of the segments before it.
     Delta,
+}
+
+impl SegmentKind {
+    /// Returns the word that the table has for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            SegmentKind::Base => "base",
+            SegmentKind::Delta => "delta",
+        }
+    }
 }
 
 /// One segment of a checkpoint.
@@ -60,17 +77,163 @@ pub fn tasks_of(shard: u32, tasks: u32, shards: u32) -> (u32, u32) {
     (first(u64::from(shard)), first(u64::from(shard) + 1) - 1)
 }
 
-/// Writes the table, sorted by shard and level.
+/// Writes the table, sorted by shard and level. The rows may come in any order.
 pub fn encode(rows: &[IndexRow]) -> Vec<u8> {
-    let _ = rows;
-    todo!()
+    let mut sorted: Vec<&IndexRow> = rows.iter().collect();
+    sorted.sort_by_key(|row| (row.shard, row.level));
+    let mut table = TableWriter::new(&columns(), 2);
+    for rows in sorted.chunks(BATCH_ROWS) {
+        let small = |field: fn(&IndexRow) -> u32| -> ArrayRef {
+            Arc::new(rows.iter().map(|row| Some(field(row))).collect::<UInt32Array>())
+        };
+        let large = |field: fn(&IndexRow) -> u64| -> ArrayRef {
+            Arc::new(rows.iter().map(|row| Some(field(row))).collect::<UInt64Array>())
+        };
+        let text = |texts: Vec<&str>| -> ArrayRef { Arc::new(StringArray::from(texts)) };
+        let objects: Vec<String> = rows.iter().map(|row| row.object.to_string()).collect();
+        table.write(vec![
+            small(|row| row.shard),
+            small(|row| row.level),
+            small(|row| row.first_task),
+            small(|row| row.last_task),
+            large(|row| row.cut),
+            text(rows.iter().map(|row| row.kind.as_str()).collect()),
+            text(objects.iter().map(String::as_str).collect()),
+            large(|row| row.bytes),
+            large(|row| row.rows),
+            large(|row| row.tombstones),
+            text(rows.iter().map(|row| row.smallest_key.as_str()).collect()),
+            text(rows.iter().map(|row| row.largest_key.as_str()).collect()),
+        ]);
+    }
+    table.finish()
 }
 
 /// Reads a table that [`encode`] wrote.
 ///
 /// Fails when it is no such table, when its rows are not sorted by shard and level, when a chain does not begin with a base at level 0 and go on with
-/// deltas, or when two rows of a shard disagree about its tasks.
+/// deltas, when two rows of a shard disagree about its tasks, or when a row contradicts itself.
 pub fn decode(bytes: bytes::Bytes) -> Result<Vec<IndexRow>, TableError> {
-    let _ = bytes;
-    todo!()
+    let mut table = TableReader::open(bytes, columns())?;
+    let mut rows: Vec<IndexRow> = Vec::new();
+    while let Some((first_row, batch)) = table.next_batch()? {
+        for at in 0..batch.num_rows() {
+            let refuse = |reason| TableError::Row { row: first_row + at as u64, reason };
+            let row = read_row(&batch, at).map_err(refuse)?;
+            check_row(&row).map_err(refuse)?;
+            check_place(rows.last(), &row).map_err(refuse)?;
+            rows.push(row);
+        }
+    }
+    Ok(rows)
+}
+
+fn columns() -> Vec<TableColumn> {
+    [
+        ("shard", Kind::UInt32),
+        ("level", Kind::UInt32),
+        ("first_task", Kind::UInt32),
+        ("last_task", Kind::UInt32),
+        ("cut", Kind::UInt64),
+        ("kind", Kind::Text),
+        ("object", Kind::Text),
+        ("bytes", Kind::UInt64),
+        ("rows", Kind::UInt64),
+        ("tombstones", Kind::UInt64),
+        ("smallest_key", Kind::Text),
+        ("largest_key", Kind::Text),
+    ]
+    .map(|(name, kind)| TableColumn::required(name, kind))
+    .into()
+}
+
+fn read_row(batch: &RecordBatch, at: usize) -> Result<IndexRow, String> {
+    let small = |column: usize| batch.column(column).as_primitive::<UInt32Type>().value(at);
+    let large = |column: usize| batch.column(column).as_primitive::<UInt64Type>().value(at);
+    let text = |column: usize| batch.column(column).as_string::<i32>().value(at);
+    let kind = match text(5) {
+        "base" => SegmentKind::Base,
+        "delta" => SegmentKind::Delta,
+        found => return Err(format!("expected kind `base` or `delta`, found {:?}", short(found))),
+    };
+    Ok(IndexRow {
+        shard: small(0),
+        level: small(1),
+        first_task: small(2),
+        last_task: small(3),
+        cut: large(4),
+        kind,
+        object: text(6).parse::<ObjectName>().map_err(|error| error.to_string())?,
+        bytes: large(7),
+        rows: large(8),
+        tombstones: large(9),
+        smallest_key: text(10).to_owned(),
+        largest_key: text(11).to_owned(),
+    })
+}
+
+fn short(text: &str) -> String {
+    text.chars().take(80).collect()
+}
+
+/// Checks a row by itself.
+fn check_row(row: &IndexRow) -> Result<(), String> {
+    let kind_at_level = if row.level == 0 { SegmentKind::Base } else { SegmentKind::Delta };
+    if row.kind != kind_at_level {
+        return Err(format!(
+            "expected a {} at level {}, found a {}",
+            kind_at_level.as_str(),
+            row.level,
+            row.kind.as_str()
+        ));
+    }
+    if row.object.kind != ObjectKind::Parquet {
+        return Err(format!("expected a Parquet object, found {}", row.object));
+    }
+    if row.first_task > row.last_task {
+        return Err(format!("its first task {} is after its last, {}", row.first_task, row.last_task));
+    }
+    let most = if row.kind == SegmentKind::Base { 0 } else { row.rows };
+    if row.tombstones > most {
+        return Err(format!("expected at most {most} tombstones, found {}", row.tombstones));
+    }
+    let no_keys = row.smallest_key.is_empty() && row.largest_key.is_empty();
+    if row.smallest_key > row.largest_key || (row.rows == 0 && !no_keys) {
+        let (smallest, largest) = (short(&row.smallest_key), short(&row.largest_key));
+        return Err(format!("{} rows can not lie between the keys {smallest:?} and {largest:?}", row.rows));
+    }
+    Ok(())
+}
+
+/// Checks a row against the one before it.
+fn check_place(before: Option<&IndexRow>, row: &IndexRow) -> Result<(), String> {
+    let Some(before) = before else {
+        return if row.level == 0 { Ok(()) } else { Err(format!("shard {} begins at level {}", row.shard, row.level)) };
+    };
+    let (first, last) = (row.first_task, row.last_task);
+    if row.shard == before.shard {
+        if before.level.checked_add(1) != Some(row.level) {
+            return Err(format!("level {} of shard {} comes after level {}", row.level, row.shard, before.level));
+        }
+        if (first, last) != (before.first_task, before.last_task) {
+            return Err(format!(
+                "shard {} has tasks {} to {} in one row and {first} to {last} in the next",
+                row.shard, before.first_task, before.last_task
+            ));
+        }
+        if row.cut < before.cut {
+            return Err(format!("cut {} of shard {} comes after cut {}", row.cut, row.shard, before.cut));
+        }
+        return Ok(());
+    }
+    if row.shard < before.shard {
+        return Err(format!("shard {} comes after shard {}", row.shard, before.shard));
+    }
+    if row.level != 0 {
+        return Err(format!("shard {} begins at level {}", row.shard, row.level));
+    }
+    if first <= before.last_task {
+        return Err(format!("tasks {first} to {last} come after task {}", before.last_task));
+    }
+    Ok(())
 }

@@ -1,24 +1,251 @@
 //! One sorted stream of rows out of a chain of segments.
 
+use std::cmp::Ordering;
+
 use crate::format::rows::{Row, RowBatch};
 use crate::format::segment::TableError;
 
 /// Merges sorted streams; where several have a key, the newest decides.
+///
+/// One batch a source is in memory, and nothing else.
 pub struct Merge<S> {
-    _sources: Vec<S>,
+    sources: Vec<S>,
 }
 
 impl<S: Iterator<Item = Result<RowBatch, TableError>>> Merge<S> {
     /// Merges `sources`, given from the oldest to the newest.
     pub fn new(sources: Vec<S>) -> Merge<S> {
-        Merge { _sources: sources }
+        Merge { sources }
     }
 
     /// Hands every merged row, tombstones included, to `visit` in ascending order of task and key, until there are no more or `visit` says no.
     ///
-    /// With one source its rows are handed on as they are.
-    pub fn for_each(self, visit: impl FnMut(Row<'_>) -> bool) -> Result<(), TableError> {
-        let _ = visit;
-        todo!()
+    /// With one source its rows are handed on as they are. Stops at the first error of a source.
+    pub fn for_each(mut self, mut visit: impl FnMut(Row<'_>) -> bool) -> Result<(), TableError> {
+        if self.sources.len() == 1 {
+            for batch in self.sources.remove(0) {
+                if !batch?.iter().all(&mut visit) {
+                    break;
+                }
+            }
+            return Ok(());
+        }
+        let mut heap = Heap::new(self.sources)?;
+        while !heap.entries.is_empty() {
+            while let Some(second) = heap.same_key_as_first() {
+                heap.advance(second)?;
+            }
+            if !visit(heap.row(&heap.entries[0])) {
+                break;
+            }
+            heap.advance(0)?;
+        }
+        Ok(())
+    }
+}
+
+/// The sources that have rows left, as a binary heap: the entry at `at` comes before those at `2 * at + 1` and `2 * at + 2`.
+struct Heap<S> {
+    entries: Vec<Entry>,
+    /// From the oldest to the newest.
+    heads: Vec<Head<S>>,
+}
+
+/// A source's place in the heap.
+#[derive(Clone, Copy)]
+struct Entry {
+    /// The task and the first twelve bytes of the key: nearly always enough to tell which comes first.
+    prefix: u128,
+    source: usize,
+}
+
+/// A source and its current row.
+struct Head<S> {
+    source: S,
+    batch: RowBatch,
+    at: usize,
+}
+
+impl<S: Iterator<Item = Result<RowBatch, TableError>>> Heap<S> {
+    fn new(sources: Vec<S>) -> Result<Heap<S>, TableError> {
+        let heads = sources.into_iter().map(|source| Head { source, batch: RowBatch::new(), at: 0 }).collect();
+        let mut heap = Heap { entries: Vec::new(), heads };
+        for source in 0..heap.heads.len() {
+            if heap.heads[source].fill()? {
+                let prefix = prefix(heap.heads[source].batch.row(0));
+                heap.entries.push(Entry { prefix, source });
+            }
+        }
+        for at in (0..heap.entries.len() / 2).rev() {
+            heap.sift_down(at);
+        }
+        Ok(heap)
+    }
+
+    fn row(&self, entry: &Entry) -> Row<'_> {
+        let head = &self.heads[entry.source];
+        head.batch.row(head.at)
+    }
+
+    fn compare_keys(&self, a: &Entry, b: &Entry) -> Ordering {
+        a.prefix.cmp(&b.prefix).then_with(|| self.row(a).key.cmp(self.row(b).key))
+    }
+
+    /// Tells whether `a` comes before `b`: of two rows with one key the newer.
+    fn is_before(&self, a: &Entry, b: &Entry) -> bool {
+        match self.compare_keys(a, b) {
+            Ordering::Less => true,
+            Ordering::Equal => a.source > b.source,
+            Ordering::Greater => false,
+        }
+    }
+
+    /// Returns where the second entry stands when it has the key of the first, which is newer.
+    fn same_key_as_first(&self) -> Option<usize> {
+        let second = self.first_child(0)?;
+        (self.compare_keys(&self.entries[0], &self.entries[second]) == Ordering::Equal).then_some(second)
+    }
+
+    /// Takes the entry at `at` to its source's next row, and to its place.
+    fn advance(&mut self, at: usize) -> Result<(), TableError> {
+        let source = self.entries[at].source;
+        let head = &mut self.heads[source];
+        head.at += 1;
+        if head.at < head.batch.len() || head.fill()? {
+            self.entries[at].prefix = prefix(head.batch.row(head.at));
+            self.sift_down(at);
+        } else {
+            self.entries.swap_remove(at);
+            // What was last comes after the parent of `at` too: `at` is the first, or below it.
+            self.sift_down(at);
+        }
+        Ok(())
+    }
+
+    fn sift_down(&mut self, mut at: usize) {
+        while let Some(child) = self.first_child(at) {
+            if !self.is_before(&self.entries[child], &self.entries[at]) {
+                return;
+            }
+            self.entries.swap(at, child);
+            at = child;
+        }
+    }
+
+    /// Returns the child of `at` that comes first.
+    fn first_child(&self, at: usize) -> Option<usize> {
+        let left = 2 * at + 1;
+        let left_entry = self.entries.get(left)?;
+        match self.entries.get(left + 1) {
+            Some(right_entry) if self.is_before(right_entry, left_entry) => Some(left + 1),
+            _ => Some(left),
+        }
+    }
+}
+
+impl<S: Iterator<Item = Result<RowBatch, TableError>>> Head<S> {
+    /// Takes the next batch that has rows, and tells whether there was one.
+    fn fill(&mut self) -> Result<bool, TableError> {
+        self.at = 0;
+        loop {
+            match self.source.next() {
+                None => return Ok(false),
+                Some(batch) => self.batch = batch?,
+            }
+            if !self.batch.is_empty() {
+                return Ok(true);
+            }
+        }
+    }
+}
+
+/// Returns a number that sorts as task and key do, but for ties.
+fn prefix(row: Row<'_>) -> u128 {
+    let mut twelve = [0u8; 16];
+    let length = row.key.len().min(12);
+    twelve[4..4 + length].copy_from_slice(&row.key[..length]);
+    u128::from(row.task) << 96 | u128::from_be_bytes(twelve)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    type Rows = Vec<(u32, String, Option<Vec<u8>>)>;
+    type Batches = Vec<Result<RowBatch, TableError>>;
+
+    /// Cuts sorted rows into batches of `size`, an empty one after each.
+    fn batches(rows: &BTreeMap<(u32, String), Option<Vec<u8>>>, size: usize) -> Batches {
+        let rows: Vec<_> = rows.iter().collect();
+        let batch = |rows: &[(&(u32, String), &Option<Vec<u8>>)]| {
+            let mut batch = RowBatch::new();
+            rows.iter().for_each(|((task, key), value)| batch.push(*task, key.as_bytes(), value.as_deref()));
+            Ok(batch)
+        };
+        rows.chunks(size).flat_map(|rows| [batch(rows), Ok(RowBatch::new())]).collect()
+    }
+
+    fn merged(sources: Vec<Batches>) -> Result<Rows, TableError> {
+        let mut rows = Vec::new();
+        Merge::new(sources.into_iter().map(Vec::into_iter).collect()).for_each(|row| {
+            let key = String::from_utf8(row.key.to_vec()).unwrap();
+            rows.push((row.task, key, row.value.map(<[u8]>::to_vec)));
+            true
+        })?;
+        Ok(rows)
+    }
+
+    proptest! {
+        #[test]
+        fn a_merge_equals_laying_the_sources_over_each_other(
+            sources in prop::collection::vec(
+                prop::collection::btree_map(
+                    (0u32..3, "[ab\0]{0,3}|common-prefix-[ab]{0,3}"),
+                    prop::option::of(prop::collection::vec(any::<u8>(), 0..3)),
+                    0..30,
+                ),
+                0..20,
+            ),
+            size in 1usize..8,
+        ) {
+            let mut model = BTreeMap::new();
+            for source in &sources {
+                model.extend(source.clone());
+            }
+            let expected: Rows = model.into_iter().map(|((task, key), value)| (task, key, value)).collect();
+            let sources = sources.iter().map(|source| batches(source, size)).collect();
+            prop_assert_eq!(merged(sources).unwrap(), expected);
+        }
+    }
+
+    #[test]
+    fn an_error_of_any_source_ends_the_merge() {
+        let good = || batches(&BTreeMap::from([((0, "a".to_owned()), None), ((1, "b".to_owned()), None)]), 1);
+        let error = TableError::Row { row: 1, reason: "is bad".to_owned() };
+        let mut bad = good();
+        bad[2] = Err(error.clone());
+        assert_eq!(merged(vec![bad.clone()]), Err(error.clone()));
+        assert_eq!(merged(vec![good(), bad.clone()]), Err(error.clone()));
+        assert_eq!(merged(vec![bad, good()]), Err(error));
+    }
+
+    #[test]
+    fn a_merge_stops_when_told() {
+        let rows = BTreeMap::from([((0, "a".to_owned()), None), ((0, "b".to_owned()), None)]);
+        for sources in [vec![batches(&rows, 2)], vec![batches(&rows, 2), batches(&rows, 1)]] {
+            let mut visited = 0;
+            let merge = Merge::new(sources.into_iter().map(Vec::into_iter).collect());
+            merge
+                .for_each(|_| {
+                    visited += 1;
+                    false
+                })
+                .unwrap();
+            assert_eq!(visited, 1);
+        }
     }
 }

@@ -2,13 +2,16 @@
 //!
 //! Nothing here opens a file.
 
+mod columns;
 pub mod index;
 pub mod layout;
 pub mod manifest;
 pub mod merge;
+mod pages;
 pub mod positions;
 pub mod rows;
 pub mod segment;
+mod table;
 
 /// The store format that this version writes, and the only one it reads.
 pub const FORMAT: u32 = 1;

@@ -1,7 +1,14 @@
 //! The positions of a checkpoint: a row a partition, as a Parquet table.
 
+use std::sync::Arc;
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::{UInt32Type, UInt64Type};
+use arrow_array::{Array, ArrayRef, BooleanArray, RecordBatch, StringArray, UInt32Array, UInt64Array};
+
 use crate::digest::Digest;
 use crate::format::segment::TableError;
+use crate::format::table::{BATCH_ROWS, Kind, TableColumn, TableReader, TableWriter};
 
 /// How far one partition has been applied.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,16 +31,80 @@ pub struct PositionRow {
     pub fingerprint: Digest,
 }
 
-/// Writes the table, sorted by partition and cut.
+/// Writes the table, sorted by partition and cut. The rows may come in any order.
 pub fn encode(rows: &[PositionRow]) -> Vec<u8> {
-    let _ = rows;
-    todo!()
+    let mut sorted: Vec<&PositionRow> = rows.iter().collect();
+    sorted.sort_by_key(|row| row.sort_key());
+    let mut table = TableWriter::new(&columns(), 0);
+    for rows in sorted.chunks(BATCH_ROWS) {
+        let large = |field: fn(&PositionRow) -> Option<u64>| -> ArrayRef {
+            Arc::new(rows.iter().map(|row| field(row)).collect::<UInt64Array>())
+        };
+        let fingerprints: Vec<String> = rows.iter().map(|row| row.fingerprint.to_string()).collect();
+        table.write(vec![
+            Arc::new(StringArray::from_iter_values(rows.iter().map(|row| &row.partition))),
+            Arc::new(rows.iter().map(|row| row.task).collect::<UInt32Array>()),
+            large(|row| Some(row.cut)),
+            large(|row| Some(row.offset)),
+            large(|row| Some(row.record)),
+            Arc::new(rows.iter().map(|row| Some(row.ended)).collect::<BooleanArray>()),
+            large(|row| row.file_bytes),
+            Arc::new(StringArray::from(fingerprints)),
+        ]);
+    }
+    table.finish()
 }
 
 /// Reads a table that [`encode`] wrote.
 ///
 /// Fails when it is no such table or when its rows are not strictly sorted by partition and cut.
 pub fn decode(bytes: bytes::Bytes) -> Result<Vec<PositionRow>, TableError> {
-    let _ = bytes;
-    todo!()
+    let mut table = TableReader::open(bytes, columns())?;
+    let mut rows: Vec<PositionRow> = Vec::new();
+    while let Some((first_row, batch)) = table.next_batch()? {
+        for at in 0..batch.num_rows() {
+            let refuse = |reason| TableError::Row { row: first_row + at as u64, reason };
+            let row = read_row(&batch, at).map_err(refuse)?;
+            if rows.last().is_some_and(|before| before.sort_key() >= row.sort_key()) {
+                return Err(refuse("is not after the row before it by partition and cut".to_owned()));
+            }
+            rows.push(row);
+        }
+    }
+    Ok(rows)
+}
+
+impl PositionRow {
+    fn sort_key(&self) -> (&str, u64) {
+        (&self.partition, self.cut)
+    }
+}
+
+fn columns() -> Vec<TableColumn> {
+    vec![
+        TableColumn::required("partition", Kind::Text),
+        TableColumn::nullable("task", Kind::UInt32),
+        TableColumn::required("cut", Kind::UInt64),
+        TableColumn::required("offset", Kind::UInt64),
+        TableColumn::required("record", Kind::UInt64),
+        TableColumn::required("ended", Kind::Bool),
+        TableColumn::nullable("file_bytes", Kind::UInt64),
+        TableColumn::required("fingerprint", Kind::Text),
+    ]
+}
+
+fn read_row(batch: &RecordBatch, at: usize) -> Result<PositionRow, String> {
+    let large = |column: usize| batch.column(column).as_primitive::<UInt64Type>().value(at);
+    let text = |column: usize| batch.column(column).as_string::<i32>().value(at);
+    let task = batch.column(1).as_primitive::<UInt32Type>();
+    Ok(PositionRow {
+        partition: text(0).to_owned(),
+        task: task.is_valid(at).then(|| task.value(at)),
+        cut: large(2),
+        offset: large(3),
+        record: large(4),
+        ended: batch.column(5).as_boolean().value(at),
+        file_bytes: batch.column(6).is_valid(at).then(|| large(6)),
+        fingerprint: text(7).parse().map_err(|error| format!("fingerprint: {error}"))?,
+    })
 }

@@ -1,0 +1,277 @@
+//! Rows turned into columns and back, for segments.
+
+use std::sync::Arc;
+
+use arrow_array::builder::{BinaryBuilder, BooleanBuilder, Decimal128Builder, Int64Builder, UInt32Builder};
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Decimal128Type, Int64Type, UInt32Type};
+use arrow_array::{
+    Array, ArrayRef, BinaryArray, BooleanArray, Decimal128Array, Int64Array, RecordBatch, StringArray, UInt32Array,
+};
+use arrow_schema::DataType;
+
+use crate::decimal::Decimal;
+use crate::format::rows::{Row, RowCodec, int_at, number_at};
+use crate::format::segment::{MAX_VALUE_BYTES, TableError};
+use crate::format::table::{BATCH_ROWS, Kind, TableColumn};
+use crate::value::{Column, ColumnType};
+
+/// Rows are handed to the encoder when their keys and values take so many bytes, so that no page grows far beyond it.
+const PENDING_BYTES: usize = 4 << 20;
+
+/// Returns the columns of a segment whose values have `columns`.
+pub(super) fn table_columns(columns: &[Column]) -> Vec<TableColumn> {
+    let mut all = vec![
+        TableColumn::required("task", Kind::UInt32),
+        TableColumn::required("key", Kind::Key),
+        TableColumn::required("deleted", Kind::Bool),
+    ];
+    all.extend(columns.iter().map(|column| {
+        let kind = match column.column_type {
+            ColumnType::Int => Kind::Int,
+            ColumnType::Number => Kind::Number,
+            ColumnType::Text => Kind::Text,
+            ColumnType::Bool => Kind::Bool,
+            ColumnType::Json => Kind::Json,
+            ColumnType::Sketch => Kind::Bytes,
+        };
+        TableColumn::nullable(&column.name, kind)
+    }));
+    all
+}
+
+/// Rows by column, on their way to the encoder.
+#[derive(Debug)]
+pub(super) struct PendingRows {
+    rows: usize,
+    bytes: usize,
+    tasks: UInt32Builder,
+    keys: BinaryBuilder,
+    deleted: BooleanBuilder,
+    values: Vec<PendingValues>,
+}
+
+#[derive(Debug)]
+enum PendingValues {
+    Int(Int64Builder),
+    Number(Decimal128Builder),
+    Bool(BooleanBuilder),
+    /// Text and JSON too, checked to be UTF-8 a batch at a time.
+    Text(BinaryBuilder),
+    Sketch(BinaryBuilder),
+}
+
+impl PendingRows {
+    pub(super) fn new(columns: &[Column]) -> PendingRows {
+        let values = columns.iter().map(|column| PendingValues::new(column.column_type)).collect();
+        PendingRows {
+            rows: 0,
+            bytes: 0,
+            tasks: UInt32Builder::new(),
+            keys: BinaryBuilder::new(),
+            deleted: BooleanBuilder::new(),
+            values,
+        }
+    }
+
+    /// Appends a row whose value is packed by `codec`.
+    #[inline]
+    pub(super) fn push(&mut self, codec: &RowCodec, row: Row<'_>) {
+        self.rows += 1;
+        self.tasks.append_value(row.task);
+        self.append_key(row.key);
+        self.deleted.append_value(row.value.is_none());
+        let Some(packed) = row.value else {
+            self.values.iter_mut().for_each(PendingValues::append_null);
+            return;
+        };
+        self.bytes += packed.len();
+        let mut rest = &packed[codec.fixed_bytes()..];
+        for (index, values) in self.values.iter_mut().enumerate() {
+            if !RowCodec::has(packed, index) {
+                values.append_null();
+                continue;
+            }
+            let at = codec.offset(index);
+            match values {
+                PendingValues::Int(builder) => builder.append_value(int_at(packed, at)),
+                PendingValues::Number(builder) => builder.append_value(number_at(packed, at).units()),
+                PendingValues::Bool(builder) => builder.append_value(packed[at] != 0),
+                PendingValues::Text(builder) | PendingValues::Sketch(builder) => {
+                    let length = u32::from_le_bytes(packed[at..at + 4].try_into().expect("four bytes")) as usize;
+                    assert!(length <= MAX_VALUE_BYTES, "a value of {length} bytes");
+                    let (bytes, after) = rest.split_at(length);
+                    builder.append_value(bytes);
+                    rest = after;
+                }
+            }
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.rows == 0
+    }
+
+    fn append_key(&mut self, key: &[u8]) {
+        assert!(key.len() <= MAX_VALUE_BYTES, "a key of {} bytes", key.len());
+        self.bytes += key.len();
+        self.keys.append_value(key);
+    }
+
+    /// Tells whether it is time to [`PendingRows::take`] them.
+    pub(super) fn is_full(&self) -> bool {
+        self.rows == BATCH_ROWS || self.bytes >= PENDING_BYTES
+    }
+
+    /// Returns the rows as arrays, and begins again.
+    pub(super) fn take(&mut self) -> Vec<ArrayRef> {
+        (self.rows, self.bytes) = (0, 0);
+        let mut arrays: Vec<ArrayRef> =
+            vec![Arc::new(self.tasks.finish()), text(&mut self.keys), Arc::new(self.deleted.finish())];
+        arrays.extend(self.values.iter_mut().map(PendingValues::take));
+        arrays
+    }
+}
+
+impl PendingValues {
+    fn new(column_type: ColumnType) -> PendingValues {
+        match column_type {
+            ColumnType::Int => PendingValues::Int(Int64Builder::new()),
+            ColumnType::Number => {
+                let data_type = DataType::Decimal128(Decimal::PRECISION, Decimal::SCALE);
+                PendingValues::Number(Decimal128Builder::new().with_data_type(data_type))
+            }
+            ColumnType::Bool => PendingValues::Bool(BooleanBuilder::new()),
+            ColumnType::Text | ColumnType::Json => PendingValues::Text(BinaryBuilder::new()),
+            ColumnType::Sketch => PendingValues::Sketch(BinaryBuilder::new()),
+        }
+    }
+
+    fn append_null(&mut self) {
+        match self {
+            PendingValues::Int(builder) => builder.append_null(),
+            PendingValues::Number(builder) => builder.append_null(),
+            PendingValues::Bool(builder) => builder.append_null(),
+            PendingValues::Text(builder) | PendingValues::Sketch(builder) => builder.append_null(),
+        }
+    }
+
+    fn take(&mut self) -> ArrayRef {
+        match self {
+            PendingValues::Int(builder) => Arc::new(builder.finish()),
+            PendingValues::Number(builder) => Arc::new(builder.finish()),
+            PendingValues::Bool(builder) => Arc::new(builder.finish()),
+            PendingValues::Text(builder) => text(builder),
+            PendingValues::Sketch(builder) => Arc::new(builder.finish()),
+        }
+    }
+}
+
+fn text(builder: &mut BinaryBuilder) -> ArrayRef {
+    Arc::new(StringArray::try_from_binary(builder.finish()).expect("keys, texts and JSON are UTF-8"))
+}
+
+/// The columns of one decoded batch.
+pub(super) struct BatchRows<'a> {
+    pub(super) tasks: &'a UInt32Array,
+    pub(super) keys: &'a StringArray,
+    pub(super) deleted: &'a BooleanArray,
+    values: Vec<Values<'a>>,
+}
+
+#[derive(Clone, Copy)]
+enum Values<'a> {
+    Int(&'a Int64Array),
+    Number(&'a Decimal128Array),
+    Bool(&'a BooleanArray),
+    /// Text and JSON.
+    Text(&'a StringArray),
+    Sketch(&'a BinaryArray),
+}
+
+impl<'a> BatchRows<'a> {
+    /// Takes a batch of a table that was opened with [`table_columns`].
+    pub(super) fn new(batch: &'a RecordBatch) -> BatchRows<'a> {
+        let values = batch.columns()[3..]
+            .iter()
+            .map(|array| match array.data_type() {
+                DataType::Int64 => Values::Int(array.as_primitive::<Int64Type>()),
+                DataType::Decimal128(..) => Values::Number(array.as_primitive::<Decimal128Type>()),
+                DataType::Boolean => Values::Bool(array.as_boolean()),
+                DataType::Utf8 => Values::Text(array.as_string::<i32>()),
+                _ => Values::Sketch(array.as_binary::<i32>()),
+            })
+            .collect();
+        BatchRows {
+            tasks: batch.column(0).as_primitive::<UInt32Type>(),
+            keys: batch.column(1).as_string::<i32>(),
+            deleted: batch.column(2).as_boolean(),
+            values,
+        }
+    }
+
+    /// Checks what can be checked a column at a time.
+    pub(super) fn check(&self, first_row: u64) -> Result<(), TableError> {
+        let at = |row: usize, reason: &str| TableError::Row { row: first_row + row as u64, reason: reason.to_owned() };
+        for values in &self.values {
+            if let Values::Number(array) = values {
+                let fits = |units: i128| Decimal::from_units(units).is_some();
+                let misfit = |row: &usize| array.is_valid(*row) && !fits(array.value(*row));
+                if let Some(row) = (0..array.len()).find(misfit) {
+                    return Err(at(row, "holds a number whose magnitude is not below 10^20"));
+                }
+            }
+        }
+        if self.deleted.true_count() > 0 {
+            for row in (0..self.deleted.len()).filter(|row| self.deleted.value(*row)) {
+                if self.values.iter().any(|values| values.array().is_valid(row)) {
+                    return Err(at(row, "is a tombstone with a value"));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Appends the value of `row` as [`RowCodec::pack`] would.
+    #[inline]
+    pub(super) fn pack(&self, codec: &RowCodec, row: usize, packed: &mut Vec<u8>) {
+        if self.deleted.value(row) {
+            return;
+        }
+        let start = packed.len();
+        packed.resize(start + codec.fixed_bytes(), 0);
+        for (index, values) in self.values.iter().enumerate() {
+            if values.array().is_null(row) {
+                continue;
+            }
+            let at = start + codec.offset(index);
+            match values {
+                Values::Int(array) => packed[at..at + 8].copy_from_slice(&array.value(row).to_le_bytes()),
+                Values::Number(array) => packed[at..at + 16].copy_from_slice(&array.value(row).to_le_bytes()),
+                Values::Bool(array) => packed[at] = u8::from(array.value(row)),
+                Values::Text(array) => pack_variable(packed, at, array.value(row).as_bytes()),
+                Values::Sketch(array) => pack_variable(packed, at, array.value(row)),
+            }
+            packed[start + index / 8] |= 1 << (index % 8);
+        }
+    }
+}
+
+impl Values<'_> {
+    #[inline]
+    fn array(&self) -> &dyn Array {
+        match self {
+            Values::Int(array) => *array,
+            Values::Number(array) => *array,
+            Values::Bool(array) => *array,
+            Values::Text(array) => *array,
+            Values::Sketch(array) => *array,
+        }
+    }
+}
+
+fn pack_variable(packed: &mut Vec<u8>, at: usize, bytes: &[u8]) {
+    let length = u32::try_from(bytes.len()).expect("an array is below 2 GiB");
+    packed[at..at + 4].copy_from_slice(&length.to_le_bytes());
+    packed.extend_from_slice(bytes);
+}

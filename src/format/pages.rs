@@ -1,0 +1,358 @@
+//! The pages of a row group, checked before the Parquet reader sees them.
+//!
+//! The reader takes memory as page headers and length lists claim. So every header is read here first and held against the bytes that are there, and
+//! so is every list of packed integers once its page is decompressed.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use parquet::arrow::arrow_reader::RowGroups;
+use parquet::basic::{Compression, Encoding};
+use parquet::column::page::{Page, PageIterator, PageMetadata, PageReader};
+use parquet::errors::{ParquetError, Result as ParquetResult};
+use parquet::file::metadata::{ParquetMetaData, RowGroupMetaData};
+use parquet::file::serialized_reader::SerializedPageReader;
+
+/// The largest page before compression, in bytes.
+const MAX_PAGE_BYTES: i32 = 64 << 20;
+/// The page type that the format has: data, version 2.
+const DATA_PAGE_V2: i32 = 3;
+
+/// One row group whose page headers hold what the format asks for.
+pub(super) struct CheckedGroup {
+    bytes: Arc<Bytes>,
+    metadata: Arc<ParquetMetaData>,
+    group: usize,
+    row_bytes: usize,
+}
+
+impl CheckedGroup {
+    /// Reads all page headers of row group `group`, whose columns have `encodings`.
+    pub(super) fn check(
+        bytes: Bytes,
+        metadata: Arc<ParquetMetaData>,
+        group: usize,
+        encodings: Vec<Encoding>,
+    ) -> Result<CheckedGroup, String> {
+        let described = metadata.row_group(group);
+        if described.num_columns() != encodings.len() {
+            return Err(format!("a row group of {} columns, expected {}", described.num_columns(), encodings.len()));
+        }
+        let mut row_bytes = 0;
+        for (column, encoding) in described.columns().iter().zip(encodings) {
+            if !matches!(column.compression(), Compression::ZSTD(_)) {
+                return Err(format!("compression {}, expected zstd", column.compression()));
+            }
+            if column.dictionary_page_offset().is_some() {
+                return Err("a dictionary, expected none".to_owned());
+            }
+            let (start, length) = column.byte_range();
+            let range = usize::try_from(start).ok().zip(start.checked_add(length).and_then(|end| end.try_into().ok()));
+            let chunk = range.and_then(|(start, end)| bytes.get(start..end));
+            let chunk = chunk.ok_or_else(|| format!("a column of {length} bytes at byte {start}, past the end"))?;
+            row_bytes += check_headers(chunk, encoding, described.num_rows())?;
+        }
+        Ok(CheckedGroup { bytes: Arc::new(bytes), metadata, group, row_bytes })
+    }
+
+    /// Returns the most memory that a row can take when decoded, in bytes: on average over a batch that is longer than a page.
+    pub(super) fn row_bytes(&self) -> usize {
+        self.row_bytes
+    }
+}
+
+impl RowGroups for CheckedGroup {
+    fn num_rows(&self) -> usize {
+        self.metadata.row_group(self.group).num_rows() as usize
+    }
+
+    fn column_chunks(&self, column: usize) -> ParquetResult<Box<dyn PageIterator>> {
+        let described = self.metadata.row_group(self.group).column(column);
+        let pages = SerializedPageReader::new(self.bytes.clone(), described, self.num_rows(), None)?;
+        Ok(Box::new(OneChunk(Some(CheckedPages { pages }))))
+    }
+
+    fn row_groups(&self) -> Box<dyn Iterator<Item = &RowGroupMetaData> + '_> {
+        Box::new(std::iter::once(self.metadata.row_group(self.group)))
+    }
+
+    fn metadata(&self) -> &ParquetMetaData {
+        &self.metadata
+    }
+}
+
+/// The pages of one column in one row group.
+struct OneChunk(Option<CheckedPages>);
+
+impl Iterator for OneChunk {
+    type Item = ParquetResult<Box<dyn PageReader>>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.0.take().map(|pages| Ok(Box::new(pages) as Box<dyn PageReader>))
+    }
+}
+
+impl PageIterator for OneChunk {}
+
+/// Hands out decompressed pages whose packed integers are as many as their header says.
+struct CheckedPages {
+    pages: SerializedPageReader<Bytes>,
+}
+
+impl Iterator for CheckedPages {
+    type Item = ParquetResult<Page>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.get_next_page().transpose()
+    }
+}
+
+impl PageReader for CheckedPages {
+    fn get_next_page(&mut self) -> ParquetResult<Option<Page>> {
+        let page = self.pages.get_next_page()?;
+        if let Some(page) = &page {
+            check_content(page).map_err(ParquetError::General)?;
+        }
+        Ok(page)
+    }
+
+    fn peek_next_page(&mut self) -> ParquetResult<Option<PageMetadata>> {
+        self.pages.peek_next_page()
+    }
+
+    fn skip_next_page(&mut self) -> ParquetResult<()> {
+        self.pages.skip_next_page()
+    }
+}
+
+/// Checks the headers of all pages of a column, and returns the most memory that a row can take when decoded.
+fn check_headers(chunk: &[u8], encoding: Encoding, rows: i64) -> Result<usize, String> {
+    let mut row_bytes = 16;
+    let mut found_rows = 0i64;
+    let mut rest = chunk;
+    while !rest.is_empty() {
+        let header = PageHeader::read(&mut rest).ok_or("a page header that can not be read")?;
+        let compressed = usize::try_from(header.compressed_bytes).ok().filter(|bytes| *bytes <= rest.len());
+        let Some(compressed) = compressed else {
+            return Err(format!("a page of {} bytes where {} are left", header.compressed_bytes, rest.len()));
+        };
+        if !(0..=MAX_PAGE_BYTES).contains(&header.page_bytes) {
+            return Err(format!("a page of {} bytes, expected at most {MAX_PAGE_BYTES}", header.page_bytes));
+        }
+        if header.page_type != DATA_PAGE_V2 {
+            return Err(format!("a page of type {}, expected {DATA_PAGE_V2}", header.page_type));
+        }
+        if Some(header.encoding) != encoding_code(encoding) {
+            return Err(format!("a page of encoding {}, expected {encoding}", header.encoding));
+        }
+        let levels_fit = header.definition_bytes >= 0
+            && header.definition_bytes <= header.compressed_bytes.min(header.page_bytes)
+            && header.repetition_bytes == 0;
+        let counts_fit = header.values >= 0
+            && header.values == header.rows
+            && (0..=header.values).contains(&header.nulls)
+            && (header.is_compressed || header.page_bytes == header.compressed_bytes);
+        if !levels_fit || !counts_fit {
+            return Err(format!("a page header that contradicts itself: {header:?}"));
+        }
+        let page_bytes = header.page_bytes as usize;
+        row_bytes = row_bytes.max(match encoding {
+            // A value may repeat all that came before it in the page.
+            Encoding::DELTA_BYTE_ARRAY => page_bytes,
+            _ => page_bytes.div_ceil(header.values.max(1) as usize),
+        });
+        found_rows += i64::from(header.values);
+        rest = &rest[compressed..];
+    }
+    if found_rows != rows {
+        return Err(format!("{rows} rows are claimed, the pages have {found_rows}"));
+    }
+    Ok(row_bytes)
+}
+
+fn encoding_code(encoding: Encoding) -> Option<i32> {
+    match encoding {
+        Encoding::PLAIN => Some(0),
+        Encoding::RLE => Some(3),
+        Encoding::DELTA_BINARY_PACKED => Some(5),
+        Encoding::DELTA_BYTE_ARRAY => Some(7),
+        Encoding::BYTE_STREAM_SPLIT => Some(9),
+        _ => None,
+    }
+}
+
+/// What a page says of itself.
+#[derive(Debug, Default)]
+struct PageHeader {
+    page_type: i32,
+    page_bytes: i32,
+    compressed_bytes: i32,
+    values: i32,
+    nulls: i32,
+    rows: i32,
+    encoding: i32,
+    definition_bytes: i32,
+    repetition_bytes: i32,
+    is_compressed: bool,
+}
+
+impl PageHeader {
+    /// Reads a header in Thrift's compact protocol off the front of `bytes`.
+    fn read(bytes: &mut &[u8]) -> Option<PageHeader> {
+        let mut header = PageHeader { is_compressed: true, encoding: -1, ..PageHeader::default() };
+        let mut id = 0;
+        while let Some(kind) = read_field(bytes, &mut id)? {
+            match (id, kind) {
+                (1, INT32) => header.page_type = read_int(bytes)?,
+                (2, INT32) => header.page_bytes = read_int(bytes)?,
+                (3, INT32) => header.compressed_bytes = read_int(bytes)?,
+                (8, STRUCT) => header.read_data_header(bytes)?,
+                _ => skip(bytes, kind, 0)?,
+            }
+        }
+        Some(header)
+    }
+
+    fn read_data_header(&mut self, bytes: &mut &[u8]) -> Option<()> {
+        let mut id = 0;
+        while let Some(kind) = read_field(bytes, &mut id)? {
+            match (id, kind) {
+                (1, INT32) => self.values = read_int(bytes)?,
+                (2, INT32) => self.nulls = read_int(bytes)?,
+                (3, INT32) => self.rows = read_int(bytes)?,
+                (4, INT32) => self.encoding = read_int(bytes)?,
+                (5, INT32) => self.definition_bytes = read_int(bytes)?,
+                (6, INT32) => self.repetition_bytes = read_int(bytes)?,
+                (7, TRUE | FALSE) => self.is_compressed = kind == TRUE,
+                _ => skip(bytes, kind, 0)?,
+            }
+        }
+        Some(())
+    }
+}
+
+// The types of Thrift's compact protocol that are told apart here.
+const TRUE: u8 = 1;
+const FALSE: u8 = 2;
+const BYTE: u8 = 3;
+const INT16: u8 = 4;
+const INT32: u8 = 5;
+const INT64: u8 = 6;
+const DOUBLE: u8 = 7;
+const BINARY: u8 = 8;
+const STRUCT: u8 = 12;
+
+/// Reads the beginning of a field: its type, or `Some(None)` at the end of the struct. `id` goes from the field before to this one.
+fn read_field(bytes: &mut &[u8], id: &mut i32) -> Option<Option<u8>> {
+    let first = read_byte(bytes)?;
+    if first == 0 {
+        return Some(None);
+    }
+    *id = match first >> 4 {
+        0 => read_int(bytes)?,
+        step => id.checked_add(i32::from(step))?,
+    };
+    Some(Some(first & 15))
+}
+
+/// Passes over a field's value. Lists, sets and maps are in no page header.
+fn skip(bytes: &mut &[u8], kind: u8, depth: u32) -> Option<()> {
+    match kind {
+        TRUE | FALSE => {}
+        BYTE => *bytes = bytes.get(1..)?,
+        INT16 | INT32 | INT64 => {
+            read_varint(bytes)?;
+        }
+        DOUBLE => *bytes = bytes.get(8..)?,
+        BINARY => {
+            let length = usize::try_from(read_varint(bytes)?).ok()?;
+            *bytes = bytes.get(length..)?;
+        }
+        STRUCT if depth < 4 => {
+            let mut id = 0;
+            while let Some(kind) = read_field(bytes, &mut id)? {
+                skip(bytes, kind, depth + 1)?;
+            }
+        }
+        _ => return None,
+    }
+    Some(())
+}
+
+fn read_byte(bytes: &mut &[u8]) -> Option<u8> {
+    let (first, rest) = bytes.split_first()?;
+    *bytes = rest;
+    Some(*first)
+}
+
+fn read_int(bytes: &mut &[u8]) -> Option<i32> {
+    let zigzag = read_varint(bytes)?;
+    i32::try_from((zigzag >> 1) as i64 ^ -((zigzag & 1) as i64)).ok()
+}
+
+/// Reads a number of at most ten bytes, seven bits in each, the lowest first.
+fn read_varint(bytes: &mut &[u8]) -> Option<u64> {
+    let mut number = 0u64;
+    for shift in (0..64).step_by(7) {
+        let byte = read_byte(bytes)?;
+        number |= u64::from(byte & 0x7f) << shift;
+        if byte & 0x80 == 0 {
+            return Some(number);
+        }
+    }
+    None
+}
+
+/// Checks that the packed integers of a decompressed page are as many as its header says.
+fn check_content(page: &Page) -> Result<(), String> {
+    let Page::DataPageV2 { buf, num_values, num_nulls, encoding, def_levels_byte_len, .. } = page else {
+        return Err("a page that is not a data page of version 2".to_owned());
+    };
+    let lists = match encoding {
+        Encoding::DELTA_BINARY_PACKED => 1,
+        // The lengths of what is repeated, then of what follows it.
+        Encoding::DELTA_BYTE_ARRAY => 2,
+        _ => 0,
+    };
+    let values = num_values.saturating_sub(*num_nulls) as usize;
+    let mut rest = buf.get(*def_levels_byte_len as usize..).ok_or("levels that are longer than their page")?;
+    for _ in 0..lists {
+        if values == 0 && rest.is_empty() {
+            break;
+        }
+        pass_packed_integers(&mut rest, values)
+            .ok_or_else(|| format!("a page of {values} values whose packed integers are not as many"))?;
+    }
+    Ok(())
+}
+
+/// Passes over a list of exactly `values` integers in `DELTA_BINARY_PACKED`.
+fn pass_packed_integers(bytes: &mut &[u8], values: usize) -> Option<()> {
+    let block_values = usize::try_from(read_varint(bytes)?).ok()?;
+    let parts = usize::try_from(read_varint(bytes)?).ok()?;
+    let claimed = read_varint(bytes)?;
+    read_varint(bytes)?;
+    let sizes_fit = (128..=4096).contains(&block_values) && (1..=128).contains(&parts) && block_values % parts == 0;
+    if !sizes_fit || claimed != values as u64 {
+        return None;
+    }
+    let part_values = block_values / parts;
+    // The first value stands in the header.
+    let mut left = values.saturating_sub(1);
+    while left > 0 {
+        read_varint(bytes)?;
+        let (widths, mut rest) = bytes.split_at_checked(parts)?;
+        for &width in widths {
+            if left == 0 {
+                break;
+            }
+            if width > 64 {
+                return None;
+            }
+            rest = rest.get(usize::from(width) * part_values / 8..)?;
+            left = left.saturating_sub(part_values);
+        }
+        *bytes = rest;
+    }
+    Some(())
+}
