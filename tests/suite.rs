@@ -1,3 +1,8 @@
-//! tests
+//! The one test binary: it links once. A module is a suite.
 
+mod architecture;
+mod assets;
+mod cli;
+mod docs;
 mod storage;
+mod support;

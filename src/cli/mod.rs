@@ -1,7 +1,7 @@
 //! The command line: arguments, words, tables, JSON, progress and exit codes.
 //!
 //! The only floor that knows clap, terminals, the clock and the environment. A verb is a file with its `Args`, whose doc comment is its help, and
-//! its `run`; it becomes a command by its line in [`Command`] and its line in [`Command::run`].
+//! its `run`; it becomes a command by its line in [`Command`] and its line in `Command::run`.
 
 use std::env;
 use std::ffi::OsString;
@@ -40,12 +40,11 @@ pub struct Cli {
     pub command: Command,
 }
 
-/// The commands, in the order of the help.
+/// The commands, in the order of the help, which is the doc comment of their arguments.
 #[derive(Debug, Clone, clap::Subcommand)]
+#[allow(missing_docs)]
 pub enum Command {
-    #[allow(missing_docs)]
     Run(run::Args),
-    #[allow(missing_docs)]
     Completions(completions::Args),
 }
 

@@ -1,0 +1,45 @@
+//! The repository that the tests are of.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Returns the path of `name` in the repository.
+pub fn path(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
+}
+
+/// Returns every file below `name`, sorted, with `/` between names.
+pub fn files(name: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut open = vec![name.to_owned()];
+    while let Some(dir) = open.pop() {
+        let Ok(entries) = fs::read_dir(path(&dir)) else { continue };
+        for entry in entries {
+            let entry = entry.expect("readable");
+            let name = format!("{dir}/{}", entry.file_name().to_str().expect("names are UTF-8"));
+            match entry.file_type().expect("known").is_dir() {
+                true => open.push(name),
+                false => found.push(name),
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+/// Makes sure that `name` holds what the program generates now; with UPDATE=1 in the environment, writes it.
+#[track_caller]
+pub fn assert_generated(name: &str, content: &[u8]) {
+    let path = path(name);
+    if fs::read(&path).is_ok_and(|found| found == content) {
+        return;
+    }
+    assert!(updates(), "{name} is not what the program generates now: run `UPDATE=1 cargo test`");
+    fs::create_dir_all(path.parent().expect("a file has a directory")).expect("created");
+    fs::write(&path, content).expect("written");
+}
+
+/// Tells whether generated files are to be written.
+pub fn updates() -> bool {
+    std::env::var_os("UPDATE").is_some_and(|value| value == "1")
+}
