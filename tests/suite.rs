@@ -1,3 +1,4 @@
 //! tests
 
 mod storage;
+mod store;
