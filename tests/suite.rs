@@ -5,4 +5,5 @@ mod assets;
 mod cli;
 mod docs;
 mod storage;
+mod store;
 mod support;

@@ -89,7 +89,11 @@ impl From<StoreError> for CliError {
             StoreError::NoStore { .. } | StoreError::NoCheckpoint { .. } => Exit::NotFound,
             StoreError::Busy { .. } | StoreError::NumberTaken { .. } => Exit::Busy,
             StoreError::Manifest { source: ManifestError::Format { .. }, .. } => Exit::Failed,
-            StoreError::Manifest { .. } | StoreError::Mismatch { .. } | StoreError::Damaged { .. } => Exit::Damaged,
+            StoreError::Manifest { .. }
+            | StoreError::ManifestDamaged { .. }
+            | StoreError::SumsDamaged { .. }
+            | StoreError::Mismatch { .. }
+            | StoreError::Damaged { .. } => Exit::Damaged,
             StoreError::StoreExists { .. } | StoreError::Storage(_) => Exit::Failed,
         };
         let hint = match &error {
