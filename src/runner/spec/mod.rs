@@ -394,4 +394,22 @@ output: {files: out/, format: csv, emit: final}
         let error = JobSpec::from_bytes(b"job: a\nkey: \xff", Path::new("job.yaml")).unwrap_err();
         assert_eq!(error.to_string(), "job.yaml:2:6: expected UTF-8 text, found the byte 0xff");
     }
+
+    proptest::proptest! {
+        #[test]
+        fn a_job_file_with_slips_is_refused_or_has_a_definition(
+            slips in proptest::collection::vec((0..FULL.len(), "[a-z0-9:{}()\\[\\]\"'.,#&*!|> \n-]{0,3}", 0..4usize), 1..4),
+        ) {
+            let mut text: Vec<char> = FULL.chars().collect();
+            for (at, put, gone) in slips {
+                let at = at.min(text.len());
+                let end = (at + gone).min(text.len());
+                text.splice(at..end, put.chars());
+            }
+            let text: String = text.into_iter().collect();
+            if let Ok(job) = JobSpec::parse(&text, Path::new("jobs/job.yaml")) {
+                proptest::prop_assert_eq!(JobSpec::parse(&job.definition(), Path::new("jobs/job.yaml")), Ok(job));
+            }
+        }
+    }
 }
