@@ -102,6 +102,16 @@ impl AggregateSpec {
         Ok(aggregate)
     }
 
+    /// Returns the names of the state's columns that the aggregate needs, as `docs/format.md` lists them.
+    pub fn column_names(&self) -> Vec<String> {
+        let name = &self.name;
+        match (self.function, &self.by) {
+            (Avg, _) => vec![format!("{name}_sum"), format!("{name}_count")],
+            (_, Some(_)) => vec![name.clone(), format!("{name}_by")],
+            (_, None) => vec![name.clone()],
+        }
+    }
+
     /// Reads what stands in the parentheses, and the closing one.
     fn read_arguments(&mut self, cursor: &mut Cursor) -> Result<(), ExpressionError> {
         let function = self.function;

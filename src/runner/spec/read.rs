@@ -1,5 +1,6 @@
 //! From a document's tree to a job: every value checked at its place.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -254,10 +255,13 @@ fn on_error(node: &Node) -> Result<OnError> {
         let file = section.require("dead_letter", "the file for bad records")?;
         return Ok(OnError::DeadLetter(path(file)?));
     }
-    if node.text("`fail`, `skip` or `dead_letter: FILE`")? == "dead_letter" {
-        return Err(node.unfit("`dead_letter` needs a file: `on_error: {dead_letter: bad.jsonl}`"));
+    let expected = "`fail`, `skip` or `dead_letter: FILE`";
+    match node.text(expected)? {
+        "fail" => Ok(OnError::Fail),
+        "skip" => Ok(OnError::Skip),
+        "dead_letter" => Err(node.unfit("`dead_letter` needs a file: `on_error: {dead_letter: bad.jsonl}`")),
+        _ => Err(node.wrong(expected)),
     }
-    choose(node, "way to treat errors", &[("fail", OnError::Fail), ("skip", OnError::Skip)])
 }
 
 fn filter(node: &Node) -> Result<String> {
@@ -320,7 +324,29 @@ fn process(node: &Node, format: &InputFormat, key: Option<&FieldPath>) -> Result
     if entries.len() > MAX_AGGREGATES {
         return Err(node.unfit(format!("expected at most {MAX_AGGREGATES} aggregates, found {}", entries.len())));
     }
-    entries.iter().map(|entry| aggregate(entry, format, key)).collect()
+    let aggregates = entries.iter().map(|entry| aggregate(entry, format, key)).collect::<Result<Vec<_>>>()?;
+    check_columns(entries, &aggregates)?;
+    Ok(aggregates)
+}
+
+/// Refuses aggregates that would share a name in the output or a column of state. Capitals make no difference: they make none in SQL.
+fn check_columns(entries: &[Entry], aggregates: &[AggregateSpec]) -> Result<()> {
+    let (mut names, mut columns) = (HashMap::new(), HashMap::new());
+    for (entry, aggregate) in entries.iter().zip(aggregates) {
+        let name = &aggregate.name;
+        if let Some(other) = names.insert(name.to_lowercase(), name) {
+            let reason = format!("`{name}` and `{other}` differ only in capitals; name one of them otherwise");
+            return Err(unfit(entry.key_mark, reason));
+        }
+        for column in aggregate.column_names() {
+            if let Some(other) = columns.insert(column.to_lowercase(), name) {
+                let reason =
+                    format!("`{name}` and `{other}` both need the column `{column}`; name one of them otherwise");
+                return Err(unfit(entry.key_mark, reason));
+            }
+        }
+    }
+    Ok(())
 }
 
 fn aggregate(entry: &Entry, format: &InputFormat, key: Option<&FieldPath>) -> Result<AggregateSpec> {
@@ -334,11 +360,11 @@ fn aggregate(entry: &Entry, format: &InputFormat, key: Option<&FieldPath>) -> Re
         let expected = "a name of at most 100 letters, digits, `_` and `-` that begins with a letter or `_`";
         return Err(unfit(entry.key_mark, format!("expected {expected}, found `{shown}`")));
     }
-    if name == key_name {
+    if name.to_lowercase() == key_name.to_lowercase() {
         let owner = if key.is_some() { "the key" } else { "the name of the partition" };
         return Err(unfit(entry.key_mark, format!("the column `{shown}` is {owner}; name the aggregate otherwise")));
     }
-    if RESERVED_COLUMNS.contains(&name) {
+    if RESERVED_COLUMNS.contains(&name.to_lowercase().as_str()) {
         let reason =
             format!("the name `{shown}` is taken: {} are columns of every table of state", list(&RESERVED_COLUMNS));
         return Err(unfit(entry.key_mark, reason));
