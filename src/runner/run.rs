@@ -18,7 +18,7 @@ use crate::runner::dead_letter::{DeadLetterFile, append_line};
 use crate::runner::error::RunError;
 use crate::runner::input::{self, Block, BlockReader, Compression, InputError, Partition, Place};
 use crate::runner::output::{self, OutputPlan};
-use crate::runner::record::{Extractor, Filter};
+use crate::runner::record::{Extractor, Filter, sample};
 use crate::runner::recover::{self, Recovered};
 use crate::runner::spec::{self, AggregateFunction, FieldPath, JobSpec, OnError, OutputFormat};
 use crate::runner::state::Shard;
@@ -946,12 +946,4 @@ impl<'a> Director<'a> {
             elapsed: self.started.elapsed(),
         }
     }
-}
-fn sample(
-    _: &crate::runner::spec::InputSpec,
-    _: &Arc<[Partition]>,
-    f: &[FieldPath],
-    _: u64,
-) -> Result<Vec<Option<ColumnType>>, InputError> {
-    Ok(vec![None; f.len()])
 }

@@ -302,7 +302,7 @@ impl<'a> Worker<'a> {
         let mut account = Account {
             number: block.number,
             partition: block.partition,
-            end_offset: block.end_offset(),
+            end_offset: block.end_offset,
             records: 0,
             skipped: 0,
             dead: Vec::new(),
