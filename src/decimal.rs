@@ -43,6 +43,8 @@ impl Decimal {
     pub const PRECISION: u8 = 38;
     /// Zero.
     pub const ZERO: Decimal = Decimal(0);
+    /// One.
+    pub const ONE: Decimal = Decimal(ONE);
 
     /// Takes the number times 10^18, or nothing when it is out of bounds.
     pub fn from_units(units: i128) -> Option<Decimal> {

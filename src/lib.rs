@@ -5,7 +5,7 @@
 //! | floor | where |
 //! | --- | --- |
 //! | 1 values | [`digest`] [`id`] [`relpath`] [`units`] [`decimal`] [`value`] [`yaml`] [`progress`] |
-//! | 2 format | [`format`] |
+//! | 2 format | [`mod@format`] |
 //! | 3 storage | [`storage`] |
 //! | 4 store | [`store`] |
 //! | 5 operations, runner | [`ops`] [`runner`] |

@@ -6,9 +6,12 @@ use std::time::Duration;
 use jiff::civil::{Date, DateTime};
 use jiff::{Timestamp, Zoned};
 
-const SIZE: &str = "a size such as `64MiB`, `10GB` or `4096`";
-const DURATION: &str = "a duration such as `10m`, `1h30m` or `250ms`";
-const TIME: &str = "a time such as `2026-11-22T14:00`, `2026-11-22`, `yesterday` or `2h ago`";
+/// What [`parse_bytes`] takes, for "expected …" in messages.
+pub const SIZE_FORM: &str = "a size such as `64MiB`, `10GB` or `4096`";
+/// What [`parse_duration`] takes, for "expected …" in messages.
+pub const DURATION_FORM: &str = "a duration such as `10m`, `1h30m` or `250ms`";
+/// What [`parse_time`] takes, for "expected …" in messages.
+pub const TIME_FORM: &str = "a time such as `2026-11-22T14:00`, `2026-11-22`, `yesterday` or `2h ago`";
 
 /// A text that is not the size, duration or time that was expected.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -70,7 +73,7 @@ const SPANS: [(&str, u64); 6] =
 /// Parses a number of bytes: `4096`, `64MiB`, `1.5GiB`, `10GB`. Upper and lower case are the same.
 pub fn parse_bytes(text: &str) -> Result<u64, UnitError> {
     let trimmed = text.trim();
-    let (number, unit) = split_number(trimmed).ok_or_else(|| malformed(SIZE, text))?;
+    let (number, unit) = split_number(trimmed).ok_or_else(|| malformed(SIZE_FORM, text))?;
     let scale = match unit.trim().to_ascii_lowercase().as_str() {
         "" | "b" => 1,
         "kb" => 1_000,
@@ -82,7 +85,7 @@ pub fn parse_bytes(text: &str) -> Result<u64, UnitError> {
         "gib" => 1 << 30,
         "tib" => 1 << 40,
         _ => {
-            return Err(UnitError::Unit { expected: SIZE, unit: shorten(unit.trim()), units: SIZE_UNITS });
+            return Err(UnitError::Unit { expected: SIZE_FORM, unit: shown(unit.trim()), units: SIZE_UNITS });
         }
     };
     scaled(number, scale, trimmed, "bytes")
@@ -98,17 +101,17 @@ pub fn parse_duration(text: &str) -> Result<Duration, UnitError> {
     let mut total_millis = 0u64;
     let mut units = SPANS.as_slice();
     loop {
-        let (number, tail) = split_number(rest).ok_or_else(|| malformed(DURATION, text))?;
+        let (number, tail) = split_number(rest).ok_or_else(|| malformed(DURATION_FORM, text))?;
         let tail = tail.trim_start();
         let unit_end = tail.find(|c: char| c.is_ascii_digit() || c.is_whitespace()).unwrap_or(tail.len());
         let (unit, after) = tail.split_at(unit_end);
         if unit.is_empty() {
-            return Err(UnitError::NoUnit { expected: DURATION, found: shorten(trimmed), units: DURATION_UNITS });
+            return Err(UnitError::NoUnit { expected: DURATION_FORM, found: shown(trimmed), units: DURATION_UNITS });
         }
         let Some(&(_, scale)) = SPANS.iter().find(|(name, _)| *name == unit) else {
-            return Err(UnitError::Unit { expected: DURATION, unit: shorten(unit), units: DURATION_UNITS });
+            return Err(UnitError::Unit { expected: DURATION_FORM, unit: shown(unit), units: DURATION_UNITS });
         };
-        let place = units.iter().position(|(name, _)| *name == unit).ok_or_else(|| malformed(DURATION, text))?;
+        let place = units.iter().position(|(name, _)| *name == unit).ok_or_else(|| malformed(DURATION_FORM, text))?;
         units = &units[place + 1..];
         let millis = scaled(number, scale, trimmed, "milliseconds")?;
         total_millis = total_millis.checked_add(millis).ok_or_else(|| too_large(trimmed))?;
@@ -135,13 +138,13 @@ pub fn parse_time(text: &str, now: &Zoned) -> Result<Timestamp, UnitError> {
         "today" => first_moment(now.date()),
         "yesterday" => now.date().yesterday().and_then(first_moment),
         // Only forms that begin with a date: `20261122`, which looks like a checkpoint's number, and `T14:00` are no times.
-        _ if !trimmed.get(..5).is_some_and(|year| year.ends_with('-')) => return Err(malformed(TIME, text)),
+        _ if !trimmed.get(..5).is_some_and(|year| year.ends_with('-')) => return Err(malformed(TIME_FORM, text)),
         _ => trimmed.parse::<Timestamp>().or_else(|_| {
             let local: DateTime = trimmed.parse()?;
             local.to_zoned(now.time_zone().clone()).map(|zoned| zoned.timestamp())
         }),
     };
-    moment.map_err(|_| malformed(TIME, text))
+    moment.map_err(|_| malformed(TIME_FORM, text))
 }
 
 /// Returns the exact form of a size that [`parse_bytes`] reads: `64MiB`, `4097`.
@@ -303,6 +306,22 @@ impl fmt::Display for Percent {
     }
 }
 
+/// Returns what a message repeats of a text: its beginning, with control characters escaped.
+pub fn shown(text: &str) -> String {
+    let mut shown = String::new();
+    for (i, c) in text.chars().enumerate() {
+        match c {
+            _ if i == 60 => {
+                shown.push('…');
+                break;
+            }
+            '"' | '\'' | '\\' => shown.push(c),
+            c => shown.extend(c.escape_debug()),
+        }
+    }
+    shown
+}
+
 /// Splits a text that begins with a decimal number.
 fn split_number(text: &str) -> Option<(&str, &str)> {
     let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
@@ -316,7 +335,7 @@ fn split_number(text: &str) -> Option<(&str, &str)> {
 fn scaled(number: &str, scale: u64, text: &str, smallest: &'static str) -> Result<u64, UnitError> {
     let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
     let fraction = fraction.trim_end_matches('0');
-    let too_fine = || UnitError::TooFine { found: shorten(text), smallest };
+    let too_fine = || UnitError::TooFine { found: shown(text), smallest };
     let whole: u64 = whole.parse().map_err(|_| too_large(text))?;
     let whole = whole.checked_mul(scale).ok_or_else(|| too_large(text))?;
     if fraction.is_empty() {
@@ -342,20 +361,11 @@ fn one_decimal(number: f64) -> String {
 }
 
 fn malformed(expected: &'static str, found: &str) -> UnitError {
-    UnitError::Malformed { expected, found: shorten(found.trim()) }
+    UnitError::Malformed { expected, found: shown(found.trim()) }
 }
 
 fn too_large(found: &str) -> UnitError {
-    UnitError::TooLarge { found: shorten(found) }
-}
-
-/// Bounds what a message repeats of a text.
-fn shorten(text: &str) -> String {
-    let mut shown: String = text.chars().take(60).collect();
-    if shown.len() < text.len() {
-        shown.push('…');
-    }
-    shown
+    UnitError::TooLarge { found: shown(found) }
 }
 
 #[cfg(test)]

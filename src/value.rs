@@ -25,6 +25,18 @@ pub enum ColumnType {
 }
 
 impl ColumnType {
+    /// Returns the name, as job files and manifests have it.
+    pub fn name(self) -> &'static str {
+        match self {
+            ColumnType::Int => "int",
+            ColumnType::Number => "number",
+            ColumnType::Text => "text",
+            ColumnType::Bool => "bool",
+            ColumnType::Json => "json",
+            ColumnType::Sketch => "sketch",
+        }
+    }
+
     /// Tells whether values of this type have one size.
     pub fn is_fixed(self) -> bool {
         matches!(self, ColumnType::Int | ColumnType::Number | ColumnType::Bool)

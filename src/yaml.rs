@@ -13,6 +13,8 @@ use saphyr_parser::{Event, Parser, ScalarStyle, Tag};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::units::shown;
+
 /// The largest document that is read, in bytes.
 pub const MAX_BYTES: usize = 1024 * 1024;
 
@@ -312,11 +314,7 @@ impl fmt::Display for Node {
             Kind::List(_) => f.write_str("a list"),
             Kind::Map(_) => f.write_str("a map"),
             Kind::Scalar(scalar) if scalar.is_null() => f.write_str("nothing"),
-            Kind::Scalar(scalar) => {
-                let shown: String = scalar.text.chars().take(60).collect();
-                let dots = if shown.len() < scalar.text.len() { "…" } else { "" };
-                write!(f, "`{}{dots}`", shown.escape_debug().to_string().replace("\\\"", "\"").replace("\\'", "'"))
-            }
+            Kind::Scalar(scalar) => write!(f, "`{}`", shown(&scalar.text)),
         }
     }
 }

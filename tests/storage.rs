@@ -1,4 +1,5 @@
-//! One suite that every storage passes: a function for each promise of the trait. What only a disk can do to its reader follows.
+//! One suite that every storage passes: a function for each promise of the trait. What only a disk can do to its
+//! reader follows.
 
 use std::fs;
 use std::os::unix::fs::symlink;

@@ -4,5 +4,7 @@ mod architecture;
 mod assets;
 mod cli;
 mod docs;
+mod job_file;
 mod storage;
+mod store;
 mod support;

@@ -127,10 +127,11 @@ impl From<StorageError> for CliError {
         match &error {
             StorageError::Held { .. } => CliError::of(Exit::Busy, &error),
             // Nobody asks a store for a file that its own manifests do not promise.
-            StorageError::NotFound { .. } | StorageError::NotAFile { .. } | StorageError::TooLarge { .. } => {
-                CliError::of(Exit::Damaged, &error).hint(VERIFY)
-            }
-            _ => CliError::of(Exit::Failed, &error),
+            StorageError::NotFound { .. }
+            | StorageError::NotAFile { .. }
+            | StorageError::NotADirectory { .. }
+            | StorageError::TooLarge { .. } => CliError::of(Exit::Damaged, &error).hint(VERIFY),
+            StorageError::Exists { .. } | StorageError::Io { .. } => CliError::of(Exit::Failed, &error),
         }
     }
 }

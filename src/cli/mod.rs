@@ -1,7 +1,7 @@
 //! The command line: arguments, words, tables, JSON, progress and exit codes.
 //!
 //! The only floor that knows clap, terminals, the clock and the environment. A verb is a file with its `Args`, whose doc comment is its help, and
-//! its `run`; it becomes a command by its line in [`Command`] and its line in [`Command::run`].
+//! its `run`; it becomes a command by its line in [`Command`] and its line in `Command::run`.
 
 use std::env;
 use std::ffi::OsString;
@@ -23,6 +23,7 @@ pub mod inspect;
 pub mod list;
 pub mod progress;
 pub mod restore;
+pub mod run;
 pub mod table;
 pub mod target;
 pub mod ui;
@@ -44,24 +45,22 @@ pub struct Cli {
     pub command: Command,
 }
 
-/// The commands, in the order of the help.
+/// The commands, in the order of the help, which is the doc comment of their arguments.
 #[derive(Debug, Clone, clap::Subcommand)]
+#[allow(missing_docs)]
 pub enum Command {
-    #[allow(missing_docs)]
+    Run(run::Args),
     List(list::Args),
-    #[allow(missing_docs)]
     Inspect(inspect::Args),
-    #[allow(missing_docs)]
     Verify(verify::Args),
-    #[allow(missing_docs)]
     Restore(restore::Args),
-    #[allow(missing_docs)]
     Completions(completions::Args),
 }
 
 impl Command {
     fn run(&self, ui: &mut Ui) -> Result<Exit, CliError> {
         match self {
+            Command::Run(args) => run::run(args, ui),
             Command::List(args) => list::run(args, ui),
             Command::Inspect(args) => inspect::run(args, ui),
             Command::Verify(args) => verify::run(args, ui),

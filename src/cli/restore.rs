@@ -11,7 +11,7 @@ use crate::cli::exit::Exit;
 use crate::cli::progress::Unit;
 use crate::cli::target::Target;
 use crate::cli::ui::Ui;
-use crate::cli::words::counted;
+use crate::cli::words::{self, counted};
 use crate::format::manifest::Manifest;
 use crate::id::Sequence;
 use crate::ops::restore::{
@@ -103,7 +103,7 @@ pub fn run(args: &Args, ui: &mut Ui) -> Result<Exit, CliError> {
 
 fn roll_back(args: &Args, store: &Store, plan: &RollbackPlan, now: &Zoned, ui: &mut Ui) -> Result<(), CliError> {
     if !args.dry_run {
-        let holder = format!("`ckpt restore`, process {}, since {}", std::process::id(), now.timestamp());
+        let holder = words::holder("`ckpt restore`", now);
         apply_rollback(store, plan, &holder, &ui.progress("verifying", Unit::Bytes))?;
     }
     if ui.is_json() {

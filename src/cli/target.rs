@@ -10,8 +10,9 @@ use jiff::{Timestamp, Zoned};
 use crate::cli::error::CliError;
 use crate::format::layout::{CHECKPOINTS, STORE_FILE};
 use crate::id::Sequence;
+use crate::storage::StorageError;
 use crate::storage::local::LocalStorage;
-use crate::store::{Committed, Store};
+use crate::store::{Committed, Store, StoreError};
 use crate::units;
 
 /// What the help of every command with a TARGET says of it.
@@ -75,17 +76,18 @@ impl Target {
 
     /// Opens the store.
     pub fn open(&self) -> Result<Store, CliError> {
-        Ok(Store::open(vec![Arc::new(LocalStorage::new(self.store.clone()))])?)
+        match Store::open(vec![Arc::new(LocalStorage::new(self.store.clone()))]) {
+            Ok(store) => Ok(store),
+            Err(StoreError::Storage(StorageError::NotADirectory { path })) => {
+                Err(StoreError::NoStore { place: path }.into())
+            }
+            Err(error) => Err(error.into()),
+        }
     }
 
-    /// Reads the manifest of the checkpoint that is named, of the latest one when it is the store as a whole.
+    /// Finds the number of the checkpoint that is named, or of the latest one when it is the store as a whole.
     ///
-    /// One that is not there is an error that names the nearest that are.
-    pub fn resolve(&self, store: &Store, now: &Zoned) -> Result<Committed, CliError> {
-        Ok(store.manifest(self.sequence(store, now)?)?)
-    }
-
-    /// Finds the number of the checkpoint that is named, or of the latest one. Manifests are read only when a time is named.
+    /// One that is not there is an error that names the nearest that are. Manifests are read only when a time is named.
     pub fn sequence(&self, store: &Store, now: &Zoned) -> Result<Sequence, CliError> {
         let latest = Reference::Latest(0);
         let reference = self.reference.as_ref().unwrap_or(&latest);
@@ -95,9 +97,9 @@ impl Target {
             let found = last_not_after(store, &sequences, time)?;
             return found
                 .map(|committed| committed.manifest.sequence)
-                .ok_or_else(|| missing(store, reference, &sequences));
+                .ok_or_else(|| missing(&store.place(), reference, &sequences));
         }
-        reference.choose(&sequences).ok_or_else(|| missing(store, reference, &sequences))
+        reference.choose(&sequences).ok_or_else(|| missing(&store.place(), reference, &sequences))
     }
 }
 
@@ -156,8 +158,7 @@ fn last_not_after(store: &Store, sequences: &[Sequence], time: Timestamp) -> Res
 }
 
 /// Says that a checkpoint is not there, and what is.
-fn missing(store: &Store, reference: &Reference, sequences: &[Sequence]) -> CliError {
-    let place = store.place();
+fn missing(place: &str, reference: &Reference, sequences: &[Sequence]) -> CliError {
     let (Some(first), Some(last)) = (sequences.first(), sequences.last()) else {
         return CliError::not_found(format!("`{place}` has no checkpoint yet"));
     };
@@ -265,11 +266,30 @@ mod tests {
     }
 
     #[test]
-    fn a_number_that_is_not_there_is_answered_with_its_neighbours() {
+    fn what_is_not_there_is_answered_with_what_is() {
         let left = [Sequence(2), Sequence(5), Sequence(9)];
-        let near = |number| near(&left, Sequence(number));
-        assert_eq!(near(4), "the nearest are 2 and 5");
-        assert_eq!(near(1), "the oldest is 2");
-        assert_eq!(near(12), "the latest is 9");
+        let say = |text: &str, left: &[Sequence]| {
+            let error = missing("s", &Reference::parse(text).expect(text), left);
+            assert_eq!(error.exit, Exit::NotFound);
+            error.lines().join("\n")
+        };
+        let cases = [
+            ("4", "error: `s` has no checkpoint 4\nhint: the nearest are 2 and 5; `ckpt list s` shows all"),
+            ("1", "error: `s` has no checkpoint 1\nhint: the oldest is 2; `ckpt list s` shows all"),
+            ("12", "error: `s` has no checkpoint 12\nhint: the latest is 9; `ckpt list s` shows all"),
+            (
+                "latest~3",
+                "error: `s` has no `latest~3`: it holds 3 checkpoints\nhint: the oldest is 2, the latest 9; `ckpt list s` shows all",
+            ),
+            (
+                "3d ago",
+                "error: `s` has no checkpoint as old as `3d ago`\nhint: the oldest is 2, the latest 9; `ckpt list s` shows all",
+            ),
+        ];
+        for (text, said) in cases {
+            assert_eq!(say(text, &left), said);
+        }
+        assert!(say("latest~1", &left[..1]).ends_with("hint: there is only checkpoint 2; `ckpt list s` shows all"));
+        assert_eq!(say("latest", &[]), "error: `s` has no checkpoint yet");
     }
 }

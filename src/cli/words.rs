@@ -1,6 +1,8 @@
-//! What tables call the things of the format.
+//! What messages and tables call things.
 
 use std::fmt::Display;
+
+use jiff::Zoned;
 
 use crate::format::index::SegmentKind;
 use crate::format::manifest::{Manifest, Mode, Routing, Trigger};
@@ -44,6 +46,13 @@ pub fn segment_kind(kind: SegmentKind) -> &'static str {
         SegmentKind::Base => "base",
         SegmentKind::Delta => "delta",
     }
+}
+
+/// Says who holds a store while `doing` something, for whoever finds it locked.
+pub fn holder(doing: &str, now: &Zoned) -> String {
+    let uname = rustix::system::uname();
+    let since = now.timestamp().strftime("%Y-%m-%dT%H:%M:%SZ");
+    format!("{doing}, process {} on {}, since {since}", std::process::id(), uname.nodename().to_string_lossy())
 }
 
 /// Returns `yes` or nothing, for a cell.

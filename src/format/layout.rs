@@ -126,14 +126,28 @@ pub fn sums(sequence: Sequence) -> RelPath {
     plain(format!("{CHECKPOINTS}/{sequence}/{SUMS_FILE}"))
 }
 
+/// The size of the last line of a `SHA256SUMS` in bytes.
+pub const MANIFEST_SUM_BYTES: u64 = 64 + 2 + MANIFEST_FILE.len() as u64 + 1;
+
 /// Returns the content of the `SHA256SUMS` of a checkpoint: a line for each of `objects`, which are sorted by name, then one for the manifest.
 pub fn sums_text(objects: impl IntoIterator<Item = ObjectName>, manifest: Digest) -> String {
     let mut text = String::new();
     for object in objects {
         text.push_str(&format!("{}  ../../{}\n", object.digest, object.path()));
     }
-    text.push_str(&format!("{manifest}  {MANIFEST_FILE}\n"));
-    text
+    text + &manifest_sum(manifest)
+}
+
+/// Returns the last line of a `SHA256SUMS`: that of the manifest beside it.
+pub fn manifest_sum(manifest: Digest) -> String {
+    format!("{manifest}  {MANIFEST_FILE}\n")
+}
+
+/// Reads the last line of `end`, which is at least one byte more than that line of a `SHA256SUMS`, or all of it.
+pub fn parse_manifest_sum(end: &[u8]) -> Option<Digest> {
+    let text = std::str::from_utf8(end).ok()?.strip_suffix('\n')?;
+    let line = text.rsplit('\n').next()?;
+    line.strip_suffix(MANIFEST_FILE)?.strip_suffix("  ")?.parse().ok()
 }
 
 fn plain(path: String) -> RelPath {
@@ -179,6 +193,30 @@ mod tests {
             let error = text.parse::<ObjectName>().unwrap_err();
             assert!(error.found.chars().count() <= 80);
         }
+    }
+
+    #[test]
+    fn the_sum_of_a_manifest_is_read_from_the_last_line_only() {
+        let digest = Digest::of(b"abc");
+        let line = manifest_sum(digest);
+        assert_eq!(line.len() as u64, MANIFEST_SUM_BYTES);
+        assert_eq!(parse_manifest_sum(line.as_bytes()), Some(digest));
+        assert_eq!(parse_manifest_sum(format!("\n{line}").as_bytes()), Some(digest));
+        assert_eq!(parse_manifest_sum(format!("ab  x\n{line}").as_bytes()), Some(digest));
+        let damaged = [
+            format!("x{line}"),
+            format!("{line}\n"),
+            line.trim_end().to_owned(),
+            line.replace("  ", " "),
+            line.replace("manifest", "manifast"),
+            format!("{line}{digest}  other.yaml\n"),
+            String::new(),
+            "\n".to_owned(),
+        ];
+        for text in damaged {
+            assert_eq!(parse_manifest_sum(text.as_bytes()), None, "{text:?}");
+        }
+        assert_eq!(parse_manifest_sum(&[0xff; 80]), None);
     }
 
     #[test]

@@ -345,8 +345,9 @@ fn check_format(format: u32) -> Result<(), ManifestError> {
 
 /// Refuses a document whose aliases could make much more of it than it is.
 ///
-/// This program writes no aliases, but `*` and `&` may be in a name or a path. So this counts what can be an alias (it stands where no text goes
-/// on) and lets each stand for as much as the whole document: a limit that takes hundreds of aliases to reach.
+/// This program writes no aliases, but `*` and `&` may be in a name or a path. So this counts what can be an alias
+/// (it stands where no text goes on) and lets each stand for as much as the whole document: a limit that takes
+/// hundreds of aliases to reach.
 fn check_aliases(bytes: &[u8]) -> Result<(), ManifestError> {
     if memchr::memchr(b'&', bytes).is_none() {
         // An alias without an anchor is an error of its own.

@@ -256,6 +256,13 @@ impl RowBatch {
         self.rows = order.into_iter().map(|(_, entry)| entry).collect();
     }
 
+    /// Gives every row the task that `task_of` says for its key.
+    pub fn set_tasks(&mut self, task_of: impl Fn(&[u8]) -> u32) {
+        for entry in &mut self.rows {
+            entry.task = task_of(&self.bytes[entry.at..entry.at + entry.key_bytes as usize]);
+        }
+    }
+
     /// Removes all rows and keeps the memory.
     pub fn clear(&mut self) {
         self.bytes.clear();

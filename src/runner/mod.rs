@@ -1,5 +1,17 @@
 //! The run: read the input in its one order, apply it to keyed state, and checkpoint both together.
 
+pub mod aggregate;
+pub mod chain;
+pub mod checkpointer;
+pub mod dead_letter;
+pub mod error;
 pub mod input;
+pub mod output;
 pub mod record;
+pub mod recover;
+pub mod run;
+pub mod sketch;
 pub mod spec;
+pub mod state;
+pub mod trigger;
+pub mod worker;

@@ -1,12 +1,12 @@
 //! A directory of the local file system.
 //!
-//! New bytes are written aside under a name that begins with [`TEMPORARY_PREFIX`], flushed, and put in place by a rename that refuses a
-//! taken name. What is aside after a crash is never read, and may be deleted when no run holds the lock.
+//! New bytes are written aside under a name that begins with [`TEMPORARY_PREFIX`](super::TEMPORARY_PREFIX), flushed,
+//! and put in place by a rename that refuses a taken name. What is aside after a crash is never read, and may be
+//! deleted when no run holds the lock.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File, TryLockError};
-use std::hash::{BuildHasher, Hasher, RandomState};
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::ops::Range;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::FileExt;
@@ -15,18 +15,19 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::UNIX_EPOCH;
 
 use bytes::Bytes;
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, RenameFlags};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 use rustix::io::Errno;
 use walkdir::WalkDir;
 
 use crate::relpath::RelPath;
-use crate::storage::{Entry, EntryKind, LockGuard, Storage, StorageError, TEMPORARY_PREFIX};
+use crate::storage::local::directory::{
+    DIRECTORY, READ, flush_directory, open_beneath, remove_directory, rename_new, temporary_name, write_new,
+    write_new_directory,
+};
+use crate::storage::{Entry, EntryKind, LockGuard, Storage, StorageError};
 
-const READ: OFlags =
-    OFlags::RDONLY.union(OFlags::NONBLOCK).union(OFlags::NOCTTY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
-const DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
-const NEW: OFlags =
-    OFlags::WRONLY.union(OFlags::CREATE).union(OFlags::EXCL).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+mod directory;
+
 const LOCK: OFlags = OFlags::RDWR
     .union(OFlags::CREATE)
     .union(OFlags::NONBLOCK)
@@ -53,8 +54,8 @@ pub struct LocalStorage {
 struct Directories {
     /// Those whose entries may not be on disk yet.
     touched: BTreeSet<String>,
-    /// Those flushed at least once by this process. An earlier process may have died between making a directory and flushing its parent, so the
-    /// first use of a directory flushes all that lead to it, whoever made them.
+    /// Those flushed at least once by this process. An earlier process may have died between making a directory and
+    /// flushing its parent, so the first use of a directory flushes all that lead to it, whoever made them.
     settled: BTreeSet<String>,
 }
 
@@ -278,7 +279,7 @@ impl Storage for LocalStorage {
         let failed = |source: io::Error| self.failed("read", path.as_str(), source);
         let length = range.end.min(size).saturating_sub(range.start);
         let mut bytes = reserve(length).map_err(failed)?;
-        bytes.resize(bytes.capacity().min(length as usize), 0);
+        bytes.resize(length as usize, 0);
         let mut filled = 0;
         while filled < bytes.len() {
             match file.read_at(&mut bytes[filled..], range.start + filled as u64) {
@@ -442,7 +443,8 @@ impl Storage for LocalStorage {
             }
             Err(TryLockError::Error(source)) => return Err(failed(source)),
         }
-        // Shortened last, so that who reads meanwhile never finds it empty. It need not outlive a crash of the machine.
+        // Shortened last, so that who reads meanwhile never finds it empty. It need not outlive a crash of the
+        // machine.
         file.write_all_at(holder.as_bytes(), 0).and_then(|()| file.set_len(holder.len() as u64)).map_err(failed)?;
         Ok(Box::new(LocalLock { file }))
     }
@@ -471,102 +473,6 @@ fn ancestors(path: &str) -> impl Iterator<Item = &str> {
 /// Returns the directory of `path`, empty for the root, and the name in it.
 fn split(path: &RelPath) -> (&str, &str) {
     path.as_str().rsplit_once('/').unwrap_or(("", path.as_str()))
-}
-
-/// Opens `path` below `root` without following any symbolic link.
-fn open_beneath(root: BorrowedFd<'_>, path: &str, flags: OFlags) -> Result<OwnedFd, Errno> {
-    #[cfg(target_os = "linux")]
-    {
-        use rustix::fs::ResolveFlags;
-        match rustix::fs::openat2(
-            root,
-            path,
-            flags,
-            Mode::empty(),
-            ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS,
-        ) {
-            // Kernels before 5.6, and sandboxes that do not know the call.
-            Err(Errno::NOSYS | Errno::PERM) => {}
-            result => return result,
-        }
-    }
-    open_step_by_step(root, path, flags)
-}
-
-/// Does what [`open_beneath`] does, with an open call for each name.
-fn open_step_by_step(root: BorrowedFd<'_>, path: &str, flags: OFlags) -> Result<OwnedFd, Errno> {
-    let (parent, name) = path.rsplit_once('/').map_or((None, path), |(parent, name)| (Some(parent), name));
-    let mut opened = None;
-    for way in parent.into_iter().flat_map(|parent| parent.split('/')) {
-        let from = opened.as_ref().map_or(root, OwnedFd::as_fd);
-        opened = Some(rustix::fs::openat(from, way, DIRECTORY, Mode::empty())?);
-    }
-    let from = opened.as_ref().map_or(root, OwnedFd::as_fd);
-    rustix::fs::openat(from, name, flags, Mode::empty())
-}
-
-/// Renames without replacing anything: fails with `EXIST`, or `NOTEMPTY` for a directory, when `to` is taken.
-fn rename_new(from_dir: BorrowedFd<'_>, from: &str, to_dir: BorrowedFd<'_>, to: &str) -> Result<(), Errno> {
-    match rustix::fs::renameat_with(from_dir, from, to_dir, to, RenameFlags::NOREPLACE) {
-        // File systems that do not know the flag.
-        Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => rename_new_by_link(from_dir, from, to_dir, to),
-        result => result,
-    }
-}
-
-/// Does what [`rename_new`] does, with calls that every system has: `link` refuses a taken name, `rename` of a directory one that holds something.
-fn rename_new_by_link(from_dir: BorrowedFd<'_>, from: &str, to_dir: BorrowedFd<'_>, to: &str) -> Result<(), Errno> {
-    let found = rustix::fs::statat(from_dir, from, AtFlags::SYMLINK_NOFOLLOW)?;
-    if FileType::from_raw_mode(found.st_mode) != FileType::Directory {
-        rustix::fs::linkat(from_dir, from, to_dir, to, AtFlags::empty())?;
-        return rustix::fs::unlinkat(from_dir, from, AtFlags::empty());
-    }
-    match rustix::fs::statat(to_dir, to, AtFlags::SYMLINK_NOFOLLOW) {
-        Ok(_) => Err(Errno::EXIST),
-        Err(Errno::NOENT) => rustix::fs::renameat(from_dir, from, to_dir, to),
-        Err(error) => Err(error),
-    }
-}
-
-/// Returns a name that no other call returns, in this process or another.
-fn temporary_name() -> String {
-    // The keys of each are random, which is all the randomness needed: a name that is taken after all is refused when it is made.
-    format!("{TEMPORARY_PREFIX}{:016x}", RandomState::new().build_hasher().finish())
-}
-
-/// Writes and flushes a new file.
-fn write_new(dir: BorrowedFd<'_>, name: &str, bytes: &[u8]) -> io::Result<()> {
-    let mut file = File::from(rustix::fs::openat(dir, name, NEW, Mode::from_raw_mode(0o666))?);
-    file.write_all(bytes)?;
-    file.sync_all()
-}
-
-/// Writes and flushes a new directory.
-fn write_new_directory(parent: BorrowedFd<'_>, name: &str, files: &[(&str, &[u8])]) -> io::Result<()> {
-    rustix::fs::mkdirat(parent, name, Mode::from_raw_mode(0o777))?;
-    let dir = rustix::fs::openat(parent, name, DIRECTORY, Mode::empty())?;
-    for (name, bytes) in files {
-        write_new(dir.as_fd(), name, bytes)?;
-    }
-    flush_directory(dir.as_fd())
-}
-
-/// Removes what [`write_new_directory`] left, as far as that works.
-fn remove_directory(parent: BorrowedFd<'_>, name: &str, files: &[(&str, &[u8])]) {
-    if let Ok(dir) = rustix::fs::openat(parent, name, DIRECTORY, Mode::empty()) {
-        for (name, _) in files {
-            let _ = rustix::fs::unlinkat(&dir, *name, AtFlags::empty());
-        }
-        let _ = rustix::fs::unlinkat(parent, name, AtFlags::REMOVEDIR);
-    }
-}
-
-fn flush_directory(dir: BorrowedFd<'_>) -> io::Result<()> {
-    match rustix::fs::fsync(dir) {
-        // File systems on which directories can not be flushed, and need not be.
-        Err(Errno::INVAL) => Ok(()),
-        result => Ok(result?),
-    }
 }
 
 /// Returns an empty vector with room for `size` bytes, or an error where aborting would be the alternative.
@@ -603,54 +509,10 @@ fn modified_seconds(metadata: &fs::Metadata) -> Option<i64> {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::symlink;
-
     use super::*;
 
     fn path(text: &str) -> RelPath {
         RelPath::new(text).unwrap()
-    }
-
-    #[test]
-    fn opening_step_by_step_refuses_what_opening_at_once_refuses() {
-        let dir = tempfile::tempdir().unwrap();
-        fs::create_dir_all(dir.path().join("a/b")).unwrap();
-        fs::write(dir.path().join("a/b/file"), "x").unwrap();
-        symlink("b", dir.path().join("a/link")).unwrap();
-        symlink("file", dir.path().join("a/b/link")).unwrap();
-        let root = File::open(dir.path()).unwrap();
-        for open in [open_beneath, open_step_by_step] {
-            assert!(open(root.as_fd(), "a/b/file", READ).is_ok());
-            assert!(open(root.as_fd(), "a", READ).is_ok());
-            assert_eq!(open(root.as_fd(), "a/c/file", READ).unwrap_err(), Errno::NOENT);
-            for refused in ["a/link/file", "a/b/link", "a/b/file/x"] {
-                let error = open(root.as_fd(), refused, READ).unwrap_err();
-                assert!(matches!(error, Errno::LOOP | Errno::NOTDIR), "{refused}: {error}");
-            }
-        }
-    }
-
-    #[test]
-    fn a_rename_by_link_replaces_nothing() {
-        let dir = tempfile::tempdir().unwrap();
-        for name in ["file", "taken"] {
-            fs::write(dir.path().join(name), name).unwrap();
-        }
-        for name in ["dir", "full"] {
-            fs::create_dir(dir.path().join(name)).unwrap();
-            fs::write(dir.path().join(name).join("x"), name).unwrap();
-        }
-        let root = File::open(dir.path()).unwrap();
-        let rename = |from, to| rename_new_by_link(root.as_fd(), from, root.as_fd(), to);
-        for (from, to) in [("file", "taken"), ("file", "full"), ("dir", "full"), ("dir", "taken")] {
-            assert_eq!(rename(from, to), Err(Errno::EXIST), "{from} to {to}");
-        }
-        assert_eq!(fs::read_to_string(dir.path().join("taken")).unwrap(), "taken");
-        assert_eq!(rename("file", "new"), Ok(()));
-        assert_eq!(rename("dir", "newdir"), Ok(()));
-        assert_eq!(rename("gone", "other"), Err(Errno::NOENT));
-        assert!(!dir.path().join("file").exists() && !dir.path().join("dir").exists());
-        assert_eq!(fs::read_to_string(dir.path().join("newdir/x")).unwrap(), "dir");
     }
 
     #[test]

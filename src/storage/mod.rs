@@ -13,22 +13,23 @@ use crate::relpath::RelPath;
 pub mod local;
 pub mod memory;
 
-/// How the names of files and directories begin that are being written, or were when their writer died. No name of a store begins so.
+/// How the names of files and directories begin that are being written, or were when their writer died. No name of a
+/// store begins so.
 pub const TEMPORARY_PREFIX: &str = ".tmp-";
 
 /// A place that keeps bytes under relative paths.
 ///
-/// What is read is never cached. All calls may come from several threads at once. No symbolic link below the place is followed: a path that
-/// leads through one, or through a file, fails with [`StorageError::NotADirectory`].
+/// What is read is never cached. All calls may come from several threads at once. No symbolic link below the place is
+/// followed: a path that leads through one, or through a file, fails with [`StorageError::NotADirectory`].
 pub trait Storage: Send + Sync + fmt::Debug {
     /// Returns what to call this place in messages: a directory's path.
     fn place(&self) -> String;
 
     /// Returns all bytes at `path`.
     ///
-    /// Fails with [`StorageError::TooLarge`], before it allocates, when there are more than `limit`; with [`StorageError::NotFound`] when
-    /// there is no such name; with [`StorageError::NotAFile`] when it is a directory, a symbolic link, a device or a FIFO, which are never
-    /// read or waited for.
+    /// Fails with [`StorageError::TooLarge`], before it allocates, when there are more than `limit`; with
+    /// [`StorageError::NotFound`] when there is no such name; with [`StorageError::NotAFile`] when it is a directory,
+    /// a symbolic link, a device or a FIFO, which are never read or waited for.
     fn get(&self, path: &RelPath, limit: u64) -> Result<Bytes, StorageError>;
 
     /// Returns the bytes in `range`, or fewer where the file ends before it does.
@@ -39,8 +40,8 @@ pub trait Storage: Send + Sync + fmt::Debug {
 
     /// Creates `path` with `bytes`, and its directories, only if no such name exists.
     ///
-    /// After a crash at any time the name is absent or complete; once [`Storage::sync`] has returned it is there for good.
-    /// Fails with [`StorageError::Exists`] when the name is taken, whatever its content.
+    /// After a crash at any time the name is absent or complete; once [`Storage::sync`] has returned it is there for
+    /// good. Fails with [`StorageError::Exists`] when the name is taken, whatever its content.
     fn create(&self, path: &RelPath, bytes: &[u8]) -> Result<(), StorageError>;
 
     /// Creates the directory `path` holding `files`, all of it or nothing, and only if no such name exists.
@@ -54,20 +55,24 @@ pub trait Storage: Send + Sync + fmt::Debug {
     /// On return they are there for good; after a crash it is the old or the new, whole.
     fn replace(&self, path: &RelPath, bytes: &[u8]) -> Result<(), StorageError>;
 
-    /// Renames a file or directory within the storage, for good on return, and makes the directories that lead to `to`.
+    /// Renames a file or directory within the storage, for good on return, and makes the directories that lead to
+    /// `to`.
     ///
-    /// Fails with [`StorageError::NotFound`] when there is no `from`, with [`StorageError::Exists`] when `to` is taken.
+    /// Fails with [`StorageError::NotFound`] when there is no `from`, with [`StorageError::Exists`] when `to` is
+    /// taken.
     fn rename(&self, from: &RelPath, to: &RelPath) -> Result<(), StorageError>;
 
-    /// Returns what stands directly in the directory `dir`, or in the root, sorted by name. A directory that is not there is empty.
+    /// Returns what stands directly in the directory `dir`, or in the root, sorted by name. A directory that is not
+    /// there is empty.
     ///
-    /// Names of things being written are among them, see [`TEMPORARY_PREFIX`]. Fails with [`StorageError::NotADirectory`] when `dir` is
-    /// something else.
+    /// Names of things being written are among them, see [`TEMPORARY_PREFIX`]. Fails with
+    /// [`StorageError::NotADirectory`] when `dir` is something else.
     fn list(&self, dir: Option<&RelPath>) -> Result<Vec<Entry>, StorageError>;
 
     /// Deletes the file at `path`, or the symbolic link itself.
     ///
-    /// Fails with [`StorageError::NotFound`] when it is not there, with [`StorageError::NotAFile`] when it is a directory.
+    /// Fails with [`StorageError::NotFound`] when it is not there, with [`StorageError::NotAFile`] when it is a
+    /// directory.
     fn delete(&self, path: &RelPath) -> Result<(), StorageError>;
 
     /// Deletes the directory at `path` and the files in it. A crash may leave some of the files.
@@ -78,10 +83,11 @@ pub trait Storage: Send + Sync + fmt::Debug {
     /// Makes everything last that was created or deleted so far, and every name that [`Storage::create`] found taken.
     fn sync(&self) -> Result<(), StorageError>;
 
-    /// Takes the lock file at `path` for as long as the guard lives, or this process does, and writes `holder` into it.
+    /// Takes the lock file at `path` for as long as the guard lives, or this process does, and writes `holder` into
+    /// it.
     ///
-    /// Fails with [`StorageError::Held`] when somebody else has it, in this process or another. A dead process never holds a lock. The file stays
-    /// when the lock is let go.
+    /// Fails with [`StorageError::Held`] when somebody else has it, in this process or another. A dead process never
+    /// holds a lock. The file stays when the lock is let go.
     fn lock(&self, path: &RelPath, holder: &str) -> Result<Box<dyn LockGuard>, StorageError>;
 }
 

@@ -2,15 +2,24 @@
 //!
 //! Reading takes no lock and writes nothing. What is returned has been verified against its SHA-256.
 
+use std::iter;
 use std::sync::Arc;
-
-use bytes::Bytes;
+use std::thread;
 
 use crate::digest::Digest;
-use crate::format::layout::{ObjectKind, ObjectName};
+use crate::format::layout::STORE_FILE;
 use crate::format::manifest::{Manifest, ManifestError, ObjectRef, StoreFile};
 use crate::id::Sequence;
-use crate::storage::{LockGuard, Storage, StorageError};
+use crate::relpath::RelPath;
+use crate::storage::{Storage, StorageError};
+use crate::store::replica::Replica;
+
+mod fetch;
+mod lock;
+mod publish;
+mod replica;
+
+pub use lock::StoreLock;
 
 /// The checkpoints of one job.
 #[derive(Debug, Clone)]
@@ -39,7 +48,7 @@ pub struct Put {
     pub new: bool,
 }
 
-/// What a store could not do.
+/// What could not be done with a store.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// There is no `store.yaml`.
@@ -84,7 +93,8 @@ pub enum StoreError {
     },
     /// The bytes of an object are not those that its name promises, in any replica.
     #[error(
-        "object `{path}` is damaged: expected SHA-256 {expected} and {expected_bytes} bytes, found {found} and {found_bytes} bytes"
+        "object `{path}` is damaged: expected SHA-256 {expected} and {expected_bytes} bytes, found {}",
+        describe(.found, .found_bytes)
     )]
     Damaged {
         /// The object.
@@ -93,10 +103,26 @@ pub enum StoreError {
         expected: Digest,
         /// The size that it should have.
         expected_bytes: u64,
-        /// The SHA-256 that it has.
-        found: Digest,
+        /// The SHA-256 that it has; nothing when it is too large, and was not read.
+        found: Option<Digest>,
         /// The size that it has.
         found_bytes: u64,
+    },
+    /// The bytes of a manifest are not those that were committed.
+    #[error("manifest `{path}` is damaged: expected SHA-256 {expected}, as `SHA256SUMS` says, found {found}")]
+    ManifestDamaged {
+        /// The manifest.
+        path: String,
+        /// The SHA-256 that it should have.
+        expected: Digest,
+        /// The SHA-256 that it has.
+        found: Digest,
+    },
+    /// A checkpoint's `SHA256SUMS` does not end as it was written.
+    #[error("`{path}` is damaged: expected `SHA-256  manifest.yaml` in its last line")]
+    SumsDamaged {
+        /// The list.
+        path: String,
     },
     /// Another run committed this number first.
     #[error("checkpoint {sequence} was committed by somebody else")]
@@ -117,26 +143,52 @@ pub enum StoreError {
     Storage(#[from] StorageError),
 }
 
-/// Keeps other runs from writing to the store until it is dropped.
-#[derive(Debug)]
-pub struct StoreLock {
-    /// The locks, one a replica that has locks.
-    pub guards: Vec<Box<dyn LockGuard>>,
+impl StoreError {
+    /// Tells whether the error is that a file is not there.
+    pub fn is_not_found(&self) -> bool {
+        matches!(self, StoreError::Storage(error) if error.is_not_found())
+    }
 }
 
 impl Store {
     /// Opens the store that is at `replicas`, which must be one and the same.
+    ///
+    /// Fails with [`StoreError::NoStore`] for the first replica that has no `store.yaml`, with
+    /// [`StoreError::Mismatch`] for one that is of another store.
+    ///
+    /// # Panics
+    ///
+    /// When `replicas` is empty.
     pub fn open(replicas: Vec<Arc<dyn Storage>>) -> Result<Store, StoreError> {
-        let _ = replicas;
-        todo!()
+        assert!(!replicas.is_empty(), "a store has at least one replica");
+        let files = each(&replicas, |replica| replica.store_file())?;
+        let file = files[0].clone();
+        for (other, storage) in files.iter().zip(&replicas).skip(1) {
+            let replica = Replica::new(storage.as_ref());
+            replica.check(&store_file(), "store", &file.store, &other.store)?;
+            replica.check(&store_file(), "job", &file.job, &other.job)?;
+        }
+        Ok(Store { file, replicas })
     }
 
     /// Creates a store at `replicas`.
     ///
-    /// Fails with [`StoreError::StoreExists`] where there is one, also when several create it at once.
+    /// Fails with [`StoreError::StoreExists`] where there is one, also when several create it at once: the first
+    /// replica decides. A crash may leave the store in the first replicas only.
+    ///
+    /// # Panics
+    ///
+    /// When `replicas` is empty.
     pub fn create(replicas: Vec<Arc<dyn Storage>>, file: StoreFile) -> Result<Store, StoreError> {
-        let _ = (replicas, file);
-        todo!()
+        assert!(!replicas.is_empty(), "a store has at least one replica");
+        let store = Store { file, replicas };
+        for replica in store.replicas() {
+            replica.check_no_store()?;
+        }
+        for replica in store.replicas() {
+            replica.create_store(&store.file)?;
+        }
+        Ok(store)
     }
 
     /// Returns where the store is, for messages: the first replica's place.
@@ -144,53 +196,41 @@ impl Store {
         self.replicas[0].place()
     }
 
-    /// Returns the numbers of the committed checkpoints, ascending. What is no checkpoint directory is passed over.
-    pub fn sequences(&self) -> Result<Vec<Sequence>, StoreError> {
-        todo!()
+    /// Returns the replica that decides who commits a number.
+    fn first(&self) -> Replica<'_> {
+        Replica::new(self.replicas[0].as_ref())
     }
 
-    /// Reads the manifest of checkpoint `sequence` and checks that it is of this store and number.
-    pub fn manifest(&self, sequence: Sequence) -> Result<Committed, StoreError> {
-        let _ = sequence;
-        todo!()
+    fn replicas(&self) -> impl Iterator<Item = Replica<'_>> {
+        self.replicas.iter().map(|storage| Replica::new(storage.as_ref()))
     }
+}
 
-    /// Returns the newest committed checkpoint, or nothing when there is none. One that can not be read is an error, never passed over.
-    pub fn latest(&self) -> Result<Option<Committed>, StoreError> {
-        todo!()
-    }
+/// Does the same with every replica, at the same time when there are several, and returns the answers in their order
+/// or the first error in it.
+fn each<T: Send>(
+    replicas: &[Arc<dyn Storage>],
+    act: impl Fn(Replica<'_>) -> Result<T, StoreError> + Sync,
+) -> Result<Vec<T>, StoreError> {
+    let act = |storage: &Arc<dyn Storage>| act(Replica::new(storage.as_ref()));
+    let [first, others @ ..] = replicas else { return Ok(Vec::new()) };
+    thread::scope(|scope| {
+        let others: Vec<_> = others.iter().map(|storage| scope.spawn(|| act(storage))).collect();
+        let first = act(first);
+        let others =
+            others.into_iter().map(|other| other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+        iter::once(first).chain(others).collect()
+    })
+}
 
-    /// Returns the bytes of `object`, verified.
-    pub fn object(&self, object: ObjectRef) -> Result<Bytes, StoreError> {
-        let _ = object;
-        todo!()
-    }
+fn store_file() -> RelPath {
+    RelPath::new(STORE_FILE).expect("the name is plain")
+}
 
-    /// Puts `bytes` into every replica under their name. Bytes that are there already, and intact, are not written again.
-    ///
-    /// They are there for good only once [`Store::commit`] has returned.
-    pub fn put(&self, bytes: &[u8], kind: ObjectKind) -> Result<Put, StoreError> {
-        let _ = (bytes, kind);
-        todo!()
-    }
-
-    /// Makes every object that was put last, so that [`Store::commit`] has only its own files left to flush.
-    pub fn sync(&self) -> Result<(), StoreError> {
-        todo!()
-    }
-
-    /// Commits a checkpoint: flushes what was put, then puts its directory in place in every replica.
-    ///
-    /// `objects` are all that the checkpoint needs: `SHA256SUMS` lists them, sorted by name, then the manifest. After a crash at any time the checkpoint is
-    /// there whole or not at all. Fails with [`StoreError::NumberTaken`] when the number is not free.
-    pub fn commit(&self, manifest: &Manifest, objects: &[ObjectName]) -> Result<Committed, StoreError> {
-        let _ = (manifest, objects);
-        todo!()
-    }
-
-    /// Takes the store for writing. `holder` says who and since when, for whoever comes next.
-    pub fn lock(&self, holder: &str) -> Result<StoreLock, StoreError> {
-        let _ = holder;
-        todo!()
+/// Says what was found in the place of an object.
+fn describe(found: &Option<Digest>, found_bytes: &u64) -> String {
+    match found {
+        Some(digest) => format!("{digest} and {found_bytes} bytes"),
+        None => format!("{found_bytes} bytes"),
     }
 }

@@ -1,17 +1,24 @@
 //! The input: partitions, the one order of their blocks, and the proof that a resumed input is the same.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::digest::{Digest, Hasher};
-use crate::format::positions::PositionRow;
+use crate::digest::Hasher;
 use crate::runner::record::Header;
-use crate::runner::spec::InputSpec;
+
+mod blocks;
+mod fingerprint;
+mod lane;
+mod partition;
+
+pub use blocks::BlockReader;
+pub use fingerprint::fingerprint;
+pub use partition::partitions;
 
 /// The size of the grid that blocks are laid on, in bytes.
 pub const BLOCK_BYTES: u64 = 256 * 1024;
 
-/// How many partitions are read in turns at any time; the next in order takes the place of one that has ended.
+/// How many partitions are read in turns at any time: the partitions of the sorted list are taken in groups of so many.
 pub const LANES: usize = 16;
 
 /// A replayable source with a position of its own: a file, or standard input.
@@ -56,10 +63,19 @@ pub struct Block {
     pub partition: u32,
     /// The offset of the first byte in the partition, after decompression.
     pub offset: u64,
-    /// The bytes. They end with a record's end.
+    /// The bytes. They end with a record's end, unless the last record is longer than a record may be: then only so much of it is here as shows that.
     pub bytes: Vec<u8>,
+    /// The offset behind the last record. More than `offset` and the bytes when the last record is cut.
+    pub end_offset: u64,
     /// The names of the fields, for CSV.
     pub header: Option<Arc<Header>>,
+}
+
+impl Block {
+    /// Returns the offset behind the block in its partition.
+    pub fn end_offset(&self) -> u64 {
+        self.offset + self.bytes.len() as u64
+    }
 }
 
 /// Where a partition stands between two blocks.
@@ -90,6 +106,9 @@ pub enum InputError {
         /// What is wrong with it.
         reason: String,
     },
+    /// Standard input is listed with something else.
+    #[error("`-`, standard input, can only be read alone")]
+    StdinNotAlone,
     /// A partition can not be read.
     #[error("cannot read input `{partition}` at byte {offset}")]
     Read {
@@ -136,57 +155,4 @@ pub enum InputError {
         /// What is wrong with it.
         reason: String,
     },
-}
-
-/// Lists the partitions of `input`, sorted by name, each once. Relative paths are below `base`.
-pub fn partitions(input: &InputSpec, base: &Path) -> Result<Vec<Partition>, InputError> {
-    let _ = (input, base);
-    todo!()
-}
-
-/// Hands out the blocks of the partitions in the one order.
-///
-/// A block is the records that begin in one cell of a grid of [`BLOCK_BYTES`], and a partition's cells come one after another. Up to [`LANES`] partitions
-/// are read in turns: the order of blocks is a function of the input alone. A cell in which no record begins gives no block and takes no number.
-#[derive(Debug)]
-pub struct BlockReader;
-
-impl BlockReader {
-    /// Begins where `start` says, a row a partition or fewer: a partition without a row is read from its beginning.
-    ///
-    /// `next_number` is the number of the first block. Proves that what lies before each position is what the checkpoint has read, and fails when it is not.
-    /// The order goes on as if the run had not stopped.
-    pub fn new(
-        input: &InputSpec,
-        partitions: Arc<[Partition]>,
-        start: &[PositionRow],
-        next_number: u64,
-    ) -> Result<BlockReader, InputError> {
-        let _ = (input, partitions, start, next_number);
-        todo!()
-    }
-
-    /// Returns the next block, in `buffer` if it is large enough, or nothing at the end of the input.
-    pub fn next(&mut self, buffer: Vec<u8>) -> Result<Option<Block>, InputError> {
-        let _ = buffer;
-        todo!()
-    }
-
-    /// Returns the number that the next block will have.
-    pub fn next_number(&self) -> u64 {
-        todo!()
-    }
-
-    /// Returns where each partition stands before the next block.
-    pub fn places(&self) -> Vec<Place> {
-        todo!()
-    }
-}
-
-/// Returns the digest of what lies before `place` in `partition`.
-///
-/// Of a plain file: the samples that `docs/format.md` lists. Of what can only be read from its beginning: all of it, which [`Place::running`] has.
-pub fn fingerprint(partition: &Partition, place: &Place) -> Result<Digest, InputError> {
-    let _ = (partition, place);
-    todo!()
 }

@@ -1,0 +1,329 @@
+//! `ckpt run`: run a job, or go on with it.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::Serialize;
+use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1};
+use signal_hook::flag;
+
+use crate::cli::error::CliError;
+use crate::cli::exit::Exit;
+use crate::cli::progress::LiveLine;
+use crate::cli::ui::Ui;
+use crate::cli::words;
+use crate::format::manifest::Output;
+use crate::id::Sequence;
+use crate::runner::error::RunError;
+use crate::runner::input::InputError;
+use crate::runner::run::{Control, Observer, Options, RunEvent, Status, Summary, run as run_job};
+use crate::runner::spec::{JobSpec, SpecError};
+use crate::units::{Age, Bytes, Count, Rate, Span};
+
+/// Run a job, or go on with it from its latest checkpoint
+///
+/// Reads the input that the job file names, keeps the state of every key, and checkpoints both on the job's schedule, at the end of the input and when it is
+/// stopped. A run that was killed is started again in the same way: it goes on from the latest checkpoint, and ends with the result of a run that was
+/// never killed.
+///
+/// SIGINT and SIGTERM end the run with a last checkpoint; a second one ends it at once, and nothing that was committed is lost. SIGUSR1 takes a checkpoint now.
+/// The answer is a summary on standard output.
+#[derive(Debug, Clone, clap::Args)]
+#[command(after_long_help = "Examples:\n  ckpt run examples/clicks.yaml\n  ckpt run --must-resume job.yaml")]
+pub struct Args {
+    /// The job file
+    #[arg(value_name = "JOB.yaml")]
+    pub job: PathBuf,
+
+    /// Fail when there is no checkpoint to go on from
+    #[arg(long)]
+    pub must_resume: bool,
+
+    /// Threads that parse and apply records [default: the number of cores]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub threads: Option<u16>,
+}
+
+/// Runs the job.
+pub fn run(args: &Args, ui: &mut Ui) -> Result<Exit, CliError> {
+    let bytes = std::fs::read(&args.job)
+        .map_err(|error| CliError::usage(format!("cannot read job file `{}`", args.job.display())).caused_by(&error))?;
+    let job = JobSpec::from_bytes(&bytes, &args.job).map_err(|error| CliError::usage(error.to_string()))?;
+    let mut random = [0; 16];
+    getrandom(&mut random)?;
+    let options = Options {
+        threads: match args.threads {
+            Some(threads) => usize::from(threads),
+            None => std::thread::available_parallelism().map_or(1, usize::from),
+        },
+        must_resume: args.must_resume,
+        holder: words::holder(&format!("`ckpt run` of job {}", job.job), &ui.now()),
+        clock: now,
+        random,
+    };
+    let signals = Signals::listen()?;
+    let watcher = Watcher { line: ui.live_line(), job: job.job.clone(), now: ui.now().timestamp() };
+    let outcome = run_job(&job, &options, &signals.control, &watcher);
+    drop(watcher);
+    let summary = outcome.map_err(|error| explain(error, args, &bytes, &signals))?;
+    show(&job, &summary, ui)?;
+    if summary.ended && summary.skipped_in_all > 0 {
+        ui.warn(format!("{} bad records were left out", Count(summary.skipped_in_all)));
+        return Ok(Exit::Incomplete);
+    }
+    Ok(Exit::Clean)
+}
+
+/// Gives the time as checkpoints have it: milliseconds.
+fn now() -> Timestamp {
+    let now = Timestamp::now();
+    Timestamp::from_millisecond(now.as_millisecond()).unwrap_or(now)
+}
+
+fn getrandom(random: &mut [u8]) -> Result<(), CliError> {
+    let filled = rustix::rand::getrandom(&mut *random, rustix::rand::GetRandomFlags::empty());
+    match filled {
+        Ok(length) if length == random.len() => Ok(()),
+        Ok(_) => Err(CliError::new(Exit::Failed, "cannot draw random bytes")),
+        Err(error) => Err(CliError::new(Exit::Failed, "cannot draw random bytes").caused_by(&error)),
+    }
+}
+
+/// The signals that a run listens to.
+struct Signals {
+    control: Control,
+    last: Arc<AtomicUsize>,
+}
+
+impl Signals {
+    fn listen() -> Result<Signals, CliError> {
+        let signals = Signals { control: Control::default(), last: Arc::default() };
+        let stop = &signals.control.stop;
+        let register = || {
+            for (signal, exit) in [(SIGINT, Exit::Interrupted), (SIGTERM, Exit::Terminated)] {
+                // In this order: the first signal sets the flag, and only a second one finds it set.
+                flag::register_conditional_shutdown(signal, i32::from(exit.code()), Arc::clone(stop))?;
+                flag::register(signal, Arc::clone(stop))?;
+                flag::register_usize(signal, Arc::clone(&signals.last), signal as usize)?;
+            }
+            flag::register(SIGUSR1, Arc::clone(&signals.control.checkpoint)).map(|_| ())
+        };
+        register().map_err(|error: std::io::Error| {
+            CliError::new(Exit::Failed, "cannot listen to signals").caused_by(&error)
+        })?;
+        Ok(signals)
+    }
+
+    fn exit(&self) -> Exit {
+        if self.last.load(Ordering::Relaxed) == SIGTERM as usize { Exit::Terminated } else { Exit::Interrupted }
+    }
+}
+
+/// Tells the person how the run is doing.
+struct Watcher {
+    line: LiveLine,
+    job: String,
+    now: Timestamp,
+}
+
+impl Observer for Watcher {
+    fn event(&self, event: &RunEvent) {
+        match event {
+            RunEvent::Fresh { store: None } => {
+                self.line.note(&format!("{}: starts from nothing; checkpoints are disabled", self.job));
+            }
+            RunEvent::Fresh { store: Some(store) } => {
+                self.line.note(&format!("{}: starts from nothing; checkpoints go to {store}", self.job));
+            }
+            RunEvent::Resumed { store, sequence, created, records, keys } => self.line.note(&format!(
+                "{}: resumes from checkpoint {} of {} ({}): {} records, {} keys",
+                self.job,
+                sequence.0,
+                store,
+                Age::between(*created, self.now),
+                Count(*records),
+                Count(*keys)
+            )),
+            RunEvent::TypeAssumed { field, column_type } => self.line.note(&format!(
+                "{}: field `{field}` is in none of the first records; it is taken as {} (say it with `input: types:`)",
+                self.job,
+                column_type.name()
+            )),
+            RunEvent::Committed(_) | RunEvent::Published { .. } => {}
+        }
+    }
+
+    fn status(&self, status: &Status) {
+        let rate = Rate { count: status.records_of_run, elapsed: status.elapsed };
+        let mut text = format!(
+            "{} records, {rate}, {} keys, state {}",
+            Count(status.records),
+            Count(status.keys),
+            Bytes(status.memory_bytes)
+        );
+        if let Some((sequence, at, took)) = status.last {
+            let age = Duration::from_secs(at.elapsed().as_secs());
+            text += &format!(", checkpoint {} {} ago took {}", sequence.0, Span(age), Span(took));
+        }
+        match status.total_bytes {
+            Some(total) => self.line.bar(status.input_bytes, total, &text),
+            None => self.line.show(&text),
+        }
+    }
+}
+
+/// The summary as JSON.
+#[derive(Debug, Serialize)]
+struct View<'a> {
+    version: u32,
+    job: &'a str,
+    ended: bool,
+    resumed_from: Option<Sequence>,
+    latest: Option<Sequence>,
+    records: u64,
+    records_in_all: u64,
+    records_per_second: u64,
+    skipped: u64,
+    skipped_in_all: u64,
+    input_bytes: u64,
+    keys: u64,
+    checkpoints: u64,
+    checkpoint_bytes: u64,
+    pause_micros_median: Option<u64>,
+    pause_micros_p99: Option<u64>,
+    pause_micros_max: Option<u64>,
+    loading_seconds: f64,
+    elapsed_seconds: f64,
+    outputs: &'a [Output],
+}
+
+fn show(job: &JobSpec, summary: &Summary, ui: &mut Ui) -> Result<(), CliError> {
+    let rate = Rate { count: summary.records, elapsed: summary.elapsed };
+    let pauses = &summary.pauses_micros;
+    if ui.is_json() {
+        return ui.json(&View {
+            version: 1,
+            job: &job.job,
+            ended: summary.ended,
+            resumed_from: summary.resumed_from,
+            latest: summary.latest,
+            records: summary.records,
+            records_in_all: summary.records_in_all,
+            records_per_second: rate.per_second(),
+            skipped: summary.skipped,
+            skipped_in_all: summary.skipped_in_all,
+            input_bytes: summary.input_bytes,
+            keys: summary.keys,
+            checkpoints: summary.checkpoints,
+            checkpoint_bytes: summary.checkpoint_bytes,
+            pause_micros_median: quantile(pauses, 50),
+            pause_micros_p99: quantile(pauses, 99),
+            pause_micros_max: quantile(pauses, 100),
+            loading_seconds: summary.loading.as_secs_f64(),
+            elapsed_seconds: summary.elapsed.as_secs_f64(),
+            outputs: &summary.outputs,
+        });
+    }
+    let end = if summary.ended { "the input was read to its end" } else { "stopped; run it again to go on" };
+    ui.heading(format!("{}: {end}", job.job))?;
+    let resumed = match summary.resumed_from {
+        None => "nothing".to_owned(),
+        Some(sequence) => format!("checkpoint {}", sequence.0),
+    };
+    ui.out(format!("  resumed from  {resumed}"))?;
+    let mut records = format!("{} in {} ({rate})", Count(summary.records), Span(summary.elapsed));
+    if summary.records != summary.records_in_all {
+        records += &format!(", {} in all", Count(summary.records_in_all));
+    }
+    if summary.skipped_in_all > 0 {
+        records += &format!(", {} of them bad and left out", Count(summary.skipped_in_all));
+    }
+    ui.out(format!("  records       {records}"))?;
+    ui.out(format!("  keys          {}", Count(summary.keys)))?;
+    let mut checkpoints =
+        if job.checkpoint.enabled { Count(summary.checkpoints).to_string() } else { "disabled".to_owned() };
+    if let Some(latest) = summary.latest {
+        checkpoints += &format!(", the latest is {}, {} written", latest.0, Bytes(summary.checkpoint_bytes));
+    }
+    if let Some(pause) = quantile(pauses, 99) {
+        checkpoints += &format!(", pause {}", Span(Duration::from_micros(pause)));
+    }
+    ui.out(format!("  checkpoints   {checkpoints}"))?;
+    for output in &summary.outputs {
+        let path = job.resolve(Path::new(&output.path));
+        ui.out(format!("  output        {} ({} rows, {})", path.display(), Count(output.rows), Bytes(output.bytes)))?;
+    }
+    Ok(())
+}
+
+/// Returns the value below which so many in a hundred of the ascending `values` lie.
+fn quantile(values: &[u64], percent: usize) -> Option<u64> {
+    let last = values.len().checked_sub(1)?;
+    Some(values[(last * percent).div_ceil(100)])
+}
+
+/// Says why a run could not go on, in terms of the job file where that is what has to be changed.
+fn explain(error: RunError, args: &Args, text: &[u8], signals: &Signals) -> CliError {
+    let text = String::from_utf8_lossy(text);
+    let in_job_file = |key: &str, value: Option<&str>, message: String| {
+        CliError::usage(SpecError::about(&text, &args.job, key, value, message).to_string())
+    };
+    let job = args.job.display();
+    match error {
+        RunError::Store(error) => error.into(),
+        RunError::Filter { reason } => in_job_file("where", None, reason),
+        RunError::Input(InputError::NothingMatches { ref pattern } | InputError::Glob { ref pattern, .. }) => {
+            in_job_file("input.files", Some(pattern), error.to_string())
+        }
+        RunError::Input(InputError::Gone { .. } | InputError::Shrunk { .. } | InputError::Changed { .. }) => {
+            CliError::of(Exit::Failed, &error).hint(
+                "put the input back as it was, or begin anew in another store (`checkpoint: store:`): what was counted of it can not be told apart",
+            )
+        }
+        RunError::BadRecord { ref beginning, .. } => {
+            let begins = format!("the record begins `{beginning}`");
+            CliError::of(Exit::Failed, &error).hint(begins).hint(format!(
+                "mend the input, or set `input: on_error: skip` or `dead_letter: FILE` in {job}; the run goes on from its latest checkpoint"
+            ))
+        }
+        RunError::Unfit { sequence, ref differences } => {
+            let message = format!("{job} does not fit the state in checkpoint {}", sequence.0);
+            let mut unfit = CliError::usage(message);
+            unfit.causes = differences.iter().map(ToString::to_string).collect();
+            unfit.hint("change it back, or begin anew in another store (`checkpoint: store:`)")
+        }
+        RunError::MixedTypes { ref field, .. } => {
+            let hint = format!("say which type it has: `input: types: {{{field}: number}}` or `text`");
+            CliError::of(Exit::Usage, &error).hint(hint)
+        }
+        RunError::NothingToResume { .. } => {
+            CliError::of(Exit::NotFound, &error).hint("leave out `--must-resume` to start from nothing")
+        }
+        RunError::StoreMissing { ref output, .. } => CliError::of(Exit::NotFound, &error)
+            .hint(format!("put the store back; or move `{output}` away to start from nothing")),
+        RunError::Table { .. } | RunError::Definition { .. } | RunError::Inconsistent { .. } => {
+            CliError::of(Exit::Damaged, &error).hint("`ckpt verify --deep STORE` lists everything that is wrong")
+        }
+        RunError::Interrupted => CliError::of(signals.exit(), &error)
+            .hint("nothing that was committed is lost; the next run goes on from the latest checkpoint"),
+        _ => CliError::of(Exit::Failed, &error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_quantile_is_one_of_the_values() {
+        let values: Vec<u64> = (1..=100).collect();
+        assert_eq!(
+            [quantile(&values, 0), quantile(&values, 50), quantile(&values, 99), quantile(&values, 100)],
+            [Some(1), Some(51), Some(100), Some(100)]
+        );
+        assert_eq!((quantile(&[7], 99), quantile(&[], 99)), (Some(7), None));
+    }
+}

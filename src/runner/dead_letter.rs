@@ -1,0 +1,104 @@
+//! The dead-letter file: bad records, each once, whatever crashes in between.
+//!
+//! A checkpoint names how many bytes of the file belong to it. Lines are appended and flushed before the commit; on resume the file is cut
+//! back to what the checkpoint names.
+
+use std::fs::{File, OpenOptions};
+use std::io::{Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use crate::format::manifest::DeadLetter;
+use crate::runner::error::RunError;
+use crate::runner::worker::Rejected;
+
+/// An open dead-letter file.
+#[derive(Debug)]
+pub struct DeadLetterFile {
+    name: String,
+    path: PathBuf,
+    file: File,
+    bytes: u64,
+}
+
+#[derive(Serialize)]
+struct Line<'a> {
+    partition: &'a str,
+    offset: u64,
+    record: u64,
+    reason: &'a str,
+    data: &'a str,
+}
+
+impl DeadLetterFile {
+    /// Opens the file at `path`, named `name` in the job file, and cuts it back to what `committed` names; to nothing when there is no checkpoint.
+    ///
+    /// Fails when it is shorter than that: lines that a checkpoint counts are missing.
+    pub fn open(name: &str, path: &Path, committed: Option<&DeadLetter>) -> Result<DeadLetterFile, RunError> {
+        let error = |source| RunError::DeadLetter { path: path.display().to_string(), source };
+        if let Some(parent) = path.parent() {
+            std::fs::create_dir_all(parent).map_err(error)?;
+        }
+        let mut file = OpenOptions::new().create(true).write(true).truncate(false).open(path).map_err(error)?;
+        let found = file.metadata().map_err(error)?.len();
+        let bytes = committed.filter(|committed| committed.path == name).map_or(0, |committed| committed.bytes);
+        if found < bytes {
+            return Err(RunError::DeadLetterShort { path: path.display().to_string(), expected: bytes, found });
+        }
+        file.set_len(bytes).map_err(error)?;
+        file.seek(SeekFrom::Start(bytes)).map_err(error)?;
+        Ok(DeadLetterFile { name: name.to_owned(), path: path.to_owned(), file, bytes })
+    }
+
+    /// Returns the name in the job file.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Appends `lines`, flushes them, and returns the size of the file in bytes.
+    pub fn append(&mut self, lines: &[u8]) -> Result<u64, RunError> {
+        if !lines.is_empty() {
+            let written = self.file.write_all(lines).and_then(|()| self.file.sync_data());
+            written.map_err(|source| RunError::DeadLetter { path: self.path.display().to_string(), source })?;
+            self.bytes += lines.len() as u64;
+        }
+        Ok(self.bytes)
+    }
+}
+
+/// Appends the line of one bad record: JSON with partition, offset, record number, reason and the record itself.
+///
+/// `first_record` is the number of the first record of its block. What is no UTF-8 in the record is replaced.
+pub fn append_line(lines: &mut Vec<u8>, partition: &str, first_record: u64, rejected: &Rejected) {
+    let line = Line {
+        partition,
+        offset: rejected.offset,
+        record: first_record + rejected.index,
+        reason: &rejected.reason,
+        data: &String::from_utf8_lossy(&rejected.bytes),
+    };
+    serde_json::to_writer(&mut *lines, &line).expect("writing JSON to memory does not fail");
+    lines.push(b'\n');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_written_after_the_checkpoint_is_cut_off_on_resume() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("sub/dead.jsonl");
+        let mut file = DeadLetterFile::open("dead.jsonl", &path, None).unwrap();
+        assert_eq!(file.append(b"one\n").unwrap(), 4);
+        assert_eq!(file.append(b"two\n").unwrap(), 8);
+        let committed = DeadLetter { path: "dead.jsonl".into(), bytes: 4 };
+        let mut file = DeadLetterFile::open("dead.jsonl", &path, Some(&committed)).unwrap();
+        assert_eq!(file.append(b"2\n").unwrap(), 6);
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "one\n2\n");
+        let longer = DeadLetter { path: "dead.jsonl".into(), bytes: 7 };
+        let short = DeadLetterFile::open("dead.jsonl", &path, Some(&longer)).unwrap_err();
+        assert!(matches!(short, RunError::DeadLetterShort { expected: 7, found: 6, .. }));
+    }
+}

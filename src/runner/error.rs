@@ -1,0 +1,143 @@
+//! What can end a run.
+
+use crate::format::layout::ObjectName;
+use crate::format::segment::TableError;
+use crate::runner::input::InputError;
+use crate::runner::spec::{Difference, SpecError};
+use crate::store::StoreError;
+
+/// Why a run could not go on. What was committed before is untouched.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The input, as a whole or one partition.
+    #[error(transparent)]
+    Input(#[from] InputError),
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A table of the latest checkpoint, whose bytes are what their name promises.
+    #[error("cannot read object `{object}`")]
+    Table {
+        /// The object.
+        object: ObjectName,
+        /// What is wrong with it.
+        source: TableError,
+    },
+    /// The definition in the latest checkpoint.
+    #[error("cannot read the job's definition in checkpoint {sequence}")]
+    Definition {
+        /// The checkpoint.
+        sequence: crate::id::Sequence,
+        /// What is wrong with it.
+        source: SpecError,
+    },
+    /// The state in a checkpoint is not what its manifest says.
+    #[error("checkpoint {sequence} is not consistent: {reason}")]
+    Inconsistent {
+        /// The checkpoint.
+        sequence: crate::id::Sequence,
+        /// What does not fit.
+        reason: String,
+    },
+    /// The job file no longer fits the state.
+    #[error("the job file does not fit checkpoint {sequence}: {}", list(.differences))]
+    Unfit {
+        /// The checkpoint.
+        sequence: crate::id::Sequence,
+        /// What differs.
+        differences: Vec<Difference>,
+    },
+    /// `--must-resume`, and there is no checkpoint.
+    #[error("`{place}` has no checkpoint to resume from")]
+    NothingToResume {
+        /// The store.
+        place: String,
+    },
+    /// There is no store, but there is what the job published.
+    #[error("`{place}` is no store, but this job has published `{output}`: its checkpoints are missing")]
+    StoreMissing {
+        /// Where the store should be.
+        place: String,
+        /// A published file.
+        output: String,
+    },
+    /// Fields of different types for a function that compares.
+    #[error("`{function}({field})`: the first records hold values of several types in `{field}`")]
+    MixedTypes {
+        /// The function.
+        function: &'static str,
+        /// The field.
+        field: String,
+    },
+    /// The expression of `where:` can not be used.
+    #[error("`where`: {reason}")]
+    Filter {
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A bad record, and `on_error: fail`.
+    #[error("bad record {record} of `{partition}` at byte {offset}: {reason}")]
+    BadRecord {
+        /// The partition.
+        partition: String,
+        /// The offset of its first byte, after decompression.
+        offset: u64,
+        /// Its number in the partition, from 0.
+        record: u64,
+        /// What is wrong with it.
+        reason: String,
+        /// Its beginning.
+        beginning: String,
+    },
+    /// A sum left its bounds.
+    #[error("{reason} for key `{key}`")]
+    Overflow {
+        /// Which sum.
+        reason: String,
+        /// The key.
+        key: String,
+    },
+    /// The dead-letter file.
+    #[error("cannot write `{path}`")]
+    DeadLetter {
+        /// The file.
+        path: String,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// Lines of the dead-letter file are gone.
+    #[error("`{path}` has {found} bytes, the checkpoint counts {expected}")]
+    DeadLetterShort {
+        /// The file.
+        path: String,
+        /// What belongs to the checkpoint, in bytes.
+        expected: u64,
+        /// What there is, in bytes.
+        found: u64,
+    },
+    /// An output file.
+    #[error("cannot write output `{path}`")]
+    Output {
+        /// The file.
+        path: String,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The run was asked to stop while it waited for input, so that no last checkpoint could be made.
+    #[error("stopped without a last checkpoint: the input did not answer")]
+    Interrupted,
+    /// A thread of the run panicked: a mistake in this program.
+    #[error("a thread of the run failed")]
+    Panicked,
+}
+
+impl RunError {
+    /// Returns what turns a table's error into a run's, for `map_err`.
+    pub fn table(object: ObjectName) -> impl FnOnce(TableError) -> RunError {
+        move |source| RunError::Table { object, source }
+    }
+}
+
+fn list(differences: &[Difference]) -> String {
+    differences.iter().map(Difference::to_string).collect::<Vec<_>>().join("; ")
+}

@@ -1,0 +1,118 @@
+//! The way back: state, positions and definition out of the latest checkpoint.
+
+use std::collections::HashSet;
+
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::format::index::{self, IndexRow};
+use crate::format::manifest::{Manifest, Routing};
+use crate::format::merge::Merge;
+use crate::format::positions;
+use crate::format::rows::RowCodec;
+use crate::format::segment::SegmentReader;
+use crate::runner::checkpointer::Lineage;
+use crate::runner::error::RunError;
+use crate::runner::spec::JobSpec;
+use crate::runner::state::Shard;
+use crate::store::{Committed, Store};
+
+/// The state of a checkpoint, in memory again.
+#[derive(Debug)]
+pub struct Recovered {
+    /// The shards, in order.
+    pub shards: Vec<Shard>,
+    /// What the next checkpoint goes on from.
+    pub lineage: Lineage,
+}
+
+/// Reads the definition of the job that wrote a checkpoint.
+pub fn definition(store: &Store, committed: &Committed) -> Result<JobSpec, RunError> {
+    let sequence = committed.manifest.sequence;
+    let bytes = store.object(committed.manifest.tables.job)?;
+    let text = std::str::from_utf8(&bytes)
+        .map_err(|_| RunError::Inconsistent { sequence, reason: "the job's definition is not UTF-8".to_owned() })?;
+    JobSpec::parse(text, std::path::Path::new("job definition"))
+        .map_err(|source| RunError::Definition { sequence, source })
+}
+
+/// Reads the state of a checkpoint, `threads` shards at a time. Every byte is verified on the way.
+pub fn recover(store: &Store, committed: Committed, threads: usize) -> Result<Recovered, RunError> {
+    let manifest = &committed.manifest;
+    let inconsistent = |reason: String| RunError::Inconsistent { sequence: manifest.sequence, reason };
+    let tables = &manifest.tables;
+    let rows = index::decode(store.object(tables.index)?).map_err(RunError::table(tables.index.object))?;
+    let position_rows =
+        positions::decode(store.object(tables.positions)?).map_err(RunError::table(tables.positions.object))?;
+    let mut chains: Vec<Vec<IndexRow>> = vec![Vec::new(); manifest.shards as usize];
+    let mut objects: HashSet<_> = [tables.index, tables.positions, tables.job].map(|table| table.object).into();
+    for row in rows {
+        objects.insert(row.object);
+        let shard = row.shard;
+        let expected = index::tasks_of(shard.min(manifest.shards - 1), manifest.tasks, manifest.shards);
+        match chains.get_mut(shard as usize) {
+            Some(chain) if expected == (row.first_task, row.last_task) => chain.push(row),
+            _ => {
+                return Err(inconsistent(format!(
+                    "its index has a segment of shard {shard} that is not one of its shards"
+                )));
+            }
+        }
+    }
+
+    let codec = RowCodec::new(manifest.columns.clone());
+    let mut shards: Vec<Option<Result<Shard, RunError>>> = (0..manifest.shards).map(|_| None).collect();
+    std::thread::scope(|scope| {
+        let mut lanes: Vec<Vec<_>> = (0..threads.max(1)).map(|_| Vec::new()).collect();
+        for (i, (slot, chain)) in shards.iter_mut().zip(&chains).enumerate() {
+            lanes[i % threads.max(1)].push((slot, chain));
+        }
+        for lane in lanes {
+            let codec = &codec;
+            scope.spawn(move || {
+                for (slot, chain) in lane {
+                    *slot = Some(load(store, manifest, codec, chain));
+                }
+            });
+        }
+    });
+    let shards: Vec<Shard> =
+        shards.into_iter().map(|shard| shard.expect("every shard was loaded")).collect::<Result<_, _>>()?;
+    let keys: Vec<u64> = shards.iter().map(Shard::keys).collect();
+    let found: u64 = keys.iter().sum();
+    if found != manifest.totals.keys {
+        return Err(inconsistent(format!("it has {found} keys, its manifest says {}", manifest.totals.keys)));
+    }
+    let positions = position_rows.into_iter().map(|row| (row.partition.clone(), row)).collect();
+    Ok(Recovered { shards, lineage: Lineage { last: Some(committed), chains, keys, positions, objects } })
+}
+
+fn load(store: &Store, manifest: &Manifest, codec: &RowCodec, chain: &[IndexRow]) -> Result<Shard, RunError> {
+    let mut shard = Shard::new(codec);
+    let Some(base) = chain.first() else { return Ok(shard) };
+    shard.set_stored();
+    let mut sources = Vec::new();
+    for segment in chain {
+        let bytes = store.object(segment.object_ref())?;
+        sources.push(SegmentReader::open(bytes, codec.columns()).map_err(RunError::table(segment.object))?);
+    }
+    let mut wrong = None;
+    let merged = Merge::new(sources).for_each(|row| {
+        let Some(packed) = row.value else { return true };
+        let hash = xxh3_64(row.key);
+        let routed = manifest.routing == Routing::Partition || hash % u64::from(manifest.tasks) == u64::from(row.task);
+        if !routed || !(base.first_task..=base.last_task).contains(&row.task) {
+            wrong = Some("a row is in a task that its key does not belong to");
+        } else if !shard.load(hash, row.key, packed) {
+            wrong = Some("a sketch can not be read");
+        }
+        wrong.is_none()
+    });
+    merged.map_err(RunError::table(base.object))?;
+    match wrong {
+        None => Ok(shard),
+        Some(reason) => Err(RunError::Inconsistent {
+            sequence: manifest.sequence,
+            reason: format!("shard {}: {reason}", base.shard),
+        }),
+    }
+}

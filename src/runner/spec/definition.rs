@@ -1,0 +1,108 @@
+//! The canonical text of a job, which each checkpoint stores.
+
+use std::path::Path;
+
+use crate::format::manifest::Mode;
+use crate::runner::spec::read::type_name;
+use crate::runner::spec::{InputFormat, InputSpec, JobSpec, OnError};
+use crate::units::{exact_bytes, exact_duration};
+use crate::yaml::quote;
+
+/// Writes `job` as a job file.
+pub(super) fn write(job: &JobSpec) -> String {
+    let mut lines = Lines(String::new());
+    lines.add(0, "job", &quote(&job.job));
+    write_input(&mut lines, &job.input);
+    if let Some(filter) = &job.filter {
+        lines.add(0, "where", &quote(filter));
+    }
+    if let Some(key) = &job.key {
+        lines.add(0, "key", &quote(&key.to_string()));
+        lines.add(0, "tasks", &job.tasks.to_string());
+    }
+    lines.begin(0, "process");
+    lines.begin(1, "aggregate");
+    for aggregate in &job.aggregates {
+        lines.add(2, &quote(&aggregate.name), &quote(&aggregate.to_string()));
+    }
+    let checkpoint = &job.checkpoint;
+    lines.begin(0, "checkpoint");
+    lines.add(1, "enabled", &checkpoint.enabled.to_string());
+    if let Some(schedule) = checkpoint.schedule {
+        lines.add(1, "schedule", &exact_duration(schedule));
+    }
+    if let Some(bytes) = checkpoint.state_bytes {
+        lines.add(1, "state_bytes", &exact_bytes(bytes));
+    }
+    lines.add(1, "mode", mode_name(checkpoint.mode));
+    lines.add(1, "store", &path(&checkpoint.store));
+    if !checkpoint.replicas.is_empty() {
+        lines.list(1, "replicas", checkpoint.replicas.iter().map(|replica| path(replica)));
+    }
+    if let Some(output) = &job.output {
+        lines.begin(0, "output");
+        lines.add(1, "files", &path(&output.files));
+        lines.add(1, "format", output.format.name());
+        lines.add(1, "emit", "final");
+    }
+    lines.0
+}
+
+fn write_input(lines: &mut Lines, input: &InputSpec) {
+    lines.begin(0, "input");
+    lines.list(1, "files", input.files.iter().map(|file| quote(file)));
+    lines.add(1, "format", input.format.name());
+    match input.format {
+        InputFormat::Csv { delimiter } => lines.add(1, "delimiter", &quote(&char::from(delimiter).to_string())),
+        InputFormat::Words => lines.add(1, "split", "words"),
+        InputFormat::Json | InputFormat::Text => {}
+    }
+    if !input.types.is_empty() {
+        lines.begin(1, "types");
+        for (field, column_type) in &input.types {
+            lines.add(2, &quote(&field.to_string()), type_name(*column_type));
+        }
+    }
+    match &input.on_error {
+        OnError::Fail => lines.add(1, "on_error", "fail"),
+        OnError::Skip => lines.add(1, "on_error", "skip"),
+        OnError::DeadLetter(file) => {
+            lines.begin(1, "on_error");
+            lines.add(2, "dead_letter", &path(file));
+        }
+    }
+    lines.add(1, "max_record_bytes", &exact_bytes(input.max_record_bytes));
+    lines.add(1, "follow", "false");
+}
+
+fn mode_name(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Elided => "elided",
+        Mode::Priority => "priority",
+        Mode::Scheduled => "scheduled",
+    }
+}
+
+/// Paths come from a job file, which is text.
+fn path(path: &Path) -> String {
+    quote(&path.to_string_lossy())
+}
+
+struct Lines(String);
+
+impl Lines {
+    fn add(&mut self, depth: usize, key: &str, value: &str) {
+        self.0 += &format!("{}{key}: {value}\n", "  ".repeat(depth));
+    }
+
+    fn begin(&mut self, depth: usize, key: &str) {
+        self.0 += &format!("{}{key}:\n", "  ".repeat(depth));
+    }
+
+    fn list(&mut self, depth: usize, key: &str, items: impl Iterator<Item = String>) {
+        self.begin(depth, key);
+        for item in items {
+            self.0 += &format!("{}- {item}\n", "  ".repeat(depth + 1));
+        }
+    }
+}

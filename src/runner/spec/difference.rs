@@ -1,0 +1,146 @@
+//! What of a changed job file no longer fits the state that the job before has left.
+
+use std::fmt;
+
+use crate::runner::spec::read::type_name;
+use crate::runner::spec::{AggregateSpec, FieldPath, InputFormat, JobSpec};
+use crate::value::ColumnType;
+
+/// Something in a job that does not fit the state of its checkpoint.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Difference {
+    /// `key:` is another field, is new, or is gone.
+    Key {
+        /// The key of the state.
+        old: Option<FieldPath>,
+        /// The key of the job file.
+        new: Option<FieldPath>,
+    },
+    /// `tasks:` is another number.
+    Tasks {
+        /// The number of the state.
+        old: u32,
+        /// The number of the job file.
+        new: u32,
+    },
+    /// An aggregate is there that the state does not have.
+    AggregateAdded {
+        /// The aggregate of the job file.
+        new: AggregateSpec,
+    },
+    /// The state has an aggregate that is gone.
+    AggregateRemoved {
+        /// The aggregate of the state.
+        old: AggregateSpec,
+    },
+    /// An aggregate of the same name is computed in another way.
+    AggregateChanged {
+        /// The aggregate of the state.
+        old: AggregateSpec,
+        /// The aggregate of the job file.
+        new: AggregateSpec,
+    },
+    /// The aggregates are the same, in another order.
+    AggregateOrder {
+        /// The names in the order of the state.
+        old: Vec<String>,
+        /// The names in the order of the job file.
+        new: Vec<String>,
+    },
+    /// `format:`, `delimiter:` or `split:` is another.
+    InputFormat {
+        /// How the input was read.
+        old: InputFormat,
+        /// How the job file reads it.
+        new: InputFormat,
+    },
+    /// A field has another type in `types:`.
+    FieldType {
+        /// The field.
+        field: FieldPath,
+        /// The type that the state has.
+        old: ColumnType,
+        /// The type of the job file.
+        new: ColumnType,
+    },
+}
+
+/// Returns what in `new` does not fit the state that `old` has left; nothing when the run can go on.
+///
+/// Not listed, because state does not depend on it: input files, `where:`, `on_error:`, the schedule, the store and the output. They hold for the
+/// records that are still to come.
+pub fn differences(old: &JobSpec, new: &JobSpec) -> Vec<Difference> {
+    let mut found = Vec::new();
+    if old.input.format != new.input.format {
+        let (old, new) = (old.input.format.clone(), new.input.format.clone());
+        found.push(Difference::InputFormat { old, new });
+    }
+    if old.key != new.key {
+        found.push(Difference::Key { old: old.key.clone(), new: new.key.clone() });
+    } else if old.tasks != new.tasks {
+        found.push(Difference::Tasks { old: old.tasks, new: new.tasks });
+    }
+    for (field, old_type) in &old.input.types {
+        let new_type = new.input.types.iter().find(|(name, _)| name == field).map(|(_, new_type)| new_type);
+        if let Some(new_type) = new_type.filter(|new_type| *new_type != old_type) {
+            found.push(Difference::FieldType { field: field.clone(), old: *old_type, new: *new_type });
+        }
+    }
+    let aggregates_before = found.len();
+    for old in &old.aggregates {
+        match new.aggregates.iter().find(|new| new.name == old.name) {
+            None => found.push(Difference::AggregateRemoved { old: old.clone() }),
+            Some(new) if new != old => {
+                found.push(Difference::AggregateChanged { old: old.clone(), new: new.clone() });
+            }
+            Some(_) => {}
+        }
+    }
+    for new in &new.aggregates {
+        if !old.aggregates.iter().any(|old| old.name == new.name) {
+            found.push(Difference::AggregateAdded { new: new.clone() });
+        }
+    }
+    if found.len() == aggregates_before && old.aggregates != new.aggregates {
+        let names = |job: &JobSpec| job.aggregates.iter().map(|aggregate| aggregate.name.clone()).collect();
+        found.push(Difference::AggregateOrder { old: names(old), new: names(new) });
+    }
+    found
+}
+
+impl fmt::Display for Difference {
+    /// Says what was and what is: `aggregate `spent` was sum(amount), is avg(amount)`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Difference::Key { old: Some(old), new: Some(new) } => write!(f, "the key was `{old}`, is `{new}`"),
+            Difference::Key { old: Some(old), .. } => write!(f, "the key was `{old}`, is gone"),
+            Difference::Key { new: Some(new), .. } => write!(f, "there was no key, it is `{new}`"),
+            Difference::Key { .. } => write!(f, "there is no key"),
+            Difference::Tasks { old, new } => write!(f, "`tasks` was {old}, is {new}"),
+            Difference::AggregateAdded { new } => write!(f, "aggregate `{}` is new: {new}", new.name),
+            Difference::AggregateRemoved { old } => write!(f, "aggregate `{}` was {old}, is gone", old.name),
+            Difference::AggregateChanged { old, new } => {
+                write!(f, "aggregate `{}` was {old}, is {new}", old.name)
+            }
+            Difference::AggregateOrder { old, new } => {
+                write!(f, "the aggregates were in the order {}, are in the order {}", old.join(", "), new.join(", "))
+            }
+            Difference::InputFormat { old, new } => {
+                write!(f, "the input format was {}, is {}", describe(old), describe(new))
+            }
+            Difference::FieldType { field, old, new } => {
+                write!(f, "the type of `{field}` was {}, is {}", type_name(*old), type_name(*new))
+            }
+        }
+    }
+}
+
+fn describe(format: &InputFormat) -> String {
+    match format {
+        InputFormat::Csv { delimiter: b',' } => "csv".to_owned(),
+        InputFormat::Csv { delimiter: b'\t' } => "csv separated by tabs".to_owned(),
+        InputFormat::Csv { delimiter } => format!("csv separated by `{}`", char::from(*delimiter)),
+        InputFormat::Words => "text split into words".to_owned(),
+        InputFormat::Json | InputFormat::Text => format.name().to_owned(),
+    }
+}

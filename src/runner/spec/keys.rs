@@ -1,0 +1,97 @@
+//! The keys of a job file, and what is said about one that is not known.
+
+use strsim::damerau_levenshtein;
+
+use crate::units::shown;
+
+/// The keys of each map of a job file, in the order of the documents. The root's name is empty.
+///
+/// `docs/job-file.md` has a row for each; a test compares them.
+pub const KEYS: [(&str, &[&str]); 6] = [
+    ("", &["job", "input", "where", "key", "tasks", "process", "checkpoint", "output"]),
+    ("input", &["files", "format", "delimiter", "split", "types", "on_error", "max_record_bytes", "follow"]),
+    ("input.on_error", &["dead_letter"]),
+    ("process", &["aggregate"]),
+    ("checkpoint", &["enabled", "schedule", "state_bytes", "mode", "store", "replicas"]),
+    ("output", &["files", "format", "emit"]),
+];
+
+/// Keys that a later version will know: an error of their own, because a job file that has one means something by it.
+const LATER: [(&str, &[&str]); 2] = [
+    ("process", &["window", "exec"]),
+    ("checkpoint", &["keep", "priorities", "priority", "budget", "max_staleness", "min_copies"]),
+];
+
+/// Returns what is wrong with the key `key` of the map `section`, or nothing when it is known.
+pub(super) fn check(section: &str, key: &str) -> Option<String> {
+    let keys_of = |table: &[(&str, &'static [&'static str])]| {
+        table.iter().find(|(name, _)| *name == section).map_or(&[][..], |(_, keys)| keys)
+    };
+    let known = keys_of(&KEYS);
+    if known.contains(&key) {
+        return None;
+    }
+    if keys_of(&LATER).contains(&key) {
+        return Some(format!("`{key}` is not supported by this version"));
+    }
+    let place = if section.is_empty() { String::new() } else { format!(" in `{section}`") };
+    let elsewhere = KEYS.iter().chain(&LATER).find(|(_, keys)| keys.contains(&key));
+    if let Some((home, _)) = elsewhere {
+        let home = if home.is_empty() { "the top of the file".to_owned() } else { format!("`{home}`") };
+        return Some(format!("unknown key `{key}`{place}; it belongs {}", at_or_in(&home)));
+    }
+    Some(unknown("key", key, &place, known))
+}
+
+/// Says that a name is not known, and names the nearest one that is, or all. `place` goes behind the name.
+pub(super) fn unknown(what: &str, name: &str, place: &str, known: &[&str]) -> String {
+    let beginning = format!("unknown {what} `{}`{place}", shown(name));
+    match nearest(name, known) {
+        Some(near) => format!("{beginning}, did you mean `{near}`?"),
+        None => format!("{beginning}; known are {}", list(known)),
+    }
+}
+
+/// Returns the known name that `name` was probably meant to be: a third of its letters may be wrong.
+fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
+    if name.len() > 60 {
+        return None;
+    }
+    let name = name.to_lowercase().replace('-', "_");
+    let allowed = (name.chars().count() / 3).max(1);
+    let near = known.iter().map(|candidate| (damerau_levenshtein(&name, candidate), *candidate));
+    near.filter(|(distance, candidate)| *distance <= allowed && *distance < candidate.len()).min().map(|(_, near)| near)
+}
+
+/// Writes names one after another, in backquotes.
+pub(super) fn list(names: &[&str]) -> String {
+    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+}
+
+fn at_or_in(home: &str) -> String {
+    if home.starts_with('`') { format!("in {home}") } else { format!("at {home}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unknown_key_gets_the_most_helpful_answer() {
+        for (section, key, answer) in [
+            ("checkpoint", "schedul", "unknown key `schedul` in `checkpoint`, did you mean `schedule`?"),
+            ("checkpoint", "state-bytes", "unknown key `state-bytes` in `checkpoint`, did you mean `state_bytes`?"),
+            ("checkpoint", "keep", "`keep` is not supported by this version"),
+            ("", "schedule", "unknown key `schedule`; it belongs in `checkpoint`"),
+            ("input", "tasks", "unknown key `tasks` in `input`; it belongs at the top of the file"),
+            ("", "keep", "unknown key `keep`; it belongs in `checkpoint`"),
+            ("", "Job", "unknown key `Job`, did you mean `job`?"),
+            ("output", "x", "unknown key `x` in `output`; known are `files`, `format`, `emit`"),
+            ("process", "", "unknown key `` in `process`; known are `aggregate`"),
+        ] {
+            assert_eq!(check(section, key).as_deref(), Some(answer));
+        }
+        assert_eq!(check("checkpoint", "schedule"), None);
+        assert!(check("", &"x".repeat(100_000)).unwrap().len() < 300);
+    }
+}

@@ -1,0 +1,586 @@
+//! Keyed state in memory, with its changed rows known.
+//!
+//! A [`Shard`] belongs to one thread. A cut freezes it ([`Shard::freeze`]), which takes no longer than swapping a bitmap, and its changed rows are taken in
+//! slices afterwards ([`Shard::take`]) while records go on being applied: a row that is about to change and is still to be taken is
+//! set aside first, as it was at the cut.
+
+use hashbrown::HashTable;
+
+use crate::format::index::SegmentKind;
+use crate::format::rows::{RowBatch, RowCodec};
+use crate::runner::sketch::Sketch;
+use crate::value::ColumnType;
+
+/// The rows of a contiguous range of tasks.
+#[derive(Debug)]
+pub struct Shard {
+    codec: RowCodec,
+    fixed_only: bool,
+    table: HashTable<Place>,
+    rows: Rows,
+    keys: Keys,
+    /// What the variable columns of rows point to, plus one.
+    variables: Vec<Variable>,
+    dirty: Bitmap,
+    dirty_count: usize,
+    changed_bytes: u64,
+    frozen: Option<Frozen>,
+    /// Whether any checkpoint holds the shard.
+    is_stored: bool,
+}
+
+/// A row's place in the table. The tag is half of the key's hash: growing the table needs no look at the keys.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    tag: u32,
+    row: u32,
+}
+
+impl Place {
+    /// Spreads the tag over 64 bits, as the table wants its hashes.
+    #[inline]
+    fn hash(tag: u32) -> u64 {
+        u64::from(tag).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+    }
+}
+
+/// The value of a column that has no fixed size.
+#[derive(Debug, Clone)]
+pub enum Variable {
+    /// Text or JSON.
+    Bytes(Box<[u8]>),
+    /// A sketch, ready to count.
+    Sketch(Box<Sketch>),
+}
+
+/// What is still to be taken for a cut.
+#[derive(Debug)]
+struct Frozen {
+    rows: Bitmap,
+    next_word: usize,
+    taken: RowBatch,
+    kind: SegmentKind,
+    keys: u64,
+}
+
+/// The changed rows of a shard at a cut.
+#[derive(Debug)]
+pub struct Snapshot {
+    /// The rows, in no order. All rows of the shard for a base, the changed ones for a delta.
+    pub rows: RowBatch,
+    /// Which of the two.
+    pub kind: SegmentKind,
+    /// Keys that the shard had at the cut.
+    pub keys: u64,
+}
+
+/// One row, open for change.
+#[derive(Debug)]
+pub struct RowMut<'a> {
+    /// The bitmap and the fixed part of the row's value; the variable columns' lengths stand for places in the shard.
+    pub packed: &'a mut [u8],
+    variables: &'a mut Vec<Variable>,
+}
+
+impl Shard {
+    /// The most keys that a shard holds: 2^32 - 2.
+    pub const MAX_KEYS: usize = u32::MAX as usize - 1;
+
+    /// Makes an empty shard whose values `codec` packs.
+    pub fn new(codec: &RowCodec) -> Shard {
+        Shard {
+            codec: codec.clone(),
+            fixed_only: codec.is_fixed(),
+            table: HashTable::new(),
+            rows: Rows::new(codec.fixed_bytes()),
+            keys: Keys::default(),
+            variables: Vec::new(),
+            dirty: Bitmap::default(),
+            dirty_count: 0,
+            changed_bytes: 0,
+            frozen: None,
+            is_stored: false,
+        }
+    }
+
+    /// Returns the number of keys.
+    pub fn keys(&self) -> u64 {
+        self.rows.len as u64
+    }
+
+    /// Returns the bytes of the rows that changed since the last cut: keys and fixed parts.
+    pub fn changed_bytes(&self) -> u64 {
+        self.changed_bytes
+    }
+
+    /// Returns the memory that the rows and their table take, in bytes, without text and sketches.
+    pub fn memory_bytes(&self) -> u64 {
+        let table = self.table.capacity() * (size_of::<Place>() + 1);
+        (self.rows.memory_bytes() + self.keys.memory_bytes + table) as u64
+    }
+
+    /// Puts back a row out of a checkpoint. It is not a change. Returns false when a sketch in it can not be read.
+    pub fn load(&mut self, hash: u64, key: &[u8], packed: &[u8]) -> bool {
+        self.is_stored = true;
+        let index = self.find_or_insert(hash, key);
+        let fixed_bytes = self.codec.fixed_bytes();
+        self.rows.value_mut(index).copy_from_slice(&packed[..fixed_bytes]);
+        let mut rest = &packed[fixed_bytes..];
+        for (column, described) in self.codec.columns().iter().enumerate() {
+            if described.column_type.is_fixed() || !RowCodec::has(packed, column) {
+                continue;
+            }
+            let at = self.codec.offset(column);
+            let length = u32_at(packed, at) as usize;
+            let Some(variable) = Variable::from_bytes(described.column_type, &rest[..length]) else { return false };
+            rest = &rest[length..];
+            self.variables.push(variable);
+            put_u32(self.rows.value_mut(index), at, self.variables.len() as u32);
+        }
+        true
+    }
+
+    /// Tells the shard that a checkpoint holds it, though it may have no rows.
+    pub fn set_stored(&mut self) {
+        self.is_stored = true;
+    }
+
+    /// Opens the row of `key` for change, and makes it if there is none. `hash` is the key's XXH3-64.
+    #[inline]
+    pub fn row(&mut self, hash: u64, key: &[u8]) -> RowMut<'_> {
+        let index = self.find_or_insert(hash, key);
+        if self.frozen.as_mut().is_some_and(|frozen| frozen.rows.remove(index)) {
+            self.set_aside(index);
+        }
+        if self.dirty.insert(index) {
+            self.dirty_count += 1;
+            self.changed_bytes += (key.len() + self.codec.fixed_bytes()) as u64;
+        }
+        RowMut { packed: self.rows.value_mut(index), variables: &mut self.variables }
+    }
+
+    #[inline]
+    fn find_or_insert(&mut self, hash: u64, key: &[u8]) -> usize {
+        let tag = (hash >> 32) as u32;
+        let (rows, keys) = (&self.rows, &self.keys);
+        let same = |place: &Place| place.tag == tag && keys.get(rows.key(place.row as usize)) == key;
+        match self.table.find(Place::hash(tag), same) {
+            Some(place) => place.row as usize,
+            None => self.insert(tag, key),
+        }
+    }
+
+    fn insert(&mut self, tag: u32, key: &[u8]) -> usize {
+        let index = self.rows.len;
+        assert!(index < Shard::MAX_KEYS, "a shard holds fewer than 2^32 keys");
+        let key = self.keys.push(key);
+        self.rows.push(key);
+        let place = Place { tag, row: index as u32 };
+        self.table.insert_unique(Place::hash(tag), place, |place| Place::hash(place.tag));
+        index
+    }
+
+    /// Begins a snapshot: what the shard holds now is what [`Shard::take`] will give.
+    ///
+    /// Where at least half of the rows changed, or no checkpoint holds the shard, all are taken, as a base.
+    ///
+    /// # Panics
+    ///
+    /// When the snapshot before is not taken to its end.
+    pub fn freeze(&mut self) {
+        assert!(self.frozen.is_none(), "one snapshot at a time");
+        let changed = std::mem::take(&mut self.dirty);
+        let all = self.dirty_count > 0 && (!self.is_stored || self.dirty_count * 2 >= self.rows.len);
+        let (rows, kind) = match all || !self.is_stored {
+            true => (Bitmap::full(self.rows.len), SegmentKind::Base),
+            false => (changed, SegmentKind::Delta),
+        };
+        self.is_stored = true;
+        self.dirty_count = 0;
+        self.changed_bytes = 0;
+        self.frozen = Some(Frozen { rows, next_word: 0, taken: RowBatch::new(), kind, keys: self.keys() });
+    }
+
+    /// Takes about `count` more of the frozen rows. Returns the snapshot once all are taken.
+    ///
+    /// `task_of` gives a key's task. Returns nothing when the shard is not frozen.
+    pub fn take(&mut self, count: usize, task_of: impl Fn(&[u8]) -> u32) -> Option<Snapshot> {
+        let mut frozen = self.frozen.take()?;
+        let enough = frozen.taken.len() + count;
+        while frozen.taken.len() < enough {
+            let Some(word) = frozen.rows.words.get_mut(frozen.next_word) else { break };
+            let mut bits = std::mem::take(word);
+            while bits != 0 {
+                let index = frozen.next_word * 64 + bits.trailing_zeros() as usize;
+                bits &= bits - 1;
+                self.copy_row(index, &mut frozen.taken);
+            }
+            frozen.next_word += 1;
+        }
+        if frozen.next_word < frozen.rows.words.len() {
+            self.frozen = Some(frozen);
+            return None;
+        }
+        let mut rows = frozen.taken;
+        rows.set_tasks(task_of);
+        Some(Snapshot { rows, kind: frozen.kind, keys: frozen.keys })
+    }
+
+    /// Hands every row to `visit`: key and packed value.
+    pub fn for_each(&self, mut visit: impl FnMut(&[u8], &[u8])) {
+        let mut batch = RowBatch::new();
+        for index in 0..self.rows.len {
+            batch.clear();
+            self.copy_row(index, &mut batch);
+            let row = batch.row(0);
+            visit(row.key, row.value.expect("rows in memory have values"));
+        }
+    }
+
+    /// Returns the key of row `index`, below [`Shard::keys`].
+    pub fn key(&self, index: usize) -> &[u8] {
+        self.keys.get(self.rows.key(index))
+    }
+
+    /// Appends the packed value of row `index`, below [`Shard::keys`].
+    pub fn pack_row(&self, index: usize, packed: &mut Vec<u8>) {
+        let value = self.rows.value(index);
+        let start = packed.len();
+        packed.extend_from_slice(value);
+        if self.fixed_only {
+            return;
+        }
+        for (column, described) in self.codec.columns().iter().enumerate() {
+            if described.column_type.is_fixed() || !RowCodec::has(value, column) {
+                continue;
+            }
+            let at = self.codec.offset(column);
+            let before = packed.len();
+            match &self.variables[u32_at(value, at) as usize - 1] {
+                Variable::Bytes(bytes) => packed.extend_from_slice(bytes),
+                Variable::Sketch(sketch) => packed.extend_from_slice(&sketch.to_bytes()),
+            }
+            let length = (packed.len() - before) as u32;
+            put_u32(&mut packed[start..], at, length);
+        }
+    }
+
+    #[cold]
+    fn set_aside(&mut self, index: usize) {
+        let mut frozen = self.frozen.take().expect("the caller saw that the shard is frozen");
+        self.copy_row(index, &mut frozen.taken);
+        self.frozen = Some(frozen);
+    }
+
+    fn copy_row(&self, index: usize, batch: &mut RowBatch) {
+        batch.push_with(0, self.key(index), true, |bytes| self.pack_row(index, bytes));
+    }
+}
+
+impl RowMut<'_> {
+    /// Tells whether `column` has a value.
+    #[inline]
+    pub fn has(&self, column: usize) -> bool {
+        RowCodec::has(self.packed, column)
+    }
+
+    /// Notes that `column` has a value.
+    #[inline]
+    pub fn mark(&mut self, column: usize) {
+        self.packed[column / 8] |= 1 << (column % 8);
+    }
+
+    /// Returns the value of `column`, whose fixed part begins at `at`, without its length.
+    pub fn get(&self, column: usize, at: usize, column_type: ColumnType) -> Option<&[u8]> {
+        if !self.has(column) {
+            return None;
+        }
+        Some(match fixed_size(column_type) {
+            Some(size) => &self.packed[at..at + size],
+            None => match &self.variables[u32_at(self.packed, at) as usize - 1] {
+                Variable::Bytes(bytes) => bytes,
+                Variable::Sketch(_) => &[],
+            },
+        })
+    }
+
+    /// Gives `column` the value `new`, packed without its length.
+    pub fn set(&mut self, column: usize, at: usize, column_type: ColumnType, new: &[u8]) {
+        if let Some(size) = fixed_size(column_type) {
+            self.packed[at..at + size].copy_from_slice(&new[..size]);
+        } else if self.has(column) {
+            self.variables[u32_at(self.packed, at) as usize - 1] = Variable::Bytes(new.into());
+        } else {
+            self.variables.push(Variable::Bytes(new.into()));
+            put_u32(self.packed, at, self.variables.len() as u32);
+        }
+        self.mark(column);
+    }
+
+    /// Returns the sketch of `column`, an empty one if it has none yet.
+    pub fn sketch(&mut self, column: usize, at: usize) -> &mut Sketch {
+        if !self.has(column) {
+            self.variables.push(Variable::Sketch(Box::default()));
+            put_u32(self.packed, at, self.variables.len() as u32);
+            self.mark(column);
+        }
+        match &mut self.variables[u32_at(self.packed, at) as usize - 1] {
+            Variable::Sketch(sketch) => sketch,
+            Variable::Bytes(_) => unreachable!("a sketch column holds sketches"),
+        }
+    }
+}
+
+fn fixed_size(column_type: ColumnType) -> Option<usize> {
+    match column_type {
+        ColumnType::Int => Some(8),
+        ColumnType::Number => Some(16),
+        ColumnType::Bool => Some(1),
+        ColumnType::Text | ColumnType::Json | ColumnType::Sketch => None,
+    }
+}
+
+#[inline]
+fn u32_at(bytes: &[u8], at: usize) -> u32 {
+    u32::from_le_bytes(bytes[at..at + 4].try_into().expect("four bytes"))
+}
+
+#[inline]
+fn put_u32(bytes: &mut [u8], at: usize, number: u32) {
+    bytes[at..at + 4].copy_from_slice(&number.to_le_bytes());
+}
+
+/// Rows of one size, in pages: growing never moves them.
+#[derive(Debug)]
+struct Rows {
+    pages: Vec<Box<[u8]>>,
+    row_bytes: usize,
+    len: usize,
+}
+
+const PAGE_ROWS: usize = 1024;
+const KEY_BYTES: usize = 8;
+
+impl Rows {
+    fn new(value_bytes: usize) -> Rows {
+        Rows { pages: Vec::new(), row_bytes: KEY_BYTES + value_bytes, len: 0 }
+    }
+
+    fn memory_bytes(&self) -> usize {
+        self.pages.len() * PAGE_ROWS * self.row_bytes
+    }
+
+    fn push(&mut self, key: u64) {
+        if self.len.is_multiple_of(PAGE_ROWS) {
+            self.pages.push(vec![0; PAGE_ROWS * self.row_bytes].into_boxed_slice());
+        }
+        self.len += 1;
+        let at = (self.len - 1) % PAGE_ROWS * self.row_bytes;
+        self.pages[(self.len - 1) / PAGE_ROWS][at..at + KEY_BYTES].copy_from_slice(&key.to_le_bytes());
+    }
+
+    #[inline]
+    fn row(&self, index: usize) -> &[u8] {
+        let at = index % PAGE_ROWS * self.row_bytes;
+        &self.pages[index / PAGE_ROWS][at..at + self.row_bytes]
+    }
+
+    #[inline]
+    fn key(&self, index: usize) -> u64 {
+        u64::from_le_bytes(self.row(index)[..KEY_BYTES].try_into().expect("eight bytes"))
+    }
+
+    #[inline]
+    fn value(&self, index: usize) -> &[u8] {
+        &self.row(index)[KEY_BYTES..]
+    }
+
+    #[inline]
+    fn value_mut(&mut self, index: usize) -> &mut [u8] {
+        let at = index % PAGE_ROWS * self.row_bytes;
+        &mut self.pages[index / PAGE_ROWS][at + KEY_BYTES..at + self.row_bytes]
+    }
+}
+
+/// Keys one after another, each behind its length, in pages that never move.
+#[derive(Debug, Default)]
+struct Keys {
+    pages: Vec<Vec<u8>>,
+    memory_bytes: usize,
+}
+
+const KEY_PAGE_BYTES: usize = 256 * 1024;
+
+impl Keys {
+    /// Appends a key and returns its address: the page, then the place in it.
+    fn push(&mut self, key: &[u8]) -> u64 {
+        let needed = key.len() + 4;
+        if self.pages.last().is_none_or(|page| page.capacity() - page.len() < needed) {
+            self.pages.push(Vec::with_capacity(needed.max(KEY_PAGE_BYTES)));
+            self.memory_bytes += needed.max(KEY_PAGE_BYTES);
+        }
+        let page_index = self.pages.len() - 1;
+        let page = &mut self.pages[page_index];
+        let at = page.len();
+        page.extend_from_slice(&u32::try_from(key.len()).expect("a key is below 4 GiB").to_le_bytes());
+        page.extend_from_slice(key);
+        (page_index as u64) << 32 | at as u64
+    }
+
+    #[inline]
+    fn get(&self, address: u64) -> &[u8] {
+        let page = &self.pages[(address >> 32) as usize];
+        let at = address as u32 as usize;
+        let length = u32_at(page, at) as usize;
+        &page[at + 4..at + 4 + length]
+    }
+}
+
+/// A set of row numbers.
+#[derive(Debug, Default)]
+struct Bitmap {
+    words: Vec<u64>,
+}
+
+impl Bitmap {
+    /// Makes the set of all numbers below `len`.
+    fn full(len: usize) -> Bitmap {
+        let mut words = vec![u64::MAX; len / 64];
+        if !len.is_multiple_of(64) {
+            words.push((1 << (len % 64)) - 1);
+        }
+        Bitmap { words }
+    }
+
+    /// Adds `index` and tells whether it was missing.
+    #[inline]
+    fn insert(&mut self, index: usize) -> bool {
+        let word = index / 64;
+        if word >= self.words.len() {
+            self.words.resize(word + 1, 0);
+        }
+        let bit = 1 << (index % 64);
+        let missing = self.words[word] & bit == 0;
+        self.words[word] |= bit;
+        missing
+    }
+
+    /// Removes `index` and tells whether it was there.
+    #[inline]
+    fn remove(&mut self, index: usize) -> bool {
+        let bit = 1 << (index % 64);
+        match self.words.get_mut(index / 64) {
+            Some(word) if *word & bit != 0 => {
+                *word &= !bit;
+                true
+            }
+            _ => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::value::{Column, Value};
+
+    fn codec() -> RowCodec {
+        RowCodec::new(vec![Column::new("n", ColumnType::Int), Column::new("t", ColumnType::Text)])
+    }
+
+    fn hash(key: &[u8]) -> u64 {
+        xxhash_rust::xxh3::xxh3_64(key)
+    }
+
+    fn set(shard: &mut Shard, codec: &RowCodec, key: &str, number: i64) {
+        let mut row = shard.row(hash(key.as_bytes()), key.as_bytes());
+        row.set(0, codec.offset(0), ColumnType::Int, &number.to_le_bytes());
+        row.set(1, codec.offset(1), ColumnType::Text, format!("text {number}").as_bytes());
+    }
+
+    fn contents(rows: &RowBatch, codec: &RowCodec) -> BTreeMap<String, i64> {
+        let decode = |row: crate::format::rows::Row<'_>| {
+            let values = codec.unpack(row.value.unwrap());
+            let Value::Int(number) = values[0] else { panic!("{values:?}") };
+            assert_eq!(values[1], Value::Text(format!("text {number}")));
+            (String::from_utf8(row.key.to_vec()).unwrap(), number)
+        };
+        let contents: BTreeMap<_, _> = rows.iter().map(decode).collect();
+        assert_eq!(contents.len(), rows.len(), "each row once");
+        contents
+    }
+
+    #[test]
+    fn a_snapshot_is_the_state_at_the_cut_whatever_changes_while_it_is_taken() {
+        let codec = codec();
+        let mut shard = Shard::new(&codec);
+        let mut model = BTreeMap::new();
+        for i in 0..5_000 {
+            set(&mut shard, &codec, &format!("key {i}"), i);
+            model.insert(format!("key {i}"), i);
+        }
+        shard.freeze();
+        let mut snapshot = shard.take(100, |_| 7);
+        let mut at = 0;
+        while snapshot.is_none() {
+            for _ in 0..50 {
+                at = (at + 37) % 6_000;
+                set(&mut shard, &codec, &format!("key {at}"), -at);
+            }
+            snapshot = shard.take(100, |_| 7);
+        }
+        let snapshot = snapshot.unwrap();
+        assert_eq!(snapshot.kind, SegmentKind::Base);
+        assert_eq!(snapshot.keys, 5_000);
+        assert_eq!(contents(&snapshot.rows, &codec), model);
+        assert!(snapshot.rows.iter().all(|row| row.task == 7));
+        assert!(shard.take(100, |_| 7).is_none(), "not frozen");
+    }
+
+    #[test]
+    fn a_delta_holds_what_changed_since_the_last_cut() {
+        let codec = codec();
+        let mut shard = Shard::new(&codec);
+        for i in 0..1_000 {
+            set(&mut shard, &codec, &format!("key {i}"), i);
+        }
+        let taken = |shard: &mut Shard| {
+            shard.freeze();
+            shard.take(usize::MAX / 2, |_| 0).unwrap()
+        };
+        assert_eq!(taken(&mut shard).kind, SegmentKind::Base);
+        set(&mut shard, &codec, "key 3", 33);
+        set(&mut shard, &codec, "new", 1);
+        assert!(shard.changed_bytes() > 0);
+        let delta = taken(&mut shard);
+        assert_eq!(delta.kind, SegmentKind::Delta);
+        assert_eq!(contents(&delta.rows, &codec), BTreeMap::from([("key 3".into(), 33), ("new".into(), 1)]));
+        assert_eq!((delta.keys, shard.changed_bytes()), (1_001, 0));
+        let nothing = taken(&mut shard);
+        assert!(nothing.rows.is_empty() && nothing.kind == SegmentKind::Delta);
+        for i in 0..600 {
+            set(&mut shard, &codec, &format!("key {i}"), -i);
+        }
+        let base = taken(&mut shard);
+        assert_eq!((base.kind, base.rows.len()), (SegmentKind::Base, 1_001), "most rows changed: all are taken");
+    }
+
+    #[test]
+    fn loaded_rows_are_as_they_were_and_are_no_change() {
+        let codec = codec();
+        let mut shard = Shard::new(&codec);
+        for i in 0..100 {
+            set(&mut shard, &codec, &format!("key {i}"), i);
+        }
+        let mut other = Shard::new(&codec);
+        shard.for_each(|key, packed| assert!(other.load(hash(key), key, packed)));
+        let mut packed = Vec::new();
+        other.pack_row(42, &mut packed);
+        assert_eq!(codec.unpack(&packed)[1], Value::Text("text 42".into()));
+        assert_eq!((other.changed_bytes(), other.keys()), (0, 100));
+        other.freeze();
+        assert!(other.take(usize::MAX / 2, |_| 0).unwrap().rows.is_empty());
+    }
+}

@@ -1,0 +1,529 @@
+//! The threads that do the work: each takes blocks apart for all, and applies records to the shards that it owns.
+//!
+//! Every shard applies its records in the order of the blocks, so the result does not depend on which thread parses what or when.
+
+use std::collections::{BTreeMap, HashMap};
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+use crossbeam_channel::{Receiver, Sender, TrySendError, never, select};
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::format::index::shard_of;
+use crate::runner::aggregate::{Overflow, Program};
+use crate::runner::input::Block;
+use crate::runner::record::{BadRecord, Extractor, Field, Filter, RecordPlace};
+use crate::runner::run::Event;
+use crate::runner::spec::OnError;
+use crate::runner::state::{Shard, Snapshot};
+
+/// What all workers of a run share.
+#[derive(Debug)]
+pub struct Plan {
+    /// What is done with each record.
+    pub program: Program,
+    /// Which records are kept.
+    pub filter: Option<Filter>,
+    /// Where the filter's fields stand among those of a record.
+    pub filter_fields: Range<usize>,
+    /// How a record finds its task.
+    pub route: Route,
+    /// The number of tasks.
+    pub tasks: u32,
+    /// The number of shards.
+    pub shards: u32,
+    /// The number of workers; worker w owns the shards s with s modulo workers = w.
+    pub workers: usize,
+    /// What happens to bad records.
+    pub on_error: OnError,
+}
+
+/// How a record finds its task.
+#[derive(Debug)]
+pub enum Route {
+    /// By the hash of a key, the field at this place of a record.
+    Key(usize),
+    /// By its partition.
+    Partition {
+        /// The name and the task of each partition, in their order.
+        partitions: Vec<(String, u32)>,
+        /// The same, by name.
+        tasks: HashMap<String, u32>,
+    },
+}
+
+/// What the workers do, for anyone to look at while they do it.
+#[derive(Debug, Default)]
+pub struct Gauges {
+    /// Bytes of rows that changed since the last cut.
+    pub changed_bytes: AtomicU64,
+    /// Keys in the state.
+    pub keys: AtomicU64,
+    /// Bytes that the state takes in memory.
+    pub memory_bytes: AtomicU64,
+}
+
+/// What some shards hold.
+#[derive(Debug, Clone, Copy, Default)]
+struct Load {
+    changed_bytes: u64,
+    keys: u64,
+    memory_bytes: u64,
+}
+
+impl Gauges {
+    fn add(&self, now: Load, before: Load) {
+        self.changed_bytes.fetch_add(now.changed_bytes - before.changed_bytes, Ordering::Relaxed);
+        if now.keys > before.keys {
+            self.keys.fetch_add(now.keys - before.keys, Ordering::Relaxed);
+            self.memory_bytes.fetch_add(now.memory_bytes - before.memory_bytes, Ordering::Relaxed);
+        }
+    }
+}
+
+/// What came of parsing a block.
+#[derive(Debug)]
+pub struct Account {
+    /// The block's number.
+    pub number: u64,
+    /// Its partition.
+    pub partition: u32,
+    /// The offset behind it in the partition.
+    pub end_offset: u64,
+    /// Records in it, bad ones included.
+    pub records: u64,
+    /// Bad records that were left out.
+    pub skipped: u64,
+    /// The bad records that go to the dead-letter file.
+    pub dead: Vec<Rejected>,
+    /// The bad record that ends the run.
+    pub fatal: Option<Rejected>,
+}
+
+/// A bad record.
+#[derive(Debug, Clone)]
+pub struct Rejected {
+    /// Its number within the block, from 0.
+    pub index: u64,
+    /// The offset of its first byte in the partition.
+    pub offset: u64,
+    /// What is wrong with it.
+    pub reason: String,
+    /// Its bytes; only their beginning when the run ends with it.
+    pub bytes: Vec<u8>,
+}
+
+/// The rows of a shard for a cut, on their way to the checkpointer.
+#[derive(Debug)]
+pub struct ShardSnapshot {
+    /// The shard.
+    pub shard: u32,
+    /// The cut.
+    pub cut: u64,
+    /// Its rows.
+    pub snapshot: Snapshot,
+    /// How long the worker stood still for all of its shards, in microseconds.
+    pub pause_micros: u64,
+}
+
+/// What reaches a worker from the others.
+#[derive(Debug)]
+pub enum Message {
+    /// The records of a block that are for its shards.
+    Updates {
+        /// The block's number.
+        number: u64,
+        /// The records: see [`Worker::parse`].
+        bytes: Vec<u8>,
+        /// Dropped when they are applied.
+        ticket: Arc<Ticket>,
+    },
+    /// Freeze all shards once every block before this number is applied.
+    Cut(u64),
+    /// Return the shards once everything that was sent before is done.
+    Finish,
+    /// Return at once.
+    Abort,
+}
+
+/// A place in the bounded number of blocks that are under way; free again when the last worker has applied its part.
+#[derive(Debug)]
+pub struct Ticket(Sender<()>);
+
+impl Ticket {
+    /// Makes a ticket that gives its place back to `permits`.
+    pub fn new(permits: Sender<()>) -> Ticket {
+        Ticket(permits)
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        // The reader may be gone already: then nobody needs the place.
+        let _ = self.0.send(());
+    }
+}
+
+/// The ends of the channels that a worker holds.
+#[derive(Debug)]
+pub struct Lines {
+    /// Blocks to parse, for whoever comes first.
+    pub blocks: Receiver<(Block, Arc<Ticket>)>,
+    /// Buffers of parsed blocks, for the reader to fill again.
+    pub buffers: Sender<Vec<u8>>,
+    /// What is for this worker.
+    pub inbox: Receiver<Message>,
+    /// What is for each worker, this one included.
+    pub peers: Vec<Sender<Message>>,
+    /// To the thread that directs the run.
+    pub events: Sender<Event>,
+    /// To the checkpointer, of few places: the rows of a large state are never all under way at once.
+    pub snapshots: Sender<ShardSnapshot>,
+}
+
+/// One of the threads.
+#[derive(Debug)]
+pub struct Worker<'a> {
+    plan: &'a Plan,
+    gauges: &'a Gauges,
+    lines: Lines,
+    extractor: Extractor,
+    /// The shards that it owns: shard number and shard, ascending.
+    shards: Vec<(u32, Shard)>,
+    /// The next block to apply.
+    next: u64,
+    /// Blocks that came before their turn.
+    early: BTreeMap<u64, (Vec<u8>, Arc<Ticket>)>,
+    cut: Option<u64>,
+    snapshotting: Option<Snapshotting>,
+    /// Buffers that were applied.
+    spare: Vec<Vec<u8>>,
+}
+
+/// A cut whose rows are still being taken.
+#[derive(Debug)]
+struct Snapshotting {
+    cut: u64,
+    pause_micros: u64,
+    /// The next of the worker's shards to take.
+    next_shard: usize,
+    /// A shard that the checkpointer had no place for yet.
+    waiting: Option<ShardSnapshot>,
+}
+
+/// Rows that are taken between two blocks.
+const SLICE_ROWS: usize = 4096;
+
+/// Bytes of a bad record that an error shows.
+const SHOWN_BYTES: usize = 200;
+
+impl<'a> Worker<'a> {
+    /// Makes a worker of `shards` whose first block is `next`.
+    pub fn new(
+        plan: &'a Plan,
+        gauges: &'a Gauges,
+        lines: Lines,
+        extractor: Extractor,
+        shards: Vec<(u32, Shard)>,
+        next: u64,
+    ) -> Worker<'a> {
+        let worker = Worker {
+            plan,
+            gauges,
+            lines,
+            extractor,
+            shards,
+            next,
+            early: BTreeMap::new(),
+            cut: None,
+            snapshotting: None,
+            spare: Vec::new(),
+        };
+        gauges.add(worker.load(), Load::default());
+        worker
+    }
+
+    /// Works until it is told to finish, and returns the shards.
+    pub fn run(mut self) -> Vec<(u32, Shard)> {
+        let mut blocks = self.lines.blocks.clone();
+        let mut finishing = false;
+        loop {
+            while let Ok(message) = self.lines.inbox.try_recv() {
+                match message {
+                    Message::Updates { number, bytes, ticket } => {
+                        self.early.insert(number, (bytes, ticket));
+                    }
+                    Message::Cut(number) => self.cut = Some(number),
+                    Message::Finish => finishing = true,
+                    Message::Abort => return self.shards,
+                }
+            }
+            if !self.apply_ready() {
+                return self.shards;
+            }
+            let waits_for_checkpointer = self.take_slice();
+            if finishing && self.early.is_empty() && self.cut.is_none() && self.snapshotting.is_none() {
+                return self.shards;
+            }
+            if let Ok((block, ticket)) = blocks.try_recv() {
+                self.parse(block, ticket);
+                continue;
+            }
+            if self.snapshotting.is_some() && !waits_for_checkpointer {
+                continue;
+            }
+            // Nothing to do: wait for whatever comes first. The inbox is only looked at, and emptied above.
+            let wait = if waits_for_checkpointer { crossbeam_channel::after(PATIENCE) } else { never() };
+            select! {
+                recv(self.lines.inbox) -> message => match message {
+                    Ok(Message::Updates { number, bytes, ticket }) => {
+                        self.early.insert(number, (bytes, ticket));
+                    }
+                    Ok(Message::Cut(number)) => self.cut = Some(number),
+                    Ok(Message::Finish) => finishing = true,
+                    Ok(Message::Abort) | Err(_) => return self.shards,
+                },
+                recv(blocks) -> block => match block {
+                    Ok((block, ticket)) => self.parse(block, ticket),
+                    Err(_) => blocks = never(),
+                },
+                recv(wait) -> _ => {}
+            }
+        }
+    }
+
+    /// Takes a block apart and sends every worker the records for its shards.
+    ///
+    /// A record is the key's hash (8 bytes), the shard's place at its owner (4), the key's length (4), the key, and what [`Program::pack`] made.
+    fn parse(&mut self, block: Block, ticket: Arc<Ticket>) {
+        let plan = self.plan;
+        let mut account = Account {
+            number: block.number,
+            partition: block.partition,
+            end_offset: block.end_offset,
+            records: 0,
+            skipped: 0,
+            dead: Vec::new(),
+            fatal: None,
+        };
+        let mut updates: Vec<Vec<u8>> = (0..plan.workers).map(|_| self.spare.pop().unwrap_or_default()).collect();
+        let mut last_bad = None;
+        account.records = self.extractor.each(&block, |place, fields| {
+            let result = fields.and_then(|fields| plan.route(&block, fields, &mut updates));
+            let Err(bad) = result else { return true };
+            // A line of words can be bad once only.
+            if last_bad.replace(place.index) == Some(place.index) {
+                return true;
+            }
+            account.reject(&plan.on_error, block.offset, place, bad)
+        });
+        let _ = self.lines.events.send(Event::Parsed(account));
+        for (peer, bytes) in self.lines.peers.iter().zip(updates) {
+            let _ = peer.send(Message::Updates { number: block.number, bytes, ticket: Arc::clone(&ticket) });
+        }
+        let _ = self.lines.buffers.send(block.bytes);
+    }
+
+    /// Applies what has come in its turn; freezes the shards when a cut is reached. Returns false when the run can not go on.
+    fn apply_ready(&mut self) -> bool {
+        loop {
+            if self.cut == Some(self.next) {
+                self.cut = None;
+                self.freeze();
+            }
+            let Some((bytes, ticket)) = self.early.remove(&self.next) else { return true };
+            if let Err((overflow, key)) = self.apply(&bytes) {
+                let _ = self.lines.events.send(Event::Overflow(overflow, key));
+                return false;
+            }
+            drop(ticket);
+            self.next += 1;
+            if self.spare.len() < 2 * self.plan.workers {
+                let mut bytes = bytes;
+                bytes.clear();
+                self.spare.push(bytes);
+            }
+            // A cut's rows are taken a slice for each block, so that they are out before long and no block waits long.
+            self.take_slice();
+        }
+    }
+
+    fn apply(&mut self, mut bytes: &[u8]) -> Result<(), (Overflow, String)> {
+        let program = &self.plan.program;
+        let before = self.load();
+        let mut result = Ok(());
+        while let Some((head, rest)) = bytes.split_first_chunk::<16>() {
+            let (hash, place, key_bytes) = unpack_head(head);
+            let (key, arguments) = rest.split_at(key_bytes);
+            let mut row = self.shards[place].1.row(hash, key);
+            match program.apply(arguments, &mut row) {
+                Ok(rest) => bytes = rest,
+                Err(overflow) => {
+                    result = Err((overflow, String::from_utf8_lossy(key).into_owned()));
+                    break;
+                }
+            }
+        }
+        self.gauges.add(self.load(), before);
+        result
+    }
+
+    /// Returns what the shards hold.
+    fn load(&self) -> Load {
+        self.shards.iter().fold(Load::default(), |sum, (_, shard)| Load {
+            changed_bytes: sum.changed_bytes + shard.changed_bytes(),
+            keys: sum.keys + shard.keys(),
+            memory_bytes: sum.memory_bytes + shard.memory_bytes(),
+        })
+    }
+
+    fn freeze(&mut self) {
+        let begun = Instant::now();
+        self.gauges.changed_bytes.fetch_sub(self.load().changed_bytes, Ordering::Relaxed);
+        for (_, shard) in &mut self.shards {
+            shard.freeze();
+        }
+        let pause_micros = begun.elapsed().as_micros() as u64;
+        self.snapshotting = Some(Snapshotting { cut: self.next, pause_micros, next_shard: 0, waiting: None });
+    }
+
+    /// Takes some rows of a cut. Returns true when the checkpointer has to make room first.
+    fn take_slice(&mut self) -> bool {
+        let Some(snapshotting) = &mut self.snapshotting else { return false };
+        let plan = self.plan;
+        let mut budget = SLICE_ROWS;
+        loop {
+            if let Some(waiting) = snapshotting.waiting.take() {
+                match self.lines.snapshots.try_send(waiting) {
+                    Ok(()) => {}
+                    Err(TrySendError::Full(waiting)) => {
+                        snapshotting.waiting = Some(waiting);
+                        return true;
+                    }
+                    // The checkpointer is gone: the run is being aborted.
+                    Err(TrySendError::Disconnected(_)) => {}
+                }
+            }
+            let Some((shard, rows)) = self.shards.get_mut(snapshotting.next_shard) else {
+                self.snapshotting = None;
+                return false;
+            };
+            if budget == 0 {
+                return false;
+            }
+            if let Some(snapshot) = rows.take(budget, |key| plan.task_of(key)) {
+                budget = budget.saturating_sub(snapshot.rows.len());
+                snapshotting.next_shard += 1;
+                snapshotting.waiting = Some(ShardSnapshot {
+                    shard: *shard,
+                    cut: snapshotting.cut,
+                    snapshot,
+                    pause_micros: snapshotting.pause_micros,
+                });
+            } else {
+                budget = 0;
+            }
+        }
+    }
+}
+
+/// How long a worker with nothing else to do waits before it asks again whether the checkpointer has room.
+const PATIENCE: std::time::Duration = std::time::Duration::from_micros(500);
+
+#[inline]
+fn unpack_head(head: &[u8; 16]) -> (u64, usize, usize) {
+    let number = |range: Range<usize>| u32::from_le_bytes(head[range].try_into().expect("four bytes"));
+    let hash = u64::from_le_bytes(head[..8].try_into().expect("eight bytes"));
+    (hash, number(8..12) as usize, number(12..16) as usize)
+}
+
+impl Plan {
+    /// Packs one record for the worker that owns its key, if the filter keeps it.
+    #[inline]
+    fn route(&self, block: &Block, fields: &[Field<'_>], updates: &mut [Vec<u8>]) -> Result<(), BadRecord> {
+        if let Some(filter) = &self.filter
+            && !filter.keeps(&fields[self.filter_fields.clone()])?
+        {
+            return Ok(());
+        }
+        let (key, task) = match &self.route {
+            Route::Key(place) => (key_text(&fields[*place])?, None),
+            Route::Partition { partitions, .. } => {
+                let (name, task) = &partitions[block.partition as usize];
+                (name.as_str(), Some(*task))
+            }
+        };
+        let hash = xxh3_64(key.as_bytes());
+        let task = task.unwrap_or_else(|| self.task_of_hash(hash));
+        let shard = shard_of(task, self.tasks, self.shards) as usize;
+        let update = &mut updates[shard % self.workers];
+        let start = update.len();
+        let mut head = [0; 16];
+        head[..8].copy_from_slice(&hash.to_le_bytes());
+        head[8..12].copy_from_slice(&((shard / self.workers) as u32).to_le_bytes());
+        head[12..].copy_from_slice(&(key.len() as u32).to_le_bytes());
+        update.extend_from_slice(&head);
+        update.extend_from_slice(key.as_bytes());
+        let packed = self.program.pack(&fields[..self.program.fields().len()], update);
+        if packed.is_err() {
+            update.truncate(start);
+        }
+        packed
+    }
+
+    #[inline]
+    fn task_of_hash(&self, hash: u64) -> u32 {
+        (hash % u64::from(self.tasks)) as u32
+    }
+
+    /// Returns the task of a key.
+    pub fn task_of(&self, key: &[u8]) -> u32 {
+        match &self.route {
+            Route::Key(_) => self.task_of_hash(xxh3_64(key)),
+            Route::Partition { tasks, .. } => {
+                let name = std::str::from_utf8(key).expect("the name of a partition is text");
+                *tasks.get(name).expect("the keys of a job without one are its partitions")
+            }
+        }
+    }
+}
+
+#[inline]
+fn key_text<'f>(field: &'f Field<'_>) -> Result<&'f str, BadRecord> {
+    let refuse = |reason: &str| Err(BadRecord { reason: format!("the key {reason}") });
+    match field {
+        Field::Text(text) => Ok(text),
+        Field::Number(text) => Ok(text),
+        Field::Bool(true) => Ok("true"),
+        Field::Bool(false) => Ok("false"),
+        Field::Missing => refuse("field is missing or null"),
+        Field::Json(_) => refuse("is an object or a list, expected text, a number or a bool"),
+    }
+}
+
+impl Account {
+    /// Notes a bad record. Returns false when the run ends with it.
+    #[cold]
+    fn reject(&mut self, on_error: &OnError, block_offset: u64, place: RecordPlace<'_>, bad: BadRecord) -> bool {
+        let rejected = |bytes: &[u8]| Rejected {
+            index: place.index,
+            offset: block_offset + place.at as u64,
+            reason: bad.reason.clone(),
+            bytes: bytes.to_vec(),
+        };
+        self.skipped += 1;
+        match on_error {
+            OnError::Skip => true,
+            OnError::DeadLetter(_) => {
+                self.dead.push(rejected(place.bytes));
+                true
+            }
+            OnError::Fail => {
+                self.fatal = Some(rejected(&place.bytes[..place.bytes.len().min(SHOWN_BYTES)]));
+                false
+            }
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! Names in an opened directory, and what the system does with them.
+
+use std::fs::File;
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::io::{self, Write};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, RenameFlags};
+use rustix::io::Errno;
+
+use crate::storage::TEMPORARY_PREFIX;
+
+/// For reading whatever is there, without waiting for anybody.
+pub(super) const READ: OFlags =
+    OFlags::RDONLY.union(OFlags::NONBLOCK).union(OFlags::NOCTTY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+/// For a directory.
+pub(super) const DIRECTORY: OFlags =
+    OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+/// For writing a file that is not there.
+const NEW: OFlags =
+    OFlags::WRONLY.union(OFlags::CREATE).union(OFlags::EXCL).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+
+/// Opens `path` below `root` without following any symbolic link.
+pub(super) fn open_beneath(root: BorrowedFd<'_>, path: &str, flags: OFlags) -> Result<OwnedFd, Errno> {
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::fs::ResolveFlags;
+        match rustix::fs::openat2(
+            root,
+            path,
+            flags,
+            Mode::empty(),
+            ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS,
+        ) {
+            // Kernels before 5.6, and sandboxes that do not know the call.
+            Err(Errno::NOSYS | Errno::PERM) => {}
+            result => return result,
+        }
+    }
+    open_step_by_step(root, path, flags)
+}
+
+/// Does what [`open_beneath`] does, with an open call for each name.
+fn open_step_by_step(root: BorrowedFd<'_>, path: &str, flags: OFlags) -> Result<OwnedFd, Errno> {
+    let (parent, name) = path.rsplit_once('/').map_or((None, path), |(parent, name)| (Some(parent), name));
+    let mut opened = None;
+    for way in parent.into_iter().flat_map(|parent| parent.split('/')) {
+        let from = opened.as_ref().map_or(root, OwnedFd::as_fd);
+        opened = Some(rustix::fs::openat(from, way, DIRECTORY, Mode::empty())?);
+    }
+    let from = opened.as_ref().map_or(root, OwnedFd::as_fd);
+    rustix::fs::openat(from, name, flags, Mode::empty())
+}
+
+/// Renames without replacing anything: fails with `EXIST`, or `NOTEMPTY` for a directory, when `to` is taken.
+pub(super) fn rename_new(from_dir: BorrowedFd<'_>, from: &str, to_dir: BorrowedFd<'_>, to: &str) -> Result<(), Errno> {
+    match rustix::fs::renameat_with(from_dir, from, to_dir, to, RenameFlags::NOREPLACE) {
+        // File systems that do not know the flag.
+        Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => rename_new_by_link(from_dir, from, to_dir, to),
+        result => result,
+    }
+}
+
+/// Does what [`rename_new`] does, with calls that every system has: `link` refuses a taken name, `rename` of a
+/// directory one that holds something.
+fn rename_new_by_link(from_dir: BorrowedFd<'_>, from: &str, to_dir: BorrowedFd<'_>, to: &str) -> Result<(), Errno> {
+    let found = rustix::fs::statat(from_dir, from, AtFlags::SYMLINK_NOFOLLOW)?;
+    if FileType::from_raw_mode(found.st_mode) != FileType::Directory {
+        rustix::fs::linkat(from_dir, from, to_dir, to, AtFlags::empty())?;
+        return rustix::fs::unlinkat(from_dir, from, AtFlags::empty());
+    }
+    match rustix::fs::statat(to_dir, to, AtFlags::SYMLINK_NOFOLLOW) {
+        Ok(_) => Err(Errno::EXIST),
+        Err(Errno::NOENT) => rustix::fs::renameat(from_dir, from, to_dir, to),
+        Err(error) => Err(error),
+    }
+}
+
+/// Returns a name that no other call returns, in this process or another.
+pub(super) fn temporary_name() -> String {
+    // The keys of each are random, which is all the randomness needed: a name that is taken after all is refused when
+    // it is made.
+    format!("{TEMPORARY_PREFIX}{:016x}", RandomState::new().build_hasher().finish())
+}
+
+/// Writes and flushes a new file.
+pub(super) fn write_new(dir: BorrowedFd<'_>, name: &str, bytes: &[u8]) -> io::Result<()> {
+    let mut file = File::from(rustix::fs::openat(dir, name, NEW, Mode::from_raw_mode(0o666))?);
+    file.write_all(bytes)?;
+    file.sync_all()
+}
+
+/// Writes and flushes a new directory.
+pub(super) fn write_new_directory(parent: BorrowedFd<'_>, name: &str, files: &[(&str, &[u8])]) -> io::Result<()> {
+    rustix::fs::mkdirat(parent, name, Mode::from_raw_mode(0o777))?;
+    let dir = rustix::fs::openat(parent, name, DIRECTORY, Mode::empty())?;
+    for (name, bytes) in files {
+        write_new(dir.as_fd(), name, bytes)?;
+    }
+    flush_directory(dir.as_fd())
+}
+
+/// Removes what [`write_new_directory`] left, as far as that works.
+pub(super) fn remove_directory(parent: BorrowedFd<'_>, name: &str, files: &[(&str, &[u8])]) {
+    if let Ok(dir) = rustix::fs::openat(parent, name, DIRECTORY, Mode::empty()) {
+        for (name, _) in files {
+            let _ = rustix::fs::unlinkat(&dir, *name, AtFlags::empty());
+        }
+        let _ = rustix::fs::unlinkat(parent, name, AtFlags::REMOVEDIR);
+    }
+}
+
+pub(super) fn flush_directory(dir: BorrowedFd<'_>) -> io::Result<()> {
+    match rustix::fs::fsync(dir) {
+        // File systems on which directories can not be flushed, and need not be.
+        Err(Errno::INVAL) => Ok(()),
+        result => Ok(result?),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn opening_step_by_step_refuses_what_opening_at_once_refuses() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::create_dir_all(dir.path().join("a/b")).unwrap();
+        fs::write(dir.path().join("a/b/file"), "x").unwrap();
+        symlink("b", dir.path().join("a/link")).unwrap();
+        symlink("file", dir.path().join("a/b/link")).unwrap();
+        let root = File::open(dir.path()).unwrap();
+        for open in [open_beneath, open_step_by_step] {
+            assert!(open(root.as_fd(), "a/b/file", READ).is_ok());
+            assert!(open(root.as_fd(), "a", READ).is_ok());
+            assert_eq!(open(root.as_fd(), "a/c/file", READ).unwrap_err(), Errno::NOENT);
+            for refused in ["a/link/file", "a/b/link", "a/b/file/x"] {
+                let error = open(root.as_fd(), refused, READ).unwrap_err();
+                assert!(matches!(error, Errno::LOOP | Errno::NOTDIR), "{refused}: {error}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_rename_by_link_replaces_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        for name in ["file", "taken"] {
+            fs::write(dir.path().join(name), name).unwrap();
+        }
+        for name in ["dir", "full"] {
+            fs::create_dir(dir.path().join(name)).unwrap();
+            fs::write(dir.path().join(name).join("x"), name).unwrap();
+        }
+        let root = File::open(dir.path()).unwrap();
+        let rename = |from, to| rename_new_by_link(root.as_fd(), from, root.as_fd(), to);
+        for (from, to) in [("file", "taken"), ("file", "full"), ("dir", "full"), ("dir", "taken")] {
+            assert_eq!(rename(from, to), Err(Errno::EXIST), "{from} to {to}");
+        }
+        assert_eq!(fs::read_to_string(dir.path().join("taken")).unwrap(), "taken");
+        assert_eq!(rename("file", "new"), Ok(()));
+        assert_eq!(rename("dir", "newdir"), Ok(()));
+        assert_eq!(rename("gone", "other"), Err(Errno::NOENT));
+        assert!(!dir.path().join("file").exists() && !dir.path().join("dir").exists());
+        assert_eq!(fs::read_to_string(dir.path().join("newdir/x")).unwrap(), "dir");
+    }
+}

@@ -1,0 +1,63 @@
+//! Writing: objects first, then the checkpoint that names them.
+
+use std::collections::BTreeSet;
+
+use crate::digest::Digest;
+use crate::format::layout::{self, MANIFEST_FILE, ObjectKind, ObjectName, SUMS_FILE};
+use crate::format::manifest::{Manifest, ObjectRef};
+use crate::store::{Committed, Put, Store, StoreError, each};
+
+impl Store {
+    /// Puts `bytes` into every replica under their name. Bytes that are there already, and intact, are not written
+    /// again; damaged ones are set aside as `damaged/NAME.1`, `.2` and so on, and good ones written.
+    ///
+    /// They are there for good only once [`Store::commit`] has returned.
+    pub fn put(&self, bytes: &[u8], kind: ObjectKind) -> Result<Put, StoreError> {
+        let object = ObjectName { digest: Digest::of(bytes), kind };
+        let written = each(&self.replicas, |replica| replica.put(object, bytes))?;
+        let object = ObjectRef { object, bytes: bytes.len() as u64 };
+        Ok(Put { object, new: written.into_iter().any(|written| written) })
+    }
+
+    /// Makes every object that was put last, so that [`Store::commit`] has only its own files left to flush.
+    pub fn sync(&self) -> Result<(), StoreError> {
+        each(&self.replicas, |replica| replica.sync()).map(drop)
+    }
+
+    /// Commits a checkpoint: flushes what was put, then puts its directory in place in every replica.
+    ///
+    /// `objects` are all that the checkpoint needs; the tables that the manifest names are among them, given or not.
+    /// `SHA256SUMS` lists them, sorted by name, then the manifest. After a crash at any time the checkpoint is there
+    /// whole or not at all.
+    ///
+    /// Fails with [`StoreError::NumberTaken`] when the number is not free. The first replica decides: when another
+    /// one fails after it, the error is that one's, and the checkpoint is committed in those before it.
+    pub fn commit(&self, manifest: &Manifest, objects: &[ObjectName]) -> Result<Committed, StoreError> {
+        let yaml = manifest.to_yaml();
+        let sequence = manifest.sequence;
+        // What could not be read again is not written.
+        self.first().check_manifest(&self.file, sequence, yaml.as_bytes())?;
+        // The number may be known to a later replica only, when the first has lost it.
+        each(&self.replicas, |replica| replica.check_free(sequence))?;
+        self.sync()?;
+        let sha256 = Digest::of(yaml.as_bytes());
+        let sums = sums(manifest, objects, sha256);
+        let files = [(SUMS_FILE, sums.as_bytes()), (MANIFEST_FILE, yaml.as_bytes())];
+        match self.first().commit(sequence, &files) {
+            Err(error) if error.is_exists() => return Err(StoreError::NumberTaken { sequence }),
+            committed => committed?,
+        }
+        for replica in self.replicas().skip(1) {
+            replica.commit(sequence, &files)?;
+        }
+        Ok(Committed { manifest: manifest.clone(), sha256 })
+    }
+}
+
+/// Returns what `SHA256SUMS` holds, as `sha256sum` writes it, with paths relative to the checkpoint's directory.
+fn sums(manifest: &Manifest, objects: &[ObjectName], sha256: Digest) -> String {
+    let tables = &manifest.tables;
+    let tables = [tables.index, tables.positions, tables.job].map(|table| table.object);
+    let names: BTreeSet<ObjectName> = objects.iter().copied().chain(tables).collect();
+    layout::sums_text(names, sha256)
+}

@@ -1,0 +1,331 @@
+//! Job files: the examples, the reference, and what is said about wrong ones.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use ckpt::runner::spec::{AggregateFunction, JobSpec, KEYS};
+
+fn repository() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn read(path: impl AsRef<Path>) -> String {
+    let path = repository().join(path);
+    fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+fn examples() -> Vec<PathBuf> {
+    let entries = fs::read_dir(repository().join("examples")).unwrap().map(|entry| entry.unwrap().path());
+    let mut files: Vec<PathBuf> =
+        entries.filter(|path| path.extension().is_some_and(|ending| ending == "yaml")).collect();
+    files.sort();
+    files
+}
+
+#[test]
+fn every_example_is_a_job_file() {
+    let examples = examples();
+    assert!(examples.len() >= 4, "{examples:?}");
+    for file in examples {
+        let job = JobSpec::from_bytes(&fs::read(&file).unwrap(), &file).unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(Some(job.job.as_str()), file.file_stem().and_then(|stem| stem.to_str()));
+        assert_eq!(JobSpec::parse(&job.definition(), &file), Ok(job.clone()));
+        for pattern in &job.input.files {
+            // Each pattern of the examples has at most one star, in the last name.
+            let path = job.resolve(Path::new(pattern));
+            let name = path.file_name().unwrap().to_str().unwrap();
+            let (before, after) = name.split_once('*').unwrap_or((name, ""));
+            let names = fs::read_dir(path.parent().unwrap()).unwrap().map(|entry| entry.unwrap().file_name());
+            let matching = names.filter_map(|name| name.into_string().ok());
+            assert!(
+                matching.filter(|name| name.starts_with(before) && name.ends_with(after)).count() >= 1,
+                "{pattern}"
+            );
+        }
+    }
+}
+
+#[test]
+fn the_reference_has_a_row_for_every_key() {
+    let document = read("docs/job-file.md");
+    let (_, keys) = document.split_once("\n## Keys\n").expect("the reference has a section on keys");
+    let table = keys.split("\n#").next().unwrap_or_default();
+    let rows = table.lines().filter_map(|line| line.strip_prefix("| `")?.split_once("` |"));
+    let described: BTreeSet<String> = rows.map(|(key, _)| key.to_owned()).collect();
+    let known: BTreeSet<String> = KEYS
+        .iter()
+        .flat_map(|(section, keys)| {
+            keys.iter().map(move |key| if section.is_empty() { (*key).to_owned() } else { format!("{section}.{key}") })
+        })
+        .collect();
+    assert_eq!(described, known);
+    for function in AggregateFunction::ALL {
+        assert!(document.contains(&format!("| `{function}")), "{function}");
+    }
+}
+
+#[test]
+fn every_job_in_the_reference_is_a_job_file() {
+    let document = read("docs/job-file.md");
+    let mut count = 0;
+    for block in document.split("```yaml\n").skip(1) {
+        let text = block.split("```").next().unwrap();
+        if text.contains("job:") {
+            JobSpec::parse(text, Path::new("docs/job-file.md")).unwrap_or_else(|error| panic!("{error} in\n{text}"));
+            count += 1;
+        }
+    }
+    assert!(count >= 2, "{count}");
+}
+
+/// A whole job file with `lines` of the test in it; what a test does not say is filled in.
+fn job_file(lines: &str) -> String {
+    let has = |key: &str| lines.lines().any(|line| line.starts_with(key));
+    let mut text = lines.to_owned();
+    for (key, line) in
+        [("job:", "job: j\n"), ("input:", "input: a.jsonl\n"), ("process:", "process: {aggregate: {n: count}}\n")]
+    {
+        if !has(key) {
+            text += line;
+        }
+    }
+    text
+}
+
+#[test]
+fn a_wrong_job_file_is_refused_with_the_place_and_the_reason() {
+    let cases: &[(&str, &str)] = &[
+        // Keys.
+        ("checkpoint:\n  schedul: 10m\n", "2:3: unknown key `schedul` in `checkpoint`, did you mean `schedule`?"),
+        ("taks: 4\n", "1:1: unknown key `taks`, did you mean `tasks`?"),
+        (
+            "colour: red\n",
+            "1:1: unknown key `colour`; known are `job`, `input`, `where`, `key`, `tasks`, `process`, `checkpoint`, `output`",
+        ),
+        ("schedule: 10m\n", "1:1: unknown key `schedule`; it belongs in `checkpoint`"),
+        (
+            "input: {files: a.jsonl, key: user}\n",
+            "1:25: unknown key `key` in `input`; it belongs at the top of the file",
+        ),
+        ("output: {file: out/}\n", "1:10: unknown key `file` in `output`, did you mean `files`?"),
+        (
+            "input:\n  files: a.jsonl\n  on_error: {dead_leter: x}\n",
+            "3:14: unknown key `dead_leter` in `input.on_error`, did you mean `dead_letter`?",
+        ),
+        ("key: a\nkey: b\n", "2:1: `key` is here a second time, the first is in line 1, column 1"),
+        // Names.
+        (
+            "job: my job\n",
+            "1:6: expected a name of at most 100 letters, digits, `-`, `_` and `.` that begins with a letter, a digit or `_`, found `my job`",
+        ),
+        (
+            "job: .hidden\n",
+            "1:6: expected a name of at most 100 letters, digits, `-`, `_` and `.` that begins with a letter, a digit or `_`, found `.hidden`",
+        ),
+        (
+            "job: ../../etc\n",
+            "1:6: expected a name of at most 100 letters, digits, `-`, `_` and `.` that begins with a letter, a digit or `_`, found `../../etc`",
+        ),
+        ("job:\n", "1:4: expected a name for the job, found nothing"),
+        ("job: [a]\n", "1:6: expected a name for the job, found a list"),
+        // Input.
+        ("input: 7\n", "1:8: the format can not be told from `7`; add `format: json`, `format: csv` or `format: text`"),
+        ("input: {format: json}\n", "1:8: missing key `files` in `input`: a path, a glob or a list of them"),
+        ("input: {files: []}\n", "1:16: expected a path, a glob or a list of them, not empty, found a list"),
+        ("input: {files: [a.jsonl, {b: c}]}\n", "1:26: expected a path or a glob, found a map"),
+        ("input: {files: [a.jsonl, b.jsonl, a.jsonl]}\n", "1:35: `a.jsonl` is listed twice"),
+        ("input: {files: ''}\n", "1:16: expected a path or a glob, found ``"),
+        ("input: {files: [a.jsonl, '-']}\n", "1:26: standard input, `-`, can not be read together with other files"),
+        ("input:\n  files:\n    -\n", "3:5: for standard input, put the `-` in quotes: `files: \"-\"`"),
+        (
+            "input: {files: '-'}\n",
+            "1:16: the format can not be told from `-`; add `format: json`, `format: csv` or `format: text`",
+        ),
+        ("input: {files: a, format: parquet}\n", "1:27: unknown format `parquet`; known are `json`, `csv`, `text`"),
+        ("input: {files: a, format: jsn}\n", "1:27: unknown format `jsn`, did you mean `json`?"),
+        ("input: {files: a, format: [json]}\n", "1:27: expected one of `json`, `csv`, `text`, found a list"),
+        ("input: {files: a.jsonl, delimiter: ';'}\n", "1:36: `delimiter` needs `format: csv`"),
+        (
+            "input: {files: a.csv, delimiter: '||'}\n",
+            "1:34: expected one ASCII character such as `;`, or `tab`, found `||`",
+        ),
+        ("input: {files: a.jsonl, split: words}\n", "1:32: `split` needs `format: text`"),
+        ("input: {files: a.txt, split: lines}\n", "1:30: unknown split `lines`; known are `words`"),
+        ("input: {files: a.jsonl, follow: yes}\n", "1:33: expected `true` or `false`, found `yes`"),
+        ("input: {files: a.jsonl, follow: true}\n", "1:33: `follow: true` is not supported by this version"),
+        (
+            "input: {files: a.jsonl, on_error: ignore}\n",
+            "1:35: expected `fail`, `skip` or `dead_letter: FILE`, found `ignore`",
+        ),
+        (
+            "input: {files: a.jsonl, on_error: dead_letter}\n",
+            "1:35: `dead_letter` needs a file: `on_error: {dead_letter: bad.jsonl}`",
+        ),
+        ("input: {files: a.jsonl, max_record_bytes: 0}\n", "1:43: expected a size from 1 byte to 1GiB, found `0`"),
+        (
+            "input: {files: a.jsonl, max_record_bytes: 16M}\n",
+            "1:43: expected a size such as `64MiB`, `10GB` or `4096`, found the unit `M` (known are kB, MB, GB, TB, KiB, MiB, GiB, TiB)",
+        ),
+        ("input: {files: a.jsonl, types: {x: number}}\n", "1:33: no aggregate uses the field `x`"),
+        (
+            "input: {files: a.jsonl, types: {x: float}}\n",
+            "1:36: unknown type `float`; known are `number`, `text`, `bool`, `int`, `json`",
+        ),
+        (
+            "input: {files: a.jsonl, types: {x: text}}\nprocess: {aggregate: {s: sum(x)}}\n",
+            "1:33: `sum(x)` needs numbers, but the type of `x` is text",
+        ),
+        (
+            "input: {files: a.jsonl, types: {x: json}}\nprocess: {aggregate: {s: last(y by x)}}\n",
+            "1:33: `last(y by x)` needs an order, but the type of `x` is json",
+        ),
+        // Where, key and tasks.
+        ("where: ''\n", "1:8: expected an expression such as `amount > 0`, found ``"),
+        ("where: {a: b}\n", "1:8: expected an expression such as `amount > 0`, found a map"),
+        ("key: [user, page]\n", "1:6: expected a field such as `user` or `user.id`, found a list"),
+        ("key: user..id\n", "1:11: expected the name of a field, found `.`"),
+        ("key: unit price\n", "1:11: expected the end, found `price`"),
+        (
+            "input: a.csv\nkey: user.id\n",
+            "2:6: CSV has no fields inside others; a column with dots in its name is written `\"user.id\"`",
+        ),
+        ("input: a.txt\nkey: user\n", "2:6: text has the one field `line`, found `user`"),
+        (
+            "input: {files: a.txt, split: words}\nkey: line\n",
+            "2:6: text split into words has the one field `word`, found `line`",
+        ),
+        ("tasks: 4\n", "1:8: `tasks` needs `key`: without a key each partition is a task"),
+        ("key: user\ntasks: 0\n", "2:8: expected a whole number of tasks from 1 to 1000000, found `0`"),
+        ("key: user\ntasks: 1000001\n", "2:8: expected a whole number of tasks from 1 to 1000000, found `1000001`"),
+        ("key: user\ntasks: -1\n", "2:8: expected a whole number of tasks from 1 to 1000000, found `-1`"),
+        ("key: user\ntasks: many\n", "2:8: expected a whole number of tasks from 1 to 1000000, found `many`"),
+        ("key: user\ntasks: '64'\n", "2:8: expected a whole number of tasks from 1 to 1000000, found `64`"),
+        (
+            "key: user\ntasks: 99999999999999999999\n",
+            "2:8: expected a whole number of tasks from 1 to 1000000, found `99999999999999999999`",
+        ),
+        // Process.
+        ("process: {}\n", "1:10: missing key `aggregate` in `process`: what to compute for each key"),
+        (
+            "process: {aggregate: {}}\n",
+            "1:22: expected a map from names to aggregates such as `clicks: count`, found an empty one",
+        ),
+        (
+            "process: {aggregate: count}\n",
+            "1:22: expected a map from names to aggregates such as `clicks: count`, found `count`",
+        ),
+        ("process: {exec: [python3, x.py]}\n", "1:11: `exec` is not supported by this version"),
+        ("process: {window: {time: ts}}\n", "1:11: `window` is not supported by this version"),
+        ("process:\n  aggregate:\n    a: summ(x)\n", "3:8: unknown aggregate `summ`, did you mean `sum`?"),
+        ("process:\n  aggregate:\n    a: sum(x))\n", "3:14: expected the end, found `)`"),
+        ("process:\n  aggregate:\n    a: 'sum(x y)'\n", "3:15: expected `)`, found `y`"),
+        (
+            "process:\n  aggregate:\n    a: sum(round(x, 30))\n",
+            "3:21: expected a number of decimal places from 0 to 18, found `30`",
+        ),
+        (
+            "process: {aggregate: {a: [sum]}}\n",
+            "1:26: expected an aggregate such as `count` or `sum(amount)`, found a list",
+        ),
+        (
+            "process: {aggregate: {a: count, a: count}}\n",
+            "1:33: `a` is here a second time, the first is in line 1, column 23",
+        ),
+        (
+            "process: {aggregate: {a: count, A: count}}\n",
+            "1:33: `A` and `a` differ only in capitals; name one of them otherwise",
+        ),
+        (
+            "process: {aggregate: {a: avg(x), a_sum: sum(x)}}\n",
+            "1:34: `a_sum` and `a` both need the column `a_sum`; name one of them otherwise",
+        ),
+        (
+            "process: {aggregate: {1st: count}}\n",
+            "1:23: expected a name of at most 100 letters, digits, `_` and `-` that begins with a letter or `_`, found `1st`",
+        ),
+        (
+            "key: u.name\nprocess: {aggregate: {name: count}}\n",
+            "2:23: the column `name` is the key; name the aggregate otherwise",
+        ),
+        (
+            "process: {aggregate: {partition: count}}\n",
+            "1:23: the column `partition` is the name of the partition; name the aggregate otherwise",
+        ),
+        (
+            "process: {aggregate: {key: count}}\n",
+            "1:23: the name `key` is taken: `task`, `key`, `deleted` are columns of every table of state",
+        ),
+        (
+            "input: a.csv\nprocess: {aggregate: {s: sum(a.b)}}\n",
+            "2:26: CSV has no fields inside others; a column with dots in its name is written `\"a.b\"`",
+        ),
+        // Checkpoint.
+        ("checkpoint: often\n", "1:13: expected a map such as `{schedule: 10m}`, found `often`"),
+        ("checkpoint: {enabled: 1}\n", "1:23: expected `true` or `false`, found `1`"),
+        ("checkpoint: {schedule: 0s}\n", "1:24: expected a duration longer than zero and at most `366d`, found `0s`"),
+        (
+            "checkpoint: {schedule: 400d}\n",
+            "1:24: expected a duration longer than zero and at most `366d`, found `400d`",
+        ),
+        (
+            "checkpoint: {schedule: [10m]}\n",
+            "1:24: expected a duration such as `10m`, `1h30m` or `250ms`, found a list",
+        ),
+        (
+            "checkpoint: {schedule: 10}\n",
+            "1:24: expected a duration such as `10m`, `1h30m` or `250ms`, found `10` without a unit (ms, s, m, h, d, w)",
+        ),
+        (
+            "checkpoint: {schedule: '0 3 * * *'}\n",
+            "1:24: a cron expression as `schedule` is not supported by this version",
+        ),
+        ("checkpoint: {state_bytes: 0}\n", "1:27: expected a size larger than zero, found `0`"),
+        ("checkpoint: {state_bytes: -5}\n", "1:27: expected a size such as `64MiB`, `10GB` or `4096`, found `-5`"),
+        ("checkpoint: {mode: priority}\n", "1:20: `mode: priority` is not supported by this version"),
+        ("checkpoint: {mode: scheduled}\n", "1:20: `mode: scheduled` is not supported by this version"),
+        ("checkpoint: {mode: elide}\n", "1:20: unknown mode `elide`, did you mean `elided`?"),
+        ("checkpoint: {keep: {last: 10}}\n", "1:14: `keep` is not supported by this version"),
+        ("checkpoint: {max_staleness: 1h}\n", "1:14: `max_staleness` is not supported by this version"),
+        ("checkpoint: {store: ''}\n", "1:21: expected a path, found ``"),
+        ("checkpoint: {replicas: b}\n", "1:24: expected a list of directories, found `b`"),
+        ("checkpoint: {store: a, replicas: [a]}\n", "1:35: the replica `a` is the store itself"),
+        ("checkpoint: {replicas: [b, b]}\n", "1:28: `b` is listed twice"),
+        // Output.
+        ("output: [out/]\n", "1:9: expected a directory, or a map with `files`, found a list"),
+        ("output: {format: csv}\n", "1:9: missing key `files` in `output`: the directory to write to"),
+        ("output: {files: out/, format: text}\n", "1:31: unknown format `text`; known are `json`, `csv`"),
+        ("output: {files: out/, emit: changes}\n", "1:29: `emit: changes` is not supported by this version"),
+        // YAML.
+        ("key: !field user\n", "1:6: the tag `!field` is not known"),
+        ("where: a: b\n", "1:9: is not YAML: a `:` is not allowed here; text with `: ` in it needs quotes"),
+    ];
+    assert!(cases.len() >= 40);
+    let mut wrong = String::new();
+    for (lines, expected) in cases {
+        let expected = format!("jobs/j.yaml:{expected}");
+        let found = match JobSpec::parse(&job_file(lines), Path::new("jobs/j.yaml")) {
+            Ok(_) => "no error".to_owned(),
+            Err(error) => error.to_string(),
+        };
+        if found != expected {
+            wrong += &format!("{lines}  expected {expected}\n  found    {found}\n");
+        }
+    }
+    assert!(wrong.is_empty(), "\n{wrong}");
+}
+
+#[test]
+fn a_job_file_that_is_no_map_or_has_no_job_is_refused() {
+    for (text, expected) in [
+        ("", "j.yaml:1:1: the document is empty"),
+        ("hello", "j.yaml:1:1: expected a job file, which is a map with `job`, `input` and `process`, found `hello`"),
+        ("- a\n", "j.yaml:1:1: expected a job file, which is a map with `job`, `input` and `process`, found a list"),
+        ("# a job\n\nkey: x\n", "j.yaml:3:1: missing key `job`: the job's name"),
+        ("job: a\n", "j.yaml:1:1: missing key `input`: the files to read"),
+        ("job: a\ninput: b.csv\n", "j.yaml:1:1: missing key `process`: what to compute"),
+        ("job: a\n---\njob: b\n", "j.yaml:2:1: expected one document, found a second one"),
+    ] {
+        assert_eq!(JobSpec::parse(text, Path::new("j.yaml")).unwrap_err().to_string(), expected);
+    }
+}
