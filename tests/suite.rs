@@ -1,1 +1,3 @@
-//! tests
+//! The one test binary: each module is one promise.
+
+mod format_tables;
