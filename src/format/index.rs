@@ -284,7 +284,8 @@ mod tests {
 
     #[test]
     fn rows_that_the_format_does_not_allow_are_refused() {
-        let refused: [(&str, fn(&mut IndexRow), &str); 12] = [
+        type Damage = fn(&mut IndexRow);
+        let refused: [(&str, Damage, &str); 12] = [
             ("no base", |row| row.level = 5, "expected a delta at level 5, found a base"),
             ("twice", |row| row.shard = 0, "level 0 of shard 0 comes after level 0"),
             ("another shard's tasks", |row| row.first_task = 15, "tasks 15 to 31 come after task 15"),
