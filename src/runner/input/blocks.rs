@@ -14,10 +14,11 @@ use crate::runner::spec::InputSpec;
 
 /// Hands out the blocks of the partitions in the one order.
 ///
-/// A block is the records that begin in one cell of a grid of [`BLOCK_BYTES`], and a partition's cells come one after another. The partitions, in their
-/// order, are taken in groups of [`LANES`]; a group is read to its end before the next begins. Within a group the next block is always that of the lowest
-/// cell, and of two partitions in the same cell that of the first. So the order is that of (group, cell, partition): a function of the input alone, and what
-/// comes next follows from the positions alone. A cell in which no record begins gives no block and takes no number.
+/// A block is the records that begin in one cell of a grid of [`BLOCK_BYTES`], and a partition's cells come one after
+/// another. The partitions, in their order, are taken in groups of [`LANES`]; a group is read to its end before the
+/// next begins. Within a group the next block is always that of the lowest cell, and of two partitions in the same cell
+/// that of the first. So the order is that of (group, cell, partition): a function of the input alone, and what comes
+/// next follows from the positions alone. A cell in which no record begins gives no block and takes no number.
 pub struct BlockReader {
     partitions: Arc<[Partition]>,
     rules: Rules,
@@ -56,9 +57,10 @@ impl std::fmt::Debug for BlockReader {
 impl BlockReader {
     /// Begins where `start` says, a row a partition or fewer: a partition without a row is read from its beginning.
     ///
-    /// `next_number` is the number of the first block. Proves that what lies before each position is what the checkpoint has read, and fails when it is not.
-    /// A file that has grown since it had ended is read on, but only if its last line had an end: else that line was counted before it was whole, and the
-    /// file has [`InputError::Changed`]. The order goes on as if the run had not stopped.
+    /// `next_number` is the number of the first block. Proves that what lies before each position is what the
+    /// checkpoint has read, and fails when it is not. A file that has grown since it had ended is read on, but only if
+    /// its last line had an end: else that line was counted before it was whole, and the file has
+    /// [`InputError::Changed`]. The order goes on as if the run had not stopped.
     pub fn new(
         input: &InputSpec,
         partitions: Arc<[Partition]>,

@@ -15,9 +15,10 @@ const INNER_BYTES: u64 = 1024;
 
 /// Returns the digest of what lies before `place` in `partition`.
 ///
-/// Of a plain file: the SHA-256 of the offset as 8 bytes, little-endian, and of samples. Up to 256 KiB the sample is everything; else the first 64 KiB, for
-/// i from 1 to 62 the 1 KiB that begins at offset * i / 63, rounded down, and the last 64 KiB before the offset. Of what can only be read from its
-/// beginning: the SHA-256 of all of it, which [`Place::running`] has.
+/// Of a plain file: the SHA-256 of the offset as 8 bytes, little-endian, and of samples. Up to 256 KiB the sample is
+/// everything; else the first 64 KiB, for i from 1 to 62 the 1 KiB that begins at offset * i / 63, rounded down, and
+/// the last 64 KiB before the offset. Of what can only be read from its beginning: the SHA-256 of all of it, which
+/// [`Place::running`] has.
 pub fn fingerprint(partition: &Partition, place: &Place) -> Result<Digest, InputError> {
     match (&partition.source, partition.compression, &place.running) {
         (_, _, Some(running)) => Ok(running.clone().finish()),

@@ -9,8 +9,8 @@ use crate::runner::spec::InputSpec;
 
 /// Lists the partitions of `input`, sorted by name, each once. Relative paths are below `base`.
 ///
-/// A name is the path as written, without `.` and double slashes. A glob (`*`, `?`, `[a-z]`, `**`) names no hidden files and passes over directories; a
-/// path that exists as it is written is no glob. Only regular files are taken.
+/// A name is the path as written, without `.` and double slashes. A glob (`*`, `?`, `[a-z]`, `**`) names no hidden
+/// files and passes over directories; a path that exists as it is written is no glob. Only regular files are taken.
 pub fn partitions(input: &InputSpec, base: &Path) -> Result<Vec<Partition>, InputError> {
     if input.files.iter().any(|file| file == "-") {
         return match input.files.as_slice() {

@@ -8,10 +8,12 @@ use crate::runner::input::{BlockReader, InputError, Partition, Source};
 use crate::runner::spec::{FieldPath, InputFormat, InputSpec};
 use crate::value::ColumnType;
 
-/// Tells the types of `fields` from the first `max_records` records of the input; nothing for a field that none of them has.
+/// Tells the types of `fields` from the first `max_records` records of the input; nothing for a field that none of them
+/// has.
 ///
-/// Only numbers are a number, only bools a bool, only text is text; anything else is JSON. In CSV, text that JSON would take as a number is one, so that
-/// `007` stays text. Bad records are passed over. Standard input is not touched, and gives nothing for each field.
+/// Only numbers are a number, only bools a bool, only text is text; anything else is JSON. In CSV, text that JSON would
+/// take as a number is one, so that `007` stays text. Bad records are passed over. Standard input is not touched, and
+/// gives nothing for each field.
 pub fn sample(
     input: &InputSpec,
     partitions: &Arc<[Partition]>,
