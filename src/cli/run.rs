@@ -14,6 +14,7 @@ use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::cli::progress::LiveLine;
 use crate::cli::ui::Ui;
+use crate::cli::words;
 use crate::format::manifest::Output;
 use crate::id::Sequence;
 use crate::runner::error::RunError;
@@ -59,7 +60,7 @@ pub fn run(args: &Args, ui: &mut Ui) -> Result<Exit, CliError> {
             None => std::thread::available_parallelism().map_or(1, usize::from),
         },
         must_resume: args.must_resume,
-        holder: holder(&job.job, &ui.now()),
+        holder: words::holder(&format!("`ckpt run` of job {}", job.job), &ui.now()),
         clock: now,
         random,
     };
@@ -89,17 +90,6 @@ fn getrandom(random: &mut [u8]) -> Result<(), CliError> {
         Ok(_) => Err(CliError::new(Exit::Failed, "cannot draw random bytes")),
         Err(error) => Err(CliError::new(Exit::Failed, "cannot draw random bytes").caused_by(&error)),
     }
-}
-
-/// Says who holds the store, for whoever finds it locked.
-fn holder(job: &str, now: &jiff::Zoned) -> String {
-    let uname = rustix::system::uname();
-    let since = now.timestamp().strftime("%Y-%m-%dT%H:%M:%SZ");
-    format!(
-        "`ckpt run` of job {job}, process {} on {}, since {since}",
-        std::process::id(),
-        uname.nodename().to_string_lossy()
-    )
 }
 
 /// The signals that a run listens to.

@@ -77,6 +77,11 @@ pub fn tasks_of(shard: u32, tasks: u32, shards: u32) -> (u32, u32) {
     (first(u64::from(shard)), first(u64::from(shard) + 1) - 1)
 }
 
+/// Returns the task that owns `key` in a job whose routing is by key: XXH3-64 of the key's bytes, modulo `tasks`, which is at least one.
+pub fn task_of_key(key: &[u8], tasks: u32) -> u32 {
+    (xxhash_rust::xxh3::xxh3_64(key) % u64::from(tasks)) as u32
+}
+
 /// Writes the table, sorted by shard and level. The rows may come in any order.
 pub fn encode(rows: &[IndexRow]) -> Vec<u8> {
     let mut sorted: Vec<&IndexRow> = rows.iter().collect();

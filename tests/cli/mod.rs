@@ -3,4 +3,8 @@
 mod completions;
 mod exit_codes;
 mod help;
+mod inspect;
+mod list;
+mod restore;
 mod streams;
+mod verify;
