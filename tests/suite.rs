@@ -4,6 +4,7 @@ mod architecture;
 mod assets;
 mod cli;
 mod docs;
+mod format_tables;
 mod job_file;
 mod storage;
 mod store;
