@@ -6,6 +6,7 @@ mod cli;
 mod docs;
 mod format_tables;
 mod job_file;
+mod prune;
 mod storage;
 mod store;
 mod support;

@@ -1,5 +1,6 @@
 //! `ckpt list`: a line a checkpoint.
 
+use std::collections::BTreeMap;
 use std::error::Error as _;
 
 use jiff::Timestamp;
@@ -12,7 +13,9 @@ use crate::cli::target::Target;
 use crate::cli::ui::Ui;
 use crate::cli::words;
 use crate::format::manifest::{Manifest, Mode, Trigger};
+use crate::id::Sequence;
 use crate::ops::list::{Listed, Listing, list};
+use crate::store::pins::Pin;
 use crate::store::{Store, StoreError};
 use crate::units::{Age, Bytes, Count};
 
@@ -54,16 +57,17 @@ pub fn run(args: &Args, ui: &mut Ui) -> Result<Exit, CliError> {
         listing.checkpoints.reverse();
     }
     let now = ui.now().timestamp();
+    let pins = store.pins()?;
     if ui.is_json() {
-        ui.json(&ListView::new(&store, &listing, now))?;
+        ui.json(&ListView::new(&store, &listing, &pins, now))?;
     } else {
-        show(&listing, now, ui)?;
+        show(&listing, &pins, now, ui)?;
     }
     Ok(if listing.is_clean() { Exit::Clean } else { Exit::No })
 }
 
-fn show(listing: &Listing, now: Timestamp, ui: &mut Ui) -> Result<(), CliError> {
-    let mut table = Table::new([
+fn show(listing: &Listing, pins: &Pins, now: Timestamp, ui: &mut Ui) -> Result<(), CliError> {
+    let mut columns = vec![
         Column::number("NUMBER"),
         Column::number("AGE"),
         Column::text("CAUSE"),
@@ -72,9 +76,14 @@ fn show(listing: &Listing, now: Timestamp, ui: &mut Ui) -> Result<(), CliError> 
         Column::number("SIZE"),
         Column::number("NEW"),
         Column::number("RECORDS"),
-    ]);
+    ];
+    let is_pinned = |listed: &Listed| pins.contains_key(&listed.sequence);
+    let any_pinned = listing.checkpoints.iter().any(is_pinned);
+    columns.extend(any_pinned.then(|| Column::text("PIN")));
+    let mut table = Table::new(columns);
     for listed in &listing.checkpoints {
-        table.row(cells(listed, now));
+        let pin = if is_pinned(listed) { "pin" } else { "" };
+        table.row(cells(listed, now).into_iter().chain(any_pinned.then(|| pin.to_owned())));
     }
     ui.table(&table)?;
     for listed in &listing.checkpoints {
@@ -89,6 +98,8 @@ fn show(listing: &Listing, now: Timestamp, ui: &mut Ui) -> Result<(), CliError> 
     }
     Ok(())
 }
+
+type Pins = BTreeMap<Sequence, Pin>;
 
 fn cells(listed: &Listed, now: Timestamp) -> [String; 8] {
     let number = listed.sequence.0.to_string();
@@ -129,6 +140,7 @@ struct ListView<'a> {
 #[derive(Debug, Serialize)]
 struct CheckpointView {
     sequence: u64,
+    pinned: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
     #[serde(flatten)]
@@ -151,9 +163,10 @@ struct ContentView {
 }
 
 impl<'a> ListView<'a> {
-    fn new(store: &'a Store, listing: &Listing, now: Timestamp) -> ListView<'a> {
+    fn new(store: &'a Store, listing: &Listing, pins: &Pins, now: Timestamp) -> ListView<'a> {
         let checkpoints = listing.checkpoints.iter().map(|listed| CheckpointView {
             sequence: listed.sequence.0,
+            pinned: pins.contains_key(&listed.sequence),
             error: listed.manifest.as_ref().err().map(in_one_line),
             content: listed.manifest.as_ref().ok().map(|manifest| ContentView::new(manifest, now)),
         });

@@ -21,12 +21,15 @@ pub mod escape;
 pub mod exit;
 pub mod inspect;
 pub mod list;
+pub mod pin;
 pub mod progress;
+pub mod prune;
 pub mod restore;
 pub mod run;
 pub mod table;
 pub mod target;
 pub mod ui;
+pub mod unpin;
 pub mod verify;
 pub mod words;
 
@@ -54,6 +57,9 @@ pub enum Command {
     Inspect(inspect::Args),
     Verify(verify::Args),
     Restore(restore::Args),
+    Prune(prune::Args),
+    Pin(pin::Args),
+    Unpin(unpin::Args),
     Completions(completions::Args),
 }
 
@@ -65,6 +71,9 @@ impl Command {
             Command::Inspect(args) => inspect::run(args, ui),
             Command::Verify(args) => verify::run(args, ui),
             Command::Restore(args) => restore::run(args, ui),
+            Command::Prune(args) => prune::run(args, ui),
+            Command::Pin(args) => pin::run(args, ui),
+            Command::Unpin(args) => unpin::run(args, ui),
             Command::Completions(args) => completions::run(args, ui),
         }
     }

@@ -5,7 +5,10 @@
 pub mod finding;
 pub mod inspect;
 pub mod list;
-pub mod parallel;
+pub mod pin;
+pub mod prune;
 pub mod read;
 pub mod restore;
 pub mod verify;
+
+pub use crate::parallel;

@@ -7,6 +7,7 @@ pub mod dead_letter;
 pub mod error;
 pub mod input;
 pub mod output;
+mod pruner;
 pub mod record;
 pub mod recover;
 pub mod run;

@@ -18,6 +18,7 @@ use crate::runner::dead_letter::{DeadLetterFile, append_line};
 use crate::runner::error::RunError;
 use crate::runner::input::{self, Block, BlockReader, Compression, InputError, Partition, Place};
 use crate::runner::output::{self, OutputPlan};
+use crate::runner::pruner::Pruner;
 use crate::runner::record::{Extractor, Filter, sample};
 use crate::runner::recover::{self, Recovered};
 use crate::runner::spec::{self, AggregateFunction, FieldPath, InputFormat, JobSpec, OnError, OutputFormat};
@@ -91,6 +92,11 @@ pub enum RunEvent {
     },
     /// A checkpoint was committed.
     Committed(Box<Done>),
+    /// The rules of the job file could not be applied to the checkpoints.
+    NotPruned {
+        /// Why.
+        reason: String,
+    },
     /// An output file was put in place.
     Published {
         /// The file.
@@ -148,6 +154,8 @@ pub struct Summary {
     pub checkpoints: u64,
     /// Bytes of new objects in them.
     pub checkpoint_bytes: u64,
+    /// Checkpoints that were pruned by the rules of the job file.
+    pub pruned: u64,
     /// The longest that any worker stood still for each of them, in microseconds, ascending.
     pub pauses_micros: Vec<u64>,
     /// From its start to the first block, in which the state was loaded.
@@ -266,7 +274,8 @@ pub fn run(job: &JobSpec, options: &Options, control: &Control, observer: &dyn O
             keys: last.manifest.totals.keys,
         }),
     }
-    let run = Run { job: &job, control, observer, clock: options.clock, partitions, output, begun };
+    let holder = options.holder.as_str();
+    let run = Run { job: &job, control, observer, clock: options.clock, holder, partitions, output, begun };
     run.go(program, workers, opened, recovered)
 }
 
@@ -367,6 +376,7 @@ struct Run<'a> {
     control: &'a Control,
     observer: &'a dyn Observer,
     clock: fn() -> Timestamp,
+    holder: &'a str,
     partitions: Arc<[Partition]>,
     output: Option<OutputPlan>,
     begun: Instant,
@@ -478,6 +488,14 @@ impl Run<'_> {
                 drop((snapshots, cuts));
             }
             director.commands = Some(command_sender);
+            let mut pruner = None;
+            if let (Some((store, _)), Some(keep)) = (&opened, &job.checkpoint.keep) {
+                let (sender, commits) = bounded(1);
+                let (store, holder) = (store.clone(), self.holder.to_owned());
+                let work = Pruner { store, keep: keep.clone(), holder, clock: self.clock, observer: self.observer };
+                pruner = Some(scope.spawn(move || work.run(&commits)));
+                director.commits = Some(sender);
+            }
 
             let result = director.direct(&events, &gauges).and_then(|end| {
                 for inbox in &inbox_senders {
@@ -495,7 +513,9 @@ impl Run<'_> {
             }
             director.cuts = None;
             director.commands = None;
-            result
+            director.commits = None;
+            let pruned = pruner.map_or(Ok(0), |pruner| pruner.join()).map_err(|_| RunError::Panicked)?;
+            result.map(|summary| Summary { pruned, ..summary })
         })
     }
 
@@ -651,6 +671,8 @@ struct Director<'a> {
     run: &'a Run<'a>,
     commands: Option<Sender<Command>>,
     cuts: Option<Sender<Cut>>,
+    /// Takes a notice of each commit, where checkpoints are pruned.
+    commits: Option<Sender<()>>,
     tasks: Option<Vec<u32>>,
     policy: Policy,
     /// The next block to account for, and those that came before their turn.
@@ -700,6 +722,7 @@ impl<'a> Director<'a> {
             run,
             commands: None,
             cuts: None,
+            commits: None,
             tasks: match &plan.route {
                 Route::Key(_) => None,
                 Route::Partition { partitions, .. } => Some(partitions.iter().map(|(_, task)| *task).collect()),
@@ -876,6 +899,10 @@ impl<'a> Director<'a> {
         self.last_done = Some((manifest.sequence, Instant::now(), Duration::from_micros(done.total_micros)));
         self.run.observer.event(&RunEvent::Committed(Box::new(done.clone())));
         self.done.push(done);
+        if let Some(commits) = &self.commits {
+            // One notice that waits is as good as two.
+            let _ = commits.try_send(());
+        }
     }
 
     /// Makes the last checkpoint, if there is anything new, and publishes the output, once the workers have returned their shards.
@@ -928,6 +955,7 @@ impl<'a> Director<'a> {
             input_bytes: self.bytes_in_all - self.bytes_before,
             keys: shards.iter().map(|(_, shard)| shard.keys()).sum(),
             checkpoints: self.done.len() as u64,
+            pruned: 0,
             checkpoint_bytes: self.done.iter().map(|done| done.committed.manifest.totals.new_bytes).sum(),
             pauses_micros,
             loading: self.started - self.run.begun,
