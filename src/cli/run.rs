@@ -160,7 +160,7 @@ impl Observer for Watcher {
                 column_type.name()
             )),
             RunEvent::NotPruned { reason } => {
-                self.line.note(&format!("{}: warning: no checkpoint was pruned: {reason}", self.job));
+                self.line.warn(&format!("{}: no checkpoint was pruned: {reason}", self.job));
             }
             RunEvent::Committed(_) | RunEvent::Published { .. } => {}
         }
