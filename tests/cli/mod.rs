@@ -3,4 +3,5 @@
 mod completions;
 mod exit_codes;
 mod help;
+mod run;
 mod streams;
