@@ -111,10 +111,8 @@ fn killed_runs_end_as_an_undisturbed_one(case: &Case<'_>) {
             assert!(fs::read(env.path(name)).unwrap() == fs::read(calm.path(name)).unwrap(), "{name} differs");
         }
         assert!(state(&env) == calm_state, "the state differs");
-        let hidden = fs::read_dir(env.path("out")).unwrap().filter(|e| {
-            e.as_ref().unwrap().file_name().to_string_lossy().starts_with('.')
-        });
-        assert_eq!(hidden.count(), 0, "nothing that was written aside is left");
+        let left = super::files(&env.path("out")).len();
+        assert_eq!(left, case.written.len(), "nothing that was written aside is left");
     }
 }
 
@@ -164,7 +162,7 @@ fn with_bad_records_in_a_dead_letter_file() {
     let parts = [6, 7].map(|seed| json(&clicks(seed, 25_000, 2_000)).bytes).map(spoil);
     let [one, two] = parts;
     killed_runs_end_as_an_undisturbed_one(&Case {
-        job: "input: {files: data-*.jsonl, on_error: {dead_letter: out/bad.jsonl}}\nkey: user.id\ncheckpoint: {store: store, schedule: 20ms}\noutput: out",
+        job: "input: {files: data-*.jsonl, types: {amount: number}, on_error: {dead_letter: out/bad.jsonl}}\nkey: user.id\ncheckpoint: {store: store, schedule: 20ms}\noutput: out",
         files: vec![("data-0.jsonl", one), ("data-1.jsonl", two)],
         arguments: &["--threads", "2"],
         written: &["out/j.jsonl", "out/bad.jsonl"],

@@ -7,7 +7,7 @@ use std::time::Duration;
 use rustix::process::Signal;
 
 use super::data::{clicks, json};
-use super::{checkpoints, counting, manifest, signal, until, wait};
+use super::{PATIENCE, checkpoints, counting, manifest, signal, until, wait};
 use crate::support::Env;
 
 /// Starts a run whose standard input is a pipe that stays open.
@@ -42,7 +42,7 @@ fn sigterm_and_sigint_end_with_a_checkpoint_and_the_next_run_goes_on() {
     for with in [Signal::TERM, Signal::INT] {
         let env = Env::new();
         counting(&env, "checkpoint: {store: store, schedule: 20ms}\n");
-        let lines: String = (0..400_000).map(|i| format!("{{\"k\":\"key {}\"}}\n", i % 1000)).collect();
+        let lines: String = (0..900_000).map(|i| format!("{{\"k\":\"key {}\"}}\n", i % 1000)).collect();
         env.write("data.jsonl", &lines);
         let mut child = piped(&env, &["run", "job.yaml", "--json"]);
         until("there is a checkpoint", || !checkpoints(&env.path("store")).is_empty());
@@ -56,7 +56,7 @@ fn sigterm_and_sigint_end_with_a_checkpoint_and_the_next_run_goes_on() {
         assert!(last.contains("trigger: shutdown\nended: false\n"), "{last}");
         let again = env.run(&["run", "--must-resume", "job.yaml"]).expect(0);
         assert!(again.stderr.starts_with("counting: resumes from checkpoint "), "{again}");
-        let expected: Vec<String> = (0..1000).map(|i| format!("{{\"k\":\"key {i}\",\"n\":400}}\n")).collect();
+        let expected: Vec<String> = (0..1000).map(|i| format!("{{\"k\":\"key {i}\",\"n\":900}}\n")).collect();
         let mut sorted = expected.clone();
         sorted.sort();
         assert_eq!(env.read("out/counting.jsonl"), sorted.concat());
@@ -80,19 +80,26 @@ fn sigusr1_takes_a_checkpoint_now() {
 
 #[test]
 fn sigterm_ends_a_run_whose_input_does_not_answer() {
-    let (env, mut child, bytes) = reading_a_pipe(", schedule: 1h");
+    let (_env, mut child, _) = reading_a_pipe(", schedule: 1h");
     std::thread::sleep(Duration::from_millis(300));
     signal(&child, Signal::TERM);
     assert_eq!(wait(&mut child, Duration::from_secs(20)), 143);
     let (stdout, stderr) = said(child);
     assert_eq!(stdout, "");
+    let (first, last) = stderr.split_at(stderr.find("error: ").expect("an error"));
+    assert!(first.starts_with("piped: starts from nothing; checkpoints go to store\n"), "{stderr}");
     assert_eq!(
-        stderr,
-        "piped: starts from nothing; checkpoints go to store\n\
-         error: stopped without a last checkpoint: the input did not answer\n\
+        last,
+        "error: stopped without a last checkpoint: the input did not answer\n\
          hint: nothing that was committed is lost; the next run goes on from the latest checkpoint\n"
     );
-    // The same for a run that has to read again what it knows, and is not given it.
+}
+
+#[test]
+fn sigterm_ends_a_run_that_is_not_given_again_what_it_has_read() {
+    let (env, mut child, bytes) = reading_a_pipe("");
+    drop(child.stdin.take());
+    assert_eq!(wait(&mut child, PATIENCE), 0);
     env.run_with_input(&["run", "job.yaml"], &bytes).expect(0);
     let mut child = piped(&env, &["run", "job.yaml"]);
     std::thread::sleep(Duration::from_millis(300));
@@ -117,7 +124,7 @@ fn a_second_signal_ends_the_run_at_once() {
 fn a_signal_while_checkpoints_are_disabled_stops_without_one() {
     let env = Env::new();
     counting(&env, "checkpoint: {enabled: false}\n");
-    let lines: String = (0..600_000).map(|i| format!("{{\"k\":\"key {}\"}}\n", i % 1000)).collect();
+    let lines: String = (0..2_000_000).map(|i| format!("{{\"k\":\"key {}\"}}\n", i % 1000)).collect();
     env.write("data.jsonl", &lines);
     let mut child = piped(&env, &["run", "job.yaml"]);
     std::thread::sleep(Duration::from_millis(100));
