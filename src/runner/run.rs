@@ -762,8 +762,10 @@ impl<'a> Director<'a> {
                     self.ask(trigger, Command::Cut);
                 }
             }
-            let unanswered = self.asked.as_ref().is_some_and(|asked| asked.announced.is_none());
-            if unanswered && stopping.is_some_and(|since| since.elapsed() > STOP_PATIENCE) {
+            let unanswered = self.asked.as_ref().filter(|asked| asked.announced.is_none());
+            if let (Some(since), Some(asked)) = (stopping, unanswered)
+                && since.max(asked.begun).elapsed() > STOP_PATIENCE
+            {
                 return Err(RunError::Interrupted);
             }
         }
