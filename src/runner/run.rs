@@ -11,6 +11,7 @@ use jiff::Timestamp;
 
 use crate::format::FORMAT;
 use crate::format::manifest::{Mode, Output, Routing, StoreFile, Trigger};
+use crate::format::positions::PositionRow;
 use crate::id::{Sequence, StoreId};
 use crate::runner::aggregate::{Overflow, Program};
 use crate::runner::checkpointer::{Checkpointer, Cut, Done, Facts, Lineage, Standing};
@@ -406,7 +407,7 @@ impl Run<'_> {
         };
         let next_block = lineage.last.as_ref().map_or(0, |last| last.manifest.block);
         let start: Vec<_> = lineage.positions.values().cloned().collect();
-        let reader = BlockReader::new(&job.input, Arc::clone(&self.partitions), &start, next_block)?;
+        let reader = self.prove(start, next_block)?;
         let mut director = Director::new(self, &plan, &lineage, &reader);
 
         let gauges = Gauges::default();
@@ -497,6 +498,29 @@ impl Run<'_> {
             director.commands = None;
             result
         })
+    }
+
+    /// Makes the reader, which proves that the input is the one that was read. A read that never returns must not keep the run from ending.
+    fn prove(&self, start: Vec<PositionRow>, next_block: u64) -> Result<BlockReader, RunError> {
+        let (sender, receiver) = bounded(1);
+        let (input, partitions) = (self.job.input.clone(), Arc::clone(&self.partitions));
+        std::thread::spawn(move || {
+            let _ = sender.send(BlockReader::new(&input, partitions, &start, next_block));
+        });
+        let mut stopping: Option<Instant> = None;
+        loop {
+            match receiver.recv_timeout(TICK) {
+                Ok(reader) => return Ok(reader?),
+                Err(RecvTimeoutError::Disconnected) => return Err(RunError::Panicked),
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+            if stopping.is_none() && self.control.stop.load(Ordering::Relaxed) {
+                stopping = Some(Instant::now());
+            }
+            if stopping.is_some_and(|since| since.elapsed() > STOP_PATIENCE) {
+                return Err(RunError::Interrupted);
+            }
+        }
     }
 
     /// Lays down how records are routed. A job without a key has a task for each partition that it ever had.
