@@ -197,6 +197,8 @@ const SNAPSHOTS_UNDER_WAY: usize = 2;
 const MAX_SHARDS: u32 = 16;
 /// Records that are looked at to tell the types of fields.
 const SAMPLE_RECORDS: u64 = 1000;
+/// So many bytes of dead letters are written at once when there are no checkpoints.
+const DEAD_LINES_BYTES: usize = 1 << 20;
 /// How often triggers are looked at and the status is told.
 const TICK: Duration = Duration::from_millis(50);
 /// How long a run that is asked to stop waits for an input that does not answer.
@@ -477,6 +479,7 @@ impl Run<'_> {
             } else {
                 // Nobody takes snapshots, and none is asked for.
                 drop((snapshots, cuts));
+                director.dead_letter = dead_letter;
             }
             director.commands = Some(command_sender);
 
@@ -687,6 +690,8 @@ struct Director<'a> {
     skipped_in_all: u64,
     skipped_before: u64,
     dead_lines: Vec<u8>,
+    /// Where they go when no checkpoint takes them along.
+    dead_letter: Option<DeadLetterFile>,
     asked: Option<Asked>,
     /// Whether a checkpoint is under way.
     busy: bool,
@@ -736,6 +741,7 @@ impl<'a> Director<'a> {
             skipped_in_all,
             skipped_before: skipped_in_all,
             dead_lines: Vec::new(),
+            dead_letter: None,
             asked: None,
             busy: false,
             last_cut: None,
@@ -855,6 +861,11 @@ impl<'a> Director<'a> {
             self.bytes_in_all += account.end_offset.saturating_sub(self.offsets[partition]);
             self.offsets[partition] = account.end_offset;
             self.skipped_in_all += account.skipped;
+            if let Some(file) = &mut self.dead_letter
+                && self.dead_lines.len() >= DEAD_LINES_BYTES
+            {
+                file.append(&std::mem::take(&mut self.dead_lines))?;
+            }
         }
     }
 
@@ -920,6 +931,9 @@ impl<'a> Director<'a> {
             *block != cut.number || (cut.ended && (!ended || *outputs != cut.outputs))
         });
         let outputs = cut.outputs.clone();
+        if let Some(file) = &mut self.dead_letter {
+            file.append(&cut.dead_lines)?;
+        }
         if is_new && self.cuts.is_some() {
             self.send(cut);
             while self.busy {
