@@ -314,6 +314,8 @@ fn explain(error: RunError, args: &Args, text: &[u8], signals: &Signals) -> CliE
         }
         RunError::StoreMissing { ref output, .. } => CliError::of(Exit::NotFound, &error)
             .hint(format!("put the store back; or move `{output}` away to start from nothing")),
+        RunError::DeadLetterTaken { .. } => CliError::of(Exit::Failed, &error)
+            .hint(format!("name another file in {job} (`input: on_error: dead_letter`), or move this one away")),
         RunError::Table { .. } | RunError::Definition { .. } | RunError::Inconsistent { .. } => {
             CliError::of(Exit::Damaged, &error).hint("`ckpt verify --deep STORE` lists everything that is wrong")
         }

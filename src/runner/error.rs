@@ -115,6 +115,12 @@ pub enum RunError {
         /// What there is, in bytes.
         found: u64,
     },
+    /// What should become the dead-letter file is something else.
+    #[error("`{path}` is there and is no dead-letter file: it is not overwritten")]
+    DeadLetterTaken {
+        /// The file.
+        path: String,
+    },
     /// An output file.
     #[error("cannot write output `{path}`")]
     Output {
