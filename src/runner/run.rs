@@ -174,8 +174,8 @@ pub enum Event {
     Ended,
     /// The input failed.
     Input(InputError),
-    /// A checkpoint was committed, or could not be.
-    Checkpoint(Result<Box<Done>, Box<RunError>>),
+    /// A checkpoint was committed, or could not be; nothing when there was nothing new since the latest.
+    Checkpoint(Result<Option<Box<Done>>, Box<RunError>>),
     /// A thread panicked.
     Panicked,
 }
@@ -820,8 +820,10 @@ impl<'a> Director<'a> {
                 self.account()?;
             }
             Event::Checkpoint(result) => {
-                let done = *result.map_err(|error| *error)?;
-                self.committed(done);
+                self.busy = false;
+                if let Some(done) = result.map_err(|error| *error)? {
+                    self.committed(*done);
+                }
             }
             Event::Overflow(overflow, key) => return Err(RunError::Overflow { reason: overflow.to_string(), key }),
             Event::Input(error) => return Err(error.into()),
@@ -903,7 +905,6 @@ impl<'a> Director<'a> {
     }
 
     fn committed(&mut self, done: Done) {
-        self.busy = false;
         let manifest = &done.committed.manifest;
         self.latest = Some((manifest.block, manifest.ended, manifest.outputs.clone(), manifest.sequence));
         self.last_done = Some((manifest.sequence, Instant::now(), Duration::from_micros(done.total_micros)));
