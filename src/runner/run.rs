@@ -550,13 +550,7 @@ impl Run<'_> {
                 if let Some(last) = &lineage.last
                     && next > last.manifest.tasks
                 {
-                    return Err(RunError::Inconsistent {
-                        sequence: last.manifest.sequence,
-                        reason: format!(
-                            "the job has no key and {} partitions, the input has {next}: partitions can not be added to such a job",
-                            last.manifest.tasks
-                        ),
-                    });
+                    return Err(RunError::PartitionsAdded { tasks: last.manifest.tasks, found: next });
                 }
                 (Route::Partition { partitions, tasks }, next.max(1))
             }
