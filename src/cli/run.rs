@@ -311,6 +311,7 @@ fn explain(error: RunError, args: &Args, text: &[u8], signals: &Signals) -> CliE
             let hint = format!("say which type it has: `input: types: {{{field}: number}}` or `text`");
             CliError::of(Exit::Usage, &error).hint(hint)
         }
+        RunError::Unordered { .. } => CliError::of(Exit::Usage, &error),
         RunError::NothingToResume { .. } => {
             CliError::of(Exit::NotFound, &error).hint("leave out `--must-resume` to start from nothing")
         }

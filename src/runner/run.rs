@@ -348,6 +348,9 @@ fn resolve_types(job: &mut JobSpec, partitions: &Arc<[Partition]>, observer: &dy
             (Some(ColumnType::Json), Some(function)) => {
                 return Err(RunError::MixedTypes { function, field: field.to_string() });
             }
+            (Some(ColumnType::Bool), Some(function)) => {
+                return Err(RunError::Unordered { function, field: field.to_string() });
+            }
             (Some(seen), _) => seen,
             (None, compares) => {
                 let assumed = if compares.is_some() { ColumnType::Number } else { ColumnType::Text };
