@@ -10,7 +10,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, select, unb
 use jiff::Timestamp;
 
 use crate::format::FORMAT;
-use crate::format::manifest::{Mode, Output, Routing, StoreFile, Trigger};
+use crate::format::manifest::{Manifest, Mode, Output, Routing, StoreFile, Trigger};
 use crate::format::positions::PositionRow;
 use crate::id::{Sequence, StoreId};
 use crate::runner::aggregate::{Overflow, Program};
@@ -392,6 +392,9 @@ impl Run<'_> {
             None => (Vec::new(), Lineage::default()),
         };
         let plan = self.plan(program, workers, &lineage, shards.len() as u32)?;
+        if let Some(last) = &lineage.last {
+            fits(&last.manifest, &plan)?;
+        }
         shards.resize_with(plan.shards as usize, || Shard::new(plan.program.codec()));
         let facts = Facts {
             job: job.job.clone(),
@@ -581,6 +584,23 @@ impl Run<'_> {
         fields.extend(plan.filter.iter().flat_map(|filter| filter.fields().to_vec()));
         fields
     }
+}
+
+/// Fails when a manifest says something else of the state than the definition in the same checkpoint.
+fn fits(manifest: &Manifest, plan: &Plan) -> Result<(), RunError> {
+    let keyed = matches!(plan.route, Route::Key(_));
+    let reason = if manifest.columns != plan.program.codec().columns() {
+        "its columns are not those of the job in it".to_owned()
+    } else if manifest.tasks != plan.tasks {
+        format!("it has {} tasks, the job in it {}", manifest.tasks, plan.tasks)
+    } else if keyed != (manifest.routing == Routing::KeyHash) {
+        "its routing is not that of the job in it".to_owned()
+    } else if manifest.block_bytes != input::BLOCK_BYTES {
+        format!("its input is cut into blocks of {} bytes, not {}", manifest.block_bytes, input::BLOCK_BYTES)
+    } else {
+        return Ok(());
+    };
+    Err(RunError::Inconsistent { sequence: manifest.sequence, reason })
 }
 
 /// Tells the directing thread when the thread that holds it panics.
