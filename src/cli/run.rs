@@ -317,6 +317,8 @@ fn explain(error: RunError, args: &Args, text: &[u8], signals: &Signals) -> CliE
         }
         RunError::StoreMissing { ref output, .. } => CliError::of(Exit::NotFound, &error)
             .hint(format!("put the store back; or move `{output}` away to start from nothing")),
+        RunError::CheckpointsMissing { ref output, .. } => CliError::of(Exit::NotFound, &error)
+            .hint(format!("put the checkpoints back; or move `{output}` away to start from nothing")),
         RunError::DeadLetterTaken { .. } => CliError::of(Exit::Failed, &error)
             .hint(format!("name another file in {job} (`input: on_error: dead_letter`), or move this one away")),
         RunError::Table { .. } | RunError::Definition { .. } | RunError::Inconsistent { .. } => {

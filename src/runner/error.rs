@@ -71,6 +71,14 @@ pub enum RunError {
         /// A published file.
         output: String,
     },
+    /// There is a store without checkpoints, but there is what the job published.
+    #[error("`{place}` has no checkpoint, but this job has published `{output}`: its checkpoints are missing")]
+    CheckpointsMissing {
+        /// The store.
+        place: String,
+        /// A published file.
+        output: String,
+    },
     /// Fields of different types for a function that compares.
     #[error("`{function}({field})`: the first records hold values of several types in `{field}`")]
     MixedTypes {

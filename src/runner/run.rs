@@ -217,9 +217,14 @@ pub fn run(job: &JobSpec, options: &Options, control: &Control, observer: &dyn O
     };
     if let Some((store, _)) = &opened
         && last.is_none()
-        && options.must_resume
     {
-        return Err(RunError::NothingToResume { place: store.place() });
+        let place = store.place();
+        if let Some(output) = output.as_ref().filter(|output| output.path.exists()) {
+            return Err(RunError::CheckpointsMissing { place, output: output.path.display().to_string() });
+        }
+        if options.must_resume {
+            return Err(RunError::NothingToResume { place });
+        }
     }
     let partitions: Arc<[Partition]> = input::partitions(&job.input, &job.base)?.into();
 
