@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::Serialize;
-use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1};
+use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1, SIGXFSZ};
 use signal_hook::flag;
 
 use crate::cli::error::CliError;
@@ -119,7 +119,9 @@ impl Signals {
                 flag::register(signal, Arc::clone(stop))?;
                 flag::register_usize(signal, Arc::clone(&signals.last), signal as usize)?;
             }
-            flag::register(SIGUSR1, Arc::clone(&signals.control.checkpoint)).map(|_| ())
+            flag::register(SIGUSR1, Arc::clone(&signals.control.checkpoint))?;
+            // A file that grows beyond the limit of the process is then an error of the write, as a full disk is.
+            flag::register(SIGXFSZ, Arc::default()).map(|_| ())
         };
         register().map_err(|error: std::io::Error| {
             CliError::new(Exit::Failed, "cannot listen to signals").caused_by(&error)
