@@ -210,6 +210,12 @@ const STOP_PATIENCE: Duration = Duration::from_secs(10);
 pub fn run(job: &JobSpec, options: &Options, control: &Control, observer: &dyn Observer) -> Result<Summary, RunError> {
     let begun = Instant::now();
     let output = output_plan(job);
+    // Mistakes in the job file come first: they leave no store behind.
+    let filter = match &job.filter {
+        None => None,
+        Some(expression) => Some(Filter::new(expression).map_err(|reason| RunError::Filter { reason })?),
+    };
+    let partitions: Arc<[Partition]> = input::partitions(&job.input, &job.base)?.into();
     let opened = if job.checkpoint.enabled { Some(open_store(job, options, output.as_ref())?) } else { None };
     let last = match &opened {
         None => None,
@@ -226,7 +232,6 @@ pub fn run(job: &JobSpec, options: &Options, control: &Control, observer: &dyn O
             return Err(RunError::NothingToResume { place });
         }
     }
-    let partitions: Arc<[Partition]> = input::partitions(&job.input, &job.base)?.into();
 
     // The definition in the checkpoint has the types that its run found out, which this one goes on with.
     let mut job = job.clone();
@@ -275,7 +280,7 @@ pub fn run(job: &JobSpec, options: &Options, control: &Control, observer: &dyn O
         }),
     }
     let run = Run { job: &job, control, observer, clock: options.clock, partitions, output, begun };
-    run.go(program, workers, opened, recovered)
+    run.go(program, filter, workers, opened, recovered)
 }
 
 fn output_plan(job: &JobSpec) -> Option<OutputPlan> {
@@ -387,6 +392,7 @@ impl Run<'_> {
     fn go(
         &self,
         program: Program,
+        filter: Option<Filter>,
         workers: usize,
         opened: Option<(Store, StoreLock)>,
         recovered: Option<Recovered>,
@@ -396,7 +402,7 @@ impl Run<'_> {
             Some(Recovered { shards, lineage }) => (shards, lineage),
             None => (Vec::new(), Lineage::default()),
         };
-        let plan = self.plan(program, workers, &lineage, shards.len() as u32)?;
+        let plan = self.plan(program, filter, workers, &lineage, shards.len() as u32)?;
         if let Some(last) = &lineage.last {
             fits(&last.manifest, &plan)?;
         }
@@ -538,12 +544,15 @@ impl Run<'_> {
     }
 
     /// Lays down how records are routed. A job without a key has a task for each partition that it ever had.
-    fn plan(&self, program: Program, workers: usize, lineage: &Lineage, shards: u32) -> Result<Plan, RunError> {
+    fn plan(
+        &self,
+        program: Program,
+        filter: Option<Filter>,
+        workers: usize,
+        lineage: &Lineage,
+        shards: u32,
+    ) -> Result<Plan, RunError> {
         let job = self.job;
-        let filter = match &job.filter {
-            None => None,
-            Some(expression) => Some(Filter::new(expression).map_err(|reason| RunError::Filter { reason })?),
-        };
         let (route, tasks) = match &job.key {
             Some(_) => (Route::Key(program.fields().len()), job.tasks),
             None => {

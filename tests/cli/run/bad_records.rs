@@ -63,8 +63,22 @@ const BAD: [Bad; 8] = [
         reason: "the key is an object or a list, expected text, a number or a bool",
         begins: "{\"k\":[1],\"v\":2}",
     },
-    Bad { format: "csv", input: b"k,v\na,1\na\na,2\n", record: 1, offset: 8, reason: "?", begins: "a" },
-    Bad { format: "csv", input: b"k,v\na,1\na,one\na,2\n", record: 1, offset: 8, reason: "?", begins: "a,one" },
+    Bad {
+        format: "csv",
+        input: b"k,v\na,1\na\na,2\n",
+        record: 1,
+        offset: 8,
+        reason: "has 1 field, the header line has 2 fields",
+        begins: "a",
+    },
+    Bad {
+        format: "csv",
+        input: b"k,v\na,1\na,one\na,2\n",
+        record: 1,
+        offset: 8,
+        reason: "field `v` is no number: `one`",
+        begins: "a,one",
+    },
 ];
 
 fn job(env: &Env, bad: &Bad, more: &str) {

@@ -9,8 +9,8 @@ use ckpt::runner::recover::recover;
 use ckpt::storage::local::LocalStorage;
 use ckpt::store::Store;
 
-use super::checkpoints;
 use super::data::{AGGREGATES, Random, clicks, csv, gzip, json};
+use super::{checkpoints, manifest};
 use crate::support::{Env, code};
 
 /// So often is a job killed at least, over one or several lives from beginning to end.
@@ -111,6 +111,15 @@ fn killed_runs_end_as_an_undisturbed_one(case: &Case<'_>) {
             assert!(fs::read(env.path(name)).unwrap() == fs::read(calm.path(name)).unwrap(), "{name} differs");
         }
         assert!(state(&env) == calm_state, "the state differs");
+        let mut previous = None;
+        for number in checkpoints(&env.path("store")) {
+            let manifest = manifest(&env.path("store"), number);
+            let line =
+                |name: &str| manifest.lines().find_map(|line| line.strip_prefix(name)).expect("a field").to_owned();
+            let (block, ended) = (line("block: ").parse::<u64>().expect("a number"), line("ended: "));
+            assert!(previous < Some((block, ended.clone())), "nothing is new in checkpoint {number}");
+            previous = Some((block, ended));
+        }
         let left = super::files(&env.path("out")).len();
         assert_eq!(left, case.written.len(), "nothing that was written aside is left");
     }

@@ -166,7 +166,7 @@ fn a_job_file_that_no_longer_fits_is_told_exactly() {
     let causes = "the key was `k`, is `l`\n  caused by: aggregate `n` was count, is count(k)\n  caused by: aggregate `m` is new: max(k)\n";
     fails(&env, 2, &format!("{unfit}{causes}{hint}"));
     env.write("job.yaml", job.replace("tasks: 8", "tasks: 9"));
-    fails(&env, 2, &format!("{unfit}?\n{hint}"));
+    fails(&env, 2, &format!("{unfit}`tasks` was 8, is 9\n{hint}"));
     let fitting = job
         .replace("out/", "{files: out, format: csv}")
         .replace(STORE, "where: k != \"a\"\ncheckpoint: {store: store, schedule: 1h}\n");
