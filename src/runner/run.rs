@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, select, unbounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, select_biased, unbounded};
 use jiff::Timestamp;
 
 use crate::format::FORMAT;
@@ -645,7 +645,8 @@ impl Reading {
     fn run(mut self) {
         let mut permits = self.permits.clone();
         loop {
-            select! {
+            // A command comes before the next block: a cut is announced as soon as it can be.
+            select_biased! {
                 recv(self.commands) -> command => match command {
                     Err(_) => return,
                     Ok(command) => {
