@@ -32,8 +32,16 @@ fn unknown_keys_and_impossible_values_are_refused() {
         "{}",
         "error: jobs/job.yaml:3:10: expected a path, a glob or a list of them, found a map\n",
     );
-    is_refused("n: count", "n: counts", "?3");
-    is_refused("key: k", "key: k\ntasks: 1000001", "?4");
+    is_refused(
+        "n: count",
+        "n: counts",
+        "error: jobs/job.yaml:6:26: unknown aggregate `counts`, did you mean `count`?\n",
+    );
+    is_refused(
+        "key: k",
+        "key: k\ntasks: 1000001",
+        "error: jobs/job.yaml:6:8: expected a whole number of tasks from 1 to 1000000, found `1000001`\n",
+    );
 }
 
 #[test]

@@ -75,7 +75,8 @@ fn sigterm_and_sigint_end_with_a_checkpoint_and_the_next_run_goes_on() {
 fn sigusr1_takes_a_checkpoint_now() {
     let (env, mut child, bytes) = reading_a_pipe(", schedule: 1h");
     signal(&child, Signal::USR1);
-    // The reader hears of it between two blocks.
+    // The reader hears of it between two blocks: it has to be asked before it is fed more.
+    std::thread::sleep(Duration::from_millis(500));
     let mut stdin = child.stdin.take().expect("piped");
     stdin.write_all(&bytes).expect("read");
     until("there is a checkpoint", || !checkpoints(&env.path("store")).is_empty());
