@@ -568,6 +568,33 @@ mod tests {
     }
 
     #[test]
+    fn keys_whose_hashes_are_alike_are_told_apart() {
+        let codec = codec();
+        let mut shard = Shard::new(&codec);
+        let (mut other, mut model) = (Shard::new(&codec), BTreeMap::new());
+        for i in 0..2_000i64 {
+            let key = format!("key {}", i % 700);
+            // All of one hash, or of hashes with the same upper half.
+            let hash = 7 << 32 | (i % 700 % 2) as u64;
+            let mut row = shard.row(hash, key.as_bytes());
+            row.set(0, codec.offset(0), ColumnType::Int, &i.to_le_bytes());
+            row.set(1, codec.offset(1), ColumnType::Text, format!("text {i}").as_bytes());
+            model.insert(key, i);
+            if i == 1_000 {
+                shard.freeze();
+                assert_eq!(shard.take(usize::MAX / 2, |_| 0).unwrap().rows.len(), 700);
+            }
+        }
+        shard.for_each(|key, packed| assert!(other.load(7 << 32, key, packed)));
+        for shard in [&mut shard, &mut other] {
+            assert_eq!(shard.keys(), 700);
+            let mut batch = RowBatch::new();
+            shard.for_each(|key, packed| batch.push_with(0, key, true, |bytes| bytes.extend_from_slice(packed)));
+            assert_eq!(contents(&batch, &codec), model);
+        }
+    }
+
+    #[test]
     fn loaded_rows_are_as_they_were_and_are_no_change() {
         let codec = codec();
         let mut shard = Shard::new(&codec);
