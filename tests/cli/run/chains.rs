@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::io::Write as _;
+use std::path::Path;
 use std::sync::Arc;
 
 use ckpt::runner::recover::{Recovered, recover};
@@ -12,8 +13,8 @@ use super::data::Random;
 use super::{checkpoints, counting};
 use crate::support::Env;
 
-fn latest(env: &Env) -> Recovered {
-    let store = Store::open(vec![Arc::new(LocalStorage::new(env.path("store")))]).expect("a store");
+fn latest(place: &Path) -> Recovered {
+    let store = Store::open(vec![Arc::new(LocalStorage::new(place.to_owned()))]).expect("a store");
     let latest = store.latest().expect("whole").expect("a checkpoint");
     recover(&store, latest, 2).expect("recovered")
 }
@@ -33,12 +34,13 @@ fn append(env: &Env, keys: impl Iterator<Item = usize>) {
 fn shards_that_did_not_change_are_shared_and_nothing_new_is_no_checkpoint() {
     let env = Env::new();
     counting(&env, "checkpoint: {store: store}\n");
+    let store = env.path("store");
     append(&env, 0..20_000);
     env.run(&["run", "job.yaml"]).expect(0);
-    let before = latest(&env).lineage;
+    let before = latest(&store).lineage;
     append(&env, 7..8);
     env.run(&["run", "job.yaml"]).expect(0);
-    let after = latest(&env).lineage;
+    let after = latest(&store).lineage;
     let longer = before.chains.iter().zip(&after.chains).filter(|(before, after)| before != after);
     let longer: Vec<_> = longer.map(|(before, after)| (before.len(), after.len(), before[0] == after[0])).collect();
     assert_eq!(longer, [(1, 2, true)], "one shard got a delta on the base that it had");
@@ -49,20 +51,25 @@ fn shards_that_did_not_change_are_shared_and_nothing_new_is_no_checkpoint() {
     assert!(totals.new_bytes * 5 < totals.bytes, "{totals:?}");
 
     env.run(&["run", "job.yaml"]).expect(0);
-    assert_eq!(checkpoints(&env.path("store")), [1, 2]);
+    assert_eq!(checkpoints(&store), [1, 2]);
 }
 
 #[test]
 fn chains_stay_short_over_hundreds_of_checkpoints_and_hold_the_right_state() {
-    let env = Env::new();
-    counting(&env, "checkpoint: {store: store}\n");
+    let env = Env::in_memory();
+    let store = env.path("store");
+    counting(
+        &env,
+        "checkpoint: {store: store}
+",
+    );
     env.write("job.yaml", env.read("job.yaml").replace("tasks: 8", "tasks: 1").replace("output: out/\n", ""));
     let mut counts = vec![1; 8_000];
     append(&env, 0..counts.len());
     env.run(&["run", "job.yaml", "--quiet"]).expect(0);
     let (mut merges, mut rebases) = (0, 0);
-    let mut before = latest(&env).lineage.chains[0].clone();
-    for round in 1..=250 {
+    let mut before = latest(&store).lineage.chains[0].clone();
+    for round in 1..=200 {
         // Mostly a few keys; now and then many, but fewer than half.
         let step = if round % 60 > 55 { 3 } else { 1_999 };
         let keys = (round..counts.len()).step_by(step);
@@ -70,7 +77,7 @@ fn chains_stay_short_over_hundreds_of_checkpoints_and_hold_the_right_state() {
         append(&env, keys);
         env.run(&["run", "--must-resume", "job.yaml", "--quiet"]).expect(0);
         if round % 5 == 0 || before.len() > 40 {
-            let chain = latest(&env).lineage.chains[0].clone();
+            let chain = latest(&store).lineage.chains[0].clone();
             assert!(chain.len() <= 64, "round {round}: {}", chain.len());
             assert!(chain.iter().enumerate().all(|(level, segment)| segment.level as usize == level));
             rebases += usize::from(chain[0] != before[0]);
@@ -79,9 +86,9 @@ fn chains_stay_short_over_hundreds_of_checkpoints_and_hold_the_right_state() {
         }
     }
     assert!(merges >= 3 && rebases >= 3, "{merges} merges, {rebases} rebases were seen");
-    assert_eq!(checkpoints(&env.path("store")).len(), 251);
+    assert_eq!(checkpoints(&store).len(), 201);
     let mut found = Vec::new();
-    let recovered = latest(&env);
+    let recovered = latest(&store);
     let manifest = &recovered.lineage.last.as_ref().expect("a checkpoint").manifest;
     let codec = ckpt::format::rows::RowCodec::new(manifest.columns.clone());
     for shard in &recovered.shards {

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::counting;
+use super::data::Random;
 use crate::support::Env;
 
 fn prepared() -> Env {
@@ -10,7 +11,7 @@ fn prepared() -> Env {
     counting(&env, "checkpoint: {store: disk/store, schedule: 5ms}\n");
     let mut lines = String::new();
     for i in 0..150_000 {
-        writeln!(lines, "{{\"k\":\"key {}\"}}", i % 30_000).expect("memory");
+        writeln!(lines, "{{\"k\":\"{:016x}\"}}", Random(i % 30_000).next()).expect("memory");
     }
     env.write("data.jsonl", lines);
     std::fs::create_dir(env.path("disk")).unwrap();

@@ -79,7 +79,7 @@ fn a_job_without_a_key_takes_no_more_partitions_later() {
 #[test]
 fn a_file_that_shrinks_while_it_is_read_is_an_error_and_nothing_committed_is_lost() {
     let env = Env::new();
-    counting(&env, "checkpoint: {store: store, schedule: 20ms}\n");
+    counting(&env, "checkpoint: {store: store, schedule: 5ms}\n");
     let lines: String = (0..1_500_000).map(|i| format!("{{\"k\":\"key {}\"}}\n", i % 1000)).collect();
     env.write("data.jsonl", &lines);
     let mut child = env.command(&["run", "job.yaml"]).stderr(std::process::Stdio::piped()).spawn().expect("started");

@@ -27,14 +27,33 @@ fn is_refused(from: &str, to: &str, stderr: &str) {
 #[test]
 fn unknown_keys_and_impossible_values_are_refused() {
     is_refused("output:", "outputs:", "error: jobs/job.yaml:7:1: unknown key `outputs`, did you mean `output`?\n");
-    is_refused("[data.jsonl]", "7", "?2");
-    is_refused("n: count", "n: counts", "?3");
-    is_refused("key: k", "key: k\ntasks: 1000001", "?4");
+    is_refused(
+        "[data.jsonl]",
+        "{}",
+        "error: jobs/job.yaml:3:10: expected a path, a glob or a list of them, found a map\n",
+    );
+    is_refused(
+        "n: count",
+        "n: counts",
+        "error: jobs/job.yaml:6:26: unknown aggregate `counts`, did you mean `count`?\n",
+    );
+    is_refused(
+        "key: k",
+        "key: k\ntasks: 1000001",
+        "error: jobs/job.yaml:6:8: expected a whole number of tasks from 1 to 1000000, found `1000001`\n",
+    );
 }
 
 #[test]
 fn an_expression_that_is_none_is_refused() {
-    is_refused("v > 0", "v > ", "?5");
+    let env = Env::new();
+    env.write("data.jsonl", "{\"k\":\"a\",\"v\":1}\n");
+    for wrong in ["v > ", "nothing(v)"] {
+        env.write("job.yaml", JOB.replace("v > 0", wrong));
+        let output = env.run(&["run", "job.yaml"]).expect(2);
+        assert!(output.stderr.starts_with("error: job.yaml:4:8: "), "{output}");
+        assert_eq!(files(env.dir()).len(), 2, "no store was made");
+    }
 }
 
 #[test]
@@ -44,8 +63,16 @@ fn input_that_is_not_there_is_refused() {
         "[data.jsonl, nothing-*.jsonl]",
         "error: jobs/job.yaml:3:26: no input: `nothing-*.jsonl` matches no file\n",
     );
-    is_refused("[data.jsonl]", "[data.jsonl, nothing.jsonl]", "?7");
-    is_refused("[data.jsonl]", "[data.jsonl, '-']", "?8");
+    is_refused(
+        "[data.jsonl]",
+        "[data.jsonl, nothing.jsonl]",
+        "error: jobs/job.yaml:3:26: no input: `nothing.jsonl` matches no file\n",
+    );
+    is_refused(
+        "[data.jsonl]",
+        "[data.jsonl, '-']",
+        "error: jobs/job.yaml:3:26: standard input, `-`, can not be read together with other files\n",
+    );
 }
 
 #[test]

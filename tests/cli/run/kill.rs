@@ -24,7 +24,7 @@ fn variable(name: &str) -> Option<u64> {
 /// A job that is killed: what its file says beside the aggregates and output, and its input.
 struct Case<'a> {
     job: &'a str,
-    files: Vec<(&'a str, Vec<u8>)>,
+    files: Vec<(String, Vec<u8>)>,
     arguments: &'a [&'a str],
     /// The files that it writes.
     written: &'a [&'a str],
@@ -32,8 +32,14 @@ struct Case<'a> {
     status: i32,
 }
 
+/// Input of many small files and two larger ones: many blocks, and so many places for a cut.
+fn input(ending: &str, render: impl Fn(u64, usize) -> Vec<u8>) -> Vec<(String, Vec<u8>)> {
+    let part = |i: u64| (format!("data-{i:04}.{ending}"), render(i, if i % 500 == 0 { 7_000 } else { 60 }));
+    (0..1_000).map(part).collect()
+}
+
 fn prepare(case: &Case<'_>) -> Env {
-    let env = Env::new();
+    let env = Env::in_memory();
     for (name, content) in &case.files {
         env.write(name, content);
     }
@@ -57,6 +63,7 @@ fn killed_runs_end_as_an_undisturbed_one(case: &Case<'_>) {
     let calm = prepare(case);
     let arguments = [&["run", "job.yaml"], case.arguments].concat();
     calm.run(&arguments).expect(case.status);
+    assert!(checkpoints(&calm.path("store")).len() >= 5, "there is little to be cut short");
     let (calm_state, begun) = (state(&calm), Instant::now());
 
     let clock = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_nanos() as u64;
@@ -129,10 +136,7 @@ fn killed_runs_end_as_an_undisturbed_one(case: &Case<'_>) {
 fn with_one_thread() {
     killed_runs_end_as_an_undisturbed_one(&Case {
         job: "input: data-*.jsonl\nkey: user.id\ncheckpoint: {store: store, schedule: 20ms}\noutput: out",
-        files: vec![
-            ("data-0.jsonl", json(&clicks(1, 30_000, 3_000)).bytes),
-            ("data-1.jsonl", json(&clicks(2, 20_000, 3_000)).bytes),
-        ],
+        files: input("jsonl", |seed, count| json(&clicks(seed, count, 3_000)).bytes),
         arguments: &["--threads", "1"],
         written: &["out/j.jsonl"],
         status: 0,
@@ -143,10 +147,7 @@ fn with_one_thread() {
 fn with_four_threads_and_state_bytes() {
     killed_runs_end_as_an_undisturbed_one(&Case {
         job: "input: data-*.jsonl\nkey: user.id\ntasks: 1000000\ncheckpoint: {store: store, schedule: 20ms, state_bytes: 100KiB}\noutput: {files: out, format: csv}",
-        files: vec![
-            ("data-0.jsonl", json(&clicks(3, 30_000, 9_000)).bytes),
-            ("data-1.jsonl", json(&clicks(4, 30_000, 9_000)).bytes),
-        ],
+        files: input("jsonl", |seed, count| json(&clicks(seed, count, 9_000)).bytes),
         arguments: &["--threads", "4"],
         written: &["out/j.csv"],
         status: 0,
@@ -155,8 +156,8 @@ fn with_four_threads_and_state_bytes() {
 
 #[test]
 fn with_bad_records_in_a_dead_letter_file() {
-    let mut random = Random(5);
-    let spoil = |bytes: Vec<u8>| {
+    let spoil = |seed, bytes: Vec<u8>| {
+        let mut random = Random(seed);
         let mut spoiled = Vec::new();
         for line in bytes.split_inclusive(|&byte| byte == b'\n') {
             match random.below(50) {
@@ -168,11 +169,9 @@ fn with_bad_records_in_a_dead_letter_file() {
         }
         spoiled
     };
-    let parts = [6, 7].map(|seed| json(&clicks(seed, 25_000, 2_000)).bytes).map(spoil);
-    let [one, two] = parts;
     killed_runs_end_as_an_undisturbed_one(&Case {
         job: "input: {files: data-*.jsonl, types: {amount: number}, on_error: {dead_letter: out/bad.jsonl}}\nkey: user.id\ncheckpoint: {store: store, schedule: 20ms}\noutput: out",
-        files: vec![("data-0.jsonl", one), ("data-1.jsonl", two)],
+        files: input("jsonl", |seed, count| spoil(seed, json(&clicks(seed, count, 2_000)).bytes)),
         arguments: &["--threads", "2"],
         written: &["out/j.jsonl", "out/bad.jsonl"],
         status: 3,
@@ -183,11 +182,7 @@ fn with_bad_records_in_a_dead_letter_file() {
 fn without_a_key_from_compressed_csv() {
     killed_runs_end_as_an_undisturbed_one(&Case {
         job: "input: data-*.csv.gz\ncheckpoint: {store: store, schedule: 20ms}\noutput: out",
-        files: vec![
-            ("data-0.csv.gz", gzip(&csv(&clicks(8, 40_000, 10)).bytes)),
-            ("data-1.csv.gz", gzip(&csv(&clicks(9, 40_000, 10)).bytes)),
-            ("data-2.csv.gz", gzip(b"ts,user,page,amount,country\n")),
-        ],
+        files: input("csv.gz", |seed, count| gzip(&csv(&clicks(seed, count, 10)).bytes)),
         arguments: &["--threads", "2"],
         written: &["out/j.jsonl"],
         status: 0,
