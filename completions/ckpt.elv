@@ -26,8 +26,74 @@ set edit:completion:arg-completer[ckpt] = {|@words|
             cand --help 'Print help (see more with ''--help'')'
             cand -V 'Print version'
             cand --version 'Print version'
+            cand run 'Run a job, or go on with it from its latest checkpoint'
+            cand list 'List the checkpoints of a store, the newest last'
+            cand inspect 'Show what a checkpoint is, or what it holds'
+            cand verify 'Prove that checkpoints are what was committed'
+            cand restore 'Put the content of an old checkpoint back, or write it out'
             cand completions 'Print the completion script of a shell'
             cand help 'Print this message or the help of the given subcommand(s)'
+        }
+        &'ckpt;run'= {
+            cand --threads 'Threads that parse and apply records [default: the number of cores]'
+            cand --color 'When to use color; `auto` is on a terminal, unless NO_COLOR is set'
+            cand --must-resume 'Fail when there is no checkpoint to go on from'
+            cand --json 'Print the answer as JSON, for programs'
+            cand -q 'Print no notes and no progress; warnings and errors stay'
+            cand --quiet 'Print no notes and no progress; warnings and errors stay'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+        }
+        &'ckpt;list'= {
+            cand -n 'Show only the newest N'
+            cand --limit 'Show only the newest N'
+            cand --color 'When to use color; `auto` is on a terminal, unless NO_COLOR is set'
+            cand -r 'Show the newest first'
+            cand --reverse 'Show the newest first'
+            cand --json 'Print the answer as JSON, for programs'
+            cand -q 'Print no notes and no progress; warnings and errors stay'
+            cand --quiet 'Print no notes and no progress; warnings and errors stay'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+        }
+        &'ckpt;inspect'= {
+            cand --task 'Show only rows of task N'
+            cand --key 'Show only the row of key K, and end with exit code 1 when there is none; no more of the state is read than its shard'
+            cand -n 'Show at most N rows or tasks; 0 means all'
+            cand --limit 'Show at most N rows or tasks; 0 means all'
+            cand --color 'When to use color; `auto` is on a terminal, unless NO_COLOR is set'
+            cand --state 'Show rows of the state, in the order of task and key, as they are stored: a mean is its sum and its count'
+            cand --tasks 'Show each task that holds keys, with its shard, keys and bytes before encoding'
+            cand --positions 'Show how far each partition of the input was applied'
+            cand --objects 'Show the objects and which of them the parent has too'
+            cand --job 'Print the job file that wrote it'
+            cand --all 'Show tasks without keys too'
+            cand --json 'Print the answer as JSON, for programs'
+            cand -q 'Print no notes and no progress; warnings and errors stay'
+            cand --quiet 'Print no notes and no progress; warnings and errors stay'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+        }
+        &'ckpt;verify'= {
+            cand --color 'When to use color; `auto` is on a terminal, unless NO_COLOR is set'
+            cand --quick 'Look only whether every object is there with its size; read no state'
+            cand --deep 'Read every row too: order, routing, counts and totals'
+            cand --json 'Print the answer as JSON, for programs'
+            cand -q 'Print no notes and no progress; warnings and errors stay'
+            cand --quiet 'Print no notes and no progress; warnings and errors stay'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+        }
+        &'ckpt;restore'= {
+            cand --to 'Write the state into the directory DIR, and leave the store as it is'
+            cand --format 'What to write'
+            cand --color 'When to use color; `auto` is on a terminal, unless NO_COLOR is set'
+            cand --dry-run 'Say what would be done, and do nothing'
+            cand --json 'Print the answer as JSON, for programs'
+            cand -q 'Print no notes and no progress; warnings and errors stay'
+            cand --quiet 'Print no notes and no progress; warnings and errors stay'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
         }
         &'ckpt;completions'= {
             cand --color 'When to use color; `auto` is on a terminal, unless NO_COLOR is set'
@@ -38,8 +104,23 @@ set edit:completion:arg-completer[ckpt] = {|@words|
             cand --help 'Print help (see more with ''--help'')'
         }
         &'ckpt;help'= {
+            cand run 'Run a job, or go on with it from its latest checkpoint'
+            cand list 'List the checkpoints of a store, the newest last'
+            cand inspect 'Show what a checkpoint is, or what it holds'
+            cand verify 'Prove that checkpoints are what was committed'
+            cand restore 'Put the content of an old checkpoint back, or write it out'
             cand completions 'Print the completion script of a shell'
             cand help 'Print this message or the help of the given subcommand(s)'
+        }
+        &'ckpt;help;run'= {
+        }
+        &'ckpt;help;list'= {
+        }
+        &'ckpt;help;inspect'= {
+        }
+        &'ckpt;help;verify'= {
+        }
+        &'ckpt;help;restore'= {
         }
         &'ckpt;help;completions'= {
         }

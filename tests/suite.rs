@@ -4,6 +4,8 @@ mod architecture;
 mod assets;
 mod cli;
 mod docs;
+mod format_tables;
+mod golden;
 mod job_file;
 mod storage;
 mod store;

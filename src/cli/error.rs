@@ -6,6 +6,7 @@ use std::io;
 use crate::cli::escape::escape;
 use crate::cli::exit::Exit;
 use crate::format::manifest::ManifestError;
+use crate::ops::read::ReadError;
 use crate::storage::StorageError;
 use crate::store::StoreError;
 
@@ -107,6 +108,17 @@ impl From<StoreError> for CliError {
             _ => return CliError::of(exit, &error),
         };
         CliError::of(exit, &error).hint(hint)
+    }
+}
+
+impl From<ReadError> for CliError {
+    fn from(error: ReadError) -> CliError {
+        match error {
+            ReadError::Store(error) => error.into(),
+            ReadError::Table { .. } | ReadError::Index { .. } | ReadError::Job { .. } => {
+                CliError::of(Exit::Damaged, &error).hint(VERIFY)
+            }
+        }
     }
 }
 

@@ -19,11 +19,16 @@ pub mod completions;
 pub mod error;
 pub mod escape;
 pub mod exit;
+pub mod inspect;
+pub mod list;
 pub mod progress;
+pub mod restore;
 pub mod run;
 pub mod table;
 pub mod target;
 pub mod ui;
+pub mod verify;
+pub mod words;
 
 /// Checkpoints for stateful jobs: run, resume, inspect, verify, compare and restore
 ///
@@ -45,6 +50,10 @@ pub struct Cli {
 #[allow(missing_docs)]
 pub enum Command {
     Run(run::Args),
+    List(list::Args),
+    Inspect(inspect::Args),
+    Verify(verify::Args),
+    Restore(restore::Args),
     Completions(completions::Args),
 }
 
@@ -52,6 +61,10 @@ impl Command {
     fn run(&self, ui: &mut Ui) -> Result<Exit, CliError> {
         match self {
             Command::Run(args) => run::run(args, ui),
+            Command::List(args) => list::run(args, ui),
+            Command::Inspect(args) => inspect::run(args, ui),
+            Command::Verify(args) => verify::run(args, ui),
+            Command::Restore(args) => restore::run(args, ui),
             Command::Completions(args) => completions::run(args, ui),
         }
     }

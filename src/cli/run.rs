@@ -14,6 +14,7 @@ use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::cli::progress::LiveLine;
 use crate::cli::ui::Ui;
+use crate::cli::words;
 use crate::format::manifest::Output;
 use crate::id::Sequence;
 use crate::runner::error::RunError;
@@ -24,14 +25,21 @@ use crate::units::{Age, Bytes, Count, Rate, Span};
 
 /// Run a job, or go on with it from its latest checkpoint
 ///
-/// Reads the input that the job file names, keeps the state of every key, and checkpoints both on the job's schedule, at the end of the input and when it is
-/// stopped. A run that was killed is started again in the same way: it goes on from the latest checkpoint, and ends with the result of a run that was
+/// Reads the input that the job file names, keeps the state of every key, and
+/// checkpoints both on the job's schedule, at the end of the input and when it
+/// is stopped. A run that was killed is started again in the same way: it goes
+/// on from the latest checkpoint, and ends with the result of a run that was
 /// never killed.
 ///
-/// SIGINT and SIGTERM end the run with a last checkpoint; a second one ends it at once, and nothing that was committed is lost. SIGUSR1 takes a checkpoint now.
-/// The answer is a summary on standard output.
+/// SIGINT and SIGTERM end the run with a last checkpoint; a second one ends it
+/// at once, and nothing that was committed is lost. SIGUSR1 takes a checkpoint
+/// now. The answer is a summary on standard output.
+///
+/// Examples:
+///   ckpt run examples/clicks.yaml
+///   ckpt run --must-resume job.yaml
 #[derive(Debug, Clone, clap::Args)]
-#[command(after_long_help = "Examples:\n  ckpt run examples/clicks.yaml\n  ckpt run --must-resume job.yaml")]
+#[command(verbatim_doc_comment)]
 pub struct Args {
     /// The job file
     #[arg(value_name = "JOB.yaml")]
@@ -59,7 +67,7 @@ pub fn run(args: &Args, ui: &mut Ui) -> Result<Exit, CliError> {
             None => std::thread::available_parallelism().map_or(1, usize::from),
         },
         must_resume: args.must_resume,
-        holder: holder(&job.job, &ui.now()),
+        holder: words::holder(&format!("`ckpt run` of job {}", job.job), &ui.now()),
         clock: now,
         random,
     };
@@ -89,17 +97,6 @@ fn getrandom(random: &mut [u8]) -> Result<(), CliError> {
         Ok(_) => Err(CliError::new(Exit::Failed, "cannot draw random bytes")),
         Err(error) => Err(CliError::new(Exit::Failed, "cannot draw random bytes").caused_by(&error)),
     }
-}
-
-/// Says who holds the store, for whoever finds it locked.
-fn holder(job: &str, now: &jiff::Zoned) -> String {
-    let uname = rustix::system::uname();
-    let since = now.timestamp().strftime("%Y-%m-%dT%H:%M:%SZ");
-    format!(
-        "`ckpt run` of job {job}, process {} on {}, since {since}",
-        std::process::id(),
-        uname.nodename().to_string_lossy()
-    )
 }
 
 /// The signals that a run listens to.

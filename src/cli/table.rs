@@ -1,13 +1,15 @@
 //! Tables for people: aligned columns without lines.
 
+use std::borrow::Cow;
+
 use comfy_table::{Attribute, Cell, CellAlignment, ColumnConstraint, ContentArrangement, Row, Width};
 
 use crate::cli::escape::escape;
 
 /// A column of a [`Table`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Column {
-    name: &'static str,
+    name: Cow<'static, str>,
     right: bool,
     /// The width below which the column is never cut; nothing for a column that is never cut at all.
     least_width: Option<u16>,
@@ -15,18 +17,18 @@ pub struct Column {
 
 impl Column {
     /// Makes a column of words, aligned to the left and never cut.
-    pub const fn text(name: &'static str) -> Column {
-        Column { name, right: false, least_width: None }
+    pub fn text(name: impl Into<Cow<'static, str>>) -> Column {
+        Column { name: name.into(), right: false, least_width: None }
     }
 
     /// Makes a column of numbers, aligned to the right and never cut.
-    pub const fn number(name: &'static str) -> Column {
-        Column { name, right: true, least_width: None }
+    pub fn number(name: impl Into<Cow<'static, str>>) -> Column {
+        Column { name: name.into(), right: true, least_width: None }
     }
 
     /// Makes a column of words of any length, which are cut when the terminal is too narrow for them.
-    pub const fn long(name: &'static str) -> Column {
-        Column { name, right: false, least_width: Some(8) }
+    pub fn long(name: impl Into<Cow<'static, str>>) -> Column {
+        Column { name: name.into(), right: false, least_width: Some(8) }
     }
 }
 
@@ -79,7 +81,7 @@ impl Table {
             None => table.set_content_arrangement(ContentArrangement::Disabled),
         };
         table.set_header(one_line(
-            self.columns.iter().map(|column| Cell::new(column.name).add_attribute(Attribute::Bold)),
+            self.columns.iter().map(|column| Cell::new(escape(&column.name)).add_attribute(Attribute::Bold)),
         ));
         table.add_rows(self.rows.iter().map(|row| one_line(row.iter().map(Cell::new))));
         for (at, column) in self.columns.iter().enumerate() {

@@ -85,22 +85,21 @@ impl Target {
         }
     }
 
-    /// Reads the manifest of the checkpoint that is named, of the latest one when it is the store as a whole.
+    /// Finds the number of the checkpoint that is named, or of the latest one when it is the store as a whole.
     ///
-    /// One that is not there is an error that names the nearest that are.
-    pub fn resolve(&self, store: &Store, now: &Zoned) -> Result<Committed, CliError> {
+    /// One that is not there is an error that names the nearest that are. Manifests are read only when a time is named.
+    pub fn sequence(&self, store: &Store, now: &Zoned) -> Result<Sequence, CliError> {
         let latest = Reference::Latest(0);
         let reference = self.reference.as_ref().unwrap_or(&latest);
         let sequences = store.sequences()?;
         if let Reference::Time(text) = reference {
             let time = parse_time(text, now)?;
-            return last_not_after(store, &sequences, time)?
+            let found = last_not_after(store, &sequences, time)?;
+            return found
+                .map(|committed| committed.manifest.sequence)
                 .ok_or_else(|| missing(&store.place(), reference, &sequences));
         }
-        match reference.choose(&sequences) {
-            Some(sequence) => Ok(store.manifest(sequence)?),
-            None => Err(missing(&store.place(), reference, &sequences)),
-        }
+        reference.choose(&sequences).ok_or_else(|| missing(&store.place(), reference, &sequences))
     }
 }
 

@@ -63,13 +63,16 @@ enum PendingValues {
 
 impl PendingRows {
     pub(super) fn new(columns: &[Column]) -> PendingRows {
-        let values = columns.iter().map(|column| PendingValues::new(column.column_type)).collect();
+        PendingRows::with_values(columns.iter().map(|column| PendingValues::new(column.column_type)).collect())
+    }
+
+    fn with_values(values: Vec<PendingValues>) -> PendingRows {
         PendingRows {
             rows: 0,
             bytes: 0,
-            tasks: UInt32Builder::new(),
-            keys: BinaryBuilder::new(),
-            deleted: BooleanBuilder::new(),
+            tasks: UInt32Builder::with_capacity(BATCH_ROWS),
+            keys: BinaryBuilder::with_capacity(BATCH_ROWS, 0),
+            deleted: BooleanBuilder::with_capacity(BATCH_ROWS),
             values,
         }
     }
@@ -125,10 +128,11 @@ impl PendingRows {
 
     /// Returns the rows as arrays, and begins again.
     pub(super) fn take(&mut self) -> Vec<ArrayRef> {
-        (self.rows, self.bytes) = (0, 0);
+        let values = self.values.iter().map(PendingValues::renewed).collect();
+        let mut full = std::mem::replace(self, PendingRows::with_values(values));
         let mut arrays: Vec<ArrayRef> =
-            vec![Arc::new(self.tasks.finish()), text(&mut self.keys), Arc::new(self.deleted.finish())];
-        arrays.extend(self.values.iter_mut().map(PendingValues::take));
+            vec![Arc::new(full.tasks.finish()), text(full.keys), Arc::new(full.deleted.finish())];
+        arrays.extend(full.values.into_iter().map(PendingValues::finish));
         arrays
     }
 }
@@ -136,15 +140,26 @@ impl PendingRows {
 impl PendingValues {
     fn new(column_type: ColumnType) -> PendingValues {
         match column_type {
-            ColumnType::Int => PendingValues::Int(Int64Builder::new()),
+            ColumnType::Int => PendingValues::Int(Int64Builder::with_capacity(BATCH_ROWS)),
             ColumnType::Number => {
                 let data_type = DataType::Decimal128(Decimal::PRECISION, Decimal::SCALE);
-                PendingValues::Number(Decimal128Builder::new().with_data_type(data_type))
+                PendingValues::Number(Decimal128Builder::with_capacity(BATCH_ROWS).with_data_type(data_type))
             }
-            ColumnType::Bool => PendingValues::Bool(BooleanBuilder::new()),
+            ColumnType::Bool => PendingValues::Bool(BooleanBuilder::with_capacity(BATCH_ROWS)),
             ColumnType::Text | ColumnType::Json => PendingValues::Text(BinaryBuilder::new()),
             ColumnType::Sketch => PendingValues::Sketch(BinaryBuilder::new()),
         }
+    }
+
+    /// Returns an empty one of the same type.
+    fn renewed(&self) -> PendingValues {
+        PendingValues::new(match self {
+            PendingValues::Int(_) => ColumnType::Int,
+            PendingValues::Number(_) => ColumnType::Number,
+            PendingValues::Bool(_) => ColumnType::Bool,
+            PendingValues::Text(_) => ColumnType::Text,
+            PendingValues::Sketch(_) => ColumnType::Sketch,
+        })
     }
 
     fn append_null(&mut self) {
@@ -156,18 +171,18 @@ impl PendingValues {
         }
     }
 
-    fn take(&mut self) -> ArrayRef {
+    fn finish(self) -> ArrayRef {
         match self {
-            PendingValues::Int(builder) => Arc::new(builder.finish()),
-            PendingValues::Number(builder) => Arc::new(builder.finish()),
-            PendingValues::Bool(builder) => Arc::new(builder.finish()),
+            PendingValues::Int(mut builder) => Arc::new(builder.finish()),
+            PendingValues::Number(mut builder) => Arc::new(builder.finish()),
+            PendingValues::Bool(mut builder) => Arc::new(builder.finish()),
             PendingValues::Text(builder) => text(builder),
-            PendingValues::Sketch(builder) => Arc::new(builder.finish()),
+            PendingValues::Sketch(mut builder) => Arc::new(builder.finish()),
         }
     }
 }
 
-fn text(builder: &mut BinaryBuilder) -> ArrayRef {
+fn text(mut builder: BinaryBuilder) -> ArrayRef {
     Arc::new(StringArray::try_from_binary(builder.finish()).expect("keys, texts and JSON are UTF-8"))
 }
 

@@ -77,6 +77,11 @@ pub fn tasks_of(shard: u32, tasks: u32, shards: u32) -> (u32, u32) {
     (first(u64::from(shard)), first(u64::from(shard) + 1) - 1)
 }
 
+/// Returns the task that owns `key` in a job whose routing is by key: XXH3-64 of the key's bytes, modulo `tasks`, which is at least one.
+pub fn task_of_key(key: &[u8], tasks: u32) -> u32 {
+    (xxhash_rust::xxh3::xxh3_64(key) % u64::from(tasks)) as u32
+}
+
 /// Writes the table, sorted by shard and level. The rows may come in any order.
 pub fn encode(rows: &[IndexRow]) -> Vec<u8> {
     let mut sorted: Vec<&IndexRow> = rows.iter().collect();
@@ -236,4 +241,107 @@ fn check_place(before: Option<&IndexRow>, row: &IndexRow) -> Result<(), String> 
         return Err(format!("tasks {first} to {last} come after task {}", before.last_task));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::digest::Digest;
+
+    fn row(shard: u32, level: u32) -> IndexRow {
+        let (first_task, last_task) = tasks_of(shard, 64, 4);
+        IndexRow {
+            shard,
+            level,
+            first_task,
+            last_task,
+            cut: 1000 + u64::from(level),
+            kind: if level == 0 { SegmentKind::Base } else { SegmentKind::Delta },
+            object: ObjectName { digest: Digest::of(&[shard as u8, level as u8]), kind: ObjectKind::Parquet },
+            bytes: u64::MAX,
+            rows: 10,
+            tombstones: u64::from(level),
+            smallest_key: "a".to_owned(),
+            largest_key: "å".to_owned(),
+        }
+    }
+
+    #[test]
+    fn an_index_is_read_as_it_was_written_in_order() {
+        let rows = vec![row(0, 0), row(0, 1), row(1, 0), row(3, 0), row(3, 1), row(3, 2)];
+        let bytes = encode(&rows);
+        assert_eq!(decode(bytes.clone().into()), Ok(rows.clone()));
+        let backwards: Vec<IndexRow> = rows.iter().rev().cloned().collect();
+        assert_eq!(encode(&backwards), bytes);
+        assert_eq!(decode(encode(&[]).into()), Ok(vec![]));
+    }
+
+    #[test]
+    fn a_long_index_is_read_whole() {
+        let rows: Vec<IndexRow> = (0..20_000)
+            .map(|shard| IndexRow { first_task: shard, last_task: shard, ..row(shard, 0) })
+            .map(|row| IndexRow { rows: 0, smallest_key: String::new(), largest_key: String::new(), ..row })
+            .collect();
+        assert_eq!(decode(encode(&rows).into()), Ok(rows));
+    }
+
+    #[test]
+    fn rows_that_the_format_does_not_allow_are_refused() {
+        type Damage = fn(&mut IndexRow);
+        let refused: [(&str, Damage, &str); 12] = [
+            ("no base", |row| row.level = 5, "expected a delta at level 5, found a base"),
+            ("twice", |row| row.shard = 0, "level 0 of shard 0 comes after level 0"),
+            ("another shard's tasks", |row| row.first_task = 15, "tasks 15 to 31 come after task 15"),
+            ("no tasks", |row| row.first_task = 32, "its first task 32 is after its last, 31"),
+            ("tombstones in a base", |row| row.tombstones = 1, "expected at most 0 tombstones, found 1"),
+            ("a descending key", |row| row.largest_key.clear(), "10 rows can not lie between the keys \"a\" and \"\""),
+            ("keys of no rows", |row| row.rows = 0, "0 rows can not lie between the keys \"a\" and \"å\""),
+            ("no segment", |row| row.object.kind = ObjectKind::Yaml, "expected a Parquet object, found "),
+            ("a delta at the bottom", |row| row.kind = SegmentKind::Delta, "expected a base at level 0, found a delta"),
+            ("a chain with a hole", |row| *row = self::row(0, 3), "level 3 of shard 0 comes after level 1"),
+            (
+                "a chain that changes its tasks",
+                |row| *row = IndexRow { last_task: 16, ..self::row(0, 2) },
+                "shard 0 has tasks 0 to 15 in one row and 0 to 16 in the next",
+            ),
+            (
+                "a cut that goes back",
+                |row| *row = IndexRow { cut: 7, ..self::row(0, 2) },
+                "cut 7 of shard 0 comes after cut 1001",
+            ),
+        ];
+        for (name, damage, reason) in refused {
+            let mut rows = vec![row(0, 0), row(0, 1), row(1, 0)];
+            damage(&mut rows[2]);
+            match decode(encode(&rows).into()) {
+                Err(TableError::Row { reason: found, .. }) => assert!(found.starts_with(reason), "{name}: {found}"),
+                other => panic!("{name}: {other:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn a_table_of_another_kind_is_refused() {
+        let positions = crate::format::positions::encode(&[]);
+        assert!(matches!(decode(positions.into()), Err(TableError::Columns { .. })));
+        assert!(matches!(decode(b"PAR1".as_slice().into()), Err(TableError::Unreadable { .. })));
+    }
+
+    proptest! {
+        #[test]
+        fn shards_are_contiguous_and_of_about_one_size(tasks in 1u32..=1_000_000, some in 0u32..1_000_000) {
+            let shards = some % tasks.min(1000) + 1;
+            let mut next = 0;
+            for shard in 0..shards {
+                let (first, last) = tasks_of(shard, tasks, shards);
+                prop_assert_eq!(first, next);
+                prop_assert!((tasks / shards..=tasks.div_ceil(shards)).contains(&(last - first + 1)));
+                prop_assert_eq!((shard_of(first, tasks, shards), shard_of(last, tasks, shards)), (shard, shard));
+                next = last + 1;
+            }
+            prop_assert_eq!(next, tasks);
+        }
+    }
 }

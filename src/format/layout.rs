@@ -129,6 +129,15 @@ pub fn sums(sequence: Sequence) -> RelPath {
 /// The size of the last line of a `SHA256SUMS` in bytes.
 pub const MANIFEST_SUM_BYTES: u64 = 64 + 2 + MANIFEST_FILE.len() as u64 + 1;
 
+/// Returns the content of the `SHA256SUMS` of a checkpoint: a line for each of `objects`, which are sorted by name, then one for the manifest.
+pub fn sums_text(objects: impl IntoIterator<Item = ObjectName>, manifest: Digest) -> String {
+    let mut text = String::new();
+    for object in objects {
+        text.push_str(&format!("{}  ../../{}\n", object.digest, object.path()));
+    }
+    text + &manifest_sum(manifest)
+}
+
 /// Returns the last line of a `SHA256SUMS`: that of the manifest beside it.
 pub fn manifest_sum(manifest: Digest) -> String {
     format!("{manifest}  {MANIFEST_FILE}\n")

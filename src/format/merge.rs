@@ -176,17 +176,19 @@ mod tests {
     use super::*;
 
     type Rows = Vec<(u32, String, Option<Vec<u8>>)>;
+    type Model = BTreeMap<(u32, String), Option<Vec<u8>>>;
     type Batches = Vec<Result<RowBatch, TableError>>;
 
     /// Cuts sorted rows into batches of `size`, an empty one after each.
-    fn batches(rows: &BTreeMap<(u32, String), Option<Vec<u8>>>, size: usize) -> Batches {
+    fn batches(rows: &Model, size: usize) -> Batches {
         let rows: Vec<_> = rows.iter().collect();
-        let batch = |rows: &[(&(u32, String), &Option<Vec<u8>>)]| {
+        let mut batches = Batches::new();
+        for rows in rows.chunks(size) {
             let mut batch = RowBatch::new();
             rows.iter().for_each(|((task, key), value)| batch.push(*task, key.as_bytes(), value.as_deref()));
-            Ok(batch)
-        };
-        rows.chunks(size).flat_map(|rows| [batch(rows), Ok(RowBatch::new())]).collect()
+            batches.extend([Ok(batch), Ok(RowBatch::new())]);
+        }
+        batches
     }
 
     fn merged(sources: Vec<Batches>) -> Result<Rows, TableError> {
@@ -212,7 +214,7 @@ mod tests {
             ),
             size in 1usize..8,
         ) {
-            let mut model = BTreeMap::new();
+            let mut model = Model::new();
             for source in &sources {
                 model.extend(source.clone());
             }

@@ -176,7 +176,6 @@ fn encoding_code(encoding: Encoding) -> Option<i32> {
         Encoding::RLE => Some(3),
         Encoding::DELTA_BINARY_PACKED => Some(5),
         Encoding::DELTA_BYTE_ARRAY => Some(7),
-        Encoding::BYTE_STREAM_SPLIT => Some(9),
         _ => None,
     }
 }
@@ -355,4 +354,101 @@ fn pass_packed_integers(bytes: &mut &[u8], values: usize) -> Option<()> {
         *bytes = rest;
     }
     Some(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A header of a data page, version 2, of 8 bytes and 3 rows, and the page.
+    fn page() -> Vec<u8> {
+        #[rustfmt::skip]
+        let mut page = vec![
+            0x15, 6, // type: 3
+            0x15, 16, // page bytes: 8
+            0x15, 16, // compressed bytes: 8
+            0x5c, // field 8, a struct:
+            0x15, 6, 0x15, 0, 0x15, 6, // 3 values, no nulls, 3 rows
+            0x15, 0, 0x15, 0, 0x15, 0, // plain, no levels
+            0x12, // not compressed
+            0, 0,
+        ];
+        page.extend([0; 8]);
+        page
+    }
+
+    #[test]
+    fn a_header_that_fits_its_page_is_taken() {
+        assert_eq!(check_headers(&page(), Encoding::PLAIN, 3), Ok(16));
+        assert_eq!(check_headers(&[page(), page()].concat(), Encoding::PLAIN, 6), Ok(16));
+        assert_eq!(check_headers(&[], Encoding::PLAIN, 0), Ok(16));
+    }
+
+    #[test]
+    fn claims_that_the_bytes_do_not_hold_are_refused() {
+        for (name, at, bytes) in [
+            ("page type", 1, 0),
+            ("page bytes", 3, 18),
+            ("negative page bytes", 3, 1),
+            ("compressed bytes", 5, 18),
+            ("negative compressed bytes", 5, 1),
+            ("values", 8, 8),
+            ("negative values", 8, 1),
+            ("nulls", 10, 8),
+            ("rows", 12, 8),
+            ("encoding", 14, 4),
+            ("definition levels", 16, 18),
+            ("repetition levels", 18, 2),
+        ] {
+            let mut page = page();
+            page[at] = bytes;
+            assert!(check_headers(&page, Encoding::PLAIN, 3).is_err(), "{name}");
+        }
+        assert!(check_headers(&page(), Encoding::PLAIN, 4).is_err());
+        for end in 1..page().len() {
+            assert!(check_headers(&page()[..end], Encoding::PLAIN, 3).is_err(), "cut at {end}");
+        }
+    }
+
+    #[test]
+    fn a_page_above_the_bound_is_refused() {
+        let mut page = page();
+        // 2^27 bytes, which is zigzag 2^28, and compressed pages may claim that.
+        page.splice(3..4, [0x80, 0x80, 0x80, 0x80, 0x01]);
+        let compressed = page.iter().position(|byte| *byte == 0x12).unwrap();
+        page[compressed] = 0x11;
+        let error = check_headers(&page, Encoding::PLAIN, 3).unwrap_err();
+        assert_eq!(error, "a page of 134217728 bytes, expected at most 67108864");
+    }
+
+    #[test]
+    fn a_header_with_fields_of_later_versions_is_read() {
+        let mut page = page();
+        // Field 9, a binary of two bytes, then field 10, a struct with a double and a struct.
+        let end = page.len() - 9;
+        page.splice(end..end, [0x18, 2, 1, 2, 0x1c, 0x17, 0, 0, 0, 0, 0, 0, 0, 0, 0x1c, 0, 0]);
+        assert_eq!(check_headers(&page, Encoding::PLAIN, 3), Ok(16));
+        // And structs in structs without end are not.
+        let mut deep = vec![0x1c; 100_000];
+        deep.extend([0; 100_000]);
+        assert!(PageHeader::read(&mut deep.as_slice()).is_none());
+    }
+
+    #[test]
+    fn packed_integers_are_as_many_as_they_claim() {
+        // Blocks of 128 in 4 parts; 34 values: the first, 32 deltas in one bit each, and one more in two bits.
+        let mut list = vec![0x80, 1, 4, 34, 0, 0, 1, 2, 9, 9];
+        list.extend([0; 4 + 8]);
+        let full = |mut list: &[u8], values| pass_packed_integers(&mut list, values).map(|()| list.len());
+        assert_eq!(full(&list, 34), Some(0));
+        assert_eq!(full(&[list.clone(), vec![7]].concat(), 34), Some(1));
+        assert_eq!(full(&list, 35), None);
+        assert_eq!(full(&list[..list.len() - 1], 34), None);
+        assert_eq!(full(&[0x80, 1, 4, 0, 0], 0), Some(0));
+        // A trillion values in no bits at all.
+        assert_eq!(full(&[0x80, 1, 4, 0x80, 0x80, 0x80, 0x80, 0x80, 0x20, 0, 0, 0, 0, 0, 0], 3), None);
+        for (block, parts) in [(0, 4), (64, 4), (0x7f, 0), (0x7f, 5)] {
+            assert_eq!(full(&[block, parts, 34, 0, 0, 0, 0, 0, 0], 34), None);
+        }
+    }
 }

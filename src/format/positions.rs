@@ -108,3 +108,44 @@ fn read_row(batch: &RecordBatch, at: usize) -> Result<PositionRow, String> {
         fingerprint: text(7).parse().map_err(|error| format!("fingerprint: {error}"))?,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(partition: &str, cut: u64) -> PositionRow {
+        PositionRow {
+            partition: partition.to_owned(),
+            task: None,
+            cut,
+            offset: u64::MAX,
+            record: 7,
+            ended: false,
+            file_bytes: Some(1 << 40),
+            fingerprint: Digest::of(partition.as_bytes()),
+        }
+    }
+
+    #[test]
+    fn positions_are_read_as_they_were_written_in_order() {
+        let stdin = PositionRow { task: Some(3), ended: true, file_bytes: None, ..row("-", 5) };
+        let rows = vec![stdin, row("a/ü.jsonl", 1), row("a/ü.jsonl", 2), row("b", 0)];
+        let bytes = encode(&rows);
+        assert_eq!(decode(bytes.clone().into()), Ok(rows.clone()));
+        let backwards: Vec<PositionRow> = rows.iter().rev().cloned().collect();
+        assert_eq!(encode(&backwards), bytes);
+        assert_eq!(decode(encode(&[]).into()), Ok(vec![]));
+    }
+
+    #[test]
+    fn many_positions_are_read_whole() {
+        let rows: Vec<PositionRow> = (0..10_000).map(|i| row(&format!("part-{i:05}"), 1)).collect();
+        assert_eq!(decode(encode(&rows).into()), Ok(rows));
+    }
+
+    #[test]
+    fn a_position_that_comes_twice_is_refused() {
+        let error = decode(encode(&[row("a", 1), row("a", 1)]).into()).unwrap_err();
+        assert_eq!(error.to_string(), "row 1: is not after the row before it by partition and cut");
+    }
+}

@@ -67,10 +67,9 @@ impl Kind {
     pub(super) fn encoding(self) -> Encoding {
         match self {
             Kind::UInt32 | Kind::UInt64 | Kind::Int => Encoding::DELTA_BINARY_PACKED,
-            Kind::Number => Encoding::BYTE_STREAM_SPLIT,
             Kind::Bool => Encoding::RLE,
             Kind::Key => Encoding::DELTA_BYTE_ARRAY,
-            Kind::Text | Kind::Json | Kind::Bytes => Encoding::PLAIN,
+            Kind::Number | Kind::Text | Kind::Json | Kind::Bytes => Encoding::PLAIN,
         }
     }
 
@@ -177,7 +176,7 @@ impl TableWriter {
     /// Starts a table whose pages stay as they are encoded.
     #[cfg(test)]
     pub(super) fn new_uncompressed(columns: &[TableColumn], sorted_columns: usize) -> TableWriter {
-        let properties = writer_properties(columns, sorted_columns).set_data_page_v2_compression_ratio_threshold(0.0);
+        let properties = writer_properties(columns, sorted_columns).set_data_page_v2_compression_ratio_threshold(1e-9);
         TableWriter::with_properties(columns, properties.build())
     }
 

@@ -1,1 +1,11 @@
 //! What the commands do, without words: values in, values out.
+//!
+//! Nothing here prints, knows a terminal, or reads the clock. Whatever changes something is two functions, a plan and its application.
+
+pub mod finding;
+pub mod inspect;
+pub mod list;
+pub mod parallel;
+pub mod read;
+pub mod restore;
+pub mod verify;

@@ -22,10 +22,10 @@ use crate::runner::input::{self, Block, BlockReader, Compression, InputError, Pa
 use crate::runner::output::{self, OutputPlan};
 use crate::runner::record::{Extractor, Filter, sample};
 use crate::runner::recover::{self, Recovered};
-use crate::runner::spec::{self, AggregateFunction, FieldPath, JobSpec, OnError, OutputFormat};
+use crate::runner::spec::{self, AggregateFunction, FieldPath, InputFormat, JobSpec, OnError, OutputFormat};
 use crate::runner::state::Shard;
 use crate::runner::trigger::{self, Policy, Seen};
-use crate::runner::worker::{Account, Gauges, Lines, Message, Plan, Route, Ticket, Worker};
+use crate::runner::worker::{Account, Buffers, Gauges, Lines, Message, Plan, Route, Ticket, Worker};
 use crate::storage::Storage;
 use crate::storage::local::LocalStorage;
 use crate::store::{Store, StoreError, StoreLock};
@@ -191,7 +191,7 @@ enum Command {
 }
 
 /// Blocks that are under way at any time, for each worker.
-const BLOCKS_PER_WORKER: usize = 16;
+const BLOCKS_PER_WORKER: usize = 4;
 /// Snapshots of shards on their way to the checkpointer.
 const SNAPSHOTS_UNDER_WAY: usize = 2;
 /// The most shards that a job has.
@@ -214,7 +214,11 @@ pub fn run(job: &JobSpec, options: &Options, control: &Control, observer: &dyn O
     // Mistakes in the job file come first: they leave no store behind.
     let filter = match &job.filter {
         None => None,
-        Some(expression) => Some(Filter::new(expression).map_err(|reason| RunError::Filter { reason })?),
+        Some(expression) => {
+            let filter = Filter::new(expression).map_err(|reason| RunError::Filter { reason })?;
+            let untyped = matches!(job.input.format, InputFormat::Csv { .. });
+            Some(if untyped { filter.with_numbers_in_text() } else { filter })
+        }
     };
     let partitions: Arc<[Partition]> = input::partitions(&job.input, &job.base)?.into();
     let opened = if job.checkpoint.enabled { Some(open_store(job, options, output.as_ref())?) } else { None };
@@ -435,7 +439,7 @@ impl Run<'_> {
         let (command_sender, commands) = unbounded();
         let (permit_sender, permits) = unbounded();
         let (block_sender, blocks) = unbounded();
-        let (buffer_sender, buffers) = unbounded();
+        let buffers = Buffers::default();
         let (snapshot_sender, snapshots) = bounded(SNAPSHOTS_UNDER_WAY);
         let (cut_sender, cuts) = unbounded();
         let (inbox_senders, inboxes): (Vec<_>, Vec<_>) = (0..plan.workers).map(|_| unbounded()).unzip();
@@ -448,7 +452,7 @@ impl Run<'_> {
             commands,
             permits,
             permit_sender,
-            buffers,
+            buffers: buffers.clone(),
             blocks: block_sender,
             inboxes: inbox_senders.clone(),
             events: event_sender.clone(),
@@ -469,7 +473,7 @@ impl Run<'_> {
             for (inbox, shards) in inboxes.into_iter().zip(owned) {
                 let lines = Lines {
                     blocks: blocks.clone(),
-                    buffers: buffer_sender.clone(),
+                    buffers: buffers.clone(),
                     inbox,
                     peers: inbox_senders.clone(),
                     events: event_sender.clone(),
@@ -645,7 +649,7 @@ struct Reading {
     commands: Receiver<Command>,
     permits: Receiver<()>,
     permit_sender: Sender<()>,
-    buffers: Receiver<Vec<u8>>,
+    buffers: Buffers,
     blocks: Sender<(Block, Arc<Ticket>)>,
     inboxes: Vec<Sender<Message>>,
     events: Sender<Event>,
@@ -668,7 +672,7 @@ impl Reading {
                     }
                 },
                 recv(permits) -> _ => {
-                    let buffer = self.buffers.try_recv().unwrap_or_default();
+                    let buffer = self.buffers.take();
                     match self.reader.next(buffer) {
                         Ok(Some(block)) => {
                             let ticket = Arc::new(Ticket::new(self.permit_sender.clone()));

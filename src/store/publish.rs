@@ -1,7 +1,6 @@
 //! Writing: objects first, then the checkpoint that names them.
 
 use std::collections::BTreeSet;
-use std::fmt::Write as _;
 
 use crate::digest::Digest;
 use crate::format::layout::{self, MANIFEST_FILE, ObjectKind, ObjectName, SUMS_FILE};
@@ -59,9 +58,6 @@ impl Store {
 fn sums(manifest: &Manifest, objects: &[ObjectName], sha256: Digest) -> String {
     let tables = &manifest.tables;
     let tables = [tables.index, tables.positions, tables.job].map(|table| table.object);
-    let mut text = String::new();
-    for object in objects.iter().chain(&tables).collect::<BTreeSet<_>>() {
-        writeln!(text, "{}  ../../{}", object.digest, object.path()).expect("a text takes all");
-    }
-    text + &layout::manifest_sum(sha256)
+    let names: BTreeSet<ObjectName> = objects.iter().copied().chain(tables).collect();
+    layout::sums_text(names, sha256)
 }

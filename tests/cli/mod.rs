@@ -3,5 +3,9 @@
 mod completions;
 mod exit_codes;
 mod help;
+mod inspect;
+mod list;
+mod restore;
 mod run;
 mod streams;
+mod verify;

@@ -11,6 +11,7 @@ use tempfile::TempDir;
 
 pub mod document;
 pub mod repository;
+pub mod store_builder;
 pub mod terminal;
 
 /// A directory of its own, and the binary with a cleared environment in it.

@@ -154,6 +154,13 @@ pub(super) struct Lane {
     last_byte: Option<u8>,
 }
 
+/// Where the records of a block begin: the last, if there is anything behind the one before, and the one before.
+#[derive(Debug, Clone, Copy, Default)]
+struct Starts {
+    last: usize,
+    before: usize,
+}
+
 /// Whole records.
 pub(super) struct Piece {
     pub(super) bytes: Vec<u8>,
@@ -284,7 +291,7 @@ impl Lane {
         let mut filled = self.carry.len();
         let mut target = cell_bytes.saturating_add(self.rules.beyond_bytes()).max(filled);
         let mut scanned = 0;
-        let mut last_start = 0;
+        let mut starts = Starts::default();
         // A buffer that comes back keeps its old bytes, so that nothing has to be zeroed before it is read over.
         if buffer.len() < target {
             buffer.resize(target, 0);
@@ -293,15 +300,15 @@ impl Lane {
         self.carry.clear();
         let end = loop {
             self.fill(&mut buffer[..target], &mut filled)?;
-            if let Some(end) = self.find_end(&buffer[..filled], scanned, cell_bytes, &mut last_start) {
+            if let Some(end) = self.find_end(&buffer[..filled], scanned, cell_bytes, &mut starts) {
                 break end;
             }
             if self.is_drained {
                 break filled;
             }
             scanned = filled;
-            if (filled - last_start) as u64 > self.rules.kept_bytes() {
-                return self.cut_piece(buffer, filled, last_start);
+            if (filled - starts.last) as u64 > self.rules.kept_bytes() {
+                return self.cut_piece(buffer, filled, starts);
             }
             target = filled + filled.clamp(self.rules.chunk_bytes(), 1 << 20);
             if buffer.len() < target {
@@ -315,19 +322,20 @@ impl Lane {
         }
         let offset = self.offset;
         self.offset += end as u64;
-        self.cut(&mut buffer, last_start);
+        self.cut(&mut buffer, starts);
         Ok(Piece { bytes: buffer, offset, end_offset: self.offset })
     }
 
-    /// Cuts the last record of `bytes`, which begins at `last_start`, when it is longer than a record may be.
-    fn cut(&self, bytes: &mut Vec<u8>, last_start: usize) {
+    /// Cuts the last record of `bytes` when it is longer than a record may be.
+    fn cut(&self, bytes: &mut Vec<u8>, starts: Starts) {
+        let last_start = if starts.last < bytes.len() { starts.last } else { starts.before };
         if (bytes.len() - last_start) as u64 > self.rules.kept_bytes() {
             bytes.truncate(last_start + usize::try_from(self.rules.kept_bytes()).unwrap_or(usize::MAX - last_start));
         }
     }
 
     /// Finishes a block whose last record is too long to be kept: reads on to the record's end, and cuts it.
-    fn cut_piece(&mut self, mut buffer: Vec<u8>, filled: usize, last_start: usize) -> Result<Piece, InputError> {
+    fn cut_piece(&mut self, mut buffer: Vec<u8>, filled: usize, starts: Starts) -> Result<Piece, InputError> {
         buffer.truncate(filled);
         let offset = self.offset;
         self.offset += filled as u64;
@@ -344,15 +352,15 @@ impl Lane {
                 break;
             }
         }
-        self.cut(&mut buffer, last_start);
+        self.cut(&mut buffer, starts);
         Ok(Piece { bytes: buffer, offset, end_offset: self.offset })
     }
 
-    /// Finds the end of the last record that begins before `cell_bytes`. The bytes before `scanned` were looked at. `last_start` is where it begins.
-    fn find_end(&mut self, bytes: &[u8], scanned: usize, cell_bytes: usize, last_start: &mut usize) -> Option<usize> {
+    /// Finds the end of the last record that begins before `cell_bytes`. The bytes before `scanned` were looked at.
+    fn find_end(&mut self, bytes: &[u8], scanned: usize, cell_bytes: usize, starts: &mut Starts) -> Option<usize> {
         match &mut self.ends {
             Ends::Lines => {
-                *last_start =
+                starts.last =
                     memrchr(b'\n', &bytes[..bytes.len().min(cell_bytes).saturating_sub(1)]).map_or(0, |at| at + 1);
                 let from = scanned.max(cell_bytes - 1);
                 bytes.get(from..).and_then(|rest| memchr(b'\n', rest)).map(|length| from + length + 1)
@@ -364,7 +372,7 @@ impl Lane {
                     if end >= cell_bytes {
                         return Some(end);
                     }
-                    *last_start = end;
+                    *starts = Starts { last: end, before: starts.last };
                     from = end;
                 }
             }
@@ -412,5 +420,57 @@ impl Lane {
 
     fn read_error(&self, offset: u64, source: io::Error) -> InputError {
         InputError::Read { partition: self.partition.name.clone(), offset, source }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Gives `step` bytes at a time and is interrupted before each.
+    struct Slow {
+        bytes: &'static [u8],
+        step: usize,
+        is_interrupted: bool,
+    }
+
+    impl Read for Slow {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            self.is_interrupted = !self.is_interrupted;
+            if self.is_interrupted {
+                return Err(io::ErrorKind::Interrupted.into());
+            }
+            let step = self.step.min(buffer.len());
+            self.bytes.read(&mut buffer[..step])
+        }
+    }
+
+    #[test]
+    fn standard_input_gives_the_same_blocks_however_it_comes() {
+        let partition =
+            Partition { name: "-".to_owned(), source: Source::Stdin, compression: Compression::None, file_bytes: None };
+        let bytes = b"\"a\",b\n1,2\n33,\"4\n4\"\n5,6\n77777777777777777777,8\n9,10";
+        let rules = Rules { format: InputFormat::Csv { delimiter: b',' }, max_record_bytes: 12, block_bytes: 16 };
+        let read = |step: usize, offset: u64| {
+            let stream = Stream::Forward(Box::new(Slow { bytes, step, is_interrupted: false }));
+            let mut lane = Lane::over(&partition, &rules, stream, offset).unwrap();
+            let mut pieces = Vec::new();
+            while lane.has_more().unwrap() {
+                let piece = lane.next_piece(Vec::new()).unwrap();
+                let hash = lane.running().unwrap().clone().finish();
+                assert_eq!(hash, crate::digest::Digest::of(&bytes[..piece.end_offset as usize]));
+                pieces.push((piece.offset, piece.end_offset, piece.bytes));
+            }
+            pieces
+        };
+        let whole = read(1000, 0);
+        assert_eq!(whole[0], (6, 19, b"1,2\n33,\"4\n4\"\n"[..].to_vec()));
+        assert_eq!(whole.last().unwrap().1, bytes.len() as u64);
+        for step in 1..20 {
+            assert_eq!(read(step, 0), whole);
+            for (index, (offset, _, _)) in whole.iter().enumerate() {
+                assert_eq!(read(step, *offset), whole[index..]);
+            }
+        }
     }
 }

@@ -63,7 +63,8 @@ pub struct Block {
     pub partition: u32,
     /// The offset of the first byte in the partition, after decompression.
     pub offset: u64,
-    /// The bytes. They end with a record's end, unless the last record is longer than a record may be: then only so much of it is here as shows that.
+    /// The bytes. They end with a record's end, unless the last record is longer than a record may be: then only so
+    /// much of it is here as shows that.
     pub bytes: Vec<u8>,
     /// The offset behind the last record. More than `offset` and the bytes when the last record is cut.
     pub end_offset: u64,

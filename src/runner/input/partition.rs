@@ -9,8 +9,8 @@ use crate::runner::spec::InputSpec;
 
 /// Lists the partitions of `input`, sorted by name, each once. Relative paths are below `base`.
 ///
-/// A name is the path as written, without `.` and double slashes. A glob (`*`, `?`, `[a-z]`, `**`) names no hidden files and passes over directories; a
-/// path that exists as it is written is no glob. Only regular files are taken.
+/// A name is the path as written, without `.` and double slashes. A glob (`*`, `?`, `[a-z]`, `**`) names no hidden
+/// files and passes over directories; a path that exists as it is written is no glob. Only regular files are taken.
 pub fn partitions(input: &InputSpec, base: &Path) -> Result<Vec<Partition>, InputError> {
     if input.files.iter().any(|file| file == "-") {
         return match input.files.as_slice() {
@@ -123,4 +123,97 @@ fn tidy(path: &Path) -> Option<String> {
         }
     }
     Some(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::runner::spec::{InputFormat, OnError};
+
+    fn list(files: &[&str], base: &Path) -> Result<Vec<String>, InputError> {
+        let files = files.iter().map(|file| (*file).to_owned()).collect();
+        let input =
+            InputSpec { files, format: InputFormat::Json, types: vec![], on_error: OnError::Fail, max_record_bytes: 1 };
+        Ok(partitions(&input, base)?.into_iter().map(|partition| partition.name).collect())
+    }
+
+    fn tree() -> tempfile::TempDir {
+        let directory = tempfile::Builder::new().prefix("base[1]").tempdir().unwrap();
+        fs::create_dir_all(directory.path().join("data/more.jsonl")).unwrap();
+        for name in
+            ["b.jsonl", "a.jsonl", "B.jsonl", ".hidden.jsonl", "c[1].jsonl", "more.jsonl/d.jsonl.gz", "e.jsonl.ZST"]
+        {
+            fs::write(directory.path().join("data").join(name), "{}\n").unwrap();
+        }
+        directory
+    }
+
+    #[test]
+    fn partitions_are_sorted_by_name_and_there_once() {
+        let base = tree();
+        let base = base.path();
+        let all = ["data/B.jsonl", "data/a.jsonl", "data/b.jsonl", "data/c[1].jsonl"];
+        assert_eq!(list(&["data/*.jsonl"], base).unwrap(), all);
+        assert_eq!(list(&["./data//*.jsonl", "data/a.jsonl", "data/./b.jsonl"], base).unwrap(), all);
+        assert_eq!(list(&["data/c[1].jsonl"], base).unwrap(), ["data/c[1].jsonl"]);
+        assert_eq!(list(&["data/.hidden.jsonl"], base).unwrap(), ["data/.hidden.jsonl"]);
+        assert_eq!(list(&["data/**/*.gz"], base).unwrap(), ["data/more.jsonl/d.jsonl.gz"]);
+        assert_eq!(list(&["data/../data/[ab].jsonl"], base).unwrap(), ["data/../data/a.jsonl", "data/../data/b.jsonl"]);
+        let absolute = base.join("data/a.jsonl");
+        let absolute = absolute.to_str().unwrap();
+        assert_eq!(list(&[absolute], base).unwrap(), [absolute]);
+        assert_eq!(list(&["-"], base).unwrap(), ["-"]);
+    }
+
+    #[test]
+    fn compression_goes_by_the_ending() {
+        let base = tree();
+        let regular = |path: &str| {
+            let path = base.path().join("data").join(path);
+            regular(String::new(), &path, &fs::metadata(&path).unwrap()).unwrap()
+        };
+        assert_eq!(regular("a.jsonl").compression, Compression::None);
+        assert_eq!(regular("more.jsonl/d.jsonl.gz").compression, Compression::Gzip);
+        assert_eq!(regular("e.jsonl.ZST").compression, Compression::Zstd);
+        assert_eq!(regular("a.jsonl").file_bytes, Some(3));
+    }
+
+    #[test]
+    fn what_names_no_file_is_an_error() {
+        let base = tree();
+        let base = base.path();
+        for missing in ["data/x.jsonl", "data/x*.jsonl", "nowhere/*", "data/more*"] {
+            let error = list(&["data/a.jsonl", missing], base).unwrap_err();
+            assert_eq!(error.to_string(), format!("no input: `{missing}` matches no file"));
+        }
+        assert!(matches!(list(&["data/[a"], base), Err(InputError::Glob { .. })));
+        assert!(matches!(list(&["data/a**"], base), Err(InputError::Glob { .. })));
+        assert!(matches!(list(&["-", "data/a.jsonl"], base), Err(InputError::StdinNotAlone)));
+        assert!(matches!(list(&[], base), Err(InputError::NothingMatches { .. })));
+        for special in ["data", "data/more.jsonl", "/dev/null"] {
+            assert!(matches!(list(&[special], base), Err(InputError::Read { .. })), "{special}");
+        }
+    }
+
+    #[test]
+    fn a_pipe_is_refused_and_does_not_hang() {
+        let base = tree();
+        let path = base.path().join("data/pipe.jsonl");
+        let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
+        rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, mode, 0).unwrap();
+        for pattern in ["data/pipe.jsonl", "data/p*.jsonl"] {
+            let error = list(&[pattern], base.path()).unwrap_err();
+            assert!(
+                matches!(&error, InputError::Read { partition, .. } if partition == "data/pipe.jsonl"),
+                "{error:?}"
+            );
+        }
+        let replaced = Partition {
+            name: "p".to_owned(),
+            source: Source::File(path),
+            compression: Compression::None,
+            file_bytes: None,
+        };
+        assert!(super::super::lane::open(&replaced).is_err());
+    }
 }

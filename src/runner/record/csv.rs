@@ -1,7 +1,8 @@
 //! CSV: where records end, and where fields do.
 //!
-//! RFC 4180, and as csv-core reads it: a quote opens a quoted field only at the field's beginning, elsewhere it is a character like any other. The reader
-//! of the input and the taking apart of records must agree on that to the byte, which is why both are here.
+//! RFC 4180, and as csv-core reads it: a quote opens a quoted field only at the field's beginning, elsewhere it is a
+//! character like any other. The reader of the input and the taking apart of records must agree on that to the byte,
+//! which is why both are here.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -36,7 +37,8 @@ impl CsvEnds {
         CsvEnds { delimiter, state: State::FieldStart }
     }
 
-    /// Returns the index behind the `\n` that ends the record in which `bytes[from]` lies; nothing when all was taken without finding it.
+    /// Returns the index behind the `\n` that ends the record in which `bytes[from]` lies; nothing when all was taken
+    /// without finding it.
     pub(crate) fn next_end(&mut self, bytes: &[u8], from: usize) -> Option<usize> {
         let mut at = from;
         loop {
@@ -123,7 +125,8 @@ pub(crate) fn split<'a>(
 }
 
 impl Header {
-    /// Reads the header line `line`, with or without its line end and a byte order mark. The error says what is wrong with it.
+    /// Reads the header line `line`, with or without its line end and a byte order mark. The error says what is wrong
+    /// with it.
     pub(crate) fn parse(line: &[u8], delimiter: u8) -> Result<Header, String> {
         let line = trim_line_end(line.strip_prefix(super::BYTE_ORDER_MARK).unwrap_or(line));
         let line = std::str::from_utf8(line).map_err(|_| "the header line is not UTF-8".to_owned())?;

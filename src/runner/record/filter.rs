@@ -46,11 +46,12 @@ const TYPES: [&str; 10] = ["bool", "bytes", "double", "int", "list", "map", "nul
 
 /// A `where:` expression, in the Common Expression Language.
 ///
-/// `a` and `user.id` are fields, unless a macro such as `tags.exists(t, t == "x")` says what `t` is. A name with special characters can not be written.
-/// A field that is missing is `null`, also one inside an object that is missing; `has(user.id)` is `user.id != null`.
+/// `a` and `user.id` are fields, unless a macro such as `tags.exists(t, t == "x")` says what `t` is. A name with
+/// special characters can not be written. A field that is missing is `null`, also one inside an object that is missing;
+/// `has(user.id)` is `user.id != null`.
 ///
-/// An integer of JSON within 64 bits is an `int`, any other number a `double`; the two compare with each other, but to be added or multiplied they must be
-/// converted: `double(amount) * 1.5`. Objects and arrays are maps and lists. All of this is the same for each record, whatever came before it.
+/// An integer of JSON within 64 bits is an `int`, any other number a `double`; the two compare with each other, but to
+/// be added or multiplied they must be converted: `double(amount) * 1.5`. Objects and arrays are maps and lists.
 #[derive(Clone)]
 pub struct Filter {
     expression: Arc<IdedExpr>,
@@ -105,8 +106,8 @@ impl Filter {
         })
     }
 
-    /// Takes text that JSON would take as a number as a number, for CSV. Beside text, and where text is needed, it stays text:
-    /// `zip == "12345"`, `zip.startsWith("12")`, `size(zip)`.
+    /// Takes text that JSON would take as a number as a number, for CSV. Beside text, and where text is needed, it
+    /// stays text: `zip == "12345"`, `zip.startsWith("12")`, `size(zip)`.
     pub fn with_numbers_in_text(self) -> Filter {
         Filter { has_numbers_in_text: true, ..self }
     }
@@ -118,7 +119,8 @@ impl Filter {
 
     /// Tells whether the record with these fields, in the order of [`Filter::fields`], is kept.
     ///
-    /// A field that is missing is `null`. A result that is not a bool, or an operation on unfit types, makes the record bad.
+    /// A field that is missing is `null`. A result that is not a bool, or an operation on unfit types, makes the record
+    /// bad.
     pub fn keeps(&self, fields: &[Field<'_>]) -> Result<bool, BadRecord> {
         let bad = |reason: String| BadRecord { reason: format!("`where` fails: {reason}") };
         let mut trees = Vec::new();
@@ -161,12 +163,11 @@ fn in_words(error: &ExecutionError) -> String {
 
 /// Says where and why `errors` came about.
 fn explain(errors: &ParseErrors) -> String {
-    match errors.errors.first() {
-        // Lines count from 1, columns from 0 in what the lexer says and from 1 in what it does not: the source shows.
-        Some(error) => {
-            format!("column {}: {}", error.pos.1.max(1), shown(error.msg.lines().next().unwrap_or_default()))
-        }
-        None => "it is no expression".to_owned(),
+    let Some(error) = errors.errors.first() else { return "it is no expression".to_owned() };
+    let what = shown(error.msg.lines().next().unwrap_or_default());
+    match error.pos {
+        (line @ 2.., column) => format!("line {line}, column {}: {what}", column.max(1)),
+        (_, column) => format!("column {}: {what}", column.max(1)),
     }
 }
 
@@ -196,7 +197,8 @@ fn entry_parts(entry: &EntryExpr) -> [Option<&IdedExpr>; 2] {
     }
 }
 
-/// Finds the fields in an expression and puts names in their place that [`Values`] knows: `#3` is field 3, `$3` is it as text, `~3` is pattern 3.
+/// Finds the fields in an expression and puts names in their place that [`Values`] knows: `#3` is field 3, `$3` is it
+/// as text, `~3` is pattern 3.
 struct Names<'a> {
     source: &'a SourceInfo,
     fields: Vec<FieldPath>,
@@ -318,9 +320,12 @@ impl Names<'_> {
     }
 
     fn at(&self, id: u64, what: &str) -> String {
-        match self.source.offset_for(id) {
-            Some((start, _)) => format!("column {}: {what}", u64::from(start) + 1),
-            None => what.to_owned(),
+        let Some((start, _)) = self.source.offset_for(id) else { return what.to_owned() };
+        let before: String = self.source.source.chars().take(start as usize).collect();
+        let column = before.rsplit('\n').next().map_or(0, |line| line.chars().count()) + 1;
+        match before.matches('\n').count() {
+            0 => format!("column {column}: {what}"),
+            lines => format!("line {}, column {column}: {what}", lines + 1),
         }
     }
 }
@@ -544,7 +549,9 @@ mod tests {
             ("s.matches('(')", "column 10: `matches`: error: unclosed group"),
             ("Foo{a: 1}", "column 4: unknown type `Foo`"),
             ("", "column 1: "),
-            ("a.?b", "column "),
+            ("a.?b", "column 2: "),
+            ("true &&\n  nonsense(a)", "line 2, column 11: unknown function"),
+            ("true &&\n  a >", "line 2, column 6: "),
         ] {
             let error = Filter::new(expression).unwrap_err();
             assert!(error.starts_with(message), "{expression}: {error}");

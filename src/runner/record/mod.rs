@@ -96,11 +96,12 @@ impl Extractor {
         Extractor { format, field_count: fields.len(), max_record_bytes }
     }
 
-    /// Hands each record of `block` to `visit`: its fields in the order in which they were asked for, or what is wrong with it.
+    /// Hands each record of `block` to `visit`: its fields in the order in which they were asked for, or what is wrong
+    /// with it.
     ///
-    /// A record is checked whole: malformed JSON behind the last field that is asked for is found as well. Empty lines are no records. With
-    /// [`InputFormat::Words`] a record is handed over once for each word, with the same place. Stops when `visit` says no. Returns the number of records,
-    /// which counts the one at which it stopped.
+    /// A record is checked whole: malformed JSON behind the last field that is asked for is found as well. Empty lines
+    /// are no records. With [`InputFormat::Words`] a record is handed over once for each word, with the same place.
+    /// Stops when `visit` says no. Returns the number of records, which counts the one at which it stopped.
     pub fn each(
         &mut self,
         block: &Block,

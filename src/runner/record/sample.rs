@@ -8,10 +8,12 @@ use crate::runner::input::{BlockReader, InputError, Partition, Source};
 use crate::runner::spec::{FieldPath, InputFormat, InputSpec};
 use crate::value::ColumnType;
 
-/// Tells the types of `fields` from the first `max_records` records of the input; nothing for a field that none of them has.
+/// Tells the types of `fields` from the first `max_records` records of the input; nothing for a field that none of them
+/// has.
 ///
-/// Only numbers are a number, only bools a bool, only text is text; anything else is JSON. In CSV, text that JSON would take as a number is one, so that
-/// `007` stays text. Bad records are passed over. Standard input is not touched, and gives nothing for each field.
+/// Only numbers are a number, only bools a bool, only text is text; anything else is JSON. In CSV, text that JSON would
+/// take as a number is one, so that `007` stays text. Bad records are passed over. Standard input is not touched, and
+/// gives nothing for each field.
 pub fn sample(
     input: &InputSpec,
     partitions: &Arc<[Partition]>,
@@ -67,5 +69,53 @@ fn join(known: Option<ColumnType>, found: Option<ColumnType>) -> Option<ColumnTy
         (None, one) | (one, None) => one,
         (Some(known), Some(found)) if known == found => Some(known),
         _ => Some(ColumnType::Json),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::runner::input::partitions;
+    use crate::runner::record::tests::paths;
+    use crate::runner::spec::OnError;
+
+    fn types(format: InputFormat, fields: &[&str], content: &str, max_records: u64) -> Vec<Option<ColumnType>> {
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::write(directory.path().join("x"), content).unwrap();
+        let files = vec!["x".to_owned()];
+        let input = InputSpec { files, format, types: vec![], on_error: OnError::Fail, max_record_bytes: 1000 };
+        let listed: Arc<[Partition]> = partitions(&input, directory.path()).unwrap().into();
+        sample(&input, &listed, &paths(fields), max_records).unwrap()
+    }
+
+    #[test]
+    fn types_are_told_from_the_first_records() {
+        use ColumnType::*;
+        let json = concat!(
+            r#"{"n":1,"t":"1","b":true,"j":[],"m":1,"x":null}"#,
+            "\n[]\n",
+            r#"{"n":2.5,"t":"x","b":false,"j":{},"m":"1"}"#,
+            "\n",
+            r#"{"n":"late"}"#,
+            "\n",
+        );
+        let fields = ["n", "t", "b", "j", "m", "x", "nothing"];
+        let expected = [Some(Number), Some(Text), Some(Bool), Some(Json), Some(Json), None, None];
+        assert_eq!(types(InputFormat::Json, &fields, json, 3), expected);
+        assert_eq!(types(InputFormat::Json, &["n"], json, 4), [Some(Json)]);
+        assert_eq!(types(InputFormat::Json, &["n"], "", 4), [None]);
+        let csv = "n,id,t,m,e\n1,007,x,1,\n-2.50,008,y,x,\n";
+        let expected = [Some(Number), Some(Text), Some(Text), Some(Text), None];
+        assert_eq!(types(InputFormat::Csv { delimiter: b',' }, &["n", "id", "t", "m", "e"], csv, 1000), expected);
+        assert_eq!(types(InputFormat::Text, &["line"], "1\n", 1000), [Some(Text)]);
+    }
+
+    #[test]
+    fn standard_input_is_not_touched() {
+        let files = vec!["-".to_owned()];
+        let format = InputFormat::Json;
+        let input = InputSpec { files, format, types: vec![], on_error: OnError::Fail, max_record_bytes: 1000 };
+        let listed: Arc<[Partition]> = partitions(&input, std::path::Path::new("")).unwrap().into();
+        assert_eq!(sample(&input, &listed, &paths(&["a"]), 1000).unwrap(), [None]);
     }
 }

@@ -1,0 +1,71 @@
+//! What messages and tables call things.
+
+use std::fmt::Display;
+
+use jiff::Zoned;
+
+use crate::format::index::SegmentKind;
+use crate::format::manifest::{Manifest, Mode, Routing, Trigger};
+
+/// Returns what caused a checkpoint.
+pub fn cause(manifest: &Manifest) -> String {
+    let word = match manifest.trigger {
+        Trigger::Schedule => "schedule",
+        Trigger::StateBytes => "state bytes",
+        Trigger::Signal => "signal",
+        Trigger::EndOfInput => "end of input",
+        Trigger::Shutdown => "shutdown",
+        Trigger::Restore => "restore",
+    };
+    match manifest.restored_from {
+        Some(sequence) => format!("{word} of {}", sequence.0),
+        None => word.to_owned(),
+    }
+}
+
+/// Returns how a checkpoint chose what to take.
+pub fn mode(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Elided => "elided",
+        Mode::Priority => "priority",
+        Mode::Scheduled => "scheduled",
+    }
+}
+
+/// Returns how keys find their tasks.
+pub fn routing(routing: Routing) -> &'static str {
+    match routing {
+        Routing::KeyHash => "by hash of the key",
+        Routing::Partition => "one a partition",
+    }
+}
+
+/// Returns what a segment holds.
+pub fn segment_kind(kind: SegmentKind) -> &'static str {
+    match kind {
+        SegmentKind::Base => "base",
+        SegmentKind::Delta => "delta",
+    }
+}
+
+/// Says who holds a store while `doing` something, for whoever finds it locked.
+pub fn holder(doing: &str, now: &Zoned) -> String {
+    let uname = rustix::system::uname();
+    let since = now.timestamp().strftime("%Y-%m-%dT%H:%M:%SZ");
+    format!("{doing}, process {} on {}, since {since}", std::process::id(), uname.nodename().to_string_lossy())
+}
+
+/// Returns `yes` or nothing, for a cell.
+pub fn yes(yes: bool) -> &'static str {
+    if yes { "yes" } else { "" }
+}
+
+/// Returns a number with its noun: `1 key`, `1,234 keys`.
+pub fn counted(number: u64, noun: &str) -> String {
+    format!("{} {noun}{}", crate::units::Count(number), if number == 1 { "" } else { "s" })
+}
+
+/// Returns a cell, `-` where there is nothing to say.
+pub fn or_dash(cell: Option<impl Display>) -> String {
+    cell.map_or_else(|| "-".to_owned(), |cell| cell.to_string())
+}

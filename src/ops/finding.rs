@@ -1,0 +1,210 @@
+//! What `verify` can find. `docs/findings.md` has a row for each code.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use crate::id::Sequence;
+use crate::relpath::RelPath;
+
+/// How much a finding matters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Severity {
+    /// Worth knowing; nothing is lost.
+    Note,
+    /// A checkpoint is not what was committed.
+    Damage,
+}
+
+impl Severity {
+    /// Returns the word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Severity::Note => "note",
+            Severity::Damage => "damage",
+        }
+    }
+}
+
+/// Makes the codes, so that a code, its name, its severity and its next step can not be told apart.
+macro_rules! codes {
+    ($($(#[doc = $doc:literal])+ $variant:ident $name:literal $severity:ident $next:literal;)+) => {
+        /// What kind of finding it is. The name of a code never changes its meaning.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum FindingCode {
+            $($(#[doc = $doc])+ $variant,)+
+        }
+
+        impl FindingCode {
+            /// Every code.
+            pub const ALL: &[FindingCode] = &[$(FindingCode::$variant),+];
+
+            /// Returns the stable name.
+            pub fn as_str(self) -> &'static str {
+                match self { $(FindingCode::$variant => $name,)+ }
+            }
+
+            /// Returns how much it matters.
+            pub fn severity(self) -> Severity {
+                match self { $(FindingCode::$variant => Severity::$severity,)+ }
+            }
+
+            /// Returns what to do about it.
+            pub fn next_step(self) -> &'static str {
+                match self { $(FindingCode::$variant => $next,)+ }
+            }
+        }
+    };
+}
+
+codes! {
+    /// A checkpoint's directory has no manifest.
+    ManifestMissing "manifest-missing" Damage "put the file back from a copy of the store, or go back to an older checkpoint";
+    /// A manifest can not be read as one.
+    ManifestDamaged "manifest-damaged" Damage "put the file back from a copy of the store, or go back to an older checkpoint";
+    /// A manifest names another store, job or number than those of its place.
+    ManifestMisplaced "manifest-misplaced" Damage "put the right file back from a copy of the store";
+    /// A manifest is not the one that was committed, by its own `SHA256SUMS`.
+    ManifestAltered "manifest-altered" Damage "put the file back from a copy of the store, or go back to an older checkpoint";
+    /// `SHA256SUMS` is not there or can not be read.
+    SumsMissing "sums-missing" Damage "put the file back from a copy of the store, or go back to an older checkpoint";
+    /// `SHA256SUMS` does not list exactly the manifest and the checkpoint's objects.
+    SumsWrong "sums-wrong" Damage "put the file back from a copy of the store, or go back to an older checkpoint";
+    /// A checkpoint names a parent that is there, and is another than it says.
+    ChainBroken "chain-broken" Damage "find out who replaced a checkpoint; compare the store with a copy";
+    /// The parent of a checkpoint is not in the store.
+    ChainGap "chain-gap" Note "nothing, if older checkpoints were removed on purpose";
+    /// An object that a checkpoint needs is not there.
+    ObjectMissing "object-missing" Damage "put the file back from a copy of the store, or go back to an intact checkpoint";
+    /// An object has another size than the checkpoint says.
+    ObjectSize "object-size" Damage "put the file back from a copy of the store, or go back to an intact checkpoint";
+    /// The bytes of an object are not those that its name promises.
+    ObjectDamaged "object-damaged" Damage "put the file back from a copy of the store, or go back to an intact checkpoint";
+    /// An object can not be read: the system refuses, or it is no regular file.
+    ObjectUnreadable "object-unreadable" Damage "look at the file and its disk; put it back from a copy of the store";
+    /// An object has the right bytes, and these are no table or document of the kind that it should be.
+    ContentWrong "content-wrong" Damage "go back to an intact checkpoint, and report it: the writer was at fault, not the disk";
+    /// The index contradicts the manifest.
+    IndexWrong "index-wrong" Damage "go back to an intact checkpoint, and report it: the writer was at fault, not the disk";
+    /// The positions contradict the manifest.
+    PositionsWrong "positions-wrong" Damage "go back to an intact checkpoint, and report it: the writer was at fault, not the disk";
+    /// A row belongs to another task, or its task to another shard.
+    RowMisrouted "row-misrouted" Damage "go back to an intact checkpoint, and report it: the writer was at fault, not the disk";
+    /// A segment holds other rows than the index says.
+    CountWrong "count-wrong" Damage "go back to an intact checkpoint, and report it: the writer was at fault, not the disk";
+    /// The state has another number of keys than the manifest says.
+    TotalsWrong "totals-wrong" Damage "go back to an intact checkpoint, and report it: the writer was at fault, not the disk";
+    /// An object that no checkpoint needs.
+    ObjectUnused "object-unused" Note "nothing: a checkpoint was cut short before its commit, or is being written now";
+    /// A temporary file or directory.
+    Leftover "leftover" Note "nothing: a write was cut short, or is going on now";
+    /// A damaged object that was replaced by a good one.
+    ObjectSetAside "object-set-aside" Note "find out what damaged it; remove the file if nobody needs it";
+    /// Something that is no part of a store.
+    ForeignFile "foreign-file" Note "remove it if nobody needs it; ckpt never will";
+}
+
+impl fmt::Display for FindingCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// One thing that `verify` learned.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// Its kind.
+    pub code: FindingCode,
+    /// The file or directory, relative to the store.
+    pub path: String,
+    /// What should be there.
+    pub expected: String,
+    /// What is there.
+    pub found: String,
+    /// The checkpoints that it concerns, ascending.
+    pub checkpoints: Vec<Sequence>,
+}
+
+impl Finding {
+    /// Returns how much it matters.
+    pub fn severity(&self) -> Severity {
+        self.code.severity()
+    }
+}
+
+/// Gathers findings; the same one about several checkpoints is one finding.
+#[derive(Default)]
+pub(super) struct Findings {
+    found: BTreeMap<(FindingCode, String, String, String), BTreeSet<Sequence>>,
+}
+
+impl Findings {
+    pub(super) fn add(
+        &mut self,
+        code: FindingCode,
+        path: impl ToString,
+        expected: impl Into<String>,
+        found: impl Into<String>,
+        checkpoints: impl IntoIterator<Item = Sequence>,
+    ) {
+        let key = (code, path.to_string(), expected.into(), found.into());
+        self.found.entry(key).or_default().extend(checkpoints);
+    }
+
+    pub(super) fn append(&mut self, mut others: Findings) {
+        for (key, checkpoints) in std::mem::take(&mut others.found) {
+            self.found.entry(key).or_default().extend(checkpoints);
+        }
+    }
+
+    pub(super) fn has(&self, code: FindingCode, path: &RelPath) -> bool {
+        let first = (code, path.as_str().to_owned(), String::new(), String::new());
+        self.found.range(first..).next().is_some_and(|(key, _)| key.0 == code && key.1 == path.as_str())
+    }
+
+    pub(super) fn finish(self) -> Vec<Finding> {
+        let mut findings: Vec<Finding> = self
+            .found
+            .into_iter()
+            .map(|((code, path, expected, found), checkpoints)| Finding {
+                code,
+                path,
+                expected,
+                found,
+                checkpoints: checkpoints.into_iter().collect(),
+            })
+            .collect();
+        findings.sort_by(|a, b| {
+            let order = |f: &Finding| (std::cmp::Reverse(f.severity()), f.path.clone(), f.code);
+            order(a).cmp(&order(b))
+        });
+        findings
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_document_has_a_row_for_each_code_and_no_other() {
+        let document = include_str!("../../docs/findings.md");
+        let rows: Vec<String> = document
+            .lines()
+            .filter(|line| line.starts_with("| `"))
+            .map(|line| line.split('|').take(3).map(str::trim).collect::<Vec<_>>().join("|"))
+            .collect();
+        let codes: Vec<String> =
+            FindingCode::ALL.iter().map(|code| format!("|`{code}`|{}", code.severity().as_str())).collect();
+        assert_eq!(rows, codes);
+    }
+
+    #[test]
+    fn the_document_gives_the_next_step_that_the_program_gives() {
+        let document = include_str!("../../docs/findings.md");
+        for code in FindingCode::ALL {
+            let row = document.lines().find(|line| line.starts_with(&format!("| `{code}` |"))).unwrap();
+            let next = row.trim_end_matches(" |").rsplit(" | ").next().unwrap();
+            assert_eq!(next, code.next_step(), "{code}");
+        }
+    }
+}

@@ -1,0 +1,213 @@
+//! `ckpt inspect`: what a checkpoint is and holds.
+
+use std::collections::HashSet;
+
+use crate::format::index::{self, IndexRow, SegmentKind};
+use crate::format::layout::ObjectName;
+use crate::format::manifest::ObjectRef;
+use crate::format::positions::PositionRow;
+use crate::id::Sequence;
+use crate::ops::read::{ReadError, Selection, Snapshot};
+use crate::progress::Progress;
+use crate::store::{Committed, Store};
+use crate::value::Value;
+
+/// What a checkpoint is, in summary.
+#[derive(Debug, Clone)]
+pub struct Description {
+    /// The manifest and its SHA-256.
+    pub committed: Committed,
+    /// Shards that hold rows.
+    pub filled_shards: u64,
+    /// Base segments.
+    pub bases: u64,
+    /// Delta segments.
+    pub deltas: u64,
+    /// The most segments that any shard's state is spread over.
+    pub longest_chain: u64,
+    /// Objects, the tables included.
+    pub objects: u64,
+    /// Partitions that had been read to their ends.
+    pub ended_partitions: u64,
+}
+
+/// Describes checkpoint `sequence`.
+pub fn describe(store: &Store, sequence: Sequence) -> Result<Description, ReadError> {
+    let snapshot = Snapshot::open(store, sequence)?;
+    let positions = snapshot.positions(store)?;
+    let count = |kind| snapshot.index.iter().filter(|row| row.kind == kind).count() as u64;
+    Ok(Description {
+        filled_shards: snapshot.chains().count() as u64,
+        bases: count(SegmentKind::Base),
+        deltas: count(SegmentKind::Delta),
+        longest_chain: snapshot.chains().map(<[IndexRow]>::len).max().unwrap_or(0) as u64,
+        objects: snapshot.objects().len() as u64,
+        ended_partitions: latest_positions(&positions).filter(|row| row.ended).count() as u64,
+        committed: snapshot.committed,
+    })
+}
+
+/// Returns the newest position of each partition. `rows` are sorted by partition and cut.
+fn latest_positions(rows: &[PositionRow]) -> impl Iterator<Item = &PositionRow> {
+    rows.chunk_by(|a, b| a.partition == b.partition).filter_map(<[PositionRow]>::last)
+}
+
+/// What an object is to a checkpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// The table of segments.
+    Index,
+    /// The table of positions.
+    Positions,
+    /// The job's definition.
+    Job,
+    /// Rows of a shard.
+    Segment {
+        /// The shard.
+        shard: u32,
+        /// Its place in the shard's chain.
+        level: u32,
+        /// Base or delta.
+        kind: SegmentKind,
+        /// Its rows, tombstones included.
+        rows: u64,
+    },
+}
+
+/// One object of a checkpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ObjectUse {
+    /// The object.
+    pub object: ObjectRef,
+    /// What it is for.
+    pub role: Role,
+    /// Whether the parent has it too; nothing when the parent can not be read.
+    pub shared: Option<bool>,
+}
+
+/// Returns the objects of checkpoint `sequence`: the tables, then the segments by shard and level.
+pub fn objects(store: &Store, sequence: Sequence) -> Result<Vec<ObjectUse>, ReadError> {
+    let snapshot = Snapshot::open(store, sequence)?;
+    let parents: Option<HashSet<ObjectName>> = match snapshot.manifest().parent {
+        None => Some(HashSet::new()),
+        // A parent that was removed, or is damaged, only makes the column empty.
+        Some(parent) => Snapshot::open(store, parent.sequence)
+            .ok()
+            .map(|parent| parent.objects().iter().map(|object| object.object).collect()),
+    };
+    let tables = snapshot.manifest().tables;
+    let tables = [(tables.index, Role::Index), (tables.positions, Role::Positions), (tables.job, Role::Job)];
+    let segments = snapshot.index.iter().map(|row| {
+        let role = Role::Segment { shard: row.shard, level: row.level, kind: row.kind, rows: row.rows };
+        (row.object_ref(), role)
+    });
+    let shared = |object: ObjectName| parents.as_ref().map(|parents| parents.contains(&object));
+    let uses = tables.into_iter().chain(segments);
+    Ok(uses.map(|(object, role)| ObjectUse { object, role, shared: shared(object.object) }).collect())
+}
+
+/// What a task holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TaskUse {
+    /// The task.
+    pub task: u32,
+    /// Its shard.
+    pub shard: u32,
+    /// Its keys.
+    pub keys: u64,
+    /// The bytes of its keys and values, before they are encoded.
+    pub state_bytes: u64,
+}
+
+/// Some of the things that were asked for, and how many there are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Excerpt<T> {
+    /// The first ones.
+    pub rows: Vec<T>,
+    /// Whether the limit left any out.
+    pub cut: bool,
+}
+
+impl<T> Excerpt<T> {
+    fn new() -> Excerpt<T> {
+        Excerpt { rows: Vec::new(), cut: false }
+    }
+
+    /// Adds a row, or notes that there is no room; tells whether there may be more.
+    fn push(&mut self, limit: Option<usize>, row: impl FnOnce() -> T) -> bool {
+        self.cut = limit.is_some_and(|limit| self.rows.len() >= limit);
+        if !self.cut {
+            self.rows.push(row());
+        }
+        !self.cut
+    }
+}
+
+/// Returns the first `limit` tasks that hold keys, or of all tasks, ascending. Reads the state.
+pub fn tasks(
+    store: &Store,
+    sequence: Sequence,
+    empty_too: bool,
+    limit: Option<usize>,
+    progress: &dyn Progress,
+) -> Result<Excerpt<TaskUse>, ReadError> {
+    let snapshot = Snapshot::open(store, sequence)?;
+    let (tasks, shards) = (snapshot.manifest().tasks, snapshot.manifest().shards);
+    let of = |task| TaskUse { task, shard: index::shard_of(task, tasks, shards), keys: 0, state_bytes: 0 };
+    let mut excerpt = Excerpt::new();
+    let mut open: Option<TaskUse> = None;
+    let mut next_empty = 0;
+    let mut close = |excerpt: &mut Excerpt<TaskUse>, done: Option<TaskUse>| {
+        let until = done.map_or(tasks, |done| done.task);
+        let mut more = true;
+        while empty_too && more && next_empty < until {
+            more = excerpt.push(limit, || of(next_empty));
+            next_empty += 1;
+        }
+        next_empty = until.saturating_add(1);
+        more && done.is_none_or(|done| excerpt.push(limit, || done))
+    };
+    snapshot.rows(store, &Selection::default(), progress, |row| {
+        if open.is_some_and(|open| open.task != row.task) && !close(&mut excerpt, open.take()) {
+            return false;
+        }
+        let task = open.get_or_insert_with(|| of(row.task));
+        task.keys += 1;
+        task.state_bytes += (row.key.len() + row.value.map_or(0, <[u8]>::len)) as u64;
+        true
+    })?;
+    if !excerpt.cut && (open.is_none() || close(&mut excerpt, open)) {
+        close(&mut excerpt, None);
+    }
+    Ok(excerpt)
+}
+
+/// One key of the state.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StateRow {
+    /// The task that owns it.
+    pub task: u32,
+    /// The key.
+    pub key: String,
+    /// Its values, one for each column of the manifest.
+    pub values: Vec<Value>,
+}
+
+/// Returns the first `limit` rows of what `selection` leaves of the state, in the order of task and key.
+pub fn state(
+    store: &Store,
+    snapshot: &Snapshot,
+    selection: &Selection,
+    limit: Option<usize>,
+    progress: &dyn Progress,
+) -> Result<Excerpt<StateRow>, ReadError> {
+    let mut excerpt = Excerpt::new();
+    snapshot.rows(store, selection, progress, |row| {
+        excerpt.push(limit, || StateRow {
+            task: row.task,
+            key: String::from_utf8_lossy(row.key).into_owned(),
+            values: snapshot.values(row),
+        })
+    })?;
+    Ok(excerpt)
+}

@@ -1,0 +1,300 @@
+//! Reads the state of a checkpoint: the rows that are live in it, in the order of task and key.
+
+use std::borrow::Borrow;
+use std::cell::Cell;
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread;
+
+use crate::format::index::{self, IndexRow, SegmentKind};
+use crate::format::layout::ObjectName;
+use crate::format::manifest::{Manifest, ObjectRef, Routing};
+use crate::format::merge::Merge;
+use crate::format::positions::{self, PositionRow};
+use crate::format::rows::{Row, RowBatch, RowCodec};
+use crate::format::segment::{SegmentReader, TableError};
+use crate::id::Sequence;
+use crate::ops::parallel;
+use crate::progress::Progress;
+use crate::store::{Committed, Store, StoreError};
+use crate::value::Value;
+
+/// Rows that are handed from a reading thread to the caller at once.
+const BATCH_ROWS: usize = 4096;
+
+/// Batches of one shard that may wait for the caller.
+const WAITING_BATCHES: usize = 4;
+
+/// What stands between a caller and a checkpoint's content.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// The store could not give it.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// An object has the bytes that its name promises, and these are not what they should be.
+    #[error("cannot read object `{path}`")]
+    Table {
+        /// The object's path in the store.
+        path: String,
+        /// What is wrong with it.
+        source: TableError,
+    },
+    /// The index and the manifest do not go together.
+    #[error("index `{path}` does not fit its checkpoint: {reason}")]
+    Index {
+        /// The index's path in the store.
+        path: String,
+        /// What does not fit.
+        reason: String,
+    },
+    /// The job definition is not text.
+    #[error("the job definition `{path}` is not UTF-8")]
+    Job {
+        /// The object's path in the store.
+        path: String,
+    },
+}
+
+/// A part of a checkpoint's rows.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Selection {
+    /// Only rows of this task.
+    pub task: Option<u32>,
+    /// Only the row of this key; see [`Snapshot::task_of_key`] for what narrows the search.
+    pub key: Option<String>,
+}
+
+/// A checkpoint whose manifest and index have been read.
+#[derive(Debug, Clone)]
+pub struct Snapshot {
+    /// The manifest.
+    pub committed: Committed,
+    /// Its segments, sorted by shard and level.
+    pub index: Vec<IndexRow>,
+    /// Unpacks the values of its rows.
+    pub codec: RowCodec,
+}
+
+impl Snapshot {
+    /// Reads the manifest and the index of checkpoint `sequence`, and checks one against the other.
+    pub fn open(store: &Store, sequence: Sequence) -> Result<Snapshot, ReadError> {
+        Snapshot::of(store, store.manifest(sequence)?)
+    }
+
+    /// Reads the index of the checkpoint that `committed` describes.
+    pub fn of(store: &Store, committed: Committed) -> Result<Snapshot, ReadError> {
+        let table = committed.manifest.tables.index;
+        let path = || table.object.path().to_string();
+        let index = index::decode(store.object(table)?).map_err(|source| ReadError::Table { path: path(), source })?;
+        if let Some(reason) = index_problems(&committed.manifest, &index).into_iter().next() {
+            return Err(ReadError::Index { path: path(), reason });
+        }
+        let codec = RowCodec::new(committed.manifest.columns.clone());
+        Ok(Snapshot { committed, index, codec })
+    }
+
+    /// Returns the manifest.
+    pub fn manifest(&self) -> &Manifest {
+        &self.committed.manifest
+    }
+
+    /// Returns the segments of each shard that has any, the base first.
+    pub fn chains(&self) -> impl Iterator<Item = &[IndexRow]> {
+        self.index.chunk_by(|a, b| a.shard == b.shard)
+    }
+
+    /// Returns every object of the checkpoint once, sorted by name.
+    pub fn objects(&self) -> Vec<ObjectRef> {
+        objects_of(self.manifest(), &self.index)
+    }
+
+    /// Reads the positions.
+    pub fn positions(&self, store: &Store) -> Result<Vec<PositionRow>, ReadError> {
+        let table = self.manifest().tables.positions;
+        let path = || table.object.path().to_string();
+        positions::decode(store.object(table)?).map_err(|source| ReadError::Table { path: path(), source })
+    }
+
+    /// Reads the definition of the job that wrote the checkpoint.
+    pub fn job(&self, store: &Store) -> Result<String, ReadError> {
+        let table = self.manifest().tables.job;
+        let bytes = store.object(table)?;
+        String::from_utf8(bytes.into()).map_err(|_| ReadError::Job { path: table.object.path().to_string() })
+    }
+
+    /// Returns the task that owns `key`, or nothing when there can be none: a job without a key has no partition of that name.
+    pub fn task_of_key(&self, store: &Store, key: &str) -> Result<Option<u32>, ReadError> {
+        match self.manifest().routing {
+            Routing::KeyHash => Ok(Some(index::task_of_key(key.as_bytes(), self.manifest().tasks))),
+            Routing::Partition => {
+                Ok(self.positions(store)?.iter().find(|row| row.partition == key).and_then(|row| row.task))
+            }
+        }
+    }
+
+    /// Unpacks a row's value, one for each column.
+    pub fn values(&self, row: Row<'_>) -> Vec<Value> {
+        row.value.map_or_else(Vec::new, |value| self.codec.unpack(value))
+    }
+
+    /// Hands the live rows that `selection` leaves to `visit`, in ascending order of task and key, until there are no more or `visit` says no.
+    ///
+    /// Shards are read on several threads, a little ahead of the caller. Memory is bounded by one shard's objects a thread and a few thousand rows a shard.
+    /// `progress` is told of bytes of objects.
+    pub fn rows(
+        &self,
+        store: &Store,
+        selection: &Selection,
+        progress: &dyn Progress,
+        mut visit: impl FnMut(Row<'_>) -> bool,
+    ) -> Result<(), ReadError> {
+        let mut task = selection.task;
+        if let Some(key) = &selection.key {
+            match (self.task_of_key(store, key)?, task) {
+                (None, _) => return Ok(()),
+                (Some(owner), Some(task)) if owner != task => return Ok(()),
+                (owner, _) => task = owner,
+            }
+        }
+        let key = selection.key.as_deref();
+        let in_task = |row: &&IndexRow| task.is_none_or(|task| (row.first_task..=row.last_task).contains(&task));
+        let has_key =
+            |row: &&IndexRow| key.is_none_or(|key| row.smallest_key.as_str() <= key && key <= row.largest_key.as_str());
+        let segments: Vec<&IndexRow> = self.index.iter().filter(in_task).filter(has_key).collect();
+        let chains: Vec<&[&IndexRow]> = segments.chunk_by(|a, b| a.shard == b.shard).collect();
+        progress.start(segments.iter().map(|row| row.bytes).sum());
+        let wanted =
+            |row: &Row<'_>| task.is_none_or(|task| row.task == task) && key.is_none_or(|key| row.key == key.as_bytes());
+        self.ahead(store, &chains, progress, wanted, &mut visit)
+    }
+
+    /// Reads `chains` on several threads and hands on what they hold in the order of the chains.
+    ///
+    /// A thread takes the first chain that nobody has. The caller empties the chains in that same order, so the one that it waits for has always been taken.
+    fn ahead(
+        &self,
+        store: &Store,
+        chains: &[&[&IndexRow]],
+        progress: &dyn Progress,
+        wanted: impl Fn(&Row<'_>) -> bool + Sync,
+        visit: &mut dyn FnMut(Row<'_>) -> bool,
+    ) -> Result<(), ReadError> {
+        let next = AtomicUsize::new(0);
+        let stop = AtomicBool::new(false);
+        let (senders, receivers): (Vec<_>, Vec<_>) =
+            chains.iter().map(|_| crossbeam_channel::bounded(WAITING_BATCHES)).unzip();
+        let senders: Vec<_> = senders.into_iter().map(|sender| Mutex::new(Some(sender))).collect();
+        let worker = || {
+            while !stop.load(Ordering::Relaxed) {
+                let index = next.fetch_add(1, Ordering::Relaxed);
+                let Some(chain) = chains.get(index) else { return };
+                // Taken out, so that the caller sees the end when this thread is done with the chain.
+                let Some(sender) = senders[index].lock().expect("nobody panics with it").take() else { return };
+                let mut batch = RowBatch::new();
+                let outcome = self.chain_rows(store, chain, progress, &|_, _| (), |row| {
+                    if row.value.is_some() && wanted(&row) {
+                        batch.push(row.task, row.key, row.value);
+                        if batch.len() == BATCH_ROWS {
+                            return sender.send(Ok(std::mem::take(&mut batch))).is_ok();
+                        }
+                    }
+                    !stop.load(Ordering::Relaxed)
+                });
+                let rest = outcome.map(|()| batch);
+                // A caller that has gone wants nothing more.
+                let _ = sender.send(rest);
+            }
+        };
+        thread::scope(|scope| {
+            for _ in 0..parallel::thread_count().min(chains.len()) {
+                scope.spawn(worker);
+            }
+            // By value: whatever the reason to leave, no thread goes on waiting for room in a channel.
+            let outcome = (|| {
+                for receiver in receivers {
+                    for batch in receiver {
+                        for row in batch?.iter() {
+                            if !visit(row) {
+                                return Ok(());
+                            }
+                        }
+                    }
+                }
+                Ok(())
+            })();
+            stop.store(true, Ordering::Relaxed);
+            outcome
+        })
+    }
+
+    /// Hands the merged rows of one shard, tombstones included, to `visit` until there are no more or it says no.
+    ///
+    /// `chain` is the shard's segments, the oldest first. `inspect` sees the rows of each segment, named by its place in `chain`, before they are merged.
+    pub fn chain_rows<R: Borrow<IndexRow>>(
+        &self,
+        store: &Store,
+        chain: &[R],
+        progress: &dyn Progress,
+        inspect: &dyn Fn(usize, &RowBatch),
+        visit: impl FnMut(Row<'_>) -> bool,
+    ) -> Result<(), ReadError> {
+        let path = |place: usize| chain[place].borrow().object.path().to_string();
+        let failed = Cell::new(0);
+        let failed = &failed;
+        let mut sources = Vec::with_capacity(chain.len());
+        for (place, row) in chain.iter().map(Borrow::borrow).enumerate() {
+            let bytes = store.object(row.object_ref())?;
+            progress.advance(row.bytes);
+            let reader = SegmentReader::open(bytes, self.codec.columns())
+                .map_err(|source| ReadError::Table { path: path(place), source })?;
+            sources.push(reader.inspect(move |batch| match batch {
+                Ok(batch) => inspect(place, batch),
+                Err(_) => failed.set(place),
+            }));
+        }
+        Merge::new(sources).for_each(visit).map_err(|source| ReadError::Table { path: path(failed.get()), source })
+    }
+}
+
+/// Returns every object that `manifest` and its `index` name, once, sorted by name.
+pub fn objects_of(manifest: &Manifest, index: &[IndexRow]) -> Vec<ObjectRef> {
+    let tables = [manifest.tables.index, manifest.tables.positions, manifest.tables.job];
+    let all: BTreeMap<ObjectName, ObjectRef> =
+        tables.into_iter().chain(index.iter().map(IndexRow::object_ref)).map(|o| (o.object, o)).collect();
+    all.into_values().collect()
+}
+
+/// Returns what in `index` contradicts `manifest`; nothing for a sound checkpoint.
+pub fn index_problems(manifest: &Manifest, index: &[IndexRow]) -> Vec<String> {
+    let mut problems = Vec::new();
+    let (tasks, shards) = (manifest.tasks, manifest.shards);
+    if tasks == 0 || shards == 0 || shards > tasks {
+        return vec![format!("the manifest has {tasks} tasks in {shards} shards")];
+    }
+    for row in index {
+        let at = format!("shard {} level {}", row.shard, row.level);
+        if row.shard >= shards {
+            problems.push(format!("{at}: the manifest has {shards} shards"));
+            continue;
+        }
+        let (first, last) = index::tasks_of(row.shard, tasks, shards);
+        if (row.first_task, row.last_task) != (first, last) {
+            problems
+                .push(format!("{at}: expected tasks {first} to {last}, found {} to {}", row.first_task, row.last_task));
+        }
+        if row.cut > manifest.block {
+            problems.push(format!("{at}: cut {} is past the checkpoint's {}", row.cut, manifest.block));
+        }
+        if row.tombstones > row.rows || (row.kind == SegmentKind::Base && row.tombstones > 0) {
+            problems.push(format!("{at}: {} tombstones in {} rows", row.tombstones, row.rows));
+        }
+    }
+    let objects = objects_of(manifest, index);
+    let bytes = objects.iter().fold(0u64, |sum, object| sum.saturating_add(object.bytes));
+    if bytes != manifest.totals.bytes {
+        problems
+            .push(format!("expected {} bytes of objects as the manifest says, found {bytes}", manifest.totals.bytes));
+    }
+    problems
+}

@@ -1,0 +1,415 @@
+//! `ckpt verify`: each kind of damage at each place, and exactly what is found.
+
+use std::fs;
+use std::path::PathBuf;
+
+use ckpt::format::manifest::Manifest;
+use ckpt::format::segment::SegmentWriter;
+use serde::Deserialize;
+
+use crate::support::Env;
+use crate::support::store_builder::{StoreBuilder, three_checkpoints, values};
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(dead_code)]
+struct View {
+    version: u32,
+    intact: bool,
+    targets: Vec<Target>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(dead_code)]
+struct Target {
+    target: String,
+    store: String,
+    intact: bool,
+    checkpoints: Vec<u64>,
+    damaged: Vec<u64>,
+    newest_intact: Option<u64>,
+    objects: u64,
+    read_bytes: u64,
+    findings: Vec<Finding>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(dead_code)]
+struct Finding {
+    code: String,
+    severity: String,
+    path: String,
+    expected: String,
+    found: String,
+    checkpoints: Vec<u64>,
+    next_step: String,
+}
+
+/// Verifies and returns the findings, each as `code place checkpoints`, and the exit code.
+fn findings(env: &Env, arguments: &[&str]) -> (Vec<String>, i32) {
+    let arguments: Vec<&str> = ["verify", "--json"].into_iter().chain(arguments.iter().copied()).collect();
+    let output = env.run(&arguments);
+    let view: View = serde_json::from_str(&output.stdout).unwrap_or_else(|error| panic!("{error}: {output}"));
+    assert_eq!(view.intact, output.status == 0, "{output}");
+    let line = |finding: &Finding| format!("{} {} {:?}", finding.code, finding.path, finding.checkpoints);
+    let findings = view.targets.iter().flat_map(|target| &target.findings);
+    (findings.map(line).collect(), output.status)
+}
+
+/// Returns the first word of each finding.
+fn codes(findings: &[String]) -> Vec<String> {
+    findings.iter().map(|line| line.split(' ').next().unwrap_or_default().to_owned()).collect()
+}
+
+/// What is damaged.
+#[derive(Debug, Clone, Copy)]
+enum Place {
+    Manifest(u64),
+    Sums(u64),
+    Index(u64),
+    Positions(u64),
+    Job,
+    Base,
+    LastDelta,
+}
+
+impl Place {
+    /// Returns the file below the store.
+    fn path(self, env: &Env) -> String {
+        let manifest = |number: u64| {
+            let text = env.read(&format!("s/checkpoints/{number:08}/manifest.yaml"));
+            Manifest::from_yaml(text.as_bytes()).expect("a manifest")
+        };
+        let segments = || {
+            let manifest = manifest(3);
+            let bytes = fs::read(env.path("s").join(manifest.tables.index.object.path().as_str())).expect("an index");
+            ckpt::format::index::decode(bytes.into()).expect("an index")
+        };
+        match self {
+            Place::Manifest(number) => format!("checkpoints/{number:08}/manifest.yaml"),
+            Place::Sums(number) => format!("checkpoints/{number:08}/SHA256SUMS"),
+            Place::Index(number) => manifest(number).tables.index.object.path().to_string(),
+            Place::Positions(number) => manifest(number).tables.positions.object.path().to_string(),
+            Place::Job => manifest(3).tables.job.object.path().to_string(),
+            Place::Base => segments()[0].object.path().to_string(),
+            Place::LastDelta => segments().last().expect("a segment").object.path().to_string(),
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Damage {
+    Delete,
+    Empty,
+    Truncate,
+    Flip,
+    Directory,
+    Link,
+}
+
+impl Damage {
+    fn strike(self, path: PathBuf) {
+        let bytes = fs::read(&path).expect("a file");
+        match self {
+            Damage::Delete => fs::remove_file(path).expect("deleted"),
+            Damage::Empty => fs::write(path, b"").expect("written"),
+            Damage::Truncate => fs::write(path, &bytes[..bytes.len() / 2]).expect("written"),
+            Damage::Flip => {
+                let mut bytes = bytes;
+                let middle = bytes.len() / 2;
+                bytes[middle] ^= 1;
+                fs::write(path, bytes).expect("written");
+            }
+            Damage::Directory => {
+                fs::remove_file(&path).expect("deleted");
+                fs::create_dir(path).expect("created");
+            }
+            Damage::Link => {
+                let elsewhere = path.with_extension("moved");
+                fs::rename(&path, &elsewhere).expect("renamed");
+                std::os::unix::fs::symlink(elsewhere, path).expect("linked");
+            }
+        }
+    }
+}
+
+#[test]
+fn each_damage_at_each_place_is_found_as_what_it_is() {
+    use Damage::*;
+    use Place::*;
+    let cases: &[(Place, &[Damage], &str, &[u64])] = &[
+        (Manifest(2), &[Delete], "manifest-missing", &[2]),
+        (Manifest(2), &[Empty, Truncate, Directory, Link], "manifest-damaged", &[2]),
+        (Manifest(3), &[Delete], "manifest-missing", &[3]),
+        (Manifest(3), &[Empty, Truncate], "manifest-damaged", &[3]),
+        (Sums(2), &[Delete, Directory], "sums-missing", &[2]),
+        (Sums(2), &[Empty, Truncate, Flip], "sums-wrong", &[2]),
+        (Sums(3), &[Delete], "sums-missing", &[3]),
+        (Sums(3), &[Empty, Truncate, Flip], "sums-wrong", &[3]),
+        (Index(2), &[Delete], "object-missing", &[2]),
+        (Index(2), &[Empty, Truncate], "object-size", &[2]),
+        (Index(2), &[Flip], "object-damaged", &[2]),
+        (Index(2), &[Directory], "object-unreadable", &[2]),
+        (Positions(3), &[Delete], "object-missing", &[3]),
+        (Positions(3), &[Empty, Truncate], "object-size", &[3]),
+        (Positions(3), &[Flip], "object-damaged", &[3]),
+        (Job, &[Delete], "object-missing", &[1, 2, 3]),
+        (Job, &[Flip], "object-damaged", &[1, 2, 3]),
+        (Base, &[Delete], "object-missing", &[1, 2, 3]),
+        (Base, &[Empty, Truncate], "object-size", &[1, 2, 3]),
+        (Base, &[Flip], "object-damaged", &[1, 2, 3]),
+        (Base, &[Directory], "object-unreadable", &[1, 2, 3]),
+        (LastDelta, &[Delete], "object-missing", &[3]),
+        (LastDelta, &[Truncate], "object-size", &[3]),
+        (LastDelta, &[Flip], "object-damaged", &[3]),
+        (LastDelta, &[Link], "object-unreadable", &[3]),
+    ];
+    for (place, damages, code, checkpoints) in cases {
+        for damage in *damages {
+            let env = Env::new();
+            three_checkpoints(&env.path("s"));
+            let path = place.path(&env);
+            damage.strike(env.path("s").join(&path));
+            for depth in [&["s"][..], &["s", "--deep"]] {
+                let (mut found, status) = findings(&env, depth);
+                // What a link points to now lies in the store too.
+                found.retain(|line| !line.contains(".moved"));
+                let expected = format!("{code} {path} {checkpoints:?}");
+                assert_eq!((found, status), (vec![expected], 1), "{place:?} {damage:?} {depth:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn quick_sees_what_is_missing_or_has_another_size_but_not_the_bytes_of_segments() {
+    for (place, damage, expected) in [
+        (Place::Base, Damage::Delete, "object-missing"),
+        (Place::Base, Damage::Truncate, "object-size"),
+        (Place::Manifest(2), Damage::Truncate, "manifest-damaged"),
+    ] {
+        let env = Env::new();
+        three_checkpoints(&env.path("s"));
+        damage.strike(env.path("s").join(place.path(&env)));
+        let (found, status) = findings(&env, &["s", "--quick"]);
+        assert_eq!((found.len(), status), (1, 1), "{found:?}");
+        assert!(found[0].starts_with(expected), "{found:?}");
+    }
+    let env = Env::new();
+    three_checkpoints(&env.path("s"));
+    Damage::Flip.strike(env.path("s").join(Place::Base.path(&env)));
+    assert_eq!(findings(&env, &["s", "--quick"]), (vec![], 0));
+}
+
+#[test]
+fn a_manifest_that_was_changed_with_care_is_found() {
+    let manifest = |number: u64| format!("checkpoints/{number:08}/manifest.yaml");
+    for number in [1, 2, 3] {
+        let env = Env::new();
+        three_checkpoints(&env.path("s"));
+        let path = format!("s/{}", manifest(number));
+        env.write(&path, env.read(&path).replace("pause_micros: 850", "pause_micros: 851"));
+        let expected = format!("manifest-altered {} [{number}]", manifest(number));
+        assert_eq!(findings(&env, &["s"]), (vec![expected.clone()], 1));
+        assert_eq!(findings(&env, &[&format!("s@{number}")]), (vec![expected], 1));
+
+        // With the list changed as well only the checkpoint after it knows better; nobody speaks against the newest.
+        let text = env.read(&path);
+        let sums = format!("s/checkpoints/{number:08}/SHA256SUMS");
+        let list = env.read(&sums);
+        let (objects, _) = list.trim_end().rsplit_once('\n').expect("lines");
+        env.write(&sums, format!("{objects}\n{}  manifest.yaml\n", ckpt::digest::Digest::of(text.as_bytes())));
+        let (found, status) = findings(&env, &["s"]);
+        match number {
+            3 => assert_eq!((found, status), (vec![], 0)),
+            _ => {
+                let next = number + 1;
+                assert_eq!((found, status), (vec![format!("chain-broken {} [{next}]", manifest(next))], 1));
+            }
+        }
+    }
+}
+
+#[test]
+fn the_manifest_of_another_checkpoint_or_store_is_misplaced() {
+    let env = Env::new();
+    three_checkpoints(&env.path("s"));
+    env.write("s/checkpoints/00000002/manifest.yaml", env.read("s/checkpoints/00000001/manifest.yaml"));
+    let expected = vec!["manifest-misplaced checkpoints/00000002/manifest.yaml [2]".to_owned()];
+    assert_eq!(findings(&env, &["s"]), (expected, 1));
+}
+
+#[test]
+fn a_checkpoint_that_was_removed_leaves_a_gap_and_what_only_it_needed() {
+    let env = Env::new();
+    three_checkpoints(&env.path("s"));
+    let index = Place::Index(1).path(&env);
+    fs::remove_dir_all(env.path("s/checkpoints/00000001")).expect("removed");
+    let (found, status) = findings(&env, &["s"]);
+    assert_eq!(status, 0, "{found:?}");
+    assert!(found.contains(&"chain-gap checkpoints/00000002/manifest.yaml [2]".to_owned()), "{found:?}");
+    assert!(found.contains(&format!("object-unused {index} []")), "{found:?}");
+}
+
+#[test]
+fn what_is_no_part_of_a_store_is_a_note() {
+    let env = Env::new();
+    three_checkpoints(&env.path("s"));
+    for file in [
+        "note.txt",
+        ".tmp-1",
+        "checkpoints/old/x",
+        "checkpoints/00000001/y",
+        "objects/z",
+        "objects/sha256/00/aa",
+        "objects/sha256/zz/aa",
+        "damaged/x.1",
+    ] {
+        env.write(&format!("s/{file}"), "x");
+    }
+    let (found, status) = findings(&env, &["s"]);
+    assert_eq!(status, 0);
+    assert_eq!(
+        found,
+        [
+            "leftover .tmp-1 []",
+            "foreign-file checkpoints/00000001/y []",
+            "foreign-file checkpoints/old []",
+            "object-set-aside damaged/x.1 []",
+            "foreign-file note.txt []",
+            "foreign-file objects/sha256/00/aa []",
+            "foreign-file objects/sha256/zz []",
+            "foreign-file objects/z []",
+        ]
+    );
+    assert_eq!(findings(&env, &["s@latest"]), (vec![], 0));
+}
+
+#[test]
+fn a_store_that_can_not_be_looked_at_is_no_answer() {
+    let env = Env::new();
+    env.run(&["verify", "s"]).expect(10);
+    three_checkpoints(&env.path("s"));
+    env.run(&["verify", "s@9"]).expect(10);
+    env.run(&["verify", "s", "--quick", "--deep"]).expect(2);
+    env.run(&["verify"]).expect(2);
+    env.write("s/store.yaml", "format: 1\n");
+    env.run(&["verify", "s"]).expect(12);
+    env.write("s/store.yaml", "format: 2\n");
+    env.run(&["verify", "s"]).expect(4);
+    fs::remove_file(env.path("s/store.yaml")).expect("deleted");
+    env.run(&["verify", "s"]).expect(10);
+}
+
+#[test]
+fn deep_finds_rows_that_were_written_wrong() {
+    let wrong = |make: &dyn Fn(&mut StoreBuilder)| {
+        let env = Env::new();
+        let mut builder = StoreBuilder::keyed(&env.path("s"));
+        make(&mut builder);
+        assert_eq!(findings(&env, &["s"]).1, 0, "only rows are wrong");
+        let (mut found, status) = findings(&env, &["s", "--deep"]);
+        assert_eq!(status, 1);
+        found.retain(|line| !line.starts_with("object-unused "));
+        codes(&found)
+    };
+    let misrouted = |builder: &mut StoreBuilder| {
+        let task = builder.task("ann");
+        let other = if task == 0 { 1 } else { 0 };
+        builder.write_segment(0, &[((other, "ann".to_owned()), Some(values("ann", 1)))].into());
+        let mut draft = builder.draft(&[]);
+        draft.manifest.totals.keys = 1;
+        builder.commit_draft(draft);
+    };
+    assert_eq!(wrong(&misrouted), ["row-misrouted"]);
+    let total = |builder: &mut StoreBuilder| {
+        let mut draft = builder.draft(&[("ann", Some(1)), ("bob", Some(2))]);
+        draft.manifest.totals.keys = 3;
+        builder.commit_draft(draft);
+    };
+    assert_eq!(wrong(&total), ["totals-wrong"]);
+    let count = |builder: &mut StoreBuilder| {
+        let mut draft = builder.draft(&[("ann", Some(1)), ("bob", Some(2))]);
+        draft.index[0].rows += 1;
+        draft.index[0].smallest_key = "a".to_owned();
+        builder.commit_draft(draft);
+    };
+    assert_eq!(wrong(&count), ["count-wrong", "count-wrong"]);
+    let columns = |builder: &mut StoreBuilder| {
+        let bytes = SegmentWriter::new(&[]).finish().0;
+        let object = builder.store.put(&bytes, ckpt::format::layout::ObjectKind::Parquet).expect("put").object;
+        let mut draft = builder.draft(&[("ann", Some(1))]);
+        (draft.index[0].object, draft.index[0].bytes) = (object.object, object.bytes);
+        builder.commit_draft(draft);
+    };
+    assert_eq!(wrong(&columns), ["content-wrong"]);
+}
+
+#[test]
+fn tables_that_contradict_the_manifest_are_found_without_reading_rows() {
+    let code = |make: &dyn Fn(&mut crate::support::store_builder::Draft)| {
+        let env = Env::new();
+        let mut builder = StoreBuilder::keyed(&env.path("s"));
+        let mut draft = builder.draft(&[("ann", Some(1)), ("bob", Some(2))]);
+        make(&mut draft);
+        builder.commit_draft(draft);
+        let (found, status) = findings(&env, &["s", "--quick"]);
+        assert_eq!(status, 1);
+        let mut codes = codes(&found);
+        codes.retain(|code| code != "object-unused");
+        codes.sort();
+        codes.dedup();
+        codes.join(" ")
+    };
+    assert_eq!(code(&|draft| draft.manifest.block -= 1), "index-wrong positions-wrong");
+    assert_eq!(code(&|draft| draft.manifest.totals.bytes = 1), "index-wrong");
+    assert_eq!(code(&|draft| draft.manifest.totals.records += 1), "positions-wrong");
+    assert_eq!(code(&|draft| draft.manifest.totals.input_bytes += 1), "positions-wrong");
+    assert_eq!(code(&|draft| draft.positions[0].task = Some(1)), "positions-wrong");
+    assert_eq!(code(&|draft| draft.job = b"- no\n- map\n".to_vec()), "content-wrong");
+}
+
+#[test]
+fn a_job_without_a_key_is_verified_by_its_partitions() {
+    let env = Env::new();
+    let mut builder = StoreBuilder::unkeyed(&env.path("s"));
+    builder.commit(&[("p0", Some(1)), ("p3", Some(2))]);
+    builder.commit(&[("p3", Some(3)), ("p7", Some(1))]);
+    assert_eq!(findings(&env, &["s", "--deep"]), (vec![], 0));
+    let mut draft = builder.draft(&[("p1", Some(1))]);
+    draft.positions.iter_mut().for_each(|row| row.task = row.task.map(|task| 7 - task));
+    builder.commit_draft(draft);
+    let (found, status) = findings(&env, &["s@3", "--deep"]);
+    assert!(found.iter().all(|line| line.starts_with("row-misrouted ")) && status == 1, "{found:?}");
+}
+
+#[test]
+fn a_line_says_where_what_and_what_next_and_the_last_what_is_left() {
+    let env = Env::new();
+    three_checkpoints(&env.path("s"));
+    let output = env.run(&["verify", "s"]).expect(0);
+    assert!(output.stdout.starts_with("intact: 3 checkpoints, 12 objects, "), "{output}");
+    assert_eq!((output.stdout.lines().count(), output.stderr.as_str()), (1, ""));
+
+    let path = Place::LastDelta.path(&env);
+    Damage::Delete.strike(env.path("s").join(&path));
+    let output = env.run(&["verify", "s", "s@1"]).expect(1);
+    let lines: Vec<&str> = output.stdout.lines().collect();
+    assert_eq!(lines[0], format!("s: damage: object-missing: `{path}`"));
+    assert!(lines[1].starts_with("  expected ") && lines[1].ends_with(" bytes"), "{output}");
+    assert_eq!(lines[2..4], ["  found nothing", "  concerns checkpoint 3"]);
+    assert!(lines[4].starts_with("  next: put the file back"), "{output}");
+    assert!(lines[5].starts_with("s: NOT intact: checkpoint 3 damaged; newest intact: 2; 3 checkpoints, "), "{output}");
+    assert!(lines[6].starts_with("s: intact: 1 checkpoint, "), "{output}");
+}
+
+#[test]
+fn names_found_in_a_store_can_not_write_to_the_terminal() {
+    let env = Env::new();
+    three_checkpoints(&env.path("s"));
+    env.write("s/a\u{1b}[2J\nb", "x");
+    let output = env.run(&["verify", "s"]).expect(0);
+    assert!(output.stdout.starts_with("note: foreign-file: `a\\u{1b}[2J\\nb`\n"), "{output}");
+}

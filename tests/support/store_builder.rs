@@ -1,0 +1,273 @@
+//! Genuine stores without a run: every file is written by the code that a run uses.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use ckpt::decimal::Decimal;
+use ckpt::digest::Digest;
+use ckpt::format::index::{self, IndexRow, SegmentKind};
+use ckpt::format::layout::ObjectKind;
+use ckpt::format::manifest::{Manifest, Mode, ObjectRef, Parent, Routing, StoreFile, Tables, Timings, Totals, Trigger};
+use ckpt::format::positions::{self, PositionRow};
+use ckpt::format::rows::{Row, RowCodec};
+use ckpt::format::segment::SegmentWriter;
+use ckpt::id::{Sequence, StoreId};
+use ckpt::storage::local::LocalStorage;
+use ckpt::store::Store;
+use ckpt::value::{Column, ColumnType, Value};
+use jiff::{SignedDuration, Timestamp};
+
+/// The job file in every store.
+pub const JOB: &str = "job: clicks\ninput: {files: data/clicks.jsonl}\nkey: user\ntasks: 8\n";
+
+/// The bytes that a record of the pretended input has.
+const RECORD_BYTES: u64 = 40;
+
+/// A change of one key: the number of clicks that it has now, or nothing to delete it.
+pub type Change<'a> = (&'a str, Option<i64>);
+
+/// Changed rows by task and key; nothing for a deleted one.
+pub type ChangedRows = BTreeMap<(u32, String), Option<Vec<Value>>>;
+
+/// A store, and what a run would remember of it.
+pub struct StoreBuilder {
+    /// The store.
+    pub store: Store,
+    tasks: u32,
+    shards: u32,
+    routing: Routing,
+    codec: RowCodec,
+    state: BTreeMap<(u32, String), Vec<Value>>,
+    chains: BTreeMap<u32, Vec<IndexRow>>,
+    parent: Option<Parent>,
+    old_objects: Vec<ObjectRef>,
+    records: BTreeMap<String, u64>,
+    block: u64,
+}
+
+/// A checkpoint that is not committed: a test may make it wrong.
+pub struct Draft {
+    /// The manifest, except for `tables`.
+    pub manifest: Manifest,
+    /// The index.
+    pub index: Vec<IndexRow>,
+    /// The positions.
+    pub positions: Vec<PositionRow>,
+    /// The job definition.
+    pub job: Vec<u8>,
+}
+
+impl StoreBuilder {
+    /// Creates the store of a job with a key, 8 tasks and 3 shards.
+    pub fn keyed(path: &Path) -> StoreBuilder {
+        StoreBuilder::create(path, 8, 3, Routing::KeyHash)
+    }
+
+    /// Creates the store of a job without a key, whose partitions are `p0` to `p7`.
+    pub fn unkeyed(path: &Path) -> StoreBuilder {
+        StoreBuilder::create(path, 8, 3, Routing::Partition)
+    }
+
+    /// Creates a store.
+    pub fn create(path: &Path, tasks: u32, shards: u32, routing: Routing) -> StoreBuilder {
+        let file = StoreFile { format: 1, store: StoreId::new([7; 16]), job: "clicks".to_owned(), created: created(0) };
+        let columns = vec![
+            Column::new("clicks", ColumnType::Int),
+            Column::new("spent", ColumnType::Number),
+            Column::new("city", ColumnType::Text),
+            Column::new("pages", ColumnType::Sketch),
+        ];
+        StoreBuilder {
+            store: Store::create(vec![Arc::new(LocalStorage::new(path.to_owned()))], file).expect("created"),
+            tasks,
+            shards,
+            routing,
+            codec: RowCodec::new(columns),
+            state: BTreeMap::new(),
+            chains: BTreeMap::new(),
+            parent: None,
+            old_objects: Vec::new(),
+            records: BTreeMap::new(),
+            block: 0,
+        }
+    }
+
+    /// Commits a checkpoint in which `changes` were made to the one before it.
+    pub fn commit(&mut self, changes: &[Change<'_>]) -> Sequence {
+        let draft = self.draft(changes);
+        self.commit_draft(draft)
+    }
+
+    /// Writes the segments of a checkpoint and returns the rest of it.
+    pub fn draft(&mut self, changes: &[Change<'_>]) -> Draft {
+        let mut by_shard: BTreeMap<u32, ChangedRows> = BTreeMap::new();
+        for (key, clicks) in changes {
+            let task = self.task(key);
+            let values = clicks.map(|clicks| values(key, clicks));
+            let shard = index::shard_of(task, self.tasks, self.shards);
+            by_shard.entry(shard).or_default().insert((task, (*key).to_owned()), values);
+        }
+        self.block += 1;
+        for (shard, rows) in by_shard {
+            self.write_segment(shard, &rows);
+            for (key, values) in rows {
+                match values {
+                    Some(values) => self.state.insert(key, values),
+                    None => self.state.remove(&key),
+                };
+            }
+        }
+        let index: Vec<IndexRow> = self.chains.values().flatten().cloned().collect();
+        let positions = self.positions(changes);
+        let sequence = self.parent.map_or(Sequence::FIRST, |parent| parent.sequence.next());
+        let object = self.store.put(JOB.as_bytes(), ObjectKind::Yaml).expect("put").object;
+        let manifest = Manifest {
+            format: 1,
+            job: "clicks".to_owned(),
+            store: self.store.file.store.clone(),
+            sequence,
+            parent: self.parent,
+            created: created(sequence.0),
+            mode: Mode::Elided,
+            trigger: Trigger::Schedule,
+            ended: false,
+            restored_from: None,
+            tasks: self.tasks,
+            shards: self.shards,
+            routing: self.routing,
+            block: self.block,
+            block_bytes: 262_144,
+            columns: self.codec.columns().to_vec(),
+            timings: Timings { pause_micros: 850, snapshot_micros: 12_400, write_micros: 310_250 },
+            totals: Totals {
+                keys: self.state.len() as u64,
+                changed_keys: changes.len() as u64,
+                bytes: 0,
+                new_bytes: 0,
+                partitions: positions.len() as u64,
+                input_bytes: positions.iter().map(|row| row.offset).sum(),
+                records: positions.iter().map(|row| row.record).sum(),
+                skipped: 0,
+            },
+            outputs: Vec::new(),
+            dead_letter: None,
+            tables: Tables { index: object, positions: object, job: object },
+        };
+        Draft { manifest, index, positions, job: JOB.as_bytes().to_vec() }
+    }
+
+    /// Writes the tables of a draft and commits it. Totals of bytes that are zero are filled in.
+    pub fn commit_draft(&mut self, draft: Draft) -> Sequence {
+        let put = |bytes: &[u8], kind| self.store.put(bytes, kind).expect("put").object;
+        let tables = Tables {
+            index: put(&index::encode(&draft.index), ObjectKind::Parquet),
+            positions: put(&positions::encode(&draft.positions), ObjectKind::Parquet),
+            job: put(&draft.job, ObjectKind::Yaml),
+        };
+        let mut manifest = Manifest { tables, ..draft.manifest };
+        let objects = ckpt::ops::read::objects_of(&manifest, &draft.index);
+        let new = objects.iter().filter(|object| !self.old_objects.contains(object));
+        if manifest.totals.bytes == 0 {
+            manifest.totals.new_bytes = new.map(|object| object.bytes).sum();
+            manifest.totals.bytes = objects.iter().map(|object| object.bytes).sum();
+        }
+        let names: Vec<_> = objects.iter().map(|object| object.object).collect();
+        let committed = self.store.commit(&manifest, &names).expect("committed");
+        self.parent = Some(Parent { sequence: manifest.sequence, sha256: committed.sha256 });
+        self.old_objects = objects;
+        manifest.sequence
+    }
+
+    /// Returns the task of a key.
+    pub fn task(&self, key: &str) -> u32 {
+        match self.routing {
+            Routing::KeyHash => index::task_of_key(key.as_bytes(), self.tasks),
+            Routing::Partition => key.strip_prefix('p').and_then(|task| task.parse().ok()).expect("a partition's name"),
+        }
+    }
+
+    /// Returns the state, by task and key.
+    pub fn state(&self) -> &BTreeMap<(u32, String), Vec<Value>> {
+        &self.state
+    }
+
+    /// Puts a segment on top of a shard's chain: a base when there is none.
+    pub fn write_segment(&mut self, shard: u32, rows: &ChangedRows) {
+        let mut writer = SegmentWriter::new(self.codec.columns());
+        let mut packed = Vec::new();
+        for ((task, key), values) in rows {
+            packed.clear();
+            if let Some(values) = values {
+                self.codec.pack(values, &mut packed);
+            }
+            let value = values.as_ref().map(|_| packed.as_slice());
+            writer.push(Row { task: *task, key: key.as_bytes(), value });
+        }
+        let (bytes, stats) = writer.finish();
+        let object = self.store.put(&bytes, ObjectKind::Parquet).expect("put").object;
+        let (first_task, last_task) = index::tasks_of(shard, self.tasks, self.shards);
+        let chain = self.chains.entry(shard).or_default();
+        chain.push(IndexRow {
+            shard,
+            level: chain.len() as u32,
+            first_task,
+            last_task,
+            cut: self.block,
+            kind: if chain.is_empty() { SegmentKind::Base } else { SegmentKind::Delta },
+            object: object.object,
+            bytes: object.bytes,
+            rows: stats.rows,
+            tombstones: stats.tombstones,
+            smallest_key: stats.smallest_key,
+            largest_key: stats.largest_key,
+        });
+    }
+
+    fn positions(&mut self, changes: &[Change<'_>]) -> Vec<PositionRow> {
+        for (key, _) in changes {
+            let partition = match self.routing {
+                Routing::KeyHash => "data/clicks.jsonl",
+                Routing::Partition => key,
+            };
+            *self.records.entry(partition.to_owned()).or_default() += 1;
+        }
+        let records = self.records.iter();
+        records
+            .map(|(partition, records)| PositionRow {
+                partition: partition.clone(),
+                task: (self.routing == Routing::Partition).then(|| self.task(partition)),
+                cut: self.block,
+                offset: records * RECORD_BYTES,
+                record: *records,
+                ended: false,
+                file_bytes: Some(1_000_000),
+                fingerprint: Digest::of(&records.to_le_bytes()),
+            })
+            .collect()
+    }
+}
+
+/// Returns the values of a key: nothing is left out but the city of keys that begin with `x`.
+pub fn values(key: &str, clicks: i64) -> Vec<Value> {
+    let spent = Decimal::parse(format!("{clicks}.25").as_bytes()).expect("a number");
+    let city = if key.starts_with('x') { Value::Null } else { Value::Text(format!("city of {key}")) };
+    vec![Value::Int(clicks), Value::Number(spent), city, Value::Sketch(vec![1, 2, 3])]
+}
+
+/// Returns when checkpoint `number` was created: ten minutes after the one before.
+fn created(number: u64) -> Timestamp {
+    let first: Timestamp = "2026-11-22T14:00:00Z".parse().expect("a time");
+    first + SignedDuration::from_mins(10 * i64::try_from(number).expect("a small number"))
+}
+
+/// Makes the store that most tests look at: three checkpoints of a job with a key, with deltas and a tombstone.
+///
+/// After the third, the keys are ann, bob, cyd (changed), eve, fay and xan; dan is gone.
+pub fn three_checkpoints(path: &Path) -> StoreBuilder {
+    let mut builder = StoreBuilder::keyed(path);
+    builder.commit(&[("ann", Some(1)), ("bob", Some(2)), ("cyd", Some(3)), ("dan", Some(4)), ("xan", Some(9))]);
+    builder.commit(&[("cyd", Some(30)), ("eve", Some(5))]);
+    builder.commit(&[("dan", None), ("fay", Some(6))]);
+    builder
+}
