@@ -142,7 +142,7 @@ fn open(text: &OsString, now: &Zoned) -> Result<Side, CliError> {
 }
 
 fn check_task(args: &Args, comparison: &Comparison) -> Result<(), CliError> {
-    let tasks = comparison.old.manifest().tasks.max(comparison.new.manifest().tasks);
+    let tasks = comparison.new.manifest().tasks;
     match args.task {
         Some(task) if task >= tasks => {
             let last = tasks.saturating_sub(1);

@@ -165,7 +165,7 @@ impl SegmentReader {
     /// Looks `keys` up, which ascend by task and key, and hands each row that is there to `visit`: the place of its key in `keys`, and its packed
     /// value, nothing for a tombstone.
     ///
-    /// Of all other rows only the task and the key are decoded, or nothing where the file's own statistics have no room for any of the tasks. What is
+    /// Of all other rows only the task and the key are decoded, or nothing where the file's own statistics leave no room for any of the keys. What is
     /// passed over is not checked: for looking at keys, not for proving anything.
     pub fn find(
         mut self,
@@ -257,10 +257,17 @@ fn may_hold(group: &RowGroupMetaData, task: u32) -> bool {
 
 /// Tells the same of any of `keys`, which ascend.
 fn may_hold_any(group: &RowGroupMetaData, keys: &[(u32, &[u8])]) -> bool {
-    tasks_of(group).is_none_or(|tasks| {
-        let from = keys.partition_point(|(task, _)| task < tasks.start());
-        keys.get(from).is_some_and(|(task, _)| task <= tasks.end())
-    })
+    let Some(tasks) = tasks_of(group) else { return true };
+    let from = keys.partition_point(|(task, _)| task < tasks.start());
+    let mut in_tasks = keys[from..].iter().take_while(|(task, _)| task <= tasks.end());
+    match group.columns().get(1).and_then(|column| column.statistics()) {
+        // The bounds may be shorter than the keys, and are bounds all the same.
+        Some(Statistics::ByteArray(names)) => match (names.min_bytes_opt(), names.max_bytes_opt()) {
+            (Some(smallest), Some(largest)) => in_tasks.any(|(_, key)| smallest <= *key && *key <= largest),
+            _ => in_tasks.next().is_some(),
+        },
+        _ => in_tasks.next().is_some(),
+    }
 }
 
 /// Returns the tasks that `group` has rows of by its statistics, the first and the last.
@@ -535,6 +542,28 @@ mod tests {
         }
         assert_eq!(find(bytes.clone(), &columns, &[(99, "u".to_owned())]), Ok(Rows::new()));
         assert_eq!(find(bytes, &columns, &[]), Ok(Rows::new()));
+    }
+
+    #[test]
+    fn row_groups_without_a_key_that_is_looked_up_are_not_read() {
+        // Three groups: two of task 0, whose keys follow each other, and one of task 1.
+        let row = |i: usize| ((u32::from(i >= 2 * GROUP_ROWS), format!("{i:07}")), Some(vec![Value::Int(i as i64)]));
+        let rows: Rows = (0..2 * GROUP_ROWS + 10).map(row).collect();
+        let columns = columns_of(&[ColumnType::Int]);
+        let (mut bytes, _) = write(&columns, &rows);
+        // The first group begins the file.
+        bytes[4..1000].fill(0xff);
+        for i in [GROUP_ROWS, 2 * GROUP_ROWS - 1, 2 * GROUP_ROWS + 5] {
+            let (key, values) = row(i);
+            assert_eq!(find(bytes.clone(), &columns, std::slice::from_ref(&key)), Ok(Rows::from([(key, values)])));
+        }
+        assert_eq!(find(bytes.clone(), &columns, &[(1, "0000005".to_owned())]), Ok(Rows::new()));
+        assert!(find(bytes, &columns, &[(0, "0000005".to_owned())]).is_err());
+        // A bound that is cut short still holds.
+        let long = |n: u8| (0, format!("{}{n}", "\u{7f}".repeat(300)));
+        let rows: Rows = (0..9).map(|n| (long(n), Some(vec![Value::Int(n.into())]))).collect();
+        let (bytes, _) = write(&columns, &rows);
+        assert_eq!(find(bytes, &columns, &[long(8)]), Ok(Rows::from([(long(8), Some(vec![Value::Int(8)]))])));
     }
 
     #[test]

@@ -19,8 +19,10 @@ use crate::decimal::Decimal;
 use crate::format::pages::CheckedGroup;
 use crate::format::segment::TableError;
 
-/// The most rows of a row group.
-pub(super) const GROUP_ROWS: usize = 1 << 20;
+/// The most rows of a row group that is written: what is passed over when few keys are looked up is whole groups.
+pub(super) const GROUP_ROWS: usize = 1 << 17;
+/// The most rows of a row group that is read.
+const MAX_GROUP_ROWS: i64 = 1 << 20;
 /// The most rows of a batch.
 pub(super) const BATCH_ROWS: usize = 8192;
 /// The largest footer that is read, in bytes.
@@ -362,7 +364,7 @@ fn number_groups(metadata: &ParquetMetaData) -> Result<Vec<(usize, u64)>, TableE
     let mut groups = Vec::new();
     for (group, described) in metadata.row_groups().iter().enumerate() {
         let rows = described.num_rows();
-        if !(0..=GROUP_ROWS as i64).contains(&rows) {
+        if !(0..=MAX_GROUP_ROWS).contains(&rows) {
             return Err(unreadable(format!("a row group of {rows} rows")));
         }
         groups.push((group, next_row));

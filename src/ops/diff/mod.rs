@@ -108,6 +108,9 @@ impl Side {
     }
 }
 
+/// Tells which task owns a key, if any does.
+type TaskOf<'a> = Box<dyn Fn(&[u8]) -> Option<u32> + 'a>;
+
 /// What became of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ChangeKind {
@@ -259,7 +262,7 @@ impl Comparison {
     }
 
     /// Returns the task of `key` by the routing of the new checkpoint.
-    fn new_task<'a>(&'a self) -> Box<dyn Fn(&[u8]) -> Option<u32> + 'a> {
+    fn new_task(&self) -> TaskOf<'_> {
         let manifest = self.new.manifest();
         match manifest.routing {
             Routing::KeyHash => Box::new(|key| Some(index::task_of_key(key, manifest.tasks))),

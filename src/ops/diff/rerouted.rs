@@ -4,12 +4,11 @@
 //! window.
 
 use std::cell::RefCell;
-use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::format::index::IndexRow;
 use crate::format::rows::{Row, RowBatch};
-use crate::ops::diff::{Change, Comparison};
+use crate::ops::diff::{Change, Comparison, TaskOf};
 use crate::ops::read::{ReadError, Selection};
 use crate::progress::Progress;
 
@@ -21,7 +20,7 @@ pub(super) fn compare(
 ) -> Result<u64, ReadError> {
     let (old, new) = (comparison.old.manifest(), comparison.new.manifest());
     let windows = match comparison.scope.task {
-        Some(task) => vec![task..task.saturating_add(1)],
+        Some(task) => vec![Window { first: task, end: task.saturating_add(1) }],
         None => windows(new.tasks, old.totals.keys, comparison.limits.window_rows),
     };
     let bytes = |rows: &[IndexRow]| rows.iter().fold(0u64, |sum, row| sum.saturating_add(row.bytes));
@@ -42,21 +41,35 @@ pub(super) fn compare(
     Ok(counted.bytes.load(Ordering::Relaxed))
 }
 
-/// Cuts `tasks` into ranges, so that `rows` rows that are spread evenly are at most `window_rows` in each. The last one has no end: what the new
+/// Tasks from the first on to before the end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Window {
+    first: u32,
+    end: u32,
+}
+
+impl Window {
+    fn holds(self, task: u32) -> bool {
+        self.first <= task && (task < self.end || self.end == u32::MAX)
+    }
+}
+
+/// Cuts `tasks` into windows, so that `rows` rows that are spread evenly are at most `window_rows` in each. The last one has no end: what the new
 /// checkpoint routes nowhere comes there.
-fn windows(tasks: u32, rows: u64, window_rows: u64) -> Vec<Range<u32>> {
+fn windows(tasks: u32, rows: u64, window_rows: u64) -> Vec<Window> {
     let tasks = u64::from(tasks);
     let count = rows.div_ceil(window_rows.max(1)).clamp(1, tasks.max(1));
     let first = |window: u64| (window * tasks / count) as u32;
-    (0..count).map(|window| first(window)..if window + 1 == count { u32::MAX } else { first(window + 1) }).collect()
+    let end = |window: u64| if window + 1 == count { u32::MAX } else { first(window + 1) };
+    (0..count).map(|window| Window { first: first(window), end: end(window) }).collect()
 }
 
 /// Goes through the rows of the new checkpoint and those of the old one in step.
 struct Walk<'a, V: ?Sized> {
     comparison: &'a Comparison,
-    task_of: Box<dyn Fn(&[u8]) -> Option<u32> + 'a>,
+    task_of: TaskOf<'a>,
     counted: &'a Counted<'a>,
-    windows: std::vec::IntoIter<Range<u32>>,
+    windows: std::vec::IntoIter<Window>,
     /// Where the current window ends.
     end: u32,
     /// The old rows of the window, sorted, with tasks as the new checkpoint routes them. One that it routes nowhere stands behind all others: at the
@@ -146,8 +159,7 @@ impl<V: FnMut(Change<'_>) -> bool + ?Sized> Walk<'_, V> {
         let rows = RefCell::new(RowBatch::new());
         let keep = |row: Row<'_>| {
             let task = (self.task_of)(row.key).unwrap_or_else(|| tasks.saturating_add(row.task));
-            let inside = window.contains(&task) || (task == u32::MAX && window.end == u32::MAX);
-            if inside && comparison.scope.holds(task, row.key) {
+            if window.holds(task) && comparison.scope.holds(task, row.key) {
                 rows.borrow_mut().push(task, row.key, row.value);
             }
             true
@@ -179,10 +191,13 @@ mod tests {
 
     #[test]
     fn windows_cover_all_tasks_and_are_no_more_than_these() {
-        assert_eq!(windows(8, 100, 1000), [0..u32::MAX]);
-        assert_eq!(windows(8, 0, 1000), [0..u32::MAX]);
-        assert_eq!(windows(8, 3000, 1000), [0..2, 2..5, 5..u32::MAX]);
-        assert_eq!(windows(2, u64::MAX, 1), [0..1, 1..u32::MAX]);
-        assert_eq!(windows(1, 5, 0), [0..u32::MAX]);
+        let windows = |tasks, rows, window_rows| -> Vec<(u32, u32)> {
+            windows(tasks, rows, window_rows).iter().map(|window| (window.first, window.end)).collect()
+        };
+        assert_eq!(windows(8, 100, 1000), [(0, u32::MAX)]);
+        assert_eq!(windows(8, 0, 1000), [(0, u32::MAX)]);
+        assert_eq!(windows(8, 3000, 1000), [(0, 2), (2, 5), (5, u32::MAX)]);
+        assert_eq!(windows(2, u64::MAX, 1), [(0, 1), (1, u32::MAX)]);
+        assert_eq!(windows(1, 5, 0), [(0, u32::MAX)]);
     }
 }
