@@ -6,6 +6,7 @@ mod cli;
 mod diff;
 mod docs;
 mod format_tables;
+mod golden;
 mod job_file;
 mod storage;
 mod store;

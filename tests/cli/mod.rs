@@ -7,5 +7,6 @@ mod help;
 mod inspect;
 mod list;
 mod restore;
+mod run;
 mod streams;
 mod verify;
