@@ -16,6 +16,7 @@ use crate::cli::ui::{Options, Ui};
 
 pub mod clock;
 pub mod completions;
+pub mod diff;
 pub mod error;
 pub mod escape;
 pub mod exit;
@@ -53,6 +54,7 @@ pub enum Command {
     List(list::Args),
     Inspect(inspect::Args),
     Verify(verify::Args),
+    Diff(diff::Args),
     Restore(restore::Args),
     Completions(completions::Args),
 }
@@ -64,6 +66,7 @@ impl Command {
             Command::List(args) => list::run(args, ui),
             Command::Inspect(args) => inspect::run(args, ui),
             Command::Verify(args) => verify::run(args, ui),
+            Command::Diff(args) => diff::run(args, ui),
             Command::Restore(args) => restore::run(args, ui),
             Command::Completions(args) => completions::run(args, ui),
         }
