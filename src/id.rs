@@ -14,9 +14,10 @@ impl Sequence {
     /// The number of a store's first checkpoint.
     pub const FIRST: Sequence = Sequence(1);
 
-    /// Returns the number after this one.
+    /// Returns the number after this one. After the largest there is none, and the largest itself is returned, which a commit then finds
+    /// taken.
     pub fn next(self) -> Sequence {
-        Sequence(self.0 + 1)
+        Sequence(self.0.saturating_add(1))
     }
 }
 
