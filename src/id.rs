@@ -14,8 +14,7 @@ impl Sequence {
     /// The number of a store's first checkpoint.
     pub const FIRST: Sequence = Sequence(1);
 
-    /// Returns the number after this one. After the largest there is none, and the largest itself is returned, which a commit then finds
-    /// taken.
+    /// Returns the number after this one; the last one has none, and gives itself.
     pub fn next(self) -> Sequence {
         Sequence(self.0.saturating_add(1))
     }

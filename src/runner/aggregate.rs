@@ -7,6 +7,7 @@ use std::cmp::Ordering;
 
 use crate::decimal::{Decimal, DecimalError};
 use crate::format::rows::{RowCodec, int_at, number_at};
+use crate::format::segment::MAX_VALUE_BYTES;
 use crate::runner::record::{BadRecord, Field};
 use crate::runner::sketch::Sketch;
 use crate::runner::spec::{AggregateFunction, AggregateSpec, FieldPath, InputFormat};
@@ -307,7 +308,14 @@ impl Program {
             }
             (ColumnType::Json, Field::Json(text) | Field::Number(text)) => put_text(packed, text),
             (ColumnType::Json, Field::Bool(yes)) => put_text(packed, if *yes { "true" } else { "false" }),
-            (ColumnType::Json, Field::Text(text)) => put_text(packed, &Value::Text(text.to_string()).to_json()),
+            (ColumnType::Json, Field::Text(text)) => {
+                // Control characters grow when they are escaped, past what a segment takes.
+                let quoted = Value::Text(text.to_string()).to_json();
+                if quoted.len() > MAX_VALUE_BYTES {
+                    return Err(format!("has {} bytes as JSON, expected at most {MAX_VALUE_BYTES}", quoted.len()));
+                }
+                put_text(packed, &quoted);
+            }
             (expected, found) => return Err(format!("is {}, expected {}", kind_of(found), name_of(expected))),
         }
         Ok(())

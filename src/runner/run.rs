@@ -20,7 +20,7 @@ use crate::runner::input::{self, Block, BlockReader, Compression, InputError, Pa
 use crate::runner::output::{self, OutputPlan};
 use crate::runner::record::{Extractor, Filter, sample};
 use crate::runner::recover::{self, Recovered};
-use crate::runner::spec::{self, AggregateFunction, FieldPath, JobSpec, OnError, OutputFormat};
+use crate::runner::spec::{self, AggregateFunction, FieldPath, InputFormat, JobSpec, OnError, OutputFormat};
 use crate::runner::state::Shard;
 use crate::runner::trigger::{self, Policy, Seen};
 use crate::runner::worker::{Account, Gauges, Lines, Message, Plan, Route, Ticket, Worker};
@@ -504,7 +504,11 @@ impl Run<'_> {
         let job = self.job;
         let filter = match &job.filter {
             None => None,
-            Some(expression) => Some(Filter::new(expression).map_err(|reason| RunError::Filter { reason })?),
+            Some(expression) => {
+                let filter = Filter::new(expression).map_err(|reason| RunError::Filter { reason })?;
+                let untyped = matches!(job.input.format, InputFormat::Csv { .. });
+                Some(if untyped { filter.with_numbers_in_text() } else { filter })
+            }
         };
         let (route, tasks) = match &job.key {
             Some(_) => (Route::Key(program.fields().len()), job.tasks),
