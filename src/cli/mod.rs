@@ -16,14 +16,18 @@ use crate::cli::ui::{Options, Ui};
 
 pub mod clock;
 pub mod completions;
+pub mod copy;
 pub mod error;
 pub mod escape;
 pub mod exit;
 pub mod inspect;
+pub mod latest;
 pub mod list;
 pub mod progress;
 pub mod restore;
 pub mod run;
+pub mod sparkline;
+pub mod stats;
 pub mod table;
 pub mod target;
 pub mod ui;
@@ -54,6 +58,9 @@ pub enum Command {
     Inspect(inspect::Args),
     Verify(verify::Args),
     Restore(restore::Args),
+    Copy(copy::Args),
+    Latest(latest::Args),
+    Stats(stats::Args),
     Completions(completions::Args),
 }
 
@@ -65,6 +72,9 @@ impl Command {
             Command::Inspect(args) => inspect::run(args, ui),
             Command::Verify(args) => verify::run(args, ui),
             Command::Restore(args) => restore::run(args, ui),
+            Command::Copy(args) => copy::run(args, ui),
+            Command::Latest(args) => latest::run(args, ui),
+            Command::Stats(args) => stats::run(args, ui),
             Command::Completions(args) => completions::run(args, ui),
         }
     }

@@ -80,9 +80,7 @@ impl<'a> Replica<'a> {
         let bytes = self.bounded(&path, self.storage.get(&path, Manifest::MAX_BYTES))?;
         match Digest::of(&bytes) {
             found if found == committed.sha256 => Ok(bytes),
-            found => {
-                Err(StoreError::ManifestDamaged { path: self.shown(&path), expected: committed.sha256, found })
-            }
+            found => Err(StoreError::ManifestDamaged { path: self.shown(&path), expected: committed.sha256, found }),
         }
     }
 
