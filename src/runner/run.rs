@@ -10,7 +10,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, select, unb
 use jiff::Timestamp;
 
 use crate::format::FORMAT;
-use crate::format::manifest::{Mode, Output, Routing, StoreFile, Trigger};
+use crate::format::manifest::{Manifest, Mode, Output, Routing, StoreFile, Trigger};
 use crate::id::{Sequence, StoreId};
 use crate::runner::aggregate::{Overflow, Program};
 use crate::runner::checkpointer::{Checkpointer, Cut, Done, Facts, Lineage, Standing};
@@ -19,7 +19,7 @@ use crate::runner::error::RunError;
 use crate::runner::input::{self, Block, BlockReader, Compression, InputError, Partition, Place};
 use crate::runner::output::{self, OutputPlan};
 use crate::runner::record::{Extractor, Filter, sample};
-use crate::runner::recover::{self, Recovered};
+use crate::runner::recover::{self, LeftBehind, Recovered};
 use crate::runner::spec::{self, AggregateFunction, FieldPath, InputFormat, JobSpec, OnError, OutputFormat};
 use crate::runner::state::Shard;
 use crate::runner::trigger::{self, Policy, Seen};
@@ -36,6 +36,8 @@ pub struct Options {
     pub threads: usize,
     /// Whether a run that finds no checkpoint is an error.
     pub must_resume: bool,
+    /// Whether a latest checkpoint that is damaged is left behind for the newest that is intact; else it is an error.
+    pub latest_good: bool,
     /// Who holds the store while it runs, for the next one to be told.
     pub holder: String,
     /// Gives the time.
@@ -82,6 +84,33 @@ pub enum RunEvent {
         /// Keys in its state.
         keys: u64,
     },
+    /// The latest checkpoints are damaged, and the run goes on from an older one.
+    WentBack {
+        /// The checkpoint that it goes on from.
+        sequence: Sequence,
+        /// When its cut was taken.
+        created: Timestamp,
+        /// Records that it had applied.
+        records: u64,
+        /// The checkpoints that are left behind, the newest first.
+        left_behind: Vec<Abandoned>,
+    },
+    /// An output file of a checkpoint that was left behind was moved aside.
+    Withdrawn {
+        /// The checkpoint.
+        sequence: Sequence,
+        /// Where the file was.
+        path: String,
+        /// Where it is now.
+        aside: String,
+    },
+    /// It can not be told whether a checkpoint that was left behind has published what is there.
+    PerhapsPublished {
+        /// The checkpoint, whose manifest can not be read.
+        sequence: Sequence,
+        /// The output file, which is left where it is.
+        path: String,
+    },
     /// A field was in none of the first records: it is taken to have this type.
     TypeAssumed {
         /// The field.
@@ -100,6 +129,19 @@ pub enum RunEvent {
         /// Its size in bytes.
         bytes: u64,
     },
+}
+
+/// A checkpoint that a run has left behind.
+#[derive(Debug, Clone)]
+pub struct Abandoned {
+    /// Its number.
+    pub sequence: Sequence,
+    /// Why it can not be used.
+    pub reason: String,
+    /// When its cut was taken; nothing when its manifest can not be read.
+    pub created: Option<Timestamp>,
+    /// Records that it had applied.
+    pub records: Option<u64>,
 }
 
 /// How a run stands.
@@ -130,6 +172,8 @@ pub struct Status {
 pub struct Summary {
     /// The checkpoint that it went on from.
     pub resumed_from: Option<Sequence>,
+    /// The damaged checkpoints that it has left behind, the newest first.
+    pub left_behind: Vec<Sequence>,
     /// The latest checkpoint at its end.
     pub latest: Option<Sequence>,
     /// Records that it applied, skipped ones included.
@@ -208,42 +252,39 @@ pub fn run(job: &JobSpec, options: &Options, control: &Control, observer: &dyn O
     let begun = Instant::now();
     let output = output_plan(job);
     let opened = if job.checkpoint.enabled { Some(open_store(job, options, output.as_ref())?) } else { None };
-    let last = match &opened {
-        None => None,
-        Some((store, _)) => store.latest()?,
-    };
     if let Some((store, _)) = &opened
-        && last.is_none()
         && options.must_resume
+        && store.sequences()?.is_empty()
     {
         return Err(RunError::NothingToResume { place: store.place() });
     }
     let partitions: Arc<[Partition]> = input::partitions(&job.input, &job.base)?.into();
-
+    let workers = options.threads.max(1);
+    let resumed = match &opened {
+        None => None,
+        Some((store, _)) => recover::resume(store, options.latest_good, workers, |sequence, old| {
+            let differences = spec::differences(old, &with_types(job, old));
+            if differences.is_empty() { Ok(()) } else { Err(RunError::Unfit { sequence, differences }) }
+        })?,
+    };
     // The definition in the checkpoint has the types that its run found out, which this one goes on with.
-    let mut job = job.clone();
-    if let (Some((store, _)), Some(last)) = (&opened, &last) {
-        let old = recover::definition(store, last)?;
-        let known: Vec<_> = job.input.types.iter().map(|(field, _)| field.clone()).collect();
-        job.input.types.extend(old.input.types.iter().filter(|(field, _)| !known.contains(field)).cloned());
-        let differences = spec::differences(&old, &job);
-        if !differences.is_empty() {
-            return Err(RunError::Unfit { sequence: last.manifest.sequence, differences });
-        }
-    }
+    let mut job = resumed.as_ref().map_or_else(|| job.clone(), |resumed| with_types(job, &resumed.definition));
+    let (recovered, left_behind) = match resumed {
+        None => (None, Vec::new()),
+        Some(resumed) => (Some(resumed.recovered), resumed.left_behind),
+    };
+    let last = recovered.as_ref().and_then(|recovered| recovered.lineage.last.clone());
     resolve_types(&mut job, &partitions, observer)?;
     let types: HashMap<FieldPath, ColumnType> = job.input.types.iter().cloned().collect();
     let program = Program::new(&job.aggregates, &job.input.format, |field| types[field]);
 
-    let workers = options.threads.max(1);
-    let recovered = match (&opened, &last) {
-        (Some((store, _)), Some(last)) => Some(recover::recover(store, last.clone(), workers)?),
-        _ => None,
-    };
     let (sequence, outputs) = match &last {
         None => (None, &[][..]),
         Some(last) => (Some(last.manifest.sequence), &last.manifest.outputs[..]),
     };
+    if let (Some(last), false) = (&last, left_behind.is_empty()) {
+        go_back(&last.manifest, &left_behind, output.as_ref(), observer)?;
+    }
     if let Some(plan) = &output {
         let named = outputs.iter().find(|named| named.path == plan.name);
         if output::recover(named, &plan.path, sequence)? {
@@ -266,8 +307,68 @@ pub fn run(job: &JobSpec, options: &Options, control: &Control, observer: &dyn O
             keys: last.manifest.totals.keys,
         }),
     }
-    let run = Run { job: &job, control, observer, clock: options.clock, partitions, output, begun };
+    let left_behind = left_behind.into_iter().map(|left| left.sequence).collect();
+    let run = Run { job: &job, control, observer, clock: options.clock, partitions, output, begun, left_behind };
     run.go(program, workers, opened, recovered)
+}
+
+/// Returns `job` with the types of fields that `old` knows besides.
+fn with_types(job: &JobSpec, old: &JobSpec) -> JobSpec {
+    let mut job = job.clone();
+    let known: Vec<_> = job.input.types.iter().map(|(field, _)| field.clone()).collect();
+    job.input.types.extend(old.input.types.iter().filter(|(field, _)| !known.contains(field)).cloned());
+    job
+}
+
+/// Says what is left behind, and moves the output aside if a checkpoint has published it that is.
+fn go_back(
+    good: &Manifest,
+    left_behind: &[LeftBehind],
+    output: Option<&OutputPlan>,
+    observer: &dyn Observer,
+) -> Result<(), RunError> {
+    let abandoned = left_behind.iter().map(|left| Abandoned {
+        sequence: left.sequence,
+        reason: causes(&left.error),
+        created: left.manifest.as_ref().map(|manifest| manifest.created),
+        records: left.manifest.as_ref().map(|manifest| manifest.totals.records),
+    });
+    observer.event(&RunEvent::WentBack {
+        sequence: good.sequence,
+        created: good.created,
+        records: good.totals.records,
+        left_behind: abandoned.collect(),
+    });
+    let Some(plan) = output else { return Ok(()) };
+    let path = || plan.path.display().to_string();
+    for LeftBehind { sequence, manifest, .. } in left_behind {
+        // A manifest could name any file; only this job's own output is ever moved.
+        let named = manifest.iter().flat_map(|manifest| &manifest.outputs).find(|named| named.path == plan.name);
+        match named {
+            Some(named) => {
+                if let Some(aside) = output::withdraw(named, &plan.path, *sequence)? {
+                    let aside = aside.display().to_string();
+                    observer.event(&RunEvent::Withdrawn { sequence: *sequence, path: path(), aside });
+                }
+            }
+            None if manifest.is_none() && plan.path.exists() => {
+                observer.event(&RunEvent::PerhapsPublished { sequence: *sequence, path: path() });
+            }
+            None => {}
+        }
+    }
+    Ok(())
+}
+
+/// Returns an error and its causes in one line.
+fn causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        text += &format!(": {cause}");
+        next = cause.source();
+    }
+    text
 }
 
 fn output_plan(job: &JobSpec) -> Option<OutputPlan> {
@@ -370,6 +471,7 @@ struct Run<'a> {
     partitions: Arc<[Partition]>,
     output: Option<OutputPlan>,
     begun: Instant,
+    left_behind: Vec<Sequence>,
 }
 
 impl Run<'_> {
@@ -679,6 +781,8 @@ struct Director<'a> {
     done: Vec<Done>,
     last_done: Option<(Sequence, Instant, Duration)>,
     resumed_from: Option<Sequence>,
+    /// The highest number that is taken.
+    newest: Option<Sequence>,
     total_bytes: Option<u64>,
 }
 
@@ -725,6 +829,7 @@ impl<'a> Director<'a> {
             done: Vec::new(),
             last_done: None,
             resumed_from: manifest.map(|manifest| manifest.sequence),
+            newest: lineage.newest,
             total_bytes,
         }
     }
@@ -873,6 +978,7 @@ impl<'a> Director<'a> {
         self.busy = false;
         let manifest = &done.committed.manifest;
         self.latest = Some((manifest.block, manifest.ended, manifest.outputs.clone(), manifest.sequence));
+        self.newest = Some(manifest.sequence);
         self.last_done = Some((manifest.sequence, Instant::now(), Duration::from_micros(done.total_micros)));
         self.run.observer.event(&RunEvent::Committed(Box::new(done.clone())));
         self.done.push(done);
@@ -887,15 +993,17 @@ impl<'a> Director<'a> {
         events: &Receiver<Event>,
     ) -> Result<Summary, RunError> {
         let mut cut = self.last_cut.take().expect("a run ends with a cut");
-        let sequence = self.latest.as_ref().map_or(Sequence::FIRST, |(_, _, _, latest)| latest.next());
+        let sequence = self.newest.map_or(Sequence::FIRST, Sequence::next);
         let output = self.run.output.as_ref().filter(|_| end == End::Input);
         let program_output = match output {
             None => None,
             Some(plan) => Some((plan, output::stage(plan, sequence, shards, program)?)),
         };
         cut.outputs = program_output.iter().map(|(_, output)| output.clone()).collect();
+        // After going back there is something to commit in any case: else the next run would find the damaged one again.
+        let went_back = self.newest != self.latest.as_ref().map(|(_, _, _, sequence)| *sequence);
         let is_new = self.latest.as_ref().is_none_or(|(block, ended, outputs, _)| {
-            *block != cut.number || (cut.ended && (!ended || *outputs != cut.outputs))
+            went_back || *block != cut.number || (cut.ended && (!ended || *outputs != cut.outputs))
         });
         let outputs = cut.outputs.clone();
         if is_new && self.cuts.is_some() {
@@ -920,6 +1028,7 @@ impl<'a> Director<'a> {
         pauses_micros.sort_unstable();
         Ok(Summary {
             resumed_from: self.resumed_from,
+            left_behind: self.run.left_behind.clone(),
             latest: self.latest.as_ref().map(|(_, _, _, sequence)| *sequence),
             records: self.records_in_all - self.records_before,
             records_in_all: self.records_in_all,
