@@ -8,13 +8,14 @@ use jiff::Timestamp;
 
 use crate::digest::Digest;
 use crate::format::index::IndexRow;
-use crate::format::layout::{self, ObjectName};
-use crate::format::manifest::{Manifest, Parent, Timings, Totals, Trigger};
+use crate::format::layout::{self, ObjectKind, ObjectName};
+use crate::format::manifest::{Manifest, ObjectRef, Parent, Timings, Totals, Trigger};
+use crate::format::positions::{self, PositionRow};
 use crate::format::rows::Row;
 use crate::format::segment::SegmentWriter;
 use crate::id::Sequence;
 use crate::ops::parallel;
-use crate::ops::read::{ReadError, Selection, Snapshot};
+use crate::ops::read::{ReadError, Selection, Snapshot, objects_of};
 use crate::progress::Progress;
 use crate::store::{Committed, Store, StoreError};
 use crate::value::{Column, Value};
@@ -30,6 +31,12 @@ pub enum RestoreError {
     AlreadyLatest {
         /// The checkpoint.
         sequence: Sequence,
+    },
+    /// The checkpoint has no position for the partition.
+    #[error("the checkpoint has no input `{partition}`")]
+    NoPartition {
+        /// The partition.
+        partition: String,
     },
     /// Another checkpoint was committed after the plan was made.
     #[error("checkpoint {} was committed meanwhile", .latest.0)]
@@ -82,21 +89,42 @@ pub struct RollbackPlan {
     pub latest: Parent,
     /// What that one says; nothing when its manifest is damaged.
     pub latest_manifest: Option<Manifest>,
+    /// The positions that are chosen by hand.
+    pub seeks: Vec<Seek>,
+    /// The positions table, when it is another one.
+    positions: Option<Vec<u8>>,
+}
+
+/// A position that is chosen by hand.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Seek {
+    /// The position that the old checkpoint has.
+    pub old: PositionRow,
+    /// The position that the new one will have.
+    pub new: PositionRow,
 }
 
 /// Plans to commit, at `now`, a checkpoint with the content of checkpoint `sequence`.
 ///
-/// The latest checkpoint may be damaged, as long as its manifest is there to be named as the parent.
-/// Fails with [`RestoreError::AlreadyLatest`] when `sequence` is the latest.
-pub fn plan_rollback(store: &Store, sequence: Sequence, now: Timestamp) -> Result<RollbackPlan, RestoreError> {
+/// Each of `positions` takes the place of the one that the old checkpoint has for its partition; its task and its cut are those of the old one. The state
+/// stays as it is. The latest checkpoint may be damaged, as long as its manifest is there to be named as the parent.
+/// Fails with [`RestoreError::AlreadyLatest`] when `sequence` is the latest and no position is given, and with [`RestoreError::NoPartition`] for one of a
+/// partition that the checkpoint does not have.
+pub fn plan_rollback(
+    store: &Store,
+    sequence: Sequence,
+    positions: Vec<PositionRow>,
+    now: Timestamp,
+) -> Result<RollbackPlan, RestoreError> {
     let snapshot = Snapshot::open(store, sequence)?;
-    let latest = latest(store)?.unwrap_or(Parent { sequence, sha256: snapshot.committed.sha256 });
-    if latest.sequence == sequence {
+    let own = Parent { sequence, sha256: snapshot.committed.sha256 };
+    let latest = latest(store)?.unwrap_or(own);
+    if latest.sequence == sequence && positions.is_empty() {
         return Err(RestoreError::AlreadyLatest { sequence });
     }
     let old = snapshot.manifest();
     let milliseconds = now.as_millisecond();
-    let manifest = Manifest {
+    let mut manifest = Manifest {
         sequence: latest.sequence.next(),
         parent: Some(latest),
         created: Timestamp::from_millisecond(milliseconds).unwrap_or(now),
@@ -108,7 +136,49 @@ pub fn plan_rollback(store: &Store, sequence: Sequence, now: Timestamp) -> Resul
         ..old.clone()
     };
     let latest_manifest = store.manifest(latest.sequence).ok().map(|committed| committed.manifest);
-    Ok(RollbackPlan { manifest, snapshot, latest, latest_manifest })
+    let mut plan =
+        RollbackPlan { latest, latest_manifest, seeks: Vec::new(), positions: None, manifest: old.clone(), snapshot };
+    if !positions.is_empty() {
+        plan.seek(store, positions, &mut manifest)?;
+    }
+    plan.manifest = manifest;
+    Ok(plan)
+}
+
+impl RollbackPlan {
+    /// Puts `positions` in the place of those of the old checkpoint.
+    fn seek(
+        &mut self,
+        store: &Store,
+        positions: Vec<PositionRow>,
+        manifest: &mut Manifest,
+    ) -> Result<(), RestoreError> {
+        let mut rows = self.snapshot.positions(store)?;
+        for position in positions {
+            let mut of_partition = rows.iter_mut().filter(|row| row.partition == position.partition).peekable();
+            if of_partition.peek().is_none() {
+                return Err(RestoreError::NoPartition { partition: position.partition });
+            }
+            for row in of_partition {
+                let new = PositionRow { task: row.task, cut: row.cut, ..position.clone() };
+                self.seeks.push(Seek { old: std::mem::replace(row, new.clone()), new });
+            }
+        }
+        let bytes = positions::encode(&rows);
+        let name = ObjectName { digest: Digest::of(&bytes), kind: ObjectKind::Parquet };
+        let object = ObjectRef { object: name, bytes: bytes.len() as u64 };
+        if object != manifest.tables.positions {
+            manifest.totals.new_bytes = object.bytes;
+        }
+        manifest.tables.positions = object;
+        manifest.ended = rows.iter().all(|row| row.ended);
+        let sum = |of: fn(&PositionRow) -> u64| rows.iter().map(of).fold(0, u64::saturating_add);
+        manifest.totals.input_bytes = sum(|row| row.offset);
+        manifest.totals.records = sum(|row| row.record);
+        manifest.totals.bytes = objects_of(manifest, &self.snapshot.index).iter().map(|object| object.bytes).sum();
+        self.positions = Some(bytes);
+        Ok(())
+    }
 }
 
 /// Commits what `plan` says, after every byte of the old checkpoint has been verified.
@@ -133,6 +203,10 @@ pub fn apply_rollback(
         outcome
     });
     outcomes.into_iter().collect::<Result<(), StoreError>>()?;
+    if let Some(positions) = &plan.positions {
+        store.put(positions, ObjectKind::Parquet)?;
+    }
+    let objects = objects_of(&plan.manifest, &plan.snapshot.index);
     let names: Vec<ObjectName> = objects.iter().map(|object| object.object).collect();
     Ok(store.commit(&plan.manifest, &names)?)
 }

@@ -151,8 +151,7 @@ pub enum RunError {
 }
 
 impl RunError {
-    /// Tells whether the error is that a checkpoint is not what was committed, or can not be read. A store of a newer
-    /// format is neither.
+    /// Tells whether the error is that a checkpoint is not what was committed. A store of a newer format is not damaged.
     pub fn is_damage(&self) -> bool {
         match self {
             RunError::Store(error) => match error {
@@ -166,7 +165,6 @@ impl RunError {
                     | StorageError::NotAFile { .. }
                     | StorageError::NotADirectory { .. }
                     | StorageError::TooLarge { .. } => true,
-                    StorageError::Io { action, .. } => *action == "read",
                     _ => false,
                 },
                 _ => false,
@@ -174,6 +172,11 @@ impl RunError {
             RunError::Table { .. } | RunError::Definition { .. } | RunError::Inconsistent { .. } => true,
             _ => false,
         }
+    }
+
+    /// Tells whether the error is that the system can not read a file of the store: a bad sector, or a passing trouble.
+    pub fn is_unreadable(&self) -> bool {
+        matches!(self, RunError::Store(StoreError::Storage(StorageError::Io { action: "read", .. })))
     }
 
     /// Returns what turns a table's error into a run's, for `map_err`.

@@ -74,7 +74,7 @@ pub fn resume(
                 recovered.lineage.newest = Some(newest);
                 return Ok(Some(Resumed { recovered, definition, left_behind }));
             }
-            Err(error) if error.is_damage() => error,
+            Err(error) if error.is_damage() || (may_go_back && error.is_unreadable()) => error,
             Err(error) => return Err(error),
         };
         if !may_go_back {
