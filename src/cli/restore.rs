@@ -41,7 +41,9 @@ use crate::units::{Bytes, Count};
 /// begins, and the input files are read up to it.
 ///
 /// With --to, the state is written into a directory, which must be empty or not
-/// be there, and appears only when all of it is written. Rows are in the order
+/// be there, and appears only when all of it is written and flushed. Parquet
+/// files that a restore has completed before it was cut short are kept by the
+/// next one to the same directory. Rows are in the order
 /// of task and key. Parquet has a file a shard; jsonl and csv have one file, in
 /// which a sketch is only the number of its bytes.
 ///
@@ -257,7 +259,8 @@ fn export(args: &Args, store: &Store, plan: &ExportPlan, ui: &mut Ui) -> Result<
         Some(files) => {
             for file in &files {
                 let (rows, bytes) = (Count(file.rows), Bytes(file.bytes));
-                ui.out(format!("wrote {directory}/{}: {rows} rows, {bytes}", file.name))?;
+                let wrote = if file.kept { "kept" } else { "wrote" };
+                ui.out(format!("{wrote} {directory}/{}: {rows} rows, {bytes}", file.name))?;
             }
             let rows = files.iter().map(|file| file.rows).sum();
             ui.out(format!("{} in {}", counted(rows, "key"), counted(files.len() as u64, "file")))
@@ -279,6 +282,7 @@ impl From<RestoreError> for CliError {
             RestoreError::TargetTaken { .. } => {
                 CliError::of(Exit::Usage, &error).hint("name a directory that is not there")
             }
+            RestoreError::InProgress { .. } => CliError::of(Exit::Busy, &error),
             RestoreError::Value { .. } => CliError::of(Exit::Damaged, &error),
             RestoreError::Io { .. } => CliError::of(Exit::Failed, &error),
         }
@@ -356,14 +360,24 @@ struct FileView {
     name: String,
     rows: Option<u64>,
     bytes: Option<u64>,
+    /// Whether an earlier restore, which was cut short, has written it.
+    kept: bool,
 }
 
 impl ExportView {
     fn new(args: &Args, store: &Store, plan: &ExportPlan, files: Option<&[ExportedFile]>) -> ExportView {
-        let planned =
-            || plan.files.iter().map(|name| FileView { name: name.clone(), rows: None, bytes: None }).collect();
-        let written =
-            |file: &ExportedFile| FileView { name: file.name.clone(), rows: Some(file.rows), bytes: Some(file.bytes) };
+        let planned = || {
+            plan.files
+                .iter()
+                .map(|name| FileView { name: name.clone(), rows: None, bytes: None, kept: false })
+                .collect()
+        };
+        let written = |file: &ExportedFile| FileView {
+            name: file.name.clone(),
+            rows: Some(file.rows),
+            bytes: Some(file.bytes),
+            kept: file.kept,
+        };
         ExportView {
             version: 1,
             dry_run: args.dry_run,
