@@ -6,11 +6,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, select, unbounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, select_biased, unbounded};
 use jiff::Timestamp;
 
 use crate::format::FORMAT;
 use crate::format::manifest::{Manifest, Mode, Output, Routing, StoreFile, Trigger};
+use crate::format::positions::PositionRow;
 use crate::id::{Sequence, StoreId};
 use crate::runner::aggregate::{Overflow, Program};
 use crate::runner::checkpointer::{Checkpointer, Cut, Done, Facts, Lineage, Standing};
@@ -23,7 +24,7 @@ use crate::runner::recover::{self, LeftBehind, Recovered};
 use crate::runner::spec::{self, AggregateFunction, FieldPath, InputFormat, JobSpec, OnError, OutputFormat};
 use crate::runner::state::Shard;
 use crate::runner::trigger::{self, Policy, Seen};
-use crate::runner::worker::{Account, Gauges, Lines, Message, Plan, Route, Ticket, Worker};
+use crate::runner::worker::{Account, Buffers, Gauges, Lines, Message, Plan, Route, Ticket, Worker};
 use crate::storage::Storage;
 use crate::storage::local::LocalStorage;
 use crate::store::{Store, StoreError, StoreLock};
@@ -217,8 +218,8 @@ pub enum Event {
     Ended,
     /// The input failed.
     Input(InputError),
-    /// A checkpoint was committed, or could not be.
-    Checkpoint(Result<Box<Done>, Box<RunError>>),
+    /// A checkpoint was committed, or could not be; nothing when there was nothing new since the latest.
+    Checkpoint(Result<Option<Box<Done>>, Box<RunError>>),
     /// A thread panicked.
     Panicked,
 }
@@ -233,13 +234,15 @@ enum Command {
 }
 
 /// Blocks that are under way at any time, for each worker.
-const BLOCKS_PER_WORKER: usize = 16;
+const BLOCKS_PER_WORKER: usize = 4;
 /// Snapshots of shards on their way to the checkpointer.
 const SNAPSHOTS_UNDER_WAY: usize = 2;
 /// The most shards that a job has.
 const MAX_SHARDS: u32 = 16;
 /// Records that are looked at to tell the types of fields.
 const SAMPLE_RECORDS: u64 = 1000;
+/// So many bytes of dead letters are written at once when there are no checkpoints.
+const DEAD_LINES_BYTES: usize = 1 << 20;
 /// How often triggers are looked at and the status is told.
 const TICK: Duration = Duration::from_millis(50);
 /// How long a run that is asked to stop waits for an input that does not answer.
@@ -251,14 +254,28 @@ const STOP_PATIENCE: Duration = Duration::from_secs(10);
 pub fn run(job: &JobSpec, options: &Options, control: &Control, observer: &dyn Observer) -> Result<Summary, RunError> {
     let begun = Instant::now();
     let output = output_plan(job);
+    // Mistakes in the job file come first: they leave no store behind.
+    let filter = match &job.filter {
+        None => None,
+        Some(expression) => {
+            let filter = Filter::new(expression).map_err(|reason| RunError::Filter { reason })?;
+            let untyped = matches!(job.input.format, InputFormat::Csv { .. });
+            Some(if untyped { filter.with_numbers_in_text() } else { filter })
+        }
+    };
+    let partitions: Arc<[Partition]> = input::partitions(&job.input, &job.base)?.into();
     let opened = if job.checkpoint.enabled { Some(open_store(job, options, output.as_ref())?) } else { None };
     if let Some((store, _)) = &opened
-        && options.must_resume
         && store.sequences()?.is_empty()
     {
-        return Err(RunError::NothingToResume { place: store.place() });
+        let place = store.place();
+        if let Some(output) = output.as_ref().filter(|output| output.path.exists()) {
+            return Err(RunError::CheckpointsMissing { place, output: output.path.display().to_string() });
+        }
+        if options.must_resume {
+            return Err(RunError::NothingToResume { place });
+        }
     }
-    let partitions: Arc<[Partition]> = input::partitions(&job.input, &job.base)?.into();
     let workers = options.threads.max(1);
     let resumed = match &opened {
         None => None,
@@ -309,7 +326,7 @@ pub fn run(job: &JobSpec, options: &Options, control: &Control, observer: &dyn O
     }
     let left_behind = left_behind.into_iter().map(|left| left.sequence).collect();
     let run = Run { job: &job, control, observer, clock: options.clock, partitions, output, begun, left_behind };
-    run.go(program, workers, opened, recovered)
+    run.go(program, filter, workers, opened, recovered)
 }
 
 /// Returns `job` with the types of fields that `old` knows besides.
@@ -446,6 +463,9 @@ fn resolve_types(job: &mut JobSpec, partitions: &Arc<[Partition]>, observer: &dy
             (Some(ColumnType::Json), Some(function)) => {
                 return Err(RunError::MixedTypes { function, field: field.to_string() });
             }
+            (Some(ColumnType::Bool), Some(function)) => {
+                return Err(RunError::Unordered { function, field: field.to_string() });
+            }
             (Some(seen), _) => seen,
             (None, compares) => {
                 let assumed = if compares.is_some() { ColumnType::Number } else { ColumnType::Text };
@@ -478,6 +498,7 @@ impl Run<'_> {
     fn go(
         &self,
         program: Program,
+        filter: Option<Filter>,
         workers: usize,
         opened: Option<(Store, StoreLock)>,
         recovered: Option<Recovered>,
@@ -487,7 +508,10 @@ impl Run<'_> {
             Some(Recovered { shards, lineage }) => (shards, lineage),
             None => (Vec::new(), Lineage::default()),
         };
-        let plan = self.plan(program, workers, &lineage, shards.len() as u32)?;
+        let plan = self.plan(program, filter, workers, &lineage, shards.len() as u32)?;
+        if let Some(last) = &lineage.last {
+            fits(&last.manifest, &plan)?;
+        }
         shards.resize_with(plan.shards as usize, || Shard::new(plan.program.codec()));
         let facts = Facts {
             job: job.job.clone(),
@@ -508,7 +532,7 @@ impl Run<'_> {
         };
         let next_block = lineage.last.as_ref().map_or(0, |last| last.manifest.block);
         let start: Vec<_> = lineage.positions.values().cloned().collect();
-        let reader = BlockReader::new(&job.input, Arc::clone(&self.partitions), &start, next_block)?;
+        let reader = self.prove(start, next_block)?;
         let mut director = Director::new(self, &plan, &lineage, &reader);
 
         let gauges = Gauges::default();
@@ -516,7 +540,7 @@ impl Run<'_> {
         let (command_sender, commands) = unbounded();
         let (permit_sender, permits) = unbounded();
         let (block_sender, blocks) = unbounded();
-        let (buffer_sender, buffers) = unbounded();
+        let buffers = Buffers::default();
         let (snapshot_sender, snapshots) = bounded(SNAPSHOTS_UNDER_WAY);
         let (cut_sender, cuts) = unbounded();
         let (inbox_senders, inboxes): (Vec<_>, Vec<_>) = (0..plan.workers).map(|_| unbounded()).unzip();
@@ -529,7 +553,7 @@ impl Run<'_> {
             commands,
             permits,
             permit_sender,
-            buffers,
+            buffers: buffers.clone(),
             blocks: block_sender,
             inboxes: inbox_senders.clone(),
             events: event_sender.clone(),
@@ -550,7 +574,7 @@ impl Run<'_> {
             for (inbox, shards) in inboxes.into_iter().zip(owned) {
                 let lines = Lines {
                     blocks: blocks.clone(),
-                    buffers: buffer_sender.clone(),
+                    buffers: buffers.clone(),
                     inbox,
                     peers: inbox_senders.clone(),
                     events: event_sender.clone(),
@@ -578,6 +602,7 @@ impl Run<'_> {
             } else {
                 // Nobody takes snapshots, and none is asked for.
                 drop((snapshots, cuts));
+                director.dead_letter = dead_letter;
             }
             director.commands = Some(command_sender);
 
@@ -601,17 +626,39 @@ impl Run<'_> {
         })
     }
 
-    /// Lays down how records are routed. A job without a key has a task for each partition that it ever had.
-    fn plan(&self, program: Program, workers: usize, lineage: &Lineage, shards: u32) -> Result<Plan, RunError> {
-        let job = self.job;
-        let filter = match &job.filter {
-            None => None,
-            Some(expression) => {
-                let filter = Filter::new(expression).map_err(|reason| RunError::Filter { reason })?;
-                let untyped = matches!(job.input.format, InputFormat::Csv { .. });
-                Some(if untyped { filter.with_numbers_in_text() } else { filter })
+    /// Makes the reader, which proves that the input is the one that was read. A read that never returns must not keep the run from ending.
+    fn prove(&self, start: Vec<PositionRow>, next_block: u64) -> Result<BlockReader, RunError> {
+        let (sender, receiver) = bounded(1);
+        let (input, partitions) = (self.job.input.clone(), Arc::clone(&self.partitions));
+        std::thread::spawn(move || {
+            let _ = sender.send(BlockReader::new(&input, partitions, &start, next_block));
+        });
+        let mut stopping: Option<Instant> = None;
+        loop {
+            match receiver.recv_timeout(TICK) {
+                Ok(reader) => return Ok(reader?),
+                Err(RecvTimeoutError::Disconnected) => return Err(RunError::Panicked),
+                Err(RecvTimeoutError::Timeout) => {}
             }
-        };
+            if stopping.is_none() && self.control.stop.load(Ordering::Relaxed) {
+                stopping = Some(Instant::now());
+            }
+            if stopping.is_some_and(|since| since.elapsed() > STOP_PATIENCE) {
+                return Err(RunError::Interrupted);
+            }
+        }
+    }
+
+    /// Lays down how records are routed. A job without a key has a task for each partition that it ever had.
+    fn plan(
+        &self,
+        program: Program,
+        filter: Option<Filter>,
+        workers: usize,
+        lineage: &Lineage,
+        shards: u32,
+    ) -> Result<Plan, RunError> {
+        let job = self.job;
         let (route, tasks) = match &job.key {
             Some(_) => (Route::Key(program.fields().len()), job.tasks),
             None => {
@@ -629,13 +676,7 @@ impl Run<'_> {
                 if let Some(last) = &lineage.last
                     && next > last.manifest.tasks
                 {
-                    return Err(RunError::Inconsistent {
-                        sequence: last.manifest.sequence,
-                        reason: format!(
-                            "the job has no key and {} partitions, the input has {next}: partitions can not be added to such a job",
-                            last.manifest.tasks
-                        ),
-                    });
+                    return Err(RunError::PartitionsAdded { tasks: last.manifest.tasks, found: next });
                 }
                 (Route::Partition { partitions, tasks }, next.max(1))
             }
@@ -665,6 +706,23 @@ impl Run<'_> {
     }
 }
 
+/// Fails when a manifest says something else of the state than the definition in the same checkpoint.
+fn fits(manifest: &Manifest, plan: &Plan) -> Result<(), RunError> {
+    let keyed = matches!(plan.route, Route::Key(_));
+    let reason = if manifest.columns != plan.program.codec().columns() {
+        "its columns are not those of the job in it".to_owned()
+    } else if manifest.tasks != plan.tasks {
+        format!("it has {} tasks, the job in it {}", manifest.tasks, plan.tasks)
+    } else if keyed != (manifest.routing == Routing::KeyHash) {
+        "its routing is not that of the job in it".to_owned()
+    } else if manifest.block_bytes != input::BLOCK_BYTES {
+        format!("its input is cut into blocks of {} bytes, not {}", manifest.block_bytes, input::BLOCK_BYTES)
+    } else {
+        return Ok(());
+    };
+    Err(RunError::Inconsistent { sequence: manifest.sequence, reason })
+}
+
 /// Tells the directing thread when the thread that holds it panics.
 struct PanicGuard(Sender<Event>);
 
@@ -682,7 +740,7 @@ struct Reading {
     commands: Receiver<Command>,
     permits: Receiver<()>,
     permit_sender: Sender<()>,
-    buffers: Receiver<Vec<u8>>,
+    buffers: Buffers,
     blocks: Sender<(Block, Arc<Ticket>)>,
     inboxes: Vec<Sender<Message>>,
     events: Sender<Event>,
@@ -693,7 +751,8 @@ impl Reading {
     fn run(mut self) {
         let mut permits = self.permits.clone();
         loop {
-            select! {
+            // A command comes before the next block: a cut is announced as soon as it can be.
+            select_biased! {
                 recv(self.commands) -> command => match command {
                     Err(_) => return,
                     Ok(command) => {
@@ -704,7 +763,7 @@ impl Reading {
                     }
                 },
                 recv(permits) -> _ => {
-                    let buffer = self.buffers.try_recv().unwrap_or_default();
+                    let buffer = self.buffers.take();
                     match self.reader.next(buffer) {
                         Ok(Some(block)) => {
                             let ticket = Arc::new(Ticket::new(self.permit_sender.clone()));
@@ -769,6 +828,8 @@ struct Director<'a> {
     skipped_in_all: u64,
     skipped_before: u64,
     dead_lines: Vec<u8>,
+    /// Where they go when no checkpoint takes them along.
+    dead_letter: Option<DeadLetterFile>,
     asked: Option<Asked>,
     /// Whether a checkpoint is under way.
     busy: bool,
@@ -820,6 +881,7 @@ impl<'a> Director<'a> {
             skipped_in_all,
             skipped_before: skipped_in_all,
             dead_lines: Vec::new(),
+            dead_letter: None,
             asked: None,
             busy: false,
             last_cut: None,
@@ -871,8 +933,10 @@ impl<'a> Director<'a> {
                     self.ask(trigger, Command::Cut);
                 }
             }
-            let unanswered = self.asked.as_ref().is_some_and(|asked| asked.announced.is_none());
-            if unanswered && stopping.is_some_and(|since| since.elapsed() > STOP_PATIENCE) {
+            let unanswered = self.asked.as_ref().filter(|asked| asked.announced.is_none());
+            if let (Some(since), Some(asked)) = (stopping, unanswered)
+                && since.max(asked.begun).elapsed() > STOP_PATIENCE
+            {
                 return Err(RunError::Interrupted);
             }
         }
@@ -897,8 +961,10 @@ impl<'a> Director<'a> {
                 self.account()?;
             }
             Event::Checkpoint(result) => {
-                let done = *result.map_err(|error| *error)?;
-                self.committed(done);
+                self.busy = false;
+                if let Some(done) = result.map_err(|error| *error)? {
+                    self.committed(*done);
+                }
             }
             Event::Overflow(overflow, key) => return Err(RunError::Overflow { reason: overflow.to_string(), key }),
             Event::Input(error) => return Err(error.into()),
@@ -938,6 +1004,11 @@ impl<'a> Director<'a> {
             self.bytes_in_all += account.end_offset.saturating_sub(self.offsets[partition]);
             self.offsets[partition] = account.end_offset;
             self.skipped_in_all += account.skipped;
+            if let Some(file) = &mut self.dead_letter
+                && self.dead_lines.len() >= DEAD_LINES_BYTES
+            {
+                file.append(&std::mem::take(&mut self.dead_lines))?;
+            }
         }
     }
 
@@ -975,7 +1046,6 @@ impl<'a> Director<'a> {
     }
 
     fn committed(&mut self, done: Done) {
-        self.busy = false;
         let manifest = &done.committed.manifest;
         self.latest = Some((manifest.block, manifest.ended, manifest.outputs.clone(), manifest.sequence));
         self.newest = Some(manifest.sequence);
@@ -1006,6 +1076,9 @@ impl<'a> Director<'a> {
             went_back || *block != cut.number || (cut.ended && (!ended || *outputs != cut.outputs))
         });
         let outputs = cut.outputs.clone();
+        if let Some(file) = &mut self.dead_letter {
+            file.append(&cut.dead_lines)?;
+        }
         if is_new && self.cuts.is_some() {
             self.send(cut);
             while self.busy {
