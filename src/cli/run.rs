@@ -21,7 +21,8 @@ use crate::id::Sequence;
 use crate::ops::latest::newest_intact;
 use crate::runner::error::RunError;
 use crate::runner::input::InputError;
-use crate::runner::run::{Abandoned, Control, Observer, Options, RunEvent, Status, Summary, run as run_job};
+use crate::runner::left_behind::Abandoned;
+use crate::runner::run::{Control, Observer, Options, RunEvent, Status, Summary, run as run_job};
 use crate::runner::spec::{JobSpec, SpecError};
 use crate::units::{Age, Bytes, Count, Rate, Span};
 

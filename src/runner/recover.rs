@@ -13,6 +13,7 @@ use crate::format::segment::SegmentReader;
 use crate::id::Sequence;
 use crate::runner::checkpointer::Lineage;
 use crate::runner::error::RunError;
+use crate::runner::left_behind::LeftBehind;
 use crate::runner::spec::JobSpec;
 use crate::runner::state::Shard;
 use crate::store::{Committed, Store};
@@ -35,17 +36,6 @@ pub struct Resumed {
     pub definition: JobSpec,
     /// The newer checkpoints that can not be used, the newest first; none unless the run was told to go back.
     pub left_behind: Vec<LeftBehind>,
-}
-
-/// A checkpoint that a run has gone back behind.
-#[derive(Debug)]
-pub struct LeftBehind {
-    /// Its number.
-    pub sequence: Sequence,
-    /// Its manifest, when that is not what is damaged.
-    pub manifest: Option<Manifest>,
-    /// Why it can not be used.
-    pub error: RunError,
 }
 
 /// Reads the latest checkpoint; nothing when there is none.

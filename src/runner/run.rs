@@ -18,9 +18,10 @@ use crate::runner::checkpointer::{Checkpointer, Cut, Done, Facts, Lineage, Stand
 use crate::runner::dead_letter::{DeadLetterFile, append_line};
 use crate::runner::error::RunError;
 use crate::runner::input::{self, Block, BlockReader, Compression, InputError, Partition, Place};
+use crate::runner::left_behind::{self, Abandoned};
 use crate::runner::output::{self, OutputPlan};
 use crate::runner::record::{Extractor, Filter, sample};
-use crate::runner::recover::{self, LeftBehind, Recovered};
+use crate::runner::recover::{self, Recovered};
 use crate::runner::spec::{self, AggregateFunction, FieldPath, InputFormat, JobSpec, OnError, OutputFormat};
 use crate::runner::state::Shard;
 use crate::runner::trigger::{self, Policy, Seen};
@@ -130,19 +131,6 @@ pub enum RunEvent {
         /// Its size in bytes.
         bytes: u64,
     },
-}
-
-/// A checkpoint that a run has left behind.
-#[derive(Debug, Clone)]
-pub struct Abandoned {
-    /// Its number.
-    pub sequence: Sequence,
-    /// Why it can not be used.
-    pub reason: String,
-    /// When its cut was taken; nothing when its manifest can not be read.
-    pub created: Option<Timestamp>,
-    /// Records that it had applied.
-    pub records: Option<u64>,
 }
 
 /// How a run stands.
@@ -300,7 +288,7 @@ pub fn run(job: &JobSpec, options: &Options, control: &Control, observer: &dyn O
         Some(last) => (Some(last.manifest.sequence), &last.manifest.outputs[..]),
     };
     if let (Some(last), false) = (&last, left_behind.is_empty()) {
-        go_back(&last.manifest, &left_behind, output.as_ref(), observer)?;
+        left_behind::go_back(&last.manifest, &left_behind, output.as_ref(), observer)?;
     }
     if let Some(plan) = &output {
         let named = outputs.iter().find(|named| named.path == plan.name);
@@ -335,57 +323,6 @@ fn with_types(job: &JobSpec, old: &JobSpec) -> JobSpec {
     let known: Vec<_> = job.input.types.iter().map(|(field, _)| field.clone()).collect();
     job.input.types.extend(old.input.types.iter().filter(|(field, _)| !known.contains(field)).cloned());
     job
-}
-
-/// Says what is left behind, and moves the output aside if a checkpoint has published it that is.
-fn go_back(
-    good: &Manifest,
-    left_behind: &[LeftBehind],
-    output: Option<&OutputPlan>,
-    observer: &dyn Observer,
-) -> Result<(), RunError> {
-    let abandoned = left_behind.iter().map(|left| Abandoned {
-        sequence: left.sequence,
-        reason: causes(&left.error),
-        created: left.manifest.as_ref().map(|manifest| manifest.created),
-        records: left.manifest.as_ref().map(|manifest| manifest.totals.records),
-    });
-    observer.event(&RunEvent::WentBack {
-        sequence: good.sequence,
-        created: good.created,
-        records: good.totals.records,
-        left_behind: abandoned.collect(),
-    });
-    let Some(plan) = output else { return Ok(()) };
-    let path = || plan.path.display().to_string();
-    for LeftBehind { sequence, manifest, .. } in left_behind {
-        // A manifest could name any file; only this job's own output is ever moved.
-        let named = manifest.iter().flat_map(|manifest| &manifest.outputs).find(|named| named.path == plan.name);
-        match named {
-            Some(named) => {
-                if let Some(aside) = output::withdraw(named, &plan.path, *sequence)? {
-                    let aside = aside.display().to_string();
-                    observer.event(&RunEvent::Withdrawn { sequence: *sequence, path: path(), aside });
-                }
-            }
-            None if manifest.is_none() && plan.path.exists() => {
-                observer.event(&RunEvent::PerhapsPublished { sequence: *sequence, path: path() });
-            }
-            None => {}
-        }
-    }
-    Ok(())
-}
-
-/// Returns an error and its causes in one line.
-fn causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        text += &format!(": {cause}");
-        next = cause.source();
-    }
-    text
 }
 
 fn output_plan(job: &JobSpec) -> Option<OutputPlan> {
