@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use crate::format::manifest::Manifest;
+use crate::format::manifest::{Manifest, Output};
 use crate::id::Sequence;
 use crate::runner::error::RunError;
 use crate::runner::output::{self, OutputPlan};
@@ -56,7 +56,11 @@ pub fn go_back(
     for LeftBehind { sequence, manifest, .. } in left_behind {
         // A manifest could name any file; only this job's own output is ever moved.
         let named = manifest.iter().flat_map(|manifest| &manifest.outputs).find(|named| named.path == plan.name);
+        // The good checkpoint has published the same: then it is right where it is.
+        let is_good =
+            |named: &Output| good.outputs.iter().any(|good| good.path == named.path && good.sha256 == named.sha256);
         match named {
+            Some(named) if is_good(named) => {}
             Some(named) => {
                 if let Some(aside) = output::withdraw(named, &plan.path, *sequence)? {
                     let aside = aside.display().to_string();

@@ -186,8 +186,10 @@ fn below_the_table_is_how_the_sizes_went_and_how_old_the_last_good_one_is() {
 fn sizes_are_shown_as_stats_counts_them() {
     let env = env();
     three_checkpoints(&env.path("s"));
-    let table = |arguments: &[&str]| -> Vec<String> {
-        env.run(arguments).expect(0).stdout.lines().take_while(|line| !line.is_empty()).map(str::to_owned).collect()
+    let table = |arguments: &[&str]| -> Vec<Vec<String>> {
+        let output = env.run(arguments).expect(0);
+        let rows = output.stdout.lines().take_while(|line| !line.is_empty());
+        rows.map(|row| row.split_whitespace().map(str::to_owned).collect()).collect()
     };
     assert_eq!(table(&["list", "s", "--sizes"]), table(&["stats", "s"]));
     assert_eq!(table(&["list", "s", "--sizes", "-n", "2"])[1..], table(&["stats", "s"])[2..]);
