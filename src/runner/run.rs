@@ -1,6 +1,7 @@
 //! The thread that directs a run: starts the others, decides when a checkpoint is due, and ends.
 
 use std::collections::{BTreeMap, HashMap};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -526,15 +527,16 @@ impl Run<'_> {
                 }));
             }
             drop(snapshot_sender);
+            let mut checkpointing = None;
             if let Some((store, _)) = &opened {
                 let checkpointer =
                     Checkpointer::new(store.clone(), facts, Arc::clone(&self.partitions), lineage, dead_letter);
                 let guard = PanicGuard(event_sender.clone());
                 let sender = event_sender.clone();
-                scope.spawn(move || {
+                checkpointing = Some(scope.spawn(move || {
                     let _guard = guard;
                     checkpointer.run(&snapshots, &cuts, &sender);
-                });
+                }));
                 director.cuts = Some(cut_sender);
             } else {
                 // Nobody takes snapshots, and none is asked for.
@@ -543,22 +545,31 @@ impl Run<'_> {
             }
             director.commands = Some(command_sender);
 
-            let result = director.direct(&events, &gauges).and_then(|end| {
+            let mut work = || {
+                let end = director.direct(&events, &gauges)?;
                 for inbox in &inbox_senders {
                     let _ = inbox.send(Message::Finish);
                 }
                 let mut shards = Vec::new();
-                for handle in handles {
+                for handle in handles.drain(..) {
                     shards.extend(handle.join().map_err(|_| RunError::Panicked)?);
                 }
                 director.finish(end, &shards, &plan.program, &events)
-            });
-            // Whatever happened: let every thread go.
+            };
+            // A panic here must not leave the others waiting for ever.
+            let result = catch_unwind(AssertUnwindSafe(&mut work)).unwrap_or(Err(RunError::Panicked));
+            // Whatever happened: let every thread go. One that panicked has said so, and the run ends with an error.
             for inbox in &inbox_senders {
                 let _ = inbox.send(Message::Abort);
             }
             director.cuts = None;
             director.commands = None;
+            for handle in handles {
+                let _ = handle.join();
+            }
+            if let Some(handle) = checkpointing {
+                let _ = handle.join();
+            }
             result
         })
     }
@@ -1068,5 +1079,37 @@ impl<'a> Director<'a> {
             last: self.last_done,
             elapsed: self.started.elapsed(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Panicking;
+
+    impl Observer for Panicking {
+        fn event(&self, _: &RunEvent) {}
+
+        fn status(&self, _: &Status) {
+            panic!("on purpose");
+        }
+    }
+
+    #[test]
+    fn a_panic_of_the_directing_thread_ends_the_run_with_an_error() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("data.jsonl"), "{\"k\":1}\n".repeat(100_000)).unwrap();
+        let text = "job: j\ninput: data.jsonl\nkey: k\nprocess: {aggregate: {n: count}}\n";
+        let job = JobSpec::from_bytes(text.as_bytes(), &dir.path().join("job.yaml")).unwrap();
+        let options = Options {
+            threads: 2,
+            must_resume: false,
+            holder: "a test".to_owned(),
+            clock: Timestamp::now,
+            random: [1; 16],
+        };
+        let result = run(&job, &options, &Control::default(), &Panicking);
+        assert!(matches!(result, Err(RunError::Panicked)));
     }
 }

@@ -34,7 +34,7 @@ struct Case<'a> {
 
 /// Input of many small files and two larger ones: many blocks, and so many places for a cut.
 fn input(ending: &str, render: impl Fn(u64, usize) -> Vec<u8>) -> Vec<(String, Vec<u8>)> {
-    let part = |i: u64| (format!("data-{i:04}.{ending}"), render(i, if i % 500 == 0 { 7_000 } else { 60 }));
+    let part = |i: u64| (format!("data-{i:04}.{ending}"), render(i, if i.is_multiple_of(500) { 7_000 } else { 60 }));
     (0..1_000).map(part).collect()
 }
 
