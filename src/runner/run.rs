@@ -1104,6 +1104,7 @@ mod tests {
         let job = JobSpec::from_bytes(text.as_bytes(), &dir.path().join("job.yaml")).unwrap();
         let options = Options {
             threads: 2,
+            latest_good: false,
             must_resume: false,
             holder: "a test".to_owned(),
             clock: Timestamp::now,
