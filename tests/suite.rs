@@ -3,8 +3,10 @@
 mod architecture;
 mod assets;
 mod cli;
+mod diff;
 mod docs;
 mod format_tables;
+mod golden;
 mod job_file;
 mod prune;
 mod storage;

@@ -177,7 +177,7 @@ impl LiveLine {
         }
     }
 
-    /// Prints a warning that stays, above the live line.
+    /// Warns the person, above the live line.
     pub fn warn(&self, text: &str) {
         self.screen.print(&format!("warning: {}", escape(text)));
     }

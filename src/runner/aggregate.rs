@@ -321,31 +321,24 @@ impl Program {
         Ok(())
     }
 
-    /// Folds packed arguments into a row. Returns the bytes behind them.
+    /// Folds packed arguments into a row.
     ///
     /// On an error the row may be changed in part: the run can not go on.
     #[inline]
-    pub fn apply<'a>(&self, packed: &'a [u8], row: &mut RowMut<'_>) -> Result<&'a [u8], Overflow> {
-        let mut values: [Option<&[u8]>; MAX_INLINE] = [None; MAX_INLINE];
+    pub fn apply(&self, packed: &[u8], row: &mut RowMut<'_>) -> Result<(), Overflow> {
         if self.arguments.len() <= MAX_INLINE {
-            let rest = self.split(packed, &mut values);
-            self.steps(&values, row)?;
-            Ok(rest)
+            let mut values: [Option<&[u8]>; MAX_INLINE] = [None; MAX_INLINE];
+            self.split(packed, &mut values);
+            self.steps(&values, row)
         } else {
             let mut values = vec![None; self.arguments.len()];
-            let rest = self.split(packed, &mut values);
-            self.steps(&values, row)?;
-            Ok(rest)
+            self.split(packed, &mut values);
+            self.steps(&values, row)
         }
     }
 
-    /// Returns the bytes behind one record's packed arguments.
-    pub fn skip<'a>(&self, packed: &'a [u8]) -> &'a [u8] {
-        self.split(packed, &mut vec![None; self.arguments.len()])
-    }
-
     #[inline]
-    fn split<'a>(&self, mut packed: &'a [u8], values: &mut [Option<&'a [u8]>]) -> &'a [u8] {
+    fn split<'a>(&self, mut packed: &'a [u8], values: &mut [Option<&'a [u8]>]) {
         for (argument, value) in self.arguments.iter().zip(values) {
             let (present, rest) = (packed[0] != 0, &packed[1..]);
             packed = rest;
@@ -366,7 +359,6 @@ impl Program {
                 packed = rest;
             }
         }
-        packed
     }
 
     #[inline]

@@ -51,8 +51,10 @@ pub struct Facts {
 /// What the next checkpoint goes on from.
 #[derive(Debug, Clone, Default)]
 pub struct Lineage {
-    /// The latest checkpoint.
+    /// The checkpoint that the next one changes.
     pub last: Option<Committed>,
+    /// The highest number that is taken: that of `last`, unless the run has gone back behind a damaged checkpoint.
+    pub newest: Option<Sequence>,
     /// The chain of each shard.
     pub chains: Vec<Vec<IndexRow>>,
     /// The keys of each shard.
@@ -145,7 +147,8 @@ impl Checkpointer {
         Checkpointer { store, facts, partitions, lineage, dead_letter, definition: None }
     }
 
-    /// Writes a checkpoint for each cut: takes the snapshots of all shards as they come, then the cut, then commits.
+    /// Writes a checkpoint for each cut: takes the snapshots of all shards as they come, then the cut, then commits. A cut at the place of the
+    /// latest checkpoint is passed over.
     ///
     /// Returns when the snapshots or cuts end, also in the middle of a checkpoint, which then never was.
     pub fn run(mut self, snapshots: &Receiver<ShardSnapshot>, cuts: &Receiver<Cut>, events: &Sender<Event>) {
@@ -168,9 +171,14 @@ impl Checkpointer {
                 }
             }
             let Ok(cut) = cuts.recv() else { return };
-            let result = failure.map_or_else(|| self.commit(cut, draft), Err);
+            let is_new = cut.ended || self.lineage.last.as_ref().is_none_or(|last| last.manifest.block != cut.number);
+            let result = match failure {
+                Some(error) => Err(error),
+                None if is_new => self.commit(cut, draft).map(|done| Some(Box::new(done))),
+                None => Ok(None),
+            };
             let failed = result.is_err();
-            let _ = events.send(Event::Checkpoint(result.map(Box::new).map_err(Box::new)));
+            let _ = events.send(Event::Checkpoint(result.map_err(Box::new)));
             if failed {
                 return;
             }
@@ -290,7 +298,7 @@ impl Checkpointer {
             format: FORMAT,
             job: self.facts.job.clone(),
             store: self.store.file.store.clone(),
-            sequence: last.map_or(Sequence::FIRST, |last| last.manifest.sequence.next()),
+            sequence: self.lineage.newest.map_or(Sequence::FIRST, Sequence::next),
             parent: last.map(|last| Parent { sequence: last.manifest.sequence, sha256: last.sha256 }),
             created: cut.created,
             mode: self.facts.mode,
@@ -325,6 +333,7 @@ impl Checkpointer {
         let names: Vec<ObjectName> = objects.keys().copied().collect();
         let committed = self.store.commit(&manifest, &names)?;
         self.lineage = Lineage {
+            newest: Some(manifest.sequence),
             last: Some(committed.clone()),
             chains: draft.chains,
             keys: draft.keys,

@@ -1,6 +1,6 @@
 //! The way back: state, positions and definition out of the latest checkpoint.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -10,8 +10,10 @@ use crate::format::merge::Merge;
 use crate::format::positions;
 use crate::format::rows::RowCodec;
 use crate::format::segment::SegmentReader;
+use crate::id::Sequence;
 use crate::runner::checkpointer::Lineage;
 use crate::runner::error::RunError;
+use crate::runner::left_behind::LeftBehind;
 use crate::runner::spec::JobSpec;
 use crate::runner::state::Shard;
 use crate::store::{Committed, Store};
@@ -23,6 +25,55 @@ pub struct Recovered {
     pub shards: Vec<Shard>,
     /// What the next checkpoint goes on from.
     pub lineage: Lineage,
+}
+
+/// Where a run goes on.
+#[derive(Debug)]
+pub struct Resumed {
+    /// The state.
+    pub recovered: Recovered,
+    /// The definition of the job that wrote it.
+    pub definition: JobSpec,
+    /// The newer checkpoints that can not be used, the newest first; none unless the run was told to go back.
+    pub left_behind: Vec<LeftBehind>,
+}
+
+/// Reads the latest checkpoint; nothing when there is none.
+///
+/// One that is damaged is [`RunError::LatestDamaged`], unless `may_go_back`: then it is the newest that is intact, and
+/// [`RunError::NoneIntact`] when there is no such. `check` is asked whether a definition fits, before the state is read.
+pub fn resume(
+    store: &Store,
+    may_go_back: bool,
+    threads: usize,
+    check: impl Fn(Sequence, &JobSpec) -> Result<(), RunError>,
+) -> Result<Option<Resumed>, RunError> {
+    let sequences = store.sequences()?;
+    let Some(&newest) = sequences.last() else { return Ok(None) };
+    let mut left_behind = Vec::new();
+    for &sequence in sequences.iter().rev() {
+        let manifest = store.manifest(sequence);
+        let usable = manifest.as_ref().ok().map(|committed| committed.manifest.clone());
+        let read = manifest.map_err(RunError::from).and_then(|committed| {
+            let definition = definition(store, &committed)?;
+            check(sequence, &definition)?;
+            Ok((definition, recover(store, committed, threads)?))
+        });
+        let error = match read {
+            Ok((definition, mut recovered)) => {
+                recovered.lineage.newest = Some(newest);
+                return Ok(Some(Resumed { recovered, definition, left_behind }));
+            }
+            Err(error) if error.is_damage() || (may_go_back && error.is_unreadable()) => error,
+            Err(error) => return Err(error),
+        };
+        if !may_go_back {
+            return Err(RunError::LatestDamaged { sequence, source: Box::new(error) });
+        }
+        left_behind.push(LeftBehind { sequence, manifest: usable, error });
+    }
+    let causes = left_behind.into_iter().map(|left| (left.sequence, left.error)).collect();
+    Err(RunError::NoneIntact { place: store.place(), causes })
 }
 
 /// Reads the definition of the job that wrote a checkpoint.
@@ -59,6 +110,11 @@ pub fn recover(store: &Store, committed: Committed, threads: usize) -> Result<Re
         }
     }
 
+    if position_rows.iter().any(|row| row.task.is_some_and(|task| task >= manifest.tasks)) {
+        return Err(inconsistent("its positions have a task that is not one of its tasks".to_owned()));
+    }
+    let known = position_rows.iter().filter_map(|row| Some((row.partition.as_bytes(), row.task?)));
+    let partitions: HashMap<&[u8], u32> = known.collect();
     let codec = RowCodec::new(manifest.columns.clone());
     let mut shards: Vec<Option<Result<Shard, RunError>>> = (0..manifest.shards).map(|_| None).collect();
     std::thread::scope(|scope| {
@@ -67,10 +123,10 @@ pub fn recover(store: &Store, committed: Committed, threads: usize) -> Result<Re
             lanes[i % threads.max(1)].push((slot, chain));
         }
         for lane in lanes {
-            let codec = &codec;
+            let (codec, partitions) = (&codec, &partitions);
             scope.spawn(move || {
                 for (slot, chain) in lane {
-                    *slot = Some(load(store, manifest, codec, chain));
+                    *slot = Some(load(store, manifest, codec, partitions, chain));
                 }
             });
         }
@@ -83,10 +139,18 @@ pub fn recover(store: &Store, committed: Committed, threads: usize) -> Result<Re
         return Err(inconsistent(format!("it has {found} keys, its manifest says {}", manifest.totals.keys)));
     }
     let positions = position_rows.into_iter().map(|row| (row.partition.clone(), row)).collect();
-    Ok(Recovered { shards, lineage: Lineage { last: Some(committed), chains, keys, positions, objects } })
+    let newest = Some(committed.manifest.sequence);
+    Ok(Recovered { shards, lineage: Lineage { newest, last: Some(committed), chains, keys, positions, objects } })
 }
 
-fn load(store: &Store, manifest: &Manifest, codec: &RowCodec, chain: &[IndexRow]) -> Result<Shard, RunError> {
+/// Loads one shard. `partitions` are the tasks of a job without a key.
+fn load(
+    store: &Store,
+    manifest: &Manifest,
+    codec: &RowCodec,
+    partitions: &HashMap<&[u8], u32>,
+    chain: &[IndexRow],
+) -> Result<Shard, RunError> {
     let mut shard = Shard::new(codec);
     let Some(base) = chain.first() else { return Ok(shard) };
     shard.set_stored();
@@ -99,7 +163,10 @@ fn load(store: &Store, manifest: &Manifest, codec: &RowCodec, chain: &[IndexRow]
     let merged = Merge::new(sources).for_each(|row| {
         let Some(packed) = row.value else { return true };
         let hash = xxh3_64(row.key);
-        let routed = manifest.routing == Routing::Partition || hash % u64::from(manifest.tasks) == u64::from(row.task);
+        let routed = match manifest.routing {
+            Routing::Partition => partitions.get(row.key) == Some(&row.task),
+            Routing::KeyHash => hash % u64::from(manifest.tasks) == u64::from(row.task),
+        };
         if !routed || !(base.first_task..=base.last_task).contains(&row.task) {
             wrong = Some("a row is in a task that its key does not belong to");
         } else if !shard.load(hash, row.key, packed) {

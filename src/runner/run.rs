@@ -1,22 +1,26 @@
 //! The thread that directs a run: starts the others, decides when a checkpoint is due, and ends.
 
 use std::collections::{BTreeMap, HashMap};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, select, unbounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, select_biased, unbounded};
 use jiff::Timestamp;
 
 use crate::format::FORMAT;
-use crate::format::manifest::{Mode, Output, Routing, StoreFile, Trigger};
+use crate::format::layout::ObjectName;
+use crate::format::manifest::{Manifest, Mode, Output, Routing, StoreFile, Trigger};
+use crate::format::positions::PositionRow;
 use crate::id::{Sequence, StoreId};
 use crate::runner::aggregate::{Overflow, Program};
 use crate::runner::checkpointer::{Checkpointer, Cut, Done, Facts, Lineage, Standing};
 use crate::runner::dead_letter::{DeadLetterFile, append_line};
 use crate::runner::error::RunError;
 use crate::runner::input::{self, Block, BlockReader, Compression, InputError, Partition, Place};
+use crate::runner::left_behind::{self, Abandoned};
 use crate::runner::output::{self, OutputPlan};
 use crate::runner::pruner::Pruner;
 use crate::runner::record::{Extractor, Filter, sample};
@@ -24,7 +28,7 @@ use crate::runner::recover::{self, Recovered};
 use crate::runner::spec::{self, AggregateFunction, FieldPath, InputFormat, JobSpec, OnError, OutputFormat};
 use crate::runner::state::Shard;
 use crate::runner::trigger::{self, Policy, Seen};
-use crate::runner::worker::{Account, Gauges, Lines, Message, Plan, Route, Ticket, Worker};
+use crate::runner::worker::{Account, Buffers, Gauges, Lines, Message, Plan, Route, Ticket, Worker};
 use crate::storage::Storage;
 use crate::storage::local::LocalStorage;
 use crate::store::{Store, StoreError, StoreLock};
@@ -37,6 +41,8 @@ pub struct Options {
     pub threads: usize,
     /// Whether a run that finds no checkpoint is an error.
     pub must_resume: bool,
+    /// Whether a latest checkpoint that is damaged is left behind for the newest that is intact; else it is an error.
+    pub latest_good: bool,
     /// Who holds the store while it runs, for the next one to be told.
     pub holder: String,
     /// Gives the time.
@@ -82,6 +88,33 @@ pub enum RunEvent {
         records: u64,
         /// Keys in its state.
         keys: u64,
+    },
+    /// The latest checkpoints are damaged, and the run goes on from an older one.
+    WentBack {
+        /// The checkpoint that it goes on from.
+        sequence: Sequence,
+        /// When its cut was taken.
+        created: Timestamp,
+        /// Records that it had applied.
+        records: u64,
+        /// The checkpoints that are left behind, the newest first.
+        left_behind: Vec<Abandoned>,
+    },
+    /// An output file of a checkpoint that was left behind was moved aside.
+    Withdrawn {
+        /// The checkpoint.
+        sequence: Sequence,
+        /// Where the file was.
+        path: String,
+        /// Where it is now.
+        aside: String,
+    },
+    /// It can not be told whether a checkpoint that was left behind has published what is there.
+    PerhapsPublished {
+        /// The checkpoint, whose manifest can not be read.
+        sequence: Sequence,
+        /// The output file, which is left where it is.
+        path: String,
     },
     /// A field was in none of the first records: it is taken to have this type.
     TypeAssumed {
@@ -136,6 +169,8 @@ pub struct Status {
 pub struct Summary {
     /// The checkpoint that it went on from.
     pub resumed_from: Option<Sequence>,
+    /// The damaged checkpoints that it has left behind, the newest first.
+    pub left_behind: Vec<Sequence>,
     /// The latest checkpoint at its end.
     pub latest: Option<Sequence>,
     /// Records that it applied, skipped ones included.
@@ -181,8 +216,8 @@ pub enum Event {
     Ended,
     /// The input failed.
     Input(InputError),
-    /// A checkpoint was committed, or could not be.
-    Checkpoint(Result<Box<Done>, Box<RunError>>),
+    /// A checkpoint was committed, or could not be; nothing when there was nothing new since the latest.
+    Checkpoint(Result<Option<Box<Done>>, Box<RunError>>),
     /// A thread panicked.
     Panicked,
 }
@@ -197,13 +232,15 @@ enum Command {
 }
 
 /// Blocks that are under way at any time, for each worker.
-const BLOCKS_PER_WORKER: usize = 16;
+const BLOCKS_PER_WORKER: usize = 4;
 /// Snapshots of shards on their way to the checkpointer.
 const SNAPSHOTS_UNDER_WAY: usize = 2;
 /// The most shards that a job has.
 const MAX_SHARDS: u32 = 16;
 /// Records that are looked at to tell the types of fields.
 const SAMPLE_RECORDS: u64 = 1000;
+/// So many bytes of dead letters are written at once when there are no checkpoints.
+const DEAD_LINES_BYTES: usize = 1 << 20;
 /// How often triggers are looked at and the status is told.
 const TICK: Duration = Duration::from_millis(50);
 /// How long a run that is asked to stop waits for an input that does not answer.
@@ -215,43 +252,59 @@ const STOP_PATIENCE: Duration = Duration::from_secs(10);
 pub fn run(job: &JobSpec, options: &Options, control: &Control, observer: &dyn Observer) -> Result<Summary, RunError> {
     let begun = Instant::now();
     let output = output_plan(job);
-    let opened = if job.checkpoint.enabled { Some(open_store(job, options, output.as_ref())?) } else { None };
-    let last = match &opened {
+    // Mistakes in the job file come first: they leave no store behind.
+    let filter = match &job.filter {
         None => None,
-        Some((store, _)) => store.latest()?,
+        Some(expression) => {
+            let filter = Filter::new(expression).map_err(|reason| RunError::Filter { reason })?;
+            let untyped = matches!(job.input.format, InputFormat::Csv { .. });
+            Some(if untyped { filter.with_numbers_in_text() } else { filter })
+        }
     };
-    if let Some((store, _)) = &opened
-        && last.is_none()
-        && options.must_resume
-    {
-        return Err(RunError::NothingToResume { place: store.place() });
-    }
     let partitions: Arc<[Partition]> = input::partitions(&job.input, &job.base)?.into();
-
-    // The definition in the checkpoint has the types that its run found out, which this one goes on with.
-    let mut job = job.clone();
-    if let (Some((store, _)), Some(last)) = (&opened, &last) {
-        let old = recover::definition(store, last)?;
-        let known: Vec<_> = job.input.types.iter().map(|(field, _)| field.clone()).collect();
-        job.input.types.extend(old.input.types.iter().filter(|(field, _)| !known.contains(field)).cloned());
-        let differences = spec::differences(&old, &job);
-        if !differences.is_empty() {
-            return Err(RunError::Unfit { sequence: last.manifest.sequence, differences });
+    let opened = if job.checkpoint.enabled { Some(open_store(job, options, output.as_ref())?) } else { None };
+    if let Some((store, _)) = &opened
+        && store.sequences()?.is_empty()
+    {
+        let place = store.place();
+        if let Some(output) = output.as_ref().filter(|output| output.path.exists()) {
+            return Err(RunError::CheckpointsMissing { place, output: output.path.display().to_string() });
+        }
+        if options.must_resume {
+            return Err(RunError::NothingToResume { place });
         }
     }
+    let workers = options.threads.max(1);
+    let resumed = match &opened {
+        None => None,
+        Some((store, _)) => recover::resume(store, options.latest_good, workers, |sequence, old| {
+            let differences = spec::differences(old, &with_types(job, old));
+            if differences.is_empty() { Ok(()) } else { Err(RunError::Unfit { sequence, differences }) }
+        })?,
+    };
+    // The definition in the checkpoint has the types that its run found out, which this one goes on with.
+    let mut job = resumed.as_ref().map_or_else(|| job.clone(), |resumed| with_types(job, &resumed.definition));
+    let (recovered, left_behind) = match resumed {
+        None => (None, Vec::new()),
+        Some(resumed) => (Some(resumed.recovered), resumed.left_behind),
+    };
+    if let (Some((store, _)), Some(recovered), false) = (&opened, &recovered, left_behind.is_empty()) {
+        // A prune knows that a run needs the latest checkpoint, not that it has gone back to an older one.
+        let objects: Vec<ObjectName> = recovered.lineage.objects.iter().copied().collect();
+        store.take_over(&objects)?;
+    }
+    let last = recovered.as_ref().and_then(|recovered| recovered.lineage.last.clone());
     resolve_types(&mut job, &partitions, observer)?;
     let types: HashMap<FieldPath, ColumnType> = job.input.types.iter().cloned().collect();
     let program = Program::new(&job.aggregates, &job.input.format, |field| types[field]);
 
-    let workers = options.threads.max(1);
-    let recovered = match (&opened, &last) {
-        (Some((store, _)), Some(last)) => Some(recover::recover(store, last.clone(), workers)?),
-        _ => None,
-    };
     let (sequence, outputs) = match &last {
         None => (None, &[][..]),
         Some(last) => (Some(last.manifest.sequence), &last.manifest.outputs[..]),
     };
+    if let (Some(last), false) = (&last, left_behind.is_empty()) {
+        left_behind::go_back(&last.manifest, &left_behind, output.as_ref(), observer)?;
+    }
     if let Some(plan) = &output {
         let named = outputs.iter().find(|named| named.path == plan.name);
         if output::recover(named, &plan.path, sequence)? {
@@ -274,9 +327,18 @@ pub fn run(job: &JobSpec, options: &Options, control: &Control, observer: &dyn O
             keys: last.manifest.totals.keys,
         }),
     }
-    let holder = options.holder.as_str();
-    let run = Run { job: &job, control, observer, clock: options.clock, holder, partitions, output, begun };
-    run.go(program, workers, opened, recovered)
+    let left_behind = left_behind.into_iter().map(|left| left.sequence).collect();
+    let (clock, holder) = (options.clock, options.holder.as_str());
+    let run = Run { job: &job, control, observer, clock, holder, partitions, output, begun, left_behind };
+    run.go(program, filter, workers, opened, recovered)
+}
+
+/// Returns `job` with the types of fields that `old` knows besides.
+fn with_types(job: &JobSpec, old: &JobSpec) -> JobSpec {
+    let mut job = job.clone();
+    let known: Vec<_> = job.input.types.iter().map(|(field, _)| field.clone()).collect();
+    job.input.types.extend(old.input.types.iter().filter(|(field, _)| !known.contains(field)).cloned());
+    job
 }
 
 fn output_plan(job: &JobSpec) -> Option<OutputPlan> {
@@ -354,6 +416,9 @@ fn resolve_types(job: &mut JobSpec, partitions: &Arc<[Partition]>, observer: &dy
             (Some(ColumnType::Json), Some(function)) => {
                 return Err(RunError::MixedTypes { function, field: field.to_string() });
             }
+            (Some(ColumnType::Bool), Some(function)) => {
+                return Err(RunError::Unordered { function, field: field.to_string() });
+            }
             (Some(seen), _) => seen,
             (None, compares) => {
                 let assumed = if compares.is_some() { ColumnType::Number } else { ColumnType::Text };
@@ -380,12 +445,14 @@ struct Run<'a> {
     partitions: Arc<[Partition]>,
     output: Option<OutputPlan>,
     begun: Instant,
+    left_behind: Vec<Sequence>,
 }
 
 impl Run<'_> {
     fn go(
         &self,
         program: Program,
+        filter: Option<Filter>,
         workers: usize,
         opened: Option<(Store, StoreLock)>,
         recovered: Option<Recovered>,
@@ -395,7 +462,10 @@ impl Run<'_> {
             Some(Recovered { shards, lineage }) => (shards, lineage),
             None => (Vec::new(), Lineage::default()),
         };
-        let plan = self.plan(program, workers, &lineage, shards.len() as u32)?;
+        let plan = self.plan(program, filter, workers, &lineage, shards.len() as u32)?;
+        if let Some(last) = &lineage.last {
+            fits(&last.manifest, &plan)?;
+        }
         shards.resize_with(plan.shards as usize, || Shard::new(plan.program.codec()));
         let facts = Facts {
             job: job.job.clone(),
@@ -416,7 +486,7 @@ impl Run<'_> {
         };
         let next_block = lineage.last.as_ref().map_or(0, |last| last.manifest.block);
         let start: Vec<_> = lineage.positions.values().cloned().collect();
-        let reader = BlockReader::new(&job.input, Arc::clone(&self.partitions), &start, next_block)?;
+        let reader = self.prove(start, next_block)?;
         let mut director = Director::new(self, &plan, &lineage, &reader);
 
         let gauges = Gauges::default();
@@ -424,7 +494,7 @@ impl Run<'_> {
         let (command_sender, commands) = unbounded();
         let (permit_sender, permits) = unbounded();
         let (block_sender, blocks) = unbounded();
-        let (buffer_sender, buffers) = unbounded();
+        let buffers = Buffers::default();
         let (snapshot_sender, snapshots) = bounded(SNAPSHOTS_UNDER_WAY);
         let (cut_sender, cuts) = unbounded();
         let (inbox_senders, inboxes): (Vec<_>, Vec<_>) = (0..plan.workers).map(|_| unbounded()).unzip();
@@ -437,7 +507,7 @@ impl Run<'_> {
             commands,
             permits,
             permit_sender,
-            buffers,
+            buffers: buffers.clone(),
             blocks: block_sender,
             inboxes: inbox_senders.clone(),
             events: event_sender.clone(),
@@ -458,7 +528,7 @@ impl Run<'_> {
             for (inbox, shards) in inboxes.into_iter().zip(owned) {
                 let lines = Lines {
                     blocks: blocks.clone(),
-                    buffers: buffer_sender.clone(),
+                    buffers: buffers.clone(),
                     inbox,
                     peers: inbox_senders.clone(),
                     events: event_sender.clone(),
@@ -473,19 +543,21 @@ impl Run<'_> {
                 }));
             }
             drop(snapshot_sender);
+            let mut checkpointing = None;
             if let Some((store, _)) = &opened {
                 let checkpointer =
                     Checkpointer::new(store.clone(), facts, Arc::clone(&self.partitions), lineage, dead_letter);
                 let guard = PanicGuard(event_sender.clone());
                 let sender = event_sender.clone();
-                scope.spawn(move || {
+                checkpointing = Some(scope.spawn(move || {
                     let _guard = guard;
                     checkpointer.run(&snapshots, &cuts, &sender);
-                });
+                }));
                 director.cuts = Some(cut_sender);
             } else {
                 // Nobody takes snapshots, and none is asked for.
                 drop((snapshots, cuts));
+                director.dead_letter = dead_letter;
             }
             director.commands = Some(command_sender);
             let mut pruner = None;
@@ -497,39 +569,70 @@ impl Run<'_> {
                 director.commits = Some(sender);
             }
 
-            let result = director.direct(&events, &gauges).and_then(|end| {
+            let mut work = || {
+                let end = director.direct(&events, &gauges)?;
                 for inbox in &inbox_senders {
                     let _ = inbox.send(Message::Finish);
                 }
                 let mut shards = Vec::new();
-                for handle in handles {
+                for handle in handles.drain(..) {
                     shards.extend(handle.join().map_err(|_| RunError::Panicked)?);
                 }
                 director.finish(end, &shards, &plan.program, &events)
-            });
-            // Whatever happened: let every thread go.
+            };
+            // A panic here must not leave the others waiting for ever.
+            let result = catch_unwind(AssertUnwindSafe(&mut work)).unwrap_or(Err(RunError::Panicked));
+            // Whatever happened: let every thread go. One that panicked has said so, and the run ends with an error.
             for inbox in &inbox_senders {
                 let _ = inbox.send(Message::Abort);
             }
             director.cuts = None;
             director.commands = None;
             director.commits = None;
+            for handle in handles {
+                let _ = handle.join();
+            }
+            if let Some(handle) = checkpointing {
+                let _ = handle.join();
+            }
             let pruned = pruner.map_or(Ok(0), |pruner| pruner.join()).map_err(|_| RunError::Panicked)?;
             result.map(|summary| Summary { pruned, ..summary })
         })
     }
 
-    /// Lays down how records are routed. A job without a key has a task for each partition that it ever had.
-    fn plan(&self, program: Program, workers: usize, lineage: &Lineage, shards: u32) -> Result<Plan, RunError> {
-        let job = self.job;
-        let filter = match &job.filter {
-            None => None,
-            Some(expression) => {
-                let filter = Filter::new(expression).map_err(|reason| RunError::Filter { reason })?;
-                let untyped = matches!(job.input.format, InputFormat::Csv { .. });
-                Some(if untyped { filter.with_numbers_in_text() } else { filter })
+    /// Makes the reader, which proves that the input is the one that was read. A read that never returns must not keep the run from ending.
+    fn prove(&self, start: Vec<PositionRow>, next_block: u64) -> Result<BlockReader, RunError> {
+        let (sender, receiver) = bounded(1);
+        let (input, partitions) = (self.job.input.clone(), Arc::clone(&self.partitions));
+        std::thread::spawn(move || {
+            let _ = sender.send(BlockReader::new(&input, partitions, &start, next_block));
+        });
+        let mut stopping: Option<Instant> = None;
+        loop {
+            match receiver.recv_timeout(TICK) {
+                Ok(reader) => return Ok(reader?),
+                Err(RecvTimeoutError::Disconnected) => return Err(RunError::Panicked),
+                Err(RecvTimeoutError::Timeout) => {}
             }
-        };
+            if stopping.is_none() && self.control.stop.load(Ordering::Relaxed) {
+                stopping = Some(Instant::now());
+            }
+            if stopping.is_some_and(|since| since.elapsed() > STOP_PATIENCE) {
+                return Err(RunError::Interrupted);
+            }
+        }
+    }
+
+    /// Lays down how records are routed. A job without a key has a task for each partition that it ever had.
+    fn plan(
+        &self,
+        program: Program,
+        filter: Option<Filter>,
+        workers: usize,
+        lineage: &Lineage,
+        shards: u32,
+    ) -> Result<Plan, RunError> {
+        let job = self.job;
         let (route, tasks) = match &job.key {
             Some(_) => (Route::Key(program.fields().len()), job.tasks),
             None => {
@@ -547,13 +650,7 @@ impl Run<'_> {
                 if let Some(last) = &lineage.last
                     && next > last.manifest.tasks
                 {
-                    return Err(RunError::Inconsistent {
-                        sequence: last.manifest.sequence,
-                        reason: format!(
-                            "the job has no key and {} partitions, the input has {next}: partitions can not be added to such a job",
-                            last.manifest.tasks
-                        ),
-                    });
+                    return Err(RunError::PartitionsAdded { tasks: last.manifest.tasks, found: next });
                 }
                 (Route::Partition { partitions, tasks }, next.max(1))
             }
@@ -583,6 +680,23 @@ impl Run<'_> {
     }
 }
 
+/// Fails when a manifest says something else of the state than the definition in the same checkpoint.
+fn fits(manifest: &Manifest, plan: &Plan) -> Result<(), RunError> {
+    let keyed = matches!(plan.route, Route::Key(_));
+    let reason = if manifest.columns != plan.program.codec().columns() {
+        "its columns are not those of the job in it".to_owned()
+    } else if manifest.tasks != plan.tasks {
+        format!("it has {} tasks, the job in it {}", manifest.tasks, plan.tasks)
+    } else if keyed != (manifest.routing == Routing::KeyHash) {
+        "its routing is not that of the job in it".to_owned()
+    } else if manifest.block_bytes != input::BLOCK_BYTES {
+        format!("its input is cut into blocks of {} bytes, not {}", manifest.block_bytes, input::BLOCK_BYTES)
+    } else {
+        return Ok(());
+    };
+    Err(RunError::Inconsistent { sequence: manifest.sequence, reason })
+}
+
 /// Tells the directing thread when the thread that holds it panics.
 struct PanicGuard(Sender<Event>);
 
@@ -600,7 +714,7 @@ struct Reading {
     commands: Receiver<Command>,
     permits: Receiver<()>,
     permit_sender: Sender<()>,
-    buffers: Receiver<Vec<u8>>,
+    buffers: Buffers,
     blocks: Sender<(Block, Arc<Ticket>)>,
     inboxes: Vec<Sender<Message>>,
     events: Sender<Event>,
@@ -611,7 +725,8 @@ impl Reading {
     fn run(mut self) {
         let mut permits = self.permits.clone();
         loop {
-            select! {
+            // A command comes before the next block: a cut is announced as soon as it can be.
+            select_biased! {
                 recv(self.commands) -> command => match command {
                     Err(_) => return,
                     Ok(command) => {
@@ -622,7 +737,7 @@ impl Reading {
                     }
                 },
                 recv(permits) -> _ => {
-                    let buffer = self.buffers.try_recv().unwrap_or_default();
+                    let buffer = self.buffers.take();
                     match self.reader.next(buffer) {
                         Ok(Some(block)) => {
                             let ticket = Arc::new(Ticket::new(self.permit_sender.clone()));
@@ -689,6 +804,8 @@ struct Director<'a> {
     skipped_in_all: u64,
     skipped_before: u64,
     dead_lines: Vec<u8>,
+    /// Where they go when no checkpoint takes them along.
+    dead_letter: Option<DeadLetterFile>,
     asked: Option<Asked>,
     /// Whether a checkpoint is under way.
     busy: bool,
@@ -701,6 +818,8 @@ struct Director<'a> {
     done: Vec<Done>,
     last_done: Option<(Sequence, Instant, Duration)>,
     resumed_from: Option<Sequence>,
+    /// The highest number that is taken.
+    newest: Option<Sequence>,
     total_bytes: Option<u64>,
 }
 
@@ -739,6 +858,7 @@ impl<'a> Director<'a> {
             skipped_in_all,
             skipped_before: skipped_in_all,
             dead_lines: Vec::new(),
+            dead_letter: None,
             asked: None,
             busy: false,
             last_cut: None,
@@ -748,6 +868,7 @@ impl<'a> Director<'a> {
             done: Vec::new(),
             last_done: None,
             resumed_from: manifest.map(|manifest| manifest.sequence),
+            newest: lineage.newest,
             total_bytes,
         }
     }
@@ -789,8 +910,10 @@ impl<'a> Director<'a> {
                     self.ask(trigger, Command::Cut);
                 }
             }
-            let unanswered = self.asked.as_ref().is_some_and(|asked| asked.announced.is_none());
-            if unanswered && stopping.is_some_and(|since| since.elapsed() > STOP_PATIENCE) {
+            let unanswered = self.asked.as_ref().filter(|asked| asked.announced.is_none());
+            if let (Some(since), Some(asked)) = (stopping, unanswered)
+                && since.max(asked.begun).elapsed() > STOP_PATIENCE
+            {
                 return Err(RunError::Interrupted);
             }
         }
@@ -815,8 +938,10 @@ impl<'a> Director<'a> {
                 self.account()?;
             }
             Event::Checkpoint(result) => {
-                let done = *result.map_err(|error| *error)?;
-                self.committed(done);
+                self.busy = false;
+                if let Some(done) = result.map_err(|error| *error)? {
+                    self.committed(*done);
+                }
             }
             Event::Overflow(overflow, key) => return Err(RunError::Overflow { reason: overflow.to_string(), key }),
             Event::Input(error) => return Err(error.into()),
@@ -856,6 +981,11 @@ impl<'a> Director<'a> {
             self.bytes_in_all += account.end_offset.saturating_sub(self.offsets[partition]);
             self.offsets[partition] = account.end_offset;
             self.skipped_in_all += account.skipped;
+            if let Some(file) = &mut self.dead_letter
+                && self.dead_lines.len() >= DEAD_LINES_BYTES
+            {
+                file.append(&std::mem::take(&mut self.dead_lines))?;
+            }
         }
     }
 
@@ -893,9 +1023,9 @@ impl<'a> Director<'a> {
     }
 
     fn committed(&mut self, done: Done) {
-        self.busy = false;
         let manifest = &done.committed.manifest;
         self.latest = Some((manifest.block, manifest.ended, manifest.outputs.clone(), manifest.sequence));
+        self.newest = Some(manifest.sequence);
         self.last_done = Some((manifest.sequence, Instant::now(), Duration::from_micros(done.total_micros)));
         self.run.observer.event(&RunEvent::Committed(Box::new(done.clone())));
         self.done.push(done);
@@ -914,17 +1044,22 @@ impl<'a> Director<'a> {
         events: &Receiver<Event>,
     ) -> Result<Summary, RunError> {
         let mut cut = self.last_cut.take().expect("a run ends with a cut");
-        let sequence = self.latest.as_ref().map_or(Sequence::FIRST, |(_, _, _, latest)| latest.next());
+        let sequence = self.newest.map_or(Sequence::FIRST, Sequence::next);
         let output = self.run.output.as_ref().filter(|_| end == End::Input);
         let program_output = match output {
             None => None,
             Some(plan) => Some((plan, output::stage(plan, sequence, shards, program)?)),
         };
         cut.outputs = program_output.iter().map(|(_, output)| output.clone()).collect();
+        // After going back there is something to commit in any case: else the next run would find the damaged one again.
+        let went_back = self.newest != self.latest.as_ref().map(|(_, _, _, sequence)| *sequence);
         let is_new = self.latest.as_ref().is_none_or(|(block, ended, outputs, _)| {
-            *block != cut.number || (cut.ended && (!ended || *outputs != cut.outputs))
+            went_back || *block != cut.number || (cut.ended && (!ended || *outputs != cut.outputs))
         });
         let outputs = cut.outputs.clone();
+        if let Some(file) = &mut self.dead_letter {
+            file.append(&cut.dead_lines)?;
+        }
         if is_new && self.cuts.is_some() {
             self.send(cut);
             while self.busy {
@@ -947,6 +1082,7 @@ impl<'a> Director<'a> {
         pauses_micros.sort_unstable();
         Ok(Summary {
             resumed_from: self.resumed_from,
+            left_behind: self.run.left_behind.clone(),
             latest: self.latest.as_ref().map(|(_, _, _, sequence)| *sequence),
             records: self.records_in_all - self.records_before,
             records_in_all: self.records_in_all,
@@ -977,5 +1113,38 @@ impl<'a> Director<'a> {
             last: self.last_done,
             elapsed: self.started.elapsed(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Panicking;
+
+    impl Observer for Panicking {
+        fn event(&self, _: &RunEvent) {}
+
+        fn status(&self, _: &Status) {
+            panic!("on purpose");
+        }
+    }
+
+    #[test]
+    fn a_panic_of_the_directing_thread_ends_the_run_with_an_error() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("data.jsonl"), "{\"k\":1}\n".repeat(100_000)).unwrap();
+        let text = "job: j\ninput: data.jsonl\nkey: k\nprocess: {aggregate: {n: count}}\n";
+        let job = JobSpec::from_bytes(text.as_bytes(), &dir.path().join("job.yaml")).unwrap();
+        let options = Options {
+            threads: 2,
+            latest_good: false,
+            must_resume: false,
+            holder: "a test".to_owned(),
+            clock: Timestamp::now,
+            random: [1; 16],
+        };
+        let result = run(&job, &options, &Control::default(), &Panicking);
+        assert!(matches!(result, Err(RunError::Panicked)));
     }
 }

@@ -58,6 +58,8 @@ pub struct Event {
 pub enum EventKind {
     /// Checkpoints were pruned.
     Pruned,
+    /// They were left out when others were copied here.
+    LeftOut,
     /// They were brought back.
     Undone,
     /// Leftovers were removed: objects that no checkpoint needs, and temporary files.
@@ -119,22 +121,22 @@ pub struct History {
     pub unreadable: Vec<u64>,
 }
 
-/// What the history says of a checkpoint that is not there.
+/// What the history says of a checkpoint that is not there: it was pruned, or left out of a copy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Departure {
-    /// When it was pruned; nothing when that was long ago.
+    /// When; nothing when that was long ago.
     pub time: Option<Timestamp>,
     /// The SHA-256 of its manifest; nothing when that was long ago.
     pub sha256: Option<Digest>,
 }
 
 impl History {
-    /// Returns what was pruned and not brought back.
+    /// Returns what was pruned or left out, and not brought back.
     pub fn departures(&self) -> Departures {
         let mut departures = Departures::default();
         for event in &self.events {
             match event.event {
-                EventKind::Pruned | EventKind::Folded => {
+                EventKind::Pruned | EventKind::LeftOut | EventKind::Folded => {
                     departures.ranges.extend(event.ranges.iter().copied());
                     departures.named.extend(event.checkpoints.iter().map(|checkpoint| {
                         let time = checkpoint.time.unwrap_or(event.time);
@@ -153,7 +155,7 @@ impl History {
     }
 }
 
-/// What was pruned and not brought back.
+/// What was pruned or left out, and not brought back.
 #[derive(Debug, Clone, Default)]
 pub struct Departures {
     named: BTreeMap<Sequence, (Timestamp, Digest)>,
@@ -161,7 +163,7 @@ pub struct Departures {
 }
 
 impl Departures {
-    /// Returns what is known of the departure of checkpoint `sequence`, if it was pruned.
+    /// Returns what is known of the departure of checkpoint `sequence`, if the history knows of one.
     pub fn of(&self, sequence: Sequence) -> Option<Departure> {
         if let Some(&(time, sha256)) = self.named.get(&sequence) {
             return Some(Departure { time: Some(time), sha256: Some(sha256) });

@@ -91,6 +91,16 @@ impl<'a> Replica<'a> {
         Ok(Committed { manifest, sha256: found })
     }
 
+    /// Reads the bytes of a manifest that was read before.
+    pub(super) fn manifest_bytes(self, committed: &Committed) -> Result<Bytes, StoreError> {
+        let path = layout::manifest(committed.manifest.sequence);
+        let bytes = self.bounded(&path, self.storage.get(&path, Manifest::MAX_BYTES))?;
+        match Digest::of(&bytes) {
+            found if found == committed.sha256 => Ok(bytes),
+            found => Err(StoreError::ManifestDamaged { path: self.shown(&path), expected: committed.sha256, found }),
+        }
+    }
+
     /// Reads `bytes` as the manifest of checkpoint `sequence` of the store that `file` describes.
     pub(super) fn check_manifest(
         self,
@@ -165,7 +175,7 @@ impl<'a> Replica<'a> {
 
     /// Makes the object at `path`, which is about to be needed, as new as one that was just written: a prune beside
     /// this deletes only older ones. Tells whether it is there.
-    fn take_over(self, path: &RelPath) -> Result<bool, StoreError> {
+    pub(super) fn take_over(self, path: &RelPath) -> Result<bool, StoreError> {
         let _lock = self.lock_objects()?;
         match self.storage.touch(path) {
             Ok(()) => Ok(true),

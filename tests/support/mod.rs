@@ -35,9 +35,18 @@ pub struct Output {
 impl Env {
     /// Makes an empty directory.
     pub fn new() -> Env {
+        Env::with(tempfile::tempdir())
+    }
+
+    /// Makes an empty directory in memory, where the machine has such a place: for tests that flush hundreds of times.
+    pub fn in_memory() -> Env {
+        Env::with(tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()))
+    }
+
+    fn with(dir: std::io::Result<TempDir>) -> Env {
         let variables = [("LC_ALL", "C.UTF-8"), ("TZ", "UTC"), ("COLUMNS", "80")];
         let own = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
-        Env { dir: tempfile::tempdir().expect("a temporary directory"), variables: variables.map(own).to_vec() }
+        Env { dir: dir.expect("a temporary directory"), variables: variables.map(own).to_vec() }
     }
 
     /// Sets a variable for the commands that follow.
@@ -107,6 +116,15 @@ impl Env {
         let mut command = self.command(arguments);
         command.env_remove("COLUMNS").env("TERM", "xterm-256color");
         let mut seen = terminal::run(command, 80);
+        seen.text = self.hide_dir(&seen.text);
+        seen
+    }
+
+    /// Does the same with the terminal as standard input too, on which `typed` is typed.
+    pub fn type_on_terminal(&self, arguments: &[&str], typed: &str) -> terminal::Seen {
+        let mut command = self.command(arguments);
+        command.env_remove("COLUMNS").env("TERM", "xterm-256color");
+        let mut seen = terminal::type_and_run(command, 80, typed);
         seen.text = self.hide_dir(&seen.text);
         seen
     }

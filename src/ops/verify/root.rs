@@ -112,18 +112,19 @@ pub(super) fn check_roots(
     }
 }
 
-/// Tells a parent that was pruned from one that is lost.
+/// Tells a parent that is gone on purpose from one that is lost.
 fn check_gap(sequence: Sequence, parent: Parent, departures: &Departures, findings: &mut Findings) {
     let path = layout::manifest(sequence);
     let expected = format!("parent {} with SHA-256 {}", parent.sequence.0, parent.sha256);
     match departures.of(parent.sequence) {
         Some(Departure { sha256: Some(sha256), .. }) if sha256 != parent.sha256 => {
-            let found = format!("SHA-256 {sha256}, which was pruned");
+            let found = format!("SHA-256 {sha256}, which is gone on purpose");
             findings.add(FindingCode::ChainBroken, path, expected, found, [sequence]);
         }
         Some(Departure { time, .. }) => {
-            let found = time.map_or_else(|| "pruned".to_owned(), |time| format!("pruned at {time}"));
-            findings.add(FindingCode::ParentPruned, path, expected, found, [sequence]);
+            let found =
+                time.map_or_else(|| "gone on purpose".to_owned(), |time| format!("gone on purpose since {time}"));
+            findings.add(FindingCode::ParentGone, path, expected, found, [sequence]);
         }
         // It is the parent that is lost; the checkpoint itself is whole.
         None => findings.add(FindingCode::ChainGap, path, expected, "no such checkpoint", [parent.sequence]),
