@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use super::{BlockReader, InputError, Partition, Place, Source, fingerprint};
-use crate::digest::{Digest, Hasher};
+use super::{BlockReader, InputError, Partition, Place, Running, Source, fingerprint};
+use crate::digest::Digest;
 use crate::runner::record::Extractor;
 use crate::runner::spec::InputSpec;
 
@@ -73,7 +73,7 @@ pub enum SeekError {
 /// Finds a position in `partition`, by reading and counting the records before it as a run does.
 pub fn seek(input: &InputSpec, partition: &Partition, to: SeekTo) -> Result<Sought, SeekError> {
     if to == SeekTo::Start || to == SeekTo::Offset(0) || to == SeekTo::Record(0) {
-        let running = Some(Hasher::new()).filter(|_| partition.source == Source::Stdin);
+        let running = Some(Running::new(partition));
         return found(partition, &Place { offset: 0, ended: false, running }, 0);
     }
     if partition.source == Source::Stdin {

@@ -93,3 +93,47 @@ fn a_file_that_shrinks_while_it_is_read_is_an_error_and_nothing_committed_is_los
     env.run(&["run", "--must-resume", "job.yaml"]).expect(0);
     assert!(env.read("out/counting.jsonl").lines().all(|line| line.ends_with("\"n\":1500}")));
 }
+
+#[test]
+fn a_file_that_is_replaced_while_it_is_read_is_noticed_by_the_next_run() {
+    let env = Env::new();
+    let lines = |key: &str| (0..60_000).map(|i| format!("{{\"k\":\"{key}{}\",\"v\":1}}\n", i % 10)).collect::<String>();
+    env.write("in.jsonl", lines("a"));
+    env.write("other.jsonl", lines("b"));
+    env.write(
+        "job.yaml",
+        "job: w\ninput: in.jsonl\nkey: k\nprocess: {aggregate: {n: count}}\ncheckpoint: {state_bytes: 1, schedule: 1ms}\n",
+    );
+    let mut run = env.command(&["run", "--quiet", "job.yaml"]).spawn().unwrap();
+    while !env.path("checkpoints/w/checkpoints/00000001").exists() {
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+    std::fs::rename(env.path("other.jsonl"), env.path("in.jsonl")).unwrap();
+    run.kill().unwrap();
+    run.wait().unwrap();
+    let next = env.run(&["run", "--quiet", "job.yaml"]).expect(4);
+    assert!(next.stderr.starts_with("error: input `in.jsonl` was replaced or changed"), "{next}");
+}
+
+#[test]
+fn a_job_that_would_read_what_it_writes_is_refused() {
+    let env = Env::new();
+    env.write("in.jsonl", "{\"k\":\"a\"}\n");
+    let job = |rest: &str| format!("job: w\nkey: k\nprocess: {{aggregate: {{n: count}}}}\n{rest}");
+    for (rest, message) in [
+        ("input: '*.jsonl'\noutput: .\n", "can not be an input and the output of one job"),
+        (
+            "input: {files: '*.jsonl', on_error: {dead_letter: ./bad.jsonl}}\n",
+            "can not be an input and the dead-letter file of one job",
+        ),
+        (
+            "input: {files: in.jsonl, on_error: {dead_letter: out/w.jsonl}}\noutput: out\n",
+            "can not be the output and the dead-letter file of one job",
+        ),
+    ] {
+        env.write("job.yaml", job(rest));
+        let refused = env.run(&["run", "job.yaml"]).expect(2);
+        assert!(refused.stderr.contains(message), "{rest}: {refused}");
+        assert!(!env.path("checkpoints").exists() && !env.path("w.jsonl").exists(), "{rest}");
+    }
+}
