@@ -1105,6 +1105,7 @@ mod tests {
         let options = Options {
             threads: 2,
             must_resume: false,
+            latest_good: false,
             holder: "a test".to_owned(),
             clock: Timestamp::now,
             random: [1; 16],
