@@ -13,6 +13,7 @@ struct Summary {
     job: String,
     ended: bool,
     resumed_from: Option<u64>,
+    left_behind: Vec<u64>,
     latest: Option<u64>,
     records: u64,
     records_in_all: u64,
