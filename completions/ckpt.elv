@@ -30,6 +30,7 @@ set edit:completion:arg-completer[ckpt] = {|@words|
             cand list 'List the checkpoints of a store, the newest last'
             cand inspect 'Show what a checkpoint is, or what it holds'
             cand verify 'Prove that checkpoints are what was committed'
+            cand diff 'Show what changed between two checkpoints'
             cand restore 'Put the content of an old checkpoint back, or write it out'
             cand copy 'Copy checkpoints to another store'
             cand latest 'Print the path of the newest checkpoint, for scripts'
@@ -83,6 +84,20 @@ set edit:completion:arg-completer[ckpt] = {|@words|
             cand --color 'When to use color; `auto` is on a terminal, unless NO_COLOR is set'
             cand --quick 'Look only whether every object is there with its size; read no state'
             cand --deep 'Read every row too: order, routing, counts and totals'
+            cand --json 'Print the answer as JSON, for programs'
+            cand -q 'Print no notes and no progress; warnings and errors stay'
+            cand --quiet 'Print no notes and no progress; warnings and errors stay'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+        }
+        &'ckpt;diff'= {
+            cand --task 'Compare only keys of task N'
+            cand --key 'Compare only keys that begin with PREFIX'
+            cand -n 'Show at most N keys, or tasks and partitions; the totals are of all. 0 means all [default: 10 tasks and partitions, all keys]'
+            cand --limit 'Show at most N keys, or tasks and partitions; the totals are of all. 0 means all [default: 10 tasks and partitions, all keys]'
+            cand --color 'When to use color; `auto` is on a terminal, unless NO_COLOR is set'
+            cand --keys 'List every key that changed with its old and new values, in the order of task and key'
+            cand --stat 'Show how many keys changed in each task'
             cand --json 'Print the answer as JSON, for programs'
             cand -q 'Print no notes and no progress; warnings and errors stay'
             cand --quiet 'Print no notes and no progress; warnings and errors stay'
@@ -145,6 +160,7 @@ set edit:completion:arg-completer[ckpt] = {|@words|
             cand list 'List the checkpoints of a store, the newest last'
             cand inspect 'Show what a checkpoint is, or what it holds'
             cand verify 'Prove that checkpoints are what was committed'
+            cand diff 'Show what changed between two checkpoints'
             cand restore 'Put the content of an old checkpoint back, or write it out'
             cand copy 'Copy checkpoints to another store'
             cand latest 'Print the path of the newest checkpoint, for scripts'
@@ -159,6 +175,8 @@ set edit:completion:arg-completer[ckpt] = {|@words|
         &'ckpt;help;inspect'= {
         }
         &'ckpt;help;verify'= {
+        }
+        &'ckpt;help;diff'= {
         }
         &'ckpt;help;restore'= {
         }

@@ -3,6 +3,7 @@
 mod architecture;
 mod assets;
 mod cli;
+mod diff;
 mod docs;
 mod format_tables;
 mod golden;

@@ -17,6 +17,7 @@ use crate::cli::ui::{Options, Ui};
 pub mod clock;
 pub mod completions;
 pub mod copy;
+pub mod diff;
 pub mod error;
 pub mod escape;
 pub mod exit;
@@ -57,6 +58,7 @@ pub enum Command {
     List(list::Args),
     Inspect(inspect::Args),
     Verify(verify::Args),
+    Diff(diff::Args),
     Restore(restore::Args),
     Copy(copy::Args),
     Latest(latest::Args),
@@ -71,6 +73,7 @@ impl Command {
             Command::List(args) => list::run(args, ui),
             Command::Inspect(args) => inspect::run(args, ui),
             Command::Verify(args) => verify::run(args, ui),
+            Command::Diff(args) => diff::run(args, ui),
             Command::Restore(args) => restore::run(args, ui),
             Command::Copy(args) => copy::run(args, ui),
             Command::Latest(args) => latest::run(args, ui),

@@ -53,6 +53,27 @@ impl ColorChoice {
     }
 }
 
+/// What a line of a comparison is colored for. Its first character says the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Paint {
+    /// What was, in red.
+    Old,
+    /// What is, in green.
+    New,
+    /// What was and is, in yellow.
+    Changed,
+}
+
+impl Paint {
+    fn code(self) -> &'static str {
+        match self {
+            Paint::Old => "31",
+            Paint::New => "32",
+            Paint::Changed => "33",
+        }
+    }
+}
+
 /// What is known of standard output or standard error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 struct Stream {
@@ -140,6 +161,12 @@ impl Ui {
     /// Prints a bold line of the answer.
     pub fn heading(&mut self, line: impl AsRef<str>) -> Result<(), CliError> {
         let line = paint(self.look.color, BOLD, &escape(line.as_ref()));
+        self.put(&[line.as_bytes(), b"\n"])
+    }
+
+    /// Prints a line of the answer in a color.
+    pub fn painted(&mut self, color: Paint, line: impl AsRef<str>) -> Result<(), CliError> {
+        let line = paint(self.look.color, color.code(), &escape(line.as_ref()));
         self.put(&[line.as_bytes(), b"\n"])
     }
 

@@ -48,7 +48,7 @@ pub fn describe(store: &Store, sequence: Sequence) -> Result<Description, ReadEr
 }
 
 /// Returns the newest position of each partition. `rows` are sorted by partition and cut.
-fn latest_positions(rows: &[PositionRow]) -> impl Iterator<Item = &PositionRow> {
+pub fn latest_positions(rows: &[PositionRow]) -> impl Iterator<Item = &PositionRow> {
     rows.chunk_by(|a, b| a.partition == b.partition).filter_map(<[PositionRow]>::last)
 }
 

@@ -3,6 +3,7 @@
 //! Nothing here prints, knows a terminal, or reads the clock. Whatever changes something is two functions, a plan and its application.
 
 pub mod copy;
+pub mod diff;
 pub mod finding;
 pub mod inspect;
 pub mod latest;

@@ -1104,8 +1104,8 @@ mod tests {
         let job = JobSpec::from_bytes(text.as_bytes(), &dir.path().join("job.yaml")).unwrap();
         let options = Options {
             threads: 2,
-            must_resume: false,
             latest_good: false,
+            must_resume: false,
             holder: "a test".to_owned(),
             clock: Timestamp::now,
             random: [1; 16],

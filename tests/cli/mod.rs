@@ -2,6 +2,7 @@
 
 mod completions;
 mod copy;
+mod diff;
 mod exit_codes;
 mod help;
 mod inspect;

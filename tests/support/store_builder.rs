@@ -44,7 +44,11 @@ pub struct StoreBuilder {
     old_objects: Vec<ObjectRef>,
     records: BTreeMap<String, u64>,
     block: u64,
+    values: ValuesOf,
 }
+
+/// Makes the values of a key from the number of clicks.
+type ValuesOf = Box<dyn Fn(&str, i64) -> Vec<Value>>;
 
 /// A checkpoint that is not committed: a test may make it wrong.
 pub struct Draft {
@@ -90,7 +94,15 @@ impl StoreBuilder {
             old_objects: Vec::new(),
             records: BTreeMap::new(),
             block: 0,
+            values: Box::new(values),
         }
+    }
+
+    /// Gives the state other columns, whose values `value_of` makes from the column's name and the number of clicks.
+    pub fn with_columns(mut self, columns: Vec<Column>, value_of: fn(&str, i64) -> Value) -> StoreBuilder {
+        self.codec = RowCodec::new(columns.clone());
+        self.values = Box::new(move |_, clicks| columns.iter().map(|column| value_of(&column.name, clicks)).collect());
+        self
     }
 
     /// Commits a checkpoint in which `changes` were made to the one before it.
@@ -104,7 +116,7 @@ impl StoreBuilder {
         let mut by_shard: BTreeMap<u32, ChangedRows> = BTreeMap::new();
         for (key, clicks) in changes {
             let task = self.task(key);
-            let values = clicks.map(|clicks| values(key, clicks));
+            let values = clicks.map(|clicks| (self.values)(key, clicks));
             let shard = index::shard_of(task, self.tasks, self.shards);
             by_shard.entry(shard).or_default().insert((task, (*key).to_owned()), values);
         }

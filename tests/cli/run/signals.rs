@@ -61,7 +61,8 @@ fn sigterm_and_sigint_end_with_a_checkpoint_and_the_next_run_goes_on() {
     for with in [Signal::TERM, Signal::INT] {
         let env = many_blocks("checkpoint: {store: store, schedule: 20ms}\n");
         let mut child = piped(&env, &["run", "job.yaml", "--json"]);
-        until("there is a checkpoint", || !checkpoints(&env.path("store")).is_empty());
+        until("it listens to signals", || catches_sigusr1(&child));
+        std::thread::sleep(Duration::from_millis(10));
         signal(&child, with);
         assert_eq!(wait(&mut child, Duration::from_secs(20)), 0);
         let (stdout, _) = said(child);
