@@ -208,21 +208,20 @@ impl RunError {
     /// Tells whether the error is that a checkpoint is not what was committed. A store of a newer format is not damaged.
     pub fn is_damage(&self) -> bool {
         match self {
-            RunError::Store(error) => match error {
-                StoreError::Manifest { source, .. } => !matches!(source, ManifestError::Format { .. }),
+            RunError::Store(StoreError::Manifest { source, .. }) => !matches!(source, ManifestError::Format { .. }),
+            RunError::Store(StoreError::Storage(error)) => matches!(
+                error,
+                StorageError::NotFound { .. }
+                    | StorageError::NotAFile { .. }
+                    | StorageError::NotADirectory { .. }
+                    | StorageError::TooLarge { .. }
+            ),
+            RunError::Store(
                 StoreError::Mismatch { .. }
                 | StoreError::Damaged { .. }
                 | StoreError::ManifestDamaged { .. }
-                | StoreError::SumsDamaged { .. } => true,
-                StoreError::Storage(error) => match error {
-                    StorageError::NotFound { .. }
-                    | StorageError::NotAFile { .. }
-                    | StorageError::NotADirectory { .. }
-                    | StorageError::TooLarge { .. } => true,
-                    _ => false,
-                },
-                _ => false,
-            },
+                | StoreError::SumsDamaged { .. },
+            ) => true,
             RunError::Table { .. } | RunError::Definition { .. } | RunError::Inconsistent { .. } => true,
             _ => false,
         }

@@ -184,7 +184,8 @@ mod tests {
         packed.write_all(lines.as_bytes()).unwrap();
         let packed = packed.finish().unwrap();
         let csv_format = || InputFormat::Csv { delimiter: b',' };
-        let cases: [(&str, &[u8], InputFormat, &[(u64, &str)]); 3] = [
+        type Case<'a> = (&'a str, &'a [u8], InputFormat, &'a [(u64, &'a str)]);
+        let cases: [Case<'_>; 3] = [
             ("x.jsonl", lines.as_bytes(), InputFormat::Json, &[(1, "{\"a\":2}\n{\"a\":3}"), (2, "{\"a\":3}"), (3, "")]),
             ("x.jsonl.gz", &packed, InputFormat::Json, &[(1, "{\"a\":2}\n{\"a\":3}"), (2, "{\"a\":3}"), (3, "")]),
             ("x.csv", csv.as_bytes(), csv_format(), &[(0, "1,\"x\ny\"\n2,z\n"), (1, "2,z\n"), (2, "")]),
