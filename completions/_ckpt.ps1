@@ -33,6 +33,7 @@ Register-ArgumentCompleter -Native -CommandName 'ckpt' -ScriptBlock {
             [CompletionResult]::new('list', 'list', [CompletionResultType]::ParameterValue, 'List the checkpoints of a store, the newest last')
             [CompletionResult]::new('inspect', 'inspect', [CompletionResultType]::ParameterValue, 'Show what a checkpoint is, or what it holds')
             [CompletionResult]::new('verify', 'verify', [CompletionResultType]::ParameterValue, 'Prove that checkpoints are what was committed')
+            [CompletionResult]::new('diff', 'diff', [CompletionResultType]::ParameterValue, 'Show what changed between two checkpoints')
             [CompletionResult]::new('restore', 'restore', [CompletionResultType]::ParameterValue, 'Put the content of an old checkpoint back, or write it out')
             [CompletionResult]::new('completions', 'completions', [CompletionResultType]::ParameterValue, 'Print the completion script of a shell')
             [CompletionResult]::new('help', 'help', [CompletionResultType]::ParameterValue, 'Print this message or the help of the given subcommand(s)')
@@ -92,6 +93,21 @@ Register-ArgumentCompleter -Native -CommandName 'ckpt' -ScriptBlock {
             [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
             break
         }
+        'ckpt;diff' {
+            [CompletionResult]::new('--task', '--task', [CompletionResultType]::ParameterName, 'Compare only keys of task N')
+            [CompletionResult]::new('--key', '--key', [CompletionResultType]::ParameterName, 'Compare only keys that begin with PREFIX')
+            [CompletionResult]::new('-n', '-n', [CompletionResultType]::ParameterName, 'Show at most N keys, or tasks and partitions; the totals are of all. 0 means all [default: 10 tasks and partitions, all keys]')
+            [CompletionResult]::new('--limit', '--limit', [CompletionResultType]::ParameterName, 'Show at most N keys, or tasks and partitions; the totals are of all. 0 means all [default: 10 tasks and partitions, all keys]')
+            [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use color; `auto` is on a terminal, unless NO_COLOR is set')
+            [CompletionResult]::new('--keys', '--keys', [CompletionResultType]::ParameterName, 'List every key that changed with its old and new values, in the order of task and key')
+            [CompletionResult]::new('--stat', '--stat', [CompletionResultType]::ParameterName, 'Show how many keys changed in each task')
+            [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Print the answer as JSON, for programs')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Print no notes and no progress; warnings and errors stay')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Print no notes and no progress; warnings and errors stay')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            break
+        }
         'ckpt;restore' {
             [CompletionResult]::new('--to', '--to', [CompletionResultType]::ParameterName, 'Write the state into the directory DIR, and leave the store as it is')
             [CompletionResult]::new('--format', '--format', [CompletionResultType]::ParameterName, 'What to write')
@@ -118,6 +134,7 @@ Register-ArgumentCompleter -Native -CommandName 'ckpt' -ScriptBlock {
             [CompletionResult]::new('list', 'list', [CompletionResultType]::ParameterValue, 'List the checkpoints of a store, the newest last')
             [CompletionResult]::new('inspect', 'inspect', [CompletionResultType]::ParameterValue, 'Show what a checkpoint is, or what it holds')
             [CompletionResult]::new('verify', 'verify', [CompletionResultType]::ParameterValue, 'Prove that checkpoints are what was committed')
+            [CompletionResult]::new('diff', 'diff', [CompletionResultType]::ParameterValue, 'Show what changed between two checkpoints')
             [CompletionResult]::new('restore', 'restore', [CompletionResultType]::ParameterValue, 'Put the content of an old checkpoint back, or write it out')
             [CompletionResult]::new('completions', 'completions', [CompletionResultType]::ParameterValue, 'Print the completion script of a shell')
             [CompletionResult]::new('help', 'help', [CompletionResultType]::ParameterValue, 'Print this message or the help of the given subcommand(s)')
@@ -133,6 +150,9 @@ Register-ArgumentCompleter -Native -CommandName 'ckpt' -ScriptBlock {
             break
         }
         'ckpt;help;verify' {
+            break
+        }
+        'ckpt;help;diff' {
             break
         }
         'ckpt;help;restore' {

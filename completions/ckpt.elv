@@ -30,6 +30,7 @@ set edit:completion:arg-completer[ckpt] = {|@words|
             cand list 'List the checkpoints of a store, the newest last'
             cand inspect 'Show what a checkpoint is, or what it holds'
             cand verify 'Prove that checkpoints are what was committed'
+            cand diff 'Show what changed between two checkpoints'
             cand restore 'Put the content of an old checkpoint back, or write it out'
             cand completions 'Print the completion script of a shell'
             cand help 'Print this message or the help of the given subcommand(s)'
@@ -84,6 +85,20 @@ set edit:completion:arg-completer[ckpt] = {|@words|
             cand -h 'Print help (see more with ''--help'')'
             cand --help 'Print help (see more with ''--help'')'
         }
+        &'ckpt;diff'= {
+            cand --task 'Compare only keys of task N'
+            cand --key 'Compare only keys that begin with PREFIX'
+            cand -n 'Show at most N keys, or tasks and partitions; the totals are of all. 0 means all [default: 10 tasks and partitions, all keys]'
+            cand --limit 'Show at most N keys, or tasks and partitions; the totals are of all. 0 means all [default: 10 tasks and partitions, all keys]'
+            cand --color 'When to use color; `auto` is on a terminal, unless NO_COLOR is set'
+            cand --keys 'List every key that changed with its old and new values, in the order of task and key'
+            cand --stat 'Show how many keys changed in each task'
+            cand --json 'Print the answer as JSON, for programs'
+            cand -q 'Print no notes and no progress; warnings and errors stay'
+            cand --quiet 'Print no notes and no progress; warnings and errors stay'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+        }
         &'ckpt;restore'= {
             cand --to 'Write the state into the directory DIR, and leave the store as it is'
             cand --format 'What to write'
@@ -108,6 +123,7 @@ set edit:completion:arg-completer[ckpt] = {|@words|
             cand list 'List the checkpoints of a store, the newest last'
             cand inspect 'Show what a checkpoint is, or what it holds'
             cand verify 'Prove that checkpoints are what was committed'
+            cand diff 'Show what changed between two checkpoints'
             cand restore 'Put the content of an old checkpoint back, or write it out'
             cand completions 'Print the completion script of a shell'
             cand help 'Print this message or the help of the given subcommand(s)'
@@ -119,6 +135,8 @@ set edit:completion:arg-completer[ckpt] = {|@words|
         &'ckpt;help;inspect'= {
         }
         &'ckpt;help;verify'= {
+        }
+        &'ckpt;help;diff'= {
         }
         &'ckpt;help;restore'= {
         }
