@@ -1,31 +1,42 @@
 //! `ckpt list`: a line a checkpoint.
 
-use std::error::Error as _;
+use std::collections::HashMap;
 
 use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
+use crate::cli::progress::Unit;
+use crate::cli::sparkline::sparkline;
 use crate::cli::table::{Column, Table};
 use crate::cli::target::Target;
 use crate::cli::ui::Ui;
-use crate::cli::words;
+use crate::cli::words::{self, in_one_line};
 use crate::format::manifest::{Manifest, Mode, Trigger};
+use crate::id::Sequence;
 use crate::ops::list::{Listed, Listing, list};
-use crate::store::{Store, StoreError};
+use crate::ops::stats::{Counted, Sizes, Stats, stats};
+use crate::store::Store;
 use crate::units::{Age, Bytes, Count};
 
 /// List the checkpoints of a store, the newest last
 ///
 /// Each line says what caused a checkpoint, how many keys it holds, how large
 /// it is, how much of that it does not share with the one before it, and how
-/// many records had been applied. A manifest that can not be read is a line
-/// too, and makes the exit code 1.
+/// many records had been applied. Below the table is how the sizes went, from the
+/// smallest to the largest, and how old the last good checkpoint is. A manifest
+/// that can not be read is a line too, and makes the exit code 1; whether the
+/// objects are intact is for `ckpt verify` and `ckpt latest --verified` to say.
+///
+/// With --sizes the table shows how much of each checkpoint is new, how much
+/// others need too, and what removing it alone would free; that reads an index a
+/// checkpoint, where else only the manifests are read.
 ///
 /// Examples:
 ///   ckpt list checkpoints/clicks
 ///   ckpt list checkpoints/clicks --limit 10 --reverse
+///   ckpt list checkpoints/clicks --sizes
 ///   ckpt list checkpoints/clicks --json | jq '.checkpoints[-1].sequence'
 #[derive(Debug, Clone, PartialEq, Eq, clap::Args)]
 #[command(verbatim_doc_comment)]
@@ -40,6 +51,10 @@ pub struct Args {
     /// Show the newest first
     #[arg(long, short)]
     pub reverse: bool,
+
+    /// Show what each shares, and what removing it would free
+    #[arg(long)]
+    pub sizes: bool,
 }
 
 /// Prints the checkpoints.
@@ -50,19 +65,50 @@ pub fn run(args: &Args, ui: &mut Ui) -> Result<Exit, CliError> {
     }
     let store = target.open()?;
     let mut listing = list(&store, args.limit)?;
+    let last_good = listing.last_good().map(|(sequence, manifest)| (sequence, manifest.created));
+    let growth = growth(&listing);
+    let sizes = match args.sizes {
+        true => Some(stats(&store, &ui.progress("reading", Unit::Count("checkpoints")))?),
+        false => None,
+    };
     if args.reverse {
         listing.checkpoints.reverse();
     }
     let now = ui.now().timestamp();
     if ui.is_json() {
-        ui.json(&ListView::new(&store, &listing, now))?;
+        ui.json(&ListView::new(&store, &listing, sizes.as_ref(), last_good, now))?;
     } else {
-        show(&listing, now, ui)?;
+        show(&listing, sizes.as_ref(), now, ui)?;
+        if !listing.checkpoints.is_empty() {
+            foot(growth, last_good, &listing, now, ui)?;
+        }
     }
     Ok(if listing.is_clean() { Exit::Clean } else { Exit::No })
 }
 
-fn show(listing: &Listing, now: Timestamp, ui: &mut Ui) -> Result<(), CliError> {
+fn show(listing: &Listing, sizes: Option<&Stats>, now: Timestamp, ui: &mut Ui) -> Result<(), CliError> {
+    match sizes {
+        None => ui.table(&table(listing, now))?,
+        Some(stats) => {
+            let sizes = by_sequence(stats);
+            let shown = listing.checkpoints.iter().filter_map(|listed| sizes.get(&listed.sequence).copied());
+            ui.table(&super::stats::table(shown, now))?;
+        }
+    }
+    for listed in &listing.checkpoints {
+        if let Err(error) = &listed.manifest {
+            ui.warn(format!("checkpoint {}: {}", listed.sequence.0, in_one_line(error)));
+        }
+    }
+    if listing.checkpoints.is_empty() {
+        ui.note("no checkpoint yet");
+    } else if listing.older > 0 {
+        ui.note(format!("{} not shown", words::counted(listing.older as u64, "older checkpoint")));
+    }
+    Ok(())
+}
+
+fn table(listing: &Listing, now: Timestamp) -> Table {
     let mut table = Table::new([
         Column::number("NUMBER"),
         Column::number("AGE"),
@@ -76,18 +122,48 @@ fn show(listing: &Listing, now: Timestamp, ui: &mut Ui) -> Result<(), CliError> 
     for listed in &listing.checkpoints {
         table.row(cells(listed, now));
     }
-    ui.table(&table)?;
-    for listed in &listing.checkpoints {
-        if let Err(error) = &listed.manifest {
-            ui.warn(format!("checkpoint {}: {}", listed.sequence.0, in_one_line(error)));
-        }
+    table
+}
+
+fn by_sequence(stats: &Stats) -> HashMap<Sequence, &Counted> {
+    stats.checkpoints.iter().map(|counted| (counted.sequence, counted)).collect()
+}
+
+/// Draws how the sizes went; nothing when there are fewer than two. The checkpoints ascend.
+fn growth(listing: &Listing) -> Option<String> {
+    let sizes: Vec<u64> = listing
+        .checkpoints
+        .iter()
+        .filter_map(|listed| listed.manifest.as_ref().ok())
+        .map(|manifest| manifest.totals.bytes)
+        .collect();
+    let line = sparkline(&sizes, GROWTH_CHARS)?;
+    let (least, most) = (sizes.iter().min()?, sizes.iter().max()?);
+    Some(format!("{line}  {} to {}", Bytes(*least), Bytes(*most)))
+}
+
+/// Prints what is to be said of all checkpoints together.
+fn foot(
+    growth: Option<String>,
+    last_good: Option<(Sequence, Timestamp)>,
+    listing: &Listing,
+    now: Timestamp,
+    ui: &mut Ui,
+) -> Result<(), CliError> {
+    ui.out("")?;
+    if let Some(growth) = growth {
+        ui.out(format!("sizes      {growth}"))?;
     }
-    if listing.checkpoints.is_empty() {
-        ui.note("no checkpoint yet");
-    } else if listing.older > 0 {
-        ui.note(format!("{} not shown", words::counted(listing.older as u64, "older checkpoint")));
-    }
-    Ok(())
+    let good = match last_good {
+        Some((sequence, created)) => format!("checkpoint {}, {}", sequence.0, Age::between(created, now)),
+        None => "none".to_owned(),
+    };
+    let newest = listing.checkpoints.iter().map(|listed| listed.sequence).max();
+    let damaged = match newest {
+        Some(newest) if last_good.is_none_or(|(sequence, _)| sequence != newest) => "; newer ones are damaged",
+        _ => "",
+    };
+    ui.out(format!("last good  {good}{damaged}"))
 }
 
 fn cells(listed: &Listed, now: Timestamp) -> [String; 8] {
@@ -108,12 +184,8 @@ fn cells(listed: &Listed, now: Timestamp) -> [String; 8] {
     ]
 }
 
-fn in_one_line(error: &StoreError) -> String {
-    match error.source() {
-        Some(source) => format!("{error}: {source}"),
-        None => error.to_string(),
-    }
-}
+/// The most characters of the line of sizes, so that it and its words fit 80 columns.
+const GROWTH_CHARS: usize = 40;
 
 #[derive(Debug, Serialize)]
 struct ListView<'a> {
@@ -122,6 +194,9 @@ struct ListView<'a> {
     job: &'a str,
     /// How many older checkpoints the limit left out.
     older: usize,
+    /// The newest checkpoint whose manifest is intact.
+    last_good: Option<u64>,
+    last_good_age_seconds: Option<i64>,
     checkpoints: Vec<CheckpointView>,
 }
 
@@ -148,27 +223,47 @@ struct ContentView {
     bytes: u64,
     new_bytes: u64,
     records: u64,
+    /// With `--sizes`: bytes that other checkpoints need too.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    shared_bytes: Option<u64>,
+    /// With `--sizes`: bytes that removing only this one would free.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reclaimable_bytes: Option<u64>,
 }
 
 impl<'a> ListView<'a> {
-    fn new(store: &'a Store, listing: &Listing, now: Timestamp) -> ListView<'a> {
+    fn new(
+        store: &'a Store,
+        listing: &Listing,
+        stats: Option<&Stats>,
+        last_good: Option<(Sequence, Timestamp)>,
+        now: Timestamp,
+    ) -> ListView<'a> {
+        let counted = stats.map(by_sequence).unwrap_or_default();
+        let sizes = |sequence| counted.get(&sequence).and_then(|counted| counted.sizes.as_ref().ok());
         let checkpoints = listing.checkpoints.iter().map(|listed| CheckpointView {
             sequence: listed.sequence.0,
-            error: listed.manifest.as_ref().err().map(in_one_line),
-            content: listed.manifest.as_ref().ok().map(|manifest| ContentView::new(manifest, now)),
+            error: listed.manifest.as_ref().err().map(|error| in_one_line(error)),
+            content: listed
+                .manifest
+                .as_ref()
+                .ok()
+                .map(|manifest| ContentView::new(manifest, sizes(listed.sequence), now)),
         });
         ListView {
             version: 1,
             store: store.place(),
             job: &store.file.job,
             older: listing.older,
+            last_good: last_good.map(|(sequence, _)| sequence.0),
+            last_good_age_seconds: last_good.map(|(_, created)| Age::between(created, now).seconds),
             checkpoints: checkpoints.collect(),
         }
     }
 }
 
 impl ContentView {
-    fn new(manifest: &Manifest, now: Timestamp) -> ContentView {
+    fn new(manifest: &Manifest, sizes: Option<&Sizes>, now: Timestamp) -> ContentView {
         let totals = manifest.totals;
         ContentView {
             created: manifest.created,
@@ -182,6 +277,8 @@ impl ContentView {
             bytes: totals.bytes,
             new_bytes: totals.new_bytes,
             records: totals.records,
+            shared_bytes: sizes.map(|sizes| sizes.shared_bytes),
+            reclaimable_bytes: sizes.map(|sizes| sizes.reclaimable_bytes),
         }
     }
 }

@@ -16,15 +16,19 @@ use crate::cli::ui::{Options, Ui};
 
 pub mod clock;
 pub mod completions;
+pub mod copy;
 pub mod diff;
 pub mod error;
 pub mod escape;
 pub mod exit;
 pub mod inspect;
+pub mod latest;
 pub mod list;
 pub mod progress;
 pub mod restore;
 pub mod run;
+pub mod sparkline;
+pub mod stats;
 pub mod table;
 pub mod target;
 pub mod ui;
@@ -56,6 +60,9 @@ pub enum Command {
     Verify(verify::Args),
     Diff(diff::Args),
     Restore(restore::Args),
+    Copy(copy::Args),
+    Latest(latest::Args),
+    Stats(stats::Args),
     Completions(completions::Args),
 }
 
@@ -68,6 +75,9 @@ impl Command {
             Command::Verify(args) => verify::run(args, ui),
             Command::Diff(args) => diff::run(args, ui),
             Command::Restore(args) => restore::run(args, ui),
+            Command::Copy(args) => copy::run(args, ui),
+            Command::Latest(args) => latest::run(args, ui),
+            Command::Stats(args) => stats::run(args, ui),
             Command::Completions(args) => completions::run(args, ui),
         }
     }

@@ -176,6 +176,11 @@ impl LiveLine {
             self.screen.print(&escape(text));
         }
     }
+
+    /// Warns the person, above the live line.
+    pub fn warn(&self, text: &str) {
+        self.screen.print(&format!("warning: {}", escape(text)));
+    }
 }
 
 impl Drop for LiveLine {

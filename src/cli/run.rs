@@ -12,13 +12,16 @@ use signal_hook::flag;
 
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
-use crate::cli::progress::LiveLine;
+use crate::cli::progress::{LiveLine, Unit};
+use crate::cli::target::Target;
 use crate::cli::ui::Ui;
 use crate::cli::words;
 use crate::format::manifest::Output;
 use crate::id::Sequence;
+use crate::ops::latest::newest_intact;
 use crate::runner::error::RunError;
 use crate::runner::input::InputError;
+use crate::runner::left_behind::Abandoned;
 use crate::runner::run::{Control, Observer, Options, RunEvent, Status, Summary, run as run_job};
 use crate::runner::spec::{JobSpec, SpecError};
 use crate::units::{Age, Bytes, Count, Rate, Span};
@@ -38,6 +41,7 @@ use crate::units::{Age, Bytes, Count, Rate, Span};
 /// Examples:
 ///   ckpt run examples/clicks.yaml
 ///   ckpt run --must-resume job.yaml
+///   ckpt run --latest-good job.yaml
 #[derive(Debug, Clone, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub struct Args {
@@ -48,6 +52,11 @@ pub struct Args {
     /// Fail when there is no checkpoint to go on from
     #[arg(long)]
     pub must_resume: bool,
+
+    /// When the latest checkpoint is damaged, go back to the newest that is intact: say what that loses, and move an
+    /// output aside that a checkpoint has published which is left behind
+    #[arg(long)]
+    pub latest_good: bool,
 
     /// Threads that parse and apply records [default: the number of cores]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
@@ -67,6 +76,7 @@ pub fn run(args: &Args, ui: &mut Ui) -> Result<Exit, CliError> {
             None => std::thread::available_parallelism().map_or(1, usize::from),
         },
         must_resume: args.must_resume,
+        latest_good: args.latest_good,
         holder: words::holder(&format!("`ckpt run` of job {}", job.job), &ui.now()),
         clock: now,
         random,
@@ -75,7 +85,10 @@ pub fn run(args: &Args, ui: &mut Ui) -> Result<Exit, CliError> {
     let watcher = Watcher { line: ui.live_line(), job: job.job.clone(), now: ui.now().timestamp() };
     let outcome = run_job(&job, &options, &signals.control, &watcher);
     drop(watcher);
-    let summary = outcome.map_err(|error| explain(error, args, &bytes, &signals))?;
+    let summary = outcome.map_err(|error| match error {
+        RunError::LatestDamaged { .. } => damaged(&error, &job, ui),
+        error => explain(error, args, &bytes, &signals),
+    })?;
     show(&job, &summary, ui)?;
     if summary.ended && summary.skipped_in_all > 0 {
         ui.warn(format!("{} bad records were left out", Count(summary.skipped_in_all)));
@@ -156,6 +169,18 @@ impl Observer for Watcher {
                 Count(*records),
                 Count(*keys)
             )),
+            RunEvent::WentBack { sequence, created, records, left_behind } => {
+                self.went_back(*sequence, *created, *records, left_behind);
+            }
+            RunEvent::Withdrawn { sequence, path, aside } => {
+                let number = sequence.0;
+                self.line
+                    .warn(&format!("`{path}` is of checkpoint {number}, which is left behind: moved to `{aside}`"));
+            }
+            RunEvent::PerhapsPublished { sequence, path } => self.line.warn(&format!(
+                "`{path}` is left as it is: whether checkpoint {} has published it can not be told",
+                sequence.0
+            )),
             RunEvent::TypeAssumed { field, column_type } => self.line.note(&format!(
                 "{}: field `{field}` is in none of the first records; it is taken as {} (say it with `input: types:`)",
                 self.job,
@@ -184,6 +209,26 @@ impl Observer for Watcher {
     }
 }
 
+impl Watcher {
+    /// Says which checkpoints are left behind, and what that loses.
+    fn went_back(&self, sequence: Sequence, created: Timestamp, records: u64, left_behind: &[Abandoned]) {
+        for left in left_behind {
+            let age = left.created.map(|created| format!(" ({})", Age::between(created, self.now)));
+            let (number, age) = (left.sequence.0, age.unwrap_or_default());
+            self.line.warn(&format!("checkpoint {number}{age} is left behind: {}", left.reason));
+        }
+        let lost = match left_behind.first().and_then(|newest| newest.records) {
+            Some(newest) => words::counted(newest.saturating_sub(records), "record"),
+            None => "an unknown number of records".to_owned(),
+        };
+        let age = Age::between(created, self.now);
+        self.line.warn(&format!(
+            "going back to checkpoint {} ({age}): {lost} of the checkpoints left behind will be applied again",
+            sequence.0
+        ));
+    }
+}
+
 /// The summary as JSON.
 #[derive(Debug, Serialize)]
 struct View<'a> {
@@ -191,6 +236,7 @@ struct View<'a> {
     job: &'a str,
     ended: bool,
     resumed_from: Option<Sequence>,
+    left_behind: &'a [Sequence],
     latest: Option<Sequence>,
     records: u64,
     records_in_all: u64,
@@ -218,6 +264,7 @@ fn show(job: &JobSpec, summary: &Summary, ui: &mut Ui) -> Result<(), CliError> {
             job: &job.job,
             ended: summary.ended,
             resumed_from: summary.resumed_from,
+            left_behind: &summary.left_behind,
             latest: summary.latest,
             records: summary.records,
             records_in_all: summary.records_in_all,
@@ -274,6 +321,25 @@ fn quantile(values: &[u64], percent: usize) -> Option<u64> {
     Some(values[(last * percent).div_ceil(100)])
 }
 
+/// Says that the latest checkpoint is damaged, and what there is to go back to.
+fn damaged(error: &RunError, job: &JobSpec, ui: &Ui) -> CliError {
+    let explained = CliError::of(Exit::Damaged, error);
+    let RunError::LatestDamaged { sequence, .. } = error else { return explained };
+    let store = job.resolve(&job.checkpoint.store);
+    let older = Target { store: store.clone(), reference: None }.open().ok().and_then(|store| {
+        newest_intact(&store, Some(*sequence), &ui.progress("verifying", Unit::Bytes)).ok()?.committed
+    });
+    let explained = match older {
+        Some(older) => explained.hint(format!(
+            "`ckpt run --latest-good` goes back to checkpoint {} ({}), the newest that is intact, and says what that loses",
+            older.manifest.sequence.0,
+            Age::between(older.manifest.created, ui.now().timestamp())
+        )),
+        None => explained.hint("no older checkpoint is intact; a copy of the store may be good"),
+    };
+    explained.hint(format!("`ckpt verify {}` lists everything that is damaged", store.display()))
+}
+
 /// Says why a run could not go on, in terms of the job file where that is what has to be changed.
 fn explain(error: RunError, args: &Args, text: &[u8], signals: &Signals) -> CliError {
     let text = String::from_utf8_lossy(text);
@@ -309,6 +375,13 @@ fn explain(error: RunError, args: &Args, text: &[u8], signals: &Signals) -> CliE
         RunError::MixedTypes { ref field, .. } => {
             let hint = format!("say which type it has: `input: types: {{{field}: number}}` or `text`");
             CliError::of(Exit::Usage, &error).hint(hint)
+        }
+        RunError::NoneIntact { ref causes, .. } => {
+            let mut none = CliError::of(Exit::Damaged, &error);
+            none.causes = causes.iter().map(|(sequence, error)| {
+                format!("checkpoint {}: {}", sequence.0, words::in_one_line(error))
+            }).collect();
+            none.hint("`ckpt verify STORE` lists everything that is damaged; a copy of the store may be good")
         }
         RunError::Unordered { .. } => CliError::of(Exit::Usage, &error),
         RunError::NothingToResume { .. } => {

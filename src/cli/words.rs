@@ -69,3 +69,14 @@ pub fn counted(number: u64, noun: &str) -> String {
 pub fn or_dash(cell: Option<impl Display>) -> String {
     cell.map_or_else(|| "-".to_owned(), |cell| cell.to_string())
 }
+
+/// Returns an error and its causes in one line.
+pub fn in_one_line(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        text += &format!(": {cause}");
+        next = cause.source();
+    }
+    text
+}

@@ -1,9 +1,12 @@
 //! What can end a run.
 
 use crate::format::layout::ObjectName;
+use crate::format::manifest::ManifestError;
 use crate::format::segment::TableError;
+use crate::id::Sequence;
 use crate::runner::input::InputError;
 use crate::runner::spec::{Difference, SpecError};
+use crate::storage::StorageError;
 use crate::store::StoreError;
 
 /// Why a run could not go on. What was committed before is untouched.
@@ -27,7 +30,7 @@ pub enum RunError {
     #[error("cannot read the job's definition in checkpoint {sequence}")]
     Definition {
         /// The checkpoint.
-        sequence: crate::id::Sequence,
+        sequence: Sequence,
         /// What is wrong with it.
         source: SpecError,
     },
@@ -35,9 +38,25 @@ pub enum RunError {
     #[error("checkpoint {sequence} is not consistent: {reason}")]
     Inconsistent {
         /// The checkpoint.
-        sequence: crate::id::Sequence,
+        sequence: Sequence,
         /// What does not fit.
         reason: String,
+    },
+    /// The latest checkpoint is not what was committed, and the run was not told to go back behind it.
+    #[error("checkpoint {}, the latest, can not be resumed from", .sequence.0)]
+    LatestDamaged {
+        /// The checkpoint.
+        sequence: Sequence,
+        /// What is wrong with it.
+        source: Box<RunError>,
+    },
+    /// The run was told to go back, and there is nothing to go back to.
+    #[error("`{place}` has no checkpoint that is intact")]
+    NoneIntact {
+        /// The store.
+        place: String,
+        /// What is wrong with each checkpoint, the newest first.
+        causes: Vec<(Sequence, RunError)>,
     },
     /// The input of a job without a key has more partitions than the job has tasks.
     #[error(
@@ -53,7 +72,7 @@ pub enum RunError {
     #[error("the job file does not fit checkpoint {sequence}: {}", list(.differences))]
     Unfit {
         /// The checkpoint.
-        sequence: crate::id::Sequence,
+        sequence: Sequence,
         /// What differs.
         differences: Vec<Difference>,
     },
@@ -164,6 +183,34 @@ pub enum RunError {
 }
 
 impl RunError {
+    /// Tells whether the error is that a checkpoint is not what was committed. A store of a newer format is not damaged.
+    pub fn is_damage(&self) -> bool {
+        match self {
+            RunError::Store(error) => match error {
+                StoreError::Manifest { source, .. } => !matches!(source, ManifestError::Format { .. }),
+                StoreError::Mismatch { .. }
+                | StoreError::Damaged { .. }
+                | StoreError::ManifestDamaged { .. }
+                | StoreError::SumsDamaged { .. } => true,
+                StoreError::Storage(error) => match error {
+                    StorageError::NotFound { .. }
+                    | StorageError::NotAFile { .. }
+                    | StorageError::NotADirectory { .. }
+                    | StorageError::TooLarge { .. } => true,
+                    _ => false,
+                },
+                _ => false,
+            },
+            RunError::Table { .. } | RunError::Definition { .. } | RunError::Inconsistent { .. } => true,
+            _ => false,
+        }
+    }
+
+    /// Tells whether the error is that the system can not read a file of the store: a bad sector, or a passing trouble.
+    pub fn is_unreadable(&self) -> bool {
+        matches!(self, RunError::Store(StoreError::Storage(StorageError::Io { action: "read", .. })))
+    }
+
     /// Returns what turns a table's error into a run's, for `map_err`.
     pub fn table(object: ObjectName) -> impl FnOnce(TableError) -> RunError {
         move |source| RunError::Table { object, source }

@@ -6,6 +6,7 @@ pub mod checkpointer;
 pub mod dead_letter;
 pub mod error;
 pub mod input;
+pub mod left_behind;
 pub mod output;
 pub mod record;
 pub mod recover;

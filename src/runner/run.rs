@@ -19,6 +19,7 @@ use crate::runner::checkpointer::{Checkpointer, Cut, Done, Facts, Lineage, Stand
 use crate::runner::dead_letter::{DeadLetterFile, append_line};
 use crate::runner::error::RunError;
 use crate::runner::input::{self, Block, BlockReader, Compression, InputError, Partition, Place};
+use crate::runner::left_behind::{self, Abandoned};
 use crate::runner::output::{self, OutputPlan};
 use crate::runner::record::{Extractor, Filter, sample};
 use crate::runner::recover::{self, Recovered};
@@ -38,6 +39,8 @@ pub struct Options {
     pub threads: usize,
     /// Whether a run that finds no checkpoint is an error.
     pub must_resume: bool,
+    /// Whether a latest checkpoint that is damaged is left behind for the newest that is intact; else it is an error.
+    pub latest_good: bool,
     /// Who holds the store while it runs, for the next one to be told.
     pub holder: String,
     /// Gives the time.
@@ -83,6 +86,33 @@ pub enum RunEvent {
         records: u64,
         /// Keys in its state.
         keys: u64,
+    },
+    /// The latest checkpoints are damaged, and the run goes on from an older one.
+    WentBack {
+        /// The checkpoint that it goes on from.
+        sequence: Sequence,
+        /// When its cut was taken.
+        created: Timestamp,
+        /// Records that it had applied.
+        records: u64,
+        /// The checkpoints that are left behind, the newest first.
+        left_behind: Vec<Abandoned>,
+    },
+    /// An output file of a checkpoint that was left behind was moved aside.
+    Withdrawn {
+        /// The checkpoint.
+        sequence: Sequence,
+        /// Where the file was.
+        path: String,
+        /// Where it is now.
+        aside: String,
+    },
+    /// It can not be told whether a checkpoint that was left behind has published what is there.
+    PerhapsPublished {
+        /// The checkpoint, whose manifest can not be read.
+        sequence: Sequence,
+        /// The output file, which is left where it is.
+        path: String,
     },
     /// A field was in none of the first records: it is taken to have this type.
     TypeAssumed {
@@ -132,6 +162,8 @@ pub struct Status {
 pub struct Summary {
     /// The checkpoint that it went on from.
     pub resumed_from: Option<Sequence>,
+    /// The damaged checkpoints that it has left behind, the newest first.
+    pub left_behind: Vec<Sequence>,
     /// The latest checkpoint at its end.
     pub latest: Option<Sequence>,
     /// Records that it applied, skipped ones included.
@@ -222,12 +254,8 @@ pub fn run(job: &JobSpec, options: &Options, control: &Control, observer: &dyn O
     };
     let partitions: Arc<[Partition]> = input::partitions(&job.input, &job.base)?.into();
     let opened = if job.checkpoint.enabled { Some(open_store(job, options, output.as_ref())?) } else { None };
-    let last = match &opened {
-        None => None,
-        Some((store, _)) => store.latest()?,
-    };
     if let Some((store, _)) = &opened
-        && last.is_none()
+        && store.sequences()?.is_empty()
     {
         let place = store.place();
         if let Some(output) = output.as_ref().filter(|output| output.path.exists()) {
@@ -237,31 +265,32 @@ pub fn run(job: &JobSpec, options: &Options, control: &Control, observer: &dyn O
             return Err(RunError::NothingToResume { place });
         }
     }
-
+    let workers = options.threads.max(1);
+    let resumed = match &opened {
+        None => None,
+        Some((store, _)) => recover::resume(store, options.latest_good, workers, |sequence, old| {
+            let differences = spec::differences(old, &with_types(job, old));
+            if differences.is_empty() { Ok(()) } else { Err(RunError::Unfit { sequence, differences }) }
+        })?,
+    };
     // The definition in the checkpoint has the types that its run found out, which this one goes on with.
-    let mut job = job.clone();
-    if let (Some((store, _)), Some(last)) = (&opened, &last) {
-        let old = recover::definition(store, last)?;
-        let known: Vec<_> = job.input.types.iter().map(|(field, _)| field.clone()).collect();
-        job.input.types.extend(old.input.types.iter().filter(|(field, _)| !known.contains(field)).cloned());
-        let differences = spec::differences(&old, &job);
-        if !differences.is_empty() {
-            return Err(RunError::Unfit { sequence: last.manifest.sequence, differences });
-        }
-    }
+    let mut job = resumed.as_ref().map_or_else(|| job.clone(), |resumed| with_types(job, &resumed.definition));
+    let (recovered, left_behind) = match resumed {
+        None => (None, Vec::new()),
+        Some(resumed) => (Some(resumed.recovered), resumed.left_behind),
+    };
+    let last = recovered.as_ref().and_then(|recovered| recovered.lineage.last.clone());
     resolve_types(&mut job, &partitions, observer)?;
     let types: HashMap<FieldPath, ColumnType> = job.input.types.iter().cloned().collect();
     let program = Program::new(&job.aggregates, &job.input.format, |field| types[field]);
 
-    let workers = options.threads.max(1);
-    let recovered = match (&opened, &last) {
-        (Some((store, _)), Some(last)) => Some(recover::recover(store, last.clone(), workers)?),
-        _ => None,
-    };
     let (sequence, outputs) = match &last {
         None => (None, &[][..]),
         Some(last) => (Some(last.manifest.sequence), &last.manifest.outputs[..]),
     };
+    if let (Some(last), false) = (&last, left_behind.is_empty()) {
+        left_behind::go_back(&last.manifest, &left_behind, output.as_ref(), observer)?;
+    }
     if let Some(plan) = &output {
         let named = outputs.iter().find(|named| named.path == plan.name);
         if output::recover(named, &plan.path, sequence)? {
@@ -284,8 +313,17 @@ pub fn run(job: &JobSpec, options: &Options, control: &Control, observer: &dyn O
             keys: last.manifest.totals.keys,
         }),
     }
-    let run = Run { job: &job, control, observer, clock: options.clock, partitions, output, begun };
+    let left_behind = left_behind.into_iter().map(|left| left.sequence).collect();
+    let run = Run { job: &job, control, observer, clock: options.clock, partitions, output, begun, left_behind };
     run.go(program, filter, workers, opened, recovered)
+}
+
+/// Returns `job` with the types of fields that `old` knows besides.
+fn with_types(job: &JobSpec, old: &JobSpec) -> JobSpec {
+    let mut job = job.clone();
+    let known: Vec<_> = job.input.types.iter().map(|(field, _)| field.clone()).collect();
+    job.input.types.extend(old.input.types.iter().filter(|(field, _)| !known.contains(field)).cloned());
+    job
 }
 
 fn output_plan(job: &JobSpec) -> Option<OutputPlan> {
@@ -391,6 +429,7 @@ struct Run<'a> {
     partitions: Arc<[Partition]>,
     output: Option<OutputPlan>,
     begun: Instant,
+    left_behind: Vec<Sequence>,
 }
 
 impl Run<'_> {
@@ -751,6 +790,8 @@ struct Director<'a> {
     done: Vec<Done>,
     last_done: Option<(Sequence, Instant, Duration)>,
     resumed_from: Option<Sequence>,
+    /// The highest number that is taken.
+    newest: Option<Sequence>,
     total_bytes: Option<u64>,
 }
 
@@ -798,6 +839,7 @@ impl<'a> Director<'a> {
             done: Vec::new(),
             last_done: None,
             resumed_from: manifest.map(|manifest| manifest.sequence),
+            newest: lineage.newest,
             total_bytes,
         }
     }
@@ -954,6 +996,7 @@ impl<'a> Director<'a> {
     fn committed(&mut self, done: Done) {
         let manifest = &done.committed.manifest;
         self.latest = Some((manifest.block, manifest.ended, manifest.outputs.clone(), manifest.sequence));
+        self.newest = Some(manifest.sequence);
         self.last_done = Some((manifest.sequence, Instant::now(), Duration::from_micros(done.total_micros)));
         self.run.observer.event(&RunEvent::Committed(Box::new(done.clone())));
         self.done.push(done);
@@ -968,15 +1011,17 @@ impl<'a> Director<'a> {
         events: &Receiver<Event>,
     ) -> Result<Summary, RunError> {
         let mut cut = self.last_cut.take().expect("a run ends with a cut");
-        let sequence = self.latest.as_ref().map_or(Sequence::FIRST, |(_, _, _, latest)| latest.next());
+        let sequence = self.newest.map_or(Sequence::FIRST, Sequence::next);
         let output = self.run.output.as_ref().filter(|_| end == End::Input);
         let program_output = match output {
             None => None,
             Some(plan) => Some((plan, output::stage(plan, sequence, shards, program)?)),
         };
         cut.outputs = program_output.iter().map(|(_, output)| output.clone()).collect();
+        // After going back there is something to commit in any case: else the next run would find the damaged one again.
+        let went_back = self.newest != self.latest.as_ref().map(|(_, _, _, sequence)| *sequence);
         let is_new = self.latest.as_ref().is_none_or(|(block, ended, outputs, _)| {
-            *block != cut.number || (cut.ended && (!ended || *outputs != cut.outputs))
+            went_back || *block != cut.number || (cut.ended && (!ended || *outputs != cut.outputs))
         });
         let outputs = cut.outputs.clone();
         if let Some(file) = &mut self.dead_letter {
@@ -1004,6 +1049,7 @@ impl<'a> Director<'a> {
         pauses_micros.sort_unstable();
         Ok(Summary {
             resumed_from: self.resumed_from,
+            left_behind: self.run.left_behind.clone(),
             latest: self.latest.as_ref().map(|(_, _, _, sequence)| *sequence),
             records: self.records_in_all - self.records_before,
             records_in_all: self.records_in_all,
@@ -1058,6 +1104,7 @@ mod tests {
         let job = JobSpec::from_bytes(text.as_bytes(), &dir.path().join("job.yaml")).unwrap();
         let options = Options {
             threads: 2,
+            latest_good: false,
             must_resume: false,
             holder: "a test".to_owned(),
             clock: Timestamp::now,

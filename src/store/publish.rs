@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use crate::digest::Digest;
 use crate::format::layout::{self, MANIFEST_FILE, ObjectKind, ObjectName, SUMS_FILE};
 use crate::format::manifest::{Manifest, ObjectRef};
+use crate::id::Sequence;
 use crate::store::{Committed, Put, Store, StoreError, each};
 
 impl Store {
@@ -33,16 +34,22 @@ impl Store {
     /// Fails with [`StoreError::NumberTaken`] when the number is not free. The first replica decides: when another
     /// one fails after it, the error is that one's, and the checkpoint is committed in those before it.
     pub fn commit(&self, manifest: &Manifest, objects: &[ObjectName]) -> Result<Committed, StoreError> {
-        let yaml = manifest.to_yaml();
-        let sequence = manifest.sequence;
+        self.adopt(manifest.sequence, manifest.to_yaml().as_bytes(), objects)
+    }
+
+    /// Commits checkpoint `sequence` with exactly these bytes as its manifest: those that another copy of the store has
+    /// committed, so that the chain of hashes stays whole.
+    ///
+    /// All else is as with [`Store::commit`]. The checkpoint's parent need not be there.
+    pub fn adopt(&self, sequence: Sequence, manifest: &[u8], objects: &[ObjectName]) -> Result<Committed, StoreError> {
         // What could not be read again is not written.
-        self.first().check_manifest(&self.file, sequence, yaml.as_bytes())?;
+        let read = self.first().check_manifest(&self.file, sequence, manifest)?;
         // The number may be known to a later replica only, when the first has lost it.
         each(&self.replicas, |replica| replica.check_free(sequence))?;
         self.sync()?;
-        let sha256 = Digest::of(yaml.as_bytes());
-        let sums = sums(manifest, objects, sha256);
-        let files = [(SUMS_FILE, sums.as_bytes()), (MANIFEST_FILE, yaml.as_bytes())];
+        let sha256 = Digest::of(manifest);
+        let sums = sums(&read, objects, sha256);
+        let files = [(SUMS_FILE, sums.as_bytes()), (MANIFEST_FILE, manifest)];
         match self.first().commit(sequence, &files) {
             Err(error) if error.is_exists() => return Err(StoreError::NumberTaken { sequence }),
             committed => committed?,
@@ -50,7 +57,7 @@ impl Store {
         for replica in self.replicas().skip(1) {
             replica.commit(sequence, &files)?;
         }
-        Ok(Committed { manifest: manifest.clone(), sha256 })
+        Ok(Committed { manifest: read, sha256 })
     }
 }
 

@@ -74,6 +74,16 @@ impl<'a> Replica<'a> {
         Ok(Committed { manifest, sha256: found })
     }
 
+    /// Reads the bytes of a manifest that was read before.
+    pub(super) fn manifest_bytes(self, committed: &Committed) -> Result<Bytes, StoreError> {
+        let path = layout::manifest(committed.manifest.sequence);
+        let bytes = self.bounded(&path, self.storage.get(&path, Manifest::MAX_BYTES))?;
+        match Digest::of(&bytes) {
+            found if found == committed.sha256 => Ok(bytes),
+            found => Err(StoreError::ManifestDamaged { path: self.shown(&path), expected: committed.sha256, found }),
+        }
+    }
+
     /// Reads `bytes` as the manifest of checkpoint `sequence` of the store that `file` describes.
     pub(super) fn check_manifest(
         self,

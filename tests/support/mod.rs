@@ -10,6 +10,7 @@ use std::{fs, thread};
 use tempfile::TempDir;
 
 pub mod document;
+pub mod failing;
 pub mod repository;
 pub mod store_builder;
 pub mod terminal;

@@ -10,10 +10,12 @@ mod blocks;
 mod fingerprint;
 mod lane;
 mod partition;
+mod seek;
 
 pub use blocks::BlockReader;
 pub use fingerprint::fingerprint;
-pub use partition::partitions;
+pub use partition::{partition, partitions};
+pub use seek::{SeekError, SeekTo, Sought, seek};
 
 /// The size of the grid that blocks are laid on, in bytes.
 pub const BLOCK_BYTES: u64 = 256 * 1024;

@@ -14,12 +14,7 @@ use crate::runner::spec::InputSpec;
 pub fn partitions(input: &InputSpec, base: &Path) -> Result<Vec<Partition>, InputError> {
     if input.files.iter().any(|file| file == "-") {
         return match input.files.as_slice() {
-            [_] => Ok(vec![Partition {
-                name: "-".to_owned(),
-                source: Source::Stdin,
-                compression: Compression::None,
-                file_bytes: None,
-            }]),
+            [_] => Ok(vec![stdin()]),
             _ => Err(InputError::StdinNotAlone),
         };
     }
@@ -38,6 +33,18 @@ pub fn partitions(input: &InputSpec, base: &Path) -> Result<Vec<Partition>, Inpu
     found.sort_unstable_by(|a, b| a.name.cmp(&b.name));
     found.dedup_by(|a, b| a.name == b.name);
     Ok(found)
+}
+
+/// Returns the partition of this name, as [`partitions`] has listed it before. Relative paths are below `base`.
+pub fn partition(name: &str, base: &Path) -> Result<Partition, InputError> {
+    match name {
+        "-" => Ok(stdin()),
+        path => named(path, base),
+    }
+}
+
+fn stdin() -> Partition {
+    Partition { name: "-".to_owned(), source: Source::Stdin, compression: Compression::None, file_bytes: None }
 }
 
 /// Returns the file that the job file names by its path.
