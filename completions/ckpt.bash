@@ -19,6 +19,9 @@ _ckpt() {
             ckpt,completions)
                 cmd="ckpt__subcmd__completions"
                 ;;
+            ckpt,copy)
+                cmd="ckpt__subcmd__copy"
+                ;;
             ckpt,diff)
                 cmd="ckpt__subcmd__diff"
                 ;;
@@ -27,6 +30,9 @@ _ckpt() {
                 ;;
             ckpt,inspect)
                 cmd="ckpt__subcmd__inspect"
+                ;;
+            ckpt,latest)
+                cmd="ckpt__subcmd__latest"
                 ;;
             ckpt,list)
                 cmd="ckpt__subcmd__list"
@@ -37,11 +43,17 @@ _ckpt() {
             ckpt,run)
                 cmd="ckpt__subcmd__run"
                 ;;
+            ckpt,stats)
+                cmd="ckpt__subcmd__stats"
+                ;;
             ckpt,verify)
                 cmd="ckpt__subcmd__verify"
                 ;;
             ckpt__subcmd__help,completions)
                 cmd="ckpt__subcmd__help__subcmd__completions"
+                ;;
+            ckpt__subcmd__help,copy)
+                cmd="ckpt__subcmd__help__subcmd__copy"
                 ;;
             ckpt__subcmd__help,diff)
                 cmd="ckpt__subcmd__help__subcmd__diff"
@@ -52,6 +64,9 @@ _ckpt() {
             ckpt__subcmd__help,inspect)
                 cmd="ckpt__subcmd__help__subcmd__inspect"
                 ;;
+            ckpt__subcmd__help,latest)
+                cmd="ckpt__subcmd__help__subcmd__latest"
+                ;;
             ckpt__subcmd__help,list)
                 cmd="ckpt__subcmd__help__subcmd__list"
                 ;;
@@ -60,6 +75,9 @@ _ckpt() {
                 ;;
             ckpt__subcmd__help,run)
                 cmd="ckpt__subcmd__help__subcmd__run"
+                ;;
+            ckpt__subcmd__help,stats)
+                cmd="ckpt__subcmd__help__subcmd__stats"
                 ;;
             ckpt__subcmd__help,verify)
                 cmd="ckpt__subcmd__help__subcmd__verify"
@@ -71,7 +89,7 @@ _ckpt() {
 
     case "${cmd}" in
         ckpt)
-            opts="-q -h -V --json --quiet --color --help --version run list inspect verify diff restore completions help"
+            opts="-q -h -V --json --quiet --color --help --version run list inspect verify diff restore copy latest stats completions help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -95,6 +113,28 @@ _ckpt() {
                 return 0
             fi
             case "${prev}" in
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ckpt__subcmd__copy)
+            opts="-q -h --to --dry-run --json --quiet --color --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --to)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --color)
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
@@ -141,7 +181,7 @@ _ckpt() {
             return 0
             ;;
         ckpt__subcmd__help)
-            opts="run list inspect verify diff restore completions help"
+            opts="run list inspect verify diff restore copy latest stats completions help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -155,6 +195,20 @@ _ckpt() {
             return 0
             ;;
         ckpt__subcmd__help__subcmd__completions)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ckpt__subcmd__help__subcmd__copy)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -210,6 +264,20 @@ _ckpt() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        ckpt__subcmd__help__subcmd__latest)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         ckpt__subcmd__help__subcmd__list)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
@@ -239,6 +307,20 @@ _ckpt() {
             return 0
             ;;
         ckpt__subcmd__help__subcmd__run)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ckpt__subcmd__help__subcmd__stats)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -300,8 +382,30 @@ _ckpt() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        ckpt__subcmd__latest)
+            opts="-q -h --verified --max-age --json --quiet --color --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --max-age)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         ckpt__subcmd__list)
-            opts="-n -r -q -h --limit --reverse --json --quiet --color --help"
+            opts="-n -r -q -h --limit --reverse --sizes --json --quiet --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -327,7 +431,7 @@ _ckpt() {
             return 0
             ;;
         ckpt__subcmd__restore)
-            opts="-q -h --to --format --dry-run --json --quiet --color --help"
+            opts="-q -h --to --format --seek --input-base --dry-run --json --quiet --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -339,6 +443,14 @@ _ckpt() {
                     ;;
                 --format)
                     COMPREPLY=($(compgen -W "parquet jsonl csv" -- "${cur}"))
+                    return 0
+                    ;;
+                --seek)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --input-base)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --color)
@@ -353,13 +465,39 @@ _ckpt() {
             return 0
             ;;
         ckpt__subcmd__run)
-            opts="-q -h --must-resume --threads --json --quiet --color --help"
+            opts="-q -h --must-resume --latest-good --threads --json --quiet --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --threads)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ckpt__subcmd__stats)
+            opts="-n -q -h --limit --json --quiet --color --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --limit)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -n)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

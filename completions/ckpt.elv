@@ -32,6 +32,9 @@ set edit:completion:arg-completer[ckpt] = {|@words|
             cand verify 'Prove that checkpoints are what was committed'
             cand diff 'Show what changed between two checkpoints'
             cand restore 'Put the content of an old checkpoint back, or write it out'
+            cand copy 'Copy checkpoints to another store'
+            cand latest 'Print the path of the newest checkpoint, for scripts'
+            cand stats 'Show what a store takes, and what removing checkpoints would free'
             cand completions 'Print the completion script of a shell'
             cand help 'Print this message or the help of the given subcommand(s)'
         }
@@ -39,6 +42,7 @@ set edit:completion:arg-completer[ckpt] = {|@words|
             cand --threads 'Threads that parse and apply records [default: the number of cores]'
             cand --color 'When to use color; `auto` is on a terminal, unless NO_COLOR is set'
             cand --must-resume 'Fail when there is no checkpoint to go on from'
+            cand --latest-good 'When the latest checkpoint is damaged, go back to the newest that is intact: say what that loses, and move an output aside that a checkpoint has published which is left behind'
             cand --json 'Print the answer as JSON, for programs'
             cand -q 'Print no notes and no progress; warnings and errors stay'
             cand --quiet 'Print no notes and no progress; warnings and errors stay'
@@ -51,6 +55,7 @@ set edit:completion:arg-completer[ckpt] = {|@words|
             cand --color 'When to use color; `auto` is on a terminal, unless NO_COLOR is set'
             cand -r 'Show the newest first'
             cand --reverse 'Show the newest first'
+            cand --sizes 'Show what each shares, and what removing it would free'
             cand --json 'Print the answer as JSON, for programs'
             cand -q 'Print no notes and no progress; warnings and errors stay'
             cand --quiet 'Print no notes and no progress; warnings and errors stay'
@@ -102,8 +107,40 @@ set edit:completion:arg-completer[ckpt] = {|@words|
         &'ckpt;restore'= {
             cand --to 'Write the state into the directory DIR, and leave the store as it is'
             cand --format 'What to write'
+            cand --seek 'Go on at another position of the input PARTITION: `start`, `end`, a number of bytes, or `record:N`'
+            cand --input-base 'The directory that the job''s input paths are relative to: that of the job file'
             cand --color 'When to use color; `auto` is on a terminal, unless NO_COLOR is set'
             cand --dry-run 'Say what would be done, and do nothing'
+            cand --json 'Print the answer as JSON, for programs'
+            cand -q 'Print no notes and no progress; warnings and errors stay'
+            cand --quiet 'Print no notes and no progress; warnings and errors stay'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+        }
+        &'ckpt;copy'= {
+            cand --to 'The directory of the store to copy to'
+            cand --color 'When to use color; `auto` is on a terminal, unless NO_COLOR is set'
+            cand --dry-run 'Say what would be copied, and copy nothing'
+            cand --json 'Print the answer as JSON, for programs'
+            cand -q 'Print no notes and no progress; warnings and errors stay'
+            cand --quiet 'Print no notes and no progress; warnings and errors stay'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+        }
+        &'ckpt;latest'= {
+            cand --max-age 'End with exit code 1 when the checkpoint is older than this: `1h`, `90m`'
+            cand --color 'When to use color; `auto` is on a terminal, unless NO_COLOR is set'
+            cand --verified 'Read every byte, and go back to the newest checkpoint that is intact'
+            cand --json 'Print the answer as JSON, for programs'
+            cand -q 'Print no notes and no progress; warnings and errors stay'
+            cand --quiet 'Print no notes and no progress; warnings and errors stay'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+        }
+        &'ckpt;stats'= {
+            cand -n 'Show only the newest N checkpoints; the totals are of all'
+            cand --limit 'Show only the newest N checkpoints; the totals are of all'
+            cand --color 'When to use color; `auto` is on a terminal, unless NO_COLOR is set'
             cand --json 'Print the answer as JSON, for programs'
             cand -q 'Print no notes and no progress; warnings and errors stay'
             cand --quiet 'Print no notes and no progress; warnings and errors stay'
@@ -125,6 +162,9 @@ set edit:completion:arg-completer[ckpt] = {|@words|
             cand verify 'Prove that checkpoints are what was committed'
             cand diff 'Show what changed between two checkpoints'
             cand restore 'Put the content of an old checkpoint back, or write it out'
+            cand copy 'Copy checkpoints to another store'
+            cand latest 'Print the path of the newest checkpoint, for scripts'
+            cand stats 'Show what a store takes, and what removing checkpoints would free'
             cand completions 'Print the completion script of a shell'
             cand help 'Print this message or the help of the given subcommand(s)'
         }
@@ -139,6 +179,12 @@ set edit:completion:arg-completer[ckpt] = {|@words|
         &'ckpt;help;diff'= {
         }
         &'ckpt;help;restore'= {
+        }
+        &'ckpt;help;copy'= {
+        }
+        &'ckpt;help;latest'= {
+        }
+        &'ckpt;help;stats'= {
         }
         &'ckpt;help;completions'= {
         }
