@@ -8,6 +8,7 @@ mod docs;
 mod format_tables;
 mod golden;
 mod job_file;
+mod prune;
 mod storage;
 mod store;
 mod support;

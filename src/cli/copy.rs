@@ -60,7 +60,7 @@ pub fn run(args: &Args, ui: &mut Ui) -> Result<Exit, CliError> {
         true => None,
         false => {
             let holder = words::holder("`ckpt copy`", &now);
-            Some(apply(&source, &plan, &holder, &ui.progress("copying", Unit::Bytes))?)
+            Some(apply(&source, &plan, now.timestamp(), &holder, &ui.progress("copying", Unit::Bytes))?)
         }
     };
     let unreadable = unreadable(&plan, copied.as_ref());

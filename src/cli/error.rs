@@ -93,6 +93,7 @@ impl From<StoreError> for CliError {
             StoreError::Manifest { .. }
             | StoreError::ManifestDamaged { .. }
             | StoreError::SumsDamaged { .. }
+            | StoreError::Index { .. }
             | StoreError::Mismatch { .. }
             | StoreError::Damaged { .. } => Exit::Damaged,
             StoreError::StoreExists { .. } | StoreError::Storage(_) => Exit::Failed,

@@ -1,6 +1,6 @@
 //! `ckpt list`: a line a checkpoint.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -18,6 +18,7 @@ use crate::id::Sequence;
 use crate::ops::list::{Listed, Listing, list};
 use crate::ops::stats::{Counted, Sizes, Stats, stats};
 use crate::store::Store;
+use crate::store::pins::Pin;
 use crate::units::{Age, Bytes, Count};
 
 /// List the checkpoints of a store, the newest last
@@ -75,18 +76,19 @@ pub fn run(args: &Args, ui: &mut Ui) -> Result<Exit, CliError> {
         listing.checkpoints.reverse();
     }
     let now = ui.now().timestamp();
+    let pins = store.pins()?;
     if ui.is_json() {
-        ui.json(&ListView::new(&store, &listing, sizes.as_ref(), last_good, now))?;
+        ui.json(&ListView::new(&store, &listing, &pins, sizes.as_ref(), last_good, now))?;
     } else {
-        show(&listing, sizes.as_ref(), now, ui)?;
+        show(&listing, &pins, sizes.as_ref(), now, ui)?;
         foot(growth, last_good, &listing, now, ui)?;
     }
     Ok(if listing.is_clean() { Exit::Clean } else { Exit::No })
 }
 
-fn show(listing: &Listing, sizes: Option<&Stats>, now: Timestamp, ui: &mut Ui) -> Result<(), CliError> {
+fn show(listing: &Listing, pins: &Pins, sizes: Option<&Stats>, now: Timestamp, ui: &mut Ui) -> Result<(), CliError> {
     match sizes {
-        None => ui.table(&table(listing, now))?,
+        None => ui.table(&table(listing, pins, now))?,
         Some(stats) => {
             let sizes = by_sequence(stats);
             let shown = listing.checkpoints.iter().filter_map(|listed| sizes.get(&listed.sequence).copied());
@@ -106,8 +108,8 @@ fn show(listing: &Listing, sizes: Option<&Stats>, now: Timestamp, ui: &mut Ui) -
     Ok(())
 }
 
-fn table(listing: &Listing, now: Timestamp) -> Table {
-    let mut table = Table::new([
+fn table(listing: &Listing, pins: &Pins, now: Timestamp) -> Table {
+    let mut columns = vec![
         Column::number("NUMBER"),
         Column::number("AGE"),
         Column::text("CAUSE"),
@@ -116,9 +118,14 @@ fn table(listing: &Listing, now: Timestamp) -> Table {
         Column::number("SIZE"),
         Column::number("NEW"),
         Column::number("RECORDS"),
-    ]);
+    ];
+    let is_pinned = |listed: &Listed| pins.contains_key(&listed.sequence);
+    let any_pinned = listing.checkpoints.iter().any(is_pinned);
+    columns.extend(any_pinned.then(|| Column::text("PIN")));
+    let mut table = Table::new(columns);
     for listed in &listing.checkpoints {
-        table.row(cells(listed, now));
+        let pin = if is_pinned(listed) { "pin" } else { "" };
+        table.row(cells(listed, now).into_iter().chain(any_pinned.then(|| pin.to_owned())));
     }
     table
 }
@@ -165,6 +172,8 @@ fn foot(
     ui.out(format!("last good  {good}{damaged}"))
 }
 
+type Pins = BTreeMap<Sequence, Pin>;
+
 fn cells(listed: &Listed, now: Timestamp) -> [String; 8] {
     let number = listed.sequence.0.to_string();
     let Ok(manifest) = &listed.manifest else {
@@ -203,6 +212,7 @@ struct ListView<'a> {
 #[derive(Debug, Serialize)]
 struct CheckpointView {
     sequence: u64,
+    pinned: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
     #[serde(flatten)]
@@ -234,6 +244,7 @@ impl<'a> ListView<'a> {
     fn new(
         store: &'a Store,
         listing: &Listing,
+        pins: &Pins,
         stats: Option<&Stats>,
         last_good: Option<(Sequence, Timestamp)>,
         now: Timestamp,
@@ -242,6 +253,7 @@ impl<'a> ListView<'a> {
         let sizes = |sequence| counted.get(&sequence).and_then(|counted| counted.sizes.as_ref().ok());
         let checkpoints = listing.checkpoints.iter().map(|listed| CheckpointView {
             sequence: listed.sequence.0,
+            pinned: pins.contains_key(&listed.sequence),
             error: listed.manifest.as_ref().err().map(|error| in_one_line(error)),
             content: listed
                 .manifest

@@ -24,7 +24,9 @@ pub mod exit;
 pub mod inspect;
 pub mod latest;
 pub mod list;
+pub mod pin;
 pub mod progress;
+pub mod prune;
 pub mod restore;
 pub mod run;
 pub mod sparkline;
@@ -32,6 +34,7 @@ pub mod stats;
 pub mod table;
 pub mod target;
 pub mod ui;
+pub mod unpin;
 pub mod verify;
 pub mod words;
 
@@ -60,6 +63,9 @@ pub enum Command {
     Verify(verify::Args),
     Diff(diff::Args),
     Restore(restore::Args),
+    Prune(prune::Args),
+    Pin(pin::Args),
+    Unpin(unpin::Args),
     Copy(copy::Args),
     Latest(latest::Args),
     Stats(stats::Args),
@@ -75,6 +81,9 @@ impl Command {
             Command::Verify(args) => verify::run(args, ui),
             Command::Diff(args) => diff::run(args, ui),
             Command::Restore(args) => restore::run(args, ui),
+            Command::Prune(args) => prune::run(args, ui),
+            Command::Pin(args) => pin::run(args, ui),
+            Command::Unpin(args) => unpin::run(args, ui),
             Command::Copy(args) => copy::run(args, ui),
             Command::Latest(args) => latest::run(args, ui),
             Command::Stats(args) => stats::run(args, ui),

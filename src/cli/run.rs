@@ -188,6 +188,9 @@ impl Observer for Watcher {
                 self.job,
                 column_type.name()
             )),
+            RunEvent::NotPruned { reason } => {
+                self.line.warn(&format!("{}: no checkpoint was pruned: {reason}", self.job));
+            }
             RunEvent::Committed(_) | RunEvent::Published { .. } => {}
         }
     }
@@ -249,6 +252,7 @@ struct View<'a> {
     keys: u64,
     checkpoints: u64,
     checkpoint_bytes: u64,
+    pruned: u64,
     pause_micros_median: Option<u64>,
     pause_micros_p99: Option<u64>,
     pause_micros_max: Option<u64>,
@@ -277,6 +281,7 @@ fn show(job: &JobSpec, summary: &Summary, ui: &mut Ui) -> Result<(), CliError> {
             keys: summary.keys,
             checkpoints: summary.checkpoints,
             checkpoint_bytes: summary.checkpoint_bytes,
+            pruned: summary.pruned,
             pause_micros_median: quantile(pauses, 50),
             pause_micros_p99: quantile(pauses, 99),
             pause_micros_max: quantile(pauses, 100),
@@ -305,6 +310,9 @@ fn show(job: &JobSpec, summary: &Summary, ui: &mut Ui) -> Result<(), CliError> {
         if job.checkpoint.enabled { Count(summary.checkpoints).to_string() } else { "disabled".to_owned() };
     if let Some(latest) = summary.latest {
         checkpoints += &format!(", the latest is {}, {} written", latest.0, Bytes(summary.checkpoint_bytes));
+    }
+    if summary.pruned > 0 {
+        checkpoints += &format!(", {} pruned", Count(summary.pruned));
     }
     if let Some(pause) = quantile(pauses, 99) {
         checkpoints += &format!(", pause {}", Span(Duration::from_micros(pause)));

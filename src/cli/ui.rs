@@ -231,6 +231,27 @@ impl Ui {
         self.put(&[text.as_bytes()])
     }
 
+    /// Asks the person to agree to something; nothing when there is nobody to ask, because standard input or standard
+    /// error is no terminal. Only `y` and `yes` agree.
+    pub fn ask(&mut self, question: &str) -> Result<Option<bool>, CliError> {
+        if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
+            return Ok(None);
+        }
+        // The question is about what was printed.
+        self.finish()?;
+        self.screen
+            .around(|| {
+                let mut err = io::stderr().lock();
+                write!(err, "{} [y/N] ", escape(question)).and_then(|()| err.flush())
+            })
+            .map_err(|error| CliError::new(Exit::Failed, "cannot ask").caused_by(&error))?;
+        let mut answer = String::new();
+        io::stdin()
+            .read_line(&mut answer)
+            .map_err(|error| CliError::new(Exit::Failed, "cannot read the answer").caused_by(&error))?;
+        Ok(Some(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes")))
+    }
+
     /// Makes a progress bar for long work. It shows itself on a terminal, unless `--quiet` or `--json` is given.
     pub fn progress(&self, what: &str, unit: Unit) -> Bar {
         Bar::new(&self.screen, self.shows_progress() && self.err_live, what, unit)

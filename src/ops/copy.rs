@@ -6,6 +6,8 @@
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
+use jiff::Timestamp;
+
 use crate::digest::Digest;
 use crate::format::layout::ObjectName;
 use crate::format::manifest::ObjectRef;
@@ -14,6 +16,7 @@ use crate::ops::parallel;
 use crate::ops::read::{ReadError, Snapshot};
 use crate::progress::Progress;
 use crate::storage::{Storage, StorageError, TEMPORARY_PREFIX};
+use crate::store::history::{EventCheckpoint, EventKind, NewEvent};
 use crate::store::{Committed, Store, StoreError};
 
 /// Checkpoints whose tables are in memory at once.
@@ -244,11 +247,17 @@ fn vouched(
     Ok(there)
 }
 
-/// Copies what `plan` says. `holder` says who has the copy for writing.
+/// Copies what `plan` says, at `now`. `holder` says who has the copy for writing.
 ///
 /// Every byte is verified on its way. A checkpoint that turns out to be damaged where it is read is left out, and the others are
 /// copied. `progress` is told of bytes. Stopped anywhere, the copy holds some of the checkpoints, each whole.
-pub fn apply(source: &Store, plan: &CopyPlan, holder: &str, progress: &dyn Progress) -> Result<Copied, CopyError> {
+pub fn apply(
+    source: &Store,
+    plan: &CopyPlan,
+    now: Timestamp,
+    holder: &str,
+    progress: &dyn Progress,
+) -> Result<Copied, CopyError> {
     let failed = |error: StoreError| CopyError::Target { place: plan.target.place(), source: Box::new(error) };
     progress.start(plan.totals().2);
     let mut copied = Copied::default();
@@ -260,9 +269,12 @@ pub fn apply(source: &Store, plan: &CopyPlan, holder: &str, progress: &dyn Progr
         None => Store::create(vec![Arc::clone(&plan.target)], source.file.clone()).map_err(failed)?,
     };
     let _lock = target.lock(holder).map_err(failed)?;
-    let mut there = plan.there.clone();
+    // Objects that are there are relied on: nobody may prune them before the checkpoints that need them are committed.
+    let _prune_lock = target.lock_prune(holder).map_err(failed)?;
+    let mut there = still_there(&target, &plan.there).map_err(failed)?;
     for (&sequence, step) in &plan.steps {
         let Step::Copy { committed, .. } = step else { continue };
+        note_parent(&target, committed, now).map_err(failed)?;
         match copy_one(source, &target, committed, &mut there, progress) {
             Ok((objects, bytes)) => {
                 copied.checkpoints.push(sequence);
@@ -280,6 +292,40 @@ pub fn apply(source: &Store, plan: &CopyPlan, holder: &str, progress: &dyn Progr
         }
     }
     Ok(copied)
+}
+
+/// Returns those of `objects` that were not pruned since the plan was made.
+fn still_there(target: &Store, objects: &HashSet<ObjectName>) -> Result<HashSet<ObjectName>, StoreError> {
+    let objects: Vec<ObjectName> = objects.iter().copied().collect();
+    let sizes = parallel::map(&objects, |object| target.replicas[0].size(&object.path()));
+    let mut there = HashSet::new();
+    for (object, size) in objects.into_iter().zip(sizes) {
+        match size {
+            Ok(_) => drop(there.insert(object)),
+            Err(error @ StorageError::Io { .. }) => return Err(error.into()),
+            Err(_) => {}
+        }
+    }
+    Ok(there)
+}
+
+/// Notes in the history of the copy that the parent of a checkpoint is left out, so that nobody takes it for lost.
+fn note_parent(target: &Store, committed: &Committed, now: Timestamp) -> Result<(), StoreError> {
+    let Some(parent) = committed.manifest.parent else { return Ok(()) };
+    if target.sequences()?.binary_search(&parent.sequence).is_ok()
+        || target.history()?.departures().of(parent.sequence).is_some()
+    {
+        return Ok(());
+    }
+    let left_out = EventCheckpoint { sequence: parent.sequence, sha256: parent.sha256, time: None };
+    target.record(&NewEvent {
+        time: now,
+        kind: EventKind::LeftOut,
+        policy: None,
+        checkpoints: vec![left_out],
+        files: None,
+        bytes: 0,
+    })
 }
 
 /// Why a checkpoint was not copied.

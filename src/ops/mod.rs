@@ -8,8 +8,11 @@ pub mod finding;
 pub mod inspect;
 pub mod latest;
 pub mod list;
-pub mod parallel;
+pub mod pin;
+pub mod prune;
 pub mod read;
 pub mod restore;
 pub mod stats;
 pub mod verify;
+
+pub use crate::parallel;

@@ -195,6 +195,8 @@ pub fn apply_rollback(
     progress: &dyn Progress,
 ) -> Result<Committed, RestoreError> {
     let _lock = store.lock(holder)?;
+    // The objects are old ones, of a checkpoint that a prune might remove just now.
+    let _prune_lock = store.lock_prune(holder)?;
     match latest(store)? {
         Some(found) if found != plan.latest => return Err(RestoreError::Moved { latest: found.sequence }),
         _ => {}

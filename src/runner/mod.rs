@@ -8,6 +8,7 @@ pub mod error;
 pub mod input;
 pub mod left_behind;
 pub mod output;
+mod pruner;
 pub mod record;
 pub mod recover;
 pub mod run;

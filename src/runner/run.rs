@@ -11,6 +11,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, select_bias
 use jiff::Timestamp;
 
 use crate::format::FORMAT;
+use crate::format::layout::ObjectName;
 use crate::format::manifest::{Manifest, Mode, Output, Routing, StoreFile, Trigger};
 use crate::format::positions::PositionRow;
 use crate::id::{Sequence, StoreId};
@@ -21,6 +22,7 @@ use crate::runner::error::RunError;
 use crate::runner::input::{self, Block, BlockReader, Compression, InputError, Partition, Place};
 use crate::runner::left_behind::{self, Abandoned};
 use crate::runner::output::{self, OutputPlan};
+use crate::runner::pruner::Pruner;
 use crate::runner::record::{Extractor, Filter, sample};
 use crate::runner::recover::{self, Recovered};
 use crate::runner::spec::{self, AggregateFunction, FieldPath, InputFormat, JobSpec, OnError, OutputFormat};
@@ -123,6 +125,11 @@ pub enum RunEvent {
     },
     /// A checkpoint was committed.
     Committed(Box<Done>),
+    /// The rules of the job file could not be applied to the checkpoints.
+    NotPruned {
+        /// Why.
+        reason: String,
+    },
     /// An output file was put in place.
     Published {
         /// The file.
@@ -182,6 +189,8 @@ pub struct Summary {
     pub checkpoints: u64,
     /// Bytes of new objects in them.
     pub checkpoint_bytes: u64,
+    /// Checkpoints that were pruned by the rules of the job file.
+    pub pruned: u64,
     /// The longest that any worker stood still for each of them, in microseconds, ascending.
     pub pauses_micros: Vec<u64>,
     /// From its start to the first block, in which the state was loaded.
@@ -280,6 +289,11 @@ pub fn run(job: &JobSpec, options: &Options, control: &Control, observer: &dyn O
         None => (None, Vec::new()),
         Some(resumed) => (Some(resumed.recovered), resumed.left_behind),
     };
+    if let (Some((store, _)), Some(recovered), false) = (&opened, &recovered, left_behind.is_empty()) {
+        // A prune knows that a run needs the latest checkpoint, not that it has gone back to an older one.
+        let objects: Vec<ObjectName> = recovered.lineage.objects.iter().copied().collect();
+        store.take_over(&objects)?;
+    }
     let last = recovered.as_ref().and_then(|recovered| recovered.lineage.last.clone());
     resolve_types(&mut job, &partitions, observer)?;
     let types: HashMap<FieldPath, ColumnType> = job.input.types.iter().cloned().collect();
@@ -315,7 +329,8 @@ pub fn run(job: &JobSpec, options: &Options, control: &Control, observer: &dyn O
         }),
     }
     let left_behind = left_behind.into_iter().map(|left| left.sequence).collect();
-    let run = Run { job: &job, control, observer, clock: options.clock, partitions, output, begun, left_behind };
+    let (clock, holder) = (options.clock, options.holder.as_str());
+    let run = Run { job: &job, control, observer, clock, holder, partitions, output, begun, left_behind };
     run.go(program, filter, workers, opened, recovered)
 }
 
@@ -446,6 +461,7 @@ struct Run<'a> {
     control: &'a Control,
     observer: &'a dyn Observer,
     clock: fn() -> Timestamp,
+    holder: &'a str,
     partitions: Arc<[Partition]>,
     output: Option<OutputPlan>,
     begun: Instant,
@@ -564,6 +580,14 @@ impl Run<'_> {
                 director.dead_letter = dead_letter;
             }
             director.commands = Some(command_sender);
+            let mut pruner = None;
+            if let (Some((store, _)), Some(keep)) = (&opened, &job.checkpoint.keep) {
+                let (sender, commits) = bounded(1);
+                let (store, holder) = (store.clone(), self.holder.to_owned());
+                let work = Pruner { store, keep: keep.clone(), holder, clock: self.clock, observer: self.observer };
+                pruner = Some(scope.spawn(move || work.run(&commits)));
+                director.commits = Some(sender);
+            }
 
             let mut work = || {
                 let end = director.direct(&events, &gauges)?;
@@ -588,13 +612,15 @@ impl Run<'_> {
             }
             director.cuts = None;
             director.commands = None;
+            director.commits = None;
             for handle in handles {
                 let _ = handle.join();
             }
             if let Some(handle) = checkpointing {
                 let _ = handle.join();
             }
-            result
+            let pruned = pruner.map_or(Ok(0), |pruner| pruner.join()).map_err(|_| RunError::Panicked)?;
+            result.map(|summary| Summary { pruned, ..summary })
         })
     }
 
@@ -784,6 +810,8 @@ struct Director<'a> {
     run: &'a Run<'a>,
     commands: Option<Sender<Command>>,
     cuts: Option<Sender<Cut>>,
+    /// Takes a notice of each commit, where checkpoints are pruned.
+    commits: Option<Sender<()>>,
     tasks: Option<Vec<u32>>,
     policy: Policy,
     /// The next block to account for, and those that came before their turn.
@@ -837,6 +865,7 @@ impl<'a> Director<'a> {
             run,
             commands: None,
             cuts: None,
+            commits: None,
             tasks: match &plan.route {
                 Route::Key(_) => None,
                 Route::Partition { partitions, .. } => Some(partitions.iter().map(|(_, task)| *task).collect()),
@@ -1024,6 +1053,10 @@ impl<'a> Director<'a> {
         self.last_done = Some((manifest.sequence, Instant::now(), Duration::from_micros(done.total_micros)));
         self.run.observer.event(&RunEvent::Committed(Box::new(done.clone())));
         self.done.push(done);
+        if let Some(commits) = &self.commits {
+            // One notice that waits is as good as two.
+            let _ = commits.try_send(());
+        }
     }
 
     /// Makes the last checkpoint, if there is anything new, and publishes the output, once the workers have returned their shards.
@@ -1082,6 +1115,7 @@ impl<'a> Director<'a> {
             input_bytes: self.bytes_in_all - self.bytes_before,
             keys: shards.iter().map(|(_, shard)| shard.keys()).sum(),
             checkpoints: self.done.len() as u64,
+            pruned: 0,
             checkpoint_bytes: self.done.iter().map(|done| done.committed.manifest.totals.new_bytes).sum(),
             pauses_micros,
             loading: self.started - self.run.begun,

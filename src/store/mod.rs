@@ -7,17 +7,22 @@ use std::sync::Arc;
 use std::thread;
 
 use crate::digest::Digest;
-use crate::format::layout::STORE_FILE;
+use crate::format::layout::{ObjectName, STORE_FILE};
 use crate::format::manifest::{Manifest, ManifestError, ObjectRef, StoreFile};
+use crate::format::segment::TableError;
 use crate::id::Sequence;
 use crate::relpath::RelPath;
 use crate::storage::{Storage, StorageError};
 use crate::store::replica::Replica;
 
 mod fetch;
+pub mod history;
 mod lock;
+pub mod pins;
+pub mod prune;
 mod publish;
 mod replica;
+pub mod retention;
 
 pub use lock::StoreLock;
 
@@ -123,6 +128,14 @@ pub enum StoreError {
     SumsDamaged {
         /// The list.
         path: String,
+    },
+    /// The index of a checkpoint has the bytes that its name promises, and these are no index.
+    #[error("cannot read index `{object}`")]
+    Index {
+        /// The object.
+        object: ObjectName,
+        /// What is wrong with it.
+        source: TableError,
     },
     /// Another run committed this number first.
     #[error("checkpoint {sequence} was committed by somebody else")]

@@ -6,6 +6,7 @@ use crate::digest::Digest;
 use crate::format::layout::{self, MANIFEST_FILE, ObjectKind, ObjectName, SUMS_FILE};
 use crate::format::manifest::{Manifest, ObjectRef};
 use crate::id::Sequence;
+use crate::store::replica::Replica;
 use crate::store::{Committed, Put, Store, StoreError, each};
 
 impl Store {
@@ -18,6 +19,19 @@ impl Store {
         let written = each(&self.replicas, |replica| replica.put(object, bytes))?;
         let object = ObjectRef { object, bytes: bytes.len() as u64 };
         Ok(Put { object, new: written.into_iter().any(|written| written) })
+    }
+
+    /// Makes objects that are there, and that the caller's next checkpoint needs, as new as those that it puts.
+    ///
+    /// Who holds [`Store::lock`] and goes on from another checkpoint than the latest, which alone is never pruned, calls
+    /// this first: what is new is not deleted while that lock is held. Objects that are not there are passed over.
+    pub fn take_over(&self, objects: &[ObjectName]) -> Result<(), StoreError> {
+        for storage in &self.replicas {
+            for &object in objects {
+                Replica::new(storage.as_ref()).take_over(&object.path())?;
+            }
+        }
+        Ok(())
     }
 
     /// Makes every object that was put last, so that [`Store::commit`] has only its own files left to flush.

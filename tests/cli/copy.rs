@@ -80,7 +80,7 @@ fn only_what_is_missing_is_copied() {
     let (env, mut builder) = env();
     env.run(&["copy", "s@1", "s@3", "--to", "copy"]).expect(0);
     let output = env.run(&["verify", "copy"]).expect(0);
-    assert!(output.stdout.contains("chain-gap"), "{output}");
+    assert!(output.stdout.contains("parent-gone"), "{output}");
     builder.commit(&[("ann", Some(10))]);
     let (view, found) = states(&env, &["copy", "s", "--to", "copy", "--dry-run", "--json"], 0);
     let state = |sequence: u64, state: &str| (sequence, state.to_owned());
@@ -190,7 +190,7 @@ fn a_copy_that_is_stopped_at_any_call_is_whole_and_the_next_goes_on() {
     let sequences = builder.store.sequences().expect("listed");
     let copy = |to: Failing<MemoryStorage>| -> Result<usize, ()> {
         let plan = plan(&builder.store, &sequences, Arc::new(to)).map_err(drop)?;
-        let copied = apply(&builder.store, &plan, "a test", &Silent).map_err(drop)?;
+        let copied = apply(&builder.store, &plan, jiff::Timestamp::UNIX_EPOCH, "a test", &Silent).map_err(drop)?;
         assert!(copied.unreadable.is_empty());
         Ok(copied.checkpoints.len())
     };

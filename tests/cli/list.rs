@@ -24,6 +24,7 @@ struct View {
 enum Checkpoint {
     Read {
         sequence: u64,
+        pinned: bool,
         created: String,
         age_seconds: i64,
         trigger: String,
@@ -40,6 +41,7 @@ enum Checkpoint {
     },
     Damaged {
         sequence: u64,
+        pinned: bool,
         error: String,
     },
 }
@@ -104,7 +106,7 @@ fn a_damaged_manifest_is_a_line_and_exit_code_1() {
     assert_eq!(line.split_whitespace().take(3).collect::<Vec<_>>(), ["2", "-", "damaged"]);
     assert!(output.stderr.starts_with("warning: checkpoint 2: manifest `"), "{output}");
     let view: View = serde_json::from_str(&env.run(&["list", "s", "--json"]).expect(1).stdout).expect("a view");
-    assert!(matches!(&view.checkpoints[1], Checkpoint::Damaged { sequence: 2, .. }));
+    assert!(matches!(&view.checkpoints[1], Checkpoint::Damaged { sequence: 2, pinned: false, .. }));
 }
 
 #[test]

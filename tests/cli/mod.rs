@@ -8,6 +8,8 @@ mod help;
 mod inspect;
 mod latest;
 mod list;
+mod pin;
+mod prune;
 mod restore;
 mod run;
 mod stats;

@@ -13,6 +13,7 @@ use ckpt::format::positions::{self, PositionRow};
 use ckpt::format::rows::{Row, RowCodec};
 use ckpt::format::segment::SegmentWriter;
 use ckpt::id::{Sequence, StoreId};
+use ckpt::storage::Storage;
 use ckpt::storage::local::LocalStorage;
 use ckpt::store::Store;
 use ckpt::value::{Column, ColumnType, Value};
@@ -75,6 +76,11 @@ impl StoreBuilder {
 
     /// Creates a store.
     pub fn create(path: &Path, tasks: u32, shards: u32, routing: Routing) -> StoreBuilder {
+        StoreBuilder::on(vec![Arc::new(LocalStorage::new(path.to_owned()))], tasks, shards, routing)
+    }
+
+    /// Creates a store in `replicas`.
+    pub fn on(replicas: Vec<Arc<dyn Storage>>, tasks: u32, shards: u32, routing: Routing) -> StoreBuilder {
         let file = StoreFile { format: 1, store: StoreId::new([7; 16]), job: "clicks".to_owned(), created: created(0) };
         let columns = vec![
             Column::new("clicks", ColumnType::Int),
@@ -83,7 +89,7 @@ impl StoreBuilder {
             Column::new("pages", ColumnType::Sketch),
         ];
         StoreBuilder {
-            store: Store::create(vec![Arc::new(LocalStorage::new(path.to_owned()))], file).expect("created"),
+            store: Store::create(replicas, file).expect("created"),
             tasks,
             shards,
             routing,
@@ -109,6 +115,19 @@ impl StoreBuilder {
     pub fn commit(&mut self, changes: &[Change<'_>]) -> Sequence {
         let draft = self.draft(changes);
         self.commit_draft(draft)
+    }
+
+    /// Makes the next checkpoint write a new base for every shard, as a folding does.
+    pub fn restart(&mut self) {
+        self.chains.clear();
+        let mut by_shard: BTreeMap<u32, BTreeMap<(u32, String), Option<Vec<Value>>>> = BTreeMap::new();
+        for (key, values) in &self.state {
+            let shard = index::shard_of(key.0, self.tasks, self.shards);
+            by_shard.entry(shard).or_default().insert(key.clone(), Some(values.clone()));
+        }
+        for (shard, rows) in by_shard {
+            self.write_segment(shard, &rows);
+        }
     }
 
     /// Writes the segments of a checkpoint and returns the rest of it.
