@@ -32,6 +32,9 @@ set edit:completion:arg-completer[ckpt] = {|@words|
             cand verify 'Prove that checkpoints are what was committed'
             cand diff 'Show what changed between two checkpoints'
             cand restore 'Put the content of an old checkpoint back, or write it out'
+            cand prune 'Remove checkpoints that no rule keeps, and what crashed runs left behind'
+            cand pin 'Keep a checkpoint from being pruned'
+            cand unpin 'Take the pin of a checkpoint away'
             cand copy 'Copy checkpoints to another store'
             cand latest 'Print the path of the newest checkpoint, for scripts'
             cand stats 'Show what a store takes, and what removing checkpoints would free'
@@ -117,6 +120,44 @@ set edit:completion:arg-completer[ckpt] = {|@words|
             cand -h 'Print help (see more with ''--help'')'
             cand --help 'Print help (see more with ''--help'')'
         }
+        &'ckpt;prune'= {
+            cand --keep-last 'Keep the newest N'
+            cand --keep-hourly 'Keep the newest of each of the last N hours that have any'
+            cand --keep-daily 'Keep the newest of each of the last N days that have any'
+            cand --keep-weekly 'Keep the newest of each of the last N weeks that have any'
+            cand --keep-monthly 'Keep the newest of each of the last N months that have any'
+            cand --keep-within 'Keep those that are at most so much older than the newest, as in `36h` or `7d`'
+            cand --keep-bytes 'Keep the newest, as long as all that they need has at most so many bytes, as in `10GiB`'
+            cand --grace 'How long what is removed can be brought back, and how old leftovers have to be'
+            cand --color 'When to use color; `auto` is on a terminal, unless NO_COLOR is set'
+            cand --keep-all 'Keep every checkpoint: remove only leftovers, and what was pruned before the grace time'
+            cand --undo 'Bring back what the last prune removed'
+            cand --dry-run 'Show what would be done, and do nothing'
+            cand -y 'Do it without asking'
+            cand --yes 'Do it without asking'
+            cand --json 'Print the answer as JSON, for programs'
+            cand -q 'Print no notes and no progress; warnings and errors stay'
+            cand --quiet 'Print no notes and no progress; warnings and errors stay'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+        }
+        &'ckpt;pin'= {
+            cand --reason 'Why, for whoever finds the pin'
+            cand --color 'When to use color; `auto` is on a terminal, unless NO_COLOR is set'
+            cand --json 'Print the answer as JSON, for programs'
+            cand -q 'Print no notes and no progress; warnings and errors stay'
+            cand --quiet 'Print no notes and no progress; warnings and errors stay'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+        }
+        &'ckpt;unpin'= {
+            cand --color 'When to use color; `auto` is on a terminal, unless NO_COLOR is set'
+            cand --json 'Print the answer as JSON, for programs'
+            cand -q 'Print no notes and no progress; warnings and errors stay'
+            cand --quiet 'Print no notes and no progress; warnings and errors stay'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+        }
         &'ckpt;copy'= {
             cand --to 'The directory of the store to copy to'
             cand --color 'When to use color; `auto` is on a terminal, unless NO_COLOR is set'
@@ -162,6 +203,9 @@ set edit:completion:arg-completer[ckpt] = {|@words|
             cand verify 'Prove that checkpoints are what was committed'
             cand diff 'Show what changed between two checkpoints'
             cand restore 'Put the content of an old checkpoint back, or write it out'
+            cand prune 'Remove checkpoints that no rule keeps, and what crashed runs left behind'
+            cand pin 'Keep a checkpoint from being pruned'
+            cand unpin 'Take the pin of a checkpoint away'
             cand copy 'Copy checkpoints to another store'
             cand latest 'Print the path of the newest checkpoint, for scripts'
             cand stats 'Show what a store takes, and what removing checkpoints would free'
@@ -179,6 +223,12 @@ set edit:completion:arg-completer[ckpt] = {|@words|
         &'ckpt;help;diff'= {
         }
         &'ckpt;help;restore'= {
+        }
+        &'ckpt;help;prune'= {
+        }
+        &'ckpt;help;pin'= {
+        }
+        &'ckpt;help;unpin'= {
         }
         &'ckpt;help;copy'= {
         }

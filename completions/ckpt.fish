@@ -37,6 +37,9 @@ complete -c ckpt -n "__fish_ckpt_needs_command" -f -a "inspect" -d 'Show what a 
 complete -c ckpt -n "__fish_ckpt_needs_command" -f -a "verify" -d 'Prove that checkpoints are what was committed'
 complete -c ckpt -n "__fish_ckpt_needs_command" -f -a "diff" -d 'Show what changed between two checkpoints'
 complete -c ckpt -n "__fish_ckpt_needs_command" -f -a "restore" -d 'Put the content of an old checkpoint back, or write it out'
+complete -c ckpt -n "__fish_ckpt_needs_command" -f -a "prune" -d 'Remove checkpoints that no rule keeps, and what crashed runs left behind'
+complete -c ckpt -n "__fish_ckpt_needs_command" -f -a "pin" -d 'Keep a checkpoint from being pruned'
+complete -c ckpt -n "__fish_ckpt_needs_command" -f -a "unpin" -d 'Take the pin of a checkpoint away'
 complete -c ckpt -n "__fish_ckpt_needs_command" -f -a "copy" -d 'Copy checkpoints to another store'
 complete -c ckpt -n "__fish_ckpt_needs_command" -f -a "latest" -d 'Print the path of the newest checkpoint, for scripts'
 complete -c ckpt -n "__fish_ckpt_needs_command" -f -a "stats" -d 'Show what a store takes, and what removing checkpoints would free'
@@ -107,6 +110,37 @@ complete -c ckpt -n "__fish_ckpt_using_subcommand restore" -l dry-run -d 'Say wh
 complete -c ckpt -n "__fish_ckpt_using_subcommand restore" -l json -d 'Print the answer as JSON, for programs'
 complete -c ckpt -n "__fish_ckpt_using_subcommand restore" -s q -l quiet -d 'Print no notes and no progress; warnings and errors stay'
 complete -c ckpt -n "__fish_ckpt_using_subcommand restore" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c ckpt -n "__fish_ckpt_using_subcommand prune" -l keep-last -d 'Keep the newest N' -r
+complete -c ckpt -n "__fish_ckpt_using_subcommand prune" -l keep-hourly -d 'Keep the newest of each of the last N hours that have any' -r
+complete -c ckpt -n "__fish_ckpt_using_subcommand prune" -l keep-daily -d 'Keep the newest of each of the last N days that have any' -r
+complete -c ckpt -n "__fish_ckpt_using_subcommand prune" -l keep-weekly -d 'Keep the newest of each of the last N weeks that have any' -r
+complete -c ckpt -n "__fish_ckpt_using_subcommand prune" -l keep-monthly -d 'Keep the newest of each of the last N months that have any' -r
+complete -c ckpt -n "__fish_ckpt_using_subcommand prune" -l keep-within -d 'Keep those that are at most so much older than the newest, as in `36h` or `7d`' -r
+complete -c ckpt -n "__fish_ckpt_using_subcommand prune" -l keep-bytes -d 'Keep the newest, as long as all that they need has at most so many bytes, as in `10GiB`' -r
+complete -c ckpt -n "__fish_ckpt_using_subcommand prune" -l grace -d 'How long what is removed can be brought back, and how old leftovers have to be' -r
+complete -c ckpt -n "__fish_ckpt_using_subcommand prune" -l color -d 'When to use color; `auto` is on a terminal, unless NO_COLOR is set' -r -f -a "auto\t'On a terminal'
+always\t'Everywhere'
+never\t'Nowhere'"
+complete -c ckpt -n "__fish_ckpt_using_subcommand prune" -l keep-all -d 'Keep every checkpoint: remove only leftovers, and what was pruned before the grace time'
+complete -c ckpt -n "__fish_ckpt_using_subcommand prune" -l undo -d 'Bring back what the last prune removed'
+complete -c ckpt -n "__fish_ckpt_using_subcommand prune" -l dry-run -d 'Show what would be done, and do nothing'
+complete -c ckpt -n "__fish_ckpt_using_subcommand prune" -s y -l yes -d 'Do it without asking'
+complete -c ckpt -n "__fish_ckpt_using_subcommand prune" -l json -d 'Print the answer as JSON, for programs'
+complete -c ckpt -n "__fish_ckpt_using_subcommand prune" -s q -l quiet -d 'Print no notes and no progress; warnings and errors stay'
+complete -c ckpt -n "__fish_ckpt_using_subcommand prune" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c ckpt -n "__fish_ckpt_using_subcommand pin" -l reason -d 'Why, for whoever finds the pin' -r
+complete -c ckpt -n "__fish_ckpt_using_subcommand pin" -l color -d 'When to use color; `auto` is on a terminal, unless NO_COLOR is set' -r -f -a "auto\t'On a terminal'
+always\t'Everywhere'
+never\t'Nowhere'"
+complete -c ckpt -n "__fish_ckpt_using_subcommand pin" -l json -d 'Print the answer as JSON, for programs'
+complete -c ckpt -n "__fish_ckpt_using_subcommand pin" -s q -l quiet -d 'Print no notes and no progress; warnings and errors stay'
+complete -c ckpt -n "__fish_ckpt_using_subcommand pin" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c ckpt -n "__fish_ckpt_using_subcommand unpin" -l color -d 'When to use color; `auto` is on a terminal, unless NO_COLOR is set' -r -f -a "auto\t'On a terminal'
+always\t'Everywhere'
+never\t'Nowhere'"
+complete -c ckpt -n "__fish_ckpt_using_subcommand unpin" -l json -d 'Print the answer as JSON, for programs'
+complete -c ckpt -n "__fish_ckpt_using_subcommand unpin" -s q -l quiet -d 'Print no notes and no progress; warnings and errors stay'
+complete -c ckpt -n "__fish_ckpt_using_subcommand unpin" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ckpt -n "__fish_ckpt_using_subcommand copy" -l to -d 'The directory of the store to copy to' -r -F
 complete -c ckpt -n "__fish_ckpt_using_subcommand copy" -l color -d 'When to use color; `auto` is on a terminal, unless NO_COLOR is set' -r -f -a "auto\t'On a terminal'
 always\t'Everywhere'
@@ -136,14 +170,17 @@ never\t'Nowhere'"
 complete -c ckpt -n "__fish_ckpt_using_subcommand completions" -l json -d 'Print the answer as JSON, for programs'
 complete -c ckpt -n "__fish_ckpt_using_subcommand completions" -s q -l quiet -d 'Print no notes and no progress; warnings and errors stay'
 complete -c ckpt -n "__fish_ckpt_using_subcommand completions" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c ckpt -n "__fish_ckpt_using_subcommand help; and not __fish_seen_subcommand_from run list inspect verify diff restore copy latest stats completions help" -f -a "run" -d 'Run a job, or go on with it from its latest checkpoint'
-complete -c ckpt -n "__fish_ckpt_using_subcommand help; and not __fish_seen_subcommand_from run list inspect verify diff restore copy latest stats completions help" -f -a "list" -d 'List the checkpoints of a store, the newest last'
-complete -c ckpt -n "__fish_ckpt_using_subcommand help; and not __fish_seen_subcommand_from run list inspect verify diff restore copy latest stats completions help" -f -a "inspect" -d 'Show what a checkpoint is, or what it holds'
-complete -c ckpt -n "__fish_ckpt_using_subcommand help; and not __fish_seen_subcommand_from run list inspect verify diff restore copy latest stats completions help" -f -a "verify" -d 'Prove that checkpoints are what was committed'
-complete -c ckpt -n "__fish_ckpt_using_subcommand help; and not __fish_seen_subcommand_from run list inspect verify diff restore copy latest stats completions help" -f -a "diff" -d 'Show what changed between two checkpoints'
-complete -c ckpt -n "__fish_ckpt_using_subcommand help; and not __fish_seen_subcommand_from run list inspect verify diff restore copy latest stats completions help" -f -a "restore" -d 'Put the content of an old checkpoint back, or write it out'
-complete -c ckpt -n "__fish_ckpt_using_subcommand help; and not __fish_seen_subcommand_from run list inspect verify diff restore copy latest stats completions help" -f -a "copy" -d 'Copy checkpoints to another store'
-complete -c ckpt -n "__fish_ckpt_using_subcommand help; and not __fish_seen_subcommand_from run list inspect verify diff restore copy latest stats completions help" -f -a "latest" -d 'Print the path of the newest checkpoint, for scripts'
-complete -c ckpt -n "__fish_ckpt_using_subcommand help; and not __fish_seen_subcommand_from run list inspect verify diff restore copy latest stats completions help" -f -a "stats" -d 'Show what a store takes, and what removing checkpoints would free'
-complete -c ckpt -n "__fish_ckpt_using_subcommand help; and not __fish_seen_subcommand_from run list inspect verify diff restore copy latest stats completions help" -f -a "completions" -d 'Print the completion script of a shell'
-complete -c ckpt -n "__fish_ckpt_using_subcommand help; and not __fish_seen_subcommand_from run list inspect verify diff restore copy latest stats completions help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c ckpt -n "__fish_ckpt_using_subcommand help; and not __fish_seen_subcommand_from run list inspect verify diff restore prune pin unpin copy latest stats completions help" -f -a "run" -d 'Run a job, or go on with it from its latest checkpoint'
+complete -c ckpt -n "__fish_ckpt_using_subcommand help; and not __fish_seen_subcommand_from run list inspect verify diff restore prune pin unpin copy latest stats completions help" -f -a "list" -d 'List the checkpoints of a store, the newest last'
+complete -c ckpt -n "__fish_ckpt_using_subcommand help; and not __fish_seen_subcommand_from run list inspect verify diff restore prune pin unpin copy latest stats completions help" -f -a "inspect" -d 'Show what a checkpoint is, or what it holds'
+complete -c ckpt -n "__fish_ckpt_using_subcommand help; and not __fish_seen_subcommand_from run list inspect verify diff restore prune pin unpin copy latest stats completions help" -f -a "verify" -d 'Prove that checkpoints are what was committed'
+complete -c ckpt -n "__fish_ckpt_using_subcommand help; and not __fish_seen_subcommand_from run list inspect verify diff restore prune pin unpin copy latest stats completions help" -f -a "diff" -d 'Show what changed between two checkpoints'
+complete -c ckpt -n "__fish_ckpt_using_subcommand help; and not __fish_seen_subcommand_from run list inspect verify diff restore prune pin unpin copy latest stats completions help" -f -a "restore" -d 'Put the content of an old checkpoint back, or write it out'
+complete -c ckpt -n "__fish_ckpt_using_subcommand help; and not __fish_seen_subcommand_from run list inspect verify diff restore prune pin unpin copy latest stats completions help" -f -a "prune" -d 'Remove checkpoints that no rule keeps, and what crashed runs left behind'
+complete -c ckpt -n "__fish_ckpt_using_subcommand help; and not __fish_seen_subcommand_from run list inspect verify diff restore prune pin unpin copy latest stats completions help" -f -a "pin" -d 'Keep a checkpoint from being pruned'
+complete -c ckpt -n "__fish_ckpt_using_subcommand help; and not __fish_seen_subcommand_from run list inspect verify diff restore prune pin unpin copy latest stats completions help" -f -a "unpin" -d 'Take the pin of a checkpoint away'
+complete -c ckpt -n "__fish_ckpt_using_subcommand help; and not __fish_seen_subcommand_from run list inspect verify diff restore prune pin unpin copy latest stats completions help" -f -a "copy" -d 'Copy checkpoints to another store'
+complete -c ckpt -n "__fish_ckpt_using_subcommand help; and not __fish_seen_subcommand_from run list inspect verify diff restore prune pin unpin copy latest stats completions help" -f -a "latest" -d 'Print the path of the newest checkpoint, for scripts'
+complete -c ckpt -n "__fish_ckpt_using_subcommand help; and not __fish_seen_subcommand_from run list inspect verify diff restore prune pin unpin copy latest stats completions help" -f -a "stats" -d 'Show what a store takes, and what removing checkpoints would free'
+complete -c ckpt -n "__fish_ckpt_using_subcommand help; and not __fish_seen_subcommand_from run list inspect verify diff restore prune pin unpin copy latest stats completions help" -f -a "completions" -d 'Print the completion script of a shell'
+complete -c ckpt -n "__fish_ckpt_using_subcommand help; and not __fish_seen_subcommand_from run list inspect verify diff restore prune pin unpin copy latest stats completions help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
