@@ -151,9 +151,8 @@ fn show(plan: &CopyPlan, copied: Option<&Copied>, ui: &mut Ui) -> Result<(), Cli
 impl From<CopyError> for CliError {
     fn from(error: CopyError) -> CliError {
         match error {
-            CopyError::Source(error) => error.into(),
             CopyError::Target { place, source } => {
-                let mut inner = CliError::from(source);
+                let mut inner = CliError::from(*source);
                 inner.causes.insert(0, std::mem::replace(&mut inner.message, format!("cannot copy to `{place}`")));
                 inner
             }

@@ -81,9 +81,7 @@ pub fn run(args: &Args, ui: &mut Ui) -> Result<Exit, CliError> {
         ui.json(&ListView::new(&store, &listing, &pins, sizes.as_ref(), last_good, now))?;
     } else {
         show(&listing, &pins, sizes.as_ref(), now, ui)?;
-        if !listing.checkpoints.is_empty() {
-            foot(growth, last_good, &listing, now, ui)?;
-        }
+        foot(growth, last_good, &listing, now, ui)?;
     }
     Ok(if listing.is_clean() { Exit::Clean } else { Exit::No })
 }
@@ -149,7 +147,7 @@ fn growth(listing: &Listing) -> Option<String> {
     Some(format!("{line}  {} to {}", Bytes(*least), Bytes(*most)))
 }
 
-/// Prints what is to be said of all checkpoints together.
+/// Prints what is to be said of all checkpoints together: nothing when there is one, and it is good.
 fn foot(
     growth: Option<String>,
     last_good: Option<(Sequence, Timestamp)>,
@@ -157,6 +155,11 @@ fn foot(
     now: Timestamp,
     ui: &mut Ui,
 ) -> Result<(), CliError> {
+    let newest = listing.checkpoints.iter().map(|listed| listed.sequence).max();
+    let is_newest = last_good.map(|(sequence, _)| sequence) == newest;
+    if growth.is_none() && is_newest {
+        return Ok(());
+    }
     ui.out("")?;
     if let Some(growth) = growth {
         ui.out(format!("sizes      {growth}"))?;
@@ -165,11 +168,7 @@ fn foot(
         Some((sequence, created)) => format!("checkpoint {}, {}", sequence.0, Age::between(created, now)),
         None => "none".to_owned(),
     };
-    let newest = listing.checkpoints.iter().map(|listed| listed.sequence).max();
-    let damaged = match newest {
-        Some(newest) if last_good.is_none_or(|(sequence, _)| sequence != newest) => "; newer ones are damaged",
-        _ => "",
-    };
+    let damaged = if is_newest { "" } else { "; newer ones are damaged" };
     ui.out(format!("last good  {good}{damaged}"))
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::Serialize;
-use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1, SIGXFSZ};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGXFSZ};
 use signal_hook::flag;
 
 use crate::cli::error::CliError;
@@ -34,7 +34,7 @@ use crate::units::{Age, Bytes, Count, Rate, Span};
 /// on from the latest checkpoint, and ends with the result of a run that was
 /// never killed.
 ///
-/// SIGINT and SIGTERM end the run with a last checkpoint; a second one ends it
+/// SIGINT, SIGTERM and SIGHUP end the run with a last checkpoint; a second one ends it
 /// at once, and nothing that was committed is lost. SIGUSR1 takes a checkpoint
 /// now. The answer is a summary on standard output.
 ///
@@ -123,7 +123,9 @@ impl Signals {
         let signals = Signals { control: Control::default(), last: Arc::default() };
         let stop = &signals.control.stop;
         let register = || {
-            for (signal, exit) in [(SIGINT, Exit::Interrupted), (SIGTERM, Exit::Terminated)] {
+            // A lost terminal ends a run as a friendly kill does.
+            for (signal, exit) in [(SIGINT, Exit::Interrupted), (SIGTERM, Exit::Terminated), (SIGHUP, Exit::Terminated)]
+            {
                 // In this order: the first signal sets the flag, and only a second one finds it set.
                 flag::register_conditional_shutdown(signal, i32::from(exit.code()), Arc::clone(stop))?;
                 flag::register(signal, Arc::clone(stop))?;
@@ -140,7 +142,7 @@ impl Signals {
     }
 
     fn exit(&self) -> Exit {
-        if self.last.load(Ordering::Relaxed) == SIGTERM as usize { Exit::Terminated } else { Exit::Interrupted }
+        if self.last.load(Ordering::Relaxed) == SIGINT as usize { Exit::Interrupted } else { Exit::Terminated }
     }
 }
 
@@ -380,6 +382,16 @@ fn explain(error: RunError, args: &Args, text: &[u8], signals: &Signals) -> CliE
             unfit.causes = differences.iter().map(ToString::to_string).collect();
             unfit.hint("change it back, or begin anew in another store (`checkpoint: store:`)")
         }
+        RunError::SamePath { .. } => CliError::of(Exit::Usage, &error).hint(format!("give it a place of its own in {job}")),
+        RunError::OtherJob { .. } => {
+            CliError::of(Exit::Usage, &error).hint(format!("change `job:` or `checkpoint: store:` in {job}"))
+        }
+        RunError::DeadLetterShort { .. } => CliError::of(Exit::Failed, &error).hint(format!(
+            "put the file back, or begin another: change the name of the dead-letter file in {job}"
+        )),
+        RunError::Input(InputError::Lengthened { .. }) => CliError::of(Exit::Failed, &error).hint(
+            "put the file back as it was; a file that grows must end with a line's end whenever a run reaches it",
+        ),
         RunError::MixedTypes { ref field, .. } => {
             let hint = format!("say which type it has: `input: types: {{{field}: number}}` or `text`");
             CliError::of(Exit::Usage, &error).hint(hint)

@@ -25,16 +25,13 @@ const SNAPSHOTS_AT_ONCE: usize = 256;
 /// Why nothing, or no more, could be copied.
 #[derive(Debug, thiserror::Error)]
 pub enum CopyError {
-    /// The store that is copied from could not be looked at.
-    #[error(transparent)]
-    Source(StoreError),
     /// The store that is copied to could not be read or written.
     #[error("cannot copy to `{place}`")]
     Target {
         /// The store.
         place: String,
         /// What happened.
-        source: StoreError,
+        source: Box<StoreError>,
     },
     /// What is to be copied to is a store of its own.
     #[error("`{place}` is no copy of this store: its {field} is {found}, expected {expected}")]
@@ -131,7 +128,7 @@ pub struct Copied {
 /// Writes nothing. Fails with [`CopyError::Diverged`] when one of the numbers is taken by another checkpoint.
 pub fn plan(source: &Store, sequences: &[Sequence], target: Arc<dyn Storage>) -> Result<CopyPlan, CopyError> {
     let existing = open(source, &target)?;
-    let failed = |error| CopyError::Target { place: target.place(), source: error };
+    let failed = |error: StoreError| CopyError::Target { place: target.place(), source: Box::new(error) };
     let taken: HashSet<Sequence> = match &existing {
         None => HashSet::new(),
         Some(store) => store.sequences().map_err(failed)?.into_iter().collect(),
@@ -182,7 +179,7 @@ enum Looked {
 /// Opens the store at `target` if there is one, and makes sure that it is a copy of `source`.
 fn open(source: &Store, target: &Arc<dyn Storage>) -> Result<Option<Store>, CopyError> {
     let place = target.place();
-    let failed = |source| CopyError::Target { place: target.place(), source };
+    let failed = |error: StoreError| CopyError::Target { place: target.place(), source: Box::new(error) };
     let store = match Store::open(vec![Arc::clone(target)]) {
         Err(StoreError::NoStore { .. }) => {
             let entries = target.list(None).map_err(|error| failed(error.into()))?;
@@ -205,8 +202,9 @@ fn open(source: &Store, target: &Arc<dyn Storage>) -> Result<Option<Store>, Copy
 
 /// Compares a checkpoint with the one of the same number in the copy.
 fn compare(source: &Store, target: &Store, sequence: Sequence) -> Result<Step, CopyError> {
-    let there =
-        target.manifest(sequence).map_err(|error| CopyError::Target { place: target.place(), source: error })?;
+    let there = target
+        .manifest(sequence)
+        .map_err(|error| CopyError::Target { place: target.place(), source: Box::new(error) })?;
     match source.manifest(sequence) {
         Err(error) => Ok(Step::Unreadable(error.into())),
         Ok(here) if here.sha256 == there.sha256 => Ok(Step::Present),
@@ -260,7 +258,7 @@ pub fn apply(
     holder: &str,
     progress: &dyn Progress,
 ) -> Result<Copied, CopyError> {
-    let failed = |error| CopyError::Target { place: plan.target.place(), source: error };
+    let failed = |error: StoreError| CopyError::Target { place: plan.target.place(), source: Box::new(error) };
     progress.start(plan.totals().2);
     let mut copied = Copied::default();
     if plan.totals().0 == 0 {

@@ -83,7 +83,7 @@ pub enum RunError {
         place: String,
     },
     /// There is no store, but there is what the job published.
-    #[error("`{place}` is no store, but this job has published `{output}`: its checkpoints are missing")]
+    #[error("`{place}` is no store, but `{output}` is there, which this job publishes: its checkpoints are missing")]
     StoreMissing {
         /// Where the store should be.
         place: String,
@@ -91,7 +91,9 @@ pub enum RunError {
         output: String,
     },
     /// There is a store without checkpoints, but there is what the job published.
-    #[error("`{place}` has no checkpoint, but this job has published `{output}`: its checkpoints are missing")]
+    #[error(
+        "`{place}` has no checkpoint, but `{output}` is there, which this job publishes: its checkpoints are missing"
+    )]
     CheckpointsMissing {
         /// The store.
         place: String,
@@ -133,6 +135,26 @@ pub enum RunError {
         reason: String,
         /// Its beginning.
         beginning: String,
+    },
+    /// A file that the job writes is one of its inputs, or both of its outputs.
+    #[error("`{path}` can not be {first} and {second} of one job")]
+    SamePath {
+        /// The file.
+        path: String,
+        /// What it is.
+        first: &'static str,
+        /// What it is, too.
+        second: &'static str,
+    },
+    /// The store is another job's.
+    #[error("`{place}` holds the checkpoints of job `{found}`, not of `{expected}`")]
+    OtherJob {
+        /// The store.
+        place: String,
+        /// The job of the job file.
+        expected: String,
+        /// The job of the store.
+        found: String,
     },
     /// A sum left its bounds.
     #[error("{reason} for key `{key}`")]
@@ -186,21 +208,20 @@ impl RunError {
     /// Tells whether the error is that a checkpoint is not what was committed. A store of a newer format is not damaged.
     pub fn is_damage(&self) -> bool {
         match self {
-            RunError::Store(error) => match error {
-                StoreError::Manifest { source, .. } => !matches!(source, ManifestError::Format { .. }),
+            RunError::Store(StoreError::Manifest { source, .. }) => !matches!(source, ManifestError::Format { .. }),
+            RunError::Store(StoreError::Storage(error)) => matches!(
+                error,
+                StorageError::NotFound { .. }
+                    | StorageError::NotAFile { .. }
+                    | StorageError::NotADirectory { .. }
+                    | StorageError::TooLarge { .. }
+            ),
+            RunError::Store(
                 StoreError::Mismatch { .. }
                 | StoreError::Damaged { .. }
                 | StoreError::ManifestDamaged { .. }
-                | StoreError::SumsDamaged { .. } => true,
-                StoreError::Storage(error) => match error {
-                    StorageError::NotFound { .. }
-                    | StorageError::NotAFile { .. }
-                    | StorageError::NotADirectory { .. }
-                    | StorageError::TooLarge { .. } => true,
-                    _ => false,
-                },
-                _ => false,
-            },
+                | StoreError::SumsDamaged { .. },
+            ) => true,
             RunError::Table { .. } | RunError::Definition { .. } | RunError::Inconsistent { .. } => true,
             _ => false,
         }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -262,6 +262,7 @@ pub fn run(job: &JobSpec, options: &Options, control: &Control, observer: &dyn O
         }
     };
     let partitions: Arc<[Partition]> = input::partitions(&job.input, &job.base)?.into();
+    check_paths(job, output.as_ref())?;
     let opened = if job.checkpoint.enabled { Some(open_store(job, options, output.as_ref())?) } else { None };
     if let Some((store, _)) = &opened
         && store.sequences()?.is_empty()
@@ -356,6 +357,26 @@ fn output_plan(job: &JobSpec) -> Option<OutputPlan> {
     Some(OutputPlan { name: name.display().to_string(), path, format: output.format, key_name })
 }
 
+/// Refuses a job that would read what it writes, or write two things to one file.
+fn check_paths(job: &JobSpec, output: Option<&OutputPlan>) -> Result<(), RunError> {
+    let dead_letter = match &job.input.on_error {
+        OnError::DeadLetter(path) => Some(path.as_path()),
+        OnError::Fail | OnError::Skip => None,
+    };
+    let same = |path: &Path, first, second| Err(RunError::SamePath { path: path.display().to_string(), first, second });
+    if let (Some(output), Some(dead_letter)) = (output, dead_letter)
+        && output.path.components().eq(job.resolve(dead_letter).components())
+    {
+        return same(dead_letter, "the output", "the dead-letter file");
+    }
+    let is_input = |path: &Path| input::is_input(&job.input, &job.base, path);
+    match (output, dead_letter) {
+        (Some(output), _) if is_input(Path::new(&output.name)) => same(&output.path, "an input", "the output"),
+        (_, Some(dead_letter)) if is_input(dead_letter) => same(dead_letter, "an input", "the dead-letter file"),
+        _ => Ok(()),
+    }
+}
+
 /// Opens the job's store for writing, or creates it. A store that should be there and is not is an error.
 fn open_store(job: &JobSpec, options: &Options, output: Option<&OutputPlan>) -> Result<(Store, StoreLock), RunError> {
     let place = job.resolve(&job.checkpoint.store);
@@ -382,12 +403,11 @@ fn open_store(job: &JobSpec, options: &Options, output: Option<&OutputPlan>) -> 
         other => other?,
     };
     if store.file.job != job.job {
-        return Err(RunError::Store(StoreError::Mismatch {
-            path: place.join(crate::format::layout::STORE_FILE).display().to_string(),
-            field: "job",
+        return Err(RunError::OtherJob {
+            place: store.place(),
             expected: job.job.clone(),
             found: store.file.job.clone(),
-        }));
+        });
     }
     let lock = store.lock(&options.holder)?;
     Ok((store, lock))
@@ -577,6 +597,10 @@ impl Run<'_> {
                 let mut shards = Vec::new();
                 for handle in handles.drain(..) {
                     shards.extend(handle.join().map_err(|_| RunError::Panicked)?);
+                }
+                // What a worker could not apply it has told before it returned its shards.
+                while let Ok(event) = events.try_recv() {
+                    director.take(event)?;
                 }
                 director.finish(end, &shards, &plan.program, &events)
             };

@@ -537,3 +537,34 @@ fn two_runs_of_one_job_are_equal_though_one_was_killed_and_checkpoints_came_at_o
     let (_, _, total) = json(&env, &["one", "two"], 0);
     assert!(total.new.sequence > 1 && total.same_layout && total.job_differs, "{total:?}");
 }
+
+#[test]
+fn the_examples_of_the_help_run() {
+    let mut env = Env::new();
+    // A checkpoint every ten minutes: the first at 14:10.
+    env.at("2026-11-22T21:10:00Z");
+    for store in ["checkpoints/clicks", "a/store", "b/store"] {
+        fs::create_dir_all(env.path(store).parent().expect("a directory")).expect("created");
+        let mut builder = StoreBuilder::keyed(&env.path(store));
+        for clicks in 1..=42 {
+            builder.commit(&[("us-ann", Some(clicks))]);
+        }
+    }
+    let help = env.run(&["diff", "--help"]).expect(0).stdout;
+    let examples: Vec<&str> = help.lines().map(str::trim).filter(|line| line.starts_with("ckpt diff ")).collect();
+    let outputs: Vec<(i32, String)> = examples
+        .iter()
+        .map(|example| {
+            let output = env.shell(example);
+            assert_eq!(output.stderr, "", "{example}");
+            (output.status, output.stdout.lines().next().unwrap_or_default().to_owned())
+        })
+        .collect();
+    let expected = [
+        (1, "different"),
+        (1, "--- checkpoints/clicks@41"),
+        (1, "TASK  ADDED  REMOVED  CHANGED"),
+        (0, "both runs agree"),
+    ];
+    assert_eq!(outputs, expected.map(|(status, line)| (status, line.to_owned())));
+}

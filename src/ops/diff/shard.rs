@@ -22,6 +22,8 @@ use crate::progress::Progress;
 
 /// Changes that are handed on at once.
 const BATCH_ROWS: usize = 4096;
+/// Fewer when they take so many bytes.
+const BATCH_BYTES: usize = 4 << 20;
 
 /// More keys than [`crate::ops::diff::Limits::lookup_rows`] are looked up when the rows that they are looked up in are more by this factor.
 const LOOKUP_FACTOR: u64 = 8;
@@ -90,7 +92,7 @@ pub(super) fn compare(
         let mut batch = Changes::default();
         let mut emit = |change: Change<'_>| {
             batch.push(change);
-            if batch.old.len() == BATCH_ROWS {
+            if batch.is_full() {
                 return outlet.send(std::mem::take(&mut batch));
             }
             outlet.is_open()
@@ -117,6 +119,10 @@ impl Changes {
     fn push(&mut self, change: Change<'_>) {
         self.old.push(change.task, change.key, change.old);
         self.new.push(change.task, b"", change.new);
+    }
+
+    fn is_full(&self) -> bool {
+        self.old.len() == BATCH_ROWS || self.old.memory_bytes() + self.new.memory_bytes() >= BATCH_BYTES
     }
 
     fn iter(&self) -> impl Iterator<Item = Change<'_>> {

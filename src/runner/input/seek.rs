@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use super::{BlockReader, InputError, Partition, Place, Source, fingerprint};
-use crate::digest::{Digest, Hasher};
+use super::{BlockReader, InputError, Partition, Place, Running, Source, fingerprint};
+use crate::digest::Digest;
 use crate::runner::record::Extractor;
 use crate::runner::spec::InputSpec;
 
@@ -73,7 +73,7 @@ pub enum SeekError {
 /// Finds a position in `partition`, by reading and counting the records before it as a run does.
 pub fn seek(input: &InputSpec, partition: &Partition, to: SeekTo) -> Result<Sought, SeekError> {
     if to == SeekTo::Start || to == SeekTo::Offset(0) || to == SeekTo::Record(0) {
-        let running = Some(Hasher::new()).filter(|_| partition.source == Source::Stdin);
+        let running = Some(Running::new(partition));
         return found(partition, &Place { offset: 0, ended: false, running }, 0);
     }
     if partition.source == Source::Stdin {
@@ -184,7 +184,8 @@ mod tests {
         packed.write_all(lines.as_bytes()).unwrap();
         let packed = packed.finish().unwrap();
         let csv_format = || InputFormat::Csv { delimiter: b',' };
-        let cases: [(&str, &[u8], InputFormat, &[(u64, &str)]); 3] = [
+        type Case<'a> = (&'a str, &'a [u8], InputFormat, &'a [(u64, &'a str)]);
+        let cases: [Case<'_>; 3] = [
             ("x.jsonl", lines.as_bytes(), InputFormat::Json, &[(1, "{\"a\":2}\n{\"a\":3}"), (2, "{\"a\":3}"), (3, "")]),
             ("x.jsonl.gz", &packed, InputFormat::Json, &[(1, "{\"a\":2}\n{\"a\":3}"), (2, "{\"a\":3}"), (3, "")]),
             ("x.csv", csv.as_bytes(), csv_format(), &[(0, "1,\"x\ny\"\n2,z\n"), (1, "2,z\n"), (2, "")]),
