@@ -1,6 +1,7 @@
 //! `ckpt list`: a line a checkpoint.
 
 use std::error::Error as _;
+use std::path::PathBuf;
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -13,7 +14,7 @@ use crate::cli::ui::Ui;
 use crate::cli::words;
 use crate::format::manifest::{Manifest, Mode, Trigger};
 use crate::ops::list::{Listed, Listing, list};
-use crate::store::{Store, StoreError};
+use crate::store::{Lag, Store, StoreError};
 use crate::units::{Age, Bytes, Count};
 
 /// List the checkpoints of a store, the newest last
@@ -21,7 +22,7 @@ use crate::units::{Age, Bytes, Count};
 /// Each line says what caused a checkpoint, how many keys it holds, how large
 /// it is, how much of that it does not share with the one before it, and how
 /// many records had been applied. A manifest that can not be read is a line
-/// too, and makes the exit code 1.
+/// too, and makes the exit code 1. Replicas that are behind are named below.
 ///
 /// Examples:
 ///   ckpt list checkpoints/clicks
@@ -40,6 +41,10 @@ pub struct Args {
     /// Show the newest first
     #[arg(long, short)]
     pub reverse: bool,
+
+    /// A replica that the store does not know; may be repeated
+    #[arg(long, value_name = "DIR")]
+    pub replica: Vec<PathBuf>,
 }
 
 /// Prints the checkpoints.
@@ -48,16 +53,18 @@ pub fn run(args: &Args, ui: &mut Ui) -> Result<Exit, CliError> {
     if target.reference.is_some() {
         return Err(CliError::usage("expected a store, found a checkpoint").hint("`ckpt inspect` shows one checkpoint"));
     }
-    let store = target.open()?;
+    let store = target.open_with(&args.replica)?;
     let mut listing = list(&store, args.limit)?;
     if args.reverse {
         listing.checkpoints.reverse();
     }
     let now = ui.now().timestamp();
+    let lags = store.lags();
     if ui.is_json() {
-        ui.json(&ListView::new(&store, &listing, now))?;
+        ui.json(&ListView::new(&store, &listing, &lags, now))?;
     } else {
         show(&listing, now, ui)?;
+        lags.iter().filter_map(words::lag).for_each(|warning| ui.warn(warning));
     }
     Ok(if listing.is_clean() { Exit::Clean } else { Exit::No })
 }
@@ -123,6 +130,18 @@ struct ListView<'a> {
     /// How many older checkpoints the limit left out.
     older: usize,
     checkpoints: Vec<CheckpointView>,
+    /// Every place of the store, the one that is read first too.
+    replicas: Vec<LagView>,
+}
+
+/// How far a replica is behind.
+#[derive(Debug, Serialize)]
+struct LagView {
+    store: String,
+    newest: Option<u64>,
+    /// Checkpoints that it lacks; nothing when the replica can not be used.
+    behind: Option<u64>,
+    error: Option<String>,
 }
 
 /// A checkpoint; only its number and the error when its manifest can not be read.
@@ -151,7 +170,7 @@ struct ContentView {
 }
 
 impl<'a> ListView<'a> {
-    fn new(store: &'a Store, listing: &Listing, now: Timestamp) -> ListView<'a> {
+    fn new(store: &'a Store, listing: &Listing, lags: &[Lag], now: Timestamp) -> ListView<'a> {
         let checkpoints = listing.checkpoints.iter().map(|listed| CheckpointView {
             sequence: listed.sequence.0,
             error: listed.manifest.as_ref().err().map(in_one_line),
@@ -163,6 +182,18 @@ impl<'a> ListView<'a> {
             job: &store.file.job,
             older: listing.older,
             checkpoints: checkpoints.collect(),
+            replicas: lags.iter().map(LagView::new).collect(),
+        }
+    }
+}
+
+impl LagView {
+    fn new(lag: &Lag) -> LagView {
+        LagView {
+            store: lag.place.clone(),
+            newest: lag.newest.map(|sequence| sequence.0),
+            behind: lag.behind,
+            error: lag.error.clone(),
         }
     }
 }

@@ -70,11 +70,16 @@ pub fn run(args: &Args, ui: &mut Ui) -> Result<Exit, CliError> {
     drop(watcher);
     let summary = outcome.map_err(|error| explain(error, args, &bytes, &signals))?;
     show(&job, &summary, ui)?;
+    let mut exit = Exit::Clean;
     if summary.ended && summary.skipped_in_all > 0 {
         ui.warn(format!("{} bad records were left out", Count(summary.skipped_in_all)));
-        return Ok(Exit::Incomplete);
+        exit = Exit::Incomplete;
     }
-    Ok(Exit::Clean)
+    for place in &summary.replicas_behind {
+        ui.warn(format!("replica `{place}` is behind; the next run makes it equal when it is back"));
+        exit = Exit::Incomplete;
+    }
+    Ok(exit)
 }
 
 /// Gives the time as checkpoints have it: milliseconds.
@@ -152,6 +157,7 @@ impl Observer for Watcher {
                 self.job,
                 column_type.name()
             )),
+            RunEvent::Replica(note) => self.line.warn(&format!("{}: {note}", self.job)),
             RunEvent::Committed(_) | RunEvent::Published { .. } => {}
         }
     }
@@ -198,6 +204,7 @@ struct View<'a> {
     loading_seconds: f64,
     elapsed_seconds: f64,
     outputs: &'a [Output],
+    replicas_behind: &'a [String],
 }
 
 fn show(job: &JobSpec, summary: &Summary, ui: &mut Ui) -> Result<(), CliError> {
@@ -225,6 +232,7 @@ fn show(job: &JobSpec, summary: &Summary, ui: &mut Ui) -> Result<(), CliError> {
             loading_seconds: summary.loading.as_secs_f64(),
             elapsed_seconds: summary.elapsed.as_secs_f64(),
             outputs: &summary.outputs,
+            replicas_behind: &summary.replicas_behind,
         });
     }
     let end = if summary.ended { "the input was read to its end" } else { "stopped; run it again to go on" };

@@ -85,7 +85,7 @@ pub fn verify(
     depth: Depth,
     progress: &dyn Progress,
 ) -> Result<Vec<Report>, StoreError> {
-    let alone = |replica| Store { file: store.file.clone(), replicas: vec![replica] };
+    let alone = |replica| Store::new(store.file.clone(), vec![replica]);
     store.replicas.iter().map(|replica| verify_replica(&alone(replica.clone()), only, depth, progress)).collect()
 }
 

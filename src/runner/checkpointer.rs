@@ -170,6 +170,13 @@ impl Checkpointer {
             let Ok(cut) = cuts.recv() else { return };
             let result = failure.map_or_else(|| self.commit(cut, draft), Err);
             let failed = result.is_err();
+            if !failed {
+                // A replica that is back gets what it missed, this checkpoint included, before it counts again.
+                self.store.catch_up();
+            }
+            for note in self.store.take_notes() {
+                let _ = events.send(Event::Replica(note));
+            }
             let _ = events.send(Event::Checkpoint(result.map(Box::new).map_err(Box::new)));
             if failed {
                 return;

@@ -181,6 +181,19 @@ impl StorageError {
         matches!(self, StorageError::NotFound { .. })
     }
 
+    /// Returns what it is about, with the place.
+    pub fn path(&self) -> &str {
+        match self {
+            StorageError::NotFound { path }
+            | StorageError::Exists { path }
+            | StorageError::NotAFile { path }
+            | StorageError::NotADirectory { path }
+            | StorageError::TooLarge { path, .. }
+            | StorageError::Held { path, .. }
+            | StorageError::Io { path, .. } => path,
+        }
+    }
+
     /// Tells whether the error is that the name is taken.
     pub fn is_exists(&self) -> bool {
         matches!(self, StorageError::Exists { .. })

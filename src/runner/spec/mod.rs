@@ -99,6 +99,8 @@ pub struct CheckpointSpec {
     pub store: PathBuf,
     /// `replicas:` default none.
     pub replicas: Vec<PathBuf>,
+    /// `min_copies:` of the store and its replicas, how many a checkpoint must be in before it counts; default all.
+    pub min_copies: usize,
 }
 
 /// `output:`
@@ -240,6 +242,7 @@ checkpoint:
   mode: elided
   store: ../stores/x
   replicas: [/mnt/other, "no"]
+  min_copies: 2
 output: {files: out/, format: csv, emit: final}
 "#;
 
@@ -266,6 +269,7 @@ output: {files: out/, format: csv, emit: final}
         assert_eq!(job.checkpoint.schedule, Some(Duration::from_secs(5_400)));
         assert_eq!(job.checkpoint.state_bytes, Some(64 << 20));
         assert_eq!(job.checkpoint.replicas, [Path::new("/mnt/other"), Path::new("no")]);
+        assert_eq!(job.checkpoint.min_copies, 2);
         assert_eq!(job.output, Some(OutputSpec { files: PathBuf::from("out/"), format: OutputFormat::Csv }));
         assert_eq!(job.resolve(&job.checkpoint.store), Path::new("jobs/../stores/x"));
         assert_eq!(job.resolve(Path::new("/abs")), Path::new("/abs"));
@@ -283,6 +287,7 @@ output: {files: out/, format: csv, emit: final}
         assert_eq!(job.checkpoint.schedule, Some(Duration::from_secs(60)));
         assert_eq!(job.checkpoint.state_bytes, None);
         assert_eq!(job.checkpoint.store, Path::new("checkpoints/42"));
+        assert_eq!(job.checkpoint.min_copies, 1);
         let job = parse("job: a\ninput: b.txt\nprocess: {aggregate: {n: count}}\ncheckpoint: {state_bytes: 1}\n");
         assert_eq!((job.key_name(), job.tasks, job.checkpoint.schedule), ("partition", 0, None));
     }
@@ -343,6 +348,7 @@ output: {files: out/, format: csv, emit: final}
             ("x-*.csv", "y-*.csv"),
             ("{dead_letter: bad.csv}", "skip"),
             ("count()", "count"),
+            ("  min_copies: 2\n", ""),
         ] {
             assert_eq!(told(from, to), [""; 0], "{from}");
         }

@@ -418,6 +418,7 @@ fn checkpoint(node: Option<&Node>, job: &str) -> Result<CheckpointSpec> {
             mode: Mode::Elided,
             store: default_store,
             replicas: Vec::new(),
+            min_copies: 1,
         });
     };
     let section = Section::new("checkpoint", node, "a map such as `{schedule: 10m}`")?;
@@ -430,7 +431,15 @@ fn checkpoint(node: Option<&Node>, job: &str) -> Result<CheckpointSpec> {
     let mode = section.get("mode").map_or(Ok(Mode::Elided), mode)?;
     let store = section.get("store").map_or(Ok(default_store), path)?;
     let replicas = replicas(section.get("replicas"), &store)?;
-    Ok(CheckpointSpec { enabled, schedule, state_bytes, mode, store, replicas })
+    let copies = 1 + replicas.len();
+    let min_copies = section.get("min_copies").map_or(Ok(copies), |node| min_copies(node, copies))?;
+    Ok(CheckpointSpec { enabled, schedule, state_bytes, mode, store, replicas, min_copies })
+}
+
+/// Reads how many of `copies`, the store and its replicas, a checkpoint needs.
+fn min_copies(node: &Node, copies: usize) -> Result<usize> {
+    let number = node.text("a number")?.parse().ok().filter(|number| (1..=copies).contains(number));
+    number.ok_or_else(|| node.wrong(&format!("a number from 1 to {copies}, which counts the store and its replicas")))
 }
 
 fn schedule(node: &Node) -> Result<Duration> {
