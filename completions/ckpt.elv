@@ -58,7 +58,7 @@ set edit:completion:arg-completer[ckpt] = {|@words|
         }
         &'ckpt;inspect'= {
             cand --task 'Show only rows of task N'
-            cand --key 'Show only the row of key K; no more of the state is read than its shard'
+            cand --key 'Show only the row of key K, and end with exit code 1 when there is none; no more of the state is read than its shard'
             cand -n 'Show at most N rows or tasks; 0 means all'
             cand --limit 'Show at most N rows or tasks; 0 means all'
             cand --color 'When to use color; `auto` is on a terminal, unless NO_COLOR is set'

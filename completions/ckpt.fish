@@ -55,7 +55,7 @@ complete -c ckpt -n "__fish_ckpt_using_subcommand list" -l json -d 'Print the an
 complete -c ckpt -n "__fish_ckpt_using_subcommand list" -s q -l quiet -d 'Print no notes and no progress; warnings and errors stay'
 complete -c ckpt -n "__fish_ckpt_using_subcommand list" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ckpt -n "__fish_ckpt_using_subcommand inspect" -l task -d 'Show only rows of task N' -r
-complete -c ckpt -n "__fish_ckpt_using_subcommand inspect" -l key -d 'Show only the row of key K; no more of the state is read than its shard' -r
+complete -c ckpt -n "__fish_ckpt_using_subcommand inspect" -l key -d 'Show only the row of key K, and end with exit code 1 when there is none; no more of the state is read than its shard' -r
 complete -c ckpt -n "__fish_ckpt_using_subcommand inspect" -s n -l limit -d 'Show at most N rows or tasks; 0 means all' -r
 complete -c ckpt -n "__fish_ckpt_using_subcommand inspect" -l color -d 'When to use color; `auto` is on a terminal, unless NO_COLOR is set' -r -f -a "auto\t'On a terminal'
 always\t'Everywhere'

@@ -14,9 +14,9 @@ impl Sequence {
     /// The number of a store's first checkpoint.
     pub const FIRST: Sequence = Sequence(1);
 
-    /// Returns the number after this one.
+    /// Returns the number after this one; the last one has none, and gives itself.
     pub fn next(self) -> Sequence {
-        Sequence(self.0 + 1)
+        Sequence(self.0.saturating_add(1))
     }
 }
 

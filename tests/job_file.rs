@@ -162,7 +162,7 @@ fn a_wrong_job_file_is_refused_with_the_place_and_the_reason() {
             "input: {files: a.jsonl, on_error: dead_letter}\n",
             "1:35: `dead_letter` needs a file: `on_error: {dead_letter: bad.jsonl}`",
         ),
-        ("input: {files: a.jsonl, max_record_bytes: 0}\n", "1:43: expected a size from 1 byte to 1GiB, found `0`"),
+        ("input: {files: a.jsonl, max_record_bytes: 0}\n", "1:43: expected a size from 1 byte to 32MiB, found `0`"),
         (
             "input: {files: a.jsonl, max_record_bytes: 16M}\n",
             "1:43: expected a size such as `64MiB`, `10GB` or `4096`, found the unit `M` (known are kB, MB, GB, TB, KiB, MiB, GiB, TiB)",

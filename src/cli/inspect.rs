@@ -66,7 +66,8 @@ pub struct Args {
     #[arg(long, value_name = "N", requires = "state")]
     pub task: Option<u32>,
 
-    /// Show only the row of key K; no more of the state is read than its shard
+    /// Show only the row of key K, and end with exit code 1 when there is none; no more of the state is read than its
+    /// shard
     #[arg(long, value_name = "K", requires = "state", allow_hyphen_values = true)]
     pub key: Option<String>,
 
@@ -92,17 +93,16 @@ pub fn run(args: &Args, ui: &mut Ui) -> Result<Exit, CliError> {
     let now = ui.now();
     let sequence = target.sequence(&store, &now)?;
     let head = Head { version: 1, store: store.place(), job: store.file.job.clone(), sequence: sequence.0 };
-    let progress = ui.progress("reading", Unit::Bytes);
     if args.state {
         let snapshot = Snapshot::open(&store, sequence)?;
         let selection = Selection { task: args.task, key: args.key.clone() };
         check_task(args, snapshot.manifest())?;
-        let rows = inspect::state(&store, &snapshot, &selection, args.limit(), &progress)?;
-        drop(progress);
+        let rows = inspect::state(&store, &snapshot, &selection, args.limit(), &ui.progress("reading", Unit::Bytes))?;
         show_state(args, head, &snapshot, &rows, ui)?;
         // Whether a key is there is a question with an answer.
         return Ok(if args.key.is_some() && rows.rows.is_empty() { Exit::No } else { Exit::Clean });
     } else if args.tasks {
+        let progress = ui.progress("reading", Unit::Bytes);
         let tasks = inspect::tasks(&store, sequence, args.all, args.limit(), &progress)?;
         drop(progress);
         show_tasks(head, &tasks, ui)?;

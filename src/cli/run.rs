@@ -25,14 +25,21 @@ use crate::units::{Age, Bytes, Count, Rate, Span};
 
 /// Run a job, or go on with it from its latest checkpoint
 ///
-/// Reads the input that the job file names, keeps the state of every key, and checkpoints both on the job's schedule, at the end of the input and when it is
-/// stopped. A run that was killed is started again in the same way: it goes on from the latest checkpoint, and ends with the result of a run that was
+/// Reads the input that the job file names, keeps the state of every key, and
+/// checkpoints both on the job's schedule, at the end of the input and when it
+/// is stopped. A run that was killed is started again in the same way: it goes
+/// on from the latest checkpoint, and ends with the result of a run that was
 /// never killed.
 ///
-/// SIGINT and SIGTERM end the run with a last checkpoint; a second one ends it at once, and nothing that was committed is lost. SIGUSR1 takes a checkpoint now.
-/// The answer is a summary on standard output.
+/// SIGINT and SIGTERM end the run with a last checkpoint; a second one ends it
+/// at once, and nothing that was committed is lost. SIGUSR1 takes a checkpoint
+/// now. The answer is a summary on standard output.
+///
+/// Examples:
+///   ckpt run examples/clicks.yaml
+///   ckpt run --must-resume job.yaml
 #[derive(Debug, Clone, clap::Args)]
-#[command(after_long_help = "Examples:\n  ckpt run examples/clicks.yaml\n  ckpt run --must-resume job.yaml")]
+#[command(verbatim_doc_comment)]
 pub struct Args {
     /// The job file
     #[arg(value_name = "JOB.yaml")]

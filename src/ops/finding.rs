@@ -1,8 +1,10 @@
 //! What `verify` can find. `docs/findings.md` has a row for each code.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use crate::id::Sequence;
+use crate::relpath::RelPath;
 
 /// How much a finding matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -126,6 +128,56 @@ impl Finding {
     /// Returns how much it matters.
     pub fn severity(&self) -> Severity {
         self.code.severity()
+    }
+}
+
+/// Gathers findings; the same one about several checkpoints is one finding.
+#[derive(Default)]
+pub(super) struct Findings {
+    found: BTreeMap<(FindingCode, String, String, String), BTreeSet<Sequence>>,
+}
+
+impl Findings {
+    pub(super) fn add(
+        &mut self,
+        code: FindingCode,
+        path: impl ToString,
+        expected: impl Into<String>,
+        found: impl Into<String>,
+        checkpoints: impl IntoIterator<Item = Sequence>,
+    ) {
+        let key = (code, path.to_string(), expected.into(), found.into());
+        self.found.entry(key).or_default().extend(checkpoints);
+    }
+
+    pub(super) fn append(&mut self, mut others: Findings) {
+        for (key, checkpoints) in std::mem::take(&mut others.found) {
+            self.found.entry(key).or_default().extend(checkpoints);
+        }
+    }
+
+    pub(super) fn has(&self, code: FindingCode, path: &RelPath) -> bool {
+        let first = (code, path.as_str().to_owned(), String::new(), String::new());
+        self.found.range(first..).next().is_some_and(|(key, _)| key.0 == code && key.1 == path.as_str())
+    }
+
+    pub(super) fn finish(self) -> Vec<Finding> {
+        let mut findings: Vec<Finding> = self
+            .found
+            .into_iter()
+            .map(|((code, path, expected, found), checkpoints)| Finding {
+                code,
+                path,
+                expected,
+                found,
+                checkpoints: checkpoints.into_iter().collect(),
+            })
+            .collect();
+        findings.sort_by(|a, b| {
+            let order = |f: &Finding| (std::cmp::Reverse(f.severity()), f.path.clone(), f.code);
+            order(a).cmp(&order(b))
+        });
+        findings
     }
 }
 

@@ -7,6 +7,7 @@ use std::cmp::Ordering;
 
 use crate::decimal::{Decimal, DecimalError};
 use crate::format::rows::{RowCodec, int_at, number_at};
+use crate::format::segment::MAX_VALUE_BYTES;
 use crate::runner::record::{BadRecord, Field};
 use crate::runner::sketch::Sketch;
 use crate::runner::spec::{AggregateFunction, AggregateSpec, FieldPath, InputFormat};
@@ -307,37 +308,37 @@ impl Program {
             }
             (ColumnType::Json, Field::Json(text) | Field::Number(text)) => put_text(packed, text),
             (ColumnType::Json, Field::Bool(yes)) => put_text(packed, if *yes { "true" } else { "false" }),
-            (ColumnType::Json, Field::Text(text)) => put_text(packed, &Value::Text(text.to_string()).to_json()),
+            (ColumnType::Json, Field::Text(text)) => {
+                // Control characters grow when they are escaped, past what a segment takes.
+                let quoted = Value::Text(text.to_string()).to_json();
+                if quoted.len() > MAX_VALUE_BYTES {
+                    return Err(format!("has {} bytes as JSON, expected at most {MAX_VALUE_BYTES}", quoted.len()));
+                }
+                put_text(packed, &quoted);
+            }
             (expected, found) => return Err(format!("is {}, expected {}", kind_of(found), name_of(expected))),
         }
         Ok(())
     }
 
-    /// Folds packed arguments into a row. Returns the bytes behind them.
+    /// Folds packed arguments into a row.
     ///
     /// On an error the row may be changed in part: the run can not go on.
     #[inline]
-    pub fn apply<'a>(&self, packed: &'a [u8], row: &mut RowMut<'_>) -> Result<&'a [u8], Overflow> {
-        let mut values: [Option<&[u8]>; MAX_INLINE] = [None; MAX_INLINE];
+    pub fn apply(&self, packed: &[u8], row: &mut RowMut<'_>) -> Result<(), Overflow> {
         if self.arguments.len() <= MAX_INLINE {
-            let rest = self.split(packed, &mut values);
-            self.steps(&values, row)?;
-            Ok(rest)
+            let mut values: [Option<&[u8]>; MAX_INLINE] = [None; MAX_INLINE];
+            self.split(packed, &mut values);
+            self.steps(&values, row)
         } else {
             let mut values = vec![None; self.arguments.len()];
-            let rest = self.split(packed, &mut values);
-            self.steps(&values, row)?;
-            Ok(rest)
+            self.split(packed, &mut values);
+            self.steps(&values, row)
         }
     }
 
-    /// Returns the bytes behind one record's packed arguments.
-    pub fn skip<'a>(&self, packed: &'a [u8]) -> &'a [u8] {
-        self.split(packed, &mut vec![None; self.arguments.len()])
-    }
-
     #[inline]
-    fn split<'a>(&self, mut packed: &'a [u8], values: &mut [Option<&'a [u8]>]) -> &'a [u8] {
+    fn split<'a>(&self, mut packed: &'a [u8], values: &mut [Option<&'a [u8]>]) {
         for (argument, value) in self.arguments.iter().zip(values) {
             let (present, rest) = (packed[0] != 0, &packed[1..]);
             packed = rest;
@@ -358,7 +359,6 @@ impl Program {
                 packed = rest;
             }
         }
-        packed
     }
 
     #[inline]

@@ -20,10 +20,10 @@ use crate::runner::input::{self, Block, BlockReader, Compression, InputError, Pa
 use crate::runner::output::{self, OutputPlan};
 use crate::runner::record::{Extractor, Filter, sample};
 use crate::runner::recover::{self, Recovered};
-use crate::runner::spec::{self, AggregateFunction, FieldPath, JobSpec, OnError, OutputFormat};
+use crate::runner::spec::{self, AggregateFunction, FieldPath, InputFormat, JobSpec, OnError, OutputFormat};
 use crate::runner::state::Shard;
 use crate::runner::trigger::{self, Policy, Seen};
-use crate::runner::worker::{Account, Gauges, Lines, Message, Plan, Route, Ticket, Worker};
+use crate::runner::worker::{Account, Buffers, Gauges, Lines, Message, Plan, Route, Ticket, Worker};
 use crate::storage::Storage;
 use crate::storage::local::LocalStorage;
 use crate::store::{Store, StoreError, StoreLock, StoreNote};
@@ -195,7 +195,7 @@ enum Command {
 }
 
 /// Blocks that are under way at any time, for each worker.
-const BLOCKS_PER_WORKER: usize = 16;
+const BLOCKS_PER_WORKER: usize = 4;
 /// Snapshots of shards on their way to the checkpointer.
 const SNAPSHOTS_UNDER_WAY: usize = 2;
 /// The most shards that a job has.
@@ -461,7 +461,7 @@ impl Run<'_> {
         let (command_sender, commands) = unbounded();
         let (permit_sender, permits) = unbounded();
         let (block_sender, blocks) = unbounded();
-        let (buffer_sender, buffers) = unbounded();
+        let buffers = Buffers::default();
         let (snapshot_sender, snapshots) = bounded(SNAPSHOTS_UNDER_WAY);
         let (cut_sender, cuts) = unbounded();
         let (inbox_senders, inboxes): (Vec<_>, Vec<_>) = (0..plan.workers).map(|_| unbounded()).unzip();
@@ -474,7 +474,7 @@ impl Run<'_> {
             commands,
             permits,
             permit_sender,
-            buffers,
+            buffers: buffers.clone(),
             blocks: block_sender,
             inboxes: inbox_senders.clone(),
             events: event_sender.clone(),
@@ -495,7 +495,7 @@ impl Run<'_> {
             for (inbox, shards) in inboxes.into_iter().zip(owned) {
                 let lines = Lines {
                     blocks: blocks.clone(),
-                    buffers: buffer_sender.clone(),
+                    buffers: buffers.clone(),
                     inbox,
                     peers: inbox_senders.clone(),
                     events: event_sender.clone(),
@@ -551,7 +551,11 @@ impl Run<'_> {
         let job = self.job;
         let filter = match &job.filter {
             None => None,
-            Some(expression) => Some(Filter::new(expression).map_err(|reason| RunError::Filter { reason })?),
+            Some(expression) => {
+                let filter = Filter::new(expression).map_err(|reason| RunError::Filter { reason })?;
+                let untyped = matches!(job.input.format, InputFormat::Csv { .. });
+                Some(if untyped { filter.with_numbers_in_text() } else { filter })
+            }
         };
         let (route, tasks) = match &job.key {
             Some(_) => (Route::Key(program.fields().len()), job.tasks),
@@ -623,7 +627,7 @@ struct Reading {
     commands: Receiver<Command>,
     permits: Receiver<()>,
     permit_sender: Sender<()>,
-    buffers: Receiver<Vec<u8>>,
+    buffers: Buffers,
     blocks: Sender<(Block, Arc<Ticket>)>,
     inboxes: Vec<Sender<Message>>,
     events: Sender<Event>,
@@ -645,7 +649,7 @@ impl Reading {
                     }
                 },
                 recv(permits) -> _ => {
-                    let buffer = self.buffers.try_recv().unwrap_or_default();
+                    let buffer = self.buffers.take();
                     match self.reader.next(buffer) {
                         Ok(Some(block)) => {
                             let ticket = Arc::new(Ticket::new(self.permit_sender.clone()));

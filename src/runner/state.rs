@@ -4,8 +4,6 @@
 //! slices afterwards ([`Shard::take`]) while records go on being applied: a row that is about to change and is still to be taken is
 //! set aside first, as it was at the cut.
 
-use hashbrown::HashTable;
-
 use crate::format::index::SegmentKind;
 use crate::format::rows::{RowBatch, RowCodec};
 use crate::runner::sketch::Sketch;
@@ -16,7 +14,7 @@ use crate::value::ColumnType;
 pub struct Shard {
     codec: RowCodec,
     fixed_only: bool,
-    table: HashTable<Place>,
+    table: Table,
     rows: Rows,
     keys: Keys,
     /// What the variable columns of rows point to, plus one.
@@ -27,21 +25,6 @@ pub struct Shard {
     frozen: Option<Frozen>,
     /// Whether any checkpoint holds the shard.
     is_stored: bool,
-}
-
-/// A row's place in the table. The tag is half of the key's hash: growing the table needs no look at the keys.
-#[derive(Debug, Clone, Copy)]
-struct Place {
-    tag: u32,
-    row: u32,
-}
-
-impl Place {
-    /// Spreads the tag over 64 bits, as the table wants its hashes.
-    #[inline]
-    fn hash(tag: u32) -> u64 {
-        u64::from(tag).wrapping_mul(0x9e37_79b9_7f4a_7c15)
-    }
 }
 
 /// The value of a column that has no fixed size.
@@ -91,7 +74,7 @@ impl Shard {
         Shard {
             codec: codec.clone(),
             fixed_only: codec.is_fixed(),
-            table: HashTable::new(),
+            table: Table::default(),
             rows: Rows::new(codec.fixed_bytes()),
             keys: Keys::default(),
             variables: Vec::new(),
@@ -115,8 +98,7 @@ impl Shard {
 
     /// Returns the memory that the rows and their table take, in bytes, without text and sketches.
     pub fn memory_bytes(&self) -> u64 {
-        let table = self.table.capacity() * (size_of::<Place>() + 1);
-        (self.rows.memory_bytes() + self.keys.memory_bytes + table) as u64
+        (self.rows.memory_bytes() + self.keys.memory_bytes + self.table.memory_bytes()) as u64
     }
 
     /// Puts back a row out of a checkpoint. It is not a change. Returns false when a sketch in it can not be read.
@@ -159,24 +141,38 @@ impl Shard {
         RowMut { packed: self.rows.value_mut(index), variables: &mut self.variables }
     }
 
+    /// Looks at where the row of a key with this hash is likely to be, so that it is near when [`Shard::row`] comes for it.
+    ///
+    /// Returns a number that depends on what was seen: using it keeps the look from being optimised away.
     #[inline]
-    fn find_or_insert(&mut self, hash: u64, key: &[u8]) -> usize {
-        let tag = (hash >> 32) as u32;
-        let (rows, keys) = (&self.rows, &self.keys);
-        let same = |place: &Place| place.tag == tag && keys.get(rows.key(place.row as usize)) == key;
-        match self.table.find(Place::hash(tag), same) {
-            Some(place) => place.row as usize,
-            None => self.insert(tag, key),
+    pub fn look(&self, hash: u64) -> u8 {
+        match self.table.likely(hash) {
+            Some(row) => self.rows.row(row as usize)[0],
+            None => 0,
         }
     }
 
-    fn insert(&mut self, tag: u32, key: &[u8]) -> usize {
+    /// Looks at the table's entry for this hash, so that it is near when [`Shard::look`] comes for it.
+    #[inline]
+    pub fn glance(&self, hash: u64) -> u64 {
+        self.table.entry(hash)
+    }
+
+    #[inline]
+    fn find_or_insert(&mut self, hash: u64, key: &[u8]) -> usize {
+        let (rows, keys) = (&self.rows, &self.keys);
+        match self.table.find(hash, |row| keys.get(rows.key(row as usize)) == key) {
+            Some(row) => row as usize,
+            None => self.insert(hash, key),
+        }
+    }
+
+    fn insert(&mut self, hash: u64, key: &[u8]) -> usize {
         let index = self.rows.len;
         assert!(index < Shard::MAX_KEYS, "a shard holds fewer than 2^32 keys");
         let key = self.keys.push(key);
         self.rows.push(key);
-        let place = Place { tag, row: index as u32 };
-        self.table.insert_unique(Place::hash(tag), place, |place| Place::hash(place.tag));
+        self.table.insert(hash, index as u32);
         index
     }
 
@@ -359,24 +355,23 @@ struct Rows {
 }
 
 const PAGE_ROWS: usize = 1024;
-const KEY_BYTES: usize = 8;
 
 impl Rows {
     fn new(value_bytes: usize) -> Rows {
-        Rows { pages: Vec::new(), row_bytes: KEY_BYTES + value_bytes, len: 0 }
+        Rows { pages: Vec::new(), row_bytes: HELD_KEY_BYTES + value_bytes, len: 0 }
     }
 
     fn memory_bytes(&self) -> usize {
         self.pages.len() * PAGE_ROWS * self.row_bytes
     }
 
-    fn push(&mut self, key: u64) {
+    fn push(&mut self, key: HeldKey) {
         if self.len.is_multiple_of(PAGE_ROWS) {
             self.pages.push(vec![0; PAGE_ROWS * self.row_bytes].into_boxed_slice());
         }
         self.len += 1;
         let at = (self.len - 1) % PAGE_ROWS * self.row_bytes;
-        self.pages[(self.len - 1) / PAGE_ROWS][at..at + KEY_BYTES].copy_from_slice(&key.to_le_bytes());
+        self.pages[(self.len - 1) / PAGE_ROWS][at..at + HELD_KEY_BYTES].copy_from_slice(&key);
     }
 
     #[inline]
@@ -386,23 +381,31 @@ impl Rows {
     }
 
     #[inline]
-    fn key(&self, index: usize) -> u64 {
-        u64::from_le_bytes(self.row(index)[..KEY_BYTES].try_into().expect("eight bytes"))
+    fn key(&self, index: usize) -> &HeldKey {
+        self.row(index).first_chunk().expect("a row begins with its key")
     }
 
     #[inline]
     fn value(&self, index: usize) -> &[u8] {
-        &self.row(index)[KEY_BYTES..]
+        &self.row(index)[HELD_KEY_BYTES..]
     }
 
     #[inline]
     fn value_mut(&mut self, index: usize) -> &mut [u8] {
         let at = index % PAGE_ROWS * self.row_bytes;
-        &mut self.pages[index / PAGE_ROWS][at + KEY_BYTES..at + self.row_bytes]
+        &mut self.pages[index / PAGE_ROWS][at + HELD_KEY_BYTES..at + self.row_bytes]
     }
 }
 
-/// Keys one after another, each behind its length, in pages that never move.
+/// A key as its row holds it: its length and itself when it is short, else its address among the [`Keys`].
+type HeldKey = [u8; HELD_KEY_BYTES];
+
+const HELD_KEY_BYTES: usize = 16;
+
+/// The length that stands for a key that is elsewhere.
+const ELSEWHERE: u8 = u8::MAX;
+
+/// Long keys one after another, each behind its length, in pages that never move.
 #[derive(Debug, Default)]
 struct Keys {
     pages: Vec<Vec<u8>>,
@@ -412,8 +415,14 @@ struct Keys {
 const KEY_PAGE_BYTES: usize = 256 * 1024;
 
 impl Keys {
-    /// Appends a key and returns its address: the page, then the place in it.
-    fn push(&mut self, key: &[u8]) -> u64 {
+    /// Keeps a key and returns how its row holds it.
+    fn push(&mut self, key: &[u8]) -> HeldKey {
+        let mut held = [0; HELD_KEY_BYTES];
+        if key.len() < HELD_KEY_BYTES {
+            held[0] = key.len() as u8;
+            held[1..=key.len()].copy_from_slice(key);
+            return held;
+        }
         let needed = key.len() + 4;
         if self.pages.last().is_none_or(|page| page.capacity() - page.len() < needed) {
             self.pages.push(Vec::with_capacity(needed.max(KEY_PAGE_BYTES)));
@@ -421,18 +430,107 @@ impl Keys {
         }
         let page_index = self.pages.len() - 1;
         let page = &mut self.pages[page_index];
-        let at = page.len();
+        held[0] = ELSEWHERE;
+        held[4..8].copy_from_slice(&u32::try_from(page_index).expect("fewer than 2^32 pages").to_le_bytes());
+        held[8..].copy_from_slice(&(page.len() as u64).to_le_bytes());
         page.extend_from_slice(&u32::try_from(key.len()).expect("a key is below 4 GiB").to_le_bytes());
         page.extend_from_slice(key);
-        (page_index as u64) << 32 | at as u64
+        held
     }
 
     #[inline]
-    fn get(&self, address: u64) -> &[u8] {
-        let page = &self.pages[(address >> 32) as usize];
-        let at = address as u32 as usize;
+    fn get<'a>(&'a self, held: &'a HeldKey) -> &'a [u8] {
+        if held[0] != ELSEWHERE {
+            return &held[1..=usize::from(held[0])];
+        }
+        let page = &self.pages[u32_at(held, 4) as usize];
+        let at = u64::from_le_bytes(held[8..].try_into().expect("eight bytes")) as usize;
         let length = u32_at(page, at) as usize;
         &page[at + 4..at + 4 + length]
+    }
+}
+
+/// Finds rows by the hash of their key: open addressing with linear probing.
+///
+/// An entry is the upper half of the hash and the row plus one, so growing needs no look at the keys, and finding mostly one at the entries. The
+/// lower half of the hash is not used: within a shard it is not free (a key's task is its hash modulo the number of tasks).
+#[derive(Debug, Default)]
+struct Table {
+    entries: Vec<u64>,
+    len: usize,
+}
+
+impl Table {
+    fn memory_bytes(&self) -> usize {
+        self.entries.capacity() * size_of::<u64>()
+    }
+
+    /// Returns where the search for a hash begins. There must be entries; their number is a power of two.
+    #[inline]
+    fn start(&self, hash: u64) -> usize {
+        let spread = (hash >> 32).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
+        spread as usize & (self.entries.len() - 1)
+    }
+
+    /// Returns the first entry that a search for a hash looks at.
+    #[inline]
+    fn entry(&self, hash: u64) -> u64 {
+        if self.entries.is_empty() { 0 } else { self.entries[self.start(hash)] }
+    }
+
+    /// Returns the row of the first entry that a search for a hash looks at, if its tag fits.
+    #[inline]
+    fn likely(&self, hash: u64) -> Option<u32> {
+        let entry = self.entry(hash);
+        (entry != 0 && entry >> 32 == hash >> 32).then(|| entry as u32 - 1)
+    }
+
+    /// Returns the row with this hash for which `is_it` says yes.
+    #[inline]
+    fn find(&self, hash: u64, is_it: impl Fn(u32) -> bool) -> Option<u32> {
+        if self.entries.is_empty() {
+            return None;
+        }
+        let mut at = self.start(hash);
+        loop {
+            let entry = self.entries[at];
+            if entry == 0 {
+                return None;
+            }
+            let row = (entry as u32).wrapping_sub(1);
+            if entry >> 32 == hash >> 32 && is_it(row) {
+                return Some(row);
+            }
+            at = (at + 1) & (self.entries.len() - 1);
+        }
+    }
+
+    /// Adds a row that is not there.
+    fn insert(&mut self, hash: u64, row: u32) {
+        // At most two thirds of the entries are taken.
+        if (self.len + 1) * 3 > self.entries.len() * 2 {
+            self.grow();
+        }
+        self.place(hash >> 32 << 32 | u64::from(row) + 1);
+        self.len += 1;
+    }
+
+    fn place(&mut self, entry: u64) {
+        let mut at = self.start(entry);
+        while self.entries[at] != 0 {
+            at = (at + 1) & (self.entries.len() - 1);
+        }
+        self.entries[at] = entry;
+    }
+
+    #[cold]
+    fn grow(&mut self) {
+        let larger = vec![0; (self.entries.len() * 2).max(64)];
+        for entry in std::mem::replace(&mut self.entries, larger) {
+            if entry != 0 {
+                self.place(entry);
+            }
+        }
     }
 }
 
@@ -565,6 +663,25 @@ mod tests {
         }
         let base = taken(&mut shard);
         assert_eq!((base.kind, base.rows.len()), (SegmentKind::Base, 1_001), "most rows changed: all are taken");
+    }
+
+    #[test]
+    fn keys_of_any_length_and_with_equal_hashes_have_rows_of_their_own() {
+        let codec = codec();
+        let mut shard = Shard::new(&codec);
+        let keys: Vec<String> = (0..40).flat_map(|n| ["a", "b"].map(|letter| letter.repeat(n))).skip(1).collect();
+        for (i, key) in keys.iter().enumerate() {
+            // Half of them share the part of the hash that the table looks at.
+            let hash = if i % 2 == 0 { 7 << 32 | i as u64 } else { hash(key.as_bytes()) };
+            shard.row(hash, key.as_bytes()).set(0, codec.offset(0), ColumnType::Int, &(i as i64).to_le_bytes());
+        }
+        assert_eq!(shard.keys(), keys.len() as u64);
+        for (i, key) in keys.iter().enumerate() {
+            assert_eq!(shard.key(i), key.as_bytes());
+            let mut packed = Vec::new();
+            shard.pack_row(i, &mut packed);
+            assert_eq!(codec.unpack(&packed)[0], Value::Int(i as i64));
+        }
     }
 
     #[test]

@@ -4,8 +4,8 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use crossbeam_channel::{Receiver, Sender, TrySendError, never, select};
@@ -166,13 +166,29 @@ impl Drop for Ticket {
     }
 }
 
+/// Buffers to use again, the last one first: it is the one that a cache is most likely to hold.
+#[derive(Debug, Clone, Default)]
+pub struct Buffers(Arc<Mutex<Vec<Vec<u8>>>>);
+
+impl Buffers {
+    /// Puts a buffer back as it is.
+    pub fn put(&self, buffer: Vec<u8>) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(buffer);
+    }
+
+    /// Returns the buffer that was put back last, or an empty one.
+    pub fn take(&self) -> Vec<u8> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default()
+    }
+}
+
 /// The ends of the channels that a worker holds.
 #[derive(Debug)]
 pub struct Lines {
     /// Blocks to parse, for whoever comes first.
     pub blocks: Receiver<(Block, Arc<Ticket>)>,
     /// Buffers of parsed blocks, for the reader to fill again.
-    pub buffers: Sender<Vec<u8>>,
+    pub buffers: Buffers,
     /// What is for this worker.
     pub inbox: Receiver<Message>,
     /// What is for each worker, this one included.
@@ -296,7 +312,7 @@ impl<'a> Worker<'a> {
 
     /// Takes a block apart and sends every worker the records for its shards.
     ///
-    /// A record is the key's hash (8 bytes), the shard's place at its owner (4), the key's length (4), the key, and what [`Program::pack`] made.
+    /// A record is a [`Head`], the key, and what [`Program::pack`] made.
     fn parse(&mut self, block: Block, ticket: Arc<Ticket>) {
         let plan = self.plan;
         let mut account = Account {
@@ -323,7 +339,7 @@ impl<'a> Worker<'a> {
         for (peer, bytes) in self.lines.peers.iter().zip(updates) {
             let _ = peer.send(Message::Updates { number: block.number, bytes, ticket: Arc::clone(&ticket) });
         }
-        let _ = self.lines.buffers.send(block.bytes);
+        self.lines.buffers.put(block.bytes);
     }
 
     /// Applies what has come in its turn; freezes the shards when a cut is reached. Returns false when the run can not go on.
@@ -354,16 +370,32 @@ impl<'a> Worker<'a> {
         let program = &self.plan.program;
         let before = self.load();
         let mut result = Ok(());
-        while let Some((head, rest)) = bytes.split_first_chunk::<16>() {
-            let (hash, place, key_bytes) = unpack_head(head);
-            let (key, arguments) = rest.split_at(key_bytes);
-            let mut row = self.shards[place].1.row(hash, key);
-            match program.apply(arguments, &mut row) {
-                Ok(rest) => bytes = rest,
-                Err(overflow) => {
+        let mut heads = [Head::default(); GROUP];
+        'block: while !bytes.is_empty() {
+            // Look at the places of several records before any is applied: the waits for memory overlap.
+            let mut ahead = bytes;
+            let mut count = 0;
+            let mut seen = 0;
+            while count < GROUP && !ahead.is_empty() {
+                let head = Head::unpack(ahead);
+                seen ^= self.shards[head.place as usize].1.glance(head.hash);
+                heads[count] = head;
+                count += 1;
+                ahead = &ahead[head.record_bytes as usize..];
+            }
+            for head in &heads[..count] {
+                seen ^= u64::from(self.shards[head.place as usize].1.look(head.hash));
+            }
+            std::hint::black_box(seen);
+            for head in &heads[..count] {
+                let (record, rest) = bytes.split_at(head.record_bytes as usize);
+                let (key, arguments) = record[HEAD_BYTES..].split_at(head.key_bytes as usize);
+                let mut row = self.shards[head.place as usize].1.row(head.hash, key);
+                if let Err(overflow) = program.apply(arguments, &mut row) {
                     result = Err((overflow, String::from_utf8_lossy(key).into_owned()));
-                    break;
+                    break 'block;
                 }
+                bytes = rest;
             }
         }
         self.gauges.add(self.load(), before);
@@ -432,11 +464,46 @@ impl<'a> Worker<'a> {
 /// How long a worker with nothing else to do waits before it asks again whether the checkpointer has room.
 const PATIENCE: std::time::Duration = std::time::Duration::from_micros(500);
 
-#[inline]
-fn unpack_head(head: &[u8; 16]) -> (u64, usize, usize) {
-    let number = |range: Range<usize>| u32::from_le_bytes(head[range].try_into().expect("four bytes"));
-    let hash = u64::from_le_bytes(head[..8].try_into().expect("eight bytes"));
-    (hash, number(8..12) as usize, number(12..16) as usize)
+/// Records whose places are looked at together.
+const GROUP: usize = 16;
+
+/// What stands before a packed record.
+#[derive(Debug, Clone, Copy, Default)]
+struct Head {
+    /// The key's hash.
+    hash: u64,
+    /// The shard's place at its owner.
+    place: u32,
+    /// The key's length.
+    key_bytes: u32,
+    /// The length of all: head, key and arguments.
+    record_bytes: u32,
+}
+
+const HEAD_BYTES: usize = 20;
+
+impl Head {
+    #[inline]
+    fn pack(self) -> [u8; HEAD_BYTES] {
+        let mut bytes = [0; HEAD_BYTES];
+        bytes[..8].copy_from_slice(&self.hash.to_le_bytes());
+        bytes[8..12].copy_from_slice(&self.place.to_le_bytes());
+        bytes[12..16].copy_from_slice(&self.key_bytes.to_le_bytes());
+        bytes[16..].copy_from_slice(&self.record_bytes.to_le_bytes());
+        bytes
+    }
+
+    #[inline]
+    fn unpack(packed: &[u8]) -> Head {
+        let head: &[u8; HEAD_BYTES] = packed.first_chunk().expect("a record has a head");
+        let number = |at: usize| u32::from_le_bytes(head[at..at + 4].try_into().expect("four bytes"));
+        Head {
+            hash: u64::from_le_bytes(head[..8].try_into().expect("eight bytes")),
+            place: number(8),
+            key_bytes: number(12),
+            record_bytes: number(16),
+        }
+    }
 }
 
 impl Plan {
@@ -460,17 +527,20 @@ impl Plan {
         let shard = shard_of(task, self.tasks, self.shards) as usize;
         let update = &mut updates[shard % self.workers];
         let start = update.len();
-        let mut head = [0; 16];
-        head[..8].copy_from_slice(&hash.to_le_bytes());
-        head[8..12].copy_from_slice(&((shard / self.workers) as u32).to_le_bytes());
-        head[12..].copy_from_slice(&(key.len() as u32).to_le_bytes());
-        update.extend_from_slice(&head);
+        update.extend_from_slice(&[0; HEAD_BYTES]);
         update.extend_from_slice(key.as_bytes());
-        let packed = self.program.pack(&fields[..self.program.fields().len()], update);
-        if packed.is_err() {
+        if let Err(bad) = self.program.pack(&fields[..self.program.fields().len()], update) {
             update.truncate(start);
+            return Err(bad);
         }
-        packed
+        let head = Head {
+            hash,
+            place: (shard / self.workers) as u32,
+            key_bytes: key.len() as u32,
+            record_bytes: (update.len() - start) as u32,
+        };
+        update[start..start + HEAD_BYTES].copy_from_slice(&head.pack());
+        Ok(())
     }
 
     #[inline]

@@ -27,6 +27,9 @@ const RECORD_BYTES: u64 = 40;
 /// A change of one key: the number of clicks that it has now, or nothing to delete it.
 pub type Change<'a> = (&'a str, Option<i64>);
 
+/// Changed rows by task and key; nothing for a deleted one.
+pub type ChangedRows = BTreeMap<(u32, String), Option<Vec<Value>>>;
+
 /// A store, and what a run would remember of it.
 pub struct StoreBuilder {
     /// The store.
@@ -98,7 +101,7 @@ impl StoreBuilder {
 
     /// Writes the segments of a checkpoint and returns the rest of it.
     pub fn draft(&mut self, changes: &[Change<'_>]) -> Draft {
-        let mut by_shard: BTreeMap<u32, BTreeMap<(u32, String), Option<Vec<Value>>>> = BTreeMap::new();
+        let mut by_shard: BTreeMap<u32, ChangedRows> = BTreeMap::new();
         for (key, clicks) in changes {
             let task = self.task(key);
             let values = clicks.map(|clicks| values(key, clicks));
@@ -190,7 +193,7 @@ impl StoreBuilder {
     }
 
     /// Puts a segment on top of a shard's chain: a base when there is none.
-    pub fn write_segment(&mut self, shard: u32, rows: &BTreeMap<(u32, String), Option<Vec<Value>>>) {
+    pub fn write_segment(&mut self, shard: u32, rows: &ChangedRows) {
         let mut writer = SegmentWriter::new(self.codec.columns());
         let mut packed = Vec::new();
         for ((task, key), values) in rows {

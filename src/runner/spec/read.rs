@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::format::manifest::Mode;
+use crate::format::segment::MAX_VALUE_BYTES;
 use crate::runner::spec::keys::{self, list, unknown};
 use crate::runner::spec::{
     AggregateFunction, AggregateSpec, CheckpointSpec, ExpressionError, FieldPath, InputFormat, InputSpec, JobSpec,
@@ -19,7 +20,7 @@ const MAX_TASKS: u64 = 1_000_000;
 const DEFAULT_SCHEDULE: Duration = Duration::from_secs(60);
 const MAX_SCHEDULE: Duration = Duration::from_secs(366 * 86_400);
 const DEFAULT_RECORD_BYTES: u64 = 16 * 1024 * 1024;
-const MAX_RECORD_BYTES: u64 = 1024 * 1024 * 1024;
+const MAX_RECORD_BYTES: u64 = MAX_VALUE_BYTES as u64;
 const MAX_AGGREGATES: usize = 1_000;
 const MAX_NAME_CHARS: usize = 100;
 
@@ -134,7 +135,7 @@ fn input(node: &Node) -> Result<Input> {
         None => DEFAULT_RECORD_BYTES,
         Some(node) => match bytes(node)? {
             bytes @ 1..=MAX_RECORD_BYTES => bytes,
-            _ => return Err(node.wrong("a size from 1 byte to 1GiB")),
+            _ => return Err(node.wrong("a size from 1 byte to 32MiB")),
         },
     };
     if let Some(node) = section.get("follow")

@@ -1,0 +1,235 @@
+//! What checkpoints need: their tables and `SHA256SUMS`.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Mutex, PoisonError};
+
+use crate::digest::Digest;
+use crate::format::index::{self, IndexRow};
+use crate::format::layout::{self, ObjectName};
+use crate::format::manifest::{Manifest, ObjectRef, Routing};
+use crate::format::positions::{self, PositionRow};
+use crate::id::Sequence;
+use crate::ops::finding::{FindingCode, Findings};
+use crate::ops::parallel;
+use crate::ops::read::{index_problems, objects_of};
+use crate::ops::verify::objects::ObjectTable;
+use crate::ops::verify::root::Root;
+use crate::ops::verify::rows::{DeepChain, add_chains};
+use crate::ops::verify::{Depth, causes};
+use crate::storage::Storage;
+use crate::store::Store;
+use crate::yaml::{self, YamlError};
+
+/// A `SHA256SUMS` has a line of about 160 bytes an object; more than this is none.
+const SUMS_MAX_BYTES: u64 = 1 << 30;
+
+/// The most findings of one kind that are told of one object or checkpoint; a broken table could give millions.
+const MOST_ALIKE: usize = 10;
+
+/// Checkpoints whose tables are in memory at once.
+pub(super) const BODIES_AT_ONCE: usize = 256;
+
+/// What the checkpoints need, as their manifests and indexes say.
+#[derive(Default)]
+pub(super) struct Needs {
+    pub(super) objects: ObjectTable,
+    /// Every different chain of segments once, when rows are to be read: checkpoints share those of shards in which nothing changed.
+    pub(super) chains: Vec<DeepChain>,
+    /// Whether it is known of every checkpoint what it needs.
+    pub(super) complete: bool,
+}
+
+impl Needs {
+    /// Reads and checks the index, the positions, the job definition and `SHA256SUMS` of each checkpoint.
+    ///
+    /// Objects that are missing or damaged are left to [`check_objects`], which looks at each once. Where the index can not be read, `SHA256SUMS` tells what
+    /// is needed.
+    pub(super) fn read(store: &Store, roots: &[Root], depth: Depth, findings: &mut Findings) -> Needs {
+        let mut needs = Needs { complete: true, ..Needs::default() };
+        let mut places = HashMap::new();
+        // Most checkpoints share one job definition.
+        let jobs: Mutex<HashSet<ObjectName>> = Mutex::default();
+        for (batch, roots) in roots.chunks(BODIES_AT_ONCE).enumerate() {
+            let told: &Findings = findings;
+            let bodies = parallel::map(roots, |root| Body::read(store, root, &jobs, told));
+            for (place, (root, body)) in roots.iter().zip(bodies).enumerate() {
+                findings.append(body.findings);
+                needs.complete &= body.is_known;
+                for (object, bytes) in body.objects {
+                    needs.objects.add(object, bytes, root.sequence);
+                }
+                if let (Depth::Deep, Some(manifest)) = (depth, root.usable(store)) {
+                    let user = batch * BODIES_AT_ONCE + place;
+                    add_chains(&mut needs.chains, &mut places, user, manifest, &body.index, body.partitions);
+                }
+            }
+        }
+        needs
+    }
+}
+
+/// What one checkpoint needs.
+#[derive(Default)]
+pub(super) struct Body {
+    pub(super) findings: Findings,
+    /// The objects and, where it is known, their sizes.
+    pub(super) objects: Vec<(ObjectName, Option<u64>)>,
+    /// Whether these are all.
+    pub(super) is_known: bool,
+    /// The index, if it fits the manifest.
+    pub(super) index: Vec<IndexRow>,
+    /// The tasks of the partitions, for a job without a key.
+    pub(super) partitions: HashMap<String, u32>,
+}
+
+impl Body {
+    /// Reads the tables of a checkpoint. `told` is what was found so far.
+    pub(super) fn read(store: &Store, root: &Root, jobs: &Mutex<HashSet<ObjectName>>, told: &Findings) -> Body {
+        let mut body = Body::default();
+        let mut index = None;
+        if let Some(manifest) = root.usable(store) {
+            let new_job = jobs.lock().unwrap_or_else(PoisonError::into_inner).insert(manifest.tables.job.object);
+            index = body.read_tables(store, root.sequence, manifest, new_job);
+            let tables = [manifest.tables.index, manifest.tables.positions, manifest.tables.job];
+            let objects = match &index {
+                Some(index) => objects_of(manifest, index),
+                None => tables.to_vec(),
+            };
+            body.objects = objects.into_iter().map(|object| (object.object, Some(object.bytes))).collect();
+        }
+        body.is_known = index.is_some();
+        let altered = told.has(FindingCode::ManifestAltered, &layout::manifest(root.sequence));
+        // An altered manifest has been told; the list is right about it.
+        let sha256 = if altered { root.sums_sha256 } else { root.sha256 };
+        body.check_sums(store.replicas[0].as_ref(), root.sequence, sha256);
+        body.index = index.unwrap_or_default();
+        body
+    }
+
+    /// Checks `SHA256SUMS` against the objects and the manifest, or takes the objects from it when they are not known.
+    pub(super) fn check_sums(&mut self, storage: &dyn Storage, sequence: Sequence, sha256: Option<Digest>) {
+        let path = layout::sums(sequence);
+        let bytes = match storage.get(&path, SUMS_MAX_BYTES) {
+            Ok(bytes) => bytes,
+            Err(error) => {
+                let found = if error.is_not_found() { "nothing".to_owned() } else { causes(&error) };
+                return self.findings.add(FindingCode::SumsMissing, path, "a list of objects", found, [sequence]);
+            }
+        };
+        let found = String::from_utf8_lossy(&bytes);
+        match sha256 {
+            Some(sha256) if self.is_known => {
+                let expected = layout::sums_text(self.objects.iter().map(|(object, _)| *object), sha256);
+                if *expected != *found {
+                    let (expected, found) = first_difference(&expected, &found);
+                    self.findings.add(FindingCode::SumsWrong, path, expected, found, [sequence]);
+                }
+            }
+            _ => {
+                let names = found.lines().filter_map(|line| line.rsplit('/').next()?.parse().ok());
+                let listed: Vec<ObjectName> = names.collect();
+                self.is_known = layout::parse_manifest_sum(&bytes).is_some();
+                self.objects.extend(listed.into_iter().map(|object| (object, None)));
+                self.objects.sort_by_key(|(object, bytes)| (*object, bytes.is_none()));
+                self.objects.dedup_by_key(|(object, _)| *object);
+            }
+        }
+    }
+
+    /// Reads the index, the positions and the job definition, and returns the index.
+    pub(super) fn read_tables(
+        &mut self,
+        store: &Store,
+        sequence: Sequence,
+        manifest: &Manifest,
+        job_too: bool,
+    ) -> Option<Vec<IndexRow>> {
+        let tables = manifest.tables;
+        let findings = &mut self.findings;
+        let mut wrong = |code, object: ObjectRef, expected: &str, found: String| {
+            findings.add(code, object.object.path(), expected, found, [sequence]);
+        };
+        let mut index = None;
+        if let Ok(bytes) = store.object(tables.index) {
+            match index::decode(bytes) {
+                Ok(rows) => {
+                    for problem in index_problems(manifest, &rows).into_iter().take(MOST_ALIKE) {
+                        wrong(FindingCode::IndexWrong, tables.index, "an index that fits the manifest", problem);
+                    }
+                    index = Some(rows);
+                }
+                Err(error) => wrong(FindingCode::ContentWrong, tables.index, "an index", causes(&error)),
+            }
+        }
+        if let Ok(bytes) = store.object(tables.positions) {
+            match positions::decode(bytes) {
+                Ok(rows) => {
+                    for problem in positions_problems(manifest, &rows).into_iter().take(MOST_ALIKE) {
+                        let expected = "positions that fit the manifest";
+                        wrong(FindingCode::PositionsWrong, tables.positions, expected, problem);
+                    }
+                    self.partitions = rows.into_iter().filter_map(|row| Some((row.partition, row.task?))).collect();
+                }
+                Err(error) => wrong(FindingCode::ContentWrong, tables.positions, "positions", causes(&error)),
+            }
+        }
+        if job_too
+            && let Ok(bytes) = store.object(tables.job)
+            && let Err(error) = yaml_map(&bytes)
+        {
+            wrong(FindingCode::ContentWrong, tables.job, "a job definition", causes(&error));
+        }
+        index
+    }
+}
+
+/// Returns what in `rows` contradicts `manifest`.
+pub(super) fn positions_problems(manifest: &Manifest, rows: &[PositionRow]) -> Vec<String> {
+    let mut problems = Vec::new();
+    for row in rows {
+        if row.cut > manifest.block {
+            problems.push(format!(
+                "partition {:?}: cut {} is past the checkpoint's {}",
+                row.partition, row.cut, manifest.block
+            ));
+        }
+        match (manifest.routing, row.task) {
+            (Routing::KeyHash, None) => {}
+            (Routing::Partition, Some(task)) if task < manifest.tasks => {}
+            (_, task) => problems.push(format!("partition {:?}: task {task:?}", row.partition)),
+        }
+    }
+    let newest: Vec<&PositionRow> =
+        rows.chunk_by(|a, b| a.partition == b.partition).filter_map(<[PositionRow]>::last).collect();
+    let sum = |of: fn(&PositionRow) -> u64| newest.iter().fold(0u64, |sum, row| sum.saturating_add(of(row)));
+    for (what, expected, found) in [
+        ("partitions", manifest.totals.partitions, newest.len() as u64),
+        ("bytes of input", manifest.totals.input_bytes, sum(|row| row.offset)),
+        ("records", manifest.totals.records, sum(|row| row.record)),
+    ] {
+        if expected != found {
+            problems.push(format!("expected {expected} {what} as the manifest says, found {found}"));
+        }
+    }
+    problems
+}
+
+/// Returns the first line that is not the same in both, shortened.
+pub(super) fn first_difference(expected: &str, found: &str) -> (String, String) {
+    let mut lines = (1.., expected.split_inclusive('\n'), found.split_inclusive('\n'));
+    loop {
+        let (number, a, b) = (lines.0.next().unwrap_or(0), lines.1.next(), lines.2.next());
+        if a != b || (a.is_none() && b.is_none()) {
+            let show = |line: Option<&str>| match line {
+                Some(line) => format!("line {number} {:?}", line.chars().take(160).collect::<String>()),
+                None => format!("no line {number}"),
+            };
+            return (show(a), show(b));
+        }
+    }
+}
+
+/// Checks that `bytes` are YAML with a map at the top.
+pub(super) fn yaml_map(bytes: &[u8]) -> Result<(), YamlError> {
+    yaml::parse(yaml::decode(bytes)?)?.map("a job definition").map(drop)
+}

@@ -1,0 +1,196 @@
+//! Every row: order, routing and counts.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use crate::format::index::{self, IndexRow};
+use crate::format::layout::{self, ObjectName};
+use crate::format::manifest::{Manifest, Routing};
+use crate::format::rows::{RowBatch, RowCodec};
+use crate::ops::finding::{FindingCode, Findings};
+use crate::ops::parallel;
+use crate::ops::read::{ReadError, Snapshot, index_problems};
+use crate::ops::verify::causes;
+use crate::ops::verify::root::Root;
+use crate::progress::Progress;
+use crate::store::{Committed, Store};
+
+/// A shard's segments, and the checkpoints that have just these.
+pub(super) struct DeepChain {
+    pub(super) rows: Vec<IndexRow>,
+    /// Positions in the list of checkpoints.
+    pub(super) users: Vec<usize>,
+    /// The tasks of the partitions, for a job without a key.
+    pub(super) partitions: Arc<HashMap<String, u32>>,
+}
+
+impl DeepChain {
+    pub(super) fn bytes(&self) -> u64 {
+        self.rows.iter().fold(0, |sum, row| sum.saturating_add(row.bytes))
+    }
+}
+
+/// What tells chains apart: tasks, shard, routing with columns, and segments. All but the shard and the segments are the same in most stores.
+pub(super) type ChainKey = (u32, u32, String, Vec<ObjectName>);
+
+/// Adds the chains of checkpoint `user`, each once.
+pub(super) fn add_chains(
+    chains: &mut Vec<DeepChain>,
+    places: &mut HashMap<ChainKey, usize>,
+    user: usize,
+    manifest: &Manifest,
+    index: &[IndexRow],
+    partitions: HashMap<String, u32>,
+) {
+    if !index_problems(manifest, index).is_empty() {
+        return;
+    }
+    let columns = format!("{:?} {:?}", manifest.routing, manifest.columns);
+    let partitions = Arc::new(partitions);
+    for chain in index.chunk_by(|a, b| a.shard == b.shard) {
+        let names = chain.iter().map(|row| row.object).collect();
+        let place = *places.entry((manifest.tasks, chain[0].shard, columns.clone(), names)).or_insert_with(|| {
+            chains.push(DeepChain { rows: chain.to_vec(), users: Vec::new(), partitions: partitions.clone() });
+            chains.len() - 1
+        });
+        chains[place].users.push(user);
+    }
+}
+
+/// What a segment holds, as its rows say.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Seen {
+    pub(super) rows: u64,
+    pub(super) tombstones: u64,
+    pub(super) smallest_key: Option<Vec<u8>>,
+    pub(super) largest_key: Option<Vec<u8>>,
+    pub(super) misrouted: u64,
+    pub(super) first_misrouted: Option<String>,
+}
+
+impl Seen {
+    pub(super) fn observe(&mut self, batch: &RowBatch, segment: &IndexRow, owner: impl Fn(&[u8]) -> Option<u32>) {
+        for row in batch.iter() {
+            self.rows += 1;
+            self.tombstones += u64::from(row.value.is_none());
+            if self.smallest_key.as_deref().is_none_or(|key| row.key < key) {
+                self.smallest_key = Some(row.key.to_vec());
+            }
+            if self.largest_key.as_deref().is_none_or(|key| row.key > key) {
+                self.largest_key = Some(row.key.to_vec());
+            }
+            if owner(row.key) != Some(row.task) || !(segment.first_task..=segment.last_task).contains(&row.task) {
+                self.misrouted += 1;
+                let key = String::from_utf8_lossy(row.key);
+                self.first_misrouted.get_or_insert_with(|| {
+                    format!("task {} for key {:?}", row.task, key.chars().take(80).collect::<String>())
+                });
+            }
+        }
+    }
+
+    /// Tells in which counts the index is wrong: expected by the index, found.
+    pub(super) fn count_problems(&self, row: &IndexRow) -> Vec<(String, String)> {
+        let text = |key: &Option<Vec<u8>>| String::from_utf8_lossy(key.as_deref().unwrap_or_default()).into_owned();
+        let pairs = [
+            ("rows", row.rows.to_string(), self.rows.to_string()),
+            ("tombstones", row.tombstones.to_string(), self.tombstones.to_string()),
+            ("smallest key", format!("{:?}", row.smallest_key), format!("{:?}", text(&self.smallest_key))),
+            ("largest key", format!("{:?}", row.largest_key), format!("{:?}", text(&self.largest_key))),
+        ];
+        let differ = pairs.into_iter().filter(|(_, expected, found)| expected != found);
+        differ.map(|(what, expected, found)| (format!("{what} {expected}"), format!("{what} {found}"))).collect()
+    }
+}
+
+/// Reads every row of every different chain, and returns how many bytes were read.
+pub(super) fn check_rows(
+    store: &Store,
+    roots: &[Root],
+    chains: &[DeepChain],
+    progress: &dyn Progress,
+    findings: &mut Findings,
+) -> u64 {
+    let outcomes = parallel::map(chains, |chain| {
+        let mut findings = Findings::default();
+        let live = check_chain(store, roots, chain, progress, &mut findings);
+        (live, findings)
+    });
+    let mut read_bytes = 0;
+    let mut keys: BTreeMap<usize, Option<u64>> = BTreeMap::new();
+    for (chain, (live, found)) in chains.iter().zip(outcomes) {
+        findings.append(found);
+        if live.is_some() {
+            read_bytes += chain.bytes();
+        }
+        for &user in &chain.users {
+            let sum = keys.entry(user).or_insert(Some(0));
+            *sum = sum.zip(live).map(|(sum, live)| sum.saturating_add(live));
+        }
+    }
+    for (user, keys) in keys {
+        let (Some(keys), Some(manifest)) = (keys, roots[user].usable(store)) else { continue };
+        if keys != manifest.totals.keys {
+            let path = layout::manifest(manifest.sequence);
+            let expected = format!("{} keys as the manifest says", manifest.totals.keys);
+            findings.add(FindingCode::TotalsWrong, path, expected, format!("{keys} keys"), [manifest.sequence]);
+        }
+    }
+    read_bytes
+}
+
+/// Checks the rows of one chain and returns how many keys are live in it, or nothing when they could not be counted.
+pub(super) fn check_chain(
+    store: &Store,
+    roots: &[Root],
+    chain: &DeepChain,
+    progress: &dyn Progress,
+    findings: &mut Findings,
+) -> Option<u64> {
+    // All users route alike: the key of a chain has what routing depends on, and partitions keep their tasks.
+    let root = &roots[*chain.users.first()?];
+    let manifest = root.usable(store)?;
+    let snapshot = Snapshot {
+        committed: Committed { manifest: manifest.clone(), sha256: root.sha256? },
+        index: Vec::new(),
+        codec: RowCodec::new(manifest.columns.clone()),
+    };
+    let users = || chain.users.iter().map(|&user| roots[user].sequence);
+    let seen = RefCell::new(vec![Seen::default(); chain.rows.len()]);
+    let mut live = 0u64;
+    let owner = |key: &[u8]| match manifest.routing {
+        Routing::KeyHash => Some(index::task_of_key(key, manifest.tasks)),
+        Routing::Partition => std::str::from_utf8(key).ok().and_then(|key| chain.partitions.get(key).copied()),
+    };
+    let inspect = |place: usize, batch: &RowBatch| seen.borrow_mut()[place].observe(batch, &chain.rows[place], owner);
+    let outcome = snapshot.chain_rows(store, &chain.rows, progress, &inspect, |row| {
+        live += u64::from(row.value.is_some());
+        true
+    });
+    match outcome {
+        Ok(()) => {}
+        // The object itself has been told.
+        Err(ReadError::Store(_)) => return None,
+        Err(ReadError::Table { path, source }) => {
+            findings.add(FindingCode::ContentWrong, path, "sorted rows of the state", causes(&source), users());
+            return None;
+        }
+        Err(error) => {
+            findings.add(FindingCode::ContentWrong, layout::manifest(root.sequence), "rows", causes(&error), users());
+            return None;
+        }
+    }
+    for (row, seen) in chain.rows.iter().zip(seen.into_inner()) {
+        let path = row.object.path();
+        for (expected, found) in seen.count_problems(row) {
+            findings.add(FindingCode::CountWrong, &path, expected, found, users());
+        }
+        if let Some(first) = seen.first_misrouted {
+            let found = format!("{} rows of others, the first with {first}", seen.misrouted);
+            let expected = format!("rows of tasks {} to {} by their keys", row.first_task, row.last_task);
+            findings.add(FindingCode::RowMisrouted, &path, expected, found, users());
+        }
+    }
+    Some(live)
+}

@@ -1,0 +1,89 @@
+//! What lies in a store and is no part of it.
+
+use crate::format::layout::{self, ObjectName};
+use crate::id::Sequence;
+use crate::ops::finding::{FindingCode, Findings};
+use crate::ops::verify::needs::Needs;
+use crate::ops::verify::root::Root;
+use crate::relpath::RelPath;
+use crate::storage::{Entry, EntryKind, Storage, TEMPORARY_PREFIX};
+use crate::store::StoreError;
+
+/// Looks for what is no part of the store.
+pub(super) fn check_surroundings(
+    storage: &dyn Storage,
+    needs: &Needs,
+    roots: &[Root],
+    findings: &mut Findings,
+) -> Result<(), StoreError> {
+    let mut around = Surroundings { storage, findings };
+    around.directory(None, |entry| match entry.name.as_str() {
+        layout::STORE_FILE | layout::LOCK_FILE => entry.kind == EntryKind::File,
+        layout::CHECKPOINTS | layout::DAMAGED | "objects" => entry.kind == EntryKind::Directory,
+        _ => false,
+    })?;
+    let checkpoints = RelPath::new(layout::CHECKPOINTS).expect("a plain name");
+    around.directory(Some(&checkpoints), |entry| {
+        entry.kind == EntryKind::Directory && entry.name.parse::<Sequence>().is_ok()
+    })?;
+    for root in roots {
+        around.directory(Some(&layout::checkpoint_dir(root.sequence)), |entry| {
+            matches!(entry.name.as_str(), layout::MANIFEST_FILE | layout::SUMS_FILE)
+        })?;
+    }
+    let objects_dir = RelPath::new(layout::OBJECTS).expect("a plain name");
+    around.directory(objects_dir.parent().as_ref(), |entry| entry.name == objects_dir.name())?;
+    let groups = around.directory(Some(&objects_dir), |entry| {
+        let hexadecimal = entry.name.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+        entry.kind == EntryKind::Directory && entry.name.len() == 2 && hexadecimal
+    })?;
+    let damaged = RelPath::new(layout::DAMAGED).expect("a plain name");
+    for entry in around.directory(Some(&damaged), |entry| entry.kind == EntryKind::File)? {
+        let (path, found) = (format!("{damaged}/{}", entry.name), format!("a file of {} bytes", entry.bytes));
+        around.findings.add(FindingCode::ObjectSetAside, path, "nothing", found, []);
+    }
+    for group in groups {
+        let Ok(directory) = objects_dir.join(&group.name) else { continue };
+        let entries = around.directory(Some(&directory), |entry| {
+            entry.name.parse::<ObjectName>().is_ok() && entry.name.starts_with(&group.name)
+        })?;
+        for entry in entries.iter().filter(|_| needs.complete) {
+            let Ok(name) = entry.name.parse::<ObjectName>() else { continue };
+            if !needs.objects.uses.contains_key(&name) {
+                let found = format!("{} bytes", entry.bytes);
+                around.findings.add(FindingCode::ObjectUnused, name.path(), "a checkpoint that needs it", found, []);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Walks the directories of a store.
+pub(super) struct Surroundings<'a> {
+    pub(super) storage: &'a dyn Storage,
+    pub(super) findings: &'a mut Findings,
+}
+
+impl Surroundings<'_> {
+    /// Lists a directory, notes what is not `expected` there, and returns what is.
+    pub(super) fn directory(
+        &mut self,
+        directory: Option<&RelPath>,
+        expected: impl Fn(&Entry) -> bool,
+    ) -> Result<Vec<Entry>, StoreError> {
+        let (expected, others): (Vec<Entry>, Vec<Entry>) =
+            self.storage.list(directory)?.into_iter().partition(expected);
+        for entry in others {
+            let path = directory.map_or_else(|| entry.name.clone(), |directory| format!("{directory}/{}", entry.name));
+            let code =
+                if entry.name.starts_with(TEMPORARY_PREFIX) { FindingCode::Leftover } else { FindingCode::ForeignFile };
+            let kind = match entry.kind {
+                EntryKind::File => format!("a file of {} bytes", entry.bytes),
+                EntryKind::Directory => "a directory".to_owned(),
+                EntryKind::Other => "something that is no regular file".to_owned(),
+            };
+            self.findings.add(code, path, "nothing", kind, []);
+        }
+        Ok(expected)
+    }
+}
