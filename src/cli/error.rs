@@ -98,7 +98,10 @@ impl From<StoreError> for CliError {
             | StoreError::Diverged { .. }
             | StoreError::Damaged { .. } => Exit::Damaged,
             StoreError::SamePlace { .. } => Exit::Usage,
-            StoreError::StoreExists { .. } | StoreError::TooFewCopies { .. } | StoreError::Storage(_) => Exit::Failed,
+            StoreError::StoreExists { .. }
+            | StoreError::Unusable { .. }
+            | StoreError::TooFewCopies { .. }
+            | StoreError::Storage(_) => Exit::Failed,
         };
         let hint = match &error {
             StoreError::NoStore { .. } => "a store is the directory that `checkpoint: store:` of a job file names",

@@ -82,3 +82,15 @@ pub fn lag(lag: &Lag) -> Option<String> {
         _ => None,
     }
 }
+
+/// Returns the message of `error` and of what caused it.
+pub fn causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        next = cause.source();
+    }
+    text
+}

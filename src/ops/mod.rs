@@ -7,5 +7,6 @@ pub mod inspect;
 pub mod list;
 pub mod parallel;
 pub mod read;
+pub mod repair;
 pub mod restore;
 pub mod verify;

@@ -73,6 +73,14 @@ pub enum StoreError {
         /// Where it was looked for.
         place: String,
     },
+    /// A place can not be used, for a reason that is told elsewhere as well.
+    #[error("`{place}` can not be used")]
+    Unusable {
+        /// The place.
+        place: String,
+        /// What is wrong with it.
+        source: Arc<StoreError>,
+    },
     /// There is one already.
     #[error("`{place}` holds a store already")]
     StoreExists {

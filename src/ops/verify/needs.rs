@@ -58,6 +58,7 @@ impl Needs {
                 for (object, bytes) in body.objects {
                     needs.objects.add(object, bytes, root.sequence);
                 }
+                needs.objects.add_parts(root.usable(store), &body.index);
                 if let (Depth::Deep, Some(manifest)) = (depth, root.usable(store)) {
                     let user = batch * BODIES_AT_ONCE + place;
                     add_chains(&mut needs.chains, &mut places, user, manifest, &body.index, body.partitions);

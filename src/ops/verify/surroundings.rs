@@ -18,7 +18,7 @@ pub(super) fn check_surroundings(
 ) -> Result<(), StoreError> {
     let mut around = Surroundings { storage, findings };
     around.directory(None, |entry| match entry.name.as_str() {
-        layout::STORE_FILE | layout::LOCK_FILE => entry.kind == EntryKind::File,
+        layout::STORE_FILE | layout::REPLICAS_FILE | layout::LOCK_FILE => entry.kind == EntryKind::File,
         layout::CHECKPOINTS | layout::DAMAGED | "objects" => entry.kind == EntryKind::Directory,
         _ => false,
     })?;
