@@ -5,6 +5,7 @@ mod assets;
 mod cli;
 mod docs;
 mod format_tables;
+mod golden;
 mod job_file;
 mod storage;
 mod store;

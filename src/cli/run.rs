@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::Serialize;
-use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1};
+use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1, SIGXFSZ};
 use signal_hook::flag;
 
 use crate::cli::error::CliError;
@@ -121,7 +121,9 @@ impl Signals {
                 flag::register(signal, Arc::clone(stop))?;
                 flag::register_usize(signal, Arc::clone(&signals.last), signal as usize)?;
             }
-            flag::register(SIGUSR1, Arc::clone(&signals.control.checkpoint)).map(|_| ())
+            flag::register(SIGUSR1, Arc::clone(&signals.control.checkpoint))?;
+            // A file that grows beyond the limit of the process is then an error of the write, as a full disk is.
+            flag::register(SIGXFSZ, Arc::default()).map(|_| ())
         };
         register().map_err(|error: std::io::Error| {
             CliError::new(Exit::Failed, "cannot listen to signals").caused_by(&error)
@@ -298,6 +300,8 @@ fn explain(error: RunError, args: &Args, text: &[u8], signals: &Signals) -> CliE
                 "put the input back as it was, or begin anew in another store (`checkpoint: store:`): what was counted of it can not be told apart",
             )
         }
+        RunError::PartitionsAdded { .. } => CliError::of(Exit::Failed, &error)
+            .hint("begin anew in another store (`checkpoint: store:`), or leave the new files out (`input: files:`)"),
         RunError::BadRecord { ref beginning, .. } => {
             let begins = format!("the record begins `{beginning}`");
             CliError::of(Exit::Failed, &error).hint(begins).hint(format!(
@@ -314,11 +318,16 @@ fn explain(error: RunError, args: &Args, text: &[u8], signals: &Signals) -> CliE
             let hint = format!("say which type it has: `input: types: {{{field}: number}}` or `text`");
             CliError::of(Exit::Usage, &error).hint(hint)
         }
+        RunError::Unordered { .. } => CliError::of(Exit::Usage, &error),
         RunError::NothingToResume { .. } => {
             CliError::of(Exit::NotFound, &error).hint("leave out `--must-resume` to start from nothing")
         }
         RunError::StoreMissing { ref output, .. } => CliError::of(Exit::NotFound, &error)
             .hint(format!("put the store back; or move `{output}` away to start from nothing")),
+        RunError::CheckpointsMissing { ref output, .. } => CliError::of(Exit::NotFound, &error)
+            .hint(format!("put the checkpoints back; or move `{output}` away to start from nothing")),
+        RunError::DeadLetterTaken { .. } => CliError::of(Exit::Failed, &error)
+            .hint(format!("name another file in {job} (`input: on_error: dead_letter`), or move this one away")),
         RunError::Table { .. } | RunError::Definition { .. } | RunError::Inconsistent { .. } => {
             CliError::of(Exit::Damaged, &error).hint("`ckpt verify --deep STORE` lists everything that is wrong")
         }

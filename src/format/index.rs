@@ -41,7 +41,8 @@ pub struct IndexRow {
     pub first_task: u32,
     /// The shard's last task.
     pub last_task: u32,
-    /// The shard's cut: the segment with the highest level holds the state after all blocks before this one.
+    /// The cut of the checkpoint that wrote it. The segment with the highest level holds the shard's state from its cut to that of the checkpoint that
+    /// names it: between them nothing in the shard has changed.
     pub cut: u64,
     /// Base or delta.
     pub kind: SegmentKind,

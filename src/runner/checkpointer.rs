@@ -145,7 +145,8 @@ impl Checkpointer {
         Checkpointer { store, facts, partitions, lineage, dead_letter, definition: None }
     }
 
-    /// Writes a checkpoint for each cut: takes the snapshots of all shards as they come, then the cut, then commits.
+    /// Writes a checkpoint for each cut: takes the snapshots of all shards as they come, then the cut, then commits. A cut at the place of the
+    /// latest checkpoint is passed over.
     ///
     /// Returns when the snapshots or cuts end, also in the middle of a checkpoint, which then never was.
     pub fn run(mut self, snapshots: &Receiver<ShardSnapshot>, cuts: &Receiver<Cut>, events: &Sender<Event>) {
@@ -168,7 +169,12 @@ impl Checkpointer {
                 }
             }
             let Ok(cut) = cuts.recv() else { return };
-            let result = failure.map_or_else(|| self.commit(cut, draft), Err);
+            let is_new = cut.ended || self.lineage.last.as_ref().is_none_or(|last| last.manifest.block != cut.number);
+            let result = match failure {
+                Some(error) => Err(error),
+                None if is_new => self.commit(cut, draft).map(|done| Some(Box::new(done))),
+                None => Ok(None),
+            };
             let failed = result.is_err();
             if !failed {
                 // A replica that is back gets what it missed, this checkpoint included, before it counts again.
@@ -177,7 +183,7 @@ impl Checkpointer {
             for note in self.store.take_notes() {
                 let _ = events.send(Event::Replica(note));
             }
-            let _ = events.send(Event::Checkpoint(result.map(Box::new).map_err(Box::new)));
+            let _ = events.send(Event::Checkpoint(result.map_err(Box::new)));
             if failed {
                 return;
             }

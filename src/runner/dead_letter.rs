@@ -4,7 +4,7 @@
 //! back to what the checkpoint names.
 
 use std::fs::{File, OpenOptions};
-use std::io::{Seek, SeekFrom, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -34,17 +34,22 @@ struct Line<'a> {
 impl DeadLetterFile {
     /// Opens the file at `path`, named `name` in the job file, and cuts it back to what `committed` names; to nothing when there is no checkpoint.
     ///
-    /// Fails when it is shorter than that: lines that a checkpoint counts are missing.
+    /// Fails when it is shorter than that: lines that a checkpoint counts are missing. Fails as well when it would be cut to nothing and is no
+    /// dead-letter file: by a slip in the job file it may be the input itself.
     pub fn open(name: &str, path: &Path, committed: Option<&DeadLetter>) -> Result<DeadLetterFile, RunError> {
         let error = |source| RunError::DeadLetter { path: path.display().to_string(), source };
         if let Some(parent) = path.parent() {
             std::fs::create_dir_all(parent).map_err(error)?;
         }
-        let mut file = OpenOptions::new().create(true).write(true).truncate(false).open(path).map_err(error)?;
+        let mut file =
+            OpenOptions::new().create(true).read(true).write(true).truncate(false).open(path).map_err(error)?;
         let found = file.metadata().map_err(error)?.len();
         let bytes = committed.filter(|committed| committed.path == name).map_or(0, |committed| committed.bytes);
         if found < bytes {
             return Err(RunError::DeadLetterShort { path: path.display().to_string(), expected: bytes, found });
+        }
+        if bytes == 0 && !is_ours(&mut file).map_err(error)? {
+            return Err(RunError::DeadLetterTaken { path: path.display().to_string() });
         }
         file.set_len(bytes).map_err(error)?;
         file.seek(SeekFrom::Start(bytes)).map_err(error)?;
@@ -65,6 +70,16 @@ impl DeadLetterFile {
         }
         Ok(self.bytes)
     }
+}
+
+/// How each line begins.
+const BEGINNING: &[u8] = b"{\"partition\":\"";
+
+/// Tells whether `file` is empty or begins as a dead-letter file does, whole or torn.
+fn is_ours(file: &mut File) -> io::Result<bool> {
+    let mut beginning = Vec::new();
+    file.take(BEGINNING.len() as u64).read_to_end(&mut beginning)?;
+    Ok(BEGINNING.starts_with(&beginning))
 }
 
 /// Appends the line of one bad record: JSON with partition, offset, record number, reason and the record itself.
@@ -100,5 +115,23 @@ mod tests {
         let longer = DeadLetter { path: "dead.jsonl".into(), bytes: 7 };
         let short = DeadLetterFile::open("dead.jsonl", &path, Some(&longer)).unwrap_err();
         assert!(matches!(short, RunError::DeadLetterShort { expected: 7, found: 6, .. }));
+    }
+
+    #[test]
+    fn a_file_that_holds_something_else_is_not_emptied() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("data.jsonl");
+        std::fs::write(&path, "{\"user\":1}\n").unwrap();
+        let taken = DeadLetterFile::open("data.jsonl", &path, None).unwrap_err();
+        assert!(matches!(taken, RunError::DeadLetterTaken { .. }));
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "{\"user\":1}\n");
+        let rejected = Rejected { index: 0, offset: 0, reason: "bad".into(), bytes: b"x".to_vec() };
+        let mut lines = Vec::new();
+        append_line(&mut lines, "data.jsonl", 0, &rejected);
+        for torn in [lines.len(), 20, 5, 0] {
+            std::fs::write(&path, &lines[..torn]).unwrap();
+            DeadLetterFile::open("data.jsonl", &path, None).unwrap();
+            assert_eq!(std::fs::read(&path).unwrap(), b"", "what a run left that never came to a checkpoint");
+        }
     }
 }

@@ -39,6 +39,16 @@ pub enum RunError {
         /// What does not fit.
         reason: String,
     },
+    /// The input of a job without a key has more partitions than the job has tasks.
+    #[error(
+        "the job has no key and {tasks} partitions, the input has {found} with those that were read: none can be added to such a job"
+    )]
+    PartitionsAdded {
+        /// The partitions that the checkpoint knows, each a task.
+        tasks: u32,
+        /// Those and the new ones.
+        found: u32,
+    },
     /// The job file no longer fits the state.
     #[error("the job file does not fit checkpoint {sequence}: {}", list(.differences))]
     Unfit {
@@ -61,9 +71,25 @@ pub enum RunError {
         /// A published file.
         output: String,
     },
+    /// There is a store without checkpoints, but there is what the job published.
+    #[error("`{place}` has no checkpoint, but this job has published `{output}`: its checkpoints are missing")]
+    CheckpointsMissing {
+        /// The store.
+        place: String,
+        /// A published file.
+        output: String,
+    },
     /// Fields of different types for a function that compares.
     #[error("`{function}({field})`: the first records hold values of several types in `{field}`")]
     MixedTypes {
+        /// The function.
+        function: &'static str,
+        /// The field.
+        field: String,
+    },
+    /// Fields without an order for a function that compares.
+    #[error("`{function}({field})`: the first records hold bools in `{field}`, which have no order")]
+    Unordered {
         /// The function.
         function: &'static str,
         /// The field.
@@ -114,6 +140,12 @@ pub enum RunError {
         expected: u64,
         /// What there is, in bytes.
         found: u64,
+    },
+    /// What should become the dead-letter file is something else.
+    #[error("`{path}` is there and is no dead-letter file: it is not overwritten")]
+    DeadLetterTaken {
+        /// The file.
+        path: String,
     },
     /// An output file.
     #[error("cannot write output `{path}`")]

@@ -1,6 +1,6 @@
 //! The way back: state, positions and definition out of the latest checkpoint.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -59,6 +59,11 @@ pub fn recover(store: &Store, committed: Committed, threads: usize) -> Result<Re
         }
     }
 
+    if position_rows.iter().any(|row| row.task.is_some_and(|task| task >= manifest.tasks)) {
+        return Err(inconsistent("its positions have a task that is not one of its tasks".to_owned()));
+    }
+    let known = position_rows.iter().filter_map(|row| Some((row.partition.as_bytes(), row.task?)));
+    let partitions: HashMap<&[u8], u32> = known.collect();
     let codec = RowCodec::new(manifest.columns.clone());
     let mut shards: Vec<Option<Result<Shard, RunError>>> = (0..manifest.shards).map(|_| None).collect();
     std::thread::scope(|scope| {
@@ -67,10 +72,10 @@ pub fn recover(store: &Store, committed: Committed, threads: usize) -> Result<Re
             lanes[i % threads.max(1)].push((slot, chain));
         }
         for lane in lanes {
-            let codec = &codec;
+            let (codec, partitions) = (&codec, &partitions);
             scope.spawn(move || {
                 for (slot, chain) in lane {
-                    *slot = Some(load(store, manifest, codec, chain));
+                    *slot = Some(load(store, manifest, codec, partitions, chain));
                 }
             });
         }
@@ -86,7 +91,14 @@ pub fn recover(store: &Store, committed: Committed, threads: usize) -> Result<Re
     Ok(Recovered { shards, lineage: Lineage { last: Some(committed), chains, keys, positions, objects } })
 }
 
-fn load(store: &Store, manifest: &Manifest, codec: &RowCodec, chain: &[IndexRow]) -> Result<Shard, RunError> {
+/// Loads one shard. `partitions` are the tasks of a job without a key.
+fn load(
+    store: &Store,
+    manifest: &Manifest,
+    codec: &RowCodec,
+    partitions: &HashMap<&[u8], u32>,
+    chain: &[IndexRow],
+) -> Result<Shard, RunError> {
     let mut shard = Shard::new(codec);
     let Some(base) = chain.first() else { return Ok(shard) };
     shard.set_stored();
@@ -99,7 +111,10 @@ fn load(store: &Store, manifest: &Manifest, codec: &RowCodec, chain: &[IndexRow]
     let merged = Merge::new(sources).for_each(|row| {
         let Some(packed) = row.value else { return true };
         let hash = xxh3_64(row.key);
-        let routed = manifest.routing == Routing::Partition || hash % u64::from(manifest.tasks) == u64::from(row.task);
+        let routed = match manifest.routing {
+            Routing::Partition => partitions.get(row.key) == Some(&row.task),
+            Routing::KeyHash => hash % u64::from(manifest.tasks) == u64::from(row.task),
+        };
         if !routed || !(base.first_task..=base.last_task).contains(&row.task) {
             wrong = Some("a row is in a task that its key does not belong to");
         } else if !shard.load(hash, row.key, packed) {

@@ -1,16 +1,18 @@
 //! The thread that directs a run: starts the others, decides when a checkpoint is due, and ends.
 
 use std::collections::{BTreeMap, HashMap};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, select, unbounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, select_biased, unbounded};
 use jiff::Timestamp;
 
 use crate::format::FORMAT;
-use crate::format::manifest::{Mode, Output, Routing, StoreFile, Trigger};
+use crate::format::manifest::{Manifest, Mode, Output, Routing, StoreFile, Trigger};
+use crate::format::positions::PositionRow;
 use crate::id::{Sequence, StoreId};
 use crate::runner::aggregate::{Overflow, Program};
 use crate::runner::checkpointer::{Checkpointer, Cut, Done, Facts, Lineage, Standing};
@@ -179,8 +181,8 @@ pub enum Event {
     Input(InputError),
     /// There is something to tell about the replicas.
     Replica(StoreNote),
-    /// A checkpoint was committed, or could not be.
-    Checkpoint(Result<Box<Done>, Box<RunError>>),
+    /// A checkpoint was committed, or could not be; nothing when there was nothing new since the latest.
+    Checkpoint(Result<Option<Box<Done>>, Box<RunError>>),
     /// A thread panicked.
     Panicked,
 }
@@ -202,6 +204,8 @@ const SNAPSHOTS_UNDER_WAY: usize = 2;
 const MAX_SHARDS: u32 = 16;
 /// Records that are looked at to tell the types of fields.
 const SAMPLE_RECORDS: u64 = 1000;
+/// So many bytes of dead letters are written at once when there are no checkpoints.
+const DEAD_LINES_BYTES: usize = 1 << 20;
 /// How often triggers are looked at and the status is told.
 const TICK: Duration = Duration::from_millis(50);
 /// How long a run that is asked to stop waits for an input that does not answer.
@@ -213,6 +217,16 @@ const STOP_PATIENCE: Duration = Duration::from_secs(10);
 pub fn run(job: &JobSpec, options: &Options, control: &Control, observer: &dyn Observer) -> Result<Summary, RunError> {
     let begun = Instant::now();
     let output = output_plan(job);
+    // Mistakes in the job file come first: they leave no store behind.
+    let filter = match &job.filter {
+        None => None,
+        Some(expression) => {
+            let filter = Filter::new(expression).map_err(|reason| RunError::Filter { reason })?;
+            let untyped = matches!(job.input.format, InputFormat::Csv { .. });
+            Some(if untyped { filter.with_numbers_in_text() } else { filter })
+        }
+    };
+    let partitions: Arc<[Partition]> = input::partitions(&job.input, &job.base)?.into();
     let opened = if job.checkpoint.enabled { Some(open_store(job, options, output.as_ref())?) } else { None };
     let store = opened.as_ref().map(|(store, _)| store.clone());
     let tell_notes = || {
@@ -226,11 +240,15 @@ pub fn run(job: &JobSpec, options: &Options, control: &Control, observer: &dyn O
     };
     if let Some((store, _)) = &opened
         && last.is_none()
-        && options.must_resume
     {
-        return Err(RunError::NothingToResume { place: store.place() });
+        let place = store.place();
+        if let Some(output) = output.as_ref().filter(|output| output.path.exists()) {
+            return Err(RunError::CheckpointsMissing { place, output: output.path.display().to_string() });
+        }
+        if options.must_resume {
+            return Err(RunError::NothingToResume { place });
+        }
     }
-    let partitions: Arc<[Partition]> = input::partitions(&job.input, &job.base)?.into();
 
     // The definition in the checkpoint has the types that its run found out, which this one goes on with.
     let mut job = job.clone();
@@ -280,7 +298,7 @@ pub fn run(job: &JobSpec, options: &Options, control: &Control, observer: &dyn O
     }
     tell_notes();
     let run = Run { job: &job, control, observer, clock: options.clock, partitions, output, begun };
-    let mut summary = run.go(program, workers, opened, recovered)?;
+    let mut summary = run.go(program, filter, workers, opened, recovered)?;
     if let Some(store) = &store {
         // One that was lost in the last checkpoint, or came back after it, gets a last chance.
         store.catch_up();
@@ -392,6 +410,9 @@ fn resolve_types(job: &mut JobSpec, partitions: &Arc<[Partition]>, observer: &dy
             (Some(ColumnType::Json), Some(function)) => {
                 return Err(RunError::MixedTypes { function, field: field.to_string() });
             }
+            (Some(ColumnType::Bool), Some(function)) => {
+                return Err(RunError::Unordered { function, field: field.to_string() });
+            }
             (Some(seen), _) => seen,
             (None, compares) => {
                 let assumed = if compares.is_some() { ColumnType::Number } else { ColumnType::Text };
@@ -423,6 +444,7 @@ impl Run<'_> {
     fn go(
         &self,
         program: Program,
+        filter: Option<Filter>,
         workers: usize,
         opened: Option<(Store, StoreLock)>,
         recovered: Option<Recovered>,
@@ -432,7 +454,10 @@ impl Run<'_> {
             Some(Recovered { shards, lineage }) => (shards, lineage),
             None => (Vec::new(), Lineage::default()),
         };
-        let plan = self.plan(program, workers, &lineage, shards.len() as u32)?;
+        let plan = self.plan(program, filter, workers, &lineage, shards.len() as u32)?;
+        if let Some(last) = &lineage.last {
+            fits(&last.manifest, &plan)?;
+        }
         shards.resize_with(plan.shards as usize, || Shard::new(plan.program.codec()));
         let facts = Facts {
             job: job.job.clone(),
@@ -453,7 +478,7 @@ impl Run<'_> {
         };
         let next_block = lineage.last.as_ref().map_or(0, |last| last.manifest.block);
         let start: Vec<_> = lineage.positions.values().cloned().collect();
-        let reader = BlockReader::new(&job.input, Arc::clone(&self.partitions), &start, next_block)?;
+        let reader = self.prove(start, next_block)?;
         let mut director = Director::new(self, &plan, &lineage, &reader);
 
         let gauges = Gauges::default();
@@ -510,53 +535,86 @@ impl Run<'_> {
                 }));
             }
             drop(snapshot_sender);
+            let mut checkpointing = None;
             if let Some((store, _)) = &opened {
                 let checkpointer =
                     Checkpointer::new(store.clone(), facts, Arc::clone(&self.partitions), lineage, dead_letter);
                 let guard = PanicGuard(event_sender.clone());
                 let sender = event_sender.clone();
-                scope.spawn(move || {
+                checkpointing = Some(scope.spawn(move || {
                     let _guard = guard;
                     checkpointer.run(&snapshots, &cuts, &sender);
-                });
+                }));
                 director.cuts = Some(cut_sender);
             } else {
                 // Nobody takes snapshots, and none is asked for.
                 drop((snapshots, cuts));
+                director.dead_letter = dead_letter;
             }
             director.commands = Some(command_sender);
 
-            let result = director.direct(&events, &gauges).and_then(|end| {
+            let mut work = || {
+                let end = director.direct(&events, &gauges)?;
                 for inbox in &inbox_senders {
                     let _ = inbox.send(Message::Finish);
                 }
                 let mut shards = Vec::new();
-                for handle in handles {
+                for handle in handles.drain(..) {
                     shards.extend(handle.join().map_err(|_| RunError::Panicked)?);
                 }
                 director.finish(end, &shards, &plan.program, &events)
-            });
-            // Whatever happened: let every thread go.
+            };
+            // A panic here must not leave the others waiting for ever.
+            let result = catch_unwind(AssertUnwindSafe(&mut work)).unwrap_or(Err(RunError::Panicked));
+            // Whatever happened: let every thread go. One that panicked has said so, and the run ends with an error.
             for inbox in &inbox_senders {
                 let _ = inbox.send(Message::Abort);
             }
             director.cuts = None;
             director.commands = None;
+            for handle in handles {
+                let _ = handle.join();
+            }
+            if let Some(handle) = checkpointing {
+                let _ = handle.join();
+            }
             result
         })
     }
 
-    /// Lays down how records are routed. A job without a key has a task for each partition that it ever had.
-    fn plan(&self, program: Program, workers: usize, lineage: &Lineage, shards: u32) -> Result<Plan, RunError> {
-        let job = self.job;
-        let filter = match &job.filter {
-            None => None,
-            Some(expression) => {
-                let filter = Filter::new(expression).map_err(|reason| RunError::Filter { reason })?;
-                let untyped = matches!(job.input.format, InputFormat::Csv { .. });
-                Some(if untyped { filter.with_numbers_in_text() } else { filter })
+    /// Makes the reader, which proves that the input is the one that was read. A read that never returns must not keep the run from ending.
+    fn prove(&self, start: Vec<PositionRow>, next_block: u64) -> Result<BlockReader, RunError> {
+        let (sender, receiver) = bounded(1);
+        let (input, partitions) = (self.job.input.clone(), Arc::clone(&self.partitions));
+        std::thread::spawn(move || {
+            let _ = sender.send(BlockReader::new(&input, partitions, &start, next_block));
+        });
+        let mut stopping: Option<Instant> = None;
+        loop {
+            match receiver.recv_timeout(TICK) {
+                Ok(reader) => return Ok(reader?),
+                Err(RecvTimeoutError::Disconnected) => return Err(RunError::Panicked),
+                Err(RecvTimeoutError::Timeout) => {}
             }
-        };
+            if stopping.is_none() && self.control.stop.load(Ordering::Relaxed) {
+                stopping = Some(Instant::now());
+            }
+            if stopping.is_some_and(|since| since.elapsed() > STOP_PATIENCE) {
+                return Err(RunError::Interrupted);
+            }
+        }
+    }
+
+    /// Lays down how records are routed. A job without a key has a task for each partition that it ever had.
+    fn plan(
+        &self,
+        program: Program,
+        filter: Option<Filter>,
+        workers: usize,
+        lineage: &Lineage,
+        shards: u32,
+    ) -> Result<Plan, RunError> {
+        let job = self.job;
         let (route, tasks) = match &job.key {
             Some(_) => (Route::Key(program.fields().len()), job.tasks),
             None => {
@@ -574,13 +632,7 @@ impl Run<'_> {
                 if let Some(last) = &lineage.last
                     && next > last.manifest.tasks
                 {
-                    return Err(RunError::Inconsistent {
-                        sequence: last.manifest.sequence,
-                        reason: format!(
-                            "the job has no key and {} partitions, the input has {next}: partitions can not be added to such a job",
-                            last.manifest.tasks
-                        ),
-                    });
+                    return Err(RunError::PartitionsAdded { tasks: last.manifest.tasks, found: next });
                 }
                 (Route::Partition { partitions, tasks }, next.max(1))
             }
@@ -608,6 +660,23 @@ impl Run<'_> {
         fields.extend(plan.filter.iter().flat_map(|filter| filter.fields().to_vec()));
         fields
     }
+}
+
+/// Fails when a manifest says something else of the state than the definition in the same checkpoint.
+fn fits(manifest: &Manifest, plan: &Plan) -> Result<(), RunError> {
+    let keyed = matches!(plan.route, Route::Key(_));
+    let reason = if manifest.columns != plan.program.codec().columns() {
+        "its columns are not those of the job in it".to_owned()
+    } else if manifest.tasks != plan.tasks {
+        format!("it has {} tasks, the job in it {}", manifest.tasks, plan.tasks)
+    } else if keyed != (manifest.routing == Routing::KeyHash) {
+        "its routing is not that of the job in it".to_owned()
+    } else if manifest.block_bytes != input::BLOCK_BYTES {
+        format!("its input is cut into blocks of {} bytes, not {}", manifest.block_bytes, input::BLOCK_BYTES)
+    } else {
+        return Ok(());
+    };
+    Err(RunError::Inconsistent { sequence: manifest.sequence, reason })
 }
 
 /// Tells the directing thread when the thread that holds it panics.
@@ -638,7 +707,8 @@ impl Reading {
     fn run(mut self) {
         let mut permits = self.permits.clone();
         loop {
-            select! {
+            // A command comes before the next block: a cut is announced as soon as it can be.
+            select_biased! {
                 recv(self.commands) -> command => match command {
                     Err(_) => return,
                     Ok(command) => {
@@ -714,6 +784,8 @@ struct Director<'a> {
     skipped_in_all: u64,
     skipped_before: u64,
     dead_lines: Vec<u8>,
+    /// Where they go when no checkpoint takes them along.
+    dead_letter: Option<DeadLetterFile>,
     asked: Option<Asked>,
     /// Whether a checkpoint is under way.
     busy: bool,
@@ -763,6 +835,7 @@ impl<'a> Director<'a> {
             skipped_in_all,
             skipped_before: skipped_in_all,
             dead_lines: Vec::new(),
+            dead_letter: None,
             asked: None,
             busy: false,
             last_cut: None,
@@ -813,8 +886,10 @@ impl<'a> Director<'a> {
                     self.ask(trigger, Command::Cut);
                 }
             }
-            let unanswered = self.asked.as_ref().is_some_and(|asked| asked.announced.is_none());
-            if unanswered && stopping.is_some_and(|since| since.elapsed() > STOP_PATIENCE) {
+            let unanswered = self.asked.as_ref().filter(|asked| asked.announced.is_none());
+            if let (Some(since), Some(asked)) = (stopping, unanswered)
+                && since.max(asked.begun).elapsed() > STOP_PATIENCE
+            {
                 return Err(RunError::Interrupted);
             }
         }
@@ -840,8 +915,10 @@ impl<'a> Director<'a> {
             }
             Event::Replica(note) => self.run.observer.event(&RunEvent::Replica(note)),
             Event::Checkpoint(result) => {
-                let done = *result.map_err(|error| *error)?;
-                self.committed(done);
+                self.busy = false;
+                if let Some(done) = result.map_err(|error| *error)? {
+                    self.committed(*done);
+                }
             }
             Event::Overflow(overflow, key) => return Err(RunError::Overflow { reason: overflow.to_string(), key }),
             Event::Input(error) => return Err(error.into()),
@@ -881,6 +958,11 @@ impl<'a> Director<'a> {
             self.bytes_in_all += account.end_offset.saturating_sub(self.offsets[partition]);
             self.offsets[partition] = account.end_offset;
             self.skipped_in_all += account.skipped;
+            if let Some(file) = &mut self.dead_letter
+                && self.dead_lines.len() >= DEAD_LINES_BYTES
+            {
+                file.append(&std::mem::take(&mut self.dead_lines))?;
+            }
         }
     }
 
@@ -918,7 +1000,6 @@ impl<'a> Director<'a> {
     }
 
     fn committed(&mut self, done: Done) {
-        self.busy = false;
         let manifest = &done.committed.manifest;
         self.latest = Some((manifest.block, manifest.ended, manifest.outputs.clone(), manifest.sequence));
         self.last_done = Some((manifest.sequence, Instant::now(), Duration::from_micros(done.total_micros)));
@@ -946,6 +1027,9 @@ impl<'a> Director<'a> {
             *block != cut.number || (cut.ended && (!ended || *outputs != cut.outputs))
         });
         let outputs = cut.outputs.clone();
+        if let Some(file) = &mut self.dead_letter {
+            file.append(&cut.dead_lines)?;
+        }
         if is_new && self.cuts.is_some() {
             self.send(cut);
             while self.busy {
@@ -998,5 +1082,37 @@ impl<'a> Director<'a> {
             last: self.last_done,
             elapsed: self.started.elapsed(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Panicking;
+
+    impl Observer for Panicking {
+        fn event(&self, _: &RunEvent) {}
+
+        fn status(&self, _: &Status) {
+            panic!("on purpose");
+        }
+    }
+
+    #[test]
+    fn a_panic_of_the_directing_thread_ends_the_run_with_an_error() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("data.jsonl"), "{\"k\":1}\n".repeat(100_000)).unwrap();
+        let text = "job: j\ninput: data.jsonl\nkey: k\nprocess: {aggregate: {n: count}}\n";
+        let job = JobSpec::from_bytes(text.as_bytes(), &dir.path().join("job.yaml")).unwrap();
+        let options = Options {
+            threads: 2,
+            must_resume: false,
+            holder: "a test".to_owned(),
+            clock: Timestamp::now,
+            random: [1; 16],
+        };
+        let result = run(&job, &options, &Control::default(), &Panicking);
+        assert!(matches!(result, Err(RunError::Panicked)));
     }
 }

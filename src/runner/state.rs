@@ -511,7 +511,7 @@ impl Table {
         if (self.len + 1) * 3 > self.entries.len() * 2 {
             self.grow();
         }
-        self.place(hash >> 32 << 32 | u64::from(row) + 1);
+        self.place((hash >> 32 << 32) | (u64::from(row) + 1));
         self.len += 1;
     }
 

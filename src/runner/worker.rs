@@ -135,7 +135,7 @@ pub enum Message {
     Updates {
         /// The block's number.
         number: u64,
-        /// The records: see [`Worker::parse`].
+        /// The records, packed.
         bytes: Vec<u8>,
         /// Dropped when they are applied.
         ticket: Arc<Ticket>,

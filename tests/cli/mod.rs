@@ -6,5 +6,6 @@ mod help;
 mod inspect;
 mod list;
 mod restore;
+mod run;
 mod streams;
 mod verify;

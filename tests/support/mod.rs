@@ -34,9 +34,18 @@ pub struct Output {
 impl Env {
     /// Makes an empty directory.
     pub fn new() -> Env {
+        Env::with(tempfile::tempdir())
+    }
+
+    /// Makes an empty directory in memory, where the machine has such a place: for tests that flush hundreds of times.
+    pub fn in_memory() -> Env {
+        Env::with(tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()))
+    }
+
+    fn with(dir: std::io::Result<TempDir>) -> Env {
         let variables = [("LC_ALL", "C.UTF-8"), ("TZ", "UTC"), ("COLUMNS", "80")];
         let own = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
-        Env { dir: tempfile::tempdir().expect("a temporary directory"), variables: variables.map(own).to_vec() }
+        Env { dir: dir.expect("a temporary directory"), variables: variables.map(own).to_vec() }
     }
 
     /// Sets a variable for the commands that follow.

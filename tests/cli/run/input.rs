@@ -1,0 +1,95 @@
+//! Input that is not what it was.
+
+use std::fs;
+
+use super::counting;
+use crate::support::Env;
+
+const LINES: &str = "{\"k\":\"a\"}\n{\"k\":\"b\"}\n{\"k\":\"a\"}\n";
+
+fn finished() -> Env {
+    let env = Env::new();
+    counting(&env, "checkpoint: {store: store}\n");
+    let text = env.read("job.yaml").replace("data.jsonl", "'data*.jsonl'");
+    env.write("job.yaml", text);
+    env.write("data.jsonl", LINES);
+    env.run(&["run", "job.yaml"]).expect(0);
+    env
+}
+
+const HINT: &str = "hint: put the input back as it was, or begin anew in another store (`checkpoint: store:`): what was counted of it can not be told apart\n";
+
+#[track_caller]
+fn fails(env: &Env, error: &str) {
+    let output = env.run(&["run", "job.yaml", "--quiet"]).expect(4);
+    assert_eq!((output.stdout.as_str(), output.stderr), ("", format!("error: {error}\n{HINT}")));
+}
+
+#[test]
+fn input_that_was_changed_shrunk_or_removed_is_an_error_that_says_which() {
+    let env = finished();
+    env.write("data.jsonl", LINES.replace('b', "c"));
+    fails(
+        &env,
+        "input `data.jsonl` was replaced or changed: its first 30 bytes are not those that the checkpoint has read",
+    );
+    env.write("data.jsonl", &LINES[..20]);
+    fails(&env, "input `data.jsonl` has shrunk: the checkpoint has read 30 bytes of it, it has 20");
+    fs::rename(env.path("data.jsonl"), env.path("data-2.jsonl")).unwrap();
+    fails(&env, "input `data.jsonl` is gone: the checkpoint has read 30 bytes of it");
+    fs::remove_file(env.path("data-2.jsonl")).unwrap();
+    env.write("data.jsonl", LINES);
+    env.run(&["run", "job.yaml"]).expect(0);
+}
+
+#[test]
+fn input_that_has_grown_is_read_on_and_files_may_be_added_before_and_behind() {
+    let env = finished();
+    env.write("data.jsonl", LINES.to_owned() + "{\"k\":\"c\"}\n");
+    env.write("data-0.jsonl", "{\"k\":\"a\"}\n");
+    env.write("data9.jsonl", "{\"k\":\"d\"}");
+    let output = env.run(&["run", "job.yaml", "--json"]).expect(0);
+    assert!(output.stdout.contains("\"records\":3,\"records_in_all\":6,"), "{output}");
+    let expected = "{\"k\":\"a\",\"n\":3}\n{\"k\":\"b\",\"n\":1}\n{\"k\":\"c\",\"n\":1}\n{\"k\":\"d\",\"n\":1}\n";
+    assert_eq!(env.read("out/counting.jsonl"), expected);
+    // The last line of this file had no end, and was counted as it was: that it is longer now may be another record.
+    env.write("data9.jsonl", "{\"k\":\"d\"}\n{\"k\":\"d\"}\n");
+    fails(
+        &env,
+        "input `data9.jsonl` was replaced or changed: its first 9 bytes are not those that the checkpoint has read",
+    );
+}
+
+#[test]
+fn a_job_without_a_key_takes_no_more_partitions_later() {
+    let env = finished();
+    let text = env.read("job.yaml").replace("key: k\ntasks: 8\n", "").replace("store: store", "store: other");
+    env.write("job.yaml", text);
+    fs::remove_dir_all(env.path("out")).unwrap();
+    env.run(&["run", "job.yaml"]).expect(0);
+    env.write("data-2.jsonl", LINES);
+    let output = env.run(&["run", "job.yaml", "--quiet"]).expect(4);
+    assert_eq!(
+        output.stderr,
+        "error: the job has no key and 1 partitions, the input has 2 with those that were read: none can be added to such a job\n\
+         hint: begin anew in another store (`checkpoint: store:`), or leave the new files out (`input: files:`)\n"
+    );
+}
+
+#[test]
+fn a_file_that_shrinks_while_it_is_read_is_an_error_and_nothing_committed_is_lost() {
+    let env = Env::new();
+    counting(&env, "checkpoint: {store: store, schedule: 5ms}\n");
+    let lines: String = (0..1_500_000).map(|i| format!("{{\"k\":\"key {}\"}}\n", i % 1000)).collect();
+    env.write("data.jsonl", &lines);
+    let mut child = env.command(&["run", "job.yaml"]).stderr(std::process::Stdio::piped()).spawn().expect("started");
+    super::until("there is a checkpoint", || !super::checkpoints(&env.path("store")).is_empty());
+    let file = fs::OpenOptions::new().write(true).open(env.path("data.jsonl")).unwrap();
+    file.set_len(100).unwrap();
+    let status = super::wait(&mut child, super::PATIENCE);
+    let stderr = String::from_utf8(child.wait_with_output().unwrap().stderr).unwrap();
+    assert!(status == 4 && stderr.contains("error: "), "{status} {stderr}");
+    env.write("data.jsonl", &lines);
+    env.run(&["run", "--must-resume", "job.yaml"]).expect(0);
+    assert!(env.read("out/counting.jsonl").lines().all(|line| line.ends_with("\"n\":1500}")));
+}

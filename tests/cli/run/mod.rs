@@ -1,0 +1,88 @@
+//! `ckpt run`: the real binary on real input.
+
+use std::fs;
+use std::path::Path;
+use std::process::Child;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::support::Env;
+
+mod bad_records;
+mod chains;
+mod data;
+mod disk;
+mod input;
+mod job_file;
+mod kill;
+mod output;
+mod results;
+mod signals;
+mod store;
+mod summary;
+
+/// How long a test waits for what must come soon.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Returns the numbers of the checkpoints in `store`, ascending.
+fn checkpoints(store: &Path) -> Vec<u64> {
+    let Ok(entries) = fs::read_dir(store.join("checkpoints")) else { return Vec::new() };
+    let names = entries.map(|entry| entry.expect("listed").file_name().into_string().expect("UTF-8"));
+    let mut numbers: Vec<u64> = names.filter_map(|name| name.parse().ok()).collect();
+    numbers.sort_unstable();
+    numbers
+}
+
+/// Returns the text of the manifest of checkpoint `number`.
+fn manifest(store: &Path, number: u64) -> String {
+    fs::read_to_string(store.join(format!("checkpoints/{number:08}/manifest.yaml"))).expect("a manifest")
+}
+
+/// Returns the paths of all files in `dir`, sorted.
+fn files(dir: &Path) -> Vec<std::path::PathBuf> {
+    if !dir.exists() {
+        return Vec::new();
+    }
+    let found = walkdir::WalkDir::new(dir).sort_by_file_name().into_iter().map(|entry| entry.expect("listed"));
+    found.filter(|entry| entry.file_type().is_file()).map(walkdir::DirEntry::into_path).collect()
+}
+
+fn signal(child: &Child, signal: Signal) {
+    kill_process(Pid::from_child(child), signal).expect("the process is there");
+}
+
+/// Waits for the end of `child`, and returns its exit code.
+#[track_caller]
+fn wait(child: &mut Child, patience: Duration) -> i32 {
+    let begun = Instant::now();
+    loop {
+        if let Some(status) = child.try_wait().expect("waited") {
+            return crate::support::code(status);
+        }
+        if begun.elapsed() > patience {
+            child.kill().expect("killed");
+            child.wait().expect("waited");
+            panic!("the run did not end within {patience:?}");
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// Waits until `condition` holds.
+#[track_caller]
+fn until(what: &str, mut condition: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !condition() {
+        assert!(begun.elapsed() < PATIENCE, "waited too long until {what}");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// Writes a job file `job.yaml` that counts the records of `data.jsonl` by `k`, with `more` at its end.
+fn counting(env: &Env, more: &str) {
+    let text = format!(
+        "job: counting\ninput: {{files: data.jsonl}}\nkey: k\ntasks: 8\nprocess: {{aggregate: {{n: count}}}}\noutput: out/\n{more}"
+    );
+    env.write("job.yaml", text);
+}

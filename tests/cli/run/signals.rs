@@ -1,0 +1,144 @@
+//! Signals: a last checkpoint, a checkpoint now, or the end at once.
+
+use std::io::Write as _;
+use std::process::{Child, Stdio};
+use std::time::Duration;
+
+use rustix::process::Signal;
+
+use super::data::{clicks, json};
+use super::{PATIENCE, checkpoints, counting, manifest, signal, until, wait};
+use crate::support::Env;
+
+/// Starts a run whose standard input is a pipe that stays open.
+fn piped(env: &Env, arguments: &[&str]) -> Child {
+    let mut command = env.command(arguments);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("started")
+}
+
+fn said(child: Child) -> (String, String) {
+    let output = child.wait_with_output().expect("waited");
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("UTF-8");
+    (text(output.stdout), text(output.stderr))
+}
+
+/// A job that counts the records of a thousand small files.
+fn many_blocks(more: &str) -> Env {
+    let env = Env::new();
+    counting(&env, more);
+    env.write("job.yaml", env.read("job.yaml").replace("data.jsonl", "'data/*.jsonl'"));
+    let lines: String = (0..100).map(|i| format!("{{\"k\":\"key {i}\"}}\n")).collect();
+    for i in 0..1_000 {
+        env.write(&format!("data/{i:04}.jsonl"), &lines);
+    }
+    env
+}
+
+/// A job that reads standard input, and has been fed so much that some blocks are applied.
+fn reading_a_pipe(more: &str) -> (Env, Child, Vec<u8>) {
+    let env = Env::new();
+    env.write(
+        "job.yaml",
+        format!(
+            "job: piped\ninput: {{files: '-', format: json}}\nkey: user.id\nprocess: {{aggregate: {{n: count}}}}\ncheckpoint: {{store: store{more}}}\noutput: out\n"
+        ),
+    );
+    let mut child = piped(&env, &["run", "job.yaml"]);
+    let bytes = json(&clicks(1, 10_000, 50)).bytes;
+    child.stdin.as_mut().expect("piped").write_all(&bytes).expect("read");
+    (env, child, bytes)
+}
+
+#[test]
+fn sigterm_and_sigint_end_with_a_checkpoint_and_the_next_run_goes_on() {
+    for with in [Signal::TERM, Signal::INT] {
+        let env = many_blocks("checkpoint: {store: store, schedule: 20ms}\n");
+        let mut child = piped(&env, &["run", "job.yaml", "--json"]);
+        until("there is a checkpoint", || !checkpoints(&env.path("store")).is_empty());
+        signal(&child, with);
+        assert_eq!(wait(&mut child, Duration::from_secs(20)), 0);
+        let (stdout, _) = said(child);
+        assert!(stdout.contains("\"ended\":false"), "{stdout}");
+        assert!(!env.path("out/counting.jsonl").exists());
+        let last = *checkpoints(&env.path("store")).last().unwrap();
+        let last = manifest(&env.path("store"), last);
+        assert!(last.contains("trigger: shutdown\nended: false\n"), "{last}");
+        let again = env.run(&["run", "--must-resume", "job.yaml"]).expect(0);
+        assert!(again.stderr.starts_with("counting: resumes from checkpoint "), "{again}");
+        let mut expected: Vec<String> = (0..100).map(|i| format!("{{\"k\":\"key {i}\",\"n\":1000}}\n")).collect();
+        expected.sort();
+        assert_eq!(env.read("out/counting.jsonl"), expected.concat());
+    }
+}
+
+#[test]
+fn sigusr1_takes_a_checkpoint_now() {
+    let (env, mut child, bytes) = reading_a_pipe(", schedule: 1h");
+    signal(&child, Signal::USR1);
+    // The reader hears of it between two blocks: it has to be asked before it is fed more.
+    std::thread::sleep(Duration::from_millis(500));
+    let mut stdin = child.stdin.take().expect("piped");
+    stdin.write_all(&bytes).expect("read");
+    until("there is a checkpoint", || !checkpoints(&env.path("store")).is_empty());
+    let first = manifest(&env.path("store"), 1);
+    assert!(first.contains("trigger: signal\nended: false\n"), "{first}");
+    drop(stdin);
+    assert_eq!(wait(&mut child, Duration::from_secs(20)), 0);
+    assert_eq!(checkpoints(&env.path("store")), [1, 2]);
+}
+
+#[test]
+fn sigterm_ends_a_run_whose_input_does_not_answer() {
+    let (_env, mut child, _) = reading_a_pipe(", schedule: 1h");
+    std::thread::sleep(Duration::from_millis(300));
+    signal(&child, Signal::TERM);
+    assert_eq!(wait(&mut child, Duration::from_secs(20)), 143);
+    let (stdout, stderr) = said(child);
+    assert_eq!(stdout, "");
+    let (first, last) = stderr.split_at(stderr.find("error: ").expect("an error"));
+    assert!(first.starts_with("piped: starts from nothing; checkpoints go to store\n"), "{stderr}");
+    assert_eq!(
+        last,
+        "error: stopped without a last checkpoint: the input did not answer\n\
+         hint: nothing that was committed is lost; the next run goes on from the latest checkpoint\n"
+    );
+}
+
+#[test]
+fn sigterm_ends_a_run_that_is_not_given_again_what_it_has_read() {
+    let (env, mut child, bytes) = reading_a_pipe("");
+    drop(child.stdin.take());
+    assert_eq!(wait(&mut child, PATIENCE), 0);
+    env.run_with_input(&["run", "job.yaml"], &bytes).expect(0);
+    let mut child = piped(&env, &["run", "job.yaml"]);
+    std::thread::sleep(Duration::from_millis(300));
+    signal(&child, Signal::TERM);
+    assert_eq!(wait(&mut child, Duration::from_secs(20)), 143);
+}
+
+#[test]
+fn a_second_signal_ends_the_run_at_once() {
+    for (second, status) in [(Signal::INT, 130), (Signal::TERM, 143)] {
+        let (_env, mut child, _) = reading_a_pipe(", schedule: 1h");
+        std::thread::sleep(Duration::from_millis(200));
+        signal(&child, Signal::INT);
+        std::thread::sleep(Duration::from_millis(200));
+        assert!(child.try_wait().expect("waited").is_none(), "it waits for its input");
+        signal(&child, second);
+        assert_eq!(wait(&mut child, Duration::from_secs(2)), status);
+    }
+}
+
+#[test]
+fn a_signal_while_checkpoints_are_disabled_stops_without_one() {
+    let env = many_blocks("checkpoint: {enabled: false}\n");
+    let mut child = piped(&env, &["run", "job.yaml"]);
+    let listens = || std::fs::read_to_string(format!("/proc/{}/status", child.id()));
+    until("it listens to signals", || listens().is_ok_and(|status| !status.contains("SigCgt:\t0000000000000000")));
+    std::thread::sleep(Duration::from_millis(20));
+    signal(&child, Signal::USR1);
+    signal(&child, Signal::TERM);
+    assert_eq!(wait(&mut child, Duration::from_secs(20)), 0);
+    assert!(said(child).0.contains("stopped; run it again to go on"));
+    assert_eq!(super::files(&env.path("checkpoints")).len(), 0);
+}

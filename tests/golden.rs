@@ -1,0 +1,74 @@
+//! Stores of every format that was ever released: they open, verify clean, read as recorded, and their jobs go on.
+
+use std::fs;
+use std::path::Path;
+
+use crate::support::{Env, repository};
+
+/// The stores, by the directory of their job.
+const STORES: &[&str] = &["format-1/keyed", "format-1/keyless"];
+
+/// Makes a directory with a copy of a job as it was left.
+fn left_behind(name: &str) -> Env {
+    let env = Env::new();
+    let from = format!("tests/data/golden/{name}");
+    for file in repository::files(&from) {
+        let inner = file.strip_prefix(&format!("{from}/")).expect("it is below");
+        env.write(inner, fs::read(repository::path(&file)).expect("readable"));
+    }
+    env
+}
+
+#[test]
+fn every_format_has_a_golden_store() {
+    let formats: Vec<String> = (1..=ckpt::format::FORMAT).map(|format| format!("format-{format}/")).collect();
+    for format in formats {
+        assert!(STORES.iter().any(|store| store.starts_with(&format)), "{format}");
+    }
+}
+
+#[test]
+fn golden_stores_verify_clean_and_read_as_recorded() {
+    for name in STORES {
+        let env = left_behind(name);
+        let verified = env.run(&["verify", "--deep", "store"]).expect(0);
+        assert!(verified.stdout.starts_with("intact: "), "{name}: {verified}");
+        let state = env.run(&["inspect", "store", "--json", "--state", "--limit", "0"]).expect(0);
+        let parse = |text: &str| serde_json::from_str::<serde_json::Value>(text).expect("JSON");
+        let (found, recorded) = (parse(&state.stdout), parse(&env.read("state.json")));
+        for field in ["job", "sequence", "columns", "rows"] {
+            assert_eq!(found[field], recorded[field], "{name}: {field}");
+        }
+    }
+}
+
+#[test]
+fn sha256sum_proves_golden_stores_without_ckpt() {
+    for name in STORES {
+        let env = left_behind(name);
+        for checkpoint in fs::read_dir(env.path("store/checkpoints")).expect("readable") {
+            let dir = checkpoint.expect("readable").path();
+            let output = env.shell(&format!("cd '{}' && sha256sum --quiet -c SHA256SUMS", dir.display()));
+            output.expect(0);
+        }
+    }
+}
+
+#[test]
+fn jobs_go_on_from_golden_stores() {
+    for name in STORES {
+        let env = left_behind(name);
+        let outputs = |env: &Env| -> Vec<(String, Vec<u8>)> {
+            let name = |path: &Path| path.file_name().expect("a name").to_string_lossy().into_owned();
+            let files = fs::read_dir(env.path("out")).expect("readable").map(|file| file.expect("readable").path());
+            let mut all: Vec<_> = files.map(|path| (name(&path), fs::read(&path).expect("readable"))).collect();
+            all.sort();
+            all
+        };
+        let before = outputs(&env);
+        fs::remove_dir_all(env.path("out")).expect("removed");
+        let again = env.run(&["run", "--must-resume", "job.yaml"]).expect(0);
+        assert!(again.stdout.contains("  checkpoints   0, "), "{name}: nothing was new: {again}");
+        assert_eq!(outputs(&env), before, "{name}");
+    }
+}
