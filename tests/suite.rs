@@ -7,6 +7,8 @@ mod docs;
 mod format_tables;
 mod golden;
 mod job_file;
+mod repair;
+mod replicas;
 mod storage;
 mod store;
 mod support;

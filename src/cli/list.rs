@@ -53,7 +53,7 @@ pub fn run(args: &Args, ui: &mut Ui) -> Result<Exit, CliError> {
     if target.reference.is_some() {
         return Err(CliError::usage("expected a store, found a checkpoint").hint("`ckpt inspect` shows one checkpoint"));
     }
-    let store = target.open_with(&args.replica)?;
+    let store = target.open_with(&args.replica, ui)?;
     let mut listing = list(&store, args.limit)?;
     if args.reverse {
         listing.checkpoints.reverse();

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use jiff::{Timestamp, Zoned};
 
 use crate::cli::error::CliError;
+use crate::cli::ui::Ui;
 use crate::format::FORMAT;
 use crate::format::layout::{CHECKPOINTS, STORE_FILE};
 use crate::format::manifest::ReplicasFile;
@@ -76,16 +77,22 @@ impl Target {
         inside(path).or_else(|| inside(&path.canonicalize().ok()?)).unwrap_or_else(whole)
     }
 
-    /// Opens the store with the replicas that it knows.
-    pub fn open(&self) -> Result<Store, CliError> {
-        self.open_with(&[])
+    /// Opens the store with the replicas that it knows. What there is to tell about them is told at the end.
+    pub fn open(&self, ui: &Ui) -> Result<Store, CliError> {
+        self.open_with(&[], ui)
     }
 
     /// Opens the store with the replicas that it knows and those at `replicas`, which must be there.
     ///
     /// The store is what is read first. It knows its replicas by `replicas.yaml`, which counts only when it names the
     /// store's own directory: a copy of a store that was made by hand, or is mounted elsewhere, stands alone.
-    pub fn open_with(&self, replicas: &[PathBuf]) -> Result<Store, CliError> {
+    pub fn open_with(&self, replicas: &[PathBuf], ui: &Ui) -> Result<Store, CliError> {
+        let store = self.find(replicas)?;
+        ui.opened(&store);
+        Ok(store)
+    }
+
+    fn find(&self, replicas: &[PathBuf]) -> Result<Store, CliError> {
         let storage = |path: &Path| Arc::new(LocalStorage::new(path)) as Arc<dyn Storage>;
         let given = storage(&self.store);
         let own = real(&self.store);

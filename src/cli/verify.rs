@@ -116,7 +116,7 @@ pub fn run(args: &Args, ui: &mut Ui) -> Result<Exit, CliError> {
     let mut views = Vec::new();
     for text in &args.targets {
         let target = Target::parse(text)?;
-        let store = target.open_with(&args.replica)?;
+        let store = target.open_with(&args.replica, ui)?;
         let only = target.reference.as_ref().map(|_| target.sequence(&store, &ui.now())).transpose()?;
         let seen = memory.as_ref().map(|memory| memory.seen(&store)).unwrap_or_default();
         let enough = || args.time.is_some_and(|time| begun.elapsed() >= time);
@@ -228,10 +228,10 @@ fn repair_store(
     }
     let (done, would) = match args.dry_run {
         true => (plan.steps.len(), "would be healed"),
-        false => (outcomes.len() - failed, "healed"),
+        false => (outcomes.len() - failed, "were healed"),
     };
     let left = plan.hopeless.len() + failed;
-    ui.out(format!("{} {would}, {left} can not be", counted(done as u64, "repair")))
+    ui.out(format!("{done} {would}, {left} can not be"))
 }
 
 fn show(report: &Report, with_place: bool, ui: &mut Ui) -> Result<(), CliError> {

@@ -52,8 +52,10 @@ impl Store {
         min_copies: usize,
     ) -> Result<Store, StoreError> {
         let mut read = read_store_files(&places);
-        let first = iter_from(preferred, read.len()).find_map(|index| read[index].as_ref().ok().cloned());
-        let Some(file) = first else { return Err(read.swap_remove(preferred).expect_err("none was read")) };
+        let order: Vec<usize> = iter_from(preferred, read.len()).collect();
+        let Some(file) = choose_file(&places, &read, &order) else {
+            return Err(read.swap_remove(preferred).expect_err("none was read"));
+        };
         let mut available = Vec::new();
         let mut unavailable = Vec::new();
         for (index, (storage, read)) in places.into_iter().zip(read).enumerate() {
@@ -156,6 +158,29 @@ impl Store {
         });
         done.map(drop)
     }
+}
+
+/// Decides which of the store files that were read counts: the first in `order`, unless they contradict each other and
+/// a later one is what the newest checkpoint beside it says.
+fn choose_file(
+    places: &[Arc<dyn Storage>],
+    read: &[Result<StoreFile, StoreError>],
+    order: &[usize],
+) -> Option<StoreFile> {
+    let files: Vec<(usize, &StoreFile)> =
+        order.iter().filter_map(|&index| Some((index, read[index].as_ref().ok()?))).collect();
+    let (_, first) = files.first()?;
+    let same = |other: &StoreFile| (&other.store, &other.job) == (&first.store, &first.job);
+    if files.iter().all(|(_, other)| same(other)) {
+        return Some((*first).clone());
+    }
+    let is_confirmed = |index: usize, file: &StoreFile| {
+        let replica = Replica::new(places[index].as_ref());
+        let newest = replica.sequences().ok().and_then(|sequences| sequences.last().copied());
+        newest.is_some_and(|newest| replica.manifest(file, newest).is_ok())
+    };
+    let confirmed = files.iter().find(|(index, file)| is_confirmed(*index, file));
+    Some(confirmed.map_or(*first, |(_, file)| *file).clone())
 }
 
 /// Returns all numbers below `count`, `first` first.

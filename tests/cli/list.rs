@@ -14,6 +14,17 @@ struct View {
     job: String,
     older: u64,
     checkpoints: Vec<Checkpoint>,
+    replicas: Vec<Replica>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(dead_code)]
+struct Replica {
+    store: String,
+    newest: Option<u64>,
+    behind: Option<u64>,
+    error: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -130,6 +130,10 @@ impl Body {
                 let names = found.lines().filter_map(|line| line.rsplit('/').next()?.parse().ok());
                 let listed: Vec<ObjectName> = names.collect();
                 self.is_known = layout::parse_manifest_sum(&bytes).is_some();
+                if !self.is_known {
+                    let found = format!("{} bytes that are none", bytes.len());
+                    self.findings.add(FindingCode::SumsWrong, path, "a list of objects", found, [sequence]);
+                }
                 self.objects.extend(listed.into_iter().map(|object| (object, None)));
                 self.objects.sort_by_key(|(object, bytes)| (*object, bytes.is_none()));
                 self.objects.dedup_by_key(|(object, _)| *object);

@@ -17,6 +17,7 @@ mod input;
 mod job_file;
 mod kill;
 mod output;
+mod replicas;
 mod results;
 mod signals;
 mod store;

@@ -1,0 +1,152 @@
+//! A storage that stops working after some calls, or that has little room.
+
+use std::io;
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+
+use bytes::Bytes;
+use ckpt::relpath::RelPath;
+use ckpt::storage::{Entry, LockGuard, Storage, StorageError};
+
+/// Stands before another storage. A clone is the same storage.
+#[derive(Debug, Clone)]
+pub struct Failing<S> {
+    inner: S,
+    /// Calls that were made, and how many work.
+    calls: Arc<AtomicU64>,
+    limit: u64,
+    /// Files and directories that fit.
+    room: Option<Arc<AtomicI64>>,
+}
+
+impl<S: Storage> Failing<S> {
+    /// Stands before `inner` and lets every call through.
+    pub fn new(inner: S) -> Failing<S> {
+        Failing { inner, calls: Arc::default(), limit: u64::MAX, room: None }
+    }
+
+    /// Makes every call after the first `calls` fail, as if the process had been killed.
+    pub fn fail_after(mut self, calls: u64) -> Failing<S> {
+        self.limit = calls;
+        self
+    }
+
+    /// Leaves room for so many more files and directories. Deleting makes room.
+    pub fn room(mut self, files: i64) -> Failing<S> {
+        self.room = Some(Arc::new(AtomicI64::new(files)));
+        self
+    }
+
+    /// Returns how many calls were made.
+    pub fn calls(&self) -> u64 {
+        self.calls.load(Ordering::Relaxed)
+    }
+
+    fn call(&self, action: &'static str, path: &str) -> Result<(), StorageError> {
+        if self.calls.fetch_add(1, Ordering::Relaxed) < self.limit {
+            return Ok(());
+        }
+        Err(StorageError::Io { action, path: path.to_owned(), source: io::Error::other("stopped") })
+    }
+
+    fn take(&self, files: i64, path: &RelPath) -> Result<(), StorageError> {
+        let Some(room) = &self.room else { return Ok(()) };
+        if room.load(Ordering::Relaxed) < files {
+            let source = io::ErrorKind::StorageFull.into();
+            return Err(StorageError::Io { action: "write", path: path.to_string(), source });
+        }
+        room.fetch_sub(files, Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn free(&self, files: i64) {
+        if let Some(room) = &self.room {
+            room.fetch_add(files, Ordering::Relaxed);
+        }
+    }
+}
+
+impl<S: Storage> Storage for Failing<S> {
+    fn place(&self) -> String {
+        self.inner.place()
+    }
+
+    fn get(&self, path: &RelPath, limit: u64) -> Result<Bytes, StorageError> {
+        self.call("read", path.as_str())?;
+        self.inner.get(path, limit)
+    }
+
+    fn get_range(&self, path: &RelPath, range: Range<u64>) -> Result<Bytes, StorageError> {
+        self.call("read", path.as_str())?;
+        self.inner.get_range(path, range)
+    }
+
+    fn size(&self, path: &RelPath) -> Result<u64, StorageError> {
+        self.call("read", path.as_str())?;
+        self.inner.size(path)
+    }
+
+    fn create(&self, path: &RelPath, bytes: &[u8]) -> Result<(), StorageError> {
+        self.call("write", path.as_str())?;
+        self.take(1, path)?;
+        self.inner.create(path, bytes)
+    }
+
+    fn create_dir(&self, path: &RelPath, files: &[(&str, &[u8])]) -> Result<(), StorageError> {
+        self.call("write", path.as_str())?;
+        self.take(1 + files.len() as i64, path)?;
+        self.inner.create_dir(path, files)
+    }
+
+    fn replace(&self, path: &RelPath, bytes: &[u8]) -> Result<(), StorageError> {
+        self.call("write", path.as_str())?;
+        self.take(1, path)?;
+        self.inner.replace(path, bytes)
+    }
+
+    fn rename(&self, from: &RelPath, to: &RelPath) -> Result<(), StorageError> {
+        self.call("rename", from.as_str())?;
+        self.inner.rename(from, to)
+    }
+
+    fn list(&self, dir: Option<&RelPath>) -> Result<Vec<Entry>, StorageError> {
+        self.call("list", dir.map_or("", RelPath::as_str))?;
+        self.inner.list(dir)
+    }
+
+    fn delete(&self, path: &RelPath) -> Result<(), StorageError> {
+        self.call("delete", path.as_str())?;
+        self.inner.delete(path)?;
+        self.free(1);
+        Ok(())
+    }
+
+    fn delete_dir(&self, path: &RelPath) -> Result<(), StorageError> {
+        self.call("delete", path.as_str())?;
+        let files = self.inner.list(Some(path))?.len() as i64;
+        self.inner.delete_dir(path)?;
+        self.free(1 + files);
+        Ok(())
+    }
+
+    fn sync(&self) -> Result<(), StorageError> {
+        self.call("flush", "")?;
+        self.inner.sync()
+    }
+
+    fn lock(&self, path: &RelPath, holder: &str) -> Result<Box<dyn LockGuard>, StorageError> {
+        self.call("lock", path.as_str())?;
+        self.inner.lock(path, holder)
+    }
+}
+
+#[test]
+fn a_failing_storage_stops_after_so_many_calls() {
+    let path = |text: &str| RelPath::new(text).expect("plain");
+    let storage = Failing::new(ckpt::storage::memory::MemoryStorage::new()).fail_after(2).room(1);
+    storage.create(&path("a"), b"1").expect("the first call");
+    assert!(storage.create(&path("b"), b"2").is_err());
+    assert!(storage.delete(&path("a")).is_err());
+    assert_eq!(storage.calls(), 3);
+}
