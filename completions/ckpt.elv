@@ -30,7 +30,14 @@ set edit:completion:arg-completer[ckpt] = {|@words|
             cand list 'List the checkpoints of a store, the newest last'
             cand inspect 'Show what a checkpoint is, or what it holds'
             cand verify 'Prove that checkpoints are what was committed'
+            cand diff 'Show what changed between two checkpoints'
             cand restore 'Put the content of an old checkpoint back, or write it out'
+            cand prune 'Remove checkpoints that no rule keeps, and what crashed runs left behind'
+            cand pin 'Keep a checkpoint from being pruned'
+            cand unpin 'Take the pin of a checkpoint away'
+            cand copy 'Copy checkpoints to another store'
+            cand latest 'Print the path of the newest checkpoint, for scripts'
+            cand stats 'Show what a store takes, and what removing checkpoints would free'
             cand completions 'Print the completion script of a shell'
             cand help 'Print this message or the help of the given subcommand(s)'
         }
@@ -38,6 +45,7 @@ set edit:completion:arg-completer[ckpt] = {|@words|
             cand --threads 'Threads that parse and apply records [default: the number of cores]'
             cand --color 'When to use color; `auto` is on a terminal, unless NO_COLOR is set'
             cand --must-resume 'Fail when there is no checkpoint to go on from'
+            cand --latest-good 'When the latest checkpoint is damaged, go back to the newest that is intact: say what that loses, and move an output aside that a checkpoint has published which is left behind'
             cand --json 'Print the answer as JSON, for programs'
             cand -q 'Print no notes and no progress; warnings and errors stay'
             cand --quiet 'Print no notes and no progress; warnings and errors stay'
@@ -51,6 +59,7 @@ set edit:completion:arg-completer[ckpt] = {|@words|
             cand --color 'When to use color; `auto` is on a terminal, unless NO_COLOR is set'
             cand -r 'Show the newest first'
             cand --reverse 'Show the newest first'
+            cand --sizes 'Show what each shares, and what removing it would free'
             cand --json 'Print the answer as JSON, for programs'
             cand -q 'Print no notes and no progress; warnings and errors stay'
             cand --quiet 'Print no notes and no progress; warnings and errors stay'
@@ -91,11 +100,95 @@ set edit:completion:arg-completer[ckpt] = {|@words|
             cand -h 'Print help (see more with ''--help'')'
             cand --help 'Print help (see more with ''--help'')'
         }
+        &'ckpt;diff'= {
+            cand --task 'Compare only keys of task N'
+            cand --key 'Compare only keys that begin with PREFIX'
+            cand -n 'Show at most N keys, or tasks and partitions; the totals are of all. 0 means all [default: 10 tasks and partitions, all keys]'
+            cand --limit 'Show at most N keys, or tasks and partitions; the totals are of all. 0 means all [default: 10 tasks and partitions, all keys]'
+            cand --color 'When to use color; `auto` is on a terminal, unless NO_COLOR is set'
+            cand --keys 'List every key that changed with its old and new values, in the order of task and key'
+            cand --stat 'Show how many keys changed in each task'
+            cand --json 'Print the answer as JSON, for programs'
+            cand -q 'Print no notes and no progress; warnings and errors stay'
+            cand --quiet 'Print no notes and no progress; warnings and errors stay'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+        }
         &'ckpt;restore'= {
             cand --to 'Write the state into the directory DIR, and leave the store as it is'
             cand --format 'What to write'
+            cand --seek 'Go on at another position of the input PARTITION: `start`, `end`, a number of bytes, or `record:N`'
+            cand --input-base 'The directory that the job''s input paths are relative to: that of the job file'
             cand --color 'When to use color; `auto` is on a terminal, unless NO_COLOR is set'
             cand --dry-run 'Say what would be done, and do nothing'
+            cand --json 'Print the answer as JSON, for programs'
+            cand -q 'Print no notes and no progress; warnings and errors stay'
+            cand --quiet 'Print no notes and no progress; warnings and errors stay'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+        }
+        &'ckpt;prune'= {
+            cand --keep-last 'Keep the newest N'
+            cand --keep-hourly 'Keep the newest of each of the last N hours that have any'
+            cand --keep-daily 'Keep the newest of each of the last N days that have any'
+            cand --keep-weekly 'Keep the newest of each of the last N weeks that have any'
+            cand --keep-monthly 'Keep the newest of each of the last N months that have any'
+            cand --keep-within 'Keep those that are at most so much older than the newest, as in `36h` or `7d`'
+            cand --keep-bytes 'Keep the newest, as long as all that they need has at most so many bytes, as in `10GiB`'
+            cand --grace 'How long what is removed can be brought back, and how old leftovers have to be'
+            cand --color 'When to use color; `auto` is on a terminal, unless NO_COLOR is set'
+            cand --keep-all 'Keep every checkpoint: remove only leftovers, and what was pruned before the grace time'
+            cand --undo 'Bring back what the last prune removed'
+            cand --dry-run 'Show what would be done, and do nothing'
+            cand -y 'Do it without asking'
+            cand --yes 'Do it without asking'
+            cand --json 'Print the answer as JSON, for programs'
+            cand -q 'Print no notes and no progress; warnings and errors stay'
+            cand --quiet 'Print no notes and no progress; warnings and errors stay'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+        }
+        &'ckpt;pin'= {
+            cand --reason 'Why, for whoever finds the pin'
+            cand --color 'When to use color; `auto` is on a terminal, unless NO_COLOR is set'
+            cand --json 'Print the answer as JSON, for programs'
+            cand -q 'Print no notes and no progress; warnings and errors stay'
+            cand --quiet 'Print no notes and no progress; warnings and errors stay'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+        }
+        &'ckpt;unpin'= {
+            cand --color 'When to use color; `auto` is on a terminal, unless NO_COLOR is set'
+            cand --json 'Print the answer as JSON, for programs'
+            cand -q 'Print no notes and no progress; warnings and errors stay'
+            cand --quiet 'Print no notes and no progress; warnings and errors stay'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+        }
+        &'ckpt;copy'= {
+            cand --to 'The directory of the store to copy to'
+            cand --color 'When to use color; `auto` is on a terminal, unless NO_COLOR is set'
+            cand --dry-run 'Say what would be copied, and copy nothing'
+            cand --json 'Print the answer as JSON, for programs'
+            cand -q 'Print no notes and no progress; warnings and errors stay'
+            cand --quiet 'Print no notes and no progress; warnings and errors stay'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+        }
+        &'ckpt;latest'= {
+            cand --max-age 'End with exit code 1 when the checkpoint is older than this: `1h`, `90m`'
+            cand --color 'When to use color; `auto` is on a terminal, unless NO_COLOR is set'
+            cand --verified 'Read every byte, and go back to the newest checkpoint that is intact'
+            cand --json 'Print the answer as JSON, for programs'
+            cand -q 'Print no notes and no progress; warnings and errors stay'
+            cand --quiet 'Print no notes and no progress; warnings and errors stay'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+        }
+        &'ckpt;stats'= {
+            cand -n 'Show only the newest N checkpoints; the totals are of all'
+            cand --limit 'Show only the newest N checkpoints; the totals are of all'
+            cand --color 'When to use color; `auto` is on a terminal, unless NO_COLOR is set'
             cand --json 'Print the answer as JSON, for programs'
             cand -q 'Print no notes and no progress; warnings and errors stay'
             cand --quiet 'Print no notes and no progress; warnings and errors stay'
@@ -115,7 +208,14 @@ set edit:completion:arg-completer[ckpt] = {|@words|
             cand list 'List the checkpoints of a store, the newest last'
             cand inspect 'Show what a checkpoint is, or what it holds'
             cand verify 'Prove that checkpoints are what was committed'
+            cand diff 'Show what changed between two checkpoints'
             cand restore 'Put the content of an old checkpoint back, or write it out'
+            cand prune 'Remove checkpoints that no rule keeps, and what crashed runs left behind'
+            cand pin 'Keep a checkpoint from being pruned'
+            cand unpin 'Take the pin of a checkpoint away'
+            cand copy 'Copy checkpoints to another store'
+            cand latest 'Print the path of the newest checkpoint, for scripts'
+            cand stats 'Show what a store takes, and what removing checkpoints would free'
             cand completions 'Print the completion script of a shell'
             cand help 'Print this message or the help of the given subcommand(s)'
         }
@@ -127,7 +227,21 @@ set edit:completion:arg-completer[ckpt] = {|@words|
         }
         &'ckpt;help;verify'= {
         }
+        &'ckpt;help;diff'= {
+        }
         &'ckpt;help;restore'= {
+        }
+        &'ckpt;help;prune'= {
+        }
+        &'ckpt;help;pin'= {
+        }
+        &'ckpt;help;unpin'= {
+        }
+        &'ckpt;help;copy'= {
+        }
+        &'ckpt;help;latest'= {
+        }
+        &'ckpt;help;stats'= {
         }
         &'ckpt;help;completions'= {
         }

@@ -35,7 +35,14 @@ complete -c ckpt -n "__fish_ckpt_needs_command" -f -a "run" -d 'Run a job, or go
 complete -c ckpt -n "__fish_ckpt_needs_command" -f -a "list" -d 'List the checkpoints of a store, the newest last'
 complete -c ckpt -n "__fish_ckpt_needs_command" -f -a "inspect" -d 'Show what a checkpoint is, or what it holds'
 complete -c ckpt -n "__fish_ckpt_needs_command" -f -a "verify" -d 'Prove that checkpoints are what was committed'
+complete -c ckpt -n "__fish_ckpt_needs_command" -f -a "diff" -d 'Show what changed between two checkpoints'
 complete -c ckpt -n "__fish_ckpt_needs_command" -f -a "restore" -d 'Put the content of an old checkpoint back, or write it out'
+complete -c ckpt -n "__fish_ckpt_needs_command" -f -a "prune" -d 'Remove checkpoints that no rule keeps, and what crashed runs left behind'
+complete -c ckpt -n "__fish_ckpt_needs_command" -f -a "pin" -d 'Keep a checkpoint from being pruned'
+complete -c ckpt -n "__fish_ckpt_needs_command" -f -a "unpin" -d 'Take the pin of a checkpoint away'
+complete -c ckpt -n "__fish_ckpt_needs_command" -f -a "copy" -d 'Copy checkpoints to another store'
+complete -c ckpt -n "__fish_ckpt_needs_command" -f -a "latest" -d 'Print the path of the newest checkpoint, for scripts'
+complete -c ckpt -n "__fish_ckpt_needs_command" -f -a "stats" -d 'Show what a store takes, and what removing checkpoints would free'
 complete -c ckpt -n "__fish_ckpt_needs_command" -f -a "completions" -d 'Print the completion script of a shell'
 complete -c ckpt -n "__fish_ckpt_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c ckpt -n "__fish_ckpt_using_subcommand run" -l threads -d 'Threads that parse and apply records [default: the number of cores]' -r
@@ -43,6 +50,7 @@ complete -c ckpt -n "__fish_ckpt_using_subcommand run" -l color -d 'When to use 
 always\t'Everywhere'
 never\t'Nowhere'"
 complete -c ckpt -n "__fish_ckpt_using_subcommand run" -l must-resume -d 'Fail when there is no checkpoint to go on from'
+complete -c ckpt -n "__fish_ckpt_using_subcommand run" -l latest-good -d 'When the latest checkpoint is damaged, go back to the newest that is intact: say what that loses, and move an output aside that a checkpoint has published which is left behind'
 complete -c ckpt -n "__fish_ckpt_using_subcommand run" -l json -d 'Print the answer as JSON, for programs'
 complete -c ckpt -n "__fish_ckpt_using_subcommand run" -s q -l quiet -d 'Print no notes and no progress; warnings and errors stay'
 complete -c ckpt -n "__fish_ckpt_using_subcommand run" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -52,6 +60,7 @@ complete -c ckpt -n "__fish_ckpt_using_subcommand list" -l color -d 'When to use
 always\t'Everywhere'
 never\t'Nowhere'"
 complete -c ckpt -n "__fish_ckpt_using_subcommand list" -s r -l reverse -d 'Show the newest first'
+complete -c ckpt -n "__fish_ckpt_using_subcommand list" -l sizes -d 'Show what each shares, and what removing it would free'
 complete -c ckpt -n "__fish_ckpt_using_subcommand list" -l json -d 'Print the answer as JSON, for programs'
 complete -c ckpt -n "__fish_ckpt_using_subcommand list" -s q -l quiet -d 'Print no notes and no progress; warnings and errors stay'
 complete -c ckpt -n "__fish_ckpt_using_subcommand list" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -84,10 +93,23 @@ complete -c ckpt -n "__fish_ckpt_using_subcommand verify" -l dry-run -d 'With --
 complete -c ckpt -n "__fish_ckpt_using_subcommand verify" -l json -d 'Print the answer as JSON, for programs'
 complete -c ckpt -n "__fish_ckpt_using_subcommand verify" -s q -l quiet -d 'Print no notes and no progress; warnings and errors stay'
 complete -c ckpt -n "__fish_ckpt_using_subcommand verify" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c ckpt -n "__fish_ckpt_using_subcommand diff" -l task -d 'Compare only keys of task N' -r
+complete -c ckpt -n "__fish_ckpt_using_subcommand diff" -l key -d 'Compare only keys that begin with PREFIX' -r
+complete -c ckpt -n "__fish_ckpt_using_subcommand diff" -s n -l limit -d 'Show at most N keys, or tasks and partitions; the totals are of all. 0 means all [default: 10 tasks and partitions, all keys]' -r
+complete -c ckpt -n "__fish_ckpt_using_subcommand diff" -l color -d 'When to use color; `auto` is on a terminal, unless NO_COLOR is set' -r -f -a "auto\t'On a terminal'
+always\t'Everywhere'
+never\t'Nowhere'"
+complete -c ckpt -n "__fish_ckpt_using_subcommand diff" -l keys -d 'List every key that changed with its old and new values, in the order of task and key'
+complete -c ckpt -n "__fish_ckpt_using_subcommand diff" -l stat -d 'Show how many keys changed in each task'
+complete -c ckpt -n "__fish_ckpt_using_subcommand diff" -l json -d 'Print the answer as JSON, for programs'
+complete -c ckpt -n "__fish_ckpt_using_subcommand diff" -s q -l quiet -d 'Print no notes and no progress; warnings and errors stay'
+complete -c ckpt -n "__fish_ckpt_using_subcommand diff" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ckpt -n "__fish_ckpt_using_subcommand restore" -l to -d 'Write the state into the directory DIR, and leave the store as it is' -r -F
 complete -c ckpt -n "__fish_ckpt_using_subcommand restore" -l format -d 'What to write' -r -f -a "parquet\t'A Parquet file a shard'
 jsonl\t'A JSON object a line'
 csv\t'With a header line'"
+complete -c ckpt -n "__fish_ckpt_using_subcommand restore" -l seek -d 'Go on at another position of the input PARTITION: `start`, `end`, a number of bytes, or `record:N`' -r
+complete -c ckpt -n "__fish_ckpt_using_subcommand restore" -l input-base -d 'The directory that the job\'s input paths are relative to: that of the job file' -r -F
 complete -c ckpt -n "__fish_ckpt_using_subcommand restore" -l color -d 'When to use color; `auto` is on a terminal, unless NO_COLOR is set' -r -f -a "auto\t'On a terminal'
 always\t'Everywhere'
 never\t'Nowhere'"
@@ -95,16 +117,77 @@ complete -c ckpt -n "__fish_ckpt_using_subcommand restore" -l dry-run -d 'Say wh
 complete -c ckpt -n "__fish_ckpt_using_subcommand restore" -l json -d 'Print the answer as JSON, for programs'
 complete -c ckpt -n "__fish_ckpt_using_subcommand restore" -s q -l quiet -d 'Print no notes and no progress; warnings and errors stay'
 complete -c ckpt -n "__fish_ckpt_using_subcommand restore" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c ckpt -n "__fish_ckpt_using_subcommand prune" -l keep-last -d 'Keep the newest N' -r
+complete -c ckpt -n "__fish_ckpt_using_subcommand prune" -l keep-hourly -d 'Keep the newest of each of the last N hours that have any' -r
+complete -c ckpt -n "__fish_ckpt_using_subcommand prune" -l keep-daily -d 'Keep the newest of each of the last N days that have any' -r
+complete -c ckpt -n "__fish_ckpt_using_subcommand prune" -l keep-weekly -d 'Keep the newest of each of the last N weeks that have any' -r
+complete -c ckpt -n "__fish_ckpt_using_subcommand prune" -l keep-monthly -d 'Keep the newest of each of the last N months that have any' -r
+complete -c ckpt -n "__fish_ckpt_using_subcommand prune" -l keep-within -d 'Keep those that are at most so much older than the newest, as in `36h` or `7d`' -r
+complete -c ckpt -n "__fish_ckpt_using_subcommand prune" -l keep-bytes -d 'Keep the newest, as long as all that they need has at most so many bytes, as in `10GiB`' -r
+complete -c ckpt -n "__fish_ckpt_using_subcommand prune" -l grace -d 'How long what is removed can be brought back, and how old leftovers have to be' -r
+complete -c ckpt -n "__fish_ckpt_using_subcommand prune" -l color -d 'When to use color; `auto` is on a terminal, unless NO_COLOR is set' -r -f -a "auto\t'On a terminal'
+always\t'Everywhere'
+never\t'Nowhere'"
+complete -c ckpt -n "__fish_ckpt_using_subcommand prune" -l keep-all -d 'Keep every checkpoint: remove only leftovers, and what was pruned before the grace time'
+complete -c ckpt -n "__fish_ckpt_using_subcommand prune" -l undo -d 'Bring back what the last prune removed'
+complete -c ckpt -n "__fish_ckpt_using_subcommand prune" -l dry-run -d 'Show what would be done, and do nothing'
+complete -c ckpt -n "__fish_ckpt_using_subcommand prune" -s y -l yes -d 'Do it without asking'
+complete -c ckpt -n "__fish_ckpt_using_subcommand prune" -l json -d 'Print the answer as JSON, for programs'
+complete -c ckpt -n "__fish_ckpt_using_subcommand prune" -s q -l quiet -d 'Print no notes and no progress; warnings and errors stay'
+complete -c ckpt -n "__fish_ckpt_using_subcommand prune" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c ckpt -n "__fish_ckpt_using_subcommand pin" -l reason -d 'Why, for whoever finds the pin' -r
+complete -c ckpt -n "__fish_ckpt_using_subcommand pin" -l color -d 'When to use color; `auto` is on a terminal, unless NO_COLOR is set' -r -f -a "auto\t'On a terminal'
+always\t'Everywhere'
+never\t'Nowhere'"
+complete -c ckpt -n "__fish_ckpt_using_subcommand pin" -l json -d 'Print the answer as JSON, for programs'
+complete -c ckpt -n "__fish_ckpt_using_subcommand pin" -s q -l quiet -d 'Print no notes and no progress; warnings and errors stay'
+complete -c ckpt -n "__fish_ckpt_using_subcommand pin" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c ckpt -n "__fish_ckpt_using_subcommand unpin" -l color -d 'When to use color; `auto` is on a terminal, unless NO_COLOR is set' -r -f -a "auto\t'On a terminal'
+always\t'Everywhere'
+never\t'Nowhere'"
+complete -c ckpt -n "__fish_ckpt_using_subcommand unpin" -l json -d 'Print the answer as JSON, for programs'
+complete -c ckpt -n "__fish_ckpt_using_subcommand unpin" -s q -l quiet -d 'Print no notes and no progress; warnings and errors stay'
+complete -c ckpt -n "__fish_ckpt_using_subcommand unpin" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c ckpt -n "__fish_ckpt_using_subcommand copy" -l to -d 'The directory of the store to copy to' -r -F
+complete -c ckpt -n "__fish_ckpt_using_subcommand copy" -l color -d 'When to use color; `auto` is on a terminal, unless NO_COLOR is set' -r -f -a "auto\t'On a terminal'
+always\t'Everywhere'
+never\t'Nowhere'"
+complete -c ckpt -n "__fish_ckpt_using_subcommand copy" -l dry-run -d 'Say what would be copied, and copy nothing'
+complete -c ckpt -n "__fish_ckpt_using_subcommand copy" -l json -d 'Print the answer as JSON, for programs'
+complete -c ckpt -n "__fish_ckpt_using_subcommand copy" -s q -l quiet -d 'Print no notes and no progress; warnings and errors stay'
+complete -c ckpt -n "__fish_ckpt_using_subcommand copy" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c ckpt -n "__fish_ckpt_using_subcommand latest" -l max-age -d 'End with exit code 1 when the checkpoint is older than this: `1h`, `90m`' -r
+complete -c ckpt -n "__fish_ckpt_using_subcommand latest" -l color -d 'When to use color; `auto` is on a terminal, unless NO_COLOR is set' -r -f -a "auto\t'On a terminal'
+always\t'Everywhere'
+never\t'Nowhere'"
+complete -c ckpt -n "__fish_ckpt_using_subcommand latest" -l verified -d 'Read every byte, and go back to the newest checkpoint that is intact'
+complete -c ckpt -n "__fish_ckpt_using_subcommand latest" -l json -d 'Print the answer as JSON, for programs'
+complete -c ckpt -n "__fish_ckpt_using_subcommand latest" -s q -l quiet -d 'Print no notes and no progress; warnings and errors stay'
+complete -c ckpt -n "__fish_ckpt_using_subcommand latest" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c ckpt -n "__fish_ckpt_using_subcommand stats" -s n -l limit -d 'Show only the newest N checkpoints; the totals are of all' -r
+complete -c ckpt -n "__fish_ckpt_using_subcommand stats" -l color -d 'When to use color; `auto` is on a terminal, unless NO_COLOR is set' -r -f -a "auto\t'On a terminal'
+always\t'Everywhere'
+never\t'Nowhere'"
+complete -c ckpt -n "__fish_ckpt_using_subcommand stats" -l json -d 'Print the answer as JSON, for programs'
+complete -c ckpt -n "__fish_ckpt_using_subcommand stats" -s q -l quiet -d 'Print no notes and no progress; warnings and errors stay'
+complete -c ckpt -n "__fish_ckpt_using_subcommand stats" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ckpt -n "__fish_ckpt_using_subcommand completions" -l color -d 'When to use color; `auto` is on a terminal, unless NO_COLOR is set' -r -f -a "auto\t'On a terminal'
 always\t'Everywhere'
 never\t'Nowhere'"
 complete -c ckpt -n "__fish_ckpt_using_subcommand completions" -l json -d 'Print the answer as JSON, for programs'
 complete -c ckpt -n "__fish_ckpt_using_subcommand completions" -s q -l quiet -d 'Print no notes and no progress; warnings and errors stay'
 complete -c ckpt -n "__fish_ckpt_using_subcommand completions" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c ckpt -n "__fish_ckpt_using_subcommand help; and not __fish_seen_subcommand_from run list inspect verify restore completions help" -f -a "run" -d 'Run a job, or go on with it from its latest checkpoint'
-complete -c ckpt -n "__fish_ckpt_using_subcommand help; and not __fish_seen_subcommand_from run list inspect verify restore completions help" -f -a "list" -d 'List the checkpoints of a store, the newest last'
-complete -c ckpt -n "__fish_ckpt_using_subcommand help; and not __fish_seen_subcommand_from run list inspect verify restore completions help" -f -a "inspect" -d 'Show what a checkpoint is, or what it holds'
-complete -c ckpt -n "__fish_ckpt_using_subcommand help; and not __fish_seen_subcommand_from run list inspect verify restore completions help" -f -a "verify" -d 'Prove that checkpoints are what was committed'
-complete -c ckpt -n "__fish_ckpt_using_subcommand help; and not __fish_seen_subcommand_from run list inspect verify restore completions help" -f -a "restore" -d 'Put the content of an old checkpoint back, or write it out'
-complete -c ckpt -n "__fish_ckpt_using_subcommand help; and not __fish_seen_subcommand_from run list inspect verify restore completions help" -f -a "completions" -d 'Print the completion script of a shell'
-complete -c ckpt -n "__fish_ckpt_using_subcommand help; and not __fish_seen_subcommand_from run list inspect verify restore completions help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c ckpt -n "__fish_ckpt_using_subcommand help; and not __fish_seen_subcommand_from run list inspect verify diff restore prune pin unpin copy latest stats completions help" -f -a "run" -d 'Run a job, or go on with it from its latest checkpoint'
+complete -c ckpt -n "__fish_ckpt_using_subcommand help; and not __fish_seen_subcommand_from run list inspect verify diff restore prune pin unpin copy latest stats completions help" -f -a "list" -d 'List the checkpoints of a store, the newest last'
+complete -c ckpt -n "__fish_ckpt_using_subcommand help; and not __fish_seen_subcommand_from run list inspect verify diff restore prune pin unpin copy latest stats completions help" -f -a "inspect" -d 'Show what a checkpoint is, or what it holds'
+complete -c ckpt -n "__fish_ckpt_using_subcommand help; and not __fish_seen_subcommand_from run list inspect verify diff restore prune pin unpin copy latest stats completions help" -f -a "verify" -d 'Prove that checkpoints are what was committed'
+complete -c ckpt -n "__fish_ckpt_using_subcommand help; and not __fish_seen_subcommand_from run list inspect verify diff restore prune pin unpin copy latest stats completions help" -f -a "diff" -d 'Show what changed between two checkpoints'
+complete -c ckpt -n "__fish_ckpt_using_subcommand help; and not __fish_seen_subcommand_from run list inspect verify diff restore prune pin unpin copy latest stats completions help" -f -a "restore" -d 'Put the content of an old checkpoint back, or write it out'
+complete -c ckpt -n "__fish_ckpt_using_subcommand help; and not __fish_seen_subcommand_from run list inspect verify diff restore prune pin unpin copy latest stats completions help" -f -a "prune" -d 'Remove checkpoints that no rule keeps, and what crashed runs left behind'
+complete -c ckpt -n "__fish_ckpt_using_subcommand help; and not __fish_seen_subcommand_from run list inspect verify diff restore prune pin unpin copy latest stats completions help" -f -a "pin" -d 'Keep a checkpoint from being pruned'
+complete -c ckpt -n "__fish_ckpt_using_subcommand help; and not __fish_seen_subcommand_from run list inspect verify diff restore prune pin unpin copy latest stats completions help" -f -a "unpin" -d 'Take the pin of a checkpoint away'
+complete -c ckpt -n "__fish_ckpt_using_subcommand help; and not __fish_seen_subcommand_from run list inspect verify diff restore prune pin unpin copy latest stats completions help" -f -a "copy" -d 'Copy checkpoints to another store'
+complete -c ckpt -n "__fish_ckpt_using_subcommand help; and not __fish_seen_subcommand_from run list inspect verify diff restore prune pin unpin copy latest stats completions help" -f -a "latest" -d 'Print the path of the newest checkpoint, for scripts'
+complete -c ckpt -n "__fish_ckpt_using_subcommand help; and not __fish_seen_subcommand_from run list inspect verify diff restore prune pin unpin copy latest stats completions help" -f -a "stats" -d 'Show what a store takes, and what removing checkpoints would free'
+complete -c ckpt -n "__fish_ckpt_using_subcommand help; and not __fish_seen_subcommand_from run list inspect verify diff restore prune pin unpin copy latest stats completions help" -f -a "completions" -d 'Print the completion script of a shell'
+complete -c ckpt -n "__fish_ckpt_using_subcommand help; and not __fish_seen_subcommand_from run list inspect verify diff restore prune pin unpin copy latest stats completions help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'

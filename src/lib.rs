@@ -4,7 +4,7 @@
 //!
 //! | floor | where |
 //! | --- | --- |
-//! | 1 values | [`digest`] [`id`] [`relpath`] [`units`] [`decimal`] [`value`] [`yaml`] [`progress`] |
+//! | 1 values | [`digest`] [`id`] [`relpath`] [`units`] [`decimal`] [`value`] [`yaml`] [`progress`] [`parallel`] |
 //! | 2 format | [`mod@format`] |
 //! | 3 storage | [`storage`] |
 //! | 4 store | [`store`] |
@@ -17,6 +17,7 @@ pub mod digest;
 pub mod format;
 pub mod id;
 pub mod ops;
+pub mod parallel;
 pub mod progress;
 pub mod relpath;
 pub mod runner;

@@ -8,10 +8,11 @@ use regex::Regex;
 use crate::support::repository;
 
 /// The module of every file below `src`, and its floor.
-const FLOORS: [(&str, u8); 14] = [
+const FLOORS: [(&str, u8); 15] = [
     ("decimal", 1),
     ("digest", 1),
     ("id", 1),
+    ("parallel", 1),
     ("progress", 1),
     ("relpath", 1),
     ("units", 1),

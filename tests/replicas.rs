@@ -72,7 +72,7 @@ impl Pair {
 /// Returns the files that replicas have alike.
 fn content(dir: &Path) -> BTreeMap<String, Vec<u8>> {
     let mut files = tree(dir);
-    files.retain(|name, _| name != "lock");
+    files.retain(|name, _| !name.ends_with("lock"));
     files
 }
 
@@ -307,7 +307,7 @@ fn memory_content(
         };
         match entry.kind {
             ckpt::storage::EntryKind::Directory => memory_content(storage, Some(&path), files),
-            _ if path.as_str() == "lock" => {}
+            _ if path.as_str().ends_with("lock") => {}
             _ => drop(files.insert(path.to_string(), storage.get(&path, 1 << 20).expect("read").to_vec())),
         }
     }

@@ -3,10 +3,12 @@
 mod architecture;
 mod assets;
 mod cli;
+mod diff;
 mod docs;
 mod format_tables;
 mod golden;
 mod job_file;
+mod prune;
 mod repair;
 mod replicas;
 mod storage;

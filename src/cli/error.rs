@@ -93,8 +93,8 @@ impl From<StoreError> for CliError {
             StoreError::Manifest { .. }
             | StoreError::ManifestDamaged { .. }
             | StoreError::SumsDamaged { .. }
-            | StoreError::Mismatch { .. }
             | StoreError::Index { .. }
+            | StoreError::Mismatch { .. }
             | StoreError::Diverged { .. }
             | StoreError::Damaged { .. } => Exit::Damaged,
             StoreError::SamePlace { .. } => Exit::Usage,

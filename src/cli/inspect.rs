@@ -154,6 +154,11 @@ fn show_description(head: Head, description: &Description, now: &Zoned, ui: &mut
     let mut line = |name: &str, text: String| ui.out(format!("{name:<10} {text}"));
     line("store", head.store)?;
     line("created", format!("{created}, {}", Age::between(manifest.created, now.timestamp())))?;
+    if let Some(pin) = &description.pin {
+        let since =
+            pin.created.map_or_else(String::new, |created| format!(", {}", Age::between(created, now.timestamp())));
+        line("pinned", format!("{}{since}", pin.reason.as_deref().unwrap_or("without a reason")))?;
+    }
     line("cause", words::cause(manifest))?;
     line("mode", words::mode(manifest.mode).to_owned())?;
     line("parent", parent)?;
@@ -255,6 +260,13 @@ struct DescriptionView<'a> {
     objects: u64,
     outputs: &'a [Output],
     dead_letter: &'a Option<DeadLetter>,
+    pin: Option<PinView<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct PinView<'a> {
+    reason: Option<&'a str>,
+    created: Option<Timestamp>,
 }
 
 #[derive(Debug, Serialize)]
@@ -299,6 +311,7 @@ impl<'a> DescriptionView<'a> {
             objects: description.objects,
             outputs: &manifest.outputs,
             dead_letter: &manifest.dead_letter,
+            pin: description.pin.as_ref().map(|pin| PinView { reason: pin.reason.as_deref(), created: pin.created }),
         }
     }
 }

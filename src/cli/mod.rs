@@ -16,17 +16,25 @@ use crate::cli::ui::{Options, Ui};
 
 pub mod clock;
 pub mod completions;
+pub mod copy;
+pub mod diff;
 pub mod error;
 pub mod escape;
 pub mod exit;
 pub mod inspect;
+pub mod latest;
 pub mod list;
+pub mod pin;
 pub mod progress;
+pub mod prune;
 pub mod restore;
 pub mod run;
+pub mod sparkline;
+pub mod stats;
 pub mod table;
 pub mod target;
 pub mod ui;
+pub mod unpin;
 pub mod verify;
 pub mod words;
 
@@ -53,7 +61,14 @@ pub enum Command {
     List(list::Args),
     Inspect(inspect::Args),
     Verify(verify::Args),
+    Diff(diff::Args),
     Restore(restore::Args),
+    Prune(prune::Args),
+    Pin(pin::Args),
+    Unpin(unpin::Args),
+    Copy(copy::Args),
+    Latest(latest::Args),
+    Stats(stats::Args),
     Completions(completions::Args),
 }
 
@@ -64,7 +79,14 @@ impl Command {
             Command::List(args) => list::run(args, ui),
             Command::Inspect(args) => inspect::run(args, ui),
             Command::Verify(args) => verify::run(args, ui),
+            Command::Diff(args) => diff::run(args, ui),
             Command::Restore(args) => restore::run(args, ui),
+            Command::Prune(args) => prune::run(args, ui),
+            Command::Pin(args) => pin::run(args, ui),
+            Command::Unpin(args) => unpin::run(args, ui),
+            Command::Copy(args) => copy::run(args, ui),
+            Command::Latest(args) => latest::run(args, ui),
+            Command::Stats(args) => stats::run(args, ui),
             Command::Completions(args) => completions::run(args, ui),
         }
     }

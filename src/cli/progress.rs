@@ -170,16 +170,16 @@ impl LiveLine {
         }
     }
 
-    /// Prints a warning that stays, above the live line.
-    pub fn warn(&self, text: &str) {
-        self.screen.print(&format!("warning: {}", escape(text)));
-    }
-
     /// Prints a line that stays, above the live one; silent with `--quiet`.
     pub fn note(&self, text: &str) {
         if self.notes {
             self.screen.print(&escape(text));
         }
+    }
+
+    /// Warns the person, above the live line.
+    pub fn warn(&self, text: &str) {
+        self.screen.print(&format!("warning: {}", escape(text)));
     }
 }
 

@@ -7,18 +7,21 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::Serialize;
-use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1, SIGXFSZ};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGXFSZ};
 use signal_hook::flag;
 
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
-use crate::cli::progress::LiveLine;
+use crate::cli::progress::{LiveLine, Unit};
+use crate::cli::target::Target;
 use crate::cli::ui::Ui;
 use crate::cli::words;
 use crate::format::manifest::Output;
 use crate::id::Sequence;
+use crate::ops::latest::newest_intact;
 use crate::runner::error::RunError;
 use crate::runner::input::InputError;
+use crate::runner::left_behind::Abandoned;
 use crate::runner::run::{Control, Observer, Options, RunEvent, Status, Summary, run as run_job};
 use crate::runner::spec::{JobSpec, SpecError};
 use crate::units::{Age, Bytes, Count, Rate, Span};
@@ -31,13 +34,14 @@ use crate::units::{Age, Bytes, Count, Rate, Span};
 /// on from the latest checkpoint, and ends with the result of a run that was
 /// never killed.
 ///
-/// SIGINT and SIGTERM end the run with a last checkpoint; a second one ends it
+/// SIGINT, SIGTERM and SIGHUP end the run with a last checkpoint; a second one ends it
 /// at once, and nothing that was committed is lost. SIGUSR1 takes a checkpoint
 /// now. The answer is a summary on standard output.
 ///
 /// Examples:
 ///   ckpt run examples/clicks.yaml
 ///   ckpt run --must-resume job.yaml
+///   ckpt run --latest-good job.yaml
 #[derive(Debug, Clone, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub struct Args {
@@ -48,6 +52,11 @@ pub struct Args {
     /// Fail when there is no checkpoint to go on from
     #[arg(long)]
     pub must_resume: bool,
+
+    /// When the latest checkpoint is damaged, go back to the newest that is intact: say what that loses, and move an
+    /// output aside that a checkpoint has published which is left behind
+    #[arg(long)]
+    pub latest_good: bool,
 
     /// Threads that parse and apply records [default: the number of cores]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
@@ -67,6 +76,7 @@ pub fn run(args: &Args, ui: &mut Ui) -> Result<Exit, CliError> {
             None => std::thread::available_parallelism().map_or(1, usize::from),
         },
         must_resume: args.must_resume,
+        latest_good: args.latest_good,
         holder: words::holder(&format!("`ckpt run` of job {}", job.job), &ui.now()),
         clock: now,
         random,
@@ -75,7 +85,10 @@ pub fn run(args: &Args, ui: &mut Ui) -> Result<Exit, CliError> {
     let watcher = Watcher { line: ui.live_line(), job: job.job.clone(), now: ui.now().timestamp() };
     let outcome = run_job(&job, &options, &signals.control, &watcher);
     drop(watcher);
-    let summary = outcome.map_err(|error| explain(error, args, &bytes, &signals))?;
+    let summary = outcome.map_err(|error| match error {
+        RunError::LatestDamaged { .. } => damaged(&error, &job, ui),
+        error => explain(error, args, &bytes, &signals),
+    })?;
     show(&job, &summary, ui)?;
     let mut exit = Exit::Clean;
     if summary.ended && summary.skipped_in_all > 0 {
@@ -115,7 +128,9 @@ impl Signals {
         let signals = Signals { control: Control::default(), last: Arc::default() };
         let stop = &signals.control.stop;
         let register = || {
-            for (signal, exit) in [(SIGINT, Exit::Interrupted), (SIGTERM, Exit::Terminated)] {
+            // A lost terminal ends a run as a friendly kill does.
+            for (signal, exit) in [(SIGINT, Exit::Interrupted), (SIGTERM, Exit::Terminated), (SIGHUP, Exit::Terminated)]
+            {
                 // In this order: the first signal sets the flag, and only a second one finds it set.
                 flag::register_conditional_shutdown(signal, i32::from(exit.code()), Arc::clone(stop))?;
                 flag::register(signal, Arc::clone(stop))?;
@@ -132,7 +147,7 @@ impl Signals {
     }
 
     fn exit(&self) -> Exit {
-        if self.last.load(Ordering::Relaxed) == SIGTERM as usize { Exit::Terminated } else { Exit::Interrupted }
+        if self.last.load(Ordering::Relaxed) == SIGINT as usize { Exit::Interrupted } else { Exit::Terminated }
     }
 }
 
@@ -161,12 +176,27 @@ impl Observer for Watcher {
                 Count(*records),
                 Count(*keys)
             )),
+            RunEvent::WentBack { sequence, created, records, left_behind } => {
+                self.went_back(*sequence, *created, *records, left_behind);
+            }
+            RunEvent::Withdrawn { sequence, path, aside } => {
+                let number = sequence.0;
+                self.line
+                    .warn(&format!("`{path}` is of checkpoint {number}, which is left behind: moved to `{aside}`"));
+            }
+            RunEvent::PerhapsPublished { sequence, path } => self.line.warn(&format!(
+                "`{path}` is left as it is: whether checkpoint {} has published it can not be told",
+                sequence.0
+            )),
             RunEvent::TypeAssumed { field, column_type } => self.line.note(&format!(
                 "{}: field `{field}` is in none of the first records; it is taken as {} (say it with `input: types:`)",
                 self.job,
                 column_type.name()
             )),
             RunEvent::Replica(note) => self.line.warn(&format!("{}: {note}", self.job)),
+            RunEvent::NotPruned { reason } => {
+                self.line.warn(&format!("{}: no checkpoint was pruned: {reason}", self.job));
+            }
             RunEvent::Committed(_) | RunEvent::Published { .. } => {}
         }
     }
@@ -190,6 +220,26 @@ impl Observer for Watcher {
     }
 }
 
+impl Watcher {
+    /// Says which checkpoints are left behind, and what that loses.
+    fn went_back(&self, sequence: Sequence, created: Timestamp, records: u64, left_behind: &[Abandoned]) {
+        for left in left_behind {
+            let age = left.created.map(|created| format!(" ({})", Age::between(created, self.now)));
+            let (number, age) = (left.sequence.0, age.unwrap_or_default());
+            self.line.warn(&format!("checkpoint {number}{age} is left behind: {}", left.reason));
+        }
+        let lost = match left_behind.first().and_then(|newest| newest.records) {
+            Some(newest) => words::counted(newest.saturating_sub(records), "record"),
+            None => "an unknown number of records".to_owned(),
+        };
+        let age = Age::between(created, self.now);
+        self.line.warn(&format!(
+            "going back to checkpoint {} ({age}): {lost} of the checkpoints left behind will be applied again",
+            sequence.0
+        ));
+    }
+}
+
 /// The summary as JSON.
 #[derive(Debug, Serialize)]
 struct View<'a> {
@@ -197,6 +247,7 @@ struct View<'a> {
     job: &'a str,
     ended: bool,
     resumed_from: Option<Sequence>,
+    left_behind: &'a [Sequence],
     latest: Option<Sequence>,
     records: u64,
     records_in_all: u64,
@@ -207,6 +258,7 @@ struct View<'a> {
     keys: u64,
     checkpoints: u64,
     checkpoint_bytes: u64,
+    pruned: u64,
     pause_micros_median: Option<u64>,
     pause_micros_p99: Option<u64>,
     pause_micros_max: Option<u64>,
@@ -225,6 +277,7 @@ fn show(job: &JobSpec, summary: &Summary, ui: &mut Ui) -> Result<(), CliError> {
             job: &job.job,
             ended: summary.ended,
             resumed_from: summary.resumed_from,
+            left_behind: &summary.left_behind,
             latest: summary.latest,
             records: summary.records,
             records_in_all: summary.records_in_all,
@@ -235,6 +288,7 @@ fn show(job: &JobSpec, summary: &Summary, ui: &mut Ui) -> Result<(), CliError> {
             keys: summary.keys,
             checkpoints: summary.checkpoints,
             checkpoint_bytes: summary.checkpoint_bytes,
+            pruned: summary.pruned,
             pause_micros_median: quantile(pauses, 50),
             pause_micros_p99: quantile(pauses, 99),
             pause_micros_max: quantile(pauses, 100),
@@ -265,6 +319,9 @@ fn show(job: &JobSpec, summary: &Summary, ui: &mut Ui) -> Result<(), CliError> {
     if let Some(latest) = summary.latest {
         checkpoints += &format!(", the latest is {}, {} written", latest.0, Bytes(summary.checkpoint_bytes));
     }
+    if summary.pruned > 0 {
+        checkpoints += &format!(", {} pruned", Count(summary.pruned));
+    }
     if let Some(pause) = quantile(pauses, 99) {
         checkpoints += &format!(", pause {}", Span(Duration::from_micros(pause)));
     }
@@ -280,6 +337,25 @@ fn show(job: &JobSpec, summary: &Summary, ui: &mut Ui) -> Result<(), CliError> {
 fn quantile(values: &[u64], percent: usize) -> Option<u64> {
     let last = values.len().checked_sub(1)?;
     Some(values[(last * percent).div_ceil(100)])
+}
+
+/// Says that the latest checkpoint is damaged, and what there is to go back to.
+fn damaged(error: &RunError, job: &JobSpec, ui: &Ui) -> CliError {
+    let explained = CliError::of(Exit::Damaged, error);
+    let RunError::LatestDamaged { sequence, .. } = error else { return explained };
+    let store = job.resolve(&job.checkpoint.store);
+    let older = Target { store: store.clone(), reference: None }.open(ui).ok().and_then(|store| {
+        newest_intact(&store, Some(*sequence), &ui.progress("verifying", Unit::Bytes)).ok()?.committed
+    });
+    let explained = match older {
+        Some(older) => explained.hint(format!(
+            "`ckpt run --latest-good` goes back to checkpoint {} ({}), the newest that is intact, and says what that loses",
+            older.manifest.sequence.0,
+            Age::between(older.manifest.created, ui.now().timestamp())
+        )),
+        None => explained.hint("no older checkpoint is intact; a copy of the store may be good"),
+    };
+    explained.hint(format!("`ckpt verify {}` lists everything that is damaged", store.display()))
 }
 
 /// Says why a run could not go on, in terms of the job file where that is what has to be changed.
@@ -314,9 +390,26 @@ fn explain(error: RunError, args: &Args, text: &[u8], signals: &Signals) -> CliE
             unfit.causes = differences.iter().map(ToString::to_string).collect();
             unfit.hint("change it back, or begin anew in another store (`checkpoint: store:`)")
         }
+        RunError::SamePath { .. } => CliError::of(Exit::Usage, &error).hint(format!("give it a place of its own in {job}")),
+        RunError::OtherJob { .. } => {
+            CliError::of(Exit::Usage, &error).hint(format!("change `job:` or `checkpoint: store:` in {job}"))
+        }
+        RunError::DeadLetterShort { .. } => CliError::of(Exit::Failed, &error).hint(format!(
+            "put the file back, or begin another: change the name of the dead-letter file in {job}"
+        )),
+        RunError::Input(InputError::Lengthened { .. }) => CliError::of(Exit::Failed, &error).hint(
+            "put the file back as it was; a file that grows must end with a line's end whenever a run reaches it",
+        ),
         RunError::MixedTypes { ref field, .. } => {
             let hint = format!("say which type it has: `input: types: {{{field}: number}}` or `text`");
             CliError::of(Exit::Usage, &error).hint(hint)
+        }
+        RunError::NoneIntact { ref causes, .. } => {
+            let mut none = CliError::of(Exit::Damaged, &error);
+            none.causes = causes.iter().map(|(sequence, error)| {
+                format!("checkpoint {}: {}", sequence.0, words::in_one_line(error))
+            }).collect();
+            none.hint("`ckpt verify STORE` lists everything that is damaged; a copy of the store may be good")
         }
         RunError::Unordered { .. } => CliError::of(Exit::Usage, &error),
         RunError::NothingToResume { .. } => {

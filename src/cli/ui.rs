@@ -55,6 +55,27 @@ impl ColorChoice {
     }
 }
 
+/// What a line of a comparison is colored for. Its first character says the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Paint {
+    /// What was, in red.
+    Old,
+    /// What is, in green.
+    New,
+    /// What was and is, in yellow.
+    Changed,
+}
+
+impl Paint {
+    fn code(self) -> &'static str {
+        match self {
+            Paint::Old => "31",
+            Paint::New => "32",
+            Paint::Changed => "33",
+        }
+    }
+}
+
 /// What is known of standard output or standard error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 struct Stream {
@@ -148,6 +169,12 @@ impl Ui {
         self.put(&[line.as_bytes(), b"\n"])
     }
 
+    /// Prints a line of the answer in a color.
+    pub fn painted(&mut self, color: Paint, line: impl AsRef<str>) -> Result<(), CliError> {
+        let line = paint(self.look.color, color.code(), &escape(line.as_ref()));
+        self.put(&[line.as_bytes(), b"\n"])
+    }
+
     /// Prints text of several lines as it is, except for control characters other than tabs.
     pub fn out_text(&mut self, text: &str) -> Result<(), CliError> {
         self.put(&[escape_lines(text).as_bytes()])
@@ -218,6 +245,27 @@ impl Ui {
     pub(super) fn help(&mut self, text: &StyledStr) -> Result<(), CliError> {
         let text = if self.look.color { text.ansi().to_string() } else { text.to_string() };
         self.put(&[text.as_bytes()])
+    }
+
+    /// Asks the person to agree to something; nothing when there is nobody to ask, because standard input or standard
+    /// error is no terminal. Only `y` and `yes` agree.
+    pub fn ask(&mut self, question: &str) -> Result<Option<bool>, CliError> {
+        if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
+            return Ok(None);
+        }
+        // The question is about what was printed.
+        self.finish()?;
+        self.screen
+            .around(|| {
+                let mut err = io::stderr().lock();
+                write!(err, "{} [y/N] ", escape(question)).and_then(|()| err.flush())
+            })
+            .map_err(|error| CliError::new(Exit::Failed, "cannot ask").caused_by(&error))?;
+        let mut answer = String::new();
+        io::stdin()
+            .read_line(&mut answer)
+            .map_err(|error| CliError::new(Exit::Failed, "cannot read the answer").caused_by(&error))?;
+        Ok(Some(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes")))
     }
 
     /// Makes a progress bar for long work. It shows itself on a terminal, unless `--quiet` or `--json` is given.

@@ -193,6 +193,9 @@ fn repair_store(
     outcome: &mut Outcome,
     ui: &mut Ui,
 ) -> Result<(), CliError> {
+    // No prune must remove meanwhile what is about to be written.
+    let holder = words::holder("`ckpt verify --repair`", &ui.now());
+    let _lock = if args.dry_run { None } else { Some(store.lock_prune(&holder)?) };
     let plan = repair::plan(store, reports);
     let outcomes = match args.dry_run {
         true => Vec::new(),
@@ -219,7 +222,7 @@ fn repair_store(
         match result {
             Ok(()) => ui.out(format!("healed `{}/{}` {}", step.place, step.path, from(step)))?,
             Err(error) => {
-                ui.out(format!("could NOT heal `{}/{}`: {}", step.place, step.path, words::causes(error)))?;
+                ui.out(format!("could NOT heal `{}/{}`: {}", step.place, step.path, words::in_one_line(error)))?;
             }
         }
     }
@@ -361,7 +364,7 @@ impl RepairView {
                 },
                 bytes: step.bytes,
                 done: matches!(result, Some(Ok(()))),
-                error: result.and_then(|result| result.as_ref().err()).map(|error| words::causes(error)),
+                error: result.and_then(|result| result.as_ref().err()).map(|error| words::in_one_line(error)),
             });
         }
         self.hopeless.extend(plan.hopeless.iter().map(|(place, finding)| HopelessView {

@@ -83,13 +83,12 @@ pub fn lag(lag: &Lag) -> Option<String> {
     }
 }
 
-/// Returns the message of `error` and of what caused it.
-pub fn causes(error: &dyn std::error::Error) -> String {
+/// Returns an error and its causes in one line.
+pub fn in_one_line(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut next = error.source();
     while let Some(cause) = next {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
+        text += &format!(": {cause}");
         next = cause.source();
     }
     text

@@ -186,6 +186,11 @@ fn text(mut builder: BinaryBuilder) -> ArrayRef {
     Arc::new(StringArray::try_from_binary(builder.finish()).expect("keys, texts and JSON are UTF-8"))
 }
 
+/// Returns the columns that rows are sorted by, which every batch begins with.
+pub(super) fn task_and_key(batch: &RecordBatch) -> (&UInt32Array, &StringArray) {
+    (batch.column(0).as_primitive::<UInt32Type>(), batch.column(1).as_string::<i32>())
+}
+
 /// The columns of one decoded batch.
 pub(super) struct BatchRows<'a> {
     pub(super) tasks: &'a UInt32Array,
@@ -217,12 +222,8 @@ impl<'a> BatchRows<'a> {
                 _ => Values::Sketch(array.as_binary::<i32>()),
             })
             .collect();
-        BatchRows {
-            tasks: batch.column(0).as_primitive::<UInt32Type>(),
-            keys: batch.column(1).as_string::<i32>(),
-            deleted: batch.column(2).as_boolean(),
-            values,
-        }
+        let (tasks, keys) = task_and_key(batch);
+        BatchRows { tasks, keys, deleted: batch.column(2).as_boolean(), values }
     }
 
     /// Checks what can be checked a column at a time.

@@ -25,6 +25,16 @@ pub const SUMS_FILE: &str = "SHA256SUMS";
 pub const OBJECTS: &str = "objects/sha256";
 /// The directory of files that were found damaged and replaced by good ones. Nothing reads it.
 pub const DAMAGED: &str = "damaged";
+/// The file that is locked while checkpoints or pins are removed, put back or set; it names the holder.
+pub const PRUNE_LOCK_FILE: &str = "prune.lock";
+/// The file that is locked while objects are deleted or found to be there already.
+pub const OBJECTS_LOCK_FILE: &str = "objects.lock";
+/// The directory of pins.
+pub const PINS: &str = "pins";
+/// The directory of events: what was removed, when and why.
+pub const HISTORY: &str = "history";
+/// The directory of checkpoints that were pruned and can still be brought back.
+pub const PRUNED: &str = "pruned";
 
 /// What an object holds, which its name's ending says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -136,6 +146,31 @@ pub fn sums(sequence: Sequence) -> RelPath {
     plain(format!("{CHECKPOINTS}/{sequence}/{SUMS_FILE}"))
 }
 
+/// Returns where checkpoint `sequence` stands once it was pruned: `pruned/00000042`.
+pub fn pruned_dir(sequence: Sequence) -> RelPath {
+    plain(format!("{PRUNED}/{sequence}"))
+}
+
+/// Returns the pin of checkpoint `sequence`: `pins/00000042.yaml`.
+pub fn pin(sequence: Sequence) -> RelPath {
+    plain(format!("{PINS}/{sequence}.yaml"))
+}
+
+/// Reads the name of a pin.
+pub fn parse_pin(name: &str) -> Option<Sequence> {
+    name.strip_suffix(".yaml")?.parse().ok()
+}
+
+/// Returns the event of `number`, from 1: `history/00000007.yaml`.
+pub fn event(number: u64) -> RelPath {
+    plain(format!("{HISTORY}/{number:08}.yaml"))
+}
+
+/// Reads the name of an event, which is numbered as checkpoints are.
+pub fn parse_event(name: &str) -> Option<u64> {
+    name.strip_suffix(".yaml")?.parse().ok().map(|Sequence(number)| number)
+}
+
 /// The size of the last line of a `SHA256SUMS` in bytes.
 pub const MANIFEST_SUM_BYTES: u64 = 64 + 2 + MANIFEST_FILE.len() as u64 + 1;
 
@@ -160,6 +195,21 @@ pub fn parse_manifest_sum(end: &[u8]) -> Option<Digest> {
     line.strip_suffix(MANIFEST_FILE)?.strip_suffix("  ")?.parse().ok()
 }
 
+/// Reads a whole `SHA256SUMS`: the objects, ascending strictly, and the SHA-256 of the manifest. Nothing when any byte
+/// of it is not as [`sums_text`] writes it.
+pub fn parse_sums(bytes: &[u8]) -> Option<(Vec<ObjectName>, Digest)> {
+    let mut lines = std::str::from_utf8(bytes).ok()?.strip_suffix('\n')?.split('\n');
+    let manifest = lines.next_back()?.strip_suffix(MANIFEST_FILE)?.strip_suffix("  ")?.parse().ok()?;
+    let object = |line: &str| {
+        let (digits, path) = line.split_at_checked(64)?;
+        let path = path.strip_prefix("  ../../")?.strip_prefix(OBJECTS)?.strip_prefix('/')?;
+        let name = path.strip_prefix(&digits[..2])?.strip_prefix('/')?;
+        if name.get(..64)? == digits { name.parse().ok() } else { None }
+    };
+    let objects: Vec<ObjectName> = lines.map(object).collect::<Option<_>>()?;
+    objects.is_sorted_by(|a, b| a < b).then_some((objects, manifest))
+}
+
 fn plain(path: String) -> RelPath {
     RelPath::new(path).expect("names in a store are plain")
 }
@@ -179,6 +229,13 @@ mod tests {
         assert_eq!(aside(RelPath::new(STORE_FILE).unwrap()), "damaged/store.yaml.3");
         assert_eq!(checkpoint_dir(Sequence(42)).as_str(), "checkpoints/00000042");
         assert_eq!(manifest(Sequence(42)).as_str(), "checkpoints/00000042/manifest.yaml");
+        assert_eq!(pruned_dir(Sequence(42)).as_str(), "pruned/00000042");
+        assert_eq!(
+            (pin(Sequence(42)).as_str(), parse_pin("00000042.yaml")),
+            ("pins/00000042.yaml", Some(Sequence(42)))
+        );
+        assert_eq!((event(7).as_str(), parse_event("00000007.yaml")), ("history/00000007.yaml", Some(7)));
+        assert_eq!((parse_pin("42.yaml"), parse_event("00000007")), (None, None));
         assert_eq!(sums(Sequence(123_456_789)).as_str(), "checkpoints/123456789/SHA256SUMS");
     }
 
@@ -230,6 +287,29 @@ mod tests {
             assert_eq!(parse_manifest_sum(text.as_bytes()), None, "{text:?}");
         }
         assert_eq!(parse_manifest_sum(&[0xff; 80]), None);
+    }
+
+    #[test]
+    fn a_list_of_objects_is_read_only_as_it_was_written() {
+        let name = |text: &str, kind| ObjectName { digest: Digest::of(text.as_bytes()), kind };
+        let mut names =
+            vec![name("a", ObjectKind::Parquet), name("b", ObjectKind::Yaml), name("c", ObjectKind::Parquet)];
+        names.sort();
+        let manifest = Digest::of(b"manifest");
+        let text = sums_text(names.iter().copied(), manifest);
+        assert_eq!(parse_sums(text.as_bytes()), Some((names.clone(), manifest)));
+        assert_eq!(parse_sums(sums_text([], manifest).as_bytes()), Some((Vec::new(), manifest)));
+        for at in 0..text.len() {
+            let mut bytes = text.clone().into_bytes();
+            bytes[at] ^= 1;
+            let read = parse_sums(&bytes);
+            assert!(read.is_none() || read != Some((names.clone(), manifest)), "byte {at}");
+            assert!(parse_sums(&text.as_bytes()[..at]).is_none_or(|(_, found)| found != manifest), "cut at {at}");
+        }
+        names.reverse();
+        assert_eq!(parse_sums(sums_text(names.iter().copied(), manifest).as_bytes()), None);
+        assert_eq!(parse_sums(sums_text([names[0], names[0]], manifest).as_bytes()), None);
+        assert_eq!(parse_sums("é".repeat(70).as_bytes()), None);
     }
 
     #[test]

@@ -30,15 +30,47 @@ impl<S: Iterator<Item = Result<RowBatch, TableError>>> Merge<S> {
             }
             return Ok(());
         }
-        let mut heap = Heap::new(self.sources)?;
-        while !heap.entries.is_empty() {
-            while let Some(second) = heap.same_key_as_first() {
-                heap.advance(second)?;
-            }
-            if !visit(heap.row(&heap.entries[0])) {
+        let mut cursor = Cursor::new(self.sources)?;
+        while let Some(row) = cursor.row() {
+            if !visit(row) {
                 break;
             }
-            heap.advance(0)?;
+            cursor.advance()?;
+        }
+        Ok(())
+    }
+}
+
+/// Stands at one merged row after the other: for going through several merges in step.
+pub struct Cursor<S> {
+    heap: Heap<S>,
+}
+
+impl<S: Iterator<Item = Result<RowBatch, TableError>>> Cursor<S> {
+    /// Merges `sources`, given from the oldest to the newest, and stands at the first row.
+    pub fn new(sources: Vec<S>) -> Result<Cursor<S>, TableError> {
+        let mut cursor = Cursor { heap: Heap::new(sources)? };
+        cursor.pass_older()?;
+        Ok(cursor)
+    }
+
+    /// Returns the row that it stands at, which may be a tombstone; nothing at the end.
+    pub fn row(&self) -> Option<Row<'_>> {
+        self.heap.entries.first().map(|entry| self.heap.row(entry))
+    }
+
+    /// Goes on to the next row. At the end it stays there.
+    pub fn advance(&mut self) -> Result<(), TableError> {
+        if !self.heap.entries.is_empty() {
+            self.heap.advance(0)?;
+        }
+        self.pass_older()
+    }
+
+    /// Passes over rows whose key the first entry has too, and newer.
+    fn pass_older(&mut self) -> Result<(), TableError> {
+        while let Some(second) = self.heap.same_key_as_first() {
+            self.heap.advance(second)?;
         }
         Ok(())
     }

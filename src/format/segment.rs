@@ -1,10 +1,15 @@
 //! Segments: sorted, immutable Parquet tables of a shard's rows.
 
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::ops::RangeInclusive;
+
+use arrow_array::RecordBatch;
 use bytes::Bytes;
 use parquet::file::metadata::RowGroupMetaData;
 use parquet::file::statistics::Statistics;
 
-use crate::format::columns::{BatchRows, PendingRows, table_columns};
+use crate::format::columns::{BatchRows, PendingRows, table_columns, task_and_key};
 use crate::format::rows::{Row, RowBatch, RowCodec};
 use crate::format::table::{TableReader, TableWriter};
 use crate::value::Column;
@@ -157,6 +162,58 @@ impl SegmentReader {
         self
     }
 
+    /// Looks `keys` up, which ascend by task and key, and hands each row that is there to `visit`: the place of its key in `keys`, and its packed
+    /// value, nothing for a tombstone.
+    ///
+    /// Of all other rows only the task and the key are decoded, or nothing where the file's own statistics leave no room for any of the keys. What is
+    /// passed over is not checked: for looking at keys, not for proving anything.
+    pub fn find(
+        mut self,
+        keys: &[(u32, &[u8])],
+        mut visit: impl FnMut(usize, Option<&[u8]>),
+    ) -> Result<(), TableError> {
+        self.table.retain_groups(|group| may_hold_any(group, keys));
+        let places = RefCell::new(VecDeque::new());
+        let mut next = 0;
+        let mut last: Option<(u32, String)> = None;
+        let choose = |first_row: u64, batch: &RecordBatch, chosen: &mut Vec<usize>| {
+            let (tasks, names) = task_and_key(batch);
+            let mut before = last.as_ref().map(|(task, key)| (*task, key.as_bytes()));
+            for row in 0..batch.num_rows() {
+                let here = (tasks.value(row), names.value(row).as_bytes());
+                if before >= Some(here) {
+                    return Err(out_of_order(first_row + row as u64));
+                }
+                before = Some(here);
+                while keys.get(next).is_some_and(|key| *key < here) {
+                    next += 1;
+                }
+                if keys.get(next) == Some(&here) {
+                    chosen.push(row);
+                    places.borrow_mut().push_back(next);
+                }
+            }
+            last = before.map(|(task, key)| (task, String::from_utf8_lossy(key).into_owned()));
+            Ok(())
+        };
+        let mut packed = Vec::new();
+        let take = |numbers: &[u64], batch: &RecordBatch| {
+            let rows = BatchRows::new(batch);
+            rows.check(0).map_err(|error| match error {
+                TableError::Row { row, reason } => TableError::Row { row: numbers[row as usize], reason },
+                other => other,
+            })?;
+            for row in 0..batch.num_rows() {
+                let place = places.borrow_mut().pop_front().expect("a place for each row that was chosen");
+                packed.clear();
+                rows.pack(&self.codec, row, &mut packed);
+                visit(place, (!rows.deleted.value(row)).then_some(packed.as_slice()));
+            }
+            Ok(())
+        };
+        self.table.select(2, choose, take)
+    }
+
     fn read_batch(&mut self) -> Result<Option<RowBatch>, TableError> {
         let Some((first_row, batch)) = self.table.next_batch()? else { return Ok(None) };
         let rows = BatchRows::new(&batch);
@@ -166,8 +223,7 @@ impl SegmentReader {
         for row in 0..batch.num_rows() {
             let (task, key) = (rows.tasks.value(row), rows.keys.value(row).as_bytes());
             if last >= Some((task, key)) {
-                let reason = "is not after the row before it by task and key".to_owned();
-                return Err(TableError::Row { row: first_row + row as u64, reason });
+                return Err(out_of_order(first_row + row as u64));
             }
             last = Some((task, key));
             packed.push_with(task, key, !rows.deleted.value(row), |bytes| rows.pack(&self.codec, row, bytes));
@@ -196,12 +252,33 @@ impl Iterator for SegmentReader {
 
 /// Tells whether the statistics of `group` leave room for rows of `task`.
 fn may_hold(group: &RowGroupMetaData, task: u32) -> bool {
-    let Some(Statistics::Int32(tasks)) = group.column(0).statistics() else { return true };
-    match (tasks.min_opt(), tasks.max_opt()) {
-        // Parquet keeps an unsigned integer in a signed one of the same bits.
-        (Some(&first), Some(&last)) => (first as u32..=last as u32).contains(&task),
-        _ => true,
+    tasks_of(group).is_none_or(|tasks| tasks.contains(&task))
+}
+
+/// Tells the same of any of `keys`, which ascend.
+fn may_hold_any(group: &RowGroupMetaData, keys: &[(u32, &[u8])]) -> bool {
+    let Some(tasks) = tasks_of(group) else { return true };
+    let from = keys.partition_point(|(task, _)| task < tasks.start());
+    let mut in_tasks = keys[from..].iter().take_while(|(task, _)| task <= tasks.end());
+    match group.columns().get(1).and_then(|column| column.statistics()) {
+        // The bounds may be shorter than the keys, and are bounds all the same.
+        Some(Statistics::ByteArray(names)) => match (names.min_bytes_opt(), names.max_bytes_opt()) {
+            (Some(smallest), Some(largest)) => in_tasks.any(|(_, key)| smallest <= *key && *key <= largest),
+            _ => in_tasks.next().is_some(),
+        },
+        _ => in_tasks.next().is_some(),
     }
+}
+
+/// Returns the tasks that `group` has rows of by its statistics, the first and the last.
+fn tasks_of(group: &RowGroupMetaData) -> Option<RangeInclusive<u32>> {
+    let Some(Statistics::Int32(tasks)) = group.columns().first()?.statistics() else { return None };
+    // Parquet keeps an unsigned integer in a signed one of the same bits.
+    Some(*tasks.min_opt()? as u32..=*tasks.max_opt()? as u32)
+}
+
+fn out_of_order(row: u64) -> TableError {
+    TableError::Row { row, reason: "is not after the row before it by task and key".to_owned() }
 }
 
 #[cfg(test)]
@@ -422,8 +499,89 @@ mod tests {
         assert_eq!(rows_of(u32::MAX - 1), (0, 0));
     }
 
+    /// Looks `wanted` up and returns what is found, by key.
+    fn find(bytes: Vec<u8>, columns: &[Column], wanted: &[(u32, String)]) -> Result<Rows, TableError> {
+        let codec = RowCodec::new(columns.to_vec());
+        let keys: Vec<(u32, &[u8])> = wanted.iter().map(|(task, key)| (*task, key.as_bytes())).collect();
+        let mut found = Rows::new();
+        SegmentReader::open(bytes.into(), columns)?.find(&keys, |place, value| {
+            let above = found.insert(wanted[place].clone(), value.map(|packed| codec.unpack(packed)));
+            assert_eq!(above, None, "a key is found once");
+        })?;
+        Ok(found)
+    }
+
+    proptest! {
+        #[test]
+        fn keys_that_are_looked_up_have_the_rows_that_reading_all_gives(
+            (columns, rows) in any_table(),
+            picks in prop::collection::vec(any::<prop::sample::Index>(), 0..20),
+            others in prop::collection::vec((0..6u32, "u0000[0-9]{1,3}"), 0..20),
+        ) {
+            let all: Vec<&(u32, String)> = rows.keys().collect();
+            let mut wanted: Vec<(u32, String)> = others;
+            if !all.is_empty() {
+                wanted.extend(picks.iter().map(|pick| (*pick.get(&all)).clone()));
+            }
+            wanted.sort();
+            wanted.dedup();
+            let expected: Rows =
+                wanted.iter().filter_map(|key| Some((key.clone(), rows.get(key)?.clone()))).collect();
+            prop_assert_eq!(find(write(&columns, &rows).0, &columns, &wanted), Ok(expected));
+        }
+    }
+
+    #[test]
+    fn keys_are_found_in_pages_and_batches_far_apart() {
+        let (columns, rows) = counts(100_000);
+        let (bytes, _) = write(&columns, &rows);
+        for step in [1, 7, 9_000, 40_001] {
+            let expected: Rows = rows.clone().into_iter().step_by(step).collect();
+            let wanted: Vec<(u32, String)> = expected.keys().cloned().collect();
+            assert_eq!(find(bytes.clone(), &columns, &wanted), Ok(expected), "{step}");
+        }
+        assert_eq!(find(bytes.clone(), &columns, &[(99, "u".to_owned())]), Ok(Rows::new()));
+        assert_eq!(find(bytes, &columns, &[]), Ok(Rows::new()));
+    }
+
+    #[test]
+    fn row_groups_without_a_key_that_is_looked_up_are_not_read() {
+        // Three groups: two of task 0, whose keys follow each other, and one of task 1.
+        let row = |i: usize| ((u32::from(i >= 2 * GROUP_ROWS), format!("{i:07}")), Some(vec![Value::Int(i as i64)]));
+        let rows: Rows = (0..2 * GROUP_ROWS + 10).map(row).collect();
+        let columns = columns_of(&[ColumnType::Int]);
+        let (mut bytes, _) = write(&columns, &rows);
+        // The first group begins the file.
+        bytes[4..1000].fill(0xff);
+        for i in [GROUP_ROWS, 2 * GROUP_ROWS - 1, 2 * GROUP_ROWS + 5] {
+            let (key, values) = row(i);
+            assert_eq!(find(bytes.clone(), &columns, std::slice::from_ref(&key)), Ok(Rows::from([(key, values)])));
+        }
+        assert_eq!(find(bytes.clone(), &columns, &[(1, "0000005".to_owned())]), Ok(Rows::new()));
+        assert!(find(bytes, &columns, &[(0, "0000005".to_owned())]).is_err());
+        // A bound that is cut short still holds.
+        let long = |n: u8| (0, format!("{}{n}", "\u{7f}".repeat(300)));
+        let rows: Rows = (0..9).map(|n| (long(n), Some(vec![Value::Int(n.into())]))).collect();
+        let (bytes, _) = write(&columns, &rows);
+        assert_eq!(find(bytes, &columns, &[long(8)]), Ok(Rows::from([(long(8), Some(vec![Value::Int(8)]))])));
+    }
+
+    #[test]
+    fn looking_keys_up_refuses_rows_that_do_not_ascend_and_tombstones_with_values() {
+        let columns = columns_of(&[ColumnType::Number]);
+        let look_up = |rows: &[(u32, &str, bool, Option<i128>)]| {
+            find(write_unchecked(rows), &columns, &[(0, "a".to_owned()), (0, "c".to_owned())])
+        };
+        let unordered = [(0, "a", false, Some(1)), (0, "c", false, Some(1)), (0, "b", false, Some(1))];
+        assert!(matches!(look_up(&unordered), Err(TableError::Row { row: 2, .. })));
+        let dead = [(0, "a", false, Some(1)), (0, "b", false, Some(1)), (0, "c", true, Some(1))];
+        assert!(matches!(look_up(&dead), Err(TableError::Row { row: 2, .. })));
+    }
+
     /// Reads damaged bytes: whatever comes out, it comes without a panic, in bounded time, and is an error or rows in order.
     fn survive(bytes: Vec<u8>, columns: &[Column]) -> bool {
+        let key = |i: u32| (i / 20, format!("u{i:07}"));
+        let _ = find(bytes.clone(), columns, &[key(0), key(3), key(77), key(149), key(2999)]);
         let Ok(reader) = SegmentReader::open(bytes.into(), columns) else { return false };
         let codec = RowCodec::new(columns.to_vec());
         let mut last: Option<(u32, Vec<u8>)> = None;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arrow_array::{ArrayRef, RecordBatch};
 use arrow_schema::{DataType, Field, Schema};
 use bytes::Bytes;
-use parquet::arrow::arrow_reader::ParquetRecordBatchReader;
+use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, RowSelection};
 use parquet::arrow::arrow_writer::ArrowWriterOptions;
 use parquet::arrow::{ArrowWriter, FieldLevels, ProjectionMask, parquet_to_arrow_field_levels};
 use parquet::basic::{Compression, Encoding, LogicalType, Repetition, Type as PhysicalType, ZstdLevel};
@@ -19,8 +19,10 @@ use crate::decimal::Decimal;
 use crate::format::pages::CheckedGroup;
 use crate::format::segment::TableError;
 
-/// The most rows of a row group.
-pub(super) const GROUP_ROWS: usize = 1 << 20;
+/// The most rows of a row group that is written: what is passed over when few keys are looked up is whole groups.
+pub(super) const GROUP_ROWS: usize = 1 << 17;
+/// The most rows of a row group that is read.
+const MAX_GROUP_ROWS: i64 = 1 << 20;
 /// The most rows of a batch.
 pub(super) const BATCH_ROWS: usize = 8192;
 /// The largest footer that is read, in bytes.
@@ -265,16 +267,78 @@ impl TableReader {
         })
     }
 
+    /// Reads the first `leading` columns of all rows, and all columns of those rows that `choose` adds to its list.
+    ///
+    /// `choose` is given the number of a batch's first row, the batch, and the list of rows within the batch. `take` is given the numbers of
+    /// the rows that were chosen, and as many rows. A page that holds no chosen row is passed over.
+    pub(super) fn select(
+        &mut self,
+        leading: usize,
+        mut choose: impl FnMut(u64, &RecordBatch, &mut Vec<usize>) -> Result<(), TableError>,
+        mut take: impl FnMut(&[u64], &RecordBatch) -> Result<(), TableError>,
+    ) -> Result<(), TableError> {
+        guard(|| {
+            let schema = self.metadata.file_metadata().schema_descr();
+            let leading = ProjectionMask::leaves(schema, 0..leading);
+            let leading = parquet_to_arrow_field_levels(schema, leading, None).map_err(unreadable)?;
+            while let Some((group, first_row)) = self.groups.pop() {
+                let checked = self.check_group(group)?;
+                let group_rows = self.metadata.row_group(group).num_rows() as usize;
+                let mut chosen: Vec<usize> = Vec::new();
+                let mut next_row = 0;
+                for batch in read_group(&leading, &checked, None)? {
+                    let batch = batch.map_err(unreadable)?;
+                    let known = chosen.len();
+                    choose(first_row + next_row as u64, &batch, &mut chosen)?;
+                    chosen[known..].iter_mut().for_each(|row| *row += next_row);
+                    next_row += batch.num_rows();
+                }
+                if next_row != group_rows {
+                    return Err(unreadable("a row group does not hold the rows that it claims"));
+                }
+                if chosen.is_empty() {
+                    continue;
+                }
+                let ranges = chosen.iter().map(|&row| row..row + 1);
+                let selection = RowSelection::from_consecutive_ranges(ranges, group_rows);
+                let numbers: Vec<u64> = chosen.iter().map(|&row| first_row + row as u64).collect();
+                let mut rest = numbers.as_slice();
+                for batch in read_group(&self.levels, &checked, Some(selection))? {
+                    let batch = batch.map_err(unreadable)?;
+                    let (these, others) = rest
+                        .split_at_checked(batch.num_rows())
+                        .ok_or_else(|| unreadable("a row group holds more rows than were asked for"))?;
+                    take(these, &batch)?;
+                    rest = others;
+                }
+                if !rest.is_empty() {
+                    return Err(unreadable("a row group does not hold the rows that it claims"));
+                }
+            }
+            Ok(())
+        })
+    }
+
     fn open_group(&self, group: usize, first_row: u64) -> Result<Group, TableError> {
-        let encodings = self.columns.iter().map(|column| column.kind.encoding()).collect();
-        let checked = CheckedGroup::check(self.bytes.clone(), self.metadata.clone(), group, encodings)
-            .map_err(|reason| TableError::Unreadable { reason })?;
-        let batch_rows = (BATCH_BYTES / checked.row_bytes().max(1)).clamp(1, BATCH_ROWS);
-        let batches = ParquetRecordBatchReader::try_new_with_row_groups(&self.levels, &checked, batch_rows, None)
-            .map_err(unreadable)?;
+        let batches = read_group(&self.levels, &self.check_group(group)?, None)?;
         let end_row = first_row + self.metadata.row_group(group).num_rows() as u64;
         Ok(Group { batches, next_row: first_row, end_row })
     }
+
+    fn check_group(&self, group: usize) -> Result<CheckedGroup, TableError> {
+        let encodings = self.columns.iter().map(|column| column.kind.encoding()).collect();
+        CheckedGroup::check(self.bytes.clone(), self.metadata.clone(), group, encodings)
+            .map_err(|reason| TableError::Unreadable { reason })
+    }
+}
+
+fn read_group(
+    levels: &FieldLevels,
+    group: &CheckedGroup,
+    selection: Option<RowSelection>,
+) -> Result<ParquetRecordBatchReader, TableError> {
+    let batch_rows = (BATCH_BYTES / group.row_bytes().max(1)).clamp(1, BATCH_ROWS);
+    ParquetRecordBatchReader::try_new_with_row_groups(levels, group, batch_rows, selection).map_err(unreadable)
 }
 
 impl std::fmt::Debug for TableReader {
@@ -300,7 +364,7 @@ fn number_groups(metadata: &ParquetMetaData) -> Result<Vec<(usize, u64)>, TableE
     let mut groups = Vec::new();
     for (group, described) in metadata.row_groups().iter().enumerate() {
         let rows = described.num_rows();
-        if !(0..=GROUP_ROWS as i64).contains(&rows) {
+        if !(0..=MAX_GROUP_ROWS).contains(&rows) {
             return Err(unreadable(format!("a row group of {rows} rows")));
         }
         groups.push((group, next_row));

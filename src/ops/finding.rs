@@ -83,8 +83,10 @@ codes! {
     SumsWrong "sums-wrong" Damage "`ckpt verify --repair`: it can be made again when the rest of the checkpoint is intact";
     /// A checkpoint names a parent that is there, and is another than it says.
     ChainBroken "chain-broken" Damage "find out who replaced a checkpoint; compare the store with a copy";
-    /// The parent of a checkpoint is not in the store.
-    ChainGap "chain-gap" Note "nothing, if older checkpoints were removed on purpose";
+    /// A checkpoint that another one names as its parent is not in the store, and the history does not say why.
+    ChainGap "chain-gap" Damage "find out who removed it; put its directory back from a copy of the store";
+    /// The parent of a checkpoint was pruned, or left out of a copy.
+    ParentGone "parent-gone" Note "nothing: `history/` says when, and by which rules";
     /// An object that a checkpoint needs is not there.
     ObjectMissing "object-missing" Damage "`ckpt verify --repair` when there is a replica; else put the file back from a copy, or go back to an intact checkpoint";
     /// An object has another size than the checkpoint says.

@@ -9,6 +9,7 @@ use crate::format::positions::PositionRow;
 use crate::id::Sequence;
 use crate::ops::read::{ReadError, Selection, Snapshot};
 use crate::progress::Progress;
+use crate::store::pins::Pin;
 use crate::store::{Committed, Store};
 use crate::value::Value;
 
@@ -29,6 +30,8 @@ pub struct Description {
     pub objects: u64,
     /// Partitions that had been read to their ends.
     pub ended_partitions: u64,
+    /// Its pin.
+    pub pin: Option<Pin>,
 }
 
 /// Describes checkpoint `sequence`.
@@ -43,12 +46,13 @@ pub fn describe(store: &Store, sequence: Sequence) -> Result<Description, ReadEr
         longest_chain: snapshot.chains().map(<[IndexRow]>::len).max().unwrap_or(0) as u64,
         objects: snapshot.objects().len() as u64,
         ended_partitions: latest_positions(&positions).filter(|row| row.ended).count() as u64,
+        pin: store.pins()?.remove(&sequence),
         committed: snapshot.committed,
     })
 }
 
 /// Returns the newest position of each partition. `rows` are sorted by partition and cut.
-fn latest_positions(rows: &[PositionRow]) -> impl Iterator<Item = &PositionRow> {
+pub fn latest_positions(rows: &[PositionRow]) -> impl Iterator<Item = &PositionRow> {
     rows.chunk_by(|a, b| a.partition == b.partition).filter_map(<[PositionRow]>::last)
 }
 

@@ -28,6 +28,13 @@ impl Listing {
     pub fn is_clean(&self) -> bool {
         self.checkpoints.iter().all(|listed| listed.manifest.is_ok())
     }
+
+    /// Returns the newest checkpoint whose manifest could be read; its objects were not looked at.
+    pub fn last_good(&self) -> Option<(Sequence, &Manifest)> {
+        let readable =
+            self.checkpoints.iter().filter_map(|listed| Some((listed.sequence, listed.manifest.as_ref().ok()?)));
+        readable.max_by_key(|(sequence, _)| *sequence)
+    }
 }
 
 /// Reads the manifests of the newest `limit` checkpoints, or of all. One that can not be read is a row of the listing.

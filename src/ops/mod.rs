@@ -2,11 +2,18 @@
 //!
 //! Nothing here prints, knows a terminal, or reads the clock. Whatever changes something is two functions, a plan and its application.
 
+pub mod copy;
+pub mod diff;
 pub mod finding;
 pub mod inspect;
+pub mod latest;
 pub mod list;
-pub mod parallel;
+pub mod pin;
+pub mod prune;
 pub mod read;
 pub mod repair;
 pub mod restore;
+pub mod stats;
 pub mod verify;
+
+pub use crate::parallel;

@@ -3,9 +3,6 @@
 use std::borrow::Borrow;
 use std::cell::Cell;
 use std::collections::BTreeMap;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::thread;
 
 use crate::format::index::{self, IndexRow, SegmentKind};
 use crate::format::layout::ObjectName;
@@ -15,16 +12,13 @@ use crate::format::positions::{self, PositionRow};
 use crate::format::rows::{Row, RowBatch, RowCodec};
 use crate::format::segment::{SegmentReader, TableError};
 use crate::id::Sequence;
-use crate::ops::parallel;
+use crate::ops::parallel::{self, Outlet};
 use crate::progress::Progress;
 use crate::store::{Committed, Store, StoreError};
 use crate::value::Value;
 
 /// Rows that are handed from a reading thread to the caller at once.
 const BATCH_ROWS: usize = 4096;
-
-/// Batches of one shard that may wait for the caller.
-const WAITING_BATCHES: usize = 4;
 
 /// What stands between a caller and a checkpoint's content.
 #[derive(Debug, thiserror::Error)]
@@ -166,66 +160,21 @@ impl Snapshot {
         progress.start(segments.iter().map(|row| row.bytes).sum());
         let wanted =
             |row: &Row<'_>| task.is_none_or(|task| row.task == task) && key.is_none_or(|key| row.key == key.as_bytes());
-        self.ahead(store, &chains, progress, wanted, &mut visit)
-    }
-
-    /// Reads `chains` on several threads and hands on what they hold in the order of the chains.
-    ///
-    /// A thread takes the first chain that nobody has. The caller empties the chains in that same order, so the one that it waits for has always been taken.
-    fn ahead(
-        &self,
-        store: &Store,
-        chains: &[&[&IndexRow]],
-        progress: &dyn Progress,
-        wanted: impl Fn(&Row<'_>) -> bool + Sync,
-        visit: &mut dyn FnMut(Row<'_>) -> bool,
-    ) -> Result<(), ReadError> {
-        let next = AtomicUsize::new(0);
-        let stop = AtomicBool::new(false);
-        let (senders, receivers): (Vec<_>, Vec<_>) =
-            chains.iter().map(|_| crossbeam_channel::bounded(WAITING_BATCHES)).unzip();
-        let senders: Vec<_> = senders.into_iter().map(|sender| Mutex::new(Some(sender))).collect();
-        let worker = || {
-            while !stop.load(Ordering::Relaxed) {
-                let index = next.fetch_add(1, Ordering::Relaxed);
-                let Some(chain) = chains.get(index) else { return };
-                // Taken out, so that the caller sees the end when this thread is done with the chain.
-                let Some(sender) = senders[index].lock().expect("nobody panics with it").take() else { return };
-                let mut batch = RowBatch::new();
-                let outcome = self.chain_rows(store, chain, progress, &|_, _| (), |row| {
-                    if row.value.is_some() && wanted(&row) {
-                        batch.push(row.task, row.key, row.value);
-                        if batch.len() == BATCH_ROWS {
-                            return sender.send(Ok(std::mem::take(&mut batch))).is_ok();
-                        }
-                    }
-                    !stop.load(Ordering::Relaxed)
-                });
-                let rest = outcome.map(|()| batch);
-                // A caller that has gone wants nothing more.
-                let _ = sender.send(rest);
-            }
-        };
-        thread::scope(|scope| {
-            for _ in 0..parallel::thread_count().min(chains.len()) {
-                scope.spawn(worker);
-            }
-            // By value: whatever the reason to leave, no thread goes on waiting for room in a channel.
-            let outcome = (|| {
-                for receiver in receivers {
-                    for batch in receiver {
-                        for row in batch?.iter() {
-                            if !visit(row) {
-                                return Ok(());
-                            }
-                        }
+        let read = |chain: &&[&IndexRow], outlet: &Outlet<'_, RowBatch, ReadError>| {
+            let mut batch = RowBatch::new();
+            self.chain_rows(store, chain, progress, &|_, _| (), |row| {
+                if row.value.is_some() && wanted(&row) {
+                    batch.push(row.task, row.key, row.value);
+                    if batch.len() == BATCH_ROWS {
+                        return outlet.send(std::mem::take(&mut batch));
                     }
                 }
-                Ok(())
-            })();
-            stop.store(true, Ordering::Relaxed);
-            outcome
-        })
+                outlet.is_open()
+            })?;
+            outlet.send(batch);
+            Ok(())
+        };
+        parallel::in_order(&chains, read, |batch| batch.iter().all(&mut visit))
     }
 
     /// Hands the merged rows of one shard, tombstones included, to `visit` until there are no more or it says no.

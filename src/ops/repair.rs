@@ -489,7 +489,8 @@ impl Planner<'_> {
             FindingCode::ChainBroken => sequences.iter().any(|&child| {
                 touches(number, child) || self.parent(number, child).is_some_and(|parent| touches(number, parent))
             }),
-            FindingCode::ManifestAltered | FindingCode::SumsWrong => {
+            // The parent itself is named.
+            FindingCode::ChainGap | FindingCode::ManifestAltered | FindingCode::SumsWrong => {
                 sequences.iter().any(|&sequence| touches(number, sequence))
             }
             _ => RelPath::new(finding.path.clone()).is_ok_and(|path| has_step(number, path)),

@@ -1,6 +1,6 @@
 //! `ckpt restore`: puts an old checkpoint's content back, or writes it out.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -9,17 +9,22 @@ use jiff::Timestamp;
 
 use crate::digest::Digest;
 use crate::format::index::IndexRow;
-use crate::format::layout::{self, ObjectName};
-use crate::format::manifest::{Manifest, Parent, Timings, Totals, Trigger};
+use crate::format::layout::{self, ObjectKind, ObjectName};
+use crate::format::manifest::{Manifest, ObjectRef, Parent, Timings, Totals, Trigger};
+use crate::format::positions::{self, PositionRow};
 use crate::format::rows::Row;
 use crate::format::segment::SegmentWriter;
 use crate::id::Sequence;
 use crate::ops::parallel;
-use crate::ops::read::{ReadError, Selection, Snapshot};
+use crate::ops::read::{ReadError, Selection, Snapshot, objects_of};
 use crate::progress::Progress;
 use crate::storage::Storage;
 use crate::store::{Committed, Store, StoreError};
 use crate::value::{Column, Value};
+
+mod aside;
+
+use aside::Aside;
 
 /// Why a checkpoint could not be put back or written out.
 #[derive(Debug, thiserror::Error)]
@@ -33,6 +38,12 @@ pub enum RestoreError {
         /// The checkpoint.
         sequence: Sequence,
     },
+    /// The checkpoint has no position for the partition.
+    #[error("the checkpoint has no input `{partition}`")]
+    NoPartition {
+        /// The partition.
+        partition: String,
+    },
     /// Another checkpoint was committed after the plan was made.
     #[error("checkpoint {} was committed meanwhile", .latest.0)]
     Moved {
@@ -42,6 +53,12 @@ pub enum RestoreError {
     /// The target has something in it, or is no directory.
     #[error("`{}` exists and is no empty directory", .path.display())]
     TargetTaken {
+        /// The target.
+        path: PathBuf,
+    },
+    /// Another restore is writing there.
+    #[error("`{}` is being written by another restore", .path.display())]
+    InProgress {
         /// The target.
         path: PathBuf,
     },
@@ -58,7 +75,7 @@ pub enum RestoreError {
     /// The system said no.
     #[error("cannot {action} `{}`", .path.display())]
     Io {
-        /// What was tried: `create`, `write`, `flush`, `rename`, `read`.
+        /// What was tried: `create`, `write`, `flush`, `rename`, `remove`, `lock`, `read`.
         action: &'static str,
         /// The file or directory.
         path: PathBuf,
@@ -84,16 +101,37 @@ pub struct RollbackPlan {
     pub latest: Parent,
     /// What that one says; nothing when its manifest is damaged.
     pub latest_manifest: Option<Manifest>,
+    /// The positions that are chosen by hand.
+    pub seeks: Vec<Seek>,
+    /// The positions table, when it is another one.
+    positions: Option<Vec<u8>>,
+}
+
+/// A position that is chosen by hand.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Seek {
+    /// The position that the old checkpoint has.
+    pub old: PositionRow,
+    /// The position that the new one will have.
+    pub new: PositionRow,
 }
 
 /// Plans to commit, at `now`, a checkpoint with the content of checkpoint `sequence`.
 ///
-/// The latest checkpoint may be damaged, as long as its manifest is there to be named as the parent.
-/// Fails with [`RestoreError::AlreadyLatest`] when `sequence` is the latest.
-pub fn plan_rollback(store: &Store, sequence: Sequence, now: Timestamp) -> Result<RollbackPlan, RestoreError> {
+/// Each of `positions` takes the place of the one that the old checkpoint has for its partition; its task and its cut are those of the old one. The state
+/// stays as it is. The latest checkpoint may be damaged, as long as its manifest is there to be named as the parent.
+/// Fails with [`RestoreError::AlreadyLatest`] when `sequence` is the latest and no position is given, and with [`RestoreError::NoPartition`] for one of a
+/// partition that the checkpoint does not have.
+pub fn plan_rollback(
+    store: &Store,
+    sequence: Sequence,
+    positions: Vec<PositionRow>,
+    now: Timestamp,
+) -> Result<RollbackPlan, RestoreError> {
     let snapshot = Snapshot::open(store, sequence)?;
-    let latest = latest(store)?.unwrap_or(Parent { sequence, sha256: snapshot.committed.sha256 });
-    if latest.sequence == sequence {
+    let own = Parent { sequence, sha256: snapshot.committed.sha256 };
+    let latest = latest(store)?.unwrap_or(own);
+    if latest.sequence == sequence && positions.is_empty() {
         return Err(RestoreError::AlreadyLatest { sequence });
     }
     let old = snapshot.manifest();
@@ -110,7 +148,43 @@ pub fn plan_rollback(store: &Store, sequence: Sequence, now: Timestamp) -> Resul
         ..old.clone()
     };
     let latest_manifest = store.manifest(latest.sequence).ok().map(|committed| committed.manifest);
-    Ok(RollbackPlan { manifest, snapshot, latest, latest_manifest })
+    let mut plan = RollbackPlan { manifest, snapshot, latest, latest_manifest, seeks: Vec::new(), positions: None };
+    if !positions.is_empty() {
+        plan.seek(store, positions)?;
+    }
+    Ok(plan)
+}
+
+impl RollbackPlan {
+    /// Puts `positions` in the place of those of the old checkpoint.
+    fn seek(&mut self, store: &Store, positions: Vec<PositionRow>) -> Result<(), RestoreError> {
+        let mut rows = self.snapshot.positions(store)?;
+        for position in positions {
+            let mut of_partition = rows.iter_mut().filter(|row| row.partition == position.partition).peekable();
+            if of_partition.peek().is_none() {
+                return Err(RestoreError::NoPartition { partition: position.partition });
+            }
+            for row in of_partition {
+                let new = PositionRow { task: row.task, cut: row.cut, ..position.clone() };
+                self.seeks.push(Seek { old: std::mem::replace(row, new.clone()), new });
+            }
+        }
+        let bytes = positions::encode(&rows);
+        let name = ObjectName { digest: Digest::of(&bytes), kind: ObjectKind::Parquet };
+        let object = ObjectRef { object: name, bytes: bytes.len() as u64 };
+        let manifest = &mut self.manifest;
+        if object != manifest.tables.positions {
+            manifest.totals.new_bytes = object.bytes;
+        }
+        manifest.tables.positions = object;
+        manifest.ended = rows.iter().all(|row| row.ended);
+        let sum = |of: fn(&PositionRow) -> u64| rows.iter().map(of).fold(0, u64::saturating_add);
+        manifest.totals.input_bytes = sum(|row| row.offset);
+        manifest.totals.records = sum(|row| row.record);
+        manifest.totals.bytes = objects_of(manifest, &self.snapshot.index).iter().map(|object| object.bytes).sum();
+        self.positions = Some(bytes);
+        Ok(())
+    }
 }
 
 /// Commits what `plan` says, after every byte of the old checkpoint has been verified.
@@ -123,6 +197,8 @@ pub fn apply_rollback(
     progress: &dyn Progress,
 ) -> Result<Committed, RestoreError> {
     let _lock = store.lock(holder)?;
+    // The objects are old ones, of a checkpoint that a prune might remove just now.
+    let _prune_lock = store.lock_prune(holder)?;
     match latest(store)? {
         Some(found) if found != plan.latest => return Err(RestoreError::Moved { latest: found.sequence }),
         _ => {}
@@ -135,6 +211,10 @@ pub fn apply_rollback(
         outcome
     });
     outcomes.into_iter().collect::<Result<(), StoreError>>()?;
+    if let Some(positions) = &plan.positions {
+        store.put(positions, ObjectKind::Parquet)?;
+    }
+    let objects = objects_of(&plan.manifest, &plan.snapshot.index);
     let names: Vec<ObjectName> = objects.iter().map(|object| object.object).collect();
     Ok(store.commit(&plan.manifest, &names)?)
 }
@@ -186,6 +266,8 @@ pub struct ExportedFile {
     pub rows: u64,
     /// Its size.
     pub bytes: u64,
+    /// Whether an earlier attempt has written it.
+    pub kept: bool,
 }
 
 /// Plans to write the state of checkpoint `sequence` into `directory`, which must be empty or not be there.
@@ -206,16 +288,26 @@ pub fn plan_export(
 }
 
 /// Writes what `plan` says. The directory is put in place when everything in it is whole and on disk; until then it has another name beside it.
+///
+/// Parquet files that an earlier attempt at the same plan has completed before it was cut short are kept, after their bytes were verified; the one file of
+/// the other formats is written anew. When the system fails, the completed files stay for the next attempt.
 pub fn apply_export(
     store: &Store,
     plan: &ExportPlan,
     progress: &dyn Progress,
 ) -> Result<Vec<ExportedFile>, RestoreError> {
-    let aside = Aside::create(&plan.directory)?;
-    let files = match plan.format {
-        ExportFormat::Parquet => export_shards(store, plan, &aside.path, progress)?,
-        ExportFormat::JsonLines | ExportFormat::Csv => vec![export_rows(store, plan, &aside.path, progress)?],
+    let purpose = format!("{} {:?}", plan.snapshot.committed.sha256, plan.format);
+    let mut aside = Aside::open(&plan.directory, &purpose)?;
+    let written = match plan.format {
+        ExportFormat::Parquet => export_shards(store, plan, &aside, progress),
+        ExportFormat::JsonLines | ExportFormat::Csv => {
+            export_rows(store, plan, &aside, progress).map(|file| vec![file])
+        }
     };
+    if let (Err(RestoreError::Io { .. }), ExportFormat::Parquet) = (&written, plan.format) {
+        aside.keep();
+    }
+    let files = written?;
     aside.put_in_place(&plan.directory)?;
     Ok(files)
 }
@@ -246,69 +338,21 @@ fn io_error<'a>(action: &'static str, path: &'a Path) -> impl FnOnce(io::Error) 
     move |source| RestoreError::Io { action, path: path.to_owned(), source }
 }
 
-/// A directory that is being filled beside the place where it will be; removed unless it gets there.
-struct Aside {
-    path: PathBuf,
-}
-
-impl Aside {
-    /// Creates a new directory beside `directory`, and those above it.
-    fn create(directory: &Path) -> Result<Aside, RestoreError> {
-        let parent = parent_of(directory);
-        fs::create_dir_all(parent).map_err(io_error("create", parent))?;
-        let mut attempt = 0;
-        loop {
-            let mut name = directory.file_name().unwrap_or_default().to_owned();
-            name.push(format!(".tmp-{}-{attempt}", std::process::id()));
-            let path = parent.join(name);
-            match fs::create_dir(&path) {
-                Ok(()) => return Ok(Aside { path }),
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists && attempt < 100 => attempt += 1,
-                Err(error) => return Err(io_error("create", &path)(error)),
-            }
-        }
-    }
-
-    /// Makes the directory last and renames it to `directory`, where at most an empty directory may be.
-    fn put_in_place(self, directory: &Path) -> Result<(), RestoreError> {
-        flush_directory(&self.path)?;
-        if let Err(error) = fs::rename(&self.path, directory) {
-            return Err(match error.kind() {
-                io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::AlreadyExists | io::ErrorKind::NotADirectory => {
-                    RestoreError::TargetTaken { path: directory.to_owned() }
-                }
-                _ => io_error("rename", &self.path)(error),
-            });
-        }
-        flush_directory(parent_of(directory))
-    }
-}
-
-impl Drop for Aside {
-    fn drop(&mut self) {
-        // After the rename there is nothing of this name. Otherwise the first error is the one to tell.
-        let _ = fs::remove_dir_all(&self.path);
-    }
-}
-
-fn parent_of(directory: &Path) -> &Path {
-    directory.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
-}
-
-fn flush_directory(path: &Path) -> Result<(), RestoreError> {
-    File::open(path).and_then(|directory| directory.sync_all()).map_err(io_error("flush", path))
-}
-
 /// Writes a Parquet file for each shard that holds rows.
 fn export_shards(
     store: &Store,
     plan: &ExportPlan,
-    directory: &Path,
+    aside: &Aside,
     progress: &dyn Progress,
 ) -> Result<Vec<ExportedFile>, RestoreError> {
     let chains: Vec<&[IndexRow]> = plan.snapshot.chains().collect();
     progress.start(chains.iter().copied().flatten().map(|row| row.bytes).sum());
     let files = parallel::map(&chains, |chain| {
+        let name = shard_file(chain[0].shard);
+        if let Some(file) = aside.completed(&name) {
+            progress.advance(chain.iter().map(|row| row.bytes).sum());
+            return Ok(file);
+        }
         let mut writer = SegmentWriter::new(plan.snapshot.codec.columns());
         plan.snapshot.chain_rows(store, chain, progress, &|_, _| (), |row| {
             if row.value.is_some() {
@@ -317,12 +361,13 @@ fn export_shards(
             true
         })?;
         let (bytes, stats) = writer.finish();
-        let name = shard_file(chain[0].shard);
-        let path = directory.join(&name);
-        let mut file = File::create_new(&path).map_err(io_error("create", &path))?;
+        let path = aside.path.join(&name);
+        let mut file = aside.create(&name)?;
         file.write_all(&bytes).map_err(io_error("write", &path))?;
         file.sync_all().map_err(io_error("flush", &path))?;
-        Ok(ExportedFile { name, rows: stats.rows, bytes: bytes.len() as u64 })
+        let file = ExportedFile { name, rows: stats.rows, bytes: bytes.len() as u64, kept: false };
+        aside.record(&file, Digest::of(&bytes))?;
+        Ok(file)
     });
     files.into_iter().collect()
 }
@@ -331,12 +376,12 @@ fn export_shards(
 fn export_rows(
     store: &Store,
     plan: &ExportPlan,
-    directory: &Path,
+    aside: &Aside,
     progress: &dyn Progress,
 ) -> Result<ExportedFile, RestoreError> {
     let name = plan.files[0].clone();
-    let path = directory.join(&name);
-    let mut file = BufWriter::with_capacity(1 << 20, File::create_new(&path).map_err(io_error("create", &path))?);
+    let path = aside.path.join(&name);
+    let mut file = BufWriter::with_capacity(1 << 20, aside.create(&name)?);
     let mut line = Vec::new();
     let columns = plan.snapshot.codec.columns();
     if plan.format == ExportFormat::Csv {
@@ -371,7 +416,7 @@ fn export_rows(
     }
     let file = file.into_inner().map_err(|error| io_error("write", &path)(error.into_error()))?;
     file.sync_all().map_err(io_error("flush", &path))?;
-    Ok(ExportedFile { name, rows, bytes })
+    Ok(ExportedFile { name, rows, bytes, kept: false })
 }
 
 /// Appends a row as one line of JSON; fails with the number of the column whose value is no JSON.

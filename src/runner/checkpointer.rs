@@ -51,8 +51,10 @@ pub struct Facts {
 /// What the next checkpoint goes on from.
 #[derive(Debug, Clone, Default)]
 pub struct Lineage {
-    /// The latest checkpoint.
+    /// The checkpoint that the next one changes.
     pub last: Option<Committed>,
+    /// The highest number that is taken: that of `last`, unless the run has gone back behind a damaged checkpoint.
+    pub newest: Option<Sequence>,
     /// The chain of each shard.
     pub chains: Vec<Vec<IndexRow>>,
     /// The keys of each shard.
@@ -303,7 +305,7 @@ impl Checkpointer {
             format: FORMAT,
             job: self.facts.job.clone(),
             store: self.store.file.store.clone(),
-            sequence: last.map_or(Sequence::FIRST, |last| last.manifest.sequence.next()),
+            sequence: self.lineage.newest.map_or(Sequence::FIRST, Sequence::next),
             parent: last.map(|last| Parent { sequence: last.manifest.sequence, sha256: last.sha256 }),
             created: cut.created,
             mode: self.facts.mode,
@@ -338,6 +340,7 @@ impl Checkpointer {
         let names: Vec<ObjectName> = objects.keys().copied().collect();
         let committed = self.store.commit(&manifest, &names)?;
         self.lineage = Lineage {
+            newest: Some(manifest.sequence),
             last: Some(committed.clone()),
             chains: draft.chains,
             keys: draft.keys,

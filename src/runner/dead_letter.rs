@@ -41,10 +41,13 @@ impl DeadLetterFile {
         if let Some(parent) = path.parent() {
             std::fs::create_dir_all(parent).map_err(error)?;
         }
+        let bytes = committed.filter(|committed| committed.path == name).map_or(0, |committed| committed.bytes);
+        if bytes > 0 && !path.exists() {
+            return Err(RunError::DeadLetterShort { path: path.display().to_string(), expected: bytes, found: 0 });
+        }
         let mut file =
             OpenOptions::new().create(true).read(true).write(true).truncate(false).open(path).map_err(error)?;
         let found = file.metadata().map_err(error)?.len();
-        let bytes = committed.filter(|committed| committed.path == name).map_or(0, |committed| committed.bytes);
         if found < bytes {
             return Err(RunError::DeadLetterShort { path: path.display().to_string(), expected: bytes, found });
         }

@@ -1,9 +1,12 @@
 //! What can end a run.
 
 use crate::format::layout::ObjectName;
+use crate::format::manifest::ManifestError;
 use crate::format::segment::TableError;
+use crate::id::Sequence;
 use crate::runner::input::InputError;
 use crate::runner::spec::{Difference, SpecError};
+use crate::storage::StorageError;
 use crate::store::StoreError;
 
 /// Why a run could not go on. What was committed before is untouched.
@@ -27,7 +30,7 @@ pub enum RunError {
     #[error("cannot read the job's definition in checkpoint {sequence}")]
     Definition {
         /// The checkpoint.
-        sequence: crate::id::Sequence,
+        sequence: Sequence,
         /// What is wrong with it.
         source: SpecError,
     },
@@ -35,9 +38,25 @@ pub enum RunError {
     #[error("checkpoint {sequence} is not consistent: {reason}")]
     Inconsistent {
         /// The checkpoint.
-        sequence: crate::id::Sequence,
+        sequence: Sequence,
         /// What does not fit.
         reason: String,
+    },
+    /// The latest checkpoint is not what was committed, and the run was not told to go back behind it.
+    #[error("checkpoint {}, the latest, can not be resumed from", .sequence.0)]
+    LatestDamaged {
+        /// The checkpoint.
+        sequence: Sequence,
+        /// What is wrong with it.
+        source: Box<RunError>,
+    },
+    /// The run was told to go back, and there is nothing to go back to.
+    #[error("`{place}` has no checkpoint that is intact")]
+    NoneIntact {
+        /// The store.
+        place: String,
+        /// What is wrong with each checkpoint, the newest first.
+        causes: Vec<(Sequence, RunError)>,
     },
     /// The input of a job without a key has more partitions than the job has tasks.
     #[error(
@@ -53,7 +72,7 @@ pub enum RunError {
     #[error("the job file does not fit checkpoint {sequence}: {}", list(.differences))]
     Unfit {
         /// The checkpoint.
-        sequence: crate::id::Sequence,
+        sequence: Sequence,
         /// What differs.
         differences: Vec<Difference>,
     },
@@ -64,7 +83,7 @@ pub enum RunError {
         place: String,
     },
     /// There is no store, but there is what the job published.
-    #[error("`{place}` is no store, but this job has published `{output}`: its checkpoints are missing")]
+    #[error("`{place}` is no store, but `{output}` is there, which this job publishes: its checkpoints are missing")]
     StoreMissing {
         /// Where the store should be.
         place: String,
@@ -72,7 +91,9 @@ pub enum RunError {
         output: String,
     },
     /// There is a store without checkpoints, but there is what the job published.
-    #[error("`{place}` has no checkpoint, but this job has published `{output}`: its checkpoints are missing")]
+    #[error(
+        "`{place}` has no checkpoint, but `{output}` is there, which this job publishes: its checkpoints are missing"
+    )]
     CheckpointsMissing {
         /// The store.
         place: String,
@@ -114,6 +135,26 @@ pub enum RunError {
         reason: String,
         /// Its beginning.
         beginning: String,
+    },
+    /// A file that the job writes is one of its inputs, or both of its outputs.
+    #[error("`{path}` can not be {first} and {second} of one job")]
+    SamePath {
+        /// The file.
+        path: String,
+        /// What it is.
+        first: &'static str,
+        /// What it is, too.
+        second: &'static str,
+    },
+    /// The store is another job's.
+    #[error("`{place}` holds the checkpoints of job `{found}`, not of `{expected}`")]
+    OtherJob {
+        /// The store.
+        place: String,
+        /// The job of the job file.
+        expected: String,
+        /// The job of the store.
+        found: String,
     },
     /// A sum left its bounds.
     #[error("{reason} for key `{key}`")]
@@ -164,6 +205,33 @@ pub enum RunError {
 }
 
 impl RunError {
+    /// Tells whether the error is that a checkpoint is not what was committed. A store of a newer format is not damaged.
+    pub fn is_damage(&self) -> bool {
+        match self {
+            RunError::Store(StoreError::Manifest { source, .. }) => !matches!(source, ManifestError::Format { .. }),
+            RunError::Store(StoreError::Storage(error)) => matches!(
+                error,
+                StorageError::NotFound { .. }
+                    | StorageError::NotAFile { .. }
+                    | StorageError::NotADirectory { .. }
+                    | StorageError::TooLarge { .. }
+            ),
+            RunError::Store(
+                StoreError::Mismatch { .. }
+                | StoreError::Damaged { .. }
+                | StoreError::ManifestDamaged { .. }
+                | StoreError::SumsDamaged { .. },
+            ) => true,
+            RunError::Table { .. } | RunError::Definition { .. } | RunError::Inconsistent { .. } => true,
+            _ => false,
+        }
+    }
+
+    /// Tells whether the error is that the system can not read a file of the store: a bad sector, or a passing trouble.
+    pub fn is_unreadable(&self) -> bool {
+        matches!(self, RunError::Store(StoreError::Storage(StorageError::Io { action: "read", .. })))
+    }
+
     /// Returns what turns a table's error into a run's, for `map_err`.
     pub fn table(object: ObjectName) -> impl FnOnce(TableError) -> RunError {
         move |source| RunError::Table { object, source }

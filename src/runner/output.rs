@@ -105,8 +105,7 @@ pub fn stage(
 pub fn publish(path: &Path, sequence: Sequence) -> Result<(), RunError> {
     let error = output_error(path);
     fs::rename(staged(path, sequence), path).map_err(&error)?;
-    let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    File::open(dir).and_then(|dir| dir.sync_all()).map_err(&error)
+    flush_directory_of(path).map_err(&error)
 }
 
 /// Finishes what a crash after the commit of checkpoint `sequence` has cut short: puts the staged file in place if it is what the checkpoint names.
@@ -141,6 +140,29 @@ pub fn recover(output: Option<&Output>, path: &Path, sequence: Option<Sequence>)
         }
     }
     Ok(published)
+}
+
+/// Moves what is at `path` aside, if it is what checkpoint `sequence` has published as `output`: to
+/// `NAME.withdrawn-NUMBER` beside it. Returns where it is now.
+pub fn withdraw(output: &Output, path: &Path, sequence: Sequence) -> Result<Option<PathBuf>, RunError> {
+    let error = output_error(path);
+    let is_regular = fs::symlink_metadata(path).is_ok_and(|found| found.is_file());
+    if !is_regular || !is_file_with(path, output).map_err(&error)? {
+        return Ok(None);
+    }
+    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let names = std::iter::once(format!("{name}.withdrawn-{sequence}"))
+        .chain((2..).map(|number: u32| format!("{name}.withdrawn-{sequence}.{number}")));
+    let mut free = names.map(|name| path.with_file_name(name)).filter(|aside| fs::symlink_metadata(aside).is_err());
+    let aside = free.next().expect("there are more names than files");
+    fs::rename(path, &aside).map_err(&error)?;
+    flush_directory_of(path).map_err(&error)?;
+    Ok(Some(aside))
+}
+
+fn flush_directory_of(path: &Path) -> io::Result<()> {
+    let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    File::open(dir).and_then(|dir| dir.sync_all())
 }
 
 fn is_file_with(path: &Path, output: &Output) -> io::Result<bool> {
@@ -220,6 +242,22 @@ mod tests {
         fs::write(staged(&path, Sequence(7)), "neW").unwrap();
         assert!(!recover(Some(&output), &path, Some(Sequence(7))).unwrap(), "other bytes are never published");
         assert_eq!(fs::read_to_string(&path).unwrap(), "new");
+    }
+
+    #[test]
+    fn only_what_a_checkpoint_has_published_is_withdrawn_and_nothing_is_overwritten() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("job.jsonl");
+        let output = Output { path: "job.jsonl".into(), sha256: Digest::of(b"new"), bytes: 3, rows: 1 };
+        assert_eq!(withdraw(&output, &path, Sequence(7)).unwrap(), None);
+        fs::write(&path, "old").unwrap();
+        assert_eq!(withdraw(&output, &path, Sequence(7)).unwrap(), None);
+        for name in ["job.jsonl.withdrawn-00000007", "job.jsonl.withdrawn-00000007.2"] {
+            fs::write(&path, "new").unwrap();
+            assert_eq!(withdraw(&output, &path, Sequence(7)).unwrap(), Some(dir.path().join(name)));
+            assert!(!path.exists());
+            assert_eq!(fs::read_to_string(dir.path().join(name)).unwrap(), "new");
+        }
     }
 
     #[test]

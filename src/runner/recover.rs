@@ -10,8 +10,10 @@ use crate::format::merge::Merge;
 use crate::format::positions;
 use crate::format::rows::RowCodec;
 use crate::format::segment::SegmentReader;
+use crate::id::Sequence;
 use crate::runner::checkpointer::Lineage;
 use crate::runner::error::RunError;
+use crate::runner::left_behind::LeftBehind;
 use crate::runner::spec::JobSpec;
 use crate::runner::state::Shard;
 use crate::store::{Committed, Store};
@@ -23,6 +25,55 @@ pub struct Recovered {
     pub shards: Vec<Shard>,
     /// What the next checkpoint goes on from.
     pub lineage: Lineage,
+}
+
+/// Where a run goes on.
+#[derive(Debug)]
+pub struct Resumed {
+    /// The state.
+    pub recovered: Recovered,
+    /// The definition of the job that wrote it.
+    pub definition: JobSpec,
+    /// The newer checkpoints that can not be used, the newest first; none unless the run was told to go back.
+    pub left_behind: Vec<LeftBehind>,
+}
+
+/// Reads the latest checkpoint; nothing when there is none.
+///
+/// One that is damaged is [`RunError::LatestDamaged`], unless `may_go_back`: then it is the newest that is intact, and
+/// [`RunError::NoneIntact`] when there is no such. `check` is asked whether a definition fits, before the state is read.
+pub fn resume(
+    store: &Store,
+    may_go_back: bool,
+    threads: usize,
+    check: impl Fn(Sequence, &JobSpec) -> Result<(), RunError>,
+) -> Result<Option<Resumed>, RunError> {
+    let sequences = store.sequences()?;
+    let Some(&newest) = sequences.last() else { return Ok(None) };
+    let mut left_behind = Vec::new();
+    for &sequence in sequences.iter().rev() {
+        let manifest = store.manifest(sequence);
+        let usable = manifest.as_ref().ok().map(|committed| committed.manifest.clone());
+        let read = manifest.map_err(RunError::from).and_then(|committed| {
+            let definition = definition(store, &committed)?;
+            check(sequence, &definition)?;
+            Ok((definition, recover(store, committed, threads)?))
+        });
+        let error = match read {
+            Ok((definition, mut recovered)) => {
+                recovered.lineage.newest = Some(newest);
+                return Ok(Some(Resumed { recovered, definition, left_behind }));
+            }
+            Err(error) if error.is_damage() || (may_go_back && error.is_unreadable()) => error,
+            Err(error) => return Err(error),
+        };
+        if !may_go_back {
+            return Err(RunError::LatestDamaged { sequence, source: Box::new(error) });
+        }
+        left_behind.push(LeftBehind { sequence, manifest: usable, error });
+    }
+    let causes = left_behind.into_iter().map(|left| (left.sequence, left.error)).collect();
+    Err(RunError::NoneIntact { place: store.place(), causes })
 }
 
 /// Reads the definition of the job that wrote a checkpoint.
@@ -88,7 +139,8 @@ pub fn recover(store: &Store, committed: Committed, threads: usize) -> Result<Re
         return Err(inconsistent(format!("it has {found} keys, its manifest says {}", manifest.totals.keys)));
     }
     let positions = position_rows.into_iter().map(|row| (row.partition.clone(), row)).collect();
-    Ok(Recovered { shards, lineage: Lineage { last: Some(committed), chains, keys, positions, objects } })
+    let newest = Some(committed.manifest.sequence);
+    Ok(Recovered { shards, lineage: Lineage { newest, last: Some(committed), chains, keys, positions, objects } })
 }
 
 /// Loads one shard. `partitions` are the tasks of a job without a key.

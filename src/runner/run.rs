@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -11,6 +11,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, select_bias
 use jiff::Timestamp;
 
 use crate::format::FORMAT;
+use crate::format::layout::ObjectName;
 use crate::format::manifest::{Manifest, Mode, Output, Routing, StoreFile, Trigger};
 use crate::format::positions::PositionRow;
 use crate::id::{Sequence, StoreId};
@@ -19,7 +20,9 @@ use crate::runner::checkpointer::{Checkpointer, Cut, Done, Facts, Lineage, Stand
 use crate::runner::dead_letter::{DeadLetterFile, append_line};
 use crate::runner::error::RunError;
 use crate::runner::input::{self, Block, BlockReader, Compression, InputError, Partition, Place};
+use crate::runner::left_behind::{self, Abandoned};
 use crate::runner::output::{self, OutputPlan};
+use crate::runner::pruner::Pruner;
 use crate::runner::record::{Extractor, Filter, sample};
 use crate::runner::recover::{self, Recovered};
 use crate::runner::spec::{self, AggregateFunction, FieldPath, InputFormat, JobSpec, OnError, OutputFormat};
@@ -38,6 +41,8 @@ pub struct Options {
     pub threads: usize,
     /// Whether a run that finds no checkpoint is an error.
     pub must_resume: bool,
+    /// Whether a latest checkpoint that is damaged is left behind for the newest that is intact; else it is an error.
+    pub latest_good: bool,
     /// Who holds the store while it runs, for the next one to be told.
     pub holder: String,
     /// Gives the time.
@@ -84,6 +89,33 @@ pub enum RunEvent {
         /// Keys in its state.
         keys: u64,
     },
+    /// The latest checkpoints are damaged, and the run goes on from an older one.
+    WentBack {
+        /// The checkpoint that it goes on from.
+        sequence: Sequence,
+        /// When its cut was taken.
+        created: Timestamp,
+        /// Records that it had applied.
+        records: u64,
+        /// The checkpoints that are left behind, the newest first.
+        left_behind: Vec<Abandoned>,
+    },
+    /// An output file of a checkpoint that was left behind was moved aside.
+    Withdrawn {
+        /// The checkpoint.
+        sequence: Sequence,
+        /// Where the file was.
+        path: String,
+        /// Where it is now.
+        aside: String,
+    },
+    /// It can not be told whether a checkpoint that was left behind has published what is there.
+    PerhapsPublished {
+        /// The checkpoint, whose manifest can not be read.
+        sequence: Sequence,
+        /// The output file, which is left where it is.
+        path: String,
+    },
     /// A field was in none of the first records: it is taken to have this type.
     TypeAssumed {
         /// The field.
@@ -95,6 +127,11 @@ pub enum RunEvent {
     Replica(StoreNote),
     /// A checkpoint was committed.
     Committed(Box<Done>),
+    /// The rules of the job file could not be applied to the checkpoints.
+    NotPruned {
+        /// Why.
+        reason: String,
+    },
     /// An output file was put in place.
     Published {
         /// The file.
@@ -134,6 +171,8 @@ pub struct Status {
 pub struct Summary {
     /// The checkpoint that it went on from.
     pub resumed_from: Option<Sequence>,
+    /// The damaged checkpoints that it has left behind, the newest first.
+    pub left_behind: Vec<Sequence>,
     /// The latest checkpoint at its end.
     pub latest: Option<Sequence>,
     /// Records that it applied, skipped ones included.
@@ -152,6 +191,8 @@ pub struct Summary {
     pub checkpoints: u64,
     /// Bytes of new objects in them.
     pub checkpoint_bytes: u64,
+    /// Checkpoints that were pruned by the rules of the job file.
+    pub pruned: u64,
     /// The longest that any worker stood still for each of them, in microseconds, ascending.
     pub pauses_micros: Vec<u64>,
     /// From its start to the first block, in which the state was loaded.
@@ -227,6 +268,7 @@ pub fn run(job: &JobSpec, options: &Options, control: &Control, observer: &dyn O
         }
     };
     let partitions: Arc<[Partition]> = input::partitions(&job.input, &job.base)?.into();
+    check_paths(job, output.as_ref())?;
     let opened = if job.checkpoint.enabled { Some(open_store(job, options, output.as_ref())?) } else { None };
     let store = opened.as_ref().map(|(store, _)| store.clone());
     let tell_notes = || {
@@ -234,12 +276,8 @@ pub fn run(job: &JobSpec, options: &Options, control: &Control, observer: &dyn O
         notes.into_iter().for_each(|note| observer.event(&RunEvent::Replica(note)));
     };
     tell_notes();
-    let last = match &opened {
-        None => None,
-        Some((store, _)) => store.latest()?,
-    };
     if let Some((store, _)) = &opened
-        && last.is_none()
+        && store.sequences()?.is_empty()
     {
         let place = store.place();
         if let Some(output) = output.as_ref().filter(|output| output.path.exists()) {
@@ -249,31 +287,37 @@ pub fn run(job: &JobSpec, options: &Options, control: &Control, observer: &dyn O
             return Err(RunError::NothingToResume { place });
         }
     }
-
+    let workers = options.threads.max(1);
+    let resumed = match &opened {
+        None => None,
+        Some((store, _)) => recover::resume(store, options.latest_good, workers, |sequence, old| {
+            let differences = spec::differences(old, &with_types(job, old));
+            if differences.is_empty() { Ok(()) } else { Err(RunError::Unfit { sequence, differences }) }
+        })?,
+    };
     // The definition in the checkpoint has the types that its run found out, which this one goes on with.
-    let mut job = job.clone();
-    if let (Some((store, _)), Some(last)) = (&opened, &last) {
-        let old = recover::definition(store, last)?;
-        let known: Vec<_> = job.input.types.iter().map(|(field, _)| field.clone()).collect();
-        job.input.types.extend(old.input.types.iter().filter(|(field, _)| !known.contains(field)).cloned());
-        let differences = spec::differences(&old, &job);
-        if !differences.is_empty() {
-            return Err(RunError::Unfit { sequence: last.manifest.sequence, differences });
-        }
+    let mut job = resumed.as_ref().map_or_else(|| job.clone(), |resumed| with_types(job, &resumed.definition));
+    let (recovered, left_behind) = match resumed {
+        None => (None, Vec::new()),
+        Some(resumed) => (Some(resumed.recovered), resumed.left_behind),
+    };
+    if let (Some((store, _)), Some(recovered), false) = (&opened, &recovered, left_behind.is_empty()) {
+        // A prune knows that a run needs the latest checkpoint, not that it has gone back to an older one.
+        let objects: Vec<ObjectName> = recovered.lineage.objects.iter().copied().collect();
+        store.take_over(&objects)?;
     }
+    let last = recovered.as_ref().and_then(|recovered| recovered.lineage.last.clone());
     resolve_types(&mut job, &partitions, observer)?;
     let types: HashMap<FieldPath, ColumnType> = job.input.types.iter().cloned().collect();
     let program = Program::new(&job.aggregates, &job.input.format, |field| types[field]);
 
-    let workers = options.threads.max(1);
-    let recovered = match (&opened, &last) {
-        (Some((store, _)), Some(last)) => Some(recover::recover(store, last.clone(), workers)?),
-        _ => None,
-    };
     let (sequence, outputs) = match &last {
         None => (None, &[][..]),
         Some(last) => (Some(last.manifest.sequence), &last.manifest.outputs[..]),
     };
+    if let (Some(last), false) = (&last, left_behind.is_empty()) {
+        left_behind::go_back(&last.manifest, &left_behind, output.as_ref(), observer)?;
+    }
     if let Some(plan) = &output {
         let named = outputs.iter().find(|named| named.path == plan.name);
         if output::recover(named, &plan.path, sequence)? {
@@ -297,7 +341,9 @@ pub fn run(job: &JobSpec, options: &Options, control: &Control, observer: &dyn O
         }),
     }
     tell_notes();
-    let run = Run { job: &job, control, observer, clock: options.clock, partitions, output, begun };
+    let left_behind = left_behind.into_iter().map(|left| left.sequence).collect();
+    let (clock, holder) = (options.clock, options.holder.as_str());
+    let run = Run { job: &job, control, observer, clock, holder, partitions, output, begun, left_behind };
     let mut summary = run.go(program, filter, workers, opened, recovered)?;
     if let Some(store) = &store {
         // One that was lost in the last checkpoint, or came back after it, gets a last chance.
@@ -306,6 +352,14 @@ pub fn run(job: &JobSpec, options: &Options, control: &Control, observer: &dyn O
     }
     tell_notes();
     Ok(summary)
+}
+
+/// Returns `job` with the types of fields that `old` knows besides.
+fn with_types(job: &JobSpec, old: &JobSpec) -> JobSpec {
+    let mut job = job.clone();
+    let known: Vec<_> = job.input.types.iter().map(|(field, _)| field.clone()).collect();
+    job.input.types.extend(old.input.types.iter().filter(|(field, _)| !known.contains(field)).cloned());
+    job
 }
 
 fn output_plan(job: &JobSpec) -> Option<OutputPlan> {
@@ -323,6 +377,26 @@ fn output_plan(job: &JobSpec) -> Option<OutputPlan> {
     Some(OutputPlan { name: name.display().to_string(), path, format: output.format, key_name })
 }
 
+/// Refuses a job that would read what it writes, or write two things to one file.
+fn check_paths(job: &JobSpec, output: Option<&OutputPlan>) -> Result<(), RunError> {
+    let dead_letter = match &job.input.on_error {
+        OnError::DeadLetter(path) => Some(path.as_path()),
+        OnError::Fail | OnError::Skip => None,
+    };
+    let same = |path: &Path, first, second| Err(RunError::SamePath { path: path.display().to_string(), first, second });
+    if let (Some(output), Some(dead_letter)) = (output, dead_letter)
+        && output.path.components().eq(job.resolve(dead_letter).components())
+    {
+        return same(dead_letter, "the output", "the dead-letter file");
+    }
+    let is_input = |path: &Path| input::is_input(&job.input, &job.base, path);
+    match (output, dead_letter) {
+        (Some(output), _) if is_input(Path::new(&output.name)) => same(&output.path, "an input", "the output"),
+        (_, Some(dead_letter)) if is_input(dead_letter) => same(dead_letter, "an input", "the dead-letter file"),
+        _ => Ok(()),
+    }
+}
+
 /// Opens the job's store for writing in all its places, or creates it. A store that should be there and is not is an
 /// error; one of which only replicas are left is filled from them.
 fn open_store(job: &JobSpec, options: &Options, output: Option<&OutputPlan>) -> Result<(Store, StoreLock), RunError> {
@@ -332,6 +406,14 @@ fn open_store(job: &JobSpec, options: &Options, output: Option<&OutputPlan>) -> 
     let absolute = absolute_places(&paths)?;
     let places: Vec<Arc<dyn Storage>> =
         paths.iter().map(|path| Arc::new(LocalStorage::new(path.clone())) as Arc<dyn Storage>).collect();
+    for place in &places {
+        if let Ok(store) = Store::open(vec![Arc::clone(place)])
+            && store.file.job != job.job
+        {
+            let (expected, found) = (job.job.clone(), store.file.job.clone());
+            return Err(RunError::OtherJob { place: store.place(), expected, found });
+        }
+    }
     let open = || Store::open_for_writing(places.clone(), checkpoint.min_copies, &options.holder);
     let (store, lock) = match open() {
         Err(StoreError::NoStore { place }) => {
@@ -355,14 +437,6 @@ fn open_store(job: &JobSpec, options: &Options, output: Option<&OutputPlan>) -> 
         }
         opened => opened?,
     };
-    if store.file.job != job.job {
-        return Err(RunError::Store(StoreError::Mismatch {
-            path: paths[0].join(crate::format::layout::STORE_FILE).display().to_string(),
-            field: "job",
-            expected: job.job.clone(),
-            found: store.file.job.clone(),
-        }));
-    }
     store.set_places(absolute)?;
     Ok((store, lock))
 }
@@ -435,9 +509,11 @@ struct Run<'a> {
     control: &'a Control,
     observer: &'a dyn Observer,
     clock: fn() -> Timestamp,
+    holder: &'a str,
     partitions: Arc<[Partition]>,
     output: Option<OutputPlan>,
     begun: Instant,
+    left_behind: Vec<Sequence>,
 }
 
 impl Run<'_> {
@@ -552,6 +628,14 @@ impl Run<'_> {
                 director.dead_letter = dead_letter;
             }
             director.commands = Some(command_sender);
+            let mut pruner = None;
+            if let (Some((store, _)), Some(keep)) = (&opened, &job.checkpoint.keep) {
+                let (sender, commits) = bounded(1);
+                let (store, holder) = (store.clone(), self.holder.to_owned());
+                let work = Pruner { store, keep: keep.clone(), holder, clock: self.clock, observer: self.observer };
+                pruner = Some(scope.spawn(move || work.run(&commits)));
+                director.commits = Some(sender);
+            }
 
             let mut work = || {
                 let end = director.direct(&events, &gauges)?;
@@ -561,6 +645,10 @@ impl Run<'_> {
                 let mut shards = Vec::new();
                 for handle in handles.drain(..) {
                     shards.extend(handle.join().map_err(|_| RunError::Panicked)?);
+                }
+                // What a worker could not apply it has told before it returned its shards.
+                while let Ok(event) = events.try_recv() {
+                    director.take(event)?;
                 }
                 director.finish(end, &shards, &plan.program, &events)
             };
@@ -572,13 +660,15 @@ impl Run<'_> {
             }
             director.cuts = None;
             director.commands = None;
+            director.commits = None;
             for handle in handles {
                 let _ = handle.join();
             }
             if let Some(handle) = checkpointing {
                 let _ = handle.join();
             }
-            result
+            let pruned = pruner.map_or(Ok(0), |pruner| pruner.join()).map_err(|_| RunError::Panicked)?;
+            result.map(|summary| Summary { pruned, ..summary })
         })
     }
 
@@ -768,6 +858,8 @@ struct Director<'a> {
     run: &'a Run<'a>,
     commands: Option<Sender<Command>>,
     cuts: Option<Sender<Cut>>,
+    /// Takes a notice of each commit, where checkpoints are pruned.
+    commits: Option<Sender<()>>,
     tasks: Option<Vec<u32>>,
     policy: Policy,
     /// The next block to account for, and those that came before their turn.
@@ -798,6 +890,8 @@ struct Director<'a> {
     done: Vec<Done>,
     last_done: Option<(Sequence, Instant, Duration)>,
     resumed_from: Option<Sequence>,
+    /// The highest number that is taken.
+    newest: Option<Sequence>,
     total_bytes: Option<u64>,
 }
 
@@ -819,6 +913,7 @@ impl<'a> Director<'a> {
             run,
             commands: None,
             cuts: None,
+            commits: None,
             tasks: match &plan.route {
                 Route::Key(_) => None,
                 Route::Partition { partitions, .. } => Some(partitions.iter().map(|(_, task)| *task).collect()),
@@ -845,6 +940,7 @@ impl<'a> Director<'a> {
             done: Vec::new(),
             last_done: None,
             resumed_from: manifest.map(|manifest| manifest.sequence),
+            newest: lineage.newest,
             total_bytes,
         }
     }
@@ -1002,9 +1098,14 @@ impl<'a> Director<'a> {
     fn committed(&mut self, done: Done) {
         let manifest = &done.committed.manifest;
         self.latest = Some((manifest.block, manifest.ended, manifest.outputs.clone(), manifest.sequence));
+        self.newest = Some(manifest.sequence);
         self.last_done = Some((manifest.sequence, Instant::now(), Duration::from_micros(done.total_micros)));
         self.run.observer.event(&RunEvent::Committed(Box::new(done.clone())));
         self.done.push(done);
+        if let Some(commits) = &self.commits {
+            // One notice that waits is as good as two.
+            let _ = commits.try_send(());
+        }
     }
 
     /// Makes the last checkpoint, if there is anything new, and publishes the output, once the workers have returned their shards.
@@ -1016,15 +1117,17 @@ impl<'a> Director<'a> {
         events: &Receiver<Event>,
     ) -> Result<Summary, RunError> {
         let mut cut = self.last_cut.take().expect("a run ends with a cut");
-        let sequence = self.latest.as_ref().map_or(Sequence::FIRST, |(_, _, _, latest)| latest.next());
+        let sequence = self.newest.map_or(Sequence::FIRST, Sequence::next);
         let output = self.run.output.as_ref().filter(|_| end == End::Input);
         let program_output = match output {
             None => None,
             Some(plan) => Some((plan, output::stage(plan, sequence, shards, program)?)),
         };
         cut.outputs = program_output.iter().map(|(_, output)| output.clone()).collect();
+        // After going back there is something to commit in any case: else the next run would find the damaged one again.
+        let went_back = self.newest != self.latest.as_ref().map(|(_, _, _, sequence)| *sequence);
         let is_new = self.latest.as_ref().is_none_or(|(block, ended, outputs, _)| {
-            *block != cut.number || (cut.ended && (!ended || *outputs != cut.outputs))
+            went_back || *block != cut.number || (cut.ended && (!ended || *outputs != cut.outputs))
         });
         let outputs = cut.outputs.clone();
         if let Some(file) = &mut self.dead_letter {
@@ -1052,6 +1155,7 @@ impl<'a> Director<'a> {
         pauses_micros.sort_unstable();
         Ok(Summary {
             resumed_from: self.resumed_from,
+            left_behind: self.run.left_behind.clone(),
             latest: self.latest.as_ref().map(|(_, _, _, sequence)| *sequence),
             records: self.records_in_all - self.records_before,
             records_in_all: self.records_in_all,
@@ -1060,6 +1164,7 @@ impl<'a> Director<'a> {
             input_bytes: self.bytes_in_all - self.bytes_before,
             keys: shards.iter().map(|(_, shard)| shard.keys()).sum(),
             checkpoints: self.done.len() as u64,
+            pruned: 0,
             checkpoint_bytes: self.done.iter().map(|done| done.committed.manifest.totals.new_bytes).sum(),
             pauses_micros,
             loading: self.started - self.run.begun,
@@ -1107,6 +1212,7 @@ mod tests {
         let job = JobSpec::from_bytes(text.as_bytes(), &dir.path().join("job.yaml")).unwrap();
         let options = Options {
             threads: 2,
+            latest_good: false,
             must_resume: false,
             holder: "a test".to_owned(),
             clock: Timestamp::now,

@@ -16,7 +16,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::UNIX_EPOCH;
 
 use bytes::Bytes;
-use rustix::fs::{AtFlags, FileType, Mode, OFlags};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, Timespec, Timestamps, UTIME_NOW, UTIME_OMIT};
 use rustix::io::Errno;
 use walkdir::WalkDir;
 
@@ -436,6 +436,18 @@ impl Storage for LocalStorage {
         Ok(())
     }
 
+    fn touch(&self, path: &RelPath) -> Result<(), StorageError> {
+        let failed = |source: Errno| self.failed("write", path.as_str(), source);
+        let (parent, name) = split(path);
+        let dir = self.open_dir("write", parent).map_err(|error| match error {
+            StorageError::NotFound { .. } => self.failed("write", path.as_str(), Errno::NOENT),
+            error => error,
+        })?;
+        let now = Timespec { tv_sec: 0, tv_nsec: UTIME_NOW };
+        let times = Timestamps { last_access: Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT }, last_modification: now };
+        rustix::fs::utimensat(&dir, name, &times, AtFlags::SYMLINK_NOFOLLOW).map_err(failed)
+    }
+
     fn sync(&self) -> Result<(), StorageError> {
         let touched = self.directories().touched.clone();
         self.flush(touched)
@@ -460,8 +472,11 @@ impl Storage for LocalStorage {
         }
         // Shortened last, so that who reads meanwhile never finds it empty. It need not outlive a crash of the
         // machine.
-        file.write_all_at(holder.as_bytes(), 0).and_then(|()| file.set_len(holder.len() as u64)).map_err(failed)?;
-        Ok(Box::new(LocalLock { file }))
+        match file.write_all_at(holder.as_bytes(), 0).and_then(|()| file.set_len(holder.len() as u64)).map_err(failed) {
+            Err(error) if !error.is_full() => Err(error),
+            // A full disk must not keep anybody from cleaning it up; who comes second only does not learn who was first.
+            _ => Ok(Box::new(LocalLock { file })),
+        }
     }
 }
 

@@ -80,6 +80,14 @@ pub trait Storage: Send + Sync + fmt::Debug {
     /// Fails with [`StorageError::NotFound`] when it is not there, and when it holds a directory.
     fn delete_dir(&self, path: &RelPath) -> Result<(), StorageError>;
 
+    /// Makes the file at `path` as new as one that was just created, see [`Entry::modified_seconds`]. It need not last.
+    ///
+    /// Fails with [`StorageError::NotFound`] when it is not there.
+    fn touch(&self, path: &RelPath) -> Result<(), StorageError> {
+        // Enough for a storage that does not know times.
+        self.size(path).map(drop)
+    }
+
     /// Makes everything last that was created or deleted so far, and every name that [`Storage::create`] found taken.
     fn sync(&self) -> Result<(), StorageError>;
 
@@ -87,7 +95,8 @@ pub trait Storage: Send + Sync + fmt::Debug {
     /// it.
     ///
     /// Fails with [`StorageError::Held`] when somebody else has it, in this process or another. A dead process never
-    /// holds a lock. The file stays when the lock is let go.
+    /// holds a lock. The file stays when the lock is let go. Where there is no room for `holder`, the lock is taken
+    /// without it.
     fn lock(&self, path: &RelPath, holder: &str) -> Result<Box<dyn LockGuard>, StorageError>;
 }
 
@@ -192,6 +201,12 @@ impl StorageError {
             | StorageError::Held { path, .. }
             | StorageError::Io { path, .. } => path,
         }
+    }
+
+    /// Tells whether the error is that there is no room left.
+    pub fn is_full(&self) -> bool {
+        let full = |kind| matches!(kind, io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
+        matches!(self, StorageError::Io { source, .. } if full(source.kind()))
     }
 
     /// Tells whether the error is that the name is taken.

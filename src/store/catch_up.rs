@@ -9,8 +9,12 @@ use crate::format::index::{self, IndexRow};
 use crate::format::layout::{self, MANIFEST_FILE, ObjectName, SUMS_FILE};
 use crate::format::manifest::{Manifest, ObjectRef};
 use crate::id::Sequence;
+use crate::relpath::RelPath;
 use crate::storage::StorageError;
 use crate::store::{Committed, Store, StoreError, StoreNote, words};
+
+/// The most that is copied of an event or a pin, in bytes.
+const MAX_MARK_BYTES: u64 = 1 << 20;
 
 /// How far one replica is behind the others.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -107,7 +111,33 @@ impl Store {
         for sequence in lacking {
             self.copy_checkpoint(index, sequence, &mut known, &mut copied)?;
         }
+        self.copy_marks(index, layout::HISTORY)?;
+        self.copy_marks(index, layout::PINS)?;
         Ok(copied)
+    }
+
+    /// Copies the files in `directory` that replica `index` lacks: what was noted down while it was away.
+    fn copy_marks(&self, index: usize, directory: &str) -> Result<(), StoreError> {
+        let directory = RelPath::new(directory).expect("the name is plain");
+        let target = &self.replicas[index];
+        let mut own: BTreeSet<String> = target.list(Some(&directory))?.into_iter().map(|entry| entry.name).collect();
+        for other in self.others(index) {
+            let source = &self.replicas[other];
+            // One that can not be listed or read has nothing to give.
+            for entry in source.list(Some(&directory)).unwrap_or_default() {
+                let is_mark = layout::parse_event(&entry.name).is_some() || layout::parse_pin(&entry.name).is_some();
+                let Ok(path) = directory.join(&entry.name) else { continue };
+                if !is_mark || own.contains(&entry.name) {
+                    continue;
+                }
+                let Ok(bytes) = source.get(&path, MAX_MARK_BYTES) else { continue };
+                match target.create(&path, &bytes) {
+                    Err(error) if !error.is_exists() => return Err(error.into()),
+                    _ => drop(own.insert(entry.name)),
+                }
+            }
+        }
+        Ok(target.sync()?)
     }
 
     /// Copies checkpoint `sequence` to replica `index` from the others, unless it is whole in none of them, which is a
@@ -125,6 +155,11 @@ impl Store {
         let target = self.replica(index);
         let others = self.others(index);
         let left_out = |error: &StoreError| {
+            let is_listed = |&other: &usize| self.replica(other).sequences().is_ok_and(|it| it.contains(&sequence));
+            if !others.iter().any(is_listed) {
+                // Pruned meanwhile.
+                return;
+            }
             self.health.note(StoreNote::LeftOut {
                 place: self.replicas[index].place(),
                 sequence,

@@ -50,6 +50,13 @@ impl Store {
         self.first_good(&self.reading_order(), read)
     }
 
+    /// Returns the bytes of the manifest that `committed` was read from.
+    ///
+    /// Fails with [`StoreError::ManifestDamaged`] when they have been changed since.
+    pub fn manifest_bytes(&self, committed: &Committed) -> Result<Bytes, StoreError> {
+        self.first_good(&self.reading_order(), |replica| replica.manifest_bytes(committed))
+    }
+
     /// Returns the newest committed checkpoint, or nothing when there is none. One that can not be read is an error,
     /// never passed over.
     pub fn latest(&self) -> Result<Option<Committed>, StoreError> {

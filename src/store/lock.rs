@@ -1,11 +1,17 @@
 //! One writer at a time.
 
 use std::io;
+use std::thread;
+use std::time::{Duration, Instant};
 
-use crate::format::layout::LOCK_FILE;
+use crate::format::layout::{LOCK_FILE, PRUNE_LOCK_FILE};
 use crate::relpath::RelPath;
 use crate::storage::{LockGuard, StorageError};
 use crate::store::{Store, StoreError};
+
+/// How long [`Store::lock_prune`] waits for others, who are mostly done in a moment.
+const PATIENCE: Duration = Duration::from_secs(5);
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// Keeps other runs from writing to the store until it is dropped.
 #[derive(Debug)]
@@ -60,6 +66,37 @@ impl Store {
             Err(error) => return Err(error.into()),
         }
         Ok(())
+    }
+
+    /// Takes the right to remove checkpoints and objects, to put checkpoints back and to set pins, in every replica.
+    ///
+    /// It stands beside [`Store::lock`]: a job may run and commit meanwhile. Who commits a checkpoint of objects that
+    /// are only old ones, as a restore does, holds both, so that none of them is deleted before the commit. Fails with
+    /// [`StoreError::Busy`] when somebody else has it for longer than a few seconds.
+    pub fn lock_prune(&self, holder: &str) -> Result<StoreLock, StoreError> {
+        let path = RelPath::new(PRUNE_LOCK_FILE).expect("the name is plain");
+        let begun = Instant::now();
+        let mut guards = Vec::new();
+        for storage in self.sound().into_iter().map(|index| &self.replicas[index]) {
+            loop {
+                match storage.lock(&path, holder) {
+                    Ok(guard) => guards.push(guard),
+                    Err(StorageError::Held { .. }) if begun.elapsed() < PATIENCE => {
+                        thread::sleep(PAUSE);
+                        continue;
+                    }
+                    Err(StorageError::Held { holder, .. }) => {
+                        return Err(StoreError::Busy { place: storage.place(), holder });
+                    }
+                    Err(error) if is_without_locks(&error) => {}
+                    // Not even room for the name of the lock: what two delete is deleted all the same.
+                    Err(error) if error.is_full() => {}
+                    Err(error) => return Err(error.into()),
+                }
+                break;
+            }
+        }
+        Ok(StoreLock { guards })
     }
 }
 

@@ -20,10 +20,14 @@ use crate::store::replica::Replica;
 mod catch_up;
 mod fetch;
 mod health;
+pub mod history;
 mod lock;
 mod open;
+pub mod pins;
+pub mod prune;
 mod publish;
 mod replica;
+pub mod retention;
 
 pub use catch_up::Lag;
 pub use health::StoreNote;
@@ -233,6 +237,18 @@ impl Store {
     /// Returns the places that can not be written to, and why.
     pub fn lost(&self) -> Vec<(String, String)> {
         self.health.all_lost().into_iter().map(|(index, reason)| (self.replicas[index].place(), reason)).collect()
+    }
+
+    /// Returns the store in those of its replicas that are not lost now, for work that is done in all or not at all.
+    pub fn without_lost(&self) -> Store {
+        let replicas: Vec<Arc<dyn Storage>> =
+            self.sound().into_iter().map(|index| self.replicas[index].clone()).collect();
+        match replicas.is_empty() {
+            true => self.clone(),
+            false => {
+                Store { min_copies: self.min_copies.min(replicas.len()), ..Store::new(self.file.clone(), replicas) }
+            }
+        }
     }
 
     fn replica(&self, index: usize) -> Replica<'_> {

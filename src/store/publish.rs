@@ -5,6 +5,8 @@ use std::collections::BTreeSet;
 use crate::digest::Digest;
 use crate::format::layout::{self, MANIFEST_FILE, ObjectKind, ObjectName, SUMS_FILE};
 use crate::format::manifest::{Manifest, ObjectRef};
+use crate::id::Sequence;
+use crate::store::replica::Replica;
 use crate::store::{Committed, Put, Store, StoreError};
 
 impl Store {
@@ -18,6 +20,17 @@ impl Store {
         let written = self.on_sound(|replica| replica.put(object, bytes))?;
         let object = ObjectRef { object, bytes: bytes.len() as u64 };
         Ok(Put { object, new: written.into_iter().any(|written| written) })
+    }
+
+    /// Makes objects that are there, and that the caller's next checkpoint needs, as new as those that it puts.
+    ///
+    /// Who holds [`Store::lock`] and goes on from another checkpoint than the latest, which alone is never pruned, calls
+    /// this first: what is new is not deleted while that lock is held. Objects that are not there are passed over.
+    pub fn take_over(&self, objects: &[ObjectName]) -> Result<(), StoreError> {
+        let take_over = |replica: Replica<'_>| -> Result<(), StoreError> {
+            objects.iter().try_for_each(|object| replica.take_over(&object.path()).map(drop))
+        };
+        self.on_sound(take_over).map(drop)
     }
 
     /// Makes every object that was put last, so that [`Store::commit`] has only its own files left to flush.
@@ -35,10 +48,16 @@ impl Store {
     /// decides. Fails with [`StoreError::TooFewCopies`] when too many replicas are lost on the way; the checkpoint may
     /// be in some of them by then.
     pub fn commit(&self, manifest: &Manifest, objects: &[ObjectName]) -> Result<Committed, StoreError> {
-        let yaml = manifest.to_yaml();
-        let sequence = manifest.sequence;
+        self.adopt(manifest.sequence, manifest.to_yaml().as_bytes(), objects)
+    }
+
+    /// Commits checkpoint `sequence` with exactly these bytes as its manifest: those that another copy of the store has
+    /// committed, so that the chain of hashes stays whole.
+    ///
+    /// All else is as with [`Store::commit`]. The checkpoint's parent need not be there.
+    pub fn adopt(&self, sequence: Sequence, manifest: &[u8], objects: &[ObjectName]) -> Result<Committed, StoreError> {
         // What could not be read again is not written.
-        self.replica(0).check_manifest(&self.file, sequence, yaml.as_bytes())?;
+        let read = self.replica(0).check_manifest(&self.file, sequence, manifest)?;
         // The number may be known to a later replica only, when the first has lost it.
         let free = self.on_sound(|replica| match replica.check_free(sequence) {
             Err(StoreError::NumberTaken { .. }) => Ok(false),
@@ -48,9 +67,9 @@ impl Store {
             return Err(StoreError::NumberTaken { sequence });
         }
         self.sync()?;
-        let sha256 = Digest::of(yaml.as_bytes());
-        let sums = sums(manifest, objects, sha256);
-        let files = [(SUMS_FILE, sums.as_bytes()), (MANIFEST_FILE, yaml.as_bytes())];
+        let sha256 = Digest::of(manifest);
+        let sums = sums(&read, objects, sha256);
+        let files = [(SUMS_FILE, sums.as_bytes()), (MANIFEST_FILE, manifest)];
         let sound = self.sound();
         let mut copies = 0;
         for &index in self.order.iter().filter(|index| sound.contains(index)) {
@@ -62,7 +81,7 @@ impl Store {
             }
         }
         self.check_copies(copies)?;
-        Ok(Committed { manifest: manifest.clone(), sha256 })
+        Ok(Committed { manifest: read, sha256 })
     }
 }
 

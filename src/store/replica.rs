@@ -1,19 +1,36 @@
 //! One of the places that a store is kept in, which knows nothing of the others.
 
-use std::fmt;
+use std::time::{Duration, Instant};
+use std::{fmt, io, thread};
 
 use bytes::Bytes;
 
 use crate::digest::Digest;
-use crate::format::layout::{self, CHECKPOINTS, ObjectName};
+use crate::format::layout::{self, CHECKPOINTS, MANIFEST_FILE, OBJECTS_LOCK_FILE, ObjectName, SUMS_FILE};
 use crate::format::manifest::{Manifest, ManifestError, ObjectRef, StoreFile};
 use crate::id::Sequence;
 use crate::relpath::RelPath;
-use crate::storage::{EntryKind, Storage, StorageError};
+use crate::storage::{EntryKind, LockGuard, Storage, StorageError};
 use crate::store::{Committed, StoreError, store_file};
 
 /// How often a damaged object is set aside and written anew before a `put` gives up: others may be at it as well.
 const MAX_PUT_ATTEMPTS: u32 = 5;
+
+/// How long an object's taking over waits for a prune that deletes others.
+const OBJECTS_PATIENCE: Duration = Duration::from_secs(60);
+const OBJECTS_PAUSE: Duration = Duration::from_millis(2);
+
+/// The most that is read of a `SHA256SUMS`, which has about 160 bytes an object.
+const MAX_SUMS_BYTES: u64 = 1 << 30;
+
+/// The two files of a checkpoint.
+#[derive(Debug)]
+pub(super) struct Root {
+    /// The manifest.
+    pub(super) committed: Committed,
+    /// The bytes of `SHA256SUMS`.
+    pub(super) sums: Bytes,
+}
 
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Replica<'a> {
@@ -88,6 +105,16 @@ impl<'a> Replica<'a> {
         Ok((Committed { manifest, sha256: found }, bytes))
     }
 
+    /// Reads the bytes of a manifest that was read before.
+    pub(super) fn manifest_bytes(self, committed: &Committed) -> Result<Bytes, StoreError> {
+        let path = layout::manifest(committed.manifest.sequence);
+        let bytes = self.bounded(&path, self.storage.get(&path, Manifest::MAX_BYTES))?;
+        match Digest::of(&bytes) {
+            found if found == committed.sha256 => Ok(bytes),
+            found => Err(StoreError::ManifestDamaged { path: self.shown(&path), expected: committed.sha256, found }),
+        }
+    }
+
     /// Reads `bytes` as the manifest of checkpoint `sequence` of the store that `file` describes.
     pub(super) fn check_manifest(
         self,
@@ -143,7 +170,11 @@ impl<'a> Replica<'a> {
                 Err(error) => return Err(error.into()),
             }
             match self.storage.get(&path, bytes.len() as u64) {
-                Ok(found) if found == bytes => return Ok(false),
+                Ok(found) if found == bytes => {
+                    if self.take_over(&path)? {
+                        return Ok(false);
+                    }
+                }
                 Err(error @ StorageError::Io { .. }) => return Err(error.into()),
                 // Damaged, no file at all, or gone since.
                 _ => {}
@@ -154,6 +185,49 @@ impl<'a> Replica<'a> {
             }
             self.set_aside(object)?;
         }
+    }
+
+    /// Makes the object at `path`, which is about to be needed, as new as one that was just written: a prune beside
+    /// this deletes only older ones. Tells whether it is there.
+    pub(super) fn take_over(self, path: &RelPath) -> Result<bool, StoreError> {
+        let _lock = self.lock_objects()?;
+        match self.storage.touch(path) {
+            Ok(()) => Ok(true),
+            Err(StorageError::NotFound { .. } | StorageError::NotAFile { .. }) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Keeps objects from being deleted while one is taken over, and the other way round. Nobody holds this for long.
+    pub(super) fn lock_objects(self) -> Result<Option<Box<dyn LockGuard>>, StoreError> {
+        let path = RelPath::new(OBJECTS_LOCK_FILE).expect("the name is plain");
+        let begun = Instant::now();
+        loop {
+            match self.storage.lock(&path, "") {
+                Ok(guard) => return Ok(Some(guard)),
+                Err(StorageError::Held { .. }) if begun.elapsed() < OBJECTS_PATIENCE => thread::sleep(OBJECTS_PAUSE),
+                // No locks here, or no room for one: a prune leaves alone what a run may need by its age as well.
+                Err(StorageError::Io { source, .. }) if source.kind() == io::ErrorKind::Unsupported => return Ok(None),
+                Err(error) if error.is_full() => return Ok(None),
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    /// Reads the manifest and the list of objects of checkpoint `sequence` in the directory `dir`, and checks that the
+    /// one is what the other says.
+    pub(super) fn root(self, file: &StoreFile, dir: &RelPath, sequence: Sequence) -> Result<Root, StoreError> {
+        let path = dir.join(MANIFEST_FILE).expect("the name is plain");
+        let bytes = self.bounded(&path, self.storage.get(&path, Manifest::MAX_BYTES))?;
+        let sums_path = dir.join(SUMS_FILE).expect("the name is plain");
+        let sums = self.storage.get(&sums_path, MAX_SUMS_BYTES)?;
+        let damaged = || StoreError::SumsDamaged { path: self.shown(&sums_path) };
+        let (expected, found) = (layout::parse_manifest_sum(&sums).ok_or_else(damaged)?, Digest::of(&bytes));
+        if found != expected {
+            return Err(StoreError::ManifestDamaged { path: self.shown(&path), expected, found });
+        }
+        let manifest = self.check_manifest(file, sequence, &bytes)?;
+        Ok(Root { committed: Committed { manifest, sha256: found }, sums })
     }
 
     /// Moves what is in the place of `object` out of the way, and keeps it for whoever wants to know what happened.

@@ -1,11 +1,17 @@
 //! The binary: words, streams and exit codes. A file for every verb, and for what all have in common.
 
 mod completions;
+mod copy;
+mod diff;
 mod exit_codes;
 mod help;
 mod inspect;
+mod latest;
 mod list;
+mod pin;
+mod prune;
 mod restore;
 mod run;
+mod stats;
 mod streams;
 mod verify;

@@ -215,6 +215,17 @@ struct RollbackView {
     keys: u64,
     records: u64,
     bytes: u64,
+    seeks: Vec<SeekView>,
+}
+
+#[derive(Debug, Deserialize, PartialEq, Eq)]
+#[serde(deny_unknown_fields)]
+struct SeekView {
+    partition: String,
+    old_offset: u64,
+    old_record: u64,
+    offset: u64,
+    record: u64,
 }
 
 #[derive(Debug, Deserialize)]
@@ -237,6 +248,7 @@ struct FileView {
     name: String,
     rows: Option<u64>,
     bytes: Option<u64>,
+    kept: bool,
 }
 
 #[test]
@@ -257,4 +269,133 @@ fn json_says_what_was_done_or_would_be() {
         assert_eq!((view.version, view.dry_run), (1, dry_run));
         assert_eq!((view.sequence, view.restored_from, view.parent), (4, 1, 3));
     }
+}
+
+#[test]
+fn a_restore_that_was_cut_short_goes_on_where_it_was() {
+    let (env, builder) = env();
+    env.run(&["restore", "s", "--to", "out"]).expect(0);
+    // As a kill leaves it that comes when the first of the two files is complete.
+    let first = fs::read(env.path("out/state-00000.parquet")).expect("a file");
+    let modified = || fs::metadata(env.path("out/state-00000.parquet")).expect("a file").modified().expect("a time");
+    let written = modified();
+    let manifest = ckpt::digest::Digest::of(env.read("s/checkpoints/00000003/manifest.yaml").as_bytes());
+    let cut_short = |purpose: &str, first: &[u8]| {
+        let digest = ckpt::digest::Digest::of(first);
+        let journal = format!("ckpt-restore-1 {manifest} {purpose}\n{digest} 2 {} state-00000.parquet\n", first.len());
+        env.write("out.ckpt-restore.journal", journal);
+        fs::rename(env.path("out"), env.path("out.ckpt-restore")).expect("renamed");
+        env.write("out.ckpt-restore/state-00001.parquet", "torn");
+    };
+    cut_short("Parquet", &first);
+    let output = env.run(&["restore", "s", "--to", "out"]).expect(0);
+    let lines: Vec<&str> = output.stdout.lines().collect();
+    assert!(lines[0].starts_with("kept $DIR/out/state-00000.parquet: 2 rows, "), "{output}");
+    assert!(lines[1].starts_with("wrote $DIR/out/state-00001.parquet: 4 rows, "), "{output}");
+    assert_eq!(modified(), written);
+    assert_eq!(&parquet_rows(&env, &builder, "out"), builder.state());
+    assert_eq!(names(&env, "."), ["out", "s"]);
+
+    // Bytes that have changed since, and what was for another purpose, are written anew.
+    for (purpose, recorded) in [("Parquet", &b"other bytes"[..]), ("Csv", &first)] {
+        cut_short(purpose, recorded);
+        let text = env.run(&["restore", "s", "--to", "out", "--json"]).expect(0).stdout;
+        let view: ExportView = serde_json::from_str(&text).expect("a view");
+        assert!(view.files.iter().all(|file| !file.kept), "{view:?}");
+        assert_eq!(&parquet_rows(&env, &builder, "out"), builder.state());
+        assert_eq!(names(&env, "."), ["out", "s"]);
+    }
+    env.write("other.ckpt-restore/precious.txt", "mine");
+    env.run(&["restore", "s", "--to", "other"]).expect(2);
+    assert_eq!(env.read("other.ckpt-restore/precious.txt"), "mine");
+}
+
+/// A job of two files that has run to its end, with one checkpoint, in `job/store`.
+fn finished_job() -> Env {
+    let env = Env::new();
+    let job = "job: counting\ninput: {files: 'data/*.jsonl'}\nkey: k\ntasks: 8\nprocess: {aggregate: {n: count}}\n\
+               checkpoint: {store: store}\noutput: out/\n";
+    env.write("job/job.yaml", job);
+    env.write("job/data/a.jsonl", "{\"k\":\"a\"}\n{\"k\":\"b\"}\n{\"k\":\"a\"}\n");
+    env.write("job/data/b.jsonl", "{\"k\":\"c\"}\n");
+    env.run(&["run", "job/job.yaml"]).expect(0);
+    env
+}
+
+const OUTPUT: &str = "job/out/counting.jsonl";
+
+#[test]
+fn a_position_that_is_moved_back_is_applied_again_and_the_state_stays() {
+    let env = finished_job();
+    let arguments = ["restore", "job/store", "--seek", "data/a.jsonl=record:1", "--input-base", "job"];
+    let planned = env.run(&[&arguments[..], &["--dry-run"]].concat()).expect(0);
+    assert_eq!(
+        planned.stdout,
+        "would commit checkpoint 2 with the content of checkpoint 1: 3 keys, 2 records\n  \
+         data/a.jsonl: from record 3 at byte 30 to record 1 at byte 10\n"
+    );
+    assert_eq!(names(&env, "job/store/checkpoints").len(), 1);
+    let output = env.run(&arguments).expect(0);
+    assert_eq!(output.stdout, planned.stdout.replace("would commit", "committed"));
+    let warning = "warning: 2 records of `data/a.jsonl` will be applied a second time: the state has them already\n";
+    assert_eq!((output.stderr.as_str(), planned.stderr.as_str()), (warning, warning));
+    env.run(&["verify", "job/store", "--deep"]).expect(0);
+    assert!(env.run(&["list", "job/store"]).expect(0).stdout.contains("restore of 1"));
+    env.run(&["run", "job/job.yaml"]).expect(0);
+    assert_eq!(env.read(OUTPUT), "{\"k\":\"a\",\"n\":3}\n{\"k\":\"b\",\"n\":2}\n{\"k\":\"c\",\"n\":1}\n");
+}
+
+#[test]
+fn a_position_that_is_moved_on_leaves_records_out() {
+    let env = finished_job();
+    env.write("job/data/a.jsonl", env.read("job/data/a.jsonl") + "{\"k\":\"a\"}\nbroken\n{\"k\":\"a\"}\n");
+    env.run(&["run", "job/job.yaml"]).expect(4);
+    // Byte 47 is behind the broken line.
+    let output = env.shell("cd job && ckpt restore store --seek data/a.jsonl=47 --json").expect(0);
+    assert_eq!(output.stderr, "warning: 2 records of `data/a.jsonl` will never be applied\n");
+    let view: RollbackView = serde_json::from_str(&output.stdout).expect("a view");
+    let seek = SeekView { partition: "data/a.jsonl".into(), old_offset: 30, old_record: 3, offset: 47, record: 5 };
+    assert_eq!((view.sequence, view.restored_from, view.records, &view.seeks), (2, 1, 6, &vec![seek]));
+    env.run(&["run", "job/job.yaml"]).expect(0);
+    assert!(env.read(OUTPUT).starts_with("{\"k\":\"a\",\"n\":3}\n"));
+    env.run(&["verify", "job/store", "--deep"]).expect(0);
+}
+
+#[test]
+fn start_and_end_are_positions_of_any_number_of_inputs() {
+    let env = finished_job();
+    let seek = |a: &str, b: &str| {
+        let (a, b) = (format!("data/a.jsonl={a}"), format!("data/b.jsonl={b}"));
+        env.run(&["restore", "job/store", "--input-base", "job", "--seek", &a, "--seek", &b]).expect(0)
+    };
+    seek("start", "end");
+    env.run(&["run", "job/job.yaml"]).expect(0);
+    assert_eq!(env.read(OUTPUT), "{\"k\":\"a\",\"n\":4}\n{\"k\":\"b\",\"n\":2}\n{\"k\":\"c\",\"n\":1}\n");
+    seek("end", "end");
+    env.write("job/data/b.jsonl", "{\"k\":\"c\"}\n{\"k\":\"d\"}\n");
+    env.run(&["run", "job/job.yaml"]).expect(0);
+    assert!(env.read(OUTPUT).ends_with("{\"k\":\"c\",\"n\":1}\n{\"k\":\"d\",\"n\":1}\n"));
+    env.run(&["verify", "job/store", "--deep"]).expect(0);
+}
+
+#[test]
+fn what_is_no_position_is_refused_and_nothing_is_written() {
+    let env = finished_job();
+    let cases = [
+        ("data/a.jsonl", 2, "expected PARTITION=POSITION"),
+        ("data/a.jsonl=middle", 2, "expected PARTITION=POSITION"),
+        ("data/a.jsonl=record:-1", 2, "expected PARTITION=POSITION"),
+        ("data/c.jsonl=start", 2, "the checkpoint has no input `data/c.jsonl`\nhint: the nearest is `data/"),
+        ("data/a.jsonl=15", 2, "has no record that begins at byte 15: the nearest begin at 10 and 20"),
+        ("data/a.jsonl=record:4", 2, "has only 3 records in 30 bytes"),
+        ("data/a.jsonl=31", 2, "has only 3 records in 30 bytes"),
+    ];
+    for (seek, status, words) in cases {
+        let output = env.run(&["restore", "job/store", "--input-base", "job", "--seek", seek]).expect(status);
+        assert!(output.stderr.contains(words), "{seek}\n{output}");
+    }
+    let output = env.run(&["restore", "job/store", "--seek", "data/a.jsonl=end"]).expect(4);
+    assert!(output.stderr.contains("hint: `--input-base` names the directory"), "{output}");
+    env.run(&["restore", "job/store", "--to", "out", "--seek", "data/a.jsonl=end"]).expect(2);
+    assert_eq!(names(&env, "job/store/checkpoints").len(), 1);
 }

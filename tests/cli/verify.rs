@@ -293,9 +293,30 @@ fn a_checkpoint_that_was_removed_leaves_a_gap_and_what_only_it_needed() {
     let index = Place::Index(1).path(&env);
     fs::remove_dir_all(env.path("s/checkpoints/00000001")).expect("removed");
     let (found, status) = findings(&env, &["s"]);
-    assert_eq!(status, 0, "{found:?}");
-    assert!(found.contains(&"chain-gap checkpoints/00000002/manifest.yaml [2]".to_owned()), "{found:?}");
+    assert_eq!(status, 1, "{found:?}");
+    assert!(found.contains(&"chain-gap checkpoints/00000002/manifest.yaml [1]".to_owned()), "{found:?}");
     assert!(found.contains(&format!("object-unused {index} []")), "{found:?}");
+    let output = env.run(&["verify", "s"]).expect(1);
+    assert!(output.stdout.contains("NOT intact: checkpoint 1 damaged; newest intact: 3;"), "{output}");
+}
+
+#[test]
+fn a_checkpoint_that_was_pruned_is_told_from_one_that_is_lost() {
+    let mut env = Env::new();
+    env.at("2026-11-22T15:00:00Z");
+    three_checkpoints(&env.path("s"));
+    env.run(&["prune", "s", "--keep-last", "1", "--yes"]).expect(0);
+    let gone = vec!["parent-gone checkpoints/00000003/manifest.yaml [3]".to_owned()];
+    assert_eq!(findings(&env, &["s"]), (gone.clone(), 0), "what can be brought back is not unused");
+    assert_eq!(findings(&env, &["s@3"]), (gone, 0));
+    fs::remove_dir_all(env.path("s/history")).expect("removed");
+    assert_eq!(findings(&env, &["s"]), (vec!["chain-gap checkpoints/00000003/manifest.yaml [2]".to_owned()], 1));
+    // Another checkpoint of that number was pruned.
+    env.run(&["prune", "s", "--keep-last", "1", "--yes"]).expect(0);
+    let event = env.read("s/history/00000001.yaml");
+    let digest = regex::Regex::new("sha256: [0-9a-f]{64}").expect("well formed");
+    env.write("s/history/00000001.yaml", &*digest.replace_all(&event, format!("sha256: {}", "0".repeat(64))));
+    assert_eq!(findings(&env, &["s"]), (vec!["chain-broken checkpoints/00000003/manifest.yaml [3]".to_owned()], 1));
 }
 
 #[test]

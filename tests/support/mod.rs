@@ -121,6 +121,15 @@ impl Env {
         seen
     }
 
+    /// Does the same with the terminal as standard input too, on which `typed` is typed.
+    pub fn type_on_terminal(&self, arguments: &[&str], typed: &str) -> terminal::Seen {
+        let mut command = self.command(arguments);
+        command.env_remove("COLUMNS").env("TERM", "xterm-256color");
+        let mut seen = terminal::type_and_run(command, 80, typed);
+        seen.text = self.hide_dir(&seen.text);
+        seen
+    }
+
     fn prepare(&self, command: &mut Command) {
         command.current_dir(self.dir()).env_clear().env("HOME", self.dir()).envs(self.variables.iter().cloned());
     }

@@ -13,6 +13,7 @@ use ckpt::format::positions::{self, PositionRow};
 use ckpt::format::rows::{Row, RowCodec};
 use ckpt::format::segment::SegmentWriter;
 use ckpt::id::{Sequence, StoreId};
+use ckpt::storage::Storage;
 use ckpt::storage::local::LocalStorage;
 use ckpt::store::Store;
 use ckpt::value::{Column, ColumnType, Value};
@@ -44,7 +45,11 @@ pub struct StoreBuilder {
     old_objects: Vec<ObjectRef>,
     records: BTreeMap<String, u64>,
     block: u64,
+    values: ValuesOf,
 }
+
+/// Makes the values of a key from the number of clicks.
+type ValuesOf = Box<dyn Fn(&str, i64) -> Vec<Value>>;
 
 /// A checkpoint that is not committed: a test may make it wrong.
 pub struct Draft {
@@ -71,6 +76,11 @@ impl StoreBuilder {
 
     /// Creates a store.
     pub fn create(path: &Path, tasks: u32, shards: u32, routing: Routing) -> StoreBuilder {
+        StoreBuilder::on(vec![Arc::new(LocalStorage::new(path.to_owned()))], tasks, shards, routing)
+    }
+
+    /// Creates a store in `replicas`.
+    pub fn on(replicas: Vec<Arc<dyn Storage>>, tasks: u32, shards: u32, routing: Routing) -> StoreBuilder {
         let file = StoreFile { format: 1, store: StoreId::new([7; 16]), job: "clicks".to_owned(), created: created(0) };
         let columns = vec![
             Column::new("clicks", ColumnType::Int),
@@ -79,7 +89,7 @@ impl StoreBuilder {
             Column::new("pages", ColumnType::Sketch),
         ];
         StoreBuilder {
-            store: Store::create(vec![Arc::new(LocalStorage::new(path.to_owned()))], file).expect("created"),
+            store: Store::create(replicas, file).expect("created"),
             tasks,
             shards,
             routing,
@@ -90,7 +100,15 @@ impl StoreBuilder {
             old_objects: Vec::new(),
             records: BTreeMap::new(),
             block: 0,
+            values: Box::new(values),
         }
+    }
+
+    /// Gives the state other columns, whose values `value_of` makes from the column's name and the number of clicks.
+    pub fn with_columns(mut self, columns: Vec<Column>, value_of: fn(&str, i64) -> Value) -> StoreBuilder {
+        self.codec = RowCodec::new(columns.clone());
+        self.values = Box::new(move |_, clicks| columns.iter().map(|column| value_of(&column.name, clicks)).collect());
+        self
     }
 
     /// Commits a checkpoint in which `changes` were made to the one before it.
@@ -99,12 +117,25 @@ impl StoreBuilder {
         self.commit_draft(draft)
     }
 
+    /// Makes the next checkpoint write a new base for every shard, as a folding does.
+    pub fn restart(&mut self) {
+        self.chains.clear();
+        let mut by_shard: BTreeMap<u32, BTreeMap<(u32, String), Option<Vec<Value>>>> = BTreeMap::new();
+        for (key, values) in &self.state {
+            let shard = index::shard_of(key.0, self.tasks, self.shards);
+            by_shard.entry(shard).or_default().insert(key.clone(), Some(values.clone()));
+        }
+        for (shard, rows) in by_shard {
+            self.write_segment(shard, &rows);
+        }
+    }
+
     /// Writes the segments of a checkpoint and returns the rest of it.
     pub fn draft(&mut self, changes: &[Change<'_>]) -> Draft {
         let mut by_shard: BTreeMap<u32, ChangedRows> = BTreeMap::new();
         for (key, clicks) in changes {
             let task = self.task(key);
-            let values = clicks.map(|clicks| values(key, clicks));
+            let values = clicks.map(|clicks| (self.values)(key, clicks));
             let shard = index::shard_of(task, self.tasks, self.shards);
             by_shard.entry(shard).or_default().insert((task, (*key).to_owned()), values);
         }

@@ -1,7 +1,7 @@
 //! A terminal for a command to write to.
 
 use std::fs::File;
-use std::io::Read as _;
+use std::io::{Read as _, Write as _};
 use std::process::{Command, Stdio};
 
 use rustix::fs::{Mode, OFlags};
@@ -18,7 +18,16 @@ pub struct Seen {
 }
 
 /// Runs `command` with a terminal as its standard output and standard error.
-pub fn run(mut command: Command, columns: u16) -> Seen {
+pub fn run(command: Command, columns: u16) -> Seen {
+    run_with(command, columns, None)
+}
+
+/// Runs `command` with a terminal as its standard input, output and error, on which `typed` is typed.
+pub fn type_and_run(command: Command, columns: u16, typed: &str) -> Seen {
+    run_with(command, columns, Some(typed))
+}
+
+fn run_with(mut command: Command, columns: u16, typed: Option<&str>) -> Seen {
     let screen = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a pseudo-terminal");
     grantpt(&screen).expect("granted");
     unlockpt(&screen).expect("unlocked");
@@ -27,11 +36,17 @@ pub fn run(mut command: Command, columns: u16) -> Seen {
     // It must not become the terminal that controls the tests.
     let program = rustix::fs::open(name, OFlags::RDWR | OFlags::NOCTTY, Mode::empty()).expect("opened");
     let second = program.try_clone().expect("cloned");
-    let mut child = command.stdin(Stdio::null()).stdout(program).stderr(second).spawn().expect("started");
+    let stdin = match typed {
+        Some(_) => Stdio::from(program.try_clone().expect("cloned")),
+        None => Stdio::null(),
+    };
+    let mut child = command.stdin(stdin).stdout(program).stderr(second).spawn().expect("started");
     // Reading ends when the last program's end is closed, and the command holds two.
     drop(command);
     let mut bytes = Vec::new();
     let mut screen = File::from(screen);
+    // A terminal keeps what is typed until it is read.
+    screen.write_all(typed.unwrap_or_default().as_bytes()).expect("typed");
     let mut buffer = [0; 4096];
     // Linux ends a terminal with an error, others with nothing.
     while let Ok(read @ 1..) = screen.read(&mut buffer) {

@@ -7,9 +7,11 @@ use crate::format::layout;
 use crate::id::Sequence;
 use crate::ops::finding::{FindingCode, Severity};
 use crate::ops::verify::{ReplicaCheck, Report};
+use crate::store::history::Departures;
 
-/// Finds checkpoints that a replica lacks, and those that are not the same in all.
-pub(super) fn compare(checks: &mut [ReplicaCheck]) {
+/// Finds checkpoints that a replica lacks, and those that are not the same in all. What departed on purpose may be gone
+/// in one replica before the others.
+pub(super) fn compare(checks: &mut [ReplicaCheck], departures: &Departures) {
     let mut holders: BTreeMap<Sequence, String> = BTreeMap::new();
     let mut manifests: HashMap<Sequence, (Digest, String)> = HashMap::new();
     for check in checks.iter() {
@@ -38,7 +40,7 @@ pub(super) fn compare(checks: &mut [ReplicaCheck]) {
             let numbers = behind.iter().map(|(sequence, _)| **sequence);
             check.findings.add(FindingCode::ReplicaBehind, layout::CHECKPOINTS, expected, found, numbers);
         }
-        for (&sequence, place) in lacking {
+        for (&sequence, place) in lacking.into_iter().filter(|(sequence, _)| departures.of(**sequence).is_none()) {
             let path = layout::checkpoint_dir(sequence);
             let expected = format!("the checkpoint, which `{place}` has");
             check.findings.add(FindingCode::CheckpointMissing, path, expected, "nothing", [sequence]);

@@ -14,6 +14,7 @@ use crate::ops::parallel;
 use crate::progress::Progress;
 use crate::relpath::RelPath;
 use crate::storage::{EntryKind, Storage};
+use crate::store::history::Departures;
 use crate::store::{Store, StoreError};
 
 mod choice;
@@ -116,9 +117,11 @@ pub fn verify(
 /// Does the same with all the options. There is a report for each place of the store, in the order of
 /// [`Store::replicas`], then of [`Store::unavailable`].
 pub fn verify_with(store: &Store, options: &Options<'_>, progress: &dyn Progress) -> Result<Vec<Report>, StoreError> {
+    // What is gone on purpose, by what any replica knows. A history that can not be read explains nothing.
+    let departures = store.history().map(|history| history.departures()).unwrap_or_default();
     let mut replicas = Vec::new();
     for place in places(store) {
-        replicas.push(place.and_then(|place| ReplicaCheck::begin(place, options)));
+        replicas.push(place.and_then(|place| ReplicaCheck::begin(place, options, &departures)));
     }
     if replicas.iter().all(|replica| !matches!(replica, Ok(replica) if replica.exists)) {
         let Some(sequence) = options.only.filter(|_| replicas.iter().any(Result::is_ok)) else {
@@ -136,7 +139,7 @@ pub fn verify_with(store: &Store, options: &Options<'_>, progress: &dyn Progress
             Err(error) => unavailable.push((position, absent(place, &error))),
         }
     }
-    compare::compare(&mut checks);
+    compare::compare(&mut checks, &departures);
     check_objects(&mut checks, options, progress);
     for check in &mut checks {
         if options.depth == Depth::Deep {
@@ -232,7 +235,7 @@ struct ReplicaCheck {
 
 impl ReplicaCheck {
     /// Reads what is beside the objects.
-    fn begin(place: Place, options: &Options<'_>) -> Result<ReplicaCheck, StoreError> {
+    fn begin(place: Place, options: &Options<'_>, departures: &Departures) -> Result<ReplicaCheck, StoreError> {
         let Place { storage, store, store_file } = place;
         let mut findings = Findings::default();
         let all = checkpoint_directories(storage.as_ref())?;
@@ -249,7 +252,7 @@ impl ReplicaCheck {
             findings.add(code, layout::STORE_FILE, format!("store {}", store.file.store), found, []);
         }
         let roots = parallel::map(&sequences, |&sequence| Root::read(storage.as_ref(), sequence));
-        check_roots(&store, storage.as_ref(), &sequences, &roots, &mut findings);
+        check_roots(&store, storage.as_ref(), &sequences, &roots, departures, &mut findings);
         let needs = Needs::read(&store, &roots, options.depth, &mut findings);
         Ok(ReplicaCheck {
             exists: options.only.is_none() || !sequences.is_empty(),

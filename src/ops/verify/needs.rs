@@ -21,7 +21,7 @@ use crate::store::Store;
 use crate::yaml::{self, YamlError};
 
 /// A `SHA256SUMS` has a line of about 160 bytes an object; more than this is none.
-const SUMS_MAX_BYTES: u64 = 1 << 30;
+pub(super) const SUMS_MAX_BYTES: u64 = 1 << 30;
 
 /// The most findings of one kind that are told of one object or checkpoint; a broken table could give millions.
 const MOST_ALIKE: usize = 10;

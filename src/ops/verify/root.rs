@@ -10,6 +10,7 @@ use crate::ops::finding::{FindingCode, Findings};
 use crate::ops::verify::causes;
 use crate::storage::{Storage, StorageError};
 use crate::store::Store;
+use crate::store::history::{Departure, Departures};
 
 /// The manifest of a checkpoint, as it is, and what `SHA256SUMS` says of it.
 pub(super) struct Root {
@@ -68,6 +69,7 @@ pub(super) fn check_roots(
     storage: &dyn Storage,
     sequences: &[Sequence],
     roots: &[Root],
+    departures: &Departures,
     findings: &mut Findings,
 ) {
     // What the child of each checkpoint says its manifest is.
@@ -97,9 +99,34 @@ pub(super) fn check_roots(
             }
             Some(parent) => match known.get(&parent.sequence) {
                 Some(parent_root) => check_link(root.sequence, parent, parent_root, findings),
-                None => check_link(root.sequence, parent, &Root::read(storage, parent.sequence), findings),
+                None => {
+                    let there = Root::read(storage, parent.sequence);
+                    match &there.manifest {
+                        Err(error) if error.is_not_found() => check_gap(root.sequence, parent, departures, findings),
+                        _ => check_link(root.sequence, parent, &there, findings),
+                    }
+                }
             },
         }
+    }
+}
+
+/// Tells a parent that is gone on purpose from one that is lost.
+fn check_gap(sequence: Sequence, parent: Parent, departures: &Departures, findings: &mut Findings) {
+    let path = layout::manifest(sequence);
+    let expected = format!("parent {} with SHA-256 {}", parent.sequence.0, parent.sha256);
+    match departures.of(parent.sequence) {
+        Some(Departure { sha256: Some(sha256), .. }) if sha256 != parent.sha256 => {
+            let found = format!("SHA-256 {sha256}, which is gone on purpose");
+            findings.add(FindingCode::ChainBroken, path, expected, found, [sequence]);
+        }
+        Some(Departure { time, .. }) => {
+            let found =
+                time.map_or_else(|| "gone on purpose".to_owned(), |time| format!("gone on purpose since {time}"));
+            findings.add(FindingCode::ParentGone, path, expected, found, [sequence]);
+        }
+        // It is the parent that is lost; the checkpoint itself is whole.
+        None => findings.add(FindingCode::ChainGap, path, expected, "no such checkpoint", [parent.sequence]),
     }
 }
 
@@ -131,7 +158,6 @@ pub(super) fn check_link(sequence: Sequence, parent: Parent, there: &Root, findi
     let path = layout::manifest(sequence);
     let expected = format!("parent {} with SHA-256 {}", parent.sequence.0, parent.sha256);
     let told = |code| findings.has(code, &layout::manifest(parent.sequence));
-    let absent = matches!(&there.manifest, Err(error) if error.is_not_found());
     // Its own SHA256SUMS agrees with this link: the manifest was changed afterwards.
     let altered = there.sums_sha256 == Some(parent.sha256) && told(FindingCode::ManifestAltered);
     let others = [FindingCode::ManifestMissing, FindingCode::ManifestDamaged, FindingCode::ManifestMisplaced];
@@ -140,7 +166,6 @@ pub(super) fn check_link(sequence: Sequence, parent: Parent, there: &Root, findi
     }
     let (code, found) = match there.sha256 {
         Some(sha256) => (FindingCode::ChainBroken, format!("SHA-256 {sha256}")),
-        None if absent => (FindingCode::ChainGap, "no such checkpoint".to_owned()),
         None => (FindingCode::ChainBroken, "a manifest that can not be read".to_owned()),
     };
     findings.add(code, path, expected, found, [sequence]);

@@ -1,9 +1,11 @@
 //! What lies in a store and is no part of it.
 
+use std::collections::HashSet;
+
 use crate::format::layout::{self, ObjectName};
 use crate::id::Sequence;
 use crate::ops::finding::{FindingCode, Findings};
-use crate::ops::verify::needs::Needs;
+use crate::ops::verify::needs::{Needs, SUMS_MAX_BYTES};
 use crate::ops::verify::root::Root;
 use crate::relpath::RelPath;
 use crate::storage::{Entry, EntryKind, Storage, TEMPORARY_PREFIX};
@@ -18,14 +20,30 @@ pub(super) fn check_surroundings(
 ) -> Result<(), StoreError> {
     let mut around = Surroundings { storage, findings };
     around.directory(None, |entry| match entry.name.as_str() {
-        layout::STORE_FILE | layout::REPLICAS_FILE | layout::LOCK_FILE => entry.kind == EntryKind::File,
-        layout::CHECKPOINTS | layout::DAMAGED | "objects" => entry.kind == EntryKind::Directory,
+        layout::STORE_FILE
+        | layout::REPLICAS_FILE
+        | layout::LOCK_FILE
+        | layout::PRUNE_LOCK_FILE
+        | layout::OBJECTS_LOCK_FILE => entry.kind == EntryKind::File,
+        layout::CHECKPOINTS | layout::DAMAGED | layout::PINS | layout::HISTORY | layout::PRUNED | "objects" => {
+            entry.kind == EntryKind::Directory
+        }
         _ => false,
     })?;
     let checkpoints = RelPath::new(layout::CHECKPOINTS).expect("a plain name");
     around.directory(Some(&checkpoints), |entry| {
         entry.kind == EntryKind::Directory && entry.name.parse::<Sequence>().is_ok()
     })?;
+    let is_file = |entry: &Entry| entry.kind == EntryKind::File;
+    let pins = RelPath::new(layout::PINS).expect("a plain name");
+    around.directory(Some(&pins), |entry| is_file(entry) && layout::parse_pin(&entry.name).is_some())?;
+    let history = RelPath::new(layout::HISTORY).expect("a plain name");
+    around.directory(Some(&history), |entry| is_file(entry) && layout::parse_event(&entry.name).is_some())?;
+    let pruned = RelPath::new(layout::PRUNED).expect("a plain name");
+    let pruned = around.directory(Some(&pruned), |entry| {
+        entry.kind == EntryKind::Directory && entry.name.parse::<Sequence>().is_ok()
+    })?;
+    let waiting = needs_of_pruned(storage, &pruned);
     for root in roots {
         around.directory(Some(&layout::checkpoint_dir(root.sequence)), |entry| {
             matches!(entry.name.as_str(), layout::MANIFEST_FILE | layout::SUMS_FILE)
@@ -49,13 +67,23 @@ pub(super) fn check_surroundings(
         })?;
         for entry in entries.iter().filter(|_| needs.complete) {
             let Ok(name) = entry.name.parse::<ObjectName>() else { continue };
-            if !needs.objects.uses.contains_key(&name) {
+            if !needs.objects.uses.contains_key(&name) && !waiting.contains(&name) {
                 let found = format!("{} bytes", entry.bytes);
                 around.findings.add(FindingCode::ObjectUnused, name.path(), "a checkpoint that needs it", found, []);
             }
         }
     }
     Ok(())
+}
+
+/// Returns the objects of checkpoints that were pruned and can still be brought back, as far as they can be read.
+fn needs_of_pruned(storage: &dyn Storage, pruned: &[Entry]) -> HashSet<ObjectName> {
+    let read = |entry: &Entry| {
+        let path = layout::pruned_dir(entry.name.parse().ok()?).join(layout::SUMS_FILE).ok()?;
+        let bytes = storage.get(&path, SUMS_MAX_BYTES).ok()?;
+        layout::parse_sums(&bytes).map(|(objects, _)| objects)
+    };
+    pruned.iter().filter_map(read).flatten().collect()
 }
 
 /// Walks the directories of a store.

@@ -5,10 +5,9 @@ use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::sync::Arc;
 
-use super::fingerprint::sampled;
+use super::fingerprint::{Running, is_plain_file, sampled};
 use super::lane::{Lane, Rules, open_regular};
-use super::{BLOCK_BYTES, Block, Compression, InputError, LANES, Partition, Place, Source};
-use crate::digest::Hasher;
+use super::{BLOCK_BYTES, Block, InputError, LANES, Partition, Place, Source};
 use crate::format::positions::PositionRow;
 use crate::runner::spec::InputSpec;
 
@@ -35,7 +34,7 @@ struct State {
     offset: u64,
     ended: bool,
     /// As [`Place::running`], when there is no lane.
-    running: Option<Hasher>,
+    running: Option<Running>,
     /// While its group is read.
     lane: Option<Lane>,
 }
@@ -153,19 +152,15 @@ impl BlockReader {
         let place = |(partition, state): (&Partition, &State)| {
             // A header that was read, but with no record behind it handed out, is not yet before the offset.
             let running = match &state.lane {
-                _ if is_seekable(partition) => None,
-                _ if state.offset == 0 => Some(Hasher::new()),
-                Some(lane) => lane.running().cloned(),
+                _ if state.offset == 0 => None,
+                Some(lane) => Some(lane.running().clone()),
                 None => state.running.clone(),
             };
+            let running = Some(running.unwrap_or_else(|| Running::new(partition)));
             Place { offset: state.offset, ended: state.ended, running }
         };
         self.partitions.iter().zip(&self.states).map(place).collect()
     }
-}
-
-fn is_seekable(partition: &Partition) -> bool {
-    partition.compression == Compression::None && partition.source != Source::Stdin
 }
 
 impl State {
@@ -177,33 +172,41 @@ impl State {
             // Nothing was read: nothing is to be proven, and the file need not be opened yet.
             return Ok(state);
         }
-        let (has_more, last_byte) = match &partition.source {
-            Source::File(path) if is_seekable(partition) => {
+        let (has_more, last_byte, next_byte) = match &partition.source {
+            Source::File(path) if is_plain_file(partition) => {
                 let read = |source| InputError::Read { partition: partition.name.clone(), offset: row.offset, source };
                 let mut file = open_regular(partition, path)?;
                 let found = file.metadata().map_err(read)?.len();
                 if found < row.offset {
                     return Err(InputError::Shrunk { partition: partition.name.clone(), offset: row.offset, found });
                 }
-                if sampled(&mut file, row.offset).map_err(read)? != row.fingerprint {
-                    return Err(changed());
-                }
-                (found > row.offset, byte_before(&mut file, row.offset).map_err(read)?)
-            }
-            _ => {
-                let mut lane = Lane::open(partition, rules, row.offset)?;
-                let running = if row.offset == 0 { Hasher::new() } else { lane.running().cloned().unwrap_or_default() };
+                let running = sampled(&mut file, row.offset).map_err(read)?;
                 if running.clone().finish() != row.fingerprint {
                     return Err(changed());
                 }
-                let (has_more, last_byte) = (lane.has_more()?, lane.last_byte());
+                state.running = Some(running);
+                let last_byte = match row.offset.checked_sub(1) {
+                    None => None,
+                    Some(before) => byte_at(&mut file, before).map_err(read)?,
+                };
+                (found > row.offset, last_byte, byte_at(&mut file, row.offset).map_err(read)?)
+            }
+            _ => {
+                let mut lane = Lane::open(partition, rules, row.offset)?;
+                let running = if row.offset == 0 { Running::new(partition) } else { lane.running().clone() };
+                if running.finish() != row.fingerprint {
+                    return Err(changed());
+                }
+                let (has_more, last_byte, next_byte) = (lane.has_more()?, lane.last_byte(), lane.next_byte());
                 // What can only be read from its beginning is not opened twice.
                 state.lane = Some(lane);
-                (has_more, last_byte)
+                (has_more, last_byte, next_byte)
             }
         };
-        if row.ended && has_more && last_byte.is_some_and(|byte| byte != b'\n') {
-            return Err(changed());
+        // The last line was counted when it had no end. It was whole only if what came behind it is its end.
+        let was_whole = last_byte.is_none_or(|byte| byte == b'\n') || matches!(next_byte, Some(b'\n' | b'\r'));
+        if row.ended && has_more && !was_whole {
+            return Err(InputError::Lengthened { partition: partition.name.clone(), offset: row.offset });
         }
         if !has_more {
             state.close();
@@ -218,6 +221,9 @@ impl State {
         }
         if self.lane.is_none() {
             let mut lane = Lane::open(partition, rules, self.offset)?;
+            if let Some(running) = self.running.take() {
+                lane.set_running(running);
+            }
             let has_more = lane.has_more()?;
             self.lane = Some(lane);
             if !has_more {
@@ -231,19 +237,17 @@ impl State {
     fn close(&mut self) {
         if let Some(lane) = self.lane.take() {
             self.offset = lane.offset();
-            self.running = lane.running().cloned();
+            self.running = Some(lane.running().clone());
         }
         self.ended = true;
     }
 }
 
-/// Returns the byte before `offset`, unless that is 0.
-fn byte_before(file: &mut File, offset: u64) -> io::Result<Option<u8>> {
-    let Some(before) = offset.checked_sub(1) else { return Ok(None) };
-    file.seek(SeekFrom::Start(before))?;
+/// Returns the byte at `offset`, unless the file ends there.
+fn byte_at(file: &mut File, offset: u64) -> io::Result<Option<u8>> {
+    file.seek(SeekFrom::Start(offset))?;
     let mut byte = [0];
-    file.read_exact(&mut byte)?;
-    Ok(Some(byte[0]))
+    Ok((file.read(&mut byte)? == 1).then_some(byte[0]))
 }
 
 #[cfg(test)]
@@ -326,10 +330,7 @@ mod tests {
     }
 
     fn shown(places: &[Place]) -> Vec<(u64, bool, Option<Digest>)> {
-        places
-            .iter()
-            .map(|place| (place.offset, place.ended, place.running.clone().map(crate::digest::Hasher::finish)))
-            .collect()
+        places.iter().map(|place| (place.offset, place.ended, place.running.clone().map(Running::finish))).collect()
     }
 
     /// The order as its definition says, told from the whole content.
@@ -507,7 +508,9 @@ mod tests {
             let bytes: Vec<_> = seen.iter().map(|seen| (seen.0, seen.2, seen.4.as_slice())).collect();
             assert_eq!(bytes, [(2, 12, &b"ccc\n"[..]), (3, 16, &b"ddd\n"[..])], "{name}");
             let torn = resume_over(name, b"aaaaaaa\nbbb", 2, Some(b"aaaaaaa\nbbbb\n"));
-            assert!(matches!(torn, Err(InputError::Changed { offset: 11, .. })), "{name}: {torn:?}");
+            assert!(matches!(torn, Err(InputError::Lengthened { offset: 11, .. })), "{name}: {torn:?}");
+            let whole = resume_over(name, b"aaaaaaa\nbbb", 2, Some(b"aaaaaaa\nbbb\nccc\n")).unwrap();
+            assert_eq!(whole.iter().flat_map(|seen| seen.4.clone()).collect::<Vec<_>>(), b"\nccc\n", "{name}");
         }
         // A header alone, and an empty file.
         assert_eq!(resume_over("x.csv", b"a,b\n", 9, Some(b"a,b\n1,2\n")).unwrap().len(), 1);

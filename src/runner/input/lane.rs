@@ -9,7 +9,7 @@ use memchr::{memchr, memrchr};
 
 use super::partition::not_regular;
 use super::{Compression, InputError, Partition, Source};
-use crate::digest::Hasher;
+use crate::runner::input::fingerprint::Running;
 use crate::runner::record::csv::CsvEnds;
 use crate::runner::record::{BYTE_ORDER_MARK, Header};
 use crate::runner::spec::InputFormat;
@@ -70,7 +70,7 @@ pub(super) fn skip(
     stream: &mut Stream,
     from: u64,
     to: u64,
-    hasher: &mut Hasher,
+    running: &mut Running,
 ) -> Result<Option<u8>, InputError> {
     let mut chunk = vec![0; 64 * 1024];
     let mut at = from;
@@ -85,7 +85,7 @@ pub(super) fn skip(
         if length == 0 {
             return Err(InputError::Shrunk { partition: partition.name.clone(), offset: to, found: at });
         }
-        hasher.update(&chunk[..length]);
+        running.update(&chunk[..length]);
         last = Some(chunk[length - 1]);
         at += length as u64;
     }
@@ -148,8 +148,8 @@ pub(super) struct Lane {
     offset: u64,
     ends: Ends,
     header: Option<Arc<Header>>,
-    /// The hash of everything before `offset`, unless the file is plain.
-    running: Option<Hasher>,
+    /// The digest of what lies before `offset`.
+    running: Running,
     /// The byte before `offset`, when it was read on the way there.
     last_byte: Option<u8>,
 }
@@ -176,7 +176,7 @@ impl Lane {
 
     /// As [`Lane::open`], with a stream that is at its beginning.
     fn over(partition: &Partition, rules: &Rules, stream: Stream, offset: u64) -> Result<Lane, InputError> {
-        let running = matches!(stream, Stream::Forward(_)).then(Hasher::new);
+        let running = Running::new(partition);
         let mut lane = Lane {
             partition: partition.clone(),
             rules: rules.clone(),
@@ -232,21 +232,19 @@ impl Lane {
         if offset < self.offset {
             return Err(InputError::Changed { partition: self.partition.name.clone(), offset });
         }
-        match (&mut self.stream, &mut self.running) {
-            (Stream::Plain(file), _) => {
+        match &mut self.stream {
+            Stream::Plain(file) => {
                 file.seek(SeekFrom::Start(offset)).map_err(|source| self.read_error(offset, source))?;
                 self.carry.clear();
                 self.is_drained = false;
             }
-            (stream, running) => {
+            stream @ Stream::Forward(_) => {
                 let carried = usize::try_from(offset - self.offset).unwrap_or(usize::MAX).min(self.carry.len());
                 let from = self.offset + carried as u64;
-                let mut hasher = running.take().unwrap_or_default();
-                hasher.update(&self.carry[..carried]);
+                self.running.update(&self.carry[..carried]);
                 self.last_byte = carried.checked_sub(1).map(|at| self.carry[at]).or(self.last_byte);
                 self.carry.drain(..carried);
-                self.last_byte = skip(&self.partition, stream, from, offset, &mut hasher)?.or(self.last_byte);
-                self.running = Some(hasher);
+                self.last_byte = skip(&self.partition, stream, from, offset, &mut self.running)?.or(self.last_byte);
             }
         }
         self.offset = offset;
@@ -263,9 +261,19 @@ impl Lane {
         self.offset
     }
 
-    /// Returns the hash of everything before the offset, unless the file is plain.
-    pub(super) fn running(&self) -> Option<&Hasher> {
-        self.running.as_ref()
+    /// Returns the digest of what lies before the offset.
+    pub(super) fn running(&self) -> &Running {
+        &self.running
+    }
+
+    /// Takes the digest of what lies before the offset from whoever has proven it: a plain file is not read again up to there.
+    pub(super) fn set_running(&mut self, running: Running) {
+        self.running = running;
+    }
+
+    /// Returns the byte behind the offset. [`Lane::has_more`] has told that there is one.
+    pub(super) fn next_byte(&self) -> Option<u8> {
+        self.carry.first().copied()
     }
 
     /// Returns the byte before the offset, when it was read on the way there.
@@ -317,9 +325,7 @@ impl Lane {
         };
         self.carry.extend_from_slice(&buffer[end..filled]);
         buffer.truncate(end);
-        if let Some(running) = &mut self.running {
-            running.update(&buffer);
-        }
+        self.running.update(&buffer);
         let offset = self.offset;
         self.offset += end as u64;
         self.cut(&mut buffer, starts);
@@ -339,9 +345,7 @@ impl Lane {
         buffer.truncate(filled);
         let offset = self.offset;
         self.offset += filled as u64;
-        if let Some(running) = &mut self.running {
-            running.update(&buffer);
-        }
+        self.running.update(&buffer);
         while self.has_more()? {
             let end = match &mut self.ends {
                 Ends::Lines => memchr(b'\n', &self.carry).map(|at| at + 1),
@@ -410,9 +414,7 @@ impl Lane {
 
     /// Takes `length` bytes of the carry without handing them out.
     fn take(&mut self, length: usize) {
-        if let Some(running) = &mut self.running {
-            running.update(&self.carry[..length]);
-        }
+        self.running.update(&self.carry[..length]);
         self.last_byte = length.checked_sub(1).map(|at| self.carry[at]).or(self.last_byte);
         self.carry.drain(..length);
         self.offset += length as u64;
@@ -457,7 +459,7 @@ mod tests {
             let mut pieces = Vec::new();
             while lane.has_more().unwrap() {
                 let piece = lane.next_piece(Vec::new()).unwrap();
-                let hash = lane.running().unwrap().clone().finish();
+                let hash = lane.running().clone().finish();
                 assert_eq!(hash, crate::digest::Digest::of(&bytes[..piece.end_offset as usize]));
                 pieces.push((piece.offset, piece.end_offset, piece.bytes));
             }

@@ -3,17 +3,18 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::digest::Hasher;
 use crate::runner::record::Header;
 
 mod blocks;
 mod fingerprint;
 mod lane;
 mod partition;
+mod seek;
 
 pub use blocks::BlockReader;
-pub use fingerprint::fingerprint;
-pub use partition::partitions;
+pub use fingerprint::{Running, fingerprint};
+pub use partition::{is_input, partition, partitions};
+pub use seek::{SeekError, SeekTo, Sought, seek};
 
 /// The size of the grid that blocks are laid on, in bytes.
 pub const BLOCK_BYTES: u64 = 256 * 1024;
@@ -86,8 +87,8 @@ pub struct Place {
     pub offset: u64,
     /// Whether its end was reached.
     pub ended: bool,
-    /// The hash of everything before `offset`, for what can only be read from its beginning.
-    pub running: Option<Hasher>,
+    /// The digest of what was read before `offset`; nothing for a place that was not come to by reading.
+    pub running: Option<Running>,
 }
 
 /// What is wrong with the input as a whole, or with one partition.
@@ -143,6 +144,16 @@ pub enum InputError {
         "input `{partition}` was replaced or changed: its first {offset} bytes are not those that the checkpoint has read"
     )]
     Changed {
+        /// The partition.
+        partition: String,
+        /// How far it was read.
+        offset: u64,
+    },
+    /// The last line had no end when it was read, and something other than its end came behind it.
+    #[error(
+        "input `{partition}` has grown in its last line: it had no end at byte {offset} when it was read, and may have been incomplete"
+    )]
+    Lengthened {
         /// The partition.
         partition: String,
         /// How far it was read.

@@ -14,12 +14,7 @@ use crate::runner::spec::InputSpec;
 pub fn partitions(input: &InputSpec, base: &Path) -> Result<Vec<Partition>, InputError> {
     if input.files.iter().any(|file| file == "-") {
         return match input.files.as_slice() {
-            [_] => Ok(vec![Partition {
-                name: "-".to_owned(),
-                source: Source::Stdin,
-                compression: Compression::None,
-                file_bytes: None,
-            }]),
+            [_] => Ok(vec![stdin()]),
             _ => Err(InputError::StdinNotAlone),
         };
     }
@@ -38,6 +33,35 @@ pub fn partitions(input: &InputSpec, base: &Path) -> Result<Vec<Partition>, Inpu
     found.sort_unstable_by(|a, b| a.name.cmp(&b.name));
     found.dedup_by(|a, b| a.name == b.name);
     Ok(found)
+}
+
+/// Returns the partition of this name, as [`partitions`] has listed it before. Relative paths are below `base`.
+pub fn partition(name: &str, base: &Path) -> Result<Partition, InputError> {
+    match name {
+        "-" => Ok(stdin()),
+        path => named(path, base),
+    }
+}
+
+/// Tells whether the file at `path`, as the job file gives it, is input of the job, or would be once it is there.
+pub fn is_input(input: &InputSpec, base: &Path, path: &Path) -> bool {
+    let listed = |pattern: &String| {
+        let (Some(pattern), Some(path)) = (tidy(Path::new(pattern)), tidy(path)) else { return false };
+        pattern == path || glob::Pattern::new(&pattern).is_ok_and(|glob| glob.matches_with(&path, GLOB_OPTIONS))
+    };
+    let same = |partition: &Partition| match (&partition.source, fs::canonicalize(base.join(path))) {
+        (Source::File(file), Ok(path)) => fs::canonicalize(file).is_ok_and(|file| file == path),
+        _ => false,
+    };
+    input.files.iter().any(listed) || partitions(input, base).is_ok_and(|partitions| partitions.iter().any(same))
+}
+
+/// How globs match: `*` does not cross directories, and hidden files are only named by a dot.
+const GLOB_OPTIONS: glob::MatchOptions =
+    glob::MatchOptions { case_sensitive: true, require_literal_separator: true, require_literal_leading_dot: true };
+
+fn stdin() -> Partition {
+    Partition { name: "-".to_owned(), source: Source::Stdin, compression: Compression::None, file_bytes: None }
 }
 
 /// Returns the file that the job file names by its path.
@@ -64,10 +88,8 @@ fn matches(pattern: &str, base: &Path, found: &mut Vec<Partition>) -> Result<(),
     } else {
         pattern.to_owned()
     };
-    let options =
-        glob::MatchOptions { case_sensitive: true, require_literal_separator: true, require_literal_leading_dot: true };
     let before = found.len();
-    for path in glob::glob_with(&whole, options).map_err(|error| refuse(error.to_string()))? {
+    for path in glob::glob_with(&whole, GLOB_OPTIONS).map_err(|error| refuse(error.to_string()))? {
         let path = path.map_err(|error| InputError::Read {
             partition: error.path().display().to_string(),
             offset: 0,

@@ -5,6 +5,7 @@ use std::path::Path;
 use crate::format::manifest::Mode;
 use crate::runner::spec::read::type_name;
 use crate::runner::spec::{InputFormat, InputSpec, JobSpec, OnError};
+use crate::store::retention::Policy;
 use crate::units::{exact_bytes, exact_duration};
 use crate::yaml::quote;
 
@@ -39,6 +40,24 @@ pub(super) fn write(job: &JobSpec) -> String {
     if !checkpoint.replicas.is_empty() {
         lines.list(1, "replicas", checkpoint.replicas.iter().map(|replica| path(replica)));
         lines.add(1, "min_copies", &checkpoint.min_copies.to_string());
+    }
+    if let Some(keep) = &checkpoint.keep {
+        lines.begin(1, "keep");
+        let Policy { last, hourly, daily, weekly, monthly, .. } = keep.policy;
+        for (key, count) in
+            [("last", last), ("hourly", hourly), ("daily", daily), ("weekly", weekly), ("monthly", monthly)]
+        {
+            if count > 0 {
+                lines.add(2, key, &count.to_string());
+            }
+        }
+        if let Some(within) = keep.policy.within {
+            lines.add(2, "within", &exact_duration(within));
+        }
+        if let Some(bytes) = keep.policy.bytes {
+            lines.add(2, "bytes", &exact_bytes(bytes));
+        }
+        lines.add(2, "grace", &exact_duration(keep.grace));
     }
     if let Some(output) = &job.output {
         lines.begin(0, "output");

@@ -7,18 +7,19 @@ use crate::units::shown;
 /// The keys of each map of a job file, in the order of the documents. The root's name is empty.
 ///
 /// `docs/job-file.md` has a row for each; a test compares them.
-pub const KEYS: [(&str, &[&str]); 6] = [
+pub const KEYS: [(&str, &[&str]); 7] = [
     ("", &["job", "input", "where", "key", "tasks", "process", "checkpoint", "output"]),
     ("input", &["files", "format", "delimiter", "split", "types", "on_error", "max_record_bytes", "follow"]),
     ("input.on_error", &["dead_letter"]),
     ("process", &["aggregate"]),
-    ("checkpoint", &["enabled", "schedule", "state_bytes", "mode", "store", "replicas", "min_copies"]),
+    ("checkpoint", &["enabled", "schedule", "state_bytes", "mode", "store", "replicas", "min_copies", "keep"]),
+    ("checkpoint.keep", &["last", "hourly", "daily", "weekly", "monthly", "within", "bytes", "grace"]),
     ("output", &["files", "format", "emit"]),
 ];
 
 /// Keys that a later version will know: an error of their own, because a job file that has one means something by it.
 const LATER: [(&str, &[&str]); 2] =
-    [("process", &["window", "exec"]), ("checkpoint", &["keep", "priorities", "priority", "budget", "max_staleness"])];
+    [("process", &["window", "exec"]), ("checkpoint", &["priorities", "priority", "budget", "max_staleness"])];
 
 /// Returns what is wrong with the key `key` of the map `section`, or nothing when it is known.
 pub(super) fn check(section: &str, key: &str) -> Option<String> {
@@ -79,7 +80,8 @@ mod tests {
         for (section, key, answer) in [
             ("checkpoint", "schedul", "unknown key `schedul` in `checkpoint`, did you mean `schedule`?"),
             ("checkpoint", "state-bytes", "unknown key `state-bytes` in `checkpoint`, did you mean `state_bytes`?"),
-            ("checkpoint", "keep", "`keep` is not supported by this version"),
+            ("checkpoint", "budget", "`budget` is not supported by this version"),
+            ("checkpoint", "daily", "unknown key `daily` in `checkpoint`; it belongs in `checkpoint.keep`"),
             ("", "schedule", "unknown key `schedule`; it belongs in `checkpoint`"),
             ("input", "tasks", "unknown key `tasks` in `input`; it belongs at the top of the file"),
             ("", "keep", "unknown key `keep`; it belongs in `checkpoint`"),

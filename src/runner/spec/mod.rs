@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::format::manifest::Mode;
+use crate::store::retention::Policy;
 use crate::value::ColumnType;
 use crate::yaml::{self, YamlError};
 
@@ -101,6 +102,17 @@ pub struct CheckpointSpec {
     pub replicas: Vec<PathBuf>,
     /// `min_copies:` of the store and its replicas, how many a checkpoint must be in before it counts; default all.
     pub min_copies: usize,
+    /// `keep:` default everything.
+    pub keep: Option<KeepSpec>,
+}
+
+/// `checkpoint: keep:`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeepSpec {
+    /// Which checkpoints stay; it has a rule.
+    pub policy: Policy,
+    /// `grace:` how long the others can be brought back, default `24h`.
+    pub grace: Duration,
 }
 
 /// `output:`
@@ -243,6 +255,7 @@ checkpoint:
   store: ../stores/x
   replicas: [/mnt/other, "no"]
   min_copies: 2
+  keep: {last: 10, hourly: 24, daily: 7, weekly: 4, monthly: 12, within: 36h, bytes: 10GiB, grace: 90m}
 output: {files: out/, format: csv, emit: final}
 "#;
 
@@ -270,6 +283,10 @@ output: {files: out/, format: csv, emit: final}
         assert_eq!(job.checkpoint.state_bytes, Some(64 << 20));
         assert_eq!(job.checkpoint.replicas, [Path::new("/mnt/other"), Path::new("no")]);
         assert_eq!(job.checkpoint.min_copies, 2);
+        let keep = job.checkpoint.keep.clone().unwrap();
+        let rules = "--keep-last 10 --keep-hourly 24 --keep-daily 7 --keep-weekly 4 --keep-monthly 12";
+        assert_eq!(keep.policy.to_string(), format!("{rules} --keep-within 1d12h --keep-bytes 10GiB"));
+        assert_eq!(keep.grace, Duration::from_secs(5_400));
         assert_eq!(job.output, Some(OutputSpec { files: PathBuf::from("out/"), format: OutputFormat::Csv }));
         assert_eq!(job.resolve(&job.checkpoint.store), Path::new("jobs/../stores/x"));
         assert_eq!(job.resolve(Path::new("/abs")), Path::new("/abs"));
@@ -285,7 +302,7 @@ output: {files: out/, format: csv, emit: final}
         assert_eq!((job.filter, job.output), (None, None));
         assert!(job.checkpoint.enabled);
         assert_eq!(job.checkpoint.schedule, Some(Duration::from_secs(60)));
-        assert_eq!(job.checkpoint.state_bytes, None);
+        assert_eq!((job.checkpoint.state_bytes, job.checkpoint.keep), (None, None));
         assert_eq!(job.checkpoint.store, Path::new("checkpoints/42"));
         assert_eq!(job.checkpoint.min_copies, 1);
         let job = parse("job: a\ninput: b.txt\nprocess: {aggregate: {n: count}}\ncheckpoint: {state_bytes: 1}\n");

@@ -9,8 +9,10 @@ use crate::format::segment::MAX_VALUE_BYTES;
 use crate::runner::spec::keys::{self, list, unknown};
 use crate::runner::spec::{
     AggregateFunction, AggregateSpec, CheckpointSpec, ExpressionError, FieldPath, InputFormat, InputSpec, JobSpec,
-    OnError, OutputFormat, OutputSpec,
+    KeepSpec, OnError, OutputFormat, OutputSpec,
 };
+use crate::store::prune::DEFAULT_GRACE;
+use crate::store::retention::Policy;
 use crate::units::{self, UnitError};
 use crate::value::ColumnType;
 use crate::yaml::{Entry, Kind, Mark, Node, Problem, YamlError};
@@ -420,6 +422,7 @@ fn checkpoint(node: Option<&Node>, job: &str) -> Result<CheckpointSpec> {
             store: default_store,
             replicas: Vec::new(),
             min_copies: 1,
+            keep: None,
         });
     };
     let section = Section::new("checkpoint", node, "a map such as `{schedule: 10m}`")?;
@@ -434,13 +437,38 @@ fn checkpoint(node: Option<&Node>, job: &str) -> Result<CheckpointSpec> {
     let replicas = replicas(section.get("replicas"), &store)?;
     let copies = 1 + replicas.len();
     let min_copies = section.get("min_copies").map_or(Ok(copies), |node| min_copies(node, copies))?;
-    Ok(CheckpointSpec { enabled, schedule, state_bytes, mode, store, replicas, min_copies })
+    let keep = section.get("keep").map(keep).transpose()?;
+    Ok(CheckpointSpec { enabled, schedule, state_bytes, mode, store, replicas, min_copies, keep })
 }
 
 /// Reads how many of `copies`, the store and its replicas, a checkpoint needs.
 fn min_copies(node: &Node, copies: usize) -> Result<usize> {
     let number = node.text("a number")?.parse().ok().filter(|number| (1..=copies).contains(number));
     number.ok_or_else(|| node.wrong(&format!("a number from 1 to {copies}, which counts the store and its replicas")))
+}
+
+fn keep(node: &Node) -> Result<KeepSpec> {
+    let section = Section::new("checkpoint.keep", node, "a map such as `{last: 10, daily: 7}`")?;
+    let count = |key| section.get(key).map_or(Ok(0), |node| node.integer("a whole number of checkpoints"));
+    let duration = |key| section.get(key).map(duration).transpose();
+    let policy = Policy {
+        all: false,
+        last: count("last")?,
+        hourly: count("hourly")?,
+        daily: count("daily")?,
+        weekly: count("weekly")?,
+        monthly: count("monthly")?,
+        within: duration("within")?,
+        bytes: section.get("bytes").map(bytes).transpose()?,
+    };
+    if policy.check().is_err() {
+        return Err(node.unfit("`keep` needs a rule that keeps something, such as `last: 10`"));
+    }
+    Ok(KeepSpec { policy, grace: duration("grace")?.unwrap_or(DEFAULT_GRACE) })
+}
+
+fn duration(node: &Node) -> Result<Duration> {
+    units::parse_duration(node.text(units::DURATION_FORM)?).map_err(|error| unit(node, error))
 }
 
 fn schedule(node: &Node) -> Result<Duration> {

@@ -53,11 +53,14 @@ fn input_that_has_grown_is_read_on_and_files_may_be_added_before_and_behind() {
     let expected = "{\"k\":\"a\",\"n\":3}\n{\"k\":\"b\",\"n\":1}\n{\"k\":\"c\",\"n\":1}\n{\"k\":\"d\",\"n\":1}\n";
     assert_eq!(env.read("out/counting.jsonl"), expected);
     // The last line of this file had no end, and was counted as it was: that it is longer now may be another record.
+    env.write("data9.jsonl", "{\"k\":\"d\"}{\"k\":\"d\"}\n");
+    let lengthened = env.run(&["run", "job.yaml"]).expect(4);
+    let message = "error: input `data9.jsonl` has grown in its last line: it had no end at byte 9 when it was read";
+    assert!(lengthened.stderr.starts_with(message), "{lengthened}");
+    // What came behind it is its end: it was whole.
     env.write("data9.jsonl", "{\"k\":\"d\"}\n{\"k\":\"d\"}\n");
-    fails(
-        &env,
-        "input `data9.jsonl` was replaced or changed: its first 9 bytes are not those that the checkpoint has read",
-    );
+    let output = env.run(&["run", "job.yaml", "--json"]).expect(0);
+    assert!(output.stdout.contains("\"records\":1,\"records_in_all\":7,"), "{output}");
 }
 
 #[test]
@@ -92,4 +95,48 @@ fn a_file_that_shrinks_while_it_is_read_is_an_error_and_nothing_committed_is_los
     env.write("data.jsonl", &lines);
     env.run(&["run", "--must-resume", "job.yaml"]).expect(0);
     assert!(env.read("out/counting.jsonl").lines().all(|line| line.ends_with("\"n\":1500}")));
+}
+
+#[test]
+fn a_file_that_is_replaced_while_it_is_read_is_noticed_by_the_next_run() {
+    let env = Env::new();
+    let lines = |key: &str| (0..60_000).map(|i| format!("{{\"k\":\"{key}{}\",\"v\":1}}\n", i % 10)).collect::<String>();
+    env.write("in.jsonl", lines("a"));
+    env.write("other.jsonl", lines("b"));
+    env.write(
+        "job.yaml",
+        "job: w\ninput: in.jsonl\nkey: k\nprocess: {aggregate: {n: count}}\ncheckpoint: {state_bytes: 1, schedule: 1ms}\n",
+    );
+    let mut run = env.command(&["run", "--quiet", "job.yaml"]).spawn().unwrap();
+    while !env.path("checkpoints/w/checkpoints/00000001").exists() {
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+    std::fs::rename(env.path("other.jsonl"), env.path("in.jsonl")).unwrap();
+    run.kill().unwrap();
+    run.wait().unwrap();
+    let next = env.run(&["run", "--quiet", "job.yaml"]).expect(4);
+    assert!(next.stderr.starts_with("error: input `in.jsonl` was replaced or changed"), "{next}");
+}
+
+#[test]
+fn a_job_that_would_read_what_it_writes_is_refused() {
+    let env = Env::new();
+    env.write("in.jsonl", "{\"k\":\"a\"}\n");
+    let job = |rest: &str| format!("job: w\nkey: k\nprocess: {{aggregate: {{n: count}}}}\n{rest}");
+    for (rest, message) in [
+        ("input: '*.jsonl'\noutput: .\n", "can not be an input and the output of one job"),
+        (
+            "input: {files: '*.jsonl', on_error: {dead_letter: ./bad.jsonl}}\n",
+            "can not be an input and the dead-letter file of one job",
+        ),
+        (
+            "input: {files: in.jsonl, on_error: {dead_letter: out/w.jsonl}}\noutput: out\n",
+            "can not be the output and the dead-letter file of one job",
+        ),
+    ] {
+        env.write("job.yaml", job(rest));
+        let refused = env.run(&["run", "job.yaml"]).expect(2);
+        assert!(refused.stderr.contains(message), "{rest}: {refused}");
+        assert!(!env.path("checkpoints").exists() && !env.path("w.jsonl").exists(), "{rest}");
+    }
 }

@@ -16,6 +16,7 @@ mod disk;
 mod input;
 mod job_file;
 mod kill;
+mod latest_good;
 mod output;
 mod replicas;
 mod results;

@@ -81,7 +81,7 @@ fn feed(mut stdin: ChildStdin, end: &AtomicBool) {
 fn assert_equal(env: &Env) {
     let content = |name: &str| {
         let mut files = tree(&env.path(name));
-        files.retain(|name, _| name != "lock" && !name.contains(".tmp-"));
+        files.retain(|name, _| !name.ends_with("lock") && !name.contains(".tmp-"));
         files
     };
     let (store, replica) = (content("store"), content("r"));
@@ -296,8 +296,16 @@ fn places_that_can_not_be_replicas_are_refused() {
     env.write("other/job.yaml", "job: other\ninput: {files: data.txt}\nkey: line\nprocess: {aggregate: {n: count}}\n");
     env.write("other/data.txt", "a\n");
     env.run(&["run", "other/job.yaml"]).expect(0);
-    let said = refuse("[other/checkpoints/other]", 12);
-    assert!(said.starts_with("error: `other/checkpoints/other/store.yaml` says store "), "{said}");
+    let said = refuse("[other/checkpoints/other]", 2);
+    assert!(
+        said.starts_with("error: `other/checkpoints/other` holds the checkpoints of job `other`, not of "),
+        "{said}"
+    );
+    env.write("same.yaml", env.read("job.yaml").replace("store: store, replicas: [r], ", "store: same, "));
+    fs::remove_file(env.path("out/counting.jsonl")).expect("removed");
+    env.run(&["run", "same.yaml"]).expect(0);
+    let said = refuse("[same]", 12);
+    assert!(said.starts_with("error: `same/store.yaml` says store "), "{said}");
     for (more, message) in
         [("min_copies: 0", "expected a number from 1 to 2"), ("min_copies: 3", "found"), ("min_copies: all", "found")]
     {

@@ -66,7 +66,7 @@ fn a_store_that_is_missing_while_its_output_is_there_is_an_error() {
     fails(
         &env,
         10,
-        "error: `store` is no store, but this job has published `out/counting.jsonl`: its checkpoints are missing\n\
+        "error: `store` is no store, but `out/counting.jsonl` is there, which this job publishes: its checkpoints are missing\n\
          hint: put the store back; or move `out/counting.jsonl` away to start from nothing\n",
     );
     assert!(!env.path("store").exists());
@@ -75,7 +75,7 @@ fn a_store_that_is_missing_while_its_output_is_there_is_an_error() {
     fails(
         &env,
         10,
-        "error: `store` has no checkpoint, but this job has published `out/counting.jsonl`: its checkpoints are missing\n\
+        "error: `store` has no checkpoint, but `out/counting.jsonl` is there, which this job publishes: its checkpoints are missing\n\
          hint: put the checkpoints back; or move `out/counting.jsonl` away to start from nothing\n",
     );
     fs::remove_file(env.path("out/counting.jsonl")).unwrap();
@@ -90,8 +90,9 @@ fn a_store_of_another_job_or_of_a_newer_format_is_not_touched() {
     env.write("job.yaml", job.replace("job: counting", "job: other"));
     fails(
         &env,
-        12,
-        "error: `store/store.yaml` says job counting, expected other\nhint: `ckpt verify STORE` lists everything that is damaged\n",
+        2,
+        "error: `store` holds the checkpoints of job `counting`, not of `other`\n\
+         hint: change `job:` or `checkpoint: store:` in job.yaml\n",
     );
     env.write("job.yaml", job);
     let file = env.read("store/store.yaml");

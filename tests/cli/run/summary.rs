@@ -13,6 +13,7 @@ struct Summary {
     job: String,
     ended: bool,
     resumed_from: Option<u64>,
+    left_behind: Vec<u64>,
     latest: Option<u64>,
     records: u64,
     records_in_all: u64,
@@ -56,7 +57,7 @@ fn the_summary_as_json_has_the_documented_fields_and_the_right_numbers() {
     let first = env.run(&["run", "job.yaml", "--json"]).expect(0);
     let summary: Summary = serde_json::from_str(&first.stdout).expect("the documented fields");
     assert_eq!((summary.version, summary.job.as_str(), summary.ended), (1, "counting", true));
-    assert_eq!((summary.resumed_from, summary.latest), (None, Some(1)));
+    assert_eq!((summary.resumed_from, summary.latest, summary.left_behind.len()), (None, Some(1), 0));
     assert_eq!((summary.records, summary.records_in_all, summary.keys), (1_000, 1_000, 10));
     assert_eq!((summary.skipped, summary.skipped_in_all), (0, 0));
     assert_eq!(summary.input_bytes, env.read("data.jsonl").len() as u64);

@@ -1,0 +1,214 @@
+//! `ckpt copy`: checkpoints to another store.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use crate::cli::error::CliError;
+use crate::cli::exit::Exit;
+use crate::cli::progress::Unit;
+use crate::cli::table::{Column, Table};
+use crate::cli::target::Target;
+use crate::cli::ui::Ui;
+use crate::cli::words::{self, counted, in_one_line};
+use crate::id::Sequence;
+use crate::ops::copy::{Copied, CopyError, CopyPlan, Step, apply, plan};
+use crate::storage::local::LocalStorage;
+use crate::store::Store;
+use crate::units::Bytes;
+
+/// Copy checkpoints to another store
+///
+/// A store as TARGET means all its checkpoints. The other store is created if
+/// there is none; it is a copy of this one, with the same identity, and every
+/// command works with it. Only what it does not have is written: checkpoints of
+/// the same number must be the same, and objects that are there are shared.
+/// Every byte is verified on its way, manifests are copied byte for byte.
+///
+/// A copy that was cut short goes on where it was when it is started again. A
+/// checkpoint that is damaged is left out, with a warning and exit code 3. What
+/// the copy had before is not verified: `ckpt verify` does that.
+///
+/// Examples:
+///   ckpt copy checkpoints/clicks --to /mnt/backup/clicks
+///   ckpt copy checkpoints/clicks@latest --to /mnt/backup/clicks --dry-run
+#[derive(Debug, Clone, PartialEq, Eq, clap::Args)]
+#[command(verbatim_doc_comment)]
+pub struct Args {
+    /// A store, or checkpoints of one: directories inside it, or STORE@REF, where REF is a number, `latest`, `latest~2`
+    /// or a time
+    #[arg(required = true, value_name = "TARGET")]
+    pub targets: Vec<OsString>,
+
+    /// The directory of the store to copy to
+    #[arg(long, value_name = "STORE")]
+    pub to: PathBuf,
+
+    /// Say what would be copied, and copy nothing
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+/// Copies, and says what.
+pub fn run(args: &Args, ui: &mut Ui) -> Result<Exit, CliError> {
+    let now = ui.now();
+    let (source, sequences) = chosen(args, ui)?;
+    let plan = plan(&source, &sequences, Arc::new(LocalStorage::new(args.to.clone())))?;
+    let copied = match args.dry_run {
+        true => None,
+        false => {
+            let holder = words::holder("`ckpt copy`", &now);
+            Some(apply(&source, &plan, now.timestamp(), &holder, &ui.progress("copying", Unit::Bytes))?)
+        }
+    };
+    let unreadable = unreadable(&plan, copied.as_ref());
+    if ui.is_json() {
+        ui.json(&CopyView::new(&source, &plan, copied.as_ref(), &unreadable))?;
+    } else {
+        show(&plan, copied.as_ref(), ui)?;
+    }
+    for (sequence, error) in &unreadable {
+        ui.warn(format!("checkpoint {} is not copied: {error}", sequence.0));
+    }
+    Ok(if unreadable.is_empty() { Exit::Clean } else { Exit::Incomplete })
+}
+
+/// Returns the one store that the targets are of, and their numbers.
+fn chosen(args: &Args, ui: &Ui) -> Result<(Store, Vec<Sequence>), CliError> {
+    let targets = args.targets.iter().map(Target::parse).collect::<Result<Vec<_>, _>>()?;
+    let first = targets.first().ok_or_else(|| CliError::usage("expected a store or a checkpoint, found nothing"))?;
+    if let Some(other) = targets.iter().find(|target| target.store != first.store) {
+        let (first, other) = (first.store.display(), other.store.display());
+        return Err(CliError::usage(format!("expected checkpoints of one store, found `{first}` and `{other}`"))
+            .hint("copy each store by itself"));
+    }
+    let store = first.open(ui)?;
+    let mut sequences = Vec::new();
+    for target in &targets {
+        match target.reference {
+            None => sequences.extend(store.sequences()?),
+            Some(_) => sequences.push(target.sequence(&store, &ui.now())?),
+        }
+    }
+    Ok((store, sequences))
+}
+
+/// Returns the checkpoints that can not be copied, each with the reason.
+fn unreadable(plan: &CopyPlan, copied: Option<&Copied>) -> Vec<(Sequence, String)> {
+    let planned = plan.steps.iter().filter_map(|(sequence, step)| match step {
+        Step::Unreadable(error) => Some((*sequence, in_one_line(error))),
+        Step::Copy { .. } | Step::Present => None,
+    });
+    let found = copied.iter().flat_map(|copied| &copied.unreadable);
+    let mut all: Vec<_> = planned.chain(found.map(|(sequence, error)| (*sequence, in_one_line(error)))).collect();
+    all.sort();
+    all
+}
+
+fn show(plan: &CopyPlan, copied: Option<&Copied>, ui: &mut Ui) -> Result<(), CliError> {
+    let present = plan.steps.values().filter(|step| matches!(step, Step::Present)).count() as u64;
+    let (checkpoints, objects, bytes) = match copied {
+        Some(copied) => (copied.checkpoints.len() as u64, copied.objects, copied.bytes),
+        None => plan.totals(),
+    };
+    if copied.is_none() {
+        let mut table = Table::new([
+            Column::number("NUMBER"),
+            Column::text("WOULD BE"),
+            Column::number("OBJECTS"),
+            Column::number("BYTES"),
+        ]);
+        for (sequence, step) in &plan.steps {
+            let number = sequence.0.to_string();
+            table.row(match step {
+                Step::Copy { missing_objects, missing_bytes, .. } => {
+                    let objects = missing_objects.to_string();
+                    [number, "copied".to_owned(), objects, Bytes(*missing_bytes).to_string()]
+                }
+                Step::Present => [number, "left: there already".to_owned(), "-".to_owned(), "-".to_owned()],
+                Step::Unreadable(_) => [number, "left out: damaged".to_owned(), "-".to_owned(), "-".to_owned()],
+            });
+        }
+        ui.table(&table)?;
+    }
+    let verb = if copied.is_some() { "copied" } else { "would copy" };
+    let created = if plan.existing.is_none() { ", a new store" } else { "" };
+    ui.out(format!(
+        "{verb} {} to {}{created}: {}, {}",
+        counted(checkpoints, "checkpoint"),
+        plan.target.place(),
+        counted(objects, "object"),
+        Bytes(bytes)
+    ))?;
+    if present > 0 {
+        ui.note(format!("{} there already", counted(present, "checkpoint")));
+    }
+    Ok(())
+}
+
+impl From<CopyError> for CliError {
+    fn from(error: CopyError) -> CliError {
+        match error {
+            CopyError::Target { place, source } => {
+                let mut inner = CliError::from(*source);
+                inner.causes.insert(0, std::mem::replace(&mut inner.message, format!("cannot copy to `{place}`")));
+                inner
+            }
+            CopyError::OtherStore { .. } | CopyError::Taken { .. } => {
+                CliError::of(Exit::Usage, &error).hint("name a directory that is not there, or a copy of this store")
+            }
+            CopyError::Diverged { .. } => CliError::of(Exit::Failed, &error).hint(
+                "two runs have gone on from one store: nothing was copied; keep both, and copy to another directory",
+            ),
+        }
+    }
+}
+
+#[derive(Debug, Serialize)]
+struct CopyView {
+    version: u32,
+    dry_run: bool,
+    store: String,
+    to: String,
+    /// Whether the other store was created, or would be.
+    created: bool,
+    checkpoints: Vec<CheckpointView>,
+    /// Objects that were written, or would be.
+    objects: u64,
+    bytes: u64,
+}
+
+#[derive(Debug, Serialize)]
+struct CheckpointView {
+    sequence: u64,
+    /// `copied`, `present` or `damaged`.
+    state: &'static str,
+    error: Option<String>,
+}
+
+impl CopyView {
+    fn new(source: &Store, plan: &CopyPlan, copied: Option<&Copied>, unreadable: &[(Sequence, String)]) -> CopyView {
+        let (_, objects, bytes) = plan.totals();
+        let checkpoints = plan.steps.iter().map(|(sequence, step)| {
+            let error = unreadable.iter().find(|(damaged, _)| damaged == sequence).map(|(_, error)| error.clone());
+            let state = match (&error, step) {
+                (Some(_), _) | (None, Step::Unreadable(_)) => "damaged",
+                (None, Step::Copy { .. }) => "copied",
+                (None, Step::Present) => "present",
+            };
+            CheckpointView { sequence: sequence.0, state, error }
+        });
+        CopyView {
+            version: 1,
+            dry_run: copied.is_none(),
+            store: source.place(),
+            to: plan.target.place(),
+            created: plan.existing.is_none(),
+            checkpoints: checkpoints.collect(),
+            objects: copied.map_or(objects, |copied| copied.objects),
+            bytes: copied.map_or(bytes, |copied| copied.bytes),
+        }
+    }
+}

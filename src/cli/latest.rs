@@ -1,0 +1,137 @@
+//! `ckpt latest`: the path of the newest checkpoint.
+
+use std::ffi::OsString;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::cli::error::CliError;
+use crate::cli::exit::Exit;
+use crate::cli::progress::Unit;
+use crate::cli::target::Target;
+use crate::cli::ui::Ui;
+use crate::cli::words::in_one_line;
+use crate::format::layout;
+use crate::id::Sequence;
+use crate::ops::latest::newest_intact;
+use crate::store::{Committed, Store};
+use crate::units::{self, Age, Span};
+
+/// Print the path of the newest checkpoint, for scripts
+///
+/// With --verified it is the newest of which every byte is what was committed:
+/// where newer ones are damaged, each is a warning, and the exit code is still
+/// 0, because the path that is printed is intact. Exit code 12 means that none
+/// is; then nothing is printed.
+///
+/// With --max-age the exit code is 1 when the checkpoint is older than that; the
+/// path is printed all the same.
+///
+/// Examples:
+///   ckpt latest checkpoints/clicks
+///   ckpt restore "$(ckpt latest checkpoints/clicks --verified)" --to state/
+///   ckpt latest checkpoints/clicks --max-age 1h --quiet || mail -s 'too old' ops
+#[derive(Debug, Clone, PartialEq, Eq, clap::Args)]
+#[command(verbatim_doc_comment)]
+pub struct Args {
+    /// The store
+    pub store: OsString,
+
+    /// Read every byte, and go back to the newest checkpoint that is intact
+    #[arg(long)]
+    pub verified: bool,
+
+    /// End with exit code 1 when the checkpoint is older than this: `1h`, `90m`
+    #[arg(long, value_name = "DURATION", value_parser = units::parse_duration)]
+    pub max_age: Option<Duration>,
+}
+
+/// Prints the path.
+pub fn run(args: &Args, ui: &mut Ui) -> Result<Exit, CliError> {
+    let target = Target::parse(&args.store)?;
+    if target.reference.is_some() {
+        return Err(CliError::usage("expected a store, found a checkpoint"));
+    }
+    let store = target.open(ui)?;
+    let (committed, damaged) = if args.verified { verified(&store, ui)? } else { (newest(&store)?, Vec::new()) };
+    let manifest = &committed.manifest;
+    for (sequence, error) in &damaged {
+        ui.warn(format!("checkpoint {} is newer, and damaged: {error}", sequence.0));
+    }
+    let age = Age::between(manifest.created, ui.now().timestamp());
+    let too_old = args.max_age.filter(|most| i128::from(age.seconds) > i128::from(most.as_secs()));
+    let path = target.store.join(layout::checkpoint_dir(manifest.sequence).as_str());
+    if ui.is_json() {
+        ui.json(&LatestView {
+            version: 1,
+            store: store.place(),
+            sequence: manifest.sequence.0,
+            path: path.display().to_string(),
+            created: manifest.created,
+            age_seconds: age.seconds,
+            too_old: too_old.is_some(),
+            verified: args.verified,
+            damaged: damaged.into_iter().map(|(sequence, error)| DamagedView { sequence: sequence.0, error }).collect(),
+        })?;
+    } else {
+        ui.out_bytes(&[path.as_os_str().as_encoded_bytes(), b"\n"].concat())?;
+    }
+    if let Some(most) = too_old {
+        ui.note(format!("checkpoint {} is of {age}, expected at most {}", manifest.sequence.0, Span(most)));
+        return Ok(Exit::No);
+    }
+    Ok(Exit::Clean)
+}
+
+/// Returns the newest checkpoint, as its manifest describes it.
+fn newest(store: &Store) -> Result<Committed, CliError> {
+    let hint = "`ckpt latest --verified` goes back to the newest that is intact";
+    match store.latest() {
+        Ok(Some(committed)) => Ok(committed),
+        Ok(None) => Err(none(store)),
+        Err(error) => Err(CliError::from(error).hint(hint)),
+    }
+}
+
+/// Returns the newest intact checkpoint, and why the newer ones are not.
+fn verified(store: &Store, ui: &Ui) -> Result<(Committed, Vec<(Sequence, String)>), CliError> {
+    let found = newest_intact(store, None, &ui.progress("verifying", Unit::Bytes))?;
+    let damaged: Vec<_> = found.damaged.iter().map(|(sequence, error)| (*sequence, in_one_line(error))).collect();
+    match found.committed {
+        Some(committed) => Ok((committed, damaged)),
+        None if damaged.is_empty() => Err(none(store)),
+        None => {
+            let mut error =
+                CliError::new(Exit::Damaged, format!("`{}` has no checkpoint that is intact", store.place()));
+            error.causes =
+                damaged.iter().map(|(sequence, error)| format!("checkpoint {}: {error}", sequence.0)).collect();
+            Err(error.hint("`ckpt verify STORE` lists everything that is damaged"))
+        }
+    }
+}
+
+fn none(store: &Store) -> CliError {
+    CliError::not_found(format!("`{}` has no checkpoint yet", store.place()))
+}
+
+#[derive(Debug, Serialize)]
+struct LatestView {
+    version: u32,
+    store: String,
+    sequence: u64,
+    path: String,
+    created: Timestamp,
+    age_seconds: i64,
+    too_old: bool,
+    /// Whether every byte was read.
+    verified: bool,
+    /// The newer checkpoints that were passed over, the newest first.
+    damaged: Vec<DamagedView>,
+}
+
+#[derive(Debug, Serialize)]
+struct DamagedView {
+    sequence: u64,
+    error: String,
+}

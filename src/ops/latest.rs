@@ -1,0 +1,64 @@
+//! `ckpt latest`: the newest checkpoint, and the newest that is intact.
+
+use std::collections::HashSet;
+use std::sync::{Mutex, PoisonError};
+
+use crate::format::layout::ObjectName;
+use crate::format::manifest::ObjectRef;
+use crate::id::Sequence;
+use crate::ops::parallel;
+use crate::ops::read::{ReadError, Snapshot};
+use crate::progress::Progress;
+use crate::store::{Committed, Store, StoreError};
+
+/// The newest checkpoint that is intact.
+#[derive(Debug)]
+pub struct Newest {
+    /// It; nothing when none is intact.
+    pub committed: Option<Committed>,
+    /// The newer ones, which are not, the newest first.
+    pub damaged: Vec<(Sequence, ReadError)>,
+}
+
+/// Goes back from the newest checkpoint to the first of which every byte is what was committed.
+///
+/// Of each the manifest, the tables and the SHA-256 of every object are checked, an object that several share once. Only checkpoints below
+/// `below` are looked at, when it is given. `progress` is told of bytes. Fails only when the store can not be listed.
+pub fn newest_intact(store: &Store, below: Option<Sequence>, progress: &dyn Progress) -> Result<Newest, StoreError> {
+    let mut sequences = store.sequences()?;
+    sequences.retain(|sequence| below.is_none_or(|below| *sequence < below));
+    let good: Mutex<HashSet<ObjectName>> = Mutex::default();
+    let (mut damaged, mut total_bytes) = (Vec::new(), 0);
+    for &sequence in sequences.iter().rev() {
+        match prove(store, sequence, &good, &mut total_bytes, progress) {
+            Ok(committed) => return Ok(Newest { committed: Some(committed), damaged }),
+            Err(error) => damaged.push((sequence, error)),
+        }
+    }
+    Ok(Newest { committed: None, damaged })
+}
+
+/// Reads every byte of a checkpoint, but for the objects that are known to be `good`.
+fn prove(
+    store: &Store,
+    sequence: Sequence,
+    good: &Mutex<HashSet<ObjectName>>,
+    total_bytes: &mut u64,
+    progress: &dyn Progress,
+) -> Result<Committed, ReadError> {
+    let known = || good.lock().unwrap_or_else(PoisonError::into_inner);
+    let snapshot = Snapshot::open(store, sequence)?;
+    snapshot.positions(store)?;
+    let objects: Vec<ObjectRef> =
+        snapshot.objects().into_iter().filter(|object| !known().contains(&object.object)).collect();
+    *total_bytes = objects.iter().map(|object| object.bytes).fold(*total_bytes, u64::saturating_add);
+    progress.start(*total_bytes);
+    let proven = parallel::map(&objects, |&object| {
+        store.object(object)?;
+        progress.advance(object.bytes);
+        known().insert(object.object);
+        Ok::<(), StoreError>(())
+    });
+    proven.into_iter().collect::<Result<(), _>>()?;
+    Ok(snapshot.committed)
+}

@@ -1,0 +1,34 @@
+//! `ckpt pin` and `ckpt unpin`: keep a checkpoint from being pruned.
+
+use jiff::Timestamp;
+
+use crate::id::Sequence;
+use crate::store::pins::Pin;
+use crate::store::{Store, StoreError};
+
+/// Pins checkpoint `sequence` at `now`, and returns the pin. One that is pinned stays so, and gets the new reason if there
+/// is one.
+///
+/// `holder` says who does, for whoever waits. Fails with [`StoreError::NoCheckpoint`] when there is no such checkpoint.
+pub fn pin(
+    store: &Store,
+    sequence: Sequence,
+    reason: Option<&str>,
+    now: Timestamp,
+    holder: &str,
+) -> Result<Pin, StoreError> {
+    // A prune must not decide about it meanwhile.
+    let _lock = store.lock_prune(holder)?;
+    let missing = || StoreError::NoCheckpoint { place: store.place(), sequence };
+    if !store.sequences()?.contains(&sequence) {
+        return Err(missing());
+    }
+    store.pin(sequence, reason, now)?;
+    store.pins()?.remove(&sequence).ok_or_else(missing)
+}
+
+/// Takes the pin of checkpoint `sequence` away, and tells whether there was one.
+pub fn unpin(store: &Store, sequence: Sequence, holder: &str) -> Result<bool, StoreError> {
+    let _lock = store.lock_prune(holder)?;
+    store.unpin(sequence)
+}

@@ -1,0 +1,164 @@
+//! `ckpt stats`: what the checkpoints of a store take, share, and would give back.
+
+use std::collections::HashMap;
+
+use crate::format::layout::{OBJECTS, ObjectName};
+use crate::format::manifest::Manifest;
+use crate::id::Sequence;
+use crate::ops::parallel;
+use crate::ops::read::{ReadError, Snapshot};
+use crate::progress::Progress;
+use crate::relpath::RelPath;
+use crate::storage::EntryKind;
+use crate::store::{Store, StoreError};
+
+/// Checkpoints whose tables are in memory at once.
+const SNAPSHOTS_AT_ONCE: usize = 256;
+
+/// What a store takes.
+#[derive(Debug)]
+pub struct Stats {
+    /// The checkpoints, the oldest first.
+    pub checkpoints: Vec<Counted>,
+    /// What all checkpoints would take if they shared nothing, in bytes.
+    pub logical_bytes: u64,
+    /// The different objects that the checkpoints need.
+    pub objects: u64,
+    /// Their sizes, in bytes.
+    pub stored_bytes: u64,
+    /// Objects that no checkpoint needs. Nothing when it is not known of every checkpoint what it needs.
+    pub unused: Option<Unused>,
+}
+
+/// Objects that no checkpoint needs: left from a run that was cut short, or of checkpoints that were pruned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Unused {
+    /// How many there are.
+    pub objects: u64,
+    /// Their sizes, in bytes.
+    pub bytes: u64,
+}
+
+/// One checkpoint of the statistics.
+#[derive(Debug)]
+pub struct Counted {
+    /// Its number.
+    pub sequence: Sequence,
+    /// What it takes, or why that can not be read.
+    pub sizes: Result<Sizes, ReadError>,
+}
+
+/// What one checkpoint takes.
+#[derive(Debug, Clone)]
+pub struct Sizes {
+    /// Its manifest; `totals` has its size, and what it did not share with its parent.
+    pub manifest: Manifest,
+    /// Bytes that at least one other checkpoint needs too.
+    pub shared_bytes: u64,
+    /// Bytes that no other checkpoint needs: what removing it alone would free.
+    pub reclaimable_bytes: u64,
+}
+
+impl Stats {
+    /// Tells whether every checkpoint could be read.
+    pub fn is_clean(&self) -> bool {
+        self.checkpoints.iter().all(|counted| counted.sizes.is_ok())
+    }
+
+    /// Returns what removing all checkpoints but the newest would free, in bytes.
+    pub fn older_bytes(&self) -> u64 {
+        let newest = self.checkpoints.iter().rev().find_map(|counted| counted.sizes.as_ref().ok());
+        newest.map_or(0, |sizes| self.stored_bytes.saturating_sub(sizes.manifest.totals.bytes))
+    }
+}
+
+/// Who needs an object.
+struct Use {
+    bytes: u64,
+    /// The first that needs it, by its place.
+    first: usize,
+    is_shared: bool,
+}
+
+/// Reads what every checkpoint needs, and what else lies among the objects. `progress` is told of checkpoints.
+///
+/// A checkpoint that can not be read is one of the statistics; what it shares with others then counts as theirs alone.
+pub fn stats(store: &Store, progress: &dyn Progress) -> Result<Stats, StoreError> {
+    let sequences = store.sequences()?;
+    progress.start(sequences.len() as u64);
+    let mut uses: HashMap<ObjectName, Use> = HashMap::new();
+    let mut read: Vec<(Sequence, Result<Manifest, ReadError>)> = Vec::with_capacity(sequences.len());
+    for batch in sequences.chunks(SNAPSHOTS_AT_ONCE) {
+        let snapshots = parallel::map(batch, |&sequence| {
+            let snapshot = Snapshot::open(store, sequence);
+            progress.advance(1);
+            snapshot.map(|snapshot| (snapshot.objects(), snapshot.committed.manifest))
+        });
+        for (&sequence, snapshot) in batch.iter().zip(snapshots) {
+            let place = read.len();
+            let manifest = snapshot.map(|(objects, manifest)| {
+                for object in objects {
+                    let used = Use { bytes: object.bytes, first: place, is_shared: false };
+                    uses.entry(object.object).and_modify(|used| used.is_shared = true).or_insert(used);
+                }
+                manifest
+            });
+            read.push((sequence, manifest));
+        }
+    }
+    let mut reclaimable = vec![0u64; read.len()];
+    for used in uses.values().filter(|used| !used.is_shared) {
+        reclaimable[used.first] += used.bytes;
+    }
+    let is_known = read.iter().all(|(_, manifest)| manifest.is_ok());
+    let unused = if is_known { Some(unused(store, &uses)?) } else { None };
+    let sizes = |(manifest, reclaimable_bytes): (Manifest, u64)| Sizes {
+        shared_bytes: manifest.totals.bytes.saturating_sub(reclaimable_bytes),
+        reclaimable_bytes,
+        manifest,
+    };
+    let checkpoints: Vec<Counted> = read
+        .into_iter()
+        .zip(reclaimable)
+        .map(|((sequence, manifest), bytes)| Counted {
+            sequence,
+            sizes: manifest.map(|manifest| sizes((manifest, bytes))),
+        })
+        .collect();
+    let logical = checkpoints.iter().filter_map(|counted| Some(counted.sizes.as_ref().ok()?.manifest.totals.bytes));
+    Ok(Stats {
+        logical_bytes: logical.fold(0, u64::saturating_add),
+        objects: uses.len() as u64,
+        stored_bytes: uses.values().map(|used| used.bytes).fold(0, u64::saturating_add),
+        unused,
+        checkpoints,
+    })
+}
+
+/// Counts the objects of the first replica that are not in `uses`.
+fn unused(store: &Store, uses: &HashMap<ObjectName, Use>) -> Result<Unused, StoreError> {
+    let storage = store.replicas[0].as_ref();
+    let objects = RelPath::new(OBJECTS).expect("a plain name");
+    let entries = storage.list(Some(&objects))?;
+    let directories: Vec<RelPath> = entries
+        .iter()
+        .filter(|entry| entry.kind == EntryKind::Directory)
+        .filter_map(|entry| objects.join(&entry.name).ok())
+        .collect();
+    let found = parallel::map(&directories, |directory| {
+        let entries = storage.list(Some(directory))?;
+        let files = entries.iter().filter(|entry| entry.kind == EntryKind::File);
+        let unused = files.filter(|entry| {
+            let object: Option<ObjectName> = entry.name.parse().ok();
+            object.is_some_and(|object| !uses.contains_key(&object))
+        });
+        Ok::<Unused, StoreError>(unused.fold(Unused::default(), |sum, entry| Unused {
+            objects: sum.objects + 1,
+            bytes: sum.bytes.saturating_add(entry.bytes),
+        }))
+    });
+    found.into_iter().try_fold(Unused::default(), |sum, found| {
+        let found = found?;
+        Ok(Unused { objects: sum.objects + found.objects, bytes: sum.bytes.saturating_add(found.bytes) })
+    })
+}

@@ -1,0 +1,145 @@
+//! The same work for many things, on all cores.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread;
+
+use crossbeam_channel::Sender;
+
+/// Results of one item that may wait for the caller.
+const WAITING_RESULTS: usize = 4;
+
+/// Returns how many threads work is spread over: one for each core that this process may use.
+pub fn thread_count() -> usize {
+    thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// Does `work` for each of `items` on several threads and returns the results in the order of the items.
+///
+/// Items are begun in their order, each by the next thread that is free.
+pub fn map<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    let threads = thread_count().min(items.len());
+    if threads <= 1 {
+        return items.iter().map(work).collect();
+    }
+    let next = AtomicUsize::new(0);
+    let mut results: Vec<(usize, R)> = thread::scope(|scope| {
+        let worker = || {
+            let mut done = Vec::new();
+            loop {
+                let index = next.fetch_add(1, Ordering::Relaxed);
+                let Some(item) = items.get(index) else { return done };
+                done.push((index, work(item)));
+            }
+        };
+        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(worker)).collect();
+        workers.into_iter().flat_map(|worker| worker.join().expect("workers do not panic")).collect()
+    });
+    results.sort_unstable_by_key(|(index, _)| *index);
+    results.into_iter().map(|(_, result)| result).collect()
+}
+
+/// Takes the results of one item on a thread of [`in_order`].
+pub struct Outlet<'a, R, E> {
+    sender: &'a Sender<Result<R, E>>,
+    stop: &'a AtomicBool,
+}
+
+impl<R, E> Outlet<'_, R, E> {
+    /// Hands a result on, and tells whether more are wanted. Waits while many results of this item wait for the caller.
+    pub fn send(&self, result: R) -> bool {
+        self.sender.send(Ok(result)).is_ok()
+    }
+
+    /// Tells whether more results are wanted.
+    pub fn is_open(&self) -> bool {
+        !self.stop.load(Ordering::Relaxed)
+    }
+}
+
+/// Does `work` for each of `items` on several threads, a little ahead of the caller, and hands the results to `visit` in the order of the items,
+/// until there are no more, one is an error, or `visit` says no.
+///
+/// A thread takes the first item that nobody has. The caller empties the items in that same order, so the one that it waits for has always been
+/// taken.
+pub fn in_order<T: Sync, R: Send, E: Send>(
+    items: &[T],
+    work: impl Fn(&T, &Outlet<'_, R, E>) -> Result<(), E> + Sync,
+    mut visit: impl FnMut(R) -> bool,
+) -> Result<(), E> {
+    let next = AtomicUsize::new(0);
+    let stop = AtomicBool::new(false);
+    let (senders, receivers): (Vec<_>, Vec<_>) =
+        items.iter().map(|_| crossbeam_channel::bounded(WAITING_RESULTS)).unzip();
+    let senders: Vec<_> = senders.into_iter().map(|sender| Mutex::new(Some(sender))).collect();
+    let worker = || {
+        while !stop.load(Ordering::Relaxed) {
+            let index = next.fetch_add(1, Ordering::Relaxed);
+            let Some(item) = items.get(index) else { return };
+            // Taken out, so that the caller sees the end when this thread is done with the item.
+            let Some(sender) = senders[index].lock().expect("nobody panics with it").take() else { return };
+            if let Err(error) = work(item, &Outlet { sender: &sender, stop: &stop }) {
+                // A caller that has gone wants nothing more.
+                let _ = sender.send(Err(error));
+            }
+        }
+    };
+    thread::scope(|scope| {
+        for _ in 0..thread_count().min(items.len()) {
+            scope.spawn(worker);
+        }
+        // By value: whatever the reason to leave, no thread goes on waiting for room in a channel.
+        let outcome = (|| {
+            for receiver in receivers {
+                for result in receiver {
+                    if !visit(result?) {
+                        return Ok(());
+                    }
+                }
+            }
+            Ok(())
+        })();
+        stop.store(true, Ordering::Relaxed);
+        outcome
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn results_come_in_the_order_of_the_items() {
+        let items: Vec<u64> = (0..1000).collect();
+        assert_eq!(map(&items, |n| n * 2), items.iter().map(|n| n * 2).collect::<Vec<_>>());
+        assert_eq!(map(&[] as &[u64], |n| *n), Vec::<u64>::new());
+    }
+
+    #[test]
+    fn results_of_many_a_thread_come_in_order_up_to_the_first_error_or_no() {
+        let items: Vec<u64> = (0..50).collect();
+        let run = |fail: u64, enough: usize| {
+            let mut seen = Vec::new();
+            let work = |item: &u64, outlet: &Outlet<'_, u64, u64>| {
+                for n in 0..20 {
+                    if *item == fail && n == 10 {
+                        return Err(*item);
+                    }
+                    if !outlet.send(item * 100 + n) {
+                        break;
+                    }
+                }
+                Ok(())
+            };
+            let outcome = in_order(&items, work, |result| {
+                seen.push(result);
+                seen.len() < enough
+            });
+            (outcome, seen)
+        };
+        let all: Vec<u64> = items.iter().flat_map(|item| (0..20).map(move |n| item * 100 + n)).collect();
+        assert_eq!(run(99, usize::MAX), (Ok(()), all.clone()));
+        assert_eq!(run(3, usize::MAX), (Err(3), all[..70].to_vec()));
+        assert_eq!(run(3, 25), (Ok(()), all[..25].to_vec()));
+    }
+}

@@ -1,0 +1,88 @@
+//! The damaged checkpoints that a run goes back behind, when it was told that it may.
+
+use jiff::Timestamp;
+
+use crate::format::manifest::{Manifest, Output};
+use crate::id::Sequence;
+use crate::runner::error::RunError;
+use crate::runner::output::{self, OutputPlan};
+use crate::runner::run::{Observer, RunEvent};
+
+/// A checkpoint that a run has gone back behind.
+#[derive(Debug)]
+pub struct LeftBehind {
+    /// Its number.
+    pub sequence: Sequence,
+    /// Its manifest, when that is not what is damaged.
+    pub manifest: Option<Manifest>,
+    /// Why it can not be used.
+    pub error: RunError,
+}
+
+/// What a run tells of a checkpoint that it leaves behind.
+#[derive(Debug, Clone)]
+pub struct Abandoned {
+    /// Its number.
+    pub sequence: Sequence,
+    /// Why it can not be used.
+    pub reason: String,
+    /// When its cut was taken; nothing when its manifest can not be read.
+    pub created: Option<Timestamp>,
+    /// Records that it had applied.
+    pub records: Option<u64>,
+}
+
+/// Says what is left behind, and moves the output aside if a checkpoint has published it that is.
+pub fn go_back(
+    good: &Manifest,
+    left_behind: &[LeftBehind],
+    output: Option<&OutputPlan>,
+    observer: &dyn Observer,
+) -> Result<(), RunError> {
+    let abandoned = left_behind.iter().map(|left| Abandoned {
+        sequence: left.sequence,
+        reason: causes(&left.error),
+        created: left.manifest.as_ref().map(|manifest| manifest.created),
+        records: left.manifest.as_ref().map(|manifest| manifest.totals.records),
+    });
+    observer.event(&RunEvent::WentBack {
+        sequence: good.sequence,
+        created: good.created,
+        records: good.totals.records,
+        left_behind: abandoned.collect(),
+    });
+    let Some(plan) = output else { return Ok(()) };
+    let path = || plan.path.display().to_string();
+    for LeftBehind { sequence, manifest, .. } in left_behind {
+        // A manifest could name any file; only this job's own output is ever moved.
+        let named = manifest.iter().flat_map(|manifest| &manifest.outputs).find(|named| named.path == plan.name);
+        // The good checkpoint has published the same: then it is right where it is.
+        let is_good =
+            |named: &Output| good.outputs.iter().any(|good| good.path == named.path && good.sha256 == named.sha256);
+        match named {
+            Some(named) if is_good(named) => {}
+            Some(named) => {
+                if let Some(aside) = output::withdraw(named, &plan.path, *sequence)? {
+                    let aside = aside.display().to_string();
+                    observer.event(&RunEvent::Withdrawn { sequence: *sequence, path: path(), aside });
+                }
+            }
+            None if manifest.is_none() && plan.path.exists() => {
+                observer.event(&RunEvent::PerhapsPublished { sequence: *sequence, path: path() });
+            }
+            None => {}
+        }
+    }
+    Ok(())
+}
+
+/// Returns an error and its causes in one line.
+fn causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        text += &format!(": {cause}");
+        next = cause.source();
+    }
+    text
+}

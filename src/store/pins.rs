@@ -1,0 +1,159 @@
+//! Pins: marks that keep checkpoints from being pruned.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::format::FORMAT;
+use crate::format::layout::{self, PINS};
+use crate::id::Sequence;
+use crate::relpath::RelPath;
+use crate::storage::{EntryKind, Storage, StorageError};
+use crate::store::{Store, StoreError};
+use crate::yaml;
+
+/// The longest reason, in characters.
+pub const MAX_REASON_CHARS: usize = 500;
+
+/// The most that is read of a pin, in bytes.
+const MAX_BYTES: u64 = 16 * 1024;
+
+/// A mark that keeps a checkpoint.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pin {
+    /// The checkpoint.
+    pub sequence: Sequence,
+    /// Why, in somebody's words.
+    pub reason: Option<String>,
+    /// Since when; nothing when the file can not be read. It keeps its checkpoint all the same.
+    pub created: Option<Timestamp>,
+}
+
+/// A pin as it is on disk.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PinFile {
+    format: u32,
+    sequence: Sequence,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    reason: Option<String>,
+    created: Timestamp,
+}
+
+impl Store {
+    /// Returns the pins of the checkpoints that are there, from all replicas.
+    ///
+    /// The name of the file is the mark: one whose content can not be read is a pin without a reason.
+    pub fn pins(&self) -> Result<BTreeMap<Sequence, Pin>, StoreError> {
+        let directory = RelPath::new(PINS).expect("the name is plain");
+        let mut pins: BTreeMap<Sequence, Pin> = BTreeMap::new();
+        for storage in &self.replicas {
+            for entry in storage.list(Some(&directory))? {
+                let Some(sequence) = layout::parse_pin(&entry.name).filter(|_| entry.kind == EntryKind::File) else {
+                    continue;
+                };
+                if pins.get(&sequence).is_none_or(|known| known.created.is_none()) {
+                    pins.insert(sequence, read(storage.as_ref(), sequence));
+                }
+            }
+        }
+        if !pins.is_empty() {
+            let sequences = self.sequences()?;
+            pins.retain(|sequence, _| sequences.binary_search(sequence).is_ok());
+        }
+        Ok(pins)
+    }
+
+    /// Pins a checkpoint in every replica, for good; one that is pinned gets the new reason, if there is one.
+    ///
+    /// The caller holds the lock of [`Store::lock_prune`] and knows that the checkpoint is there.
+    pub fn pin(&self, sequence: Sequence, reason: Option<&str>, now: Timestamp) -> Result<(), StoreError> {
+        let file = PinFile { format: FORMAT, sequence, reason: reason.map(str::to_owned), created: now };
+        let text = yaml::to_string(&file);
+        let path = layout::pin(sequence);
+        for storage in &self.replicas {
+            match storage.create(&path, text.as_bytes()) {
+                Err(StorageError::Exists { .. }) if reason.is_some() => storage.replace(&path, text.as_bytes())?,
+                Err(StorageError::Exists { .. }) => {}
+                created => created?,
+            }
+            storage.sync()?;
+        }
+        Ok(())
+    }
+
+    /// Takes the pin of a checkpoint away in every replica, for good, and tells whether there was one.
+    pub fn unpin(&self, sequence: Sequence) -> Result<bool, StoreError> {
+        let mut was_pinned = false;
+        for storage in &self.replicas {
+            match storage.delete(&layout::pin(sequence)) {
+                Err(StorageError::NotFound { .. }) => continue,
+                deleted => deleted?,
+            }
+            storage.sync()?;
+            was_pinned = true;
+        }
+        Ok(was_pinned)
+    }
+}
+
+fn read(storage: &dyn Storage, sequence: Sequence) -> Pin {
+    let bytes = storage.get(&layout::pin(sequence), MAX_BYTES).ok();
+    let text = bytes.as_deref().and_then(|bytes| yaml::decode(bytes).ok());
+    let file: Option<PinFile> = text.and_then(|text| yaml::from_str(text).ok());
+    let file = file.filter(|file| file.format == FORMAT && file.sequence == sequence);
+    let reason = |file: &PinFile| file.reason.as_ref().map(|text| text.chars().take(MAX_REASON_CHARS).collect());
+    Pin { sequence, reason: file.as_ref().and_then(reason), created: file.map(|file| file.created) }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::format::manifest::StoreFile;
+    use crate::id::StoreId;
+    use crate::storage::memory::MemoryStorage;
+
+    fn store() -> (Store, MemoryStorage) {
+        let storage = MemoryStorage::new();
+        let now = Timestamp::UNIX_EPOCH;
+        let file = StoreFile { format: FORMAT, store: StoreId::new([1; 16]), job: "a".to_owned(), created: now };
+        for number in [2, 5] {
+            let directory = layout::checkpoint_dir(Sequence(number));
+            storage.create_dir(&directory, &[("manifest.yaml", b"x")]).unwrap();
+        }
+        (Store::create(vec![Arc::new(storage.clone())], file).unwrap(), storage)
+    }
+
+    #[test]
+    fn a_pin_is_set_once_and_taken_away_once() {
+        let (store, _) = store();
+        let now = Timestamp::UNIX_EPOCH;
+        store.pin(Sequence(2), Some("before the \u{1b}[2J migration"), now).unwrap();
+        store.pin(Sequence(2), None, now + jiff::SignedDuration::from_secs(9)).unwrap();
+        store.pin(Sequence(9), None, now).unwrap();
+        let pins = store.pins().unwrap();
+        assert_eq!(pins.len(), 1, "a pin of a checkpoint that is not there does not count");
+        assert_eq!(pins[&Sequence(2)].reason.as_deref(), Some("before the \u{1b}[2J migration"));
+        assert_eq!(pins[&Sequence(2)].created, Some(now));
+        store.pin(Sequence(2), Some("other"), now).unwrap();
+        assert_eq!(store.pins().unwrap()[&Sequence(2)].reason.as_deref(), Some("other"));
+        assert!(store.unpin(Sequence(2)).unwrap());
+        assert!(!store.unpin(Sequence(2)).unwrap());
+        assert!(store.pins().unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_damaged_pin_still_pins() {
+        let (store, storage) = store();
+        for (number, text) in [(2, &b"\xff\0"[..]), (5, b"format: 1\nsequence: 4\ncreated: 1970-01-01T00:00:00Z\n")] {
+            storage.create(&layout::pin(Sequence(number)), text).unwrap();
+        }
+        storage.create(&RelPath::new("pins/notes.txt").unwrap(), b"x").unwrap();
+        let pins: Vec<Pin> = store.pins().unwrap().into_values().collect();
+        let pin = |number| Pin { sequence: Sequence(number), reason: None, created: None };
+        assert_eq!(pins, [pin(2), pin(5)]);
+    }
+}

@@ -1,0 +1,131 @@
+//! `ckpt latest`.
+
+use std::fs;
+
+use serde::Deserialize;
+
+use crate::support::Env;
+use crate::support::store_builder::{StoreBuilder, three_checkpoints};
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(dead_code)]
+struct View {
+    version: u32,
+    store: String,
+    sequence: u64,
+    path: String,
+    created: String,
+    age_seconds: i64,
+    too_old: bool,
+    verified: bool,
+    damaged: Vec<Damaged>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Damaged {
+    sequence: u64,
+    error: String,
+}
+
+fn env() -> Env {
+    let mut env = Env::new();
+    env.at("2026-11-22T15:00:00Z");
+    three_checkpoints(&env.path("s"));
+    env
+}
+
+/// Damages an object that checkpoint `newer` has and `older` has not.
+fn damage(env: &Env, newer: u64, older: u64) {
+    let sums = |sequence: u64| env.read(&format!("s/checkpoints/{sequence:08}/SHA256SUMS"));
+    let old = sums(older);
+    let new = sums(newer);
+    let own = new.lines().find(|line| line.contains("objects") && !old.contains(*line)).expect("an object of its own");
+    let path = env.path("s").join(own.split_once("../../").expect("a path").1);
+    let mut bytes = fs::read(&path).expect("readable");
+    bytes[0] ^= 1;
+    fs::write(path, bytes).expect("written");
+}
+
+#[test]
+fn the_path_is_all_that_is_printed_and_can_be_used() {
+    let env = env();
+    for arguments in [&["latest", "s"][..], &["latest", "s", "--verified"]] {
+        let output = env.run(arguments).expect(0);
+        assert_eq!((output.stdout.as_str(), output.stderr.as_str()), ("s/checkpoints/00000003\n", ""));
+    }
+    env.shell("ckpt restore \"$(ckpt latest s --verified)\" --to out").expect(0);
+    assert_eq!(env.run(&["latest", &env.path("s").display().to_string()]).stdout, "$DIR/s/checkpoints/00000003\n");
+}
+
+#[test]
+fn with_verified_it_is_the_newest_intact_one_and_the_damaged_are_warned_of() {
+    let env = env();
+    damage(&env, 3, 2);
+    assert_eq!(env.run(&["latest", "s"]).expect(0).stdout, "s/checkpoints/00000003\n");
+    let output = env.run(&["latest", "s", "--verified", "--quiet"]).expect(0);
+    assert_eq!(output.stdout, "s/checkpoints/00000002\n");
+    assert!(output.stderr.starts_with("warning: checkpoint 3 is newer, and damaged: object `"), "{output}");
+    let text = env.run(&["latest", "s", "--verified", "--json"]).expect(0).stdout;
+    let view: View = serde_json::from_str(&text).expect("a view");
+    assert_eq!((view.version, view.sequence, view.age_seconds, view.verified), (1, 2, 2400, true));
+    assert_eq!((view.damaged.len(), view.damaged[0].sequence), (1, 3));
+    assert!(view.damaged[0].error.contains("is damaged"), "{view:?}");
+}
+
+#[test]
+fn when_none_is_intact_there_is_no_path() {
+    let env = env();
+    for sequence in 1..=3 {
+        env.write(&format!("s/checkpoints/{sequence:08}/manifest.yaml"), "no manifest");
+    }
+    for arguments in [&["latest", "s"][..], &["latest", "s", "--verified"], &["latest", "s", "--json"]] {
+        let output = env.run(arguments).expect(12);
+        assert_eq!(output.stdout, "", "{arguments:?}");
+        assert!(output.stderr.starts_with("error: "), "{output}");
+    }
+}
+
+#[test]
+fn a_damaged_manifest_is_never_passed_over_in_silence() {
+    let env = env();
+    env.write("s/checkpoints/00000003/manifest.yaml", "no manifest");
+    let output = env.run(&["latest", "s"]).expect(12);
+    assert!(
+        output.stderr.contains("hint: `ckpt latest --verified` goes back to the newest that is intact"),
+        "{output}"
+    );
+    let output = env.run(&["latest", "s", "--verified"]).expect(0);
+    assert_eq!(output.stdout, "s/checkpoints/00000002\n");
+}
+
+#[test]
+fn a_store_without_checkpoints_and_no_store_are_exit_code_10() {
+    let env = env();
+    StoreBuilder::keyed(&env.path("empty"));
+    for store in ["empty", "nothing"] {
+        for more in [&[][..], &["--verified"]] {
+            let output = env.run(&[&["latest", store], more].concat()).expect(10);
+            assert_eq!(output.stdout, "");
+        }
+    }
+    env.run(&["latest", "s@2"]).expect(2);
+}
+
+#[test]
+fn too_old_is_exit_code_1_and_the_path_is_printed_all_the_same() {
+    let env = env();
+    for (age, status) in [("29m", 1), ("30m", 0), ("1h", 0), ("0", 1)] {
+        let output = env.run(&["latest", "s", "--max-age", age]).expect(status);
+        assert_eq!(output.stdout, "s/checkpoints/00000003\n", "{age}");
+    }
+    assert_eq!(
+        env.run(&["latest", "s", "--max-age", "1m"]).stderr,
+        "checkpoint 3 is of 30m ago, expected at most 1m\n"
+    );
+    let view: View =
+        serde_json::from_str(&env.run(&["latest", "s", "--max-age", "1m", "--json"]).expect(1).stdout).expect("a view");
+    assert!(view.too_old && !view.verified);
+    env.run(&["latest", "s", "--max-age", "soon"]).expect(2);
+}
