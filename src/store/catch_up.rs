@@ -1,6 +1,7 @@
 //! Making replicas equal: what one lacks of the newest checkpoints is copied to it from the others.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::sync::Arc;
 
 use bytes::Bytes;
 
@@ -10,8 +11,8 @@ use crate::format::layout::{self, MANIFEST_FILE, ObjectName, SUMS_FILE};
 use crate::format::manifest::{Manifest, ObjectRef};
 use crate::id::Sequence;
 use crate::relpath::RelPath;
-use crate::storage::StorageError;
-use crate::store::{Committed, Store, StoreError, StoreNote, words};
+use crate::storage::{Storage, StorageError};
+use crate::store::{Committed, Store, StoreError, StoreNote, store_file, words};
 
 /// The most that is copied of an event or a pin, in bytes.
 const MAX_MARK_BYTES: u64 = 1 << 20;
@@ -43,7 +44,7 @@ impl Store {
     pub fn lags(&self) -> Vec<Lag> {
         let listed: Vec<_> = (0..self.replicas.len()).map(|index| self.replica(index).sequences()).collect();
         let all: BTreeSet<Sequence> = listed.iter().flatten().flatten().copied().collect();
-        let lag = |(storage, listed): (&std::sync::Arc<dyn crate::storage::Storage>, _)| {
+        let lag = |(storage, listed): (&Arc<dyn Storage>, _)| {
             let place = storage.place();
             match listed {
                 Ok::<Vec<Sequence>, StoreError>(listed) => {
@@ -156,24 +157,21 @@ impl Store {
         let others = self.others(index);
         let left_out = |error: &StoreError| {
             let is_listed = |&other: &usize| self.replica(other).sequences().is_ok_and(|it| it.contains(&sequence));
-            if !others.iter().any(is_listed) {
-                // Pruned meanwhile.
-                return;
+            // Else it was pruned meanwhile.
+            if others.iter().any(is_listed) {
+                let (place, reason) = (self.replicas[index].place(), words(error));
+                self.health.note(StoreNote::LeftOut { place, sequence, reason });
             }
-            self.health.note(StoreNote::LeftOut {
-                place: self.replicas[index].place(),
-                sequence,
-                reason: words(error),
-            });
+            Ok(())
         };
         let (committed, yaml, objects) = match self.read_whole(&others, sequence) {
             Ok(read) => read,
-            Err(error) => return Ok(left_out(&error)),
+            Err(error) => return left_out(&error),
         };
         for &object in objects.iter().filter(|object| !known.contains(&object.object)).collect::<Vec<_>>() {
             let bytes = match self.first_good(&others, |replica| replica.object(object)) {
                 Ok(bytes) => bytes,
-                Err(error) => return Ok(left_out(&error)),
+                Err(error) => return left_out(&error),
             };
             if target.put(object.object, &bytes)? {
                 copied.bytes += object.bytes;
@@ -222,7 +220,7 @@ impl Store {
     fn is_back(&self, index: usize) -> Result<(), StoreError> {
         let file = self.replica(index).store_file()?;
         let replica = self.replica(index);
-        replica.check(&crate::store::store_file(), "store", &self.file.store, &file.store)?;
+        replica.check(&store_file(), "store", &self.file.store, &file.store)?;
         self.lock_again(index)
     }
 
