@@ -48,9 +48,16 @@ fn env() -> (Env, StoreBuilder) {
 /// The bytes of every file below `dir` that a store consists of.
 fn content(dir: &Path) -> BTreeMap<String, Vec<u8>> {
     let files = walkdir::WalkDir::new(dir).into_iter().map(|entry| entry.expect("listed"));
-    let files = files.filter(|entry| entry.file_type().is_file() && entry.file_name() != "lock");
+    let files = files.filter(|entry| entry.file_type().is_file() && is_content(entry.path()));
     let name = |path: &Path| path.strip_prefix(dir).expect("below").display().to_string();
     files.map(|file| (name(file.path()), fs::read(file.path()).expect("readable"))).collect()
+}
+
+/// Tells whether a file is part of the content: locks, and what happened to a store, are not copied.
+fn is_content(path: &Path) -> bool {
+    path.extension().is_none_or(|ending| ending != "lock")
+        && path.file_name().is_none_or(|name| name != "lock")
+        && !path.components().any(|part| part.as_os_str() == "history")
 }
 
 fn states(env: &Env, arguments: &[&str], status: i32) -> (View, Vec<(u64, String)>) {

@@ -122,7 +122,7 @@ fn mask(line: &str) -> String {
         let size = r"(?:[KMGT]i?B|kB|B|bytes?)";
         vec![
             mask(r"\b[0-9a-f]{12,64}\b", "DIGEST"),
-            mask(r"\bjust now\b|\b\d+[smhd] ago\b", "AGE"),
+            mask(r"\bjust now\b|\b\d+[smhd](?: \d+[smhd])? ago\b", "AGE"),
             mask(r"\b\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?)?(?:Z|[+-]\d\d:?\d\d|\[[\w/]+\])*", "TIME"),
             mask(r"\b\d\d:\d\d(?::\d\d(?:\.\d+)?)?\b", "TIME"),
             mask(&format!(r"{number} ?(?:[KMG]|million|thousand)? ?(?:{size}|[a-z]+)?/s\b"), "RATE"),

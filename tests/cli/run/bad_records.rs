@@ -180,13 +180,15 @@ fn a_sum_that_overflows_ends_the_run_whatever_on_error_says() {
 #[test]
 fn a_dead_letter_file_that_is_something_else_is_not_overwritten() {
     let env = Env::new();
-    job(&env, &BAD[0], ", on_error: {dead_letter: data}");
+    job(&env, &BAD[0], ", on_error: {dead_letter: notes.txt}");
+    env.write("notes.txt", "mine\n");
     let output = env.run(&["run", "job.yaml", "--quiet"]).expect(4);
     assert_eq!(
         output.stderr,
-        "error: `data` is there and is no dead-letter file: it is not overwritten\n\
+        "error: `notes.txt` is there and is no dead-letter file: it is not overwritten\n\
          hint: name another file in job.yaml (`input: on_error: dead_letter`), or move this one away\n"
     );
+    assert_eq!(env.read("notes.txt"), "mine\n");
     assert_eq!(fs::read(env.path("data")).unwrap(), BAD[0].input);
 }
 
