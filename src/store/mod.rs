@@ -6,6 +6,8 @@ use std::iter;
 use std::sync::Arc;
 use std::thread;
 
+use jiff::Timestamp;
+
 use crate::digest::Digest;
 use crate::format::layout::{ObjectName, STORE_FILE};
 use crate::format::manifest::{Manifest, ManifestError, ObjectRef, StoreFile};
@@ -234,6 +236,11 @@ fn each<T: Send>(
             others.into_iter().map(|other| other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
         iter::once(first).chain(others).collect()
     })
+}
+
+/// Returns a time as it is written into a store.
+fn in_milliseconds(time: Timestamp) -> Timestamp {
+    Timestamp::from_millisecond(time.as_millisecond()).unwrap_or(time)
 }
 
 fn store_file() -> RelPath {
