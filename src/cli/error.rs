@@ -91,6 +91,7 @@ impl From<StoreError> for CliError {
             StoreError::Busy { .. } | StoreError::NumberTaken { .. } => Exit::Busy,
             StoreError::Manifest { source: ManifestError::Format { .. }, .. } => Exit::Failed,
             StoreError::Manifest { .. }
+            | StoreError::StoreFileGone { .. }
             | StoreError::ManifestDamaged { .. }
             | StoreError::SumsDamaged { .. }
             | StoreError::Index { .. }
@@ -115,6 +116,9 @@ impl From<StoreError> for CliError {
             StoreError::SamePlace { .. } => "a replica is a directory of its own, best on another disk",
             StoreError::TooFewCopies { .. } => {
                 "bring the replica back, or let fewer copies do with `checkpoint: min_copies:` in the job file"
+            }
+            StoreError::StoreFileGone { .. } => {
+                "put `store.yaml` back from a copy of the store; every manifest names the identity that it has to have"
             }
             StoreError::NumberTaken { .. } => "two runs write to one store: stop one of them",
             _ if exit == Exit::Damaged => VERIFY,

@@ -29,7 +29,7 @@ mod memory;
 /// store as TARGET that is done for all its checkpoints, each object once. Goes
 /// on to the end whatever it finds; docs/findings.md explains each code. Exit
 /// code 0 means intact, 1 that something is damaged, 3 that all there is is
-/// intact, but a replica is behind or not there.
+/// intact, but a replica is behind or not there, 10 that there is no checkpoint.
 ///
 /// --repair puts good copies in the place of what is damaged or missing, from
 /// whichever replica has one, and moves what was there into damaged/. Nothing
@@ -133,6 +133,7 @@ pub fn run(args: &Args, ui: &mut Ui) -> Result<Exit, CliError> {
         let with_place = args.targets.len() > 1 || reports.len() > 1;
         for report in &reports {
             outcome.intact &= report.is_intact();
+            outcome.empty &= report.checkpoints.is_empty();
             outcome.complete &= report.is_complete();
             match ui.is_json() {
                 true => views.push(ReportView::new(&text.to_string_lossy(), report)),
@@ -162,6 +163,8 @@ fn day(ui: &Ui) -> u64 {
 /// What all targets together come to.
 struct Outcome {
     intact: bool,
+    /// Whether there was no checkpoint at all: then nothing was proven.
+    empty: bool,
     complete: bool,
     /// Whether all that was damaged is healed.
     healed: bool,
@@ -170,7 +173,7 @@ struct Outcome {
 
 impl Default for Outcome {
     fn default() -> Outcome {
-        Outcome { intact: true, complete: true, healed: true, repair: None }
+        Outcome { intact: true, empty: true, complete: true, healed: true, repair: None }
     }
 }
 
@@ -179,6 +182,7 @@ impl Outcome {
         let is_whole = self.intact || (args.repair && !args.dry_run && self.healed);
         match (is_whole, self.complete) {
             (false, _) => Exit::No,
+            _ if self.empty => Exit::NotFound,
             (true, false) => Exit::Incomplete,
             (true, true) => Exit::Clean,
         }
@@ -287,6 +291,9 @@ fn verdict(report: &Report) -> String {
     );
     if report.findings.iter().any(|finding| finding.code == FindingCode::ReplicaUnavailable) {
         return "NOT verified: it can not be looked at".to_owned();
+    }
+    if report.checkpoints.is_empty() {
+        return "nothing verified: there is no checkpoint".to_owned();
     }
     if report.unread > 0 && report.read_bytes > 0 {
         looked += &format!(", {} only looked for", counted(report.unread, "object"));

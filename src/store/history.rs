@@ -13,7 +13,7 @@ use crate::format::layout::{self, HISTORY};
 use crate::id::Sequence;
 use crate::relpath::RelPath;
 use crate::storage::{EntryKind, Storage, StorageError};
-use crate::store::{Store, StoreError};
+use crate::store::{Store, StoreError, in_milliseconds};
 use crate::yaml;
 
 /// The most that is read of an event, in bytes.
@@ -214,7 +214,7 @@ impl Store {
             let event = Event {
                 format: FORMAT,
                 number,
-                time: event.time,
+                time: in_milliseconds(event.time),
                 event: event.kind,
                 policy: event.policy.clone(),
                 checkpoints: part.to_vec(),
@@ -247,7 +247,7 @@ impl Store {
         let event = Event {
             format: FORMAT,
             number: history.last + 1,
-            time: now,
+            time: in_milliseconds(now),
             event: EventKind::Folded,
             policy: None,
             checkpoints: kept.into_iter().skip(skipped).map(entry).collect(),

@@ -7,6 +7,8 @@ use std::iter;
 use std::sync::Arc;
 use std::thread;
 
+use jiff::Timestamp;
+
 use crate::digest::Digest;
 use crate::format::layout::{ObjectName, STORE_FILE};
 use crate::format::manifest::{Manifest, ManifestError, ObjectRef, StoreFile};
@@ -84,6 +86,12 @@ pub enum StoreError {
         place: String,
         /// What is wrong with it.
         source: Arc<StoreError>,
+    },
+    /// There are checkpoints, but no `store.yaml`.
+    #[error("`{place}` has checkpoints, but no `store.yaml`")]
+    StoreFileGone {
+        /// Where.
+        place: String,
     },
     /// There is one already.
     #[error("`{place}` holds a store already")]
@@ -333,6 +341,11 @@ fn words(error: &dyn std::error::Error) -> String {
         next = cause.source();
     }
     text
+}
+
+/// Returns a time as it is written into a store.
+fn in_milliseconds(time: Timestamp) -> Timestamp {
+    Timestamp::from_millisecond(time.as_millisecond()).unwrap_or(time)
 }
 
 fn store_file() -> RelPath {

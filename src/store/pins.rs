@@ -10,7 +10,7 @@ use crate::format::layout::{self, PINS};
 use crate::id::Sequence;
 use crate::relpath::RelPath;
 use crate::storage::{EntryKind, Storage, StorageError};
-use crate::store::{Store, StoreError};
+use crate::store::{Store, StoreError, in_milliseconds};
 use crate::yaml;
 
 /// The longest reason, in characters.
@@ -69,7 +69,8 @@ impl Store {
     ///
     /// The caller holds the lock of [`Store::lock_prune`] and knows that the checkpoint is there.
     pub fn pin(&self, sequence: Sequence, reason: Option<&str>, now: Timestamp) -> Result<(), StoreError> {
-        let file = PinFile { format: FORMAT, sequence, reason: reason.map(str::to_owned), created: now };
+        let file =
+            PinFile { format: FORMAT, sequence, reason: reason.map(str::to_owned), created: in_milliseconds(now) };
         let text = yaml::to_string(&file);
         let path = layout::pin(sequence);
         for storage in &self.replicas {

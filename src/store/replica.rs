@@ -59,7 +59,11 @@ impl<'a> Replica<'a> {
     /// Fails when something is in the place of `store.yaml`.
     pub(super) fn check_no_store(self) -> Result<(), StoreError> {
         match self.storage.size(&store_file()) {
-            Err(StorageError::NotFound { .. }) => Ok(()),
+            // A store that has lost only this file must not get another identity than its checkpoints have.
+            Err(StorageError::NotFound { .. }) => match self.sequences()?.is_empty() {
+                true => Ok(()),
+                false => Err(StoreError::StoreFileGone { place: self.storage.place() }),
+            },
             Err(error @ (StorageError::Io { .. } | StorageError::NotADirectory { .. })) => Err(error.into()),
             _ => Err(StoreError::StoreExists { place: self.storage.place() }),
         }

@@ -120,14 +120,13 @@ impl StoreBuilder {
     /// Makes the next checkpoint write a new base for every shard, as a folding does.
     pub fn restart(&mut self) {
         self.chains.clear();
-        type Rows = BTreeMap<(u32, String), Option<Vec<Value>>>;
-        let mut by_shard: BTreeMap<u32, Rows> = BTreeMap::new();
-        for (key, values) in &self.state {
-            let shard = index::shard_of(key.0, self.tasks, self.shards);
-            by_shard.entry(shard).or_default().insert(key.clone(), Some(values.clone()));
-        }
-        for (shard, rows) in by_shard {
-            self.write_segment(shard, &rows);
+        for shard in 0..self.shards {
+            let (first, last) = index::tasks_of(shard, self.tasks, self.shards);
+            let of_shard = self.state.range((first, String::new())..(last + 1, String::new()));
+            let rows: BTreeMap<_, _> = of_shard.map(|(key, values)| (key.clone(), Some(values.clone()))).collect();
+            if !rows.is_empty() {
+                self.write_segment(shard, &rows);
+            }
         }
     }
 

@@ -175,3 +175,25 @@ fn a_job_file_that_no_longer_fits_is_told_exactly() {
     env.run(&["run", "job.yaml"]).expect(0);
     assert_eq!(env.read("out/counting.csv"), "k,n\na,2\nb,1\n");
 }
+
+#[test]
+fn a_store_that_has_lost_its_store_file_gets_no_other_identity() {
+    let env = finished();
+    fs::remove_file(env.path("store/store.yaml")).unwrap();
+    fs::remove_dir_all(env.path("out")).unwrap();
+    fails(
+        &env,
+        12,
+        "error: `store` has checkpoints, but no `store.yaml`\n\
+         hint: put `store.yaml` back from a copy of the store; every manifest names the identity that it has to have\n",
+    );
+    assert!(!env.path("store/store.yaml").exists());
+}
+
+#[test]
+fn a_store_without_checkpoints_is_not_called_intact() {
+    let env = finished();
+    fs::remove_dir_all(env.path("store/checkpoints")).unwrap();
+    let verified = env.run(&["verify", "store"]).expect(10);
+    assert!(verified.stdout.ends_with("nothing verified: there is no checkpoint\n"), "{verified}");
+}
