@@ -60,6 +60,7 @@ Register-ArgumentCompleter -Native -CommandName 'ckpt' -ScriptBlock {
         'ckpt;list' {
             [CompletionResult]::new('-n', '-n', [CompletionResultType]::ParameterName, 'Show only the newest N')
             [CompletionResult]::new('--limit', '--limit', [CompletionResultType]::ParameterName, 'Show only the newest N')
+            [CompletionResult]::new('--replica', '--replica', [CompletionResultType]::ParameterName, 'A replica that the store does not know; may be repeated')
             [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use color; `auto` is on a terminal, unless NO_COLOR is set')
             [CompletionResult]::new('-r', '-r', [CompletionResultType]::ParameterName, 'Show the newest first')
             [CompletionResult]::new('--reverse', '--reverse', [CompletionResultType]::ParameterName, 'Show the newest first')
@@ -91,9 +92,15 @@ Register-ArgumentCompleter -Native -CommandName 'ckpt' -ScriptBlock {
             break
         }
         'ckpt;verify' {
+            [CompletionResult]::new('--sample', '--sample', [CompletionResultType]::ParameterName, 'Read only one Nth of the objects, another each day')
+            [CompletionResult]::new('--for', '--for', [CompletionResultType]::ParameterName, 'Begin to read no more objects after this time (`10m`); the next time goes on with what was not read for longest')
+            [CompletionResult]::new('--state', '--state', [CompletionResultType]::ParameterName, 'Where --for keeps when each object was read: a file outside the store')
+            [CompletionResult]::new('--replica', '--replica', [CompletionResultType]::ParameterName, 'A replica that the store does not know; may be repeated')
             [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use color; `auto` is on a terminal, unless NO_COLOR is set')
             [CompletionResult]::new('--quick', '--quick', [CompletionResultType]::ParameterName, 'Look only whether every object is there with its size; read no state')
             [CompletionResult]::new('--deep', '--deep', [CompletionResultType]::ParameterName, 'Read every row too: order, routing, counts and totals')
+            [CompletionResult]::new('--repair', '--repair', [CompletionResultType]::ParameterName, 'Heal what a good copy can heal')
+            [CompletionResult]::new('--dry-run', '--dry-run', [CompletionResultType]::ParameterName, 'With --repair: say what would be healed, and do nothing')
             [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Print the answer as JSON, for programs')
             [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Print no notes and no progress; warnings and errors stay')
             [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Print no notes and no progress; warnings and errors stay')

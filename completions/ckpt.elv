@@ -55,6 +55,7 @@ set edit:completion:arg-completer[ckpt] = {|@words|
         &'ckpt;list'= {
             cand -n 'Show only the newest N'
             cand --limit 'Show only the newest N'
+            cand --replica 'A replica that the store does not know; may be repeated'
             cand --color 'When to use color; `auto` is on a terminal, unless NO_COLOR is set'
             cand -r 'Show the newest first'
             cand --reverse 'Show the newest first'
@@ -84,9 +85,15 @@ set edit:completion:arg-completer[ckpt] = {|@words|
             cand --help 'Print help (see more with ''--help'')'
         }
         &'ckpt;verify'= {
+            cand --sample 'Read only one Nth of the objects, another each day'
+            cand --for 'Begin to read no more objects after this time (`10m`); the next time goes on with what was not read for longest'
+            cand --state 'Where --for keeps when each object was read: a file outside the store'
+            cand --replica 'A replica that the store does not know; may be repeated'
             cand --color 'When to use color; `auto` is on a terminal, unless NO_COLOR is set'
             cand --quick 'Look only whether every object is there with its size; read no state'
             cand --deep 'Read every row too: order, routing, counts and totals'
+            cand --repair 'Heal what a good copy can heal'
+            cand --dry-run 'With --repair: say what would be healed, and do nothing'
             cand --json 'Print the answer as JSON, for programs'
             cand -q 'Print no notes and no progress; warnings and errors stay'
             cand --quiet 'Print no notes and no progress; warnings and errors stay'

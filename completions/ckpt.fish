@@ -55,6 +55,7 @@ complete -c ckpt -n "__fish_ckpt_using_subcommand run" -l json -d 'Print the ans
 complete -c ckpt -n "__fish_ckpt_using_subcommand run" -s q -l quiet -d 'Print no notes and no progress; warnings and errors stay'
 complete -c ckpt -n "__fish_ckpt_using_subcommand run" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ckpt -n "__fish_ckpt_using_subcommand list" -s n -l limit -d 'Show only the newest N' -r
+complete -c ckpt -n "__fish_ckpt_using_subcommand list" -l replica -d 'A replica that the store does not know; may be repeated' -r -F
 complete -c ckpt -n "__fish_ckpt_using_subcommand list" -l color -d 'When to use color; `auto` is on a terminal, unless NO_COLOR is set' -r -f -a "auto\t'On a terminal'
 always\t'Everywhere'
 never\t'Nowhere'"
@@ -78,11 +79,17 @@ complete -c ckpt -n "__fish_ckpt_using_subcommand inspect" -l all -d 'Show tasks
 complete -c ckpt -n "__fish_ckpt_using_subcommand inspect" -l json -d 'Print the answer as JSON, for programs'
 complete -c ckpt -n "__fish_ckpt_using_subcommand inspect" -s q -l quiet -d 'Print no notes and no progress; warnings and errors stay'
 complete -c ckpt -n "__fish_ckpt_using_subcommand inspect" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c ckpt -n "__fish_ckpt_using_subcommand verify" -l sample -d 'Read only one Nth of the objects, another each day' -r
+complete -c ckpt -n "__fish_ckpt_using_subcommand verify" -l for -d 'Begin to read no more objects after this time (`10m`); the next time goes on with what was not read for longest' -r
+complete -c ckpt -n "__fish_ckpt_using_subcommand verify" -l state -d 'Where --for keeps when each object was read: a file outside the store' -r -F
+complete -c ckpt -n "__fish_ckpt_using_subcommand verify" -l replica -d 'A replica that the store does not know; may be repeated' -r -F
 complete -c ckpt -n "__fish_ckpt_using_subcommand verify" -l color -d 'When to use color; `auto` is on a terminal, unless NO_COLOR is set' -r -f -a "auto\t'On a terminal'
 always\t'Everywhere'
 never\t'Nowhere'"
 complete -c ckpt -n "__fish_ckpt_using_subcommand verify" -l quick -d 'Look only whether every object is there with its size; read no state'
 complete -c ckpt -n "__fish_ckpt_using_subcommand verify" -l deep -d 'Read every row too: order, routing, counts and totals'
+complete -c ckpt -n "__fish_ckpt_using_subcommand verify" -l repair -d 'Heal what a good copy can heal'
+complete -c ckpt -n "__fish_ckpt_using_subcommand verify" -l dry-run -d 'With --repair: say what would be healed, and do nothing'
 complete -c ckpt -n "__fish_ckpt_using_subcommand verify" -l json -d 'Print the answer as JSON, for programs'
 complete -c ckpt -n "__fish_ckpt_using_subcommand verify" -s q -l quiet -d 'Print no notes and no progress; warnings and errors stay'
 complete -c ckpt -n "__fish_ckpt_using_subcommand verify" -s h -l help -d 'Print help (see more with \'--help\')'

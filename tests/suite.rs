@@ -9,6 +9,8 @@ mod format_tables;
 mod golden;
 mod job_file;
 mod prune;
+mod repair;
+mod replicas;
 mod storage;
 mod store;
 mod support;

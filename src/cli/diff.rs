@@ -91,8 +91,8 @@ const SUMMARY_ROWS: u64 = 10;
 pub fn run(args: &Args, ui: &mut Ui) -> Result<Exit, CliError> {
     let now = ui.now();
     let comparison = Comparison::new(
-        open(&args.old, &now)?,
-        open(&args.new, &now)?,
+        open(&args.old, &now, ui)?,
+        open(&args.new, &now, ui)?,
         Scope { task: args.task, prefix: args.key.clone() },
     );
     check_task(args, &comparison)?;
@@ -134,9 +134,9 @@ pub fn run(args: &Args, ui: &mut Ui) -> Result<Exit, CliError> {
     Ok(if report.is_equal() { Exit::Clean } else { Exit::No })
 }
 
-fn open(text: &OsString, now: &Zoned) -> Result<Side, CliError> {
+fn open(text: &OsString, now: &Zoned, ui: &Ui) -> Result<Side, CliError> {
     let target = Target::parse(text)?;
-    let store = target.open()?;
+    let store = target.open(ui)?;
     let sequence = target.sequence(&store, now)?;
     Ok(Side::open(store, sequence)?)
 }

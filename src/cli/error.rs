@@ -95,14 +95,26 @@ impl From<StoreError> for CliError {
             | StoreError::SumsDamaged { .. }
             | StoreError::Index { .. }
             | StoreError::Mismatch { .. }
+            | StoreError::Diverged { .. }
             | StoreError::Damaged { .. } => Exit::Damaged,
-            StoreError::StoreExists { .. } | StoreError::Storage(_) => Exit::Failed,
+            StoreError::SamePlace { .. } => Exit::Usage,
+            StoreError::StoreExists { .. }
+            | StoreError::Unusable { .. }
+            | StoreError::TooFewCopies { .. }
+            | StoreError::Storage(_) => Exit::Failed,
         };
         let hint = match &error {
             StoreError::NoStore { .. } => "a store is the directory that `checkpoint: store:` of a job file names",
             StoreError::NoCheckpoint { .. } => "`ckpt list STORE` shows the checkpoints that there are",
             StoreError::Manifest { source: ManifestError::Format { .. }, .. } => {
                 "use the version of ckpt that wrote it, or a newer one"
+            }
+            StoreError::Diverged { .. } => {
+                "find out which one is right (`ckpt diff`), move the other away, and start again: it is filled anew"
+            }
+            StoreError::SamePlace { .. } => "a replica is a directory of its own, best on another disk",
+            StoreError::TooFewCopies { .. } => {
+                "bring the replica back, or let fewer copies do with `checkpoint: min_copies:` in the job file"
             }
             StoreError::NumberTaken { .. } => "two runs write to one store: stop one of them",
             _ if exit == Exit::Damaged => VERIFY,

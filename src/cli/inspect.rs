@@ -89,7 +89,7 @@ impl Args {
 /// Prints what was asked for.
 pub fn run(args: &Args, ui: &mut Ui) -> Result<Exit, CliError> {
     let target = Target::parse(&args.target)?;
-    let store = target.open()?;
+    let store = target.open(ui)?;
     let now = ui.now();
     let sequence = target.sequence(&store, &now)?;
     let head = Head { version: 1, store: store.place(), job: store.file.job.clone(), sequence: sequence.0 };

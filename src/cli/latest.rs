@@ -53,7 +53,7 @@ pub fn run(args: &Args, ui: &mut Ui) -> Result<Exit, CliError> {
     if target.reference.is_some() {
         return Err(CliError::usage("expected a store, found a checkpoint"));
     }
-    let store = target.open()?;
+    let store = target.open(ui)?;
     let (committed, damaged) = if args.verified { verified(&store, ui)? } else { (newest(&store)?, Vec::new()) };
     let manifest = &committed.manifest;
     for (sequence, error) in &damaged {

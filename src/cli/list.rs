@@ -1,6 +1,7 @@
 //! `ckpt list`: a line a checkpoint.
 
 use std::collections::{BTreeMap, HashMap};
+use std::path::PathBuf;
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -17,8 +18,8 @@ use crate::format::manifest::{Manifest, Mode, Trigger};
 use crate::id::Sequence;
 use crate::ops::list::{Listed, Listing, list};
 use crate::ops::stats::{Counted, Sizes, Stats, stats};
-use crate::store::Store;
 use crate::store::pins::Pin;
+use crate::store::{Lag, Store};
 use crate::units::{Age, Bytes, Count};
 
 /// List the checkpoints of a store, the newest last
@@ -26,9 +27,10 @@ use crate::units::{Age, Bytes, Count};
 /// Each line says what caused a checkpoint, how many keys it holds, how large
 /// it is, how much of that it does not share with the one before it, and how
 /// many records had been applied. Below the table is how the sizes went, from the
-/// smallest to the largest, and how old the last good checkpoint is. A manifest
-/// that can not be read is a line too, and makes the exit code 1; whether the
-/// objects are intact is for `ckpt verify` and `ckpt latest --verified` to say.
+/// smallest to the largest, how old the last good checkpoint is, and which
+/// replicas are behind. A manifest that can not be read is a line too, and makes
+/// the exit code 1; whether the objects are intact is for `ckpt verify` and
+/// `ckpt latest --verified` to say.
 ///
 /// With --sizes the table shows how much of each checkpoint is new, how much
 /// others need too, and what removing it alone would free; that reads an index a
@@ -56,6 +58,10 @@ pub struct Args {
     /// Show what each shares, and what removing it would free
     #[arg(long)]
     pub sizes: bool,
+
+    /// A replica that the store does not know; may be repeated
+    #[arg(long, value_name = "DIR")]
+    pub replica: Vec<PathBuf>,
 }
 
 /// Prints the checkpoints.
@@ -64,7 +70,7 @@ pub fn run(args: &Args, ui: &mut Ui) -> Result<Exit, CliError> {
     if target.reference.is_some() {
         return Err(CliError::usage("expected a store, found a checkpoint").hint("`ckpt inspect` shows one checkpoint"));
     }
-    let store = target.open()?;
+    let store = target.open_with(&args.replica, ui)?;
     let mut listing = list(&store, args.limit)?;
     let last_good = listing.last_good().map(|(sequence, manifest)| (sequence, manifest.created));
     let growth = growth(&listing);
@@ -77,11 +83,14 @@ pub fn run(args: &Args, ui: &mut Ui) -> Result<Exit, CliError> {
     }
     let now = ui.now().timestamp();
     let pins = store.pins()?;
+    let lags = store.lags();
     if ui.is_json() {
-        ui.json(&ListView::new(&store, &listing, &pins, sizes.as_ref(), last_good, now))?;
+        let view = ListView::new(&store, &listing, &pins, sizes.as_ref(), last_good, now);
+        ui.json(&view.with_replicas(&lags))?;
     } else {
         show(&listing, &pins, sizes.as_ref(), now, ui)?;
         foot(growth, last_good, &listing, now, ui)?;
+        lags.iter().filter_map(words::lag).for_each(|warning| ui.warn(warning));
     }
     Ok(if listing.is_clean() { Exit::Clean } else { Exit::No })
 }
@@ -206,6 +215,18 @@ struct ListView<'a> {
     last_good: Option<u64>,
     last_good_age_seconds: Option<i64>,
     checkpoints: Vec<CheckpointView>,
+    /// Every place of the store, the one that is read first too.
+    replicas: Vec<LagView>,
+}
+
+/// How far a replica is behind.
+#[derive(Debug, Serialize)]
+struct LagView {
+    store: String,
+    newest: Option<u64>,
+    /// Checkpoints that it lacks; nothing when the replica can not be used.
+    behind: Option<u64>,
+    error: Option<String>,
 }
 
 /// A checkpoint; only its number and the error when its manifest can not be read.
@@ -269,6 +290,23 @@ impl<'a> ListView<'a> {
             last_good: last_good.map(|(sequence, _)| sequence.0),
             last_good_age_seconds: last_good.map(|(_, created)| Age::between(created, now).seconds),
             checkpoints: checkpoints.collect(),
+            replicas: Vec::new(),
+        }
+    }
+
+    fn with_replicas(mut self, lags: &[Lag]) -> ListView<'a> {
+        self.replicas = lags.iter().map(LagView::new).collect();
+        self
+    }
+}
+
+impl LagView {
+    fn new(lag: &Lag) -> LagView {
+        LagView {
+            store: lag.place.clone(),
+            newest: lag.newest.map(|sequence| sequence.0),
+            behind: lag.behind,
+            error: lag.error.clone(),
         }
     }
 }

@@ -116,6 +116,7 @@ pub fn main() -> ExitCode {
         Ok(cli) => cli.command.run(&mut ui),
         Err(error) => explain(&error, &mut ui),
     };
+    ui.warn_of_stores();
     // What could not be written was not done, whatever the command found out.
     let outcome = outcome.and_then(|exit| ui.finish().map(|()| exit));
     let exit = outcome.unwrap_or_else(|error| {

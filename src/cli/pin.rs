@@ -39,7 +39,7 @@ pub fn run(args: &Args, ui: &mut Ui) -> Result<Exit, CliError> {
         return Err(CliError::usage(message));
     }
     let target = one_checkpoint(&args.target)?;
-    let store = target.open()?;
+    let store = target.open(ui)?;
     let now = ui.now();
     let sequence = target.sequence(&store, &now)?;
     let pin = pin(&store, sequence, reason, now.timestamp(), &words::holder("`ckpt pin`", &now))?;

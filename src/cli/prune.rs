@@ -122,7 +122,7 @@ pub fn run(args: &Args, ui: &mut Ui) -> Result<Exit, CliError> {
         return Err(CliError::usage("expected a store, found a checkpoint")
             .hint("rules choose the checkpoints; `ckpt pin` keeps one that they would not"));
     }
-    let store = target.open()?;
+    let store = target.open(ui)?;
     if args.undo { undo(args, &store, ui) } else { prune(args, &store, ui) }
 }
 

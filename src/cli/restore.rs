@@ -117,7 +117,7 @@ fn parse_seek(text: &str) -> Result<(String, SeekTo), String> {
 /// Rolls back or writes out.
 pub fn run(args: &Args, ui: &mut Ui) -> Result<Exit, CliError> {
     let target = Target::parse(&args.target)?;
-    let store = target.open()?;
+    let store = target.open(ui)?;
     let now = ui.now();
     match &args.to {
         Some(directory) => {

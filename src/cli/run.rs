@@ -90,11 +90,16 @@ pub fn run(args: &Args, ui: &mut Ui) -> Result<Exit, CliError> {
         error => explain(error, args, &bytes, &signals),
     })?;
     show(&job, &summary, ui)?;
+    let mut exit = Exit::Clean;
     if summary.ended && summary.skipped_in_all > 0 {
         ui.warn(format!("{} bad records were left out", Count(summary.skipped_in_all)));
-        return Ok(Exit::Incomplete);
+        exit = Exit::Incomplete;
     }
-    Ok(Exit::Clean)
+    for place in &summary.replicas_behind {
+        ui.warn(format!("replica `{place}` is behind; the next run makes it equal when it is back"));
+        exit = Exit::Incomplete;
+    }
+    Ok(exit)
 }
 
 /// Gives the time as checkpoints have it: milliseconds.
@@ -188,6 +193,7 @@ impl Observer for Watcher {
                 self.job,
                 column_type.name()
             )),
+            RunEvent::Replica(note) => self.line.warn(&format!("{}: {note}", self.job)),
             RunEvent::NotPruned { reason } => {
                 self.line.warn(&format!("{}: no checkpoint was pruned: {reason}", self.job));
             }
@@ -259,6 +265,7 @@ struct View<'a> {
     loading_seconds: f64,
     elapsed_seconds: f64,
     outputs: &'a [Output],
+    replicas_behind: &'a [String],
 }
 
 fn show(job: &JobSpec, summary: &Summary, ui: &mut Ui) -> Result<(), CliError> {
@@ -288,6 +295,7 @@ fn show(job: &JobSpec, summary: &Summary, ui: &mut Ui) -> Result<(), CliError> {
             loading_seconds: summary.loading.as_secs_f64(),
             elapsed_seconds: summary.elapsed.as_secs_f64(),
             outputs: &summary.outputs,
+            replicas_behind: &summary.replicas_behind,
         });
     }
     let end = if summary.ended { "the input was read to its end" } else { "stopped; run it again to go on" };
@@ -336,7 +344,7 @@ fn damaged(error: &RunError, job: &JobSpec, ui: &Ui) -> CliError {
     let explained = CliError::of(Exit::Damaged, error);
     let RunError::LatestDamaged { sequence, .. } = error else { return explained };
     let store = job.resolve(&job.checkpoint.store);
-    let older = Target { store: store.clone(), reference: None }.open().ok().and_then(|store| {
+    let older = Target { store: store.clone(), reference: None }.open(ui).ok().and_then(|store| {
         newest_intact(&store, Some(*sequence), &ui.progress("verifying", Unit::Bytes)).ok()?.committed
     });
     let explained = match older {

@@ -48,7 +48,7 @@ pub fn run(args: &Args, ui: &mut Ui) -> Result<Exit, CliError> {
     if target.reference.is_some() {
         return Err(CliError::usage("expected a store, found a checkpoint").hint("`ckpt inspect` shows one checkpoint"));
     }
-    let store = target.open()?;
+    let store = target.open(ui)?;
     let stats = stats(&store, &ui.progress("reading", Unit::Count("checkpoints")))?;
     let now = ui.now().timestamp();
     let from = stats.checkpoints.len().saturating_sub(args.limit.unwrap_or(usize::MAX));

@@ -2,6 +2,7 @@
 
 use std::env;
 use std::io::{self, BufWriter, IsTerminal as _, Write};
+use std::sync::{Mutex, PoisonError};
 
 use clap::builder::StyledStr;
 use jiff::Zoned;
@@ -13,6 +14,7 @@ use crate::cli::escape::{escape, escape_lines};
 use crate::cli::exit::Exit;
 use crate::cli::progress::{Bar, LiveLine, Screen, Unit};
 use crate::cli::table::{Look, Table};
+use crate::store::Store;
 
 /// The options that every command has.
 #[derive(Debug, Clone, Default, PartialEq, Eq, clap::Args)]
@@ -102,6 +104,8 @@ pub struct Ui {
     quiet: bool,
     screen: Screen,
     clock: Clock,
+    /// What was opened: at the end there may be something to tell about it.
+    stores: Mutex<Vec<Store>>,
 }
 
 impl Ui {
@@ -134,6 +138,7 @@ impl Ui {
             quiet: options.quiet,
             screen: Screen::default(),
             clock,
+            stores: Mutex::default(),
         }
     }
 
@@ -201,6 +206,17 @@ impl Ui {
         if !self.quiet {
             self.screen.print(&escape(text.as_ref()));
         }
+    }
+
+    /// Remembers a store whose notes the person has to hear at the end: what was read from another replica.
+    pub(super) fn opened(&self, store: &Store) {
+        self.stores.lock().unwrap_or_else(PoisonError::into_inner).push(store.clone());
+    }
+
+    /// Warns of everything that there is to tell about the stores that were opened.
+    pub(super) fn warn_of_stores(&self) {
+        let stores = self.stores.lock().unwrap_or_else(PoisonError::into_inner);
+        stores.iter().flat_map(Store::take_notes).for_each(|note| self.warn(note.to_string()));
     }
 
     /// Warns the person on standard error.

@@ -26,7 +26,7 @@ pub struct Args {
 /// Takes the pin away.
 pub fn run(args: &Args, ui: &mut Ui) -> Result<Exit, CliError> {
     let target = one_checkpoint(&args.target)?;
-    let store = target.open()?;
+    let store = target.open(ui)?;
     let now = ui.now();
     let sequence = target.sequence(&store, &now)?;
     let was_pinned = unpin(&store, sequence, &words::holder("`ckpt unpin`", &now))?;

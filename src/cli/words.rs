@@ -6,6 +6,7 @@ use jiff::Zoned;
 
 use crate::format::index::SegmentKind;
 use crate::format::manifest::{Manifest, Mode, Routing, Trigger};
+use crate::store::Lag;
 
 /// Returns what caused a checkpoint.
 pub fn cause(manifest: &Manifest) -> String {
@@ -68,6 +69,18 @@ pub fn counted(number: u64, noun: &str) -> String {
 /// Returns a cell, `-` where there is nothing to say.
 pub fn or_dash(cell: Option<impl Display>) -> String {
     cell.map_or_else(|| "-".to_owned(), |cell| cell.to_string())
+}
+
+/// Says how far a replica is behind, if it is.
+pub fn lag(lag: &Lag) -> Option<String> {
+    let place = &lag.place;
+    match (&lag.error, lag.behind) {
+        (Some(error), _) => Some(format!("replica `{place}` can not be used: {error}")),
+        (None, Some(behind)) if behind > 0 => {
+            Some(format!("replica `{place}` is {} behind", counted(behind, "checkpoint")))
+        }
+        _ => None,
+    }
 }
 
 /// Returns an error and its causes in one line.

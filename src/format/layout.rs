@@ -13,6 +13,8 @@ use crate::relpath::RelPath;
 pub const STORE_FILE: &str = "store.yaml";
 /// The file that a run locks while it writes; it names the holder.
 pub const LOCK_FILE: &str = "lock";
+/// The file that names the places in which the store is kept.
+pub const REPLICAS_FILE: &str = "replicas.yaml";
 /// The directory of checkpoint directories.
 pub const CHECKPOINTS: &str = "checkpoints";
 /// The root of a checkpoint, inside its directory.
@@ -21,7 +23,7 @@ pub const MANIFEST_FILE: &str = "manifest.yaml";
 pub const SUMS_FILE: &str = "SHA256SUMS";
 /// The directory of objects.
 pub const OBJECTS: &str = "objects/sha256";
-/// The directory of objects that were found damaged and replaced by good ones. Nothing reads it.
+/// The directory of files that were found damaged and replaced by good ones. Nothing reads it.
 pub const DAMAGED: &str = "damaged";
 /// The file that is locked while checkpoints or pins are removed, put back or set; it names the holder.
 pub const PRUNE_LOCK_FILE: &str = "prune.lock";
@@ -121,6 +123,14 @@ pub fn damaged(object: ObjectName, number: u32) -> RelPath {
     plain(format!("{DAMAGED}/{object}.{number}"))
 }
 
+/// Returns where something else than an object is set aside, from 1: `damaged/00000042-manifest.yaml.1`.
+///
+/// `path` is `store.yaml`, or a file of a checkpoint.
+pub fn damaged_file(path: &RelPath, number: u32) -> RelPath {
+    let name = path.as_str().strip_prefix(CHECKPOINTS).unwrap_or(path.as_str());
+    plain(format!("{DAMAGED}/{}.{number}", name.trim_start_matches('/').replace('/', "-")))
+}
+
 /// Returns the directory of checkpoint `sequence`: `checkpoints/00000042`.
 pub fn checkpoint_dir(sequence: Sequence) -> RelPath {
     plain(format!("{CHECKPOINTS}/{sequence}"))
@@ -214,6 +224,9 @@ mod tests {
         let object = ObjectName { digest: Digest::of(b"abc"), kind: ObjectKind::Parquet };
         assert_eq!(object.path().as_str(), format!("objects/sha256/ba/{abc}.parquet"));
         assert_eq!(damaged(object, 2).as_str(), format!("damaged/{abc}.parquet.2"));
+        let aside = |path: RelPath| damaged_file(&path, 3).to_string();
+        assert_eq!(aside(manifest(Sequence(42))), "damaged/00000042-manifest.yaml.3");
+        assert_eq!(aside(RelPath::new(STORE_FILE).unwrap()), "damaged/store.yaml.3");
         assert_eq!(checkpoint_dir(Sequence(42)).as_str(), "checkpoints/00000042");
         assert_eq!(manifest(Sequence(42)).as_str(), "checkpoints/00000042/manifest.yaml");
         assert_eq!(pruned_dir(Sequence(42)).as_str(), "pruned/00000042");

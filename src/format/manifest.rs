@@ -26,6 +26,18 @@ pub struct StoreFile {
     pub created: Timestamp,
 }
 
+/// `replicas.yaml`: where the store is kept. The run that writes to the store writes it too.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReplicasFile {
+    /// The store format.
+    pub format: u32,
+    /// How many places a checkpoint has to be in before it counts.
+    pub min_copies: usize,
+    /// The directories, absolute; the first is the one that the job file names as the store.
+    pub places: Vec<String>,
+}
+
 /// `manifest.yaml`: everything about one checkpoint that is not a row.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -307,6 +319,28 @@ impl StoreFile {
     }
 }
 
+impl ReplicasFile {
+    /// The most places that are read.
+    pub const MAX_PLACES: usize = 100;
+
+    /// Writes the file as YAML.
+    pub fn to_yaml(&self) -> String {
+        serde_yaml::to_string(self).expect("a list of places is made of texts and numbers")
+    }
+
+    /// Reads such a file, of format 1 only.
+    pub fn from_yaml(bytes: &[u8]) -> Result<ReplicasFile, ManifestError> {
+        let file: ReplicasFile = read(bytes)?;
+        check_format(file.format)?;
+        let most = file.places.len().min(ReplicasFile::MAX_PLACES);
+        if file.places.len() > most || !(1..=most).contains(&file.min_copies) {
+            let reason = format!("expected at most {most} places and no more copies than places");
+            return Err(ManifestError::Malformed { reason });
+        }
+        Ok(file)
+    }
+}
+
 /// The most that the aliases of a document may make of it, in bytes.
 const MAX_EXPANDED_BYTES: u64 = 16 * 1024 * 1024;
 
@@ -443,6 +477,19 @@ mod tests {
         let newer = file.to_yaml().replace("format: 1", "format: 2") + "more: {}\n";
         assert!(matches!(StoreFile::from_yaml(newer.as_bytes()), Err(ManifestError::Format { found: 2 })));
         assert!(matches!(StoreFile::from_yaml(b"format: 1"), Err(ManifestError::Malformed { .. })));
+    }
+
+    #[test]
+    fn a_list_of_places_reads_as_it_was_written_and_can_be_no_nonsense() {
+        let places = |count: usize| (0..count).map(|i| format!("/mnt/{i}: x")).collect::<Vec<_>>();
+        let file = ReplicasFile { format: 1, min_copies: 2, places: places(3) };
+        assert_eq!(ReplicasFile::from_yaml(file.to_yaml().as_bytes()).unwrap(), file);
+        for (min_copies, count) in [(0, 1), (2, 1), (1, 0), (1, 101)] {
+            let file = ReplicasFile { format: 1, min_copies, places: places(count) };
+            assert!(ReplicasFile::from_yaml(file.to_yaml().as_bytes()).is_err(), "{min_copies} of {count}");
+        }
+        let newer = file.to_yaml().replace("format: 1", "format: 2");
+        assert!(matches!(ReplicasFile::from_yaml(newer.as_bytes()), Err(ManifestError::Format { found: 2 })));
     }
 
     #[test]

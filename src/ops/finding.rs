@@ -57,18 +57,30 @@ macro_rules! codes {
 }
 
 codes! {
+    /// A replica's `store.yaml` is not there.
+    StoreFileMissing "store-file-missing" Damage "`ckpt verify --repair`";
+    /// A replica's `store.yaml` can not be read, or names another store than the replica's own checkpoints.
+    StoreFileDamaged "store-file-damaged" Damage "`ckpt verify --repair`";
+    /// A place that should hold a replica can not be looked at, or holds none.
+    ReplicaUnavailable "replica-unavailable" Note "bring the disk back; or take the place out of `checkpoint: replicas:` in the job file and run the job";
+    /// Other replicas have newer checkpoints.
+    ReplicaBehind "replica-behind" Note "nothing, if a run goes on: its next checkpoint brings the replica up; else `ckpt verify --repair`";
+    /// Another replica has another checkpoint of the same number, and each is whole by itself.
+    ReplicaDiverged "replica-diverged" Damage "find out which one is right (`ckpt diff`), and move the other replica away";
+    /// A replica lacks a checkpoint that another one has, and has newer ones.
+    CheckpointMissing "checkpoint-missing" Damage "`ckpt verify --repair`";
     /// A checkpoint's directory has no manifest.
-    ManifestMissing "manifest-missing" Damage "put the file back from a copy of the store, or go back to an older checkpoint";
+    ManifestMissing "manifest-missing" Damage "`ckpt verify --repair` when there is a replica; else put the file back from a copy, or go back to an older checkpoint";
     /// A manifest can not be read as one.
-    ManifestDamaged "manifest-damaged" Damage "put the file back from a copy of the store, or go back to an older checkpoint";
+    ManifestDamaged "manifest-damaged" Damage "`ckpt verify --repair` when there is a replica; else put the file back from a copy, or go back to an older checkpoint";
     /// A manifest names another store, job or number than those of its place.
-    ManifestMisplaced "manifest-misplaced" Damage "put the right file back from a copy of the store";
+    ManifestMisplaced "manifest-misplaced" Damage "`ckpt verify --repair` when there is a replica; else put the right file back from a copy";
     /// A manifest is not the one that was committed, by its own `SHA256SUMS`.
-    ManifestAltered "manifest-altered" Damage "put the file back from a copy of the store, or go back to an older checkpoint";
+    ManifestAltered "manifest-altered" Damage "`ckpt verify --repair` when there is a replica; else put the file back from a copy, or go back to an older checkpoint";
     /// `SHA256SUMS` is not there or can not be read.
-    SumsMissing "sums-missing" Damage "put the file back from a copy of the store, or go back to an older checkpoint";
+    SumsMissing "sums-missing" Damage "`ckpt verify --repair`: it can be made again when the rest of the checkpoint is intact";
     /// `SHA256SUMS` does not list exactly the manifest and the checkpoint's objects.
-    SumsWrong "sums-wrong" Damage "put the file back from a copy of the store, or go back to an older checkpoint";
+    SumsWrong "sums-wrong" Damage "`ckpt verify --repair`: it can be made again when the rest of the checkpoint is intact";
     /// A checkpoint names a parent that is there, and is another than it says.
     ChainBroken "chain-broken" Damage "find out who replaced a checkpoint; compare the store with a copy";
     /// A checkpoint that another one names as its parent is not in the store, and the history does not say why.
@@ -76,13 +88,13 @@ codes! {
     /// The parent of a checkpoint was pruned, or left out of a copy.
     ParentGone "parent-gone" Note "nothing: `history/` says when, and by which rules";
     /// An object that a checkpoint needs is not there.
-    ObjectMissing "object-missing" Damage "put the file back from a copy of the store, or go back to an intact checkpoint";
+    ObjectMissing "object-missing" Damage "`ckpt verify --repair` when there is a replica; else put the file back from a copy, or go back to an intact checkpoint";
     /// An object has another size than the checkpoint says.
-    ObjectSize "object-size" Damage "put the file back from a copy of the store, or go back to an intact checkpoint";
+    ObjectSize "object-size" Damage "`ckpt verify --repair` when there is a replica; else put the file back from a copy, or go back to an intact checkpoint";
     /// The bytes of an object are not those that its name promises.
-    ObjectDamaged "object-damaged" Damage "put the file back from a copy of the store, or go back to an intact checkpoint";
+    ObjectDamaged "object-damaged" Damage "`ckpt verify --repair` when there is a replica; else put the file back from a copy, or go back to an intact checkpoint";
     /// An object can not be read: the system refuses, or it is no regular file.
-    ObjectUnreadable "object-unreadable" Damage "look at the file and its disk; put it back from a copy of the store";
+    ObjectUnreadable "object-unreadable" Damage "look at the file and its disk; then `ckpt verify --repair` when there is a replica";
     /// An object has the right bytes, and these are no table or document of the kind that it should be.
     ContentWrong "content-wrong" Damage "go back to an intact checkpoint, and report it: the writer was at fault, not the disk";
     /// The index contradicts the manifest.
@@ -99,7 +111,7 @@ codes! {
     ObjectUnused "object-unused" Note "nothing: a checkpoint was cut short before its commit, or is being written now";
     /// A temporary file or directory.
     Leftover "leftover" Note "nothing: a write was cut short, or is going on now";
-    /// A damaged object that was replaced by a good one.
+    /// A damaged file that was replaced by a good one.
     ObjectSetAside "object-set-aside" Note "find out what damaged it; remove the file if nobody needs it";
     /// Something that is no part of a store.
     ForeignFile "foreign-file" Note "remove it if nobody needs it; ckpt never will";
@@ -122,8 +134,36 @@ pub struct Finding {
     pub expected: String,
     /// What is there.
     pub found: String,
-    /// The checkpoints that it concerns, ascending.
+    /// The checkpoints that it concerns, ascending: the damage reaches back to the first.
     pub checkpoints: Vec<Sequence>,
+    /// What is lost in this replica, where that can be told.
+    pub lost: Option<Lost>,
+    /// A replica that has a good copy.
+    pub good_copy: Option<String>,
+}
+
+/// What is lost with a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Lost {
+    /// Everything in the checkpoints: nobody knows any more where it is.
+    State,
+    /// The positions in the input: no run can go on from the checkpoints.
+    Positions,
+    /// The definition of the job: no run can go on from the checkpoints.
+    Definition,
+    /// Rows of the state.
+    Rows {
+        /// The tasks that they are of.
+        first_task: u32,
+        /// The last of these.
+        last_task: u32,
+        /// How many rows, tombstones included.
+        rows: u64,
+        /// The smallest key.
+        smallest_key: String,
+        /// The largest key.
+        largest_key: String,
+    },
 }
 
 impl Finding {
@@ -173,6 +213,8 @@ impl Findings {
                 expected,
                 found,
                 checkpoints: checkpoints.into_iter().collect(),
+                lost: None,
+                good_copy: None,
             })
             .collect();
         findings.sort_by(|a, b| {

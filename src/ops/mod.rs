@@ -11,6 +11,7 @@ pub mod list;
 pub mod pin;
 pub mod prune;
 pub mod read;
+pub mod repair;
 pub mod restore;
 pub mod stats;
 pub mod verify;

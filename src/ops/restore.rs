@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 
@@ -17,6 +18,7 @@ use crate::id::Sequence;
 use crate::ops::parallel;
 use crate::ops::read::{ReadError, Selection, Snapshot, objects_of};
 use crate::progress::Progress;
+use crate::storage::Storage;
 use crate::store::{Committed, Store, StoreError};
 use crate::value::{Column, Value};
 
@@ -220,7 +222,14 @@ pub fn apply_rollback(
 /// Returns the newest checkpoint by its directory, with the SHA-256 of its manifest as it is, damaged or not.
 fn latest(store: &Store) -> Result<Option<Parent>, StoreError> {
     let Some(sequence) = store.sequences()?.pop() else { return Ok(None) };
-    let bytes = store.replicas[0].get(&layout::manifest(sequence), Manifest::MAX_BYTES)?;
+    if let Ok(committed) = store.manifest(sequence) {
+        return Ok(Some(Parent { sequence, sha256: committed.sha256 }));
+    }
+    // A replica that is behind does not have it.
+    let read = |storage: &Arc<dyn Storage>| storage.get(&layout::manifest(sequence), Manifest::MAX_BYTES);
+    let mut damaged = store.replicas.iter().map(read);
+    let bytes = damaged.find(|read| !matches!(read, Err(error) if error.is_not_found()));
+    let bytes = bytes.unwrap_or_else(|| read(&store.replicas[0]))?;
     Ok(Some(Parent { sequence, sha256: Digest::of(&bytes) }))
 }
 

@@ -178,6 +178,13 @@ impl Checkpointer {
                 None => Ok(None),
             };
             let failed = result.is_err();
+            if !failed {
+                // A replica that is back gets what it missed, this checkpoint included, before it counts again.
+                self.store.catch_up();
+            }
+            for note in self.store.take_notes() {
+                let _ = events.send(Event::Replica(note));
+            }
             let _ = events.send(Event::Checkpoint(result.map_err(Box::new)));
             if failed {
                 return;

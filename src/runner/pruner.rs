@@ -67,11 +67,13 @@ impl Pruner<'_> {
 
     fn prune(&self) -> Result<u64, PruneError> {
         let request = Request { policy: self.keep.policy.clone(), grace: self.keep.grace, zone: TimeZone::UTC };
-        let plan = plan(&self.store, &request, (self.clock)(), &Silent)?;
+        // A replica that is lost is pruned when it is back.
+        let store = self.store.without_lost();
+        let plan = plan(&store, &request, (self.clock)(), &Silent)?;
         if !plan.has_work() {
             return Ok(0);
         }
-        apply(&self.store, &plan, &self.holder, &Silent).map(|outcome| outcome.checkpoints)
+        apply(&store, &plan, &self.holder, &Silent).map(|outcome| outcome.checkpoints)
     }
 }
 

@@ -31,7 +31,7 @@ use crate::runner::trigger::{self, Policy, Seen};
 use crate::runner::worker::{Account, Buffers, Gauges, Lines, Message, Plan, Route, Ticket, Worker};
 use crate::storage::Storage;
 use crate::storage::local::LocalStorage;
-use crate::store::{Store, StoreError, StoreLock};
+use crate::store::{Store, StoreError, StoreLock, StoreNote};
 use crate::value::ColumnType;
 
 /// What a run needs to know besides the job.
@@ -123,6 +123,8 @@ pub enum RunEvent {
         /// The type.
         column_type: ColumnType,
     },
+    /// Something about the replicas: one was lost or has caught up, or a file was read from another one.
+    Replica(StoreNote),
     /// A checkpoint was committed.
     Committed(Box<Done>),
     /// The rules of the job file could not be applied to the checkpoints.
@@ -201,6 +203,8 @@ pub struct Summary {
     pub ended: bool,
     /// The files that it published.
     pub outputs: Vec<Output>,
+    /// Replicas that do not have the latest checkpoint.
+    pub replicas_behind: Vec<String>,
 }
 
 /// What the threads tell the one that directs.
@@ -216,6 +220,8 @@ pub enum Event {
     Ended,
     /// The input failed.
     Input(InputError),
+    /// There is something to tell about the replicas.
+    Replica(StoreNote),
     /// A checkpoint was committed, or could not be; nothing when there was nothing new since the latest.
     Checkpoint(Result<Option<Box<Done>>, Box<RunError>>),
     /// A thread panicked.
@@ -264,6 +270,12 @@ pub fn run(job: &JobSpec, options: &Options, control: &Control, observer: &dyn O
     let partitions: Arc<[Partition]> = input::partitions(&job.input, &job.base)?.into();
     check_paths(job, output.as_ref())?;
     let opened = if job.checkpoint.enabled { Some(open_store(job, options, output.as_ref())?) } else { None };
+    let store = opened.as_ref().map(|(store, _)| store.clone());
+    let tell_notes = || {
+        let notes = store.as_ref().map(Store::take_notes).unwrap_or_default();
+        notes.into_iter().for_each(|note| observer.event(&RunEvent::Replica(note)));
+    };
+    tell_notes();
     if let Some((store, _)) = &opened
         && store.sequences()?.is_empty()
     {
@@ -328,10 +340,18 @@ pub fn run(job: &JobSpec, options: &Options, control: &Control, observer: &dyn O
             keys: last.manifest.totals.keys,
         }),
     }
+    tell_notes();
     let left_behind = left_behind.into_iter().map(|left| left.sequence).collect();
     let (clock, holder) = (options.clock, options.holder.as_str());
     let run = Run { job: &job, control, observer, clock, holder, partitions, output, begun, left_behind };
-    run.go(program, filter, workers, opened, recovered)
+    let mut summary = run.go(program, filter, workers, opened, recovered)?;
+    if let Some(store) = &store {
+        // One that was lost in the last checkpoint, or came back after it, gets a last chance.
+        store.catch_up();
+        summary.replicas_behind = store.lost().into_iter().map(|(place, _)| place).collect();
+    }
+    tell_notes();
+    Ok(summary)
 }
 
 /// Returns `job` with the types of fields that `old` knows besides.
@@ -377,15 +397,26 @@ fn check_paths(job: &JobSpec, output: Option<&OutputPlan>) -> Result<(), RunErro
     }
 }
 
-/// Opens the job's store for writing, or creates it. A store that should be there and is not is an error.
+/// Opens the job's store for writing in all its places, or creates it. A store that should be there and is not is an
+/// error; one of which only replicas are left is filled from them.
 fn open_store(job: &JobSpec, options: &Options, output: Option<&OutputPlan>) -> Result<(Store, StoreLock), RunError> {
-    let place = job.resolve(&job.checkpoint.store);
+    let checkpoint = &job.checkpoint;
     let paths: Vec<PathBuf> =
-        std::iter::once(place.clone()).chain(job.checkpoint.replicas.iter().map(|path| job.resolve(path))).collect();
-    let replicas = || paths.iter().map(|path| Arc::new(LocalStorage::new(path.clone())) as Arc<dyn Storage>).collect();
-    let store = match Store::open(replicas()) {
-        Err(StoreError::NoStore { .. }) => {
-            let place = place.display().to_string();
+        std::iter::once(&checkpoint.store).chain(&checkpoint.replicas).map(|path| job.resolve(path)).collect();
+    let absolute = absolute_places(&paths)?;
+    let places: Vec<Arc<dyn Storage>> =
+        paths.iter().map(|path| Arc::new(LocalStorage::new(path.clone())) as Arc<dyn Storage>).collect();
+    for place in &places {
+        if let Ok(store) = Store::open(vec![Arc::clone(place)])
+            && store.file.job != job.job
+        {
+            let (expected, found) = (job.job.clone(), store.file.job.clone());
+            return Err(RunError::OtherJob { place: store.place(), expected, found });
+        }
+    }
+    let open = || Store::open_for_writing(places.clone(), checkpoint.min_copies, &options.holder);
+    let (store, lock) = match open() {
+        Err(StoreError::NoStore { place }) => {
             if let Some(output) = output.filter(|output| output.path.exists()) {
                 return Err(RunError::StoreMissing { place, output: output.path.display().to_string() });
             }
@@ -398,19 +429,36 @@ fn open_store(job: &JobSpec, options: &Options, output: Option<&OutputPlan>) -> 
                 job: job.job.clone(),
                 created: (options.clock)(),
             };
-            Store::create(replicas(), file)?
+            Store::create(places[..1].to_vec(), file)?;
+            let opened = open()?;
+            // That the others were no stores before is no news.
+            opened.0.take_notes();
+            opened
         }
-        other => other?,
+        opened => opened?,
     };
-    if store.file.job != job.job {
-        return Err(RunError::OtherJob {
-            place: store.place(),
-            expected: job.job.clone(),
-            found: store.file.job.clone(),
-        });
-    }
-    let lock = store.lock(&options.holder)?;
+    store.set_places(absolute)?;
     Ok((store, lock))
+}
+
+/// Returns the paths as they are to be found from anywhere: absolute, and through symbolic links as far as they exist.
+fn absolute_places(paths: &[PathBuf]) -> Result<Vec<String>, RunError> {
+    let mut places: Vec<String> = Vec::new();
+    for (number, path) in paths.iter().enumerate() {
+        let path = std::path::absolute(path).unwrap_or_else(|_| path.clone());
+        let real = path.ancestors().find_map(|above| {
+            let rest = path.strip_prefix(above).ok()?;
+            Some(std::fs::canonicalize(above).ok()?.join(rest))
+        });
+        let place = real.unwrap_or(path).display().to_string();
+        let place = place.trim_end_matches('/').to_owned();
+        if let Some(first) = places.iter().position(|other| *other == place) {
+            let shown = |number: usize| paths[number].display().to_string();
+            return Err(StoreError::SamePlace { place: shown(number), other: shown(first) }.into());
+        }
+        places.push(place);
+    }
+    Ok(places)
 }
 
 /// Gives every field whose type matters one: from the job file, or else from the first records.
@@ -961,6 +1009,7 @@ impl<'a> Director<'a> {
                 asked.announced = Some((number, places));
                 self.account()?;
             }
+            Event::Replica(note) => self.run.observer.event(&RunEvent::Replica(note)),
             Event::Checkpoint(result) => {
                 self.busy = false;
                 if let Some(done) = result.map_err(|error| *error)? {
@@ -1122,6 +1171,7 @@ impl<'a> Director<'a> {
             elapsed: self.started.elapsed(),
             ended: end == End::Input,
             outputs,
+            replicas_behind: Vec::new(),
         })
     }
 

@@ -11,6 +11,7 @@ use std::ops::Range;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::UNIX_EPOCH;
 
@@ -40,10 +41,13 @@ const MAX_HOLDER_BYTES: usize = 4096;
 
 /// Keeps bytes in files below a directory, which is made when the first is created.
 ///
-/// The directory itself may be a symbolic link; no symbolic link inside it is followed.
+/// The directory itself may be a symbolic link; no symbolic link inside it is followed. Once it has been there it is
+/// never made again: it may be on a disk that was taken away, and comes back.
 #[derive(Debug)]
 pub struct LocalStorage {
     root: PathBuf,
+    /// Whether the root has been there.
+    rooted: AtomicBool,
     directories: Mutex<Directories>,
     /// Held while directories are flushed, so that who comes second returns only when the first is done.
     flushing: Mutex<()>,
@@ -62,7 +66,12 @@ struct Directories {
 impl LocalStorage {
     /// Makes a storage of the directory `root`, which need not be there yet.
     pub fn new(root: impl Into<PathBuf>) -> LocalStorage {
-        LocalStorage { root: root.into(), directories: Mutex::default(), flushing: Mutex::default() }
+        LocalStorage {
+            root: root.into(),
+            rooted: AtomicBool::new(false),
+            directories: Mutex::default(),
+            flushing: Mutex::default(),
+        }
     }
 
     /// Returns the directory.
@@ -118,7 +127,11 @@ impl LocalStorage {
 
     fn open_root(&self) -> Result<OwnedFd, Errno> {
         // Unlike everything below it, the root may be a symbolic link.
-        rustix::fs::open(&self.root, DIRECTORY.difference(OFlags::NOFOLLOW), Mode::empty())
+        let opened = rustix::fs::open(&self.root, DIRECTORY.difference(OFlags::NOFOLLOW), Mode::empty());
+        if opened.is_ok() {
+            self.rooted.store(true, Ordering::Relaxed);
+        }
+        opened
     }
 
     fn open_dir(&self, action: &'static str, dir: &str) -> Result<OwnedFd, StorageError> {
@@ -150,7 +163,9 @@ impl LocalStorage {
     /// Opens the directory `dir` after making what is missing of it.
     fn make_dir(&self, action: &'static str, dir: &str) -> Result<OwnedFd, StorageError> {
         let root = match self.open_root() {
-            Err(Errno::NOENT) => self.make_root().and_then(|()| Ok(self.open_root()?)),
+            Err(Errno::NOENT) if !self.rooted.load(Ordering::Relaxed) => {
+                self.make_root().and_then(|()| Ok(self.open_root()?))
+            }
             opened => opened.map_err(io::Error::from),
         };
         let mut opened = root.map_err(|source| self.failed_dir(action, "", source))?;

@@ -190,6 +190,19 @@ impl StorageError {
         matches!(self, StorageError::NotFound { .. })
     }
 
+    /// Returns what it is about, with the place.
+    pub fn path(&self) -> &str {
+        match self {
+            StorageError::NotFound { path }
+            | StorageError::Exists { path }
+            | StorageError::NotAFile { path }
+            | StorageError::NotADirectory { path }
+            | StorageError::TooLarge { path, .. }
+            | StorageError::Held { path, .. }
+            | StorageError::Io { path, .. } => path,
+        }
+    }
+
     /// Tells whether the error is that there is no room left.
     pub fn is_full(&self) -> bool {
         let full = |kind| matches!(kind, io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);

@@ -174,16 +174,27 @@ impl Departures {
 }
 
 impl Store {
-    /// Reads the history, each event from the first replica that has it whole.
+    /// Reads the history, each event from the first replica that has it whole. Fails when no replica can be listed.
     pub fn history(&self) -> Result<History, StoreError> {
         let mut found: BTreeMap<u64, Option<Event>> = BTreeMap::new();
+        let mut failed = Vec::new();
         for storage in &self.replicas {
-            for number in numbers(storage.as_ref())? {
+            let numbers = match numbers(storage.as_ref()) {
+                Ok(numbers) => numbers,
+                Err(error) => {
+                    failed.push(error);
+                    continue;
+                }
+            };
+            for number in numbers {
                 let event = found.entry(number).or_default();
                 if event.is_none() {
                     *event = read(storage.as_ref(), number);
                 }
             }
+        }
+        if failed.len() == self.replicas.len() {
+            return Err(failed.swap_remove(0).into());
         }
         let last = found.keys().next_back().copied().unwrap_or(0);
         let unreadable = found.iter().filter(|(_, event)| event.is_none()).map(|(number, _)| *number).collect();

@@ -21,24 +21,51 @@ pub struct StoreLock {
 }
 
 impl Store {
-    /// Takes the store for writing, in every replica. `holder` says who and since when, for whoever comes next.
+    /// Takes the store for writing, in every replica that is not lost. `holder` says who and since when, for whoever
+    /// comes next.
     ///
     /// Fails with [`StoreError::Busy`] when another run has it, and then holds nothing. A replica whose file system
-    /// has no locks is passed over: there the commit alone, which refuses a taken number, keeps runs apart.
+    /// has no locks is passed over: there the commit alone, which refuses a taken number, keeps runs apart. Fails with
+    /// [`StoreError::SamePlace`] when two replicas turn out to be one.
     pub fn lock(&self, holder: &str) -> Result<StoreLock, StoreError> {
-        let path = RelPath::new(LOCK_FILE).expect("the name is plain");
         let mut guards = Vec::new();
-        for storage in &self.replicas {
-            match storage.lock(&path, holder) {
-                Ok(guard) => guards.push(guard),
-                Err(StorageError::Held { holder, .. }) => {
-                    return Err(StoreError::Busy { place: storage.place(), holder });
+        let mut first = None;
+        for index in self.sound() {
+            let place = self.replicas[index].place();
+            match (self.replicas[index].lock(&lock_file(), holder), &first) {
+                (Ok(guard), _) => {
+                    guards.push(guard);
+                    first.get_or_insert(place);
                 }
-                Err(StorageError::Io { source, .. }) if source.kind() == io::ErrorKind::Unsupported => {}
-                Err(error) => return Err(error.into()),
+                // Nobody else calls himself so: it was locked a moment ago, as another replica.
+                (Err(StorageError::Held { holder: found, .. }), Some(other)) if found == holder => {
+                    return Err(StoreError::SamePlace { place, other: other.clone() });
+                }
+                (Err(StorageError::Held { holder, .. }), _) => return Err(StoreError::Busy { place, holder }),
+                (Err(error), _) if is_without_locks(&error) => {}
+                (Err(error), _) if self.replicas.len() == 1 => return Err(error.into()),
+                (Err(error), _) => self.lose(index, &error.into()),
             }
         }
+        self.check_copies(self.sound().len())?;
+        self.health.set_holder(holder);
         Ok(StoreLock { guards })
+    }
+
+    /// Takes a replica that was not there when the store was locked, for as long as any clone of this store lives.
+    pub(super) fn lock_again(&self, index: usize) -> Result<(), StoreError> {
+        let Some(holder) = self.health.holder() else { return Ok(()) };
+        match self.replicas[index].lock(&lock_file(), &holder) {
+            Ok(guard) => self.health.keep_lock(index, guard),
+            // Only its name had gone: the lock is still ours.
+            Err(StorageError::Held { holder: found, .. }) if found == holder => {}
+            Err(StorageError::Held { holder, .. }) => {
+                return Err(StoreError::Busy { place: self.replicas[index].place(), holder });
+            }
+            Err(error) if is_without_locks(&error) => {}
+            Err(error) => return Err(error.into()),
+        }
+        Ok(())
     }
 
     /// Takes the right to remove checkpoints and objects, to put checkpoints back and to set pins, in every replica.
@@ -50,7 +77,7 @@ impl Store {
         let path = RelPath::new(PRUNE_LOCK_FILE).expect("the name is plain");
         let begun = Instant::now();
         let mut guards = Vec::new();
-        for storage in &self.replicas {
+        for storage in self.sound().into_iter().map(|index| &self.replicas[index]) {
             loop {
                 match storage.lock(&path, holder) {
                     Ok(guard) => guards.push(guard),
@@ -61,7 +88,7 @@ impl Store {
                     Err(StorageError::Held { holder, .. }) => {
                         return Err(StoreError::Busy { place: storage.place(), holder });
                     }
-                    Err(StorageError::Io { source, .. }) if source.kind() == io::ErrorKind::Unsupported => {}
+                    Err(error) if is_without_locks(&error) => {}
                     // Not even room for the name of the lock: what two delete is deleted all the same.
                     Err(error) if error.is_full() => {}
                     Err(error) => return Err(error.into()),
@@ -71,4 +98,12 @@ impl Store {
         }
         Ok(StoreLock { guards })
     }
+}
+
+fn is_without_locks(error: &StorageError) -> bool {
+    matches!(error, StorageError::Io { source, .. } if source.kind() == io::ErrorKind::Unsupported)
+}
+
+fn lock_file() -> RelPath {
+    RelPath::new(LOCK_FILE).expect("the name is plain")
 }

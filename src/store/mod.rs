@@ -1,6 +1,7 @@
 //! Checkpoints over one storage or several replicas: what is committed, and how more is.
 //!
-//! Reading takes no lock and writes nothing. What is returned has been verified against its SHA-256.
+//! Reading takes no lock and writes nothing. What is returned has been verified against its SHA-256, and comes from the
+//! first replica that has it whole; where that is not the first of all, a [`StoreNote`] says so.
 
 use std::iter;
 use std::sync::Arc;
@@ -15,18 +16,25 @@ use crate::format::segment::TableError;
 use crate::id::Sequence;
 use crate::relpath::RelPath;
 use crate::storage::{Storage, StorageError};
+use crate::store::health::Health;
 use crate::store::replica::Replica;
 
+mod catch_up;
 mod fetch;
+mod health;
 pub mod history;
 mod lock;
+mod open;
 pub mod pins;
 pub mod prune;
 mod publish;
 mod replica;
 pub mod retention;
 
+pub use catch_up::Lag;
+pub use health::StoreNote;
 pub use lock::StoreLock;
+pub use open::Unavailable;
 
 /// The checkpoints of one job.
 #[derive(Debug, Clone)]
@@ -35,6 +43,13 @@ pub struct Store {
     pub file: StoreFile,
     /// Where the checkpoints are, the first preferred; at least one.
     pub replicas: Vec<Arc<dyn Storage>>,
+    /// Where they should be as well, and can not be used.
+    pub unavailable: Vec<Unavailable>,
+    /// How many replicas a commit needs.
+    min_copies: usize,
+    /// The order in which replicas are committed to, the same for all who write: the first decides who gets a number.
+    order: Vec<usize>,
+    health: Arc<Health>,
 }
 
 /// A manifest as it is committed.
@@ -63,6 +78,14 @@ pub enum StoreError {
     NoStore {
         /// Where it was looked for.
         place: String,
+    },
+    /// A place can not be used, for a reason that is told elsewhere as well.
+    #[error("`{place}` can not be used")]
+    Unusable {
+        /// The place.
+        place: String,
+        /// What is wrong with it.
+        source: Arc<StoreError>,
     },
     /// There is one already.
     #[error("`{place}` holds a store already")]
@@ -139,6 +162,36 @@ pub enum StoreError {
         /// What is wrong with it.
         source: TableError,
     },
+    /// Two replicas hold different checkpoints of one number.
+    #[error("`{place}` and `{other}` have different checkpoints {}: they are not copies of each other", .sequence.0)]
+    Diverged {
+        /// The number.
+        sequence: Sequence,
+        /// One replica.
+        place: String,
+        /// The other.
+        other: String,
+    },
+    /// Two of the places are one.
+    #[error("`{place}` and `{other}` are the same directory")]
+    SamePlace {
+        /// The first of the two.
+        other: String,
+        /// The second.
+        place: String,
+    },
+    /// Fewer replicas can be written to than the store asks for.
+    #[error("only {copies} of {min_copies} copies can be made: replica `{place}`: {reason}")]
+    TooFewCopies {
+        /// A replica that can not be written to.
+        place: String,
+        /// Why.
+        reason: String,
+        /// How many can be.
+        copies: usize,
+        /// How many there must be.
+        min_copies: usize,
+    },
     /// Another run committed this number first.
     #[error("checkpoint {sequence} was committed by somebody else")]
     NumberTaken {
@@ -166,44 +219,10 @@ impl StoreError {
 }
 
 impl Store {
-    /// Opens the store that is at `replicas`, which must be one and the same.
-    ///
-    /// Fails with [`StoreError::NoStore`] for the first replica that has no `store.yaml`, with
-    /// [`StoreError::Mismatch`] for one that is of another store.
-    ///
-    /// # Panics
-    ///
-    /// When `replicas` is empty.
-    pub fn open(replicas: Vec<Arc<dyn Storage>>) -> Result<Store, StoreError> {
-        assert!(!replicas.is_empty(), "a store has at least one replica");
-        let files = each(&replicas, |replica| replica.store_file())?;
-        let file = files[0].clone();
-        for (other, storage) in files.iter().zip(&replicas).skip(1) {
-            let replica = Replica::new(storage.as_ref());
-            replica.check(&store_file(), "store", &file.store, &other.store)?;
-            replica.check(&store_file(), "job", &file.job, &other.job)?;
-        }
-        Ok(Store { file, replicas })
-    }
-
-    /// Creates a store at `replicas`.
-    ///
-    /// Fails with [`StoreError::StoreExists`] where there is one, also when several create it at once: the first
-    /// replica decides. A crash may leave the store in the first replicas only.
-    ///
-    /// # Panics
-    ///
-    /// When `replicas` is empty.
-    pub fn create(replicas: Vec<Arc<dyn Storage>>, file: StoreFile) -> Result<Store, StoreError> {
-        assert!(!replicas.is_empty(), "a store has at least one replica");
-        let store = Store { file, replicas };
-        for replica in store.replicas() {
-            replica.check_no_store()?;
-        }
-        for replica in store.replicas() {
-            replica.create_store(&store.file)?;
-        }
-        Ok(store)
+    /// Makes a store of replicas that are known to be of it; all of them are needed for a commit.
+    pub fn new(file: StoreFile, replicas: Vec<Arc<dyn Storage>>) -> Store {
+        let (min_copies, order) = (replicas.len(), (0..replicas.len()).collect());
+        Store { file, replicas, unavailable: Vec::new(), min_copies, order, health: Arc::default() }
     }
 
     /// Returns where the store is, for messages: the first replica's place.
@@ -211,24 +230,92 @@ impl Store {
         self.replicas[0].place()
     }
 
-    /// Returns the replica that decides who commits a number.
-    fn first(&self) -> Replica<'_> {
-        Replica::new(self.replicas[0].as_ref())
+    /// Returns what there was to tell since the last call: files that were read from another replica than the first,
+    /// replicas that were lost or have caught up.
+    pub fn take_notes(&self) -> Vec<StoreNote> {
+        self.health.take_notes()
     }
 
-    fn replicas(&self) -> impl Iterator<Item = Replica<'_>> {
-        self.replicas.iter().map(|storage| Replica::new(storage.as_ref()))
+    /// Returns the places that can not be written to, and why.
+    pub fn lost(&self) -> Vec<(String, String)> {
+        self.health.all_lost().into_iter().map(|(index, reason)| (self.replicas[index].place(), reason)).collect()
+    }
+
+    /// Returns the store in those of its replicas that are not lost now, for work that is done in all or not at all.
+    pub fn without_lost(&self) -> Store {
+        let replicas: Vec<Arc<dyn Storage>> =
+            self.sound().into_iter().map(|index| self.replicas[index].clone()).collect();
+        match replicas.is_empty() {
+            true => self.clone(),
+            false => {
+                Store { min_copies: self.min_copies.min(replicas.len()), ..Store::new(self.file.clone(), replicas) }
+            }
+        }
+    }
+
+    fn replica(&self, index: usize) -> Replica<'_> {
+        Replica::new(self.replicas[index].as_ref())
+    }
+
+    /// Returns the replicas that can be written to.
+    fn sound(&self) -> Vec<usize> {
+        let lost = self.health.all_lost();
+        (0..self.replicas.len()).filter(|index| !lost.contains_key(index)).collect()
+    }
+
+    /// Returns all replicas in the order in which they are read: those that were lost come last.
+    fn reading_order(&self) -> Vec<usize> {
+        let lost = self.health.all_lost();
+        let mut order: Vec<usize> = (0..self.replicas.len()).collect();
+        order.sort_by_key(|index| lost.contains_key(index));
+        order
+    }
+
+    /// Marks a replica as one that can not be written to until it has caught up.
+    fn lose(&self, index: usize, error: &StoreError) {
+        self.health.lose(index, self.replicas[index].place(), words(error));
+    }
+
+    /// Does the same with every replica that can be written to, and marks those as lost that fail.
+    ///
+    /// Fails when fewer are left than a commit needs; with the replica's own error when there is only one.
+    fn on_sound<T: Send>(
+        &self,
+        act: impl Fn(Replica<'_>) -> Result<T, StoreError> + Sync,
+    ) -> Result<Vec<T>, StoreError> {
+        let sound = self.sound();
+        let replicas: Vec<&Arc<dyn Storage>> = sound.iter().map(|&index| &self.replicas[index]).collect();
+        let mut done = Vec::new();
+        for (index, outcome) in sound.into_iter().zip(each(&replicas, act)) {
+            match outcome {
+                Ok(value) => done.push(value),
+                Err(error) if self.replicas.len() == 1 => return Err(error),
+                Err(error) => self.lose(index, &error),
+            }
+        }
+        self.check_copies(done.len())?;
+        Ok(done)
+    }
+
+    /// Fails when `copies` are too few, and names a replica that is not among them.
+    fn check_copies(&self, copies: usize) -> Result<(), StoreError> {
+        if copies >= self.min_copies {
+            return Ok(());
+        }
+        let absent = self.unavailable.iter().map(|absent| (absent.storage.place(), words(&absent.error)));
+        let lost = self.lost().into_iter().chain(absent).next();
+        let (place, reason) = lost.unwrap_or_else(|| (self.place(), "there is no other".to_owned()));
+        Err(StoreError::TooFewCopies { place, reason, copies, min_copies: self.min_copies })
     }
 }
 
-/// Does the same with every replica, at the same time when there are several, and returns the answers in their order
-/// or the first error in it.
+/// Does the same with every replica, at the same time when there are several, and returns the answers in their order.
 fn each<T: Send>(
-    replicas: &[Arc<dyn Storage>],
+    replicas: &[&Arc<dyn Storage>],
     act: impl Fn(Replica<'_>) -> Result<T, StoreError> + Sync,
-) -> Result<Vec<T>, StoreError> {
+) -> Vec<Result<T, StoreError>> {
     let act = |storage: &Arc<dyn Storage>| act(Replica::new(storage.as_ref()));
-    let [first, others @ ..] = replicas else { return Ok(Vec::new()) };
+    let [first, others @ ..] = replicas else { return Vec::new() };
     thread::scope(|scope| {
         let others: Vec<_> = others.iter().map(|storage| scope.spawn(|| act(storage))).collect();
         let first = act(first);
@@ -241,6 +328,18 @@ fn each<T: Send>(
 /// Returns a time as it is written into a store.
 fn in_milliseconds(time: Timestamp) -> Timestamp {
     Timestamp::from_millisecond(time.as_millisecond()).unwrap_or(time)
+}
+
+/// Returns what an error says, with what caused it.
+fn words(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        next = cause.source();
+    }
+    text
 }
 
 fn store_file() -> RelPath {

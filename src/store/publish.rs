@@ -7,16 +7,17 @@ use crate::format::layout::{self, MANIFEST_FILE, ObjectKind, ObjectName, SUMS_FI
 use crate::format::manifest::{Manifest, ObjectRef};
 use crate::id::Sequence;
 use crate::store::replica::Replica;
-use crate::store::{Committed, Put, Store, StoreError, each};
+use crate::store::{Committed, Put, Store, StoreError};
 
 impl Store {
     /// Puts `bytes` into every replica under their name. Bytes that are there already, and intact, are not written
     /// again; damaged ones are set aside as `damaged/NAME.1`, `.2` and so on, and good ones written.
     ///
-    /// They are there for good only once [`Store::commit`] has returned.
+    /// They are there for good only once [`Store::commit`] has returned. A replica that fails is lost, which is a note
+    /// as long as enough are left, and an error otherwise.
     pub fn put(&self, bytes: &[u8], kind: ObjectKind) -> Result<Put, StoreError> {
         let object = ObjectName { digest: Digest::of(bytes), kind };
-        let written = each(&self.replicas, |replica| replica.put(object, bytes))?;
+        let written = self.on_sound(|replica| replica.put(object, bytes))?;
         let object = ObjectRef { object, bytes: bytes.len() as u64 };
         Ok(Put { object, new: written.into_iter().any(|written| written) })
     }
@@ -26,27 +27,26 @@ impl Store {
     /// Who holds [`Store::lock`] and goes on from another checkpoint than the latest, which alone is never pruned, calls
     /// this first: what is new is not deleted while that lock is held. Objects that are not there are passed over.
     pub fn take_over(&self, objects: &[ObjectName]) -> Result<(), StoreError> {
-        for storage in &self.replicas {
-            for &object in objects {
-                Replica::new(storage.as_ref()).take_over(&object.path())?;
-            }
-        }
-        Ok(())
+        let take_over = |replica: Replica<'_>| -> Result<(), StoreError> {
+            objects.iter().try_for_each(|object| replica.take_over(&object.path()).map(drop))
+        };
+        self.on_sound(take_over).map(drop)
     }
 
     /// Makes every object that was put last, so that [`Store::commit`] has only its own files left to flush.
     pub fn sync(&self) -> Result<(), StoreError> {
-        each(&self.replicas, |replica| replica.sync()).map(drop)
+        self.on_sound(|replica| replica.sync()).map(drop)
     }
 
-    /// Commits a checkpoint: flushes what was put, then puts its directory in place in every replica.
+    /// Commits a checkpoint: flushes what was put, then puts its directory in place in every replica that is not lost.
     ///
     /// `objects` are all that the checkpoint needs; the tables that the manifest names are among them, given or not.
     /// `SHA256SUMS` lists them, sorted by name, then the manifest. After a crash at any time the checkpoint is there
-    /// whole or not at all.
+    /// whole or not at all in each replica; [`Store::open_for_writing`] makes the replicas equal again.
     ///
-    /// Fails with [`StoreError::NumberTaken`] when the number is not free. The first replica decides: when another
-    /// one fails after it, the error is that one's, and the checkpoint is committed in those before it.
+    /// Fails with [`StoreError::NumberTaken`] when the number is not free: the first replica that can be written to
+    /// decides. Fails with [`StoreError::TooFewCopies`] when too many replicas are lost on the way; the checkpoint may
+    /// be in some of them by then.
     pub fn commit(&self, manifest: &Manifest, objects: &[ObjectName]) -> Result<Committed, StoreError> {
         self.adopt(manifest.sequence, manifest.to_yaml().as_bytes(), objects)
     }
@@ -57,20 +57,30 @@ impl Store {
     /// All else is as with [`Store::commit`]. The checkpoint's parent need not be there.
     pub fn adopt(&self, sequence: Sequence, manifest: &[u8], objects: &[ObjectName]) -> Result<Committed, StoreError> {
         // What could not be read again is not written.
-        let read = self.first().check_manifest(&self.file, sequence, manifest)?;
+        let read = self.replica(0).check_manifest(&self.file, sequence, manifest)?;
         // The number may be known to a later replica only, when the first has lost it.
-        each(&self.replicas, |replica| replica.check_free(sequence))?;
+        let free = self.on_sound(|replica| match replica.check_free(sequence) {
+            Err(StoreError::NumberTaken { .. }) => Ok(false),
+            checked => checked.map(|()| true),
+        })?;
+        if free.contains(&false) {
+            return Err(StoreError::NumberTaken { sequence });
+        }
         self.sync()?;
         let sha256 = Digest::of(manifest);
         let sums = sums(&read, objects, sha256);
         let files = [(SUMS_FILE, sums.as_bytes()), (MANIFEST_FILE, manifest)];
-        match self.first().commit(sequence, &files) {
-            Err(error) if error.is_exists() => return Err(StoreError::NumberTaken { sequence }),
-            committed => committed?,
+        let sound = self.sound();
+        let mut copies = 0;
+        for &index in self.order.iter().filter(|index| sound.contains(index)) {
+            match self.replica(index).commit(sequence, &files) {
+                Ok(()) => copies += 1,
+                Err(error) if error.is_exists() && copies == 0 => return Err(StoreError::NumberTaken { sequence }),
+                Err(error) if self.replicas.len() == 1 => return Err(error.into()),
+                Err(error) => self.lose(index, &error.into()),
+            }
         }
-        for replica in self.replicas().skip(1) {
-            replica.commit(sequence, &files)?;
-        }
+        self.check_copies(copies)?;
         Ok(Committed { manifest: read, sha256 })
     }
 }

@@ -42,6 +42,11 @@ impl<'a> Replica<'a> {
         Replica { storage }
     }
 
+    /// Returns what it stands on.
+    pub(super) fn storage(self) -> &'a dyn Storage {
+        self.storage
+    }
+
     /// Reads `store.yaml`.
     pub(super) fn store_file(self) -> Result<StoreFile, StoreError> {
         let bytes = match self.storage.get(&store_file(), Manifest::MAX_BYTES) {
@@ -81,6 +86,15 @@ impl<'a> Replica<'a> {
     /// Reads a manifest and checks it against the last line of its `SHA256SUMS`, which is how a change of one that
     /// has no child shows.
     pub(super) fn manifest(self, file: &StoreFile, sequence: Sequence) -> Result<Committed, StoreError> {
+        self.manifest_and_bytes(file, sequence).map(|(committed, _)| committed)
+    }
+
+    /// Does the same, and returns the bytes of the file as well.
+    pub(super) fn manifest_and_bytes(
+        self,
+        file: &StoreFile,
+        sequence: Sequence,
+    ) -> Result<(Committed, Bytes), StoreError> {
         let path = layout::manifest(sequence);
         let bytes = self.bounded(&path, self.storage.get(&path, Manifest::MAX_BYTES))?;
         let (expected, found) = (self.manifest_sum(sequence)?, Digest::of(&bytes));
@@ -88,7 +102,7 @@ impl<'a> Replica<'a> {
             return Err(StoreError::ManifestDamaged { path: self.shown(&path), expected, found });
         }
         let manifest = self.check_manifest(file, sequence, &bytes)?;
-        Ok(Committed { manifest, sha256: found })
+        Ok((Committed { manifest, sha256: found }, bytes))
     }
 
     /// Reads the bytes of a manifest that was read before.

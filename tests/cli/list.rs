@@ -16,6 +16,17 @@ struct View {
     last_good: Option<u64>,
     last_good_age_seconds: Option<i64>,
     checkpoints: Vec<Checkpoint>,
+    replicas: Vec<Replica>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(dead_code)]
+struct Replica {
+    store: String,
+    newest: Option<u64>,
+    behind: Option<u64>,
+    error: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]

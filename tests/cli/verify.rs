@@ -17,6 +17,37 @@ struct View {
     version: u32,
     intact: bool,
     targets: Vec<Target>,
+    repair: Option<Repair>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(dead_code)]
+struct Repair {
+    dry_run: bool,
+    steps: Vec<Step>,
+    hopeless: Vec<Hopeless>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(dead_code)]
+struct Step {
+    store: String,
+    path: String,
+    from: Option<String>,
+    bytes: u64,
+    done: bool,
+    error: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(dead_code)]
+struct Hopeless {
+    store: String,
+    code: String,
+    path: String,
 }
 
 #[derive(Debug, Deserialize)]
@@ -31,6 +62,7 @@ struct Target {
     newest_intact: Option<u64>,
     objects: u64,
     read_bytes: u64,
+    unread: u64,
     findings: Vec<Finding>,
 }
 
@@ -40,11 +72,24 @@ struct Target {
 struct Finding {
     code: String,
     severity: String,
+    store: String,
     path: String,
     expected: String,
     found: String,
     checkpoints: Vec<u64>,
+    since: Option<u64>,
+    lost: Option<Lost>,
+    good_copy: Option<String>,
     next_step: String,
+}
+
+#[derive(Debug, Deserialize, PartialEq)]
+#[serde(tag = "what", rename_all = "snake_case", deny_unknown_fields)]
+enum Lost {
+    State,
+    Positions,
+    Definition,
+    Rows { first_task: u32, last_task: u32, rows: u64, smallest_key: String, largest_key: String },
 }
 
 /// Verifies and returns the findings, each as `code place checkpoints`, and the exit code.
@@ -421,9 +466,11 @@ fn a_line_says_where_what_and_what_next_and_the_last_what_is_left() {
     assert_eq!(lines[0], format!("s: damage: object-missing: `{path}`"));
     assert!(lines[1].starts_with("  expected ") && lines[1].ends_with(" bytes"), "{output}");
     assert_eq!(lines[2..4], ["  found nothing", "  concerns checkpoint 3"]);
-    assert!(lines[4].starts_with("  next: put the file back"), "{output}");
-    assert!(lines[5].starts_with("s: NOT intact: checkpoint 3 damaged; newest intact: 2; 3 checkpoints, "), "{output}");
-    assert!(lines[6].starts_with("s: intact: 1 checkpoint, "), "{output}");
+    assert!(lines[4].starts_with("  lost: ") && lines[4].contains(" of tasks "), "{output}");
+    assert!(lines[4].ends_with(", since checkpoint 3"), "{output}");
+    assert!(lines[5].starts_with("  next: `ckpt verify --repair` when"), "{output}");
+    assert!(lines[6].starts_with("s: NOT intact: checkpoint 3 damaged; newest intact: 2; 3 checkpoints, "), "{output}");
+    assert!(lines[7].starts_with("s: intact: 1 checkpoint, "), "{output}");
 }
 
 #[test]
@@ -433,4 +480,113 @@ fn names_found_in_a_store_can_not_write_to_the_terminal() {
     env.write("s/a\u{1b}[2J\nb", "x");
     let output = env.run(&["verify", "s"]).expect(0);
     assert!(output.stdout.starts_with("note: foreign-file: `a\\u{1b}[2J\\nb`\n"), "{output}");
+}
+
+/// Verifies with `--json` and returns what it says, and the exit code.
+fn view(env: &Env, arguments: &[&str]) -> (View, i32) {
+    let arguments: Vec<&str> = ["verify", "--json"].into_iter().chain(arguments.iter().copied()).collect();
+    let output = env.run(&arguments);
+    (serde_json::from_str(&output.stdout).unwrap_or_else(|error| panic!("{error}: {output}")), output.status)
+}
+
+#[test]
+fn a_sample_reads_another_part_each_day_and_only_looks_for_the_others() {
+    let mut env = Env::new();
+    three_checkpoints(&env.path("s"));
+    let path = Place::Base.path(&env);
+    Damage::Flip.strike(env.path("s").join(&path));
+    let mut days = Vec::new();
+    let mut read = 0;
+    for day in 10..17 {
+        let (view, status) = view(env.at(&format!("2026-11-{day}T12:00:00Z")), &["s", "--sample", "1/7"]);
+        read += view.targets[0].objects - view.targets[0].unread;
+        if status == 1 {
+            days.push(day);
+        }
+    }
+    assert_eq!((days.len(), read), (1, 12));
+    Damage::Delete.strike(env.path("s").join(&path));
+    let everywhere = (10..17)
+        .filter(|day| env.at(&format!("2026-11-{day}T12:00:00Z")).run(&["verify", "s", "--sample", "1/7"]).status == 1);
+    assert_eq!(everywhere.count(), 7, "what is not there is found every day");
+    for wrong in ["7", "2/7", "1/0", "1/1000", "1/x"] {
+        env.run(&["verify", "s", "--sample", wrong]).expect(2);
+    }
+}
+
+#[test]
+fn a_time_is_spent_on_what_was_not_read_for_longest() {
+    let mut env = Env::new();
+    three_checkpoints(&env.path("s"));
+    // No time at all reads nothing, and remembers nothing.
+    let (none, status) = view(env.at("2026-11-22T12:00:00Z"), &["s", "--for", "0s", "--state", "seen.json"]);
+    assert_eq!((none.targets[0].unread, none.targets[0].read_bytes, status), (12, 0, 0));
+    let (all, _) = view(&env, &["s", "--for", "1h", "--state", "seen.json"]);
+    assert_eq!(all.targets[0].unread, 0);
+    let memory: serde_json::Value = serde_json::from_str(&env.read("seen.json")).expect("JSON");
+    let store = env.path("s").canonicalize().expect("there").display().to_string();
+    let times = memory["replicas"][&store].as_object().expect("the replica").clone();
+    assert_eq!(times.len(), 12);
+    assert!(times.values().all(|time| time == "2026-11-22T12:00:00Z"));
+    // What is damaged is not remembered as read, and what nobody needs any more is forgotten.
+    let path = Place::LastDelta.path(&env);
+    Damage::Flip.strike(env.path("s").join(&path));
+    assert_eq!(view(env.at("2026-11-23T12:00:00Z"), &["s", "--for", "1h", "--state", "seen.json"]).1, 1);
+    assert!(!env.read("seen.json").contains(path.rsplit('/').next().expect("a name")));
+    assert_eq!(env.read("seen.json").matches("2026-11-23T12:00:00Z").count(), 11);
+
+    env.write("seen.json", "{");
+    let output = env.run(&["verify", "s", "--for", "1m", "--state", "seen.json"]).expect(2);
+    assert!(output.stderr.contains("hint: remove it to begin anew"), "{output}");
+    env.run(&["verify", "s", "--for", "1m"]).expect(2);
+    env.run(&["verify", "s", "--state", "x"]).expect(2);
+    env.run(&["verify", "s", "s", "--for", "1m", "--state", "x"]).expect(2);
+    env.run(&["verify", "s", "--for", "soon", "--state", "x"]).expect(2);
+}
+
+#[test]
+fn a_repair_says_what_it_did_and_what_it_could_not_do() {
+    let env = Env::new();
+    three_checkpoints(&env.path("s"));
+    let (sums, base) = (Place::Sums(2).path(&env), Place::Base.path(&env));
+    Damage::Delete.strike(env.path("s").join(&sums));
+    Damage::Flip.strike(env.path("s").join(&base));
+    let output = env.run(&["verify", "s", "--repair", "--dry-run"]).expect(1);
+    let last: Vec<&str> = output.stdout.lines().rev().take(3).collect();
+    assert_eq!(
+        last,
+        [
+            "1 would be healed, 1 can not be".to_owned(),
+            format!("can NOT be healed: object-damaged: `s/{base}`"),
+            format!("would heal `s/{sums}` from the manifest and the index"),
+        ]
+    );
+    assert!(!env.path("s").join(&sums).exists());
+    let (view, status) = view(&env, &["s", "--repair"]);
+    let repair = view.repair.expect("there was one");
+    assert_eq!((status, repair.dry_run, repair.steps.len(), repair.hopeless.len()), (1, false, 1, 1));
+    let (step, hopeless) = (&repair.steps[0], &repair.hopeless[0]);
+    assert_eq!((step.path.as_str(), step.from.as_deref(), step.done), (sums.as_str(), None, true));
+    assert_eq!((hopeless.code.as_str(), hopeless.path.as_str()), ("object-damaged", base.as_str()));
+    assert_eq!(codes(&findings(&env, &["s"]).0), ["object-damaged"]);
+    env.run(&["verify", "s", "--dry-run"]).expect(2);
+}
+
+#[test]
+fn json_says_what_is_lost_and_since_when() {
+    let lost = |place: Place| {
+        let env = Env::new();
+        three_checkpoints(&env.path("s"));
+        Damage::Flip.strike(env.path("s").join(place.path(&env)));
+        let (view, _) = view(&env, &["s"]);
+        let finding =
+            view.targets.into_iter().next().and_then(|target| target.findings.into_iter().next()).expect("one");
+        (finding.lost, finding.since, finding.good_copy)
+    };
+    assert_eq!(lost(Place::Index(2)), (Some(Lost::State), Some(2), None));
+    assert_eq!(lost(Place::Positions(3)), (Some(Lost::Positions), Some(3), None));
+    assert_eq!(lost(Place::Job), (Some(Lost::Definition), Some(1), None));
+    assert_eq!(lost(Place::Manifest(2)), (Some(Lost::State), Some(2), None));
+    assert_eq!(lost(Place::Sums(2)), (None, Some(2), None));
+    assert!(matches!(lost(Place::Base), (Some(Lost::Rows { .. }), Some(1), None)));
 }

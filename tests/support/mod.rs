@@ -1,5 +1,6 @@
 //! What tests of the binary stand on: an environment of its own for every test.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io::Write as _;
 use std::os::unix::process::ExitStatusExt as _;
@@ -188,6 +189,17 @@ pub fn path_with_binary() -> std::ffi::OsString {
 /// Returns the exit code as a shell shows it.
 pub fn code(status: ExitStatus) -> i32 {
     status.code().or_else(|| status.signal().map(|signal| 128 + signal)).expect("it has ended")
+}
+
+/// Returns every file below `dir`, by its path relative to it, with its bytes.
+pub fn tree(dir: &Path) -> BTreeMap<String, Vec<u8>> {
+    let entries = walkdir::WalkDir::new(dir).into_iter().map(|entry| entry.expect("listed"));
+    let files = entries.filter(|entry| entry.file_type().is_file());
+    let read = |path: &Path| {
+        let name = path.strip_prefix(dir).expect("below").to_str().expect("UTF-8").to_owned();
+        (name, fs::read(path).expect("readable"))
+    };
+    files.map(|entry| read(entry.path())).collect()
 }
 
 #[test]

@@ -58,6 +58,7 @@ impl Needs {
                 for (object, bytes) in body.objects {
                     needs.objects.add(object, bytes, root.sequence);
                 }
+                needs.objects.add_parts(root.usable(store), &body.index);
                 if let (Depth::Deep, Some(manifest)) = (depth, root.usable(store)) {
                     let user = batch * BODIES_AT_ONCE + place;
                     add_chains(&mut needs.chains, &mut places, user, manifest, &body.index, body.partitions);
@@ -129,6 +130,10 @@ impl Body {
                 let names = found.lines().filter_map(|line| line.rsplit('/').next()?.parse().ok());
                 let listed: Vec<ObjectName> = names.collect();
                 self.is_known = layout::parse_manifest_sum(&bytes).is_some();
+                if !self.is_known {
+                    let found = format!("{} bytes that are none", bytes.len());
+                    self.findings.add(FindingCode::SumsWrong, path, "a list of objects", found, [sequence]);
+                }
                 self.objects.extend(listed.into_iter().map(|object| (object, None)));
                 self.objects.sort_by_key(|(object, bytes)| (*object, bytes.is_none()));
                 self.objects.dedup_by_key(|(object, _)| *object);

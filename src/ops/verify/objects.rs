@@ -3,11 +3,14 @@
 use std::collections::BTreeMap;
 
 use crate::digest::Hasher;
-use crate::format::layout::ObjectName;
+use crate::format::index::IndexRow;
+use crate::format::layout::{self, ObjectName};
+use crate::format::manifest::Manifest;
 use crate::id::Sequence;
-use crate::ops::finding::{FindingCode, Findings};
+use crate::ops::finding::{Finding, FindingCode, Lost, Severity};
 use crate::ops::parallel;
-use crate::ops::verify::{Depth, causes};
+use crate::ops::verify::rows::DeepChain;
+use crate::ops::verify::{Choice, Depth, Options, ReplicaCheck, causes};
 use crate::progress::Progress;
 use crate::storage::{Storage, StorageError};
 
@@ -22,12 +25,14 @@ pub(super) struct ObjectTable {
     pub(super) torn: Vec<(ObjectName, u64, Sequence)>,
 }
 
-/// Who needs an object.
+/// Who needs an object, and what for.
 #[derive(Default)]
 pub(super) struct ObjectUse {
     /// Its size, unless only `SHA256SUMS` names it.
     pub(super) bytes: Option<u64>,
     pub(super) checkpoints: Vec<Sequence>,
+    /// What is lost with it, where that is known.
+    lost: Option<Box<Lost>>,
 }
 
 impl ObjectTable {
@@ -41,44 +46,101 @@ impl ObjectTable {
         known.checkpoints.push(sequence);
     }
 
-    pub(super) fn bytes(&self) -> u64 {
-        self.uses.values().filter_map(|known| known.bytes).fold(0, u64::saturating_add)
+    /// Remembers what the objects of a checkpoint are for.
+    pub(super) fn add_parts(&mut self, manifest: Option<&Manifest>, index: &[IndexRow]) {
+        let mut add = |object: ObjectName, lost: &dyn Fn() -> Lost| {
+            if let Some(known) = self.uses.get_mut(&object) {
+                known.lost.get_or_insert_with(|| Box::new(lost()));
+            }
+        };
+        if let Some(manifest) = manifest {
+            add(manifest.tables.index.object, &|| Lost::State);
+            add(manifest.tables.positions.object, &|| Lost::Positions);
+            add(manifest.tables.job.object, &|| Lost::Definition);
+        }
+        for row in index {
+            add(row.object, &|| Lost::Rows {
+                first_task: row.first_task,
+                last_task: row.last_task,
+                rows: row.rows,
+                smallest_key: row.smallest_key.clone(),
+                largest_key: row.largest_key.clone(),
+            });
+        }
+    }
+
+    /// Returns what is lost by a finding.
+    pub(super) fn lost(&self, finding: &Finding) -> Option<Lost> {
+        use FindingCode::{ChainBroken, ReplicaDiverged, TotalsWrong};
+        if finding.severity() < Severity::Damage || matches!(finding.code, ChainBroken | ReplicaDiverged | TotalsWrong)
+        {
+            return None;
+        }
+        let (directory, name) = finding.path.rsplit_once('/')?;
+        match name {
+            layout::MANIFEST_FILE => Some(Lost::State),
+            _ if directory == layout::CHECKPOINTS => Some(Lost::State),
+            _ => self.uses.get(&name.parse().ok()?)?.lost.as_deref().cloned(),
+        }
     }
 }
 
-/// Looks at every object once, and returns how many bytes were read.
-pub(super) fn check_objects(
-    storage: &dyn Storage,
-    objects: &ObjectTable,
-    depth: Depth,
-    progress: &dyn Progress,
-    findings: &mut Findings,
-) -> u64 {
-    let work: Vec<(&ObjectName, &ObjectUse)> = objects.uses.iter().collect();
-    let outcomes =
-        parallel::map(&work, |(object, known)| check_object(storage, **object, known.bytes, depth, progress));
-    let mut read_bytes = 0;
-    for ((object, known), outcome) in work.into_iter().zip(outcomes) {
+/// Looks at every object once in each replica that needs it.
+pub(super) fn check_objects(checks: &mut [ReplicaCheck], options: &Options<'_>, progress: &dyn Progress) {
+    let mut work: Vec<(usize, ObjectName, Option<u64>)> = Vec::new();
+    for (number, check) in checks.iter().enumerate() {
+        work.extend(check.needs.objects.uses.iter().map(|(object, known)| (number, *object, known.bytes)));
+    }
+    if let Choice::Turn { seen, .. } = options.choice {
+        work.sort_by_cached_key(|(number, object, _)| {
+            (seen.at(&checks[*number].store.place(), *object), *object, *number)
+        });
+    }
+    let bytes = work.iter().filter_map(|(_, _, bytes)| *bytes);
+    let chains = checks.iter().flat_map(|check| &check.needs.chains).map(DeepChain::bytes);
+    progress.start(bytes.chain(chains).fold(0, u64::saturating_add));
+    let outcomes = parallel::map(&work, |(number, object, bytes)| {
+        let read = match options.choice {
+            _ if options.depth == Depth::Quick => false,
+            Choice::All => true,
+            Choice::Sample(sample) => sample.includes(*object),
+            Choice::Turn { enough, .. } => !enough(),
+        };
+        let depth = if read { Depth::Full } else { Depth::Quick };
+        (read, check_object(checks[*number].storage.as_ref(), *object, *bytes, depth, progress))
+    });
+    for ((number, object, _), (read, outcome)) in work.into_iter().zip(outcomes) {
+        let check = &mut checks[number];
+        let has_turns = matches!(options.choice, Choice::Turn { .. });
+        check.unread += u64::from(!read);
+        if has_turns && !read {
+            check.left.push(object);
+        }
         match outcome {
-            Ok(bytes) => read_bytes += bytes,
+            Ok(bytes) => {
+                check.read_bytes += bytes;
+                if read && has_turns {
+                    check.intact.push(object);
+                }
+            }
             Err(problem) => {
-                let checkpoints = known.checkpoints.iter().copied();
-                findings.add(problem.code, object.path(), problem.expected, problem.found, checkpoints);
+                let checkpoints = check.needs.objects.uses[&object].checkpoints.iter().copied();
+                check.findings.add(problem.code, object.path(), problem.expected, problem.found, checkpoints);
             }
         }
     }
+    checks.iter_mut().for_each(check_sizes);
+}
+
+/// Adds a finding for each object whose size is not the same in two checkpoints.
+fn check_sizes(check: &mut ReplicaCheck) {
+    let objects = &check.needs.objects;
     for (object, bytes, sequence) in &objects.torn {
         let expected = format!("{bytes} bytes, as checkpoint {} says", sequence.0);
         let other = objects.uses[object].bytes.unwrap_or_default();
-        findings.add(
-            FindingCode::ObjectSize,
-            object.path(),
-            expected,
-            format!("{other} bytes, as another says"),
-            [*sequence],
-        );
+        let found = format!("{other} bytes, as another says");
+        check.findings.add(FindingCode::ObjectSize, object.path(), expected, found, [*sequence]);
     }
-    read_bytes
 }
 
 /// What is wrong with an object.

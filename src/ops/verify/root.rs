@@ -69,6 +69,7 @@ pub(super) fn check_roots(
     storage: &dyn Storage,
     sequences: &[Sequence],
     roots: &[Root],
+    departures: &Departures,
     findings: &mut Findings,
 ) {
     // What the child of each checkpoint says its manifest is.
@@ -82,8 +83,6 @@ pub(super) fn check_roots(
     for root in roots {
         check_manifest(store, root, promised.get(&root.sequence).copied(), findings);
     }
-    // A history that can not be read explains nothing.
-    let departures = store.history().map(|history| history.departures()).unwrap_or_default();
     let known: HashMap<Sequence, &Root> = roots.iter().map(|root| (root.sequence, root)).collect();
     for root in roots {
         let Some(manifest) = root.usable(store) else { continue };
@@ -103,7 +102,7 @@ pub(super) fn check_roots(
                 None => {
                     let there = Root::read(storage, parent.sequence);
                     match &there.manifest {
-                        Err(error) if error.is_not_found() => check_gap(root.sequence, parent, &departures, findings),
+                        Err(error) if error.is_not_found() => check_gap(root.sequence, parent, departures, findings),
                         _ => check_link(root.sequence, parent, &there, findings),
                     }
                 }

@@ -20,9 +20,11 @@ pub(super) fn check_surroundings(
 ) -> Result<(), StoreError> {
     let mut around = Surroundings { storage, findings };
     around.directory(None, |entry| match entry.name.as_str() {
-        layout::STORE_FILE | layout::LOCK_FILE | layout::PRUNE_LOCK_FILE | layout::OBJECTS_LOCK_FILE => {
-            entry.kind == EntryKind::File
-        }
+        layout::STORE_FILE
+        | layout::REPLICAS_FILE
+        | layout::LOCK_FILE
+        | layout::PRUNE_LOCK_FILE
+        | layout::OBJECTS_LOCK_FILE => entry.kind == EntryKind::File,
         layout::CHECKPOINTS | layout::DAMAGED | layout::PINS | layout::HISTORY | layout::PRUNED | "objects" => {
             entry.kind == EntryKind::Directory
         }

@@ -39,6 +39,7 @@ pub(super) fn write(job: &JobSpec) -> String {
     lines.add(1, "store", &path(&checkpoint.store));
     if !checkpoint.replicas.is_empty() {
         lines.list(1, "replicas", checkpoint.replicas.iter().map(|replica| path(replica)));
+        lines.add(1, "min_copies", &checkpoint.min_copies.to_string());
     }
     if let Some(keep) = &checkpoint.keep {
         lines.begin(1, "keep");

@@ -12,16 +12,14 @@ pub const KEYS: [(&str, &[&str]); 7] = [
     ("input", &["files", "format", "delimiter", "split", "types", "on_error", "max_record_bytes", "follow"]),
     ("input.on_error", &["dead_letter"]),
     ("process", &["aggregate"]),
-    ("checkpoint", &["enabled", "schedule", "state_bytes", "mode", "store", "replicas", "keep"]),
+    ("checkpoint", &["enabled", "schedule", "state_bytes", "mode", "store", "replicas", "min_copies", "keep"]),
     ("checkpoint.keep", &["last", "hourly", "daily", "weekly", "monthly", "within", "bytes", "grace"]),
     ("output", &["files", "format", "emit"]),
 ];
 
 /// Keys that a later version will know: an error of their own, because a job file that has one means something by it.
-const LATER: [(&str, &[&str]); 2] = [
-    ("process", &["window", "exec"]),
-    ("checkpoint", &["priorities", "priority", "budget", "max_staleness", "min_copies"]),
-];
+const LATER: [(&str, &[&str]); 2] =
+    [("process", &["window", "exec"]), ("checkpoint", &["priorities", "priority", "budget", "max_staleness"])];
 
 /// Returns what is wrong with the key `key` of the map `section`, or nothing when it is known.
 pub(super) fn check(section: &str, key: &str) -> Option<String> {

@@ -100,6 +100,8 @@ pub struct CheckpointSpec {
     pub store: PathBuf,
     /// `replicas:` default none.
     pub replicas: Vec<PathBuf>,
+    /// `min_copies:` of the store and its replicas, how many a checkpoint must be in before it counts; default all.
+    pub min_copies: usize,
     /// `keep:` default everything.
     pub keep: Option<KeepSpec>,
 }
@@ -252,6 +254,7 @@ checkpoint:
   mode: elided
   store: ../stores/x
   replicas: [/mnt/other, "no"]
+  min_copies: 2
   keep: {last: 10, hourly: 24, daily: 7, weekly: 4, monthly: 12, within: 36h, bytes: 10GiB, grace: 90m}
 output: {files: out/, format: csv, emit: final}
 "#;
@@ -279,6 +282,7 @@ output: {files: out/, format: csv, emit: final}
         assert_eq!(job.checkpoint.schedule, Some(Duration::from_secs(5_400)));
         assert_eq!(job.checkpoint.state_bytes, Some(64 << 20));
         assert_eq!(job.checkpoint.replicas, [Path::new("/mnt/other"), Path::new("no")]);
+        assert_eq!(job.checkpoint.min_copies, 2);
         let keep = job.checkpoint.keep.clone().unwrap();
         let rules = "--keep-last 10 --keep-hourly 24 --keep-daily 7 --keep-weekly 4 --keep-monthly 12";
         assert_eq!(keep.policy.to_string(), format!("{rules} --keep-within 1d12h --keep-bytes 10GiB"));
@@ -300,6 +304,7 @@ output: {files: out/, format: csv, emit: final}
         assert_eq!(job.checkpoint.schedule, Some(Duration::from_secs(60)));
         assert_eq!((job.checkpoint.state_bytes, job.checkpoint.keep), (None, None));
         assert_eq!(job.checkpoint.store, Path::new("checkpoints/42"));
+        assert_eq!(job.checkpoint.min_copies, 1);
         let job = parse("job: a\ninput: b.txt\nprocess: {aggregate: {n: count}}\ncheckpoint: {state_bytes: 1}\n");
         assert_eq!((job.key_name(), job.tasks, job.checkpoint.schedule), ("partition", 0, None));
     }
@@ -360,6 +365,7 @@ output: {files: out/, format: csv, emit: final}
             ("x-*.csv", "y-*.csv"),
             ("{dead_letter: bad.csv}", "skip"),
             ("count()", "count"),
+            ("  min_copies: 2\n", ""),
         ] {
             assert_eq!(told(from, to), [""; 0], "{from}");
         }

@@ -421,6 +421,7 @@ fn checkpoint(node: Option<&Node>, job: &str) -> Result<CheckpointSpec> {
             mode: Mode::Elided,
             store: default_store,
             replicas: Vec::new(),
+            min_copies: 1,
             keep: None,
         });
     };
@@ -434,8 +435,16 @@ fn checkpoint(node: Option<&Node>, job: &str) -> Result<CheckpointSpec> {
     let mode = section.get("mode").map_or(Ok(Mode::Elided), mode)?;
     let store = section.get("store").map_or(Ok(default_store), path)?;
     let replicas = replicas(section.get("replicas"), &store)?;
+    let copies = 1 + replicas.len();
+    let min_copies = section.get("min_copies").map_or(Ok(copies), |node| min_copies(node, copies))?;
     let keep = section.get("keep").map(keep).transpose()?;
-    Ok(CheckpointSpec { enabled, schedule, state_bytes, mode, store, replicas, keep })
+    Ok(CheckpointSpec { enabled, schedule, state_bytes, mode, store, replicas, min_copies, keep })
+}
+
+/// Reads how many of `copies`, the store and its replicas, a checkpoint needs.
+fn min_copies(node: &Node, copies: usize) -> Result<usize> {
+    let number = node.text("a number")?.parse().ok().filter(|number| (1..=copies).contains(number));
+    number.ok_or_else(|| node.wrong(&format!("a number from 1 to {copies}, which counts the store and its replicas")))
 }
 
 fn keep(node: &Node) -> Result<KeepSpec> {

@@ -18,6 +18,7 @@ mod job_file;
 mod kill;
 mod latest_good;
 mod output;
+mod replicas;
 mod results;
 mod signals;
 mod store;

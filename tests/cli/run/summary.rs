@@ -31,6 +31,8 @@ struct Summary {
     loading_seconds: f64,
     elapsed_seconds: f64,
     outputs: Vec<Published>,
+    #[allow(dead_code)]
+    replicas_behind: Vec<String>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -1,0 +1,157 @@
+//! Which replicas of a store can be written to, and what there is to tell about them.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use crate::id::Sequence;
+use crate::storage::LockGuard;
+use crate::units::Bytes;
+
+/// The most notes that are kept until somebody takes them; a broken replica could give one an object.
+const MAX_NOTES: usize = 20;
+
+/// Something about the replicas that whoever uses the store should hear.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StoreNote {
+    /// A replica could not give what was asked for, and another one did.
+    FellBack {
+        /// The file, with its replica.
+        path: String,
+        /// What is wrong with it.
+        reason: String,
+        /// The replica that had it.
+        place: String,
+    },
+    /// More replicas could not give what was asked for than are told.
+    MoreFellBack {
+        /// How many times.
+        count: u64,
+    },
+    /// A replica can not be written to, and the others go on without it.
+    Lost {
+        /// The replica.
+        place: String,
+        /// What went wrong.
+        reason: String,
+    },
+    /// A replica has everything again that the others have.
+    CaughtUp {
+        /// The replica.
+        place: String,
+        /// Whether it was no store before: a new disk, for instance.
+        new: bool,
+        /// The checkpoints that it got.
+        checkpoints: u64,
+        /// The bytes of objects that it got.
+        bytes: u64,
+    },
+    /// A checkpoint is damaged in every replica that has it, so that another one did not get it.
+    LeftOut {
+        /// The replica that lacks it.
+        place: String,
+        /// The checkpoint.
+        sequence: Sequence,
+        /// What is wrong with it.
+        reason: String,
+    },
+}
+
+impl fmt::Display for StoreNote {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            StoreNote::FellBack { path, reason, place } => {
+                write!(f, "cannot use `{path}`, and read it from `{place}`: {reason}")
+            }
+            StoreNote::MoreFellBack { count } => write!(f, "{count} more files were read from another replica"),
+            StoreNote::Lost { place, reason } => write!(f, "replica `{place}` is lost: {reason}"),
+            StoreNote::CaughtUp { place, new, checkpoints, bytes } => {
+                let was = if *new { "was empty and has caught up" } else { "has caught up" };
+                let plural = if *checkpoints == 1 { "" } else { "s" };
+                write!(f, "replica `{place}` {was}: {checkpoints} checkpoint{plural}, {}", Bytes(*bytes))
+            }
+            StoreNote::LeftOut { place, sequence, reason } => {
+                write!(f, "replica `{place}` does not get checkpoint {}: {reason}", sequence.0)
+            }
+        }
+    }
+}
+
+/// What all clones of a store know of its replicas, which are numbered.
+#[derive(Debug, Default)]
+pub(super) struct Health(Mutex<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    /// Why a replica can not be written to.
+    lost: BTreeMap<usize, String>,
+    notes: Vec<StoreNote>,
+    /// Files read from another replica that are in no note.
+    untold: u64,
+    /// Who holds the store, once it is locked.
+    holder: Option<String>,
+    /// The locks of replicas that came later than the lock of the store.
+    guards: BTreeMap<usize, Box<dyn LockGuard>>,
+}
+
+impl Health {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns why replica `index` can not be written to, if so.
+    pub(super) fn lost(&self, index: usize) -> Option<String> {
+        self.state().lost.get(&index).cloned()
+    }
+
+    /// Returns the replicas that can not be written to, and why.
+    pub(super) fn all_lost(&self) -> BTreeMap<usize, String> {
+        self.state().lost.clone()
+    }
+
+    /// Marks replica `index` as one that can not be written to. Only the first reason counts.
+    pub(super) fn lose(&self, index: usize, place: String, reason: String) {
+        let mut state = self.state();
+        if state.lost.insert(index, reason.clone()).is_none() {
+            state.notes.push(StoreNote::Lost { place, reason });
+        }
+    }
+
+    /// Takes replica `index` for whole again.
+    pub(super) fn find(&self, index: usize) {
+        self.state().lost.remove(&index);
+    }
+
+    pub(super) fn note(&self, note: StoreNote) {
+        let mut state = self.state();
+        if state.notes.contains(&note) {
+            return;
+        }
+        match note {
+            StoreNote::FellBack { .. } if state.notes.len() >= MAX_NOTES => state.untold += 1,
+            note => state.notes.push(note),
+        }
+    }
+
+    pub(super) fn take_notes(&self) -> Vec<StoreNote> {
+        let mut state = self.state();
+        let mut notes = std::mem::take(&mut state.notes);
+        let count = std::mem::take(&mut state.untold);
+        if count > 0 {
+            notes.push(StoreNote::MoreFellBack { count });
+        }
+        notes
+    }
+
+    pub(super) fn set_holder(&self, holder: &str) {
+        self.state().holder = Some(holder.to_owned());
+    }
+
+    pub(super) fn holder(&self) -> Option<String> {
+        self.state().holder.clone()
+    }
+
+    pub(super) fn keep_lock(&self, index: usize, guard: Box<dyn LockGuard>) {
+        self.state().guards.insert(index, guard);
+    }
+}

@@ -1,0 +1,435 @@
+//! Replicas: what a run does when one vanishes, comes back, is new, or is all that is left.
+
+use std::fs;
+use std::io::Write as _;
+use std::path::Path;
+use std::process::{Child, ChildStdin, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use super::data::Random;
+use super::{PATIENCE, checkpoints, counting, until, wait};
+use crate::support::{Env, Output, tree};
+
+/// Writes the job file of a job whose checkpoints go to `store` and `r`.
+fn replicated(env: &Env, more: &str) {
+    counting(env, &format!("checkpoint: {{store: store, replicas: [r], schedule: 20ms{more}}}\n"));
+}
+
+/// A run that is fed until it is told to end.
+struct Live<'a> {
+    env: &'a Env,
+    child: Child,
+    feeder: JoinHandle<()>,
+    end: Arc<AtomicBool>,
+}
+
+impl<'a> Live<'a> {
+    /// Starts the job with standard input as its only partition.
+    fn start(env: &'a Env) -> Live<'a> {
+        let text = env.read("job.yaml").replace("{files: data.jsonl}", "{files: '-', format: json}");
+        env.write("job.yaml", text);
+        let stderr = fs::File::create(env.path("stderr")).expect("created");
+        let mut command = env.command(&["run", "job.yaml"]);
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(stderr).spawn().expect("started");
+        let end = Arc::new(AtomicBool::new(false));
+        let stdin = child.stdin.take().expect("piped");
+        let told = Arc::clone(&end);
+        let feeder = thread::spawn(move || feed(stdin, &told));
+        Live { env, child, feeder, end }
+    }
+
+    /// Waits until `store` has `count` more checkpoints.
+    fn more(&self, store: &str, count: usize) {
+        let store = self.env.path(store);
+        let before = checkpoints(&store).len();
+        until("there are more checkpoints", || checkpoints(&store).len() >= before + count);
+    }
+
+    /// Ends the input and returns how the run ended, and what it said.
+    fn end(mut self) -> (i32, String) {
+        self.end.store(true, Ordering::Relaxed);
+        self.feeder.join().expect("fed");
+        (wait(&mut self.child, PATIENCE), self.env.read("stderr"))
+    }
+
+    /// Waits for a run that ends by itself.
+    fn fail(mut self) -> (i32, String) {
+        let status = wait(&mut self.child, PATIENCE);
+        self.end.store(true, Ordering::Relaxed);
+        self.feeder.join().expect("fed");
+        (status, self.env.read("stderr"))
+    }
+}
+
+fn feed(mut stdin: ChildStdin, end: &AtomicBool) {
+    let mut random = Random(7);
+    while !end.load(Ordering::Relaxed) {
+        let lines: String = (0..2_000).map(|_| format!("{{\"k\":\"k{}\"}}\n", random.below(500))).collect();
+        // A run that failed reads no more.
+        if stdin.write_all(lines.as_bytes()).is_err() {
+            return;
+        }
+        thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// Makes sure that two replicas hold the same checkpoints and objects, byte for byte.
+#[track_caller]
+fn assert_equal(env: &Env) {
+    let content = |name: &str| {
+        let mut files = tree(&env.path(name));
+        files.retain(|name, _| !name.ends_with("lock") && !name.contains(".tmp-"));
+        files
+    };
+    let (store, replica) = (content("store"), content("r"));
+    assert_eq!(store.keys().collect::<Vec<_>>(), replica.keys().collect::<Vec<_>>());
+    assert!(store == replica, "a file differs");
+}
+
+/// A job of one file that has run to its end, with one checkpoint in both places.
+fn finished() -> Env {
+    let env = Env::new();
+    replicated(&env, "");
+    env.write("data.jsonl", "{\"k\":\"a\"}\n{\"k\":\"b\"}\n{\"k\":\"a\"}\n");
+    let output = env.run(&["run", "job.yaml"]).expect(0);
+    assert_eq!(output.stderr, "counting: starts from nothing; checkpoints go to store\n");
+    assert_equal(&env);
+    env
+}
+
+fn run(env: &Env, status: i32) -> Output {
+    env.run(&["run", "job.yaml"]).expect(status)
+}
+
+#[test]
+fn a_replica_that_vanishes_and_comes_back_is_caught_up_while_the_run_goes_on() {
+    let env = Env::in_memory();
+    replicated(&env, ", min_copies: 1");
+    let live = Live::start(&env);
+    live.more("r", 2);
+    fs::rename(env.path("r"), env.path("away")).expect("renamed");
+    live.more("store", 3);
+    assert!(!env.path("r").exists());
+    let listed = env.run(&["list", "store"]).expect(0);
+    assert!(listed.stderr.contains("warning: replica `$DIR/r` can not be used: "), "{listed}");
+    fs::rename(env.path("away"), env.path("r")).expect("renamed");
+    live.more("r", 5);
+    let (status, said) = live.end();
+    assert_eq!(status, 0, "{said}");
+    let lost = said.lines().filter(|line| line.starts_with("warning: counting: replica `r` is lost: ")).count();
+    let back = said.lines().filter(|line| line.starts_with("warning: counting: replica `r` has caught up: ")).count();
+    assert_eq!((lost, back), (1, 1), "{said}");
+    assert_equal(&env);
+    for store in ["store", "r"] {
+        let verified = env.run(&["verify", store, "--deep"]).expect(0);
+        assert_eq!(verified.stdout.lines().filter(|line| line.contains(": intact: ")).count(), 2, "{verified}");
+    }
+}
+
+#[test]
+fn a_run_that_ends_without_a_replica_says_so_and_any_command_brings_it_up() {
+    let env = Env::in_memory();
+    replicated(&env, ", min_copies: 1");
+    let live = Live::start(&env);
+    live.more("r", 2);
+    fs::rename(env.path("r"), env.path("away")).expect("renamed");
+    live.more("store", 3);
+    let (status, said) = live.end();
+    assert_eq!(status, 3, "{said}");
+    assert!(said.ends_with("warning: replica `r` is behind; the next run makes it equal when it is back\n"), "{said}");
+    let output = env.run(&["verify", "store"]).expect(3);
+    assert!(output.stdout.contains("note: replica-unavailable: `.`"), "{output}");
+
+    fs::rename(env.path("away"), env.path("r")).expect("renamed");
+    let listed = env.run(&["list", "store"]).expect(0);
+    let behind = checkpoints(&env.path("store")).len() - checkpoints(&env.path("r")).len();
+    assert!(listed.stderr.contains(&format!("warning: replica `$DIR/r` is {behind} checkpoints behind\n")), "{listed}");
+    let listed = env.run(&["list", "r", "--json"]).expect(0);
+    assert!(
+        listed
+            .stdout
+            .contains(&format!("\"store\":\"r\",\"newest\":{},\"behind\":{behind}", checkpoints(&env.path("r")).len())),
+        "{listed}"
+    );
+    env.run(&["verify", "r"]).expect(3);
+    let planned = env.run(&["verify", "r", "--repair", "--dry-run"]).expect(3);
+    assert_eq!(planned.stdout.lines().filter(|line| line.starts_with("would heal `r/checkpoints/")).count(), behind);
+    env.run(&["verify", "r", "--repair"]).expect(0);
+    env.run(&["verify", "r"]).expect(0);
+    assert_equal(&env);
+}
+
+#[test]
+fn a_run_that_asks_for_all_copies_fails_with_the_name_of_the_replica() {
+    let env = Env::in_memory();
+    replicated(&env, "");
+    let live = Live::start(&env);
+    live.more("r", 2);
+    fs::rename(env.path("r"), env.path("away")).expect("renamed");
+    let (status, said) = live.fail();
+    assert_eq!(status, 4, "{said}");
+    assert!(said.contains("error: only 1 of 2 copies can be made: replica `r`: `r"), "{said}");
+    assert!(
+        said.contains("hint: bring the replica back, or let fewer copies do with `checkpoint: min_copies:`"),
+        "{said}"
+    );
+    env.run(&["verify", "store", "--quick"]).expect(3);
+}
+
+#[test]
+fn a_replica_whose_disk_is_broken_is_lost_like_one_that_is_gone() {
+    let env = Env::in_memory();
+    replicated(&env, ", min_copies: 1");
+    let live = Live::start(&env);
+    live.more("r", 2);
+    fs::rename(env.path("r/objects"), env.path("away")).expect("renamed");
+    env.write("r/objects", "no directory");
+    live.more("store", 3);
+    fs::remove_file(env.path("r/objects")).expect("removed");
+    fs::rename(env.path("away"), env.path("r/objects")).expect("renamed");
+    live.more("r", 5);
+    let (status, said) = live.end();
+    assert_eq!(status, 0, "{said}");
+    assert!(said.contains("warning: counting: replica `r` is lost: "), "{said}");
+    assert!(env.run(&["verify", "r"]).expect(0).stdout.contains("intact"));
+    let names = |store: &str| checkpoints(&env.path(store));
+    assert_eq!(names("store"), names("r"));
+}
+
+#[test]
+fn a_store_that_is_lost_is_filled_from_the_replica_and_the_job_goes_on() {
+    let env = finished();
+    fs::remove_dir_all(env.path("store")).expect("removed");
+    let output = run(&env, 0);
+    assert!(
+        output.stderr.starts_with("warning: counting: replica `store` was empty and has caught up: 1 checkpoint, "),
+        "{output}"
+    );
+    assert!(output.stderr.contains("counting: resumes from checkpoint 1 of store ("), "{output}");
+    assert_equal(&env);
+    // Also for one who insists on it.
+    fs::remove_dir_all(env.path("store")).expect("removed");
+    env.run(&["run", "job.yaml", "--must-resume"]).expect(0);
+    assert_equal(&env);
+}
+
+#[test]
+fn a_new_disk_gets_every_checkpoint() {
+    let env = finished();
+    env.write("data.jsonl", env.read("data.jsonl") + "{\"k\":\"c\"}\n");
+    fs::remove_dir_all(env.path("r")).expect("removed");
+    fs::create_dir(env.path("r")).expect("created");
+    let output = run(&env, 0);
+    assert!(
+        output.stderr.starts_with("warning: counting: replica `r` was empty and has caught up: 1 checkpoint, "),
+        "{output}"
+    );
+    assert_eq!(checkpoints(&env.path("r")), [1, 2]);
+    assert_equal(&env);
+}
+
+#[test]
+fn every_command_works_on_a_replica() {
+    let env = finished();
+    fs::remove_dir_all(env.path("store")).expect("removed");
+    assert!(env.run(&["list", "r", "--quiet"]).expect(0).stdout.contains("end of input"));
+    assert!(env.run(&["inspect", "r"]).expect(0).stdout.contains("counting"));
+    env.run(&["inspect", "r", "--state", "--key", "a"]).expect(0);
+    env.run(&["restore", "r", "--to", "state", "--format", "csv"]).expect(0);
+    // A replica as the store of the job.
+    env.write("job.yaml", env.read("job.yaml").replace("store: store, replicas: [r], ", "store: r, "));
+    env.write("data.jsonl", env.read("data.jsonl") + "{\"k\":\"c\"}\n");
+    let output = run(&env, 0);
+    assert!(output.stderr.contains("resumes from checkpoint 1 of r "), "{output}");
+    assert_eq!(env.run(&["verify", "r"]).expect(0).stdout.lines().count(), 1, "it stands alone now");
+}
+
+#[test]
+fn reading_falls_back_to_the_other_replica_and_says_so() {
+    let env = finished();
+    let objects: Vec<_> = super::files(&env.path("store/objects"));
+    let export = |to: &str| {
+        let output = env.run(&["restore", "store", "--to", to, "--format", "csv"]).expect(0);
+        (env.read(&format!("{to}/state.csv")), output)
+    };
+    let (whole, output) = export("whole");
+    assert_eq!(output.stderr, "");
+    for object in &objects {
+        fs::write(object, b"x").expect("written");
+    }
+    let (state, output) = export("state");
+    assert_eq!(state, whole);
+    let warnings = output.stderr.lines().filter(|line| {
+        line.starts_with("warning: cannot use `$DIR/store/objects/")
+            || line.starts_with("warning: cannot use `store/objects/")
+    });
+    assert!(warnings.count() >= 2, "{output}");
+    assert!(output.stderr.contains(", and read it from `$DIR/r`: object `"), "{output}");
+    let output = run(&env, 0);
+    assert!(output.stderr.contains("warning: counting: cannot use `store/"), "{output}");
+    let healed = env.run(&["verify", "store", "--repair"]).expect(0);
+    assert!(healed.stdout.ends_with(&format!("{} were healed, 0 can not be\n", objects.len())), "{healed}");
+    let verified = env.run(&["verify", "store"]).expect(0);
+    assert_eq!(verified.stdout.matches("note: object-set-aside").count(), objects.len(), "{verified}");
+}
+
+#[test]
+fn places_that_can_not_be_replicas_are_refused() {
+    let env = finished();
+    let refuse = |replicas: &str, status: i32| {
+        let text = env.read("job.yaml").replace("[r]", replicas);
+        env.write("other.yaml", text);
+        env.run(&["run", "other.yaml"]).expect(status).stderr
+    };
+    assert_eq!(
+        refuse("[./store/../store]", 2).lines().next(),
+        Some("error: `./store/../store` and `store` are the same directory")
+    );
+    std::os::unix::fs::symlink("store", env.path("link")).expect("linked");
+    assert!(refuse("[link]", 2).starts_with("error: `link` and `store` are the same directory\n"));
+    env.write("other/job.yaml", "job: other\ninput: {files: data.txt}\nkey: line\nprocess: {aggregate: {n: count}}\n");
+    env.write("other/data.txt", "a\n");
+    env.run(&["run", "other/job.yaml"]).expect(0);
+    let said = refuse("[other/checkpoints/other]", 2);
+    assert!(
+        said.starts_with("error: `other/checkpoints/other` holds the checkpoints of job `other`, not of "),
+        "{said}"
+    );
+    env.write("same.yaml", env.read("job.yaml").replace("store: store, replicas: [r], ", "store: same, "));
+    fs::remove_file(env.path("out/counting.jsonl")).expect("removed");
+    env.run(&["run", "same.yaml"]).expect(0);
+    let said = refuse("[same]", 12);
+    assert!(said.starts_with("error: `same/store.yaml` says store "), "{said}");
+    for (more, message) in
+        [("min_copies: 0", "expected a number from 1 to 2"), ("min_copies: 3", "found"), ("min_copies: all", "found")]
+    {
+        env.write("other.yaml", env.read("job.yaml").replace("schedule:", &format!("{more}, schedule:")));
+        let said = env.run(&["run", "other.yaml"]).expect(2).stderr;
+        assert!(said.contains(message) && said.contains("other.yaml:7:"), "{said}");
+    }
+}
+
+#[test]
+fn two_runs_with_a_replica_each_end_in_an_error_that_names_both() {
+    let env = finished();
+    let data = env.read("data.jsonl");
+    for (store, line) in [("store", "{\"k\":\"x\"}\n"), ("r", "{\"k\":\"y\"}\n")] {
+        env.write(
+            "alone.yaml",
+            env.read("job.yaml").replace("store: store, replicas: [r], ", &format!("store: {store}, ")),
+        );
+        env.write("data.jsonl", data.clone() + line);
+        env.run(&["run", "alone.yaml"]).expect(0);
+    }
+    let output = run(&env, 12);
+    assert!(
+        output
+            .stderr
+            .starts_with("error: `store` and `r` have different checkpoints 2: they are not copies of each other\n"),
+        "{output}"
+    );
+    let output = env.run(&["verify", "store", "--replica", "r"]).expect(1);
+    assert!(output.stdout.contains("replica-diverged: `checkpoints/00000002/manifest.yaml`"), "{output}");
+}
+
+#[test]
+fn killed_at_any_moment_a_run_ends_with_equal_replicas() {
+    let env = Env::in_memory();
+    replicated(&env, "");
+    env.write("job.yaml", env.read("job.yaml").replace("20ms", "2ms"));
+    let mut random = Random(std::process::id().into());
+    let lines: String = (0..200_000).map(|_| format!("{{\"k\":\"k{}\"}}\n", random.below(2_000))).collect();
+    env.write("data.jsonl", lines);
+    let mut kills = 0;
+    let mut longest_life = 60_000;
+    loop {
+        let mut command = env.command(&["run", "job.yaml", "--quiet"]);
+        let mut child =
+            command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("started");
+        thread::sleep(Duration::from_micros(random.below(longest_life)));
+        if child.try_wait().expect("waited").is_none() {
+            child.kill().expect("killed");
+            kills += 1;
+            longest_life += longest_life / 20;
+        }
+        let output = child.wait_with_output().expect("waited");
+        if output.status.success() {
+            break;
+        }
+        assert_eq!(crate::support::code(output.status), 137, "{}", String::from_utf8_lossy(&output.stderr));
+        if kills >= 30 {
+            run(&env, 0);
+            break;
+        }
+    }
+    println!("{kills} kills, {} checkpoints", checkpoints(&env.path("store")).len());
+    let checkpoints_of = |store: &str| tree(&env.path(store).join("checkpoints"));
+    assert!(checkpoints_of("store") == checkpoints_of("r"));
+    let needed = |store: &str| {
+        let verified = env.run(&["verify", store, "--deep"]).expect(0);
+        verified.stdout.lines().filter(|line| line.contains(": intact: ")).count()
+    };
+    assert_eq!(needed("store"), 2);
+    // What a kill left behind in one of them only is needed by no checkpoint.
+    let unused = env.run(&["verify", "store", "--quick"]).expect(0).stdout;
+    let unused = |path: &str| unused.contains(&format!("object-unused: `{path}`"));
+    let objects = |store: &str| {
+        let mut files = tree(&env.path(store));
+        files.retain(|name, _| name.starts_with("objects/") && !name.contains(".tmp-") && !unused(name));
+        files
+    };
+    assert!(objects("store") == objects("r"));
+    assert!(Path::new(&env.path("store/replicas.yaml")).exists());
+}
+
+#[test]
+fn what_was_pruned_does_not_come_back_with_a_replica_that_was_away_or_a_store_that_was_lost() {
+    let env = finished();
+    for line in ["c", "d", "e"] {
+        env.write("data.jsonl", env.read("data.jsonl") + &format!("{{\"k\":\"{line}\"}}\n"));
+        run(&env, 0);
+    }
+    assert_eq!(checkpoints(&env.path("r")), [1, 2, 3, 4]);
+    fs::rename(env.path("r"), env.path("away")).expect("renamed");
+    env.run(&["prune", "store", "--keep-last", "2", "--yes"]).expect(0);
+    fs::rename(env.path("away"), env.path("r")).expect("renamed");
+    assert_eq!((checkpoints(&env.path("store")), checkpoints(&env.path("r"))), (vec![3, 4], vec![1, 2, 3, 4]));
+    let verified = env.run(&["verify", "store"]).expect(0);
+    assert!(!verified.stdout.contains("checkpoint-missing"), "{verified}");
+    assert!(env.run(&["verify", "store", "--repair"]).expect(0).stdout.ends_with("0 were healed, 0 can not be\n"));
+    run(&env, 0);
+    assert_eq!(checkpoints(&env.path("store")), [3, 4]);
+
+    // The store that is filled anew knows why checkpoints are gone.
+    env.run(&["prune", "store", "--keep-last", "2", "--yes"]).expect(0);
+    assert_eq!(checkpoints(&env.path("r")), [3, 4]);
+    env.run(&["pin", "store@3", "--reason", "audit"]).expect(0);
+    fs::remove_dir_all(env.path("store")).expect("removed");
+    run(&env, 0);
+    assert_eq!(checkpoints(&env.path("store")), [3, 4]);
+    assert!(env.run(&["list", "store", "--json"]).expect(0).stdout.contains("\"pinned\":true"));
+    fs::remove_dir_all(env.path("r")).expect("removed");
+    let verified = env.run(&["verify", "store"]).expect(3);
+    assert!(verified.stdout.contains("note: parent-gone: "), "{verified}");
+}
+
+#[test]
+fn a_repair_beside_a_running_job_heals_and_disturbs_nothing() {
+    let env = Env::in_memory();
+    replicated(&env, "");
+    let live = Live::start(&env);
+    live.more("r", 5);
+    for object in super::files(&env.path("store/objects")).iter().take(20) {
+        fs::write(object, b"x").expect("written");
+    }
+    let repaired = env.run(&["verify", "store", "--repair"]);
+    assert!([0, 3].contains(&repaired.status), "{repaired}");
+    live.more("r", 5);
+    let (status, said) = live.end();
+    assert_eq!(status, 0, "{said}");
+    let verified = env.run(&["verify", "store", "--deep"]).expect(0);
+    assert!(verified.stdout.contains("object-set-aside"), "{verified}");
+}
