@@ -331,6 +331,11 @@ fn each<T: Send>(
     })
 }
 
+/// Returns a time as it is written into a store.
+fn in_milliseconds(time: Timestamp) -> Timestamp {
+    Timestamp::from_millisecond(time.as_millisecond()).unwrap_or(time)
+}
+
 /// Returns what an error says, with what caused it.
 fn words(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
@@ -341,11 +346,6 @@ fn words(error: &dyn std::error::Error) -> String {
         next = cause.source();
     }
     text
-}
-
-/// Returns a time as it is written into a store.
-fn in_milliseconds(time: Timestamp) -> Timestamp {
-    Timestamp::from_millisecond(time.as_millisecond()).unwrap_or(time)
 }
 
 fn store_file() -> RelPath {

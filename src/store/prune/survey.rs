@@ -99,9 +99,11 @@ impl Around {
         let mut lying = Vec::new();
         let directory = |name: &str| RelPath::new(name).expect("the name is plain");
         sort(storage.list(None)?, "", &mut lying, |entry| match entry.name.as_str() {
-            layout::STORE_FILE | layout::LOCK_FILE | layout::PRUNE_LOCK_FILE | layout::OBJECTS_LOCK_FILE => {
-                entry.kind == EntryKind::File
-            }
+            layout::STORE_FILE
+            | layout::REPLICAS_FILE
+            | layout::LOCK_FILE
+            | layout::PRUNE_LOCK_FILE
+            | layout::OBJECTS_LOCK_FILE => entry.kind == EntryKind::File,
             CHECKPOINTS | PINS | HISTORY | PRUNED | DAMAGED | "objects" => entry.kind == EntryKind::Directory,
             _ => false,
         });
