@@ -211,7 +211,7 @@ fn the_end_of_a_grace_time_stopped_at_any_call_is_finished_by_the_next_prune() {
     for limit in 0..calls {
         let (storage, outcome, _) = run(limit);
         assert!(outcome.is_err() || content(&storage) == content(&undisturbed), "{limit}");
-        let store = open(&[storage.clone()]);
+        let store = open(std::slice::from_ref(&storage));
         assert_whole(&store);
         prune_at(&store, &last(2, Duration::ZERO), later).expect("finished");
         assert!(content(&storage) == content(&undisturbed), "stopped after {limit} calls");
@@ -261,7 +261,7 @@ fn an_undo_stopped_at_any_call_is_finished_by_the_next() {
     for limit in 0..counter.calls() {
         let storage = copy(&original[0]);
         undo(Arc::new(Failing::new(storage.clone()).fail_after(limit))).expect_err("stopped");
-        assert_whole(&open(&[storage.clone()]));
+        assert_whole(&open(std::slice::from_ref(&storage)));
         match undo(Arc::new(storage.clone())) {
             Ok(()) | Err(PruneError::NothingToUndo { .. }) => {}
             Err(error) => panic!("{limit}: {error}"),
@@ -311,7 +311,7 @@ fn when_any_checkpoint_can_not_be_read_nothing_is_deleted() {
                 storage.replace(&path(with), b"x").expect("replaced");
             }
             let before = files(&storage);
-            let refused = prune(&open(&[storage.clone()]), &last(keep, Duration::ZERO));
+            let refused = prune(&open(std::slice::from_ref(&storage)), &last(keep, Duration::ZERO));
             assert!(matches!(refused, Err(PruneError::Unreadable { .. })), "{file}: {refused:?}");
             assert_eq!(files(&storage), before);
         }
@@ -328,7 +328,7 @@ fn a_list_of_objects_that_lost_a_line_is_not_believed() {
         let rest: Vec<u8> =
             lines.iter().enumerate().filter(|(at, _)| *at != gone).flat_map(|(_, l)| l.to_vec()).collect();
         storage.replace(&layout::sums(Sequence(7)), &rest).expect("replaced");
-        let store = open(&[storage.clone()]);
+        let store = open(std::slice::from_ref(&storage));
         prune(&store, &last(2, Duration::ZERO)).expect("pruned");
         storage.replace(&layout::sums(Sequence(7)), &lines.concat()).expect("replaced");
         assert_whole(&store);
@@ -427,7 +427,7 @@ fn a_prune_on_a_full_disk_stopped_at_any_call_leaves_a_whole_store() {
     let (undisturbed, _, calls) = run(u64::MAX);
     for limit in 0..calls {
         let (storage, done, _) = run(limit);
-        let store = open(&[storage.clone()]);
+        let store = open(std::slice::from_ref(&storage));
         for report in verify(&store, None, Depth::Deep, &Silent).expect("looked at") {
             // The one directory that made room may have gone before the note of it.
             let lost: Vec<_> = report.damaged().into_iter().collect();

@@ -209,9 +209,8 @@ impl Store {
             [] => vec![&[]],
             checkpoints => checkpoints.chunks(CHECKPOINTS_PER_EVENT).collect(),
         };
-        let mut number = self.last_event()?;
-        for (place, part) in parts.into_iter().enumerate() {
-            number += 1;
+        let first = self.last_event()? + 1;
+        for (number, part) in (first..).zip(parts) {
             let event = Event {
                 format: FORMAT,
                 number,
@@ -221,7 +220,7 @@ impl Store {
                 checkpoints: part.to_vec(),
                 ranges: Vec::new(),
                 files: event.files,
-                bytes: if place == 0 { event.bytes } else { 0 },
+                bytes: if number == first { event.bytes } else { 0 },
             };
             self.write_event(&event)?;
         }

@@ -170,11 +170,7 @@ impl<'a> Replica<'a> {
                 Err(error) => return Err(error.into()),
             }
             match self.storage.get(&path, bytes.len() as u64) {
-                Ok(found) if found == bytes => {
-                    if self.take_over(&path)? {
-                        return Ok(false);
-                    }
-                }
+                Ok(found) if found == bytes && self.take_over(&path)? => return Ok(false),
                 Err(error @ StorageError::Io { .. }) => return Err(error.into()),
                 // Damaged, no file at all, or gone since.
                 _ => {}

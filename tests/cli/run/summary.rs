@@ -24,6 +24,7 @@ struct Summary {
     keys: u64,
     checkpoints: u64,
     checkpoint_bytes: u64,
+    pruned: u64,
     pause_micros_median: Option<u64>,
     pause_micros_p99: Option<u64>,
     pause_micros_max: Option<u64>,
