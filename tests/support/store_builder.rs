@@ -120,7 +120,8 @@ impl StoreBuilder {
     /// Makes the next checkpoint write a new base for every shard, as a folding does.
     pub fn restart(&mut self) {
         self.chains.clear();
-        let mut by_shard: BTreeMap<u32, BTreeMap<(u32, String), Option<Vec<Value>>>> = BTreeMap::new();
+        type Rows = BTreeMap<(u32, String), Option<Vec<Value>>>;
+        let mut by_shard: BTreeMap<u32, Rows> = BTreeMap::new();
         for (key, values) in &self.state {
             let shard = index::shard_of(key.0, self.tasks, self.shards);
             by_shard.entry(shard).or_default().insert(key.clone(), Some(values.clone()));
