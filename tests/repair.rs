@@ -148,7 +148,8 @@ fn each_damage_at_each_file_of_either_replica_is_found_there_and_healed_exactly(
                 let store = open(whole.path());
                 let reports = verified(&store);
                 let found = damage(&reports);
-                // A manifest whose list lost its last line has nobody in its replica who speaks for it: then both are told.
+                // A manifest whose list lost its last line has nobody in its replica who speaks for it: then both are
+                // told.
                 assert!(!found.is_empty(), "{case}");
                 for (name, code, place) in &found {
                     let same_checkpoint = path.starts_with("checkpoints/") && place[..20] == path[..20];

@@ -78,7 +78,8 @@ pub struct Outcome {
     pub result: Result<(), StorageError>,
 }
 
-/// Plans to heal what `reports` say is damaged. They are what [`verify_with`](crate::ops::verify::verify_with) found in `store` a moment ago.
+/// Plans to heal what `reports` say is damaged. They are what [`verify_with`](crate::ops::verify::verify_with) found in
+/// `store` a moment ago.
 ///
 /// Reads the good copies, and writes nothing.
 pub fn plan(store: &Store, reports: &[Report]) -> RepairPlan {
@@ -104,8 +105,8 @@ pub fn plan(store: &Store, reports: &[Report]) -> RepairPlan {
 
 /// Writes what `plan` says, and returns how each step ended. One that fails does not stop the others.
 ///
-/// What stands in the place of a good file is moved into `damaged/`, and so kept. `progress` is told of bytes. Interrupted
-/// anywhere, what was healed is healed, and the next repair goes on.
+/// What stands in the place of a good file is moved into `damaged/`, and so kept. `progress` is told of bytes.
+/// Interrupted anywhere, what was healed is healed, and the next repair goes on.
 pub fn apply(store: &Store, plan: &RepairPlan, progress: &dyn Progress) -> Vec<Outcome> {
     progress.start(plan.steps.iter().map(|step| step.bytes).sum());
     let sources: Vec<Arc<dyn Storage>> = places(store).into_iter().flatten().map(|place| place.storage).collect();
@@ -119,7 +120,8 @@ pub fn apply(store: &Store, plan: &RepairPlan, progress: &dyn Progress) -> Vec<O
 }
 
 impl Step {
-    /// Returns when it is its turn: a checkpoint becomes whole when its objects are, and a store when its checkpoints are.
+    /// Returns when it is its turn: a checkpoint becomes whole when its objects are, and a store when its checkpoints
+    /// are.
     fn rank(&self) -> u8 {
         match self.cure {
             Cure::Object(_) => 0,
@@ -327,7 +329,8 @@ impl Planner<'_> {
         promises
     }
 
-    /// Decides what the files of a checkpoint have to be; nothing when nobody knows, or witnesses contradict each other.
+    /// Decides what the files of a checkpoint have to be; nothing when nobody knows, or witnesses contradict each
+    /// other.
     fn truth(&self, sequence: Sequence) -> Option<Truth> {
         let candidates: Vec<(usize, Candidate)> =
             self.readable().filter_map(|(number, _)| Some((number, self.candidate(number, sequence)?))).collect();

@@ -24,8 +24,9 @@ impl Store {
 
     /// Makes objects that are there, and that the caller's next checkpoint needs, as new as those that it puts.
     ///
-    /// Who holds [`Store::lock`] and goes on from another checkpoint than the latest, which alone is never pruned, calls
-    /// this first: what is new is not deleted while that lock is held. Objects that are not there are passed over.
+    /// Who holds [`Store::lock`] and goes on from another checkpoint than the latest, which alone is never pruned,
+    /// calls this first: what is new is not deleted while that lock is held. Objects that are not there are passed
+    /// over.
     pub fn take_over(&self, objects: &[ObjectName]) -> Result<(), StoreError> {
         let take_over = |replica: Replica<'_>| -> Result<(), StoreError> {
             objects.iter().try_for_each(|object| replica.take_over(&object.path()).map(drop))

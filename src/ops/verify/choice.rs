@@ -43,8 +43,8 @@ pub struct Sample {
 }
 
 impl Sample {
-    /// Tells whether `object` is in the part: its first 8 bytes of SHA-256, as a number with the highest byte first, and
-    /// the day have the same remainder.
+    /// Tells whether `object` is in the part: its first 8 bytes of SHA-256, as a number with the highest byte first,
+    /// and the day have the same remainder.
     pub fn includes(&self, object: ObjectName) -> bool {
         let first: [u8; 8] = object.digest.as_bytes()[..8].try_into().expect("a digest is longer");
         u64::from_be_bytes(first) % self.parts == self.day % self.parts

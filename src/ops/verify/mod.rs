@@ -65,7 +65,8 @@ pub struct Report {
     pub checkpoints: Vec<Sequence>,
     /// The different objects that they need.
     pub objects: u64,
-    /// The bytes of objects that were read and hashed; with [`Depth::Deep`] shared ones count as often as they were read.
+    /// The bytes of objects that were read and hashed; with [`Depth::Deep`] shared ones count as often as they were
+    /// read.
     pub read_bytes: u64,
     /// The objects that were left out of the reading by a [`Choice`].
     pub unread: u64,
