@@ -64,3 +64,49 @@ fn without_arguments_the_help_goes_to_standard_error() {
     assert_eq!(output.stdout, "");
     assert!(output.stderr.contains("Usage: ckpt"), "{output}");
 }
+
+/// The examples in the help of a verb: the lines that begin with `  ckpt`.
+fn examples(verb: &str) -> Vec<String> {
+    let help = Env::new().run(&[verb, "--help"]).expect(0).stdout;
+    let lines = help.lines().skip_while(|line| *line != "Examples:").skip(1);
+    lines.map_while(|line| line.strip_prefix("  ")).map(str::to_owned).collect()
+}
+
+#[test]
+fn the_examples_in_help_texts_run() {
+    let env = Env::new();
+    let setup = "cp -r '$REPOSITORY/examples' . && mkdir w && cd w && cp -r ../examples/data ../examples/clicks.yaml . && mv clicks.yaml job.yaml \
+        && mkdir examples && cp job.yaml examples/clicks.yaml && cp -r data examples/data && ckpt run -q job.yaml \
+        && tail -n 1 data/clicks-0.jsonl > line && cat line >> data/clicks-0.jsonl && ckpt run -q job.yaml";
+    let root = env!("CARGO_MANIFEST_DIR");
+    env.shell(&setup.replace("$REPOSITORY", root)).expect(0);
+    for number in 3..=44 {
+        let back = format!("cd w && ckpt restore checkpoints/clicks@{} -q", if number % 2 == 1 { 1 } else { 2 });
+        env.shell(&back).expect(0);
+    }
+    let verbs = command();
+    let mut count = 0;
+    for verb in verbs.get_subcommands().map(clap::Command::get_name).filter(|name| *name != "help") {
+        for example in examples(verb) {
+            // What is not there everywhere has a stand-in; the place of files is below the test's own directory.
+            let mut line =
+                example.replace("/mnt/backup", "backup").replace("/var/lib/", "").replace("a/store b/store", "a b");
+            for (program, stand_in) in [("| jq", "| true"), ("mail -s", "true")] {
+                if let Some(at) = line.find(program) {
+                    line.truncate(at);
+                    line.push_str(stand_in);
+                }
+            }
+            if line.contains("--undo") {
+                line = format!("ckpt prune checkpoints/clicks --keep-last 10 --yes -q && {line}");
+            }
+            let run = format!("rm -rf t && cp -r w t && cd t && cp -r checkpoints/clicks a && cp -r a b && {line}");
+            let output = env.shell(&run);
+            let wanted = if example.contains("2h ago") { &[0, 1, 10][..] } else { &[0, 1][..] };
+            assert!(wanted.contains(&output.status), "{verb}: {example}\n{output}");
+            assert!(!output.stderr.contains("Usage:"), "{verb}: {example}\n{output}");
+            count += 1;
+        }
+    }
+    assert!(count >= 40, "{count} examples");
+}
