@@ -1,0 +1,374 @@
+//! The directing: accounts for blocks in their order, decides when a checkpoint is due, and ends the run.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
+
+use super::{DEAD_LINES_BYTES, Event, Run, RunEvent, STOP_PATIENCE, Status, Summary, TICK, reading::Command};
+use crate::format::manifest::{Output, Trigger};
+use crate::id::Sequence;
+use crate::runner::aggregate::Program;
+use crate::runner::checkpointer::{Cut, Done, Lineage, Standing};
+use crate::runner::dead_letter::{DeadLetterFile, append_line};
+use crate::runner::error::RunError;
+use crate::runner::input::{BlockReader, Compression, Partition, Place};
+use crate::runner::output;
+use crate::runner::state::Shard;
+use crate::runner::trigger::{self, Policy, Seen};
+use crate::runner::worker::{Account, Gauges, Plan, Route};
+
+/// How the directing ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum End {
+    /// The input was read to its end.
+    Input,
+    /// Somebody asked to stop.
+    Stop,
+}
+
+/// A cut that was asked for.
+struct Asked {
+    trigger: Trigger,
+    begun: Instant,
+    /// Its number and places, once the reader has announced it.
+    announced: Option<(u64, Vec<Place>)>,
+}
+
+/// What the directing thread knows.
+pub(super) struct Director<'a> {
+    run: &'a Run<'a>,
+    pub(super) commands: Option<Sender<Command>>,
+    pub(super) cuts: Option<Sender<Cut>>,
+    /// Takes a notice of each commit, where checkpoints are pruned.
+    pub(super) commits: Option<Sender<()>>,
+    tasks: Option<Vec<u32>>,
+    policy: Policy,
+    /// The next block to account for, and those that came before their turn.
+    next: u64,
+    early: BTreeMap<u64, Account>,
+    /// Bytes and records applied, by partition.
+    offsets: Vec<u64>,
+    records: Vec<u64>,
+    /// Sums over the job and at the start of the run.
+    records_in_all: u64,
+    records_before: u64,
+    bytes_in_all: u64,
+    bytes_before: u64,
+    skipped_in_all: u64,
+    skipped_before: u64,
+    dead_lines: Vec<u8>,
+    /// Where they go when no checkpoint takes them along.
+    pub(super) dead_letter: Option<DeadLetterFile>,
+    asked: Option<Asked>,
+    /// Whether a checkpoint is under way.
+    busy: bool,
+    /// A cut at the end that is complete, and waits for the outputs.
+    last_cut: Option<Cut>,
+    /// The latest checkpoint: block, end of input, outputs and number.
+    latest: Option<(u64, bool, Vec<Output>, Sequence)>,
+    last_cut_at: Instant,
+    started: Instant,
+    done: Vec<Done>,
+    last_done: Option<(Sequence, Instant, Duration)>,
+    resumed_from: Option<Sequence>,
+    /// The highest number that is taken.
+    newest: Option<Sequence>,
+    total_bytes: Option<u64>,
+}
+
+impl<'a> Director<'a> {
+    pub(super) fn new(run: &'a Run<'a>, plan: &Plan, lineage: &Lineage, reader: &BlockReader) -> Director<'a> {
+        let manifest = lineage.last.as_ref().map(|last| &last.manifest);
+        let position = |partition: &Partition| lineage.positions.get(&partition.name);
+        let offsets: Vec<u64> = reader.places().iter().map(|place| place.offset).collect();
+        let records: Vec<u64> = run.partitions.iter().map(|p| position(p).map_or(0, |row| row.record)).collect();
+        let records_in_all = records.iter().sum();
+        let bytes_in_all = offsets.iter().sum();
+        let skipped_in_all = manifest.map_or(0, |manifest| manifest.totals.skipped);
+        let plain = |partition: &&Partition| partition.compression == Compression::None;
+        let total_bytes = run.partitions.iter().all(|partition| plain(&partition)).then_some(());
+        let total_bytes =
+            total_bytes.and_then(|()| run.partitions.iter().map(|partition| partition.file_bytes).sum::<Option<u64>>());
+        let now = Instant::now();
+        Director {
+            run,
+            commands: None,
+            cuts: None,
+            commits: None,
+            tasks: match &plan.route {
+                Route::Key(_) => None,
+                Route::Partition { partitions, .. } => Some(partitions.iter().map(|(_, task)| *task).collect()),
+            },
+            policy: Policy { schedule: run.job.checkpoint.schedule, state_bytes: run.job.checkpoint.state_bytes },
+            next: reader.next_number(),
+            early: BTreeMap::new(),
+            offsets,
+            records,
+            records_in_all,
+            records_before: records_in_all,
+            bytes_in_all,
+            bytes_before: bytes_in_all,
+            skipped_in_all,
+            skipped_before: skipped_in_all,
+            dead_lines: Vec::new(),
+            dead_letter: None,
+            asked: None,
+            busy: false,
+            last_cut: None,
+            latest: manifest.map(|m| (m.block, m.ended, m.outputs.clone(), m.sequence)),
+            last_cut_at: now,
+            started: now,
+            done: Vec::new(),
+            last_done: None,
+            resumed_from: manifest.map(|manifest| manifest.sequence),
+            newest: lineage.newest,
+            total_bytes,
+        }
+    }
+
+    /// Directs until the input has ended or somebody asks to stop, and the last cut is complete.
+    pub(super) fn direct(&mut self, events: &Receiver<Event>, gauges: &Gauges) -> Result<End, RunError> {
+        let control = self.run.control;
+        let mut input_ended = false;
+        let mut stopping: Option<Instant> = None;
+        let mut next_tick = Instant::now();
+        loop {
+            match events.recv_deadline(next_tick) {
+                Ok(Event::Ended) => input_ended = true,
+                Ok(event) => self.take(event)?,
+                Err(RecvTimeoutError::Disconnected) => return Err(RunError::Panicked),
+                Err(RecvTimeoutError::Timeout) => {
+                    next_tick = Instant::now() + TICK;
+                    self.run.observer.status(&self.status(gauges));
+                }
+            }
+            if control.stop.load(Ordering::Relaxed) && stopping.is_none() {
+                stopping = Some(Instant::now());
+            }
+            if let Some(cut) = &self.last_cut {
+                return Ok(if cut.ended { End::Input } else { End::Stop });
+            }
+            let waits = self.asked.is_none() && !self.busy;
+            if waits && input_ended {
+                self.ask(Trigger::EndOfInput, Command::Cut);
+            } else if waits && stopping.is_some() {
+                self.ask(Trigger::Shutdown, Command::CutAndStop);
+            } else if waits && self.cuts.is_some() {
+                let seen = Seen {
+                    since_last: self.last_cut_at.elapsed(),
+                    changed_bytes: gauges.changed_bytes.load(Ordering::Relaxed),
+                    requested: control.checkpoint.swap(false, Ordering::Relaxed),
+                };
+                if let Some(trigger) = trigger::due(&self.policy, &seen) {
+                    self.ask(trigger, Command::Cut);
+                }
+            }
+            let unanswered = self.asked.as_ref().filter(|asked| asked.announced.is_none());
+            if let (Some(since), Some(asked)) = (stopping, unanswered)
+                && since.max(asked.begun).elapsed() > STOP_PATIENCE
+            {
+                return Err(RunError::Interrupted);
+            }
+        }
+    }
+
+    fn ask(&mut self, trigger: Trigger, command: Command) {
+        if let Some(commands) = &self.commands {
+            let _ = commands.send(command);
+        }
+        self.asked = Some(Asked { trigger, begun: Instant::now(), announced: None });
+    }
+
+    pub(super) fn take(&mut self, event: Event) -> Result<(), RunError> {
+        match event {
+            Event::Parsed(account) => {
+                self.early.insert(account.number, account);
+                self.account()?;
+            }
+            Event::Cut(number, places) => {
+                let asked = self.asked.as_mut().expect("a cut is announced when it was asked for");
+                asked.announced = Some((number, places));
+                self.account()?;
+            }
+            Event::Replica(note) => self.run.observer.event(&RunEvent::Replica(note)),
+            Event::Checkpoint(result) => {
+                self.busy = false;
+                if let Some(done) = result.map_err(|error| *error)? {
+                    self.committed(*done);
+                }
+            }
+            Event::Overflow(overflow, key) => return Err(RunError::Overflow { reason: overflow.to_string(), key }),
+            Event::Input(error) => return Err(error.into()),
+            Event::Panicked => return Err(RunError::Panicked),
+            Event::Ended => {}
+        }
+        Ok(())
+    }
+
+    /// Accounts for the blocks whose turn it is, up to a cut that waits; then the cut.
+    fn account(&mut self) -> Result<(), RunError> {
+        loop {
+            if let Some(asked) = &self.asked
+                && asked.announced.as_ref().is_some_and(|(number, _)| *number == self.next)
+            {
+                self.cut();
+            }
+            let Some(account) = self.early.remove(&self.next) else { return Ok(()) };
+            let partition = account.partition as usize;
+            let name = &self.run.partitions[partition].name;
+            let first_record = self.records[partition];
+            if let Some(rejected) = account.fatal {
+                return Err(RunError::BadRecord {
+                    partition: name.clone(),
+                    offset: rejected.offset,
+                    record: first_record + rejected.index,
+                    reason: rejected.reason,
+                    beginning: String::from_utf8_lossy(&rejected.bytes).into_owned(),
+                });
+            }
+            for rejected in &account.dead {
+                append_line(&mut self.dead_lines, name, first_record, rejected);
+            }
+            self.next += 1;
+            self.records[partition] += account.records;
+            self.records_in_all += account.records;
+            self.bytes_in_all += account.end_offset.saturating_sub(self.offsets[partition]);
+            self.offsets[partition] = account.end_offset;
+            self.skipped_in_all += account.skipped;
+            if let Some(file) = &mut self.dead_letter
+                && self.dead_lines.len() >= DEAD_LINES_BYTES
+            {
+                file.append(&std::mem::take(&mut self.dead_lines))?;
+            }
+        }
+    }
+
+    /// Completes the cut that was asked for. All blocks before it are accounted for, none behind it.
+    fn cut(&mut self) {
+        let Asked { trigger, begun, announced } = self.asked.take().expect("a cut was asked for");
+        let (number, places) = announced.expect("the cut was announced");
+        let at_end = matches!(trigger, Trigger::EndOfInput | Trigger::Shutdown);
+        let standings = places.into_iter().zip(&self.records);
+        let cut = Cut {
+            number,
+            created: (self.run.clock)(),
+            begun,
+            trigger,
+            ended: trigger == Trigger::EndOfInput,
+            standings: standings.map(|(place, &record)| Standing { place, record }).collect(),
+            tasks: self.tasks.clone(),
+            skipped: self.skipped_in_all,
+            dead_lines: std::mem::take(&mut self.dead_lines),
+            outputs: Vec::new(),
+        };
+        self.last_cut_at = begun;
+        if at_end {
+            self.last_cut = Some(cut);
+        } else {
+            self.send(cut);
+        }
+    }
+
+    fn send(&mut self, cut: Cut) {
+        if let Some(cuts) = &self.cuts {
+            let _ = cuts.send(cut);
+            self.busy = true;
+        }
+    }
+
+    fn committed(&mut self, done: Done) {
+        let manifest = &done.committed.manifest;
+        self.latest = Some((manifest.block, manifest.ended, manifest.outputs.clone(), manifest.sequence));
+        self.newest = Some(manifest.sequence);
+        self.last_done = Some((manifest.sequence, Instant::now(), Duration::from_micros(done.total_micros)));
+        self.run.observer.event(&RunEvent::Committed(Box::new(done.clone())));
+        self.done.push(done);
+        if let Some(commits) = &self.commits {
+            // One notice that waits is as good as two.
+            let _ = commits.try_send(());
+        }
+    }
+
+    /// Makes the last checkpoint, if there is anything new, and publishes the output, once the workers have returned their shards.
+    pub(super) fn finish(
+        &mut self,
+        end: End,
+        shards: &[(u32, Shard)],
+        program: &Program,
+        events: &Receiver<Event>,
+    ) -> Result<Summary, RunError> {
+        let mut cut = self.last_cut.take().expect("a run ends with a cut");
+        let sequence = self.newest.map_or(Sequence::FIRST, Sequence::next);
+        let output = self.run.output.as_ref().filter(|_| end == End::Input);
+        let program_output = match output {
+            None => None,
+            Some(plan) => Some((plan, output::stage(plan, sequence, shards, program)?)),
+        };
+        cut.outputs = program_output.iter().map(|(_, output)| output.clone()).collect();
+        // After going back there is something to commit in any case: else the next run would find the damaged one again.
+        let went_back = self.newest != self.latest.as_ref().map(|(_, _, _, sequence)| *sequence);
+        let is_new = self.latest.as_ref().is_none_or(|(block, ended, outputs, _)| {
+            went_back || *block != cut.number || (cut.ended && (!ended || *outputs != cut.outputs))
+        });
+        let outputs = cut.outputs.clone();
+        if let Some(file) = &mut self.dead_letter {
+            file.append(&cut.dead_lines)?;
+        }
+        if is_new && self.cuts.is_some() {
+            self.send(cut);
+            while self.busy {
+                match events.recv() {
+                    Ok(event) => self.take(event)?,
+                    Err(_) => return Err(RunError::Panicked),
+                }
+            }
+        }
+        if let Some((plan, output)) = program_output {
+            output::publish(&plan.path, sequence)?;
+            self.run.observer.event(&RunEvent::Published {
+                path: plan.path.display().to_string(),
+                rows: output.rows,
+                bytes: output.bytes,
+            });
+        }
+        let mut pauses_micros: Vec<u64> =
+            self.done.iter().map(|done| done.committed.manifest.timings.pause_micros).collect();
+        pauses_micros.sort_unstable();
+        Ok(Summary {
+            resumed_from: self.resumed_from,
+            left_behind: self.run.left_behind.clone(),
+            latest: self.latest.as_ref().map(|(_, _, _, sequence)| *sequence),
+            records: self.records_in_all - self.records_before,
+            records_in_all: self.records_in_all,
+            skipped: self.skipped_in_all - self.skipped_before,
+            skipped_in_all: self.skipped_in_all,
+            input_bytes: self.bytes_in_all - self.bytes_before,
+            keys: shards.iter().map(|(_, shard)| shard.keys()).sum(),
+            checkpoints: self.done.len() as u64,
+            pruned: 0,
+            checkpoint_bytes: self.done.iter().map(|done| done.committed.manifest.totals.new_bytes).sum(),
+            pauses_micros,
+            loading: self.started - self.run.begun,
+            elapsed: self.started.elapsed(),
+            ended: end == End::Input,
+            outputs,
+            replicas_behind: Vec::new(),
+        })
+    }
+
+    fn status(&self, gauges: &Gauges) -> Status {
+        Status {
+            records: self.records_in_all,
+            records_of_run: self.records_in_all - self.records_before,
+            input_bytes: self.bytes_in_all,
+            total_bytes: self.total_bytes,
+            keys: gauges.keys.load(Ordering::Relaxed),
+            memory_bytes: gauges.memory_bytes.load(Ordering::Relaxed),
+            checkpoints: self.done.len() as u64,
+            last: self.last_done,
+            elapsed: self.started.elapsed(),
+        }
+    }
+}
