@@ -121,11 +121,12 @@ mod tests {
         let storage = MemoryStorage::new();
         let now = Timestamp::UNIX_EPOCH;
         let file = StoreFile { format: FORMAT, store: StoreId::new([1; 16]), job: "a".to_owned(), created: now };
+        let store = Store::create(vec![Arc::new(storage.clone())], file).unwrap();
         for number in [2, 5] {
             let directory = layout::checkpoint_dir(Sequence(number));
             storage.create_dir(&directory, &[("manifest.yaml", b"x")]).unwrap();
         }
-        (Store::create(vec![Arc::new(storage.clone())], file).unwrap(), storage)
+        (store, storage)
     }
 
     #[test]
