@@ -4,13 +4,14 @@
 //!
 //! | floor | where |
 //! | --- | --- |
-//! | 1 values | [`digest`] [`id`] [`relpath`] [`units`] [`decimal`] [`value`] [`yaml`] [`progress`] [`parallel`] |
+//! | 1 values | [`causes`] [`digest`] [`id`] [`relpath`] [`units`] [`decimal`] [`value`] [`yaml`] [`progress`] [`parallel`] |
 //! | 2 format | [`mod@format`] |
 //! | 3 storage | [`storage`] |
 //! | 4 store | [`store`] |
 //! | 5 operations, runner | [`ops`] [`runner`] |
 //! | 6 command line | [`cli`] |
 
+pub mod causes;
 pub mod cli;
 pub mod decimal;
 pub mod digest;

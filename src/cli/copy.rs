@@ -6,13 +6,14 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+use crate::causes::in_one_line;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::cli::progress::Unit;
 use crate::cli::table::{Column, Table};
 use crate::cli::target::Target;
 use crate::cli::ui::Ui;
-use crate::cli::words::{self, counted, in_one_line};
+use crate::cli::words::{self, counted};
 use crate::id::Sequence;
 use crate::ops::copy::{Copied, CopyError, CopyPlan, Step, apply, plan};
 use crate::storage::local::LocalStorage;

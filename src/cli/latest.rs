@@ -6,12 +6,12 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::Serialize;
 
+use crate::causes::in_one_line;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::cli::progress::Unit;
 use crate::cli::target::Target;
 use crate::cli::ui::Ui;
-use crate::cli::words::in_one_line;
 use crate::format::layout;
 use crate::id::Sequence;
 use crate::ops::latest::newest_intact;

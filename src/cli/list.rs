@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 use serde::Serialize;
 
+use crate::causes::in_one_line;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::cli::progress::Unit;
@@ -13,7 +14,7 @@ use crate::cli::sparkline::sparkline;
 use crate::cli::table::{Column, Table};
 use crate::cli::target::Target;
 use crate::cli::ui::Ui;
-use crate::cli::words::{self, in_one_line};
+use crate::cli::words;
 use crate::format::manifest::{Manifest, Mode, Trigger};
 use crate::id::Sequence;
 use crate::ops::list::{Listed, Listing, list};

@@ -10,6 +10,7 @@ use serde::Serialize;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGXFSZ};
 use signal_hook::flag;
 
+use crate::causes::in_one_line;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::cli::progress::{LiveLine, Unit};
@@ -407,7 +408,7 @@ fn explain(error: RunError, args: &Args, text: &[u8], signals: &Signals) -> CliE
         RunError::NoneIntact { ref causes, .. } => {
             let mut none = CliError::of(Exit::Damaged, &error);
             none.causes = causes.iter().map(|(sequence, error)| {
-                format!("checkpoint {}: {}", sequence.0, words::in_one_line(error))
+                format!("checkpoint {}: {}", sequence.0, in_one_line(error))
             }).collect();
             none.hint("`ckpt verify STORE` lists everything that is damaged; a copy of the store may be good")
         }

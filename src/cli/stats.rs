@@ -5,13 +5,14 @@ use std::ffi::OsString;
 use jiff::Timestamp;
 use serde::Serialize;
 
+use crate::causes::in_one_line;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::cli::progress::Unit;
 use crate::cli::table::{Column, Table};
 use crate::cli::target::Target;
 use crate::cli::ui::Ui;
-use crate::cli::words::{counted, in_one_line, or_dash};
+use crate::cli::words::{counted, or_dash};
 use crate::ops::stats::{Counted, Sizes, Stats, stats};
 use crate::store::Store;
 use crate::units::{Age, Bytes, Percent};

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
+use crate::causes::in_one_line;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::cli::progress::Unit;
@@ -226,7 +227,7 @@ fn repair_store(
         match result {
             Ok(()) => ui.out(format!("healed `{}/{}` {}", step.place, step.path, from(step)))?,
             Err(error) => {
-                ui.out(format!("could NOT heal `{}/{}`: {}", step.place, step.path, words::in_one_line(error)))?;
+                ui.out(format!("could NOT heal `{}/{}`: {}", step.place, step.path, in_one_line(error)))?;
             }
         }
     }
@@ -371,7 +372,7 @@ impl RepairView {
                 },
                 bytes: step.bytes,
                 done: matches!(result, Some(Ok(()))),
-                error: result.and_then(|result| result.as_ref().err()).map(|error| words::in_one_line(error)),
+                error: result.and_then(|result| result.as_ref().err()).map(|error| in_one_line(error)),
             });
         }
         self.hopeless.extend(plan.hopeless.iter().map(|(place, finding)| HopelessView {

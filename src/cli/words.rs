@@ -82,14 +82,3 @@ pub fn lag(lag: &Lag) -> Option<String> {
         _ => None,
     }
 }
-
-/// Returns an error and its causes in one line.
-pub fn in_one_line(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        text += &format!(": {cause}");
-        next = cause.source();
-    }
-    text
-}

@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 
+use crate::causes::in_one_line;
 use crate::format::manifest::{Manifest, Output};
 use crate::id::Sequence;
 use crate::runner::error::RunError;
@@ -41,7 +42,7 @@ pub fn go_back(
 ) -> Result<(), RunError> {
     let abandoned = left_behind.iter().map(|left| Abandoned {
         sequence: left.sequence,
-        reason: causes(&left.error),
+        reason: in_one_line(&left.error),
         created: left.manifest.as_ref().map(|manifest| manifest.created),
         records: left.manifest.as_ref().map(|manifest| manifest.totals.records),
     });
@@ -74,15 +75,4 @@ pub fn go_back(
         }
     }
     Ok(())
-}
-
-/// Returns an error and its causes in one line.
-fn causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        text += &format!(": {cause}");
-        next = cause.source();
-    }
-    text
 }

@@ -6,6 +6,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
+use crate::causes::in_one_line;
 use crate::progress::Silent;
 use crate::runner::run::{Observer, RunEvent};
 use crate::runner::spec::KeepSpec;
@@ -53,7 +54,7 @@ impl Pruner<'_> {
                 // Somebody else prunes: what is left is done after the next commit.
                 Err(PruneError::Moved { .. } | PruneError::Store(StoreError::Busy { .. })) => {}
                 Err(error) => {
-                    let reason = words(&error);
+                    let reason = in_one_line(&error);
                     if told.as_ref() != Some(&reason) {
                         self.observer.event(&RunEvent::NotPruned { reason: reason.clone() });
                         told = Some(reason);
@@ -74,13 +75,6 @@ impl Pruner<'_> {
             return Ok(0);
         }
         apply(&store, &plan, &self.holder, &Silent).map(|outcome| outcome.checkpoints)
-    }
-}
-
-fn words(error: &dyn std::error::Error) -> String {
-    match error.source() {
-        Some(source) => format!("{error}: {}", words(source)),
-        None => error.to_string(),
     }
 }
 

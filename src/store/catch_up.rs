@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use crate::causes::in_one_line;
 use crate::digest::Digest;
 use crate::format::index::{self, IndexRow};
 use crate::format::layout::{self, MANIFEST_FILE, ObjectName, SUMS_FILE};
@@ -12,7 +13,7 @@ use crate::format::manifest::{Manifest, ObjectRef};
 use crate::id::Sequence;
 use crate::relpath::RelPath;
 use crate::storage::{Storage, StorageError};
-use crate::store::{Committed, Store, StoreError, StoreNote, store_file, words};
+use crate::store::{Committed, Store, StoreError, StoreNote, store_file};
 
 /// The most that is copied of an event or a pin, in bytes.
 const MAX_MARK_BYTES: u64 = 1 << 20;
@@ -52,14 +53,14 @@ impl Store {
                     let behind = all.iter().filter(|&&sequence| Some(sequence) > newest).count() as u64;
                     Lag { place, newest, behind: Some(behind), error: None }
                 }
-                Err(error) => Lag { place, newest: None, behind: None, error: Some(words(&error)) },
+                Err(error) => Lag { place, newest: None, behind: None, error: Some(in_one_line(&error)) },
             }
         };
         let absent = self.unavailable.iter().map(|absent| Lag {
             place: absent.storage.place(),
             newest: None,
             behind: None,
-            error: Some(words(&absent.error)),
+            error: Some(in_one_line(&absent.error)),
         });
         self.replicas.iter().zip(listed).map(lag).chain(absent).collect()
     }
@@ -159,7 +160,7 @@ impl Store {
             let is_listed = |&other: &usize| self.replica(other).sequences().is_ok_and(|it| it.contains(&sequence));
             // Else it was pruned meanwhile.
             if others.iter().any(is_listed) {
-                let (place, reason) = (self.replicas[index].place(), words(error));
+                let (place, reason) = (self.replicas[index].place(), in_one_line(error));
                 self.health.note(StoreNote::LeftOut { place, sequence, reason });
             }
             Ok(())

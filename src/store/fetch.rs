@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 
 use bytes::Bytes;
 
+use crate::causes::in_one_line;
 use crate::format::manifest::ObjectRef;
 use crate::id::Sequence;
 use crate::store::replica::Replica;
-use crate::store::{Committed, Store, StoreError, StoreNote, words};
+use crate::store::{Committed, Store, StoreError, StoreNote};
 
 impl Store {
     /// Returns the numbers of the committed checkpoints, ascending. What is no checkpoint directory is passed over.
@@ -112,6 +113,6 @@ impl Store {
             _ => self.replicas[index].place(),
         };
         let place = self.replicas[other].place();
-        self.health.note(StoreNote::FellBack { path, reason: words(error), place });
+        self.health.note(StoreNote::FellBack { path, reason: in_one_line(error), place });
     }
 }

@@ -9,6 +9,7 @@ use std::thread;
 
 use jiff::Timestamp;
 
+use crate::causes::in_one_line;
 use crate::digest::Digest;
 use crate::format::layout::{ObjectName, STORE_FILE};
 use crate::format::manifest::{Manifest, ManifestError, ObjectRef, StoreFile};
@@ -279,7 +280,7 @@ impl Store {
 
     /// Marks a replica as one that can not be written to until it has caught up.
     fn lose(&self, index: usize, error: &StoreError) {
-        self.health.lose(index, self.replicas[index].place(), words(error));
+        self.health.lose(index, self.replicas[index].place(), in_one_line(error));
     }
 
     /// Does the same with every replica that can be written to, and marks those as lost that fail.
@@ -308,7 +309,7 @@ impl Store {
         if copies >= self.min_copies {
             return Ok(());
         }
-        let absent = self.unavailable.iter().map(|absent| (absent.storage.place(), words(&absent.error)));
+        let absent = self.unavailable.iter().map(|absent| (absent.storage.place(), in_one_line(&absent.error)));
         let lost = self.lost().into_iter().chain(absent).next();
         let (place, reason) = lost.unwrap_or_else(|| (self.place(), "there is no other".to_owned()));
         Err(StoreError::TooFewCopies { place, reason, copies, min_copies: self.min_copies })
@@ -334,18 +335,6 @@ fn each<T: Send>(
 /// Returns a time as it is written into a store.
 fn in_milliseconds(time: Timestamp) -> Timestamp {
     Timestamp::from_millisecond(time.as_millisecond()).unwrap_or(time)
-}
-
-/// Returns what an error says, with what caused it.
-fn words(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        next = cause.source();
-    }
-    text
 }
 
 fn store_file() -> RelPath {

@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use crate::causes::in_one_line;
 use crate::format::layout::{self, ObjectName};
 use crate::format::manifest::Manifest;
 use crate::id::Sequence;
@@ -203,7 +204,7 @@ pub(super) fn is_misplaced(store: &Store, sequence: Sequence, manifest: &Manifes
 /// Makes the report of a place that can not be looked at.
 fn absent(place: String, error: &StoreError) -> Report {
     let mut findings = Findings::default();
-    findings.add(FindingCode::ReplicaUnavailable, ".", "a replica", causes(error), []);
+    findings.add(FindingCode::ReplicaUnavailable, ".", "a replica", in_one_line(error), []);
     Report {
         place,
         checkpoints: Vec::new(),
@@ -249,7 +250,7 @@ impl ReplicaCheck {
                 StoreError::NoStore { .. } => FindingCode::StoreFileMissing,
                 _ => FindingCode::StoreFileDamaged,
             };
-            let found = if code == FindingCode::StoreFileMissing { "nothing".to_owned() } else { causes(&*error) };
+            let found = if code == FindingCode::StoreFileMissing { "nothing".to_owned() } else { in_one_line(&*error) };
             findings.add(code, layout::STORE_FILE, format!("store {}", store.file.store), found, []);
         }
         let roots = parallel::map(&sequences, |&sequence| Root::read(storage.as_ref(), sequence));
@@ -297,16 +298,4 @@ pub(super) fn checkpoint_directories(storage: &dyn Storage) -> Result<Vec<Sequen
     let mut sequences: Vec<Sequence> = directories.filter_map(|entry| entry.name.parse().ok()).collect();
     sequences.sort_unstable();
     Ok(sequences)
-}
-
-/// Returns the message of `error` and of what caused it.
-pub(super) fn causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        next = cause.source();
-    }
-    text
 }

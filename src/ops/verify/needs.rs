@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, PoisonError};
 
+use crate::causes::in_one_line;
 use crate::digest::Digest;
 use crate::format::index::{self, IndexRow};
 use crate::format::layout::{self, ObjectName};
@@ -12,10 +13,10 @@ use crate::id::Sequence;
 use crate::ops::finding::{FindingCode, Findings};
 use crate::ops::parallel;
 use crate::ops::read::{index_problems, objects_of};
+use crate::ops::verify::Depth;
 use crate::ops::verify::objects::ObjectTable;
 use crate::ops::verify::root::Root;
 use crate::ops::verify::rows::{DeepChain, add_chains};
-use crate::ops::verify::{Depth, causes};
 use crate::storage::Storage;
 use crate::store::Store;
 use crate::yaml::{self, YamlError};
@@ -113,7 +114,7 @@ impl Body {
         let bytes = match storage.get(&path, SUMS_MAX_BYTES) {
             Ok(bytes) => bytes,
             Err(error) => {
-                let found = if error.is_not_found() { "nothing".to_owned() } else { causes(&error) };
+                let found = if error.is_not_found() { "nothing".to_owned() } else { in_one_line(&error) };
                 return self.findings.add(FindingCode::SumsMissing, path, "a list of objects", found, [sequence]);
             }
         };
@@ -163,7 +164,7 @@ impl Body {
                     }
                     index = Some(rows);
                 }
-                Err(error) => wrong(FindingCode::ContentWrong, tables.index, "an index", causes(&error)),
+                Err(error) => wrong(FindingCode::ContentWrong, tables.index, "an index", in_one_line(&error)),
             }
         }
         if let Ok(bytes) = store.object(tables.positions) {
@@ -175,14 +176,14 @@ impl Body {
                     }
                     self.partitions = rows.into_iter().filter_map(|row| Some((row.partition, row.task?))).collect();
                 }
-                Err(error) => wrong(FindingCode::ContentWrong, tables.positions, "positions", causes(&error)),
+                Err(error) => wrong(FindingCode::ContentWrong, tables.positions, "positions", in_one_line(&error)),
             }
         }
         if job_too
             && let Ok(bytes) = store.object(tables.job)
             && let Err(error) = yaml_map(&bytes)
         {
-            wrong(FindingCode::ContentWrong, tables.job, "a job definition", causes(&error));
+            wrong(FindingCode::ContentWrong, tables.job, "a job definition", in_one_line(&error));
         }
         index
     }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::causes::in_one_line;
 use crate::digest::Hasher;
 use crate::format::index::IndexRow;
 use crate::format::layout::{self, ObjectName};
@@ -10,7 +11,7 @@ use crate::id::Sequence;
 use crate::ops::finding::{Finding, FindingCode, Lost, Severity};
 use crate::ops::parallel;
 use crate::ops::verify::rows::DeepChain;
-use crate::ops::verify::{Choice, Depth, Options, ReplicaCheck, causes};
+use crate::ops::verify::{Choice, Depth, Options, ReplicaCheck};
 use crate::progress::Progress;
 use crate::storage::{Storage, StorageError};
 
@@ -163,7 +164,7 @@ pub(super) fn check_object(
         let expected = expected_bytes.map_or_else(|| "an object".to_owned(), |bytes| format!("{bytes} bytes"));
         let (code, found) = match error.is_not_found() {
             true => (FindingCode::ObjectMissing, "nothing".to_owned()),
-            false => (FindingCode::ObjectUnreadable, causes(&error)),
+            false => (FindingCode::ObjectUnreadable, in_one_line(&error)),
         };
         Problem { code, expected, found }
     };

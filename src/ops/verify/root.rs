@@ -2,12 +2,12 @@
 
 use std::collections::HashMap;
 
+use crate::causes::in_one_line;
 use crate::digest::Digest;
 use crate::format::layout;
 use crate::format::manifest::{Manifest, ManifestError, Parent};
 use crate::id::Sequence;
 use crate::ops::finding::{FindingCode, Findings};
-use crate::ops::verify::causes;
 use crate::storage::{Storage, StorageError};
 use crate::store::Store;
 use crate::store::history::{Departure, Departures};
@@ -136,8 +136,8 @@ pub(super) fn check_manifest(store: &Store, root: &Root, promised: Option<Digest
     let mut add = |code, expected: &str, found: String| findings.add(code, &path, expected, found, [root.sequence]);
     match &root.manifest {
         Err(error) if error.is_not_found() => add(FindingCode::ManifestMissing, "a manifest", "nothing".into()),
-        Err(error) => add(FindingCode::ManifestDamaged, "a manifest", causes(error)),
-        Ok(Err(error)) => add(FindingCode::ManifestDamaged, "a manifest", causes(error)),
+        Err(error) => add(FindingCode::ManifestDamaged, "a manifest", in_one_line(error)),
+        Ok(Err(error)) => add(FindingCode::ManifestDamaged, "a manifest", in_one_line(error)),
         Ok(Ok(manifest)) => {
             let wrong = misplaced(store, root.sequence, manifest);
             for (field, expected, found) in &wrong {

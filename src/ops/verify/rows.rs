@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use crate::causes::in_one_line;
 use crate::format::index::{self, IndexRow};
 use crate::format::layout::{self, ObjectName};
 use crate::format::manifest::{Manifest, Routing};
@@ -11,7 +12,6 @@ use crate::format::rows::{RowBatch, RowCodec};
 use crate::ops::finding::{FindingCode, Findings};
 use crate::ops::parallel;
 use crate::ops::read::{ReadError, Snapshot, index_problems};
-use crate::ops::verify::causes;
 use crate::ops::verify::root::Root;
 use crate::progress::Progress;
 use crate::store::{Committed, Store};
@@ -173,11 +173,17 @@ pub(super) fn check_chain(
         // The object itself has been told.
         Err(ReadError::Store(_)) => return None,
         Err(ReadError::Table { path, source }) => {
-            findings.add(FindingCode::ContentWrong, path, "sorted rows of the state", causes(&source), users());
+            findings.add(FindingCode::ContentWrong, path, "sorted rows of the state", in_one_line(&source), users());
             return None;
         }
         Err(error) => {
-            findings.add(FindingCode::ContentWrong, layout::manifest(root.sequence), "rows", causes(&error), users());
+            findings.add(
+                FindingCode::ContentWrong,
+                layout::manifest(root.sequence),
+                "rows",
+                in_one_line(&error),
+                users(),
+            );
             return None;
         }
     }
