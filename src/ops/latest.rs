@@ -6,8 +6,8 @@ use std::sync::{Mutex, PoisonError};
 use crate::format::layout::ObjectName;
 use crate::format::manifest::ObjectRef;
 use crate::id::Sequence;
-use crate::ops::parallel;
 use crate::ops::read::{ReadError, Snapshot};
+use crate::parallel;
 use crate::progress::Progress;
 use crate::store::{Committed, Store, StoreError};
 

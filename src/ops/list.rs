@@ -2,7 +2,7 @@
 
 use crate::format::manifest::Manifest;
 use crate::id::Sequence;
-use crate::ops::parallel;
+use crate::parallel;
 use crate::store::{Store, StoreError};
 
 /// One checkpoint of a listing.

@@ -15,5 +15,3 @@ pub mod repair;
 pub mod restore;
 pub mod stats;
 pub mod verify;
-
-pub use crate::parallel;

@@ -12,7 +12,7 @@ use crate::format::positions::{self, PositionRow};
 use crate::format::rows::{Row, RowBatch, RowCodec};
 use crate::format::segment::{SegmentReader, TableError};
 use crate::id::Sequence;
-use crate::ops::parallel::{self, Outlet};
+use crate::parallel::{self, Outlet};
 use crate::progress::Progress;
 use crate::store::{Committed, Store, StoreError};
 use crate::value::Value;

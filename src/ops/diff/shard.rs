@@ -16,8 +16,8 @@ use crate::format::merge::Cursor;
 use crate::format::rows::{Row, RowBatch};
 use crate::format::segment::{SegmentReader, TableError};
 use crate::ops::diff::{Change, Comparison, Side};
-use crate::ops::parallel::{self, Outlet};
 use crate::ops::read::ReadError;
+use crate::parallel::{self, Outlet};
 use crate::progress::Progress;
 
 /// Changes that are handed on at once.

@@ -11,7 +11,7 @@ use crate::format::layout::{self, ObjectName};
 use crate::format::manifest::Manifest;
 use crate::id::Sequence;
 use crate::ops::finding::{Finding, FindingCode, Findings, Severity};
-use crate::ops::parallel;
+use crate::parallel;
 use crate::progress::Progress;
 use crate::relpath::RelPath;
 use crate::storage::{EntryKind, Storage};

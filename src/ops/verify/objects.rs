@@ -9,9 +9,9 @@ use crate::format::layout::{self, ObjectName};
 use crate::format::manifest::Manifest;
 use crate::id::Sequence;
 use crate::ops::finding::{Finding, FindingCode, Lost, Severity};
-use crate::ops::parallel;
 use crate::ops::verify::rows::DeepChain;
 use crate::ops::verify::{Choice, Depth, Options, ReplicaCheck};
+use crate::parallel;
 use crate::progress::Progress;
 use crate::storage::{Storage, StorageError};
 

@@ -10,9 +10,9 @@ use crate::format::layout::{self, ObjectName};
 use crate::format::manifest::{Manifest, Routing};
 use crate::format::rows::{RowBatch, RowCodec};
 use crate::ops::finding::{FindingCode, Findings};
-use crate::ops::parallel;
 use crate::ops::read::{ReadError, Snapshot, index_problems};
 use crate::ops::verify::root::Root;
+use crate::parallel;
 use crate::progress::Progress;
 use crate::store::{Committed, Store};
 
