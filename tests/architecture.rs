@@ -31,22 +31,25 @@ const FLOORS: [(&str, u8); 16] = [
 const STRANGERS: [(&str, &str); 3] = [("ops", "runner"), ("runner", "ops"), ("storage", "format")];
 
 /// The homes of crates that are easily used everywhere: what begins with the path is one.
-const HOMES: [(&str, &[&str]); 16] = [
+const HOMES: [(&str, &[&str]); 19] = [
     ("arrow_array", &["src/format/"]),
     ("arrow_schema", &["src/format/"]),
     ("cel", &["src/runner/"]),
     ("clap", &["src/cli/"]),
     ("clap_complete", &["src/cli/"]),
     ("comfy_table", &["src/cli/table.rs"]),
+    ("cronexpr", &["src/runner/"]),
     ("flate2", &["src/runner/"]),
     ("glob", &["src/runner/"]),
     ("indicatif", &["src/cli/progress.rs"]),
     ("parquet", &["src/format/"]),
+    ("prometheus_client", &["src/cli/"]),
     ("saphyr_parser", &["src/yaml.rs", "src/format/manifest.rs"]),
     ("serde_yaml", &["src/yaml.rs", "src/format/manifest.rs"]),
     ("sha2", &["src/digest.rs"]),
     ("signal_hook", &["src/runner/", "src/cli/"]),
     ("sonic_rs", &["src/runner/"]),
+    ("tiny_http", &["src/cli/"]),
     ("walkdir", &["src/storage/local.rs"]),
 ];
 
