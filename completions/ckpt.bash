@@ -601,7 +601,7 @@ _ckpt() {
             return 0
             ;;
         ckpt__subcmd__run)
-            opts="-q -h --must-resume --latest-good --threads --json --quiet --color --help"
+            opts="-q -h --must-resume --latest-good --threads --log --json --quiet --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -609,6 +609,10 @@ _ckpt() {
             case "${prev}" in
                 --threads)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --log)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
                     return 0
                     ;;
                 --color)

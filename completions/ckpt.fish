@@ -46,6 +46,8 @@ complete -c ckpt -n "__fish_ckpt_needs_command" -f -a "stats" -d 'Show what a st
 complete -c ckpt -n "__fish_ckpt_needs_command" -f -a "completions" -d 'Print the completion script of a shell'
 complete -c ckpt -n "__fish_ckpt_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c ckpt -n "__fish_ckpt_using_subcommand run" -l threads -d 'Threads that parse and apply records [default: the number of cores]' -r
+complete -c ckpt -n "__fish_ckpt_using_subcommand run" -l log -d 'How events, warnings and errors are written to standard error: for people, or a JSON object a line' -r -f -a "text\t'For people'
+json\t'A JSON object a line'"
 complete -c ckpt -n "__fish_ckpt_using_subcommand run" -l color -d 'When to use color; `auto` is on a terminal, unless NO_COLOR is set' -r -f -a "auto\t'On a terminal'
 always\t'Everywhere'
 never\t'Nowhere'"

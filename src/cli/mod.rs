@@ -22,6 +22,7 @@ pub mod error;
 pub mod escape;
 pub mod exit;
 pub mod inspect;
+pub mod journal;
 pub mod latest;
 pub mod list;
 pub mod pin;

@@ -7,13 +7,15 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::Serialize;
+use serde_json::Value;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGXFSZ};
 use signal_hook::flag;
 
 use crate::causes::in_one_line;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
-use crate::cli::progress::{LiveLine, Unit};
+use crate::cli::journal::Level;
+use crate::cli::progress::Unit;
 use crate::cli::target::Target;
 use crate::cli::ui::Ui;
 use crate::cli::words;
@@ -22,10 +24,14 @@ use crate::id::Sequence;
 use crate::ops::latest::newest_intact;
 use crate::runner::error::RunError;
 use crate::runner::input::InputError;
-use crate::runner::left_behind::Abandoned;
-use crate::runner::run::{Control, Observer, Options, RunEvent, Status, Summary, run as run_job};
+use crate::runner::run::{Control, Observer, Options, Summary, run as run_job};
 use crate::runner::spec::{JobSpec, SpecError};
 use crate::units::{Age, Bytes, Count, Rate, Span};
+
+mod told;
+mod watcher;
+
+use watcher::{All, LogWriter, Watcher};
 
 /// Run a job, or go on with it from its latest checkpoint
 ///
@@ -62,10 +68,27 @@ pub struct Args {
     /// Threads that parse and apply records [default: the number of cores]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub threads: Option<u16>,
+
+    /// How events, warnings and errors are written to standard error: for people, or a JSON object a line
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub log: LogFormat,
+}
+
+/// How the conversation of a run is written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum LogFormat {
+    /// For people
+    #[default]
+    Text,
+    /// A JSON object a line
+    Json,
 }
 
 /// Runs the job.
 pub fn run(args: &Args, ui: &mut Ui) -> Result<Exit, CliError> {
+    if args.log == LogFormat::Json {
+        ui.log_as_json(None);
+    }
     let bytes = std::fs::read(&args.job)
         .map_err(|error| CliError::usage(format!("cannot read job file `{}`", args.job.display())).caused_by(&error))?;
     let job = JobSpec::from_bytes(&bytes, &args.job).map_err(|error| CliError::usage(error.to_string()))?;
@@ -83,17 +106,30 @@ pub fn run(args: &Args, ui: &mut Ui) -> Result<Exit, CliError> {
         random,
     };
     let signals = Signals::listen()?;
-    let watcher = Watcher { line: ui.live_line(), job: job.job.clone(), now: ui.now().timestamp() };
-    let outcome = run_job(&job, &options, &signals.control, &watcher);
+    let now = ui.now().timestamp();
+    let watcher: Box<dyn Observer> = match args.log {
+        LogFormat::Text => Box::new(Watcher { line: ui.live_line(), job: job.job.clone(), now }),
+        LogFormat::Json => Box::new(LogWriter::new(ui.log_as_json(Some(&job.job)), now)),
+    };
+    let outcome = run_job(&job, &options, &signals.control, &All(vec![&*watcher]));
     drop(watcher);
     let summary = outcome.map_err(|error| match error {
         RunError::LatestDamaged { .. } => damaged(&error, &job, ui),
         error => explain(error, args, &bytes, &signals),
     })?;
+    if let Some(journal) = ui.journal()
+        && let Ok(Value::Object(mut fields)) = serde_json::to_value(View::new(&job, &summary))
+    {
+        // Every line names the job already.
+        fields.retain(|name, _| name != "job" && name != "version");
+        journal.write(Level::Info, "finished", end_of(&summary), &fields);
+    }
     show(&job, &summary, ui)?;
     let mut exit = Exit::Clean;
     if summary.ended && summary.skipped_in_all > 0 {
-        ui.warn(format!("{} bad records were left out", Count(summary.skipped_in_all)));
+        let left_out = words::counted(summary.skipped_in_all, "bad record");
+        let verb = if summary.skipped_in_all == 1 { "was" } else { "were" };
+        ui.warn(format!("{left_out} {verb} left out"));
         exit = Exit::Incomplete;
     }
     for place in &summary.replicas_behind {
@@ -152,95 +188,6 @@ impl Signals {
     }
 }
 
-/// Tells the person how the run is doing.
-struct Watcher {
-    line: LiveLine,
-    job: String,
-    now: Timestamp,
-}
-
-impl Observer for Watcher {
-    fn event(&self, event: &RunEvent) {
-        match event {
-            RunEvent::Fresh { store: None } => {
-                self.line.note(&format!("{}: starts from nothing; checkpoints are disabled", self.job));
-            }
-            RunEvent::Fresh { store: Some(store) } => {
-                self.line.note(&format!("{}: starts from nothing; checkpoints go to {store}", self.job));
-            }
-            RunEvent::Resumed { store, sequence, created, records, keys } => self.line.note(&format!(
-                "{}: resumes from checkpoint {} of {} ({}): {} records, {} keys",
-                self.job,
-                sequence.0,
-                store,
-                Age::between(*created, self.now),
-                Count(*records),
-                Count(*keys)
-            )),
-            RunEvent::WentBack { sequence, created, records, left_behind } => {
-                self.went_back(*sequence, *created, *records, left_behind);
-            }
-            RunEvent::Withdrawn { sequence, path, aside } => {
-                let number = sequence.0;
-                self.line
-                    .warn(&format!("`{path}` is of checkpoint {number}, which is left behind: moved to `{aside}`"));
-            }
-            RunEvent::PerhapsPublished { sequence, path } => self.line.warn(&format!(
-                "`{path}` is left as it is: whether checkpoint {} has published it can not be told",
-                sequence.0
-            )),
-            RunEvent::TypeAssumed { field, column_type } => self.line.note(&format!(
-                "{}: field `{field}` is in none of the first records; it is taken as {} (say it with `input: types:`)",
-                self.job,
-                column_type.name()
-            )),
-            RunEvent::Replica(note) => self.line.warn(&format!("{}: {note}", self.job)),
-            RunEvent::NotPruned { reason } => {
-                self.line.warn(&format!("{}: no checkpoint was pruned: {reason}", self.job));
-            }
-            RunEvent::Committed(_) | RunEvent::Published { .. } => {}
-        }
-    }
-
-    fn status(&self, status: &Status) {
-        let rate = Rate { count: status.records_of_run, elapsed: status.elapsed };
-        let mut text = format!(
-            "{} records, {rate}, {} keys, state {}",
-            Count(status.records),
-            Count(status.keys),
-            Bytes(status.memory_bytes)
-        );
-        if let Some((sequence, at, took)) = status.last {
-            let age = Duration::from_secs(at.elapsed().as_secs());
-            text += &format!(", checkpoint {} {} ago took {}", sequence.0, Span(age), Span(took));
-        }
-        match status.total_bytes {
-            Some(total) => self.line.bar(status.input_bytes, total, &text),
-            None => self.line.show(&text),
-        }
-    }
-}
-
-impl Watcher {
-    /// Says which checkpoints are left behind, and what that loses.
-    fn went_back(&self, sequence: Sequence, created: Timestamp, records: u64, left_behind: &[Abandoned]) {
-        for left in left_behind {
-            let age = left.created.map(|created| format!(" ({})", Age::between(created, self.now)));
-            let (number, age) = (left.sequence.0, age.unwrap_or_default());
-            self.line.warn(&format!("checkpoint {number}{age} is left behind: {}", left.reason));
-        }
-        let lost = match left_behind.first().and_then(|newest| newest.records) {
-            Some(newest) => words::counted(newest.saturating_sub(records), "record"),
-            None => "an unknown number of records".to_owned(),
-        };
-        let age = Age::between(created, self.now);
-        self.line.warn(&format!(
-            "going back to checkpoint {} ({age}): {lost} of the checkpoints left behind will be applied again",
-            sequence.0
-        ));
-    }
-}
-
 /// The summary as JSON.
 #[derive(Debug, Serialize)]
 struct View<'a> {
@@ -269,11 +216,10 @@ struct View<'a> {
     replicas_behind: &'a [String],
 }
 
-fn show(job: &JobSpec, summary: &Summary, ui: &mut Ui) -> Result<(), CliError> {
-    let rate = Rate { count: summary.records, elapsed: summary.elapsed };
-    let pauses = &summary.pauses_micros;
-    if ui.is_json() {
-        return ui.json(&View {
+impl<'a> View<'a> {
+    fn new(job: &'a JobSpec, summary: &'a Summary) -> View<'a> {
+        let pauses = &summary.pauses_micros;
+        View {
             version: 1,
             job: &job.job,
             ended: summary.ended,
@@ -282,7 +228,7 @@ fn show(job: &JobSpec, summary: &Summary, ui: &mut Ui) -> Result<(), CliError> {
             latest: summary.latest,
             records: summary.records,
             records_in_all: summary.records_in_all,
-            records_per_second: rate.per_second(),
+            records_per_second: Rate { count: summary.records, elapsed: summary.elapsed }.per_second(),
             skipped: summary.skipped,
             skipped_in_all: summary.skipped_in_all,
             input_bytes: summary.input_bytes,
@@ -297,10 +243,17 @@ fn show(job: &JobSpec, summary: &Summary, ui: &mut Ui) -> Result<(), CliError> {
             elapsed_seconds: summary.elapsed.as_secs_f64(),
             outputs: &summary.outputs,
             replicas_behind: &summary.replicas_behind,
-        });
+        }
     }
-    let end = if summary.ended { "the input was read to its end" } else { "stopped; run it again to go on" };
-    ui.heading(format!("{}: {end}", job.job))?;
+}
+
+fn show(job: &JobSpec, summary: &Summary, ui: &mut Ui) -> Result<(), CliError> {
+    if ui.is_json() {
+        return ui.json(&View::new(job, summary));
+    }
+    let rate = Rate { count: summary.records, elapsed: summary.elapsed };
+    let pauses = &summary.pauses_micros;
+    ui.heading(format!("{}: {}", job.job, end_of(summary)))?;
     let resumed = match summary.resumed_from {
         None => "nothing".to_owned(),
         Some(sequence) => format!("checkpoint {}", sequence.0),
@@ -332,6 +285,11 @@ fn show(job: &JobSpec, summary: &Summary, ui: &mut Ui) -> Result<(), CliError> {
         ui.out(format!("  output        {} ({} rows, {})", path.display(), Count(output.rows), Bytes(output.bytes)))?;
     }
     Ok(())
+}
+
+/// Says how a run has ended.
+fn end_of(summary: &Summary) -> &'static str {
+    if summary.ended { "the input was read to its end" } else { "stopped; run it again to go on" }
 }
 
 /// Returns the value below which so many in a hundred of the ascending `values` lie.

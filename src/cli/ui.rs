@@ -7,11 +7,13 @@ use std::sync::{Mutex, PoisonError};
 use clap::builder::StyledStr;
 use jiff::Zoned;
 use serde::Serialize;
+use serde_json::Map;
 
 use crate::cli::clock::{Clock, NOW_VARIABLE};
 use crate::cli::error::CliError;
 use crate::cli::escape::{escape, escape_lines};
 use crate::cli::exit::Exit;
+use crate::cli::journal::{Journal, Level};
 use crate::cli::progress::{Bar, LiveLine, Screen, Unit};
 use crate::cli::table::{Look, Table};
 use crate::store::Store;
@@ -104,6 +106,8 @@ pub struct Ui {
     quiet: bool,
     screen: Screen,
     clock: Clock,
+    /// Where the conversation goes when it is for programs.
+    journal: Option<Journal>,
     /// What was opened: at the end there may be something to tell about it.
     stores: Mutex<Vec<Store>>,
 }
@@ -138,6 +142,7 @@ impl Ui {
             quiet: options.quiet,
             screen: Screen::default(),
             clock,
+            journal: None,
             stores: Mutex::default(),
         }
     }
@@ -201,8 +206,23 @@ impl Ui {
         self.put(&[&document])
     }
 
+    /// Writes the conversation as JSON lines from here on, those of `job` if there is one. There is no progress then.
+    pub fn log_as_json(&mut self, job: Option<&str>) -> Journal {
+        let journal = Journal::new(&self.screen, self.clock.clone(), self.quiet);
+        let journal = job.map_or(journal.clone(), |job| journal.of_job(job));
+        self.journal.insert(journal).clone()
+    }
+
+    /// Returns the journal, when the conversation is written as JSON lines.
+    pub fn journal(&self) -> Option<&Journal> {
+        self.journal.as_ref()
+    }
+
     /// Tells the person something on standard error; silent with `--quiet`.
     pub fn note(&self, text: impl AsRef<str>) {
+        if let Some(journal) = &self.journal {
+            return journal.write(Level::Info, "note", text.as_ref(), &Map::new());
+        }
         if !self.quiet {
             self.screen.print(&escape(text.as_ref()));
         }
@@ -221,12 +241,18 @@ impl Ui {
 
     /// Warns the person on standard error.
     pub fn warn(&self, text: impl AsRef<str>) {
+        if let Some(journal) = &self.journal {
+            return journal.write(Level::Warning, "warning", text.as_ref(), &Map::new());
+        }
         let line = format!("warning: {}", escape(text.as_ref()));
         self.screen.print(&paint_prefix(self.err_color, YELLOW, &line));
     }
 
     /// Prints an error on standard error.
     pub fn error(&self, error: &CliError) {
+        if let Some(journal) = &self.journal {
+            return journal.error(error);
+        }
         for line in error.lines() {
             let code = if line.starts_with("error") { RED } else { BOLD };
             self.screen.print(&paint_prefix(self.err_color && !line.starts_with(' '), code, &line));
@@ -289,7 +315,7 @@ impl Ui {
     }
 
     fn shows_progress(&self) -> bool {
-        !self.quiet && !self.json
+        !self.quiet && !self.json && self.journal.is_none()
     }
 
     fn put(&mut self, parts: &[&[u8]]) -> Result<(), CliError> {

@@ -119,7 +119,7 @@ fn bad_records_are_skipped_and_counted_or_collected() {
         job(&env, bad, ", on_error: skip");
         let output = env.run(&["run", "job.yaml", "--json"]).expect(3);
         assert!(output.stdout.contains("\"skipped\":1,\"skipped_in_all\":1,"), "{output}");
-        assert!(output.stderr.ends_with("warning: 1 bad records were left out\n"), "{output}");
+        assert!(output.stderr.ends_with("warning: 1 bad record was left out\n"), "{output}");
         assert_eq!(env.read("out/j.jsonl"), "{\"k\":\"a\",\"n\":2,\"sum\":3}\n");
         // The job still is incomplete when there is nothing left to do.
         env.run(&["run", "job.yaml"]).expect(3);

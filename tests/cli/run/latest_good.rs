@@ -62,10 +62,10 @@ fn with_it_the_run_goes_back_says_so_and_ends_as_if_nothing_had_been() {
     let output = env.run(&["run", "job.yaml", "--latest-good", "--quiet"]).expect(0);
     let lines: Vec<&str> = output.stderr.lines().collect();
     for (line, beginning) in lines.iter().zip([
-        "warning: checkpoint 3 (",
-        "warning: checkpoint 2 (",
-        "warning: going back to checkpoint 1 (",
-        "warning: `out/counting.jsonl` is of checkpoint 3, which is left behind: moved to `out/counting.jsonl.withdrawn-00000003`",
+        "warning: counting: checkpoint 3 (",
+        "warning: counting: checkpoint 2 (",
+        "warning: counting: going back to checkpoint 1 (",
+        "warning: counting: `out/counting.jsonl` is of checkpoint 3, which is left behind: moved to `out/counting.jsonl.withdrawn-00000003`",
     ]) {
         assert!(line.starts_with(beginning), "{output}");
     }
@@ -112,7 +112,7 @@ fn an_output_that_somebody_has_changed_is_not_moved() {
     env.write("data.jsonl", data);
     env.write(OUTPUT, "mine");
     let output = env.run(&["run", "job.yaml", "--latest-good"]).expect(4);
-    assert!(output.stderr.contains("warning: going back to checkpoint 2"), "{output}");
+    assert!(output.stderr.contains("warning: counting: going back to checkpoint 2"), "{output}");
     assert_eq!(env.read(OUTPUT), "mine");
     assert_eq!(fs::read_dir(env.path("out")).expect("a directory").count(), 1);
     assert_eq!(checkpoints(&env.path("store")), [1, 2, 3], "nothing is committed before there is something new");

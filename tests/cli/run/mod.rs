@@ -17,6 +17,7 @@ mod input;
 mod job_file;
 mod kill;
 mod latest_good;
+mod log;
 mod output;
 mod replicas;
 mod results;

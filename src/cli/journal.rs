@@ -1,0 +1,75 @@
+//! The conversation as JSON lines on standard error, for programs that collect logs.
+
+use jiff::Timestamp;
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use crate::cli::clock::Clock;
+use crate::cli::error::CliError;
+use crate::cli::progress::Screen;
+
+/// How much a line matters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Level {
+    /// It went as it should.
+    Info,
+    /// Somebody should look at it.
+    Warning,
+    /// The command ends with it.
+    Error,
+}
+
+/// Writes the lines.
+#[derive(Debug, Clone)]
+pub struct Journal {
+    screen: Screen,
+    clock: Clock,
+    job: Option<String>,
+    quiet: bool,
+}
+
+/// A line. `docs/scripting.md` is its promise.
+#[derive(Debug, Serialize)]
+struct Line<'a> {
+    time: Timestamp,
+    level: Level,
+    event: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    job: Option<&'a str>,
+    message: &'a str,
+    #[serde(flatten)]
+    fields: &'a Map<String, Value>,
+}
+
+impl Journal {
+    /// Makes a journal; `quiet` leaves out what went as it should.
+    pub(super) fn new(screen: &Screen, clock: Clock, quiet: bool) -> Journal {
+        Journal { screen: screen.clone(), clock, job: None, quiet }
+    }
+
+    /// Returns the journal of a job, which every line names.
+    pub(super) fn of_job(&self, job: &str) -> Journal {
+        Journal { job: Some(job.to_owned()), ..self.clone() }
+    }
+
+    /// Writes a line. Control characters are escaped as JSON has it.
+    pub fn write(&self, level: Level, event: &str, message: &str, fields: &Map<String, Value>) {
+        if self.quiet && level == Level::Info {
+            return;
+        }
+        let time = self.clock.now().timestamp();
+        let time = Timestamp::from_millisecond(time.as_millisecond()).unwrap_or(time);
+        let line = Line { time, level, event, job: self.job.as_deref(), message, fields };
+        self.screen.print(&serde_json::to_string(&line).expect("a line is made of texts and numbers"));
+    }
+
+    /// Writes the error that ends the command.
+    pub(super) fn error(&self, error: &CliError) {
+        let mut fields = Map::new();
+        fields.insert("causes".to_owned(), error.causes.clone().into());
+        fields.insert("hints".to_owned(), error.hints.clone().into());
+        fields.insert("exit_code".to_owned(), error.exit.code().into());
+        self.write(Level::Error, "failed", &error.message, &fields);
+    }
+}

@@ -1,0 +1,109 @@
+//! Tells the person, or the program that collects the log, how a run is doing.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::told::told;
+use crate::cli::journal::{Journal, Level};
+use crate::cli::progress::LiveLine;
+use crate::runner::run::{Observer, RunEvent, Status};
+use crate::units::{Bytes, Count, Rate, Span};
+
+/// The time between two lines of progress in a log.
+const PROGRESS_EVERY: Duration = Duration::from_secs(10);
+
+/// Tells a person: notes, warnings and a live line.
+pub(super) struct Watcher {
+    pub(super) line: LiveLine,
+    pub(super) job: String,
+    pub(super) now: Timestamp,
+}
+
+impl Observer for Watcher {
+    fn event(&self, event: &RunEvent) {
+        for told in told(event, self.now).into_iter().filter(|told| told.is_spoken) {
+            let text = format!("{}: {}", self.job, told.message);
+            match told.level {
+                Level::Info => self.line.note(&text),
+                Level::Warning | Level::Error => self.line.warn(&text),
+            }
+        }
+    }
+
+    fn status(&self, status: &Status) {
+        let rate = Rate { count: status.records_of_run, elapsed: status.elapsed };
+        let mut text = format!(
+            "{} records, {rate}, {} keys, state {}",
+            Count(status.records),
+            Count(status.keys),
+            Bytes(status.memory_bytes)
+        );
+        if let Some((sequence, at, took)) = status.last {
+            let age = Duration::from_secs(at.elapsed().as_secs());
+            text += &format!(", checkpoint {} {} ago took {}", sequence.0, Span(age), Span(took));
+        }
+        match status.total_bytes {
+            Some(total) => self.line.bar(status.input_bytes, total, &text),
+            None => self.line.show(&text),
+        }
+    }
+}
+
+/// Writes a line of JSON for every event, and one for the progress every ten seconds.
+pub(super) struct LogWriter {
+    journal: Journal,
+    now: Timestamp,
+    last_progress: Mutex<Instant>,
+}
+
+impl LogWriter {
+    /// Makes one whose first line of progress comes after ten seconds. Ages in its messages are those at `now`.
+    pub(super) fn new(journal: Journal, now: Timestamp) -> LogWriter {
+        LogWriter { journal, now, last_progress: Mutex::new(Instant::now()) }
+    }
+}
+
+impl Observer for LogWriter {
+    fn event(&self, event: &RunEvent) {
+        for told in told(event, self.now) {
+            self.journal.write(told.level, told.event, &told.message, &told.fields);
+        }
+    }
+
+    fn status(&self, status: &Status) {
+        let mut last = self.last_progress.lock().unwrap_or_else(PoisonError::into_inner);
+        if last.elapsed() < PROGRESS_EVERY {
+            return;
+        }
+        *last = Instant::now();
+        let rate = Rate { count: status.records_of_run, elapsed: status.elapsed };
+        let message = format!("{} records, {rate}", Count(status.records));
+        let fields = json!({
+            "records": status.records,
+            "records_per_second": rate.per_second(),
+            "input_bytes": status.input_bytes,
+            "total_bytes": status.total_bytes,
+            "keys": status.keys,
+            "memory_bytes": status.memory_bytes,
+            "checkpoints": status.checkpoints,
+        });
+        let Value::Object(fields) = fields else { unreachable!("the fields are an object") };
+        self.journal.write(Level::Info, "progress", &message, &fields);
+    }
+}
+
+/// Tells several observers the same.
+pub(super) struct All<'a>(pub(super) Vec<&'a dyn Observer>);
+
+impl Observer for All<'_> {
+    fn event(&self, event: &RunEvent) {
+        self.0.iter().for_each(|observer| observer.event(event));
+    }
+
+    fn status(&self, status: &Status) {
+        self.0.iter().for_each(|observer| observer.status(status));
+    }
+}
