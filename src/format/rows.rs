@@ -157,6 +157,46 @@ impl<'a> Row<'a> {
     }
 }
 
+/// What became of a row since the cut before. It is known while a checkpoint is made, and never written to a segment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Change {
+    /// Nothing: it is as it was.
+    #[default]
+    None,
+    /// It was not there.
+    Insert,
+    /// It was there, with any value.
+    Update,
+    /// It was there, and is no more.
+    Delete,
+}
+
+impl Change {
+    /// Returns what became of a row to which `self` happened, and then `later`: [`Change::Delete`] of an inserted row is [`Change::None`], and such a
+    /// row was never there.
+    pub fn then(self, later: Change) -> Change {
+        match (self, later) {
+            (before, Change::None) => before,
+            (Change::None, later) => later,
+            (Change::Insert, Change::Delete) => Change::None,
+            (Change::Insert, _) => Change::Insert,
+            (Change::Delete, Change::Insert | Change::Update) => Change::Update,
+            (Change::Update | Change::Delete, Change::Delete) => Change::Delete,
+            (Change::Update, _) => Change::Update,
+        }
+    }
+
+    /// Returns the name that files of changes have for it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Change::None => "none",
+            Change::Insert => "insert",
+            Change::Update => "update",
+            Change::Delete => "delete",
+        }
+    }
+}
+
 /// Many rows in a few allocations.
 #[derive(Debug, Clone, Default)]
 pub struct RowBatch {
@@ -172,6 +212,7 @@ struct Entry {
     key_bytes: u32,
     /// The value's size plus one; zero for a tombstone.
     value_bytes_plus_one: u32,
+    change: Change,
 }
 
 impl RowBatch {
@@ -207,6 +248,19 @@ impl RowBatch {
     /// Appends a row whose value `write` appends to the bytes it is given; a tombstone when `has_value` is false.
     #[inline]
     pub fn push_with(&mut self, task: u32, key: &[u8], has_value: bool, write: impl FnOnce(&mut Vec<u8>)) {
+        self.push_changed(task, key, Change::None, has_value, write);
+    }
+
+    /// Appends a row as [`RowBatch::push_with`] does, with what became of it.
+    #[inline]
+    pub fn push_changed(
+        &mut self,
+        task: u32,
+        key: &[u8],
+        change: Change,
+        has_value: bool,
+        write: impl FnOnce(&mut Vec<u8>),
+    ) {
         let at = self.bytes.len();
         self.bytes.extend_from_slice(key);
         let value_at = self.bytes.len();
@@ -217,13 +271,19 @@ impl RowBatch {
             0
         };
         let key_bytes = u32::try_from(key.len()).expect("a key is below 4 GiB");
-        self.rows.push(Entry { at, task, key_bytes, value_bytes_plus_one });
+        self.rows.push(Entry { at, task, key_bytes, value_bytes_plus_one, change });
     }
 
     /// Returns row `index`.
     #[inline]
     pub fn row(&self, index: usize) -> Row<'_> {
         self.entry_row(&self.rows[index])
+    }
+
+    /// Returns what became of row `index`.
+    #[inline]
+    pub fn change(&self, index: usize) -> Change {
+        self.rows[index].change
     }
 
     #[inline]
@@ -261,6 +321,13 @@ impl RowBatch {
         for entry in &mut self.rows {
             entry.task = task_of(&self.bytes[entry.at..entry.at + entry.key_bytes as usize]);
         }
+    }
+
+    /// Appends the rows of another batch, with what became of them.
+    pub fn append(&mut self, other: &RowBatch) {
+        let shift = self.bytes.len();
+        self.bytes.extend_from_slice(&other.bytes);
+        self.rows.extend(other.rows.iter().map(|entry| Entry { at: entry.at + shift, ..*entry }));
     }
 
     /// Removes all rows and keeps the memory.
@@ -309,6 +376,24 @@ mod tests {
         }
         assert!(!codec.is_fixed());
         assert!(RowCodec::new(vec![Column::new("n", ColumnType::Int)]).is_fixed());
+    }
+
+    #[test]
+    fn two_changes_of_a_row_are_one() {
+        use Change::{Delete, Insert, None, Update};
+        for (first, second, both) in [
+            (Insert, Update, Insert),
+            (Insert, Delete, None),
+            (Update, Update, Update),
+            (Update, Delete, Delete),
+            (Delete, Insert, Update),
+            (None, Insert, Insert),
+            (None, Delete, Delete),
+            (Insert, None, Insert),
+            (Delete, None, Delete),
+        ] {
+            assert_eq!(first.then(second), both, "{first:?} {second:?}");
+        }
     }
 
     #[test]

@@ -4,6 +4,7 @@ pub mod aggregate;
 pub mod chain;
 pub mod checkpointer;
 pub mod dead_letter;
+pub mod emit;
 pub mod error;
 pub mod input;
 pub mod left_behind;

@@ -63,7 +63,7 @@ pub fn stage(
     }
     let mut order: Vec<(u32, u32)> = Vec::new();
     for (place, (_, shard)) in shards.iter().enumerate() {
-        order.extend((0..shard.keys() as u32).map(|row| (place as u32, row)));
+        order.extend(shard.indices().map(|row| (place as u32, row as u32)));
     }
     let key = |&(place, row): &(u32, u32)| shards[place as usize].1.key(row as usize);
     order.sort_unstable_by(|a, b| key(a).cmp(key(b)));

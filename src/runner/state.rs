@@ -1,11 +1,17 @@
 //! Keyed state in memory, with its changed rows known.
 //!
 //! A [`Shard`] belongs to one thread. A cut freezes it ([`Shard::freeze`]), which takes no longer than swapping a bitmap, and its changed rows are taken in
-//! slices afterwards ([`Shard::take`]) while records go on being applied: a row that is about to change and is still to be taken is
+//! slices afterwards ([`Shard::take`]) while records go on being applied: a row that is about to change or to go and is still to be taken is
 //! set aside first, as it was at the cut.
+//!
+//! A row that is removed leaves its place, the memory of its key and that of its text to those that come after it, so a shard whose rows come and
+//! go does not grow.
+
+use std::collections::{BTreeMap, HashSet};
 
 use crate::format::index::SegmentKind;
-use crate::format::rows::{RowBatch, RowCodec};
+use crate::format::rows::{Change, RowBatch, RowCodec};
+use crate::runner::emit::Emitted;
 use crate::runner::sketch::Sketch;
 use crate::value::ColumnType;
 
@@ -17,11 +23,16 @@ pub struct Shard {
     table: Table,
     rows: Rows,
     keys: Keys,
-    /// What the variable columns of rows point to, plus one.
-    variables: Vec<Variable>,
+    variables: Variables,
+    /// Rows that changed since the last cut.
     dirty: Bitmap,
     dirty_count: usize,
+    /// Those of them that were not there at the last cut.
+    new: Bitmap,
+    /// Keys that were there at the last cut and are no more.
+    removed: HashSet<Box<[u8]>>,
     changed_bytes: u64,
+    emitted: Emitted,
     frozen: Option<Frozen>,
     /// Whether any checkpoint holds the shard.
     is_stored: bool,
@@ -36,25 +47,64 @@ pub enum Variable {
     Sketch(Box<Sketch>),
 }
 
+/// The values of variable columns. A row holds the place of its value, plus one.
+#[derive(Debug, Default)]
+struct Variables {
+    places: Vec<Variable>,
+    free: Vec<u32>,
+}
+
+impl Variables {
+    /// Keeps a value and returns its place, plus one.
+    fn push(&mut self, variable: Variable) -> u32 {
+        if let Some(place) = self.free.pop() {
+            self.places[place as usize] = variable;
+            return place + 1;
+        }
+        self.places.push(variable);
+        u32::try_from(self.places.len()).expect("a shard holds fewer than 2^32 texts and sketches")
+    }
+
+    fn get(&self, place_plus_one: u32) -> &Variable {
+        &self.places[place_plus_one as usize - 1]
+    }
+
+    fn get_mut(&mut self, place_plus_one: u32) -> &mut Variable {
+        &mut self.places[place_plus_one as usize - 1]
+    }
+
+    fn remove(&mut self, place_plus_one: u32) {
+        *self.get_mut(place_plus_one) = Variable::Bytes(Box::default());
+        self.free.push(place_plus_one - 1);
+    }
+}
+
 /// What is still to be taken for a cut.
 #[derive(Debug)]
 struct Frozen {
     rows: Bitmap,
+    /// Rows that changed since the cut before, and those of them that were not there then.
+    dirty: Bitmap,
+    new: Bitmap,
     next_word: usize,
     taken: RowBatch,
     kind: SegmentKind,
     keys: u64,
+    emitted: Emitted,
 }
 
 /// The changed rows of a shard at a cut.
 #[derive(Debug)]
 pub struct Snapshot {
-    /// The rows, in no order. All rows of the shard for a base, the changed ones for a delta.
+    /// The rows, in no order, each with what became of it since the cut before. All rows of the shard for a base, the changed ones for a
+    /// delta; with either, tombstones of those that are gone.
     pub rows: RowBatch,
     /// Which of the two.
     pub kind: SegmentKind,
     /// Keys that the shard had at the cut.
     pub keys: u64,
+    /// What the shard has emitted since the cut before.
+    pub emitted: Emitted,
 }
 
 /// One row, open for change.
@@ -62,7 +112,7 @@ pub struct Snapshot {
 pub struct RowMut<'a> {
     /// The bitmap and the fixed part of the row's value; the variable columns' lengths stand for places in the shard.
     pub packed: &'a mut [u8],
-    variables: &'a mut Vec<Variable>,
+    variables: &'a mut Variables,
 }
 
 impl Shard {
@@ -77,10 +127,13 @@ impl Shard {
             table: Table::default(),
             rows: Rows::new(codec.fixed_bytes()),
             keys: Keys::default(),
-            variables: Vec::new(),
+            variables: Variables::default(),
             dirty: Bitmap::default(),
             dirty_count: 0,
+            new: Bitmap::default(),
+            removed: HashSet::new(),
             changed_bytes: 0,
+            emitted: Emitted::default(),
             frozen: None,
             is_stored: false,
         }
@@ -88,7 +141,7 @@ impl Shard {
 
     /// Returns the number of keys.
     pub fn keys(&self) -> u64 {
-        self.rows.len as u64
+        (self.rows.len - self.rows.free.len()) as u64
     }
 
     /// Returns the bytes of the rows that changed since the last cut: keys and fixed parts.
@@ -116,8 +169,8 @@ impl Shard {
             let length = u32_at(packed, at) as usize;
             let Some(variable) = Variable::from_bytes(described.column_type, &rest[..length]) else { return false };
             rest = &rest[length..];
-            self.variables.push(variable);
-            put_u32(self.rows.value_mut(index), at, self.variables.len() as u32);
+            let place = self.variables.push(variable);
+            put_u32(self.rows.value_mut(index), at, place);
         }
         true
     }
@@ -130,13 +183,22 @@ impl Shard {
     /// Opens the row of `key` for change, and makes it if there is none. `hash` is the key's XXH3-64.
     #[inline]
     pub fn row(&mut self, hash: u64, key: &[u8]) -> RowMut<'_> {
-        let index = self.find_or_insert(hash, key);
+        let index = match self.find(hash, key) {
+            Some(index) => index,
+            None => self.insert_new(hash, key),
+        };
+        self.open(index)
+    }
+
+    /// Opens row `index`, which is there, for change.
+    #[inline]
+    fn open(&mut self, index: usize) -> RowMut<'_> {
         if self.frozen.as_mut().is_some_and(|frozen| frozen.rows.remove(index)) {
             self.set_aside(index);
         }
         if self.dirty.insert(index) {
             self.dirty_count += 1;
-            self.changed_bytes += (key.len() + self.codec.fixed_bytes()) as u64;
+            self.changed_bytes += (self.key(index).len() + self.codec.fixed_bytes()) as u64;
         }
         RowMut { packed: self.rows.value_mut(index), variables: &mut self.variables }
     }
@@ -158,20 +220,68 @@ impl Shard {
         self.table.entry(hash)
     }
 
+    /// Removes the row of `key`. Returns whether there was one.
+    pub fn remove(&mut self, hash: u64, key: &[u8]) -> bool {
+        let Some(index) = self.find(hash, key) else { return false };
+        if self.frozen.as_mut().is_some_and(|frozen| frozen.rows.remove(index)) {
+            self.set_aside(index);
+        }
+        if self.dirty.remove(index) {
+            self.dirty_count -= 1;
+        }
+        if !self.new.remove(index) {
+            self.changed_bytes += key.len() as u64;
+            self.removed.insert(key.into());
+        }
+        self.table.remove(hash, index as u32);
+        let value = self.rows.value(index);
+        for (column, described) in self.codec.columns().iter().enumerate() {
+            if !described.column_type.is_fixed() && RowCodec::has(value, column) {
+                self.variables.remove(u32_at(value, self.codec.offset(column)));
+            }
+        }
+        let held = *self.rows.key(index);
+        self.keys.remove(&held);
+        self.rows.remove(index);
+        true
+    }
+
+    /// Returns what the shard has emitted since the last cut, to add to.
+    pub fn emitted(&mut self) -> &mut Emitted {
+        &mut self.emitted
+    }
+
+    /// Returns the memory that is taken by what the shard has emitted since the last cut, in bytes.
+    pub fn emitted_bytes(&self) -> u64 {
+        self.emitted.memory_bytes()
+    }
+
     #[inline]
-    fn find_or_insert(&mut self, hash: u64, key: &[u8]) -> usize {
+    fn find(&self, hash: u64, key: &[u8]) -> Option<usize> {
         let (rows, keys) = (&self.rows, &self.keys);
-        match self.table.find(hash, |row| keys.get(rows.key(row as usize)) == key) {
-            Some(row) => row as usize,
+        self.table.find(hash, |row| keys.get(rows.key(row as usize)) == key).map(|row| row as usize)
+    }
+
+    fn find_or_insert(&mut self, hash: u64, key: &[u8]) -> usize {
+        match self.find(hash, key) {
+            Some(index) => index,
             None => self.insert(hash, key),
         }
     }
 
+    /// Inserts a row that came since the last cut, unless it was there at it.
+    fn insert_new(&mut self, hash: u64, key: &[u8]) -> usize {
+        let index = self.insert(hash, key);
+        if self.removed.is_empty() || !self.removed.remove(key) {
+            self.new.insert(index);
+        }
+        index
+    }
+
     fn insert(&mut self, hash: u64, key: &[u8]) -> usize {
-        let index = self.rows.len;
+        let held = self.keys.push(key);
+        let index = self.rows.push(held);
         assert!(index < Shard::MAX_KEYS, "a shard holds fewer than 2^32 keys");
-        let key = self.keys.push(key);
-        self.rows.push(key);
         self.table.insert(hash, index as u32);
         index
     }
@@ -185,16 +295,23 @@ impl Shard {
     /// When the snapshot before is not taken to its end.
     pub fn freeze(&mut self) {
         assert!(self.frozen.is_none(), "one snapshot at a time");
-        let changed = std::mem::take(&mut self.dirty);
-        let all = self.dirty_count > 0 && (!self.is_stored || self.dirty_count * 2 >= self.rows.len);
+        let dirty = std::mem::take(&mut self.dirty);
+        let changes = self.dirty_count + self.removed.len();
+        let all = changes > 0 && (!self.is_stored || changes as u64 * 2 >= self.keys());
         let (rows, kind) = match all || !self.is_stored {
-            true => (Bitmap::full(self.rows.len), SegmentKind::Base),
-            false => (changed, SegmentKind::Delta),
+            true => (self.rows.taken(), SegmentKind::Base),
+            false => (dirty.clone(), SegmentKind::Delta),
         };
+        let mut taken = RowBatch::new();
+        for key in self.removed.drain() {
+            taken.push_changed(0, &key, Change::Delete, false, |_| {});
+        }
         self.is_stored = true;
         self.dirty_count = 0;
         self.changed_bytes = 0;
-        self.frozen = Some(Frozen { rows, next_word: 0, taken: RowBatch::new(), kind, keys: self.keys() });
+        let new = std::mem::take(&mut self.new);
+        let emitted = std::mem::take(&mut self.emitted);
+        self.frozen = Some(Frozen { rows, dirty, new, next_word: 0, taken, kind, keys: self.keys(), emitted });
     }
 
     /// Takes about `count` more of the frozen rows. Returns the snapshot once all are taken.
@@ -209,7 +326,8 @@ impl Shard {
             while bits != 0 {
                 let index = frozen.next_word * 64 + bits.trailing_zeros() as usize;
                 bits &= bits - 1;
-                self.copy_row(index, &mut frozen.taken);
+                let change = frozen.change(index);
+                self.copy_row(index, change, &mut frozen.taken);
             }
             frozen.next_word += 1;
         }
@@ -219,26 +337,31 @@ impl Shard {
         }
         let mut rows = frozen.taken;
         rows.set_tasks(task_of);
-        Some(Snapshot { rows, kind: frozen.kind, keys: frozen.keys })
+        Some(Snapshot { rows, kind: frozen.kind, keys: frozen.keys, emitted: frozen.emitted })
     }
 
     /// Hands every row to `visit`: key and packed value.
     pub fn for_each(&self, mut visit: impl FnMut(&[u8], &[u8])) {
         let mut batch = RowBatch::new();
-        for index in 0..self.rows.len {
+        for index in self.indices() {
             batch.clear();
-            self.copy_row(index, &mut batch);
+            self.copy_row(index, Change::None, &mut batch);
             let row = batch.row(0);
             visit(row.key, row.value.expect("rows in memory have values"));
         }
     }
 
-    /// Returns the key of row `index`, below [`Shard::keys`].
+    /// Returns the places of all rows, ascending.
+    pub fn indices(&self) -> impl Iterator<Item = usize> {
+        (0..self.rows.len).filter(|&index| self.rows.is_taken(index))
+    }
+
+    /// Returns the key of row `index`, one of [`Shard::indices`].
     pub fn key(&self, index: usize) -> &[u8] {
         self.keys.get(self.rows.key(index))
     }
 
-    /// Appends the packed value of row `index`, below [`Shard::keys`].
+    /// Appends the packed value of row `index`, one of [`Shard::indices`].
     pub fn pack_row(&self, index: usize, packed: &mut Vec<u8>) {
         let value = self.rows.value(index);
         let start = packed.len();
@@ -252,7 +375,7 @@ impl Shard {
             }
             let at = self.codec.offset(column);
             let before = packed.len();
-            match &self.variables[u32_at(value, at) as usize - 1] {
+            match self.variables.get(u32_at(value, at)) {
                 Variable::Bytes(bytes) => packed.extend_from_slice(bytes),
                 Variable::Sketch(sketch) => packed.extend_from_slice(&sketch.to_bytes()),
             }
@@ -264,12 +387,24 @@ impl Shard {
     #[cold]
     fn set_aside(&mut self, index: usize) {
         let mut frozen = self.frozen.take().expect("the caller saw that the shard is frozen");
-        self.copy_row(index, &mut frozen.taken);
+        let change = frozen.change(index);
+        self.copy_row(index, change, &mut frozen.taken);
         self.frozen = Some(frozen);
     }
 
-    fn copy_row(&self, index: usize, batch: &mut RowBatch) {
-        batch.push_with(0, self.key(index), true, |bytes| self.pack_row(index, bytes));
+    fn copy_row(&self, index: usize, change: Change, batch: &mut RowBatch) {
+        batch.push_changed(0, self.key(index), change, true, |bytes| self.pack_row(index, bytes));
+    }
+}
+
+impl Frozen {
+    /// Returns what became of row `index` between the cut before and this one.
+    fn change(&self, index: usize) -> Change {
+        match (self.dirty.has(index), self.new.has(index)) {
+            (false, _) => Change::None,
+            (true, true) => Change::Insert,
+            (true, false) => Change::Update,
+        }
     }
 }
 
@@ -293,7 +428,7 @@ impl RowMut<'_> {
         }
         Some(match fixed_size(column_type) {
             Some(size) => &self.packed[at..at + size],
-            None => match &self.variables[u32_at(self.packed, at) as usize - 1] {
+            None => match self.variables.get(u32_at(self.packed, at)) {
                 Variable::Bytes(bytes) => bytes,
                 Variable::Sketch(_) => &[],
             },
@@ -305,10 +440,10 @@ impl RowMut<'_> {
         if let Some(size) = fixed_size(column_type) {
             self.packed[at..at + size].copy_from_slice(&new[..size]);
         } else if self.has(column) {
-            self.variables[u32_at(self.packed, at) as usize - 1] = Variable::Bytes(new.into());
+            *self.variables.get_mut(u32_at(self.packed, at)) = Variable::Bytes(new.into());
         } else {
-            self.variables.push(Variable::Bytes(new.into()));
-            put_u32(self.packed, at, self.variables.len() as u32);
+            let place = self.variables.push(Variable::Bytes(new.into()));
+            put_u32(self.packed, at, place);
         }
         self.mark(column);
     }
@@ -316,11 +451,11 @@ impl RowMut<'_> {
     /// Returns the sketch of `column`, an empty one if it has none yet.
     pub fn sketch(&mut self, column: usize, at: usize) -> &mut Sketch {
         if !self.has(column) {
-            self.variables.push(Variable::Sketch(Box::default()));
-            put_u32(self.packed, at, self.variables.len() as u32);
+            let place = self.variables.push(Variable::Sketch(Box::default()));
+            put_u32(self.packed, at, place);
             self.mark(column);
         }
-        match &mut self.variables[u32_at(self.packed, at) as usize - 1] {
+        match self.variables.get_mut(u32_at(self.packed, at)) {
             Variable::Sketch(sketch) => sketch,
             Variable::Bytes(_) => unreachable!("a sketch column holds sketches"),
         }
@@ -351,27 +486,57 @@ fn put_u32(bytes: &mut [u8], at: usize, number: u32) {
 struct Rows {
     pages: Vec<Box<[u8]>>,
     row_bytes: usize,
+    /// Places that were ever taken, and those of them that are free again.
     len: usize,
+    free: Vec<u32>,
 }
 
 const PAGE_ROWS: usize = 1024;
 
 impl Rows {
     fn new(value_bytes: usize) -> Rows {
-        Rows { pages: Vec::new(), row_bytes: HELD_KEY_BYTES + value_bytes, len: 0 }
+        Rows { pages: Vec::new(), row_bytes: HELD_KEY_BYTES + value_bytes, len: 0, free: Vec::new() }
     }
 
     fn memory_bytes(&self) -> usize {
         self.pages.len() * PAGE_ROWS * self.row_bytes
     }
 
-    fn push(&mut self, key: HeldKey) {
-        if self.len.is_multiple_of(PAGE_ROWS) {
-            self.pages.push(vec![0; PAGE_ROWS * self.row_bytes].into_boxed_slice());
+    /// Puts a row without values in a free place, and returns the place.
+    fn push(&mut self, key: HeldKey) -> usize {
+        let index = match self.free.pop() {
+            Some(index) => index as usize,
+            None => {
+                if self.len.is_multiple_of(PAGE_ROWS) {
+                    self.pages.push(vec![0; PAGE_ROWS * self.row_bytes].into_boxed_slice());
+                }
+                self.len += 1;
+                self.len - 1
+            }
+        };
+        self.row_mut(index)[..HELD_KEY_BYTES].copy_from_slice(&key);
+        index
+    }
+
+    /// Frees a place.
+    fn remove(&mut self, index: usize) {
+        let row = self.row_mut(index);
+        row.fill(0);
+        row[0] = FREE;
+        self.free.push(index as u32);
+    }
+
+    fn is_taken(&self, index: usize) -> bool {
+        self.row(index)[0] != FREE
+    }
+
+    /// Returns the set of all places that are taken.
+    fn taken(&self) -> Bitmap {
+        let mut taken = Bitmap::full(self.len);
+        for &index in &self.free {
+            taken.remove(index as usize);
         }
-        self.len += 1;
-        let at = (self.len - 1) % PAGE_ROWS * self.row_bytes;
-        self.pages[(self.len - 1) / PAGE_ROWS][at..at + HELD_KEY_BYTES].copy_from_slice(&key);
+        taken
     }
 
     #[inline]
@@ -391,9 +556,14 @@ impl Rows {
     }
 
     #[inline]
-    fn value_mut(&mut self, index: usize) -> &mut [u8] {
+    fn row_mut(&mut self, index: usize) -> &mut [u8] {
         let at = index % PAGE_ROWS * self.row_bytes;
-        &mut self.pages[index / PAGE_ROWS][at + HELD_KEY_BYTES..at + self.row_bytes]
+        &mut self.pages[index / PAGE_ROWS][at..at + self.row_bytes]
+    }
+
+    #[inline]
+    fn value_mut(&mut self, index: usize) -> &mut [u8] {
+        &mut self.row_mut(index)[HELD_KEY_BYTES..]
     }
 }
 
@@ -405,12 +575,21 @@ const HELD_KEY_BYTES: usize = 16;
 /// The length that stands for a key that is elsewhere.
 const ELSEWHERE: u8 = u8::MAX;
 
+/// The length that stands for no row.
+const FREE: u8 = u8::MAX - 1;
+
 /// Long keys one after another, each behind its length, in pages that never move.
+///
+/// A key takes a multiple of [`KEY_GRAIN_BYTES`], so that its place fits whatever key of about its length comes after it.
 #[derive(Debug, Default)]
 struct Keys {
     pages: Vec<Vec<u8>>,
     memory_bytes: usize,
+    /// Free places, page and offset, by their size in bytes.
+    free: BTreeMap<usize, Vec<(u32, u64)>>,
 }
+
+const KEY_GRAIN_BYTES: usize = 8;
 
 const KEY_PAGE_BYTES: usize = 256 * 1024;
 
@@ -423,19 +602,47 @@ impl Keys {
             held[1..=key.len()].copy_from_slice(key);
             return held;
         }
-        let needed = key.len() + 4;
-        if self.pages.last().is_none_or(|page| page.capacity() - page.len() < needed) {
-            self.pages.push(Vec::with_capacity(needed.max(KEY_PAGE_BYTES)));
-            self.memory_bytes += needed.max(KEY_PAGE_BYTES);
-        }
-        let page_index = self.pages.len() - 1;
-        let page = &mut self.pages[page_index];
+        let length = u32::try_from(key.len()).expect("a key is below 4 GiB").to_le_bytes();
+        let needed = Keys::place_bytes(key.len());
+        let (page_index, at) = match self.free.get_mut(&needed).and_then(Vec::pop) {
+            Some(free) => free,
+            None => {
+                if self.pages.last().is_none_or(|page| page.capacity() - page.len() < needed) {
+                    self.pages.push(Vec::with_capacity(needed.max(KEY_PAGE_BYTES)));
+                    self.memory_bytes += needed.max(KEY_PAGE_BYTES);
+                }
+                let page_index = self.pages.len() - 1;
+                let page = &mut self.pages[page_index];
+                let at = page.len();
+                page.resize(at + needed, 0);
+                (u32::try_from(page_index).expect("fewer than 2^32 pages"), at as u64)
+            }
+        };
         held[0] = ELSEWHERE;
-        held[4..8].copy_from_slice(&u32::try_from(page_index).expect("fewer than 2^32 pages").to_le_bytes());
-        held[8..].copy_from_slice(&(page.len() as u64).to_le_bytes());
-        page.extend_from_slice(&u32::try_from(key.len()).expect("a key is below 4 GiB").to_le_bytes());
-        page.extend_from_slice(key);
+        held[4..8].copy_from_slice(&page_index.to_le_bytes());
+        held[8..].copy_from_slice(&at.to_le_bytes());
+        let place = &mut self.pages[page_index as usize][at as usize..];
+        place[..4].copy_from_slice(&length);
+        place[4..4 + key.len()].copy_from_slice(key);
         held
+    }
+
+    /// Frees the place of a key.
+    fn remove(&mut self, held: &HeldKey) {
+        if held[0] == ELSEWHERE {
+            let (page, at) = Keys::place(held);
+            let size = Keys::place_bytes(self.get(held).len());
+            self.free.entry(size).or_default().push((page, at));
+        }
+    }
+
+    fn place_bytes(key_bytes: usize) -> usize {
+        (key_bytes + 4).next_multiple_of(KEY_GRAIN_BYTES)
+    }
+
+    #[inline]
+    fn place(held: &HeldKey) -> (u32, u64) {
+        (u32_at(held, 4), u64::from_le_bytes(held[8..].try_into().expect("eight bytes")))
     }
 
     #[inline]
@@ -443,8 +650,8 @@ impl Keys {
         if held[0] != ELSEWHERE {
             return &held[1..=usize::from(held[0])];
         }
-        let page = &self.pages[u32_at(held, 4) as usize];
-        let at = u64::from_le_bytes(held[8..].try_into().expect("eight bytes")) as usize;
+        let (page, at) = Keys::place(held);
+        let (page, at) = (&self.pages[page as usize], at as usize);
         let length = u32_at(page, at) as usize;
         &page[at + 4..at + 4 + length]
     }
@@ -515,6 +722,37 @@ impl Table {
         self.len += 1;
     }
 
+    /// Removes a row that is there. What was put behind its entry because of it moves up, so that no search is cut short.
+    fn remove(&mut self, hash: u64, row: u32) {
+        let mask = self.entries.len() - 1;
+        let removed = (hash >> 32 << 32) | (u64::from(row) + 1);
+        let mut hole = self.start(hash);
+        while self.entries[hole] != removed {
+            assert!(self.entries[hole] != 0, "a row that is removed is in the table");
+            hole = (hole + 1) & mask;
+        }
+        self.len -= 1;
+        let mut at = hole;
+        loop {
+            self.entries[hole] = 0;
+            loop {
+                at = (at + 1) & mask;
+                let entry = self.entries[at];
+                if entry == 0 {
+                    return;
+                }
+                // An entry may stand anywhere from its start on: at the hole only if its start is not behind it.
+                let from_start = at.wrapping_sub(self.start(entry)) & mask;
+                let from_hole = at.wrapping_sub(hole) & mask;
+                if from_start >= from_hole {
+                    self.entries[hole] = entry;
+                    hole = at;
+                    break;
+                }
+            }
+        }
+    }
+
     fn place(&mut self, entry: u64) {
         let mut at = self.start(entry);
         while self.entries[at] != 0 {
@@ -535,7 +773,7 @@ impl Table {
 }
 
 /// A set of row numbers.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 struct Bitmap {
     words: Vec<u64>,
 }
@@ -561,6 +799,12 @@ impl Bitmap {
         let missing = self.words[word] & bit == 0;
         self.words[word] |= bit;
         missing
+    }
+
+    /// Tells whether `index` is there.
+    #[inline]
+    fn has(&self, index: usize) -> bool {
+        self.words.get(index / 64).is_some_and(|word| word & (1 << (index % 64)) != 0)
     }
 
     /// Removes `index` and tells whether it was there.
@@ -682,6 +926,152 @@ mod tests {
             shard.pack_row(i, &mut packed);
             assert_eq!(codec.unpack(&packed)[0], Value::Int(i as i64));
         }
+    }
+
+    fn remove(shard: &mut Shard, key: &str) -> bool {
+        shard.remove(hash(key.as_bytes()), key.as_bytes())
+    }
+
+    /// Takes a snapshot: its kind, and each key with what became of it and its number, if it has one.
+    fn cut(shard: &mut Shard, codec: &RowCodec) -> (SegmentKind, BTreeMap<String, (Change, Option<i64>)>) {
+        shard.freeze();
+        let snapshot = shard.take(usize::MAX / 2, |_| 0).unwrap();
+        let rows: BTreeMap<_, _> = (0..snapshot.rows.len())
+            .map(|index| {
+                let row = snapshot.rows.row(index);
+                let number = row.value.map(|value| match codec.unpack(value)[0] {
+                    Value::Int(number) => number,
+                    _ => panic!("a number"),
+                });
+                (String::from_utf8(row.key.to_vec()).unwrap(), (snapshot.rows.change(index), number))
+            })
+            .collect();
+        assert_eq!(rows.len(), snapshot.rows.len(), "each row once");
+        (snapshot.kind, rows)
+    }
+
+    #[test]
+    fn a_cut_tells_what_became_of_each_row() {
+        use Change::{Delete, Insert, None as Nothing, Update};
+        let codec = codec();
+        let mut shard = Shard::new(&codec);
+        for i in 0..20 {
+            set(&mut shard, &codec, &format!("key {i}"), i);
+        }
+        assert!(!remove(&mut shard, "other") && remove(&mut shard, "key 0"));
+        let (kind, rows) = cut(&mut shard, &codec);
+        assert_eq!((kind, rows.len()), (SegmentKind::Base, 19), "what came and went was never there");
+        assert!(rows.values().all(|(change, _)| *change == Insert));
+        set(&mut shard, &codec, "key 1", 100);
+        set(&mut shard, &codec, "a new key that is long", 7);
+        set(&mut shard, &codec, "passing", 8);
+        for key in ["passing", "key 2", "key 3"] {
+            assert!(remove(&mut shard, key));
+        }
+        set(&mut shard, &codec, "key 3", 300);
+        assert_eq!(shard.keys(), 19);
+        let (kind, rows) = cut(&mut shard, &codec);
+        let expected = [
+            ("a new key that is long", (Insert, Some(7))),
+            ("key 1", (Update, Some(100))),
+            ("key 2", (Delete, None)),
+            ("key 3", (Update, Some(300))),
+        ];
+        assert_eq!(kind, SegmentKind::Delta);
+        assert_eq!(rows, expected.map(|(key, row)| (key.to_owned(), row)).into());
+        for i in 4..15 {
+            assert!(remove(&mut shard, &format!("key {i}")));
+        }
+        let (kind, rows) = cut(&mut shard, &codec);
+        assert_eq!(kind, SegmentKind::Base, "most rows changed");
+        assert_eq!(rows.values().filter(|row| **row == (Delete, None)).count(), 11);
+        assert_eq!(rows.values().filter(|(change, value)| *change == Nothing && value.is_some()).count(), 8);
+        let left: Vec<String> = rows.into_iter().filter(|(_, row)| row.1.is_some()).map(|(key, _)| key).collect();
+        for key in left {
+            assert!(remove(&mut shard, &key));
+        }
+        let (kind, rows) = cut(&mut shard, &codec);
+        assert_eq!((kind, rows.len(), shard.keys()), (SegmentKind::Base, 8, 0));
+        assert!(cut(&mut shard, &codec).1.is_empty());
+    }
+
+    #[test]
+    fn a_snapshot_keeps_rows_that_are_removed_while_it_is_taken() {
+        let codec = codec();
+        let mut shard = Shard::new(&codec);
+        let mut model = BTreeMap::new();
+        for i in 0..3_000 {
+            set(&mut shard, &codec, &format!("key {i}"), i);
+            model.insert(format!("key {i}"), i);
+        }
+        shard.freeze();
+        let mut at = 0;
+        let snapshot = loop {
+            for _ in 0..40 {
+                at += 1;
+                remove(&mut shard, &format!("key {}", at * 37 % 3_000));
+                set(&mut shard, &codec, &format!("new {at}"), at);
+            }
+            if let Some(snapshot) = shard.take(100, |_| 7) {
+                break snapshot;
+            }
+        };
+        assert_eq!(contents(&snapshot.rows, &codec), model);
+    }
+
+    #[test]
+    fn a_shard_whose_rows_come_and_go_is_as_a_map_and_does_not_grow() {
+        let codec = codec();
+        let mut shard = Shard::new(&codec);
+        let mut model: BTreeMap<String, i64> = BTreeMap::new();
+        let mut stored: BTreeMap<String, i64> = BTreeMap::new();
+        let mut memory = Vec::new();
+        let mut random = 1_u64;
+        for round in 0..40 {
+            for _ in 0..2_000 {
+                random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                let number = (random >> 33) as i64 % 1_500;
+                // Long keys and short ones, different in each round as windows are.
+                let key = match number % 2 {
+                    0 => format!("{number}"),
+                    _ => format!("a key of some length {number} {}", round % 7 + 10),
+                };
+                if random >> 20 & 1 == 0 {
+                    assert_eq!(remove(&mut shard, &key), model.remove(&key).is_some(), "{key}");
+                } else {
+                    set(&mut shard, &codec, &key, number);
+                    model.insert(key, number);
+                }
+            }
+            let rest: Vec<String> = model.keys().filter(|_| round % 7 == 6).cloned().collect();
+            for key in rest {
+                assert!(remove(&mut shard, &key) && model.remove(&key).is_some());
+            }
+            assert_eq!(shard.keys(), model.len() as u64);
+            let mut seen = BTreeMap::new();
+            shard.for_each(|key, packed| {
+                let Value::Int(number) = codec.unpack(packed)[0] else { panic!("a number") };
+                seen.insert(String::from_utf8(key.to_vec()).unwrap(), number);
+            });
+            assert_eq!(seen, model);
+            // What the cuts say, applied in order, gives the same.
+            for (key, (change, number)) in cut(&mut shard, &codec).1 {
+                let before = match number {
+                    Some(number) => stored.insert(key.clone(), number),
+                    None => stored.remove(&key),
+                };
+                let fits = match change {
+                    Change::Insert => before.is_none(),
+                    Change::None => before == number,
+                    Change::Update | Change::Delete => before.is_some(),
+                };
+                assert!(fits, "{key} {change:?} {before:?}");
+            }
+            assert_eq!(stored, model);
+            memory.push(shard.memory_bytes());
+        }
+        assert!(memory[39] <= memory[13] * 5 / 4, "{memory:?}");
+        assert!(shard.variables.places.len() < 3_000, "{}", shard.variables.places.len());
     }
 
     #[test]

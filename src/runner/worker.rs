@@ -63,6 +63,8 @@ pub struct Gauges {
     pub keys: AtomicU64,
     /// Bytes that the state takes in memory.
     pub memory_bytes: AtomicU64,
+    /// Bytes in memory that the shards have emitted since the last cut.
+    pub emitted_bytes: AtomicU64,
 }
 
 /// What some shards hold.
@@ -71,15 +73,21 @@ struct Load {
     changed_bytes: u64,
     keys: u64,
     memory_bytes: u64,
+    emitted_bytes: u64,
 }
 
 impl Gauges {
+    /// Moves the sums by what changed. What became less is added as well: the sums wrap around, and so come out right.
     fn add(&self, now: Load, before: Load) {
-        self.changed_bytes.fetch_add(now.changed_bytes - before.changed_bytes, Ordering::Relaxed);
-        if now.keys > before.keys {
-            self.keys.fetch_add(now.keys - before.keys, Ordering::Relaxed);
-            self.memory_bytes.fetch_add(now.memory_bytes - before.memory_bytes, Ordering::Relaxed);
-        }
+        let add = |gauge: &AtomicU64, now: u64, before: u64| {
+            if now != before {
+                gauge.fetch_add(now.wrapping_sub(before), Ordering::Relaxed);
+            }
+        };
+        add(&self.changed_bytes, now.changed_bytes, before.changed_bytes);
+        add(&self.keys, now.keys, before.keys);
+        add(&self.memory_bytes, now.memory_bytes, before.memory_bytes);
+        add(&self.emitted_bytes, now.emitted_bytes, before.emitted_bytes);
     }
 }
 
@@ -408,15 +416,17 @@ impl<'a> Worker<'a> {
             changed_bytes: sum.changed_bytes + shard.changed_bytes(),
             keys: sum.keys + shard.keys(),
             memory_bytes: sum.memory_bytes + shard.memory_bytes(),
+            emitted_bytes: sum.emitted_bytes + shard.emitted_bytes(),
         })
     }
 
     fn freeze(&mut self) {
         let begun = Instant::now();
-        self.gauges.changed_bytes.fetch_sub(self.load().changed_bytes, Ordering::Relaxed);
+        let before = self.load();
         for (_, shard) in &mut self.shards {
             shard.freeze();
         }
+        self.gauges.add(self.load(), before);
         let pause_micros = begun.elapsed().as_micros() as u64;
         self.snapshotting = Some(Snapshotting { cut: self.next, pause_micros, next_shard: 0, waiting: None });
     }
