@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -105,17 +104,17 @@ pub fn run(args: &Args, ui: &mut Ui) -> Result<Exit, CliError> {
         clock: now,
         random,
     };
-    let signals = Signals::listen()?;
+    let control = listen()?;
     let now = ui.now().timestamp();
     let watcher: Box<dyn Observer> = match args.log {
         LogFormat::Text => Box::new(Watcher { line: ui.live_line(), job: job.job.clone(), now }),
         LogFormat::Json => Box::new(LogWriter::new(ui.log_as_json(Some(&job.job)), now)),
     };
-    let outcome = run_job(&job, &options, &signals.control, &All(vec![&*watcher]));
+    let outcome = run_job(&job, &options, &control, &All(vec![&*watcher]));
     drop(watcher);
     let summary = outcome.map_err(|error| match error {
         RunError::LatestDamaged { .. } => damaged(&error, &job, ui),
-        error => explain(error, args, &bytes, &signals),
+        error => explain(error, args, &bytes),
     })?;
     if let Some(journal) = ui.journal()
         && let Ok(Value::Object(mut fields)) = serde_json::to_value(View::new(&job, &summary))
@@ -154,38 +153,23 @@ fn getrandom(random: &mut [u8]) -> Result<(), CliError> {
     }
 }
 
-/// The signals that a run listens to.
-struct Signals {
-    control: Control,
-    last: Arc<AtomicUsize>,
-}
-
-impl Signals {
-    fn listen() -> Result<Signals, CliError> {
-        let signals = Signals { control: Control::default(), last: Arc::default() };
-        let stop = &signals.control.stop;
-        let register = || {
-            // A lost terminal ends a run as a friendly kill does.
-            for (signal, exit) in [(SIGINT, Exit::Interrupted), (SIGTERM, Exit::Terminated), (SIGHUP, Exit::Terminated)]
-            {
-                // In this order: the first signal sets the flag, and only a second one finds it set.
-                flag::register_conditional_shutdown(signal, i32::from(exit.code()), Arc::clone(stop))?;
-                flag::register(signal, Arc::clone(stop))?;
-                flag::register_usize(signal, Arc::clone(&signals.last), signal as usize)?;
-            }
-            flag::register(SIGUSR1, Arc::clone(&signals.control.checkpoint))?;
-            // A file that grows beyond the limit of the process is then an error of the write, as a full disk is.
-            flag::register(SIGXFSZ, Arc::default()).map(|_| ())
-        };
-        register().map_err(|error: std::io::Error| {
-            CliError::new(Exit::Failed, "cannot listen to signals").caused_by(&error)
-        })?;
-        Ok(signals)
-    }
-
-    fn exit(&self) -> Exit {
-        if self.last.load(Ordering::Relaxed) == SIGINT as usize { Exit::Interrupted } else { Exit::Terminated }
-    }
+/// Listens to the signals that ask something of a run.
+fn listen() -> Result<Control, CliError> {
+    let control = Control::default();
+    let register = || {
+        // A lost terminal ends a run as a friendly kill does.
+        for (signal, exit) in [(SIGINT, Exit::Interrupted), (SIGTERM, Exit::Terminated), (SIGHUP, Exit::Terminated)] {
+            // In this order: the first signal sets the flag, and only a second one finds it set.
+            flag::register_conditional_shutdown(signal, i32::from(exit.code()), Arc::clone(&control.stop))?;
+            flag::register(signal, Arc::clone(&control.stop))?;
+        }
+        flag::register(SIGUSR1, Arc::clone(&control.checkpoint))?;
+        // A file that grows beyond the limit of the process is then an error of the write, as a full disk is.
+        flag::register(SIGXFSZ, Arc::default()).map(|_| ())
+    };
+    register()
+        .map_err(|error: std::io::Error| CliError::new(Exit::Failed, "cannot listen to signals").caused_by(&error))?;
+    Ok(control)
 }
 
 /// The summary as JSON.
@@ -318,7 +302,7 @@ fn damaged(error: &RunError, job: &JobSpec, ui: &Ui) -> CliError {
 }
 
 /// Says why a run could not go on, in terms of the job file where that is what has to be changed.
-fn explain(error: RunError, args: &Args, text: &[u8], signals: &Signals) -> CliError {
+fn explain(error: RunError, args: &Args, text: &[u8]) -> CliError {
     let text = String::from_utf8_lossy(text);
     let in_job_file = |key: &str, value: Option<&str>, message: String| {
         CliError::usage(SpecError::about(&text, &args.job, key, value, message).to_string())
@@ -383,8 +367,6 @@ fn explain(error: RunError, args: &Args, text: &[u8], signals: &Signals) -> CliE
         RunError::Table { .. } | RunError::Definition { .. } | RunError::Inconsistent { .. } => {
             CliError::of(Exit::Damaged, &error).hint("`ckpt verify --deep STORE` lists everything that is wrong")
         }
-        RunError::Interrupted => CliError::of(signals.exit(), &error)
-            .hint("nothing that was committed is lost; the next run goes on from the latest checkpoint"),
         _ => CliError::of(Exit::Failed, &error),
     }
 }

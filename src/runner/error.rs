@@ -196,9 +196,6 @@ pub enum RunError {
         /// What the system said.
         source: std::io::Error,
     },
-    /// The run was asked to stop while it waited for input, so that no last checkpoint could be made.
-    #[error("stopped without a last checkpoint: the input did not answer")]
-    Interrupted,
     /// A thread of the run panicked: a mistake in this program.
     #[error("a thread of the run failed")]
     Panicked,

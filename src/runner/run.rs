@@ -17,7 +17,7 @@ use crate::runner::aggregate::{Overflow, Program};
 use crate::runner::checkpointer::{Checkpointer, Done, Facts, Lineage};
 use crate::runner::dead_letter::DeadLetterFile;
 use crate::runner::error::RunError;
-use crate::runner::input::{self, BlockReader, InputError, Partition, Place};
+use crate::runner::input::{self, BlockReader, InputError, Partition};
 use crate::runner::left_behind::{self, Abandoned};
 use crate::runner::output::{self, OutputPlan};
 use crate::runner::pruner::Pruner;
@@ -35,7 +35,7 @@ mod reading;
 
 use director::Director;
 use prepare::{check_paths, open_store, output_plan, resolve_types, with_types};
-use reading::Reading;
+use reading::{Gate, Reading};
 
 /// What a run needs to know besides the job.
 #[derive(Debug, Clone)]
@@ -217,8 +217,6 @@ pub enum Event {
     Parsed(Account),
     /// A sum left its bounds, in a record of this key.
     Overflow(Overflow, String),
-    /// The reader told the workers of a cut, before it handed out the block of this number.
-    Cut(u64, Vec<Place>),
     /// There are no more blocks.
     Ended,
     /// The input failed.
@@ -243,8 +241,6 @@ const SAMPLE_RECORDS: u64 = 1000;
 const DEAD_LINES_BYTES: usize = 1 << 20;
 /// How often triggers are looked at and the status is told.
 const TICK: Duration = Duration::from_millis(50);
-/// How long a run that is asked to stop waits for an input that does not answer.
-const STOP_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Runs the job to the end of its input, or until `control` says stop.
 ///
@@ -399,12 +395,10 @@ impl Run<'_> {
         };
         let next_block = lineage.last.as_ref().map_or(0, |last| last.manifest.block);
         let start: Vec<_> = lineage.positions.values().cloned().collect();
-        let reader = self.prove(start, next_block)?;
-        let mut director = Director::new(self, &plan, &lineage, &reader);
-
+        let Some(reader) = self.prove(start, next_block)? else { return Ok(self.stopped_early(&lineage)) };
         let gauges = Gauges::default();
         let (event_sender, events) = unbounded();
-        let (command_sender, commands) = unbounded();
+        let (alive_sender, alive) = bounded(0);
         let (permit_sender, permits) = unbounded();
         let (block_sender, blocks) = unbounded();
         let buffers = Buffers::default();
@@ -415,14 +409,16 @@ impl Run<'_> {
             let _ = permit_sender.send(());
         }
 
+        let gate = Arc::new(Gate::new(&reader, inbox_senders.clone()));
+        let mut director = Director::new(self, &plan, &lineage, &reader, &gate);
         let reading = Reading {
             reader,
-            commands,
+            gate: Arc::clone(&gate),
+            alive,
             permits,
             permit_sender,
             buffers: buffers.clone(),
             blocks: block_sender,
-            inboxes: inbox_senders.clone(),
             events: event_sender.clone(),
         };
         // Not scoped: a read that never returns must not keep the run from ending.
@@ -472,7 +468,6 @@ impl Run<'_> {
                 drop((snapshots, cuts));
                 director.dead_letter = dead_letter;
             }
-            director.commands = Some(command_sender);
             let mut pruner = None;
             if let (Some((store, _)), Some(keep)) = (&opened, &job.checkpoint.keep) {
                 let (sender, commits) = bounded(1);
@@ -504,7 +499,7 @@ impl Run<'_> {
                 let _ = inbox.send(Message::Abort);
             }
             director.cuts = None;
-            director.commands = None;
+            drop(alive_sender);
             director.commits = None;
             for handle in handles {
                 let _ = handle.join();
@@ -517,26 +512,46 @@ impl Run<'_> {
         })
     }
 
-    /// Makes the reader, which proves that the input is the one that was read. A read that never returns must not keep the run from ending.
-    fn prove(&self, start: Vec<PositionRow>, next_block: u64) -> Result<BlockReader, RunError> {
+    /// Makes the reader, which proves that the input is the one that was read. Returns nothing when somebody asks to stop
+    /// before: a read that never returns must not keep the run from ending.
+    fn prove(&self, start: Vec<PositionRow>, next_block: u64) -> Result<Option<BlockReader>, RunError> {
         let (sender, receiver) = bounded(1);
         let (input, partitions) = (self.job.input.clone(), Arc::clone(&self.partitions));
         std::thread::spawn(move || {
             let _ = sender.send(BlockReader::new(&input, partitions, &start, next_block));
         });
-        let mut stopping: Option<Instant> = None;
         loop {
             match receiver.recv_timeout(TICK) {
-                Ok(reader) => return Ok(reader?),
+                Ok(reader) => return Ok(Some(reader?)),
                 Err(RecvTimeoutError::Disconnected) => return Err(RunError::Panicked),
+                Err(RecvTimeoutError::Timeout) if self.control.stop.load(Ordering::Relaxed) => return Ok(None),
                 Err(RecvTimeoutError::Timeout) => {}
             }
-            if stopping.is_none() && self.control.stop.load(Ordering::Relaxed) {
-                stopping = Some(Instant::now());
-            }
-            if stopping.is_some_and(|since| since.elapsed() > STOP_PATIENCE) {
-                return Err(RunError::Interrupted);
-            }
+        }
+    }
+
+    /// Returns the summary of a run that was stopped before it had read anything: all is as the latest checkpoint says.
+    fn stopped_early(&self, lineage: &Lineage) -> Summary {
+        let manifest = lineage.last.as_ref().map(|last| &last.manifest);
+        Summary {
+            resumed_from: manifest.map(|manifest| manifest.sequence),
+            left_behind: self.left_behind.clone(),
+            latest: manifest.map(|manifest| manifest.sequence),
+            records: 0,
+            records_in_all: manifest.map_or(0, |manifest| manifest.totals.records),
+            skipped: 0,
+            skipped_in_all: manifest.map_or(0, |manifest| manifest.totals.skipped),
+            input_bytes: 0,
+            keys: lineage.keys.iter().sum(),
+            checkpoints: 0,
+            checkpoint_bytes: 0,
+            pruned: 0,
+            pauses_micros: Vec::new(),
+            loading: self.begun.elapsed(),
+            elapsed: Duration::ZERO,
+            ended: false,
+            outputs: Vec::new(),
+            replicas_behind: Vec::new(),
         }
     }
 

@@ -26,6 +26,8 @@ pub struct BlockReader {
     /// The group that is being read, or the one before, when it has ended.
     group: usize,
     next_number: u64,
+    /// The partitions that may stand elsewhere since [`BlockReader::take_moved`] was called.
+    moved: Vec<usize>,
 }
 
 /// How far one partition was read.
@@ -92,7 +94,15 @@ impl BlockReader {
             };
             states[index] = State::proven(&partitions[index], &rules, row)?;
         }
-        Ok(BlockReader { partitions, rules, lane_count: grid.lane_count, states, group: 0, next_number })
+        Ok(BlockReader {
+            partitions,
+            rules,
+            lane_count: grid.lane_count,
+            states,
+            group: 0,
+            next_number,
+            moved: Vec::new(),
+        })
     }
 
     /// Returns the next block, in `buffer` if it is large enough, or nothing at the end of the input.
@@ -107,6 +117,9 @@ impl BlockReader {
             let after = self.states.len().min(first + self.lane_count);
             let mut lowest: Option<(u64, usize)> = None;
             for index in first..after {
+                if !self.states[index].ended && self.states[index].lane.is_none() {
+                    self.moved.push(index);
+                }
                 if let Some(lane) = self.states[index].open(&self.partitions[index], &self.rules)?
                     && lowest.is_none_or(|(cell, _)| lane.cell() < cell)
                 {
@@ -130,6 +143,7 @@ impl BlockReader {
         if !has_more {
             state.close();
         }
+        self.moved.push(index);
         let number = self.next_number;
         self.next_number += 1;
         Ok(Block {
@@ -149,17 +163,26 @@ impl BlockReader {
 
     /// Returns where each partition stands before the next block.
     pub fn places(&self) -> Vec<Place> {
-        let place = |(partition, state): (&Partition, &State)| {
-            // A header that was read, but with no record behind it handed out, is not yet before the offset.
-            let running = match &state.lane {
-                _ if state.offset == 0 => None,
-                Some(lane) => Some(lane.running().clone()),
-                None => state.running.clone(),
-            };
-            let running = Some(running.unwrap_or_else(|| Running::new(partition)));
-            Place { offset: state.offset, ended: state.ended, running }
+        (0..self.states.len()).map(|index| self.place(index)).collect()
+    }
+
+    /// Hands to `visit` where those partitions stand before the next block that have moved since the last call.
+    pub fn take_moved(&mut self, mut visit: impl FnMut(usize, Place)) {
+        for index in std::mem::take(&mut self.moved) {
+            visit(index, self.place(index));
+        }
+    }
+
+    fn place(&self, index: usize) -> Place {
+        let state = &self.states[index];
+        // A header that was read, but with no record behind it handed out, is not yet before the offset.
+        let running = match &state.lane {
+            _ if state.offset == 0 => None,
+            Some(lane) => Some(lane.running().clone()),
+            None => state.running.clone(),
         };
-        self.partitions.iter().zip(&self.states).map(place).collect()
+        let running = Some(running.unwrap_or_else(|| Running::new(&self.partitions[index])));
+        Place { offset: state.offset, ended: state.ended, running }
     }
 }
 
@@ -303,11 +326,14 @@ mod tests {
     fn drain(reader: &mut BlockReader, limit: usize) -> Vec<Seen> {
         let mut seen = Vec::new();
         let mut buffer = Vec::new();
+        let mut places = reader.places();
         while seen.len() < limit
             && let Some(block) = reader.next(buffer).unwrap()
         {
             seen.push((block.number, block.partition, block.offset, block.end_offset, block.bytes.clone()));
             buffer = block.bytes;
+            reader.take_moved(|partition, place| places[partition] = place);
+            assert_eq!(shown(&places), shown(&reader.places()), "every partition that has moved is told");
         }
         seen
     }

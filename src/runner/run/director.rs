@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 
-use super::{DEAD_LINES_BYTES, Event, Run, RunEvent, STOP_PATIENCE, Status, Summary, TICK, reading::Command};
+use super::reading::Gate;
+use super::{DEAD_LINES_BYTES, Event, Run, RunEvent, Status, Summary, TICK};
 use crate::format::manifest::{Output, Trigger};
 use crate::id::Sequence;
 use crate::runner::aggregate::Program;
@@ -28,18 +29,18 @@ pub(super) enum End {
     Stop,
 }
 
-/// A cut that was asked for.
+/// A cut that was taken, and waits for the blocks before it.
 struct Asked {
     trigger: Trigger,
     begun: Instant,
-    /// Its number and places, once the reader has announced it.
-    announced: Option<(u64, Vec<Place>)>,
+    number: u64,
+    places: Vec<Place>,
 }
 
 /// What the directing thread knows.
 pub(super) struct Director<'a> {
     run: &'a Run<'a>,
-    pub(super) commands: Option<Sender<Command>>,
+    gate: &'a Gate,
     pub(super) cuts: Option<Sender<Cut>>,
     /// Takes a notice of each commit, where checkpoints are pruned.
     pub(super) commits: Option<Sender<()>>,
@@ -79,7 +80,13 @@ pub(super) struct Director<'a> {
 }
 
 impl<'a> Director<'a> {
-    pub(super) fn new(run: &'a Run<'a>, plan: &Plan, lineage: &Lineage, reader: &BlockReader) -> Director<'a> {
+    pub(super) fn new(
+        run: &'a Run<'a>,
+        plan: &Plan,
+        lineage: &Lineage,
+        reader: &BlockReader,
+        gate: &'a Gate,
+    ) -> Director<'a> {
         let manifest = lineage.last.as_ref().map(|last| &last.manifest);
         let position = |partition: &Partition| lineage.positions.get(&partition.name);
         let offsets: Vec<u64> = reader.places().iter().map(|place| place.offset).collect();
@@ -94,7 +101,7 @@ impl<'a> Director<'a> {
         let now = Instant::now();
         Director {
             run,
-            commands: None,
+            gate,
             cuts: None,
             commits: None,
             tasks: match &plan.route {
@@ -132,7 +139,6 @@ impl<'a> Director<'a> {
     pub(super) fn direct(&mut self, events: &Receiver<Event>, gauges: &Gauges) -> Result<End, RunError> {
         let control = self.run.control;
         let mut input_ended = false;
-        let mut stopping: Option<Instant> = None;
         let mut next_tick = Instant::now();
         loop {
             match events.recv_deadline(next_tick) {
@@ -144,17 +150,11 @@ impl<'a> Director<'a> {
                     self.run.observer.status(&self.status(gauges));
                 }
             }
-            if control.stop.load(Ordering::Relaxed) && stopping.is_none() {
-                stopping = Some(Instant::now());
-            }
-            if let Some(cut) = &self.last_cut {
-                return Ok(if cut.ended { End::Input } else { End::Stop });
-            }
-            let waits = self.asked.is_none() && !self.busy;
+            let waits = self.asked.is_none() && !self.busy && self.last_cut.is_none();
             if waits && input_ended {
-                self.ask(Trigger::EndOfInput, Command::Cut);
-            } else if waits && stopping.is_some() {
-                self.ask(Trigger::Shutdown, Command::CutAndStop);
+                self.ask(Trigger::EndOfInput)?;
+            } else if waits && control.stop.load(Ordering::Relaxed) {
+                self.ask(Trigger::Shutdown)?;
             } else if waits && self.cuts.is_some() {
                 let seen = Seen {
                     since_last: self.last_cut_at.elapsed(),
@@ -162,34 +162,27 @@ impl<'a> Director<'a> {
                     requested: control.checkpoint.swap(false, Ordering::Relaxed),
                 };
                 if let Some(trigger) = trigger::due(&self.policy, &seen) {
-                    self.ask(trigger, Command::Cut);
+                    self.ask(trigger)?;
                 }
             }
-            let unanswered = self.asked.as_ref().filter(|asked| asked.announced.is_none());
-            if let (Some(since), Some(asked)) = (stopping, unanswered)
-                && since.max(asked.begun).elapsed() > STOP_PATIENCE
-            {
-                return Err(RunError::Interrupted);
+            if let Some(cut) = &self.last_cut {
+                return Ok(if cut.ended { End::Input } else { End::Stop });
             }
         }
     }
 
-    fn ask(&mut self, trigger: Trigger, command: Command) {
-        if let Some(commands) = &self.commands {
-            let _ = commands.send(command);
-        }
-        self.asked = Some(Asked { trigger, begun: Instant::now(), announced: None });
+    /// Takes a cut. At a shutdown no block is handed out behind it.
+    fn ask(&mut self, trigger: Trigger) -> Result<(), RunError> {
+        let begun = Instant::now();
+        let (number, places) = self.gate.cut(trigger == Trigger::Shutdown);
+        self.asked = Some(Asked { trigger, begun, number, places });
+        self.account()
     }
 
     pub(super) fn take(&mut self, event: Event) -> Result<(), RunError> {
         match event {
             Event::Parsed(account) => {
                 self.early.insert(account.number, account);
-                self.account()?;
-            }
-            Event::Cut(number, places) => {
-                let asked = self.asked.as_mut().expect("a cut is announced when it was asked for");
-                asked.announced = Some((number, places));
                 self.account()?;
             }
             Event::Replica(note) => self.run.observer.event(&RunEvent::Replica(note)),
@@ -210,10 +203,8 @@ impl<'a> Director<'a> {
     /// Accounts for the blocks whose turn it is, up to a cut that waits; then the cut.
     fn account(&mut self) -> Result<(), RunError> {
         loop {
-            if let Some(asked) = &self.asked
-                && asked.announced.as_ref().is_some_and(|(number, _)| *number == self.next)
-            {
-                self.cut();
+            if let Some(asked) = self.asked.take_if(|asked| asked.number == self.next) {
+                self.cut(asked);
             }
             let Some(account) = self.early.remove(&self.next) else { return Ok(()) };
             let partition = account.partition as usize;
@@ -245,10 +236,8 @@ impl<'a> Director<'a> {
         }
     }
 
-    /// Completes the cut that was asked for. All blocks before it are accounted for, none behind it.
-    fn cut(&mut self) {
-        let Asked { trigger, begun, announced } = self.asked.take().expect("a cut was asked for");
-        let (number, places) = announced.expect("the cut was announced");
+    /// Completes a cut. All blocks before it are accounted for, none behind it.
+    fn cut(&mut self, Asked { trigger, begun, number, places }: Asked) {
         let at_end = matches!(trigger, Trigger::EndOfInput | Trigger::Shutdown);
         let standings = places.into_iter().zip(&self.records);
         let cut = Cut {

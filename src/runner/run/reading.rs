@@ -1,74 +1,99 @@
-//! The thread that reads: hands out blocks, and announces cuts between them.
+//! The thread that reads, and the gate through which its blocks go: where a cut can be taken at any time.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crossbeam_channel::{Receiver, Sender, select_biased};
+use crossbeam_channel::{Receiver, Sender, select};
 
 use super::Event;
-use crate::runner::input::{Block, BlockReader};
+use crate::runner::input::{Block, BlockReader, InputError, Place};
 use crate::runner::worker::{Buffers, Message, Ticket};
 
-/// What the reader is told.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Command {
-    /// Announce a cut before the next block.
-    Cut,
-    /// Announce a cut and hand out no more blocks.
-    CutAndStop,
+/// Where the handing out of blocks stands. A cut is taken here and not by the reader, which may be waiting for input.
+pub(super) struct Gate {
+    handed: Mutex<Handed>,
+    inboxes: Vec<Sender<Message>>,
+}
+
+struct Handed {
+    /// The number of the next block.
+    next_number: u64,
+    /// Where each partition stands before it.
+    places: Vec<Place>,
+    /// Whether no more blocks are handed out.
+    is_closed: bool,
+}
+
+impl Gate {
+    /// Makes the gate of `reader`, which has handed out nothing yet; `inboxes` are the workers'.
+    pub(super) fn new(reader: &BlockReader, inboxes: Vec<Sender<Message>>) -> Gate {
+        let handed = Handed { next_number: reader.next_number(), places: reader.places(), is_closed: false };
+        Gate { handed: Mutex::new(handed), inboxes }
+    }
+
+    /// Cuts between the blocks that were handed out and those that were not, and tells the workers, who so hear of the cut before the next block.
+    /// With `close` no more blocks are handed out. Returns the number of the cut and where each partition stands.
+    pub(super) fn cut(&self, close: bool) -> (u64, Vec<Place>) {
+        let mut handed = self.handed();
+        handed.is_closed |= close;
+        for inbox in &self.inboxes {
+            let _ = inbox.send(Message::Cut(handed.next_number));
+        }
+        (handed.next_number, handed.places.clone())
+    }
+
+    /// Hands `block` out with `send` and takes over where the partitions stand now. Returns false when the gate is closed.
+    fn pass(&self, reader: &mut BlockReader, send: impl FnOnce()) -> bool {
+        let mut handed = self.handed();
+        if handed.is_closed {
+            return false;
+        }
+        reader.take_moved(|partition, place| handed.places[partition] = place);
+        handed.next_number = reader.next_number();
+        send();
+        true
+    }
+
+    fn handed(&self) -> MutexGuard<'_, Handed> {
+        self.handed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// The thread that reads.
 pub(super) struct Reading {
     pub(super) reader: BlockReader,
-    pub(super) commands: Receiver<Command>,
+    pub(super) gate: Arc<Gate>,
+    /// Ends when the run does.
+    pub(super) alive: Receiver<()>,
     pub(super) permits: Receiver<()>,
     pub(super) permit_sender: Sender<()>,
     pub(super) buffers: Buffers,
     pub(super) blocks: Sender<(Block, Arc<Ticket>)>,
-    pub(super) inboxes: Vec<Sender<Message>>,
     pub(super) events: Sender<Event>,
 }
 
 impl Reading {
-    /// Hands out blocks until there are no more, then only follows commands; returns when nobody is there to give any.
+    /// Hands out blocks until there are no more, the gate is closed or the run has ended.
     pub(super) fn run(mut self) {
-        let mut permits = self.permits.clone();
         loop {
-            // A command comes before the next block: a cut is announced as soon as it can be.
-            select_biased! {
-                recv(self.commands) -> command => match command {
-                    Err(_) => return,
-                    Ok(command) => {
-                        self.cut();
-                        if command == Command::CutAndStop {
-                            permits = crossbeam_channel::never();
-                        }
-                    }
-                },
-                recv(permits) -> _ => {
-                    let buffer = self.buffers.take();
-                    match self.reader.next(buffer) {
-                        Ok(Some(block)) => {
-                            let ticket = Arc::new(Ticket::new(self.permit_sender.clone()));
-                            let _ = self.blocks.send((block, ticket));
-                        }
-                        ended => {
-                            permits = crossbeam_channel::never();
-                            let event = ended.err().map_or(Event::Ended, Event::Input);
-                            let _ = self.events.send(event);
-                        }
+            select! {
+                recv(self.alive) -> _ => return,
+                recv(self.permits) -> _ => {}
+            }
+            match self.reader.next(self.buffers.take()) {
+                Ok(Some(block)) => {
+                    let ticket = Arc::new(Ticket::new(self.permit_sender.clone()));
+                    let blocks = &self.blocks;
+                    if !self.gate.pass(&mut self.reader, || drop(blocks.send((block, ticket)))) {
+                        return;
                     }
                 }
+                ended => return self.end(ended.err()),
             }
         }
     }
 
-    fn cut(&mut self) {
-        let number = self.reader.next_number();
-        // The workers hear of the cut before the block of its number is handed out, and so before any of them can apply it.
-        for inbox in &self.inboxes {
-            let _ = inbox.send(Message::Cut(number));
-        }
-        let _ = self.events.send(Event::Cut(number, self.reader.places()));
+    fn end(mut self, error: Option<InputError>) {
+        let events = &self.events;
+        self.gate.pass(&mut self.reader, || drop(events.send(error.map_or(Event::Ended, Event::Input))));
     }
 }
