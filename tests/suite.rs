@@ -2,6 +2,7 @@
 
 mod architecture;
 mod assets;
+mod checkpointer;
 mod cli;
 mod diff;
 mod docs;

@@ -41,7 +41,7 @@ pub struct IndexRow {
     pub first_task: u32,
     /// The shard's last task.
     pub last_task: u32,
-    /// The cut of the checkpoint that wrote it. The segment with the highest level holds the shard's state from its cut to that of the checkpoint that
+    /// The cut at which it was taken. The segment with the highest level holds the shard's state from its cut to that of the checkpoint that
     /// names it: between them nothing in the shard has changed.
     pub cut: u64,
     /// Base or delta.

@@ -1,12 +1,13 @@
 //! The thread that turns snapshots into checkpoints, beside the processing: sort, encode, hash, write, commit.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender};
 use jiff::Timestamp;
 
+use crate::digest::Digest;
 use crate::format::FORMAT;
 use crate::format::index::{self, IndexRow, SegmentKind, tasks_of};
 use crate::format::layout::{ObjectKind, ObjectName};
@@ -20,11 +21,13 @@ use crate::format::segment::{SegmentReader, SegmentStats, SegmentWriter, TableEr
 use crate::id::Sequence;
 use crate::runner::chain::{self, Fold};
 use crate::runner::dead_letter::DeadLetterFile;
+use crate::runner::emit::Emitted;
 use crate::runner::error::RunError;
 use crate::runner::input::{Partition, Place, fingerprint};
 use crate::runner::run::Event;
+use crate::runner::state::Snapshot;
 use crate::runner::worker::ShardSnapshot;
-use crate::store::{Committed, Store};
+use crate::store::{Committed, Store, StoreError};
 use crate::value::Column;
 
 /// What every checkpoint of a run says alike.
@@ -46,6 +49,8 @@ pub struct Facts {
     pub columns: Vec<Column>,
     /// The size of the input's grid in bytes.
     pub block_bytes: u64,
+    /// An attempt that takes longer is not committed.
+    pub timeout: Option<Duration>,
 }
 
 /// What the next checkpoint goes on from.
@@ -97,6 +102,8 @@ pub struct Cut {
     pub dead_lines: Vec<u8>,
     /// The files that the checkpoint publishes.
     pub outputs: Vec<Output>,
+    /// The number that these were written aside for.
+    pub sequence: Option<Sequence>,
 }
 
 /// A checkpoint that was committed, with what it took.
@@ -108,6 +115,19 @@ pub struct Done {
     pub total_micros: u64,
 }
 
+/// What became of an attempt to make a checkpoint.
+#[derive(Debug)]
+pub enum Outcome {
+    /// It was committed.
+    Committed(Box<Done>),
+    /// An earlier one, whose commit was told to have failed, is there all the same. The attempt goes on.
+    Found(Box<Done>),
+    /// There was nothing new since the latest checkpoint.
+    Elided,
+    /// It could not be made. What it took is kept for the next attempt.
+    Failed(Box<RunError>),
+}
+
 /// Writes checkpoints one after another.
 #[derive(Debug)]
 pub struct Checkpointer {
@@ -117,19 +137,50 @@ pub struct Checkpointer {
     lineage: Lineage,
     dead_letter: Option<DeadLetterFile>,
     definition: Option<ObjectRef>,
+    /// What the next checkpoint will hold of each shard, as far as it is known.
+    drafts: Vec<Draft>,
+    /// Rows written for these drafts that no checkpoint has.
+    changed_keys: u64,
+    /// Lines for the dead-letter file that are in no checkpoint.
+    dead_lines: Vec<u8>,
+    /// Objects that were put anew and that no checkpoint names.
+    unnamed: BTreeSet<ObjectName>,
+    /// Whether the last attempt failed.
+    failed: bool,
+    /// A commit that failed, and may be there all the same: what is latest then.
+    unsettled: Option<Box<Unsettled>>,
 }
 
 /// So many shards are folded to a new base in one checkpoint, of eight: none pays for all.
 const SHARDS_PER_REBASE: u32 = 8;
 
-/// What a checkpoint has taken and written so far.
+/// A shard as the next checkpoint will hold it.
+#[derive(Debug)]
 struct Draft {
-    chains: Vec<Vec<IndexRow>>,
-    keys: Vec<u64>,
-    changed_keys: u64,
+    /// Its segments; the last ones may be in no checkpoint yet.
+    chain: Vec<IndexRow>,
+    keys: u64,
+    /// Rows that are in no segment yet, and the cut that they are of.
+    pending: Option<(Snapshot, u64)>,
+    /// What was emitted since the latest checkpoint.
+    emitted: Emitted,
+}
+
+/// What is known of an attempt while it is made.
+struct Attempt {
+    begun: Instant,
+    taken: Option<Instant>,
     pause_micros: u64,
     rebases_left: u32,
-    taken: Option<Instant>,
+}
+
+/// A commit that failed.
+#[derive(Debug)]
+struct Unsettled {
+    sequence: Sequence,
+    sha256: Digest,
+    after: Lineage,
+    total_micros: u64,
 }
 
 impl Checkpointer {
@@ -144,111 +195,225 @@ impl Checkpointer {
         let shards = facts.shards as usize;
         lineage.chains.resize(shards, Vec::new());
         lineage.keys.resize(shards, 0);
-        Checkpointer { store, facts, partitions, lineage, dead_letter, definition: None }
+        let drafts = drafts_of(&lineage);
+        Checkpointer {
+            store,
+            facts,
+            partitions,
+            lineage,
+            dead_letter,
+            definition: None,
+            drafts,
+            changed_keys: 0,
+            dead_lines: Vec::new(),
+            unnamed: BTreeSet::new(),
+            failed: false,
+            unsettled: None,
+        }
     }
 
-    /// Writes a checkpoint for each cut: takes the snapshots of all shards as they come, then the cut, then commits. A cut at the place of the
-    /// latest checkpoint is passed over.
+    /// Tries to make a checkpoint of each cut: takes the snapshots of all shards as they come, then the cut, then commits. A cut at the place of
+    /// the latest checkpoint is passed over.
     ///
-    /// Returns when the snapshots or cuts end, also in the middle of a checkpoint, which then never was.
+    /// After an attempt that failed, its rows and lines are part of the next one. Returns when the snapshots or cuts end, also in the middle
+    /// of an attempt, which then never was; what no checkpoint names is removed.
     pub fn run(mut self, snapshots: &Receiver<ShardSnapshot>, cuts: &Receiver<Cut>, events: &Sender<Event>) {
-        loop {
-            let mut draft = Draft {
-                chains: self.lineage.chains.clone(),
-                keys: self.lineage.keys.clone(),
-                changed_keys: 0,
-                pause_micros: 0,
-                rebases_left: self.facts.shards.div_ceil(SHARDS_PER_REBASE),
-                taken: None,
-            };
-            let mut failure = None;
-            for _ in 0..self.facts.shards {
-                let Ok(snapshot) = snapshots.recv() else { return };
-                draft.taken = Some(Instant::now());
-                // After a failure the rest is taken and dropped: no worker waits for a checkpoint that can not be.
-                if failure.is_none() {
-                    failure = self.write_shard(snapshot, &mut draft).err();
+        while self.attempt(snapshots, cuts, events).is_some() {}
+        self.discard_unnamed();
+    }
+
+    /// Makes one attempt, and tells what became of it. Returns nothing when there are no more.
+    fn attempt(
+        &mut self,
+        snapshots: &Receiver<ShardSnapshot>,
+        cuts: &Receiver<Cut>,
+        events: &Sender<Event>,
+    ) -> Option<()> {
+        let mut attempt = Attempt {
+            begun: Instant::now(),
+            taken: None,
+            pause_micros: 0,
+            rebases_left: self.facts.shards.div_ceil(SHARDS_PER_REBASE),
+        };
+        let mut failure = None;
+        for number in 0..self.facts.shards {
+            let taken = snapshots.recv().ok()?;
+            if number == 0 {
+                attempt.begun = Instant::now();
+                match self.recover() {
+                    Ok(Some(done)) => drop(events.send(Event::Checkpoint(Outcome::Found(Box::new(done))))),
+                    Ok(None) => {}
+                    Err(error) => failure = Some(error),
                 }
             }
-            let Ok(cut) = cuts.recv() else { return };
-            let is_new = cut.ended || self.lineage.last.as_ref().is_none_or(|last| last.manifest.block != cut.number);
-            let result = match failure {
-                Some(error) => Err(error),
-                None if is_new => self.commit(cut, draft).map(|done| Some(Box::new(done))),
-                None => Ok(None),
-            };
-            let failed = result.is_err();
-            if !failed {
-                // A replica that is back gets what it missed, this checkpoint included, before it counts again.
-                self.store.catch_up();
+            attempt.taken = Some(Instant::now());
+            attempt.pause_micros = attempt.pause_micros.max(taken.pause_micros);
+            let shard = taken.shard;
+            self.drafts[shard as usize].add(taken);
+            // After a failure the rest is only taken: no worker waits for a checkpoint that can not be.
+            if failure.is_none() {
+                failure = self.check_time(attempt.begun).and_then(|()| self.write_shard(shard, &mut attempt)).err();
             }
-            for note in self.store.take_notes() {
-                let _ = events.send(Event::Replica(note));
-            }
-            let _ = events.send(Event::Checkpoint(result.map_err(Box::new)));
-            if failed {
-                return;
-            }
+        }
+        let mut cut = cuts.recv().ok()?;
+        self.dead_lines.append(&mut cut.dead_lines);
+        let is_new = cut.ended || self.lineage.last.as_ref().is_none_or(|last| last.manifest.block != cut.number);
+        let outcome = match failure {
+            Some(error) => Outcome::Failed(Box::new(error)),
+            None if !is_new => Outcome::Elided,
+            None => match self.commit(cut, &attempt) {
+                Ok(done) => Outcome::Committed(Box::new(done)),
+                Err(error) => Outcome::Failed(Box::new(error)),
+            },
+        };
+        self.failed = matches!(outcome, Outcome::Failed(_));
+        if !self.failed {
+            // A replica that is back gets what it missed, this checkpoint included, before it counts again.
+            self.store.catch_up();
+        }
+        for note in self.store.take_notes() {
+            let _ = events.send(Event::Replica(note));
+        }
+        let _ = events.send(Event::Checkpoint(outcome));
+        Some(())
+    }
+
+    /// Makes the store ready for another attempt, when the one before failed. Returns a checkpoint that was thought to have failed and is there.
+    fn recover(&mut self) -> Result<Option<Done>, RunError> {
+        if !self.failed {
+            return Ok(None);
+        }
+        self.store.catch_up();
+        let late = self.settle()?;
+        // A replica that was away has not got what the attempt has put since.
+        self.definition = None;
+        let carried: Vec<ObjectRef> = self
+            .drafts
+            .iter()
+            .flat_map(|draft| &draft.chain)
+            .map(IndexRow::object_ref)
+            .filter(|object| !self.lineage.objects.contains(&object.object))
+            .collect();
+        for object in carried {
+            let bytes = self.store.object(object)?;
+            self.store.put(&bytes, object.object.kind)?;
+        }
+        Ok(late)
+    }
+
+    /// Finds out what became of a commit that failed.
+    fn settle(&mut self) -> Result<Option<Done>, RunError> {
+        let Some(Unsettled { sequence, sha256, .. }) = self.unsettled.as_deref() else { return Ok(None) };
+        if !self.store.sequences()?.contains(sequence) {
+            self.unsettled = None;
+            return Ok(None);
+        }
+        if self.store.manifest(*sequence)?.sha256 != *sha256 {
+            return Err(StoreError::NumberTaken { sequence: *sequence }.into());
+        }
+        self.store.check_sound()?;
+        let unsettled = self.unsettled.take().expect("it was there just now");
+        Ok(Some(self.go_on(unsettled.after, unsettled.total_micros)))
+    }
+
+    /// Makes `lineage` what the next checkpoint goes on from.
+    fn go_on(&mut self, lineage: Lineage, total_micros: u64) -> Done {
+        let committed = lineage.last.clone().expect("there is a checkpoint");
+        // What came after the cut of a commit that was found out about late stays.
+        let drafts = drafts_of(&lineage);
+        for (draft, new) in self.drafts.iter_mut().zip(drafts) {
+            *draft = Draft { pending: draft.pending.take(), ..new };
+        }
+        self.lineage = lineage;
+        self.changed_keys = 0;
+        self.unnamed.retain(|object| !self.lineage.objects.contains(object));
+        self.discard_unnamed();
+        Done { committed, total_micros }
+    }
+
+    /// Removes what was put and no checkpoint names. What can not be removed is left to the next prune.
+    fn discard_unnamed(&mut self) {
+        // Who is not sure that a commit has failed must not take away what it needs.
+        if self.unsettled.is_none() {
+            let objects: Vec<ObjectName> = std::mem::take(&mut self.unnamed).into_iter().collect();
+            self.store.discard(&objects);
         }
     }
 
-    fn write_shard(&self, taken: ShardSnapshot, draft: &mut Draft) -> Result<(), RunError> {
-        let ShardSnapshot { shard, cut, snapshot, pause_micros } = taken;
-        let chain = &mut draft.chains[shard as usize];
-        draft.keys[shard as usize] = snapshot.keys;
-        draft.pause_micros = draft.pause_micros.max(pause_micros);
-        draft.changed_keys += snapshot.rows.len() as u64;
-        if snapshot.rows.is_empty() {
-            return Ok(());
+    fn put(&mut self, bytes: &[u8], kind: ObjectKind) -> Result<ObjectRef, RunError> {
+        let put = self.store.put(bytes, kind)?;
+        if put.new {
+            self.unnamed.insert(put.object.object);
         }
-        let mut rows = snapshot.rows;
-        rows.sort();
-        let sizes: Vec<u64> = chain.iter().map(|segment| segment.bytes).collect();
+        Ok(put.object)
+    }
+
+    /// Fails when an attempt takes too long.
+    fn check_time(&self, begun: Instant) -> Result<(), RunError> {
+        match self.facts.timeout {
+            Some(timeout) if begun.elapsed() > timeout => Err(RunError::CheckpointTimeout { timeout }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Writes the rows of a shard that are in no segment yet.
+    fn write_shard(&mut self, shard: u32, attempt: &mut Attempt) -> Result<(), RunError> {
+        let draft = &self.drafts[shard as usize];
+        let Some((snapshot, cut)) = &draft.pending else { return Ok(()) };
+        let sizes: Vec<u64> = draft.chain.iter().map(|segment| segment.bytes).collect();
         let fold = match snapshot.kind {
-            SegmentKind::Base => {
-                chain.clear();
-                Fold::Append
+            SegmentKind::Base => Fold::Rebase,
+            SegmentKind::Delta => {
+                let new_bytes = estimate_bytes(&draft.chain, snapshot.rows.len());
+                chain::decide(&sizes, new_bytes, attempt.rebases_left > 0)
             }
-            SegmentKind::Delta => chain::decide(&sizes, estimate_bytes(chain, rows.len()), draft.rebases_left > 0),
         };
         let from_level = match fold {
-            Fold::Append => chain.len(),
+            Fold::Append => draft.chain.len(),
             Fold::Merge { from_level } => from_level,
-            Fold::Rebase => {
-                draft.rebases_left -= 1;
-                0
-            }
+            Fold::Rebase => 0,
         };
         let kind = if from_level == 0 { SegmentKind::Base } else { SegmentKind::Delta };
-        let (bytes, stats) = self.encode(&chain[from_level..], rows, kind)?;
-        chain.truncate(from_level);
-        if stats.rows == 0 {
-            return Ok(());
+        let below = match snapshot.kind {
+            SegmentKind::Base => &[][..],
+            SegmentKind::Delta => &draft.chain[from_level..],
+        };
+        if fold == Fold::Rebase && snapshot.kind == SegmentKind::Delta {
+            attempt.rebases_left -= 1;
         }
-        let put = self.store.put(&bytes, ObjectKind::Parquet)?;
+        let (bytes, stats) = self.encode(below, &snapshot.rows, kind)?;
+        let (rows, cut) = (snapshot.rows.len() as u64, *cut);
+        let segment = match stats.rows {
+            0 => None,
+            _ => Some((self.put(&bytes, ObjectKind::Parquet)?, stats)),
+        };
         let (first_task, last_task) = tasks_of(shard, self.facts.tasks, self.facts.shards);
-        chain.push(IndexRow {
+        self.changed_keys += rows;
+        let draft = &mut self.drafts[shard as usize];
+        draft.pending = None;
+        draft.chain.truncate(from_level);
+        draft.chain.extend(segment.map(|(object, stats)| IndexRow {
             shard,
             level: from_level as u32,
             first_task,
             last_task,
             cut,
             kind,
-            object: put.object.object,
-            bytes: put.object.bytes,
+            object: object.object,
+            bytes: object.bytes,
             rows: stats.rows,
             tombstones: stats.tombstones,
             smallest_key: stats.smallest_key,
             largest_key: stats.largest_key,
-        });
+        }));
         Ok(())
     }
 
-    /// Encodes `rows` on top of the segments that are merged with them. A base has no tombstones.
+    /// Encodes sorted `rows` on top of the segments that are merged with them. A base has no tombstones.
     fn encode(
         &self,
         below: &[IndexRow],
-        rows: RowBatch,
+        rows: &RowBatch,
         kind: SegmentKind,
     ) -> Result<(Vec<u8>, SegmentStats), RunError> {
         let mut writer = SegmentWriter::new(&self.facts.columns);
@@ -264,7 +429,7 @@ impl Checkpointer {
             let reader = SegmentReader::open(bytes, &self.facts.columns).map_err(RunError::table(segment.object))?;
             sources.push(Box::new(reader));
         }
-        sources.push(Box::new(std::iter::once(Ok(rows))));
+        sources.push(Box::new(std::iter::once(Ok(rows.clone()))));
         let merged = Merge::new(sources).for_each(|row| {
             if row.value.is_some() || kind == SegmentKind::Delta {
                 writer.push(row);
@@ -275,22 +440,35 @@ impl Checkpointer {
         Ok(writer.finish())
     }
 
-    fn commit(&mut self, cut: Cut, draft: Draft) -> Result<Done, RunError> {
+    fn commit(&mut self, cut: Cut, attempt: &Attempt) -> Result<Done, RunError> {
+        let sequence = self.lineage.newest.map_or(Sequence::FIRST, Sequence::next);
+        if let Some(expected) = cut.sequence.filter(|expected| *expected != sequence) {
+            // Its outputs were written aside for that number.
+            return Err(StoreError::NumberTaken { sequence: expected }.into());
+        }
         let dead_letter = match &mut self.dead_letter {
             None => None,
-            Some(file) => Some(DeadLetter { path: file.name().to_owned(), bytes: file.append(&cut.dead_lines)? }),
+            Some(file) => {
+                let bytes = file.append(&self.dead_lines)?;
+                self.dead_lines.clear();
+                Some(DeadLetter { path: file.name().to_owned(), bytes })
+            }
         };
-        let rows: Vec<IndexRow> = draft.chains.iter().flatten().cloned().collect();
+        let rows: Vec<IndexRow> = self.drafts.iter().flat_map(|draft| &draft.chain).cloned().collect();
+        let keys: Vec<u64> = self.drafts.iter().map(|draft| draft.keys).collect();
         let (position_rows, input_bytes, records) = self.positions(&cut)?;
+        let definition = match self.definition {
+            Some(object) => object,
+            None => {
+                let text = self.facts.definition.clone();
+                let object = self.put(text.as_bytes(), ObjectKind::Yaml)?;
+                *self.definition.insert(object)
+            }
+        };
         let tables = Tables {
-            index: self.store.put(&index::encode(&rows), ObjectKind::Parquet)?.object,
-            positions: self.store.put(&positions::encode(&position_rows), ObjectKind::Parquet)?.object,
-            job: match self.definition {
-                Some(object) => object,
-                None => {
-                    *self.definition.insert(self.store.put(self.facts.definition.as_bytes(), ObjectKind::Yaml)?.object)
-                }
-            },
+            index: self.put(&index::encode(&rows), ObjectKind::Parquet)?,
+            positions: self.put(&positions::encode(&position_rows), ObjectKind::Parquet)?,
+            job: definition,
         };
         let mut objects: HashMap<ObjectName, u64> = rows.iter().map(|row| (row.object, row.bytes)).collect();
         objects.extend([tables.index, tables.positions, tables.job].map(|table| (table.object, table.bytes)));
@@ -299,13 +477,13 @@ impl Checkpointer {
 
         let new = |object: &ObjectName| !self.lineage.objects.contains(object);
         let micros = |from: Instant, to: Instant| to.saturating_duration_since(from).as_micros() as u64;
-        let taken = draft.taken.unwrap_or(cut.begun);
+        let taken = attempt.taken.unwrap_or(cut.begun);
         let last = self.lineage.last.as_ref();
         let manifest = Manifest {
             format: FORMAT,
             job: self.facts.job.clone(),
             store: self.store.file.store.clone(),
-            sequence: self.lineage.newest.map_or(Sequence::FIRST, Sequence::next),
+            sequence,
             parent: last.map(|last| Parent { sequence: last.manifest.sequence, sha256: last.sha256 }),
             created: cut.created,
             mode: self.facts.mode,
@@ -319,13 +497,13 @@ impl Checkpointer {
             block_bytes: self.facts.block_bytes,
             columns: self.facts.columns.clone(),
             timings: Timings {
-                pause_micros: draft.pause_micros,
+                pause_micros: attempt.pause_micros,
                 snapshot_micros: micros(cut.begun, taken),
                 write_micros: micros(taken, written),
             },
             totals: Totals {
-                keys: draft.keys.iter().sum(),
-                changed_keys: draft.changed_keys,
+                keys: keys.iter().sum(),
+                changed_keys: self.changed_keys,
                 bytes: objects.values().sum(),
                 new_bytes: objects.iter().filter(|(name, _)| new(name)).map(|(_, bytes)| bytes).sum(),
                 partitions: position_rows.len() as u64,
@@ -338,16 +516,31 @@ impl Checkpointer {
             tables,
         };
         let names: Vec<ObjectName> = objects.keys().copied().collect();
-        let committed = self.store.commit(&manifest, &names)?;
-        self.lineage = Lineage {
-            newest: Some(manifest.sequence),
-            last: Some(committed.clone()),
-            chains: draft.chains,
-            keys: draft.keys,
+        let mut after = Lineage {
+            newest: Some(sequence),
+            last: None,
+            chains: self.drafts.iter().map(|draft| draft.chain.clone()).collect(),
+            keys,
             positions: position_rows.into_iter().map(|row| (row.partition.clone(), row)).collect(),
-            objects: names.into_iter().collect(),
+            objects: names.iter().copied().collect(),
         };
-        Ok(Done { committed, total_micros: micros(cut.begun, Instant::now()) })
+        self.check_time(attempt.begun)?;
+        match self.store.commit(&manifest, &names) {
+            Ok(committed) => {
+                after.last = Some(committed);
+                Ok(self.go_on(after, micros(cut.begun, Instant::now())))
+            }
+            Err(error) => {
+                // Somebody else has the number, or it can not be told whether the checkpoint is there.
+                if !matches!(error, StoreError::NumberTaken { .. }) {
+                    let sha256 = Digest::of(manifest.to_yaml().as_bytes());
+                    after.last = Some(Committed { manifest, sha256 });
+                    let total_micros = micros(cut.begun, Instant::now());
+                    self.unsettled = Some(Box::new(Unsettled { sequence, sha256, after, total_micros }));
+                }
+                Err(error.into())
+            }
+        }
     }
 
     /// Returns the positions, sorted, and the sums of their bytes and records.
@@ -377,6 +570,30 @@ impl Checkpointer {
         rows.sort_by(|a, b| a.partition.cmp(&b.partition));
         Ok((rows, input_bytes, records))
     }
+}
+
+impl Draft {
+    /// Puts what was taken at a newer cut on top of what is pending.
+    fn add(&mut self, taken: ShardSnapshot) {
+        let ShardSnapshot { cut, mut snapshot, .. } = taken;
+        self.keys = snapshot.keys;
+        self.emitted.append(std::mem::take(&mut snapshot.emitted));
+        if snapshot.rows.is_empty() {
+            return;
+        }
+        snapshot.rows.sort();
+        self.pending = Some(match self.pending.take() {
+            None => (snapshot, cut),
+            Some((older, _)) => (older.followed_by(snapshot), cut),
+        });
+    }
+}
+
+fn drafts_of(lineage: &Lineage) -> Vec<Draft> {
+    let shards = lineage.chains.iter().zip(&lineage.keys);
+    shards
+        .map(|(chain, &keys)| Draft { chain: chain.clone(), keys, pending: None, emitted: Emitted::default() })
+        .collect()
 }
 
 /// Estimates the size of a delta of `rows` from the sizes of what is there.

@@ -20,6 +20,8 @@ pub struct DeadLetterFile {
     path: PathBuf,
     file: File,
     bytes: u64,
+    /// Whether more than `bytes` may be there, of lines that could not be written whole.
+    torn: bool,
 }
 
 #[derive(Serialize)]
@@ -56,7 +58,7 @@ impl DeadLetterFile {
         }
         file.set_len(bytes).map_err(error)?;
         file.seek(SeekFrom::Start(bytes)).map_err(error)?;
-        Ok(DeadLetterFile { name: name.to_owned(), path: path.to_owned(), file, bytes })
+        Ok(DeadLetterFile { name: name.to_owned(), path: path.to_owned(), file, bytes, torn: false })
     }
 
     /// Returns the name in the job file.
@@ -64,14 +66,25 @@ impl DeadLetterFile {
         &self.name
     }
 
-    /// Appends `lines`, flushes them, and returns the size of the file in bytes.
+    /// Appends `lines`, flushes them, and returns the size of the file in bytes. After an error none of them counts, and they can be appended
+    /// again.
     pub fn append(&mut self, lines: &[u8]) -> Result<u64, RunError> {
         if !lines.is_empty() {
-            let written = self.file.write_all(lines).and_then(|()| self.file.sync_data());
+            let written = self.write(lines);
+            self.torn = written.is_err();
             written.map_err(|source| RunError::DeadLetter { path: self.path.display().to_string(), source })?;
             self.bytes += lines.len() as u64;
         }
         Ok(self.bytes)
+    }
+
+    fn write(&mut self, lines: &[u8]) -> io::Result<()> {
+        if self.torn {
+            self.file.set_len(self.bytes)?;
+            self.file.seek(SeekFrom::Start(self.bytes))?;
+        }
+        self.file.write_all(lines)?;
+        self.file.sync_data()
     }
 }
 

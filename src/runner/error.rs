@@ -1,5 +1,7 @@
 //! What can end a run.
 
+use std::time::Duration;
+
 use crate::format::layout::ObjectName;
 use crate::format::manifest::ManifestError;
 use crate::format::segment::TableError;
@@ -8,6 +10,7 @@ use crate::runner::input::InputError;
 use crate::runner::spec::{Difference, SpecError};
 use crate::storage::StorageError;
 use crate::store::StoreError;
+use crate::units::Span;
 
 /// Why a run could not go on. What was committed before is untouched.
 #[derive(Debug, thiserror::Error)]
@@ -196,6 +199,22 @@ pub enum RunError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// An attempt to make a checkpoint took longer than the job file allows.
+    #[error("the checkpoint was not done within {}", Span(*.timeout))]
+    CheckpointTimeout {
+        /// `checkpoint.timeout`.
+        timeout: Duration,
+    },
+    /// More checkpoints in a row could not be made than the job file tolerates.
+    #[error("{failures} checkpoints in a row failed, the job tolerates {tolerated}")]
+    TooManyFailures {
+        /// How many failed.
+        failures: u32,
+        /// `checkpoint.tolerate`.
+        tolerated: u32,
+        /// Why the last one did.
+        source: Box<RunError>,
+    },
     /// A thread of the run panicked: a mistake in this program.
     #[error("a thread of the run failed")]
     Panicked,
@@ -227,6 +246,22 @@ impl RunError {
     /// Tells whether the error is that the system can not read a file of the store: a bad sector, or a passing trouble.
     pub fn is_unreadable(&self) -> bool {
         matches!(self, RunError::Store(StoreError::Storage(StorageError::Io { action: "read", .. })))
+    }
+
+    /// Tells whether another attempt at a checkpoint may succeed where one has failed so.
+    pub fn may_pass(&self) -> bool {
+        match self {
+            RunError::Store(error) => !matches!(
+                error,
+                StoreError::NumberTaken { .. }
+                    | StoreError::Diverged { .. }
+                    | StoreError::Busy { .. }
+                    | StoreError::SamePlace { .. }
+            ),
+            RunError::DeadLetter { .. } | RunError::Output { .. } | RunError::CheckpointTimeout { .. } => true,
+            RunError::Input(InputError::Read { .. }) => true,
+            _ => false,
+        }
     }
 
     /// Returns what turns a table's error into a run's, for `map_err`.

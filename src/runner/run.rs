@@ -14,7 +14,7 @@ use crate::format::manifest::{Manifest, Mode, Output, Routing};
 use crate::format::positions::PositionRow;
 use crate::id::Sequence;
 use crate::runner::aggregate::{Overflow, Program};
-use crate::runner::checkpointer::{Checkpointer, Done, Facts, Lineage};
+use crate::runner::checkpointer::{Checkpointer, Done, Facts, Lineage, Outcome};
 use crate::runner::dead_letter::DeadLetterFile;
 use crate::runner::error::RunError;
 use crate::runner::input::{self, BlockReader, InputError, Partition};
@@ -130,6 +130,15 @@ pub enum RunEvent {
     Replica(StoreNote),
     /// A checkpoint was committed.
     Committed(Box<Done>),
+    /// A checkpoint could not be made, which the job tolerates. The next one has what it should have had.
+    CheckpointFailed {
+        /// How many failed in a row.
+        failures: u32,
+        /// How many may.
+        tolerated: u32,
+        /// Why.
+        reason: String,
+    },
     /// The rules of the job file could not be applied to the checkpoints.
     NotPruned {
         /// Why.
@@ -223,8 +232,8 @@ pub enum Event {
     Input(InputError),
     /// There is something to tell about the replicas.
     Replica(StoreNote),
-    /// A checkpoint was committed, or could not be; nothing when there was nothing new since the latest.
-    Checkpoint(Result<Option<Box<Done>>, Box<RunError>>),
+    /// What became of an attempt to make a checkpoint.
+    Checkpoint(Outcome),
     /// A thread panicked.
     Panicked,
 }
@@ -385,6 +394,7 @@ impl Run<'_> {
             routing: if job.key.is_some() { Routing::KeyHash } else { Routing::Partition },
             columns: plan.program.codec().columns().to_vec(),
             block_bytes: input::BLOCK_BYTES,
+            timeout: job.checkpoint.timeout,
         };
         let dead_letter = match &job.input.on_error {
             OnError::DeadLetter(path) => {

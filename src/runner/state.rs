@@ -10,7 +10,7 @@
 use std::collections::{BTreeMap, HashSet};
 
 use crate::format::index::SegmentKind;
-use crate::format::rows::{Change, RowBatch, RowCodec};
+use crate::format::rows::{Change, Row, RowBatch, RowCodec};
 use crate::runner::emit::Emitted;
 use crate::runner::sketch::Sketch;
 use crate::value::ColumnType;
@@ -105,6 +105,37 @@ pub struct Snapshot {
     pub keys: u64,
     /// What the shard has emitted since the cut before.
     pub emitted: Emitted,
+}
+
+impl Snapshot {
+    /// Returns what this one and `newer`, taken of the same shard at the next cut, are together. The rows of both are sorted, and so are those
+    /// of the result. A row that came and went in between is not in it.
+    pub fn followed_by(self, newer: Snapshot) -> Snapshot {
+        let mut rows = RowBatch::new();
+        let mut push = |row: Row<'_>, change: Change| {
+            if row.value.is_some() || change != Change::None {
+                let value = row.value;
+                rows.push_changed(row.task, row.key, change, value.is_some(), |bytes| {
+                    bytes.extend_from_slice(value.unwrap_or_default());
+                });
+            }
+        };
+        let mut older = self.rows.iter().enumerate().peekable();
+        for (place, row) in newer.rows.iter().enumerate() {
+            while let Some((at, before)) = older.next_if(|(_, before)| before.sort_key() < row.sort_key()) {
+                push(before, self.rows.change(at));
+            }
+            let same = older.next_if(|(_, before)| before.sort_key() == row.sort_key());
+            let before = same.map_or(Change::None, |(at, _)| self.rows.change(at));
+            push(row, before.then(newer.rows.change(place)));
+        }
+        older.for_each(|(at, before)| push(before, self.rows.change(at)));
+        let is_base = self.kind == SegmentKind::Base || newer.kind == SegmentKind::Base;
+        let kind = if is_base { SegmentKind::Base } else { SegmentKind::Delta };
+        let mut emitted = self.emitted;
+        emitted.append(newer.emitted);
+        Snapshot { rows, kind, keys: newer.keys, emitted }
+    }
 }
 
 /// One row, open for change.
@@ -852,6 +883,46 @@ mod tests {
         let contents: BTreeMap<_, _> = rows.iter().map(decode).collect();
         assert_eq!(contents.len(), rows.len(), "each row once");
         contents
+    }
+
+    #[test]
+    fn what_two_cuts_took_is_one_snapshot_in_which_the_newer_row_counts() {
+        use Change::{Delete, Insert, Update};
+        let snapshot = |kind, rows: &[(&str, Change, Option<u8>)]| {
+            let mut batch = RowBatch::new();
+            for (key, change, value) in rows {
+                batch.push_changed(0, key.as_bytes(), *change, value.is_some(), |bytes| bytes.extend(*value));
+            }
+            Snapshot { rows: batch, kind, keys: rows.len() as u64, emitted: Emitted::default() }
+        };
+        let older = [
+            ("a", Insert, Some(1)),
+            ("b", Insert, Some(1)),
+            ("c", Update, Some(1)),
+            ("e", Delete, None),
+            ("f", Update, Some(1)),
+        ];
+        let newer = [
+            ("b", Delete, None),
+            ("c", Delete, None),
+            ("d", Insert, Some(2)),
+            ("e", Insert, Some(2)),
+            ("f", Update, Some(2)),
+        ];
+        let both = snapshot(SegmentKind::Base, &older).followed_by(snapshot(SegmentKind::Delta, &newer));
+        let rows = both.rows.iter().enumerate().map(|(place, row)| {
+            let value = row.value.map(|value| value[0]);
+            (String::from_utf8(row.key.to_vec()).unwrap(), both.rows.change(place), value)
+        });
+        let expected = [
+            ("a", Insert, Some(1)),
+            ("c", Delete, None),
+            ("d", Insert, Some(2)),
+            ("e", Update, Some(2)),
+            ("f", Update, Some(2)),
+        ];
+        assert_eq!(rows.collect::<Vec<_>>(), expected.map(|(key, change, value)| (key.to_owned(), change, value)));
+        assert_eq!((both.kind, both.keys), (SegmentKind::Base, 5));
     }
 
     #[test]

@@ -34,6 +34,23 @@ impl Store {
         self.on_sound(take_over).map(drop)
     }
 
+    /// Removes objects that the caller has put anew since its last commit and that no checkpoint of its own names.
+    ///
+    /// The caller holds [`Store::lock`], so that no checkpoint of anybody else names them either. What can not be removed is left to the next
+    /// prune.
+    pub fn discard(&self, objects: &[ObjectName]) {
+        for index in self.sound() {
+            for object in objects {
+                let _ = self.replicas[index].delete(&object.path());
+            }
+        }
+    }
+
+    /// Fails when fewer replicas can be written to than a commit needs.
+    pub fn check_sound(&self) -> Result<(), StoreError> {
+        self.check_copies(self.sound().len())
+    }
+
     /// Makes every object that was put last, so that [`Store::commit`] has only its own files left to flush.
     pub fn sync(&self) -> Result<(), StoreError> {
         self.on_sound(|replica| replica.sync()).map(drop)

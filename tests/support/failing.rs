@@ -16,6 +16,10 @@ pub struct Failing<S> {
     /// Calls that were made, and how many work.
     calls: Arc<AtomicU64>,
     limit: u64,
+    /// Calls from this one on fail, and how many.
+    gap: Option<(u64, u64)>,
+    /// Whether a call of the gap is done all the same.
+    late: bool,
     /// Files and directories that fit.
     room: Option<Arc<AtomicI64>>,
 }
@@ -23,12 +27,24 @@ pub struct Failing<S> {
 impl<S: Storage> Failing<S> {
     /// Stands before `inner` and lets every call through.
     pub fn new(inner: S) -> Failing<S> {
-        Failing { inner, calls: Arc::default(), limit: u64::MAX, room: None }
+        Failing { inner, calls: Arc::default(), limit: u64::MAX, gap: None, late: false, room: None }
     }
 
     /// Makes every call after the first `calls` fail, as if the process had been killed.
     pub fn fail_after(mut self, calls: u64) -> Failing<S> {
         self.limit = calls;
+        self
+    }
+
+    /// Makes `count` calls fail after the first `calls`, and lets the others through.
+    pub fn fail_between(mut self, calls: u64, count: u64) -> Failing<S> {
+        self.gap = Some((calls, count));
+        self
+    }
+
+    /// Makes checkpoints that are committed in the gap appear, though the call fails.
+    pub fn late(mut self) -> Failing<S> {
+        self.late = true;
         self
     }
 
@@ -44,7 +60,9 @@ impl<S: Storage> Failing<S> {
     }
 
     fn call(&self, action: &'static str, path: &str) -> Result<(), StorageError> {
-        if self.calls.fetch_add(1, Ordering::Relaxed) < self.limit {
+        let call = self.calls.fetch_add(1, Ordering::Relaxed);
+        let is_in_gap = self.gap.is_some_and(|(first, count)| (first..first + count).contains(&call));
+        if call < self.limit && !is_in_gap {
             return Ok(());
         }
         Err(StorageError::Io { action, path: path.to_owned(), source: io::Error::other("stopped") })
@@ -94,7 +112,12 @@ impl<S: Storage> Storage for Failing<S> {
     }
 
     fn create_dir(&self, path: &RelPath, files: &[(&str, &[u8])]) -> Result<(), StorageError> {
-        self.call("write", path.as_str())?;
+        if let Err(error) = self.call("write", path.as_str()) {
+            if self.late {
+                self.inner.create_dir(path, files)?;
+            }
+            return Err(error);
+        }
         self.take(1 + files.len() as i64, path)?;
         self.inner.create_dir(path, files)
     }

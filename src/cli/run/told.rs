@@ -88,6 +88,11 @@ pub fn told(event: &RunEvent, now: Timestamp) -> Vec<Told> {
             Told::info("type_assumed", message, json!({ "field": field, "type": name }))
         }
         RunEvent::Replica(note) => Told::warning("replica", note.to_string(), json!({})),
+        RunEvent::CheckpointFailed { failures, tolerated, reason } => {
+            let message = format!("a checkpoint failed ({failures} in a row, {tolerated} are tolerated): {reason}");
+            let fields = json!({ "failures": failures, "tolerated": tolerated, "reason": reason });
+            Told::warning("checkpoint_failed", message, fields)
+        }
         RunEvent::NotPruned { reason } => {
             Told::warning("not_pruned", format!("no checkpoint was pruned: {reason}"), json!({ "reason": reason }))
         }

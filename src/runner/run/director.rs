@@ -8,10 +8,11 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 
 use super::reading::Gate;
 use super::{DEAD_LINES_BYTES, Event, Run, RunEvent, Status, Summary, TICK};
+use crate::causes::in_one_line;
 use crate::format::manifest::{Output, Trigger};
 use crate::id::Sequence;
 use crate::runner::aggregate::Program;
-use crate::runner::checkpointer::{Cut, Done, Lineage, Standing};
+use crate::runner::checkpointer::{Cut, Done, Lineage, Outcome, Standing};
 use crate::runner::dead_letter::{DeadLetterFile, append_line};
 use crate::runner::error::RunError;
 use crate::runner::input::{BlockReader, Compression, Partition, Place};
@@ -65,6 +66,10 @@ pub(super) struct Director<'a> {
     asked: Option<Asked>,
     /// Whether a checkpoint is under way.
     busy: bool,
+    /// Whether it is the last one.
+    at_end: bool,
+    /// Attempts that failed since the last that did not.
+    failures: u32,
     /// A cut at the end that is complete, and waits for the outputs.
     last_cut: Option<Cut>,
     /// The latest checkpoint: block, end of input, outputs and number.
@@ -123,6 +128,8 @@ impl<'a> Director<'a> {
             dead_letter: None,
             asked: None,
             busy: false,
+            at_end: false,
+            failures: 0,
             last_cut: None,
             latest: manifest.map(|m| (m.block, m.ended, m.outputs.clone(), m.sequence)),
             last_cut_at: now,
@@ -186,11 +193,19 @@ impl<'a> Director<'a> {
                 self.account()?;
             }
             Event::Replica(note) => self.run.observer.event(&RunEvent::Replica(note)),
-            Event::Checkpoint(result) => {
+            Event::Checkpoint(Outcome::Found(done)) => self.committed(*done),
+            Event::Checkpoint(Outcome::Committed(done)) => {
                 self.busy = false;
-                if let Some(done) = result.map_err(|error| *error)? {
-                    self.committed(*done);
-                }
+                self.failures = 0;
+                self.committed(*done);
+            }
+            Event::Checkpoint(Outcome::Elided) => {
+                self.busy = false;
+                self.failures = 0;
+            }
+            Event::Checkpoint(Outcome::Failed(error)) => {
+                self.busy = false;
+                self.failed(error)?;
             }
             Event::Overflow(overflow, key) => return Err(RunError::Overflow { reason: overflow.to_string(), key }),
             Event::Input(error) => return Err(error.into()),
@@ -251,6 +266,7 @@ impl<'a> Director<'a> {
             skipped: self.skipped_in_all,
             dead_lines: std::mem::take(&mut self.dead_lines),
             outputs: Vec::new(),
+            sequence: None,
         };
         self.last_cut_at = begun;
         if at_end {
@@ -265,6 +281,21 @@ impl<'a> Director<'a> {
             let _ = cuts.send(cut);
             self.busy = true;
         }
+    }
+
+    /// Goes on after an attempt that failed, or ends the run with it.
+    fn failed(&mut self, error: Box<RunError>) -> Result<(), RunError> {
+        self.failures += 1;
+        let tolerated = self.run.job.checkpoint.tolerate;
+        if self.at_end || tolerated == 0 || !error.may_pass() {
+            return Err(*error);
+        }
+        if self.failures > tolerated {
+            return Err(RunError::TooManyFailures { failures: self.failures, tolerated, source: error });
+        }
+        let (failures, reason) = (self.failures, in_one_line(error.as_ref()));
+        self.run.observer.event(&RunEvent::CheckpointFailed { failures, tolerated, reason });
+        Ok(())
     }
 
     fn committed(&mut self, done: Done) {
@@ -295,6 +326,8 @@ impl<'a> Director<'a> {
             None => None,
             Some(plan) => Some((plan, output::stage(plan, sequence, shards, program)?)),
         };
+        cut.sequence = Some(sequence);
+        self.at_end = true;
         cut.outputs = program_output.iter().map(|(_, output)| output.clone()).collect();
         // After going back there is something to commit in any case: else the next run would find the damaged one again.
         let went_back = self.newest != self.latest.as_ref().map(|(_, _, _, sequence)| *sequence);

@@ -35,6 +35,12 @@ pub(super) fn write(job: &JobSpec) -> String {
     if let Some(bytes) = checkpoint.state_bytes {
         lines.add(1, "state_bytes", &exact_bytes(bytes));
     }
+    if let Some(timeout) = checkpoint.timeout {
+        lines.add(1, "timeout", &exact_duration(timeout));
+    }
+    if checkpoint.tolerate > 0 {
+        lines.add(1, "tolerate", &checkpoint.tolerate.to_string());
+    }
     lines.add(1, "mode", mode_name(checkpoint.mode));
     lines.add(1, "store", &path(&checkpoint.store));
     if !checkpoint.replicas.is_empty() {

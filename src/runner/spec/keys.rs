@@ -12,7 +12,21 @@ pub const KEYS: [(&str, &[&str]); 7] = [
     ("input", &["files", "format", "delimiter", "split", "types", "on_error", "max_record_bytes", "follow"]),
     ("input.on_error", &["dead_letter"]),
     ("process", &["aggregate"]),
-    ("checkpoint", &["enabled", "schedule", "state_bytes", "mode", "store", "replicas", "min_copies", "keep"]),
+    (
+        "checkpoint",
+        &[
+            "enabled",
+            "schedule",
+            "state_bytes",
+            "timeout",
+            "tolerate",
+            "mode",
+            "store",
+            "replicas",
+            "min_copies",
+            "keep",
+        ],
+    ),
     ("checkpoint.keep", &["last", "hourly", "daily", "weekly", "monthly", "within", "bytes", "grace"]),
     ("output", &["files", "format", "emit"]),
 ];

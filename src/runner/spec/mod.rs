@@ -94,6 +94,10 @@ pub struct CheckpointSpec {
     pub schedule: Option<Duration>,
     /// `state_bytes:` when so much state has changed since the last.
     pub state_bytes: Option<u64>,
+    /// `timeout:` of an attempt to make a checkpoint; default none.
+    pub timeout: Option<Duration>,
+    /// `tolerate:` how many attempts in a row may fail before the run ends, default 0.
+    pub tolerate: u32,
     /// `mode:` default elided.
     pub mode: Mode,
     /// `store:` default `checkpoints/JOB`.
@@ -251,6 +255,8 @@ checkpoint:
   enabled: true
   schedule: 90m
   state_bytes: 64MiB
+  timeout: 2m
+  tolerate: 3
   mode: elided
   store: ../stores/x
   replicas: [/mnt/other, "no"]
@@ -281,6 +287,7 @@ output: {files: out/, format: csv, emit: final}
         assert_eq!(names, ["clicks", "spent", "home", "seen", "price", "größe"]);
         assert_eq!(job.checkpoint.schedule, Some(Duration::from_secs(5_400)));
         assert_eq!(job.checkpoint.state_bytes, Some(64 << 20));
+        assert_eq!((job.checkpoint.timeout, job.checkpoint.tolerate), (Some(Duration::from_secs(120)), 3));
         assert_eq!(job.checkpoint.replicas, [Path::new("/mnt/other"), Path::new("no")]);
         assert_eq!(job.checkpoint.min_copies, 2);
         let keep = job.checkpoint.keep.clone().unwrap();

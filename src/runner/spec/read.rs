@@ -418,6 +418,8 @@ fn checkpoint(node: Option<&Node>, job: &str) -> Result<CheckpointSpec> {
             enabled: true,
             schedule: Some(DEFAULT_SCHEDULE),
             state_bytes: None,
+            timeout: None,
+            tolerate: 0,
             mode: Mode::Elided,
             store: default_store,
             replicas: Vec::new(),
@@ -432,13 +434,15 @@ fn checkpoint(node: Option<&Node>, job: &str) -> Result<CheckpointSpec> {
         Some(node) => Some(schedule(node)?),
         None => state_bytes.is_none().then_some(DEFAULT_SCHEDULE),
     };
+    let timeout = section.get("timeout").map(longer_than_zero).transpose()?;
+    let tolerate = section.get("tolerate").map_or(Ok(0), tolerate)?;
     let mode = section.get("mode").map_or(Ok(Mode::Elided), mode)?;
     let store = section.get("store").map_or(Ok(default_store), path)?;
     let replicas = replicas(section.get("replicas"), &store)?;
     let copies = 1 + replicas.len();
     let min_copies = section.get("min_copies").map_or(Ok(copies), |node| min_copies(node, copies))?;
     let keep = section.get("keep").map(keep).transpose()?;
-    Ok(CheckpointSpec { enabled, schedule, state_bytes, mode, store, replicas, min_copies, keep })
+    Ok(CheckpointSpec { enabled, schedule, state_bytes, timeout, tolerate, mode, store, replicas, min_copies, keep })
 }
 
 /// Reads how many of `copies`, the store and its replicas, a checkpoint needs.
@@ -469,6 +473,19 @@ fn keep(node: &Node) -> Result<KeepSpec> {
 
 fn duration(node: &Node) -> Result<Duration> {
     units::parse_duration(node.text(units::DURATION_FORM)?).map_err(|error| unit(node, error))
+}
+
+fn longer_than_zero(node: &Node) -> Result<Duration> {
+    match duration(node)? {
+        Duration::ZERO => Err(node.wrong("a duration longer than zero")),
+        duration => Ok(duration),
+    }
+}
+
+fn tolerate(node: &Node) -> Result<u32> {
+    let expected = "a whole number of failed checkpoints in a row, at most 1000000";
+    let number = node.integer(expected)?;
+    u32::try_from(number).ok().filter(|number| *number <= 1_000_000).ok_or_else(|| node.wrong(expected))
 }
 
 fn schedule(node: &Node) -> Result<Duration> {
