@@ -48,6 +48,7 @@ Register-ArgumentCompleter -Native -CommandName 'ckpt' -ScriptBlock {
         'ckpt;run' {
             [CompletionResult]::new('--threads', '--threads', [CompletionResultType]::ParameterName, 'Threads that parse and apply records [default: the number of cores]')
             [CompletionResult]::new('--log', '--log', [CompletionResultType]::ParameterName, 'How events, warnings and errors are written to standard error: for people, or a JSON object a line')
+            [CompletionResult]::new('--metrics', '--metrics', [CompletionResultType]::ParameterName, 'Serve metrics for Prometheus at http://ADDR/metrics while the run goes on: HOST:PORT, or a port of this machine alone')
             [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use color; `auto` is on a terminal, unless NO_COLOR is set')
             [CompletionResult]::new('--must-resume', '--must-resume', [CompletionResultType]::ParameterName, 'Fail when there is no checkpoint to go on from')
             [CompletionResult]::new('--latest-good', '--latest-good', [CompletionResultType]::ParameterName, 'When the latest checkpoint is damaged, go back to the newest that is intact: say what that loses, and move an output aside that a checkpoint has published which is left behind')

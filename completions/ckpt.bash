@@ -601,7 +601,7 @@ _ckpt() {
             return 0
             ;;
         ckpt__subcmd__run)
-            opts="-q -h --must-resume --latest-good --threads --log --json --quiet --color --help"
+            opts="-q -h --must-resume --latest-good --threads --log --metrics --json --quiet --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -613,6 +613,10 @@ _ckpt() {
                     ;;
                 --log)
                     COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    return 0
+                    ;;
+                --metrics)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --color)

@@ -44,6 +44,7 @@ set edit:completion:arg-completer[ckpt] = {|@words|
         &'ckpt;run'= {
             cand --threads 'Threads that parse and apply records [default: the number of cores]'
             cand --log 'How events, warnings and errors are written to standard error: for people, or a JSON object a line'
+            cand --metrics 'Serve metrics for Prometheus at http://ADDR/metrics while the run goes on: HOST:PORT, or a port of this machine alone'
             cand --color 'When to use color; `auto` is on a terminal, unless NO_COLOR is set'
             cand --must-resume 'Fail when there is no checkpoint to go on from'
             cand --latest-good 'When the latest checkpoint is damaged, go back to the newest that is intact: say what that loses, and move an output aside that a checkpoint has published which is left behind'

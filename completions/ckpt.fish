@@ -48,6 +48,7 @@ complete -c ckpt -n "__fish_ckpt_needs_command" -f -a "help" -d 'Print this mess
 complete -c ckpt -n "__fish_ckpt_using_subcommand run" -l threads -d 'Threads that parse and apply records [default: the number of cores]' -r
 complete -c ckpt -n "__fish_ckpt_using_subcommand run" -l log -d 'How events, warnings and errors are written to standard error: for people, or a JSON object a line' -r -f -a "text\t'For people'
 json\t'A JSON object a line'"
+complete -c ckpt -n "__fish_ckpt_using_subcommand run" -l metrics -d 'Serve metrics for Prometheus at http://ADDR/metrics while the run goes on: HOST:PORT, or a port of this machine alone' -r
 complete -c ckpt -n "__fish_ckpt_using_subcommand run" -l color -d 'When to use color; `auto` is on a terminal, unless NO_COLOR is set' -r -f -a "auto\t'On a terminal'
 always\t'Everywhere'
 never\t'Nowhere'"

@@ -31,7 +31,7 @@ const FLOORS: [(&str, u8); 16] = [
 const STRANGERS: [(&str, &str); 3] = [("ops", "runner"), ("runner", "ops"), ("storage", "format")];
 
 /// The homes of crates that are easily used everywhere: what begins with the path is one.
-const HOMES: [(&str, &[&str]); 19] = [
+const HOMES: [(&str, &[&str]); 18] = [
     ("arrow_array", &["src/format/"]),
     ("arrow_schema", &["src/format/"]),
     ("cel", &["src/runner/"]),
@@ -49,7 +49,6 @@ const HOMES: [(&str, &[&str]); 19] = [
     ("sha2", &["src/digest.rs"]),
     ("signal_hook", &["src/runner/", "src/cli/"]),
     ("sonic_rs", &["src/runner/"]),
-    ("tiny_http", &["src/cli/"]),
     ("walkdir", &["src/storage/local.rs"]),
 ];
 

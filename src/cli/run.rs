@@ -27,9 +27,13 @@ use crate::runner::run::{Control, Observer, Options, Summary, run as run_job};
 use crate::runner::spec::{JobSpec, SpecError};
 use crate::units::{Age, Bytes, Count, Rate, Span};
 
+mod metrics;
+mod scrape;
 mod told;
 mod watcher;
 
+use metrics::Metrics;
+use scrape::Scrape;
 use watcher::{All, LogWriter, Watcher};
 
 /// Run a job, or go on with it from its latest checkpoint
@@ -71,6 +75,10 @@ pub struct Args {
     /// How events, warnings and errors are written to standard error: for people, or a JSON object a line
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     pub log: LogFormat,
+
+    /// Serve metrics for Prometheus at http://ADDR/metrics while the run goes on: HOST:PORT, or a port of this machine alone
+    #[arg(long, value_name = "ADDR")]
+    pub metrics: Option<String>,
 }
 
 /// How the conversation of a run is written.
@@ -110,8 +118,17 @@ pub fn run(args: &Args, ui: &mut Ui) -> Result<Exit, CliError> {
         LogFormat::Text => Box::new(Watcher { line: ui.live_line(), job: job.job.clone(), now }),
         LogFormat::Json => Box::new(LogWriter::new(ui.log_as_json(Some(&job.job)), now)),
     };
-    let outcome = run_job(&job, &options, &control, &All(vec![&*watcher]));
-    drop(watcher);
+    let metrics = Arc::new(Metrics::new(&job.job));
+    let mut observers = vec![&*watcher];
+    let mut scrape = None;
+    if let Some(address) = &args.metrics {
+        let started = Scrape::start(address, Arc::clone(&metrics))?;
+        ui.note(format!("{}: metrics at {}", job.job, started.url()));
+        observers.push(&*metrics);
+        scrape = Some(started);
+    }
+    let outcome = run_job(&job, &options, &control, &All(observers));
+    drop((watcher, scrape));
     let summary = outcome.map_err(|error| match error {
         RunError::LatestDamaged { .. } => damaged(&error, &job, ui),
         error => explain(error, args, &bytes),

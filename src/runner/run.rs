@@ -162,10 +162,16 @@ pub struct Status {
     pub records: u64,
     /// Records applied in this run.
     pub records_of_run: u64,
+    /// Bad records left out in this run.
+    pub skipped_of_run: u64,
     /// Bytes of input applied since the job began, after decompression.
     pub input_bytes: u64,
+    /// Bytes of input applied in this run.
+    pub input_bytes_of_run: u64,
     /// Bytes of input in all, where that is known.
     pub total_bytes: Option<u64>,
+    /// Bytes of rows that changed since the last cut.
+    pub changed_bytes: u64,
     /// Keys in the state.
     pub keys: u64,
     /// Memory that the state takes, in bytes, without text and sketches.

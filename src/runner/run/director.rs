@@ -384,8 +384,11 @@ impl<'a> Director<'a> {
         Status {
             records: self.records_in_all,
             records_of_run: self.records_in_all - self.records_before,
+            skipped_of_run: self.skipped_in_all - self.skipped_before,
             input_bytes: self.bytes_in_all,
+            input_bytes_of_run: self.bytes_in_all - self.bytes_before,
             total_bytes: self.total_bytes,
+            changed_bytes: gauges.changed_bytes.load(Ordering::Relaxed),
             keys: gauges.keys.load(Ordering::Relaxed),
             memory_bytes: gauges.memory_bytes.load(Ordering::Relaxed),
             checkpoints: self.done.len() as u64,

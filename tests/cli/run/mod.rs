@@ -18,6 +18,7 @@ mod job_file;
 mod kill;
 mod latest_good;
 mod log;
+mod metrics;
 mod output;
 mod replicas;
 mod results;

@@ -1,0 +1,119 @@
+//! `ckpt run --metrics`: what Prometheus would read.
+
+use std::collections::BTreeSet;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
+use std::process::{Child, Stdio};
+use std::time::Duration;
+
+use super::{until, wait};
+use crate::support::Env;
+use crate::support::repository;
+
+/// Asks for `path` and returns the status line and the body.
+fn get(address: &str, method: &str, path: &str) -> (String, String) {
+    let mut stream = TcpStream::connect(address).expect("somebody listens");
+    stream.set_read_timeout(Some(Duration::from_secs(20))).expect("set");
+    write!(stream, "{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").expect("sent");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("an answer");
+    let (head, body) = answer.split_once("\r\n\r\n").expect("a head and a body");
+    (head.lines().next().expect("a status line").to_owned(), body.to_owned())
+}
+
+/// Returns the value of the sample that begins with `name`, of which there is one.
+#[track_caller]
+fn sample(text: &str, name: &str) -> f64 {
+    let mut found = text.lines().filter_map(|line| line.strip_prefix(name)).filter(|rest| rest.starts_with(' '));
+    let value = found.next().unwrap_or_else(|| panic!("no sample {name} in {text}"));
+    assert_eq!(found.next(), None, "{name}");
+    value.trim().parse().expect("a number")
+}
+
+/// A job on standard input that serves its metrics, and their address.
+fn serving(env: &Env) -> (Child, String) {
+    env.write(
+        "job.yaml",
+        "job: piped\ninput: {files: '-', format: json, on_error: skip}\nkey: k\nprocess: {aggregate: {n: count}}\ncheckpoint: {store: store, schedule: 50ms}\n",
+    );
+    let mut command = env.command(&["run", "job.yaml", "--metrics", "0"]);
+    let mut child =
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("started");
+    let mut line = String::new();
+    BufReader::new(child.stderr.take().expect("piped")).read_line(&mut line).expect("a line");
+    let address = line.trim().strip_prefix("piped: metrics at http://").and_then(|url| url.strip_suffix("/metrics"));
+    let address = address.unwrap_or_else(|| panic!("{line}")).to_owned();
+    (child, address)
+}
+
+#[test]
+fn the_metrics_tell_what_the_run_has_done_and_are_those_of_the_document() {
+    let env = Env::new();
+    let (mut child, address) = serving(&env);
+    let lines: String = (0..50_000).map(|i| format!("{{\"k\":\"key {}\"}}\n", i % 100)).collect();
+    child.stdin.as_mut().expect("piped").write_all(format!("not JSON\n{lines}").as_bytes()).expect("read");
+    let committed = r#"ckpt_checkpoints_total{job="piped",cause="schedule",outcome="committed"}"#;
+    until("a checkpoint is in the metrics", || get(&address, "GET", "/metrics").1.contains(committed));
+    let (status, text) = get(&address, "GET", "/metrics?x=1");
+    assert_eq!(status, "HTTP/1.1 200 OK");
+    assert!(text.ends_with("# EOF\n"), "{text}");
+    assert_eq!(sample(&text, r#"ckpt_records_skipped_total{job="piped"}"#), 1.0);
+    assert_eq!(sample(&text, r#"ckpt_state_keys{job="piped"}"#), 100.0);
+    assert!(sample(&text, r#"ckpt_records_total{job="piped"}"#) > 1_000.0);
+    assert!(sample(&text, committed) >= 1.0);
+    assert!(sample(&text, r#"ckpt_last_checkpoint_sequence{job="piped"}"#) >= 1.0);
+    let total = r#"ckpt_checkpoint_phase_seconds_count{phase="total",job="piped"}"#;
+    let other = r#"ckpt_checkpoint_phase_seconds_count{job="piped",phase="total"}"#;
+    assert!(text.contains(total) || text.contains(other), "{text}");
+
+    let described: BTreeSet<String> = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("# TYPE "))
+        .map(|line| {
+            let (name, kind) = line.split_once(' ').expect("a name and a type");
+            let suffix = match kind {
+                "counter" => "_total",
+                "info" => "_info",
+                _ => "",
+            };
+            format!("| `{name}{suffix}` | {kind} |")
+        })
+        .collect();
+    let document = std::fs::read_to_string(repository::path("docs/metrics.md")).expect("readable");
+    let rows = document.lines().filter(|line| line.starts_with("| `ckpt_"));
+    let rows: BTreeSet<String> =
+        rows.map(|row| row.splitn(4, '|').take(3).collect::<Vec<_>>().join("|") + "|").collect();
+    assert_eq!(described, rows);
+
+    assert_eq!(get(&address, "GET", "/").0, "HTTP/1.1 404 Not Found");
+    assert_eq!(get(&address, "POST", "/metrics").0, "HTTP/1.1 405 Method Not Allowed");
+    drop(child.stdin.take());
+    assert_eq!(wait(&mut child, Duration::from_secs(20)), 3);
+    assert!(TcpStream::connect(&address).is_err(), "nobody listens after the end");
+}
+
+#[test]
+fn somebody_who_asks_and_never_reads_does_not_keep_the_run_from_ending() {
+    let env = Env::new();
+    let (mut child, address) = serving(&env);
+    let mut idle: Vec<TcpStream> = (0..40).map(|_| TcpStream::connect(&address).expect("connected")).collect();
+    idle[0].write_all(b"GET /metrics HT").expect("sent");
+    assert_eq!(get(&address, "GET", "/metrics").0, "HTTP/1.1 200 OK");
+    drop(child.stdin.take());
+    assert_eq!(wait(&mut child, Duration::from_secs(20)), 0);
+    drop(idle);
+}
+
+#[test]
+fn an_address_that_can_not_be_used_is_an_error_before_anything_is_written() {
+    let env = Env::new();
+    super::counting(&env, "checkpoint: {store: store}\n");
+    env.write("data.jsonl", "{\"k\":1}\n");
+    let wrong = env.run(&["run", "job.yaml", "--metrics", "nonsense"]).expect(2);
+    assert!(wrong.stderr.contains("error: `--metrics nonsense`: expected HOST:PORT"), "{wrong}");
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("bound");
+    let address = taken.local_addr().expect("an address").to_string();
+    let busy = env.run(&["run", "job.yaml", "--metrics", &address]).expect(4);
+    assert!(busy.stderr.contains(&format!("cannot listen on {address} for metrics")), "{busy}");
+    assert!(!env.path("store").exists());
+}
