@@ -383,7 +383,8 @@ mod tests {
             ),
         ) {
             let record = format!("{{\"k\":{}}}", parts.concat());
-            let theirs = serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(&record);
+            // A number may be larger than a binary fraction can be: JSON has no such bound, and the sums here have one of their own.
+            let theirs = serde_json::from_str::<std::collections::BTreeMap<String, serde::de::IgnoredAny>>(&record);
             let ours = json(&["a", "k"], &record);
             prop_assert_eq!(theirs.is_ok(), !ours.starts_with("bad: malformed"), "{} {:?} {}", record, theirs, ours);
         }
