@@ -336,8 +336,6 @@ fn explain(error: RunError, args: &Args, text: &[u8]) -> CliError {
                 "put the input back as it was, or begin anew in another store (`checkpoint: store:`): what was counted of it can not be told apart",
             )
         }
-        RunError::PartitionsAdded { .. } => CliError::of(Exit::Failed, &error)
-            .hint("begin anew in another store (`checkpoint: store:`), or leave the new files out (`input: files:`)"),
         RunError::BadRecord { ref beginning, .. } => {
             let begins = format!("the record begins `{beginning}`");
             CliError::of(Exit::Failed, &error).hint(begins).hint(format!(

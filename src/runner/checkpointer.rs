@@ -68,6 +68,8 @@ pub struct Lineage {
     pub positions: BTreeMap<String, PositionRow>,
     /// The objects of the latest checkpoint.
     pub objects: HashSet<ObjectName>,
+    /// Whether the state is laid out otherwise than in `last`: the next checkpoint has to be made, though no record was applied.
+    pub is_relaid: bool,
 }
 
 /// Where one partition stands at a cut.
@@ -257,7 +259,9 @@ impl Checkpointer {
         }
         let mut cut = cuts.recv().ok()?;
         self.dead_lines.append(&mut cut.dead_lines);
-        let is_new = cut.ended || self.lineage.last.as_ref().is_none_or(|last| last.manifest.block != cut.number);
+        let is_new = cut.ended
+            || self.lineage.is_relaid
+            || self.lineage.last.as_ref().is_none_or(|last| last.manifest.block != cut.number);
         let outcome = match failure {
             Some(error) => Outcome::Failed(Box::new(error)),
             None if !is_new => Outcome::Elided,
@@ -523,6 +527,7 @@ impl Checkpointer {
             keys,
             positions: position_rows.into_iter().map(|row| (row.partition.clone(), row)).collect(),
             objects: names.iter().copied().collect(),
+            is_relaid: false,
         };
         self.check_time(attempt.begun)?;
         match self.store.commit(&manifest, &names) {

@@ -7,6 +7,7 @@ use crate::format::manifest::ManifestError;
 use crate::format::segment::TableError;
 use crate::id::Sequence;
 use crate::runner::input::InputError;
+use crate::runner::reroute::Lost;
 use crate::runner::spec::{Difference, SpecError};
 use crate::storage::StorageError;
 use crate::store::StoreError;
@@ -61,15 +62,13 @@ pub enum RunError {
         /// What is wrong with each checkpoint, the newest first.
         causes: Vec<(Sequence, RunError)>,
     },
-    /// The input of a job without a key has more partitions than the job has tasks.
-    #[error(
-        "the job has no key and {tasks} partitions, the input has {found} with those that were read: none can be added to such a job"
-    )]
-    PartitionsAdded {
-        /// The partitions that the checkpoint knows, each a task.
-        tasks: u32,
-        /// Those and the new ones.
-        found: u32,
+    /// Rows were lost on the way to other tasks.
+    #[error("cannot put the state of checkpoint {sequence} into another layout")]
+    Rerouting {
+        /// The checkpoint, which is as it was.
+        sequence: Sequence,
+        /// What was and what is.
+        source: Lost,
     },
     /// The job file no longer fits the state.
     #[error("the job file does not fit checkpoint {sequence}: {}", list(.differences))]

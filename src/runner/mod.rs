@@ -12,6 +12,7 @@ pub mod output;
 mod pruner;
 pub mod record;
 pub mod recover;
+pub mod reroute;
 pub mod run;
 pub mod sketch;
 pub mod spec;

@@ -140,7 +140,8 @@ pub fn recover(store: &Store, committed: Committed, threads: usize) -> Result<Re
     }
     let positions = position_rows.into_iter().map(|row| (row.partition.clone(), row)).collect();
     let newest = Some(committed.manifest.sequence);
-    Ok(Recovered { shards, lineage: Lineage { newest, last: Some(committed), chains, keys, positions, objects } })
+    let lineage = Lineage { newest, last: Some(committed), chains, keys, positions, objects, is_relaid: false };
+    Ok(Recovered { shards, lineage })
 }
 
 /// Loads one shard. `partitions` are the tasks of a job without a key.

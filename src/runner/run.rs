@@ -10,7 +10,7 @@ use crossbeam_channel::{RecvTimeoutError, Sender, bounded, unbounded};
 use jiff::Timestamp;
 
 use crate::format::layout::ObjectName;
-use crate::format::manifest::{Manifest, Mode, Output, Routing};
+use crate::format::manifest::{Mode, Output, Routing};
 use crate::format::positions::PositionRow;
 use crate::id::Sequence;
 use crate::runner::aggregate::{Overflow, Program};
@@ -23,12 +23,14 @@ use crate::runner::output::{self, OutputPlan};
 use crate::runner::pruner::Pruner;
 use crate::runner::record::{Extractor, Filter};
 use crate::runner::recover::{self, Recovered};
-use crate::runner::spec::{self, FieldPath, InputFormat, JobSpec, OnError};
+use crate::runner::reroute::Content;
+use crate::runner::spec::{self, Effect, FieldPath, InputFormat, JobSpec, OnError};
 use crate::runner::state::Shard;
 use crate::runner::worker::{Account, Buffers, Gauges, Lines, Message, Plan, Route, Worker};
 use crate::store::{Store, StoreLock, StoreNote};
 use crate::value::ColumnType;
 
+mod adapt;
 mod director;
 mod prepare;
 mod reading;
@@ -118,6 +120,27 @@ pub enum RunEvent {
         sequence: Sequence,
         /// The output file, which is left where it is.
         path: String,
+    },
+    /// The state was routed to another number of tasks.
+    Rerouted {
+        /// Its keys and their digest, equal before and after.
+        content: Content,
+        /// The tasks of the checkpoint.
+        old_tasks: u32,
+        /// The tasks of the job.
+        new_tasks: u32,
+    },
+    /// An aggregate is new: it is empty for the keys that are there, and counts from now on.
+    AggregateAdded {
+        /// The aggregate.
+        name: String,
+        /// How many records were applied before without it.
+        record: u64,
+    },
+    /// An aggregate is gone from the job file: what it has counted is dropped.
+    AggregateRemoved {
+        /// The aggregate.
+        name: String,
     },
     /// A field was in none of the first records: it is taken to have this type.
     TypeAssumed {
@@ -296,15 +319,16 @@ pub fn run(job: &JobSpec, options: &Options, control: &Control, observer: &dyn O
     let resumed = match &opened {
         None => None,
         Some((store, _)) => recover::resume(store, options.latest_good, workers, |sequence, old| {
-            let differences = spec::differences(old, &with_types(job, old));
+            let mut differences = spec::differences(old, &with_types(job, old));
+            differences.retain(|difference| difference.effect() == Effect::Unfit);
             if differences.is_empty() { Ok(()) } else { Err(RunError::Unfit { sequence, differences }) }
         })?,
     };
     // The definition in the checkpoint has the types that its run found out, which this one goes on with.
     let mut job = resumed.as_ref().map_or_else(|| job.clone(), |resumed| with_types(job, &resumed.definition));
-    let (recovered, left_behind) = match resumed {
-        None => (None, Vec::new()),
-        Some(resumed) => (Some(resumed.recovered), resumed.left_behind),
+    let (recovered, definition, left_behind) = match resumed {
+        None => (None, None, Vec::new()),
+        Some(resumed) => (Some(resumed.recovered), Some(resumed.definition), resumed.left_behind),
     };
     if let (Some((store, _)), Some(recovered), false) = (&opened, &recovered, left_behind.is_empty()) {
         // A prune knows that a run needs the latest checkpoint, not that it has gone back to an older one.
@@ -348,8 +372,9 @@ pub fn run(job: &JobSpec, options: &Options, control: &Control, observer: &dyn O
     tell_notes();
     let left_behind = left_behind.into_iter().map(|left| left.sequence).collect();
     let (clock, holder) = (options.clock, options.holder.as_str());
-    let run = Run { job: &job, control, observer, clock, holder, partitions, output, begun, left_behind };
-    let mut summary = run.go(program, filter, workers, opened, recovered)?;
+    let run =
+        Run { job: &job, control, observer, clock, holder, partitions, output, begun, left_behind, threads: workers };
+    let mut summary = run.go(program, filter, opened, recovered.zip(definition))?;
     if let Some(store) = &store {
         // One that was lost in the last checkpoint, or came back after it, gets a last chance.
         store.catch_up();
@@ -370,6 +395,7 @@ struct Run<'a> {
     output: Option<OutputPlan>,
     begun: Instant,
     left_behind: Vec<Sequence>,
+    threads: usize,
 }
 
 impl Run<'_> {
@@ -377,19 +403,19 @@ impl Run<'_> {
         &self,
         program: Program,
         filter: Option<Filter>,
-        workers: usize,
         opened: Option<(Store, StoreLock)>,
-        recovered: Option<Recovered>,
+        recovered: Option<(Recovered, JobSpec)>,
     ) -> Result<Summary, RunError> {
         let job = self.job;
+        let lineage = recovered.as_ref().map(|(recovered, _)| &recovered.lineage);
+        let plan = self.plan(program, filter, lineage);
         let (mut shards, lineage) = match recovered {
-            Some(Recovered { shards, lineage }) => (shards, lineage),
             None => (Vec::new(), Lineage::default()),
+            Some((recovered, definition)) => {
+                let Recovered { shards, lineage } = self.adapt(recovered, &definition, &plan)?;
+                (shards, lineage)
+            }
         };
-        let plan = self.plan(program, filter, workers, &lineage, shards.len() as u32)?;
-        if let Some(last) = &lineage.last {
-            fits(&last.manifest, &plan)?;
-        }
         shards.resize_with(plan.shards as usize, || Shard::new(plan.program.codec()));
         let facts = Facts {
             job: job.job.clone(),
@@ -572,20 +598,14 @@ impl Run<'_> {
     }
 
     /// Lays down how records are routed. A job without a key has a task for each partition that it ever had.
-    fn plan(
-        &self,
-        program: Program,
-        filter: Option<Filter>,
-        workers: usize,
-        lineage: &Lineage,
-        shards: u32,
-    ) -> Result<Plan, RunError> {
+    fn plan(&self, program: Program, filter: Option<Filter>, lineage: Option<&Lineage>) -> Plan {
         let job = self.job;
         let (route, tasks) = match &job.key {
             Some(_) => (Route::Key(program.fields().len()), job.tasks),
             None => {
+                let known = lineage.into_iter().flat_map(|lineage| lineage.positions.values());
                 let mut tasks: HashMap<String, u32> =
-                    lineage.positions.values().filter_map(|row| Some((row.partition.clone(), row.task?))).collect();
+                    known.filter_map(|row| Some((row.partition.clone(), row.task?))).collect();
                 let mut next = tasks.values().max().map_or(0, |last| last + 1);
                 let mut partitions = Vec::with_capacity(self.partitions.len());
                 for partition in self.partitions.iter() {
@@ -595,28 +615,25 @@ impl Run<'_> {
                     });
                     partitions.push((partition.name.clone(), task));
                 }
-                if let Some(last) = &lineage.last
-                    && next > last.manifest.tasks
-                {
-                    return Err(RunError::PartitionsAdded { tasks: last.manifest.tasks, found: next });
-                }
                 (Route::Partition { partitions, tasks }, next.max(1))
             }
         };
-        let shards = if shards > 0 { shards } else { tasks.min(MAX_SHARDS) };
+        let last = lineage.and_then(|lineage| lineage.last.as_ref()).map(|last| &last.manifest);
+        let same = last.filter(|manifest| manifest.tasks == tasks);
+        let shards = same.map_or_else(|| tasks.min(MAX_SHARDS), |manifest| manifest.shards);
         let key_fields = usize::from(job.key.is_some());
         let filter_start = program.fields().len() + key_fields;
         let filter_fields = filter_start..filter_start + filter.as_ref().map_or(0, |filter| filter.fields().len());
-        Ok(Plan {
+        Plan {
             program,
             filter,
             filter_fields,
             route,
             tasks,
             shards,
-            workers: workers.min(shards as usize),
+            workers: self.threads.min(shards as usize),
             on_error: job.input.on_error.clone(),
-        })
+        }
     }
 
     /// Returns the fields that are taken out of each record: the program's, the key, the filter's.
@@ -626,23 +643,6 @@ impl Run<'_> {
         fields.extend(plan.filter.iter().flat_map(|filter| filter.fields().to_vec()));
         fields
     }
-}
-
-/// Fails when a manifest says something else of the state than the definition in the same checkpoint.
-fn fits(manifest: &Manifest, plan: &Plan) -> Result<(), RunError> {
-    let keyed = matches!(plan.route, Route::Key(_));
-    let reason = if manifest.columns != plan.program.codec().columns() {
-        "its columns are not those of the job in it".to_owned()
-    } else if manifest.tasks != plan.tasks {
-        format!("it has {} tasks, the job in it {}", manifest.tasks, plan.tasks)
-    } else if keyed != (manifest.routing == Routing::KeyHash) {
-        "its routing is not that of the job in it".to_owned()
-    } else if manifest.block_bytes != input::BLOCK_BYTES {
-        format!("its input is cut into blocks of {} bytes, not {}", manifest.block_bytes, input::BLOCK_BYTES)
-    } else {
-        return Ok(());
-    };
-    Err(RunError::Inconsistent { sequence: manifest.sequence, reason })
 }
 
 /// Tells the directing thread when the thread that holds it panics.

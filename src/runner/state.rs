@@ -211,6 +211,11 @@ impl Shard {
         self.is_stored = true;
     }
 
+    /// Tells the shard that no checkpoint holds it: the next one takes all of its rows.
+    pub fn set_unstored(&mut self) {
+        self.is_stored = false;
+    }
+
     /// Opens the row of `key` for change, and makes it if there is none. `hash` is the key's XXH3-64.
     #[inline]
     pub fn row(&mut self, hash: u64, key: &[u8]) -> RowMut<'_> {

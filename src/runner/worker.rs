@@ -560,8 +560,13 @@ impl Plan {
 
     /// Returns the task of a key.
     pub fn task_of(&self, key: &[u8]) -> u32 {
+        self.task_of_hashed(key, xxh3_64(key))
+    }
+
+    /// Returns the task of a key whose XXH3-64 is `hash`.
+    pub fn task_of_hashed(&self, key: &[u8], hash: u64) -> u32 {
         match &self.route {
-            Route::Key(_) => self.task_of_hash(xxh3_64(key)),
+            Route::Key(_) => self.task_of_hash(hash),
             Route::Partition { tasks, .. } => {
                 let name = std::str::from_utf8(key).expect("the name of a partition is text");
                 *tasks.get(name).expect("the keys of a job without one are its partitions")

@@ -80,6 +80,28 @@ pub fn told(event: &RunEvent, now: Timestamp) -> Vec<Told> {
             );
             Told::warning("output_uncertain", message, json!({ "checkpoint": sequence, "path": path }))
         }
+        RunEvent::Rerouted { content, old_tasks, new_tasks } => {
+            let keys = words::counted(content.keys, "key");
+            let message = format!("re-routed {keys} from {old_tasks} to {new_tasks} tasks, keys and digest equal");
+            let fields = json!({
+                "keys": content.keys, "digest": format!("{:032x}", content.digest), "old_tasks": old_tasks, "new_tasks": new_tasks,
+            });
+            Told::info("rerouted", message, fields)
+        }
+        RunEvent::AggregateAdded { name, record } => {
+            let message = match record {
+                0 => format!("aggregate `{name}` is new"),
+                record => {
+                    let before = words::counted(*record, "record");
+                    format!("aggregate `{name}` is new: it starts empty and leaves out the {before} applied before")
+                }
+            };
+            Told::warning("aggregate_added", message, json!({ "aggregate": name, "records_before": record }))
+        }
+        RunEvent::AggregateRemoved { name } => {
+            let message = format!("aggregate `{name}` is gone from the job file: its values are dropped");
+            Told::warning("aggregate_removed", message, json!({ "aggregate": name }))
+        }
         RunEvent::TypeAssumed { field, column_type } => {
             let name = column_type.name();
             let message = format!(

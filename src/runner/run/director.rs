@@ -81,6 +81,8 @@ pub(super) struct Director<'a> {
     resumed_from: Option<Sequence>,
     /// The highest number that is taken.
     newest: Option<Sequence>,
+    /// As [`Lineage::is_relaid`], until a checkpoint is committed.
+    is_relaid: bool,
     total_bytes: Option<u64>,
 }
 
@@ -138,6 +140,7 @@ impl<'a> Director<'a> {
             last_done: None,
             resumed_from: manifest.map(|manifest| manifest.sequence),
             newest: lineage.newest,
+            is_relaid: lineage.is_relaid,
             total_bytes,
         }
     }
@@ -302,6 +305,7 @@ impl<'a> Director<'a> {
         let manifest = &done.committed.manifest;
         self.latest = Some((manifest.block, manifest.ended, manifest.outputs.clone(), manifest.sequence));
         self.newest = Some(manifest.sequence);
+        self.is_relaid = false;
         self.last_done = Some((manifest.sequence, Instant::now(), Duration::from_micros(done.total_micros)));
         self.run.observer.event(&RunEvent::Committed(Box::new(done.clone())));
         self.done.push(done);
@@ -332,7 +336,7 @@ impl<'a> Director<'a> {
         // After going back there is something to commit in any case: else the next run would find the damaged one again.
         let went_back = self.newest != self.latest.as_ref().map(|(_, _, _, sequence)| *sequence);
         let is_new = self.latest.as_ref().is_none_or(|(block, ended, outputs, _)| {
-            went_back || *block != cut.number || (cut.ended && (!ended || *outputs != cut.outputs))
+            went_back || self.is_relaid || *block != cut.number || (cut.ended && (!ended || *outputs != cut.outputs))
         });
         let outputs = cut.outputs.clone();
         if let Some(file) = &mut self.dead_letter {

@@ -17,11 +17,16 @@ use crate::storage::local::LocalStorage;
 use crate::store::{Store, StoreError, StoreLock};
 use crate::value::ColumnType;
 
-/// Returns `job` with the types of fields that `old` knows besides.
+/// Returns `job` with the types of fields that `old` knows besides, where an aggregate uses them as it did.
 pub(super) fn with_types(job: &JobSpec, old: &JobSpec) -> JobSpec {
     let mut job = job.clone();
     let known: Vec<_> = job.input.types.iter().map(|(field, _)| field.clone()).collect();
-    job.input.types.extend(old.input.types.iter().filter(|(field, _)| !known.contains(field)).cloned());
+    let kept: Vec<_> = job.aggregates.iter().filter(|aggregate| old.aggregates.contains(aggregate)).cloned().collect();
+    let is_used = |field: &FieldPath| {
+        kept.iter().any(|aggregate| aggregate.field.as_ref() == Some(field) || aggregate.by.as_ref() == Some(field))
+    };
+    let types = old.input.types.iter().filter(|(field, _)| !known.contains(field) && is_used(field));
+    job.input.types.extend(types.cloned());
     job
 }
 

@@ -1,4 +1,4 @@
-//! What of a changed job file no longer fits the state that the job before has left.
+//! What a changed job file means for the state that the job before has left.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use crate::runner::spec::read::type_name;
 use crate::runner::spec::{AggregateSpec, FieldPath, InputFormat, JobSpec};
 use crate::value::ColumnType;
 
-/// Something in a job that does not fit the state of its checkpoint.
+/// Something in a job that the state of its checkpoint depends on, and that is no longer as it was.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Difference {
     /// `key:` is another field, is new, or is gone.
@@ -65,7 +65,22 @@ pub enum Difference {
     },
 }
 
-/// Returns what in `new` does not fit the state that `old` has left; nothing when the run can go on.
+/// What a [`Difference`] means for a run that goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Effect {
+    /// The state is routed to other tasks.
+    Reroutes,
+    /// A column is added, which is empty for every key.
+    StartsEmpty,
+    /// A column is dropped.
+    Drops,
+    /// The columns change places.
+    Reorders,
+    /// The run can not go on from this state.
+    Unfit,
+}
+
+/// Returns what differs between `new` and the job `old` that has left the state. The run can go on when none is [`Effect::Unfit`].
 ///
 /// Not listed, because state does not depend on it: input files, `where:`, `on_error:`, the schedule, the store and the output. They hold for the
 /// records that are still to come.
@@ -80,13 +95,16 @@ pub fn differences(old: &JobSpec, new: &JobSpec) -> Vec<Difference> {
     } else if old.tasks != new.tasks {
         found.push(Difference::Tasks { old: old.tasks, new: new.tasks });
     }
-    for (field, old_type) in &old.input.types {
+    let kept = |field: &FieldPath| {
+        let of_field = |a: &&AggregateSpec| a.field.as_ref() == Some(field) || a.by.as_ref() == Some(field);
+        old.aggregates.iter().filter(of_field).any(|aggregate| new.aggregates.contains(aggregate))
+    };
+    for (field, old_type) in old.input.types.iter().filter(|(field, _)| kept(field)) {
         let new_type = new.input.types.iter().find(|(name, _)| name == field).map(|(_, new_type)| new_type);
         if let Some(new_type) = new_type.filter(|new_type| *new_type != old_type) {
             found.push(Difference::FieldType { field: field.clone(), old: *old_type, new: *new_type });
         }
     }
-    let aggregates_before = found.len();
     for old in &old.aggregates {
         match new.aggregates.iter().find(|new| new.name == old.name) {
             None => found.push(Difference::AggregateRemoved { old: old.clone() }),
@@ -101,11 +119,31 @@ pub fn differences(old: &JobSpec, new: &JobSpec) -> Vec<Difference> {
             found.push(Difference::AggregateAdded { new: new.clone() });
         }
     }
-    if found.len() == aggregates_before && old.aggregates != new.aggregates {
-        let names = |job: &JobSpec| job.aggregates.iter().map(|aggregate| aggregate.name.clone()).collect();
-        found.push(Difference::AggregateOrder { old: names(old), new: names(new) });
+    let in_both = |of: &JobSpec, other: &JobSpec| -> Vec<String> {
+        let names = of.aggregates.iter().map(|aggregate| &aggregate.name);
+        names.filter(|name| other.aggregates.iter().any(|other| other.name == **name)).cloned().collect()
+    };
+    let (old_order, new_order) = (in_both(old, new), in_both(new, old));
+    if old_order != new_order {
+        found.push(Difference::AggregateOrder { old: old_order, new: new_order });
     }
     found
+}
+
+impl Difference {
+    /// Returns what it means for a run that goes on.
+    pub fn effect(&self) -> Effect {
+        match self {
+            Difference::Tasks { .. } => Effect::Reroutes,
+            Difference::AggregateAdded { .. } => Effect::StartsEmpty,
+            Difference::AggregateRemoved { .. } => Effect::Drops,
+            Difference::AggregateOrder { .. } => Effect::Reorders,
+            Difference::Key { .. }
+            | Difference::AggregateChanged { .. }
+            | Difference::InputFormat { .. }
+            | Difference::FieldType { .. } => Effect::Unfit,
+        }
+    }
 }
 
 impl fmt::Display for Difference {

@@ -16,7 +16,7 @@ mod keys;
 mod read;
 
 pub use aggregate::{AggregateFunction, AggregateSpec};
-pub use difference::{Difference, differences};
+pub use difference::{Difference, Effect, differences};
 pub use field::{ExpressionError, FieldPath};
 pub use keys::KEYS;
 
@@ -389,12 +389,20 @@ output: {files: out/, format: csv, emit: final}
         ] {
             assert_eq!(told(from, to), [difference], "{from}");
         }
+        // A field of which the state has no values may have any type.
+        let unused = FULL.replace("    home: first(city by ts)\n    seen: max(ts)\n", "    late: max(ts)\n");
+        let found = differences(&old, &parse(&unused.replace("ts: int", "ts: text")));
+        assert!(found.iter().all(|difference| difference.effect() != Effect::Unfit), "{found:?}");
         let words = "job: a\ninput: {files: x.txt, split: words}\nprocess: {aggregate: {n: count, m: count(word)}}\n";
         let lines = "job: a\ninput: x.txt\nprocess: {aggregate: {m: count(line), n: count}}\n";
         let found = differences(&parse(words), &parse(lines));
         assert_eq!(
             found.iter().map(Difference::to_string).collect::<Vec<_>>(),
-            ["the input format was text split into words, is text", "aggregate `m` was count(word), is count(line)"]
+            [
+                "the input format was text split into words, is text",
+                "aggregate `m` was count(word), is count(line)",
+                "the aggregates were in the order n, m, are in the order m, n"
+            ]
         );
         let swapped = words.replace("n: count, m: count(word)", "m: count(word), n: count");
         assert_eq!(

@@ -64,22 +64,6 @@ fn input_that_has_grown_is_read_on_and_files_may_be_added_before_and_behind() {
 }
 
 #[test]
-fn a_job_without_a_key_takes_no_more_partitions_later() {
-    let env = finished();
-    let text = env.read("job.yaml").replace("key: k\ntasks: 8\n", "").replace("store: store", "store: other");
-    env.write("job.yaml", text);
-    fs::remove_dir_all(env.path("out")).unwrap();
-    env.run(&["run", "job.yaml"]).expect(0);
-    env.write("data-2.jsonl", LINES);
-    let output = env.run(&["run", "job.yaml", "--quiet"]).expect(4);
-    assert_eq!(
-        output.stderr,
-        "error: the job has no key and 1 partitions, the input has 2 with those that were read: none can be added to such a job\n\
-         hint: begin anew in another store (`checkpoint: store:`), or leave the new files out (`input: files:`)\n"
-    );
-}
-
-#[test]
 fn a_file_that_shrinks_while_it_is_read_is_an_error_and_nothing_committed_is_lost() {
     let env = Env::new();
     counting(&env, "checkpoint: {store: store, schedule: 5ms}\n");

@@ -17,7 +17,7 @@ use crate::support::{Env, code};
 const KILLS: usize = 10;
 
 /// The variables `CKPT_SEED` and `CKPT_SOAK_SECONDS` choose the moments and lengthen the test.
-fn variable(name: &str) -> Option<u64> {
+pub(super) fn variable(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name} is a number")))
 }
 

@@ -11,6 +11,7 @@ use crate::support::Env;
 
 mod bad_records;
 mod chains;
+mod changes;
 mod data;
 mod disk;
 mod input;

@@ -1,0 +1,236 @@
+//! State in another layout: other tasks, other columns. Every row of the old one is in the new one, and that is proven.
+
+use std::fmt;
+
+use xxhash_rust::xxh3::{xxh3_64, xxh3_128_with_seed};
+
+use crate::format::index::shard_of;
+use crate::format::rows::RowCodec;
+use crate::runner::state::Shard;
+use crate::value::Value;
+
+/// What state is laid out as.
+#[derive(Debug)]
+pub struct Layout<'a> {
+    /// How a row's value is packed.
+    pub codec: &'a RowCodec,
+    /// Where the values of each column come from.
+    pub sources: Vec<Source>,
+    /// The number of tasks.
+    pub tasks: u32,
+    /// The number of shards.
+    pub shards: u32,
+}
+
+/// Where the values of a column come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// The column of this number in the old state.
+    Column(usize),
+    /// Every row has this value.
+    Alike(Value),
+}
+
+/// What rows hold, in whatever order and shard: how many there are, and a digest of their keys and values.
+///
+/// The digest is the sum, modulo 2^128, of the XXH3-128 of each key with the XXH3-64 of its packed value as the seed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Content {
+    /// Rows.
+    pub keys: u64,
+    /// The digest.
+    pub digest: u128,
+}
+
+impl Content {
+    fn add(&mut self, key: &[u8], packed: &[u8]) {
+        self.keys += 1;
+        self.digest = self.digest.wrapping_add(xxh3_128_with_seed(key, xxh3_64(packed)));
+    }
+
+    fn join(self, other: Content) -> Content {
+        Content { keys: self.keys + other.keys, digest: self.digest.wrapping_add(other.digest) }
+    }
+}
+
+impl fmt::Display for Content {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} keys with the digest {:032x}", self.keys, self.digest)
+    }
+}
+
+/// The rows that arrived are not those that were sent: a mistake in this program, or in the machine's memory.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the state was {before}, and is {after} after it was routed anew")]
+pub struct Lost {
+    /// What the old layout held.
+    pub before: Content,
+    /// What the new one holds where it belongs.
+    pub after: Content,
+}
+
+/// Puts the rows of `old`, whose values `old_codec` packs, into the shards of `layout`, with `threads` threads.
+///
+/// `task_of` gives the task of a key and its XXH3-64. No checkpoint holds the new shards: the next one writes all of each as a base. Rows that
+/// were there at the last cut are still no new ones. The old shards go one by one, so that the state is not twice in memory.
+pub fn reroute(
+    old: Vec<Shard>,
+    old_codec: &RowCodec,
+    layout: &Layout<'_>,
+    task_of: impl Fn(&[u8], u64) -> u32 + Sync,
+    threads: usize,
+) -> Result<(Vec<Shard>, Content), Lost> {
+    let shard_of_key = |key: &[u8], hash: u64| shard_of(task_of(key, hash), layout.tasks, layout.shards) as usize;
+    let mut new: Vec<Shard> = (0..layout.shards).map(|_| Shard::new(layout.codec)).collect();
+    let per_thread = new.len().div_ceil(threads.max(1)).max(1);
+    let mut before = Content::default();
+    for shard in old {
+        let taken = for_each_part(&mut new, per_thread, |first, part| {
+            let mut content = Content::default();
+            let mut packed = Vec::new();
+            let mut whole = Vec::new();
+            for index in shard.indices() {
+                let key = shard.key(index);
+                let hash = xxh3_64(key);
+                let at = shard_of_key(key, hash).wrapping_sub(first);
+                let Some(target) = part.get_mut(at) else { continue };
+                packed.clear();
+                shard.pack_row(index, &mut packed);
+                let value = layout.convert(old_codec, &packed, &mut whole);
+                content.add(key, value);
+                // A value that does not arrive whole is noticed below.
+                let _ = target.load(hash, key, value);
+            }
+            content
+        });
+        before = before.join(taken);
+    }
+    let after = for_each_part(&mut new, per_thread, |first, part| {
+        let mut content = Content::default();
+        for (at, shard) in part.iter_mut().enumerate() {
+            shard.set_unstored();
+            shard.for_each(|key, packed| {
+                if shard_of_key(key, xxh3_64(key)) == first + at {
+                    content.add(key, packed);
+                }
+            });
+        }
+        content
+    });
+    if before == after { Ok((new, after)) } else { Err(Lost { before, after }) }
+}
+
+/// Gives each thread a part of the shards, with the number of its first, and joins what they return.
+fn for_each_part(shards: &mut [Shard], length: usize, work: impl Fn(usize, &mut [Shard]) -> Content + Sync) -> Content {
+    let work = &work;
+    std::thread::scope(|scope| {
+        let parts = shards.chunks_mut(length).enumerate();
+        let threads: Vec<_> = parts.map(|(i, part)| scope.spawn(move || work(i * length, part))).collect();
+        let contents =
+            threads.into_iter().map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+        contents.fold(Content::default(), Content::join)
+    })
+}
+
+impl Layout<'_> {
+    /// Returns `packed`, a value of `old`, as this layout packs it; in `whole` when it is another.
+    fn convert<'v>(&self, old: &RowCodec, packed: &'v [u8], whole: &'v mut Vec<u8>) -> &'v [u8] {
+        if old == self.codec && self.sources.iter().enumerate().all(|(at, source)| *source == Source::Column(at)) {
+            return packed;
+        }
+        let values = old.unpack(packed);
+        let value = |source: &Source| match source {
+            Source::Column(column) => values[*column].clone(),
+            Source::Alike(value) => value.clone(),
+        };
+        let new: Vec<Value> = self.sources.iter().map(value).collect();
+        whole.clear();
+        self.codec.pack(&new, whole);
+        whole
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::format::index::SegmentKind;
+    use crate::value::{Column, ColumnType};
+
+    fn columns(names: &[(&str, ColumnType)]) -> RowCodec {
+        RowCodec::new(names.iter().map(|(name, column_type)| Column::new(*name, *column_type)).collect())
+    }
+
+    fn by_hash(tasks: u32) -> impl Fn(&[u8], u64) -> u32 + Sync {
+        move |_, hash| (hash % u64::from(tasks)) as u32
+    }
+
+    fn filled(codec: &RowCodec, tasks: u32, shards: u32, keys: u64) -> Vec<Shard> {
+        let mut filled: Vec<Shard> = (0..shards).map(|_| Shard::new(codec)).collect();
+        for n in 0..keys {
+            let key = format!("key {n}");
+            let hash = xxh3_64(key.as_bytes());
+            let mut packed = Vec::new();
+            codec.pack(&[Value::Int(n as i64), Value::Text(format!("text {n}"))], &mut packed);
+            let shard = shard_of(by_hash(tasks)(&[], hash), tasks, shards) as usize;
+            assert!(filled[shard].load(hash, key.as_bytes(), &packed));
+        }
+        filled
+    }
+
+    #[test]
+    fn every_row_is_where_its_key_belongs_and_is_written_anew() {
+        let codec = columns(&[("n", ColumnType::Int), ("t", ColumnType::Text)]);
+        for (tasks, shards, threads) in [(128, 16, 3), (1, 1, 8), (5, 5, 1), (64, 16, 16)] {
+            let layout = Layout { codec: &codec, sources: vec![Source::Column(0), Source::Column(1)], tasks, shards };
+            let (mut new, content) =
+                reroute(filled(&codec, 64, 16, 1_000), &codec, &layout, by_hash(tasks), threads).unwrap();
+            assert_eq!(content.keys, 1_000);
+            let mut rows = BTreeMap::new();
+            for (number, shard) in new.iter_mut().enumerate() {
+                shard.for_each(|key, packed| {
+                    let task = by_hash(tasks)(key, xxh3_64(key));
+                    assert_eq!(shard_of(task, tasks, shards) as usize, number);
+                    rows.insert(String::from_utf8(key.to_vec()).unwrap(), codec.unpack(packed));
+                });
+                shard.freeze();
+                let snapshot = shard.take(usize::MAX / 2, |_| 0).unwrap();
+                assert_eq!(snapshot.kind, SegmentKind::Base);
+                assert_eq!(snapshot.rows.len() as u64, shard.keys());
+            }
+            let expected =
+                (0..1_000).map(|n| (format!("key {n}"), vec![Value::Int(n), Value::Text(format!("text {n}"))]));
+            assert_eq!(rows, expected.collect());
+        }
+    }
+
+    #[test]
+    fn columns_move_start_empty_and_go() {
+        let old = columns(&[("n", ColumnType::Int), ("t", ColumnType::Text)]);
+        let new = columns(&[("fresh", ColumnType::Number), ("t", ColumnType::Text)]);
+        let layout =
+            Layout { codec: &new, sources: vec![Source::Alike(Value::Null), Source::Column(1)], tasks: 64, shards: 16 };
+        let (shards, _) = reroute(filled(&old, 64, 16, 10), &old, &layout, by_hash(64), 2).unwrap();
+        let mut values = Vec::new();
+        shards.iter().for_each(|shard| shard.for_each(|_, packed| values.push(new.unpack(packed))));
+        assert_eq!(values.len(), 10);
+        assert!(
+            values
+                .iter()
+                .all(|row| row[0] == Value::Null && matches!(&row[1], Value::Text(t) if t.starts_with("text ")))
+        );
+    }
+
+    #[test]
+    fn a_row_that_does_not_arrive_is_noticed() {
+        let codec = columns(&[("n", ColumnType::Int), ("t", ColumnType::Text)]);
+        let layout = Layout { codec: &codec, sources: vec![Source::Column(0), Source::Column(1)], tasks: 4, shards: 4 };
+        // A route that changes its mind, as broken memory would.
+        let calls = std::sync::atomic::AtomicU32::new(0);
+        let fickle = |_: &[u8], _: u64| calls.fetch_add(1, std::sync::atomic::Ordering::Relaxed) % 3;
+        let lost = reroute(filled(&codec, 64, 16, 50), &codec, &layout, fickle, 1).unwrap_err();
+        assert_eq!(lost.before.keys, 50);
+        assert!(lost.after.keys < 50, "{lost}");
+    }
+}
