@@ -37,6 +37,9 @@ _ckpt() {
             ckpt,list)
                 cmd="ckpt__subcmd__list"
                 ;;
+            ckpt,log)
+                cmd="ckpt__subcmd__log"
+                ;;
             ckpt,pin)
                 cmd="ckpt__subcmd__pin"
                 ;;
@@ -79,6 +82,9 @@ _ckpt() {
             ckpt__subcmd__help,list)
                 cmd="ckpt__subcmd__help__subcmd__list"
                 ;;
+            ckpt__subcmd__help,log)
+                cmd="ckpt__subcmd__help__subcmd__log"
+                ;;
             ckpt__subcmd__help,pin)
                 cmd="ckpt__subcmd__help__subcmd__pin"
                 ;;
@@ -107,7 +113,7 @@ _ckpt() {
 
     case "${cmd}" in
         ckpt)
-            opts="-q -h -V --json --quiet --color --help --version run list inspect verify diff restore prune pin unpin copy latest stats completions help"
+            opts="-q -h -V --json --quiet --color --help --version run list log inspect verify diff restore prune pin unpin copy latest stats completions help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -199,7 +205,7 @@ _ckpt() {
             return 0
             ;;
         ckpt__subcmd__help)
-            opts="run list inspect verify diff restore prune pin unpin copy latest stats completions help"
+            opts="run list log inspect verify diff restore prune pin unpin copy latest stats completions help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -297,6 +303,20 @@ _ckpt() {
             return 0
             ;;
         ckpt__subcmd__help__subcmd__list)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ckpt__subcmd__help__subcmd__log)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -480,6 +500,36 @@ _ckpt() {
                     return 0
                     ;;
                 --replica)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ckpt__subcmd__log)
+            opts="-n -q -h --limit --since --failed --json --quiet --color --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --limit)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -n)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --since)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

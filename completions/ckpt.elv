@@ -28,6 +28,7 @@ set edit:completion:arg-completer[ckpt] = {|@words|
             cand --version 'Print version'
             cand run 'Run a job, or go on with it from its latest checkpoint'
             cand list 'List the checkpoints of a store, the newest last'
+            cand log 'Show what happened to a store, the newest last'
             cand inspect 'Show what a checkpoint is, or what it holds'
             cand verify 'Prove that checkpoints are what was committed'
             cand diff 'Show what changed between two checkpoints'
@@ -62,6 +63,18 @@ set edit:completion:arg-completer[ckpt] = {|@words|
             cand -r 'Show the newest first'
             cand --reverse 'Show the newest first'
             cand --sizes 'Show what each shares, and what removing it would free'
+            cand --json 'Print the answer as JSON, for programs'
+            cand -q 'Print no notes and no progress; warnings and errors stay'
+            cand --quiet 'Print no notes and no progress; warnings and errors stay'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+        }
+        &'ckpt;log'= {
+            cand -n 'Show only the newest N'
+            cand --limit 'Show only the newest N'
+            cand --since 'Show only what happened since: `2026-11-22T14:00`, `2h ago`'
+            cand --color 'When to use color; `auto` is on a terminal, unless NO_COLOR is set'
+            cand --failed 'Show only attempts that failed'
             cand --json 'Print the answer as JSON, for programs'
             cand -q 'Print no notes and no progress; warnings and errors stay'
             cand --quiet 'Print no notes and no progress; warnings and errors stay'
@@ -208,6 +221,7 @@ set edit:completion:arg-completer[ckpt] = {|@words|
         &'ckpt;help'= {
             cand run 'Run a job, or go on with it from its latest checkpoint'
             cand list 'List the checkpoints of a store, the newest last'
+            cand log 'Show what happened to a store, the newest last'
             cand inspect 'Show what a checkpoint is, or what it holds'
             cand verify 'Prove that checkpoints are what was committed'
             cand diff 'Show what changed between two checkpoints'
@@ -224,6 +238,8 @@ set edit:completion:arg-completer[ckpt] = {|@words|
         &'ckpt;help;run'= {
         }
         &'ckpt;help;list'= {
+        }
+        &'ckpt;help;log'= {
         }
         &'ckpt;help;inspect'= {
         }

@@ -59,6 +59,7 @@ fn facts(timeout: Option<Duration>) -> Facts {
         columns: columns(),
         block_bytes: 256 * 1024,
         timeout,
+        run: "0123456789abcdef".to_owned(),
     }
 }
 
@@ -186,5 +187,10 @@ fn what_an_attempt_took_is_in_the_next_one_whatever_call_failed() {
 fn an_attempt_that_takes_too_long_is_not_committed_and_leaves_nothing() {
     let storage = MemoryStorage::new();
     assert_eq!(play(Arc::new(storage.clone()), &attempts(), Some(Duration::ZERO)), "fff");
-    assert_eq!(storage.list(None).expect("listed").len(), 0);
+    let names: Vec<String> = storage.list(None).expect("listed").into_iter().map(|entry| entry.name).collect();
+    assert_eq!(names, ["history"]);
+    let attempts = store(Arc::new(storage)).attempts().expect("read").attempts;
+    let errors: Vec<_> = attempts.iter().map(|attempt| (attempt.number, attempt.error.as_deref())).collect();
+    let error = Some("the checkpoint was not done within 0 s");
+    assert_eq!(errors, [(1, error), (2, error), (3, error)]);
 }

@@ -47,6 +47,7 @@ promises! {
     create_dir_refuses_a_taken_name_and_leaves_it_alone
     create_dir_refuses_names_that_lead_out
     replace_puts_new_bytes_in_place_of_old
+    append_adds_to_what_is_there
     rename_moves_files_and_directories
     rename_refuses_a_taken_name_and_a_missing_source
     list_is_sorted_and_not_deep
@@ -191,6 +192,17 @@ fn replace_puts_new_bytes_in_place_of_old(storage: &dyn Storage) {
     assert_eq!(names(storage, Some("a")), ["file"]);
     assert!(storage.replace(&path("a"), b"third").is_err(), "a directory is not replaced by a file");
     assert_eq!(read(storage, "a/file"), b"second");
+}
+
+fn append_adds_to_what_is_there(storage: &dyn Storage) {
+    storage.append(&path("a/log"), b"one\n").unwrap();
+    storage.append(&path("a/log"), b"two\n").unwrap();
+    assert_eq!(read(storage, "a/log"), b"one\ntwo\n");
+    storage.append(&path("a/log"), b"").unwrap();
+    assert_eq!(storage.size(&path("a/log")).unwrap(), 8);
+    assert!(storage.append(&path("a"), b"x").is_err());
+    assert!(storage.append(&path("a/log/below"), b"x").is_err());
+    assert_eq!(names(storage, Some("a")), ["log"]);
 }
 
 fn rename_moves_files_and_directories(storage: &dyn Storage) {

@@ -25,6 +25,7 @@ pub mod inspect;
 pub mod journal;
 pub mod latest;
 pub mod list;
+pub mod log;
 pub mod pin;
 pub mod progress;
 pub mod prune;
@@ -60,6 +61,7 @@ pub struct Cli {
 pub enum Command {
     Run(run::Args),
     List(list::Args),
+    Log(log::Args),
     Inspect(inspect::Args),
     Verify(verify::Args),
     Diff(diff::Args),
@@ -78,6 +80,7 @@ impl Command {
         match self {
             Command::Run(args) => run::run(args, ui),
             Command::List(args) => list::run(args, ui),
+            Command::Log(args) => log::run(args, ui),
             Command::Inspect(args) => inspect::run(args, ui),
             Command::Verify(args) => verify::run(args, ui),
             Command::Diff(args) => diff::run(args, ui),

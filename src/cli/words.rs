@@ -10,17 +10,22 @@ use crate::store::Lag;
 
 /// Returns what caused a checkpoint.
 pub fn cause(manifest: &Manifest) -> String {
-    let word = match manifest.trigger {
+    let word = trigger(manifest.trigger);
+    match manifest.restored_from {
+        Some(sequence) => format!("{word} of {}", sequence.0),
+        None => word.to_owned(),
+    }
+}
+
+/// Returns what a trigger is called.
+pub fn trigger(trigger: Trigger) -> &'static str {
+    match trigger {
         Trigger::Schedule => "schedule",
         Trigger::StateBytes => "state bytes",
         Trigger::Signal => "signal",
         Trigger::EndOfInput => "end of input",
         Trigger::Shutdown => "shutdown",
         Trigger::Restore => "restore",
-    };
-    match manifest.restored_from {
-        Some(sequence) => format!("{word} of {}", sequence.0),
-        None => word.to_owned(),
     }
 }
 

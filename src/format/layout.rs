@@ -171,6 +171,16 @@ pub fn parse_event(name: &str) -> Option<u64> {
     name.strip_suffix(".yaml")?.parse().ok().map(|Sequence(number)| number)
 }
 
+/// Returns the file of attempts of `number`, from 1: `history/attempts-00000001.jsonl`.
+pub fn attempts(number: u64) -> RelPath {
+    plain(format!("{HISTORY}/attempts-{number:08}.jsonl"))
+}
+
+/// Reads the name of a file of attempts, which is numbered as checkpoints are.
+pub fn parse_attempts(name: &str) -> Option<u64> {
+    name.strip_prefix("attempts-")?.strip_suffix(".jsonl")?.parse().ok().map(|Sequence(number)| number)
+}
+
 /// The size of the last line of a `SHA256SUMS` in bytes.
 pub const MANIFEST_SUM_BYTES: u64 = 64 + 2 + MANIFEST_FILE.len() as u64 + 1;
 
@@ -235,6 +245,9 @@ mod tests {
             ("pins/00000042.yaml", Some(Sequence(42)))
         );
         assert_eq!((event(7).as_str(), parse_event("00000007.yaml")), ("history/00000007.yaml", Some(7)));
+        let file = "attempts-00000007.jsonl";
+        assert_eq!((attempts(7).as_str(), parse_attempts(file)), ("history/attempts-00000007.jsonl", Some(7)));
+        assert_eq!((parse_attempts("attempts-7.jsonl"), parse_event(file)), (None, None));
         assert_eq!((parse_pin("42.yaml"), parse_event("00000007")), (None, None));
         assert_eq!(sums(Sequence(123_456_789)).as_str(), "checkpoints/123456789/SHA256SUMS");
     }

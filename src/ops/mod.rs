@@ -8,6 +8,7 @@ pub mod finding;
 pub mod inspect;
 pub mod latest;
 pub mod list;
+pub mod log;
 pub mod pin;
 pub mod prune;
 pub mod read;

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, Sender};
 use jiff::Timestamp;
 
+use crate::causes::in_one_line;
 use crate::digest::Digest;
 use crate::format::FORMAT;
 use crate::format::index::{self, IndexRow, SegmentKind, tasks_of};
@@ -27,6 +28,7 @@ use crate::runner::input::{Partition, Place, fingerprint};
 use crate::runner::run::Event;
 use crate::runner::state::Snapshot;
 use crate::runner::worker::ShardSnapshot;
+use crate::store::attempts::{self, AttemptLog, AttemptOutcome};
 use crate::store::{Committed, Store, StoreError};
 use crate::value::Column;
 
@@ -51,6 +53,8 @@ pub struct Facts {
     pub block_bytes: u64,
     /// An attempt that takes longer is not committed.
     pub timeout: Option<Duration>,
+    /// The run, for the log of attempts.
+    pub run: String,
 }
 
 /// What the next checkpoint goes on from.
@@ -151,6 +155,8 @@ pub struct Checkpointer {
     failed: bool,
     /// A commit that failed, and may be there all the same: what is latest then.
     unsettled: Option<Box<Unsettled>>,
+    /// Where attempts are written down, once there is one.
+    log: Option<AttemptLog>,
 }
 
 /// So many shards are folded to a new base in one checkpoint, of eight: none pays for all.
@@ -172,6 +178,8 @@ struct Draft {
 struct Attempt {
     begun: Instant,
     taken: Option<Instant>,
+    /// When all objects were written and flushed.
+    written: Option<Instant>,
     pause_micros: u64,
     rebases_left: u32,
 }
@@ -211,6 +219,7 @@ impl Checkpointer {
             unnamed: BTreeSet::new(),
             failed: false,
             unsettled: None,
+            log: None,
         }
     }
 
@@ -234,6 +243,7 @@ impl Checkpointer {
         let mut attempt = Attempt {
             begun: Instant::now(),
             taken: None,
+            written: None,
             pause_micros: 0,
             rebases_left: self.facts.shards.div_ceil(SHARDS_PER_REBASE),
         };
@@ -259,18 +269,20 @@ impl Checkpointer {
         }
         let mut cut = cuts.recv().ok()?;
         self.dead_lines.append(&mut cut.dead_lines);
+        let (created, trigger, cut_begun) = (cut.created, cut.trigger, cut.begun);
         let is_new = cut.ended
             || self.lineage.is_relaid
             || self.lineage.last.as_ref().is_none_or(|last| last.manifest.block != cut.number);
         let outcome = match failure {
             Some(error) => Outcome::Failed(Box::new(error)),
             None if !is_new => Outcome::Elided,
-            None => match self.commit(cut, &attempt) {
+            None => match self.commit(cut, &mut attempt) {
                 Ok(done) => Outcome::Committed(Box::new(done)),
                 Err(error) => Outcome::Failed(Box::new(error)),
             },
         };
         self.failed = matches!(outcome, Outcome::Failed(_));
+        self.write_down(&outcome, &attempt, created, trigger, cut_begun);
         if !self.failed {
             // A replica that is back gets what it missed, this checkpoint included, before it counts again.
             self.store.catch_up();
@@ -280,6 +292,37 @@ impl Checkpointer {
         }
         let _ = events.send(Event::Checkpoint(outcome));
         Some(())
+    }
+
+    /// Adds an attempt to the log.
+    fn write_down(&mut self, outcome: &Outcome, attempt: &Attempt, time: Timestamp, trigger: Trigger, begun: Instant) {
+        let (outcome, sequence, new_bytes, error) = match outcome {
+            Outcome::Committed(done) | Outcome::Found(done) => {
+                let manifest = &done.committed.manifest;
+                (AttemptOutcome::Committed, Some(manifest.sequence), manifest.totals.new_bytes, None)
+            }
+            Outcome::Elided => (AttemptOutcome::Elided, None, 0, None),
+            Outcome::Failed(error) => (AttemptOutcome::Failed, None, 0, Some(in_one_line(error.as_ref()))),
+        };
+        let now = Instant::now();
+        let taken = attempt.taken.unwrap_or(now);
+        let written = attempt.written.unwrap_or(now);
+        let entry = attempts::Attempt {
+            number: 0,
+            time,
+            run: String::new(),
+            trigger,
+            outcome,
+            sequence,
+            pause_micros: attempt.pause_micros,
+            snapshot_micros: micros(begun, taken),
+            write_micros: micros(taken, written),
+            commit_micros: micros(written, now),
+            new_bytes,
+            error,
+        };
+        let log = self.log.get_or_insert_with(|| AttemptLog::open(&self.store, &self.facts.run));
+        log.add(&self.store, entry);
     }
 
     /// Makes the store ready for another attempt, when the one before failed. Returns a checkpoint that was thought to have failed and is there.
@@ -444,7 +487,7 @@ impl Checkpointer {
         Ok(writer.finish())
     }
 
-    fn commit(&mut self, cut: Cut, attempt: &Attempt) -> Result<Done, RunError> {
+    fn commit(&mut self, cut: Cut, attempt: &mut Attempt) -> Result<Done, RunError> {
         let sequence = self.lineage.newest.map_or(Sequence::FIRST, Sequence::next);
         if let Some(expected) = cut.sequence.filter(|expected| *expected != sequence) {
             // Its outputs were written aside for that number.
@@ -478,9 +521,9 @@ impl Checkpointer {
         objects.extend([tables.index, tables.positions, tables.job].map(|table| (table.object, table.bytes)));
         self.store.sync()?;
         let written = Instant::now();
+        attempt.written = Some(written);
 
         let new = |object: &ObjectName| !self.lineage.objects.contains(object);
-        let micros = |from: Instant, to: Instant| to.saturating_duration_since(from).as_micros() as u64;
         let taken = attempt.taken.unwrap_or(cut.begun);
         let last = self.lineage.last.as_ref();
         let manifest = Manifest {
@@ -599,6 +642,10 @@ fn drafts_of(lineage: &Lineage) -> Vec<Draft> {
     shards
         .map(|(chain, &keys)| Draft { chain: chain.clone(), keys, pending: None, emitted: Emitted::default() })
         .collect()
+}
+
+fn micros(from: Instant, to: Instant) -> u64 {
+    to.saturating_duration_since(from).as_micros() as u64
 }
 
 /// Estimates the size of a delta of `rows` from the sizes of what is there.

@@ -52,7 +52,7 @@ pub struct Options {
     pub holder: String,
     /// Gives the time.
     pub clock: fn() -> Timestamp,
-    /// Names a store that is created.
+    /// Names a store that is created, and tells this run from others.
     pub random: [u8; 16],
 }
 
@@ -372,8 +372,9 @@ pub fn run(job: &JobSpec, options: &Options, control: &Control, observer: &dyn O
     tell_notes();
     let left_behind = left_behind.into_iter().map(|left| left.sequence).collect();
     let (clock, holder) = (options.clock, options.holder.as_str());
+    let id = format!("{:016x}", xxhash_rust::xxh3::xxh3_64(&options.random));
     let run =
-        Run { job: &job, control, observer, clock, holder, partitions, output, begun, left_behind, threads: workers };
+        Run { job: &job, control, observer, clock, id, holder, partitions, output, begun, left_behind, threads: workers };
     let mut summary = run.go(program, filter, opened, recovered.zip(definition))?;
     if let Some(store) = &store {
         // One that was lost in the last checkpoint, or came back after it, gets a last chance.
@@ -390,6 +391,8 @@ struct Run<'a> {
     control: &'a Control,
     observer: &'a dyn Observer,
     clock: fn() -> Timestamp,
+    /// Tells this run from others: 16 hexadecimal digits.
+    id: String,
     holder: &'a str,
     partitions: Arc<[Partition]>,
     output: Option<OutputPlan>,
@@ -427,6 +430,7 @@ impl Run<'_> {
             columns: plan.program.codec().columns().to_vec(),
             block_bytes: input::BLOCK_BYTES,
             timeout: job.checkpoint.timeout,
+            run: self.id.clone(),
         };
         let dead_letter = match &job.input.on_error {
             OnError::DeadLetter(path) => {

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 use std::fs::{self, File, TryLockError};
-use std::io::{self, Read};
+use std::io::{self, Read, Write as _};
 use std::ops::Range;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::FileExt;
@@ -30,6 +30,14 @@ use crate::storage::{Entry, EntryKind, LockGuard, Storage, StorageError};
 mod directory;
 
 const LOCK: OFlags = OFlags::RDWR
+    .union(OFlags::CREATE)
+    .union(OFlags::NONBLOCK)
+    .union(OFlags::NOCTTY)
+    .union(OFlags::NOFOLLOW)
+    .union(OFlags::CLOEXEC);
+
+const APPEND: OFlags = OFlags::WRONLY
+    .union(OFlags::APPEND)
     .union(OFlags::CREATE)
     .union(OFlags::NONBLOCK)
     .union(OFlags::NOCTTY)
@@ -358,6 +366,20 @@ impl Storage for LocalStorage {
             return Err(self.failed("write", path.as_str(), source));
         }
         self.flush_now(parent)
+    }
+
+    fn append(&self, path: &RelPath, bytes: &[u8]) -> Result<(), StorageError> {
+        let failed = |source: io::Error| self.failed("write", path.as_str(), source);
+        let (parent, name) = split(path);
+        let dir = self.make_dir("write", parent)?;
+        let is_new = rustix::fs::statat(&dir, name, AtFlags::SYMLINK_NOFOLLOW).is_err();
+        let opened = rustix::fs::openat(&dir, name, APPEND, Mode::from_raw_mode(0o666));
+        let mut file = File::from(opened.map_err(|source| failed(source.into()))?);
+        if !file.metadata().map_err(failed)?.is_file() {
+            return Err(StorageError::NotAFile { path: self.shown(path.as_str()) });
+        }
+        file.write_all(bytes).and_then(|()| file.sync_data()).map_err(failed)?;
+        if is_new { self.flush_now(parent) } else { Ok(()) }
     }
 
     fn rename(&self, from: &RelPath, to: &RelPath) -> Result<(), StorageError> {

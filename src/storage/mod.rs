@@ -55,6 +55,20 @@ pub trait Storage: Send + Sync + fmt::Debug {
     /// On return they are there for good; after a crash it is the old or the new, whole.
     fn replace(&self, path: &RelPath, bytes: &[u8]) -> Result<(), StorageError>;
 
+    /// Appends `bytes` to the file at `path`, which is made, with its directories, when it is not there.
+    ///
+    /// On return the bytes are there for good. An error or a crash may leave some of them, or a longer file of the same beginning.
+    fn append(&self, path: &RelPath, bytes: &[u8]) -> Result<(), StorageError> {
+        // For storages that can not: whoever appends keeps its files small.
+        let mut all = match self.get(path, u64::MAX) {
+            Ok(found) => found.to_vec(),
+            Err(error) if error.is_not_found() => Vec::new(),
+            Err(error) => return Err(error),
+        };
+        all.extend_from_slice(bytes);
+        self.replace(path, &all)
+    }
+
     /// Renames a file or directory within the storage, for good on return, and makes the directories that lead to
     /// `to`.
     ///

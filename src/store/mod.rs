@@ -20,6 +20,7 @@ use crate::storage::{Storage, StorageError};
 use crate::store::health::Health;
 use crate::store::replica::Replica;
 
+pub mod attempts;
 mod catch_up;
 mod fetch;
 mod health;

@@ -8,6 +8,7 @@ mod help;
 mod inspect;
 mod latest;
 mod list;
+mod log;
 mod pin;
 mod prune;
 mod restore;

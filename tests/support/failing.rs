@@ -128,6 +128,11 @@ impl<S: Storage> Storage for Failing<S> {
         self.inner.replace(path, bytes)
     }
 
+    fn append(&self, path: &RelPath, bytes: &[u8]) -> Result<(), StorageError> {
+        self.call("write", path.as_str())?;
+        self.inner.append(path, bytes)
+    }
+
     fn rename(&self, from: &RelPath, to: &RelPath) -> Result<(), StorageError> {
         self.call("rename", from.as_str())?;
         self.inner.rename(from, to)

@@ -38,7 +38,10 @@ pub(super) fn check_surroundings(
     let pins = RelPath::new(layout::PINS).expect("a plain name");
     around.directory(Some(&pins), |entry| is_file(entry) && layout::parse_pin(&entry.name).is_some())?;
     let history = RelPath::new(layout::HISTORY).expect("a plain name");
-    around.directory(Some(&history), |entry| is_file(entry) && layout::parse_event(&entry.name).is_some())?;
+    around.directory(Some(&history), |entry| {
+        let is_known = layout::parse_event(&entry.name).is_some() || layout::parse_attempts(&entry.name).is_some();
+        is_file(entry) && is_known
+    })?;
     let pruned = RelPath::new(layout::PRUNED).expect("a plain name");
     let pruned = around.directory(Some(&pruned), |entry| {
         entry.kind == EntryKind::Directory && entry.name.parse::<Sequence>().is_ok()

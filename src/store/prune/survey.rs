@@ -120,7 +120,8 @@ impl Around {
             is_file(entry) && layout::parse_pin(&entry.name).is_some()
         });
         sort(storage.list(Some(&directory(HISTORY)))?, HISTORY, &mut lying, |entry| {
-            is_file(entry) && layout::parse_event(&entry.name).is_some()
+            let is_known = layout::parse_event(&entry.name).is_some() || layout::parse_attempts(&entry.name).is_some();
+            is_file(entry) && is_known
         });
         for entry in sort(storage.list(Some(&directory(DAMAGED)))?, DAMAGED, &mut lying, is_file) {
             lying.push(Lying { path: format!("{DAMAGED}/{}", entry.name), entry, kind: LyingKind::SetAside });

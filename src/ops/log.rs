@@ -1,0 +1,86 @@
+//! `ckpt log`: what happened to a store.
+
+use jiff::Timestamp;
+
+use crate::format::manifest::Manifest;
+use crate::id::Sequence;
+use crate::parallel;
+use crate::store::attempts::{Attempt, AttemptOutcome};
+use crate::store::history::Event;
+use crate::store::{Store, StoreError};
+
+/// Something that happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Happening {
+    /// A run tried to make a checkpoint.
+    Attempt(Attempt),
+    /// A checkpoint that no line of the log tells of: a restore made it, it was copied here, or the line is lost.
+    Checkpoint(Box<Manifest>),
+    /// Checkpoints were removed or brought back.
+    Event(Event),
+}
+
+impl Happening {
+    /// Returns when.
+    pub fn time(&self) -> Timestamp {
+        match self {
+            Happening::Attempt(attempt) => attempt.time,
+            Happening::Checkpoint(manifest) => manifest.created,
+            Happening::Event(event) => event.time,
+        }
+    }
+
+    /// Tells whether it is an attempt that failed.
+    pub fn is_failure(&self) -> bool {
+        matches!(self, Happening::Attempt(attempt) if attempt.outcome == AttemptOutcome::Failed)
+    }
+}
+
+/// What happened, the oldest first.
+#[derive(Debug, Default)]
+pub struct Log {
+    /// What is chosen.
+    pub happenings: Vec<Happening>,
+    /// Attempts that are no longer written down.
+    pub dropped: u64,
+    /// Lines and events that can not be read.
+    pub unreadable: u64,
+    /// How many older happenings the limit left out.
+    pub older: usize,
+}
+
+/// What is chosen of a log.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Selection {
+    /// Only what happened at that time or later.
+    pub since: Option<Timestamp>,
+    /// Only attempts that failed.
+    pub failed: bool,
+    /// Only so many of the newest.
+    pub limit: Option<usize>,
+}
+
+/// Reads what happened to `store`.
+pub fn log(store: &Store, selection: &Selection) -> Result<Log, StoreError> {
+    let attempts = store.attempts()?;
+    let history = store.history()?;
+    let mut told: Vec<Sequence> = attempts.attempts.iter().filter_map(|attempt| attempt.sequence).collect();
+    told.sort_unstable();
+    let mut untold = store.sequences()?;
+    untold.retain(|sequence| told.binary_search(sequence).is_err());
+    // One that can not be read is for `ckpt list` and `ckpt verify` to tell.
+    let manifests = parallel::map(&untold, |&sequence| store.manifest(sequence).ok());
+    let manifests =
+        manifests.into_iter().flatten().map(|committed| Happening::Checkpoint(Box::new(committed.manifest)));
+    let unreadable = attempts.unreadable + history.unreadable.len() as u64;
+    let mut happenings: Vec<Happening> = attempts.attempts.into_iter().map(Happening::Attempt).collect();
+    happenings.extend(manifests);
+    happenings.extend(history.events.into_iter().map(Happening::Event));
+    happenings.retain(|happening| {
+        selection.since.is_none_or(|since| happening.time() >= since) && (!selection.failed || happening.is_failure())
+    });
+    happenings.sort_by_key(Happening::time);
+    let older = happenings.len().saturating_sub(selection.limit.unwrap_or(usize::MAX));
+    happenings.drain(..older);
+    Ok(Log { happenings, dropped: attempts.dropped, unreadable, older })
+}

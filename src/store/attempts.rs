@@ -1,0 +1,299 @@
+//! The log of attempts: each time that a run wanted a checkpoint, and what became of it.
+//!
+//! A line of JSON an attempt, in files `history/attempts-NUMBER.jsonl` that are only appended to. When one is full the next begins, and
+//! the oldest goes when there are many. The log only explains: no checkpoint depends on it, and a line that can not be read, such as the last
+//! one that a killed run has written, is passed over.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::format::layout::{self, HISTORY};
+use crate::format::manifest::Trigger;
+use crate::id::Sequence;
+use crate::relpath::RelPath;
+use crate::storage::{EntryKind, Storage, StorageError};
+use crate::store::{Store, StoreError, in_milliseconds};
+
+/// A file is full when it has so many bytes.
+pub const MAX_FILE_BYTES: u64 = 1 << 20;
+
+/// So many files are kept: well over 100,000 attempts.
+pub const MAX_FILES: u64 = 32;
+
+/// The most that is read of a file: what is larger was not written by this program.
+const MAX_READ_BYTES: u64 = 4 * MAX_FILE_BYTES;
+
+/// The most of an error that is written down, in characters.
+const MAX_ERROR_CHARS: usize = 2_000;
+
+/// One attempt to make a checkpoint.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attempt {
+    /// Its number in the store, from 1. What is missing below the first that is there was dropped.
+    pub number: u64,
+    /// When its cut was taken.
+    pub time: Timestamp,
+    /// The run that made it, 16 hexadecimal digits.
+    pub run: String,
+    /// What caused it.
+    pub trigger: Trigger,
+    /// What became of it.
+    pub outcome: AttemptOutcome,
+    /// The checkpoint that was committed.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub sequence: Option<Sequence>,
+    /// The longest that any worker stood still, in microseconds.
+    #[serde(skip_serializing_if = "is_zero", default)]
+    pub pause_micros: u64,
+    /// From the cut until all changed rows were taken.
+    #[serde(skip_serializing_if = "is_zero", default)]
+    pub snapshot_micros: u64,
+    /// From then until all objects were written, or until it failed.
+    #[serde(skip_serializing_if = "is_zero", default)]
+    pub write_micros: u64,
+    /// From then until the checkpoint was in place.
+    #[serde(skip_serializing_if = "is_zero", default)]
+    pub commit_micros: u64,
+    /// Bytes of new objects.
+    #[serde(skip_serializing_if = "is_zero", default)]
+    pub new_bytes: u64,
+    /// Why it failed.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub error: Option<String>,
+}
+
+/// What became of an attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AttemptOutcome {
+    /// A checkpoint.
+    Committed,
+    /// Nothing had changed since the latest one.
+    Elided,
+    /// It could not be made.
+    Failed,
+}
+
+impl Attempt {
+    /// Returns the time from the cut to the end, in microseconds.
+    pub fn total_micros(&self) -> u64 {
+        self.snapshot_micros.saturating_add(self.write_micros).saturating_add(self.commit_micros)
+    }
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
+/// The attempts that are written down.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Attempts {
+    /// Ascending by number.
+    pub attempts: Vec<Attempt>,
+    /// Older ones that were dropped.
+    pub dropped: u64,
+    /// Lines that can not be read.
+    pub unreadable: u64,
+}
+
+/// Writes attempts down, for the run that holds the store.
+#[derive(Debug)]
+pub struct AttemptLog {
+    run: String,
+    /// The number of the last attempt.
+    last: u64,
+    /// The file that is written to, and its size in bytes; the largest of all replicas.
+    file: u64,
+    bytes: u64,
+    /// Whether a file may end in the middle of a line.
+    torn: bool,
+}
+
+impl AttemptLog {
+    /// Goes on with the log of `store`. What can not be read of it is left alone.
+    pub fn open(store: &Store, run: &str) -> AttemptLog {
+        let mut log = AttemptLog { run: run.to_owned(), last: 0, file: 1, bytes: 0, torn: true };
+        for index in store.sound() {
+            let storage = store.replicas[index].as_ref();
+            let Some((file, bytes)) =
+                files(storage).ok().and_then(|files| files.last_key_value().map(|(f, b)| (*f, *b)))
+            else {
+                continue;
+            };
+            if (file, bytes) > (log.file, log.bytes) {
+                (log.file, log.bytes) = (file, bytes);
+            }
+            // The newest file may hold nothing but half a line yet.
+            let newest = [file, file.saturating_sub(1)].into_iter().find_map(|file| {
+                let mut attempts = BTreeMap::new();
+                read(storage, file, &mut attempts);
+                attempts.last_key_value().map(|(number, _)| *number)
+            });
+            log.last = log.last.max(newest.unwrap_or(0));
+        }
+        log
+    }
+
+    /// Writes an attempt down in every replica that can be written to, and gives it its number. What can not be written is lost: a checkpoint
+    /// never fails for it.
+    pub fn add(&mut self, store: &Store, attempt: Attempt) {
+        self.last += 1;
+        let error = attempt.error.map(|error| error.chars().take(MAX_ERROR_CHARS).collect());
+        let time = in_milliseconds(attempt.time);
+        let attempt = Attempt { number: self.last, time, run: self.run.clone(), error, ..attempt };
+        let mut line = if self.torn && self.bytes > 0 { b"\n".to_vec() } else { Vec::new() };
+        serde_json::to_writer(&mut line, &attempt).expect("numbers and text are JSON");
+        line.push(b'\n');
+        if self.bytes >= MAX_FILE_BYTES {
+            (self.file, self.bytes) = (self.file + 1, 0);
+        }
+        self.bytes += line.len() as u64;
+        self.torn = false;
+        for index in store.sound() {
+            let storage = store.replicas[index].as_ref();
+            self.torn |= storage.append(&layout::attempts(self.file), &line).is_err();
+            if self.bytes == line.len() as u64 {
+                drop_old(storage, self.file);
+            }
+        }
+    }
+}
+
+/// Deletes the files that are too many once `newest` has begun.
+fn drop_old(storage: &dyn Storage, newest: u64) {
+    let files = files(storage).unwrap_or_default();
+    for old in files.keys().filter(|old| *old + MAX_FILES <= newest) {
+        let _ = storage.delete(&layout::attempts(*old));
+    }
+}
+
+impl Store {
+    /// Reads the log of attempts, each from the first replica that has it. Fails when no replica can be listed.
+    pub fn attempts(&self) -> Result<Attempts, StoreError> {
+        let mut attempts = BTreeMap::new();
+        let mut unreadable = 0;
+        let mut failed = Vec::new();
+        for storage in &self.replicas {
+            match files(storage.as_ref()) {
+                Ok(files) => {
+                    let count: u64 = files.keys().map(|&file| read(storage.as_ref(), file, &mut attempts)).sum();
+                    unreadable = unreadable.max(count);
+                }
+                Err(error) => failed.push(error),
+            }
+        }
+        if failed.len() == self.replicas.len() {
+            return Err(failed.swap_remove(0).into());
+        }
+        let dropped = attempts.first_key_value().map_or(0, |(first, _): (&u64, _)| first.saturating_sub(1));
+        Ok(Attempts { attempts: attempts.into_values().collect(), dropped, unreadable })
+    }
+}
+
+/// Returns the files of the log, by number, with their sizes in bytes.
+fn files(storage: &dyn Storage) -> Result<BTreeMap<u64, u64>, StorageError> {
+    let directory = RelPath::new(HISTORY).expect("the name is plain");
+    let entries = storage.list(Some(&directory))?;
+    let files = entries.into_iter().filter(|entry| entry.kind == EntryKind::File);
+    Ok(files.filter_map(|entry| Some((layout::parse_attempts(&entry.name)?, entry.bytes))).collect())
+}
+
+/// Reads one file into `attempts`, those that are there already left out. Returns how many lines can not be read.
+fn read(storage: &dyn Storage, file: u64, attempts: &mut BTreeMap<u64, Attempt>) -> u64 {
+    // Gone since, or not readable: what is in it is not known.
+    let Ok(bytes) = storage.get(&layout::attempts(file), MAX_READ_BYTES) else { return 0 };
+    let mut unreadable = 0;
+    for line in bytes.split(|&byte| byte == b'\n').filter(|line| !line.is_empty()) {
+        match serde_json::from_slice::<Attempt>(line) {
+            Ok(attempt) => drop(attempts.entry(attempt.number).or_insert(attempt)),
+            Err(_) => unreadable += 1,
+        }
+    }
+    unreadable
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::format::manifest::StoreFile;
+    use crate::id::StoreId;
+    use crate::storage::memory::MemoryStorage;
+
+    fn store(replicas: usize) -> (Store, Vec<MemoryStorage>) {
+        let storages: Vec<MemoryStorage> = (0..replicas).map(|_| MemoryStorage::new()).collect();
+        let created = Timestamp::UNIX_EPOCH;
+        let file = StoreFile { format: 1, store: StoreId::new([1; 16]), job: "a".to_owned(), created };
+        let all = storages.iter().map(|storage| Arc::new(storage.clone()) as Arc<dyn Storage>).collect();
+        (Store::create(all, file).unwrap(), storages)
+    }
+
+    fn attempt(error: Option<&str>) -> Attempt {
+        Attempt {
+            number: 0,
+            time: Timestamp::UNIX_EPOCH,
+            run: String::new(),
+            trigger: Trigger::Schedule,
+            outcome: if error.is_some() { AttemptOutcome::Failed } else { AttemptOutcome::Elided },
+            sequence: None,
+            pause_micros: 0,
+            snapshot_micros: 7,
+            write_micros: 0,
+            commit_micros: 0,
+            new_bytes: 0,
+            error: error.map(str::to_owned),
+        }
+    }
+
+    fn numbers(store: &Store) -> Vec<u64> {
+        store.attempts().unwrap().attempts.iter().map(|attempt| attempt.number).collect()
+    }
+
+    #[test]
+    fn attempts_are_numbered_over_runs_and_a_torn_line_is_passed_over() {
+        let (store, storages) = store(1);
+        AttemptLog::open(&store, "one").add(&store, attempt(None));
+        let path = layout::attempts(1);
+        let mut bytes = storages[0].get(&path, 1 << 20).unwrap().to_vec();
+        bytes.extend_from_slice(b"{\"number\":2,\"ti");
+        storages[0].replace(&path, &bytes).unwrap();
+        let mut log = AttemptLog::open(&store, "two");
+        log.add(&store, attempt(Some(&"x".repeat(5_000))));
+        log.add(&store, attempt(None));
+        let read = store.attempts().unwrap();
+        assert_eq!((numbers(&store), read.unreadable, read.dropped), (vec![1, 2, 3], 1, 0));
+        assert_eq!(read.attempts[1].error.as_ref().unwrap().len(), MAX_ERROR_CHARS);
+        assert_eq!((read.attempts[0].run.as_str(), read.attempts[2].run.as_str()), ("one", "two"));
+    }
+
+    #[test]
+    fn a_replica_that_was_away_lacks_lines_that_the_other_has() {
+        let (store, storages) = store(2);
+        let mut log = AttemptLog::open(&store, "one");
+        for _ in 0..3 {
+            log.add(&store, attempt(None));
+        }
+        storages[0].delete(&layout::attempts(1)).unwrap();
+        AttemptLog::open(&store, "two").add(&store, attempt(None));
+        assert_eq!(numbers(&store), [1, 2, 3, 4]);
+    }
+
+    #[test]
+    fn the_log_is_bounded_and_says_what_it_has_dropped() {
+        let (store, storages) = store(1);
+        for file in 1..=MAX_FILES {
+            let number = file * 10;
+            let line = serde_json::to_string(&Attempt { number, ..attempt(None) }).unwrap();
+            storages[0].create(&layout::attempts(file), line.as_bytes()).unwrap();
+        }
+        let filler = vec![b'\n'; MAX_FILE_BYTES as usize];
+        storages[0].append(&layout::attempts(MAX_FILES), &filler).unwrap();
+        AttemptLog::open(&store, "x").add(&store, attempt(None));
+        assert_eq!(files(&storages[0]).unwrap().len() as u64, MAX_FILES);
+        let read = store.attempts().unwrap();
+        assert_eq!((read.dropped, read.attempts.last().unwrap().number), (19, MAX_FILES * 10 + 1));
+    }
+}
