@@ -278,12 +278,29 @@ fn a_wrong_job_file_is_refused_with_the_place_and_the_reason() {
         ),
         (
             "checkpoint: {schedule: '0 3 * * *'}\n",
-            "1:24: a cron expression as `schedule` is not supported by this version",
+            "1:24: a cron expression needs `mode: scheduled`; the other modes take an interval such as `10m`",
         ),
         ("checkpoint: {state_bytes: 0}\n", "1:27: expected a size larger than zero, found `0`"),
         ("checkpoint: {state_bytes: -5}\n", "1:27: expected a size such as `64MiB`, `10GB` or `4096`, found `-5`"),
         ("checkpoint: {mode: priority}\n", "1:20: `mode: priority` is not supported by this version"),
-        ("checkpoint: {mode: scheduled}\n", "1:20: `mode: scheduled` is not supported by this version"),
+        (
+            "checkpoint: {mode: scheduled}\n",
+            "1:20: `mode: scheduled` needs a `schedule`, such as `6h` or `\"0 */6 * * *\"`",
+        ),
+        (
+            "checkpoint: {mode: scheduled, schedule: '0 25 * * *'}\n",
+            "1:41: no cron expression: value must be in range 0..=23; found 25",
+        ),
+        (
+            "checkpoint: {state_bytes: 1KiB, jitter: 1s}\n",
+            "1:41: `jitter` delays scheduled checkpoints; it needs a `schedule`",
+        ),
+        ("checkpoint: {records: 0}\n", "1:23: expected a whole number of records, at least 1, found `0`"),
+        ("checkpoint: {timeout: 0s}\n", "1:23: expected a duration longer than zero, found `0s`"),
+        (
+            "checkpoint: {tolerate: 2000000}\n",
+            "1:24: expected a whole number of failed checkpoints in a row, at most 1000000, found `2000000`",
+        ),
         ("checkpoint: {mode: elide}\n", "1:20: unknown mode `elide`, did you mean `elided`?"),
         ("checkpoint: {keep: {}}\n", "1:20: `keep` needs a rule that keeps something, such as `last: 10`"),
         (

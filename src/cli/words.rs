@@ -22,7 +22,9 @@ pub fn trigger(trigger: Trigger) -> &'static str {
     match trigger {
         Trigger::Schedule => "schedule",
         Trigger::StateBytes => "state bytes",
+        Trigger::Records => "records",
         Trigger::Signal => "signal",
+        Trigger::Request => "request",
         Trigger::EndOfInput => "end of input",
         Trigger::Shutdown => "shutdown",
         Trigger::Restore => "restore",

@@ -10,6 +10,7 @@ use crate::format::layout::{ObjectKind, ObjectName};
 use crate::format::manifest::ObjectRef;
 use crate::format::segment::TableError;
 use crate::format::table::{BATCH_ROWS, Kind, TableColumn, TableReader, TableWriter};
+use crate::id::Sequence;
 
 /// What a segment holds of its shard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -85,9 +86,14 @@ pub fn task_of_key(key: &[u8], tasks: u32) -> u32 {
 
 /// Writes the table, sorted by shard and level. The rows may come in any order.
 pub fn encode(rows: &[IndexRow]) -> Vec<u8> {
+    encode_of(rows, None)
+}
+
+/// Does the same for a table that belongs to one checkpoint alone, if `checkpoint` names it.
+pub fn encode_of(rows: &[IndexRow], checkpoint: Option<Sequence>) -> Vec<u8> {
     let mut sorted: Vec<&IndexRow> = rows.iter().collect();
     sorted.sort_by_key(|row| (row.shard, row.level));
-    let mut table = TableWriter::new(&columns(), 2);
+    let mut table = TableWriter::new_of(&columns(), 2, checkpoint);
     for rows in sorted.chunks(BATCH_ROWS) {
         let small = |field: fn(&IndexRow) -> u32| -> ArrayRef {
             Arc::new(rows.iter().map(|row| Some(field(row))).collect::<UInt32Array>())

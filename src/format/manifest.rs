@@ -121,8 +121,12 @@ pub enum Trigger {
     Schedule,
     /// The job's `state_bytes`.
     StateBytes,
+    /// The job's `records`.
+    Records,
     /// SIGUSR1.
     Signal,
+    /// `ckpt checkpoint`.
+    Request,
     /// The input was read to its end.
     EndOfInput,
     /// SIGINT or SIGTERM.

@@ -9,6 +9,7 @@ use arrow_array::{Array, ArrayRef, BooleanArray, RecordBatch, StringArray, UInt3
 use crate::digest::Digest;
 use crate::format::segment::TableError;
 use crate::format::table::{BATCH_ROWS, Kind, TableColumn, TableReader, TableWriter};
+use crate::id::Sequence;
 
 /// How far one partition has been applied.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,9 +34,14 @@ pub struct PositionRow {
 
 /// Writes the table, sorted by partition and cut. The rows may come in any order.
 pub fn encode(rows: &[PositionRow]) -> Vec<u8> {
+    encode_of(rows, None)
+}
+
+/// Does the same for a table that belongs to one checkpoint alone, if `checkpoint` names it.
+pub fn encode_of(rows: &[PositionRow], checkpoint: Option<Sequence>) -> Vec<u8> {
     let mut sorted: Vec<&PositionRow> = rows.iter().collect();
     sorted.sort_by_key(|row| row.sort_key());
-    let mut table = TableWriter::new(&columns(), 0);
+    let mut table = TableWriter::new_of(&columns(), 0, checkpoint);
     for rows in sorted.chunks(BATCH_ROWS) {
         let large = |field: fn(&PositionRow) -> Option<u64>| -> ArrayRef {
             Arc::new(rows.iter().map(|row| field(row)).collect::<UInt64Array>())

@@ -12,6 +12,7 @@ use parquet::file::statistics::Statistics;
 use crate::format::columns::{BatchRows, PendingRows, table_columns, task_and_key};
 use crate::format::rows::{Row, RowBatch, RowCodec};
 use crate::format::table::{TableReader, TableWriter};
+use crate::id::Sequence;
 use crate::value::Column;
 
 /// The longest key and the longest text, JSON or sketch value, in bytes.
@@ -72,9 +73,14 @@ pub struct SegmentWriter {
 impl SegmentWriter {
     /// Starts a segment whose values have `columns`.
     pub fn new(columns: &[Column]) -> SegmentWriter {
+        SegmentWriter::new_of(columns, None)
+    }
+
+    /// Starts a segment that belongs to one checkpoint alone, if `checkpoint` names it: it has other bytes than one of the same rows in another.
+    pub fn new_of(columns: &[Column], checkpoint: Option<Sequence>) -> SegmentWriter {
         SegmentWriter {
             codec: RowCodec::new(columns.to_vec()),
-            table: TableWriter::new(&table_columns(columns), 2),
+            table: TableWriter::new_of(&table_columns(columns), 2, checkpoint),
             pending: PendingRows::new(columns),
             stats: SegmentStats::default(),
             last_task: None,

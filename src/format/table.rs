@@ -10,7 +10,7 @@ use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, RowSelection};
 use parquet::arrow::arrow_writer::ArrowWriterOptions;
 use parquet::arrow::{ArrowWriter, FieldLevels, ProjectionMask, parquet_to_arrow_field_levels};
 use parquet::basic::{Compression, Encoding, LogicalType, Repetition, Type as PhysicalType, ZstdLevel};
-use parquet::file::metadata::SortingColumn;
+use parquet::file::metadata::{KeyValue, SortingColumn};
 use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader, RowGroupMetaData};
 use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesBuilder, WriterVersion};
 use parquet::schema::types::{ColumnPath, SchemaDescriptor, Type};
@@ -18,6 +18,7 @@ use parquet::schema::types::{ColumnPath, SchemaDescriptor, Type};
 use crate::decimal::Decimal;
 use crate::format::pages::CheckedGroup;
 use crate::format::segment::TableError;
+use crate::id::Sequence;
 
 /// The most rows of a row group that is written: what is passed over when few keys are looked up is whole groups.
 pub(super) const GROUP_ROWS: usize = 1 << 17;
@@ -36,6 +37,8 @@ const BATCH_BYTES: usize = 256 << 20;
 const KEY_PAGE_BYTES: usize = 24 << 10;
 /// Who the files say wrote them: no version, so that equal rows stay equal bytes.
 const CREATED_BY: &str = "ckpt format 1";
+/// The key of the files' metadata that names the one checkpoint that a table belongs to.
+const OWNER_KEY: &str = "ckpt.checkpoint";
 
 /// The type of a column, and with it the encoding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -173,6 +176,14 @@ impl TableWriter {
     /// Starts a table whose rows ascend by the first `sorted_columns` columns.
     pub(super) fn new(columns: &[TableColumn], sorted_columns: usize) -> TableWriter {
         TableWriter::with_properties(columns, writer_properties(columns, sorted_columns).build())
+    }
+
+    /// Starts a table that belongs to one checkpoint alone: it says so, and has other bytes than a table of the same rows in any other.
+    pub(super) fn new_of(columns: &[TableColumn], sorted_columns: usize, checkpoint: Option<Sequence>) -> TableWriter {
+        let Some(checkpoint) = checkpoint else { return TableWriter::new(columns, sorted_columns) };
+        let owner = KeyValue::new(OWNER_KEY.to_owned(), checkpoint.0.to_string());
+        let properties = writer_properties(columns, sorted_columns).set_key_value_metadata(Some(vec![owner]));
+        TableWriter::with_properties(columns, properties.build())
     }
 
     /// Starts a table whose pages stay as they are encoded.

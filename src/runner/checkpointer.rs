@@ -1,6 +1,6 @@
 //! The thread that turns snapshots into checkpoints, beside the processing: sort, encode, hash, write, commit.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -29,7 +29,7 @@ use crate::runner::run::Event;
 use crate::runner::state::Snapshot;
 use crate::runner::worker::ShardSnapshot;
 use crate::store::attempts::{self, AttemptLog, AttemptOutcome};
-use crate::store::{Committed, Store, StoreError};
+use crate::store::{Committed, Created, Store, StoreError};
 use crate::value::Column;
 
 /// What every checkpoint of a run says alike.
@@ -150,7 +150,7 @@ pub struct Checkpointer {
     /// Lines for the dead-letter file that are in no checkpoint.
     dead_lines: Vec<u8>,
     /// Objects that were put anew and that no checkpoint names.
-    unnamed: BTreeSet<ObjectName>,
+    unnamed: Created,
     /// Whether the last attempt failed.
     failed: bool,
     /// A commit that failed, and may be there all the same: what is latest then.
@@ -216,7 +216,7 @@ impl Checkpointer {
             drafts,
             changed_keys: 0,
             dead_lines: Vec::new(),
-            unnamed: BTreeSet::new(),
+            unnamed: Created::default(),
             failed: false,
             unsettled: None,
             log: None,
@@ -270,7 +270,10 @@ impl Checkpointer {
         let mut cut = cuts.recv().ok()?;
         self.dead_lines.append(&mut cut.dead_lines);
         let (created, trigger, cut_begun) = (cut.created, cut.trigger, cut.begun);
+        // A complete one is made also when nothing changed; the last one only when the directing thread knows of something new.
+        let is_wanted = self.takes_all() && trigger != Trigger::Shutdown;
         let is_new = cut.ended
+            || is_wanted
             || self.lineage.is_relaid
             || self.lineage.last.as_ref().is_none_or(|last| last.manifest.block != cut.number);
         let outcome = match failure {
@@ -339,11 +342,12 @@ impl Checkpointer {
             .iter()
             .flat_map(|draft| &draft.chain)
             .map(IndexRow::object_ref)
-            .filter(|object| !self.lineage.objects.contains(&object.object))
+            // A complete checkpoint is written anew.
+            .filter(|object| !self.takes_all() && !self.lineage.objects.contains(&object.object))
             .collect();
         for object in carried {
             let bytes = self.store.object(object)?;
-            self.store.put(&bytes, object.object.kind)?;
+            self.put(&bytes, object.object.kind)?;
         }
         Ok(late)
     }
@@ -382,17 +386,26 @@ impl Checkpointer {
     fn discard_unnamed(&mut self) {
         // Who is not sure that a commit has failed must not take away what it needs.
         if self.unsettled.is_none() {
-            let objects: Vec<ObjectName> = std::mem::take(&mut self.unnamed).into_iter().collect();
-            self.store.discard(&objects);
+            self.store.discard(std::mem::take(&mut self.unnamed));
         }
     }
 
+    /// Tells whether each checkpoint holds everything, and shares nothing with others.
+    fn takes_all(&self) -> bool {
+        self.facts.mode == Mode::Scheduled
+    }
+
+    fn next_sequence(&self) -> Sequence {
+        self.lineage.newest.map_or(Sequence::FIRST, Sequence::next)
+    }
+
+    /// Returns the checkpoint that objects belong to which it does not share.
+    fn owner(&self) -> Option<Sequence> {
+        self.takes_all().then(|| self.next_sequence())
+    }
+
     fn put(&mut self, bytes: &[u8], kind: ObjectKind) -> Result<ObjectRef, RunError> {
-        let put = self.store.put(bytes, kind)?;
-        if put.new {
-            self.unnamed.insert(put.object.object);
-        }
-        Ok(put.object)
+        Ok(self.store.put_noted(bytes, kind, &mut self.unnamed)?)
     }
 
     /// Fails when an attempt takes too long.
@@ -463,7 +476,7 @@ impl Checkpointer {
         rows: &RowBatch,
         kind: SegmentKind,
     ) -> Result<(Vec<u8>, SegmentStats), RunError> {
-        let mut writer = SegmentWriter::new(&self.facts.columns);
+        let mut writer = SegmentWriter::new_of(&self.facts.columns, self.owner());
         if below.is_empty() {
             for row in rows.iter().filter(|row| row.value.is_some() || kind == SegmentKind::Delta) {
                 writer.push(row);
@@ -488,7 +501,7 @@ impl Checkpointer {
     }
 
     fn commit(&mut self, cut: Cut, attempt: &mut Attempt) -> Result<Done, RunError> {
-        let sequence = self.lineage.newest.map_or(Sequence::FIRST, Sequence::next);
+        let sequence = self.next_sequence();
         if let Some(expected) = cut.sequence.filter(|expected| *expected != sequence) {
             // Its outputs were written aside for that number.
             return Err(StoreError::NumberTaken { sequence: expected }.into());
@@ -505,16 +518,19 @@ impl Checkpointer {
         let keys: Vec<u64> = self.drafts.iter().map(|draft| draft.keys).collect();
         let (position_rows, input_bytes, records) = self.positions(&cut)?;
         let definition = match self.definition {
-            Some(object) => object,
-            None => {
-                let text = self.facts.definition.clone();
+            Some(object) if !self.takes_all() => object,
+            _ => {
+                let mut text = self.facts.definition.clone();
+                if self.takes_all() {
+                    text += &format!("# of checkpoint {}\n", sequence.0);
+                }
                 let object = self.put(text.as_bytes(), ObjectKind::Yaml)?;
                 *self.definition.insert(object)
             }
         };
         let tables = Tables {
-            index: self.put(&index::encode(&rows), ObjectKind::Parquet)?,
-            positions: self.put(&positions::encode(&position_rows), ObjectKind::Parquet)?,
+            index: self.put(&index::encode_of(&rows, self.owner()), ObjectKind::Parquet)?,
+            positions: self.put(&positions::encode_of(&position_rows, self.owner()), ObjectKind::Parquet)?,
             job: definition,
         };
         let mut objects: HashMap<ObjectName, u64> = rows.iter().map(|row| (row.object, row.bytes)).collect();
@@ -627,6 +643,9 @@ impl Draft {
         self.keys = snapshot.keys;
         self.emitted.append(std::mem::take(&mut snapshot.emitted));
         if snapshot.rows.is_empty() {
+            if snapshot.kind == SegmentKind::Base {
+                (self.chain, self.pending) = (Vec::new(), None);
+            }
             return;
         }
         snapshot.rows.sort();

@@ -1,6 +1,7 @@
 //! The run: read the input in its one order, apply it to keyed state, and checkpoint both together.
 
 pub mod aggregate;
+pub mod calendar;
 pub mod chain;
 pub mod checkpointer;
 pub mod dead_letter;

@@ -194,7 +194,7 @@ mod tests {
                     assert_eq!(shard_of(task, tasks, shards) as usize, number);
                     rows.insert(String::from_utf8(key.to_vec()).unwrap(), codec.unpack(packed));
                 });
-                shard.freeze();
+                shard.freeze(false);
                 let snapshot = shard.take(usize::MAX / 2, |_| 0).unwrap();
                 assert_eq!(snapshot.kind, SegmentKind::Base);
                 assert_eq!(snapshot.rows.len() as u64, shard.keys());

@@ -372,9 +372,20 @@ pub fn run(job: &JobSpec, options: &Options, control: &Control, observer: &dyn O
     tell_notes();
     let left_behind = left_behind.into_iter().map(|left| left.sequence).collect();
     let (clock, holder) = (options.clock, options.holder.as_str());
-    let id = format!("{:016x}", xxhash_rust::xxh3::xxh3_64(&options.random));
-    let run =
-        Run { job: &job, control, observer, clock, id, holder, partitions, output, begun, left_behind, threads: workers };
+    let seed = xxhash_rust::xxh3::xxh3_64(&options.random);
+    let run = Run {
+        job: &job,
+        control,
+        observer,
+        clock,
+        seed,
+        holder,
+        partitions,
+        output,
+        begun,
+        left_behind,
+        threads: workers,
+    };
     let mut summary = run.go(program, filter, opened, recovered.zip(definition))?;
     if let Some(store) = &store {
         // One that was lost in the last checkpoint, or came back after it, gets a last chance.
@@ -391,8 +402,8 @@ struct Run<'a> {
     control: &'a Control,
     observer: &'a dyn Observer,
     clock: fn() -> Timestamp,
-    /// Tells this run from others: 16 hexadecimal digits.
-    id: String,
+    /// Drawn anew for each run.
+    seed: u64,
     holder: &'a str,
     partitions: Arc<[Partition]>,
     output: Option<OutputPlan>,
@@ -423,14 +434,14 @@ impl Run<'_> {
         let facts = Facts {
             job: job.job.clone(),
             definition: job.definition(),
-            mode: Mode::Elided,
+            mode: job.checkpoint.mode,
             tasks: plan.tasks,
             shards: plan.shards,
             routing: if job.key.is_some() { Routing::KeyHash } else { Routing::Partition },
             columns: plan.program.codec().columns().to_vec(),
             block_bytes: input::BLOCK_BYTES,
             timeout: job.checkpoint.timeout,
-            run: self.id.clone(),
+            run: format!("{:016x}", self.seed),
         };
         let dead_letter = match &job.input.on_error {
             OnError::DeadLetter(path) => {
@@ -635,6 +646,7 @@ impl Run<'_> {
             route,
             tasks,
             shards,
+            takes_all: job.checkpoint.mode == Mode::Scheduled,
             workers: self.threads.min(shards as usize),
             on_error: job.input.on_error.clone(),
         }

@@ -324,17 +324,17 @@ impl Shard {
 
     /// Begins a snapshot: what the shard holds now is what [`Shard::take`] will give.
     ///
-    /// Where at least half of the rows changed, or no checkpoint holds the shard, all are taken, as a base.
+    /// With `whole`, where at least half of the rows changed, or where no checkpoint holds the shard, all are taken, as a base.
     ///
     /// # Panics
     ///
     /// When the snapshot before is not taken to its end.
-    pub fn freeze(&mut self) {
+    pub fn freeze(&mut self, whole: bool) {
         assert!(self.frozen.is_none(), "one snapshot at a time");
         let dirty = std::mem::take(&mut self.dirty);
         let changes = self.dirty_count + self.removed.len();
         let all = changes > 0 && (!self.is_stored || changes as u64 * 2 >= self.keys());
-        let (rows, kind) = match all || !self.is_stored {
+        let (rows, kind) = match whole || all || !self.is_stored {
             true => (self.rows.taken(), SegmentKind::Base),
             false => (dirty.clone(), SegmentKind::Delta),
         };
@@ -939,7 +939,7 @@ mod tests {
             set(&mut shard, &codec, &format!("key {i}"), i);
             model.insert(format!("key {i}"), i);
         }
-        shard.freeze();
+        shard.freeze(false);
         let mut snapshot = shard.take(100, |_| 7);
         let mut at = 0;
         while snapshot.is_none() {
@@ -965,7 +965,7 @@ mod tests {
             set(&mut shard, &codec, &format!("key {i}"), i);
         }
         let taken = |shard: &mut Shard| {
-            shard.freeze();
+            shard.freeze(false);
             shard.take(usize::MAX / 2, |_| 0).unwrap()
         };
         assert_eq!(taken(&mut shard).kind, SegmentKind::Base);
@@ -1010,7 +1010,7 @@ mod tests {
 
     /// Takes a snapshot: its kind, and each key with what became of it and its number, if it has one.
     fn cut(shard: &mut Shard, codec: &RowCodec) -> (SegmentKind, BTreeMap<String, (Change, Option<i64>)>) {
-        shard.freeze();
+        shard.freeze(false);
         let snapshot = shard.take(usize::MAX / 2, |_| 0).unwrap();
         let rows: BTreeMap<_, _> = (0..snapshot.rows.len())
             .map(|index| {
@@ -1080,7 +1080,7 @@ mod tests {
             set(&mut shard, &codec, &format!("key {i}"), i);
             model.insert(format!("key {i}"), i);
         }
-        shard.freeze();
+        shard.freeze(false);
         let mut at = 0;
         let snapshot = loop {
             for _ in 0..40 {
@@ -1163,7 +1163,7 @@ mod tests {
         other.pack_row(42, &mut packed);
         assert_eq!(codec.unpack(&packed)[1], Value::Text("text 42".into()));
         assert_eq!((other.changed_bytes(), other.keys()), (0, 100));
-        other.freeze();
+        other.freeze(false);
         assert!(other.take(usize::MAX / 2, |_| 0).unwrap().rows.is_empty());
     }
 }

@@ -34,6 +34,8 @@ pub struct Plan {
     pub tasks: u32,
     /// The number of shards.
     pub shards: u32,
+    /// Whether all rows are taken at each cut, whatever has changed.
+    pub takes_all: bool,
     /// The number of workers; worker w owns the shards s with s modulo workers = w.
     pub workers: usize,
     /// What happens to bad records.
@@ -424,7 +426,7 @@ impl<'a> Worker<'a> {
         let begun = Instant::now();
         let before = self.load();
         for (_, shard) in &mut self.shards {
-            shard.freeze();
+            shard.freeze(self.plan.takes_all);
         }
         self.gauges.add(self.load(), before);
         let pause_micros = begun.elapsed().as_micros() as u64;

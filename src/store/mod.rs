@@ -37,6 +37,7 @@ pub use catch_up::Lag;
 pub use health::StoreNote;
 pub use lock::StoreLock;
 pub use open::Unavailable;
+pub use publish::Created;
 
 /// The checkpoints of one job.
 #[derive(Debug, Clone)]

@@ -1,6 +1,7 @@
 //! Writing: objects first, then the checkpoint that names them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::digest::Digest;
 use crate::format::layout::{self, MANIFEST_FILE, ObjectKind, ObjectName, SUMS_FILE};
@@ -8,6 +9,20 @@ use crate::format::manifest::{Manifest, ObjectRef};
 use crate::id::Sequence;
 use crate::store::replica::Replica;
 use crate::store::{Committed, Put, Store, StoreError};
+
+/// Objects that were put where they had not been before.
+#[derive(Debug, Clone, Default)]
+pub struct Created {
+    /// The replicas in which each was created.
+    objects: BTreeMap<ObjectName, BTreeSet<usize>>,
+}
+
+impl Created {
+    /// Forgets the objects that `keep` does not name.
+    pub fn retain(&mut self, keep: impl Fn(&ObjectName) -> bool) {
+        self.objects.retain(|object, _| keep(object));
+    }
+}
 
 impl Store {
     /// Puts `bytes` into every replica under their name. Bytes that are there already, and intact, are not written
@@ -34,13 +49,30 @@ impl Store {
         self.on_sound(take_over).map(drop)
     }
 
-    /// Removes objects that the caller has put anew since its last commit and that no checkpoint of its own names.
+    /// Does what [`Store::put`] does, and notes in `created` where the object was not there before, also when it fails.
+    pub fn put_noted(&self, bytes: &[u8], kind: ObjectKind, created: &mut Created) -> Result<ObjectRef, StoreError> {
+        let object = ObjectName { digest: Digest::of(bytes), kind };
+        let sound = self.sound();
+        let written: Vec<AtomicBool> = self.replicas.iter().map(|_| AtomicBool::new(false)).collect();
+        let put = self.on_sound(|replica| {
+            let is_new = replica.put(object, bytes)?;
+            let index = self.replicas.iter().position(|other| std::ptr::eq(other.as_ref(), replica.storage()));
+            written[index.expect("it is one of them")].store(is_new, Ordering::Relaxed);
+            Ok(())
+        });
+        for index in sound.into_iter().filter(|&index| written[index].load(Ordering::Relaxed)) {
+            created.objects.entry(object).or_default().insert(index);
+        }
+        put.map(|_| ObjectRef { object, bytes: bytes.len() as u64 })
+    }
+
+    /// Removes the objects that were created, each where it was. What can not be removed is left to the next prune.
     ///
-    /// The caller holds [`Store::lock`], so that no checkpoint of anybody else names them either. What can not be removed is left to the next
-    /// prune.
-    pub fn discard(&self, objects: &[ObjectName]) {
-        for index in self.sound() {
-            for object in objects {
+    /// The caller holds [`Store::lock`], so that no checkpoint of anybody else names them, and knows that none of its own does.
+    pub fn discard(&self, created: Created) {
+        let sound = self.sound();
+        for (object, places) in created.objects {
+            for index in places.into_iter().filter(|index| sound.contains(index)) {
                 let _ = self.replicas[index].delete(&object.path());
             }
         }

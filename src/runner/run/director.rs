@@ -5,21 +5,27 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
+use jiff::Timestamp;
 
 use super::reading::Gate;
 use super::{DEAD_LINES_BYTES, Event, Run, RunEvent, Status, Summary, TICK};
 use crate::causes::in_one_line;
-use crate::format::manifest::{Output, Trigger};
+use crate::format::manifest::{Manifest, Mode, Output, Trigger};
 use crate::id::Sequence;
 use crate::runner::aggregate::Program;
+use crate::runner::calendar::Calendar;
 use crate::runner::checkpointer::{Cut, Done, Lineage, Outcome, Standing};
 use crate::runner::dead_letter::{DeadLetterFile, append_line};
 use crate::runner::error::RunError;
 use crate::runner::input::{BlockReader, Compression, Partition, Place};
 use crate::runner::output;
+use crate::runner::spec::Schedule;
 use crate::runner::state::Shard;
-use crate::runner::trigger::{self, Policy, Seen};
+use crate::runner::trigger::{self, Policy, Seen, Timing};
 use crate::runner::worker::{Account, Gauges, Plan, Route};
+
+/// A checkpoint at a time of the clock that failed is tried again after so long.
+const RETRY_AFTER: Duration = Duration::from_secs(60);
 
 /// How the directing ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,6 +53,12 @@ pub(super) struct Director<'a> {
     pub(super) commits: Option<Sender<()>>,
     tasks: Option<Vec<u32>>,
     policy: Policy,
+    /// The next time of the clock at which a checkpoint is due, or the last that was missed.
+    next_at: Option<Timestamp>,
+    /// When the last attempt ended.
+    ended_at: Option<Instant>,
+    cuts_taken: u64,
+    records_at_cut: u64,
     /// The next block to account for, and those that came before their turn.
     next: u64,
     early: BTreeMap<u64, Account>,
@@ -76,6 +88,8 @@ pub(super) struct Director<'a> {
     latest: Option<(u64, bool, Vec<Output>, Sequence)>,
     last_cut_at: Instant,
     started: Instant,
+    /// The same, by the clock.
+    began: Timestamp,
     done: Vec<Done>,
     last_done: Option<(Sequence, Instant, Duration)>,
     resumed_from: Option<Sequence>,
@@ -106,6 +120,7 @@ impl<'a> Director<'a> {
         let total_bytes =
             total_bytes.and_then(|()| run.partitions.iter().map(|partition| partition.file_bytes).sum::<Option<u64>>());
         let now = Instant::now();
+        let policy = policy(run);
         Director {
             run,
             gate,
@@ -115,7 +130,11 @@ impl<'a> Director<'a> {
                 Route::Key(_) => None,
                 Route::Partition { partitions, .. } => Some(partitions.iter().map(|(_, task)| *task).collect()),
             },
-            policy: Policy { schedule: run.job.checkpoint.schedule, state_bytes: run.job.checkpoint.state_bytes },
+            next_at: first_time(&policy, manifest, (run.clock)()),
+            policy,
+            ended_at: None,
+            cuts_taken: 0,
+            records_at_cut: records_in_all,
             next: reader.next_number(),
             early: BTreeMap::new(),
             offsets,
@@ -136,6 +155,7 @@ impl<'a> Director<'a> {
             latest: manifest.map(|m| (m.block, m.ended, m.outputs.clone(), m.sequence)),
             last_cut_at: now,
             started: now,
+            began: (run.clock)(),
             done: Vec::new(),
             last_done: None,
             resumed_from: manifest.map(|manifest| manifest.sequence),
@@ -161,16 +181,15 @@ impl<'a> Director<'a> {
                 }
             }
             let waits = self.asked.is_none() && !self.busy && self.last_cut.is_none();
-            if waits && input_ended {
+            if waits && self.cuts.is_some() && self.has_missed() {
+                // A time that came while the job was down is made up for before anything else.
+                self.ask(Trigger::Schedule)?;
+            } else if waits && input_ended {
                 self.ask(Trigger::EndOfInput)?;
             } else if waits && control.stop.load(Ordering::Relaxed) {
                 self.ask(Trigger::Shutdown)?;
             } else if waits && self.cuts.is_some() {
-                let seen = Seen {
-                    since_last: self.last_cut_at.elapsed(),
-                    changed_bytes: gauges.changed_bytes.load(Ordering::Relaxed),
-                    requested: control.checkpoint.swap(false, Ordering::Relaxed),
-                };
+                let seen = self.seen(gauges);
                 if let Some(trigger) = trigger::due(&self.policy, &seen) {
                     self.ask(trigger)?;
                 }
@@ -179,6 +198,26 @@ impl<'a> Director<'a> {
                 return Ok(if cut.ended { End::Input } else { End::Stop });
             }
         }
+    }
+
+    /// Returns what decides whether a checkpoint is due.
+    fn seen(&self, gauges: &Gauges) -> Seen {
+        Seen {
+            now: (self.run.clock)(),
+            next_at: self.next_at,
+            since_last: self.last_cut_at.elapsed(),
+            since_end: self.ended_at.map(|ended| ended.elapsed()),
+            cuts: self.cuts_taken,
+            changed_bytes: gauges.changed_bytes.load(Ordering::Relaxed),
+            records: self.records_in_all.saturating_sub(self.records_at_cut),
+            signalled: self.run.control.checkpoint.swap(false, Ordering::Relaxed),
+            requested: false,
+        }
+    }
+
+    /// Tells whether a time of the clock came before this run took its first cut.
+    fn has_missed(&self) -> bool {
+        self.cuts_taken == 0 && self.next_at.is_some_and(|at| at <= self.began)
     }
 
     /// Takes a cut. At a shutdown no block is handed out behind it.
@@ -198,16 +237,16 @@ impl<'a> Director<'a> {
             Event::Replica(note) => self.run.observer.event(&RunEvent::Replica(note)),
             Event::Checkpoint(Outcome::Found(done)) => self.committed(*done),
             Event::Checkpoint(Outcome::Committed(done)) => {
-                self.busy = false;
+                self.has_ended();
                 self.failures = 0;
                 self.committed(*done);
             }
             Event::Checkpoint(Outcome::Elided) => {
-                self.busy = false;
+                self.has_ended();
                 self.failures = 0;
             }
             Event::Checkpoint(Outcome::Failed(error)) => {
-                self.busy = false;
+                self.has_ended();
                 self.failed(error)?;
             }
             Event::Overflow(overflow, key) => return Err(RunError::Overflow { reason: overflow.to_string(), key }),
@@ -272,10 +311,20 @@ impl<'a> Director<'a> {
             sequence: None,
         };
         self.last_cut_at = begun;
+        self.cuts_taken += 1;
+        self.records_at_cut = self.records_in_all;
+        self.set_next_time(cut.created);
         if at_end {
             self.last_cut = Some(cut);
         } else {
             self.send(cut);
+        }
+    }
+
+    /// A checkpoint of all at `now` serves every time of the clock until then.
+    fn set_next_time(&mut self, now: Timestamp) {
+        if let Timing::At(calendar) = &self.policy.timing {
+            self.next_at = calendar.next_after(now);
         }
     }
 
@@ -284,6 +333,12 @@ impl<'a> Director<'a> {
             let _ = cuts.send(cut);
             self.busy = true;
         }
+    }
+
+    /// Notes that an attempt has ended.
+    fn has_ended(&mut self) {
+        self.busy = false;
+        self.ended_at = Some(Instant::now());
     }
 
     /// Goes on after an attempt that failed, or ends the run with it.
@@ -296,6 +351,9 @@ impl<'a> Director<'a> {
         if self.failures > tolerated {
             return Err(RunError::TooManyFailures { failures: self.failures, tolerated, source: error });
         }
+        // The next time of the clock may be far away.
+        let retry = (self.run.clock)().checked_add(RETRY_AFTER).ok();
+        self.next_at = self.next_at.and_then(|at| retry.map(|retry| at.min(retry)));
         let (failures, reason) = (self.failures, in_one_line(error.as_ref()));
         self.run.observer.event(&RunEvent::CheckpointFailed { failures, tolerated, reason });
         Ok(())
@@ -399,5 +457,35 @@ impl<'a> Director<'a> {
             last: self.last_done,
             elapsed: self.started.elapsed(),
         }
+    }
+}
+
+/// Returns when checkpoints of the job are due.
+fn policy(run: &Run<'_>) -> Policy {
+    let checkpoint = &run.job.checkpoint;
+    let timing = match &checkpoint.schedule {
+        None => Timing::None,
+        Some(Schedule::Every(interval)) if checkpoint.mode == Mode::Scheduled => {
+            Timing::At(Calendar::Aligned(*interval))
+        }
+        Some(Schedule::Every(interval)) => Timing::After(*interval),
+        // It was looked at when the job file was read.
+        Some(Schedule::Cron(expression)) => Calendar::cron(expression).map_or(Timing::None, Timing::At),
+    };
+    Policy {
+        timing,
+        state_bytes: checkpoint.state_bytes,
+        records: checkpoint.records,
+        min_pause: checkpoint.min_pause,
+        jitter: checkpoint.jitter,
+        seed: run.seed,
+    }
+}
+
+/// Returns the first time of the clock that counts: after the latest checkpoint, so that one that came while the job was down is made up for.
+fn first_time(policy: &Policy, latest: Option<&Manifest>, now: Timestamp) -> Option<Timestamp> {
+    match &policy.timing {
+        Timing::At(calendar) => calendar.next_after(latest.map_or(now, |latest| latest.created)),
+        Timing::None | Timing::After(_) => None,
     }
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::format::manifest::Mode;
 use crate::runner::spec::read::type_name;
-use crate::runner::spec::{InputFormat, InputSpec, JobSpec, OnError};
+use crate::runner::spec::{InputFormat, InputSpec, JobSpec, OnError, Schedule};
 use crate::store::retention::Policy;
 use crate::units::{exact_bytes, exact_duration};
 use crate::yaml::quote;
@@ -29,11 +29,21 @@ pub(super) fn write(job: &JobSpec) -> String {
     let checkpoint = &job.checkpoint;
     lines.begin(0, "checkpoint");
     lines.add(1, "enabled", &checkpoint.enabled.to_string());
-    if let Some(schedule) = checkpoint.schedule {
-        lines.add(1, "schedule", &exact_duration(schedule));
+    match &checkpoint.schedule {
+        None => {}
+        Some(Schedule::Every(interval)) => lines.add(1, "schedule", &exact_duration(*interval)),
+        Some(Schedule::Cron(expression)) => lines.add(1, "schedule", &quote(expression)),
     }
     if let Some(bytes) = checkpoint.state_bytes {
         lines.add(1, "state_bytes", &exact_bytes(bytes));
+    }
+    if let Some(records) = checkpoint.records {
+        lines.add(1, "records", &records.to_string());
+    }
+    for (key, duration) in [("min_pause", checkpoint.min_pause), ("jitter", checkpoint.jitter)] {
+        if !duration.is_zero() {
+            lines.add(1, key, &exact_duration(duration));
+        }
     }
     if let Some(timeout) = checkpoint.timeout {
         lines.add(1, "timeout", &exact_duration(timeout));

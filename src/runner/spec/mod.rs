@@ -90,10 +90,16 @@ pub enum OnError {
 pub struct CheckpointSpec {
     /// `enabled:` default true.
     pub enabled: bool,
-    /// `schedule:` an interval; default `1m` when `state_bytes` is not given either.
-    pub schedule: Option<Duration>,
+    /// `schedule:` default `1m` when neither `state_bytes` nor `records` is given; required in mode scheduled.
+    pub schedule: Option<Schedule>,
     /// `state_bytes:` when so much state has changed since the last.
     pub state_bytes: Option<u64>,
+    /// `records:` when so many records were applied since the last.
+    pub records: Option<u64>,
+    /// `min_pause:` between the end of one and the begin of the next, default none.
+    pub min_pause: Duration,
+    /// `jitter:` scheduled ones come up to so much later, default none.
+    pub jitter: Duration,
     /// `timeout:` of an attempt to make a checkpoint; default none.
     pub timeout: Option<Duration>,
     /// `tolerate:` how many attempts in a row may fail before the run ends, default 0.
@@ -108,6 +114,15 @@ pub struct CheckpointSpec {
     pub min_copies: usize,
     /// `keep:` default everything.
     pub keep: Option<KeepSpec>,
+}
+
+/// `checkpoint: schedule:`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Schedule {
+    /// An interval: after the last one, or aligned to the clock in mode scheduled.
+    Every(Duration),
+    /// A cron expression, for mode scheduled. [`crate::runner::calendar::Calendar::cron`] reads it.
+    Cron(String),
 }
 
 /// `checkpoint: keep:`
@@ -255,6 +270,9 @@ checkpoint:
   enabled: true
   schedule: 90m
   state_bytes: 64MiB
+  records: 5000000
+  min_pause: 500ms
+  jitter: 10s
   timeout: 2m
   tolerate: 3
   mode: elided
@@ -285,7 +303,10 @@ output: {files: out/, format: csv, emit: final}
         assert_eq!((job.key.clone(), job.tasks), (Some(FieldPath::of("user")), 1_000_000));
         let names: Vec<&str> = job.aggregates.iter().map(|aggregate| aggregate.name.as_str()).collect();
         assert_eq!(names, ["clicks", "spent", "home", "seen", "price", "größe"]);
-        assert_eq!(job.checkpoint.schedule, Some(Duration::from_secs(5_400)));
+        assert_eq!(job.checkpoint.schedule, Some(Schedule::Every(Duration::from_secs(5_400))));
+        assert_eq!(job.checkpoint.records, Some(5_000_000));
+        let (min_pause, jitter) = (Duration::from_millis(500), Duration::from_secs(10));
+        assert_eq!((job.checkpoint.min_pause, job.checkpoint.jitter), (min_pause, jitter));
         assert_eq!(job.checkpoint.state_bytes, Some(64 << 20));
         assert_eq!((job.checkpoint.timeout, job.checkpoint.tolerate), (Some(Duration::from_secs(120)), 3));
         assert_eq!(job.checkpoint.replicas, [Path::new("/mnt/other"), Path::new("no")]);
@@ -308,12 +329,12 @@ output: {files: out/, format: csv, emit: final}
         assert_eq!(job.input.max_record_bytes, 16 << 20);
         assert_eq!((job.filter, job.output), (None, None));
         assert!(job.checkpoint.enabled);
-        assert_eq!(job.checkpoint.schedule, Some(Duration::from_secs(60)));
+        assert_eq!(job.checkpoint.schedule, Some(Schedule::Every(Duration::from_secs(60))));
         assert_eq!((job.checkpoint.state_bytes, job.checkpoint.keep), (None, None));
         assert_eq!(job.checkpoint.store, Path::new("checkpoints/42"));
         assert_eq!(job.checkpoint.min_copies, 1);
         let job = parse("job: a\ninput: b.txt\nprocess: {aggregate: {n: count}}\ncheckpoint: {state_bytes: 1}\n");
-        assert_eq!((job.key_name(), job.tasks, job.checkpoint.schedule), ("partition", 0, None));
+        assert_eq!((job.key_name(), job.tasks, &job.checkpoint.schedule), ("partition", 0, &None));
     }
 
     #[test]

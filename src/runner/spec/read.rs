@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use crate::format::manifest::Mode;
 use crate::format::segment::MAX_VALUE_BYTES;
+use crate::runner::calendar::Calendar;
 use crate::runner::spec::keys::{self, list, unknown};
 use crate::runner::spec::{
     AggregateFunction, AggregateSpec, CheckpointSpec, ExpressionError, FieldPath, InputFormat, InputSpec, JobSpec,
-    KeepSpec, OnError, OutputFormat, OutputSpec,
+    KeepSpec, OnError, OutputFormat, OutputSpec, Schedule,
 };
 use crate::store::prune::DEFAULT_GRACE;
 use crate::store::retention::Policy;
@@ -416,8 +417,11 @@ fn checkpoint(node: Option<&Node>, job: &str) -> Result<CheckpointSpec> {
     let Some(node) = node else {
         return Ok(CheckpointSpec {
             enabled: true,
-            schedule: Some(DEFAULT_SCHEDULE),
+            schedule: Some(Schedule::Every(DEFAULT_SCHEDULE)),
             state_bytes: None,
+            records: None,
+            min_pause: Duration::ZERO,
+            jitter: Duration::ZERO,
             timeout: None,
             tolerate: 0,
             mode: Mode::Elided,
@@ -430,19 +434,43 @@ fn checkpoint(node: Option<&Node>, job: &str) -> Result<CheckpointSpec> {
     let section = Section::new("checkpoint", node, "a map such as `{schedule: 10m}`")?;
     let enabled = section.get("enabled").map_or(Ok(true), Node::boolean)?;
     let state_bytes = section.get("state_bytes").map(state_bytes).transpose()?;
+    let records = section.get("records").map(records).transpose()?;
+    let mode = section.get("mode").map_or(Ok(Mode::Elided), mode)?;
     let schedule = match section.get("schedule") {
-        Some(node) => Some(schedule(node)?),
-        None => state_bytes.is_none().then_some(DEFAULT_SCHEDULE),
+        Some(node) => Some(schedule(node, mode)?),
+        None if mode == Mode::Scheduled => {
+            let reason = "`mode: scheduled` needs a `schedule`, such as `6h` or `\"0 */6 * * *\"`";
+            return Err(section.get("mode").map_or_else(|| unfit(section.mark, reason), |node| node.unfit(reason)));
+        }
+        None => (state_bytes.is_none() && records.is_none()).then_some(Schedule::Every(DEFAULT_SCHEDULE)),
     };
+    let min_pause = section.get("min_pause").map_or(Ok(Duration::ZERO), duration)?;
+    let jitter = section.get("jitter").map_or(Ok(Duration::ZERO), duration)?;
+    if let (Some(node), None) = (section.get("jitter"), &schedule) {
+        return Err(node.unfit("`jitter` delays scheduled checkpoints; it needs a `schedule`"));
+    }
     let timeout = section.get("timeout").map(longer_than_zero).transpose()?;
     let tolerate = section.get("tolerate").map_or(Ok(0), tolerate)?;
-    let mode = section.get("mode").map_or(Ok(Mode::Elided), mode)?;
     let store = section.get("store").map_or(Ok(default_store), path)?;
     let replicas = replicas(section.get("replicas"), &store)?;
     let copies = 1 + replicas.len();
     let min_copies = section.get("min_copies").map_or(Ok(copies), |node| min_copies(node, copies))?;
     let keep = section.get("keep").map(keep).transpose()?;
-    Ok(CheckpointSpec { enabled, schedule, state_bytes, timeout, tolerate, mode, store, replicas, min_copies, keep })
+    Ok(CheckpointSpec {
+        enabled,
+        schedule,
+        state_bytes,
+        records,
+        min_pause,
+        jitter,
+        timeout,
+        tolerate,
+        mode,
+        store,
+        replicas,
+        min_copies,
+        keep,
+    })
 }
 
 /// Reads how many of `copies`, the store and its replicas, a checkpoint needs.
@@ -488,17 +516,30 @@ fn tolerate(node: &Node) -> Result<u32> {
     u32::try_from(number).ok().filter(|number| *number <= 1_000_000).ok_or_else(|| node.wrong(expected))
 }
 
-fn schedule(node: &Node) -> Result<Duration> {
+fn records(node: &Node) -> Result<u64> {
+    let expected = "a whole number of records, at least 1";
+    match node.integer(expected)? {
+        0 => Err(node.wrong(expected)),
+        records => Ok(records),
+    }
+}
+
+fn schedule(node: &Node, mode: Mode) -> Result<Schedule> {
     let text = node.text(units::DURATION_FORM)?;
     let is_cron = text.starts_with('@') || text.split_whitespace().count() >= 5 || text.contains('*');
     if is_cron {
-        return Err(node.unfit("a cron expression as `schedule` is not supported by this version"));
+        if mode != Mode::Scheduled {
+            let reason = "a cron expression needs `mode: scheduled`; the other modes take an interval such as `10m`";
+            return Err(node.unfit(reason));
+        }
+        Calendar::cron(text).map_err(|reason| node.unfit(format!("no cron expression: {reason}")))?;
+        return Ok(Schedule::Cron(text.to_owned()));
     }
     let schedule = units::parse_duration(text).map_err(|error| unit(node, error))?;
     if schedule.is_zero() || schedule > MAX_SCHEDULE {
         return Err(node.wrong("a duration longer than zero and at most `366d`"));
     }
-    Ok(schedule)
+    Ok(Schedule::Every(schedule))
 }
 
 fn state_bytes(node: &Node) -> Result<u64> {
@@ -511,7 +552,7 @@ fn state_bytes(node: &Node) -> Result<u64> {
 fn mode(node: &Node) -> Result<Mode> {
     let modes = [("elided", Mode::Elided), ("priority", Mode::Priority), ("scheduled", Mode::Scheduled)];
     let mode = choose(node, "mode", &modes)?;
-    if mode == Mode::Elided {
+    if mode != Mode::Priority {
         return Ok(mode);
     }
     let name = node.text("a mode")?;

@@ -20,6 +20,7 @@ mod kill;
 mod latest_good;
 mod log;
 mod metrics;
+mod modes;
 mod output;
 mod replicas;
 mod results;

@@ -1,0 +1,179 @@
+//! Modes, triggers, and checkpoints that fail.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::process::{Child, ChildStdin, Stdio};
+use std::thread;
+use std::time::Duration;
+
+use rustix::process::Signal;
+use serde_json::Value;
+
+use super::replicas::Live;
+use super::{PATIENCE, checkpoints, counting, manifest, signal, until, wait};
+use crate::support::Env;
+
+/// Writes so many records of a thousand keys.
+fn data(env: &Env, records: usize) {
+    let line = |i: usize| format!("{{\"k\":\"k{}\"}}\n", i % 1_000);
+    env.write("data.jsonl", (0..records).map(line).collect::<String>());
+}
+
+/// Returns the log of the store as JSON.
+fn log(env: &Env) -> Vec<Value> {
+    let output = env.run(&["log", "store", "--json"]).expect(0);
+    let view: Value = serde_json::from_str(&output.stdout).expect("JSON");
+    view["log"].as_array().expect("a list").clone()
+}
+
+fn field<'a>(attempt: &'a Value, name: &str) -> &'a str {
+    attempt[name].as_str().unwrap_or_default()
+}
+
+/// Returns the objects that checkpoint `number` needs.
+fn objects(env: &Env, number: u64) -> BTreeSet<String> {
+    let sums = env.read(&format!("store/checkpoints/{number:08}/SHA256SUMS"));
+    sums.lines().filter(|line| line.contains("objects")).map(str::to_owned).collect()
+}
+
+/// Starts the job with standard input as its only partition, which stays open.
+fn idle(env: &Env, checkpoint: &str) -> (Child, ChildStdin) {
+    counting(env, &format!("checkpoint: {{store: store, {checkpoint}}}\n"));
+    let text = env.read("job.yaml").replace("{files: data.jsonl}", "{files: '-', format: json}");
+    env.write("job.yaml", text);
+    let mut command = env.command(&["run", "job.yaml"]);
+    let stderr = fs::File::create(env.path("stderr")).expect("created");
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(stderr).spawn().expect("started");
+    let stdin = child.stdin.take().expect("piped");
+    (child, stdin)
+}
+
+#[test]
+fn scheduled_checkpoints_are_complete_share_nothing_and_come_also_when_nothing_changed() {
+    let env = Env::new();
+    let (mut child, stdin) = idle(&env, "mode: scheduled, schedule: 100ms");
+    until("there are three checkpoints", || checkpoints(&env.path("store")).len() >= 3);
+    signal(&child, Signal::TERM);
+    assert_eq!(wait(&mut child, PATIENCE), 0);
+    drop(stdin);
+    let numbers = checkpoints(&env.path("store"));
+    for pair in numbers.windows(2) {
+        let shared: Vec<_> = objects(&env, pair[0]).intersection(&objects(&env, pair[1])).cloned().collect();
+        assert_eq!(shared, Vec::<String>::new(), "{pair:?}");
+    }
+    let env = Env::new();
+    data(&env, 20_000);
+    counting(&env, "checkpoint: {store: store, mode: scheduled, schedule: 20ms}\n");
+    env.run(&["run", "job.yaml"]).expect(0);
+    let numbers = checkpoints(&env.path("store"));
+    let last = *numbers.last().expect("a checkpoint");
+    assert!(manifest(&env.path("store"), last).contains("mode: scheduled\n"));
+    let output = env.run(&["inspect", &format!("store@{last}"), "--objects"]).expect(0);
+    assert!(!output.stdout.contains("delta"), "{output}");
+    for number in &numbers[..numbers.len() - 1] {
+        fs::remove_dir_all(env.path(&format!("store/checkpoints/{number:08}"))).expect("removed");
+    }
+    env.run(&["verify", &format!("store@{last}"), "--deep"]).expect(0);
+    let before = env.read("out/counting.jsonl");
+    fs::remove_file(env.path("out/counting.jsonl")).expect("removed");
+    env.run(&["run", "job.yaml"]).expect(0);
+    assert_eq!(env.read("out/counting.jsonl"), before);
+}
+
+#[test]
+fn a_time_of_the_clock_that_came_while_the_job_was_down_is_made_up_for_once() {
+    let env = Env::new();
+    data(&env, 1_000);
+    let job = |schedule: &str| {
+        counting(&env, &format!("checkpoint: {{store: store, mode: scheduled, schedule: {schedule}}}\n"));
+        env.run(&["run", "job.yaml"]).expect(0);
+        checkpoints(&env.path("store")).len()
+    };
+    // In five thousand years.
+    assert_eq!(job("\"0 0 1 1 *\""), 1, "the end of the input");
+    assert_eq!(job("\"0 0 1 1 *\""), 1, "nothing is due and nothing is new");
+    thread::sleep(Duration::from_millis(1_000));
+    // Eight or more were missed; one or two may come while it runs.
+    assert!((2..6).contains(&job("125ms")), "{:?}", log(&env));
+    let causes: Vec<String> = log(&env).iter().map(|attempt| field(attempt, "cause").to_owned()).collect();
+    assert_eq!(causes[..2], ["end_of_input", "schedule"], "{causes:?}");
+}
+
+#[test]
+fn so_many_records_cause_a_checkpoint() {
+    let env = Env::new();
+    data(&env, 200_000);
+    counting(&env, "checkpoint: {store: store, records: 30000}\n");
+    env.run(&["run", "job.yaml", "--threads", "1"]).expect(0);
+    let log = log(&env);
+    assert!(log.len() > 1, "{log:?}");
+    let (last, others) = log.split_last().expect("an attempt");
+    assert_eq!(field(last, "cause"), "end_of_input");
+    assert!(others.iter().all(|attempt| field(attempt, "cause") == "records"), "{log:?}");
+    let output = env.run(&["list", "store"]).expect(0);
+    assert!(output.stdout.contains("  records  "), "{output}");
+}
+
+#[test]
+fn checkpoints_keep_a_pause_but_a_signal_does_not_wait() {
+    let env = Env::new();
+    let (mut child, stdin) = idle(&env, "mode: scheduled, schedule: 20ms, min_pause: 1h");
+    until("there is a checkpoint", || checkpoints(&env.path("store")).len() == 1);
+    thread::sleep(Duration::from_millis(300));
+    assert_eq!(checkpoints(&env.path("store")).len(), 1);
+    signal(&child, Signal::USR1);
+    until("there is another one", || checkpoints(&env.path("store")).len() == 2);
+    signal(&child, Signal::TERM);
+    assert_eq!(wait(&mut child, PATIENCE), 0);
+    drop(stdin);
+    let causes: Vec<String> = log(&env).iter().map(|attempt| field(attempt, "cause").to_owned()).collect();
+    assert_eq!(causes, ["schedule", "signal"]);
+}
+
+#[test]
+fn a_run_survives_checkpoints_that_fail_and_the_next_one_has_all() {
+    let env = Env::new();
+    counting(&env, "checkpoint: {store: store, replicas: [r], schedule: 20ms, tolerate: 1000000}\n");
+    let live = Live::start(&env);
+    live.more("store", 2);
+    fs::rename(env.path("r"), env.path("away")).expect("renamed");
+    let failures = || log(&env).iter().filter(|attempt| field(attempt, "outcome") == "failed").count();
+    until("checkpoints have failed", || failures() >= 3);
+    let before = checkpoints(&env.path("store")).len();
+    fs::rename(env.path("away"), env.path("r")).expect("renamed");
+    live.more("r", 2);
+    assert!(checkpoints(&env.path("store")).len() > before);
+    let (status, said) = live.end();
+    assert_eq!(status, 0, "{said}");
+    assert!(said.contains(" in a row, 1000000 are tolerated): "), "{said}");
+    assert!(said.contains("replica `r` has caught up"), "{said}");
+    env.run(&["verify", "store", "--deep"]).expect(0);
+    let output = env.run(&["verify", "store", "--json"]).expect(0);
+    assert!(!output.stdout.contains("object-unused"), "{output}");
+    // Every record is counted once.
+    let rows = env.read("out/counting.jsonl");
+    let counted: u64 = rows
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).expect("JSON")["n"].as_u64().expect("a number"))
+        .sum();
+    let inspected = env.run(&["inspect", "store@latest", "--json"]).expect(0);
+    let records: Value = serde_json::from_str(&inspected.stdout).expect("JSON");
+    assert!(inspected.stdout.contains(&format!("\"records\":{counted}")), "{counted}: {records}");
+}
+
+#[test]
+fn more_failures_in_a_row_than_are_tolerated_end_the_run() {
+    let env = Env::new();
+    counting(&env, "checkpoint: {store: store, replicas: [r], schedule: 20ms, tolerate: 2}\n");
+    let live = Live::start(&env);
+    live.more("store", 1);
+    fs::rename(env.path("r"), env.path("away")).expect("renamed");
+    let (status, said) = live.fail();
+    assert_eq!(status, 4, "{said}");
+    assert!(said.contains("error: 3 checkpoints in a row failed, the job tolerates 2\n"), "{said}");
+    assert!(said.contains("caused by: only 1 of 2 copies can be made: replica `r`: "), "{said}");
+    // What was committed to one place only is there all the same, without an attempt of its own.
+    let attempts = log(&env).into_iter().filter(|attempt| attempt["number"].is_number());
+    let outcomes: Vec<String> = attempts.map(|attempt| field(&attempt, "outcome").to_owned()).collect();
+    assert!(outcomes.ends_with(&["failed", "failed", "failed"].map(str::to_owned)), "{outcomes:?}");
+}
