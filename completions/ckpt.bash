@@ -16,6 +16,9 @@ _ckpt() {
             ",$1")
                 cmd="ckpt"
                 ;;
+            ckpt,checkpoint)
+                cmd="ckpt__subcmd__checkpoint"
+                ;;
             ckpt,completions)
                 cmd="ckpt__subcmd__completions"
                 ;;
@@ -60,6 +63,9 @@ _ckpt() {
                 ;;
             ckpt,verify)
                 cmd="ckpt__subcmd__verify"
+                ;;
+            ckpt__subcmd__help,checkpoint)
+                cmd="ckpt__subcmd__help__subcmd__checkpoint"
                 ;;
             ckpt__subcmd__help,completions)
                 cmd="ckpt__subcmd__help__subcmd__completions"
@@ -113,12 +119,34 @@ _ckpt() {
 
     case "${cmd}" in
         ckpt)
-            opts="-q -h -V --json --quiet --color --help --version run list log inspect verify diff restore prune pin unpin copy latest stats completions help"
+            opts="-q -h -V --json --quiet --color --help --version run checkpoint list log inspect verify diff restore prune pin unpin copy latest stats completions help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ckpt__subcmd__checkpoint)
+            opts="-q -h --wait --json --quiet --color --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --wait)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --color)
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
@@ -205,8 +233,22 @@ _ckpt() {
             return 0
             ;;
         ckpt__subcmd__help)
-            opts="run list log inspect verify diff restore prune pin unpin copy latest stats completions help"
+            opts="run checkpoint list log inspect verify diff restore prune pin unpin copy latest stats completions help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ckpt__subcmd__help__subcmd__checkpoint)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi

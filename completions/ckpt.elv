@@ -27,6 +27,7 @@ set edit:completion:arg-completer[ckpt] = {|@words|
             cand -V 'Print version'
             cand --version 'Print version'
             cand run 'Run a job, or go on with it from its latest checkpoint'
+            cand checkpoint 'Ask the running job for a checkpoint, and wait for it'
             cand list 'List the checkpoints of a store, the newest last'
             cand log 'Show what happened to a store, the newest last'
             cand inspect 'Show what a checkpoint is, or what it holds'
@@ -49,6 +50,15 @@ set edit:completion:arg-completer[ckpt] = {|@words|
             cand --color 'When to use color; `auto` is on a terminal, unless NO_COLOR is set'
             cand --must-resume 'Fail when there is no checkpoint to go on from'
             cand --latest-good 'When the latest checkpoint is damaged, go back to the newest that is intact: say what that loses, and move an output aside that a checkpoint has published which is left behind'
+            cand --json 'Print the answer as JSON, for programs'
+            cand -q 'Print no notes and no progress; warnings and errors stay'
+            cand --quiet 'Print no notes and no progress; warnings and errors stay'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+        }
+        &'ckpt;checkpoint'= {
+            cand --wait 'How long to wait for the answer: `30s`, `5m`'
+            cand --color 'When to use color; `auto` is on a terminal, unless NO_COLOR is set'
             cand --json 'Print the answer as JSON, for programs'
             cand -q 'Print no notes and no progress; warnings and errors stay'
             cand --quiet 'Print no notes and no progress; warnings and errors stay'
@@ -220,6 +230,7 @@ set edit:completion:arg-completer[ckpt] = {|@words|
         }
         &'ckpt;help'= {
             cand run 'Run a job, or go on with it from its latest checkpoint'
+            cand checkpoint 'Ask the running job for a checkpoint, and wait for it'
             cand list 'List the checkpoints of a store, the newest last'
             cand log 'Show what happened to a store, the newest last'
             cand inspect 'Show what a checkpoint is, or what it holds'
@@ -236,6 +247,8 @@ set edit:completion:arg-completer[ckpt] = {|@words|
             cand help 'Print this message or the help of the given subcommand(s)'
         }
         &'ckpt;help;run'= {
+        }
+        &'ckpt;help;checkpoint'= {
         }
         &'ckpt;help;list'= {
         }

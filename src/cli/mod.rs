@@ -14,6 +14,7 @@ use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::cli::ui::{Options, Ui};
 
+pub mod checkpoint;
 pub mod clock;
 pub mod completions;
 pub mod copy;
@@ -60,6 +61,7 @@ pub struct Cli {
 #[allow(missing_docs)]
 pub enum Command {
     Run(run::Args),
+    Checkpoint(checkpoint::Args),
     List(list::Args),
     Log(log::Args),
     Inspect(inspect::Args),
@@ -79,6 +81,7 @@ impl Command {
     fn run(&self, ui: &mut Ui) -> Result<Exit, CliError> {
         match self {
             Command::Run(args) => run::run(args, ui),
+            Command::Checkpoint(args) => checkpoint::run(args, ui),
             Command::List(args) => list::run(args, ui),
             Command::Log(args) => log::run(args, ui),
             Command::Inspect(args) => inspect::run(args, ui),

@@ -161,7 +161,7 @@ fn now() -> Timestamp {
     Timestamp::from_millisecond(now.as_millisecond()).unwrap_or(now)
 }
 
-fn getrandom(random: &mut [u8]) -> Result<(), CliError> {
+pub(super) fn getrandom(random: &mut [u8]) -> Result<(), CliError> {
     let filled = rustix::rand::getrandom(&mut *random, rustix::rand::GetRandomFlags::empty());
     match filled {
         Ok(length) if length == random.len() => Ok(()),

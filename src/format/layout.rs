@@ -33,6 +33,8 @@ pub const OBJECTS_LOCK_FILE: &str = "objects.lock";
 pub const PINS: &str = "pins";
 /// The directory of events: what was removed, when and why.
 pub const HISTORY: &str = "history";
+/// The directory of requests to the run that holds the store, and of the answers.
+pub const REQUESTS: &str = "requests";
 /// The directory of checkpoints that were pruned and can still be brought back.
 pub const PRUNED: &str = "pruned";
 
@@ -181,6 +183,27 @@ pub fn parse_attempts(name: &str) -> Option<u64> {
     name.strip_prefix("attempts-")?.strip_suffix(".jsonl")?.parse().ok().map(|Sequence(number)| number)
 }
 
+/// Returns the request `id`, 32 hexadecimal digits: `requests/ID.yaml`.
+pub fn request(id: &str) -> RelPath {
+    plain(format!("{REQUESTS}/{id}.yaml"))
+}
+
+/// Returns the answer to the request `id`: `requests/ID.answer.yaml`.
+pub fn answer(id: &str) -> RelPath {
+    plain(format!("{REQUESTS}/{id}.answer.yaml"))
+}
+
+/// Reads the name of a request.
+pub fn parse_request(name: &str) -> Option<String> {
+    let id = name.strip_suffix(".yaml")?;
+    (id.len() == 32 && id.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))).then(|| id.to_owned())
+}
+
+/// Reads the name of an answer.
+pub fn parse_answer(name: &str) -> Option<String> {
+    parse_request(&name.replace(".answer.yaml", ".yaml")).filter(|id| name == format!("{id}.answer.yaml"))
+}
+
 /// The size of the last line of a `SHA256SUMS` in bytes.
 pub const MANIFEST_SUM_BYTES: u64 = 64 + 2 + MANIFEST_FILE.len() as u64 + 1;
 
@@ -245,6 +268,11 @@ mod tests {
             ("pins/00000042.yaml", Some(Sequence(42)))
         );
         assert_eq!((event(7).as_str(), parse_event("00000007.yaml")), ("history/00000007.yaml", Some(7)));
+        let id = "0123456789abcdef0123456789abcdef";
+        assert_eq!((request(id).name(), answer(id).name()), (&*format!("{id}.yaml"), &*format!("{id}.answer.yaml")));
+        let read = |path: RelPath| (parse_request(path.name()), parse_answer(path.name()));
+        assert_eq!(read(request(id)), (Some(id.to_owned()), None));
+        assert_eq!(read(answer(id)), (None, Some(id.to_owned())));
         let file = "attempts-00000007.jsonl";
         assert_eq!((attempts(7).as_str(), parse_attempts(file)), ("history/attempts-00000007.jsonl", Some(7)));
         assert_eq!((parse_attempts("attempts-7.jsonl"), parse_event(file)), (None, None));

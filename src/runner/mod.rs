@@ -13,6 +13,7 @@ pub mod output;
 mod pruner;
 pub mod record;
 pub mod recover;
+pub mod requests;
 pub mod reroute;
 pub mod run;
 pub mod sketch;

@@ -23,6 +23,7 @@ use crate::runner::output::{self, OutputPlan};
 use crate::runner::pruner::Pruner;
 use crate::runner::record::{Extractor, Filter};
 use crate::runner::recover::{self, Recovered};
+use crate::runner::requests::Requests;
 use crate::runner::reroute::Content;
 use crate::runner::spec::{self, Effect, FieldPath, InputFormat, JobSpec, OnError};
 use crate::runner::state::Shard;
@@ -525,6 +526,11 @@ impl Run<'_> {
                 drop((snapshots, cuts));
                 director.dead_letter = dead_letter;
             }
+            if let Some((store, _)) = &opened {
+                let (requests, desk) = Requests::new(store.clone(), self.clock);
+                scope.spawn(move || desk.run());
+                director.requests = Some(requests);
+            }
             let mut pruner = None;
             if let (Some((store, _)), Some(keep)) = (&opened, &job.checkpoint.keep) {
                 let (sender, commits) = bounded(1);
@@ -558,6 +564,7 @@ impl Run<'_> {
             director.cuts = None;
             drop(alive_sender);
             director.commits = None;
+            director.requests = None;
             for handle in handles {
                 let _ = handle.join();
             }

@@ -31,6 +31,7 @@ pub mod pins;
 pub mod prune;
 mod publish;
 mod replica;
+pub mod requests;
 pub mod retention;
 
 pub use catch_up::Lag;

@@ -102,7 +102,13 @@ fn the_examples_in_help_texts_run() {
             }
             let run = format!("rm -rf t && cp -r w t && cd t && cp -r checkpoints/clicks a && cp -r a b && {line}");
             let output = env.shell(&run);
-            let wanted = if example.contains("2h ago") { &[0, 1, 10][..] } else { &[0, 1][..] };
+            let wanted = if verb == "checkpoint" {
+                &[4][..]
+            } else if example.contains("2h ago") {
+                &[0, 1, 10][..]
+            } else {
+                &[0, 1][..]
+            };
             assert!(wanted.contains(&output.status), "{verb}: {example}\n{output}");
             assert!(!output.stderr.contains("Usage:"), "{verb}: {example}\n{output}");
             count += 1;

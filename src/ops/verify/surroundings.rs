@@ -25,9 +25,13 @@ pub(super) fn check_surroundings(
         | layout::LOCK_FILE
         | layout::PRUNE_LOCK_FILE
         | layout::OBJECTS_LOCK_FILE => entry.kind == EntryKind::File,
-        layout::CHECKPOINTS | layout::DAMAGED | layout::PINS | layout::HISTORY | layout::PRUNED | "objects" => {
-            entry.kind == EntryKind::Directory
-        }
+        layout::CHECKPOINTS
+        | layout::DAMAGED
+        | layout::PINS
+        | layout::HISTORY
+        | layout::PRUNED
+        | layout::REQUESTS
+        | "objects" => entry.kind == EntryKind::Directory,
         _ => false,
     })?;
     let checkpoints = RelPath::new(layout::CHECKPOINTS).expect("a plain name");

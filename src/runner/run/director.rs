@@ -19,10 +19,13 @@ use crate::runner::dead_letter::{DeadLetterFile, append_line};
 use crate::runner::error::RunError;
 use crate::runner::input::{BlockReader, Compression, Partition, Place};
 use crate::runner::output;
+use crate::runner::requests::Requests;
 use crate::runner::spec::Schedule;
 use crate::runner::state::Shard;
 use crate::runner::trigger::{self, Policy, Seen, Timing};
 use crate::runner::worker::{Account, Gauges, Plan, Route};
+use crate::store::attempts::AttemptOutcome;
+use crate::store::requests::Answer;
 
 /// A checkpoint at a time of the clock that failed is tried again after so long.
 const RETRY_AFTER: Duration = Duration::from_secs(60);
@@ -51,6 +54,8 @@ pub(super) struct Director<'a> {
     pub(super) cuts: Option<Sender<Cut>>,
     /// Takes a notice of each commit, where checkpoints are pruned.
     pub(super) commits: Option<Sender<()>>,
+    /// Where checkpoints are asked for through the store.
+    pub(super) requests: Option<Requests>,
     tasks: Option<Vec<u32>>,
     policy: Policy,
     /// The next time of the clock at which a checkpoint is due, or the last that was missed.
@@ -126,6 +131,7 @@ impl<'a> Director<'a> {
             gate,
             cuts: None,
             commits: None,
+            requests: None,
             tasks: match &plan.route {
                 Route::Key(_) => None,
                 Route::Partition { partitions, .. } => Some(partitions.iter().map(|(_, task)| *task).collect()),
@@ -211,7 +217,7 @@ impl<'a> Director<'a> {
             changed_bytes: gauges.changed_bytes.load(Ordering::Relaxed),
             records: self.records_in_all.saturating_sub(self.records_at_cut),
             signalled: self.run.control.checkpoint.swap(false, Ordering::Relaxed),
-            requested: false,
+            requested: self.requests.as_ref().is_some_and(Requests::is_any),
         }
     }
 
@@ -222,6 +228,9 @@ impl<'a> Director<'a> {
 
     /// Takes a cut. At a shutdown no block is handed out behind it.
     fn ask(&mut self, trigger: Trigger) -> Result<(), RunError> {
+        if let Some(requests) = &mut self.requests {
+            requests.serve();
+        }
         let begun = Instant::now();
         let (number, places) = self.gate.cut(trigger == Trigger::Shutdown);
         self.asked = Some(Asked { trigger, begun, number, places });
@@ -239,14 +248,24 @@ impl<'a> Director<'a> {
             Event::Checkpoint(Outcome::Committed(done)) => {
                 self.has_ended();
                 self.failures = 0;
+                let manifest = &done.committed.manifest;
+                self.answer(Answer {
+                    sequence: Some(manifest.sequence),
+                    new_bytes: manifest.totals.new_bytes,
+                    total_micros: done.total_micros,
+                    ..Answer::new(AttemptOutcome::Committed, manifest.created)
+                });
                 self.committed(*done);
             }
             Event::Checkpoint(Outcome::Elided) => {
                 self.has_ended();
                 self.failures = 0;
+                self.answer_elided();
             }
             Event::Checkpoint(Outcome::Failed(error)) => {
                 self.has_ended();
+                let error_text = Some(in_one_line(error.as_ref()));
+                self.answer(Answer { error: error_text, ..Answer::new(AttemptOutcome::Failed, (self.run.clock)()) });
                 self.failed(error)?;
             }
             Event::Overflow(overflow, key) => return Err(RunError::Overflow { reason: overflow.to_string(), key }),
@@ -335,6 +354,18 @@ impl<'a> Director<'a> {
         }
     }
 
+    /// Answers those who asked for a checkpoint, and were served by the attempt that has ended.
+    fn answer(&mut self, answer: Answer) {
+        if let Some(requests) = &mut self.requests {
+            requests.answer(&answer);
+        }
+    }
+
+    fn answer_elided(&mut self) {
+        let sequence = self.latest.as_ref().map(|(_, _, _, sequence)| *sequence);
+        self.answer(Answer { sequence, ..Answer::new(AttemptOutcome::Elided, (self.run.clock)()) });
+    }
+
     /// Notes that an attempt has ended.
     fn has_ended(&mut self) {
         self.busy = false;
@@ -408,6 +439,8 @@ impl<'a> Director<'a> {
                     Err(_) => return Err(RunError::Panicked),
                 }
             }
+        } else {
+            self.answer_elided();
         }
         if let Some((plan, output)) = program_output {
             output::publish(&plan.path, sequence)?;

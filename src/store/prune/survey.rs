@@ -104,7 +104,9 @@ impl Around {
             | layout::LOCK_FILE
             | layout::PRUNE_LOCK_FILE
             | layout::OBJECTS_LOCK_FILE => entry.kind == EntryKind::File,
-            CHECKPOINTS | PINS | HISTORY | PRUNED | DAMAGED | "objects" => entry.kind == EntryKind::Directory,
+            CHECKPOINTS | PINS | HISTORY | PRUNED | DAMAGED | layout::REQUESTS | "objects" => {
+                entry.kind == EntryKind::Directory
+            }
             _ => false,
         });
         let mut sequences = |name: &str| -> Result<BTreeMap<Sequence, Entry>, StoreError> {

@@ -29,10 +29,10 @@ mod store;
 mod summary;
 
 /// How long a test waits for what must come soon.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Returns the numbers of the checkpoints in `store`, ascending.
-fn checkpoints(store: &Path) -> Vec<u64> {
+pub(super) fn checkpoints(store: &Path) -> Vec<u64> {
     let Ok(entries) = fs::read_dir(store.join("checkpoints")) else { return Vec::new() };
     let names = entries.map(|entry| entry.expect("listed").file_name().into_string().expect("UTF-8"));
     let mut numbers: Vec<u64> = names.filter_map(|name| name.parse().ok()).collect();
@@ -54,13 +54,13 @@ fn files(dir: &Path) -> Vec<std::path::PathBuf> {
     found.filter(|entry| entry.file_type().is_file()).map(walkdir::DirEntry::into_path).collect()
 }
 
-fn signal(child: &Child, signal: Signal) {
+pub(super) fn signal(child: &Child, signal: Signal) {
     kill_process(Pid::from_child(child), signal).expect("the process is there");
 }
 
 /// Waits for the end of `child`, and returns its exit code.
 #[track_caller]
-fn wait(child: &mut Child, patience: Duration) -> i32 {
+pub(super) fn wait(child: &mut Child, patience: Duration) -> i32 {
     let begun = Instant::now();
     loop {
         if let Some(status) = child.try_wait().expect("waited") {
@@ -77,7 +77,7 @@ fn wait(child: &mut Child, patience: Duration) -> i32 {
 
 /// Waits until `condition` holds.
 #[track_caller]
-fn until(what: &str, mut condition: impl FnMut() -> bool) {
+pub(super) fn until(what: &str, mut condition: impl FnMut() -> bool) {
     let begun = Instant::now();
     while !condition() {
         assert!(begun.elapsed() < PATIENCE, "waited too long until {what}");
@@ -86,7 +86,7 @@ fn until(what: &str, mut condition: impl FnMut() -> bool) {
 }
 
 /// Writes a job file `job.yaml` that counts the records of `data.jsonl` by `k`, with `more` at its end.
-fn counting(env: &Env, more: &str) {
+pub(super) fn counting(env: &Env, more: &str) {
     let text = format!(
         "job: counting\ninput: {{files: data.jsonl}}\nkey: k\ntasks: 8\nprocess: {{aggregate: {{n: count}}}}\noutput: out/\n{more}"
     );

@@ -1,0 +1,189 @@
+//! Requests: somebody asks the run that holds a store for a checkpoint, and gets an answer.
+//!
+//! A request is a file `requests/ID.yaml`, its answer `requests/ID.answer.yaml`. Files work where the job runs on another machine. Who asked
+//! deletes the answer; what nobody came for is deleted by a run.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::format::FORMAT;
+use crate::format::layout::{self, REQUESTS};
+use crate::id::Sequence;
+use crate::relpath::RelPath;
+use crate::storage::{EntryKind, StorageError};
+use crate::store::attempts::AttemptOutcome;
+use crate::store::{Store, StoreError, in_milliseconds};
+use crate::yaml;
+
+/// The most that is read of an answer, in bytes.
+const MAX_BYTES: u64 = 64 * 1024;
+
+/// The most requests that are looked at: more were not made by people.
+const MAX_REQUESTS: usize = 1_000;
+
+/// Files of requests that are older, by the clock of the storage, are deleted.
+const STALE_SECONDS: i64 = 3_600;
+
+/// A request as it is on disk. Its name is what counts.
+#[derive(Debug, Serialize)]
+struct RequestFile<'a> {
+    format: u32,
+    time: Timestamp,
+    holder: &'a str,
+}
+
+/// What became of a request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Answer {
+    /// The store format.
+    pub format: u32,
+    /// When.
+    pub time: Timestamp,
+    /// What became of the attempt that served it.
+    pub outcome: AttemptOutcome,
+    /// The checkpoint: the one that was committed, or the latest when nothing had changed since.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub sequence: Option<Sequence>,
+    /// Bytes of new objects.
+    pub new_bytes: u64,
+    /// From the cut to the commit, in microseconds.
+    pub total_micros: u64,
+    /// Why it failed.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub error: Option<String>,
+}
+
+impl Answer {
+    /// Makes an answer without a checkpoint.
+    pub fn new(outcome: AttemptOutcome, time: Timestamp) -> Answer {
+        Answer {
+            format: FORMAT,
+            time: in_milliseconds(time),
+            outcome,
+            sequence: None,
+            new_bytes: 0,
+            total_micros: 0,
+            error: None,
+        }
+    }
+}
+
+impl Store {
+    /// Asks the run that holds the store for a checkpoint. `id` is 32 hexadecimal digits that nobody else has drawn, `holder` says who asks.
+    pub fn request(&self, id: &str, holder: &str, now: Timestamp) -> Result<(), StoreError> {
+        let file = RequestFile { format: FORMAT, time: in_milliseconds(now), holder };
+        Ok(self.replicas[0].create(&layout::request(id), yaml::to_string(&file).as_bytes())?)
+    }
+
+    /// Takes a request back.
+    pub fn withdraw(&self, id: &str) {
+        let _ = self.replicas[0].delete(&layout::request(id));
+    }
+
+    /// Returns the answer to a request, once it is there, and deletes it.
+    pub fn take_answer(&self, id: &str) -> Result<Option<Answer>, StoreError> {
+        let path = layout::answer(id);
+        let bytes = match self.replicas[0].get(&path, MAX_BYTES) {
+            Ok(bytes) => bytes,
+            Err(error) if error.is_not_found() => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        let answer = yaml::decode(&bytes).and_then(yaml::from_str).ok();
+        let _ = self.replicas[0].delete(&path);
+        Ok(answer)
+    }
+
+    /// Returns the ids of the requests that nobody has answered, with the number of the place, and deletes those that are stale by `now`.
+    ///
+    /// Places that can not be listed have none.
+    pub fn requests(&self, now: Timestamp) -> Vec<(usize, String)> {
+        let directory = RelPath::new(REQUESTS).expect("the name is plain");
+        let mut found = Vec::new();
+        for index in self.sound() {
+            let entries = self.replicas[index].list(Some(&directory)).unwrap_or_default();
+            for entry in entries.into_iter().filter(|entry| entry.kind == EntryKind::File) {
+                let Some(id) = layout::parse_request(&entry.name).or_else(|| layout::parse_answer(&entry.name)) else {
+                    continue;
+                };
+                let age = entry.modified_seconds.map_or(0, |modified| now.as_second().saturating_sub(modified));
+                if age > STALE_SECONDS {
+                    if let Ok(path) = directory.join(&entry.name) {
+                        let _ = self.replicas[index].delete(&path);
+                    }
+                } else if layout::parse_request(&entry.name).is_some() && found.len() < MAX_REQUESTS {
+                    found.push((index, id));
+                }
+            }
+        }
+        found
+    }
+
+    /// Answers request `id` in the place of number `index`. What can not be written is lost.
+    pub fn answer(&self, index: usize, id: &str, answer: &Answer) {
+        let storage = &self.replicas[index];
+        // Who has taken his request back gets no answer.
+        if storage.delete(&layout::request(id)).is_ok() {
+            let _ = storage.create(&layout::answer(id), yaml::to_string(answer).as_bytes());
+        }
+    }
+
+    /// Returns who holds the store for writing, in its own words; nothing when nobody does.
+    ///
+    /// Fails when the place has no locks, so that it can not be told.
+    pub fn holder(&self) -> Result<Option<String>, StoreError> {
+        let path = RelPath::new(layout::LOCK_FILE).expect("the name is plain");
+        match self.replicas[0].lock(&path, "") {
+            Ok(_) => Ok(None),
+            Err(StorageError::Held { holder, .. }) => Ok(Some(holder)),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::format::manifest::StoreFile;
+    use crate::id::StoreId;
+    use crate::storage::Storage;
+    use crate::storage::memory::MemoryStorage;
+
+    fn store() -> (Store, MemoryStorage) {
+        let storage = MemoryStorage::new();
+        let created = Timestamp::UNIX_EPOCH;
+        let file = StoreFile { format: 1, store: StoreId::new([1; 16]), job: "a".to_owned(), created };
+        (Store::create(vec![Arc::new(storage.clone())], file).unwrap(), storage)
+    }
+
+    #[test]
+    fn a_request_is_answered_once_and_leaves_nothing() {
+        let (store, storage) = store();
+        let (id, now) = ("0123456789abcdef0123456789abcdef", Timestamp::UNIX_EPOCH);
+        store.request(id, "a test", now).unwrap();
+        assert_eq!(store.requests(now), [(0, id.to_owned())]);
+        assert_eq!(store.take_answer(id).unwrap(), None);
+        let answer = Answer { sequence: Some(Sequence(7)), ..Answer::new(AttemptOutcome::Committed, now) };
+        store.answer(0, id, &answer);
+        assert_eq!(store.requests(now), []);
+        assert_eq!(store.take_answer(id).unwrap(), Some(answer.clone()));
+        store.request(id, "a test", now).unwrap();
+        store.withdraw(id);
+        store.answer(0, id, &answer);
+        assert_eq!(store.take_answer(id).unwrap(), None);
+        let requests = RelPath::new(REQUESTS).unwrap();
+        assert_eq!(storage.list(Some(&requests)).unwrap(), []);
+    }
+
+    #[test]
+    fn other_files_are_no_requests() {
+        let (store, storage) = store();
+        for name in ["x.yaml", "0123456789abcdef0123456789abcdeF.yaml", "0123456789abcdef0123456789abcdef.answer.yaml"]
+        {
+            storage.create(&RelPath::new(format!("{REQUESTS}/{name}")).unwrap(), b"\xff").unwrap();
+        }
+        assert_eq!(store.requests(Timestamp::UNIX_EPOCH), []);
+        assert_eq!(store.take_answer("0123456789abcdef0123456789abcdef").unwrap(), None);
+    }
+}
