@@ -206,7 +206,10 @@ fn a_wrong_job_file_is_refused_with_the_place_and_the_reason() {
             "2:8: expected a whole number of tasks from 1 to 1000000, found `99999999999999999999`",
         ),
         // Process.
-        ("process: {}\n", "1:10: missing key `aggregate` in `process`: what to compute for each key"),
+        (
+            "process: {}\n",
+            "1:10: missing key `aggregate` in `process`: what to compute for each key, or `exec`: a program of your own",
+        ),
         (
             "process: {aggregate: {}}\n",
             "1:22: expected a map from names to aggregates such as `clicks: count`, found an empty one",
@@ -215,7 +218,10 @@ fn a_wrong_job_file_is_refused_with_the_place_and_the_reason() {
             "process: {aggregate: count}\n",
             "1:22: expected a map from names to aggregates such as `clicks: count`, found `count`",
         ),
-        ("process: {exec: [python3, x.py]}\n", "1:11: `exec` is not supported by this version"),
+        (
+            "process: {exec: []}\n",
+            "1:17: expected a list of a program and its arguments such as `[python3, sessions.py]`, found an empty list",
+        ),
         ("process: {window: {time: ts}}\n", "1:11: `window` is not supported by this version"),
         ("process:\n  aggregate:\n    a: summ(x)\n", "3:8: unknown aggregate `summ`, did you mean `sum`?"),
         ("process:\n  aggregate:\n    a: sum(x))\n", "3:14: expected the end, found `)`"),

@@ -22,6 +22,7 @@ use crate::format::manifest::Output;
 use crate::id::Sequence;
 use crate::ops::latest::newest_intact;
 use crate::runner::error::RunError;
+use crate::runner::exec::ProgramFailure;
 use crate::runner::input::InputError;
 use crate::runner::run::{Control, Observer, Options, Summary, run as run_job};
 use crate::runner::spec::{JobSpec, SpecError};
@@ -111,6 +112,7 @@ pub fn run(args: &Args, ui: &mut Ui) -> Result<Exit, CliError> {
         holder: words::holder(&format!("`ckpt run` of job {}", job.job), &ui.now()),
         clock: now,
         random,
+        environment: Vec::new(),
     };
     let control = listen()?;
     let now = ui.now().timestamp();
@@ -208,6 +210,7 @@ struct View<'a> {
     checkpoints: u64,
     checkpoint_bytes: u64,
     pruned: u64,
+    restarts: u64,
     pause_micros_median: Option<u64>,
     pause_micros_p99: Option<u64>,
     pause_micros_max: Option<u64>,
@@ -237,6 +240,7 @@ impl<'a> View<'a> {
             checkpoints: summary.checkpoints,
             checkpoint_bytes: summary.checkpoint_bytes,
             pruned: summary.pruned,
+            restarts: summary.restarts,
             pause_micros_median: quantile(pauses, 50),
             pause_micros_p99: quantile(pauses, 99),
             pause_micros_max: quantile(pauses, 100),
@@ -281,6 +285,9 @@ fn show(job: &JobSpec, summary: &Summary, ui: &mut Ui) -> Result<(), CliError> {
         checkpoints += &format!(", pause {}", Span(Duration::from_micros(pause)));
     }
     ui.out(format!("  checkpoints   {checkpoints}"))?;
+    if summary.restarts > 0 {
+        ui.out(format!("  restarts      {}", Count(summary.restarts)))?;
+    }
     for output in &summary.outputs {
         let path = job.resolve(Path::new(&output.path));
         ui.out(format!("  output        {} ({} rows, {})", path.display(), Count(output.rows), Bytes(output.bytes)))?;
@@ -317,6 +324,9 @@ fn damaged(error: &RunError, job: &JobSpec, ui: &Ui) -> CliError {
     };
     explained.hint(format!("`ckpt verify {}` lists everything that is damaged", store.display()))
 }
+
+/// What holds after any failure.
+const GOES_ON: &str = "nothing uncommitted was published; the next run goes on from the latest checkpoint";
 
 /// Says why a run could not go on, in terms of the job file where that is what has to be changed.
 fn explain(error: RunError, args: &Args, text: &[u8]) -> CliError {
@@ -381,6 +391,12 @@ fn explain(error: RunError, args: &Args, text: &[u8]) -> CliError {
             .hint(format!("name another file in {job} (`input: on_error: dead_letter`), or move this one away")),
         RunError::Table { .. } | RunError::Definition { .. } | RunError::Inconsistent { .. } => {
             CliError::of(Exit::Damaged, &error).hint("`ckpt verify --deep STORE` lists everything that is wrong")
+        }
+        RunError::Program { failure: ProgramFailure::Start { ref source }, .. } => {
+            in_job_file("process.exec", None, format!("{error}: {source}"))
+        }
+        RunError::Program { .. } | RunError::RestartsSpent { .. } | RunError::NoRestart { .. } => {
+            CliError::of(Exit::Failed, &error).hint(GOES_ON)
         }
         _ => CliError::of(Exit::Failed, &error),
     }

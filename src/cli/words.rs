@@ -45,6 +45,7 @@ pub fn routing(routing: Routing) -> &'static str {
     match routing {
         Routing::KeyHash => "by hash of the key",
         Routing::Partition => "one a partition",
+        Routing::Program => "by the program",
     }
 }
 

@@ -143,6 +143,8 @@ pub enum Routing {
     KeyHash,
     /// It has none: each partition is a task of its own, numbered in the positions table, and its name is the key.
     Partition,
+    /// The state is that of a program, which gives each of its tasks keys as it likes: any key may be in any task, also in several.
+    Program,
 }
 
 /// What a checkpoint took, in microseconds.

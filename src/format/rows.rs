@@ -330,6 +330,20 @@ impl RowBatch {
         self.rows.extend(other.rows.iter().map(|entry| Entry { at: entry.at + shift, ..*entry }));
     }
 
+    /// Takes the task of every row from the first four bytes of its key, big-endian, which are no longer part of the key then.
+    ///
+    /// # Panics
+    ///
+    /// When a key is shorter.
+    pub fn split_tasks(&mut self) {
+        for entry in &mut self.rows {
+            let key = &self.bytes[entry.at..entry.at + entry.key_bytes as usize];
+            entry.task = u32::from_be_bytes(*key.first_chunk().expect("a key begins with its task"));
+            entry.at += size_of::<u32>();
+            entry.key_bytes -= size_of::<u32>() as u32;
+        }
+    }
+
     /// Removes all rows and keeps the memory.
     pub fn clear(&mut self) {
         self.bytes.clear();

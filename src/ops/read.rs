@@ -117,10 +117,12 @@ impl Snapshot {
         String::from_utf8(bytes.into()).map_err(|_| ReadError::Job { path: table.object.path().to_string() })
     }
 
-    /// Returns the task that owns `key`, or nothing when there can be none: a job without a key has no partition of that name.
+    /// Returns the task that owns `key`, or nothing when there is no such one: a job without a key has no partition of that name, or any task may
+    /// have the key.
     pub fn task_of_key(&self, store: &Store, key: &str) -> Result<Option<u32>, ReadError> {
         match self.manifest().routing {
             Routing::KeyHash => Ok(Some(index::task_of_key(key.as_bytes(), self.manifest().tasks))),
+            Routing::Program => Ok(None),
             Routing::Partition => {
                 Ok(self.positions(store)?.iter().find(|row| row.partition == key).and_then(|row| row.task))
             }
@@ -144,7 +146,9 @@ impl Snapshot {
         mut visit: impl FnMut(Row<'_>) -> bool,
     ) -> Result<(), ReadError> {
         let mut task = selection.task;
-        if let Some(key) = &selection.key {
+        if let Some(key) = &selection.key
+            && self.manifest().routing != Routing::Program
+        {
             match (self.task_of_key(store, key)?, task) {
                 (None, _) => return Ok(()),
                 (Some(owner), Some(task)) if owner != task => return Ok(()),

@@ -1,20 +1,20 @@
 //! The built-in aggregates: from the fields of a record to the columns of a key's row.
 //!
-//! A [`Program`] is made once for a run. The parsing side packs each record's arguments into bytes ([`Program::pack`]); the applying side
-//! reads them back and folds them into a row ([`Program::apply`]). The result does not depend on how the two are spread over threads.
+//! A [`Program`] is made once for a run. It is the [`Processor`] of jobs with `process: aggregate:`.
 
 use std::cmp::Ordering;
 
 use crate::decimal::{Decimal, DecimalError};
 use crate::format::rows::{RowCodec, int_at, number_at};
 use crate::format::segment::MAX_VALUE_BYTES;
+use crate::runner::processor::{Context, ProcessError, Processor};
 use crate::runner::record::{BadRecord, Field};
 use crate::runner::sketch::Sketch;
 use crate::runner::spec::{AggregateFunction, AggregateSpec, FieldPath, InputFormat};
 use crate::runner::state::{RowMut, Variable};
 use crate::value::{Column, ColumnType, Value};
 
-/// What a run does with each record.
+/// What a run does with each record, as aggregates say it.
 #[derive(Debug, Clone)]
 pub struct Program {
     fields: Vec<FieldPath>,
@@ -74,9 +74,9 @@ enum Keep {
 
 /// A column of the job's output, computed from the columns of its state.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OutputColumn {
+struct OutputColumn {
     /// Its name: the aggregate's.
-    pub name: String,
+    name: String,
     source: OutputSource,
 }
 
@@ -89,7 +89,7 @@ enum OutputSource {
 
 impl OutputColumn {
     /// Computes the value out of a row's values.
-    pub fn value(&self, row: &[Value]) -> Value {
+    fn value(&self, row: &[Value]) -> Value {
         match self.source {
             OutputSource::Plain(column) => row[column].clone(),
             OutputSource::Mean { sum, count } => match (&row[sum], &row[count]) {
@@ -104,14 +104,6 @@ impl OutputColumn {
             },
         }
     }
-}
-
-/// A sum left the bounds of a [`Decimal`].
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{aggregate}` overflows: its sum reaches 10^20")]
-pub struct Overflow {
-    /// The aggregate's name.
-    pub aggregate: String,
 }
 
 impl Program {
@@ -221,26 +213,8 @@ impl Program {
         })
     }
 
-    /// Returns the fields that the program needs of each record.
-    pub fn fields(&self) -> &[FieldPath] {
-        &self.fields
-    }
-
-    /// Returns how a row's value is packed.
-    pub fn codec(&self) -> &RowCodec {
-        &self.codec
-    }
-
-    /// Returns the columns of the job's output.
-    pub fn outputs(&self) -> &[OutputColumn] {
-        &self.outputs
-    }
-
-    /// Appends the arguments out of a record's `fields`, given in the order of [`Program::fields`].
-    ///
-    /// On an error `packed` may have grown: the caller cuts it back.
     #[inline]
-    pub fn pack(&self, fields: &[Field<'_>], packed: &mut Vec<u8>) -> Result<(), BadRecord> {
+    fn pack_arguments(&self, fields: &[Field<'_>], packed: &mut Vec<u8>) -> Result<(), BadRecord> {
         for argument in &self.arguments {
             let field = &fields[argument.field];
             if matches!(field, Field::Missing) {
@@ -321,11 +295,8 @@ impl Program {
         Ok(())
     }
 
-    /// Folds packed arguments into a row.
-    ///
-    /// On an error the row may be changed in part: the run can not go on.
     #[inline]
-    pub fn apply(&self, packed: &[u8], row: &mut RowMut<'_>) -> Result<(), Overflow> {
+    fn apply_arguments(&self, packed: &[u8], row: &mut RowMut<'_>) -> Result<(), ProcessError> {
         if self.arguments.len() <= MAX_INLINE {
             let mut values: [Option<&[u8]>; MAX_INLINE] = [None; MAX_INLINE];
             self.split(packed, &mut values);
@@ -362,7 +333,7 @@ impl Program {
     }
 
     #[inline]
-    fn steps(&self, values: &[Option<&[u8]>], row: &mut RowMut<'_>) -> Result<(), Overflow> {
+    fn steps(&self, values: &[Option<&[u8]>], row: &mut RowMut<'_>) -> Result<(), ProcessError> {
         for step in &self.steps {
             match step {
                 Step::Count { column, argument } => {
@@ -405,10 +376,10 @@ impl Program {
     }
 
     #[inline]
-    fn add_number(&self, row: &mut RowMut<'_>, column: usize, bytes: &[u8], name: &str) -> Result<(), Overflow> {
+    fn add_number(&self, row: &mut RowMut<'_>, column: usize, bytes: &[u8], name: &str) -> Result<(), ProcessError> {
         let at = self.codec.offset(column);
         let sum = number_at(row.packed, at).checked_add(number_at(bytes, 0));
-        let sum = sum.ok_or_else(|| Overflow { aggregate: name.to_owned() })?;
+        let sum = sum.ok_or_else(|| overflow(name))?;
         row.packed[at..at + 16].copy_from_slice(&sum.units().to_le_bytes());
         row.mark(column);
         Ok(())
@@ -447,6 +418,38 @@ impl Program {
             row.set(column, at, column_type, new);
         }
     }
+}
+
+impl Processor for Program {
+    fn fields(&self) -> &[FieldPath] {
+        &self.fields
+    }
+
+    fn columns(&self) -> &[Column] {
+        self.codec.columns()
+    }
+
+    fn output_names(&self) -> Vec<String> {
+        self.outputs.iter().map(|column| column.name.clone()).collect()
+    }
+
+    fn output(&self, row: &[Value]) -> Vec<Value> {
+        self.outputs.iter().map(|column| column.value(row)).collect()
+    }
+
+    fn pack(&self, fields: &[Field<'_>], packed: &mut Vec<u8>) -> Result<(), BadRecord> {
+        self.pack_arguments(fields, packed)
+    }
+
+    fn apply(&self, arguments: &[u8], row: &mut RowMut<'_>, _: &mut Context<'_>) -> Result<(), ProcessError> {
+        self.apply_arguments(arguments, row)
+    }
+}
+
+/// Says that a sum left the bounds of a [`Decimal`].
+#[cold]
+fn overflow(aggregate: &str) -> ProcessError {
+    ProcessError { reason: format!("`{aggregate}` overflows: its sum reaches 10^20") }
 }
 
 /// So many arguments need no allocation for each record.

@@ -6,6 +6,7 @@ use crate::format::layout::ObjectName;
 use crate::format::manifest::ManifestError;
 use crate::format::segment::TableError;
 use crate::id::Sequence;
+use crate::runner::exec::ProgramFailure;
 use crate::runner::input::InputError;
 use crate::runner::reroute::Lost;
 use crate::runner::spec::{Difference, SpecError};
@@ -158,13 +159,40 @@ pub enum RunError {
         /// The job of the store.
         found: String,
     },
-    /// A sum left its bounds.
+    /// A record could not be applied: a sum left its bounds, for instance.
     #[error("{reason} for key `{key}`")]
-    Overflow {
-        /// Which sum.
+    Process {
+        /// What went wrong.
         reason: String,
         /// The key.
         key: String,
+    },
+    /// A program of the job.
+    #[error("program `{program}` of worker {worker} failed")]
+    Program {
+        /// What it is called.
+        program: String,
+        /// Its worker, from 0.
+        worker: usize,
+        /// What it did wrong.
+        #[source]
+        failure: ProgramFailure,
+    },
+    /// A program has failed, and the job has restarts that can not be made.
+    #[error(
+        "the job can not be restarted: there is no checkpoint to go on from, or standard input can not be read again"
+    )]
+    NoRestart {
+        /// What the program did wrong.
+        source: Box<RunError>,
+    },
+    /// A program has failed again and again.
+    #[error("the job has failed {} times without a checkpoint in between", .restarts + 1)]
+    RestartsSpent {
+        /// The restarts that were made.
+        restarts: u32,
+        /// What the program did wrong.
+        source: Box<RunError>,
     },
     /// The dead-letter file.
     #[error("cannot write `{path}`")]

@@ -10,10 +10,10 @@ use std::path::{Path, PathBuf};
 use crate::digest::{Digest, Hasher};
 use crate::format::manifest::Output;
 use crate::id::Sequence;
-use crate::runner::aggregate::Program;
 use crate::runner::error::RunError;
 use crate::runner::spec::OutputFormat;
 use crate::runner::state::Shard;
+use crate::runner::worker::Plan;
 use crate::value::Value;
 
 /// Where an output file goes.
@@ -52,13 +52,13 @@ fn output_error(path: &Path) -> impl Fn(io::Error) -> RunError {
 
 /// Writes the rows of `shards`, sorted by the bytes of their keys, aside for checkpoint `sequence`, and flushes them.
 pub fn stage(
-    plan: &OutputPlan,
+    output: &OutputPlan,
     sequence: Sequence,
     shards: &[(u32, Shard)],
-    program: &Program,
+    plan: &Plan,
 ) -> Result<Output, RunError> {
-    let error = plan.error();
-    if let Some(dir) = plan.path.parent() {
+    let error = output.error();
+    if let Some(dir) = output.path.parent() {
         fs::create_dir_all(dir).map_err(&error)?;
     }
     let mut order: Vec<(u32, u32)> = Vec::new();
@@ -68,24 +68,26 @@ pub fn stage(
     let key = |&(place, row): &(u32, u32)| shards[place as usize].1.key(row as usize);
     order.sort_unstable_by(|a, b| key(a).cmp(key(b)));
 
-    let file = File::create(plan.staged(sequence)).map_err(&error)?;
+    let file = File::create(output.staged(sequence)).map_err(&error)?;
     let mut writer = Counted { inner: BufWriter::with_capacity(1 << 20, file), hasher: Hasher::new(), bytes: 0 };
     let mut line = Vec::new();
-    if plan.format == OutputFormat::Csv {
-        let names = program.outputs().iter().map(|column| column.name.as_str());
-        push_csv(&mut line, std::iter::once(plan.key_name.as_str()).chain(names));
+    let names = plan.processor.output_names();
+    if output.format == OutputFormat::Csv {
+        let names = names.iter().map(String::as_str);
+        push_csv(&mut line, std::iter::once(output.key_name.as_str()).chain(names));
     }
     let mut packed = Vec::new();
     for place in &order {
         packed.clear();
         shards[place.0 as usize].1.pack_row(place.1 as usize, &mut packed);
-        let row = program.codec().unpack(&packed);
+        let values = plan.processor.output(&plan.codec.unpack(&packed));
         let key = std::str::from_utf8(key(place)).expect("keys are UTF-8");
-        let values = program.outputs().iter().map(|column| (column.name.as_str(), column.value(&row)));
-        match plan.format {
-            OutputFormat::Json => push_json(&mut line, &plan.key_name, key, values),
+        match output.format {
+            OutputFormat::Json => {
+                push_json(&mut line, &output.key_name, key, names.iter().map(String::as_str).zip(values));
+            }
             OutputFormat::Csv => {
-                let texts: Vec<String> = values.map(|(_, value)| value.to_string()).collect();
+                let texts: Vec<String> = values.iter().map(Value::to_string).collect();
                 push_csv(&mut line, std::iter::once(key).chain(texts.iter().map(String::as_str)));
             }
         }
@@ -98,7 +100,7 @@ pub fn stage(
     let Counted { inner, hasher, bytes } = writer;
     let file = inner.into_inner().map_err(|failed| error(failed.into_error()))?;
     file.sync_all().map_err(&error)?;
-    Ok(Output { path: plan.name.clone(), sha256: hasher.finish(), bytes, rows: order.len() as u64 })
+    Ok(Output { path: output.name.clone(), sha256: hasher.finish(), bytes, rows: order.len() as u64 })
 }
 
 /// Puts the file that was staged for checkpoint `sequence` in place, for good.

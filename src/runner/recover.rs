@@ -13,6 +13,7 @@ use crate::format::segment::SegmentReader;
 use crate::id::Sequence;
 use crate::runner::checkpointer::Lineage;
 use crate::runner::error::RunError;
+use crate::runner::exec;
 use crate::runner::left_behind::LeftBehind;
 use crate::runner::spec::JobSpec;
 use crate::runner::state::Shard;
@@ -161,16 +162,24 @@ fn load(
         sources.push(SegmentReader::open(bytes, codec.columns()).map_err(RunError::table(segment.object))?);
     }
     let mut wrong = None;
+    let is_program = manifest.routing == Routing::Program;
+    let mut program_key = Vec::new();
     let merged = Merge::new(sources).for_each(|row| {
         let Some(packed) = row.value else { return true };
-        let hash = xxh3_64(row.key);
+        let mut key = row.key;
+        if is_program {
+            program_key = exec::shard_key(row.task, row.key);
+            key = &program_key;
+        }
+        let hash = xxh3_64(key);
         let routed = match manifest.routing {
             Routing::Partition => partitions.get(row.key) == Some(&row.task),
+            Routing::Program => true,
             Routing::KeyHash => hash % u64::from(manifest.tasks) == u64::from(row.task),
         };
         if !routed || !(base.first_task..=base.last_task).contains(&row.task) {
             wrong = Some("a row is in a task that its key does not belong to");
-        } else if !shard.load(hash, row.key, packed) {
+        } else if !shard.load(hash, key, packed) {
             wrong = Some("a sketch can not be read");
         }
         wrong.is_none()

@@ -1,6 +1,7 @@
 //! The thread that directs a run: starts the others, decides when a checkpoint is due, and ends.
 
 use std::collections::HashMap;
+use std::ffi::OsString;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,16 +11,19 @@ use crossbeam_channel::{RecvTimeoutError, Sender, bounded, unbounded};
 use jiff::Timestamp;
 
 use crate::format::layout::ObjectName;
-use crate::format::manifest::{Mode, Output, Routing};
+use crate::format::manifest::{Mode, Output};
 use crate::format::positions::PositionRow;
+use crate::format::rows::RowCodec;
 use crate::id::Sequence;
-use crate::runner::aggregate::{Overflow, Program};
+use crate::runner::aggregate::Program;
 use crate::runner::checkpointer::{Checkpointer, Done, Facts, Lineage, Outcome};
 use crate::runner::dead_letter::DeadLetterFile;
 use crate::runner::error::RunError;
+use crate::runner::exec::{ExecPlan, Mirror};
 use crate::runner::input::{self, BlockReader, InputError, Partition};
 use crate::runner::left_behind::{self, Abandoned};
 use crate::runner::output::{self, OutputPlan};
+use crate::runner::processor::{ProcessError, Processor};
 use crate::runner::pruner::Pruner;
 use crate::runner::record::{Extractor, Filter};
 use crate::runner::recover::{self, Recovered};
@@ -35,10 +39,12 @@ mod adapt;
 mod director;
 mod prepare;
 mod reading;
+mod restart;
 
 use director::Director;
 use prepare::{check_paths, open_store, output_plan, resolve_types, with_types};
 use reading::{Gate, Reading};
+pub use restart::run;
 
 /// What a run needs to know besides the job.
 #[derive(Debug, Clone)]
@@ -55,6 +61,8 @@ pub struct Options {
     pub clock: fn() -> Timestamp,
     /// Names a store that is created, and tells this run from others.
     pub random: [u8; 16],
+    /// Variables that the programs of the job find in their environment besides.
+    pub environment: Vec<(OsString, OsString)>,
 }
 
 /// What somebody outside asks of a run, at any time.
@@ -168,6 +176,26 @@ pub enum RunEvent {
         /// Why.
         reason: String,
     },
+    /// A program of the job wrote a line to its standard error.
+    ProgramSaid {
+        /// What it is called.
+        program: String,
+        /// Its worker, from 0.
+        worker: usize,
+        /// The line, or a part of it when it is long.
+        line: String,
+    },
+    /// A program of the job has failed, and the run begins again from its latest checkpoint.
+    Restarting {
+        /// What has happened.
+        reason: String,
+        /// The wait before it.
+        wait: Duration,
+        /// Which restart it is since the last checkpoint, from 1.
+        restart: u32,
+        /// How many there may be.
+        of: u32,
+    },
     /// An output file was put in place.
     Published {
         /// The file.
@@ -233,6 +261,8 @@ pub struct Summary {
     pub checkpoints: u64,
     /// Bytes of new objects in them.
     pub checkpoint_bytes: u64,
+    /// How often the run has begun again after a program had failed.
+    pub restarts: u64,
     /// Checkpoints that were pruned by the rules of the job file.
     pub pruned: u64,
     /// The longest that any worker stood still for each of them, in microseconds, ascending.
@@ -254,8 +284,10 @@ pub struct Summary {
 pub enum Event {
     /// A block was parsed.
     Parsed(Account),
-    /// A sum left its bounds, in a record of this key.
-    Overflow(Overflow, String),
+    /// A record of this key could not be applied.
+    Unapplied(ProcessError, String),
+    /// A worker can not go on.
+    Failed(Box<RunError>),
     /// There are no more blocks.
     Ended,
     /// The input failed.
@@ -281,10 +313,8 @@ const DEAD_LINES_BYTES: usize = 1 << 20;
 /// How often triggers are looked at and the status is told.
 const TICK: Duration = Duration::from_millis(50);
 
-/// Runs the job to the end of its input, or until `control` says stop.
-///
-/// On an error everything that was committed is untouched, and the next run goes on from there.
-pub fn run(job: &JobSpec, options: &Options, control: &Control, observer: &dyn Observer) -> Result<Summary, RunError> {
+/// Runs the job once.
+fn attempt(job: &JobSpec, options: &Options, control: &Control, observer: &dyn Observer) -> Result<Summary, RunError> {
     let begun = Instant::now();
     let output = output_plan(job);
     // Mistakes in the job file come first: they leave no store behind.
@@ -339,7 +369,11 @@ pub fn run(job: &JobSpec, options: &Options, control: &Control, observer: &dyn O
     let last = recovered.as_ref().and_then(|recovered| recovered.lineage.last.clone());
     resolve_types(&mut job, &partitions, observer)?;
     let types: HashMap<FieldPath, ColumnType> = job.input.types.iter().cloned().collect();
-    let program = Program::new(&job.aggregates, &job.input.format, |field| types[field]);
+    let processor: Arc<dyn Processor> = match &job.exec {
+        None => Arc::new(Program::new(&job.aggregates, &job.input.format, |field| types[field])),
+        Some(_) => Arc::new(Mirror::new(&job.input.format)),
+    };
+    let exec = job.exec.as_ref().map(|exec| ExecPlan::new(&job, exec, &partitions, &options.environment));
 
     let (sequence, outputs) = match &last {
         None => (None, &[][..]),
@@ -387,7 +421,7 @@ pub fn run(job: &JobSpec, options: &Options, control: &Control, observer: &dyn O
         left_behind,
         threads: workers,
     };
-    let mut summary = run.go(program, filter, opened, recovered.zip(definition))?;
+    let mut summary = run.go(processor, exec, filter, opened, recovered.zip(definition))?;
     if let Some(store) = &store {
         // One that was lost in the last checkpoint, or came back after it, gets a last chance.
         store.catch_up();
@@ -416,14 +450,15 @@ struct Run<'a> {
 impl Run<'_> {
     fn go(
         &self,
-        program: Program,
+        processor: Arc<dyn Processor>,
+        exec: Option<ExecPlan>,
         filter: Option<Filter>,
         opened: Option<(Store, StoreLock)>,
         recovered: Option<(Recovered, JobSpec)>,
     ) -> Result<Summary, RunError> {
         let job = self.job;
         let lineage = recovered.as_ref().map(|(recovered, _)| &recovered.lineage);
-        let plan = self.plan(program, filter, lineage);
+        let plan = self.plan(processor, exec, filter, lineage);
         let (mut shards, lineage) = match recovered {
             None => (Vec::new(), Lineage::default()),
             Some((recovered, definition)) => {
@@ -431,15 +466,15 @@ impl Run<'_> {
                 (shards, lineage)
             }
         };
-        shards.resize_with(plan.shards as usize, || Shard::new(plan.program.codec()));
+        shards.resize_with(plan.shards as usize, || Shard::new(&plan.codec));
         let facts = Facts {
             job: job.job.clone(),
             definition: job.definition(),
             mode: job.checkpoint.mode,
             tasks: plan.tasks,
             shards: plan.shards,
-            routing: if job.key.is_some() { Routing::KeyHash } else { Routing::Partition },
-            columns: plan.program.codec().columns().to_vec(),
+            routing: plan.routing(),
+            columns: plan.codec.columns().to_vec(),
             block_bytes: input::BLOCK_BYTES,
             timeout: job.checkpoint.timeout,
             run: format!("{:016x}", self.seed),
@@ -502,7 +537,7 @@ impl Run<'_> {
                     snapshots: snapshot_sender.clone(),
                 };
                 let extractor = Extractor::new(&job.input.format, &self.fields(&plan), job.input.max_record_bytes);
-                let worker = Worker::new(&plan, &gauges, lines, extractor, shards, next_block);
+                let worker = Worker::new(&plan, &gauges, self.observer, lines, extractor, shards, next_block);
                 let guard = PanicGuard(event_sender.clone());
                 handles.push(scope.spawn(move || {
                     let _guard = guard;
@@ -553,10 +588,11 @@ impl Run<'_> {
                 while let Ok(event) = events.try_recv() {
                     director.take(event)?;
                 }
-                director.finish(end, &shards, &plan.program, &events)
+                director.finish(end, &shards, &plan, &events)
             };
             // A panic here must not leave the others waiting for ever.
             let result = catch_unwind(AssertUnwindSafe(&mut work)).unwrap_or(Err(RunError::Panicked));
+            gauges.aborting.store(true, Ordering::Relaxed);
             // Whatever happened: let every thread go. One that panicked has said so, and the run ends with an error.
             for inbox in &inbox_senders {
                 let _ = inbox.send(Message::Abort);
@@ -609,6 +645,7 @@ impl Run<'_> {
             keys: lineage.keys.iter().sum(),
             checkpoints: 0,
             checkpoint_bytes: 0,
+            restarts: 0,
             pruned: 0,
             pauses_micros: Vec::new(),
             loading: self.begun.elapsed(),
@@ -620,10 +657,17 @@ impl Run<'_> {
     }
 
     /// Lays down how records are routed. A job without a key has a task for each partition that it ever had.
-    fn plan(&self, program: Program, filter: Option<Filter>, lineage: Option<&Lineage>) -> Plan {
+    fn plan(
+        &self,
+        processor: Arc<dyn Processor>,
+        exec: Option<ExecPlan>,
+        filter: Option<Filter>,
+        lineage: Option<&Lineage>,
+    ) -> Plan {
         let job = self.job;
+        let field_count = processor.fields().len();
         let (route, tasks) = match &job.key {
-            Some(_) => (Route::Key(program.fields().len()), job.tasks),
+            Some(_) => (Route::Key(field_count), job.tasks),
             None => {
                 let known = lineage.into_iter().flat_map(|lineage| lineage.positions.values());
                 let mut tasks: HashMap<String, u32> =
@@ -644,10 +688,13 @@ impl Run<'_> {
         let same = last.filter(|manifest| manifest.tasks == tasks);
         let shards = same.map_or_else(|| tasks.min(MAX_SHARDS), |manifest| manifest.shards);
         let key_fields = usize::from(job.key.is_some());
-        let filter_start = program.fields().len() + key_fields;
+        let filter_start = field_count + key_fields;
         let filter_fields = filter_start..filter_start + filter.as_ref().map_or(0, |filter| filter.fields().len());
         Plan {
-            program,
+            codec: RowCodec::new(processor.columns().to_vec()),
+            processor,
+            field_count,
+            exec,
             filter,
             filter_fields,
             route,
@@ -659,9 +706,9 @@ impl Run<'_> {
         }
     }
 
-    /// Returns the fields that are taken out of each record: the program's, the key, the filter's.
+    /// Returns the fields that are taken out of each record: the processor's, the key, the filter's.
     fn fields(&self, plan: &Plan) -> Vec<FieldPath> {
-        let mut fields = plan.program.fields().to_vec();
+        let mut fields = plan.processor.fields().to_vec();
         fields.extend(self.job.key.clone());
         fields.extend(plan.filter.iter().flat_map(|filter| filter.fields().to_vec()));
         fields
@@ -706,6 +753,7 @@ mod tests {
             holder: "a test".to_owned(),
             clock: Timestamp::now,
             random: [1; 16],
+            environment: Vec::new(),
         };
         let result = run(&job, &options, &Control::default(), &Panicking);
         assert!(matches!(result, Err(RunError::Panicked)));

@@ -9,8 +9,9 @@
 
 use std::collections::{BTreeMap, HashSet};
 
+use crate::decimal::Decimal;
 use crate::format::index::SegmentKind;
-use crate::format::rows::{Change, Row, RowBatch, RowCodec};
+use crate::format::rows::{Change, Row, RowBatch, RowCodec, int_at, number_at};
 use crate::runner::emit::Emitted;
 use crate::runner::sketch::Sketch;
 use crate::value::ColumnType;
@@ -144,6 +145,7 @@ pub struct RowMut<'a> {
     /// The bitmap and the fixed part of the row's value; the variable columns' lengths stand for places in the shard.
     pub packed: &'a mut [u8],
     variables: &'a mut Variables,
+    codec: &'a RowCodec,
 }
 
 impl Shard {
@@ -236,7 +238,7 @@ impl Shard {
             self.dirty_count += 1;
             self.changed_bytes += (self.key(index).len() + self.codec.fixed_bytes()) as u64;
         }
-        RowMut { packed: self.rows.value_mut(index), variables: &mut self.variables }
+        RowMut { packed: self.rows.value_mut(index), variables: &mut self.variables, codec: &self.codec }
     }
 
     /// Looks at where the row of a key with this hash is likely to be, so that it is near when [`Shard::row`] comes for it.
@@ -282,6 +284,18 @@ impl Shard {
         true
     }
 
+    /// Returns the text or JSON of `column` in row `index`, one of [`Shard::indices`].
+    pub fn bytes(&self, index: usize, column: usize) -> Option<&[u8]> {
+        let value = self.rows.value(index);
+        if !RowCodec::has(value, column) {
+            return None;
+        }
+        match self.variables.get(u32_at(value, self.codec.offset(column))) {
+            Variable::Bytes(bytes) => Some(bytes),
+            Variable::Sketch(_) => None,
+        }
+    }
+
     /// Returns what the shard has emitted since the last cut, to add to.
     pub fn emitted(&mut self) -> &mut Emitted {
         &mut self.emitted
@@ -292,8 +306,9 @@ impl Shard {
         self.emitted.memory_bytes()
     }
 
+    /// Returns the place of the row of `key`, if there is one.
     #[inline]
-    fn find(&self, hash: u64, key: &[u8]) -> Option<usize> {
+    pub fn find(&self, hash: u64, key: &[u8]) -> Option<usize> {
         let (rows, keys) = (&self.rows, &self.keys);
         self.table.find(hash, |row| keys.get(rows.key(row as usize)) == key).map(|row| row as usize)
     }
@@ -455,6 +470,53 @@ impl RowMut<'_> {
     #[inline]
     pub fn mark(&mut self, column: usize) {
         self.packed[column / 8] |= 1 << (column % 8);
+    }
+
+    /// Returns the integer of `column`, or 0 when it has no value.
+    ///
+    /// # Panics
+    ///
+    /// This and the other accessors of one type, when the column is of another.
+    pub fn int(&self, column: usize) -> i64 {
+        int_at(self.packed, self.place(column, ColumnType::Int))
+    }
+
+    /// Gives `column` an integer.
+    pub fn set_int(&mut self, column: usize, number: i64) {
+        let at = self.place(column, ColumnType::Int);
+        self.packed[at..at + 8].copy_from_slice(&number.to_le_bytes());
+        self.mark(column);
+    }
+
+    /// Returns the number of `column`, or 0 when it has no value.
+    pub fn number(&self, column: usize) -> Decimal {
+        number_at(self.packed, self.place(column, ColumnType::Number))
+    }
+
+    /// Gives `column` a number.
+    pub fn set_number(&mut self, column: usize, number: Decimal) {
+        let at = self.place(column, ColumnType::Number);
+        self.packed[at..at + 16].copy_from_slice(&number.units().to_le_bytes());
+        self.mark(column);
+    }
+
+    /// Returns the text of `column`, or nothing when it has no value.
+    pub fn text(&self, column: usize) -> Option<&str> {
+        let at = self.place(column, ColumnType::Text);
+        self.get(column, at, ColumnType::Text).map(|text| std::str::from_utf8(text).expect("text is UTF-8"))
+    }
+
+    /// Gives `column` a text.
+    pub fn set_text(&mut self, column: usize, text: &str) {
+        let at = self.place(column, ColumnType::Text);
+        self.set(column, at, ColumnType::Text, text.as_bytes());
+    }
+
+    /// Returns where the fixed part of `column` begins, which is of `column_type`.
+    fn place(&self, column: usize, column_type: ColumnType) -> usize {
+        let found = self.codec.columns()[column].column_type;
+        assert_eq!(found, column_type, "the type of column {column}");
+        self.codec.offset(column)
     }
 
     /// Returns the value of `column`, whose fixed part begins at `at`, without its length.

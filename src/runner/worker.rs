@@ -4,26 +4,37 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, TrySendError, never, select};
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::format::index::shard_of;
-use crate::runner::aggregate::{Overflow, Program};
+use crate::format::manifest::Routing;
+use crate::format::rows::RowCodec;
+use crate::runner::exec::{self, ExecPlan, Link};
 use crate::runner::input::Block;
+use crate::runner::processor::{Context, ProcessError, Processor};
 use crate::runner::record::{BadRecord, Extractor, Field, Filter, RecordPlace};
-use crate::runner::run::Event;
+use crate::runner::run::{Event, Observer};
 use crate::runner::spec::OnError;
 use crate::runner::state::{Shard, Snapshot};
+
+mod program;
 
 /// What all workers of a run share.
 #[derive(Debug)]
 pub struct Plan {
     /// What is done with each record.
-    pub program: Program,
+    pub processor: Arc<dyn Processor>,
+    /// How the values of its rows are packed.
+    pub codec: RowCodec,
+    /// How many fields it wants, which come first among those of a record.
+    pub field_count: usize,
+    /// The program that applies records instead, where the job has one.
+    pub exec: Option<ExecPlan>,
     /// Which records are kept.
     pub filter: Option<Filter>,
     /// Where the filter's fields stand among those of a record.
@@ -67,6 +78,8 @@ pub struct Gauges {
     pub memory_bytes: AtomicU64,
     /// Bytes in memory that the shards have emitted since the last cut.
     pub emitted_bytes: AtomicU64,
+    /// Set when all workers are to return at once, for one that is waiting for its program.
+    pub aborting: AtomicBool,
 }
 
 /// What some shards hold.
@@ -151,7 +164,12 @@ pub enum Message {
         ticket: Arc<Ticket>,
     },
     /// Freeze all shards once every block before this number is applied.
-    Cut(u64),
+    Cut {
+        /// The number.
+        number: u64,
+        /// Whether the input has been read to its end.
+        ended: bool,
+    },
     /// Return the shards once everything that was sent before is done.
     Finish,
     /// Return at once.
@@ -210,19 +228,22 @@ pub struct Lines {
 }
 
 /// One of the threads.
-#[derive(Debug)]
 pub struct Worker<'a> {
     plan: &'a Plan,
     gauges: &'a Gauges,
+    observer: &'a dyn Observer,
     lines: Lines,
     extractor: Extractor,
+    /// The program that applies records, once it is started, where the job has one.
+    program: Option<Link<'a>>,
     /// The shards that it owns: shard number and shard, ascending.
     shards: Vec<(u32, Shard)>,
     /// The next block to apply.
     next: u64,
     /// Blocks that came before their turn.
     early: BTreeMap<u64, (Vec<u8>, Arc<Ticket>)>,
-    cut: Option<u64>,
+    /// The cut that is to come: its number, and whether the input ends there.
+    cut: Option<(u64, bool)>,
     snapshotting: Option<Snapshotting>,
     /// Buffers that were applied.
     spare: Vec<Vec<u8>>,
@@ -250,6 +271,7 @@ impl<'a> Worker<'a> {
     pub fn new(
         plan: &'a Plan,
         gauges: &'a Gauges,
+        observer: &'a dyn Observer,
         lines: Lines,
         extractor: Extractor,
         shards: Vec<(u32, Shard)>,
@@ -258,8 +280,10 @@ impl<'a> Worker<'a> {
         let worker = Worker {
             plan,
             gauges,
+            observer,
             lines,
             extractor,
+            program: None,
             shards,
             next,
             early: BTreeMap::new(),
@@ -275,22 +299,35 @@ impl<'a> Worker<'a> {
     pub fn run(mut self) -> Vec<(u32, Shard)> {
         let mut blocks = self.lines.blocks.clone();
         let mut finishing = false;
+        if !self.start_program() {
+            return self.shards;
+        }
+        let program = self.program.as_ref();
+        let (answers, mut said) = program.map_or_else(|| (never(), never()), |link| (link.answers(), link.said()));
         loop {
+            while let Ok(incoming) = answers.try_recv() {
+                if !self.take_answer(incoming) {
+                    return self.shards;
+                }
+            }
+            said.try_iter().for_each(|line| self.tell(line));
             while let Ok(message) = self.lines.inbox.try_recv() {
                 match message {
                     Message::Updates { number, bytes, ticket } => {
                         self.early.insert(number, (bytes, ticket));
                     }
-                    Message::Cut(number) => self.cut = Some(number),
+                    Message::Cut { number, ended } => self.cut = Some((number, ended)),
                     Message::Finish => finishing = true,
                     Message::Abort => return self.shards,
                 }
             }
-            if !self.apply_ready() {
+            if !self.apply_ready() || !self.tend_program() {
                 return self.shards;
             }
             let waits_for_checkpointer = self.take_slice();
-            if finishing && self.early.is_empty() && self.cut.is_none() && self.snapshotting.is_none() {
+            let is_done = self.early.is_empty() && self.cut.is_none() && self.snapshotting.is_none();
+            if finishing && is_done && self.is_program_idle() {
+                self.close_program();
                 return self.shards;
             }
             if let Ok((block, ticket)) = blocks.try_recv() {
@@ -301,19 +338,33 @@ impl<'a> Worker<'a> {
                 continue;
             }
             // Nothing to do: wait for whatever comes first. The inbox is only looked at, and emptied above.
-            let wait = if waits_for_checkpointer { crossbeam_channel::after(PATIENCE) } else { never() };
+            let wait = match &self.program {
+                _ if waits_for_checkpointer => crossbeam_channel::after(PATIENCE),
+                Some(_) => crossbeam_channel::after(PROGRAM_PATIENCE),
+                None => never(),
+            };
             select! {
                 recv(self.lines.inbox) -> message => match message {
                     Ok(Message::Updates { number, bytes, ticket }) => {
                         self.early.insert(number, (bytes, ticket));
                     }
-                    Ok(Message::Cut(number)) => self.cut = Some(number),
+                    Ok(Message::Cut { number, ended }) => self.cut = Some((number, ended)),
                     Ok(Message::Finish) => finishing = true,
                     Ok(Message::Abort) | Err(_) => return self.shards,
                 },
                 recv(blocks) -> block => match block {
                     Ok((block, ticket)) => self.parse(block, ticket),
                     Err(_) => blocks = never(),
+                },
+                recv(answers) -> incoming => {
+                    // Nothing comes any more only after what says so.
+                    if incoming.is_ok_and(|incoming| !self.take_answer(incoming)) {
+                        return self.shards;
+                    }
+                }
+                recv(said) -> line => match line {
+                    Ok(line) => self.tell(line),
+                    Err(_) => said = never(),
                 },
                 recv(wait) -> _ => {}
             }
@@ -322,7 +373,7 @@ impl<'a> Worker<'a> {
 
     /// Takes a block apart and sends every worker the records for its shards.
     ///
-    /// A record is a [`Head`], the key, and what [`Program::pack`] made.
+    /// A record is a [`Head`], the key, and what [`Processor::pack`] made.
     fn parse(&mut self, block: Block, ticket: Arc<Ticket>) {
         let plan = self.plan;
         let mut account = Account {
@@ -337,7 +388,7 @@ impl<'a> Worker<'a> {
         let mut updates: Vec<Vec<u8>> = (0..plan.workers).map(|_| self.spare.pop().unwrap_or_default()).collect();
         let mut last_bad = None;
         account.records = self.extractor.each(&block, |place, fields| {
-            let result = fields.and_then(|fields| plan.route(&block, fields, &mut updates));
+            let result = fields.and_then(|fields| plan.route(&block, place, fields, &mut updates));
             let Err(bad) = result else { return true };
             // A line of words can be bad once only.
             if last_bad.replace(place.index) == Some(place.index) {
@@ -355,16 +406,25 @@ impl<'a> Worker<'a> {
     /// Applies what has come in its turn; freezes the shards when a cut is reached. Returns false when the run can not go on.
     fn apply_ready(&mut self) -> bool {
         loop {
-            if self.cut == Some(self.next) {
-                self.cut = None;
-                self.freeze();
+            if let Some((number, ended)) = self.cut.take_if(|(number, _)| *number == self.next) {
+                if self.program.is_none() {
+                    self.freeze(number, Duration::ZERO);
+                } else if !self.ask_for_cut(number, ended) {
+                    return false;
+                }
+            }
+            if self.program.as_ref().is_some_and(|link| !link.has_room()) {
+                return true;
             }
             let Some((bytes, ticket)) = self.early.remove(&self.next) else { return true };
-            if let Err((overflow, key)) = self.apply(&bytes) {
-                let _ = self.lines.events.send(Event::Overflow(overflow, key));
+            if self.program.is_some() {
+                if !self.send_batch(&bytes, ticket) {
+                    return false;
+                }
+            } else if let Err((error, key)) = self.apply(&bytes) {
+                let _ = self.lines.events.send(Event::Unapplied(error, key));
                 return false;
             }
-            drop(ticket);
             self.next += 1;
             if self.spare.len() < 2 * self.plan.workers {
                 let mut bytes = bytes;
@@ -376,8 +436,8 @@ impl<'a> Worker<'a> {
         }
     }
 
-    fn apply(&mut self, mut bytes: &[u8]) -> Result<(), (Overflow, String)> {
-        let program = &self.plan.program;
+    fn apply(&mut self, mut bytes: &[u8]) -> Result<(), (ProcessError, String)> {
+        let processor = &*self.plan.processor;
         let before = self.load();
         let mut result = Ok(());
         let mut heads = [Head::default(); GROUP];
@@ -401,8 +461,8 @@ impl<'a> Worker<'a> {
                 let (record, rest) = bytes.split_at(head.record_bytes as usize);
                 let (key, arguments) = record[HEAD_BYTES..].split_at(head.key_bytes as usize);
                 let mut row = self.shards[head.place as usize].1.row(head.hash, key);
-                if let Err(overflow) = program.apply(arguments, &mut row) {
-                    result = Err((overflow, String::from_utf8_lossy(key).into_owned()));
+                if let Err(error) = processor.apply(arguments, &mut row, &mut Context::new(key)) {
+                    result = Err((error, String::from_utf8_lossy(key).into_owned()));
                     break 'block;
                 }
                 bytes = rest;
@@ -420,17 +480,6 @@ impl<'a> Worker<'a> {
             memory_bytes: sum.memory_bytes + shard.memory_bytes(),
             emitted_bytes: sum.emitted_bytes + shard.emitted_bytes(),
         })
-    }
-
-    fn freeze(&mut self) {
-        let begun = Instant::now();
-        let before = self.load();
-        for (_, shard) in &mut self.shards {
-            shard.freeze(self.plan.takes_all);
-        }
-        self.gauges.add(self.load(), before);
-        let pause_micros = begun.elapsed().as_micros() as u64;
-        self.snapshotting = Some(Snapshotting { cut: self.next, pause_micros, next_shard: 0, waiting: None });
     }
 
     /// Takes some rows of a cut. Returns true when the checkpointer has to make room first.
@@ -457,7 +506,10 @@ impl<'a> Worker<'a> {
             if budget == 0 {
                 return false;
             }
-            if let Some(snapshot) = rows.take(budget, |key| plan.task_of(key)) {
+            if let Some(mut snapshot) = rows.take(budget, |key| plan.task_of(key)) {
+                if plan.exec.is_some() {
+                    snapshot.rows.split_tasks();
+                }
                 budget = budget.saturating_sub(snapshot.rows.len());
                 snapshotting.next_shard += 1;
                 snapshotting.waiting = Some(ShardSnapshot {
@@ -475,6 +527,9 @@ impl<'a> Worker<'a> {
 
 /// How long a worker with nothing else to do waits before it asks again whether the checkpointer has room.
 const PATIENCE: std::time::Duration = std::time::Duration::from_micros(500);
+
+/// How long one that has a program waits before it looks after it.
+const PROGRAM_PATIENCE: std::time::Duration = std::time::Duration::from_millis(20);
 
 /// Records whose places are looked at together.
 const GROUP: usize = 16;
@@ -521,7 +576,13 @@ impl Head {
 impl Plan {
     /// Packs one record for the worker that owns its key, if the filter keeps it.
     #[inline]
-    fn route(&self, block: &Block, fields: &[Field<'_>], updates: &mut [Vec<u8>]) -> Result<(), BadRecord> {
+    fn route(
+        &self,
+        block: &Block,
+        place: RecordPlace<'_>,
+        fields: &[Field<'_>],
+        updates: &mut [Vec<u8>],
+    ) -> Result<(), BadRecord> {
         if let Some(filter) = &self.filter
             && !filter.keeps(&fields[self.filter_fields.clone()])?
         {
@@ -539,9 +600,12 @@ impl Plan {
         let shard = shard_of(task, self.tasks, self.shards) as usize;
         let update = &mut updates[shard % self.workers];
         let start = update.len();
+        if let Some(exec) = &self.exec {
+            return exec.push(update, block, place, fields, task).inspect_err(|_| update.truncate(start));
+        }
         update.extend_from_slice(&[0; HEAD_BYTES]);
         update.extend_from_slice(key.as_bytes());
-        if let Err(bad) = self.program.pack(&fields[..self.program.fields().len()], update) {
+        if let Err(bad) = self.processor.pack(&fields[..self.field_count], update) {
             update.truncate(start);
             return Err(bad);
         }
@@ -560,6 +624,15 @@ impl Plan {
         (hash % u64::from(self.tasks)) as u32
     }
 
+    /// Returns how keys find their task, as a manifest says it.
+    pub fn routing(&self) -> Routing {
+        match &self.route {
+            _ if self.exec.is_some() => Routing::Program,
+            Route::Key(_) => Routing::KeyHash,
+            Route::Partition { .. } => Routing::Partition,
+        }
+    }
+
     /// Returns the task of a key.
     pub fn task_of(&self, key: &[u8]) -> u32 {
         self.task_of_hashed(key, xxh3_64(key))
@@ -567,6 +640,9 @@ impl Plan {
 
     /// Returns the task of a key whose XXH3-64 is `hash`.
     pub fn task_of_hashed(&self, key: &[u8], hash: u64) -> u32 {
+        if self.exec.is_some() {
+            return exec::split_key(key).0;
+        }
         match &self.route {
             Route::Key(_) => self.task_of_hash(hash),
             Route::Partition { tasks, .. } => {

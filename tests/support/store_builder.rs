@@ -215,6 +215,8 @@ impl StoreBuilder {
         match self.routing {
             Routing::KeyHash => index::task_of_key(key.as_bytes(), self.tasks),
             Routing::Partition => key.strip_prefix('p').and_then(|task| task.parse().ok()).expect("a partition's name"),
+            // The program of these tests gives every task the keys that begin with its number.
+            Routing::Program => key.split(':').next().and_then(|task| task.parse().ok()).expect("a task's number"),
         }
     }
 
@@ -258,7 +260,7 @@ impl StoreBuilder {
     fn positions(&mut self, changes: &[Change<'_>]) -> Vec<PositionRow> {
         for (key, _) in changes {
             let partition = match self.routing {
-                Routing::KeyHash => "data/clicks.jsonl",
+                Routing::KeyHash | Routing::Program => "data/clicks.jsonl",
                 Routing::Partition => key,
             };
             *self.records.entry(partition.to_owned()).or_default() += 1;

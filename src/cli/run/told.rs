@@ -8,7 +8,7 @@ use crate::cli::words;
 use crate::id::Sequence;
 use crate::runner::left_behind::Abandoned;
 use crate::runner::run::RunEvent;
-use crate::units::{Age, Count};
+use crate::units::{Age, Count, Span};
 
 /// What is told of an event.
 #[derive(Debug, Clone, PartialEq)]
@@ -136,6 +136,15 @@ pub fn told(event: &RunEvent, now: Timestamp) -> Vec<Told> {
                 "total_micros": done.total_micros,
             });
             Told::info("checkpoint_committed", message, fields).unspoken()
+        }
+        RunEvent::ProgramSaid { program, worker, line } => {
+            let message = format!("{program}[{worker}]: {}", line);
+            Told::info("program_said", message, json!({ "program": program, "worker": worker, "line": line }))
+        }
+        RunEvent::Restarting { reason, wait, restart, of } => {
+            let message = format!("{reason}; restart {restart} of {of} in {}", Span(*wait));
+            let fields = json!({ "reason": reason, "wait_seconds": wait.as_secs_f64(), "restart": restart, "of": of });
+            Told::warning("restarting", message, fields)
         }
         RunEvent::Published { path, rows, bytes } => {
             let message = format!("`{path}` was published: {}", words::counted(*rows, "row"));

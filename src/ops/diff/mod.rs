@@ -109,7 +109,7 @@ impl Side {
 }
 
 /// Tells which task owns a key, if any does.
-type TaskOf<'a> = Box<dyn Fn(&[u8]) -> Option<u32> + 'a>;
+type TaskOf<'a> = Box<dyn Fn(u32, &[u8]) -> Option<u32> + 'a>;
 
 /// What became of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -215,7 +215,7 @@ impl Comparison {
             let new = self.new.partition_tasks();
             self.old.partition_tasks().iter().all(|(name, task)| new.get(name).is_none_or(|other| other == task))
         };
-        layout(old) == layout(new) && (new.routing == Routing::KeyHash || same_partitions())
+        layout(old) == layout(new) && (new.routing != Routing::Partition || same_partitions())
     }
 
     /// Tells whether the two were written by different job definitions.
@@ -261,14 +261,15 @@ impl Comparison {
         position_changes(&self.old.positions, &self.new.positions)
     }
 
-    /// Returns the task of `key` by the routing of the new checkpoint.
+    /// Returns the task of a key by the routing of the new checkpoint: a function of its task in the old one, and the key.
     fn new_task(&self) -> TaskOf<'_> {
         let manifest = self.new.manifest();
         match manifest.routing {
-            Routing::KeyHash => Box::new(|key| Some(index::task_of_key(key, manifest.tasks))),
+            Routing::KeyHash => Box::new(|_, key| Some(index::task_of_key(key, manifest.tasks))),
+            Routing::Program => Box::new(|task, _| (task < manifest.tasks).then_some(task)),
             Routing::Partition => {
                 let tasks = self.new.partition_tasks();
-                Box::new(move |key| std::str::from_utf8(key).ok().and_then(|key| tasks.get(key).copied()))
+                Box::new(move |_, key| std::str::from_utf8(key).ok().and_then(|key| tasks.get(key).copied()))
             }
         }
     }

@@ -158,7 +158,7 @@ impl<V: FnMut(Change<'_>) -> bool + ?Sized> Walk<'_, V> {
         let tasks = comparison.new.manifest().tasks;
         let rows = RefCell::new(RowBatch::new());
         let keep = |row: Row<'_>| {
-            let task = (self.task_of)(row.key).unwrap_or_else(|| tasks.saturating_add(row.task));
+            let task = (self.task_of)(row.task, row.key).unwrap_or_else(|| tasks.saturating_add(row.task));
             if window.holds(task) && comparison.scope.holds(task, row.key) {
                 rows.borrow_mut().push(task, row.key, row.value);
             }

@@ -200,8 +200,8 @@ pub(super) fn positions_problems(manifest: &Manifest, rows: &[PositionRow]) -> V
             ));
         }
         match (manifest.routing, row.task) {
-            (Routing::KeyHash, None) => {}
-            (Routing::Partition, Some(task)) if task < manifest.tasks => {}
+            (Routing::KeyHash | Routing::Program, None) => {}
+            (Routing::Partition | Routing::Program, Some(task)) if task < manifest.tasks => {}
             (_, task) => problems.push(format!("partition {:?}: task {task:?}", row.partition)),
         }
     }

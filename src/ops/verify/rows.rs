@@ -70,7 +70,7 @@ pub(super) struct Seen {
 }
 
 impl Seen {
-    pub(super) fn observe(&mut self, batch: &RowBatch, segment: &IndexRow, owner: impl Fn(&[u8]) -> Option<u32>) {
+    pub(super) fn observe(&mut self, batch: &RowBatch, segment: &IndexRow, owner: impl Fn(u32, &[u8]) -> Option<u32>) {
         for row in batch.iter() {
             self.rows += 1;
             self.tombstones += u64::from(row.value.is_none());
@@ -80,7 +80,9 @@ impl Seen {
             if self.largest_key.as_deref().is_none_or(|key| row.key > key) {
                 self.largest_key = Some(row.key.to_vec());
             }
-            if owner(row.key) != Some(row.task) || !(segment.first_task..=segment.last_task).contains(&row.task) {
+            if owner(row.task, row.key) != Some(row.task)
+                || !(segment.first_task..=segment.last_task).contains(&row.task)
+            {
                 self.misrouted += 1;
                 let key = String::from_utf8_lossy(row.key);
                 self.first_misrouted.get_or_insert_with(|| {
@@ -159,7 +161,8 @@ pub(super) fn check_chain(
     let users = || chain.users.iter().map(|&user| roots[user].sequence);
     let seen = RefCell::new(vec![Seen::default(); chain.rows.len()]);
     let mut live = 0u64;
-    let owner = |key: &[u8]| match manifest.routing {
+    let owner = |task: u32, key: &[u8]| match manifest.routing {
+        Routing::Program => Some(task),
         Routing::KeyHash => Some(index::task_of_key(key, manifest.tasks)),
         Routing::Partition => std::str::from_utf8(key).ok().and_then(|key| chain.partitions.get(key).copied()),
     };

@@ -5,7 +5,9 @@ use crate::format::manifest::{Manifest, Routing};
 use crate::format::rows::RowCodec;
 use crate::runner::aggregate::Program;
 use crate::runner::error::RunError;
+use crate::runner::exec::Mirror;
 use crate::runner::input;
+use crate::runner::processor::Processor;
 use crate::runner::recover::Recovered;
 use crate::runner::reroute::{Layout, Source, reroute};
 use crate::runner::spec::{self, AggregateFunction, Difference, FieldPath, JobSpec};
@@ -36,7 +38,7 @@ impl Run<'_> {
                 _ => {}
             }
         }
-        let codec = plan.program.codec();
+        let codec = &plan.codec;
         if manifest.tasks == plan.tasks && manifest.columns == codec.columns() {
             return Ok(recovered);
         }
@@ -77,7 +79,11 @@ fn sources(before: &JobSpec, now: &JobSpec, old: &[Column], new: &[Column]) -> V
 
 /// Fails when a manifest says something else of the state than the definition in the same checkpoint.
 fn fits(manifest: &Manifest, definition: &JobSpec) -> Result<(), RunError> {
-    let routing = if definition.key.is_some() { Routing::KeyHash } else { Routing::Partition };
+    let routing = match (&definition.exec, &definition.key) {
+        (Some(_), _) => Routing::Program,
+        (None, Some(_)) => Routing::KeyHash,
+        (None, None) => Routing::Partition,
+    };
     let reason = if columns(definition).as_deref() != Some(&manifest.columns) {
         "its columns are not those of the job in it".to_owned()
     } else if definition.key.is_some() && manifest.tasks != definition.tasks {
@@ -94,6 +100,9 @@ fn fits(manifest: &Manifest, definition: &JobSpec) -> Result<(), RunError> {
 
 /// Returns the columns of a job's state; nothing when the definition does not tell the type of a field that it needs.
 fn columns(definition: &JobSpec) -> Option<Vec<Column>> {
+    if definition.exec.is_some() {
+        return Some(Mirror::new(&definition.input.format).columns().to_vec());
+    }
     let mut is_typed = true;
     let type_of = |field: &FieldPath| {
         let known = definition.input.types.iter().find(|(known, _)| known == field);
@@ -101,5 +110,5 @@ fn columns(definition: &JobSpec) -> Option<Vec<Column>> {
         known.map_or(ColumnType::Text, |(_, column_type)| *column_type)
     };
     let program = Program::new(&definition.aggregates, &definition.input.format, type_of);
-    is_typed.then(|| program.codec().columns().to_vec())
+    is_typed.then(|| program.columns().to_vec())
 }

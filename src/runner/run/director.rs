@@ -12,7 +12,6 @@ use super::{DEAD_LINES_BYTES, Event, Run, RunEvent, Status, Summary, TICK};
 use crate::causes::in_one_line;
 use crate::format::manifest::{Manifest, Mode, Output, Trigger};
 use crate::id::Sequence;
-use crate::runner::aggregate::Program;
 use crate::runner::calendar::Calendar;
 use crate::runner::checkpointer::{Cut, Done, Lineage, Outcome, Standing};
 use crate::runner::dead_letter::{DeadLetterFile, append_line};
@@ -232,7 +231,7 @@ impl<'a> Director<'a> {
             requests.serve();
         }
         let begun = Instant::now();
-        let (number, places) = self.gate.cut(trigger == Trigger::Shutdown);
+        let (number, places) = self.gate.cut(trigger == Trigger::Shutdown, trigger == Trigger::EndOfInput);
         self.asked = Some(Asked { trigger, begun, number, places });
         self.account()
     }
@@ -268,7 +267,8 @@ impl<'a> Director<'a> {
                 self.answer(Answer { error: error_text, ..Answer::new(AttemptOutcome::Failed, (self.run.clock)()) });
                 self.failed(error)?;
             }
-            Event::Overflow(overflow, key) => return Err(RunError::Overflow { reason: overflow.to_string(), key }),
+            Event::Failed(error) => return Err(*error),
+            Event::Unapplied(error, key) => return Err(RunError::Process { reason: error.reason, key }),
             Event::Input(error) => return Err(error.into()),
             Event::Panicked => return Err(RunError::Panicked),
             Event::Ended => {}
@@ -409,7 +409,7 @@ impl<'a> Director<'a> {
         &mut self,
         end: End,
         shards: &[(u32, Shard)],
-        program: &Program,
+        plan: &Plan,
         events: &Receiver<Event>,
     ) -> Result<Summary, RunError> {
         let mut cut = self.last_cut.take().expect("a run ends with a cut");
@@ -417,7 +417,7 @@ impl<'a> Director<'a> {
         let output = self.run.output.as_ref().filter(|_| end == End::Input);
         let program_output = match output {
             None => None,
-            Some(plan) => Some((plan, output::stage(plan, sequence, shards, program)?)),
+            Some(output) => Some((output, output::stage(output, sequence, shards, plan)?)),
         };
         cut.sequence = Some(sequence);
         self.at_end = true;
@@ -464,6 +464,7 @@ impl<'a> Director<'a> {
             input_bytes: self.bytes_in_all - self.bytes_before,
             keys: shards.iter().map(|(_, shard)| shard.keys()).sum(),
             checkpoints: self.done.len() as u64,
+            restarts: 0,
             pruned: 0,
             checkpoint_bytes: self.done.iter().map(|done| done.committed.manifest.totals.new_bytes).sum(),
             pauses_micros,

@@ -31,12 +31,12 @@ impl Gate {
     }
 
     /// Cuts between the blocks that were handed out and those that were not, and tells the workers, who so hear of the cut before the next block.
-    /// With `close` no more blocks are handed out. Returns the number of the cut and where each partition stands.
-    pub(super) fn cut(&self, close: bool) -> (u64, Vec<Place>) {
+    /// With `close` no more blocks are handed out; `ended` says that there are no more. Returns the number of the cut and where each partition stands.
+    pub(super) fn cut(&self, close: bool, ended: bool) -> (u64, Vec<Place>) {
         let mut handed = self.handed();
         handed.is_closed |= close;
         for inbox in &self.inboxes {
-            let _ = inbox.send(Message::Cut(handed.next_number));
+            let _ = inbox.send(Message::Cut { number: handed.next_number, ended });
         }
         (handed.next_number, handed.places.clone())
     }

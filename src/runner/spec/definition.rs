@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::format::manifest::Mode;
 use crate::runner::spec::read::type_name;
-use crate::runner::spec::{InputFormat, InputSpec, JobSpec, OnError, Schedule};
+use crate::runner::spec::{InputFormat, InputSpec, JobSpec, OnError, Schedule, exec};
 use crate::store::retention::Policy;
 use crate::units::{exact_bytes, exact_duration};
 use crate::yaml::quote;
@@ -22,7 +22,11 @@ pub(super) fn write(job: &JobSpec) -> String {
         lines.add(0, "tasks", &job.tasks.to_string());
     }
     lines.begin(0, "process");
-    lines.begin(1, "aggregate");
+    if let Some(program) = &job.exec {
+        exec::write(&mut lines, program);
+    } else {
+        lines.begin(1, "aggregate");
+    }
     for aggregate in &job.aggregates {
         lines.add(2, &quote(&aggregate.name), &quote(&aggregate.to_string()));
     }
@@ -124,10 +128,10 @@ fn path(path: &Path) -> String {
     quote(&path.to_string_lossy())
 }
 
-struct Lines(String);
+pub(super) struct Lines(String);
 
 impl Lines {
-    fn add(&mut self, depth: usize, key: &str, value: &str) {
+    pub(super) fn add(&mut self, depth: usize, key: &str, value: &str) {
         self.0 += &format!("{}{key}: {value}\n", "  ".repeat(depth));
     }
 
@@ -135,7 +139,7 @@ impl Lines {
         self.0 += &format!("{}{key}:\n", "  ".repeat(depth));
     }
 
-    fn list(&mut self, depth: usize, key: &str, items: impl Iterator<Item = String>) {
+    pub(super) fn list(&mut self, depth: usize, key: &str, items: impl Iterator<Item = String>) {
         self.begin(depth, key);
         for item in items {
             self.0 += &format!("{}- {item}\n", "  ".repeat(depth + 1));

@@ -23,6 +23,18 @@ pub enum Difference {
         /// The number of the job file.
         new: u32,
     },
+    /// `tasks:` is another number, and the state is a program's, which alone knows the task of a key.
+    ProgramTasks {
+        /// The number of the state.
+        old: u32,
+        /// The number of the job file.
+        new: u32,
+    },
+    /// The state is a program's, or it was: `exec` took the place of `aggregate`, or the other way round.
+    Process {
+        /// Whether the state is a program's.
+        was_exec: bool,
+    },
     /// An aggregate is there that the state does not have.
     AggregateAdded {
         /// The aggregate of the job file.
@@ -82,7 +94,7 @@ pub enum Effect {
 
 /// Returns what differs between `new` and the job `old` that has left the state. The run can go on when none is [`Effect::Unfit`].
 ///
-/// Not listed, because state does not depend on it: input files, `where:`, `on_error:`, the schedule, the store and the output. They hold for the
+/// Not listed, because state does not depend on it: input files, `where:`, the command of `exec:`, `on_error:`, the schedule, the store and the output. They hold for the
 /// records that are still to come.
 pub fn differences(old: &JobSpec, new: &JobSpec) -> Vec<Difference> {
     let mut found = Vec::new();
@@ -92,6 +104,8 @@ pub fn differences(old: &JobSpec, new: &JobSpec) -> Vec<Difference> {
     }
     if old.key != new.key {
         found.push(Difference::Key { old: old.key.clone(), new: new.key.clone() });
+    } else if old.tasks != new.tasks && old.exec.is_some() && new.exec.is_some() {
+        found.push(Difference::ProgramTasks { old: old.tasks, new: new.tasks });
     } else if old.tasks != new.tasks {
         found.push(Difference::Tasks { old: old.tasks, new: new.tasks });
     }
@@ -104,6 +118,10 @@ pub fn differences(old: &JobSpec, new: &JobSpec) -> Vec<Difference> {
         if let Some(new_type) = new_type.filter(|new_type| *new_type != old_type) {
             found.push(Difference::FieldType { field: field.clone(), old: *old_type, new: *new_type });
         }
+    }
+    if old.exec.is_some() != new.exec.is_some() {
+        found.push(Difference::Process { was_exec: old.exec.is_some() });
+        return found;
     }
     for old in &old.aggregates {
         match new.aggregates.iter().find(|new| new.name == old.name) {
@@ -139,6 +157,8 @@ impl Difference {
             Difference::AggregateRemoved { .. } => Effect::Drops,
             Difference::AggregateOrder { .. } => Effect::Reorders,
             Difference::Key { .. }
+            | Difference::ProgramTasks { .. }
+            | Difference::Process { .. }
             | Difference::AggregateChanged { .. }
             | Difference::InputFormat { .. }
             | Difference::FieldType { .. } => Effect::Unfit,
@@ -155,6 +175,13 @@ impl fmt::Display for Difference {
             Difference::Key { new: Some(new), .. } => write!(f, "there was no key, it is `{new}`"),
             Difference::Key { .. } => write!(f, "there is no key"),
             Difference::Tasks { old, new } => write!(f, "`tasks` was {old}, is {new}"),
+            Difference::ProgramTasks { old, new } => {
+                write!(f, "`tasks` was {old}, is {new}: the keys of a program can not be put into other tasks")
+            }
+            Difference::Process { was_exec: true } => write!(f, "the state is that of a program, `exec` is gone"),
+            Difference::Process { was_exec: false } => {
+                write!(f, "the state is that of aggregates, `exec` can not go on with it")
+            }
             Difference::AggregateAdded { new } => write!(f, "aggregate `{}` is new: {new}", new.name),
             Difference::AggregateRemoved { old } => write!(f, "aggregate `{}` was {old}, is gone", old.name),
             Difference::AggregateChanged { old, new } => {

@@ -11,7 +11,7 @@ pub const KEYS: [(&str, &[&str]); 7] = [
     ("", &["job", "input", "where", "key", "tasks", "process", "checkpoint", "output"]),
     ("input", &["files", "format", "delimiter", "split", "types", "on_error", "max_record_bytes", "follow"]),
     ("input.on_error", &["dead_letter"]),
-    ("process", &["aggregate"]),
+    ("process", &["aggregate", "exec", "timeout", "restarts", "backoff", "tick"]),
     (
         "checkpoint",
         &[
@@ -36,7 +36,7 @@ pub const KEYS: [(&str, &[&str]); 7] = [
 
 /// Keys that a later version will know: an error of their own, because a job file that has one means something by it.
 const LATER: [(&str, &[&str]); 2] =
-    [("process", &["window", "exec"]), ("checkpoint", &["priorities", "priority", "budget", "max_staleness"])];
+    [("process", &["window"]), ("checkpoint", &["priorities", "priority", "budget", "max_staleness"])];
 
 /// Returns what is wrong with the key `key` of the map `section`, or nothing when it is known.
 pub(super) fn check(section: &str, key: &str) -> Option<String> {
@@ -104,7 +104,11 @@ mod tests {
             ("", "keep", "unknown key `keep`; it belongs in `checkpoint`"),
             ("", "Job", "unknown key `Job`, did you mean `job`?"),
             ("output", "x", "unknown key `x` in `output`; known are `files`, `format`, `emit`"),
-            ("process", "", "unknown key `` in `process`; known are `aggregate`"),
+            (
+                "process",
+                "",
+                "unknown key `` in `process`; known are `aggregate`, `exec`, `timeout`, `restarts`, `backoff`, `tick`",
+            ),
         ] {
             assert_eq!(check(section, key).as_deref(), Some(answer));
         }

@@ -11,12 +11,14 @@ use crate::yaml::{self, YamlError};
 mod aggregate;
 mod definition;
 mod difference;
+mod exec;
 mod field;
 mod keys;
 mod read;
 
 pub use aggregate::{AggregateFunction, AggregateSpec};
 pub use difference::{Difference, Effect, differences};
+pub use exec::ExecSpec;
 pub use field::{ExpressionError, FieldPath};
 pub use keys::KEYS;
 
@@ -33,8 +35,10 @@ pub struct JobSpec {
     pub key: Option<FieldPath>,
     /// `tasks:` 1 to 1,000,000, default 64; 0 without a key.
     pub tasks: u32,
-    /// `process: aggregate:` in the order of the file, at least one.
+    /// `process: aggregate:` in the order of the file; at least one, or else `exec`.
     pub aggregates: Vec<AggregateSpec>,
+    /// `process: exec:` a program; then there are no aggregates.
+    pub exec: Option<ExecSpec>,
     /// `checkpoint:`
     pub checkpoint: CheckpointSpec,
     /// `output:`

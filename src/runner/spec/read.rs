@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::format::manifest::Mode;
 use crate::format::segment::MAX_VALUE_BYTES;
 use crate::runner::calendar::Calendar;
+use crate::runner::spec::exec::{self, ExecSpec};
 use crate::runner::spec::keys::{self, list, unknown};
 use crate::runner::spec::{
     AggregateFunction, AggregateSpec, CheckpointSpec, ExpressionError, FieldPath, InputFormat, InputSpec, JobSpec,
@@ -48,12 +49,15 @@ pub(super) fn job(root: &Node, base: &Path) -> Result<JobSpec> {
     let filter = top.get("where").map(filter).transpose()?;
     let key = top.get("key").map(|node| field(node, &input.spec.format)).transpose()?;
     let tasks = tasks(&top, key.is_some())?;
-    let aggregates = process(top.require("process", "what to compute")?, &input.spec.format, key.as_ref())?;
+    let (aggregates, exec) = process(top.require("process", "what to compute")?, &input.spec.format, key.as_ref())?;
     check_types(&input, &aggregates)?;
     let checkpoint = checkpoint(top.get("checkpoint"), &job)?;
+    if let (Some(_), Some(node)) = (&exec, top.get("output")) {
+        return Err(node.unfit("`output` with `exec` is not supported by this version"));
+    }
     let output = top.get("output").map(output).transpose()?;
     let base = base.to_owned();
-    Ok(JobSpec { job, input: input.spec, filter, key, tasks, aggregates, checkpoint, output, base })
+    Ok(JobSpec { job, input: input.spec, filter, key, tasks, aggregates, exec, checkpoint, output, base })
 }
 
 /// Returns the place of the scalar `value` at the dotted `key`, else of the key.
@@ -75,7 +79,7 @@ pub(super) fn type_name(column_type: ColumnType) -> &'static str {
 }
 
 /// A map of the job file whose keys are all known.
-struct Section<'a> {
+pub(super) struct Section<'a> {
     name: &'static str,
     mark: Mark,
     entries: &'a [Entry],
@@ -92,7 +96,7 @@ impl<'a> Section<'a> {
         Ok(Section { name, mark: node.mark, entries })
     }
 
-    fn get(&self, key: &str) -> Option<&'a Node> {
+    pub(super) fn get(&self, key: &str) -> Option<&'a Node> {
         self.entries.iter().find(|entry| entry.key == key).map(|entry| &entry.value)
     }
 
@@ -317,10 +321,17 @@ fn tasks(top: &Section<'_>, keyed: bool) -> Result<u32> {
     }
 }
 
-fn process(node: &Node, format: &InputFormat, key: Option<&FieldPath>) -> Result<Vec<AggregateSpec>> {
-    let section = Section::new("process", node, "a map with `aggregate`")?;
+fn process(
+    node: &Node,
+    format: &InputFormat,
+    key: Option<&FieldPath>,
+) -> Result<(Vec<AggregateSpec>, Option<ExecSpec>)> {
+    let section = Section::new("process", node, "a map with `aggregate` or `exec`")?;
+    if let Some(exec) = exec::read(&section)? {
+        return Ok((Vec::new(), Some(exec)));
+    }
     let expected = "a map from names to aggregates such as `clicks: count`";
-    let node = section.require("aggregate", "what to compute for each key")?;
+    let node = section.require("aggregate", "what to compute for each key, or `exec`: a program of your own")?;
     let entries = node.map(expected)?;
     if entries.is_empty() {
         return Err(node.unfit(format!("expected {expected}, found an empty one")));
@@ -330,7 +341,7 @@ fn process(node: &Node, format: &InputFormat, key: Option<&FieldPath>) -> Result
     }
     let aggregates = entries.iter().map(|entry| aggregate(entry, format, key)).collect::<Result<Vec<_>>>()?;
     check_columns(entries, &aggregates)?;
-    Ok(aggregates)
+    Ok((aggregates, None))
 }
 
 /// Refuses aggregates that would share a name in the output or a column of state. Capitals make no difference: they make none in SQL.
@@ -499,7 +510,7 @@ fn keep(node: &Node) -> Result<KeepSpec> {
     Ok(KeepSpec { policy, grace: duration("grace")?.unwrap_or(DEFAULT_GRACE) })
 }
 
-fn duration(node: &Node) -> Result<Duration> {
+pub(super) fn duration(node: &Node) -> Result<Duration> {
     units::parse_duration(node.text(units::DURATION_FORM)?).map_err(|error| unit(node, error))
 }
 
@@ -621,6 +632,6 @@ fn within(node: &Node, error: ExpressionError) -> YamlError {
     unfit(node.mark_within(error.at), error.reason)
 }
 
-fn unfit(mark: Mark, reason: impl Into<String>) -> YamlError {
+pub(super) fn unfit(mark: Mark, reason: impl Into<String>) -> YamlError {
     YamlError { mark, problem: Problem::Unfit { reason: reason.into() } }
 }

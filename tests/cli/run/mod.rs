@@ -14,6 +14,7 @@ mod chains;
 mod changes;
 mod data;
 mod disk;
+mod exec;
 mod input;
 mod job_file;
 mod kill;

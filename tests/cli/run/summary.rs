@@ -25,6 +25,7 @@ struct Summary {
     checkpoints: u64,
     checkpoint_bytes: u64,
     pruned: u64,
+    restarts: u64,
     pause_micros_median: Option<u64>,
     pause_micros_p99: Option<u64>,
     pause_micros_max: Option<u64>,
@@ -62,7 +63,7 @@ fn the_summary_as_json_has_the_documented_fields_and_the_right_numbers() {
     assert_eq!((summary.records, summary.records_in_all, summary.keys), (1_000, 1_000, 10));
     assert_eq!((summary.skipped, summary.skipped_in_all), (0, 0));
     assert_eq!(summary.input_bytes, env.read("data.jsonl").len() as u64);
-    assert_eq!((summary.checkpoints, summary.pruned), (1, 0));
+    assert_eq!((summary.checkpoints, summary.pruned, summary.restarts), (1, 0, 0));
     assert!(summary.checkpoint_bytes > 1_000 && summary.records_per_second > 0);
     assert!(summary.pause_micros_median <= summary.pause_micros_p99);
     assert!(summary.pause_micros_p99 <= summary.pause_micros_max && summary.pause_micros_max.is_some());

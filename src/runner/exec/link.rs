@@ -1,0 +1,351 @@
+//! The conversation with a program: what it was asked, what it has answered, and what it did wrong.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, SendTimeoutError, TrySendError};
+
+use super::child::{Child, Incoming, describe};
+use super::protocol::{self, Answer, Handed, Hello, PROTOCOL, RESTORE_BYTES};
+use super::{ExecPlan, ProgramFailure};
+use crate::runner::worker::Ticket;
+
+/// The most requests that a program has not answered yet.
+const REQUESTS_UNDER_WAY: usize = 8;
+/// How often something that is waited for is looked after.
+const TICK: Duration = Duration::from_millis(50);
+/// Bytes of a record that an error shows.
+const SHOWN_BYTES: usize = 200;
+
+/// A program and the requests that it has not answered yet.
+#[derive(Debug)]
+pub(crate) struct Link<'a> {
+    plan: &'a ExecPlan,
+    child: Child,
+    next_number: u64,
+    unanswered: VecDeque<Request>,
+    /// The last time that it answered, or was asked when nothing was unanswered.
+    heard: Instant,
+    /// Since when it has worked on the first of the unanswered requests.
+    begun: Instant,
+    ticked: Instant,
+}
+
+/// A request that is not answered yet.
+#[derive(Debug)]
+struct Request {
+    number: u64,
+    kind: RequestKind,
+}
+
+#[derive(Debug)]
+enum RequestKind {
+    /// The line that was sent. The ticket is given back when it is answered.
+    Batch {
+        line: Arc<Vec<u8>>,
+        _ticket: Arc<Ticket>,
+    },
+    /// The cut of this block number.
+    Checkpoint {
+        cut: u64,
+    },
+    Tick,
+}
+
+/// What an answer of a program means for the worker.
+#[derive(Debug)]
+pub(crate) struct Given {
+    /// What it hands over.
+    pub(crate) handed: Handed,
+    /// The cut that it has handed over all changes of, and how long it stood still for that.
+    pub(crate) cut: Option<(u64, Duration)>,
+}
+
+impl<'a> Link<'a> {
+    /// Starts a program for worker `worker` of `workers`, which gets these ranges of tasks.
+    pub(crate) fn start(
+        plan: &'a ExecPlan,
+        worker: usize,
+        workers: usize,
+        tasks: Vec<(u32, u32)>,
+    ) -> Result<Link<'a>, ProgramFailure> {
+        let child = Child::start(plan).map_err(|source| ProgramFailure::Start { source })?;
+        let now = Instant::now();
+        let mut link =
+            Link { plan, child, next_number: 1, unanswered: VecDeque::new(), heard: now, begun: now, ticked: now };
+        let hello = Hello {
+            kind: "hello",
+            protocol: PROTOCOL,
+            version: env!("CARGO_PKG_VERSION"),
+            job: &plan.job,
+            worker,
+            workers,
+            tasks,
+            key: plan.key.clone(),
+        };
+        link.send(hello.line())?;
+        Ok(link)
+    }
+
+    /// Hands the program its state, and waits until it has taken it over. `rows` is called with a function that takes task, key and value.
+    ///
+    /// Returns false when `aborting` says so meanwhile.
+    pub(crate) fn restore(
+        &mut self,
+        rows: impl FnOnce(&mut dyn FnMut(u32, &str, &[u8]) -> bool),
+        aborting: &AtomicBool,
+        mut tell: impl FnMut(String),
+    ) -> Result<bool, ProgramFailure> {
+        let mut line = Vec::new();
+        let mut result = Ok(true);
+        rows(&mut |task, key, value| {
+            if line.is_empty() {
+                protocol::begin_restore(&mut line);
+            }
+            protocol::push_row(&mut line, task, key, value);
+            if line.len() < RESTORE_BYTES {
+                return true;
+            }
+            protocol::end_restore(&mut line);
+            result = self.post(std::mem::take(&mut line), aborting, &mut tell);
+            matches!(result, Ok(true))
+        });
+        if !result? {
+            return Ok(false);
+        }
+        if !line.is_empty() {
+            protocol::end_restore(&mut line);
+            if !self.post(line, aborting, &mut tell)? {
+                return Ok(false);
+            }
+        }
+        if !self.post(protocol::start(), aborting, &mut tell)? {
+            return Ok(false);
+        }
+        self.heard = Instant::now();
+        loop {
+            self.child.said.try_iter().for_each(&mut tell);
+            match self.child.answers.recv_timeout(TICK) {
+                Ok(Incoming::Answer(Answer::Ready { protocol })) => {
+                    if let Some(found) = protocol.filter(|found| *found != PROTOCOL) {
+                        return Err(ProgramFailure::Protocol { expected: PROTOCOL, found });
+                    }
+                    self.ticked = Instant::now();
+                    return Ok(true);
+                }
+                Ok(incoming) => {
+                    self.take(incoming)?;
+                    return Err(ProgramFailure::NotReady);
+                }
+                Err(_) => self.check_time()?,
+            }
+            if aborting.load(Ordering::Relaxed) {
+                return Ok(false);
+            }
+        }
+    }
+
+    /// Sends a line before the program is asked anything: it may take its time to read.
+    fn post(
+        &mut self,
+        line: Vec<u8>,
+        aborting: &AtomicBool,
+        tell: &mut impl FnMut(String),
+    ) -> Result<bool, ProgramFailure> {
+        let mut line = Arc::new(line);
+        self.heard = Instant::now();
+        loop {
+            let Some(lines) = &self.child.lines else { return Ok(false) };
+            match lines.send_timeout(line, TICK) {
+                Ok(()) => return Ok(true),
+                Err(SendTimeoutError::Disconnected(_)) => return Err(self.ended()),
+                Err(SendTimeoutError::Timeout(unsent)) => line = unsent,
+            }
+            self.child.said.try_iter().for_each(&mut *tell);
+            self.check_time()?;
+            if aborting.load(Ordering::Relaxed) {
+                return Ok(false);
+            }
+        }
+    }
+
+    /// Returns what comes from the program, for [`Link::take`].
+    pub(crate) fn answers(&self) -> Receiver<Incoming> {
+        self.child.answers.clone()
+    }
+
+    /// Returns the lines of the program's standard error.
+    pub(crate) fn said(&self) -> Receiver<String> {
+        self.child.said.clone()
+    }
+
+    /// Tells whether the program may be asked something more.
+    pub(crate) fn has_room(&self) -> bool {
+        self.unanswered.len() < REQUESTS_UNDER_WAY
+    }
+
+    /// Tells whether the program has answered everything.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.unanswered.is_empty()
+    }
+
+    /// Hands the program the records in `body`, which [`ExecPlan::push`] made.
+    pub(crate) fn batch(&mut self, body: &[u8], ticket: Arc<Ticket>) -> Result<(), ProgramFailure> {
+        let line = Arc::new(protocol::batch(self.next_number, body));
+        self.ask(Arc::clone(&line), RequestKind::Batch { line, _ticket: ticket })
+    }
+
+    /// Asks for everything that changed before `cut`.
+    pub(crate) fn checkpoint(&mut self, cut: u64) -> Result<(), ProgramFailure> {
+        self.ask(Arc::new(protocol::checkpoint(self.next_number)), RequestKind::Checkpoint { cut })
+    }
+
+    /// Tells the program the time, or that the input has `ended`.
+    pub(crate) fn tick(&mut self, ended: bool) -> Result<(), ProgramFailure> {
+        self.ticked = Instant::now();
+        self.ask(Arc::new(protocol::tick(self.next_number, ended)), RequestKind::Tick)
+    }
+
+    /// Tells whether the program is to be told the time.
+    pub(crate) fn is_tick_due(&self) -> bool {
+        self.plan.tick.is_some_and(|tick| self.ticked.elapsed() >= tick)
+            && self.has_room()
+            && !self.unanswered.iter().any(|request| matches!(request.kind, RequestKind::Tick))
+    }
+
+    fn ask(&mut self, line: Arc<Vec<u8>>, kind: RequestKind) -> Result<(), ProgramFailure> {
+        if self.unanswered.is_empty() {
+            self.heard = Instant::now();
+            self.begun = self.heard;
+        }
+        self.unanswered.push_back(Request { number: self.next_number, kind });
+        self.next_number += 1;
+        let Some(lines) = &self.child.lines else { return Ok(()) };
+        match lines.try_send(line) {
+            Ok(()) => Ok(()),
+            Err(TrySendError::Disconnected(_)) => Err(self.ended()),
+            // There is a place for every request that may be under way.
+            Err(TrySendError::Full(line)) => lines.send(line).map_err(|_| self.ended()),
+        }
+    }
+
+    fn send(&mut self, line: Vec<u8>) -> Result<(), ProgramFailure> {
+        let Some(lines) = &self.child.lines else { return Ok(()) };
+        lines.send(Arc::new(line)).map_err(|_| self.ended())
+    }
+
+    /// Takes what came from the program.
+    pub(crate) fn take(&mut self, incoming: Incoming) -> Result<Given, ProgramFailure> {
+        self.heard = Instant::now();
+        let answer = match incoming {
+            Incoming::Answer(answer) => answer,
+            Incoming::Garbage { line, reason } => return Err(ProgramFailure::Garbage { line, reason }),
+            Incoming::End => return Err(self.ended()),
+        };
+        match answer {
+            Answer::Part(handed) => {
+                if self.unanswered.is_empty() {
+                    return Err(ProgramFailure::Unasked);
+                }
+                Ok(Given { handed, cut: None })
+            }
+            Answer::Done { number, handed } => {
+                let Some(request) = self.unanswered.pop_front() else { return Err(ProgramFailure::Unasked) };
+                if request.number != number {
+                    return Err(ProgramFailure::WrongNumber { expected: request.number, found: number });
+                }
+                let begun = std::mem::replace(&mut self.begun, self.heard);
+                let cut = match request.kind {
+                    RequestKind::Checkpoint { cut } => Some((cut, begun.elapsed())),
+                    RequestKind::Batch { .. } | RequestKind::Tick => None,
+                };
+                Ok(Given { handed, cut })
+            }
+            Answer::Error { message, record } => {
+                let place = record.and_then(|record| self.place_of(record));
+                Err(ProgramFailure::Reported { message, place })
+            }
+            Answer::Ready { .. } => Err(ProgramFailure::Unasked),
+        }
+    }
+
+    /// Fails when the program was asked something and has not answered for too long.
+    pub(crate) fn check_time(&self) -> Result<(), ProgramFailure> {
+        if self.heard.elapsed() > self.plan.timeout {
+            let timeout = self.plan.timeout;
+            return Err(ProgramFailure::Silent { timeout, place: self.work() });
+        }
+        Ok(())
+    }
+
+    /// Asks the program to end, and waits until it has. Its end is no failure of the run: everything was handed over.
+    ///
+    /// Returns what there is to say about it.
+    pub(crate) fn close(mut self, mut tell: impl FnMut(String)) -> Option<String> {
+        if let Some(lines) = self.child.lines.take() {
+            let _ = lines.send_timeout(Arc::new(protocol::close()), TICK);
+        }
+        let begun = Instant::now();
+        while begun.elapsed() < self.plan.timeout && !self.child.has_ended() {
+            match self.child.said.recv_timeout(TICK) {
+                Ok(line) => tell(line),
+                Err(_) => std::thread::sleep(Duration::from_millis(1)),
+            }
+        }
+        let status = self.child.wait();
+        self.child.said.try_iter().for_each(&mut tell);
+        match status {
+            Ok(status) if status.success() => None,
+            Ok(status) => Some(format!("ended {} when it was asked to close", describe(status))),
+            Err(error) => Some(error.to_string()),
+        }
+    }
+
+    /// Passes on what the program has still said, after a failure.
+    pub(crate) fn drain(&mut self, mut tell: impl FnMut(String)) {
+        let begun = Instant::now();
+        while begun.elapsed() < 4 * TICK {
+            match self.child.said.recv_timeout(TICK) {
+                Ok(line) => tell(line),
+                Err(_) => return,
+            }
+        }
+    }
+
+    /// Returns how the program ended, which it should not have.
+    fn ended(&mut self) -> ProgramFailure {
+        let place = self.work();
+        match self.child.wait() {
+            Ok(status) => {
+                // What it wrote last is still on its way.
+                std::thread::sleep(TICK);
+                ProgramFailure::Ended { how: describe(status), last_line: self.child.last_line(), place }
+            }
+            Err(source) => ProgramFailure::Lost { source },
+        }
+    }
+
+    /// Returns what the program was working on: the records of a batch.
+    fn work(&self) -> Option<String> {
+        let RequestKind::Batch { line, .. } = &self.unanswered.front()?.kind else { return None };
+        let (partition, first, last) = protocol::extent_of(line)?;
+        Some(match first == last {
+            true => format!("the record at byte {first} of `{partition}`"),
+            false => format!("the records at bytes {first} to {last} of `{partition}`"),
+        })
+    }
+
+    /// Returns the place and the beginning of a record of the batch that the program is at.
+    fn place_of(&self, record: usize) -> Option<String> {
+        let RequestKind::Batch { line, .. } = &self.unanswered.front()?.kind else { return None };
+        let (partition, _, _) = protocol::extent_of(line)?;
+        let (offset, data) = protocol::record_of(line, record)?;
+        let mut shown: String = data.chars().take(SHOWN_BYTES).collect();
+        if shown.len() < data.len() {
+            shown.push('…');
+        }
+        Some(format!("the record at byte {offset} of `{partition}`, which begins `{shown}`"))
+    }
+}

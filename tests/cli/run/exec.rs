@@ -1,0 +1,264 @@
+//! `process: exec`: programs that work, and programs that do not.
+
+use std::fs;
+use std::process::Stdio;
+
+use rustix::process::Signal;
+
+use super::{PATIENCE, checkpoints, manifest, signal, until, wait};
+use crate::support::Env;
+
+/// Counts records by user, hands over what changed at each checkpoint, and does what the job file asks it to.
+const COUNT: &str = r#"
+import json, os, sys, time
+state, changed = {}, set()
+
+def say(**message):
+    sys.stdout.write(json.dumps(message) + '\n')
+    sys.stdout.flush()
+
+trick = sys.argv[1] if len(sys.argv) > 1 else ''
+seen = 0
+for line in sys.stdin:
+    message = json.loads(line)
+    kind, number = message['type'], message.get('number')
+    if kind == 'restore':
+        for task, key, value in message['rows']:
+            state[task, key] = value
+    elif kind == 'start':
+        if trick == 'mute':
+            time.sleep(60)
+        say(type='ready', protocol=2 if trick == 'newer' else 1)
+    elif kind == 'batch':
+        for index, (task, offset, data) in enumerate(message['records']):
+            if trick == 'die' and data['k'] == 'poison':
+                print('this record is poison', file=sys.stderr)
+                sys.exit(3)
+            if trick == 'killed' and data['k'] == 'poison':
+                os.kill(os.getpid(), 9)
+            if trick == 'hang' and data['k'] == 'poison':
+                time.sleep(60)
+            if trick == 'garbage' and data['k'] == 'poison':
+                print('Traceback \x1b[31m', flush=True)
+            if trick == 'refuse' and data['k'] == 'poison':
+                say(type='error', message='no poison, please', record=index)
+            if trick == 'once' and data['k'] == 'poison' and not os.path.exists('died'):
+                open('died', 'w').close()
+                sys.exit(1)
+            key = task, data['k']
+            state[key] = state.get(key, 0) + 1
+            changed.add(key)
+            seen += 1
+        if trick == 'slow':
+            time.sleep(0.05)
+        if trick == 'emit':
+            say(type='part', emit=[[0, {}]])
+        if trick == 'stray':
+            say(type='part', changed=[[4000000, 'x', 1]])
+        if trick == 'deep':
+            say(type='part', changed=[[task, 'x', json.loads('[' * 900 + ']' * 900)]])
+        say(type='done', number=number + 1 if trick == 'number' else number)
+    elif kind == 'checkpoint':
+        say(type='done', number=number, changed=[[task, key, state[task, key]] for task, key in changed])
+        changed.clear()
+    elif kind == 'tick':
+        say(type='done', number=number)
+    elif kind == 'close' and trick == 'late':
+        sys.exit(9)
+"#;
+
+fn write(env: &Env, records: usize, trick: &str, more: &str) {
+    env.write("count.py", COUNT);
+    let line = |i: usize| match i {
+        _ if i == records / 2 => "{\"k\":\"poison\"}\n".to_owned(),
+        _ => format!("{{\"k\":\"k{}\", \"n\": [{i}, \"\\u00e4\"]}}\n", i * i % 97),
+    };
+    env.write("data.jsonl", (0..records).map(line).collect::<String>());
+    let (process, top) = more.split_once('/').unwrap_or((more, ""));
+    env.write(
+        "job.yaml",
+        format!(
+            "job: j\ninput: data.jsonl\nkey: k\ntasks: 8\n\
+             process: {{exec: [python3, count.py, '{trick}']{process}}}\ncheckpoint: {{store: s, schedule: 100ms}}\n{top}"
+        ),
+    );
+}
+
+/// Returns the state that `ckpt` shows, as JSON lines.
+fn state(env: &Env) -> String {
+    env.run(&["restore", "s", "--to", "state", "--format", "jsonl"]).expect(0);
+    let mut files: Vec<_> =
+        fs::read_dir(env.path("state")).expect("listed").map(|entry| entry.expect("read").path()).collect();
+    files.sort();
+    let texts: Vec<String> = files.iter().filter_map(|path| fs::read_to_string(path).ok()).collect();
+    fs::remove_dir_all(env.path("state")).expect("removed");
+    texts.concat()
+}
+
+#[test]
+fn the_state_of_a_program_is_checkpointed_shown_and_compared() {
+    let env = Env::new();
+    write(&env, 5000, "", "");
+    let output = env.run(&["run", "job.yaml"]).expect(0);
+    assert!(output.stdout.contains("records       5,000"), "{output}");
+    assert!(output.stdout.contains("keys          50\n"), "{output}");
+    env.run(&["verify", "s", "--deep"]).expect(0);
+    let row = env.run(&["inspect", "s", "--state", "--key", "poison", "--json"]).expect(0);
+    assert!(row.stdout.contains(r#""key":"poison","values":{"value":1}"#), "{row}");
+    assert!(manifest(&env.path("s"), 1).contains("routing: program\n"));
+    // More of the input: only what changed is in the difference.
+    let path = env.path("data.jsonl");
+    fs::write(&path, format!("{}{{\"k\":\"poison\"}}\n", env.read("data.jsonl"))).expect("written");
+    env.run(&["run", "job.yaml"]).expect(0);
+    let latest = checkpoints(&env.path("s")).pop().expect("a checkpoint");
+    let diff = env.run(&["diff", &format!("s@{}", latest - 1), &format!("s@{latest}"), "--json"]).expect(1);
+    assert!(diff.stdout.contains(r#""old":{"value":1},"new":{"value":2}"#), "{diff}");
+    assert!(diff.stdout.contains(r#""changed":1"#), "{diff}");
+    env.run(&["verify", "s", "--deep"]).expect(0);
+    // A roll back puts the program's state back as well.
+    env.run(&["restore", "s@1"]).expect(0);
+    assert!(state(&env).contains(r#""value":1"#));
+}
+
+#[test]
+fn a_program_that_does_wrong_ends_the_run_with_what_it_did() {
+    let at = "of `data.jsonl`";
+    for (trick, process, expected) in [
+        (
+            "die",
+            "",
+            vec!["it ended with exit status 3, at the records at bytes", at, "it said last: this record is poison"],
+        ),
+        ("killed", "", vec!["it ended by signal 9, at the records", at]),
+        ("hang", ", timeout: 300ms", vec!["it has not answered for 300 ms, at the records", at]),
+        ("mute", ", timeout: 300ms", vec!["it has not answered for 300 ms"]),
+        (
+            "garbage",
+            "",
+            vec!["it wrote a line that is no answer, because expected value at byte 1: `Traceback \\u{1b}[31m`"],
+        ),
+        ("number", "", vec!["it answered 2 when 1 was to be answered"]),
+        (
+            "refuse",
+            "",
+            vec!["it says: no poison, please, at the record at byte", at, "which begins `{\"k\":\"poison\"}`"],
+        ),
+        ("newer", "", vec!["it speaks version 2 of the protocol, expected 1"]),
+        ("emit", "", vec!["it emitted a row, but the job has no `output`"]),
+        ("stray", "", vec!["it handed over something of task 4000000, which is not one of its own"]),
+        ("deep", "", vec!["it handed over a value that is no JSON: recursion limit exceeded", "key `x`"]),
+    ] {
+        let env = Env::new();
+        write(&env, 1000, trick, process);
+        let output = env.run(&["run", "job.yaml"]).expect(4);
+        assert!(output.stderr.contains("program `count.py` of worker"), "{trick}: {output}");
+        for part in expected {
+            assert!(output.stderr.contains(part), "{trick}: expected {part}\n{output}");
+        }
+        assert_eq!(checkpoints(&env.path("s")), [0; 0], "{trick}");
+    }
+}
+
+#[test]
+fn a_program_that_is_not_there_is_a_mistake_of_the_job_file() {
+    let env = Env::new();
+    write(&env, 10, "", ", restarts: 5");
+    env.write("job.yaml", env.read("job.yaml").replace("python3", "./nowhere"));
+    let output = env.run(&["run", "job.yaml"]).expect(2);
+    assert!(output.stderr.contains("job.yaml:5:17: program `count.py` of worker"), "{output}");
+    assert!(output.stderr.contains("No such file or directory"), "{output}");
+}
+
+#[test]
+fn a_run_begins_again_after_a_failure_and_ends_as_an_undisturbed_one() {
+    let env = Env::new();
+    write(&env, 3000, "", "");
+    env.run(&["run", "job.yaml"]).expect(0);
+    let undisturbed = state(&env);
+    fs::remove_dir_all(env.path("s")).expect("removed");
+    write(&env, 3000, "once", ", restarts: 2, backoff: 10ms");
+    let output = env.run(&["run", "job.yaml"]).expect(0);
+    assert!(output.stderr.contains("; restart 1 of 2 in 10 ms"), "{output}");
+    assert!(output.stdout.contains("records       3,000"), "{output}");
+    assert!(output.stdout.contains("restarts      1\n"), "{output}");
+    assert_eq!(state(&env), undisturbed);
+    // One that fails always spends its restarts.
+    fs::remove_dir_all(env.path("s")).expect("removed");
+    write(&env, 3000, "die", ", restarts: 2, backoff: 10ms");
+    let output = env.run(&["run", "job.yaml"]).expect(4);
+    assert!(output.stderr.contains("error: the job has failed 3 times without a checkpoint in between\n"), "{output}");
+    assert!(output.stderr.contains("restart 2 of 2 in 20 ms"), "{output}");
+}
+
+#[test]
+fn what_can_not_be_read_again_is_not_restarted() {
+    let env = Env::new();
+    write(&env, 100, "die", ", restarts: 2");
+    env.write("job.yaml", env.read("job.yaml").replace("input: data.jsonl", "input: {files: '-', format: json}"));
+    let output = env.run_with_input(&["run", "job.yaml"], env.read("data.jsonl").as_bytes()).expect(4);
+    assert!(output.stderr.contains("error: the job can not be restarted"), "{output}");
+    assert!(output.stderr.contains("it ended with exit status 3"), "{output}");
+}
+
+#[test]
+fn a_run_with_programs_survives_being_killed_and_leaves_none_behind() {
+    let env = Env::new();
+    write(&env, 40_000, "", "");
+    env.run(&["run", "job.yaml"]).expect(0);
+    let undisturbed = state(&env);
+    fs::remove_dir_all(env.path("s")).expect("removed");
+    write(&env, 40_000, "slow", "");
+    for last in [1, 2] {
+        let mut run =
+            env.command(&["run", "job.yaml"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("started");
+        until("a checkpoint is there", || {
+            checkpoints(&env.path("s")).len() >= last || run.try_wait().is_ok_and(|end| end.is_some())
+        });
+        run.kill().expect("killed");
+        run.wait().expect("waited");
+    }
+    // A Ctrl-C ends it with a last checkpoint: the programs live on for that.
+    let mut run =
+        env.command(&["run", "job.yaml"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("started");
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    signal(&run, Signal::INT);
+    assert_eq!(wait(&mut run, PATIENCE), 0);
+    write(&env, 40_000, "", "");
+    env.run(&["run", "job.yaml"]).expect(0);
+    assert_eq!(state(&env), undisturbed);
+    env.run(&["verify", "s", "--deep"]).expect(0);
+    let script = env.path("count.py").display().to_string();
+    until("no program is left", || {
+        let entries = fs::read_dir("/proc").expect("listed").filter_map(Result::ok);
+        let there = |pid: &std::path::Path| {
+            fs::read_link(pid.join("cwd"))
+                .is_ok_and(|cwd| Some(cwd.as_path()) == std::path::Path::new(&script).parent())
+        };
+        !entries.map(|entry| entry.path()).any(|pid| there(&pid))
+    });
+}
+
+#[test]
+fn csv_and_text_come_as_objects() {
+    let env = Env::new();
+    env.write("echo.py", "import json, sys\nfor line in sys.stdin:\n  m = json.loads(line)\n  t = m['type']\n  if t == 'start': print('{\"type\":\"ready\"}', flush=True)\n  elif t == 'batch': print(json.dumps({'type': 'done', 'number': m['number'], 'changed': [[r[0], 'at %d' % r[1], r[2]] for r in m['records']]}, separators=(',', ':')), flush=True)\n  elif 'number' in m: print(json.dumps({'type': 'done', 'number': m['number']}), flush=True)\n");
+    for (name, content, more, expected) in [
+        (
+            "a.csv",
+            "k,x y,n\na,\"b\"\"\n,\",\nc,,1\n",
+            "",
+            vec![r#"{"k":"a","x y":"b\"\n,","n":""}"#, r#"{"k":"c","x y":"","n":"1"}"#],
+        ),
+        ("a.txt", "Hello \"you\"\n\ttwo\n", "", vec![r#"{"line":"Hello \"you\""}"#, r#"{"line":"\ttwo"}"#]),
+        ("b.txt", "one two\n", ", split: words", vec![r#"{"word":"two"}"#]),
+    ] {
+        env.write(name, content);
+        env.write("job.yaml", format!("job: j\ninput: {{files: {name}{more}}}\nprocess: {{exec: [python3, echo.py]}}\ncheckpoint: {{store: s}}\n"));
+        env.run(&["run", "job.yaml"]).expect(0);
+        let rows = state(&env);
+        for row in expected {
+            assert!(rows.contains(&format!("\"value\":{row}")), "{name}: {rows}");
+        }
+        fs::remove_dir_all(env.path("s")).expect("removed");
+    }
+}
