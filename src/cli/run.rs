@@ -1,5 +1,7 @@
 //! `ckpt run`: run a job, or go on with it.
 
+use std::ffi::OsString;
+use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,11 +27,12 @@ use crate::runner::error::RunError;
 use crate::runner::exec::ProgramFailure;
 use crate::runner::input::InputError;
 use crate::runner::run::{Control, Observer, Options, Summary, run as run_job};
-use crate::runner::spec::{JobSpec, SpecError};
+use crate::runner::spec::{GivenInput, JobSpec, SpecError};
 use crate::units::{Age, Bytes, Count, Rate, Span};
 
 mod metrics;
 mod scrape;
+mod script;
 mod told;
 mod watcher;
 
@@ -49,16 +52,25 @@ use watcher::{All, LogWriter, Watcher};
 /// at once, and nothing that was committed is lost. SIGUSR1 takes a checkpoint
 /// now. The answer is a summary on standard output.
 ///
+/// A Python script is a job as well: it has a class that extends SamzaJob, and says
+/// what to read, or leaves that to the command line or to standard input.
+///
 /// Examples:
 ///   ckpt run examples/clicks.yaml
+///   ckpt run words.yaml data/words.txt
+///   ckpt run visits.py data/clicks-0.jsonl
 ///   ckpt run --must-resume job.yaml
 ///   ckpt run --latest-good job.yaml
 #[derive(Debug, Clone, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub struct Args {
-    /// The job file
-    #[arg(value_name = "JOB.yaml")]
+    /// The job file, or a Python script with a SamzaJob
+    #[arg(value_name = "JOB")]
     pub job: PathBuf,
+
+    /// Files to read instead of those that the job names, or `-` for standard input
+    #[arg(value_name = "INPUT")]
+    pub inputs: Vec<PathBuf>,
 
     /// Fail when there is no checkpoint to go on from
     #[arg(long)]
@@ -97,9 +109,7 @@ pub fn run(args: &Args, ui: &mut Ui) -> Result<Exit, CliError> {
     if args.log == LogFormat::Json {
         ui.log_as_json(None);
     }
-    let bytes = std::fs::read(&args.job)
-        .map_err(|error| CliError::usage(format!("cannot read job file `{}`", args.job.display())).caused_by(&error))?;
-    let job = JobSpec::from_bytes(&bytes, &args.job).map_err(|error| CliError::usage(error.to_string()))?;
+    let (job, bytes, environment) = read_job(args)?;
     let mut random = [0; 16];
     getrandom(&mut random)?;
     let options = Options {
@@ -112,7 +122,7 @@ pub fn run(args: &Args, ui: &mut Ui) -> Result<Exit, CliError> {
         holder: words::holder(&format!("`ckpt run` of job {}", job.job), &ui.now()),
         clock: now,
         random,
-        environment: Vec::new(),
+        environment,
     };
     let control = listen()?;
     let now = ui.now().timestamp();
@@ -155,6 +165,48 @@ pub fn run(args: &Args, ui: &mut Ui) -> Result<Exit, CliError> {
         exit = Exit::Incomplete;
     }
     Ok(exit)
+}
+
+/// Reads the job: its definition, the text that says it, and what its programs find in their environment.
+fn read_job(args: &Args) -> Result<(JobSpec, Vec<u8>, Environment), CliError> {
+    let inputs = script::inputs(&args.inputs, &args.job)?;
+    let is_script = script::is_script(&args.job);
+    let mut environment = if is_script { script::environment() } else { Environment::new() };
+    let bytes = if is_script {
+        script::describe(&args.job, &environment)?
+    } else {
+        std::fs::read(&args.job).map_err(|error| {
+            CliError::usage(format!("cannot read job file `{}`", args.job.display())).caused_by(&error)
+        })?
+    };
+    let given = match inputs.is_empty() {
+        false => GivenInput::Files(&inputs),
+        true if is_script && !std::io::stdin().is_terminal() => GivenInput::StandardInput,
+        true => GivenInput::None,
+    };
+    let job = JobSpec::from_bytes_given(&bytes, &args.job, given)
+        .map_err(|error| unfit(&error, &String::from_utf8_lossy(&bytes), args))?;
+    if job.exec.is_some() && environment.is_empty() {
+        environment = script::environment();
+    }
+    Ok((job, bytes, environment))
+}
+
+/// Variables for the environment of programs.
+type Environment = Vec<(OsString, OsString)>;
+
+/// Says what is wrong with a job: at its place in the job file, or in the part of a script's `configs` that says it.
+fn unfit(error: &SpecError, text: &str, args: &Args) -> CliError {
+    if !script::is_script(&args.job) {
+        return CliError::usage(error.to_string());
+    }
+    let line = text.lines().nth(error.line.saturating_sub(1)).unwrap_or_default().trim().trim_end_matches([',', '{']);
+    let place = if error.line > 1 { format!(" at `{line}`") } else { String::new() };
+    let unfit = CliError::usage(format!("{}: configs{place}: {}", error.file, error.message));
+    match error.message.starts_with("missing key `input`") {
+        true => unfit.hint("set `self.configs['input']`, name files on the command line, or pipe records into it"),
+        false => unfit,
+    }
 }
 
 /// Gives the time as checkpoints have it: milliseconds.
@@ -332,7 +384,7 @@ const GOES_ON: &str = "nothing uncommitted was published; the next run goes on f
 fn explain(error: RunError, args: &Args, text: &[u8]) -> CliError {
     let text = String::from_utf8_lossy(text);
     let in_job_file = |key: &str, value: Option<&str>, message: String| {
-        CliError::usage(SpecError::about(&text, &args.job, key, value, message).to_string())
+        unfit(&SpecError::about(&text, &args.job, key, value, message), &text, args)
     };
     let job = args.job.display();
     match error {

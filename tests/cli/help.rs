@@ -75,7 +75,7 @@ fn examples(verb: &str) -> Vec<String> {
 #[test]
 fn the_examples_in_help_texts_run() {
     let env = Env::new();
-    let setup = "cp -r '$REPOSITORY/examples' . && mkdir w && cd w && cp -r ../examples/data ../examples/clicks.yaml . && mv clicks.yaml job.yaml \
+    let setup = "cp -r '$REPOSITORY/examples' . && mkdir w && cd w && cp -r ../examples/data ../examples/clicks.yaml ../examples/words.yaml ../examples/visits.py . && mv clicks.yaml job.yaml \
         && mkdir examples && cp job.yaml examples/clicks.yaml && cp -r data examples/data && ckpt run -q job.yaml \
         && tail -n 1 data/clicks-0.jsonl > line && cat line >> data/clicks-0.jsonl && ckpt run -q job.yaml";
     let root = env!("CARGO_MANIFEST_DIR");

@@ -13,6 +13,7 @@ mod definition;
 mod difference;
 mod exec;
 mod field;
+mod given;
 mod keys;
 mod read;
 
@@ -20,6 +21,7 @@ pub use aggregate::{AggregateFunction, AggregateSpec};
 pub use difference::{Difference, Effect, differences};
 pub use exec::ExecSpec;
 pub use field::{ExpressionError, FieldPath};
+pub use given::{GivenInput, literal};
 pub use keys::KEYS;
 
 /// A job, as its file describes it. Paths are as written; [`JobSpec::resolve`] makes them usable.
@@ -195,14 +197,25 @@ impl JobSpec {
     ///
     /// The `where:` expression is taken as it stands: [`crate::runner::record::Filter`] compiles it, and [`SpecError::about`] says where it is wrong.
     pub fn parse(text: &str, file: &Path) -> Result<JobSpec, SpecError> {
+        JobSpec::parse_given(text, file, GivenInput::None)
+    }
+
+    /// Reads the job file `text`, found at `file`, with other input than it names.
+    pub fn parse_given(text: &str, file: &Path, input: GivenInput<'_>) -> Result<JobSpec, SpecError> {
         let base = file.parent().unwrap_or(Path::new(""));
-        yaml::parse(text).and_then(|root| read::job(&root, base)).map_err(|error| SpecError::new(file, error))
+        let mut root = yaml::parse(text).map_err(|error| SpecError::new(file, error))?;
+        given::put(&mut root, input).and_then(|()| read::job(&root, base)).map_err(|error| SpecError::new(file, error))
     }
 
     /// Reads the job file with the content `bytes`, found at `file`.
     pub fn from_bytes(bytes: &[u8], file: &Path) -> Result<JobSpec, SpecError> {
+        JobSpec::from_bytes_given(bytes, file, GivenInput::None)
+    }
+
+    /// Reads the job file with the content `bytes`, found at `file`, with other input than it names.
+    pub fn from_bytes_given(bytes: &[u8], file: &Path, input: GivenInput<'_>) -> Result<JobSpec, SpecError> {
         let text = yaml::decode(bytes).map_err(|error| SpecError::new(file, error))?;
-        JobSpec::parse(text, file)
+        JobSpec::parse_given(text, file, input)
     }
 
     /// Returns the job as a job file with every default filled in: the same text for the same job, paths as written.

@@ -202,6 +202,11 @@ fn input_format(section: &Section<'_>, files_node: &Node, files: &[String]) -> R
     }
 }
 
+/// Tells whether the ending of a file's name says its format.
+pub(super) fn has_format(file: &str) -> bool {
+    told_format(file).is_some()
+}
+
 /// Tells the format of a file by the ending of its name.
 fn told_format(file: &str) -> Option<InputFormat> {
     let name = file.to_ascii_lowercase();

@@ -1,0 +1,252 @@
+import io
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import unittest
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.dirname(HERE))
+
+import samza
+from samza import SamzaJob, State
+
+
+def taken(state):
+    return dict(state._take())
+
+
+class StateTest(unittest.TestCase):
+    def setUp(self):
+        self.state = State()
+        self.state['n'] = 1
+        self.state['list'] = [1, {'deep': [2]}]
+        self.state['gone'] = 'x'
+        taken(self.state)
+
+    def test_nothing_is_handed_over_twice(self):
+        self.assertEqual(taken(self.state), {})
+
+    def test_what_is_set_is_a_change(self):
+        self.state['n'] += 1
+        self.state['new'] = None
+        self.assertEqual(taken(self.state), {'n': '2', 'new': 'null'})
+
+    def test_what_is_removed_is_a_deletion(self):
+        del self.state['gone']
+        self.state.pop('n')
+        self.assertEqual(taken(self.state), {'gone': None, 'n': None})
+        self.state.clear()
+        self.assertEqual(taken(self.state), {'list': None})
+
+    def test_popitem_and_pop_of_what_is_not_there(self):
+        key, _ = self.state.popitem()
+        self.assertEqual(taken(self.state), {key: None})
+        self.assertEqual(self.state.pop('never', 7), 7)
+        with self.assertRaises(KeyError):
+            self.state.pop('never')
+        self.assertEqual(taken(self.state), {})
+
+    def test_what_is_set_again_after_it_was_removed_is_a_change(self):
+        del self.state['n']
+        self.state['n'] = 9
+        self.assertEqual(taken(self.state), {'n': '9'})
+
+    def test_changes_inside_of_values_are_found(self):
+        whole = '[1,{"deep":[2,3]}]'
+        ways = [
+            lambda state: state['list'],
+            lambda state: state.get('list'),
+            lambda state: state.setdefault('list', []),
+            lambda state: list(state.values())[1],
+            lambda state: dict(state.items())['list'],
+            lambda state: dict(state)['list'],
+            lambda state: {**state}['list'],
+            lambda state: state.copy()['list'],
+            lambda state: [state[key] for key in state if key == 'list'][0],
+        ]
+        for way in ways:
+            state = State()
+            state._load('n', 1)
+            state._load('list', [1, {'deep': [2]}])
+            way(state)[1]['deep'].append(3)
+            self.assertEqual(taken(state).get('list'), whole)
+
+    def test_looking_at_plain_values_is_no_change(self):
+        self.assertEqual((self.state['n'], self.state.get('gone'), self.state.get('never', 5)), (1, 'x', 5))
+        self.assertIn('n', self.state)
+        self.assertEqual(len(self.state), 3)
+        self.assertEqual(taken(self.state), {})
+
+    def test_update_in_all_its_forms(self):
+        self.state.update({'a': 1})
+        self.state.update([('b', 2)], c=3)
+        self.state |= {'d': 4}
+        self.assertEqual(taken(self.state), {'a': '1', 'b': '2', 'c': '3', 'd': '4'})
+
+    def test_keys_are_text(self):
+        for key in [1, None, b'x', (1,)]:
+            with self.assertRaisesRegex(TypeError, 'keys of state must be text'):
+                self.state[key] = 1
+
+    def test_values_are_json_and_the_error_names_the_key(self):
+        endless = []
+        endless.append(endless)
+        for value in [{1}, (1, 2), {1: 2}, float('inf'), b'x', object(), [float('nan')], '\ud800', endless]:
+            self.state['bad'] = value
+            with self.assertRaisesRegex(TypeError, "the state of key 'bad' is no JSON"):
+                taken(self.state)
+
+    def test_values_are_as_they_were(self):
+        for value in [True, 0, -1, 2 ** 70, 1.5, 1e300, 'ä\n"', '', None, [], {}, [None, {'a': [True]}]]:
+            self.state['v'] = value
+            self.assertEqual(json.loads(taken(self.state)['v']), value)
+
+
+class Talk:
+    """A script that is run as a program, and what it answers."""
+
+    def __init__(self, body, messages, environment={}, arguments=()):
+        script = 'from samza import SamzaJob\nclass Job(SamzaJob):\n%s\nif __name__ == "__main__":\n    Job().run()\n' % body
+        with tempfile.TemporaryDirectory() as directory:
+            path = os.path.join(directory, 'a job.py')
+            with open(path, 'w') as file:
+                file.write(script)
+            variables = dict(os.environ, PYTHONPATH=os.path.dirname(HERE), PYTHONDONTWRITEBYTECODE='1', **environment)
+            for name in ('CKPT_PROGRAM', 'CKPT_DESCRIBE', 'CKPT_PYTHON'):
+                if name not in environment:
+                    variables.pop(name, None)
+            lines = ''.join(json.dumps(message) + '\n' for message in messages)
+            done = subprocess.run([sys.executable, path, *arguments], input=lines, env=variables, capture_output=True, text=True, timeout=60)
+        self.status, self.output, self.errors = done.returncode, done.stdout, done.stderr
+
+    @property
+    def answers(self):
+        return [json.loads(line) for line in self.output.splitlines()]
+
+
+HELLO = [{'type': 'hello', 'protocol': 1}, {'type': 'start'}]
+PROGRAM = {'CKPT_PROGRAM': '1'}
+
+
+def batch(number, *records):
+    return {'type': 'batch', 'number': number, 'partition': 'p', 'records': list(records)}
+
+
+class ProgramTest(unittest.TestCase):
+    def test_a_conversation(self):
+        body = '''
+    def process(self, data):
+        print('printed')
+        input_is_empty = __import__('sys').stdin.read() == ''
+        self.state[data['k']] = [self.state.get(data['k'], [0])[0] + 1, input_is_empty]
+        self.emit({'at': [self.task, self.partition, self.position]})
+    def window(self):
+        self.emit({'keys': len(self.state), 'ended': self.input_ended})
+    def close(self):
+        print('closed')
+'''
+        messages = [
+            HELLO[0],
+            {'type': 'restore', 'rows': [[1, 'a', [7]], [2, 'b', None]]},
+            HELLO[1],
+            batch(1, [1, 0, {'k': 'a'}], [3, 9, {'k': 'a'}]),
+            {'type': 'tick', 'number': 2, 'ended': True},
+            {'type': 'checkpoint', 'number': 3},
+            {'type': 'checkpoint', 'number': 4},
+            {'type': 'close'},
+        ]
+        talk = Talk(body, messages, PROGRAM)
+        self.assertEqual(talk.answers, [
+            {'type': 'ready', 'protocol': 1},
+            {'type': 'done', 'number': 1, 'emit': [[1, {'at': [1, 'p', 0]}], [3, {'at': [3, 'p', 9]}]]},
+            {'type': 'done', 'number': 2, 'emit': [[task, {'keys': 1, 'ended': True}] for task in (1, 2, 3)]},
+            {'type': 'done', 'number': 3, 'changed': [[1, 'a', [8, True]], [3, 'a', [1, True]]]},
+            {'type': 'done', 'number': 4},
+        ])
+        self.assertEqual((talk.status, talk.errors), (0, 'printed\nprinted\nclosed\n'))
+
+    def test_much_state_is_handed_over_in_parts(self):
+        body = '''
+    def process(self, data):
+        for i in range(40):
+            self.state['k%02d' % i] = 'x' * 100_000
+            self.emit({'row': 'x' * 100_000})
+'''
+        talk = Talk(body, HELLO + [batch(1, [0, 0, {}]), {'type': 'checkpoint', 'number': 2}], PROGRAM)
+        keys = [row[1] for answer in talk.answers for row in answer.get('changed', [])]
+        rows = [row for answer in talk.answers for row in answer.get('emit', [])]
+        self.assertEqual((keys, len(rows)), (['k%02d' % i for i in range(40)], 40))
+        self.assertGreater(sum(answer['type'] == 'part' for answer in talk.answers), 4)
+        self.assertLess(max(map(len, talk.output.splitlines())), 2 << 20)
+
+    def test_an_exception_names_the_record(self):
+        body = '    def process(self, data): self.state[data["k"]] = 1 / data["n"]'
+        talk = Talk(body, HELLO + [batch(1, [0, 0, {'k': 'a', 'n': 1}], [0, 9, {'k': 'b', 'n': 0}])], PROGRAM)
+        self.assertEqual(talk.answers[-1], {'type': 'error', 'message': 'ZeroDivisionError: division by zero', 'record': 1})
+        self.assertEqual(talk.status, 1)
+        self.assertIn('Traceback', talk.errors)
+
+    def test_emit_needs_a_dictionary(self):
+        talk = Talk('    def process(self, data): self.emit([1])', HELLO + [batch(1, [0, 0, {}])], PROGRAM)
+        self.assertEqual(talk.answers[-1]['message'], 'TypeError: emit needs a dictionary, found list')
+
+    def test_the_end_of_input_ends_it(self):
+        talk = Talk('    def process(self, data): pass', HELLO, PROGRAM)
+        self.assertEqual((talk.status, talk.answers, talk.errors), (0, [{'type': 'ready', 'protocol': 1}], ''))
+
+
+class DescribeTest(unittest.TestCase):
+    def describe(self, body, environment={}):
+        return Talk(body, [], dict(environment, CKPT_DESCRIBE='1'))
+
+    def test_a_job_is_described_with_its_script_as_the_program(self):
+        body = '''
+    def setup(self):
+        print('in setup')
+        self.configs['checkpoint'] = {'enabled': True, 'schedule': '10m', 'mode': 'elided'}
+        self.configs['process'] = {'restarts': 3}
+    def process(self, data): pass
+'''
+        described = self.describe(body)
+        self.assertEqual(json.loads(described.output), {
+            'job': 'a_job',
+            'checkpoint': {'enabled': True, 'schedule': '10m', 'mode': 'elided'},
+            'process': {'restarts': 3, 'exec': ['python3', 'a job.py']},
+        })
+        self.assertEqual(described.errors, 'in setup\n')
+
+    def test_configs_win_and_init_need_not_call_its_parent(self):
+        body = '''
+    def __init__(self): self.mine = 1
+    def setup(self): self.configs.update(job='other', process={'exec': ['pypy3', 'x.py']})
+'''
+        self.assertEqual(json.loads(self.describe(body).output), {'job': 'other', 'process': {'exec': ['pypy3', 'x.py']}})
+        described = self.describe('    pass', {'CKPT_PYTHON': '/opt/python'})
+        self.assertEqual(json.loads(described.output)['process'], {'exec': ['/opt/python', 'a job.py']})
+
+    def test_configs_that_are_no_json_are_named(self):
+        described = self.describe('    def setup(self): self.configs["key"] = {1}')
+        self.assertIn("configs['key'] is no JSON", described.errors)
+        self.assertNotEqual(described.status, 0)
+
+
+class LaunchTest(unittest.TestCase):
+    def test_it_becomes_ckpt_run_with_the_arguments(self):
+        with tempfile.TemporaryDirectory() as directory:
+            ckpt = os.path.join(directory, 'ckpt')
+            with open(ckpt, 'w') as file:
+                file.write('#!/bin/sh\nprintf "%s|" "$@"\n')
+            os.chmod(ckpt, 0o755)
+            talk = Talk('    pass', [], {'CKPT': ckpt}, ['in.jsonl', '--json'])
+        self.assertRegex(talk.output, r'^run\|.*/a job\.py\|in\.jsonl\|--json\|$')
+
+    def test_without_ckpt_it_says_what_to_do(self):
+        talk = Talk('    pass', [], {'PATH': '', 'CKPT': ''})
+        self.assertIn('ckpt is not in PATH', talk.errors)
+        self.assertEqual(talk.status, 1)
+
+
+if __name__ == '__main__':
+    unittest.main()

@@ -1,0 +1,188 @@
+//! Jobs that are Python classes.
+
+use std::fs;
+use std::process::Stdio;
+
+use super::{checkpoints, until};
+use crate::support::{Env, binary, repository};
+
+/// The job of the module's documentation, to the letter.
+const LISTING: &str = "from samza import SamzaJob
+
+class MyJob(SamzaJob):
+    def setup(self):
+        self.configs['checkpoint'] = {'enabled': True, 'schedule': '10m', 'mode': 'elided'}
+
+    def process(self, data):
+        pass
+
+if __name__ == '__main__':
+    MyJob().run()
+";
+
+/// Counts, and keeps a list inside of a dictionary for each key.
+const VISITS: &str = "import os, time
+from samza import SamzaJob
+
+class Visits(SamzaJob):
+    def setup(self):
+        self.configs['key'] = 'k'
+        self.configs['tasks'] = 8
+        self.configs['checkpoint'] = {'schedule': '100ms', 'store': 's'}
+
+    def process(self, data):
+        if os.environ.get('SLOW') and data['n'] % 50 == 0:
+            time.sleep(0.01)
+        print('seen', end='')
+        visits = self.state.setdefault(data['k'], {'n': 0, 'last': []})
+        visits['n'] += 1
+        visits['last'].append(data['n'])
+        del visits['last'][:-3]
+        if visits['n'] % 40 == 0:
+            del self.state[data['k']]
+
+if __name__ == '__main__':
+    Visits().run()
+";
+
+fn records(env: &Env, count: usize) {
+    let line = |i: usize| format!("{{\"k\":\"k{}\",\"n\":{i}}}\n", i * i % 97);
+    env.write("data.jsonl", (0..count).map(line).collect::<String>());
+}
+
+fn state(env: &Env, store: &str) -> String {
+    env.run(&["inspect", store, "--state", "--limit", "0"]).expect(0).stdout
+}
+
+#[test]
+fn the_listing_runs_as_it_stands_however_it_is_started() {
+    let mut env = Env::new();
+    env.write("my_job.py", LISTING);
+    records(&env, 100);
+    let output = env.run_with_input(&["run", "my_job.py"], env.read("data.jsonl").as_bytes()).expect(0);
+    assert!(output.stdout.contains("my_job: the input was read to its end"), "{output}");
+    assert!(output.stdout.contains("records       100 "), "{output}");
+    let output = env.run_with_input(&["run", "my_job.py"], env.read("data.jsonl").as_bytes()).expect(0);
+    assert!(output.stdout.contains("resumed from  checkpoint 1"), "{output}");
+    // By Python, with the module of the repository and the binary of the test.
+    fs::remove_dir_all(env.path("checkpoints")).expect("removed");
+    let module = repository::path("python").display().to_string();
+    env.set("PYTHONPATH", &module).set("CKPT", &binary().display().to_string());
+    let output = env.shell("python3 my_job.py --json data.jsonl").expect(0);
+    assert!(output.stdout.contains(r#""job":"my_job","ended":true"#), "{output}");
+    env.run(&["verify", "checkpoints/my_job", "--deep"]).expect(0);
+}
+
+#[test]
+fn the_state_of_a_class_survives_being_killed() {
+    let mut env = Env::new();
+    env.write("visits.py", VISITS);
+    records(&env, 20_000);
+    env.run(&["run", "visits.py", "data.jsonl"]).expect(0);
+    let undisturbed = state(&env, "s");
+    assert!(undisturbed.contains(r#""last":["#), "{undisturbed}");
+    fs::remove_dir_all(env.path("s")).expect("removed");
+    env.set("SLOW", "1");
+    for least in [1, 3] {
+        let mut command = env.command(&["run", "visits.py", "data.jsonl", "--threads", "2"]);
+        let mut run = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("started");
+        until("a checkpoint is there", || {
+            checkpoints(&env.path("s")).len() >= least || run.try_wait().is_ok_and(|end| end.is_some())
+        });
+        run.kill().expect("killed");
+        run.wait().expect("waited");
+    }
+    env.set("SLOW", "");
+    let output = env.run(&["run", "visits.py", "data.jsonl"]).expect(0);
+    assert!(!output.stdout.contains("resumed from  nothing"), "{output}");
+    assert_eq!(state(&env, "s"), undisturbed);
+    env.run(&["verify", "s", "--deep"]).expect(0);
+}
+
+#[test]
+fn a_mistake_in_a_class_is_told_with_its_place() {
+    let env = Env::new();
+    records(&env, 100);
+    let job = |body: &str| LISTING.replace("pass", body);
+    for (script, code, expected) in [
+        (
+            job("self.state[7] = 1"),
+            4,
+            vec!["TypeError: the keys of state must be text, found int: 7", "the record at byte 0 of `data.jsonl`"],
+        ),
+        (
+            job("self.state['x'] = {1, 2}"),
+            4,
+            vec!["TypeError: the state of key 'x' is no JSON: Object of type set is not JSON serializable"],
+        ),
+        (
+            job("self.state['x'] = (1, 2)"),
+            4,
+            vec!["TypeError: the state of key 'x' is no JSON: it would be [1,2] after a restart"],
+        ),
+        (job("self.state['x'] = float('nan')"), 4, vec!["the state of key 'x' is no JSON: Out of range float values"]),
+        (
+            job("return data['absent']"),
+            4,
+            vec![
+                "job: job.py[0]: Traceback",
+                "it says: KeyError: 'absent', at the record at byte 0 of `data.jsonl`, which begins `{\"k\":\"k0\",\"n\":0}`",
+            ],
+        ),
+        (job("raise SystemExit(5)"), 4, vec!["it ended with exit status 5"]),
+        (
+            LISTING.replace("'schedule'", "'schedul'"),
+            2,
+            vec![
+                "job.py: configs at `\"schedul\": \"10m\"`: unknown key `schedul` in `checkpoint`, did you mean `schedule`?",
+            ],
+        ),
+        (
+            LISTING.replace("    MyJob().run()", "    MyJob()"),
+            2,
+            vec!["`job.py` does not say what its job is", "call its `run()`"],
+        ),
+        (
+            LISTING.replace("def setup(self):", "def setup(self)"),
+            2,
+            vec!["SyntaxError", "`job.py` does not say what its job is: it ended with exit status: 1"],
+        ),
+        (LISTING.replace("True", "{1}"), 2, vec!["configs['checkpoint'] is no JSON"]),
+    ] {
+        env.write("job.py", &script);
+        let output = env.run(&["run", "job.py", "data.jsonl"]).expect(code);
+        for part in expected {
+            assert!(output.stderr.contains(part), "expected {part}\n{script}\n{output}");
+        }
+        let _ = fs::remove_dir_all(env.path("checkpoints"));
+    }
+    env.write("job.py", LISTING);
+    let output = env.run(&["run", "job.py", "nowhere.jsonl"]).expect(2);
+    assert!(output.stderr.contains("cannot read input `nowhere.jsonl`"), "{output}");
+    let output = env.run(&["run", "gone.py", "data.jsonl"]).expect(2);
+    assert!(output.stderr.contains("cannot read job `gone.py`"), "{output}");
+}
+
+#[test]
+fn files_of_the_command_line_take_the_place_of_those_of_the_job() {
+    let env = Env::new();
+    records(&env, 100);
+    env.write(
+        "jobs/job.yaml",
+        "job: j\ninput: absent.csv\nkey: k\nprocess: {aggregate: {n: count}}\ncheckpoint: {store: s}\n",
+    );
+    env.write("jobs/here[1].jsonl", "{\"k\":1}\n");
+    let output = env.run(&["run", "jobs/job.yaml", "jobs/here[1].jsonl", "data.jsonl"]).expect(0);
+    assert!(output.stdout.contains("records       101 "), "{output}");
+    let positions = env.run(&["inspect", "jobs/s", "--positions"]).expect(0);
+    assert!(positions.stdout.contains("here[1].jsonl"), "{positions}");
+    assert!(positions.stdout.contains("/data.jsonl"), "{positions}");
+}
+
+#[test]
+fn the_module_passes_its_own_tests() {
+    let env = Env::new();
+    let python = repository::path("python");
+    let output = env.shell(&format!("cd '{}' && python3 -B -m unittest discover -s tests 2>&1", python.display()));
+    assert!(output.status == 0 && output.stdout.contains("\nOK"), "{output}");
+}
