@@ -311,7 +311,7 @@ class _Output:
         self._stream.write(line.encode())
 
     def say(self, message):
-        self.write(json.dumps(message) + '\n')
+        self.write(json.dumps(message, separators=(',', ':')) + '\n')
         self._stream.flush()
 
     def _take_rows(self):

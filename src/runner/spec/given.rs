@@ -97,7 +97,7 @@ mod tests {
 
     #[test]
     fn a_name_that_looks_like_a_glob_stands_for_itself() {
-        assert_eq!(literal("a[1]*.csv"), "a[[]1][*].csv");
+        assert_eq!(literal("a[1]*.csv"), "a[[]1[]][*].csv");
         assert_eq!(literal("a b.csv"), "a b.csv");
     }
 }

@@ -14,7 +14,13 @@ impl Worker<'_> {
     pub(super) fn start_program(&mut self) -> bool {
         let plan = self.plan;
         let Some(exec) = &plan.exec else { return true };
-        let tasks = self.shards.iter().map(|(shard, _)| tasks_of(*shard, plan.tasks, plan.shards)).collect();
+        let mut tasks: Vec<(u32, u32)> = Vec::new();
+        for (first, last) in self.shards.iter().map(|(shard, _)| tasks_of(*shard, plan.tasks, plan.shards)) {
+            match tasks.last_mut() {
+                Some(before) if before.1 + 1 == first => before.1 = last,
+                _ => tasks.push((first, last)),
+            }
+        }
         let mut link = match Link::start(exec, self.number(), plan.workers, tasks) {
             Ok(link) => link,
             Err(failure) => return self.fail(failure),

@@ -23,6 +23,7 @@ mod log;
 mod metrics;
 mod modes;
 mod output;
+mod protocol;
 mod python;
 mod replicas;
 mod results;

@@ -1,0 +1,82 @@
+//! `docs/protocol.md`: its transcript is what really happens, from both sides.
+
+use crate::support::{Env, repository};
+
+/// Plays the program's side of a transcript, and fails when it is told something else than the transcript says.
+const REPLAY: &str = "import sys
+for line in open('transcript'):
+    side, text = line[0], line[2:]
+    if side == '<':
+        print(text, end='', flush=True)
+    else:
+        told = sys.stdin.readline()
+        if told != text:
+            print('expected', text, 'found', told, file=sys.stderr)
+            sys.exit(9)
+if sys.stdin.read():
+    sys.exit('something was told after the end')
+";
+
+fn document() -> String {
+    std::fs::read_to_string(repository::path("docs/protocol.md")).expect("readable")
+}
+
+fn block(language: &str) -> String {
+    let document = document();
+    let (_, rest) = document.split_once(&format!("```{language}\n")).expect("a block");
+    rest.split_once("```").expect("its end").0.to_owned()
+}
+
+fn transcript() -> String {
+    block("transcript").replace("\"version\":\"0.1.0\"", &format!("\"version\":\"{}\"", env!("CARGO_PKG_VERSION")))
+}
+
+fn job(env: &Env, program: &str) {
+    env.write(
+        "job.yaml",
+        format!("job: visits\ninput: clicks.jsonl\nkey: user\ntasks: 8\nprocess: {{exec: [python3, {program}]}}\ncheckpoint: {{store: s}}\n"),
+    );
+}
+
+#[test]
+fn the_transcript_is_what_a_run_says() {
+    let env = Env::new();
+    env.write("replay.py", REPLAY);
+    env.write("visits_plain.py", std::fs::read(repository::path("examples/visits_plain.py")).expect("readable"));
+    env.write("transcript", transcript());
+    env.write("clicks.jsonl", "{\"user\":\"ann\",\"page\":\"/\"}\n{\"user\":\"bob\",\"page\":\"/shirts\"}\n");
+    job(&env, "visits_plain.py");
+    env.run(&["run", "job.yaml"]).expect(0);
+    env.write("clicks.jsonl", env.read("clicks.jsonl") + "{\"user\":\"bob\",\"page\":\"/cart\"}\n");
+    job(&env, "replay.py");
+    let output = env.run(&["run", "job.yaml", "--threads", "1"]).expect(0);
+    assert!(!output.stderr.contains("expected"), "{output}");
+    assert!(!output.stderr.contains("when it was asked to close"), "{output}");
+    let row = env.run(&["inspect", "s", "--state", "--key", "bob", "--json"]).expect(0);
+    assert!(row.stdout.contains(r#""task":5,"key":"bob","values":{"value":2}"#), "{row}");
+}
+
+#[test]
+fn the_programs_of_the_examples_answer_as_the_transcript_says() {
+    let transcript = transcript();
+    let side = |mark: &str| -> String {
+        let lines = transcript.lines().filter_map(|line| line.strip_prefix(mark)?.strip_prefix(' '));
+        lines.map(|line| format!("{line}\n")).collect()
+    };
+    let mut env = Env::new();
+    env.set("CKPT_PROGRAM", "1").set("PYTHONPATH", &repository::path("python").display().to_string());
+    env.set("PYTHONDONTWRITEBYTECODE", "1");
+    env.write("told", side(">"));
+    for program in ["visits_plain.py", "visits.py"] {
+        let path = repository::path("examples").join(program);
+        let output = env.shell(&format!("python3 '{}' < told", path.display())).expect(0);
+        assert_eq!(output.stdout, side("<"), "{program}: {output}");
+    }
+}
+
+#[test]
+fn the_program_of_the_document_is_that_of_the_examples() {
+    let example = std::fs::read_to_string(repository::path("examples/visits_plain.py")).expect("readable");
+    assert!(example.ends_with(&block("python")), "docs/protocol.md and examples/visits_plain.py differ");
+    assert!(block("python").lines().count() <= 35);
+}
