@@ -13,6 +13,7 @@ use clap::{CommandFactory as _, FromArgMatches as _};
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::cli::ui::{Options, Ui};
+use crate::runner::processor::Processors;
 
 pub mod checkpoint;
 pub mod clock;
@@ -78,9 +79,9 @@ pub enum Command {
 }
 
 impl Command {
-    fn run(&self, ui: &mut Ui) -> Result<Exit, CliError> {
+    fn run(&self, ui: &mut Ui, processors: &Processors) -> Result<Exit, CliError> {
         match self {
-            Command::Run(args) => run::run(args, ui),
+            Command::Run(args) => run::run(args, ui, processors),
             Command::Checkpoint(args) => checkpoint::run(args, ui),
             Command::List(args) => list::run(args, ui),
             Command::Log(args) => log::run(args, ui),
@@ -106,6 +107,11 @@ pub fn command() -> clap::Command {
 
 /// Runs the program.
 pub fn main() -> ExitCode {
+    main_with(&Processors::default())
+}
+
+/// Runs the program with processors of its own: jobs with `process: {native: NAME}` are applied by them.
+pub fn main_with(processors: &Processors) -> ExitCode {
     let arguments: Vec<OsString> = env::args_os().collect();
     let parsed = command().try_get_matches_from(&arguments).and_then(|matches| Cli::from_arg_matches(&matches));
     let options = match &parsed {
@@ -120,7 +126,7 @@ pub fn main() -> ExitCode {
         }
     };
     let outcome = match parsed {
-        Ok(cli) => cli.command.run(&mut ui),
+        Ok(cli) => cli.command.run(&mut ui, processors),
         Err(error) => explain(&error, &mut ui),
     };
     ui.warn_of_stores();

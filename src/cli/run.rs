@@ -26,6 +26,7 @@ use crate::ops::latest::newest_intact;
 use crate::runner::error::RunError;
 use crate::runner::exec::ProgramFailure;
 use crate::runner::input::InputError;
+use crate::runner::processor::Processors;
 use crate::runner::run::{Control, Observer, Options, Summary, run as run_job};
 use crate::runner::spec::{GivenInput, JobSpec, SpecError};
 use crate::units::{Age, Bytes, Count, Rate, Span};
@@ -105,7 +106,7 @@ pub enum LogFormat {
 }
 
 /// Runs the job.
-pub fn run(args: &Args, ui: &mut Ui) -> Result<Exit, CliError> {
+pub fn run(args: &Args, ui: &mut Ui, processors: &Processors) -> Result<Exit, CliError> {
     if args.log == LogFormat::Json {
         ui.log_as_json(None);
     }
@@ -123,6 +124,7 @@ pub fn run(args: &Args, ui: &mut Ui) -> Result<Exit, CliError> {
         clock: now,
         random,
         environment,
+        processors: processors.clone(),
     };
     let control = listen()?;
     let now = ui.now().timestamp();
@@ -444,6 +446,9 @@ fn explain(error: RunError, args: &Args, text: &[u8]) -> CliError {
         RunError::Table { .. } | RunError::Definition { .. } | RunError::Inconsistent { .. } => {
             CliError::of(Exit::Damaged, &error).hint("`ckpt verify --deep STORE` lists everything that is wrong")
         }
+        RunError::Processor { .. } => in_job_file("process.native", None, error.to_string()),
+        RunError::NativeColumns { .. } => CliError::of(Exit::Usage, &error)
+            .hint("begin anew in another store (`checkpoint: store:`): columns of a processor can not change"),
         RunError::Program { failure: ProgramFailure::Start { ref source }, .. } => {
             in_job_file("process.exec", None, format!("{error}: {source}"))
         }

@@ -167,6 +167,18 @@ pub enum RunError {
         /// The key.
         key: String,
     },
+    /// The job wants a processor that is not built in, or that refuses it.
+    #[error("{reason}")]
+    Processor {
+        /// What is wrong.
+        reason: String,
+    },
+    /// A built-in processor has other columns than the state.
+    #[error("the columns of the state in checkpoint {sequence} are not those of the built-in processor")]
+    NativeColumns {
+        /// The checkpoint.
+        sequence: Sequence,
+    },
     /// A program of the job.
     #[error("program `{program}` of worker {worker} failed")]
     Program {

@@ -1,10 +1,13 @@
 //! What is done with each record: the trait that the built-in aggregates implement, and that a runner of one's own brings.
 
+use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 use crate::runner::record::{BadRecord, Field};
-use crate::runner::spec::FieldPath;
+use crate::runner::spec::{FieldPath, JobSpec};
 use crate::runner::state::RowMut;
+use crate::units::shown;
 use crate::value::{Column, Value};
 
 /// What a run does with each record.
@@ -14,7 +17,7 @@ use crate::value::{Column, Value};
 /// into the key's row ([`Processor::apply`]), in the order of the input. So a processor holds no state itself, and its result must depend on nothing
 /// but the row and the arguments: a run that was killed applies the records behind its latest checkpoint again, to the rows of that checkpoint.
 ///
-/// One value is shared by all threads.
+/// One value is shared by all threads. `examples/runner.rs` is a program with a processor of its own.
 pub trait Processor: fmt::Debug + Send + Sync {
     /// Returns the fields that [`Processor::pack`] wants of each record.
     fn fields(&self) -> &[FieldPath];
@@ -43,6 +46,35 @@ pub trait Processor: fmt::Debug + Send + Sync {
     ///
     /// An error ends the run, which keeps nothing of what it did since its latest checkpoint.
     fn apply(&self, arguments: &[u8], row: &mut RowMut<'_>, context: &mut Context<'_>) -> Result<(), ProcessError>;
+}
+
+/// Makes the processor of a job, or says why it can not.
+pub type MakeProcessor = fn(&JobSpec) -> Result<Arc<dyn Processor>, String>;
+
+/// The processors that a program has built in, by the names that job files have for them: `process: {native: NAME}`.
+#[derive(Debug, Clone, Default)]
+pub struct Processors(BTreeMap<String, MakeProcessor>);
+
+impl Processors {
+    /// Adds a processor.
+    pub fn with(mut self, name: impl Into<String>, make: MakeProcessor) -> Processors {
+        self.0.insert(name.into(), make);
+        self
+    }
+
+    /// Makes the processor `name` for a job. The error says what is wrong.
+    pub fn make(&self, name: &str, job: &JobSpec) -> Result<Arc<dyn Processor>, String> {
+        match self.0.get(name) {
+            Some(make) => make(job),
+            None if self.0.is_empty() => {
+                Err(format!("no processor `{}` is built in: the job is for a runner of its own", shown(name)))
+            }
+            None => {
+                let known: Vec<String> = self.0.keys().map(|name| format!("`{name}`")).collect();
+                Err(format!("no processor `{}` is built in; known are {}", shown(name), known.join(", ")))
+            }
+        }
+    }
 }
 
 /// What surrounds a record that is being applied.

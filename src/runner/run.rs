@@ -23,7 +23,7 @@ use crate::runner::exec::{ExecPlan, Mirror};
 use crate::runner::input::{self, BlockReader, InputError, Partition};
 use crate::runner::left_behind::{self, Abandoned};
 use crate::runner::output::{self, OutputPlan};
-use crate::runner::processor::{ProcessError, Processor};
+use crate::runner::processor::{ProcessError, Processor, Processors};
 use crate::runner::pruner::Pruner;
 use crate::runner::record::{Extractor, Filter};
 use crate::runner::recover::{self, Recovered};
@@ -61,6 +61,8 @@ pub struct Options {
     pub clock: fn() -> Timestamp,
     /// Names a store that is created, and tells this run from others.
     pub random: [u8; 16],
+    /// What jobs with `process: native:` may name.
+    pub processors: Processors,
     /// Variables that the programs of the job find in their environment besides.
     pub environment: Vec<(OsString, OsString)>,
 }
@@ -326,6 +328,8 @@ fn attempt(job: &JobSpec, options: &Options, control: &Control, observer: &dyn O
             Some(if untyped { filter.with_numbers_in_text() } else { filter })
         }
     };
+    let native = job.native.as_ref().map(|name| options.processors.make(name, job)).transpose();
+    let native = native.map_err(|reason| RunError::Processor { reason })?;
     let partitions: Arc<[Partition]> = input::partitions(&job.input, &job.base)?.into();
     check_paths(job, output.as_ref())?;
     let opened = if job.checkpoint.enabled { Some(open_store(job, options, output.as_ref())?) } else { None };
@@ -369,9 +373,10 @@ fn attempt(job: &JobSpec, options: &Options, control: &Control, observer: &dyn O
     let last = recovered.as_ref().and_then(|recovered| recovered.lineage.last.clone());
     resolve_types(&mut job, &partitions, observer)?;
     let types: HashMap<FieldPath, ColumnType> = job.input.types.iter().cloned().collect();
-    let processor: Arc<dyn Processor> = match &job.exec {
-        None => Arc::new(Program::new(&job.aggregates, &job.input.format, |field| types[field])),
-        Some(_) => Arc::new(Mirror::new(&job.input.format)),
+    let processor: Arc<dyn Processor> = match (&job.exec, native) {
+        (_, Some(native)) => native,
+        (None, None) => Arc::new(Program::new(&job.aggregates, &job.input.format, |field| types[field])),
+        (Some(_), None) => Arc::new(Mirror::new(&job.input.format)),
     };
     let exec = job.exec.as_ref().map(|exec| ExecPlan::new(&job, exec, &partitions, &options.environment));
 
@@ -754,6 +759,7 @@ mod tests {
             clock: Timestamp::now,
             random: [1; 16],
             environment: Vec::new(),
+            processors: Processors::default(),
         };
         let result = run(&job, &options, &Control::default(), &Panicking);
         assert!(matches!(result, Err(RunError::Panicked)));

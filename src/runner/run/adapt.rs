@@ -42,6 +42,9 @@ impl Run<'_> {
         if manifest.tasks == plan.tasks && manifest.columns == codec.columns() {
             return Ok(recovered);
         }
+        if self.job.native.is_some() && manifest.columns != codec.columns() {
+            return Err(RunError::NativeColumns { sequence });
+        }
         let sources = sources(definition, self.job, &manifest.columns, codec.columns());
         let layout = Layout { codec, sources, tasks: plan.tasks, shards: plan.shards };
         let (old_tasks, old_codec) = (manifest.tasks, RowCodec::new(manifest.columns.clone()));
@@ -84,7 +87,8 @@ fn fits(manifest: &Manifest, definition: &JobSpec) -> Result<(), RunError> {
         (None, Some(_)) => Routing::KeyHash,
         (None, None) => Routing::Partition,
     };
-    let reason = if columns(definition).as_deref() != Some(&manifest.columns) {
+    let is_told = definition.native.is_none();
+    let reason = if is_told && columns(definition).as_deref() != Some(&manifest.columns) {
         "its columns are not those of the job in it".to_owned()
     } else if definition.key.is_some() && manifest.tasks != definition.tasks {
         format!("it has {} tasks, the job in it {}", manifest.tasks, definition.tasks)

@@ -24,6 +24,8 @@ pub(super) fn write(job: &JobSpec) -> String {
     lines.begin(0, "process");
     if let Some(program) = &job.exec {
         exec::write(&mut lines, program);
+    } else if let Some(native) = &job.native {
+        lines.add(1, "native", &quote(native));
     } else {
         lines.begin(1, "aggregate");
     }

@@ -30,10 +30,12 @@ pub enum Difference {
         /// The number of the job file.
         new: u32,
     },
-    /// The state is a program's, or it was: `exec` took the place of `aggregate`, or the other way round.
+    /// `exec`, `native` or `aggregate` took the place of another of them.
     Process {
-        /// Whether the state is a program's.
-        was_exec: bool,
+        /// Whose state it is.
+        old: String,
+        /// Who would go on with it.
+        new: String,
     },
     /// An aggregate is there that the state does not have.
     AggregateAdded {
@@ -119,8 +121,14 @@ pub fn differences(old: &JobSpec, new: &JobSpec) -> Vec<Difference> {
             found.push(Difference::FieldType { field: field.clone(), old: *old_type, new: *new_type });
         }
     }
-    if old.exec.is_some() != new.exec.is_some() {
-        found.push(Difference::Process { was_exec: old.exec.is_some() });
+    let owner = |job: &JobSpec| match (&job.exec, &job.native) {
+        (Some(_), _) => "a program (`exec`)".to_owned(),
+        (None, Some(native)) => format!("the built-in processor `{native}`"),
+        (None, None) => "aggregates".to_owned(),
+    };
+    let (old_owner, new_owner) = (owner(old), owner(new));
+    if old_owner != new_owner {
+        found.push(Difference::Process { old: old_owner, new: new_owner });
         return found;
     }
     for old in &old.aggregates {
@@ -178,10 +186,7 @@ impl fmt::Display for Difference {
             Difference::ProgramTasks { old, new } => {
                 write!(f, "`tasks` was {old}, is {new}: the keys of a program can not be put into other tasks")
             }
-            Difference::Process { was_exec: true } => write!(f, "the state is that of a program, `exec` is gone"),
-            Difference::Process { was_exec: false } => {
-                write!(f, "the state is that of aggregates, `exec` can not go on with it")
-            }
+            Difference::Process { old, new } => write!(f, "the state is that of {old}, {new} can not go on with it"),
             Difference::AggregateAdded { new } => write!(f, "aggregate `{}` is new: {new}", new.name),
             Difference::AggregateRemoved { old } => write!(f, "aggregate `{}` was {old}, is gone", old.name),
             Difference::AggregateChanged { old, new } => {

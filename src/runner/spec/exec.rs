@@ -46,7 +46,12 @@ pub(super) fn read(process: &Section<'_>) -> Result<Option<ExecSpec>, YamlError>
             None => Ok(None),
         };
     };
-    for (other, meaning) in [("aggregate", "what to compute"), ("window", "windows"), ("ttl", "what expires")] {
+    for (other, meaning) in [
+        ("aggregate", "what to compute"),
+        ("native", "what to compute"),
+        ("window", "windows"),
+        ("ttl", "what expires"),
+    ] {
         if let Some(other_node) = process.get(other) {
             let reason = format!("`{other}` and `exec` exclude each other: {meaning} is the program's own business");
             return Err(other_node.unfit(reason));
@@ -76,6 +81,23 @@ pub(super) fn read(process: &Section<'_>) -> Result<Option<ExecSpec>, YamlError>
         backoff: positive("backoff", DEFAULT_BACKOFF)?,
         tick: process.get("tick").map(|_| positive("tick", DEFAULT_TIMEOUT)).transpose()?,
     }))
+}
+
+/// Reads `native:`, the name of a processor that is built in.
+pub(super) fn read_native(process: &Section<'_>) -> Result<Option<String>, YamlError> {
+    let Some(node) = process.get("native") else { return Ok(None) };
+    for other in ["aggregate", "window", "ttl"] {
+        if let Some(other_node) = process.get(other) {
+            return Err(other_node.unfit(format!("`{other}` and `native` exclude each other")));
+        }
+    }
+    let expected = "the name of a processor that the runner has built in";
+    let name = node.text(expected)?;
+    if name.trim().is_empty() || name.chars().count() > 100 {
+        Err(node.wrong(expected))
+    } else {
+        Ok(Some(name.to_owned()))
+    }
 }
 
 fn command(node: &Node) -> Result<Vec<String>, YamlError> {

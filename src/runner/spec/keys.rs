@@ -11,7 +11,7 @@ pub const KEYS: [(&str, &[&str]); 7] = [
     ("", &["job", "input", "where", "key", "tasks", "process", "checkpoint", "output"]),
     ("input", &["files", "format", "delimiter", "split", "types", "on_error", "max_record_bytes", "follow"]),
     ("input.on_error", &["dead_letter"]),
-    ("process", &["aggregate", "exec", "timeout", "restarts", "backoff", "tick"]),
+    ("process", &["aggregate", "exec", "timeout", "restarts", "backoff", "tick", "native"]),
     (
         "checkpoint",
         &[
@@ -107,7 +107,7 @@ mod tests {
             (
                 "process",
                 "",
-                "unknown key `` in `process`; known are `aggregate`, `exec`, `timeout`, `restarts`, `backoff`, `tick`",
+                "unknown key `` in `process`; known are `aggregate`, `exec`, `timeout`, `restarts`, `backoff`, `tick`, `native`",
             ),
         ] {
             assert_eq!(check(section, key).as_deref(), Some(answer));

@@ -41,6 +41,8 @@ pub struct JobSpec {
     pub aggregates: Vec<AggregateSpec>,
     /// `process: exec:` a program; then there are no aggregates.
     pub exec: Option<ExecSpec>,
+    /// `process: native:` the name of a processor that the program has built in; then there is nothing else.
+    pub native: Option<String>,
     /// `checkpoint:`
     pub checkpoint: CheckpointSpec,
     /// `output:`

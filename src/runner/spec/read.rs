@@ -49,7 +49,8 @@ pub(super) fn job(root: &Node, base: &Path) -> Result<JobSpec> {
     let filter = top.get("where").map(filter).transpose()?;
     let key = top.get("key").map(|node| field(node, &input.spec.format)).transpose()?;
     let tasks = tasks(&top, key.is_some())?;
-    let (aggregates, exec) = process(top.require("process", "what to compute")?, &input.spec.format, key.as_ref())?;
+    let Process { aggregates, exec, native } =
+        process(top.require("process", "what to compute")?, &input.spec.format, key.as_ref())?;
     check_types(&input, &aggregates)?;
     let checkpoint = checkpoint(top.get("checkpoint"), &job)?;
     if let (Some(_), Some(node)) = (&exec, top.get("output")) {
@@ -57,7 +58,7 @@ pub(super) fn job(root: &Node, base: &Path) -> Result<JobSpec> {
     }
     let output = top.get("output").map(output).transpose()?;
     let base = base.to_owned();
-    Ok(JobSpec { job, input: input.spec, filter, key, tasks, aggregates, exec, checkpoint, output, base })
+    Ok(JobSpec { job, input: input.spec, filter, key, tasks, aggregates, exec, native, checkpoint, output, base })
 }
 
 /// Returns the place of the scalar `value` at the dotted `key`, else of the key.
@@ -326,14 +327,21 @@ fn tasks(top: &Section<'_>, keyed: bool) -> Result<u32> {
     }
 }
 
-fn process(
-    node: &Node,
-    format: &InputFormat,
-    key: Option<&FieldPath>,
-) -> Result<(Vec<AggregateSpec>, Option<ExecSpec>)> {
+/// `process:`
+#[derive(Default)]
+struct Process {
+    aggregates: Vec<AggregateSpec>,
+    exec: Option<ExecSpec>,
+    native: Option<String>,
+}
+
+fn process(node: &Node, format: &InputFormat, key: Option<&FieldPath>) -> Result<Process> {
     let section = Section::new("process", node, "a map with `aggregate` or `exec`")?;
     if let Some(exec) = exec::read(&section)? {
-        return Ok((Vec::new(), Some(exec)));
+        return Ok(Process { exec: Some(exec), ..Process::default() });
+    }
+    if let Some(native) = exec::read_native(&section)? {
+        return Ok(Process { native: Some(native), ..Process::default() });
     }
     let expected = "a map from names to aggregates such as `clicks: count`";
     let node = section.require("aggregate", "what to compute for each key, or `exec`: a program of your own")?;
@@ -346,7 +354,7 @@ fn process(
     }
     let aggregates = entries.iter().map(|entry| aggregate(entry, format, key)).collect::<Result<Vec<_>>>()?;
     check_columns(entries, &aggregates)?;
-    Ok((aggregates, None))
+    Ok(Process { aggregates, ..Process::default() })
 }
 
 /// Refuses aggregates that would share a name in the output or a column of state. Capitals make no difference: they make none in SQL.

@@ -80,3 +80,26 @@ fn the_program_of_the_document_is_that_of_the_examples() {
     assert!(example.ends_with(&block("python")), "docs/protocol.md and examples/visits_plain.py differ");
     assert!(block("python").lines().count() <= 35);
 }
+
+#[test]
+fn a_runner_of_ones_own_runs_its_jobs_and_ckpt_looks_at_them() {
+    // `cargo test` builds the examples; a single test binary does not.
+    let runner = crate::support::binary().with_file_name("examples").join("runner");
+    let env = Env::new();
+    let examples = repository::path("examples");
+    env.shell(&format!("cp -r '{}' examples", examples.display())).expect(0);
+    let output = env.run(&["run", "examples/sessions.yaml"]).expect(2);
+    assert!(output.stderr.contains("examples/sessions.yaml:5:19: no processor `sessions` is built in"), "{output}");
+    if !runner.exists() {
+        return;
+    }
+    let run = format!("'{}' run examples/sessions.yaml", runner.display());
+    let output = env.shell(&run).expect(0);
+    assert!(output.stdout.contains("records       20,000"), "{output}");
+    let output = env.shell(&run).expect(0);
+    assert!(output.stdout.contains("resumed from  checkpoint 1"), "{output}");
+    assert!(env.read("examples/out/sessions.jsonl").contains("\"sessions\":"), "{output}");
+    let output = env.run(&["inspect", "examples/checkpoints/sessions", "--state", "--limit", "1"]).expect(0);
+    assert!(output.stdout.starts_with("TASK  KEY      sessions  clicks  longest    last_millis\n"), "{output}");
+    env.run(&["verify", "examples/checkpoints/sessions", "--deep"]).expect(0);
+}

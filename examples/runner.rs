@@ -1,0 +1,84 @@
+//! A runner of one's own: all of `ckpt`, with a processor built in that jobs name as `process: {native: sessions}`.
+//!
+//!     cargo run --example runner -- run examples/sessions.yaml
+//!     cargo run --example runner -- inspect examples/checkpoints/sessions --state
+//!
+//! It cuts the clicks of each user into sessions, which end when nothing happens for half an hour, and keeps their number and the longest of them.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use ckpt::runner::processor::{Context, ProcessError, Processor, Processors};
+use ckpt::runner::record::{BadRecord, Field};
+use ckpt::runner::spec::{FieldPath, JobSpec};
+use ckpt::runner::state::RowMut;
+use ckpt::value::{Column, ColumnType, Value};
+
+/// A session ends when nothing happens for so long.
+const GAP_MILLIS: i64 = 30 * 60 * 1000;
+
+/// The columns, by their place.
+const SESSIONS: usize = 0;
+const CLICKS: usize = 1;
+const LONGEST: usize = 2;
+const LAST_MILLIS: usize = 3;
+
+#[derive(Debug)]
+struct Sessions {
+    fields: Vec<FieldPath>,
+    columns: Vec<Column>,
+}
+
+impl Sessions {
+    fn make(_: &JobSpec) -> Result<Arc<dyn Processor>, String> {
+        let columns = ["sessions", "clicks", "longest", "last_millis"];
+        let columns = columns.map(|name| Column::new(name, ColumnType::Int)).to_vec();
+        Ok(Arc::new(Sessions { fields: vec![FieldPath::of("ts")], columns }))
+    }
+}
+
+impl Processor for Sessions {
+    fn fields(&self) -> &[FieldPath] {
+        &self.fields
+    }
+
+    fn columns(&self) -> &[Column] {
+        &self.columns
+    }
+
+    fn output_names(&self) -> Vec<String> {
+        ["sessions", "longest"].map(str::to_owned).to_vec()
+    }
+
+    fn output(&self, row: &[Value]) -> Vec<Value> {
+        vec![row[SESSIONS].clone(), row[LONGEST].clone()]
+    }
+
+    fn pack(&self, fields: &[Field<'_>], packed: &mut Vec<u8>) -> Result<(), BadRecord> {
+        let millis = match &fields[0] {
+            Field::Number(text) => text.parse::<i64>().ok(),
+            _ => None,
+        };
+        let millis = millis.ok_or_else(|| BadRecord { reason: "field `ts` is no time in milliseconds".to_owned() })?;
+        packed.extend_from_slice(&millis.to_le_bytes());
+        Ok(())
+    }
+
+    fn apply(&self, arguments: &[u8], row: &mut RowMut<'_>, context: &mut Context<'_>) -> Result<(), ProcessError> {
+        let too_short =
+            || ProcessError { reason: format!("a record of `{}` was packed by something else", context.key()) };
+        let millis = i64::from_le_bytes(arguments.try_into().map_err(|_| too_short())?);
+        if row.int(SESSIONS) == 0 || millis - row.int(LAST_MILLIS) > GAP_MILLIS {
+            row.set_int(SESSIONS, row.int(SESSIONS) + 1);
+            row.set_int(CLICKS, 0);
+        }
+        row.set_int(CLICKS, row.int(CLICKS) + 1);
+        row.set_int(LONGEST, row.int(LONGEST).max(row.int(CLICKS)));
+        row.set_int(LAST_MILLIS, millis);
+        Ok(())
+    }
+}
+
+fn main() -> ExitCode {
+    ckpt::cli::main_with(&Processors::default().with("sessions", Sessions::make))
+}
