@@ -89,6 +89,8 @@ impl Maker {
             ended: false,
             file_bytes: None,
             fingerprint: Digest::of(&number.to_le_bytes()),
+            event_time: None,
+            watermark: None,
         };
         let put = |bytes: &[u8], kind| self.store.put(bytes, kind).map(|put| put.object);
         let tables = Tables {
@@ -124,9 +126,11 @@ impl Maker {
                 input_bytes: number * 4_096,
                 records: number * 100,
                 skipped: 0,
+                late: 0,
             },
             outputs: Vec::new(),
             dead_letter: None,
+            late_records: None,
             tables,
         };
         let objects: Vec<ObjectName> = rows.iter().map(|row| row.object).collect();

@@ -46,8 +46,8 @@ impl Processor for Sessions {
         &self.columns
     }
 
-    fn output_names(&self) -> Vec<String> {
-        ["sessions", "longest"].map(str::to_owned).to_vec()
+    fn output_columns(&self) -> Vec<Column> {
+        ["sessions", "longest"].map(|name| Column::new(name, ColumnType::Int)).to_vec()
     }
 
     fn output(&self, row: &[Value]) -> Vec<Value> {

@@ -12,6 +12,7 @@ use ckpt::ops::verify::{Depth, verify};
 use ckpt::progress::Silent;
 use ckpt::runner::checkpointer::{Checkpointer, Cut, Facts, Lineage, Outcome};
 use ckpt::runner::emit::Emitted;
+use ckpt::runner::publisher::Publisher;
 use ckpt::runner::recover::recover;
 use ckpt::runner::run::Event;
 use ckpt::runner::state::Snapshot;
@@ -89,7 +90,8 @@ fn play(storage: Arc<dyn Storage>, attempts: &[Changes], timeout: Option<Duratio
     let (event_sender, events) = unbounded();
     let store = store(storage);
     store.replicas[0].list(None).expect("the first call is not counted");
-    let checkpointer = Checkpointer::new(store, facts(timeout), Vec::new().into(), Lineage::default(), None);
+    let publisher = Publisher { changes: None, late: None, partitions: Vec::new().into() };
+    let checkpointer = Checkpointer::new(store, facts(timeout), Vec::new().into(), Lineage::default(), None, publisher);
     let mut keys = BTreeMap::new();
     for (i, changes) in attempts.iter().enumerate() {
         keys.extend(changes.iter().cloned());
@@ -106,6 +108,7 @@ fn play(storage: Arc<dyn Storage>, attempts: &[Changes], timeout: Option<Duratio
             standings: Vec::new(),
             tasks: None,
             skipped: 0,
+            watermark: None,
             dead_lines: Vec::new(),
             outputs: Vec::new(),
             sequence: None,

@@ -90,6 +90,8 @@ fn write_tables(directory: &Path) {
         ended: false,
         file_bytes: Some(1 << 41),
         fingerprint: Digest::of(b"abc"),
+        event_time: None,
+        watermark: None,
     };
     let stdin = PositionRow { task: Some(4), offset: 12, record: 2, ended: true, file_bytes: None, ..position("-") };
     write("positions.parquet", &positions::encode(&[stdin, position("data/ä.jsonl")]));

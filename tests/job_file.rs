@@ -222,7 +222,10 @@ fn a_wrong_job_file_is_refused_with_the_place_and_the_reason() {
             "process: {exec: []}\n",
             "1:17: expected a list of a program and its arguments such as `[python3, sessions.py]`, found an empty list",
         ),
-        ("process: {window: {time: ts}}\n", "1:11: `window` is not supported by this version"),
+        (
+            "process: {aggregate: {n: count}, window: {time: ts}}\n",
+            "1:42: missing key `every` in `process.window`: how long after a window the next begins, such as `1m`",
+        ),
         ("process:\n  aggregate:\n    a: summ(x)\n", "3:8: unknown aggregate `summ`, did you mean `sum`?"),
         ("process:\n  aggregate:\n    a: sum(x))\n", "3:14: expected the end, found `)`"),
         ("process:\n  aggregate:\n    a: 'sum(x y)'\n", "3:15: expected `)`, found `y`"),
@@ -328,8 +331,8 @@ fn a_wrong_job_file_is_refused_with_the_place_and_the_reason() {
         // Output.
         ("output: [out/]\n", "1:9: expected a directory, or a map with `files`, found a list"),
         ("output: {format: csv}\n", "1:9: missing key `files` in `output`: the directory to write to"),
-        ("output: {files: out/, format: text}\n", "1:31: unknown format `text`; known are `json`, `csv`"),
-        ("output: {files: out/, emit: changes}\n", "1:29: `emit: changes` is not supported by this version"),
+        ("output: {files: out/, format: text}\n", "1:31: unknown format `text`; known are `json`, `csv`, `parquet`"),
+        ("output: {files: out/, emit: all}\n", "1:29: unknown emit `all`; known are `final`, `changes`"),
         // YAML.
         ("key: !field user\n", "1:6: the tag `!field` is not known"),
         ("where: a: b\n", "1:9: is not YAML: a `:` is not allowed here; text with `: ` in it needs quotes"),

@@ -117,6 +117,7 @@ fn prepare(store: &Store, sequence: u64, parent: Option<&Committed>) -> Manifest
         totals: Totals::default(),
         outputs: Vec::new(),
         dead_letter: None,
+        late_records: None,
         tables: Tables {
             index: put("index", ObjectKind::Parquet),
             positions: put("positions", ObjectKind::Parquet),

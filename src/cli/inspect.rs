@@ -177,6 +177,9 @@ fn show_description(head: Head, description: &Description, now: &Zoned, ui: &mut
     if totals.skipped > 0 {
         line("skipped", counted(totals.skipped, "record"))?;
     }
+    if totals.late > 0 {
+        line("late", counted(totals.late, "record"))?;
+    }
     line("cut", format!("block {} of {}", Count(manifest.block), Bytes(manifest.block_bytes)))?;
     line(
         "tasks",
@@ -219,6 +222,9 @@ fn show_description(head: Head, description: &Description, now: &Zoned, ui: &mut
     if let Some(dead_letter) = &manifest.dead_letter {
         line("dead", format!("{}, {}", dead_letter.path, Bytes(dead_letter.bytes)))?;
     }
+    if let Some(late) = &manifest.late_records {
+        line("late records", format!("{}, {}", late.path, Bytes(late.bytes)))?;
+    }
     Ok(())
 }
 
@@ -260,6 +266,7 @@ struct DescriptionView<'a> {
     objects: u64,
     outputs: &'a [Output],
     dead_letter: &'a Option<DeadLetter>,
+    late_records: &'a Option<DeadLetter>,
     pin: Option<PinView<'a>>,
 }
 
@@ -311,6 +318,7 @@ impl<'a> DescriptionView<'a> {
             objects: description.objects,
             outputs: &manifest.outputs,
             dead_letter: &manifest.dead_letter,
+            late_records: &manifest.late_records,
             pin: description.pin.as_ref().map(|pin| PinView { reason: pin.reason.as_deref(), created: pin.created }),
         }
     }

@@ -172,6 +172,8 @@ fn sought(args: &Args, store: &Store, sequence: Sequence) -> Result<Vec<Position
             ended: sought.ended,
             file_bytes: sought.file_bytes,
             fingerprint: sought.fingerprint,
+            event_time: None,
+            watermark: None,
         });
     }
     Ok(rows)

@@ -27,7 +27,7 @@ use crate::runner::error::RunError;
 use crate::runner::exec::ProgramFailure;
 use crate::runner::input::InputError;
 use crate::runner::processor::Processors;
-use crate::runner::run::{Control, Observer, Options, Summary, run as run_job};
+use crate::runner::run::{Control, Observer, Options, PublishedChanges, Summary, run as run_job};
 use crate::runner::spec::{GivenInput, JobSpec, SpecError};
 use crate::units::{Age, Bytes, Count, Rate, Span};
 
@@ -162,6 +162,12 @@ pub fn run(args: &Args, ui: &mut Ui, processors: &Processors) -> Result<Exit, Cl
         ui.warn(format!("{left_out} {verb} left out"));
         exit = Exit::Incomplete;
     }
+    if summary.ended && summary.late_in_all > 0 {
+        let late = words::counted(summary.late_in_all, "record");
+        let verb = if summary.late_in_all == 1 { "was" } else { "were" };
+        ui.warn(format!("{late} {verb} late and left out"));
+        exit = Exit::Incomplete;
+    }
     for place in &summary.replicas_behind {
         ui.warn(format!("replica `{place}` is behind; the next run makes it equal when it is back"));
         exit = Exit::Incomplete;
@@ -259,6 +265,8 @@ struct View<'a> {
     records_per_second: u64,
     skipped: u64,
     skipped_in_all: u64,
+    late: u64,
+    late_in_all: u64,
     input_bytes: u64,
     keys: u64,
     checkpoints: u64,
@@ -271,7 +279,16 @@ struct View<'a> {
     loading_seconds: f64,
     elapsed_seconds: f64,
     outputs: &'a [Output],
+    changes: ChangesView,
     replicas_behind: &'a [String],
+}
+
+/// Files of changes, in sum.
+#[derive(Debug, Serialize)]
+struct ChangesView {
+    files: u64,
+    rows: u64,
+    bytes: u64,
 }
 
 impl<'a> View<'a> {
@@ -289,6 +306,8 @@ impl<'a> View<'a> {
             records_per_second: Rate { count: summary.records, elapsed: summary.elapsed }.per_second(),
             skipped: summary.skipped,
             skipped_in_all: summary.skipped_in_all,
+            late: summary.late,
+            late_in_all: summary.late_in_all,
             input_bytes: summary.input_bytes,
             keys: summary.keys,
             checkpoints: summary.checkpoints,
@@ -301,6 +320,10 @@ impl<'a> View<'a> {
             loading_seconds: summary.loading.as_secs_f64(),
             elapsed_seconds: summary.elapsed.as_secs_f64(),
             outputs: &summary.outputs,
+            changes: {
+                let PublishedChanges { files, rows, bytes } = summary.changes;
+                ChangesView { files, rows, bytes }
+            },
             replicas_behind: &summary.replicas_behind,
         }
     }
@@ -325,6 +348,9 @@ fn show(job: &JobSpec, summary: &Summary, ui: &mut Ui) -> Result<(), CliError> {
     if summary.skipped_in_all > 0 {
         records += &format!(", {} of them bad and left out", Count(summary.skipped_in_all));
     }
+    if summary.late_in_all > 0 {
+        records += &format!(", {} of them late", Count(summary.late_in_all));
+    }
     ui.out(format!("  records       {records}"))?;
     ui.out(format!("  keys          {}", Count(summary.keys)))?;
     let mut checkpoints =
@@ -341,6 +367,10 @@ fn show(job: &JobSpec, summary: &Summary, ui: &mut Ui) -> Result<(), CliError> {
     ui.out(format!("  checkpoints   {checkpoints}"))?;
     if summary.restarts > 0 {
         ui.out(format!("  restarts      {}", Count(summary.restarts)))?;
+    }
+    if let (Some(output), PublishedChanges { files: 1.., rows, bytes, .. }) = (&job.output, summary.changes) {
+        let (dir, files) = (job.resolve(&output.files), words::counted(summary.changes.files, "file"));
+        ui.out(format!("  output        {} ({files}, {} rows, {})", dir.display(), Count(rows), Bytes(bytes)))?;
     }
     for output in &summary.outputs {
         let path = job.resolve(Path::new(&output.path));
@@ -404,6 +434,12 @@ fn explain(error: RunError, args: &Args, text: &[u8]) -> CliError {
             let begins = format!("the record begins `{beginning}`");
             CliError::of(Exit::Failed, &error).hint(begins).hint(format!(
                 "mend the input, or set `input: on_error: skip` or `dead_letter: FILE` in {job}; the run goes on from its latest checkpoint"
+            ))
+        }
+        RunError::LateRecord { ref beginning, .. } => {
+            let begins = format!("the record begins `{beginning}`");
+            CliError::of(Exit::Failed, &error).hint(begins).hint(format!(
+                "allow for more with `late`, or set `on_late: drop` or `dead_letter: FILE` in `window` of {job}; the run goes on from its latest checkpoint"
             ))
         }
         RunError::Unfit { sequence, ref differences } => {

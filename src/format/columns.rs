@@ -14,7 +14,7 @@ use crate::decimal::Decimal;
 use crate::format::rows::{Row, RowCodec, int_at, number_at};
 use crate::format::segment::{MAX_VALUE_BYTES, TableError};
 use crate::format::table::{BATCH_ROWS, Kind, TableColumn};
-use crate::value::{Column, ColumnType};
+use crate::value::{Column, ColumnType, Value};
 
 /// Rows are handed to the encoder when their keys and values take so many bytes, so that no page grows far beyond it.
 const PENDING_BYTES: usize = 4 << 20;
@@ -26,18 +26,20 @@ pub(super) fn table_columns(columns: &[Column]) -> Vec<TableColumn> {
         TableColumn::required("key", Kind::Key),
         TableColumn::required("deleted", Kind::Bool),
     ];
-    all.extend(columns.iter().map(|column| {
-        let kind = match column.column_type {
-            ColumnType::Int => Kind::Int,
-            ColumnType::Number => Kind::Number,
-            ColumnType::Text => Kind::Text,
-            ColumnType::Bool => Kind::Bool,
-            ColumnType::Json => Kind::Json,
-            ColumnType::Sketch => Kind::Bytes,
-        };
-        TableColumn::nullable(&column.name, kind)
-    }));
+    all.extend(columns.iter().map(|column| TableColumn::nullable(&column.name, kind_of(column.column_type))));
     all
+}
+
+/// Returns the kind of table column that holds values of a type.
+pub(super) fn kind_of(column_type: ColumnType) -> Kind {
+    match column_type {
+        ColumnType::Int => Kind::Int,
+        ColumnType::Number => Kind::Number,
+        ColumnType::Text => Kind::Text,
+        ColumnType::Bool => Kind::Bool,
+        ColumnType::Json => Kind::Json,
+        ColumnType::Sketch => Kind::Bytes,
+    }
 }
 
 /// Rows by column, on their way to the encoder.
@@ -51,8 +53,9 @@ pub(super) struct PendingRows {
     values: Vec<PendingValues>,
 }
 
+/// Values of one column, on their way to the encoder.
 #[derive(Debug)]
-enum PendingValues {
+pub(super) enum PendingValues {
     Int(Int64Builder),
     Number(Decimal128Builder),
     Bool(BooleanBuilder),
@@ -138,7 +141,7 @@ impl PendingRows {
 }
 
 impl PendingValues {
-    fn new(column_type: ColumnType) -> PendingValues {
+    pub(super) fn new(column_type: ColumnType) -> PendingValues {
         match column_type {
             ColumnType::Int => PendingValues::Int(Int64Builder::with_capacity(BATCH_ROWS)),
             ColumnType::Number => {
@@ -171,7 +174,34 @@ impl PendingValues {
         }
     }
 
-    fn finish(self) -> ArrayRef {
+    /// Appends a value and returns its size in bytes.
+    ///
+    /// # Panics
+    ///
+    /// When it is not of the column's type.
+    pub(super) fn append(&mut self, value: &Value) -> usize {
+        match (self, value) {
+            (pending, Value::Null) => {
+                pending.append_null();
+                return 1;
+            }
+            (PendingValues::Int(builder), Value::Int(number)) => builder.append_value(*number),
+            (PendingValues::Number(builder), Value::Number(number)) => builder.append_value(number.units()),
+            (PendingValues::Bool(builder), Value::Bool(yes)) => builder.append_value(*yes),
+            (PendingValues::Text(builder), Value::Text(text) | Value::Json(text)) => {
+                builder.append_value(text);
+                return text.len();
+            }
+            (PendingValues::Sketch(builder), Value::Sketch(bytes)) => {
+                builder.append_value(bytes);
+                return bytes.len();
+            }
+            (_, value) => panic!("{value:?} is not of its column's type"),
+        }
+        size_of::<i128>()
+    }
+
+    pub(super) fn finish(self) -> ArrayRef {
         match self {
             PendingValues::Int(mut builder) => Arc::new(builder.finish()),
             PendingValues::Number(mut builder) => Arc::new(builder.finish()),

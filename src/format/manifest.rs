@@ -86,6 +86,9 @@ pub struct Manifest {
     /// The dead-letter file, as far as this checkpoint knows it.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub dead_letter: Option<DeadLetter>,
+    /// The file of late records, as far as this checkpoint knows it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub late_records: Option<DeadLetter>,
     /// The tables.
     pub tables: Tables,
 }
@@ -179,6 +182,13 @@ pub struct Totals {
     pub records: u64,
     /// Records skipped or sent to the dead-letter file since the job began.
     pub skipped: u64,
+    /// Records that came after all their windows were closed, since the job began.
+    #[serde(skip_serializing_if = "is_zero", default)]
+    pub late: u64,
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// A file that a checkpoint publishes.
@@ -435,6 +445,7 @@ mod tests {
             totals: Totals { keys: u64::MAX, changed_keys: 5, ..Totals::default() },
             outputs: vec![Output { path: "out/a.jsonl".to_owned(), sha256: Digest::of(b"out"), bytes: 3, rows: 1 }],
             dead_letter: Some(DeadLetter { path: "bad.jsonl".to_owned(), bytes: 9 }),
+            late_records: None,
             tables: Tables {
                 index: object("index", ObjectKind::Parquet),
                 positions: object("positions", ObjectKind::Parquet),

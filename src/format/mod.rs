@@ -12,6 +12,7 @@ pub mod positions;
 pub mod rows;
 pub mod segment;
 mod table;
+pub mod values;
 
 /// The store format that this version writes, and the only one it reads.
 pub const FORMAT: u32 = 1;

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
-use arrow_array::types::{UInt32Type, UInt64Type};
-use arrow_array::{Array, ArrayRef, BooleanArray, RecordBatch, StringArray, UInt32Array, UInt64Array};
+use arrow_array::types::{Int64Type, UInt32Type, UInt64Type};
+use arrow_array::{Array, ArrayRef, BooleanArray, Int64Array, RecordBatch, StringArray, UInt32Array, UInt64Array};
 
 use crate::digest::Digest;
 use crate::format::segment::TableError;
@@ -30,6 +30,10 @@ pub struct PositionRow {
     pub file_bytes: Option<u64>,
     /// A digest of what lies before the position; `docs/format.md` says of which bytes.
     pub fingerprint: Digest,
+    /// The largest time that its records have, in milliseconds since 1970-01-01T00:00:00Z, for a job that goes by time.
+    pub event_time: Option<i64>,
+    /// The time before which no more records were expected at the cut, the same for all partitions of a cut; in milliseconds.
+    pub watermark: Option<i64>,
 }
 
 /// Writes the table, sorted by partition and cut. The rows may come in any order.
@@ -41,13 +45,17 @@ pub fn encode(rows: &[PositionRow]) -> Vec<u8> {
 pub fn encode_of(rows: &[PositionRow], checkpoint: Option<Sequence>) -> Vec<u8> {
     let mut sorted: Vec<&PositionRow> = rows.iter().collect();
     sorted.sort_by_key(|row| row.sort_key());
-    let mut table = TableWriter::new_of(&columns(), 0, checkpoint);
+    let has_time = rows.iter().any(|row| row.event_time.is_some() || row.watermark.is_some());
+    let mut table = TableWriter::new_of(&columns(has_time), 0, checkpoint);
     for rows in sorted.chunks(BATCH_ROWS) {
         let large = |field: fn(&PositionRow) -> Option<u64>| -> ArrayRef {
             Arc::new(rows.iter().map(|row| field(row)).collect::<UInt64Array>())
         };
         let fingerprints: Vec<String> = rows.iter().map(|row| row.fingerprint.to_string()).collect();
-        table.write(vec![
+        let signed = |field: fn(&PositionRow) -> Option<i64>| -> ArrayRef {
+            Arc::new(rows.iter().map(|row| field(row)).collect::<Int64Array>())
+        };
+        let mut arrays: Vec<ArrayRef> = vec![
             Arc::new(StringArray::from_iter_values(rows.iter().map(|row| &row.partition))),
             Arc::new(rows.iter().map(|row| row.task).collect::<UInt32Array>()),
             large(|row| Some(row.cut)),
@@ -56,7 +64,11 @@ pub fn encode_of(rows: &[PositionRow], checkpoint: Option<Sequence>) -> Vec<u8> 
             Arc::new(rows.iter().map(|row| Some(row.ended)).collect::<BooleanArray>()),
             large(|row| row.file_bytes),
             Arc::new(StringArray::from(fingerprints)),
-        ]);
+        ];
+        if has_time {
+            arrays.extend([signed(|row| row.event_time), signed(|row| row.watermark)]);
+        }
+        table.write(arrays);
     }
     table.finish()
 }
@@ -65,7 +77,11 @@ pub fn encode_of(rows: &[PositionRow], checkpoint: Option<Sequence>) -> Vec<u8> 
 ///
 /// Fails when it is no such table or when its rows are not strictly sorted by partition and cut.
 pub fn decode(bytes: bytes::Bytes) -> Result<Vec<PositionRow>, TableError> {
-    let mut table = TableReader::open(bytes, columns())?;
+    let mut table = match TableReader::open(bytes.clone(), columns(false)) {
+        Ok(table) => table,
+        // Jobs that go by time have two columns more.
+        Err(error) => TableReader::open(bytes, columns(true)).map_err(|_| error)?,
+    };
     let mut rows: Vec<PositionRow> = Vec::new();
     while let Some((first_row, batch)) = table.next_batch()? {
         for at in 0..batch.num_rows() {
@@ -86,8 +102,8 @@ impl PositionRow {
     }
 }
 
-fn columns() -> Vec<TableColumn> {
-    vec![
+fn columns(has_time: bool) -> Vec<TableColumn> {
+    let mut columns = vec![
         TableColumn::required("partition", Kind::Text),
         TableColumn::nullable("task", Kind::UInt32),
         TableColumn::required("cut", Kind::UInt64),
@@ -96,12 +112,20 @@ fn columns() -> Vec<TableColumn> {
         TableColumn::required("ended", Kind::Bool),
         TableColumn::nullable("file_bytes", Kind::UInt64),
         TableColumn::required("fingerprint", Kind::Text),
-    ]
+    ];
+    if has_time {
+        columns.extend(["event_time", "watermark"].map(|name| TableColumn::nullable(name, Kind::Int)));
+    }
+    columns
 }
 
 fn read_row(batch: &RecordBatch, at: usize) -> Result<PositionRow, String> {
     let large = |column: usize| batch.column(column).as_primitive::<UInt64Type>().value(at);
     let text = |column: usize| batch.column(column).as_string::<i32>().value(at);
+    let signed = |column: usize| {
+        let array = batch.columns().get(column)?.as_primitive::<Int64Type>();
+        array.is_valid(at).then(|| array.value(at))
+    };
     let task = batch.column(1).as_primitive::<UInt32Type>();
     Ok(PositionRow {
         partition: text(0).to_owned(),
@@ -112,6 +136,8 @@ fn read_row(batch: &RecordBatch, at: usize) -> Result<PositionRow, String> {
         ended: batch.column(5).as_boolean().value(at),
         file_bytes: batch.column(6).is_valid(at).then(|| large(6)),
         fingerprint: text(7).parse().map_err(|error| format!("fingerprint: {error}"))?,
+        event_time: signed(8),
+        watermark: signed(9),
     })
 }
 
@@ -129,7 +155,19 @@ mod tests {
             ended: false,
             file_bytes: Some(1 << 40),
             fingerprint: Digest::of(partition.as_bytes()),
+            event_time: None,
+            watermark: None,
         }
+    }
+
+    #[test]
+    fn the_columns_of_time_are_there_only_when_a_row_has_a_time() {
+        let plain = encode(&[row("a", 1), row("b", 1)]);
+        let timed = PositionRow { event_time: Some(-5), watermark: Some(i64::MIN), ..row("a", 1) };
+        let rows = vec![timed, row("b", 1)];
+        let bytes = encode(&rows);
+        assert_eq!(decode(bytes.clone().into()), Ok(rows));
+        assert_eq!(decode(plain.into()), Ok(vec![row("a", 1), row("b", 1)]));
     }
 
     #[test]

@@ -210,7 +210,12 @@ impl TableWriter {
         self.writer.write(&batch).expect("writing to memory does not fail");
     }
 
-    /// Returns the bytes of the file.
+    /// Returns the bytes that are ready, which the next ones follow.
+    pub(super) fn take_bytes(&mut self) -> Vec<u8> {
+        std::mem::take(self.writer.inner_mut())
+    }
+
+    /// Returns the bytes of the file, without those that were taken before.
     pub(super) fn finish(self) -> Vec<u8> {
         self.writer.into_inner().expect("writing to memory does not fail")
     }

@@ -165,7 +165,9 @@ impl RollbackPlan {
                 return Err(RestoreError::NoPartition { partition: position.partition });
             }
             for row in of_partition {
-                let new = PositionRow { task: row.task, cut: row.cut, ..position.clone() };
+                let kept = row.clone();
+                let (event_time, watermark) = (kept.event_time, kept.watermark);
+                let new = PositionRow { task: kept.task, cut: kept.cut, event_time, watermark, ..position.clone() };
                 self.seeks.push(Seek { old: std::mem::replace(row, new.clone()), new });
             }
         }

@@ -358,7 +358,8 @@ impl Program {
                 }
                 Step::Distinct { column, argument } => {
                     if let Some(text) = values[*argument] {
-                        row.sketch(*column, self.codec.offset(*column)).update(text);
+                        let at = row.offset(*column);
+                        row.sketch(*column, at).update(text);
                     }
                 }
             }
@@ -368,7 +369,7 @@ impl Program {
 
     #[inline]
     fn add_int(&self, row: &mut RowMut<'_>, column: usize, number: i64) {
-        let at = self.codec.offset(column);
+        let at = row.offset(column);
         // A missing integer is packed as zero. A count of 2^63 records is out of any machine's reach.
         let sum = int_at(row.packed, at).wrapping_add(number);
         row.packed[at..at + 8].copy_from_slice(&sum.to_le_bytes());
@@ -377,7 +378,7 @@ impl Program {
 
     #[inline]
     fn add_number(&self, row: &mut RowMut<'_>, column: usize, bytes: &[u8], name: &str) -> Result<(), ProcessError> {
-        let at = self.codec.offset(column);
+        let at = row.offset(column);
         let sum = number_at(row.packed, at).checked_add(number_at(bytes, 0));
         let sum = sum.ok_or_else(|| overflow(name))?;
         row.packed[at..at + 16].copy_from_slice(&sum.units().to_le_bytes());
@@ -394,7 +395,7 @@ impl Program {
         column_type: ColumnType,
         when: &Keep,
     ) {
-        let at = self.codec.offset(column);
+        let at = row.offset(column);
         let replaces = match when {
             Keep::Last => true,
             Keep::First => !row.has(column),
@@ -402,7 +403,7 @@ impl Program {
             Keep::Larger => row.get(column, at, column_type).is_none_or(|old| compare(column_type, new, old).is_gt()),
             Keep::By { column: by, argument, column_type: by_type, first } => {
                 let Some(new_by) = values[*argument] else { return };
-                let by_at = self.codec.offset(*by);
+                let by_at = row.offset(*by);
                 let replaces = row.get(*by, by_at, *by_type).is_none_or(|old| match compare(*by_type, new_by, old) {
                     Ordering::Less => *first,
                     Ordering::Equal | Ordering::Greater if *first => false,
@@ -429,8 +430,13 @@ impl Processor for Program {
         self.codec.columns()
     }
 
-    fn output_names(&self) -> Vec<String> {
-        self.outputs.iter().map(|column| column.name.clone()).collect()
+    fn output_columns(&self) -> Vec<Column> {
+        let type_of = |source: OutputSource| match source {
+            OutputSource::Plain(column) => self.codec.columns()[column].column_type,
+            OutputSource::Mean { .. } => ColumnType::Number,
+            OutputSource::Estimate(_) => ColumnType::Int,
+        };
+        self.outputs.iter().map(|column| Column::new(&column.name, type_of(column.source))).collect()
     }
 
     fn output(&self, row: &[Value]) -> Vec<Value> {

@@ -22,9 +22,10 @@ use crate::format::segment::{SegmentReader, SegmentStats, SegmentWriter, TableEr
 use crate::id::Sequence;
 use crate::runner::chain::{self, Fold};
 use crate::runner::dead_letter::DeadLetterFile;
-use crate::runner::emit::Emitted;
 use crate::runner::error::RunError;
 use crate::runner::input::{Partition, Place, fingerprint};
+use crate::runner::output::ShardChanges;
+use crate::runner::publisher::Publisher;
 use crate::runner::run::Event;
 use crate::runner::state::Snapshot;
 use crate::runner::worker::ShardSnapshot;
@@ -83,6 +84,8 @@ pub struct Standing {
     pub place: Place,
     /// Records.
     pub record: u64,
+    /// The largest time of its records, in milliseconds, for a job that goes by time.
+    pub event_time: Option<i64>,
 }
 
 /// A cut, as the directing thread knows it once all blocks before it are accounted for.
@@ -102,6 +105,8 @@ pub struct Cut {
     pub standings: Vec<Standing>,
     /// The task of each partition, for a job without a key.
     pub tasks: Option<Vec<u32>>,
+    /// The time before which no more records are expected, in milliseconds, for a job that goes by time.
+    pub watermark: Option<i64>,
     /// Bad records left out since the job began.
     pub skipped: u64,
     /// Lines for the dead-letter file.
@@ -157,6 +162,9 @@ pub struct Checkpointer {
     unsettled: Option<Box<Unsettled>>,
     /// Where attempts are written down, once there is one.
     log: Option<AttemptLog>,
+    publisher: Publisher,
+    /// A checkpoint that is committed and whose file is not in place yet.
+    unpublished: Option<Sequence>,
 }
 
 /// So many shards are folded to a new base in one checkpoint, of eight: none pays for all.
@@ -170,8 +178,8 @@ struct Draft {
     keys: u64,
     /// Rows that are in no segment yet, and the cut that they are of.
     pending: Option<(Snapshot, u64)>,
-    /// What was emitted since the latest checkpoint.
-    emitted: Emitted,
+    /// What has changed and was emitted since the latest checkpoint.
+    changes: ShardChanges,
 }
 
 /// What is known of an attempt while it is made.
@@ -191,6 +199,9 @@ struct Unsettled {
     sha256: Digest,
     after: Lineage,
     total_micros: u64,
+    /// What it publishes, and by shard what goes into another file if it is not there.
+    is_staged: bool,
+    changes: Vec<ShardChanges>,
 }
 
 impl Checkpointer {
@@ -201,6 +212,7 @@ impl Checkpointer {
         partitions: Arc<[Partition]>,
         mut lineage: Lineage,
         dead_letter: Option<DeadLetterFile>,
+        publisher: Publisher,
     ) -> Checkpointer {
         let shards = facts.shards as usize;
         lineage.chains.resize(shards, Vec::new());
@@ -220,6 +232,8 @@ impl Checkpointer {
             failed: false,
             unsettled: None,
             log: None,
+            publisher,
+            unpublished: None,
         }
     }
 
@@ -261,7 +275,7 @@ impl Checkpointer {
             attempt.taken = Some(Instant::now());
             attempt.pause_micros = attempt.pause_micros.max(taken.pause_micros);
             let shard = taken.shard;
-            self.drafts[shard as usize].add(taken);
+            self.drafts[shard as usize].add(taken, self.publisher.wants_rows());
             // After a failure the rest is only taken: no worker waits for a checkpoint that can not be.
             if failure.is_none() {
                 failure = self.check_time(attempt.begun).and_then(|()| self.write_shard(shard, &mut attempt)).err();
@@ -280,7 +294,14 @@ impl Checkpointer {
             Some(error) => Outcome::Failed(Box::new(error)),
             None if !is_new => Outcome::Elided,
             None => match self.commit(cut, &mut attempt) {
-                Ok(done) => Outcome::Committed(Box::new(done)),
+                Ok(done) => match self.publish() {
+                    Ok(()) => Outcome::Committed(Box::new(done)),
+                    Err(error) => {
+                        // The next attempt begins with it.
+                        let _ = events.send(Event::Checkpoint(Outcome::Found(Box::new(done))));
+                        Outcome::Failed(Box::new(error))
+                    }
+                },
                 Err(error) => Outcome::Failed(Box::new(error)),
             },
         };
@@ -335,6 +356,7 @@ impl Checkpointer {
         }
         self.store.catch_up();
         let late = self.settle()?;
+        self.publish()?;
         // A replica that was away has not got what the attempt has put since.
         self.definition = None;
         let carried: Vec<ObjectRef> = self
@@ -356,7 +378,11 @@ impl Checkpointer {
     fn settle(&mut self) -> Result<Option<Done>, RunError> {
         let Some(Unsettled { sequence, sha256, .. }) = self.unsettled.as_deref() else { return Ok(None) };
         if !self.store.sequences()?.contains(sequence) {
-            self.unsettled = None;
+            let older = self.unsettled.take().map(|unsettled| unsettled.changes).unwrap_or_default();
+            for (draft, mut older) in self.drafts.iter_mut().zip(older) {
+                older.append(std::mem::take(&mut draft.changes));
+                draft.changes = older;
+            }
             return Ok(None);
         }
         if self.store.manifest(*sequence)?.sha256 != *sha256 {
@@ -364,6 +390,7 @@ impl Checkpointer {
         }
         self.store.check_sound()?;
         let unsettled = self.unsettled.take().expect("it was there just now");
+        self.unpublished = unsettled.is_staged.then_some(unsettled.sequence);
         Ok(Some(self.go_on(unsettled.after, unsettled.total_micros)))
     }
 
@@ -373,13 +400,23 @@ impl Checkpointer {
         // What came after the cut of a commit that was found out about late stays.
         let drafts = drafts_of(&lineage);
         for (draft, new) in self.drafts.iter_mut().zip(drafts) {
-            *draft = Draft { pending: draft.pending.take(), ..new };
+            let changes = std::mem::take(&mut draft.changes);
+            *draft = Draft { pending: draft.pending.take(), changes, ..new };
         }
         self.lineage = lineage;
         self.changed_keys = 0;
         self.unnamed.retain(|object| !self.lineage.objects.contains(object));
         self.discard_unnamed();
         Done { committed, total_micros }
+    }
+
+    /// Puts the file of the latest checkpoint in place, if it is not. Nothing else is committed before.
+    fn publish(&mut self) -> Result<(), RunError> {
+        if let Some(sequence) = self.unpublished {
+            self.publisher.publish(sequence)?;
+            self.unpublished = None;
+        }
+        Ok(())
     }
 
     /// Removes what was put and no checkpoint names. What can not be removed is left to the next prune.
@@ -514,6 +551,14 @@ impl Checkpointer {
                 Some(DeadLetter { path: file.name().to_owned(), bytes })
             }
         };
+        let late = self.lineage.last.as_ref().map_or(0, |last| last.manifest.totals.late);
+        let late = late + self.drafts.iter().map(|draft| draft.changes.late_count()).sum::<u64>();
+        let late_records = self.drafts.iter_mut().flat_map(|draft| draft.changes.take_late()).collect();
+        let late_records = self.publisher.append_late(late_records)?;
+        let staged = self.publisher.stage(sequence, self.drafts.iter().map(|draft| &draft.changes))?;
+        let is_staged = staged.is_some();
+        let mut outputs = cut.outputs.clone();
+        outputs.extend(staged);
         let rows: Vec<IndexRow> = self.drafts.iter().flat_map(|draft| &draft.chain).cloned().collect();
         let keys: Vec<u64> = self.drafts.iter().map(|draft| draft.keys).collect();
         let (position_rows, input_bytes, records) = self.positions(&cut)?;
@@ -573,9 +618,11 @@ impl Checkpointer {
                 input_bytes,
                 records,
                 skipped: cut.skipped,
+                late,
             },
-            outputs: cut.outputs,
+            outputs,
             dead_letter,
+            late_records,
             tables,
         };
         let names: Vec<ObjectName> = objects.keys().copied().collect();
@@ -589,9 +636,11 @@ impl Checkpointer {
             is_relaid: false,
         };
         self.check_time(attempt.begun)?;
+        let changes = self.drafts.iter_mut().map(|draft| std::mem::take(&mut draft.changes)).collect();
         match self.store.commit(&manifest, &names) {
             Ok(committed) => {
                 after.last = Some(committed);
+                self.unpublished = is_staged.then_some(sequence);
                 Ok(self.go_on(after, micros(cut.begun, Instant::now())))
             }
             Err(error) => {
@@ -600,7 +649,8 @@ impl Checkpointer {
                     let sha256 = Digest::of(manifest.to_yaml().as_bytes());
                     after.last = Some(Committed { manifest, sha256 });
                     let total_micros = micros(cut.begun, Instant::now());
-                    self.unsettled = Some(Box::new(Unsettled { sequence, sha256, after, total_micros }));
+                    let unsettled = Unsettled { sequence, sha256, after, total_micros, is_staged, changes };
+                    self.unsettled = Some(Box::new(unsettled));
                 }
                 Err(error.into())
             }
@@ -612,7 +662,7 @@ impl Checkpointer {
         let mut rows = Vec::with_capacity(cut.standings.len());
         let (mut input_bytes, mut records) = (0, 0);
         for (i, (partition, standing)) in self.partitions.iter().zip(&cut.standings).enumerate() {
-            let Standing { place, record } = standing;
+            let Standing { place, record, event_time } = standing;
             input_bytes += place.offset;
             records += record;
             let known = self.lineage.positions.get(&partition.name);
@@ -629,6 +679,8 @@ impl Checkpointer {
                 ended: place.ended,
                 file_bytes: partition.file_bytes,
                 fingerprint,
+                event_time: *event_time,
+                watermark: cut.watermark,
             });
         }
         rows.sort_by(|a, b| a.partition.cmp(&b.partition));
@@ -638,10 +690,10 @@ impl Checkpointer {
 
 impl Draft {
     /// Puts what was taken at a newer cut on top of what is pending.
-    fn add(&mut self, taken: ShardSnapshot) {
+    fn add(&mut self, taken: ShardSnapshot, wants_rows: bool) {
         let ShardSnapshot { cut, mut snapshot, .. } = taken;
         self.keys = snapshot.keys;
-        self.emitted.append(std::mem::take(&mut snapshot.emitted));
+        self.changes.add_emitted(std::mem::take(&mut snapshot.emitted));
         if snapshot.rows.is_empty() {
             if snapshot.kind == SegmentKind::Base {
                 (self.chain, self.pending) = (Vec::new(), None);
@@ -649,6 +701,9 @@ impl Draft {
             return;
         }
         snapshot.rows.sort();
+        if wants_rows {
+            self.changes.add_rows(&snapshot.rows);
+        }
         self.pending = Some(match self.pending.take() {
             None => (snapshot, cut),
             Some((older, _)) => (older.followed_by(snapshot), cut),
@@ -659,7 +714,7 @@ impl Draft {
 fn drafts_of(lineage: &Lineage) -> Vec<Draft> {
     let shards = lineage.chains.iter().zip(&lineage.keys);
     shards
-        .map(|(chain, &keys)| Draft { chain: chain.clone(), keys, pending: None, emitted: Emitted::default() })
+        .map(|(chain, &keys)| Draft { chain: chain.clone(), keys, pending: None, changes: ShardChanges::default() })
         .collect()
 }
 

@@ -4,6 +4,7 @@
 //! on from the checkpoint before.
 
 use crate::format::rows::{Change, RowBatch};
+use crate::runner::late::LateRecord;
 
 /// The rows for the output that a shard has produced since the last cut.
 #[derive(Debug, Clone, Default)]
@@ -11,6 +12,10 @@ pub struct Emitted {
     rows: RowBatch,
     objects: Vec<u8>,
     object_count: u64,
+    /// Records that came after their windows were closed, and how many there were of those and of others that are not kept.
+    late: Vec<LateRecord>,
+    late_count: u64,
+    late_bytes: u64,
 }
 
 impl Emitted {
@@ -32,6 +37,29 @@ impl Emitted {
         self.rows.append(&later.rows);
         self.objects.append(&mut later.objects);
         self.object_count += later.object_count;
+        self.late.append(&mut later.late);
+        self.late_count += later.late_count;
+        self.late_bytes += later.late_bytes;
+    }
+
+    /// Counts a record that came too late, and keeps it if it is given.
+    pub fn push_late(&mut self, record: Option<LateRecord>) {
+        self.late_count += 1;
+        if let Some(record) = record {
+            self.late_bytes += (size_of::<LateRecord>() + record.rejected.bytes.len()) as u64;
+            self.late.push(record);
+        }
+    }
+
+    /// Returns the number of records that came too late.
+    pub fn late_count(&self) -> u64 {
+        self.late_count
+    }
+
+    /// Takes out the records that came too late and were kept.
+    pub fn take_late(&mut self) -> Vec<LateRecord> {
+        self.late_bytes = 0;
+        std::mem::take(&mut self.late)
     }
 
     /// Returns the rows with the columns of the state, in the order in which they came.
@@ -56,7 +84,7 @@ impl Emitted {
 
     /// Returns the memory that it takes, in bytes.
     pub fn memory_bytes(&self) -> u64 {
-        (self.rows.memory_bytes() + self.objects.len()) as u64
+        (self.rows.memory_bytes() + self.objects.len()) as u64 + self.late_bytes
     }
 }
 

@@ -119,6 +119,20 @@ pub enum RunError {
         /// The field.
         field: String,
     },
+    /// A record came after all its windows were closed, and the job file says that the run ends then.
+    #[error("late record {record} of `{partition}` at byte {offset}: {reason}")]
+    LateRecord {
+        /// The partition.
+        partition: String,
+        /// The offset of the record's first byte.
+        offset: u64,
+        /// The record's number in the partition, from 0.
+        record: u64,
+        /// How late it is.
+        reason: String,
+        /// How the record begins.
+        beginning: String,
+    },
     /// The expression of `where:` can not be used.
     #[error("`where`: {reason}")]
     Filter {

@@ -6,8 +6,9 @@ use crate::causes::in_one_line;
 use crate::format::manifest::{Manifest, Output};
 use crate::id::Sequence;
 use crate::runner::error::RunError;
-use crate::runner::output::{self, OutputPlan};
+use crate::runner::output::OutputPlan;
 use crate::runner::run::{Observer, RunEvent};
+use crate::runner::spec::Emit;
 
 /// A checkpoint that a run has gone back behind.
 #[derive(Debug)]
@@ -52,24 +53,26 @@ pub fn go_back(
         records: good.totals.records,
         left_behind: abandoned.collect(),
     });
-    let Some(plan) = output else { return Ok(()) };
-    let path = || plan.path.display().to_string();
+    // Files of changes go by the history that the state has: `publication` sees to them.
+    let Some(plan) = output.filter(|plan| plan.emit == Emit::Final) else { return Ok(()) };
+    let (name, path) = (plan.name(good.sequence), plan.path(good.sequence));
+    let shown = || path.display().to_string();
     for LeftBehind { sequence, manifest, .. } in left_behind {
         // A manifest could name any file; only this job's own output is ever moved.
-        let named = manifest.iter().flat_map(|manifest| &manifest.outputs).find(|named| named.path == plan.name);
+        let named = manifest.iter().flat_map(|manifest| &manifest.outputs).find(|named| named.path == name);
         // The good checkpoint has published the same: then it is right where it is.
         let is_good =
             |named: &Output| good.outputs.iter().any(|good| good.path == named.path && good.sha256 == named.sha256);
         match named {
             Some(named) if is_good(named) => {}
             Some(named) => {
-                if let Some(aside) = output::withdraw(named, &plan.path, *sequence)? {
+                if let Some(aside) = plan.withdraw(Some(named), *sequence)? {
                     let aside = aside.display().to_string();
-                    observer.event(&RunEvent::Withdrawn { sequence: *sequence, path: path(), aside });
+                    observer.event(&RunEvent::Withdrawn { sequence: *sequence, path: shown(), aside });
                 }
             }
-            None if manifest.is_none() && plan.path.exists() => {
-                observer.event(&RunEvent::PerhapsPublished { sequence: *sequence, path: path() });
+            None if manifest.is_none() && path.exists() => {
+                observer.event(&RunEvent::PerhapsPublished { sequence: *sequence, path: shown() });
             }
             None => {}
         }

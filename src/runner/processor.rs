@@ -25,12 +25,12 @@ pub trait Processor: fmt::Debug + Send + Sync {
     /// Returns the columns of a row, at least one. They can not change between runs on one store.
     fn columns(&self) -> &[Column];
 
-    /// Returns the names of the output's columns, without the key's; by default those of the state.
-    fn output_names(&self) -> Vec<String> {
-        self.columns().iter().map(|column| column.name.clone()).collect()
+    /// Returns the output's columns, without the key's; by default those of the state.
+    fn output_columns(&self) -> Vec<Column> {
+        self.columns().to_vec()
     }
 
-    /// Returns what the output says of a row, a value for each of [`Processor::output_names`]; by default the row itself.
+    /// Returns what the output says of a row, a value for each of [`Processor::output_columns`]; by default the row itself.
     ///
     /// `row` has a value for each of [`Processor::columns`].
     fn output(&self, row: &[Value]) -> Vec<Value> {
@@ -154,7 +154,7 @@ mod tests {
         let columns = [("lines", ColumnType::Int), ("bytes", ColumnType::Number), ("line", ColumnType::Text)];
         let columns = columns.map(|(name, column_type)| Column::new(name, column_type)).to_vec();
         let longest: &dyn Processor = &Longest { fields: vec![FieldPath::of("line")], columns };
-        assert_eq!(longest.output_names(), ["lines", "bytes", "line"]);
+        assert_eq!(longest.output_columns(), longest.columns());
         let codec = RowCodec::new(longest.columns().to_vec());
         let mut shard = Shard::new(&codec);
         let mut apply = |line: &str| {

@@ -17,21 +17,27 @@ use crate::format::rows::RowCodec;
 use crate::id::Sequence;
 use crate::runner::aggregate::Program;
 use crate::runner::checkpointer::{Checkpointer, Done, Facts, Lineage, Outcome};
+use crate::runner::clock::Clock;
 use crate::runner::dead_letter::DeadLetterFile;
 use crate::runner::error::RunError;
 use crate::runner::exec::{ExecPlan, Mirror};
 use crate::runner::input::{self, BlockReader, InputError, Partition};
+use crate::runner::late::LateRecord;
 use crate::runner::left_behind::{self, Abandoned};
-use crate::runner::output::{self, OutputPlan};
+use crate::runner::output::{OutputPlan, RowShape};
 use crate::runner::processor::{ProcessError, Processor, Processors};
 use crate::runner::pruner::Pruner;
+use crate::runner::publication;
+use crate::runner::publisher::Publisher;
 use crate::runner::record::{Extractor, Filter};
 use crate::runner::recover::{self, Recovered};
 use crate::runner::requests::Requests;
 use crate::runner::reroute::Content;
-use crate::runner::spec::{self, Effect, FieldPath, InputFormat, JobSpec, OnError};
+use crate::runner::spec::{self, Effect, Emit, FieldPath, InputFormat, JobSpec, OnError, OnLate, TtlSpec};
 use crate::runner::state::Shard;
-use crate::runner::worker::{Account, Buffers, Gauges, Lines, Message, Plan, Route, Worker};
+use crate::runner::time_plan::TimePlan;
+use crate::runner::window::Windows;
+use crate::runner::worker::{Account, Buffers, Gauges, Lines, Message, Plan, Route, Start, Timed, Worker};
 use crate::store::{Store, StoreLock, StoreNote};
 use crate::value::ColumnType;
 
@@ -42,7 +48,7 @@ mod reading;
 mod restart;
 
 use director::Director;
-use prepare::{check_paths, open_store, output_plan, resolve_types, with_types};
+use prepare::{check_paths, open_store, resolve_types, with_types};
 use reading::{Gate, Reading};
 pub use restart::run;
 
@@ -275,10 +281,27 @@ pub struct Summary {
     pub elapsed: Duration,
     /// Whether the input was read to its end.
     pub ended: bool,
-    /// The files that it published.
+    /// Records of this run that came after all their windows were closed.
+    pub late: u64,
+    /// The same since the job began.
+    pub late_in_all: u64,
+    /// The files that it published at its end.
     pub outputs: Vec<Output>,
+    /// The files of changes that its checkpoints published.
+    pub changes: PublishedChanges,
     /// Replicas that do not have the latest checkpoint.
     pub replicas_behind: Vec<String>,
+}
+
+/// Files that checkpoints published, in sum.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct PublishedChanges {
+    /// How many.
+    pub files: u64,
+    /// Their rows.
+    pub rows: u64,
+    /// Their bytes.
+    pub bytes: u64,
 }
 
 /// What the threads tell the one that directs.
@@ -290,6 +313,8 @@ pub enum Event {
     Unapplied(ProcessError, String),
     /// A worker can not go on.
     Failed(Box<RunError>),
+    /// A record came after all its windows were closed, and the job does not go on with that.
+    Late(Box<LateRecord>),
     /// There are no more blocks.
     Ended,
     /// The input failed.
@@ -312,13 +337,15 @@ const MAX_SHARDS: u32 = 16;
 const SAMPLE_RECORDS: u64 = 1000;
 /// So many bytes of dead letters are written at once when there are no checkpoints.
 const DEAD_LINES_BYTES: usize = 1 << 20;
+/// A checkpoint is due when the rows that wait to be published take so much memory.
+const MAX_EMITTED_BYTES: u64 = 64 << 20;
 /// How often triggers are looked at and the status is told.
 const TICK: Duration = Duration::from_millis(50);
 
 /// Runs the job once.
 fn attempt(job: &JobSpec, options: &Options, control: &Control, observer: &dyn Observer) -> Result<Summary, RunError> {
     let begun = Instant::now();
-    let output = output_plan(job);
+    let output = OutputPlan::new(job);
     // Mistakes in the job file come first: they leave no store behind.
     let filter = match &job.filter {
         None => None,
@@ -343,8 +370,8 @@ fn attempt(job: &JobSpec, options: &Options, control: &Control, observer: &dyn O
         && store.sequences()?.is_empty()
     {
         let place = store.place();
-        if let Some(output) = output.as_ref().filter(|output| output.path.exists()) {
-            return Err(RunError::CheckpointsMissing { place, output: output.path.display().to_string() });
+        if let Some(published) = output.as_ref().and_then(OutputPlan::published) {
+            return Err(RunError::CheckpointsMissing { place, output: published.display().to_string() });
         }
         if options.must_resume {
             return Err(RunError::NothingToResume { place });
@@ -360,6 +387,11 @@ fn attempt(job: &JobSpec, options: &Options, control: &Control, observer: &dyn O
         })?,
     };
     // The definition in the checkpoint has the types that its run found out, which this one goes on with.
+    let mut plans: Vec<OutputPlan> = output.iter().cloned().collect();
+    if let Some(resumed) = &resumed {
+        let before = JobSpec { base: job.base.clone(), ..resumed.definition.clone() };
+        plans.extend(OutputPlan::new(&before).filter(|before| Some(before) != output.as_ref()));
+    }
     let mut job = resumed.as_ref().map_or_else(|| job.clone(), |resumed| with_types(job, &resumed.definition));
     let (recovered, definition, left_behind) = match resumed {
         None => (None, None, Vec::new()),
@@ -380,24 +412,11 @@ fn attempt(job: &JobSpec, options: &Options, control: &Control, observer: &dyn O
     };
     let exec = job.exec.as_ref().map(|exec| ExecPlan::new(&job, exec, &partitions, &options.environment));
 
-    let (sequence, outputs) = match &last {
-        None => (None, &[][..]),
-        Some(last) => (Some(last.manifest.sequence), &last.manifest.outputs[..]),
-    };
     if let (Some(last), false) = (&last, left_behind.is_empty()) {
         left_behind::go_back(&last.manifest, &left_behind, output.as_ref(), observer)?;
     }
-    if let Some(plan) = &output {
-        let named = outputs.iter().find(|named| named.path == plan.name);
-        if output::recover(named, &plan.path, sequence)? {
-            let named = named.expect("what was published is what the checkpoint names");
-            observer.event(&RunEvent::Published {
-                path: plan.path.display().to_string(),
-                rows: named.rows,
-                bytes: named.bytes,
-            });
-        }
-    }
+    let newest = recovered.as_ref().and_then(|recovered| recovered.lineage.newest);
+    publication::settle(store.as_ref(), last.as_ref().map(|last| &last.manifest), newest, &plans, observer)?;
     let store_place = opened.as_ref().map(|(store, _)| store.place());
     match &last {
         None => observer.event(&RunEvent::Fresh { store: store_place }),
@@ -471,6 +490,10 @@ impl Run<'_> {
                 (shards, lineage)
             }
         };
+        if let (Some(timing), Some(last)) = (&plan.timing, &lineage.last) {
+            let inconsistent = |reason| RunError::Inconsistent { sequence: last.manifest.sequence, reason };
+            shards.iter_mut().try_for_each(|shard| timing.arm(shard)).map_err(inconsistent)?;
+        }
         shards.resize_with(plan.shards as usize, || Shard::new(&plan.codec));
         let facts = Facts {
             job: job.job.clone(),
@@ -491,6 +514,13 @@ impl Run<'_> {
             }
             OnError::Fail | OnError::Skip => None,
         };
+        let late = match job.window.as_ref().map(|window| &window.on_late) {
+            Some(OnLate::DeadLetter(path)) => {
+                let committed = lineage.last.as_ref().and_then(|last| last.manifest.late_records.as_ref());
+                Some(DeadLetterFile::open(&path.display().to_string(), &job.resolve(path), committed)?)
+            }
+            _ => None,
+        };
         let next_block = lineage.last.as_ref().map_or(0, |last| last.manifest.block);
         let start: Vec<_> = lineage.positions.values().cloned().collect();
         let Some(reader) = self.prove(start, next_block)? else { return Ok(self.stopped_early(&lineage)) };
@@ -508,7 +538,10 @@ impl Run<'_> {
         }
 
         let gate = Arc::new(Gate::new(&reader, inbox_senders.clone()));
-        let mut director = Director::new(self, &plan, &lineage, &reader, &gate);
+        let clock = self.clock(&plan, &lineage, &reader);
+        let position = |partition: &Partition| lineage.positions.get(&partition.name);
+        let records: Vec<u64> = self.partitions.iter().map(|p| position(p).map_or(0, |row| row.record)).collect();
+        let mut director = Director::new(self, &plan, &lineage, &reader, &gate, clock.clone());
         let reading = Reading {
             reader,
             gate: Arc::clone(&gate),
@@ -542,7 +575,10 @@ impl Run<'_> {
                     snapshots: snapshot_sender.clone(),
                 };
                 let extractor = Extractor::new(&job.input.format, &self.fields(&plan), job.input.max_record_bytes);
-                let worker = Worker::new(&plan, &gauges, self.observer, lines, extractor, shards, next_block);
+                let timed = plan.timing.as_ref().zip(clock.clone());
+                let timed = timed.map(|(timing, clock)| Timed::new(timing, clock, records.clone()));
+                let start = Start { shards, next: next_block, timed };
+                let worker = Worker::new(&plan, &gauges, self.observer, lines, extractor, start);
                 let guard = PanicGuard(event_sender.clone());
                 handles.push(scope.spawn(move || {
                     let _guard = guard;
@@ -552,8 +588,11 @@ impl Run<'_> {
             drop(snapshot_sender);
             let mut checkpointing = None;
             if let Some((store, _)) = &opened {
-                let checkpointer =
-                    Checkpointer::new(store.clone(), facts, Arc::clone(&self.partitions), lineage, dead_letter);
+                let changes = self.output.clone().filter(|output| output.emit == Emit::Changes);
+                let changes = changes.map(|output| (output, self.shape(&plan)));
+                let publisher = Publisher { changes, late, partitions: Arc::clone(&self.partitions) };
+                let partitions = Arc::clone(&self.partitions);
+                let checkpointer = Checkpointer::new(store.clone(), facts, partitions, lineage, dead_letter, publisher);
                 let guard = PanicGuard(event_sender.clone());
                 let sender = event_sender.clone();
                 checkpointing = Some(scope.spawn(move || {
@@ -593,7 +632,7 @@ impl Run<'_> {
                 while let Ok(event) = events.try_recv() {
                     director.take(event)?;
                 }
-                director.finish(end, &shards, &plan, &events)
+                director.finish(end, &shards, &plan, &events, &gauges)
             };
             // A panic here must not leave the others waiting for ever.
             let result = catch_unwind(AssertUnwindSafe(&mut work)).unwrap_or(Err(RunError::Panicked));
@@ -646,6 +685,8 @@ impl Run<'_> {
             records_in_all: manifest.map_or(0, |manifest| manifest.totals.records),
             skipped: 0,
             skipped_in_all: manifest.map_or(0, |manifest| manifest.totals.skipped),
+            late: 0,
+            late_in_all: manifest.map_or(0, |manifest| manifest.totals.late),
             input_bytes: 0,
             keys: lineage.keys.iter().sum(),
             checkpoints: 0,
@@ -657,6 +698,7 @@ impl Run<'_> {
             elapsed: Duration::ZERO,
             ended: false,
             outputs: Vec::new(),
+            changes: PublishedChanges::default(),
             replicas_behind: Vec::new(),
         }
     }
@@ -695,8 +737,12 @@ impl Run<'_> {
         let key_fields = usize::from(job.key.is_some());
         let filter_start = field_count + key_fields;
         let filter_fields = filter_start..filter_start + filter.as_ref().map_or(0, |filter| filter.fields().len());
+        let mut columns = processor.columns().to_vec();
+        columns.extend(job.ttl.as_ref().map(|_| TtlSpec::column()));
+        let codec = RowCodec::new(columns);
         Plan {
-            codec: RowCodec::new(processor.columns().to_vec()),
+            timing: TimePlan::new(job, filter_fields.end, &codec),
+            codec,
             processor,
             field_count,
             exec,
@@ -711,11 +757,36 @@ impl Run<'_> {
         }
     }
 
-    /// Returns the fields that are taken out of each record: the processor's, the key, the filter's.
+    /// Returns the clock of a job that goes by time, as it was at the checkpoint that the run goes on from.
+    fn clock(&self, plan: &Plan, lineage: &Lineage, reader: &BlockReader) -> Option<Clock> {
+        let mut clock = plan.timing.as_ref()?.clock(self.partitions.len());
+        for (index, (partition, place)) in self.partitions.iter().zip(reader.places()).enumerate() {
+            let row = lineage.positions.get(&partition.name);
+            let time = row.and_then(|row| row.event_time);
+            clock.resume(index, time, place.ended, row.and_then(|row| row.watermark));
+        }
+        Some(clock)
+    }
+
+    /// Returns what the rows of the output look like.
+    fn shape(&self, plan: &Plan) -> RowShape {
+        let emit = self.output.as_ref().map(|output| output.emit);
+        RowShape {
+            processor: Arc::clone(&plan.processor),
+            codec: plan.codec.clone(),
+            windows: self.job.window.as_ref().map(Windows::new),
+            key_name: self.job.key_name().to_owned(),
+            has_change: emit == Some(Emit::Changes) && self.job.window.is_none(),
+        }
+    }
+
+    /// Returns the fields that are taken out of each record: the processor's, the key, the filter's, the time.
     fn fields(&self, plan: &Plan) -> Vec<FieldPath> {
         let mut fields = plan.processor.fields().to_vec();
         fields.extend(self.job.key.clone());
         fields.extend(plan.filter.iter().flat_map(|filter| filter.fields().to_vec()));
+        let windows = self.job.window.as_ref().map(|window| &window.time);
+        fields.extend(windows.or(self.job.ttl.as_ref().map(|ttl| &ttl.time)).map(|time| time.field.clone()));
         fields
     }
 }

@@ -9,9 +9,12 @@
 
 use std::collections::{BTreeMap, HashSet};
 
+use xxhash_rust::xxh3::xxh3_64;
+
 use crate::decimal::Decimal;
 use crate::format::index::SegmentKind;
 use crate::format::rows::{Change, Row, RowBatch, RowCodec, int_at, number_at};
+use crate::runner::deadlines::Deadlines;
 use crate::runner::emit::Emitted;
 use crate::runner::sketch::Sketch;
 use crate::value::ColumnType;
@@ -34,6 +37,7 @@ pub struct Shard {
     removed: HashSet<Box<[u8]>>,
     changed_bytes: u64,
     emitted: Emitted,
+    deadlines: Deadlines,
     frozen: Option<Frozen>,
     /// Whether any checkpoint holds the shard.
     is_stored: bool,
@@ -167,6 +171,7 @@ impl Shard {
             removed: HashSet::new(),
             changed_bytes: 0,
             emitted: Emitted::default(),
+            deadlines: Deadlines::default(),
             frozen: None,
             is_stored: false,
         }
@@ -184,7 +189,8 @@ impl Shard {
 
     /// Returns the memory that the rows and their table take, in bytes, without text and sketches.
     pub fn memory_bytes(&self) -> u64 {
-        (self.rows.memory_bytes() + self.keys.memory_bytes + self.table.memory_bytes()) as u64
+        (self.rows.memory_bytes() + self.keys.memory_bytes + self.table.memory_bytes() + self.deadlines.memory_bytes())
+            as u64
     }
 
     /// Puts back a row out of a checkpoint. It is not a change. Returns false when a sketch in it can not be read.
@@ -221,16 +227,22 @@ impl Shard {
     /// Opens the row of `key` for change, and makes it if there is none. `hash` is the key's XXH3-64.
     #[inline]
     pub fn row(&mut self, hash: u64, key: &[u8]) -> RowMut<'_> {
-        let index = match self.find(hash, key) {
-            Some(index) => index,
-            None => self.insert_new(hash, key),
-        };
+        let (index, _) = self.find_or_make(hash, key);
         self.open(index)
     }
 
-    /// Opens row `index`, which is there, for change.
+    /// Returns the place of the row of `key`, and whether it was made because there was none. One that was made is to be opened.
     #[inline]
-    fn open(&mut self, index: usize) -> RowMut<'_> {
+    pub fn find_or_make(&mut self, hash: u64, key: &[u8]) -> (usize, bool) {
+        match self.find(hash, key) {
+            Some(index) => (index, false),
+            None => (self.insert_new(hash, key), true),
+        }
+    }
+
+    /// Opens row `index`, one of [`Shard::indices`], for change.
+    #[inline]
+    pub fn open(&mut self, index: usize) -> RowMut<'_> {
         if self.frozen.as_mut().is_some_and(|frozen| frozen.rows.remove(index)) {
             self.set_aside(index);
         }
@@ -260,7 +272,21 @@ impl Shard {
 
     /// Removes the row of `key`. Returns whether there was one.
     pub fn remove(&mut self, hash: u64, key: &[u8]) -> bool {
-        let Some(index) = self.find(hash, key) else { return false };
+        let found = self.find(hash, key);
+        if let Some(index) = found {
+            self.remove_row(index, hash, key);
+        }
+        found.is_some()
+    }
+
+    /// Removes row `index`, one of [`Shard::indices`].
+    pub fn remove_at(&mut self, index: usize) {
+        let key: Box<[u8]> = self.key(index).into();
+        self.remove_row(index, xxh3_64(&key), &key);
+    }
+
+    fn remove_row(&mut self, index: usize, hash: u64, key: &[u8]) {
+        self.deadlines.disarm(index);
         if self.frozen.as_mut().is_some_and(|frozen| frozen.rows.remove(index)) {
             self.set_aside(index);
         }
@@ -281,7 +307,23 @@ impl Shard {
         let held = *self.rows.key(index);
         self.keys.remove(&held);
         self.rows.remove(index);
-        true
+    }
+
+    /// Returns the rows that have a deadline.
+    pub fn deadlines(&mut self) -> &mut Deadlines {
+        &mut self.deadlines
+    }
+
+    /// Returns the fixed part of the value of row `index`, one of [`Shard::indices`].
+    pub fn value(&self, index: usize) -> &[u8] {
+        self.rows.value(index)
+    }
+
+    /// Emits row `index`, one of [`Shard::indices`], as it is.
+    pub fn emit(&mut self, index: usize) {
+        let mut emitted = std::mem::take(&mut self.emitted);
+        emitted.push_row(self.key(index), |bytes| self.pack_row(index, bytes));
+        self.emitted = emitted;
     }
 
     /// Returns the text or JSON of `column` in row `index`, one of [`Shard::indices`].
@@ -460,6 +502,12 @@ impl Frozen {
 }
 
 impl RowMut<'_> {
+    /// Returns where the fixed part of the value of `column` begins.
+    #[inline]
+    pub fn offset(&self, column: usize) -> usize {
+        self.codec.offset(column)
+    }
+
     /// Tells whether `column` has a value.
     #[inline]
     pub fn has(&self, column: usize) -> bool {

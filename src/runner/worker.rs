@@ -16,11 +16,16 @@ use crate::format::manifest::Routing;
 use crate::format::rows::RowCodec;
 use crate::runner::exec::{self, ExecPlan, Link};
 use crate::runner::input::Block;
-use crate::runner::processor::{Context, ProcessError, Processor};
+use crate::runner::processor::{Context, Processor};
 use crate::runner::record::{BadRecord, Extractor, Field, Filter, RecordPlace};
 use crate::runner::run::{Event, Observer};
 use crate::runner::spec::OnError;
 use crate::runner::state::{Shard, Snapshot};
+use crate::runner::time_plan::TimePlan;
+
+mod timed;
+
+pub use timed::{BlockTime, Timed};
 
 mod program;
 
@@ -51,6 +56,8 @@ pub struct Plan {
     pub workers: usize,
     /// What happens to bad records.
     pub on_error: OnError,
+    /// What happens by the time of the records.
+    pub timing: Option<TimePlan>,
 }
 
 /// How a record finds its task.
@@ -80,6 +87,8 @@ pub struct Gauges {
     pub emitted_bytes: AtomicU64,
     /// Set when all workers are to return at once, for one that is waiting for its program.
     pub aborting: AtomicBool,
+    /// Records of this run that came after all their windows were closed.
+    pub late: AtomicU64,
 }
 
 /// What some shards hold.
@@ -123,6 +132,10 @@ pub struct Account {
     pub dead: Vec<Rejected>,
     /// The bad record that ends the run.
     pub fatal: Option<Rejected>,
+    /// The largest time of its records, in milliseconds, for a job that goes by time.
+    pub time: Option<i64>,
+    /// As [`Block::released`].
+    pub released: Vec<u32>,
 }
 
 /// A bad record.
@@ -160,6 +173,8 @@ pub enum Message {
         number: u64,
         /// The records, packed.
         bytes: Vec<u8>,
+        /// What the block says of time, for a job that goes by it.
+        time: Option<Arc<BlockTime>>,
         /// Dropped when they are applied.
         ticket: Arc<Ticket>,
     },
@@ -167,7 +182,7 @@ pub enum Message {
     Cut {
         /// The number.
         number: u64,
-        /// Whether the input has been read to its end.
+        /// Whether the input has ended there: all windows close first.
         ended: bool,
     },
     /// Return the shards once everything that was sent before is done.
@@ -241,12 +256,21 @@ pub struct Worker<'a> {
     /// The next block to apply.
     next: u64,
     /// Blocks that came before their turn.
-    early: BTreeMap<u64, (Vec<u8>, Arc<Ticket>)>,
-    /// The cut that is to come: its number, and whether the input ends there.
+    early: BTreeMap<u64, Updates>,
+    /// The number of the next cut, and whether the input has ended there.
     cut: Option<(u64, bool)>,
+    timed: Option<Timed>,
     snapshotting: Option<Snapshotting>,
     /// Buffers that were applied.
     spare: Vec<Vec<u8>>,
+}
+
+/// What a block has for a worker.
+#[derive(Debug)]
+struct Updates {
+    bytes: Vec<u8>,
+    time: Option<Arc<BlockTime>>,
+    ticket: Arc<Ticket>,
 }
 
 /// A cut whose rows are still being taken.
@@ -266,17 +290,28 @@ const SLICE_ROWS: usize = 4096;
 /// Bytes of a bad record that an error shows.
 const SHOWN_BYTES: usize = 200;
 
+/// Where a worker begins.
+#[derive(Debug)]
+pub struct Start {
+    /// The shards that it owns: shard number and shard, ascending.
+    pub shards: Vec<(u32, Shard)>,
+    /// Its first block.
+    pub next: u64,
+    /// For a job that goes by time.
+    pub timed: Option<Timed>,
+}
+
 impl<'a> Worker<'a> {
-    /// Makes a worker of `shards` whose first block is `next`.
+    /// Makes a worker that begins at `start`.
     pub fn new(
         plan: &'a Plan,
         gauges: &'a Gauges,
         observer: &'a dyn Observer,
         lines: Lines,
         extractor: Extractor,
-        shards: Vec<(u32, Shard)>,
-        next: u64,
+        start: Start,
     ) -> Worker<'a> {
+        let Start { shards, next, timed } = start;
         let worker = Worker {
             plan,
             gauges,
@@ -288,6 +323,7 @@ impl<'a> Worker<'a> {
             next,
             early: BTreeMap::new(),
             cut: None,
+            timed,
             snapshotting: None,
             spare: Vec::new(),
         };
@@ -313,8 +349,8 @@ impl<'a> Worker<'a> {
             said.try_iter().for_each(|line| self.tell(line));
             while let Ok(message) = self.lines.inbox.try_recv() {
                 match message {
-                    Message::Updates { number, bytes, ticket } => {
-                        self.early.insert(number, (bytes, ticket));
+                    Message::Updates { number, bytes, time, ticket } => {
+                        self.early.insert(number, Updates { bytes, time, ticket });
                     }
                     Message::Cut { number, ended } => self.cut = Some((number, ended)),
                     Message::Finish => finishing = true,
@@ -345,8 +381,8 @@ impl<'a> Worker<'a> {
             };
             select! {
                 recv(self.lines.inbox) -> message => match message {
-                    Ok(Message::Updates { number, bytes, ticket }) => {
-                        self.early.insert(number, (bytes, ticket));
+                    Ok(Message::Updates { number, bytes, time, ticket }) => {
+                        self.early.insert(number, Updates { bytes, time, ticket });
                     }
                     Ok(Message::Cut { number, ended }) => self.cut = Some((number, ended)),
                     Ok(Message::Finish) => finishing = true,
@@ -384,11 +420,20 @@ impl<'a> Worker<'a> {
             skipped: 0,
             dead: Vec::new(),
             fatal: None,
+            time: None,
+            released: block.released.clone(),
         };
         let mut updates: Vec<Vec<u8>> = (0..plan.workers).map(|_| self.spare.pop().unwrap_or_default()).collect();
         let mut last_bad = None;
         account.records = self.extractor.each(&block, |place, fields| {
-            let result = fields.and_then(|fields| plan.route(&block, place, fields, &mut updates));
+            let result = fields.and_then(|fields| match (&plan.timing, &mut self.timed) {
+                (Some(timing), Some(timed)) => {
+                    let time = plan.route_timed(timing, timed, &block, place, fields, &mut updates)?;
+                    account.time = account.time.max(time);
+                    Ok(())
+                }
+                _ => plan.route(&block, place, fields, &mut updates),
+            });
             let Err(bad) = result else { return true };
             // A line of words can be bad once only.
             if last_bad.replace(place.index) == Some(place.index) {
@@ -396,9 +441,11 @@ impl<'a> Worker<'a> {
             }
             account.reject(&plan.on_error, block.offset, place, bad)
         });
+        let time = self.timed.as_ref().map(|_| Arc::new(BlockTime::new(&account)));
         let _ = self.lines.events.send(Event::Parsed(account));
         for (peer, bytes) in self.lines.peers.iter().zip(updates) {
-            let _ = peer.send(Message::Updates { number: block.number, bytes, ticket: Arc::clone(&ticket) });
+            let (number, time, ticket) = (block.number, time.clone(), Arc::clone(&ticket));
+            let _ = peer.send(Message::Updates { number, bytes, time, ticket });
         }
         self.lines.buffers.put(block.bytes);
     }
@@ -407,6 +454,9 @@ impl<'a> Worker<'a> {
     fn apply_ready(&mut self) -> bool {
         loop {
             if let Some((number, ended)) = self.cut.take_if(|(number, _)| *number == self.next) {
+                if ended {
+                    self.end();
+                }
                 if self.program.is_none() {
                     self.freeze(number, Duration::ZERO);
                 } else if !self.ask_for_cut(number, ended) {
@@ -416,13 +466,19 @@ impl<'a> Worker<'a> {
             if self.program.as_ref().is_some_and(|link| !link.has_room()) {
                 return true;
             }
-            let Some((bytes, ticket)) = self.early.remove(&self.next) else { return true };
-            if self.program.is_some() {
-                if !self.send_batch(&bytes, ticket) {
-                    return false;
+            let Some(Updates { bytes, time, ticket }) = self.early.remove(&self.next) else { return true };
+            let applied = match &time {
+                _ if self.program.is_some() => {
+                    if !self.send_batch(&bytes, ticket) {
+                        return false;
+                    }
+                    Ok(())
                 }
-            } else if let Err((error, key)) = self.apply(&bytes) {
-                let _ = self.lines.events.send(Event::Unapplied(error, key));
+                None => self.apply(&bytes),
+                Some(time) => self.apply_timed(&bytes, time),
+            };
+            if let Err(event) = applied {
+                let _ = self.lines.events.send(*event);
                 return false;
             }
             self.next += 1;
@@ -436,33 +492,18 @@ impl<'a> Worker<'a> {
         }
     }
 
-    fn apply(&mut self, mut bytes: &[u8]) -> Result<(), (ProcessError, String)> {
-        let processor = &*self.plan.processor;
+    fn apply(&mut self, mut bytes: &[u8]) -> Result<(), Box<Event>> {
         let before = self.load();
         let mut result = Ok(());
         let mut heads = [Head::default(); GROUP];
         'block: while !bytes.is_empty() {
-            // Look at the places of several records before any is applied: the waits for memory overlap.
-            let mut ahead = bytes;
-            let mut count = 0;
-            let mut seen = 0;
-            while count < GROUP && !ahead.is_empty() {
-                let head = Head::unpack(ahead);
-                seen ^= self.shards[head.place as usize].1.glance(head.hash);
-                heads[count] = head;
-                count += 1;
-                ahead = &ahead[head.record_bytes as usize..];
-            }
-            for head in &heads[..count] {
-                seen ^= u64::from(self.shards[head.place as usize].1.look(head.hash));
-            }
-            std::hint::black_box(seen);
+            let count = self.look_ahead(bytes, &mut heads);
             for head in &heads[..count] {
                 let (record, rest) = bytes.split_at(head.record_bytes as usize);
                 let (key, arguments) = record[HEAD_BYTES..].split_at(head.key_bytes as usize);
                 let mut row = self.shards[head.place as usize].1.row(head.hash, key);
-                if let Err(error) = processor.apply(arguments, &mut row, &mut Context::new(key)) {
-                    result = Err((error, String::from_utf8_lossy(key).into_owned()));
+                if let Err(error) = self.plan.processor.apply(arguments, &mut row, &mut Context::new(key)) {
+                    result = Err(Box::new(Event::Unapplied(error, String::from_utf8_lossy(key).into_owned())));
                     break 'block;
                 }
                 bytes = rest;
@@ -470,6 +511,26 @@ impl<'a> Worker<'a> {
         }
         self.gauges.add(self.load(), before);
         result
+    }
+
+    /// Looks at the places of several records before any is applied: the waits for memory overlap. Returns how many heads there are.
+    #[inline]
+    fn look_ahead(&self, bytes: &[u8], heads: &mut [Head; GROUP]) -> usize {
+        let mut ahead = bytes;
+        let mut count = 0;
+        let mut seen = 0;
+        while count < GROUP && !ahead.is_empty() {
+            let head = Head::unpack(ahead);
+            seen ^= self.shards[head.place as usize].1.glance(head.hash);
+            heads[count] = head;
+            count += 1;
+            ahead = &ahead[head.record_bytes as usize..];
+        }
+        for head in &heads[..count] {
+            seen ^= u64::from(self.shards[head.place as usize].1.look(head.hash));
+        }
+        std::hint::black_box(seen);
+        count
     }
 
     /// Returns what the shards hold.
@@ -583,29 +644,57 @@ impl Plan {
         fields: &[Field<'_>],
         updates: &mut [Vec<u8>],
     ) -> Result<(), BadRecord> {
-        if let Some(filter) = &self.filter
-            && !filter.keeps(&fields[self.filter_fields.clone()])?
-        {
+        if !self.keeps(fields)? {
             return Ok(());
         }
-        let (key, task) = match &self.route {
-            Route::Key(place) => (key_text(&fields[*place])?, None),
+        let (key, task) = self.key_of(block, fields)?;
+        if let Some(exec) = &self.exec {
+            let task = task.unwrap_or_else(|| self.task_of_hash(xxh3_64(key.as_bytes())));
+            let update = &mut updates[shard_of(task, self.tasks, self.shards) as usize % self.workers];
+            let start = update.len();
+            return exec.push(update, block, place, fields, task).inspect_err(|_| update.truncate(start));
+        }
+        self.push(key.as_bytes(), task, updates, |update| self.processor.pack(&fields[..self.field_count], update))
+    }
+
+    /// Tells whether the filter keeps a record.
+    #[inline]
+    fn keeps(&self, fields: &[Field<'_>]) -> Result<bool, BadRecord> {
+        match &self.filter {
+            Some(filter) => filter.keeps(&fields[self.filter_fields.clone()]),
+            None => Ok(true),
+        }
+    }
+
+    /// Returns the key of a record, and its task when that does not follow from the key.
+    #[inline]
+    fn key_of<'f>(&'f self, block: &Block, fields: &'f [Field<'_>]) -> Result<(&'f str, Option<u32>), BadRecord> {
+        match &self.route {
+            Route::Key(place) => Ok((key_text(&fields[*place])?, None)),
             Route::Partition { partitions, .. } => {
                 let (name, task) = &partitions[block.partition as usize];
-                (name.as_str(), Some(*task))
+                Ok((name.as_str(), Some(*task)))
             }
-        };
-        let hash = xxh3_64(key.as_bytes());
+        }
+    }
+
+    /// Appends a record of the row `key` to the updates of the row's owner; `pack` appends what is behind the key.
+    #[inline]
+    fn push(
+        &self,
+        key: &[u8],
+        task: Option<u32>,
+        updates: &mut [Vec<u8>],
+        pack: impl FnOnce(&mut Vec<u8>) -> Result<(), BadRecord>,
+    ) -> Result<(), BadRecord> {
+        let hash = xxh3_64(key);
         let task = task.unwrap_or_else(|| self.task_of_hash(hash));
         let shard = shard_of(task, self.tasks, self.shards) as usize;
         let update = &mut updates[shard % self.workers];
         let start = update.len();
-        if let Some(exec) = &self.exec {
-            return exec.push(update, block, place, fields, task).inspect_err(|_| update.truncate(start));
-        }
         update.extend_from_slice(&[0; HEAD_BYTES]);
-        update.extend_from_slice(key.as_bytes());
-        if let Err(bad) = self.processor.pack(&fields[..self.field_count], update) {
+        update.extend_from_slice(key);
+        if let Err(bad) = pack(update) {
             update.truncate(start);
             return Err(bad);
         }

@@ -274,7 +274,7 @@ fn json_of_the_description_has_these_fields() {
     assert_eq!(
         names.join(" "),
         "bases block block_bytes columns created dead_letter deltas ended ended_partitions filled_shards job \
-         longest_chain manifest_sha256 mode objects outputs parent pin restored_from routing sequence shards store tasks \
+         late_records longest_chain manifest_sha256 mode objects outputs parent pin restored_from routing sequence shards store tasks \
          timings totals trigger version"
     );
     assert_eq!(view["version"], 1);

@@ -180,9 +180,11 @@ impl StoreBuilder {
                 input_bytes: positions.iter().map(|row| row.offset).sum(),
                 records: positions.iter().map(|row| row.record).sum(),
                 skipped: 0,
+                late: 0,
             },
             outputs: Vec::new(),
             dead_letter: None,
+            late_records: None,
             tables: Tables { index: object, positions: object, job: object },
         };
         Draft { manifest, index, positions, job: JOB.as_bytes().to_vec() }
@@ -276,6 +278,8 @@ impl StoreBuilder {
                 ended: false,
                 file_bytes: Some(1_000_000),
                 fingerprint: Digest::of(&records.to_le_bytes()),
+                event_time: None,
+                watermark: None,
             })
             .collect()
     }

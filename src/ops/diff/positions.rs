@@ -76,6 +76,8 @@ mod tests {
             ended: false,
             file_bytes: Some(1000),
             fingerprint: Digest::of(&offset.to_le_bytes()),
+            event_time: None,
+            watermark: None,
         }
     }
 

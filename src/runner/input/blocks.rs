@@ -28,6 +28,8 @@ pub struct BlockReader {
     next_number: u64,
     /// The partitions that may stand elsewhere since [`BlockReader::take_moved`] was called.
     moved: Vec<usize>,
+    /// Partitions that have ended since the last block was handed out.
+    released: Vec<u32>,
 }
 
 /// How far one partition was read.
@@ -102,6 +104,7 @@ impl BlockReader {
             group: 0,
             next_number,
             moved: Vec::new(),
+            released: Vec::new(),
         })
     }
 
@@ -120,7 +123,12 @@ impl BlockReader {
                 if !self.states[index].ended && self.states[index].lane.is_none() {
                     self.moved.push(index);
                 }
-                if let Some(lane) = self.states[index].open(&self.partitions[index], &self.rules)?
+                let had_ended = self.states[index].ended;
+                let lane = self.states[index].open(&self.partitions[index], &self.rules)?;
+                if lane.is_none() && !had_ended {
+                    self.released.push(index as u32);
+                }
+                if let Some(lane) = lane
                     && lowest.is_none_or(|(cell, _)| lane.cell() < cell)
                 {
                     lowest = Some((lane.cell(), index));
@@ -142,6 +150,7 @@ impl BlockReader {
         state.offset = piece.end_offset;
         if !has_more {
             state.close();
+            self.released.push(index as u32);
         }
         self.moved.push(index);
         let number = self.next_number;
@@ -153,6 +162,7 @@ impl BlockReader {
             bytes: piece.bytes,
             end_offset: piece.end_offset,
             header,
+            released: std::mem::take(&mut self.released),
         })
     }
 
@@ -351,6 +361,8 @@ mod tests {
                 ended: place.ended,
                 file_bytes: partition.file_bytes,
                 fingerprint: fingerprint(partition, place).unwrap(),
+                event_time: None,
+                watermark: None,
             })
             .collect()
     }

@@ -71,6 +71,9 @@ pub struct Block {
     pub end_offset: u64,
     /// The names of the fields, for CSV.
     pub header: Option<Arc<Header>>,
+    /// Partitions that give no more records, or none for now, when this block is applied: those that have ended with it, or since the block before. Event
+    /// time does not wait for them until they give another block.
+    pub released: Vec<u32>,
 }
 
 impl Block {

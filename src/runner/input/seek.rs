@@ -169,6 +169,8 @@ mod tests {
             ended: sought.ended,
             file_bytes: sought.file_bytes,
             fingerprint: sought.fingerprint,
+            event_time: None,
+            watermark: None,
         };
         let listed: Arc<[Partition]> = partitions(input, base).unwrap().into();
         let mut reader = BlockReader::new(input, listed, &[row], 7).unwrap();

@@ -242,7 +242,15 @@ mod tests {
     fn block(bytes: &[u8], header: Option<&[&str]>) -> Block {
         let header =
             header.map(|names| Arc::new(Header { names: names.iter().map(|name| (*name).to_owned()).collect() }));
-        Block { number: 0, partition: 0, offset: 0, bytes: bytes.to_vec(), end_offset: bytes.len() as u64, header }
+        Block {
+            number: 0,
+            partition: 0,
+            offset: 0,
+            bytes: bytes.to_vec(),
+            end_offset: bytes.len() as u64,
+            header,
+            released: Vec::new(),
+        }
     }
 
     fn show(field: &Field<'_>) -> String {

@@ -10,7 +10,7 @@ use crate::runner::input;
 use crate::runner::processor::Processor;
 use crate::runner::recover::Recovered;
 use crate::runner::reroute::{Layout, Source, reroute};
-use crate::runner::spec::{self, AggregateFunction, Difference, FieldPath, JobSpec};
+use crate::runner::spec::{self, AggregateFunction, Difference, FieldPath, JobSpec, TtlSpec};
 use crate::runner::worker::Plan;
 use crate::value::{Column, ColumnType, Value};
 
@@ -114,5 +114,7 @@ fn columns(definition: &JobSpec) -> Option<Vec<Column>> {
         known.map_or(ColumnType::Text, |(_, column_type)| *column_type)
     };
     let program = Program::new(&definition.aggregates, &definition.input.format, type_of);
-    is_typed.then(|| program.columns().to_vec())
+    let mut columns = program.columns().to_vec();
+    columns.extend(definition.ttl.as_ref().map(|_| TtlSpec::column()));
+    is_typed.then_some(columns)
 }

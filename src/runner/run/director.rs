@@ -1,6 +1,7 @@
 //! The directing: accounts for blocks in their order, decides when a checkpoint is due, and ends the run.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
@@ -8,19 +9,22 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use jiff::Timestamp;
 
 use super::reading::Gate;
-use super::{DEAD_LINES_BYTES, Event, Run, RunEvent, Status, Summary, TICK};
+use super::{DEAD_LINES_BYTES, Event, MAX_EMITTED_BYTES, PublishedChanges, Run, RunEvent, Status, Summary, TICK};
 use crate::causes::in_one_line;
 use crate::format::manifest::{Manifest, Mode, Output, Trigger};
 use crate::id::Sequence;
 use crate::runner::calendar::Calendar;
 use crate::runner::checkpointer::{Cut, Done, Lineage, Outcome, Standing};
+use crate::runner::clock::{Clock, NEVER};
 use crate::runner::dead_letter::{DeadLetterFile, append_line};
 use crate::runner::error::RunError;
 use crate::runner::input::{BlockReader, Compression, Partition, Place};
-use crate::runner::output;
+use crate::runner::late::LateRecord;
+use crate::runner::output::{self, OutputPlan};
 use crate::runner::requests::Requests;
-use crate::runner::spec::Schedule;
+use crate::runner::spec::{Emit, Schedule};
 use crate::runner::state::Shard;
+use crate::runner::time_plan::TimePlan;
 use crate::runner::trigger::{self, Policy, Seen, Timing};
 use crate::runner::worker::{Account, Gauges, Plan, Route};
 use crate::store::attempts::AttemptOutcome;
@@ -63,6 +67,8 @@ pub(super) struct Director<'a> {
     ended_at: Option<Instant>,
     cuts_taken: u64,
     records_at_cut: u64,
+    /// The time at the next block to account for.
+    timing: Option<(TimePlan, Clock)>,
     /// The next block to account for, and those that came before their turn.
     next: u64,
     early: BTreeMap<u64, Account>,
@@ -95,6 +101,9 @@ pub(super) struct Director<'a> {
     /// The same, by the clock.
     began: Timestamp,
     done: Vec<Done>,
+    /// What the checkpoints of this run have published.
+    changes: PublishedChanges,
+    late_before: u64,
     last_done: Option<(Sequence, Instant, Duration)>,
     resumed_from: Option<Sequence>,
     /// The highest number that is taken.
@@ -105,12 +114,14 @@ pub(super) struct Director<'a> {
 }
 
 impl<'a> Director<'a> {
+    /// `clock` is that of a job that goes by time.
     pub(super) fn new(
         run: &'a Run<'a>,
         plan: &Plan,
         lineage: &Lineage,
         reader: &BlockReader,
         gate: &'a Gate,
+        clock: Option<Clock>,
     ) -> Director<'a> {
         let manifest = lineage.last.as_ref().map(|last| &last.manifest);
         let position = |partition: &Partition| lineage.positions.get(&partition.name);
@@ -140,6 +151,7 @@ impl<'a> Director<'a> {
             ended_at: None,
             cuts_taken: 0,
             records_at_cut: records_in_all,
+            timing: plan.timing.clone().zip(clock),
             next: reader.next_number(),
             early: BTreeMap::new(),
             offsets,
@@ -162,6 +174,8 @@ impl<'a> Director<'a> {
             started: now,
             began: (run.clock)(),
             done: Vec::new(),
+            changes: PublishedChanges::default(),
+            late_before: manifest.map_or(0, |manifest| manifest.totals.late),
             last_done: None,
             resumed_from: manifest.map(|manifest| manifest.sequence),
             newest: lineage.newest,
@@ -195,7 +209,9 @@ impl<'a> Director<'a> {
                 self.ask(Trigger::Shutdown)?;
             } else if waits && self.cuts.is_some() {
                 let seen = self.seen(gauges);
-                if let Some(trigger) = trigger::due(&self.policy, &seen) {
+                let output_is_full = gauges.emitted_bytes.load(Ordering::Relaxed) >= MAX_EMITTED_BYTES;
+                let due = trigger::due(&self.policy, &seen).or(output_is_full.then_some(Trigger::StateBytes));
+                if let Some(trigger) = due {
                     self.ask(trigger)?;
                 }
             }
@@ -269,6 +285,16 @@ impl<'a> Director<'a> {
             }
             Event::Failed(error) => return Err(*error),
             Event::Unapplied(error, key) => return Err(RunError::Process { reason: error.reason, key }),
+            Event::Late(record) => {
+                let LateRecord { partition, first_record, rejected, .. } = *record;
+                return Err(RunError::LateRecord {
+                    partition: self.run.partitions[partition as usize].name.clone(),
+                    offset: rejected.offset,
+                    record: first_record + rejected.index,
+                    reason: rejected.reason,
+                    beginning: String::from_utf8_lossy(&rejected.bytes).into_owned(),
+                });
+            }
             Event::Input(error) => return Err(error.into()),
             Event::Panicked => return Err(RunError::Panicked),
             Event::Ended => {}
@@ -298,6 +324,9 @@ impl<'a> Director<'a> {
             for rejected in &account.dead {
                 append_line(&mut self.dead_lines, name, first_record, rejected);
             }
+            if let Some((_, clock)) = &mut self.timing {
+                clock.advance(partition, account.time, &account.released);
+            }
             self.next += 1;
             self.records[partition] += account.records;
             self.records_in_all += account.records;
@@ -315,14 +344,21 @@ impl<'a> Director<'a> {
     /// Completes a cut. All blocks before it are accounted for, none behind it.
     fn cut(&mut self, Asked { trigger, begun, number, places }: Asked) {
         let at_end = matches!(trigger, Trigger::EndOfInput | Trigger::Shutdown);
-        let standings = places.into_iter().zip(&self.records);
+        if let (Trigger::EndOfInput, Some((timing, clock))) = (trigger, &mut self.timing) {
+            timing.end(clock);
+        }
+        let clock = self.timing.as_ref().map(|(_, clock)| clock);
+        let standings = places.into_iter().zip(&self.records).enumerate().map(|(partition, (place, &record))| {
+            Standing { place, record, event_time: clock.and_then(|clock| clock.time(partition)) }
+        });
         let cut = Cut {
             number,
             created: (self.run.clock)(),
             begun,
             trigger,
             ended: trigger == Trigger::EndOfInput,
-            standings: standings.map(|(place, &record)| Standing { place, record }).collect(),
+            standings: standings.collect(),
+            watermark: clock.map(Clock::watermark).filter(|watermark| *watermark != NEVER),
             tasks: self.tasks.clone(),
             skipped: self.skipped_in_all,
             dead_lines: std::mem::take(&mut self.dead_lines),
@@ -393,6 +429,15 @@ impl<'a> Director<'a> {
     fn committed(&mut self, done: Done) {
         let manifest = &done.committed.manifest;
         self.latest = Some((manifest.block, manifest.ended, manifest.outputs.clone(), manifest.sequence));
+        if self.run.output.as_ref().is_some_and(|output| output.emit == Emit::Changes) {
+            for output in &manifest.outputs {
+                self.changes.files += 1;
+                self.changes.rows += output.rows;
+                self.changes.bytes += output.bytes;
+                let path = self.run.job.resolve(Path::new(&output.path)).display().to_string();
+                self.run.observer.event(&RunEvent::Published { path, rows: output.rows, bytes: output.bytes });
+            }
+        }
         self.newest = Some(manifest.sequence);
         self.is_relaid = false;
         self.last_done = Some((manifest.sequence, Instant::now(), Duration::from_micros(done.total_micros)));
@@ -411,13 +456,14 @@ impl<'a> Director<'a> {
         shards: &[(u32, Shard)],
         plan: &Plan,
         events: &Receiver<Event>,
+        gauges: &Gauges,
     ) -> Result<Summary, RunError> {
         let mut cut = self.last_cut.take().expect("a run ends with a cut");
         let sequence = self.newest.map_or(Sequence::FIRST, Sequence::next);
-        let output = self.run.output.as_ref().filter(|_| end == End::Input);
-        let program_output = match output {
+        let final_output = |output: &&OutputPlan| end == End::Input && output.emit == Emit::Final;
+        let program_output = match self.run.output.as_ref().filter(final_output) {
             None => None,
-            Some(output) => Some((output, output::stage(output, sequence, shards, plan)?)),
+            Some(output) => Some((output, output::stage(output, &self.run.shape(plan), sequence, shards)?)),
         };
         cut.sequence = Some(sequence);
         self.at_end = true;
@@ -425,7 +471,8 @@ impl<'a> Director<'a> {
         // After going back there is something to commit in any case: else the next run would find the damaged one again.
         let went_back = self.newest != self.latest.as_ref().map(|(_, _, _, sequence)| *sequence);
         let is_new = self.latest.as_ref().is_none_or(|(block, ended, outputs, _)| {
-            went_back || self.is_relaid || *block != cut.number || (cut.ended && (!ended || *outputs != cut.outputs))
+            let other_output = program_output.is_some() && *outputs != cut.outputs;
+            went_back || self.is_relaid || *block != cut.number || (cut.ended && (!ended || other_output))
         });
         let outputs = cut.outputs.clone();
         if let Some(file) = &mut self.dead_letter {
@@ -443,13 +490,14 @@ impl<'a> Director<'a> {
             self.answer_elided();
         }
         if let Some((plan, output)) = program_output {
-            output::publish(&plan.path, sequence)?;
+            plan.publish(sequence)?;
             self.run.observer.event(&RunEvent::Published {
-                path: plan.path.display().to_string(),
+                path: plan.path(sequence).display().to_string(),
                 rows: output.rows,
                 bytes: output.bytes,
             });
         }
+        let late = gauges.late.load(Ordering::Relaxed);
         let mut pauses_micros: Vec<u64> =
             self.done.iter().map(|done| done.committed.manifest.timings.pause_micros).collect();
         pauses_micros.sort_unstable();
@@ -461,6 +509,8 @@ impl<'a> Director<'a> {
             records_in_all: self.records_in_all,
             skipped: self.skipped_in_all - self.skipped_before,
             skipped_in_all: self.skipped_in_all,
+            late,
+            late_in_all: self.late_before + late,
             input_bytes: self.bytes_in_all - self.bytes_before,
             keys: shards.iter().map(|(_, shard)| shard.keys()).sum(),
             checkpoints: self.done.len() as u64,
@@ -472,6 +522,7 @@ impl<'a> Director<'a> {
             elapsed: self.started.elapsed(),
             ended: end == End::Input,
             outputs,
+            changes: self.changes,
             replicas_behind: Vec::new(),
         })
     }

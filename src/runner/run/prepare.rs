@@ -6,12 +6,12 @@ use std::sync::Arc;
 use super::{Observer, Options, RunEvent, SAMPLE_RECORDS};
 use crate::format::FORMAT;
 use crate::format::manifest::StoreFile;
-use crate::id::StoreId;
+use crate::id::{Sequence, StoreId};
 use crate::runner::error::RunError;
 use crate::runner::input::{self, Partition};
 use crate::runner::output::OutputPlan;
 use crate::runner::record::sample;
-use crate::runner::spec::{AggregateFunction, FieldPath, JobSpec, OnError, OutputFormat};
+use crate::runner::spec::{AggregateFunction, FieldPath, JobSpec, OnError, OnLate};
 use crate::storage::Storage;
 use crate::storage::local::LocalStorage;
 use crate::store::{Store, StoreError, StoreLock};
@@ -30,37 +30,35 @@ pub(super) fn with_types(job: &JobSpec, old: &JobSpec) -> JobSpec {
     job
 }
 
-pub(super) fn output_plan(job: &JobSpec) -> Option<OutputPlan> {
-    let output = job.output.as_ref()?;
-    let ending = match output.format {
-        OutputFormat::Json => "jsonl",
-        OutputFormat::Csv => "csv",
-    };
-    let name = output.files.join(format!("{}.{ending}", job.job));
-    let key_name = match &job.key {
-        Some(key) => key.names.last().expect("a path has a name").clone(),
-        None => "partition".to_owned(),
-    };
-    let path = job.resolve(&name);
-    Some(OutputPlan { name: name.display().to_string(), path, format: output.format, key_name })
-}
-
 /// Refuses a job that would read what it writes, or write two things to one file.
 pub(super) fn check_paths(job: &JobSpec, output: Option<&OutputPlan>) -> Result<(), RunError> {
     let dead_letter = match &job.input.on_error {
-        OnError::DeadLetter(path) => Some(path.as_path()),
+        OnError::DeadLetter(path) => Some((path.as_path(), "the dead-letter file")),
         OnError::Fail | OnError::Skip => None,
     };
+    let late = match job.window.as_ref().map(|window| &window.on_late) {
+        Some(OnLate::DeadLetter(path)) => Some((path.as_path(), "the file of late records")),
+        _ => None,
+    };
     let same = |path: &Path, first, second| Err(RunError::SamePath { path: path.display().to_string(), first, second });
-    if let (Some(output), Some(dead_letter)) = (output, dead_letter)
-        && output.path.components().eq(job.resolve(dead_letter).components())
-    {
-        return same(dead_letter, "the output", "the dead-letter file");
-    }
     let is_input = |path: &Path| input::is_input(&job.input, &job.base, path);
-    match (output, dead_letter) {
-        (Some(output), _) if is_input(Path::new(&output.name)) => same(&output.path, "an input", "the output"),
-        (_, Some(dead_letter)) if is_input(dead_letter) => same(dead_letter, "an input", "the dead-letter file"),
+    if let Some(output) = output
+        && is_input(Path::new(&output.name(Sequence::FIRST)))
+    {
+        return same(&output.path(Sequence::FIRST), "an input", "the output");
+    }
+    for (path, what) in dead_letter.into_iter().chain(late) {
+        if output.is_some_and(|output| output.publishes(&job.resolve(path))) {
+            return same(path, "the output", what);
+        }
+        if is_input(path) {
+            return same(path, "an input", what);
+        }
+    }
+    match (dead_letter, late) {
+        (Some((dead, first)), Some((late, second))) if dead.components().eq(late.components()) => {
+            same(late, first, second)
+        }
         _ => Ok(()),
     }
 }
@@ -89,8 +87,8 @@ pub(super) fn open_store(
     let open = || Store::open_for_writing(places.clone(), checkpoint.min_copies, &options.holder);
     let (store, lock) = match open() {
         Err(StoreError::NoStore { place }) => {
-            if let Some(output) = output.filter(|output| output.path.exists()) {
-                return Err(RunError::StoreMissing { place, output: output.path.display().to_string() });
+            if let Some(published) = output.and_then(OutputPlan::published) {
+                return Err(RunError::StoreMissing { place, output: published.display().to_string() });
             }
             if options.must_resume {
                 return Err(RunError::NothingToResume { place });

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::format::manifest::Mode;
 use crate::runner::spec::read::type_name;
-use crate::runner::spec::{InputFormat, InputSpec, JobSpec, OnError, Schedule, exec};
+use crate::runner::spec::{InputFormat, InputSpec, JobSpec, OnError, Schedule, exec, time};
 use crate::store::retention::Policy;
 use crate::units::{exact_bytes, exact_duration};
 use crate::yaml::quote;
@@ -32,6 +32,7 @@ pub(super) fn write(job: &JobSpec) -> String {
     for aggregate in &job.aggregates {
         lines.add(2, &quote(&aggregate.name), &quote(&aggregate.to_string()));
     }
+    time::write(&mut lines, job);
     let checkpoint = &job.checkpoint;
     lines.begin(0, "checkpoint");
     lines.add(1, "enabled", &checkpoint.enabled.to_string());
@@ -85,7 +86,7 @@ pub(super) fn write(job: &JobSpec) -> String {
         lines.begin(0, "output");
         lines.add(1, "files", &path(&output.files));
         lines.add(1, "format", output.format.name());
-        lines.add(1, "emit", "final");
+        lines.add(1, "emit", output.emit.name());
     }
     lines.0
 }
@@ -126,10 +127,11 @@ fn mode_name(mode: Mode) -> &'static str {
 }
 
 /// Paths come from a job file, which is text.
-fn path(path: &Path) -> String {
+pub(super) fn path(path: &Path) -> String {
     quote(&path.to_string_lossy())
 }
 
+/// The lines of a job file.
 pub(super) struct Lines(String);
 
 impl Lines {
@@ -137,7 +139,7 @@ impl Lines {
         self.0 += &format!("{}{key}: {value}\n", "  ".repeat(depth));
     }
 
-    fn begin(&mut self, depth: usize, key: &str) {
+    pub(super) fn begin(&mut self, depth: usize, key: &str) {
         self.0 += &format!("{}{key}:\n", "  ".repeat(depth));
     }
 

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::runner::spec::read::type_name;
-use crate::runner::spec::{AggregateSpec, FieldPath, InputFormat, JobSpec};
+use crate::runner::spec::{AggregateSpec, FieldPath, InputFormat, JobSpec, TtlSpec, WindowSpec};
 use crate::value::ColumnType;
 
 /// Something in a job that the state of its checkpoint depends on, and that is no longer as it was.
@@ -61,6 +61,20 @@ pub enum Difference {
         /// The names in the order of the job file.
         new: Vec<String>,
     },
+    /// `window:` has other bounds or another time, is new, or is gone.
+    Window {
+        /// The windows of the state.
+        old: Option<WindowSpec>,
+        /// Those of the job file.
+        new: Option<WindowSpec>,
+    },
+    /// `ttl:` is new, is gone, or goes by another time.
+    Ttl {
+        /// What the state has.
+        old: Option<TtlSpec>,
+        /// What the job file says.
+        new: Option<TtlSpec>,
+    },
     /// `format:`, `delimiter:` or `split:` is another.
     InputFormat {
         /// How the input was read.
@@ -96,8 +110,8 @@ pub enum Effect {
 
 /// Returns what differs between `new` and the job `old` that has left the state. The run can go on when none is [`Effect::Unfit`].
 ///
-/// Not listed, because state does not depend on it: input files, `where:`, the command of `exec:`, `on_error:`, the schedule, the store and the output. They hold for the
-/// records that are still to come.
+/// Not listed, because state does not depend on it: input files, `where:`, the command of `exec:`, `on_error:`, `late:`, `on_late:`, how long `ttl:` is, the
+/// schedule, the store and the output. They hold for the records that are still to come.
 pub fn differences(old: &JobSpec, new: &JobSpec) -> Vec<Difference> {
     let mut found = Vec::new();
     if old.input.format != new.input.format {
@@ -110,6 +124,17 @@ pub fn differences(old: &JobSpec, new: &JobSpec) -> Vec<Difference> {
         found.push(Difference::ProgramTasks { old: old.tasks, new: new.tasks });
     } else if old.tasks != new.tasks {
         found.push(Difference::Tasks { old: old.tasks, new: new.tasks });
+    }
+    let same_windows = match (&old.window, &new.window) {
+        (Some(old), Some(new)) => old.has_rows_of(new),
+        (old, new) => old.is_none() && new.is_none(),
+    };
+    if !same_windows {
+        found.push(Difference::Window { old: old.window.clone(), new: new.window.clone() });
+    }
+    let time = |job: &JobSpec| job.ttl.as_ref().map(|ttl| ttl.time.clone());
+    if time(old) != time(new) {
+        found.push(Difference::Ttl { old: old.ttl.clone(), new: new.ttl.clone() });
     }
     let kept = |field: &FieldPath| {
         let of_field = |a: &&AggregateSpec| a.field.as_ref() == Some(field) || a.by.as_ref() == Some(field);
@@ -168,6 +193,8 @@ impl Difference {
             | Difference::ProgramTasks { .. }
             | Difference::Process { .. }
             | Difference::AggregateChanged { .. }
+            | Difference::Window { .. }
+            | Difference::Ttl { .. }
             | Difference::InputFormat { .. }
             | Difference::FieldType { .. } => Effect::Unfit,
         }
@@ -195,6 +222,15 @@ impl fmt::Display for Difference {
             Difference::AggregateOrder { old, new } => {
                 write!(f, "the aggregates were in the order {}, are in the order {}", old.join(", "), new.join(", "))
             }
+            Difference::Window { old: Some(old), new: Some(new) } => write!(f, "`window` was {old}, is {new}"),
+            Difference::Window { old: Some(old), .. } => write!(f, "`window` was {old}, is gone"),
+            Difference::Window { new: Some(new), .. } => write!(f, "there was no `window`, it is {new}"),
+            Difference::Window { .. } => write!(f, "there is no `window`"),
+            Difference::Ttl { old: Some(old), new: Some(new) } => {
+                write!(f, "`ttl` went by the time {}, goes by {}", old.time, new.time)
+            }
+            Difference::Ttl { old: Some(_), .. } => write!(f, "there was a `ttl`, it is gone"),
+            Difference::Ttl { .. } => write!(f, "there was no `ttl`"),
             Difference::InputFormat { old, new } => {
                 write!(f, "the input format was {}, is {}", describe(old), describe(new))
             }

@@ -7,11 +7,16 @@ use crate::units::shown;
 /// The keys of each map of a job file, in the order of the documents. The root's name is empty.
 ///
 /// `docs/job-file.md` has a row for each; a test compares them.
-pub const KEYS: [(&str, &[&str]); 7] = [
+pub const KEYS: [(&str, &[&str]); 9] = [
     ("", &["job", "input", "where", "key", "tasks", "process", "checkpoint", "output"]),
     ("input", &["files", "format", "delimiter", "split", "types", "on_error", "max_record_bytes", "follow"]),
     ("input.on_error", &["dead_letter"]),
-    ("process", &["aggregate", "exec", "timeout", "restarts", "backoff", "tick", "native"]),
+    (
+        "process",
+        &["aggregate", "exec", "timeout", "restarts", "backoff", "tick", "native", "window", "ttl", "time", "unit"],
+    ),
+    ("process.window", &["time", "unit", "every", "length", "late", "on_late"]),
+    ("process.window.on_late", &["dead_letter"]),
     (
         "checkpoint",
         &[
@@ -35,8 +40,7 @@ pub const KEYS: [(&str, &[&str]); 7] = [
 ];
 
 /// Keys that a later version will know: an error of their own, because a job file that has one means something by it.
-const LATER: [(&str, &[&str]); 2] =
-    [("process", &["window"]), ("checkpoint", &["priorities", "priority", "budget", "max_staleness"])];
+const LATER: [(&str, &[&str]); 1] = [("checkpoint", &["priorities", "priority", "budget", "max_staleness"])];
 
 /// Returns what is wrong with the key `key` of the map `section`, or nothing when it is known.
 pub(super) fn check(section: &str, key: &str) -> Option<String> {
@@ -107,7 +111,8 @@ mod tests {
             (
                 "process",
                 "",
-                "unknown key `` in `process`; known are `aggregate`, `exec`, `timeout`, `restarts`, `backoff`, `tick`, `native`",
+                "unknown key `` in `process`; known are `aggregate`, `exec`, `timeout`, `restarts`, `backoff`, `tick`, \
+                 `native`, `window`, `ttl`, `time`, `unit`",
             ),
         ] {
             assert_eq!(check(section, key).as_deref(), Some(answer));

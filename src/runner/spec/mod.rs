@@ -16,6 +16,7 @@ mod field;
 mod given;
 mod keys;
 mod read;
+mod time;
 
 pub use aggregate::{AggregateFunction, AggregateSpec};
 pub use difference::{Difference, Effect, differences};
@@ -23,6 +24,7 @@ pub use exec::ExecSpec;
 pub use field::{ExpressionError, FieldPath};
 pub use given::{GivenInput, literal};
 pub use keys::KEYS;
+pub use time::{EventTime, OnLate, TimeUnit, TtlSpec, WindowSpec};
 
 /// A job, as its file describes it. Paths are as written; [`JobSpec::resolve`] makes them usable.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,6 +45,10 @@ pub struct JobSpec {
     pub exec: Option<ExecSpec>,
     /// `process: native:` the name of a processor that the program has built in; then there is nothing else.
     pub native: Option<String>,
+    /// `process: window:` the windows that each key has a row for; none: one row for all time.
+    pub window: Option<WindowSpec>,
+    /// `process: ttl:` how long a key stays without a record; none: for ever. Never together with windows.
+    pub ttl: Option<TtlSpec>,
     /// `checkpoint:`
     pub checkpoint: CheckpointSpec,
     /// `output:`
@@ -145,10 +151,21 @@ pub struct KeepSpec {
 /// `output:`
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OutputSpec {
-    /// `files:` a directory, which gets the file `JOB.jsonl` or `JOB.csv`.
+    /// `files:` a directory, which gets the file `JOB.jsonl`, `JOB.csv` or `JOB.parquet`; one for each checkpoint with [`Emit::Changes`].
     pub files: PathBuf,
-    /// `format: json | csv`, default json.
+    /// `format: json | csv | parquet`, default json.
     pub format: OutputFormat,
+    /// `emit: final | changes`, default final.
+    pub emit: Emit,
+}
+
+/// Which rows an output has, and when.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Emit {
+    /// All rows, when the input has ended.
+    Final,
+    /// With each checkpoint those that changed since the one before, or the windows that were closed.
+    Changes,
 }
 
 /// The format of an output file.
@@ -158,6 +175,8 @@ pub enum OutputFormat {
     Json,
     /// With a header line.
     Csv,
+    /// An Apache Parquet table.
+    Parquet,
 }
 
 /// What is wrong with a job file, and where.
@@ -255,6 +274,26 @@ impl OutputFormat {
         match self {
             OutputFormat::Json => "json",
             OutputFormat::Csv => "csv",
+            OutputFormat::Parquet => "parquet",
+        }
+    }
+
+    /// Returns the ending of the files' names.
+    pub fn ending(self) -> &'static str {
+        match self {
+            OutputFormat::Json => "jsonl",
+            OutputFormat::Csv => "csv",
+            OutputFormat::Parquet => "parquet",
+        }
+    }
+}
+
+impl Emit {
+    /// Returns the name in a job file.
+    pub fn name(self) -> &'static str {
+        match self {
+            Emit::Final => "final",
+            Emit::Changes => "changes",
         }
     }
 }
@@ -334,7 +373,8 @@ output: {files: out/, format: csv, emit: final}
         let rules = "--keep-last 10 --keep-hourly 24 --keep-daily 7 --keep-weekly 4 --keep-monthly 12";
         assert_eq!(keep.policy.to_string(), format!("{rules} --keep-within 1d12h --keep-bytes 10GiB"));
         assert_eq!(keep.grace, Duration::from_secs(5_400));
-        assert_eq!(job.output, Some(OutputSpec { files: PathBuf::from("out/"), format: OutputFormat::Csv }));
+        let output = OutputSpec { files: PathBuf::from("out/"), format: OutputFormat::Csv, emit: Emit::Final };
+        assert_eq!(job.output, Some(output));
         assert_eq!(job.resolve(&job.checkpoint.store), Path::new("jobs/../stores/x"));
         assert_eq!(job.resolve(Path::new("/abs")), Path::new("/abs"));
         assert_eq!(job.key_name(), "user");

@@ -10,8 +10,9 @@ use crate::runner::calendar::Calendar;
 use crate::runner::spec::exec::{self, ExecSpec};
 use crate::runner::spec::keys::{self, list, unknown};
 use crate::runner::spec::{
-    AggregateFunction, AggregateSpec, CheckpointSpec, ExpressionError, FieldPath, InputFormat, InputSpec, JobSpec,
-    KeepSpec, OnError, OutputFormat, OutputSpec, Schedule,
+    AggregateFunction, AggregateSpec, CheckpointSpec, Emit, ExpressionError, FieldPath, InputFormat, InputSpec,
+    JobSpec, KeepSpec, OnError, OutputFormat, OutputSpec, Schedule,
+    time::{self, Timing},
 };
 use crate::store::prune::DEFAULT_GRACE;
 use crate::store::retention::Policy;
@@ -39,7 +40,7 @@ const TYPES: [(&str, ColumnType); 5] = [
     ("json", ColumnType::Json),
 ];
 
-type Result<T, E = YamlError> = std::result::Result<T, E>;
+pub(super) type Result<T, E = YamlError> = std::result::Result<T, E>;
 
 /// Reads the whole job; relative paths are relative to `base`.
 pub(super) fn job(root: &Node, base: &Path) -> Result<JobSpec> {
@@ -49,8 +50,9 @@ pub(super) fn job(root: &Node, base: &Path) -> Result<JobSpec> {
     let filter = top.get("where").map(filter).transpose()?;
     let key = top.get("key").map(|node| field(node, &input.spec.format)).transpose()?;
     let tasks = tasks(&top, key.is_some())?;
-    let Process { aggregates, exec, native } =
-        process(top.require("process", "what to compute")?, &input.spec.format, key.as_ref())?;
+    let process_node = top.require("process", "what to compute")?;
+    let Process { aggregates, exec, native } = process(process_node, &input.spec.format, key.as_ref())?;
+    let Timing { window, ttl } = time::read(process_node, &input.spec.format, key.as_ref(), &aggregates)?;
     check_types(&input, &aggregates)?;
     let checkpoint = checkpoint(top.get("checkpoint"), &job)?;
     if let (Some(_), Some(node)) = (&exec, top.get("output")) {
@@ -58,7 +60,31 @@ pub(super) fn job(root: &Node, base: &Path) -> Result<JobSpec> {
     }
     let output = top.get("output").map(output).transpose()?;
     let base = base.to_owned();
-    Ok(JobSpec { job, input: input.spec, filter, key, tasks, aggregates, exec, native, checkpoint, output, base })
+    let input = input.spec;
+    let job =
+        JobSpec { job, input, filter, key, tasks, aggregates, exec, native, window, ttl, checkpoint, output, base };
+    check_output(&job, top.get("output"), process_node)?;
+    Ok(job)
+}
+
+/// Refuses an output whose columns would share a name, and one that no checkpoint publishes.
+fn check_output(job: &JobSpec, node: Option<&Node>, process: &Node) -> Result<()> {
+    let emit = job.output.as_ref().map(|output| output.emit);
+    if let (Some(Emit::Changes), Some(node)) = (emit, node) {
+        let mark = find(node, "emit", None).unwrap_or(node.mark);
+        if !job.checkpoint.enabled {
+            let reason = "`emit: changes` publishes a file with each checkpoint, and `checkpoint: enabled` is false";
+            return Err(unfit(mark, reason));
+        }
+        let named = |name: &str| name.eq_ignore_ascii_case("op");
+        if job.window.is_none() && (named(job.key_name()) || job.aggregates.iter().any(|one| named(&one.name))) {
+            return Err(unfit(
+                mark,
+                "`emit: changes` has a column `op` of its own, and so has the job; name that otherwise",
+            ));
+        }
+    }
+    time::check_output(job, emit, process)
 }
 
 /// Returns the place of the scalar `value` at the dotted `key`, else of the key.
@@ -87,7 +113,7 @@ pub(super) struct Section<'a> {
 }
 
 impl<'a> Section<'a> {
-    fn new(name: &'static str, node: &'a Node, expected: &str) -> Result<Section<'a>> {
+    pub(super) fn new(name: &'static str, node: &'a Node, expected: &str) -> Result<Section<'a>> {
         let entries = node.map(expected)?;
         for entry in entries {
             if let Some(reason) = keys::check(name, &entry.key) {
@@ -101,7 +127,7 @@ impl<'a> Section<'a> {
         self.entries.iter().find(|entry| entry.key == key).map(|entry| &entry.value)
     }
 
-    fn require(&self, key: &str, meaning: &str) -> Result<&'a Node> {
+    pub(super) fn require(&self, key: &str, meaning: &str) -> Result<&'a Node> {
         let place = if self.name.is_empty() { String::new() } else { format!(" in `{}`", self.name) };
         self.get(key).ok_or_else(|| unfit(self.mark, format!("missing key `{key}`{place}: {meaning}")))
     }
@@ -284,7 +310,7 @@ fn filter(node: &Node) -> Result<String> {
     if text.trim().is_empty() { Err(node.wrong(expected)) } else { Ok(text.to_owned()) }
 }
 
-fn field(node: &Node, format: &InputFormat) -> Result<FieldPath> {
+pub(super) fn field(node: &Node, format: &InputFormat) -> Result<FieldPath> {
     let text = node.text("a field such as `user` or `user.id`")?;
     let field = FieldPath::parse(text).map_err(|error| within(node, error))?;
     check_field(&field, format, node.mark)?;
@@ -601,22 +627,19 @@ fn replicas(node: Option<&Node>, store: &Path) -> Result<Vec<PathBuf>> {
 
 fn output(node: &Node) -> Result<OutputSpec> {
     if node.scalar().is_some() {
-        return Ok(OutputSpec { files: path(node)?, format: OutputFormat::Json });
+        return Ok(OutputSpec { files: path(node)?, format: OutputFormat::Json, emit: Emit::Final });
     }
     let section = Section::new("output", node, "a directory, or a map with `files`")?;
     let files = path(section.require("files", "the directory to write to")?)?;
-    let formats = [("json", OutputFormat::Json), ("csv", OutputFormat::Csv)];
+    let formats = [("json", OutputFormat::Json), ("csv", OutputFormat::Csv), ("parquet", OutputFormat::Parquet)];
     let format = section.get("format").map_or(Ok(OutputFormat::Json), |node| choose(node, "format", &formats))?;
-    if let Some(node) = section.get("emit")
-        && choose(node, "emit", &[("final", false), ("changes", true)])?
-    {
-        return Err(node.unfit("`emit: changes` is not supported by this version"));
-    }
-    Ok(OutputSpec { files, format })
+    let emits = [("final", Emit::Final), ("changes", Emit::Changes)];
+    let emit = section.get("emit").map_or(Ok(Emit::Final), |node| choose(node, "emit", &emits))?;
+    Ok(OutputSpec { files, format, emit })
 }
 
 /// Returns what the name in `node` stands for.
-fn choose<T: Clone>(node: &Node, what: &str, choices: &[(&str, T)]) -> Result<T> {
+pub(super) fn choose<T: Clone>(node: &Node, what: &str, choices: &[(&str, T)]) -> Result<T> {
     let names: Vec<&str> = choices.iter().map(|(name, _)| *name).collect();
     let name = node.text(&format!("one of {}", list(&names)))?;
     let chosen = choices.iter().find(|(known, _)| *known == name).map(|(_, value)| value.clone());
@@ -627,7 +650,7 @@ fn bytes(node: &Node) -> Result<u64> {
     units::parse_bytes(node.text(units::SIZE_FORM)?).map_err(|error| unit(node, error))
 }
 
-fn path(node: &Node) -> Result<PathBuf> {
+pub(super) fn path(node: &Node) -> Result<PathBuf> {
     path_text(node, "a path").map(PathBuf::from)
 }
 

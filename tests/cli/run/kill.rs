@@ -10,6 +10,7 @@ use ckpt::storage::local::LocalStorage;
 use ckpt::store::Store;
 
 use super::data::{AGGREGATES, Random, clicks, csv, gzip, json};
+use super::published::{changes, net};
 use super::{checkpoints, manifest};
 use crate::support::{Env, code};
 
@@ -24,12 +25,27 @@ pub(super) fn variable(name: &str) -> Option<u64> {
 /// A job that is killed: what its file says beside the aggregates and output, and its input.
 struct Case<'a> {
     job: &'a str,
+    /// What `process` has beside the aggregates.
+    process: &'a str,
     files: Vec<(String, Vec<u8>)>,
     arguments: &'a [&'a str],
     /// The files that it writes.
     written: &'a [&'a str],
     /// The exit code of a run that reaches the end.
     status: i32,
+    /// What its output is.
+    output: Published,
+}
+
+/// What a job publishes in `out`.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Published {
+    /// The files that it writes, and nothing else.
+    AtTheEnd,
+    /// Files of changes, which together give the state.
+    Changes,
+    /// Files of closed windows.
+    Windows,
 }
 
 /// Input of many small files and two larger ones: many blocks, and so many places for a cut.
@@ -43,7 +59,7 @@ fn prepare(case: &Case<'_>) -> Env {
     for (name, content) in &case.files {
         env.write(name, content);
     }
-    env.write("job.yaml", format!("job: j\n{}\nprocess:\n  aggregate:{AGGREGATES}\n", case.job));
+    env.write("job.yaml", format!("job: j\n{}\nprocess:\n  aggregate:{AGGREGATES}\n{}", case.job, case.process));
     env
 }
 
@@ -127,8 +143,19 @@ fn killed_runs_end_as_an_undisturbed_one(case: &Case<'_>) {
             assert!(previous < Some((block, ended.clone())), "nothing is new in checkpoint {number}");
             previous = Some((block, ended));
         }
-        let left = super::files(&env.path("out")).len();
-        assert_eq!(left, case.written.len(), "nothing that was written aside is left");
+        match case.output {
+            Published::AtTheEnd => {
+                let left = super::files(&env.path("out")).len();
+                assert_eq!(left, case.written.len(), "nothing that was written aside is left");
+            }
+            Published::Changes => assert!(net(&changes(&env)) == net(&changes(&calm)), "the changes differ"),
+            Published::Windows => {
+                let [mut rows, mut calm] = [changes(&env), changes(&calm)].map(|files| files.concat());
+                rows.sort();
+                calm.sort();
+                assert!(calm.len() > 50 && rows == calm, "each window is closed once");
+            }
+        }
     }
 }
 
@@ -136,10 +163,12 @@ fn killed_runs_end_as_an_undisturbed_one(case: &Case<'_>) {
 fn with_one_thread() {
     killed_runs_end_as_an_undisturbed_one(&Case {
         job: "input: data-*.jsonl\nkey: user.id\ncheckpoint: {store: store, schedule: 20ms}\noutput: out",
+        process: "",
         files: input("jsonl", |seed, count| json(&clicks(seed, count, 3_000)).bytes),
         arguments: &["--threads", "1"],
         written: &["out/j.jsonl"],
         status: 0,
+        output: Published::AtTheEnd,
     });
 }
 
@@ -147,10 +176,12 @@ fn with_one_thread() {
 fn with_four_threads_and_state_bytes() {
     killed_runs_end_as_an_undisturbed_one(&Case {
         job: "input: data-*.jsonl\nkey: user.id\ntasks: 1000000\ncheckpoint: {store: store, schedule: 20ms, state_bytes: 100KiB}\noutput: {files: out, format: csv}",
+        process: "",
         files: input("jsonl", |seed, count| json(&clicks(seed, count, 9_000)).bytes),
         arguments: &["--threads", "4"],
         written: &["out/j.csv"],
         status: 0,
+        output: Published::AtTheEnd,
     });
 }
 
@@ -171,10 +202,12 @@ fn with_bad_records_in_a_dead_letter_file() {
     };
     killed_runs_end_as_an_undisturbed_one(&Case {
         job: "input: {files: data-*.jsonl, types: {amount: number}, on_error: {dead_letter: out/bad.jsonl}}\nkey: user.id\ncheckpoint: {store: store, schedule: 20ms}\noutput: out",
+        process: "",
         files: input("jsonl", |seed, count| spoil(seed, json(&clicks(seed, count, 2_000)).bytes)),
         arguments: &["--threads", "2"],
         written: &["out/j.jsonl", "out/bad.jsonl"],
         status: 3,
+        output: Published::AtTheEnd,
     });
 }
 
@@ -182,9 +215,66 @@ fn with_bad_records_in_a_dead_letter_file() {
 fn without_a_key_from_compressed_csv() {
     killed_runs_end_as_an_undisturbed_one(&Case {
         job: "input: data-*.csv.gz\ncheckpoint: {store: store, schedule: 20ms}\noutput: out",
+        process: "",
         files: input("csv.gz", |seed, count| gzip(&csv(&clicks(seed, count, 10)).bytes)),
         arguments: &["--threads", "2"],
         written: &["out/j.jsonl"],
         status: 0,
+        output: Published::AtTheEnd,
+    });
+}
+
+/// Files whose records come in the order of their time, but for some.
+fn in_time(files: u64, count: usize) -> Vec<(String, Vec<u8>)> {
+    let part = |file: u64| {
+        let mut random = Random(file);
+        let mut all = clicks(file, count, 50);
+        for (i, click) in all.iter_mut().enumerate() {
+            let behind = if random.below(500) == 0 { random.below(3_000) } else { random.below(40) };
+            click.ts = 1_795_356_000_000 + i as i64 * 5 - behind as i64;
+            // Users come and go.
+            click.user = format!("{}-{}", click.user, i / 400);
+        }
+        (format!("data-{file:04}.jsonl"), json(&all).bytes)
+    };
+    (0..files).map(part).collect()
+}
+
+#[test]
+fn with_a_file_of_changes_for_each_checkpoint() {
+    killed_runs_end_as_an_undisturbed_one(&Case {
+        job: "input: data-*.jsonl\nkey: user.id\ncheckpoint: {store: store, schedule: 20ms}\noutput: {files: out, emit: changes}",
+        process: "",
+        files: input("jsonl", |seed, count| json(&clicks(seed, count, 3_000)).bytes),
+        arguments: &["--threads", "2"],
+        written: &[],
+        status: 0,
+        output: Published::Changes,
+    });
+}
+
+#[test]
+fn with_windows_and_late_records() {
+    killed_runs_end_as_an_undisturbed_one(&Case {
+        job: "input: data-*.jsonl\nkey: country\ntasks: 8\ncheckpoint: {store: store, schedule: 5ms}\noutput: {files: out, emit: changes}",
+        process: "  window: {time: ts, unit: ms, every: 500ms, length: 1s, late: 30ms, on_late: {dead_letter: late.jsonl}}\n",
+        files: in_time(12, 9_000),
+        arguments: &["--threads", "2"],
+        written: &["late.jsonl"],
+        status: 3,
+        output: Published::Windows,
+    });
+}
+
+#[test]
+fn with_keys_that_expire() {
+    killed_runs_end_as_an_undisturbed_one(&Case {
+        job: "input: data-*.jsonl\nkey: user.id\ncheckpoint: {store: store, schedule: 5ms}\noutput: {files: out, emit: changes, format: json}",
+        process: "  ttl: 1s\n  time: ts\n  unit: ms\n",
+        files: in_time(16, 16_000),
+        arguments: &["--threads", "2"],
+        written: &[],
+        status: 0,
+        output: Published::Changes,
     });
 }

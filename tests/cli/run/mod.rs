@@ -14,6 +14,7 @@ mod chains;
 mod changes;
 mod data;
 mod disk;
+mod emit_changes;
 mod exec;
 mod input;
 mod job_file;
@@ -24,12 +25,14 @@ mod metrics;
 mod modes;
 mod output;
 mod protocol;
+mod published;
 mod python;
 mod replicas;
 mod results;
 mod signals;
 mod store;
 mod summary;
+mod windows;
 
 /// How long a test waits for what must come soon.
 pub(super) const PATIENCE: Duration = Duration::from_secs(60);

@@ -20,6 +20,8 @@ struct Summary {
     records_per_second: u64,
     skipped: u64,
     skipped_in_all: u64,
+    late: u64,
+    late_in_all: u64,
     input_bytes: u64,
     keys: u64,
     checkpoints: u64,
@@ -32,8 +34,17 @@ struct Summary {
     loading_seconds: f64,
     elapsed_seconds: f64,
     outputs: Vec<Published>,
+    changes: Changes,
     #[allow(dead_code)]
     replicas_behind: Vec<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Changes {
+    files: u64,
+    rows: u64,
+    bytes: u64,
 }
 
 #[derive(Debug, Deserialize)]
@@ -61,7 +72,8 @@ fn the_summary_as_json_has_the_documented_fields_and_the_right_numbers() {
     assert_eq!((summary.version, summary.job.as_str(), summary.ended), (1, "counting", true));
     assert_eq!((summary.resumed_from, summary.latest, summary.left_behind.len()), (None, Some(1), 0));
     assert_eq!((summary.records, summary.records_in_all, summary.keys), (1_000, 1_000, 10));
-    assert_eq!((summary.skipped, summary.skipped_in_all), (0, 0));
+    assert_eq!((summary.skipped, summary.skipped_in_all, summary.late, summary.late_in_all), (0, 0, 0, 0));
+    assert_eq!((summary.changes.files, summary.changes.rows, summary.changes.bytes), (0, 0, 0));
     assert_eq!(summary.input_bytes, env.read("data.jsonl").len() as u64);
     assert_eq!((summary.checkpoints, summary.pruned, summary.restarts), (1, 0, 0));
     assert!(summary.checkpoint_bytes > 1_000 && summary.records_per_second > 0);

@@ -1,0 +1,160 @@
+//! The rows that changed since they were last published, on their way into the next file.
+
+use super::file::StagedFile;
+use super::{OutputPlan, RowShape};
+use crate::format::manifest::Output;
+use crate::format::rows::{Change, RowBatch};
+use crate::id::Sequence;
+use crate::runner::emit::Emitted;
+use crate::runner::error::RunError;
+use crate::runner::late::LateRecord;
+
+/// What a shard has for the next file.
+#[derive(Debug, Clone, Default)]
+pub struct ShardChanges {
+    /// The changed rows, sorted by task and key, each once.
+    rows: RowBatch,
+    emitted: Emitted,
+}
+
+impl ShardChanges {
+    /// Adds the changed ones of `rows`, which are sorted, as they are at a later cut.
+    pub fn add_rows(&mut self, rows: &RowBatch) {
+        let mut merged = RowBatch::new();
+        let older = &self.rows;
+        let mut at = 0;
+        let mut push = |rows: &RowBatch, index: usize, change: Change| {
+            let row = rows.row(index);
+            if change != Change::None {
+                let value = row.value.unwrap_or_default();
+                let write = |bytes: &mut Vec<u8>| bytes.extend_from_slice(value);
+                merged.push_changed(row.task, row.key, change, row.value.is_some(), write);
+            }
+        };
+        for index in 0..rows.len() {
+            let key = rows.row(index).sort_key();
+            while at < older.len() && older.row(at).sort_key() < key {
+                push(older, at, older.change(at));
+                at += 1;
+            }
+            let mut change = rows.change(index);
+            if at < older.len() && older.row(at).sort_key() == key {
+                change = older.change(at).then(change);
+                at += 1;
+            }
+            push(rows, index, change);
+        }
+        for at in at..older.len() {
+            push(older, at, older.change(at));
+        }
+        self.rows = merged;
+    }
+
+    /// Adds what the shard has emitted up to a later cut.
+    pub fn add_emitted(&mut self, emitted: Emitted) {
+        self.emitted.append(emitted);
+    }
+
+    /// Returns the number of late records.
+    pub fn late_count(&self) -> u64 {
+        self.emitted.late_count()
+    }
+
+    /// Takes out the late records that were kept.
+    pub fn take_late(&mut self) -> Vec<LateRecord> {
+        self.emitted.take_late()
+    }
+
+    /// Adds all that came after this.
+    pub fn append(&mut self, later: ShardChanges) {
+        self.add_rows(&later.rows);
+        self.add_emitted(later.emitted);
+    }
+}
+
+/// Writes `shards` aside for checkpoint `sequence`, sorted by key, and flushes the file. Nothing when there is no row.
+///
+/// What programs have emitted as objects comes after the rows, in the order of the shards.
+pub fn stage_changes(
+    plan: &OutputPlan,
+    shape: &RowShape,
+    sequence: Sequence,
+    shards: &[&ShardChanges],
+) -> Result<Option<Output>, RunError> {
+    let batches: Vec<&RowBatch> = shards.iter().flat_map(|shard| [&shard.rows, shard.emitted.rows()]).collect();
+    let mut order: Vec<(u32, u32)> = Vec::new();
+    for (place, batch) in batches.iter().enumerate() {
+        order.extend((0..batch.len()).map(|row| (place as u32, row as u32)));
+    }
+    if order.is_empty() && shards.iter().all(|shard| shard.emitted.objects().is_empty()) {
+        return Ok(None);
+    }
+    let row = |&(place, row): &(u32, u32)| batches[place as usize].row(row as usize);
+    order.sort_unstable_by(|a, b| shape.order_of(row(a).key).cmp(&shape.order_of(row(b).key)));
+    let mut file = StagedFile::create(plan, sequence, &shape.columns())?;
+    for place in &order {
+        let change = batches[place.0 as usize].change(place.1 as usize);
+        let row = row(place);
+        file.push(&shape.values(change, row.key, row.value))?;
+    }
+    for emitted in shards.iter().map(|shard| &shard.emitted) {
+        if !emitted.objects().is_empty() {
+            file.push_lines(emitted.objects(), emitted.len() - emitted.rows().len() as u64)?;
+        }
+    }
+    file.finish().map(Some)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    type Told = (Change, &'static str, Option<&'static str>);
+
+    fn batch(rows: &[Told]) -> RowBatch {
+        let mut batch = RowBatch::new();
+        for (change, key, value) in rows {
+            let write = |bytes: &mut Vec<u8>| bytes.extend_from_slice(value.unwrap_or_default().as_bytes());
+            batch.push_changed(1, key.as_bytes(), *change, value.is_some(), write);
+        }
+        batch.sort();
+        batch
+    }
+
+    #[test]
+    fn rows_of_two_cuts_are_published_as_one_change_each() {
+        use Change::{Delete, Insert, None as Nothing, Update};
+        let mut changes = ShardChanges::default();
+        changes.add_rows(&batch(&[
+            (Insert, "a", Some("1")),
+            (Insert, "b", Some("1")),
+            (Update, "c", Some("1")),
+            (Delete, "d", None),
+            (Nothing, "e", Some("1")),
+            (Insert, "z", Some("1")),
+        ]));
+        changes.add_rows(&batch(&[
+            (Update, "a", Some("2")),
+            (Delete, "b", None),
+            (Delete, "c", None),
+            (Insert, "d", Some("2")),
+            (Update, "e", Some("2")),
+            (Nothing, "z", Some("1")),
+        ]));
+        let rows: Vec<_> = (0..changes.rows.len())
+            .map(|index| {
+                let row = changes.rows.row(index);
+                let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+                (changes.rows.change(index), text(row.key), row.value.map(text))
+            })
+            .collect();
+        let expected: [Told; 5] = [
+            (Insert, "a", Some("2")),
+            (Delete, "c", None),
+            (Update, "d", Some("2")),
+            (Update, "e", Some("2")),
+            (Insert, "z", Some("1")),
+        ];
+        assert_eq!(rows, expected.map(|(change, key, value)| (change, key.to_owned(), value.map(str::to_owned))));
+    }
+}

@@ -1,0 +1,78 @@
+//! What the rows of an output look like: their columns, and the values that come out of a row of state.
+
+use std::sync::Arc;
+
+use crate::format::rows::{Change, RowCodec};
+use crate::runner::processor::Processor;
+use crate::runner::spec::WindowSpec;
+use crate::runner::window::Windows;
+use crate::value::{Column, ColumnType, Value};
+
+/// The columns of a job's output.
+#[derive(Debug, Clone)]
+pub struct RowShape {
+    /// Knows what the output says of a row.
+    pub processor: Arc<dyn Processor>,
+    /// How the values of rows are packed.
+    pub codec: RowCodec,
+    /// The windows, when each row is that of one.
+    pub windows: Option<Windows>,
+    /// The name of the column of keys.
+    pub key_name: String,
+    /// Whether the first column says what became of the row.
+    pub has_change: bool,
+}
+
+/// The column that says what became of a row.
+pub const CHANGE_COLUMN: &str = "op";
+
+impl RowShape {
+    /// Returns the columns.
+    pub fn columns(&self) -> Vec<Column> {
+        let text = |name: &str| Column::new(name, ColumnType::Text);
+        let mut columns: Vec<Column> = Vec::new();
+        columns.extend(self.has_change.then(|| text(CHANGE_COLUMN)));
+        columns.push(text(&self.key_name));
+        if self.windows.is_some() {
+            columns.extend(WindowSpec::COLUMNS.map(text));
+        }
+        columns.extend(self.processor.output_columns());
+        columns
+    }
+
+    /// Returns what the output says of a row, a value for each column. Of a row that is gone that is only its key.
+    pub fn values(&self, change: Change, row_key: &[u8], packed: Option<&[u8]>) -> Vec<Value> {
+        let text = |bytes: &[u8]| Value::Text(String::from_utf8_lossy(bytes).into_owned());
+        let mut values = Vec::new();
+        values.extend(self.has_change.then(|| Value::Text(change.name().to_owned())));
+        match self.windows.as_ref().map(|windows| (windows, windows.split(row_key))) {
+            None => values.push(text(row_key)),
+            Some((_, None)) => values.extend([text(row_key), Value::Null, Value::Null]),
+            Some((windows, Some((key, start)))) => {
+                let moment = |millis| Value::Text(windows.stamp(millis));
+                values.extend([text(key), moment(start), moment(windows.end(start))]);
+            }
+        }
+        match packed {
+            Some(packed) => {
+                // What the state keeps beside the processor's columns comes after them.
+                let row = self.codec.unpack(packed);
+                values.extend(self.processor.output(&row[..self.processor.columns().len()]));
+            }
+            None => values.extend(self.processor.output_columns().iter().map(|_| Value::Null)),
+        }
+        values
+    }
+
+    /// Returns what rows are sorted by: the key, and then the window.
+    #[inline]
+    pub fn order_of<'a>(&self, row_key: &'a [u8]) -> (&'a [u8], &'a [u8]) {
+        match &self.windows {
+            None => (row_key, &[]),
+            Some(_) => match memchr::memrchr(b'@', row_key) {
+                Some(at) => row_key.split_at(at),
+                None => (row_key, &[]),
+            },
+        }
+    }
+}
