@@ -332,7 +332,7 @@ fn a_wrong_job_file_is_refused_with_the_place_and_the_reason() {
         ("output: [out/]\n", "1:9: expected a directory, or a map with `files`, found a list"),
         ("output: {format: csv}\n", "1:9: missing key `files` in `output`: the directory to write to"),
         ("output: {files: out/, format: text}\n", "1:31: unknown format `text`; known are `json`, `csv`, `parquet`"),
-        ("output: {files: out/, emit: all}\n", "1:29: unknown emit `all`; known are `final`, `changes`"),
+        ("output: {files: out/, emit: all}\n", "1:29: unknown emit `all`; known are `final`, `changes`, `rows`"),
         // YAML.
         ("key: !field user\n", "1:6: the tag `!field` is not known"),
         ("where: a: b\n", "1:9: is not YAML: a `:` is not allowed here; text with `: ` in it needs quotes"),

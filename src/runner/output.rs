@@ -57,7 +57,7 @@ impl OutputPlan {
         let (job, ending) = (&self.job, self.format.ending());
         match self.emit {
             Emit::Final => format!("{job}.{ending}"),
-            Emit::Changes => format!("{job}-{sequence}.{ending}"),
+            Emit::Changes | Emit::Rows => format!("{job}-{sequence}.{ending}"),
         }
     }
 
@@ -80,14 +80,14 @@ impl OutputPlan {
     pub fn sequence_of(&self, file_name: &str) -> Option<Sequence> {
         let rest = file_name.strip_prefix(self.job.as_str())?.strip_prefix('-')?;
         let sequence = rest.strip_suffix(self.format.ending())?.strip_suffix('.')?.parse().ok()?;
-        (self.emit == Emit::Changes && self.file_name(sequence) == file_name).then_some(sequence)
+        (self.emit.is_by_checkpoint() && self.file_name(sequence) == file_name).then_some(sequence)
     }
 
     /// Tells whether a file of this name is one that the job publishes.
     fn is_own(&self, file_name: &str) -> bool {
         match self.emit {
             Emit::Final => file_name == self.file_name(Sequence::FIRST),
-            Emit::Changes => self.sequence_of(file_name).is_some(),
+            Emit::Changes | Emit::Rows => self.sequence_of(file_name).is_some(),
         }
     }
 

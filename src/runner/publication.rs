@@ -9,7 +9,6 @@ use crate::id::Sequence;
 use crate::runner::error::RunError;
 use crate::runner::output::OutputPlan;
 use crate::runner::run::{Observer, RunEvent};
-use crate::runner::spec::Emit;
 use crate::store::Store;
 
 /// What is known of the checkpoints by which a state has come about.
@@ -40,7 +39,7 @@ pub fn settle(
         for (sequence, outputs) in &history.members {
             for output in outputs {
                 if plan.recover(output, *sequence)?
-                    || (plan.emit == Emit::Changes && plan.put_back(output, *sequence)?)
+                    || (plan.emit.is_by_checkpoint() && plan.put_back(output, *sequence)?)
                 {
                     let path = plan.path(*sequence).display().to_string();
                     observer.event(&RunEvent::Published { path, rows: output.rows, bytes: output.bytes });
@@ -67,7 +66,7 @@ fn history(store: &Store, last: &Manifest, newest: Sequence, plans: &[OutputPlan
         history.others.push((last.sequence, newest.next()));
     }
     let went_back = newest > last.sequence || last.restored_from.is_some();
-    let whole = went_back && plans.iter().any(|plan| plan.emit == Emit::Changes);
+    let whole = went_back && plans.iter().any(|plan| plan.emit.is_by_checkpoint());
     let mut at = last.clone();
     loop {
         let before = at.restored_from.or(at.parent.map(|parent| parent.sequence));

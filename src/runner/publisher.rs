@@ -9,6 +9,7 @@ use crate::runner::error::RunError;
 use crate::runner::input::Partition;
 use crate::runner::late::LateRecord;
 use crate::runner::output::{OutputPlan, RowShape, ShardChanges, stage_changes};
+use crate::runner::spec::Emit;
 
 /// Writes and publishes it.
 #[derive(Debug)]
@@ -24,7 +25,7 @@ pub struct Publisher {
 impl Publisher {
     /// Tells whether the changed rows of shards are wanted, and not only what they emit.
     pub fn wants_rows(&self) -> bool {
-        self.changes.as_ref().is_some_and(|(_, shape)| shape.windows.is_none())
+        self.changes.as_ref().is_some_and(|(plan, shape)| plan.emit == Emit::Changes && shape.windows.is_none())
     }
 
     /// Writes the file of checkpoint `sequence` aside, if there is anything to write.

@@ -588,7 +588,7 @@ impl Run<'_> {
             drop(snapshot_sender);
             let mut checkpointing = None;
             if let Some((store, _)) = &opened {
-                let changes = self.output.clone().filter(|output| output.emit == Emit::Changes);
+                let changes = self.output.clone().filter(|output| output.emit.is_by_checkpoint());
                 let changes = changes.map(|output| (output, self.shape(&plan)));
                 let publisher = Publisher { changes, late, partitions: Arc::clone(&self.partitions) };
                 let partitions = Arc::clone(&self.partitions);

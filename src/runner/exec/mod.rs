@@ -340,3 +340,69 @@ fn at(place: &Option<String>) -> String {
 fn said(last_line: &Option<String>) -> String {
     last_line.as_ref().map(|line| format!("; it said last: {line}")).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::format::segment::MAX_VALUE_BYTES;
+
+    fn taken(shard: &mut Shard) -> Vec<(u32, String, Option<String>)> {
+        shard.freeze(false);
+        let mut snapshot = shard.take(usize::MAX / 2, |key| split_key(key).0).expect("all of it");
+        snapshot.rows.split_tasks();
+        snapshot.rows.sort();
+        let codec = RowCodec::new(vec![Column::new(VALUE_COLUMN, ColumnType::Json)]);
+        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+        let value = |packed: &[u8]| codec.unpack(packed)[0].to_json();
+        snapshot.rows.iter().map(|row| (row.task, text(row.key), row.value.map(value))).collect()
+    }
+
+    #[test]
+    fn only_what_differs_is_a_change_and_tasks_have_keys_of_their_own() {
+        let codec = RowCodec::new(Mirror::new(&InputFormat::Json).columns().to_vec());
+        let mut shard = Shard::new(&codec);
+        let put = |shard: &mut Shard, task, value: Option<&str>| {
+            put(shard, &codec, task, b"k", value.map(str::as_bytes)).unwrap();
+        };
+        for task in 0..8 {
+            put(&mut shard, task, Some("{\"n\": 1}"));
+        }
+        assert_eq!(taken(&mut shard).len(), 8);
+        put(&mut shard, 5, Some("{\"n\": 1}"));
+        put(&mut shard, 7, None);
+        put(&mut shard, 6, Some("2"));
+        put(&mut shard, 6, Some("[3]"));
+        let row = |task, value: Option<&str>| (task, "k".to_owned(), value.map(str::to_owned));
+        assert_eq!(taken(&mut shard), [row(6, Some("[3]")), row(7, None)]);
+        assert_eq!(taken(&mut shard), []);
+    }
+
+    #[test]
+    fn what_is_no_json_or_too_large_is_refused() {
+        let codec = RowCodec::new(Mirror::new(&InputFormat::Json).columns().to_vec());
+        let mut shard = Shard::new(&codec);
+        let long = format!("\"{}\"", "x".repeat(MAX_VALUE_BYTES));
+        for value in ["", "nul", "{", "1e999", "\"\\ud800\"", &"[".repeat(100_000), &long] {
+            assert!(put(&mut shard, &codec, 0, b"k", Some(value.as_bytes())).is_err(), "{:.20}", value);
+        }
+        assert!(put(&mut shard, &codec, 0, &vec![b'k'; MAX_VALUE_BYTES + 1], Some(b"1")).is_err());
+        assert_eq!(shard.keys(), 0);
+    }
+
+    #[test]
+    fn a_program_is_called_by_its_script_and_found_beside_the_job_file() {
+        let job = |command: &str| {
+            let text = format!("job: j\ninput: a.jsonl\nprocess: {{exec: {command}}}\n");
+            JobSpec::parse(&text, std::path::Path::new("/jobs/j.yaml")).unwrap()
+        };
+        for (command, name, executable) in [
+            ("[python3, lib/a.py, -x]", "a.py", "python3"),
+            ("[./bin/count, -v]", "count", "/jobs/./bin/count"),
+            ("[/usr/bin/env, -S, x]", "env", "/usr/bin/env"),
+        ] {
+            let job = job(command);
+            let plan = ExecPlan::new(&job, job.exec.as_ref().unwrap(), &[], &[]);
+            assert_eq!((plan.name(), plan.executable()), (name, PathBuf::from(executable)));
+        }
+    }
+}

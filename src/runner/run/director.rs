@@ -429,7 +429,7 @@ impl<'a> Director<'a> {
     fn committed(&mut self, done: Done) {
         let manifest = &done.committed.manifest;
         self.latest = Some((manifest.block, manifest.ended, manifest.outputs.clone(), manifest.sequence));
-        if self.run.output.as_ref().is_some_and(|output| output.emit == Emit::Changes) {
+        if self.run.output.as_ref().is_some_and(|output| output.emit.is_by_checkpoint()) {
             for output in &manifest.outputs {
                 self.changes.files += 1;
                 self.changes.rows += output.rows;

@@ -151,11 +151,11 @@ pub struct KeepSpec {
 /// `output:`
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OutputSpec {
-    /// `files:` a directory, which gets the file `JOB.jsonl`, `JOB.csv` or `JOB.parquet`; one for each checkpoint with [`Emit::Changes`].
+    /// `files:` a directory, which gets the file `JOB.jsonl`, `JOB.csv` or `JOB.parquet`; one for each checkpoint with [`Emit::Changes`] and [`Emit::Rows`].
     pub files: PathBuf,
     /// `format: json | csv | parquet`, default json.
     pub format: OutputFormat,
-    /// `emit: final | changes`, default final.
+    /// `emit: final | changes | rows`; default `rows` with `exec`, else `final`.
     pub emit: Emit,
 }
 
@@ -166,6 +166,8 @@ pub enum Emit {
     Final,
     /// With each checkpoint those that changed since the one before, or the windows that were closed.
     Changes,
+    /// With each checkpoint those that the program has emitted since the one before.
+    Rows,
 }
 
 /// The format of an output file.
@@ -289,11 +291,17 @@ impl OutputFormat {
 }
 
 impl Emit {
+    /// Tells whether each checkpoint publishes a file of its own.
+    pub fn is_by_checkpoint(self) -> bool {
+        matches!(self, Emit::Changes | Emit::Rows)
+    }
+
     /// Returns the name in a job file.
     pub fn name(self) -> &'static str {
         match self {
             Emit::Final => "final",
             Emit::Changes => "changes",
+            Emit::Rows => "rows",
         }
     }
 }

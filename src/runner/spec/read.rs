@@ -55,10 +55,7 @@ pub(super) fn job(root: &Node, base: &Path) -> Result<JobSpec> {
     let Timing { window, ttl } = time::read(process_node, &input.spec.format, key.as_ref(), &aggregates)?;
     check_types(&input, &aggregates)?;
     let checkpoint = checkpoint(top.get("checkpoint"), &job)?;
-    if let (Some(_), Some(node)) = (&exec, top.get("output")) {
-        return Err(node.unfit("`output` with `exec` is not supported by this version"));
-    }
-    let output = top.get("output").map(output).transpose()?;
+    let output = top.get("output").map(|node| output(node, exec.is_some())).transpose()?;
     let base = base.to_owned();
     let input = input.spec;
     let job =
@@ -70,13 +67,15 @@ pub(super) fn job(root: &Node, base: &Path) -> Result<JobSpec> {
 /// Refuses an output whose columns would share a name, and one that no checkpoint publishes.
 fn check_output(job: &JobSpec, node: Option<&Node>, process: &Node) -> Result<()> {
     let emit = job.output.as_ref().map(|output| output.emit);
-    if let (Some(Emit::Changes), Some(node)) = (emit, node) {
+    if let (Some(emit @ (Emit::Changes | Emit::Rows)), Some(node)) = (emit, node) {
         let mark = find(node, "emit", None).unwrap_or(node.mark);
         if !job.checkpoint.enabled {
-            let reason = "`emit: changes` publishes a file with each checkpoint, and `checkpoint: enabled` is false";
+            let emit = emit.name();
+            let reason =
+                format!("`emit: {emit}` publishes a file with each checkpoint, and `checkpoint: enabled` is false");
             return Err(unfit(mark, reason));
         }
-        let named = |name: &str| name.eq_ignore_ascii_case("op");
+        let named = |name: &str| emit == Emit::Changes && name.eq_ignore_ascii_case("op");
         if job.window.is_none() && (named(job.key_name()) || job.aggregates.iter().any(|one| named(&one.name))) {
             return Err(unfit(
                 mark,
@@ -625,16 +624,27 @@ fn replicas(node: Option<&Node>, store: &Path) -> Result<Vec<PathBuf>> {
     Ok(replicas)
 }
 
-fn output(node: &Node) -> Result<OutputSpec> {
+/// Reads `output:`; `is_program` says that the rows are those of a program.
+fn output(node: &Node, is_program: bool) -> Result<OutputSpec> {
+    let default = if is_program { Emit::Rows } else { Emit::Final };
     if node.scalar().is_some() {
-        return Ok(OutputSpec { files: path(node)?, format: OutputFormat::Json, emit: Emit::Final });
+        return Ok(OutputSpec { files: path(node)?, format: OutputFormat::Json, emit: default });
     }
     let section = Section::new("output", node, "a directory, or a map with `files`")?;
     let files = path(section.require("files", "the directory to write to")?)?;
     let formats = [("json", OutputFormat::Json), ("csv", OutputFormat::Csv), ("parquet", OutputFormat::Parquet)];
     let format = section.get("format").map_or(Ok(OutputFormat::Json), |node| choose(node, "format", &formats))?;
-    let emits = [("final", Emit::Final), ("changes", Emit::Changes)];
-    let emit = section.get("emit").map_or(Ok(Emit::Final), |node| choose(node, "emit", &emits))?;
+    let emits = [("final", Emit::Final), ("changes", Emit::Changes), ("rows", Emit::Rows)];
+    let emit = section.get("emit").map_or(Ok(default), |node| choose(node, "emit", &emits))?;
+    if let (Some(node), true) = (section.get("emit"), (emit == Emit::Rows) != is_program) {
+        return Err(node.unfit(match is_program {
+            true => "the output of a program is what it emits: `emit: rows`",
+            false => "`emit: rows` needs `exec`: the rows that a program emits",
+        }));
+    }
+    if let (Some(node), true) = (section.get("format"), is_program && format != OutputFormat::Json) {
+        return Err(node.unfit("the rows of a program have no fixed columns: its output needs `format: json`"));
+    }
     Ok(OutputSpec { files, format, emit })
 }
 

@@ -24,6 +24,7 @@ mod log;
 mod metrics;
 mod modes;
 mod output;
+mod programs;
 mod protocol;
 mod published;
 mod python;
