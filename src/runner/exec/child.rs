@@ -105,6 +105,11 @@ impl Child {
         self.pid().is_some_and(|pid| matches!(waitid(WaitId::Pid(pid), options), Ok(Some(_)) | Err(_)))
     }
 
+    /// Kills the program and what it has started.
+    pub(super) fn kill(&mut self) {
+        let _ = self.reap();
+    }
+
     /// Kills what is left of the program and of what it has started, and takes its status.
     fn reap(&mut self) -> io::Result<ExitStatus> {
         if let Some(status) = self.status {

@@ -295,7 +295,7 @@ impl<'a> Link<'a> {
             }
         }
         let status = self.child.wait();
-        self.child.said.try_iter().for_each(&mut tell);
+        self.drain(tell);
         match status {
             Ok(status) if status.success() => None,
             Ok(status) => Some(format!("ended {} when it was asked to close", describe(status))),
@@ -303,14 +303,17 @@ impl<'a> Link<'a> {
         }
     }
 
-    /// Passes on what the program has still said, after a failure.
+    /// Returns the last line that the program has written to its standard error, as far as that was passed on.
+    pub(crate) fn last_line(&self) -> Option<String> {
+        self.child.last_line()
+    }
+
+    /// Ends the program, if it has not ended, and passes on what it has still said.
     pub(crate) fn drain(&mut self, mut tell: impl FnMut(String)) {
-        let begun = Instant::now();
-        while begun.elapsed() < 4 * TICK {
-            match self.child.said.recv_timeout(TICK) {
-                Ok(line) => tell(line),
-                Err(_) => return,
-            }
+        self.child.kill();
+        // The end comes soon, unless something that it has started is out of reach and keeps the stream open.
+        while let Ok(line) = self.child.said.recv_timeout(4 * TICK) {
+            tell(line);
         }
     }
 
@@ -318,11 +321,7 @@ impl<'a> Link<'a> {
     fn ended(&mut self) -> ProgramFailure {
         let place = self.work();
         match self.child.wait() {
-            Ok(status) => {
-                // What it wrote last is still on its way.
-                std::thread::sleep(TICK);
-                ProgramFailure::Ended { how: describe(status), last_line: self.child.last_line(), place }
-            }
+            Ok(status) => ProgramFailure::Ended { how: describe(status), last_line: None, place },
             Err(source) => ProgramFailure::Lost { source },
         }
     }

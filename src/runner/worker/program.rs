@@ -136,9 +136,12 @@ impl Worker<'_> {
     }
 
     /// Ends the run with what the program did wrong.
-    fn fail(&mut self, failure: ProgramFailure) -> bool {
+    fn fail(&mut self, mut failure: ProgramFailure) -> bool {
         if let Some(mut link) = self.program.take() {
             link.drain(|line| self.tell(line));
+            if let ProgramFailure::Ended { last_line, .. } = &mut failure {
+                *last_line = link.last_line();
+            }
         }
         let program = self.program_name().to_owned();
         let error = RunError::Program { program, worker: self.number(), failure };

@@ -238,6 +238,81 @@ fn a_run_with_programs_survives_being_killed_and_leaves_none_behind() {
     });
 }
 
+/// A program of which `body` is what it does with each message; it answers every request by itself unless `body` has.
+fn program(env: &Env, body: &str) {
+    let script = format!(
+        "import json, os, subprocess, sys, time\n\
+         def say(**message):\n    sys.stdout.write(json.dumps(message) + '\\n'); sys.stdout.flush()\n\
+         for line in sys.stdin:\n    m = json.loads(line)\n    kind, number, answered = m['type'], m.get('number'), False\n\
+         {body}\n    if kind == 'start': say(type='ready')\n    elif number and not answered: say(type='done', number=number)\n"
+    );
+    env.write("program.py", script);
+    env.write("data.jsonl", "{\"k\":1}\n");
+}
+
+fn job(env: &Env, process: &str) {
+    let text = format!(
+        "job: j\ninput: data.jsonl\nprocess: {{exec: [python3, program.py]{process}}}\ncheckpoint: {{store: s}}\n"
+    );
+    env.write("job.yaml", text);
+}
+
+#[test]
+fn much_state_comes_and_goes_in_parts() {
+    let env = Env::new();
+    program(
+        &env,
+        "    if kind == 'batch':\n\
+         \x20       for i in range(60): say(type='part', changed=[[0, 'k%02d' % i, 'x' * 100_000]])\n\
+         \x20       say(type='part', deleted=[[0, 'k07'], [0, 'never']])\n\
+         \x20   if kind == 'restore': print(len(line) < 2 << 20, len(m['rows']), file=sys.stderr)",
+    );
+    job(&env, "");
+    let output = env.run(&["run", "job.yaml"]).expect(0);
+    assert!(output.stdout.contains("keys          59\n"), "{output}");
+    let output = env.run(&["run", "job.yaml"]).expect(0);
+    let told = output.stderr.lines().filter_map(|line| line.split_once("program.py[0]: True ")?.1.parse::<u32>().ok());
+    let parts: Vec<u32> = told.collect();
+    assert!(parts.len() > 4 && parts.iter().sum::<u32>() == 59, "{output}");
+}
+
+#[test]
+fn a_program_that_talks_much_is_told_in_bounded_lines_and_slows_only_itself() {
+    let env = Env::new();
+    program(
+        &env,
+        "    if kind == 'batch': sys.stderr.write('y' * 10_000 + '\\n'); [print('line', i, file=sys.stderr) for i in range(5000)]",
+    );
+    job(&env, "");
+    let output = env.run(&["run", "job.yaml"]).expect(0);
+    assert!(output.stderr.contains("program.py[0]: line 4999\n"), "{} lines", output.stderr.lines().count());
+    assert!(output.stderr.lines().all(|line| line.len() < 4200));
+    assert_eq!(output.stderr.matches("yyyy\n").count(), 3);
+    assert!(!env.run(&["run", "job.yaml", "--quiet"]).expect(0).stderr.contains("line"));
+}
+
+#[test]
+fn time_is_told_while_a_program_has_nothing_to_do_and_what_it_has_started_dies_with_it() {
+    let env = Env::new();
+    program(
+        &env,
+        "    if kind == 'batch': child = subprocess.Popen(['sleep', '1000'], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)\n\
+         \x20   if kind == 'tick' and not m['ended']: open('child', 'w').write(str(child.pid)); print('ticked', number, file=sys.stderr)",
+    );
+    job(&env, ", tick: 20ms");
+    env.write("job.yaml", env.read("job.yaml").replace("input: data.jsonl", "input: {files: '-', format: json}"));
+    let mut command = env.command(&["run", "job.yaml"]);
+    let mut run = command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("started");
+    let mut stdin = run.stdin.take().expect("piped");
+    std::io::Write::write_all(&mut stdin, b"{\"k\":1}\n").expect("written");
+    // A block of standard input is handed out when it is full, or at the end.
+    drop(stdin);
+    assert_eq!(wait(&mut run, PATIENCE), 0);
+    if let Ok(pid) = fs::read_to_string(env.path("child")) {
+        until("what it has started has ended", || !std::path::Path::new(&format!("/proc/{pid}/cwd")).exists());
+    }
+}
+
 #[test]
 fn csv_and_text_come_as_objects() {
     let env = Env::new();
