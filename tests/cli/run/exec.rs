@@ -3,9 +3,9 @@
 use std::fs;
 use std::process::Stdio;
 
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal, kill_process};
 
-use super::{PATIENCE, checkpoints, manifest, signal, until, wait};
+use super::{PATIENCE, checkpoints, manifest, until, wait};
 use crate::support::Env;
 
 /// Counts records by user, hands over what changed at each checkpoint, and does what the job file asks it to.
@@ -130,7 +130,7 @@ fn a_program_that_does_wrong_ends_the_run_with_what_it_did() {
             vec!["it ended with exit status 3, at the records at bytes", at, "it said last: this record is poison"],
         ),
         ("killed", "", vec!["it ended by signal 9, at the records", at]),
-        ("hang", ", timeout: 300ms", vec!["it has not answered for 300 ms, at the records", at]),
+        ("hang", ", timeout: 4s", vec!["it has not answered for 4 s, at the records", at]),
         ("mute", ", timeout: 300ms", vec!["it has not answered for 300 ms"]),
         (
             "garbage",
@@ -220,8 +220,11 @@ fn a_run_with_programs_survives_being_killed_and_leaves_none_behind() {
     // A Ctrl-C ends it with a last checkpoint: the programs live on for that.
     let mut run =
         env.command(&["run", "job.yaml"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("started");
-    std::thread::sleep(std::time::Duration::from_millis(300));
-    signal(&run, Signal::INT);
+    let before = checkpoints(&env.path("s")).len();
+    until("it has begun to work", || {
+        checkpoints(&env.path("s")).len() > before || run.try_wait().is_ok_and(|end| end.is_some())
+    });
+    let _ = kill_process(Pid::from_child(&run), Signal::INT);
     assert_eq!(wait(&mut run, PATIENCE), 0);
     write(&env, 40_000, "", "");
     env.run(&["run", "job.yaml"]).expect(0);

@@ -56,7 +56,9 @@ fn must_resume_refuses_to_start_from_nothing() {
     let fresh = env.run(&["run", "job.yaml"]).expect(0);
     assert_eq!(fresh.stderr, "counting: starts from nothing; checkpoints go to store\n");
     let resumed = env.run(&["run", "--must-resume", "job.yaml"]).expect(0);
-    assert_eq!(resumed.stderr, "counting: resumes from checkpoint 1 of store (just now): 1 records, 1 keys\n");
+    // How long ago that was depends on how busy the machine is.
+    assert!(resumed.stderr.starts_with("counting: resumes from checkpoint 1 of store ("), "{resumed}");
+    assert!(resumed.stderr.ends_with("): 1 records, 1 keys\n"), "{resumed}");
 }
 
 #[test]
