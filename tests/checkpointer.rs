@@ -1,20 +1,24 @@
 //! Checkpoints that fail: what an attempt took is part of the next one, whatever call of the storage failed.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ckpt::format::index::{SegmentKind, shard_of, task_of_key};
 use ckpt::format::manifest::{Mode, Routing, StoreFile, Trigger};
-use ckpt::format::rows::{RowBatch, RowCodec};
+use ckpt::format::rows::{Change, RowBatch, RowCodec};
 use ckpt::id::StoreId;
 use ckpt::ops::verify::{Depth, verify};
 use ckpt::progress::Silent;
+use ckpt::runner::aggregate::Program;
 use ckpt::runner::checkpointer::{Checkpointer, Cut, Facts, Lineage, Outcome};
 use ckpt::runner::emit::Emitted;
+use ckpt::runner::output::{OutputPlan, RowShape};
 use ckpt::runner::publisher::Publisher;
 use ckpt::runner::recover::recover;
 use ckpt::runner::run::Event;
+use ckpt::runner::spec::JobSpec;
 use ckpt::runner::state::Snapshot;
 use ckpt::runner::worker::ShardSnapshot;
 use ckpt::storage::Storage;
@@ -24,6 +28,7 @@ use ckpt::value::{Column, ColumnType, Value};
 use crossbeam_channel::unbounded;
 use jiff::Timestamp;
 
+use crate::support::Env;
 use crate::support::failing::Failing;
 
 const TASKS: u32 = 8;
@@ -65,7 +70,12 @@ fn facts(timeout: Option<Duration>) -> Facts {
 }
 
 /// Returns what the workers send for an attempt at `cut`.
-fn snapshots(changes: &Changes, keys: &BTreeMap<String, i64>, cut: u64, is_first: bool) -> Vec<ShardSnapshot> {
+fn snapshots(
+    changes: &Changes,
+    before: &BTreeMap<String, i64>,
+    keys: &BTreeMap<String, i64>,
+    cut: u64,
+) -> Vec<ShardSnapshot> {
     let codec = RowCodec::new(columns());
     let shard = |key: &str| shard_of(task_of_key(key.as_bytes(), TASKS), TASKS, SHARDS);
     let snapshot = |number: u32| {
@@ -73,9 +83,11 @@ fn snapshots(changes: &Changes, keys: &BTreeMap<String, i64>, cut: u64, is_first
         for (key, value) in changes.iter().rev().filter(|(key, _)| shard(key) == number) {
             let mut packed = Vec::new();
             codec.pack(&[Value::Int(*value)], &mut packed);
-            rows.push(task_of_key(key.as_bytes(), TASKS), key.as_bytes(), Some(&packed));
+            let change = if before.contains_key(key) { Change::Update } else { Change::Insert };
+            let write = |bytes: &mut Vec<u8>| bytes.extend_from_slice(&packed);
+            rows.push_changed(task_of_key(key.as_bytes(), TASKS), key.as_bytes(), change, true, write);
         }
-        let kind = if is_first { SegmentKind::Base } else { SegmentKind::Delta };
+        let kind = if before.is_empty() { SegmentKind::Base } else { SegmentKind::Delta };
         let keys = keys.keys().filter(|key| shard(key) == number).count() as u64;
         let snapshot = Snapshot { rows, kind, keys, emitted: Emitted::default() };
         ShardSnapshot { shard: number, cut, snapshot, pause_micros: 1 }
@@ -85,18 +97,29 @@ fn snapshots(changes: &Changes, keys: &BTreeMap<String, i64>, cut: u64, is_first
 
 /// Makes all attempts on `storage`, and returns what became of each, `c`, `f` or `l` for one that was found late.
 fn play(storage: Arc<dyn Storage>, attempts: &[Changes], timeout: Option<Duration>) -> String {
+    let publisher = Publisher { changes: None, late: None, partitions: Vec::new().into() };
+    play_with(storage, attempts, timeout, publisher)
+}
+
+/// Does so with files that are published.
+fn play_with(
+    storage: Arc<dyn Storage>,
+    attempts: &[Changes],
+    timeout: Option<Duration>,
+    publisher: Publisher,
+) -> String {
     let (snapshot_sender, snapshot_receiver) = unbounded();
     let (cut_sender, cuts) = unbounded();
     let (event_sender, events) = unbounded();
     let store = store(storage);
     store.replicas[0].list(None).expect("the first call is not counted");
-    let publisher = Publisher { changes: None, late: None, partitions: Vec::new().into() };
     let checkpointer = Checkpointer::new(store, facts(timeout), Vec::new().into(), Lineage::default(), None, publisher);
     let mut keys = BTreeMap::new();
     for (i, changes) in attempts.iter().enumerate() {
+        let before = keys.clone();
         keys.extend(changes.iter().cloned());
         let number = 10 * (i as u64 + 1);
-        for snapshot in snapshots(changes, &keys, number, i == 0) {
+        for snapshot in snapshots(changes, &before, &keys, number) {
             snapshot_sender.send(snapshot).expect("sent");
         }
         let cut = Cut {
@@ -184,6 +207,70 @@ fn what_an_attempt_took_is_in_the_next_one_whatever_call_failed() {
         }
     }
     assert!(failed > 50, "{failed}");
+}
+
+/// Returns a job with files of changes in `dir`, and where they go.
+fn publisher(dir: &Path) -> (OutputPlan, Publisher) {
+    let text =
+        "job: j\ninput: data.jsonl\nkey: k\nprocess: {aggregate: {n: count}}\noutput: {files: out, emit: changes}\n";
+    let job = JobSpec::parse(text, &dir.join("job.yaml")).expect("a job");
+    let program = Program::new(&job.aggregates, &job.input.format, |_| ColumnType::Text);
+    let shape = RowShape {
+        processor: Arc::new(program),
+        codec: RowCodec::new(columns()),
+        windows: None,
+        key_name: "k".to_owned(),
+        has_change: true,
+    };
+    let plan = OutputPlan::new(&job).expect("an output");
+    (plan.clone(), Publisher { changes: Some((plan, shape)), late: None, partitions: Vec::new().into() })
+}
+
+#[test]
+fn the_published_files_are_those_of_the_checkpoints_whatever_call_failed() {
+    let env = Env::in_memory();
+    let calm = Failing::new(MemoryStorage::new());
+    let calls_in_all = {
+        let (_, publisher) = publisher(&env.path("calm"));
+        assert_eq!(play_with(Arc::new(calm.clone()), &attempts(), None, publisher), "ccc");
+        calm.calls()
+    };
+    let mut unpublished = 0;
+    for calls in (1..calls_in_all).step_by(3) {
+        for (count, late) in [(1, true), (12, false), (12, true)] {
+            let context = format!("{calls} + {count}, {late}");
+            let storage = MemoryStorage::new();
+            let failing = Failing::new(storage.clone()).fail_between(calls, count);
+            let failing = if late { failing.late() } else { failing };
+            let (plan, publisher) = publisher(&env.path(&format!("{calls}-{count}-{late}")));
+            let outcomes = play_with(Arc::new(failing), &attempts(), None, publisher);
+            let store = store(Arc::new(storage));
+            let mut sequences = store.sequences().expect("listed");
+            if plan.sequences().expect("listed") != sequences {
+                // The commit of the last attempt has happened and failed all the same: the next start looks at it.
+                assert!(outcomes.ends_with('f'), "{context}: {outcomes}");
+                let last = *sequences.last().expect("a checkpoint");
+                let manifest = store.manifest(last).expect("read").manifest;
+                assert!(plan.recover(&manifest.outputs[0], last).expect("recovered"), "{context}: {outcomes}");
+                unpublished += 1;
+            }
+            plan.remove_strays().expect("removed");
+            assert_eq!(plan.sequences().expect("listed"), sequences, "{context}: {outcomes}");
+            let Some(last) = sequences.pop() else { continue };
+            let mut rows: BTreeMap<String, i64> = BTreeMap::new();
+            for sequence in sequences.into_iter().chain([last]) {
+                let lines = std::fs::read_to_string(plan.path(sequence)).expect("a file");
+                for line in lines.lines() {
+                    let row: serde_json::Value = serde_json::from_str(line).expect("JSON");
+                    let key = row["k"].as_str().expect("a key").to_owned();
+                    let before = rows.insert(key, row["n"].as_i64().expect("a number"));
+                    assert_eq!(before.is_none(), row["op"] == "insert", "{context}: {outcomes}: {line}");
+                }
+            }
+            assert_eq!(rows, state(&store, store.manifest(last).expect("read")), "{context}: {outcomes}");
+        }
+    }
+    assert!(unpublished > 0);
 }
 
 #[test]

@@ -11,6 +11,7 @@ use ckpt::format::manifest::{Manifest, StoreFile};
 use ckpt::format::positions::{self, PositionRow};
 use ckpt::format::rows::{Row, RowCodec};
 use ckpt::format::segment::{SegmentStats, SegmentWriter};
+use ckpt::format::values::ValuesWriter;
 use ckpt::value::{Column, ColumnType, Value};
 
 #[test]
@@ -94,6 +95,19 @@ fn write_tables(directory: &Path) {
         watermark: None,
     };
     let stdin = PositionRow { task: Some(4), offset: 12, record: 2, ended: true, file_bytes: None, ..position("-") };
+    let columns = [
+        Column::new("op", ColumnType::Text),
+        Column::new("user", ColumnType::Text),
+        Column::new("mean", ColumnType::Number),
+        Column::new("users", ColumnType::Int),
+    ];
+    let mut output = ValuesWriter::new(&columns);
+    let mean = Value::Number(Decimal::parse(b"0.5").expect("a number"));
+    output.push(&[Value::Text("insert".to_owned()), Value::Text("ä".to_owned()), mean, Value::Int(7)]);
+    output.push(&[Value::Text("delete".to_owned()), Value::Text("b".to_owned()), Value::Null, Value::Null]);
+    write("output.parquet", &output.finish());
+    let timed = PositionRow { event_time: Some(1_795_356_000_123), watermark: Some(-1), ..position("a") };
+    write("timed_positions.parquet", &positions::encode(&[timed, position("b")]));
     write("positions.parquet", &positions::encode(&[stdin, position("data/ä.jsonl")]));
 }
 

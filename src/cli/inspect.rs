@@ -177,6 +177,9 @@ fn show_description(head: Head, description: &Description, now: &Zoned, ui: &mut
     if totals.skipped > 0 {
         line("skipped", counted(totals.skipped, "record"))?;
     }
+    if let Some(watermark) = moment(description.watermark) {
+        line("watermark", watermark.to_string())?;
+    }
     if totals.late > 0 {
         line("late", counted(totals.late, "record"))?;
     }
@@ -267,6 +270,8 @@ struct DescriptionView<'a> {
     outputs: &'a [Output],
     dead_letter: &'a Option<DeadLetter>,
     late_records: &'a Option<DeadLetter>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    watermark: Option<Timestamp>,
     pin: Option<PinView<'a>>,
 }
 
@@ -319,6 +324,7 @@ impl<'a> DescriptionView<'a> {
             outputs: &manifest.outputs,
             dead_letter: &manifest.dead_letter,
             late_records: &manifest.late_records,
+            watermark: moment(description.watermark),
             pin: description.pin.as_ref().map(|pin| PinView { reason: pin.reason.as_deref(), created: pin.created }),
         }
     }
@@ -447,12 +453,17 @@ struct TaskView {
     state_bytes: u64,
 }
 
+/// Returns a time of records as a moment. A table may hold any number.
+fn moment(millis: Option<i64>) -> Option<Timestamp> {
+    Timestamp::from_millisecond(millis?).ok()
+}
+
 fn show_positions(head: Head, rows: &[PositionRow], ui: &mut Ui) -> Result<(), CliError> {
     if ui.is_json() {
         let positions = rows.iter().map(PositionView::new).collect();
         return ui.json(&PositionsView { head, positions });
     }
-    let mut table = Table::new([
+    let mut columns = vec![
         Column::long("PARTITION"),
         Column::number("TASK"),
         Column::number("OFFSET"),
@@ -460,9 +471,13 @@ fn show_positions(head: Head, rows: &[PositionRow], ui: &mut Ui) -> Result<(), C
         Column::number("FILE SIZE"),
         Column::number("CUT"),
         Column::text("ENDED"),
-    ]);
+    ];
+    let has_time = rows.iter().any(|row| row.event_time.is_some());
+    columns.extend(has_time.then(|| Column::text("TIME")));
+    let mut table = Table::new(columns);
     for row in rows {
-        table.row([
+        let time = has_time.then(|| words::or_dash(moment(row.event_time)));
+        let mut cells = vec![
             row.partition.clone(),
             words::or_dash(row.task),
             Count(row.offset).to_string(),
@@ -470,7 +485,9 @@ fn show_positions(head: Head, rows: &[PositionRow], ui: &mut Ui) -> Result<(), C
             words::or_dash(row.file_bytes.map(Count)),
             Count(row.cut).to_string(),
             words::yes(row.ended).to_owned(),
-        ]);
+        ];
+        cells.extend(time);
+        table.row(cells);
     }
     ui.table(&table)
 }
@@ -492,6 +509,10 @@ struct PositionView<'a> {
     ended: bool,
     file_bytes: Option<u64>,
     fingerprint: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    event_time: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    watermark: Option<Timestamp>,
 }
 
 impl<'a> PositionView<'a> {
@@ -505,6 +526,8 @@ impl<'a> PositionView<'a> {
             ended: row.ended,
             file_bytes: row.file_bytes,
             fingerprint: row.fingerprint.to_string(),
+            event_time: moment(row.event_time),
+            watermark: moment(row.watermark),
         }
     }
 }

@@ -30,6 +30,8 @@ pub struct Description {
     pub objects: u64,
     /// Partitions that had been read to their ends.
     pub ended_partitions: u64,
+    /// The time before which no more records were expected, in milliseconds since 1970, for a job that goes by time.
+    pub watermark: Option<i64>,
     /// Its pin.
     pub pin: Option<Pin>,
 }
@@ -46,6 +48,7 @@ pub fn describe(store: &Store, sequence: Sequence) -> Result<Description, ReadEr
         longest_chain: snapshot.chains().map(<[IndexRow]>::len).max().unwrap_or(0) as u64,
         objects: snapshot.objects().len() as u64,
         ended_partitions: latest_positions(&positions).filter(|row| row.ended).count() as u64,
+        watermark: latest_positions(&positions).filter_map(|row| row.watermark).max(),
         pin: store.pins()?.remove(&sequence),
         committed: snapshot.committed,
     })

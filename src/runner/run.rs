@@ -224,6 +224,10 @@ pub struct Status {
     pub records_of_run: u64,
     /// Bad records left out in this run.
     pub skipped_of_run: u64,
+    /// Records of this run that came after all their windows were closed.
+    pub late_of_run: u64,
+    /// The time before which no more records are expected, in milliseconds since 1970, for a job that goes by time.
+    pub watermark: Option<i64>,
     /// Bytes of input applied since the job began, after decompression.
     pub input_bytes: u64,
     /// Bytes of input applied in this run.

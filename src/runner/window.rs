@@ -26,7 +26,7 @@ impl Windows {
     /// Returns the start of the latest window that holds `time`, in milliseconds.
     #[inline]
     pub fn latest_start(&self, time: i64) -> i64 {
-        time - time.rem_euclid(self.every_millis)
+        time.saturating_sub(time.rem_euclid(self.every_millis))
     }
 
     /// Returns the starts of all windows that hold `time`, the latest first.
@@ -39,7 +39,7 @@ impl Windows {
     /// Returns the end of the window that begins at `start`: the first moment that is not in it.
     #[inline]
     pub fn end(&self, start: i64) -> i64 {
-        start + self.length_millis
+        start.saturating_add(self.length_millis)
     }
 
     /// Returns the moment, the start or end of a window, as row keys and outputs have it.
@@ -47,7 +47,7 @@ impl Windows {
         match Timestamp::from_millisecond(millis) {
             Ok(moment) if self.has_fraction => format!("{moment:.3}"),
             Ok(moment) => format!("{moment:.0}"),
-            Err(_) => unreachable!("the times of records are bounded"),
+            Err(_) => millis.to_string(),
         }
     }
 
@@ -61,7 +61,8 @@ impl Windows {
         let at = memchr::memrchr(b'@', row_key)?;
         let stamp = std::str::from_utf8(&row_key[at + 1..]).ok()?;
         let start = stamp.parse::<Timestamp>().ok()?.as_millisecond();
-        let fits = start % self.every_millis == 0 && self.stamp(start) == stamp;
+        let has_end = Timestamp::from_millisecond(self.end(start)).is_ok();
+        let fits = has_end && start % self.every_millis == 0 && self.stamp(start) == stamp;
         fits.then_some((&row_key[..at], start))
     }
 }
@@ -142,6 +143,7 @@ mod tests {
             "DE@2026-11-22T14:00:30Z",
             "DE@2026-11-22T14:00:00.000Z",
             "DE@2026-11-22T15:00:00+01:00",
+            "DE@9999-12-30T22:00:00Z",
         ] {
             assert_eq!(windows.split(no_row_key.as_bytes()), None, "{no_row_key}");
         }

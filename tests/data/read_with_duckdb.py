@@ -136,3 +136,19 @@ expect(
         ("data/ä.jsonl", None, 9, 1 << 40, 3, False, 1 << 41, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"),
     ],
 )
+
+expect(
+    "rows of an output",
+    rows("SELECT * FROM 'output.parquet'"),
+    [("insert", "ä", Decimal("0.500000000000000000"), 7), ("delete", "b", None, None)],
+)
+expect(
+    "types of an output",
+    types("output.parquet"),
+    [("op", "VARCHAR"), ("user", "VARCHAR"), ("mean", "DECIMAL(38,18)"), ("users", "BIGINT")],
+)
+expect(
+    "positions of a job that goes by time",
+    rows("SELECT partition, event_time, watermark, epoch_ms(event_time) FROM 'timed_positions.parquet'"),
+    [("a", 1795356000123, -1, __import__("datetime").datetime(2026, 11, 22, 14, 0, 0, 123000)), ("b", None, None, None)],
+)

@@ -39,6 +39,8 @@ pub(super) struct Metrics {
     registry: Registry,
     records: Counter,
     skipped: Counter,
+    late: Counter,
+    watermark: Seconds,
     input_bytes: Counter,
     input_size_bytes: Number,
     keys: Number,
@@ -69,6 +71,8 @@ impl Metrics {
             registry: Registry::default(),
             records: Counter::default(),
             skipped: Counter::default(),
+            late: Counter::default(),
+            watermark: Seconds::default(),
             input_bytes: Counter::default(),
             input_size_bytes: Number::default(),
             keys: Number::default(),
@@ -88,6 +92,13 @@ impl Metrics {
         registry.register("build", "The version of ckpt", build);
         let m = &metrics;
         registry.register("records", "Records applied by this run, bad ones included", m.records.clone());
+        registry.register(
+            "records_late",
+            "Records of this run that came after all their windows were closed",
+            m.late.clone(),
+        );
+        let help = "The time before which no more records are expected, 0 for a job that does not go by time";
+        registry.register("watermark_timestamp_seconds", help, m.watermark.clone());
         registry.register("records_skipped", "Bad records that this run left out", m.skipped.clone());
         let mut bytes = |name: &str, help: &str, metric: &Counter| {
             registry.register_with_unit(name, help, Unit::Bytes, metric.clone());
@@ -176,6 +187,8 @@ impl Observer for Metrics {
         };
         raise(&self.records, status.records_of_run);
         raise(&self.skipped, status.skipped_of_run);
+        raise(&self.late, status.late_of_run);
+        self.watermark.set(status.watermark.unwrap_or(0) as f64 / 1e3);
         raise(&self.input_bytes, status.input_bytes_of_run);
         self.input_size_bytes.set(status.total_bytes.unwrap_or(0));
         self.keys.set(status.keys);

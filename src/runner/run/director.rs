@@ -358,7 +358,7 @@ impl<'a> Director<'a> {
             trigger,
             ended: trigger == Trigger::EndOfInput,
             standings: standings.collect(),
-            watermark: clock.map(Clock::watermark).filter(|watermark| *watermark != NEVER),
+            watermark: self.watermark(),
             tasks: self.tasks.clone(),
             skipped: self.skipped_in_all,
             dead_lines: std::mem::take(&mut self.dead_lines),
@@ -527,11 +527,18 @@ impl<'a> Director<'a> {
         })
     }
 
+    /// Returns the time before which no more records are expected, if there is one.
+    fn watermark(&self) -> Option<i64> {
+        self.timing.as_ref().map(|(_, clock)| clock.watermark()).filter(|watermark| *watermark != NEVER)
+    }
+
     fn status(&self, gauges: &Gauges) -> Status {
         Status {
             records: self.records_in_all,
             records_of_run: self.records_in_all - self.records_before,
             skipped_of_run: self.skipped_in_all - self.skipped_before,
+            late_of_run: gauges.late.load(Ordering::Relaxed),
+            watermark: self.watermark(),
             input_bytes: self.bytes_in_all,
             input_bytes_of_run: self.bytes_in_all - self.bytes_before,
             total_bytes: self.total_bytes,

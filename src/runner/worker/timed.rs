@@ -6,6 +6,7 @@
 use std::sync::atomic::Ordering;
 
 use super::{Event, GROUP, HEAD_BYTES, Head, Load, Plan, Worker};
+use crate::format::segment::MAX_VALUE_BYTES;
 use crate::runner::clock::Clock;
 use crate::runner::input::Block;
 use crate::runner::late::{LateRecord, shown_bytes};
@@ -86,6 +87,10 @@ impl Plan {
                 let shown = shown_bytes(&rows.on_late).map(|most| &place.bytes[..place.bytes.len().min(most)]);
                 for (number, start) in rows.windows.starts(time).enumerate() {
                     row_keys.write(key.as_bytes(), start, &mut timed.row_key);
+                    if timed.row_key.len() > MAX_VALUE_BYTES {
+                        let reason = format!("the key has {} bytes, too many for a window", key.len());
+                        return Err(BadRecord { reason });
+                    }
                     self.push(&timed.row_key, None, updates, |update| {
                         update.extend_from_slice(&start.to_le_bytes());
                         match shown {

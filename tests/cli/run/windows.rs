@@ -122,6 +122,34 @@ fn files_that_are_read_later_are_not_late() {
 }
 
 #[test]
+fn the_example_with_windows_counts_every_click_once_or_keeps_it_as_late() {
+    let env = Env::new();
+    let examples = crate::support::repository::path("examples");
+    env.write("countries.yaml", std::fs::read(examples.join("countries.yaml")).unwrap());
+    for file in 0..4 {
+        let name = format!("data/clicks-{file}.jsonl");
+        env.write(&name, std::fs::read(examples.join(&name)).unwrap());
+    }
+    let output = env.run(&["run", "countries.yaml", "--json"]);
+    let summary: serde_json::Value = serde_json::from_str(&output.stdout).unwrap();
+    let rows: Vec<serde_json::Value> = changes(&env)
+        .concat()
+        .iter()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .filter(|row: &serde_json::Value| row.get("clicks").is_some())
+        .collect();
+    let clicks: u64 = rows.iter().map(|row| row["clicks"].as_u64().unwrap()).sum();
+    assert_eq!(clicks + summary["late"].as_u64().unwrap(), summary["records"].as_u64().unwrap());
+    let windows: std::collections::BTreeSet<_> =
+        rows.iter().map(|row| (row["country"].to_string(), row["window_start"].to_string())).collect();
+    assert!(rows.len() > 20 && windows.len() == rows.len(), "{} rows", rows.len());
+    let inspected = env.run(&["inspect", "checkpoints/countries", "--positions"]).expect(0);
+    assert!(inspected.stdout.contains("TIME") && inspected.stdout.contains("2026-"), "{inspected}");
+    let inspected = env.run(&["inspect", "checkpoints/countries"]).expect(0);
+    assert!(inspected.stdout.contains("watermark"), "{inspected}");
+}
+
+#[test]
 fn a_bad_time_names_the_unit_that_it_may_be_in() {
     let env = Env::new();
     windowed(&env, "every: 1m", "");
