@@ -114,6 +114,7 @@ impl Maker {
             shards: SHARDS,
             routing: Routing::KeyHash,
             block: number,
+            older_cuts: Vec::new(),
             block_bytes: 262_144,
             columns: self.codec.columns().to_vec(),
             timings: Timings::default(),

@@ -90,7 +90,7 @@ fn snapshots(
         let kind = if before.is_empty() { SegmentKind::Base } else { SegmentKind::Delta };
         let keys = keys.keys().filter(|key| shard(key) == number).count() as u64;
         let snapshot = Snapshot { rows, kind, keys, emitted: Emitted::default() };
-        ShardSnapshot { shard: number, cut, snapshot, pause_micros: 1 }
+        ShardSnapshot { shard: number, cut, snapshot: Some(snapshot), pause_micros: 1 }
     };
     (0..SHARDS).map(snapshot).collect()
 }

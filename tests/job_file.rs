@@ -291,7 +291,32 @@ fn a_wrong_job_file_is_refused_with_the_place_and_the_reason() {
         ),
         ("checkpoint: {state_bytes: 0}\n", "1:27: expected a size larger than zero, found `0`"),
         ("checkpoint: {state_bytes: -5}\n", "1:27: expected a size such as `64MiB`, `10GB` or `4096`, found `-5`"),
-        ("checkpoint: {mode: priority}\n", "1:20: `mode: priority` is not supported by this version"),
+        ("checkpoint: {mode: priority}\n", "1:20: `mode: priority` needs `priorities`, a `budget`, or both"),
+        (
+            "key: user\ncheckpoint: {mode: priority, priorities: [{tasks: 0-64}]}\n",
+            "2:51: expected a range of tasks such as `0-7`, within 0 to 63, found `0-64`",
+        ),
+        (
+            "key: user\ncheckpoint: {mode: priority, priorities: [{partitions: 'a*'}]}\n",
+            "2:56: `partitions` chooses among the tasks of a job without a `key`; use `tasks` or `key`",
+        ),
+        (
+            "key: user\ncheckpoint: {mode: priority, priorities: [{key: 'amount > 3'}]}\n",
+            "2:49: the expression knows only `key`, found `amount`",
+        ),
+        (
+            "checkpoint: {mode: priority, priorities: [{tasks: 1, key: 'key == 1'}]}\n",
+            "1:59: a class is chosen by `tasks` or by `key`, not by both",
+        ),
+        (
+            "checkpoint: {mode: priority, priorities: [{}, {weight: 3}]}\n",
+            "1:47: there are two classes `others`; give one of them another `name`",
+        ),
+        (
+            "checkpoint: {mode: priority, priorities: [{every: 0}]}\n",
+            "1:51: expected a whole number from 1 to 1000, found `0`",
+        ),
+        ("checkpoint: {budget: 64MiB}\n", "1:22: `budget` needs `mode: priority`"),
         (
             "checkpoint: {mode: scheduled}\n",
             "1:20: `mode: scheduled` needs a `schedule`, such as `6h` or `\"0 */6 * * *\"`",
@@ -323,7 +348,7 @@ fn a_wrong_job_file_is_refused_with_the_place_and_the_reason() {
             "checkpoint: {keep: {within: 36}}\n",
             "1:29: expected a duration such as `10m`, `1h30m` or `250ms`, found `36` without a unit (ms, s, m, h, d, w)",
         ),
-        ("checkpoint: {max_staleness: 1h}\n", "1:14: `max_staleness` is not supported by this version"),
+        ("checkpoint: {max_staleness: 1h}\n", "1:29: `max_staleness` needs `mode: priority`"),
         ("checkpoint: {store: ''}\n", "1:21: expected a path, found ``"),
         ("checkpoint: {replicas: b}\n", "1:24: expected a list of directories, found `b`"),
         ("checkpoint: {store: a, replicas: [a]}\n", "1:35: the replica `a` is the store itself"),

@@ -111,6 +111,7 @@ fn prepare(store: &Store, sequence: u64, parent: Option<&Committed>) -> Manifest
         shards: 8,
         routing: Routing::KeyHash,
         block: 10 * sequence,
+        older_cuts: Vec::new(),
         block_bytes: 262_144,
         columns: vec![Column::new("clicks", ColumnType::Int)],
         timings: Timings::default(),

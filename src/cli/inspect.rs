@@ -14,7 +14,7 @@ use crate::cli::table::{Column, Table};
 use crate::cli::target::Target;
 use crate::cli::ui::Ui;
 use crate::cli::words::{self, counted};
-use crate::format::manifest::{DeadLetter, Manifest, Mode, Output, Routing, Timings, Totals, Trigger};
+use crate::format::manifest::{DeadLetter, Manifest, Mode, OlderCut, Output, Routing, Timings, Totals, Trigger};
 use crate::format::positions::PositionRow;
 use crate::id::Sequence;
 use crate::ops::inspect::{self, Description, Excerpt, ObjectUse, Role, StateRow, TaskUse};
@@ -22,6 +22,10 @@ use crate::ops::read::{Selection, Snapshot};
 use crate::store::Store;
 use crate::units::{Age, Bytes, Count, Span};
 use crate::value::{ColumnType, Value};
+
+mod classes;
+
+use classes::ClassView;
 
 /// Show what a checkpoint is, or what it holds
 ///
@@ -113,7 +117,15 @@ pub fn run(args: &Args, ui: &mut Ui) -> Result<Exit, CliError> {
     } else if args.job {
         show_job(head, &store, sequence, ui)?;
     } else {
-        show_description(head, &inspect::describe(&store, sequence)?, &now, ui)?;
+        let description = inspect::describe(&store, sequence)?;
+        let classes = match description.committed.manifest.mode {
+            Mode::Priority => {
+                let positions = Snapshot::open(&store, sequence)?.positions(&store)?;
+                classes::classes(&store, &description.committed, &positions)
+            }
+            Mode::Elided | Mode::Scheduled => Vec::new(),
+        };
+        show_description(head, &description, &classes, &now, ui)?;
     }
     Ok(Exit::Clean)
 }
@@ -137,10 +149,16 @@ struct Head {
     sequence: u64,
 }
 
-fn show_description(head: Head, description: &Description, now: &Zoned, ui: &mut Ui) -> Result<(), CliError> {
+fn show_description(
+    head: Head,
+    description: &Description,
+    classes: &[ClassView],
+    now: &Zoned,
+    ui: &mut Ui,
+) -> Result<(), CliError> {
     let manifest = &description.committed.manifest;
     if ui.is_json() {
-        return ui.json(&DescriptionView::new(head, description));
+        return ui.json(&DescriptionView::new(head, description, classes));
     }
     let totals = manifest.totals;
     let created = manifest.created.to_zoned(now.time_zone().clone()).strftime("%Y-%m-%d %H:%M:%S %Z").to_string();
@@ -193,6 +211,9 @@ fn show_description(head: Head, description: &Description, now: &Zoned, ui: &mut
             words::routing(manifest.routing)
         ),
     )?;
+    for class in classes.iter().filter(|class| class.is_shown()) {
+        line("class", class.line())?;
+    }
     line("state", format!("{}, {} changed", counted(totals.keys, "key"), Count(totals.changed_keys)))?;
     let columns = manifest.columns.iter().map(|column| format!("{} {}", column.name, type_name(column.column_type)));
     line("columns", columns.collect::<Vec<_>>().join(", "))?;
@@ -273,6 +294,8 @@ struct DescriptionView<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     watermark: Option<Timestamp>,
     pin: Option<PinView<'a>>,
+    classes: &'a [ClassView],
+    older_cuts: &'a [OlderCut],
 }
 
 #[derive(Debug, Serialize)]
@@ -295,7 +318,7 @@ struct ColumnView<'a> {
 }
 
 impl<'a> DescriptionView<'a> {
-    fn new(head: Head, description: &'a Description) -> DescriptionView<'a> {
+    fn new(head: Head, description: &'a Description, classes: &'a [ClassView]) -> DescriptionView<'a> {
         let manifest = &description.committed.manifest;
         let parent = manifest.parent;
         DescriptionView {
@@ -326,6 +349,8 @@ impl<'a> DescriptionView<'a> {
             late_records: &manifest.late_records,
             watermark: moment(description.watermark),
             pin: description.pin.as_ref().map(|pin| PinView { reason: pin.reason.as_deref(), created: pin.created }),
+            classes,
+            older_cuts: &manifest.older_cuts,
         }
     }
 }

@@ -448,6 +448,9 @@ fn explain(error: RunError, args: &Args, text: &[u8]) -> CliError {
             unfit.causes = differences.iter().map(ToString::to_string).collect();
             unfit.hint("change it back, or begin anew in another store (`checkpoint: store:`)")
         }
+        RunError::SeveralCuts { .. } => CliError::of(Exit::Usage, &error).hint(format!(
+            "run {job} once as it was and stop it: the last checkpoint of a run takes all shards at one cut"
+        )),
         RunError::SamePath { .. } => CliError::of(Exit::Usage, &error).hint(format!("give it a place of its own in {job}")),
         RunError::OtherJob { .. } => {
             CliError::of(Exit::Usage, &error).hint(format!("change `job:` or `checkpoint: store:` in {job}"))

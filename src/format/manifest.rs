@@ -72,6 +72,9 @@ pub struct Manifest {
     pub routing: Routing,
     /// The cut: every block of the input before this number is applied, none from it on.
     pub block: u64,
+    /// Older cuts that some shards still have, ascending, in mode priority.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub older_cuts: Vec<OlderCut>,
     /// The size of the grid that the input's blocks are laid on, in bytes.
     pub block_bytes: u64,
     /// The columns of the state's values.
@@ -91,6 +94,20 @@ pub struct Manifest {
     pub late_records: Option<DeadLetter>,
     /// The tables.
     pub tables: Tables,
+}
+
+/// A cut that some shards have instead of the checkpoint's own.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OlderCut {
+    /// The cut: their state is that of all blocks before this number.
+    pub block: u64,
+    /// When it was taken.
+    pub created: Timestamp,
+    /// Records of input that were applied then, skipped ones included.
+    pub records: u64,
+    /// The shards, ascending.
+    pub shards: Vec<u32>,
 }
 
 /// The link to the checkpoint before.
@@ -301,6 +318,18 @@ impl Manifest {
         if *shards == 0 || shards > tasks {
             return Err(format!("shards: expected 1 to {tasks}, the number of tasks, found {shards}"));
         }
+        let mut last = None;
+        let mut behind = HashSet::new();
+        for cut in &self.older_cuts {
+            if cut.block >= self.block || last >= Some(cut.block) {
+                let block = self.block;
+                return Err(format!("older_cuts: expected ascending blocks before {block}, found {}", cut.block));
+            }
+            last = Some(cut.block);
+            if let Some(wrong) = cut.shards.iter().find(|shard| *shard >= shards || !behind.insert(**shard)) {
+                return Err(format!("older_cuts: expected shards from 0 to {}, each once, found {wrong}", shards - 1));
+            }
+        }
         if self.block_bytes == 0 {
             return Err("block_bytes: expected at least 1, found 0".to_owned());
         }
@@ -439,6 +468,7 @@ mod tests {
             shards: 8,
             routing: Routing::KeyHash,
             block: 1234,
+            older_cuts: Vec::new(),
             block_bytes: 262_144,
             columns: vec![Column::new("clicks", ColumnType::Int), Column::new("spent", ColumnType::Number)],
             timings: Timings { pause_micros: 900, snapshot_micros: 12_000, write_micros: 150_000 },

@@ -180,7 +180,9 @@ impl RollbackPlan {
         }
         manifest.tables.positions = object;
         manifest.ended = rows.iter().all(|row| row.ended);
-        let sum = |of: fn(&PositionRow) -> u64| rows.iter().map(of).fold(0, u64::saturating_add);
+        // Where there are several cuts, the newest row of a partition comes last.
+        let newest = rows.chunk_by(|a, b| a.partition == b.partition).filter_map(<[PositionRow]>::last);
+        let sum = |of: fn(&PositionRow) -> u64| newest.clone().map(of).fold(0, u64::saturating_add);
         manifest.totals.input_bytes = sum(|row| row.offset);
         manifest.totals.records = sum(|row| row.record);
         manifest.totals.bytes = objects_of(manifest, &self.snapshot.index).iter().map(|object| object.bytes).sum();

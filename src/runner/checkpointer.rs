@@ -13,7 +13,7 @@ use crate::format::FORMAT;
 use crate::format::index::{self, IndexRow, SegmentKind, tasks_of};
 use crate::format::layout::{ObjectKind, ObjectName};
 use crate::format::manifest::{
-    DeadLetter, Manifest, Mode, ObjectRef, Output, Parent, Routing, Tables, Timings, Totals, Trigger,
+    DeadLetter, Manifest, Mode, ObjectRef, OlderCut, Output, Parent, Routing, Tables, Timings, Totals, Trigger,
 };
 use crate::format::merge::Merge;
 use crate::format::positions::{self, PositionRow};
@@ -71,10 +71,30 @@ pub struct Lineage {
     pub keys: Vec<u64>,
     /// The positions, by partition.
     pub positions: BTreeMap<String, PositionRow>,
+    /// The older cuts that some shards still have, ascending.
+    pub older: Vec<OlderPositions>,
     /// The objects of the latest checkpoint.
     pub objects: HashSet<ObjectName>,
     /// Whether the state is laid out otherwise than in `last`: the next checkpoint has to be made, though no record was applied.
     pub is_relaid: bool,
+}
+
+/// An older cut, with its positions.
+#[derive(Debug, Clone)]
+pub struct OlderPositions {
+    /// The cut, and the shards that have it.
+    pub cut: OlderCut,
+    /// The positions, by partition.
+    pub positions: BTreeMap<String, PositionRow>,
+}
+
+impl Lineage {
+    /// Returns the cut that a shard has.
+    pub fn cut_of(&self, shard: u32) -> u64 {
+        let older = self.older.iter().find(|older| older.cut.shards.contains(&shard));
+        let newest = || self.last.as_ref().map_or(0, |last| last.manifest.block);
+        older.map_or_else(newest, |older| older.cut.block)
+    }
 }
 
 /// Where one partition stands at a cut.
@@ -150,6 +170,8 @@ pub struct Checkpointer {
     definition: Option<ObjectRef>,
     /// What the next checkpoint will hold of each shard, as far as it is known.
     drafts: Vec<Draft>,
+    /// The cuts of these drafts.
+    cuts: BTreeMap<u64, KnownCut>,
     /// Rows written for these drafts that no checkpoint has.
     changed_keys: u64,
     /// Lines for the dead-letter file that are in no checkpoint.
@@ -173,6 +195,8 @@ const SHARDS_PER_REBASE: u32 = 8;
 /// A shard as the next checkpoint will hold it.
 #[derive(Debug)]
 struct Draft {
+    /// The cut that it was taken at.
+    cut: u64,
     /// Its segments; the last ones may be in no checkpoint yet.
     chain: Vec<IndexRow>,
     keys: u64,
@@ -180,6 +204,19 @@ struct Draft {
     pending: Option<(Snapshot, u64)>,
     /// What has changed and was emitted since the latest checkpoint.
     changes: ShardChanges,
+}
+
+/// A cut that shards of the next checkpoint have.
+#[derive(Debug)]
+struct KnownCut {
+    created: Timestamp,
+    records: u64,
+    /// Where the partitions stand, in their order.
+    standings: Vec<Standing>,
+    tasks: Option<Vec<u32>>,
+    watermark: Option<i64>,
+    /// The rows for the table of positions, once they are made.
+    rows: Option<Vec<PositionRow>>,
 }
 
 /// What is known of an attempt while it is made.
@@ -218,6 +255,24 @@ impl Checkpointer {
         lineage.chains.resize(shards, Vec::new());
         lineage.keys.resize(shards, 0);
         let drafts = drafts_of(&lineage);
+        let older = lineage.older.iter().map(|older| {
+            let known = KnownCut {
+                created: older.cut.created,
+                records: older.cut.records,
+                standings: Vec::new(),
+                tasks: None,
+                watermark: None,
+                rows: Some(older.positions.values().cloned().collect()),
+            };
+            (older.cut.block, known)
+        });
+        let mut cuts: BTreeMap<u64, KnownCut> = older.collect();
+        // A shard that was never taken has the cut before the first block.
+        let (block, created, records) = lineage.last.as_ref().map_or((0, store.file.created, 0), |last| {
+            (last.manifest.block, last.manifest.created, last.manifest.totals.records)
+        });
+        let rows = Some(lineage.positions.values().cloned().collect());
+        cuts.insert(block, KnownCut { created, records, standings: Vec::new(), tasks: None, watermark: None, rows });
         Checkpointer {
             store,
             facts,
@@ -226,6 +281,7 @@ impl Checkpointer {
             dead_letter,
             definition: None,
             drafts,
+            cuts,
             changed_keys: 0,
             dead_lines: Vec::new(),
             unnamed: Created::default(),
@@ -284,11 +340,21 @@ impl Checkpointer {
         let mut cut = cuts.recv().ok()?;
         self.dead_lines.append(&mut cut.dead_lines);
         let (created, trigger, cut_begun) = (cut.created, cut.trigger, cut.begun);
+        let known = KnownCut {
+            created,
+            records: cut.standings.iter().map(|standing| standing.record).sum(),
+            standings: std::mem::take(&mut cut.standings),
+            tasks: cut.tasks.take(),
+            watermark: cut.watermark,
+            rows: None,
+        };
+        self.cuts.insert(cut.number, known);
         // A complete one is made also when nothing changed; the last one only when the directing thread knows of something new.
         let is_wanted = self.takes_all() && trigger != Trigger::Shutdown;
         let is_new = cut.ended
             || is_wanted
             || self.lineage.is_relaid
+            || self.drafts.iter().zip(0..).any(|(draft, shard)| draft.cut != self.lineage.cut_of(shard))
             || self.lineage.last.as_ref().is_none_or(|last| last.manifest.block != cut.number);
         let outcome = match failure {
             Some(error) => Outcome::Failed(Box::new(error)),
@@ -404,6 +470,8 @@ impl Checkpointer {
             *draft = Draft { pending: draft.pending.take(), changes, ..new };
         }
         self.lineage = lineage;
+        let used: HashSet<u64> = self.drafts.iter().map(|draft| draft.cut).collect();
+        self.cuts.retain(|number, _| used.contains(number));
         self.changed_keys = 0;
         self.unnamed.retain(|object| !self.lineage.objects.contains(object));
         self.discard_unnamed();
@@ -561,7 +629,13 @@ impl Checkpointer {
         outputs.extend(staged);
         let rows: Vec<IndexRow> = self.drafts.iter().flat_map(|draft| &draft.chain).cloned().collect();
         let keys: Vec<u64> = self.drafts.iter().map(|draft| draft.keys).collect();
-        let (position_rows, input_bytes, records) = self.positions(&cut)?;
+        self.make_positions()?;
+        let newest = self.cuts[&cut.number].rows.clone().expect("the rows were made just now");
+        let older = self.older_cuts(cut.number);
+        let older_rows = older.iter().flat_map(|older| older.positions.values());
+        let position_rows: Vec<PositionRow> = older_rows.chain(&newest).cloned().collect();
+        let input_bytes = newest.iter().map(|row| row.offset).sum();
+        let records = newest.iter().map(|row| row.record).sum();
         let definition = match self.definition {
             Some(object) if !self.takes_all() => object,
             _ => {
@@ -602,6 +676,7 @@ impl Checkpointer {
             shards: self.facts.shards,
             routing: self.facts.routing,
             block: cut.number,
+            older_cuts: older.iter().map(|older| older.cut.clone()).collect(),
             block_bytes: self.facts.block_bytes,
             columns: self.facts.columns.clone(),
             timings: Timings {
@@ -614,7 +689,7 @@ impl Checkpointer {
                 changed_keys: self.changed_keys,
                 bytes: objects.values().sum(),
                 new_bytes: objects.iter().filter(|(name, _)| new(name)).map(|(_, bytes)| bytes).sum(),
-                partitions: position_rows.len() as u64,
+                partitions: newest.len() as u64,
                 input_bytes,
                 records,
                 skipped: cut.skipped,
@@ -631,7 +706,8 @@ impl Checkpointer {
             last: None,
             chains: self.drafts.iter().map(|draft| draft.chain.clone()).collect(),
             keys,
-            positions: position_rows.into_iter().map(|row| (row.partition.clone(), row)).collect(),
+            positions: newest.into_iter().map(|row| (row.partition.clone(), row)).collect(),
+            older,
             objects: names.iter().copied().collect(),
             is_relaid: false,
         };
@@ -657,41 +733,59 @@ impl Checkpointer {
         }
     }
 
-    /// Returns the positions, sorted, and the sums of their bytes and records.
-    fn positions(&self, cut: &Cut) -> Result<(Vec<PositionRow>, u64, u64), RunError> {
-        let mut rows = Vec::with_capacity(cut.standings.len());
-        let (mut input_bytes, mut records) = (0, 0);
-        for (i, (partition, standing)) in self.partitions.iter().zip(&cut.standings).enumerate() {
-            let Standing { place, record, event_time } = standing;
-            input_bytes += place.offset;
-            records += record;
-            let known = self.lineage.positions.get(&partition.name);
-            let fingerprint = match known {
-                Some(known) if known.offset == place.offset => known.fingerprint,
-                _ => fingerprint(partition, place)?,
-            };
-            rows.push(PositionRow {
-                partition: partition.name.clone(),
-                task: cut.tasks.as_ref().map(|tasks| tasks[i]),
-                cut: cut.number,
-                offset: place.offset,
-                record: *record,
-                ended: place.ended,
-                file_bytes: partition.file_bytes,
-                fingerprint,
-                event_time: *event_time,
-                watermark: cut.watermark,
-            });
+    /// Returns the cuts before `newest` that shards of the next checkpoint have. The rows of all cuts were made.
+    fn older_cuts(&self, newest: u64) -> Vec<OlderPositions> {
+        let mut shards: BTreeMap<u64, Vec<u32>> = BTreeMap::new();
+        for (draft, shard) in self.drafts.iter().zip(0..).filter(|(draft, _)| draft.cut < newest) {
+            shards.entry(draft.cut).or_default().push(shard);
         }
-        rows.sort_by(|a, b| a.partition.cmp(&b.partition));
-        Ok((rows, input_bytes, records))
+        let older = shards.into_iter().filter_map(|(block, shards)| {
+            let known = self.cuts.get(&block)?;
+            let rows = known.rows.iter().flatten();
+            let cut = OlderCut { block, created: known.created, records: known.records, shards };
+            Some(OlderPositions { cut, positions: rows.map(|row| (row.partition.clone(), row.clone())).collect() })
+        });
+        older.collect()
+    }
+
+    /// Makes the rows of positions of all cuts, each sorted.
+    fn make_positions(&mut self) -> Result<(), RunError> {
+        let (partitions, lineage) = (&self.partitions, &self.lineage);
+        for (&number, known) in self.cuts.iter_mut().filter(|(_, known)| known.rows.is_none()) {
+            let mut rows = Vec::with_capacity(known.standings.len());
+            for (i, (partition, standing)) in partitions.iter().zip(&known.standings).enumerate() {
+                let Standing { place, record, event_time } = standing;
+                let before = lineage.positions.get(&partition.name);
+                let fingerprint = match before {
+                    Some(before) if before.offset == place.offset => before.fingerprint,
+                    _ => fingerprint(partition, place)?,
+                };
+                rows.push(PositionRow {
+                    partition: partition.name.clone(),
+                    task: known.tasks.as_ref().map(|tasks| tasks[i]),
+                    cut: number,
+                    offset: place.offset,
+                    record: *record,
+                    ended: place.ended,
+                    file_bytes: partition.file_bytes,
+                    fingerprint,
+                    event_time: *event_time,
+                    watermark: known.watermark,
+                });
+            }
+            rows.sort_by(|a, b| a.partition.cmp(&b.partition));
+            known.rows = Some(rows);
+        }
+        Ok(())
     }
 }
 
 impl Draft {
     /// Puts what was taken at a newer cut on top of what is pending.
     fn add(&mut self, taken: ShardSnapshot, wants_rows: bool) {
-        let ShardSnapshot { cut, mut snapshot, .. } = taken;
+        let ShardSnapshot { cut, snapshot, .. } = taken;
+        let Some(mut snapshot) = snapshot else { return };
+        self.cut = cut;
         self.keys = snapshot.keys;
         self.changes.add_emitted(std::mem::take(&mut snapshot.emitted));
         if snapshot.rows.is_empty() {
@@ -712,10 +806,15 @@ impl Draft {
 }
 
 fn drafts_of(lineage: &Lineage) -> Vec<Draft> {
-    let shards = lineage.chains.iter().zip(&lineage.keys);
-    shards
-        .map(|(chain, &keys)| Draft { chain: chain.clone(), keys, pending: None, changes: ShardChanges::default() })
-        .collect()
+    let shards = (0..).zip(lineage.chains.iter().zip(&lineage.keys));
+    let draft = |(shard, (chain, &keys)): (u32, (&Vec<IndexRow>, &u64))| Draft {
+        cut: lineage.cut_of(shard),
+        chain: chain.clone(),
+        keys,
+        pending: None,
+        changes: ShardChanges::default(),
+    };
+    shards.map(draft).collect()
 }
 
 fn micros(from: Instant, to: Instant) -> u64 {

@@ -252,6 +252,12 @@ pub enum RunError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// The state is to be laid out anew, and its shards are not at one cut.
+    #[error("the shards of checkpoint {} are not at one cut, which another number of tasks or other aggregates need", .sequence.0)]
+    SeveralCuts {
+        /// The checkpoint.
+        sequence: Sequence,
+    },
     /// An attempt to make a checkpoint took longer than the job file allows.
     #[error("the checkpoint was not done within {}", Span(*.timeout))]
     CheckpointTimeout {

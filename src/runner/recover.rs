@@ -11,11 +11,12 @@ use crate::format::positions;
 use crate::format::rows::RowCodec;
 use crate::format::segment::SegmentReader;
 use crate::id::Sequence;
-use crate::runner::checkpointer::Lineage;
+use crate::runner::checkpointer::{Lineage, OlderPositions};
 use crate::runner::error::RunError;
 use crate::runner::exec;
 use crate::runner::left_behind::LeftBehind;
-use crate::runner::spec::JobSpec;
+use crate::runner::priority::Priorities;
+use crate::runner::spec::{JobSpec, PrioritySpec};
 use crate::runner::state::Shard;
 use crate::store::{Committed, Store};
 
@@ -42,11 +43,12 @@ pub struct Resumed {
 /// Reads the latest checkpoint; nothing when there is none.
 ///
 /// One that is damaged is [`RunError::LatestDamaged`], unless `may_go_back`: then it is the newest that is intact, and
-/// [`RunError::NoneIntact`] when there is no such. `check` is asked whether a definition fits, before the state is read.
+/// [`RunError::NoneIntact`] when there is no such. `priority` says which shards are loaded first. `check` is asked whether a definition fits, before the state is read.
 pub fn resume(
     store: &Store,
     may_go_back: bool,
     threads: usize,
+    priority: Option<&PrioritySpec>,
     check: impl Fn(Sequence, &JobSpec) -> Result<(), RunError>,
 ) -> Result<Option<Resumed>, RunError> {
     let sequences = store.sequences()?;
@@ -58,7 +60,10 @@ pub fn resume(
         let read = manifest.map_err(RunError::from).and_then(|committed| {
             let definition = definition(store, &committed)?;
             check(sequence, &definition)?;
-            Ok((definition, recover(store, committed, threads)?))
+            let manifest = &committed.manifest;
+            let priorities = priority.map(|spec| Priorities::new(spec, manifest.tasks, manifest.shards, &[]));
+            let rank = |shard| priorities.as_ref().map_or(0, |priorities| priorities.rank(shard));
+            Ok((definition, recover_in_order(store, committed, threads, rank)?))
         });
         let error = match read {
             Ok((definition, mut recovered)) => {
@@ -89,6 +94,16 @@ pub fn definition(store: &Store, committed: &Committed) -> Result<JobSpec, RunEr
 
 /// Reads the state of a checkpoint, `threads` shards at a time. Every byte is verified on the way.
 pub fn recover(store: &Store, committed: Committed, threads: usize) -> Result<Recovered, RunError> {
+    recover_in_order(store, committed, threads, |_| usize::MAX)
+}
+
+/// Does the same, and loads first the shards for which `rank` is smallest.
+pub fn recover_in_order(
+    store: &Store,
+    committed: Committed,
+    threads: usize,
+    rank: impl Fn(u32) -> usize,
+) -> Result<Recovered, RunError> {
     let manifest = &committed.manifest;
     let inconsistent = |reason: String| RunError::Inconsistent { sequence: manifest.sequence, reason };
     let tables = &manifest.tables;
@@ -120,7 +135,9 @@ pub fn recover(store: &Store, committed: Committed, threads: usize) -> Result<Re
     let mut shards: Vec<Option<Result<Shard, RunError>>> = (0..manifest.shards).map(|_| None).collect();
     std::thread::scope(|scope| {
         let mut lanes: Vec<Vec<_>> = (0..threads.max(1)).map(|_| Vec::new()).collect();
-        for (i, (slot, chain)) in shards.iter_mut().zip(&chains).enumerate() {
+        let mut wanted: Vec<_> = (0..).zip(shards.iter_mut().zip(&chains)).collect();
+        wanted.sort_by_key(|(shard, _)| rank(*shard));
+        for (i, (_, (slot, chain))) in wanted.into_iter().enumerate() {
             lanes[i % threads.max(1)].push((slot, chain));
         }
         for lane in lanes {
@@ -139,9 +156,15 @@ pub fn recover(store: &Store, committed: Committed, threads: usize) -> Result<Re
     if found != manifest.totals.keys {
         return Err(inconsistent(format!("it has {found} keys, its manifest says {}", manifest.totals.keys)));
     }
+    let older = manifest.older_cuts.iter().map(|cut| {
+        let rows = position_rows.iter().filter(|row| row.cut == cut.block);
+        OlderPositions { cut: cut.clone(), positions: rows.map(|row| (row.partition.clone(), row.clone())).collect() }
+    });
+    let older = older.collect();
+    // The rows of a partition ascend by their cuts: the newest is left.
     let positions = position_rows.into_iter().map(|row| (row.partition.clone(), row)).collect();
     let newest = Some(committed.manifest.sequence);
-    let lineage = Lineage { newest, last: Some(committed), chains, keys, positions, objects, is_relaid: false };
+    let lineage = Lineage { newest, last: Some(committed), chains, keys, positions, older, objects, is_relaid: false };
     Ok(Recovered { shards, lineage })
 }
 

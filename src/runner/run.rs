@@ -1,6 +1,6 @@
 //! The thread that directs a run: starts the others, decides when a checkpoint is due, and ends.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ffi::OsString;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -25,6 +25,7 @@ use crate::runner::input::{self, BlockReader, InputError, Partition};
 use crate::runner::late::LateRecord;
 use crate::runner::left_behind::{self, Abandoned};
 use crate::runner::output::{OutputPlan, RowShape};
+use crate::runner::priority::Priorities;
 use crate::runner::processor::{ProcessError, Processor, Processors};
 use crate::runner::pruner::Pruner;
 use crate::runner::publication;
@@ -37,7 +38,7 @@ use crate::runner::spec::{self, Effect, Emit, FieldPath, InputFormat, JobSpec, O
 use crate::runner::state::Shard;
 use crate::runner::time_plan::TimePlan;
 use crate::runner::window::Windows;
-use crate::runner::worker::{Account, Buffers, Gauges, Lines, Message, Plan, Route, Start, Timed, Worker};
+use crate::runner::worker::{Account, Buffers, Gauges, Lines, Message, Plan, Replay, Route, Start, Timed, Worker};
 use crate::store::{Store, StoreLock, StoreNote};
 use crate::value::ColumnType;
 
@@ -384,11 +385,13 @@ fn attempt(job: &JobSpec, options: &Options, control: &Control, observer: &dyn O
     let workers = options.threads.max(1);
     let resumed = match &opened {
         None => None,
-        Some((store, _)) => recover::resume(store, options.latest_good, workers, |sequence, old| {
-            let mut differences = spec::differences(old, &with_types(job, old));
-            differences.retain(|difference| difference.effect() == Effect::Unfit);
-            if differences.is_empty() { Ok(()) } else { Err(RunError::Unfit { sequence, differences }) }
-        })?,
+        Some((store, _)) => {
+            recover::resume(store, options.latest_good, workers, job.checkpoint.priority.as_ref(), |sequence, old| {
+                let mut differences = spec::differences(old, &with_types(job, old));
+                differences.retain(|difference| difference.effect() == Effect::Unfit);
+                if differences.is_empty() { Ok(()) } else { Err(RunError::Unfit { sequence, differences }) }
+            })?
+        }
     };
     // The definition in the checkpoint has the types that its run found out, which this one goes on with.
     let mut plans: Vec<OutputPlan> = output.iter().cloned().collect();
@@ -486,7 +489,7 @@ impl Run<'_> {
     ) -> Result<Summary, RunError> {
         let job = self.job;
         let lineage = recovered.as_ref().map(|(recovered, _)| &recovered.lineage);
-        let plan = self.plan(processor, exec, filter, lineage);
+        let mut plan = self.plan(processor, exec, filter, lineage);
         let (mut shards, lineage) = match recovered {
             None => (Vec::new(), Lineage::default()),
             Some((recovered, definition)) => {
@@ -526,9 +529,29 @@ impl Run<'_> {
             _ => None,
         };
         let next_block = lineage.last.as_ref().map_or(0, |last| last.manifest.block);
-        let start: Vec<_> = lineage.positions.values().cloned().collect();
+        let start = start(&lineage, &self.partitions);
+        plan.replay = replay(&lineage, &start, &self.partitions, plan.shards);
+        if let (Some(_), Some(last)) = (&plan.replay, &lineage.last) {
+            if plan.timing.is_some() || plan.exec.is_some() {
+                return Err(RunError::SeveralCuts { sequence: last.manifest.sequence });
+            }
+            // What the newest cut has read is there as well.
+            let plain = lineage.positions.values().filter(|row| row.partition != "-").cloned().collect();
+            if self.prove(plain, next_block)?.is_none() {
+                return Ok(self.stopped_early(&lineage));
+            }
+        }
         let Some(reader) = self.prove(start, next_block)? else { return Ok(self.stopped_early(&lineage)) };
-        let gauges = Gauges::default();
+        let mut gauges = Gauges::default();
+        if let Some(spec) = &job.checkpoint.priority {
+            let partitions = match &plan.route {
+                Route::Partition { partitions, .. } => &partitions[..],
+                Route::Key(_) => &[],
+            };
+            plan.priorities = Some(Arc::new(Priorities::new(spec, plan.tasks, plan.shards, partitions)));
+            gauges.shards.resize_with(plan.shards as usize, Default::default);
+        }
+        let (plan, gauges) = (plan, gauges);
         let (event_sender, events) = unbounded();
         let (alive_sender, alive) = bounded(0);
         let (permit_sender, permits) = unbounded();
@@ -737,7 +760,9 @@ impl Run<'_> {
         };
         let last = lineage.and_then(|lineage| lineage.last.as_ref()).map(|last| &last.manifest);
         let same = last.filter(|manifest| manifest.tasks == tasks);
-        let shards = same.map_or_else(|| tasks.min(MAX_SHARDS), |manifest| manifest.shards);
+        // What waits and what is taken are whole shards, so mode priority has more of them.
+        let most = if job.checkpoint.mode == Mode::Priority { 4 * MAX_SHARDS } else { MAX_SHARDS };
+        let shards = same.map_or_else(|| tasks.min(most), |manifest| manifest.shards);
         let key_fields = usize::from(job.key.is_some());
         let filter_start = field_count + key_fields;
         let filter_fields = filter_start..filter_start + filter.as_ref().map_or(0, |filter| filter.fields().len());
@@ -755,6 +780,8 @@ impl Run<'_> {
             route,
             tasks,
             shards,
+            priorities: None,
+            replay: None,
             takes_all: job.checkpoint.mode == Mode::Scheduled,
             workers: self.threads.min(shards as usize),
             on_error: job.input.on_error.clone(),
@@ -793,6 +820,51 @@ impl Run<'_> {
         fields.extend(windows.or(self.job.ttl.as_ref().map(|ttl| &ttl.time)).map(|time| time.field.clone()));
         fields
     }
+}
+
+/// Returns where the reader starts: at the smallest position of each partition over all cuts that shards have.
+fn start(lineage: &Lineage, partitions: &[Partition]) -> Vec<PositionRow> {
+    if lineage.older.is_empty() {
+        return lineage.positions.values().cloned().collect();
+    }
+    let there: HashSet<&str> = partitions.iter().map(|partition| partition.name.as_str()).collect();
+    let mut start: Vec<PositionRow> = Vec::new();
+    for (name, newest) in &lineage.positions {
+        // One that is gone is told by the position of the newest cut.
+        let older =
+            lineage.older.iter().filter(|_| there.contains(name.as_str())).map(|older| older.positions.get(name));
+        let smallest = older.min_by_key(|row| row.map_or(0, |row| row.offset));
+        match smallest {
+            Some(Some(older)) if older.offset < newest.offset => start.push(older.clone()),
+            // A cut that does not know the partition: it is read from its beginning.
+            Some(None) if newest.offset > 0 => {}
+            _ => start.push(newest.clone()),
+        }
+    }
+    start
+}
+
+/// Returns what shards apply again whose cut is older than the newest, if there are any.
+fn replay(lineage: &Lineage, start: &[PositionRow], partitions: &[Partition], shards: u32) -> Option<Replay> {
+    if lineage.older.is_empty() {
+        return None;
+    }
+    let offsets = |positions: &BTreeMap<String, PositionRow>| -> Vec<u64> {
+        partitions.iter().map(|it| positions.get(&it.name).map_or(0, |row| row.offset)).collect()
+    };
+    let until = offsets(&lineage.positions);
+    let mut from = vec![until.clone(); shards as usize];
+    for older in &lineage.older {
+        let offsets = offsets(&older.positions);
+        for shard in &older.cut.shards {
+            if let Some(from) = from.get_mut(*shard as usize) {
+                from.clone_from(&offsets);
+            }
+        }
+    }
+    let start: HashMap<&str, u64> = start.iter().map(|row| (row.partition.as_str(), row.record)).collect();
+    let records = partitions.iter().map(|it| start.get(it.name.as_str()).copied().unwrap_or(0)).collect();
+    Some(Replay { until, records, from })
 }
 
 /// Tells the directing thread when the thread that holds it panics.

@@ -187,6 +187,11 @@ impl Shard {
         self.changed_bytes
     }
 
+    /// Tells whether anything changed, went or was emitted since the last cut.
+    pub fn has_changed(&self) -> bool {
+        self.dirty_count > 0 || !self.removed.is_empty() || !self.emitted.is_empty()
+    }
+
     /// Returns the memory that the rows and their table take, in bytes, without text and sketches.
     pub fn memory_bytes(&self) -> u64 {
         (self.rows.memory_bytes() + self.keys.memory_bytes + self.table.memory_bytes() + self.deadlines.memory_bytes())

@@ -51,6 +51,8 @@ pub struct Seen {
     pub cuts: u64,
     /// Bytes of rows that changed since the last cut.
     pub changed_bytes: u64,
+    /// Whether something has waited as long as it may, in mode priority.
+    pub is_stale: bool,
     /// Records applied since then.
     pub records: u64,
     /// Whether a signal asked for one.
@@ -70,6 +72,9 @@ pub fn due(policy: &Policy, seen: &Seen) -> Option<Trigger> {
     }
     if seen.since_end.is_some_and(|since| since < policy.min_pause) {
         return None;
+    }
+    if seen.is_stale {
+        return Some(Trigger::Schedule);
     }
     if policy.state_bytes.is_some_and(|bytes| seen.changed_bytes >= bytes) {
         return Some(Trigger::StateBytes);
@@ -117,6 +122,7 @@ mod tests {
             since_end: None,
             cuts: 0,
             changed_bytes: 0,
+            is_stale: false,
             records: 0,
             signalled: false,
             requested: false,
@@ -136,6 +142,7 @@ mod tests {
             (Seen { since_last: seconds(10), ..almost }, Some(Trigger::Schedule)),
             (Seen { changed_bytes: 1000, ..almost }, Some(Trigger::StateBytes)),
             (Seen { records: 50, ..almost }, Some(Trigger::Records)),
+            (Seen { is_stale: true, ..almost }, Some(Trigger::Schedule)),
             (Seen { signalled: true, ..almost }, Some(Trigger::Signal)),
             (Seen { requested: true, ..almost }, Some(Trigger::Request)),
             (Seen { requested: true, signalled: true, records: 50, ..almost }, Some(Trigger::Request)),

@@ -16,6 +16,7 @@ use crate::format::manifest::Routing;
 use crate::format::rows::RowCodec;
 use crate::runner::exec::{self, ExecPlan, Link};
 use crate::runner::input::Block;
+use crate::runner::priority::Priorities;
 use crate::runner::processor::{Context, Processor};
 use crate::runner::record::{BadRecord, Extractor, Field, Filter, RecordPlace};
 use crate::runner::run::{Event, Observer};
@@ -50,6 +51,10 @@ pub struct Plan {
     pub tasks: u32,
     /// The number of shards.
     pub shards: u32,
+    /// Which shards are taken first, in mode priority.
+    pub priorities: Option<Arc<Priorities>>,
+    /// What shards apply again that were taken at an older cut than others, if any.
+    pub replay: Option<Replay>,
     /// Whether all rows are taken at each cut, whatever has changed.
     pub takes_all: bool,
     /// The number of workers; worker w owns the shards s with s modulo workers = w.
@@ -74,6 +79,33 @@ pub enum Route {
     },
 }
 
+/// The shards that a cut takes: all of them when there is no list. One in which nothing has changed is taken in any case.
+pub type Chosen = Option<Arc<[bool]>>;
+
+/// What some shards apply again after the run has gone on from a checkpoint in which they are older than others.
+#[derive(Debug, Clone, Default)]
+pub struct Replay {
+    /// For each partition the offset of the newest cut: from there on every shard applies everything.
+    pub until: Vec<u64>,
+    /// For each partition the records before the place where it is read from.
+    pub records: Vec<u64>,
+    /// For each shard and partition the offset from which on it applies records.
+    pub from: Vec<Vec<u64>>,
+}
+
+impl Replay {
+    /// Tells whether a record that begins at `offset` of a partition comes after the newest cut.
+    fn is_over(&self, partition: u32, offset: u64) -> bool {
+        self.until.get(partition as usize).is_none_or(|until| offset >= *until)
+    }
+
+    /// Tells whether a shard has applied a record already.
+    fn has_applied(&self, shard: usize, partition: u32, offset: u64) -> bool {
+        let from = self.from.get(shard).and_then(|from| from.get(partition as usize));
+        from.is_some_and(|from| offset < *from)
+    }
+}
+
 /// What the workers do, for anyone to look at while they do it.
 #[derive(Debug, Default)]
 pub struct Gauges {
@@ -85,6 +117,8 @@ pub struct Gauges {
     pub memory_bytes: AtomicU64,
     /// Bytes in memory that the shards have emitted since the last cut.
     pub emitted_bytes: AtomicU64,
+    /// Bytes of rows that changed since each shard was last taken, in mode priority.
+    pub shards: Vec<AtomicU64>,
     /// Set when all workers are to return at once, for one that is waiting for its program.
     pub aborting: AtomicBool,
     /// Records of this run that came after all their windows were closed.
@@ -158,8 +192,8 @@ pub struct ShardSnapshot {
     pub shard: u32,
     /// The cut.
     pub cut: u64,
-    /// Its rows.
-    pub snapshot: Snapshot,
+    /// Its rows; nothing when the cut leaves the shard out.
+    pub snapshot: Option<Snapshot>,
     /// How long the worker stood still for all of its shards, in microseconds.
     pub pause_micros: u64,
 }
@@ -178,10 +212,12 @@ pub enum Message {
         /// Dropped when they are applied.
         ticket: Arc<Ticket>,
     },
-    /// Freeze all shards once every block before this number is applied.
+    /// Freeze the shards once every block before this number is applied.
     Cut {
         /// The number.
         number: u64,
+        /// Those that are taken.
+        chosen: Chosen,
         /// Whether the input has ended there: all windows close first.
         ended: bool,
     },
@@ -260,6 +296,8 @@ pub struct Worker<'a> {
     /// The number of the next cut, and whether the input has ended there.
     cut: Option<(u64, bool)>,
     timed: Option<Timed>,
+    /// The shards that the cut takes.
+    chosen: Chosen,
     snapshotting: Option<Snapshotting>,
     /// Buffers that were applied.
     spare: Vec<Vec<u8>>,
@@ -282,6 +320,8 @@ struct Snapshotting {
     next_shard: usize,
     /// A shard that the checkpointer had no place for yet.
     waiting: Option<ShardSnapshot>,
+    /// The worker's shards that the cut leaves out.
+    left_out: Vec<u32>,
 }
 
 /// Rows that are taken between two blocks.
@@ -324,10 +364,12 @@ impl<'a> Worker<'a> {
             early: BTreeMap::new(),
             cut: None,
             timed,
+            chosen: None,
             snapshotting: None,
             spare: Vec::new(),
         };
         gauges.add(worker.load(), Load::default());
+        worker.tell_keys();
         worker
     }
 
@@ -352,7 +394,9 @@ impl<'a> Worker<'a> {
                     Message::Updates { number, bytes, time, ticket } => {
                         self.early.insert(number, Updates { bytes, time, ticket });
                     }
-                    Message::Cut { number, ended } => self.cut = Some((number, ended)),
+                    Message::Cut { number, chosen, ended } => {
+                        (self.cut, self.chosen) = (Some((number, ended)), chosen);
+                    }
                     Message::Finish => finishing = true,
                     Message::Abort => return self.shards,
                 }
@@ -384,7 +428,9 @@ impl<'a> Worker<'a> {
                     Ok(Message::Updates { number, bytes, time, ticket }) => {
                         self.early.insert(number, Updates { bytes, time, ticket });
                     }
-                    Ok(Message::Cut { number, ended }) => self.cut = Some((number, ended)),
+                    Ok(Message::Cut { number, chosen, ended }) => {
+                        (self.cut, self.chosen) = (Some((number, ended)), chosen);
+                    }
                     Ok(Message::Finish) => finishing = true,
                     Ok(Message::Abort) | Err(_) => return self.shards,
                 },
@@ -425,6 +471,7 @@ impl<'a> Worker<'a> {
         };
         let mut updates: Vec<Vec<u8>> = (0..plan.workers).map(|_| self.spare.pop().unwrap_or_default()).collect();
         let mut last_bad = None;
+        let replay = plan.replay.as_ref().filter(|replay| !replay.is_over(block.partition, block.offset));
         account.records = self.extractor.each(&block, |place, fields| {
             let result = fields.and_then(|fields| match (&plan.timing, &mut self.timed) {
                 (Some(timing), Some(timed)) => {
@@ -432,11 +479,15 @@ impl<'a> Worker<'a> {
                     account.time = account.time.max(time);
                     Ok(())
                 }
-                _ => plan.route(&block, place, fields, &mut updates),
+                _ => plan.route(&block, place, fields, replay, &mut updates),
             });
             let Err(bad) = result else { return true };
             // A line of words can be bad once only.
             if last_bad.replace(place.index) == Some(place.index) {
+                return true;
+            }
+            if replay.is_some_and(|replay| !replay.is_over(block.partition, block.offset + place.at as u64)) {
+                // It was counted when the newest cut was taken.
                 return true;
             }
             account.reject(&plan.on_error, block.offset, place, bad)
@@ -493,6 +544,7 @@ impl<'a> Worker<'a> {
     }
 
     fn apply(&mut self, mut bytes: &[u8]) -> Result<(), Box<Event>> {
+        let by_key = self.plan.priorities.as_ref().filter(|priorities| priorities.looks_at_keys());
         let before = self.load();
         let mut result = Ok(());
         let mut heads = [Head::default(); GROUP];
@@ -501,16 +553,43 @@ impl<'a> Worker<'a> {
             for head in &heads[..count] {
                 let (record, rest) = bytes.split_at(head.record_bytes as usize);
                 let (key, arguments) = record[HEAD_BYTES..].split_at(head.key_bytes as usize);
-                let mut row = self.shards[head.place as usize].1.row(head.hash, key);
+                let (number, shard) = &mut self.shards[head.place as usize];
+                let keys = shard.keys();
+                let mut row = shard.row(head.hash, key);
                 if let Err(error) = self.plan.processor.apply(arguments, &mut row, &mut Context::new(key)) {
                     result = Err(Box::new(Event::Unapplied(error, String::from_utf8_lossy(key).into_owned())));
                     break 'block;
+                }
+                if let Some(priorities) = by_key
+                    && shard.keys() != keys
+                {
+                    priorities.see(*number, key);
                 }
                 bytes = rest;
             }
         }
         self.gauges.add(self.load(), before);
+        self.tell_changes();
         result
+    }
+
+    /// Tells how much has changed in each shard, where that is asked for.
+    pub(super) fn tell_changes(&self) {
+        for (number, shard) in &self.shards {
+            if let Some(gauge) = self.gauges.shards.get(*number as usize) {
+                gauge.store(shard.changed_bytes(), Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// Tells the classes by key which keys there are.
+    fn tell_keys(&self) {
+        let Some(priorities) = self.plan.priorities.as_ref().filter(|priorities| priorities.looks_at_keys()) else {
+            return;
+        };
+        for (number, shard) in &self.shards {
+            shard.indices().for_each(|index| priorities.see(*number, shard.key(index)));
+        }
     }
 
     /// Looks at the places of several records before any is applied: the waits for memory overlap. Returns how many heads there are.
@@ -567,7 +646,15 @@ impl<'a> Worker<'a> {
             if budget == 0 {
                 return false;
             }
-            if let Some(mut snapshot) = rows.take(budget, |key| plan.task_of(key)) {
+            if snapshotting.left_out.contains(shard) {
+                snapshotting.next_shard += 1;
+                snapshotting.waiting = Some(ShardSnapshot {
+                    shard: *shard,
+                    cut: snapshotting.cut,
+                    snapshot: None,
+                    pause_micros: snapshotting.pause_micros,
+                });
+            } else if let Some(mut snapshot) = rows.take(budget, |key| plan.task_of(key)) {
                 if plan.exec.is_some() {
                     snapshot.rows.split_tasks();
                 }
@@ -576,7 +663,7 @@ impl<'a> Worker<'a> {
                 snapshotting.waiting = Some(ShardSnapshot {
                     shard: *shard,
                     cut: snapshotting.cut,
-                    snapshot,
+                    snapshot: Some(snapshot),
                     pause_micros: snapshotting.pause_micros,
                 });
             } else {
@@ -642,12 +729,20 @@ impl Plan {
         block: &Block,
         place: RecordPlace<'_>,
         fields: &[Field<'_>],
+        replay: Option<&Replay>,
         updates: &mut [Vec<u8>],
     ) -> Result<(), BadRecord> {
         if !self.keeps(fields)? {
             return Ok(());
         }
         let (key, task) = self.key_of(block, fields)?;
+        if let Some(replay) = replay {
+            let task = task.unwrap_or_else(|| self.task_of_hash(xxh3_64(key.as_bytes())));
+            let shard = shard_of(task, self.tasks, self.shards) as usize;
+            if replay.has_applied(shard, block.partition, block.offset + place.at as u64) {
+                return Ok(());
+            }
+        }
         if let Some(exec) = &self.exec {
             let task = task.unwrap_or_else(|| self.task_of_hash(xxh3_64(key.as_bytes())));
             let update = &mut updates[shard_of(task, self.tasks, self.shards) as usize % self.workers];

@@ -273,8 +273,8 @@ fn json_of_the_description_has_these_fields() {
     names.sort_unstable();
     assert_eq!(
         names.join(" "),
-        "bases block block_bytes columns created dead_letter deltas ended ended_partitions filled_shards job \
-         late_records longest_chain manifest_sha256 mode objects outputs parent pin restored_from routing sequence shards store tasks \
+        "bases block block_bytes classes columns created dead_letter deltas ended ended_partitions filled_shards job \
+         late_records longest_chain manifest_sha256 mode objects older_cuts outputs parent pin restored_from routing sequence shards store tasks \
          timings totals trigger version"
     );
     assert_eq!(view["version"], 1);

@@ -168,6 +168,7 @@ impl StoreBuilder {
             shards: self.shards,
             routing: self.routing,
             block: self.block,
+            older_cuts: Vec::new(),
             block_bytes: 262_144,
             columns: self.codec.columns().to_vec(),
             timings: Timings { pause_micros: 850, snapshot_micros: 12_400, write_micros: 310_250 },

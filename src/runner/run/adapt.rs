@@ -45,6 +45,9 @@ impl Run<'_> {
         if self.job.native.is_some() && manifest.columns != codec.columns() {
             return Err(RunError::NativeColumns { sequence });
         }
+        if !recovered.lineage.older.is_empty() {
+            return Err(RunError::SeveralCuts { sequence });
+        }
         let sources = sources(definition, self.job, &manifest.columns, codec.columns());
         let layout = Layout { codec, sources, tasks: plan.tasks, shards: plan.shards };
         let (old_tasks, old_codec) = (manifest.tasks, RowCodec::new(manifest.columns.clone()));

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
@@ -21,6 +22,7 @@ use crate::runner::error::RunError;
 use crate::runner::input::{BlockReader, Compression, Partition, Place};
 use crate::runner::late::LateRecord;
 use crate::runner::output::{self, OutputPlan};
+use crate::runner::priority::{self, Priorities, ShardSeen};
 use crate::runner::requests::Requests;
 use crate::runner::spec::{Emit, Schedule};
 use crate::runner::state::Shard;
@@ -50,6 +52,14 @@ struct Asked {
     places: Vec<Place>,
 }
 
+/// The shards that a cut takes.
+enum Choice {
+    All,
+    Some(Arc<[bool]>),
+    /// Some have changed, and none of them has its turn.
+    Nothing,
+}
+
 /// What the directing thread knows.
 pub(super) struct Director<'a> {
     run: &'a Run<'a>,
@@ -69,6 +79,19 @@ pub(super) struct Director<'a> {
     records_at_cut: u64,
     /// The time at the next block to account for.
     timing: Option<(TimePlan, Clock)>,
+    /// In mode priority: the classes, when each shard was last taken, how many checkpoints were due, and the bytes that had changed in the
+    /// shards that the last cut left out.
+    priorities: Option<Arc<Priorities>>,
+    taken_at: Vec<Instant>,
+    rounds: u64,
+    changed_at_cut: u64,
+    /// The offsets of the newest cut of the checkpoint, by partition, until all partitions have come to them again.
+    replay_until: Option<Vec<u64>>,
+    /// Whether the run ends before they have.
+    is_cut_short: bool,
+    /// Records and bytes of each partition that the checkpoint has counted.
+    counted_records: Vec<u64>,
+    counted_offsets: Vec<u64>,
     /// The next block to account for, and those that came before their turn.
     next: u64,
     early: BTreeMap<u64, Account>,
@@ -124,11 +147,18 @@ impl<'a> Director<'a> {
         clock: Option<Clock>,
     ) -> Director<'a> {
         let manifest = lineage.last.as_ref().map(|last| &last.manifest);
+        // The checkpoint has counted up to its newest cut; what is read again before that is not counted twice.
         let position = |partition: &Partition| lineage.positions.get(&partition.name);
+        let counted_records: Vec<u64> =
+            run.partitions.iter().map(|p| position(p).map_or(0, |row| row.record)).collect();
         let offsets: Vec<u64> = reader.places().iter().map(|place| place.offset).collect();
-        let records: Vec<u64> = run.partitions.iter().map(|p| position(p).map_or(0, |row| row.record)).collect();
-        let records_in_all = records.iter().sum();
-        let bytes_in_all = offsets.iter().sum();
+        let counted_offsets: Vec<u64> = match &plan.replay {
+            None => offsets.clone(),
+            Some(replay) => offsets.iter().zip(&replay.until).map(|(offset, until)| *offset.max(until)).collect(),
+        };
+        let records = plan.replay.as_ref().map_or_else(|| counted_records.clone(), |replay| replay.records.clone());
+        let records_in_all = counted_records.iter().sum();
+        let bytes_in_all = counted_offsets.iter().sum();
         let skipped_in_all = manifest.map_or(0, |manifest| manifest.totals.skipped);
         let plain = |partition: &&Partition| partition.compression == Compression::None;
         let total_bytes = run.partitions.iter().all(|partition| plain(&partition)).then_some(());
@@ -152,6 +182,14 @@ impl<'a> Director<'a> {
             cuts_taken: 0,
             records_at_cut: records_in_all,
             timing: plan.timing.clone().zip(clock),
+            priorities: plan.priorities.clone(),
+            taken_at: taken_at(run, plan, lineage, now),
+            rounds: 0,
+            changed_at_cut: 0,
+            replay_until: plan.replay.as_ref().map(|replay| replay.until.clone()),
+            is_cut_short: false,
+            counted_records,
+            counted_offsets,
             next: reader.next_number(),
             early: BTreeMap::new(),
             offsets,
@@ -199,20 +237,25 @@ impl<'a> Director<'a> {
                     self.run.observer.status(&self.status(gauges));
                 }
             }
+            let is_replaying = self.is_replaying();
+            let stops = control.stop.load(Ordering::Relaxed);
             let waits = self.asked.is_none() && !self.busy && self.last_cut.is_none();
-            if waits && self.cuts.is_some() && self.has_missed() {
+            // While some shards are behind, no cut is one that all can have: a run that stops then leaves the checkpoint that there is.
+            let waits = waits && (!is_replaying || input_ended || stops);
+            self.is_cut_short |= waits && is_replaying && !input_ended;
+            if waits && self.cuts.is_some() && !is_replaying && self.has_missed() {
                 // A time that came while the job was down is made up for before anything else.
-                self.ask(Trigger::Schedule)?;
+                self.ask(Trigger::Schedule, gauges)?;
             } else if waits && input_ended {
-                self.ask(Trigger::EndOfInput)?;
-            } else if waits && control.stop.load(Ordering::Relaxed) {
-                self.ask(Trigger::Shutdown)?;
+                self.ask(Trigger::EndOfInput, gauges)?;
+            } else if waits && stops {
+                self.ask(Trigger::Shutdown, gauges)?;
             } else if waits && self.cuts.is_some() {
                 let seen = self.seen(gauges);
                 let output_is_full = gauges.emitted_bytes.load(Ordering::Relaxed) >= MAX_EMITTED_BYTES;
                 let due = trigger::due(&self.policy, &seen).or(output_is_full.then_some(Trigger::StateBytes));
                 if let Some(trigger) = due {
-                    self.ask(trigger)?;
+                    self.ask(trigger, gauges)?;
                 }
             }
             if let Some(cut) = &self.last_cut {
@@ -229,11 +272,63 @@ impl<'a> Director<'a> {
             since_last: self.last_cut_at.elapsed(),
             since_end: self.ended_at.map(|ended| ended.elapsed()),
             cuts: self.cuts_taken,
-            changed_bytes: gauges.changed_bytes.load(Ordering::Relaxed),
+            changed_bytes: gauges.changed_bytes.load(Ordering::Relaxed).saturating_sub(self.changed_at_cut),
+            is_stale: self.is_stale(gauges),
             records: self.records_in_all.saturating_sub(self.records_at_cut),
             signalled: self.run.control.checkpoint.swap(false, Ordering::Relaxed),
             requested: self.requests.as_ref().is_some_and(Requests::is_any),
         }
+    }
+
+    /// Chooses the shards of a cut. Who asks, and the end, get all of them.
+    fn choose(&mut self, trigger: Trigger, gauges: &Gauges) -> Choice {
+        let now = Instant::now();
+        let Some(priorities) = &self.priorities else { return Choice::All };
+        if !matches!(trigger, Trigger::Schedule | Trigger::StateBytes | Trigger::Records) {
+            self.taken_at.fill(now);
+            self.changed_at_cut = 0;
+            return Choice::All;
+        }
+        let seen: Vec<ShardSeen> = (0..)
+            .zip(self.taken_at.iter().zip(&gauges.shards))
+            .map(|(shard, (taken_at, changed))| ShardSeen {
+                rank: priorities.rank(shard),
+                changed_bytes: changed.load(Ordering::Relaxed),
+                stale: now.saturating_duration_since(*taken_at),
+            })
+            .collect();
+        let chosen = priority::choose(priorities, &seen, self.rounds, self.last_cut_at.elapsed());
+        self.rounds += 1;
+        let is_changed = |seen: &ShardSeen| seen.changed_bytes > 0;
+        let any = |wanted: bool| seen.iter().zip(&chosen).any(|(seen, chosen)| is_changed(seen) && *chosen == wanted);
+        if any(false) && !any(true) {
+            self.changed_at_cut = gauges.changed_bytes.load(Ordering::Relaxed);
+            return Choice::Nothing;
+        }
+        for (taken_at, (seen, chosen)) in self.taken_at.iter_mut().zip(seen.iter().zip(&chosen)) {
+            if *chosen || !is_changed(seen) {
+                *taken_at = now;
+            }
+        }
+        let left = seen.iter().zip(&chosen).filter(|(_, chosen)| !**chosen);
+        self.changed_at_cut = left.map(|(seen, _)| seen.changed_bytes).sum();
+        Choice::Some(chosen.into())
+    }
+
+    /// Tells whether a shard with changes has waited as long as it may.
+    fn is_stale(&self, gauges: &Gauges) -> bool {
+        let Some(priorities) = &self.priorities else { return false };
+        let changed =
+            self.taken_at.iter().zip(&gauges.shards).filter(|(_, changed)| changed.load(Ordering::Relaxed) > 0);
+        changed.map(|(taken_at, _)| taken_at.elapsed()).any(|stale| stale >= priorities.max_staleness)
+    }
+
+    /// Tells whether some shards still apply again what others have applied: until then no cut is one that all can have.
+    fn is_replaying(&mut self) -> bool {
+        if self.replay_until.as_ref().is_some_and(|until| self.gate.has_come_to(until)) {
+            self.replay_until = None;
+        }
+        self.replay_until.is_some()
     }
 
     /// Tells whether a time of the clock came before this run took its first cut.
@@ -242,12 +337,22 @@ impl<'a> Director<'a> {
     }
 
     /// Takes a cut. At a shutdown no block is handed out behind it.
-    fn ask(&mut self, trigger: Trigger) -> Result<(), RunError> {
+    fn ask(&mut self, trigger: Trigger, gauges: &Gauges) -> Result<(), RunError> {
+        let begun = Instant::now();
+        let chosen = match self.choose(trigger, gauges) {
+            Choice::All => None,
+            Choice::Some(shards) => Some(shards),
+            Choice::Nothing => {
+                // No class has its turn: as if there had been a cut.
+                self.last_cut_at = begun;
+                self.records_at_cut = self.records_in_all;
+                return Ok(());
+            }
+        };
         if let Some(requests) = &mut self.requests {
             requests.serve();
         }
-        let begun = Instant::now();
-        let (number, places) = self.gate.cut(trigger == Trigger::Shutdown, trigger == Trigger::EndOfInput);
+        let (number, places) = self.gate.cut(chosen, trigger == Trigger::Shutdown, trigger == Trigger::EndOfInput);
         self.asked = Some(Asked { trigger, begun, number, places });
         self.account()
     }
@@ -328,9 +433,12 @@ impl<'a> Director<'a> {
                 clock.advance(partition, account.time, &account.released);
             }
             self.next += 1;
+            let counted = self.counted_records.get(partition).copied().unwrap_or(0);
+            let before = self.records[partition].max(counted);
             self.records[partition] += account.records;
-            self.records_in_all += account.records;
-            self.bytes_in_all += account.end_offset.saturating_sub(self.offsets[partition]);
+            self.records_in_all += self.records[partition].max(counted) - before;
+            let from = self.offsets[partition].max(self.counted_offsets.get(partition).copied().unwrap_or(0));
+            self.bytes_in_all += account.end_offset.saturating_sub(from);
             self.offsets[partition] = account.end_offset;
             self.skipped_in_all += account.skipped;
             if let Some(file) = &mut self.dead_letter
@@ -470,10 +578,11 @@ impl<'a> Director<'a> {
         cut.outputs = program_output.iter().map(|(_, output)| output.clone()).collect();
         // After going back there is something to commit in any case: else the next run would find the damaged one again.
         let went_back = self.newest != self.latest.as_ref().map(|(_, _, _, sequence)| *sequence);
-        let is_new = self.latest.as_ref().is_none_or(|(block, ended, outputs, _)| {
-            let other_output = program_output.is_some() && *outputs != cut.outputs;
-            went_back || self.is_relaid || *block != cut.number || (cut.ended && (!ended || other_output))
-        });
+        let is_new = !self.is_cut_short
+            && self.latest.as_ref().is_none_or(|(block, ended, outputs, _)| {
+                let other_output = program_output.is_some() && *outputs != cut.outputs;
+                went_back || self.is_relaid || *block != cut.number || (cut.ended && (!ended || other_output))
+            });
         let outputs = cut.outputs.clone();
         if let Some(file) = &mut self.dead_letter {
             file.append(&cut.dead_lines)?;
@@ -580,4 +689,22 @@ fn first_time(policy: &Policy, latest: Option<&Manifest>, now: Timestamp) -> Opt
         Timing::At(calendar) => calendar.next_after(latest.map_or(now, |latest| latest.created)),
         Timing::None | Timing::After(_) => None,
     }
+}
+
+/// Returns when each shard was last taken, in mode priority. Those that the checkpoint has at an older cut have waited since then.
+fn taken_at(run: &Run<'_>, plan: &Plan, lineage: &Lineage, now: Instant) -> Vec<Instant> {
+    if plan.priorities.is_none() {
+        return Vec::new();
+    }
+    let mut taken_at = vec![now; plan.shards as usize];
+    for older in &lineage.older {
+        let age = (run.clock)().duration_since(older.cut.created);
+        let since = Duration::try_from(age).ok().and_then(|age| now.checked_sub(age)).unwrap_or(now);
+        for shard in &older.cut.shards {
+            if let Some(taken_at) = taken_at.get_mut(*shard as usize) {
+                *taken_at = since;
+            }
+        }
+    }
+    taken_at
 }

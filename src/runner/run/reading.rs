@@ -6,7 +6,7 @@ use crossbeam_channel::{Receiver, Sender, select};
 
 use super::Event;
 use crate::runner::input::{Block, BlockReader, InputError, Place};
-use crate::runner::worker::{Buffers, Message, Ticket};
+use crate::runner::worker::{Buffers, Chosen, Message, Ticket};
 
 /// Where the handing out of blocks stands. A cut is taken here and not by the reader, which may be waiting for input.
 pub(super) struct Gate {
@@ -31,14 +31,19 @@ impl Gate {
     }
 
     /// Cuts between the blocks that were handed out and those that were not, and tells the workers, who so hear of the cut before the next block.
-    /// With `close` no more blocks are handed out; `ended` says that there are no more. Returns the number of the cut and where each partition stands.
-    pub(super) fn cut(&self, close: bool, ended: bool) -> (u64, Vec<Place>) {
+    /// The cut takes the shards that are `chosen`. With `close` no more blocks are handed out; `ended` says that there are no more. Returns the number of the cut and where each partition stands.
+    pub(super) fn cut(&self, chosen: Chosen, close: bool, ended: bool) -> (u64, Vec<Place>) {
         let mut handed = self.handed();
         handed.is_closed |= close;
         for inbox in &self.inboxes {
-            let _ = inbox.send(Message::Cut { number: handed.next_number, ended });
+            let _ = inbox.send(Message::Cut { number: handed.next_number, chosen: chosen.clone(), ended });
         }
         (handed.next_number, handed.places.clone())
+    }
+
+    /// Tells whether every partition stands at least where `offsets` say, in the order of the partitions.
+    pub(super) fn has_come_to(&self, offsets: &[u64]) -> bool {
+        self.handed().places.iter().zip(offsets).all(|(place, offset)| place.offset >= *offset)
     }
 
     /// Hands `block` out with `send` and takes over where the partitions stand now. Returns false when the gate is closed.

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::format::manifest::Mode;
 use crate::runner::spec::read::type_name;
-use crate::runner::spec::{InputFormat, InputSpec, JobSpec, OnError, Schedule, exec, time};
+use crate::runner::spec::{InputFormat, InputSpec, JobSpec, OnError, PrioritySpec, Schedule, Selector, exec, time};
 use crate::store::retention::Policy;
 use crate::units::{exact_bytes, exact_duration};
 use crate::yaml::quote;
@@ -59,6 +59,9 @@ pub(super) fn write(job: &JobSpec) -> String {
         lines.add(1, "tolerate", &checkpoint.tolerate.to_string());
     }
     lines.add(1, "mode", mode_name(checkpoint.mode));
+    if let Some(priority) = &checkpoint.priority {
+        write_priority(&mut lines, priority);
+    }
     lines.add(1, "store", &path(&checkpoint.store));
     if !checkpoint.replicas.is_empty() {
         lines.list(1, "replicas", checkpoint.replicas.iter().map(|replica| path(replica)));
@@ -89,6 +92,28 @@ pub(super) fn write(job: &JobSpec) -> String {
         lines.add(1, "emit", output.emit.name());
     }
     lines.0
+}
+
+fn write_priority(lines: &mut Lines, priority: &PrioritySpec) {
+    if !priority.classes.is_empty() {
+        lines.list(
+            1,
+            "priorities",
+            priority.classes.iter().map(|class| {
+                let selector = match &class.selector {
+                    Selector::Tasks(first, last) => format!("tasks: {first}-{last}, "),
+                    Selector::Key(expression) => format!("key: {}, ", quote(expression)),
+                    Selector::Partitions(glob) => format!("partitions: {}, ", quote(glob)),
+                    Selector::Others => String::new(),
+                };
+                format!("{{name: {}, {selector}weight: {}, every: {}}}", quote(&class.name), class.weight, class.every)
+            }),
+        );
+    }
+    if let Some(bytes) = priority.budget_bytes {
+        lines.add(1, "budget", &exact_bytes(bytes));
+    }
+    lines.add(1, "max_staleness", &exact_duration(priority.max_staleness));
 }
 
 fn write_input(lines: &mut Lines, input: &InputSpec) {

@@ -7,7 +7,7 @@ use crate::units::shown;
 /// The keys of each map of a job file, in the order of the documents. The root's name is empty.
 ///
 /// `docs/job-file.md` has a row for each; a test compares them.
-pub const KEYS: [(&str, &[&str]); 9] = [
+pub const KEYS: [(&str, &[&str]); 10] = [
     ("", &["job", "input", "where", "key", "tasks", "process", "checkpoint", "output"]),
     ("input", &["files", "format", "delimiter", "split", "types", "on_error", "max_record_bytes", "follow"]),
     ("input.on_error", &["dead_letter"]),
@@ -29,33 +29,28 @@ pub const KEYS: [(&str, &[&str]); 9] = [
             "timeout",
             "tolerate",
             "mode",
+            "priorities",
+            "budget",
+            "max_staleness",
             "store",
             "replicas",
             "min_copies",
             "keep",
         ],
     ),
+    ("checkpoint.priorities", &["name", "tasks", "key", "partitions", "weight", "every"]),
     ("checkpoint.keep", &["last", "hourly", "daily", "weekly", "monthly", "within", "bytes", "grace"]),
     ("output", &["files", "format", "emit"]),
 ];
 
-/// Keys that a later version will know: an error of their own, because a job file that has one means something by it.
-const LATER: [(&str, &[&str]); 1] = [("checkpoint", &["priorities", "priority", "budget", "max_staleness"])];
-
 /// Returns what is wrong with the key `key` of the map `section`, or nothing when it is known.
 pub(super) fn check(section: &str, key: &str) -> Option<String> {
-    let keys_of = |table: &[(&str, &'static [&'static str])]| {
-        table.iter().find(|(name, _)| *name == section).map_or(&[][..], |(_, keys)| keys)
-    };
-    let known = keys_of(&KEYS);
+    let known = KEYS.iter().find(|(name, _)| *name == section).map_or(&[][..], |(_, keys)| keys);
     if known.contains(&key) {
         return None;
     }
-    if keys_of(&LATER).contains(&key) {
-        return Some(format!("`{key}` is not supported by this version"));
-    }
     let place = if section.is_empty() { String::new() } else { format!(" in `{section}`") };
-    let elsewhere = KEYS.iter().chain(&LATER).find(|(_, keys)| keys.contains(&key));
+    let elsewhere = KEYS.iter().find(|(_, keys)| keys.contains(&key));
     if let Some((home, _)) = elsewhere {
         let home = if home.is_empty() { "the top of the file".to_owned() } else { format!("`{home}`") };
         return Some(format!("unknown key `{key}`{place}; it belongs {}", at_or_in(&home)));
@@ -101,7 +96,6 @@ mod tests {
         for (section, key, answer) in [
             ("checkpoint", "schedul", "unknown key `schedul` in `checkpoint`, did you mean `schedule`?"),
             ("checkpoint", "state-bytes", "unknown key `state-bytes` in `checkpoint`, did you mean `state_bytes`?"),
-            ("checkpoint", "budget", "`budget` is not supported by this version"),
             ("checkpoint", "daily", "unknown key `daily` in `checkpoint`; it belongs in `checkpoint.keep`"),
             ("", "schedule", "unknown key `schedule`; it belongs in `checkpoint`"),
             ("input", "tasks", "unknown key `tasks` in `input`; it belongs at the top of the file"),

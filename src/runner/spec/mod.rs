@@ -15,6 +15,7 @@ mod exec;
 mod field;
 mod given;
 mod keys;
+mod priority;
 mod read;
 mod time;
 
@@ -24,6 +25,7 @@ pub use exec::ExecSpec;
 pub use field::{ExpressionError, FieldPath};
 pub use given::{GivenInput, literal};
 pub use keys::KEYS;
+pub use priority::{PriorityClass, PrioritySpec, Selector, key_filter};
 pub use time::{EventTime, OnLate, TimeUnit, TtlSpec, WindowSpec};
 
 /// A job, as its file describes it. Paths are as written; [`JobSpec::resolve`] makes them usable.
@@ -120,6 +122,8 @@ pub struct CheckpointSpec {
     pub tolerate: u32,
     /// `mode:` default elided.
     pub mode: Mode,
+    /// `priorities:`, `budget:` and `max_staleness:`, in mode priority only.
+    pub priority: Option<PrioritySpec>,
     /// `store:` default `checkpoints/JOB`.
     pub store: PathBuf,
     /// `replicas:` default none.

@@ -9,6 +9,7 @@ use crate::format::segment::MAX_VALUE_BYTES;
 use crate::runner::calendar::Calendar;
 use crate::runner::spec::exec::{self, ExecSpec};
 use crate::runner::spec::keys::{self, list, unknown};
+use crate::runner::spec::priority;
 use crate::runner::spec::{
     AggregateFunction, AggregateSpec, CheckpointSpec, Emit, ExpressionError, FieldPath, InputFormat, InputSpec,
     JobSpec, KeepSpec, OnError, OutputFormat, OutputSpec, Schedule,
@@ -54,7 +55,10 @@ pub(super) fn job(root: &Node, base: &Path) -> Result<JobSpec> {
     let Process { aggregates, exec, native } = process(process_node, &input.spec.format, key.as_ref())?;
     let Timing { window, ttl } = time::read(process_node, &input.spec.format, key.as_ref(), &aggregates)?;
     check_types(&input, &aggregates)?;
-    let checkpoint = checkpoint(top.get("checkpoint"), &job)?;
+    let checkpoint = checkpoint(top.get("checkpoint"), &job, key.is_some().then_some(tasks))?;
+    if checkpoint.priority.is_some() {
+        priority::check_process(process_node)?;
+    }
     let output = top.get("output").map(|node| output(node, exec.is_some())).transpose()?;
     let base = base.to_owned();
     let input = input.spec;
@@ -107,7 +111,7 @@ pub(super) fn type_name(column_type: ColumnType) -> &'static str {
 /// A map of the job file whose keys are all known.
 pub(super) struct Section<'a> {
     name: &'static str,
-    mark: Mark,
+    pub(super) mark: Mark,
     entries: &'a [Entry],
 }
 
@@ -461,7 +465,7 @@ fn check_types(input: &Input, aggregates: &[AggregateSpec]) -> Result<()> {
     Ok(())
 }
 
-fn checkpoint(node: Option<&Node>, job: &str) -> Result<CheckpointSpec> {
+fn checkpoint(node: Option<&Node>, job: &str, tasks: Option<u32>) -> Result<CheckpointSpec> {
     let default_store = Path::new("checkpoints").join(job);
     let Some(node) = node else {
         return Ok(CheckpointSpec {
@@ -474,6 +478,7 @@ fn checkpoint(node: Option<&Node>, job: &str) -> Result<CheckpointSpec> {
             timeout: None,
             tolerate: 0,
             mode: Mode::Elided,
+            priority: None,
             store: default_store,
             replicas: Vec::new(),
             min_copies: 1,
@@ -500,6 +505,7 @@ fn checkpoint(node: Option<&Node>, job: &str) -> Result<CheckpointSpec> {
     }
     let timeout = section.get("timeout").map(longer_than_zero).transpose()?;
     let tolerate = section.get("tolerate").map_or(Ok(0), tolerate)?;
+    let priority = priority::read(&section, mode, tasks)?;
     let store = section.get("store").map_or(Ok(default_store), path)?;
     let replicas = replicas(section.get("replicas"), &store)?;
     let copies = 1 + replicas.len();
@@ -515,6 +521,7 @@ fn checkpoint(node: Option<&Node>, job: &str) -> Result<CheckpointSpec> {
         timeout,
         tolerate,
         mode,
+        priority,
         store,
         replicas,
         min_copies,
@@ -552,7 +559,7 @@ pub(super) fn duration(node: &Node) -> Result<Duration> {
     units::parse_duration(node.text(units::DURATION_FORM)?).map_err(|error| unit(node, error))
 }
 
-fn longer_than_zero(node: &Node) -> Result<Duration> {
+pub(super) fn longer_than_zero(node: &Node) -> Result<Duration> {
     match duration(node)? {
         Duration::ZERO => Err(node.wrong("a duration longer than zero")),
         duration => Ok(duration),
@@ -599,13 +606,7 @@ fn state_bytes(node: &Node) -> Result<u64> {
 }
 
 fn mode(node: &Node) -> Result<Mode> {
-    let modes = [("elided", Mode::Elided), ("priority", Mode::Priority), ("scheduled", Mode::Scheduled)];
-    let mode = choose(node, "mode", &modes)?;
-    if mode != Mode::Priority {
-        return Ok(mode);
-    }
-    let name = node.text("a mode")?;
-    Err(node.unfit(format!("`mode: {name}` is not supported by this version")))
+    choose(node, "mode", &[("elided", Mode::Elided), ("priority", Mode::Priority), ("scheduled", Mode::Scheduled)])
 }
 
 fn replicas(node: Option<&Node>, store: &Path) -> Result<Vec<PathBuf>> {
@@ -648,6 +649,14 @@ fn output(node: &Node, is_program: bool) -> Result<OutputSpec> {
     Ok(OutputSpec { files, format, emit })
 }
 
+/// Reads a whole number from `least` to `most`.
+pub(super) fn within_range(node: &Node, least: u32, most: u32) -> Result<u32> {
+    let expected = format!("a whole number from {least} to {most}");
+    let number = node.integer(&expected)?;
+    let number = u32::try_from(number).ok().filter(|number| (least..=most).contains(number));
+    number.ok_or_else(|| node.wrong(&expected))
+}
+
 /// Returns what the name in `node` stands for.
 pub(super) fn choose<T: Clone>(node: &Node, what: &str, choices: &[(&str, T)]) -> Result<T> {
     let names: Vec<&str> = choices.iter().map(|(name, _)| *name).collect();
@@ -656,7 +665,7 @@ pub(super) fn choose<T: Clone>(node: &Node, what: &str, choices: &[(&str, T)]) -
     chosen.ok_or_else(|| node.unfit(unknown(what, name, "", &names)))
 }
 
-fn bytes(node: &Node) -> Result<u64> {
+pub(super) fn bytes(node: &Node) -> Result<u64> {
     units::parse_bytes(node.text(units::SIZE_FORM)?).map_err(|error| unit(node, error))
 }
 

@@ -163,12 +163,19 @@ impl Worker<'_> {
     pub(super) fn freeze(&mut self, cut: u64, stood_still: Duration) {
         let begun = std::time::Instant::now();
         let before = self.load();
-        for (_, shard) in &mut self.shards {
-            shard.freeze(self.plan.takes_all);
+        let mut left_out = Vec::new();
+        for (number, shard) in &mut self.shards {
+            let is_chosen = self.chosen.as_ref().is_none_or(|chosen| chosen[*number as usize]);
+            if is_chosen || !shard.has_changed() {
+                shard.freeze(self.plan.takes_all);
+            } else {
+                left_out.push(*number);
+            }
         }
         let after: Load = self.load();
         self.gauges.add(after, before);
+        self.tell_changes();
         let pause_micros = (stood_still + begun.elapsed()).as_micros() as u64;
-        self.snapshotting = Some(super::Snapshotting { cut, pause_micros, next_shard: 0, waiting: None });
+        self.snapshotting = Some(super::Snapshotting { cut, pause_micros, next_shard: 0, waiting: None, left_out });
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::io::Write as _;
 use std::process::{Child, ChildStdin, Stdio};
 use std::thread;
 use std::time::Duration;
@@ -176,4 +177,54 @@ fn more_failures_in_a_row_than_are_tolerated_end_the_run() {
     let attempts = log(&env).into_iter().filter(|attempt| attempt["number"].is_number());
     let outcomes: Vec<String> = attempts.map(|attempt| field(&attempt, "outcome").to_owned()).collect();
     assert!(outcomes.ends_with(&["failed", "failed", "failed"].map(str::to_owned)), "{outcomes:?}");
+}
+
+#[test]
+fn shards_that_wait_are_shown_and_a_run_goes_on_from_each_at_its_own_cut() {
+    let env = Env::new();
+    let input: String = (0..100_000).map(|i| format!("{{\"k\":\"k{}\"}}\n", i % 1_000)).collect();
+    let classes = "[{name: first, tasks: 0-1, weight: 9}, {name: seldom, every: 4}]";
+    let (mut child, mut stdin) =
+        idle(&env, &format!("schedule: 15ms, mode: priority, budget: 1KiB, priorities: {classes}"));
+    let job = |tasks: u32| {
+        let text =
+            env.read("job.yaml").replace("tasks: 8", "tasks: 16").replace("tasks: 16", &format!("tasks: {tasks}"));
+        env.write("job.yaml", text);
+    };
+    // Little by little: what has not changed when a cut is decided on is not left out.
+    for lines in input.as_bytes().chunks(12_000) {
+        stdin.write_all(lines).expect("written");
+        thread::sleep(Duration::from_millis(4));
+    }
+    let is_behind = |number: u64| manifest(&env.path("store"), number).contains("older_cuts:\n");
+    until("shards wait", || checkpoints(&env.path("store")).into_iter().any(is_behind));
+    drop(stdin);
+    assert_eq!(wait(&mut child, PATIENCE), 0);
+    let calm = env.read("out/counting.jsonl");
+    fs::remove_dir_all(env.path("out")).expect("removed");
+    let behind = checkpoints(&env.path("store")).into_iter().rfind(|&number| is_behind(number)).expect("a checkpoint");
+    let target = format!("store@{behind}");
+    let output = env.run(&["inspect", &target]).expect(0);
+    assert!(output.stdout.contains("\nclass      first: 2 shards, "), "{output}");
+    assert!(output.stdout.contains("\nclass      seldom: 6 shards, "), "{output}");
+    assert!(output.stdout.contains(" behind, at most "), "{output}");
+    let output = env.run(&["inspect", &target, "--json"]).expect(0);
+    let view: Value = serde_json::from_str(&output.stdout).expect("JSON");
+    assert_eq!(view["classes"][0]["name"], "first");
+    assert!(view["older_cuts"][0]["shards"].is_array(), "{view}");
+    env.run(&["verify", "store", "--deep"]).expect(0);
+    // What is put back has its cuts, too.
+    env.run(&["restore", &target]).expect(0);
+    job(16);
+    let output = env.run_with_input(&["run", "job.yaml"], input.as_bytes()).expect(2);
+    assert!(output.stderr.contains("are not at one cut"), "{output}");
+    job(8);
+    let output = env.run_with_input(&["run", "job.yaml", "--json"], input.as_bytes()).expect(0);
+    assert!(output.stdout.contains("\"records_in_all\":100000,"), "{output}");
+    assert_eq!(env.read("out/counting.jsonl"), calm);
+    let last = *checkpoints(&env.path("store")).last().expect("a checkpoint");
+    assert!(!is_behind(last), "the last checkpoint takes all");
+    let text = manifest(&env.path("store"), last);
+    assert!(text.contains("\n  records: 100000\n") && text.contains("mode: priority\n"), "{text}");
+    assert!(text.contains(&format!("\n  input_bytes: {}\n", input.len())), "{text}");
 }
