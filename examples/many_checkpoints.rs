@@ -91,6 +91,8 @@ impl Maker {
             fingerprint: Digest::of(&number.to_le_bytes()),
             event_time: None,
             watermark: None,
+            generation_of: None,
+            inode: None,
         };
         let put = |bytes: &[u8], kind| self.store.put(bytes, kind).map(|put| put.object);
         let tables = Tables {
@@ -127,7 +129,7 @@ impl Maker {
                 input_bytes: number * 4_096,
                 records: number * 100,
                 skipped: 0,
-                late: 0,
+                ..Totals::default()
             },
             outputs: Vec::new(),
             dead_letter: None,

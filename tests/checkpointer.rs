@@ -12,7 +12,7 @@ use ckpt::id::StoreId;
 use ckpt::ops::verify::{Depth, verify};
 use ckpt::progress::Silent;
 use ckpt::runner::aggregate::Program;
-use ckpt::runner::checkpointer::{Checkpointer, Cut, Facts, Lineage, Outcome};
+use ckpt::runner::checkpointer::{Checkpointer, Cut, Facts, Lineage, Outcome, Past};
 use ckpt::runner::emit::Emitted;
 use ckpt::runner::output::{OutputPlan, RowShape};
 use ckpt::runner::publisher::Publisher;
@@ -97,7 +97,7 @@ fn snapshots(
 
 /// Makes all attempts on `storage`, and returns what became of each, `c`, `f` or `l` for one that was found late.
 fn play(storage: Arc<dyn Storage>, attempts: &[Changes], timeout: Option<Duration>) -> String {
-    let publisher = Publisher { changes: None, late: None, partitions: Vec::new().into() };
+    let publisher = Publisher { changes: None, late: None, names: Arc::default() };
     play_with(storage, attempts, timeout, publisher)
 }
 
@@ -113,7 +113,7 @@ fn play_with(
     let (event_sender, events) = unbounded();
     let store = store(storage);
     store.replicas[0].list(None).expect("the first call is not counted");
-    let checkpointer = Checkpointer::new(store, facts(timeout), Vec::new().into(), Lineage::default(), None, publisher);
+    let checkpointer = Checkpointer::new(store, facts(timeout), Lineage::default(), None, publisher);
     let mut keys = BTreeMap::new();
     for (i, changes) in attempts.iter().enumerate() {
         let before = keys.clone();
@@ -129,7 +129,7 @@ fn play_with(
             trigger: Trigger::Schedule,
             ended: false,
             standings: Vec::new(),
-            tasks: None,
+            past: Past::default(),
             skipped: 0,
             watermark: None,
             dead_lines: Vec::new(),
@@ -223,7 +223,7 @@ fn publisher(dir: &Path) -> (OutputPlan, Publisher) {
         has_change: true,
     };
     let plan = OutputPlan::new(&job).expect("an output");
-    (plan.clone(), Publisher { changes: Some((plan, shape)), late: None, partitions: Vec::new().into() })
+    (plan.clone(), Publisher { changes: Some((plan, shape)), late: None, names: Arc::default() })
 }
 
 #[test]

@@ -93,6 +93,8 @@ fn write_tables(directory: &Path) {
         fingerprint: Digest::of(b"abc"),
         event_time: None,
         watermark: None,
+        generation_of: None,
+        inode: None,
     };
     let stdin = PositionRow { task: Some(4), offset: 12, record: 2, ended: true, file_bytes: None, ..position("-") };
     let columns = [

@@ -153,7 +153,14 @@ fn a_wrong_job_file_is_refused_with_the_place_and_the_reason() {
         ("input: {files: a.jsonl, split: words}\n", "1:32: `split` needs `format: text`"),
         ("input: {files: a.txt, split: lines}\n", "1:30: unknown split `lines`; known are `words`"),
         ("input: {files: a.jsonl, follow: yes}\n", "1:33: expected `true` or `false`, found `yes`"),
-        ("input: {files: a.jsonl, follow: true}\n", "1:33: `follow: true` is not supported by this version"),
+        (
+            "input: {files: '-', format: json, follow: true}\n",
+            "1:43: standard input is read until it is closed, and can not be followed: leave out `follow`",
+        ),
+        (
+            "input: {files: [a.jsonl, b.jsonl.gz], follow: true}\n",
+            "1:47: `b.jsonl.gz` is compressed, and a compressed file can not be followed as it grows",
+        ),
         (
             "input: {files: a.jsonl, on_error: ignore}\n",
             "1:35: expected `fail`, `skip` or `dead_letter: FILE`, found `ignore`",

@@ -174,6 +174,8 @@ fn sought(args: &Args, store: &Store, sequence: Sequence) -> Result<Vec<Position
             fingerprint: sought.fingerprint,
             event_time: None,
             watermark: None,
+            generation_of: old.generation_of.clone(),
+            inode: None,
         });
     }
     Ok(rows)

@@ -202,6 +202,12 @@ pub struct Totals {
     /// Records that came after all their windows were closed, since the job began.
     #[serde(skip_serializing_if = "is_zero", default)]
     pub late: u64,
+    /// Of the bytes of input, those of files that the positions do not name any more.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub past_input_bytes: u64,
+    /// Of the records, those of files that the positions do not name any more.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub past_records: u64,
 }
 
 fn is_zero(number: &u64) -> bool {

@@ -34,6 +34,17 @@ pub struct PositionRow {
     pub event_time: Option<i64>,
     /// The time before which no more records were expected at the cut, the same for all partitions of a cut; in milliseconds.
     pub watermark: Option<i64>,
+    /// The partition that a rotated file belongs to, when it has another name than that.
+    pub generation_of: Option<String>,
+    /// The file's number in its file system, of an input that is followed. A hint: the fingerprint proves.
+    pub inode: Option<u64>,
+}
+
+impl PositionRow {
+    /// Returns the name of the partition to which the file belongs.
+    pub fn logical(&self) -> &str {
+        self.generation_of.as_deref().unwrap_or(&self.partition)
+    }
 }
 
 /// Writes the table, sorted by partition and cut. The rows may come in any order.
@@ -46,7 +57,8 @@ pub fn encode_of(rows: &[PositionRow], checkpoint: Option<Sequence>) -> Vec<u8> 
     let mut sorted: Vec<&PositionRow> = rows.iter().collect();
     sorted.sort_by_key(|row| row.sort_key());
     let has_time = rows.iter().any(|row| row.event_time.is_some() || row.watermark.is_some());
-    let mut table = TableWriter::new_of(&columns(has_time), 0, checkpoint);
+    let following = rows.iter().any(|row| row.generation_of.is_some() || row.inode.is_some());
+    let mut table = TableWriter::new_of(&columns(has_time, following), 0, checkpoint);
     for rows in sorted.chunks(BATCH_ROWS) {
         let large = |field: fn(&PositionRow) -> Option<u64>| -> ArrayRef {
             Arc::new(rows.iter().map(|row| field(row)).collect::<UInt64Array>())
@@ -68,6 +80,10 @@ pub fn encode_of(rows: &[PositionRow], checkpoint: Option<Sequence>) -> Vec<u8> 
         if has_time {
             arrays.extend([signed(|row| row.event_time), signed(|row| row.watermark)]);
         }
+        if following {
+            arrays.push(Arc::new(rows.iter().map(|row| row.generation_of.as_deref()).collect::<StringArray>()));
+            arrays.push(large(|row| row.inode));
+        }
         table.write(arrays);
     }
     table.finish()
@@ -77,10 +93,13 @@ pub fn encode_of(rows: &[PositionRow], checkpoint: Option<Sequence>) -> Vec<u8> 
 ///
 /// Fails when it is no such table or when its rows are not strictly sorted by partition and cut.
 pub fn decode(bytes: bytes::Bytes) -> Result<Vec<PositionRow>, TableError> {
-    let mut table = match TableReader::open(bytes.clone(), columns(false)) {
-        Ok(table) => table,
-        // Jobs that go by time have two columns more.
-        Err(error) => TableReader::open(bytes, columns(true)).map_err(|_| error)?,
+    let mut table = match TableReader::open(bytes.clone(), columns(false, false)) {
+        // Jobs that go by time have two columns more, and so have inputs that are followed.
+        Err(error @ TableError::Columns { .. }) => [(true, false), (false, true), (true, true)]
+            .into_iter()
+            .find_map(|(has_time, following)| TableReader::open(bytes.clone(), columns(has_time, following)).ok())
+            .ok_or(error)?,
+        opened => opened?,
     };
     let mut rows: Vec<PositionRow> = Vec::new();
     while let Some((first_row, batch)) = table.next_batch()? {
@@ -102,7 +121,7 @@ impl PositionRow {
     }
 }
 
-fn columns(has_time: bool) -> Vec<TableColumn> {
+fn columns(has_time: bool, following: bool) -> Vec<TableColumn> {
     let mut columns = vec![
         TableColumn::required("partition", Kind::Text),
         TableColumn::nullable("task", Kind::UInt32),
@@ -116,16 +135,22 @@ fn columns(has_time: bool) -> Vec<TableColumn> {
     if has_time {
         columns.extend(["event_time", "watermark"].map(|name| TableColumn::nullable(name, Kind::Int)));
     }
+    if following {
+        columns.push(TableColumn::nullable("generation_of", Kind::Text));
+        columns.push(TableColumn::nullable("inode", Kind::UInt64));
+    }
     columns
 }
 
 fn read_row(batch: &RecordBatch, at: usize) -> Result<PositionRow, String> {
     let large = |column: usize| batch.column(column).as_primitive::<UInt64Type>().value(at);
     let text = |column: usize| batch.column(column).as_string::<i32>().value(at);
-    let signed = |column: usize| {
-        let array = batch.columns().get(column)?.as_primitive::<Int64Type>();
+    let signed = |name: &str| {
+        let array = batch.column_by_name(name)?.as_primitive::<Int64Type>();
         array.is_valid(at).then(|| array.value(at))
     };
+    let generation_of = batch.column_by_name("generation_of").map(|column| column.as_string::<i32>());
+    let inode = batch.column_by_name("inode").map(|column| column.as_primitive::<UInt64Type>());
     let task = batch.column(1).as_primitive::<UInt32Type>();
     Ok(PositionRow {
         partition: text(0).to_owned(),
@@ -136,8 +161,10 @@ fn read_row(batch: &RecordBatch, at: usize) -> Result<PositionRow, String> {
         ended: batch.column(5).as_boolean().value(at),
         file_bytes: batch.column(6).is_valid(at).then(|| large(6)),
         fingerprint: text(7).parse().map_err(|error| format!("fingerprint: {error}"))?,
-        event_time: signed(8),
-        watermark: signed(9),
+        event_time: signed("event_time"),
+        watermark: signed("watermark"),
+        generation_of: generation_of.filter(|column| column.is_valid(at)).map(|column| column.value(at).to_owned()),
+        inode: inode.filter(|column| column.is_valid(at)).map(|column| column.value(at)),
     })
 }
 
@@ -157,6 +184,8 @@ mod tests {
             fingerprint: Digest::of(partition.as_bytes()),
             event_time: None,
             watermark: None,
+            generation_of: None,
+            inode: None,
         }
     }
 
@@ -179,6 +208,17 @@ mod tests {
         let backwards: Vec<PositionRow> = rows.iter().rev().cloned().collect();
         assert_eq!(encode(&backwards), bytes);
         assert_eq!(decode(encode(&[]).into()), Ok(vec![]));
+    }
+
+    #[test]
+    fn the_columns_of_followed_files_are_there_when_a_row_needs_them() {
+        let rotated =
+            PositionRow { generation_of: Some("a.log".to_owned()), inode: Some(u64::MAX), ..row("a.log.1", 4) };
+        for rows in [vec![row("a.log", 4), rotated.clone()], vec![PositionRow { inode: Some(7), ..row("a.log", 4) }]] {
+            let bytes = encode(&rows);
+            assert_eq!(decode(bytes.into()), Ok(rows));
+        }
+        assert_eq!((rotated.logical(), row("b", 1).logical()), ("a.log", "b"));
     }
 
     #[test]

@@ -183,8 +183,9 @@ impl RollbackPlan {
         // Where there are several cuts, the newest row of a partition comes last.
         let newest = rows.chunk_by(|a, b| a.partition == b.partition).filter_map(<[PositionRow]>::last);
         let sum = |of: fn(&PositionRow) -> u64| newest.clone().map(of).fold(0, u64::saturating_add);
-        manifest.totals.input_bytes = sum(|row| row.offset);
-        manifest.totals.records = sum(|row| row.record);
+        let totals = &mut manifest.totals;
+        totals.input_bytes = sum(|row| row.offset).saturating_add(totals.past_input_bytes);
+        totals.records = sum(|row| row.record).saturating_add(totals.past_records);
         manifest.totals.bytes = objects_of(manifest, &self.snapshot.index).iter().map(|object| object.bytes).sum();
         self.positions = Some(bytes);
         Ok(())

@@ -1,7 +1,6 @@
 //! The thread that turns snapshots into checkpoints, beside the processing: sort, encode, hash, write, commit.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender};
@@ -23,7 +22,7 @@ use crate::id::Sequence;
 use crate::runner::chain::{self, Fold};
 use crate::runner::dead_letter::DeadLetterFile;
 use crate::runner::error::RunError;
-use crate::runner::input::{Partition, Place, fingerprint};
+use crate::runner::input::{Stand, fingerprint};
 use crate::runner::output::ShardChanges;
 use crate::runner::publisher::Publisher;
 use crate::runner::run::Event;
@@ -97,15 +96,26 @@ impl Lineage {
     }
 }
 
-/// Where one partition stands at a cut.
+/// Where one file of the input stands at a cut.
 #[derive(Debug, Clone)]
 pub struct Standing {
-    /// Bytes, and whether it has ended.
-    pub place: Place,
+    /// The file, bytes, and whether it has ended.
+    pub stand: Stand,
+    /// Its task, for a job without a key.
+    pub task: Option<u32>,
     /// Records.
     pub record: u64,
     /// The largest time of its records, in milliseconds, for a job that goes by time.
     pub event_time: Option<i64>,
+}
+
+/// What was applied of files that no position names any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Past {
+    /// Bytes of input.
+    pub input_bytes: u64,
+    /// Records.
+    pub records: u64,
 }
 
 /// A cut, as the directing thread knows it once all blocks before it are accounted for.
@@ -121,12 +131,12 @@ pub struct Cut {
     pub trigger: Trigger,
     /// Whether the input had been read to its end.
     pub ended: bool,
-    /// Where the partitions stand, in their order.
+    /// Where the files stand.
     pub standings: Vec<Standing>,
-    /// The task of each partition, for a job without a key.
-    pub tasks: Option<Vec<u32>>,
     /// The time before which no more records are expected, in milliseconds, for a job that goes by time.
     pub watermark: Option<i64>,
+    /// What was applied of others.
+    pub past: Past,
     /// Bad records left out since the job began.
     pub skipped: u64,
     /// Lines for the dead-letter file.
@@ -164,7 +174,6 @@ pub enum Outcome {
 pub struct Checkpointer {
     store: Store,
     facts: Facts,
-    partitions: Arc<[Partition]>,
     lineage: Lineage,
     dead_letter: Option<DeadLetterFile>,
     definition: Option<ObjectRef>,
@@ -213,7 +222,6 @@ struct KnownCut {
     records: u64,
     /// Where the partitions stand, in their order.
     standings: Vec<Standing>,
-    tasks: Option<Vec<u32>>,
     watermark: Option<i64>,
     /// The rows for the table of positions, once they are made.
     rows: Option<Vec<PositionRow>>,
@@ -246,7 +254,6 @@ impl Checkpointer {
     pub fn new(
         store: Store,
         facts: Facts,
-        partitions: Arc<[Partition]>,
         mut lineage: Lineage,
         dead_letter: Option<DeadLetterFile>,
         publisher: Publisher,
@@ -260,7 +267,6 @@ impl Checkpointer {
                 created: older.cut.created,
                 records: older.cut.records,
                 standings: Vec::new(),
-                tasks: None,
                 watermark: None,
                 rows: Some(older.positions.values().cloned().collect()),
             };
@@ -272,11 +278,10 @@ impl Checkpointer {
             (last.manifest.block, last.manifest.created, last.manifest.totals.records)
         });
         let rows = Some(lineage.positions.values().cloned().collect());
-        cuts.insert(block, KnownCut { created, records, standings: Vec::new(), tasks: None, watermark: None, rows });
+        cuts.insert(block, KnownCut { created, records, standings: Vec::new(), watermark: None, rows });
         Checkpointer {
             store,
             facts,
-            partitions,
             lineage,
             dead_letter,
             definition: None,
@@ -342,9 +347,8 @@ impl Checkpointer {
         let (created, trigger, cut_begun) = (cut.created, cut.trigger, cut.begun);
         let known = KnownCut {
             created,
-            records: cut.standings.iter().map(|standing| standing.record).sum(),
+            records: cut.past.records + cut.standings.iter().map(|standing| standing.record).sum::<u64>(),
             standings: std::mem::take(&mut cut.standings),
-            tasks: cut.tasks.take(),
             watermark: cut.watermark,
             rows: None,
         };
@@ -634,8 +638,8 @@ impl Checkpointer {
         let older = self.older_cuts(cut.number);
         let older_rows = older.iter().flat_map(|older| older.positions.values());
         let position_rows: Vec<PositionRow> = older_rows.chain(&newest).cloned().collect();
-        let input_bytes = newest.iter().map(|row| row.offset).sum();
-        let records = newest.iter().map(|row| row.record).sum();
+        let input_bytes = cut.past.input_bytes + newest.iter().map(|row| row.offset).sum::<u64>();
+        let records = cut.past.records + newest.iter().map(|row| row.record).sum::<u64>();
         let definition = match self.definition {
             Some(object) if !self.takes_all() => object,
             _ => {
@@ -694,6 +698,8 @@ impl Checkpointer {
                 records,
                 skipped: cut.skipped,
                 late,
+                past_input_bytes: cut.past.input_bytes,
+                past_records: cut.past.records,
             },
             outputs,
             dead_letter,
@@ -750,19 +756,19 @@ impl Checkpointer {
 
     /// Makes the rows of positions of all cuts, each sorted.
     fn make_positions(&mut self) -> Result<(), RunError> {
-        let (partitions, lineage) = (&self.partitions, &self.lineage);
+        let lineage = &self.lineage;
         for (&number, known) in self.cuts.iter_mut().filter(|(_, known)| known.rows.is_none()) {
             let mut rows = Vec::with_capacity(known.standings.len());
-            for (i, (partition, standing)) in partitions.iter().zip(&known.standings).enumerate() {
-                let Standing { place, record, event_time } = standing;
+            for Standing { stand, task, record, event_time } in &known.standings {
+                let Stand { partition, place, .. } = stand;
                 let before = lineage.positions.get(&partition.name);
                 let fingerprint = match before {
-                    Some(before) if before.offset == place.offset => before.fingerprint,
+                    Some(before) if before.offset == place.offset && before.inode == stand.inode => before.fingerprint,
                     _ => fingerprint(partition, place)?,
                 };
                 rows.push(PositionRow {
                     partition: partition.name.clone(),
-                    task: known.tasks.as_ref().map(|tasks| tasks[i]),
+                    task: *task,
                     cut: number,
                     offset: place.offset,
                     record: *record,
@@ -771,6 +777,8 @@ impl Checkpointer {
                     fingerprint,
                     event_time: *event_time,
                     watermark: known.watermark,
+                    generation_of: stand.generation_of.as_deref().map(str::to_owned),
+                    inode: stand.inode,
                 });
             }
             rows.sort_by(|a, b| a.partition.cmp(&b.partition));

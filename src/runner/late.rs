@@ -8,8 +8,8 @@ use crate::runner::worker::Rejected;
 pub struct LateRecord {
     /// Its block.
     pub block: u64,
-    /// Its partition.
-    pub partition: u32,
+    /// What it is counted with, as [`crate::runner::input::Block::stream`].
+    pub stream: u32,
     /// The number of the first record of its block in the partition.
     pub first_record: u64,
     /// The record.

@@ -24,6 +24,7 @@ pub mod record;
 pub mod recover;
 pub mod requests;
 pub mod reroute;
+pub mod roster;
 pub mod run;
 pub mod sketch;
 pub mod spec;

@@ -6,9 +6,9 @@ use crate::format::manifest::{DeadLetter, Output};
 use crate::id::Sequence;
 use crate::runner::dead_letter::{DeadLetterFile, append_line};
 use crate::runner::error::RunError;
-use crate::runner::input::Partition;
 use crate::runner::late::LateRecord;
 use crate::runner::output::{OutputPlan, RowShape, ShardChanges, stage_changes};
+use crate::runner::roster::StreamNames;
 use crate::runner::spec::Emit;
 
 /// Writes and publishes it.
@@ -18,8 +18,8 @@ pub struct Publisher {
     pub changes: Option<(OutputPlan, RowShape)>,
     /// Where late records go, when they are kept.
     pub late: Option<DeadLetterFile>,
-    /// The partitions that records come from.
-    pub partitions: Arc<[Partition]>,
+    /// The names of the partitions that records come from.
+    pub names: Arc<StreamNames>,
 }
 
 impl Publisher {
@@ -51,8 +51,8 @@ impl Publisher {
         let Some(file) = &mut self.late else { return Ok(None) };
         records.sort_by_key(|record| (record.block, record.rejected.index));
         let mut lines = Vec::new();
-        for LateRecord { partition, first_record, rejected, .. } in &records {
-            append_line(&mut lines, &self.partitions[*partition as usize].name, *first_record, rejected);
+        for LateRecord { stream, first_record, rejected, .. } in &records {
+            append_line(&mut lines, &self.names.get(*stream), *first_record, rejected);
         }
         Ok(Some(DeadLetter { path: file.name().to_owned(), bytes: file.append(&lines)? }))
     }

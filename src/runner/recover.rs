@@ -129,7 +129,7 @@ pub fn recover_in_order(
     if position_rows.iter().any(|row| row.task.is_some_and(|task| task >= manifest.tasks)) {
         return Err(inconsistent("its positions have a task that is not one of its tasks".to_owned()));
     }
-    let known = position_rows.iter().filter_map(|row| Some((row.partition.as_bytes(), row.task?)));
+    let known = position_rows.iter().filter_map(|row| Some((row.logical().as_bytes(), row.task?)));
     let partitions: HashMap<&[u8], u32> = known.collect();
     let codec = RowCodec::new(manifest.columns.clone());
     let mut shards: Vec<Option<Result<Shard, RunError>>> = (0..manifest.shards).map(|_| None).collect();

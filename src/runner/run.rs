@@ -21,7 +21,7 @@ use crate::runner::clock::Clock;
 use crate::runner::dead_letter::DeadLetterFile;
 use crate::runner::error::RunError;
 use crate::runner::exec::{ExecPlan, Mirror};
-use crate::runner::input::{self, BlockReader, InputError, Partition};
+use crate::runner::input::{self, BlockReader, FollowReader, InputError, Partition, Reader, Stand};
 use crate::runner::late::LateRecord;
 use crate::runner::left_behind::{self, Abandoned};
 use crate::runner::output::{OutputPlan, RowShape};
@@ -34,6 +34,7 @@ use crate::runner::record::{Extractor, Filter};
 use crate::runner::recover::{self, Recovered};
 use crate::runner::requests::Requests;
 use crate::runner::reroute::Content;
+use crate::runner::roster::{Roster, StreamNames};
 use crate::runner::spec::{self, Effect, Emit, FieldPath, InputFormat, JobSpec, OnError, OnLate, TtlSpec};
 use crate::runner::state::Shard;
 use crate::runner::time_plan::TimePlan;
@@ -49,6 +50,7 @@ mod reading;
 mod restart;
 
 use director::Director;
+pub use director::Stream;
 use prepare::{check_paths, open_store, resolve_types, with_types};
 use reading::{Gate, Reading};
 pub use restart::run;
@@ -235,6 +237,8 @@ pub struct Status {
     pub input_bytes_of_run: u64,
     /// Bytes of input in all, where that is known.
     pub total_bytes: Option<u64>,
+    /// Bytes of input that lie in files and are not applied, where that is known: how far the run is behind.
+    pub lag_bytes: Option<u64>,
     /// Bytes of rows that changed since the last cut.
     pub changed_bytes: u64,
     /// Keys in the state.
@@ -320,6 +324,8 @@ pub enum Event {
     Failed(Box<RunError>),
     /// A record came after all its windows were closed, and the job does not go on with that.
     Late(Box<LateRecord>),
+    /// The reader has opened a file, and will hand out blocks of it as those of the next stream.
+    Opened(Stream),
     /// There are no more blocks.
     Ended,
     /// The input failed.
@@ -362,7 +368,8 @@ fn attempt(job: &JobSpec, options: &Options, control: &Control, observer: &dyn O
     };
     let native = job.native.as_ref().map(|name| options.processors.make(name, job)).transpose();
     let native = native.map_err(|reason| RunError::Processor { reason })?;
-    let partitions: Arc<[Partition]> = input::partitions(&job.input, &job.base)?.into();
+    let list = if job.input.follow { input::present } else { input::partitions };
+    let partitions: Arc<[Partition]> = list(&job.input, &job.base)?.into();
     check_paths(job, output.as_ref())?;
     let opened = if job.checkpoint.enabled { Some(open_store(job, options, output.as_ref())?) } else { None };
     let store = opened.as_ref().map(|(store, _)| store.clone());
@@ -529,6 +536,13 @@ impl Run<'_> {
             _ => None,
         };
         let next_block = lineage.last.as_ref().map_or(0, |last| last.manifest.block);
+        if let (true, false, Some(last)) = (job.input.follow, lineage.older.is_empty(), &lineage.last) {
+            return Err(RunError::SeveralCuts { sequence: last.manifest.sequence });
+        }
+        let roster = match &plan.route {
+            Route::Key(_) => None,
+            Route::Partition(roster) => Some(Arc::clone(roster)),
+        };
         let start = start(&lineage, &self.partitions);
         plan.replay = replay(&lineage, &start, &self.partitions, plan.shards);
         if let (Some(_), Some(last)) = (&plan.replay, &lineage.last) {
@@ -537,18 +551,18 @@ impl Run<'_> {
             }
             // What the newest cut has read is there as well.
             let plain = lineage.positions.values().filter(|row| row.partition != "-").cloned().collect();
-            if self.prove(plain, next_block)?.is_none() {
+            if self.prove(plain, next_block, roster.clone())?.is_none() {
                 return Ok(self.stopped_early(&lineage));
             }
         }
-        let Some(reader) = self.prove(start, next_block)? else { return Ok(self.stopped_early(&lineage)) };
+        let Some(reader) = self.prove(start, next_block, roster.clone())? else {
+            return Ok(self.stopped_early(&lineage));
+        };
         let mut gauges = Gauges::default();
         if let Some(spec) = &job.checkpoint.priority {
-            let partitions = match &plan.route {
-                Route::Partition { partitions, .. } => &partitions[..],
-                Route::Key(_) => &[],
-            };
-            plan.priorities = Some(Arc::new(Priorities::new(spec, plan.tasks, plan.shards, partitions)));
+            let task = |partition: &Partition| Some((partition.name.clone(), roster.as_ref()?.task(&partition.name)?));
+            let partitions: Vec<_> = self.partitions.iter().filter_map(task).collect();
+            plan.priorities = Some(Arc::new(Priorities::new(spec, plan.tasks, plan.shards, &partitions)));
             gauges.shards.resize_with(plan.shards as usize, Default::default);
         }
         let (plan, gauges) = (plan, gauges);
@@ -564,10 +578,11 @@ impl Run<'_> {
             let _ = permit_sender.send(());
         }
 
-        let gate = Arc::new(Gate::new(&reader, inbox_senders.clone()));
-        let clock = self.clock(&plan, &lineage, &reader);
-        let position = |partition: &Partition| lineage.positions.get(&partition.name);
-        let records: Vec<u64> = self.partitions.iter().map(|p| position(p).map_or(0, |row| row.record)).collect();
+        let stands = reader.stands();
+        let names = Arc::new(StreamNames::new(stands.iter().map(Stand::logical)));
+        let records: Vec<u64> = stands.iter().map(|stand| stand.record).collect();
+        let clock = self.clock(&plan, &lineage, &stands);
+        let gate = Arc::new(Gate::new(&reader, inbox_senders.clone(), event_sender.clone(), Arc::clone(&names)));
         let mut director = Director::new(self, &plan, &lineage, &reader, &gate, clock.clone());
         let reading = Reading {
             reader,
@@ -617,9 +632,8 @@ impl Run<'_> {
             if let Some((store, _)) = &opened {
                 let changes = self.output.clone().filter(|output| output.emit.is_by_checkpoint());
                 let changes = changes.map(|output| (output, self.shape(&plan)));
-                let publisher = Publisher { changes, late, partitions: Arc::clone(&self.partitions) };
-                let partitions = Arc::clone(&self.partitions);
-                let checkpointer = Checkpointer::new(store.clone(), facts, partitions, lineage, dead_letter, publisher);
+                let publisher = Publisher { changes, late, names };
+                let checkpointer = Checkpointer::new(store.clone(), facts, lineage, dead_letter, publisher);
                 let guard = PanicGuard(event_sender.clone());
                 let sender = event_sender.clone();
                 checkpointing = Some(scope.spawn(move || {
@@ -685,11 +699,26 @@ impl Run<'_> {
 
     /// Makes the reader, which proves that the input is the one that was read. Returns nothing when somebody asks to stop
     /// before: a read that never returns must not keep the run from ending.
-    fn prove(&self, start: Vec<PositionRow>, next_block: u64) -> Result<Option<BlockReader>, RunError> {
+    fn prove(
+        &self,
+        start: Vec<PositionRow>,
+        next_block: u64,
+        roster: Option<Arc<Roster>>,
+    ) -> Result<Option<Reader>, RunError> {
         let (sender, receiver) = bounded(1);
-        let (input, partitions) = (self.job.input.clone(), Arc::clone(&self.partitions));
+        let (input, base, partitions) = (self.job.input.clone(), self.job.base.clone(), Arc::clone(&self.partitions));
         std::thread::spawn(move || {
-            let _ = sender.send(BlockReader::new(&input, partitions, &start, next_block));
+            let reader = match input.follow {
+                false => {
+                    let number = |partition: &Partition| roster.as_ref().map(|roster| roster.number(&partition.name));
+                    let numbers = partitions.iter().map(number).map(Option::flatten).collect();
+                    BlockReader::new(&input, partitions, &start, next_block)
+                        .map(|reader| Reader::Bounded(reader, numbers))
+                }
+                true => FollowReader::new(&input, &base, &start, next_block, roster)
+                    .map(|reader| Reader::Following(Box::new(reader))),
+            };
+            let _ = sender.send(reader);
         });
         loop {
             match receiver.recv_timeout(TICK) {
@@ -744,18 +773,11 @@ impl Run<'_> {
             Some(_) => (Route::Key(field_count), job.tasks),
             None => {
                 let known = lineage.into_iter().flat_map(|lineage| lineage.positions.values());
-                let mut tasks: HashMap<String, u32> =
-                    known.filter_map(|row| Some((row.partition.clone(), row.task?))).collect();
-                let mut next = tasks.values().max().map_or(0, |last| last + 1);
-                let mut partitions = Vec::with_capacity(self.partitions.len());
-                for partition in self.partitions.iter() {
-                    let task = *tasks.entry(partition.name.clone()).or_insert_with(|| {
-                        next += 1;
-                        next - 1
-                    });
-                    partitions.push((partition.name.clone(), task));
-                }
-                (Route::Partition { partitions, tasks }, next.max(1))
+                let known = known.filter_map(|row| Some((row.logical(), row.task?)));
+                let new = self.partitions.iter().map(|partition| partition.name.as_str());
+                let roster = Arc::new(Roster::new(known, new, job.input.follow));
+                let tasks = roster.tasks();
+                (Route::Partition(roster), tasks)
             }
         };
         let last = lineage.and_then(|lineage| lineage.last.as_ref()).map(|last| &last.manifest);
@@ -789,12 +811,11 @@ impl Run<'_> {
     }
 
     /// Returns the clock of a job that goes by time, as it was at the checkpoint that the run goes on from.
-    fn clock(&self, plan: &Plan, lineage: &Lineage, reader: &BlockReader) -> Option<Clock> {
-        let mut clock = plan.timing.as_ref()?.clock(self.partitions.len());
-        for (index, (partition, place)) in self.partitions.iter().zip(reader.places()).enumerate() {
-            let row = lineage.positions.get(&partition.name);
-            let time = row.and_then(|row| row.event_time);
-            clock.resume(index, time, place.ended, row.and_then(|row| row.watermark));
+    fn clock(&self, plan: &Plan, lineage: &Lineage, stands: &[Stand]) -> Option<Clock> {
+        let mut clock = plan.timing.as_ref()?.clock(stands.len());
+        let watermark = lineage.positions.values().filter_map(|row| row.watermark).max();
+        for (index, stand) in stands.iter().enumerate() {
+            clock.resume(index, stand.event_time, stand.place.ended, watermark);
         }
         Some(clock)
     }

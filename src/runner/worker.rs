@@ -2,7 +2,7 @@
 //!
 //! Every shard applies its records in the order of the blocks, so the result does not depend on which thread parses what or when.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -19,6 +19,7 @@ use crate::runner::input::Block;
 use crate::runner::priority::Priorities;
 use crate::runner::processor::{Context, Processor};
 use crate::runner::record::{BadRecord, Extractor, Field, Filter, RecordPlace};
+use crate::runner::roster::Roster;
 use crate::runner::run::{Event, Observer};
 use crate::runner::spec::OnError;
 use crate::runner::state::{Shard, Snapshot};
@@ -71,12 +72,7 @@ pub enum Route {
     /// By the hash of a key, the field at this place of a record.
     Key(usize),
     /// By its partition.
-    Partition {
-        /// The name and the task of each partition, in their order.
-        partitions: Vec<(String, u32)>,
-        /// The same, by name.
-        tasks: HashMap<String, u32>,
-    },
+    Partition(Arc<Roster>),
 }
 
 /// The shards that a cut takes: all of them when there is no list. One in which nothing has changed is taken in any case.
@@ -154,9 +150,9 @@ impl Gauges {
 pub struct Account {
     /// The block's number.
     pub number: u64,
-    /// Its partition.
-    pub partition: u32,
-    /// The offset behind it in the partition.
+    /// What its records are counted with, as [`Block::stream`].
+    pub stream: u32,
+    /// The offset behind it in its file.
     pub end_offset: u64,
     /// Records in it, bad ones included.
     pub records: u64,
@@ -460,7 +456,7 @@ impl<'a> Worker<'a> {
         let plan = self.plan;
         let mut account = Account {
             number: block.number,
-            partition: block.partition,
+            stream: block.stream,
             end_offset: block.end_offset,
             records: 0,
             skipped: 0,
@@ -471,15 +467,21 @@ impl<'a> Worker<'a> {
         };
         let mut updates: Vec<Vec<u8>> = (0..plan.workers).map(|_| self.spare.pop().unwrap_or_default()).collect();
         let mut last_bad = None;
-        let replay = plan.replay.as_ref().filter(|replay| !replay.is_over(block.partition, block.offset));
+        let replay = plan.replay.as_ref().filter(|replay| !replay.is_over(block.stream, block.offset));
+        // A job without a key: the name and the task of the block's partition.
+        let own = match &plan.route {
+            Route::Key(_) => None,
+            Route::Partition(roster) => Some(roster.entry(block.partition)),
+        };
+        let own = own.as_ref().map(|(name, task)| (&**name, *task));
         account.records = self.extractor.each(&block, |place, fields| {
-            let result = fields.and_then(|fields| match (&plan.timing, &mut self.timed) {
-                (Some(timing), Some(timed)) => {
-                    let time = plan.route_timed(timing, timed, &block, place, fields, &mut updates)?;
+            let result = fields.and_then(|fields| match &mut self.timed {
+                Some(timed) => {
+                    let time = plan.route_timed(timed, own, &block, place, fields, &mut updates)?;
                     account.time = account.time.max(time);
                     Ok(())
                 }
-                _ => plan.route(&block, place, fields, replay, &mut updates),
+                None => plan.route(own, &block, place, fields, replay, &mut updates),
             });
             let Err(bad) = result else { return true };
             // A line of words can be bad once only.
@@ -721,11 +723,15 @@ impl Head {
     }
 }
 
+/// The name and the task of a block's partition, in a job without a key.
+type Own<'a> = Option<(&'a str, u32)>;
+
 impl Plan {
     /// Packs one record for the worker that owns its key, if the filter keeps it.
     #[inline]
     fn route(
         &self,
+        own: Own<'_>,
         block: &Block,
         place: RecordPlace<'_>,
         fields: &[Field<'_>],
@@ -735,11 +741,11 @@ impl Plan {
         if !self.keeps(fields)? {
             return Ok(());
         }
-        let (key, task) = self.key_of(block, fields)?;
+        let (key, task) = self.key_of(own, fields)?;
         if let Some(replay) = replay {
             let task = task.unwrap_or_else(|| self.task_of_hash(xxh3_64(key.as_bytes())));
             let shard = shard_of(task, self.tasks, self.shards) as usize;
-            if replay.has_applied(shard, block.partition, block.offset + place.at as u64) {
+            if replay.has_applied(shard, block.stream, block.offset + place.at as u64) {
                 return Ok(());
             }
         }
@@ -763,12 +769,12 @@ impl Plan {
 
     /// Returns the key of a record, and its task when that does not follow from the key.
     #[inline]
-    fn key_of<'f>(&'f self, block: &Block, fields: &'f [Field<'_>]) -> Result<(&'f str, Option<u32>), BadRecord> {
+    fn key_of<'f>(&'f self, own: Own<'f>, fields: &'f [Field<'_>]) -> Result<(&'f str, Option<u32>), BadRecord> {
         match &self.route {
             Route::Key(place) => Ok((key_text(&fields[*place])?, None)),
-            Route::Partition { partitions, .. } => {
-                let (name, task) = &partitions[block.partition as usize];
-                Ok((name.as_str(), Some(*task)))
+            Route::Partition(_) => {
+                let (name, task) = own.expect("a block of a job without a key has a partition of the roster");
+                Ok((name, Some(task)))
             }
         }
     }
@@ -829,9 +835,9 @@ impl Plan {
         }
         match &self.route {
             Route::Key(_) => self.task_of_hash(hash),
-            Route::Partition { tasks, .. } => {
+            Route::Partition(roster) => {
                 let name = std::str::from_utf8(key).expect("the name of a partition is text");
-                *tasks.get(name).expect("the keys of a job without one are its partitions")
+                roster.task(name).expect("the keys of a job without one are its partitions")
             }
         }
     }

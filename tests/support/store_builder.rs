@@ -181,7 +181,7 @@ impl StoreBuilder {
                 input_bytes: positions.iter().map(|row| row.offset).sum(),
                 records: positions.iter().map(|row| row.record).sum(),
                 skipped: 0,
-                late: 0,
+                ..Totals::default()
             },
             outputs: Vec::new(),
             dead_letter: None,
@@ -281,6 +281,8 @@ impl StoreBuilder {
                 fingerprint: Digest::of(&records.to_le_bytes()),
                 event_time: None,
                 watermark: None,
+                generation_of: None,
+                inode: None,
             })
             .collect()
     }

@@ -86,6 +86,7 @@ impl Observer for LogWriter {
             "records_per_second": rate.per_second(),
             "input_bytes": status.input_bytes,
             "total_bytes": status.total_bytes,
+            "lag_bytes": status.lag_bytes,
             "keys": status.keys,
             "memory_bytes": status.memory_bytes,
             "checkpoints": status.checkpoints,

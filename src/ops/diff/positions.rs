@@ -78,6 +78,8 @@ mod tests {
             fingerprint: Digest::of(&offset.to_le_bytes()),
             event_time: None,
             watermark: None,
+            generation_of: None,
+            inode: None,
         }
     }
 

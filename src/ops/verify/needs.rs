@@ -174,7 +174,8 @@ impl Body {
                         let expected = "positions that fit the manifest";
                         wrong(FindingCode::PositionsWrong, tables.positions, expected, problem);
                     }
-                    self.partitions = rows.into_iter().filter_map(|row| Some((row.partition, row.task?))).collect();
+                    self.partitions =
+                        rows.iter().filter_map(|row| Some((row.logical().to_owned(), row.task?))).collect();
                 }
                 Err(error) => wrong(FindingCode::ContentWrong, tables.positions, "positions", in_one_line(&error)),
             }
@@ -208,10 +209,12 @@ pub(super) fn positions_problems(manifest: &Manifest, rows: &[PositionRow]) -> V
     let newest: Vec<&PositionRow> =
         rows.chunk_by(|a, b| a.partition == b.partition).filter_map(<[PositionRow]>::last).collect();
     let sum = |of: fn(&PositionRow) -> u64| newest.iter().fold(0u64, |sum, row| sum.saturating_add(of(row)));
+    // Files that are read and gone are not among the rows.
+    let past = u64::saturating_add;
     for (what, expected, found) in [
         ("partitions", manifest.totals.partitions, newest.len() as u64),
-        ("bytes of input", manifest.totals.input_bytes, sum(|row| row.offset)),
-        ("records", manifest.totals.records, sum(|row| row.record)),
+        ("bytes of input", manifest.totals.input_bytes, past(manifest.totals.past_input_bytes, sum(|row| row.offset))),
+        ("records", manifest.totals.records, past(manifest.totals.past_records, sum(|row| row.record))),
     ] {
         if expected != found {
             problems.push(format!("expected {expected} {what} as the manifest says, found {found}"));

@@ -111,7 +111,7 @@ impl ExecPlan {
         task: u32,
     ) -> Result<(), BadRecord> {
         if body.is_empty() {
-            protocol::begin_batch(body, &self.partitions[block.partition as usize]);
+            protocol::begin_batch(body, &self.partitions[block.stream as usize]);
         }
         protocol::push_record(body, task, block.offset + place.at as u64, |body| match &self.format {
             // It was checked when it was taken apart.

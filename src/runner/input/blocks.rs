@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::fingerprint::{Running, is_plain_file, sampled};
 use super::lane::{Lane, Rules, open_regular};
-use super::{BLOCK_BYTES, Block, InputError, LANES, Partition, Place, Source};
+use super::{BLOCK_BYTES, Block, InputError, LANES, Partition, Place, Source, Stand};
 use crate::format::positions::PositionRow;
 use crate::runner::spec::InputSpec;
 
@@ -30,6 +30,10 @@ pub struct BlockReader {
     moved: Vec<usize>,
     /// Partitions that have ended since the last block was handed out.
     released: Vec<u32>,
+    /// The partitions, each for itself.
+    shared: Vec<Arc<Partition>>,
+    /// Records before the position of each at the start, and their largest time.
+    records: Vec<(u64, Option<i64>)>,
 }
 
 /// How far one partition was read.
@@ -90,12 +94,19 @@ impl BlockReader {
             partitions.iter().enumerate().map(|(index, partition)| (partition.name.as_str(), index)).collect();
         let mut states: Vec<State> =
             partitions.iter().map(|_| State { offset: 0, ended: false, running: None, lane: None }).collect();
+        let mut records = vec![(0, None); partitions.len()];
         for row in start {
             let Some(&index) = by_name.get(row.partition.as_str()) else {
+                // A rotated file that was read to its end may go.
+                if row.ended && row.generation_of.is_some() {
+                    continue;
+                }
                 return Err(InputError::Gone { partition: row.partition.clone(), offset: row.offset });
             };
             states[index] = State::proven(&partitions[index], &rules, row)?;
+            records[index] = (row.record, row.event_time);
         }
+        let shared = partitions.iter().cloned().map(Arc::new).collect();
         Ok(BlockReader {
             partitions,
             rules,
@@ -105,6 +116,8 @@ impl BlockReader {
             next_number,
             moved: Vec::new(),
             released: Vec::new(),
+            shared,
+            records,
         })
     }
 
@@ -158,6 +171,7 @@ impl BlockReader {
         Ok(Block {
             number,
             partition: u32::try_from(index).expect("there are fewer partitions than 2^32"),
+            stream: u32::try_from(index).expect("there are fewer partitions than 2^32"),
             offset: piece.offset,
             bytes: piece.bytes,
             end_offset: piece.end_offset,
@@ -176,11 +190,22 @@ impl BlockReader {
         (0..self.states.len()).map(|index| self.place(index)).collect()
     }
 
+    /// As [`BlockReader::places`], with all that a position says.
+    pub fn stands(&self) -> Vec<Stand> {
+        (0..self.states.len()).map(|index| self.stand(index)).collect()
+    }
+
     /// Hands to `visit` where those partitions stand before the next block that have moved since the last call.
-    pub fn take_moved(&mut self, mut visit: impl FnMut(usize, Place)) {
+    pub fn take_moved(&mut self, mut visit: impl FnMut(usize, Stand)) {
         for index in std::mem::take(&mut self.moved) {
-            visit(index, self.place(index));
+            visit(index, self.stand(index));
         }
+    }
+
+    fn stand(&self, index: usize) -> Stand {
+        let partition = Arc::clone(&self.shared[index]);
+        let (record, event_time) = self.records[index];
+        Stand { partition, generation_of: None, inode: None, place: self.place(index), record, event_time }
     }
 
     fn place(&self, index: usize) -> Place {
@@ -301,7 +326,7 @@ mod tests {
 
     pub(crate) fn spec(format: InputFormat, files: &[&str], max_record_bytes: u64) -> InputSpec {
         let files = files.iter().map(|file| (*file).to_owned()).collect();
-        InputSpec { files, format, types: vec![], on_error: OnError::Fail, max_record_bytes }
+        InputSpec { files, format, types: vec![], on_error: OnError::Fail, max_record_bytes, follow: false }
     }
 
     fn packed(name: &str, bytes: &[u8]) -> Vec<u8> {
@@ -342,7 +367,7 @@ mod tests {
         {
             seen.push((block.number, block.partition, block.offset, block.end_offset, block.bytes.clone()));
             buffer = block.bytes;
-            reader.take_moved(|partition, place| places[partition] = place);
+            reader.take_moved(|partition, stand| places[partition] = stand.place);
             assert_eq!(shown(&places), shown(&reader.places()), "every partition that has moved is told");
         }
         seen
@@ -363,6 +388,8 @@ mod tests {
                 fingerprint: fingerprint(partition, place).unwrap(),
                 event_time: None,
                 watermark: None,
+                generation_of: None,
+                inode: None,
             })
             .collect()
     }

@@ -125,12 +125,12 @@ impl Rules {
     }
 
     /// The bytes that are read beyond a cell, in the hope of its last record's end.
-    fn beyond_bytes(&self) -> usize {
+    pub(super) fn beyond_bytes(&self) -> usize {
         usize::try_from(self.block_bytes / 64).unwrap_or(usize::MAX).clamp(1, 1 << 20)
     }
 
     /// A record that is longer than this with its line end is longer than a record may be without it.
-    fn kept_bytes(&self) -> u64 {
+    pub(super) fn kept_bytes(&self) -> u64 {
         self.max_record_bytes.saturating_add(2)
     }
 }

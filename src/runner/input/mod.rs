@@ -7,13 +7,17 @@ use crate::runner::record::Header;
 
 mod blocks;
 mod fingerprint;
+mod follow;
 mod lane;
 mod partition;
+mod reader;
 mod seek;
 
 pub use blocks::BlockReader;
 pub use fingerprint::{Running, fingerprint};
-pub use partition::{is_input, partition, partitions};
+pub use follow::FollowReader;
+pub use partition::{is_input, partition, partitions, present};
+pub use reader::{Move, Reader, Step};
 pub use seek::{SeekError, SeekTo, Sought, seek};
 
 /// The size of the grid that blocks are laid on, in bytes.
@@ -60,8 +64,11 @@ pub enum Compression {
 pub struct Block {
     /// The place: 0, 1, 2 …
     pub number: u64,
-    /// The partition, an index into the list that the reader was made with.
+    /// The partition: of an input that ends, an index into the list that the reader was made with; of one that is followed, a number of the
+    /// roster, where there is one.
     pub partition: u32,
+    /// What the block's records are counted with: its file. The same number as the partition for an input that ends.
+    pub stream: u32,
     /// The offset of the first byte in the partition, after decompression.
     pub offset: u64,
     /// The bytes. They end with a record's end, unless the last record is longer than a record may be: then only so
@@ -92,6 +99,30 @@ pub struct Place {
     pub ended: bool,
     /// The digest of what was read before `offset`; nothing for a place that was not come to by reading.
     pub running: Option<Running>,
+}
+
+/// Where one file of the input stands: a row of the positions.
+#[derive(Debug, Clone)]
+pub struct Stand {
+    /// The file. Its name is the one that it has now.
+    pub partition: Arc<Partition>,
+    /// The partition that a rotated file belongs to, when it has another name.
+    pub generation_of: Option<Arc<str>>,
+    /// The file's number in its file system, of an input that is followed.
+    pub inode: Option<u64>,
+    /// How far it was handed out.
+    pub place: Place,
+    /// Records before the place, when the run began.
+    pub record: u64,
+    /// The largest time of those, in milliseconds, for a job that goes by time.
+    pub event_time: Option<i64>,
+}
+
+impl Stand {
+    /// Returns the name of the partition to which the file belongs.
+    pub fn logical(&self) -> &str {
+        self.generation_of.as_deref().unwrap_or(&self.partition.name)
+    }
 }
 
 /// What is wrong with the input as a whole, or with one partition.
@@ -161,6 +192,32 @@ pub enum InputError {
         partition: String,
         /// How far it was read.
         offset: u64,
+    },
+    /// A file that is followed has become shorter, or holds other bytes than those that were read.
+    #[error("input `{partition}` was truncated or overwritten while it was followed: {offset} bytes of it were read")]
+    Truncated {
+        /// The partition.
+        partition: String,
+        /// How far it was read.
+        offset: u64,
+    },
+    /// What was read of a file that is followed is in none of the files beside it.
+    #[error(
+        "input `{partition}` was rotated away: neither it nor a file beside it begins with the {offset} bytes that the checkpoint has read"
+    )]
+    RotatedAway {
+        /// The partition.
+        partition: String,
+        /// How far it was read.
+        offset: u64,
+    },
+    /// A job without a key has no task left for another partition.
+    #[error("there is no task left for input `{partition}`: a job without a key follows at most {tasks} files")]
+    TooMany {
+        /// The partition.
+        partition: String,
+        /// The tasks.
+        tasks: u32,
     },
     /// The header line of a CSV file can not be used.
     #[error("input `{partition}`: {reason}")]

@@ -20,19 +20,45 @@ pub fn partitions(input: &InputSpec, base: &Path) -> Result<Vec<Partition>, Inpu
     }
     let mut found = Vec::new();
     for pattern in &input.files {
-        let is_glob = pattern.contains(['*', '?', '[']) && fs::metadata(base.join(pattern)).is_err();
-        if is_glob {
-            matches(pattern, base, &mut found)?;
-        } else {
-            found.push(named(pattern, base)?);
+        let before = found.len();
+        find(pattern, base, &mut found)?;
+        if found.len() == before {
+            return Err(InputError::NothingMatches { pattern: pattern.clone() });
         }
     }
     if found.is_empty() {
         return Err(InputError::NothingMatches { pattern: input.files.join(" ") });
     }
+    Ok(tidied(found))
+}
+
+/// As [`partitions`], of those files that are there: a path or a glob may name none yet.
+pub fn present(input: &InputSpec, base: &Path) -> Result<Vec<Partition>, InputError> {
+    let mut found = Vec::new();
+    for pattern in &input.files {
+        find(pattern, base, &mut found)?;
+    }
+    Ok(tidied(found))
+}
+
+fn tidied(mut found: Vec<Partition>) -> Vec<Partition> {
     found.sort_unstable_by(|a, b| a.name.cmp(&b.name));
     found.dedup_by(|a, b| a.name == b.name);
-    Ok(found)
+    found
+}
+
+/// Adds the files that the path or glob `pattern` names, which may be none.
+fn find(pattern: &str, base: &Path, found: &mut Vec<Partition>) -> Result<(), InputError> {
+    let is_glob = pattern.contains(['*', '?', '[']) && fs::metadata(base.join(pattern)).is_err();
+    if is_glob {
+        return matches(pattern, base, found);
+    }
+    match named(pattern, base) {
+        Ok(partition) => found.push(partition),
+        Err(InputError::NothingMatches { .. }) => {}
+        Err(error) => return Err(error),
+    }
+    Ok(())
 }
 
 /// Returns the partition of this name, as [`partitions`] has listed it before. Relative paths are below `base`.
@@ -88,7 +114,6 @@ fn matches(pattern: &str, base: &Path, found: &mut Vec<Partition>) -> Result<(),
     } else {
         pattern.to_owned()
     };
-    let before = found.len();
     for path in glob::glob_with(&whole, GLOB_OPTIONS).map_err(|error| refuse(error.to_string()))? {
         let path = path.map_err(|error| InputError::Read {
             partition: error.path().display().to_string(),
@@ -98,18 +123,19 @@ fn matches(pattern: &str, base: &Path, found: &mut Vec<Partition>) -> Result<(),
         let below = if is_relative { path.strip_prefix(base).unwrap_or(&path) } else { &path };
         let name = tidy(below).ok_or_else(|| refuse(format!("`{}` is not UTF-8", path.display())))?;
         let read = |source| InputError::Read { partition: name.clone(), offset: 0, source };
-        let metadata = fs::metadata(&path).map_err(read)?;
+        let metadata = match fs::metadata(&path) {
+            // Gone since it was listed.
+            Err(error) if error.kind() == io::ErrorKind::NotFound && fs::symlink_metadata(&path).is_err() => continue,
+            found => found.map_err(read)?,
+        };
         if !metadata.is_dir() {
             found.push(regular(name, &path, &metadata)?);
         }
     }
-    if found.len() == before {
-        return Err(InputError::NothingMatches { pattern: pattern.to_owned() });
-    }
     Ok(())
 }
 
-fn regular(name: String, path: &Path, metadata: &fs::Metadata) -> Result<Partition, InputError> {
+pub(super) fn regular(name: String, path: &Path, metadata: &fs::Metadata) -> Result<Partition, InputError> {
     if !metadata.is_file() {
         return Err(InputError::Read { partition: name, offset: 0, source: not_regular(metadata) });
     }
@@ -130,7 +156,7 @@ pub(super) fn not_regular(metadata: &fs::Metadata) -> io::Error {
 }
 
 /// Returns `path` with `/`, without `.` and double slashes, or nothing when it is not UTF-8.
-fn tidy(path: &Path) -> Option<String> {
+pub(super) fn tidy(path: &Path) -> Option<String> {
     let mut name = String::new();
     for component in path.components() {
         match component {
@@ -154,8 +180,14 @@ mod tests {
 
     fn list(files: &[&str], base: &Path) -> Result<Vec<String>, InputError> {
         let files = files.iter().map(|file| (*file).to_owned()).collect();
-        let input =
-            InputSpec { files, format: InputFormat::Json, types: vec![], on_error: OnError::Fail, max_record_bytes: 1 };
+        let input = InputSpec {
+            files,
+            format: InputFormat::Json,
+            types: vec![],
+            on_error: OnError::Fail,
+            max_record_bytes: 1,
+            follow: false,
+        };
         Ok(partitions(&input, base)?.into_iter().map(|partition| partition.name).collect())
     }
 

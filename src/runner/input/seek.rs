@@ -155,7 +155,7 @@ mod tests {
 
     fn spec(format: InputFormat) -> InputSpec {
         let files = vec!["*".to_owned()];
-        InputSpec { files, format, types: vec![], on_error: OnError::Fail, max_record_bytes: 1 << 20 }
+        InputSpec { files, format, types: vec![], on_error: OnError::Fail, max_record_bytes: 1 << 20, follow: false }
     }
 
     /// The first bytes that a run would read which goes on from there.
@@ -171,6 +171,8 @@ mod tests {
             fingerprint: sought.fingerprint,
             event_time: None,
             watermark: None,
+            generation_of: None,
+            inode: None,
         };
         let listed: Arc<[Partition]> = partitions(input, base).unwrap().into();
         let mut reader = BlockReader::new(input, listed, &[row], 7).unwrap();

@@ -245,6 +245,7 @@ mod tests {
         Block {
             number: 0,
             partition: 0,
+            stream: 0,
             offset: 0,
             bytes: bytes.to_vec(),
             end_offset: bytes.len() as u64,

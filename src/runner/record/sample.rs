@@ -83,7 +83,8 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         std::fs::write(directory.path().join("x"), content).unwrap();
         let files = vec!["x".to_owned()];
-        let input = InputSpec { files, format, types: vec![], on_error: OnError::Fail, max_record_bytes: 1000 };
+        let input =
+            InputSpec { files, format, types: vec![], on_error: OnError::Fail, max_record_bytes: 1000, follow: false };
         let listed: Arc<[Partition]> = partitions(&input, directory.path()).unwrap().into();
         sample(&input, &listed, &paths(fields), max_records).unwrap()
     }
@@ -114,7 +115,8 @@ mod tests {
     fn standard_input_is_not_touched() {
         let files = vec!["-".to_owned()];
         let format = InputFormat::Json;
-        let input = InputSpec { files, format, types: vec![], on_error: OnError::Fail, max_record_bytes: 1000 };
+        let input =
+            InputSpec { files, format, types: vec![], on_error: OnError::Fail, max_record_bytes: 1000, follow: false };
         let listed: Arc<[Partition]> = partitions(&input, std::path::Path::new("")).unwrap().into();
         assert_eq!(sample(&input, &listed, &paths(&["a"]), 1000).unwrap(), [None]);
     }

@@ -15,15 +15,16 @@ use crate::causes::in_one_line;
 use crate::format::manifest::{Manifest, Mode, Output, Trigger};
 use crate::id::Sequence;
 use crate::runner::calendar::Calendar;
-use crate::runner::checkpointer::{Cut, Done, Lineage, Outcome, Standing};
+use crate::runner::checkpointer::{Cut, Done, Lineage, Outcome, Past, Standing};
 use crate::runner::clock::{Clock, NEVER};
 use crate::runner::dead_letter::{DeadLetterFile, append_line};
 use crate::runner::error::RunError;
-use crate::runner::input::{BlockReader, Compression, Partition, Place};
+use crate::runner::input::{Compression, Partition, Reader, Stand};
 use crate::runner::late::LateRecord;
 use crate::runner::output::{self, OutputPlan};
 use crate::runner::priority::{self, Priorities, ShardSeen};
 use crate::runner::requests::Requests;
+use crate::runner::roster::Roster;
 use crate::runner::spec::{Emit, Schedule};
 use crate::runner::state::Shard;
 use crate::runner::time_plan::TimePlan;
@@ -49,7 +50,30 @@ struct Asked {
     trigger: Trigger,
     begun: Instant,
     number: u64,
-    places: Vec<Place>,
+    stands: Vec<Option<Stand>>,
+}
+
+/// What was applied of one file.
+#[derive(Debug, Clone)]
+pub struct Stream {
+    /// The partition that it belongs to.
+    pub name: Arc<str>,
+    /// Bytes.
+    pub offset: u64,
+    /// Records.
+    pub records: u64,
+    /// Bytes and records that the checkpoint has counted, some of which may be read again.
+    pub counted_offset: u64,
+    /// The same of records.
+    pub counted_records: u64,
+}
+
+impl Stream {
+    /// Makes the stream of a file that stands there.
+    pub(super) fn new(stand: &Stand) -> Stream {
+        let (offset, records) = (stand.place.offset, stand.record);
+        Stream { name: stand.logical().into(), offset, records, counted_offset: offset, counted_records: records }
+    }
 }
 
 /// The shards that a cut takes.
@@ -69,7 +93,8 @@ pub(super) struct Director<'a> {
     pub(super) commits: Option<Sender<()>>,
     /// Where checkpoints are asked for through the store.
     pub(super) requests: Option<Requests>,
-    tasks: Option<Vec<u32>>,
+    /// The partitions of a job without a key.
+    roster: Option<Arc<Roster>>,
     policy: Policy,
     /// The next time of the clock at which a checkpoint is due, or the last that was missed.
     next_at: Option<Timestamp>,
@@ -89,15 +114,13 @@ pub(super) struct Director<'a> {
     replay_until: Option<Vec<u64>>,
     /// Whether the run ends before they have.
     is_cut_short: bool,
-    /// Records and bytes of each partition that the checkpoint has counted.
-    counted_records: Vec<u64>,
-    counted_offsets: Vec<u64>,
     /// The next block to account for, and those that came before their turn.
     next: u64,
     early: BTreeMap<u64, Account>,
-    /// Bytes and records applied, by partition.
-    offsets: Vec<u64>,
-    records: Vec<u64>,
+    /// What was applied of each stream.
+    streams: Vec<Stream>,
+    /// What was applied of files that had no position any more when the run began.
+    past: Past,
     /// Sums over the job and at the start of the run.
     records_in_all: u64,
     records_before: u64,
@@ -142,26 +165,32 @@ impl<'a> Director<'a> {
         run: &'a Run<'a>,
         plan: &Plan,
         lineage: &Lineage,
-        reader: &BlockReader,
+        reader: &Reader,
         gate: &'a Gate,
         clock: Option<Clock>,
     ) -> Director<'a> {
         let manifest = lineage.last.as_ref().map(|last| &last.manifest);
+        let stands = reader.stands();
+        let mut streams: Vec<Stream> = stands.iter().map(Stream::new).collect();
         // The checkpoint has counted up to its newest cut; what is read again before that is not counted twice.
-        let position = |partition: &Partition| lineage.positions.get(&partition.name);
-        let counted_records: Vec<u64> =
-            run.partitions.iter().map(|p| position(p).map_or(0, |row| row.record)).collect();
-        let offsets: Vec<u64> = reader.places().iter().map(|place| place.offset).collect();
-        let counted_offsets: Vec<u64> = match &plan.replay {
-            None => offsets.clone(),
-            Some(replay) => offsets.iter().zip(&replay.until).map(|(offset, until)| *offset.max(until)).collect(),
+        if let Some(replay) = &plan.replay {
+            for ((stream, until), stand) in streams.iter_mut().zip(&replay.until).zip(&stands) {
+                stream.counted_offset = stream.offset.max(*until);
+                stream.counted_records = lineage.positions.get(&stand.partition.name).map_or(0, |row| row.record);
+            }
+        }
+        let records_in_all = manifest.map_or(0, |manifest| manifest.totals.records);
+        let bytes_in_all = manifest.map_or(0, |manifest| manifest.totals.input_bytes);
+        let in_streams = |of: fn(&Stream) -> u64| streams.iter().map(of).sum::<u64>();
+        let past = Past {
+            records: records_in_all.saturating_sub(in_streams(|stream| stream.counted_records)),
+            input_bytes: bytes_in_all.saturating_sub(in_streams(|stream| stream.counted_offset)),
         };
-        let records = plan.replay.as_ref().map_or_else(|| counted_records.clone(), |replay| replay.records.clone());
-        let records_in_all = counted_records.iter().sum();
-        let bytes_in_all = counted_offsets.iter().sum();
         let skipped_in_all = manifest.map_or(0, |manifest| manifest.totals.skipped);
+        // Of an input that goes on nobody knows.
         let plain = |partition: &&Partition| partition.compression == Compression::None;
-        let total_bytes = run.partitions.iter().all(|partition| plain(&partition)).then_some(());
+        let total_bytes =
+            (!run.job.input.follow && run.partitions.iter().all(|partition| plain(&partition))).then_some(());
         let total_bytes =
             total_bytes.and_then(|()| run.partitions.iter().map(|partition| partition.file_bytes).sum::<Option<u64>>());
         let now = Instant::now();
@@ -172,9 +201,9 @@ impl<'a> Director<'a> {
             cuts: None,
             commits: None,
             requests: None,
-            tasks: match &plan.route {
+            roster: match &plan.route {
                 Route::Key(_) => None,
-                Route::Partition { partitions, .. } => Some(partitions.iter().map(|(_, task)| *task).collect()),
+                Route::Partition(roster) => Some(Arc::clone(roster)),
             },
             next_at: first_time(&policy, manifest, (run.clock)()),
             policy,
@@ -188,12 +217,10 @@ impl<'a> Director<'a> {
             changed_at_cut: 0,
             replay_until: plan.replay.as_ref().map(|replay| replay.until.clone()),
             is_cut_short: false,
-            counted_records,
-            counted_offsets,
             next: reader.next_number(),
             early: BTreeMap::new(),
-            offsets,
-            records,
+            streams,
+            past,
             records_in_all,
             records_before: records_in_all,
             bytes_in_all,
@@ -352,8 +379,8 @@ impl<'a> Director<'a> {
         if let Some(requests) = &mut self.requests {
             requests.serve();
         }
-        let (number, places) = self.gate.cut(chosen, trigger == Trigger::Shutdown, trigger == Trigger::EndOfInput);
-        self.asked = Some(Asked { trigger, begun, number, places });
+        let (number, stands) = self.gate.cut(chosen, trigger == Trigger::Shutdown, trigger == Trigger::EndOfInput);
+        self.asked = Some(Asked { trigger, begun, number, stands });
         self.account()
     }
 
@@ -391,9 +418,9 @@ impl<'a> Director<'a> {
             Event::Failed(error) => return Err(*error),
             Event::Unapplied(error, key) => return Err(RunError::Process { reason: error.reason, key }),
             Event::Late(record) => {
-                let LateRecord { partition, first_record, rejected, .. } = *record;
+                let LateRecord { stream, first_record, rejected, .. } = *record;
                 return Err(RunError::LateRecord {
-                    partition: self.run.partitions[partition as usize].name.clone(),
+                    partition: self.streams[stream as usize].name.to_string(),
                     offset: rejected.offset,
                     record: first_record + rejected.index,
                     reason: rejected.reason,
@@ -401,6 +428,7 @@ impl<'a> Director<'a> {
                 });
             }
             Event::Input(error) => return Err(error.into()),
+            Event::Opened(stream) => self.streams.push(stream),
             Event::Panicked => return Err(RunError::Panicked),
             Event::Ended => {}
         }
@@ -414,12 +442,11 @@ impl<'a> Director<'a> {
                 self.cut(asked);
             }
             let Some(account) = self.early.remove(&self.next) else { return Ok(()) };
-            let partition = account.partition as usize;
-            let name = &self.run.partitions[partition].name;
-            let first_record = self.records[partition];
+            let stream = &mut self.streams[account.stream as usize];
+            let (name, first_record) = (&stream.name, stream.records);
             if let Some(rejected) = account.fatal {
                 return Err(RunError::BadRecord {
-                    partition: name.clone(),
+                    partition: name.to_string(),
                     offset: rejected.offset,
                     record: first_record + rejected.index,
                     reason: rejected.reason,
@@ -430,16 +457,15 @@ impl<'a> Director<'a> {
                 append_line(&mut self.dead_lines, name, first_record, rejected);
             }
             if let Some((_, clock)) = &mut self.timing {
-                clock.advance(partition, account.time, &account.released);
+                clock.advance(account.stream as usize, account.time, &account.released);
             }
             self.next += 1;
-            let counted = self.counted_records.get(partition).copied().unwrap_or(0);
-            let before = self.records[partition].max(counted);
-            self.records[partition] += account.records;
-            self.records_in_all += self.records[partition].max(counted) - before;
-            let from = self.offsets[partition].max(self.counted_offsets.get(partition).copied().unwrap_or(0));
+            let before = stream.records.max(stream.counted_records);
+            stream.records += account.records;
+            self.records_in_all += stream.records.max(stream.counted_records) - before;
+            let from = stream.offset.max(stream.counted_offset);
             self.bytes_in_all += account.end_offset.saturating_sub(from);
-            self.offsets[partition] = account.end_offset;
+            stream.offset = account.end_offset;
             self.skipped_in_all += account.skipped;
             if let Some(file) = &mut self.dead_letter
                 && self.dead_lines.len() >= DEAD_LINES_BYTES
@@ -450,24 +476,36 @@ impl<'a> Director<'a> {
     }
 
     /// Completes a cut. All blocks before it are accounted for, none behind it.
-    fn cut(&mut self, Asked { trigger, begun, number, places }: Asked) {
+    fn cut(&mut self, Asked { trigger, begun, number, stands }: Asked) {
         let at_end = matches!(trigger, Trigger::EndOfInput | Trigger::Shutdown);
         if let (Trigger::EndOfInput, Some((timing, clock))) = (trigger, &mut self.timing) {
             timing.end(clock);
         }
         let clock = self.timing.as_ref().map(|(_, clock)| clock);
-        let standings = places.into_iter().zip(&self.records).enumerate().map(|(partition, (place, &record))| {
-            Standing { place, record, event_time: clock.and_then(|clock| clock.time(partition)) }
-        });
+        let mut past = self.past;
+        let mut standings = Vec::with_capacity(stands.len());
+        for (number, (stream, stand)) in self.streams.iter().zip(stands).enumerate() {
+            match stand {
+                Some(stand) => {
+                    let task = self.roster.as_ref().and_then(|roster| roster.task(stand.logical()));
+                    let event_time = clock.and_then(|clock| clock.time(number));
+                    standings.push(Standing { stand, task, record: stream.records, event_time });
+                }
+                None => {
+                    past.records += stream.records;
+                    past.input_bytes += stream.offset;
+                }
+            }
+        }
         let cut = Cut {
             number,
             created: (self.run.clock)(),
             begun,
             trigger,
             ended: trigger == Trigger::EndOfInput,
-            standings: standings.collect(),
+            standings,
             watermark: self.watermark(),
-            tasks: self.tasks.clone(),
+            past,
             skipped: self.skipped_in_all,
             dead_lines: std::mem::take(&mut self.dead_lines),
             outputs: Vec::new(),
@@ -651,6 +689,10 @@ impl<'a> Director<'a> {
             input_bytes: self.bytes_in_all,
             input_bytes_of_run: self.bytes_in_all - self.bytes_before,
             total_bytes: self.total_bytes,
+            lag_bytes: match self.run.job.input.follow {
+                true => Some(self.gate.unread_bytes()),
+                false => self.total_bytes.map(|total| total.saturating_sub(self.bytes_in_all)),
+            },
             changed_bytes: gauges.changed_bytes.load(Ordering::Relaxed),
             keys: gauges.keys.load(Ordering::Relaxed),
             memory_bytes: gauges.memory_bytes.load(Ordering::Relaxed),

@@ -140,7 +140,7 @@ fn write_input(lines: &mut Lines, input: &InputSpec) {
         }
     }
     lines.add(1, "max_record_bytes", &exact_bytes(input.max_record_bytes));
-    lines.add(1, "follow", "false");
+    lines.add(1, "follow", &input.follow.to_string());
 }
 
 fn mode_name(mode: Mode) -> &'static str {

@@ -72,6 +72,8 @@ pub struct InputSpec {
     pub on_error: OnError,
     /// `max_record_bytes:` default 16 MiB: a longer record is a bad record.
     pub max_record_bytes: u64,
+    /// `follow:` whether files are read on as they grow; default false.
+    pub follow: bool,
 }
 
 /// How the bytes of a partition are split into records, and these into fields.

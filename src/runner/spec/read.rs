@@ -55,9 +55,17 @@ pub(super) fn job(root: &Node, base: &Path) -> Result<JobSpec> {
     let Process { aggregates, exec, native } = process(process_node, &input.spec.format, key.as_ref())?;
     let Timing { window, ttl } = time::read(process_node, &input.spec.format, key.as_ref(), &aggregates)?;
     check_types(&input, &aggregates)?;
+    if exec.is_some() && input.spec.follow {
+        return Err(process_node.unfit("`exec` with `follow` is not supported by this version"));
+    }
     let checkpoint = checkpoint(top.get("checkpoint"), &job, key.is_some().then_some(tasks))?;
     if checkpoint.priority.is_some() {
         priority::check_process(process_node)?;
+        if let (true, Some(node)) = (input.spec.follow, top.get("checkpoint")) {
+            let mark = find(node, "mode", None).unwrap_or(node.mark);
+            let reason = "`mode: priority` reads its input again from the oldest cut, and `follow` numbers blocks as they come: use another mode";
+            return Err(unfit(mark, reason));
+        }
     }
     let output = top.get("output").map(|node| output(node, exec.is_some())).transpose()?;
     let base = base.to_owned();
@@ -71,6 +79,10 @@ pub(super) fn job(root: &Node, base: &Path) -> Result<JobSpec> {
 /// Refuses an output whose columns would share a name, and one that no checkpoint publishes.
 fn check_output(job: &JobSpec, node: Option<&Node>, process: &Node) -> Result<()> {
     let emit = job.output.as_ref().map(|output| output.emit);
+    if let (true, Some(Emit::Final), Some(node)) = (job.input.follow, emit, node) {
+        let reason = "with `follow` the input does not end, so an output of all rows at its end is never written: use `emit: changes`";
+        return Err(unfit(find(node, "emit", None).unwrap_or(node.mark), reason));
+    }
     if let (Some(emit @ (Emit::Changes | Emit::Rows)), Some(node)) = (emit, node) {
         let mark = find(node, "emit", None).unwrap_or(node.mark);
         if !job.checkpoint.enabled {
@@ -175,12 +187,27 @@ fn input(node: &Node) -> Result<Input> {
             _ => return Err(node.wrong("a size from 1 byte to 32MiB")),
         },
     };
-    if let Some(node) = section.get("follow")
-        && node.boolean()?
-    {
-        return Err(node.unfit("`follow: true` is not supported by this version"));
+    let follow = section.get("follow").map_or(Ok(false), |node| follow(node, &files))?;
+    Ok(Input { spec: InputSpec { files, format, types, on_error, max_record_bytes, follow }, type_marks })
+}
+
+fn follow(node: &Node, files: &[String]) -> Result<bool> {
+    if !node.boolean()? {
+        return Ok(false);
     }
-    Ok(Input { spec: InputSpec { files, format, types, on_error, max_record_bytes }, type_marks })
+    if files.iter().any(|file| file == "-") {
+        return Err(
+            node.unfit("standard input is read until it is closed, and can not be followed: leave out `follow`")
+        );
+    }
+    let is_packed = |file: &&String| [".gz", ".zst"].iter().any(|ending| file.to_ascii_lowercase().ends_with(ending));
+    if let Some(file) = files.iter().find(is_packed) {
+        let shown = units::shown(file);
+        return Err(
+            node.unfit(format!("`{shown}` is compressed, and a compressed file can not be followed as it grows"))
+        );
+    }
+    Ok(true)
 }
 
 fn files(node: &Node, expected: &str) -> Result<Vec<String>> {

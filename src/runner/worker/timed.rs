@@ -5,7 +5,7 @@
 
 use std::sync::atomic::Ordering;
 
-use super::{Event, GROUP, HEAD_BYTES, Head, Load, Plan, Worker};
+use super::{Event, GROUP, HEAD_BYTES, Head, Load, Own, Plan, Worker};
 use crate::format::segment::MAX_VALUE_BYTES;
 use crate::runner::clock::Clock;
 use crate::runner::input::Block;
@@ -20,7 +20,7 @@ use crate::runner::worker::{Account, Rejected};
 /// What a block says of time.
 #[derive(Debug)]
 pub struct BlockTime {
-    partition: u32,
+    stream: u32,
     /// Records in it, bad ones included.
     records: u64,
     largest: Option<i64>,
@@ -31,7 +31,7 @@ impl BlockTime {
     /// Takes out of an account what it says of time.
     pub(super) fn new(account: &Account) -> BlockTime {
         let released = account.released.clone();
-        BlockTime { partition: account.partition, records: account.records, largest: account.time, released }
+        BlockTime { stream: account.stream, records: account.records, largest: account.time, released }
     }
 }
 
@@ -40,7 +40,7 @@ impl BlockTime {
 pub struct Timed {
     /// The time at the next block to apply.
     clock: Clock,
-    /// The records of each partition before it.
+    /// The records of each stream before it.
     records: Vec<u64>,
     row_keys: Option<RowKeys>,
     row_key: Vec<u8>,
@@ -48,7 +48,7 @@ pub struct Timed {
 }
 
 impl Timed {
-    /// Makes it for a worker that goes on from `clock`, with so many records of each partition applied.
+    /// Makes it for a worker that goes on from `clock`, with so many records of each stream applied.
     pub fn new(timing: &TimePlan, clock: Clock, records: Vec<u64>) -> Timed {
         let row_keys = match &timing.rows {
             TimedRows::Windows(rows) => Some(RowKeys::new(&rows.windows)),
@@ -67,17 +67,18 @@ impl Plan {
     /// Packs one record for the workers that own its rows, if the filter keeps it. Returns its time then.
     pub(super) fn route_timed(
         &self,
-        timing: &TimePlan,
         timed: &mut Timed,
+        own: Own<'_>,
         block: &Block,
         place: RecordPlace<'_>,
         fields: &[Field<'_>],
         updates: &mut [Vec<u8>],
     ) -> Result<Option<i64>, BadRecord> {
+        let Some(timing) = &self.timing else { return Ok(None) };
         if !self.keeps(fields)? {
             return Ok(None);
         }
-        let (key, task) = self.key_of(block, fields)?;
+        let (key, task) = self.key_of(own, fields)?;
         let time = timing.reader.millis(&fields[timing.field])?;
         timed.arguments.clear();
         self.processor.pack(&fields[..self.field_count], &mut timed.arguments)?;
@@ -129,12 +130,12 @@ impl Worker<'_> {
         };
         let mut moved = false;
         if let Some(timed) = &mut self.timed {
-            moved = timed.clock.advance(time.partition as usize, time.largest, &time.released);
-            let partition = time.partition as usize;
-            if partition >= timed.records.len() {
-                timed.records.resize(partition + 1, 0);
+            let stream = time.stream as usize;
+            moved = timed.clock.advance(stream, time.largest, &time.released);
+            if stream >= timed.records.len() {
+                timed.records.resize(stream + 1, 0);
             }
-            timed.records[partition] += time.records;
+            timed.records[stream] += time.records;
         }
         self.settle(moved, before);
         result
@@ -230,8 +231,8 @@ impl Worker<'_> {
     ) -> Result<(), Box<Event>> {
         let record = place.map(|place| LateRecord {
             block: self.next,
-            partition: time.partition,
-            first_record: self.timed.as_ref().map_or(0, |timed| timed.records[time.partition as usize]),
+            stream: time.stream,
+            first_record: self.timed.as_ref().map_or(0, |timed| timed.records[time.stream as usize]),
             rejected: Rejected {
                 index: place.index,
                 offset: place.offset,

@@ -16,6 +16,7 @@ mod data;
 mod disk;
 mod emit_changes;
 mod exec;
+mod follow;
 mod input;
 mod job_file;
 mod kill;

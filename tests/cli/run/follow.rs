@@ -1,0 +1,347 @@
+//! `follow: true`: files that grow, rotate and appear while the job runs, and while it is down.
+
+use std::collections::BTreeMap;
+use std::fs::{self, OpenOptions};
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use rustix::process::Signal;
+
+use super::data::Random;
+use super::kill::variable;
+use super::{checkpoints, manifest, signal, until, wait};
+use crate::support::Env;
+
+/// Writes a job that follows `files`, with `more` at its end.
+fn job(env: &Env, files: &str, more: &str) {
+    env.write(
+        "job.yaml",
+        format!(
+            "job: j\ninput: {{files: {files}, format: json, follow: true}}\nprocess: {{aggregate: {{n: count, total: sum(i)}}}}\ncheckpoint: {{store: store, schedule: 30ms}}\n{more}"
+        ),
+    );
+}
+
+fn start(env: &Env) -> Child {
+    let stderr = fs::File::create(env.path("stderr")).expect("created");
+    env.command(&["run", "job.yaml"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(stderr)
+        .spawn()
+        .expect("started")
+}
+
+/// Ends a run with a checkpoint.
+#[track_caller]
+fn stop(env: &Env, mut child: Child) {
+    // Before it has said something it does not listen to signals.
+    until("it has begun", || env.read("stderr").contains("j: "));
+    signal(&child, Signal::TERM);
+    assert_eq!(wait(&mut child, Duration::from_secs(10)), 0, "{}", env.read("stderr"));
+}
+
+fn append(path: &Path, text: &str) {
+    let mut file = OpenOptions::new().create(true).append(true).open(path).expect("opened");
+    file.write_all(text.as_bytes()).expect("written");
+}
+
+/// Lines with the numbers from `first` to before `end`.
+fn lines(first: u64, end: u64) -> String {
+    (first..end).map(|i| format!("{{\"k\":\"{}\",\"i\":{i}}}\n", i % 7)).collect()
+}
+
+/// The records of the latest checkpoint.
+fn records(env: &Env) -> u64 {
+    let store = env.path("store");
+    let Some(latest) = checkpoints(&store).pop() else { return 0 };
+    let text = manifest(&store, latest);
+    text.lines().find_map(|line| line.strip_prefix("  records: ")).expect("a total").parse().expect("a number")
+}
+
+#[track_caller]
+fn until_applied(env: &Env, child: &mut Child, count: u64) {
+    let begun = Instant::now();
+    while records(env) < count {
+        assert!(child.try_wait().expect("waited").is_none(), "{}", env.read("stderr"));
+        if begun.elapsed() > Duration::from_secs(20) {
+            let positions = env.run(&["inspect", "store", "--positions"]);
+            let files = env.shell("ls -li --full-time logs; tail -n 1 logs/*");
+            panic!("{} of {count} records are applied\n{positions}\n{files}", records(env));
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// The state of the latest checkpoint: count and total of each key.
+fn state(env: &Env) -> BTreeMap<String, (u64, u64)> {
+    let _ = fs::remove_dir_all(env.path("state"));
+    env.run(&["restore", "store", "--to", "state", "--format", "jsonl"]).expect(0);
+    let mut rows = BTreeMap::new();
+    for file in super::files(&env.path("state")) {
+        for line in fs::read_to_string(file).expect("read").lines() {
+            let row: serde_json::Value = serde_json::from_str(line).expect("JSON");
+            let number = |name: &str| row[name].to_string().trim_matches('"').parse().expect("a number");
+            rows.insert(row["key"].as_str().expect("a key").to_owned(), (number("n"), number("total")));
+        }
+    }
+    rows
+}
+
+/// The state after the lines from 0 to before `end`, each once.
+fn expected(end: u64) -> BTreeMap<String, (u64, u64)> {
+    let mut rows: BTreeMap<String, (u64, u64)> = BTreeMap::new();
+    for i in 0..end {
+        let row = rows.entry((i % 7).to_string()).or_default();
+        *row = (row.0 + 1, row.1 + i);
+    }
+    rows
+}
+
+#[test]
+fn torn_lines_are_counted_once_and_files_that_appear_are_read() {
+    let env = Env::new();
+    job(&env, "'logs/*.log'", "key: k\n");
+    fs::create_dir(env.path("logs")).unwrap();
+    let mut child = start(&env);
+    let all = lines(0, 30);
+    let (first, rest) = all.split_at(333);
+    append(&env.path("logs/a.log"), first);
+    until_applied(&env, &mut child, first.matches('\n').count() as u64);
+    append(&env.path("logs/a.log"), rest);
+    append(&env.path("logs/b.log"), &lines(30, 40));
+    until_applied(&env, &mut child, 40);
+    append(&env.path("logs/a.log"), "{\"k\":\"torn\"");
+    std::thread::sleep(Duration::from_millis(300));
+    stop(&env, child);
+    assert_eq!(state(&env), expected(40));
+    let last = manifest(&env.path("store"), *checkpoints(&env.path("store")).last().unwrap());
+    assert!(last.contains("ended: false\n"), "{last}");
+    // The torn line gets its end while the job is down.
+    append(&env.path("logs/a.log"), ",\"i\":7}\n");
+    let mut child = start(&env);
+    until_applied(&env, &mut child, 41);
+    stop(&env, child);
+    assert_eq!(state(&env)["torn"], (1, 7));
+    env.run(&["verify", "--deep", "store"]).expect(0);
+}
+
+/// Renames `app.log.2` to `app.log.3`, `app.log.1` to `app.log.2`, `app.log` to `app.log.1`.
+fn rotate(dir: &Path, name: &str, keep: usize) {
+    for number in (1..keep).rev() {
+        let _ = fs::rename(dir.join(format!("{name}.{number}")), dir.join(format!("{name}.{}", number + 1)));
+    }
+    let _ = fs::rename(dir.join(name), dir.join(format!("{name}.1")));
+}
+
+#[test]
+fn rotations_while_it_runs_and_while_it_is_down_lose_and_double_nothing() {
+    for (files, more) in [("logs/app.log", "key: k\n"), ("'logs/app.log*'", "key: k\n")] {
+        let env = Env::new();
+        job(&env, files, more);
+        let (dir, log) = (env.path("logs"), env.path("logs/app.log"));
+        fs::create_dir(&dir).unwrap();
+        append(&log, &lines(0, 10));
+        let mut child = start(&env);
+        until_applied(&env, &mut child, 10);
+        // The old file gets lines after it was renamed, and after the new one is there.
+        rotate(&dir, "app.log", 9);
+        append(&dir.join("app.log.1"), &lines(10, 15));
+        append(&log, &lines(15, 20));
+        append(&dir.join("app.log.1"), &lines(20, 25));
+        until_applied(&env, &mut child, 25);
+        // Three rotations faster than anybody looks.
+        for i in 5..8 {
+            rotate(&dir, "app.log", 9);
+            append(&log, &lines(5 * i, 5 * i + 5));
+        }
+        until_applied(&env, &mut child, 40);
+        stop(&env, child);
+        assert_eq!(state(&env), expected(40), "{files}");
+        // The same while it is down, and once nothing new.
+        append(&log, &lines(40, 45));
+        for i in 9..12 {
+            rotate(&dir, "app.log", 9);
+            append(&log, &lines(5 * i, 5 * i + 5));
+        }
+        let mut child = start(&env);
+        until_applied(&env, &mut child, 60);
+        stop(&env, child);
+        assert_eq!(state(&env), expected(60), "{files}");
+        rotate(&dir, "app.log", 9);
+        let mut child = start(&env);
+        std::thread::sleep(Duration::from_millis(1500));
+        append(&log, &lines(60, 70));
+        until_applied(&env, &mut child, 70);
+        stop(&env, child);
+        assert_eq!(state(&env), expected(70), "{files}");
+        env.run(&["verify", "--deep", "store"]).expect(0);
+    }
+}
+
+#[test]
+fn a_partition_keeps_its_name_over_rotations_and_new_ones_become_tasks() {
+    let env = Env::new();
+    job(&env, "'logs/*.log'", "");
+    let dir = env.path("logs");
+    fs::create_dir(&dir).unwrap();
+    append(&dir.join("a.log"), &lines(0, 10));
+    let mut child = start(&env);
+    until_applied(&env, &mut child, 10);
+    rotate(&dir, "a.log", 3);
+    append(&dir.join("a.log"), &lines(10, 20));
+    for name in ["b", "c", "d"] {
+        append(&dir.join(format!("{name}.log")), &lines(0, 5));
+    }
+    until_applied(&env, &mut child, 35);
+    stop(&env, child);
+    let rotated = state(&env);
+    assert_eq!(rotated["logs/a.log"], (20, 190));
+    assert_eq!((rotated.len(), rotated["logs/c.log"]), (4, (5, 10)));
+    // All files of a partition go; its task and its row stay.
+    fs::remove_file(dir.join("a.log.1")).unwrap();
+    rotate(&dir, "a.log", 3);
+    let mut child = start(&env);
+    append(&dir.join("b.log"), &lines(5, 10));
+    until_applied(&env, &mut child, 40);
+    stop(&env, child);
+    fs::remove_file(dir.join("a.log.1")).unwrap();
+    let mut child = start(&env);
+    append(&dir.join("b.log"), &lines(10, 20));
+    until_applied(&env, &mut child, 50);
+    append(&dir.join("a.log"), &lines(20, 30));
+    until_applied(&env, &mut child, 60);
+    stop(&env, child);
+    assert_eq!(state(&env)["logs/a.log"], (30, 435));
+    env.run(&["verify", "--deep", "store"]).expect(0);
+}
+
+#[test]
+fn what_can_not_be_followed_is_an_error_that_says_why() {
+    let env = Env::new();
+    job(&env, "logs/app.log", "key: k\n");
+    let (dir, log) = (env.path("logs"), env.path("logs/app.log"));
+    fs::create_dir(&dir).unwrap();
+    append(&log, &lines(0, 10));
+    let mut child = start(&env);
+    until_applied(&env, &mut child, 10);
+    fs::write(&log, "").unwrap();
+    assert_eq!(wait(&mut child, Duration::from_secs(10)), 4);
+    let said = env.read("stderr");
+    assert!(
+        said.contains("error: input `logs/app.log` was truncated or overwritten while it was followed: "),
+        "{said}"
+    );
+    let down = env.run(&["run", "job.yaml"]).expect(4);
+    assert!(down.stderr.contains("error: input `logs/app.log` has shrunk"), "{down}");
+    fs::write(&log, lines(0, 10)).unwrap();
+    append(&log, &lines(10, 20));
+    // The old file is there under another name, and then it is gone with lines that nobody has read.
+    fs::rename(&log, dir.join("app.log.1")).unwrap();
+    fs::write(&log, "").unwrap();
+    let mut child = start(&env);
+    until_applied(&env, &mut child, 20);
+    stop(&env, child);
+    append(&log, &lines(20, 30));
+    let mut child = start(&env);
+    until_applied(&env, &mut child, 30);
+    stop(&env, child);
+    // A rotated file that was read may go; the one that was being written may not.
+    fs::remove_file(dir.join("app.log.1")).unwrap();
+    let mut child = start(&env);
+    append(&log, &lines(30, 31));
+    until_applied(&env, &mut child, 31);
+    stop(&env, child);
+    assert_eq!(state(&env), expected(31));
+    fs::write(dir.join("other"), "{}\n").unwrap();
+    fs::rename(dir.join("other"), &log).unwrap();
+    let away = env.run(&["run", "job.yaml"]).expect(4);
+    assert!(
+        away.stderr.contains("error: input `logs/app.log` was rotated away: neither it nor a file beside it"),
+        "{away}"
+    );
+    fs::remove_file(&log).unwrap();
+    let gone = env.run(&["run", "job.yaml"]).expect(4);
+    assert!(gone.stderr.contains("error: input `logs/app.log` is gone: "), "{gone}");
+}
+
+/// Ends the writer, also when the test fails.
+struct Ends<'a>(&'a AtomicBool);
+
+impl Drop for Ends<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Writes lines from 1 on in torn pieces into `app.log` and rotates it now and then, until it is told to stop. Returns how many lines there are.
+fn write_and_rotate(dir: PathBuf, done: &AtomicBool, seed: u64) -> u64 {
+    let mut random = Random(seed);
+    let mut count = 1;
+    let log = dir.join("app.log");
+    while !done.load(Ordering::Relaxed) {
+        let end = count + 1 + random.below(40);
+        let text = lines(count, end);
+        count = end;
+        let mut file = OpenOptions::new().create(true).append(true).open(&log).expect("opened");
+        let mut rest = text.as_bytes();
+        while !rest.is_empty() {
+            let (piece, after) = rest.split_at(1 + random.below(rest.len() as u64) as usize);
+            file.write_all(piece).expect("written");
+            // A writer goes on with its file for a while after it was renamed.
+            if random.below(60) == 0 {
+                rotate(&dir, "app.log", 2000);
+            }
+            rest = after;
+            std::thread::sleep(Duration::from_micros(random.below(1500)));
+        }
+    }
+    count
+}
+
+#[test]
+fn runs_that_are_killed_over_a_log_that_rotates_count_every_line_once() {
+    for (files, more) in [("logs/app.log", "key: k\n"), ("'logs/app.log*'", "key: k\ntasks: 7\n")] {
+        let env = Env::in_memory();
+        job(&env, files, more);
+        let dir = env.path("logs");
+        fs::create_dir(&dir).unwrap();
+        let clock = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_nanos() as u64;
+        let seed = variable("CKPT_SEED").unwrap_or(clock);
+        println!("CKPT_SEED={seed}");
+        let mut random = Random(seed);
+        let done = AtomicBool::new(false);
+        // A run that begins knows of no file that has lost its name before.
+        append(&dir.join("app.log"), &lines(0, 1));
+        let mut child = start(&env);
+        until_applied(&env, &mut child, 1);
+        stop(&env, child);
+        let count = std::thread::scope(|scope| {
+            let writer = scope.spawn(|| write_and_rotate(dir.clone(), &done, seed ^ 1));
+            let ends = Ends(&done);
+            let end = Instant::now() + Duration::from_millis(3_500);
+            while Instant::now() < end {
+                let mut child = start(&env);
+                std::thread::sleep(Duration::from_millis(30 + random.below(600)));
+                if random.below(4) == 0 {
+                    stop(&env, child);
+                } else {
+                    child.kill().expect("killed");
+                    let status = child.wait().expect("waited");
+                    assert!(status.code().is_none(), "{status}: {}", env.read("stderr"));
+                }
+            }
+            drop(ends);
+            writer.join().expect("no panic")
+        });
+        let mut child = start(&env);
+        until_applied(&env, &mut child, count);
+        std::thread::sleep(Duration::from_millis(1200));
+        stop(&env, child);
+        assert_eq!(state(&env), expected(count), "{files}");
+        env.run(&["verify", "--deep", "store"]).expect(0);
+    }
+}
