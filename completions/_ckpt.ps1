@@ -30,6 +30,7 @@ Register-ArgumentCompleter -Native -CommandName 'ckpt' -ScriptBlock {
             [CompletionResult]::new('-V', '-V ', [CompletionResultType]::ParameterName, 'Print version')
             [CompletionResult]::new('--version', '--version', [CompletionResultType]::ParameterName, 'Print version')
             [CompletionResult]::new('run', 'run', [CompletionResultType]::ParameterValue, 'Run a job, or go on with it from its latest checkpoint')
+            [CompletionResult]::new('check', 'check', [CompletionResultType]::ParameterValue, 'Say what `ckpt run` would do with a job, and whether it would start')
             [CompletionResult]::new('checkpoint', 'checkpoint', [CompletionResultType]::ParameterValue, 'Ask the running job for a checkpoint, and wait for it')
             [CompletionResult]::new('list', 'list', [CompletionResultType]::ParameterValue, 'List the checkpoints of a store, the newest last')
             [CompletionResult]::new('log', 'log', [CompletionResultType]::ParameterValue, 'Show what happened to a store, the newest last')
@@ -54,6 +55,15 @@ Register-ArgumentCompleter -Native -CommandName 'ckpt' -ScriptBlock {
             [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use color; `auto` is on a terminal, unless NO_COLOR is set')
             [CompletionResult]::new('--must-resume', '--must-resume', [CompletionResultType]::ParameterName, 'Fail when there is no checkpoint to go on from')
             [CompletionResult]::new('--latest-good', '--latest-good', [CompletionResultType]::ParameterName, 'When the latest checkpoint is damaged, go back to the newest that is intact: say what that loses, and move an output aside that a checkpoint has published which is left behind')
+            [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Print the answer as JSON, for programs')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Print no notes and no progress; warnings and errors stay')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Print no notes and no progress; warnings and errors stay')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            break
+        }
+        'ckpt;check' {
+            [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use color; `auto` is on a terminal, unless NO_COLOR is set')
             [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Print the answer as JSON, for programs')
             [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Print no notes and no progress; warnings and errors stay')
             [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Print no notes and no progress; warnings and errors stay')
@@ -249,6 +259,7 @@ Register-ArgumentCompleter -Native -CommandName 'ckpt' -ScriptBlock {
         }
         'ckpt;help' {
             [CompletionResult]::new('run', 'run', [CompletionResultType]::ParameterValue, 'Run a job, or go on with it from its latest checkpoint')
+            [CompletionResult]::new('check', 'check', [CompletionResultType]::ParameterValue, 'Say what `ckpt run` would do with a job, and whether it would start')
             [CompletionResult]::new('checkpoint', 'checkpoint', [CompletionResultType]::ParameterValue, 'Ask the running job for a checkpoint, and wait for it')
             [CompletionResult]::new('list', 'list', [CompletionResultType]::ParameterValue, 'List the checkpoints of a store, the newest last')
             [CompletionResult]::new('log', 'log', [CompletionResultType]::ParameterValue, 'Show what happened to a store, the newest last')
@@ -267,6 +278,9 @@ Register-ArgumentCompleter -Native -CommandName 'ckpt' -ScriptBlock {
             break
         }
         'ckpt;help;run' {
+            break
+        }
+        'ckpt;help;check' {
             break
         }
         'ckpt;help;checkpoint' {

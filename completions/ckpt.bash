@@ -16,6 +16,9 @@ _ckpt() {
             ",$1")
                 cmd="ckpt"
                 ;;
+            ckpt,check)
+                cmd="ckpt__subcmd__check"
+                ;;
             ckpt,checkpoint)
                 cmd="ckpt__subcmd__checkpoint"
                 ;;
@@ -63,6 +66,9 @@ _ckpt() {
                 ;;
             ckpt,verify)
                 cmd="ckpt__subcmd__verify"
+                ;;
+            ckpt__subcmd__help,check)
+                cmd="ckpt__subcmd__help__subcmd__check"
                 ;;
             ckpt__subcmd__help,checkpoint)
                 cmd="ckpt__subcmd__help__subcmd__checkpoint"
@@ -119,8 +125,26 @@ _ckpt() {
 
     case "${cmd}" in
         ckpt)
-            opts="-q -h -V --json --quiet --color --help --version run checkpoint list log inspect verify diff restore prune pin unpin copy latest stats completions help"
+            opts="-q -h -V --json --quiet --color --help --version run check checkpoint list log inspect verify diff restore prune pin unpin copy latest stats completions help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ckpt__subcmd__check)
+            opts="-q -h --json --quiet --color --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -233,8 +257,22 @@ _ckpt() {
             return 0
             ;;
         ckpt__subcmd__help)
-            opts="run checkpoint list log inspect verify diff restore prune pin unpin copy latest stats completions help"
+            opts="run check checkpoint list log inspect verify diff restore prune pin unpin copy latest stats completions help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ckpt__subcmd__help__subcmd__check)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi

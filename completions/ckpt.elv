@@ -27,6 +27,7 @@ set edit:completion:arg-completer[ckpt] = {|@words|
             cand -V 'Print version'
             cand --version 'Print version'
             cand run 'Run a job, or go on with it from its latest checkpoint'
+            cand check 'Say what `ckpt run` would do with a job, and whether it would start'
             cand checkpoint 'Ask the running job for a checkpoint, and wait for it'
             cand list 'List the checkpoints of a store, the newest last'
             cand log 'Show what happened to a store, the newest last'
@@ -50,6 +51,14 @@ set edit:completion:arg-completer[ckpt] = {|@words|
             cand --color 'When to use color; `auto` is on a terminal, unless NO_COLOR is set'
             cand --must-resume 'Fail when there is no checkpoint to go on from'
             cand --latest-good 'When the latest checkpoint is damaged, go back to the newest that is intact: say what that loses, and move an output aside that a checkpoint has published which is left behind'
+            cand --json 'Print the answer as JSON, for programs'
+            cand -q 'Print no notes and no progress; warnings and errors stay'
+            cand --quiet 'Print no notes and no progress; warnings and errors stay'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+        }
+        &'ckpt;check'= {
+            cand --color 'When to use color; `auto` is on a terminal, unless NO_COLOR is set'
             cand --json 'Print the answer as JSON, for programs'
             cand -q 'Print no notes and no progress; warnings and errors stay'
             cand --quiet 'Print no notes and no progress; warnings and errors stay'
@@ -230,6 +239,7 @@ set edit:completion:arg-completer[ckpt] = {|@words|
         }
         &'ckpt;help'= {
             cand run 'Run a job, or go on with it from its latest checkpoint'
+            cand check 'Say what `ckpt run` would do with a job, and whether it would start'
             cand checkpoint 'Ask the running job for a checkpoint, and wait for it'
             cand list 'List the checkpoints of a store, the newest last'
             cand log 'Show what happened to a store, the newest last'
@@ -247,6 +257,8 @@ set edit:completion:arg-completer[ckpt] = {|@words|
             cand help 'Print this message or the help of the given subcommand(s)'
         }
         &'ckpt;help;run'= {
+        }
+        &'ckpt;help;check'= {
         }
         &'ckpt;help;checkpoint'= {
         }

@@ -15,6 +15,7 @@ use crate::cli::exit::Exit;
 use crate::cli::ui::{Options, Ui};
 use crate::runner::processor::Processors;
 
+pub mod check;
 pub mod checkpoint;
 pub mod clock;
 pub mod completions;
@@ -62,6 +63,7 @@ pub struct Cli {
 #[allow(missing_docs)]
 pub enum Command {
     Run(run::Args),
+    Check(check::Args),
     Checkpoint(checkpoint::Args),
     List(list::Args),
     Log(log::Args),
@@ -82,6 +84,7 @@ impl Command {
     fn run(&self, ui: &mut Ui, processors: &Processors) -> Result<Exit, CliError> {
         match self {
             Command::Run(args) => run::run(args, ui, processors),
+            Command::Check(args) => check::run(args, ui),
             Command::Checkpoint(args) => checkpoint::run(args, ui),
             Command::List(args) => list::run(args, ui),
             Command::Log(args) => log::run(args, ui),

@@ -176,7 +176,7 @@ pub fn run(args: &Args, ui: &mut Ui, processors: &Processors) -> Result<Exit, Cl
 }
 
 /// Reads the job: its definition, the text that says it, and what its programs find in their environment.
-fn read_job(args: &Args) -> Result<(JobSpec, Vec<u8>, Environment), CliError> {
+pub(super) fn read_job(args: &Args) -> Result<(JobSpec, Vec<u8>, Environment), CliError> {
     let inputs = script::inputs(&args.inputs, &args.job)?;
     let is_script = script::is_script(&args.job);
     let mut environment = if is_script { script::environment() } else { Environment::new() };
@@ -201,7 +201,7 @@ fn read_job(args: &Args) -> Result<(JobSpec, Vec<u8>, Environment), CliError> {
 }
 
 /// Variables for the environment of programs.
-type Environment = Vec<(OsString, OsString)>;
+pub(super) type Environment = Vec<(OsString, OsString)>;
 
 /// Says what is wrong with a job: at its place in the job file, or in the part of a script's `configs` that says it.
 fn unfit(error: &SpecError, text: &str, args: &Args) -> CliError {

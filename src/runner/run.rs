@@ -44,6 +44,7 @@ use crate::store::{Store, StoreLock, StoreNote};
 use crate::value::ColumnType;
 
 mod adapt;
+pub mod check;
 mod director;
 mod prepare;
 mod reading;

@@ -1,5 +1,6 @@
 //! The binary: words, streams and exit codes. A file for every verb, and for what all have in common.
 
+mod check;
 mod checkpoint;
 mod completions;
 mod copy;

@@ -202,6 +202,12 @@ impl FollowReader {
         self.take_block()
     }
 
+    /// Looks at the directories and returns where each file stands, with its size as it is now.
+    pub fn look(&mut self) -> Result<Vec<Stand>, InputError> {
+        self.scan()?;
+        Ok(self.stands())
+    }
+
     /// Returns the number that the next block will have.
     pub fn next_number(&self) -> u64 {
         self.next_number

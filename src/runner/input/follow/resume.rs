@@ -167,7 +167,7 @@ impl Search<'_> {
     fn missing(&mut self, row: &PositionRow) -> Result<Found, InputError> {
         let (partition, offset) = (row.partition.clone(), row.offset);
         let has_unread = row.file_bytes.is_some_and(|bytes| bytes > offset);
-        if (row.ended || row.generation_of.is_some() || offset == 0) && !has_unread {
+        if (row.generation_of.is_some() || offset == 0) && !has_unread {
             return Ok(Found::Done);
         }
         let named = self.candidates(row)?.into_iter().find(|seen| seen.partition.name == row.partition);

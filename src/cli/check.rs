@@ -1,0 +1,200 @@
+//! `ckpt check`: what a run would do, before it starts.
+
+use std::path::PathBuf;
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::cli::error::CliError;
+use crate::cli::exit::Exit;
+use crate::cli::run::{self, LogFormat};
+use crate::cli::table::{Column, Table};
+use crate::cli::ui::Ui;
+use crate::cli::words;
+use crate::id::Sequence;
+use crate::runner::error::RunError;
+use crate::runner::run::check::{Report, check};
+use crate::runner::spec::Effect;
+use crate::units::{Age, Bytes, Count};
+
+/// Say what `ckpt run` would do with a job, and whether it would start
+///
+/// Looks at all that a run looks at before its first record: whether the job file
+/// is right, which checkpoint it would resume from, what a changed job file means
+/// for the state there, and whether every file of the input is still what was
+/// read of it. Writes nothing. The state itself is not read: `ckpt verify` proves it.
+///
+/// The exit code is 0 when a run would start, 1 when it would not, and 2 when the
+/// job file is wrong.
+///
+/// Examples:
+///   ckpt check examples/clicks.yaml
+///   ckpt check job.yaml --json
+#[derive(Debug, Clone, clap::Args)]
+#[command(verbatim_doc_comment)]
+pub struct Args {
+    /// The job file, or a Python script with a SamzaJob
+    #[arg(value_name = "JOB")]
+    pub job: PathBuf,
+
+    /// Files to read instead of those that the job names, or `-` for standard input
+    #[arg(value_name = "INPUT")]
+    pub inputs: Vec<PathBuf>,
+}
+
+/// Files that are listed for people.
+const MAX_LISTED: usize = 50;
+
+/// Looks, and tells.
+pub fn run(args: &Args, ui: &mut Ui) -> Result<Exit, CliError> {
+    let run = run::Args {
+        job: args.job.clone(),
+        inputs: args.inputs.clone(),
+        must_resume: false,
+        latest_good: false,
+        threads: None,
+        log: LogFormat::default(),
+        metrics: None,
+    };
+    let (job, ..) = run::read_job(&run)?;
+    let report = check(&job).map_err(|error| match error {
+        RunError::Store(error) => error.into(),
+        error => CliError::of(Exit::Failed, &error),
+    })?;
+    if ui.is_json() {
+        ui.json(&View::new(&job.job, &report))?;
+    } else {
+        show(&job.job, &report, ui)?;
+    }
+    Ok(if report.would_run() { Exit::Clean } else { Exit::No })
+}
+
+fn show(job: &str, report: &Report, ui: &mut Ui) -> Result<(), CliError> {
+    let verdict = if report.would_run() { outcome(report) } else { "would not start".to_owned() };
+    ui.heading(format!("{job}: {verdict}"))?;
+    let store = match (&report.store, &report.latest) {
+        (None, _) => "checkpoints are disabled".to_owned(),
+        (Some(store), None) => format!("{store}, no checkpoint yet"),
+        (Some(store), Some(latest)) => {
+            let age = Age::between(latest.created, ui.now().timestamp());
+            let totals = &latest.totals;
+            let (records, keys) = (words::counted(totals.records, "record"), words::counted(totals.keys, "key"));
+            format!("{store}, checkpoint {} ({age}): {records}, {keys}", latest.sequence.0)
+        }
+    };
+    ui.out(format!("  store    {store}"))?;
+    for problem in &report.problems {
+        ui.out(format!("  problem  {problem}"))?;
+    }
+    for difference in report.differences.iter().filter(|difference| difference.effect() != Effect::Unfit) {
+        ui.out(format!("  changed  {difference}: {}", meaning(difference.effect())))?;
+    }
+    if report.inputs.is_empty() {
+        return Ok(());
+    }
+    ui.out("")?;
+    let mut table = Table::new([
+        Column::text("PARTITION"),
+        Column::text("STATE"),
+        Column::number("POSITION"),
+        Column::number("UNREAD"),
+    ]);
+    for input in report.inputs.iter().take(MAX_LISTED) {
+        let unread = input.unread_bytes.map_or("-".to_owned(), |bytes| Bytes(bytes).to_string());
+        table.row([input.partition.as_str(), input.state.name(), &Count(input.offset).to_string(), &unread]);
+    }
+    ui.table(&table)?;
+    match report.inputs.len().checked_sub(MAX_LISTED) {
+        None | Some(0) => Ok(()),
+        Some(more) => ui.out(format!("and {}", words::counted(more as u64, "more file"))),
+    }
+}
+
+/// Says what a run would do.
+fn outcome(report: &Report) -> String {
+    let (files, bytes) = report.to_go();
+    let from = match &report.latest {
+        Some(latest) => format!("would resume from checkpoint {}", latest.sequence.0),
+        None => "would start from nothing".to_owned(),
+    };
+    match files {
+        0 => format!("{from}; there is nothing new to read"),
+        files => format!("{from} and read {}, {} to go", words::counted(files, "file"), Bytes(bytes)),
+    }
+}
+
+fn meaning(effect: Effect) -> &'static str {
+    match effect {
+        Effect::Reroutes => "the state is re-routed",
+        Effect::StartsEmpty => "it starts empty",
+        Effect::Drops => "its values are dropped",
+        Effect::Reorders => "the columns change places",
+        Effect::Unfit => "does not fit the state",
+    }
+}
+
+#[derive(Debug, Serialize)]
+struct View<'a> {
+    version: u32,
+    job: &'a str,
+    would_run: bool,
+    store: Option<&'a str>,
+    holder: Option<&'a str>,
+    checkpoint: Option<Sequence>,
+    created: Option<Timestamp>,
+    problems: &'a [String],
+    changes: Vec<ChangeView>,
+    inputs: Vec<InputView<'a>>,
+    files_to_read: u64,
+    bytes_to_read: u64,
+}
+
+#[derive(Debug, Serialize)]
+struct ChangeView {
+    change: String,
+    effect: &'static str,
+}
+
+#[derive(Debug, Serialize)]
+struct InputView<'a> {
+    partition: &'a str,
+    state: &'static str,
+    offset: u64,
+    unread_bytes: Option<u64>,
+}
+
+impl<'a> View<'a> {
+    fn new(job: &'a str, report: &'a Report) -> View<'a> {
+        let (files_to_read, bytes_to_read) = report.to_go();
+        let effect = |effect| match effect {
+            Effect::Reroutes => "reroutes",
+            Effect::StartsEmpty => "starts_empty",
+            Effect::Drops => "drops",
+            Effect::Reorders => "reorders",
+            Effect::Unfit => "unfit",
+        };
+        let changes = report.differences.iter();
+        let inputs = report.inputs.iter().map(|input| InputView {
+            partition: &input.partition,
+            state: input.state.name(),
+            offset: input.offset,
+            unread_bytes: input.unread_bytes,
+        });
+        View {
+            version: 1,
+            job,
+            would_run: report.would_run(),
+            store: report.store.as_deref(),
+            holder: report.holder.as_deref(),
+            checkpoint: report.latest.as_ref().map(|latest| latest.sequence),
+            created: report.latest.as_ref().map(|latest| latest.created),
+            problems: &report.problems,
+            changes: changes
+                .map(|change| ChangeView { change: change.to_string(), effect: effect(change.effect()) })
+                .collect(),
+            inputs: inputs.collect(),
+            files_to_read,
+            bytes_to_read,
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! `ckpt check`: what a run would do, told without doing it.
+
+use std::fs;
+
+use serde::Deserialize;
+
+use crate::support::{Env, Output, tree};
+
+const JOB: &str = "job: j\ninput: {files: data-*.jsonl, types: {v: number}}\nkey: k\ntasks: 8\nprocess: {aggregate: {n: count, m: max(v)}}\ncheckpoint: {store: store}\noutput: out\n";
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct View {
+    version: u32,
+    job: String,
+    would_run: bool,
+    store: Option<String>,
+    holder: Option<String>,
+    checkpoint: Option<u64>,
+    created: Option<String>,
+    problems: Vec<String>,
+    changes: Vec<Change>,
+    inputs: Vec<Input>,
+    files_to_read: u64,
+    bytes_to_read: u64,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Change {
+    change: String,
+    effect: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Input {
+    partition: String,
+    state: String,
+    offset: u64,
+    unread_bytes: Option<u64>,
+}
+
+/// A job that has read two files to their ends.
+fn finished() -> Env {
+    let mut env = Env::new();
+    env.at("2026-11-22T14:00:00Z");
+    env.write("job.yaml", JOB);
+    env.write("data-1.jsonl", "{\"k\":\"a\",\"v\":1}\n");
+    env.write("data-2.jsonl", "{\"k\":\"b\",\"v\":2}\n");
+    env.run(&["run", "job.yaml"]).expect(0);
+    env
+}
+
+/// Checks, and makes sure that nothing was written.
+#[track_caller]
+fn check(env: &Env, status: i32) -> Output {
+    let before = tree(env.dir());
+    let output = env.run(&["check", "job.yaml"]).expect(status);
+    assert!(tree(env.dir()) == before, "a check writes nothing");
+    output
+}
+
+#[track_caller]
+fn view(env: &Env, status: i32) -> View {
+    serde_json::from_str(&env.run(&["check", "job.yaml", "--json"]).expect(status).stdout).expect("JSON")
+}
+
+#[test]
+fn before_the_first_run_it_says_what_there_is_to_read() {
+    let env = Env::new();
+    env.write("job.yaml", JOB);
+    env.write("data-1.jsonl", "{\"k\":\"a\"}\n");
+    assert_eq!(
+        check(&env, 0).stdout,
+        "j: would start from nothing and read 1 file, 10 B to go\n  \
+         store    store, no checkpoint yet\n\n\
+         PARTITION     STATE  POSITION  UNREAD\n\
+         data-1.jsonl  new           0    10 B\n"
+    );
+    let view = view(&env, 0);
+    assert_eq!((view.version, view.job.as_str(), view.would_run, view.store.as_deref()), (1, "j", true, Some("store")));
+    assert!(view.holder.is_none() && view.checkpoint.is_none() && view.created.is_none());
+    fs::remove_file(env.path("data-1.jsonl")).unwrap();
+    let output = check(&env, 1).stdout;
+    assert!(
+        output.starts_with("j: would not start\n") && output.contains("`data-*.jsonl` matches no file"),
+        "{output}"
+    );
+}
+
+#[test]
+fn it_says_of_each_file_and_each_change_what_would_happen() {
+    let env = finished();
+    assert!(check(&env, 0).stdout.starts_with("j: would resume from checkpoint 1; there is nothing new to read\n"));
+    fs::write(env.path("data-2.jsonl"), "{\"k\":\"b\",\"v\":2}\n{\"k\":\"c\",\"v\":3}\n").unwrap();
+    env.write("data-3.jsonl", "{\"k\":\"d\",\"v\":4}\n");
+    env.write("job.yaml", JOB.replace("tasks: 8", "tasks: 16").replace("n: count, m: max(v)", "m: max(v), all: count"));
+    let output = check(&env, 0).stdout;
+    for line in [
+        "j: would resume from checkpoint 1 and read 2 files, 32 B to go\n",
+        "  changed  `tasks` was 8, is 16: the state is re-routed\n",
+        "  changed  aggregate `n` was count, is gone: its values are dropped\n",
+        "  changed  aggregate `all` is new: count: it starts empty\n",
+        "data-1.jsonl  read         16     0 B\n",
+        "data-2.jsonl  grown        16    16 B\n",
+        "data-3.jsonl  new           0    16 B\n",
+    ] {
+        assert!(output.contains(line), "{line}{output}");
+    }
+    let found = view(&env, 0);
+    assert_eq!((found.checkpoint, found.files_to_read, found.bytes_to_read), (Some(1), 2, 32));
+    let changes: Vec<_> = found.changes.iter().map(|change| change.effect.as_str()).collect();
+    assert_eq!(changes, ["reroutes", "drops", "starts_empty"], "{:?}", found.changes[0].change);
+    let states: Vec<_> =
+        found.inputs.iter().map(|input| (input.state.as_str(), input.offset, input.unread_bytes)).collect();
+    assert_eq!(states, [("read", 16, Some(0)), ("grown", 16, Some(16)), ("new", 0, Some(16))]);
+    assert_eq!(found.inputs[0].partition, "data-1.jsonl");
+    // And so it is.
+    env.run(&["run", "job.yaml"]).expect(0);
+}
+
+#[test]
+fn it_says_all_that_keeps_a_run_from_starting() {
+    let env = finished();
+    env.write("data-1.jsonl", "{\"k\":\"x\",\"v\":1}\n");
+    fs::remove_file(env.path("data-2.jsonl")).unwrap();
+    env.write("job.yaml", JOB.replace("n: count", "n: count(v)"));
+    let found = view(&env, 1);
+    assert!(!found.would_run);
+    assert_eq!(
+        found.problems,
+        [
+            "does not fit the checkpoint: aggregate `n` was count, is count(v)",
+            "input `data-2.jsonl` is gone: the checkpoint has read 16 bytes of it",
+            "input `data-1.jsonl` was replaced or changed: its first 16 bytes are not those that the checkpoint has read",
+        ]
+    );
+    assert!(found.inputs.iter().all(|input| input.state == "bad"));
+    env.run(&["run", "job.yaml"]).expect(2);
+    env.write("job.yaml", JOB.replace("job: j", "job: k"));
+    assert_eq!(view(&env, 1).problems[0], "`store` holds the checkpoints of job `j`, not of `k`");
+    env.write("job.yaml", JOB.replace("tasks", "task"));
+    let wrong = env.run(&["check", "job.yaml"]).expect(2);
+    assert!(wrong.stderr.starts_with("error: job.yaml:4:1: unknown key `task`"), "{wrong}");
+}
+
+#[test]
+fn a_store_that_is_held_is_told_with_its_holder() {
+    let env = finished();
+    let lock = fs::OpenOptions::new().read(true).write(true).open(env.path("store/lock")).unwrap();
+    lock.lock().unwrap();
+    env.write("store/lock", "`ckpt run` of job j since 14:00");
+    let found = view(&env, 1);
+    assert_eq!(found.holder.as_deref(), Some("`ckpt run` of job j since 14:00"));
+    assert_eq!(found.problems, ["the store is locked by `ckpt run` of job j since 14:00"]);
+    drop(lock);
+    assert!(view(&env, 0).holder.is_none(), "who was killed has left the name behind, and holds nothing");
+}
+
+#[test]
+fn rotated_files_of_a_followed_input_are_found() {
+    let env = Env::new();
+    env.write("job.yaml", "job: j\ninput: {files: logs/app.log, format: json, follow: true}\nkey: k\nprocess: {aggregate: {n: count}}\ncheckpoint: {store: store}\n");
+    env.write("logs/other", "");
+    assert!(check(&env, 0).stdout.starts_with("j: would start from nothing; there is nothing new to read\n"));
+    // A bounded run leaves a position of the same kind.
+    let bounded = env.read("job.yaml").replace(", follow: true", "");
+    env.write("logs/app.log", "{\"k\":\"a\"}\n");
+    env.write("bounded.yaml", bounded);
+    env.run(&["run", "bounded.yaml"]).expect(0);
+    env.write("logs/app.log", "{\"k\":\"a\"}\n{\"k\":\"b\"}\n");
+    fs::rename(env.path("logs/app.log"), env.path("logs/app.log.1")).unwrap();
+    env.write("logs/app.log", "{\"k\":\"c\"}\n");
+    let found = view(&env, 0);
+    let mut states: Vec<_> = found.inputs.iter().map(|input| (input.partition.as_str(), input.unread_bytes)).collect();
+    states.sort();
+    assert_eq!(states, [("logs/app.log", Some(10)), ("logs/app.log.1", Some(10))]);
+    fs::remove_file(env.path("logs/app.log.1")).unwrap();
+    let gone = view(&env, 1);
+    assert!(gone.problems[0].starts_with("input `logs/app.log` was rotated away: "), "{:?}", gone.problems);
+}
