@@ -425,7 +425,7 @@ fn attempt(job: &JobSpec, options: &Options, control: &Control, observer: &dyn O
         (None, None) => Arc::new(Program::new(&job.aggregates, &job.input.format, |field| types[field])),
         (Some(_), None) => Arc::new(Mirror::new(&job.input.format)),
     };
-    let exec = job.exec.as_ref().map(|exec| ExecPlan::new(&job, exec, &partitions, &options.environment));
+    let exec = job.exec.as_ref().map(|exec| ExecPlan::new(&job, exec, &options.environment));
 
     if let (Some(last), false) = (&last, left_behind.is_empty()) {
         left_behind::go_back(&last.manifest, &left_behind, output.as_ref(), observer)?;
@@ -566,7 +566,7 @@ impl Run<'_> {
             plan.priorities = Some(Arc::new(Priorities::new(spec, plan.tasks, plan.shards, &partitions)));
             gauges.shards.resize_with(plan.shards as usize, Default::default);
         }
-        let (plan, gauges) = (plan, gauges);
+        let (mut plan, gauges) = (plan, gauges);
         let (event_sender, events) = unbounded();
         let (alive_sender, alive) = bounded(0);
         let (permit_sender, permits) = unbounded();
@@ -581,6 +581,9 @@ impl Run<'_> {
 
         let stands = reader.stands();
         let names = Arc::new(StreamNames::new(stands.iter().map(Stand::logical)));
+        if let Some(exec) = &mut plan.exec {
+            exec.set_names(Arc::clone(&names));
+        }
         let records: Vec<u64> = stands.iter().map(|stand| stand.record).collect();
         let clock = self.clock(&plan, &lineage, &stands);
         let gate = Arc::new(Gate::new(&reader, inbox_senders.clone(), event_sender.clone(), Arc::clone(&names)));

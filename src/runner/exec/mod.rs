@@ -7,16 +7,18 @@
 use std::ffi::OsString;
 use std::io;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::format::rows::RowCodec;
 use crate::format::segment::MAX_VALUE_BYTES;
-use crate::runner::input::{Block, Partition};
+use crate::runner::input::Block;
 use crate::runner::processor::{Context, ProcessError, Processor};
 use crate::runner::record::csv;
 use crate::runner::record::{BadRecord, Field, Header, RecordPlace};
+use crate::runner::roster::StreamNames;
 use crate::runner::spec::{ExecSpec, FieldPath, InputFormat, JobSpec};
 use crate::runner::state::{RowMut, Shard};
 use crate::units::{Span, shown};
@@ -48,20 +50,15 @@ pub struct ExecPlan {
     job: String,
     key: Option<String>,
     format: InputFormat,
-    /// The names of the partitions, in their order.
-    partitions: Vec<String>,
+    /// The names of the files that records come from, by the number of their stream.
+    names: Arc<StreamNames>,
     /// Whether rows that it emits have somewhere to go.
     emits: bool,
 }
 
 impl ExecPlan {
     /// Makes the plan of `job` that runs `exec`. `environment` is added to that of ckpt.
-    pub fn new(
-        job: &JobSpec,
-        exec: &ExecSpec,
-        partitions: &[Partition],
-        environment: &[(OsString, OsString)],
-    ) -> ExecPlan {
+    pub fn new(job: &JobSpec, exec: &ExecSpec, environment: &[(OsString, OsString)]) -> ExecPlan {
         let mut environment = environment.to_vec();
         environment.push((ROLE.into(), PROTOCOL.to_string().into()));
         ExecPlan {
@@ -73,7 +70,7 @@ impl ExecPlan {
             job: job.job.clone(),
             key: job.key.as_ref().map(FieldPath::to_string),
             format: job.input.format.clone(),
-            partitions: partitions.iter().map(|partition| partition.name.clone()).collect(),
+            names: Arc::default(),
             emits: job.output.is_some(),
         }
     }
@@ -85,6 +82,11 @@ impl ExecPlan {
             return program;
         }
         std::path::absolute(self.directory.join(&program)).unwrap_or(program)
+    }
+
+    /// Says where the names of files are found.
+    pub(crate) fn set_names(&mut self, names: Arc<StreamNames>) {
+        self.names = names;
     }
 
     /// Tells whether rows that a program emits have somewhere to go.
@@ -111,7 +113,7 @@ impl ExecPlan {
         task: u32,
     ) -> Result<(), BadRecord> {
         if body.is_empty() {
-            protocol::begin_batch(body, &self.partitions[block.stream as usize]);
+            protocol::begin_batch(body, &self.names.get(block.stream));
         }
         protocol::push_record(body, task, block.offset + place.at as u64, |body| match &self.format {
             // It was checked when it was taken apart.
@@ -401,7 +403,7 @@ mod tests {
             ("[/usr/bin/env, -S, x]", "env", "/usr/bin/env"),
         ] {
             let job = job(command);
-            let plan = ExecPlan::new(&job, job.exec.as_ref().unwrap(), &[], &[]);
+            let plan = ExecPlan::new(&job, job.exec.as_ref().unwrap(), &[]);
             assert_eq!((plan.name(), plan.executable()), (name, PathBuf::from(executable)));
         }
     }

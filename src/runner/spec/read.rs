@@ -55,9 +55,6 @@ pub(super) fn job(root: &Node, base: &Path) -> Result<JobSpec> {
     let Process { aggregates, exec, native } = process(process_node, &input.spec.format, key.as_ref())?;
     let Timing { window, ttl } = time::read(process_node, &input.spec.format, key.as_ref(), &aggregates)?;
     check_types(&input, &aggregates)?;
-    if exec.is_some() && input.spec.follow {
-        return Err(process_node.unfit("`exec` with `follow` is not supported by this version"));
-    }
     let checkpoint = checkpoint(top.get("checkpoint"), &job, key.is_some().then_some(tasks))?;
     if checkpoint.priority.is_some() {
         priority::check_process(process_node)?;

@@ -340,3 +340,23 @@ fn csv_and_text_come_as_objects() {
         fs::remove_dir_all(env.path("s")).expect("removed");
     }
 }
+
+#[test]
+fn a_program_follows_input_that_grows_and_is_told_the_time_meanwhile() {
+    let env = Env::new();
+    write(&env, 100, "", ", tick: 20ms");
+    let text = env.read("job.yaml").replace("input: data.jsonl", "input: {files: 'data*.jsonl', follow: true}");
+    env.write("job.yaml", text.replace("key: k\ntasks: 8\n", ""));
+    let stderr = fs::File::create(env.path("stderr")).expect("created");
+    let mut run = env.command(&["run", "job.yaml"]).stdout(Stdio::null()).stderr(stderr).spawn().expect("started");
+    let latest =
+        || checkpoints(&env.path("s")).pop().map(|number| manifest(&env.path("s"), number)).unwrap_or_default();
+    until("the first lines are in a checkpoint", || latest().contains("records: 100\n"));
+    env.write("data-2.jsonl", "{\"k\":\"new\"}\n");
+    until("those of a new file are in one", || latest().contains("records: 101\n"));
+    let _ = kill_process(Pid::from_child(&run), Signal::TERM);
+    assert_eq!(wait(&mut run, PATIENCE), 0, "{}", env.read("stderr"));
+    let row = env.run(&["inspect", "s", "--state", "--key", "new", "--json"]).expect(0);
+    assert!(row.stdout.contains(r#""values":{"value":1}"#), "{row}");
+    env.run(&["verify", "s", "--deep"]).expect(0);
+}
