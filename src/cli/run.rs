@@ -425,6 +425,12 @@ fn explain(error: RunError, args: &Args, text: &[u8]) -> CliError {
         RunError::Input(InputError::NothingMatches { ref pattern } | InputError::Glob { ref pattern, .. }) => {
             in_job_file("input.files", Some(pattern), error.to_string())
         }
+        RunError::Input(InputError::Truncated { .. }) => CliError::of(Exit::Failed, &error).hint(
+            "rotate by renaming the file (logrotate: `create` in place of `copytruncate`), and begin anew in another store (`checkpoint: store:`)",
+        ),
+        RunError::Input(InputError::RotatedAway { .. }) => CliError::of(Exit::Failed, &error).hint(
+            "put the rotated file back beside the others, unpacked, or begin anew in another store (`checkpoint: store:`)",
+        ),
         RunError::Input(InputError::Gone { .. } | InputError::Shrunk { .. } | InputError::Changed { .. }) => {
             CliError::of(Exit::Failed, &error).hint(
                 "put the input back as it was, or begin anew in another store (`checkpoint: store:`): what was counted of it can not be told apart",
