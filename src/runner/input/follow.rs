@@ -185,6 +185,8 @@ impl FollowReader {
             next_scan: Instant::now(),
         };
         reader.resume(start)?;
+        // What is there when the run begins holds the watermark back until it is read.
+        reader.find_files(Instant::now())?;
         reader.moved.clear();
         Ok(reader)
     }

@@ -220,6 +220,33 @@ fn a_partition_keeps_its_name_over_rotations_and_new_ones_become_tasks() {
 }
 
 #[test]
+fn files_that_are_there_at_the_start_are_not_late_to_each_other() {
+    let env = Env::new();
+    let job = "job: j\ninput: {files: '*.log', format: json, follow: true}\nkey: k\nprocess: {aggregate: {n: count}, window: {time: ts, every: 1m, late: 0s}}\ncheckpoint: {store: store, schedule: 30ms}\noutput: {files: out, emit: changes}\n";
+    env.write("job.yaml", job);
+    append(
+        &env.path("a.log"),
+        "{\"k\":\"a\",\"ts\":\"2026-11-22T10:00:01Z\"}\n{\"k\":\"a\",\"ts\":\"2026-11-22T10:09:01Z\"}\n",
+    );
+    append(&env.path("b.log"), "{\"k\":\"b\",\"ts\":\"2026-11-22T10:00:02Z\"}\n");
+    let mut child = start(&env);
+    until_applied(&env, &mut child, 3);
+    stop(&env, child);
+    let last = manifest(&env.path("store"), *checkpoints(&env.path("store")).last().unwrap());
+    assert!(!last.contains("late"), "{last}");
+    append(&env.path("b.log"), "{\"k\":\"b\",\"ts\":\"2026-11-22T10:08:02Z\"}\n");
+    let mut child = start(&env);
+    until_applied(&env, &mut child, 4);
+    stop(&env, child);
+    let rows: String = super::files(&env.path("out")).iter().map(|file| fs::read_to_string(file).unwrap()).collect();
+    let (a, b) = (
+        rows.find("{\"k\":\"a\",\"window_start\":\"2026-11-22T10:00:00Z\""),
+        rows.find("{\"k\":\"b\",\"window_start\":\"2026-11-22T10:00:00Z\""),
+    );
+    assert!(a.is_some() && b.is_some() && rows.lines().count() == 2, "{rows}");
+}
+
+#[test]
 fn what_can_not_be_followed_is_an_error_that_says_why() {
     let env = Env::new();
     job(&env, "logs/app.log", "key: k\n");

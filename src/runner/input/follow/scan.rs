@@ -143,9 +143,16 @@ pub(super) fn may_be_generation(name: &str, of: &str) -> bool {
 }
 
 impl FollowReader {
-    /// Looks at the directories.
+    /// Looks at the directories, and gives up what is over.
     pub(super) fn scan(&mut self) -> Result<(), InputError> {
         let now = Instant::now();
+        self.find_files(now)?;
+        self.settle(now);
+        Ok(())
+    }
+
+    /// Looks at the directories: finds files that are new or were renamed.
+    pub(super) fn find_files(&mut self, now: Instant) -> Result<(), InputError> {
         let listed = listed(&self.input, &self.base)?;
         let known: HashMap<FileId, &Seen> = listed.iter().map(|seen| (seen.id, seen)).collect();
         let mut lost = Vec::new();
@@ -202,7 +209,6 @@ impl FollowReader {
             self.add(seen, &of, tail, (0, None), is_listed)?;
         }
         self.part_names();
-        self.settle(now);
         Ok(())
     }
 
