@@ -11,7 +11,7 @@ use crossbeam_channel::{RecvTimeoutError, Sender, bounded, unbounded};
 use jiff::Timestamp;
 
 use crate::format::layout::ObjectName;
-use crate::format::manifest::{Mode, Output};
+use crate::format::manifest::{Mode, Output, Trigger};
 use crate::format::positions::PositionRow;
 use crate::format::rows::RowCodec;
 use crate::id::Sequence;
@@ -176,12 +176,19 @@ pub enum RunEvent {
     Committed(Box<Done>),
     /// A checkpoint could not be made, which the job tolerates. The next one has what it should have had.
     CheckpointFailed {
+        /// What had caused the attempt.
+        cause: Trigger,
         /// How many failed in a row.
         failures: u32,
         /// How many may.
         tolerated: u32,
         /// Why.
         reason: String,
+    },
+    /// A checkpoint was due, and nothing had changed since the latest.
+    CheckpointElided {
+        /// What had caused the attempt.
+        cause: Trigger,
     },
     /// The rules of the job file could not be applied to the checkpoints.
     NotPruned {

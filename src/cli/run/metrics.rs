@@ -54,6 +54,7 @@ pub(super) struct Metrics {
     last_bytes: Number,
     published_files: Counter,
     published_rows: Counter,
+    failures_in_a_row: Number,
     replica_warnings: Counter,
 }
 
@@ -86,6 +87,7 @@ impl Metrics {
             last_bytes: Number::default(),
             published_files: Counter::default(),
             published_rows: Counter::default(),
+            failures_in_a_row: Number::default(),
             replica_warnings: Counter::default(),
         };
         let build = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
@@ -112,6 +114,8 @@ impl Metrics {
         gauge("state_changed_bytes", "State that changed since the last cut", &m.changed_bytes);
         gauge("last_checkpoint_sequence", "The number of the latest checkpoint, 0 for none", &m.last_sequence);
         gauge("last_checkpoint_bytes", "The size of the latest checkpoint of this run", &m.last_bytes);
+        let help = "Attempts at a checkpoint that failed since the last that did not";
+        registry.register("checkpoint_failures_in_a_row", help, m.failures_in_a_row.clone());
         let help = "When the cut of the latest checkpoint was taken; its age is time() minus this";
         registry.register("last_checkpoint_timestamp_seconds", help, m.last_created.clone());
         registry.register("checkpoints", "Attempts at a checkpoint in this run", m.checkpoints.clone());
@@ -139,6 +143,7 @@ impl Metrics {
 
     fn committed(&self, manifest: &Manifest, total_micros: u64) {
         self.latest(manifest);
+        self.failures_in_a_row.set(0);
         self.attempt(manifest.trigger, "committed");
         self.written_bytes.inc_by(manifest.totals.new_bytes);
         let timings = &manifest.timings;
@@ -167,6 +172,14 @@ impl Observer for Metrics {
             RunEvent::Resumed { sequence, created, .. } => {
                 self.last_sequence.set(sequence.0);
                 self.last_created.set(created.as_millisecond() as f64 / 1e3);
+            }
+            RunEvent::CheckpointElided { cause } => {
+                self.failures_in_a_row.set(0);
+                self.attempt(*cause, "elided");
+            }
+            RunEvent::CheckpointFailed { cause, failures, .. } => {
+                self.failures_in_a_row.set(u64::from(*failures));
+                self.attempt(*cause, "failed");
             }
             RunEvent::Committed(done) => self.committed(&done.committed.manifest, done.total_micros),
             RunEvent::Published { rows, .. } => {

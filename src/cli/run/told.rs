@@ -110,9 +110,13 @@ pub fn told(event: &RunEvent, now: Timestamp) -> Vec<Told> {
             Told::info("type_assumed", message, json!({ "field": field, "type": name }))
         }
         RunEvent::Replica(note) => Told::warning("replica", note.to_string(), json!({})),
-        RunEvent::CheckpointFailed { failures, tolerated, reason } => {
+        RunEvent::CheckpointElided { cause } => {
+            let message = "no checkpoint was made: nothing has changed since the latest".to_owned();
+            Told::info("checkpoint_elided", message, json!({ "cause": cause })).unspoken()
+        }
+        RunEvent::CheckpointFailed { cause, failures, tolerated, reason } => {
             let message = format!("a checkpoint failed ({failures} in a row, {tolerated} are tolerated): {reason}");
-            let fields = json!({ "failures": failures, "tolerated": tolerated, "reason": reason });
+            let fields = json!({ "cause": cause, "failures": failures, "tolerated": tolerated, "reason": reason });
             Told::warning("checkpoint_failed", message, fields)
         }
         RunEvent::NotPruned { reason } => {

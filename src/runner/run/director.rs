@@ -134,6 +134,8 @@ pub(super) struct Director<'a> {
     asked: Option<Asked>,
     /// Whether a checkpoint is under way.
     busy: bool,
+    /// What caused it, or the one before.
+    attempted: Trigger,
     /// Whether it is the last one.
     at_end: bool,
     /// Attempts that failed since the last that did not.
@@ -231,6 +233,7 @@ impl<'a> Director<'a> {
             dead_letter: None,
             asked: None,
             busy: false,
+            attempted: Trigger::Schedule,
             at_end: false,
             failures: 0,
             last_cut: None,
@@ -408,6 +411,7 @@ impl<'a> Director<'a> {
                 self.has_ended();
                 self.failures = 0;
                 self.answer_elided();
+                self.run.observer.event(&RunEvent::CheckpointElided { cause: self.attempted });
             }
             Event::Checkpoint(Outcome::Failed(error)) => {
                 self.has_ended();
@@ -531,6 +535,7 @@ impl<'a> Director<'a> {
 
     fn send(&mut self, cut: Cut) {
         if let Some(cuts) = &self.cuts {
+            self.attempted = cut.trigger;
             let _ = cuts.send(cut);
             self.busy = true;
         }
@@ -568,7 +573,8 @@ impl<'a> Director<'a> {
         let retry = (self.run.clock)().checked_add(RETRY_AFTER).ok();
         self.next_at = self.next_at.and_then(|at| retry.map(|retry| at.min(retry)));
         let (failures, reason) = (self.failures, in_one_line(error.as_ref()));
-        self.run.observer.event(&RunEvent::CheckpointFailed { failures, tolerated, reason });
+        let cause = self.attempted;
+        self.run.observer.event(&RunEvent::CheckpointFailed { cause, failures, tolerated, reason });
         Ok(())
     }
 

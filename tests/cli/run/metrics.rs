@@ -117,3 +117,54 @@ fn an_address_that_can_not_be_used_is_an_error_before_anything_is_written() {
     assert!(busy.stderr.contains(&format!("cannot listen on {address} for metrics")), "{busy}");
     assert!(!env.path("store").exists());
 }
+
+#[test]
+fn attempts_that_failed_or_had_nothing_to_do_are_counted_and_logged() {
+    let env = Env::new();
+    env.write(
+        "job.yaml",
+        "job: piped\ninput: {files: '-', format: json}\nkey: k\nprocess: {aggregate: {n: count}}\ncheckpoint: {store: store, schedule: 30ms, tolerate: 100000}\n",
+    );
+    let arguments = ["run", "job.yaml", "--metrics", "0", "--log", "json"];
+    let mut child = env
+        .command(&arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("started");
+    let mut log = BufReader::new(child.stderr.take().expect("piped"));
+    let mut line = String::new();
+    log.read_line(&mut line).expect("a line");
+    let note: serde_json::Value = serde_json::from_str(&line).expect("JSON");
+    let message = note["message"].as_str().expect("a text").to_owned();
+    let address = message.trim_start_matches("piped: metrics at http://").trim_end_matches("/metrics").to_owned();
+    let reading = std::thread::spawn(move || {
+        let mut rest = String::new();
+        log.read_to_string(&mut rest).expect("UTF-8");
+        rest
+    });
+    let lines: String = (0..50_000).map(|i| format!("{{\"k\":\"key {}\"}}\n", i % 100)).collect();
+    child.stdin.as_mut().expect("piped").write_all(lines.as_bytes()).expect("read");
+    let count = |outcome: &str| {
+        let text = get(&address, "GET", "/metrics").1;
+        let label = format!("cause=\"schedule\",outcome=\"{outcome}\"}}");
+        text.lines()
+            .find(|line| line.contains(&label))
+            .map_or(0.0, |line| line.rsplit(' ').next().expect("a value").parse::<f64>().expect("a number"))
+    };
+    until("nothing changes any more", || count("elided") >= 1.0);
+    std::fs::rename(env.path("store"), env.path("away")).expect("moved");
+    child.stdin.as_mut().expect("piped").write_all(lines.as_bytes()).expect("read");
+    until("an attempt fails", || count("failed") >= 1.0);
+    assert!(sample(&get(&address, "GET", "/metrics").1, r#"ckpt_checkpoint_failures_in_a_row{job="piped"}"#) >= 1.0);
+    std::fs::rename(env.path("away"), env.path("store")).expect("moved back");
+    until("it succeeds again", || {
+        sample(&get(&address, "GET", "/metrics").1, r#"ckpt_checkpoint_failures_in_a_row{job="piped"}"#) == 0.0
+    });
+    drop(child.stdin.take());
+    assert_eq!(wait(&mut child, Duration::from_secs(20)), 0);
+    let log = reading.join().expect("read");
+    assert!(log.contains(r#""event":"checkpoint_elided","job":"piped""#), "{log}");
+    assert!(log.contains(r#""event":"checkpoint_failed","job":"piped""#), "{log}");
+}
