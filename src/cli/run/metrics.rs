@@ -43,6 +43,7 @@ pub(super) struct Metrics {
     watermark: Seconds,
     input_bytes: Counter,
     input_size_bytes: Number,
+    input_lag_bytes: Number,
     keys: Number,
     state_bytes: Number,
     changed_bytes: Number,
@@ -76,6 +77,7 @@ impl Metrics {
             watermark: Seconds::default(),
             input_bytes: Counter::default(),
             input_size_bytes: Number::default(),
+            input_lag_bytes: Number::default(),
             keys: Number::default(),
             state_bytes: Number::default(),
             changed_bytes: Number::default(),
@@ -109,6 +111,7 @@ impl Metrics {
         bytes("checkpoint_written", "New objects of the checkpoints of this run", &m.written_bytes);
         let mut gauge = |name: &str, help: &str, metric: &Number| registry.register(name, help, metric.clone());
         gauge("input_size_bytes", "All of the input, 0 where that is not known", &m.input_size_bytes);
+        gauge("input_lag_bytes", "Input that is there and not applied, 0 where that is not known", &m.input_lag_bytes);
         gauge("state_keys", "Keys in the state", &m.keys);
         gauge("state_memory_bytes", "Memory of the state, without text and sketches", &m.state_bytes);
         gauge("state_changed_bytes", "State that changed since the last cut", &m.changed_bytes);
@@ -204,6 +207,8 @@ impl Observer for Metrics {
         self.watermark.set(status.watermark.unwrap_or(0) as f64 / 1e3);
         raise(&self.input_bytes, status.input_bytes_of_run);
         self.input_size_bytes.set(status.total_bytes.unwrap_or(0));
+        let lag_bytes = status.total_bytes.map(|total| total.saturating_sub(status.input_bytes));
+        self.input_lag_bytes.set(status.lag_bytes.or(lag_bytes).unwrap_or(0));
         self.keys.set(status.keys);
         self.state_bytes.set(status.memory_bytes);
         self.changed_bytes.set(status.changed_bytes);
