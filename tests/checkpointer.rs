@@ -69,6 +69,10 @@ fn facts(timeout: Option<Duration>) -> Facts {
     }
 }
 
+fn shard_of_key(key: &str) -> u32 {
+    shard_of(task_of_key(key.as_bytes(), TASKS), TASKS, SHARDS)
+}
+
 /// Returns what the workers send for an attempt at `cut`.
 fn snapshots(
     changes: &Changes,
@@ -77,7 +81,7 @@ fn snapshots(
     cut: u64,
 ) -> Vec<ShardSnapshot> {
     let codec = RowCodec::new(columns());
-    let shard = |key: &str| shard_of(task_of_key(key.as_bytes(), TASKS), TASKS, SHARDS);
+    let shard = shard_of_key;
     let snapshot = |number: u32| {
         let mut rows = RowBatch::new();
         for (key, value) in changes.iter().rev().filter(|(key, _)| shard(key) == number) {
@@ -97,16 +101,36 @@ fn snapshots(
 
 /// Makes all attempts on `storage`, and returns what became of each, `c`, `f` or `l` for one that was found late.
 fn play(storage: Arc<dyn Storage>, attempts: &[Changes], timeout: Option<Duration>) -> String {
-    let publisher = Publisher { changes: None, late: None, names: Arc::default() };
-    play_with(storage, attempts, timeout, publisher)
+    play_without(storage, attempts, timeout, |_, _| false)
 }
 
-/// Does so with files that are published.
+/// Does the same, and leaves the shards out of an attempt for which `waits` says so.
+fn play_without(
+    storage: Arc<dyn Storage>,
+    attempts: &[Changes],
+    timeout: Option<Duration>,
+    waits: fn(usize, u32) -> bool,
+) -> String {
+    let publisher = Publisher { changes: None, late: None, names: Arc::default() };
+    play_all(storage, attempts, timeout, publisher, waits)
+}
+
+/// Does the same as [`play`] with a publisher.
 fn play_with(
     storage: Arc<dyn Storage>,
     attempts: &[Changes],
     timeout: Option<Duration>,
     publisher: Publisher,
+) -> String {
+    play_all(storage, attempts, timeout, publisher, |_, _| false)
+}
+
+fn play_all(
+    storage: Arc<dyn Storage>,
+    attempts: &[Changes],
+    timeout: Option<Duration>,
+    publisher: Publisher,
+    waits: fn(usize, u32) -> bool,
 ) -> String {
     let (snapshot_sender, snapshot_receiver) = unbounded();
     let (cut_sender, cuts) = unbounded();
@@ -115,11 +139,22 @@ fn play_with(
     store.replicas[0].list(None).expect("the first call is not counted");
     let checkpointer = Checkpointer::new(store, facts(timeout), Lineage::default(), None, publisher);
     let mut keys = BTreeMap::new();
+    // What has changed in each shard since it was last taken.
+    let mut changed = vec![Vec::new(); SHARDS as usize];
     for (i, changes) in attempts.iter().enumerate() {
         let before = keys.clone();
         keys.extend(changes.iter().cloned());
         let number = 10 * (i as u64 + 1);
-        for snapshot in snapshots(changes, &before, &keys, number) {
+        for shard in 0..SHARDS {
+            changed[shard as usize].extend(changes.iter().filter(|(key, _)| shard_of_key(key) == shard).cloned());
+            let changes = if waits(i, shard) { Vec::new() } else { std::mem::take(&mut changed[shard as usize]) };
+            // The newest value of a key counts.
+            let changes: BTreeMap<String, i64> = changes.into_iter().collect();
+            let changes: Changes = changes.into_iter().collect();
+            let mut snapshot = snapshots(&changes, &before, &keys, number).swap_remove(shard as usize);
+            if waits(i, shard) {
+                snapshot.snapshot = None;
+            }
             snapshot_sender.send(snapshot).expect("sent");
         }
         let cut = Cut {
@@ -283,4 +318,50 @@ fn an_attempt_that_takes_too_long_is_not_committed_and_leaves_nothing() {
     let errors: Vec<_> = attempts.iter().map(|attempt| (attempt.number, attempt.error.as_deref())).collect();
     let error = Some("the checkpoint was not done within 0 s");
     assert_eq!(errors, [(1, error), (2, error), (3, error)]);
+}
+
+/// Shards that some attempts leave out.
+fn waits(attempt: usize, shard: u32) -> bool {
+    matches!((attempt, shard), (1, 0 | 1) | (2, 1 | 2))
+}
+
+#[test]
+fn shards_that_wait_keep_their_own_cut_whatever_call_failed() {
+    let mut attempts = attempts();
+    attempts.push((100..120).map(|i| (format!("k{i:03}"), 3000)).collect());
+    let calm = Failing::new(MemoryStorage::new());
+    assert_eq!(play_without(Arc::new(calm.clone()), &attempts, None, waits), "cccc");
+    for calls in 1..calm.calls() {
+        let storage = MemoryStorage::new();
+        let failing = Failing::new(storage.clone()).fail_between(calls, 9);
+        let outcomes = play_without(Arc::new(failing), &attempts, None, waits);
+        let store = store(Arc::new(storage.clone()));
+        let mut sequences = store.sequences().expect("listed").into_iter();
+        // The content of each shard when it was last taken, and the cut.
+        let mut all = BTreeMap::new();
+        let mut taken: Vec<(u64, BTreeMap<String, i64>)> = vec![(0, BTreeMap::new()); SHARDS as usize];
+        for (i, outcome) in outcomes.chars().filter(|outcome| *outcome != 'l').enumerate() {
+            all.extend(attempts[i].iter().cloned());
+            for shard in (0..SHARDS).filter(|shard| !waits(i, *shard)) {
+                let rows = all.iter().filter(|(key, _)| shard_of_key(key) == shard);
+                taken[shard as usize] = (10 * (i as u64 + 1), rows.map(|(key, value)| (key.clone(), *value)).collect());
+            }
+            if outcome != 'c' {
+                continue;
+            }
+            let committed = store.manifest(sequences.next().expect("a checkpoint")).expect("read");
+            let context = format!("{calls}: {outcomes}, attempt {i}");
+            let newest = committed.manifest.block;
+            let mut cuts = vec![newest; SHARDS as usize];
+            for older in &committed.manifest.older_cuts {
+                older.shards.iter().for_each(|shard| cuts[*shard as usize] = older.block);
+            }
+            assert_eq!(cuts, taken.iter().map(|(cut, _)| *cut).collect::<Vec<_>>(), "{context}");
+            let expected: BTreeMap<String, i64> = taken.iter().flat_map(|(_, rows)| rows.clone()).collect();
+            assert_eq!(state(&store, committed), expected, "{context}");
+        }
+        for report in verify(&store, None, Depth::Deep, &Silent).expect("looked at") {
+            assert!(report.is_intact(), "{calls}: {:?}", report.findings);
+        }
+    }
 }

@@ -170,6 +170,14 @@ impl RollbackPlan {
                 let new = PositionRow { task: kept.task, cut: kept.cut, event_time, watermark, ..position.clone() };
                 self.seeks.push(Seek { old: std::mem::replace(row, new.clone()), new });
             }
+            // Where there are several cuts, what counts for people is the newest position.
+            self.seeks.dedup_by(|newer, older| {
+                let is_same = newer.new.partition == older.new.partition;
+                if is_same {
+                    std::mem::swap(newer, older);
+                }
+                is_same
+            });
         }
         let bytes = positions::encode(&rows);
         let name = ObjectName { digest: Digest::of(&bytes), kind: ObjectKind::Parquet };
