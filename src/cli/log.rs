@@ -17,7 +17,7 @@ use crate::ops::log::{Happening, Log, Selection, log};
 use crate::store::Store;
 use crate::store::attempts::{Attempt, AttemptOutcome};
 use crate::store::history::{Event, EventKind, Range};
-use crate::units::{self, Bytes, Span};
+use crate::units::{self, Bytes, Count, Span};
 
 /// Show what happened to a store, the newest last
 ///
@@ -25,7 +25,8 @@ use crate::units::{self, Bytes, Span};
 /// long it took, how many bytes were new, and what became of it: the checkpoint
 /// that was committed, nothing because nothing had changed, or why it failed.
 /// Between these stand restores, and the prunes that removed checkpoints or
-/// brought them back. Times are UTC.
+/// brought them back. Attempts of a quiet job that had nothing to do, one after
+/// the other, are one line. Times are UTC.
 ///
 /// The run writes the log; a job may be running meanwhile. Of a very long log the
 /// oldest attempts are dropped, which is said.
@@ -97,7 +98,9 @@ fn table(log: &Log) -> Table {
         Column::number("NEW"),
         Column::long("OUTCOME"),
     ]);
-    for happening in &log.happenings {
+    // A quiet job has nothing new again and again: that is one line.
+    for alike in log.happenings.chunk_by(are_quiet_alike) {
+        let happening = &alike[0];
         let when = happening.time().strftime("%Y-%m-%d %H:%M:%S").to_string();
         let nothing = || "-".to_owned();
         table.row(match happening {
@@ -111,7 +114,12 @@ fn table(log: &Log) -> Table {
                 } else {
                     nothing()
                 },
-                outcome(attempt),
+                if alike.len() > 1 {
+                    let last = alike[alike.len() - 1].time().strftime("%Y-%m-%d %H:%M:%S");
+                    format!("{}, {} times until {last}", outcome(attempt), Count(alike.len() as u64))
+                } else {
+                    outcome(attempt)
+                },
             ],
             Happening::Checkpoint(manifest) => [
                 nothing(),
@@ -128,6 +136,13 @@ fn table(log: &Log) -> Table {
         });
     }
     table
+}
+
+/// Tells whether two attempts that follow each other had nothing to do, for the same cause, in one run.
+fn are_quiet_alike(one: &Happening, next: &Happening) -> bool {
+    let (Happening::Attempt(one), Happening::Attempt(next)) = (one, next) else { return false };
+    let is_quiet = |attempt: &Attempt| attempt.outcome == AttemptOutcome::Elided;
+    is_quiet(one) && is_quiet(next) && one.trigger == next.trigger && one.run == next.run
 }
 
 fn took(micros: u64) -> String {

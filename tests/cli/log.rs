@@ -122,3 +122,34 @@ fn a_log_does_not_make_a_store_suspect() {
     let output = env.run(&["prune", "s", "--keep-last", "2", "--dry-run", "--json"]).expect(0);
     assert!(output.stdout.contains("\"leftovers\":[]"), "{output}");
 }
+
+#[test]
+fn attempts_of_a_quiet_job_are_one_line_for_people_and_all_there_for_programs() {
+    let env = env();
+    let elided = "\"outcome\":\"elided\"";
+    let failed = "\"outcome\":\"failed\",\"error\":\"no\"";
+    let asked = line(4, 4, elided).replace("\"schedule\"", "\"request\"");
+    let lines =
+        [line(1, 1, elided), line(2, 2, elided), line(3, 3, elided), asked, line(5, 5, failed), line(6, 6, elided)];
+    env.write("s/history/attempts-00000001.jsonl", lines.concat());
+    let output = env.run(&["log", "s", "--since", "2026-11-22T14:00"]).expect(0);
+    let shown: Vec<String> = output
+        .stdout
+        .lines()
+        .filter(|line| line.contains(":30  "))
+        .map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "))
+        .collect();
+    assert_eq!(
+        shown,
+        [
+            "1 2026-11-22 14:01:30 schedule 0 s - nothing new, 3 times until 2026-11-22 14:03:30",
+            "4 2026-11-22 14:04:30 request 0 s - nothing new",
+            "5 2026-11-22 14:05:30 schedule 0 s - failed: no",
+            "6 2026-11-22 14:06:30 schedule 0 s - nothing new",
+        ],
+        "{output}"
+    );
+    let output = env.run(&["log", "s", "--json"]).expect(0);
+    let view: View = serde_json::from_str(&output.stdout).expect("a log");
+    assert_eq!(view.log.iter().filter(|entry| matches!(entry, Entry::Attempt { number: Some(_), .. })).count(), 6);
+}
