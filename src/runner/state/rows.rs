@@ -1,0 +1,182 @@
+//! Rows and their keys, in pages that never move.
+
+use std::collections::BTreeMap;
+
+use super::bitmap::Bitmap;
+use super::u32_at;
+
+/// Rows of one size, in pages: growing never moves them.
+#[derive(Debug)]
+pub(super) struct Rows {
+    pages: Vec<Box<[u8]>>,
+    row_bytes: usize,
+    /// Places that were ever taken, and those of them that are free again.
+    pub(super) len: usize,
+    pub(super) free: Vec<u32>,
+}
+
+const PAGE_ROWS: usize = 1024;
+
+impl Rows {
+    pub(super) fn new(value_bytes: usize) -> Rows {
+        Rows { pages: Vec::new(), row_bytes: HELD_KEY_BYTES + value_bytes, len: 0, free: Vec::new() }
+    }
+
+    pub(super) fn memory_bytes(&self) -> usize {
+        self.pages.len() * PAGE_ROWS * self.row_bytes
+    }
+
+    /// Puts a row without values in a free place, and returns the place.
+    pub(super) fn push(&mut self, key: HeldKey) -> usize {
+        let index = match self.free.pop() {
+            Some(index) => index as usize,
+            None => {
+                if self.len.is_multiple_of(PAGE_ROWS) {
+                    self.pages.push(vec![0; PAGE_ROWS * self.row_bytes].into_boxed_slice());
+                }
+                self.len += 1;
+                self.len - 1
+            }
+        };
+        self.row_mut(index)[..HELD_KEY_BYTES].copy_from_slice(&key);
+        index
+    }
+
+    /// Frees a place.
+    pub(super) fn remove(&mut self, index: usize) {
+        let row = self.row_mut(index);
+        row.fill(0);
+        row[0] = FREE;
+        self.free.push(index as u32);
+    }
+
+    pub(super) fn is_taken(&self, index: usize) -> bool {
+        self.row(index)[0] != FREE
+    }
+
+    /// Returns the set of all places that are taken.
+    pub(super) fn taken(&self) -> Bitmap {
+        let mut taken = Bitmap::full(self.len);
+        for &index in &self.free {
+            taken.remove(index as usize);
+        }
+        taken
+    }
+
+    #[inline]
+    pub(super) fn row(&self, index: usize) -> &[u8] {
+        let at = index % PAGE_ROWS * self.row_bytes;
+        &self.pages[index / PAGE_ROWS][at..at + self.row_bytes]
+    }
+
+    #[inline]
+    pub(super) fn key(&self, index: usize) -> &HeldKey {
+        self.row(index).first_chunk().expect("a row begins with its key")
+    }
+
+    #[inline]
+    pub(super) fn value(&self, index: usize) -> &[u8] {
+        &self.row(index)[HELD_KEY_BYTES..]
+    }
+
+    #[inline]
+    pub(super) fn row_mut(&mut self, index: usize) -> &mut [u8] {
+        let at = index % PAGE_ROWS * self.row_bytes;
+        &mut self.pages[index / PAGE_ROWS][at..at + self.row_bytes]
+    }
+
+    #[inline]
+    pub(super) fn value_mut(&mut self, index: usize) -> &mut [u8] {
+        &mut self.row_mut(index)[HELD_KEY_BYTES..]
+    }
+}
+
+/// A key as its row holds it: its length and itself when it is short, else its address among the [`Keys`].
+type HeldKey = [u8; HELD_KEY_BYTES];
+
+const HELD_KEY_BYTES: usize = 16;
+
+/// The length that stands for a key that is elsewhere.
+const ELSEWHERE: u8 = u8::MAX;
+
+/// The length that stands for no row.
+const FREE: u8 = u8::MAX - 1;
+
+/// Long keys one after another, each behind its length, in pages that never move.
+///
+/// A key takes a multiple of [`KEY_GRAIN_BYTES`], so that its place fits whatever key of about its length comes after it.
+#[derive(Debug, Default)]
+pub(super) struct Keys {
+    pages: Vec<Vec<u8>>,
+    pub(super) memory_bytes: usize,
+    /// Free places, page and offset, by their size in bytes.
+    free: BTreeMap<usize, Vec<(u32, u64)>>,
+}
+
+const KEY_GRAIN_BYTES: usize = 8;
+
+const KEY_PAGE_BYTES: usize = 256 * 1024;
+
+impl Keys {
+    /// Keeps a key and returns how its row holds it.
+    pub(super) fn push(&mut self, key: &[u8]) -> HeldKey {
+        let mut held = [0; HELD_KEY_BYTES];
+        if key.len() < HELD_KEY_BYTES {
+            held[0] = key.len() as u8;
+            held[1..=key.len()].copy_from_slice(key);
+            return held;
+        }
+        let length = u32::try_from(key.len()).expect("a key is below 4 GiB").to_le_bytes();
+        let needed = Keys::place_bytes(key.len());
+        let (page_index, at) = match self.free.get_mut(&needed).and_then(Vec::pop) {
+            Some(free) => free,
+            None => {
+                if self.pages.last().is_none_or(|page| page.capacity() - page.len() < needed) {
+                    self.pages.push(Vec::with_capacity(needed.max(KEY_PAGE_BYTES)));
+                    self.memory_bytes += needed.max(KEY_PAGE_BYTES);
+                }
+                let page_index = self.pages.len() - 1;
+                let page = &mut self.pages[page_index];
+                let at = page.len();
+                page.resize(at + needed, 0);
+                (u32::try_from(page_index).expect("fewer than 2^32 pages"), at as u64)
+            }
+        };
+        held[0] = ELSEWHERE;
+        held[4..8].copy_from_slice(&page_index.to_le_bytes());
+        held[8..].copy_from_slice(&at.to_le_bytes());
+        let place = &mut self.pages[page_index as usize][at as usize..];
+        place[..4].copy_from_slice(&length);
+        place[4..4 + key.len()].copy_from_slice(key);
+        held
+    }
+
+    /// Frees the place of a key.
+    pub(super) fn remove(&mut self, held: &HeldKey) {
+        if held[0] == ELSEWHERE {
+            let (page, at) = Keys::place(held);
+            let size = Keys::place_bytes(self.get(held).len());
+            self.free.entry(size).or_default().push((page, at));
+        }
+    }
+
+    pub(super) fn place_bytes(key_bytes: usize) -> usize {
+        (key_bytes + 4).next_multiple_of(KEY_GRAIN_BYTES)
+    }
+
+    #[inline]
+    pub(super) fn place(held: &HeldKey) -> (u32, u64) {
+        (u32_at(held, 4), u64::from_le_bytes(held[8..].try_into().expect("eight bytes")))
+    }
+
+    #[inline]
+    pub(super) fn get<'a>(&'a self, held: &'a HeldKey) -> &'a [u8] {
+        if held[0] != ELSEWHERE {
+            return &held[1..=usize::from(held[0])];
+        }
+        let (page, at) = Keys::place(held);
+        let (page, at) = (&self.pages[page as usize], at as usize);
+        let length = u32_at(page, at) as usize;
+        &page[at + 4..at + 4 + length]
+    }
+}
