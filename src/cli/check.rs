@@ -1,13 +1,11 @@
 //! `ckpt check`: what a run would do, before it starts.
 
-use std::path::PathBuf;
-
 use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
-use crate::cli::run::{self, LogFormat};
+use crate::cli::run::{self, JobArgs};
 use crate::cli::table::{Column, Table};
 use crate::cli::ui::Ui;
 use crate::cli::words;
@@ -33,13 +31,9 @@ use crate::units::{Age, Bytes, Count};
 #[derive(Debug, Clone, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub struct Args {
-    /// The job file, or a Python script with a SamzaJob
-    #[arg(value_name = "JOB")]
-    pub job: PathBuf,
-
-    /// Files to read instead of those that the job names, or `-` for standard input
-    #[arg(value_name = "INPUT")]
-    pub inputs: Vec<PathBuf>,
+    /// The job.
+    #[command(flatten)]
+    pub source: JobArgs,
 }
 
 /// Files that are listed for people.
@@ -47,16 +41,7 @@ const MAX_LISTED: usize = 50;
 
 /// Looks, and tells.
 pub fn run(args: &Args, ui: &mut Ui) -> Result<Exit, CliError> {
-    let run = run::Args {
-        job: args.job.clone(),
-        inputs: args.inputs.clone(),
-        must_resume: false,
-        latest_good: false,
-        threads: None,
-        log: LogFormat::default(),
-        metrics: None,
-    };
-    let (job, ..) = run::read_job(&run)?;
+    let (job, ..) = run::read_job(&args.source)?;
     let report = check(&job).map_err(|error| match error {
         RunError::Store(error) => error.into(),
         error => CliError::of(Exit::Failed, &error),

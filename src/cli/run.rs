@@ -65,13 +65,9 @@ use watcher::{All, LogWriter, Watcher};
 #[derive(Debug, Clone, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub struct Args {
-    /// The job file, or a Python script with a SamzaJob
-    #[arg(value_name = "JOB")]
-    pub job: PathBuf,
-
-    /// Files to read instead of those that the job names, or `-` for standard input
-    #[arg(value_name = "INPUT")]
-    pub inputs: Vec<PathBuf>,
+    /// The job.
+    #[command(flatten)]
+    pub source: JobArgs,
 
     /// Fail when there is no checkpoint to go on from
     #[arg(long)]
@@ -95,6 +91,18 @@ pub struct Args {
     pub metrics: Option<String>,
 }
 
+/// Which job, and what it reads.
+#[derive(Debug, Clone, clap::Args)]
+pub struct JobArgs {
+    /// The job file, or a Python script with a SamzaJob
+    #[arg(value_name = "JOB")]
+    pub job: PathBuf,
+
+    /// Files to read instead of those that the job names, or `-` for standard input
+    #[arg(value_name = "INPUT")]
+    pub inputs: Vec<PathBuf>,
+}
+
 /// How the conversation of a run is written.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum LogFormat {
@@ -110,7 +118,7 @@ pub fn run(args: &Args, ui: &mut Ui, processors: &Processors) -> Result<Exit, Cl
     if args.log == LogFormat::Json {
         ui.log_as_json(None);
     }
-    let (job, bytes, environment) = read_job(args)?;
+    let (job, bytes, environment) = read_job(&args.source)?;
     let mut random = [0; 16];
     getrandom(&mut random)?;
     let options = Options {
@@ -132,20 +140,17 @@ pub fn run(args: &Args, ui: &mut Ui, processors: &Processors) -> Result<Exit, Cl
         LogFormat::Text => Box::new(Watcher { line: ui.live_line(), job: job.job.clone(), now }),
         LogFormat::Json => Box::new(LogWriter::new(ui.log_as_json(Some(&job.job)), now)),
     };
-    let metrics = Arc::new(Metrics::new(&job.job));
+    let scrape = args.metrics.as_ref().map(|address| Scrape::start(address, Metrics::new(&job.job))).transpose()?;
     let mut observers = vec![&*watcher];
-    let mut scrape = None;
-    if let Some(address) = &args.metrics {
-        let started = Scrape::start(address, Arc::clone(&metrics))?;
-        ui.note(format!("{}: metrics at {}", job.job, started.url()));
-        observers.push(&*metrics);
-        scrape = Some(started);
+    if let Some(scrape) = &scrape {
+        ui.note(format!("{}: metrics at {}", job.job, scrape.url()));
+        observers.push(scrape.metrics());
     }
     let outcome = run_job(&job, &options, &control, &All(observers));
     drop((watcher, scrape));
     let summary = outcome.map_err(|error| match error {
         RunError::LatestDamaged { .. } => damaged(&error, &job, ui),
-        error => explain(error, args, &bytes),
+        error => explain(error, &args.source, &bytes),
     })?;
     if let Some(journal) = ui.journal()
         && let Ok(Value::Object(mut fields)) = serde_json::to_value(View::new(&job, &summary))
@@ -176,7 +181,7 @@ pub fn run(args: &Args, ui: &mut Ui, processors: &Processors) -> Result<Exit, Cl
 }
 
 /// Reads the job: its definition, the text that says it, and what its programs find in their environment.
-pub(super) fn read_job(args: &Args) -> Result<(JobSpec, Vec<u8>, Environment), CliError> {
+pub(super) fn read_job(args: &JobArgs) -> Result<(JobSpec, Vec<u8>, Environment), CliError> {
     let inputs = script::inputs(&args.inputs, &args.job)?;
     let is_script = script::is_script(&args.job);
     let mut environment = if is_script { script::environment() } else { Environment::new() };
@@ -204,7 +209,7 @@ pub(super) fn read_job(args: &Args) -> Result<(JobSpec, Vec<u8>, Environment), C
 pub(super) type Environment = Vec<(OsString, OsString)>;
 
 /// Says what is wrong with a job: at its place in the job file, or in the part of a script's `configs` that says it.
-fn unfit(error: &SpecError, text: &str, args: &Args) -> CliError {
+fn unfit(error: &SpecError, text: &str, args: &JobArgs) -> CliError {
     if !script::is_script(&args.job) {
         return CliError::usage(error.to_string());
     }
@@ -413,7 +418,7 @@ fn damaged(error: &RunError, job: &JobSpec, ui: &Ui) -> CliError {
 const GOES_ON: &str = "nothing uncommitted was published; the next run goes on from the latest checkpoint";
 
 /// Says why a run could not go on, in terms of the job file where that is what has to be changed.
-fn explain(error: RunError, args: &Args, text: &[u8]) -> CliError {
+fn explain(error: RunError, args: &JobArgs, text: &[u8]) -> CliError {
     let text = String::from_utf8_lossy(text);
     let in_job_file = |key: &str, value: Option<&str>, message: String| {
         unfit(&SpecError::about(&text, &args.job, key, value, message), &text, args)

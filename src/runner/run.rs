@@ -510,29 +510,18 @@ impl Run<'_> {
     /// Returns the summary of a run that was stopped before it had read anything: all is as the latest checkpoint says.
     fn stopped_early(&self, lineage: &Lineage) -> Summary {
         let manifest = lineage.last.as_ref().map(|last| &last.manifest);
+        let sequence = manifest.map(|manifest| manifest.sequence);
+        let totals = manifest.map(|manifest| manifest.totals).unwrap_or_default();
         Summary {
-            resumed_from: manifest.map(|manifest| manifest.sequence),
+            resumed_from: sequence,
             left_behind: self.left_behind.clone(),
-            latest: manifest.map(|manifest| manifest.sequence),
-            records: 0,
-            records_in_all: manifest.map_or(0, |manifest| manifest.totals.records),
-            skipped: 0,
-            skipped_in_all: manifest.map_or(0, |manifest| manifest.totals.skipped),
-            late: 0,
-            late_in_all: manifest.map_or(0, |manifest| manifest.totals.late),
-            input_bytes: 0,
+            latest: sequence,
+            records_in_all: totals.records,
+            skipped_in_all: totals.skipped,
+            late_in_all: totals.late,
             keys: lineage.keys.iter().sum(),
-            checkpoints: 0,
-            checkpoint_bytes: 0,
-            restarts: 0,
-            pruned: 0,
-            pauses_micros: Vec::new(),
             loading: self.begun.elapsed(),
-            elapsed: Duration::ZERO,
-            ended: false,
-            outputs: Vec::new(),
-            changes: PublishedChanges::default(),
-            replicas_behind: Vec::new(),
+            ..Summary::default()
         }
     }
 

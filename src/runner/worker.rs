@@ -17,7 +17,7 @@ use crate::format::rows::RowCodec;
 use crate::runner::exec::{self, ExecPlan, Link};
 use crate::runner::input::Block;
 use crate::runner::priority::Priorities;
-use crate::runner::processor::{Context, Processor};
+use crate::runner::processor::{Context, ProcessError, Processor};
 use crate::runner::record::{BadRecord, Extractor, Field, Filter, RecordPlace};
 use crate::runner::roster::Roster;
 use crate::runner::run::{Event, Observer};
@@ -553,13 +553,12 @@ impl<'a> Worker<'a> {
         'block: while !bytes.is_empty() {
             let count = self.look_ahead(bytes, &mut heads);
             for head in &heads[..count] {
-                let (record, rest) = bytes.split_at(head.record_bytes as usize);
-                let (key, arguments) = record[HEAD_BYTES..].split_at(head.key_bytes as usize);
+                let (key, arguments, rest) = head.split(bytes);
                 let (number, shard) = &mut self.shards[head.place as usize];
                 let keys = shard.keys();
                 let mut row = shard.row(head.hash, key);
                 if let Err(error) = self.plan.processor.apply(arguments, &mut row, &mut Context::new(key)) {
-                    result = Err(Box::new(Event::Unapplied(error, String::from_utf8_lossy(key).into_owned())));
+                    result = Err(unapplied(error, key));
                     break 'block;
                 }
                 if let Some(priorities) = by_key
@@ -721,6 +720,19 @@ impl Head {
             record_bytes: number(16),
         }
     }
+
+    /// Splits the record that this is the head of off `bytes`: its key, what was packed behind it, and the records after it.
+    #[inline]
+    fn split<'a>(&self, bytes: &'a [u8]) -> (&'a [u8], &'a [u8], &'a [u8]) {
+        let (record, rest) = bytes.split_at(self.record_bytes as usize);
+        let (key, packed) = record[HEAD_BYTES..].split_at(self.key_bytes as usize);
+        (key, packed, rest)
+    }
+}
+
+/// Says which key's record could not be applied.
+fn unapplied(error: ProcessError, key: &[u8]) -> Box<Event> {
+    Box::new(Event::Unapplied(error, String::from_utf8_lossy(key).into_owned()))
 }
 
 /// The name and the task of a block's partition, in a job without a key.

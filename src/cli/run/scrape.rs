@@ -27,11 +27,12 @@ pub(super) struct Scrape {
     is_over: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
     address: SocketAddr,
+    metrics: Arc<Metrics>,
 }
 
 impl Scrape {
     /// Begins to answer at `address`: `HOST:PORT`, or a port of this machine alone. Port 0 is any that is free.
-    pub(super) fn start(address: &str, metrics: Arc<Metrics>) -> Result<Scrape, CliError> {
+    pub(super) fn start(address: &str, metrics: Metrics) -> Result<Scrape, CliError> {
         let whole = if address.parse::<u16>().is_ok() { format!("127.0.0.1:{address}") } else { address.to_owned() };
         let expected = "expected HOST:PORT, such as 127.0.0.1:9184, or a port";
         let wrong = || CliError::usage(format!("`--metrics {address}`: {expected}"));
@@ -42,9 +43,15 @@ impl Scrape {
         let listener = TcpListener::bind(resolved).map_err(refused)?;
         let address = listener.local_addr().map_err(refused)?;
         let is_over = Arc::new(AtomicBool::new(false));
-        let over = Arc::clone(&is_over);
-        let thread = std::thread::spawn(move || listen(&listener, &metrics, &over));
-        Ok(Scrape { is_over, thread: Some(thread), address })
+        let metrics = Arc::new(metrics);
+        let (over, shown) = (Arc::clone(&is_over), Arc::clone(&metrics));
+        let thread = std::thread::spawn(move || listen(&listener, &shown, &over));
+        Ok(Scrape { is_over, thread: Some(thread), address, metrics })
+    }
+
+    /// Returns the metrics that it hands out.
+    pub(super) fn metrics(&self) -> &Metrics {
+        &self.metrics
     }
 
     /// Returns the address of the metrics, for a browser.

@@ -667,8 +667,6 @@ impl<'a> Director<'a> {
             input_bytes: self.bytes_in_all - self.bytes_before,
             keys: shards.iter().map(|(_, shard)| shard.keys()).sum(),
             checkpoints: self.done.len() as u64,
-            restarts: 0,
-            pruned: 0,
             checkpoint_bytes: self.done.iter().map(|done| done.committed.manifest.totals.new_bytes).sum(),
             pauses_micros,
             loading: self.started - self.run.begun,
@@ -676,7 +674,7 @@ impl<'a> Director<'a> {
             ended: end == End::Input,
             outputs,
             changes: self.changes,
-            replicas_behind: Vec::new(),
+            ..Summary::default()
         })
     }
 

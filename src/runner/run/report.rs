@@ -188,7 +188,7 @@ pub struct Status {
 }
 
 /// What a run did.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Summary {
     /// The checkpoint that it went on from.
     pub resumed_from: Option<Sequence>,

@@ -5,12 +5,12 @@
 
 use std::sync::atomic::Ordering;
 
-use super::{Event, GROUP, HEAD_BYTES, Head, Load, Own, Plan, Worker};
+use super::{Event, GROUP, Head, Load, Own, Plan, Worker, unapplied};
 use crate::format::segment::MAX_VALUE_BYTES;
 use crate::runner::clock::Clock;
 use crate::runner::input::Block;
 use crate::runner::late::{LateRecord, shown_bytes};
-use crate::runner::processor::{Context, ProcessError};
+use crate::runner::processor::Context;
 use crate::runner::record::{BadRecord, Field, RecordPlace};
 use crate::runner::spec::OnLate;
 use crate::runner::time_plan::{TimePlan, TimedRows, WindowRows};
@@ -167,9 +167,8 @@ impl Worker<'_> {
         while !bytes.is_empty() {
             let count = self.look_ahead(bytes, &mut heads);
             for head in &heads[..count] {
-                let (record, rest) = bytes.split_at(head.record_bytes as usize);
+                let (key, packed, rest) = head.split(bytes);
                 bytes = rest;
-                let (key, packed) = record[HEAD_BYTES..].split_at(head.key_bytes as usize);
                 let (start, packed) = (number_at(packed, 0) as i64, &packed[8..]);
                 let (place, arguments) = Place::unpack(packed);
                 let end = rows.windows.end(start);
@@ -200,9 +199,8 @@ impl Worker<'_> {
         while !bytes.is_empty() {
             let count = self.look_ahead(bytes, &mut heads);
             for head in &heads[..count] {
-                let (record, rest) = bytes.split_at(head.record_bytes as usize);
+                let (key, packed, rest) = head.split(bytes);
                 bytes = rest;
-                let (key, packed) = record[HEAD_BYTES..].split_at(head.key_bytes as usize);
                 let (time, arguments) = (number_at(packed, 0) as i64, &packed[8..]);
                 let shard = &mut self.shards[head.place as usize].1;
                 let (index, _) = shard.find_or_make(head.hash, key);
@@ -251,10 +249,6 @@ impl Worker<'_> {
         self.shards[shard].1.emitted().push_late(record);
         Ok(())
     }
-}
-
-fn unapplied(error: ProcessError, key: &[u8]) -> Box<Event> {
-    Box::new(Event::Unapplied(error, String::from_utf8_lossy(key).into_owned()))
 }
 
 /// Where a record stands that may be late.
