@@ -1,0 +1,89 @@
+//! A hash table that does nothing but count and sum.
+
+/// Counts and sums by key: open addressing, the keys one after another in one buffer.
+#[derive(Default)]
+pub struct Table {
+    /// The upper half of a hash, and the place of the entry plus one.
+    slots: Vec<u64>,
+    pub entries: Vec<Entry>,
+    keys: Vec<u8>,
+}
+
+/// What is known of a key.
+#[derive(Clone, Copy)]
+pub struct Entry {
+    pub count: u64,
+    pub sum: f64,
+    key_at: u32,
+    key_bytes: u32,
+}
+
+impl Table {
+    /// Adds to the entry of `key`.
+    #[inline]
+    pub fn add(&mut self, hash: u64, key: &[u8], count: u64, sum: f64) {
+        if self.entries.len() * 2 >= self.slots.len() {
+            self.grow();
+        }
+        let mask = self.slots.len() - 1;
+        let mut at = hash as usize & mask;
+        loop {
+            let slot = self.slots[at];
+            if slot == 0 {
+                break;
+            }
+            if slot >> 32 == hash >> 32 {
+                let entry = &mut self.entries[(slot as u32 - 1) as usize];
+                if &self.keys[entry.key_at as usize..][..entry.key_bytes as usize] == key {
+                    entry.count += count;
+                    entry.sum += sum;
+                    return;
+                }
+            }
+            at = (at + 1) & mask;
+        }
+        self.slots[at] = hash >> 32 << 32 | (self.entries.len() as u64 + 1);
+        self.entries.push(Entry { count, sum, key_at: self.keys.len() as u32, key_bytes: key.len() as u32 });
+        self.keys.extend_from_slice(key);
+    }
+
+    /// Looks at where the search for each of `hashes` begins, so that the memory is near when it is needed: the processor waits for many at once.
+    #[inline]
+    pub fn look_ahead(&self, hashes: impl Iterator<Item = u64> + Clone) {
+        if self.slots.is_empty() {
+            return;
+        }
+        let mask = self.slots.len() - 1;
+        let places = hashes.map(|hash| self.slots[hash as usize & mask] as u32);
+        let seen = places.clone().fold(0, |seen, place| seen ^ place);
+        let entries = places.map(|place| self.entries.get(place.wrapping_sub(1) as usize));
+        let keys = entries.map(|entry| entry.map_or(0, |entry| self.keys[entry.key_at as usize]));
+        std::hint::black_box((seen, keys.fold(0, |seen, byte| seen ^ byte)));
+    }
+
+    /// Returns the key of `entry`.
+    pub fn key(&self, entry: &Entry) -> &[u8] {
+        &self.keys[entry.key_at as usize..][..entry.key_bytes as usize]
+    }
+
+    #[cold]
+    fn grow(&mut self) {
+        let slots = (self.slots.len() * 2).max(1 << 10);
+        self.slots.clear();
+        self.slots.resize(slots, 0);
+        for (place, entry) in self.entries.iter().enumerate() {
+            let hash = hash_of(self.key(entry));
+            let mut at = hash as usize & (slots - 1);
+            while self.slots[at] != 0 {
+                at = (at + 1) & (slots - 1);
+            }
+            self.slots[at] = hash >> 32 << 32 | (place as u64 + 1);
+        }
+    }
+}
+
+/// Hashes a key.
+#[inline]
+pub fn hash_of(key: &[u8]) -> u64 {
+    xxhash_rust::xxh3::xxh3_64(key)
+}

@@ -1,0 +1,18 @@
+"""The job of count.py in one loop, without ckpt: what there is to be had from Python.
+
+    PYTHONPATH=python python3 benches/compare/plain.py FILE
+"""
+
+import json
+import sys
+
+from count import Count
+
+job = Count()
+job.state = {}
+records = 0
+with open(sys.argv[1], 'rb') as lines:
+    for line in lines:
+        job.process(json.loads(line))
+        records += 1
+print(json.dumps({'records': records, 'keys': len(job.state)}))
