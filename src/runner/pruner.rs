@@ -10,7 +10,7 @@ use crate::causes::in_one_line;
 use crate::progress::Silent;
 use crate::runner::run::{Observer, RunEvent};
 use crate::runner::spec::KeepSpec;
-use crate::store::prune::{PruneError, Request, apply, plan};
+use crate::store::prune::{Outcome, PruneError, Request, Writers, apply_beside, plan};
 use crate::store::{Store, StoreError};
 
 /// For each second of pruning there are so many of rest.
@@ -28,12 +28,13 @@ pub(super) struct Pruner<'a> {
 
 impl Pruner<'_> {
     /// Prunes for each notice of a commit, or for several at once; returns when there are no more, after a last time.
+    /// By then nothing else of the run may write to the store, whose lock the run has.
     ///
     /// What goes wrong is told, each time that it is something else, and does not end the run. Returns how many
     /// checkpoints were pruned.
     pub(super) fn run(self, commits: &Receiver<()>) -> u64 {
-        let mut pruned = 0;
         let mut told = None;
+        let mut total = Pruned::default();
         let mut rested = Instant::now();
         let mut ended = false;
         while !ended && commits.recv().is_ok() {
@@ -46,36 +47,56 @@ impl Pruner<'_> {
                 }
             };
             let begun = Instant::now();
-            match self.prune() {
-                Ok(count) => {
-                    pruned += count;
-                    told = None;
-                }
-                // Somebody else prunes: what is left is done after the next commit.
-                Err(PruneError::Moved { .. } | PruneError::Store(StoreError::Busy { .. })) => {}
-                Err(error) => {
-                    let reason = in_one_line(&error);
-                    if told.as_ref() != Some(&reason) {
-                        self.observer.event(&RunEvent::NotPruned { reason: reason.clone() });
-                        told = Some(reason);
-                    }
-                }
+            if !ended {
+                self.prune(Writers::Unknown, &mut total, &mut told);
             }
             rested = Instant::now() + begun.elapsed() * REST;
         }
-        pruned
+        // For a commit that was passed over, and for what had to be spared as long as the run was writing.
+        if ended || total.spared {
+            self.prune(Writers::Nobody, &mut total, &mut told);
+        }
+        total.checkpoints
     }
 
-    fn prune(&self) -> Result<u64, PruneError> {
+    /// Prunes once. `told` is what was told last.
+    fn prune(&self, writers: Writers, total: &mut Pruned, told: &mut Option<String>) {
+        match self.plan_and_apply(writers) {
+            Ok(outcome) => {
+                total.checkpoints += outcome.checkpoints;
+                total.spared = outcome.spared > 0;
+                *told = None;
+            }
+            // Somebody else prunes: what is left is done after the next commit.
+            Err(PruneError::Moved { .. } | PruneError::Store(StoreError::Busy { .. })) => {}
+            Err(error) => {
+                let reason = in_one_line(&error);
+                if told.as_ref() != Some(&reason) {
+                    self.observer.event(&RunEvent::NotPruned { reason: reason.clone() });
+                    *told = Some(reason);
+                }
+            }
+        }
+    }
+
+    fn plan_and_apply(&self, writers: Writers) -> Result<Outcome, PruneError> {
         let request = Request { policy: self.keep.policy.clone(), grace: self.keep.grace, zone: TimeZone::UTC };
         // A replica that is lost is pruned when it is back.
         let store = self.store.without_lost();
         let plan = plan(&store, &request, (self.clock)(), &Silent)?;
         if !plan.has_work() {
-            return Ok(0);
+            return Ok(Outcome::default());
         }
-        apply(&store, &plan, &self.holder, &Silent).map(|outcome| outcome.checkpoints)
+        apply_beside(&store, &plan, &self.holder, writers, &Silent)
     }
+}
+
+/// What a run has pruned.
+#[derive(Debug, Default)]
+struct Pruned {
+    checkpoints: u64,
+    /// Whether the last prune has spared something that the run might have been about to need.
+    spared: bool,
 }
 
 #[cfg(test)]

@@ -461,7 +461,6 @@ impl Run<'_> {
             }
             director.cuts = None;
             drop(alive_sender);
-            director.commits = None;
             director.requests = None;
             for handle in handles {
                 let _ = handle.join();
@@ -469,6 +468,8 @@ impl Run<'_> {
             if let Some(handle) = checkpointing {
                 let _ = handle.join();
             }
+            // Nothing writes to the store any more: the last prune need not spare what a checkpoint might be about to name.
+            director.commits = None;
             let pruned = pruner.map_or(Ok(0), |pruner| pruner.join()).map_err(|_| RunError::Panicked)?;
             result.map(|summary| Summary { pruned, ..summary })
         })

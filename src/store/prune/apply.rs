@@ -38,9 +38,29 @@ pub struct Outcome {
 /// Fails with [`PruneError::Moved`], before anything is changed, when the plan no longer fits the store. Checkpoints that
 /// were committed meanwhile are kept. When it is stopped, by an error or otherwise, the next prune finishes it.
 pub fn apply(store: &Store, plan: &Plan, holder: &str, progress: &dyn Progress) -> Result<Outcome, PruneError> {
+    apply_beside(store, plan, holder, Writers::Unknown, progress)
+}
+
+/// Who may be writing to the store while it is pruned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Writers {
+    /// Perhaps a run, which then has the store's lock.
+    Unknown,
+    /// Nobody: the caller has the store's lock, and writes nothing until the prune is done.
+    Nobody,
+}
+
+/// Does the same as [`apply`] for a caller who knows who writes: what is as new as the latest checkpoint goes as well when nobody does.
+pub fn apply_beside(
+    store: &Store,
+    plan: &Plan,
+    holder: &str,
+    writers: Writers,
+    progress: &dyn Progress,
+) -> Result<Outcome, PruneError> {
     let _lock = store.lock_prune(holder)?;
     let newer = check(store, plan)?;
-    let mut sweep = Sweep { store, plan, holder, progress, newer, outcome: Outcome::default() };
+    let mut sweep = Sweep { store, plan, holder, writers, progress, newer, outcome: Outcome::default() };
     let objects = |objects: fn(&ReplicaPlan) -> &BTreeMap<ObjectName, u64>| -> u64 {
         plan.replicas.iter().map(|replica| objects(replica).len() as u64).sum()
     };
@@ -114,6 +134,7 @@ struct Sweep<'a> {
     store: &'a Store,
     plan: &'a Plan,
     holder: &'a str,
+    writers: Writers,
     progress: &'a dyn Progress,
     /// What checkpoints need that were committed after the plan was made.
     newer: HashSet<ObjectName>,
@@ -334,10 +355,13 @@ impl Sweep<'_> {
         }
     }
 
-    /// Takes the lock of the store, or nothing when a job has it.
-    fn lock_out_runs(&self) -> Result<Option<StoreLock>, PruneError> {
+    /// Keeps runs out until what it returns is dropped. Nothing when one is writing.
+    fn lock_out_runs(&self) -> Result<Option<NoRun>, PruneError> {
+        if self.writers == Writers::Nobody {
+            return Ok(Some(NoRun { _lock: None }));
+        }
         match self.store.lock(self.holder) {
-            Ok(lock) => Ok(Some(lock)),
+            Ok(lock) => Ok(Some(NoRun { _lock: Some(lock) })),
             Err(StoreError::Busy { .. }) => Ok(None),
             Err(error) => Err(error.into()),
         }
@@ -349,6 +373,12 @@ impl Sweep<'_> {
         let newer: Vec<Sequence> = self.store.sequences()?.into_iter().filter(|s| !planned.contains(s)).collect();
         needs_of(self.store, &newer)
     }
+}
+
+/// Shows that no run writes to the store as long as this lives.
+struct NoRun {
+    /// The store's lock, unless the caller has it.
+    _lock: Option<StoreLock>,
 }
 
 /// Returns objects by the directory that they are in, which is named by the first two digits.

@@ -34,7 +34,7 @@ mod apply;
 mod survey;
 mod undo;
 
-pub use apply::{Outcome, apply};
+pub use apply::{Outcome, Writers, apply, apply_beside};
 pub use undo::{UndoPlan, apply_undo, plan_undo};
 
 use survey::{Around, LyingKind, Survey, Surveyed};
