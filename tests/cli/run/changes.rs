@@ -1,10 +1,6 @@
 //! A job file that changes between two runs: tasks, aggregates, files.
 
-use std::process::Stdio;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
-
-use super::data::{Random, clicks, json};
-use super::kill::variable;
+use super::data::{clicks, json};
 use super::{checkpoints, manifest};
 use crate::support::Env;
 
@@ -97,38 +93,5 @@ fn a_job_without_a_key_takes_more_files_later() {
         lines
     };
     assert_eq!(sorted(&env), sorted(&fresh));
-    env.run(&["verify", "--deep", "store"]).expect(0);
-}
-
-#[test]
-fn runs_that_are_killed_and_change_their_tasks_end_as_an_undisturbed_one() {
-    let aggregates =
-        ["n: count, spent: sum(amount), page: last(page)", "page: last(page), spent: sum(amount), n: count"];
-    let fill = |env: &Env| (0..200).for_each(|number| data(env, number));
-    let calm = Env::in_memory();
-    fill(&calm);
-    job(&calm, "key: user.id", aggregates[0]);
-    calm.run(&["run", "job.yaml"]).expect(0);
-    let clock = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_nanos() as u64;
-    let seed = variable("CKPT_SEED").unwrap_or(clock);
-    println!("CKPT_SEED={seed}");
-    let mut random = Random(seed);
-    let env = Env::in_memory();
-    fill(&env);
-    let mut life = 40_000;
-    loop {
-        job(&env, &format!("key: user.id\ntasks: {}", 1 + random.below(200)), aggregates[random.below(2) as usize]);
-        let mut child =
-            env.command(&["run", "job.yaml"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("started");
-        std::thread::sleep(Duration::from_micros(20_000 + random.below(life)));
-        life += life / 8;
-        child.kill().expect("killed or ended");
-        if child.wait().expect("waited").success() {
-            break;
-        }
-    }
-    job(&env, "key: user.id", aggregates[0]);
-    env.run(&["run", "--must-resume", "job.yaml"]).expect(0);
-    assert_eq!(env.read("out/j.jsonl"), calm.read("out/j.jsonl"));
     env.run(&["verify", "--deep", "store"]).expect(0);
 }

@@ -6,12 +6,11 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
 use super::data::Random;
-use super::kill::variable;
 use super::{checkpoints, manifest, signal, until, wait};
 use crate::support::Env;
 
@@ -44,13 +43,13 @@ fn stop(env: &Env, mut child: Child) {
     assert_eq!(wait(&mut child, Duration::from_secs(10)), 0, "{}", env.read("stderr"));
 }
 
-fn append(path: &Path, text: &str) {
+pub(super) fn append(path: &Path, text: &str) {
     let mut file = OpenOptions::new().create(true).append(true).open(path).expect("opened");
     file.write_all(text.as_bytes()).expect("written");
 }
 
 /// Lines with the numbers from `first` to before `end`.
-fn lines(first: u64, end: u64) -> String {
+pub(super) fn lines(first: u64, end: u64) -> String {
     (first..end).map(|i| format!("{{\"k\":\"{}\",\"i\":{i}}}\n", i % 7)).collect()
 }
 
@@ -92,7 +91,7 @@ fn state(env: &Env) -> BTreeMap<String, (u64, u64)> {
 }
 
 /// The state after the lines from 0 to before `end`, each once.
-fn expected(end: u64) -> BTreeMap<String, (u64, u64)> {
+pub(super) fn expected(end: u64) -> BTreeMap<String, (u64, u64)> {
     let mut rows: BTreeMap<String, (u64, u64)> = BTreeMap::new();
     for i in 0..end {
         let row = rows.entry((i % 7).to_string()).or_default();
@@ -296,7 +295,7 @@ fn what_can_not_be_followed_is_an_error_that_says_why() {
 }
 
 /// Ends the writer, also when the test fails.
-struct Ends<'a>(&'a AtomicBool);
+pub(super) struct Ends<'a>(pub(super) &'a AtomicBool);
 
 impl Drop for Ends<'_> {
     fn drop(&mut self) {
@@ -305,7 +304,7 @@ impl Drop for Ends<'_> {
 }
 
 /// Writes lines from 1 on in torn pieces into `app.log` and rotates it now and then, until it is told to stop. Returns how many lines there are.
-fn write_and_rotate(dir: PathBuf, done: &AtomicBool, seed: u64) -> u64 {
+pub(super) fn write_and_rotate(dir: PathBuf, done: &AtomicBool, seed: u64) -> u64 {
     let mut random = Random(seed);
     let mut count = 1;
     let log = dir.join("app.log");
@@ -327,48 +326,4 @@ fn write_and_rotate(dir: PathBuf, done: &AtomicBool, seed: u64) -> u64 {
         }
     }
     count
-}
-
-#[test]
-fn runs_that_are_killed_over_a_log_that_rotates_count_every_line_once() {
-    for (files, more) in [("logs/app.log", "key: k\n"), ("'logs/app.log*'", "key: k\ntasks: 7\n")] {
-        let env = Env::in_memory();
-        job(&env, files, more);
-        let dir = env.path("logs");
-        fs::create_dir(&dir).unwrap();
-        let clock = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_nanos() as u64;
-        let seed = variable("CKPT_SEED").unwrap_or(clock);
-        println!("CKPT_SEED={seed}");
-        let mut random = Random(seed);
-        let done = AtomicBool::new(false);
-        // A run that begins knows of no file that has lost its name before.
-        append(&dir.join("app.log"), &lines(0, 1));
-        let mut child = start(&env);
-        until_applied(&env, &mut child, 1);
-        stop(&env, child);
-        let count = std::thread::scope(|scope| {
-            let writer = scope.spawn(|| write_and_rotate(dir.clone(), &done, seed ^ 1));
-            let ends = Ends(&done);
-            let end = Instant::now() + Duration::from_millis(3_500);
-            while Instant::now() < end {
-                let mut child = start(&env);
-                std::thread::sleep(Duration::from_millis(30 + random.below(600)));
-                if random.below(4) == 0 {
-                    stop(&env, child);
-                } else {
-                    child.kill().expect("killed");
-                    let status = child.wait().expect("waited");
-                    assert!(status.code().is_none(), "{status}: {}", env.read("stderr"));
-                }
-            }
-            drop(ends);
-            writer.join().expect("no panic")
-        });
-        let mut child = start(&env);
-        until_applied(&env, &mut child, count);
-        std::thread::sleep(Duration::from_millis(1200));
-        stop(&env, child);
-        assert_eq!(state(&env), expected(count), "{files}");
-        env.run(&["verify", "--deep", "store"]).expect(0);
-    }
 }

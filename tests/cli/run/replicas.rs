@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::io::Write as _;
-use std::path::Path;
 use std::process::{Child, ChildStdin, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -334,56 +333,6 @@ fn two_runs_with_a_replica_each_end_in_an_error_that_names_both() {
     );
     let output = env.run(&["verify", "store", "--replica", "r"]).expect(1);
     assert!(output.stdout.contains("replica-diverged: `checkpoints/00000002/manifest.yaml`"), "{output}");
-}
-
-#[test]
-fn killed_at_any_moment_a_run_ends_with_equal_replicas() {
-    let env = Env::in_memory();
-    replicated(&env, "");
-    env.write("job.yaml", env.read("job.yaml").replace("20ms", "2ms"));
-    let mut random = Random(std::process::id().into());
-    let lines: String = (0..200_000).map(|_| format!("{{\"k\":\"k{}\"}}\n", random.below(2_000))).collect();
-    env.write("data.jsonl", lines);
-    let mut kills = 0;
-    let mut longest_life = 60_000;
-    loop {
-        let mut command = env.command(&["run", "job.yaml", "--quiet"]);
-        let mut child =
-            command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("started");
-        thread::sleep(Duration::from_micros(random.below(longest_life)));
-        if child.try_wait().expect("waited").is_none() {
-            child.kill().expect("killed");
-            kills += 1;
-            longest_life += longest_life / 20;
-        }
-        let output = child.wait_with_output().expect("waited");
-        if output.status.success() {
-            break;
-        }
-        assert_eq!(crate::support::code(output.status), 137, "{}", String::from_utf8_lossy(&output.stderr));
-        if kills >= 30 {
-            run(&env, 0);
-            break;
-        }
-    }
-    println!("{kills} kills, {} checkpoints", checkpoints(&env.path("store")).len());
-    let checkpoints_of = |store: &str| tree(&env.path(store).join("checkpoints"));
-    assert!(checkpoints_of("store") == checkpoints_of("r"));
-    let needed = |store: &str| {
-        let verified = env.run(&["verify", store, "--deep"]).expect(0);
-        verified.stdout.lines().filter(|line| line.contains(": intact: ")).count()
-    };
-    assert_eq!(needed("store"), 2);
-    // What a kill left behind in one of them only is needed by no checkpoint.
-    let unused = env.run(&["verify", "store", "--quick"]).expect(0).stdout;
-    let unused = |path: &str| unused.contains(&format!("object-unused: `{path}`"));
-    let objects = |store: &str| {
-        let mut files = tree(&env.path(store));
-        files.retain(|name, _| name.starts_with("objects/") && !name.contains(".tmp-") && !unused(name));
-        files
-    };
-    assert!(objects("store") == objects("r"));
-    assert!(Path::new(&env.path("store/replicas.yaml")).exists());
 }
 
 #[test]
