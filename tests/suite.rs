@@ -4,6 +4,7 @@ mod architecture;
 mod assets;
 mod checkpointer;
 mod cli;
+mod damage;
 mod diff;
 mod docs;
 mod format_tables;

@@ -97,6 +97,8 @@ codes! {
     ObjectUnreadable "object-unreadable" Damage "look at the file and its disk; then `ckpt verify --repair` when there is a replica";
     /// An object has the right bytes, and these are no table or document of the kind that it should be.
     ContentWrong "content-wrong" Damage "go back to an intact checkpoint, and report it: the writer was at fault, not the disk";
+    /// A manifest contradicts itself or its parent.
+    ManifestWrong "manifest-wrong" Damage "go back to an intact checkpoint, and report it: the writer was at fault, not the disk";
     /// The index contradicts the manifest.
     IndexWrong "index-wrong" Damage "go back to an intact checkpoint, and report it: the writer was at fault, not the disk";
     /// The positions contradict the manifest.

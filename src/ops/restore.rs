@@ -194,6 +194,10 @@ impl RollbackPlan {
         let totals = &mut manifest.totals;
         totals.input_bytes = sum(|row| row.offset).saturating_add(totals.past_input_bytes);
         totals.records = sum(|row| row.record).saturating_add(totals.past_records);
+        for cut in &mut manifest.older_cuts {
+            let records = rows.iter().filter(|row| row.cut == cut.block).map(|row| row.record);
+            cut.records = records.fold(totals.past_records, u64::saturating_add);
+        }
         manifest.totals.bytes = objects_of(manifest, &self.snapshot.index).iter().map(|object| object.bytes).sum();
         self.positions = Some(bytes);
         Ok(())

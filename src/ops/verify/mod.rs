@@ -18,6 +18,7 @@ use crate::storage::{EntryKind, Storage};
 use crate::store::history::Departures;
 use crate::store::{Store, StoreError};
 
+mod agreement;
 mod choice;
 mod compare;
 mod needs;

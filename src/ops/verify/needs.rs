@@ -7,15 +7,18 @@ use crate::causes::in_one_line;
 use crate::digest::Digest;
 use crate::format::index::{self, IndexRow};
 use crate::format::layout::{self, ObjectName};
-use crate::format::manifest::{Manifest, ObjectRef, Routing};
-use crate::format::positions::{self, PositionRow};
+use crate::format::manifest::{Manifest, ObjectRef};
+use crate::format::positions;
 use crate::id::Sequence;
 use crate::ops::finding::{FindingCode, Findings};
 use crate::ops::read::{index_problems, objects_of};
 use crate::ops::verify::Depth;
+use crate::ops::verify::agreement::{
+    Whole, cut_problems, index_regressions, manifest_problems, parent_problems, positions_problems,
+};
 use crate::ops::verify::objects::ObjectTable;
 use crate::ops::verify::root::Root;
-use crate::ops::verify::rows::{DeepChain, add_chains};
+use crate::ops::verify::rows::{DeepChain, DeepChains};
 use crate::parallel;
 use crate::storage::Storage;
 use crate::store::Store;
@@ -47,13 +50,18 @@ impl Needs {
     /// is needed.
     pub(super) fn read(store: &Store, roots: &[Root], depth: Depth, findings: &mut Findings) -> Needs {
         let mut needs = Needs { complete: true, ..Needs::default() };
-        let mut places = HashMap::new();
+        let mut chains = DeepChains::default();
+        // The checkpoint before, which mostly is the parent.
+        let mut before: Option<(&Manifest, Vec<IndexRow>)> = None;
         // Most checkpoints share one job definition.
         let jobs: Mutex<HashSet<ObjectName>> = Mutex::default();
         for (batch, roots) in roots.chunks(BODIES_AT_ONCE).enumerate() {
             let told: &Findings = findings;
             let bodies = parallel::map(roots, |root| Body::read(store, root, &jobs, told));
-            for (place, (root, body)) in roots.iter().zip(bodies).enumerate() {
+            for (place, (root, mut body)) in roots.iter().zip(bodies).enumerate() {
+                if let (Some(manifest), Some((parent, index))) = (root.usable(store), &before) {
+                    body.check_parent(manifest, Whole { manifest: parent, index });
+                }
                 findings.append(body.findings);
                 needs.complete &= body.is_known;
                 for (object, bytes) in body.objects {
@@ -62,10 +70,12 @@ impl Needs {
                 needs.objects.add_parts(root.usable(store), &body.index);
                 if let (Depth::Deep, Some(manifest)) = (depth, root.usable(store)) {
                     let user = batch * BODIES_AT_ONCE + place;
-                    add_chains(&mut needs.chains, &mut places, user, manifest, &body.index, body.partitions);
+                    chains.add(user, manifest, &body.index, body.partitions);
                 }
+                before = root.usable(store).filter(|_| body.has_index).map(|manifest| (manifest, body.index));
             }
         }
+        needs.chains = chains.finish();
         needs
     }
 }
@@ -78,8 +88,10 @@ pub(super) struct Body {
     pub(super) objects: Vec<(ObjectName, Option<u64>)>,
     /// Whether these are all.
     pub(super) is_known: bool,
-    /// The index, if it fits the manifest.
+    /// The index, if it can be read.
     pub(super) index: Vec<IndexRow>,
+    /// Whether it can be.
+    has_index: bool,
     /// The tasks of the partitions, for a job without a key.
     pub(super) partitions: HashMap<String, u32>,
 }
@@ -90,6 +102,7 @@ impl Body {
         let mut body = Body::default();
         let mut index = None;
         if let Some(manifest) = root.usable(store) {
+            body.add_all(FindingCode::ManifestWrong, manifest, manifest_problems(manifest));
             let new_job = jobs.lock().unwrap_or_else(PoisonError::into_inner).insert(manifest.tables.job.object);
             index = body.read_tables(store, root.sequence, manifest, new_job);
             let tables = [manifest.tables.index, manifest.tables.positions, manifest.tables.job];
@@ -104,8 +117,32 @@ impl Body {
         // An altered manifest has been told; the list is right about it.
         let sha256 = if altered { root.sums_sha256 } else { root.sha256 };
         body.check_sums(store.replicas[0].as_ref(), root.sequence, sha256);
+        body.has_index = index.is_some();
         body.index = index.unwrap_or_default();
         body
+    }
+
+    /// Adds findings about `manifest` itself.
+    fn add_all(&mut self, code: FindingCode, manifest: &Manifest, problems: Vec<String>) {
+        let path = layout::manifest(manifest.sequence);
+        for problem in problems.into_iter().take(MOST_ALIKE) {
+            self.findings.add(code, &path, "a manifest that fits its checkpoint", problem, [manifest.sequence]);
+        }
+    }
+
+    /// Checks the manifest and the index against `parent`, if that is the checkpoint's parent.
+    fn check_parent(&mut self, manifest: &Manifest, parent: Whole<'_>) {
+        if !self.has_index || manifest.parent.is_none_or(|named| named.sequence != parent.manifest.sequence) {
+            return;
+        }
+        let index = std::mem::take(&mut self.index);
+        let child = Whole { manifest, index: &index };
+        self.add_all(FindingCode::ManifestWrong, manifest, parent_problems(child, parent));
+        for problem in index_regressions(child, parent).into_iter().take(MOST_ALIKE) {
+            let (path, expected) = (manifest.tables.index.object.path(), "an index that goes on from the parent's");
+            self.findings.add(FindingCode::IndexWrong, path, expected, problem, [manifest.sequence]);
+        }
+        self.index = index;
     }
 
     /// Checks `SHA256SUMS` against the objects and the manifest, or takes the objects from it when they are not known.
@@ -159,7 +196,8 @@ impl Body {
         if let Ok(bytes) = store.object(tables.index) {
             match index::decode(bytes) {
                 Ok(rows) => {
-                    for problem in index_problems(manifest, &rows).into_iter().take(MOST_ALIKE) {
+                    let problems = index_problems(manifest, &rows).into_iter().chain(cut_problems(manifest, &rows));
+                    for problem in problems.take(MOST_ALIKE) {
                         wrong(FindingCode::IndexWrong, tables.index, "an index that fits the manifest", problem);
                     }
                     index = Some(rows);
@@ -188,39 +226,6 @@ impl Body {
         }
         index
     }
-}
-
-/// Returns what in `rows` contradicts `manifest`.
-pub(super) fn positions_problems(manifest: &Manifest, rows: &[PositionRow]) -> Vec<String> {
-    let mut problems = Vec::new();
-    for row in rows {
-        if row.cut > manifest.block {
-            problems.push(format!(
-                "partition {:?}: cut {} is past the checkpoint's {}",
-                row.partition, row.cut, manifest.block
-            ));
-        }
-        match (manifest.routing, row.task) {
-            (Routing::KeyHash | Routing::Program, None) => {}
-            (Routing::Partition | Routing::Program, Some(task)) if task < manifest.tasks => {}
-            (_, task) => problems.push(format!("partition {:?}: task {task:?}", row.partition)),
-        }
-    }
-    let newest: Vec<&PositionRow> =
-        rows.chunk_by(|a, b| a.partition == b.partition).filter_map(<[PositionRow]>::last).collect();
-    let sum = |of: fn(&PositionRow) -> u64| newest.iter().fold(0u64, |sum, row| sum.saturating_add(of(row)));
-    // Files that are read and gone are not among the rows.
-    let past = u64::saturating_add;
-    for (what, expected, found) in [
-        ("partitions", manifest.totals.partitions, newest.len() as u64),
-        ("bytes of input", manifest.totals.input_bytes, past(manifest.totals.past_input_bytes, sum(|row| row.offset))),
-        ("records", manifest.totals.records, past(manifest.totals.past_records, sum(|row| row.record))),
-    ] {
-        if expected != found {
-            problems.push(format!("expected {expected} {what} as the manifest says, found {found}"));
-        }
-    }
-    problems
 }
 
 /// Returns the first line that is not the same in both, shortened.

@@ -72,8 +72,9 @@ impl ObjectTable {
 
     /// Returns what is lost by a finding.
     pub(super) fn lost(&self, finding: &Finding) -> Option<Lost> {
-        use FindingCode::{ChainBroken, ReplicaDiverged, TotalsWrong};
-        if finding.severity() < Severity::Damage || matches!(finding.code, ChainBroken | ReplicaDiverged | TotalsWrong)
+        use FindingCode::{ChainBroken, ManifestWrong, ReplicaDiverged, TotalsWrong};
+        if finding.severity() < Severity::Damage
+            || matches!(finding.code, ChainBroken | ManifestWrong | ReplicaDiverged | TotalsWrong)
         {
             return None;
         }

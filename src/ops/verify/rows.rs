@@ -29,32 +29,68 @@ impl DeepChain {
     pub(super) fn bytes(&self) -> u64 {
         self.rows.iter().fold(0, |sum, row| sum.saturating_add(row.bytes))
     }
+
+    /// Tells whether another index says the same of the same segments, whatever their cuts.
+    fn says(&self, other: &[IndexRow]) -> bool {
+        let counts = |row: &IndexRow| (row.level, row.kind, row.object, row.bytes, row.rows, row.tombstones);
+        let tasks = |row: &IndexRow| (row.first_task, row.last_task);
+        self.rows.len() == other.len()
+            && self.rows.iter().zip(other).all(|(a, b)| {
+                (counts(a), tasks(a)) == (counts(b), tasks(b))
+                    && (&a.smallest_key, &a.largest_key) == (&b.smallest_key, &b.largest_key)
+            })
+    }
 }
 
 /// What tells chains apart: tasks, shard, routing with columns, and segments. All but the shard and the segments are the same in most stores.
 pub(super) type ChainKey = (u32, u32, String, Vec<ObjectName>);
 
-/// Adds the chains of checkpoint `user`, each once.
-pub(super) fn add_chains(
-    chains: &mut Vec<DeepChain>,
-    places: &mut HashMap<ChainKey, usize>,
-    user: usize,
-    manifest: &Manifest,
-    index: &[IndexRow],
-    partitions: HashMap<String, u32>,
-) {
-    if !index_problems(manifest, index).is_empty() {
-        return;
+/// The different chains of all checkpoints.
+#[derive(Default)]
+pub(super) struct DeepChains {
+    chains: Vec<DeepChain>,
+    /// Where a chain is.
+    places: HashMap<ChainKey, usize>,
+    /// The task of each partition, by the number of tasks.
+    tasks: HashMap<(u32, String), u32>,
+}
+
+impl DeepChains {
+    /// Adds the chains of checkpoint `user`. One that is there is not added again, unless this checkpoint says
+    /// something else of it.
+    pub(super) fn add(
+        &mut self,
+        user: usize,
+        manifest: &Manifest,
+        index: &[IndexRow],
+        partitions: HashMap<String, u32>,
+    ) {
+        if !index_problems(manifest, index).is_empty() {
+            return;
+        }
+        let mut alike = true;
+        for (partition, &task) in &partitions {
+            alike &= *self.tasks.entry((manifest.tasks, partition.clone())).or_insert(task) == task;
+        }
+        let columns = format!("{:?} {:?}", manifest.routing, manifest.columns);
+        let partitions = Arc::new(partitions);
+        for chain in index.chunk_by(|a, b| a.shard == b.shard) {
+            let names = chain.iter().map(|row| row.object).collect();
+            let place = self.places.entry((manifest.tasks, chain[0].shard, columns.clone(), names));
+            let place = *place.or_insert(self.chains.len());
+            match self.chains.get_mut(place) {
+                Some(known) if alike && known.says(chain) => known.users.push(user),
+                _ => {
+                    let (rows, partitions) = (chain.to_vec(), partitions.clone());
+                    self.chains.push(DeepChain { rows, users: vec![user], partitions });
+                }
+            }
+        }
     }
-    let columns = format!("{:?} {:?}", manifest.routing, manifest.columns);
-    let partitions = Arc::new(partitions);
-    for chain in index.chunk_by(|a, b| a.shard == b.shard) {
-        let names = chain.iter().map(|row| row.object).collect();
-        let place = *places.entry((manifest.tasks, chain[0].shard, columns.clone(), names)).or_insert_with(|| {
-            chains.push(DeepChain { rows: chain.to_vec(), users: Vec::new(), partitions: partitions.clone() });
-            chains.len() - 1
-        });
-        chains[place].users.push(user);
+
+    /// Returns them.
+    pub(super) fn finish(self) -> Vec<DeepChain> {
+        self.chains
     }
 }
 

@@ -1,0 +1,154 @@
+//! What a manifest, its tables and its parent say of each other: one of them alone can not be changed unseen.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+
+use crate::format::index::IndexRow;
+use crate::format::layout::ObjectName;
+use crate::format::manifest::{Manifest, Routing, Trigger};
+use crate::format::positions::PositionRow;
+use crate::ops::read::objects_of;
+use crate::value::ColumnType;
+
+/// Returns in what `manifest` contradicts itself.
+pub(super) fn manifest_problems(manifest: &Manifest) -> Vec<String> {
+    let mut problems = Vec::new();
+    let is_restore = manifest.trigger == Trigger::Restore;
+    if is_restore != manifest.restored_from.is_some() {
+        let of = manifest.restored_from.map_or_else(|| "nothing".to_owned(), |from| format!("checkpoint {}", from.0));
+        problems.push(format!("trigger {:?}, and it puts back {of}", manifest.trigger));
+    }
+    // A restore has the end of what it puts back.
+    if !is_restore && manifest.ended != (manifest.trigger == Trigger::EndOfInput) {
+        problems.push(format!("trigger {:?}, and ended: {}", manifest.trigger, manifest.ended));
+    }
+    let is_of_program =
+        matches!(&manifest.columns[..], [only] if only.name == "value" && only.column_type == ColumnType::Json);
+    if manifest.routing == Routing::Program && !is_of_program {
+        problems.push("the state of a program, which has other columns than `value`".to_owned());
+    }
+    let totals = &manifest.totals;
+    for (what, part) in [("skipped", totals.skipped), ("late", totals.late), ("past", totals.past_records)] {
+        if part > totals.records {
+            problems.push(format!("{part} records {what} of {}", totals.records));
+        }
+    }
+    problems
+}
+
+/// Returns what in `rows`, the positions, contradicts `manifest`.
+pub(super) fn positions_problems(manifest: &Manifest, rows: &[PositionRow]) -> Vec<String> {
+    let mut problems = Vec::new();
+    let cuts: BTreeSet<u64> = manifest.older_cuts.iter().map(|cut| cut.block).chain([manifest.block]).collect();
+    for row in rows {
+        let mut wrong = |what: String| problems.push(format!("partition {:?}: {what}", row.partition));
+        if !cuts.contains(&row.cut) {
+            wrong(format!("cut {} is none of the checkpoint's", row.cut));
+        }
+        match (manifest.routing, row.task) {
+            (Routing::KeyHash | Routing::Program, None) => {}
+            (Routing::Partition | Routing::Program, Some(task)) if task < manifest.tasks => {}
+            (_, task) => wrong(format!("task {task:?}")),
+        }
+        // A file that is followed has no end, and one that was rotated away has one.
+        if manifest.ended && row.cut == manifest.block && !row.ended && row.inode.is_none() {
+            wrong("it has not ended, the input has".to_owned());
+        }
+    }
+    let newest = || rows.iter().filter(|row| row.cut == manifest.block);
+    let totals = &manifest.totals;
+    // Files that are read and gone are not among the rows.
+    let bytes = sum(newest().map(|row| row.offset)).saturating_add(totals.past_input_bytes);
+    let records = sum(newest().map(|row| row.record)).saturating_add(totals.past_records);
+    for (what, expected, found) in [
+        ("partitions", totals.partitions, newest().count() as u64),
+        ("bytes of input", totals.input_bytes, bytes),
+        ("records", totals.records, records),
+    ] {
+        if expected != found {
+            problems.push(format!("expected {expected} {what} as the manifest says, found {found}"));
+        }
+    }
+    for cut in &manifest.older_cuts {
+        let records = sum(rows.iter().filter(|row| row.cut == cut.block).map(|row| row.record));
+        // What was read and gone by now may have been there.
+        if !(records..=records.saturating_add(totals.past_records)).contains(&cut.records) {
+            let (block, expected) = (cut.block, cut.records);
+            problems.push(format!("cut {block}: expected {expected} records as the manifest says, found {records}"));
+        }
+    }
+    for cut in cuts {
+        let of_cut: Vec<&PositionRow> = rows.iter().filter(|row| row.cut == cut).collect();
+        if let Some(pair) = of_cut.windows(2).find(|pair| pair[0].watermark != pair[1].watermark) {
+            let (a, b) = (&pair[0].partition, &pair[1].partition);
+            problems.push(format!("cut {cut}: {a:?} and {b:?} have different watermarks"));
+        }
+    }
+    problems
+}
+
+/// Returns what in `index` contradicts the cuts of `manifest`.
+pub(super) fn cut_problems(manifest: &Manifest, index: &[IndexRow]) -> Vec<String> {
+    let behind = manifest.older_cuts.iter().flat_map(|cut| cut.shards.iter().map(|&shard| (shard, cut.block)));
+    let behind: HashMap<u32, u64> = behind.collect();
+    let mut problems = Vec::new();
+    for row in index {
+        let own = behind.get(&row.shard).copied().unwrap_or(manifest.block);
+        if row.cut > own {
+            let (shard, level, cut) = (row.shard, row.level, row.cut);
+            problems.push(format!("shard {shard} level {level}: cut {cut} is past the shard's {own}"));
+        }
+    }
+    problems
+}
+
+/// A checkpoint and its index, which fit each other.
+#[derive(Clone, Copy)]
+pub(super) struct Whole<'a> {
+    pub(super) manifest: &'a Manifest,
+    pub(super) index: &'a [IndexRow],
+}
+
+/// Returns in what the manifest of `child` contradicts its parent. A restore is no change of its parent.
+pub(super) fn parent_problems(child: Whole<'_>, parent: Whole<'_>) -> Vec<String> {
+    let mut problems = Vec::new();
+    if child.manifest.trigger == Trigger::Restore {
+        return problems;
+    }
+    let (block, before) = (child.manifest.block, parent.manifest.block);
+    if block < before {
+        problems.push(format!("block {block} is before the parent's {before}"));
+    }
+    let old: HashSet<ObjectName> =
+        objects_of(parent.manifest, parent.index).into_iter().map(|object| object.object).collect();
+    let objects = objects_of(child.manifest, child.index);
+    let new = sum(objects.iter().filter(|object| !old.contains(&object.object)).map(|object| object.bytes));
+    let expected = child.manifest.totals.new_bytes;
+    if new != expected {
+        problems.push(format!("expected {new} bytes that the parent does not have, found {expected}"));
+    }
+    problems
+}
+
+/// Returns the segments of `child` whose cut is before what its parent knows. A restore is no change of its parent.
+pub(super) fn index_regressions(child: Whole<'_>, parent: Whole<'_>) -> Vec<String> {
+    if child.manifest.trigger == Trigger::Restore {
+        return Vec::new();
+    }
+    let old: HashMap<(u32, u32), &IndexRow> = parent.index.iter().map(|row| ((row.shard, row.level), row)).collect();
+    // What is new was taken after the oldest cut that any shard had.
+    let oldest = parent.manifest.older_cuts.first().map_or(parent.manifest.block, |cut| cut.block);
+    let mut problems = Vec::new();
+    for row in child.index {
+        let same = old.get(&(row.shard, row.level)).filter(|old| old.object == row.object);
+        let earliest = same.map_or(oldest, |old| old.cut);
+        if row.cut < earliest {
+            let (shard, level, cut) = (row.shard, row.level, row.cut);
+            problems.push(format!("shard {shard} level {level}: cut {cut} is before {earliest}, which the parent had"));
+        }
+    }
+    problems
+}
+
+fn sum(numbers: impl Iterator<Item = u64>) -> u64 {
+    numbers.fold(0, u64::saturating_add)
+}

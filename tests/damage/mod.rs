@@ -1,0 +1,3 @@
+//! Damage: what `verify` finds of it, what can be healed, and what every other command makes of it.
+
+mod forged;
