@@ -26,6 +26,7 @@ use crate::ops::latest::newest_intact;
 use crate::runner::error::RunError;
 use crate::runner::exec::ProgramFailure;
 use crate::runner::input::InputError;
+use crate::runner::places::Places;
 use crate::runner::processor::Processors;
 use crate::runner::run::{Control, Observer, Options, PublishedChanges, Summary, run as run_job};
 use crate::runner::spec::{GivenInput, JobSpec, SpecError};
@@ -133,6 +134,7 @@ pub fn run(args: &Args, ui: &mut Ui, processors: &Processors) -> Result<Exit, Cl
         random,
         environment,
         processors: processors.clone(),
+        places: Places::default(),
     };
     let control = listen()?;
     let now = ui.now().timestamp();

@@ -15,6 +15,7 @@ pub mod input;
 pub mod late;
 pub mod left_behind;
 pub mod output;
+pub mod places;
 pub mod priority;
 pub mod processor;
 mod pruner;

@@ -25,6 +25,7 @@ use crate::runner::input::{self, BlockReader, FollowReader, InputError, Partitio
 use crate::runner::late::LateRecord;
 use crate::runner::left_behind;
 use crate::runner::output::{OutputPlan, RowShape};
+use crate::runner::places::Places;
 use crate::runner::priority::Priorities;
 use crate::runner::processor::{ProcessError, Processor, Processors};
 use crate::runner::pruner::Pruner;
@@ -74,6 +75,8 @@ pub struct Options {
     pub random: [u8; 16],
     /// What jobs with `process: native:` may name.
     pub processors: Processors,
+    /// How the places of the store are reached.
+    pub places: Places,
     /// Variables that the programs of the job find in their environment besides.
     pub environment: Vec<(OsString, OsString)>,
 }
@@ -695,6 +698,7 @@ mod tests {
             random: [1; 16],
             environment: Vec::new(),
             processors: Processors::default(),
+            places: Places::default(),
         };
         let result = run(&job, &options, &Control::default(), &Panicking);
         assert!(matches!(result, Err(RunError::Panicked)));

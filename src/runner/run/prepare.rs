@@ -13,7 +13,6 @@ use crate::runner::output::OutputPlan;
 use crate::runner::record::sample;
 use crate::runner::spec::{AggregateFunction, FieldPath, JobSpec, OnError, OnLate};
 use crate::storage::Storage;
-use crate::storage::local::LocalStorage;
 use crate::store::{Store, StoreError, StoreLock};
 use crate::value::ColumnType;
 
@@ -74,8 +73,7 @@ pub(super) fn open_store(
     let paths: Vec<PathBuf> =
         std::iter::once(&checkpoint.store).chain(&checkpoint.replicas).map(|path| job.resolve(path)).collect();
     let absolute = absolute_places(&paths)?;
-    let places: Vec<Arc<dyn Storage>> =
-        paths.iter().map(|path| Arc::new(LocalStorage::new(path.clone())) as Arc<dyn Storage>).collect();
+    let places: Vec<Arc<dyn Storage>> = paths.iter().map(|path| options.places.open(path)).collect();
     for place in &places {
         if let Ok(store) = Store::open(vec![Arc::clone(place)])
             && store.file.job != job.job
