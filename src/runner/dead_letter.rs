@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use crate::format::manifest::DeadLetter;
 use crate::runner::error::RunError;
+use crate::runner::lasting::{flush_name, make_directory};
 use crate::runner::worker::Rejected;
 
 /// An open dead-letter file.
@@ -41,7 +42,7 @@ impl DeadLetterFile {
     pub fn open(name: &str, path: &Path, committed: Option<&DeadLetter>) -> Result<DeadLetterFile, RunError> {
         let error = |source| RunError::DeadLetter { path: path.display().to_string(), source };
         if let Some(parent) = path.parent() {
-            std::fs::create_dir_all(parent).map_err(error)?;
+            make_directory(parent).map_err(error)?;
         }
         let bytes = committed.filter(|committed| committed.path == name).map_or(0, |committed| committed.bytes);
         if bytes > 0 && !path.exists() {
@@ -56,6 +57,8 @@ impl DeadLetterFile {
         if bytes == 0 && !is_ours(&mut file).map_err(error)? {
             return Err(RunError::DeadLetterTaken { path: path.display().to_string() });
         }
+        // The name lasts before any checkpoint relies on it.
+        flush_name(path).map_err(error)?;
         file.set_len(bytes).map_err(error)?;
         file.seek(SeekFrom::Start(bytes)).map_err(error)?;
         Ok(DeadLetterFile { name: name.to_owned(), path: path.to_owned(), file, bytes, torn: false })

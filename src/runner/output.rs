@@ -14,6 +14,7 @@ use crate::format::manifest::Output;
 use crate::format::rows::Change;
 use crate::id::Sequence;
 use crate::runner::error::RunError;
+use crate::runner::lasting::{flush_directory, flush_name};
 use crate::runner::spec::{Emit, JobSpec, OutputFormat};
 use crate::runner::state::Shard;
 
@@ -111,7 +112,7 @@ impl OutputPlan {
     pub fn publish(&self, sequence: Sequence) -> Result<(), RunError> {
         let error = self.error(sequence);
         fs::rename(self.staged(sequence), self.path(sequence)).map_err(&error)?;
-        flush(&self.dir).map_err(&error)
+        flush_directory(&self.dir).map_err(&error)
     }
 
     /// Finishes what a crash after the commit of checkpoint `sequence` has cut short: puts its staged file in place if it is `output`.
@@ -137,7 +138,11 @@ impl OutputPlan {
                 fs::remove_file(self.dir.join(name)).map_err(&error)?;
             }
         }
-        Ok(())
+        if !self.dir.exists() {
+            return Ok(());
+        }
+        // What an earlier run has put in place and was killed before it was flushed lasts from here on.
+        flush_directory(&self.dir).and_then(|()| flush_name(&self.dir)).map_err(&error)
     }
 
     /// Returns the checkpoints whose files are in place, ascending, with `emit: changes`.
@@ -160,7 +165,7 @@ impl OutputPlan {
         let mut free = self.withdrawn(sequence).filter(|aside| fs::symlink_metadata(aside).is_err());
         let aside = free.next().expect("there are more names than files");
         fs::rename(path, &aside).map_err(&error)?;
-        flush(&self.dir).map_err(&error)?;
+        flush_directory(&self.dir).map_err(&error)?;
         Ok(Some(aside))
     }
 
@@ -174,7 +179,7 @@ impl OutputPlan {
         for aside in self.withdrawn(sequence).take_while(|aside| fs::symlink_metadata(aside).is_ok()) {
             if is_file_with(&aside, output).map_err(&error)? {
                 fs::rename(&aside, path).map_err(&error)?;
-                flush(&self.dir).map_err(&error)?;
+                flush_directory(&self.dir).map_err(&error)?;
                 return Ok(true);
             }
         }
@@ -235,11 +240,6 @@ fn file_names(dir: &Path) -> io::Result<Vec<String>> {
         names.extend(entry?.file_name().into_string());
     }
     Ok(names)
-}
-
-fn flush(dir: &Path) -> io::Result<()> {
-    let dir = if dir.as_os_str().is_empty() { Path::new(".") } else { dir };
-    File::open(dir).and_then(|dir| dir.sync_all())
 }
 
 fn is_file_with(path: &Path, output: &Output) -> io::Result<bool> {

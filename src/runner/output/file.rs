@@ -1,6 +1,6 @@
 //! One output file while it is written: rows become bytes, and these are hashed on their way to a file aside.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, BufWriter, Write};
 
 use super::OutputPlan;
@@ -9,6 +9,7 @@ use crate::format::manifest::Output;
 use crate::format::values::ValuesWriter;
 use crate::id::Sequence;
 use crate::runner::error::RunError;
+use crate::runner::lasting::{flush_directory, make_directory};
 use crate::runner::spec::OutputFormat;
 use crate::value::{Column, Value};
 
@@ -34,7 +35,7 @@ impl<'a> StagedFile<'a> {
         columns: &[Column],
     ) -> Result<StagedFile<'a>, RunError> {
         let error = plan.error(sequence);
-        fs::create_dir_all(&plan.dir).map_err(&error)?;
+        make_directory(&plan.dir).map_err(&error)?;
         let file = File::create(plan.staged(sequence)).map_err(&error)?;
         Ok(StagedFile {
             plan,
@@ -76,6 +77,8 @@ impl<'a> StagedFile<'a> {
         self.put(&bytes)?;
         let file = self.file.into_inner().map_err(|failed| error(failed.into_error()))?;
         file.sync_all().map_err(&error)?;
+        // Its name as well: the checkpoint relies on it.
+        flush_directory(&self.plan.dir).map_err(&error)?;
         let path = self.plan.name(self.sequence);
         Ok(Output { path, sha256: self.hasher.finish(), bytes: self.bytes, rows: self.rows })
     }

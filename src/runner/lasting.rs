@@ -1,0 +1,24 @@
+//! Directories of files that a checkpoint relies on: their names have to last before the checkpoint does.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::Path;
+
+/// Makes `dir` and what is missing above it, for good.
+pub fn make_directory(dir: &Path) -> io::Result<()> {
+    let missing: Vec<&Path> =
+        dir.ancestors().take_while(|above| !above.as_os_str().is_empty() && fs::metadata(above).is_err()).collect();
+    fs::create_dir_all(dir)?;
+    missing.into_iter().try_for_each(flush_name)
+}
+
+/// Makes the names in `dir` last.
+pub fn flush_directory(dir: &Path) -> io::Result<()> {
+    let dir = if dir.as_os_str().is_empty() { Path::new(".") } else { dir };
+    File::open(dir).and_then(|dir| dir.sync_all())
+}
+
+/// Makes the name of `path` last, which is in a directory that is there.
+pub fn flush_name(path: &Path) -> io::Result<()> {
+    path.parent().map_or(Ok(()), flush_directory)
+}
