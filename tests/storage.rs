@@ -24,6 +24,15 @@ macro_rules! promises {
             })*
         }
 
+        mod simulated {
+            use crate::support::simulated::Disk;
+
+            $(#[test]
+            fn $promise() {
+                super::$promise(&Disk::new().calm());
+            })*
+        }
+
         mod memory {
             use ckpt::storage::memory::MemoryStorage;
 
@@ -53,7 +62,7 @@ promises! {
     list_is_sorted_and_not_deep
     delete_removes_one_file
     delete_dir_removes_a_directory_of_files
-    sync_may_be_called_at_any_time
+    sync_and_settle_may_be_called_at_any_time
     a_lock_is_held_by_one_and_names_its_holder
     of_many_threads_that_create_one_name_one_wins
     of_many_threads_that_create_one_directory_one_wins
@@ -268,13 +277,17 @@ fn delete_dir_removes_a_directory_of_files(storage: &dyn Storage) {
     storage.create_dir(&path("a/42"), &[("three", b"3")]).unwrap();
 }
 
-fn sync_may_be_called_at_any_time(storage: &dyn Storage) {
+fn sync_and_settle_may_be_called_at_any_time(storage: &dyn Storage) {
+    storage.settle(None).unwrap();
+    storage.settle(Some(&path("a/b"))).unwrap();
     storage.sync().unwrap();
     storage.create(&path("a/b/c"), b"1").unwrap();
     storage.create(&path("d"), b"1").unwrap();
     storage.sync().unwrap();
     storage.create_dir(&path("a/e"), &[("f", b"1")]).unwrap();
+    storage.settle(Some(&path("a/e"))).unwrap();
     storage.delete_dir(&path("a/e")).unwrap();
+    storage.settle(Some(&path("a"))).unwrap();
     storage.delete(&path("a/b/c")).unwrap();
     storage.delete_dir(&path("a/b")).unwrap();
     storage.sync().unwrap();

@@ -262,6 +262,8 @@ pub fn apply(
     progress.start(plan.totals().2);
     let mut copied = Copied::default();
     if plan.totals().0 == 0 {
+        // A copy that was killed at its very end may have left names that are not flushed.
+        plan.existing.as_ref().map_or(Ok(()), Store::settle).map_err(failed)?;
         return Ok(copied);
     }
     let target = match &plan.existing {

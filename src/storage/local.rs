@@ -475,6 +475,10 @@ impl Storage for LocalStorage {
         self.flush(touched)
     }
 
+    fn settle(&self, dir: Option<&RelPath>) -> Result<(), StorageError> {
+        self.flush_now(dir.map_or("", RelPath::as_str))
+    }
+
     fn lock(&self, path: &RelPath, holder: &str) -> Result<Box<dyn LockGuard>, StorageError> {
         let failed = |source: io::Error| self.failed("lock", path.as_str(), source);
         let (parent, name) = split(path);
@@ -585,6 +589,9 @@ mod tests {
         storage.create_dir(&path("c/d"), &[("x", b"x")]).unwrap();
         assert_eq!(touched(), ["a/b"], "a directory lasts on return");
         assert!(storage.directories().settled.contains("c"));
+        storage.settle(Some(&path("x"))).unwrap();
+        storage.settle(Some(&path("a"))).unwrap();
+        assert!(storage.directories().settled.contains("a") && !storage.root().join("x").exists());
     }
 
     #[test]

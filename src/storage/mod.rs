@@ -70,7 +70,7 @@ pub trait Storage: Send + Sync + fmt::Debug {
     }
 
     /// Renames a file or directory within the storage, for good on return, and makes the directories that lead to
-    /// `to`.
+    /// `to`. After a crash it has the old name, the new one or both.
     ///
     /// Fails with [`StorageError::NotFound`] when there is no `from`, with [`StorageError::Exists`] when `to` is
     /// taken.
@@ -104,6 +104,14 @@ pub trait Storage: Send + Sync + fmt::Debug {
 
     /// Makes everything last that was created or deleted so far, and every name that [`Storage::create`] found taken.
     fn sync(&self) -> Result<(), StorageError>;
+
+    /// Makes the names in the directory `dir`, or in the root, last as they are, whoever made or removed them: another process may have died
+    /// before it flushed them. A directory that is not there is no error.
+    fn settle(&self, dir: Option<&RelPath>) -> Result<(), StorageError> {
+        // Enough for a storage on which everything lasts.
+        let _ = dir;
+        Ok(())
+    }
 
     /// Takes the lock file at `path` for as long as the guard lives, or this process does, and writes `holder` into
     /// it.

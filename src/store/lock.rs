@@ -4,9 +4,9 @@ use std::io;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::format::layout::{LOCK_FILE, PRUNE_LOCK_FILE};
+use crate::format::layout::{CHECKPOINTS, HISTORY, LOCK_FILE, PINS, PRUNE_LOCK_FILE, PRUNED};
 use crate::relpath::RelPath;
-use crate::storage::{LockGuard, StorageError};
+use crate::storage::{LockGuard, Storage, StorageError};
 use crate::store::{Store, StoreError};
 
 /// How long [`Store::lock_prune`] waits for others, who are mostly done in a moment.
@@ -33,10 +33,14 @@ impl Store {
         for index in self.sound() {
             let place = self.replicas[index].place();
             match (self.replicas[index].lock(&lock_file(), holder), &first) {
-                (Ok(guard), _) => {
-                    guards.push(guard);
-                    first.get_or_insert(place);
-                }
+                (Ok(guard), _) => match settle(self.replicas[index].as_ref(), &[CHECKPOINTS]) {
+                    Ok(()) => {
+                        guards.push(guard);
+                        first.get_or_insert(place);
+                    }
+                    Err(error) if self.replicas.len() == 1 => return Err(error.into()),
+                    Err(error) => self.lose(index, &error.into()),
+                },
                 // Nobody else calls himself so: it was locked a moment ago, as another replica.
                 (Err(StorageError::Held { holder: found, .. }), Some(other)) if found == holder => {
                     return Err(StoreError::SamePlace { place, other: other.clone() });
@@ -80,7 +84,10 @@ impl Store {
         for storage in self.sound().into_iter().map(|index| &self.replicas[index]) {
             loop {
                 match storage.lock(&path, holder) {
-                    Ok(guard) => guards.push(guard),
+                    Ok(guard) => {
+                        guards.push(guard);
+                        settle(storage.as_ref(), &[CHECKPOINTS, PRUNED, PINS, HISTORY])?;
+                    }
                     Err(StorageError::Held { .. }) if begun.elapsed() < PATIENCE => {
                         thread::sleep(PAUSE);
                         continue;
@@ -98,6 +105,19 @@ impl Store {
         }
         Ok(StoreLock { guards })
     }
+
+    /// Makes the checkpoints that are there last, for who relies on them without taking a lock: the process that committed them may have died
+    /// before it flushed their names.
+    pub fn settle(&self) -> Result<(), StoreError> {
+        self.on_sound(|replica| Ok(settle(replica.storage(), &[CHECKPOINTS])?)).map(drop)
+    }
+}
+
+/// Makes the names in the root and in `directories` last: who had a lock before may have died before it flushed what is relied on from now on.
+fn settle(storage: &dyn Storage, directories: &[&str]) -> Result<(), StorageError> {
+    storage.settle(None)?;
+    let mut paths = directories.iter().map(|directory| RelPath::new(*directory).expect("the name is plain"));
+    paths.try_for_each(|path| storage.settle(Some(&path)))
 }
 
 fn is_without_locks(error: &StorageError) -> bool {
