@@ -271,6 +271,29 @@ fn an_undo_stopped_at_any_call_is_finished_by_the_next() {
 }
 
 #[test]
+fn an_undo_that_was_stopped_between_two_replicas_goes_on_and_so_does_one_with_both_names() {
+    let (builder, storages) = in_memory(2);
+    let before: Vec<_> = storages.iter().map(content).collect();
+    for both in [false, true] {
+        prune(&builder.store, &last(2, DAY)).expect("pruned");
+        let sequence = Sequence(3);
+        let (pruned, live) = (layout::pruned_dir(sequence), layout::checkpoint_dir(sequence));
+        let files = ["manifest.yaml", "SHA256SUMS"].map(|name| {
+            let bytes = storages[0].get(&pruned.join(name).expect("plain"), u64::MAX).expect("read");
+            (name, bytes)
+        });
+        if both {
+            storages[0].create_dir(&live, &files.each_ref().map(|(name, bytes)| (*name, &bytes[..]))).expect("created");
+        } else {
+            storages[0].rename(&pruned, &live).expect("renamed");
+        }
+        let plan = plan_undo(&builder.store, &Silent).expect("planned");
+        apply_undo(&builder.store, &plan, "a test", now(), &Silent).expect("brought back");
+        assert!(storages.iter().map(content).collect::<Vec<_>>() == before);
+    }
+}
+
+#[test]
 fn what_can_not_be_brought_back_whole_is_refused() {
     let (builder, storages) = in_memory(1);
     let store = &builder.store;

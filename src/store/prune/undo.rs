@@ -25,7 +25,7 @@ pub struct UndoPlan {
 /// Plans to bring back what the last prune removed, as far as it is there.
 ///
 /// Fails with [`PruneError::NothingToUndo`] when none of it is, with [`PruneError::ObjectsGone`] when objects are gone, and
-/// with [`StoreError::NumberTaken`] when there is a checkpoint of one of the numbers.
+/// with [`StoreError::NumberTaken`] when there is another checkpoint of one of the numbers.
 pub fn plan_undo(store: &Store, progress: &dyn Progress) -> Result<UndoPlan, PruneError> {
     let mut survey = Survey::list(store)?;
     let there: BTreeSet<Sequence> = survey.around.iter().flat_map(|around| around.pruned.iter().copied()).collect();
@@ -40,12 +40,15 @@ pub fn plan_undo(store: &Store, progress: &dyn Progress) -> Result<UndoPlan, Pru
     let of_events = events.flat_map(|event| event.checkpoints.iter().map(|checkpoint| checkpoint.sequence));
     let sequences: BTreeSet<Sequence> = of_events.filter(|sequence| there.contains(sequence)).collect();
     let live: BTreeSet<Sequence> = survey.around.iter().flat_map(|around| around.live.iter().copied()).collect();
-    if let Some(&sequence) = sequences.intersection(&live).next() {
-        return Err(StoreError::NumberTaken { sequence }.into());
-    }
     let sequences: Vec<Sequence> = sequences.into_iter().collect();
     progress.start(sequences.len() as u64);
     let read = survey.checkpoints(store, &sequences, layout::pruned_dir, progress)?;
+    for pruned in read.iter().filter(|pruned| live.contains(&pruned.sequence)) {
+        // An undo that was stopped has brought it back in some replicas.
+        if !store.manifest(pruned.sequence).is_ok_and(|live| live.sha256 == pruned.sha256) {
+            return Err(StoreError::NumberTaken { sequence: pruned.sequence }.into());
+        }
+    }
     if let Some(torn) = read.iter().find(|checkpoint| !checkpoint.is_whole) {
         let missing = torn.needs.iter().filter(|&&number| !survey.objects.is_there[number as usize]).count() as u64;
         return Err(PruneError::ObjectsGone { sequence: torn.sequence, missing });
@@ -69,8 +72,11 @@ pub fn apply_undo(
     }
     for storage in &store.replicas {
         for &(sequence, _) in &plan.checkpoints {
-            match storage.rename(&layout::pruned_dir(sequence), &layout::checkpoint_dir(sequence)) {
+            let pruned = layout::pruned_dir(sequence);
+            match storage.rename(&pruned, &layout::checkpoint_dir(sequence)) {
                 Err(error) if error.is_not_found() => {}
+                // A power failure has left both names of the same checkpoint.
+                Err(error) if error.is_exists() => storage.delete_dir(&pruned).and_then(|()| storage.sync())?,
                 renamed => renamed?,
             }
         }
