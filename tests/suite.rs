@@ -4,6 +4,7 @@ mod architecture;
 mod assets;
 mod checkpointer;
 mod cli;
+mod crash;
 mod damage;
 mod diff;
 mod docs;

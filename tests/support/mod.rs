@@ -12,7 +12,9 @@ use tempfile::TempDir;
 
 pub mod document;
 pub mod failing;
+pub mod random;
 pub mod repository;
+pub mod simulated;
 pub mod store_builder;
 pub mod terminal;
 

@@ -3,26 +3,11 @@
 use std::collections::BTreeMap;
 use std::io::Write as _;
 
+pub use crate::support::random::Random;
+
 /// The runner's grid and groups, as `docs/format.md` has them.
 const CELL_BYTES: usize = 256 * 1024;
 const GROUP: usize = 16;
-
-/// A small source of numbers that look random.
-pub struct Random(pub u64);
-
-impl Random {
-    pub fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    pub fn below(&mut self, bound: u64) -> u64 {
-        self.next() % bound
-    }
-}
 
 #[derive(Clone)]
 pub struct Click {

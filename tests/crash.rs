@@ -1,0 +1,278 @@
+//! Crashes on simulated disks: every operation dies at each of its changes, is refused each of its calls once and meets a full disk at each of its
+//! changes; then the process or the machine starts again.
+//!
+//! What is promised at each of these places: a checkpoint that was committed is whole and has the content that it had, one that was not is absent or whole, and
+//! the operation done again ends as if it had never been disturbed, for good.
+//!
+//! By default each test tries a sample, chosen by `CKPT_SEED`; `CKPT_FAULTS=all` tries everything.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use ckpt::id::Sequence;
+use ckpt::ops::read::{Selection, Snapshot};
+use ckpt::ops::verify::{Depth, verify};
+use ckpt::progress::Silent;
+use ckpt::storage::{Storage, TEMPORARY_PREFIX};
+use ckpt::store::{Store, StoreError};
+
+use crate::support::random::{Random, seed};
+use crate::support::simulated::{Disk, Fault, Moment, Process, Survival};
+
+mod operations;
+mod runs;
+
+/// All rows of a checkpoint: task, key and packed values.
+pub type Rows = Vec<(u32, Vec<u8>, Vec<u8>)>;
+
+/// Full copies of checkpoints, kept outside the store.
+pub type Copies = BTreeMap<u64, Rows>;
+
+/// What happens after a process has died.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Aftermath {
+    /// Another process comes.
+    Death,
+    /// The power fails, and so much is left.
+    PowerFailure(Survival),
+}
+
+impl Aftermath {
+    /// Returns what the next process finds.
+    pub fn of(self, disk: &Disk) -> Disk {
+        match self {
+            Aftermath::Death => disk.after_death(),
+            Aftermath::PowerFailure(survival) => disk.after_power_failure(survival),
+        }
+    }
+}
+
+/// An operation, and what it is tried on.
+struct Story<'a> {
+    name: &'a str,
+    /// The disks before it.
+    before: Vec<Disk>,
+    /// Does it, or finds it done.
+    operation: &'a (dyn Fn(Vec<Arc<dyn Storage>>) -> Result<(), String> + Sync),
+    /// The content of every checkpoint that there may be.
+    copies: &'a Copies,
+    /// Those that have to be there at every moment.
+    kept: BTreeSet<u64>,
+    /// How many faults are tried by default.
+    sample: usize,
+}
+
+/// How many faults were tried, by kind.
+#[derive(Debug, Default)]
+pub struct Tally {
+    /// Deaths at a change, each with what came after.
+    pub deaths: u64,
+    /// Calls that were refused.
+    pub refusals: u64,
+    /// Full disks.
+    pub full: u64,
+}
+
+impl Tally {
+    /// Prints the figures.
+    pub fn tell(&self, name: &str, changes: u64, calls: u64) {
+        let Tally { deaths, refusals, full } = self;
+        println!(
+            "{name}: {changes} changes, {calls} calls; tried {deaths} crashes, {refusals} refused calls, {full} full disks"
+        );
+    }
+}
+
+/// Tells whether every fault is tried.
+pub fn tries_all() -> bool {
+    std::env::var("CKPT_FAULTS").is_ok_and(|value| value == "all")
+}
+
+/// A fault, and what comes after it.
+pub type Trial = (Fault, Aftermath);
+
+/// Returns what is tried of an operation that makes so many changes and calls: all, or a sample.
+pub fn trials(changes: u64, calls: u64, sample: usize, random: &mut Random) -> Vec<Trial> {
+    let mut all = Vec::new();
+    for change in 0..changes {
+        for moment in Moment::ALL {
+            let fault = Fault::Die { change, moment };
+            all.push((fault, Aftermath::Death));
+            for survival in
+                [Survival::All, Survival::None, Survival::Some(random.next()), Survival::Some(random.next())]
+            {
+                all.push((fault, Aftermath::PowerFailure(survival)));
+            }
+        }
+        for room in [0, 1] {
+            all.push((Fault::Full { change, room }, Aftermath::Death));
+        }
+    }
+    for call in 0..calls {
+        for late in [false, true] {
+            all.push((Fault::Refuse { call, late }, Aftermath::PowerFailure(Survival::None)));
+        }
+    }
+    if !tries_all() {
+        for at in 0..all.len() {
+            let other = at + random.below((all.len() - at) as u64) as usize;
+            all.swap(at, other);
+        }
+        all.truncate(sample);
+    }
+    all
+}
+
+impl Story<'_> {
+    /// Tries it.
+    fn tell(&self) {
+        let mut random = Random(seed(0x5eed));
+        let calm = Process::default();
+        let end = self.fork();
+        self.act(&end, &calm).unwrap_or_else(|error| panic!("{}: undisturbed: {error}", self.name));
+        let expected = contents(&end);
+        // What is done lasts.
+        for survival in [Survival::None, Survival::Some(1), Survival::Some(2)] {
+            let left = after(&end, Aftermath::PowerFailure(survival));
+            self.check(&left, &format!("done, then {survival:?}"));
+            assert_same(&contents(&left), &expected, &format!("{}: done, then {survival:?}", self.name));
+        }
+        let mut tally = Tally::default();
+        for (fault, aftermath) in trials(calm.changes(), calm.calls(), self.sample, &mut random) {
+            let disks = self.fork();
+            let process = Process::new(fault);
+            let outcome = self.act(&disks, &process);
+            let Some(struck) = process.struck() else { continue };
+            let context = format!("{}: {fault:?} at `{struck}`, {outcome:?}, then {aftermath:?}", self.name);
+            match fault {
+                Fault::Die { .. } => tally.deaths += 1,
+                Fault::Refuse { .. } => tally.refusals += 1,
+                _ => tally.full += 1,
+            }
+            if outcome.is_ok() && !matches!(fault, Fault::Die { .. }) {
+                // Something that is not needed has failed; what was promised was done.
+                let left = after(&disks, Aftermath::PowerFailure(Survival::None));
+                self.check(&left, &context);
+            }
+            let disks = after(&disks, aftermath);
+            self.check(&disks, &context);
+            self.act(&disks, &Process::default()).unwrap_or_else(|error| panic!("{context}, then again: {error}"));
+            for last in [Survival::All, Survival::None] {
+                let left = after(&disks, Aftermath::PowerFailure(last));
+                let context = format!("{context}, done again, then {last:?}");
+                self.check(&left, &context);
+                let mut found = contents(&left);
+                if last != Survival::All {
+                    // Objects that nothing needs may come back: the next prune takes them.
+                    found.iter_mut().for_each(drop_unneeded);
+                }
+                assert_same(&found, &expected, &context);
+            }
+        }
+        tally.tell(self.name, calm.changes(), calm.calls());
+    }
+
+    fn fork(&self) -> Vec<Disk> {
+        self.before.iter().map(Disk::after_death).collect()
+    }
+
+    fn act(&self, disks: &[Disk], process: &Process) -> Result<(), String> {
+        (self.operation)(disks.iter().map(|disk| Arc::new(disk.open(process)) as Arc<dyn Storage>).collect())
+    }
+
+    /// Makes sure of what is promised at every moment.
+    #[track_caller]
+    fn check(&self, disks: &[Disk], context: &str) {
+        let there = check_disks(disks, self.copies, context);
+        for number in &self.kept {
+            assert!(there.contains(number), "{context}: checkpoint {number} is lost: {there:?}");
+        }
+    }
+}
+
+fn after(disks: &[Disk], aftermath: Aftermath) -> Vec<Disk> {
+    disks.iter().map(|disk| aftermath.of(disk)).collect()
+}
+
+/// Makes sure that what is on each disk is whole, and that each checkpoint has the content of its copy. Returns the numbers that are there.
+#[track_caller]
+pub fn check_disks(disks: &[Disk], copies: &Copies, context: &str) -> BTreeSet<u64> {
+    let mut there = BTreeSet::new();
+    for (place, disk) in disks.iter().enumerate() {
+        let store = match Store::open(vec![Arc::new(disk.calm())]) {
+            Ok(store) => store,
+            // It was none before, or its creation was cut short.
+            Err(StoreError::NoStore { .. }) => {
+                let names: Vec<String> = disk.files().into_keys().collect();
+                let checkpoint = names.iter().find(|name| name.starts_with("checkpoints/") && !is_temporary(name));
+                assert_eq!(checkpoint, None, "{context}: disk {place} has a checkpoint and is no store");
+                continue;
+            }
+            Err(error) => panic!("{context}: disk {place}: {error}"),
+        };
+        for report in verify(&store, None, Depth::Deep, &Silent).expect("looked at") {
+            assert!(report.is_intact(), "{context}: disk {place}: {:#?}", report.findings);
+        }
+        for sequence in store.sequences().expect("listed") {
+            if let Some(copy) = copies.get(&sequence.0) {
+                assert!(
+                    rows(&store, sequence) == *copy,
+                    "{context}: disk {place}: checkpoint {} has changed",
+                    sequence.0
+                );
+            }
+            there.insert(sequence.0);
+        }
+    }
+    there
+}
+
+/// Reads all rows of a checkpoint.
+pub fn rows(store: &Store, sequence: Sequence) -> Rows {
+    let snapshot = Snapshot::open(store, sequence).expect("it can be opened");
+    let mut rows = Vec::new();
+    let all = snapshot.rows(store, &Selection::default(), &Silent, |row| {
+        rows.push((row.task, row.key.to_vec(), row.value.unwrap_or_default().to_vec()));
+        true
+    });
+    all.expect("it can be read");
+    rows
+}
+
+/// Returns full copies of all checkpoints.
+pub fn copies(store: &Store) -> Copies {
+    store.sequences().expect("listed").into_iter().map(|sequence| (sequence.0, rows(store, sequence))).collect()
+}
+
+fn is_temporary(path: &str) -> bool {
+    path.split('/').any(|name| name.starts_with(TEMPORARY_PREFIX))
+}
+
+/// What counts of disks: all files but locks, leftovers of writes, damaged files that were set aside, and what explains how it came to all that.
+fn contents(disks: &[Disk]) -> Vec<BTreeMap<String, Vec<u8>>> {
+    let counts = |name: &String| {
+        !name.ends_with("lock") && !is_temporary(name) && !name.starts_with("history/") && !name.starts_with("damaged/")
+    };
+    disks.iter().map(|disk| disk.files().into_iter().filter(|(name, _)| counts(name)).collect()).collect()
+}
+
+/// Drops the objects that no checkpoint needs, pruned ones included.
+fn drop_unneeded(files: &mut BTreeMap<String, Vec<u8>>) {
+    let lists = files.iter().filter(|(name, _)| name.ends_with("/SHA256SUMS"));
+    let lists: String = lists.map(|(_, bytes)| String::from_utf8_lossy(bytes).into_owned()).collect();
+    files.retain(|name, _| !name.starts_with("objects/") || lists.contains(name.as_str()));
+}
+
+#[track_caller]
+fn assert_same(found: &[BTreeMap<String, Vec<u8>>], expected: &[BTreeMap<String, Vec<u8>>], context: &str) {
+    for (place, (found, expected)) in found.iter().zip(expected).enumerate() {
+        let missing: Vec<&String> = expected.keys().filter(|name| !found.contains_key(*name)).collect();
+        let more: Vec<&String> = found.keys().filter(|name| !expected.contains_key(*name)).collect();
+        let other: Vec<&String> =
+            found.keys().filter(|name| expected.get(*name).is_some_and(|it| *it != found[*name])).collect();
+        assert!(
+            missing.is_empty() && more.is_empty() && other.is_empty(),
+            "{context}: disk {place}: missing {missing:?}, more {more:?}, other {other:?}"
+        );
+    }
+}

@@ -1,0 +1,273 @@
+//! Whole runs, with all their threads: commits with deltas and folding, replicas, publication, recovery and the log of attempts.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use ckpt::runner::error::RunError;
+use ckpt::runner::places::Places;
+use ckpt::runner::processor::{Context, ProcessError, Processor, Processors};
+use ckpt::runner::record::{BadRecord, Field};
+use ckpt::runner::run::{Control, Observer, Options, RunEvent, Status, Summary, run};
+use ckpt::runner::spec::{FieldPath, JobSpec};
+use ckpt::runner::state::RowMut;
+use ckpt::storage::Storage;
+use ckpt::store::Store;
+use ckpt::value::{Column, ColumnType};
+use jiff::Timestamp;
+
+use super::{Aftermath, Copies, Rows, Tally, after, check_disks, copies, trials};
+use crate::support::Env;
+use crate::support::random::{Random, seed};
+use crate::support::simulated::{Disk, Fault, Process, Survival};
+
+/// Files of the input: each is a block, so that there is a place for a cut after each.
+const FILES: usize = 64;
+
+/// Writes the input, which has bad records and changes keys over and over.
+fn write_input(env: &Env) {
+    for file in 0..FILES {
+        let mut random = Random(file as u64);
+        let mut text = String::new();
+        for _ in 0..12 {
+            let (key, amount) = (random.below(40), random.below(1_000));
+            text += &format!("{{\"k\":\"key {key}\",\"amount\":{amount}}}\n");
+        }
+        if file % 3 == 0 {
+            text += "{\"k\":\"key 1\",\"amount\":\"much\"}\n";
+        }
+        env.write(&format!("data/{file:02}.jsonl"), text);
+    }
+}
+
+/// Counts and sums, and takes its time over each record, so that there are checkpoints meanwhile however busy the machine is.
+#[derive(Debug)]
+struct Slow {
+    fields: Vec<FieldPath>,
+    columns: Vec<Column>,
+}
+
+impl Slow {
+    fn make(_: &JobSpec) -> Result<Arc<dyn Processor>, String> {
+        let columns = ["n", "sum"].map(|name| Column::new(name, ColumnType::Int)).to_vec();
+        Ok(Arc::new(Slow { fields: vec![FieldPath::of("amount")], columns }))
+    }
+}
+
+impl Processor for Slow {
+    fn fields(&self) -> &[FieldPath] {
+        &self.fields
+    }
+
+    fn columns(&self) -> &[Column] {
+        &self.columns
+    }
+
+    fn pack(&self, fields: &[Field<'_>], packed: &mut Vec<u8>) -> Result<(), BadRecord> {
+        thread::sleep(Duration::from_micros(100));
+        let amount = match &fields[0] {
+            Field::Number(text) => text.parse::<i64>().ok(),
+            _ => None,
+        };
+        let amount = amount.ok_or_else(|| BadRecord { reason: "no amount".to_owned() })?;
+        packed.extend_from_slice(&amount.to_le_bytes());
+        Ok(())
+    }
+
+    fn apply(&self, arguments: &[u8], row: &mut RowMut<'_>, _: &mut Context<'_>) -> Result<(), ProcessError> {
+        let amount = i64::from_le_bytes(arguments.try_into().expect("as packed"));
+        row.set_int(0, row.int(0) + 1);
+        row.set_int(1, row.int(1) + amount);
+        Ok(())
+    }
+}
+
+/// What a run tells, without anybody who listens.
+struct Silence;
+
+impl Observer for Silence {
+    fn event(&self, _: &RunEvent) {}
+
+    fn status(&self, _: &Status) {}
+}
+
+/// Runs the job whose file is at `job` on `disks`, the stores `a`, `b` and so on.
+fn run_job(job: &Path, text: &str, disks: &[Disk], process: &Process) -> Result<Summary, RunError> {
+    let job = JobSpec::from_bytes(text.as_bytes(), job).expect("a job");
+    let names = ["a", "b", "c"];
+    let opened: BTreeMap<String, Arc<dyn Storage>> = names
+        .iter()
+        .zip(disks)
+        .map(|(name, disk)| ((*name).to_owned(), Arc::new(disk.open(process)) as Arc<dyn Storage>))
+        .collect();
+    let options = Options {
+        threads: 2,
+        must_resume: false,
+        latest_good: false,
+        holder: "a test".to_owned(),
+        clock: Timestamp::now,
+        random: [7; 16],
+        processors: Processors::default().with("slow", Slow::make),
+        places: Places::new(move |path| {
+            let name = path.file_name().expect("it has a name").to_string_lossy().into_owned();
+            Arc::clone(&opened[&name])
+        }),
+        environment: Vec::new(),
+    };
+    run(&job, &options, &Control::default(), &Silence)
+}
+
+/// What there is at the end of a job: the rows of the latest checkpoint, and the files that were written.
+#[derive(Debug, PartialEq, Eq)]
+struct End {
+    rows: Rows,
+    /// Rows that were published, by key; for files of changes, what they come to.
+    published: BTreeMap<String, serde_json::Value>,
+    bad: String,
+}
+
+/// Applies what was published in order. A row that was published twice, or never, does not fit where it stands.
+fn published(out: &Path, context: &str) -> BTreeMap<String, serde_json::Value> {
+    let entries = fs::read_dir(out).map(|entries| entries.map(|entry| entry.expect("listed").path()));
+    let mut names: Vec<_> = entries.into_iter().flatten().filter(|path| !is_hidden(path)).collect();
+    names.retain(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("j")));
+    names.sort();
+    let mut rows = BTreeMap::new();
+    for path in names {
+        for line in fs::read_to_string(&path).expect("readable").lines() {
+            let row: serde_json::Value = serde_json::from_str(line).expect("JSON");
+            let key = row["k"].as_str().expect("a key").to_owned();
+            let op = row.get("op").and_then(|op| op.as_str()).unwrap_or("insert").to_owned();
+            let before = rows.insert(key, row);
+            assert_eq!(before.is_none(), op == "insert", "{context}: {}: {line}", path.display());
+        }
+    }
+    rows.into_iter()
+        .map(|(key, mut row)| {
+            row.as_object_mut().expect("an object").remove("op");
+            (key, row)
+        })
+        .collect()
+}
+
+fn is_hidden(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'))
+}
+
+fn end(directory: &Path, disks: &[Disk], context: &str) -> End {
+    let store = Store::open(disks.iter().map(|disk| Arc::new(disk.calm()) as Arc<dyn Storage>).collect());
+    let store = store.unwrap_or_else(|error| panic!("{context}: {error}"));
+    let latest = store.latest().expect("whole").expect("a checkpoint");
+    assert!(latest.manifest.ended, "{context}");
+    let staged = fs::read_dir(directory.join("out")).expect("a directory").map(|entry| entry.expect("listed").path());
+    assert_eq!(staged.filter(|path| is_hidden(path)).count(), 0, "{context}: nothing that was written aside is left");
+    End {
+        rows: super::rows(&store, latest.manifest.sequence),
+        published: published(&directory.join("out"), context),
+        bad: fs::read_to_string(directory.join("out/bad.jsonl")).expect("there are bad records"),
+    }
+}
+
+/// Tries faults at every place of a run, and of the run after it.
+fn tell(name: &str, checkpoint: &str, output: &str, places: usize, sample: usize) {
+    let env = Env::in_memory();
+    write_input(&env);
+    let mut random = Random(seed(0x5eed));
+    let data = env.path("data");
+    let text = format!(
+        "job: j\ninput: {{files: {}/*.jsonl, on_error: {{dead_letter: out/bad.jsonl}}}}\nkey: k\ntasks: 8\n\
+         process: {{native: slow}}\ncheckpoint: {{store: a, {checkpoint}}}\noutput: {{files: out, {output}}}\n",
+        data.display()
+    );
+    let fresh = || -> Vec<Disk> { (0..places).map(|_| Disk::new()).collect() };
+    // How many checkpoints there are in time depends on how busy the machine is.
+    let undisturbed = |number: u64| {
+        let (disks, calm, directory) = (fresh(), Process::default(), env.path(&format!("calm-{number}")));
+        run_job(&directory.join("job.yaml"), &text, &disks, &calm).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let checkpoints = *check_disks(&disks, &Copies::new(), name).last().expect("there are checkpoints");
+        (checkpoints, calm, end(&directory, &disks, "undisturbed"))
+    };
+    let (checkpoints, calm, expected) =
+        (0..3).map(undisturbed).max_by_key(|(checkpoints, ..)| *checkpoints).expect("three");
+    println!("{name}: {checkpoints} checkpoints");
+    assert!(checkpoints >= 2, "there is little to be cut short: {checkpoints} checkpoints");
+    let mut tally = Tally::default();
+    let trials = trials(calm.changes(), calm.calls(), sample, &mut random);
+    for (number, (fault, aftermath)) in trials.into_iter().enumerate() {
+        let (disks, process) = (fresh(), Process::new(fault));
+        let directory = env.path(&format!("try-{number}"));
+        let job = directory.join("job.yaml");
+        let outcome = run_job(&job, &text, &disks, &process);
+        let Some(struck) = process.struck() else { continue };
+        match fault {
+            Fault::Die { .. } => tally.deaths += 1,
+            Fault::Refuse { .. } => tally.refusals += 1,
+            _ => tally.full += 1,
+        }
+        let outcome = outcome.map(drop);
+        let context = format!("{name}: {fault:?} at `{struck}`, {outcome:?}, then {aftermath:?}");
+        let disks = check_after(&disks, aftermath, &context);
+        // The next one dies as well, anywhere.
+        let second = Process::new(Fault::Die {
+            change: random.below(calm.changes()),
+            moment: *random.choose(&super::Moment::ALL),
+        });
+        let outcome = run_job(&job, &text, &disks, &second).map(drop);
+        let context = format!("{context}, then again {:?}, {outcome:?}", second.struck());
+        let aftermath = if number % 2 == 0 { Aftermath::Death } else { Aftermath::PowerFailure(Survival::None) };
+        let disks = check_after(&disks, aftermath, &context);
+        let last = run_job(&job, &text, &disks, &Process::default());
+        last.unwrap_or_else(|error| {
+            panic!("{context}, then undisturbed: {error} {:?}", std::error::Error::source(&error))
+        });
+        let disks = after(&disks, Aftermath::PowerFailure(Survival::None));
+        check_disks(&disks, &Copies::new(), &context);
+        let found = end(&directory, &disks, &context);
+        assert!(found == expected, "{context}: {found:?}\nexpected {expected:?}");
+        let _ = fs::remove_dir_all(&directory);
+    }
+    tally.tell(name, calm.changes(), calm.calls());
+}
+
+/// Returns what is left after a death. Every checkpoint that lasts is there, but for older ones that were pruned, and holds what it held.
+#[track_caller]
+fn check_after(disks: &[Disk], aftermath: Aftermath, context: &str) -> Vec<Disk> {
+    let lasting = check_disks(&after(disks, Aftermath::PowerFailure(Survival::None)), &Copies::new(), context);
+    let left = after(disks, aftermath);
+    let there = check_disks(&left, &committed(disks), context);
+    let newest = lasting.last().copied();
+    assert!(there.last().copied() >= newest, "{context}: checkpoint {newest:?} is lost: {there:?}");
+    // A prune may take the older ones at any time.
+    let is_pruned = disks[0].files().keys().any(|name| name.contains("history/0000"));
+    assert!(is_pruned || there.is_superset(&lasting), "{context}: {lasting:?} were committed, {there:?} are there");
+    left
+}
+
+/// Returns full copies of the checkpoints that a dead process has left: they are never another again.
+fn committed(disks: &[Disk]) -> Copies {
+    let mut all = Copies::new();
+    for disk in disks {
+        if let Ok(store) = Store::open(vec![Arc::new(disk.after_death().calm())]) {
+            all.extend(copies(&store));
+        }
+    }
+    all
+}
+
+#[test]
+fn a_run_with_one_file_at_its_end() {
+    tell("run", "records: 120", "emit: final", 1, 12);
+}
+
+#[test]
+fn a_run_with_a_replica_and_a_file_of_changes_for_each_checkpoint() {
+    tell("run with a replica and changes", "replicas: [b], records: 60", "emit: changes", 2, 12);
+}
+
+#[test]
+fn a_run_that_keeps_few_checkpoints() {
+    tell("run with keep", "keep: {last: 1, grace: 0s}, records: 60", "emit: final", 1, 12);
+}
