@@ -39,18 +39,18 @@ impl TimeReader {
 
     #[inline]
     fn number(&self, text: &str) -> Result<i64, String> {
-        let per_second = i128::from(self.time.unit.per_second());
         let millis = match whole(text) {
-            Some(number) => (i128::from(number) * 1_000).div_euclid(per_second),
+            Some(number) => self.time.unit.millis(number),
             None => {
+                let per_second = i128::from(self.time.unit.per_second());
                 let number = Decimal::parse(text.as_bytes()).map_err(|error| format!("{error}: `{}`", shown(text)))?;
                 // A decimal is below 10^38 in its own units, so its thousandfold needs care.
                 let (units, one) = (number.units(), Decimal::ONE.units());
                 let (whole, rest) = (units.div_euclid(one), units.rem_euclid(one));
-                (whole * 1_000 + rest * 1_000 / one).div_euclid(per_second)
+                i64::try_from((whole * 1_000 + rest * 1_000 / one).div_euclid(per_second)).ok()
             }
         };
-        match i64::try_from(millis).ok().filter(|millis| BOUNDS.contains(millis)) {
+        match millis.filter(|millis| BOUNDS.contains(millis)) {
             Some(millis) => Ok(millis),
             None => Err(self.out_of_bounds(text)),
         }
@@ -63,11 +63,7 @@ impl TimeReader {
         let found = format!("is {} in {}, which is not between the years 100 and 9900", shown(text), unit.name());
         let smaller = [TimeUnit::Milliseconds, TimeUnit::Microseconds, TimeUnit::Nanoseconds];
         let fitting = smaller.into_iter().filter(|other| other.per_second() > unit.per_second()).find(|&other| {
-            let reader = TimeReader { time: EventTime { unit: other, ..self.time.clone() }, untyped: false };
-            whole(text).is_some_and(|number| {
-                let millis = (i128::from(number) * 1_000).div_euclid(i128::from(reader.time.unit.per_second()));
-                i64::try_from(millis).is_ok_and(|millis| BOUNDS.contains(&millis))
-            })
+            whole(text).and_then(|number| other.millis(number)).is_some_and(|millis| BOUNDS.contains(&millis))
         });
         match fitting {
             Some(other) => format!("{found}; with `unit: {}` it would be", other.name()),

@@ -118,7 +118,7 @@ pub enum Event {
 /// Blocks that are under way at any time, for each worker.
 const BLOCKS_PER_WORKER: usize = 4;
 /// Snapshots of shards on their way to the checkpointer.
-const SNAPSHOTS_UNDER_WAY: usize = 2;
+const SNAPSHOTS_UNDER_WAY: usize = 1;
 /// The most shards that a job has.
 const MAX_SHARDS: u32 = 16;
 /// Records that are looked at to tell the types of fields.

@@ -802,8 +802,10 @@ impl Plan {
     ) -> Result<(), BadRecord> {
         let hash = xxh3_64(key);
         let task = task.unwrap_or_else(|| self.task_of_hash(hash));
-        let shard = shard_of(task, self.tasks, self.shards) as usize;
-        let update = &mut updates[shard % self.workers];
+        let shard = shard_of(task, self.tasks, self.shards);
+        // One division of 32 bits gives both.
+        let (worker, place) = (shard % self.workers as u32, shard / self.workers as u32);
+        let update = &mut updates[worker as usize];
         let start = update.len();
         update.extend_from_slice(&[0; HEAD_BYTES]);
         update.extend_from_slice(key);
@@ -811,12 +813,7 @@ impl Plan {
             update.truncate(start);
             return Err(bad);
         }
-        let head = Head {
-            hash,
-            place: (shard / self.workers) as u32,
-            key_bytes: key.len() as u32,
-            record_bytes: (update.len() - start) as u32,
-        };
+        let head = Head { hash, place, key_bytes: key.len() as u32, record_bytes: (update.len() - start) as u32 };
         update[start..start + HEAD_BYTES].copy_from_slice(&head.pack());
         Ok(())
     }

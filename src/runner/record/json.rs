@@ -25,6 +25,52 @@ pub(super) struct JsonFields {
     slot_count: usize,
     /// Counts records, so that [`Node::seen`] needs no clearing.
     record: u64,
+    layout: Layout,
+}
+
+/// The names of the record before, in their order.
+///
+/// Most files have the same names in the same order in every line, so that each is first looked for where it was: two comparisons of 16 bytes
+/// stand for a scan and a search.
+#[derive(Debug, Clone, Default)]
+struct Layout(Vec<Known>);
+
+/// A name with its quotes and the colon behind it, as bytes that a record may go on with.
+#[derive(Debug, Clone, Copy)]
+struct Known {
+    bytes: u128,
+    mask: u128,
+    length: usize,
+    /// Which of the names that are asked for it is.
+    node: Option<usize>,
+}
+
+impl Layout {
+    /// The most names that are known.
+    const MOST: usize = 64;
+
+    /// Makes `name`, with quotes and colon, what is expected at `place`, if it is short enough.
+    #[cold]
+    fn learn(&mut self, place: usize, name: &[u8], node: Option<usize>) {
+        // What was behind another name is not expected behind this one.
+        self.0.truncate(place);
+        let length = name.len();
+        if place < Layout::MOST && self.0.len() == place {
+            // A long name is never found so: no masked bytes are the one that it has.
+            let mask = u128::MAX.checked_shr(8 * (16 - length.min(16)) as u32).filter(|_| length <= 16);
+            let (bytes, mask) = mask.map_or((1, 0), |mask| (first_bytes(name) & mask, mask));
+            self.0.push(Known { bytes, mask, length, node });
+        }
+    }
+}
+
+/// Returns the first 16 of `bytes`, the first lowest, and zeros for those that are missing.
+#[inline]
+fn first_bytes(bytes: &[u8]) -> u128 {
+    match bytes.first_chunk() {
+        Some(chunk) => u128::from_le_bytes(*chunk),
+        None => bytes.iter().rev().fold(0, |word, byte| word << 8 | u128::from(*byte)),
+    }
 }
 
 /// A name that a field path goes through or ends at.
@@ -46,7 +92,14 @@ impl JsonFields {
             .iter()
             .map(|field| distinct.binary_search(&field.names.as_slice()).expect("each field is among the distinct"))
             .collect();
-        let mut tree = JsonFields { nodes: Vec::new(), top_count: 0, slots, slot_count: distinct.len(), record: 0 };
+        let mut tree = JsonFields {
+            nodes: Vec::new(),
+            top_count: 0,
+            slots,
+            slot_count: distinct.len(),
+            record: 0,
+            layout: Layout::default(),
+        };
         // Breadth first, so that siblings lie side by side: (parent, depth, the paths below it).
         let mut queue = vec![(None, 0, 0..distinct.len())];
         let mut next = 0;
@@ -99,8 +152,8 @@ impl JsonFields {
         self.record += 1;
         let mut scan = Scan { text, bytes: text.as_bytes(), at: 0 };
         let record = self.record;
-        let top = 0..self.top_count;
-        scan.record(&mut self.nodes, top, record, slots).map_err(|fault| fault.explain(text))
+        let tree = (self.nodes.as_mut_slice(), 0..self.top_count);
+        scan.record(tree, &mut self.layout, record, slots).map_err(|fault| fault.explain(text))
     }
 }
 
@@ -152,6 +205,9 @@ impl Fault {
     }
 }
 
+/// All names that are asked for, and which of them an object may have.
+type Tree<'n> = (&'n mut [Node], Range<usize>);
+
 /// A place in a record.
 struct Scan<'a> {
     text: &'a str,
@@ -167,24 +223,24 @@ struct Quoted {
 
 impl<'a> Scan<'a> {
     #[inline]
-    fn record(&mut self, nodes: &mut [Node], top: Range<usize>, record: u64, slots: &mut [Field<'a>]) -> Scanned<()> {
+    fn record(&mut self, tree: Tree<'_>, layout: &mut Layout, record: u64, slots: &mut [Field<'a>]) -> Scanned<()> {
         if self.after_space() != Some(b'{') {
             return Err(self.fault(FaultKind::NotAnObject));
         }
         self.at += 1;
-        self.object(nodes, top, record, slots, 1)?;
+        self.object(tree, Some(layout), record, slots, 1)?;
         match self.after_space() {
             None => Ok(()),
             Some(_) => Err(self.expected("the end of the record")),
         }
     }
 
-    /// Takes an object from behind its `{` to behind its `}`.
-    #[inline]
+    /// Takes an object from behind its `{` to behind its `}`. With a `layout` its names are first looked for as that has them.
+    #[inline(always)]
     fn object(
         &mut self,
-        nodes: &mut [Node],
-        siblings: Range<usize>,
+        (nodes, siblings): Tree<'_>,
+        mut layout: Option<&mut Layout>,
         record: u64,
         slots: &mut [Field<'a>],
         depth: u32,
@@ -197,39 +253,41 @@ impl<'a> Scan<'a> {
             Some(b'"') => {}
             _ => return Err(self.expected("a name or `}`")),
         }
+        let mut place = 0;
         loop {
             let name_at = self.at;
-            self.at += 1;
-            let name = self.string()?;
-            if self.after_space() != Some(b':') {
-                return Err(self.expected("`:`"));
-            }
-            self.at += 1;
-            match self.find(&name, nodes, siblings.clone()) {
+            let found = match layout.as_deref().and_then(|layout| self.known(layout, place)) {
+                Some(known) => {
+                    self.at += known.length;
+                    known.node
+                }
+                None => {
+                    let found = self.searched_name(nodes, siblings.clone())?;
+                    if let Some(layout) = &mut layout {
+                        layout.learn(place, &self.bytes[name_at..self.at], found);
+                    }
+                    found
+                }
+            };
+            place += 1;
+            match found {
                 None => {
                     self.value(depth)?;
                 }
                 Some(found) => {
-                    if nodes[found].seen == record {
-                        return Err(Fault { at: name_at, kind: FaultKind::Twice(self.unescaped(&name).into_owned()) });
+                    let node = &mut nodes[found];
+                    if node.seen == record {
+                        return Err(Fault { at: name_at, kind: FaultKind::Twice(node.name.clone()) });
                     }
-                    nodes[found].seen = record;
-                    let children = nodes[found].children.clone();
-                    if !children.is_empty() && self.after_space() == Some(b'{') {
-                        let start = self.at;
-                        if depth >= DEPTH_LIMIT {
-                            return Err(self.too_deep());
-                        }
-                        self.at += 1;
-                        self.object_below(nodes, children, record, slots, depth + 1)?;
-                        if let Some(slot) = nodes[found].slot {
-                            slots[slot] = Field::Json(&self.text[start..self.at]);
-                        }
-                    } else {
+                    node.seen = record;
+                    if node.children.is_empty() || self.after_space() != Some(b'{') {
+                        let slot = node.slot;
                         let value = self.value(depth)?;
-                        if let Some(slot) = nodes[found].slot {
+                        if let Some(slot) = slot {
                             slots[slot] = value.field(self);
                         }
+                    } else {
+                        self.object_below(nodes, found, record, slots, depth)?;
                     }
                 }
             }
@@ -247,17 +305,47 @@ impl<'a> Scan<'a> {
         }
     }
 
-    /// As [`Scan::object`], for the rare case that fields inside an object are asked for.
+    /// Takes the object that is the value of `nodes[found]`, for the rare case that fields inside an object are asked for.
     #[inline(never)]
     fn object_below(
         &mut self,
         nodes: &mut [Node],
-        siblings: Range<usize>,
+        found: usize,
         record: u64,
         slots: &mut [Field<'a>],
         depth: u32,
     ) -> Scanned<()> {
-        self.object(nodes, siblings, record, slots, depth)
+        let start = self.at;
+        if depth >= DEPTH_LIMIT {
+            return Err(self.too_deep());
+        }
+        self.at += 1;
+        let Node { slot, children, .. } = nodes[found].clone();
+        self.object((nodes, children), None, record, slots, depth + 1)?;
+        if let Some(slot) = slot {
+            slots[slot] = Field::Json(&self.text[start..self.at]);
+        }
+        Ok(())
+    }
+
+    /// Returns the name that `layout` has at `place`, if the record goes on with it.
+    #[inline(always)]
+    fn known(&self, layout: &Layout, place: usize) -> Option<Known> {
+        let known = layout.0.get(place)?;
+        let here = first_bytes(&self.bytes[self.at..]);
+        (here & known.mask == known.bytes).then_some(*known)
+    }
+
+    /// Takes a name and its colon, and returns which of `siblings` it is.
+    #[inline]
+    fn searched_name(&mut self, nodes: &[Node], siblings: Range<usize>) -> Scanned<Option<usize>> {
+        self.at += 1;
+        let name = self.string()?;
+        if self.after_space() != Some(b':') {
+            return Err(self.expected("`:`"));
+        }
+        self.at += 1;
+        Ok(self.find(&name, nodes, siblings))
     }
 
     #[inline]
@@ -498,9 +586,7 @@ impl<'a> Scan<'a> {
 
     #[inline]
     fn digits(&mut self) {
-        while matches!(self.bytes.get(self.at), Some(b'0'..=b'9')) {
-            self.at += 1;
-        }
+        self.at += digit_length(&self.bytes[self.at..]);
     }
 
     #[inline]
@@ -581,6 +667,22 @@ fn plain_length(bytes: &[u8]) -> usize {
         at += 8;
     }
     at + bytes[at..].iter().take_while(|byte| !matches!(byte, b'"' | b'\\' | 0..0x20)).count()
+}
+
+/// Returns how many digits `bytes` begin with.
+#[inline(always)]
+fn digit_length(bytes: &[u8]) -> usize {
+    let mut at = 0;
+    // Eight bytes at a time; the lowest of the marked bytes is exact. A digit becomes 0 to 9, to which 0x76 can be added without a mark.
+    while let Some(eight) = bytes[at..].first_chunk::<8>() {
+        let word = u64::from_le_bytes(*eight) ^ 0x3030_3030_3030_3030;
+        let marks = (word.wrapping_add(0x7676_7676_7676_7676) | word) & 0x8080_8080_8080_8080;
+        if marks != 0 {
+            return at + marks.trailing_zeros() as usize / 8;
+        }
+        at += 8;
+    }
+    at + bytes[at..].iter().take_while(|byte| byte.is_ascii_digit()).count()
 }
 
 /// Resolves the escapes of a string that was checked.

@@ -100,6 +100,17 @@ impl TimeUnit {
             TimeUnit::Nanoseconds => 1_000_000_000,
         }
     }
+
+    /// Returns how many milliseconds `number` of this unit are, rounded down; nothing when they are too many.
+    #[inline]
+    pub fn millis(self, number: i64) -> Option<i64> {
+        match self {
+            TimeUnit::Seconds => number.checked_mul(1_000),
+            TimeUnit::Milliseconds => Some(number),
+            TimeUnit::Microseconds => Some(number.div_euclid(1_000)),
+            TimeUnit::Nanoseconds => Some(number.div_euclid(1_000_000)),
+        }
+    }
 }
 
 impl WindowSpec {
