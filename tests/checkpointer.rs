@@ -66,6 +66,7 @@ fn facts(timeout: Option<Duration>) -> Facts {
         block_bytes: 256 * 1024,
         timeout,
         run: "0123456789abcdef".to_owned(),
+        encoders: 1,
     }
 }
 
@@ -94,7 +95,7 @@ fn snapshots(
         let kind = if before.is_empty() { SegmentKind::Base } else { SegmentKind::Delta };
         let keys = keys.keys().filter(|key| shard(key) == number).count() as u64;
         let snapshot = Snapshot { rows, kind, keys, emitted: Emitted::default() };
-        ShardSnapshot { shard: number, cut, snapshot: Some(snapshot), pause_micros: 1 }
+        ShardSnapshot { shard: number, cut, snapshot: Some(snapshot), pause_micros: 1, room: None }
     };
     (0..SHARDS).map(snapshot).collect()
 }

@@ -1,36 +1,35 @@
 //! The thread that turns snapshots into checkpoints, beside the processing: sort, encode, hash, write, commit.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::atomic::AtomicU32;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, Sender};
+use crossbeam_channel::{Receiver, Sender, never, select, unbounded};
 use jiff::Timestamp;
 
 use crate::causes::in_one_line;
 use crate::digest::Digest;
 use crate::format::FORMAT;
-use crate::format::index::{self, IndexRow, SegmentKind, tasks_of};
+use crate::format::index::{self, IndexRow};
 use crate::format::layout::{ObjectKind, ObjectName};
 use crate::format::manifest::{
     DeadLetter, Manifest, Mode, ObjectRef, OlderCut, Output, Parent, Routing, Tables, Timings, Totals, Trigger,
 };
-use crate::format::merge::Merge;
 use crate::format::positions::{self, PositionRow};
-use crate::format::rows::RowBatch;
-use crate::format::segment::{SegmentReader, SegmentStats, SegmentWriter, TableError};
 use crate::id::Sequence;
-use crate::runner::chain::{self, Fold};
+use crate::runner::checkpointer::draft::{Draft, Encoded, Encoder, Work};
 use crate::runner::dead_letter::DeadLetterFile;
 use crate::runner::error::RunError;
 use crate::runner::input::{Stand, fingerprint};
 use crate::runner::output::ShardChanges;
 use crate::runner::publisher::Publisher;
 use crate::runner::run::Event;
-use crate::runner::state::Snapshot;
 use crate::runner::worker::ShardSnapshot;
 use crate::store::attempts::{self, AttemptLog, AttemptOutcome};
 use crate::store::{Committed, Created, Store, StoreError};
 use crate::value::Column;
+
+mod draft;
 
 /// What every checkpoint of a run says alike.
 #[derive(Debug, Clone)]
@@ -55,6 +54,8 @@ pub struct Facts {
     pub timeout: Option<Duration>,
     /// The run, for the log of attempts.
     pub run: String,
+    /// The threads that sort and encode, at least one.
+    pub encoders: usize,
 }
 
 /// What the next checkpoint goes on from.
@@ -201,20 +202,6 @@ pub struct Checkpointer {
 /// So many shards are folded to a new base in one checkpoint, of eight: none pays for all.
 const SHARDS_PER_REBASE: u32 = 8;
 
-/// A shard as the next checkpoint will hold it.
-#[derive(Debug)]
-struct Draft {
-    /// The cut that it was taken at.
-    cut: u64,
-    /// Its segments; the last ones may be in no checkpoint yet.
-    chain: Vec<IndexRow>,
-    keys: u64,
-    /// Rows that are in no segment yet, and the cut that they are of.
-    pending: Option<(Snapshot, u64)>,
-    /// What has changed and was emitted since the latest checkpoint.
-    changes: ShardChanges,
-}
-
 /// A cut that shards of the next checkpoint have.
 #[derive(Debug)]
 struct KnownCut {
@@ -234,7 +221,6 @@ struct Attempt {
     /// When all objects were written and flushed.
     written: Option<Instant>,
     pause_micros: u64,
-    rebases_left: u32,
 }
 
 /// A commit that failed.
@@ -261,7 +247,7 @@ impl Checkpointer {
         let shards = facts.shards as usize;
         lineage.chains.resize(shards, Vec::new());
         lineage.keys.resize(shards, 0);
-        let drafts = drafts_of(&lineage);
+        let drafts = Draft::all_of(&lineage);
         let older = lineage.older.iter().map(|older| {
             let known = KnownCut {
                 created: older.cut.created,
@@ -315,33 +301,15 @@ impl Checkpointer {
         cuts: &Receiver<Cut>,
         events: &Sender<Event>,
     ) -> Option<()> {
-        let mut attempt = Attempt {
-            begun: Instant::now(),
-            taken: None,
-            written: None,
-            pause_micros: 0,
-            rebases_left: self.facts.shards.div_ceil(SHARDS_PER_REBASE),
-        };
+        let first = snapshots.recv().ok()?;
+        let mut attempt = Attempt { begun: Instant::now(), taken: None, written: None, pause_micros: 0 };
         let mut failure = None;
-        for number in 0..self.facts.shards {
-            let taken = snapshots.recv().ok()?;
-            if number == 0 {
-                attempt.begun = Instant::now();
-                match self.recover() {
-                    Ok(Some(done)) => drop(events.send(Event::Checkpoint(Outcome::Found(Box::new(done))))),
-                    Ok(None) => {}
-                    Err(error) => failure = Some(error),
-                }
-            }
-            attempt.taken = Some(Instant::now());
-            attempt.pause_micros = attempt.pause_micros.max(taken.pause_micros);
-            let shard = taken.shard;
-            self.drafts[shard as usize].add(taken, self.publisher.wants_rows());
-            // After a failure the rest is only taken: no worker waits for a checkpoint that can not be.
-            if failure.is_none() {
-                failure = self.check_time(attempt.begun).and_then(|()| self.write_shard(shard, &mut attempt)).err();
-            }
+        match self.recover() {
+            Ok(Some(done)) => drop(events.send(Event::Checkpoint(Outcome::Found(Box::new(done))))),
+            Ok(None) => {}
+            Err(error) => failure = Some(error),
         }
+        self.take_shards(first, snapshots, &mut attempt, &mut failure)?;
         let mut cut = cuts.recv().ok()?;
         self.dead_lines.append(&mut cut.dead_lines);
         let (created, trigger, cut_begun) = (cut.created, cut.trigger, cut.begun);
@@ -468,7 +436,7 @@ impl Checkpointer {
     fn go_on(&mut self, lineage: Lineage, total_micros: u64) -> Done {
         let committed = lineage.last.clone().expect("there is a checkpoint");
         // What came after the cut of a commit that was found out about late stays.
-        let drafts = drafts_of(&lineage);
+        let drafts = Draft::all_of(&lineage);
         for (draft, new) in self.drafts.iter_mut().zip(drafts) {
             let changes = std::mem::take(&mut draft.changes);
             *draft = Draft { pending: draft.pending.take(), changes, ..new };
@@ -525,88 +493,92 @@ impl Checkpointer {
         }
     }
 
-    /// Writes the rows of a shard that are in no segment yet.
-    fn write_shard(&mut self, shard: u32, attempt: &mut Attempt) -> Result<(), RunError> {
-        let draft = &self.drafts[shard as usize];
-        let Some((snapshot, cut)) = &draft.pending else { return Ok(()) };
-        let sizes: Vec<u64> = draft.chain.iter().map(|segment| segment.bytes).collect();
-        let fold = match snapshot.kind {
-            SegmentKind::Base => Fold::Rebase,
-            SegmentKind::Delta => {
-                let new_bytes = estimate_bytes(&draft.chain, snapshot.rows.len());
-                chain::decide(&sizes, new_bytes, attempt.rebases_left > 0)
+    /// Takes the snapshots of all shards, and writes the rows that are in no segment yet. Several threads sort and encode; this one writes.
+    ///
+    /// After a failure the rest is only taken: no worker waits for a checkpoint that can not be. Returns nothing when the snapshots end.
+    fn take_shards(
+        &mut self,
+        first: ShardSnapshot,
+        snapshots: &Receiver<ShardSnapshot>,
+        attempt: &mut Attempt,
+        failure: &mut Option<RunError>,
+    ) -> Option<()> {
+        let store = self.store.clone();
+        let columns = self.facts.columns.clone();
+        let encoder = Encoder {
+            store: &store,
+            columns: &columns,
+            owner: self.owner(),
+            wants_rows: self.publisher.wants_rows(),
+            tasks: self.facts.tasks,
+            shards: self.facts.shards,
+            rebases_left: AtomicU32::new(self.facts.shards.div_ceil(SHARDS_PER_REBASE)),
+        };
+        std::thread::scope(|scope| {
+            // Dropped when this returns, whatever the reason: then the threads end.
+            let (work_sender, work) = unbounded::<Work>();
+            let (done_sender, done) = unbounded();
+            for _ in 0..self.facts.encoders.max(1) {
+                let (encoder, work, done) = (&encoder, work.clone(), done_sender.clone());
+                scope.spawn(move || {
+                    for work in work {
+                        // Nobody waits for it when the attempt is over.
+                        let _ = done.send(encoder.work(work));
+                    }
+                });
             }
-        };
-        let from_level = match fold {
-            Fold::Append => draft.chain.len(),
-            Fold::Merge { from_level } => from_level,
-            Fold::Rebase => 0,
-        };
-        let kind = if from_level == 0 { SegmentKind::Base } else { SegmentKind::Delta };
-        let below = match snapshot.kind {
-            SegmentKind::Base => &[][..],
-            SegmentKind::Delta => &draft.chain[from_level..],
-        };
-        if fold == Fold::Rebase && snapshot.kind == SegmentKind::Delta {
-            attempt.rebases_left -= 1;
-        }
-        let (bytes, stats) = self.encode(below, &snapshot.rows, kind)?;
-        let (rows, cut) = (snapshot.rows.len() as u64, *cut);
-        let segment = match stats.rows {
-            0 => None,
-            _ => Some((self.put(&bytes, ObjectKind::Parquet)?, stats)),
-        };
-        let (first_task, last_task) = tasks_of(shard, self.facts.tasks, self.facts.shards);
-        self.changed_keys += rows;
-        let draft = &mut self.drafts[shard as usize];
-        draft.pending = None;
-        draft.chain.truncate(from_level);
-        draft.chain.extend(segment.map(|(object, stats)| IndexRow {
-            shard,
-            level: from_level as u32,
-            first_task,
-            last_task,
-            cut,
-            kind,
-            object: object.object,
-            bytes: object.bytes,
-            rows: stats.rows,
-            tombstones: stats.tombstones,
-            smallest_key: stats.smallest_key,
-            largest_key: stats.largest_key,
-        }));
-        Ok(())
+            let nothing = never();
+            let mut first = Some(first);
+            let (mut taken, mut written) = (0, 0);
+            while written < self.facts.shards {
+                let next = match first.take() {
+                    Some(snapshot) => snapshot,
+                    None => {
+                        let more = if taken < self.facts.shards { snapshots } else { &nothing };
+                        select! {
+                            recv(more) -> snapshot => snapshot.ok()?,
+                            recv(done) -> encoded => {
+                                self.write_shard(encoded.ok()?.or_resume(), attempt, failure);
+                                written += 1;
+                                continue;
+                            }
+                        }
+                    }
+                };
+                taken += 1;
+                attempt.taken = Some(Instant::now());
+                attempt.pause_micros = attempt.pause_micros.max(next.pause_micros);
+                if failure.is_none() {
+                    *failure = self.check_time(attempt.begun).err();
+                }
+                let draft = std::mem::take(&mut self.drafts[next.shard as usize]);
+                let _ = work_sender.send(Work { draft, taken: next, is_wanted: failure.is_none() });
+            }
+            Some(())
+        })
     }
 
-    /// Encodes sorted `rows` on top of the segments that are merged with them. A base has no tombstones.
-    fn encode(
-        &self,
-        below: &[IndexRow],
-        rows: &RowBatch,
-        kind: SegmentKind,
-    ) -> Result<(Vec<u8>, SegmentStats), RunError> {
-        let mut writer = SegmentWriter::new_of(&self.facts.columns, self.owner());
-        if below.is_empty() {
-            for row in rows.iter().filter(|row| row.value.is_some() || kind == SegmentKind::Delta) {
-                writer.push(row);
+    /// Writes what was encoded of a shard.
+    fn write_shard(&mut self, encoded: Encoded, attempt: &Attempt, failure: &mut Option<RunError>) {
+        let Encoded { shard, mut draft, segment, room } = encoded;
+        let written = segment.and_then(|segment| {
+            let Some(segment) = segment else { return Ok(()) };
+            if failure.is_some() {
+                return Ok(());
             }
-            return Ok(writer.finish());
-        }
-        let mut sources: Vec<Box<dyn Iterator<Item = Result<RowBatch, TableError>>>> = Vec::new();
-        for segment in below {
-            let bytes = self.store.object(segment.object_ref())?;
-            let reader = SegmentReader::open(bytes, &self.facts.columns).map_err(RunError::table(segment.object))?;
-            sources.push(Box::new(reader));
-        }
-        sources.push(Box::new(std::iter::once(Ok(rows.clone()))));
-        let merged = Merge::new(sources).for_each(|row| {
-            if row.value.is_some() || kind == SegmentKind::Delta {
-                writer.push(row);
-            }
-            true
+            self.check_time(attempt.begun)?;
+            let object = match segment.stats.rows {
+                0 => None,
+                _ => Some(self.put(&segment.bytes, ObjectKind::Parquet)?),
+            };
+            self.changed_keys += draft.write(segment, object);
+            Ok(())
         });
-        merged.map_err(RunError::table(below[0].object))?;
-        Ok(writer.finish())
+        self.drafts[shard as usize] = draft;
+        drop(room);
+        if let (Err(error), None) = (written, &failure) {
+            *failure = Some(error);
+        }
     }
 
     fn commit(&mut self, cut: Cut, attempt: &mut Attempt) -> Result<Done, RunError> {
@@ -788,50 +760,6 @@ impl Checkpointer {
     }
 }
 
-impl Draft {
-    /// Puts what was taken at a newer cut on top of what is pending.
-    fn add(&mut self, taken: ShardSnapshot, wants_rows: bool) {
-        let ShardSnapshot { cut, snapshot, .. } = taken;
-        let Some(mut snapshot) = snapshot else { return };
-        self.cut = cut;
-        self.keys = snapshot.keys;
-        self.changes.add_emitted(std::mem::take(&mut snapshot.emitted));
-        if snapshot.rows.is_empty() {
-            if snapshot.kind == SegmentKind::Base {
-                (self.chain, self.pending) = (Vec::new(), None);
-            }
-            return;
-        }
-        snapshot.rows.sort();
-        if wants_rows {
-            self.changes.add_rows(&snapshot.rows);
-        }
-        self.pending = Some(match self.pending.take() {
-            None => (snapshot, cut),
-            Some((older, _)) => (older.followed_by(snapshot), cut),
-        });
-    }
-}
-
-fn drafts_of(lineage: &Lineage) -> Vec<Draft> {
-    let shards = (0..).zip(lineage.chains.iter().zip(&lineage.keys));
-    let draft = |(shard, (chain, &keys)): (u32, (&Vec<IndexRow>, &u64))| Draft {
-        cut: lineage.cut_of(shard),
-        chain: chain.clone(),
-        keys,
-        pending: None,
-        changes: ShardChanges::default(),
-    };
-    shards.map(draft).collect()
-}
-
 fn micros(from: Instant, to: Instant) -> u64 {
     to.saturating_duration_since(from).as_micros() as u64
-}
-
-/// Estimates the size of a delta of `rows` from the sizes of what is there.
-fn estimate_bytes(chain: &[IndexRow], rows: usize) -> u64 {
-    let (bytes, stored) =
-        chain.iter().fold((0, 0), |(bytes, rows), segment| (bytes + segment.bytes, rows + segment.rows));
-    rows as u64 * bytes / stored.max(1)
 }

@@ -39,7 +39,9 @@ use crate::runner::spec::{self, Effect, Emit, FieldPath, InputFormat, JobSpec, O
 use crate::runner::state::Shard;
 use crate::runner::time_plan::TimePlan;
 use crate::runner::window::Windows;
-use crate::runner::worker::{Account, Buffers, Gauges, Lines, Message, Plan, Replay, Route, Start, Timed, Worker};
+use crate::runner::worker::{
+    Account, Buffers, Gauges, Lines, Message, Plan, Replay, Rooms, Route, Start, Timed, Worker,
+};
 use crate::store::{Store, StoreLock, StoreNote};
 use crate::value::ColumnType;
 
@@ -117,8 +119,8 @@ pub enum Event {
 
 /// Blocks that are under way at any time, for each worker.
 const BLOCKS_PER_WORKER: usize = 4;
-/// Snapshots of shards on their way to the checkpointer.
-const SNAPSHOTS_UNDER_WAY: usize = 1;
+/// The most threads that encode shards for a checkpoint. Each holds the rows of one, of [`MAX_SHARDS`], a second time.
+const MAX_ENCODERS: usize = 3;
 /// The most shards that a job has.
 const MAX_SHARDS: u32 = 16;
 /// Records that are looked at to tell the types of fields.
@@ -297,6 +299,7 @@ impl Run<'_> {
             block_bytes: input::BLOCK_BYTES,
             timeout: job.checkpoint.timeout,
             run: format!("{:016x}", self.seed),
+            encoders: plan.workers.min(MAX_ENCODERS),
         };
         let dead_letter = match &job.input.on_error {
             OnError::DeadLetter(path) => {
@@ -348,7 +351,8 @@ impl Run<'_> {
         let (permit_sender, permits) = unbounded();
         let (block_sender, blocks) = unbounded();
         let buffers = Buffers::default();
-        let (snapshot_sender, snapshots) = bounded(SNAPSHOTS_UNDER_WAY);
+        let (snapshot_sender, snapshots) = unbounded();
+        let rooms = Rooms::new(facts.encoders);
         let (cut_sender, cuts) = unbounded();
         let (inbox_senders, inboxes): (Vec<_>, Vec<_>) = (0..plan.workers).map(|_| unbounded()).unzip();
         for _ in 0..BLOCKS_PER_WORKER * plan.workers {
@@ -395,6 +399,7 @@ impl Run<'_> {
                     peers: inbox_senders.clone(),
                     events: event_sender.clone(),
                     snapshots: snapshot_sender.clone(),
+                    rooms: rooms.clone(),
                 };
                 let extractor = Extractor::new(&job.input.format, &self.fields(&plan), job.input.max_record_bytes);
                 let timed = plan.timing.as_ref().zip(clock.clone());

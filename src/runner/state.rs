@@ -420,6 +420,12 @@ impl Shard {
         self.frozen = Some(Frozen { rows, dirty, new, next_word: 0, taken, kind, keys: self.keys(), emitted });
     }
 
+    /// Returns about how many bytes the frozen rows take, without text and sketches.
+    pub fn frozen_bytes(&self) -> u64 {
+        let rows = |rows: &Bitmap| rows.words.iter().map(|word| u64::from(word.count_ones())).sum::<u64>();
+        self.frozen.as_ref().map_or(0, |frozen| rows(&frozen.rows) * self.rows.row_bytes() as u64)
+    }
+
     /// Takes about `count` more of the frozen rows. Returns the snapshot once all are taken.
     ///
     /// `task_of` gives a key's task. Returns nothing when the shard is not frozen.

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, Sender, TrySendError, never, select};
+use crossbeam_channel::{Receiver, Sender, never, select};
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::format::index::shard_of;
@@ -25,11 +25,12 @@ use crate::runner::spec::OnError;
 use crate::runner::state::{Shard, Snapshot};
 use crate::runner::time_plan::TimePlan;
 
+mod program;
+mod room;
 mod timed;
 
+pub use room::{Room, Rooms};
 pub use timed::{BlockTime, Timed};
-
-mod program;
 
 /// What all workers of a run share.
 #[derive(Debug)]
@@ -192,6 +193,8 @@ pub struct ShardSnapshot {
     pub snapshot: Option<Snapshot>,
     /// How long the worker stood still for all of its shards, in microseconds.
     pub pause_micros: u64,
+    /// Held until the rows are written.
+    pub room: Option<Room>,
 }
 
 /// What reaches a worker from the others.
@@ -270,8 +273,10 @@ pub struct Lines {
     pub peers: Vec<Sender<Message>>,
     /// To the thread that directs the run.
     pub events: Sender<Event>,
-    /// To the checkpointer, of few places: the rows of a large state are never all under way at once.
+    /// To the checkpointer.
     pub snapshots: Sender<ShardSnapshot>,
+    /// What may be on its way to it: the rows of a large state never are all at once.
+    pub rooms: Rooms,
 }
 
 /// One of the threads.
@@ -314,8 +319,8 @@ struct Snapshotting {
     pause_micros: u64,
     /// The next of the worker's shards to take.
     next_shard: usize,
-    /// A shard that the checkpointer had no place for yet.
-    waiting: Option<ShardSnapshot>,
+    /// For the shard that is being taken.
+    room: Option<Room>,
     /// The worker's shards that the cut leaves out.
     left_out: Vec<u32>,
 }
@@ -629,17 +634,6 @@ impl<'a> Worker<'a> {
         let plan = self.plan;
         let mut budget = SLICE_ROWS;
         loop {
-            if let Some(waiting) = snapshotting.waiting.take() {
-                match self.lines.snapshots.try_send(waiting) {
-                    Ok(()) => {}
-                    Err(TrySendError::Full(waiting)) => {
-                        snapshotting.waiting = Some(waiting);
-                        return true;
-                    }
-                    // The checkpointer is gone: the run is being aborted.
-                    Err(TrySendError::Disconnected(_)) => {}
-                }
-            }
             let Some((shard, rows)) = self.shards.get_mut(snapshotting.next_shard) else {
                 self.snapshotting = None;
                 return false;
@@ -647,29 +641,36 @@ impl<'a> Worker<'a> {
             if budget == 0 {
                 return false;
             }
-            if snapshotting.left_out.contains(shard) {
-                snapshotting.next_shard += 1;
-                snapshotting.waiting = Some(ShardSnapshot {
-                    shard: *shard,
-                    cut: snapshotting.cut,
-                    snapshot: None,
-                    pause_micros: snapshotting.pause_micros,
-                });
-            } else if let Some(mut snapshot) = rows.take(budget, |key| plan.task_of(key)) {
+            let is_left_out = snapshotting.left_out.contains(shard);
+            if !is_left_out && snapshotting.room.is_none() {
+                snapshotting.room = self.lines.rooms.take(rows.frozen_bytes());
+                if snapshotting.room.is_none() {
+                    return true;
+                }
+            }
+            let snapshot = match is_left_out {
+                true => None,
+                false => match rows.take(budget, |key| plan.task_of(key)) {
+                    Some(snapshot) => Some(snapshot),
+                    None => return false,
+                },
+            };
+            let snapshot = snapshot.map(|mut snapshot| {
                 if plan.exec.is_some() {
                     snapshot.rows.split_tasks();
                 }
                 budget = budget.saturating_sub(snapshot.rows.len());
-                snapshotting.next_shard += 1;
-                snapshotting.waiting = Some(ShardSnapshot {
-                    shard: *shard,
-                    cut: snapshotting.cut,
-                    snapshot: Some(snapshot),
-                    pause_micros: snapshotting.pause_micros,
-                });
-            } else {
-                budget = 0;
-            }
+                snapshot
+            });
+            snapshotting.next_shard += 1;
+            // When the checkpointer is gone, the run is being aborted.
+            let _ = self.lines.snapshots.send(ShardSnapshot {
+                shard: *shard,
+                cut: snapshotting.cut,
+                snapshot,
+                pause_micros: snapshotting.pause_micros,
+                room: snapshotting.room.take(),
+            });
         }
     }
 }

@@ -26,6 +26,11 @@ impl Rows {
         self.pages.len() * PAGE_ROWS * self.row_bytes
     }
 
+    /// Returns the size of a row, with a short key.
+    pub(super) fn row_bytes(&self) -> usize {
+        self.row_bytes
+    }
+
     /// Puts a row without values in a free place, and returns the place.
     pub(super) fn push(&mut self, key: HeldKey) -> usize {
         let index = match self.free.pop() {

@@ -176,6 +176,6 @@ impl Worker<'_> {
         self.gauges.add(after, before);
         self.tell_changes();
         let pause_micros = (stood_still + begun.elapsed()).as_micros() as u64;
-        self.snapshotting = Some(super::Snapshotting { cut, pause_micros, next_shard: 0, waiting: None, left_out });
+        self.snapshotting = Some(super::Snapshotting { cut, pause_micros, next_shard: 0, room: None, left_out });
     }
 }
