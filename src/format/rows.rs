@@ -232,6 +232,12 @@ impl RowBatch {
         RowBatch::default()
     }
 
+    /// Makes room for so many more rows, whose keys and values take so many bytes.
+    pub fn reserve(&mut self, rows: usize, bytes: usize) {
+        self.rows.reserve(rows);
+        self.bytes.reserve(bytes);
+    }
+
     /// Returns the number of rows.
     pub fn len(&self) -> usize {
         self.rows.len()

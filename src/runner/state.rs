@@ -420,10 +420,9 @@ impl Shard {
         self.frozen = Some(Frozen { rows, dirty, new, next_word: 0, taken, kind, keys: self.keys(), emitted });
     }
 
-    /// Returns about how many bytes the frozen rows take, without text and sketches.
+    /// Returns about how many bytes the frozen rows take that are still to be taken, without text and sketches.
     pub fn frozen_bytes(&self) -> u64 {
-        let rows = |rows: &Bitmap| rows.words.iter().map(|word| u64::from(word.count_ones())).sum::<u64>();
-        self.frozen.as_ref().map_or(0, |frozen| rows(&frozen.rows) * self.rows.row_bytes() as u64)
+        self.frozen.as_ref().map_or(0, |frozen| (frozen.rows.count() * self.rows.row_bytes()) as u64)
     }
 
     /// Takes about `count` more of the frozen rows. Returns the snapshot once all are taken.
@@ -431,6 +430,11 @@ impl Shard {
     /// `task_of` gives a key's task. Returns nothing when the shard is not frozen.
     pub fn take(&mut self, count: usize, task_of: impl Fn(&[u8]) -> u32) -> Option<Snapshot> {
         let mut frozen = self.frozen.take()?;
+        if frozen.next_word == 0 {
+            // Growing little by little would move them about.
+            let rows = frozen.rows.count();
+            frozen.taken.reserve(rows, rows * self.rows.row_bytes());
+        }
         let enough = frozen.taken.len() + count;
         while frozen.taken.len() < enough {
             let Some(word) = frozen.rows.words.get_mut(frozen.next_word) else { break };

@@ -29,6 +29,11 @@ impl Bitmap {
         missing
     }
 
+    /// Returns how many numbers there are.
+    pub(super) fn count(&self) -> usize {
+        self.words.iter().map(|word| word.count_ones() as usize).sum()
+    }
+
     /// Tells whether `index` is there.
     #[inline]
     pub(super) fn has(&self, index: usize) -> bool {
