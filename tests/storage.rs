@@ -52,6 +52,7 @@ promises! {
     get_refuses_more_than_the_limit
     get_refuses_a_directory
     a_range_ends_where_the_file_does
+    a_scan_hands_out_every_byte_in_order
     a_created_directory_holds_its_files
     create_dir_refuses_a_taken_name_and_leaves_it_alone
     create_dir_refuses_names_that_lead_out
@@ -168,6 +169,26 @@ fn a_range_ends_where_the_file_does(storage: &dyn Storage) {
     assert_eq!(range(500, u64::MAX), "");
     assert_eq!(range(5, 5), "");
     assert_eq!(range(5, 2), "");
+}
+
+fn a_scan_hands_out_every_byte_in_order(storage: &dyn Storage) {
+    let bytes: Vec<u8> = (0..3_000_000u32).map(|n| (n ^ (n >> 8)) as u8).collect();
+    storage.create(&path("file"), &bytes).unwrap();
+    storage.create(&path("empty"), &[]).unwrap();
+    storage.create_dir(&path("dir"), &[]).unwrap();
+    let scan = |name: &str, limit| {
+        let mut seen = Vec::new();
+        storage.scan(&path(name), limit, &mut |piece| seen.extend_from_slice(piece)).map(|count| {
+            assert_eq!(count, seen.len() as u64);
+            seen
+        })
+    };
+    assert!(scan("file", u64::MAX).unwrap() == bytes);
+    assert!(scan("file", 2_000_001).unwrap() == bytes[..2_000_001]);
+    assert!(scan("file", 0).unwrap().is_empty());
+    assert!(scan("empty", 10).unwrap().is_empty());
+    assert!(scan("missing", 10).unwrap_err().is_not_found());
+    assert!(matches!(scan("dir", 10), Err(StorageError::NotAFile { .. })));
 }
 
 fn a_created_directory_holds_its_files(storage: &dyn Storage) {

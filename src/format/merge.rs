@@ -5,6 +5,27 @@ use std::cmp::Ordering;
 use crate::format::rows::{Row, RowBatch};
 use crate::format::segment::TableError;
 
+/// Rows in ascending order of task and key.
+pub trait SortedRows: Default {
+    /// Returns the number of rows.
+    fn row_count(&self) -> usize;
+
+    /// Returns row `index`.
+    fn row_at(&self, index: usize) -> Row<'_>;
+}
+
+impl SortedRows for RowBatch {
+    #[inline]
+    fn row_count(&self) -> usize {
+        self.len()
+    }
+
+    #[inline]
+    fn row_at(&self, index: usize) -> Row<'_> {
+        self.row(index)
+    }
+}
+
 /// Merges sorted streams; where several have a key, the newest decides.
 ///
 /// One batch a source is in memory, and nothing else.
@@ -42,13 +63,13 @@ impl<S: Iterator<Item = Result<RowBatch, TableError>>> Merge<S> {
 }
 
 /// Stands at one merged row after the other: for going through several merges in step.
-pub struct Cursor<S> {
-    heap: Heap<S>,
+pub struct Cursor<S, B = RowBatch> {
+    heap: Heap<S, B>,
 }
 
-impl<S: Iterator<Item = Result<RowBatch, TableError>>> Cursor<S> {
+impl<B: SortedRows, S: Iterator<Item = Result<B, TableError>>> Cursor<S, B> {
     /// Merges `sources`, given from the oldest to the newest, and stands at the first row.
-    pub fn new(sources: Vec<S>) -> Result<Cursor<S>, TableError> {
+    pub fn new(sources: Vec<S>) -> Result<Cursor<S, B>, TableError> {
         let mut cursor = Cursor { heap: Heap::new(sources)? };
         cursor.pass_older()?;
         Ok(cursor)
@@ -77,10 +98,10 @@ impl<S: Iterator<Item = Result<RowBatch, TableError>>> Cursor<S> {
 }
 
 /// The sources that have rows left, as a binary heap: the entry at `at` comes before those at `2 * at + 1` and `2 * at + 2`.
-struct Heap<S> {
+struct Heap<S, B> {
     entries: Vec<Entry>,
     /// From the oldest to the newest.
-    heads: Vec<Head<S>>,
+    heads: Vec<Head<S, B>>,
 }
 
 /// A source's place in the heap.
@@ -92,19 +113,19 @@ struct Entry {
 }
 
 /// A source and its current row.
-struct Head<S> {
+struct Head<S, B> {
     source: S,
-    batch: RowBatch,
+    batch: B,
     at: usize,
 }
 
-impl<S: Iterator<Item = Result<RowBatch, TableError>>> Heap<S> {
-    fn new(sources: Vec<S>) -> Result<Heap<S>, TableError> {
-        let heads = sources.into_iter().map(|source| Head { source, batch: RowBatch::new(), at: 0 }).collect();
+impl<B: SortedRows, S: Iterator<Item = Result<B, TableError>>> Heap<S, B> {
+    fn new(sources: Vec<S>) -> Result<Heap<S, B>, TableError> {
+        let heads = sources.into_iter().map(|source| Head { source, batch: B::default(), at: 0 }).collect();
         let mut heap = Heap { entries: Vec::new(), heads };
         for source in 0..heap.heads.len() {
             if heap.heads[source].fill()? {
-                let prefix = prefix(heap.heads[source].batch.row(0));
+                let prefix = prefix(heap.heads[source].batch.row_at(0));
                 heap.entries.push(Entry { prefix, source });
             }
         }
@@ -116,7 +137,7 @@ impl<S: Iterator<Item = Result<RowBatch, TableError>>> Heap<S> {
 
     fn row(&self, entry: &Entry) -> Row<'_> {
         let head = &self.heads[entry.source];
-        head.batch.row(head.at)
+        head.batch.row_at(head.at)
     }
 
     fn compare_keys(&self, a: &Entry, b: &Entry) -> Ordering {
@@ -143,8 +164,8 @@ impl<S: Iterator<Item = Result<RowBatch, TableError>>> Heap<S> {
         let source = self.entries[at].source;
         let head = &mut self.heads[source];
         head.at += 1;
-        if head.at < head.batch.len() || head.fill()? {
-            self.entries[at].prefix = prefix(head.batch.row(head.at));
+        if head.at < head.batch.row_count() || head.fill()? {
+            self.entries[at].prefix = prefix(head.batch.row_at(head.at));
             self.sift_down(at);
         } else {
             self.entries.swap_remove(at);
@@ -175,7 +196,7 @@ impl<S: Iterator<Item = Result<RowBatch, TableError>>> Heap<S> {
     }
 }
 
-impl<S: Iterator<Item = Result<RowBatch, TableError>>> Head<S> {
+impl<B: SortedRows, S: Iterator<Item = Result<B, TableError>>> Head<S, B> {
     /// Takes the next batch that has rows, and tells whether there was one.
     fn fill(&mut self) -> Result<bool, TableError> {
         self.at = 0;
@@ -184,7 +205,7 @@ impl<S: Iterator<Item = Result<RowBatch, TableError>>> Head<S> {
                 None => return Ok(false),
                 Some(batch) => self.batch = batch?,
             }
-            if !self.batch.is_empty() {
+            if self.batch.row_count() > 0 {
                 return Ok(true);
             }
         }

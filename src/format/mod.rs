@@ -4,6 +4,7 @@
 
 mod columns;
 pub mod index;
+pub mod keys;
 pub mod layout;
 pub mod manifest;
 pub mod merge;

@@ -23,7 +23,16 @@ pub(super) struct CheckedGroup {
     bytes: Arc<Bytes>,
     metadata: Arc<ParquetMetaData>,
     group: usize,
-    row_bytes: usize,
+    row_bytes: RowBytes,
+}
+
+/// The memory that a row takes when decoded, in bytes: on average over a batch that is longer than a page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct RowBytes {
+    /// At most.
+    pub(super) most: usize,
+    /// When keys do not repeat much of each other.
+    pub(super) usual: usize,
 }
 
 impl CheckedGroup {
@@ -38,7 +47,7 @@ impl CheckedGroup {
         if described.num_columns() != encodings.len() {
             return Err(format!("a row group of {} columns, expected {}", described.num_columns(), encodings.len()));
         }
-        let mut row_bytes = 0;
+        let mut row_bytes = RowBytes { most: 0, usual: 0 };
         for (column, encoding) in described.columns().iter().zip(encodings) {
             if !matches!(column.compression(), Compression::ZSTD(_)) {
                 return Err(format!("compression {}, expected zstd", column.compression()));
@@ -50,13 +59,15 @@ impl CheckedGroup {
             let range = usize::try_from(start).ok().zip(start.checked_add(length).and_then(|end| end.try_into().ok()));
             let chunk = range.and_then(|(start, end)| bytes.get(start..end));
             let chunk = chunk.ok_or_else(|| format!("a column of {length} bytes at byte {start}, past the end"))?;
-            row_bytes += check_headers(chunk, encoding, described.num_rows())?;
+            let of_column = check_headers(chunk, encoding, described.num_rows())?;
+            row_bytes.most += of_column.most;
+            row_bytes.usual += of_column.usual;
         }
         Ok(CheckedGroup { bytes: Arc::new(bytes), metadata, group, row_bytes })
     }
 
-    /// Returns the most memory that a row can take when decoded, in bytes: on average over a batch that is longer than a page.
-    pub(super) fn row_bytes(&self) -> usize {
+    /// Returns the memory that a row takes when decoded.
+    pub(super) fn row_bytes(&self) -> RowBytes {
         self.row_bytes
     }
 }
@@ -125,9 +136,9 @@ impl PageReader for CheckedPages {
     }
 }
 
-/// Checks the headers of all pages of a column, and returns the most memory that a row can take when decoded.
-fn check_headers(chunk: &[u8], encoding: Encoding, rows: i64) -> Result<usize, String> {
-    let mut row_bytes = 16;
+/// Checks the headers of all pages of a column, and returns the memory that a row takes when decoded.
+fn check_headers(chunk: &[u8], encoding: Encoding, rows: i64) -> Result<RowBytes, String> {
+    let mut row_bytes = RowBytes { most: 16, usual: 16 };
     let mut found_rows = 0i64;
     let mut rest = chunk;
     while !rest.is_empty() {
@@ -156,10 +167,12 @@ fn check_headers(chunk: &[u8], encoding: Encoding, rows: i64) -> Result<usize, S
             return Err(format!("a page header that contradicts itself: {header:?}"));
         }
         let page_bytes = header.page_bytes as usize;
-        row_bytes = row_bytes.max(match encoding {
+        let share = page_bytes.div_ceil(header.values.max(1) as usize);
+        row_bytes.usual = row_bytes.usual.max(share);
+        row_bytes.most = row_bytes.most.max(match encoding {
             // A value may repeat all that came before it in the page.
             Encoding::DELTA_BYTE_ARRAY => page_bytes,
-            _ => page_bytes.div_ceil(header.values.max(1) as usize),
+            _ => share,
         });
         found_rows += i64::from(header.values);
         rest = &rest[compressed..];
@@ -379,9 +392,9 @@ mod tests {
 
     #[test]
     fn a_header_that_fits_its_page_is_taken() {
-        assert_eq!(check_headers(&page(), Encoding::PLAIN, 3), Ok(16));
-        assert_eq!(check_headers(&[page(), page()].concat(), Encoding::PLAIN, 6), Ok(16));
-        assert_eq!(check_headers(&[], Encoding::PLAIN, 0), Ok(16));
+        assert_eq!(check_headers(&page(), Encoding::PLAIN, 3), Ok(RowBytes { most: 16, usual: 16 }));
+        assert_eq!(check_headers(&[page(), page()].concat(), Encoding::PLAIN, 6), Ok(RowBytes { most: 16, usual: 16 }));
+        assert_eq!(check_headers(&[], Encoding::PLAIN, 0), Ok(RowBytes { most: 16, usual: 16 }));
     }
 
     #[test]
@@ -427,7 +440,7 @@ mod tests {
         // Field 9, a binary of two bytes, then field 10, a struct with a double and a struct.
         let end = page.len() - 9;
         page.splice(end..end, [0x18, 2, 1, 2, 0x1c, 0x17, 0, 0, 0, 0, 0, 0, 0, 0, 0x1c, 0, 0]);
-        assert_eq!(check_headers(&page, Encoding::PLAIN, 3), Ok(16));
+        assert_eq!(check_headers(&page, Encoding::PLAIN, 3), Ok(RowBytes { most: 16, usual: 16 }));
         // And structs in structs without end are not.
         let mut deep = vec![0x1c; 100_000];
         deep.extend([0; 100_000]);

@@ -10,6 +10,7 @@ use parquet::file::metadata::RowGroupMetaData;
 use parquet::file::statistics::Statistics;
 
 use crate::format::columns::{BatchRows, PendingRows, table_columns, task_and_key};
+use crate::format::keys::{KeyBatch, KeyReader};
 use crate::format::rows::{Row, RowBatch, RowCodec};
 use crate::format::table::{TableReader, TableWriter};
 use crate::id::Sequence;
@@ -160,6 +161,16 @@ impl SegmentReader {
         Ok(SegmentReader { table, codec: RowCodec::new(columns.to_vec()), last: None, failed: false })
     }
 
+    /// Returns how many rows the file says that it has.
+    pub fn rows(&self) -> u64 {
+        self.table.rows()
+    }
+
+    /// Returns the number of the checkpoint that the segment belongs to alone, as the file says it.
+    pub fn owner(&self) -> Option<&str> {
+        self.table.owner()
+    }
+
     /// Leaves out what is quickly seen to hold no row of `task`; rows of other tasks may still come.
     ///
     /// What is left out is not checked, and is told by the file's own statistics: for looking at a task, not for proving anything.
@@ -220,23 +231,44 @@ impl SegmentReader {
         self.table.select(2, choose, take)
     }
 
-    fn read_batch(&mut self) -> Result<Option<RowBatch>, TableError> {
+    /// Leaves the values out of what is read; they are checked all the same.
+    pub fn into_keys(self) -> KeyReader {
+        KeyReader(self)
+    }
+
+    /// Returns the next rows as columns, checked.
+    fn next_checked(&mut self) -> Result<Option<RecordBatch>, TableError> {
         let Some((first_row, batch)) = self.table.next_batch()? else { return Ok(None) };
         let rows = BatchRows::new(&batch);
         rows.check(first_row)?;
-        let mut packed = RowBatch::new();
         let mut last = self.last.as_ref().map(|(task, key)| (*task, key.as_bytes()));
         for row in 0..batch.num_rows() {
-            let (task, key) = (rows.tasks.value(row), rows.keys.value(row).as_bytes());
-            if last >= Some((task, key)) {
+            let here = (rows.tasks.value(row), rows.keys.value(row).as_bytes());
+            if last >= Some(here) {
                 return Err(out_of_order(first_row + row as u64));
             }
-            last = Some((task, key));
-            packed.push_with(task, key, !rows.deleted.value(row), |bytes| rows.pack(&self.codec, row, bytes));
+            last = Some(here);
         }
         let end = batch.num_rows() - 1;
         self.last = Some((rows.tasks.value(end), rows.keys.value(end).to_owned()));
-        Ok(Some(packed))
+        Ok(Some(batch))
+    }
+
+    /// Returns what `take` makes of the next rows; after an error there is nothing more.
+    fn next_with<T>(&mut self, take: impl FnOnce(&RowCodec, &RecordBatch) -> T) -> Option<Result<T, TableError>> {
+        if self.failed {
+            return None;
+        }
+        let batch = self.next_checked().transpose()?;
+        self.failed = batch.is_err();
+        Some(batch.map(|batch| take(&self.codec, &batch)))
+    }
+
+    pub(super) fn next_keys(&mut self) -> Option<Result<KeyBatch, TableError>> {
+        self.next_with(|_, batch| {
+            let rows = BatchRows::new(batch);
+            KeyBatch::new(rows.tasks.clone(), rows.keys.clone(), rows.deleted.clone())
+        })
     }
 }
 
@@ -247,12 +279,15 @@ impl Iterator for SegmentReader {
     ///
     /// After an error there is nothing more.
     fn next(&mut self) -> Option<Self::Item> {
-        if self.failed {
-            return None;
-        }
-        let batch = self.read_batch().transpose();
-        self.failed = matches!(batch, Some(Err(_)));
-        batch
+        self.next_with(|codec, batch| {
+            let rows = BatchRows::new(batch);
+            let mut packed = RowBatch::new();
+            for row in 0..batch.num_rows() {
+                let (task, key) = (rows.tasks.value(row), rows.keys.value(row).as_bytes());
+                packed.push_with(task, key, !rows.deleted.value(row), |bytes| rows.pack(codec, row, bytes));
+            }
+            packed
+        })
     }
 }
 

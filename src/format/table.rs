@@ -30,6 +30,8 @@ pub(super) const BATCH_ROWS: usize = 8192;
 const MAX_FOOTER_BYTES: usize = 8 << 20;
 /// What one batch may take when decoded, in bytes, whatever the file claims.
 const BATCH_BYTES: usize = 256 << 20;
+/// What one batch takes as a rule: little enough that its memory is used again for the next one.
+const USUAL_BATCH_BYTES: usize = 1 << 20;
 /// Where a page of keys ends, in bytes.
 ///
 /// A key may repeat all of the key before it, so that a small page can decode to many times its size. Pages of at most `BATCH_BYTES / BATCH_ROWS` keep a
@@ -254,6 +256,17 @@ impl TableReader {
         })
     }
 
+    /// Returns how many rows the footer claims; the row groups claim as many.
+    pub(super) fn rows(&self) -> u64 {
+        self.metadata.file_metadata().num_rows() as u64
+    }
+
+    /// Returns the value beside [`OWNER_KEY`] in the metadata.
+    pub(super) fn owner(&self) -> Option<&str> {
+        let pairs = self.metadata.file_metadata().key_value_metadata()?;
+        pairs.iter().find(|pair| pair.key == OWNER_KEY)?.value.as_deref()
+    }
+
     /// Leaves out the row groups that `wanted` does not want.
     pub(super) fn retain_groups(&mut self, wanted: impl Fn(&RowGroupMetaData) -> bool) {
         self.groups.retain(|(group, _)| wanted(self.metadata.row_group(*group)));
@@ -353,7 +366,9 @@ fn read_group(
     group: &CheckedGroup,
     selection: Option<RowSelection>,
 ) -> Result<ParquetRecordBatchReader, TableError> {
-    let batch_rows = (BATCH_BYTES / group.row_bytes().max(1)).clamp(1, BATCH_ROWS);
+    let row_bytes = group.row_bytes();
+    let rows = (BATCH_BYTES / row_bytes.most.max(1)).min(USUAL_BATCH_BYTES / row_bytes.usual.max(1));
+    let batch_rows = rows.clamp(1, BATCH_ROWS);
     ParquetRecordBatchReader::try_new_with_row_groups(levels, group, batch_rows, selection).map_err(unreadable)
 }
 

@@ -166,7 +166,7 @@ impl Snapshot {
             |row: &Row<'_>| task.is_none_or(|task| row.task == task) && key.is_none_or(|key| row.key == key.as_bytes());
         let read = |chain: &&[&IndexRow], outlet: &Outlet<'_, RowBatch, ReadError>| {
             let mut batch = RowBatch::new();
-            self.chain_rows(store, chain, progress, &|_, _| (), |row| {
+            self.chain_rows(store, chain, progress, |row| {
                 if row.value.is_some() && wanted(&row) {
                     batch.push(row.task, row.key, row.value);
                     if batch.len() == BATCH_ROWS {
@@ -183,13 +183,12 @@ impl Snapshot {
 
     /// Hands the merged rows of one shard, tombstones included, to `visit` until there are no more or it says no.
     ///
-    /// `chain` is the shard's segments, the oldest first. `inspect` sees the rows of each segment, named by its place in `chain`, before they are merged.
+    /// `chain` is the shard's segments, the oldest first.
     pub fn chain_rows<R: Borrow<IndexRow>>(
         &self,
         store: &Store,
         chain: &[R],
         progress: &dyn Progress,
-        inspect: &dyn Fn(usize, &RowBatch),
         visit: impl FnMut(Row<'_>) -> bool,
     ) -> Result<(), ReadError> {
         let path = |place: usize| chain[place].borrow().object.path().to_string();
@@ -201,9 +200,10 @@ impl Snapshot {
             progress.advance(row.bytes);
             let reader = SegmentReader::open(bytes, self.codec.columns())
                 .map_err(|source| ReadError::Table { path: path(place), source })?;
-            sources.push(reader.inspect(move |batch| match batch {
-                Ok(batch) => inspect(place, batch),
-                Err(_) => failed.set(place),
+            sources.push(reader.inspect(move |batch| {
+                if batch.is_err() {
+                    failed.set(place);
+                }
             }));
         }
         Merge::new(sources).for_each(visit).map_err(|source| ReadError::Table { path: path(failed.get()), source })

@@ -5,6 +5,7 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use bytes::Bytes;
 use jiff::Timestamp;
 
 use crate::digest::Digest;
@@ -13,7 +14,7 @@ use crate::format::layout::{self, ObjectKind, ObjectName};
 use crate::format::manifest::{Manifest, ObjectRef, Parent, Timings, Totals, Trigger};
 use crate::format::positions::{self, PositionRow};
 use crate::format::rows::Row;
-use crate::format::segment::SegmentWriter;
+use crate::format::segment::{SegmentReader, SegmentWriter};
 use crate::id::Sequence;
 use crate::ops::read::{ReadError, Selection, Snapshot, objects_of};
 use crate::parallel;
@@ -370,23 +371,46 @@ fn export_shards(
             progress.advance(chain.iter().map(|row| row.bytes).sum());
             return Ok(file);
         }
-        let mut writer = SegmentWriter::new(plan.snapshot.codec.columns());
-        plan.snapshot.chain_rows(store, chain, progress, &|_, _| (), |row| {
-            if row.value.is_some() {
-                writer.push(row);
-            }
-            true
-        })?;
-        let (bytes, stats) = writer.finish();
+        let (bytes, digest, rows) = shard_table(store, &plan.snapshot, chain, progress)?;
         let path = aside.path.join(&name);
         let mut file = aside.create(&name)?;
         file.write_all(&bytes).map_err(io_error("write", &path))?;
         file.sync_all().map_err(io_error("flush", &path))?;
-        let file = ExportedFile { name, rows: stats.rows, bytes: bytes.len() as u64, kept: false };
-        aside.record(&file, Digest::of(&bytes))?;
+        let file = ExportedFile { name, rows, bytes: bytes.len() as u64, kept: false };
+        aside.record(&file, digest)?;
         Ok(file)
     });
     files.into_iter().collect()
+}
+
+/// Returns the Parquet file of one shard's rows, its SHA-256, and how many rows they are.
+fn shard_table(
+    store: &Store,
+    snapshot: &Snapshot,
+    chain: &[IndexRow],
+    progress: &dyn Progress,
+) -> Result<(Bytes, Digest, u64), RestoreError> {
+    let columns = snapshot.codec.columns();
+    if let [base] = chain {
+        let bytes = store.object(base.object_ref())?;
+        let table = SegmentReader::open(bytes.clone(), columns)
+            .map_err(|source| ReadError::Table { path: base.object.path().to_string(), source })?;
+        // Rows have one encoding: writing these anew would give the same file.
+        if base.tombstones == 0 && table.rows() == base.rows && table.owner().is_none() {
+            progress.advance(base.bytes);
+            return Ok((bytes, base.object.digest, base.rows));
+        }
+    }
+    let mut writer = SegmentWriter::new(columns);
+    snapshot.chain_rows(store, chain, progress, |row| {
+        if row.value.is_some() {
+            writer.push(row);
+        }
+        true
+    })?;
+    let (bytes, stats) = writer.finish();
+    let digest = Digest::of(&bytes);
+    Ok((bytes.into(), digest, stats.rows))
 }
 
 /// Writes all rows into one text file, in the order of task and key.

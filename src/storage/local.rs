@@ -61,6 +61,9 @@ pub struct LocalStorage {
     flushing: Mutex<()>,
 }
 
+/// So much is read at once where a file is gone through: little enough to stay in a core's own cache until it has been looked at.
+const PIECE_BYTES: u64 = 256 << 10;
+
 /// The directories, relative to the root, that need a flush or have had one; the empty path is the root.
 #[derive(Debug, Default)]
 struct Directories {
@@ -314,6 +317,28 @@ impl Storage for LocalStorage {
         }
         bytes.truncate(filled);
         Ok(bytes.into())
+    }
+
+    fn scan(&self, path: &RelPath, limit: u64, visit: &mut dyn FnMut(&[u8])) -> Result<u64, StorageError> {
+        let (mut file, size) = self.open_file(path)?;
+        let failed = |source: io::Error| self.failed("read", path.as_str(), source);
+        let piece_bytes = size.min(limit).clamp(1, PIECE_BYTES);
+        let mut piece = reserve(piece_bytes).map_err(failed)?;
+        piece.resize(piece_bytes as usize, 0);
+        let mut at = 0;
+        while at < limit {
+            let wanted = piece_bytes.min(limit - at) as usize;
+            match file.read(&mut piece[..wanted]) {
+                Ok(0) => break,
+                Ok(count) => {
+                    visit(&piece[..count]);
+                    at += count as u64;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(failed(error)),
+            }
+        }
+        Ok(at)
     }
 
     fn size(&self, path: &RelPath) -> Result<u64, StorageError> {

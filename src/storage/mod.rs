@@ -35,6 +35,23 @@ pub trait Storage: Send + Sync + fmt::Debug {
     /// Returns the bytes in `range`, or fewer where the file ends before it does.
     fn get_range(&self, path: &RelPath, range: Range<u64>) -> Result<Bytes, StorageError>;
 
+    /// Hands the first `limit` bytes at `path` to `visit`, or all where there are fewer, a piece at a time, and returns how many these were.
+    ///
+    /// Takes memory for one piece. Fails as [`Storage::get`] does, but for the limit; some pieces may have been handed out before.
+    fn scan(&self, path: &RelPath, limit: u64, visit: &mut dyn FnMut(&[u8])) -> Result<u64, StorageError> {
+        // For storages that can no better: a piece is one request.
+        const PIECE_BYTES: u64 = 1 << 20;
+        let mut at = 0;
+        loop {
+            let piece = self.get_range(path, at..limit.min(at + PIECE_BYTES))?;
+            if piece.is_empty() {
+                return Ok(at);
+            }
+            visit(&piece);
+            at += piece.len() as u64;
+        }
+    }
+
     /// Returns the size of the file at `path` in bytes.
     fn size(&self, path: &RelPath) -> Result<u64, StorageError>;
 

@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 use std::fs;
 
+use ckpt::digest::Digest;
 use ckpt::format::rows::RowCodec;
-use ckpt::format::segment::SegmentReader;
+use ckpt::format::segment::{SegmentReader, SegmentWriter};
 use ckpt::id::Sequence;
+use ckpt::ops::read::Snapshot;
 use ckpt::value::Value;
 use serde::Deserialize;
 
@@ -88,6 +90,24 @@ fn a_damaged_checkpoint_is_not_put_back() {
     }
     assert_eq!(names(&env, "s/checkpoints").len(), 3);
     assert_eq!(names(&env, "."), ["s"], "nothing is left behind");
+}
+
+#[test]
+fn a_shard_of_one_segment_is_written_out_as_that_very_file() {
+    let (env, builder) = env();
+    env.run(&["restore", "s@1", "--to", "out"]).expect(0);
+    let snapshot = Snapshot::open(&builder.store, Sequence(1)).expect("read");
+    for chain in snapshot.chains() {
+        let [base] = chain else { panic!("the first checkpoint has only bases") };
+        let written = fs::read(env.path("out").join(format!("state-{:05}.parquet", base.shard))).expect("written");
+        assert_eq!(Digest::of(&written), base.object.digest);
+        // And so it would be if its rows were encoded again.
+        let mut writer = SegmentWriter::new(snapshot.codec.columns());
+        for batch in SegmentReader::open(written.into(), snapshot.codec.columns()).expect("a segment") {
+            batch.expect("rows").iter().for_each(|row| writer.push(row));
+        }
+        assert_eq!(Digest::of(&writer.finish().0), base.object.digest);
+    }
 }
 
 #[test]

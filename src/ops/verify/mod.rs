@@ -3,7 +3,7 @@
 //! Every checkpoint's own files are read first, which tells the objects that there must be. Then each object is looked
 //! at once in each replica, however many checkpoints share it. A finding never stops the rest.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 use crate::causes::in_one_line;
@@ -146,8 +146,14 @@ pub fn verify_with(store: &Store, options: &Options<'_>, progress: &dyn Progress
     check_objects(&mut checks, options, progress);
     for check in &mut checks {
         if options.depth == Depth::Deep {
-            check.read_bytes +=
-                check_rows(&check.store, &check.roots, &check.needs.chains, progress, &mut check.findings);
+            check.read_bytes += check_rows(
+                &check.store,
+                &check.roots,
+                &check.needs.chains,
+                &check.proven,
+                progress,
+                &mut check.findings,
+            );
         }
         if options.only.is_none() {
             check_surroundings(check.storage.as_ref(), &check.needs, &check.roots, &mut check.findings)?;
@@ -234,6 +240,8 @@ struct ReplicaCheck {
     unread: u64,
     intact: Vec<ObjectName>,
     left: Vec<ObjectName>,
+    /// With [`Depth::Deep`], the objects of which every byte was read and is right.
+    proven: HashSet<ObjectName>,
 }
 
 impl ReplicaCheck {
@@ -270,6 +278,7 @@ impl ReplicaCheck {
             unread: 0,
             intact: Vec::new(),
             left: Vec::new(),
+            proven: HashSet::new(),
         })
     }
 

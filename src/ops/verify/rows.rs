@@ -1,20 +1,24 @@
 //! Every row: order, routing and counts.
 
-use std::cell::RefCell;
-use std::collections::{BTreeMap, HashMap};
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
+
+use bytes::Bytes;
 
 use crate::causes::in_one_line;
 use crate::format::index::{self, IndexRow};
+use crate::format::keys::{self, KeyBatch};
 use crate::format::layout::{self, ObjectName};
-use crate::format::manifest::{Manifest, Routing};
-use crate::format::rows::{RowBatch, RowCodec};
+use crate::format::manifest::{Manifest, ObjectRef, Routing};
+use crate::format::segment::SegmentReader;
 use crate::ops::finding::{FindingCode, Findings};
-use crate::ops::read::{ReadError, Snapshot, index_problems};
+use crate::ops::read::{ReadError, index_problems};
 use crate::ops::verify::root::Root;
 use crate::parallel;
 use crate::progress::Progress;
-use crate::store::{Committed, Store};
+use crate::store::{Store, StoreError};
+use crate::value::Column;
 
 /// A shard's segments, and the checkpoints that have just these.
 pub(super) struct DeepChain {
@@ -106,24 +110,27 @@ pub(super) struct Seen {
 }
 
 impl Seen {
-    pub(super) fn observe(&mut self, batch: &RowBatch, segment: &IndexRow, owner: impl Fn(u32, &[u8]) -> Option<u32>) {
-        for row in batch.iter() {
-            self.rows += 1;
-            self.tombstones += u64::from(row.value.is_none());
-            if self.smallest_key.as_deref().is_none_or(|key| row.key < key) {
-                self.smallest_key = Some(row.key.to_vec());
+    pub(super) fn observe(&mut self, batch: &KeyBatch, segment: &IndexRow, owner: impl Fn(u32, &[u8]) -> Option<u32>) {
+        self.rows += batch.len() as u64;
+        self.tombstones += batch.tombstones() as u64;
+        for (task, rows) in batch.runs() {
+            // Within a task keys ascend.
+            let (smallest, largest) = (batch.key(rows.start), batch.key(rows.end - 1));
+            if self.smallest_key.as_deref().is_none_or(|key| smallest < key) {
+                self.smallest_key = Some(smallest.to_vec());
             }
-            if self.largest_key.as_deref().is_none_or(|key| row.key > key) {
-                self.largest_key = Some(row.key.to_vec());
+            if self.largest_key.as_deref().is_none_or(|key| largest > key) {
+                self.largest_key = Some(largest.to_vec());
             }
-            if owner(row.task, row.key) != Some(row.task)
-                || !(segment.first_task..=segment.last_task).contains(&row.task)
-            {
-                self.misrouted += 1;
-                let key = String::from_utf8_lossy(row.key);
-                self.first_misrouted.get_or_insert_with(|| {
-                    format!("task {} for key {:?}", row.task, key.chars().take(80).collect::<String>())
-                });
+            let is_of_segment = (segment.first_task..=segment.last_task).contains(&task);
+            for key in rows.map(|row| batch.key(row)) {
+                if !is_of_segment || owner(task, key) != Some(task) {
+                    self.misrouted += 1;
+                    self.first_misrouted.get_or_insert_with(|| {
+                        let key = String::from_utf8_lossy(key);
+                        format!("task {task} for key {:?}", key.chars().take(80).collect::<String>())
+                    });
+                }
             }
         }
     }
@@ -143,16 +150,19 @@ impl Seen {
 }
 
 /// Reads every row of every different chain, and returns how many bytes were read.
+///
+/// `intact` are objects of which every byte has just been proven.
 pub(super) fn check_rows(
     store: &Store,
     roots: &[Root],
     chains: &[DeepChain],
+    intact: &HashSet<ObjectName>,
     progress: &dyn Progress,
     findings: &mut Findings,
 ) -> u64 {
     let outcomes = parallel::map(chains, |chain| {
         let mut findings = Findings::default();
-        let live = check_chain(store, roots, chain, progress, &mut findings);
+        let live = check_chain(store, roots, chain, intact, progress, &mut findings);
         (live, findings)
     });
     let mut read_bytes = 0;
@@ -183,32 +193,24 @@ pub(super) fn check_chain(
     store: &Store,
     roots: &[Root],
     chain: &DeepChain,
+    intact: &HashSet<ObjectName>,
     progress: &dyn Progress,
     findings: &mut Findings,
 ) -> Option<u64> {
     // All users route alike: the key of a chain has what routing depends on, and partitions keep their tasks.
     let root = &roots[*chain.users.first()?];
     let manifest = root.usable(store)?;
-    let snapshot = Snapshot {
-        committed: Committed { manifest: manifest.clone(), sha256: root.sha256? },
-        index: Vec::new(),
-        codec: RowCodec::new(manifest.columns.clone()),
-    };
     let users = || chain.users.iter().map(|&user| roots[user].sequence);
     let seen = RefCell::new(vec![Seen::default(); chain.rows.len()]);
-    let mut live = 0u64;
     let owner = |task: u32, key: &[u8]| match manifest.routing {
         Routing::Program => Some(task),
         Routing::KeyHash => Some(index::task_of_key(key, manifest.tasks)),
         Routing::Partition => std::str::from_utf8(key).ok().and_then(|key| chain.partitions.get(key).copied()),
     };
-    let inspect = |place: usize, batch: &RowBatch| seen.borrow_mut()[place].observe(batch, &chain.rows[place], owner);
-    let outcome = snapshot.chain_rows(store, &chain.rows, progress, &inspect, |row| {
-        live += u64::from(row.value.is_some());
-        true
-    });
-    match outcome {
-        Ok(()) => {}
+    let inspect = |place: usize, batch: &KeyBatch| seen.borrow_mut()[place].observe(batch, &chain.rows[place], owner);
+    let outcome = count_live_keys(store, &manifest.columns, chain, intact, progress, &inspect);
+    let live = match outcome {
+        Ok(live) => live,
         // The object itself has been told.
         Err(ReadError::Store(_)) => return None,
         Err(ReadError::Table { path, source }) => {
@@ -225,7 +227,7 @@ pub(super) fn check_chain(
             );
             return None;
         }
-    }
+    };
     for (row, seen) in chain.rows.iter().zip(seen.into_inner()) {
         let path = row.object.path();
         for (expected, found) in seen.count_problems(row) {
@@ -238,4 +240,43 @@ pub(super) fn check_chain(
         }
     }
     Some(live)
+}
+
+/// Hands the keys of every segment of `chain`, named by its place in it, to `inspect`, and counts the keys that are live in all of it.
+fn count_live_keys(
+    store: &Store,
+    columns: &[Column],
+    chain: &DeepChain,
+    intact: &HashSet<ObjectName>,
+    progress: &dyn Progress,
+    inspect: &dyn Fn(usize, &KeyBatch),
+) -> Result<u64, ReadError> {
+    let table_error =
+        |place: usize, source| ReadError::Table { path: chain.rows[place].object.path().to_string(), source };
+    let failed = Cell::new(0);
+    let failed = &failed;
+    let mut sources = Vec::with_capacity(chain.rows.len());
+    for (place, row) in chain.rows.iter().enumerate() {
+        let bytes = read_object(store, row.object_ref(), intact)?;
+        progress.advance(row.bytes);
+        let reader = SegmentReader::open(bytes, columns).map_err(|source| table_error(place, source))?;
+        sources.push(reader.into_keys().inspect(move |batch| match batch {
+            Ok(batch) => inspect(place, batch),
+            Err(_) => failed.set(place),
+        }));
+    }
+    let base = sources.remove(0);
+    keys::count_live(base, sources).map_err(|source| table_error(failed.get(), source))
+}
+
+/// Reads an object whose bytes need no proof when it is one of `intact`.
+fn read_object(store: &Store, object: ObjectRef, intact: &HashSet<ObjectName>) -> Result<Bytes, StoreError> {
+    if intact.contains(&object.object)
+        && let [replica] = store.replicas.as_slice()
+        && let Ok(bytes) = replica.get(&object.object.path(), object.bytes)
+        && bytes.len() as u64 == object.bytes
+    {
+        return Ok(bytes);
+    }
+    store.object(object)
 }
