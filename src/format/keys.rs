@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use arrow_array::{BooleanArray, StringArray, UInt32Array};
 
-use crate::format::merge::{Cursor, SortedRows};
+use crate::format::merge::{SortedRows, Versions};
 use crate::format::rows::Row;
 use crate::format::segment::{SegmentReader, TableError};
 
@@ -95,22 +95,31 @@ impl Iterator for KeyReader {
 
 /// Counts the keys that are live in a chain, of which `base` are the keys of the oldest segment and `deltas` those of the others, from the oldest on.
 ///
-/// All are read to their ends.
-pub fn count_live<S>(base: S, deltas: Vec<S>) -> Result<u64, TableError>
+/// Returns the count for the base alone, for the base and the first delta, and so on. All are read to their ends.
+pub fn count_live<S>(base: S, deltas: Vec<S>) -> Result<Vec<u64>, TableError>
 where
     S: Iterator<Item = Result<KeyBatch, TableError>>,
 {
     let mut base = Seeker::new(base)?;
-    let mut deltas = Cursor::new(deltas)?;
-    let (mut added, mut removed) = (0, 0);
+    // How many more keys are live at a level than at the one before.
+    let mut steps = vec![0i64; deltas.len()];
+    let mut deltas = Versions::new(deltas)?;
+    let mut versions = Vec::new();
     while let Some(row) = deltas.row() {
-        let was_live = base.seek((row.task, row.key))?;
-        added += u64::from(row.value.is_some() && !was_live);
-        removed += u64::from(row.value.is_none() && was_live);
-        deltas.advance()?;
+        let mut is_live = base.seek((row.task, row.key))?;
+        versions.clear();
+        deltas.advance(|delta, is_live| versions.push((delta, is_live)))?;
+        for &(delta, comes_alive) in versions.iter().rev() {
+            steps[delta] += i64::from(comes_alive) - i64::from(is_live);
+            is_live = comes_alive;
+        }
     }
     while base.next_batch()? {}
-    Ok(base.live + added - removed)
+    let mut counts = vec![base.live];
+    for step in steps {
+        counts.push(counts[counts.len() - 1].saturating_add_signed(step));
+    }
+    Ok(counts)
 }
 
 /// Goes through the keys of a segment in steps of any length.
@@ -201,9 +210,15 @@ mod tests {
             deltas in prop::collection::vec(any_keys(40), 0..5),
             size in 1usize..50,
         ) {
-            let mut model = base.clone();
-            deltas.iter().for_each(|delta| model.extend(delta.clone()));
-            let expected = model.values().filter(|is_live| **is_live).count() as u64;
+            let mut model = Keys::new();
+            let expected: Vec<u64> = [&base]
+                .into_iter()
+                .chain(&deltas)
+                .map(|level| {
+                    model.extend(level.clone());
+                    model.values().filter(|is_live| **is_live).count() as u64
+                })
+                .collect();
             let deltas = deltas.iter().map(|delta| batches(delta, size)).collect();
             prop_assert_eq!(count_live(batches(&base, size), deltas), Ok(expected));
         }

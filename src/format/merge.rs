@@ -97,6 +97,35 @@ impl<B: SortedRows, S: Iterator<Item = Result<B, TableError>>> Cursor<S, B> {
     }
 }
 
+/// Stands at one key after the other, and tells of the rows of each.
+pub struct Versions<S, B = RowBatch> {
+    heap: Heap<S, B>,
+}
+
+impl<B: SortedRows, S: Iterator<Item = Result<B, TableError>>> Versions<S, B> {
+    /// Lays `sources`, given from the oldest to the newest, side by side, and stands at the first key.
+    pub fn new(sources: Vec<S>) -> Result<Versions<S, B>, TableError> {
+        Ok(Versions { heap: Heap::new(sources)? })
+    }
+
+    /// Returns the newest row of the key that it stands at; nothing at the end.
+    pub fn row(&self) -> Option<Row<'_>> {
+        self.heap.entries.first().map(|entry| self.heap.row(entry))
+    }
+
+    /// Goes on to the next key, and tells of each row of this one which source has it and whether it has a value, the newest first.
+    pub fn advance(&mut self, mut tell: impl FnMut(usize, bool)) -> Result<(), TableError> {
+        let Some(first) = self.heap.entries.first() else { return Ok(()) };
+        tell(first.source, self.heap.row(first).value.is_some());
+        while let Some(second) = self.heap.same_key_as_first() {
+            let entry = self.heap.entries[second];
+            tell(entry.source, self.heap.row(&entry).value.is_some());
+            self.heap.advance(second)?;
+        }
+        self.heap.advance(0)
+    }
+}
+
 /// The sources that have rows left, as a binary heap: the entry at `at` comes before those at `2 * at + 1` and `2 * at + 2`.
 struct Heap<S, B> {
     entries: Vec<Entry>,

@@ -160,18 +160,37 @@ pub(super) fn check_rows(
     progress: &dyn Progress,
     findings: &mut Findings,
 ) -> u64 {
-    let outcomes = parallel::map(chains, |chain| {
-        let mut findings = Findings::default();
-        let live = check_chain(store, roots, chain, intact, progress, &mut findings);
-        (live, findings)
+    let groups = group(store, roots, chains);
+    let outcomes = parallel::map(&groups, |group| {
+        let all: Vec<&DeepChain> = group.iter().map(|&place| &chains[place]).collect();
+        let check = |chains: &[&DeepChain]| check_chains(store, roots, chains, intact, progress);
+        // What is wrong in one chain must not hide what a shorter one holds.
+        let (checked, read) = check(&all).map_or_else(
+            |_| {
+                let alone = |chain: &&DeepChain| match check(&[chain]) {
+                    Ok(checked) => (checked, chain.bytes()),
+                    Err(findings) => (vec![(None, findings)], 0),
+                };
+                let alone: Vec<_> = all.iter().map(alone).collect();
+                let read = alone.iter().fold(0u64, |sum, (_, read)| sum.saturating_add(*read));
+                (alone.into_iter().flat_map(|(checked, _)| checked).collect(), read)
+            },
+            |checked| (checked, all[0].bytes()),
+        );
+        (checked, read)
     });
-    let mut read_bytes = 0;
-    let mut keys: BTreeMap<usize, Option<u64>> = BTreeMap::new();
-    for (chain, (live, found)) in chains.iter().zip(outcomes) {
-        findings.append(found);
-        if live.is_some() {
-            read_bytes += chain.bytes();
+    let mut read_bytes = 0u64;
+    let mut outcome_of: Vec<Option<(Option<u64>, Findings)>> = chains.iter().map(|_| None).collect();
+    for (group, (checked, read)) in groups.iter().zip(outcomes) {
+        read_bytes = read_bytes.saturating_add(read);
+        for (&place, outcome) in group.iter().zip(checked) {
+            outcome_of[place] = Some(outcome);
         }
+    }
+    let mut keys: BTreeMap<usize, Option<u64>> = BTreeMap::new();
+    for (chain, outcome) in chains.iter().zip(outcome_of) {
+        let (live, found) = outcome.expect("every chain is in a group");
+        findings.append(found);
         for &user in &chain.users {
             let sum = keys.entry(user).or_insert(Some(0));
             *sum = sum.zip(live).map(|(sum, live)| sum.saturating_add(live));
@@ -188,61 +207,105 @@ pub(super) fn check_rows(
     read_bytes
 }
 
-/// Checks the rows of one chain and returns how many keys are live in it, or nothing when they could not be counted.
-pub(super) fn check_chain(
+/// Puts chains together of which each is the beginning of the first: these are read in one go. Returns their places in the list.
+fn group(store: &Store, roots: &[Root], chains: &[DeepChain]) -> Vec<Vec<usize>> {
+    let mut longest_first: Vec<usize> = (0..chains.len()).collect();
+    longest_first.sort_by_key(|&place| std::cmp::Reverse(chains[place].rows.len()));
+    let mut groups: Vec<Vec<usize>> = Vec::new();
+    let mut by_base: HashMap<(u32, ObjectName), Vec<usize>> = HashMap::new();
+    for place in longest_first {
+        let base = &chains[place].rows[0];
+        let candidates = by_base.entry((base.shard, base.object)).or_default();
+        let fits = |group: &&usize| begins(store, roots, &chains[groups[**group][0]], &chains[place]);
+        match candidates.iter().find(fits) {
+            Some(&group) => groups[group].push(place),
+            None => {
+                candidates.push(groups.len());
+                groups.push(vec![place]);
+            }
+        }
+    }
+    // In the order of the checkpoints, as they were found.
+    groups.sort_by_key(|group| group.iter().min().copied());
+    groups
+}
+
+/// Tells whether `other` is the beginning of `chain`, and its rows mean the same.
+fn begins(store: &Store, roots: &[Root], chain: &DeepChain, other: &DeepChain) -> bool {
+    let manifest = |chain: &DeepChain| chain.users.first().and_then(|&user| roots[user].usable(store));
+    let (Some(one), Some(two)) = (manifest(chain), manifest(other)) else { return false };
+    let alike = (one.tasks, one.routing, &one.columns) == (two.tasks, two.routing, &two.columns);
+    alike
+        && chain.rows.starts_with(&other.rows)
+        && (one.routing != Routing::Partition || chain.partitions == other.partitions)
+}
+
+/// Checks the rows of chains of which each is the beginning of the first. Returns for each how many keys are live in it, or nothing when they could not be
+/// counted, and what was found; an error is what was found in the first when it could not be gone through.
+fn check_chains(
     store: &Store,
     roots: &[Root],
-    chain: &DeepChain,
+    chains: &[&DeepChain],
     intact: &HashSet<ObjectName>,
     progress: &dyn Progress,
-    findings: &mut Findings,
-) -> Option<u64> {
+) -> Result<Vec<(Option<u64>, Findings)>, Findings> {
+    let mut findings = Findings::default();
+    let longest = chains[0];
+    let first_user = longest.users.first().map(|&user| &roots[user]);
     // All users route alike: the key of a chain has what routing depends on, and partitions keep their tasks.
-    let root = &roots[*chain.users.first()?];
-    let manifest = root.usable(store)?;
-    let users = || chain.users.iter().map(|&user| roots[user].sequence);
-    let seen = RefCell::new(vec![Seen::default(); chain.rows.len()]);
+    let Some((root, manifest)) = first_user.and_then(|root| Some((root, root.usable(store)?))) else {
+        return Err(findings);
+    };
+    let users = |chain: &DeepChain| chain.users.iter().map(|&user| roots[user].sequence).collect::<Vec<_>>();
+    let seen = RefCell::new(vec![Seen::default(); longest.rows.len()]);
     let owner = |task: u32, key: &[u8]| match manifest.routing {
         Routing::Program => Some(task),
         Routing::KeyHash => Some(index::task_of_key(key, manifest.tasks)),
-        Routing::Partition => std::str::from_utf8(key).ok().and_then(|key| chain.partitions.get(key).copied()),
+        Routing::Partition => std::str::from_utf8(key).ok().and_then(|key| longest.partitions.get(key).copied()),
     };
-    let inspect = |place: usize, batch: &KeyBatch| seen.borrow_mut()[place].observe(batch, &chain.rows[place], owner);
-    let outcome = count_live_keys(store, &manifest.columns, chain, intact, progress, &inspect);
-    let live = match outcome {
+    let inspect = |place: usize, batch: &KeyBatch| seen.borrow_mut()[place].observe(batch, &longest.rows[place], owner);
+    let live = match count_live_keys(store, &manifest.columns, longest, intact, progress, &inspect) {
         Ok(live) => live,
-        // The object itself has been told.
-        Err(ReadError::Store(_)) => return None,
-        Err(ReadError::Table { path, source }) => {
-            findings.add(FindingCode::ContentWrong, path, "sorted rows of the state", in_one_line(&source), users());
-            return None;
-        }
         Err(error) => {
-            findings.add(
-                FindingCode::ContentWrong,
-                layout::manifest(root.sequence),
-                "rows",
-                in_one_line(&error),
-                users(),
-            );
-            return None;
+            let users = users(longest);
+            match error {
+                // The object itself has been told.
+                ReadError::Store(_) => {}
+                ReadError::Table { path, source } => {
+                    let found = in_one_line(&source);
+                    findings.add(FindingCode::ContentWrong, path, "sorted rows of the state", found, users);
+                }
+                error => {
+                    let path = layout::manifest(root.sequence);
+                    findings.add(FindingCode::ContentWrong, path, "rows", in_one_line(&error), users);
+                }
+            }
+            return Err(findings);
         }
     };
-    for (row, seen) in chain.rows.iter().zip(seen.into_inner()) {
-        let path = row.object.path();
-        for (expected, found) in seen.count_problems(row) {
-            findings.add(FindingCode::CountWrong, &path, expected, found, users());
+    // The others count in the whole of what is to be done too.
+    progress.advance(chains[1..].iter().fold(0, |sum, chain| sum.saturating_add(chain.bytes())));
+    let seen = seen.into_inner();
+    let outcome = |chain: &&DeepChain| {
+        let mut findings = Findings::default();
+        for (row, seen) in chain.rows.iter().zip(&seen) {
+            let path = row.object.path();
+            for (expected, found) in seen.count_problems(row) {
+                findings.add(FindingCode::CountWrong, &path, expected, found, users(chain));
+            }
+            if let Some(first) = &seen.first_misrouted {
+                let found = format!("{} rows of others, the first with {first}", seen.misrouted);
+                let expected = format!("rows of tasks {} to {} by their keys", row.first_task, row.last_task);
+                findings.add(FindingCode::RowMisrouted, &path, expected, found, users(chain));
+            }
         }
-        if let Some(first) = seen.first_misrouted {
-            let found = format!("{} rows of others, the first with {first}", seen.misrouted);
-            let expected = format!("rows of tasks {} to {} by their keys", row.first_task, row.last_task);
-            findings.add(FindingCode::RowMisrouted, &path, expected, found, users());
-        }
-    }
-    Some(live)
+        (Some(live[chain.rows.len() - 1]), findings)
+    };
+    Ok(chains.iter().map(outcome).collect())
 }
 
-/// Hands the keys of every segment of `chain`, named by its place in it, to `inspect`, and counts the keys that are live in all of it.
+/// Hands the keys of every segment of `chain`, named by its place in it, to `inspect`, and counts the keys that are live in its base, in that and the first
+/// delta, and so on.
 fn count_live_keys(
     store: &Store,
     columns: &[Column],
@@ -250,7 +313,7 @@ fn count_live_keys(
     intact: &HashSet<ObjectName>,
     progress: &dyn Progress,
     inspect: &dyn Fn(usize, &KeyBatch),
-) -> Result<u64, ReadError> {
+) -> Result<Vec<u64>, ReadError> {
     let table_error =
         |place: usize, source| ReadError::Table { path: chain.rows[place].object.path().to_string(), source };
     let failed = Cell::new(0);
