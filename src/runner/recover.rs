@@ -8,7 +8,7 @@ use crate::format::index::{self, IndexRow};
 use crate::format::manifest::{Manifest, Routing};
 use crate::format::merge::Merge;
 use crate::format::positions;
-use crate::format::rows::RowCodec;
+use crate::format::rows::{Row, RowBatch, RowCodec};
 use crate::format::segment::SegmentReader;
 use crate::id::Sequence;
 use crate::runner::checkpointer::{Lineage, OlderPositions};
@@ -168,6 +168,9 @@ pub fn recover_in_order(
     Ok(Recovered { shards, lineage })
 }
 
+/// So many rows are put into a shard together.
+const PENDING_ROWS: usize = 256;
+
 /// Loads one shard. `partitions` are the tasks of a job without a key.
 fn load(
     store: &Store,
@@ -184,29 +187,49 @@ fn load(
         let bytes = store.object(segment.object_ref())?;
         sources.push(SegmentReader::open(bytes, codec.columns()).map_err(RunError::table(segment.object))?);
     }
-    let mut wrong = None;
-    let is_program = manifest.routing == Routing::Program;
-    let mut program_key = Vec::new();
-    let merged = Merge::new(sources).for_each(|row| {
-        let Some(packed) = row.value else { return true };
-        let mut key = row.key;
-        if is_program {
-            program_key = exec::shard_key(row.task, row.key);
-            key = &program_key;
-        }
-        let hash = xxh3_64(key);
+    let is_ours = |row: Row<'_>, hash: u64| {
         let routed = match manifest.routing {
             Routing::Partition => partitions.get(row.key) == Some(&row.task),
             Routing::Program => true,
             Routing::KeyHash => hash % u64::from(manifest.tasks) == u64::from(row.task),
         };
-        if !routed || !(base.first_task..=base.last_task).contains(&row.task) {
+        routed && (base.first_task..=base.last_task).contains(&row.task)
+    };
+    let mut wrong = None;
+    let mut pending = RowBatch::new();
+    let mut hashes: Vec<u64> = Vec::with_capacity(PENDING_ROWS);
+    let mut load_pending = |pending: &mut RowBatch, hashes: &mut Vec<u64>| {
+        // All at once: the processor waits for many places of the table at the same time.
+        std::hint::black_box(hashes.iter().fold(0, |seen, &hash| seen ^ shard.glance(hash)));
+        // A merge gives each key once.
+        let is_read = pending.iter().zip(&*hashes).all(|(row, &hash)| {
+            let value = row.value.expect("only rows with a value are pending");
+            shard.load_new(hash, row.key, value)
+        });
+        pending.clear();
+        hashes.clear();
+        is_read
+    };
+    let is_program = manifest.routing == Routing::Program;
+    let merged = Merge::new(sources).for_each(|row| {
+        let Some(packed) = row.value else { return true };
+        let program_key = is_program.then(|| exec::shard_key(row.task, row.key));
+        let key = program_key.as_deref().unwrap_or(row.key);
+        let hash = xxh3_64(key);
+        if !is_ours(row, hash) {
             wrong = Some("a row is in a task that its key does not belong to");
-        } else if !shard.load(hash, key, packed) {
+            return false;
+        }
+        pending.push(row.task, key, Some(packed));
+        hashes.push(hash);
+        if hashes.len() == PENDING_ROWS && !load_pending(&mut pending, &mut hashes) {
             wrong = Some("a sketch can not be read");
         }
         wrong.is_none()
     });
+    if merged.is_ok() && wrong.is_none() && !load_pending(&mut pending, &mut hashes) {
+        wrong = Some("a sketch can not be read");
+    }
     merged.map_err(RunError::table(base.object))?;
     match wrong {
         None => Ok(shard),

@@ -210,6 +210,18 @@ impl Shard {
     pub fn load(&mut self, hash: u64, key: &[u8], packed: &[u8]) -> bool {
         self.is_stored = true;
         let index = self.find_or_insert(hash, key);
+        self.fill(index, packed)
+    }
+
+    /// Does the same for a key that has no row.
+    pub fn load_new(&mut self, hash: u64, key: &[u8], packed: &[u8]) -> bool {
+        self.is_stored = true;
+        let index = self.insert(hash, key);
+        self.fill(index, packed)
+    }
+
+    /// Puts values into row `index`. Returns false when a sketch in them can not be read.
+    fn fill(&mut self, index: usize, packed: &[u8]) -> bool {
         let fixed_bytes = self.codec.fixed_bytes();
         self.rows.value_mut(index).copy_from_slice(&packed[..fixed_bytes]);
         let mut rest = &packed[fixed_bytes..];
