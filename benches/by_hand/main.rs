@@ -14,6 +14,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 mod aggregate;
+mod checkpoint;
 mod inputs;
 mod load;
 mod store;

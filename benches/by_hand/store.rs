@@ -3,20 +3,18 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use ckpt::digest::Digest;
-use ckpt::format::index::{self, IndexRow, SegmentKind};
-use ckpt::format::layout::ObjectKind;
-use ckpt::format::manifest::{Manifest, Mode, Routing, StoreFile, Tables, Timings, Totals, Trigger};
-use ckpt::format::positions::{self, PositionRow};
+use ckpt::format::index::{self, IndexRow};
+use ckpt::format::manifest::StoreFile;
 use ckpt::format::rows::{Row, RowCodec};
 use ckpt::format::segment::SegmentWriter;
-use ckpt::id::{Sequence, StoreId};
+use ckpt::id::StoreId;
 use ckpt::parallel;
 use ckpt::storage::local::LocalStorage;
-use ckpt::store::Store;
+use ckpt::store::{Store, StoreError};
 use ckpt::value::{Column, ColumnType, Value};
 
 use crate::Outcome;
+use crate::checkpoint::{self, Keys};
 use crate::inputs::Random;
 
 const SHARDS: u32 = 32;
@@ -36,65 +34,13 @@ pub fn make(directory: &Path, mebibytes: u64) -> Outcome {
     let shards: Vec<u32> = (0..SHARDS).collect();
     let segments = parallel::map(&shards, |&shard| write_segment(&store, &codec, shard, rows_in_shard));
     let segments: Vec<IndexRow> = segments.into_iter().collect::<Result<_, _>>()?;
-    let position = PositionRow {
-        partition: "big.jsonl".to_owned(),
-        task: None,
-        cut: 1,
-        offset: 0,
-        record: 0,
-        ended: true,
-        file_bytes: None,
-        fingerprint: Digest::of(&[]),
-        event_time: None,
-        watermark: None,
-        generation_of: None,
-        inode: None,
-    };
-    let put = |bytes: &[u8], kind| store.put(bytes, kind).map(|put| put.object);
-    let tables = Tables {
-        index: put(&index::encode(&segments), ObjectKind::Parquet)?,
-        positions: put(&positions::encode(&[position]), ObjectKind::Parquet)?,
-        job: put(b"job: big\ninput: big.jsonl\n", ObjectKind::Yaml)?,
-    };
-    let of_tables = tables.index.bytes + tables.positions.bytes + tables.job.bytes;
     let rows = segments.iter().map(|row| row.rows).sum();
-    let bytes = segments.iter().map(|row| row.bytes).sum::<u64>() + of_tables;
-    let manifest = Manifest {
-        format: 1,
-        job: "big".to_owned(),
-        store: store.file.store.clone(),
-        sequence: Sequence(1),
-        parent: None,
-        created,
-        mode: Mode::Elided,
-        trigger: Trigger::EndOfInput,
-        ended: true,
-        restored_from: None,
-        tasks: TASKS,
-        shards: SHARDS,
-        routing: Routing::KeyHash,
-        block: 1,
-        older_cuts: Vec::new(),
-        block_bytes: 262_144,
-        columns: codec.columns().to_vec(),
-        timings: Timings::default(),
-        totals: Totals { keys: rows, changed_keys: rows, bytes, new_bytes: bytes, partitions: 1, ..Totals::default() },
-        outputs: Vec::new(),
-        dead_letter: None,
-        late_records: None,
-        tables,
-    };
-    let objects: Vec<_> = segments.iter().map(|row| row.object).collect();
-    store.commit(&manifest, &objects)?;
+    let keys = Keys { total: rows, changed: rows, tasks: TASKS, shards: SHARDS };
+    checkpoint::commit(&store, codec.columns(), &segments, None, keys)?;
     Ok(())
 }
 
-fn write_segment(
-    store: &Store,
-    codec: &RowCodec,
-    shard: u32,
-    rows: u64,
-) -> Result<IndexRow, Box<dyn std::error::Error + Send + Sync>> {
+fn write_segment(store: &Store, codec: &RowCodec, shard: u32, rows: u64) -> Result<IndexRow, StoreError> {
     let (first_task, last_task) = index::tasks_of(shard, TASKS, SHARDS);
     let mut keys: Vec<(u32, String)> = (0u64..)
         .map(|number| format!("key-{number:08}"))
@@ -117,19 +63,5 @@ fn write_segment(
         writer.push(Row { task, key: key.as_bytes(), value: Some(&packed) });
     }
     let (bytes, stats) = writer.finish();
-    let object = store.put(&bytes, ObjectKind::Parquet)?.object;
-    Ok(IndexRow {
-        shard,
-        level: 0,
-        first_task,
-        last_task,
-        cut: 1,
-        kind: SegmentKind::Base,
-        object: object.object,
-        bytes: object.bytes,
-        rows: stats.rows,
-        tombstones: stats.tombstones,
-        smallest_key: stats.smallest_key,
-        largest_key: stats.largest_key,
-    })
+    checkpoint::put_segment(store, (shard, TASKS, SHARDS), 0, &bytes, stats)
 }

@@ -26,7 +26,7 @@ impl Table {
             self.grow();
         }
         let mask = self.slots.len() - 1;
-        let mut at = hash as usize & mask;
+        let mut at = place_of(hash) & mask;
         loop {
             let slot = self.slots[at];
             if slot == 0 {
@@ -54,7 +54,7 @@ impl Table {
             return;
         }
         let mask = self.slots.len() - 1;
-        let places = hashes.map(|hash| self.slots[hash as usize & mask] as u32);
+        let places = hashes.map(|hash| self.slots[place_of(hash) & mask] as u32);
         let seen = places.clone().fold(0, |seen, place| seen ^ place);
         let entries = places.map(|place| self.entries.get(place.wrapping_sub(1) as usize));
         let keys = entries.map(|entry| entry.map_or(0, |entry| self.keys[entry.key_at as usize]));
@@ -73,13 +73,19 @@ impl Table {
         self.slots.resize(slots, 0);
         for (place, entry) in self.entries.iter().enumerate() {
             let hash = hash_of(self.key(entry));
-            let mut at = hash as usize & (slots - 1);
+            let mut at = place_of(hash) & (slots - 1);
             while self.slots[at] != 0 {
                 at = (at + 1) & (slots - 1);
             }
             self.slots[at] = hash >> 32 << 32 | (place as u64 + 1);
         }
     }
+}
+
+/// Returns where the search for a hash begins, in a table that is large enough. Keys of one task have the lowest bits in common.
+#[inline]
+fn place_of(hash: u64) -> usize {
+    (hash >> 16) as usize
 }
 
 /// Hashes a key.
