@@ -16,6 +16,7 @@ pub mod cli;
 pub mod decimal;
 pub mod digest;
 pub mod format;
+pub mod guard;
 pub mod id;
 pub mod ops;
 pub mod parallel;

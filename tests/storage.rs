@@ -456,6 +456,42 @@ fn symbolic_links_inside_lead_nowhere() {
 }
 
 #[test]
+fn what_is_written_to_a_file_with_a_second_name_does_not_reach_the_second_name() {
+    let (dir, storage) = disk();
+    let other = dir.path().join("outside/secret");
+    for name in ["lock", "log"] {
+        fs::hard_link(&other, storage.root().join(name)).unwrap();
+    }
+    let first = storage.lock(&path("lock"), "me").unwrap();
+    match storage.lock(&path("lock"), "you") {
+        Err(StorageError::Held { holder, .. }) => assert_eq!(holder, "me"),
+        other => panic!("{other:?}"),
+    }
+    drop(first);
+    storage.append(&path("log"), b" line").unwrap();
+    storage.append(&path("log"), b" and another").unwrap();
+    assert_eq!(read(&storage, "log"), b"secret line and another");
+    assert_eq!(fs::read(&other).unwrap(), b"secret");
+    assert_eq!(names(&storage, None), ["dir", "lock", "log"]);
+}
+
+#[test]
+fn of_many_that_take_a_lock_with_a_second_name_one_has_it() {
+    let (dir, storage) = disk();
+    let other = dir.path().join("outside/secret");
+    for round in 0..50 {
+        fs::hard_link(&other, storage.root().join(format!("lock{round}"))).unwrap();
+        let held: Vec<_> = thread::scope(|scope| {
+            let take = || storage.lock(&path(&format!("lock{round}")), "somebody").ok();
+            let takers: Vec<_> = (0..4).map(|_| scope.spawn(take)).collect();
+            takers.into_iter().map(|taker| taker.join().unwrap()).collect()
+        });
+        assert_eq!(held.iter().flatten().count(), 1, "round {round}");
+    }
+    assert_eq!(fs::read(&other).unwrap(), b"secret");
+}
+
+#[test]
 fn the_root_may_be_a_symbolic_link() {
     let (dir, _) = disk();
     symlink("root", dir.path().join("link")).unwrap();

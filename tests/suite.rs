@@ -10,6 +10,7 @@ mod diff;
 mod docs;
 mod format_tables;
 mod golden;
+mod hostile;
 mod job_file;
 mod prune;
 mod repair;

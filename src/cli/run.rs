@@ -1,7 +1,7 @@
 //! `ckpt run`: run a job, or go on with it.
 
 use std::ffi::OsString;
-use std::io::IsTerminal as _;
+use std::io::{IsTerminal as _, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -190,9 +190,14 @@ pub(super) fn read_job(args: &JobArgs) -> Result<(JobSpec, Vec<u8>, Environment)
     let bytes = if is_script {
         script::describe(&args.job, &environment)?
     } else {
-        std::fs::read(&args.job).map_err(|error| {
+        // It may be a pipe or a device: what is too long is refused after so many bytes.
+        let limit = crate::yaml::MAX_BYTES as u64 + 1;
+        let mut bytes = Vec::new();
+        let read = std::fs::File::open(&args.job).and_then(|file| file.take(limit).read_to_end(&mut bytes));
+        read.map_err(|error| {
             CliError::usage(format!("cannot read job file `{}`", args.job.display())).caused_by(&error)
-        })?
+        })?;
+        bytes
     };
     let given = match inputs.is_empty() {
         false => GivenInput::Files(&inputs),

@@ -236,7 +236,7 @@ pub fn parse_sums(bytes: &[u8]) -> Option<(Vec<ObjectName>, Digest)> {
     let object = |line: &str| {
         let (digits, path) = line.split_at_checked(64)?;
         let path = path.strip_prefix("  ../../")?.strip_prefix(OBJECTS)?.strip_prefix('/')?;
-        let name = path.strip_prefix(&digits[..2])?.strip_prefix('/')?;
+        let name = path.strip_prefix(digits.get(..2)?)?.strip_prefix('/')?;
         if name.get(..64)? == digits { name.parse().ok() } else { None }
     };
     let objects: Vec<ObjectName> = lines.map(object).collect::<Option<_>>()?;
@@ -351,6 +351,9 @@ mod tests {
         assert_eq!(parse_sums(sums_text(names.iter().copied(), manifest).as_bytes()), None);
         assert_eq!(parse_sums(sums_text([names[0], names[0]], manifest).as_bytes()), None);
         assert_eq!(parse_sums("é".repeat(70).as_bytes()), None);
+        // The two digits of the directory would be half a letter.
+        let halved = format!("a\u{e9}{}  ../../{OBJECTS}/a/\n{}", "a".repeat(61), sums_text([], manifest));
+        assert_eq!(parse_sums(halved.as_bytes()), None);
     }
 
     #[test]

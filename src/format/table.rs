@@ -1,6 +1,5 @@
 //! What the three kinds of Parquet table share: the schema, the writer, and a reader that trusts nothing.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use arrow_array::{ArrayRef, RecordBatch};
@@ -18,6 +17,7 @@ use parquet::schema::types::{ColumnPath, SchemaDescriptor, Type};
 use crate::decimal::Decimal;
 use crate::format::pages::CheckedGroup;
 use crate::format::segment::TableError;
+use crate::guard::guarded;
 use crate::id::Sequence;
 
 /// The most rows of a row group that is written: what is passed over when few keys are looked up is whole groups.
@@ -459,11 +459,7 @@ fn sql_type(field: &Type) -> String {
 
 /// Calls into the Parquet reader, and turns a panic inside it into an error: the file is at fault, and may be hostile.
 fn guard<T>(read: impl FnOnce() -> Result<T, TableError>) -> Result<T, TableError> {
-    catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|panic| {
-        let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-        let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
-        Err(unreadable(format!("the reader gave up: {}", text.as_deref().unwrap_or("no reason given"))))
-    })
+    guarded(read).unwrap_or_else(|text| Err(unreadable(format!("the reader gave up: {text}"))))
 }
 
 pub(super) fn unreadable(reason: impl std::fmt::Display) -> TableError {

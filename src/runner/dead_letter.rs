@@ -48,6 +48,10 @@ impl DeadLetterFile {
         if bytes > 0 && !path.exists() {
             return Err(RunError::DeadLetterShort { path: path.display().to_string(), expected: bytes, found: 0 });
         }
+        // To open a pipe would wait for its reader.
+        if std::fs::metadata(path).is_ok_and(|found| !found.is_file()) {
+            return Err(RunError::DeadLetterTaken { path: path.display().to_string() });
+        }
         let mut file =
             OpenOptions::new().create(true).read(true).write(true).truncate(false).open(path).map_err(error)?;
         let found = file.metadata().map_err(error)?.len();

@@ -243,8 +243,9 @@ fn file_names(dir: &Path) -> io::Result<Vec<String>> {
 }
 
 fn is_file_with(path: &Path, output: &Output) -> io::Result<bool> {
-    match fs::metadata(path) {
-        Ok(found) if found.len() == output.bytes => {}
+    // To open a pipe would wait for its writer, and a link is none of what the job writes.
+    match fs::symlink_metadata(path) {
+        Ok(found) if found.is_file() && found.len() == output.bytes => {}
         Ok(_) => return Ok(false),
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
         Err(error) => return Err(error),

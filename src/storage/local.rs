@@ -9,7 +9,7 @@ use std::fs::{self, File, TryLockError};
 use std::io::{self, Read, Write as _};
 use std::ops::Range;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -46,6 +46,10 @@ const APPEND: OFlags = OFlags::WRONLY
 
 /// The most that is read of a lock file, in bytes.
 const MAX_HOLDER_BYTES: usize = 4096;
+/// How often a lock file that was replaced while it was opened is opened again.
+const MAX_REPLACED_LOCKS: usize = 8;
+/// The largest file with other names that is copied before something is appended to it, in bytes.
+const MAX_UNSHARED_BYTES: u64 = 64 << 20;
 
 /// Keeps bytes in files below a directory, which is made when the first is created.
 ///
@@ -269,6 +273,20 @@ impl LocalStorage {
         Ok(name)
     }
 
+    /// Puts an empty lock file that is locked in the place of the one at `path`, which has other names elsewhere and is locked by the caller.
+    fn unshared_lock(&self, dir: BorrowedFd<'_>, path: &RelPath) -> Result<File, StorageError> {
+        let failed = |source: io::Error| self.failed("lock", path.as_str(), source);
+        let aside = temporary_name();
+        let opened = rustix::fs::openat(dir, aside.as_str(), LOCK.union(OFlags::EXCL), Mode::from_raw_mode(0o666));
+        let file = File::from(opened.map_err(|source| failed(source.into()))?);
+        let placed = file.lock().and_then(|()| Ok(rustix::fs::renameat(dir, aside.as_str(), dir, split(path).1)?));
+        placed.map_err(|source| {
+            let _ = rustix::fs::unlinkat(dir, aside.as_str(), AtFlags::empty());
+            failed(source)
+        })?;
+        Ok(file)
+    }
+
     /// Returns the names in `dir` as the system has them.
     fn names(&self, dir: &str) -> Result<Vec<walkdir::DirEntry>, walkdir::Error> {
         WalkDir::new(self.on_disk(dir))
@@ -400,8 +418,15 @@ impl Storage for LocalStorage {
         let is_new = rustix::fs::statat(&dir, name, AtFlags::SYMLINK_NOFOLLOW).is_err();
         let opened = rustix::fs::openat(&dir, name, APPEND, Mode::from_raw_mode(0o666));
         let mut file = File::from(opened.map_err(|source| failed(source.into()))?);
-        if !file.metadata().map_err(failed)?.is_file() {
+        let found = file.metadata().map_err(failed)?;
+        if !found.is_file() {
             return Err(StorageError::NotAFile { path: self.shown(path.as_str()) });
+        }
+        if found.nlink() > 1 {
+            // Its bytes are those of another file as well, which must stay as it is.
+            let mut all = self.get(path, MAX_UNSHARED_BYTES)?.to_vec();
+            all.extend_from_slice(bytes);
+            return self.replace(path, &all);
         }
         file.write_all(bytes).and_then(|()| file.sync_data()).map_err(failed)?;
         if is_new { self.flush_now(parent) } else { Ok(()) }
@@ -508,19 +533,38 @@ impl Storage for LocalStorage {
         let failed = |source: io::Error| self.failed("lock", path.as_str(), source);
         let (parent, name) = split(path);
         let dir = self.make_dir("lock", parent)?;
-        let file = File::from(
-            rustix::fs::openat(&dir, name, LOCK, Mode::from_raw_mode(0o666)).map_err(|source| failed(source.into()))?,
-        );
-        if !file.metadata().map_err(failed)?.is_file() {
-            return Err(StorageError::NotAFile { path: self.shown(path.as_str()) });
-        }
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                return Err(StorageError::Held { path: self.shown(path.as_str()), holder: read_holder(&file) });
+        let mut replaced = 0;
+        let file = loop {
+            let opened = rustix::fs::openat(&dir, name, LOCK, Mode::from_raw_mode(0o666));
+            let file = File::from(opened.map_err(|source| failed(source.into()))?);
+            let found = file.metadata().map_err(failed)?;
+            if !found.is_file() {
+                return Err(StorageError::NotAFile { path: self.shown(path.as_str()) });
             }
-            Err(TryLockError::Error(source)) => return Err(failed(source)),
-        }
+            match file.try_lock() {
+                Ok(()) => {}
+                Err(TryLockError::WouldBlock) => {
+                    return Err(StorageError::Held { path: self.shown(path.as_str()), holder: read_holder(&file) });
+                }
+                Err(TryLockError::Error(source)) => return Err(failed(source)),
+            }
+            // Somebody may have put another file in its place since it was opened, as below.
+            match rustix::fs::statat(&dir, name, AtFlags::SYMLINK_NOFOLLOW) {
+                Ok(now) if (now.st_dev, now.st_ino) == (found.dev(), found.ino()) => {}
+                // Some network file systems do not number files the same twice.
+                Ok(_) | Err(Errno::NOENT) if replaced < MAX_REPLACED_LOCKS => {
+                    replaced += 1;
+                    continue;
+                }
+                Ok(_) | Err(Errno::NOENT) => break file,
+                Err(source) => return Err(failed(source.into())),
+            }
+            if found.nlink() == 1 {
+                break file;
+            }
+            // Its bytes are those of another file as well, such as a copy of the store made with hard links, or one that has nothing to do with it.
+            break self.unshared_lock(dir.as_fd(), path)?;
+        };
         // Shortened last, so that who reads meanwhile never finds it empty. It need not outlive a crash of the
         // machine.
         match file.write_all_at(holder.as_bytes(), 0).and_then(|()| file.set_len(holder.len() as u64)).map_err(failed) {

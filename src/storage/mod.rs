@@ -20,7 +20,8 @@ pub const TEMPORARY_PREFIX: &str = ".tmp-";
 /// A place that keeps bytes under relative paths.
 ///
 /// What is read is never cached. All calls may come from several threads at once. No symbolic link below the place is
-/// followed: a path that leads through one, or through a file, fails with [`StorageError::NotADirectory`].
+/// followed: a path that leads through one, or through a file, fails with [`StorageError::NotADirectory`]. A file that has a second name elsewhere is
+/// read, and replaced by one of its own where something is written to it.
 pub trait Storage: Send + Sync + fmt::Debug {
     /// Returns what to call this place in messages: a directory's path.
     fn place(&self) -> String;

@@ -139,7 +139,7 @@ impl AttemptLog {
     /// Writes an attempt down in every replica that can be written to, and gives it its number. What can not be written is lost: a checkpoint
     /// never fails for it.
     pub fn add(&mut self, store: &Store, attempt: Attempt) {
-        self.last += 1;
+        self.last = self.last.saturating_add(1);
         let error = attempt.error.map(|error| error.chars().take(MAX_ERROR_CHARS).collect());
         let time = in_milliseconds(attempt.time);
         let attempt = Attempt { number: self.last, time, run: self.run.clone(), error, ..attempt };
@@ -147,7 +147,7 @@ impl AttemptLog {
         serde_json::to_writer(&mut line, &attempt).expect("numbers and text are JSON");
         line.push(b'\n');
         if self.bytes >= MAX_FILE_BYTES {
-            (self.file, self.bytes) = (self.file + 1, 0);
+            (self.file, self.bytes) = (self.file.saturating_add(1), 0);
         }
         self.bytes += line.len() as u64;
         self.torn = false;
@@ -164,7 +164,7 @@ impl AttemptLog {
 /// Deletes the files that are too many once `newest` has begun.
 fn drop_old(storage: &dyn Storage, newest: u64) {
     let files = files(storage).unwrap_or_default();
-    for old in files.keys().filter(|old| *old + MAX_FILES <= newest) {
+    for old in files.keys().filter(|old| old.saturating_add(MAX_FILES) <= newest) {
         let _ = storage.delete(&layout::attempts(*old));
     }
 }

@@ -209,7 +209,7 @@ impl Store {
             [] => vec![&[]],
             checkpoints => checkpoints.chunks(CHECKPOINTS_PER_EVENT).collect(),
         };
-        let first = self.last_event()? + 1;
+        let first = self.last_event()?.saturating_add(1);
         for (number, part) in (first..).zip(parts) {
             let event = Event {
                 format: FORMAT,

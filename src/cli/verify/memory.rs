@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::io::{self, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::path::Path;
 
 use jiff::Timestamp;
@@ -16,6 +16,9 @@ use crate::store::Store;
 /// The version of the file that is written and read.
 const VERSION: u32 = 1;
 
+/// The largest file that is read, in bytes: that of more than two million objects.
+const MAX_BYTES: u64 = 256 << 20;
+
 /// When each object was last found intact.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -28,7 +31,7 @@ pub(super) struct Memory {
 impl Memory {
     /// Reads the file, which need not be there yet.
     pub(super) fn load(path: &Path) -> Result<Memory, CliError> {
-        let bytes = match fs::read(path) {
+        let bytes = match read(path) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 return Ok(Memory { version: VERSION, replicas: BTreeMap::new() });
@@ -80,6 +83,21 @@ impl Memory {
             CliError::io("write", path, &error)
         })
     }
+}
+
+/// Returns the content of a regular file. To open a pipe would wait for its writer, and a device may have no end.
+fn read(path: &Path) -> io::Result<Vec<u8>> {
+    let found = fs::metadata(path)?;
+    if !found.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"));
+    }
+    if found.len() > MAX_BYTES {
+        let message = format!("it has {} bytes, expected at most {MAX_BYTES}", found.len());
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, message));
+    }
+    let mut bytes = Vec::new();
+    File::open(path)?.take(MAX_BYTES).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 fn real(place: &str) -> String {

@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
@@ -148,8 +149,8 @@ fn beside(directory: &Path, ending: &str) -> PathBuf {
 }
 
 fn open_journal(path: &Path) -> Result<File, RestoreError> {
-    // To open a pipe would wait for its writer, and a link could lead anywhere.
-    if fs::symlink_metadata(path).is_ok_and(|found| !found.is_file()) {
+    // To open a pipe would wait for its writer, and a link could lead anywhere, as can a second name.
+    if fs::symlink_metadata(path).is_ok_and(|found| !found.is_file() || found.nlink() > 1) {
         return Err(RestoreError::TargetTaken { path: path.to_owned() });
     }
     let opened = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path);

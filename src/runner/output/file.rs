@@ -1,6 +1,6 @@
 //! One output file while it is written: rows become bytes, and these are hashed on their way to a file aside.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 
 use super::OutputPlan;
@@ -36,7 +36,13 @@ impl<'a> StagedFile<'a> {
     ) -> Result<StagedFile<'a>, RunError> {
         let error = plan.error(sequence);
         make_directory(&plan.dir).map_err(&error)?;
-        let file = File::create(plan.staged(sequence)).map_err(&error)?;
+        // Always a new file: what is there may be a link to another one.
+        let staged = plan.staged(sequence);
+        match fs::remove_file(&staged) {
+            Err(missing) if missing.kind() == io::ErrorKind::NotFound => {}
+            removed => removed.map_err(&error)?,
+        }
+        let file = File::create_new(staged).map_err(&error)?;
         Ok(StagedFile {
             plan,
             sequence,

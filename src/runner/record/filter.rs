@@ -15,6 +15,7 @@ use cel::{Context, Env, ExecutionError, ParseErrors, Value};
 use regex::Regex;
 
 use super::{BadRecord, Field, json, shown};
+use crate::guard::guarded;
 use crate::runner::spec::FieldPath;
 
 /// The longest expression, in bytes.
@@ -74,12 +75,12 @@ impl Filter {
             return Err(format!("the expression is longer than {EXPRESSION_BYTES} bytes"));
         }
         // The parser goes as deep as the expression does, before its depth is known.
-        let compile = || Filter::compile(expression);
+        let compile = || guarded(|| Filter::compile(expression));
         std::thread::scope(|scope| {
             let thread = std::thread::Builder::new().stack_size(PARSER_STACK_BYTES).spawn_scoped(scope, compile);
             match thread.map(|thread| thread.join()) {
-                Ok(Ok(result)) => result,
-                Ok(Err(_)) => Err("the expression can not be parsed".to_owned()),
+                Ok(Ok(Ok(result))) => result,
+                Ok(Ok(Err(_)) | Err(_)) => Err("the expression can not be parsed".to_owned()),
                 Err(error) => Err(format!("no thread to parse the expression: {error}")),
             }
         })

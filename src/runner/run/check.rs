@@ -199,6 +199,10 @@ fn newest(rows: Vec<PositionRow>) -> Vec<PositionRow> {
 
 /// Returns who holds the lock file at `path`, in its own words. The lock is only tried, by reading, and let go at once.
 fn holder(path: &std::path::Path) -> Option<String> {
+    // To open a pipe would wait for its writer.
+    if !std::fs::symlink_metadata(path).ok()?.is_file() {
+        return None;
+    }
     let mut file = File::open(path).ok()?;
     let mut text = String::new();
     (&mut file).take(4096).read_to_string(&mut text).ok()?;
