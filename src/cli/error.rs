@@ -3,6 +3,8 @@
 use std::error::Error;
 use std::io;
 
+use rustix::io::Errno;
+
 use crate::cli::escape::escape;
 use crate::cli::exit::Exit;
 use crate::format::manifest::ManifestError;
@@ -56,10 +58,14 @@ impl CliError {
 
     /// Adds `cause` and its own causes.
     #[must_use]
-    pub fn caused_by(mut self, cause: &dyn Error) -> CliError {
+    pub fn caused_by(mut self, cause: &(dyn Error + 'static)) -> CliError {
         let mut next = Some(cause);
         while let Some(error) = next {
             self.causes.push(error.to_string());
+            let hint = error.downcast_ref::<io::Error>().and_then(resource_hint);
+            if let Some(hint) = hint.filter(|hint| !self.hints.iter().any(|known| known == hint)) {
+                self.hints.push(hint.to_owned());
+            }
             next = error.source();
         }
         self
@@ -143,6 +149,7 @@ impl From<StorageError> for CliError {
     fn from(error: StorageError) -> CliError {
         match &error {
             StorageError::Held { .. } => CliError::of(Exit::Busy, &error),
+            StorageError::Gone { .. } => CliError::of(Exit::Failed, &error).hint(GONE),
             // Nobody asks a store for a file that its own manifests do not promise.
             StorageError::NotFound { .. }
             | StorageError::NotAFile { .. }
@@ -153,6 +160,32 @@ impl From<StorageError> for CliError {
     }
 }
 
+/// Returns what helps when the system lacks or refuses something.
+fn resource_hint(error: &io::Error) -> Option<&'static str> {
+    match error.kind() {
+        io::ErrorKind::StorageFull => Some(
+            "make room on that disk; `ckpt prune STORE --keep-last N --grace 0s` makes some at once, and what is committed is as it was",
+        ),
+        io::ErrorKind::QuotaExceeded => Some(
+            "raise the quota or remove something; `ckpt prune STORE --keep-last N --grace 0s` makes room at once, and what is committed is as it was",
+        ),
+        io::ErrorKind::ReadOnlyFilesystem => Some(
+            "mount it for writing (a disk with errors is often made read-only: look at `dmesg`), or use another place",
+        ),
+        io::ErrorKind::PermissionDenied => Some("run it as the user that the file belongs to, or let this one use it"),
+        io::ErrorKind::FileTooLarge => Some("raise the limit on the size of files (`ulimit -f`)"),
+        io::ErrorKind::StaleNetworkFileHandle => Some(GONE),
+        _ => match Errno::from_io_error(error) {
+            Some(Errno::MFILE | Errno::NFILE) => Some("raise the limit on open files (`ulimit -n`)"),
+            Some(Errno::IO) => Some(
+                "the disk or its connection fails: look at `dmesg`; what is committed is checked with `ckpt verify STORE`",
+            ),
+            _ => None,
+        },
+    }
+}
+
+const GONE: &str = "was it unmounted or moved? put it back and start again; what is committed in it is as it was";
 const VERIFY: &str = "`ckpt verify STORE` lists everything that is damaged";
 
 #[cfg(test)]

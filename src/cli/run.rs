@@ -13,6 +13,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGXFSZ};
 use signal_hook::flag;
 
 use crate::causes::in_one_line;
+use crate::cli::clock::NOW_VARIABLE;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::cli::journal::Level;
@@ -229,9 +230,10 @@ fn unfit(error: &SpecError, text: &str, args: &JobArgs) -> CliError {
     }
 }
 
-/// Gives the time as checkpoints have it: milliseconds.
+/// Gives the time as checkpoints have it: milliseconds. A clock that stands still, see [`NOW_VARIABLE`], does so here too.
 fn now() -> Timestamp {
-    let now = Timestamp::now();
+    let fixed = std::env::var(NOW_VARIABLE).ok().and_then(|text| text.parse().ok());
+    let now = fixed.unwrap_or_else(Timestamp::now);
     Timestamp::from_millisecond(now.as_millisecond()).unwrap_or(now)
 }
 

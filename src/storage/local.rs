@@ -11,7 +11,6 @@ use std::ops::Range;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{FileExt, MetadataExt as _};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::UNIX_EPOCH;
 
@@ -54,12 +53,12 @@ const MAX_UNSHARED_BYTES: u64 = 64 << 20;
 /// Keeps bytes in files below a directory, which is made when the first is created.
 ///
 /// The directory itself may be a symbolic link; no symbolic link inside it is followed. Once it has been there it is
-/// never made again: it may be on a disk that was taken away, and comes back.
+/// never made again, and no other directory is taken for it: it may be on a disk that was taken away, and comes back.
 #[derive(Debug)]
 pub struct LocalStorage {
     root: PathBuf,
-    /// Whether the root has been there.
-    rooted: AtomicBool,
+    /// The root as it was when it was there first: device and number.
+    rooted: Mutex<Option<(u64, u64)>>,
     directories: Mutex<Directories>,
     /// Held while directories are flushed, so that who comes second returns only when the first is done.
     flushing: Mutex<()>,
@@ -83,7 +82,7 @@ impl LocalStorage {
     pub fn new(root: impl Into<PathBuf>) -> LocalStorage {
         LocalStorage {
             root: root.into(),
-            rooted: AtomicBool::new(false),
+            rooted: Mutex::default(),
             directories: Mutex::default(),
             flushing: Mutex::default(),
         }
@@ -111,6 +110,7 @@ impl LocalStorage {
         let source = source.into();
         let shown = self.shown(path);
         match Errno::from_io_error(&source) {
+            Some(Errno::NOENT | Errno::STALE) if self.is_gone() => StorageError::Gone { path: self.shown("") },
             Some(Errno::NOENT) => StorageError::NotFound { path: shown },
             Some(Errno::EXIST | Errno::NOTEMPTY) => StorageError::Exists { path: shown },
             Some(Errno::ISDIR | Errno::NXIO) => StorageError::NotAFile { path: shown },
@@ -143,10 +143,23 @@ impl LocalStorage {
     fn open_root(&self) -> Result<OwnedFd, Errno> {
         // Unlike everything below it, the root may be a symbolic link.
         let opened = rustix::fs::open(&self.root, DIRECTORY.difference(OFlags::NOFOLLOW), Mode::empty());
-        if opened.is_ok() {
-            self.rooted.store(true, Ordering::Relaxed);
+        let opened = opened?;
+        let found = rustix::fs::fstat(&opened)?;
+        match *self.rooted().get_or_insert((found.st_dev, found.st_ino)) {
+            known if known == (found.st_dev, found.st_ino) => Ok(opened),
+            // What the system itself says of a directory on a server that has another one by now.
+            _ => Err(Errno::STALE),
         }
-        opened
+    }
+
+    fn rooted(&self) -> MutexGuard<'_, Option<(u64, u64)>> {
+        self.rooted.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tells whether the root has been there, and is not any more.
+    fn is_gone(&self) -> bool {
+        let Some(known) = *self.rooted() else { return false };
+        !rustix::fs::stat(&self.root).is_ok_and(|found| (found.st_dev, found.st_ino) == known)
     }
 
     fn open_dir(&self, action: &'static str, dir: &str) -> Result<OwnedFd, StorageError> {
@@ -178,9 +191,7 @@ impl LocalStorage {
     /// Opens the directory `dir` after making what is missing of it.
     fn make_dir(&self, action: &'static str, dir: &str) -> Result<OwnedFd, StorageError> {
         let root = match self.open_root() {
-            Err(Errno::NOENT) if !self.rooted.load(Ordering::Relaxed) => {
-                self.make_root().and_then(|()| Ok(self.open_root()?))
-            }
+            Err(Errno::NOENT) if self.rooted().is_none() => self.make_root().and_then(|()| Ok(self.open_root()?)),
             opened => opened.map_err(io::Error::from),
         };
         let mut opened = root.map_err(|source| self.failed_dir(action, "", source))?;
@@ -527,6 +538,10 @@ impl Storage for LocalStorage {
 
     fn settle(&self, dir: Option<&RelPath>) -> Result<(), StorageError> {
         self.flush_now(dir.map_or("", RelPath::as_str))
+    }
+
+    fn reopen(&self) {
+        *self.rooted() = None;
     }
 
     fn lock(&self, path: &RelPath, holder: &str) -> Result<Box<dyn LockGuard>, StorageError> {

@@ -131,6 +131,10 @@ pub trait Storage: Send + Sync + fmt::Debug {
         Ok(())
     }
 
+    /// Takes the place for what it is now. One that was gone may have come back on another disk; until this is called it
+    /// counts as gone, so that nothing is written in a wrong place, such as below a mount point that has lost its disk.
+    fn reopen(&self) {}
+
     /// Takes the lock file at `path` for as long as the guard lives, or this process does, and writes `holder` into
     /// it.
     ///
@@ -204,6 +208,12 @@ pub enum StorageError {
         /// Its size in bytes.
         found: u64,
     },
+    /// The place itself was there before, and is not any more.
+    #[error("`{path}` is gone, or another directory is in its place")]
+    Gone {
+        /// The place.
+        path: String,
+    },
     /// The lock is taken.
     #[error("`{path}` is locked by {holder}")]
     Held {
@@ -234,6 +244,7 @@ impl StorageError {
     pub fn path(&self) -> &str {
         match self {
             StorageError::NotFound { path }
+            | StorageError::Gone { path }
             | StorageError::Exists { path }
             | StorageError::NotAFile { path }
             | StorageError::NotADirectory { path }

@@ -219,6 +219,7 @@ impl Store {
 
     /// Checks that a replica which was lost is there, is of this store, and is nobody else's.
     fn is_back(&self, index: usize) -> Result<(), StoreError> {
+        self.replicas[index].reopen();
         let file = self.replica(index).store_file()?;
         let replica = self.replica(index);
         replica.check(&store_file(), "store", &self.file.store, &file.store)?;

@@ -295,9 +295,14 @@ impl<'a> Director<'a> {
     }
 
     /// Returns what decides whether a checkpoint is due.
-    fn seen(&self, gauges: &Gauges) -> Seen {
+    fn seen(&mut self, gauges: &Gauges) -> Seen {
+        let now = (self.run.clock)();
+        if let (Timing::At(calendar), Some(next_at)) = (&self.policy.timing, self.next_at) {
+            // It is later only when the clock was set back since: then the next time by the clock as it is now counts.
+            self.next_at = Some(calendar.next_after(now).map_or(next_at, |by_now| by_now.min(next_at)));
+        }
         Seen {
-            now: (self.run.clock)(),
+            now,
             next_at: self.next_at,
             since_last: self.last_cut_at.elapsed(),
             since_end: self.ended_at.map(|ended| ended.elapsed()),

@@ -56,7 +56,10 @@ fn a_store_that_can_not_be_written_to_is_an_error() {
     let Some(output) = with_mounts(&env, "mount -t tmpfs -o ro none disk; ckpt run job.yaml -q") else { return };
     let output = output.expect(4);
     assert!(output.stderr.starts_with("error: cannot "), "{output}");
-    assert!(output.stderr.ends_with("\n  caused by: Read-only file system (os error 30)\n"), "{output}");
+    assert!(
+        output.stderr.contains("\n  caused by: Read-only file system (os error 30)\nhint: mount it for writing"),
+        "{output}"
+    );
 }
 
 #[test]
@@ -64,7 +67,12 @@ fn a_limit_on_the_size_of_files_is_an_error_and_no_sudden_death() {
     let env = prepared();
     let output = env.shell("ulimit -f 100; ckpt run job.yaml -q").expect(4);
     assert!(output.stderr.starts_with("error: cannot "), "{output}");
-    assert!(output.stderr.ends_with("\n  caused by: File too large (os error 27)\n"), "{output}");
+    assert!(
+        output.stderr.contains(
+            "\n  caused by: File too large (os error 27)\nhint: raise the limit on the size of files (`ulimit -f`)\n"
+        ),
+        "{output}"
+    );
     env.run(&["run", "job.yaml"]).expect(0);
     assert!(is_done(&env));
 }

@@ -29,6 +29,7 @@ mod protocol;
 mod published;
 mod python;
 mod replicas;
+mod resources;
 mod results;
 mod signals;
 mod soak;

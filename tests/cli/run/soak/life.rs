@@ -31,6 +31,10 @@ pub(super) enum Blow {
 }
 
 impl Blow {
+    fn may_be_ignored(self) -> bool {
+        matches!(self, Blow::Interrupt | Blow::InterruptTwice | Blow::HangUp)
+    }
+
     fn name(self) -> &'static str {
         match self {
             Blow::Kill => "kill",
@@ -132,7 +136,11 @@ pub(super) struct Life<'a> {
 impl<'a> Life<'a> {
     pub(super) fn start(env: &'a Env, story: &'a Story, arguments: &[&str], goes_back: bool) -> Life<'a> {
         let latest = latest(env);
-        let create = |name: &str| File::create(env.path(name)).expect("created");
+        // A program of the life before may still be writing to the old one.
+        let create = |name: &str| {
+            let _ = fs::remove_file(env.path(name));
+            File::create(env.path(name)).expect("created")
+        };
         let mut command = env.command(arguments);
         let stdin = match story.standard_input {
             Some(name) => File::open(env.path(name)).expect("opened").into(),
@@ -250,8 +258,16 @@ impl<'a> Life<'a> {
     #[track_caller]
     pub(super) fn end(mut self, pace: &mut Pace, figures: &mut Figures) -> End {
         let begun = Instant::now();
+        let mut is_reminded = false;
         while self.goes_on() {
-            assert!(begun.elapsed() < PATIENCE, "the run does not end after {:?}: {}", self.struck, self.said());
+            let waited = begun.elapsed();
+            assert!(waited < PATIENCE, "the run does not end after {:?}: {}", self.struck, self.said());
+            // Under nohup and the like, SIGINT and SIGHUP are ignored until the run listens to them.
+            if !is_reminded && waited > PATIENCE / 4 && self.struck.iter().any(|blow| blow.may_be_ignored()) {
+                is_reminded = true;
+                self.struck.push(Blow::Term);
+                let _ = kill_process(Pid::from_child(&self.child), Signal::TERM);
+            }
             std::thread::sleep(Duration::from_micros(300));
         }
         let status = self.status.expect("it has ended");
@@ -272,6 +288,8 @@ impl<'a> Life<'a> {
                     && has(&[Blow::Term, Blow::Interrupt, Blow::HangUp, Blow::InterruptTwice])
             }
             3 if !finished => self.story.may_be_incomplete && view["ended"] == Value::Bool(false),
+            // A script was asked what its job is.
+            2 => has(&[Blow::KillProgram]) && said.contains("it ended with signal: 9"),
             4 => has(&[Blow::KillProgram]) && !self.story.restarts && said.contains("ended by signal 9"),
             3 if self.story.may_be_incomplete => finished,
             status => status == self.story.status && finished,
@@ -280,7 +298,7 @@ impl<'a> Life<'a> {
         if let Some(latest) = self.latest {
             assert!(!said.contains("\"event\":\"started\""), "there was checkpoint {latest}: {said}");
             let resumes = said.lines().find(|line| line.contains("\"event\":\"resumed\""));
-            assert!(resumes.is_some() || status >= 128, "it does not say what it resumes from: {said}");
+            assert!(resumes.is_some() || status >= 128 || status == 2, "it does not say what it resumes from: {said}");
             let exactly = format!("\"checkpoint\":{latest},");
             // A store that was behind or damaged is resumed from somewhere else, and says so.
             assert!(
