@@ -1,7 +1,8 @@
 //! The dead-letter file: bad records, each once, whatever crashes in between.
 //!
 //! A checkpoint names how many bytes of the file belong to it. Lines are appended and flushed before the commit; on resume the file is cut
-//! back to what the checkpoint names.
+//! back to what the checkpoint names. After a roll back that would lose lines that later checkpoints name: they are kept beside the file, and put
+//! back when the job is rolled forward to one of these.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -9,10 +10,12 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use crate::format::manifest::DeadLetter;
+use crate::format::manifest::{DeadLetter, Manifest};
+use crate::id::Sequence;
 use crate::runner::error::RunError;
 use crate::runner::lasting::{flush_name, make_directory};
 use crate::runner::worker::Rejected;
+use crate::store::Store;
 
 /// An open dead-letter file.
 #[derive(Debug)]
@@ -23,6 +26,91 @@ pub struct DeadLetterFile {
     bytes: u64,
     /// Whether more than `bytes` may be there, of lines that could not be written whole.
     torn: bool,
+}
+
+/// A roll back that a run is the first to go on from.
+#[derive(Debug)]
+pub struct RollBack {
+    /// The checkpoint whose content it goes on with.
+    to: Sequence,
+    /// The last checkpoint before the roll back that a run has made.
+    from: Manifest,
+}
+
+impl RollBack {
+    /// Finds the roll back that `last` is. Nothing when it is none, or when it can not be told what was before.
+    pub fn find(store: &Store, last: &Manifest) -> Option<RollBack> {
+        let read = |sequence| store.manifest(sequence).ok().map(|committed| committed.manifest);
+        let mut to = last.restored_from?;
+        // A roll back to a roll back.
+        while let Some(older) = read(to).and_then(|manifest| manifest.restored_from).filter(|older| *older < to) {
+            to = older;
+        }
+        let mut from = last.clone();
+        while from.restored_from.is_some() {
+            from = read(from.parent.map(|parent| parent.sequence).filter(|parent| *parent < from.sequence)?)?;
+        }
+        Some(RollBack { to, from })
+    }
+
+    /// Makes the file at `path`, named `name` in the job file, the one that `committed` has named: keeps what the checkpoint before the roll back
+    /// names of it as `FILE.withdrawn-NUMBER`, and takes the lines from such a file of an earlier roll back where they are there.
+    ///
+    /// `part` tells which of the files it is. Returns the checkpoint whose lines were kept now, and where. When it is cut short, doing it
+    /// again finishes it.
+    pub fn apply(
+        &self,
+        name: &str,
+        path: &Path,
+        committed: Option<&DeadLetter>,
+        part: impl Fn(&Manifest) -> Option<&DeadLetter>,
+    ) -> Result<Option<(Sequence, PathBuf)>, RunError> {
+        let error = |source| RunError::DeadLetter { path: path.display().to_string(), source };
+        let bytes_of =
+            |named: Option<&DeadLetter>| named.filter(|named| named.path == name).map_or(0, |named| named.bytes);
+        let (bytes, before) = (bytes_of(committed), bytes_of(part(&self.from)));
+        let length = |path: &Path| std::fs::metadata(path).map_or(0, |found| found.len());
+        // Checkpoints are numbered as they are made, so those after the wanted one go on from it until the first roll back behind it, which has
+        // kept the lines of the last of them.
+        let earlier = (self.to.0..self.from.sequence.0).map(|number| withdrawn(path, Sequence(number)));
+        let earlier = earlier.into_iter().find(|kept| length(kept) >= bytes.max(1));
+        let kept = withdrawn(path, self.from.sequence);
+        let mut told = None;
+        if (before > bytes || earlier.is_some()) && before > 0 && length(&kept) < before && length(path) >= before {
+            copy_beginning(path, before, &kept).map_err(error)?;
+            told = Some((self.from.sequence, kept.clone()));
+        }
+        // Else the wanted one goes before the last of a run, whose lines begin with its own.
+        let source = earlier.or_else(|| (length(&kept) >= bytes).then_some(kept));
+        if let Some(source) = source.filter(|_| bytes > 0) {
+            copy_beginning(&source, bytes, path).map_err(error)?;
+        }
+        Ok(told)
+    }
+}
+
+fn withdrawn(path: &Path, sequence: Sequence) -> PathBuf {
+    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    path.with_file_name(format!("{name}.withdrawn-{sequence}"))
+}
+
+/// Returns where a copy of the file at `path` is made.
+fn aside(path: &Path) -> PathBuf {
+    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    path.with_file_name(format!(".{name}.ckpt-copy"))
+}
+
+/// Puts the first `bytes` of `from` at `to`, whole or not at all, for good.
+fn copy_beginning(from: &Path, bytes: u64, to: &Path) -> io::Result<()> {
+    let aside = aside(to);
+    let mut file = File::create(&aside)?;
+    if io::copy(&mut File::open(from)?.take(bytes), &mut file)? < bytes {
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    }
+    file.sync_all()?;
+    std::fs::rename(&aside, to)?;
+    let dir = to.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    File::open(dir)?.sync_all()
 }
 
 #[derive(Serialize)]
@@ -44,6 +132,8 @@ impl DeadLetterFile {
         if let Some(parent) = path.parent() {
             make_directory(parent).map_err(error)?;
         }
+        // Of a run that was killed while it made a copy.
+        let _ = std::fs::remove_file(aside(path));
         let bytes = committed.filter(|committed| committed.path == name).map_or(0, |committed| committed.bytes);
         if bytes > 0 && !path.exists() {
             return Err(RunError::DeadLetterShort { path: path.display().to_string(), expected: bytes, found: 0 });

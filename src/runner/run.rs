@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ffi::OsString;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -11,14 +12,14 @@ use crossbeam_channel::{RecvTimeoutError, Sender, bounded, unbounded};
 use jiff::Timestamp;
 
 use crate::format::layout::ObjectName;
-use crate::format::manifest::Mode;
+use crate::format::manifest::{DeadLetter, Manifest, Mode};
 use crate::format::positions::PositionRow;
 use crate::format::rows::RowCodec;
 use crate::id::Sequence;
 use crate::runner::aggregate::Program;
 use crate::runner::checkpointer::{Checkpointer, Facts, Lineage, Outcome};
 use crate::runner::clock::Clock;
-use crate::runner::dead_letter::DeadLetterFile;
+use crate::runner::dead_letter::{DeadLetterFile, RollBack};
 use crate::runner::error::RunError;
 use crate::runner::exec::{ExecPlan, Mirror};
 use crate::runner::input::{self, BlockReader, FollowReader, InputError, Partition, Reader, Stand};
@@ -301,18 +302,24 @@ impl Run<'_> {
             run: format!("{:016x}", self.seed),
             encoders: plan.workers.min(MAX_ENCODERS),
         };
-        let dead_letter = match &job.input.on_error {
-            OnError::DeadLetter(path) => {
-                let committed = lineage.last.as_ref().and_then(|last| last.manifest.dead_letter.as_ref());
-                Some(DeadLetterFile::open(&path.display().to_string(), &job.resolve(path), committed)?)
+        let last = lineage.last.as_ref().map(|last| &last.manifest);
+        let roll_back = opened.as_ref().zip(last).and_then(|((store, _), last)| RollBack::find(store, last));
+        let open = |path: &Path, part: fn(&Manifest) -> Option<&DeadLetter>| -> Result<DeadLetterFile, RunError> {
+            let (name, path, committed) = (path.display().to_string(), job.resolve(path), last.and_then(part));
+            if let Some(roll_back) = &roll_back
+                && let Some((sequence, aside)) = roll_back.apply(&name, &path, committed, part)?
+            {
+                let (path, aside) = (path.display().to_string(), aside.display().to_string());
+                self.observer.event(&RunEvent::Withdrawn { sequence, path, aside });
             }
+            DeadLetterFile::open(&name, &path, committed)
+        };
+        let dead_letter = match &job.input.on_error {
+            OnError::DeadLetter(path) => Some(open(path, |manifest| manifest.dead_letter.as_ref())?),
             OnError::Fail | OnError::Skip => None,
         };
         let late = match job.window.as_ref().map(|window| &window.on_late) {
-            Some(OnLate::DeadLetter(path)) => {
-                let committed = lineage.last.as_ref().and_then(|last| last.manifest.late_records.as_ref());
-                Some(DeadLetterFile::open(&path.display().to_string(), &job.resolve(path), committed)?)
-            }
+            Some(OnLate::DeadLetter(path)) => Some(open(path, |manifest| manifest.late_records.as_ref())?),
             _ => None,
         };
         let next_block = lineage.last.as_ref().map_or(0, |last| last.manifest.block);

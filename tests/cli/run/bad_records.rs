@@ -200,3 +200,47 @@ fn bools_are_not_compared() {
     let output = env.run(&["run", "job.yaml"]).expect(2);
     assert_eq!(output.stderr, "error: `max(v)`: the first records hold bools in `v`, which have no order\n");
 }
+
+#[test]
+fn dead_letters_follow_a_roll_back_and_a_roll_forward() {
+    let env = Env::new();
+    job(&env, &BAD[0], ", on_error: {dead_letter: bad.jsonl}");
+    let run = || {
+        let output = env.run(&["run", "job.yaml"]).expect(3);
+        (env.read("bad.jsonl"), output)
+    };
+    let mut data = String::new();
+    let mut states = vec![String::new()];
+    for number in 1..=4 {
+        data += &format!("{{\"k\":\"a\",\"v\":{number}}}\nbad {number}\n");
+        env.write("data", &data);
+        states.push(run().0);
+    }
+    assert!(states.windows(2).all(|pair| pair[1].len() > pair[0].len() && pair[1].starts_with(&pair[0])));
+    // Back, with other input from there on; each time the file has what the checkpoint names, and what is new.
+    env.run(&["restore", "store@2"]).expect(0);
+    let beginning: String = data.lines().take(4).map(|line| format!("{line}\n")).collect();
+    env.write("data", beginning + "another\n");
+    let (other, output) = run();
+    assert_eq!(super::checkpoints(&env.path("store")), [1, 2, 3, 4, 5, 6]);
+    assert!(output.stderr.contains("moved to `bad.jsonl.withdrawn-00000004`"), "{output}");
+    assert!(
+        other.starts_with(&states[2]) && other.contains("\"data\":\"another\"") && !other.contains("bad 3"),
+        "{other}"
+    );
+    assert_eq!(env.read("bad.jsonl.withdrawn-00000004"), states[4]);
+    // Forward, to what was rolled back: first to the middle of it, then to its end.
+    env.run(&["restore", "store@3"]).expect(0);
+    env.write("data", data.lines().take(6).map(|line| format!("{line}\n")).collect::<String>());
+    assert_eq!(run().0, states[3]);
+    assert_eq!(env.read("bad.jsonl.withdrawn-00000006"), other);
+    env.run(&["restore", "store@4"]).expect(0);
+    env.write("data", &data);
+    assert_eq!(run().0, states[4]);
+    // And to the other end.
+    env.run(&["restore", "store@6"]).expect(0);
+    let beginning: String = data.lines().take(4).map(|line| format!("{line}\n")).collect();
+    env.write("data", beginning + "another\n");
+    assert_eq!(run().0, other);
+    env.run(&["verify", "store", "--deep"]).expect(0);
+}
