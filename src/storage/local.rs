@@ -57,8 +57,8 @@ const MAX_UNSHARED_BYTES: u64 = 64 << 20;
 #[derive(Debug)]
 pub struct LocalStorage {
     root: PathBuf,
-    /// The root as it was when it was there first: device and number.
-    rooted: Mutex<Option<(u64, u64)>>,
+    /// The root as it was when it was there first. It is kept open: some file systems give a directory that nobody has open another number.
+    rooted: Mutex<Option<OwnedFd>>,
     directories: Mutex<Directories>,
     /// Held while directories are flushed, so that who comes second returns only when the first is done.
     flushing: Mutex<()>,
@@ -144,22 +144,29 @@ impl LocalStorage {
         // Unlike everything below it, the root may be a symbolic link.
         let opened = rustix::fs::open(&self.root, DIRECTORY.difference(OFlags::NOFOLLOW), Mode::empty());
         let opened = opened?;
-        let found = rustix::fs::fstat(&opened)?;
-        match *self.rooted().get_or_insert((found.st_dev, found.st_ino)) {
-            known if known == (found.st_dev, found.st_ino) => Ok(opened),
+        let mut rooted = self.rooted();
+        let known = match &mut *rooted {
+            Some(known) => known,
+            none => none.insert(rustix::io::fcntl_dupfd_cloexec(&opened, 0)?),
+        };
+        match identity(&rustix::fs::fstat(&*known)?) == identity(&rustix::fs::fstat(&opened)?) {
+            true => Ok(opened),
             // What the system itself says of a directory on a server that has another one by now.
-            _ => Err(Errno::STALE),
+            false => Err(Errno::STALE),
         }
     }
 
-    fn rooted(&self) -> MutexGuard<'_, Option<(u64, u64)>> {
+    fn rooted(&self) -> MutexGuard<'_, Option<OwnedFd>> {
         self.rooted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Tells whether the root has been there, and is not any more.
     fn is_gone(&self) -> bool {
-        let Some(known) = *self.rooted() else { return false };
-        !rustix::fs::stat(&self.root).is_ok_and(|found| (found.st_dev, found.st_ino) == known)
+        let rooted = self.rooted();
+        let Some(known) = rooted.as_ref().and_then(|known| rustix::fs::fstat(known).ok()) else {
+            return rooted.is_some();
+        };
+        !rustix::fs::stat(&self.root).is_ok_and(|found| identity(&found) == identity(&known))
     }
 
     fn open_dir(&self, action: &'static str, dir: &str) -> Result<OwnedFd, StorageError> {
@@ -588,6 +595,11 @@ impl Storage for LocalStorage {
             _ => Ok(Box::new(LocalLock { file })),
         }
     }
+}
+
+/// Returns what tells a file or directory from all others.
+fn identity(found: &rustix::fs::Stat) -> (u64, u64) {
+    (found.st_dev, found.st_ino)
 }
 
 /// Holds a lock file open; the system lets go of the lock when it is closed, also by the death of the process.
