@@ -290,7 +290,11 @@ impl<'a> Life<'a> {
             3 if !finished => self.story.may_be_incomplete && view["ended"] == Value::Bool(false),
             // A script was asked what its job is.
             2 => has(&[Blow::KillProgram]) && said.contains("it ended with signal: 9"),
-            4 => has(&[Blow::KillProgram]) && !self.story.restarts && said.contains("ended by signal 9"),
+            // A program is not started again in a run that was told to stop.
+            4 => {
+                let starts_again = self.story.restarts && self.struck.iter().all(|blow| *blow == Blow::KillProgram);
+                has(&[Blow::KillProgram]) && !starts_again && said.contains("ended by signal 9")
+            }
             3 if self.story.may_be_incomplete => finished,
             status => status == self.story.status && finished,
         };

@@ -139,7 +139,9 @@ fn do_act(env: &Env, story: &Story, act: Act, random: &mut Random, fate: &mut Fa
         Act::Command(arguments) => {
             let output = env.run(arguments);
             // Before the store is there, and while somebody has it, nothing is done.
-            let is_fine = [0, 10, 11].contains(&output.status) || (output.status == 3 && story.moves);
+            let is_fine = [0, 10, 11].contains(&output.status)
+                || (output.status == 3 && story.moves)
+                || ([1, 12].contains(&output.status) && fate.damaged);
             assert!(is_fine, "{arguments:?}: {output}");
             fate.by_hand = true;
         }
@@ -170,6 +172,8 @@ fn do_act(env: &Env, story: &Story, act: Act, random: &mut Random, fate: &mut Fa
                 fs::rename(&away, &replica).expect("renamed");
             }
         }
+        // One place has to have what the job has come to.
+        Act::Replica if there.is_empty() || there.last() < checkpoints(&replica).last() => return,
         Act::Replica => drop(fs::rename(&replica, &away)),
         Act::LoseStore => {
             if !there.is_empty() && there == checkpoints(&replica) {
