@@ -7,6 +7,8 @@
 //! By default each test tries a sample, chosen by `CKPT_SEED`; `CKPT_FAULTS=all` tries everything.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
 use std::sync::Arc;
 
 use ckpt::id::Sequence;
@@ -21,6 +23,8 @@ use crate::support::simulated::{Disk, Fault, Moment, Process, Survival};
 
 mod operations;
 mod runs;
+mod system_calls;
+mod trace;
 
 /// All rows of a checkpoint: task, key and packed values.
 pub type Rows = Vec<(u32, Vec<u8>, Vec<u8>)>;
@@ -242,6 +246,34 @@ pub fn rows(store: &Store, sequence: Sequence) -> Rows {
 /// Returns full copies of all checkpoints.
 pub fn copies(store: &Store) -> Copies {
     store.sequences().expect("listed").into_iter().map(|sequence| (sequence.0, rows(store, sequence))).collect()
+}
+
+/// Applies what was published in order. A row that was published twice, or never, does not fit where it stands.
+pub fn published(out: &Path, context: &str) -> BTreeMap<String, serde_json::Value> {
+    let entries = fs::read_dir(out).map(|entries| entries.map(|entry| entry.expect("listed").path()));
+    let mut names: Vec<_> = entries.into_iter().flatten().filter(|path| !is_hidden(path)).collect();
+    names.retain(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("j")));
+    names.sort();
+    let mut rows = BTreeMap::new();
+    for path in names {
+        for line in fs::read_to_string(&path).expect("readable").lines() {
+            let row: serde_json::Value = serde_json::from_str(line).expect("JSON");
+            let key = row["k"].as_str().expect("a key").to_owned();
+            let op = row.get("op").and_then(|op| op.as_str()).unwrap_or("insert").to_owned();
+            let before = rows.insert(key, row);
+            assert_eq!(before.is_none(), op == "insert", "{context}: {}: {line}", path.display());
+        }
+    }
+    rows.into_iter()
+        .map(|(key, mut row)| {
+            row.as_object_mut().expect("an object").remove("op");
+            (key, row)
+        })
+        .collect()
+}
+
+fn is_hidden(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'))
 }
 
 fn is_temporary(path: &str) -> bool {

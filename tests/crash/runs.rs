@@ -19,7 +19,7 @@ use ckpt::store::Store;
 use ckpt::value::{Column, ColumnType};
 use jiff::Timestamp;
 
-use super::{Aftermath, Copies, Rows, Tally, after, check_disks, copies, trials};
+use super::{Aftermath, Copies, Rows, Tally, after, check_disks, copies, is_hidden, published, trials};
 use crate::support::Env;
 use crate::support::random::{Random, seed};
 use crate::support::simulated::{Disk, Fault, Process, Survival};
@@ -127,34 +127,6 @@ struct End {
     /// Rows that were published, by key; for files of changes, what they come to.
     published: BTreeMap<String, serde_json::Value>,
     bad: String,
-}
-
-/// Applies what was published in order. A row that was published twice, or never, does not fit where it stands.
-fn published(out: &Path, context: &str) -> BTreeMap<String, serde_json::Value> {
-    let entries = fs::read_dir(out).map(|entries| entries.map(|entry| entry.expect("listed").path()));
-    let mut names: Vec<_> = entries.into_iter().flatten().filter(|path| !is_hidden(path)).collect();
-    names.retain(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("j")));
-    names.sort();
-    let mut rows = BTreeMap::new();
-    for path in names {
-        for line in fs::read_to_string(&path).expect("readable").lines() {
-            let row: serde_json::Value = serde_json::from_str(line).expect("JSON");
-            let key = row["k"].as_str().expect("a key").to_owned();
-            let op = row.get("op").and_then(|op| op.as_str()).unwrap_or("insert").to_owned();
-            let before = rows.insert(key, row);
-            assert_eq!(before.is_none(), op == "insert", "{context}: {}: {line}", path.display());
-        }
-    }
-    rows.into_iter()
-        .map(|(key, mut row)| {
-            row.as_object_mut().expect("an object").remove("op");
-            (key, row)
-        })
-        .collect()
-}
-
-fn is_hidden(path: &Path) -> bool {
-    path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'))
 }
 
 fn end(directory: &Path, disks: &[Disk], context: &str) -> End {
