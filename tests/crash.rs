@@ -22,7 +22,7 @@ use crate::support::random::{Random, seed};
 use crate::support::simulated::{Disk, Fault, Moment, Process, Survival};
 
 mod operations;
-mod runs;
+pub mod runs;
 mod system_calls;
 mod trace;
 
@@ -253,6 +253,7 @@ pub fn published(out: &Path, context: &str) -> BTreeMap<String, serde_json::Valu
     let entries = fs::read_dir(out).map(|entries| entries.map(|entry| entry.expect("listed").path()));
     let mut names: Vec<_> = entries.into_iter().flatten().filter(|path| !is_hidden(path)).collect();
     names.retain(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("j")));
+    names.retain(|path| path.extension().is_some_and(|ending| ending == "jsonl"));
     names.sort();
     let mut rows = BTreeMap::new();
     for path in names {

@@ -12,6 +12,7 @@ mod format_tables;
 mod golden;
 mod hostile;
 mod job_file;
+mod model;
 mod prune;
 mod repair;
 mod replicas;

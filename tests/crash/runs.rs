@@ -95,7 +95,13 @@ impl Observer for Silence {
 }
 
 /// Runs the job whose file is at `job` on `disks`, the stores `a`, `b` and so on.
-fn run_job(job: &Path, text: &str, disks: &[Disk], process: &Process) -> Result<Summary, RunError> {
+pub fn run_job(
+    job: &Path,
+    text: &str,
+    disks: &[Disk],
+    process: &Process,
+    control: &Control,
+) -> Result<Summary, RunError> {
     let job = JobSpec::from_bytes(text.as_bytes(), job).expect("a job");
     let names = ["a", "b", "c"];
     let opened: BTreeMap<String, Arc<dyn Storage>> = names
@@ -117,7 +123,7 @@ fn run_job(job: &Path, text: &str, disks: &[Disk], process: &Process) -> Result<
         }),
         environment: Vec::new(),
     };
-    run(&job, &options, &Control::default(), &Silence)
+    run(&job, &options, control, &Silence)
 }
 
 /// What there is at the end of a job: the rows of the latest checkpoint, and the files that were written.
@@ -158,7 +164,8 @@ fn tell(name: &str, checkpoint: &str, output: &str, places: usize, sample: usize
     // How many checkpoints there are in time depends on how busy the machine is.
     let undisturbed = |number: u64| {
         let (disks, calm, directory) = (fresh(), Process::default(), env.path(&format!("calm-{number}")));
-        run_job(&directory.join("job.yaml"), &text, &disks, &calm).unwrap_or_else(|error| panic!("{name}: {error}"));
+        run_job(&directory.join("job.yaml"), &text, &disks, &calm, &Control::default())
+            .unwrap_or_else(|error| panic!("{name}: {error}"));
         let checkpoints = *check_disks(&disks, &Copies::new(), name).last().expect("there are checkpoints");
         (checkpoints, calm, end(&directory, &disks, "undisturbed"))
     };
@@ -172,7 +179,7 @@ fn tell(name: &str, checkpoint: &str, output: &str, places: usize, sample: usize
         let (disks, process) = (fresh(), Process::new(fault));
         let directory = env.path(&format!("try-{number}"));
         let job = directory.join("job.yaml");
-        let outcome = run_job(&job, &text, &disks, &process);
+        let outcome = run_job(&job, &text, &disks, &process, &Control::default());
         let Some(struck) = process.struck() else { continue };
         match fault {
             Fault::Die { .. } => tally.deaths += 1,
@@ -187,11 +194,11 @@ fn tell(name: &str, checkpoint: &str, output: &str, places: usize, sample: usize
             change: random.below(calm.changes()),
             moment: *random.choose(&super::Moment::ALL),
         });
-        let outcome = run_job(&job, &text, &disks, &second).map(drop);
+        let outcome = run_job(&job, &text, &disks, &second, &Control::default()).map(drop);
         let context = format!("{context}, then again {:?}, {outcome:?}", second.struck());
         let aftermath = if number % 2 == 0 { Aftermath::Death } else { Aftermath::PowerFailure(Survival::None) };
         let disks = check_after(&disks, aftermath, &context);
-        let last = run_job(&job, &text, &disks, &Process::default());
+        let last = run_job(&job, &text, &disks, &Process::default(), &Control::default());
         last.unwrap_or_else(|error| {
             panic!("{context}, then undisturbed: {error} {:?}", std::error::Error::source(&error))
         });
