@@ -215,6 +215,8 @@ pub fn apply_rollback(
     progress: &dyn Progress,
 ) -> Result<Committed, RestoreError> {
     let _lock = store.lock(holder)?;
+    // A run that died may have left the latest checkpoint in some places only: they would lack it for ever behind the new one.
+    store.make_equal()?;
     // The objects are old ones, of a checkpoint that a prune might remove just now.
     let _prune_lock = store.lock_prune(holder)?;
     match latest(store)? {

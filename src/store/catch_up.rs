@@ -81,6 +81,13 @@ impl Store {
         }
     }
 
+    /// Makes all replicas equal, for who holds [`Store::lock`] and is about to commit: what one lacks below the next checkpoint no run would copy.
+    ///
+    /// Fails with [`StoreError::Diverged`] when two of them hold different checkpoints of one number.
+    pub fn make_equal(&self) -> Result<(), StoreError> {
+        self.level(&[])
+    }
+
     /// Makes all replicas equal. Those in `empty` were no store before.
     pub(super) fn level(&self, empty: &[usize]) -> Result<(), StoreError> {
         self.check_one_history(&self.sound())?;
