@@ -496,7 +496,27 @@ impl Planner<'_> {
             FindingCode::ChainGap | FindingCode::ManifestAltered | FindingCode::SumsWrong => {
                 sequences.iter().any(|&sequence| touches(number, sequence))
             }
-            _ => RelPath::new(finding.path.clone()).is_ok_and(|path| has_step(number, path)),
+            _ => {
+                // What a damaged manifest says of an object is wrong with the manifest, when the object is what its name promises or is not needed at all.
+                let is_misjudged = || !sequences.is_empty() && sequences.iter().all(|&it| touches(number, it));
+                RelPath::new(finding.path.clone()).is_ok_and(|path| has_step(number, path))
+                    || (is_misjudged()
+                        && (self.is_object_good(number, &finding.path)
+                            || !sequences.iter().any(|&it| self.may_need(it, &finding.path))))
+            }
         }
+    }
+
+    /// Tells whether checkpoint `sequence` needs the object at `path`, or that can not be told.
+    fn may_need(&self, sequence: Sequence, path: &str) -> bool {
+        let objects = self.truth(sequence).and_then(|truth| truth.objects);
+        objects.is_none_or(|objects| objects.iter().any(|object| object.object.path().as_str() == path))
+    }
+
+    /// Tells whether `path` is an object whose bytes are what its name promises.
+    fn is_object_good(&self, number: usize, path: &str) -> bool {
+        let name = path.rsplit('/').next().and_then(|name| name.parse::<ObjectName>().ok());
+        let replica = self.replicas[number].as_ref();
+        name.zip(replica).is_some_and(|(object, replica)| read_object(replica.storage.as_ref(), object).is_some())
     }
 }
