@@ -568,3 +568,32 @@ fn what_is_done_right_after_a_run_that_died_finds_the_places_unequal_and_leaves_
         }
     }
 }
+
+#[test]
+fn a_restore_makes_the_places_equal_that_a_dead_run_has_left_unequal() {
+    let mut world = World::new();
+    world.step(Step::Run { files: 3 });
+    world.step(Step::Run { files: 1 });
+    let latest = layout::checkpoint_dir(Sequence(world.known_newest())).to_string();
+    for path in [format!("{latest}/manifest.yaml"), format!("{latest}/SHA256SUMS"), latest] {
+        world.disks[1].damage(&path, None);
+    }
+    world.step(Step::Restore { which: 0 });
+    world.step(Step::Verify);
+}
+
+#[test]
+fn a_manifest_with_another_number_in_it_is_healed_and_nothing_is_hopeless() {
+    let mut world = World::new();
+    world.step(Step::Run { files: 2 });
+    let path = layout::manifest(Sequence(world.known_newest())).to_string();
+    let whole = world.disks[1].files()[&path].clone();
+    let digits: Vec<usize> = (0..whole.len()).filter(|&at| whole[at].is_ascii_digit()).collect();
+    for &digit in digits.iter().rev().step_by(if crate::crash::tries_all() { 1 } else { 4 }) {
+        let mut bytes = whole.clone();
+        bytes[digit] ^= 1;
+        world.disks[1].damage(&path, Some(&bytes));
+        world.repair();
+        assert_eq!(world.disks[1].files()[&path], whole);
+    }
+}
