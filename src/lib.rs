@@ -4,12 +4,14 @@
 //!
 //! | floor | where |
 //! | --- | --- |
-//! | 1 values | [`causes`] [`digest`] [`id`] [`relpath`] [`units`] [`decimal`] [`value`] [`yaml`] [`progress`] [`parallel`] |
+//! | 1 values | [`causes`] [`digest`] [`guard`] [`id`] [`relpath`] [`units`] [`decimal`] [`value`] [`yaml`] [`progress`] [`parallel`] |
 //! | 2 format | [`mod@format`] |
 //! | 3 storage | [`storage`] |
 //! | 4 store | [`store`] |
 //! | 5 operations, runner | [`ops`] [`runner`] |
 //! | 6 command line | [`cli`] |
+
+#![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::todo, clippy::unimplemented, clippy::dbg_macro))]
 
 pub mod causes;
 pub mod cli;

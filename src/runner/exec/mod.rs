@@ -30,6 +30,7 @@ mod protocol;
 
 pub(crate) use child::Incoming;
 pub(crate) use link::Link;
+use protocol::Answer;
 pub(crate) use protocol::Handed;
 pub use protocol::{MAX_ANSWER_BYTES, PROTOCOL};
 
@@ -193,6 +194,34 @@ impl Processor for Mirror {
     fn apply(&self, _: &[u8], _: &mut RowMut<'_>, _: &mut Context<'_>) -> Result<(), ProcessError> {
         Err(ProcessError { reason: "records are applied by the program".to_owned() })
     }
+}
+
+/// What a line of a program says, in numbers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Said {
+    /// Its `type`.
+    pub kind: &'static str,
+    /// Changed keys.
+    pub changed: usize,
+    /// Deleted keys.
+    pub deleted: usize,
+    /// Rows for the output.
+    pub emitted: usize,
+}
+
+/// Reads a line of a program as a run does, and tells what it says: for tests of the protocol. The error says what is wrong with it.
+pub fn read_answer(line: &[u8]) -> Result<Said, String> {
+    let of = |kind, handed: &Handed| {
+        let deleted = handed.changes.iter().filter(|row| row.value.is_none()).count();
+        let changed = handed.changes.iter().count() - deleted;
+        Said { kind, changed, deleted, emitted: handed.rows.len() }
+    };
+    Ok(match Answer::parse(line)? {
+        Answer::Ready { .. } => of("ready", &Handed::default()),
+        Answer::Error { .. } => of("error", &Handed::default()),
+        Answer::Part(handed) => of("part", &handed),
+        Answer::Done { handed, .. } => of("done", &handed),
+    })
 }
 
 /// The bytes of the task before each key of a program's state in memory.
