@@ -125,7 +125,7 @@ def delta(bench):
     raw = changed * ROW_BYTES
     like_full = changed * full / keys
     rows.append(Row('bytes of %d such checkpoints in one run, folding included, against the changed keys and values' % len(made), mib(total),
-                    'in memory: %s' % mib(raw), total / raw, ''))
+                    'in memory: %s' % mib(raw), total / raw, '3'))
     rows.append(Row('the same against the changed keys and values as a full checkpoint has them', mib(total), mib(like_full), total / like_full, '3'))
     rows.append(Row('time of that run, %s records' % count(keys + one * deltas), '%.2f s' % taken))
     shutil.rmtree(bench.path('delta'))
