@@ -414,6 +414,26 @@ fn deep_finds_rows_that_were_written_wrong() {
 }
 
 #[test]
+fn what_is_wrong_in_a_longer_chain_hides_nothing_of_a_shorter_one() {
+    let env = Env::new();
+    let mut builder = StoreBuilder::keyed(&env.path("s"));
+    let mut first = builder.draft(&[("ann", Some(1))]);
+    first.index[0].rows += 1;
+    builder.commit_draft(first);
+    let bytes = SegmentWriter::new(&[]).finish().0;
+    let object = builder.store.put(&bytes, ckpt::format::layout::ObjectKind::Parquet).expect("put").object;
+    let mut second = builder.draft(&[("ann", Some(2))]);
+    second.index[0].rows += 1;
+    (second.index[1].object, second.index[1].bytes) = (object.object, object.bytes);
+    builder.commit_draft(second);
+    let (mut found, status) = findings(&env, &["s", "--deep"]);
+    found.retain(|line| !line.starts_with("object-unused "));
+    found.sort();
+    assert_eq!((codes(&found), status), (vec!["content-wrong".to_owned(), "count-wrong".to_owned()], 1), "{found:?}");
+    assert!(found[0].ends_with(" [2]") && found[1].ends_with(" [1]"), "{found:?}");
+}
+
+#[test]
 fn tables_that_contradict_the_manifest_are_found_without_reading_rows() {
     let code = |make: &dyn Fn(&mut crate::support::store_builder::Draft)| {
         let env = Env::new();
