@@ -124,8 +124,13 @@ fn matches(pattern: &str, base: &Path, found: &mut Vec<Partition>) -> Result<(),
         let name = tidy(below).ok_or_else(|| refuse(format!("`{}` is not UTF-8", path.display())))?;
         let read = |source| InputError::Read { partition: name.clone(), offset: 0, source };
         let metadata = match fs::metadata(&path) {
-            // Gone since it was listed.
-            Err(error) if error.kind() == io::ErrorKind::NotFound && fs::symlink_metadata(&path).is_err() => continue,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => match fs::symlink_metadata(&path) {
+                // Gone since it was listed.
+                Err(_) => continue,
+                Ok(link) if link.is_symlink() => return Err(read(error)),
+                // A rotation has just given the name to the next file.
+                Ok(metadata) => metadata,
+            },
             found => found.map_err(read)?,
         };
         if !metadata.is_dir() {
