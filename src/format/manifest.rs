@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::digest::Digest;
 use crate::format::FORMAT;
 use crate::format::layout::{ObjectKind, ObjectName};
+use crate::format::seal::{is_sealed, seal};
 use crate::id::{Sequence, StoreId};
 use crate::value::Column;
 
@@ -359,6 +360,15 @@ impl Manifest {
 impl StoreFile {
     /// Writes the file as YAML.
     pub fn to_yaml(&self) -> String {
+        seal(self.unsealed())
+    }
+
+    /// Tells whether `bytes` are a store file, as it was written. One of the time before seals shows only some changes.
+    pub fn is_whole(bytes: &[u8]) -> bool {
+        StoreFile::from_yaml(bytes).is_ok_and(|file| is_sealed(bytes) || file.unsealed().as_bytes() == bytes)
+    }
+
+    fn unsealed(&self) -> String {
         serde_yaml::to_string(self).expect("a store file is made of texts and numbers")
     }
 
@@ -376,6 +386,15 @@ impl ReplicasFile {
 
     /// Writes the file as YAML.
     pub fn to_yaml(&self) -> String {
+        seal(self.unsealed())
+    }
+
+    /// Tells whether `bytes` are such a file, as it was written. One of the time before seals shows only some changes.
+    pub fn is_whole(bytes: &[u8]) -> bool {
+        ReplicasFile::from_yaml(bytes).is_ok_and(|file| is_sealed(bytes) || file.unsealed().as_bytes() == bytes)
+    }
+
+    fn unsealed(&self) -> String {
         serde_yaml::to_string(self).expect("a list of places is made of texts and numbers")
     }
 

@@ -11,6 +11,7 @@ pub mod merge;
 mod pages;
 pub mod positions;
 pub mod rows;
+pub mod seal;
 pub mod segment;
 mod table;
 pub mod values;

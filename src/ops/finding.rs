@@ -59,8 +59,12 @@ macro_rules! codes {
 codes! {
     /// A replica's `store.yaml` is not there.
     StoreFileMissing "store-file-missing" Damage "`ckpt verify --repair`";
-    /// A replica's `store.yaml` can not be read, or names another store than the replica's own checkpoints.
+    /// A replica's `store.yaml` can not be read, is not as it was written, or names another store than the replica's own checkpoints.
     StoreFileDamaged "store-file-damaged" Damage "`ckpt verify --repair`";
+    /// A replica's `replicas.yaml` is not as it was written.
+    ReplicasFileDamaged "replicas-file-damaged" Damage "`ckpt verify --repair` when there is a replica; else run the job, which writes it anew";
+    /// A replica's `replicas.yaml` is not that of another one, or not there.
+    ReplicasFileDiffers "replicas-file-differs" Note "run the job, which writes it anew; or `ckpt verify --repair`";
     /// A place that should hold a replica can not be looked at, or holds none.
     ReplicaUnavailable "replica-unavailable" Note "bring the disk back; or take the place out of `checkpoint: replicas:` in the job file and run the job";
     /// Other replicas have newer checkpoints.
@@ -97,6 +101,8 @@ codes! {
     ObjectUnreadable "object-unreadable" Damage "look at the file and its disk; then `ckpt verify --repair` when there is a replica";
     /// An object has the right bytes, and these are no table or document of the kind that it should be.
     ContentWrong "content-wrong" Damage "go back to an intact checkpoint, and report it: the writer was at fault, not the disk";
+    /// A checkpoint that was pruned, and that can be brought back, is not what was committed.
+    PrunedDamaged "pruned-damaged" Damage "`ckpt verify --repair` when there is a replica; else `ckpt prune --undo` would bring back what is damaged";
     /// A manifest contradicts itself or its parent.
     ManifestWrong "manifest-wrong" Damage "go back to an intact checkpoint, and report it: the writer was at fault, not the disk";
     /// The index contradicts the manifest.
@@ -109,6 +115,16 @@ codes! {
     CountWrong "count-wrong" Damage "go back to an intact checkpoint, and report it: the writer was at fault, not the disk";
     /// The state has another number of keys than the manifest says.
     TotalsWrong "totals-wrong" Damage "go back to an intact checkpoint, and report it: the writer was at fault, not the disk";
+    /// A pin is not as it was written. It keeps its checkpoint all the same.
+    PinDamaged "pin-damaged" Note "`ckpt verify --repair` when there is a replica; else pin the checkpoint again, with the reason";
+    /// A replica lacks a pin that another one has, which counts.
+    PinMissing "pin-missing" Note "`ckpt verify --repair`; or `ckpt unpin` in all";
+    /// An event of the history is not as it was written. What can be read of it counts.
+    EventDamaged "event-damaged" Note "`ckpt verify --repair` when there is a replica; else nothing: no checkpoint depends on it";
+    /// A number of the history is not there, or another replica has an event that this one lacks.
+    EventMissing "event-missing" Note "`ckpt verify --repair` when there is a replica; else nothing: no checkpoint depends on it";
+    /// Lines of the log of attempts are not as they were written. They are passed over.
+    LogDamaged "log-damaged" Note "nothing: a line was cut short when a run was killed, or is damaged; no checkpoint depends on it";
     /// An object that no checkpoint needs.
     ObjectUnused "object-unused" Note "nothing: a checkpoint was cut short before its commit, or is being written now";
     /// A temporary file or directory.

@@ -12,15 +12,17 @@ use bytes::Bytes;
 use crate::digest::Digest;
 use crate::format::index;
 use crate::format::layout::{self, MANIFEST_FILE, ObjectName, SUMS_FILE};
-use crate::format::manifest::{Manifest, ObjectRef};
+use crate::format::manifest::{Manifest, ObjectRef, StoreFile};
 use crate::id::Sequence;
 use crate::ops::finding::{Finding, FindingCode, Severity};
 use crate::ops::read::{index_problems, objects_of};
-use crate::ops::verify::{Report, checkpoint_directories, is_misplaced, places};
+use crate::ops::verify::records::is_whole;
+use crate::ops::verify::{Report, checkpoint_directories, is_misplaced, is_of_store, places};
 use crate::progress::Progress;
 use crate::relpath::RelPath;
 use crate::storage::{Storage, StorageError};
 use crate::store::Store;
+use crate::yaml;
 
 /// The most that is read of a `SHA256SUMS`, in bytes.
 const MAX_SUMS_BYTES: u64 = 1 << 30;
@@ -97,6 +99,7 @@ pub fn plan(store: &Store, reports: &[Report]) -> RepairPlan {
         planner.heal_checkpoint(sequence);
     }
     planner.heal_objects();
+    planner.heal_records();
     let hopeless = planner.hopeless();
     let mut steps: Vec<Step> = planner.steps.into_values().collect();
     steps.sort_by(|a, b| (a.rank(), &a.place, &a.path).cmp(&(b.rank(), &b.place, &b.path)));
@@ -260,12 +263,54 @@ impl Planner<'_> {
 
     fn heal_store_files(&mut self) {
         let path = RelPath::new(layout::STORE_FILE).expect("the name is plain");
-        let Ok(bytes) = self.store.replicas[0].get(&path, Manifest::MAX_BYTES) else { return };
+        // One that is as it was written, of this store.
+        let whole = self.readable().find_map(|(number, replica)| {
+            let bytes = replica.storage.get(&path, Manifest::MAX_BYTES).ok()?;
+            let file = StoreFile::from_yaml(&bytes).ok().filter(|_| StoreFile::is_whole(&bytes))?;
+            let own = &self.store.file;
+            // Its own checkpoints have to say so too: both may be of another store.
+            let is_own = (&file.store, &file.job) == (&own.store, &own.job);
+            (is_own && is_of_store(replica.storage.as_ref(), self.store)).then_some((number, bytes))
+        });
+        let Some((from, bytes)) = whole else { return };
         for (number, report) in self.reports.iter().enumerate() {
             let wrong = [FindingCode::StoreFileMissing, FindingCode::StoreFileDamaged];
             if report.findings.iter().any(|finding| wrong.contains(&finding.code)) {
-                let origin = Origin::Copy(self.store.place());
+                let origin = Origin::Copy(self.place(from));
                 self.add(number, path.clone(), origin, bytes.len() as u64, Cure::File(bytes.clone()));
+            }
+        }
+    }
+
+    /// Heals the small files that another replica has as they were written, and what was pruned.
+    fn heal_records(&mut self) {
+        use FindingCode::*;
+        let codes = [
+            ReplicasFileDamaged,
+            ReplicasFileDiffers,
+            PinDamaged,
+            PinMissing,
+            EventDamaged,
+            EventMissing,
+            PrunedDamaged,
+        ];
+        let reports = self.reports;
+        for (number, report) in reports.iter().enumerate() {
+            for finding in report.findings.iter().filter(|finding| codes.contains(&finding.code)) {
+                let Ok(path) = RelPath::new(&finding.path) else { continue };
+                if let Ok(object) = path.name().parse() {
+                    self.heal_object(number, object);
+                    continue;
+                }
+                let good = self.readable().find_map(|(other, replica)| {
+                    let bytes = replica.storage.get(&path, yaml::MAX_BYTES as u64).ok()?;
+                    let is_good = other != number && !self.is_found(other, &path);
+                    (is_good && is_whole(&path, &bytes) != Some(false)).then_some((other, bytes))
+                });
+                if let Some((from, bytes)) = good {
+                    let origin = Origin::Copy(self.place(from));
+                    self.add(number, path, origin, bytes.len() as u64, Cure::File(bytes));
+                }
             }
         }
     }

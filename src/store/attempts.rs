@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::format::layout::{self, HISTORY};
 use crate::format::manifest::Trigger;
+use crate::format::seal::{is_sealed_line, seal_line};
 use crate::id::Sequence;
 use crate::relpath::RelPath;
 use crate::storage::{EntryKind, Storage, StorageError};
@@ -23,7 +24,7 @@ pub const MAX_FILE_BYTES: u64 = 1 << 20;
 pub const MAX_FILES: u64 = 32;
 
 /// The most that is read of a file: what is larger was not written by this program.
-const MAX_READ_BYTES: u64 = 4 * MAX_FILE_BYTES;
+pub const MAX_READ_BYTES: u64 = 4 * MAX_FILE_BYTES;
 
 /// The most of an error that is written down, in characters.
 const MAX_ERROR_CHARS: usize = 2_000;
@@ -144,7 +145,8 @@ impl AttemptLog {
         let time = in_milliseconds(attempt.time);
         let attempt = Attempt { number: self.last, time, run: self.run.clone(), error, ..attempt };
         let mut line = if self.torn && self.bytes > 0 { b"\n".to_vec() } else { Vec::new() };
-        serde_json::to_writer(&mut line, &attempt).expect("numbers and text are JSON");
+        let text = serde_json::to_string(&attempt).expect("numbers and text are JSON");
+        line.extend_from_slice(seal_line(&text).as_bytes());
         line.push(b'\n');
         if self.bytes >= MAX_FILE_BYTES {
             (self.file, self.bytes) = (self.file.saturating_add(1), 0);
@@ -206,12 +208,24 @@ fn read(storage: &dyn Storage, file: u64, attempts: &mut BTreeMap<u64, Attempt>)
     let Ok(bytes) = storage.get(&layout::attempts(file), MAX_READ_BYTES) else { return 0 };
     let mut unreadable = 0;
     for line in bytes.split(|&byte| byte == b'\n').filter(|line| !line.is_empty()) {
-        match serde_json::from_slice::<Attempt>(line) {
-            Ok(attempt) => drop(attempts.entry(attempt.number).or_insert(attempt)),
-            Err(_) => unreadable += 1,
+        match parse(line) {
+            Some(attempt) => drop(attempts.entry(attempt.number).or_insert(attempt)),
+            None => unreadable += 1,
         }
     }
     unreadable
+}
+
+/// Returns how many lines of a file of the log are not as they were written.
+pub fn broken_lines(bytes: &[u8]) -> usize {
+    bytes.split(|&byte| byte == b'\n').filter(|line| !line.is_empty() && parse(line).is_none()).count()
+}
+
+/// Reads a line that is as it was written. One of the time before seals shows only some changes.
+fn parse(line: &[u8]) -> Option<Attempt> {
+    let attempt: Attempt = serde_json::from_slice(line).ok()?;
+    let is_whole = is_sealed_line(line) || serde_json::to_vec(&attempt).is_ok_and(|old| old == line);
+    is_whole.then_some(attempt)
 }
 
 #[cfg(test)]

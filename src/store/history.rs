@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::digest::Digest;
 use crate::format::FORMAT;
 use crate::format::layout::{self, HISTORY};
+use crate::format::seal::{is_sealed, seal};
 use crate::id::Sequence;
 use crate::relpath::RelPath;
 use crate::storage::{EntryKind, Storage, StorageError};
@@ -269,7 +270,7 @@ impl Store {
     }
 
     fn write_event(&self, event: &Event) -> Result<(), StoreError> {
-        let text = yaml::to_string(event);
+        let text = seal(yaml::to_string(event));
         for storage in &self.replicas {
             storage.create(&layout::event(event.number), text.as_bytes())?;
             storage.sync()?;
@@ -307,8 +308,16 @@ fn numbers(storage: &dyn Storage) -> Result<Vec<u64>, StorageError> {
 }
 
 fn read(storage: &dyn Storage, number: u64) -> Option<Event> {
-    let bytes = storage.get(&layout::event(number), MAX_BYTES).ok()?;
-    let event: Event = yaml::from_str(yaml::decode(&bytes).ok()?).ok()?;
+    parse(number, &storage.get(&layout::event(number), MAX_BYTES).ok()?)
+}
+
+/// Tells whether `bytes` are event `number`, as it was written. One of the time before seals shows only some changes.
+pub fn is_whole(number: u64, bytes: &[u8]) -> bool {
+    parse(number, bytes).is_some_and(|event| is_sealed(bytes) || yaml::to_string(&event).as_bytes() == bytes)
+}
+
+fn parse(number: u64, bytes: &[u8]) -> Option<Event> {
+    let event: Event = yaml::from_str(yaml::decode(bytes).ok()?).ok()?;
     (event.format == FORMAT && event.number == number).then_some(event)
 }
 

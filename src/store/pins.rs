@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::format::FORMAT;
 use crate::format::layout::{self, PINS};
+use crate::format::seal::{is_sealed, seal};
 use crate::id::Sequence;
 use crate::relpath::RelPath;
 use crate::storage::{EntryKind, Storage, StorageError};
@@ -71,7 +72,7 @@ impl Store {
     pub fn pin(&self, sequence: Sequence, reason: Option<&str>, now: Timestamp) -> Result<(), StoreError> {
         let file =
             PinFile { format: FORMAT, sequence, reason: reason.map(str::to_owned), created: in_milliseconds(now) };
-        let text = yaml::to_string(&file);
+        let text = seal(yaml::to_string(&file));
         let path = layout::pin(sequence);
         for storage in &self.replicas {
             match storage.create(&path, text.as_bytes()) {
@@ -99,11 +100,19 @@ impl Store {
     }
 }
 
+/// Tells whether `bytes` are the pin of checkpoint `sequence`, as it was written. One of the time before seals shows only some changes.
+pub fn is_whole(sequence: Sequence, bytes: &[u8]) -> bool {
+    parse(sequence, bytes).is_some_and(|file| is_sealed(bytes) || yaml::to_string(&file).as_bytes() == bytes)
+}
+
+fn parse(sequence: Sequence, bytes: &[u8]) -> Option<PinFile> {
+    let file: PinFile = yaml::from_str(yaml::decode(bytes).ok()?).ok()?;
+    (file.format == FORMAT && file.sequence == sequence).then_some(file)
+}
+
 fn read(storage: &dyn Storage, sequence: Sequence) -> Pin {
     let bytes = storage.get(&layout::pin(sequence), MAX_BYTES).ok();
-    let text = bytes.as_deref().and_then(|bytes| yaml::decode(bytes).ok());
-    let file: Option<PinFile> = text.and_then(|text| yaml::from_str(text).ok());
-    let file = file.filter(|file| file.format == FORMAT && file.sequence == sequence);
+    let file = bytes.and_then(|bytes| parse(sequence, &bytes));
     let reason = |file: &PinFile| file.reason.as_ref().map(|text| text.chars().take(MAX_REASON_CHARS).collect());
     Pin { sequence, reason: file.as_ref().and_then(reason), created: file.map(|file| file.created) }
 }

@@ -316,7 +316,8 @@ fn a_checkpoint_that_was_pruned_is_told_from_one_that_is_lost() {
     let event = env.read("s/history/00000001.yaml");
     let digest = regex::Regex::new("sha256: [0-9a-f]{64}").expect("well formed");
     env.write("s/history/00000001.yaml", &*digest.replace_all(&event, format!("sha256: {}", "0".repeat(64))));
-    assert_eq!(findings(&env, &["s"]), (vec!["chain-broken checkpoints/00000003/manifest.yaml [3]".to_owned()], 1));
+    let found = ["chain-broken checkpoints/00000003/manifest.yaml [3]", "event-damaged history/00000001.yaml []"];
+    assert_eq!(findings(&env, &["s"]), (found.map(str::to_owned).to_vec(), 1));
 }
 
 #[test]

@@ -23,6 +23,8 @@ mod choice;
 mod compare;
 mod needs;
 mod objects;
+mod pruned;
+pub(super) mod records;
 mod root;
 mod rows;
 mod surroundings;
@@ -31,6 +33,7 @@ pub use choice::{Choice, Sample, Seen};
 
 use needs::Needs;
 use objects::check_objects;
+use records::Records;
 use root::{Root, check_roots};
 use rows::check_rows;
 use surroundings::check_surroundings;
@@ -156,8 +159,18 @@ pub fn verify_with(store: &Store, options: &Options<'_>, progress: &dyn Progress
             );
         }
         if options.only.is_none() {
-            check_surroundings(check.storage.as_ref(), &check.needs, &check.roots, &mut check.findings)?;
+            let waiting = check_surroundings(
+                check.storage.as_ref(),
+                &check.needs,
+                &check.roots,
+                &departures,
+                &mut check.findings,
+            )?;
+            pruned::check_pruned(check.storage.as_ref(), &check.needs, waiting, options, &mut check.findings);
         }
+    }
+    if options.only.is_none() {
+        check_records(&mut checks)?;
     }
     let mut reports: Vec<Report> = checks.into_iter().map(ReplicaCheck::finish).collect();
     compare::find_copies(&mut reports);
@@ -165,6 +178,19 @@ pub fn verify_with(store: &Store, options: &Options<'_>, progress: &dyn Progress
         reports.insert(position.min(reports.len()), report);
     }
     Ok(reports)
+}
+
+/// Checks the small files beside the checkpoints, and which replica has which.
+fn check_records(checks: &mut [ReplicaCheck]) -> Result<(), StoreError> {
+    let mut records = Vec::new();
+    for check in checks.iter_mut() {
+        records.push((check.store.place(), Records::check(check.storage.as_ref(), &mut check.findings)?));
+    }
+    let all: Vec<(String, &Records)> = records.iter().map(|(place, records)| (place.clone(), records)).collect();
+    for (check, (_, own)) in checks.iter_mut().zip(&records) {
+        records::compare(own, &all, &mut check.findings);
+    }
+    Ok(())
 }
 
 /// A place of the store that can be looked at.
@@ -196,7 +222,7 @@ pub(super) fn places(store: &Store) -> Vec<Result<Place, StoreError>> {
 }
 
 /// Tells whether the checkpoints at `storage` are of `store`, whatever its `store.yaml` says.
-fn is_of_store(storage: &dyn Storage, store: &Store) -> bool {
+pub(super) fn is_of_store(storage: &dyn Storage, store: &Store) -> bool {
     let sequences = checkpoint_directories(storage).unwrap_or_default();
     let read = |sequence| storage.get(&layout::manifest(sequence), Manifest::MAX_BYTES).ok();
     let manifests = sequences.into_iter().rev().filter_map(|sequence| Manifest::from_yaml(&read(sequence)?).ok());

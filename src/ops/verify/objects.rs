@@ -69,9 +69,9 @@ impl ObjectTable {
 
     /// Returns what is lost by a finding.
     pub(super) fn lost(&self, finding: &Finding) -> Option<Lost> {
-        use FindingCode::{ChainBroken, ManifestWrong, ReplicaDiverged, TotalsWrong};
+        use FindingCode::{ChainBroken, ManifestWrong, PrunedDamaged, ReplicaDiverged, TotalsWrong};
         if finding.severity() < Severity::Damage
-            || matches!(finding.code, ChainBroken | ManifestWrong | ReplicaDiverged | TotalsWrong)
+            || matches!(finding.code, ChainBroken | ManifestWrong | PrunedDamaged | ReplicaDiverged | TotalsWrong)
         {
             return None;
         }

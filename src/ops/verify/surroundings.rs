@@ -5,19 +5,22 @@ use std::collections::HashSet;
 use crate::format::layout::{self, ObjectName};
 use crate::id::Sequence;
 use crate::ops::finding::{FindingCode, Findings};
-use crate::ops::verify::needs::{Needs, SUMS_MAX_BYTES};
+use crate::ops::verify::needs::Needs;
+use crate::ops::verify::pruned::Pruned;
 use crate::ops::verify::root::Root;
 use crate::relpath::RelPath;
 use crate::storage::{Entry, EntryKind, Storage, TEMPORARY_PREFIX};
 use crate::store::StoreError;
+use crate::store::history::Departures;
 
-/// Looks for what is no part of the store.
+/// Looks for what is no part of the store, and returns the checkpoints that were pruned and can be brought back.
 pub(super) fn check_surroundings(
     storage: &dyn Storage,
     needs: &Needs,
     roots: &[Root],
+    departures: &Departures,
     findings: &mut Findings,
-) -> Result<(), StoreError> {
+) -> Result<Vec<Pruned>, StoreError> {
     let mut around = Surroundings { storage, findings };
     around.directory(None, |entry| match entry.name.as_str() {
         layout::STORE_FILE
@@ -50,7 +53,22 @@ pub(super) fn check_surroundings(
     let pruned = around.directory(Some(&pruned), |entry| {
         entry.kind == EntryKind::Directory && entry.name.parse::<Sequence>().is_ok()
     })?;
-    let waiting = needs_of_pruned(storage, &pruned);
+    let pruned = pruned.iter().filter_map(|entry| entry.name.parse::<Sequence>().ok()).map(|sequence| {
+        let named = departures.of(sequence).and_then(|departure| departure.sha256);
+        Pruned::read(storage, sequence, named)
+    });
+    let pruned: Vec<Pruned> = pruned.collect();
+    for sequence in pruned.iter().map(|pruned| pruned.sequence) {
+        around.directory(Some(&layout::pruned_dir(sequence)), |entry| {
+            matches!(entry.name.as_str(), layout::MANIFEST_FILE | layout::SUMS_FILE)
+        })?;
+    }
+    let waiting: HashSet<ObjectName> = pruned.iter().flat_map(|pruned| pruned.objects.iter().copied()).collect();
+    let requests = RelPath::new(layout::REQUESTS).expect("a plain name");
+    around.directory(Some(&requests), |entry| {
+        let is_known = layout::parse_request(&entry.name).or_else(|| layout::parse_answer(&entry.name)).is_some();
+        is_file(entry) && is_known
+    })?;
     for root in roots {
         around.directory(Some(&layout::checkpoint_dir(root.sequence)), |entry| {
             matches!(entry.name.as_str(), layout::MANIFEST_FILE | layout::SUMS_FILE)
@@ -80,17 +98,7 @@ pub(super) fn check_surroundings(
             }
         }
     }
-    Ok(())
-}
-
-/// Returns the objects of checkpoints that were pruned and can still be brought back, as far as they can be read.
-fn needs_of_pruned(storage: &dyn Storage, pruned: &[Entry]) -> HashSet<ObjectName> {
-    let read = |entry: &Entry| {
-        let path = layout::pruned_dir(entry.name.parse().ok()?).join(layout::SUMS_FILE).ok()?;
-        let bytes = storage.get(&path, SUMS_MAX_BYTES).ok()?;
-        layout::parse_sums(&bytes).map(|(objects, _)| objects)
-    };
-    pruned.iter().filter_map(read).flatten().collect()
+    Ok(pruned)
 }
 
 /// Walks the directories of a store.

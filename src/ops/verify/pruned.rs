@@ -1,0 +1,92 @@
+//! Checkpoints that were pruned and can be brought back.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::causes::in_one_line;
+use crate::digest::Digest;
+use crate::format::layout::{self, MANIFEST_FILE, ObjectName, SUMS_FILE};
+use crate::format::manifest::Manifest;
+use crate::id::Sequence;
+use crate::ops::finding::{FindingCode, Findings};
+use crate::ops::verify::needs::{Needs, SUMS_MAX_BYTES};
+use crate::ops::verify::objects::check_object;
+use crate::ops::verify::{Choice, Depth, Options};
+use crate::parallel;
+use crate::progress::Silent;
+use crate::storage::Storage;
+
+/// One of them, as its own two files say.
+pub(super) struct Pruned {
+    pub(super) sequence: Sequence,
+    /// What is wrong with one of them: its name, expected, found.
+    problem: Option<(&'static str, String, String)>,
+    pub(super) objects: Vec<ObjectName>,
+    /// Whether there is something of somebody else in its directory, which then stays when the grace time is over.
+    is_shared: bool,
+}
+
+impl Pruned {
+    /// Reads the two files of checkpoint `sequence`. `named` is the SHA-256 that the history has of its manifest.
+    pub(super) fn read(storage: &dyn Storage, sequence: Sequence, named: Option<Digest>) -> Pruned {
+        let directory = layout::pruned_dir(sequence);
+        let read = |name: &'static str, limit| {
+            let bytes = storage.get(&directory.join(name).expect("the name is plain"), limit);
+            bytes.map_err(|error| (name, error))
+        };
+        let (mut problem, mut objects) = (None, Vec::new());
+        match (read(SUMS_FILE, SUMS_MAX_BYTES), read(MANIFEST_FILE, Manifest::MAX_BYTES)) {
+            // What the end of the grace time has left of one, such as a note of somebody.
+            (Err((_, sums)), Err((_, manifest))) if sums.is_not_found() && manifest.is_not_found() => {}
+            (Err((name, error)), _) | (_, Err((name, error))) => {
+                problem = Some((name, "the file".to_owned(), in_one_line(&error)));
+            }
+            (Ok(sums), Ok(manifest)) => match layout::parse_sums(&sums) {
+                None => problem = Some((SUMS_FILE, "a list of objects".to_owned(), "something else".to_owned())),
+                Some((listed, sha256)) => {
+                    objects = listed;
+                    let found = Digest::of(&manifest);
+                    if named == Some(found) && found != sha256 {
+                        problem = Some((SUMS_FILE, format!("SHA-256 {found}"), format!("SHA-256 {sha256}")));
+                    } else if found != sha256 {
+                        problem = Some((MANIFEST_FILE, format!("SHA-256 {sha256}"), format!("SHA-256 {found}")));
+                    }
+                }
+            },
+        }
+        let is_shared = storage.list(Some(&directory)).is_ok_and(|entries| entries.len() > 2);
+        Pruned { sequence, problem, objects, is_shared }
+    }
+}
+
+/// Reads the objects that only they need, as far as all are read.
+pub(super) fn check_pruned(
+    storage: &dyn Storage,
+    needs: &Needs,
+    pruned: Vec<Pruned>,
+    options: &Options<'_>,
+    findings: &mut Findings,
+) {
+    let mut users: BTreeMap<ObjectName, BTreeSet<Sequence>> = BTreeMap::new();
+    for Pruned { sequence, problem, objects, .. } in pruned.into_iter().filter(|pruned| !pruned.is_shared) {
+        if let Some((name, expected, found)) = problem {
+            let path = layout::pruned_dir(sequence).join(name).expect("the name is plain");
+            findings.add(FindingCode::PrunedDamaged, path, expected, found, []);
+        }
+        for object in objects.into_iter().filter(|object| !needs.objects.uses.contains_key(object)) {
+            users.entry(object).or_default().insert(sequence);
+        }
+    }
+    let depth = match options.choice {
+        Choice::All => options.depth,
+        _ => Depth::Quick,
+    };
+    let objects: Vec<ObjectName> = users.keys().copied().collect();
+    let outcomes = parallel::map(&objects, |object| check_object(storage, *object, None, depth, &Silent));
+    for (object, outcome) in objects.into_iter().zip(outcomes) {
+        if let Err(problem) = outcome {
+            let numbers: Vec<String> = users[&object].iter().map(|sequence| sequence.0.to_string()).collect();
+            let expected = format!("{}, for pruned checkpoint {}", problem.expected, numbers.join(", "));
+            findings.add(FindingCode::PrunedDamaged, object.path(), expected, problem.found, []);
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! The small files beside the checkpoints: the store file, the places, pins, and the history.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::causes::in_one_line;
+use crate::digest::Digest;
+use crate::format::layout::{self, HISTORY, PINS, REPLICAS_FILE, STORE_FILE};
+use crate::format::manifest::{ReplicasFile, StoreFile};
+use crate::ops::finding::{FindingCode, Findings};
+use crate::relpath::RelPath;
+use crate::storage::{EntryKind, Storage, StorageError};
+use crate::store::{attempts, history, pins};
+use crate::yaml;
+
+/// Which small files a replica has.
+#[derive(Debug, Default)]
+pub(super) struct Records {
+    /// Pins, events and `replicas.yaml`, by their paths: the SHA-256 of those that are as they were written.
+    files: BTreeMap<String, Option<Digest>>,
+}
+
+/// Tells whether `bytes` are what was written at `path`, by themselves; nothing when it is no such file.
+pub(in crate::ops) fn is_whole(path: &RelPath, bytes: &[u8]) -> Option<bool> {
+    let path = path.as_str();
+    match path.split_once('/') {
+        None if path == STORE_FILE => Some(StoreFile::is_whole(bytes)),
+        None if path == REPLICAS_FILE => Some(ReplicasFile::is_whole(bytes)),
+        Some((PINS, name)) => layout::parse_pin(name).map(|sequence| pins::is_whole(sequence, bytes)),
+        Some((HISTORY, name)) => layout::parse_event(name).map(|number| history::is_whole(number, bytes)),
+        _ => None,
+    }
+}
+
+impl Records {
+    /// Reads every small file of a replica and checks it by itself.
+    pub(super) fn check(storage: &dyn Storage, findings: &mut Findings) -> Result<Records, StorageError> {
+        let mut records = Records::default();
+        for (directory, code) in [
+            (None, None),
+            (Some(PINS), Some(FindingCode::PinDamaged)),
+            (Some(HISTORY), Some(FindingCode::EventDamaged)),
+        ] {
+            let directory = directory.map(|name| RelPath::new(name).expect("the name is plain"));
+            for entry in storage.list(directory.as_ref())? {
+                let Ok(path) =
+                    directory.as_ref().map_or_else(|| RelPath::new(&entry.name), |dir| dir.join(&entry.name))
+                else {
+                    continue;
+                };
+                if entry.kind != EntryKind::File {
+                    continue;
+                }
+                if code == Some(FindingCode::EventDamaged) && layout::parse_attempts(&entry.name).is_some() {
+                    check_log(storage, &path, findings);
+                    continue;
+                }
+                let bytes = match is_whole(&path, b"") {
+                    None => continue,
+                    Some(_) => storage.get(&path, yaml::MAX_BYTES as u64),
+                };
+                let code = match path.as_str() {
+                    STORE_FILE => FindingCode::StoreFileDamaged,
+                    REPLICAS_FILE => FindingCode::ReplicasFileDamaged,
+                    _ => code.expect("other files stand in a directory"),
+                };
+                let is_whole = bytes.as_ref().is_ok_and(|bytes| is_whole(&path, bytes) == Some(true));
+                let sha256 = bytes.as_ref().ok().filter(|_| is_whole).map(|bytes| Digest::of(bytes));
+                // What can not even be read as a store file has been told.
+                if !is_whole && !findings.has(FindingCode::StoreFileDamaged, &path) {
+                    let found = bytes.map_or_else(
+                        |error| in_one_line(&error),
+                        |bytes| format!("{} bytes that are not", bytes.len()),
+                    );
+                    findings.add(code, &path, "a file as it was written", found, []);
+                }
+                if path.as_str() != STORE_FILE {
+                    records.files.insert(path.to_string(), sha256);
+                }
+            }
+        }
+        records.check_numbers(findings);
+        Ok(records)
+    }
+
+    /// Finds events that are gone: their numbers follow each other.
+    fn check_numbers(&self, findings: &mut Findings) {
+        let numbers =
+            self.files.keys().filter_map(|path| layout::parse_event(path.strip_prefix(HISTORY)?.strip_prefix('/')?));
+        let numbers: BTreeSet<u64> = numbers.collect();
+        let (Some(first), Some(last)) = (numbers.first(), numbers.last()) else { return };
+        for number in (*first..*last).filter(|number| !numbers.contains(number)).take(10) {
+            findings.add(FindingCode::EventMissing, layout::event(number), "an event", "nothing", []);
+        }
+    }
+}
+
+/// Counts the lines of a file of the log that are not as they were written.
+fn check_log(storage: &dyn Storage, path: &RelPath, findings: &mut Findings) {
+    let broken = match storage.get(path, attempts::MAX_READ_BYTES) {
+        Ok(bytes) => attempts::broken_lines(&bytes),
+        Err(error) => {
+            let found = in_one_line(&error);
+            return findings.add(FindingCode::LogDamaged, path, "lines as they were written", found, []);
+        }
+    };
+    if broken > 0 {
+        let found = format!("{broken} that {} not", if broken == 1 { "is" } else { "are" });
+        findings.add(FindingCode::LogDamaged, path, "lines as they were written", found, []);
+    }
+}
+
+/// Finds what a replica lacks and another one has. `others` are the records of all.
+pub(super) fn compare(own: &Records, others: &[(String, &Records)], findings: &mut Findings) {
+    for (place, other) in others {
+        for (path, theirs) in &other.files {
+            let ours = own.files.get(path).copied();
+            let Ok(path) = RelPath::new(path) else { continue };
+            // What is damaged has been told. Pins and events need not be the same.
+            let differs = path.as_str() == REPLICAS_FILE
+                && ours.flatten().is_some()
+                && theirs.is_some()
+                && ours.flatten() != *theirs;
+            if ours.is_some() && !differs {
+                continue;
+            }
+            let code = match path.as_str() {
+                REPLICAS_FILE => FindingCode::ReplicasFileDiffers,
+                in_pins if in_pins.starts_with(PINS) => FindingCode::PinMissing,
+                _ => FindingCode::EventMissing,
+            };
+            if !findings.has(code, &path) {
+                findings.add(
+                    code,
+                    &path,
+                    format!("the file that `{place}` has"),
+                    if differs { "another" } else { "nothing" },
+                    [],
+                );
+            }
+        }
+    }
+}
