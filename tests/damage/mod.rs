@@ -1,3 +1,7 @@
 //! Damage: what `verify` finds of it, what can be healed, and what every other command makes of it.
 
+mod answers;
+mod flips;
 mod forged;
+mod scene;
+mod table;

@@ -1,0 +1,254 @@
+//! The damage table: every kind of damage at every kind of file in either replica or both.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::sync::Arc;
+
+use ckpt::ops::finding::{FindingCode, Severity};
+use ckpt::ops::repair::{apply, plan};
+use ckpt::ops::verify::{Depth, Report, verify};
+use ckpt::progress::Silent;
+use ckpt::storage::Storage;
+use ckpt::storage::memory::MemoryStorage;
+use ckpt::store::{Store, StoreError};
+
+use super::scene::{Files, Scene, Target, files_of, in_memory};
+use crate::support::repository;
+
+/// Where the table is written down.
+const TABLE: &str = "tests/data/damage.txt";
+
+const HEAD: &str = "\
+# What `ckpt verify` finds of each damage, and what `ckpt verify --repair` makes of it, in a store with two replicas.
+# `object-damaged` stands for `object-size` too. `tests/damage/table.rs` compares; UPDATE=1 writes it anew. That the parent of checkpoint 3 was pruned is left out.
+#
+# file | damage | in the first replica, the second, both alike, or both differently | findings: `1` and `2` are the replicas, `@` is another file than the damaged one | after the repair
+";
+
+/// What is done to a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Damage {
+    Delete,
+    Truncate,
+    Flip,
+    Zero,
+    Replace,
+    Add,
+    Swap,
+}
+
+impl Damage {
+    pub const ALL: [Damage; 7] =
+        [Damage::Delete, Damage::Truncate, Damage::Flip, Damage::Zero, Damage::Replace, Damage::Add, Damage::Swap];
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Damage::Delete => "delete",
+            Damage::Truncate => "truncate",
+            Damage::Flip => "flip a bit",
+            Damage::Zero => "zero a page",
+            Damage::Replace => "replace",
+            Damage::Add => "add a file",
+            Damage::Swap => "swap two",
+        }
+    }
+
+    /// Damages `target` in `files`; `seed` chooses where. Tells whether there is such a damage.
+    pub fn strike(self, files: &mut Files, target: &Target, seed: usize) -> bool {
+        let Some(bytes) = files.get(&target.path).cloned() else { return false };
+        let changed = match self {
+            Damage::Delete => {
+                files.remove(&target.path);
+                return true;
+            }
+            // Not between two lines of about one length.
+            Damage::Truncate => bytes[..(bytes.len() / (2 + seed)).saturating_sub(20)].to_vec(),
+            Damage::Flip => {
+                let mut bytes = bytes;
+                // The first byte or the last: what stands between differs from run to run.
+                let at = if seed == 0 { 0 } else { bytes.len() - 1 };
+                bytes[at] ^= 1 << seed;
+                bytes
+            }
+            Damage::Zero => {
+                let mut bytes = bytes;
+                let first = if bytes.len() > 8_192 { 4_096 * (seed + 1) } else { 0 };
+                let last = bytes.len().min(first + 4_096);
+                bytes[first..last].fill(0);
+                if seed > 0 && last == bytes.len() {
+                    // Another page of a file that has but one.
+                    bytes[0] = 1;
+                }
+                bytes
+            }
+            Damage::Replace => {
+                let mut bytes = target.bytes.clone();
+                bytes.truncate(bytes.len() - seed);
+                bytes
+            }
+            Damage::Add => {
+                let beside = target.path.rsplit_once('/').map_or_else(String::new, |(dir, _)| format!("{dir}/"));
+                files.insert(format!("{beside}stranger-{seed}.txt"), b"x".to_vec());
+                return true;
+            }
+            Damage::Swap => {
+                let Some(other) = target.other.as_ref().filter(|_| seed == 0) else { return false };
+                let there = files.insert(other.clone(), bytes).expect("there is one");
+                files.insert(target.path.clone(), there);
+                return true;
+            }
+        };
+        files.insert(target.path.clone(), changed);
+        true
+    }
+}
+
+/// In which replicas.
+const PLACES: [(&str, [Option<usize>; 2]); 4] = [
+    ("first", [Some(0), None]),
+    ("second", [None, Some(0)]),
+    ("both", [Some(0), Some(0)]),
+    ("differently", [Some(0), Some(1)]),
+];
+
+/// Returns the findings as the table has them.
+fn shown(reports: &[Report], is_swapped: bool, target: &Target, names: &BTreeMap<String, &str>) -> String {
+    let mut shown = BTreeSet::new();
+    for (number, report) in reports.iter().enumerate() {
+        let number = if is_swapped { 1 - number } else { number };
+        for finding in report.findings.iter().filter(|finding| finding.code != FindingCode::ParentGone) {
+            let place = match names.get(&finding.path) {
+                _ if finding.path == target.path => String::new(),
+                Some(name) => format!("@{name}"),
+                None if finding.path.contains("stranger-") => "@the file".to_owned(),
+                None if finding.path.starts_with("objects/") => "@an object".to_owned(),
+                None => format!("@{}", finding.path),
+            };
+            // Whether another object has another size depends on how well it packs.
+            let code = match finding.code {
+                FindingCode::ObjectSize => FindingCode::ObjectDamaged,
+                code => code,
+            };
+            shown.insert(format!("{} {code}{place}", number + 1));
+        }
+    }
+    if shown.is_empty() { "nothing".to_owned() } else { shown.into_iter().collect::<Vec<_>>().join(", ") }
+}
+
+/// Takes away what a repair has set aside, and its directory.
+fn without_aside(files: Files) -> Files {
+    files.into_iter().filter(|(path, _)| !path.starts_with("damaged/")).collect()
+}
+
+/// What became of one cell: the last two columns of the table, and what must not be.
+struct Outcome {
+    columns: String,
+    wrong: Vec<String>,
+}
+
+/// Opens the store; the second says whether the replicas are reported in the other order.
+fn open(storages: &[MemoryStorage]) -> Result<(Store, bool), StoreError> {
+    let places: Vec<Arc<dyn Storage>> =
+        storages.iter().map(|storage| Arc::new(storage.clone()) as Arc<dyn Storage>).collect();
+    let store = Store::open_available(places.clone(), 0, 2)?;
+    let is_swapped = matches!(&store.unavailable[..], [absent] if Arc::ptr_eq(&absent.storage, &places[0]));
+    Ok((store, is_swapped))
+}
+
+/// Verifies, repairs, and verifies again what was `damaged`.
+fn try_out(originals: &[Files; 2], damaged: &[Files; 2], target: &Target, names: &BTreeMap<String, &str>) -> Outcome {
+    let mut wrong = Vec::new();
+    let storages: Vec<MemoryStorage> = damaged.iter().map(in_memory).collect();
+    let looked_at = open(&storages)
+        .and_then(|(store, is_swapped)| Ok((verify(&store, None, Depth::Full, &Silent)?, store, is_swapped)));
+    let (reports, store, is_swapped) = match looked_at {
+        Ok(looked_at) => looked_at,
+        Err(error) => return Outcome { columns: format!("refused: {} | -", short(&error.to_string())), wrong },
+    };
+    let found = shown(&reports, is_swapped, target, names);
+    let repair = plan(&store, &reports);
+    let failed: Vec<_> =
+        apply(&store, &repair, &Silent).into_iter().filter(|outcome| outcome.result.is_err()).collect();
+    if !failed.is_empty() {
+        wrong.push(format!("{failed:?}"));
+    }
+    let after: Vec<Files> = storages.iter().map(|storage| without_aside(files_of(storage))).collect();
+    for (number, (after, damaged)) in after.iter().zip(damaged).enumerate() {
+        for (path, bytes) in damaged.iter().filter(|(path, bytes)| originals[number].get(*path) == Some(*bytes)) {
+            if after.get(path) != Some(bytes) {
+                wrong.push(format!("{path} of replica {} was intact", number + 1));
+            }
+        }
+    }
+    let again =
+        open(&storages).and_then(|(store, is_swapped)| Ok((verify(&store, None, Depth::Full, &Silent)?, is_swapped)));
+    let (mut again, is_swapped) = again.expect("what could be looked at can be after a repair");
+    let aside = [FindingCode::ObjectSetAside, FindingCode::ParentGone];
+    again.iter_mut().for_each(|report| report.findings.retain(|finding| !aside.contains(&finding.code)));
+    let mut findings = again.iter().flat_map(|report| &report.findings);
+    let is_damaged = findings.clone().any(|finding| finding.severity() == Severity::Damage);
+    let left = shown(&again, is_swapped, target, names);
+    let end = match (after[..] == originals[..], findings.next().is_none()) {
+        (true, true) => "healed".to_owned(),
+        (false, true) if repair.steps.is_empty() => "-".to_owned(),
+        // A valid list of other places, and one that was healed from it: nobody says that the list is wrong.
+        (false, true) if target.name == "replicas.yaml" => "another list in both".to_owned(),
+        (false, true) => {
+            wrong.push("clean, and not what it was".to_owned());
+            "WRONG".to_owned()
+        }
+        _ if left == found => "the same".to_owned(),
+        _ => left,
+    };
+    if is_damaged && repair.hopeless.is_empty() {
+        wrong.push("damage is left and was not named".to_owned());
+    }
+    Outcome { columns: format!("{found} | {end}"), wrong }
+}
+
+/// Tells whether every cell is tried, and not one of four.
+pub fn is_complete() -> bool {
+    repository::updates() || std::env::var_os("CKPT_DAMAGE").is_some_and(|value| value == "all")
+}
+
+#[test]
+fn each_damage_at_each_file_is_found_healed_and_nothing_else_touched() {
+    let scene = Scene::new();
+    let originals = [scene.files("a"), scene.files("b")];
+    let names: BTreeMap<String, &str> = scene.targets.iter().map(|target| (target.path.clone(), target.name)).collect();
+    let mut cells = Vec::new();
+    for target in &scene.targets {
+        for damage in Damage::ALL {
+            for (place, seeds) in PLACES {
+                let mut damaged = originals.clone();
+                let mut strikes = seeds.iter().zip(&mut damaged).filter_map(|(seed, files)| Some((files, (*seed)?)));
+                if strikes.all(|(files, seed)| damage.strike(files, target, seed)) {
+                    let case = format!("{} | {} | {place}", target.name, damage.as_str());
+                    cells.push((case, target, damaged));
+                }
+            }
+        }
+    }
+    // One of four tells a change of any kind; which four follow each other is the same damage in other replicas.
+    let tried = cells.iter().enumerate().filter(|(number, _)| is_complete() || (number + number / 4) % 4 == 0);
+    let outcomes = tried.map(|(_, (case, target, damaged))| (case, try_out(&originals, damaged, target, &names)));
+    let (mut lines, mut wrong) = (Vec::new(), Vec::new());
+    for (case, outcome) in outcomes {
+        lines.push(format!("{case} | {}", outcome.columns));
+        wrong.extend(outcome.wrong.iter().map(|wrong| format!("{case}: {wrong}")));
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    println!("{} of {} damages tried", lines.len(), cells.len());
+    if is_complete() {
+        let table = format!("{HEAD}{}\n", lines.join("\n"));
+        return repository::assert_generated(TABLE, table.as_bytes());
+    }
+    let table = fs::read_to_string(repository::path(TABLE)).expect("the table");
+    let known: BTreeSet<&str> = table.lines().collect();
+    let new: Vec<&String> = lines.iter().filter(|line| !known.contains(line.as_str())).collect();
+    assert!(new.is_empty(), "not as in {TABLE}: {new:#?}");
+}
+
+fn short(error: &str) -> String {
+    error.replace("`memory/", "`").chars().take(60).collect()
+}
