@@ -284,7 +284,8 @@ impl Shard {
     #[inline]
     pub fn look(&self, hash: u64) -> u8 {
         match self.table.likely(hash) {
-            Some(row) => self.rows.row(row as usize)[0],
+            // A row may lie in two lines of the cache.
+            Some(row) => self.rows.ends(row as usize),
             None => 0,
         }
     }
@@ -377,7 +378,11 @@ impl Shard {
     #[inline]
     pub fn find(&self, hash: u64, key: &[u8]) -> Option<usize> {
         let (rows, keys) = (&self.rows, &self.keys);
-        self.table.find(hash, |row| keys.get(rows.key(row as usize)) == key).map(|row| row as usize)
+        let found = match Keys::short(key) {
+            Some(held) => self.table.find(hash, |row| *rows.key(row as usize) == held),
+            None => self.table.find(hash, |row| keys.get(rows.key(row as usize)) == key),
+        };
+        found.map(|row| row as usize)
     }
 
     fn find_or_insert(&mut self, hash: u64, key: &[u8]) -> usize {

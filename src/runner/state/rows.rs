@@ -74,6 +74,13 @@ impl Rows {
         &self.pages[index / PAGE_ROWS][at..at + self.row_bytes]
     }
 
+    /// Looks at the first and the last byte of a row, and returns something that depends on both.
+    #[inline]
+    pub(super) fn ends(&self, index: usize) -> u8 {
+        let row = self.row(index);
+        row[0] ^ row[row.len() - 1]
+    }
+
     #[inline]
     pub(super) fn key(&self, index: usize) -> &HeldKey {
         self.row(index).first_chunk().expect("a row begins with its key")
@@ -125,12 +132,10 @@ const KEY_PAGE_BYTES: usize = 256 * 1024;
 impl Keys {
     /// Keeps a key and returns how its row holds it.
     pub(super) fn push(&mut self, key: &[u8]) -> HeldKey {
-        let mut held = [0; HELD_KEY_BYTES];
-        if key.len() < HELD_KEY_BYTES {
-            held[0] = key.len() as u8;
-            held[1..=key.len()].copy_from_slice(key);
+        if let Some(held) = Keys::short(key) {
             return held;
         }
+        let mut held = [0; HELD_KEY_BYTES];
         let length = u32::try_from(key.len()).expect("a key is below 4 GiB").to_le_bytes();
         let needed = Keys::place_bytes(key.len());
         let (page_index, at) = match self.free.get_mut(&needed).and_then(Vec::pop) {
@@ -154,6 +159,22 @@ impl Keys {
         place[..4].copy_from_slice(&length);
         place[4..4 + key.len()].copy_from_slice(key);
         held
+    }
+
+    /// Returns how a row holds a key that is short enough to be in the row itself: equal keys are equal numbers of 16 bytes.
+    #[inline]
+    pub(super) fn short(key: &[u8]) -> Option<HeldKey> {
+        let bytes = match key.len() {
+            0..8 => key.iter().rev().fold(0, |number, byte| number << 8 | u128::from(*byte)),
+            length @ 8..HELD_KEY_BYTES => {
+                // Two numbers that overlap, which is quicker than copying as many bytes as there are.
+                let (first, last) = (key.first_chunk()?, key.last_chunk()?);
+                let rest = u128::from(u64::from_le_bytes(*last)) << 64 >> (8 * (HELD_KEY_BYTES - length));
+                u128::from(u64::from_le_bytes(*first)) | rest >> 64 << 64
+            }
+            _ => return None,
+        };
+        Some((bytes << 8 | key.len() as u128).to_le_bytes())
     }
 
     /// Frees the place of a key.
@@ -183,5 +204,21 @@ impl Keys {
         let (page, at) = (&self.pages[page as usize], at as usize);
         let length = u32_at(page, at) as usize;
         &page[at + 4..at + 4 + length]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_of_any_length_is_held_as_it_is() {
+        let text = b"abcdefghijklmnopqrstuvwxyz";
+        let mut keys = Keys::default();
+        for length in 0..text.len() {
+            let held = keys.push(&text[..length]);
+            assert_eq!(keys.get(&held), &text[..length]);
+            assert_eq!(Keys::short(&text[..length]), (length < HELD_KEY_BYTES).then_some(held));
+        }
     }
 }
