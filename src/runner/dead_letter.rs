@@ -13,7 +13,7 @@ use serde::Serialize;
 use crate::format::manifest::{DeadLetter, Manifest};
 use crate::id::Sequence;
 use crate::runner::error::RunError;
-use crate::runner::lasting::{flush_name, make_directory};
+use crate::runner::lasting::{create_anew, flush_name, make_directory};
 use crate::runner::worker::Rejected;
 use crate::store::Store;
 
@@ -103,14 +103,13 @@ fn aside(path: &Path) -> PathBuf {
 /// Puts the first `bytes` of `from` at `to`, whole or not at all, for good.
 fn copy_beginning(from: &Path, bytes: u64, to: &Path) -> io::Result<()> {
     let aside = aside(to);
-    let mut file = File::create(&aside)?;
+    let mut file = create_anew(&aside)?;
     if io::copy(&mut File::open(from)?.take(bytes), &mut file)? < bytes {
         return Err(io::ErrorKind::UnexpectedEof.into());
     }
     file.sync_all()?;
     std::fs::rename(&aside, to)?;
-    let dir = to.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    File::open(dir)?.sync_all()
+    flush_name(to)
 }
 
 #[derive(Serialize)]
@@ -213,6 +212,18 @@ pub fn append_line(lines: &mut Vec<u8>, partition: &str, first_record: u64, reje
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_copy_is_not_written_through_a_link_that_has_its_name() {
+        let dir = tempfile::tempdir().unwrap();
+        let [from, to, outside] = ["from", "to", "outside"].map(|name| dir.path().join(name));
+        std::fs::write(&from, "one\ntwo\n").unwrap();
+        std::fs::write(&outside, "theirs").unwrap();
+        std::os::unix::fs::symlink(&outside, aside(&to)).unwrap();
+        copy_beginning(&from, 4, &to).unwrap();
+        assert_eq!(std::fs::read_to_string(&to).unwrap(), "one\n");
+        assert_eq!(std::fs::read_to_string(&outside).unwrap(), "theirs");
+    }
 
     #[test]
     fn what_was_written_after_the_checkpoint_is_cut_off_on_resume() {

@@ -12,6 +12,15 @@ pub fn make_directory(dir: &Path) -> io::Result<()> {
     missing.into_iter().try_for_each(flush_name)
 }
 
+/// Creates an empty file at `path` in the place of what is there: never another file that a link of that name leads to.
+pub fn create_anew(path: &Path) -> io::Result<File> {
+    match fs::remove_file(path) {
+        Err(missing) if missing.kind() == io::ErrorKind::NotFound => {}
+        removed => removed?,
+    }
+    File::create_new(path)
+}
+
 /// Makes the names in `dir` last.
 pub fn flush_directory(dir: &Path) -> io::Result<()> {
     let dir = if dir.as_os_str().is_empty() { Path::new(".") } else { dir };

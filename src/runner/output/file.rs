@@ -1,6 +1,6 @@
 //! One output file while it is written: rows become bytes, and these are hashed on their way to a file aside.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, BufWriter, Write};
 
 use super::OutputPlan;
@@ -9,7 +9,7 @@ use crate::format::manifest::Output;
 use crate::format::values::ValuesWriter;
 use crate::id::Sequence;
 use crate::runner::error::RunError;
-use crate::runner::lasting::{flush_directory, make_directory};
+use crate::runner::lasting::{create_anew, flush_directory, make_directory};
 use crate::runner::spec::OutputFormat;
 use crate::value::{Column, Value};
 
@@ -36,13 +36,7 @@ impl<'a> StagedFile<'a> {
     ) -> Result<StagedFile<'a>, RunError> {
         let error = plan.error(sequence);
         make_directory(&plan.dir).map_err(&error)?;
-        // Always a new file: what is there may be a link to another one.
-        let staged = plan.staged(sequence);
-        match fs::remove_file(&staged) {
-            Err(missing) if missing.kind() == io::ErrorKind::NotFound => {}
-            removed => removed.map_err(&error)?,
-        }
-        let file = File::create_new(staged).map_err(&error)?;
+        let file = create_anew(&plan.staged(sequence)).map_err(&error)?;
         Ok(StagedFile {
             plan,
             sequence,
