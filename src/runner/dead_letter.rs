@@ -13,8 +13,8 @@ use serde::Serialize;
 use crate::format::manifest::{DeadLetter, Manifest};
 use crate::id::Sequence;
 use crate::runner::error::RunError;
-use crate::runner::lasting::{create_anew, flush_name, make_directory};
 use crate::runner::worker::Rejected;
+use crate::storage::local::lasting::{create_anew, flush_name, make_directory};
 use crate::store::Store;
 
 /// An open dead-letter file.

@@ -12,7 +12,6 @@ pub mod error;
 pub mod event_time;
 pub mod exec;
 pub mod input;
-mod lasting;
 pub mod late;
 pub mod left_behind;
 pub mod output;

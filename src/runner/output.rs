@@ -14,9 +14,9 @@ use crate::format::manifest::Output;
 use crate::format::rows::Change;
 use crate::id::Sequence;
 use crate::runner::error::RunError;
-use crate::runner::lasting::{flush_directory, flush_name};
 use crate::runner::spec::{Emit, JobSpec, OutputFormat};
 use crate::runner::state::Shard;
+use crate::storage::local::lasting::{flush_directory, flush_name};
 
 mod changes;
 mod file;

@@ -27,6 +27,7 @@ use crate::storage::local::directory::{
 use crate::storage::{Entry, EntryKind, LockGuard, Storage, StorageError};
 
 mod directory;
+pub mod lasting;
 
 const LOCK: OFlags = OFlags::RDWR
     .union(OFlags::CREATE)

@@ -13,6 +13,7 @@ use std::sync::{Mutex, PoisonError};
 
 use super::{ExportedFile, RestoreError, io_error};
 use crate::digest::{Digest, Hasher};
+use crate::storage::local::lasting::{flush_directory, make_directory};
 
 /// The most that is read of a journal, in bytes; a line is about a hundred.
 const MAX_JOURNAL_BYTES: u64 = 64 << 20;
@@ -41,7 +42,7 @@ impl Aside {
     ///
     /// Fails with [`RestoreError::InProgress`] when somebody is at it, and with [`RestoreError::TargetTaken`] when something else is in its place.
     pub(super) fn open(directory: &Path, purpose: &str) -> Result<Aside, RestoreError> {
-        create_directories(parent_of(directory))?;
+        make_directory(parent_of(directory)).map_err(io_error("create", directory))?;
         let path = beside(directory, ".ckpt-restore");
         let journal_path = beside(directory, ".ckpt-restore.journal");
         let mut journal = open_journal(&journal_path)?;
@@ -117,7 +118,7 @@ impl Aside {
 
     /// Makes the directory last and renames it to `directory`, where at most an empty directory may be.
     pub(super) fn put_in_place(self, directory: &Path) -> Result<(), RestoreError> {
-        flush_directory(&self.path)?;
+        flush_directory(&self.path).map_err(io_error("flush", &self.path))?;
         if let Err(error) = fs::rename(&self.path, directory) {
             return Err(match error.kind() {
                 io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::AlreadyExists | io::ErrorKind::NotADirectory => {
@@ -126,7 +127,7 @@ impl Aside {
                 _ => io_error("rename", &self.path)(error),
             });
         }
-        flush_directory(parent_of(directory))
+        flush_directory(parent_of(directory)).map_err(io_error("flush", parent_of(directory)))
     }
 }
 
@@ -162,7 +163,7 @@ fn begin(journal: &mut File, journal_path: &Path, path: &Path, head: &str) -> Re
     let written = journal.set_len(0).and_then(|()| journal.rewind());
     let written = written.and_then(|()| journal.write_all(format!("{head}\n").as_bytes()));
     written.and_then(|()| journal.sync_all()).map_err(io_error("write", journal_path))?;
-    flush_directory(parent_of(journal_path))?;
+    flush_directory(parent_of(journal_path)).map_err(io_error("flush", parent_of(journal_path)))?;
     fs::create_dir(path).map_err(io_error("create", path))
 }
 
@@ -192,22 +193,8 @@ fn sha256_of(path: &Path) -> io::Result<Digest> {
     }
 }
 
-/// Creates `directory` and those above it that are not there, for good.
-fn create_directories(directory: &Path) -> Result<(), RestoreError> {
-    let missing: Vec<&Path> = directory.ancestors().take_while(|above| fs::symlink_metadata(above).is_err()).collect();
-    fs::create_dir_all(directory).map_err(io_error("create", directory))?;
-    missing
-        .into_iter()
-        .filter(|made| !made.as_os_str().is_empty())
-        .try_for_each(|made| flush_directory(parent_of(made)))
-}
-
 fn parent_of(directory: &Path) -> &Path {
     directory.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
-}
-
-fn flush_directory(path: &Path) -> Result<(), RestoreError> {
-    File::open(path).and_then(|directory| directory.sync_all()).map_err(io_error("flush", path))
 }
 
 #[cfg(test)]

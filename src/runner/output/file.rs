@@ -9,8 +9,8 @@ use crate::format::manifest::Output;
 use crate::format::values::ValuesWriter;
 use crate::id::Sequence;
 use crate::runner::error::RunError;
-use crate::runner::lasting::{create_anew, flush_directory, make_directory};
 use crate::runner::spec::OutputFormat;
+use crate::storage::local::lasting::{create_anew, flush_directory, make_directory};
 use crate::value::{Column, Value};
 
 /// Bytes that are handed to the file at once.

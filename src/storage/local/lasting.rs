@@ -1,4 +1,4 @@
-//! Directories of files that a checkpoint relies on: their names have to last before the checkpoint does.
+//! Files and directories outside of a storage that have to last: outputs, dead letters, what is restored. So do their names.
 
 use std::fs::{self, File};
 use std::io;
