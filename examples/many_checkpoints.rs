@@ -12,19 +12,19 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::{env, fs};
 
-use ckpt::digest::Digest;
 use ckpt::format::index::{self, IndexRow, SegmentKind};
 use ckpt::format::layout::{ObjectKind, ObjectName};
 use ckpt::format::manifest::{Manifest, Mode, Parent, Routing, StoreFile, Tables, Timings, Totals, Trigger};
 use ckpt::format::positions::{self, PositionRow};
 use ckpt::format::rows::{Row, RowCodec};
 use ckpt::format::segment::SegmentWriter;
-use ckpt::id::{Sequence, StoreId};
-use ckpt::relpath::RelPath;
 use ckpt::storage::memory::MemoryStorage;
 use ckpt::storage::{EntryKind, Storage};
 use ckpt::store::Store;
-use ckpt::value::{Column, ColumnType, Value};
+use ckpt::values::digest::Digest;
+use ckpt::values::id::{Sequence, StoreId};
+use ckpt::values::relpath::RelPath;
+use ckpt::values::value::{Column, ColumnType, Value};
 use jiff::{SignedDuration, Timestamp};
 
 const SHARDS: u32 = 16;

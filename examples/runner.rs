@@ -12,7 +12,7 @@ use ckpt::runner::processor::{Context, ProcessError, Processor, Processors};
 use ckpt::runner::record::{BadRecord, Field};
 use ckpt::runner::spec::{FieldPath, JobSpec};
 use ckpt::runner::state::RowMut;
-use ckpt::value::{Column, ColumnType, Value};
+use ckpt::values::value::{Column, ColumnType, Value};
 
 /// A session ends when nothing happens for so long.
 const GAP_MILLIS: i64 = 30 * 60 * 1000;

@@ -4,7 +4,7 @@
 //!
 //! | floor | where |
 //! | --- | --- |
-//! | 1 values | [`causes`] [`digest`] [`guard`] [`id`] [`relpath`] [`units`] [`decimal`] [`value`] [`yaml`] [`progress`] [`parallel`] |
+//! | 1 values | [`values`] |
 //! | 2 format | [`mod@format`] |
 //! | 3 storage | [`storage`] |
 //! | 4 store | [`store`] |
@@ -13,20 +13,10 @@
 
 #![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::todo, clippy::unimplemented, clippy::dbg_macro))]
 
-pub mod causes;
 pub mod cli;
-pub mod decimal;
-pub mod digest;
 pub mod format;
-pub mod guard;
-pub mod id;
 pub mod ops;
-pub mod parallel;
-pub mod progress;
-pub mod relpath;
 pub mod runner;
 pub mod storage;
 pub mod store;
-pub mod units;
-pub mod value;
-pub mod yaml;
+pub mod values;

@@ -11,12 +11,12 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use ckpt::id::Sequence;
 use ckpt::ops::read::{Selection, Snapshot};
 use ckpt::ops::verify::{Depth, verify};
-use ckpt::progress::Silent;
 use ckpt::storage::{Storage, TEMPORARY_PREFIX};
 use ckpt::store::{Store, StoreError};
+use ckpt::values::id::Sequence;
+use ckpt::values::progress::Silent;
 
 use crate::support::random::{Random, seed};
 use crate::support::simulated::{Disk, Fault, Moment, Process, Survival};

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use ckpt::format::index;
 use ckpt::format::manifest::Routing;
-use ckpt::id::Sequence;
 use ckpt::ops::diff::{Change, ChangeKind, Comparison, Limits, Scope, Side};
-use ckpt::progress::Silent;
-use ckpt::value::Value;
+use ckpt::values::id::Sequence;
+use ckpt::values::progress::Silent;
+use ckpt::values::value::Value;
 use proptest::prelude::*;
 
 use crate::support::store_builder::{Change as Edit, StoreBuilder};

@@ -3,8 +3,6 @@
 use std::path::Path;
 use std::process::Command;
 
-use ckpt::decimal::Decimal;
-use ckpt::digest::Digest;
 use ckpt::format::index::{self, IndexRow, SegmentKind};
 use ckpt::format::layout::{ObjectKind, ObjectName};
 use ckpt::format::manifest::{Manifest, StoreFile};
@@ -12,7 +10,9 @@ use ckpt::format::positions::{self, PositionRow};
 use ckpt::format::rows::{Row, RowCodec};
 use ckpt::format::segment::{SegmentStats, SegmentWriter};
 use ckpt::format::values::ValuesWriter;
-use ckpt::value::{Column, ColumnType, Value};
+use ckpt::values::decimal::Decimal;
+use ckpt::values::digest::Digest;
+use ckpt::values::value::{Column, ColumnType, Value};
 
 #[test]
 fn a_reader_that_this_project_did_not_write_reads_every_table() {

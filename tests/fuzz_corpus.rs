@@ -149,7 +149,7 @@ fn seeds_are_files_that_the_program_writes() {
     use crate::support::store_builder::three_checkpoints;
     use ckpt::format::rows::{Row, RowCodec};
     use ckpt::format::segment::SegmentWriter;
-    use ckpt::value::Value;
+    use ckpt::values::value::Value;
 
     let dir = tempfile::tempdir().expect("a directory");
     three_checkpoints(&dir.path().join("s"));
@@ -164,7 +164,7 @@ fn seeds_are_files_that_the_program_writes() {
     for rows in [0usize, 1, 3, 40] {
         let mut writer = SegmentWriter::new(&checks::tables::columns());
         for i in 0..rows {
-            let number = ckpt::decimal::Decimal::parse(format!("{i}.5").as_bytes()).expect("a number");
+            let number = ckpt::values::decimal::Decimal::parse(format!("{i}.5").as_bytes()).expect("a number");
             let json = Value::Json(format!("[{i}]"));
             let values = [
                 Value::Int(i as i64),

@@ -6,21 +6,21 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use ckpt::digest::Digest;
 use ckpt::format::layout::{self, ObjectKind, ObjectName};
 use ckpt::format::manifest::Routing;
-use ckpt::id::Sequence;
 use ckpt::ops::pin::{pin, unpin};
 use ckpt::ops::prune::{
     Fate, LeftoverKind, Outcome, Plan, Policy, PruneError, Request, apply, apply_undo, plan, plan_undo,
 };
 use ckpt::ops::verify::{Depth, verify};
-use ckpt::progress::Silent;
-use ckpt::relpath::RelPath;
 use ckpt::storage::memory::MemoryStorage;
 use ckpt::storage::{EntryKind, Storage};
 use ckpt::store::history::EventKind;
 use ckpt::store::{Store, StoreError};
+use ckpt::values::digest::Digest;
+use ckpt::values::id::Sequence;
+use ckpt::values::progress::Silent;
+use ckpt::values::relpath::RelPath;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 

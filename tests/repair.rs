@@ -7,14 +7,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ckpt::format::index::{self, SegmentKind};
-use ckpt::id::Sequence;
 use ckpt::ops::finding::{FindingCode, Severity};
 use ckpt::ops::repair::{Origin, RepairPlan, apply, plan};
 use ckpt::ops::verify::{Choice, Depth, Options, Report, Sample, Seen, verify, verify_with};
-use ckpt::progress::Silent;
 use ckpt::storage::Storage;
 use ckpt::storage::local::LocalStorage;
 use ckpt::store::Store;
+use ckpt::values::id::Sequence;
+use ckpt::values::progress::Silent;
 
 use crate::support::failing::Failing;
 use crate::support::store_builder::StoreBuilder;
@@ -274,7 +274,7 @@ fn replicas_that_contradict_each_other_are_named_and_left_alone() {
         let path = dir.path().join(format!("{name}/checkpoints/{number:08}/SHA256SUMS"));
         let list = fs::read_to_string(&path).expect("read");
         let (objects, _) = list.trim_end().rsplit_once('\n').expect("lines");
-        let sum = ckpt::digest::Digest::of(text.as_bytes());
+        let sum = ckpt::values::digest::Digest::of(text.as_bytes());
         fs::write(&path, format!("{objects}\n{sum}  manifest.yaml\n")).expect("written");
     };
     change("b", 3);
@@ -296,7 +296,7 @@ fn replicas_that_contradict_each_other_are_named_and_left_alone() {
         let path = dir.path().join(format!("a/checkpoints/{number:08}/SHA256SUMS"));
         let list = fs::read_to_string(&path).expect("read");
         let (objects, _) = list.trim_end().rsplit_once('\n').expect("lines");
-        let sum = ckpt::digest::Digest::of(text.as_bytes());
+        let sum = ckpt::values::digest::Digest::of(text.as_bytes());
         fs::write(&path, format!("{objects}\n{sum}  manifest.yaml\n")).expect("written");
     };
     change(2);

@@ -5,15 +5,15 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use ckpt::digest::Digest;
 use ckpt::format::layout::{self, ObjectKind};
 use ckpt::format::manifest::StoreFile;
-use ckpt::id::{Sequence, StoreId};
 use ckpt::ops::read::Snapshot;
 use ckpt::storage::local::LocalStorage;
 use ckpt::storage::memory::MemoryStorage;
 use ckpt::storage::{Storage, StorageError};
 use ckpt::store::{Store, StoreError, StoreLock, StoreNote};
+use ckpt::values::digest::Digest;
+use ckpt::values::id::{Sequence, StoreId};
 
 use crate::support::failing::Failing;
 use crate::support::store_builder::StoreBuilder;
@@ -297,12 +297,12 @@ fn in_memory() -> (StoreBuilder, [MemoryStorage; 2]) {
 
 fn memory_content(
     storage: &MemoryStorage,
-    dir: Option<&ckpt::relpath::RelPath>,
+    dir: Option<&ckpt::values::relpath::RelPath>,
     files: &mut BTreeMap<String, Vec<u8>>,
 ) {
     for entry in storage.list(dir).expect("listed") {
         let path = match dir {
-            None => ckpt::relpath::RelPath::new(entry.name).expect("plain"),
+            None => ckpt::values::relpath::RelPath::new(entry.name).expect("plain"),
             Some(dir) => dir.join(&entry.name).expect("plain"),
         };
         match entry.kind {

@@ -7,10 +7,10 @@ use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
-use ckpt::relpath::RelPath;
 use ckpt::storage::local::LocalStorage;
 use ckpt::storage::memory::MemoryStorage;
 use ckpt::storage::{Entry, EntryKind, Storage, StorageError, TEMPORARY_PREFIX};
+use ckpt::values::relpath::RelPath;
 
 macro_rules! promises {
     ($($promise:ident)*) => {

@@ -7,18 +7,18 @@ use std::process::Command;
 use std::sync::{Arc, Barrier};
 use std::thread;
 
-use ckpt::digest::Digest;
 use ckpt::format::layout::{self, ObjectKind};
 use ckpt::format::manifest::{
     Manifest, ManifestError, Mode, ObjectRef, Parent, Routing, StoreFile, Tables, Timings, Totals, Trigger,
 };
-use ckpt::id::{Sequence, StoreId};
-use ckpt::relpath::RelPath;
 use ckpt::storage::local::LocalStorage;
 use ckpt::storage::memory::MemoryStorage;
 use ckpt::storage::{Storage, StorageError};
 use ckpt::store::{Committed, Store, StoreError};
-use ckpt::value::{Column, ColumnType};
+use ckpt::values::digest::Digest;
+use ckpt::values::id::{Sequence, StoreId};
+use ckpt::values::relpath::RelPath;
+use ckpt::values::value::{Column, ColumnType};
 
 /// Places to keep a store in. Each call for the same number returns the same place as another process would see it.
 type Places<'a> = &'a (dyn Fn(usize) -> Arc<dyn Storage> + Sync);

@@ -1,14 +1,14 @@
 //! Checkpoints that no run has made.
 
-use ckpt::digest::Digest;
 use ckpt::format::index::{self, IndexRow, SegmentKind};
 use ckpt::format::layout::ObjectKind;
 use ckpt::format::manifest::{Manifest, Mode, Parent, Routing, Tables, Timings, Totals, Trigger};
 use ckpt::format::positions::{self, PositionRow};
 use ckpt::format::segment::SegmentStats;
-use ckpt::id::Sequence;
 use ckpt::store::{Store, StoreError};
-use ckpt::value::Column;
+use ckpt::values::digest::Digest;
+use ckpt::values::id::Sequence;
+use ckpt::values::value::Column;
 
 /// How many keys there are, and how they lie.
 #[derive(Clone, Copy)]

@@ -7,11 +7,11 @@ use ckpt::format::index::{self, IndexRow};
 use ckpt::format::manifest::StoreFile;
 use ckpt::format::rows::{Row, RowCodec};
 use ckpt::format::segment::SegmentWriter;
-use ckpt::id::StoreId;
-use ckpt::parallel;
 use ckpt::storage::local::LocalStorage;
 use ckpt::store::{Store, StoreError};
-use ckpt::value::{Column, ColumnType, Value};
+use ckpt::values::id::StoreId;
+use ckpt::values::parallel;
+use ckpt::values::value::{Column, ColumnType, Value};
 
 use crate::Outcome;
 use crate::checkpoint::{self, Keys};

@@ -10,23 +10,23 @@ use std::hint::black_box;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use ckpt::digest::Hasher;
 use ckpt::format::index::{self, IndexRow};
 use ckpt::format::keys::count_live;
 use ckpt::format::merge::Merge;
 use ckpt::format::rows::{Row, RowBatch, RowCodec};
 use ckpt::format::segment::{SegmentReader, SegmentWriter};
-use ckpt::id::{Sequence, StoreId};
 use ckpt::ops::diff::{Comparison, Scope, Side};
 use ckpt::ops::verify::{Depth, verify};
-use ckpt::progress::Silent;
 use ckpt::runner::input::Block;
 use ckpt::runner::record::Extractor;
 use ckpt::runner::spec::{FieldPath, InputFormat};
 use ckpt::runner::state::Shard;
 use ckpt::storage::memory::MemoryStorage;
 use ckpt::store::Store;
-use ckpt::value::{Column, ColumnType, Value};
+use ckpt::values::digest::Hasher;
+use ckpt::values::id::{Sequence, StoreId};
+use ckpt::values::progress::Silent;
+use ckpt::values::value::{Column, ColumnType, Value};
 
 #[path = "../by_hand/checkpoint.rs"]
 mod checkpoint;
@@ -191,7 +191,7 @@ fn segment(
     let mut packed = Vec::new();
     for (number, (task, key)) in keys.iter().enumerate().step_by(step) {
         packed.clear();
-        let sum = ckpt::decimal::Decimal::from_units(number as i128 * 10i128.pow(16)).expect("in bounds");
+        let sum = ckpt::values::decimal::Decimal::from_units(number as i128 * 10i128.pow(16)).expect("in bounds");
         codec.pack(&[Value::Int(count), Value::Number(sum)], &mut packed);
         writer.push(Row { task: *task, key: key.as_bytes(), value: Some(&packed) });
     }

@@ -1,7 +1,7 @@
 //! What people write on a command line: targets, times, durations, sizes.
 
 use ckpt::cli::target::{Reference, Target};
-use ckpt::units;
+use ckpt::values::units;
 
 /// What is read is printed as what is read as the same.
 pub fn check(data: &[u8]) {

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use ckpt::runner::spec::JobSpec;
-use ckpt::yaml;
+use ckpt::values::yaml;
 
 /// A job that is read has a definition that is the same job; an error has a place in the file.
 pub fn check(data: &[u8]) {

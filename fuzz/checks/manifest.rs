@@ -2,7 +2,7 @@
 
 use ckpt::format::layout::{self, ObjectName};
 use ckpt::format::manifest::{Manifest, ReplicasFile, StoreFile};
-use ckpt::relpath::RelPath;
+use ckpt::values::relpath::RelPath;
 
 /// What is read is written as the same value; what is a path leads down only.
 pub fn check(data: &[u8]) {

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use ckpt::format::manifest::StoreFile;
-use ckpt::id::StoreId;
-use ckpt::relpath::RelPath;
 use ckpt::storage::Storage;
 use ckpt::storage::memory::MemoryStorage;
 use ckpt::store::Store;
 use ckpt::store::attempts::AttemptLog;
+use ckpt::values::id::StoreId;
+use ckpt::values::relpath::RelPath;
 
 /// Whatever one of the files holds, the others are read and the store goes on.
 pub fn check(data: &[u8]) {

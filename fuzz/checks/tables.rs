@@ -6,7 +6,7 @@ use bytes::Bytes;
 use ckpt::format::rows::RowCodec;
 use ckpt::format::segment::{SegmentReader, SegmentWriter};
 use ckpt::format::{index, positions};
-use ckpt::value::{Column, ColumnType};
+use ckpt::values::value::{Column, ColumnType};
 
 /// The columns of the segments.
 pub fn columns() -> Vec<Column> {

@@ -9,11 +9,11 @@ use crate::cli::run::{self, JobArgs};
 use crate::cli::table::{Column, Table};
 use crate::cli::ui::Ui;
 use crate::cli::words;
-use crate::id::Sequence;
 use crate::runner::error::RunError;
 use crate::runner::run::check::{Report, check};
 use crate::runner::spec::Effect;
-use crate::units::{Age, Bytes, Count};
+use crate::values::id::Sequence;
+use crate::values::units::{Age, Bytes, Count};
 
 /// Say what `ckpt run` would do with a job, and whether it would start
 ///

@@ -12,11 +12,12 @@ use crate::cli::exit::Exit;
 use crate::cli::target::Target;
 use crate::cli::ui::Ui;
 use crate::cli::words;
-use crate::id::Sequence;
 use crate::store::Store;
 use crate::store::attempts::AttemptOutcome;
 use crate::store::requests::Answer;
-use crate::units::{self, Bytes, Span};
+use crate::values::id::Sequence;
+use crate::values::units;
+use crate::values::units::{Bytes, Span};
 
 /// Ask the running job for a checkpoint, and wait for it
 ///

@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use crate::causes::in_one_line;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::cli::progress::Unit;
@@ -14,11 +13,12 @@ use crate::cli::table::{Column, Table};
 use crate::cli::target::Target;
 use crate::cli::ui::Ui;
 use crate::cli::words::{self, counted};
-use crate::id::Sequence;
 use crate::ops::copy::{Copied, CopyError, CopyPlan, Step, apply, plan};
 use crate::storage::local::LocalStorage;
 use crate::store::Store;
-use crate::units::Bytes;
+use crate::values::error_chain::in_one_line;
+use crate::values::id::Sequence;
+use crate::values::units::Bytes;
 
 /// Copy checkpoints to another store
 ///

@@ -14,13 +14,13 @@ use crate::cli::table::{Column, Table};
 use crate::cli::target::Target;
 use crate::cli::ui::{Paint, Ui};
 use crate::cli::words::{self, counted};
-use crate::digest::Digest;
 use crate::format::positions::PositionRow;
 use crate::ops::diff::{
     Change, ChangeKind, ColumnPair, Comparison, KeyTotals, PositionChange, Scope, Side, Tally, ValueChange,
 };
-use crate::units::{Bytes, Count, Span};
-use crate::value::{ColumnType, Value};
+use crate::values::digest::Digest;
+use crate::values::units::{Bytes, Count, Span};
+use crate::values::value::{ColumnType, Value};
 
 /// Show what changed between two checkpoints
 ///

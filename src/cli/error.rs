@@ -191,7 +191,7 @@ const VERIFY: &str = "`ckpt verify STORE` lists everything that is damaged";
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::id::Sequence;
+    use crate::values::id::Sequence;
 
     #[test]
     fn an_error_prints_its_causes_and_hints_and_no_control_characters() {

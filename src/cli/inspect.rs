@@ -16,12 +16,12 @@ use crate::cli::ui::Ui;
 use crate::cli::words::{self, counted};
 use crate::format::manifest::{DeadLetter, Manifest, Mode, OlderCut, Output, Routing, Timings, Totals, Trigger};
 use crate::format::positions::PositionRow;
-use crate::id::Sequence;
 use crate::ops::inspect::{self, Description, Excerpt, ObjectUse, Role, StateRow, TaskUse};
 use crate::ops::read::{Selection, Snapshot};
 use crate::store::Store;
-use crate::units::{Age, Bytes, Count, Span};
-use crate::value::{ColumnType, Value};
+use crate::values::id::Sequence;
+use crate::values::units::{Age, Bytes, Count, Span};
+use crate::values::value::{ColumnType, Value};
 
 mod classes;
 

@@ -6,17 +6,18 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::causes::in_one_line;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::cli::progress::Unit;
 use crate::cli::target::Target;
 use crate::cli::ui::Ui;
 use crate::format::layout;
-use crate::id::Sequence;
 use crate::ops::latest::newest_intact;
 use crate::store::{Committed, Store};
-use crate::units::{self, Age, Span};
+use crate::values::error_chain::in_one_line;
+use crate::values::id::Sequence;
+use crate::values::units;
+use crate::values::units::{Age, Span};
 
 /// Print the path of the newest checkpoint, for scripts
 ///

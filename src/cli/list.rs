@@ -6,7 +6,6 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::causes::in_one_line;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::cli::progress::Unit;
@@ -16,12 +15,13 @@ use crate::cli::target::Target;
 use crate::cli::ui::Ui;
 use crate::cli::words;
 use crate::format::manifest::{Manifest, Mode, Trigger};
-use crate::id::Sequence;
 use crate::ops::list::{Listed, Listing, list};
 use crate::ops::stats::{Counted, Sizes, Stats, stats};
 use crate::store::pins::Pin;
 use crate::store::{Lag, Store};
-use crate::units::{Age, Bytes, Count};
+use crate::values::error_chain::in_one_line;
+use crate::values::id::Sequence;
+use crate::values::units::{Age, Bytes, Count};
 
 /// List the checkpoints of a store, the newest last
 ///

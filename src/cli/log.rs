@@ -12,12 +12,13 @@ use crate::cli::target::Target;
 use crate::cli::ui::Ui;
 use crate::cli::words;
 use crate::format::manifest::Trigger;
-use crate::id::Sequence;
 use crate::ops::log::{Happening, Log, Selection, log};
 use crate::store::Store;
 use crate::store::attempts::{Attempt, AttemptOutcome};
 use crate::store::history::{Event, EventKind, Range};
-use crate::units::{self, Bytes, Count, Span};
+use crate::values::id::Sequence;
+use crate::values::units;
+use crate::values::units::{Bytes, Count, Span};
 
 /// Show what happened to a store, the newest last
 ///

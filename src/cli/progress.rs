@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle, WeakProgressBar};
 
 use crate::cli::escape::escape;
-use crate::progress::Progress;
+use crate::values::progress::Progress;
 
 /// The time between two plain lines where there is no terminal.
 const PLAIN_EVERY: Duration = Duration::from_secs(10);

@@ -20,7 +20,7 @@ use crate::ops::prune::{
     plan_undo,
 };
 use crate::store::Store;
-use crate::units::{Age, Bytes, Count, Span, exact_duration, parse_bytes, parse_duration};
+use crate::values::units::{Age, Bytes, Count, Span, exact_duration, parse_bytes, parse_duration};
 
 /// Remove checkpoints that no rule keeps, and what crashed runs left behind
 ///

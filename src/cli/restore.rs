@@ -14,7 +14,6 @@ use crate::cli::ui::Ui;
 use crate::cli::words::{self, counted};
 use crate::format::manifest::Manifest;
 use crate::format::positions::PositionRow;
-use crate::id::Sequence;
 use crate::ops::read::Snapshot;
 use crate::ops::restore::{
     ExportFormat, ExportPlan, ExportedFile, RestoreError, RollbackPlan, Seek, apply_export, apply_rollback,
@@ -23,7 +22,8 @@ use crate::ops::restore::{
 use crate::runner::input::{self, SeekError, SeekTo};
 use crate::runner::recover;
 use crate::store::Store;
-use crate::units::{Bytes, Count};
+use crate::values::id::Sequence;
+use crate::values::units::{Bytes, Count};
 
 /// Put the content of an old checkpoint back, or write it out
 ///

@@ -12,7 +12,6 @@ use serde_json::Value;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGXFSZ};
 use signal_hook::flag;
 
-use crate::causes::in_one_line;
 use crate::cli::clock::NOW_VARIABLE;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
@@ -22,7 +21,6 @@ use crate::cli::target::Target;
 use crate::cli::ui::Ui;
 use crate::cli::words;
 use crate::format::manifest::Output;
-use crate::id::Sequence;
 use crate::ops::latest::newest_intact;
 use crate::runner::error::RunError;
 use crate::runner::exec::ProgramFailure;
@@ -31,7 +29,9 @@ use crate::runner::places::Places;
 use crate::runner::processor::Processors;
 use crate::runner::run::{Control, Observer, Options, PublishedChanges, Summary, run as run_job};
 use crate::runner::spec::{GivenInput, JobSpec, SpecError};
-use crate::units::{Age, Bytes, Count, Rate, Span};
+use crate::values::error_chain::in_one_line;
+use crate::values::id::Sequence;
+use crate::values::units::{Age, Bytes, Count, Rate, Span};
 
 mod metrics;
 mod scrape;
@@ -192,7 +192,7 @@ pub(super) fn read_job(args: &JobArgs) -> Result<(JobSpec, Vec<u8>, Environment)
         script::describe(&args.job, &environment)?
     } else {
         // It may be a pipe or a device: what is too long is refused after so many bytes.
-        let limit = crate::yaml::MAX_BYTES as u64 + 1;
+        let limit = crate::values::yaml::MAX_BYTES as u64 + 1;
         let mut bytes = Vec::new();
         let read = std::fs::File::open(&args.job).and_then(|file| file.take(limit).read_to_end(&mut bytes));
         read.map_err(|error| {

@@ -5,7 +5,6 @@ use std::ffi::OsString;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::causes::in_one_line;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::cli::progress::Unit;
@@ -15,7 +14,8 @@ use crate::cli::ui::Ui;
 use crate::cli::words::{counted, or_dash};
 use crate::ops::stats::{Counted, Sizes, Stats, stats};
 use crate::store::Store;
-use crate::units::{Age, Bytes, Percent};
+use crate::values::error_chain::in_one_line;
+use crate::values::units::{Age, Bytes, Percent};
 
 /// Show what a store takes, and what removing checkpoints would free
 ///

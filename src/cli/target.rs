@@ -12,11 +12,11 @@ use crate::cli::ui::Ui;
 use crate::format::FORMAT;
 use crate::format::layout::{CHECKPOINTS, STORE_FILE};
 use crate::format::manifest::ReplicasFile;
-use crate::id::Sequence;
 use crate::storage::local::LocalStorage;
 use crate::storage::{Storage, StorageError};
 use crate::store::{Committed, Store, StoreError};
-use crate::units;
+use crate::values::id::Sequence;
+use crate::values::units;
 
 /// What the help of every command with a TARGET says of it.
 pub const TARGET_HELP: &str = "A store, a checkpoint directory inside it, or STORE@REF, where REF is a number, `latest`, \

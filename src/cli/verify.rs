@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
-use crate::causes::in_one_line;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::cli::progress::Unit;
@@ -14,12 +13,14 @@ use crate::cli::target::Target;
 use crate::cli::ui::Ui;
 use crate::cli::verify::memory::Memory;
 use crate::cli::words::{self, counted};
-use crate::id::Sequence;
 use crate::ops::finding::{Finding, FindingCode, Lost, Severity};
 use crate::ops::repair::{self, Origin, RepairPlan, Step};
 use crate::ops::verify::{Choice, Depth, Options, Report, Sample, verify_with};
 use crate::store::Store;
-use crate::units::{self, Bytes};
+use crate::values::error_chain::in_one_line;
+use crate::values::id::Sequence;
+use crate::values::units;
+use crate::values::units::Bytes;
 
 mod memory;
 

@@ -71,7 +71,7 @@ pub fn yes(yes: bool) -> &'static str {
 
 /// Returns a number with its noun: `1 key`, `1,234 keys`.
 pub fn counted(number: u64, noun: &str) -> String {
-    format!("{} {noun}{}", crate::units::Count(number), if number == 1 { "" } else { "s" })
+    format!("{} {noun}{}", crate::values::units::Count(number), if number == 1 { "" } else { "s" })
 }
 
 /// Returns a cell, `-` where there is nothing to say.

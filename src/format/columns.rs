@@ -10,11 +10,11 @@ use arrow_array::{
 };
 use arrow_schema::DataType;
 
-use crate::decimal::Decimal;
 use crate::format::rows::{Row, RowCodec, int_at, number_at};
 use crate::format::segment::{MAX_VALUE_BYTES, TableError};
 use crate::format::table::{BATCH_ROWS, Kind, TableColumn};
-use crate::value::{Column, ColumnType, Value};
+use crate::values::decimal::Decimal;
+use crate::values::value::{Column, ColumnType, Value};
 
 /// Rows are handed to the encoder when their keys and values take so many bytes, so that no page grows far beyond it.
 const PENDING_BYTES: usize = 4 << 20;

@@ -10,7 +10,7 @@ use crate::format::layout::{ObjectKind, ObjectName};
 use crate::format::manifest::ObjectRef;
 use crate::format::segment::TableError;
 use crate::format::table::{BATCH_ROWS, Kind, TableColumn, TableReader, TableWriter};
-use crate::id::Sequence;
+use crate::values::id::Sequence;
 
 /// What a segment holds of its shard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -255,7 +255,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::digest::Digest;
+    use crate::values::digest::Digest;
 
     fn row(shard: u32, level: u32) -> IndexRow {
         let (first_task, last_task) = tasks_of(shard, 64, 4);

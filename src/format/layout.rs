@@ -5,9 +5,9 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::digest::Digest;
-use crate::id::Sequence;
-use crate::relpath::RelPath;
+use crate::values::digest::Digest;
+use crate::values::id::Sequence;
+use crate::values::relpath::RelPath;
 
 /// The file that makes a directory a store.
 pub const STORE_FILE: &str = "store.yaml";

@@ -6,12 +6,12 @@ use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::digest::Digest;
 use crate::format::FORMAT;
 use crate::format::layout::{ObjectKind, ObjectName};
 use crate::format::seal::{is_sealed, seal};
-use crate::id::{Sequence, StoreId};
-use crate::value::Column;
+use crate::values::digest::Digest;
+use crate::values::id::{Sequence, StoreId};
+use crate::values::value::Column;
 
 /// `store.yaml`: which store this is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -470,7 +470,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::value::ColumnType;
+    use crate::values::value::ColumnType;
 
     fn object(content: &str, kind: ObjectKind) -> ObjectRef {
         let object = ObjectName { digest: Digest::of(content.as_bytes()), kind };

@@ -6,10 +6,10 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::{Int64Type, UInt32Type, UInt64Type};
 use arrow_array::{Array, ArrayRef, BooleanArray, Int64Array, RecordBatch, StringArray, UInt32Array, UInt64Array};
 
-use crate::digest::Digest;
 use crate::format::segment::TableError;
 use crate::format::table::{BATCH_ROWS, Kind, TableColumn, TableReader, TableWriter};
-use crate::id::Sequence;
+use crate::values::digest::Digest;
+use crate::values::id::Sequence;
 
 /// How far one partition has been applied.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -3,8 +3,8 @@
 //! The packing is private to a process and never written to a store. A value of a given content has one packing, so equal bytes
 //! are equal values.
 
-use crate::decimal::Decimal;
-use crate::value::{Column, ColumnType, Value};
+use crate::values::decimal::Decimal;
+use crate::values::value::{Column, ColumnType, Value};
 
 /// Packs and unpacks the values of rows that have certain columns.
 ///

@@ -3,7 +3,7 @@
 //! A sealed document ends with a comment, the SHA-256 of all that stands before it; a sealed line of JSON ends with a
 //! field. Files without a seal were written before there were seals.
 
-use crate::digest::Digest;
+use crate::values::digest::Digest;
 
 /// What stands before the SHA-256 in the last line of a sealed document.
 const COMMENT: &str = "# sha256: ";

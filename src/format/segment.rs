@@ -13,8 +13,8 @@ use crate::format::columns::{BatchRows, PendingRows, table_columns, task_and_key
 use crate::format::keys::{KeyBatch, KeyReader};
 use crate::format::rows::{Row, RowBatch, RowCodec};
 use crate::format::table::{TableReader, TableWriter};
-use crate::id::Sequence;
-use crate::value::Column;
+use crate::values::id::Sequence;
+use crate::values::value::Column;
 
 /// The longest key and the longest text, JSON or sketch value, in bytes.
 pub const MAX_VALUE_BYTES: usize = 32 << 20;
@@ -329,9 +329,9 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::decimal::Decimal;
     use crate::format::table::GROUP_ROWS;
-    use crate::value::{ColumnType, Value};
+    use crate::values::decimal::Decimal;
+    use crate::values::value::{ColumnType, Value};
 
     /// The rows of a segment; nothing for a tombstone.
     type Rows = BTreeMap<(u32, String), Option<Vec<Value>>>;

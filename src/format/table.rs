@@ -14,11 +14,11 @@ use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader, RowGroupMe
 use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesBuilder, WriterVersion};
 use parquet::schema::types::{ColumnPath, SchemaDescriptor, Type};
 
-use crate::decimal::Decimal;
 use crate::format::pages::CheckedGroup;
 use crate::format::segment::TableError;
-use crate::guard::guarded;
-use crate::id::Sequence;
+use crate::values::catch_panic::guarded;
+use crate::values::decimal::Decimal;
+use crate::values::id::Sequence;
 
 /// The most rows of a row group that is written: what is passed over when few keys are looked up is whole groups.
 pub(super) const GROUP_ROWS: usize = 1 << 17;

@@ -4,7 +4,7 @@ use arrow_array::ArrayRef;
 
 use crate::format::columns::{PendingValues, kind_of};
 use crate::format::table::{BATCH_ROWS, TableColumn, TableWriter};
-use crate::value::{Column, Value};
+use crate::values::value::{Column, Value};
 
 /// The most bytes of values that wait to be encoded.
 const PENDING_BYTES: usize = 4 << 20;
@@ -79,8 +79,8 @@ mod tests {
     use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
     use super::*;
-    use crate::decimal::Decimal;
-    use crate::value::ColumnType;
+    use crate::values::decimal::Decimal;
+    use crate::values::value::ColumnType;
 
     #[test]
     fn rows_are_read_as_they_were_written_also_when_the_bytes_are_taken_on_the_way() {

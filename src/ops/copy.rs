@@ -8,16 +8,16 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use crate::digest::Digest;
 use crate::format::layout::ObjectName;
 use crate::format::manifest::ObjectRef;
-use crate::id::Sequence;
 use crate::ops::read::{ReadError, Snapshot};
-use crate::parallel;
-use crate::progress::Progress;
 use crate::storage::{Storage, StorageError, TEMPORARY_PREFIX};
 use crate::store::history::{EventCheckpoint, EventKind, NewEvent};
 use crate::store::{Committed, Store, StoreError};
+use crate::values::digest::Digest;
+use crate::values::id::Sequence;
+use crate::values::parallel;
+use crate::values::progress::Progress;
 
 /// Checkpoints whose tables are in memory at once.
 const SNAPSHOTS_AT_ONCE: usize = 256;

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use crate::id::Sequence;
-use crate::relpath::RelPath;
+use crate::values::id::Sequence;
+use crate::values::relpath::RelPath;
 
 /// How much a finding matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

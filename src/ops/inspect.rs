@@ -6,12 +6,12 @@ use crate::format::index::{self, IndexRow, SegmentKind};
 use crate::format::layout::ObjectName;
 use crate::format::manifest::ObjectRef;
 use crate::format::positions::PositionRow;
-use crate::id::Sequence;
 use crate::ops::read::{ReadError, Selection, Snapshot};
-use crate::progress::Progress;
 use crate::store::pins::Pin;
 use crate::store::{Committed, Store};
-use crate::value::Value;
+use crate::values::id::Sequence;
+use crate::values::progress::Progress;
+use crate::values::value::Value;
 
 /// What a checkpoint is, in summary.
 #[derive(Debug, Clone)]

@@ -5,11 +5,11 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::format::layout::ObjectName;
 use crate::format::manifest::ObjectRef;
-use crate::id::Sequence;
 use crate::ops::read::{ReadError, Snapshot};
-use crate::parallel;
-use crate::progress::Progress;
 use crate::store::{Committed, Store, StoreError};
+use crate::values::id::Sequence;
+use crate::values::parallel;
+use crate::values::progress::Progress;
 
 /// The newest checkpoint that is intact.
 #[derive(Debug)]

@@ -1,9 +1,9 @@
 //! `ckpt list`: the checkpoints of a store.
 
 use crate::format::manifest::Manifest;
-use crate::id::Sequence;
-use crate::parallel;
 use crate::store::{Store, StoreError};
+use crate::values::id::Sequence;
+use crate::values::parallel;
 
 /// One checkpoint of a listing.
 #[derive(Debug)]

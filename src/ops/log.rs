@@ -3,11 +3,11 @@
 use jiff::Timestamp;
 
 use crate::format::manifest::Manifest;
-use crate::id::Sequence;
-use crate::parallel;
 use crate::store::attempts::{Attempt, AttemptOutcome};
 use crate::store::history::Event;
 use crate::store::{Store, StoreError};
+use crate::values::id::Sequence;
+use crate::values::parallel;
 
 /// Something that happened.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -2,9 +2,9 @@
 
 use jiff::Timestamp;
 
-use crate::id::Sequence;
 use crate::store::pins::Pin;
 use crate::store::{Store, StoreError};
+use crate::values::id::Sequence;
 
 /// Pins checkpoint `sequence` at `now`, and returns the pin. One that is pinned stays so, and gets the new reason if there
 /// is one.

@@ -11,11 +11,12 @@ use crate::format::merge::Merge;
 use crate::format::positions::{self, PositionRow};
 use crate::format::rows::{Row, RowBatch, RowCodec};
 use crate::format::segment::{SegmentReader, TableError};
-use crate::id::Sequence;
-use crate::parallel::{self, Outlet};
-use crate::progress::Progress;
 use crate::store::{Committed, Store, StoreError};
-use crate::value::Value;
+use crate::values::id::Sequence;
+use crate::values::parallel;
+use crate::values::parallel::Outlet;
+use crate::values::progress::Progress;
+use crate::values::value::Value;
 
 /// Rows that are handed from a reading thread to the caller at once.
 const BATCH_ROWS: usize = 4096;

@@ -9,20 +9,20 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::digest::Digest;
 use crate::format::index;
 use crate::format::layout::{self, MANIFEST_FILE, ObjectName, SUMS_FILE};
 use crate::format::manifest::{Manifest, ObjectRef, StoreFile};
-use crate::id::Sequence;
 use crate::ops::finding::{Finding, FindingCode, Severity};
 use crate::ops::read::{index_problems, objects_of};
 use crate::ops::verify::records::is_whole;
 use crate::ops::verify::{Report, checkpoint_directories, is_misplaced, is_of_store, places};
-use crate::progress::Progress;
-use crate::relpath::RelPath;
 use crate::storage::{Storage, StorageError};
 use crate::store::Store;
-use crate::yaml;
+use crate::values::digest::Digest;
+use crate::values::id::Sequence;
+use crate::values::progress::Progress;
+use crate::values::relpath::RelPath;
+use crate::values::yaml;
 
 /// The most that is read of a `SHA256SUMS`, in bytes.
 const MAX_SUMS_BYTES: u64 = 1 << 30;

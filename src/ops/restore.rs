@@ -8,20 +8,20 @@ use std::sync::Arc;
 use bytes::Bytes;
 use jiff::Timestamp;
 
-use crate::digest::Digest;
 use crate::format::index::IndexRow;
 use crate::format::layout::{self, ObjectKind, ObjectName};
 use crate::format::manifest::{Manifest, ObjectRef, Parent, Timings, Totals, Trigger};
 use crate::format::positions::{self, PositionRow};
 use crate::format::rows::Row;
 use crate::format::segment::{SegmentReader, SegmentWriter};
-use crate::id::Sequence;
 use crate::ops::read::{ReadError, Selection, Snapshot, objects_of};
-use crate::parallel;
-use crate::progress::Progress;
 use crate::storage::Storage;
 use crate::store::{Committed, Store, StoreError};
-use crate::value::{Column, Value};
+use crate::values::digest::Digest;
+use crate::values::id::Sequence;
+use crate::values::parallel;
+use crate::values::progress::Progress;
+use crate::values::value::{Column, Value};
 
 mod aside;
 

@@ -4,13 +4,13 @@ use std::collections::HashMap;
 
 use crate::format::layout::{OBJECTS, ObjectName};
 use crate::format::manifest::Manifest;
-use crate::id::Sequence;
 use crate::ops::read::{ReadError, Snapshot};
-use crate::parallel;
-use crate::progress::Progress;
-use crate::relpath::RelPath;
 use crate::storage::EntryKind;
 use crate::store::{Store, StoreError};
+use crate::values::id::Sequence;
+use crate::values::parallel;
+use crate::values::progress::Progress;
+use crate::values::relpath::RelPath;
 
 /// Checkpoints whose tables are in memory at once.
 const SNAPSHOTS_AT_ONCE: usize = 256;

@@ -4,7 +4,6 @@
 
 use std::cmp::Ordering;
 
-use crate::decimal::{Decimal, DecimalError};
 use crate::format::rows::{RowCodec, int_at, number_at};
 use crate::format::segment::MAX_VALUE_BYTES;
 use crate::runner::processor::{Context, ProcessError, Processor};
@@ -12,7 +11,8 @@ use crate::runner::record::{BadRecord, Field};
 use crate::runner::sketch::Sketch;
 use crate::runner::spec::{AggregateFunction, AggregateSpec, FieldPath, InputFormat};
 use crate::runner::state::{RowMut, Variable};
-use crate::value::{Column, ColumnType, Value};
+use crate::values::decimal::{Decimal, DecimalError};
+use crate::values::value::{Column, ColumnType, Value};
 
 /// What a run does with each record, as aggregates say it.
 #[derive(Debug, Clone)]

@@ -7,8 +7,6 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, Sender, never, select, unbounded};
 use jiff::Timestamp;
 
-use crate::causes::in_one_line;
-use crate::digest::Digest;
 use crate::format::FORMAT;
 use crate::format::index::{self, IndexRow};
 use crate::format::layout::{ObjectKind, ObjectName};
@@ -16,7 +14,6 @@ use crate::format::manifest::{
     DeadLetter, Manifest, Mode, ObjectRef, OlderCut, Output, Parent, Routing, Tables, Timings, Totals, Trigger,
 };
 use crate::format::positions::{self, PositionRow};
-use crate::id::Sequence;
 use crate::runner::checkpointer::draft::{Draft, Encoded, Encoder, Work};
 use crate::runner::dead_letter::DeadLetterFile;
 use crate::runner::error::RunError;
@@ -27,7 +24,10 @@ use crate::runner::run::Event;
 use crate::runner::worker::ShardSnapshot;
 use crate::store::attempts::{self, AttemptLog, AttemptOutcome};
 use crate::store::{Committed, Created, Store, StoreError};
-use crate::value::Column;
+use crate::values::digest::Digest;
+use crate::values::error_chain::in_one_line;
+use crate::values::id::Sequence;
+use crate::values::value::Column;
 
 mod draft;
 

@@ -11,11 +11,11 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use crate::format::manifest::{DeadLetter, Manifest};
-use crate::id::Sequence;
 use crate::runner::error::RunError;
 use crate::runner::worker::Rejected;
 use crate::storage::local::lasting::{create_anew, flush_name, make_directory};
 use crate::store::Store;
+use crate::values::id::Sequence;
 
 /// An open dead-letter file.
 #[derive(Debug)]

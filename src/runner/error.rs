@@ -5,14 +5,14 @@ use std::time::Duration;
 use crate::format::layout::ObjectName;
 use crate::format::manifest::ManifestError;
 use crate::format::segment::TableError;
-use crate::id::Sequence;
 use crate::runner::exec::ProgramFailure;
 use crate::runner::input::InputError;
 use crate::runner::reroute::Lost;
 use crate::runner::spec::{Difference, SpecError};
 use crate::storage::StorageError;
 use crate::store::StoreError;
-use crate::units::Span;
+use crate::values::id::Sequence;
+use crate::values::units::Span;
 
 /// Why a run could not go on. What was committed before is untouched.
 #[derive(Debug, thiserror::Error)]

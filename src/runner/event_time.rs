@@ -2,9 +2,9 @@
 
 use jiff::Timestamp;
 
-use crate::decimal::Decimal;
 use crate::runner::record::{BadRecord, Field};
 use crate::runner::spec::{EventTime, InputFormat, TimeUnit};
+use crate::values::decimal::Decimal;
 
 /// Reads the time of records.
 #[derive(Debug, Clone)]

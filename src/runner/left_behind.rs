@@ -2,13 +2,13 @@
 
 use jiff::Timestamp;
 
-use crate::causes::in_one_line;
 use crate::format::manifest::{Manifest, Output};
-use crate::id::Sequence;
 use crate::runner::error::RunError;
 use crate::runner::output::OutputPlan;
 use crate::runner::run::{Observer, RunEvent};
 use crate::runner::spec::Emit;
+use crate::values::error_chain::in_one_line;
+use crate::values::id::Sequence;
 
 /// A checkpoint that a run has gone back behind.
 #[derive(Debug)]

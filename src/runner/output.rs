@@ -9,14 +9,14 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::digest::{Digest, Hasher};
 use crate::format::manifest::Output;
 use crate::format::rows::Change;
-use crate::id::Sequence;
 use crate::runner::error::RunError;
 use crate::runner::spec::{Emit, JobSpec, OutputFormat};
 use crate::runner::state::Shard;
 use crate::storage::local::lasting::{flush_directory, flush_name};
+use crate::values::digest::{Digest, Hasher};
+use crate::values::id::Sequence;
 
 mod changes;
 mod file;

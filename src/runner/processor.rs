@@ -7,8 +7,8 @@ use std::sync::Arc;
 use crate::runner::record::{BadRecord, Field};
 use crate::runner::spec::{FieldPath, JobSpec};
 use crate::runner::state::RowMut;
-use crate::units::shown;
-use crate::value::{Column, Value};
+use crate::values::units::shown;
+use crate::values::value::{Column, Value};
 
 /// What a run does with each record.
 ///
@@ -108,10 +108,10 @@ mod tests {
     use xxhash_rust::xxh3::xxh3_64;
 
     use super::*;
-    use crate::decimal::Decimal;
     use crate::format::rows::RowCodec;
     use crate::runner::state::Shard;
-    use crate::value::ColumnType;
+    use crate::values::decimal::Decimal;
+    use crate::values::value::ColumnType;
 
     /// Keeps the longest line of each key, and how many there were.
     #[derive(Debug)]

@@ -6,12 +6,12 @@ use crossbeam_channel::{Receiver, RecvTimeoutError};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use crate::causes::in_one_line;
-use crate::progress::Silent;
 use crate::runner::run::{Observer, RunEvent};
 use crate::runner::spec::KeepSpec;
 use crate::store::prune::{Outcome, PruneError, Request, Writers, apply_beside, plan};
 use crate::store::{Store, StoreError};
+use crate::values::error_chain::in_one_line;
+use crate::values::progress::Silent;
 
 /// For each second of pruning there are so many of rest.
 const REST: u32 = 10;
@@ -107,12 +107,12 @@ mod tests {
 
     use super::*;
     use crate::format::manifest::StoreFile;
-    use crate::id::StoreId;
     use crate::runner::run::Status;
     use crate::storage::Storage;
     use crate::storage::memory::MemoryStorage;
     use crate::store::prune::DEFAULT_GRACE;
     use crate::store::retention::Policy;
+    use crate::values::id::StoreId;
 
     #[derive(Default)]
     struct Listener(Mutex<Vec<String>>);
@@ -133,7 +133,7 @@ mod tests {
         let created = Timestamp::UNIX_EPOCH;
         let file = StoreFile { format: 1, store: StoreId::new([1; 16]), job: "a".to_owned(), created };
         let store = Store::create(vec![Arc::new(storage.clone())], file).unwrap();
-        let damaged = crate::format::layout::checkpoint_dir(crate::id::Sequence(1));
+        let damaged = crate::format::layout::checkpoint_dir(crate::values::id::Sequence(1));
         storage.create_dir(&damaged, &[("manifest.yaml", b"x"), ("SHA256SUMS", b"x")]).unwrap();
         let listener = Listener::default();
         let policy = Policy { last: 1, ..Policy::default() };

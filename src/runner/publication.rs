@@ -5,11 +5,11 @@
 //! are part of it again are put back.
 
 use crate::format::manifest::{Manifest, Output};
-use crate::id::Sequence;
 use crate::runner::error::RunError;
 use crate::runner::output::OutputPlan;
 use crate::runner::run::{Observer, RunEvent};
 use crate::store::Store;
+use crate::values::id::Sequence;
 
 /// What is known of the checkpoints by which a state has come about.
 #[derive(Debug, Default)]

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use crate::format::manifest::{DeadLetter, Output};
-use crate::id::Sequence;
 use crate::runner::dead_letter::{DeadLetterFile, append_line};
 use crate::runner::error::RunError;
 use crate::runner::late::LateRecord;
 use crate::runner::output::{OutputPlan, RowShape, ShardChanges, stage_changes};
 use crate::runner::roster::StreamNames;
 use crate::runner::spec::Emit;
+use crate::values::id::Sequence;
 
 /// Writes and publishes it.
 #[derive(Debug)]

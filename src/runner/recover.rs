@@ -10,7 +10,6 @@ use crate::format::merge::Merge;
 use crate::format::positions;
 use crate::format::rows::{Row, RowBatch, RowCodec};
 use crate::format::segment::SegmentReader;
-use crate::id::Sequence;
 use crate::runner::checkpointer::{Lineage, OlderPositions};
 use crate::runner::error::RunError;
 use crate::runner::exec;
@@ -19,6 +18,7 @@ use crate::runner::priority::Priorities;
 use crate::runner::spec::{JobSpec, PrioritySpec};
 use crate::runner::state::Shard;
 use crate::store::{Committed, Store};
+use crate::values::id::Sequence;
 
 /// The state of a checkpoint, in memory again.
 #[derive(Debug)]

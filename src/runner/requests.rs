@@ -93,9 +93,9 @@ impl Desk {
 mod tests {
     use super::*;
     use crate::format::manifest::StoreFile;
-    use crate::id::StoreId;
     use crate::storage::memory::MemoryStorage;
     use crate::store::attempts::AttemptOutcome;
+    use crate::values::id::StoreId;
 
     #[test]
     fn who_asks_is_handed_over_once_and_answered() {

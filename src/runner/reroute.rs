@@ -7,7 +7,7 @@ use xxhash_rust::xxh3::{xxh3_64, xxh3_128_with_seed};
 use crate::format::index::shard_of;
 use crate::format::rows::RowCodec;
 use crate::runner::state::Shard;
-use crate::value::Value;
+use crate::values::value::Value;
 
 /// What state is laid out as.
 #[derive(Debug)]
@@ -156,7 +156,7 @@ mod tests {
 
     use super::*;
     use crate::format::index::SegmentKind;
-    use crate::value::{Column, ColumnType};
+    use crate::values::value::{Column, ColumnType};
 
     fn columns(names: &[(&str, ColumnType)]) -> RowCodec {
         RowCodec::new(names.iter().map(|(name, column_type)| Column::new(*name, *column_type)).collect())

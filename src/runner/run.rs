@@ -15,7 +15,6 @@ use crate::format::layout::ObjectName;
 use crate::format::manifest::{DeadLetter, Manifest, Mode};
 use crate::format::positions::PositionRow;
 use crate::format::rows::RowCodec;
-use crate::id::Sequence;
 use crate::runner::aggregate::Program;
 use crate::runner::checkpointer::{Checkpointer, Facts, Lineage, Outcome};
 use crate::runner::clock::Clock;
@@ -44,7 +43,8 @@ use crate::runner::worker::{
     Account, Buffers, Gauges, Lines, Message, Plan, Replay, Rooms, Route, Start, Timed, Worker,
 };
 use crate::store::{Store, StoreLock, StoreNote};
-use crate::value::ColumnType;
+use crate::values::id::Sequence;
+use crate::values::value::ColumnType;
 
 mod adapt;
 pub mod check;

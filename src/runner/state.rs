@@ -11,13 +11,13 @@ use std::collections::HashSet;
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::decimal::Decimal;
 use crate::format::index::SegmentKind;
 use crate::format::rows::{Change, Row, RowBatch, RowCodec, int_at, number_at};
 use crate::runner::deadlines::Deadlines;
 use crate::runner::emit::Emitted;
 use crate::runner::sketch::Sketch;
-use crate::value::ColumnType;
+use crate::values::decimal::Decimal;
+use crate::values::value::ColumnType;
 
 mod bitmap;
 mod rows;
@@ -672,7 +672,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::value::{Column, Value};
+    use crate::values::value::{Column, Value};
 
     fn codec() -> RowCodec {
         RowCodec::new(vec![Column::new("n", ColumnType::Int), Column::new("t", ColumnType::Text)])

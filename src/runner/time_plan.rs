@@ -167,7 +167,7 @@ impl Expiry {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::value::{Column, ColumnType};
+    use crate::values::value::{Column, ColumnType};
     use xxhash_rust::xxh3::xxh3_64;
 
     #[test]

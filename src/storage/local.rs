@@ -19,12 +19,12 @@ use rustix::fs::{AtFlags, FileType, Mode, OFlags, Timespec, Timestamps, UTIME_NO
 use rustix::io::Errno;
 use walkdir::WalkDir;
 
-use crate::relpath::RelPath;
 use crate::storage::local::directory::{
     DIRECTORY, READ, flush_directory, open_beneath, remove_directory, rename_new, temporary_name, write_new,
     write_new_directory,
 };
 use crate::storage::{Entry, EntryKind, LockGuard, Storage, StorageError};
+use crate::values::relpath::RelPath;
 
 mod directory;
 pub mod lasting;

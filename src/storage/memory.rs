@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 
-use crate::relpath::RelPath;
 use crate::storage::{Entry, EntryKind, LockGuard, Storage, StorageError};
+use crate::values::relpath::RelPath;
 
 /// Keeps bytes in memory. A clone is the same storage, as another process would see it.
 #[derive(Debug, Clone, Default)]

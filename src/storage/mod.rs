@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use bytes::Bytes;
 
-use crate::relpath::RelPath;
+use crate::values::relpath::RelPath;
 
 pub mod local;
 pub mod memory;

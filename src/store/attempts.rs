@@ -12,10 +12,10 @@ use serde::{Deserialize, Serialize};
 use crate::format::layout::{self, HISTORY};
 use crate::format::manifest::Trigger;
 use crate::format::seal::{is_sealed_line, seal_line};
-use crate::id::Sequence;
-use crate::relpath::RelPath;
 use crate::storage::{EntryKind, Storage, StorageError};
 use crate::store::{Store, StoreError, in_milliseconds};
+use crate::values::id::Sequence;
+use crate::values::relpath::RelPath;
 
 /// A file is full when it has so many bytes.
 pub const MAX_FILE_BYTES: u64 = 1 << 20;
@@ -234,8 +234,8 @@ mod tests {
 
     use super::*;
     use crate::format::manifest::StoreFile;
-    use crate::id::StoreId;
     use crate::storage::memory::MemoryStorage;
+    use crate::values::id::StoreId;
 
     fn store(replicas: usize) -> (Store, Vec<MemoryStorage>) {
         let storages: Vec<MemoryStorage> = (0..replicas).map(|_| MemoryStorage::new()).collect();

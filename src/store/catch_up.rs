@@ -5,15 +5,15 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::causes::in_one_line;
-use crate::digest::Digest;
 use crate::format::index::{self, IndexRow};
 use crate::format::layout::{self, MANIFEST_FILE, ObjectName, SUMS_FILE};
 use crate::format::manifest::{Manifest, ObjectRef};
-use crate::id::Sequence;
-use crate::relpath::RelPath;
 use crate::storage::{Storage, StorageError};
 use crate::store::{Committed, Store, StoreError, StoreNote, store_file};
+use crate::values::digest::Digest;
+use crate::values::error_chain::in_one_line;
+use crate::values::id::Sequence;
+use crate::values::relpath::RelPath;
 
 /// The most that is copied of an event or a pin, in bytes.
 const MAX_MARK_BYTES: u64 = 1 << 20;

@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 
 use bytes::Bytes;
 
-use crate::causes::in_one_line;
 use crate::format::manifest::ObjectRef;
-use crate::id::Sequence;
 use crate::store::replica::Replica;
 use crate::store::{Committed, Store, StoreError, StoreNote};
+use crate::values::error_chain::in_one_line;
+use crate::values::id::Sequence;
 
 impl Store {
     /// Returns the numbers of the committed checkpoints, ascending. What is no checkpoint directory is passed over.

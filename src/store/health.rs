@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::id::Sequence;
 use crate::storage::LockGuard;
-use crate::units::Bytes;
+use crate::values::id::Sequence;
+use crate::values::units::Bytes;
 
 /// The most notes that are kept until somebody takes them; a broken replica could give one an object.
 const MAX_NOTES: usize = 20;

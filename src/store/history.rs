@@ -7,15 +7,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::digest::Digest;
 use crate::format::FORMAT;
 use crate::format::layout::{self, HISTORY};
 use crate::format::seal::{is_sealed, seal};
-use crate::id::Sequence;
-use crate::relpath::RelPath;
 use crate::storage::{EntryKind, Storage, StorageError};
 use crate::store::{Store, StoreError, in_milliseconds};
-use crate::yaml;
+use crate::values::digest::Digest;
+use crate::values::id::Sequence;
+use crate::values::relpath::RelPath;
+use crate::values::yaml;
 
 /// The most that is read of an event, in bytes.
 const MAX_BYTES: u64 = yaml::MAX_BYTES as u64;
@@ -327,8 +327,8 @@ mod tests {
 
     use super::*;
     use crate::format::manifest::StoreFile;
-    use crate::id::StoreId;
     use crate::storage::memory::MemoryStorage;
+    use crate::values::id::StoreId;
 
     fn store(replicas: usize) -> (Store, Vec<MemoryStorage>) {
         let storages: Vec<MemoryStorage> = (0..replicas).map(|_| MemoryStorage::new()).collect();

@@ -5,9 +5,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::format::layout::{CHECKPOINTS, HISTORY, LOCK_FILE, PINS, PRUNE_LOCK_FILE, PRUNED};
-use crate::relpath::RelPath;
 use crate::storage::{LockGuard, Storage, StorageError};
 use crate::store::{Store, StoreError};
+use crate::values::relpath::RelPath;
 
 /// How long [`Store::lock_prune`] waits for others, who are mostly done in a moment.
 const PATIENCE: Duration = Duration::from_secs(5);

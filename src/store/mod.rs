@@ -9,16 +9,16 @@ use std::thread;
 
 use jiff::Timestamp;
 
-use crate::causes::in_one_line;
-use crate::digest::Digest;
 use crate::format::layout::{ObjectName, STORE_FILE};
 use crate::format::manifest::{Manifest, ManifestError, ObjectRef, StoreFile};
 use crate::format::segment::TableError;
-use crate::id::Sequence;
-use crate::relpath::RelPath;
 use crate::storage::{Storage, StorageError};
 use crate::store::health::Health;
 use crate::store::replica::Replica;
+use crate::values::digest::Digest;
+use crate::values::error_chain::in_one_line;
+use crate::values::id::Sequence;
+use crate::values::relpath::RelPath;
 
 pub mod attempts;
 mod catch_up;

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use crate::format::FORMAT;
 use crate::format::layout::REPLICAS_FILE;
 use crate::format::manifest::{Manifest, ReplicasFile, StoreFile};
-use crate::relpath::RelPath;
 use crate::storage::Storage;
 use crate::store::replica::Replica;
 use crate::store::{Store, StoreError, StoreLock, each, store_file};
+use crate::values::relpath::RelPath;
 
 /// A place that should be a replica and can not be used as one.
 #[derive(Debug, Clone)]

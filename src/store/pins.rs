@@ -8,11 +8,11 @@ use serde::{Deserialize, Serialize};
 use crate::format::FORMAT;
 use crate::format::layout::{self, PINS};
 use crate::format::seal::{is_sealed, seal};
-use crate::id::Sequence;
-use crate::relpath::RelPath;
 use crate::storage::{EntryKind, Storage, StorageError};
 use crate::store::{Store, StoreError, in_milliseconds};
-use crate::yaml;
+use crate::values::id::Sequence;
+use crate::values::relpath::RelPath;
+use crate::values::yaml;
 
 /// The longest reason, in characters.
 pub const MAX_REASON_CHARS: usize = 500;
@@ -123,8 +123,8 @@ mod tests {
 
     use super::*;
     use crate::format::manifest::StoreFile;
-    use crate::id::StoreId;
     use crate::storage::memory::MemoryStorage;
+    use crate::values::id::StoreId;
 
     fn store() -> (Store, MemoryStorage) {
         let storage = MemoryStorage::new();

@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::digest::Digest;
 use crate::format::layout::{self, MANIFEST_FILE, ObjectKind, ObjectName, SUMS_FILE};
 use crate::format::manifest::{Manifest, ObjectRef};
-use crate::id::Sequence;
 use crate::store::replica::Replica;
 use crate::store::{Committed, Put, Store, StoreError};
+use crate::values::digest::Digest;
+use crate::values::id::Sequence;
 
 /// Objects that were put where they had not been before.
 #[derive(Debug, Clone, Default)]

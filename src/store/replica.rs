@@ -5,13 +5,13 @@ use std::{fmt, io, thread};
 
 use bytes::Bytes;
 
-use crate::digest::Digest;
 use crate::format::layout::{self, CHECKPOINTS, MANIFEST_FILE, OBJECTS_LOCK_FILE, ObjectName, SUMS_FILE};
 use crate::format::manifest::{Manifest, ManifestError, ObjectRef, StoreFile};
-use crate::id::Sequence;
-use crate::relpath::RelPath;
 use crate::storage::{EntryKind, LockGuard, Storage, StorageError};
 use crate::store::{Committed, StoreError, store_file};
+use crate::values::digest::Digest;
+use crate::values::id::Sequence;
+use crate::values::relpath::RelPath;
 
 /// How often a damaged object is set aside and written anew before a `put` gives up: others may be at it as well.
 const MAX_PUT_ATTEMPTS: u32 = 5;

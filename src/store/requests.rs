@@ -8,12 +8,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::format::FORMAT;
 use crate::format::layout::{self, REQUESTS};
-use crate::id::Sequence;
-use crate::relpath::RelPath;
 use crate::storage::{EntryKind, StorageError};
 use crate::store::attempts::AttemptOutcome;
 use crate::store::{Store, StoreError, in_milliseconds};
-use crate::yaml;
+use crate::values::id::Sequence;
+use crate::values::relpath::RelPath;
+use crate::values::yaml;
 
 /// The most that is read of an answer, in bytes.
 const MAX_BYTES: u64 = 64 * 1024;
@@ -146,9 +146,9 @@ mod tests {
 
     use super::*;
     use crate::format::manifest::StoreFile;
-    use crate::id::StoreId;
     use crate::storage::Storage;
     use crate::storage::memory::MemoryStorage;
+    use crate::values::id::StoreId;
 
     fn store() -> (Store, MemoryStorage) {
         let storage = MemoryStorage::new();

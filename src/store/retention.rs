@@ -12,8 +12,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use crate::id::Sequence;
-use crate::units::{exact_bytes, exact_duration};
+use crate::values::id::Sequence;
+use crate::values::units::{exact_bytes, exact_duration};
 
 /// What somebody wants to keep. A checkpoint that any of the rules keeps is kept.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 use ckpt::ops::copy::{Step, apply, plan};
 use ckpt::ops::verify::{Depth, verify};
-use ckpt::progress::Silent;
 use ckpt::storage::memory::MemoryStorage;
 use ckpt::store::Store;
+use ckpt::values::progress::Silent;
 use serde::Deserialize;
 
 use crate::support::Env;

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use ckpt::format::manifest::Routing;
-use ckpt::value::{Column, ColumnType};
+use ckpt::values::value::{Column, ColumnType};
 
 use crate::support::Env;
 use crate::support::store_builder::{Change as Edit, StoreBuilder, three_checkpoints};
@@ -260,7 +260,7 @@ fn a_key_that_was_written_again_with_its_value_or_deleted_where_it_was_not_is_no
     draft.positions[0] = ckpt::format::positions::PositionRow {
         offset: 160,
         record: 4,
-        fingerprint: ckpt::digest::Digest::of(&4u64.to_le_bytes()),
+        fingerprint: ckpt::values::digest::Digest::of(&4u64.to_le_bytes()),
         ..position
     };
     builder.commit_draft(draft);
@@ -279,7 +279,7 @@ fn store_at(env: &Env, name: &str, tasks: u32, shards: u32, commits: &[&[Edit<'_
     let mut draft = builder.draft(last);
     draft.positions[0].offset = records * 40;
     draft.positions[0].record = records;
-    draft.positions[0].fingerprint = ckpt::digest::Digest::of(&records.to_le_bytes());
+    draft.positions[0].fingerprint = ckpt::values::digest::Digest::of(&records.to_le_bytes());
     builder.commit_draft(draft);
 }
 
@@ -353,7 +353,7 @@ fn columns_are_compared_by_name_and_others_are_a_difference_of_their_own() {
     for (name, columns) in [("one", &["a", "b"][..]), ("two", &["b", "a"]), ("three", &["b", "c"])] {
         let columns = columns.iter().map(|name| Column::new(*name, ColumnType::Int)).collect();
         let mut builder = StoreBuilder::keyed(&env.path(name)).with_columns(columns, |column, clicks| {
-            ckpt::value::Value::Int(clicks * if column == "b" { 100 } else { 1 })
+            ckpt::values::value::Value::Int(clicks * if column == "b" { 100 } else { 1 })
         });
         builder.commit(&[("ann", Some(1)), ("bob", Some(2))]);
     }

@@ -155,7 +155,7 @@ fn ten_thousand_checkpoints_are_listed_quickly() {
     let manifest = env.read("s/checkpoints/00000003/manifest.yaml");
     for number in 4..=2000u64 {
         let text = manifest.replace("\nsequence: 3\n", &format!("\nsequence: {number}\n"));
-        let sums = format!("{}  manifest.yaml\n", ckpt::digest::Digest::of(text.as_bytes()));
+        let sums = format!("{}  manifest.yaml\n", ckpt::values::digest::Digest::of(text.as_bytes()));
         let place = dir.join(format!("{number:08}"));
         std::fs::create_dir(&place).expect("created");
         std::fs::write(place.join("manifest.yaml"), text).expect("written");

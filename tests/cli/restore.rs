@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::fs;
 
-use ckpt::digest::Digest;
 use ckpt::format::rows::RowCodec;
 use ckpt::format::segment::{SegmentReader, SegmentWriter};
-use ckpt::id::Sequence;
 use ckpt::ops::read::Snapshot;
-use ckpt::value::Value;
+use ckpt::values::digest::Digest;
+use ckpt::values::id::Sequence;
+use ckpt::values::value::Value;
 use serde::Deserialize;
 
 use crate::support::Env;
@@ -299,9 +299,9 @@ fn a_restore_that_was_cut_short_goes_on_where_it_was() {
     let first = fs::read(env.path("out/state-00000.parquet")).expect("a file");
     let modified = || fs::metadata(env.path("out/state-00000.parquet")).expect("a file").modified().expect("a time");
     let written = modified();
-    let manifest = ckpt::digest::Digest::of(env.read("s/checkpoints/00000003/manifest.yaml").as_bytes());
+    let manifest = ckpt::values::digest::Digest::of(env.read("s/checkpoints/00000003/manifest.yaml").as_bytes());
     let cut_short = |purpose: &str, first: &[u8]| {
-        let digest = ckpt::digest::Digest::of(first);
+        let digest = ckpt::values::digest::Digest::of(first);
         let journal = format!("ckpt-restore-1 {manifest} {purpose}\n{digest} 2 {} state-00000.parquet\n", first.len());
         env.write("out.ckpt-restore.journal", journal);
         fs::rename(env.path("out"), env.path("out.ckpt-restore")).expect("renamed");

@@ -265,7 +265,7 @@ fn a_manifest_that_was_changed_with_care_is_found() {
         let sums = format!("s/checkpoints/{number:08}/SHA256SUMS");
         let list = env.read(&sums);
         let (objects, _) = list.trim_end().rsplit_once('\n').expect("lines");
-        env.write(&sums, format!("{objects}\n{}  manifest.yaml\n", ckpt::digest::Digest::of(text.as_bytes())));
+        env.write(&sums, format!("{objects}\n{}  manifest.yaml\n", ckpt::values::digest::Digest::of(text.as_bytes())));
         let (found, status) = findings(&env, &["s"]);
         match number {
             3 => assert_eq!((found, status), (vec![], 0)),

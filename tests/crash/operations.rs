@@ -6,18 +6,18 @@ use std::time::Duration;
 
 use ckpt::format::layout;
 use ckpt::format::manifest::{Routing, Trigger};
-use ckpt::id::Sequence;
 use ckpt::ops::pin::{pin, unpin};
 use ckpt::ops::prune::{Policy, PruneError, Request, apply, apply_undo, plan, plan_undo};
 use ckpt::ops::read::Snapshot;
 use ckpt::ops::restore::{RestoreError, apply_rollback, plan_rollback};
 use ckpt::ops::verify::{Depth, verify};
 use ckpt::ops::{copy, repair};
-use ckpt::progress::Silent;
 use ckpt::storage::Storage;
 use ckpt::store::attempts::{Attempt, AttemptLog, AttemptOutcome};
 use ckpt::store::requests::Answer;
 use ckpt::store::{Store, StoreError};
+use ckpt::values::id::Sequence;
+use ckpt::values::progress::Silent;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 

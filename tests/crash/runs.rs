@@ -16,7 +16,7 @@ use ckpt::runner::spec::{FieldPath, JobSpec};
 use ckpt::runner::state::RowMut;
 use ckpt::storage::Storage;
 use ckpt::store::Store;
-use ckpt::value::{Column, ColumnType};
+use ckpt::values::value::{Column, ColumnType};
 use jiff::Timestamp;
 
 use super::{Aftermath, Copies, Rows, Tally, after, check_disks, copies, is_hidden, published, trials};

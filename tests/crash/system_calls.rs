@@ -14,9 +14,9 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use ckpt::ops::verify::{Depth, verify};
-use ckpt::progress::Silent;
 use ckpt::storage::local::LocalStorage;
 use ckpt::store::{Store, StoreError};
+use ckpt::values::progress::Silent;
 
 use super::trace::{self, Call, FileSystem};
 use super::{drop_unneeded, is_temporary, published, rows, tries_all};

@@ -11,11 +11,11 @@ use ckpt::format::layout::{self, ObjectKind};
 use ckpt::format::manifest::{Routing, StoreFile};
 use ckpt::ops::finding::Finding;
 use ckpt::ops::verify::{Depth, verify};
-use ckpt::progress::Silent;
-use ckpt::relpath::RelPath;
 use ckpt::storage::Storage;
 use ckpt::storage::memory::MemoryStorage;
 use ckpt::store::Store;
+use ckpt::values::progress::Silent;
+use ckpt::values::relpath::RelPath;
 use jiff::Timestamp;
 
 use super::scene::{Files, Scene, files_of, in_memory};

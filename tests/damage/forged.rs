@@ -7,23 +7,23 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use ckpt::digest::Digest;
 use ckpt::format::index::{self, IndexRow, SegmentKind};
 use ckpt::format::layout::{self, MANIFEST_FILE, ObjectKind, ObjectName, SUMS_FILE};
 use ckpt::format::manifest::{DeadLetter, Manifest, Mode, OlderCut, Output, Routing, Trigger};
 use ckpt::format::positions::{self, PositionRow};
 use ckpt::format::rows::{Row, RowCodec};
 use ckpt::format::segment::{SegmentReader, SegmentWriter};
-use ckpt::id::{Sequence, StoreId};
 use ckpt::ops::finding::Severity;
 use ckpt::ops::read::objects_of;
 use ckpt::ops::verify::{Depth, verify};
-use ckpt::progress::Silent;
-use ckpt::relpath::RelPath;
 use ckpt::storage::Storage;
 use ckpt::storage::memory::MemoryStorage;
 use ckpt::store::Store;
-use ckpt::value::{ColumnType, Value};
+use ckpt::values::digest::Digest;
+use ckpt::values::id::{Sequence, StoreId};
+use ckpt::values::progress::Silent;
+use ckpt::values::relpath::RelPath;
+use ckpt::values::value::{ColumnType, Value};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::support::store_builder::{Draft, StoreBuilder};

@@ -8,12 +8,12 @@ use std::sync::Arc;
 
 use ckpt::format::index::{self, SegmentKind};
 use ckpt::format::layout;
-use ckpt::id::Sequence;
-use ckpt::relpath::RelPath;
 use ckpt::storage::Storage;
 use ckpt::storage::local::LocalStorage;
 use ckpt::storage::memory::MemoryStorage;
 use ckpt::store::Store;
+use ckpt::values::id::Sequence;
+use ckpt::values::relpath::RelPath;
 
 use crate::support::{Env, tree};
 
@@ -114,7 +114,7 @@ fn targets(env: &Env, store: &Store) -> Vec<Target> {
     let text = |path: &str| String::from_utf8(read(path)).expect("text");
     let id = store.file.store.to_string();
     let other_store =
-        ckpt::format::manifest::StoreFile { store: ckpt::id::StoreId::new([9; 16]), ..store.file.clone() };
+        ckpt::format::manifest::StoreFile { store: ckpt::values::id::StoreId::new([9; 16]), ..store.file.clone() };
     assert!(text("store.yaml").contains(&id));
     alone("store.yaml", "store.yaml", other_store.to_yaml().into_bytes());
     let places = vec!["/elsewhere/a".to_owned(), "/elsewhere/b".to_owned()];

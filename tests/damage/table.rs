@@ -7,10 +7,10 @@ use std::sync::Arc;
 use ckpt::ops::finding::{FindingCode, Severity};
 use ckpt::ops::repair::{apply, plan};
 use ckpt::ops::verify::{Depth, Report, verify};
-use ckpt::progress::Silent;
 use ckpt::storage::Storage;
 use ckpt::storage::memory::MemoryStorage;
 use ckpt::store::{Store, StoreError};
+use ckpt::values::progress::Silent;
 
 use super::scene::{Files, Scene, Target, files_of, in_memory};
 use crate::support::repository;

@@ -109,7 +109,7 @@ fn picture(dir: &Path) -> BTreeMap<String, String> {
         let kind = metadata.file_type();
         let content = match kind {
             _ if kind.is_file() && metadata.len() < 1 << 20 => {
-                ckpt::digest::Digest::of(&fs::read(entry.path()).expect("read")).to_string()
+                ckpt::values::digest::Digest::of(&fs::read(entry.path()).expect("read")).to_string()
             }
             _ if kind.is_symlink() => fs::read_link(entry.path()).expect("read").display().to_string(),
             _ => String::new(),

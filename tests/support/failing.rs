@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use bytes::Bytes;
-use ckpt::relpath::RelPath;
 use ckpt::storage::{Entry, LockGuard, Storage, StorageError};
+use ckpt::values::relpath::RelPath;
 
 /// Stands before another storage. A clone is the same storage.
 #[derive(Debug, Clone)]

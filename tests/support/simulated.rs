@@ -29,8 +29,8 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use ckpt::relpath::RelPath;
 use ckpt::storage::{Entry, EntryKind, LockGuard, Storage, StorageError, TEMPORARY_PREFIX};
+use ckpt::values::relpath::RelPath;
 
 use super::random::Random;
 

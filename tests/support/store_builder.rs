@@ -4,19 +4,19 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use ckpt::decimal::Decimal;
-use ckpt::digest::Digest;
 use ckpt::format::index::{self, IndexRow, SegmentKind};
 use ckpt::format::layout::ObjectKind;
 use ckpt::format::manifest::{Manifest, Mode, ObjectRef, Parent, Routing, StoreFile, Tables, Timings, Totals, Trigger};
 use ckpt::format::positions::{self, PositionRow};
 use ckpt::format::rows::{Row, RowCodec};
 use ckpt::format::segment::SegmentWriter;
-use ckpt::id::{Sequence, StoreId};
 use ckpt::storage::Storage;
 use ckpt::storage::local::LocalStorage;
 use ckpt::store::Store;
-use ckpt::value::{Column, ColumnType, Value};
+use ckpt::values::decimal::Decimal;
+use ckpt::values::digest::Digest;
+use ckpt::values::id::{Sequence, StoreId};
+use ckpt::values::value::{Column, ColumnType, Value};
 use jiff::{SignedDuration, Timestamp};
 
 /// The job file in every store.

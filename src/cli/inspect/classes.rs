@@ -8,7 +8,7 @@ use crate::runner::priority::Priorities;
 use crate::runner::recover;
 use crate::runner::spec::Selector;
 use crate::store::{Committed, Store};
-use crate::units::{Count, Span};
+use crate::values::units::{Count, Span};
 
 /// A class, and how far its shards are behind the checkpoint's own cut.
 #[derive(Debug, Serialize)]

@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
-use crate::digest::Digest;
+use crate::values::digest::Digest;
 
 /// The Python module that jobs import, as `pip install ./python` installs it.
 const MODULE: &str = include_str!("../../../python/samza.py");

@@ -5,10 +5,10 @@ use serde_json::{Map, Value, json};
 
 use crate::cli::journal::Level;
 use crate::cli::words;
-use crate::id::Sequence;
 use crate::runner::left_behind::Abandoned;
 use crate::runner::run::RunEvent;
-use crate::units::{Age, Count, Span};
+use crate::values::id::Sequence;
+use crate::values::units::{Age, Count, Span};
 
 /// What is told of an event.
 #[derive(Debug, Clone, PartialEq)]

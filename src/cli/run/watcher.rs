@@ -10,7 +10,7 @@ use super::told::told;
 use crate::cli::journal::{Journal, Level};
 use crate::cli::progress::LiveLine;
 use crate::runner::run::{Observer, RunEvent, Status};
-use crate::units::{Bytes, Count, Rate, Span};
+use crate::values::units::{Bytes, Count, Rate, Span};
 
 /// The time between two lines of progress in a log.
 const PROGRESS_EVERY: Duration = Duration::from_secs(10);

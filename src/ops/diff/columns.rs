@@ -2,7 +2,7 @@
 
 use crate::format::rows::RowCodec;
 use crate::ops::diff::Change;
-use crate::value::{ColumnType, Value};
+use crate::values::value::{ColumnType, Value};
 
 /// A column by its name, in one checkpoint or both.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -112,7 +112,7 @@ impl Columns {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::value::Column;
+    use crate::values::value::Column;
 
     fn codec(columns: &[(&str, ColumnType)]) -> RowCodec {
         RowCodec::new(columns.iter().map(|(name, column_type)| Column::new(*name, *column_type)).collect())

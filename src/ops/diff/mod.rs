@@ -8,10 +8,10 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use crate::format::index::{self, IndexRow};
 use crate::format::manifest::{Manifest, Routing};
 use crate::format::positions::PositionRow;
-use crate::id::Sequence;
 use crate::ops::read::{ReadError, Snapshot};
-use crate::progress::Progress;
 use crate::store::Store;
+use crate::values::id::Sequence;
+use crate::values::progress::Progress;
 
 mod columns;
 mod positions;
@@ -278,9 +278,9 @@ impl Comparison {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::digest::Digest;
     use crate::format::index::SegmentKind;
     use crate::format::layout::{ObjectKind, ObjectName};
+    use crate::values::digest::Digest;
 
     fn segment(smallest_key: &str, largest_key: &str) -> IndexRow {
         IndexRow {

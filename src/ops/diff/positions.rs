@@ -64,7 +64,7 @@ pub fn position_changes(old: &[PositionRow], new: &[PositionRow]) -> Vec<Positio
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::digest::Digest;
+    use crate::values::digest::Digest;
 
     fn row(partition: &str, cut: u64, offset: u64) -> PositionRow {
         PositionRow {

@@ -10,7 +10,7 @@ use crate::format::index::IndexRow;
 use crate::format::rows::{Row, RowBatch};
 use crate::ops::diff::{Change, Comparison, TaskOf};
 use crate::ops::read::{ReadError, Selection};
-use crate::progress::Progress;
+use crate::values::progress::Progress;
 
 /// Hands the differences to `visit`, and returns the bytes of segments that were read.
 pub(super) fn compare(

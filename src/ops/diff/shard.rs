@@ -17,8 +17,9 @@ use crate::format::rows::{Row, RowBatch};
 use crate::format::segment::{SegmentReader, TableError};
 use crate::ops::diff::{Change, Comparison, Side};
 use crate::ops::read::ReadError;
-use crate::parallel::{self, Outlet};
-use crate::progress::Progress;
+use crate::values::parallel;
+use crate::values::parallel::Outlet;
+use crate::values::progress::Progress;
 
 /// Changes that are handed on at once.
 const BATCH_ROWS: usize = 4096;

@@ -12,8 +12,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use super::{ExportedFile, RestoreError, io_error};
-use crate::digest::{Digest, Hasher};
 use crate::storage::local::lasting::{flush_directory, make_directory};
+use crate::values::digest::{Digest, Hasher};
 
 /// The most that is read of a journal, in bytes; a line is about a hundred.
 const MAX_JOURNAL_BYTES: u64 = 64 << 20;

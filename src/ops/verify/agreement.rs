@@ -7,7 +7,7 @@ use crate::format::layout::ObjectName;
 use crate::format::manifest::{Manifest, Routing, Trigger};
 use crate::format::positions::PositionRow;
 use crate::ops::read::objects_of;
-use crate::value::ColumnType;
+use crate::values::value::ColumnType;
 
 /// Returns in what `manifest` contradicts itself.
 pub(super) fn manifest_problems(manifest: &Manifest) -> Vec<String> {

@@ -68,8 +68,8 @@ impl Seen {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::digest::Digest;
     use crate::format::layout::ObjectKind;
+    use crate::values::digest::Digest;
 
     #[test]
     fn on_days_in_a_row_every_object_is_in_exactly_one_part() {

@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use crate::digest::Digest;
 use crate::format::layout;
-use crate::id::Sequence;
 use crate::ops::finding::{FindingCode, Severity};
 use crate::ops::verify::{ReplicaCheck, Report};
 use crate::store::history::Departures;
+use crate::values::digest::Digest;
+use crate::values::id::Sequence;
 
 /// Finds checkpoints that a replica lacks, and those that are not the same in all. What departed on purpose may be gone
 /// in one replica before the others.

@@ -6,17 +6,17 @@
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
-use crate::causes::in_one_line;
 use crate::format::layout::{self, ObjectName};
 use crate::format::manifest::Manifest;
-use crate::id::Sequence;
 use crate::ops::finding::{Finding, FindingCode, Findings, Severity};
-use crate::parallel;
-use crate::progress::Progress;
-use crate::relpath::RelPath;
 use crate::storage::{EntryKind, Storage};
 use crate::store::history::Departures;
 use crate::store::{Store, StoreError};
+use crate::values::error_chain::in_one_line;
+use crate::values::id::Sequence;
+use crate::values::parallel;
+use crate::values::progress::Progress;
+use crate::values::relpath::RelPath;
 
 mod agreement;
 mod choice;

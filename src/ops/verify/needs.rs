@@ -3,13 +3,10 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, PoisonError};
 
-use crate::causes::in_one_line;
-use crate::digest::Digest;
 use crate::format::index::{self, IndexRow};
 use crate::format::layout::{self, ObjectName};
 use crate::format::manifest::{Manifest, ObjectRef};
 use crate::format::positions;
-use crate::id::Sequence;
 use crate::ops::finding::{FindingCode, Findings};
 use crate::ops::read::{index_problems, objects_of};
 use crate::ops::verify::Depth;
@@ -19,10 +16,14 @@ use crate::ops::verify::agreement::{
 use crate::ops::verify::objects::ObjectTable;
 use crate::ops::verify::root::Root;
 use crate::ops::verify::rows::{DeepChain, DeepChains};
-use crate::parallel;
 use crate::storage::Storage;
 use crate::store::Store;
-use crate::yaml::{self, YamlError};
+use crate::values::digest::Digest;
+use crate::values::error_chain::in_one_line;
+use crate::values::id::Sequence;
+use crate::values::parallel;
+use crate::values::yaml;
+use crate::values::yaml::YamlError;
 
 /// A `SHA256SUMS` has a line of about 160 bytes an object; more than this is none.
 pub(super) const SUMS_MAX_BYTES: u64 = 1 << 30;

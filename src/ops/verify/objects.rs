@@ -2,18 +2,18 @@
 
 use std::collections::BTreeMap;
 
-use crate::causes::in_one_line;
-use crate::digest::Hasher;
 use crate::format::index::IndexRow;
 use crate::format::layout::{self, ObjectName};
 use crate::format::manifest::Manifest;
-use crate::id::Sequence;
 use crate::ops::finding::{Finding, FindingCode, Lost, Severity};
 use crate::ops::verify::rows::DeepChain;
 use crate::ops::verify::{Choice, Depth, Options, ReplicaCheck};
-use crate::parallel;
-use crate::progress::Progress;
 use crate::storage::{Storage, StorageError};
+use crate::values::digest::Hasher;
+use crate::values::error_chain::in_one_line;
+use crate::values::id::Sequence;
+use crate::values::parallel;
+use crate::values::progress::Progress;
 
 /// The objects that must be there, and who needs them.
 #[derive(Default)]

@@ -2,18 +2,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::causes::in_one_line;
-use crate::digest::Digest;
 use crate::format::layout::{self, MANIFEST_FILE, ObjectName, SUMS_FILE};
 use crate::format::manifest::Manifest;
-use crate::id::Sequence;
 use crate::ops::finding::{FindingCode, Findings};
 use crate::ops::verify::needs::{Needs, SUMS_MAX_BYTES};
 use crate::ops::verify::objects::check_object;
 use crate::ops::verify::{Choice, Depth, Options};
-use crate::parallel;
-use crate::progress::Silent;
 use crate::storage::Storage;
+use crate::values::digest::Digest;
+use crate::values::error_chain::in_one_line;
+use crate::values::id::Sequence;
+use crate::values::parallel;
+use crate::values::progress::Silent;
 
 /// One of them, as its own two files say.
 pub(super) struct Pruned {

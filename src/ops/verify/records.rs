@@ -2,15 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::causes::in_one_line;
-use crate::digest::Digest;
 use crate::format::layout::{self, HISTORY, PINS, REPLICAS_FILE, STORE_FILE};
 use crate::format::manifest::{ReplicasFile, StoreFile};
 use crate::ops::finding::{FindingCode, Findings};
-use crate::relpath::RelPath;
 use crate::storage::{EntryKind, Storage, StorageError};
 use crate::store::{attempts, history, pins};
-use crate::yaml;
+use crate::values::digest::Digest;
+use crate::values::error_chain::in_one_line;
+use crate::values::relpath::RelPath;
+use crate::values::yaml;
 
 /// Which small files a replica has.
 #[derive(Debug, Default)]

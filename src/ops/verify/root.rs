@@ -2,15 +2,15 @@
 
 use std::collections::HashMap;
 
-use crate::causes::in_one_line;
-use crate::digest::Digest;
 use crate::format::layout;
 use crate::format::manifest::{Manifest, ManifestError, Parent};
-use crate::id::Sequence;
 use crate::ops::finding::{FindingCode, Findings};
 use crate::storage::{Storage, StorageError};
 use crate::store::Store;
 use crate::store::history::{Departure, Departures};
+use crate::values::digest::Digest;
+use crate::values::error_chain::in_one_line;
+use crate::values::id::Sequence;
 
 /// The manifest of a checkpoint, as it is, and what `SHA256SUMS` says of it.
 pub(super) struct Root {

@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::causes::in_one_line;
 use crate::format::index::{self, IndexRow};
 use crate::format::keys::{self, KeyBatch};
 use crate::format::layout::{self, ObjectName};
@@ -15,10 +14,11 @@ use crate::format::segment::SegmentReader;
 use crate::ops::finding::{FindingCode, Findings};
 use crate::ops::read::{ReadError, index_problems};
 use crate::ops::verify::root::Root;
-use crate::parallel;
-use crate::progress::Progress;
 use crate::store::{Store, StoreError};
-use crate::value::Column;
+use crate::values::error_chain::in_one_line;
+use crate::values::parallel;
+use crate::values::progress::Progress;
+use crate::values::value::Column;
 
 /// A shard's segments, and the checkpoints that have just these.
 pub(super) struct DeepChain {

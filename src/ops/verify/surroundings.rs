@@ -3,15 +3,15 @@
 use std::collections::HashSet;
 
 use crate::format::layout::{self, ObjectName};
-use crate::id::Sequence;
 use crate::ops::finding::{FindingCode, Findings};
 use crate::ops::verify::needs::Needs;
 use crate::ops::verify::pruned::Pruned;
 use crate::ops::verify::root::Root;
-use crate::relpath::RelPath;
 use crate::storage::{Entry, EntryKind, Storage, TEMPORARY_PREFIX};
 use crate::store::StoreError;
 use crate::store::history::Departures;
+use crate::values::id::Sequence;
+use crate::values::relpath::RelPath;
 
 /// Looks for what is no part of the store, and returns the checkpoints that were pruned and can be brought back.
 pub(super) fn check_surroundings(

@@ -9,7 +9,6 @@ use crate::format::manifest::ObjectRef;
 use crate::format::merge::Merge;
 use crate::format::rows::RowBatch;
 use crate::format::segment::{SegmentReader, SegmentStats, SegmentWriter, TableError};
-use crate::id::Sequence;
 use crate::runner::chain::{self, Fold};
 use crate::runner::checkpointer::Lineage;
 use crate::runner::error::RunError;
@@ -17,7 +16,8 @@ use crate::runner::output::ShardChanges;
 use crate::runner::state::Snapshot;
 use crate::runner::worker::{Room, ShardSnapshot};
 use crate::store::Store;
-use crate::value::Column;
+use crate::values::id::Sequence;
+use crate::values::value::Column;
 
 /// A shard as the next checkpoint will hold it.
 #[derive(Debug, Default)]

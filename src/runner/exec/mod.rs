@@ -21,8 +21,8 @@ use crate::runner::record::{BadRecord, Field, Header, RecordPlace};
 use crate::runner::roster::StreamNames;
 use crate::runner::spec::{ExecSpec, FieldPath, InputFormat, JobSpec};
 use crate::runner::state::{RowMut, Shard};
-use crate::units::{Span, shown};
-use crate::value::{Column, ColumnType};
+use crate::values::units::{Span, shown};
+use crate::values::value::{Column, ColumnType};
 
 mod child;
 mod link;

@@ -206,7 +206,7 @@ impl Answer {
             "done" => {
                 Ok(Answer::Done { number: line.number.ok_or_else(|| missing("number"))?, handed: Handed::of(&line)? })
             }
-            other => Err(format!("`{}` is no type of an answer", crate::units::shown(other))),
+            other => Err(format!("`{}` is no type of an answer", crate::values::units::shown(other))),
         }
     }
 }

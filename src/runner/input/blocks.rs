@@ -317,9 +317,9 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::digest::Digest;
     use crate::runner::input::{fingerprint, partitions};
     use crate::runner::spec::{InputFormat, OnError};
+    use crate::values::digest::Digest;
 
     /// What a block is to a test: number, partition, offset, end and bytes.
     type Seen = (u64, u32, u64, u64, Vec<u8>);

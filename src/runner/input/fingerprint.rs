@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 
 use super::{Compression, InputError, Partition, Place, Source, lane};
-use crate::digest::{Digest, Hasher};
+use crate::values::digest::{Digest, Hasher};
 
 /// A file is looked at in cells of this size, in bytes. All of the first is sampled, and the beginning of each other.
 const CELL_BYTES: u64 = 256 * 1024;

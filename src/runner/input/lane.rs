@@ -460,7 +460,7 @@ mod tests {
             while lane.has_more().unwrap() {
                 let piece = lane.next_piece(Vec::new()).unwrap();
                 let hash = lane.running().clone().finish();
-                assert_eq!(hash, crate::digest::Digest::of(&bytes[..piece.end_offset as usize]));
+                assert_eq!(hash, crate::values::digest::Digest::of(&bytes[..piece.end_offset as usize]));
                 pieces.push((piece.offset, piece.end_offset, piece.bytes));
             }
             pieces

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use super::{BlockReader, InputError, Partition, Place, Running, Source, fingerprint};
-use crate::digest::Digest;
 use crate::runner::record::Extractor;
 use crate::runner::spec::InputSpec;
+use crate::values::digest::Digest;
 
 /// Where to go in a partition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

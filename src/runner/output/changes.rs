@@ -4,10 +4,10 @@ use super::file::StagedFile;
 use super::{OutputPlan, RowShape};
 use crate::format::manifest::Output;
 use crate::format::rows::{Change, RowBatch};
-use crate::id::Sequence;
 use crate::runner::emit::Emitted;
 use crate::runner::error::RunError;
 use crate::runner::late::LateRecord;
+use crate::values::id::Sequence;
 
 /// What a shard has for the next file.
 #[derive(Debug, Clone, Default)]

@@ -4,14 +4,14 @@ use std::fs::File;
 use std::io::{self, BufWriter, Write};
 
 use super::OutputPlan;
-use crate::digest::Hasher;
 use crate::format::manifest::Output;
 use crate::format::values::ValuesWriter;
-use crate::id::Sequence;
 use crate::runner::error::RunError;
 use crate::runner::spec::OutputFormat;
 use crate::storage::local::lasting::{create_anew, flush_directory, make_directory};
-use crate::value::{Column, Value};
+use crate::values::digest::Hasher;
+use crate::values::id::Sequence;
+use crate::values::value::{Column, Value};
 
 /// Bytes that are handed to the file at once.
 const BUFFER_BYTES: usize = 1 << 16;

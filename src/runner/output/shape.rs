@@ -6,7 +6,7 @@ use crate::format::rows::{Change, RowCodec};
 use crate::runner::processor::Processor;
 use crate::runner::spec::WindowSpec;
 use crate::runner::window::Windows;
-use crate::value::{Column, ColumnType, Value};
+use crate::values::value::{Column, ColumnType, Value};
 
 /// The columns of a job's output.
 #[derive(Debug, Clone)]

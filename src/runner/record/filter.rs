@@ -15,8 +15,8 @@ use cel::{Context, Env, ExecutionError, ParseErrors, Value};
 use regex::Regex;
 
 use super::{BadRecord, Field, json, shown};
-use crate::guard::guarded;
 use crate::runner::spec::FieldPath;
+use crate::values::catch_panic::guarded;
 
 /// The longest expression, in bytes.
 const EXPRESSION_BYTES: usize = 4096;

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use super::{Extractor, Field, json};
-use crate::decimal::Decimal;
 use crate::runner::input::{BlockReader, InputError, Partition, Source};
 use crate::runner::spec::{FieldPath, InputFormat, InputSpec};
-use crate::value::ColumnType;
+use crate::values::decimal::Decimal;
+use crate::values::value::ColumnType;
 
 /// Tells the types of `fields` from the first `max_records` records of the input; nothing for a field that none of them
 /// has.

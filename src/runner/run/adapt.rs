@@ -12,7 +12,7 @@ use crate::runner::recover::Recovered;
 use crate::runner::reroute::{Layout, Source, reroute};
 use crate::runner::spec::{self, AggregateFunction, Difference, FieldPath, JobSpec, TtlSpec};
 use crate::runner::worker::Plan;
-use crate::value::{Column, ColumnType, Value};
+use crate::values::value::{Column, ColumnType, Value};
 
 impl Run<'_> {
     /// Puts the state of a checkpoint, which `definition` has left, into the layout of `plan` where that is another one, and tells what it did.

@@ -5,7 +5,6 @@ use std::io::Read;
 use std::sync::Arc;
 
 use super::prepare::{check_paths, with_types};
-use crate::causes::in_one_line;
 use crate::format::manifest::Manifest;
 use crate::format::positions::{self, PositionRow};
 use crate::runner::error::RunError;
@@ -17,6 +16,7 @@ use crate::runner::spec::{self, Difference, Effect, JobSpec};
 use crate::storage::Storage;
 use crate::storage::local::LocalStorage;
 use crate::store::{Store, StoreError};
+use crate::values::error_chain::in_one_line;
 
 /// What a run would find.
 #[derive(Debug, Clone)]

@@ -11,9 +11,7 @@ use jiff::Timestamp;
 
 use super::reading::Gate;
 use super::{DEAD_LINES_BYTES, Event, MAX_EMITTED_BYTES, PublishedChanges, Run, RunEvent, Status, Summary, TICK};
-use crate::causes::in_one_line;
 use crate::format::manifest::{Manifest, Mode, Output, Trigger};
-use crate::id::Sequence;
 use crate::runner::calendar::Calendar;
 use crate::runner::checkpointer::{Cut, Done, Lineage, Outcome, Past, Standing};
 use crate::runner::clock::{Clock, NEVER};
@@ -32,6 +30,8 @@ use crate::runner::trigger::{self, Policy, Seen, Timing};
 use crate::runner::worker::{Account, Gauges, Plan, Route};
 use crate::store::attempts::AttemptOutcome;
 use crate::store::requests::Answer;
+use crate::values::error_chain::in_one_line;
+use crate::values::id::Sequence;
 
 /// A checkpoint at a time of the clock that failed is tried again after so long.
 const RETRY_AFTER: Duration = Duration::from_secs(60);

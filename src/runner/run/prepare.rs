@@ -6,7 +6,6 @@ use std::sync::Arc;
 use super::{Observer, Options, RunEvent, SAMPLE_RECORDS};
 use crate::format::FORMAT;
 use crate::format::manifest::StoreFile;
-use crate::id::{Sequence, StoreId};
 use crate::runner::error::RunError;
 use crate::runner::input::{self, Partition};
 use crate::runner::output::OutputPlan;
@@ -14,7 +13,8 @@ use crate::runner::record::sample;
 use crate::runner::spec::{AggregateFunction, FieldPath, JobSpec, OnError, OnLate};
 use crate::storage::Storage;
 use crate::store::{Store, StoreError, StoreLock};
-use crate::value::ColumnType;
+use crate::values::id::{Sequence, StoreId};
+use crate::values::value::ColumnType;
 
 /// Returns `job` with the types of fields that `old` knows besides, where an aggregate uses them as it did.
 pub(super) fn with_types(job: &JobSpec, old: &JobSpec) -> JobSpec {

@@ -5,12 +5,12 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 
 use crate::format::manifest::{Output, Trigger};
-use crate::id::Sequence;
 use crate::runner::checkpointer::Done;
 use crate::runner::left_behind::Abandoned;
 use crate::runner::reroute::Content;
 use crate::store::StoreNote;
-use crate::value::ColumnType;
+use crate::values::id::Sequence;
+use crate::values::value::ColumnType;
 
 /// Is told what a run does.
 pub trait Observer: Sync {

@@ -5,11 +5,11 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::{Control, Observer, Options, RunEvent, Status, Summary, TICK, attempt};
-use crate::causes::in_one_line;
-use crate::id::Sequence;
 use crate::runner::error::RunError;
 use crate::runner::exec::ProgramFailure;
 use crate::runner::spec::JobSpec;
+use crate::values::error_chain::in_one_line;
+use crate::values::id::Sequence;
 
 /// The longest wait before a restart.
 const MAX_WAIT: Duration = Duration::from_secs(3600);

@@ -6,8 +6,8 @@ use crate::format::manifest::Mode;
 use crate::runner::spec::read::type_name;
 use crate::runner::spec::{InputFormat, InputSpec, JobSpec, OnError, PrioritySpec, Schedule, Selector, exec, time};
 use crate::store::retention::Policy;
-use crate::units::{exact_bytes, exact_duration};
-use crate::yaml::quote;
+use crate::values::units::{exact_bytes, exact_duration};
+use crate::values::yaml::quote;
 
 /// Writes `job` as a job file.
 pub(super) fn write(job: &JobSpec) -> String {

@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::runner::spec::read::type_name;
 use crate::runner::spec::{AggregateSpec, FieldPath, InputFormat, JobSpec, TtlSpec, WindowSpec};
-use crate::value::ColumnType;
+use crate::values::value::ColumnType;
 
 /// Something in a job that the state of its checkpoint depends on, and that is no longer as it was.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use super::definition::Lines;
 use super::read::{Section, duration, unfit};
-use crate::units::{exact_duration, shown};
-use crate::yaml::{Kind, Node, YamlError, quote};
+use crate::values::units::{exact_duration, shown};
+use crate::values::yaml::{Kind, Node, YamlError, quote};
 
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
 const DEFAULT_BACKOFF: Duration = Duration::from_secs(1);

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::units::shown;
+use crate::values::units::shown;
 
 /// A field, perhaps inside others: `user.id`. A name with a dot or another special character in it is quoted: `"user.id"`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]

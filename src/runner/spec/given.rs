@@ -1,7 +1,8 @@
 //! Input that is given on the command line instead of in the job file.
 
 use super::read::{self, unfit};
-use crate::yaml::{self, Entry, Kind, Node, YamlError, quote};
+use crate::values::yaml;
+use crate::values::yaml::{Entry, Kind, Node, YamlError, quote};
 
 /// What is to be read whatever the job file says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 
 use strsim::damerau_levenshtein;
 
-use crate::units::shown;
+use crate::values::units::shown;
 
 /// The keys of each map of a job file, in the order of the documents. The root's name is empty.
 ///

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use crate::format::manifest::Mode;
 use crate::store::retention::Policy;
-use crate::value::ColumnType;
-use crate::yaml::{self, YamlError};
+use crate::values::value::ColumnType;
+use crate::values::yaml;
+use crate::values::yaml::YamlError;
 
 mod aggregate;
 mod definition;

@@ -6,7 +6,7 @@ use crate::format::manifest::Mode;
 use crate::runner::record::Filter;
 use crate::runner::spec::FieldPath;
 use crate::runner::spec::read::{Result, Section, bytes, longer_than_zero, unfit, within_range};
-use crate::yaml::Node;
+use crate::values::yaml::Node;
 
 /// How long a shard waits at most when the job file does not say it.
 const DEFAULT_STALENESS: Duration = Duration::from_secs(600);

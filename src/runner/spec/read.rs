@@ -17,9 +17,10 @@ use crate::runner::spec::{
 };
 use crate::store::prune::DEFAULT_GRACE;
 use crate::store::retention::Policy;
-use crate::units::{self, UnitError};
-use crate::value::ColumnType;
-use crate::yaml::{Entry, Kind, Mark, Node, Problem, YamlError};
+use crate::values::units;
+use crate::values::units::UnitError;
+use crate::values::value::ColumnType;
+use crate::values::yaml::{Entry, Kind, Mark, Node, Problem, YamlError};
 
 const DEFAULT_TASKS: u32 = 64;
 const MAX_TASKS: u64 = 1_000_000;

@@ -7,9 +7,9 @@ use std::time::Duration;
 use crate::runner::spec::definition::{self, Lines};
 use crate::runner::spec::read::{Result, Section, choose, duration, field, path};
 use crate::runner::spec::{AggregateSpec, Emit, FieldPath, InputFormat, JobSpec};
-use crate::units::exact_duration;
-use crate::value::{Column, ColumnType};
-use crate::yaml::{Kind, Node, quote};
+use crate::values::units::exact_duration;
+use crate::values::value::{Column, ColumnType};
+use crate::values::yaml::{Kind, Node, quote};
 
 /// `time:` where a record says when it happened.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -2,17 +2,17 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use crate::digest::Digest;
 use crate::format::layout::{self, CHECKPOINTS, MANIFEST_FILE, OBJECTS, ObjectName, PRUNED, SUMS_FILE};
-use crate::id::Sequence;
-use crate::progress::{Progress, Silent};
-use crate::relpath::RelPath;
 use crate::storage::{EntryKind, Storage, StorageError, TEMPORARY_PREFIX};
 use crate::store::history::{EventCheckpoint, EventKind, NewEvent};
 use crate::store::prune::survey::{Around, Objects, Survey};
 use crate::store::prune::{Earlier, Plan, PruneError, ReplicaPlan};
 use crate::store::replica::Replica;
 use crate::store::{Store, StoreError, StoreLock};
+use crate::values::digest::Digest;
+use crate::values::id::Sequence;
+use crate::values::progress::{Progress, Silent};
+use crate::values::relpath::RelPath;
 
 /// What was done.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -21,14 +21,14 @@ use std::time::Duration;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use crate::digest::Digest;
 use crate::format::layout::{self, ObjectName};
-use crate::id::Sequence;
-use crate::progress::Progress;
-use crate::relpath::RelPath;
 use crate::storage::{Entry, EntryKind, StorageError};
 use crate::store::retention::{Candidate, Policy, PolicyError, Rule, decide};
 use crate::store::{Store, StoreError};
+use crate::values::digest::Digest;
+use crate::values::id::Sequence;
+use crate::values::progress::Progress;
+use crate::values::relpath::RelPath;
 
 mod apply;
 mod survey;

@@ -4,18 +4,18 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use jiff::Timestamp;
 
-use crate::digest::Digest;
 use crate::format::index;
 use crate::format::layout::{self, CHECKPOINTS, DAMAGED, HISTORY, OBJECTS, ObjectName, PINS, PRUNED};
 use crate::format::manifest::{Manifest, ObjectRef};
-use crate::id::Sequence;
-use crate::parallel;
-use crate::progress::Progress;
-use crate::relpath::RelPath;
 use crate::storage::{Entry, EntryKind, Storage, TEMPORARY_PREFIX};
 use crate::store::prune::PruneError;
 use crate::store::replica::{Replica, Root};
 use crate::store::{Store, StoreError};
+use crate::values::digest::Digest;
+use crate::values::id::Sequence;
+use crate::values::parallel;
+use crate::values::progress::Progress;
+use crate::values::relpath::RelPath;
 
 /// The objects that lie in a store, each with a small number that stands for it.
 #[derive(Debug, Default)]

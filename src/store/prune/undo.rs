@@ -4,14 +4,14 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
-use crate::digest::Digest;
 use crate::format::layout;
-use crate::id::Sequence;
-use crate::progress::Progress;
 use crate::store::history::{EventCheckpoint, EventKind, NewEvent};
 use crate::store::prune::PruneError;
 use crate::store::prune::survey::Survey;
 use crate::store::{Store, StoreError};
+use crate::values::digest::Digest;
+use crate::values::id::Sequence;
+use crate::values::progress::Progress;
 
 /// What will be brought back.
 #[derive(Debug, Clone, PartialEq, Eq)]

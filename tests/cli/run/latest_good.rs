@@ -143,7 +143,7 @@ fn a_checkpoint_of_a_newer_format_is_no_damage_and_is_never_gone_back_behind() {
     let newer = env.read(path).replace("format: 1\n", "format: 2\n");
     let sums = env.read("store/checkpoints/00000003/SHA256SUMS");
     let last = sums.lines().last().expect("a line").to_owned();
-    let digest = ckpt::digest::Digest::of(newer.as_bytes());
+    let digest = ckpt::values::digest::Digest::of(newer.as_bytes());
     env.write("store/checkpoints/00000003/SHA256SUMS", sums.replace(&last, &format!("{digest}  manifest.yaml")));
     env.write(path, newer);
     let output = env.run(&["run", "job.yaml", "--latest-good"]).expect(4);

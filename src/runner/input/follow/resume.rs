@@ -8,10 +8,10 @@ use std::time::Duration;
 use super::scan::{Seen, listed, may_be_generation, siblings};
 use super::tail::Tail;
 use super::{FileId, FollowReader, Rotation, Slot, open_if};
-use crate::digest::Digest;
 use crate::format::positions::PositionRow;
 use crate::runner::input::fingerprint::{Running, sampled};
 use crate::runner::input::{Compression, InputError, Partition, Place, Source, Stand};
+use crate::values::digest::Digest;
 
 /// What became of the file of a position.
 enum Found {

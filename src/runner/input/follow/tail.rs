@@ -9,13 +9,13 @@ use std::sync::Arc;
 use memchr::{memchr, memrchr};
 
 use super::FileId;
-use crate::digest::Digest;
 use crate::runner::input::fingerprint::Running;
 use crate::runner::input::lane::{Piece, Rules};
 use crate::runner::input::{InputError, Partition, Place};
 use crate::runner::record::csv::CsvEnds;
 use crate::runner::record::{BYTE_ORDER_MARK, Header};
 use crate::runner::spec::InputFormat;
+use crate::values::digest::Digest;
 
 /// So many bytes before the offset are read again with what comes behind it: a file that was cut and written anew is noticed.
 const OVERLAP_BYTES: usize = 64;

@@ -13,7 +13,7 @@ use saphyr_parser::{Event, Parser, ScalarStyle, Tag};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::units::shown;
+use crate::values::units::shown;
 
 /// The largest document that is read, in bytes.
 pub const MAX_BYTES: usize = 1024 * 1024;

@@ -1,0 +1,13 @@
+//! Plain values that every other floor uses: pure code, without files, clocks or terminals.
+
+pub mod catch_panic;
+pub mod decimal;
+pub mod digest;
+pub mod error_chain;
+pub mod id;
+pub mod parallel;
+pub mod progress;
+pub mod relpath;
+pub mod units;
+pub mod value;
+pub mod yaml;
