@@ -8,9 +8,9 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use ckpt::input::record::{BadRecord, Field};
+use ckpt::job::{FieldPath, JobSpec};
 use ckpt::runner::processor::{Context, ProcessError, Processor, Processors};
-use ckpt::runner::record::{BadRecord, Field};
-use ckpt::runner::spec::{FieldPath, JobSpec};
 use ckpt::runner::state::RowMut;
 use ckpt::values::value::{Column, ColumnType, Value};
 

@@ -8,13 +8,16 @@
 //! | 2 format | [`mod@format`] |
 //! | 3 storage | [`storage`] |
 //! | 4 store | [`store`] |
-//! | 5 operations, runner | [`ops`] [`runner`] |
-//! | 6 command line | [`cli`] |
+//! | 5 job, input | [`job`] [`input`] |
+//! | 6 operations, runner | [`ops`] [`runner`] |
+//! | 7 command line | [`cli`] |
 
 #![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::todo, clippy::unimplemented, clippy::dbg_macro))]
 
 pub mod cli;
 pub mod format;
+pub mod input;
+pub mod job;
 pub mod ops;
 pub mod runner;
 pub mod storage;

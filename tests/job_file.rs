@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use ckpt::runner::spec::{AggregateFunction, JobSpec, KEYS};
+use ckpt::job::{AggregateFunction, JobSpec, KEYS};
 
 fn repository() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))

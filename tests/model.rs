@@ -13,15 +13,15 @@ use std::sync::atomic::Ordering;
 
 use ckpt::format::layout;
 use ckpt::format::rows::RowCodec;
+use ckpt::input::{SeekTo, partition, seek};
+use ckpt::job::JobSpec;
 use ckpt::ops::pin::{pin, unpin};
 use ckpt::ops::prune::{Policy, Request, apply as apply_prune, apply_undo, plan as plan_prune, plan_undo};
 use ckpt::ops::read::Snapshot;
 use ckpt::ops::restore::{apply_rollback, plan_rollback};
 use ckpt::ops::verify::{Depth, verify};
 use ckpt::ops::{copy, repair};
-use ckpt::runner::input::{SeekTo, partition, seek};
 use ckpt::runner::run::Control;
-use ckpt::runner::spec::JobSpec;
 use ckpt::storage::Storage;
 use ckpt::store::Store;
 use ckpt::values::id::Sequence;

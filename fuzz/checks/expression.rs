@@ -2,8 +2,8 @@
 
 use std::borrow::Cow;
 
-use ckpt::runner::record::{Field, Filter};
-use ckpt::runner::spec::FieldPath;
+use ckpt::input::record::{Field, Filter};
+use ckpt::job::FieldPath;
 
 /// A filter gives the same answer each time; the name of a field that is printed is read as the same.
 pub fn check(data: &[u8]) {

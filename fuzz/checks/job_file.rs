@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use ckpt::runner::spec::JobSpec;
+use ckpt::job::JobSpec;
 use ckpt::values::yaml;
 
 /// A job that is read has a definition that is the same job; an error has a place in the file.

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use ckpt::runner::input::Block;
-use ckpt::runner::record::{Extractor, Field, Header};
-use ckpt::runner::spec::{FieldPath, InputFormat};
+use ckpt::input::Block;
+use ckpt::input::record::{Extractor, Field, Header};
+use ckpt::job::{FieldPath, InputFormat};
 use serde_json::Value;
 
 /// Records are where they are said to be, and a second reader finds the same in them.

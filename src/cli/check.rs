@@ -9,9 +9,9 @@ use crate::cli::run::{self, JobArgs};
 use crate::cli::table::{Column, Table};
 use crate::cli::ui::Ui;
 use crate::cli::words;
+use crate::job::Effect;
 use crate::runner::error::RunError;
 use crate::runner::run::check::{Report, check};
-use crate::runner::spec::Effect;
 use crate::values::id::Sequence;
 use crate::values::units::{Age, Bytes, Count};
 

@@ -14,12 +14,13 @@ use crate::cli::ui::Ui;
 use crate::cli::words::{self, counted};
 use crate::format::manifest::Manifest;
 use crate::format::positions::PositionRow;
+use crate::input;
+use crate::input::{SeekError, SeekTo};
 use crate::ops::read::Snapshot;
 use crate::ops::restore::{
     ExportFormat, ExportPlan, ExportedFile, RestoreError, RollbackPlan, Seek, apply_export, apply_rollback,
     plan_export, plan_rollback,
 };
-use crate::runner::input::{self, SeekError, SeekTo};
 use crate::runner::recover;
 use crate::store::Store;
 use crate::values::id::Sequence;

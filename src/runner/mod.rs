@@ -1,7 +1,6 @@
 //! The run: read the input in its one order, apply it to keyed state, and checkpoint both together.
 
 pub mod aggregate;
-pub mod calendar;
 pub mod chain;
 pub mod checkpointer;
 pub mod clock;
@@ -11,7 +10,6 @@ pub mod emit;
 pub mod error;
 pub mod event_time;
 pub mod exec;
-pub mod input;
 pub mod late;
 pub mod left_behind;
 pub mod output;
@@ -21,14 +19,11 @@ pub mod processor;
 mod pruner;
 pub mod publication;
 pub mod publisher;
-pub mod record;
 pub mod recover;
 pub mod requests;
 pub mod reroute;
-pub mod roster;
 pub mod run;
 pub mod sketch;
-pub mod spec;
 pub mod state;
 pub mod time_plan;
 pub mod trigger;

@@ -7,12 +7,12 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
+use ckpt::input::record::{BadRecord, Field};
+use ckpt::job::{FieldPath, JobSpec};
 use ckpt::runner::error::RunError;
 use ckpt::runner::places::Places;
 use ckpt::runner::processor::{Context, ProcessError, Processor, Processors};
-use ckpt::runner::record::{BadRecord, Field};
 use ckpt::runner::run::{Control, Observer, Options, RunEvent, Status, Summary, run};
-use ckpt::runner::spec::{FieldPath, JobSpec};
 use ckpt::runner::state::RowMut;
 use ckpt::storage::Storage;
 use ckpt::store::Store;

@@ -4,9 +4,9 @@ use serde::Serialize;
 
 use crate::format::manifest::{Mode, OlderCut};
 use crate::format::positions::PositionRow;
+use crate::job::Selector;
 use crate::runner::priority::Priorities;
 use crate::runner::recover;
-use crate::runner::spec::Selector;
 use crate::store::{Committed, Store};
 use crate::values::units::{Count, Span};
 
@@ -37,7 +37,7 @@ pub(super) fn classes(store: &Store, committed: &Committed, positions: &[Positio
     let partitions: Vec<_> = partitions.into_iter().filter(|(_, task)| *task < manifest.tasks).collect();
     let priorities = Priorities::new(spec, manifest.tasks, manifest.shards, &partitions);
     let cut_of = |shard: &u32| manifest.older_cuts.iter().find(|cut| cut.shards.contains(shard));
-    let view = |(rank, class): (usize, &crate::runner::spec::PriorityClass)| {
+    let view = |(rank, class): (usize, &crate::job::PriorityClass)| {
         let shards: Vec<u32> = (0..manifest.shards).filter(|shard| priorities.rank(*shard) == rank).collect();
         let behind: Vec<&OlderCut> = shards.iter().filter_map(cut_of).collect();
         let records = behind.iter().map(|cut| manifest.totals.records.saturating_sub(cut.records));

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use crate::format::rows::{Change, RowCodec};
+use crate::job::WindowSpec;
 use crate::runner::processor::Processor;
-use crate::runner::spec::WindowSpec;
 use crate::runner::window::Windows;
 use crate::values::value::{Column, ColumnType, Value};
 

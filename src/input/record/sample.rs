@@ -1,0 +1,123 @@
+//! The types of fields, told from the first records.
+
+use std::sync::Arc;
+
+use super::{Extractor, Field, json};
+use crate::input::{BlockReader, InputError, Partition, Source};
+use crate::job::{FieldPath, InputFormat, InputSpec};
+use crate::values::decimal::Decimal;
+use crate::values::value::ColumnType;
+
+/// Tells the types of `fields` from the first `max_records` records of the input; nothing for a field that none of them
+/// has.
+///
+/// Only numbers are a number, only bools a bool, only text is text; anything else is JSON. In CSV, text that JSON would
+/// take as a number is one, so that `007` stays text. Bad records are passed over. Standard input is not touched, and
+/// gives nothing for each field.
+pub fn sample(
+    input: &InputSpec,
+    partitions: &Arc<[Partition]>,
+    fields: &[FieldPath],
+    max_records: u64,
+) -> Result<Vec<Option<ColumnType>>, InputError> {
+    let mut types = vec![None; fields.len()];
+    if fields.is_empty() || partitions.iter().any(|partition| partition.source == Source::Stdin) {
+        return Ok(types);
+    }
+    let has_text_only = matches!(input.format, InputFormat::Csv { .. });
+    let mut reader = BlockReader::new(input, partitions.clone(), &[], 0)?;
+    let mut extractor = Extractor::new(&input.format, fields, input.max_record_bytes);
+    let mut seen_count = 0;
+    let mut buffer = Vec::new();
+    while seen_count < max_records
+        && let Some(block) = reader.next(buffer)?
+    {
+        extractor.each(&block, |_, record| {
+            seen_count += 1;
+            for (known, field) in types.iter_mut().zip(record.unwrap_or_default()) {
+                *known = join(*known, type_of(field, has_text_only));
+            }
+            seen_count < max_records
+        });
+        buffer = block.bytes;
+    }
+    // Numbers and other text in one CSV column are text.
+    if has_text_only {
+        types
+            .iter_mut()
+            .filter(|known| **known == Some(ColumnType::Json))
+            .for_each(|known| *known = Some(ColumnType::Text));
+    }
+    Ok(types)
+}
+
+fn type_of(field: &Field<'_>, has_text_only: bool) -> Option<ColumnType> {
+    match field {
+        Field::Missing => None,
+        Field::Text(text) if has_text_only && json::is_number(text) && Decimal::parse(text.as_bytes()).is_ok() => {
+            Some(ColumnType::Number)
+        }
+        Field::Text(_) => Some(ColumnType::Text),
+        Field::Number(_) => Some(ColumnType::Number),
+        Field::Bool(_) => Some(ColumnType::Bool),
+        Field::Json(_) => Some(ColumnType::Json),
+    }
+}
+
+fn join(known: Option<ColumnType>, found: Option<ColumnType>) -> Option<ColumnType> {
+    match (known, found) {
+        (None, one) | (one, None) => one,
+        (Some(known), Some(found)) if known == found => Some(known),
+        _ => Some(ColumnType::Json),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::input::partitions;
+    use crate::input::record::tests::paths;
+    use crate::job::OnError;
+
+    fn types(format: InputFormat, fields: &[&str], content: &str, max_records: u64) -> Vec<Option<ColumnType>> {
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::write(directory.path().join("x"), content).unwrap();
+        let files = vec!["x".to_owned()];
+        let input =
+            InputSpec { files, format, types: vec![], on_error: OnError::Fail, max_record_bytes: 1000, follow: false };
+        let listed: Arc<[Partition]> = partitions(&input, directory.path()).unwrap().into();
+        sample(&input, &listed, &paths(fields), max_records).unwrap()
+    }
+
+    #[test]
+    fn types_are_told_from_the_first_records() {
+        use ColumnType::*;
+        let json = concat!(
+            r#"{"n":1,"t":"1","b":true,"j":[],"m":1,"x":null}"#,
+            "\n[]\n",
+            r#"{"n":2.5,"t":"x","b":false,"j":{},"m":"1"}"#,
+            "\n",
+            r#"{"n":"late"}"#,
+            "\n",
+        );
+        let fields = ["n", "t", "b", "j", "m", "x", "nothing"];
+        let expected = [Some(Number), Some(Text), Some(Bool), Some(Json), Some(Json), None, None];
+        assert_eq!(types(InputFormat::Json, &fields, json, 3), expected);
+        assert_eq!(types(InputFormat::Json, &["n"], json, 4), [Some(Json)]);
+        assert_eq!(types(InputFormat::Json, &["n"], "", 4), [None]);
+        let csv = "n,id,t,m,e\n1,007,x,1,\n-2.50,008,y,x,\n";
+        let expected = [Some(Number), Some(Text), Some(Text), Some(Text), None];
+        assert_eq!(types(InputFormat::Csv { delimiter: b',' }, &["n", "id", "t", "m", "e"], csv, 1000), expected);
+        assert_eq!(types(InputFormat::Text, &["line"], "1\n", 1000), [Some(Text)]);
+    }
+
+    #[test]
+    fn standard_input_is_not_touched() {
+        let files = vec!["-".to_owned()];
+        let format = InputFormat::Json;
+        let input =
+            InputSpec { files, format, types: vec![], on_error: OnError::Fail, max_record_bytes: 1000, follow: false };
+        let listed: Arc<[Partition]> = partitions(&input, std::path::Path::new("")).unwrap().into();
+        assert_eq!(sample(&input, &listed, &paths(&["a"]), 1000).unwrap(), [None]);
+    }
+}

@@ -1,0 +1,242 @@
+//! Another position in a partition, chosen by hand.
+
+use std::sync::Arc;
+
+use super::{BlockReader, InputError, Partition, Place, Running, Source, fingerprint};
+use crate::input::record::Extractor;
+use crate::job::InputSpec;
+use crate::values::digest::Digest;
+
+/// Where to go in a partition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SeekTo {
+    /// To its beginning.
+    Start,
+    /// Behind the last record that is there.
+    End,
+    /// To the record that begins at this offset in bytes, after decompression, or behind the one that ends there.
+    Offset(u64),
+    /// To the record of this number, from 0: so many records are before the position.
+    Record(u64),
+}
+
+/// A position that was found, where a record begins or the partition ends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sought {
+    /// Bytes before it, after decompression.
+    pub offset: u64,
+    /// Records before it.
+    pub record: u64,
+    /// Whether there is nothing behind it.
+    pub ended: bool,
+    /// The size of the file in bytes as stored; nothing for standard input.
+    pub file_bytes: Option<u64>,
+    /// The digest of what lies before it.
+    pub fingerprint: Digest,
+}
+
+/// Why there is no such position.
+#[derive(Debug, thiserror::Error)]
+pub enum SeekError {
+    /// The partition can not be read.
+    #[error(transparent)]
+    Input(#[from] InputError),
+    /// It is standard input, which is read once.
+    #[error("in `-`, standard input, only `start` can be gone to")]
+    Stdin,
+    /// No record begins or ends there.
+    #[error(
+        "input `{partition}` has no record that begins at byte {offset}: the nearest begin at {before} and {after}"
+    )]
+    NoBoundary {
+        /// The partition.
+        partition: String,
+        /// The offset.
+        offset: u64,
+        /// The last place before it where one begins.
+        before: u64,
+        /// The first place behind it where one begins, or where the last ends.
+        after: u64,
+    },
+    /// The partition is shorter.
+    #[error("input `{partition}` has only {records} records in {bytes} bytes")]
+    Short {
+        /// The partition.
+        partition: String,
+        /// Its records.
+        records: u64,
+        /// Its bytes, after decompression.
+        bytes: u64,
+    },
+}
+
+/// Finds a position in `partition`, by reading and counting the records before it as a run does.
+pub fn seek(input: &InputSpec, partition: &Partition, to: SeekTo) -> Result<Sought, SeekError> {
+    if to == SeekTo::Start || to == SeekTo::Offset(0) || to == SeekTo::Record(0) {
+        let running = Some(Running::new(partition));
+        return found(partition, &Place { offset: 0, ended: false, running }, 0);
+    }
+    if partition.source == Source::Stdin {
+        return Err(SeekError::Stdin);
+    }
+    let alone: Arc<[Partition]> = Arc::new([partition.clone()]);
+    let mut reader = BlockReader::new(input, alone, &[], 0)?;
+    let mut extractor = Extractor::new(&input.format, &[], input.max_record_bytes);
+    let mut records = 0;
+    let mut last_begin = 0;
+    let mut buffer = Vec::new();
+    while let Some(block) = reader.next(buffer)? {
+        // The records that begin in this block up to where the search ends.
+        let mut hit: Option<(u64, u64)> = None;
+        let mut count = 0;
+        extractor.each(&block, |place, _| {
+            let begin = block.offset + place.at as u64;
+            count = place.index + 1;
+            hit = match to {
+                SeekTo::Record(number) => (records + place.index == number).then_some((begin, number)),
+                SeekTo::Offset(offset) => (begin >= offset).then_some((begin, records + place.index)),
+                SeekTo::Start | SeekTo::End => None,
+            };
+            if hit.is_none() {
+                last_begin = begin;
+            }
+            hit.is_none()
+        });
+        if let Some((begin, record)) = hit {
+            return match to {
+                SeekTo::Offset(offset) if begin != offset && block.offset != offset => {
+                    Err(no_boundary(partition, offset, last_begin, begin))
+                }
+                // Where a block begins a record has ended, though the next may begin only behind empty lines.
+                SeekTo::Offset(offset) => found(partition, &Place { offset, ended: false, running: None }, record),
+                _ => found(partition, &Place { offset: begin, ended: false, running: None }, record),
+            };
+        }
+        records += count;
+        buffer = block.bytes;
+    }
+    let end = reader.places().pop().expect("there is one partition");
+    let bytes = end.offset;
+    match to {
+        SeekTo::Offset(offset) if offset < bytes => Err(no_boundary(partition, offset, last_begin, bytes)),
+        SeekTo::Offset(offset) if offset > bytes => Err(short(partition, records, bytes)),
+        SeekTo::Record(number) if number != records => Err(short(partition, records, bytes)),
+        _ => found(partition, &end, records),
+    }
+}
+
+fn no_boundary(partition: &Partition, offset: u64, before: u64, after: u64) -> SeekError {
+    SeekError::NoBoundary { partition: partition.name.clone(), offset, before, after }
+}
+
+fn short(partition: &Partition, records: u64, bytes: u64) -> SeekError {
+    SeekError::Short { partition: partition.name.clone(), records, bytes }
+}
+
+fn found(partition: &Partition, place: &Place, record: u64) -> Result<Sought, SeekError> {
+    Ok(Sought {
+        offset: place.offset,
+        record,
+        ended: place.ended,
+        file_bytes: partition.file_bytes,
+        fingerprint: fingerprint(partition, place)?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+    use std::path::Path;
+
+    use super::*;
+    use crate::format::positions::PositionRow;
+    use crate::input::{partition, partitions};
+    use crate::job::{InputFormat, OnError};
+
+    fn spec(format: InputFormat) -> InputSpec {
+        let files = vec!["*".to_owned()];
+        InputSpec { files, format, types: vec![], on_error: OnError::Fail, max_record_bytes: 1 << 20, follow: false }
+    }
+
+    /// The first bytes that a run would read which goes on from there.
+    fn rest(input: &InputSpec, base: &Path, sought: &Sought) -> String {
+        let row = PositionRow {
+            partition: partitions(input, base).unwrap()[0].name.clone(),
+            task: None,
+            cut: 7,
+            offset: sought.offset,
+            record: sought.record,
+            ended: sought.ended,
+            file_bytes: sought.file_bytes,
+            fingerprint: sought.fingerprint,
+            event_time: None,
+            watermark: None,
+            generation_of: None,
+            inode: None,
+        };
+        let listed: Arc<[Partition]> = partitions(input, base).unwrap().into();
+        let mut reader = BlockReader::new(input, listed, &[row], 7).unwrap();
+        let block = reader.next(Vec::new()).unwrap();
+        block.map_or_else(String::new, |block| String::from_utf8(block.bytes).unwrap())
+    }
+
+    #[test]
+    fn a_run_accepts_every_position_and_goes_on_there() {
+        let lines = "{\"a\":1}\n\n{\"a\":2}\n{\"a\":3}";
+        let csv = "a,b\n1,\"x\ny\"\n2,z\n";
+        let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        packed.write_all(lines.as_bytes()).unwrap();
+        let packed = packed.finish().unwrap();
+        let csv_format = || InputFormat::Csv { delimiter: b',' };
+        type Case<'a> = (&'a str, &'a [u8], InputFormat, &'a [(u64, &'a str)]);
+        let cases: [Case<'_>; 3] = [
+            ("x.jsonl", lines.as_bytes(), InputFormat::Json, &[(1, "{\"a\":2}\n{\"a\":3}"), (2, "{\"a\":3}"), (3, "")]),
+            ("x.jsonl.gz", &packed, InputFormat::Json, &[(1, "{\"a\":2}\n{\"a\":3}"), (2, "{\"a\":3}"), (3, "")]),
+            ("x.csv", csv.as_bytes(), csv_format(), &[(0, "1,\"x\ny\"\n2,z\n"), (1, "2,z\n"), (2, "")]),
+        ];
+        for (name, bytes, format, records) in cases {
+            let base = tempfile::tempdir().unwrap();
+            std::fs::write(base.path().join(name), bytes).unwrap();
+            let input = spec(format);
+            let partition = partition(name, base.path()).unwrap();
+            for (record, expected) in records {
+                let sought = seek(&input, &partition, SeekTo::Record(*record)).unwrap();
+                assert_eq!(sought.record, *record, "{name}");
+                assert_eq!(rest(&input, base.path(), &sought), *expected, "{name} {record}");
+                assert_eq!(seek(&input, &partition, SeekTo::Offset(sought.offset)).unwrap(), sought, "{name} {record}");
+            }
+            let (count, _) = records.last().unwrap();
+            let end = seek(&input, &partition, SeekTo::End).unwrap();
+            assert_eq!((end.record, end.ended), (*count, true));
+            assert_eq!(seek(&input, &partition, SeekTo::Start).unwrap().offset, 0);
+            assert!(matches!(seek(&input, &partition, SeekTo::Record(9)), Err(SeekError::Short { .. })));
+            assert!(matches!(seek(&input, &partition, SeekTo::Offset(1000)), Err(SeekError::Short { .. })));
+        }
+    }
+
+    #[test]
+    fn a_position_inside_a_record_is_refused_with_the_nearest_that_are_not() {
+        let base = tempfile::tempdir().unwrap();
+        std::fs::write(base.path().join("x.csv"), "a,b\n1,\"x\ny\"\n2,z\n").unwrap();
+        let input = spec(InputFormat::Csv { delimiter: b',' });
+        let partition = partition("x.csv", base.path()).unwrap();
+        // Byte 9 is behind a line end, which is between quotes.
+        for (offset, nearest) in [(9, "4 and 12"), (13, "12 and 16")] {
+            let error = seek(&input, &partition, SeekTo::Offset(offset)).unwrap_err().to_string();
+            assert!(error.ends_with(&format!("the nearest begin at {nearest}")), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_large_file_is_counted_over_all_its_blocks() {
+        let base = tempfile::tempdir().unwrap();
+        let line = format!("{{\"a\":\"{}\"}}\n", "x".repeat(91));
+        std::fs::write(base.path().join("x.jsonl"), line.repeat(10_000)).unwrap();
+        let input = spec(InputFormat::Json);
+        let partition = partition("x.jsonl", base.path()).unwrap();
+        let sought = seek(&input, &partition, SeekTo::Record(7_777)).unwrap();
+        assert_eq!(sought.offset, 7_777 * line.len() as u64);
+        assert_eq!(seek(&input, &partition, SeekTo::Offset(sought.offset)).unwrap().record, 7_777);
+        assert!(rest(&input, base.path(), &sought).starts_with(&line));
+    }
+}

@@ -1,0 +1,235 @@
+//! Aggregates: `count`, `sum(round(amount, 2))`, `first(city by ts)`.
+
+use std::fmt;
+
+use crate::job::field::{Cursor, ExpressionError, FieldPath, fail};
+use crate::job::keys::unknown;
+
+/// One aggregate: `spent: sum(amount)`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AggregateSpec {
+    /// The column's name in state and output.
+    pub name: String,
+    /// What is computed.
+    pub function: AggregateFunction,
+    /// The field in parentheses; nothing for a plain `count`. `count(field)` counts the records in which the field is there and not null.
+    pub field: Option<FieldPath>,
+    /// `first(city by ts)`: what decides which comes first; else the order of the input.
+    pub by: Option<FieldPath>,
+    /// `sum(round(amount, 2))`: rounds each value half to even at so many decimal places before it is used. For sum, avg, min and max.
+    pub round: Option<u8>,
+}
+
+/// The functions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum AggregateFunction {
+    /// Records.
+    Count,
+    /// Exact sum.
+    Sum,
+    /// Smallest.
+    Min,
+    /// Largest.
+    Max,
+    /// Exact mean.
+    Avg,
+    /// The first.
+    First,
+    /// The last.
+    Last,
+    /// About how many different values: a HyperLogLog sketch.
+    ApproxDistinct,
+}
+
+use AggregateFunction::*;
+
+impl AggregateFunction {
+    /// All functions, in the order of the documents.
+    pub const ALL: [AggregateFunction; 8] = [Count, Sum, Min, Max, Avg, First, Last, ApproxDistinct];
+
+    /// Returns the function's name in a job file.
+    pub fn name(self) -> &'static str {
+        match self {
+            Count => "count",
+            Sum => "sum",
+            Min => "min",
+            Max => "max",
+            Avg => "avg",
+            First => "first",
+            Last => "last",
+            ApproxDistinct => "approx_distinct",
+        }
+    }
+
+    fn takes_round(self) -> bool {
+        matches!(self, Sum | Avg | Min | Max)
+    }
+
+    fn takes_by(self) -> bool {
+        matches!(self, First | Last)
+    }
+}
+
+impl fmt::Display for AggregateFunction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+impl AggregateSpec {
+    /// Parses the expression of the aggregate `name`.
+    pub fn parse(name: &str, expression: &str) -> Result<AggregateSpec, ExpressionError> {
+        let mut cursor = Cursor::new(expression);
+        cursor.skip_space();
+        let start = cursor.at();
+        let word = cursor.word();
+        if word.is_empty() {
+            return Err(cursor.wrong("an aggregate such as `count` or `sum(amount)`"));
+        }
+        let Some(function) = AggregateFunction::ALL.into_iter().find(|function| function.name() == word) else {
+            let names = AggregateFunction::ALL.map(AggregateFunction::name);
+            return Err(fail(start, unknown("aggregate", &word, "", &names)));
+        };
+        let mut aggregate = AggregateSpec { name: name.to_owned(), function, field: None, by: None, round: None };
+        if cursor.take('(') {
+            aggregate.read_arguments(&mut cursor)?;
+        }
+        cursor.end()?;
+        if aggregate.field.is_none() && function != Count {
+            let reason = format!("`{function}` needs a field: `{function}(amount)`");
+            return Err(fail(start, reason));
+        }
+        Ok(aggregate)
+    }
+
+    /// Returns the names of the state's columns that the aggregate needs, as `docs/format.md` lists them.
+    pub fn column_names(&self) -> Vec<String> {
+        let name = &self.name;
+        match (self.function, &self.by) {
+            (Avg, _) => vec![format!("{name}_sum"), format!("{name}_count")],
+            (_, Some(_)) => vec![name.clone(), format!("{name}_by")],
+            (_, None) => vec![name.clone()],
+        }
+    }
+
+    /// Reads what stands in the parentheses, and the closing one.
+    fn read_arguments(&mut self, cursor: &mut Cursor) -> Result<(), ExpressionError> {
+        let function = self.function;
+        if cursor.take(')') {
+            return Ok(());
+        }
+        if function == Count && cursor.sees('*') {
+            return Err(fail(cursor.at(), "expected a field, found `*`; `count` alone counts all records"));
+        }
+        cursor.skip_space();
+        let argument_at = cursor.at();
+        let first = cursor.path()?;
+        if first == FieldPath::of("round") && cursor.take('(') {
+            if !function.takes_round() {
+                return Err(fail(argument_at, "`round` works in `sum`, `avg`, `min` and `max` only"));
+            }
+            self.field = Some(cursor.path()?);
+            cursor.expect(',')?;
+            cursor.skip_space();
+            let places_at = cursor.at();
+            let places = cursor.word();
+            let in_range = places.parse().ok().filter(|places| *places <= 18);
+            let reason = || format!("expected a number of decimal places from 0 to 18, found `{places}`");
+            self.round = Some(in_range.ok_or_else(|| fail(places_at, reason()))?);
+            cursor.expect(')')?;
+        } else {
+            self.field = Some(first);
+        }
+        cursor.skip_space();
+        let by_at = cursor.at();
+        if cursor.take_word("by") {
+            if !function.takes_by() {
+                return Err(fail(by_at, "`by` works in `first` and `last` only"));
+            }
+            self.by = Some(cursor.path()?);
+        }
+        cursor.expect(')')
+    }
+}
+
+impl fmt::Display for AggregateSpec {
+    /// Writes the expression, without the name, so that [`AggregateSpec::parse`] reads it back.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(field) = &self.field else {
+            return f.pad(self.function.name());
+        };
+        let argument = match (self.round, &self.by) {
+            (Some(places), _) => format!("round({field}, {places})"),
+            (None, Some(by)) => format!("{field} by {by}"),
+            (None, None) => field.to_string(),
+        };
+        f.pad(&format!("{}({argument})", self.function))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn expressions_parse_and_print_in_one_form() {
+        for (text, printed) in [
+            ("count", "count"),
+            ("count()", "count"),
+            (" count ( user.id ) ", "count(user.id)"),
+            ("sum(amount)", "sum(amount)"),
+            ("sum(round(amount,2))", "sum(round(amount, 2))"),
+            ("avg( round( \"unit price\" , 18 ) )", "avg(round(\"unit price\", 18))"),
+            ("min(round)", "min(round)"),
+            ("max(a.b)", "max(a.b)"),
+            ("first(city)", "first(city)"),
+            ("first(city  by ts)", "first(city by ts)"),
+            ("last(by by by)", "last(by by by)"),
+            ("approx_distinct(page)", "approx_distinct(page)"),
+        ] {
+            let aggregate = AggregateSpec::parse("x", text).unwrap();
+            assert_eq!(aggregate.to_string(), printed);
+            assert_eq!(AggregateSpec::parse("x", printed), Ok(aggregate));
+        }
+    }
+
+    #[test]
+    fn the_parts_end_up_where_they_belong() {
+        let aggregate = AggregateSpec::parse("home", "first(address.city by ts)").unwrap();
+        assert_eq!(aggregate.function, First);
+        assert_eq!(aggregate.field, Some(FieldPath { names: vec!["address".to_owned(), "city".to_owned()] }));
+        assert_eq!((aggregate.by, aggregate.round), (Some(FieldPath::of("ts")), None));
+        assert_eq!(AggregateSpec::parse("x", "sum(round(a, 2))").unwrap().round, Some(2));
+    }
+
+    #[test]
+    fn wrong_expressions_say_what_and_where() {
+        for (text, at, reason) in [
+            ("", 0, "expected an aggregate such as `count` or `sum(amount)`, found the end"),
+            ("(x)", 0, "expected an aggregate such as `count` or `sum(amount)`, found `(`"),
+            ("summ(x)", 0, "unknown aggregate `summ`, did you mean `sum`?"),
+            ("COUNT", 0, "unknown aggregate `COUNT`, did you mean `count`?"),
+            (
+                "median(x)",
+                0,
+                "unknown aggregate `median`; known are `count`, `sum`, `min`, `max`, `avg`, `first`, `last`, `approx_distinct`",
+            ),
+            ("sum", 0, "`sum` needs a field: `sum(amount)`"),
+            ("sum()", 0, "`sum` needs a field: `sum(amount)`"),
+            ("sum(x", 5, "expected `)`, found the end"),
+            ("sum(x))", 6, "expected the end, found `)`"),
+            ("sum(x y)", 6, "expected `)`, found `y`"),
+            ("sum(x by y)", 6, "`by` works in `first` and `last` only"),
+            ("first(x by)", 10, "expected the name of a field, found `)`"),
+            ("first(round(x, 2))", 6, "`round` works in `sum`, `avg`, `min` and `max` only"),
+            ("sum(round(x))", 11, "expected `,`, found `)`"),
+            ("sum(round(x, 19))", 13, "expected a number of decimal places from 0 to 18, found `19`"),
+            ("sum(round(x, -1))", 13, "expected a number of decimal places from 0 to 18, found `-1`"),
+            ("count(*)", 6, "expected a field, found `*`; `count` alone counts all records"),
+            ("count(distinct x)", 15, "expected `)`, found `x`"),
+            ("sum(a + b)", 6, "expected `)`, found `+`"),
+        ] {
+            assert_eq!(AggregateSpec::parse("x", text).unwrap_err(), fail(at, reason), "{text:?}");
+        }
+    }
+}

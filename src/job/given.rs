@@ -1,0 +1,104 @@
+//! Input that is given on the command line instead of in the job file.
+
+use super::read::{self, unfit};
+use crate::values::yaml;
+use crate::values::yaml::{Entry, Kind, Node, YamlError, quote};
+
+/// What is to be read whatever the job file says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GivenInput<'a> {
+    /// What the job file says.
+    None,
+    /// These files instead: names relative to the job file's directory, or `-` for standard input; at least one.
+    Files(&'a [String]),
+    /// Standard input, if the job file does not say.
+    StandardInput,
+}
+
+/// Puts `given` in the place of `input:` of a job file, or of its `files:`.
+pub(super) fn put(root: &mut Node, given: GivenInput<'_>) -> Result<(), YamlError> {
+    let standard_input = ["-".to_owned()];
+    let Kind::Map(entries) = &mut root.kind else { return Ok(()) };
+    let place = entries.iter().position(|entry| entry.key == "input");
+    let files = match given {
+        GivenInput::None => return Ok(()),
+        GivenInput::Files(files) => files,
+        GivenInput::StandardInput if place.is_some() => return Ok(()),
+        GivenInput::StandardInput => &standard_input,
+    };
+    let mark = root.mark;
+    let node = |text: &str| -> Result<Node, YamlError> {
+        let mut node =
+            yaml::parse(text).map_err(|error| unfit(mark, format!("a name can not be used: {}", error.problem)))?;
+        node.mark = mark;
+        Ok(node)
+    };
+    let entry = |key: &str, value: Node| Entry { key: key.to_owned(), key_mark: mark, value };
+    let names: Vec<String> = files.iter().map(|file| quote(file)).collect();
+    let names = node(&format!("[{}]", names.join(", ")))?;
+    let place = place.unwrap_or_else(|| {
+        entries.push(entry("input", Node { mark, kind: Kind::Map(Vec::new()) }));
+        entries.len() - 1
+    });
+    let input = &mut entries[place].value;
+    if !matches!(input.kind, Kind::Map(_)) {
+        input.kind = Kind::Map(Vec::new());
+    }
+    let Kind::Map(keys) = &mut input.kind else { return Ok(()) };
+    keys.retain(|entry| entry.key != "files");
+    keys.push(entry("files", names));
+    let is_told =
+        keys.iter().any(|entry| entry.key == "format") || files.first().is_some_and(|first| read::has_format(first));
+    if !is_told {
+        keys.push(entry("format", node("json")?));
+    }
+    Ok(())
+}
+
+/// Returns `name` as a glob that matches it alone.
+pub fn literal(name: &str) -> String {
+    if name.contains(['*', '?', '[']) { glob::Pattern::escape(name) } else { name.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::job::{InputFormat, JobSpec};
+
+    fn files(input: &str, given: GivenInput<'_>) -> Result<(Vec<String>, InputFormat), String> {
+        let text = format!("job: j\n{input}process: {{aggregate: {{n: count}}}}\n");
+        let job = JobSpec::parse_given(&text, Path::new("job.yaml"), given).map_err(|error| error.to_string())?;
+        Ok((job.input.files, job.input.format))
+    }
+
+    #[test]
+    fn what_is_given_takes_the_place_of_the_files_and_leaves_the_rest() {
+        let two = ["b: #.csv".to_owned(), "c.csv".to_owned()];
+        let csv = InputFormat::Csv { delimiter: b';' };
+        let full = "input: {files: a.csv, delimiter: ';'}\n";
+        assert_eq!(files(full, GivenInput::None), Ok((vec!["a.csv".to_owned()], csv.clone())));
+        assert_eq!(files(full, GivenInput::Files(&two)), Ok((two.to_vec(), csv)));
+        assert_eq!(
+            files("input: a.txt\n", GivenInput::Files(&two[1..])),
+            Ok((two[1..].to_vec(), InputFormat::Csv { delimiter: b',' }))
+        );
+        assert_eq!(files("", GivenInput::StandardInput), Ok((vec!["-".to_owned()], InputFormat::Json)));
+        assert_eq!(
+            files("input: a.txt\n", GivenInput::StandardInput),
+            Ok((vec!["a.txt".to_owned()], InputFormat::Text))
+        );
+        assert_eq!(files("", GivenInput::None), Err("job.yaml:1:1: missing key `input`: the files to read".to_owned()));
+        let both = ["-".to_owned(), "a.csv".to_owned()];
+        assert!(
+            files("", GivenInput::Files(&both)).unwrap_err().contains("standard input, `-`, can not be read together")
+        );
+    }
+
+    #[test]
+    fn a_name_that_looks_like_a_glob_stands_for_itself() {
+        assert_eq!(literal("a[1]*.csv"), "a[[]1[]][*].csv");
+        assert_eq!(literal("a b.csv"), "a b.csv");
+    }
+}

@@ -1,0 +1,437 @@
+//! What of a job goes by the time of its records: windows, and keys that expire.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::job::read::{Result, Section, choose, duration, field, path};
+use crate::job::write;
+use crate::job::write::Lines;
+use crate::job::{AggregateSpec, Emit, FieldPath, InputFormat, JobSpec};
+use crate::values::units::exact_duration;
+use crate::values::value::{Column, ColumnType};
+use crate::values::yaml::{Kind, Node, quote};
+
+/// `time:` where a record says when it happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EventTime {
+    /// The field: a text as in RFC 3339, or a number.
+    pub field: FieldPath,
+    /// `unit: s | ms | us | ns` what a number counts since 1970-01-01T00:00:00Z, default `s`.
+    pub unit: TimeUnit,
+}
+
+/// What a number that is a time counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum TimeUnit {
+    /// `s`
+    Seconds,
+    /// `ms`
+    Milliseconds,
+    /// `us`
+    Microseconds,
+    /// `ns`
+    Nanoseconds,
+}
+
+/// `process: window:`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WindowSpec {
+    /// `time:` and `unit:`
+    pub time: EventTime,
+    /// `every:` from the start of one window to that of the next, in milliseconds; starts are multiples of it since 1970-01-01T00:00:00Z.
+    pub every_millis: i64,
+    /// `length:` from the start of a window to its end, in milliseconds; a multiple of `every`, which is the default.
+    pub length_millis: i64,
+    /// `late:` how far a record may be behind those before it, in milliseconds, default 0.
+    pub late_millis: i64,
+    /// `on_late:` what happens to a record that is later, default `drop`.
+    pub on_late: OnLate,
+}
+
+/// What happens to a record all of whose windows are closed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OnLate {
+    /// It is counted and left out.
+    Drop,
+    /// The run stops and names it.
+    Fail,
+    /// `dead_letter: FILE`: it is counted, left out, and appended to a file.
+    DeadLetter(PathBuf),
+}
+
+/// `process: ttl:`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TtlSpec {
+    /// `time:` and `unit:`
+    pub time: EventTime,
+    /// `ttl:` how long a key stays without a record, in milliseconds.
+    pub ttl_millis: i64,
+}
+
+/// What [`read`] finds.
+pub(super) struct Timing {
+    pub(super) window: Option<WindowSpec>,
+    pub(super) ttl: Option<TtlSpec>,
+}
+
+/// The most windows that a record is in.
+pub const MAX_WINDOWS: i64 = 1_000;
+const MAX_MILLIS: i64 = 3_660 * 86_400_000;
+
+const UNITS: [(&str, TimeUnit); 4] = [
+    ("s", TimeUnit::Seconds),
+    ("ms", TimeUnit::Milliseconds),
+    ("us", TimeUnit::Microseconds),
+    ("ns", TimeUnit::Nanoseconds),
+];
+
+impl TimeUnit {
+    /// Returns the name in a job file.
+    pub fn name(self) -> &'static str {
+        UNITS.iter().find(|(_, unit)| *unit == self).map_or("", |(name, _)| name)
+    }
+
+    /// Returns how many there are in a second.
+    pub fn per_second(self) -> i64 {
+        match self {
+            TimeUnit::Seconds => 1,
+            TimeUnit::Milliseconds => 1_000,
+            TimeUnit::Microseconds => 1_000_000,
+            TimeUnit::Nanoseconds => 1_000_000_000,
+        }
+    }
+
+    /// Returns how many milliseconds `number` of this unit are, rounded down; nothing when they are too many.
+    #[inline]
+    pub fn millis(self, number: i64) -> Option<i64> {
+        match self {
+            TimeUnit::Seconds => number.checked_mul(1_000),
+            TimeUnit::Milliseconds => Some(number),
+            TimeUnit::Microseconds => Some(number.div_euclid(1_000)),
+            TimeUnit::Nanoseconds => Some(number.div_euclid(1_000_000)),
+        }
+    }
+}
+
+impl WindowSpec {
+    /// The columns that the output has between the key and the aggregates.
+    pub const COLUMNS: [&str; 2] = ["window_start", "window_end"];
+
+    /// Tells whether `other` divides time into the same windows.
+    pub fn has_rows_of(&self, other: &WindowSpec) -> bool {
+        (&self.time, self.every_millis, self.length_millis) == (&other.time, other.every_millis, other.length_millis)
+    }
+}
+
+impl TtlSpec {
+    /// The column of state that holds the time of a key's latest record, in milliseconds since 1970-01-01T00:00:00Z.
+    pub const COLUMN: &str = "event_time";
+
+    /// Returns that column.
+    pub fn column() -> Column {
+        Column::new(TtlSpec::COLUMN, ColumnType::Int)
+    }
+}
+
+/// Reads what `process`, whose aggregates are known, says of time.
+pub(super) fn read(
+    process: &Node,
+    format: &InputFormat,
+    key: Option<&FieldPath>,
+    aggregates: &[AggregateSpec],
+) -> Result<Timing> {
+    let section = Section::new("process", process, "a map with `aggregate`")?;
+    let window = section.get("window").map(|node| window(node, format)).transpose()?;
+    if let (Some(node), None) = (section.get("window"), key) {
+        return Err(node.unfit("`window` needs `key`: without a key each partition is a row of its own"));
+    }
+    let Some(ttl_node) = section.get("ttl") else {
+        if let Some(node) = section.get("time").or(section.get("unit")) {
+            return Err(node.unfit("`time` and `unit` of `process` need `ttl`; those of windows are in `window`"));
+        }
+        if let (Some(_), Some(node)) = (&window, section.get("window")) {
+            let taken = WindowSpec::COLUMNS.into_iter().find(|column| is_taken(column, aggregates, key));
+            if let Some(column) = taken {
+                return Err(
+                    node.unfit(format!("a window has a column `{column}` of its own; name the job's otherwise"))
+                );
+            }
+        }
+        return Ok(Timing { window, ttl: None });
+    };
+    if window.is_some() {
+        return Err(
+            ttl_node.unfit("`ttl` and `window` can not be together: a window leaves the state when it is closed")
+        );
+    }
+    let ttl_millis = millis(ttl_node)?;
+    let time = event_time(&section, format)?;
+    if is_taken(TtlSpec::COLUMN, aggregates, None) {
+        let reason = format!("`ttl` keeps a column `{}` of its own; name the aggregate otherwise", TtlSpec::COLUMN);
+        return Err(ttl_node.unfit(reason));
+    }
+    Ok(Timing { window, ttl: Some(TtlSpec { time, ttl_millis }) })
+}
+
+fn is_taken(column: &str, aggregates: &[AggregateSpec], key: Option<&FieldPath>) -> bool {
+    let is_key = key.is_some_and(|key| key.last_name().eq_ignore_ascii_case(column));
+    let mut names = aggregates.iter().flat_map(AggregateSpec::column_names);
+    is_key || names.any(|name| name.eq_ignore_ascii_case(column))
+}
+
+fn window(node: &Node, format: &InputFormat) -> Result<WindowSpec> {
+    let section = Section::new("process.window", node, "a map such as `{time: ts, every: 1m}`")?;
+    let time = event_time(&section, format)?;
+    let every_millis = millis(section.require("every", "how long after a window the next begins, such as `1m`")?)?;
+    let length_millis = match section.get("length") {
+        None => every_millis,
+        Some(node) => match millis(node)? {
+            length if length % every_millis != 0 => {
+                let every = show(every_millis);
+                return Err(node.wrong(&format!("a multiple of `every`, which is {every}")));
+            }
+            length if length / every_millis > MAX_WINDOWS => {
+                let most = format!("at most {MAX_WINDOWS} times `every`: a record is in as many windows");
+                return Err(node.wrong(&most));
+            }
+            length => length,
+        },
+    };
+    let late_millis = match section.get("late") {
+        None => 0,
+        Some(node) if duration(node)?.is_zero() => 0,
+        Some(node) => millis(node)?,
+    };
+    let on_late = section.get("on_late").map_or(Ok(OnLate::Drop), on_late)?;
+    Ok(WindowSpec { time, every_millis, length_millis, late_millis, on_late })
+}
+
+fn on_late(node: &Node) -> Result<OnLate> {
+    if let Kind::Map(_) = node.kind {
+        let section = Section::new("process.window.on_late", node, "")?;
+        return Ok(OnLate::DeadLetter(path(section.require("dead_letter", "the file for late records")?)?));
+    }
+    let expected = "`drop`, `fail` or `dead_letter: FILE`";
+    match node.text(expected)? {
+        "drop" => Ok(OnLate::Drop),
+        "fail" => Ok(OnLate::Fail),
+        "dead_letter" => Err(node.unfit("`dead_letter` needs a file: `on_late: {dead_letter: late.jsonl}`")),
+        _ => Err(node.wrong(expected)),
+    }
+}
+
+fn event_time(section: &Section<'_>, format: &InputFormat) -> Result<EventTime> {
+    let node = section.require("time", "the field that says when a record happened, such as `ts`")?;
+    let unit = section.get("unit").map_or(Ok(TimeUnit::Seconds), |node| choose(node, "unit", &UNITS))?;
+    Ok(EventTime { field: field(node, format)?, unit })
+}
+
+/// Reads a duration of whole milliseconds, longer than zero.
+fn millis(node: &Node) -> Result<i64> {
+    let duration = duration(node)?;
+    let millis = i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
+    if !(1..=MAX_MILLIS).contains(&millis) || !duration.subsec_nanos().is_multiple_of(1_000_000) {
+        return Err(node.wrong("a duration of whole milliseconds, from `1ms` to `3660d`"));
+    }
+    Ok(millis)
+}
+
+/// Refuses what an output or the checkpoints do not go with.
+pub(super) fn check_output(job: &JobSpec, emit: Option<Emit>, process: &Node) -> Result<()> {
+    let Some(window) = &job.window else { return Ok(()) };
+    let section = Section::new("process", process, "")?;
+    let node = section.require("window", "")?;
+    let section = Section::new("process.window", node, "")?;
+    if emit == Some(Emit::Final)
+        && let Some(node) = section.get("late").or(section.get("on_late"))
+    {
+        return Err(node.unfit(
+            "`late` and `on_late` need `output: emit: changes`: with `emit: final` no window is closed before the end, and no record is late",
+        ));
+    }
+    if let (OnLate::DeadLetter(_), false, Some(node)) =
+        (&window.on_late, job.checkpoint.enabled, section.get("on_late"))
+    {
+        return Err(node.unfit("late records are written with a checkpoint, and `checkpoint: enabled` is false"));
+    }
+    Ok(())
+}
+
+/// Writes what `job` says of time into `process`.
+pub(super) fn write(lines: &mut Lines, job: &JobSpec) {
+    if let Some(window) = &job.window {
+        lines.begin(1, "window");
+        write_time(lines, 2, &window.time);
+        lines.add(2, "every", &show(window.every_millis));
+        lines.add(2, "length", &show(window.length_millis));
+        // Where no record can be late these two are refused.
+        if job.output.as_ref().is_none_or(|output| output.emit == Emit::Changes) {
+            lines.add(2, "late", &show(window.late_millis));
+            match &window.on_late {
+                OnLate::Drop => lines.add(2, "on_late", "drop"),
+                OnLate::Fail => lines.add(2, "on_late", "fail"),
+                OnLate::DeadLetter(file) => {
+                    lines.begin(2, "on_late");
+                    lines.add(3, "dead_letter", &write::path(file));
+                }
+            }
+        }
+    }
+    if let Some(ttl) = &job.ttl {
+        lines.add(1, "ttl", &show(ttl.ttl_millis));
+        write_time(lines, 1, &ttl.time);
+    }
+}
+
+fn write_time(lines: &mut Lines, depth: usize, time: &EventTime) {
+    lines.add(depth, "time", &quote(&time.field.to_string()));
+    lines.add(depth, "unit", time.unit.name());
+}
+
+fn show(millis: i64) -> String {
+    exact_duration(Duration::from_millis(millis.unsigned_abs()))
+}
+
+impl fmt::Display for EventTime {
+    /// Writes the field and its unit: `ts in ms`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} in {}", self.field, self.unit.name())
+    }
+}
+
+impl fmt::Display for WindowSpec {
+    /// Writes what the rows of state depend on: `5m every 1m by ts in ms`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} every {} by {}", show(self.length_millis), show(self.every_millis), self.time)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::job::{Difference, differences};
+
+    fn job(process: &str, rest: &str) -> Result<JobSpec, String> {
+        let text = format!("job: a\ninput: b.jsonl\nprocess:\n  aggregate: {{n: count}}\n{process}{rest}");
+        JobSpec::parse(&text, Path::new("job.yaml")).map_err(|error| error.to_string())
+    }
+
+    const KEY: &str = "key: user\n";
+
+    #[test]
+    fn windows_and_expiry_end_up_where_they_belong_and_in_the_definition() {
+        let window =
+            "  window: {time: at.ts, every: 1m, length: 5m, late: 10s, unit: ms, on_late: {dead_letter: late.jsonl}}\n";
+        let read = job(window, "key: user\noutput: {files: out, emit: changes, format: parquet}\n").unwrap();
+        assert_eq!(
+            read.window,
+            Some(WindowSpec {
+                time: EventTime {
+                    field: FieldPath { names: vec!["at".into(), "ts".into()] },
+                    unit: TimeUnit::Milliseconds
+                },
+                every_millis: 60_000,
+                length_millis: 300_000,
+                late_millis: 10_000,
+                on_late: OnLate::DeadLetter("late.jsonl".into()),
+            })
+        );
+        let short = job("  window: {time: ts, every: 1d}\n", "key: user\noutput: out\n").unwrap();
+        let window = short.window.as_ref().unwrap();
+        assert_eq!((window.length_millis, window.late_millis), (86_400_000, 0));
+        let ttl = job("  ttl: 30d\n  time: ts\n", "").unwrap();
+        assert_eq!(ttl.ttl.as_ref().unwrap().ttl_millis, 30 * 86_400_000);
+        for job in [&read, &short, &ttl] {
+            let definition = job.definition();
+            assert_eq!(JobSpec::parse(&definition, Path::new("job.yaml")).as_ref(), Ok(job), "{definition}");
+        }
+    }
+
+    #[test]
+    fn what_does_not_go_together_is_refused_with_what_to_do() {
+        let changes = "key: user\noutput: {files: out, emit: changes}\n";
+        let mut wrong = Vec::new();
+        for (process, rest, expected) in [
+            ("  window: {every: 1m}\n", KEY, "5:11: missing key `time` in `process.window`: the field that says when"),
+            ("  window: {time: ts}\n", KEY, "5:11: missing key `every` in `process.window`"),
+            ("  window: {time: ts, every: 1m}\n", "", "5:11: `window` needs `key`"),
+            ("  window: {time: ts, every: 0s}\n", KEY, "5:29: expected a duration of whole milliseconds"),
+            (
+                "  window: {time: ts, every: 1m, length: 90s}\n",
+                KEY,
+                "5:41: expected a multiple of `every`, which is 1m",
+            ),
+            ("  window: {time: ts, every: 1s, length: 1d}\n", KEY, "5:41: expected at most 1000 times `every`"),
+            ("  window: {time: ts, every: 1m, unit: m}\n", KEY, "5:39: unknown unit `m`"),
+            (
+                "  window: {time: ts, every: 1m, late: 1s}\n",
+                "key: user\noutput: out\n",
+                "5:39: `late` and `on_late` need `output: emit: changes`",
+            ),
+            ("  window: {time: ts, every: 1m, on_late: dead_letter}\n", KEY, "5:42: `dead_letter` needs a file"),
+            (
+                "  window: {time: ts, every: 1m, on_late: {dead_letter: l}}\n",
+                "key: user\ncheckpoint: {enabled: false}\n",
+                "5:42: late records are written with a checkpoint",
+            ),
+            (
+                "  window: {time: ts, every: 1m}\n",
+                "key: window_end\n",
+                "5:11: a window has a column `window_end` of its own",
+            ),
+            ("  ttl: 30d\n", KEY, "4:3: missing key `time` in `process`"),
+            ("  time: ts\n", KEY, "5:9: `time` and `unit` of `process` need `ttl`"),
+            (
+                "  ttl: 30d\n  time: ts\n  window: {time: ts, every: 1m}\n",
+                KEY,
+                "5:8: `ttl` and `window` can not be together",
+            ),
+            (
+                "",
+                "checkpoint: {enabled: false}\noutput: {files: out, emit: changes}\n",
+                "6:28: `emit: changes` publishes a file with each checkpoint",
+            ),
+            (
+                "",
+                "key: op\noutput: {files: out, emit: changes}\n",
+                "6:28: `emit: changes` has a column `op` of its own",
+            ),
+        ] {
+            let error = job(process, rest).expect_err(process);
+            if !error.starts_with(&format!("job.yaml:{expected}")) {
+                wrong.push(format!("{error}\nEXPECTED {expected}"));
+            }
+        }
+        assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+        let named =
+            "job: a\ninput: b.jsonl\nkey: k\nprocess:\n  aggregate: {event_time: count}\n  ttl: 1d\n  time: ts\n";
+        let error = JobSpec::parse(named, Path::new("job.yaml")).unwrap_err().to_string();
+        assert!(error.starts_with("job.yaml:6:8: `ttl` keeps a column `event_time` of its own"), "{error}");
+        assert!(job("  window: {time: ts, every: 1m, late: 10s}\n", changes).is_ok());
+        assert!(
+            job("  window: {time: ts, every: 1m, late: 10s}\n", KEY).is_ok(),
+            "without an output windows close all the same"
+        );
+    }
+
+    #[test]
+    fn state_depends_on_the_bounds_of_windows_and_not_on_what_is_late() {
+        let window = |window: &str| job(&format!("  window: {{{window}}}\n"), KEY).unwrap();
+        let old = window("time: ts, every: 1m");
+        assert!(differences(&old, &window("time: ts, every: 1m, length: 1m, late: 5s, on_late: fail")).is_empty());
+        let told = |old: &JobSpec, new: &JobSpec| -> Vec<String> {
+            differences(old, new).iter().map(Difference::to_string).collect()
+        };
+        assert_eq!(
+            told(&old, &window("time: ts, every: 1m, length: 2m, unit: ms")),
+            ["`window` was 1m every 1m by ts in s, is 2m every 1m by ts in ms"]
+        );
+        assert_eq!(told(&old, &job("", KEY).unwrap()), ["`window` was 1m every 1m by ts in s, is gone"]);
+        let ttl = |ttl: &str| job(&format!("  ttl: {ttl}\n  time: ts\n"), KEY).unwrap();
+        assert!(differences(&ttl("1d"), &ttl("2d")).is_empty());
+        assert_eq!(told(&job("", KEY).unwrap(), &ttl("1d")), ["there was no `ttl`"]);
+    }
+}

@@ -1,0 +1,305 @@
+//! What a run would do, told before it starts. Nothing is written, and no lock is kept.
+
+use std::fs::File;
+use std::io::Read;
+use std::sync::Arc;
+
+use super::prepare::{check_paths, with_types};
+use crate::format::manifest::Manifest;
+use crate::format::positions::{self, PositionRow};
+use crate::input;
+use crate::input::record::Filter;
+use crate::input::{BlockReader, Compression, FollowReader, InputError, Partition, Stand};
+use crate::job;
+use crate::job::{Difference, Effect, JobSpec};
+use crate::runner::error::RunError;
+use crate::runner::output::OutputPlan;
+use crate::runner::recover;
+use crate::storage::Storage;
+use crate::storage::local::LocalStorage;
+use crate::store::{Store, StoreError};
+use crate::values::error_chain::in_one_line;
+
+/// What a run would find.
+#[derive(Debug, Clone)]
+pub struct Report {
+    /// The store; nothing when checkpoints are disabled.
+    pub store: Option<String>,
+    /// Who holds the store, when a run does.
+    pub holder: Option<String>,
+    /// The latest checkpoint; nothing when there is none.
+    pub latest: Option<Box<Manifest>>,
+    /// What the job file says otherwise than the job that wrote that checkpoint.
+    pub differences: Vec<Difference>,
+    /// The files of the input.
+    pub inputs: Vec<InputReport>,
+    /// Why a run could not start, one for each reason.
+    pub problems: Vec<String>,
+}
+
+/// What is the matter with a file of the input.
+#[derive(Debug, Clone)]
+pub struct InputReport {
+    /// Its name.
+    pub partition: String,
+    /// The position in it, in bytes after decompression.
+    pub offset: u64,
+    /// What a run would find.
+    pub state: InputState,
+    /// Bytes that are still to be read; nothing where that is not known before it is read.
+    pub unread_bytes: Option<u64>,
+}
+
+/// What a run would find of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum InputState {
+    /// No checkpoint knows it.
+    New,
+    /// It was read in part.
+    Unread,
+    /// It is longer than it was when the checkpoint was made.
+    Grown,
+    /// It was read to its end.
+    Read,
+    /// It was renamed, and another has or had its name.
+    Rotated,
+    /// It can not be read on: a problem says why.
+    Bad,
+}
+
+impl InputState {
+    /// Returns its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            InputState::New => "new",
+            InputState::Unread => "unread",
+            InputState::Grown => "grown",
+            InputState::Read => "read",
+            InputState::Rotated => "rotated",
+            InputState::Bad => "bad",
+        }
+    }
+}
+
+impl Report {
+    /// Tells whether a run would start.
+    pub fn would_run(&self) -> bool {
+        self.problems.is_empty()
+    }
+
+    /// Returns how many files there is something to read of, and how many bytes at least.
+    pub fn to_go(&self) -> (u64, u64) {
+        let has_more = |input: &&InputReport| match input.state {
+            InputState::Read | InputState::Bad => false,
+            _ => input.unread_bytes != Some(0),
+        };
+        self.inputs
+            .iter()
+            .filter(has_more)
+            .fold((0, 0), |(files, bytes), input| (files + 1, bytes + input.unread_bytes.unwrap_or(0)))
+    }
+}
+
+/// Looks at everything that a run of `job` would look at before its first record, but for the state itself, which `ckpt verify` proves.
+///
+/// What would keep a run from starting is in the report. Fails only when the store can not be looked at.
+pub fn check(job: &JobSpec) -> Result<Report, RunError> {
+    let mut report = Report {
+        store: None,
+        holder: None,
+        latest: None,
+        differences: Vec::new(),
+        inputs: Vec::new(),
+        problems: Vec::new(),
+    };
+    let output = OutputPlan::new(job);
+    if let Some(expression) = &job.filter {
+        report.problems.extend(Filter::new(expression).err().map(|reason| format!("`where`: {reason}")));
+    }
+    report.problems.extend(check_paths(job, output.as_ref()).err().map(|error| in_one_line(&error)));
+    let mut start = Vec::new();
+    if job.checkpoint.enabled {
+        start = look_at_store(job, output.as_ref(), &mut report)?;
+    }
+    match job.input.follow {
+        true => look_at_followed(job, &start, &mut report),
+        false => look_at_files(job, &start, &mut report),
+    }
+    Ok(report)
+}
+
+/// Finds the latest checkpoint and whether the job fits it. Returns its positions.
+fn look_at_store(
+    job: &JobSpec,
+    output: Option<&OutputPlan>,
+    report: &mut Report,
+) -> Result<Vec<PositionRow>, RunError> {
+    let path = job.resolve(&job.checkpoint.store);
+    let place = path.display().to_string();
+    report.store = Some(place.clone());
+    let published = output.and_then(OutputPlan::published).map(|path| path.display().to_string());
+    let paths = std::iter::once(&job.checkpoint.store).chain(&job.checkpoint.replicas);
+    let places: Vec<Arc<dyn Storage>> =
+        paths.map(|path| Arc::new(LocalStorage::new(job.resolve(path))) as Arc<dyn Storage>).collect();
+    let opened = places.iter().map(|place| Store::open(vec![Arc::clone(place)])).find(Result::is_ok);
+    let store = match opened.unwrap_or_else(|| Store::open(places[..1].to_vec())) {
+        Err(StoreError::NoStore { .. }) => {
+            let missing = |output| RunError::StoreMissing { place, output }.to_string();
+            report.problems.extend(published.map(missing));
+            return Ok(Vec::new());
+        }
+        opened => opened?,
+    };
+    if store.file.job != job.job {
+        let (expected, found) = (job.job.clone(), store.file.job.clone());
+        report.problems.push(RunError::OtherJob { place, expected, found }.to_string());
+        return Ok(Vec::new());
+    }
+    report.holder = holder(&path.join(crate::format::layout::LOCK_FILE));
+    if let Some(holder) = &report.holder {
+        report.problems.push(format!("the store is locked by {holder}"));
+    }
+    let committed = match store.latest() {
+        Ok(Some(committed)) => committed,
+        Ok(None) => {
+            let missing = |output| RunError::CheckpointsMissing { place, output }.to_string();
+            report.problems.extend(published.map(missing));
+            return Ok(Vec::new());
+        }
+        Err(error) => {
+            report.problems.push(in_one_line(&error));
+            return Ok(Vec::new());
+        }
+    };
+    report.latest = Some(Box::new(committed.manifest.clone()));
+    let definition = match recover::definition(&store, &committed) {
+        Ok(definition) => definition,
+        Err(error) => {
+            report.problems.push(in_one_line(&error));
+            return Ok(Vec::new());
+        }
+    };
+    report.differences = job::differences(&definition, &with_types(job, &definition));
+    let unfit = report.differences.iter().filter(|difference| difference.effect() == Effect::Unfit);
+    report.problems.extend(unfit.map(|difference| format!("does not fit the checkpoint: {difference}")));
+    let table = committed.manifest.tables.positions;
+    let rows = store.object(table).map_err(RunError::from);
+    let rows = rows.and_then(|bytes| positions::decode(bytes).map_err(RunError::table(table.object)));
+    match rows {
+        Ok(rows) => Ok(newest(rows)),
+        Err(error) => {
+            report.problems.push(in_one_line(&error));
+            Ok(Vec::new())
+        }
+    }
+}
+
+/// Returns the newest row of each partition; rows are sorted by partition and cut.
+fn newest(rows: Vec<PositionRow>) -> Vec<PositionRow> {
+    rows.chunk_by(|a, b| a.partition == b.partition).filter_map(<[PositionRow]>::last).cloned().collect()
+}
+
+/// Returns who holds the lock file at `path`, in its own words. The lock is only tried, by reading, and let go at once.
+fn holder(path: &std::path::Path) -> Option<String> {
+    // To open a pipe would wait for its writer.
+    if !std::fs::symlink_metadata(path).ok()?.is_file() {
+        return None;
+    }
+    let mut file = File::open(path).ok()?;
+    let mut text = String::new();
+    (&mut file).take(4096).read_to_string(&mut text).ok()?;
+    let is_held = !text.is_empty() && matches!(file.try_lock_shared(), Err(std::fs::TryLockError::WouldBlock));
+    is_held.then(|| text.trim().to_owned())
+}
+
+fn look_at_files(job: &JobSpec, start: &[PositionRow], report: &mut Report) {
+    let listed = match input::partitions(&job.input, &job.base) {
+        Ok(listed) => listed,
+        Err(error) => {
+            report.problems.push(in_one_line(&error));
+            Vec::new()
+        }
+    };
+    for row in start.iter().filter(|row| !listed.iter().any(|partition| partition.name == row.partition)) {
+        // A rotated file that was read to its end may go.
+        if row.ended && row.generation_of.is_some() {
+            continue;
+        }
+        report.bad(row, &InputError::Gone { partition: row.partition.clone(), offset: row.offset });
+    }
+    for partition in listed {
+        let Some(row) = start.iter().find(|row| row.partition == partition.name) else {
+            let unread_bytes = partition.file_bytes.filter(|_| partition.compression == Compression::None);
+            let (offset, state) = (0, InputState::New);
+            report.inputs.push(InputReport { partition: partition.name, offset, state, unread_bytes });
+            continue;
+        };
+        // What standard input will give can not be told without reading it.
+        let proven = match partition.source {
+            input::Source::Stdin => None,
+            input::Source::File(_) => {
+                let alone: Arc<[Partition]> = Arc::new([partition.clone()]);
+                Some(BlockReader::new(&job.input, alone, std::slice::from_ref(row), row.cut))
+            }
+        };
+        match proven {
+            Some(Err(error)) => report.bad(row, &error),
+            Some(Ok(reader)) => {
+                let ended = reader.places().first().is_some_and(|place| place.ended);
+                let is_plain = partition.compression == Compression::None;
+                let state = match partition.file_bytes > row.file_bytes {
+                    _ if ended => InputState::Read,
+                    true => InputState::Grown,
+                    false => InputState::Unread,
+                };
+                let size = partition.file_bytes.filter(|_| is_plain);
+                let unread_bytes = if ended { Some(0) } else { size.map(|size| size.saturating_sub(row.offset)) };
+                report.inputs.push(InputReport { partition: partition.name, offset: row.offset, state, unread_bytes });
+            }
+            None => report.inputs.push(InputReport {
+                partition: partition.name,
+                offset: row.offset,
+                state: InputState::Unread,
+                unread_bytes: None,
+            }),
+        }
+    }
+}
+
+fn look_at_followed(job: &JobSpec, start: &[PositionRow], report: &mut Report) {
+    let reader = FollowReader::new(&job.input, &job.base, start, 0, None);
+    let stands = reader.and_then(|mut reader| reader.look());
+    let stands = match stands {
+        Ok(stands) => stands,
+        Err(error) => {
+            report.problems.push(in_one_line(&error));
+            return;
+        }
+    };
+    for Stand { partition, generation_of, inode, place, .. } in stands {
+        let size = partition.file_bytes.unwrap_or(0);
+        let row = start.iter().find(|row| row.inode == inode && row.offset == place.offset);
+        let unread = size.saturating_sub(place.offset);
+        let state = match row {
+            None if generation_of.is_none() => InputState::New,
+            _ if generation_of.is_some() && unread > 0 => InputState::Rotated,
+            _ if unread == 0 => InputState::Read,
+            Some(row) if row.file_bytes.is_some_and(|bytes| size > bytes) => InputState::Grown,
+            _ => InputState::Unread,
+        };
+        report.inputs.push(InputReport {
+            partition: partition.name.clone(),
+            offset: place.offset,
+            state,
+            unread_bytes: Some(unread),
+        });
+    }
+}
+
+impl Report {
+    fn bad(&mut self, row: &PositionRow, error: &InputError) {
+        self.problems.push(in_one_line(error));
+        let (partition, offset) = (row.partition.clone(), row.offset);
+        self.inputs.push(InputReport { partition, offset, state: InputState::Bad, unread_bytes: None });
+    }
+}

@@ -1,0 +1,161 @@
+//! The thread that prunes by the rules of the job file, beside the processing.
+
+use std::time::Instant;
+
+use crossbeam_channel::{Receiver, RecvTimeoutError};
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use crate::job::KeepSpec;
+use crate::runner::run::{Observer, RunEvent};
+use crate::store::prune::{Outcome, PruneError, Request, Writers, apply_beside, plan};
+use crate::store::{Store, StoreError};
+use crate::values::error_chain::in_one_line;
+use crate::values::progress::Silent;
+
+/// For each second of pruning there are so many of rest.
+const REST: u32 = 10;
+
+/// Prunes after commits.
+pub(super) struct Pruner<'a> {
+    pub(super) store: Store,
+    pub(super) keep: KeepSpec,
+    /// Who prunes, for whoever waits.
+    pub(super) holder: String,
+    pub(super) clock: fn() -> Timestamp,
+    pub(super) observer: &'a dyn Observer,
+}
+
+impl Pruner<'_> {
+    /// Prunes for each notice of a commit, or for several at once; returns when there are no more, after a last time.
+    /// By then nothing else of the run may write to the store, whose lock the run has.
+    ///
+    /// What goes wrong is told, each time that it is something else, and does not end the run. Returns how many
+    /// checkpoints were pruned.
+    pub(super) fn run(self, commits: &Receiver<()>) -> u64 {
+        let mut told = None;
+        let mut total = Pruned::default();
+        let mut rested = Instant::now();
+        let mut ended = false;
+        while !ended && commits.recv().is_ok() {
+            ended = loop {
+                match commits.recv_deadline(rested) {
+                    Ok(()) => {}
+                    Err(RecvTimeoutError::Timeout) => break false,
+                    // The run waits for this thread now.
+                    Err(RecvTimeoutError::Disconnected) => break true,
+                }
+            };
+            let begun = Instant::now();
+            if !ended {
+                self.prune(Writers::Unknown, &mut total, &mut told);
+            }
+            rested = Instant::now() + begun.elapsed() * REST;
+        }
+        // For a commit that was passed over, and for what had to be spared as long as the run was writing.
+        if ended || total.spared {
+            self.prune(Writers::Nobody, &mut total, &mut told);
+        }
+        total.checkpoints
+    }
+
+    /// Prunes once. `told` is what was told last.
+    fn prune(&self, writers: Writers, total: &mut Pruned, told: &mut Option<String>) {
+        match self.plan_and_apply(writers) {
+            Ok(outcome) => {
+                total.checkpoints += outcome.checkpoints;
+                total.spared = outcome.spared > 0;
+                *told = None;
+            }
+            // Somebody else prunes: what is left is done after the next commit.
+            Err(PruneError::Moved { .. } | PruneError::Store(StoreError::Busy { .. })) => {}
+            Err(error) => {
+                let reason = in_one_line(&error);
+                if told.as_ref() != Some(&reason) {
+                    self.observer.event(&RunEvent::NotPruned { reason: reason.clone() });
+                    *told = Some(reason);
+                }
+            }
+        }
+    }
+
+    fn plan_and_apply(&self, writers: Writers) -> Result<Outcome, PruneError> {
+        let request = Request { policy: self.keep.policy.clone(), grace: self.keep.grace, zone: TimeZone::UTC };
+        // A replica that is lost is pruned when it is back.
+        let store = self.store.without_lost();
+        let plan = plan(&store, &request, (self.clock)(), &Silent)?;
+        if !plan.has_work() {
+            return Ok(Outcome::default());
+        }
+        apply_beside(&store, &plan, &self.holder, writers, &Silent)
+    }
+}
+
+/// What a run has pruned.
+#[derive(Debug, Default)]
+struct Pruned {
+    checkpoints: u64,
+    /// Whether the last prune has spared something that the run might have been about to need.
+    spared: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use crossbeam_channel::bounded;
+
+    use super::*;
+    use crate::format::manifest::StoreFile;
+    use crate::runner::run::Status;
+    use crate::storage::Storage;
+    use crate::storage::memory::MemoryStorage;
+    use crate::store::prune::DEFAULT_GRACE;
+    use crate::store::retention::Policy;
+    use crate::values::id::StoreId;
+
+    #[derive(Default)]
+    struct Listener(Mutex<Vec<String>>);
+
+    impl Observer for Listener {
+        fn event(&self, event: &RunEvent) {
+            if let RunEvent::NotPruned { reason } = event {
+                self.0.lock().unwrap().push(reason.clone());
+            }
+        }
+
+        fn status(&self, _: &Status) {}
+    }
+
+    #[test]
+    fn what_goes_wrong_is_told_once_and_ends_nothing() {
+        let storage = MemoryStorage::new();
+        let created = Timestamp::UNIX_EPOCH;
+        let file = StoreFile { format: 1, store: StoreId::new([1; 16]), job: "a".to_owned(), created };
+        let store = Store::create(vec![Arc::new(storage.clone())], file).unwrap();
+        let damaged = crate::format::layout::checkpoint_dir(crate::values::id::Sequence(1));
+        storage.create_dir(&damaged, &[("manifest.yaml", b"x"), ("SHA256SUMS", b"x")]).unwrap();
+        let listener = Listener::default();
+        let policy = Policy { last: 1, ..Policy::default() };
+        let pruner = Pruner {
+            store,
+            keep: KeepSpec { policy, grace: DEFAULT_GRACE },
+            holder: "a test".to_owned(),
+            clock: || Timestamp::UNIX_EPOCH,
+            observer: &listener,
+        };
+        let (sender, commits) = bounded(1);
+        let pruned = std::thread::scope(|scope| {
+            let pruner = scope.spawn(move || pruner.run(&commits));
+            for _ in 0..3 {
+                sender.send(()).unwrap();
+            }
+            drop(sender);
+            pruner.join().unwrap()
+        });
+        assert_eq!(pruned, 0);
+        let told = listener.0.into_inner().unwrap();
+        assert_eq!(told.len(), 1, "{told:?}");
+        assert!(told[0].starts_with("cannot tell what checkpoint 1 needs"), "{told:?}");
+    }
+}

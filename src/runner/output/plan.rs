@@ -1,0 +1,342 @@
+//! The job's output: files that are in place only once the checkpoint that names them is committed.
+//!
+//! With `emit: final` that is one file with all rows, at the end; with `emit: changes` a file for each checkpoint, with what changed since the one before.
+//! A file is written aside first, under a hidden name, named with its SHA-256 by the checkpoint, and renamed into place after the commit
+//! ([`OutputPlan::publish`]). A crash in between is made good at the next start ([`OutputPlan::recover`]), before anything else is committed. So the files in
+//! place are those of the checkpoints, no more and no fewer, at any moment but that between a commit and its renaming.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::format::manifest::Output;
+use crate::format::rows::Change;
+use crate::job::{Emit, JobSpec, OutputFormat};
+use crate::runner::error::RunError;
+use crate::runner::state::Shard;
+use crate::storage::local::lasting::{flush_directory, flush_name};
+use crate::values::digest::{Digest, Hasher};
+use crate::values::id::Sequence;
+
+mod changes;
+mod file;
+mod shape;
+
+pub use changes::{ShardChanges, stage_changes};
+use file::StagedFile;
+pub use shape::RowShape;
+
+/// Where output files go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OutputPlan {
+    /// The directory, as the job file says it.
+    files: PathBuf,
+    /// The directory.
+    pub dir: PathBuf,
+    /// The job, whose name the files begin with.
+    job: String,
+    /// The format.
+    pub format: OutputFormat,
+    /// Which rows are written, and when.
+    pub emit: Emit,
+}
+
+impl OutputPlan {
+    /// Returns where the output of `job` goes, if it has one.
+    pub fn new(job: &JobSpec) -> Option<OutputPlan> {
+        let output = job.output.as_ref()?;
+        Some(OutputPlan {
+            files: output.files.clone(),
+            dir: job.resolve(&output.files),
+            job: job.job.clone(),
+            format: output.format,
+            emit: output.emit,
+        })
+    }
+
+    fn file_name(&self, sequence: Sequence) -> String {
+        let (job, ending) = (&self.job, self.format.ending());
+        match self.emit {
+            Emit::Final => format!("{job}.{ending}"),
+            Emit::Changes | Emit::Rows => format!("{job}-{sequence}.{ending}"),
+        }
+    }
+
+    /// Returns the file of checkpoint `sequence`, as its manifest names it.
+    pub fn name(&self, sequence: Sequence) -> String {
+        self.files.join(self.file_name(sequence)).display().to_string()
+    }
+
+    /// Returns where the file of checkpoint `sequence` is put.
+    pub fn path(&self, sequence: Sequence) -> PathBuf {
+        self.dir.join(self.file_name(sequence))
+    }
+
+    /// Returns where that file is written before the checkpoint is committed: hidden, beside its place.
+    pub fn staged(&self, sequence: Sequence) -> PathBuf {
+        staged(&self.path(sequence), sequence)
+    }
+
+    /// Returns the checkpoint whose file has this name, with `emit: changes`.
+    pub fn sequence_of(&self, file_name: &str) -> Option<Sequence> {
+        let rest = file_name.strip_prefix(self.job.as_str())?.strip_prefix('-')?;
+        let sequence = rest.strip_suffix(self.format.ending())?.strip_suffix('.')?.parse().ok()?;
+        (self.emit.is_by_checkpoint() && self.file_name(sequence) == file_name).then_some(sequence)
+    }
+
+    /// Tells whether a file of this name is one that the job publishes.
+    fn is_own(&self, file_name: &str) -> bool {
+        match self.emit {
+            Emit::Final => file_name == self.file_name(Sequence::FIRST),
+            Emit::Changes | Emit::Rows => self.sequence_of(file_name).is_some(),
+        }
+    }
+
+    /// Tells whether `path` is, or may come to be, a file that the job publishes.
+    pub fn publishes(&self, path: &Path) -> bool {
+        let same_dir = path.parent().is_some_and(|dir| dir.components().eq(self.dir.components()));
+        same_dir && path.file_name().is_some_and(|name| self.is_own(&name.to_string_lossy()))
+    }
+
+    /// Returns a file that the job has published, if there is any.
+    pub fn published(&self) -> Option<PathBuf> {
+        let names = file_names(&self.dir).unwrap_or_default();
+        names.into_iter().filter(|name| self.is_own(name)).min().map(|name| self.dir.join(name))
+    }
+
+    fn error(&self, sequence: Sequence) -> impl Fn(io::Error) -> RunError + use<> {
+        output_error(&self.path(sequence))
+    }
+
+    /// Puts the file that was staged for checkpoint `sequence` in place, for good.
+    pub fn publish(&self, sequence: Sequence) -> Result<(), RunError> {
+        let error = self.error(sequence);
+        fs::rename(self.staged(sequence), self.path(sequence)).map_err(&error)?;
+        flush_directory(&self.dir).map_err(&error)
+    }
+
+    /// Finishes what a crash after the commit of checkpoint `sequence` has cut short: puts its staged file in place if it is `output`.
+    ///
+    /// Returns whether it did.
+    pub fn recover(&self, output: &Output, sequence: Sequence) -> Result<bool, RunError> {
+        let unpublished = output.path == self.name(sequence)
+            && is_file_with(&self.staged(sequence), output).map_err(self.error(sequence))?;
+        if unpublished {
+            self.publish(sequence)?;
+        }
+        Ok(unpublished)
+    }
+
+    /// Removes what was staged and never published. What checkpoints name has been recovered before.
+    pub fn remove_strays(&self) -> Result<(), RunError> {
+        let error = self.error(Sequence::FIRST);
+        for name in file_names(&self.dir).map_err(&error)? {
+            let staged = name.strip_prefix('.').and_then(|rest| rest.rsplit_once(".ckpt-"));
+            let is_ours =
+                staged.is_some_and(|(name, sequence)| self.is_own(name) && sequence.parse::<Sequence>().is_ok());
+            if is_ours {
+                fs::remove_file(self.dir.join(name)).map_err(&error)?;
+            }
+        }
+        if !self.dir.exists() {
+            return Ok(());
+        }
+        // What an earlier run has put in place and was killed before it was flushed lasts from here on.
+        flush_directory(&self.dir).and_then(|()| flush_name(&self.dir)).map_err(&error)
+    }
+
+    /// Returns the checkpoints whose files are in place, ascending, with `emit: changes`.
+    pub fn sequences(&self) -> Result<Vec<Sequence>, RunError> {
+        let names = file_names(&self.dir).map_err(self.error(Sequence::FIRST))?;
+        let mut sequences: Vec<Sequence> = names.iter().filter_map(|name| self.sequence_of(name)).collect();
+        sequences.sort_unstable();
+        Ok(sequences)
+    }
+
+    /// Moves the file of checkpoint `sequence` aside, to `NAME.withdrawn-NUMBER` beside it. Returns where it is now; nothing when there is none,
+    /// or when it is not `output`.
+    pub fn withdraw(&self, output: Option<&Output>, sequence: Sequence) -> Result<Option<PathBuf>, RunError> {
+        let path = &self.path(sequence);
+        let error = self.error(sequence);
+        let is_regular = fs::symlink_metadata(path).is_ok_and(|found| found.is_file());
+        if !is_regular || !output.map_or(Ok(true), |output| is_file_with(path, output)).map_err(&error)? {
+            return Ok(None);
+        }
+        let mut free = self.withdrawn(sequence).filter(|aside| fs::symlink_metadata(aside).is_err());
+        let aside = free.next().expect("there are more names than files");
+        fs::rename(path, &aside).map_err(&error)?;
+        flush_directory(&self.dir).map_err(&error)?;
+        Ok(Some(aside))
+    }
+
+    /// Puts the file of checkpoint `sequence` back, if it was withdrawn and is `output`. Returns whether it did.
+    pub fn put_back(&self, output: &Output, sequence: Sequence) -> Result<bool, RunError> {
+        let path = &self.path(sequence);
+        let error = self.error(sequence);
+        if fs::symlink_metadata(path).is_ok() {
+            return Ok(false);
+        }
+        for aside in self.withdrawn(sequence).take_while(|aside| fs::symlink_metadata(aside).is_ok()) {
+            if is_file_with(&aside, output).map_err(&error)? {
+                fs::rename(&aside, path).map_err(&error)?;
+                flush_directory(&self.dir).map_err(&error)?;
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Returns the names that a file which was withdrawn may have.
+    fn withdrawn(&self, sequence: Sequence) -> impl Iterator<Item = PathBuf> + use<> {
+        let (path, name) = (self.path(sequence), self.file_name(sequence));
+        let names = std::iter::once(format!("{name}.withdrawn-{sequence}"))
+            .chain((2..).map(move |number: u32| format!("{name}.withdrawn-{sequence}.{number}")));
+        names.map(move |name| path.with_file_name(name))
+    }
+}
+
+/// Writes the rows of `shards`, sorted by key, aside for checkpoint `sequence`, and flushes them.
+pub fn stage(
+    plan: &OutputPlan,
+    shape: &RowShape,
+    sequence: Sequence,
+    shards: &[(u32, Shard)],
+) -> Result<Output, RunError> {
+    let mut order: Vec<(u32, u32)> = Vec::new();
+    for (place, (_, shard)) in shards.iter().enumerate() {
+        order.extend(shard.indices().map(|row| (place as u32, row as u32)));
+    }
+    let key = |&(place, row): &(u32, u32)| shards[place as usize].1.key(row as usize);
+    order.sort_unstable_by(|a, b| shape.order_of(key(a)).cmp(&shape.order_of(key(b))));
+    let mut file = StagedFile::create(plan, sequence, &shape.columns())?;
+    let mut packed = Vec::new();
+    for place in &order {
+        packed.clear();
+        shards[place.0 as usize].1.pack_row(place.1 as usize, &mut packed);
+        file.push(&shape.values(Change::None, key(place), Some(&packed)))?;
+    }
+    file.finish()
+}
+
+fn staged(path: &Path, sequence: Sequence) -> PathBuf {
+    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    path.with_file_name(format!(".{name}.ckpt-{sequence}"))
+}
+
+fn output_error(path: &Path) -> impl Fn(io::Error) -> RunError + use<> {
+    let path = path.display().to_string();
+    move |source| RunError::Output { path: path.clone(), source }
+}
+
+/// Returns the names in a directory that are text; none when it is not there.
+fn file_names(dir: &Path) -> io::Result<Vec<String>> {
+    let entries = match fs::read_dir(dir) {
+        Ok(entries) => entries,
+        Err(missing) if missing.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(other) => return Err(other),
+    };
+    let mut names = Vec::new();
+    for entry in entries {
+        names.extend(entry?.file_name().into_string());
+    }
+    Ok(names)
+}
+
+fn is_file_with(path: &Path, output: &Output) -> io::Result<bool> {
+    // To open a pipe would wait for its writer, and a link is none of what the job writes.
+    match fs::symlink_metadata(path) {
+        Ok(found) if found.is_file() && found.len() == output.bytes => {}
+        Ok(_) => return Ok(false),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        Err(error) => return Err(error),
+    }
+    let mut file = File::open(path)?;
+    let mut hasher = Hasher::new();
+    let mut buffer = vec![0; 1 << 20];
+    loop {
+        match io::Read::read(&mut file, &mut buffer)? {
+            0 => break,
+            length => hasher.update(&buffer[..length]),
+        }
+    }
+    let found: Digest = hasher.finish();
+    Ok(found == output.sha256)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plan(dir: &Path, emit: Emit) -> OutputPlan {
+        let (files, dir, job) = (PathBuf::from("out"), dir.to_owned(), "job".to_owned());
+        OutputPlan { files, dir, job, format: OutputFormat::Json, emit }
+    }
+
+    fn new(path: &str) -> Output {
+        Output { path: path.into(), sha256: Digest::of(b"new"), bytes: 3, rows: 1 }
+    }
+
+    #[test]
+    fn a_publication_that_was_cut_short_is_finished_and_strays_are_removed() {
+        for (emit, name) in [(Emit::Final, "job.jsonl"), (Emit::Changes, "job-00000007.jsonl")] {
+            let dir = tempfile::tempdir().unwrap();
+            let plan = plan(dir.path(), emit);
+            let path = dir.path().join(name);
+            let output = new(&format!("out/{name}"));
+            assert_eq!((plan.path(Sequence(7)), plan.name(Sequence(7))), (path.clone(), output.path.clone()));
+            fs::write(&path, "old").unwrap();
+            fs::write(plan.staged(Sequence(7)), "new").unwrap();
+            fs::write(plan.staged(Sequence(8)), "torn").unwrap();
+            fs::write(dir.path().join(".job.jsonl.ckpt-mine"), "not ours").unwrap();
+            fs::write(dir.path().join(".other.jsonl.ckpt-00000008"), "not ours").unwrap();
+            assert!(!plan.recover(&new("elsewhere/job.jsonl"), Sequence(7)).unwrap());
+            assert!(plan.recover(&output, Sequence(7)).unwrap());
+            plan.remove_strays().unwrap();
+            assert_eq!(fs::read_to_string(&path).unwrap(), "new");
+            assert!(!plan.staged(Sequence(8)).exists());
+            assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 3, "what is not ours stays");
+            fs::write(plan.staged(Sequence(7)), "neW").unwrap();
+            assert!(!plan.recover(&output, Sequence(7)).unwrap(), "other bytes are never published");
+            assert_eq!(fs::read_to_string(&path).unwrap(), "new");
+            assert_eq!(plan.published(), Some(path));
+        }
+    }
+
+    #[test]
+    fn only_what_a_checkpoint_has_published_is_withdrawn_and_nothing_is_overwritten() {
+        let dir = tempfile::tempdir().unwrap();
+        let plan = plan(dir.path(), Emit::Final);
+        let path = dir.path().join("job.jsonl");
+        let output = new("out/job.jsonl");
+        assert_eq!(plan.withdraw(Some(&output), Sequence(7)).unwrap(), None);
+        fs::write(&path, "old").unwrap();
+        assert_eq!(plan.withdraw(Some(&output), Sequence(7)).unwrap(), None);
+        for name in ["job.jsonl.withdrawn-00000007", "job.jsonl.withdrawn-00000007.2"] {
+            fs::write(&path, "new").unwrap();
+            assert_eq!(plan.withdraw(Some(&output), Sequence(7)).unwrap(), Some(dir.path().join(name)));
+            assert!(!path.exists());
+            assert_eq!(fs::read_to_string(dir.path().join(name)).unwrap(), "new");
+        }
+        fs::write(dir.path().join("job.jsonl.withdrawn-00000007"), "mine").unwrap();
+        assert!(plan.put_back(&output, Sequence(7)).unwrap(), "the second is what the checkpoint has published");
+        assert!(!plan.put_back(&output, Sequence(7)).unwrap() && path.exists());
+    }
+
+    #[test]
+    fn the_files_of_changes_tell_their_checkpoint() {
+        let plan = plan(Path::new("/out"), Emit::Changes);
+        assert_eq!(plan.sequence_of("job-00000042.jsonl"), Some(Sequence(42)));
+        for other in [
+            "job-42.jsonl",
+            "job.jsonl",
+            "job-00000042.csv",
+            "job2-00000042.jsonl",
+            "job-00000042.jsonl.withdrawn-00000042",
+        ] {
+            assert_eq!(plan.sequence_of(other), None, "{other}");
+        }
+        assert!(
+            plan.publishes(Path::new("/out/job-00000001.jsonl")) && !plan.publishes(Path::new("/job-00000001.jsonl"))
+        );
+    }
+}

@@ -1,0 +1,59 @@
+//! What each checkpoint puts outside the store: its file of changes, and the late records.
+
+use std::sync::Arc;
+
+use crate::format::manifest::{DeadLetter, Output};
+use crate::input::roster::StreamNames;
+use crate::job::Emit;
+use crate::runner::dead_letter::{DeadLetterFile, append_line};
+use crate::runner::error::RunError;
+use crate::runner::late::LateRecord;
+use crate::runner::output::{OutputPlan, RowShape, ShardChanges, stage_changes};
+use crate::values::id::Sequence;
+
+/// Writes and publishes it.
+#[derive(Debug)]
+pub struct Publisher {
+    /// Where the files of changes go, when there are any.
+    pub changes: Option<(OutputPlan, RowShape)>,
+    /// Where late records go, when they are kept.
+    pub late: Option<DeadLetterFile>,
+    /// The names of the partitions that records come from.
+    pub names: Arc<StreamNames>,
+}
+
+impl Publisher {
+    /// Tells whether the changed rows of shards are wanted, and not only what they emit.
+    pub fn wants_rows(&self) -> bool {
+        self.changes.as_ref().is_some_and(|(plan, shape)| plan.emit == Emit::Changes && shape.windows.is_none())
+    }
+
+    /// Writes the file of checkpoint `sequence` aside, if there is anything to write.
+    pub fn stage<'a>(
+        &self,
+        sequence: Sequence,
+        shards: impl Iterator<Item = &'a ShardChanges>,
+    ) -> Result<Option<Output>, RunError> {
+        let Some((plan, shape)) = &self.changes else { return Ok(None) };
+        stage_changes(plan, shape, sequence, &shards.collect::<Vec<_>>())
+    }
+
+    /// Puts the file of checkpoint `sequence`, which is committed, in place.
+    pub fn publish(&self, sequence: Sequence) -> Result<(), RunError> {
+        match &self.changes {
+            Some((plan, _)) => plan.publish(sequence),
+            None => Ok(()),
+        }
+    }
+
+    /// Appends late records to their file, in the order of the input, and says how far the file belongs to the next checkpoint.
+    pub fn append_late(&mut self, mut records: Vec<LateRecord>) -> Result<Option<DeadLetter>, RunError> {
+        let Some(file) = &mut self.late else { return Ok(None) };
+        records.sort_by_key(|record| (record.block, record.rejected.index));
+        let mut lines = Vec::new();
+        for LateRecord { stream, first_record, rejected, .. } in &records {
+            append_line(&mut lines, &self.names.get(*stream), *first_record, rejected);
+        }
+        Ok(Some(DeadLetter { path: file.name().to_owned(), bytes: file.append(&lines)? }))
+    }
+}

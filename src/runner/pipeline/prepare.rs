@@ -1,0 +1,177 @@
+//! What comes before the first block: paths, the store, the types of fields.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::{Observer, Options, RunEvent, SAMPLE_RECORDS};
+use crate::format::FORMAT;
+use crate::format::manifest::StoreFile;
+use crate::input;
+use crate::input::Partition;
+use crate::input::record::sample;
+use crate::job::{AggregateFunction, FieldPath, JobSpec, OnError, OnLate};
+use crate::runner::error::RunError;
+use crate::runner::output::OutputPlan;
+use crate::storage::Storage;
+use crate::store::{Store, StoreError, StoreLock};
+use crate::values::id::{Sequence, StoreId};
+use crate::values::value::ColumnType;
+
+/// Returns `job` with the types of fields that `old` knows besides, where an aggregate uses them as it did.
+pub(super) fn with_types(job: &JobSpec, old: &JobSpec) -> JobSpec {
+    let mut job = job.clone();
+    let known: Vec<_> = job.input.types.iter().map(|(field, _)| field.clone()).collect();
+    let kept: Vec<_> = job.aggregates.iter().filter(|aggregate| old.aggregates.contains(aggregate)).cloned().collect();
+    let is_used = |field: &FieldPath| {
+        kept.iter().any(|aggregate| aggregate.field.as_ref() == Some(field) || aggregate.by.as_ref() == Some(field))
+    };
+    let types = old.input.types.iter().filter(|(field, _)| !known.contains(field) && is_used(field));
+    job.input.types.extend(types.cloned());
+    job
+}
+
+/// Refuses a job that would read what it writes, or write two things to one file.
+pub(super) fn check_paths(job: &JobSpec, output: Option<&OutputPlan>) -> Result<(), RunError> {
+    let dead_letter = match &job.input.on_error {
+        OnError::DeadLetter(path) => Some((path.as_path(), "the dead-letter file")),
+        OnError::Fail | OnError::Skip => None,
+    };
+    let late = match job.window.as_ref().map(|window| &window.on_late) {
+        Some(OnLate::DeadLetter(path)) => Some((path.as_path(), "the file of late records")),
+        _ => None,
+    };
+    let same = |path: &Path, first, second| Err(RunError::SamePath { path: path.display().to_string(), first, second });
+    let is_input = |path: &Path| input::is_input(&job.input, &job.base, path);
+    if let Some(output) = output
+        && is_input(Path::new(&output.name(Sequence::FIRST)))
+    {
+        return same(&output.path(Sequence::FIRST), "an input", "the output");
+    }
+    for (path, what) in dead_letter.into_iter().chain(late) {
+        if output.is_some_and(|output| output.publishes(&job.resolve(path))) {
+            return same(path, "the output", what);
+        }
+        if is_input(path) {
+            return same(path, "an input", what);
+        }
+    }
+    match (dead_letter, late) {
+        (Some((dead, first)), Some((late, second))) if dead.components().eq(late.components()) => {
+            same(late, first, second)
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Opens the job's store for writing in all its places, or creates it. A store that should be there and is not is an
+/// error; one of which only replicas are left is filled from them.
+pub(super) fn open_store(
+    job: &JobSpec,
+    options: &Options,
+    output: Option<&OutputPlan>,
+) -> Result<(Store, StoreLock), RunError> {
+    let checkpoint = &job.checkpoint;
+    let paths: Vec<PathBuf> =
+        std::iter::once(&checkpoint.store).chain(&checkpoint.replicas).map(|path| job.resolve(path)).collect();
+    let absolute = absolute_places(&paths)?;
+    let places: Vec<Arc<dyn Storage>> = paths.iter().map(|path| options.places.open(path)).collect();
+    for place in &places {
+        if let Ok(store) = Store::open(vec![Arc::clone(place)])
+            && store.file.job != job.job
+        {
+            let (expected, found) = (job.job.clone(), store.file.job.clone());
+            return Err(RunError::OtherJob { place: store.place(), expected, found });
+        }
+    }
+    let open = || Store::open_for_writing(places.clone(), checkpoint.min_copies, &options.holder);
+    let (store, lock) = match open() {
+        Err(StoreError::NoStore { place }) => {
+            if let Some(published) = output.and_then(OutputPlan::published) {
+                return Err(RunError::StoreMissing { place, output: published.display().to_string() });
+            }
+            if options.must_resume {
+                return Err(RunError::NothingToResume { place });
+            }
+            let file = StoreFile {
+                format: FORMAT,
+                store: StoreId::new(options.random),
+                job: job.job.clone(),
+                created: (options.clock)(),
+            };
+            Store::create(places[..1].to_vec(), file)?;
+            let opened = open()?;
+            // That the others were no stores before is no news.
+            opened.0.take_notes();
+            opened
+        }
+        opened => opened?,
+    };
+    store.set_places(absolute)?;
+    Ok((store, lock))
+}
+
+/// Returns the paths as they are to be found from anywhere: absolute, and through symbolic links as far as they exist.
+fn absolute_places(paths: &[PathBuf]) -> Result<Vec<String>, RunError> {
+    let mut places: Vec<String> = Vec::new();
+    for (number, path) in paths.iter().enumerate() {
+        let path = std::path::absolute(path).unwrap_or_else(|_| path.clone());
+        let real = path.ancestors().find_map(|above| {
+            let rest = path.strip_prefix(above).ok()?;
+            Some(std::fs::canonicalize(above).ok()?.join(rest))
+        });
+        let place = real.unwrap_or(path).display().to_string();
+        let place = place.trim_end_matches('/').to_owned();
+        if let Some(first) = places.iter().position(|other| *other == place) {
+            let shown = |number: usize| paths[number].display().to_string();
+            return Err(StoreError::SamePlace { place: shown(number), other: shown(first) }.into());
+        }
+        places.push(place);
+    }
+    Ok(places)
+}
+
+/// Gives every field whose type matters one: from the job file, or else from the first records.
+pub(super) fn resolve_types(
+    job: &mut JobSpec,
+    partitions: &Arc<[Partition]>,
+    observer: &dyn Observer,
+) -> Result<(), RunError> {
+    use AggregateFunction::{First, Last, Max, Min};
+    let mut wanted: Vec<(FieldPath, Option<&'static str>)> = Vec::new();
+    for aggregate in &job.aggregates {
+        let compares = match aggregate.function {
+            Min => Some("min"),
+            Max => Some("max"),
+            First | Last => None,
+            _ => continue,
+        };
+        wanted.extend(aggregate.field.clone().map(|field| (field, compares)));
+        wanted.extend(aggregate.by.clone().map(|by| (by, Some("by"))));
+    }
+    let known = |job: &JobSpec, field: &FieldPath| job.input.types.iter().any(|(known, _)| known == field);
+    wanted.retain(|(field, _)| !known(job, field));
+    let fields: Vec<FieldPath> = wanted.iter().map(|(field, _)| field.clone()).collect();
+    let seen = sample(&job.input, partitions, &fields, SAMPLE_RECORDS)?;
+    for ((field, compares), seen) in wanted.into_iter().zip(seen) {
+        let column_type = match (seen, compares) {
+            (Some(ColumnType::Json), Some(function)) => {
+                return Err(RunError::MixedTypes { function, field: field.to_string() });
+            }
+            (Some(ColumnType::Bool), Some(function)) => {
+                return Err(RunError::Unordered { function, field: field.to_string() });
+            }
+            (Some(seen), _) => seen,
+            (None, compares) => {
+                let assumed = if compares.is_some() { ColumnType::Number } else { ColumnType::Text };
+                if !known(job, &field) {
+                    observer.event(&RunEvent::TypeAssumed { field: field.to_string(), column_type: assumed });
+                }
+                assumed
+            }
+        };
+        if !known(job, &field) {
+            job.input.types.push((field, column_type));
+        }
+    }
+    Ok(())
+}

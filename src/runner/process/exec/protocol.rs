@@ -1,0 +1,318 @@
+//! What ckpt and a program say to each other: a JSON object a line. `docs/protocol.md` is the specification.
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use crate::format::rows::RowBatch;
+
+/// The version of the protocol.
+pub const PROTOCOL: u32 = 1;
+
+/// The longest line that a program may write, in bytes, its end included.
+pub const MAX_ANSWER_BYTES: usize = 64 << 20;
+
+/// So many bytes of rows, or a single row, are put into one `restore`.
+pub(super) const RESTORE_BYTES: usize = 1 << 20;
+
+/// The first line.
+#[derive(Debug, Serialize)]
+pub(super) struct Hello<'a> {
+    #[serde(rename = "type")]
+    pub(super) kind: &'static str,
+    pub(super) protocol: u32,
+    pub(super) version: &'a str,
+    pub(super) job: &'a str,
+    pub(super) worker: usize,
+    pub(super) workers: usize,
+    /// First and last task of each range that the program gets.
+    pub(super) tasks: Vec<(u32, u32)>,
+    pub(super) key: Option<String>,
+}
+
+impl Hello<'_> {
+    pub(super) fn line(&self) -> Vec<u8> {
+        let mut line = serde_json::to_vec(self).expect("a greeting is always JSON");
+        line.push(b'\n');
+        line
+    }
+}
+
+/// Returns the line that says that all state has been handed over.
+pub(super) fn start() -> Vec<u8> {
+    b"{\"type\":\"start\"}\n".to_vec()
+}
+
+/// Returns the line that asks a program to end.
+pub(super) fn close() -> Vec<u8> {
+    b"{\"type\":\"close\"}\n".to_vec()
+}
+
+/// Returns the line that asks for everything that changed. `ended` says that the input has been read to its end.
+pub(super) fn checkpoint(number: u64) -> Vec<u8> {
+    format!("{{\"type\":\"checkpoint\",\"number\":{number}}}\n").into_bytes()
+}
+
+/// Returns the line of a timer. `ended` says that the input has been read to its end.
+pub(super) fn tick(number: u64, ended: bool) -> Vec<u8> {
+    format!("{{\"type\":\"tick\",\"number\":{number},\"ended\":{ended}}}\n").into_bytes()
+}
+
+/// Returns the line of a batch. `body` is what [`begin_batch`] and [`push_record`] made.
+pub(super) fn batch(number: u64, body: &[u8]) -> Vec<u8> {
+    let mut line = Vec::with_capacity(body.len() + 48);
+    line.extend_from_slice(format!("{{\"type\":\"batch\",\"number\":{number},").as_bytes());
+    line.extend_from_slice(body);
+    line.extend_from_slice(b"]}\n");
+    line
+}
+
+/// Begins the body of a batch of records of `partition`.
+pub(super) fn begin_batch(body: &mut Vec<u8>, partition: &str) {
+    body.extend_from_slice(b"\"partition\":");
+    push_text(body, partition);
+    body.extend_from_slice(b",\"records\":[");
+}
+
+/// Appends a record to the body of a batch; `push_data` appends its data as JSON.
+pub(super) fn push_record(
+    body: &mut Vec<u8>,
+    task: u32,
+    offset: u64,
+    push_data: impl FnOnce(&mut Vec<u8>) -> Result<(), crate::input::record::BadRecord>,
+) -> Result<(), crate::input::record::BadRecord> {
+    if body.last() != Some(&b'[') {
+        body.push(b',');
+    }
+    body.push(b'[');
+    push_number(body, task.into());
+    body.push(b',');
+    push_number(body, offset);
+    body.push(b',');
+    push_data(body)?;
+    body.push(b']');
+    Ok(())
+}
+
+/// Begins a `restore`.
+pub(super) fn begin_restore(line: &mut Vec<u8>) {
+    line.extend_from_slice(b"{\"type\":\"restore\",\"rows\":[");
+}
+
+/// Appends a row to a `restore`.
+pub(super) fn push_row(line: &mut Vec<u8>, task: u32, key: &str, value: &[u8]) {
+    if line.last() != Some(&b'[') {
+        line.push(b',');
+    }
+    line.push(b'[');
+    push_number(line, task.into());
+    line.push(b',');
+    push_text(line, key);
+    line.push(b',');
+    line.extend_from_slice(value);
+    line.push(b']');
+}
+
+/// Ends a `restore`.
+pub(super) fn end_restore(line: &mut Vec<u8>) {
+    line.extend_from_slice(b"]}\n");
+}
+
+/// Appends `text` as JSON.
+pub(super) fn push_text(line: &mut Vec<u8>, text: &str) {
+    serde_json::to_writer(line, text).expect("text is always JSON");
+}
+
+fn push_number(line: &mut Vec<u8>, number: u64) {
+    serde_json::to_writer(line, &number).expect("a number is always JSON");
+}
+
+/// What a program says.
+#[derive(Debug)]
+pub(crate) enum Answer {
+    /// It has taken over the state.
+    Ready { protocol: Option<u32> },
+    /// Some of what belongs to the request that it is at.
+    Part(Handed),
+    /// The request of this number is done.
+    Done { number: u64, handed: Handed },
+    /// It can not go on. The record is an index into the batch that it is at.
+    Error { message: String, record: Option<usize> },
+}
+
+/// What a program hands over.
+#[derive(Debug, Default)]
+pub(crate) struct Handed {
+    /// Changed keys with their values as JSON, and deleted ones, in the order in which they count.
+    pub(crate) changes: RowBatch,
+    /// Rows for the output: the task and a JSON object each.
+    pub(crate) rows: Vec<(u32, Box<str>)>,
+}
+
+/// An answer as it is written.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Line<'a> {
+    #[serde(rename = "type")]
+    kind: String,
+    number: Option<u64>,
+    protocol: Option<u32>,
+    #[serde(borrow, default)]
+    changed: Vec<(u32, String, &'a RawValue)>,
+    #[serde(default)]
+    deleted: Vec<(u32, String)>,
+    #[serde(borrow, default)]
+    emit: Vec<(u32, &'a RawValue)>,
+    message: Option<String>,
+    record: Option<usize>,
+}
+
+impl Answer {
+    /// Reads a line. The error says what is wrong with it.
+    pub(super) fn parse(line: &[u8]) -> Result<Answer, String> {
+        let text = std::str::from_utf8(line).map_err(|_| "it is not UTF-8".to_owned())?;
+        // The place within a line says more without "line 1".
+        let line: Line<'_> = serde_json::from_str(text).map_err(|error| {
+            let text = error.to_string();
+            text.replace(&format!(" at line 1 column {}", error.column()), &format!(" at byte {}", error.column()))
+        })?;
+        let unexpected = |field: &str| Err(format!("`{}` has no `{field}`", line.kind));
+        let hands_over = matches!(line.kind.as_str(), "part" | "done");
+        for (field, is_there) in [
+            ("changed", !line.changed.is_empty()),
+            ("deleted", !line.deleted.is_empty()),
+            ("emit", !line.emit.is_empty()),
+        ] {
+            if is_there && !hands_over {
+                return unexpected(field);
+            }
+        }
+        for (field, is_there, kind) in [
+            ("number", line.number.is_some(), "done"),
+            ("protocol", line.protocol.is_some(), "ready"),
+            ("message", line.message.is_some(), "error"),
+            ("record", line.record.is_some(), "error"),
+        ] {
+            if is_there && line.kind != kind {
+                return unexpected(field);
+            }
+        }
+        let missing = |field: &str| format!("`{}` needs a `{field}`", line.kind);
+        match line.kind.as_str() {
+            "ready" => Ok(Answer::Ready { protocol: line.protocol }),
+            "error" => {
+                Ok(Answer::Error { message: line.message.ok_or("`error` needs a `message`")?, record: line.record })
+            }
+            "part" => Ok(Answer::Part(Handed::of(&line)?)),
+            "done" => {
+                Ok(Answer::Done { number: line.number.ok_or_else(|| missing("number"))?, handed: Handed::of(&line)? })
+            }
+            other => Err(format!("`{}` is no type of an answer", crate::values::units::shown(other))),
+        }
+    }
+}
+
+impl Handed {
+    fn of(line: &Line<'_>) -> Result<Handed, String> {
+        let mut handed = Handed::default();
+        for (task, key, value) in &line.changed {
+            handed.changes.push(*task, key.as_bytes(), Some(value.get().as_bytes()));
+        }
+        for (task, key) in &line.deleted {
+            handed.changes.push(*task, key.as_bytes(), None);
+        }
+        for (task, row) in &line.emit {
+            if !row.get().starts_with('{') {
+                return Err("a row in `emit` is no object".to_owned());
+            }
+            handed.rows.push((*task, row.get().into()));
+        }
+        Ok(handed)
+    }
+}
+
+/// Finds a record in a batch again: its offset, and its data as JSON.
+pub(super) fn record_of(batch: &[u8], index: usize) -> Option<(u64, String)> {
+    #[derive(Deserialize)]
+    struct Batch<'a> {
+        #[serde(borrow)]
+        records: Vec<(u32, u64, &'a RawValue)>,
+    }
+    let batch: Batch<'_> = serde_json::from_slice(batch).ok()?;
+    batch.records.get(index).map(|(_, offset, data)| (*offset, data.get().to_owned()))
+}
+
+/// Returns the partition of a batch, and the offsets of its first and last record.
+pub(super) fn extent_of(batch: &[u8]) -> Option<(String, u64, u64)> {
+    #[derive(Deserialize)]
+    struct Batch<'a> {
+        partition: String,
+        #[serde(borrow)]
+        records: Vec<(u32, u64, &'a RawValue)>,
+    }
+    let batch: Batch<'_> = serde_json::from_slice(batch).ok()?;
+    Some((batch.partition, batch.records.first()?.1, batch.records.last()?.1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_are_taken_apart() {
+        let line = br#"{"type":"done","number":7,"changed":[[3,"a",{"n":1}],[3,"b\"",null]],"deleted":[[3,"a"]],"emit":[[3,{"x": [1]}]]}"#;
+        let Ok(Answer::Done { number: 7, handed }) = Answer::parse(line) else { panic!("{:?}", Answer::parse(line)) };
+        let rows: Vec<_> = handed.changes.iter().map(|row| (row.task, row.key, row.value)).collect();
+        assert_eq!(rows, [(3, &b"a"[..], Some(&br#"{"n":1}"#[..])), (3, b"b\"", Some(b"null")), (3, b"a", None)]);
+        assert_eq!(handed.rows, [(3, r#"{"x": [1]}"#.into())]);
+        assert!(matches!(Answer::parse(br#"{"type":"ready","protocol":1}"#), Ok(Answer::Ready { protocol: Some(1) })));
+        assert!(matches!(Answer::parse(br#"{"type":"part"}"#), Ok(Answer::Part(_))));
+        let error = Answer::parse(br#"{"type":"error","message":"no","record":2}"#);
+        assert!(matches!(error, Ok(Answer::Error { message, record: Some(2) }) if message == "no"));
+    }
+
+    #[test]
+    fn what_is_no_answer_is_refused_with_a_reason() {
+        for (line, reason) in [
+            (&b"hello"[..], "expected value at byte 1"),
+            (b"\xff", "it is not UTF-8"),
+            (b"{}", "missing field `type` at byte 2"),
+            (br#"{"type":"yes"}"#, "`yes` is no type of an answer"),
+            (br#"{"type":"done"}"#, "`done` needs a `number`"),
+            (br#"{"type":"error"}"#, "`error` needs a `message`"),
+            (br#"{"type":"ready","number":1}"#, "`ready` has no `number`"),
+            (br#"{"type":"ready","emit":[[1,{}]]}"#, "`ready` has no `emit`"),
+            (br#"{"type":"part","emit":[[1,2]]}"#, "a row in `emit` is no object"),
+            (
+                br#"{"type":"done","number":1,"changed":[["a",1]]}"#,
+                "invalid type: string \"a\", expected u32 at byte 41",
+            ),
+            (
+                br#"{"type":"done","number":1,"emited":[]}"#,
+                "unknown field `emited`, expected one of `type`, `number`, `protocol`, `changed`, `deleted`, `emit`, `message`, `record` at byte 34",
+            ),
+        ] {
+            assert_eq!(Answer::parse(line).unwrap_err(), reason);
+        }
+    }
+
+    #[test]
+    fn a_batch_is_one_line_in_which_its_records_are_found_again() {
+        let mut body = Vec::new();
+        begin_batch(&mut body, "a\"b.jsonl");
+        for (task, offset, data) in [(1, 0, "{\"n\":1}"), (9, 8, "{\"n\":2}")] {
+            let push = |body: &mut Vec<u8>| {
+                body.extend_from_slice(data.as_bytes());
+                Ok(())
+            };
+            push_record(&mut body, task, offset, push).unwrap();
+        }
+        let line = batch(4, &body);
+        assert_eq!(
+            String::from_utf8(line.clone()).unwrap(),
+            "{\"type\":\"batch\",\"number\":4,\"partition\":\"a\\\"b.jsonl\",\"records\":[[1,0,{\"n\":1}],[9,8,{\"n\":2}]]}\n"
+        );
+        assert_eq!(record_of(&line, 1), Some((8, "{\"n\":2}".to_owned())));
+        assert_eq!(record_of(&line, 2), None);
+        assert_eq!(extent_of(&line), Some(("a\"b.jsonl".to_owned(), 0, 8)));
+    }
+}

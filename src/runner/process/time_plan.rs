@@ -1,0 +1,205 @@
+//! What a run does by the time of its records: windows that close, keys that expire.
+
+use crate::format::rows::{RowCodec, int_at};
+use crate::job::{Emit, InputFormat, JobSpec, OnLate, TtlSpec};
+use crate::runner::clock::Clock;
+use crate::runner::event_time::TimeReader;
+use crate::runner::state::{RowMut, Shard};
+use crate::runner::window::Windows;
+
+/// How a job goes by the time of its records.
+#[derive(Debug, Clone)]
+pub struct TimePlan {
+    /// Reads the time of a record.
+    pub reader: TimeReader,
+    /// Where the field of the time stands among those of a record.
+    pub field: usize,
+    /// What the time is for.
+    pub rows: TimedRows,
+}
+
+/// Which rows have a deadline, and what happens then.
+#[derive(Debug, Clone)]
+pub enum TimedRows {
+    /// A row is that of a key and a window.
+    Windows(WindowRows),
+    /// A row is removed when its key has had no record for so long.
+    Expiry(Expiry),
+}
+
+/// The rows of windows.
+#[derive(Debug, Clone)]
+pub struct WindowRows {
+    /// The windows.
+    pub windows: Windows,
+    /// Whether windows close before the end; else all rows stay for the output of the end.
+    pub closes: bool,
+    /// Whether a row that closes goes to the output.
+    pub emits: bool,
+    /// How far the watermark is behind the records.
+    pub late_millis: i64,
+    /// What happens to records that are later than that.
+    pub on_late: OnLate,
+}
+
+/// Rows that expire.
+#[derive(Debug, Clone, Copy)]
+pub struct Expiry {
+    /// After so long without a record.
+    pub ttl_millis: i64,
+    /// The column that holds the time of the latest record, and where its value stands.
+    pub column: usize,
+    /// See `column`.
+    pub offset: usize,
+}
+
+/// Rows expire at whole seconds, so that those of a second are one bucket.
+const GRAIN_MILLIS: i64 = 1_000;
+
+impl TimePlan {
+    /// Returns how `job` goes by time, if it does: the field of the time is number `field` of a record, and `codec` packs the rows.
+    pub fn new(job: &JobSpec, field: usize, codec: &RowCodec) -> Option<TimePlan> {
+        let format: &InputFormat = &job.input.format;
+        if let Some(spec) = &job.window {
+            let emit = job.output.as_ref().map(|output| output.emit);
+            let rows = WindowRows {
+                windows: Windows::new(spec),
+                closes: emit != Some(Emit::Final),
+                emits: emit == Some(Emit::Changes),
+                late_millis: spec.late_millis,
+                on_late: spec.on_late.clone(),
+            };
+            return Some(TimePlan {
+                reader: TimeReader::new(&spec.time, format),
+                field,
+                rows: TimedRows::Windows(rows),
+            });
+        }
+        let ttl = job.ttl.as_ref()?;
+        let column = codec.columns().iter().position(|column| column.name == TtlSpec::COLUMN)?;
+        let expiry = Expiry { ttl_millis: ttl.ttl_millis, column, offset: codec.offset(column) };
+        Some(TimePlan { reader: TimeReader::new(&ttl.time, format), field, rows: TimedRows::Expiry(expiry) })
+    }
+
+    /// Returns a clock that has seen nothing of `partitions` partitions.
+    pub fn clock(&self, partitions: usize) -> Clock {
+        match &self.rows {
+            TimedRows::Windows(rows) => Clock::new(partitions, rows.late_millis),
+            TimedRows::Expiry(_) => Clock::new(partitions, 0),
+        }
+    }
+
+    /// Moves `clock` to the end of the input: behind the end of the last window.
+    pub fn end(&self, clock: &mut Clock) {
+        if let (TimedRows::Windows(rows), Some(largest)) = (&self.rows, clock.largest())
+            && rows.closes
+        {
+            clock.move_to(rows.windows.end(rows.windows.latest_start(largest)));
+        }
+    }
+
+    /// Arms the rows of a shard that was loaded. Fails with what is wrong when a row has no such form.
+    pub fn arm(&self, shard: &mut Shard) -> Result<(), String> {
+        let places: Vec<usize> = shard.indices().collect();
+        for place in places {
+            let deadline = match &self.rows {
+                TimedRows::Windows(rows) if !rows.closes => continue,
+                TimedRows::Windows(rows) => {
+                    let Some((_, start)) = rows.windows.split(shard.key(place)) else {
+                        return Err("a key does not end in the start of a window".to_owned());
+                    };
+                    Some(rows.windows.end(start))
+                }
+                TimedRows::Expiry(expiry) => expiry.deadline(shard.value(place)),
+            };
+            if let Some(deadline) = deadline {
+                shard.deadlines().arm(place, deadline);
+            }
+        }
+        Ok(())
+    }
+
+    /// Closes the windows of a shard that end at `watermark` or before, or removes the rows that have expired then.
+    pub fn settle(&self, shard: &mut Shard, watermark: i64) {
+        while let Some((deadline, places)) = shard.deadlines().due(watermark) {
+            for place in places.into_iter().map(|place| place as usize) {
+                match &self.rows {
+                    TimedRows::Windows(rows) => {
+                        if rows.emits {
+                            shard.emit(place);
+                        }
+                        shard.remove_at(place);
+                    }
+                    TimedRows::Expiry(expiry) => match expiry.deadline(shard.value(place)) {
+                        Some(later) if later > deadline => shard.deadlines().arm(place, later),
+                        _ => shard.remove_at(place),
+                    },
+                }
+            }
+        }
+    }
+}
+
+impl Expiry {
+    /// Returns when a row of this value expires; nothing when it holds no time.
+    pub fn deadline(&self, value: &[u8]) -> Option<i64> {
+        RowCodec::has(value, self.column).then(|| self.after(int_at(value, self.offset)))
+    }
+
+    /// Returns when a row expires whose latest record has this time.
+    fn after(&self, time: i64) -> i64 {
+        let end = time.saturating_add(self.ttl_millis).min(i64::MAX - GRAIN_MILLIS);
+        end + (-end).rem_euclid(GRAIN_MILLIS)
+    }
+
+    /// Notes a record's time in its row. Returns the deadline if the row had none.
+    #[inline]
+    pub fn note(&self, row: &mut RowMut<'_>, time: i64) -> Option<i64> {
+        let before = row.has(self.column).then(|| int_at(row.packed, self.offset));
+        if before.is_none_or(|before| before < time) {
+            row.packed[self.offset..self.offset + 8].copy_from_slice(&time.to_le_bytes());
+            row.mark(self.column);
+        }
+        before.is_none().then(|| self.after(time))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::values::value::{Column, ColumnType};
+    use xxhash_rust::xxh3::xxh3_64;
+
+    #[test]
+    fn a_key_expires_when_it_had_no_record_for_so_long_and_not_before() {
+        let codec = RowCodec::new(vec![Column::new("n", ColumnType::Int), Column::new("event_time", ColumnType::Int)]);
+        let expiry = Expiry { ttl_millis: 5_000, column: 1, offset: codec.offset(1) };
+        let text = "job: a\ninput: b.jsonl\nkey: k\nprocess: {aggregate: {n: count}, ttl: 5s, time: ts, unit: ms}\n";
+        let job = JobSpec::parse(text, std::path::Path::new("job.yaml")).unwrap();
+        let timing = TimePlan::new(&job, 0, &codec).unwrap();
+        let mut shard = Shard::new(&codec);
+        let record = |shard: &mut Shard, key: &str, time: i64| {
+            let (place, _) = shard.find_or_make(xxh3_64(key.as_bytes()), key.as_bytes());
+            if let Some(deadline) = expiry.note(&mut shard.open(place), time) {
+                shard.deadlines().arm(place, deadline);
+            }
+        };
+        record(&mut shard, "a", 1_500);
+        record(&mut shard, "b", 1_500);
+        record(&mut shard, "b", 4_000);
+        record(&mut shard, "b", 2_000);
+        timing.settle(&mut shard, 6_999);
+        assert_eq!(shard.keys(), 2, "1,500 and 5,000 is 6,500, in whole seconds 7,000");
+        timing.settle(&mut shard, 7_000);
+        assert_eq!(shard.keys(), 1);
+        let mut resumed = Shard::new(&codec);
+        shard.for_each(|key, packed| assert!(resumed.load(xxh3_64(key), key, packed)));
+        timing.arm(&mut resumed).unwrap();
+        for shard in [&mut shard, &mut resumed] {
+            timing.settle(shard, 8_999);
+            assert_eq!(shard.keys(), 1);
+            timing.settle(shard, 9_000);
+            assert_eq!(shard.keys(), 0);
+        }
+    }
+}

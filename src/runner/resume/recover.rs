@@ -1,0 +1,241 @@
+//! The way back: state, positions and definition out of the latest checkpoint.
+
+use std::collections::{HashMap, HashSet};
+
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::format::index::{self, IndexRow};
+use crate::format::manifest::{Manifest, Routing};
+use crate::format::merge::Merge;
+use crate::format::positions;
+use crate::format::rows::{Row, RowBatch, RowCodec};
+use crate::format::segment::SegmentReader;
+use crate::job::{JobSpec, PrioritySpec};
+use crate::runner::checkpointer::{Lineage, OlderPositions};
+use crate::runner::error::RunError;
+use crate::runner::exec;
+use crate::runner::left_behind::LeftBehind;
+use crate::runner::priority::Priorities;
+use crate::runner::state::Shard;
+use crate::store::{Committed, Store};
+use crate::values::id::Sequence;
+
+/// The state of a checkpoint, in memory again.
+#[derive(Debug)]
+pub struct Recovered {
+    /// The shards, in order.
+    pub shards: Vec<Shard>,
+    /// What the next checkpoint goes on from.
+    pub lineage: Lineage,
+}
+
+/// Where a run goes on.
+#[derive(Debug)]
+pub struct Resumed {
+    /// The state.
+    pub recovered: Recovered,
+    /// The definition of the job that wrote it.
+    pub definition: JobSpec,
+    /// The newer checkpoints that can not be used, the newest first; none unless the run was told to go back.
+    pub left_behind: Vec<LeftBehind>,
+}
+
+/// Reads the latest checkpoint; nothing when there is none.
+///
+/// One that is damaged is [`RunError::LatestDamaged`], unless `may_go_back`: then it is the newest that is intact, and
+/// [`RunError::NoneIntact`] when there is no such. `priority` says which shards are loaded first. `check` is asked whether a definition fits, before the state is read.
+pub fn resume(
+    store: &Store,
+    may_go_back: bool,
+    threads: usize,
+    priority: Option<&PrioritySpec>,
+    check: impl Fn(Sequence, &JobSpec) -> Result<(), RunError>,
+) -> Result<Option<Resumed>, RunError> {
+    let sequences = store.sequences()?;
+    let Some(&newest) = sequences.last() else { return Ok(None) };
+    let mut left_behind = Vec::new();
+    for &sequence in sequences.iter().rev() {
+        let manifest = store.manifest(sequence);
+        let usable = manifest.as_ref().ok().map(|committed| committed.manifest.clone());
+        let read = manifest.map_err(RunError::from).and_then(|committed| {
+            let definition = definition(store, &committed)?;
+            check(sequence, &definition)?;
+            let manifest = &committed.manifest;
+            let priorities = priority.map(|spec| Priorities::new(spec, manifest.tasks, manifest.shards, &[]));
+            let rank = |shard| priorities.as_ref().map_or(0, |priorities| priorities.rank(shard));
+            Ok((definition, recover_in_order(store, committed, threads, rank)?))
+        });
+        let error = match read {
+            Ok((definition, mut recovered)) => {
+                recovered.lineage.newest = Some(newest);
+                return Ok(Some(Resumed { recovered, definition, left_behind }));
+            }
+            Err(error) if error.is_damage() || (may_go_back && error.is_unreadable()) => error,
+            Err(error) => return Err(error),
+        };
+        if !may_go_back {
+            return Err(RunError::LatestDamaged { sequence, source: Box::new(error) });
+        }
+        left_behind.push(LeftBehind { sequence, manifest: usable, error });
+    }
+    let causes = left_behind.into_iter().map(|left| (left.sequence, left.error)).collect();
+    Err(RunError::NoneIntact { place: store.place(), causes })
+}
+
+/// Reads the definition of the job that wrote a checkpoint.
+pub fn definition(store: &Store, committed: &Committed) -> Result<JobSpec, RunError> {
+    let sequence = committed.manifest.sequence;
+    let bytes = store.object(committed.manifest.tables.job)?;
+    let text = std::str::from_utf8(&bytes)
+        .map_err(|_| RunError::Inconsistent { sequence, reason: "the job's definition is not UTF-8".to_owned() })?;
+    JobSpec::parse(text, std::path::Path::new("job definition"))
+        .map_err(|source| RunError::Definition { sequence, source })
+}
+
+/// Reads the state of a checkpoint, `threads` shards at a time. Every byte is verified on the way.
+pub fn recover(store: &Store, committed: Committed, threads: usize) -> Result<Recovered, RunError> {
+    recover_in_order(store, committed, threads, |_| usize::MAX)
+}
+
+/// Does the same, and loads first the shards for which `rank` is smallest.
+pub fn recover_in_order(
+    store: &Store,
+    committed: Committed,
+    threads: usize,
+    rank: impl Fn(u32) -> usize,
+) -> Result<Recovered, RunError> {
+    let manifest = &committed.manifest;
+    let inconsistent = |reason: String| RunError::Inconsistent { sequence: manifest.sequence, reason };
+    let tables = &manifest.tables;
+    let rows = index::decode(store.object(tables.index)?).map_err(RunError::table(tables.index.object))?;
+    let position_rows =
+        positions::decode(store.object(tables.positions)?).map_err(RunError::table(tables.positions.object))?;
+    let mut chains: Vec<Vec<IndexRow>> = vec![Vec::new(); manifest.shards as usize];
+    let mut objects: HashSet<_> = [tables.index, tables.positions, tables.job].map(|table| table.object).into();
+    for row in rows {
+        objects.insert(row.object);
+        let shard = row.shard;
+        let expected = index::tasks_of(shard.min(manifest.shards - 1), manifest.tasks, manifest.shards);
+        match chains.get_mut(shard as usize) {
+            Some(chain) if expected == (row.first_task, row.last_task) => chain.push(row),
+            _ => {
+                return Err(inconsistent(format!(
+                    "its index has a segment of shard {shard} that is not one of its shards"
+                )));
+            }
+        }
+    }
+
+    if position_rows.iter().any(|row| row.task.is_some_and(|task| task >= manifest.tasks)) {
+        return Err(inconsistent("its positions have a task that is not one of its tasks".to_owned()));
+    }
+    let known = position_rows.iter().filter_map(|row| Some((row.logical().as_bytes(), row.task?)));
+    let partitions: HashMap<&[u8], u32> = known.collect();
+    let codec = RowCodec::new(manifest.columns.clone());
+    let mut shards: Vec<Option<Result<Shard, RunError>>> = (0..manifest.shards).map(|_| None).collect();
+    std::thread::scope(|scope| {
+        let mut lanes: Vec<Vec<_>> = (0..threads.max(1)).map(|_| Vec::new()).collect();
+        let mut wanted: Vec<_> = (0..).zip(shards.iter_mut().zip(&chains)).collect();
+        wanted.sort_by_key(|(shard, _)| rank(*shard));
+        for (i, (_, (slot, chain))) in wanted.into_iter().enumerate() {
+            lanes[i % threads.max(1)].push((slot, chain));
+        }
+        for lane in lanes {
+            let (codec, partitions) = (&codec, &partitions);
+            scope.spawn(move || {
+                for (slot, chain) in lane {
+                    *slot = Some(load(store, manifest, codec, partitions, chain));
+                }
+            });
+        }
+    });
+    let shards: Vec<Shard> =
+        shards.into_iter().map(|shard| shard.expect("every shard was loaded")).collect::<Result<_, _>>()?;
+    let keys: Vec<u64> = shards.iter().map(Shard::keys).collect();
+    let found: u64 = keys.iter().sum();
+    if found != manifest.totals.keys {
+        return Err(inconsistent(format!("it has {found} keys, its manifest says {}", manifest.totals.keys)));
+    }
+    let older = manifest.older_cuts.iter().map(|cut| {
+        let rows = position_rows.iter().filter(|row| row.cut == cut.block);
+        OlderPositions { cut: cut.clone(), positions: rows.map(|row| (row.partition.clone(), row.clone())).collect() }
+    });
+    let older = older.collect();
+    // The rows of a partition ascend by their cuts: the newest is left.
+    let positions = position_rows.into_iter().map(|row| (row.partition.clone(), row)).collect();
+    let newest = Some(committed.manifest.sequence);
+    let lineage = Lineage { newest, last: Some(committed), chains, keys, positions, older, objects, is_relaid: false };
+    Ok(Recovered { shards, lineage })
+}
+
+/// So many rows are put into a shard together.
+const PENDING_ROWS: usize = 256;
+
+/// Loads one shard. `partitions` are the tasks of a job without a key.
+fn load(
+    store: &Store,
+    manifest: &Manifest,
+    codec: &RowCodec,
+    partitions: &HashMap<&[u8], u32>,
+    chain: &[IndexRow],
+) -> Result<Shard, RunError> {
+    let mut shard = Shard::new(codec);
+    let Some(base) = chain.first() else { return Ok(shard) };
+    shard.set_stored();
+    let mut sources = Vec::new();
+    for segment in chain {
+        let bytes = store.object(segment.object_ref())?;
+        sources.push(SegmentReader::open(bytes, codec.columns()).map_err(RunError::table(segment.object))?);
+    }
+    let is_ours = |row: Row<'_>, hash: u64| {
+        let routed = match manifest.routing {
+            Routing::Partition => partitions.get(row.key) == Some(&row.task),
+            Routing::Program => true,
+            Routing::KeyHash => hash % u64::from(manifest.tasks) == u64::from(row.task),
+        };
+        routed && (base.first_task..=base.last_task).contains(&row.task)
+    };
+    let mut wrong = None;
+    let mut pending = RowBatch::new();
+    let mut hashes: Vec<u64> = Vec::with_capacity(PENDING_ROWS);
+    let mut load_pending = |pending: &mut RowBatch, hashes: &mut Vec<u64>| {
+        // All at once: the processor waits for many places of the table at the same time.
+        std::hint::black_box(hashes.iter().fold(0, |seen, &hash| seen ^ shard.glance(hash)));
+        // A merge gives each key once.
+        let is_read = pending.iter().zip(&*hashes).all(|(row, &hash)| {
+            let value = row.value.expect("only rows with a value are pending");
+            shard.load_new(hash, row.key, value)
+        });
+        pending.clear();
+        hashes.clear();
+        is_read
+    };
+    let is_program = manifest.routing == Routing::Program;
+    let merged = Merge::new(sources).for_each(|row| {
+        let Some(packed) = row.value else { return true };
+        let program_key = is_program.then(|| exec::shard_key(row.task, row.key));
+        let key = program_key.as_deref().unwrap_or(row.key);
+        let hash = xxh3_64(key);
+        if !is_ours(row, hash) {
+            wrong = Some("a row is in a task that its key does not belong to");
+            return false;
+        }
+        pending.push(row.task, key, Some(packed));
+        hashes.push(hash);
+        if hashes.len() == PENDING_ROWS && !load_pending(&mut pending, &mut hashes) {
+            wrong = Some("a sketch can not be read");
+        }
+        wrong.is_none()
+    });
+    if merged.is_ok() && wrong.is_none() && !load_pending(&mut pending, &mut hashes) {
+        wrong = Some("a sketch can not be read");
+    }
+    merged.map_err(RunError::table(base.object))?;
+    match wrong {
+        None => Ok(shard),
+        Some(reason) => Err(RunError::Inconsistent {
+            sequence: manifest.sequence,
+            reason: format!("shard {}: {reason}", base.shard),
+        }),
+    }
+}
