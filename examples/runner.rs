@@ -10,8 +10,8 @@ use std::sync::Arc;
 
 use ckpt::input::record::{BadRecord, Field};
 use ckpt::job::{FieldPath, JobSpec};
-use ckpt::runner::processor::{Context, ProcessError, Processor, Processors};
-use ckpt::runner::state::RowMut;
+use ckpt::runner::process::processor::{Context, ProcessError, Processor, Processors};
+use ckpt::runner::state::shard::RowMut;
 use ckpt::values::value::{Column, ColumnType, Value};
 
 /// A session ends when nothing happens for so long.

@@ -20,7 +20,7 @@ use ckpt::input::record::Extractor;
 use ckpt::job::{FieldPath, InputFormat};
 use ckpt::ops::diff::{Comparison, Scope, Side};
 use ckpt::ops::verify::{Depth, verify};
-use ckpt::runner::state::Shard;
+use ckpt::runner::state::shard::Shard;
 use ckpt::storage::memory::MemoryStorage;
 use ckpt::store::Store;
 use ckpt::values::digest::Hasher;

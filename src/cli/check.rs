@@ -10,8 +10,8 @@ use crate::cli::table::{Column, Table};
 use crate::cli::ui::Ui;
 use crate::cli::words;
 use crate::job::Effect;
+use crate::runner::check::{Report, check};
 use crate::runner::error::RunError;
-use crate::runner::run::check::{Report, check};
 use crate::values::id::Sequence;
 use crate::values::units::{Age, Bytes, Count};
 

@@ -13,7 +13,7 @@ use clap::{CommandFactory as _, FromArgMatches as _};
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::cli::ui::{Options, Ui};
-use crate::runner::processor::Processors;
+use crate::runner::process::processor::Processors;
 
 pub mod check;
 pub mod checkpoint;

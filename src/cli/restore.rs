@@ -21,7 +21,7 @@ use crate::ops::restore::{
     ExportFormat, ExportPlan, ExportedFile, RestoreError, RollbackPlan, Seek, apply_export, apply_rollback,
     plan_export, plan_rollback,
 };
-use crate::runner::recover;
+use crate::runner::resume::recover;
 use crate::store::Store;
 use crate::values::id::Sequence;
 use crate::values::units::{Bytes, Count};

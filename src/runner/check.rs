@@ -4,7 +4,6 @@ use std::fs::File;
 use std::io::Read;
 use std::sync::Arc;
 
-use super::prepare::{check_paths, with_types};
 use crate::format::manifest::Manifest;
 use crate::format::positions::{self, PositionRow};
 use crate::input;
@@ -13,8 +12,9 @@ use crate::input::{BlockReader, Compression, FollowReader, InputError, Partition
 use crate::job;
 use crate::job::{Difference, Effect, JobSpec};
 use crate::runner::error::RunError;
-use crate::runner::output::OutputPlan;
-use crate::runner::recover;
+use crate::runner::output::plan::OutputPlan;
+use crate::runner::pipeline::prepare::{check_paths, with_types};
+use crate::runner::resume::recover;
 use crate::storage::Storage;
 use crate::storage::local::LocalStorage;
 use crate::store::{Store, StoreError};

@@ -1,31 +1,12 @@
 //! The run: read the input in its one order, apply it to keyed state, and checkpoint both together.
 
-pub mod aggregate;
-pub mod chain;
-pub mod checkpointer;
-pub mod clock;
-pub mod dead_letter;
-pub mod deadlines;
-pub mod emit;
+pub mod check;
+pub mod checkpoint;
 pub mod error;
-pub mod event_time;
-pub mod exec;
-pub mod late;
-pub mod left_behind;
+pub mod job_paths;
+pub mod observer;
 pub mod output;
-pub mod places;
-pub mod priority;
-pub mod processor;
-mod pruner;
-pub mod publication;
-pub mod publisher;
-pub mod recover;
-pub mod requests;
-pub mod reroute;
-pub mod run;
-pub mod sketch;
+pub mod pipeline;
+pub mod process;
+pub mod resume;
 pub mod state;
-pub mod time_plan;
-pub mod trigger;
-pub mod window;
-pub mod worker;

@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 
 use crate::format::manifest::{Output, Trigger};
-use crate::runner::checkpointer::Done;
-use crate::runner::left_behind::Abandoned;
-use crate::runner::reroute::Content;
+use crate::runner::checkpoint::checkpointer::Done;
+use crate::runner::resume::damaged::Abandoned;
+use crate::runner::resume::reroute::Content;
 use crate::store::StoreNote;
 use crate::values::id::Sequence;
 use crate::values::value::ColumnType;

@@ -5,8 +5,8 @@ use serde::Serialize;
 use crate::format::manifest::{Mode, OlderCut};
 use crate::format::positions::PositionRow;
 use crate::job::Selector;
-use crate::runner::priority::Priorities;
-use crate::runner::recover;
+use crate::runner::checkpoint::priority::Priorities;
+use crate::runner::resume::recover;
 use crate::store::{Committed, Store};
 use crate::values::units::{Count, Span};
 

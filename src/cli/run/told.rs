@@ -5,8 +5,8 @@ use serde_json::{Map, Value, json};
 
 use crate::cli::journal::Level;
 use crate::cli::words;
-use crate::runner::left_behind::Abandoned;
-use crate::runner::run::RunEvent;
+use crate::runner::pipeline::run::RunEvent;
+use crate::runner::resume::damaged::Abandoned;
 use crate::values::id::Sequence;
 use crate::values::units::{Age, Count, Span};
 

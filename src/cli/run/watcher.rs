@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::told::told;
 use crate::cli::journal::{Journal, Level};
 use crate::cli::progress::LiveLine;
-use crate::runner::run::{Observer, RunEvent, Status};
+use crate::runner::pipeline::run::{Observer, RunEvent, Status};
 use crate::values::units::{Bytes, Count, Rate, Span};
 
 /// The time between two lines of progress in a log.

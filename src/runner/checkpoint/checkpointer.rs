@@ -15,21 +15,19 @@ use crate::format::manifest::{
 };
 use crate::format::positions::{self, PositionRow};
 use crate::input::{Stand, fingerprint};
-use crate::runner::checkpointer::draft::{Draft, Encoded, Encoder, Work};
-use crate::runner::dead_letter::DeadLetterFile;
+use crate::runner::checkpoint::draft::{Draft, Encoded, Encoder, Work};
 use crate::runner::error::RunError;
-use crate::runner::output::ShardChanges;
-use crate::runner::publisher::Publisher;
-use crate::runner::run::Event;
-use crate::runner::worker::ShardSnapshot;
+use crate::runner::output::dead_letter::DeadLetterFile;
+use crate::runner::output::plan::ShardChanges;
+use crate::runner::output::publisher::Publisher;
+use crate::runner::pipeline::run::Event;
+use crate::runner::pipeline::worker::ShardSnapshot;
 use crate::store::attempts::{self, AttemptLog, AttemptOutcome};
 use crate::store::{Committed, Created, Store, StoreError};
 use crate::values::digest::Digest;
 use crate::values::error_chain::in_one_line;
 use crate::values::id::Sequence;
 use crate::values::value::Column;
-
-mod draft;
 
 /// What every checkpoint of a run says alike.
 #[derive(Debug, Clone)]

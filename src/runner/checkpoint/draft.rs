@@ -9,33 +9,34 @@ use crate::format::manifest::ObjectRef;
 use crate::format::merge::Merge;
 use crate::format::rows::RowBatch;
 use crate::format::segment::{SegmentReader, SegmentStats, SegmentWriter, TableError};
-use crate::runner::chain::{self, Fold};
-use crate::runner::checkpointer::Lineage;
+use crate::runner::checkpoint::chain;
+use crate::runner::checkpoint::chain::Fold;
+use crate::runner::checkpoint::checkpointer::Lineage;
 use crate::runner::error::RunError;
-use crate::runner::output::ShardChanges;
-use crate::runner::state::Snapshot;
-use crate::runner::worker::{Room, ShardSnapshot};
+use crate::runner::output::plan::ShardChanges;
+use crate::runner::pipeline::worker::{Room, ShardSnapshot};
+use crate::runner::state::shard::Snapshot;
 use crate::store::Store;
 use crate::values::id::Sequence;
 use crate::values::value::Column;
 
 /// A shard as the next checkpoint will hold it.
 #[derive(Debug, Default)]
-pub(super) struct Draft {
+pub(crate) struct Draft {
     /// The cut that it was taken at.
-    pub(super) cut: u64,
+    pub(crate) cut: u64,
     /// Its segments; the last ones may be in no checkpoint yet.
-    pub(super) chain: Vec<IndexRow>,
-    pub(super) keys: u64,
+    pub(crate) chain: Vec<IndexRow>,
+    pub(crate) keys: u64,
     /// Rows that are in no segment yet, and the cut that they are of.
-    pub(super) pending: Option<(Snapshot, u64)>,
+    pub(crate) pending: Option<(Snapshot, u64)>,
     /// What has changed and was emitted since the latest checkpoint.
-    pub(super) changes: ShardChanges,
+    pub(crate) changes: ShardChanges,
 }
 
 impl Draft {
     /// Makes the drafts of all shards as `lineage` has them.
-    pub(super) fn all_of(lineage: &Lineage) -> Vec<Draft> {
+    pub(crate) fn all_of(lineage: &Lineage) -> Vec<Draft> {
         let shards = (0..).zip(lineage.chains.iter().zip(&lineage.keys));
         let draft = |(shard, (chain, &keys)): (u32, (&Vec<IndexRow>, &u64))| Draft {
             cut: lineage.cut_of(shard),
@@ -70,7 +71,7 @@ impl Draft {
     }
 
     /// Notes that the pending rows are in `segment`, which is `object` unless it has no rows. Returns how many rows were pending.
-    pub(super) fn write(&mut self, segment: Segment, object: Option<ObjectRef>) -> u64 {
+    pub(crate) fn write(&mut self, segment: Segment, object: Option<ObjectRef>) -> u64 {
         let Segment { shard, tasks, shards, from_level, kind, stats, .. } = segment;
         let (first_task, last_task) = tasks_of(shard, tasks, shards);
         let (rows, cut) = self.pending.take().map_or((0, self.cut), |(snapshot, cut)| (snapshot.rows.len(), cut));
@@ -95,63 +96,63 @@ impl Draft {
 
 /// What encodes the rows of shards; several threads share it.
 #[derive(Debug)]
-pub(super) struct Encoder<'a> {
-    pub(super) store: &'a Store,
-    pub(super) columns: &'a [Column],
+pub(crate) struct Encoder<'a> {
+    pub(crate) store: &'a Store,
+    pub(crate) columns: &'a [Column],
     /// The checkpoint that segments belong to which it does not share.
-    pub(super) owner: Option<Sequence>,
+    pub(crate) owner: Option<Sequence>,
     /// Whether changed rows are published.
-    pub(super) wants_rows: bool,
-    pub(super) tasks: u32,
-    pub(super) shards: u32,
+    pub(crate) wants_rows: bool,
+    pub(crate) tasks: u32,
+    pub(crate) shards: u32,
     /// How many more shards may be folded to a new base.
-    pub(super) rebases_left: AtomicU32,
+    pub(crate) rebases_left: AtomicU32,
 }
 
 /// A shard to encode.
-pub(super) struct Work {
-    pub(super) draft: Draft,
-    pub(super) taken: ShardSnapshot,
+pub(crate) struct Work {
+    pub(crate) draft: Draft,
+    pub(crate) taken: ShardSnapshot,
     /// Whether there is still a checkpoint to make; else the rows are only kept.
-    pub(super) is_wanted: bool,
+    pub(crate) is_wanted: bool,
 }
 
 /// What came of it.
-pub(super) struct Encoded {
-    pub(super) shard: u32,
-    pub(super) draft: Draft,
+pub(crate) struct Encoded {
+    pub(crate) shard: u32,
+    pub(crate) draft: Draft,
     /// The pending rows, if there are any and they are wanted.
-    pub(super) segment: Result<Option<Segment>, RunError>,
+    pub(crate) segment: Result<Option<Segment>, RunError>,
     /// Free again when they are written.
-    pub(super) room: Option<Room>,
+    pub(crate) room: Option<Room>,
 }
 
 /// An encoded segment.
 #[derive(Debug)]
-pub(super) struct Segment {
+pub(crate) struct Segment {
     shard: u32,
     tasks: u32,
     shards: u32,
     /// How many segments of the chain stay below it.
     from_level: usize,
     kind: SegmentKind,
-    pub(super) bytes: Vec<u8>,
-    pub(super) stats: SegmentStats,
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) stats: SegmentStats,
 }
 
 /// What a thread made, or the panic that ended it.
-pub(super) struct Made(Result<Encoded, Box<dyn Any + Send>>);
+pub(crate) struct Made(Result<Encoded, Box<dyn Any + Send>>);
 
 impl Made {
     /// Returns what was made, or panics as the thread did.
-    pub(super) fn or_resume(self) -> Encoded {
+    pub(crate) fn or_resume(self) -> Encoded {
         self.0.unwrap_or_else(|panic| resume_unwind(panic))
     }
 }
 
 impl Encoder<'_> {
     /// Sorts the rows of a shard, puts them on top of what is pending, and encodes that.
-    pub(super) fn work(&self, work: Work) -> Made {
+    pub(crate) fn work(&self, work: Work) -> Made {
         Made(catch_unwind(AssertUnwindSafe(|| {
             let Work { mut draft, taken: ShardSnapshot { shard, cut, snapshot, room, .. }, is_wanted } = work;
             draft.add(cut, snapshot, self.wants_rows);

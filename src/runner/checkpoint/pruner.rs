@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use crate::job::KeepSpec;
-use crate::runner::run::{Observer, RunEvent};
+use crate::runner::pipeline::run::{Observer, RunEvent};
 use crate::store::prune::{Outcome, PruneError, Request, Writers, apply_beside, plan};
 use crate::store::{Store, StoreError};
 use crate::values::error_chain::in_one_line;
@@ -17,13 +17,13 @@ use crate::values::progress::Silent;
 const REST: u32 = 10;
 
 /// Prunes after commits.
-pub(super) struct Pruner<'a> {
-    pub(super) store: Store,
-    pub(super) keep: KeepSpec,
+pub(crate) struct Pruner<'a> {
+    pub(crate) store: Store,
+    pub(crate) keep: KeepSpec,
     /// Who prunes, for whoever waits.
-    pub(super) holder: String,
-    pub(super) clock: fn() -> Timestamp,
-    pub(super) observer: &'a dyn Observer,
+    pub(crate) holder: String,
+    pub(crate) clock: fn() -> Timestamp,
+    pub(crate) observer: &'a dyn Observer,
 }
 
 impl Pruner<'_> {
@@ -32,7 +32,7 @@ impl Pruner<'_> {
     ///
     /// What goes wrong is told, each time that it is something else, and does not end the run. Returns how many
     /// checkpoints were pruned.
-    pub(super) fn run(self, commits: &Receiver<()>) -> u64 {
+    pub(crate) fn run(self, commits: &Receiver<()>) -> u64 {
         let mut told = None;
         let mut total = Pruned::default();
         let mut rested = Instant::now();
@@ -107,7 +107,7 @@ mod tests {
 
     use super::*;
     use crate::format::manifest::StoreFile;
-    use crate::runner::run::Status;
+    use crate::runner::pipeline::run::Status;
     use crate::storage::Storage;
     use crate::storage::memory::MemoryStorage;
     use crate::store::prune::DEFAULT_GRACE;

@@ -1,12 +1,12 @@
 //! The rows that changed since they were last published, on their way into the next file.
 
-use super::file::StagedFile;
-use super::{OutputPlan, RowShape};
 use crate::format::manifest::Output;
 use crate::format::rows::{Change, RowBatch};
-use crate::runner::emit::Emitted;
 use crate::runner::error::RunError;
-use crate::runner::late::LateRecord;
+use crate::runner::output::plan::{OutputPlan, RowShape};
+use crate::runner::output::staged::StagedFile;
+use crate::runner::state::emitted::Emitted;
+use crate::runner::state::late::LateRecord;
 use crate::values::id::Sequence;
 
 /// What a shard has for the next file.

@@ -1,2 +1,8 @@
-//! TODO-DOC
+//! What a run publishes: output files, files of changes, dead letters and late records.
 
+pub mod changes;
+pub mod dead_letter;
+pub mod plan;
+pub mod publisher;
+pub mod shape;
+pub mod staged;

@@ -13,18 +13,14 @@ use crate::format::manifest::Output;
 use crate::format::rows::Change;
 use crate::job::{Emit, JobSpec, OutputFormat};
 use crate::runner::error::RunError;
-use crate::runner::state::Shard;
+use crate::runner::state::shard::Shard;
 use crate::storage::local::lasting::{flush_directory, flush_name};
 use crate::values::digest::{Digest, Hasher};
 use crate::values::id::Sequence;
 
-mod changes;
-mod file;
-mod shape;
-
-pub use changes::{ShardChanges, stage_changes};
-use file::StagedFile;
-pub use shape::RowShape;
+pub use crate::runner::output::changes::{ShardChanges, stage_changes};
+pub use crate::runner::output::shape::RowShape;
+use crate::runner::output::staged::StagedFile;
 
 /// Where output files go.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -104,7 +100,7 @@ impl OutputPlan {
         names.into_iter().filter(|name| self.is_own(name)).min().map(|name| self.dir.join(name))
     }
 
-    fn error(&self, sequence: Sequence) -> impl Fn(io::Error) -> RunError + use<> {
+    pub(crate) fn error(&self, sequence: Sequence) -> impl Fn(io::Error) -> RunError + use<> {
         output_error(&self.path(sequence))
     }
 

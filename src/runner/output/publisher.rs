@@ -5,10 +5,10 @@ use std::sync::Arc;
 use crate::format::manifest::{DeadLetter, Output};
 use crate::input::roster::StreamNames;
 use crate::job::Emit;
-use crate::runner::dead_letter::{DeadLetterFile, append_line};
 use crate::runner::error::RunError;
-use crate::runner::late::LateRecord;
-use crate::runner::output::{OutputPlan, RowShape, ShardChanges, stage_changes};
+use crate::runner::output::dead_letter::{DeadLetterFile, append_line};
+use crate::runner::output::plan::{OutputPlan, RowShape, ShardChanges, stage_changes};
+use crate::runner::state::late::LateRecord;
 use crate::values::id::Sequence;
 
 /// Writes and publishes it.

@@ -3,11 +3,11 @@
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 
-use super::OutputPlan;
 use crate::format::manifest::Output;
 use crate::format::values::ValuesWriter;
 use crate::job::OutputFormat;
 use crate::runner::error::RunError;
+use crate::runner::output::plan::OutputPlan;
 use crate::storage::local::lasting::{create_anew, flush_directory, make_directory};
 use crate::values::digest::Hasher;
 use crate::values::id::Sequence;
@@ -17,7 +17,7 @@ use crate::values::value::{Column, Value};
 const BUFFER_BYTES: usize = 1 << 16;
 
 /// Writes an output file aside.
-pub(super) struct StagedFile<'a> {
+pub(crate) struct StagedFile<'a> {
     plan: &'a OutputPlan,
     sequence: Sequence,
     file: BufWriter<File>,
@@ -29,7 +29,7 @@ pub(super) struct StagedFile<'a> {
 
 impl<'a> StagedFile<'a> {
     /// Begins the file that checkpoint `sequence` will publish.
-    pub(super) fn create(
+    pub(crate) fn create(
         plan: &'a OutputPlan,
         sequence: Sequence,
         columns: &[Column],
@@ -49,7 +49,7 @@ impl<'a> StagedFile<'a> {
     }
 
     /// Appends a row, a value for each column.
-    pub(super) fn push(&mut self, values: &[Value]) -> Result<(), RunError> {
+    pub(crate) fn push(&mut self, values: &[Value]) -> Result<(), RunError> {
         self.encoder.push(values);
         self.rows += 1;
         if self.encoder.bytes.len() >= BUFFER_BYTES {
@@ -62,7 +62,7 @@ impl<'a> StagedFile<'a> {
     }
 
     /// Appends `rows` lines as they are. The format is JSON.
-    pub(super) fn push_lines(&mut self, lines: &[u8], rows: u64) -> Result<(), RunError> {
+    pub(crate) fn push_lines(&mut self, lines: &[u8], rows: u64) -> Result<(), RunError> {
         let bytes = std::mem::take(&mut self.encoder.bytes);
         self.put(&bytes)?;
         self.rows += rows;
@@ -70,7 +70,7 @@ impl<'a> StagedFile<'a> {
     }
 
     /// Flushes the file and describes it.
-    pub(super) fn finish(mut self) -> Result<Output, RunError> {
+    pub(crate) fn finish(mut self) -> Result<Output, RunError> {
         let error = self.plan.error(self.sequence);
         let encoder = std::mem::replace(&mut self.encoder, Encoder::new(OutputFormat::Json, &[]));
         let bytes = encoder.finish();

@@ -9,25 +9,30 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use jiff::Timestamp;
 
-use super::reading::Gate;
-use super::{DEAD_LINES_BYTES, Event, MAX_EMITTED_BYTES, PublishedChanges, Run, RunEvent, Status, Summary, TICK};
 use crate::format::manifest::{Manifest, Mode, Output, Trigger};
 use crate::input::roster::Roster;
 use crate::input::{Compression, Partition, Reader, Stand};
 use crate::job::calendar::Calendar;
 use crate::job::{Emit, Schedule};
-use crate::runner::checkpointer::{Cut, Done, Lineage, Outcome, Past, Standing};
-use crate::runner::clock::{Clock, NEVER};
-use crate::runner::dead_letter::{DeadLetterFile, append_line};
+use crate::runner::checkpoint::checkpointer::{Cut, Done, Lineage, Outcome, Past, Standing};
+use crate::runner::checkpoint::priority;
+use crate::runner::checkpoint::priority::{Priorities, ShardSeen};
+use crate::runner::checkpoint::requests::Requests;
+use crate::runner::checkpoint::trigger;
+use crate::runner::checkpoint::trigger::{Policy, Seen, Timing};
 use crate::runner::error::RunError;
-use crate::runner::late::LateRecord;
-use crate::runner::output::{self, OutputPlan};
-use crate::runner::priority::{self, Priorities, ShardSeen};
-use crate::runner::requests::Requests;
-use crate::runner::state::Shard;
-use crate::runner::time_plan::TimePlan;
-use crate::runner::trigger::{self, Policy, Seen, Timing};
-use crate::runner::worker::{Account, Gauges, Plan, Route};
+use crate::runner::output::dead_letter::{DeadLetterFile, append_line};
+use crate::runner::output::plan;
+use crate::runner::output::plan::OutputPlan;
+use crate::runner::pipeline::gate::Gate;
+use crate::runner::pipeline::run::{
+    DEAD_LINES_BYTES, Event, MAX_EMITTED_BYTES, PublishedChanges, Run, RunEvent, Status, Summary, TICK,
+};
+use crate::runner::pipeline::worker::{Account, Gauges, Plan, Route};
+use crate::runner::process::time_plan::TimePlan;
+use crate::runner::process::watermark::{Clock, NEVER};
+use crate::runner::state::late::LateRecord;
+use crate::runner::state::shard::Shard;
 use crate::store::attempts::AttemptOutcome;
 use crate::store::requests::Answer;
 use crate::values::error_chain::in_one_line;
@@ -38,7 +43,7 @@ const RETRY_AFTER: Duration = Duration::from_secs(60);
 
 /// How the directing ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum End {
+pub(crate) enum End {
     /// The input was read to its end.
     Input,
     /// Somebody asked to stop.
@@ -70,7 +75,7 @@ pub struct Stream {
 
 impl Stream {
     /// Makes the stream of a file that stands there.
-    pub(super) fn new(stand: &Stand) -> Stream {
+    pub(crate) fn new(stand: &Stand) -> Stream {
         let (offset, records) = (stand.place.offset, stand.record);
         Stream { name: stand.logical().into(), offset, records, counted_offset: offset, counted_records: records }
     }
@@ -85,14 +90,14 @@ enum Choice {
 }
 
 /// What the directing thread knows.
-pub(super) struct Director<'a> {
+pub(crate) struct Director<'a> {
     run: &'a Run<'a>,
     gate: &'a Gate,
-    pub(super) cuts: Option<Sender<Cut>>,
+    pub(crate) cuts: Option<Sender<Cut>>,
     /// Takes a notice of each commit, where checkpoints are pruned.
-    pub(super) commits: Option<Sender<()>>,
+    pub(crate) commits: Option<Sender<()>>,
     /// Where checkpoints are asked for through the store.
-    pub(super) requests: Option<Requests>,
+    pub(crate) requests: Option<Requests>,
     /// The partitions of a job without a key.
     roster: Option<Arc<Roster>>,
     policy: Policy,
@@ -130,7 +135,7 @@ pub(super) struct Director<'a> {
     skipped_before: u64,
     dead_lines: Vec<u8>,
     /// Where they go when no checkpoint takes them along.
-    pub(super) dead_letter: Option<DeadLetterFile>,
+    pub(crate) dead_letter: Option<DeadLetterFile>,
     asked: Option<Asked>,
     /// Whether a checkpoint is under way.
     busy: bool,
@@ -163,7 +168,7 @@ pub(super) struct Director<'a> {
 
 impl<'a> Director<'a> {
     /// `clock` is that of a job that goes by time.
-    pub(super) fn new(
+    pub(crate) fn new(
         run: &'a Run<'a>,
         plan: &Plan,
         lineage: &Lineage,
@@ -253,7 +258,7 @@ impl<'a> Director<'a> {
     }
 
     /// Directs until the input has ended or somebody asks to stop, and the last cut is complete.
-    pub(super) fn direct(&mut self, events: &Receiver<Event>, gauges: &Gauges) -> Result<End, RunError> {
+    pub(crate) fn direct(&mut self, events: &Receiver<Event>, gauges: &Gauges) -> Result<End, RunError> {
         let control = self.run.control;
         let mut input_ended = false;
         let mut next_tick = Instant::now();
@@ -392,7 +397,7 @@ impl<'a> Director<'a> {
         self.account()
     }
 
-    pub(super) fn take(&mut self, event: Event) -> Result<(), RunError> {
+    pub(crate) fn take(&mut self, event: Event) -> Result<(), RunError> {
         match event {
             Event::Parsed(account) => {
                 self.early.insert(account.number, account);
@@ -607,7 +612,7 @@ impl<'a> Director<'a> {
     }
 
     /// Makes the last checkpoint, if there is anything new, and publishes the output, once the workers have returned their shards.
-    pub(super) fn finish(
+    pub(crate) fn finish(
         &mut self,
         end: End,
         shards: &[(u32, Shard)],
@@ -620,7 +625,7 @@ impl<'a> Director<'a> {
         let final_output = |output: &&OutputPlan| end == End::Input && output.emit == Emit::Final;
         let program_output = match self.run.output.as_ref().filter(final_output) {
             None => None,
-            Some(output) => Some((output, output::stage(output, &self.run.shape(plan), sequence, shards)?)),
+            Some(output) => Some((output, plan::stage(output, &self.run.shape(plan), sequence, shards)?)),
         };
         cut.sequence = Some(sequence);
         self.at_end = true;

@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, select};
 
-use super::{Event, Stream};
 use crate::input::roster::StreamNames;
 use crate::input::{Block, InputError, Move, Reader, Stand, Step};
-use crate::runner::worker::{Buffers, Chosen, Message, Ticket};
+use crate::runner::pipeline::run::{Event, Stream};
+use crate::runner::pipeline::worker::{Buffers, Chosen, Message, Ticket};
 
 /// Where the handing out of blocks stands. A cut is taken here and not by the reader, which may be waiting for input.
-pub(super) struct Gate {
+pub(crate) struct Gate {
     handed: Mutex<Handed>,
     inboxes: Vec<Sender<Message>>,
     events: Sender<Event>,
@@ -32,7 +32,7 @@ struct Handed {
 
 impl Gate {
     /// Makes the gate of `reader`, which has handed out nothing yet; `inboxes` are the workers'.
-    pub(super) fn new(
+    pub(crate) fn new(
         reader: &Reader,
         inboxes: Vec<Sender<Message>>,
         events: Sender<Event>,
@@ -47,7 +47,7 @@ impl Gate {
     /// Cuts between the blocks that were handed out and those that were not, and tells the workers, who so hear of the cut before the next block.
     /// The cut takes the shards that are `chosen`. With `close` no more blocks are handed out; `ended` says that there are no more. Returns the number of the cut and where each stream
     /// stands; nothing for one that is over.
-    pub(super) fn cut(&self, chosen: Chosen, close: bool, ended: bool) -> (u64, Vec<Option<Stand>>) {
+    pub(crate) fn cut(&self, chosen: Chosen, close: bool, ended: bool) -> (u64, Vec<Option<Stand>>) {
         let mut handed = self.handed();
         handed.is_closed |= close;
         for inbox in &self.inboxes {
@@ -57,14 +57,14 @@ impl Gate {
     }
 
     /// Tells whether every partition of an input that ends stands at least where `offsets` say, in the order of the partitions.
-    pub(super) fn has_come_to(&self, offsets: &[u64]) -> bool {
+    pub(crate) fn has_come_to(&self, offsets: &[u64]) -> bool {
         let handed = self.handed();
         let mut stands = handed.stands.iter().zip(offsets);
         stands.all(|(stand, offset)| stand.as_ref().is_none_or(|stand| stand.place.offset >= *offset))
     }
 
     /// Returns how many bytes of followed files were not handed out when they were last looked at.
-    pub(super) fn unread_bytes(&self) -> u64 {
+    pub(crate) fn unread_bytes(&self) -> u64 {
         self.unread_bytes.load(Ordering::Relaxed)
     }
 
@@ -103,21 +103,21 @@ impl Gate {
 const IDLE: Duration = Duration::from_millis(50);
 
 /// The thread that reads.
-pub(super) struct Reading {
-    pub(super) reader: Reader,
-    pub(super) gate: Arc<Gate>,
+pub(crate) struct Reading {
+    pub(crate) reader: Reader,
+    pub(crate) gate: Arc<Gate>,
     /// Ends when the run does.
-    pub(super) alive: Receiver<()>,
-    pub(super) permits: Receiver<()>,
-    pub(super) permit_sender: Sender<()>,
-    pub(super) buffers: Buffers,
-    pub(super) blocks: Sender<(Block, Arc<Ticket>)>,
-    pub(super) events: Sender<Event>,
+    pub(crate) alive: Receiver<()>,
+    pub(crate) permits: Receiver<()>,
+    pub(crate) permit_sender: Sender<()>,
+    pub(crate) buffers: Buffers,
+    pub(crate) blocks: Sender<(Block, Arc<Ticket>)>,
+    pub(crate) events: Sender<Event>,
 }
 
 impl Reading {
     /// Hands out blocks until there are no more, the gate is closed or the run has ended.
-    pub(super) fn run(mut self) {
+    pub(crate) fn run(mut self) {
         loop {
             select! {
                 recv(self.alive) -> _ => return,

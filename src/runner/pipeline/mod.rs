@@ -1,2 +1,8 @@
-//! TODO-DOC
+//! The threads of a run: one reads, the workers apply, one directs.
 
+pub mod director;
+pub mod gate;
+pub mod prepare;
+pub mod restart;
+pub mod run;
+pub mod worker;

@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::{Observer, Options, RunEvent, SAMPLE_RECORDS};
 use crate::format::FORMAT;
 use crate::format::manifest::StoreFile;
 use crate::input;
@@ -11,14 +10,15 @@ use crate::input::Partition;
 use crate::input::record::sample;
 use crate::job::{AggregateFunction, FieldPath, JobSpec, OnError, OnLate};
 use crate::runner::error::RunError;
-use crate::runner::output::OutputPlan;
+use crate::runner::output::plan::OutputPlan;
+use crate::runner::pipeline::run::{Observer, Options, RunEvent, SAMPLE_RECORDS};
 use crate::storage::Storage;
 use crate::store::{Store, StoreError, StoreLock};
 use crate::values::id::{Sequence, StoreId};
 use crate::values::value::ColumnType;
 
 /// Returns `job` with the types of fields that `old` knows besides, where an aggregate uses them as it did.
-pub(super) fn with_types(job: &JobSpec, old: &JobSpec) -> JobSpec {
+pub(crate) fn with_types(job: &JobSpec, old: &JobSpec) -> JobSpec {
     let mut job = job.clone();
     let known: Vec<_> = job.input.types.iter().map(|(field, _)| field.clone()).collect();
     let kept: Vec<_> = job.aggregates.iter().filter(|aggregate| old.aggregates.contains(aggregate)).cloned().collect();
@@ -31,7 +31,7 @@ pub(super) fn with_types(job: &JobSpec, old: &JobSpec) -> JobSpec {
 }
 
 /// Refuses a job that would read what it writes, or write two things to one file.
-pub(super) fn check_paths(job: &JobSpec, output: Option<&OutputPlan>) -> Result<(), RunError> {
+pub(crate) fn check_paths(job: &JobSpec, output: Option<&OutputPlan>) -> Result<(), RunError> {
     let dead_letter = match &job.input.on_error {
         OnError::DeadLetter(path) => Some((path.as_path(), "the dead-letter file")),
         OnError::Fail | OnError::Skip => None,
@@ -65,7 +65,7 @@ pub(super) fn check_paths(job: &JobSpec, output: Option<&OutputPlan>) -> Result<
 
 /// Opens the job's store for writing in all its places, or creates it. A store that should be there and is not is an
 /// error; one of which only replicas are left is filled from them.
-pub(super) fn open_store(
+pub(crate) fn open_store(
     job: &JobSpec,
     options: &Options,
     output: Option<&OutputPlan>,
@@ -131,7 +131,7 @@ fn absolute_places(paths: &[PathBuf]) -> Result<Vec<String>, RunError> {
 }
 
 /// Gives every field whose type matters one: from the job file, or else from the first records.
-pub(super) fn resolve_types(
+pub(crate) fn resolve_types(
     job: &mut JobSpec,
     partitions: &Arc<[Partition]>,
     observer: &dyn Observer,

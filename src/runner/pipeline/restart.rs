@@ -4,10 +4,10 @@ use std::sync::atomic::Ordering;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::{Control, Observer, Options, RunEvent, Status, Summary, TICK, attempt};
 use crate::job::JobSpec;
 use crate::runner::error::RunError;
-use crate::runner::exec::ProgramFailure;
+use crate::runner::pipeline::run::{Control, Observer, Options, RunEvent, Status, Summary, TICK, attempt};
+use crate::runner::process::exec::ProgramFailure;
 use crate::values::error_chain::in_one_line;
 use crate::values::id::Sequence;
 

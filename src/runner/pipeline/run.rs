@@ -21,47 +21,40 @@ use crate::input::roster::{Roster, StreamNames};
 use crate::input::{BlockReader, FollowReader, InputError, Partition, Reader, Stand};
 use crate::job;
 use crate::job::{Effect, Emit, FieldPath, InputFormat, JobSpec, OnError, OnLate, TtlSpec};
-use crate::runner::aggregate::Program;
-use crate::runner::checkpointer::{Checkpointer, Facts, Lineage, Outcome};
-use crate::runner::clock::Clock;
-use crate::runner::dead_letter::{DeadLetterFile, RollBack};
+use crate::runner::checkpoint::checkpointer::{Checkpointer, Facts, Lineage, Outcome};
+use crate::runner::checkpoint::priority::Priorities;
+use crate::runner::checkpoint::pruner::Pruner;
+use crate::runner::checkpoint::requests::Requests;
 use crate::runner::error::RunError;
-use crate::runner::exec::{ExecPlan, Mirror};
-use crate::runner::late::LateRecord;
-use crate::runner::left_behind;
-use crate::runner::output::{OutputPlan, RowShape};
-use crate::runner::places::Places;
-use crate::runner::priority::Priorities;
-use crate::runner::processor::{ProcessError, Processor, Processors};
-use crate::runner::pruner::Pruner;
-use crate::runner::publication;
-use crate::runner::publisher::Publisher;
-use crate::runner::recover::{self, Recovered};
-use crate::runner::requests::Requests;
-use crate::runner::state::Shard;
-use crate::runner::time_plan::TimePlan;
-use crate::runner::window::Windows;
-use crate::runner::worker::{
+use crate::runner::job_paths::Places;
+use crate::runner::output::dead_letter::{DeadLetterFile, RollBack};
+use crate::runner::output::plan::{OutputPlan, RowShape};
+use crate::runner::output::publisher::Publisher;
+use crate::runner::pipeline::worker::{
     Account, Buffers, Gauges, Lines, Message, Plan, Replay, Rooms, Route, Start, Timed, Worker,
 };
+use crate::runner::process::aggregate::Program;
+use crate::runner::process::exec::{ExecPlan, Mirror};
+use crate::runner::process::processor::{ProcessError, Processor, Processors};
+use crate::runner::process::time_plan::TimePlan;
+use crate::runner::process::watermark::Clock;
+use crate::runner::process::window::Windows;
+use crate::runner::resume::damaged;
+use crate::runner::resume::outputs;
+use crate::runner::resume::recover;
+use crate::runner::resume::recover::Recovered;
+use crate::runner::state::late::LateRecord;
+use crate::runner::state::shard::Shard;
 use crate::store::{Store, StoreLock, StoreNote};
 use crate::values::id::Sequence;
 use crate::values::value::ColumnType;
 
-mod adapt;
-pub mod check;
-mod director;
-mod prepare;
-mod reading;
-mod report;
-mod restart;
-
-use director::Director;
-pub use director::Stream;
-use prepare::{check_paths, open_store, resolve_types, with_types};
-use reading::{Gate, Reading};
-pub use report::{Observer, PublishedChanges, RunEvent, Status, Summary};
-pub use restart::run;
+pub use crate::runner::observer::{Observer, PublishedChanges, RunEvent, Status, Summary};
+use crate::runner::pipeline::director::Director;
+pub use crate::runner::pipeline::director::Stream;
+use crate::runner::pipeline::gate::{Gate, Reading};
+use crate::runner::pipeline::prepare::{check_paths, open_store, resolve_types, with_types};
+pub use crate::runner::pipeline::restart::run;
 
 /// What a run needs to know besides the job.
 #[derive(Debug, Clone)]
@@ -127,16 +120,21 @@ const MAX_ENCODERS: usize = 3;
 /// The most shards that a job has.
 const MAX_SHARDS: u32 = 16;
 /// Records that are looked at to tell the types of fields.
-const SAMPLE_RECORDS: u64 = 1000;
+pub(crate) const SAMPLE_RECORDS: u64 = 1000;
 /// So many bytes of dead letters are written at once when there are no checkpoints.
-const DEAD_LINES_BYTES: usize = 1 << 20;
+pub(crate) const DEAD_LINES_BYTES: usize = 1 << 20;
 /// A checkpoint is due when the rows that wait to be published take so much memory.
-const MAX_EMITTED_BYTES: u64 = 64 << 20;
+pub(crate) const MAX_EMITTED_BYTES: u64 = 64 << 20;
 /// How often triggers are looked at and the status is told.
-const TICK: Duration = Duration::from_millis(50);
+pub(crate) const TICK: Duration = Duration::from_millis(50);
 
 /// Runs the job once.
-fn attempt(job: &JobSpec, options: &Options, control: &Control, observer: &dyn Observer) -> Result<Summary, RunError> {
+pub(crate) fn attempt(
+    job: &JobSpec,
+    options: &Options,
+    control: &Control,
+    observer: &dyn Observer,
+) -> Result<Summary, RunError> {
     let begun = Instant::now();
     let output = OutputPlan::new(job);
     // Mistakes in the job file come first: they leave no store behind.
@@ -209,10 +207,10 @@ fn attempt(job: &JobSpec, options: &Options, control: &Control, observer: &dyn O
     let exec = job.exec.as_ref().map(|exec| ExecPlan::new(&job, exec, &options.environment));
 
     if let (Some(last), false) = (&last, left_behind.is_empty()) {
-        left_behind::go_back(&last.manifest, &left_behind, output.as_ref(), observer)?;
+        damaged::go_back(&last.manifest, &left_behind, output.as_ref(), observer)?;
     }
     let newest = recovered.as_ref().and_then(|recovered| recovered.lineage.newest);
-    publication::settle(store.as_ref(), last.as_ref().map(|last| &last.manifest), newest, &plans, observer)?;
+    outputs::settle(store.as_ref(), last.as_ref().map(|last| &last.manifest), newest, &plans, observer)?;
     let store_place = opened.as_ref().map(|(store, _)| store.place());
     match &last {
         None => observer.event(&RunEvent::Fresh { store: store_place }),
@@ -252,19 +250,19 @@ fn attempt(job: &JobSpec, options: &Options, control: &Control, observer: &dyn O
 }
 
 /// What does not change while a run goes on.
-struct Run<'a> {
-    job: &'a JobSpec,
-    control: &'a Control,
-    observer: &'a dyn Observer,
-    clock: fn() -> Timestamp,
+pub(crate) struct Run<'a> {
+    pub(crate) job: &'a JobSpec,
+    pub(crate) control: &'a Control,
+    pub(crate) observer: &'a dyn Observer,
+    pub(crate) clock: fn() -> Timestamp,
     /// Drawn anew for each run.
-    seed: u64,
+    pub(crate) seed: u64,
     holder: &'a str,
-    partitions: Arc<[Partition]>,
-    output: Option<OutputPlan>,
-    begun: Instant,
-    left_behind: Vec<Sequence>,
-    threads: usize,
+    pub(crate) partitions: Arc<[Partition]>,
+    pub(crate) output: Option<OutputPlan>,
+    pub(crate) begun: Instant,
+    pub(crate) left_behind: Vec<Sequence>,
+    pub(crate) threads: usize,
 }
 
 impl Run<'_> {
@@ -605,7 +603,7 @@ impl Run<'_> {
     }
 
     /// Returns what the rows of the output look like.
-    fn shape(&self, plan: &Plan) -> RowShape {
+    pub(crate) fn shape(&self, plan: &Plan) -> RowShape {
         let emit = self.output.as_ref().map(|output| output.emit);
         RowShape {
             processor: Arc::clone(&plan.processor),

@@ -18,18 +18,18 @@ use crate::input::Block;
 use crate::input::record::{BadRecord, Extractor, Field, Filter, RecordPlace};
 use crate::input::roster::Roster;
 use crate::job::OnError;
-use crate::runner::exec::{self, ExecPlan, Link};
-use crate::runner::priority::Priorities;
-use crate::runner::processor::{Context, ProcessError, Processor};
-use crate::runner::run::{Event, Observer};
-use crate::runner::state::{Shard, Snapshot};
-use crate::runner::time_plan::TimePlan;
+use crate::runner::checkpoint::priority::Priorities;
+use crate::runner::pipeline::run::{Event, Observer};
+use crate::runner::process::exec;
+use crate::runner::process::exec::{ExecPlan, Link};
+use crate::runner::process::processor::{Context, ProcessError, Processor};
+use crate::runner::process::time_plan::TimePlan;
+use crate::runner::state::shard::{Shard, Snapshot};
 
 mod program;
-mod room;
 mod timed;
 
-pub use room::{Room, Rooms};
+pub use crate::runner::checkpoint::slots::{Room, Rooms};
 pub use timed::{BlockTime, Timed};
 
 /// What all workers of a run share.
@@ -580,7 +580,7 @@ impl<'a> Worker<'a> {
     }
 
     /// Tells how much has changed in each shard, where that is asked for.
-    pub(super) fn tell_changes(&self) {
+    pub(crate) fn tell_changes(&self) {
         for (number, shard) in &self.shards {
             if let Some(gauge) = self.gauges.shards.get(*number as usize) {
                 gauge.store(shard.changed_bytes(), Ordering::Relaxed);

@@ -8,9 +8,9 @@ use crate::format::rows::{RowCodec, int_at, number_at};
 use crate::format::segment::MAX_VALUE_BYTES;
 use crate::input::record::{BadRecord, Field};
 use crate::job::{AggregateFunction, AggregateSpec, FieldPath, InputFormat};
-use crate::runner::processor::{Context, ProcessError, Processor};
-use crate::runner::sketch::Sketch;
-use crate::runner::state::{RowMut, Variable};
+use crate::runner::process::processor::{Context, ProcessError, Processor};
+use crate::runner::state::shard::{RowMut, Variable};
+use crate::runner::state::sketch::Sketch;
 use crate::values::decimal::{Decimal, DecimalError};
 use crate::values::value::{Column, ColumnType, Value};
 

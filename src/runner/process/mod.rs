@@ -1,2 +1,9 @@
-//! TODO-DOC
+//! What is done with each record: the built-in aggregates, programs, windows and expiry.
 
+pub mod aggregate;
+pub mod event_time;
+pub mod exec;
+pub mod processor;
+pub mod time_plan;
+pub mod watermark;
+pub mod window;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::input::record::{BadRecord, Field};
 use crate::job::{FieldPath, JobSpec};
-use crate::runner::state::RowMut;
+use crate::runner::state::shard::RowMut;
 use crate::values::units::shown;
 use crate::values::value::{Column, Value};
 
@@ -109,7 +109,7 @@ mod tests {
 
     use super::*;
     use crate::format::rows::RowCodec;
-    use crate::runner::state::Shard;
+    use crate::runner::state::shard::Shard;
     use crate::values::decimal::Decimal;
     use crate::values::value::ColumnType;
 

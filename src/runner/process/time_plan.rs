@@ -2,10 +2,10 @@
 
 use crate::format::rows::{RowCodec, int_at};
 use crate::job::{Emit, InputFormat, JobSpec, OnLate, TtlSpec};
-use crate::runner::clock::Clock;
-use crate::runner::event_time::TimeReader;
-use crate::runner::state::{RowMut, Shard};
-use crate::runner::window::Windows;
+use crate::runner::process::event_time::TimeReader;
+use crate::runner::process::watermark::Clock;
+use crate::runner::process::window::Windows;
+use crate::runner::state::shard::{RowMut, Shard};
 
 /// How a job goes by the time of its records.
 #[derive(Debug, Clone)]

@@ -1,23 +1,23 @@
 //! The state of a job as it was, in the layout that the job needs as it is now.
 
-use super::{Run, RunEvent};
 use crate::format::manifest::{Manifest, Routing};
 use crate::format::rows::RowCodec;
 use crate::input;
 use crate::job;
 use crate::job::{AggregateFunction, Difference, FieldPath, JobSpec, TtlSpec};
-use crate::runner::aggregate::Program;
 use crate::runner::error::RunError;
-use crate::runner::exec::Mirror;
-use crate::runner::processor::Processor;
-use crate::runner::recover::Recovered;
-use crate::runner::reroute::{Layout, Source, reroute};
-use crate::runner::worker::Plan;
+use crate::runner::pipeline::run::{Run, RunEvent};
+use crate::runner::pipeline::worker::Plan;
+use crate::runner::process::aggregate::Program;
+use crate::runner::process::exec::Mirror;
+use crate::runner::process::processor::Processor;
+use crate::runner::resume::recover::Recovered;
+use crate::runner::resume::reroute::{Layout, Source, reroute};
 use crate::values::value::{Column, ColumnType, Value};
 
 impl Run<'_> {
     /// Puts the state of a checkpoint, which `definition` has left, into the layout of `plan` where that is another one, and tells what it did.
-    pub(super) fn adapt(
+    pub(crate) fn adapt(
         &self,
         mut recovered: Recovered,
         definition: &JobSpec,
@@ -60,7 +60,7 @@ impl Run<'_> {
             self.observer.event(&RunEvent::Rerouted { content, old_tasks, new_tasks: plan.tasks });
         }
         recovered.lineage.chains = Vec::new();
-        recovered.lineage.keys = shards.iter().map(crate::runner::state::Shard::keys).collect();
+        recovered.lineage.keys = shards.iter().map(crate::runner::state::shard::Shard::keys).collect();
         recovered.lineage.is_relaid = true;
         recovered.shards = shards;
         Ok(recovered)

@@ -5,8 +5,8 @@ use jiff::Timestamp;
 use crate::format::manifest::{Manifest, Output};
 use crate::job::Emit;
 use crate::runner::error::RunError;
-use crate::runner::output::OutputPlan;
-use crate::runner::run::{Observer, RunEvent};
+use crate::runner::output::plan::OutputPlan;
+use crate::runner::pipeline::run::{Observer, RunEvent};
 use crate::values::error_chain::in_one_line;
 use crate::values::id::Sequence;
 

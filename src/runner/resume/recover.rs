@@ -11,12 +11,12 @@ use crate::format::positions;
 use crate::format::rows::{Row, RowBatch, RowCodec};
 use crate::format::segment::SegmentReader;
 use crate::job::{JobSpec, PrioritySpec};
-use crate::runner::checkpointer::{Lineage, OlderPositions};
+use crate::runner::checkpoint::checkpointer::{Lineage, OlderPositions};
+use crate::runner::checkpoint::priority::Priorities;
 use crate::runner::error::RunError;
-use crate::runner::exec;
-use crate::runner::left_behind::LeftBehind;
-use crate::runner::priority::Priorities;
-use crate::runner::state::Shard;
+use crate::runner::process::exec;
+use crate::runner::resume::damaged::LeftBehind;
+use crate::runner::state::shard::Shard;
 use crate::store::{Committed, Store};
 use crate::values::id::Sequence;
 

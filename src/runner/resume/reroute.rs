@@ -6,7 +6,7 @@ use xxhash_rust::xxh3::{xxh3_64, xxh3_128_with_seed};
 
 use crate::format::index::shard_of;
 use crate::format::rows::RowCodec;
-use crate::runner::state::Shard;
+use crate::runner::state::shard::Shard;
 use crate::values::value::Value;
 
 /// What state is laid out as.

@@ -2,13 +2,13 @@
 
 /// A set of row numbers.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Bitmap {
-    pub(super) words: Vec<u64>,
+pub(crate) struct Bitmap {
+    pub(crate) words: Vec<u64>,
 }
 
 impl Bitmap {
     /// Makes the set of all numbers below `len`.
-    pub(super) fn full(len: usize) -> Bitmap {
+    pub(crate) fn full(len: usize) -> Bitmap {
         let mut words = vec![u64::MAX; len / 64];
         if !len.is_multiple_of(64) {
             words.push((1 << (len % 64)) - 1);
@@ -18,7 +18,7 @@ impl Bitmap {
 
     /// Adds `index` and tells whether it was missing.
     #[inline]
-    pub(super) fn insert(&mut self, index: usize) -> bool {
+    pub(crate) fn insert(&mut self, index: usize) -> bool {
         let word = index / 64;
         if word >= self.words.len() {
             self.words.resize(word + 1, 0);
@@ -30,19 +30,19 @@ impl Bitmap {
     }
 
     /// Returns how many numbers there are.
-    pub(super) fn count(&self) -> usize {
+    pub(crate) fn count(&self) -> usize {
         self.words.iter().map(|word| word.count_ones() as usize).sum()
     }
 
     /// Tells whether `index` is there.
     #[inline]
-    pub(super) fn has(&self, index: usize) -> bool {
+    pub(crate) fn has(&self, index: usize) -> bool {
         self.words.get(index / 64).is_some_and(|word| word & (1 << (index % 64)) != 0)
     }
 
     /// Removes `index` and tells whether it was there.
     #[inline]
-    pub(super) fn remove(&mut self, index: usize) -> bool {
+    pub(crate) fn remove(&mut self, index: usize) -> bool {
         let bit = 1 << (index % 64);
         match self.words.get_mut(index / 64) {
             Some(word) if *word & bit != 0 => {

@@ -1,7 +1,7 @@
 //! Records that come after all their windows were closed.
 
 use crate::job::OnLate;
-use crate::runner::worker::Rejected;
+use crate::runner::pipeline::worker::Rejected;
 
 /// A late record.
 #[derive(Debug, Clone)]

@@ -1,2 +1,10 @@
-//! TODO-DOC
+//! Keyed state in memory: shards, their rows, and what changed since the last checkpoint.
 
+pub mod bitmap;
+pub mod deadlines;
+pub mod emitted;
+pub mod late;
+pub mod rows;
+pub mod shard;
+pub mod sketch;
+pub mod table;

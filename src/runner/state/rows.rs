@@ -3,36 +3,36 @@
 use std::collections::BTreeMap;
 
 use super::bitmap::Bitmap;
-use super::u32_at;
+use crate::runner::state::shard::u32_at;
 
 /// Rows of one size, in pages: growing never moves them.
 #[derive(Debug)]
-pub(super) struct Rows {
+pub(crate) struct Rows {
     pages: Vec<Box<[u8]>>,
     row_bytes: usize,
     /// Places that were ever taken, and those of them that are free again.
-    pub(super) len: usize,
-    pub(super) free: Vec<u32>,
+    pub(crate) len: usize,
+    pub(crate) free: Vec<u32>,
 }
 
 const PAGE_ROWS: usize = 1024;
 
 impl Rows {
-    pub(super) fn new(value_bytes: usize) -> Rows {
+    pub(crate) fn new(value_bytes: usize) -> Rows {
         Rows { pages: Vec::new(), row_bytes: HELD_KEY_BYTES + value_bytes, len: 0, free: Vec::new() }
     }
 
-    pub(super) fn memory_bytes(&self) -> usize {
+    pub(crate) fn memory_bytes(&self) -> usize {
         self.pages.len() * PAGE_ROWS * self.row_bytes
     }
 
     /// Returns the size of a row, with a short key.
-    pub(super) fn row_bytes(&self) -> usize {
+    pub(crate) fn row_bytes(&self) -> usize {
         self.row_bytes
     }
 
     /// Puts a row without values in a free place, and returns the place.
-    pub(super) fn push(&mut self, key: HeldKey) -> usize {
+    pub(crate) fn push(&mut self, key: HeldKey) -> usize {
         let index = match self.free.pop() {
             Some(index) => index as usize,
             None => {
@@ -48,19 +48,19 @@ impl Rows {
     }
 
     /// Frees a place.
-    pub(super) fn remove(&mut self, index: usize) {
+    pub(crate) fn remove(&mut self, index: usize) {
         let row = self.row_mut(index);
         row.fill(0);
         row[0] = FREE;
         self.free.push(index as u32);
     }
 
-    pub(super) fn is_taken(&self, index: usize) -> bool {
+    pub(crate) fn is_taken(&self, index: usize) -> bool {
         self.row(index)[0] != FREE
     }
 
     /// Returns the set of all places that are taken.
-    pub(super) fn taken(&self) -> Bitmap {
+    pub(crate) fn taken(&self) -> Bitmap {
         let mut taken = Bitmap::full(self.len);
         for &index in &self.free {
             taken.remove(index as usize);
@@ -69,36 +69,36 @@ impl Rows {
     }
 
     #[inline]
-    pub(super) fn row(&self, index: usize) -> &[u8] {
+    pub(crate) fn row(&self, index: usize) -> &[u8] {
         let at = index % PAGE_ROWS * self.row_bytes;
         &self.pages[index / PAGE_ROWS][at..at + self.row_bytes]
     }
 
     /// Looks at the first and the last byte of a row, and returns something that depends on both.
     #[inline]
-    pub(super) fn ends(&self, index: usize) -> u8 {
+    pub(crate) fn ends(&self, index: usize) -> u8 {
         let row = self.row(index);
         row[0] ^ row[row.len() - 1]
     }
 
     #[inline]
-    pub(super) fn key(&self, index: usize) -> &HeldKey {
+    pub(crate) fn key(&self, index: usize) -> &HeldKey {
         self.row(index).first_chunk().expect("a row begins with its key")
     }
 
     #[inline]
-    pub(super) fn value(&self, index: usize) -> &[u8] {
+    pub(crate) fn value(&self, index: usize) -> &[u8] {
         &self.row(index)[HELD_KEY_BYTES..]
     }
 
     #[inline]
-    pub(super) fn row_mut(&mut self, index: usize) -> &mut [u8] {
+    pub(crate) fn row_mut(&mut self, index: usize) -> &mut [u8] {
         let at = index % PAGE_ROWS * self.row_bytes;
         &mut self.pages[index / PAGE_ROWS][at..at + self.row_bytes]
     }
 
     #[inline]
-    pub(super) fn value_mut(&mut self, index: usize) -> &mut [u8] {
+    pub(crate) fn value_mut(&mut self, index: usize) -> &mut [u8] {
         &mut self.row_mut(index)[HELD_KEY_BYTES..]
     }
 }
@@ -118,9 +118,9 @@ const FREE: u8 = u8::MAX - 1;
 ///
 /// A key takes a multiple of [`KEY_GRAIN_BYTES`], so that its place fits whatever key of about its length comes after it.
 #[derive(Debug, Default)]
-pub(super) struct Keys {
+pub(crate) struct Keys {
     pages: Vec<Vec<u8>>,
-    pub(super) memory_bytes: usize,
+    pub(crate) memory_bytes: usize,
     /// Free places, page and offset, by their size in bytes.
     free: BTreeMap<usize, Vec<(u32, u64)>>,
 }
@@ -131,7 +131,7 @@ const KEY_PAGE_BYTES: usize = 256 * 1024;
 
 impl Keys {
     /// Keeps a key and returns how its row holds it.
-    pub(super) fn push(&mut self, key: &[u8]) -> HeldKey {
+    pub(crate) fn push(&mut self, key: &[u8]) -> HeldKey {
         if let Some(held) = Keys::short(key) {
             return held;
         }
@@ -163,7 +163,7 @@ impl Keys {
 
     /// Returns how a row holds a key that is short enough to be in the row itself: equal keys are equal numbers of 16 bytes.
     #[inline]
-    pub(super) fn short(key: &[u8]) -> Option<HeldKey> {
+    pub(crate) fn short(key: &[u8]) -> Option<HeldKey> {
         let bytes = match key.len() {
             0..8 => key.iter().rev().fold(0, |number, byte| number << 8 | u128::from(*byte)),
             length @ 8..HELD_KEY_BYTES => {
@@ -178,7 +178,7 @@ impl Keys {
     }
 
     /// Frees the place of a key.
-    pub(super) fn remove(&mut self, held: &HeldKey) {
+    pub(crate) fn remove(&mut self, held: &HeldKey) {
         if held[0] == ELSEWHERE {
             let (page, at) = Keys::place(held);
             let size = Keys::place_bytes(self.get(held).len());
@@ -186,17 +186,17 @@ impl Keys {
         }
     }
 
-    pub(super) fn place_bytes(key_bytes: usize) -> usize {
+    pub(crate) fn place_bytes(key_bytes: usize) -> usize {
         (key_bytes + 4).next_multiple_of(KEY_GRAIN_BYTES)
     }
 
     #[inline]
-    pub(super) fn place(held: &HeldKey) -> (u32, u64) {
+    pub(crate) fn place(held: &HeldKey) -> (u32, u64) {
         (u32_at(held, 4), u64::from_le_bytes(held[8..].try_into().expect("eight bytes")))
     }
 
     #[inline]
-    pub(super) fn get<'a>(&'a self, held: &'a HeldKey) -> &'a [u8] {
+    pub(crate) fn get<'a>(&'a self, held: &'a HeldKey) -> &'a [u8] {
         if held[0] != ELSEWHERE {
             return &held[1..=usize::from(held[0])];
         }

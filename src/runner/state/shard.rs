@@ -13,19 +13,15 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use crate::format::index::SegmentKind;
 use crate::format::rows::{Change, Row, RowBatch, RowCodec, int_at, number_at};
-use crate::runner::deadlines::Deadlines;
-use crate::runner::emit::Emitted;
-use crate::runner::sketch::Sketch;
+use crate::runner::state::deadlines::Deadlines;
+use crate::runner::state::emitted::Emitted;
+use crate::runner::state::sketch::Sketch;
 use crate::values::decimal::Decimal;
 use crate::values::value::ColumnType;
 
-mod bitmap;
-mod rows;
-mod table;
-
-use bitmap::Bitmap;
-use rows::{Keys, Rows};
-use table::Table;
+use crate::runner::state::bitmap::Bitmap;
+use crate::runner::state::rows::{Keys, Rows};
+use crate::runner::state::table::Table;
 
 /// The rows of a contiguous range of tasks.
 #[derive(Debug)]
@@ -658,7 +654,7 @@ fn fixed_size(column_type: ColumnType) -> Option<usize> {
 }
 
 #[inline]
-fn u32_at(bytes: &[u8], at: usize) -> u32 {
+pub(crate) fn u32_at(bytes: &[u8], at: usize) -> u32 {
     u32::from_le_bytes(bytes[at..at + 4].try_into().expect("four bytes"))
 }
 

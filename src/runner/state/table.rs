@@ -9,7 +9,7 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 /// The hash is the one that gives a key its task, so anybody can make keys whose hashes have half of their bits alike. What makes the tag of it is
 /// drawn at random for each table: who does not know it can not crowd the keys into one place. Nothing that is written depends on it.
 #[derive(Debug)]
-pub(super) struct Table {
+pub(crate) struct Table {
     entries: Vec<u64>,
     len: usize,
     secret: [u64; 2],
@@ -23,7 +23,7 @@ impl Default for Table {
 }
 
 impl Table {
-    pub(super) fn memory_bytes(&self) -> usize {
+    pub(crate) fn memory_bytes(&self) -> usize {
         self.entries.capacity() * size_of::<u64>()
     }
 
@@ -43,20 +43,20 @@ impl Table {
 
     /// Returns the first entry that a search for a hash looks at.
     #[inline]
-    pub(super) fn entry(&self, hash: u64) -> u64 {
+    pub(crate) fn entry(&self, hash: u64) -> u64 {
         if self.entries.is_empty() { 0 } else { self.entries[self.start(self.tag(hash))] }
     }
 
     /// Returns the row of the first entry that a search for a hash looks at, if its tag fits.
     #[inline]
-    pub(super) fn likely(&self, hash: u64) -> Option<u32> {
+    pub(crate) fn likely(&self, hash: u64) -> Option<u32> {
         let entry = self.entry(hash);
         (entry != 0 && (entry ^ self.tag(hash)) >> 32 == 0).then(|| entry as u32 - 1)
     }
 
     /// Returns the row with this hash for which `is_it` says yes.
     #[inline]
-    pub(super) fn find(&self, hash: u64, is_it: impl Fn(u32) -> bool) -> Option<u32> {
+    pub(crate) fn find(&self, hash: u64, is_it: impl Fn(u32) -> bool) -> Option<u32> {
         if self.entries.is_empty() {
             return None;
         }
@@ -76,7 +76,7 @@ impl Table {
     }
 
     /// Adds a row that is not there.
-    pub(super) fn insert(&mut self, hash: u64, row: u32) {
+    pub(crate) fn insert(&mut self, hash: u64, row: u32) {
         // At most two thirds of the entries are taken.
         if (self.len + 1) * 3 > self.entries.len() * 2 {
             self.grow();
@@ -86,7 +86,7 @@ impl Table {
     }
 
     /// Removes a row that is there. What was put behind its entry because of it moves up, so that no search is cut short.
-    pub(super) fn remove(&mut self, hash: u64, row: u32) {
+    pub(crate) fn remove(&mut self, hash: u64, row: u32) {
         let mask = self.entries.len() - 1;
         let removed = self.tag(hash) | (u64::from(row) + 1);
         let mut hole = self.start(removed);
@@ -116,7 +116,7 @@ impl Table {
         }
     }
 
-    pub(super) fn place(&mut self, entry: u64) {
+    pub(crate) fn place(&mut self, entry: u64) {
         let mut at = self.start(entry);
         while self.entries[at] != 0 {
             at = (at + 1) & (self.entries.len() - 1);
@@ -125,7 +125,7 @@ impl Table {
     }
 
     #[cold]
-    pub(super) fn grow(&mut self) {
+    pub(crate) fn grow(&mut self) {
         let larger = vec![0; (self.entries.len() * 2).max(64)];
         for entry in std::mem::replace(&mut self.entries, larger) {
             if entry != 0 {

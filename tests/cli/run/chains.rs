@@ -5,7 +5,7 @@ use std::io::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 
-use ckpt::runner::recover::{Recovered, recover};
+use ckpt::runner::resume::recover::{Recovered, recover};
 use ckpt::storage::local::LocalStorage;
 use ckpt::store::Store;
 

@@ -6,12 +6,13 @@ use std::time::Duration;
 use super::{Event, Load, Ticket, Worker};
 use crate::format::index::{shard_of, tasks_of};
 use crate::runner::error::RunError;
-use crate::runner::exec::{self, Handed, Incoming, Link, ProgramFailure};
-use crate::runner::run::RunEvent;
+use crate::runner::pipeline::run::RunEvent;
+use crate::runner::process::exec;
+use crate::runner::process::exec::{Handed, Incoming, Link, ProgramFailure};
 
 impl Worker<'_> {
     /// Starts the worker's program, if the job has one, and hands it the state. Returns false when the run can not go on.
-    pub(super) fn start_program(&mut self) -> bool {
+    pub(crate) fn start_program(&mut self) -> bool {
         let plan = self.plan;
         let Some(exec) = &plan.exec else { return true };
         let mut tasks: Vec<(u32, u32)> = Vec::new();
@@ -46,7 +47,7 @@ impl Worker<'_> {
     }
 
     /// Looks after the program: the time it takes, and the time it is told. Returns false when the run can not go on.
-    pub(super) fn tend_program(&mut self) -> bool {
+    pub(crate) fn tend_program(&mut self) -> bool {
         let Some(link) = &mut self.program else { return true };
         let ticked = if link.is_tick_due() { link.tick(false) } else { Ok(()) };
         // What has come already is an answer.
@@ -55,7 +56,7 @@ impl Worker<'_> {
     }
 
     /// Asks the program for what changed before the cut of this number. Returns false when the run can not go on.
-    pub(super) fn ask_for_cut(&mut self, number: u64, ended: bool) -> bool {
+    pub(crate) fn ask_for_cut(&mut self, number: u64, ended: bool) -> bool {
         let Some(link) = &mut self.program else { return true };
         // When the input has ended that is told before the last cut, so that what the program makes of it is in it.
         let told = if ended { link.tick(true) } else { Ok(()) };
@@ -63,7 +64,7 @@ impl Worker<'_> {
     }
 
     /// Hands the program the records of a block. Returns false when the run can not go on.
-    pub(super) fn send_batch(&mut self, body: &[u8], ticket: Arc<Ticket>) -> bool {
+    pub(crate) fn send_batch(&mut self, body: &[u8], ticket: Arc<Ticket>) -> bool {
         let Some(link) = &mut self.program else { return true };
         if body.is_empty() {
             return true;
@@ -72,7 +73,7 @@ impl Worker<'_> {
     }
 
     /// Takes what came from the program. Returns false when the run can not go on.
-    pub(super) fn take_answer(&mut self, incoming: Incoming) -> bool {
+    pub(crate) fn take_answer(&mut self, incoming: Incoming) -> bool {
         let Some(link) = &mut self.program else { return true };
         let given = match link.take(incoming) {
             Ok(given) => given,
@@ -117,12 +118,12 @@ impl Worker<'_> {
     }
 
     /// Tells whether the program has answered everything.
-    pub(super) fn is_program_idle(&self) -> bool {
+    pub(crate) fn is_program_idle(&self) -> bool {
         self.program.as_ref().is_none_or(Link::is_idle)
     }
 
     /// Asks the program to end, after everything was handed over.
-    pub(super) fn close_program(&mut self) {
+    pub(crate) fn close_program(&mut self) {
         let Some(link) = self.program.take() else { return };
         if let Some(message) = link.close(|line| self.tell(line)) {
             self.tell(format!("{} {message}", self.program_name()));
@@ -130,7 +131,7 @@ impl Worker<'_> {
     }
 
     /// Passes on a line that the program wrote to its standard error.
-    pub(super) fn tell(&self, line: String) {
+    pub(crate) fn tell(&self, line: String) {
         let (program, worker) = (self.program_name().to_owned(), self.number());
         self.observer.event(&RunEvent::ProgramSaid { program, worker, line });
     }
@@ -160,7 +161,7 @@ impl Worker<'_> {
 
     /// Freezes all shards: what they hold is what they held at the cut of this number. The worker, or its program, has stood still for `stood_still`
     /// besides.
-    pub(super) fn freeze(&mut self, cut: u64, stood_still: Duration) {
+    pub(crate) fn freeze(&mut self, cut: u64, stood_still: Duration) {
         let begun = std::time::Instant::now();
         let before = self.load();
         let mut left_out = Vec::new();

@@ -10,12 +10,12 @@ use crate::format::segment::MAX_VALUE_BYTES;
 use crate::input::Block;
 use crate::input::record::{BadRecord, Field, RecordPlace};
 use crate::job::OnLate;
-use crate::runner::clock::Clock;
-use crate::runner::late::{LateRecord, shown_bytes};
-use crate::runner::processor::Context;
-use crate::runner::time_plan::{TimePlan, TimedRows, WindowRows};
-use crate::runner::window::RowKeys;
-use crate::runner::worker::{Account, Rejected};
+use crate::runner::pipeline::worker::{Account, Rejected};
+use crate::runner::process::processor::Context;
+use crate::runner::process::time_plan::{TimePlan, TimedRows, WindowRows};
+use crate::runner::process::watermark::Clock;
+use crate::runner::process::window::RowKeys;
+use crate::runner::state::late::{LateRecord, shown_bytes};
 
 /// What a block says of time.
 #[derive(Debug)]
@@ -29,7 +29,7 @@ pub struct BlockTime {
 
 impl BlockTime {
     /// Takes out of an account what it says of time.
-    pub(super) fn new(account: &Account) -> BlockTime {
+    pub(crate) fn new(account: &Account) -> BlockTime {
         let released = account.released.clone();
         BlockTime { stream: account.stream, records: account.records, largest: account.time, released }
     }
@@ -65,7 +65,7 @@ const LATEST_WITH_PLACE: u8 = 2;
 
 impl Plan {
     /// Packs one record for the workers that own its rows, if the filter keeps it. Returns its time then.
-    pub(super) fn route_timed(
+    pub(crate) fn route_timed(
         &self,
         timed: &mut Timed,
         own: Own<'_>,
@@ -122,7 +122,7 @@ impl Plan {
 
 impl Worker<'_> {
     /// Applies a block's records, and then lets the time come to where the block has brought it.
-    pub(super) fn apply_timed(&mut self, bytes: &[u8], time: &BlockTime) -> Result<(), Box<Event>> {
+    pub(crate) fn apply_timed(&mut self, bytes: &[u8], time: &BlockTime) -> Result<(), Box<Event>> {
         let before = self.load();
         let result = match self.plan.timing.as_ref().map(|timing| &timing.rows) {
             Some(TimedRows::Windows(rows)) => self.apply_to_windows(bytes, rows, time),
@@ -142,7 +142,7 @@ impl Worker<'_> {
     }
 
     /// Lets the time come to the end of the input.
-    pub(super) fn end(&mut self) {
+    pub(crate) fn end(&mut self) {
         let before = self.load();
         if let (Some(timing), Some(timed)) = (&self.plan.timing, &mut self.timed) {
             timing.end(&mut timed.clock);

@@ -43,19 +43,19 @@ pub(crate) enum Incoming {
 
 /// A running program. It is killed, with all that it has started, and reaped when this is dropped.
 #[derive(Debug)]
-pub(super) struct Child {
+pub(crate) struct Child {
     process: std::process::Child,
     /// Lines to write to its standard input; nothing once it is to end.
-    pub(super) lines: Option<Sender<Arc<Vec<u8>>>>,
-    pub(super) answers: Receiver<Incoming>,
-    pub(super) said: Receiver<String>,
+    pub(crate) lines: Option<Sender<Arc<Vec<u8>>>>,
+    pub(crate) answers: Receiver<Incoming>,
+    pub(crate) said: Receiver<String>,
     last_lines: Arc<Mutex<VecDeque<String>>>,
     status: Option<ExitStatus>,
 }
 
 impl Child {
     /// Starts the program, in a process group of its own: a Ctrl-C in the terminal is for ckpt, which needs the program for its last checkpoint.
-    pub(super) fn start(plan: &ExecPlan) -> io::Result<Child> {
+    pub(crate) fn start(plan: &ExecPlan) -> io::Result<Child> {
         let mut process = Command::new(plan.executable())
             .args(&plan.command[1..])
             .current_dir(&plan.directory)
@@ -82,7 +82,7 @@ impl Child {
     }
 
     /// Returns how the program ended, once it has; it is killed when it does not end by itself within a little while.
-    pub(super) fn wait(&mut self) -> io::Result<ExitStatus> {
+    pub(crate) fn wait(&mut self) -> io::Result<ExitStatus> {
         let begun = Instant::now();
         while begun.elapsed() < END_PATIENCE && !self.has_ended() {
             std::thread::sleep(END_TICK);
@@ -91,13 +91,13 @@ impl Child {
     }
 
     /// Returns the last line that the program has written to its standard error and that is not empty.
-    pub(super) fn last_line(&self) -> Option<String> {
+    pub(crate) fn last_line(&self) -> Option<String> {
         let lines = self.last_lines.lock().unwrap_or_else(PoisonError::into_inner);
         lines.iter().rev().find(|line| !line.trim().is_empty()).cloned()
     }
 
     /// Tells whether the program has ended. It stays a zombie: its number belongs to no other process yet.
-    pub(super) fn has_ended(&self) -> bool {
+    pub(crate) fn has_ended(&self) -> bool {
         if self.status.is_some() {
             return true;
         }
@@ -106,7 +106,7 @@ impl Child {
     }
 
     /// Kills the program and what it has started.
-    pub(super) fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         let _ = self.reap();
     }
 
@@ -136,7 +136,7 @@ impl Drop for Child {
 }
 
 /// Says how a program ended: `with exit status 3`, `by signal 9`.
-pub(super) fn describe(status: ExitStatus) -> String {
+pub(crate) fn describe(status: ExitStatus) -> String {
     match (status.code(), status.signal()) {
         (Some(code), _) => format!("with exit status {code}"),
         (None, Some(signal)) => format!("by signal {signal}"),

@@ -10,7 +10,7 @@ use crossbeam_channel::{Receiver, SendTimeoutError, TrySendError};
 use super::child::{Child, Incoming, describe};
 use super::protocol::{self, Answer, Handed, Hello, PROTOCOL, RESTORE_BYTES};
 use super::{ExecPlan, ProgramFailure};
-use crate::runner::worker::Ticket;
+use crate::runner::pipeline::worker::Ticket;
 
 /// The most requests that a program has not answered yet.
 const REQUESTS_UNDER_WAY: usize = 8;

@@ -19,8 +19,8 @@ use crate::input::record::csv;
 use crate::input::record::{BadRecord, Field, Header, RecordPlace};
 use crate::input::roster::StreamNames;
 use crate::job::{ExecSpec, FieldPath, InputFormat, JobSpec};
-use crate::runner::processor::{Context, ProcessError, Processor};
-use crate::runner::state::{RowMut, Shard};
+use crate::runner::process::processor::{Context, ProcessError, Processor};
+use crate::runner::state::shard::{RowMut, Shard};
 use crate::values::units::{Span, shown};
 use crate::values::value::{Column, ColumnType};
 

@@ -12,25 +12,25 @@ pub const PROTOCOL: u32 = 1;
 pub const MAX_ANSWER_BYTES: usize = 64 << 20;
 
 /// So many bytes of rows, or a single row, are put into one `restore`.
-pub(super) const RESTORE_BYTES: usize = 1 << 20;
+pub(crate) const RESTORE_BYTES: usize = 1 << 20;
 
 /// The first line.
 #[derive(Debug, Serialize)]
-pub(super) struct Hello<'a> {
+pub(crate) struct Hello<'a> {
     #[serde(rename = "type")]
-    pub(super) kind: &'static str,
-    pub(super) protocol: u32,
-    pub(super) version: &'a str,
-    pub(super) job: &'a str,
-    pub(super) worker: usize,
-    pub(super) workers: usize,
+    pub(crate) kind: &'static str,
+    pub(crate) protocol: u32,
+    pub(crate) version: &'a str,
+    pub(crate) job: &'a str,
+    pub(crate) worker: usize,
+    pub(crate) workers: usize,
     /// First and last task of each range that the program gets.
-    pub(super) tasks: Vec<(u32, u32)>,
-    pub(super) key: Option<String>,
+    pub(crate) tasks: Vec<(u32, u32)>,
+    pub(crate) key: Option<String>,
 }
 
 impl Hello<'_> {
-    pub(super) fn line(&self) -> Vec<u8> {
+    pub(crate) fn line(&self) -> Vec<u8> {
         let mut line = serde_json::to_vec(self).expect("a greeting is always JSON");
         line.push(b'\n');
         line
@@ -38,27 +38,27 @@ impl Hello<'_> {
 }
 
 /// Returns the line that says that all state has been handed over.
-pub(super) fn start() -> Vec<u8> {
+pub(crate) fn start() -> Vec<u8> {
     b"{\"type\":\"start\"}\n".to_vec()
 }
 
 /// Returns the line that asks a program to end.
-pub(super) fn close() -> Vec<u8> {
+pub(crate) fn close() -> Vec<u8> {
     b"{\"type\":\"close\"}\n".to_vec()
 }
 
 /// Returns the line that asks for everything that changed. `ended` says that the input has been read to its end.
-pub(super) fn checkpoint(number: u64) -> Vec<u8> {
+pub(crate) fn checkpoint(number: u64) -> Vec<u8> {
     format!("{{\"type\":\"checkpoint\",\"number\":{number}}}\n").into_bytes()
 }
 
 /// Returns the line of a timer. `ended` says that the input has been read to its end.
-pub(super) fn tick(number: u64, ended: bool) -> Vec<u8> {
+pub(crate) fn tick(number: u64, ended: bool) -> Vec<u8> {
     format!("{{\"type\":\"tick\",\"number\":{number},\"ended\":{ended}}}\n").into_bytes()
 }
 
 /// Returns the line of a batch. `body` is what [`begin_batch`] and [`push_record`] made.
-pub(super) fn batch(number: u64, body: &[u8]) -> Vec<u8> {
+pub(crate) fn batch(number: u64, body: &[u8]) -> Vec<u8> {
     let mut line = Vec::with_capacity(body.len() + 48);
     line.extend_from_slice(format!("{{\"type\":\"batch\",\"number\":{number},").as_bytes());
     line.extend_from_slice(body);
@@ -67,14 +67,14 @@ pub(super) fn batch(number: u64, body: &[u8]) -> Vec<u8> {
 }
 
 /// Begins the body of a batch of records of `partition`.
-pub(super) fn begin_batch(body: &mut Vec<u8>, partition: &str) {
+pub(crate) fn begin_batch(body: &mut Vec<u8>, partition: &str) {
     body.extend_from_slice(b"\"partition\":");
     push_text(body, partition);
     body.extend_from_slice(b",\"records\":[");
 }
 
 /// Appends a record to the body of a batch; `push_data` appends its data as JSON.
-pub(super) fn push_record(
+pub(crate) fn push_record(
     body: &mut Vec<u8>,
     task: u32,
     offset: u64,
@@ -94,12 +94,12 @@ pub(super) fn push_record(
 }
 
 /// Begins a `restore`.
-pub(super) fn begin_restore(line: &mut Vec<u8>) {
+pub(crate) fn begin_restore(line: &mut Vec<u8>) {
     line.extend_from_slice(b"{\"type\":\"restore\",\"rows\":[");
 }
 
 /// Appends a row to a `restore`.
-pub(super) fn push_row(line: &mut Vec<u8>, task: u32, key: &str, value: &[u8]) {
+pub(crate) fn push_row(line: &mut Vec<u8>, task: u32, key: &str, value: &[u8]) {
     if line.last() != Some(&b'[') {
         line.push(b',');
     }
@@ -113,12 +113,12 @@ pub(super) fn push_row(line: &mut Vec<u8>, task: u32, key: &str, value: &[u8]) {
 }
 
 /// Ends a `restore`.
-pub(super) fn end_restore(line: &mut Vec<u8>) {
+pub(crate) fn end_restore(line: &mut Vec<u8>) {
     line.extend_from_slice(b"]}\n");
 }
 
 /// Appends `text` as JSON.
-pub(super) fn push_text(line: &mut Vec<u8>, text: &str) {
+pub(crate) fn push_text(line: &mut Vec<u8>, text: &str) {
     serde_json::to_writer(line, text).expect("text is always JSON");
 }
 
@@ -168,7 +168,7 @@ struct Line<'a> {
 
 impl Answer {
     /// Reads a line. The error says what is wrong with it.
-    pub(super) fn parse(line: &[u8]) -> Result<Answer, String> {
+    pub(crate) fn parse(line: &[u8]) -> Result<Answer, String> {
         let text = std::str::from_utf8(line).map_err(|_| "it is not UTF-8".to_owned())?;
         // The place within a line says more without "line 1".
         let line: Line<'_> = serde_json::from_str(text).map_err(|error| {
@@ -231,7 +231,7 @@ impl Handed {
 }
 
 /// Finds a record in a batch again: its offset, and its data as JSON.
-pub(super) fn record_of(batch: &[u8], index: usize) -> Option<(u64, String)> {
+pub(crate) fn record_of(batch: &[u8], index: usize) -> Option<(u64, String)> {
     #[derive(Deserialize)]
     struct Batch<'a> {
         #[serde(borrow)]
@@ -242,7 +242,7 @@ pub(super) fn record_of(batch: &[u8], index: usize) -> Option<(u64, String)> {
 }
 
 /// Returns the partition of a batch, and the offsets of its first and last record.
-pub(super) fn extent_of(batch: &[u8]) -> Option<(String, u64, u64)> {
+pub(crate) fn extent_of(batch: &[u8]) -> Option<(String, u64, u64)> {
     #[derive(Deserialize)]
     struct Batch<'a> {
         partition: String,
