@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use ckpt::cli::completions::script;
+use ckpt::cli::commands::completions::script;
 use ckpt::cli::{command, exit::Exit};
 use clap_complete::Shell;
 use clap_complete::aot::Generator as _;

@@ -1,288 +1,75 @@
-//! `ckpt log`: what happened to a store.
+//! The conversation as JSON lines on standard error, for programs that collect logs.
 
-use std::time::Duration;
-
-use jiff::{Timestamp, Zoned};
+use jiff::Timestamp;
 use serde::Serialize;
+use serde_json::{Map, Value};
 
+use crate::cli::clock::Clock;
 use crate::cli::error::CliError;
-use crate::cli::exit::Exit;
-use crate::cli::table::{Column, Table};
-use crate::cli::target::Target;
-use crate::cli::ui::Ui;
-use crate::cli::words;
-use crate::format::manifest::Trigger;
-use crate::ops::log::{Happening, Log, Selection, log};
-use crate::store::Store;
-use crate::store::attempts::{Attempt, AttemptOutcome};
-use crate::store::history::{Event, EventKind, Range};
-use crate::values::id::Sequence;
-use crate::values::units;
-use crate::values::units::{Bytes, Count, Span};
+use crate::cli::progress::Screen;
 
-/// Show what happened to a store, the newest last
-///
-/// A line for each time that a run wanted a checkpoint: when, what caused it, how
-/// long it took, how many bytes were new, and what became of it: the checkpoint
-/// that was committed, nothing because nothing had changed, or why it failed.
-/// Between these stand restores, and the prunes that removed checkpoints or
-/// brought them back. Attempts of a quiet job that had nothing to do, one after
-/// the other, are one line. Times are UTC.
-///
-/// The run writes the log; a job may be running meanwhile. Of a very long log the
-/// oldest attempts are dropped, which is said.
-///
-/// Examples:
-///   ckpt log checkpoints/clicks
-///   ckpt log checkpoints/clicks --failed --since '7d ago'
-///   ckpt log checkpoints/clicks -n 20
-///   ckpt log checkpoints/clicks --json | jq '.log[-1].outcome'
-#[derive(Debug, Clone, PartialEq, Eq, clap::Args)]
-#[command(verbatim_doc_comment)]
-pub struct Args {
-    /// The store
-    pub store: std::ffi::OsString,
-
-    /// Show only the newest N
-    #[arg(long, short = 'n', value_name = "N")]
-    pub limit: Option<usize>,
-
-    /// Show only what happened since: `2026-11-22T14:00`, `2h ago`
-    #[arg(long, value_name = "TIME")]
-    pub since: Option<String>,
-
-    /// Show only attempts that failed
-    #[arg(long)]
-    pub failed: bool,
+/// How much a line matters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Level {
+    /// It went as it should.
+    Info,
+    /// Somebody should look at it.
+    Warning,
+    /// The command ends with it.
+    Error,
 }
 
-/// Prints the log.
-pub fn run(args: &Args, ui: &mut Ui) -> Result<Exit, CliError> {
-    let target = Target::parse(&args.store)?;
-    if target.reference.is_some() {
-        return Err(CliError::usage("expected a store, found a checkpoint"));
-    }
-    let since = args.since.as_deref().map(|text| time(text, &ui.now())).transpose()?;
-    let store = target.open(ui)?;
-    let log = log(&store, &Selection { since, failed: args.failed, limit: args.limit })?;
-    if ui.is_json() {
-        ui.json(&LogView::new(&store, &log))?;
-        return Ok(Exit::Clean);
-    }
-    if log.happenings.is_empty() {
-        ui.note(if args.failed { "no attempt has failed" } else { "nothing has happened" });
-    } else {
-        ui.table(&table(&log))?;
-    }
-    if log.older > 0 {
-        ui.note(format!("{} not shown", words::counted(log.older as u64, "older line")));
-    }
-    if log.dropped > 0 {
-        ui.note(format!("the first {} are no longer in the log", words::counted(log.dropped, "attempt")));
-    }
-    if log.unreadable > 0 {
-        ui.warn(format!("{} of the history can not be read", words::counted(log.unreadable, "line")));
-    }
-    Ok(Exit::Clean)
+/// Writes the lines.
+#[derive(Debug, Clone)]
+pub struct Journal {
+    screen: Screen,
+    clock: Clock,
+    job: Option<String>,
+    quiet: bool,
 }
 
-fn time(text: &str, now: &Zoned) -> Result<Timestamp, CliError> {
-    units::parse_time(text, now).map_err(|error| CliError::usage(format!("--since: {error}")))
-}
-
-fn table(log: &Log) -> Table {
-    let mut table = Table::new(vec![
-        Column::number("NUMBER"),
-        Column::text("WHEN"),
-        Column::text("CAUSE"),
-        Column::number("TOOK"),
-        Column::number("NEW"),
-        Column::long("OUTCOME"),
-    ]);
-    // A quiet job has nothing new again and again: that is one line.
-    for alike in log.happenings.chunk_by(are_quiet_alike) {
-        let happening = &alike[0];
-        let when = happening.time().strftime("%Y-%m-%d %H:%M:%S").to_string();
-        let nothing = || "-".to_owned();
-        table.row(match happening {
-            Happening::Attempt(attempt) => [
-                attempt.number.to_string(),
-                when,
-                words::trigger(attempt.trigger).to_owned(),
-                took(attempt.total_micros()),
-                if attempt.outcome == AttemptOutcome::Committed {
-                    Bytes(attempt.new_bytes).to_string()
-                } else {
-                    nothing()
-                },
-                if alike.len() > 1 {
-                    let last = alike[alike.len() - 1].time().strftime("%Y-%m-%d %H:%M:%S");
-                    format!("{}, {} times until {last}", outcome(attempt), Count(alike.len() as u64))
-                } else {
-                    outcome(attempt)
-                },
-            ],
-            Happening::Checkpoint(manifest) => [
-                nothing(),
-                when,
-                words::trigger(manifest.trigger).to_owned(),
-                took(manifest.timings.snapshot_micros.saturating_add(manifest.timings.write_micros)),
-                Bytes(manifest.totals.new_bytes).to_string(),
-                match manifest.restored_from {
-                    Some(from) => format!("checkpoint {}, as {} was", manifest.sequence.0, from.0),
-                    None => format!("checkpoint {}", manifest.sequence.0),
-                },
-            ],
-            Happening::Event(event) => [nothing(), when, cause(event).to_owned(), nothing(), nothing(), effect(event)],
-        });
-    }
-    table
-}
-
-/// Tells whether two attempts that follow each other had nothing to do, for the same cause, in one run.
-fn are_quiet_alike(one: &Happening, next: &Happening) -> bool {
-    let (Happening::Attempt(one), Happening::Attempt(next)) = (one, next) else { return false };
-    let is_quiet = |attempt: &Attempt| attempt.outcome == AttemptOutcome::Elided;
-    is_quiet(one) && is_quiet(next) && one.trigger == next.trigger && one.run == next.run
-}
-
-fn took(micros: u64) -> String {
-    Span(Duration::from_micros(micros)).to_string()
-}
-
-fn outcome(attempt: &Attempt) -> String {
-    match (attempt.outcome, attempt.sequence, &attempt.error) {
-        (AttemptOutcome::Committed, Some(sequence), _) => format!("checkpoint {}", sequence.0),
-        (AttemptOutcome::Committed, None, _) => "checkpoint".to_owned(),
-        (AttemptOutcome::Elided, ..) => "nothing new".to_owned(),
-        (AttemptOutcome::Failed, _, None) => "failed".to_owned(),
-        (AttemptOutcome::Failed, _, Some(error)) => format!("failed: {error}"),
-    }
-}
-
-fn cause(event: &Event) -> &'static str {
-    match event.event {
-        EventKind::Pruned | EventKind::Undone | EventKind::RemovedLeftovers | EventKind::Folded => "prune",
-        EventKind::LeftOut => "copy",
-        EventKind::Other => "-",
-    }
-}
-
-fn effect(event: &Event) -> String {
-    let in_range = |range: &Range| range.last.0.saturating_sub(range.first.0).saturating_add(1);
-    let in_ranges = event.ranges.iter().map(in_range).fold(event.checkpoints.len() as u64, u64::saturating_add);
-    let count = words::counted(in_ranges, "checkpoint");
-    let frees = if event.bytes > 0 { format!(", frees {}", Bytes(event.bytes)) } else { String::new() };
-    match event.event {
-        EventKind::Pruned => format!("pruned {count}{frees}"),
-        EventKind::Undone => format!("brought back {count}"),
-        EventKind::LeftOut => format!("left out {count}"),
-        EventKind::RemovedLeftovers => {
-            format!("removed {}{frees}", words::counted(event.files.unwrap_or(0), "leftover file"))
-        }
-        EventKind::Folded => format!("older prunes of {count}{frees}"),
-        EventKind::Other => "something that a later version does".to_owned(),
-    }
-}
-
+/// A line. `docs/scripting.md` is its promise.
 #[derive(Debug, Serialize)]
-struct LogView<'a> {
-    version: u32,
-    store: String,
-    dropped: u64,
-    unreadable: u64,
-    older: usize,
-    log: Vec<EntryView<'a>>,
-}
-
-#[derive(Debug, Serialize)]
-#[serde(untagged)]
-enum EntryView<'a> {
-    Attempt(AttemptView<'a>),
-    Event(EventView<'a>),
-}
-
-#[derive(Debug, Serialize)]
-struct AttemptView<'a> {
-    /// Null for a checkpoint that the log does not tell of.
-    number: Option<u64>,
+struct Line<'a> {
     time: Timestamp,
-    run: Option<&'a str>,
-    cause: Trigger,
-    outcome: AttemptOutcome,
-    checkpoint: Option<Sequence>,
-    restored_from: Option<Sequence>,
-    pause_micros: u64,
-    snapshot_micros: u64,
-    write_micros: u64,
-    commit_micros: u64,
-    new_bytes: u64,
-    error: Option<&'a str>,
+    level: Level,
+    event: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    job: Option<&'a str>,
+    message: &'a str,
+    #[serde(flatten)]
+    fields: &'a Map<String, Value>,
 }
 
-#[derive(Debug, Serialize)]
-struct EventView<'a> {
-    event_number: u64,
-    time: Timestamp,
-    event: EventKind,
-    policy: Option<&'a str>,
-    checkpoints: Vec<Sequence>,
-    ranges: &'a [Range],
-    files: Option<u64>,
-    bytes: u64,
-}
+impl Journal {
+    /// Makes a journal; `quiet` leaves out what went as it should.
+    pub(super) fn new(screen: &Screen, clock: Clock, quiet: bool) -> Journal {
+        Journal { screen: screen.clone(), clock, job: None, quiet }
+    }
 
-impl<'a> LogView<'a> {
-    fn new(store: &Store, log: &'a Log) -> LogView<'a> {
-        let view = |happening: &'a Happening| match happening {
-            Happening::Attempt(attempt) => EntryView::Attempt(AttemptView {
-                number: Some(attempt.number),
-                time: attempt.time,
-                run: Some(&attempt.run),
-                cause: attempt.trigger,
-                outcome: attempt.outcome,
-                checkpoint: attempt.sequence,
-                restored_from: None,
-                pause_micros: attempt.pause_micros,
-                snapshot_micros: attempt.snapshot_micros,
-                write_micros: attempt.write_micros,
-                commit_micros: attempt.commit_micros,
-                new_bytes: attempt.new_bytes,
-                error: attempt.error.as_deref(),
-            }),
-            Happening::Checkpoint(manifest) => EntryView::Attempt(AttemptView {
-                number: None,
-                time: manifest.created,
-                run: None,
-                cause: manifest.trigger,
-                outcome: AttemptOutcome::Committed,
-                checkpoint: Some(manifest.sequence),
-                restored_from: manifest.restored_from,
-                pause_micros: manifest.timings.pause_micros,
-                snapshot_micros: manifest.timings.snapshot_micros,
-                write_micros: manifest.timings.write_micros,
-                commit_micros: 0,
-                new_bytes: manifest.totals.new_bytes,
-                error: None,
-            }),
-            Happening::Event(event) => EntryView::Event(EventView {
-                event_number: event.number,
-                time: event.time,
-                event: event.event,
-                policy: event.policy.as_deref(),
-                checkpoints: event.checkpoints.iter().map(|checkpoint| checkpoint.sequence).collect(),
-                ranges: &event.ranges,
-                files: event.files,
-                bytes: event.bytes,
-            }),
-        };
-        LogView {
-            version: 1,
-            store: store.place(),
-            dropped: log.dropped,
-            unreadable: log.unreadable,
-            older: log.older,
-            log: log.happenings.iter().map(view).collect(),
+    /// Returns the journal of a job, which every line names.
+    pub(super) fn of_job(&self, job: &str) -> Journal {
+        Journal { job: Some(job.to_owned()), ..self.clone() }
+    }
+
+    /// Writes a line. Control characters are escaped as JSON has it.
+    pub fn write(&self, level: Level, event: &str, message: &str, fields: &Map<String, Value>) {
+        if self.quiet && level == Level::Info {
+            return;
         }
+        let time = self.clock.now().timestamp();
+        let time = Timestamp::from_millisecond(time.as_millisecond()).unwrap_or(time);
+        let line = Line { time, level, event, job: self.job.as_deref(), message, fields };
+        self.screen.print(&serde_json::to_string(&line).expect("a line is made of texts and numbers"));
+    }
+
+    /// Writes the error that ends the command.
+    pub(super) fn error(&self, error: &CliError) {
+        let mut fields = Map::new();
+        fields.insert("causes".to_owned(), error.causes.clone().into());
+        fields.insert("hints".to_owned(), error.hints.clone().into());
+        fields.insert("exit_code".to_owned(), error.exit.code().into());
+        self.write(Level::Error, "failed", &error.message, &fields);
     }
 }

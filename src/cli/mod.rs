@@ -10,37 +10,23 @@ use std::process::ExitCode;
 use clap::error::ErrorKind;
 use clap::{CommandFactory as _, FromArgMatches as _};
 
+use crate::cli::commands::Command;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::cli::ui::{Options, Ui};
 use crate::runner::process::processor::Processors;
 
-pub mod check;
-pub mod checkpoint;
 pub mod clock;
-pub mod completions;
-pub mod copy;
-pub mod diff;
+pub mod commands;
 pub mod error;
 pub mod escape;
 pub mod exit;
-pub mod inspect;
-pub mod journal;
-pub mod latest;
-pub mod list;
 pub mod log;
-pub mod pin;
 pub mod progress;
-pub mod prune;
-pub mod restore;
-pub mod run;
 pub mod sparkline;
-pub mod stats;
 pub mod table;
 pub mod target;
 pub mod ui;
-pub mod unpin;
-pub mod verify;
 pub mod words;
 
 /// Checkpoints for stateful jobs: run, resume, inspect, verify, compare and restore
@@ -56,51 +42,6 @@ pub struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
-}
-
-/// The commands, in the order of the help, which is the doc comment of their arguments.
-#[derive(Debug, Clone, clap::Subcommand)]
-#[allow(missing_docs)]
-pub enum Command {
-    Run(run::Args),
-    Check(check::Args),
-    Checkpoint(checkpoint::Args),
-    List(list::Args),
-    Log(log::Args),
-    Inspect(inspect::Args),
-    Verify(verify::Args),
-    Diff(diff::Args),
-    Restore(restore::Args),
-    Prune(prune::Args),
-    Pin(pin::Args),
-    Unpin(unpin::Args),
-    Copy(copy::Args),
-    Latest(latest::Args),
-    Stats(stats::Args),
-    Completions(completions::Args),
-}
-
-impl Command {
-    fn run(&self, ui: &mut Ui, processors: &Processors) -> Result<Exit, CliError> {
-        match self {
-            Command::Run(args) => run::run(args, ui, processors),
-            Command::Check(args) => check::run(args, ui),
-            Command::Checkpoint(args) => checkpoint::run(args, ui),
-            Command::List(args) => list::run(args, ui),
-            Command::Log(args) => log::run(args, ui),
-            Command::Inspect(args) => inspect::run(args, ui),
-            Command::Verify(args) => verify::run(args, ui),
-            Command::Diff(args) => diff::run(args, ui),
-            Command::Restore(args) => restore::run(args, ui),
-            Command::Prune(args) => prune::run(args, ui),
-            Command::Pin(args) => pin::run(args, ui),
-            Command::Unpin(args) => unpin::run(args, ui),
-            Command::Copy(args) => copy::run(args, ui),
-            Command::Latest(args) => latest::run(args, ui),
-            Command::Stats(args) => stats::run(args, ui),
-            Command::Completions(args) => completions::run(args, ui),
-        }
-    }
 }
 
 /// Returns what clap knows of the program, with the exit codes at the end of every help text.

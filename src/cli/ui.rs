@@ -13,7 +13,7 @@ use crate::cli::clock::{Clock, NOW_VARIABLE};
 use crate::cli::error::CliError;
 use crate::cli::escape::{escape, escape_lines};
 use crate::cli::exit::Exit;
-use crate::cli::journal::{Journal, Level};
+use crate::cli::log::{Journal, Level};
 use crate::cli::progress::{Bar, LiveLine, Screen, Unit};
 use crate::cli::table::{Look, Table};
 use crate::store::Store;

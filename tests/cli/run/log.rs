@@ -69,7 +69,7 @@ fn an_error_ends_the_log_with_its_causes_hints_and_exit_code() {
 
 #[test]
 fn the_document_lists_every_event_of_the_log() {
-    let source = std::fs::read_to_string(repository::path("src/cli/run/told.rs")).expect("readable");
+    let source = std::fs::read_to_string(repository::path("src/cli/commands/run/run_events.rs")).expect("readable");
     let document = std::fs::read_to_string(repository::path("docs/scripting.md")).expect("readable");
     let name = regex::Regex::new(r#"Told::(?:info|warning)\(\s*"([a-z_]+)""#).expect("well formed");
     let names: Vec<&str> = name.captures_iter(&source).map(|found| found.extract::<1>().1[0]).collect();

@@ -15,7 +15,7 @@ use signal_hook::flag;
 use crate::cli::clock::NOW_VARIABLE;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
-use crate::cli::journal::Level;
+use crate::cli::log::Level;
 use crate::cli::progress::Unit;
 use crate::cli::target::Target;
 use crate::cli::ui::Ui;
@@ -34,13 +34,13 @@ use crate::values::id::Sequence;
 use crate::values::units::{Age, Bytes, Count, Rate, Span};
 
 mod metrics;
-mod scrape;
+pub mod metrics_http;
+pub mod run_events;
 mod script;
-mod told;
 mod watcher;
 
+use crate::cli::commands::run::metrics_http::Scrape;
 use metrics::Metrics;
-use scrape::Scrape;
 use watcher::{All, LogWriter, Watcher};
 
 /// Run a job, or go on with it from its latest checkpoint

@@ -12,7 +12,7 @@ use crate::cli::exit::Exit;
 use crate::values::digest::Digest;
 
 /// The Python module that jobs import, as `pip install ./python` installs it.
-const MODULE: &str = include_str!("../../../python/samza.py");
+const MODULE: &str = include_str!("../../../../python/samza.py");
 
 /// The most that a script may say about its job, in bytes: as much as a job file.
 const MAX_JOB_BYTES: u64 = 1 << 20;

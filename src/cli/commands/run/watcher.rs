@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::told::told;
-use crate::cli::journal::{Journal, Level};
+use crate::cli::commands::run::run_events::told;
+use crate::cli::log::{Journal, Level};
 use crate::cli::progress::LiveLine;
 use crate::runner::pipeline::run::{Observer, RunEvent, Status};
 use crate::values::units::{Bytes, Count, Rate, Span};

@@ -2,9 +2,9 @@
 
 use serde::Serialize;
 
+use crate::cli::commands::pin::one_checkpoint;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
-use crate::cli::pin::one_checkpoint;
 use crate::cli::ui::Ui;
 use crate::cli::words;
 use crate::ops::pin::unpin;

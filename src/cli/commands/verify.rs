@@ -6,12 +6,12 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
+use crate::cli::commands::verify::memory::Memory;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::cli::progress::Unit;
 use crate::cli::target::Target;
 use crate::cli::ui::Ui;
-use crate::cli::verify::memory::Memory;
 use crate::cli::words::{self, counted};
 use crate::ops::finding::{Finding, FindingCode, Lost, Severity};
 use crate::ops::repair::{self, Origin, RepairPlan, Step};

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
-use crate::cli::journal::Level;
+use crate::cli::log::Level;
 use crate::cli::words;
 use crate::runner::pipeline::run::RunEvent;
 use crate::runner::resume::damaged::Abandoned;

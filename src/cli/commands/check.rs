@@ -3,9 +3,10 @@
 use jiff::Timestamp;
 use serde::Serialize;
 
+use crate::cli::commands::run;
+use crate::cli::commands::run::JobArgs;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
-use crate::cli::run::{self, JobArgs};
 use crate::cli::table::{Column, Table};
 use crate::cli::ui::Ui;
 use crate::cli::words;
