@@ -98,7 +98,7 @@ fn broken_rules_are_found() {
         ("src/ops/list.rs", "use clap::Args;"),
         ("src/cli/commands/list.rs", "comfy_table::Table::new()"),
         ("src/store/mod.rs", "use std::time; SystemTime::now();"),
-        ("src/format/segment.rs", "std::fs::read(path)"),
+        ("src/format/segment/mod.rs", "std::fs::read(path)"),
     ];
     for (file, text) in cases {
         assert_eq!(broken_rules(file, text).len(), 1, "{file}: {text}: {:?}", broken_rules(file, text));

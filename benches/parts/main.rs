@@ -11,9 +11,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ckpt::format::index::{self, IndexRow};
-use ckpt::format::keys::count_live;
-use ckpt::format::merge::Merge;
 use ckpt::format::rows::{Row, RowBatch, RowCodec};
+use ckpt::format::segment::keys::count_live;
+use ckpt::format::segment::merge::Merge;
 use ckpt::format::segment::{SegmentReader, SegmentWriter};
 use ckpt::input::Block;
 use ckpt::input::record::Extractor;

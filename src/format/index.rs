@@ -8,8 +8,8 @@ use arrow_array::{ArrayRef, RecordBatch, StringArray, UInt32Array, UInt64Array};
 
 use crate::format::layout::{ObjectKind, ObjectName};
 use crate::format::manifest::ObjectRef;
+use crate::format::parquet::table::{BATCH_ROWS, Kind, TableColumn, TableReader, TableWriter};
 use crate::format::segment::TableError;
-use crate::format::table::{BATCH_ROWS, Kind, TableColumn, TableReader, TableWriter};
 use crate::values::id::Sequence;
 
 /// What a segment holds of its shard.

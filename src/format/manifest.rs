@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::format::FORMAT;
 use crate::format::layout::{ObjectKind, ObjectName};
-use crate::format::seal::{is_sealed, seal};
+use crate::format::sealed::{is_sealed, seal};
 use crate::values::digest::Digest;
 use crate::values::id::{Sequence, StoreId};
 use crate::values::value::Column;

@@ -2,19 +2,14 @@
 //!
 //! Nothing here opens a file.
 
-mod columns;
 pub mod index;
-pub mod keys;
 pub mod layout;
 pub mod manifest;
-pub mod merge;
-mod pages;
+pub mod parquet;
 pub mod positions;
 pub mod rows;
-pub mod seal;
+pub mod sealed;
 pub mod segment;
-mod table;
-pub mod values;
 
 /// The store format that this version writes, and the only one it reads.
 pub const FORMAT: u32 = 1;

@@ -6,8 +6,8 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::{Int64Type, UInt32Type, UInt64Type};
 use arrow_array::{Array, ArrayRef, BooleanArray, Int64Array, RecordBatch, StringArray, UInt32Array, UInt64Array};
 
+use crate::format::parquet::table::{BATCH_ROWS, Kind, TableColumn, TableReader, TableWriter};
 use crate::format::segment::TableError;
-use crate::format::table::{BATCH_ROWS, Kind, TableColumn, TableReader, TableWriter};
 use crate::values::digest::Digest;
 use crate::values::id::Sequence;
 

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::format::layout::{self, HISTORY};
 use crate::format::manifest::Trigger;
-use crate::format::seal::{is_sealed_line, seal_line};
+use crate::format::sealed::{is_sealed_line, seal_line};
 use crate::storage::{EntryKind, Storage, StorageError};
 use crate::store::{Store, StoreError, in_milliseconds};
 use crate::values::id::Sequence;

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::format::FORMAT;
 use crate::format::layout::{self, PINS};
-use crate::format::seal::{is_sealed, seal};
+use crate::format::sealed::{is_sealed, seal};
 use crate::storage::{EntryKind, Storage, StorageError};
 use crate::store::{Store, StoreError, in_milliseconds};
 use crate::values::id::Sequence;

@@ -12,8 +12,8 @@ use bytes::Bytes;
 
 use crate::format::index::IndexRow;
 use crate::format::layout::ObjectName;
-use crate::format::merge::Cursor;
 use crate::format::rows::{Row, RowBatch};
+use crate::format::segment::merge::Cursor;
 use crate::format::segment::{SegmentReader, TableError};
 use crate::ops::diff::{Change, Comparison, Side};
 use crate::ops::read::ReadError;

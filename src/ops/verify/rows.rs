@@ -7,10 +7,11 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::format::index::{self, IndexRow};
-use crate::format::keys::{self, KeyBatch};
 use crate::format::layout::{self, ObjectName};
 use crate::format::manifest::{Manifest, ObjectRef, Routing};
 use crate::format::segment::SegmentReader;
+use crate::format::segment::keys;
+use crate::format::segment::keys::KeyBatch;
 use crate::ops::finding::{FindingCode, Findings};
 use crate::ops::read::{ReadError, index_problems};
 use crate::ops::verify::root::Root;

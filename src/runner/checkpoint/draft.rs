@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::format::index::{IndexRow, SegmentKind, tasks_of};
 use crate::format::manifest::ObjectRef;
-use crate::format::merge::Merge;
 use crate::format::rows::RowBatch;
+use crate::format::segment::merge::Merge;
 use crate::format::segment::{SegmentReader, SegmentStats, SegmentWriter, TableError};
 use crate::runner::checkpoint::chain;
 use crate::runner::checkpoint::chain::Fold;

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, BufWriter, Write};
 
 use crate::format::manifest::Output;
-use crate::format::values::ValuesWriter;
+use crate::format::parquet::values::ValuesWriter;
 use crate::job::OutputFormat;
 use crate::runner::error::RunError;
 use crate::runner::output::plan::OutputPlan;

@@ -6,10 +6,10 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use crate::format::index::{self, IndexRow};
 use crate::format::manifest::{Manifest, Routing};
-use crate::format::merge::Merge;
 use crate::format::positions;
 use crate::format::rows::{Row, RowBatch, RowCodec};
 use crate::format::segment::SegmentReader;
+use crate::format::segment::merge::Merge;
 use crate::job::{JobSpec, PrioritySpec};
 use crate::runner::checkpoint::checkpointer::{Lineage, OlderPositions};
 use crate::runner::checkpoint::priority::Priorities;

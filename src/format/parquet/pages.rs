@@ -19,7 +19,7 @@ const MAX_PAGE_BYTES: i32 = 64 << 20;
 const DATA_PAGE_V2: i32 = 3;
 
 /// One row group whose page headers hold what the format asks for.
-pub(super) struct CheckedGroup {
+pub(crate) struct CheckedGroup {
     bytes: Arc<Bytes>,
     metadata: Arc<ParquetMetaData>,
     group: usize,
@@ -28,16 +28,16 @@ pub(super) struct CheckedGroup {
 
 /// The memory that a row takes when decoded, in bytes: on average over a batch that is longer than a page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct RowBytes {
+pub(crate) struct RowBytes {
     /// At most.
-    pub(super) most: usize,
+    pub(crate) most: usize,
     /// When keys do not repeat much of each other.
-    pub(super) usual: usize,
+    pub(crate) usual: usize,
 }
 
 impl CheckedGroup {
     /// Reads all page headers of row group `group`, whose columns have `encodings`.
-    pub(super) fn check(
+    pub(crate) fn check(
         bytes: Bytes,
         metadata: Arc<ParquetMetaData>,
         group: usize,
@@ -67,7 +67,7 @@ impl CheckedGroup {
     }
 
     /// Returns the memory that a row takes when decoded.
-    pub(super) fn row_bytes(&self) -> RowBytes {
+    pub(crate) fn row_bytes(&self) -> RowBytes {
         self.row_bytes
     }
 }

@@ -1,5 +1,8 @@
 //! Segments: sorted, immutable Parquet tables of a shard's rows.
 
+pub mod keys;
+pub mod merge;
+
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::ops::RangeInclusive;
@@ -9,10 +12,10 @@ use bytes::Bytes;
 use parquet::file::metadata::RowGroupMetaData;
 use parquet::file::statistics::Statistics;
 
-use crate::format::columns::{BatchRows, PendingRows, table_columns, task_and_key};
-use crate::format::keys::{KeyBatch, KeyReader};
+use crate::format::parquet::columns::{BatchRows, PendingRows, table_columns, task_and_key};
+use crate::format::parquet::table::{TableReader, TableWriter};
 use crate::format::rows::{Row, RowBatch, RowCodec};
-use crate::format::table::{TableReader, TableWriter};
+use crate::format::segment::keys::{KeyBatch, KeyReader};
 use crate::values::id::Sequence;
 use crate::values::value::Column;
 
@@ -264,7 +267,7 @@ impl SegmentReader {
         Some(batch.map(|batch| take(&self.codec, &batch)))
     }
 
-    pub(super) fn next_keys(&mut self) -> Option<Result<KeyBatch, TableError>> {
+    pub(crate) fn next_keys(&mut self) -> Option<Result<KeyBatch, TableError>> {
         self.next_with(|_, batch| {
             let rows = BatchRows::new(batch);
             KeyBatch::new(rows.tasks.clone(), rows.keys.clone(), rows.deleted.clone())
@@ -329,7 +332,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::format::table::GROUP_ROWS;
+    use crate::format::parquet::table::GROUP_ROWS;
     use crate::values::decimal::Decimal;
     use crate::values::value::{ColumnType, Value};
 

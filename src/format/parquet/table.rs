@@ -14,18 +14,18 @@ use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader, RowGroupMe
 use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesBuilder, WriterVersion};
 use parquet::schema::types::{ColumnPath, SchemaDescriptor, Type};
 
-use crate::format::pages::CheckedGroup;
+use crate::format::parquet::pages::CheckedGroup;
 use crate::format::segment::TableError;
 use crate::values::catch_panic::guarded;
 use crate::values::decimal::Decimal;
 use crate::values::id::Sequence;
 
 /// The most rows of a row group that is written: what is passed over when few keys are looked up is whole groups.
-pub(super) const GROUP_ROWS: usize = 1 << 17;
+pub(crate) const GROUP_ROWS: usize = 1 << 17;
 /// The most rows of a row group that is read.
 const MAX_GROUP_ROWS: i64 = 1 << 20;
 /// The most rows of a batch.
-pub(super) const BATCH_ROWS: usize = 8192;
+pub(crate) const BATCH_ROWS: usize = 8192;
 /// The largest footer that is read, in bytes.
 const MAX_FOOTER_BYTES: usize = 8 << 20;
 /// What one batch may take when decoded, in bytes, whatever the file claims.
@@ -44,7 +44,7 @@ const OWNER_KEY: &str = "ckpt.checkpoint";
 
 /// The type of a column, and with it the encoding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     UInt32,
     UInt64,
     Int,
@@ -71,7 +71,7 @@ impl Kind {
     }
 
     /// Returns the one encoding that pages of this kind have.
-    pub(super) fn encoding(self) -> Encoding {
+    pub(crate) fn encoding(self) -> Encoding {
         match self {
             Kind::UInt32 | Kind::UInt64 | Kind::Int => Encoding::DELTA_BINARY_PACKED,
             Kind::Bool => Encoding::RLE,
@@ -107,18 +107,18 @@ impl Kind {
 
 /// A column of a table.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct TableColumn {
-    pub(super) name: String,
-    pub(super) kind: Kind,
-    pub(super) required: bool,
+pub(crate) struct TableColumn {
+    pub(crate) name: String,
+    pub(crate) kind: Kind,
+    pub(crate) required: bool,
 }
 
 impl TableColumn {
-    pub(super) fn required(name: impl Into<String>, kind: Kind) -> TableColumn {
+    pub(crate) fn required(name: impl Into<String>, kind: Kind) -> TableColumn {
         TableColumn { name: name.into(), kind, required: true }
     }
 
-    pub(super) fn nullable(name: impl Into<String>, kind: Kind) -> TableColumn {
+    pub(crate) fn nullable(name: impl Into<String>, kind: Kind) -> TableColumn {
         TableColumn { name: name.into(), kind, required: false }
     }
 }
@@ -169,19 +169,19 @@ fn writer_properties(columns: &[TableColumn], sorted_columns: usize) -> WriterPr
 
 /// Writes batches into one Parquet file in memory.
 #[derive(Debug)]
-pub(super) struct TableWriter {
+pub(crate) struct TableWriter {
     schema: Arc<Schema>,
     writer: ArrowWriter<Vec<u8>>,
 }
 
 impl TableWriter {
     /// Starts a table whose rows ascend by the first `sorted_columns` columns.
-    pub(super) fn new(columns: &[TableColumn], sorted_columns: usize) -> TableWriter {
+    pub(crate) fn new(columns: &[TableColumn], sorted_columns: usize) -> TableWriter {
         TableWriter::with_properties(columns, writer_properties(columns, sorted_columns).build())
     }
 
     /// Starts a table that belongs to one checkpoint alone: it says so, and has other bytes than a table of the same rows in any other.
-    pub(super) fn new_of(columns: &[TableColumn], sorted_columns: usize, checkpoint: Option<Sequence>) -> TableWriter {
+    pub(crate) fn new_of(columns: &[TableColumn], sorted_columns: usize, checkpoint: Option<Sequence>) -> TableWriter {
         let Some(checkpoint) = checkpoint else { return TableWriter::new(columns, sorted_columns) };
         let owner = KeyValue::new(OWNER_KEY.to_owned(), checkpoint.0.to_string());
         let properties = writer_properties(columns, sorted_columns).set_key_value_metadata(Some(vec![owner]));
@@ -190,7 +190,7 @@ impl TableWriter {
 
     /// Starts a table whose pages stay as they are encoded.
     #[cfg(test)]
-    pub(super) fn new_uncompressed(columns: &[TableColumn], sorted_columns: usize) -> TableWriter {
+    pub(crate) fn new_uncompressed(columns: &[TableColumn], sorted_columns: usize) -> TableWriter {
         let properties = writer_properties(columns, sorted_columns).set_data_page_v2_compression_ratio_threshold(1e-9);
         TableWriter::with_properties(columns, properties.build())
     }
@@ -207,24 +207,24 @@ impl TableWriter {
     }
 
     /// Appends rows, an array for each column.
-    pub(super) fn write(&mut self, arrays: Vec<ArrayRef>) {
+    pub(crate) fn write(&mut self, arrays: Vec<ArrayRef>) {
         let batch = RecordBatch::try_new(self.schema.clone(), arrays).expect("an array of its type for each column");
         self.writer.write(&batch).expect("writing to memory does not fail");
     }
 
     /// Returns the bytes that are ready, which the next ones follow.
-    pub(super) fn take_bytes(&mut self) -> Vec<u8> {
+    pub(crate) fn take_bytes(&mut self) -> Vec<u8> {
         std::mem::take(self.writer.inner_mut())
     }
 
     /// Returns the bytes of the file, without those that were taken before.
-    pub(super) fn finish(self) -> Vec<u8> {
+    pub(crate) fn finish(self) -> Vec<u8> {
         self.writer.into_inner().expect("writing to memory does not fail")
     }
 }
 
 /// Reads a table in batches, a row group after the other.
-pub(super) struct TableReader {
+pub(crate) struct TableReader {
     bytes: Bytes,
     metadata: Arc<ParquetMetaData>,
     columns: Vec<TableColumn>,
@@ -245,7 +245,7 @@ struct Group {
 
 impl TableReader {
     /// Opens a table of exactly `columns`.
-    pub(super) fn open(bytes: Bytes, columns: Vec<TableColumn>) -> Result<TableReader, TableError> {
+    pub(crate) fn open(bytes: Bytes, columns: Vec<TableColumn>) -> Result<TableReader, TableError> {
         guard(|| {
             let metadata = read_footer(&bytes)?;
             check_columns(metadata.file_metadata().schema_descr(), &columns)?;
@@ -257,23 +257,23 @@ impl TableReader {
     }
 
     /// Returns how many rows the footer claims; the row groups claim as many.
-    pub(super) fn rows(&self) -> u64 {
+    pub(crate) fn rows(&self) -> u64 {
         self.metadata.file_metadata().num_rows() as u64
     }
 
     /// Returns the value beside [`OWNER_KEY`] in the metadata.
-    pub(super) fn owner(&self) -> Option<&str> {
+    pub(crate) fn owner(&self) -> Option<&str> {
         let pairs = self.metadata.file_metadata().key_value_metadata()?;
         pairs.iter().find(|pair| pair.key == OWNER_KEY)?.value.as_deref()
     }
 
     /// Leaves out the row groups that `wanted` does not want.
-    pub(super) fn retain_groups(&mut self, wanted: impl Fn(&RowGroupMetaData) -> bool) {
+    pub(crate) fn retain_groups(&mut self, wanted: impl Fn(&RowGroupMetaData) -> bool) {
         self.groups.retain(|(group, _)| wanted(self.metadata.row_group(*group)));
     }
 
     /// Returns the next rows and the number of the first of them, or nothing at the end.
-    pub(super) fn next_batch(&mut self) -> Result<Option<(u64, RecordBatch)>, TableError> {
+    pub(crate) fn next_batch(&mut self) -> Result<Option<(u64, RecordBatch)>, TableError> {
         guard(|| {
             loop {
                 if let Some(group) = &mut self.current {
@@ -300,7 +300,7 @@ impl TableReader {
     ///
     /// `choose` is given the number of a batch's first row, the batch, and the list of rows within the batch. `take` is given the numbers of
     /// the rows that were chosen, and as many rows. A page that holds no chosen row is passed over.
-    pub(super) fn select(
+    pub(crate) fn select(
         &mut self,
         leading: usize,
         mut choose: impl FnMut(u64, &RecordBatch, &mut Vec<usize>) -> Result<(), TableError>,
@@ -462,6 +462,6 @@ fn guard<T>(read: impl FnOnce() -> Result<T, TableError>) -> Result<T, TableErro
     guarded(read).unwrap_or_else(|text| Err(unreadable(format!("the reader gave up: {text}"))))
 }
 
-pub(super) fn unreadable(reason: impl std::fmt::Display) -> TableError {
+pub(crate) fn unreadable(reason: impl std::fmt::Display) -> TableError {
     TableError::Unreadable { reason: reason.to_string().chars().take(500).collect() }
 }

@@ -10,9 +10,9 @@ use arrow_array::{
 };
 use arrow_schema::DataType;
 
+use crate::format::parquet::table::{BATCH_ROWS, Kind, TableColumn};
 use crate::format::rows::{Row, RowCodec, int_at, number_at};
 use crate::format::segment::{MAX_VALUE_BYTES, TableError};
-use crate::format::table::{BATCH_ROWS, Kind, TableColumn};
 use crate::values::decimal::Decimal;
 use crate::values::value::{Column, ColumnType, Value};
 
@@ -20,7 +20,7 @@ use crate::values::value::{Column, ColumnType, Value};
 const PENDING_BYTES: usize = 4 << 20;
 
 /// Returns the columns of a segment whose values have `columns`.
-pub(super) fn table_columns(columns: &[Column]) -> Vec<TableColumn> {
+pub(crate) fn table_columns(columns: &[Column]) -> Vec<TableColumn> {
     let mut all = vec![
         TableColumn::required("task", Kind::UInt32),
         TableColumn::required("key", Kind::Key),
@@ -31,7 +31,7 @@ pub(super) fn table_columns(columns: &[Column]) -> Vec<TableColumn> {
 }
 
 /// Returns the kind of table column that holds values of a type.
-pub(super) fn kind_of(column_type: ColumnType) -> Kind {
+pub(crate) fn kind_of(column_type: ColumnType) -> Kind {
     match column_type {
         ColumnType::Int => Kind::Int,
         ColumnType::Number => Kind::Number,
@@ -44,7 +44,7 @@ pub(super) fn kind_of(column_type: ColumnType) -> Kind {
 
 /// Rows by column, on their way to the encoder.
 #[derive(Debug)]
-pub(super) struct PendingRows {
+pub(crate) struct PendingRows {
     rows: usize,
     bytes: usize,
     tasks: UInt32Builder,
@@ -55,7 +55,7 @@ pub(super) struct PendingRows {
 
 /// Values of one column, on their way to the encoder.
 #[derive(Debug)]
-pub(super) enum PendingValues {
+pub(crate) enum PendingValues {
     Int(Int64Builder),
     Number(Decimal128Builder),
     Bool(BooleanBuilder),
@@ -65,7 +65,7 @@ pub(super) enum PendingValues {
 }
 
 impl PendingRows {
-    pub(super) fn new(columns: &[Column]) -> PendingRows {
+    pub(crate) fn new(columns: &[Column]) -> PendingRows {
         PendingRows::with_values(columns.iter().map(|column| PendingValues::new(column.column_type)).collect())
     }
 
@@ -82,7 +82,7 @@ impl PendingRows {
 
     /// Appends a row whose value is packed by `codec`.
     #[inline]
-    pub(super) fn push(&mut self, codec: &RowCodec, row: Row<'_>) {
+    pub(crate) fn push(&mut self, codec: &RowCodec, row: Row<'_>) {
         self.rows += 1;
         self.tasks.append_value(row.task);
         self.append_key(row.key);
@@ -114,7 +114,7 @@ impl PendingRows {
         }
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.rows == 0
     }
 
@@ -125,12 +125,12 @@ impl PendingRows {
     }
 
     /// Tells whether it is time to [`PendingRows::take`] them.
-    pub(super) fn is_full(&self) -> bool {
+    pub(crate) fn is_full(&self) -> bool {
         self.rows == BATCH_ROWS || self.bytes >= PENDING_BYTES
     }
 
     /// Returns the rows as arrays, and begins again.
-    pub(super) fn take(&mut self) -> Vec<ArrayRef> {
+    pub(crate) fn take(&mut self) -> Vec<ArrayRef> {
         let values = self.values.iter().map(PendingValues::renewed).collect();
         let mut full = std::mem::replace(self, PendingRows::with_values(values));
         let mut arrays: Vec<ArrayRef> =
@@ -141,7 +141,7 @@ impl PendingRows {
 }
 
 impl PendingValues {
-    pub(super) fn new(column_type: ColumnType) -> PendingValues {
+    pub(crate) fn new(column_type: ColumnType) -> PendingValues {
         match column_type {
             ColumnType::Int => PendingValues::Int(Int64Builder::with_capacity(BATCH_ROWS)),
             ColumnType::Number => {
@@ -179,7 +179,7 @@ impl PendingValues {
     /// # Panics
     ///
     /// When it is not of the column's type.
-    pub(super) fn append(&mut self, value: &Value) -> usize {
+    pub(crate) fn append(&mut self, value: &Value) -> usize {
         match (self, value) {
             (pending, Value::Null) => {
                 pending.append_null();
@@ -201,7 +201,7 @@ impl PendingValues {
         size_of::<i128>()
     }
 
-    pub(super) fn finish(self) -> ArrayRef {
+    pub(crate) fn finish(self) -> ArrayRef {
         match self {
             PendingValues::Int(mut builder) => Arc::new(builder.finish()),
             PendingValues::Number(mut builder) => Arc::new(builder.finish()),
@@ -217,15 +217,15 @@ fn text(mut builder: BinaryBuilder) -> ArrayRef {
 }
 
 /// Returns the columns that rows are sorted by, which every batch begins with.
-pub(super) fn task_and_key(batch: &RecordBatch) -> (&UInt32Array, &StringArray) {
+pub(crate) fn task_and_key(batch: &RecordBatch) -> (&UInt32Array, &StringArray) {
     (batch.column(0).as_primitive::<UInt32Type>(), batch.column(1).as_string::<i32>())
 }
 
 /// The columns of one decoded batch.
-pub(super) struct BatchRows<'a> {
-    pub(super) tasks: &'a UInt32Array,
-    pub(super) keys: &'a StringArray,
-    pub(super) deleted: &'a BooleanArray,
+pub(crate) struct BatchRows<'a> {
+    pub(crate) tasks: &'a UInt32Array,
+    pub(crate) keys: &'a StringArray,
+    pub(crate) deleted: &'a BooleanArray,
     values: Vec<Values<'a>>,
 }
 
@@ -241,7 +241,7 @@ enum Values<'a> {
 
 impl<'a> BatchRows<'a> {
     /// Takes a batch of a table that was opened with [`table_columns`].
-    pub(super) fn new(batch: &'a RecordBatch) -> BatchRows<'a> {
+    pub(crate) fn new(batch: &'a RecordBatch) -> BatchRows<'a> {
         let values = batch.columns()[3..]
             .iter()
             .map(|array| match array.data_type() {
@@ -257,7 +257,7 @@ impl<'a> BatchRows<'a> {
     }
 
     /// Checks what can be checked a column at a time.
-    pub(super) fn check(&self, first_row: u64) -> Result<(), TableError> {
+    pub(crate) fn check(&self, first_row: u64) -> Result<(), TableError> {
         let at = |row: usize, reason: &str| TableError::Row { row: first_row + row as u64, reason: reason.to_owned() };
         for values in &self.values {
             if let Values::Number(array) = values {
@@ -280,7 +280,7 @@ impl<'a> BatchRows<'a> {
 
     /// Appends the value of `row` as [`RowCodec::pack`] would.
     #[inline]
-    pub(super) fn pack(&self, codec: &RowCodec, row: usize, packed: &mut Vec<u8>) {
+    pub(crate) fn pack(&self, codec: &RowCodec, row: usize, packed: &mut Vec<u8>) {
         if self.deleted.value(row) {
             return;
         }

@@ -6,8 +6,8 @@ use std::ops::Range;
 
 use arrow_array::{BooleanArray, StringArray, UInt32Array};
 
-use crate::format::merge::{SortedRows, Versions};
 use crate::format::rows::Row;
+use crate::format::segment::merge::{SortedRows, Versions};
 use crate::format::segment::{SegmentReader, TableError};
 
 /// The tasks and keys of some rows, and which of them are tombstones.
@@ -25,7 +25,7 @@ impl Default for KeyBatch {
 }
 
 impl KeyBatch {
-    pub(super) fn new(tasks: UInt32Array, keys: StringArray, deleted: BooleanArray) -> KeyBatch {
+    pub(crate) fn new(tasks: UInt32Array, keys: StringArray, deleted: BooleanArray) -> KeyBatch {
         KeyBatch { tasks, keys, deleted }
     }
 
@@ -82,7 +82,7 @@ impl SortedRows for KeyBatch {
 
 /// Reads the keys of a segment in batches.
 #[derive(Debug)]
-pub struct KeyReader(pub(super) SegmentReader);
+pub struct KeyReader(pub(crate) SegmentReader);
 
 impl Iterator for KeyReader {
     type Item = Result<KeyBatch, TableError>;
