@@ -41,7 +41,7 @@ const HOMES: [(&str, &[&str]); 17] = [
     ("serde_yaml", &["src/values/yaml.rs", "src/format/manifest.rs"]),
     ("sha2", &["src/values/digest.rs"]),
     ("signal_hook", &["src/runner/", "src/cli/"]),
-    ("walkdir", &["src/storage/local.rs"]),
+    ("walkdir", &["src/storage/local/"]),
 ];
 
 /// What only some may do, outside of their unit tests: what, where, and how it is said.
@@ -51,7 +51,7 @@ const DOINGS: [(&str, &[&str], &str); 4] = [
     (r"\benv::", &["src/cli/"], "reads the environment"),
     (
         r"\bstd::fs\b|\bFile::open\b",
-        &["src/storage/local", "src/input/", "src/runner/", "src/ops/", "src/cli/"],
+        &["src/storage/", "src/input/", "src/runner/", "src/ops/", "src/cli/"],
         "opens files",
     ),
 ];
@@ -143,7 +143,7 @@ fn used_crate(name: &str) -> Regex {
     Regex::new(&format!(r"(?:^|[^\w:])(?:::)?{name}::|\buse {name};")).expect("well formed")
 }
 
-/// Returns the module of a file: `storage` of `src/storage/local.rs`. The roots of library and binary have none.
+/// Returns the module of a file: `storage` of `src/storage/local/mod.rs`. The roots of library and binary have none.
 fn module(file: &str) -> Option<String> {
     let name = file.strip_prefix("src/")?.split('/').next()?.trim_end_matches(".rs");
     (!matches!(name, "lib" | "main")).then(|| name.to_owned())

@@ -15,7 +15,7 @@ use ckpt::ops::prune::{
 use ckpt::ops::verify::{Depth, verify};
 use ckpt::storage::memory::MemoryStorage;
 use ckpt::storage::{EntryKind, Storage};
-use ckpt::store::history::EventKind;
+use ckpt::store::records::history::EventKind;
 use ckpt::store::{Store, StoreError};
 use ckpt::values::digest::Digest;
 use ckpt::values::id::Sequence;

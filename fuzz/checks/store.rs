@@ -6,7 +6,7 @@ use ckpt::format::manifest::StoreFile;
 use ckpt::storage::Storage;
 use ckpt::storage::memory::MemoryStorage;
 use ckpt::store::Store;
-use ckpt::store::attempts::AttemptLog;
+use ckpt::store::records::attempts::AttemptLog;
 use ckpt::values::id::StoreId;
 use ckpt::values::relpath::RelPath;
 

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::format::manifest::Mode;
-use crate::store::retention::Policy;
+use crate::store::prune::policy::Policy;
 use crate::values::value::ColumnType;
 use crate::values::yaml;
 use crate::values::yaml::YamlError;

@@ -18,7 +18,7 @@ use crate::job::{
     JobSpec, KeepSpec, OnError, OutputFormat, OutputSpec, Schedule, time,
 };
 use crate::store::prune::DEFAULT_GRACE;
-use crate::store::retention::Policy;
+use crate::store::prune::policy::Policy;
 use crate::values::units;
 use crate::values::units::UnitError;
 use crate::values::value::ColumnType;

@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::format::manifest::Mode;
 use crate::job::read::type_name;
 use crate::job::{InputFormat, InputSpec, JobSpec, OnError, PrioritySpec, Schedule, Selector, exec, time};
-use crate::store::retention::Policy;
+use crate::store::prune::policy::Policy;
 use crate::values::units::{exact_bytes, exact_duration};
 use crate::values::yaml::quote;
 

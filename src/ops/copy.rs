@@ -12,7 +12,7 @@ use crate::format::layout::ObjectName;
 use crate::format::manifest::ObjectRef;
 use crate::ops::read::{ReadError, Snapshot};
 use crate::storage::{Storage, StorageError, TEMPORARY_PREFIX};
-use crate::store::history::{EventCheckpoint, EventKind, NewEvent};
+use crate::store::records::history::{EventCheckpoint, EventKind, NewEvent};
 use crate::store::{Committed, Store, StoreError};
 use crate::values::digest::Digest;
 use crate::values::id::Sequence;

@@ -7,7 +7,7 @@ use crate::format::layout::ObjectName;
 use crate::format::manifest::ObjectRef;
 use crate::format::positions::PositionRow;
 use crate::ops::read::{ReadError, Selection, Snapshot};
-use crate::store::pins::Pin;
+use crate::store::records::pins::Pin;
 use crate::store::{Committed, Store};
 use crate::values::id::Sequence;
 use crate::values::progress::Progress;

@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 
 use crate::format::manifest::Manifest;
-use crate::store::attempts::{Attempt, AttemptOutcome};
-use crate::store::history::Event;
+use crate::store::records::attempts::{Attempt, AttemptOutcome};
+use crate::store::records::history::Event;
 use crate::store::{Store, StoreError};
 use crate::values::id::Sequence;
 use crate::values::parallel;

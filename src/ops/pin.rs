@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use crate::store::pins::Pin;
+use crate::store::records::pins::Pin;
 use crate::store::{Store, StoreError};
 use crate::values::id::Sequence;
 

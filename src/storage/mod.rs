@@ -10,6 +10,7 @@ use bytes::Bytes;
 
 use crate::values::relpath::RelPath;
 
+pub mod durable;
 pub mod local;
 pub mod memory;
 

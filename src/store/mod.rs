@@ -20,19 +20,15 @@ use crate::values::error_chain::in_one_line;
 use crate::values::id::Sequence;
 use crate::values::relpath::RelPath;
 
-pub mod attempts;
 mod catch_up;
 mod fetch;
 mod health;
-pub mod history;
 mod lock;
 mod open;
-pub mod pins;
 pub mod prune;
 mod publish;
+pub mod records;
 mod replica;
-pub mod requests;
-pub mod retention;
 
 pub use catch_up::Lag;
 pub use health::StoreNote;

@@ -17,7 +17,7 @@ use crate::cli::words;
 use crate::format::manifest::{Manifest, Mode, Trigger};
 use crate::ops::list::{Listed, Listing, list};
 use crate::ops::stats::{Counted, Sizes, Stats, stats};
-use crate::store::pins::Pin;
+use crate::store::records::pins::Pin;
 use crate::store::{Lag, Store};
 use crate::values::error_chain::in_one_line;
 use crate::values::id::Sequence;

@@ -8,7 +8,7 @@ use crate::cli::target::Target;
 use crate::cli::ui::Ui;
 use crate::cli::words;
 use crate::ops::pin::pin;
-use crate::store::pins::MAX_REASON_CHARS;
+use crate::store::records::pins::MAX_REASON_CHARS;
 
 /// Keep a checkpoint from being pruned
 ///

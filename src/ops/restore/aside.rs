@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use super::{ExportedFile, RestoreError, io_error};
-use crate::storage::local::lasting::{flush_directory, make_directory};
+use crate::storage::durable::{flush_directory, make_directory};
 use crate::values::digest::{Digest, Hasher};
 
 /// The most that is read of a journal, in bytes; a line is about a hundred.

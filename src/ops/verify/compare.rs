@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use crate::format::layout;
 use crate::ops::finding::{FindingCode, Severity};
 use crate::ops::verify::{ReplicaCheck, Report};
-use crate::store::history::Departures;
+use crate::store::records::history::Departures;
 use crate::values::digest::Digest;
 use crate::values::id::Sequence;
 

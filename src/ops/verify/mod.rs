@@ -10,7 +10,7 @@ use crate::format::layout::{self, ObjectName};
 use crate::format::manifest::Manifest;
 use crate::ops::finding::{Finding, FindingCode, Findings, Severity};
 use crate::storage::{EntryKind, Storage};
-use crate::store::history::Departures;
+use crate::store::records::history::Departures;
 use crate::store::{Store, StoreError};
 use crate::values::error_chain::in_one_line;
 use crate::values::id::Sequence;

@@ -6,7 +6,7 @@ use crate::format::layout::{self, HISTORY, PINS, REPLICAS_FILE, STORE_FILE};
 use crate::format::manifest::{ReplicasFile, StoreFile};
 use crate::ops::finding::{FindingCode, Findings};
 use crate::storage::{EntryKind, Storage, StorageError};
-use crate::store::{attempts, history, pins};
+use crate::store::records::{attempts, history, pins};
 use crate::values::digest::Digest;
 use crate::values::error_chain::in_one_line;
 use crate::values::relpath::RelPath;

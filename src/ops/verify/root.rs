@@ -7,7 +7,7 @@ use crate::format::manifest::{Manifest, ManifestError, Parent};
 use crate::ops::finding::{FindingCode, Findings};
 use crate::storage::{Storage, StorageError};
 use crate::store::Store;
-use crate::store::history::{Departure, Departures};
+use crate::store::records::history::{Departure, Departures};
 use crate::values::digest::Digest;
 use crate::values::error_chain::in_one_line;
 use crate::values::id::Sequence;

@@ -9,7 +9,7 @@ use crate::ops::verify::pruned::Pruned;
 use crate::ops::verify::root::Root;
 use crate::storage::{Entry, EntryKind, Storage, TEMPORARY_PREFIX};
 use crate::store::StoreError;
-use crate::store::history::Departures;
+use crate::store::records::history::Departures;
 use crate::values::id::Sequence;
 use crate::values::relpath::RelPath;
 

@@ -111,7 +111,7 @@ mod tests {
     use crate::storage::Storage;
     use crate::storage::memory::MemoryStorage;
     use crate::store::prune::DEFAULT_GRACE;
-    use crate::store::retention::Policy;
+    use crate::store::prune::policy::Policy;
     use crate::values::id::StoreId;
 
     #[derive(Default)]

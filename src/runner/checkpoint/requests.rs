@@ -8,7 +8,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
 use jiff::Timestamp;
 
 use crate::store::Store;
-use crate::store::requests::Answer;
+use crate::store::records::requests::Answer;
 
 /// How often it looks for requests.
 const EVERY: Duration = Duration::from_millis(100);
@@ -94,7 +94,7 @@ mod tests {
     use super::*;
     use crate::format::manifest::StoreFile;
     use crate::storage::memory::MemoryStorage;
-    use crate::store::attempts::AttemptOutcome;
+    use crate::store::records::attempts::AttemptOutcome;
     use crate::values::id::StoreId;
 
     #[test]

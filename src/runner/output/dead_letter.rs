@@ -13,7 +13,7 @@ use serde::Serialize;
 use crate::format::manifest::{DeadLetter, Manifest};
 use crate::runner::error::RunError;
 use crate::runner::pipeline::worker::Rejected;
-use crate::storage::local::lasting::{create_anew, flush_name, make_directory};
+use crate::storage::durable::{create_anew, flush_name, make_directory};
 use crate::store::Store;
 use crate::values::id::Sequence;
 

@@ -14,7 +14,7 @@ use crate::format::rows::Change;
 use crate::job::{Emit, JobSpec, OutputFormat};
 use crate::runner::error::RunError;
 use crate::runner::state::shard::Shard;
-use crate::storage::local::lasting::{flush_directory, flush_name};
+use crate::storage::durable::{flush_directory, flush_name};
 use crate::values::digest::{Digest, Hasher};
 use crate::values::id::Sequence;
 

@@ -8,7 +8,7 @@ use crate::format::parquet::values::ValuesWriter;
 use crate::job::OutputFormat;
 use crate::runner::error::RunError;
 use crate::runner::output::plan::OutputPlan;
-use crate::storage::local::lasting::{create_anew, flush_directory, make_directory};
+use crate::storage::durable::{create_anew, flush_directory, make_directory};
 use crate::values::digest::Hasher;
 use crate::values::id::Sequence;
 use crate::values::value::{Column, Value};

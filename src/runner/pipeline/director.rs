@@ -33,8 +33,8 @@ use crate::runner::process::time_plan::TimePlan;
 use crate::runner::process::watermark::{Clock, NEVER};
 use crate::runner::state::late::LateRecord;
 use crate::runner::state::shard::Shard;
-use crate::store::attempts::AttemptOutcome;
-use crate::store::requests::Answer;
+use crate::store::records::attempts::AttemptOutcome;
+use crate::store::records::requests::Answer;
 use crate::values::error_chain::in_one_line;
 use crate::values::id::Sequence;
 

@@ -11,17 +11,17 @@ use rustix::io::Errno;
 use crate::storage::TEMPORARY_PREFIX;
 
 /// For reading whatever is there, without waiting for anybody.
-pub(super) const READ: OFlags =
+pub(crate) const READ: OFlags =
     OFlags::RDONLY.union(OFlags::NONBLOCK).union(OFlags::NOCTTY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 /// For a directory.
-pub(super) const DIRECTORY: OFlags =
+pub(crate) const DIRECTORY: OFlags =
     OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 /// For writing a file that is not there.
 const NEW: OFlags =
     OFlags::WRONLY.union(OFlags::CREATE).union(OFlags::EXCL).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
 /// Opens `path` below `root` without following any symbolic link.
-pub(super) fn open_beneath(root: BorrowedFd<'_>, path: &str, flags: OFlags) -> Result<OwnedFd, Errno> {
+pub(crate) fn open_beneath(root: BorrowedFd<'_>, path: &str, flags: OFlags) -> Result<OwnedFd, Errno> {
     #[cfg(target_os = "linux")]
     {
         use rustix::fs::ResolveFlags;
@@ -53,7 +53,7 @@ fn open_step_by_step(root: BorrowedFd<'_>, path: &str, flags: OFlags) -> Result<
 }
 
 /// Renames without replacing anything: fails with `EXIST`, or `NOTEMPTY` for a directory, when `to` is taken.
-pub(super) fn rename_new(from_dir: BorrowedFd<'_>, from: &str, to_dir: BorrowedFd<'_>, to: &str) -> Result<(), Errno> {
+pub(crate) fn rename_new(from_dir: BorrowedFd<'_>, from: &str, to_dir: BorrowedFd<'_>, to: &str) -> Result<(), Errno> {
     match rustix::fs::renameat_with(from_dir, from, to_dir, to, RenameFlags::NOREPLACE) {
         // File systems that do not know the flag.
         Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => rename_new_by_link(from_dir, from, to_dir, to),
@@ -77,21 +77,21 @@ fn rename_new_by_link(from_dir: BorrowedFd<'_>, from: &str, to_dir: BorrowedFd<'
 }
 
 /// Returns a name that no other call returns, in this process or another.
-pub(super) fn temporary_name() -> String {
+pub(crate) fn temporary_name() -> String {
     // The keys of each are random, which is all the randomness needed: a name that is taken after all is refused when
     // it is made.
     format!("{TEMPORARY_PREFIX}{:016x}", RandomState::new().build_hasher().finish())
 }
 
 /// Writes and flushes a new file.
-pub(super) fn write_new(dir: BorrowedFd<'_>, name: &str, bytes: &[u8]) -> io::Result<()> {
+pub(crate) fn write_new(dir: BorrowedFd<'_>, name: &str, bytes: &[u8]) -> io::Result<()> {
     let mut file = File::from(rustix::fs::openat(dir, name, NEW, Mode::from_raw_mode(0o666))?);
     file.write_all(bytes)?;
     file.sync_all()
 }
 
 /// Writes and flushes a new directory.
-pub(super) fn write_new_directory(parent: BorrowedFd<'_>, name: &str, files: &[(&str, &[u8])]) -> io::Result<()> {
+pub(crate) fn write_new_directory(parent: BorrowedFd<'_>, name: &str, files: &[(&str, &[u8])]) -> io::Result<()> {
     rustix::fs::mkdirat(parent, name, Mode::from_raw_mode(0o777))?;
     let dir = rustix::fs::openat(parent, name, DIRECTORY, Mode::empty())?;
     for (name, bytes) in files {
@@ -101,7 +101,7 @@ pub(super) fn write_new_directory(parent: BorrowedFd<'_>, name: &str, files: &[(
 }
 
 /// Removes what [`write_new_directory`] left, as far as that works.
-pub(super) fn remove_directory(parent: BorrowedFd<'_>, name: &str, files: &[(&str, &[u8])]) {
+pub(crate) fn remove_directory(parent: BorrowedFd<'_>, name: &str, files: &[(&str, &[u8])]) {
     if let Ok(dir) = rustix::fs::openat(parent, name, DIRECTORY, Mode::empty()) {
         for (name, _) in files {
             let _ = rustix::fs::unlinkat(&dir, *name, AtFlags::empty());
@@ -110,7 +110,7 @@ pub(super) fn remove_directory(parent: BorrowedFd<'_>, name: &str, files: &[(&st
     }
 }
 
-pub(super) fn flush_directory(dir: BorrowedFd<'_>) -> io::Result<()> {
+pub(crate) fn flush_directory(dir: BorrowedFd<'_>) -> io::Result<()> {
     match rustix::fs::fsync(dir) {
         // File systems on which directories can not be flushed, and need not be.
         Err(Errno::INVAL) => Ok(()),

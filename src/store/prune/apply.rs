@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use crate::format::layout::{self, CHECKPOINTS, MANIFEST_FILE, OBJECTS, ObjectName, PRUNED, SUMS_FILE};
 use crate::storage::{EntryKind, Storage, StorageError, TEMPORARY_PREFIX};
-use crate::store::history::{EventCheckpoint, EventKind, NewEvent};
 use crate::store::prune::survey::{Around, Objects, Survey};
 use crate::store::prune::{Earlier, Plan, PruneError, ReplicaPlan};
+use crate::store::records::history::{EventCheckpoint, EventKind, NewEvent};
 use crate::store::replica::Replica;
 use crate::store::{Store, StoreError, StoreLock};
 use crate::values::digest::Digest;

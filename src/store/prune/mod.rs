@@ -23,7 +23,7 @@ use jiff::tz::TimeZone;
 
 use crate::format::layout::{self, ObjectName};
 use crate::storage::{Entry, EntryKind, StorageError};
-use crate::store::retention::{Candidate, Policy, PolicyError, Rule, decide};
+use crate::store::prune::policy::{Candidate, Policy, PolicyError, Rule, decide};
 use crate::store::{Store, StoreError};
 use crate::values::digest::Digest;
 use crate::values::id::Sequence;
@@ -31,6 +31,7 @@ use crate::values::progress::Progress;
 use crate::values::relpath::RelPath;
 
 mod apply;
+pub mod policy;
 mod survey;
 mod undo;
 

@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 
 use crate::format::layout;
-use crate::store::history::{EventCheckpoint, EventKind, NewEvent};
 use crate::store::prune::PruneError;
 use crate::store::prune::survey::Survey;
+use crate::store::records::history::{EventCheckpoint, EventKind, NewEvent};
 use crate::store::{Store, StoreError};
 use crate::values::digest::Digest;
 use crate::values::id::Sequence;

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::format::FORMAT;
 use crate::format::layout::{self, REQUESTS};
 use crate::storage::{EntryKind, StorageError};
-use crate::store::attempts::AttemptOutcome;
+use crate::store::records::attempts::AttemptOutcome;
 use crate::store::{Store, StoreError, in_milliseconds};
 use crate::values::id::Sequence;
 use crate::values::relpath::RelPath;

@@ -27,7 +27,6 @@ use crate::storage::{Entry, EntryKind, LockGuard, Storage, StorageError};
 use crate::values::relpath::RelPath;
 
 mod directory;
-pub mod lasting;
 
 const LOCK: OFlags = OFlags::RDWR
     .union(OFlags::CREATE)
