@@ -1,0 +1,230 @@
+use super::*;
+
+const FULL: &str = r#"
+job: spend.per-user_1
+input:
+  files: [data/a b.csv.gz, "x-*.csv"]
+  delimiter: ";"
+  types: {ts: int, '"unit price"': number}
+  on_error: {dead_letter: bad.csv}
+  max_record_bytes: 1.5MiB
+  follow: false
+where: |
+  amount > 0
+    && country == "DE"
+key: user
+tasks: 1000000
+process:
+  aggregate:
+    clicks: count()
+    spent: sum( round(amount,2) )
+    home: first(city by ts)
+    seen: max(ts)
+    price: max("unit price")
+    größe: approx_distinct("a.b")
+checkpoint:
+  enabled: true
+  schedule: 90m
+  state_bytes: 64MiB
+  records: 5000000
+  min_pause: 500ms
+  jitter: 10s
+  timeout: 2m
+  tolerate: 3
+  mode: elided
+  store: ../stores/x
+  replicas: [/mnt/other, "no"]
+  min_copies: 2
+  keep: {last: 10, hourly: 24, daily: 7, weekly: 4, monthly: 12, within: 36h, bytes: 10GiB, grace: 90m}
+output: {files: out/, format: csv, emit: final}
+"#;
+
+fn parse(text: &str) -> JobSpec {
+    JobSpec::parse(text, Path::new("jobs/job.yaml")).unwrap()
+}
+
+#[test]
+fn every_key_ends_up_where_it_belongs() {
+    let job = parse(FULL);
+    assert_eq!(job.job, "spend.per-user_1");
+    assert_eq!(job.input.files, ["data/a b.csv.gz", "x-*.csv"]);
+    assert_eq!(job.input.format, InputFormat::Csv { delimiter: b';' });
+    assert_eq!(
+        job.input.types,
+        [(FieldPath::of("ts"), ColumnType::Int), (FieldPath::of("unit price"), ColumnType::Number)]
+    );
+    assert_eq!(job.input.on_error, OnError::DeadLetter(PathBuf::from("bad.csv")));
+    assert_eq!(job.input.max_record_bytes, 3 << 19);
+    assert_eq!(job.filter.as_deref(), Some("amount > 0\n  && country == \"DE\"\n"));
+    assert_eq!((job.key.clone(), job.tasks), (Some(FieldPath::of("user")), 1_000_000));
+    let names: Vec<&str> = job.aggregates.iter().map(|aggregate| aggregate.name.as_str()).collect();
+    assert_eq!(names, ["clicks", "spent", "home", "seen", "price", "größe"]);
+    assert_eq!(job.checkpoint.schedule, Some(Schedule::Every(Duration::from_secs(5_400))));
+    assert_eq!(job.checkpoint.records, Some(5_000_000));
+    let (min_pause, jitter) = (Duration::from_millis(500), Duration::from_secs(10));
+    assert_eq!((job.checkpoint.min_pause, job.checkpoint.jitter), (min_pause, jitter));
+    assert_eq!(job.checkpoint.state_bytes, Some(64 << 20));
+    assert_eq!((job.checkpoint.timeout, job.checkpoint.tolerate), (Some(Duration::from_secs(120)), 3));
+    assert_eq!(job.checkpoint.replicas, [Path::new("/mnt/other"), Path::new("no")]);
+    assert_eq!(job.checkpoint.min_copies, 2);
+    let keep = job.checkpoint.keep.clone().unwrap();
+    let rules = "--keep-last 10 --keep-hourly 24 --keep-daily 7 --keep-weekly 4 --keep-monthly 12";
+    assert_eq!(keep.policy.to_string(), format!("{rules} --keep-within 1d12h --keep-bytes 10GiB"));
+    assert_eq!(keep.grace, Duration::from_secs(5_400));
+    let output = OutputSpec { files: PathBuf::from("out/"), format: OutputFormat::Csv, emit: Emit::Final };
+    assert_eq!(job.output, Some(output));
+    assert_eq!(job.resolve(&job.checkpoint.store), Path::new("jobs/../stores/x"));
+    assert_eq!(job.resolve(Path::new("/abs")), Path::new("/abs"));
+    assert_eq!(job.key_name(), "user");
+}
+
+#[test]
+fn what_is_left_out_has_its_default() {
+    let job = parse("job: 42\ninput: data.jsonl\nkey: no\nprocess: {aggregate: {n: count}}\n");
+    assert_eq!((job.job.as_str(), job.key_name(), job.tasks), ("42", "no", 64));
+    assert_eq!((job.input.format, job.input.on_error), (InputFormat::Json, OnError::Fail));
+    assert_eq!(job.input.max_record_bytes, 16 << 20);
+    assert_eq!((job.filter, job.output), (None, None));
+    assert!(job.checkpoint.enabled);
+    assert_eq!(job.checkpoint.schedule, Some(Schedule::Every(Duration::from_secs(60))));
+    assert_eq!((job.checkpoint.state_bytes, job.checkpoint.keep), (None, None));
+    assert_eq!(job.checkpoint.store, Path::new("checkpoints/42"));
+    assert_eq!(job.checkpoint.min_copies, 1);
+    let job = parse("job: a\ninput: b.txt\nprocess: {aggregate: {n: count}}\ncheckpoint: {state_bytes: 1}\n");
+    assert_eq!((job.key_name(), job.tasks, &job.checkpoint.schedule), ("partition", 0, &None));
+}
+
+#[test]
+fn the_format_is_told_from_the_first_file() {
+    for (file, format) in [
+        ("a.jsonl", InputFormat::Json),
+        ("a.ndjson.gz", InputFormat::Json),
+        ("*.JSON", InputFormat::Json),
+        ("a.csv.zst", InputFormat::Csv { delimiter: b',' }),
+        ("a.tsv", InputFormat::Csv { delimiter: b'\t' }),
+        ("a.txt", InputFormat::Text),
+        ("var/x.log.gz", InputFormat::Text),
+    ] {
+        let job = parse(&format!("job: a\ninput: '{file}'\nprocess: {{aggregate: {{n: count}}}}\n"));
+        assert_eq!(job.input.format, format, "{file}");
+    }
+    let job = "job: a\ninput: {files: x.tsv, format: csv}\nprocess: {aggregate: {n: count}}\n";
+    assert_eq!(parse(job).input.format, InputFormat::Csv { delimiter: b'\t' });
+    let job = "job: a\ninput: {files: \"-\", format: text, split: words}\nprocess: {aggregate: {n: count}}\n";
+    assert_eq!(parse(job).input.format, InputFormat::Words);
+}
+
+#[test]
+fn a_definition_is_the_same_job_and_its_own_definition() {
+    let short = "job: a\ninput: b.txt\nprocess: {aggregate: {n: count}}\n";
+    let words = "job: a\ninput: {files: x.txt, split: words}\nkey: word\nprocess: {aggregate: {n: count}}\n";
+    for text in [FULL, short, words] {
+        let job = parse(text);
+        let definition = job.definition();
+        assert_eq!(parse(&definition), job, "{definition}");
+        assert_eq!(parse(&definition).definition(), definition);
+        assert!(!definition.contains("jobs/"), "{definition}");
+    }
+    assert_eq!(
+        parse(short).definition(),
+        "job: a\ninput:\n  files:\n    - b.txt\n  format: text\n  on_error: fail\n  max_record_bytes: 16MiB\n  \
+             follow: false\nprocess:\n  aggregate:\n    \"n\": count\ncheckpoint:\n  enabled: true\n  schedule: 1m\n  \
+             mode: elided\n  store: checkpoints/a\n"
+    );
+}
+
+#[test]
+fn differences_name_what_no_longer_fits() {
+    let old = parse(FULL);
+    let told = |from: &str, to: &str| -> Vec<String> {
+        assert!(FULL.contains(from), "{from}");
+        let new = parse(&FULL.replace(from, to));
+        differences(&old, &new).iter().map(Difference::to_string).collect()
+    };
+    assert!(differences(&old, &old).is_empty());
+    for (from, to) in [
+        ("amount > 0", "amount > 1"),
+        ("90m", "5m"),
+        ("../stores/x", "y"),
+        ("out/", "other/"),
+        ("x-*.csv", "y-*.csv"),
+        ("{dead_letter: bad.csv}", "skip"),
+        ("count()", "count"),
+        ("  min_copies: 2\n", ""),
+    ] {
+        assert_eq!(told(from, to), [""; 0], "{from}");
+    }
+    for (from, to, difference) in [
+        ("sum( round(amount,2) )", "avg(amount)", "aggregate `spent` was sum(round(amount, 2)), is avg(amount)"),
+        ("city by ts", "city", "aggregate `home` was first(city by ts), is first(city)"),
+        ("tasks: 1000000", "tasks: 64", "`tasks` was 1000000, is 64"),
+        ("key: user", "key: account", "the key was `user`, is `account`"),
+        ("key: user\ntasks: 1000000", "", "the key was `user`, is gone"),
+        ("    clicks: count()\n", "", "aggregate `clicks` was count, is gone"),
+        ("    clicks: count()\n", "    clicks: count\n    all: count\n", "aggregate `all` is new: count"),
+        ("\";\"", "tab", "the input format was csv separated by `;`, is csv separated by tabs"),
+        ("ts: int", "ts: text", "the type of `ts` was int, is text"),
+    ] {
+        assert_eq!(told(from, to), [difference], "{from}");
+    }
+    // A field of which the state has no values may have any type.
+    let unused = FULL.replace("    home: first(city by ts)\n    seen: max(ts)\n", "    late: max(ts)\n");
+    let found = differences(&old, &parse(&unused.replace("ts: int", "ts: text")));
+    assert!(found.iter().all(|difference| difference.effect() != Effect::Unfit), "{found:?}");
+    let words = "job: a\ninput: {files: x.txt, split: words}\nprocess: {aggregate: {n: count, m: count(word)}}\n";
+    let lines = "job: a\ninput: x.txt\nprocess: {aggregate: {m: count(line), n: count}}\n";
+    let found = differences(&parse(words), &parse(lines));
+    assert_eq!(
+        found.iter().map(Difference::to_string).collect::<Vec<_>>(),
+        [
+            "the input format was text split into words, is text",
+            "aggregate `m` was count(word), is count(line)",
+            "the aggregates were in the order n, m, are in the order m, n"
+        ]
+    );
+    let swapped = words.replace("n: count, m: count(word)", "m: count(word), n: count");
+    assert_eq!(
+        differences(&parse(words), &parse(&swapped)).iter().map(Difference::to_string).collect::<Vec<_>>(),
+        ["the aggregates were in the order n, m, are in the order m, n"]
+    );
+}
+
+#[test]
+fn an_error_of_the_run_stands_at_its_value() {
+    let place = |text: &str, key: &str, value: Option<&str>| {
+        let error = SpecError::about(text, Path::new("job.yaml"), key, value, "no");
+        (error.line, error.column)
+    };
+    assert_eq!(place(FULL, "input.files", Some("x-*.csv")), (4, 28));
+    assert_eq!(place(FULL, "input.files", Some("gone")), (4, 10));
+    assert_eq!(place(FULL, "key", None), (13, 6));
+    assert_eq!(place("input: a.csv", "input.files", Some("a.csv")), (1, 8));
+    assert_eq!(place("input: a.csv", "where", None), (1, 1));
+    assert_eq!(place("[", "where", None), (1, 1));
+    let error = SpecError::about(FULL, Path::new("job.yaml"), "where", None, "is wrong");
+    assert_eq!(error.to_string(), "job.yaml:11:3: is wrong");
+}
+
+#[test]
+fn bytes_that_are_no_text_are_an_error_with_a_place() {
+    let error = JobSpec::from_bytes(b"job: a\nkey: \xff", Path::new("job.yaml")).unwrap_err();
+    assert_eq!(error.to_string(), "job.yaml:2:6: expected UTF-8 text, found the byte 0xff");
+}
+
+proptest::proptest! {
+    #[test]
+    fn a_job_file_with_slips_is_refused_or_has_a_definition(
+        slips in proptest::collection::vec((0..FULL.len(), "[a-z0-9:{}()\\[\\]\"'.,#&*!|> \n-]{0,3}", 0..4usize), 1..4),
+    ) {
+        let mut text: Vec<char> = FULL.chars().collect();
+        for (at, put, gone) in slips {
+            let at = at.min(text.len());
+            let end = (at + gone).min(text.len());
+            text.splice(at..end, put.chars());
+        }
+        let text: String = text.into_iter().collect();
+        if let Ok(job) = JobSpec::parse(&text, Path::new("jobs/job.yaml")) {
+            proptest::prop_assert_eq!(JobSpec::parse(&job.definition(), Path::new("jobs/job.yaml")), Ok(job));
+        }
+    }
+}
