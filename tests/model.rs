@@ -21,7 +21,7 @@ use ckpt::ops::read::Snapshot;
 use ckpt::ops::restore::{apply_rollback, plan_rollback};
 use ckpt::ops::verify::{Depth, verify};
 use ckpt::ops::{copy, repair};
-use ckpt::runner::pipeline::run::Control;
+use ckpt::runner::options::Control;
 use ckpt::storage::Storage;
 use ckpt::store::Store;
 use ckpt::values::id::Sequence;

@@ -1,6 +1,6 @@
 //! What a program says to a run.
 
-use ckpt::runner::process::exec::{Said, read_answer};
+use ckpt::runner::process::exec::protocol::{Said, read_answer};
 use serde_json::Value;
 
 /// What is taken as an answer is JSON to a second reader too, and holds what that finds in it.

@@ -5,10 +5,8 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 
 use crate::format::manifest::{Output, Trigger};
-use crate::runner::checkpoint::checkpointer::Done;
-use crate::runner::resume::damaged::Abandoned;
-use crate::runner::resume::reroute::Content;
-use crate::store::StoreNote;
+use crate::runner::state::content::Content;
+use crate::store::{Committed, StoreNote};
 use crate::values::id::Sequence;
 use crate::values::value::ColumnType;
 
@@ -245,4 +243,26 @@ pub struct PublishedChanges {
     pub rows: u64,
     /// Their bytes.
     pub bytes: u64,
+}
+
+/// A checkpoint that was committed, with what it took.
+#[derive(Debug, Clone)]
+pub struct Done {
+    /// The checkpoint.
+    pub committed: Committed,
+    /// From the cut to the commit, in microseconds.
+    pub total_micros: u64,
+}
+
+/// What a run tells of a checkpoint that it leaves behind.
+#[derive(Debug, Clone)]
+pub struct Abandoned {
+    /// Its number.
+    pub sequence: Sequence,
+    /// Why it can not be used.
+    pub reason: String,
+    /// When its cut was taken; nothing when its manifest can not be read.
+    pub created: Option<Timestamp>,
+    /// Records that it had applied.
+    pub records: Option<u64>,
 }

@@ -7,12 +7,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use metrics::Metrics;
 use serde::Serialize;
 use serde_json::Value;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGXFSZ};
 use signal_hook::flag;
+use watcher::{All, LogWriter, Watcher};
 
 use crate::cli::clock::NOW_VARIABLE;
+use crate::cli::commands::run::metrics_http::Scrape;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::cli::log::Level;
@@ -26,8 +29,10 @@ use crate::job::{GivenInput, JobSpec, SpecError};
 use crate::ops::latest::newest_intact;
 use crate::runner::error::RunError;
 use crate::runner::job_paths::Places;
-use crate::runner::pipeline::run::{Control, Observer, Options, PublishedChanges, Summary, run as run_job};
-use crate::runner::process::exec::ProgramFailure;
+use crate::runner::observer::{Observer, PublishedChanges, Summary};
+use crate::runner::options::{Control, Options};
+use crate::runner::pipeline::restart::run as run_job;
+use crate::runner::process::exec::failure::ProgramFailure;
 use crate::runner::process::processor::Processors;
 use crate::values::error_chain::in_one_line;
 use crate::values::id::Sequence;
@@ -38,10 +43,6 @@ pub mod metrics_http;
 pub mod run_events;
 mod script;
 mod watcher;
-
-use crate::cli::commands::run::metrics_http::Scrape;
-use metrics::Metrics;
-use watcher::{All, LogWriter, Watcher};
 
 /// Run a job, or go on with it from its latest checkpoint
 ///

@@ -7,21 +7,22 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, Sender, never, select, unbounded};
 use jiff::Timestamp;
 
-use crate::format::FORMAT;
-use crate::format::index::{self, IndexRow};
+use crate::format::index::IndexRow;
 use crate::format::layout::{ObjectKind, ObjectName};
 use crate::format::manifest::{
-    DeadLetter, Manifest, Mode, ObjectRef, OlderCut, Output, Parent, Routing, Tables, Timings, Totals, Trigger,
+    DeadLetter, Manifest, Mode, ObjectRef, OlderCut, Parent, Routing, Tables, Timings, Totals, Trigger,
 };
-use crate::format::positions::{self, PositionRow};
+use crate::format::positions::PositionRow;
+use crate::format::{FORMAT, index, positions};
 use crate::input::{Stand, fingerprint};
 use crate::runner::checkpoint::draft::{Draft, Encoded, Encoder, Work};
 use crate::runner::error::RunError;
+use crate::runner::lineage::{Lineage, OlderPositions};
+use crate::runner::messages::{Cut, Event, Outcome, ShardSnapshot, Standing};
+use crate::runner::observer::Done;
+use crate::runner::output::changes::ShardChanges;
 use crate::runner::output::dead_letter::DeadLetterFile;
-use crate::runner::output::plan::ShardChanges;
 use crate::runner::output::publisher::Publisher;
-use crate::runner::pipeline::run::Event;
-use crate::runner::pipeline::worker::ShardSnapshot;
 use crate::store::records::attempts;
 use crate::store::records::attempts::{AttemptLog, AttemptOutcome};
 use crate::store::{Committed, Created, Store, StoreError};
@@ -55,118 +56,6 @@ pub struct Facts {
     pub run: String,
     /// The threads that sort and encode, at least one.
     pub encoders: usize,
-}
-
-/// What the next checkpoint goes on from.
-#[derive(Debug, Clone, Default)]
-pub struct Lineage {
-    /// The checkpoint that the next one changes.
-    pub last: Option<Committed>,
-    /// The highest number that is taken: that of `last`, unless the run has gone back behind a damaged checkpoint.
-    pub newest: Option<Sequence>,
-    /// The chain of each shard.
-    pub chains: Vec<Vec<IndexRow>>,
-    /// The keys of each shard.
-    pub keys: Vec<u64>,
-    /// The positions, by partition.
-    pub positions: BTreeMap<String, PositionRow>,
-    /// The older cuts that some shards still have, ascending.
-    pub older: Vec<OlderPositions>,
-    /// The objects of the latest checkpoint.
-    pub objects: HashSet<ObjectName>,
-    /// Whether the state is laid out otherwise than in `last`: the next checkpoint has to be made, though no record was applied.
-    pub is_relaid: bool,
-}
-
-/// An older cut, with its positions.
-#[derive(Debug, Clone)]
-pub struct OlderPositions {
-    /// The cut, and the shards that have it.
-    pub cut: OlderCut,
-    /// The positions, by partition.
-    pub positions: BTreeMap<String, PositionRow>,
-}
-
-impl Lineage {
-    /// Returns the cut that a shard has.
-    pub fn cut_of(&self, shard: u32) -> u64 {
-        let older = self.older.iter().find(|older| older.cut.shards.contains(&shard));
-        let newest = || self.last.as_ref().map_or(0, |last| last.manifest.block);
-        older.map_or_else(newest, |older| older.cut.block)
-    }
-}
-
-/// Where one file of the input stands at a cut.
-#[derive(Debug, Clone)]
-pub struct Standing {
-    /// The file, bytes, and whether it has ended.
-    pub stand: Stand,
-    /// Its task, for a job without a key.
-    pub task: Option<u32>,
-    /// Records.
-    pub record: u64,
-    /// The largest time of its records, in milliseconds, for a job that goes by time.
-    pub event_time: Option<i64>,
-}
-
-/// What was applied of files that no position names any more.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Past {
-    /// Bytes of input.
-    pub input_bytes: u64,
-    /// Records.
-    pub records: u64,
-}
-
-/// A cut, as the directing thread knows it once all blocks before it are accounted for.
-#[derive(Debug)]
-pub struct Cut {
-    /// The block number.
-    pub number: u64,
-    /// When it was taken.
-    pub created: Timestamp,
-    /// The same, for measuring.
-    pub begun: Instant,
-    /// What caused it.
-    pub trigger: Trigger,
-    /// Whether the input had been read to its end.
-    pub ended: bool,
-    /// Where the files stand.
-    pub standings: Vec<Standing>,
-    /// The time before which no more records are expected, in milliseconds, for a job that goes by time.
-    pub watermark: Option<i64>,
-    /// What was applied of others.
-    pub past: Past,
-    /// Bad records left out since the job began.
-    pub skipped: u64,
-    /// Lines for the dead-letter file.
-    pub dead_lines: Vec<u8>,
-    /// The files that the checkpoint publishes.
-    pub outputs: Vec<Output>,
-    /// The number that these were written aside for.
-    pub sequence: Option<Sequence>,
-}
-
-/// A checkpoint that was committed, with what it took.
-#[derive(Debug, Clone)]
-pub struct Done {
-    /// The checkpoint.
-    pub committed: Committed,
-    /// From the cut to the commit, in microseconds.
-    pub total_micros: u64,
-}
-
-/// What became of an attempt to make a checkpoint.
-#[derive(Debug)]
-pub enum Outcome {
-    /// It was committed.
-    Committed(Box<Done>),
-    /// An earlier one, whose commit was told to have failed, is there all the same. The attempt goes on.
-    Found(Box<Done>),
-    /// There was nothing new since the latest checkpoint.
-    Elided,
-    /// It could not be made. What it took is kept for the next attempt.
-    Failed(Box<RunError>),
 }
 
 /// Writes checkpoints one after another.

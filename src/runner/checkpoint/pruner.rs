@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use crate::job::KeepSpec;
-use crate::runner::pipeline::run::{Observer, RunEvent};
+use crate::runner::observer::{Observer, RunEvent};
 use crate::store::prune::{Outcome, PruneError, Request, Writers, apply_beside, plan};
 use crate::store::{Store, StoreError};
 use crate::values::error_chain::in_one_line;
@@ -107,7 +107,7 @@ mod tests {
 
     use super::*;
     use crate::format::manifest::StoreFile;
-    use crate::runner::pipeline::run::Status;
+    use crate::runner::observer::Status;
     use crate::storage::Storage;
     use crate::storage::memory::MemoryStorage;
     use crate::store::prune::DEFAULT_GRACE;

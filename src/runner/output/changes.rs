@@ -3,10 +3,11 @@
 use crate::format::manifest::Output;
 use crate::format::rows::{Change, RowBatch};
 use crate::runner::error::RunError;
-use crate::runner::output::plan::{OutputPlan, RowShape};
+use crate::runner::output::plan::OutputPlan;
+use crate::runner::output::shape::RowShape;
 use crate::runner::output::staged::StagedFile;
+use crate::runner::rejected::LateRecord;
 use crate::runner::state::emitted::Emitted;
-use crate::runner::state::late::LateRecord;
 use crate::values::id::Sequence;
 
 /// What a shard has for the next file.

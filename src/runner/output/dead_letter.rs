@@ -5,14 +5,15 @@
 //! back when the job is rolled forward to one of these.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io;
+use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
 use crate::format::manifest::{DeadLetter, Manifest};
 use crate::runner::error::RunError;
-use crate::runner::pipeline::worker::Rejected;
+use crate::runner::rejected::Rejected;
 use crate::storage::durable::{create_anew, flush_name, make_directory};
 use crate::store::Store;
 use crate::values::id::Sequence;

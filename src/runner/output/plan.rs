@@ -5,22 +5,16 @@
 //! ([`OutputPlan::publish`]). A crash in between is made good at the next start ([`OutputPlan::recover`]), before anything else is committed. So the files in
 //! place are those of the checkpoints, no more and no fewer, at any moment but that between a commit and its renaming.
 
-use std::fs::{self, File};
-use std::io;
+use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::{fs, io};
 
 use crate::format::manifest::Output;
-use crate::format::rows::Change;
 use crate::job::{Emit, JobSpec, OutputFormat};
 use crate::runner::error::RunError;
-use crate::runner::state::shard::Shard;
 use crate::storage::durable::{flush_directory, flush_name};
 use crate::values::digest::{Digest, Hasher};
 use crate::values::id::Sequence;
-
-pub use crate::runner::output::changes::{ShardChanges, stage_changes};
-pub use crate::runner::output::shape::RowShape;
-use crate::runner::output::staged::StagedFile;
 
 /// Where output files go.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -189,29 +183,6 @@ impl OutputPlan {
             .chain((2..).map(move |number: u32| format!("{name}.withdrawn-{sequence}.{number}")));
         names.map(move |name| path.with_file_name(name))
     }
-}
-
-/// Writes the rows of `shards`, sorted by key, aside for checkpoint `sequence`, and flushes them.
-pub fn stage(
-    plan: &OutputPlan,
-    shape: &RowShape,
-    sequence: Sequence,
-    shards: &[(u32, Shard)],
-) -> Result<Output, RunError> {
-    let mut order: Vec<(u32, u32)> = Vec::new();
-    for (place, (_, shard)) in shards.iter().enumerate() {
-        order.extend(shard.indices().map(|row| (place as u32, row as u32)));
-    }
-    let key = |&(place, row): &(u32, u32)| shards[place as usize].1.key(row as usize);
-    order.sort_unstable_by(|a, b| shape.order_of(key(a)).cmp(&shape.order_of(key(b))));
-    let mut file = StagedFile::create(plan, sequence, &shape.columns())?;
-    let mut packed = Vec::new();
-    for place in &order {
-        packed.clear();
-        shards[place.0 as usize].1.pack_row(place.1 as usize, &mut packed);
-        file.push(&shape.values(Change::None, key(place), Some(&packed)))?;
-    }
-    file.finish()
 }
 
 fn staged(path: &Path, sequence: Sequence) -> PathBuf {

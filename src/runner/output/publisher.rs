@@ -6,9 +6,11 @@ use crate::format::manifest::{DeadLetter, Output};
 use crate::input::roster::StreamNames;
 use crate::job::Emit;
 use crate::runner::error::RunError;
+use crate::runner::output::changes::{ShardChanges, stage_changes};
 use crate::runner::output::dead_letter::{DeadLetterFile, append_line};
-use crate::runner::output::plan::{OutputPlan, RowShape, ShardChanges, stage_changes};
-use crate::runner::state::late::LateRecord;
+use crate::runner::output::plan::OutputPlan;
+use crate::runner::output::shape::RowShape;
+use crate::runner::rejected::LateRecord;
 use crate::values::id::Sequence;
 
 /// Writes and publishes it.

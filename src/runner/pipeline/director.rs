@@ -14,24 +14,25 @@ use crate::input::roster::Roster;
 use crate::input::{Compression, Partition, Reader, Stand};
 use crate::job::calendar::Calendar;
 use crate::job::{Emit, Schedule};
-use crate::runner::checkpoint::checkpointer::{Cut, Done, Lineage, Outcome, Past, Standing};
-use crate::runner::checkpoint::priority;
 use crate::runner::checkpoint::priority::{Priorities, ShardSeen};
 use crate::runner::checkpoint::requests::Requests;
-use crate::runner::checkpoint::trigger;
 use crate::runner::checkpoint::trigger::{Policy, Seen, Timing};
+use crate::runner::checkpoint::{priority, trigger};
 use crate::runner::error::RunError;
+use crate::runner::lineage::Lineage;
+use crate::runner::messages::{Account, Cut, Event, Outcome, Past, Standing, Stream};
+use crate::runner::observer::{Done, PublishedChanges, RunEvent, Status, Summary};
+use crate::runner::options::TICK;
 use crate::runner::output::dead_letter::{DeadLetterFile, append_line};
-use crate::runner::output::plan;
+use crate::runner::output::final_file;
 use crate::runner::output::plan::OutputPlan;
 use crate::runner::pipeline::gate::Gate;
-use crate::runner::pipeline::run::{
-    DEAD_LINES_BYTES, Event, MAX_EMITTED_BYTES, PublishedChanges, Run, RunEvent, Status, Summary, TICK,
-};
-use crate::runner::pipeline::worker::{Account, Gauges, Plan, Route};
+use crate::runner::pipeline::gauges::Gauges;
+use crate::runner::pipeline::plan::{Plan, Route};
+use crate::runner::pipeline::run::Run;
 use crate::runner::process::time_plan::TimePlan;
 use crate::runner::process::watermark::{Clock, NEVER};
-use crate::runner::state::late::LateRecord;
+use crate::runner::rejected::LateRecord;
 use crate::runner::state::shard::Shard;
 use crate::store::records::attempts::AttemptOutcome;
 use crate::store::records::requests::Answer;
@@ -56,29 +57,6 @@ struct Asked {
     begun: Instant,
     number: u64,
     stands: Vec<Option<Stand>>,
-}
-
-/// What was applied of one file.
-#[derive(Debug, Clone)]
-pub struct Stream {
-    /// The partition that it belongs to.
-    pub name: Arc<str>,
-    /// Bytes.
-    pub offset: u64,
-    /// Records.
-    pub records: u64,
-    /// Bytes and records that the checkpoint has counted, some of which may be read again.
-    pub counted_offset: u64,
-    /// The same of records.
-    pub counted_records: u64,
-}
-
-impl Stream {
-    /// Makes the stream of a file that stands there.
-    pub(crate) fn new(stand: &Stand) -> Stream {
-        let (offset, records) = (stand.place.offset, stand.record);
-        Stream { name: stand.logical().into(), offset, records, counted_offset: offset, counted_records: records }
-    }
 }
 
 /// The shards that a cut takes.
@@ -625,7 +603,7 @@ impl<'a> Director<'a> {
         let final_output = |output: &&OutputPlan| end == End::Input && output.emit == Emit::Final;
         let program_output = match self.run.output.as_ref().filter(final_output) {
             None => None,
-            Some(output) => Some((output, plan::stage(output, &self.run.shape(plan), sequence, shards)?)),
+            Some(output) => Some((output, final_file::stage(output, &self.run.shape(plan), sequence, shards)?)),
         };
         cut.sequence = Some(sequence);
         self.at_end = true;
@@ -764,3 +742,9 @@ fn taken_at(run: &Run<'_>, plan: &Plan, lineage: &Lineage, now: Instant) -> Vec<
     }
     taken_at
 }
+
+/// So many bytes of dead letters are written at once when there are no checkpoints.
+pub(crate) const DEAD_LINES_BYTES: usize = 1 << 20;
+
+/// A checkpoint is due when the rows that wait to be published take so much memory.
+pub(crate) const MAX_EMITTED_BYTES: u64 = 64 << 20;

@@ -8,8 +8,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, select};
 
 use crate::input::roster::StreamNames;
 use crate::input::{Block, InputError, Move, Reader, Stand, Step};
-use crate::runner::pipeline::run::{Event, Stream};
-use crate::runner::pipeline::worker::{Buffers, Chosen, Message, Ticket};
+use crate::runner::messages::{Buffers, Chosen, Event, Message, Stream, Ticket};
 
 /// Where the handing out of blocks stands. A cut is taken here and not by the reader, which may be waiting for input.
 pub(crate) struct Gate {

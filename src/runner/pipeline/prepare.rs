@@ -10,8 +10,9 @@ use crate::input::Partition;
 use crate::input::record::sample;
 use crate::job::{AggregateFunction, FieldPath, JobSpec, OnError, OnLate};
 use crate::runner::error::RunError;
+use crate::runner::observer::{Observer, RunEvent};
+use crate::runner::options::Options;
 use crate::runner::output::plan::OutputPlan;
-use crate::runner::pipeline::run::{Observer, Options, RunEvent, SAMPLE_RECORDS};
 use crate::storage::Storage;
 use crate::store::{Store, StoreError, StoreLock};
 use crate::values::id::{Sequence, StoreId};
@@ -175,3 +176,6 @@ pub(crate) fn resolve_types(
     }
     Ok(())
 }
+
+/// Records that are looked at to tell the types of fields.
+pub(crate) const SAMPLE_RECORDS: u64 = 1000;

@@ -6,8 +6,10 @@ use std::time::{Duration, Instant};
 
 use crate::job::JobSpec;
 use crate::runner::error::RunError;
-use crate::runner::pipeline::run::{Control, Observer, Options, RunEvent, Status, Summary, TICK, attempt};
-use crate::runner::process::exec::ProgramFailure;
+use crate::runner::observer::{Observer, RunEvent, Status, Summary};
+use crate::runner::options::{Control, Options, TICK};
+use crate::runner::pipeline::attempt::attempt;
+use crate::runner::process::exec::failure::ProgramFailure;
 use crate::values::error_chain::in_one_line;
 use crate::values::id::Sequence;
 
@@ -139,5 +141,45 @@ impl Tally<'_> {
             elapsed: begun.elapsed().saturating_sub(last.loading),
             ..last
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::runner::job_paths::Places;
+    use crate::runner::process::processor::Processors;
+
+    struct Panicking;
+
+    impl Observer for Panicking {
+        fn event(&self, _: &RunEvent) {}
+
+        fn status(&self, _: &Status) {
+            panic!("on purpose");
+        }
+    }
+
+    #[test]
+    fn a_panic_of_the_directing_thread_ends_the_run_with_an_error() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("data.jsonl"), "{\"k\":1}\n".repeat(100_000)).unwrap();
+        let text = "job: j\ninput: data.jsonl\nkey: k\nprocess: {aggregate: {n: count}}\n";
+        let job = JobSpec::from_bytes(text.as_bytes(), &dir.path().join("job.yaml")).unwrap();
+        let options = Options {
+            threads: 2,
+            latest_good: false,
+            must_resume: false,
+            holder: "a test".to_owned(),
+            clock: Timestamp::now,
+            random: [1; 16],
+            environment: Vec::new(),
+            processors: Processors::default(),
+            places: Places::default(),
+        };
+        let result = run(&job, &options, &Control::default(), &Panicking);
+        assert!(matches!(result, Err(RunError::Panicked)));
     }
 }

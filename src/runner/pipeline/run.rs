@@ -1,117 +1,52 @@
 //! The thread that directs a run: starts the others, decides when a checkpoint is due, and ends.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::ffi::OsString;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::sync::atomic::Ordering;
+use std::time::Instant;
 
 use crossbeam_channel::{RecvTimeoutError, Sender, bounded, unbounded};
 use jiff::Timestamp;
 
-use crate::format::layout::ObjectName;
 use crate::format::manifest::{DeadLetter, Manifest, Mode};
 use crate::format::positions::PositionRow;
 use crate::format::rows::RowCodec;
 use crate::input;
 use crate::input::record::{Extractor, Filter};
 use crate::input::roster::{Roster, StreamNames};
-use crate::input::{BlockReader, FollowReader, InputError, Partition, Reader, Stand};
-use crate::job;
-use crate::job::{Effect, Emit, FieldPath, InputFormat, JobSpec, OnError, OnLate, TtlSpec};
-use crate::runner::checkpoint::checkpointer::{Checkpointer, Facts, Lineage, Outcome};
+use crate::input::{BlockReader, FollowReader, Partition, Reader, Stand};
+use crate::job::{Emit, FieldPath, JobSpec, OnError, OnLate, TtlSpec};
+use crate::runner::checkpoint::checkpointer::{Checkpointer, Facts};
 use crate::runner::checkpoint::priority::Priorities;
 use crate::runner::checkpoint::pruner::Pruner;
 use crate::runner::checkpoint::requests::Requests;
+use crate::runner::checkpoint::slots::Rooms;
 use crate::runner::error::RunError;
-use crate::runner::job_paths::Places;
+use crate::runner::lineage::Lineage;
+use crate::runner::messages::{Buffers, Event, Message};
+use crate::runner::observer::{Observer, RunEvent, Summary};
+use crate::runner::options::{Control, TICK};
 use crate::runner::output::dead_letter::{DeadLetterFile, RollBack};
-use crate::runner::output::plan::{OutputPlan, RowShape};
+use crate::runner::output::plan::OutputPlan;
 use crate::runner::output::publisher::Publisher;
-use crate::runner::pipeline::worker::{
-    Account, Buffers, Gauges, Lines, Message, Plan, Replay, Rooms, Route, Start, Timed, Worker,
-};
-use crate::runner::process::aggregate::Program;
-use crate::runner::process::exec::{ExecPlan, Mirror};
-use crate::runner::process::processor::{ProcessError, Processor, Processors};
+use crate::runner::output::shape::RowShape;
+use crate::runner::pipeline::director::Director;
+use crate::runner::pipeline::gate::{Gate, Reading};
+use crate::runner::pipeline::gauges::Gauges;
+use crate::runner::pipeline::plan::{Plan, Replay, Route};
+use crate::runner::pipeline::worker::timed::Timed;
+use crate::runner::pipeline::worker::{Lines, Start, Worker};
+use crate::runner::process::exec::plan::ExecPlan;
+use crate::runner::process::processor::Processor;
 use crate::runner::process::time_plan::TimePlan;
 use crate::runner::process::watermark::Clock;
 use crate::runner::process::window::Windows;
-use crate::runner::resume::damaged;
-use crate::runner::resume::outputs;
-use crate::runner::resume::recover;
 use crate::runner::resume::recover::Recovered;
-use crate::runner::state::late::LateRecord;
 use crate::runner::state::shard::Shard;
-use crate::store::{Store, StoreLock, StoreNote};
+use crate::store::{Store, StoreLock};
 use crate::values::id::Sequence;
-use crate::values::value::ColumnType;
-
-pub use crate::runner::observer::{Observer, PublishedChanges, RunEvent, Status, Summary};
-use crate::runner::pipeline::director::Director;
-pub use crate::runner::pipeline::director::Stream;
-use crate::runner::pipeline::gate::{Gate, Reading};
-use crate::runner::pipeline::prepare::{check_paths, open_store, resolve_types, with_types};
-pub use crate::runner::pipeline::restart::run;
-
-/// What a run needs to know besides the job.
-#[derive(Debug, Clone)]
-pub struct Options {
-    /// The number of threads that parse and apply, at least 1.
-    pub threads: usize,
-    /// Whether a run that finds no checkpoint is an error.
-    pub must_resume: bool,
-    /// Whether a latest checkpoint that is damaged is left behind for the newest that is intact; else it is an error.
-    pub latest_good: bool,
-    /// Who holds the store while it runs, for the next one to be told.
-    pub holder: String,
-    /// Gives the time.
-    pub clock: fn() -> Timestamp,
-    /// Names a store that is created, and tells this run from others.
-    pub random: [u8; 16],
-    /// What jobs with `process: native:` may name.
-    pub processors: Processors,
-    /// How the places of the store are reached.
-    pub places: Places,
-    /// Variables that the programs of the job find in their environment besides.
-    pub environment: Vec<(OsString, OsString)>,
-}
-
-/// What somebody outside asks of a run, at any time.
-#[derive(Debug, Default)]
-pub struct Control {
-    /// Take a last checkpoint and end.
-    pub stop: Arc<AtomicBool>,
-    /// Take a checkpoint now.
-    pub checkpoint: Arc<AtomicBool>,
-}
-
-/// What the threads tell the one that directs.
-#[derive(Debug)]
-pub enum Event {
-    /// A block was parsed.
-    Parsed(Account),
-    /// A record of this key could not be applied.
-    Unapplied(ProcessError, String),
-    /// A worker can not go on.
-    Failed(Box<RunError>),
-    /// A record came after all its windows were closed, and the job does not go on with that.
-    Late(Box<LateRecord>),
-    /// The reader has opened a file, and will hand out blocks of it as those of the next stream.
-    Opened(Stream),
-    /// There are no more blocks.
-    Ended,
-    /// The input failed.
-    Input(InputError),
-    /// There is something to tell about the replicas.
-    Replica(StoreNote),
-    /// What became of an attempt to make a checkpoint.
-    Checkpoint(Outcome),
-    /// A thread panicked.
-    Panicked,
-}
 
 /// Blocks that are under way at any time, for each worker.
 const BLOCKS_PER_WORKER: usize = 4;
@@ -119,135 +54,6 @@ const BLOCKS_PER_WORKER: usize = 4;
 const MAX_ENCODERS: usize = 3;
 /// The most shards that a job has.
 const MAX_SHARDS: u32 = 16;
-/// Records that are looked at to tell the types of fields.
-pub(crate) const SAMPLE_RECORDS: u64 = 1000;
-/// So many bytes of dead letters are written at once when there are no checkpoints.
-pub(crate) const DEAD_LINES_BYTES: usize = 1 << 20;
-/// A checkpoint is due when the rows that wait to be published take so much memory.
-pub(crate) const MAX_EMITTED_BYTES: u64 = 64 << 20;
-/// How often triggers are looked at and the status is told.
-pub(crate) const TICK: Duration = Duration::from_millis(50);
-
-/// Runs the job once.
-pub(crate) fn attempt(
-    job: &JobSpec,
-    options: &Options,
-    control: &Control,
-    observer: &dyn Observer,
-) -> Result<Summary, RunError> {
-    let begun = Instant::now();
-    let output = OutputPlan::new(job);
-    // Mistakes in the job file come first: they leave no store behind.
-    let filter = match &job.filter {
-        None => None,
-        Some(expression) => {
-            let filter = Filter::new(expression).map_err(|reason| RunError::Filter { reason })?;
-            let untyped = matches!(job.input.format, InputFormat::Csv { .. });
-            Some(if untyped { filter.with_numbers_in_text() } else { filter })
-        }
-    };
-    let native = job.native.as_ref().map(|name| options.processors.make(name, job)).transpose();
-    let native = native.map_err(|reason| RunError::Processor { reason })?;
-    let list = if job.input.follow { input::present } else { input::partitions };
-    let partitions: Arc<[Partition]> = list(&job.input, &job.base)?.into();
-    check_paths(job, output.as_ref())?;
-    let opened = if job.checkpoint.enabled { Some(open_store(job, options, output.as_ref())?) } else { None };
-    let store = opened.as_ref().map(|(store, _)| store.clone());
-    let tell_notes = || {
-        let notes = store.as_ref().map(Store::take_notes).unwrap_or_default();
-        notes.into_iter().for_each(|note| observer.event(&RunEvent::Replica(note)));
-    };
-    tell_notes();
-    if let Some((store, _)) = &opened
-        && store.sequences()?.is_empty()
-    {
-        let place = store.place();
-        if let Some(published) = output.as_ref().and_then(OutputPlan::published) {
-            return Err(RunError::CheckpointsMissing { place, output: published.display().to_string() });
-        }
-        if options.must_resume {
-            return Err(RunError::NothingToResume { place });
-        }
-    }
-    let workers = options.threads.max(1);
-    let resumed = match &opened {
-        None => None,
-        Some((store, _)) => {
-            recover::resume(store, options.latest_good, workers, job.checkpoint.priority.as_ref(), |sequence, old| {
-                let mut differences = job::differences(old, &with_types(job, old));
-                differences.retain(|difference| difference.effect() == Effect::Unfit);
-                if differences.is_empty() { Ok(()) } else { Err(RunError::Unfit { sequence, differences }) }
-            })?
-        }
-    };
-    // The definition in the checkpoint has the types that its run found out, which this one goes on with.
-    let mut plans: Vec<OutputPlan> = output.iter().cloned().collect();
-    if let Some(resumed) = &resumed {
-        let before = JobSpec { base: job.base.clone(), ..resumed.definition.clone() };
-        plans.extend(OutputPlan::new(&before).filter(|before| Some(before) != output.as_ref()));
-    }
-    let mut job = resumed.as_ref().map_or_else(|| job.clone(), |resumed| with_types(job, &resumed.definition));
-    let (recovered, definition, left_behind) = match resumed {
-        None => (None, None, Vec::new()),
-        Some(resumed) => (Some(resumed.recovered), Some(resumed.definition), resumed.left_behind),
-    };
-    if let (Some((store, _)), Some(recovered), false) = (&opened, &recovered, left_behind.is_empty()) {
-        // A prune knows that a run needs the latest checkpoint, not that it has gone back to an older one.
-        let objects: Vec<ObjectName> = recovered.lineage.objects.iter().copied().collect();
-        store.take_over(&objects)?;
-    }
-    let last = recovered.as_ref().and_then(|recovered| recovered.lineage.last.clone());
-    resolve_types(&mut job, &partitions, observer)?;
-    let types: HashMap<FieldPath, ColumnType> = job.input.types.iter().cloned().collect();
-    let processor: Arc<dyn Processor> = match (&job.exec, native) {
-        (_, Some(native)) => native,
-        (None, None) => Arc::new(Program::new(&job.aggregates, &job.input.format, |field| types[field])),
-        (Some(_), None) => Arc::new(Mirror::new(&job.input.format)),
-    };
-    let exec = job.exec.as_ref().map(|exec| ExecPlan::new(&job, exec, &options.environment));
-
-    if let (Some(last), false) = (&last, left_behind.is_empty()) {
-        damaged::go_back(&last.manifest, &left_behind, output.as_ref(), observer)?;
-    }
-    let newest = recovered.as_ref().and_then(|recovered| recovered.lineage.newest);
-    outputs::settle(store.as_ref(), last.as_ref().map(|last| &last.manifest), newest, &plans, observer)?;
-    let store_place = opened.as_ref().map(|(store, _)| store.place());
-    match &last {
-        None => observer.event(&RunEvent::Fresh { store: store_place }),
-        Some(last) => observer.event(&RunEvent::Resumed {
-            store: store_place.unwrap_or_default(),
-            sequence: last.manifest.sequence,
-            created: last.manifest.created,
-            records: last.manifest.totals.records,
-            keys: last.manifest.totals.keys,
-        }),
-    }
-    tell_notes();
-    let left_behind = left_behind.into_iter().map(|left| left.sequence).collect();
-    let (clock, holder) = (options.clock, options.holder.as_str());
-    let seed = xxhash_rust::xxh3::xxh3_64(&options.random);
-    let run = Run {
-        job: &job,
-        control,
-        observer,
-        clock,
-        seed,
-        holder,
-        partitions,
-        output,
-        begun,
-        left_behind,
-        threads: workers,
-    };
-    let mut summary = run.go(processor, exec, filter, opened, recovered.zip(definition))?;
-    if let Some(store) = &store {
-        // One that was lost in the last checkpoint, or came back after it, gets a last chance.
-        store.catch_up();
-        summary.replicas_behind = store.lost().into_iter().map(|(place, _)| place).collect();
-    }
-    tell_notes();
-    Ok(summary)
-}
 
 /// What does not change while a run goes on.
 pub(crate) struct Run<'a> {
@@ -257,7 +63,7 @@ pub(crate) struct Run<'a> {
     pub(crate) clock: fn() -> Timestamp,
     /// Drawn anew for each run.
     pub(crate) seed: u64,
-    holder: &'a str,
+    pub(crate) holder: &'a str,
     pub(crate) partitions: Arc<[Partition]>,
     pub(crate) output: Option<OutputPlan>,
     pub(crate) begun: Instant,
@@ -266,7 +72,7 @@ pub(crate) struct Run<'a> {
 }
 
 impl Run<'_> {
-    fn go(
+    pub(crate) fn go(
         &self,
         processor: Arc<dyn Processor>,
         exec: Option<ExecPlan>,
@@ -678,41 +484,5 @@ impl Drop for PanicGuard {
         if std::thread::panicking() {
             let _ = self.0.send(Event::Panicked);
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    struct Panicking;
-
-    impl Observer for Panicking {
-        fn event(&self, _: &RunEvent) {}
-
-        fn status(&self, _: &Status) {
-            panic!("on purpose");
-        }
-    }
-
-    #[test]
-    fn a_panic_of_the_directing_thread_ends_the_run_with_an_error() {
-        let dir = tempfile::tempdir().unwrap();
-        std::fs::write(dir.path().join("data.jsonl"), "{\"k\":1}\n".repeat(100_000)).unwrap();
-        let text = "job: j\ninput: data.jsonl\nkey: k\nprocess: {aggregate: {n: count}}\n";
-        let job = JobSpec::from_bytes(text.as_bytes(), &dir.path().join("job.yaml")).unwrap();
-        let options = Options {
-            threads: 2,
-            latest_good: false,
-            must_resume: false,
-            holder: "a test".to_owned(),
-            clock: Timestamp::now,
-            random: [1; 16],
-            environment: Vec::new(),
-            processors: Processors::default(),
-            places: Places::default(),
-        };
-        let result = run(&job, &options, &Control::default(), &Panicking);
-        assert!(matches!(result, Err(RunError::Panicked)));
     }
 }

@@ -2,18 +2,18 @@
 
 use crate::format::manifest::{Manifest, Routing};
 use crate::format::rows::RowCodec;
-use crate::input;
-use crate::job;
 use crate::job::{AggregateFunction, Difference, FieldPath, JobSpec, TtlSpec};
 use crate::runner::error::RunError;
-use crate::runner::pipeline::run::{Run, RunEvent};
-use crate::runner::pipeline::worker::Plan;
+use crate::runner::observer::RunEvent;
+use crate::runner::pipeline::plan::Plan;
+use crate::runner::pipeline::run::Run;
 use crate::runner::process::aggregate::Program;
-use crate::runner::process::exec::Mirror;
+use crate::runner::process::exec::mirror::Mirror;
 use crate::runner::process::processor::Processor;
 use crate::runner::resume::recover::Recovered;
 use crate::runner::resume::reroute::{Layout, Source, reroute};
 use crate::values::value::{Column, ColumnType, Value};
+use crate::{input, job};
 
 impl Run<'_> {
     /// Puts the state of a checkpoint, which `definition` has left, into the layout of `plan` where that is another one, and tells what it did.

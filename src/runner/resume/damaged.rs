@@ -1,12 +1,10 @@
 //! The damaged checkpoints that a run goes back behind, when it was told that it may.
 
-use jiff::Timestamp;
-
 use crate::format::manifest::{Manifest, Output};
 use crate::job::Emit;
 use crate::runner::error::RunError;
+use crate::runner::observer::{Abandoned, Observer, RunEvent};
 use crate::runner::output::plan::OutputPlan;
-use crate::runner::pipeline::run::{Observer, RunEvent};
 use crate::values::error_chain::in_one_line;
 use crate::values::id::Sequence;
 
@@ -19,19 +17,6 @@ pub struct LeftBehind {
     pub manifest: Option<Manifest>,
     /// Why it can not be used.
     pub error: RunError,
-}
-
-/// What a run tells of a checkpoint that it leaves behind.
-#[derive(Debug, Clone)]
-pub struct Abandoned {
-    /// Its number.
-    pub sequence: Sequence,
-    /// Why it can not be used.
-    pub reason: String,
-    /// When its cut was taken; nothing when its manifest can not be read.
-    pub created: Option<Timestamp>,
-    /// Records that it had applied.
-    pub records: Option<u64>,
 }
 
 /// Says what is left behind, and moves the output aside if a checkpoint has published it that is.

@@ -6,8 +6,8 @@
 
 use crate::format::manifest::{Manifest, Output};
 use crate::runner::error::RunError;
+use crate::runner::observer::{Observer, RunEvent};
 use crate::runner::output::plan::OutputPlan;
-use crate::runner::pipeline::run::{Observer, RunEvent};
 use crate::store::Store;
 use crate::values::id::Sequence;
 

@@ -4,17 +4,17 @@ use std::collections::{HashMap, HashSet};
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::format::index::{self, IndexRow};
+use crate::format::index::IndexRow;
 use crate::format::manifest::{Manifest, Routing};
-use crate::format::positions;
 use crate::format::rows::{Row, RowBatch, RowCodec};
 use crate::format::segment::SegmentReader;
 use crate::format::segment::merge::Merge;
+use crate::format::{index, positions};
 use crate::job::{JobSpec, PrioritySpec};
-use crate::runner::checkpoint::checkpointer::{Lineage, OlderPositions};
 use crate::runner::checkpoint::priority::Priorities;
 use crate::runner::error::RunError;
-use crate::runner::process::exec;
+use crate::runner::lineage::{Lineage, OlderPositions};
+use crate::runner::process::exec::mirror;
 use crate::runner::resume::damaged::LeftBehind;
 use crate::runner::state::shard::Shard;
 use crate::store::{Committed, Store};
@@ -213,7 +213,7 @@ fn load(
     let is_program = manifest.routing == Routing::Program;
     let merged = Merge::new(sources).for_each(|row| {
         let Some(packed) = row.value else { return true };
-        let program_key = is_program.then(|| exec::shard_key(row.task, row.key));
+        let program_key = is_program.then(|| mirror::shard_key(row.task, row.key));
         let key = program_key.as_deref().unwrap_or(row.key);
         let hash = xxh3_64(key);
         if !is_ours(row, hash) {

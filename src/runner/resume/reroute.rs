@@ -1,11 +1,10 @@
 //! State in another layout: other tasks, other columns. Every row of the old one is in the new one, and that is proven.
 
-use std::fmt;
-
-use xxhash_rust::xxh3::{xxh3_64, xxh3_128_with_seed};
+use xxhash_rust::xxh3::xxh3_64;
 
 use crate::format::index::shard_of;
 use crate::format::rows::RowCodec;
+use crate::runner::state::content::{Content, Lost};
 use crate::runner::state::shard::Shard;
 use crate::values::value::Value;
 
@@ -29,44 +28,6 @@ pub enum Source {
     Column(usize),
     /// Every row has this value.
     Alike(Value),
-}
-
-/// What rows hold, in whatever order and shard: how many there are, and a digest of their keys and values.
-///
-/// The digest is the sum, modulo 2^128, of the XXH3-128 of each key with the XXH3-64 of its packed value as the seed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Content {
-    /// Rows.
-    pub keys: u64,
-    /// The digest.
-    pub digest: u128,
-}
-
-impl Content {
-    fn add(&mut self, key: &[u8], packed: &[u8]) {
-        self.keys += 1;
-        self.digest = self.digest.wrapping_add(xxh3_128_with_seed(key, xxh3_64(packed)));
-    }
-
-    fn join(self, other: Content) -> Content {
-        Content { keys: self.keys + other.keys, digest: self.digest.wrapping_add(other.digest) }
-    }
-}
-
-impl fmt::Display for Content {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} keys with the digest {:032x}", self.keys, self.digest)
-    }
-}
-
-/// The rows that arrived are not those that were sent: a mistake in this program, or in the machine's memory.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the state was {before}, and is {after} after it was routed anew")]
-pub struct Lost {
-    /// What the old layout held.
-    pub before: Content,
-    /// What the new one holds where it belongs.
-    pub after: Content,
 }
 
 /// Puts the rows of `old`, whose values `old_codec` packs, into the shards of `layout`, with `threads` threads.

@@ -4,7 +4,7 @@
 //! on from the checkpoint before.
 
 use crate::format::rows::{Change, RowBatch};
-use crate::runner::state::late::LateRecord;
+use crate::runner::rejected::LateRecord;
 
 /// The rows for the output that a shard has produced since the last cut.
 #[derive(Debug, Clone, Default)]

@@ -1,6 +1,7 @@
 //! Keyed state in memory: shards, their rows, and what changed since the last checkpoint.
 
 pub mod bitmap;
+pub mod content;
 pub mod deadlines;
 pub mod emitted;
 pub mod late;

@@ -2,8 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::bitmap::Bitmap;
-use crate::runner::state::shard::u32_at;
+use crate::runner::state::bitmap::Bitmap;
 
 /// Rows of one size, in pages: growing never moves them.
 #[derive(Debug)]
@@ -205,6 +204,11 @@ impl Keys {
         let length = u32_at(page, at) as usize;
         &page[at + 4..at + 4 + length]
     }
+}
+
+#[inline]
+pub(crate) fn u32_at(bytes: &[u8], at: usize) -> u32 {
+    u32::from_le_bytes(bytes[at..at + 4].try_into().expect("four bytes"))
 }
 
 #[cfg(test)]

@@ -13,15 +13,14 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use crate::format::index::SegmentKind;
 use crate::format::rows::{Change, Row, RowBatch, RowCodec, int_at, number_at};
+use crate::runner::state::bitmap::Bitmap;
 use crate::runner::state::deadlines::Deadlines;
 use crate::runner::state::emitted::Emitted;
+use crate::runner::state::rows::{Keys, Rows, u32_at};
 use crate::runner::state::sketch::Sketch;
+use crate::runner::state::table::Table;
 use crate::values::decimal::Decimal;
 use crate::values::value::ColumnType;
-
-use crate::runner::state::bitmap::Bitmap;
-use crate::runner::state::rows::{Keys, Rows};
-use crate::runner::state::table::Table;
 
 /// The rows of a contiguous range of tasks.
 #[derive(Debug)]
@@ -651,11 +650,6 @@ fn fixed_size(column_type: ColumnType) -> Option<usize> {
         ColumnType::Bool => Some(1),
         ColumnType::Text | ColumnType::Json | ColumnType::Sketch => None,
     }
-}
-
-#[inline]
-pub(crate) fn u32_at(bytes: &[u8], at: usize) -> u32 {
-    u32::from_le_bytes(bytes[at..at + 4].try_into().expect("four bytes"))
 }
 
 #[inline]

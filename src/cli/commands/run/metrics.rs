@@ -14,7 +14,7 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
 use crate::format::manifest::{Manifest, Trigger};
-use crate::runner::pipeline::run::{Observer, RunEvent, Status};
+use crate::runner::observer::{Observer, RunEvent, Status};
 use crate::store::StoreNote;
 
 type Number = Gauge<u64, AtomicU64>;

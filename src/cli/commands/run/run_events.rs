@@ -5,8 +5,8 @@ use serde_json::{Map, Value, json};
 
 use crate::cli::log::Level;
 use crate::cli::words;
-use crate::runner::pipeline::run::RunEvent;
-use crate::runner::resume::damaged::Abandoned;
+use crate::runner::observer::Abandoned;
+use crate::runner::observer::RunEvent;
 use crate::values::id::Sequence;
 use crate::values::units::{Age, Count, Span};
 

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::cli::commands::run::run_events::told;
 use crate::cli::log::{Journal, Level};
 use crate::cli::progress::LiveLine;
-use crate::runner::pipeline::run::{Observer, RunEvent, Status};
+use crate::runner::observer::{Observer, RunEvent, Status};
 use crate::values::units::{Bytes, Count, Rate, Span};
 
 /// The time between two lines of progress in a log.

@@ -3,12 +3,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Event, Load, Ticket, Worker};
 use crate::format::index::{shard_of, tasks_of};
 use crate::runner::error::RunError;
-use crate::runner::pipeline::run::RunEvent;
-use crate::runner::process::exec;
-use crate::runner::process::exec::{Handed, Incoming, Link, ProgramFailure};
+use crate::runner::messages::Ticket;
+use crate::runner::observer::RunEvent;
+use crate::runner::pipeline::gauges::Load;
+use crate::runner::pipeline::worker::{Event, Worker};
+use crate::runner::process::exec::child::Incoming;
+use crate::runner::process::exec::failure::ProgramFailure;
+use crate::runner::process::exec::link::Link;
+use crate::runner::process::exec::mirror;
+use crate::runner::process::exec::protocol::Handed;
 
 impl Worker<'_> {
     /// Starts the worker's program, if the job has one, and hands it the state. Returns false when the run can not go on.
@@ -30,7 +35,7 @@ impl Worker<'_> {
         let rows = |push: &mut dyn FnMut(u32, &str, &[u8]) -> bool| {
             for (_, shard) in shards {
                 for index in shard.indices() {
-                    let (task, key) = exec::split_key(shard.key(index));
+                    let (task, key) = mirror::split_key(shard.key(index));
                     let key = std::str::from_utf8(key).expect("keys are UTF-8");
                     if !push(task, key, shard.bytes(index, 0).unwrap_or(b"null")) {
                         return;
@@ -97,7 +102,7 @@ impl Worker<'_> {
         for row in handed.changes.iter() {
             let key = || String::from_utf8_lossy(row.key).into_owned();
             let place = self.place_of(row.task).ok_or(ProgramFailure::OtherTask { task: row.task })?;
-            exec::put(&mut self.shards[place].1, &plan.codec, row.task, row.key, row.value)
+            mirror::put(&mut self.shards[place].1, &plan.codec, row.task, row.key, row.value)
                 .map_err(|reason| ProgramFailure::State { task: row.task, key: key(), reason })?;
         }
         if !handed.rows.is_empty() && !plan.exec.as_ref().is_some_and(|exec| exec.emits()) {

@@ -5,35 +5,20 @@
 
 use std::sync::atomic::Ordering;
 
-use super::{Event, GROUP, Head, Load, Own, Plan, Worker, unapplied};
 use crate::format::segment::MAX_VALUE_BYTES;
 use crate::input::Block;
 use crate::input::record::{BadRecord, Field, RecordPlace};
 use crate::job::OnLate;
-use crate::runner::pipeline::worker::{Account, Rejected};
+use crate::runner::messages::BlockTime;
+use crate::runner::pipeline::gauges::Load;
+use crate::runner::pipeline::plan::{Own, Plan};
+use crate::runner::pipeline::worker::head::Head;
+use crate::runner::pipeline::worker::{Event, GROUP, Worker, unapplied};
 use crate::runner::process::processor::Context;
 use crate::runner::process::time_plan::{TimePlan, TimedRows, WindowRows};
 use crate::runner::process::watermark::Clock;
 use crate::runner::process::window::RowKeys;
-use crate::runner::state::late::{LateRecord, shown_bytes};
-
-/// What a block says of time.
-#[derive(Debug)]
-pub struct BlockTime {
-    stream: u32,
-    /// Records in it, bad ones included.
-    records: u64,
-    largest: Option<i64>,
-    released: Vec<u32>,
-}
-
-impl BlockTime {
-    /// Takes out of an account what it says of time.
-    pub(crate) fn new(account: &Account) -> BlockTime {
-        let released = account.released.clone();
-        BlockTime { stream: account.stream, records: account.records, largest: account.time, released }
-    }
-}
+use crate::runner::rejected::{LateRecord, Rejected, shown_bytes};
 
 /// What a worker of such a job has besides.
 #[derive(Debug)]

@@ -1,7 +1,8 @@
 //! A running program: its process, and the three threads at its standard streams.
 
 use std::collections::VecDeque;
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::io;
+use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{ChildStderr, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,8 +11,8 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, Sender, bounded};
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 
-use super::ExecPlan;
 use super::protocol::{Answer, MAX_ANSWER_BYTES};
+use crate::runner::process::exec::plan::ExecPlan;
 
 /// Lines on their way to the program.
 const LINES_UNDER_WAY: usize = 32;

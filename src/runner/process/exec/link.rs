@@ -8,9 +8,11 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, SendTimeoutError, TrySendError};
 
 use super::child::{Child, Incoming, describe};
-use super::protocol::{self, Answer, Handed, Hello, PROTOCOL, RESTORE_BYTES};
-use super::{ExecPlan, ProgramFailure};
-use crate::runner::pipeline::worker::Ticket;
+use super::protocol;
+use super::protocol::{Answer, Handed, Hello, PROTOCOL, RESTORE_BYTES};
+use crate::runner::messages::Ticket;
+use crate::runner::process::exec::failure::ProgramFailure;
+use crate::runner::process::exec::plan::ExecPlan;
 
 /// The most requests that a program has not answered yet.
 const REQUESTS_UNDER_WAY: usize = 8;

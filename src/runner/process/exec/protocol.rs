@@ -253,6 +253,34 @@ pub(crate) fn extent_of(batch: &[u8]) -> Option<(String, u64, u64)> {
     Some((batch.partition, batch.records.first()?.1, batch.records.last()?.1))
 }
 
+/// What a line of a program says, in numbers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Said {
+    /// Its `type`.
+    pub kind: &'static str,
+    /// Changed keys.
+    pub changed: usize,
+    /// Deleted keys.
+    pub deleted: usize,
+    /// Rows for the output.
+    pub emitted: usize,
+}
+
+/// Reads a line of a program as a run does, and tells what it says: for tests of the protocol. The error says what is wrong with it.
+pub fn read_answer(line: &[u8]) -> Result<Said, String> {
+    let of = |kind, handed: &Handed| {
+        let deleted = handed.changes.iter().filter(|row| row.value.is_none()).count();
+        let changed = handed.changes.iter().count() - deleted;
+        Said { kind, changed, deleted, emitted: handed.rows.len() }
+    };
+    Ok(match Answer::parse(line)? {
+        Answer::Ready { .. } => of("ready", &Handed::default()),
+        Answer::Error { .. } => of("error", &Handed::default()),
+        Answer::Part(handed) => of("part", &handed),
+        Answer::Done { handed, .. } => of("done", &handed),
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,0 +1,33 @@
+//! The output file of a job that publishes its state at the end.
+
+use crate::format::manifest::Output;
+use crate::format::rows::Change;
+use crate::runner::error::RunError;
+use crate::runner::output::plan::OutputPlan;
+use crate::runner::output::shape::RowShape;
+use crate::runner::output::staged::StagedFile;
+use crate::runner::state::shard::Shard;
+use crate::values::id::Sequence;
+
+/// Writes the rows of `shards`, sorted by key, aside for checkpoint `sequence`, and flushes them.
+pub fn stage(
+    plan: &OutputPlan,
+    shape: &RowShape,
+    sequence: Sequence,
+    shards: &[(u32, Shard)],
+) -> Result<Output, RunError> {
+    let mut order: Vec<(u32, u32)> = Vec::new();
+    for (place, (_, shard)) in shards.iter().enumerate() {
+        order.extend(shard.indices().map(|row| (place as u32, row as u32)));
+    }
+    let key = |&(place, row): &(u32, u32)| shards[place as usize].1.key(row as usize);
+    order.sort_unstable_by(|a, b| shape.order_of(key(a)).cmp(&shape.order_of(key(b))));
+    let mut file = StagedFile::create(plan, sequence, &shape.columns())?;
+    let mut packed = Vec::new();
+    for place in &order {
+        packed.clear();
+        shards[place.0 as usize].1.pack_row(place.1 as usize, &mut packed);
+        file.push(&shape.values(Change::None, key(place), Some(&packed)))?;
+    }
+    file.finish()
+}

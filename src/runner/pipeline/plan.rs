@@ -1,0 +1,222 @@
+//! How records find their tasks and shards, and what all workers share.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::format::index::shard_of;
+use crate::format::manifest::Routing;
+use crate::format::rows::RowCodec;
+use crate::input::Block;
+use crate::input::record::{BadRecord, Field, Filter, RecordPlace};
+use crate::input::roster::Roster;
+use crate::job::OnError;
+use crate::runner::checkpoint::priority::Priorities;
+use crate::runner::pipeline::worker::head::{HEAD_BYTES, Head};
+use crate::runner::process::exec::mirror;
+use crate::runner::process::exec::plan::ExecPlan;
+use crate::runner::process::processor::Processor;
+use crate::runner::process::time_plan::TimePlan;
+
+/// What all workers of a run share.
+#[derive(Debug)]
+pub struct Plan {
+    /// What is done with each record.
+    pub processor: Arc<dyn Processor>,
+    /// How the values of its rows are packed.
+    pub codec: RowCodec,
+    /// How many fields it wants, which come first among those of a record.
+    pub field_count: usize,
+    /// The program that applies records instead, where the job has one.
+    pub exec: Option<ExecPlan>,
+    /// Which records are kept.
+    pub filter: Option<Filter>,
+    /// Where the filter's fields stand among those of a record.
+    pub filter_fields: Range<usize>,
+    /// How a record finds its task.
+    pub route: Route,
+    /// The number of tasks.
+    pub tasks: u32,
+    /// The number of shards.
+    pub shards: u32,
+    /// Which shards are taken first, in mode priority.
+    pub priorities: Option<Arc<Priorities>>,
+    /// What shards apply again that were taken at an older cut than others, if any.
+    pub replay: Option<Replay>,
+    /// Whether all rows are taken at each cut, whatever has changed.
+    pub takes_all: bool,
+    /// The number of workers; worker w owns the shards s with s modulo workers = w.
+    pub workers: usize,
+    /// What happens to bad records.
+    pub on_error: OnError,
+    /// What happens by the time of the records.
+    pub timing: Option<TimePlan>,
+}
+
+/// How a record finds its task.
+#[derive(Debug)]
+pub enum Route {
+    /// By the hash of a key, the field at this place of a record.
+    Key(usize),
+    /// By its partition.
+    Partition(Arc<Roster>),
+}
+
+/// What some shards apply again after the run has gone on from a checkpoint in which they are older than others.
+#[derive(Debug, Clone, Default)]
+pub struct Replay {
+    /// For each partition the offset of the newest cut: from there on every shard applies everything.
+    pub until: Vec<u64>,
+    /// For each partition the records before the place where it is read from.
+    pub records: Vec<u64>,
+    /// For each shard and partition the offset from which on it applies records.
+    pub from: Vec<Vec<u64>>,
+}
+
+impl Replay {
+    /// Tells whether a record that begins at `offset` of a partition comes after the newest cut.
+    pub(crate) fn is_over(&self, partition: u32, offset: u64) -> bool {
+        self.until.get(partition as usize).is_none_or(|until| offset >= *until)
+    }
+
+    /// Tells whether a shard has applied a record already.
+    fn has_applied(&self, shard: usize, partition: u32, offset: u64) -> bool {
+        let from = self.from.get(shard).and_then(|from| from.get(partition as usize));
+        from.is_some_and(|from| offset < *from)
+    }
+}
+
+impl Plan {
+    /// Packs one record for the worker that owns its key, if the filter keeps it.
+    #[inline]
+    pub(crate) fn route(
+        &self,
+        own: Own<'_>,
+        block: &Block,
+        place: RecordPlace<'_>,
+        fields: &[Field<'_>],
+        replay: Option<&Replay>,
+        updates: &mut [Vec<u8>],
+    ) -> Result<(), BadRecord> {
+        if !self.keeps(fields)? {
+            return Ok(());
+        }
+        let (key, task) = self.key_of(own, fields)?;
+        if let Some(replay) = replay {
+            let task = task.unwrap_or_else(|| self.task_of_hash(xxh3_64(key.as_bytes())));
+            let shard = shard_of(task, self.tasks, self.shards) as usize;
+            if replay.has_applied(shard, block.stream, block.offset + place.at as u64) {
+                return Ok(());
+            }
+        }
+        if let Some(exec) = &self.exec {
+            let task = task.unwrap_or_else(|| self.task_of_hash(xxh3_64(key.as_bytes())));
+            let update = &mut updates[shard_of(task, self.tasks, self.shards) as usize % self.workers];
+            let start = update.len();
+            return exec.push(update, block, place, fields, task).inspect_err(|_| update.truncate(start));
+        }
+        self.push(key.as_bytes(), task, updates, |update| self.processor.pack(&fields[..self.field_count], update))
+    }
+
+    /// Tells whether the filter keeps a record.
+    #[inline]
+    pub(crate) fn keeps(&self, fields: &[Field<'_>]) -> Result<bool, BadRecord> {
+        match &self.filter {
+            Some(filter) => filter.keeps(&fields[self.filter_fields.clone()]),
+            None => Ok(true),
+        }
+    }
+
+    /// Returns the key of a record, and its task when that does not follow from the key.
+    #[inline]
+    pub(crate) fn key_of<'f>(
+        &'f self,
+        own: Own<'f>,
+        fields: &'f [Field<'_>],
+    ) -> Result<(&'f str, Option<u32>), BadRecord> {
+        match &self.route {
+            Route::Key(place) => Ok((key_text(&fields[*place])?, None)),
+            Route::Partition(_) => {
+                let (name, task) = own.expect("a block of a job without a key has a partition of the roster");
+                Ok((name, Some(task)))
+            }
+        }
+    }
+
+    /// Appends a record of the row `key` to the updates of the row's owner; `pack` appends what is behind the key.
+    #[inline]
+    pub(crate) fn push(
+        &self,
+        key: &[u8],
+        task: Option<u32>,
+        updates: &mut [Vec<u8>],
+        pack: impl FnOnce(&mut Vec<u8>) -> Result<(), BadRecord>,
+    ) -> Result<(), BadRecord> {
+        let hash = xxh3_64(key);
+        let task = task.unwrap_or_else(|| self.task_of_hash(hash));
+        let shard = shard_of(task, self.tasks, self.shards);
+        // One division of 32 bits gives both.
+        let (worker, place) = (shard % self.workers as u32, shard / self.workers as u32);
+        let update = &mut updates[worker as usize];
+        let start = update.len();
+        update.extend_from_slice(&[0; HEAD_BYTES]);
+        update.extend_from_slice(key);
+        if let Err(bad) = pack(update) {
+            update.truncate(start);
+            return Err(bad);
+        }
+        let head = Head { hash, place, key_bytes: key.len() as u32, record_bytes: (update.len() - start) as u32 };
+        update[start..start + HEAD_BYTES].copy_from_slice(&head.pack());
+        Ok(())
+    }
+
+    #[inline]
+    fn task_of_hash(&self, hash: u64) -> u32 {
+        (hash % u64::from(self.tasks)) as u32
+    }
+
+    /// Returns how keys find their task, as a manifest says it.
+    pub fn routing(&self) -> Routing {
+        match &self.route {
+            _ if self.exec.is_some() => Routing::Program,
+            Route::Key(_) => Routing::KeyHash,
+            Route::Partition { .. } => Routing::Partition,
+        }
+    }
+
+    /// Returns the task of a key.
+    pub fn task_of(&self, key: &[u8]) -> u32 {
+        self.task_of_hashed(key, xxh3_64(key))
+    }
+
+    /// Returns the task of a key whose XXH3-64 is `hash`.
+    pub fn task_of_hashed(&self, key: &[u8], hash: u64) -> u32 {
+        if self.exec.is_some() {
+            return mirror::split_key(key).0;
+        }
+        match &self.route {
+            Route::Key(_) => self.task_of_hash(hash),
+            Route::Partition(roster) => {
+                let name = std::str::from_utf8(key).expect("the name of a partition is text");
+                roster.task(name).expect("the keys of a job without one are its partitions")
+            }
+        }
+    }
+}
+
+/// The name and the task of a block's partition, in a job without a key.
+pub(crate) type Own<'a> = Option<(&'a str, u32)>;
+
+#[inline]
+pub(crate) fn key_text<'f>(field: &'f Field<'_>) -> Result<&'f str, BadRecord> {
+    let refuse = |reason: &str| Err(BadRecord { reason: format!("the key {reason}") });
+    match field {
+        Field::Text(text) => Ok(text),
+        Field::Number(text) => Ok(text),
+        Field::Bool(true) => Ok("true"),
+        Field::Bool(false) => Ok("false"),
+        Field::Missing => refuse("field is missing or null"),
+        Field::Json(_) => refuse("is an object or a list, expected text, a number or a bool"),
+    }
+}

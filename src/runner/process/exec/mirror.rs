@@ -1,0 +1,147 @@
+//! The state of a program as the run holds it: the rows that the program handed over at the last cut.
+
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::format::rows::RowCodec;
+use crate::format::segment::MAX_VALUE_BYTES;
+use crate::input::record::{BadRecord, Field};
+use crate::job::{FieldPath, InputFormat};
+use crate::runner::process::processor::{Context, ProcessError, Processor};
+use crate::runner::state::shard::{RowMut, Shard};
+use crate::values::value::{Column, ColumnType};
+
+/// The name of the one column that the state of a program has.
+pub const VALUE_COLUMN: &str = "value";
+
+/// The copy of a program's state that a run keeps: rows of one JSON column. Records are not applied to it, but sent to the program.
+#[derive(Debug)]
+pub struct Mirror {
+    fields: Vec<FieldPath>,
+    columns: Vec<Column>,
+}
+
+impl Mirror {
+    /// Makes the copy for input of `format`.
+    pub fn new(format: &InputFormat) -> Mirror {
+        let fields = match format {
+            InputFormat::Json | InputFormat::Csv { .. } => Vec::new(),
+            InputFormat::Text => vec![FieldPath::of("line")],
+            InputFormat::Words => vec![FieldPath::of("word")],
+        };
+        Mirror { fields, columns: vec![Column::new(VALUE_COLUMN, ColumnType::Json)] }
+    }
+}
+
+impl Processor for Mirror {
+    fn fields(&self) -> &[FieldPath] {
+        &self.fields
+    }
+
+    fn columns(&self) -> &[Column] {
+        &self.columns
+    }
+
+    fn pack(&self, _: &[Field<'_>], _: &mut Vec<u8>) -> Result<(), BadRecord> {
+        Ok(())
+    }
+
+    fn apply(&self, _: &[u8], _: &mut RowMut<'_>, _: &mut Context<'_>) -> Result<(), ProcessError> {
+        Err(ProcessError { reason: "records are applied by the program".to_owned() })
+    }
+}
+
+/// The bytes of the task before each key of a program's state in memory.
+pub(crate) const TASK_BYTES: usize = 4;
+
+/// Returns what a key of a program's state is in a shard: two tasks may have the same keys.
+pub(crate) fn shard_key(task: u32, key: &[u8]) -> Vec<u8> {
+    let mut bytes = task.to_be_bytes().to_vec();
+    bytes.extend_from_slice(key);
+    bytes
+}
+
+/// Returns the task and the key of a key in a shard.
+pub(crate) fn split_key(key: &[u8]) -> (u32, &[u8]) {
+    let (task, key) = key.split_first_chunk().expect("a key of a program's state begins with its task");
+    (u32::from_be_bytes(*task), key)
+}
+
+/// Puts a change of a program's state into the shard that holds its task. A value that is what is there already changes nothing.
+pub(crate) fn put(
+    shard: &mut Shard,
+    codec: &RowCodec,
+    task: u32,
+    key: &[u8],
+    value: Option<&[u8]>,
+) -> Result<(), String> {
+    let key = shard_key(task, key);
+    let hash = xxh3_64(&key);
+    let Some(value) = value else {
+        shard.remove(hash, &key);
+        return Ok(());
+    };
+    if key.len() - TASK_BYTES > MAX_VALUE_BYTES {
+        return Err(format!("a key of {} bytes, expected at most {MAX_VALUE_BYTES}", key.len() - TASK_BYTES));
+    }
+    if value.len() > MAX_VALUE_BYTES {
+        return Err(format!("a value of {} bytes, expected at most {MAX_VALUE_BYTES}", value.len()));
+    }
+    let at = codec.offset(0);
+    if shard.find(hash, &key).is_some_and(|row| shard.bytes(row, 0) == Some(value)) {
+        return Ok(());
+    }
+    // What a reader of JSON may not take is refused here: numbers out of range, halves of surrogate pairs, very deep nesting.
+    if let Err(error) = serde_json::from_slice::<serde_json::Value>(value) {
+        return Err(format!("a value that is no JSON: {error}"));
+    }
+    shard.row(hash, &key).set(0, at, ColumnType::Json, value);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn taken(shard: &mut Shard) -> Vec<(u32, String, Option<String>)> {
+        shard.freeze(false);
+        let mut snapshot = shard.take(usize::MAX / 2, |key| split_key(key).0).expect("all of it");
+        snapshot.rows.split_tasks();
+        snapshot.rows.sort();
+        let codec = RowCodec::new(vec![Column::new(VALUE_COLUMN, ColumnType::Json)]);
+        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+        let value = |packed: &[u8]| codec.unpack(packed)[0].to_json();
+        snapshot.rows.iter().map(|row| (row.task, text(row.key), row.value.map(value))).collect()
+    }
+
+    #[test]
+    fn only_what_differs_is_a_change_and_tasks_have_keys_of_their_own() {
+        let codec = RowCodec::new(Mirror::new(&InputFormat::Json).columns().to_vec());
+        let mut shard = Shard::new(&codec);
+        let put = |shard: &mut Shard, task, value: Option<&str>| {
+            put(shard, &codec, task, b"k", value.map(str::as_bytes)).unwrap();
+        };
+        for task in 0..8 {
+            put(&mut shard, task, Some("{\"n\": 1}"));
+        }
+        assert_eq!(taken(&mut shard).len(), 8);
+        put(&mut shard, 5, Some("{\"n\": 1}"));
+        put(&mut shard, 7, None);
+        put(&mut shard, 6, Some("2"));
+        put(&mut shard, 6, Some("[3]"));
+        let row = |task, value: Option<&str>| (task, "k".to_owned(), value.map(str::to_owned));
+        assert_eq!(taken(&mut shard), [row(6, Some("[3]")), row(7, None)]);
+        assert_eq!(taken(&mut shard), []);
+    }
+
+    #[test]
+    fn what_is_no_json_or_too_large_is_refused() {
+        let codec = RowCodec::new(Mirror::new(&InputFormat::Json).columns().to_vec());
+        let mut shard = Shard::new(&codec);
+        let long = format!("\"{}\"", "x".repeat(MAX_VALUE_BYTES));
+        for value in ["", "nul", "{", "1e999", "\"\\ud800\"", &"[".repeat(100_000), &long] {
+            assert!(put(&mut shard, &codec, 0, b"k", Some(value.as_bytes())).is_err(), "{:.20}", value);
+        }
+        assert!(put(&mut shard, &codec, 0, &vec![b'k'; MAX_VALUE_BYTES + 1], Some(b"1")).is_err());
+        assert_eq!(shard.keys(), 0);
+    }
+}

@@ -1,0 +1,162 @@
+//! How the programs of a run are started, and what they are told.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::input::Block;
+use crate::input::record::{BadRecord, Field, Header, RecordPlace, csv};
+use crate::input::roster::StreamNames;
+use crate::job::{ExecSpec, FieldPath, InputFormat, JobSpec};
+use crate::runner::process::exec::protocol;
+use crate::runner::process::exec::protocol::PROTOCOL;
+
+/// How the programs of a run are started, and what they are told.
+#[derive(Debug)]
+pub struct ExecPlan {
+    pub(crate) command: Vec<String>,
+    pub(crate) directory: PathBuf,
+    pub(crate) environment: Vec<(OsString, OsString)>,
+    pub(crate) timeout: Duration,
+    pub(crate) tick: Option<Duration>,
+    pub(crate) job: String,
+    pub(crate) key: Option<String>,
+    format: InputFormat,
+    /// The names of the files that records come from, by the number of their stream.
+    names: Arc<StreamNames>,
+    /// Whether rows that it emits have somewhere to go.
+    emits: bool,
+}
+
+impl ExecPlan {
+    /// Makes the plan of `job` that runs `exec`. `environment` is added to that of ckpt.
+    pub fn new(job: &JobSpec, exec: &ExecSpec, environment: &[(OsString, OsString)]) -> ExecPlan {
+        let mut environment = environment.to_vec();
+        environment.push((ROLE.into(), PROTOCOL.to_string().into()));
+        ExecPlan {
+            command: exec.command.clone(),
+            directory: if job.base.as_os_str().is_empty() { PathBuf::from(".") } else { job.base.clone() },
+            environment,
+            timeout: exec.timeout,
+            tick: exec.tick,
+            job: job.job.clone(),
+            key: job.key.as_ref().map(FieldPath::to_string),
+            format: job.input.format.clone(),
+            names: Arc::default(),
+            emits: job.output.is_some(),
+        }
+    }
+
+    /// Returns what is started: a path is relative to the job file's directory, a plain name is looked up in `PATH`.
+    pub(crate) fn executable(&self) -> PathBuf {
+        let program = PathBuf::from(&self.command[0]);
+        if program.components().count() < 2 {
+            return program;
+        }
+        std::path::absolute(self.directory.join(&program)).unwrap_or(program)
+    }
+
+    /// Says where the names of files are found.
+    pub(crate) fn set_names(&mut self, names: Arc<StreamNames>) {
+        self.names = names;
+    }
+
+    /// Tells whether rows that a program emits have somewhere to go.
+    pub(crate) fn emits(&self) -> bool {
+        self.emits
+    }
+
+    /// Returns what the program is called in messages: its script, if it has one.
+    pub fn name(&self) -> &str {
+        let script = self.command.get(1).filter(|argument| !argument.starts_with('-'));
+        let path = script.unwrap_or(&self.command[0]);
+        path.rsplit('/').next().unwrap_or(path)
+    }
+
+    /// Appends a record to the body of a batch, which it begins when `body` is empty. On an error `body` may have grown.
+    ///
+    /// `fields` are those of [`Mirror::fields`].
+    pub(crate) fn push(
+        &self,
+        body: &mut Vec<u8>,
+        block: &Block,
+        place: RecordPlace<'_>,
+        fields: &[Field<'_>],
+        task: u32,
+    ) -> Result<(), BadRecord> {
+        if body.is_empty() {
+            protocol::begin_batch(body, &self.names.get(block.stream));
+        }
+        protocol::push_record(body, task, block.offset + place.at as u64, |body| match &self.format {
+            // It was checked when it was taken apart.
+            InputFormat::Json => {
+                body.extend_from_slice(place.bytes.trim_ascii());
+                Ok(())
+            }
+            InputFormat::Csv { delimiter } => {
+                let text = std::str::from_utf8(place.bytes).expect("the record was taken apart as text");
+                push_row(body, text, *delimiter, block.header.as_deref())
+            }
+            InputFormat::Text | InputFormat::Words => {
+                let name = if self.format == InputFormat::Text { "line" } else { "word" };
+                body.push(b'{');
+                if let Some(Field::Text(text)) = fields.first() {
+                    protocol::push_text(body, name);
+                    body.push(b':');
+                    protocol::push_text(body, text);
+                }
+                body.push(b'}');
+                Ok(())
+            }
+        })
+    }
+}
+
+/// The environment variable that tells a program that ckpt has started it.
+pub const ROLE: &str = "CKPT_PROGRAM";
+
+/// Appends a row of CSV as an object of texts.
+pub(crate) fn push_row(
+    body: &mut Vec<u8>,
+    text: &str,
+    delimiter: u8,
+    header: Option<&Header>,
+) -> Result<(), BadRecord> {
+    let names = header.map_or(&[][..], |header| &header.names);
+    body.push(b'{');
+    csv::split(text, delimiter, |index, field| {
+        if let Some(name) = names.get(index) {
+            if index > 0 {
+                body.push(b',');
+            }
+            protocol::push_text(body, name);
+            body.push(b':');
+            protocol::push_text(body, &field);
+        }
+    })?;
+    body.push(b'}');
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_is_called_by_its_script_and_found_beside_the_job_file() {
+        let job = |command: &str| {
+            let text = format!("job: j\ninput: a.jsonl\nprocess: {{exec: {command}}}\n");
+            JobSpec::parse(&text, std::path::Path::new("/jobs/j.yaml")).unwrap()
+        };
+        for (command, name, executable) in [
+            ("[python3, lib/a.py, -x]", "a.py", "python3"),
+            ("[./bin/count, -v]", "count", "/jobs/./bin/count"),
+            ("[/usr/bin/env, -S, x]", "env", "/usr/bin/env"),
+        ] {
+            let job = job(command);
+            let plan = ExecPlan::new(&job, job.exec.as_ref().unwrap(), &[]);
+            assert_eq!((plan.name(), plan.executable()), (name, PathBuf::from(executable)));
+        }
+    }
+}
