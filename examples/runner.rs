@@ -60,7 +60,8 @@ impl Processor for Sessions {
             Field::Number(text) => text.parse::<i64>().ok(),
             _ => None,
         };
-        let millis = millis.ok_or_else(|| BadRecord { reason: "field `ts` is not a time in milliseconds".to_owned() })?;
+        let millis =
+            millis.ok_or_else(|| BadRecord { reason: "field `ts` is not a time in milliseconds".to_owned() })?;
         packed.extend_from_slice(&millis.to_le_bytes());
         Ok(())
     }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::process::Command;
 
 use crate::support::document::{self, generate};
 use crate::support::repository;
@@ -50,6 +51,31 @@ fn the_generator_writes_other_clicks_for_every_file_and_seed() {
             let clicks = fs::read(dir.path().join(format!("clicks-{file}.jsonl"))).expect("readable");
             assert_eq!(seen.insert(clicks, (seed, file)), None, "seed {seed}, file {file}");
         }
+    }
+}
+
+#[test]
+fn the_picture_shows_the_demo_of_the_readme() {
+    let script = repository::path("docs/images/make");
+    let arguments: &[&str] = if repository::updates() { &[] } else { &["--check"] };
+    match Command::new("python3").arg(script).args(arguments).output() {
+        Ok(output) => assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr)),
+        Err(error) => println!("skipped: cannot start python3: {error}"),
+    }
+}
+
+/// A number in the README that is not in the page behind it is an old one.
+#[test]
+fn the_figures_in_the_readme_are_those_of_the_performance_page() {
+    let readme = fs::read_to_string(repository::path("README.md")).expect("readable");
+    let page = fs::read_to_string(repository::path("docs/performance.md")).expect("readable");
+    let section = readme.split_once("\n## Performance\n").expect("the heading exists").1;
+    let section = section.split_once("\n## ").expect("another heading follows").0;
+    let rows: Vec<&str> = section.lines().filter(|line| line.starts_with("| ")).skip(2).collect();
+    assert_eq!(rows.len(), 4, "{rows:?}");
+    for row in rows {
+        let figure = row.trim_end_matches(" |").rsplit("| ").next().expect("a row has cells");
+        assert!(page.contains(&format!("| {figure} ")), "docs/performance.md does not say {figure:?}");
     }
 }
 

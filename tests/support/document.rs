@@ -75,6 +75,8 @@ pub fn steps(text: &str) -> Vec<Step> {
 }
 
 /// Runs the commands of a document and returns a report for each command that prints something else.
+///
+/// With UPDATE=1 in the environment, what was printed is written into the document instead, except where it has `...`.
 pub fn check(name: &str, text: &str) -> Vec<String> {
     let steps = steps(text);
     if steps.is_empty() {
@@ -83,17 +85,32 @@ pub fn check(name: &str, text: &str) -> Vec<String> {
     let above = tempfile::tempdir().expect("a temporary directory");
     let dir = above.path().canonicalize().expect("the directory exists").join("ckpt");
     copy("examples", &dir);
+    let is_update = repository::updates() && repository::path(name).exists();
     let mut wrong = Vec::new();
-    for step in steps {
+    let mut printed_by_step = Vec::new();
+    for step in &steps {
         let printed = run(&step.command, &dir);
         let lines: Vec<&str> = printed.trim_end().lines().collect();
         if !matches(&step.expected, &lines, step.numbers_vary) {
+            if is_update && !step.expected.iter().any(|line| line == "...") {
+                printed_by_step.push((step, printed));
+                continue;
+            }
             let expected = step.expected.join("\n");
             wrong.push(format!(
                 "{name}:{}: $ {}\n--- expected\n{expected}\n--- printed\n{printed}",
                 step.line, step.command
             ));
         }
+    }
+    if !printed_by_step.is_empty() {
+        let mut updated: Vec<&str> = text.lines().collect();
+        // From the last to the first, so that the lines before keep their numbers.
+        for (step, printed) in printed_by_step.iter().rev() {
+            let first = step.line + step.command.matches('\n').count();
+            updated.splice(first..first + step.expected.len(), printed.trim_end().lines());
+        }
+        fs::write(repository::path(name), updated.join("\n") + "\n").expect("written");
     }
     wrong
 }
