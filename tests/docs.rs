@@ -13,6 +13,9 @@ fn the_examples_in_the_documents_are_true() {
         .iter()
         .flat_map(|name| document::check(name, &fs::read_to_string(repository::path(name)).expect("readable")))
         .collect();
+    if repository::updates() {
+        draw(&[]);
+    }
     assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
 }
 
@@ -56,9 +59,14 @@ fn the_generator_writes_other_clicks_for_every_file_and_seed() {
 
 #[test]
 fn the_picture_shows_the_demo_of_the_readme() {
-    let script = repository::path("docs/images/make");
-    let arguments: &[&str] = if repository::updates() { &[] } else { &["--check"] };
-    match Command::new("python3").arg(script).args(arguments).output() {
+    if !repository::updates() {
+        draw(&["--check"]);
+    }
+}
+
+#[track_caller]
+fn draw(arguments: &[&str]) {
+    match Command::new("python3").arg(repository::path("docs/images/make")).args(arguments).output() {
         Ok(output) => assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr)),
         Err(error) => println!("skipped: cannot start python3: {error}"),
     }

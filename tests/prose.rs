@@ -1,7 +1,8 @@
 //! Refuses turns of phrase that no native speaker would use.
 //!
 //! A rule here is a pattern that was common in the project once. It is meant to be a help, not a judge: where a sentence
-//! is right, add an exception to the rule, and the sentence to the table of fine ones.
+//! is right, add an exception to the rule, and the sentence to the table of fine ones. To see what the rules say about
+//! other files before they are added to the scope: `CKPT_PROSE=src/,docs/ cargo test --test suite prose`.
 
 use std::fs;
 use std::ops::Range;
@@ -52,16 +53,16 @@ const RULES: &[Rule] = &[
         r"there |\w+ \w+ no (?:longer|more|less|fewer|later|earlier|better|worse|different|need|way|such|one)\b|(?:is|are|was|were) no (?:longer|more|less|fewer)\b",
         "is not a …",
     ),
-    rule(r"\b(?:that|which|what|who) (?:is|are|was|were) none\b", NEVER, "that is not a …"),
-    rule(r"\b(?:for|by|to|of|from|and|but|as|does|do|than|if|when|only|with) who \w+", NEVER, "for callers that …"),
+    rule(r"\b(?:that|which|what|who) (?:is|are|was|were) none\b", r"\w+ \w+ none of\b", "that is not a …"),
+    rule(r"\b(?:for|by|to|of|from|as|does|do|than|only) who \w+", NEVER, "for callers that …"),
     rule(
-        r"(?:^|\n|[.;:] )who (?:also |only |still |has to |wants to )?(?:asks?|calls?|comes?|commits?|deletes?|does|has|holds?|looks?|makes?|needs?|opens?|prunes?|reads?|relies|runs?|takes?|uses?|wants?|writes?)\b",
+        r"(?:[.;:]|^-|\n-) who (?:also |only |still |has to |wants to )?(?:asks?|calls?|comes?|commits?|deletes?|does|has|holds?|looks?|makes?|needs?|opens?|prunes?|reads?|relies|runs?|takes?|uses?|wants?|writes?)\b",
         NEVER,
         "whatever/callers that …",
     ),
     rule(r"\bwhoever\b", NEVER, "callers that …; the process that …"),
     rule(r"\bcallers of which\b", NEVER, "whose callers"),
-    rule(r"\b(?:lie|lies|lying|lain)\b", NEVER, "is in; nested"),
+    rule(r"\b(?:lie|lies|lying|lain)\b", r"\w+ about\b", "is in; nested"),
     rule(r"\b(?:lasts|lasting)\b", NEVER, "is durable; flushes"),
     rule(r"\bmakes? (?:\w+ ){1,6}last[.,;:]", NEVER, "flushes …"),
     rule(r"\b(?:go|goes|going|gone|went) on\b", r"\w+ on (?:top|stack|line)\b", "resumes from; continues"),
@@ -75,7 +76,7 @@ const RULES: &[Rule] = &[
     rule(r"\bspeaks? for\b", NEVER, "covers; vouches for"),
     rule(r"\bfrom it on\b", NEVER, "from there on; onward"),
     rule(r"\bbe it\b", NEVER, "whether in …"),
-    rule(r"\bnone of one's own|\b(?:of|with) (?:one's|our) own\b", NEVER, "your own; its own"),
+    rule(r"\b(?:of|with) (?:one's|our) own\b", NEVER, "your own; its own"),
     rule(
         r"\b(?:one|an? (?:[\w-]+ ){0,2}(?:comment|commit|digest|directory|document|file|line|object|page|piece|process|row|segment|shard|table|task|thread|verb)) an? (?:batch|block|chain|checkpoint|class|column|commit|core|document|file|floor|job|key|line|object|parser|partition|program|record|replica|row|run|segment|shard|store|table|task|test|verb|window|worker)\b",
         NEVER,
@@ -130,11 +131,13 @@ fn the_scope_names_files_that_exist() {
 
 /// Returns the files in the scope that have text for people in them.
 fn files() -> Vec<String> {
+    let asked = std::env::var("CKPT_PROSE").ok();
+    let scope = asked.as_ref().map_or(SCOPE.to_vec(), |names| names.split(',').collect());
     let mut files = Vec::new();
-    for name in SCOPE {
+    for name in scope {
         match name.strip_suffix('/') {
             Some(dir) => files.extend(repository::files(dir)),
-            None => files.push((*name).to_owned()),
+            None => files.push(name.to_owned()),
         }
     }
     let written = ["/out/", "/checkpoints/", "/data/", "/corpus/", "/target/", "/build/", "__pycache__"];
@@ -275,7 +278,7 @@ fn every_rule_refuses_what_it_is_for() {
         ["`x` is no part of a checkpoint", "what are no files"],
         ["found 12 bytes that are none", "a file which is none"],
         ["flushes them, for who relies on them", "so does who deletes"],
-        ["Who asked deletes it. Who commits a checkpoint holds it.", "first;\nwho needs it waits"],
+        ["It is asked. Who commits a checkpoint holds it.", "first;\nwho needs it waits"],
         ["So whoever deletes keeps these rules", "Whoever reads"],
         ["a function, callers of which hold a lock", "callers of which"],
         ["the file lies in the store", "fields do not lie inside others"],
@@ -315,7 +318,9 @@ fn idiomatic_sentences_are_fine() {
         "The layout is underlying, and the last one wins. This is the last.",
         "One per partition, one file per task. A file in a task is a row of a table.",
         "An amended line. The recommended way. Send it on.",
-        "A minute a day; one a second.",
+        "A minute a day; one a second; a disk that lies about a flush.",
+        "A code that is none of these, and a message for the person who holds the lock.",
+        "Says who has the store, and who needs it.",
     ];
     for sentence in fine {
         assert_eq!(hits(&Passage { line: 1, text: sentence.to_owned() }), [], "{sentence}");
