@@ -72,6 +72,14 @@ fn draw(arguments: &[&str]) {
     }
 }
 
+#[test]
+fn the_job_in_the_readme_is_that_of_the_examples() {
+    let readme = fs::read_to_string(repository::path("README.md")).expect("readable");
+    let example = fs::read_to_string(repository::path("examples/visits.py")).expect("readable");
+    let block = readme.split_once("```python\n").and_then(|(_, rest)| rest.split_once("```")).expect("a block").0;
+    assert!(example.ends_with(block), "README.md and examples/visits.py differ");
+}
+
 /// A number in the README that is not in the page behind it is an old one.
 #[test]
 fn the_figures_in_the_readme_are_those_of_the_performance_page() {
