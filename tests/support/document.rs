@@ -5,7 +5,7 @@
 //! matches any number of lines. What differs from run to run is compared by its form only: digests, dates and times,
 //! durations, rates, sizes. After the line `<!-- numbers vary -->`, so are all numbers of the next block.
 //!
-//! All commands of one document run in the same directory. Like a clone of the repository, it contains `examples/`.
+//! All commands of one document run in one shell. Like a clone of the repository, its directory contains `examples/`.
 //! Where a command prints its absolute path, the document says `/home/you/ckpt`. Cargo is not started: the one command
 //! that documents may give it is `cargo run -q --release --example generate -- …`, which runs inside the test.
 
@@ -27,6 +27,9 @@ const SHOWN_DIR: &str = "/home/you/ckpt";
 
 /// Before a block: its numbers differ from run to run.
 const NUMBERS_VARY: &str = "<!-- numbers vary -->";
+
+/// What the shell prints after each command.
+const END_OF_STEP: &str = "== end of step";
 
 /// The one thing that cargo does in documents.
 const GENERATE: &str = "cargo run -q --release --example generate -- ";
@@ -88,8 +91,7 @@ pub fn check(name: &str, text: &str) -> Vec<String> {
     let is_update = repository::updates() && repository::path(name).exists();
     let mut wrong = Vec::new();
     let mut printed_by_step = Vec::new();
-    for step in &steps {
-        let printed = run(&step.command, &dir);
+    for (step, printed) in steps.iter().zip(run(&steps, &dir)) {
         let lines: Vec<&str> = printed.trim_end().lines().collect();
         if !matches(&step.expected, &lines, step.numbers_vary) {
             if is_update && !step.expected.iter().any(|line| line == "...") {
@@ -115,14 +117,21 @@ pub fn check(name: &str, text: &str) -> Vec<String> {
     wrong
 }
 
-fn run(command: &str, dir: &Path) -> String {
-    if let Some(arguments) = command.strip_prefix(GENERATE) {
-        let (to, lines) = arguments.split_once(' ').expect("a directory and a number");
-        generate::generate(&dir.join(to), lines.parse().expect("a number"), 4, 1).expect("written");
-        return String::new();
+/// Runs the commands in one shell, as somebody would who pastes them, and returns what each printed.
+fn run(steps: &[Step], dir: &Path) -> Vec<String> {
+    let mut script = "exec 2>&1\n".to_owned();
+    for (at, Step { command, .. }) in steps.iter().enumerate() {
+        match command.strip_prefix(GENERATE) {
+            Some(arguments) => {
+                let (to, lines) = arguments.split_once(' ').expect("a directory and a number");
+                generate::generate(&dir.join(to), lines.parse().expect("a number"), 4, 1).expect("written");
+            }
+            None => script += &format!("{command}\n"),
+        }
+        script += &format!("echo '{END_OF_STEP} {at}'\n");
     }
     let output = Command::new("sh")
-        .args(["-c", &format!("exec 2>&1\n{command}")])
+        .args(["-c", &script])
         .current_dir(dir)
         .env_clear()
         .envs([("LC_ALL", "C.UTF-8"), ("TZ", "UTC"), ("COLUMNS", "80")])
@@ -131,8 +140,15 @@ fn run(command: &str, dir: &Path) -> String {
         .stdin(Stdio::null())
         .output()
         .expect("a shell");
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    text.replace(&dir.display().to_string(), SHOWN_DIR)
+    let mut rest = String::from_utf8_lossy(&output.stdout).replace(&dir.display().to_string(), SHOWN_DIR);
+    let mut printed = Vec::new();
+    for at in 0..steps.len() {
+        let end = format!("{END_OF_STEP} {at}\n");
+        let (this, others) = rest.split_once(&end).unwrap_or_else(|| panic!("the shell ended in step {at}: {rest}"));
+        printed.push(this.to_owned());
+        rest = others.to_owned();
+    }
+    printed
 }
 
 /// Copies `from`, but not what the examples write there.
