@@ -1,9 +1,12 @@
-//! Writes a click stream for `examples/clicks.yaml`: the same bytes for the same arguments on every machine.
+//! Writes a click stream for `examples/clicks.yaml`. The same arguments give the same bytes on every machine.
 //!
 //!     cargo run --release --example generate -- DIR LINES [FILES] [SEED]
 //!
-//! LINES is the number of records in all, spread over FILES files (default 4) named `clicks-0.jsonl`, `clicks-1.jsonl` and so on. A few users click
-//! often and most seldom; time goes on within each file; every tenth click or so buys something.
+//! LINES is the total number of records. They are spread over FILES files (default 4) named `clicks-0.jsonl`,
+//! `clicks-1.jsonl` and so on. A few users click often and most of them rarely. Time only increases within a file.
+//! About every tenth click buys something.
+//!
+//! `examples/data` holds the result of `generate examples/data 20000`.
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
@@ -26,10 +29,10 @@ const PAGES: [&str; 12] = [
 ];
 const COUNTRIES: [&str; 10] = ["DE", "FR", "NL", "PL", "SE", "IT", "ES", "AT", "DK", "CZ"];
 
-/// The first click's time, in milliseconds since 1970: 2026-11-01T00:00:00Z.
+/// No click is earlier: 2026-11-01T00:00:00Z, in milliseconds since 1970.
 const BEGIN_MILLIS: u64 = 1_793_491_200_000;
 
-/// Users for each 1,000 records, at least 50 in all.
+/// Users per 1,000 records. There are at least 50 users in total.
 const USERS_PER_THOUSAND: u64 = 60;
 
 fn main() -> ExitCode {
@@ -44,13 +47,14 @@ fn main() -> ExitCode {
     match generate(Path::new(directory), lines, files, seed) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: cannot write below `{directory}`: {error}");
+            eprintln!("error: cannot write to `{directory}`: {error}");
             ExitCode::FAILURE
         }
     }
 }
 
-fn generate(directory: &Path, lines: u64, files: u64, seed: u64) -> io::Result<()> {
+/// Writes `lines` clicks to `files` files in `directory`.
+pub fn generate(directory: &Path, lines: u64, files: u64, seed: u64) -> io::Result<()> {
     fs::create_dir_all(directory)?;
     let users = (lines * USERS_PER_THOUSAND / 1_000).max(50);
     for file in 0..files {
@@ -60,7 +64,7 @@ fn generate(directory: &Path, lines: u64, files: u64, seed: u64) -> io::Result<(
         let lines_here = lines / files + u64::from(file < lines % files);
         for _ in 0..lines_here {
             millis += random.below(2_000);
-            // The smaller of three numbers: a few users get much, most get little.
+            // The smallest of three random numbers, so that a few users get many clicks.
             let user = random.below(users).min(random.below(users)).min(random.below(users));
             let page = PAGES[random.below(PAGES.len() as u64).min(random.below(PAGES.len() as u64)) as usize];
             let country = COUNTRIES[(user % COUNTRIES.len() as u64) as usize];
@@ -77,16 +81,16 @@ fn generate(directory: &Path, lines: u64, files: u64, seed: u64) -> io::Result<(
     Ok(())
 }
 
-/// A small generator of random numbers (xorshift, then a multiplication), the same everywhere.
+/// A small random number generator (xorshift64*), the same everywhere.
 struct Random(u64);
 
 impl Random {
     fn new(seed: u64) -> Random {
-        let mut random = Random(seed.wrapping_add(0x9e37_79b9_7f4a_7c15) | 1);
-        for _ in 0..8 {
-            random.next();
-        }
-        random
+        // The finalizer of SplitMix64: a bijection, so no two seeds share a state. Xorshift never leaves the state 0.
+        let mut state = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        state = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        state = (state ^ (state >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        Random((state ^ (state >> 31)).max(1))
     }
 
     fn next(&mut self) -> u64 {
@@ -96,7 +100,7 @@ impl Random {
         self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
     }
 
-    /// Returns a number from 0 to `limit`, without `limit`.
+    /// Returns a number from 0 up to, but not including, `limit`.
     fn below(&mut self, limit: u64) -> u64 {
         ((u128::from(self.next()) * u128::from(limit)) >> 64) as u64
     }

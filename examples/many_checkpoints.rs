@@ -1,11 +1,11 @@
-//! Makes a store of many checkpoints, to measure with:
+//! Makes a store with many checkpoints, to measure with:
 //!
 //!     cargo run --release --example many_checkpoints -- /tmp/many 10000
 //!     time ckpt list /tmp/many
 //!     time ckpt prune /tmp/many --keep-daily 7 --dry-run
 //!
-//! Its shape is that of a job with sixteen shards that takes a checkpoint a minute: each changes a few shards, chains grow
-//! to sixteen segments and are folded then, and neighbours share most objects.
+//! It looks like the store of a job with sixteen shards that takes a checkpoint every minute. Each checkpoint changes a few
+//! shards, chains are folded when they have sixteen segments, and neighbors share most objects.
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
@@ -29,10 +29,10 @@ use jiff::{SignedDuration, Timestamp};
 
 const SHARDS: u32 = 16;
 const TASKS: u32 = 64;
-/// Shards that a checkpoint changes.
+/// Shards that each checkpoint changes.
 const CHANGED_SHARDS: u64 = 4;
 const LONGEST_CHAIN: usize = 16;
-/// Checkpoints that are in memory at once.
+/// Checkpoints in memory at a time.
 const BATCH: u64 = 500;
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -142,7 +142,7 @@ impl Maker {
         Ok(())
     }
 
-    /// Puts a segment of one row on a shard's chain, or begins a new chain with it, and returns its size.
+    /// Adds a segment with one row to a shard's chain, or starts a new chain with it, and returns its size.
     fn write_segment(&mut self, shard: u32, number: u64) -> Result<u64, Box<dyn Error>> {
         let chain = &mut self.chains[shard as usize];
         if chain.len() == LONGEST_CHAIN {
@@ -174,7 +174,7 @@ impl Maker {
         Ok(object.bytes)
     }
 
-    /// Moves what is in memory to the disk, without the flushes that make a real commit last.
+    /// Moves the content of memory to disk, without the flushes that make a real commit durable.
     fn spill(&mut self, directory: &Path) -> Result<(), Box<dyn Error>> {
         let mut directories = vec![None];
         while let Some(from) = directories.pop() {
@@ -193,14 +193,14 @@ impl Maker {
                 }
             }
         }
-        // Empty: a store in memory is quick only as long as it is small.
+        // Start with an empty one again: a store in memory is fast only while it is small.
         self.storage = MemoryStorage::new();
         self.store = Store::create(vec![Arc::new(self.storage.clone())], self.store.file.clone())?;
         Ok(())
     }
 }
 
-/// Returns the one key of a shard.
+/// Returns the only key of a shard.
 fn key_of(shard: u32) -> String {
     let shard_of = |key: &String| index::shard_of(index::task_of_key(key.as_bytes(), TASKS), TASKS, SHARDS);
     (0..).map(|number| format!("user {number}")).find(|key| shard_of(key) == shard).expect("every shard has keys")

@@ -1,9 +1,10 @@
-//! A runner of one's own: all of `ckpt`, with a processor built in that jobs name as `process: {native: sessions}`.
+//! All of `ckpt`, with an extra processor that jobs name as `process: {native: sessions}`.
 //!
 //!     cargo run --example runner -- run examples/sessions.yaml
 //!     cargo run --example runner -- inspect examples/checkpoints/sessions --state
 //!
-//! It cuts the clicks of each user into sessions, which end when nothing happens for half an hour, and keeps their number and the longest of them.
+//! It cuts the clicks of each user into sessions, which end after half an hour without a click. It keeps the number of
+//! sessions, and the number of clicks in the longest one.
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -14,10 +15,10 @@ use ckpt::runner::process::processor::{Context, ProcessError, Processor, Process
 use ckpt::runner::state::shard::RowMut;
 use ckpt::values::value::{Column, ColumnType, Value};
 
-/// A session ends when nothing happens for so long.
+/// A session ends after this much time without a click.
 const GAP_MILLIS: i64 = 30 * 60 * 1000;
 
-/// The columns, by their place.
+// The columns of the state, in order.
 const SESSIONS: usize = 0;
 const CLICKS: usize = 1;
 const LONGEST: usize = 2;
@@ -59,7 +60,8 @@ impl Processor for Sessions {
             Field::Number(text) => text.parse::<i64>().ok(),
             _ => None,
         };
-        let millis = millis.ok_or_else(|| BadRecord { reason: "field `ts` is no time in milliseconds".to_owned() })?;
+        let millis =
+            millis.ok_or_else(|| BadRecord { reason: "field `ts` is not a time in milliseconds".to_owned() })?;
         packed.extend_from_slice(&millis.to_le_bytes());
         Ok(())
     }

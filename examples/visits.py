@@ -1,4 +1,4 @@
-"""Counts the visits of each user: `ckpt run examples/visits.py`, or `python3 examples/visits.py` with ckpt in PATH."""
+"""Counts the visits of each user. Run it with `ckpt run examples/visits.py`, or `python3 examples/visits.py` with ckpt on the PATH."""
 
 from samza import SamzaJob
 

@@ -1,4 +1,4 @@
-"""Counts the visits of each user, and speaks the protocol (docs/protocol.md) without a library."""
+"""Counts the visits of each user, speaking the protocol (docs/protocol.md) without a library."""
 
 import json
 import sys

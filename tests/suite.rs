@@ -1,4 +1,4 @@
-//! The one test binary: it links once. A module is a suite.
+//! The one test binary, so that it links once. Each module is a suite.
 
 mod architecture;
 mod assets;
@@ -15,6 +15,7 @@ mod golden;
 mod hostile;
 mod job_file;
 mod model;
+mod prose;
 mod prune;
 mod repair;
 mod replicas;

@@ -1,9 +1,9 @@
-"""Marketing: the three pages that each campaign has led to most often.
+"""Marketing: the top three pages that each campaign led to.
 
     ckpt run examples/programs/campaigns.py
     ckpt inspect examples/programs/checkpoints/campaigns --state --key spring
 
-The counts are the state; what comes of them is told when the input has ended.
+The counts are the state. The ranking is emitted when the input has ended.
 """
 
 from samza import SamzaJob

@@ -1,9 +1,9 @@
-"""Batch cleaning: leaves out customers that were there before, and puts the others into one form.
+"""Batch cleaning: drops duplicate customers and normalizes the others.
 
     ckpt run examples/programs/clean.py
     ckpt inspect examples/programs/checkpoints/clean --state --limit 5
 
-The state is what was seen: a run that is killed and started again lets no row through twice.
+The state is the set of customers seen so far, so a run that is killed and resumed emits no customer twice.
 """
 
 from samza import SamzaJob

@@ -1,9 +1,9 @@
-"""Integration: joins what was bought with a small table of pages, and keeps what each section has earned.
+"""Integration: joins purchases with a small table of pages, and keeps the revenue of each section.
 
     ckpt run examples/programs/join.py
     ckpt inspect examples/programs/checkpoints/join --state
 
-The table is read at the start by every worker; the state is one sum for each section that the worker's pages belong to.
+Every worker reads the table when it starts. The state is one sum per section that the worker's pages belong to.
 """
 
 import csv

@@ -1,9 +1,9 @@
-"""User behaviour: cuts the clicks of each user into sessions, which end when nothing happens for half an hour.
+"""User behavior: cuts the clicks of each user into sessions, which end after half an hour without a click.
 
     ckpt run examples/programs/sessions.py
     ckpt inspect examples/programs/checkpoints/sessions --state --limit 5
 
-A session that has ended is a row of the output; those that are open are the state.
+Sessions that have ended are rows of the output. Open sessions are the state.
 """
 
 from samza import SamzaJob

@@ -27,6 +27,13 @@ pub fn files(name: &str) -> Vec<String> {
     found
 }
 
+/// Returns every Markdown file of the project, sorted.
+pub fn documents() -> Vec<String> {
+    let at_root = ["CHANGELOG.md", "CONTRIBUTING.md", "README.md"].map(str::to_owned);
+    let below = ["benches", "docs", "examples", "fuzz", "python", "tests"].into_iter().flat_map(files);
+    at_root.into_iter().chain(below.filter(|name| name.ends_with(".md"))).collect()
+}
+
 /// Makes sure that `name` holds what the program generates now; with UPDATE=1 in the environment, writes it.
 #[track_caller]
 pub fn assert_generated(name: &str, content: &[u8]) {
