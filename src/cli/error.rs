@@ -93,7 +93,9 @@ impl From<StoreError> for CliError {
             return error.into();
         }
         let exit = match &error {
-            StoreError::NoStore { .. } | StoreError::NoCheckpoint { .. } => Exit::NotFound,
+            StoreError::NoStore { .. } | StoreError::NotAReplica { .. } | StoreError::NoCheckpoint { .. } => {
+                Exit::NotFound
+            }
             StoreError::Busy { .. } | StoreError::NumberTaken { .. } => Exit::Busy,
             StoreError::Manifest { source: ManifestError::Format { .. }, .. } => Exit::Failed,
             StoreError::Manifest { .. }

@@ -3,18 +3,13 @@
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::str::FromStr as _;
-use std::sync::Arc;
 
 use jiff::{Timestamp, Zoned};
 
 use crate::cli::error::CliError;
 use crate::cli::ui::Ui;
-use crate::format::FORMAT;
 use crate::format::layout::{CHECKPOINTS, STORE_FILE};
-use crate::format::manifest::ReplicasFile;
-use crate::storage::local::LocalStorage;
-use crate::storage::{Storage, StorageError};
-use crate::store::{Committed, Store, StoreError};
+use crate::store::{Committed, Store};
 use crate::values::id::Sequence;
 use crate::values::units;
 
@@ -83,57 +78,10 @@ impl Target {
     }
 
     /// Opens the store with the replicas that it knows and those at `replicas`, which must be there.
-    ///
-    /// The store is what is read first. It knows its replicas by `replicas.yaml`, which counts only when it names the
-    /// store's own directory: a copy of a store that was made by hand, or is mounted elsewhere, stands alone.
     pub fn open_with(&self, replicas: &[PathBuf], ui: &Ui) -> Result<Store, CliError> {
-        let store = self.find(replicas)?;
+        let store = Store::open_at(&self.store, replicas)?;
         ui.opened(&store);
         Ok(store)
-    }
-
-    fn find(&self, replicas: &[PathBuf]) -> Result<Store, CliError> {
-        let storage = |path: &Path| Arc::new(LocalStorage::new(path)) as Arc<dyn Storage>;
-        let given = storage(&self.store);
-        let own = real(&self.store);
-        let known =
-            Store::places(given.as_ref()).unwrap_or(ReplicasFile { format: FORMAT, min_copies: 1, places: Vec::new() });
-        let mut paths: Vec<PathBuf> = known.places.iter().map(PathBuf::from).collect();
-        let mut preferred = paths.iter().position(|path| path.is_absolute() && real(path) == own);
-        let mut min_copies = known.min_copies;
-        if preferred.is_none() {
-            (paths, preferred, min_copies) = (vec![self.store.clone()], Some(0), 1);
-        }
-        let preferred = preferred.unwrap_or_default();
-        let mut named = Vec::new();
-        for replica in replicas {
-            let same = |path: &PathBuf| real(path) == real(replica);
-            match paths.iter().position(same) {
-                Some(index) if index == preferred => {
-                    let (place, other) = (replica.display().to_string(), self.store.display().to_string());
-                    return Err(StoreError::SamePlace { place, other }.into());
-                }
-                Some(index) => named.push(paths[index].display().to_string()),
-                None => {
-                    named.push(replica.display().to_string());
-                    paths.push(replica.clone());
-                }
-            }
-        }
-        paths[preferred].clone_from(&self.store);
-        let places = paths.iter().map(|path| storage(path)).collect();
-        let store = match Store::open_available(places, preferred, min_copies) {
-            Ok(store) => store,
-            Err(StoreError::Storage(StorageError::NotADirectory { path })) => {
-                return Err(StoreError::NoStore { place: path }.into());
-            }
-            Err(error) => return Err(error.into()),
-        };
-        match store.unavailable.iter().find(|absent| named.contains(&absent.storage.place())) {
-            Some(absent) => Err(CliError::not_found(format!("`{}` is no replica", absent.storage.place()))
-                .caused_by(absent.error.as_ref())),
-            None => Ok(store),
-        }
     }
 
     /// Finds the number of the checkpoint that is named, or of the latest one when it is the store as a whole.
@@ -188,11 +136,6 @@ impl Reference {
             Reference::Time(_) => None,
         }
     }
-}
-
-/// Returns a path without symbolic links, as far as that can be told.
-fn real(path: &Path) -> PathBuf {
-    path.canonicalize().unwrap_or_else(|_| path.to_owned())
 }
 
 const FORMS: &str = "after `@` comes a number, `latest`, `latest~2`, or a time: `2026-11-22T14:00`, `2h ago`";

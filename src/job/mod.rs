@@ -11,6 +11,7 @@ use crate::values::yaml::YamlError;
 
 mod aggregate;
 pub mod calendar;
+pub mod definition;
 mod difference;
 mod exec;
 mod field;

@@ -14,5 +14,6 @@ pub mod prune;
 pub mod read;
 pub mod repair;
 pub mod restore;
+pub mod seek;
 pub mod stats;
 pub mod verify;

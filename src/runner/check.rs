@@ -10,11 +10,11 @@ use crate::input;
 use crate::input::record::Filter;
 use crate::input::{BlockReader, Compression, FollowReader, InputError, Partition, Stand};
 use crate::job;
+use crate::job::definition::definition;
 use crate::job::{Difference, Effect, JobSpec};
 use crate::runner::error::RunError;
 use crate::runner::output::plan::OutputPlan;
 use crate::runner::pipeline::prepare::{check_paths, with_types};
-use crate::runner::resume::recover;
 use crate::storage::Storage;
 use crate::storage::local::LocalStorage;
 use crate::store::{Store, StoreError};
@@ -172,7 +172,7 @@ fn look_at_store(
         }
     };
     report.latest = Some(Box::new(committed.manifest.clone()));
-    let definition = match recover::definition(&store, &committed) {
+    let definition = match definition(&store, &committed) {
         Ok(definition) => definition,
         Err(error) => {
             report.problems.push(in_one_line(&error));

@@ -6,6 +6,7 @@ use crate::format::layout::ObjectName;
 use crate::format::manifest::ManifestError;
 use crate::format::segment::TableError;
 use crate::input::InputError;
+use crate::job::definition::DefinitionError;
 use crate::job::{Difference, SpecError};
 use crate::runner::process::exec::failure::ProgramFailure;
 use crate::runner::state::content::Lost;
@@ -326,6 +327,18 @@ impl RunError {
     /// Returns what turns a table's error into a run's, for `map_err`.
     pub fn table(object: ObjectName) -> impl FnOnce(TableError) -> RunError {
         move |source| RunError::Table { object, source }
+    }
+}
+
+impl From<DefinitionError> for RunError {
+    fn from(error: DefinitionError) -> RunError {
+        match error {
+            DefinitionError::Store(error) => error.into(),
+            DefinitionError::NotText { sequence } => {
+                RunError::Inconsistent { sequence, reason: "the job's definition is not UTF-8".to_owned() }
+            }
+            DefinitionError::Malformed { sequence, source } => RunError::Definition { sequence, source },
+        }
     }
 }
 

@@ -25,6 +25,7 @@ mod fetch;
 mod health;
 mod lock;
 mod open;
+mod places;
 pub mod prune;
 mod publish;
 pub mod records;
@@ -82,6 +83,14 @@ pub enum StoreError {
     /// A place can not be used, for a reason that is told elsewhere as well.
     #[error("`{place}` can not be used")]
     Unusable {
+        /// The place.
+        place: String,
+        /// What is wrong with it.
+        source: Arc<StoreError>,
+    },
+    /// A place that was named as a replica is not one of this store.
+    #[error("`{place}` is not a replica")]
+    NotAReplica {
         /// The place.
         place: String,
         /// What is wrong with it.

@@ -14,14 +14,12 @@ use crate::cli::ui::Ui;
 use crate::cli::words::{self, counted};
 use crate::format::manifest::Manifest;
 use crate::format::positions::PositionRow;
-use crate::input;
-use crate::input::{SeekError, SeekTo};
-use crate::ops::read::Snapshot;
+use crate::input::SeekTo;
 use crate::ops::restore::{
     ExportFormat, ExportPlan, ExportedFile, RestoreError, RollbackPlan, Seek, apply_export, apply_rollback,
     plan_export, plan_rollback,
 };
-use crate::runner::resume::recover;
+use crate::ops::seek::{SeekError, seek};
 use crate::store::Store;
 use crate::values::id::Sequence;
 use crate::values::units::{Bytes, Count};
@@ -132,7 +130,7 @@ pub fn run(args: &Args, ui: &mut Ui) -> Result<Exit, CliError> {
         }
         None => {
             let sequence = target.sequence(&store, &now)?;
-            let positions = sought(args, &store, sequence)?;
+            let positions = seek(&store, sequence, &args.seek, &args.input_base)?;
             let plan = plan_rollback(&store, sequence, positions, now.timestamp())?;
             roll_back(args, &store, &plan, &now, ui)?;
         }
@@ -140,53 +138,25 @@ pub fn run(args: &Args, ui: &mut Ui) -> Result<Exit, CliError> {
     Ok(Exit::Clean)
 }
 
-/// Finds the positions that are asked for in the inputs of checkpoint `sequence`.
-fn sought(args: &Args, store: &Store, sequence: Sequence) -> Result<Vec<PositionRow>, CliError> {
-    if args.seek.is_empty() {
-        return Ok(Vec::new());
-    }
-    let snapshot = Snapshot::open(store, sequence)?;
-    let known = snapshot.positions(store)?;
-    let job = recover::definition(store, &snapshot.committed).map_err(|error| CliError::of(Exit::Damaged, &error))?;
-    let mut rows: Vec<PositionRow> = Vec::new();
-    for (name, to) in &args.seek {
-        let Some(old) = known.iter().find(|row| row.partition == *name) else {
-            return Err(no_partition(name, &known));
-        };
-        if rows.iter().any(|row| row.partition == *name) {
-            return Err(CliError::usage(format!("`--seek` names the input `{name}` twice")));
+impl From<SeekError> for CliError {
+    fn from(error: SeekError) -> CliError {
+        match error {
+            SeekError::Read(error) => error.into(),
+            SeekError::NoPartition { ref partition, ref known } => no_partition(&error, partition, known),
+            SeekError::Definition(_) => CliError::of(Exit::Damaged, &error),
+            SeekError::NamedTwice { .. } | SeekError::Position(_) => CliError::of(Exit::Usage, &error),
+            SeekError::Input(_) => {
+                CliError::of(Exit::Failed, &error).hint("`--input-base` names the directory that the job file is in")
+            }
         }
-        let failed = |error: &dyn std::error::Error| {
-            CliError::of(Exit::Failed, error).hint("`--input-base` names the directory that the job file is in")
-        };
-        let partition = input::partition(name, &args.input_base).map_err(|error| failed(&error))?;
-        let sought = input::seek(&job.input, &partition, *to).map_err(|error| match error {
-            SeekError::Input(error) => failed(&error),
-            error => CliError::of(Exit::Usage, &error),
-        })?;
-        rows.push(PositionRow {
-            partition: name.clone(),
-            task: old.task,
-            cut: old.cut,
-            offset: sought.offset,
-            record: sought.record,
-            ended: sought.ended,
-            file_bytes: sought.file_bytes,
-            fingerprint: sought.fingerprint,
-            event_time: None,
-            watermark: None,
-            generation_of: old.generation_of.clone(),
-            inode: None,
-        });
     }
-    Ok(rows)
 }
 
-fn no_partition(name: &str, known: &[PositionRow]) -> CliError {
-    let error = CliError::usage(format!("the checkpoint has no input `{name}`"));
-    let likeness = |row: &&PositionRow| (strsim::jaro_winkler(name, &row.partition) * 1000.0) as u32;
+fn no_partition(error: &SeekError, name: &str, known: &[String]) -> CliError {
+    let error = CliError::of(Exit::Usage, error);
+    let likeness = |known: &&String| (strsim::jaro_winkler(name, known) * 1000.0) as u32;
     match known.iter().max_by_key(likeness) {
-        Some(near) => error.hint(format!("the nearest is `{}`; `ckpt inspect --positions` shows all", near.partition)),
+        Some(near) => error.hint(format!("the nearest is `{near}`; `ckpt inspect --positions` shows all")),
         None => error.hint("it has no input at all"),
     }
 }

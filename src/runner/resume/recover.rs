@@ -10,6 +10,7 @@ use crate::format::rows::{Row, RowBatch, RowCodec};
 use crate::format::segment::SegmentReader;
 use crate::format::segment::merge::Merge;
 use crate::format::{index, positions};
+use crate::job::definition::definition;
 use crate::job::{JobSpec, PrioritySpec};
 use crate::runner::checkpoint::priority::Priorities;
 use crate::runner::error::RunError;
@@ -80,16 +81,6 @@ pub fn resume(
     }
     let causes = left_behind.into_iter().map(|left| (left.sequence, left.error)).collect();
     Err(RunError::NoneIntact { place: store.place(), causes })
-}
-
-/// Reads the definition of the job that wrote a checkpoint.
-pub fn definition(store: &Store, committed: &Committed) -> Result<JobSpec, RunError> {
-    let sequence = committed.manifest.sequence;
-    let bytes = store.object(committed.manifest.tables.job)?;
-    let text = std::str::from_utf8(&bytes)
-        .map_err(|_| RunError::Inconsistent { sequence, reason: "the job's definition is not UTF-8".to_owned() })?;
-    JobSpec::parse(text, std::path::Path::new("job definition"))
-        .map_err(|source| RunError::Definition { sequence, source })
 }
 
 /// Reads the state of a checkpoint, `threads` shards at a time. Every byte is verified on the way.

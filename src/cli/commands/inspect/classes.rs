@@ -5,8 +5,8 @@ use serde::Serialize;
 use crate::format::manifest::{Mode, OlderCut};
 use crate::format::positions::PositionRow;
 use crate::job::Selector;
+use crate::job::definition::definition;
 use crate::runner::checkpoint::priority::Priorities;
-use crate::runner::resume::recover;
 use crate::store::{Committed, Store};
 use crate::values::units::{Count, Span};
 
@@ -30,7 +30,7 @@ pub(super) fn classes(store: &Store, committed: &Committed, positions: &[Positio
     if manifest.mode != Mode::Priority {
         return Vec::new();
     }
-    let Ok(definition) = recover::definition(store, committed) else { return Vec::new() };
+    let Ok(definition) = definition(store, committed) else { return Vec::new() };
     let Some(spec) = &definition.checkpoint.priority else { return Vec::new() };
     let partitions: Vec<(String, u32)> =
         positions.iter().filter_map(|row| Some((row.partition.clone(), row.task?))).collect();
