@@ -101,7 +101,7 @@ fn a_wrong_job_file_is_refused_with_the_place_and_the_reason() {
         ("taks: 4\n", "1:1: unknown key `taks`, did you mean `tasks`?"),
         (
             "colour: red\n",
-            "1:1: unknown key `colour`; known are `job`, `input`, `where`, `key`, `tasks`, `process`, `checkpoint`, `output`",
+            "1:1: unknown key `colour`, expected one of `job`, `input`, `where`, `key`, `tasks`, `process`, `checkpoint`, `output`",
         ),
         ("schedule: 10m\n", "1:1: unknown key `schedule`; it belongs in `checkpoint`"),
         (
@@ -117,32 +117,38 @@ fn a_wrong_job_file_is_refused_with_the_place_and_the_reason() {
         // Names.
         (
             "job: my job\n",
-            "1:6: expected a name of at most 100 letters, digits, `-`, `_` and `.` that begins with a letter, a digit or `_`, found `my job`",
+            "1:6: expected a name of at most 100 letters, digits, `-`, `_` and `.` that starts with a letter, a digit or `_`, found `my job`",
         ),
         (
             "job: .hidden\n",
-            "1:6: expected a name of at most 100 letters, digits, `-`, `_` and `.` that begins with a letter, a digit or `_`, found `.hidden`",
+            "1:6: expected a name of at most 100 letters, digits, `-`, `_` and `.` that starts with a letter, a digit or `_`, found `.hidden`",
         ),
         (
             "job: ../../etc\n",
-            "1:6: expected a name of at most 100 letters, digits, `-`, `_` and `.` that begins with a letter, a digit or `_`, found `../../etc`",
+            "1:6: expected a name of at most 100 letters, digits, `-`, `_` and `.` that starts with a letter, a digit or `_`, found `../../etc`",
         ),
         ("job:\n", "1:4: expected a name for the job, found nothing"),
         ("job: [a]\n", "1:6: expected a name for the job, found a list"),
         // Input.
-        ("input: 7\n", "1:8: the format can not be told from `7`; add `format: json`, `format: csv` or `format: text`"),
+        (
+            "input: 7\n",
+            "1:8: the name `7` does not show the format; add `format: json`, `format: csv` or `format: text`",
+        ),
         ("input: {format: json}\n", "1:8: missing key `files` in `input`: a path, a glob or a list of them"),
         ("input: {files: []}\n", "1:16: expected a path, a glob or a list of them, not empty, found a list"),
         ("input: {files: [a.jsonl, {b: c}]}\n", "1:26: expected a path or a glob, found a map"),
         ("input: {files: [a.jsonl, b.jsonl, a.jsonl]}\n", "1:35: `a.jsonl` is listed twice"),
         ("input: {files: ''}\n", "1:16: expected a path or a glob, found ``"),
-        ("input: {files: [a.jsonl, '-']}\n", "1:26: standard input, `-`, can not be read together with other files"),
+        ("input: {files: [a.jsonl, '-']}\n", "1:26: standard input, `-`, cannot be read together with other files"),
         ("input:\n  files:\n    -\n", "3:5: for standard input, put the `-` in quotes: `files: \"-\"`"),
         (
             "input: {files: '-'}\n",
-            "1:16: the format can not be told from `-`; add `format: json`, `format: csv` or `format: text`",
+            "1:16: the name `-` does not show the format; add `format: json`, `format: csv` or `format: text`",
         ),
-        ("input: {files: a, format: parquet}\n", "1:27: unknown format `parquet`; known are `json`, `csv`, `text`"),
+        (
+            "input: {files: a, format: parquet}\n",
+            "1:27: unknown format `parquet`, expected one of `json`, `csv`, `text`",
+        ),
         ("input: {files: a, format: jsn}\n", "1:27: unknown format `jsn`, did you mean `json`?"),
         ("input: {files: a, format: [json]}\n", "1:27: expected one of `json`, `csv`, `text`, found a list"),
         ("input: {files: a.jsonl, delimiter: ';'}\n", "1:36: `delimiter` needs `format: csv`"),
@@ -151,15 +157,15 @@ fn a_wrong_job_file_is_refused_with_the_place_and_the_reason() {
             "1:34: expected one ASCII character such as `;`, or `tab`, found `||`",
         ),
         ("input: {files: a.jsonl, split: words}\n", "1:32: `split` needs `format: text`"),
-        ("input: {files: a.txt, split: lines}\n", "1:30: unknown split `lines`; known are `words`"),
+        ("input: {files: a.txt, split: lines}\n", "1:30: unknown split `lines`, expected `words`"),
         ("input: {files: a.jsonl, follow: yes}\n", "1:33: expected `true` or `false`, found `yes`"),
         (
             "input: {files: '-', format: json, follow: true}\n",
-            "1:43: standard input is read until it is closed, and can not be followed: leave out `follow`",
+            "1:43: standard input cannot be followed: it is read until it is closed; remove `follow`",
         ),
         (
             "input: {files: [a.jsonl, b.jsonl.gz], follow: true}\n",
-            "1:47: `b.jsonl.gz` is compressed, and a compressed file can not be followed as it grows",
+            "1:47: `b.jsonl.gz` is compressed; compressed files cannot be followed",
         ),
         (
             "input: {files: a.jsonl, on_error: ignore}\n",
@@ -177,7 +183,7 @@ fn a_wrong_job_file_is_refused_with_the_place_and_the_reason() {
         ("input: {files: a.jsonl, types: {x: number}}\n", "1:33: no aggregate uses the field `x`"),
         (
             "input: {files: a.jsonl, types: {x: float}}\n",
-            "1:36: unknown type `float`; known are `number`, `text`, `bool`, `int`, `json`",
+            "1:36: unknown type `float`, expected one of `number`, `text`, `bool`, `int`, `json`",
         ),
         (
             "input: {files: a.jsonl, types: {x: text}}\nprocess: {aggregate: {s: sum(x)}}\n",
@@ -185,7 +191,7 @@ fn a_wrong_job_file_is_refused_with_the_place_and_the_reason() {
         ),
         (
             "input: {files: a.jsonl, types: {x: json}}\nprocess: {aggregate: {s: last(y by x)}}\n",
-            "1:33: `last(y by x)` needs an order, but the type of `x` is json",
+            "1:33: `last(y by x)` needs ordered values, but the type of `x` is json",
         ),
         // Where, key and tasks.
         ("where: ''\n", "1:8: expected an expression such as `amount > 0`, found ``"),
@@ -195,12 +201,12 @@ fn a_wrong_job_file_is_refused_with_the_place_and_the_reason() {
         ("key: unit price\n", "1:11: expected the end, found `price`"),
         (
             "input: a.csv\nkey: user.id\n",
-            "2:6: CSV has no fields inside others; a column with dots in its name is written `\"user.id\"`",
+            "2:6: CSV has no nested fields; write a column name that has dots as `\"user.id\"`",
         ),
-        ("input: a.txt\nkey: user\n", "2:6: text has the one field `line`, found `user`"),
+        ("input: a.txt\nkey: user\n", "2:6: text only has the field `line`, found `user`"),
         (
             "input: {files: a.txt, split: words}\nkey: line\n",
-            "2:6: text split into words has the one field `word`, found `line`",
+            "2:6: text split into words only has the field `word`, found `line`",
         ),
         ("tasks: 4\n", "1:8: `tasks` needs `key`: without a key each partition is a task"),
         ("key: user\ntasks: 0\n", "2:8: expected a whole number of tasks from 1 to 1000000, found `0`"),
@@ -231,7 +237,7 @@ fn a_wrong_job_file_is_refused_with_the_place_and_the_reason() {
         ),
         (
             "process: {aggregate: {n: count}, window: {time: ts}}\n",
-            "1:42: missing key `every` in `process.window`: how long after a window the next begins, such as `1m`",
+            "1:42: missing key `every` in `process.window`: how often a window starts, such as `1m`",
         ),
         ("process:\n  aggregate:\n    a: summ(x)\n", "3:8: unknown aggregate `summ`, did you mean `sum`?"),
         ("process:\n  aggregate:\n    a: sum(x))\n", "3:14: expected the end, found `)`"),
@@ -248,33 +254,30 @@ fn a_wrong_job_file_is_refused_with_the_place_and_the_reason() {
             "process: {aggregate: {a: count, a: count}}\n",
             "1:33: `a` is here a second time, the first is in line 1, column 23",
         ),
-        (
-            "process: {aggregate: {a: count, A: count}}\n",
-            "1:33: `A` and `a` differ only in capitals; name one of them otherwise",
-        ),
+        ("process: {aggregate: {a: count, A: count}}\n", "1:33: `A` and `a` differ only in case; rename one of them"),
         (
             "process: {aggregate: {a: avg(x), a_sum: sum(x)}}\n",
-            "1:34: `a_sum` and `a` both need the column `a_sum`; name one of them otherwise",
+            "1:34: `a_sum` and `a` both need the column `a_sum`; rename one of them",
         ),
         (
             "process: {aggregate: {1st: count}}\n",
-            "1:23: expected a name of at most 100 letters, digits, `_` and `-` that begins with a letter or `_`, found `1st`",
+            "1:23: expected a name of at most 100 letters, digits, `_` and `-` that starts with a letter or `_`, found `1st`",
         ),
         (
             "key: u.name\nprocess: {aggregate: {name: count}}\n",
-            "2:23: the column `name` is the key; name the aggregate otherwise",
+            "2:23: the column `name` is the key; rename the aggregate",
         ),
         (
             "process: {aggregate: {partition: count}}\n",
-            "1:23: the column `partition` is the name of the partition; name the aggregate otherwise",
+            "1:23: the column `partition` is the name of the partition; rename the aggregate",
         ),
         (
             "process: {aggregate: {key: count}}\n",
-            "1:23: the name `key` is taken: `task`, `key`, `deleted` are columns of every table of state",
+            "1:23: the name `key` is reserved: every state table has the columns `task`, `key`, `deleted`",
         ),
         (
             "input: a.csv\nprocess: {aggregate: {s: sum(a.b)}}\n",
-            "2:26: CSV has no fields inside others; a column with dots in its name is written `\"a.b\"`",
+            "2:26: CSV has no nested fields; write a column name that has dots as `\"a.b\"`",
         ),
         // Checkpoint.
         ("checkpoint: often\n", "1:13: expected a map such as `{schedule: 10m}`, found `often`"),
@@ -305,15 +308,15 @@ fn a_wrong_job_file_is_refused_with_the_place_and_the_reason() {
         ),
         (
             "key: user\ncheckpoint: {mode: priority, priorities: [{partitions: 'a*'}]}\n",
-            "2:56: `partitions` chooses among the tasks of a job without a `key`; use `tasks` or `key`",
+            "2:56: `partitions` needs a job without a `key`; use `tasks` or `key`",
         ),
         (
             "key: user\ncheckpoint: {mode: priority, priorities: [{key: 'amount > 3'}]}\n",
-            "2:49: the expression knows only `key`, found `amount`",
+            "2:49: the expression may only use `key`, found `amount`",
         ),
         (
             "checkpoint: {mode: priority, priorities: [{tasks: 1, key: 'key == 1'}]}\n",
-            "1:59: a class is chosen by `tasks` or by `key`, not by both",
+            "1:59: a class has either `tasks` or `key`, not both",
         ),
         (
             "checkpoint: {mode: priority, priorities: [{}, {weight: 3}]}\n",
@@ -330,7 +333,7 @@ fn a_wrong_job_file_is_refused_with_the_place_and_the_reason() {
         ),
         (
             "checkpoint: {mode: scheduled, schedule: '0 25 * * *'}\n",
-            "1:41: no cron expression: value must be in range 0..=23; found 25",
+            "1:41: invalid cron expression: value must be in range 0..=23; found 25",
         ),
         (
             "checkpoint: {state_bytes: 1KiB, jitter: 1s}\n",
@@ -340,7 +343,7 @@ fn a_wrong_job_file_is_refused_with_the_place_and_the_reason() {
         ("checkpoint: {timeout: 0s}\n", "1:23: expected a duration longer than zero, found `0s`"),
         (
             "checkpoint: {tolerate: 2000000}\n",
-            "1:24: expected a whole number of failed checkpoints in a row, at most 1000000, found `2000000`",
+            "1:24: expected a whole number of failed attempts in a row, at most 1000000, found `2000000`",
         ),
         ("checkpoint: {mode: elide}\n", "1:20: unknown mode `elide`, did you mean `elided`?"),
         ("checkpoint: {keep: {}}\n", "1:20: `keep` needs a rule that keeps something, such as `last: 10`"),
@@ -363,8 +366,11 @@ fn a_wrong_job_file_is_refused_with_the_place_and_the_reason() {
         // Output.
         ("output: [out/]\n", "1:9: expected a directory, or a map with `files`, found a list"),
         ("output: {format: csv}\n", "1:9: missing key `files` in `output`: the directory to write to"),
-        ("output: {files: out/, format: text}\n", "1:31: unknown format `text`; known are `json`, `csv`, `parquet`"),
-        ("output: {files: out/, emit: all}\n", "1:29: unknown emit `all`; known are `final`, `changes`, `rows`"),
+        (
+            "output: {files: out/, format: text}\n",
+            "1:31: unknown format `text`, expected one of `json`, `csv`, `parquet`",
+        ),
+        ("output: {files: out/, emit: all}\n", "1:29: unknown emit `all`, expected one of `final`, `changes`, `rows`"),
         // YAML.
         ("key: !field user\n", "1:6: the tag `!field` is not known"),
         ("where: a: b\n", "1:9: is not YAML: a `:` is not allowed here; text with `: ` in it needs quotes"),

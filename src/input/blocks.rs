@@ -9,7 +9,7 @@ use super::fingerprint::{Running, is_plain_file, sampled};
 use super::lane::{Lane, Rules, open_regular};
 use super::{BLOCK_BYTES, Block, InputError, LANES, Partition, Place, Source, Stand};
 use crate::format::positions::PositionRow;
-use crate::job::InputSpec;
+use crate::job::model::InputSpec;
 
 /// Hands out the blocks of the partitions in the one order.
 ///

@@ -16,7 +16,7 @@ use super::lane::Rules;
 use super::{BLOCK_BYTES, Block, InputError, Move, Partition, Stand};
 use crate::format::positions::PositionRow;
 use crate::input::roster::Roster;
-use crate::job::InputSpec;
+use crate::job::model::InputSpec;
 
 mod resume;
 mod scan;

@@ -12,7 +12,7 @@ use super::{Compression, InputError, Partition, Source};
 use crate::input::fingerprint::Running;
 use crate::input::record::csv::CsvEnds;
 use crate::input::record::{BYTE_ORDER_MARK, Header};
-use crate::job::InputFormat;
+use crate::job::model::InputFormat;
 
 /// The bytes of a partition, unpacked.
 pub(super) enum Stream {

@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Component, Path};
 
 use super::{Compression, InputError, Partition, Source};
-use crate::job::InputSpec;
+use crate::job::model::InputSpec;
 
 /// Lists the partitions of `input`, sorted by name, each once. Relative paths are below `base`.
 ///
@@ -181,7 +181,7 @@ pub(super) fn tidy(path: &Path) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::job::{InputFormat, OnError};
+    use crate::job::model::{InputFormat, OnError};
 
     fn list(files: &[&str], base: &Path) -> Result<Vec<String>, InputError> {
         let files = files.iter().map(|file| (*file).to_owned()).collect();

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{BlockReader, InputError, Partition, Place, Running, Source, fingerprint};
 use crate::input::record::Extractor;
-use crate::job::InputSpec;
+use crate::job::model::InputSpec;
 use crate::values::digest::Digest;
 
 /// Where to go in a partition.
@@ -151,7 +151,7 @@ mod tests {
     use super::*;
     use crate::format::positions::PositionRow;
     use crate::input::{partition, partitions};
-    use crate::job::{InputFormat, OnError};
+    use crate::job::model::{InputFormat, OnError};
 
     fn spec(format: InputFormat) -> InputSpec {
         let files = vec!["*".to_owned()];

@@ -10,41 +10,36 @@ use crate::job::keys::unknown;
 pub struct AggregateSpec {
     /// The column's name in state and output.
     pub name: String,
-    /// What is computed.
     pub function: AggregateFunction,
-    /// The field in parentheses; nothing for a plain `count`. `count(field)` counts the records in which the field is there and not null.
+    /// The field in parentheses; `None` for a plain `count`. `count(field)` counts the records in which the field exists and is not null.
     pub field: Option<FieldPath>,
-    /// `first(city by ts)`: what decides which comes first; else the order of the input.
+    /// `first(city by ts)`: the field that decides which value is first; otherwise the order of the input does.
     pub by: Option<FieldPath>,
-    /// `sum(round(amount, 2))`: rounds each value half to even at so many decimal places before it is used. For sum, avg, min and max.
+    /// `sum(round(amount, 2))`: rounds each value half to even to this many decimal places before it is used. For sum, avg, min and max.
     pub round: Option<u8>,
 }
 
-/// The functions.
+/// What an aggregate computes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum AggregateFunction {
-    /// Records.
+    /// The number of records.
     Count,
-    /// Exact sum.
+    /// The exact sum.
     Sum,
-    /// Smallest.
     Min,
-    /// Largest.
     Max,
-    /// Exact mean.
+    /// The exact mean.
     Avg,
-    /// The first.
     First,
-    /// The last.
     Last,
-    /// About how many different values: a HyperLogLog sketch.
+    /// About how many distinct values, from a HyperLogLog sketch.
     ApproxDistinct,
 }
 
 use AggregateFunction::*;
 
 impl AggregateFunction {
-    /// All functions, in the order of the documents.
+    /// All functions, in the order of `docs/job-file.md`.
     pub const ALL: [AggregateFunction; 8] = [Count, Sum, Min, Max, Avg, First, Last, ApproxDistinct];
 
     /// Returns the function's name in a job file.
@@ -102,7 +97,7 @@ impl AggregateSpec {
         Ok(aggregate)
     }
 
-    /// Returns the names of the state's columns that the aggregate needs, as `docs/format.md` lists them.
+    /// Returns the names of the state columns that the aggregate needs, as `docs/format.md` lists them.
     pub fn column_names(&self) -> Vec<String> {
         let name = &self.name;
         match (self.function, &self.by) {
@@ -112,21 +107,21 @@ impl AggregateSpec {
         }
     }
 
-    /// Reads what stands in the parentheses, and the closing one.
+    /// Reads the text in the parentheses and the closing one.
     fn read_arguments(&mut self, cursor: &mut Cursor) -> Result<(), ExpressionError> {
         let function = self.function;
         if cursor.take(')') {
             return Ok(());
         }
         if function == Count && cursor.sees('*') {
-            return Err(fail(cursor.at(), "expected a field, found `*`; `count` alone counts all records"));
+            return Err(fail(cursor.at(), "expected a field, found `*`; plain `count` counts all records"));
         }
         cursor.skip_space();
         let argument_at = cursor.at();
         let first = cursor.path()?;
         if first == FieldPath::of("round") && cursor.take('(') {
             if !function.takes_round() {
-                return Err(fail(argument_at, "`round` works in `sum`, `avg`, `min` and `max` only"));
+                return Err(fail(argument_at, "`round` only works in `sum`, `avg`, `min` and `max`"));
             }
             self.field = Some(cursor.path()?);
             cursor.expect(',')?;
@@ -144,7 +139,7 @@ impl AggregateSpec {
         let by_at = cursor.at();
         if cursor.take_word("by") {
             if !function.takes_by() {
-                return Err(fail(by_at, "`by` works in `first` and `last` only"));
+                return Err(fail(by_at, "`by` only works in `first` and `last`"));
             }
             self.by = Some(cursor.path()?);
         }
@@ -153,7 +148,7 @@ impl AggregateSpec {
 }
 
 impl fmt::Display for AggregateSpec {
-    /// Writes the expression, without the name, so that [`AggregateSpec::parse`] reads it back.
+    /// Writes the expression without the name. [`AggregateSpec::parse`] reads it back.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Some(field) = &self.field else {
             return f.pad(self.function.name());
@@ -212,20 +207,20 @@ mod tests {
             (
                 "median(x)",
                 0,
-                "unknown aggregate `median`; known are `count`, `sum`, `min`, `max`, `avg`, `first`, `last`, `approx_distinct`",
+                "unknown aggregate `median`, expected one of `count`, `sum`, `min`, `max`, `avg`, `first`, `last`, `approx_distinct`",
             ),
             ("sum", 0, "`sum` needs a field: `sum(amount)`"),
             ("sum()", 0, "`sum` needs a field: `sum(amount)`"),
             ("sum(x", 5, "expected `)`, found the end"),
             ("sum(x))", 6, "expected the end, found `)`"),
             ("sum(x y)", 6, "expected `)`, found `y`"),
-            ("sum(x by y)", 6, "`by` works in `first` and `last` only"),
+            ("sum(x by y)", 6, "`by` only works in `first` and `last`"),
             ("first(x by)", 10, "expected the name of a field, found `)`"),
-            ("first(round(x, 2))", 6, "`round` works in `sum`, `avg`, `min` and `max` only"),
+            ("first(round(x, 2))", 6, "`round` only works in `sum`, `avg`, `min` and `max`"),
             ("sum(round(x))", 11, "expected `,`, found `)`"),
             ("sum(round(x, 19))", 13, "expected a number of decimal places from 0 to 18, found `19`"),
             ("sum(round(x, -1))", 13, "expected a number of decimal places from 0 to 18, found `-1`"),
-            ("count(*)", 6, "expected a field, found `*`; `count` alone counts all records"),
+            ("count(*)", 6, "expected a field, found `*`; plain `count` counts all records"),
             ("count(distinct x)", 15, "expected `)`, found `x`"),
             ("sum(a + b)", 6, "expected `)`, found `+`"),
         ] {

@@ -1,21 +1,21 @@
-//! Times of the clock: those of a cron expression, or of an interval that is aligned to the clock.
+//! Wall clock times: those of a cron expression, or the multiples of an interval.
 
 use std::time::Duration;
 
 use cronexpr::{Crontab, FallbackTimezoneOption, MakeTimestamp, ParseOptions};
 use jiff::Timestamp;
 
-/// Times that come again and again, in UTC.
+/// Recurring times, in UTC.
 #[derive(Debug, Clone)]
 pub enum Calendar {
-    /// The multiples of an interval, counted from 1970-01-01T00:00:00Z. At least a millisecond.
+    /// The multiples of an interval since 1970-01-01T00:00:00Z. The interval is at least a millisecond.
     Aligned(Duration),
-    /// The minutes of a cron expression.
+    /// The minutes that a cron expression matches.
     Cron(Box<Crontab>),
 }
 
 impl Calendar {
-    /// Reads a cron expression: minute, hour, day of the month, month and day of the week. Says what is wrong with it.
+    /// Parses a cron expression: minute, hour, day of the month, month and day of the week. The error is a message.
     pub fn cron(expression: &str) -> Result<Calendar, String> {
         let fields = expression.split_whitespace().count();
         if fields != 5 && !expression.trim_start().starts_with('@') {
@@ -27,18 +27,18 @@ impl Calendar {
         options.fallback_timezone_option = FallbackTimezoneOption::UTC;
         let crontab = cronexpr::parse_crontab_with(expression, options).map_err(|error| {
             let text = error.to_string();
-            // The last line points with a caret, which is of no use in one line, and says what is wrong.
+            // The last line is a caret that points into the expression, and the reason.
             let last = text.lines().last().unwrap_or_default();
             last.trim_start().trim_start_matches("^ ").to_owned()
         })?;
         let calendar = Calendar::Cron(Box::new(crontab));
         match calendar.next_after(Timestamp::UNIX_EPOCH) {
             Some(_) => Ok(calendar),
-            None => Err("it names no day that ever comes".to_owned()),
+            None => Err("it matches no day that ever occurs".to_owned()),
         }
     }
 
-    /// Returns the first time after `time`; nothing when there is none within four years.
+    /// Returns the first time after `time`, or `None` if there is none within four years.
     pub fn next_after(&self, time: Timestamp) -> Option<Timestamp> {
         match self {
             Calendar::Aligned(interval) => {
@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_cron_expression_is_refused_with_a_reason() {
+    fn an_invalid_cron_expression_is_rejected_with_a_reason() {
         for expression in
             ["", "* * * *", "* * * * * *", "61 * * * *", "x * * * *", "0 0 30 2 *", "* * * * * Mars/Base", "@never"]
         {

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::job::{JobSpec, SpecError};
+use crate::job::{JobSpec, JobFileError};
 use crate::store::{Committed, Store, StoreError};
 use crate::values::id::Sequence;
 
@@ -14,7 +14,7 @@ pub enum DefinitionError {
     #[error("checkpoint {sequence} is not consistent: the job's definition is not UTF-8")]
     NotText { sequence: Sequence },
     #[error("cannot read the job's definition in checkpoint {sequence}")]
-    Malformed { sequence: Sequence, source: SpecError },
+    Malformed { sequence: Sequence, source: JobFileError },
 }
 
 /// Reads the definition of the job that wrote a checkpoint.

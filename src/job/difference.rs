@@ -1,99 +1,42 @@
-//! What a changed job file means for the state that the job before has left.
+//! What a changed job file means for the state of the previous job.
 
 use std::fmt;
 
-use crate::job::read::type_name;
-use crate::job::{AggregateSpec, FieldPath, InputFormat, JobSpec, TtlSpec, WindowSpec};
+use crate::job::aggregate::AggregateSpec;
+use crate::job::field::FieldPath;
+use crate::job::model::{InputFormat, JobSpec, TtlSpec, WindowSpec};
 use crate::values::value::ColumnType;
 
-/// Something in a job that the state of its checkpoint depends on, and that is no longer as it was.
+/// Something in a job that the state of its checkpoint depends on, and that has changed: `old` made the state, `new` is in the job file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Difference {
-    /// `key:` is another field, is new, or is gone.
-    Key {
-        /// The key of the state.
-        old: Option<FieldPath>,
-        /// The key of the job file.
-        new: Option<FieldPath>,
-    },
-    /// `tasks:` is another number.
-    Tasks {
-        /// The number of the state.
-        old: u32,
-        /// The number of the job file.
-        new: u32,
-    },
-    /// `tasks:` is another number, and the state is a program's, which alone knows the task of a key.
-    ProgramTasks {
-        /// The number of the state.
-        old: u32,
-        /// The number of the job file.
-        new: u32,
-    },
-    /// `exec`, `native` or `aggregate` took the place of another of them.
-    Process {
-        /// Whose state it is.
-        old: String,
-        /// Who would go on with it.
-        new: String,
-    },
-    /// An aggregate is there that the state does not have.
-    AggregateAdded {
-        /// The aggregate of the job file.
-        new: AggregateSpec,
-    },
-    /// The state has an aggregate that is gone.
-    AggregateRemoved {
-        /// The aggregate of the state.
-        old: AggregateSpec,
-    },
-    /// An aggregate of the same name is computed in another way.
-    AggregateChanged {
-        /// The aggregate of the state.
-        old: AggregateSpec,
-        /// The aggregate of the job file.
-        new: AggregateSpec,
-    },
-    /// The aggregates are the same, in another order.
-    AggregateOrder {
-        /// The names in the order of the state.
-        old: Vec<String>,
-        /// The names in the order of the job file.
-        new: Vec<String>,
-    },
-    /// `window:` has other bounds or another time, is new, or is gone.
-    Window {
-        /// The windows of the state.
-        old: Option<WindowSpec>,
-        /// Those of the job file.
-        new: Option<WindowSpec>,
-    },
-    /// `ttl:` is new, is gone, or goes by another time.
-    Ttl {
-        /// What the state has.
-        old: Option<TtlSpec>,
-        /// What the job file says.
-        new: Option<TtlSpec>,
-    },
-    /// `format:`, `delimiter:` or `split:` is another.
-    InputFormat {
-        /// How the input was read.
-        old: InputFormat,
-        /// How the job file reads it.
-        new: InputFormat,
-    },
+    /// `key:` was changed, added or removed.
+    Key { old: Option<FieldPath>, new: Option<FieldPath> },
+    /// `tasks:` was changed.
+    Tasks { old: u32, new: u32 },
+    /// `tasks:` was changed, and only the program that made the state knows the task of a key.
+    ProgramTasks { old: u32, new: u32 },
+    /// `exec`, `native` or `aggregate` was replaced by another of them. Both are descriptions for messages.
+    Process { old: String, new: String },
+    /// The state does not have this aggregate.
+    AggregateAdded { new: AggregateSpec },
+    /// The job file does not have this aggregate.
+    AggregateRemoved { old: AggregateSpec },
+    /// An aggregate of the same name is computed differently.
+    AggregateChanged { old: AggregateSpec, new: AggregateSpec },
+    /// The aggregates that both have, by name, are in another order.
+    AggregateOrder { old: Vec<String>, new: Vec<String> },
+    /// `window:` was added or removed, or has other bounds or another time.
+    Window { old: Option<WindowSpec>, new: Option<WindowSpec> },
+    /// `ttl:` was added or removed, or goes by another time.
+    Ttl { old: Option<TtlSpec>, new: Option<TtlSpec> },
+    /// `format:`, `delimiter:` or `split:` was changed.
+    InputFormat { old: InputFormat, new: InputFormat },
     /// A field has another type in `types:`.
-    FieldType {
-        /// The field.
-        field: FieldPath,
-        /// The type that the state has.
-        old: ColumnType,
-        /// The type of the job file.
-        new: ColumnType,
-    },
+    FieldType { field: FieldPath, old: ColumnType, new: ColumnType },
 }
 
-/// What a [`Difference`] means for a run that goes on.
+/// What a [`Difference`] means for a run that resumes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Effect {
     /// The state is routed to other tasks.
@@ -104,58 +47,88 @@ pub enum Effect {
     Drops,
     /// The columns change places.
     Reorders,
-    /// The run can not go on from this state.
+    /// The run cannot resume from this state.
     Unfit,
 }
 
-/// Returns what differs between `new` and the job `old` that has left the state. The run can go on when none is [`Effect::Unfit`].
+/// Returns the differences between the job `old` that made the state and the job `new`. A run can resume unless one is [`Effect::Unfit`].
 ///
-/// Not listed, because state does not depend on it: input files, `where:`, the command of `exec:`, `on_error:`, `late:`, `on_late:`, how long `ttl:` is, the
-/// schedule, the store and the output. They hold for the records that are still to come.
+/// Left out is what state does not depend on, and what only affects the records still to come: input files, `where:`, the command of `exec:`, `on_error:`,
+/// `late:`, `on_late:`, the length of `ttl:`, the schedule, the store and the output.
 pub fn differences(old: &JobSpec, new: &JobSpec) -> Vec<Difference> {
     let mut found = Vec::new();
     if old.input.format != new.input.format {
         let (old, new) = (old.input.format.clone(), new.input.format.clone());
         found.push(Difference::InputFormat { old, new });
     }
-    if old.key != new.key {
-        found.push(Difference::Key { old: old.key.clone(), new: new.key.clone() });
-    } else if old.tasks != new.tasks && old.exec.is_some() && new.exec.is_some() {
-        found.push(Difference::ProgramTasks { old: old.tasks, new: new.tasks });
-    } else if old.tasks != new.tasks {
-        found.push(Difference::Tasks { old: old.tasks, new: new.tasks });
+    found.extend(routing(old, new));
+    found.extend(window(old, new));
+    found.extend(ttl(old, new));
+    found.extend(field_types(old, new));
+    let (old_owner, new_owner) = (state_owner(old), state_owner(new));
+    if old_owner == new_owner {
+        found.extend(aggregates(old, new));
+    } else {
+        found.push(Difference::Process { old: old_owner, new: new_owner });
     }
-    let same_windows = match (&old.window, &new.window) {
+    found
+}
+
+fn routing(old: &JobSpec, new: &JobSpec) -> Option<Difference> {
+    if old.key != new.key {
+        return Some(Difference::Key { old: old.key.clone(), new: new.key.clone() });
+    }
+    let is_program = old.exec.is_some() && new.exec.is_some();
+    let (old, new) = (old.tasks, new.tasks);
+    if old == new {
+        None
+    } else if is_program {
+        Some(Difference::ProgramTasks { old, new })
+    } else {
+        Some(Difference::Tasks { old, new })
+    }
+}
+
+fn window(old: &JobSpec, new: &JobSpec) -> Option<Difference> {
+    let is_same = match (&old.window, &new.window) {
         (Some(old), Some(new)) => old.has_rows_of(new),
         (old, new) => old.is_none() && new.is_none(),
     };
-    if !same_windows {
-        found.push(Difference::Window { old: old.window.clone(), new: new.window.clone() });
-    }
+    (!is_same).then(|| Difference::Window { old: old.window.clone(), new: new.window.clone() })
+}
+
+fn ttl(old: &JobSpec, new: &JobSpec) -> Option<Difference> {
     let time = |job: &JobSpec| job.ttl.as_ref().map(|ttl| ttl.time.clone());
-    if time(old) != time(new) {
-        found.push(Difference::Ttl { old: old.ttl.clone(), new: new.ttl.clone() });
-    }
-    let kept = |field: &FieldPath| {
+    (time(old) != time(new)).then(|| Difference::Ttl { old: old.ttl.clone(), new: new.ttl.clone() })
+}
+
+/// Returns the fields of aggregates in both jobs that have another type.
+fn field_types(old: &JobSpec, new: &JobSpec) -> Vec<Difference> {
+    let is_kept = |field: &FieldPath| {
         let of_field = |a: &&AggregateSpec| a.field.as_ref() == Some(field) || a.by.as_ref() == Some(field);
         old.aggregates.iter().filter(of_field).any(|aggregate| new.aggregates.contains(aggregate))
     };
-    for (field, old_type) in old.input.types.iter().filter(|(field, _)| kept(field)) {
+    let mut found = Vec::new();
+    for (field, old_type) in old.input.types.iter().filter(|(field, _)| is_kept(field)) {
         let new_type = new.input.types.iter().find(|(name, _)| name == field).map(|(_, new_type)| new_type);
         if let Some(new_type) = new_type.filter(|new_type| *new_type != old_type) {
             found.push(Difference::FieldType { field: field.clone(), old: *old_type, new: *new_type });
         }
     }
-    let owner = |job: &JobSpec| match (&job.exec, &job.native) {
+    found
+}
+
+/// Describes what makes the state of `job`.
+fn state_owner(job: &JobSpec) -> String {
+    match (&job.exec, &job.native) {
         (Some(_), _) => "a program (`exec`)".to_owned(),
         (None, Some(native)) => format!("the built-in processor `{native}`"),
         (None, None) => "aggregates".to_owned(),
-    };
-    let (old_owner, new_owner) = (owner(old), owner(new));
-    if old_owner != new_owner {
-        found.push(Difference::Process { old: old_owner, new: new_owner });
-        return found;
     }
+}
+
+fn aggregates(old: &JobSpec, new: &JobSpec) -> Vec<Difference> {
+    let mut found = Vec::new();
     for old in &old.aggregates {
         match new.aggregates.iter().find(|new| new.name == old.name) {
             None => found.push(Difference::AggregateRemoved { old: old.clone() }),
@@ -182,7 +155,7 @@ pub fn differences(old: &JobSpec, new: &JobSpec) -> Vec<Difference> {
 }
 
 impl Difference {
-    /// Returns what it means for a run that goes on.
+    /// Returns what it means for a run that resumes.
     pub fn effect(&self) -> Effect {
         match self {
             Difference::Tasks { .. } => Effect::Reroutes,
@@ -202,46 +175,46 @@ impl Difference {
 }
 
 impl fmt::Display for Difference {
-    /// Says what was and what is: `aggregate `spent` was sum(amount), is avg(amount)`.
+    /// Says what was and what is now: ``aggregate `spent` was sum(amount), is now avg(amount)``.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Difference::Key { old: Some(old), new: Some(new) } => write!(f, "the key was `{old}`, is `{new}`"),
-            Difference::Key { old: Some(old), .. } => write!(f, "the key was `{old}`, is gone"),
-            Difference::Key { new: Some(new), .. } => write!(f, "there was no key, it is `{new}`"),
+            Difference::Key { old: Some(old), new: Some(new) } => write!(f, "the key was `{old}`, is now `{new}`"),
+            Difference::Key { old: Some(old), .. } => write!(f, "the key `{old}` was removed"),
+            Difference::Key { new: Some(new), .. } => write!(f, "the key `{new}` was added"),
             Difference::Key { .. } => write!(f, "there is no key"),
-            Difference::Tasks { old, new } => write!(f, "`tasks` was {old}, is {new}"),
+            Difference::Tasks { old, new } => write!(f, "`tasks` was {old}, is now {new}"),
             Difference::ProgramTasks { old, new } => {
-                write!(f, "`tasks` was {old}, is {new}: the keys of a program can not be put into other tasks")
+                write!(f, "`tasks` was {old}, is now {new}: the keys of a program cannot move to other tasks")
             }
-            Difference::Process { old, new } => write!(f, "the state is that of {old}, {new} can not go on with it"),
+            Difference::Process { old, new } => write!(f, "the state was made by {old}, {new} cannot use it"),
             Difference::AggregateAdded { new } => write!(f, "aggregate `{}` is new: {new}", new.name),
-            Difference::AggregateRemoved { old } => write!(f, "aggregate `{}` was {old}, is gone", old.name),
+            Difference::AggregateRemoved { old } => write!(f, "aggregate `{}` ({old}) was removed", old.name),
             Difference::AggregateChanged { old, new } => {
-                write!(f, "aggregate `{}` was {old}, is {new}", old.name)
+                write!(f, "aggregate `{}` was {old}, is now {new}", old.name)
             }
             Difference::AggregateOrder { old, new } => {
-                write!(f, "the aggregates were in the order {}, are in the order {}", old.join(", "), new.join(", "))
+                write!(f, "the order of the aggregates was {}, is now {}", old.join(", "), new.join(", "))
             }
-            Difference::Window { old: Some(old), new: Some(new) } => write!(f, "`window` was {old}, is {new}"),
-            Difference::Window { old: Some(old), .. } => write!(f, "`window` was {old}, is gone"),
-            Difference::Window { new: Some(new), .. } => write!(f, "there was no `window`, it is {new}"),
+            Difference::Window { old: Some(old), new: Some(new) } => write!(f, "`window` was {old}, is now {new}"),
+            Difference::Window { old: Some(old), .. } => write!(f, "`window` ({old}) was removed"),
+            Difference::Window { new: Some(new), .. } => write!(f, "`window` was added: {new}"),
             Difference::Window { .. } => write!(f, "there is no `window`"),
             Difference::Ttl { old: Some(old), new: Some(new) } => {
-                write!(f, "`ttl` went by the time {}, goes by {}", old.time, new.time)
+                write!(f, "`ttl` used the time {}, now uses {}", old.time, new.time)
             }
-            Difference::Ttl { old: Some(_), .. } => write!(f, "there was a `ttl`, it is gone"),
-            Difference::Ttl { .. } => write!(f, "there was no `ttl`"),
+            Difference::Ttl { old: Some(_), .. } => write!(f, "`ttl` was removed"),
+            Difference::Ttl { .. } => write!(f, "`ttl` was added"),
             Difference::InputFormat { old, new } => {
-                write!(f, "the input format was {}, is {}", describe(old), describe(new))
+                write!(f, "the input format was {}, is now {}", described(old), described(new))
             }
             Difference::FieldType { field, old, new } => {
-                write!(f, "the type of `{field}` was {}, is {}", type_name(*old), type_name(*new))
+                write!(f, "the type of `{field}` was {}, is now {}", old.name(), new.name())
             }
         }
     }
 }
 
-fn describe(format: &InputFormat) -> String {
+fn described(format: &InputFormat) -> String {
     match format {
         InputFormat::Csv { delimiter: b',' } => "csv".to_owned(),
         InputFormat::Csv { delimiter: b'\t' } => "csv separated by tabs".to_owned(),

@@ -4,25 +4,24 @@ use std::fmt;
 
 use crate::values::units::shown;
 
-/// A field, perhaps inside others: `user.id`. A name with a dot or another special character in it is quoted: `"user.id"`.
+/// A field, possibly nested in others: `user.id`. A name that contains a dot or another special character is quoted: `"user.id"`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FieldPath {
-    /// The names from the outside in, at least one.
+    /// The names from the outermost to the innermost, at least one.
     pub names: Vec<String>,
 }
 
-/// What is wrong with a text of the small languages of a job file: fields and aggregates.
+/// What is wrong with a field or an aggregate in a job file.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{reason}")]
 pub struct ExpressionError {
-    /// The character at which it is wrong, from 0.
+    /// The index of the wrong character, from 0.
     pub at: usize,
-    /// What is wrong: lower case, names in backquotes.
     pub reason: String,
 }
 
 impl FieldPath {
-    /// Makes the path of a field that is not inside another.
+    /// Returns the path of a field that is not nested.
     pub fn of(name: impl Into<String>) -> FieldPath {
         FieldPath { names: vec![name.into()] }
     }
@@ -40,14 +39,14 @@ impl FieldPath {
         self.names.last().expect("a path has at least one name")
     }
 
-    /// Tells whether the field lies inside another.
+    /// Returns whether the field is inside another.
     pub fn is_nested(&self) -> bool {
         self.names.len() > 1
     }
 }
 
 impl fmt::Display for FieldPath {
-    /// Writes the path so that [`FieldPath::parse`] reads it back.
+    /// Writes the path. [`FieldPath::parse`] reads it back.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut text = String::new();
         for (i, name) in self.names.iter().enumerate() {
@@ -71,7 +70,7 @@ impl fmt::Display for FieldPath {
     }
 }
 
-/// Tells whether a character may stand in a name without quotes.
+/// Returns whether a name with this character needs no quotes.
 fn is_plain(c: char) -> bool {
     c.is_alphanumeric() || matches!(c, '_' | '-' | '$' | '@')
 }
@@ -87,7 +86,7 @@ impl Cursor {
         Cursor { chars: text.chars().collect(), at: 0 }
     }
 
-    /// Returns where the next character stands.
+    /// Returns the index of the next character.
     pub(super) fn at(&self) -> usize {
         self.at
     }
@@ -98,7 +97,7 @@ impl Cursor {
         }
     }
 
-    /// Takes `c`, after white space, if it is next.
+    /// Takes `c`, if it comes next after white space.
     pub(super) fn take(&mut self, c: char) -> bool {
         self.skip_space();
         let found = self.chars.get(self.at) == Some(&c);
@@ -106,7 +105,7 @@ impl Cursor {
         found
     }
 
-    /// Tells whether `c` is next, after white space.
+    /// Returns whether `c` comes next after white space.
     pub(super) fn sees(&mut self, c: char) -> bool {
         self.skip_space();
         self.chars.get(self.at) == Some(&c)
@@ -117,13 +116,13 @@ impl Cursor {
         if self.take(c) { Ok(()) } else { Err(self.wrong(&format!("`{c}`"))) }
     }
 
-    /// Fails unless nothing but white space is left.
+    /// Fails unless only white space is left.
     pub(super) fn end(&mut self) -> Result<(), ExpressionError> {
         self.skip_space();
         if self.at == self.chars.len() { Ok(()) } else { Err(self.wrong("the end")) }
     }
 
-    /// Takes a word that needs no quotes; it may be empty.
+    /// Takes a word without quotes, which may be empty.
     pub(super) fn word(&mut self) -> String {
         self.skip_space();
         let word: String = self.chars[self.at..].iter().take_while(|c| is_plain(**c)).collect();
@@ -131,7 +130,7 @@ impl Cursor {
         word
     }
 
-    /// Takes `word`, if the next word is that and no more.
+    /// Takes the next word, if it is exactly `word`.
     pub(super) fn take_word(&mut self, word: &str) -> bool {
         let before = self.at;
         let found = self.word() == word;
@@ -158,7 +157,7 @@ impl Cursor {
         }
     }
 
-    /// Takes a name in quotes, in which `\` takes the next character as it is.
+    /// Takes a quoted name, in which `\` escapes the next character.
     fn quoted(&mut self) -> Result<String, ExpressionError> {
         let start = self.at;
         let mut name = String::new();
@@ -179,7 +178,7 @@ impl Cursor {
         Ok(name)
     }
 
-    /// Makes the error that something else was expected here.
+    /// Returns an error that something else was expected here.
     pub(super) fn wrong(&mut self, expected: &str) -> ExpressionError {
         self.skip_space();
         let found = match self.chars.get(self.at) {
@@ -194,7 +193,6 @@ impl Cursor {
     }
 }
 
-/// Makes an error.
 pub(super) fn fail(at: usize, reason: impl Into<String>) -> ExpressionError {
     ExpressionError { at, reason: reason.into() }
 }
@@ -222,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_path_says_where() {
+    fn an_invalid_path_is_an_error_with_its_place() {
         for (text, at, reason) in [
             ("", 0, "expected the name of a field, found the end"),
             ("a.", 2, "expected the name of a field, found the end"),

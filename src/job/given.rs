@@ -1,21 +1,22 @@
-//! Input that is given on the command line instead of in the job file.
+//! Input that the command line names instead of the job file.
 
-use super::read::{self, unfit};
+use crate::job::read::input::format_by_name;
+use crate::job::read::section::unfit;
 use crate::values::yaml;
 use crate::values::yaml::{Entry, Kind, Node, YamlError, quote};
 
-/// What is to be read whatever the job file says.
+/// What to read, whatever the job file says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum GivenInput<'a> {
-    /// What the job file says.
+    /// The input of the job file.
     None,
-    /// These files instead: names relative to the job file's directory, or `-` for standard input; at least one.
+    /// These files instead, at least one: paths relative to the job file's directory, or `-` for standard input.
     Files(&'a [String]),
-    /// Standard input, if the job file does not say.
+    /// Standard input, unless the job file has an input.
     StandardInput,
 }
 
-/// Puts `given` in the place of `input:` of a job file, or of its `files:`.
+/// Replaces `input:` of a job file, or its `files:`, by `given`.
 pub(super) fn put(root: &mut Node, given: GivenInput<'_>) -> Result<(), YamlError> {
     let standard_input = ["-".to_owned()];
     let Kind::Map(entries) = &mut root.kind else { return Ok(()) };
@@ -29,7 +30,7 @@ pub(super) fn put(root: &mut Node, given: GivenInput<'_>) -> Result<(), YamlErro
     let mark = root.mark;
     let node = |text: &str| -> Result<Node, YamlError> {
         let mut node =
-            yaml::parse(text).map_err(|error| unfit(mark, format!("a name can not be used: {}", error.problem)))?;
+            yaml::parse(text).map_err(|error| unfit(mark, format!("cannot use this name: {}", error.problem)))?;
         node.mark = mark;
         Ok(node)
     };
@@ -47,9 +48,9 @@ pub(super) fn put(root: &mut Node, given: GivenInput<'_>) -> Result<(), YamlErro
     let Kind::Map(keys) = &mut input.kind else { return Ok(()) };
     keys.retain(|entry| entry.key != "files");
     keys.push(entry("files", names));
-    let is_told =
-        keys.iter().any(|entry| entry.key == "format") || files.first().is_some_and(|first| read::has_format(first));
-    if !is_told {
+    let has_format = keys.iter().any(|entry| entry.key == "format")
+        || files.first().is_some_and(|first| format_by_name(first).is_some());
+    if !has_format {
         keys.push(entry("format", node("json")?));
     }
     Ok(())
@@ -92,7 +93,7 @@ mod tests {
         assert_eq!(files("", GivenInput::None), Err("job.yaml:1:1: missing key `input`: the files to read".to_owned()));
         let both = ["-".to_owned(), "a.csv".to_owned()];
         assert!(
-            files("", GivenInput::Files(&both)).unwrap_err().contains("standard input, `-`, can not be read together")
+            files("", GivenInput::Files(&both)).unwrap_err().contains("standard input, `-`, cannot be read together")
         );
     }
 

@@ -1,12 +1,12 @@
-//! The keys of a job file, and what is said about one that is not known.
+//! The keys of a job file, and the messages about unknown ones.
 
 use strsim::damerau_levenshtein;
 
 use crate::values::units::shown;
 
-/// The keys of each map of a job file, in the order of the documents. The root's name is empty.
+/// The keys of each section of a job file, in the order of `docs/job-file.md`. The name of the top level is empty.
 ///
-/// `docs/job-file.md` has a row for each; a test compares them.
+/// A test compares them with the rows of that document.
 pub const KEYS: [(&str, &[&str]); 10] = [
     ("", &["job", "input", "where", "key", "tasks", "process", "checkpoint", "output"]),
     ("input", &["files", "format", "delimiter", "split", "types", "on_error", "max_record_bytes", "follow"]),
@@ -43,7 +43,7 @@ pub const KEYS: [(&str, &[&str]); 10] = [
     ("output", &["files", "format", "emit"]),
 ];
 
-/// Returns what is wrong with the key `key` of the map `section`, or nothing when it is known.
+/// Returns what is wrong with `key` in `section`, or `None` if the section has this key.
 pub(super) fn check(section: &str, key: &str) -> Option<String> {
     let known = KEYS.iter().find(|(name, _)| *name == section).map_or(&[][..], |(_, keys)| keys);
     if known.contains(&key) {
@@ -58,16 +58,19 @@ pub(super) fn check(section: &str, key: &str) -> Option<String> {
     Some(unknown("key", key, &place, known))
 }
 
-/// Says that a name is not known, and names the nearest one that is, or all. `place` goes behind the name.
+/// Returns a message about an unknown name that suggests the nearest known one, or else lists all. `place` follows the name.
 pub(super) fn unknown(what: &str, name: &str, place: &str, known: &[&str]) -> String {
     let beginning = format!("unknown {what} `{}`{place}", shown(name));
     match nearest(name, known) {
         Some(near) => format!("{beginning}, did you mean `{near}`?"),
-        None => format!("{beginning}; known are {}", list(known)),
+        None => match known {
+            [only] => format!("{beginning}, expected `{only}`"),
+            _ => format!("{beginning}, expected one of {}", list(known)),
+        },
     }
 }
 
-/// Returns the known name that `name` was probably meant to be: a third of its letters may be wrong.
+/// Returns the known name that `name` probably stands for. Up to a third of its letters may be wrong.
 fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
     if name.len() > 60 {
         return None;
@@ -78,7 +81,7 @@ fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
     near.filter(|(distance, candidate)| *distance <= allowed && *distance < candidate.len()).min().map(|(_, near)| near)
 }
 
-/// Writes names one after another, in backquotes.
+/// Returns the names in backquotes, separated by commas.
 pub(super) fn list(names: &[&str]) -> String {
     names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
 }
@@ -101,11 +104,11 @@ mod tests {
             ("input", "tasks", "unknown key `tasks` in `input`; it belongs at the top of the file"),
             ("", "keep", "unknown key `keep`; it belongs in `checkpoint`"),
             ("", "Job", "unknown key `Job`, did you mean `job`?"),
-            ("output", "x", "unknown key `x` in `output`; known are `files`, `format`, `emit`"),
+            ("output", "x", "unknown key `x` in `output`, expected one of `files`, `format`, `emit`"),
             (
                 "process",
                 "",
-                "unknown key `` in `process`; known are `aggregate`, `exec`, `timeout`, `restarts`, `backoff`, `tick`, \
+                "unknown key `` in `process`, expected one of `aggregate`, `exec`, `timeout`, `restarts`, `backoff`, `tick`, \
                  `native`, `window`, `ttl`, `time`, `unit`",
             ),
         ] {

@@ -1,4 +1,8 @@
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
 use super::*;
+use crate::values::value::ColumnType;
 
 const FULL: &str = r#"
 job: spend.per-user_1
@@ -155,15 +159,15 @@ fn differences_name_what_no_longer_fits() {
         assert_eq!(told(from, to), [""; 0], "{from}");
     }
     for (from, to, difference) in [
-        ("sum( round(amount,2) )", "avg(amount)", "aggregate `spent` was sum(round(amount, 2)), is avg(amount)"),
-        ("city by ts", "city", "aggregate `home` was first(city by ts), is first(city)"),
-        ("tasks: 1000000", "tasks: 64", "`tasks` was 1000000, is 64"),
-        ("key: user", "key: account", "the key was `user`, is `account`"),
-        ("key: user\ntasks: 1000000", "", "the key was `user`, is gone"),
-        ("    clicks: count()\n", "", "aggregate `clicks` was count, is gone"),
+        ("sum( round(amount,2) )", "avg(amount)", "aggregate `spent` was sum(round(amount, 2)), is now avg(amount)"),
+        ("city by ts", "city", "aggregate `home` was first(city by ts), is now first(city)"),
+        ("tasks: 1000000", "tasks: 64", "`tasks` was 1000000, is now 64"),
+        ("key: user", "key: account", "the key was `user`, is now `account`"),
+        ("key: user\ntasks: 1000000", "", "the key `user` was removed"),
+        ("    clicks: count()\n", "", "aggregate `clicks` (count) was removed"),
         ("    clicks: count()\n", "    clicks: count\n    all: count\n", "aggregate `all` is new: count"),
-        ("\";\"", "tab", "the input format was csv separated by `;`, is csv separated by tabs"),
-        ("ts: int", "ts: text", "the type of `ts` was int, is text"),
+        ("\";\"", "tab", "the input format was csv separated by `;`, is now csv separated by tabs"),
+        ("ts: int", "ts: text", "the type of `ts` was int, is now text"),
     ] {
         assert_eq!(told(from, to), [difference], "{from}");
     }
@@ -177,22 +181,22 @@ fn differences_name_what_no_longer_fits() {
     assert_eq!(
         found.iter().map(Difference::to_string).collect::<Vec<_>>(),
         [
-            "the input format was text split into words, is text",
-            "aggregate `m` was count(word), is count(line)",
-            "the aggregates were in the order n, m, are in the order m, n"
+            "the input format was text split into words, is now text",
+            "aggregate `m` was count(word), is now count(line)",
+            "the order of the aggregates was n, m, is now m, n"
         ]
     );
     let swapped = words.replace("n: count, m: count(word)", "m: count(word), n: count");
     assert_eq!(
         differences(&parse(words), &parse(&swapped)).iter().map(Difference::to_string).collect::<Vec<_>>(),
-        ["the aggregates were in the order n, m, are in the order m, n"]
+        ["the order of the aggregates was n, m, is now m, n"]
     );
 }
 
 #[test]
 fn an_error_of_the_run_stands_at_its_value() {
     let place = |text: &str, key: &str, value: Option<&str>| {
-        let error = SpecError::about(text, Path::new("job.yaml"), key, value, "no");
+        let error = JobFileError::about(text, Path::new("job.yaml"), key, value, "no");
         (error.line, error.column)
     };
     assert_eq!(place(FULL, "input.files", Some("x-*.csv")), (4, 28));
@@ -201,7 +205,7 @@ fn an_error_of_the_run_stands_at_its_value() {
     assert_eq!(place("input: a.csv", "input.files", Some("a.csv")), (1, 8));
     assert_eq!(place("input: a.csv", "where", None), (1, 1));
     assert_eq!(place("[", "where", None), (1, 1));
-    let error = SpecError::about(FULL, Path::new("job.yaml"), "where", None, "is wrong");
+    let error = JobFileError::about(FULL, Path::new("job.yaml"), "where", None, "is wrong");
     assert_eq!(error.to_string(), "job.yaml:11:3: is wrong");
 }
 

@@ -3,13 +3,15 @@
 use std::path::Path;
 
 use crate::format::manifest::Mode;
-use crate::job::read::type_name;
-use crate::job::{InputFormat, InputSpec, JobSpec, OnError, PrioritySpec, Schedule, Selector, exec, time};
+use crate::job::model::{
+    CheckpointSpec, Emit, EventTime, ExecSpec, InputFormat, InputSpec, JobSpec, KeepSpec, OnError, OnLate,
+    PriorityClass, PrioritySpec, Schedule, Selector, WindowSpec, exact_millis,
+};
 use crate::store::prune::policy::Policy;
 use crate::values::units::{exact_bytes, exact_duration};
 use crate::values::yaml::quote;
 
-/// Writes `job` as a job file.
+/// Writes `job` as a job file with every default filled in.
 pub(super) fn write(job: &JobSpec) -> String {
     let mut lines = Lines(String::new());
     lines.add(0, "job", &quote(&job.job));
@@ -21,9 +23,48 @@ pub(super) fn write(job: &JobSpec) -> String {
         lines.add(0, "key", &quote(&key.to_string()));
         lines.add(0, "tasks", &job.tasks.to_string());
     }
+    write_process(&mut lines, job);
+    write_checkpoint(&mut lines, &job.checkpoint);
+    if let Some(output) = &job.output {
+        lines.begin(0, "output");
+        lines.add(1, "files", &path(&output.files));
+        lines.add(1, "format", output.format.name());
+        lines.add(1, "emit", output.emit.name());
+    }
+    lines.0
+}
+
+fn write_input(lines: &mut Lines, input: &InputSpec) {
+    lines.begin(0, "input");
+    lines.list(1, "files", input.files.iter().map(|file| quote(file)));
+    lines.add(1, "format", input.format.name());
+    match input.format {
+        InputFormat::Csv { delimiter } => lines.add(1, "delimiter", &quote(&char::from(delimiter).to_string())),
+        InputFormat::Words => lines.add(1, "split", "words"),
+        InputFormat::Json | InputFormat::Text => {}
+    }
+    if !input.types.is_empty() {
+        lines.begin(1, "types");
+        for (field, column_type) in &input.types {
+            lines.add(2, &quote(&field.to_string()), column_type.name());
+        }
+    }
+    match &input.on_error {
+        OnError::Fail => lines.add(1, "on_error", "fail"),
+        OnError::Skip => lines.add(1, "on_error", "skip"),
+        OnError::DeadLetter(file) => {
+            lines.begin(1, "on_error");
+            lines.add(2, "dead_letter", &path(file));
+        }
+    }
+    lines.add(1, "max_record_bytes", &exact_bytes(input.max_record_bytes));
+    lines.add(1, "follow", &input.follow.to_string());
+}
+
+fn write_process(lines: &mut Lines, job: &JobSpec) {
     lines.begin(0, "process");
     if let Some(program) = &job.exec {
-        exec::write(&mut lines, program);
+        write_exec(lines, program);
     } else if let Some(native) = &job.native {
         lines.add(1, "native", &quote(native));
     } else {
@@ -32,8 +73,54 @@ pub(super) fn write(job: &JobSpec) -> String {
     for aggregate in &job.aggregates {
         lines.add(2, &quote(&aggregate.name), &quote(&aggregate.to_string()));
     }
-    time::write(&mut lines, job);
-    let checkpoint = &job.checkpoint;
+    if let Some(window) = &job.window {
+        // Where no record can be late, the two keys about late records are errors.
+        let has_late = job.output.as_ref().is_none_or(|output| output.emit == Emit::Changes);
+        write_window(lines, window, has_late);
+    }
+    if let Some(ttl) = &job.ttl {
+        lines.add(1, "ttl", &exact_millis(ttl.ttl_millis));
+        write_time(lines, 1, &ttl.time);
+    }
+}
+
+fn write_exec(lines: &mut Lines, exec: &ExecSpec) {
+    lines.list(1, "exec", exec.command.iter().map(|word| quote(word)));
+    lines.add(1, "timeout", &exact_duration(exec.timeout));
+    lines.add(1, "restarts", &exec.restarts.to_string());
+    if exec.restarts > 0 {
+        lines.add(1, "backoff", &exact_duration(exec.backoff));
+    }
+    if let Some(tick) = exec.tick {
+        lines.add(1, "tick", &exact_duration(tick));
+    }
+}
+
+fn write_window(lines: &mut Lines, window: &WindowSpec, has_late: bool) {
+    lines.begin(1, "window");
+    write_time(lines, 2, &window.time);
+    lines.add(2, "every", &exact_millis(window.every_millis));
+    lines.add(2, "length", &exact_millis(window.length_millis));
+    if !has_late {
+        return;
+    }
+    lines.add(2, "late", &exact_millis(window.late_millis));
+    match &window.on_late {
+        OnLate::Drop => lines.add(2, "on_late", "drop"),
+        OnLate::Fail => lines.add(2, "on_late", "fail"),
+        OnLate::DeadLetter(file) => {
+            lines.begin(2, "on_late");
+            lines.add(3, "dead_letter", &path(file));
+        }
+    }
+}
+
+fn write_time(lines: &mut Lines, depth: usize, time: &EventTime) {
+    lines.add(depth, "time", &quote(&time.field.to_string()));
+    lines.add(depth, "unit", time.unit.name());
+}
+
+fn write_checkpoint(lines: &mut Lines, checkpoint: &CheckpointSpec) {
     lines.begin(0, "checkpoint");
     lines.add(1, "enabled", &checkpoint.enabled.to_string());
     match &checkpoint.schedule {
@@ -60,7 +147,7 @@ pub(super) fn write(job: &JobSpec) -> String {
     }
     lines.add(1, "mode", mode_name(checkpoint.mode));
     if let Some(priority) = &checkpoint.priority {
-        write_priority(&mut lines, priority);
+        write_priority(lines, priority);
     }
     lines.add(1, "store", &path(&checkpoint.store));
     if !checkpoint.replicas.is_empty() {
@@ -68,47 +155,13 @@ pub(super) fn write(job: &JobSpec) -> String {
         lines.add(1, "min_copies", &checkpoint.min_copies.to_string());
     }
     if let Some(keep) = &checkpoint.keep {
-        lines.begin(1, "keep");
-        let Policy { last, hourly, daily, weekly, monthly, .. } = keep.policy;
-        for (key, count) in
-            [("last", last), ("hourly", hourly), ("daily", daily), ("weekly", weekly), ("monthly", monthly)]
-        {
-            if count > 0 {
-                lines.add(2, key, &count.to_string());
-            }
-        }
-        if let Some(within) = keep.policy.within {
-            lines.add(2, "within", &exact_duration(within));
-        }
-        if let Some(bytes) = keep.policy.bytes {
-            lines.add(2, "bytes", &exact_bytes(bytes));
-        }
-        lines.add(2, "grace", &exact_duration(keep.grace));
+        write_keep(lines, keep);
     }
-    if let Some(output) = &job.output {
-        lines.begin(0, "output");
-        lines.add(1, "files", &path(&output.files));
-        lines.add(1, "format", output.format.name());
-        lines.add(1, "emit", output.emit.name());
-    }
-    lines.0
 }
 
 fn write_priority(lines: &mut Lines, priority: &PrioritySpec) {
     if !priority.classes.is_empty() {
-        lines.list(
-            1,
-            "priorities",
-            priority.classes.iter().map(|class| {
-                let selector = match &class.selector {
-                    Selector::Tasks(first, last) => format!("tasks: {first}-{last}, "),
-                    Selector::Key(expression) => format!("key: {}, ", quote(expression)),
-                    Selector::Partitions(glob) => format!("partitions: {}, ", quote(glob)),
-                    Selector::Others => String::new(),
-                };
-                format!("{{name: {}, {selector}weight: {}, every: {}}}", quote(&class.name), class.weight, class.every)
-            }),
-        );
+        lines.list(1, "priorities", priority.classes.iter().map(class));
     }
     if let Some(bytes) = priority.budget_bytes {
         lines.add(1, "budget", &exact_bytes(bytes));
@@ -116,31 +169,32 @@ fn write_priority(lines: &mut Lines, priority: &PrioritySpec) {
     lines.add(1, "max_staleness", &exact_duration(priority.max_staleness));
 }
 
-fn write_input(lines: &mut Lines, input: &InputSpec) {
-    lines.begin(0, "input");
-    lines.list(1, "files", input.files.iter().map(|file| quote(file)));
-    lines.add(1, "format", input.format.name());
-    match input.format {
-        InputFormat::Csv { delimiter } => lines.add(1, "delimiter", &quote(&char::from(delimiter).to_string())),
-        InputFormat::Words => lines.add(1, "split", "words"),
-        InputFormat::Json | InputFormat::Text => {}
-    }
-    if !input.types.is_empty() {
-        lines.begin(1, "types");
-        for (field, column_type) in &input.types {
-            lines.add(2, &quote(&field.to_string()), type_name(*column_type));
+fn class(class: &PriorityClass) -> String {
+    let selector = match &class.selector {
+        Selector::Tasks(first, last) => format!("tasks: {first}-{last}, "),
+        Selector::Key(expression) => format!("key: {}, ", quote(expression)),
+        Selector::Partitions(glob) => format!("partitions: {}, ", quote(glob)),
+        Selector::Others => String::new(),
+    };
+    format!("{{name: {}, {selector}weight: {}, every: {}}}", quote(&class.name), class.weight, class.every)
+}
+
+fn write_keep(lines: &mut Lines, keep: &KeepSpec) {
+    lines.begin(1, "keep");
+    let Policy { last, hourly, daily, weekly, monthly, .. } = keep.policy;
+    for (key, count) in [("last", last), ("hourly", hourly), ("daily", daily), ("weekly", weekly), ("monthly", monthly)]
+    {
+        if count > 0 {
+            lines.add(2, key, &count.to_string());
         }
     }
-    match &input.on_error {
-        OnError::Fail => lines.add(1, "on_error", "fail"),
-        OnError::Skip => lines.add(1, "on_error", "skip"),
-        OnError::DeadLetter(file) => {
-            lines.begin(1, "on_error");
-            lines.add(2, "dead_letter", &path(file));
-        }
+    if let Some(within) = keep.policy.within {
+        lines.add(2, "within", &exact_duration(within));
     }
-    lines.add(1, "max_record_bytes", &exact_bytes(input.max_record_bytes));
-    lines.add(1, "follow", &input.follow.to_string());
+    if let Some(bytes) = keep.policy.bytes {
+        lines.add(2, "bytes", &exact_bytes(bytes));
+    }
+    lines.add(2, "grace", &exact_duration(keep.grace));
 }
 
 fn mode_name(mode: Mode) -> &'static str {
@@ -151,24 +205,24 @@ fn mode_name(mode: Mode) -> &'static str {
     }
 }
 
-/// Paths come from a job file, which is text.
-pub(super) fn path(path: &Path) -> String {
+/// Writes a path. Paths come from a job file, so they are UTF-8.
+fn path(path: &Path) -> String {
     quote(&path.to_string_lossy())
 }
 
 /// The lines of a job file.
-pub(super) struct Lines(String);
+struct Lines(String);
 
 impl Lines {
-    pub(super) fn add(&mut self, depth: usize, key: &str, value: &str) {
+    fn add(&mut self, depth: usize, key: &str, value: &str) {
         self.0 += &format!("{}{key}: {value}\n", "  ".repeat(depth));
     }
 
-    pub(super) fn begin(&mut self, depth: usize, key: &str) {
+    fn begin(&mut self, depth: usize, key: &str) {
         self.0 += &format!("{}{key}:\n", "  ".repeat(depth));
     }
 
-    pub(super) fn list(&mut self, depth: usize, key: &str, items: impl Iterator<Item = String>) {
+    fn list(&mut self, depth: usize, key: &str, items: impl Iterator<Item = String>) {
         self.begin(depth, key);
         for item in items {
             self.0 += &format!("{}- {item}\n", "  ".repeat(depth + 1));

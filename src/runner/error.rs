@@ -7,7 +7,7 @@ use crate::format::manifest::ManifestError;
 use crate::format::segment::TableError;
 use crate::input::InputError;
 use crate::job::definition::DefinitionError;
-use crate::job::{Difference, SpecError};
+use crate::job::{Difference, JobFileError};
 use crate::runner::process::exec::failure::ProgramFailure;
 use crate::runner::state::content::Lost;
 use crate::storage::StorageError;
@@ -38,7 +38,7 @@ pub enum RunError {
         /// The checkpoint.
         sequence: Sequence,
         /// What is wrong with it.
-        source: SpecError,
+        source: JobFileError,
     },
     /// The state in a checkpoint is not what its manifest says.
     #[error("checkpoint {sequence} is not consistent: {reason}")]

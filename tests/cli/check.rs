@@ -99,8 +99,8 @@ fn it_says_of_each_file_and_each_change_what_would_happen() {
     let output = check(&env, 0).stdout;
     for line in [
         "j: would resume from checkpoint 1 and read 2 files, 32 B to go\n",
-        "  changed  `tasks` was 8, is 16: the state is re-routed\n",
-        "  changed  aggregate `n` was count, is gone: its values are dropped\n",
+        "  changed  `tasks` was 8, is now 16: the state is re-routed\n",
+        "  changed  aggregate `n` (count) was removed: its values are dropped\n",
         "  changed  aggregate `all` is new: count: it starts empty\n",
         "data-1.jsonl  read         16     0 B\n",
         "data-2.jsonl  grown        16    16 B\n",
@@ -131,7 +131,7 @@ fn it_says_all_that_keeps_a_run_from_starting() {
     assert_eq!(
         found.problems,
         [
-            "does not fit the checkpoint: aggregate `n` was count, is count(v)",
+            "does not fit the checkpoint: aggregate `n` was count, is now count(v)",
             "input `data-2.jsonl` is gone: the checkpoint has read 16 bytes of it",
             "input `data-1.jsonl` was replaced or changed: its first 16 bytes are not those that the checkpoint has read",
         ]

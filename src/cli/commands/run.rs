@@ -25,7 +25,7 @@ use crate::cli::ui::Ui;
 use crate::cli::words;
 use crate::format::manifest::Output;
 use crate::input::InputError;
-use crate::job::{GivenInput, JobSpec, SpecError};
+use crate::job::{GivenInput, JobFileError, JobSpec};
 use crate::ops::latest::newest_intact;
 use crate::runner::error::RunError;
 use crate::runner::job_paths::Places;
@@ -218,7 +218,7 @@ pub(super) fn read_job(args: &JobArgs) -> Result<(JobSpec, Vec<u8>, Environment)
 pub(super) type Environment = Vec<(OsString, OsString)>;
 
 /// Says what is wrong with a job: at its place in the job file, or in the part of a script's `configs` that says it.
-fn unfit(error: &SpecError, text: &str, args: &JobArgs) -> CliError {
+fn unfit(error: &JobFileError, text: &str, args: &JobArgs) -> CliError {
     if !script::is_script(&args.job) {
         return CliError::usage(error.to_string());
     }
@@ -431,7 +431,7 @@ const GOES_ON: &str = "nothing uncommitted was published; the next run goes on f
 fn explain(error: RunError, args: &JobArgs, text: &[u8]) -> CliError {
     let text = String::from_utf8_lossy(text);
     let in_job_file = |key: &str, value: Option<&str>, message: String| {
-        unfit(&SpecError::about(&text, &args.job, key, value, message), &text, args)
+        unfit(&JobFileError::about(&text, &args.job, key, value, message), &text, args)
     };
     let job = args.job.display();
     match error {

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::input::{fingerprint, partitions};
-use crate::job::{InputFormat, OnError};
+use crate::job::model::{InputFormat, OnError};
 use crate::values::digest::Digest;
 
 /// What a block is to a test: number, partition, offset, end and bytes.

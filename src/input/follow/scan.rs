@@ -14,7 +14,7 @@ use super::tail::Tail;
 use super::{FileId, FollowReader, Followed, MAX_ROTATED, QUIET, ROTATION, Rotation, Slot};
 use crate::input::partition::{present, regular};
 use crate::input::{Compression, InputError, Partition, Source};
-use crate::job::InputSpec;
+use crate::job::model::InputSpec;
 
 /// A file that was seen in its directory.
 #[derive(Debug, Clone)]

@@ -14,7 +14,7 @@ use crate::input::lane::{Piece, Rules};
 use crate::input::record::csv::CsvEnds;
 use crate::input::record::{BYTE_ORDER_MARK, Header};
 use crate::input::{InputError, Partition, Place};
-use crate::job::InputFormat;
+use crate::job::model::InputFormat;
 use crate::values::digest::Digest;
 
 /// So many bytes before the offset are read again with what comes behind it: a file that was cut and written anew is noticed.

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use memchr::{memchr, memchr2};
 
 use super::{BadRecord, Field, Header, trim_line_end};
-use crate::job::FieldPath;
+use crate::job::field::FieldPath;
 
 /// Finds the ends of records in bytes that come piece by piece.
 #[derive(Debug, Clone)]

@@ -15,7 +15,7 @@ use cel::{Context, Env, ExecutionError, ParseErrors, Value};
 use regex::Regex;
 
 use super::{BadRecord, Field, json, shown};
-use crate::job::FieldPath;
+use crate::job::field::FieldPath;
 use crate::values::catch_panic::guarded;
 
 /// The longest expression, in bytes.

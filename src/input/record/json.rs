@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 use super::{BadRecord, Field};
-use crate::job::FieldPath;
+use crate::job::field::FieldPath;
 
 /// How deep objects and arrays may lie in each other.
 const DEPTH_LIMIT: u32 = 128;

@@ -8,10 +8,11 @@ use memchr::memchr;
 use unicode_segmentation::UnicodeSegmentation;
 
 use crate::input::Block;
-use crate::job::{FieldPath, InputFormat};
+use crate::job::field::FieldPath;
+use crate::job::model::InputFormat;
 
 pub(crate) mod csv;
-mod filter;
+pub(crate) mod filter;
 mod json;
 mod sample;
 

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use super::{Extractor, Field, json};
 use crate::input::{BlockReader, InputError, Partition, Source};
-use crate::job::{FieldPath, InputFormat, InputSpec};
+use crate::job::field::FieldPath;
+use crate::job::model::{InputFormat, InputSpec};
 use crate::values::decimal::Decimal;
 use crate::values::value::ColumnType;
 
@@ -77,7 +78,7 @@ mod tests {
     use super::*;
     use crate::input::partitions;
     use crate::input::record::tests::paths;
-    use crate::job::OnError;
+    use crate::job::model::OnError;
 
     fn types(format: InputFormat, fields: &[&str], content: &str, max_records: u64) -> Vec<Option<ColumnType>> {
         let directory = tempfile::tempdir().unwrap();

@@ -70,7 +70,7 @@ fn aggregates_come_start_empty_move_and_go() {
     env.run(&["verify", "--deep", "store"]).expect(0);
     job(&env, "key: k", "t: last(t), n: sum(v)");
     let refused = env.run(&["run", "job.yaml"]).expect(2);
-    assert!(refused.stderr.contains("caused by: aggregate `n` was count, is sum(v)\nhint: "), "{refused}");
+    assert!(refused.stderr.contains("caused by: aggregate `n` was count, is now sum(v)\nhint: "), "{refused}");
 }
 
 #[test]

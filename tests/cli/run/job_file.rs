@@ -71,7 +71,7 @@ fn input_that_is_not_there_is_refused() {
     is_refused(
         "[data.jsonl]",
         "[data.jsonl, '-']",
-        "error: jobs/job.yaml:3:26: standard input, `-`, can not be read together with other files\n",
+        "error: jobs/job.yaml:3:26: standard input, `-`, cannot be read together with other files\n",
     );
 }
 

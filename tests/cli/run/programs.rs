@@ -85,7 +85,11 @@ fn an_output_that_does_not_fit_a_program_is_refused() {
     let env = Env::new();
     env.write("data.jsonl", "");
     for (output, more, expected) in [
-        ("{files: out/, emit: final}", "", "job.yaml:4:29: the output of a program is what it emits: `emit: rows`"),
+        (
+            "{files: out/, emit: final}",
+            "",
+            "job.yaml:4:29: the output of a program is the rows that it emits: use `emit: rows`",
+        ),
         (
             "{files: out/, format: csv}",
             "",
@@ -94,7 +98,7 @@ fn an_output_that_does_not_fit_a_program_is_refused() {
         (
             "out/",
             "checkpoint: {enabled: false}\n",
-            "`emit: rows` publishes a file with each checkpoint, and `checkpoint: enabled` is false",
+            "`emit: rows` publishes a file with each checkpoint, but `checkpoint: enabled` is false",
         ),
     ] {
         env.write("job.yaml", format!("job: j\ninput: data.jsonl\nprocess: {{exec: [cat]}}\noutput: {output}\n{more}"));

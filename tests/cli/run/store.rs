@@ -166,7 +166,7 @@ fn a_job_file_that_no_longer_fits_is_told_exactly() {
     let hint = "hint: change it back, or begin anew in another store (`checkpoint: store:`)\n";
     let unfit = "error: job.yaml does not fit the state in checkpoint 1\n  caused by: ";
     env.write("job.yaml", job.replace("key: k", "key: l").replace("{n: count}", "{n: count(k), m: max(k)}"));
-    let causes = "the key was `k`, is `l`\n  caused by: aggregate `n` was count, is count(k)\n";
+    let causes = "the key was `k`, is now `l`\n  caused by: aggregate `n` was count, is now count(k)\n";
     fails(&env, 2, &format!("{unfit}{causes}{hint}"));
     let fitting = job
         .replace("out/", "{files: out, format: csv}")

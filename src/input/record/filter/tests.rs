@@ -1,7 +1,7 @@
 use super::*;
 use crate::input::Block;
 use crate::input::record::Extractor;
-use crate::job::InputFormat;
+use crate::job::model::InputFormat;
 
 fn keeps(expression: &str, record: &str) -> Result<bool, String> {
     let filter = Filter::new(expression)?;

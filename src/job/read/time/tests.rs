@@ -3,7 +3,7 @@ use std::path::Path;
 use super::*;
 use crate::job::{Difference, differences};
 
-fn job(process: &str, rest: &str) -> Result<JobSpec, String> {
+fn job(process: &str, rest: &str) -> std::result::Result<JobSpec, String> {
     let text = format!("job: a\ninput: b.jsonl\nprocess:\n  aggregate: {{n: count}}\n{process}{rest}");
     JobSpec::parse(&text, Path::new("job.yaml")).map_err(|error| error.to_string())
 }
@@ -60,26 +60,22 @@ fn what_does_not_go_together_is_refused_with_what_to_do() {
         (
             "  window: {time: ts, every: 1m, on_late: {dead_letter: l}}\n",
             "key: user\ncheckpoint: {enabled: false}\n",
-            "5:42: late records are written with a checkpoint",
+            "5:42: late records are written with each checkpoint",
         ),
-        (
-            "  window: {time: ts, every: 1m}\n",
-            "key: window_end\n",
-            "5:11: a window has a column `window_end` of its own",
-        ),
+        ("  window: {time: ts, every: 1m}\n", "key: window_end\n", "5:11: `window` adds a column `window_end`"),
         ("  ttl: 30d\n", KEY, "4:3: missing key `time` in `process`"),
-        ("  time: ts\n", KEY, "5:9: `time` and `unit` of `process` need `ttl`"),
+        ("  time: ts\n", KEY, "5:9: `time` and `unit` in `process` need `ttl`"),
         (
             "  ttl: 30d\n  time: ts\n  window: {time: ts, every: 1m}\n",
             KEY,
-            "5:8: `ttl` and `window` can not be together",
+            "5:8: `ttl` and `window` cannot be used together",
         ),
         (
             "",
             "checkpoint: {enabled: false}\noutput: {files: out, emit: changes}\n",
             "6:28: `emit: changes` publishes a file with each checkpoint",
         ),
-        ("", "key: op\noutput: {files: out, emit: changes}\n", "6:28: `emit: changes` has a column `op` of its own"),
+        ("", "key: op\noutput: {files: out, emit: changes}\n", "6:28: `emit: changes` adds a column `op`"),
     ] {
         let error = job(process, rest).expect_err(process);
         if !error.starts_with(&format!("job.yaml:{expected}")) {
@@ -89,7 +85,7 @@ fn what_does_not_go_together_is_refused_with_what_to_do() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     let named = "job: a\ninput: b.jsonl\nkey: k\nprocess:\n  aggregate: {event_time: count}\n  ttl: 1d\n  time: ts\n";
     let error = JobSpec::parse(named, Path::new("job.yaml")).unwrap_err().to_string();
-    assert!(error.starts_with("job.yaml:6:8: `ttl` keeps a column `event_time` of its own"), "{error}");
+    assert!(error.starts_with("job.yaml:6:8: `ttl` adds a column `event_time`"), "{error}");
     assert!(job("  window: {time: ts, every: 1m, late: 10s}\n", changes).is_ok());
     assert!(
         job("  window: {time: ts, every: 1m, late: 10s}\n", KEY).is_ok(),
@@ -107,10 +103,10 @@ fn state_depends_on_the_bounds_of_windows_and_not_on_what_is_late() {
     };
     assert_eq!(
         told(&old, &window("time: ts, every: 1m, length: 2m, unit: ms")),
-        ["`window` was 1m every 1m by ts in s, is 2m every 1m by ts in ms"]
+        ["`window` was 1m every 1m by ts in s, is now 2m every 1m by ts in ms"]
     );
-    assert_eq!(told(&old, &job("", KEY).unwrap()), ["`window` was 1m every 1m by ts in s, is gone"]);
+    assert_eq!(told(&old, &job("", KEY).unwrap()), ["`window` (1m every 1m by ts in s) was removed"]);
     let ttl = |ttl: &str| job(&format!("  ttl: {ttl}\n  time: ts\n"), KEY).unwrap();
     assert!(differences(&ttl("1d"), &ttl("2d")).is_empty());
-    assert_eq!(told(&job("", KEY).unwrap(), &ttl("1d")), ["there was no `ttl`"]);
+    assert_eq!(told(&job("", KEY).unwrap(), &ttl("1d")), ["`ttl` was added"]);
 }

@@ -1,109 +1,84 @@
-//! `process: exec:`, a program in any language.
+//! `process: exec:` and `process: native:`
 
-use std::fmt;
 use std::time::Duration;
 
-use super::read::{Section, duration, unfit};
-use crate::job::write::Lines;
-use crate::values::units::{exact_duration, shown};
-use crate::values::yaml::{Kind, Node, YamlError, quote};
+use crate::job::model::ExecSpec;
+use crate::job::read::scalar::longer_than_zero;
+use crate::job::read::section::{Result, Section, unfit};
+use crate::values::units::shown;
+use crate::values::yaml::{Kind, Node};
 
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
 const DEFAULT_BACKOFF: Duration = Duration::from_secs(1);
 const MAX_RESTARTS: u64 = 1_000_000;
 const MAX_ARGUMENTS: usize = 1_000;
+const MAX_NATIVE_CHARS: usize = 100;
 
-/// `process: exec:` and what goes with it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ExecSpec {
-    /// `exec:` the program and its arguments, at least the program.
-    pub command: Vec<String>,
-    /// `timeout:` how long it may take over an answer; default `1m`.
-    pub timeout: Duration,
-    /// `restarts:` how often the run begins again from the latest checkpoint when a program fails, without a checkpoint in between; default 0.
-    pub restarts: u32,
-    /// `backoff:` the wait before the first restart, which doubles with each; default `1s`.
-    pub backoff: Duration,
-    /// `tick:` how often it is told the time.
-    pub tick: Option<Duration>,
-}
-
-impl fmt::Display for ExecSpec {
-    /// Writes the command as a shell would show it.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.command.join(" "))
-    }
-}
-
-/// The keys that go with `exec`.
+/// The keys that only go with `exec`.
 const COMPANIONS: [&str; 4] = ["timeout", "restarts", "backoff", "tick"];
 
-/// Reads `process:` of a program; nothing when it has none.
-pub(super) fn read(process: &Section<'_>) -> Result<Option<ExecSpec>, YamlError> {
+/// The keys that exclude `exec`, and what the program does instead of them.
+const EXCLUDED: [(&str, &str); 4] = [
+    ("aggregate", "decides what to compute"),
+    ("native", "decides what to compute"),
+    ("window", "forms its own windows"),
+    ("ttl", "decides what expires"),
+];
+
+/// Reads the program of the section `process`, if it has one.
+pub(super) fn read(process: &Section<'_>) -> Result<Option<ExecSpec>> {
     let Some(node) = process.get("exec") else {
         return match COMPANIONS.iter().find_map(|name| Some((name, process.get(name)?))) {
-            Some((name, node)) => Err(node.unfit(format!("`{name}` needs `exec`: it is about a program"))),
+            Some((name, node)) => Err(node.unfit(format!("`{name}` needs `exec`: it configures a program"))),
             None => Ok(None),
         };
     };
-    for (other, meaning) in [
-        ("aggregate", "what to compute"),
-        ("native", "what to compute"),
-        ("window", "windows"),
-        ("ttl", "what expires"),
-    ] {
+    for (other, meaning) in EXCLUDED {
         if let Some(other_node) = process.get(other) {
-            let reason = format!("`{other}` and `exec` exclude each other: {meaning} is the program's own business");
+            let reason = format!("`{other}` and `exec` cannot be used together: the program {meaning}");
             return Err(other_node.unfit(reason));
         }
     }
-    let positive = |name: &str, default: Duration| match process.get(name) {
-        None => Ok(default),
-        Some(node) => match duration(node)? {
-            Duration::ZERO => Err(node.wrong("a duration longer than zero")),
-            duration => Ok(duration),
-        },
-    };
     let restarts = match process.get("restarts") {
         None => 0,
         Some(node) => match node.integer("a whole number of restarts")? {
             restarts @ 0..=MAX_RESTARTS => restarts as u32,
-            _ => return Err(node.wrong("a number of restarts up to 1000000")),
+            _ => return Err(node.wrong("at most 1000000 restarts")),
         },
     };
     if let (Some(node), 0) = (process.get("backoff"), restarts) {
-        return Err(node.unfit("`backoff` needs `restarts`: nothing is started again without"));
+        return Err(node.unfit("`backoff` needs `restarts`: without it nothing is restarted"));
     }
     Ok(Some(ExecSpec {
         command: command(node)?,
-        timeout: positive("timeout", DEFAULT_TIMEOUT)?,
+        timeout: process.get("timeout").map_or(Ok(DEFAULT_TIMEOUT), longer_than_zero)?,
         restarts,
-        backoff: positive("backoff", DEFAULT_BACKOFF)?,
-        tick: process.get("tick").map(|_| positive("tick", DEFAULT_TIMEOUT)).transpose()?,
+        backoff: process.get("backoff").map_or(Ok(DEFAULT_BACKOFF), longer_than_zero)?,
+        tick: process.get("tick").map(longer_than_zero).transpose()?,
     }))
 }
 
-/// Reads `native:`, the name of a processor that is built in.
-pub(super) fn read_native(process: &Section<'_>) -> Result<Option<String>, YamlError> {
+/// Reads `native:`, the name of a processor compiled into the runner, if the section `process` has one.
+pub(super) fn read_native(process: &Section<'_>) -> Result<Option<String>> {
     let Some(node) = process.get("native") else { return Ok(None) };
     for other in ["aggregate", "window", "ttl"] {
         if let Some(other_node) = process.get(other) {
-            return Err(other_node.unfit(format!("`{other}` and `native` exclude each other")));
+            return Err(other_node.unfit(format!("`{other}` and `native` cannot be used together")));
         }
     }
-    let expected = "the name of a processor that the runner has built in";
+    let expected = "the name of a built-in processor";
     let name = node.text(expected)?;
-    if name.trim().is_empty() || name.chars().count() > 100 {
+    if name.trim().is_empty() || name.chars().count() > MAX_NATIVE_CHARS {
         Err(node.wrong(expected))
     } else {
         Ok(Some(name.to_owned()))
     }
 }
 
-fn command(node: &Node) -> Result<Vec<String>, YamlError> {
+fn command(node: &Node) -> Result<Vec<String>> {
     let expected = "a list of a program and its arguments such as `[python3, sessions.py]`";
     let Kind::List(nodes) = &node.kind else {
-        // One word is a program without arguments; where others begin is not guessed.
+        // One word is a program without arguments. Several words are not split, since quoting rules would be a guess.
         let text = node.text(expected)?;
         let words: Vec<&str> = text.split_whitespace().collect();
         return match words.as_slice() {
@@ -124,19 +99,6 @@ fn command(node: &Node) -> Result<Vec<String>, YamlError> {
         0 => Err(unfit(node.mark, format!("expected {expected}, found an empty list"))),
         1..=MAX_ARGUMENTS => Ok(command),
         count => Err(unfit(node.mark, format!("expected at most {MAX_ARGUMENTS} arguments, found {count}"))),
-    }
-}
-
-/// Writes what [`read`] reads.
-pub(super) fn write(lines: &mut Lines, exec: &ExecSpec) {
-    lines.list(1, "exec", exec.command.iter().map(|word| quote(word)));
-    lines.add(1, "timeout", &exact_duration(exec.timeout));
-    lines.add(1, "restarts", &exec.restarts.to_string());
-    if exec.restarts > 0 {
-        lines.add(1, "backoff", &exact_duration(exec.backoff));
-    }
-    if let Some(tick) = exec.tick {
-        lines.add(1, "tick", &exact_duration(tick));
     }
 }
 
@@ -183,10 +145,10 @@ mod tests {
                 "{}",
                 "job.yaml:4:10: missing key `aggregate` in `process`: what to compute for each key, or `exec`: a program of your own",
             ),
-            ("{timeout: 1s, aggregate: {n: count}}", "job.yaml:4:20: `timeout` needs `exec`: it is about a program"),
+            ("{timeout: 1s, aggregate: {n: count}}", "job.yaml:4:20: `timeout` needs `exec`: it configures a program"),
             (
                 "{exec: [a], aggregate: {n: count}}",
-                "job.yaml:4:33: `aggregate` and `exec` exclude each other: what to compute is the program's own business",
+                "job.yaml:4:33: `aggregate` and `exec` cannot be used together: the program decides what to compute",
             ),
             (
                 "{exec: []}",
@@ -197,7 +159,7 @@ mod tests {
                 "job.yaml:4:17: expected a list of a program and its arguments such as `[python3, sessions.py]`: write `[python3, a.py]`",
             ),
             ("{exec: [a], timeout: 0s}", "job.yaml:4:31: expected a duration longer than zero, found `0s`"),
-            ("{exec: [a], backoff: 2s}", "job.yaml:4:31: `backoff` needs `restarts`: nothing is started again without"),
+            ("{exec: [a], backoff: 2s}", "job.yaml:4:31: `backoff` needs `restarts`: without it nothing is restarted"),
             ("{exec: [a], restarts: -1}", "job.yaml:4:32: expected a whole number of restarts, found `-1`"),
         ] {
             assert_eq!(parse(process).unwrap_err(), message, "{process}");

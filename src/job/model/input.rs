@@ -1,0 +1,59 @@
+//! `input:`
+
+use std::path::PathBuf;
+
+use crate::job::field::FieldPath;
+use crate::values::value::ColumnType;
+
+/// `input:`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InputSpec {
+    /// `files:` a path, a glob, or a list of them without duplicates; a lone `-` is standard input.
+    pub files: Vec<String>,
+    /// `format: json | csv | text`. The default follows from the first file's extension, before `.gz` or `.zst`: `.jsonl`, `.ndjson` and `.json`;
+    /// `.csv` and `.tsv`; `.txt` and `.log`.
+    pub format: InputFormat,
+    /// `types:` of fields for `min`, `max`, `first` and `last`: `number`, `text`, `bool`, `int` or `json`. The first records decide the others.
+    pub types: Vec<(FieldPath, ColumnType)>,
+    /// `on_error:` default `fail`.
+    pub on_error: OnError,
+    /// `max_record_bytes:` default 16 MiB. A longer record is a bad record.
+    pub max_record_bytes: u64,
+    /// `follow:` whether to keep reading files as they grow; default false.
+    pub follow: bool,
+}
+
+/// How the bytes of a partition are split into records, and records into fields.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum InputFormat {
+    /// One JSON object per line.
+    Json,
+    /// RFC 4180 with a header line that names the fields. `delimiter:` default `,`, or a tab for `.tsv`.
+    Csv { delimiter: u8 },
+    /// Each line is a record with the single field `line`.
+    Text,
+    /// `format: text` with `split: words`: each line is a record, and each of its words (Unicode, UAX 29) is applied with the single field `word`.
+    Words,
+}
+
+/// What happens to a bad record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OnError {
+    /// The run stops and reports it.
+    Fail,
+    /// It is counted and skipped.
+    Skip,
+    /// `dead_letter: FILE`: it is counted, skipped, and appended to a file.
+    DeadLetter(PathBuf),
+}
+
+impl InputFormat {
+    /// Returns the value of `format:` in a job file. Both kinds of text have the same one.
+    pub fn name(&self) -> &'static str {
+        match self {
+            InputFormat::Json => "json",
+            InputFormat::Csv { .. } => "csv",
+            InputFormat::Text | InputFormat::Words => "text",
+        }
+    }
+}

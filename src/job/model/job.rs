@@ -1,0 +1,50 @@
+//! The whole job.
+
+use std::path::{Path, PathBuf};
+
+use crate::job::aggregate::AggregateSpec;
+use crate::job::field::FieldPath;
+use crate::job::model::checkpoint::CheckpointSpec;
+use crate::job::model::input::InputSpec;
+use crate::job::model::output::OutputSpec;
+use crate::job::model::process::{ExecSpec, TtlSpec, WindowSpec};
+
+/// A job, as its file describes it. Paths are as written; [`JobSpec::resolve`] makes them usable.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JobSpec {
+    /// `job:` the name: up to 100 letters, digits, `-`, `_` and `.`, not starting with `.` or `-`.
+    pub job: String,
+    pub input: InputSpec,
+    /// `where:` a CEL expression; only records for which it is true are kept.
+    pub filter: Option<String>,
+    /// `key:` the field that routes records; without it each partition is a task.
+    pub key: Option<FieldPath>,
+    /// `tasks:` 1 to 1,000,000, default 64; 0 without a key.
+    pub tasks: u32,
+    /// `process: aggregate:` in the order of the file. Empty only with `exec` or `native`.
+    pub aggregates: Vec<AggregateSpec>,
+    /// `process: exec:` a program. Excludes `aggregates` and `native`.
+    pub exec: Option<ExecSpec>,
+    /// `process: native:` the name of a processor compiled into the runner. Excludes `aggregates` and `exec`.
+    pub native: Option<String>,
+    /// `process: window:` the windows in which each key has a row; without it each key has one row for all time.
+    pub window: Option<WindowSpec>,
+    /// `process: ttl:` how long a key stays without a record; without it forever. Excludes `window`.
+    pub ttl: Option<TtlSpec>,
+    pub checkpoint: CheckpointSpec,
+    pub output: Option<OutputSpec>,
+    /// The directory of the job file, which relative paths start from.
+    pub base: PathBuf,
+}
+
+impl JobSpec {
+    /// Returns `path` relative to the job file's directory, unless it is absolute.
+    pub fn resolve(&self, path: &Path) -> PathBuf {
+        self.base.join(path)
+    }
+
+    /// Returns the name of the first output column: the key's last name, or `partition` without a key.
+    pub fn key_name(&self) -> &str {
+        self.key.as_ref().map_or("partition", FieldPath::last_name)
+    }
+}

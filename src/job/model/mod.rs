@@ -1,0 +1,15 @@
+//! A job as its file describes it: one type per section.
+
+mod checkpoint;
+mod input;
+mod job;
+mod output;
+mod process;
+
+pub use checkpoint::{CheckpointSpec, KeepSpec, PriorityClass, PrioritySpec, Schedule, Selector};
+pub use input::{InputFormat, InputSpec, OnError};
+pub use job::JobSpec;
+pub use output::{Emit, OutputFormat, OutputSpec};
+pub use process::{EventTime, ExecSpec, MAX_WINDOWS, OnLate, TimeUnit, TtlSpec, WindowSpec};
+
+pub(super) use process::exact_millis;

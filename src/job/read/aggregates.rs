@@ -1,0 +1,88 @@
+//! `process: aggregate:`
+
+use std::collections::HashMap;
+
+use crate::job::aggregate::AggregateSpec;
+use crate::job::field::FieldPath;
+use crate::job::keys::list;
+use crate::job::model::InputFormat;
+use crate::job::read::field::{check_field, within};
+use crate::job::read::section::{Result, unfit};
+use crate::values::units;
+use crate::values::yaml::{Entry, Node};
+
+const MAX_AGGREGATES: usize = 1_000;
+const MAX_NAME_CHARS: usize = 100;
+
+/// Columns that every state table has beside those of the job.
+const RESERVED_COLUMNS: [&str; 3] = ["task", "key", "deleted"];
+
+/// Reads the aggregates, of which there is at least one.
+pub(super) fn read(node: &Node, format: &InputFormat, key: Option<&FieldPath>) -> Result<Vec<AggregateSpec>> {
+    let expected = "a map from names to aggregates such as `clicks: count`";
+    let entries = node.map(expected)?;
+    if entries.is_empty() {
+        return Err(node.unfit(format!("expected {expected}, found an empty one")));
+    }
+    if entries.len() > MAX_AGGREGATES {
+        return Err(node.unfit(format!("expected at most {MAX_AGGREGATES} aggregates, found {}", entries.len())));
+    }
+    let aggregates = entries.iter().map(|entry| aggregate(entry, format, key)).collect::<Result<Vec<_>>>()?;
+    check_columns(entries, &aggregates)?;
+    Ok(aggregates)
+}
+
+fn aggregate(entry: &Entry, format: &InputFormat, key: Option<&FieldPath>) -> Result<AggregateSpec> {
+    let name = entry.key.as_str();
+    check_name(entry, key)?;
+    let node = &entry.value;
+    let expression = node.text("an aggregate such as `count` or `sum(amount)`")?;
+    let aggregate = AggregateSpec::parse(name, expression).map_err(|error| within(node, error))?;
+    for field in aggregate.field.iter().chain(&aggregate.by) {
+        check_field(field, format, node.mark)?;
+    }
+    Ok(aggregate)
+}
+
+/// Rejects a name that cannot be a column of the output and of the state.
+fn check_name(entry: &Entry, key: Option<&FieldPath>) -> Result<()> {
+    let name = entry.key.as_str();
+    let shown = units::shown(name);
+    let key_name = key.map_or("partition", FieldPath::last_name);
+    let fits = name.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '-'))
+        && name.starts_with(|c: char| c.is_alphabetic() || c == '_')
+        && name.chars().count() <= MAX_NAME_CHARS;
+    if !fits {
+        let expected = "a name of at most 100 letters, digits, `_` and `-` that starts with a letter or `_`";
+        return Err(unfit(entry.key_mark, format!("expected {expected}, found `{shown}`")));
+    }
+    if name.to_lowercase() == key_name.to_lowercase() {
+        let owner = if key.is_some() { "the key" } else { "the name of the partition" };
+        return Err(unfit(entry.key_mark, format!("the column `{shown}` is {owner}; rename the aggregate")));
+    }
+    if RESERVED_COLUMNS.contains(&name.to_lowercase().as_str()) {
+        let reserved = list(&RESERVED_COLUMNS);
+        let reason = format!("the name `{shown}` is reserved: every state table has the columns {reserved}");
+        return Err(unfit(entry.key_mark, reason));
+    }
+    Ok(())
+}
+
+/// Rejects aggregates that would share a column of the output or the state. Case is ignored, as in SQL.
+fn check_columns(entries: &[Entry], aggregates: &[AggregateSpec]) -> Result<()> {
+    let (mut names, mut columns) = (HashMap::new(), HashMap::new());
+    for (entry, aggregate) in entries.iter().zip(aggregates) {
+        let name = &aggregate.name;
+        if let Some(other) = names.insert(name.to_lowercase(), name) {
+            let reason = format!("`{name}` and `{other}` differ only in case; rename one of them");
+            return Err(unfit(entry.key_mark, reason));
+        }
+        for column in aggregate.column_names() {
+            if let Some(other) = columns.insert(column.to_lowercase(), name) {
+                let reason = format!("`{name}` and `{other}` both need the column `{column}`; rename one of them");
+                return Err(unfit(entry.key_mark, reason));
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,141 @@
+//! `input:`
+
+use crate::format::segment::MAX_VALUE_BYTES;
+use crate::job::model::{InputFormat, InputSpec, OnError};
+use crate::job::read::scalar::{bytes, choose, path, path_text};
+use crate::job::read::section::{Result, Section};
+use crate::job::read::types;
+use crate::job::read::types::TypedField;
+use crate::values::units;
+use crate::values::yaml::{Kind, Node};
+
+const DEFAULT_RECORD_BYTES: u64 = 16 * 1024 * 1024;
+const MAX_RECORD_BYTES: u64 = MAX_VALUE_BYTES as u64;
+const FILES: &str = "a path, a glob or a list of them";
+
+/// Reads the input. Returns the entries of `types:` with their places, too: whether they fit depends on the aggregates.
+pub(super) fn read(node: &Node) -> Result<(InputSpec, Vec<TypedField>)> {
+    let is_short = !matches!(node.kind, Kind::Map(_));
+    let section = if is_short { Section::empty("input", node) } else { Section::new("input", node, FILES)? };
+    let files_node = if is_short { node } else { section.require("files", FILES)? };
+    let files = files(files_node)?;
+    let format = format(&section, files_node, &files)?;
+    let typed_fields = types::read(section.get("types"), &format)?;
+    let types = typed_fields.iter().map(|typed| (typed.field.clone(), typed.column_type)).collect();
+    let on_error = section.get("on_error").map_or(Ok(OnError::Fail), on_error)?;
+    let max_record_bytes = match section.get("max_record_bytes") {
+        None => DEFAULT_RECORD_BYTES,
+        Some(node) => match bytes(node)? {
+            bytes @ 1..=MAX_RECORD_BYTES => bytes,
+            _ => return Err(node.wrong("a size from 1 byte to 32MiB")),
+        },
+    };
+    let follow = section.get("follow").map_or(Ok(false), |node| follow(node, &files))?;
+    Ok((InputSpec { files, format, types, on_error, max_record_bytes, follow }, typed_fields))
+}
+
+fn follow(node: &Node, files: &[String]) -> Result<bool> {
+    if !node.boolean()? {
+        return Ok(false);
+    }
+    if files.iter().any(|file| file == "-") {
+        return Err(node.unfit("standard input cannot be followed: it is read until it is closed; remove `follow`"));
+    }
+    let is_packed = |file: &&String| [".gz", ".zst"].iter().any(|ending| file.to_ascii_lowercase().ends_with(ending));
+    if let Some(file) = files.iter().find(is_packed) {
+        let shown = units::shown(file);
+        return Err(node.unfit(format!("`{shown}` is compressed; compressed files cannot be followed")));
+    }
+    Ok(true)
+}
+
+fn files(node: &Node) -> Result<Vec<String>> {
+    let nodes = match &node.kind {
+        // YAML reads a lone dash as a list with nothing in it.
+        Kind::List(items) if items.len() == 1 && items[0].is_null() => {
+            return Err(node.unfit("for standard input, put the `-` in quotes: `files: \"-\"`"));
+        }
+        Kind::List(items) if items.is_empty() => return Err(node.wrong(&format!("{FILES}, not empty"))),
+        Kind::List(items) => items.as_slice(),
+        Kind::Scalar(_) => std::slice::from_ref(node),
+        Kind::Map(_) => return Err(node.wrong(FILES)),
+    };
+    let mut files: Vec<String> = Vec::new();
+    for node in nodes {
+        let file = path_text(node, "a path or a glob")?;
+        if file == "-" && nodes.len() > 1 {
+            return Err(node.unfit("standard input, `-`, cannot be read together with other files"));
+        }
+        if files.iter().any(|before| before == file) {
+            return Err(node.unfit(format!("{node} is listed twice")));
+        }
+        files.push(file.to_owned());
+    }
+    Ok(files)
+}
+
+fn format(section: &Section<'_>, files_node: &Node, files: &[String]) -> Result<InputFormat> {
+    let first = files.first().map_or("", String::as_str);
+    let by_name = format_by_name(first);
+    let csv = match &by_name {
+        Some(csv @ InputFormat::Csv { .. }) => csv.clone(),
+        _ => InputFormat::Csv { delimiter: b',' },
+    };
+    let format = match section.get("format") {
+        Some(node) => {
+            choose(node, "format", &[("json", InputFormat::Json), ("csv", csv), ("text", InputFormat::Text)])?
+        }
+        None => by_name.ok_or_else(|| {
+            let hint = "add `format: json`, `format: csv` or `format: text`";
+            files_node.unfit(format!("the name `{}` does not show the format; {hint}", units::shown(first)))
+        })?,
+    };
+    match (section.get("delimiter"), section.get("split")) {
+        (Some(node), _) if !matches!(format, InputFormat::Csv { .. }) => {
+            Err(node.unfit("`delimiter` needs `format: csv`"))
+        }
+        (_, Some(node)) if format != InputFormat::Text => Err(node.unfit("`split` needs `format: text`")),
+        (Some(node), _) => Ok(InputFormat::Csv { delimiter: delimiter(node)? }),
+        (_, Some(node)) => choose(node, "split", &[("words", InputFormat::Words)]),
+        (None, None) => Ok(format),
+    }
+}
+
+/// Returns the format that the extension of a file's name stands for.
+pub(in crate::job) fn format_by_name(file: &str) -> Option<InputFormat> {
+    let name = file.to_ascii_lowercase();
+    let name = name.strip_suffix(".gz").or_else(|| name.strip_suffix(".zst")).unwrap_or(&name);
+    match name.rsplit_once('.')?.1 {
+        "jsonl" | "ndjson" | "json" => Some(InputFormat::Json),
+        "csv" => Some(InputFormat::Csv { delimiter: b',' }),
+        "tsv" => Some(InputFormat::Csv { delimiter: b'\t' }),
+        "txt" | "log" => Some(InputFormat::Text),
+        _ => None,
+    }
+}
+
+fn delimiter(node: &Node) -> Result<u8> {
+    let expected = "one ASCII character such as `;`, or `tab`";
+    match node.text(expected)? {
+        "tab" => Ok(b'\t'),
+        text => match text.as_bytes() {
+            [byte] if byte.is_ascii() && !matches!(byte, b'"' | b'\r' | b'\n' | 0) => Ok(*byte),
+            _ => Err(node.wrong(expected)),
+        },
+    }
+}
+
+fn on_error(node: &Node) -> Result<OnError> {
+    if let Kind::Map(_) = node.kind {
+        let section = Section::new("input.on_error", node, "")?;
+        let file = section.require("dead_letter", "the file for bad records")?;
+        return Ok(OnError::DeadLetter(path(file)?));
+    }
+    let expected = "`fail`, `skip` or `dead_letter: FILE`";
+    match node.text(expected)? {
+        "fail" => Ok(OnError::Fail),
+        "skip" => Ok(OnError::Skip),
+        "dead_letter" => Err(node.unfit("`dead_letter` needs a file: `on_error: {dead_letter: bad.jsonl}`")),
+        _ => Err(node.wrong(expected)),
+    }
+}

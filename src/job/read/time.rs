@@ -1,0 +1,143 @@
+//! `process: window:` and `process: ttl:`
+
+use crate::job::aggregate::AggregateSpec;
+use crate::job::field::FieldPath;
+use crate::job::model::{
+    Emit, EventTime, InputFormat, JobSpec, MAX_WINDOWS, OnLate, TimeUnit, TtlSpec, WindowSpec, exact_millis,
+};
+use crate::job::read::field::field;
+use crate::job::read::scalar::{choose, duration, path};
+use crate::job::read::section::{Result, Section};
+use crate::values::yaml::{Kind, Node};
+
+const MAX_MILLIS: i64 = 3_660 * 86_400_000;
+
+/// What depends on the time of records. At most one of the two.
+pub(super) struct Timing {
+    pub(super) window: Option<WindowSpec>,
+    pub(super) ttl: Option<TtlSpec>,
+}
+
+/// Reads what `process`, which has these aggregates, does with the time of records.
+pub(super) fn read(
+    process: &Node,
+    format: &InputFormat,
+    key: Option<&FieldPath>,
+    aggregates: &[AggregateSpec],
+) -> Result<Timing> {
+    let section = Section::new("process", process, "a map with `aggregate`")?;
+    let window = section.get("window").map(|node| window(node, format)).transpose()?;
+    if let (Some(node), None) = (section.get("window"), key) {
+        return Err(node.unfit("`window` needs `key`: without a key each partition is a row of its own"));
+    }
+    let Some(ttl_node) = section.get("ttl") else {
+        if let Some(node) = section.get("time").or(section.get("unit")) {
+            return Err(node.unfit("`time` and `unit` in `process` need `ttl`; for windows, put them in `window`"));
+        }
+        if let (Some(_), Some(node)) = (&window, section.get("window")) {
+            let taken = WindowSpec::COLUMNS.into_iter().find(|column| is_taken(column, aggregates, key));
+            if let Some(column) = taken {
+                return Err(node.unfit(format!("`window` adds a column `{column}`; rename the job's own")));
+            }
+        }
+        return Ok(Timing { window, ttl: None });
+    };
+    if window.is_some() {
+        let reason = "`ttl` and `window` cannot be used together: a window leaves the state when it closes";
+        return Err(ttl_node.unfit(reason));
+    }
+    let ttl_millis = millis(ttl_node)?;
+    let time = event_time(&section, format)?;
+    if is_taken(TtlSpec::COLUMN, aggregates, None) {
+        return Err(ttl_node.unfit(format!("`ttl` adds a column `{}`; rename the aggregate", TtlSpec::COLUMN)));
+    }
+    Ok(Timing { window, ttl: Some(TtlSpec { time, ttl_millis }) })
+}
+
+fn is_taken(column: &str, aggregates: &[AggregateSpec], key: Option<&FieldPath>) -> bool {
+    let is_key = key.is_some_and(|key| key.last_name().eq_ignore_ascii_case(column));
+    let mut names = aggregates.iter().flat_map(AggregateSpec::column_names);
+    is_key || names.any(|name| name.eq_ignore_ascii_case(column))
+}
+
+fn window(node: &Node, format: &InputFormat) -> Result<WindowSpec> {
+    let section = Section::new("process.window", node, "a map such as `{time: ts, every: 1m}`")?;
+    let time = event_time(&section, format)?;
+    let every_millis = millis(section.require("every", "how often a window starts, such as `1m`")?)?;
+    let length_millis = match section.get("length") {
+        None => every_millis,
+        Some(node) => match millis(node)? {
+            length if length % every_millis != 0 => {
+                let every = exact_millis(every_millis);
+                return Err(node.wrong(&format!("a multiple of `every`, which is {every}")));
+            }
+            length if length / every_millis > MAX_WINDOWS => {
+                let most = format!("at most {MAX_WINDOWS} times `every`: a record is in that many windows");
+                return Err(node.wrong(&most));
+            }
+            length => length,
+        },
+    };
+    let late_millis = match section.get("late") {
+        None => 0,
+        Some(node) if duration(node)?.is_zero() => 0,
+        Some(node) => millis(node)?,
+    };
+    let on_late = section.get("on_late").map_or(Ok(OnLate::Drop), on_late)?;
+    Ok(WindowSpec { time, every_millis, length_millis, late_millis, on_late })
+}
+
+fn on_late(node: &Node) -> Result<OnLate> {
+    if let Kind::Map(_) = node.kind {
+        let section = Section::new("process.window.on_late", node, "")?;
+        return Ok(OnLate::DeadLetter(path(section.require("dead_letter", "the file for late records")?)?));
+    }
+    let expected = "`drop`, `fail` or `dead_letter: FILE`";
+    match node.text(expected)? {
+        "drop" => Ok(OnLate::Drop),
+        "fail" => Ok(OnLate::Fail),
+        "dead_letter" => Err(node.unfit("`dead_letter` needs a file: `on_late: {dead_letter: late.jsonl}`")),
+        _ => Err(node.wrong(expected)),
+    }
+}
+
+fn event_time(section: &Section<'_>, format: &InputFormat) -> Result<EventTime> {
+    let node = section.require("time", "the field that says when a record happened, such as `ts`")?;
+    let units = TimeUnit::ALL.map(|unit| (unit.name(), unit));
+    let unit = section.get("unit").map_or(Ok(TimeUnit::Seconds), |node| choose(node, "unit", &units))?;
+    Ok(EventTime { field: field(node, format)?, unit })
+}
+
+/// Reads a duration of whole milliseconds, longer than zero.
+fn millis(node: &Node) -> Result<i64> {
+    let duration = duration(node)?;
+    let millis = i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
+    if !(1..=MAX_MILLIS).contains(&millis) || !duration.subsec_nanos().is_multiple_of(1_000_000) {
+        return Err(node.wrong("a duration of whole milliseconds, from `1ms` to `3660d`"));
+    }
+    Ok(millis)
+}
+
+/// Rejects windows that do not fit the output or the checkpoints of `job`.
+pub(super) fn check_output(job: &JobSpec, process: &Node) -> Result<()> {
+    let Some(window) = &job.window else { return Ok(()) };
+    let section = Section::new("process", process, "")?;
+    let node = section.require("window", "")?;
+    let section = Section::new("process.window", node, "")?;
+    if job.output.as_ref().is_some_and(|output| output.emit == Emit::Final)
+        && let Some(node) = section.get("late").or(section.get("on_late"))
+    {
+        let reason = "`late` and `on_late` need `output: emit: changes`: with `emit: final` windows close at the end \
+                      of the input, so no record is late";
+        return Err(node.unfit(reason));
+    }
+    if let (OnLate::DeadLetter(_), false, Some(node)) =
+        (&window.on_late, job.checkpoint.enabled, section.get("on_late"))
+    {
+        return Err(node.unfit("late records are written with each checkpoint, but `checkpoint: enabled` is false"));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;
