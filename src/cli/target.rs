@@ -11,7 +11,7 @@ use crate::cli::error::CliError;
 use crate::cli::ui::Ui;
 use crate::format::FORMAT;
 use crate::format::layout::{CHECKPOINTS, STORE_FILE};
-use crate::format::manifest::ReplicasFile;
+use crate::format::replicas_file::ReplicasFile;
 use crate::storage::local::LocalStorage;
 use crate::storage::{Storage, StorageError};
 use crate::store::{Committed, Store, StoreError};

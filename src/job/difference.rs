@@ -2,7 +2,6 @@
 
 use std::fmt;
 
-use crate::job::read::type_name;
 use crate::job::{AggregateSpec, FieldPath, InputFormat, JobSpec, TtlSpec, WindowSpec};
 use crate::values::value::ColumnType;
 
@@ -235,7 +234,7 @@ impl fmt::Display for Difference {
                 write!(f, "the input format was {}, is {}", describe(old), describe(new))
             }
             Difference::FieldType { field, old, new } => {
-                write!(f, "the type of `{field}` was {}, is {}", type_name(*old), type_name(*new))
+                write!(f, "the type of `{field}` was {}, is {}", old.name(), new.name())
             }
         }
     }

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::format::limits::MAX_VALUE_BYTES;
 use crate::format::manifest::Mode;
-use crate::format::segment::MAX_VALUE_BYTES;
 use crate::job::calendar::Calendar;
 use crate::job::exec;
 use crate::job::exec::ExecSpec;
@@ -37,11 +37,11 @@ const MAX_NAME_CHARS: usize = 100;
 const RESERVED_COLUMNS: [&str; 3] = ["task", "key", "deleted"];
 
 const TYPES: [(&str, ColumnType); 5] = [
-    ("number", ColumnType::Number),
-    ("text", ColumnType::Text),
-    ("bool", ColumnType::Bool),
-    ("int", ColumnType::Int),
-    ("json", ColumnType::Json),
+    (ColumnType::Number.name(), ColumnType::Number),
+    (ColumnType::Text.name(), ColumnType::Text),
+    (ColumnType::Bool.name(), ColumnType::Bool),
+    (ColumnType::Int.name(), ColumnType::Int),
+    (ColumnType::Json.name(), ColumnType::Json),
 ];
 
 pub(super) type Result<T, E = YamlError> = std::result::Result<T, E>;
@@ -113,11 +113,6 @@ pub(super) fn find(root: &Node, key: &str, value: Option<&str>) -> Option<Mark> 
     let is_value = |node: &&Node| node.scalar().is_some_and(|scalar| Some(scalar.text.as_str()) == value);
     let items = if let Kind::List(items) = &node.kind { items.as_slice() } else { &[] };
     Some(items.iter().find(is_value).unwrap_or(node).mark)
-}
-
-/// Returns the name of a type in a job file.
-pub(super) fn type_name(column_type: ColumnType) -> &'static str {
-    TYPES.iter().find(|(_, known)| *known == column_type).map_or("sketch", |(name, _)| name)
 }
 
 /// A map of the job file whose keys are all known.
@@ -475,7 +470,7 @@ fn check_types(input: &Input, aggregates: &[AggregateSpec]) -> Result<()> {
             used |= is_field || is_by;
             let needs_number = is_field && (matches!(aggregate.function, Sum | Avg) || aggregate.round.is_some());
             let needs_order = is_by || is_field && matches!(aggregate.function, Min | Max);
-            let type_name = type_name(*column_type);
+            let type_name = column_type.name();
             if needs_number && !numeric {
                 let reason = format!("`{aggregate}` needs numbers, but the type of `{field}` is {type_name}");
                 return Err(unfit(*mark, reason));

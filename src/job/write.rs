@@ -2,8 +2,6 @@
 
 use std::path::Path;
 
-use crate::format::manifest::Mode;
-use crate::job::read::type_name;
 use crate::job::{InputFormat, InputSpec, JobSpec, OnError, PrioritySpec, Schedule, Selector, exec, time};
 use crate::store::prune::policy::Policy;
 use crate::values::units::{exact_bytes, exact_duration};
@@ -58,7 +56,7 @@ pub(super) fn write(job: &JobSpec) -> String {
     if checkpoint.tolerate > 0 {
         lines.add(1, "tolerate", &checkpoint.tolerate.to_string());
     }
-    lines.add(1, "mode", mode_name(checkpoint.mode));
+    lines.add(1, "mode", checkpoint.mode.name());
     if let Some(priority) = &checkpoint.priority {
         write_priority(&mut lines, priority);
     }
@@ -128,7 +126,7 @@ fn write_input(lines: &mut Lines, input: &InputSpec) {
     if !input.types.is_empty() {
         lines.begin(1, "types");
         for (field, column_type) in &input.types {
-            lines.add(2, &quote(&field.to_string()), type_name(*column_type));
+            lines.add(2, &quote(&field.to_string()), column_type.name());
         }
     }
     match &input.on_error {
@@ -141,14 +139,6 @@ fn write_input(lines: &mut Lines, input: &InputSpec) {
     }
     lines.add(1, "max_record_bytes", &exact_bytes(input.max_record_bytes));
     lines.add(1, "follow", &input.follow.to_string());
-}
-
-fn mode_name(mode: Mode) -> &'static str {
-    match mode {
-        Mode::Elided => "elided",
-        Mode::Priority => "priority",
-        Mode::Scheduled => "scheduled",
-    }
 }
 
 /// Paths come from a job file, which is text.

@@ -6,7 +6,7 @@
 use std::sync::atomic::Ordering;
 
 use super::{Event, GROUP, Head, Load, Own, Plan, Worker, unapplied};
-use crate::format::segment::MAX_VALUE_BYTES;
+use crate::format::limits::MAX_VALUE_BYTES;
 use crate::input::Block;
 use crate::input::record::{BadRecord, Field, RecordPlace};
 use crate::job::OnLate;

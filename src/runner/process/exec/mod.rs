@@ -12,8 +12,8 @@ use std::time::Duration;
 
 use xxhash_rust::xxh3::xxh3_64;
 
+use crate::format::limits::MAX_VALUE_BYTES;
 use crate::format::rows::RowCodec;
-use crate::format::segment::MAX_VALUE_BYTES;
 use crate::input::Block;
 use crate::input::record::csv;
 use crate::input::record::{BadRecord, Field, Header, RecordPlace};
@@ -375,7 +375,7 @@ fn said(last_line: &Option<String>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::format::segment::MAX_VALUE_BYTES;
+    use crate::format::limits::MAX_VALUE_BYTES;
 
     fn taken(shard: &mut Shard) -> Vec<(u32, String, Option<String>)> {
         shard.freeze(false);
