@@ -4,8 +4,8 @@
 //!     time ckpt list /tmp/many
 //!     time ckpt prune /tmp/many --keep-daily 7 --dry-run
 //!
-//! It looks like the store of a job with sixteen shards that takes a checkpoint every minute. Each checkpoint changes a few
-//! shards, chains are folded when they have sixteen segments, and neighbors share most objects.
+//! It looks like the store of a job with sixteen shards that takes a checkpoint every minute. Each checkpoint changes a
+//! few shards, chains are folded when they have sixteen segments, and neighbors share most objects.
 
 use std::error::Error;
 use std::path::{Path, PathBuf};

@@ -6,8 +6,9 @@
 //! durations, rates, sizes. After the line `<!-- numbers vary -->`, so are all numbers of the next block.
 //!
 //! All commands of one document run in one shell. Like a clone of the repository, its directory contains `examples/`.
-//! Where a command prints its absolute path, the document says `/home/you/ckpt`. Cargo is not started: the one command
-//! that documents may give it is `cargo run -q --release --example generate -- …`, which runs inside the test.
+//! Where a command prints its absolute path, the document says `/home/you/ckpt`. The progress that a run prints every
+//! ten seconds is left out. Cargo is not started: the one command that documents may give it is
+//! `cargo run -q --release --example generate -- …`, which runs inside the test.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -145,10 +146,17 @@ fn run(steps: &[Step], dir: &Path) -> Vec<String> {
     for at in 0..steps.len() {
         let end = format!("{END_OF_STEP} {at}\n");
         let (this, others) = rest.split_once(&end).unwrap_or_else(|| panic!("the shell ended in step {at}: {rest}"));
-        printed.push(this.to_owned());
+        printed.push(without_progress(this));
         rest = others.to_owned();
     }
     printed
+}
+
+/// Removes the lines that a run prints every ten seconds: only a slow machine has them.
+fn without_progress(printed: &str) -> String {
+    static PROGRESS: LazyLock<Regex> =
+        LazyLock::new(|| Regex::new(r"(?m)^ *(?:\d+% )?[\d,]+ records, [\d,]+/s, .*\n").expect("well formed"));
+    PROGRESS.replace_all(printed, "").into_owned()
 }
 
 /// Copies `from`, but not what the examples write there.
@@ -254,7 +262,8 @@ fn anchors(text: &str) -> impl Iterator<Item = String> {
 
 #[test]
 fn steps_are_the_commands_of_console_blocks() {
-    let text = "# T\n```sh\n$ no\n```\n```console\n$ echo a \\\n  b\na b\n\n$ true\n```\n<!-- numbers vary -->\n```console\n$ date\n...\n```\n";
+    let text = "# T\n```sh\n$ no\n```\n```console\n$ echo a \\\n  b\na b\n\n$ true\n```\n".to_owned()
+        + "<!-- numbers vary -->\n```console\n$ date\n...\n```\n";
     let step = |line, command: &str, expected: &[&str]| Step {
         line,
         command: command.to_owned(),
@@ -262,7 +271,7 @@ fn steps_are_the_commands_of_console_blocks() {
         numbers_vary: line == 14,
     };
     assert_eq!(
-        steps(text),
+        steps(&text),
         [step(6, "echo a \\\n  b", &["a b", ""]), step(10, "true", &[]), step(14, "date", &["..."])]
     );
 }
@@ -284,6 +293,13 @@ fn what_differs_from_run_to_run_is_compared_by_its_form() {
     }
     assert_eq!(mask_numbers("checkpoint 1: 1,234 keys"), mask_numbers("checkpoint 12: 56 keys"));
     assert_ne!(mask_numbers("checkpoint 1: 1,234 keys"), mask_numbers("checkpoint 1: 1,234 rows"));
+}
+
+#[test]
+fn progress_is_left_out() {
+    let printed =
+        "j: resumes\n88% 2,640,107 records, 216,004/s, 155,865 keys, state 11.5 MiB\n  records  1 in 2 s (1/s)\n";
+    assert_eq!(without_progress(printed), "j: resumes\n  records  1 in 2 s (1/s)\n");
 }
 
 #[test]
