@@ -14,10 +14,11 @@ use std::{env, fs};
 
 use ckpt::format::index::{self, IndexRow, SegmentKind};
 use ckpt::format::layout::{ObjectKind, ObjectName};
-use ckpt::format::manifest::{Manifest, Mode, Parent, Routing, StoreFile, Tables, Timings, Totals, Trigger};
+use ckpt::format::manifest::{Manifest, Mode, Parent, Routing, Tables, Timings, Totals, Trigger};
 use ckpt::format::positions::{self, PositionRow};
 use ckpt::format::rows::{Row, RowCodec};
 use ckpt::format::segment::SegmentWriter;
+use ckpt::format::store_file::StoreFile;
 use ckpt::storage::memory::MemoryStorage;
 use ckpt::storage::{EntryKind, Storage};
 use ckpt::store::Store;

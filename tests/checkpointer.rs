@@ -6,8 +6,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ckpt::format::index::{SegmentKind, shard_of, task_of_key};
-use ckpt::format::manifest::{Mode, Routing, StoreFile, Trigger};
-use ckpt::format::rows::{Change, RowBatch, RowCodec};
+use ckpt::format::manifest::{Mode, Routing, Trigger};
+use ckpt::format::row_batch::RowBatch;
+use ckpt::format::rows::{Change, RowCodec};
+use ckpt::format::store_file::StoreFile;
 use ckpt::job::JobSpec;
 use ckpt::ops::verify::{Depth, verify};
 use ckpt::runner::checkpoint::checkpointer::{Checkpointer, Facts};

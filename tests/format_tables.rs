@@ -5,11 +5,12 @@ use std::process::Command;
 
 use ckpt::format::index::{self, IndexRow, SegmentKind};
 use ckpt::format::layout::{ObjectKind, ObjectName};
-use ckpt::format::manifest::{Manifest, StoreFile};
+use ckpt::format::manifest::Manifest;
 use ckpt::format::parquet::values::ValuesWriter;
 use ckpt::format::positions::{self, PositionRow};
 use ckpt::format::rows::{Row, RowCodec};
 use ckpt::format::segment::{SegmentStats, SegmentWriter};
+use ckpt::format::store_file::StoreFile;
 use ckpt::values::decimal::Decimal;
 use ckpt::values::digest::Digest;
 use ckpt::values::value::{Column, ColumnType, Value};

@@ -113,7 +113,7 @@ fn a_wrong_job_file_is_refused_with_the_place_and_the_reason() {
             "input:\n  files: a.jsonl\n  on_error: {dead_leter: x}\n",
             "3:14: unknown key `dead_leter` in `input.on_error`, did you mean `dead_letter`?",
         ),
-        ("key: a\nkey: b\n", "2:1: `key` is here a second time, the first is in line 1, column 1"),
+        ("key: a\nkey: b\n", "2:1: duplicate key `key`, first used in line 1, column 1"),
         // Names.
         (
             "job: my job\n",
@@ -250,10 +250,7 @@ fn a_wrong_job_file_is_refused_with_the_place_and_the_reason() {
             "process: {aggregate: {a: [sum]}}\n",
             "1:26: expected an aggregate such as `count` or `sum(amount)`, found a list",
         ),
-        (
-            "process: {aggregate: {a: count, a: count}}\n",
-            "1:33: `a` is here a second time, the first is in line 1, column 23",
-        ),
+        ("process: {aggregate: {a: count, a: count}}\n", "1:33: duplicate key `a`, first used in line 1, column 23"),
         ("process: {aggregate: {a: count, A: count}}\n", "1:33: `A` and `a` differ only in case; rename one of them"),
         (
             "process: {aggregate: {a: avg(x), a_sum: sum(x)}}\n",
@@ -372,8 +369,8 @@ fn a_wrong_job_file_is_refused_with_the_place_and_the_reason() {
         ),
         ("output: {files: out/, emit: all}\n", "1:29: unknown emit `all`, expected one of `final`, `changes`, `rows`"),
         // YAML.
-        ("key: !field user\n", "1:6: the tag `!field` is not known"),
-        ("where: a: b\n", "1:9: is not YAML: a `:` is not allowed here; text with `: ` in it needs quotes"),
+        ("key: !field user\n", "1:6: unknown tag `!field`"),
+        ("where: a: b\n", "1:9: invalid YAML: a `:` is not allowed here; text with `: ` in it needs quotes"),
     ];
     assert!(cases.len() >= 40);
     let mut wrong = String::new();

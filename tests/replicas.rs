@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ckpt::format::layout::{self, ObjectKind};
-use ckpt::format::manifest::StoreFile;
+use ckpt::format::store_file::StoreFile;
 use ckpt::ops::read::Snapshot;
 use ckpt::storage::local::LocalStorage;
 use ckpt::storage::memory::MemoryStorage;

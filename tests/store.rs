@@ -7,10 +7,10 @@ use std::process::Command;
 use std::sync::{Arc, Barrier};
 use std::thread;
 
+use ckpt::format::error::ManifestError;
 use ckpt::format::layout::{self, ObjectKind};
-use ckpt::format::manifest::{
-    Manifest, ManifestError, Mode, ObjectRef, Parent, Routing, StoreFile, Tables, Timings, Totals, Trigger,
-};
+use ckpt::format::manifest::{Manifest, Mode, ObjectRef, Parent, Routing, Tables, Timings, Totals, Trigger};
+use ckpt::format::store_file::StoreFile;
 use ckpt::storage::local::LocalStorage;
 use ckpt::storage::memory::MemoryStorage;
 use ckpt::storage::{Storage, StorageError};

@@ -4,9 +4,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use ckpt::format::index::{self, IndexRow};
-use ckpt::format::manifest::StoreFile;
 use ckpt::format::rows::{Row, RowCodec};
 use ckpt::format::segment::SegmentWriter;
+use ckpt::format::store_file::StoreFile;
 use ckpt::storage::local::LocalStorage;
 use ckpt::store::{Store, StoreError};
 use ckpt::values::id::StoreId;

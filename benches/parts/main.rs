@@ -11,7 +11,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ckpt::format::index::{self, IndexRow};
-use ckpt::format::rows::{Row, RowBatch, RowCodec};
+use ckpt::format::row_batch::RowBatch;
+use ckpt::format::rows::{Row, RowCodec};
 use ckpt::format::segment::keys::count_live;
 use ckpt::format::segment::merge::Merge;
 use ckpt::format::segment::{SegmentReader, SegmentWriter};
@@ -244,7 +245,7 @@ fn segments(bench: &mut Bench, codec: &RowCodec, rows: u64) {
 }
 
 fn stores(bench: &mut Bench, codec: &RowCodec, rows: u64) {
-    let file = ckpt::format::manifest::StoreFile {
+    let file = ckpt::format::store_file::StoreFile {
         format: 1,
         store: StoreId::new([7; 16]),
         job: "bench".to_owned(),

@@ -1,7 +1,9 @@
 //! The files that name what is in a store: manifests, store files, lists of replicas, `SHA256SUMS`, names and paths.
 
 use ckpt::format::layout::{self, ObjectName};
-use ckpt::format::manifest::{Manifest, ReplicasFile, StoreFile};
+use ckpt::format::manifest::Manifest;
+use ckpt::format::replicas_file::ReplicasFile;
+use ckpt::format::store_file::StoreFile;
 use ckpt::values::relpath::RelPath;
 
 /// What is read is written as the same value; what is a path leads down only.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ckpt::format::manifest::StoreFile;
+use ckpt::format::store_file::StoreFile;
 use ckpt::storage::Storage;
 use ckpt::storage::memory::MemoryStorage;
 use ckpt::store::Store;

@@ -7,7 +7,7 @@ use rustix::io::Errno;
 
 use crate::cli::escape::escape;
 use crate::cli::exit::Exit;
-use crate::format::manifest::ManifestError;
+use crate::format::error::ManifestError;
 use crate::ops::read::ReadError;
 use crate::storage::StorageError;
 use crate::store::StoreError;

@@ -4,8 +4,7 @@ use std::fmt::Display;
 
 use jiff::Zoned;
 
-use crate::format::index::SegmentKind;
-use crate::format::manifest::{Manifest, Mode, Routing, Trigger};
+use crate::format::manifest::{Manifest, Routing, Trigger};
 use crate::store::Lag;
 
 /// Returns what caused a checkpoint.
@@ -31,29 +30,12 @@ pub fn trigger(trigger: Trigger) -> &'static str {
     }
 }
 
-/// Returns how a checkpoint chose what to take.
-pub fn mode(mode: Mode) -> &'static str {
-    match mode {
-        Mode::Elided => "elided",
-        Mode::Priority => "priority",
-        Mode::Scheduled => "scheduled",
-    }
-}
-
 /// Returns how keys find their tasks.
 pub fn routing(routing: Routing) -> &'static str {
     match routing {
         Routing::KeyHash => "by hash of the key",
         Routing::Partition => "one a partition",
         Routing::Program => "by the program",
-    }
-}
-
-/// Returns what a segment holds.
-pub fn segment_kind(kind: SegmentKind) -> &'static str {
-    match kind {
-        SegmentKind::Base => "base",
-        SegmentKind::Delta => "delta",
     }
 }
 

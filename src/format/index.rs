@@ -1,15 +1,18 @@
 //! The index of a checkpoint: a row a segment, as a Parquet table.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{UInt32Type, UInt64Type};
 use arrow_array::{ArrayRef, RecordBatch, StringArray, UInt32Array, UInt64Array};
 
+use crate::format::error::TableError;
 use crate::format::layout::{ObjectKind, ObjectName};
-use crate::format::manifest::ObjectRef;
-use crate::format::parquet::table::{BATCH_ROWS, Kind, TableColumn, TableReader, TableWriter};
-use crate::format::segment::TableError;
+use crate::format::manifest::{Manifest, ObjectRef};
+use crate::format::parquet::reader::TableReader;
+use crate::format::parquet::schema::{BATCH_ROWS, ColumnKind, TableColumn};
+use crate::format::parquet::writer::TableWriter;
 use crate::values::id::Sequence;
 
 /// What a segment holds of its shard.
@@ -22,8 +25,8 @@ pub enum SegmentKind {
 }
 
 impl SegmentKind {
-    /// Returns the word that the table has for it.
-    pub fn as_str(self) -> &'static str {
+    /// Returns the name that the index uses.
+    pub const fn name(self) -> &'static str {
         match self {
             SegmentKind::Base => "base",
             SegmentKind::Delta => "delta",
@@ -68,6 +71,16 @@ impl IndexRow {
     }
 }
 
+impl Manifest {
+    /// Returns every object that the manifest and its `index` name, each once, sorted by name.
+    pub fn objects(&self, index: &[IndexRow]) -> Vec<ObjectRef> {
+        let tables = [self.tables.index, self.tables.positions, self.tables.job];
+        let objects: BTreeMap<ObjectName, ObjectRef> =
+            tables.into_iter().chain(index.iter().map(IndexRow::object_ref)).map(|o| (o.object, o)).collect();
+        objects.into_values().collect()
+    }
+}
+
 /// Returns the shard of `task`: shards are contiguous ranges of tasks whose sizes differ by at most one.
 pub fn shard_of(task: u32, tasks: u32, shards: u32) -> u32 {
     (u64::from(task) * u64::from(shards) / u64::from(tasks)) as u32
@@ -109,7 +122,7 @@ pub fn encode_of(rows: &[IndexRow], checkpoint: Option<Sequence>) -> Vec<u8> {
             small(|row| row.first_task),
             small(|row| row.last_task),
             large(|row| row.cut),
-            text(rows.iter().map(|row| row.kind.as_str()).collect()),
+            text(rows.iter().map(|row| row.kind.name()).collect()),
             text(objects.iter().map(String::as_str).collect()),
             large(|row| row.bytes),
             large(|row| row.rows),
@@ -142,18 +155,18 @@ pub fn decode(bytes: bytes::Bytes) -> Result<Vec<IndexRow>, TableError> {
 
 fn columns() -> Vec<TableColumn> {
     [
-        ("shard", Kind::UInt32),
-        ("level", Kind::UInt32),
-        ("first_task", Kind::UInt32),
-        ("last_task", Kind::UInt32),
-        ("cut", Kind::UInt64),
-        ("kind", Kind::Text),
-        ("object", Kind::Text),
-        ("bytes", Kind::UInt64),
-        ("rows", Kind::UInt64),
-        ("tombstones", Kind::UInt64),
-        ("smallest_key", Kind::Text),
-        ("largest_key", Kind::Text),
+        ("shard", ColumnKind::UInt32),
+        ("level", ColumnKind::UInt32),
+        ("first_task", ColumnKind::UInt32),
+        ("last_task", ColumnKind::UInt32),
+        ("cut", ColumnKind::UInt64),
+        ("kind", ColumnKind::Text),
+        ("object", ColumnKind::Text),
+        ("bytes", ColumnKind::UInt64),
+        ("rows", ColumnKind::UInt64),
+        ("tombstones", ColumnKind::UInt64),
+        ("smallest_key", ColumnKind::Text),
+        ("largest_key", ColumnKind::Text),
     ]
     .map(|(name, kind)| TableColumn::required(name, kind))
     .into()
@@ -192,12 +205,7 @@ fn short(text: &str) -> String {
 fn check_row(row: &IndexRow) -> Result<(), String> {
     let kind_at_level = if row.level == 0 { SegmentKind::Base } else { SegmentKind::Delta };
     if row.kind != kind_at_level {
-        return Err(format!(
-            "expected a {} at level {}, found a {}",
-            kind_at_level.as_str(),
-            row.level,
-            row.kind.as_str()
-        ));
+        return Err(format!("expected a {} at level {}, found a {}", kind_at_level.name(), row.level, row.kind.name()));
     }
     if row.object.kind != ObjectKind::Parquet {
         return Err(format!("expected a Parquet object, found {}", row.object));

@@ -79,7 +79,7 @@ impl ObjectName {
     /// Returns where the object stands in a store: `objects/sha256/3f/3fa8….parquet`.
     pub fn path(&self) -> RelPath {
         let name = self.to_string();
-        RelPath::new(format!("{OBJECTS}/{}/{name}", &name[..2])).expect("an object's name is plain")
+        plain(format!("{OBJECTS}/{}/{name}", &name[..2]))
     }
 }
 
@@ -120,6 +120,41 @@ impl From<ObjectName> for String {
     }
 }
 
+/// Returns the path of [`STORE_FILE`].
+pub fn store_file() -> RelPath {
+    plain(STORE_FILE)
+}
+
+/// Returns the path of [`REPLICAS_FILE`].
+pub fn replicas_file() -> RelPath {
+    plain(REPLICAS_FILE)
+}
+
+/// Returns the path of [`LOCK_FILE`].
+pub fn lock_file() -> RelPath {
+    plain(LOCK_FILE)
+}
+
+/// Returns the path of [`PRUNE_LOCK_FILE`].
+pub fn prune_lock_file() -> RelPath {
+    plain(PRUNE_LOCK_FILE)
+}
+
+/// Returns the path of [`OBJECTS_LOCK_FILE`].
+pub fn objects_lock_file() -> RelPath {
+    plain(OBJECTS_LOCK_FILE)
+}
+
+/// Returns the path of a directory of a store, which is one of the constants above, such as [`PINS`].
+pub fn directory(name: &'static str) -> RelPath {
+    plain(name)
+}
+
+/// Returns the path of a file in `directory`, whose name is one of the constants above, such as [`MANIFEST_FILE`].
+pub fn file_in(directory: &RelPath, name: &'static str) -> RelPath {
+    plain(format!("{directory}/{name}"))
+}
+
 /// Returns where a damaged object is set aside that is the `number`th of its name, from 1: `damaged/3fa8….parquet.1`.
 pub fn damaged(object: ObjectName, number: u32) -> RelPath {
     plain(format!("{DAMAGED}/{object}.{number}"))
@@ -140,12 +175,12 @@ pub fn checkpoint_dir(sequence: Sequence) -> RelPath {
 
 /// Returns the manifest of checkpoint `sequence`.
 pub fn manifest(sequence: Sequence) -> RelPath {
-    plain(format!("{CHECKPOINTS}/{sequence}/{MANIFEST_FILE}"))
+    file_in(&checkpoint_dir(sequence), MANIFEST_FILE)
 }
 
 /// Returns the `SHA256SUMS` of checkpoint `sequence`.
 pub fn sums(sequence: Sequence) -> RelPath {
-    plain(format!("{CHECKPOINTS}/{sequence}/{SUMS_FILE}"))
+    file_in(&checkpoint_dir(sequence), SUMS_FILE)
 }
 
 /// Returns where checkpoint `sequence` stands once it was pruned: `pruned/00000042`.
@@ -243,7 +278,7 @@ pub fn parse_sums(bytes: &[u8]) -> Option<(Vec<ObjectName>, Digest)> {
     objects.is_sorted_by(|a, b| a < b).then_some((objects, manifest))
 }
 
-fn plain(path: String) -> RelPath {
+fn plain(path: impl Into<String>) -> RelPath {
     RelPath::new(path).expect("names in a store are plain")
 }
 

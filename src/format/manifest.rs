@@ -1,43 +1,17 @@
-//! The root of a checkpoint, and the file that makes a directory a store.
+//! `manifest.yaml`: the root of a checkpoint.
 
 use std::collections::HashSet;
 
 use jiff::Timestamp;
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::format::FORMAT;
+use crate::format::document;
+use crate::format::error::ManifestError;
 use crate::format::layout::{ObjectKind, ObjectName};
-use crate::format::sealed::{is_sealed, seal};
 use crate::values::digest::Digest;
 use crate::values::id::{Sequence, StoreId};
 use crate::values::value::Column;
-
-/// `store.yaml`: which store this is.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct StoreFile {
-    /// The store format, see [`crate::format::FORMAT`].
-    pub format: u32,
-    /// The identity that the store shares with its replicas.
-    pub store: StoreId,
-    /// The job whose checkpoints it holds.
-    pub job: String,
-    /// When it was created.
-    pub created: Timestamp,
-}
-
-/// `replicas.yaml`: where the store is kept. The run that writes to the store writes it too.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ReplicasFile {
-    /// The store format.
-    pub format: u32,
-    /// How many places a checkpoint has to be in before it counts.
-    pub min_copies: usize,
-    /// The directories, absolute; the first is the one that the job file names as the store.
-    pub places: Vec<String>,
-}
+use crate::values::yaml;
 
 /// `manifest.yaml`: everything about one checkpoint that is not a row.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -132,6 +106,17 @@ pub enum Mode {
     Priority,
     /// Everything, sharing nothing with earlier checkpoints.
     Scheduled,
+}
+
+impl Mode {
+    /// Returns the name that job files and manifests use.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Mode::Elided => "elided",
+            Mode::Priority => "priority",
+            Mode::Scheduled => "scheduled",
+        }
+    }
 }
 
 /// What caused a checkpoint.
@@ -261,44 +246,19 @@ pub struct ObjectRef {
     pub bytes: u64,
 }
 
-/// A document that is not a manifest or a store file of this format.
-#[derive(Debug, thiserror::Error)]
-pub enum ManifestError {
-    /// It is larger than any that this program writes.
-    #[error("expected at most {limit} bytes, found {found}")]
-    TooLarge {
-        /// The most that is read.
-        limit: u64,
-        /// What there is.
-        found: u64,
-    },
-    /// It is of another format.
-    #[error("store format {found} is not known to this version, which reads format {}", crate::format::FORMAT)]
-    Format {
-        /// The format that it names.
-        found: u64,
-    },
-    /// It is not what such a file holds.
-    #[error("{reason}")]
-    Malformed {
-        /// What is wrong, with line and column where there is one.
-        reason: String,
-    },
-}
-
 impl Manifest {
     /// The largest manifest that is read, in bytes.
-    pub const MAX_BYTES: u64 = 64 * 1024;
+    pub const MAX_BYTES: u64 = document::MAX_BYTES;
 
     /// Writes the manifest as YAML, the same bytes each time.
     pub fn to_yaml(&self) -> String {
-        serde_yaml::to_string(self).expect("a manifest is made of texts and numbers")
+        yaml::to_string(self)
     }
 
     /// Reads a manifest, of format 1 only, and checks what can be checked without any other file.
     pub fn from_yaml(bytes: &[u8]) -> Result<Manifest, ManifestError> {
-        let manifest: Manifest = read(bytes)?;
-        check_format(manifest.format)?;
+        let manifest: Manifest = document::read(bytes)?;
+        document::check_format(manifest.format)?;
         manifest.check().map_err(|reason| ManifestError::Malformed { reason })?;
         Ok(manifest)
     }
@@ -355,114 +315,6 @@ impl Manifest {
         }
         Ok(())
     }
-}
-
-impl StoreFile {
-    /// Writes the file as YAML.
-    pub fn to_yaml(&self) -> String {
-        seal(self.unsealed())
-    }
-
-    /// Tells whether `bytes` are a store file, as it was written. One of the time before seals shows only some changes.
-    pub fn is_whole(bytes: &[u8]) -> bool {
-        StoreFile::from_yaml(bytes).is_ok_and(|file| is_sealed(bytes) || file.unsealed().as_bytes() == bytes)
-    }
-
-    fn unsealed(&self) -> String {
-        serde_yaml::to_string(self).expect("a store file is made of texts and numbers")
-    }
-
-    /// Reads a store file, of format 1 only.
-    pub fn from_yaml(bytes: &[u8]) -> Result<StoreFile, ManifestError> {
-        let file: StoreFile = read(bytes)?;
-        check_format(file.format)?;
-        Ok(file)
-    }
-}
-
-impl ReplicasFile {
-    /// The most places that are read.
-    pub const MAX_PLACES: usize = 100;
-
-    /// Writes the file as YAML.
-    pub fn to_yaml(&self) -> String {
-        seal(self.unsealed())
-    }
-
-    /// Tells whether `bytes` are such a file, as it was written. One of the time before seals shows only some changes.
-    pub fn is_whole(bytes: &[u8]) -> bool {
-        ReplicasFile::from_yaml(bytes).is_ok_and(|file| is_sealed(bytes) || file.unsealed().as_bytes() == bytes)
-    }
-
-    fn unsealed(&self) -> String {
-        serde_yaml::to_string(self).expect("a list of places is made of texts and numbers")
-    }
-
-    /// Reads such a file, of format 1 only.
-    pub fn from_yaml(bytes: &[u8]) -> Result<ReplicasFile, ManifestError> {
-        let file: ReplicasFile = read(bytes)?;
-        check_format(file.format)?;
-        let most = file.places.len().min(ReplicasFile::MAX_PLACES);
-        if file.places.len() > most || !(1..=most).contains(&file.min_copies) {
-            let reason = format!("expected at most {most} places and no more copies than places");
-            return Err(ManifestError::Malformed { reason });
-        }
-        Ok(file)
-    }
-}
-
-/// The most that the aliases of a document may make of it, in bytes.
-const MAX_EXPANDED_BYTES: u64 = 16 * 1024 * 1024;
-
-/// The most characters of a parser's message that are passed on; it may quote the document.
-const MAX_REASON_CHARS: usize = 300;
-
-/// Reads one document. A document of another format fails with that, not with what this format does not know.
-fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ManifestError> {
-    let found = bytes.len() as u64;
-    if found > Manifest::MAX_BYTES {
-        return Err(ManifestError::TooLarge { limit: Manifest::MAX_BYTES, found });
-    }
-    check_aliases(bytes)?;
-    serde_yaml::from_slice(bytes).map_err(|error| match serde_yaml::from_slice(bytes) {
-        Ok(Head { format }) if format != u64::from(FORMAT) => ManifestError::Format { found: format },
-        _ => ManifestError::Malformed {
-            reason: error
-                .to_string()
-                .chars()
-                .take(MAX_REASON_CHARS)
-                .map(|c| if c.is_control() { '?' } else { c })
-                .collect(),
-        },
-    })
-}
-
-/// What every format of these files begins with.
-#[derive(Deserialize)]
-struct Head {
-    format: u64,
-}
-
-fn check_format(format: u32) -> Result<(), ManifestError> {
-    if format == FORMAT { Ok(()) } else { Err(ManifestError::Format { found: format.into() }) }
-}
-
-/// Refuses a document whose aliases could make much more of it than it is.
-///
-/// This program writes no aliases, but `*` and `&` may be in a name or a path. So this counts what can be an alias
-/// (it stands where no text goes on) and lets each stand for as much as the whole document: a limit that takes
-/// hundreds of aliases to reach.
-fn check_aliases(bytes: &[u8]) -> Result<(), ManifestError> {
-    if memchr::memchr(b'&', bytes).is_none() {
-        // An alias without an anchor is an error of its own.
-        return Ok(());
-    }
-    let goes_on = |before: u8| before.is_ascii_alphanumeric() || b"_*/.(\"'".contains(&before);
-    let aliases = memchr::memchr_iter(b'*', bytes).filter(|&at| at == 0 || !goes_on(bytes[at - 1])).count();
-    if aliases as u64 * bytes.len() as u64 > MAX_EXPANDED_BYTES {
-        return Err(ManifestError::Malformed { reason: format!("expected no YAML aliases, found up to {aliases}") });
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -2,14 +2,20 @@
 //!
 //! Nothing here opens a file.
 
+mod document;
+pub mod error;
 pub mod index;
 pub mod layout;
+pub mod limits;
 pub mod manifest;
 pub mod parquet;
 pub mod positions;
+pub mod replicas_file;
+pub mod row_batch;
 pub mod rows;
 pub mod sealed;
 pub mod segment;
+pub mod store_file;
 
 /// The store format that this version writes, and the only one it reads.
 pub const FORMAT: u32 = 1;

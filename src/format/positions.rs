@@ -6,8 +6,10 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::{Int64Type, UInt32Type, UInt64Type};
 use arrow_array::{Array, ArrayRef, BooleanArray, Int64Array, RecordBatch, StringArray, UInt32Array, UInt64Array};
 
-use crate::format::parquet::table::{BATCH_ROWS, Kind, TableColumn, TableReader, TableWriter};
-use crate::format::segment::TableError;
+use crate::format::error::TableError;
+use crate::format::parquet::reader::TableReader;
+use crate::format::parquet::schema::{BATCH_ROWS, ColumnKind, TableColumn};
+use crate::format::parquet::writer::TableWriter;
 use crate::values::digest::Digest;
 use crate::values::id::Sequence;
 
@@ -123,21 +125,21 @@ impl PositionRow {
 
 fn columns(has_time: bool, following: bool) -> Vec<TableColumn> {
     let mut columns = vec![
-        TableColumn::required("partition", Kind::Text),
-        TableColumn::nullable("task", Kind::UInt32),
-        TableColumn::required("cut", Kind::UInt64),
-        TableColumn::required("offset", Kind::UInt64),
-        TableColumn::required("record", Kind::UInt64),
-        TableColumn::required("ended", Kind::Bool),
-        TableColumn::nullable("file_bytes", Kind::UInt64),
-        TableColumn::required("fingerprint", Kind::Text),
+        TableColumn::required("partition", ColumnKind::Text),
+        TableColumn::nullable("task", ColumnKind::UInt32),
+        TableColumn::required("cut", ColumnKind::UInt64),
+        TableColumn::required("offset", ColumnKind::UInt64),
+        TableColumn::required("record", ColumnKind::UInt64),
+        TableColumn::required("ended", ColumnKind::Bool),
+        TableColumn::nullable("file_bytes", ColumnKind::UInt64),
+        TableColumn::required("fingerprint", ColumnKind::Text),
     ];
     if has_time {
-        columns.extend(["event_time", "watermark"].map(|name| TableColumn::nullable(name, Kind::Int)));
+        columns.extend(["event_time", "watermark"].map(|name| TableColumn::nullable(name, ColumnKind::Int)));
     }
     if following {
-        columns.push(TableColumn::nullable("generation_of", Kind::Text));
-        columns.push(TableColumn::nullable("inode", Kind::UInt64));
+        columns.push(TableColumn::nullable("generation_of", ColumnKind::Text));
+        columns.push(TableColumn::nullable("inode", ColumnKind::UInt64));
     }
     columns
 }

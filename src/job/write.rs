@@ -2,7 +2,6 @@
 
 use std::path::Path;
 
-use crate::format::manifest::Mode;
 use crate::job::model::{
     CheckpointSpec, Emit, EventTime, ExecSpec, InputFormat, InputSpec, JobSpec, KeepSpec, OnError, OnLate,
     PriorityClass, PrioritySpec, Schedule, Selector, WindowSpec, exact_millis,
@@ -145,7 +144,7 @@ fn write_checkpoint(lines: &mut Lines, checkpoint: &CheckpointSpec) {
     if checkpoint.tolerate > 0 {
         lines.add(1, "tolerate", &checkpoint.tolerate.to_string());
     }
-    lines.add(1, "mode", mode_name(checkpoint.mode));
+    lines.add(1, "mode", checkpoint.mode.name());
     if let Some(priority) = &checkpoint.priority {
         write_priority(lines, priority);
     }
@@ -195,14 +194,6 @@ fn write_keep(lines: &mut Lines, keep: &KeepSpec) {
         lines.add(2, "bytes", &exact_bytes(bytes));
     }
     lines.add(2, "grace", &exact_duration(keep.grace));
-}
-
-fn mode_name(mode: Mode) -> &'static str {
-    match mode {
-        Mode::Elided => "elided",
-        Mode::Priority => "priority",
-        Mode::Scheduled => "scheduled",
-    }
 }
 
 /// Writes a path. Paths come from a job file, so they are UTF-8.

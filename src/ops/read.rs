@@ -2,15 +2,15 @@
 
 use std::borrow::Borrow;
 use std::cell::Cell;
-use std::collections::BTreeMap;
 
+use crate::format::error::TableError;
 use crate::format::index::{self, IndexRow, SegmentKind};
-use crate::format::layout::ObjectName;
 use crate::format::manifest::{Manifest, ObjectRef, Routing};
 use crate::format::positions::{self, PositionRow};
-use crate::format::rows::{Row, RowBatch, RowCodec};
+use crate::format::row_batch::RowBatch;
+use crate::format::rows::{Row, RowCodec};
+use crate::format::segment::SegmentReader;
 use crate::format::segment::merge::Merge;
-use crate::format::segment::{SegmentReader, TableError};
 use crate::store::{Committed, Store, StoreError};
 use crate::values::id::Sequence;
 use crate::values::parallel;
@@ -101,7 +101,7 @@ impl Snapshot {
 
     /// Returns every object of the checkpoint once, sorted by name.
     pub fn objects(&self) -> Vec<ObjectRef> {
-        objects_of(self.manifest(), &self.index)
+        self.manifest().objects(&self.index)
     }
 
     /// Reads the positions.
@@ -211,14 +211,6 @@ impl Snapshot {
     }
 }
 
-/// Returns every object that `manifest` and its `index` name, once, sorted by name.
-pub fn objects_of(manifest: &Manifest, index: &[IndexRow]) -> Vec<ObjectRef> {
-    let tables = [manifest.tables.index, manifest.tables.positions, manifest.tables.job];
-    let all: BTreeMap<ObjectName, ObjectRef> =
-        tables.into_iter().chain(index.iter().map(IndexRow::object_ref)).map(|o| (o.object, o)).collect();
-    all.into_values().collect()
-}
-
 /// Returns what in `index` contradicts `manifest`; nothing for a sound checkpoint.
 pub fn index_problems(manifest: &Manifest, index: &[IndexRow]) -> Vec<String> {
     let mut problems = Vec::new();
@@ -244,7 +236,7 @@ pub fn index_problems(manifest: &Manifest, index: &[IndexRow]) -> Vec<String> {
             problems.push(format!("{at}: {} tombstones in {} rows", row.tombstones, row.rows));
         }
     }
-    let objects = objects_of(manifest, index);
+    let objects = manifest.objects(index);
     let bytes = objects.iter().fold(0u64, |sum, object| sum.saturating_add(object.bytes));
     if bytes != manifest.totals.bytes {
         problems

@@ -11,9 +11,11 @@ use bytes::Bytes;
 
 use crate::format::index;
 use crate::format::layout::{self, MANIFEST_FILE, ObjectName, SUMS_FILE};
-use crate::format::manifest::{Manifest, ObjectRef, StoreFile};
+use crate::format::limits::MAX_SUMS_BYTES;
+use crate::format::manifest::{Manifest, ObjectRef};
+use crate::format::store_file::StoreFile;
 use crate::ops::finding::{Finding, FindingCode, Severity};
-use crate::ops::read::{index_problems, objects_of};
+use crate::ops::read::index_problems;
 use crate::ops::verify::records::is_whole;
 use crate::ops::verify::{Report, checkpoint_directories, is_misplaced, is_of_store, places};
 use crate::storage::{Storage, StorageError};
@@ -23,9 +25,6 @@ use crate::values::id::Sequence;
 use crate::values::progress::Progress;
 use crate::values::relpath::RelPath;
 use crate::values::yaml;
-
-/// The most that is read of a `SHA256SUMS`, in bytes.
-const MAX_SUMS_BYTES: u64 = 1 << 30;
 
 /// What would be written, and what can not be healed.
 #[derive(Debug, Clone, Default)]
@@ -158,7 +157,7 @@ impl Step {
 
 /// Tells whether the checkpoint directory at `path` has the manifest `bytes`.
 fn is_same(storage: &dyn Storage, path: &RelPath, bytes: &Bytes) -> bool {
-    let manifest = path.join(MANIFEST_FILE).expect("the name is plain");
+    let manifest = layout::file_in(path, MANIFEST_FILE);
     storage.get(&manifest, Manifest::MAX_BYTES).is_ok_and(|found| found == bytes)
 }
 
@@ -262,7 +261,7 @@ impl Planner<'_> {
     }
 
     fn heal_store_files(&mut self) {
-        let path = RelPath::new(layout::STORE_FILE).expect("the name is plain");
+        let path = layout::store_file();
         // One that is as it was written, of this store.
         let whole = self.readable().find_map(|(number, replica)| {
             let bytes = replica.storage.get(&path, Manifest::MAX_BYTES).ok()?;
@@ -403,7 +402,7 @@ impl Planner<'_> {
             // Nobody speaks for the manifest, and it does not even fit its index.
             return None;
         }
-        let objects = rows.map(|rows| objects_of(manifest, &rows));
+        let objects = rows.map(|rows| manifest.objects(&rows));
         let sums = match &objects {
             Some(objects) => {
                 let text = layout::sums_text(objects.iter().map(|object| object.object), sha256);

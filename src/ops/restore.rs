@@ -14,7 +14,7 @@ use crate::format::manifest::{Manifest, ObjectRef, Parent, Timings, Totals, Trig
 use crate::format::positions::{self, PositionRow};
 use crate::format::rows::Row;
 use crate::format::segment::{SegmentReader, SegmentWriter};
-use crate::ops::read::{ReadError, Selection, Snapshot, objects_of};
+use crate::ops::read::{ReadError, Selection, Snapshot};
 use crate::storage::Storage;
 use crate::store::{Committed, Store, StoreError};
 use crate::values::digest::Digest;
@@ -199,7 +199,7 @@ impl RollbackPlan {
             let records = rows.iter().filter(|row| row.cut == cut.block).map(|row| row.record);
             cut.records = records.fold(totals.past_records, u64::saturating_add);
         }
-        manifest.totals.bytes = objects_of(manifest, &self.snapshot.index).iter().map(|object| object.bytes).sum();
+        manifest.totals.bytes = manifest.objects(&self.snapshot.index).iter().map(|object| object.bytes).sum();
         self.positions = Some(bytes);
         Ok(())
     }
@@ -234,7 +234,7 @@ pub fn apply_rollback(
     if let Some(positions) = &plan.positions {
         store.put(positions, ObjectKind::Parquet)?;
     }
-    let objects = objects_of(&plan.manifest, &plan.snapshot.index);
+    let objects = plan.manifest.objects(&plan.snapshot.index);
     let names: Vec<ObjectName> = objects.iter().map(|object| object.object).collect();
     Ok(store.commit(&plan.manifest, &names)?)
 }

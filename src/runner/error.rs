@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use crate::format::error::ManifestError;
+use crate::format::error::TableError;
 use crate::format::layout::ObjectName;
-use crate::format::manifest::ManifestError;
-use crate::format::segment::TableError;
 use crate::input::InputError;
 use crate::job::definition::DefinitionError;
 use crate::job::{Difference, JobFileError};

@@ -5,15 +5,14 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::format::index::{self, IndexRow};
+use crate::format::index;
 use crate::format::layout::{self, MANIFEST_FILE, ObjectName, SUMS_FILE};
-use crate::format::manifest::{Manifest, ObjectRef};
+use crate::format::manifest::ObjectRef;
 use crate::storage::{Storage, StorageError};
-use crate::store::{Committed, Store, StoreError, StoreNote, store_file};
+use crate::store::{Committed, Store, StoreError, StoreNote};
 use crate::values::digest::Digest;
 use crate::values::error_chain::in_one_line;
 use crate::values::id::Sequence;
-use crate::values::relpath::RelPath;
 
 /// The most that is copied of an event or a pin, in bytes.
 const MAX_MARK_BYTES: u64 = 1 << 20;
@@ -126,8 +125,8 @@ impl Store {
     }
 
     /// Copies the files in `directory` that replica `index` lacks: what was noted down while it was away.
-    fn copy_marks(&self, index: usize, directory: &str) -> Result<(), StoreError> {
-        let directory = RelPath::new(directory).expect("the name is plain");
+    fn copy_marks(&self, index: usize, directory: &'static str) -> Result<(), StoreError> {
+        let directory = layout::directory(directory);
         let target = &self.replicas[index];
         let mut own: BTreeSet<String> = target.list(Some(&directory))?.into_iter().map(|entry| entry.name).collect();
         for other in self.others(index) {
@@ -215,7 +214,7 @@ impl Store {
         let table = committed.manifest.tables.index;
         let bytes = self.first_good(replicas, |replica| replica.object(table))?;
         let rows = index::decode(bytes).map_err(|source| StoreError::Index { object: table.object, source })?;
-        let objects = objects(&committed.manifest, &rows);
+        let objects = committed.manifest.objects(&rows);
         Ok((committed, yaml, objects))
     }
 
@@ -229,7 +228,7 @@ impl Store {
         self.replicas[index].reopen();
         let file = self.replica(index).store_file()?;
         let replica = self.replica(index);
-        replica.check(&store_file(), "store", &self.file.store, &file.store)?;
+        replica.check(&layout::store_file(), "store", &self.file.store, &file.store)?;
         self.lock_again(index)
     }
 
@@ -280,11 +279,4 @@ impl Store {
         }
         Ok(())
     }
-}
-
-/// Returns every object that `manifest` and its index name, once, sorted by name.
-fn objects(manifest: &Manifest, rows: &[IndexRow]) -> Vec<ObjectRef> {
-    let tables = [manifest.tables.index, manifest.tables.positions, manifest.tables.job];
-    let all = tables.into_iter().chain(rows.iter().map(IndexRow::object_ref));
-    all.map(|object| (object.object, object)).collect::<BTreeMap<_, _>>().into_values().collect()
 }

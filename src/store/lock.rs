@@ -4,10 +4,9 @@ use std::io;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::format::layout::{CHECKPOINTS, HISTORY, LOCK_FILE, PINS, PRUNE_LOCK_FILE, PRUNED};
+use crate::format::layout::{self, CHECKPOINTS, HISTORY, PINS, PRUNED};
 use crate::storage::{LockGuard, Storage, StorageError};
 use crate::store::{Store, StoreError};
-use crate::values::relpath::RelPath;
 
 /// How long [`Store::lock_prune`] waits for others, who are mostly done in a moment.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -32,7 +31,7 @@ impl Store {
         let mut first = None;
         for index in self.sound() {
             let place = self.replicas[index].place();
-            match (self.replicas[index].lock(&lock_file(), holder), &first) {
+            match (self.replicas[index].lock(&layout::lock_file(), holder), &first) {
                 (Ok(guard), _) => match settle(self.replicas[index].as_ref(), &[CHECKPOINTS]) {
                     Ok(()) => {
                         guards.push(guard);
@@ -59,7 +58,7 @@ impl Store {
     /// Takes a replica that was not there when the store was locked, for as long as any clone of this store lives.
     pub(super) fn lock_again(&self, index: usize) -> Result<(), StoreError> {
         let Some(holder) = self.health.holder() else { return Ok(()) };
-        match self.replicas[index].lock(&lock_file(), &holder) {
+        match self.replicas[index].lock(&layout::lock_file(), &holder) {
             Ok(guard) => self.health.keep_lock(index, guard),
             // Only its name had gone: the lock is still ours.
             Err(StorageError::Held { holder: found, .. }) if found == holder => {}
@@ -78,7 +77,7 @@ impl Store {
     /// are only old ones, as a restore does, holds both, so that none of them is deleted before the commit. Fails with
     /// [`StoreError::Busy`] when somebody else has it for longer than a few seconds.
     pub fn lock_prune(&self, holder: &str) -> Result<StoreLock, StoreError> {
-        let path = RelPath::new(PRUNE_LOCK_FILE).expect("the name is plain");
+        let path = layout::prune_lock_file();
         let begun = Instant::now();
         let mut guards = Vec::new();
         for storage in self.sound().into_iter().map(|index| &self.replicas[index]) {
@@ -114,16 +113,12 @@ impl Store {
 }
 
 /// Makes the names in the root and in `directories` last: who had a lock before may have died before it flushed what is relied on from now on.
-fn settle(storage: &dyn Storage, directories: &[&str]) -> Result<(), StorageError> {
+fn settle(storage: &dyn Storage, directories: &[&'static str]) -> Result<(), StorageError> {
     storage.settle(None)?;
-    let mut paths = directories.iter().map(|directory| RelPath::new(*directory).expect("the name is plain"));
+    let mut paths = directories.iter().map(|name| layout::directory(name));
     paths.try_for_each(|path| storage.settle(Some(&path)))
 }
 
 fn is_without_locks(error: &StorageError) -> bool {
     matches!(error, StorageError::Io { source, .. } if source.kind() == io::ErrorKind::Unsupported)
-}
-
-fn lock_file() -> RelPath {
-    RelPath::new(LOCK_FILE).expect("the name is plain")
 }

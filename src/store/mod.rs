@@ -9,16 +9,17 @@ use std::thread;
 
 use jiff::Timestamp;
 
-use crate::format::layout::{ObjectName, STORE_FILE};
-use crate::format::manifest::{Manifest, ManifestError, ObjectRef, StoreFile};
-use crate::format::segment::TableError;
+use crate::format::error::ManifestError;
+use crate::format::error::TableError;
+use crate::format::layout::ObjectName;
+use crate::format::manifest::{Manifest, ObjectRef};
+use crate::format::store_file::StoreFile;
 use crate::storage::{Storage, StorageError};
 use crate::store::health::Health;
 use crate::store::replica::Replica;
 use crate::values::digest::Digest;
 use crate::values::error_chain::in_one_line;
 use crate::values::id::Sequence;
-use crate::values::relpath::RelPath;
 
 mod catch_up;
 mod fetch;
@@ -343,10 +344,6 @@ fn each<T: Send>(
 /// Returns a time as it is written into a store.
 fn in_milliseconds(time: Timestamp) -> Timestamp {
     Timestamp::from_millisecond(time.as_millisecond()).unwrap_or(time)
-}
-
-fn store_file() -> RelPath {
-    RelPath::new(STORE_FILE).expect("the name is plain")
 }
 
 /// Says what was found in the place of an object.

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use crate::format::FORMAT;
-use crate::format::layout::REPLICAS_FILE;
-use crate::format::manifest::{Manifest, ReplicasFile, StoreFile};
+use crate::format::layout;
+use crate::format::manifest::Manifest;
+use crate::format::replicas_file::ReplicasFile;
+use crate::format::store_file::StoreFile;
 use crate::storage::Storage;
 use crate::store::replica::Replica;
-use crate::store::{Store, StoreError, StoreLock, each, store_file};
-use crate::values::relpath::RelPath;
+use crate::store::{Store, StoreError, StoreLock, each};
 
 /// A place that should be a replica and can not be used as one.
 #[derive(Debug, Clone)]
@@ -141,7 +142,7 @@ impl Store {
 
     /// Reads which places the store at `storage` is kept in, if it says so.
     pub fn places(storage: &dyn Storage) -> Option<ReplicasFile> {
-        let bytes = storage.get(&replicas_file(), Manifest::MAX_BYTES).ok()?;
+        let bytes = storage.get(&layout::replicas_file(), Manifest::MAX_BYTES).ok()?;
         ReplicasFile::from_yaml(&bytes).ok()
     }
 
@@ -153,8 +154,8 @@ impl Store {
         let done = self.on_sound(|replica| match Store::places(replica.storage()) {
             Some(known) if known == file && !alone => Ok(()),
             None if alone => Ok(()),
-            _ if alone => Ok(replica.storage().delete(&replicas_file())?),
-            _ => Ok(replica.storage().replace(&replicas_file(), file.to_yaml().as_bytes())?),
+            _ if alone => Ok(replica.storage().delete(&layout::replicas_file())?),
+            _ => Ok(replica.storage().replace(&layout::replicas_file(), file.to_yaml().as_bytes())?),
         });
         done.map(drop)
     }
@@ -195,14 +196,10 @@ fn read_store_files(places: &[Arc<dyn Storage>]) -> Vec<Result<StoreFile, StoreE
 /// Checks that `other`, found at `storage`, is of the store that `file` describes.
 fn check_same(storage: &dyn Storage, file: &StoreFile, other: &StoreFile) -> Result<(), StoreError> {
     let replica = Replica::new(storage);
-    replica.check(&store_file(), "store", &file.store, &other.store)?;
-    replica.check(&store_file(), "job", &file.job, &other.job)
+    replica.check(&layout::store_file(), "store", &file.store, &other.store)?;
+    replica.check(&layout::store_file(), "job", &file.job, &other.job)
 }
 
 fn is_no_store(error: &StoreError) -> bool {
     matches!(error, StoreError::NoStore { .. })
-}
-
-fn replicas_file() -> RelPath {
-    RelPath::new(REPLICAS_FILE).expect("the name is plain")
 }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::format::manifest::ReplicasFile;
+use crate::format::replicas_file::ReplicasFile;
 use crate::storage::local::LocalStorage;
 use crate::storage::{Storage, StorageError};
 use crate::store::{Store, StoreError};

@@ -5,10 +5,13 @@ use std::{fmt, io, thread};
 
 use bytes::Bytes;
 
-use crate::format::layout::{self, CHECKPOINTS, MANIFEST_FILE, OBJECTS_LOCK_FILE, ObjectName, SUMS_FILE};
-use crate::format::manifest::{Manifest, ManifestError, ObjectRef, StoreFile};
+use crate::format::error::ManifestError;
+use crate::format::layout::{self, CHECKPOINTS, MANIFEST_FILE, ObjectName, SUMS_FILE};
+use crate::format::limits::MAX_SUMS_BYTES;
+use crate::format::manifest::{Manifest, ObjectRef};
+use crate::format::store_file::StoreFile;
 use crate::storage::{EntryKind, LockGuard, Storage, StorageError};
-use crate::store::{Committed, StoreError, store_file};
+use crate::store::{Committed, StoreError};
 use crate::values::digest::Digest;
 use crate::values::id::Sequence;
 use crate::values::relpath::RelPath;
@@ -19,9 +22,6 @@ const MAX_PUT_ATTEMPTS: u32 = 5;
 /// How long an object's taking over waits for a prune that deletes others.
 const OBJECTS_PATIENCE: Duration = Duration::from_secs(60);
 const OBJECTS_PAUSE: Duration = Duration::from_millis(2);
-
-/// The most that is read of a `SHA256SUMS`, which has about 160 bytes an object.
-const MAX_SUMS_BYTES: u64 = 1 << 30;
 
 /// The two files of a checkpoint.
 #[derive(Debug)]
@@ -49,16 +49,16 @@ impl<'a> Replica<'a> {
 
     /// Reads `store.yaml`.
     pub(super) fn store_file(self) -> Result<StoreFile, StoreError> {
-        let bytes = match self.storage.get(&store_file(), Manifest::MAX_BYTES) {
+        let bytes = match self.storage.get(&layout::store_file(), Manifest::MAX_BYTES) {
             Err(StorageError::NotFound { .. }) => return Err(StoreError::NoStore { place: self.storage.place() }),
-            read => self.bounded(&store_file(), read)?,
+            read => self.bounded(&layout::store_file(), read)?,
         };
-        StoreFile::from_yaml(&bytes).map_err(|source| self.unreadable(&store_file(), source))
+        StoreFile::from_yaml(&bytes).map_err(|source| self.unreadable(&layout::store_file(), source))
     }
 
     /// Fails when something is in the place of `store.yaml`.
     pub(super) fn check_no_store(self) -> Result<(), StoreError> {
-        match self.storage.size(&store_file()) {
+        match self.storage.size(&layout::store_file()) {
             // A store that has lost only this file must not get another identity than its checkpoints have.
             Err(StorageError::NotFound { .. }) => match self.sequences()?.is_empty() {
                 true => Ok(()),
@@ -71,7 +71,7 @@ impl<'a> Replica<'a> {
 
     /// Writes `store.yaml`, for good.
     pub(super) fn create_store(self, file: &StoreFile) -> Result<(), StoreError> {
-        match self.storage.create(&store_file(), file.to_yaml().as_bytes()) {
+        match self.storage.create(&layout::store_file(), file.to_yaml().as_bytes()) {
             Err(StorageError::Exists { .. }) => Err(StoreError::StoreExists { place: self.storage.place() }),
             created => Ok(created.and_then(|()| self.storage.sync())?),
         }
@@ -79,7 +79,7 @@ impl<'a> Replica<'a> {
 
     /// Returns the numbers of the checkpoint directories, ascending.
     pub(super) fn sequences(self) -> Result<Vec<Sequence>, StoreError> {
-        let checkpoints = RelPath::new(CHECKPOINTS).expect("the name is plain");
+        let checkpoints = layout::directory(CHECKPOINTS);
         let entries = self.storage.list(Some(&checkpoints))?;
         let directories = entries.iter().filter(|entry| entry.kind == EntryKind::Directory);
         let mut sequences: Vec<Sequence> = directories.filter_map(|entry| entry.name.parse().ok()).collect();
@@ -200,7 +200,7 @@ impl<'a> Replica<'a> {
 
     /// Keeps objects from being deleted while one is taken over, and the other way round. Nobody holds this for long.
     pub(super) fn lock_objects(self) -> Result<Option<Box<dyn LockGuard>>, StoreError> {
-        let path = RelPath::new(OBJECTS_LOCK_FILE).expect("the name is plain");
+        let path = layout::objects_lock_file();
         let begun = Instant::now();
         loop {
             match self.storage.lock(&path, "") {
@@ -217,9 +217,9 @@ impl<'a> Replica<'a> {
     /// Reads the manifest and the list of objects of checkpoint `sequence` in the directory `dir`, and checks that the
     /// one is what the other says.
     pub(super) fn root(self, file: &StoreFile, dir: &RelPath, sequence: Sequence) -> Result<Root, StoreError> {
-        let path = dir.join(MANIFEST_FILE).expect("the name is plain");
+        let path = layout::file_in(dir, MANIFEST_FILE);
         let bytes = self.bounded(&path, self.storage.get(&path, Manifest::MAX_BYTES))?;
-        let sums_path = dir.join(SUMS_FILE).expect("the name is plain");
+        let sums_path = layout::file_in(dir, SUMS_FILE);
         let sums = self.storage.get(&sums_path, MAX_SUMS_BYTES)?;
         let damaged = || StoreError::SumsDamaged { path: self.shown(&sums_path) };
         let (expected, found) = (layout::parse_manifest_sum(&sums).ok_or_else(damaged)?, Digest::of(&bytes));

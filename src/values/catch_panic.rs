@@ -5,14 +5,14 @@ use std::panic::{self, AssertUnwindSafe};
 use std::sync::Once;
 
 thread_local! {
-    /// How many calls of [`guarded`] this thread is in.
+    /// How many calls of [`catch_panic`] this thread is in.
     static DEPTH: Cell<usize> = const { Cell::new(0) };
 }
 
 /// Calls `work` and turns a panic inside it into an error: what the panic said.
 ///
 /// What `work` has changed may be left half done, so it is not to be used afterwards.
-pub fn guarded<T>(work: impl FnOnce() -> T) -> Result<T, String> {
+pub fn catch_panic<T>(work: impl FnOnce() -> T) -> Result<T, String> {
     silence();
     DEPTH.set(DEPTH.get() + 1);
     let result = panic::catch_unwind(AssertUnwindSafe(work));
@@ -24,7 +24,7 @@ pub fn guarded<T>(work: impl FnOnce() -> T) -> Result<T, String> {
     })
 }
 
-/// Sees to it that a panic which [`guarded`] catches is told by its caller alone, and not on standard error.
+/// Sees to it that a panic which [`catch_panic`] catches is told by its caller alone, and not on standard error.
 fn silence() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
@@ -43,9 +43,9 @@ mod tests {
 
     #[test]
     fn a_panic_is_an_error_with_its_text() {
-        assert_eq!(guarded(|| 7), Ok(7));
-        assert_eq!(guarded(|| panic!("so {}", "what")).map(|(): ()| ()), Err("so what".to_owned()));
-        assert_eq!(guarded(|| guarded(|| panic!("inner")).map(|(): ()| ())), Ok(Err("inner".to_owned())));
+        assert_eq!(catch_panic(|| 7), Ok(7));
+        assert_eq!(catch_panic(|| panic!("so {}", "what")).map(|(): ()| ()), Err("so what".to_owned()));
+        assert_eq!(catch_panic(|| catch_panic(|| panic!("inner")).map(|(): ()| ())), Ok(Err("inner".to_owned())));
         assert_eq!(DEPTH.get(), 0);
     }
 }

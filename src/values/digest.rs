@@ -1,10 +1,14 @@
 //! SHA-256 of bytes: the name of every object in a store.
 
 use std::fmt;
+use std::io::{self, Read};
 use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest as _, Sha256};
+
+/// How much [`Digest::of_reader`] reads at once.
+const BUFFER_BYTES: usize = 1 << 20;
 
 /// The SHA-256 of some bytes. Prints and parses as 64 lower-case hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -22,6 +26,20 @@ impl Digest {
     /// Returns the digest of `bytes`.
     pub fn of(bytes: &[u8]) -> Digest {
         Digest(Sha256::digest(bytes).into())
+    }
+
+    /// Reads `source` to its end and returns the digest of its bytes.
+    pub fn of_reader(mut source: impl Read) -> io::Result<Digest> {
+        let mut hasher = Hasher::new();
+        let mut buffer = vec![0; BUFFER_BYTES];
+        loop {
+            match source.read(&mut buffer) {
+                Ok(0) => return Ok(hasher.finish()),
+                Ok(length) => hasher.update(&buffer[..length]),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
     }
 
     /// Returns the 32 bytes.
@@ -143,6 +161,31 @@ mod tests {
         other.update(b"c");
         assert_eq!(hasher.finish(), Digest::of(b"abc"));
         assert_eq!(other.finish(), Digest::of(b"abc"));
+    }
+
+    #[test]
+    fn a_reader_is_read_to_its_end_across_interruptions_and_short_reads() {
+        /// Gives a byte at a time, after an interruption each.
+        struct Halting(&'static [u8], bool);
+        impl Read for Halting {
+            fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+                self.1 = !self.1;
+                if self.1 { Err(io::ErrorKind::Interrupted.into()) } else { self.0.read(&mut buffer[..1]) }
+            }
+        }
+        assert_eq!(Digest::of_reader(Halting(b"abc", false)).unwrap(), Digest::of(b"abc"));
+        let long = vec![7; 2 * BUFFER_BYTES + 1];
+        assert_eq!(Digest::of_reader(long.as_slice()).unwrap(), Digest::of(&long));
+        let broken = b"abc".chain(Broken);
+        assert_eq!(Digest::of_reader(broken).unwrap_err().kind(), io::ErrorKind::TimedOut);
+    }
+
+    struct Broken;
+
+    impl Read for Broken {
+        fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+            Err(io::ErrorKind::TimedOut.into())
+        }
     }
 
     #[test]

@@ -26,7 +26,7 @@ pub enum ColumnType {
 
 impl ColumnType {
     /// Returns the name, as job files and manifests have it.
-    pub fn name(self) -> &'static str {
+    pub const fn name(self) -> &'static str {
         match self {
             ColumnType::Int => "int",
             ColumnType::Number => "number",

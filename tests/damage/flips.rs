@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use ckpt::format::layout::{self, ObjectKind};
-use ckpt::format::manifest::{Routing, StoreFile};
+use ckpt::format::manifest::Routing;
+use ckpt::format::store_file::StoreFile;
 use ckpt::ops::finding::Finding;
 use ckpt::ops::verify::{Depth, verify};
 use ckpt::storage::Storage;

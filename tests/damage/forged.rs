@@ -14,7 +14,6 @@ use ckpt::format::positions::{self, PositionRow};
 use ckpt::format::rows::{Row, RowCodec};
 use ckpt::format::segment::{SegmentReader, SegmentWriter};
 use ckpt::ops::finding::Severity;
-use ckpt::ops::read::objects_of;
 use ckpt::ops::verify::{Depth, verify};
 use ckpt::storage::Storage;
 use ckpt::storage::memory::MemoryStorage;
@@ -103,8 +102,8 @@ fn written(store: &Store, parent: &Manifest, draft: &Draft, forge: Option<&Forge
     manifest.tables.positions = put(&positions::encode(&places), ObjectKind::Parquet);
     manifest.tables.job = put(&draft.job, ObjectKind::Yaml);
     let old = index::decode(store.object(parent.tables.index).expect("read")).expect("an index");
-    let old: BTreeSet<ObjectName> = objects_of(parent, &old).into_iter().map(|object| object.object).collect();
-    let objects = objects_of(&manifest, &rows);
+    let old: BTreeSet<ObjectName> = parent.objects(&old).into_iter().map(|object| object.object).collect();
+    let objects = manifest.objects(&rows);
     manifest.totals.bytes = objects.iter().map(|object| object.bytes).sum();
     manifest.totals.new_bytes =
         objects.iter().filter(|object| !old.contains(&object.object)).map(|object| object.bytes).sum();
@@ -112,7 +111,7 @@ fn written(store: &Store, parent: &Manifest, draft: &Draft, forge: Option<&Forge
         change(&mut manifest);
     }
     let text = manifest.to_yaml().into_bytes();
-    let names = objects_of(&manifest, &rows).into_iter().map(|object| object.object);
+    let names = manifest.objects(&rows).into_iter().map(|object| object.object);
     let sums = layout::sums_text(names, Digest::of(&text));
     (text, sums.into_bytes())
 }

@@ -114,11 +114,11 @@ fn targets(env: &Env, store: &Store) -> Vec<Target> {
     let text = |path: &str| String::from_utf8(read(path)).expect("text");
     let id = store.file.store.to_string();
     let other_store =
-        ckpt::format::manifest::StoreFile { store: ckpt::values::id::StoreId::new([9; 16]), ..store.file.clone() };
+        ckpt::format::store_file::StoreFile { store: ckpt::values::id::StoreId::new([9; 16]), ..store.file.clone() };
     assert!(text("store.yaml").contains(&id));
     alone("store.yaml", "store.yaml", other_store.to_yaml().into_bytes());
     let places = vec!["/elsewhere/a".to_owned(), "/elsewhere/b".to_owned()];
-    let other_places = ckpt::format::manifest::ReplicasFile { format: 1, min_copies: 1, places };
+    let other_places = ckpt::format::replicas_file::ReplicasFile { format: 1, min_copies: 1, places };
     alone("replicas.yaml", "replicas.yaml", other_places.to_yaml().into_bytes());
     let log = text("history/attempts-00000001.jsonl");
     let first = log.lines().next().expect("a line");

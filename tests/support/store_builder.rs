@@ -6,10 +6,11 @@ use std::sync::Arc;
 
 use ckpt::format::index::{self, IndexRow, SegmentKind};
 use ckpt::format::layout::ObjectKind;
-use ckpt::format::manifest::{Manifest, Mode, ObjectRef, Parent, Routing, StoreFile, Tables, Timings, Totals, Trigger};
+use ckpt::format::manifest::{Manifest, Mode, ObjectRef, Parent, Routing, Tables, Timings, Totals, Trigger};
 use ckpt::format::positions::{self, PositionRow};
 use ckpt::format::rows::{Row, RowCodec};
 use ckpt::format::segment::SegmentWriter;
+use ckpt::format::store_file::StoreFile;
 use ckpt::storage::Storage;
 use ckpt::storage::local::LocalStorage;
 use ckpt::store::Store;
@@ -200,7 +201,7 @@ impl StoreBuilder {
             job: put(&draft.job, ObjectKind::Yaml),
         };
         let mut manifest = Manifest { tables, ..draft.manifest };
-        let objects = ckpt::ops::read::objects_of(&manifest, &draft.index);
+        let objects = manifest.objects(&draft.index);
         let new = objects.iter().filter(|object| !self.old_objects.contains(object));
         if manifest.totals.bytes == 0 {
             manifest.totals.new_bytes = new.map(|object| object.bytes).sum();

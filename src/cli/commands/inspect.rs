@@ -178,7 +178,7 @@ fn show_description(
         line("pinned", format!("{}{since}", pin.reason.as_deref().unwrap_or("without a reason")))?;
     }
     line("cause", words::cause(manifest))?;
-    line("mode", words::mode(manifest.mode).to_owned())?;
+    line("mode", manifest.mode.name().to_owned())?;
     line("parent", parent)?;
     line("manifest", description.committed.sha256.to_string())?;
     line(
@@ -215,7 +215,7 @@ fn show_description(
         line("class", class.line())?;
     }
     line("state", format!("{}, {} changed", counted(totals.keys, "key"), Count(totals.changed_keys)))?;
-    let columns = manifest.columns.iter().map(|column| format!("{} {}", column.name, type_name(column.column_type)));
+    let columns = manifest.columns.iter().map(|column| format!("{} {}", column.name, column.column_type.name()));
     line("columns", columns.collect::<Vec<_>>().join(", "))?;
     line(
         "objects",
@@ -250,17 +250,6 @@ fn show_description(
         line("late records", format!("{}, {}", late.path, Bytes(late.bytes)))?;
     }
     Ok(())
-}
-
-fn type_name(column_type: ColumnType) -> &'static str {
-    match column_type {
-        ColumnType::Int => "int",
-        ColumnType::Number => "number",
-        ColumnType::Text => "text",
-        ColumnType::Bool => "bool",
-        ColumnType::Json => "json",
-        ColumnType::Sketch => "sketch",
-    }
 }
 
 #[derive(Debug, Serialize)]
@@ -357,7 +346,7 @@ impl<'a> DescriptionView<'a> {
 
 fn column_views(manifest: &Manifest) -> Vec<ColumnView<'_>> {
     let columns = manifest.columns.iter();
-    columns.map(|column| ColumnView { name: &column.name, column_type: type_name(column.column_type) }).collect()
+    columns.map(|column| ColumnView { name: &column.name, column_type: column.column_type.name() }).collect()
 }
 
 fn show_state(
@@ -609,7 +598,7 @@ impl ObjectView {
             Role::Index => ("index", None),
             Role::Positions => ("positions", None),
             Role::Job => ("job", None),
-            Role::Segment { shard, level, kind, rows } => (words::segment_kind(kind), Some((shard, level, rows))),
+            Role::Segment { shard, level, kind, rows } => (kind.name(), Some((shard, level, rows))),
         };
         ObjectView {
             object: object.object.object.to_string(),

@@ -194,7 +194,7 @@ fn cells(listed: &Listed, now: Timestamp) -> [String; 8] {
         number,
         Age::between(manifest.created, now).to_string(),
         words::cause(manifest),
-        words::mode(manifest.mode).to_owned(),
+        manifest.mode.name().to_owned(),
         Count(manifest.totals.keys).to_string(),
         Bytes(manifest.totals.bytes).to_string(),
         Bytes(manifest.totals.new_bytes).to_string(),

@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::format::document::MAX_REASON_CHARS;
 use crate::values::value::ColumnType;
 
 fn object(content: &str, kind: ObjectKind) -> ObjectRef {
@@ -66,33 +67,6 @@ fn a_manifest_reads_as_it_was_written_and_is_written_the_same_each_time() {
     let yaml = plain.to_yaml();
     assert!(!yaml.contains("parent") && !yaml.contains("outputs") && !yaml.contains("dead_letter"), "{yaml}");
     assert_eq!(Manifest::from_yaml(yaml.as_bytes()).unwrap(), plain);
-}
-
-#[test]
-fn a_store_file_reads_as_it_was_written() {
-    let file = StoreFile {
-        format: 1,
-        store: StoreId::new([0x12; 16]),
-        job: "yes".to_owned(),
-        created: "2026-11-22T14:00:00Z".parse().unwrap(),
-    };
-    assert_eq!(StoreFile::from_yaml(file.to_yaml().as_bytes()).unwrap(), file);
-    let newer = file.to_yaml().replace("format: 1", "format: 2") + "more: {}\n";
-    assert!(matches!(StoreFile::from_yaml(newer.as_bytes()), Err(ManifestError::Format { found: 2 })));
-    assert!(matches!(StoreFile::from_yaml(b"format: 1"), Err(ManifestError::Malformed { .. })));
-}
-
-#[test]
-fn a_list_of_places_reads_as_it_was_written_and_can_be_no_nonsense() {
-    let places = |count: usize| (0..count).map(|i| format!("/mnt/{i}: x")).collect::<Vec<_>>();
-    let file = ReplicasFile { format: 1, min_copies: 2, places: places(3) };
-    assert_eq!(ReplicasFile::from_yaml(file.to_yaml().as_bytes()).unwrap(), file);
-    for (min_copies, count) in [(0, 1), (2, 1), (1, 0), (1, 101)] {
-        let file = ReplicasFile { format: 1, min_copies, places: places(count) };
-        assert!(ReplicasFile::from_yaml(file.to_yaml().as_bytes()).is_err(), "{min_copies} of {count}");
-    }
-    let newer = file.to_yaml().replace("format: 1", "format: 2");
-    assert!(matches!(ReplicasFile::from_yaml(newer.as_bytes()), Err(ManifestError::Format { found: 2 })));
 }
 
 #[test]

@@ -10,9 +10,10 @@ use arrow_array::{
 };
 use arrow_schema::DataType;
 
-use crate::format::parquet::table::{BATCH_ROWS, Kind, TableColumn};
+use crate::format::error::TableError;
+use crate::format::limits::MAX_VALUE_BYTES;
+use crate::format::parquet::schema::{BATCH_ROWS, ColumnKind, TableColumn};
 use crate::format::rows::{Row, RowCodec, int_at, number_at};
-use crate::format::segment::{MAX_VALUE_BYTES, TableError};
 use crate::values::decimal::Decimal;
 use crate::values::value::{Column, ColumnType, Value};
 
@@ -22,23 +23,23 @@ const PENDING_BYTES: usize = 4 << 20;
 /// Returns the columns of a segment whose values have `columns`.
 pub(crate) fn table_columns(columns: &[Column]) -> Vec<TableColumn> {
     let mut all = vec![
-        TableColumn::required("task", Kind::UInt32),
-        TableColumn::required("key", Kind::Key),
-        TableColumn::required("deleted", Kind::Bool),
+        TableColumn::required("task", ColumnKind::UInt32),
+        TableColumn::required("key", ColumnKind::Key),
+        TableColumn::required("deleted", ColumnKind::Bool),
     ];
     all.extend(columns.iter().map(|column| TableColumn::nullable(&column.name, kind_of(column.column_type))));
     all
 }
 
 /// Returns the kind of table column that holds values of a type.
-pub(crate) fn kind_of(column_type: ColumnType) -> Kind {
+pub(crate) fn kind_of(column_type: ColumnType) -> ColumnKind {
     match column_type {
-        ColumnType::Int => Kind::Int,
-        ColumnType::Number => Kind::Number,
-        ColumnType::Text => Kind::Text,
-        ColumnType::Bool => Kind::Bool,
-        ColumnType::Json => Kind::Json,
-        ColumnType::Sketch => Kind::Bytes,
+        ColumnType::Int => ColumnKind::Int,
+        ColumnType::Number => ColumnKind::Number,
+        ColumnType::Text => ColumnKind::Text,
+        ColumnType::Bool => ColumnKind::Bool,
+        ColumnType::Json => ColumnKind::Json,
+        ColumnType::Sketch => ColumnKind::Bytes,
     }
 }
 

@@ -1,6 +1,9 @@
-//! Parquet tables: what every table of a store shares, whatever its columns are.
+//! Parquet tables: what all tables of a store share, whatever their columns are.
 
 pub mod columns;
+mod page_header;
 pub mod pages;
-pub mod table;
+pub mod reader;
+pub mod schema;
 pub mod values;
+pub mod writer;

@@ -3,7 +3,8 @@
 use arrow_array::ArrayRef;
 
 use crate::format::parquet::columns::{PendingValues, kind_of};
-use crate::format::parquet::table::{BATCH_ROWS, TableColumn, TableWriter};
+use crate::format::parquet::schema::{BATCH_ROWS, TableColumn};
+use crate::format::parquet::writer::TableWriter;
 use crate::values::value::{Column, Value};
 
 /// The most bytes of values that wait to be encoded.

@@ -1,14 +1,12 @@
-//! The keys of segments: going through all rows without taking their values.
-//!
-//! Every value is decoded and checked as in [`SegmentReader`], and not copied.
+//! The keys of segments without their values, and how many of a chain's keys are live.
 
 use std::ops::Range;
 
 use arrow_array::{BooleanArray, StringArray, UInt32Array};
 
+use crate::format::error::TableError;
 use crate::format::rows::Row;
 use crate::format::segment::merge::{SortedRows, Versions};
-use crate::format::segment::{SegmentReader, TableError};
 
 /// The tasks and keys of some rows, and which of them are tombstones.
 #[derive(Debug, Clone)]
@@ -77,19 +75,6 @@ impl SortedRows for KeyBatch {
     fn row_at(&self, index: usize) -> Row<'_> {
         let (task, key) = self.sort_key(index);
         Row { task, key, value: (!self.deleted.value(index)).then_some(&[]) }
-    }
-}
-
-/// Reads the keys of a segment in batches.
-#[derive(Debug)]
-pub struct KeyReader(pub(crate) SegmentReader);
-
-impl Iterator for KeyReader {
-    type Item = Result<KeyBatch, TableError>;
-
-    /// Returns the next keys, at most 8,192. Fails as [`SegmentReader`] does.
-    fn next(&mut self) -> Option<Self::Item> {
-        self.0.next_keys()
     }
 }
 

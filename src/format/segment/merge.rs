@@ -2,8 +2,9 @@
 
 use std::cmp::Ordering;
 
-use crate::format::rows::{Row, RowBatch};
-use crate::format::segment::TableError;
+use crate::format::error::TableError;
+use crate::format::row_batch::RowBatch;
+use crate::format::rows::Row;
 
 /// Rows in ascending order of task and key.
 pub trait SortedRows: Default {

@@ -2,10 +2,15 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 
-use super::*;
-use crate::format::parquet::table::GROUP_ROWS;
+use crate::format::error::TableError;
+use crate::format::parquet::columns::table_columns;
+use crate::format::parquet::schema::GROUP_ROWS;
+use crate::format::parquet::writer::TableWriter;
+use crate::format::row_batch::RowBatch;
+use crate::format::rows::{Row, RowCodec};
+use crate::format::segment::{SegmentReader, SegmentStats, SegmentWriter};
 use crate::values::decimal::Decimal;
-use crate::values::value::{ColumnType, Value};
+use crate::values::value::{Column, ColumnType, Value};
 
 /// The rows of a segment; nothing for a tombstone.
 type Rows = BTreeMap<(u32, String), Option<Vec<Value>>>;

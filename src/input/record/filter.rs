@@ -16,7 +16,7 @@ use regex::Regex;
 
 use super::{BadRecord, Field, json, shown};
 use crate::job::field::FieldPath;
-use crate::values::catch_panic::guarded;
+use crate::values::catch_panic::catch_panic;
 
 /// The longest expression, in bytes.
 const EXPRESSION_BYTES: usize = 4096;
@@ -75,7 +75,7 @@ impl Filter {
             return Err(format!("the expression is longer than {EXPRESSION_BYTES} bytes"));
         }
         // The parser goes as deep as the expression does, before its depth is known.
-        let compile = || guarded(|| Filter::compile(expression));
+        let compile = || catch_panic(|| Filter::compile(expression));
         std::thread::scope(|scope| {
             let thread = std::thread::Builder::new().stack_size(PARSER_STACK_BYTES).spawn_scoped(scope, compile);
             match thread.map(|thread| thread.join()) {

@@ -1,6 +1,6 @@
 //! `input:`
 
-use crate::format::segment::MAX_VALUE_BYTES;
+use crate::format::limits::MAX_VALUE_BYTES;
 use crate::job::model::{InputFormat, InputSpec, OnError};
 use crate::job::read::scalar::{bytes, choose, path, path_text};
 use crate::job::read::section::{Result, Section};

@@ -7,7 +7,8 @@ use std::cell::RefCell;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::format::index::IndexRow;
-use crate::format::rows::{Row, RowBatch};
+use crate::format::row_batch::RowBatch;
+use crate::format::rows::Row;
 use crate::ops::diff::{Change, Comparison, TaskOf};
 use crate::ops::read::{ReadError, Selection};
 use crate::values::progress::Progress;

@@ -10,11 +10,13 @@ use std::sync::atomic::{self, AtomicU64};
 
 use bytes::Bytes;
 
+use crate::format::error::TableError;
 use crate::format::index::IndexRow;
 use crate::format::layout::ObjectName;
-use crate::format::rows::{Row, RowBatch};
+use crate::format::row_batch::RowBatch;
+use crate::format::rows::Row;
+use crate::format::segment::SegmentReader;
 use crate::format::segment::merge::Cursor;
-use crate::format::segment::{SegmentReader, TableError};
 use crate::ops::diff::{Change, Comparison, Side};
 use crate::ops::read::ReadError;
 use crate::values::parallel;

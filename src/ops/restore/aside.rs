@@ -13,7 +13,7 @@ use std::sync::{Mutex, PoisonError};
 
 use super::{ExportedFile, RestoreError, io_error};
 use crate::storage::durable::{flush_directory, make_directory};
-use crate::values::digest::{Digest, Hasher};
+use crate::values::digest::Digest;
 
 /// The most that is read of a journal, in bytes; a line is about a hundred.
 const MAX_JOURNAL_BYTES: u64 = 64 << 20;
@@ -89,7 +89,9 @@ impl Aside {
         let record = self.recorded.get(name)?;
         let path = self.path.join(name);
         let found = fs::symlink_metadata(&path).ok()?;
-        let is_whole = found.is_file() && found.len() == record.bytes && sha256_of(&path).ok()? == record.sha256;
+        let is_whole = found.is_file()
+            && found.len() == record.bytes
+            && Digest::of_reader(File::open(&path).ok()?).ok()? == record.sha256;
         is_whole.then(|| ExportedFile { name: name.to_owned(), rows: record.rows, bytes: record.bytes, kept: true })
     }
 
@@ -177,20 +179,6 @@ fn parse_record(line: &str) -> Option<(String, Record)> {
     let sha256 = words.next()?.parse().ok()?;
     let (rows, bytes) = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);
     Some((words.next()?.to_owned(), Record { sha256, rows, bytes }))
-}
-
-fn sha256_of(path: &Path) -> io::Result<Digest> {
-    let mut file = File::open(path)?;
-    let mut hasher = Hasher::new();
-    let mut buffer = vec![0; 1 << 20];
-    loop {
-        match file.read(&mut buffer) {
-            Ok(0) => return Ok(hasher.finish()),
-            Ok(length) => hasher.update(&buffer[..length]),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
 }
 
 fn parent_of(directory: &Path) -> &Path {

@@ -6,7 +6,6 @@ use crate::format::index::IndexRow;
 use crate::format::layout::ObjectName;
 use crate::format::manifest::{Manifest, Routing, Trigger};
 use crate::format::positions::PositionRow;
-use crate::ops::read::objects_of;
 use crate::values::value::ColumnType;
 
 /// Returns in what `manifest` contradicts itself.
@@ -119,8 +118,8 @@ pub(super) fn parent_problems(child: Whole<'_>, parent: Whole<'_>) -> Vec<String
         problems.push(format!("block {block} is before the parent's {before}"));
     }
     let old: HashSet<ObjectName> =
-        objects_of(parent.manifest, parent.index).into_iter().map(|object| object.object).collect();
-    let objects = objects_of(child.manifest, child.index);
+        parent.manifest.objects(parent.index).into_iter().map(|object| object.object).collect();
+    let objects = child.manifest.objects(child.index);
     let new = sum(objects.iter().filter(|object| !old.contains(&object.object)).map(|object| object.bytes));
     let expected = child.manifest.totals.new_bytes;
     if new != expected {

@@ -5,10 +5,11 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::format::index::{self, IndexRow};
 use crate::format::layout::{self, ObjectName};
+use crate::format::limits::MAX_SUMS_BYTES;
 use crate::format::manifest::{Manifest, ObjectRef};
 use crate::format::positions;
 use crate::ops::finding::{FindingCode, Findings};
-use crate::ops::read::{index_problems, objects_of};
+use crate::ops::read::index_problems;
 use crate::ops::verify::Depth;
 use crate::ops::verify::agreement::{
     Whole, cut_problems, index_regressions, manifest_problems, parent_problems, positions_problems,
@@ -24,9 +25,6 @@ use crate::values::id::Sequence;
 use crate::values::parallel;
 use crate::values::yaml;
 use crate::values::yaml::YamlError;
-
-/// A `SHA256SUMS` has a line of about 160 bytes an object; more than this is none.
-pub(super) const SUMS_MAX_BYTES: u64 = 1 << 30;
 
 /// The most findings of one kind that are told of one object or checkpoint; a broken table could give millions.
 const MOST_ALIKE: usize = 10;
@@ -108,7 +106,7 @@ impl Body {
             index = body.read_tables(store, root.sequence, manifest, new_job);
             let tables = [manifest.tables.index, manifest.tables.positions, manifest.tables.job];
             let objects = match &index {
-                Some(index) => objects_of(manifest, index),
+                Some(index) => manifest.objects(index),
                 None => tables.to_vec(),
             };
             body.objects = objects.into_iter().map(|object| (object.object, Some(object.bytes))).collect();
@@ -149,7 +147,7 @@ impl Body {
     /// Checks `SHA256SUMS` against the objects and the manifest, or takes the objects from it when they are not known.
     pub(super) fn check_sums(&mut self, storage: &dyn Storage, sequence: Sequence, sha256: Option<Digest>) {
         let path = layout::sums(sequence);
-        let bytes = match storage.get(&path, SUMS_MAX_BYTES) {
+        let bytes = match storage.get(&path, MAX_SUMS_BYTES) {
             Ok(bytes) => bytes,
             Err(error) => {
                 let found = if error.is_not_found() { "nothing".to_owned() } else { in_one_line(&error) };

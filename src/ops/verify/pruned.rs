@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::format::layout::{self, MANIFEST_FILE, ObjectName, SUMS_FILE};
+use crate::format::limits::MAX_SUMS_BYTES;
 use crate::format::manifest::Manifest;
 use crate::ops::finding::{FindingCode, Findings};
-use crate::ops::verify::needs::{Needs, SUMS_MAX_BYTES};
+use crate::ops::verify::needs::Needs;
 use crate::ops::verify::objects::check_object;
 use crate::ops::verify::{Choice, Depth, Options};
 use crate::storage::Storage;
@@ -30,11 +31,11 @@ impl Pruned {
     pub(super) fn read(storage: &dyn Storage, sequence: Sequence, named: Option<Digest>) -> Pruned {
         let directory = layout::pruned_dir(sequence);
         let read = |name: &'static str, limit| {
-            let bytes = storage.get(&directory.join(name).expect("the name is plain"), limit);
+            let bytes = storage.get(&layout::file_in(&directory, name), limit);
             bytes.map_err(|error| (name, error))
         };
         let (mut problem, mut objects) = (None, Vec::new());
-        match (read(SUMS_FILE, SUMS_MAX_BYTES), read(MANIFEST_FILE, Manifest::MAX_BYTES)) {
+        match (read(SUMS_FILE, MAX_SUMS_BYTES), read(MANIFEST_FILE, Manifest::MAX_BYTES)) {
             // What the end of the grace time has left of one, such as a note of somebody.
             (Err((_, sums)), Err((_, manifest))) if sums.is_not_found() && manifest.is_not_found() => {}
             (Err((name, error)), _) | (_, Err((name, error))) => {
@@ -69,7 +70,7 @@ pub(super) fn check_pruned(
     let mut users: BTreeMap<ObjectName, BTreeSet<Sequence>> = BTreeMap::new();
     for Pruned { sequence, problem, objects, .. } in pruned.into_iter().filter(|pruned| !pruned.is_shared) {
         if let Some((name, expected, found)) = problem {
-            let path = layout::pruned_dir(sequence).join(name).expect("the name is plain");
+            let path = layout::file_in(&layout::pruned_dir(sequence), name);
             findings.add(FindingCode::PrunedDamaged, path, expected, found, []);
         }
         for object in objects.into_iter().filter(|object| !needs.objects.uses.contains_key(object)) {

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::format::layout::{self, HISTORY, PINS, REPLICAS_FILE, STORE_FILE};
-use crate::format::manifest::{ReplicasFile, StoreFile};
+use crate::format::replicas_file::ReplicasFile;
+use crate::format::store_file::StoreFile;
 use crate::ops::finding::{FindingCode, Findings};
 use crate::storage::{EntryKind, Storage, StorageError};
 use crate::store::records::{attempts, history, pins};
@@ -40,7 +41,7 @@ impl Records {
             (Some(PINS), Some(FindingCode::PinDamaged)),
             (Some(HISTORY), Some(FindingCode::EventDamaged)),
         ] {
-            let directory = directory.map(|name| RelPath::new(name).expect("the name is plain"));
+            let directory = directory.map(layout::directory);
             for entry in storage.list(directory.as_ref())? {
                 let Ok(path) =
                     directory.as_ref().map_or_else(|| RelPath::new(&entry.name), |dir| dir.join(&entry.name))

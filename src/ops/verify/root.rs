@@ -2,8 +2,9 @@
 
 use std::collections::HashMap;
 
+use crate::format::error::ManifestError;
 use crate::format::layout;
-use crate::format::manifest::{Manifest, ManifestError, Parent};
+use crate::format::manifest::{Manifest, Parent};
 use crate::ops::finding::{FindingCode, Findings};
 use crate::storage::{Storage, StorageError};
 use crate::store::Store;

@@ -4,11 +4,12 @@ use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use crate::format::error::TableError;
 use crate::format::index::{IndexRow, SegmentKind, tasks_of};
 use crate::format::manifest::ObjectRef;
-use crate::format::rows::RowBatch;
+use crate::format::row_batch::RowBatch;
 use crate::format::segment::merge::Merge;
-use crate::format::segment::{SegmentReader, SegmentStats, SegmentWriter, TableError};
+use crate::format::segment::{SegmentReader, SegmentStats, SegmentWriter};
 use crate::runner::checkpoint::chain;
 use crate::runner::checkpoint::chain::Fold;
 use crate::runner::checkpoint::slots::Room;

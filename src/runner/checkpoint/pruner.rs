@@ -106,7 +106,7 @@ mod tests {
     use crossbeam_channel::bounded;
 
     use super::*;
-    use crate::format::manifest::StoreFile;
+    use crate::format::store_file::StoreFile;
     use crate::runner::observer::Status;
     use crate::storage::Storage;
     use crate::storage::memory::MemoryStorage;

@@ -92,7 +92,7 @@ impl Desk {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::format::manifest::StoreFile;
+    use crate::format::store_file::StoreFile;
     use crate::storage::memory::MemoryStorage;
     use crate::store::records::attempts::AttemptOutcome;
     use crate::values::id::StoreId;

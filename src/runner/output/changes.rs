@@ -1,7 +1,8 @@
 //! The rows that changed since they were last published, on their way into the next file.
 
 use crate::format::manifest::Output;
-use crate::format::rows::{Change, RowBatch};
+use crate::format::row_batch::RowBatch;
+use crate::format::rows::Change;
 use crate::runner::error::RunError;
 use crate::runner::output::plan::OutputPlan;
 use crate::runner::output::shape::RowShape;

@@ -13,7 +13,7 @@ use crate::format::manifest::Output;
 use crate::job::{Emit, JobSpec, OutputFormat};
 use crate::runner::error::RunError;
 use crate::storage::durable::{flush_directory, flush_name};
-use crate::values::digest::{Digest, Hasher};
+use crate::values::digest::Digest;
 use crate::values::id::Sequence;
 
 /// Where output files go.
@@ -217,17 +217,7 @@ fn is_file_with(path: &Path, output: &Output) -> io::Result<bool> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
         Err(error) => return Err(error),
     }
-    let mut file = File::open(path)?;
-    let mut hasher = Hasher::new();
-    let mut buffer = vec![0; 1 << 20];
-    loop {
-        match io::Read::read(&mut file, &mut buffer)? {
-            0 => break,
-            length => hasher.update(&buffer[..length]),
-        }
-    }
-    let found: Digest = hasher.finish();
-    Ok(found == output.sha256)
+    Ok(Digest::of_reader(File::open(path)?)? == output.sha256)
 }
 
 #[cfg(test)]

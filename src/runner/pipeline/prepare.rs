@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::format::FORMAT;
-use crate::format::manifest::StoreFile;
+use crate::format::store_file::StoreFile;
 use crate::input;
 use crate::input::Partition;
 use crate::input::record::sample;

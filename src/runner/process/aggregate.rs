@@ -4,8 +4,8 @@
 
 use std::cmp::Ordering;
 
+use crate::format::limits::MAX_VALUE_BYTES;
 use crate::format::rows::{RowCodec, int_at, number_at};
-use crate::format::segment::MAX_VALUE_BYTES;
 use crate::input::record::{BadRecord, Field};
 use crate::job::{AggregateFunction, AggregateSpec, FieldPath, InputFormat};
 use crate::runner::process::processor::{Context, ProcessError, Processor};

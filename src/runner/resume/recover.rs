@@ -6,7 +6,8 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use crate::format::index::IndexRow;
 use crate::format::manifest::{Manifest, Routing};
-use crate::format::rows::{Row, RowBatch, RowCodec};
+use crate::format::row_batch::RowBatch;
+use crate::format::rows::{Row, RowCodec};
 use crate::format::segment::SegmentReader;
 use crate::format::segment::merge::Merge;
 use crate::format::{index, positions};
@@ -102,9 +103,8 @@ pub fn recover_in_order(
     let position_rows =
         positions::decode(store.object(tables.positions)?).map_err(RunError::table(tables.positions.object))?;
     let mut chains: Vec<Vec<IndexRow>> = vec![Vec::new(); manifest.shards as usize];
-    let mut objects: HashSet<_> = [tables.index, tables.positions, tables.job].map(|table| table.object).into();
+    let objects: HashSet<_> = manifest.objects(&rows).into_iter().map(|object| object.object).collect();
     for row in rows {
-        objects.insert(row.object);
         let shard = row.shard;
         let expected = index::tasks_of(shard.min(manifest.shards - 1), manifest.tasks, manifest.shards);
         match chains.get_mut(shard as usize) {

@@ -3,7 +3,8 @@
 //! It belongs to the cut as the shard's rows do: it is taken with them, published with the checkpoint that holds them, and given again by a run that goes
 //! on from the checkpoint before.
 
-use crate::format::rows::{Change, RowBatch};
+use crate::format::row_batch::RowBatch;
+use crate::format::rows::Change;
 use crate::runner::rejected::LateRecord;
 
 /// The rows for the output that a shard has produced since the last cut.

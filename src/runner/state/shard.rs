@@ -12,7 +12,8 @@ use std::collections::HashSet;
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::format::index::SegmentKind;
-use crate::format::rows::{Change, Row, RowBatch, RowCodec, int_at, number_at};
+use crate::format::row_batch::RowBatch;
+use crate::format::rows::{Change, Row, RowCodec, int_at, number_at};
 use crate::runner::state::bitmap::Bitmap;
 use crate::runner::state::deadlines::Deadlines;
 use crate::runner::state::emitted::Emitted;

@@ -112,7 +112,7 @@ fn check(store: &Store, plan: &Plan) -> Result<HashSet<ObjectName>, PruneError> 
 }
 
 fn pruned_in(storage: &dyn Storage) -> Result<BTreeSet<Sequence>, StorageError> {
-    let directory = RelPath::new(PRUNED).expect("the name is plain");
+    let directory = layout::directory(PRUNED);
     let entries = storage.list(Some(&directory))?;
     let directories = entries.iter().filter(|entry| entry.kind == EntryKind::Directory);
     Ok(directories.filter_map(|entry| entry.name.parse().ok()).collect())
@@ -391,8 +391,8 @@ fn by_directory(objects: &BTreeMap<ObjectName, u64>) -> BTreeMap<String, Vec<(Ob
 }
 
 /// Returns the name that a checkpoint's directory has in `directory` while it is being deleted.
-fn aside_of(directory: &str, sequence: Sequence) -> RelPath {
-    RelPath::new(format!("{directory}/{TEMPORARY_PREFIX}pruned-{sequence}")).expect("the name is plain")
+fn aside_of(directory: &'static str, sequence: Sequence) -> RelPath {
+    layout::directory(directory).join(&format!("{TEMPORARY_PREFIX}pruned-{sequence}")).expect("a plain name")
 }
 
 /// Renames a directory, in place of an older one of that name, which is of the same checkpoint. One that is gone already

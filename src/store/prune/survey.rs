@@ -97,7 +97,7 @@ impl Around {
     /// Lists a replica.
     pub(super) fn list(storage: &dyn Storage) -> Result<Around, StoreError> {
         let mut lying = Vec::new();
-        let directory = |name: &str| RelPath::new(name).expect("the name is plain");
+        let directory = layout::directory;
         sort(storage.list(None)?, "", &mut lying, |entry| match entry.name.as_str() {
             layout::STORE_FILE
             | layout::REPLICAS_FILE
@@ -109,7 +109,7 @@ impl Around {
             }
             _ => false,
         });
-        let mut sequences = |name: &str| -> Result<BTreeMap<Sequence, Entry>, StoreError> {
+        let mut sequences = |name: &'static str| -> Result<BTreeMap<Sequence, Entry>, StoreError> {
             let is_checkpoint =
                 |entry: &Entry| entry.kind == EntryKind::Directory && entry.name.parse::<Sequence>().is_ok();
             let entries = sort(storage.list(Some(&directory(name)))?, name, &mut lying, is_checkpoint);

@@ -15,7 +15,6 @@ use crate::format::sealed::{is_sealed_line, seal_line};
 use crate::storage::{EntryKind, Storage, StorageError};
 use crate::store::{Store, StoreError, in_milliseconds};
 use crate::values::id::Sequence;
-use crate::values::relpath::RelPath;
 
 /// A file is full when it has so many bytes.
 pub const MAX_FILE_BYTES: u64 = 1 << 20;
@@ -196,7 +195,7 @@ impl Store {
 
 /// Returns the files of the log, by number, with their sizes in bytes.
 fn files(storage: &dyn Storage) -> Result<BTreeMap<u64, u64>, StorageError> {
-    let directory = RelPath::new(HISTORY).expect("the name is plain");
+    let directory = layout::directory(HISTORY);
     let entries = storage.list(Some(&directory))?;
     let files = entries.into_iter().filter(|entry| entry.kind == EntryKind::File);
     Ok(files.filter_map(|entry| Some((layout::parse_attempts(&entry.name)?, entry.bytes))).collect())
@@ -233,7 +232,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::format::manifest::StoreFile;
+    use crate::format::store_file::StoreFile;
     use crate::storage::memory::MemoryStorage;
     use crate::values::id::StoreId;
 

@@ -14,7 +14,6 @@ use crate::storage::{EntryKind, Storage, StorageError};
 use crate::store::{Store, StoreError, in_milliseconds};
 use crate::values::digest::Digest;
 use crate::values::id::Sequence;
-use crate::values::relpath::RelPath;
 use crate::values::yaml;
 
 /// The most that is read of an event, in bytes.
@@ -301,7 +300,7 @@ fn merged(mut ranges: Vec<Range>) -> Vec<Range> {
 }
 
 fn numbers(storage: &dyn Storage) -> Result<Vec<u64>, StorageError> {
-    let directory = RelPath::new(HISTORY).expect("the name is plain");
+    let directory = layout::directory(HISTORY);
     let entries = storage.list(Some(&directory))?;
     let files = entries.iter().filter(|entry| entry.kind == EntryKind::File);
     Ok(files.filter_map(|entry| layout::parse_event(&entry.name)).collect())

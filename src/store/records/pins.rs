@@ -11,7 +11,6 @@ use crate::format::sealed::{is_sealed, seal};
 use crate::storage::{EntryKind, Storage, StorageError};
 use crate::store::{Store, StoreError, in_milliseconds};
 use crate::values::id::Sequence;
-use crate::values::relpath::RelPath;
 use crate::values::yaml;
 
 /// The longest reason, in characters.
@@ -47,7 +46,7 @@ impl Store {
     ///
     /// The name of the file is the mark: one whose content can not be read is a pin without a reason.
     pub fn pins(&self) -> Result<BTreeMap<Sequence, Pin>, StoreError> {
-        let directory = RelPath::new(PINS).expect("the name is plain");
+        let directory = layout::directory(PINS);
         let mut pins: BTreeMap<Sequence, Pin> = BTreeMap::new();
         for storage in &self.replicas {
             for entry in storage.list(Some(&directory))? {
@@ -122,9 +121,10 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::format::manifest::StoreFile;
+    use crate::format::store_file::StoreFile;
     use crate::storage::memory::MemoryStorage;
     use crate::values::id::StoreId;
+    use crate::values::relpath::RelPath;
 
     fn store() -> (Store, MemoryStorage) {
         let storage = MemoryStorage::new();

@@ -12,7 +12,6 @@ use crate::storage::{EntryKind, StorageError};
 use crate::store::records::attempts::AttemptOutcome;
 use crate::store::{Store, StoreError, in_milliseconds};
 use crate::values::id::Sequence;
-use crate::values::relpath::RelPath;
 use crate::values::yaml;
 
 /// The most that is read of an answer, in bytes.
@@ -97,7 +96,7 @@ impl Store {
     ///
     /// Places that can not be listed have none.
     pub fn requests(&self, now: Timestamp) -> Vec<(usize, String)> {
-        let directory = RelPath::new(REQUESTS).expect("the name is plain");
+        let directory = layout::directory(REQUESTS);
         let mut found = Vec::new();
         for index in self.sound() {
             let entries = self.replicas[index].list(Some(&directory)).unwrap_or_default();
@@ -131,7 +130,7 @@ impl Store {
     ///
     /// Fails when the place has no locks, so that it can not be told.
     pub fn holder(&self) -> Result<Option<String>, StoreError> {
-        let path = RelPath::new(layout::LOCK_FILE).expect("the name is plain");
+        let path = layout::lock_file();
         match self.replicas[0].lock(&path, "") {
             Ok(_) => Ok(None),
             Err(StorageError::Held { holder, .. }) => Ok(Some(holder)),
@@ -145,10 +144,11 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::format::manifest::StoreFile;
+    use crate::format::store_file::StoreFile;
     use crate::storage::Storage;
     use crate::storage::memory::MemoryStorage;
     use crate::values::id::StoreId;
+    use crate::values::relpath::RelPath;
 
     fn store() -> (Store, MemoryStorage) {
         let storage = MemoryStorage::new();

@@ -5,7 +5,7 @@
 
 use std::sync::atomic::Ordering;
 
-use crate::format::segment::MAX_VALUE_BYTES;
+use crate::format::limits::MAX_VALUE_BYTES;
 use crate::input::Block;
 use crate::input::record::{BadRecord, Field, RecordPlace};
 use crate::job::OnLate;

@@ -2,8 +2,8 @@
 
 use xxhash_rust::xxh3::xxh3_64;
 
+use crate::format::limits::MAX_VALUE_BYTES;
 use crate::format::rows::RowCodec;
-use crate::format::segment::MAX_VALUE_BYTES;
 use crate::input::record::{BadRecord, Field};
 use crate::job::{FieldPath, InputFormat};
 use crate::runner::process::processor::{Context, ProcessError, Processor};

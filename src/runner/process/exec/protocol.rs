@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::format::rows::RowBatch;
+use crate::format::row_batch::RowBatch;
 
 /// The version of the protocol.
 pub const PROTOCOL: u32 = 1;

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use super::*;
-use crate::format::manifest::StoreFile;
+use crate::format::store_file::StoreFile;
 use crate::storage::memory::MemoryStorage;
 use crate::values::id::StoreId;
 

@@ -1,0 +1,66 @@
+//! `store.yaml`: the file that makes a directory a store.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::format::document;
+use crate::format::error::ManifestError;
+use crate::format::sealed::{is_sealed, seal};
+use crate::values::id::StoreId;
+use crate::values::yaml;
+
+/// `store.yaml`: which store this is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StoreFile {
+    /// The store format, see [`crate::format::FORMAT`].
+    pub format: u32,
+    /// The identity that the store shares with its replicas.
+    pub store: StoreId,
+    /// The job whose checkpoints it holds.
+    pub job: String,
+    /// When it was created.
+    pub created: Timestamp,
+}
+
+impl StoreFile {
+    /// Writes the file as YAML.
+    pub fn to_yaml(&self) -> String {
+        seal(self.unsealed())
+    }
+
+    /// Tells whether `bytes` are a store file, as it was written. One of the time before seals shows only some changes.
+    pub fn is_whole(bytes: &[u8]) -> bool {
+        StoreFile::from_yaml(bytes).is_ok_and(|file| is_sealed(bytes) || file.unsealed().as_bytes() == bytes)
+    }
+
+    fn unsealed(&self) -> String {
+        yaml::to_string(self)
+    }
+
+    /// Reads a store file, of format 1 only.
+    pub fn from_yaml(bytes: &[u8]) -> Result<StoreFile, ManifestError> {
+        let file: StoreFile = document::read(bytes)?;
+        document::check_format(file.format)?;
+        Ok(file)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_store_file_reads_as_it_was_written() {
+        let file = StoreFile {
+            format: 1,
+            store: StoreId::new([0x12; 16]),
+            job: "yes".to_owned(),
+            created: "2026-11-22T14:00:00Z".parse().unwrap(),
+        };
+        assert_eq!(StoreFile::from_yaml(file.to_yaml().as_bytes()).unwrap(), file);
+        let newer = file.to_yaml().replace("format: 1", "format: 2") + "more: {}\n";
+        assert!(matches!(StoreFile::from_yaml(newer.as_bytes()), Err(ManifestError::Format { found: 2 })));
+        assert!(matches!(StoreFile::from_yaml(b"format: 1"), Err(ManifestError::Malformed { .. })));
+    }
+}
