@@ -299,16 +299,16 @@ fn delete_dir_removes_a_directory_of_files(storage: &dyn Storage) {
 }
 
 fn sync_and_settle_may_be_called_at_any_time(storage: &dyn Storage) {
-    storage.settle(None).unwrap();
-    storage.settle(Some(&path("a/b"))).unwrap();
+    storage.sync_dir(None).unwrap();
+    storage.sync_dir(Some(&path("a/b"))).unwrap();
     storage.sync().unwrap();
     storage.create(&path("a/b/c"), b"1").unwrap();
     storage.create(&path("d"), b"1").unwrap();
     storage.sync().unwrap();
     storage.create_dir(&path("a/e"), &[("f", b"1")]).unwrap();
-    storage.settle(Some(&path("a/e"))).unwrap();
+    storage.sync_dir(Some(&path("a/e"))).unwrap();
     storage.delete_dir(&path("a/e")).unwrap();
-    storage.settle(Some(&path("a"))).unwrap();
+    storage.sync_dir(Some(&path("a"))).unwrap();
     storage.delete(&path("a/b/c")).unwrap();
     storage.delete_dir(&path("a/b")).unwrap();
     storage.sync().unwrap();
