@@ -178,7 +178,7 @@ fn a_wrong_job_file_is_refused_with_the_place_and_the_reason() {
         ("input: {files: a.jsonl, max_record_bytes: 0}\n", "1:43: expected a size from 1 byte to 32MiB, found `0`"),
         (
             "input: {files: a.jsonl, max_record_bytes: 16M}\n",
-            "1:43: expected a size such as `64MiB`, `10GB` or `4096`, found the unit `M` (known are kB, MB, GB, TB, KiB, MiB, GiB, TiB)",
+            "1:43: expected a size such as `64MiB`, `10GB` or `4096`, found unknown unit `M` (known: kB, MB, GB, TB, KiB, MiB, GiB, TiB)",
         ),
         ("input: {files: a.jsonl, types: {x: number}}\n", "1:33: no aggregate uses the field `x`"),
         (
