@@ -93,7 +93,7 @@ fn an_empty_storage_lists_nothing_and_has_nothing(storage: &dyn Storage) {
     assert!(storage.delete(&file).unwrap_err().is_not_found());
     assert!(storage.delete_dir(&file).unwrap_err().is_not_found());
     let error = storage.get(&file, 10).unwrap_err().to_string();
-    assert_eq!(error, format!("`{}/a/b` is not there", storage.place()));
+    assert_eq!(error, format!("`{}/a/b` does not exist", storage.place()));
 }
 
 fn what_is_created_is_read_back(storage: &dyn Storage) {

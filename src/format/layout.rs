@@ -9,7 +9,7 @@ use crate::values::digest::Digest;
 use crate::values::id::Sequence;
 use crate::values::relpath::RelPath;
 
-/// The file that makes a directory a store.
+/// The file that turns a directory into a store.
 pub const STORE_FILE: &str = "store.yaml";
 /// The file that a run locks while it writes. It names the holder.
 pub const LOCK_FILE: &str = "lock";

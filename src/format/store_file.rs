@@ -1,4 +1,4 @@
-//! `store.yaml`: the file that makes a directory a store.
+//! `store.yaml`: the file that turns a directory into a store.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};

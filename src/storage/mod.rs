@@ -106,7 +106,7 @@ pub trait Storage: Send + Sync + fmt::Debug {
     /// something else.
     fn list(&self, dir: Option<&RelPath>) -> Result<Vec<Entry>, StorageError>;
 
-    /// Deletes the file at `path`; of a symbolic link the link itself.
+    /// Deletes the file at `path`, or the symbolic link itself.
     ///
     /// Fails with [`StorageError::NotFound`] if it does not exist, and with [`StorageError::NotAFile`] if it is a
     /// directory.
@@ -114,7 +114,7 @@ pub trait Storage: Send + Sync + fmt::Debug {
 
     /// Deletes the directory at `path` and the files in it. A crash may leave some of the files.
     ///
-    /// Fails with [`StorageError::NotFound`] if it does not exist, and also if it contains a directory.
+    /// Fails with [`StorageError::NotFound`] if it does not exist. Also fails if it contains a directory.
     fn delete_dir(&self, path: &RelPath) -> Result<(), StorageError>;
 
     /// Makes the file at `path` as new as a file created now, see [`Entry::modified_seconds`]. That need not be
@@ -129,8 +129,8 @@ pub trait Storage: Send + Sync + fmt::Debug {
     /// Flushes everything that was created or deleted so far, and every name that [`Storage::create`] found taken.
     fn sync(&self) -> Result<(), StorageError>;
 
-    /// Flushes the names in the directory `dir`, or in the root, whoever created or deleted them: another process may
-    /// have died before it flushed them. It is not an error if the directory does not exist.
+    /// Flushes the names in the directory `dir`, or in the root, even those that another process created or deleted: it
+    /// may have died before it flushed them. It is not an error if the directory does not exist.
     fn sync_dir(&self, dir: Option<&RelPath>) -> Result<(), StorageError> {
         // Enough for a storage on which everything is durable at once.
         let _ = dir;

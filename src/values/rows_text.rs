@@ -36,7 +36,7 @@ impl JsonLines {
     }
 }
 
-/// Returns the place of the first value that claims to be JSON and is not.
+/// Returns the index of the first value that should be JSON and is not.
 pub fn invalid_json(values: &[Value]) -> Option<usize> {
     values.iter().position(|value| match value {
         Value::Json(json) => serde_json::from_str::<serde::de::IgnoredAny>(json).is_err(),

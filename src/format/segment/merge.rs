@@ -127,8 +127,8 @@ impl<B: SortedRows, S: Iterator<Item = Result<B, TableError>>> Versions<S, B> {
     }
 }
 
-/// The sources that have rows left, as a binary heap: the entry at `at` comes before those at `2 * at + 1` and `2 * at
-/// + 2`.
+/// The sources that have rows left, as a binary heap: the entry at `at` comes before its children at `2 * at + 1` and
+/// `2 * at + 2`.
 struct Heap<S, B> {
     entries: Vec<HeapEntry>,
     /// From the oldest to the newest.

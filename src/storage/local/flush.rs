@@ -26,7 +26,7 @@ struct Directories {
     /// Those whose entries may not be on disk yet.
     touched: BTreeSet<String>,
     /// Those that this process has flushed at least once. An earlier process may have died between creating a directory
-    /// and flushing its parent, so the first use of a directory flushes all that lead to it, whoever created them.
+    /// and flushing its parent, so the first use of a directory flushes all directories that lead to it.
     flushed: BTreeSet<String>,
 }
 
