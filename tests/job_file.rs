@@ -178,7 +178,7 @@ fn a_wrong_job_file_is_refused_with_the_place_and_the_reason() {
         ("input: {files: a.jsonl, max_record_bytes: 0}\n", "1:43: expected a size from 1 byte to 32MiB, found `0`"),
         (
             "input: {files: a.jsonl, max_record_bytes: 16M}\n",
-            "1:43: expected a size such as `64MiB`, `10GB` or `4096`, found the unit `M` (known are kB, MB, GB, TB, KiB, MiB, GiB, TiB)",
+            "1:43: expected a size such as `64MiB`, `10GB` or `4096`, found unknown unit `M` (known: kB, MB, GB, TB, KiB, MiB, GiB, TiB)",
         ),
         ("input: {files: a.jsonl, types: {x: number}}\n", "1:33: no aggregate uses the field `x`"),
         (
@@ -250,10 +250,7 @@ fn a_wrong_job_file_is_refused_with_the_place_and_the_reason() {
             "process: {aggregate: {a: [sum]}}\n",
             "1:26: expected an aggregate such as `count` or `sum(amount)`, found a list",
         ),
-        (
-            "process: {aggregate: {a: count, a: count}}\n",
-            "1:33: `a` is here a second time, the first is in line 1, column 23",
-        ),
+        ("process: {aggregate: {a: count, a: count}}\n", "1:33: duplicate key `a`, first used in line 1, column 23"),
         ("process: {aggregate: {a: count, A: count}}\n", "1:33: `A` and `a` differ only in case; rename one of them"),
         (
             "process: {aggregate: {a: avg(x), a_sum: sum(x)}}\n",

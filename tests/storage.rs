@@ -93,7 +93,7 @@ fn an_empty_storage_lists_nothing_and_has_nothing(storage: &dyn Storage) {
     assert!(storage.delete(&file).unwrap_err().is_not_found());
     assert!(storage.delete_dir(&file).unwrap_err().is_not_found());
     let error = storage.get(&file, 10).unwrap_err().to_string();
-    assert_eq!(error, format!("`{}/a/b` is not there", storage.place()));
+    assert_eq!(error, format!("`{}/a/b` does not exist", storage.place()));
 }
 
 fn what_is_created_is_read_back(storage: &dyn Storage) {
@@ -299,16 +299,16 @@ fn delete_dir_removes_a_directory_of_files(storage: &dyn Storage) {
 }
 
 fn sync_and_settle_may_be_called_at_any_time(storage: &dyn Storage) {
-    storage.settle(None).unwrap();
-    storage.settle(Some(&path("a/b"))).unwrap();
+    storage.sync_dir(None).unwrap();
+    storage.sync_dir(Some(&path("a/b"))).unwrap();
     storage.sync().unwrap();
     storage.create(&path("a/b/c"), b"1").unwrap();
     storage.create(&path("d"), b"1").unwrap();
     storage.sync().unwrap();
     storage.create_dir(&path("a/e"), &[("f", b"1")]).unwrap();
-    storage.settle(Some(&path("a/e"))).unwrap();
+    storage.sync_dir(Some(&path("a/e"))).unwrap();
     storage.delete_dir(&path("a/e")).unwrap();
-    storage.settle(Some(&path("a"))).unwrap();
+    storage.sync_dir(Some(&path("a"))).unwrap();
     storage.delete(&path("a/b/c")).unwrap();
     storage.delete_dir(&path("a/b")).unwrap();
     storage.sync().unwrap();

@@ -9,7 +9,6 @@ use jiff::{Timestamp, Zoned};
 use crate::cli::error::CliError;
 use crate::cli::ui::Ui;
 use crate::format::layout::{CHECKPOINTS, STORE_FILE};
-use crate::storage::Storage;
 use crate::store::{Committed, Store};
 use crate::values::id::Sequence;
 use crate::values::units;

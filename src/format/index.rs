@@ -1,4 +1,4 @@
-//! The index of a checkpoint: a row a segment, as a Parquet table.
+//! The index of a checkpoint: a Parquet table with one row per segment.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,12 +15,12 @@ use crate::format::parquet::schema::{BATCH_ROWS, ColumnKind, TableColumn};
 use crate::format::parquet::writer::TableWriter;
 use crate::values::id::Sequence;
 
-/// What a segment holds of its shard.
+/// Which rows of its shard a segment has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum SegmentKind {
     /// All rows.
     Base,
-    /// Changed rows and tombstones, to be put on top of the segments before it.
+    /// Changed rows and tombstones, which override the segments before it.
     Delta,
 }
 
@@ -37,35 +37,29 @@ impl SegmentKind {
 /// One segment of a checkpoint.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IndexRow {
-    /// The shard, from 0.
+    /// From 0.
     pub shard: u32,
-    /// Its place in the shard's chain: 0 is the base, higher ones go on top of lower ones.
+    /// Its place in the shard's chain: 0 is the base, and higher levels override lower ones.
     pub level: u32,
-    /// The shard's first task.
     pub first_task: u32,
-    /// The shard's last task.
     pub last_task: u32,
-    /// The cut at which it was taken. The segment with the highest level holds the shard's state from its cut to that of the checkpoint that
-    /// names it: between them nothing in the shard has changed.
+    /// The cut at which it was taken. The segment with the highest level has the state of the shard from its own cut up
+    /// to the cut of any checkpoint that names it: nothing in the shard changed in between.
     pub cut: u64,
-    /// Base or delta.
     pub kind: SegmentKind,
-    /// The object.
     pub object: ObjectName,
-    /// Its size in bytes.
+    /// The size of the object.
     pub bytes: u64,
-    /// Its rows, tombstones included.
+    /// Tombstones included.
     pub rows: u64,
-    /// Its tombstones.
     pub tombstones: u64,
-    /// The smallest key in it by bytes, whatever the task.
+    /// The smallest key of all its tasks, by bytes.
     pub smallest_key: String,
-    /// The largest key in it by bytes, whatever the task.
+    /// The largest key of all its tasks, by bytes.
     pub largest_key: String,
 }
 
 impl IndexRow {
-    /// Returns the object and its size.
     pub fn object_ref(&self) -> ObjectRef {
         ObjectRef { object: self.object, bytes: self.bytes }
     }
@@ -86,13 +80,14 @@ pub fn shard_of(task: u32, tasks: u32, shards: u32) -> u32 {
     (u64::from(task) * u64::from(shards) / u64::from(tasks)) as u32
 }
 
-/// Returns the first and the last task of `shard`.
+/// Returns the first and last task of `shard`.
 pub fn tasks_of(shard: u32, tasks: u32, shards: u32) -> (u32, u32) {
     let first = |shard: u64| (shard * u64::from(tasks)).div_ceil(u64::from(shards)) as u32;
     (first(u64::from(shard)), first(u64::from(shard) + 1) - 1)
 }
 
-/// Returns the task that owns `key` in a job whose routing is by key: XXH3-64 of the key's bytes, modulo `tasks`, which is at least one.
+/// Returns the task that owns `key` in a job that routes by key: the XXH3-64 of the key modulo `tasks`, which is at
+/// least 1.
 pub fn task_of_key(key: &[u8], tasks: u32) -> u32 {
     (xxhash_rust::xxh3::xxh3_64(key) % u64::from(tasks)) as u32
 }
@@ -102,7 +97,7 @@ pub fn encode(rows: &[IndexRow]) -> Vec<u8> {
     encode_of(rows, None)
 }
 
-/// Does the same for a table that belongs to one checkpoint alone, if `checkpoint` names it.
+/// Does the same for a table that belongs to one checkpoint only, if `checkpoint` names it.
 pub fn encode_of(rows: &[IndexRow], checkpoint: Option<Sequence>) -> Vec<u8> {
     let mut sorted: Vec<&IndexRow> = rows.iter().collect();
     sorted.sort_by_key(|row| (row.shard, row.level));
@@ -136,8 +131,8 @@ pub fn encode_of(rows: &[IndexRow], checkpoint: Option<Sequence>) -> Vec<u8> {
 
 /// Reads a table that [`encode`] wrote.
 ///
-/// Fails when it is no such table, when its rows are not sorted by shard and level, when a chain does not begin with a base at level 0 and go on with
-/// deltas, when two rows of a shard disagree about its tasks, or when a row contradicts itself.
+/// Fails if it is another kind of table, if its rows are not sorted by shard and level, if a chain is not a base at
+/// level 0 followed by deltas, if two rows of a shard disagree about its tasks, or if a row contradicts itself.
 pub fn decode(bytes: bytes::Bytes) -> Result<Vec<IndexRow>, TableError> {
     let mut table = TableReader::open(bytes, columns())?;
     let mut rows: Vec<IndexRow> = Vec::new();
@@ -220,7 +215,7 @@ fn check_row(row: &IndexRow) -> Result<(), String> {
     let no_keys = row.smallest_key.is_empty() && row.largest_key.is_empty();
     if row.smallest_key > row.largest_key || (row.rows == 0 && !no_keys) {
         let (smallest, largest) = (short(&row.smallest_key), short(&row.largest_key));
-        return Err(format!("{} rows can not lie between the keys {smallest:?} and {largest:?}", row.rows));
+        return Err(format!("{} rows cannot be between the keys {smallest:?} and {largest:?}", row.rows));
     }
     Ok(())
 }
@@ -311,8 +306,8 @@ mod tests {
             ("another shard's tasks", |row| row.first_task = 15, "tasks 15 to 31 come after task 15"),
             ("no tasks", |row| row.first_task = 32, "its first task 32 is after its last, 31"),
             ("tombstones in a base", |row| row.tombstones = 1, "expected at most 0 tombstones, found 1"),
-            ("a descending key", |row| row.largest_key.clear(), "10 rows can not lie between the keys \"a\" and \"\""),
-            ("keys of no rows", |row| row.rows = 0, "0 rows can not lie between the keys \"a\" and \"å\""),
+            ("a descending key", |row| row.largest_key.clear(), "10 rows cannot be between the keys \"a\" and \"\""),
+            ("keys of no rows", |row| row.rows = 0, "0 rows cannot be between the keys \"a\" and \"å\""),
             ("no segment", |row| row.object.kind = ObjectKind::Yaml, "expected a Parquet object, found "),
             ("a delta at the bottom", |row| row.kind = SegmentKind::Delta, "expected a base at level 0, found a delta"),
             ("a chain with a hole", |row| *row = self::row(0, 3), "level 3 of shard 0 comes after level 1"),

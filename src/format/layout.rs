@@ -1,4 +1,4 @@
-//! The names of everything in a store, built and parsed here and nowhere else.
+//! The names of everything in a store, which are built and parsed only here.
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,46 +9,44 @@ use crate::values::digest::Digest;
 use crate::values::id::Sequence;
 use crate::values::relpath::RelPath;
 
-/// The file that makes a directory a store.
+/// The file that turns a directory into a store.
 pub const STORE_FILE: &str = "store.yaml";
-/// The file that a run locks while it writes; it names the holder.
+/// The file that a run locks while it writes. It names the holder.
 pub const LOCK_FILE: &str = "lock";
-/// The file that names the places in which the store is kept.
+/// The file that lists the replicas of the store.
 pub const REPLICAS_FILE: &str = "replicas.yaml";
 /// The directory of checkpoint directories.
 pub const CHECKPOINTS: &str = "checkpoints";
 /// The root of a checkpoint, inside its directory.
 pub const MANIFEST_FILE: &str = "manifest.yaml";
-/// The list for `sha256sum -c`, beside the manifest.
+/// The checksum list for `sha256sum -c`, beside the manifest.
 pub const SUMS_FILE: &str = "SHA256SUMS";
 /// The directory of objects.
 pub const OBJECTS: &str = "objects/sha256";
-/// The directory of files that were found damaged and replaced by good ones. Nothing reads it.
+/// The directory of damaged files that were replaced by good ones. Nothing reads it.
 pub const DAMAGED: &str = "damaged";
-/// The file that is locked while checkpoints or pins are removed, put back or set; it names the holder.
+/// The file that is locked while checkpoints are pruned or brought back, or pins change. It names the holder.
 pub const PRUNE_LOCK_FILE: &str = "prune.lock";
-/// The file that is locked while objects are deleted or found to be there already.
+/// The file that is locked while objects are deleted, or while a writer relies on an existing one.
 pub const OBJECTS_LOCK_FILE: &str = "objects.lock";
 /// The directory of pins.
 pub const PINS: &str = "pins";
-/// The directory of events: what was removed, when and why.
+/// The directory of history events: what was removed, when and why.
 pub const HISTORY: &str = "history";
-/// The directory of requests to the run that holds the store, and of the answers.
+/// The directory of requests to the run that holds the store, and of its answers.
 pub const REQUESTS: &str = "requests";
-/// The directory of checkpoints that were pruned and can still be brought back.
+/// The directory of pruned checkpoints that can still be brought back.
 pub const PRUNED: &str = "pruned";
 
-/// What an object holds, which its name's ending says.
+/// What an object contains, which is the extension of its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ObjectKind {
-    /// A Parquet table: `.parquet`.
     Parquet,
-    /// A YAML document: `.yaml`.
     Yaml,
 }
 
 impl fmt::Display for ObjectKind {
-    /// Writes the ending of the names, without the dot.
+    /// Writes the extension, without the dot.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
             ObjectKind::Parquet => "parquet",
@@ -61,9 +59,7 @@ impl fmt::Display for ObjectKind {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct ObjectName {
-    /// The SHA-256 of the object's bytes.
     pub digest: Digest,
-    /// What it holds.
     pub kind: ObjectKind,
 }
 
@@ -76,7 +72,7 @@ pub struct ObjectNameError {
 }
 
 impl ObjectName {
-    /// Returns where the object stands in a store: `objects/sha256/3f/3fa8….parquet`.
+    /// Returns the path of the object in a store: `objects/sha256/3f/3fa8….parquet`.
     pub fn path(&self) -> RelPath {
         let name = self.to_string();
         plain(format!("{OBJECTS}/{}/{name}", &name[..2]))
@@ -155,14 +151,14 @@ pub fn file_in(directory: &RelPath, name: &'static str) -> RelPath {
     plain(format!("{directory}/{name}"))
 }
 
-/// Returns where a damaged object is set aside that is the `number`th of its name, from 1: `damaged/3fa8….parquet.1`.
+/// Returns where the `number`th damaged copy of an object is kept, from 1: `damaged/3fa8….parquet.1`.
 pub fn damaged(object: ObjectName, number: u32) -> RelPath {
     plain(format!("{DAMAGED}/{object}.{number}"))
 }
 
-/// Returns where something else than an object is set aside, from 1: `damaged/00000042-manifest.yaml.1`.
+/// Returns where the `number`th damaged copy of another file is kept, from 1: `damaged/00000042-manifest.yaml.1`.
 ///
-/// `path` is `store.yaml`, or a file of a checkpoint.
+/// `path` is `store.yaml` or a file of a checkpoint.
 pub fn damaged_file(path: &RelPath, number: u32) -> RelPath {
     let name = path.as_str().strip_prefix(CHECKPOINTS).unwrap_or(path.as_str());
     plain(format!("{DAMAGED}/{}.{number}", name.trim_start_matches('/').replace('/', "-")))
@@ -183,7 +179,7 @@ pub fn sums(sequence: Sequence) -> RelPath {
     file_in(&checkpoint_dir(sequence), SUMS_FILE)
 }
 
-/// Returns where checkpoint `sequence` stands once it was pruned: `pruned/00000042`.
+/// Returns the directory of checkpoint `sequence` after it was pruned: `pruned/00000042`.
 pub fn pruned_dir(sequence: Sequence) -> RelPath {
     plain(format!("{PRUNED}/{sequence}"))
 }
@@ -193,48 +189,48 @@ pub fn pin(sequence: Sequence) -> RelPath {
     plain(format!("{PINS}/{sequence}.yaml"))
 }
 
-/// Reads the name of a pin.
+/// Parses the file name of a pin.
 pub fn parse_pin(name: &str) -> Option<Sequence> {
     name.strip_suffix(".yaml")?.parse().ok()
 }
 
-/// Returns the event of `number`, from 1: `history/00000007.yaml`.
+/// Returns history event `number`, from 1: `history/00000007.yaml`.
 pub fn event(number: u64) -> RelPath {
     plain(format!("{HISTORY}/{number:08}.yaml"))
 }
 
-/// Reads the name of an event, which is numbered as checkpoints are.
+/// Parses the file name of a history event.
 pub fn parse_event(name: &str) -> Option<u64> {
     name.strip_suffix(".yaml")?.parse().ok().map(|Sequence(number)| number)
 }
 
-/// Returns the file of attempts of `number`, from 1: `history/attempts-00000001.jsonl`.
+/// Returns file `number` of the log of attempts, from 1: `history/attempts-00000001.jsonl`.
 pub fn attempts(number: u64) -> RelPath {
     plain(format!("{HISTORY}/attempts-{number:08}.jsonl"))
 }
 
-/// Reads the name of a file of attempts, which is numbered as checkpoints are.
+/// Parses the name of a file of the log of attempts.
 pub fn parse_attempts(name: &str) -> Option<u64> {
     name.strip_prefix("attempts-")?.strip_suffix(".jsonl")?.parse().ok().map(|Sequence(number)| number)
 }
 
-/// Returns the request `id`, 32 hexadecimal digits: `requests/ID.yaml`.
+/// Returns request `id`, which is 32 hexadecimal digits: `requests/ID.yaml`.
 pub fn request(id: &str) -> RelPath {
     plain(format!("{REQUESTS}/{id}.yaml"))
 }
 
-/// Returns the answer to the request `id`: `requests/ID.answer.yaml`.
+/// Returns the answer to request `id`: `requests/ID.answer.yaml`.
 pub fn answer(id: &str) -> RelPath {
     plain(format!("{REQUESTS}/{id}.answer.yaml"))
 }
 
-/// Reads the name of a request.
+/// Parses the file name of a request.
 pub fn parse_request(name: &str) -> Option<String> {
     let id = name.strip_suffix(".yaml")?;
     (id.len() == 32 && id.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))).then(|| id.to_owned())
 }
 
-/// Reads the name of an answer.
+/// Parses the file name of an answer.
 pub fn parse_answer(name: &str) -> Option<String> {
     parse_request(&name.replace(".answer.yaml", ".yaml")).filter(|id| name == format!("{id}.answer.yaml"))
 }
@@ -242,7 +238,8 @@ pub fn parse_answer(name: &str) -> Option<String> {
 /// The size of the last line of a `SHA256SUMS` in bytes.
 pub const MANIFEST_SUM_BYTES: u64 = 64 + 2 + MANIFEST_FILE.len() as u64 + 1;
 
-/// Returns the content of the `SHA256SUMS` of a checkpoint: a line for each of `objects`, which are sorted by name, then one for the manifest.
+/// Returns the `SHA256SUMS` of a checkpoint: one line for each of `objects`, which are sorted by name, then one for the
+/// manifest.
 pub fn sums_text(objects: impl IntoIterator<Item = ObjectName>, manifest: Digest) -> String {
     let mut text = String::new();
     for object in objects {
@@ -251,20 +248,22 @@ pub fn sums_text(objects: impl IntoIterator<Item = ObjectName>, manifest: Digest
     text + &manifest_sum(manifest)
 }
 
-/// Returns the last line of a `SHA256SUMS`: that of the manifest beside it.
+/// Returns the last line of a `SHA256SUMS`, which is that of the manifest.
 pub fn manifest_sum(manifest: Digest) -> String {
     format!("{manifest}  {MANIFEST_FILE}\n")
 }
 
-/// Reads the last line of `end`, which is at least one byte more than that line of a `SHA256SUMS`, or all of it.
+/// Parses the last line of a `SHA256SUMS`. `end` is the end of the file, at least one byte more than that line, or all
+/// of it.
 pub fn parse_manifest_sum(end: &[u8]) -> Option<Digest> {
     let text = std::str::from_utf8(end).ok()?.strip_suffix('\n')?;
     let line = text.rsplit('\n').next()?;
     line.strip_suffix(MANIFEST_FILE)?.strip_suffix("  ")?.parse().ok()
 }
 
-/// Reads a whole `SHA256SUMS`: the objects, ascending strictly, and the SHA-256 of the manifest. Nothing when any byte
-/// of it is not as [`sums_text`] writes it.
+/// Parses a whole `SHA256SUMS`: the objects, strictly ascending, and the SHA-256 of the manifest.
+///
+/// Returns nothing if any byte differs from what [`sums_text`] writes.
 pub fn parse_sums(bytes: &[u8]) -> Option<(Vec<ObjectName>, Digest)> {
     let mut lines = std::str::from_utf8(bytes).ok()?.strip_suffix('\n')?.split('\n');
     let manifest = lines.next_back()?.strip_suffix(MANIFEST_FILE)?.strip_suffix("  ")?.parse().ok()?;

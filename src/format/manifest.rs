@@ -17,89 +17,77 @@ use crate::values::yaml;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Manifest {
-    /// The store format.
     pub format: u32,
-    /// The job.
     pub job: String,
-    /// The store's identity.
     pub store: StoreId,
-    /// This checkpoint's number.
     pub sequence: Sequence,
-    /// The checkpoint before it; nothing for the first of a store.
+    /// The checkpoint before it; nothing for the first one of a store.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub parent: Option<Parent>,
     /// When the cut was taken, in UTC with milliseconds.
     pub created: Timestamp,
-    /// How the checkpoint chose what to take.
+    /// How the checkpoint chose what to save.
     pub mode: Mode,
-    /// What caused it.
     pub trigger: Trigger,
-    /// Whether the input had been read to its end.
+    /// Whether the input was read to its end.
     pub ended: bool,
-    /// The checkpoint whose content this one put back, when a restore made it.
+    /// The checkpoint whose content this one has, if a restore made it.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub restored_from: Option<Sequence>,
-    /// The number of tasks.
     pub tasks: u32,
-    /// The number of shards; see [`crate::format::index::shard_of`].
+    /// See [`crate::format::index::shard_of`].
     pub shards: u32,
-    /// How keys find their task.
+    /// How keys are assigned to tasks.
     pub routing: Routing,
-    /// The cut: every block of the input before this number is applied, none from it on.
+    /// The cut: all blocks of the input before this number are applied, and no others.
     pub block: u64,
-    /// Older cuts that some shards still have, ascending, in mode priority.
+    /// In mode priority: the older cuts that some shards still have, ascending.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub older_cuts: Vec<OlderCut>,
-    /// The size of the grid that the input's blocks are laid on, in bytes.
+    /// The block size of the input in bytes: blocks begin at its multiples.
     pub block_bytes: u64,
-    /// The columns of the state's values.
     pub columns: Vec<Column>,
-    /// What it took.
     pub timings: Timings,
-    /// How much there is.
     pub totals: Totals,
-    /// The files that this checkpoint publishes.
+    /// The output files that this checkpoint publishes.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub outputs: Vec<Output>,
-    /// The dead-letter file, as far as this checkpoint knows it.
+    /// The part of the dead-letter file that belongs to this checkpoint.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub dead_letter: Option<DeadLetter>,
-    /// The file of late records, as far as this checkpoint knows it.
+    /// The part of the file of late records that belongs to this checkpoint.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub late_records: Option<DeadLetter>,
-    /// The tables.
     pub tables: Tables,
 }
 
-/// A cut that some shards have instead of the checkpoint's own.
+/// An older cut that some shards have instead of the checkpoint's own.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct OlderCut {
-    /// The cut: their state is that of all blocks before this number.
+    /// The cut: the shards have the state after all blocks before this number.
     pub block: u64,
-    /// When it was taken.
     pub created: Timestamp,
-    /// Records of input that were applied then, skipped ones included.
+    /// The number of records that were applied at the cut, skipped ones included.
     pub records: u64,
-    /// The shards, ascending.
+    /// Ascending.
     pub shards: Vec<u32>,
 }
 
-/// The link to the checkpoint before.
+/// A link to the checkpoint before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Parent {
-    /// Its number.
     pub sequence: Sequence,
     /// The SHA-256 of its `manifest.yaml`.
     pub sha256: Digest,
 }
 
-/// How a checkpoint chooses what to take.
+/// How a checkpoint chooses what to save.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Mode {
-    /// Only what changed; the rest is shared with the parent.
+    /// What changed; the rest is shared with the parent.
     #[default]
     Elided,
     /// The most important shards first.
@@ -123,11 +111,11 @@ impl Mode {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Trigger {
-    /// The job's `schedule`.
+    /// `schedule` in the job file.
     Schedule,
-    /// The job's `state_bytes`.
+    /// `state_bytes` in the job file.
     StateBytes,
-    /// The job's `records`.
+    /// `records` in the job file.
     Records,
     /// SIGUSR1.
     Signal,
@@ -141,57 +129,56 @@ pub enum Trigger {
     Restore,
 }
 
-/// How a key finds its task.
+/// How keys are assigned to tasks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Routing {
-    /// The job has a key: task = XXH3-64 of the key's bytes, modulo the number of tasks.
+    /// By the key: the XXH3-64 of its bytes modulo the number of tasks.
     KeyHash,
-    /// It has none: each partition is a task of its own, numbered in the positions table, and its name is the key.
+    /// The job has no key: each partition is a task, numbered in the positions table, and its name is the key.
     Partition,
-    /// The state is that of a program, which gives each of its tasks keys as it likes: any key may be in any task, also in several.
+    /// By the program that keeps the state: any key may be in any task, and also in several.
     Program,
 }
 
-/// What a checkpoint took, in microseconds.
+/// How long a checkpoint took.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Timings {
-    /// The longest that any worker stood still for it.
+    /// The longest pause of any worker.
     pub pause_micros: u64,
-    /// From the cut until all changed rows were taken.
+    /// From the cut until all changed rows were copied.
     pub snapshot_micros: u64,
     /// From then until every object was written and flushed.
     pub write_micros: u64,
 }
 
-/// How much a checkpoint holds.
+/// Counts and sizes of a checkpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Totals {
     /// Keys in the state.
     pub keys: u64,
-    /// Rows that this checkpoint wrote: changed keys and tombstones.
+    /// Rows that the checkpoint wrote: changed keys and tombstones.
     pub changed_keys: u64,
-    /// Bytes of all its objects.
+    /// The size of all its objects.
     pub bytes: u64,
-    /// Bytes of the objects that its parent did not have.
+    /// The size of the objects that its parent does not have.
     pub new_bytes: u64,
-    /// Partitions of the input.
     pub partitions: u64,
-    /// Bytes of input applied since the job began.
+    /// Bytes of input applied since the job started.
     pub input_bytes: u64,
-    /// Records of input applied since the job began, skipped ones included.
+    /// Records applied since the job started, skipped ones included.
     pub records: u64,
-    /// Records skipped or sent to the dead-letter file since the job began.
+    /// Records skipped or written to the dead-letter file since the job started.
     pub skipped: u64,
-    /// Records that came after all their windows were closed, since the job began.
+    /// Late records since the job started: all their windows were closed.
     #[serde(skip_serializing_if = "is_zero", default)]
     pub late: u64,
-    /// Of the bytes of input, those of files that the positions do not name any more.
+    /// The part of `input_bytes` in files that the positions no longer name.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub past_input_bytes: u64,
-    /// Of the records, those of files that the positions do not name any more.
+    /// The part of `records` in files that the positions no longer name.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub past_records: u64,
 }
@@ -200,27 +187,24 @@ fn is_zero(number: &u64) -> bool {
     *number == 0
 }
 
-/// A file that a checkpoint publishes.
+/// An output file that a checkpoint publishes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Output {
-    /// Where, as the job file says it, relative to the job file's directory unless absolute.
+    /// As in the job file: absolute, or relative to the directory of the job file.
     pub path: String,
-    /// The SHA-256 of its bytes.
     pub sha256: Digest,
-    /// Its size.
     pub bytes: u64,
-    /// Its rows.
     pub rows: u64,
 }
 
-/// How far a dead-letter file is part of a checkpoint.
+/// The part of a dead-letter file that belongs to a checkpoint.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DeadLetter {
-    /// Where, as the job file says it.
+    /// As in the job file.
     pub path: String,
-    /// Its first so many bytes belong to this checkpoint; what follows was written after it.
+    /// The size of that part. Whatever follows was written later.
     pub bytes: u64,
 }
 
@@ -228,11 +212,11 @@ pub struct DeadLetter {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Tables {
-    /// A row a segment, see [`crate::format::index`].
+    /// See [`crate::format::index`].
     pub index: ObjectRef,
-    /// A row a partition, see [`crate::format::positions`].
+    /// See [`crate::format::positions`].
     pub positions: ObjectRef,
-    /// The job's definition, YAML.
+    /// The job file in its canonical form.
     pub job: ObjectRef,
 }
 
@@ -240,9 +224,7 @@ pub struct Tables {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ObjectRef {
-    /// Its name.
     pub object: ObjectName,
-    /// Its size in bytes.
     pub bytes: u64,
 }
 
@@ -250,12 +232,12 @@ impl Manifest {
     /// The largest manifest that is read, in bytes.
     pub const MAX_BYTES: u64 = document::MAX_BYTES;
 
-    /// Writes the manifest as YAML, the same bytes each time.
+    /// Writes the manifest as YAML. Equal manifests give equal bytes.
     pub fn to_yaml(&self) -> String {
         yaml::to_string(self)
     }
 
-    /// Reads a manifest, of format 1 only, and checks what can be checked without any other file.
+    /// Reads a manifest of this format, and checks what can be checked without any other file.
     pub fn from_yaml(bytes: &[u8]) -> Result<Manifest, ManifestError> {
         let manifest: Manifest = document::read(bytes)?;
         document::check_format(manifest.format)?;
@@ -263,7 +245,7 @@ impl Manifest {
         Ok(manifest)
     }
 
-    /// Says what in the manifest contradicts itself.
+    /// Returns what is wrong with the manifest by itself.
     fn check(&self) -> Result<(), String> {
         let Manifest { sequence, tasks, shards, .. } = self;
         if sequence.0 == 0 {
@@ -274,7 +256,7 @@ impl Manifest {
         {
             if let Some(earlier) = earlier.filter(|earlier| earlier.0 == 0 || earlier >= sequence) {
                 return Err(format!(
-                    "{field}: expected a checkpoint before {}, which this is, found {}",
+                    "{field}: expected a checkpoint before this one ({}), found {}",
                     sequence.0, earlier.0
                 ));
             }

@@ -1,4 +1,4 @@
-//! The store format, version 1, in code: bytes to values and back. `docs/format.md` is the same in words.
+//! The store format, version 1: bytes to values and back. `docs/format.md` describes it in words.
 //!
 //! Nothing here opens a file.
 
@@ -17,5 +17,5 @@ pub mod sealed;
 pub mod segment;
 pub mod store_file;
 
-/// The store format that this version writes, and the only one it reads.
+/// The store format that this version writes, and the only one that it reads.
 pub const FORMAT: u32 = 1;

@@ -1,4 +1,4 @@
-//! The positions of a checkpoint: a row a partition, as a Parquet table.
+//! The positions of a checkpoint: a Parquet table with one row per partition and cut.
 
 use std::sync::Arc;
 
@@ -13,37 +13,37 @@ use crate::format::parquet::writer::TableWriter;
 use crate::values::digest::Digest;
 use crate::values::id::Sequence;
 
-/// How far one partition has been applied.
+/// How far one partition was applied.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PositionRow {
-    /// The partition's name: the path as the job file gives it, or `-` for standard input.
+    /// The path as the job file has it, or `-` for standard input.
     pub partition: String,
-    /// The partition's task, for a job without a key.
+    /// The task of the partition, in a job without a key.
     pub task: Option<u32>,
-    /// The cut that this position belongs to, a block number.
+    /// The cut that this position belongs to.
     pub cut: u64,
-    /// Bytes applied, counted after decompression.
+    /// The number of bytes applied, counted after decompression.
     pub offset: u64,
-    /// Records applied, skipped ones included.
+    /// The number of records applied, skipped ones included.
     pub record: u64,
-    /// Whether the partition had been read to its end.
+    /// Whether the partition was read to its end.
     pub ended: bool,
-    /// The size of the file when the position was taken, in bytes as stored; nothing for standard input.
+    /// The size of the file on disk when the position was taken; nothing for standard input.
     pub file_bytes: Option<u64>,
-    /// A digest of what lies before the position; `docs/format.md` says of which bytes.
+    /// A digest of the input before the position; `docs/format.md` says of which bytes.
     pub fingerprint: Digest,
-    /// The largest time that its records have, in milliseconds since 1970-01-01T00:00:00Z, for a job that goes by time.
+    /// The latest time of its records, in milliseconds since 1970-01-01T00:00:00Z, in a job with event time.
     pub event_time: Option<i64>,
-    /// The time before which no more records were expected at the cut, the same for all partitions of a cut; in milliseconds.
+    /// The watermark at the cut, in the same unit; all partitions of a cut have the same one.
     pub watermark: Option<i64>,
-    /// The partition that a rotated file belongs to, when it has another name than that.
+    /// The partition that a rotated file belongs to, if that has another name.
     pub generation_of: Option<String>,
-    /// The file's number in its file system, of an input that is followed. A hint: the fingerprint proves.
+    /// The inode of the file, for followed input. Only a hint: the fingerprint is the proof.
     pub inode: Option<u64>,
 }
 
 impl PositionRow {
-    /// Returns the name of the partition to which the file belongs.
+    /// Returns the name of the partition that the file belongs to.
     pub fn logical(&self) -> &str {
         self.generation_of.as_deref().unwrap_or(&self.partition)
     }
@@ -54,7 +54,7 @@ pub fn encode(rows: &[PositionRow]) -> Vec<u8> {
     encode_of(rows, None)
 }
 
-/// Does the same for a table that belongs to one checkpoint alone, if `checkpoint` names it.
+/// Does the same for a table that belongs to one checkpoint only, if `checkpoint` names it.
 pub fn encode_of(rows: &[PositionRow], checkpoint: Option<Sequence>) -> Vec<u8> {
     let mut sorted: Vec<&PositionRow> = rows.iter().collect();
     sorted.sort_by_key(|row| row.sort_key());
@@ -93,10 +93,10 @@ pub fn encode_of(rows: &[PositionRow], checkpoint: Option<Sequence>) -> Vec<u8> 
 
 /// Reads a table that [`encode`] wrote.
 ///
-/// Fails when it is no such table or when its rows are not strictly sorted by partition and cut.
+/// Fails if it is another kind of table, or if its rows are not strictly sorted by partition and cut.
 pub fn decode(bytes: bytes::Bytes) -> Result<Vec<PositionRow>, TableError> {
     let mut table = match TableReader::open(bytes.clone(), columns(false, false)) {
-        // Jobs that go by time have two columns more, and so have inputs that are followed.
+        // Jobs with event time have two more columns, and so have jobs that follow their input.
         Err(error @ TableError::Columns { .. }) => [(true, false), (false, true), (true, true)]
             .into_iter()
             .find_map(|(has_time, following)| TableReader::open(bytes.clone(), columns(has_time, following)).ok())

@@ -7,28 +7,28 @@ use crate::format::error::ManifestError;
 use crate::format::sealed::{is_sealed, seal};
 use crate::values::yaml;
 
-/// `replicas.yaml`: where the store is kept. The run that writes to the store writes it too.
+/// `replicas.yaml`: where the replicas of a store are. The run that writes to the store writes it too.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ReplicasFile {
-    /// The store format.
     pub format: u32,
-    /// How many places a checkpoint has to be in before it counts.
+    /// How many replicas must have a checkpoint before it counts.
     pub min_copies: usize,
-    /// The directories, absolute; the first is the one that the job file names as the store.
+    /// Absolute paths; the first is the store that the job file names.
     pub places: Vec<String>,
 }
 
 impl ReplicasFile {
-    /// The most places that are read.
+    /// The most places that a file may have.
     pub const MAX_PLACES: usize = 100;
 
-    /// Writes the file as YAML.
+    /// Writes the file as YAML, with a seal.
     pub fn to_yaml(&self) -> String {
         seal(self.unsealed())
     }
 
-    /// Tells whether `bytes` are such a file, as it was written. One of the time before seals shows only some changes.
+    /// Returns whether `bytes` are an unmodified file of this kind. Without a seal, as older versions wrote it, only
+    /// some changes show.
     pub fn is_whole(bytes: &[u8]) -> bool {
         ReplicasFile::from_yaml(bytes).is_ok_and(|file| is_sealed(bytes) || file.unsealed().as_bytes() == bytes)
     }
@@ -37,7 +37,7 @@ impl ReplicasFile {
         yaml::to_string(self)
     }
 
-    /// Reads such a file, of format 1 only.
+    /// Reads a file of this format.
     pub fn from_yaml(bytes: &[u8]) -> Result<ReplicasFile, ManifestError> {
         let file: ReplicasFile = document::read(bytes)?;
         document::check_format(file.format)?;

@@ -9,7 +9,7 @@ pub struct RowBatch {
     rows: Vec<RowEntry>,
 }
 
-/// Where a row's key and then its value stand in `bytes`.
+/// Where in `bytes` a row's key begins, which its value follows.
 #[derive(Debug, Clone, Copy)]
 struct RowEntry {
     at: usize,
@@ -20,10 +20,10 @@ struct RowEntry {
     change: Change,
 }
 
-/// So many rows ahead are looked at.
+/// How many rows ahead memory is prefetched.
 const LOOK_AHEAD_ROWS: usize = 16;
 
-/// Returns the first eight of `bytes` as a number that orders as they do, zeros standing for those that are missing.
+/// Returns the first eight `bytes` as a number that sorts as they do; missing ones count as zero.
 fn first_bytes(bytes: &[u8]) -> u64 {
     match bytes.first_chunk() {
         Some(chunk) => u64::from_be_bytes(*chunk),
@@ -32,23 +32,20 @@ fn first_bytes(bytes: &[u8]) -> u64 {
 }
 
 impl RowBatch {
-    /// Makes an empty batch.
     pub fn new() -> RowBatch {
         RowBatch::default()
     }
 
-    /// Makes room for so many more rows, whose keys and values take so many bytes.
+    /// Reserves memory for `rows` more rows, whose keys and values take `bytes`.
     pub fn reserve(&mut self, rows: usize, bytes: usize) {
         self.rows.reserve(rows);
         self.bytes.reserve(bytes);
     }
 
-    /// Returns the number of rows.
     pub fn len(&self) -> usize {
         self.rows.len()
     }
 
-    /// Tells whether there are no rows.
     pub fn is_empty(&self) -> bool {
         self.rows.is_empty()
     }
@@ -58,7 +55,7 @@ impl RowBatch {
         self.bytes.len() + self.rows.len() * size_of::<RowEntry>()
     }
 
-    /// Appends a row; `value` is nothing for a tombstone.
+    /// Appends a row. A tombstone has no `value`.
     pub fn push(&mut self, task: u32, key: &[u8], value: Option<&[u8]>) {
         self.push_with(task, key, value.is_some(), |bytes| {
             if let Some(value) = value {
@@ -67,13 +64,13 @@ impl RowBatch {
         });
     }
 
-    /// Appends a row whose value `write` appends to the bytes it is given; a tombstone when `has_value` is false.
+    /// Appends a row whose value `write` appends to the bytes that it gets, or a tombstone if `has_value` is false.
     #[inline]
     pub fn push_with(&mut self, task: u32, key: &[u8], has_value: bool, write: impl FnOnce(&mut Vec<u8>)) {
         self.push_changed(task, key, Change::None, has_value, write);
     }
 
-    /// Appends a row as [`RowBatch::push_with`] does, with what became of it.
+    /// Appends a row as [`RowBatch::push_with`] does, and how it changed.
     #[inline]
     pub fn push_changed(
         &mut self,
@@ -96,13 +93,12 @@ impl RowBatch {
         self.rows.push(RowEntry { at, task, key_bytes, value_bytes_plus_one, change });
     }
 
-    /// Returns row `index`.
     #[inline]
     pub fn row(&self, index: usize) -> Row<'_> {
         self.entry_row(&self.rows[index])
     }
 
-    /// Returns what became of row `index`.
+    /// Returns how row `index` changed.
     #[inline]
     pub fn change(&self, index: usize) -> Change {
         self.rows[index].change
@@ -117,9 +113,9 @@ impl RowBatch {
         Row { task: entry.task, key, value }
     }
 
-    /// Returns the rows in their order.
+    /// Iterates over the rows in their current order.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = Row<'_>> {
-        // Sorted rows lie all over the bytes: those to come are looked at early, so that the waits for memory overlap.
+        // Sorted rows are scattered over the bytes. Touching later ones early makes the waits for memory overlap.
         self.rows.iter().enumerate().map(|(index, entry)| {
             let ahead = self.rows.get(index + LOOK_AHEAD_ROWS).and_then(|entry| self.bytes.get(entry.at));
             std::hint::black_box(ahead.copied());
@@ -127,12 +123,12 @@ impl RowBatch {
         })
     }
 
-    /// Sorts the rows by task and key. Keys that occur twice stay in the order in which they were pushed.
+    /// Sorts the rows by task and key. Rows with the same key stay in the order in which they were pushed.
     pub fn sort(&mut self) {
         let key = |index: u128| self.entry_row(&self.rows[index as u32 as usize]).key;
         let rows = u32::try_from(self.rows.len()).expect("a batch holds fewer than 2^32 rows");
         let shared = self.shared_prefix_bytes();
-        // One number for each row: its task, eight bytes of its key behind what all keys begin with, and its place.
+        // One number per row: its task, eight bytes of its key after the shared prefix, and its index.
         let number = |(index, entry): (u32, &RowEntry)| {
             let eight = first_bytes(&self.entry_row(entry).key[shared..]);
             u128::from(entry.task) << 96 | u128::from(eight) << 32 | u128::from(index)
@@ -145,7 +141,7 @@ impl RowBatch {
         self.rows = order.into_iter().map(|index| self.rows[index as u32 as usize]).collect();
     }
 
-    /// Returns how many bytes all keys begin with alike.
+    /// Returns the length of the prefix that all keys share.
     fn shared_prefix_bytes(&self) -> usize {
         let mut keys = self.rows.iter().map(|entry| self.entry_row(entry).key);
         let Some(first) = keys.next() else { return 0 };
@@ -157,25 +153,25 @@ impl RowBatch {
         })
     }
 
-    /// Gives every row the task that `task_of` says for its key.
+    /// Sets the task of every row to `task_of` its key.
     pub fn set_tasks(&mut self, task_of: impl Fn(&[u8]) -> u32) {
         for entry in &mut self.rows {
             entry.task = task_of(&self.bytes[entry.at..entry.at + entry.key_bytes as usize]);
         }
     }
 
-    /// Appends the rows of another batch, with what became of them.
+    /// Appends the rows of another batch, and how they changed.
     pub fn append(&mut self, other: &RowBatch) {
         let shift = self.bytes.len();
         self.bytes.extend_from_slice(&other.bytes);
         self.rows.extend(other.rows.iter().map(|entry| RowEntry { at: entry.at + shift, ..*entry }));
     }
 
-    /// Takes the task of every row from the first four bytes of its key, big-endian, which are no longer part of the key then.
+    /// Removes the first four bytes of every key and makes them, big-endian, the task of the row.
     ///
     /// # Panics
     ///
-    /// When a key is shorter.
+    /// Panics if a key is shorter.
     pub fn split_tasks(&mut self) {
         for entry in &mut self.rows {
             let key = &self.bytes[entry.at..entry.at + entry.key_bytes as usize];
@@ -185,7 +181,7 @@ impl RowBatch {
         }
     }
 
-    /// Removes all rows and keeps the memory.
+    /// Removes all rows, but keeps the memory.
     pub fn clear(&mut self) {
         self.bytes.clear();
         self.rows.clear();

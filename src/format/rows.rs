@@ -1,6 +1,6 @@
 //! Rows of state in memory: a task, a key, and a value packed into bytes.
 //!
-//! The packing is private to a process and never written to a store. A value of a given content has one packing, so equal bytes
+//! The packing is private to a process and never written to a store. Each value has exactly one packing, so equal bytes
 //! are equal values.
 
 use crate::values::decimal::Decimal;
@@ -8,9 +8,9 @@ use crate::values::value::{Column, ColumnType, Value};
 
 /// Packs and unpacks the values of rows that have certain columns.
 ///
-/// A packed value is a bitmap of the columns that have a value (a bit a column, lowest first, in whole bytes), the fixed part (8 bytes for an
-/// integer, 16 for a number, 1 for a bool, 4 for the length of anything else; little-endian; zeros when missing), then the bytes of
-/// the text, JSON and sketch columns one after another.
+/// A packed value is a bitmap of the columns that have a value (one bit per column, lowest first, in whole bytes), the
+/// fixed part (8 bytes for an integer, 16 for a number, 1 for a bool, 4 for the length of anything else; little-endian;
+/// zeros for a missing value), then the bytes of the text, JSON and sketch columns one after another.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RowCodec {
     columns: Vec<Column>,
@@ -19,7 +19,6 @@ pub struct RowCodec {
 }
 
 impl RowCodec {
-    /// Makes the codec of `columns`.
     pub fn new(columns: Vec<Column>) -> RowCodec {
         let mut offset = columns.len().div_ceil(8);
         let offsets = columns
@@ -38,27 +37,27 @@ impl RowCodec {
         RowCodec { columns, offsets, fixed_bytes: offset }
     }
 
-    /// Returns the columns.
     pub fn columns(&self) -> &[Column] {
         &self.columns
     }
 
-    /// Returns the size of the bitmap and the fixed part: the whole packed value when every column is fixed.
+    /// Returns the size of the bitmap and the fixed part, which is the whole packed value if every column has a fixed
+    /// size.
     pub fn fixed_bytes(&self) -> usize {
         self.fixed_bytes
     }
 
-    /// Returns where the fixed part of column `index` begins.
+    /// Returns the offset of the fixed part of column `index`.
     pub fn offset(&self, index: usize) -> usize {
         self.offsets[index]
     }
 
-    /// Tells whether all packed values have the same size.
+    /// Returns whether all packed values have the same size.
     pub fn is_fixed(&self) -> bool {
         self.columns.iter().all(|column| column.column_type.is_fixed())
     }
 
-    /// Tells whether column `index` of `packed` has a value.
+    /// Returns whether column `index` of `packed` has a value.
     pub fn has(packed: &[u8], index: usize) -> bool {
         packed[index / 8] & (1 << (index % 8)) != 0
     }
@@ -67,9 +66,9 @@ impl RowCodec {
     ///
     /// # Panics
     ///
-    /// When a value is not of its column's type: the caller has checked them.
+    /// Panics if a value does not have the type of its column: the caller has checked that.
     pub fn pack(&self, values: &[Value], packed: &mut Vec<u8>) {
-        assert_eq!(values.len(), self.columns.len(), "a value for each column");
+        assert_eq!(values.len(), self.columns.len(), "one value per column");
         let start = packed.len();
         packed.resize(start + self.fixed_bytes, 0);
         for (index, value) in values.iter().enumerate() {
@@ -85,13 +84,13 @@ impl RowCodec {
                     put_variable(packed, at, text.as_bytes());
                 }
                 (ColumnType::Sketch, Value::Sketch(bytes)) => put_variable(packed, at, bytes),
-                (column_type, value) => panic!("a {column_type:?} column can not hold {value:?}"),
+                (column_type, value) => panic!("a {column_type:?} column cannot hold {value:?}"),
             }
             packed[start + index / 8] |= 1 << (index % 8);
         }
     }
 
-    /// Unpacks a value that [`RowCodec::pack`] made.
+    /// Unpacks what [`RowCodec::pack`] packed.
     pub fn unpack(&self, packed: &[u8]) -> Vec<Value> {
         let mut rest = &packed[self.fixed_bytes..];
         let mut variable = |at: usize| {
@@ -139,41 +138,41 @@ fn put_variable(packed: &mut Vec<u8>, at: usize, bytes: &[u8]) {
     packed.extend_from_slice(bytes);
 }
 
-/// One row, borrowed from a [`RowBatch`].
+/// One row, borrowed from a [`RowBatch`](crate::format::row_batch::RowBatch).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Row<'a> {
     /// The task that owns the key.
     pub task: u32,
     /// The key, UTF-8.
     pub key: &'a [u8],
-    /// The packed value, or nothing for a tombstone: the key was deleted.
+    /// The packed value, or nothing for a tombstone, which says that the key was deleted.
     pub value: Option<&'a [u8]>,
 }
 
 impl<'a> Row<'a> {
-    /// Returns what rows are sorted by.
+    /// Returns the key that rows are sorted by.
     pub fn sort_key(&self) -> (u32, &'a [u8]) {
         (self.task, self.key)
     }
 }
 
-/// What became of a row since the cut before. It is known while a checkpoint is made, and never written to a segment.
+/// How a row changed since the previous cut. It is known while a checkpoint is made, and never written to a segment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Change {
-    /// Nothing: it is as it was.
+    /// It did not change.
     #[default]
     None,
-    /// It was not there.
+    /// It is new.
     Insert,
-    /// It was there, with any value.
+    /// It existed, with this value or another.
     Update,
-    /// It was there, and is no more.
+    /// It no longer exists.
     Delete,
 }
 
 impl Change {
-    /// Returns what became of a row to which `self` happened, and then `later`: [`Change::Delete`] of an inserted row is [`Change::None`], and such a
-    /// row was never there.
+    /// Returns the change that `self` and then `later` add up to. An inserted row that is deleted again was never
+    /// there: [`Change::None`].
     pub fn then(self, later: Change) -> Change {
         match (self, later) {
             (before, Change::None) => before,
@@ -186,7 +185,7 @@ impl Change {
         }
     }
 
-    /// Returns the name that files of changes have for it.
+    /// Returns the name that files of changes use.
     pub fn name(self) -> &'static str {
         match self {
             Change::None => "none",

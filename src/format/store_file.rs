@@ -1,4 +1,4 @@
-//! `store.yaml`: the file that makes a directory a store.
+//! `store.yaml`: the file that turns a directory into a store.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -9,27 +9,25 @@ use crate::format::sealed::{is_sealed, seal};
 use crate::values::id::StoreId;
 use crate::values::yaml;
 
-/// `store.yaml`: which store this is.
+/// `store.yaml`: the identity of a store.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StoreFile {
-    /// The store format, see [`crate::format::FORMAT`].
     pub format: u32,
-    /// The identity that the store shares with its replicas.
+    /// The same for all replicas.
     pub store: StoreId,
-    /// The job whose checkpoints it holds.
     pub job: String,
-    /// When it was created.
     pub created: Timestamp,
 }
 
 impl StoreFile {
-    /// Writes the file as YAML.
+    /// Writes the file as YAML, with a seal.
     pub fn to_yaml(&self) -> String {
         seal(self.unsealed())
     }
 
-    /// Tells whether `bytes` are a store file, as it was written. One of the time before seals shows only some changes.
+    /// Returns whether `bytes` are an unmodified store file. Without a seal, as older versions wrote it, only some
+    /// changes show.
     pub fn is_whole(bytes: &[u8]) -> bool {
         StoreFile::from_yaml(bytes).is_ok_and(|file| is_sealed(bytes) || file.unsealed().as_bytes() == bytes)
     }
@@ -38,7 +36,7 @@ impl StoreFile {
         yaml::to_string(self)
     }
 
-    /// Reads a store file, of format 1 only.
+    /// Reads a store file of this format.
     pub fn from_yaml(bytes: &[u8]) -> Result<StoreFile, ManifestError> {
         let file: StoreFile = document::read(bytes)?;
         document::check_format(file.format)?;

@@ -12,7 +12,6 @@ use crate::format::index::IndexRow;
 use crate::format::layout::{self, ObjectKind, ObjectName};
 use crate::format::manifest::{Manifest, ObjectRef, Parent, Timings, Totals, Trigger};
 use crate::format::positions::{self, PositionRow};
-use crate::format::rows::Row;
 use crate::format::segment::{SegmentReader, SegmentWriter};
 use crate::ops::read::{ReadError, Selection, Snapshot};
 use crate::storage::Storage;
@@ -21,7 +20,8 @@ use crate::values::digest::Digest;
 use crate::values::id::Sequence;
 use crate::values::parallel;
 use crate::values::progress::Progress;
-use crate::values::value::{Column, Value};
+use crate::values::rows_text::{JsonLines, invalid_json, push_csv, push_csv_header};
+use crate::values::value::Value;
 
 mod aside;
 
@@ -427,27 +427,31 @@ fn export_rows(
     let mut file = BufWriter::with_capacity(1 << 20, aside.create(&name)?);
     let mut line = Vec::new();
     let columns = plan.snapshot.codec.columns();
+    let names = || ["task", "key"].into_iter().chain(columns.iter().map(|column| column.name.as_str()));
+    let json_lines = JsonLines::new(names());
     if plan.format == ExportFormat::Csv {
-        csv_header(columns, &mut line);
+        push_csv_header(names(), &mut line);
     }
     let (mut rows, mut bytes) = (0, line.len() as u64);
     let mut failed = file.write_all(&line).err().map(io_error("write", &path));
     plan.snapshot.rows(store, &Selection::default(), progress, |row| {
         line.clear();
         let values = plan.snapshot.values(row);
+        let key = || String::from_utf8_lossy(row.key).into_owned();
+        let head = [Value::Int(row.task.into()), Value::Text(key())];
+        let all = head.iter().chain(&values);
         let outcome = match plan.format {
             ExportFormat::Csv => {
-                csv_line(row, &values, &mut line);
+                push_csv(all, &mut line);
                 Ok(())
             }
-            ExportFormat::JsonLines | ExportFormat::Parquet => json_line(columns, row, &values, &mut line),
+            ExportFormat::JsonLines | ExportFormat::Parquet => {
+                json_lines.push(all, &mut line);
+                invalid_json(&values).map_or(Ok(()), Err)
+            }
         };
         let outcome = outcome
-            .map_err(|column| RestoreError::Value {
-                task: row.task,
-                key: String::from_utf8_lossy(row.key).into_owned(),
-                column: columns[column].name.clone(),
-            })
+            .map_err(|column| RestoreError::Value { task: row.task, key: key(), column: columns[column].name.clone() })
             .and_then(|()| file.write_all(&line).map_err(io_error("write", &path)));
         rows += 1;
         bytes += line.len() as u64;
@@ -460,64 +464,4 @@ fn export_rows(
     let file = file.into_inner().map_err(|error| io_error("write", &path)(error.into_error()))?;
     file.sync_all().map_err(io_error("flush", &path))?;
     Ok(ExportedFile { name, rows, bytes, kept: false })
-}
-
-/// Appends a row as one line of JSON; fails with the number of the column whose value is no JSON.
-fn json_line(columns: &[Column], row: Row<'_>, values: &[Value], line: &mut Vec<u8>) -> Result<(), usize> {
-    let text = |text: &str| serde_json::to_string(text).expect("text is always JSON");
-    line.extend_from_slice(format!("{{\"task\":{},\"key\":", row.task).as_bytes());
-    line.extend_from_slice(text(&String::from_utf8_lossy(row.key)).as_bytes());
-    for (place, (column, value)) in columns.iter().zip(values).enumerate() {
-        line.push(b',');
-        line.extend_from_slice(text(&column.name).as_bytes());
-        line.push(b':');
-        let json = match value {
-            Value::Json(json) => one_line_json(json).ok_or(place)?,
-            other => other.to_json(),
-        };
-        line.extend_from_slice(json.as_bytes());
-    }
-    line.extend_from_slice(b"}\n");
-    Ok(())
-}
-
-/// Returns `json` without line ends, or nothing when it is no JSON text. In JSON these can only stand between tokens.
-fn one_line_json(json: &str) -> Option<String> {
-    serde_json::from_str::<serde::de::IgnoredAny>(json).ok()?;
-    Some(json.replace(['\n', '\r'], " "))
-}
-
-fn csv_header(columns: &[Column], line: &mut Vec<u8>) {
-    line.extend_from_slice(b"task,key");
-    for column in columns {
-        line.push(b',');
-        csv_text(&column.name, line);
-    }
-    line.push(b'\n');
-}
-
-fn csv_line(row: Row<'_>, values: &[Value], line: &mut Vec<u8>) {
-    line.extend_from_slice(row.task.to_string().as_bytes());
-    line.push(b',');
-    csv_text(&String::from_utf8_lossy(row.key), line);
-    for value in values {
-        line.push(b',');
-        match value {
-            Value::Null => {}
-            Value::Sketch(bytes) => line.extend_from_slice(format!("sketch of {} bytes", bytes.len()).as_bytes()),
-            other => csv_text(&other.to_string(), line),
-        }
-    }
-    line.push(b'\n');
-}
-
-/// Appends a field, in quotes where RFC 4180 wants them, and where it is empty: without quotes that is a missing value.
-fn csv_text(text: &str, line: &mut Vec<u8>) {
-    if text.is_empty() || text.contains([',', '"', '\r', '\n']) {
-        line.push(b'"');
-        line.extend_from_slice(text.replace('"', "\"\"").as_bytes());
-        line.push(b'"');
-    } else {
-        line.extend_from_slice(text.as_bytes());
-    }
 }

@@ -1,4 +1,4 @@
-//! Memory, for tests.
+//! A storage in memory, for tests.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -7,10 +7,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 
-use crate::storage::{Entry, EntryKind, LockGuard, Storage, StorageError};
+use crate::storage::error::StorageError;
+use crate::storage::{Entry, EntryKind, LockGuard, Storage};
 use crate::values::relpath::RelPath;
 
-/// Keeps bytes in memory. A clone is the same storage, as another process would see it.
+/// Keeps bytes in memory. A clone shares the same bytes, as another process would.
 #[derive(Debug, Clone, Default)]
 pub struct MemoryStorage {
     content: Arc<Mutex<Content>>,
@@ -19,7 +20,7 @@ pub struct MemoryStorage {
 #[derive(Debug, Default)]
 struct Content {
     nodes: BTreeMap<String, Node>,
-    /// Who holds which lock.
+    /// The holder of each lock.
     held: BTreeMap<String, String>,
 }
 
@@ -30,7 +31,7 @@ enum Node {
 }
 
 impl MemoryStorage {
-    /// Makes an empty storage.
+    /// Returns an empty storage.
     pub fn new() -> MemoryStorage {
         MemoryStorage::default()
     }
@@ -55,7 +56,7 @@ impl Content {
         }
     }
 
-    /// Fails when `path` is taken, or can not be because something on the way is a file.
+    /// Fails if `path` is taken, or if something on the way to it is a file.
     fn check_free(&self, path: &RelPath) -> Result<(), StorageError> {
         match self.node(path) {
             Ok(_) => Err(StorageError::Exists { path: shown(path.as_str()) }),
@@ -71,7 +72,7 @@ impl Content {
         self.nodes.insert(path.to_owned(), node);
     }
 
-    /// Returns the paths below the directory `dir`; below the root when it is empty.
+    /// Returns the paths below the directory `dir`, or below the root if it is empty.
     fn below(&self, dir: &str) -> Vec<String> {
         let prefix = if dir.is_empty() { String::new() } else { format!("{dir}/") };
         let from = self.nodes.range(prefix.clone()..);
@@ -222,7 +223,7 @@ impl Storage for MemoryStorage {
     }
 }
 
-/// Lets go of a lock when it is dropped.
+/// Releases a lock when it is dropped.
 #[derive(Debug)]
 struct MemoryLock {
     storage: MemoryStorage,

@@ -114,9 +114,9 @@ impl Store {
 
 /// Makes the names in the root and in `directories` last: who had a lock before may have died before it flushed what is relied on from now on.
 fn settle(storage: &dyn Storage, directories: &[&'static str]) -> Result<(), StorageError> {
-    storage.settle(None)?;
+    storage.sync_dir(None)?;
     let mut paths = directories.iter().map(|name| layout::directory(name));
-    paths.try_for_each(|path| storage.settle(Some(&path)))
+    paths.try_for_each(|path| storage.sync_dir(Some(&path)))
 }
 
 fn is_without_locks(error: &StorageError) -> bool {

@@ -1,17 +1,17 @@
-//! Calls into code of others that may panic on hostile input.
+//! Calling code of other crates that may panic on hostile input.
 
 use std::cell::Cell;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Once;
 
 thread_local! {
-    /// How many calls of [`catch_panic`] this thread is in.
+    /// How many calls of [`catch_panic`] are active on this thread.
     static DEPTH: Cell<usize> = const { Cell::new(0) };
 }
 
-/// Calls `work` and turns a panic inside it into an error: what the panic said.
+/// Calls `work`, and turns a panic in it into an error with the message of the panic.
 ///
-/// What `work` has changed may be left half done, so it is not to be used afterwards.
+/// What `work` was changing may be half done, so do not use it afterwards.
 pub fn catch_panic<T>(work: impl FnOnce() -> T) -> Result<T, String> {
     silence();
     DEPTH.set(DEPTH.get() + 1);
@@ -24,14 +24,14 @@ pub fn catch_panic<T>(work: impl FnOnce() -> T) -> Result<T, String> {
     })
 }
 
-/// Sees to it that a panic which [`catch_panic`] catches is told by its caller alone, and not on standard error.
+/// Keeps panics that [`catch_panic`] catches off standard error: only its caller reports them.
 fn silence() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
-        let tell = panic::take_hook();
+        let print = panic::take_hook();
         panic::set_hook(Box::new(move |info| {
             if DEPTH.get() == 0 {
-                tell(info);
+                print(info);
             }
         }));
     });

@@ -4,21 +4,21 @@ use std::fmt;
 
 /// A number with 18 decimal places and a magnitude below 10^20, held exactly.
 ///
-/// The inner integer is the number times 10^18. Sums never round; what does not fit is an error. It is Parquet's and Arrow's
-/// `decimal128(38, 18)`.
+/// The inner integer is the number times 10^18. Sums never round; a result that does not fit is an error. Parquet and
+/// Arrow call the type `decimal128(38, 18)`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Decimal(i128);
 
-/// A number that a [`Decimal`] can not hold.
+/// Why a text cannot be a [`Decimal`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum DecimalError {
-    /// The text is not a decimal number as JSON writes them.
-    #[error("is no number")]
+    /// It is not a decimal number as JSON writes them.
+    #[error("is not a number")]
     NotANumber,
     /// The magnitude is 10^20 or more.
     #[error("is too large: a number's magnitude must be below 10^20")]
     TooLarge,
-    /// There is a digit that is not zero after the 18th decimal place.
+    /// A digit after the 18th decimal place is not zero.
     #[error("has more than 18 decimal places")]
     TooFine,
 }
@@ -39,14 +39,12 @@ const POWERS: [i128; 19] = {
 impl Decimal {
     /// The number of decimal places.
     pub const SCALE: i8 = 18;
-    /// The number of decimal digits in all.
+    /// The number of decimal digits in total.
     pub const PRECISION: u8 = 38;
-    /// Zero.
     pub const ZERO: Decimal = Decimal(0);
-    /// One.
     pub const ONE: Decimal = Decimal(ONE);
 
-    /// Takes the number times 10^18, or nothing when it is out of bounds.
+    /// Returns the number `units` / 10^18, or nothing if it is out of bounds.
     pub fn from_units(units: i128) -> Option<Decimal> {
         (-LIMIT < units && units < LIMIT).then_some(Decimal(units))
     }
@@ -56,13 +54,13 @@ impl Decimal {
         self.0
     }
 
-    /// Adds exactly, or returns nothing when the sum is out of bounds.
+    /// Adds exactly. Returns nothing if the sum is out of bounds.
     #[inline]
     pub fn checked_add(self, other: Decimal) -> Option<Decimal> {
         Decimal::from_units(self.0.checked_add(other.0)?)
     }
 
-    /// Returns this number divided by `count`, rounded half to even at the 18th decimal place; nothing when `count` is zero.
+    /// Divides by `count`, rounding half to even at the 18th decimal place. Returns nothing if `count` is zero.
     pub fn mean(self, count: u64) -> Option<Decimal> {
         let divisor = i128::from(count);
         if divisor == 0 {
@@ -74,7 +72,7 @@ impl Decimal {
         Some(Decimal(quotient + i128::from(up)))
     }
 
-    /// Returns this number rounded half to even at `places` decimal places (0 to 18), or nothing when that is out of bounds.
+    /// Rounds half to even at `places` decimal places (0 to 18). Returns nothing if the result is out of bounds.
     pub fn round(self, places: u8) -> Option<Decimal> {
         let step = POWERS[usize::from(18 - places.min(18))];
         let quotient = self.0.div_euclid(step);
@@ -85,7 +83,7 @@ impl Decimal {
 
     /// Parses a number as JSON writes it: an optional sign, digits, an optional fraction, an optional exponent.
     ///
-    /// A leading `+` and leading zeros are taken as well, for CSV.
+    /// Also accepts a leading `+` and leading zeros, for CSV.
     #[inline]
     pub fn parse(text: &[u8]) -> Result<Decimal, DecimalError> {
         // The common case: at most 18 digits and a point, no exponent.
@@ -114,7 +112,7 @@ impl Decimal {
     }
 }
 
-/// Parses what the quick way leaves: exponents, long numbers, and errors.
+/// Parses what the fast path leaves: exponents, long numbers and errors.
 #[cold]
 fn parse_any(negative: bool, text: &[u8]) -> Result<Decimal, DecimalError> {
     let (mantissa, exponent) = match text.iter().position(|byte| matches!(byte, b'e' | b'E')) {
@@ -130,7 +128,7 @@ fn parse_any(negative: bool, text: &[u8]) -> Result<Decimal, DecimalError> {
     if whole.is_empty() || !digits().all(u8::is_ascii_digit) {
         return Err(DecimalError::NotANumber);
     }
-    // The digit at index i stands for 10^(whole.len() - 1 - i + exponent); in units of 10^-18 that is 18 more.
+    // The digit at index i counts 10^(whole.len() - 1 - i + exponent), which is 10^18 times more in units of 10^-18.
     let first_power = whole.len() as i64 - 1 + exponent + 18;
     let mut units = 0i128;
     for (i, digit) in digits().enumerate().filter(|(_, digit)| **digit != b'0') {
@@ -155,13 +153,13 @@ fn parse_exponent(text: &[u8]) -> Result<i64, DecimalError> {
     if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
         return Err(DecimalError::NotANumber);
     }
-    // Past a million the sign alone decides; the mantissa may still be zero.
+    // Beyond a million only the sign matters; the mantissa may still be zero.
     let exponent = digits.iter().fold(0i64, |sum, digit| (sum * 10 + i64::from(digit - b'0')).min(1_000_000_000));
     Ok(if negative { -exponent } else { exponent })
 }
 
 impl fmt::Display for Decimal {
-    /// Writes the shortest decimal notation: no trailing zeros, no exponent.
+    /// Writes the shortest decimal notation, without trailing zeros or an exponent.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let magnitude = self.0.unsigned_abs();
         let (whole, fraction) = (magnitude / ONE as u128, magnitude % ONE as u128);
@@ -207,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_number_or_does_not_fit_is_refused() {
+    fn what_is_not_a_number_or_does_not_fit_is_refused() {
         use DecimalError::*;
         for text in [
             "", "-", "+", ".", "1.", ".5", "1.2.3", "abc", "1e", "1e+", "0x10", "NaN", "1 ", " 1", "--1", "1_000",

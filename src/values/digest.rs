@@ -18,12 +18,11 @@ pub struct Digest([u8; 32]);
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("expected 64 lower-case hexadecimal digits, found `{found}`")]
 pub struct DigestError {
-    /// The text, cut to 80 characters and free of control characters.
+    /// The text, cut to 80 characters and without control characters.
     pub found: String,
 }
 
 impl Digest {
-    /// Returns the digest of `bytes`.
     pub fn of(bytes: &[u8]) -> Digest {
         Digest(Sha256::digest(bytes).into())
     }
@@ -42,7 +41,6 @@ impl Digest {
         }
     }
 
-    /// Returns the 32 bytes.
     pub fn as_bytes(&self) -> &[u8; 32] {
         &self.0
     }
@@ -116,22 +114,20 @@ impl<'de> Deserialize<'de> for Digest {
     }
 }
 
-/// Takes bytes piece by piece and gives their [`Digest`]. A clone goes on from where its original stood.
+/// Computes the [`Digest`] of bytes that come piece by piece. A clone continues from the same point.
 #[derive(Clone, Default)]
 pub struct Hasher(Sha256);
 
 impl Hasher {
-    /// Returns a hasher that has seen nothing.
     pub fn new() -> Hasher {
         Hasher::default()
     }
 
-    /// Takes the next `bytes`.
     pub fn update(&mut self, bytes: &[u8]) {
         self.0.update(bytes);
     }
 
-    /// Returns the digest of all bytes taken.
+    /// Returns the digest of all bytes so far.
     pub fn finish(self) -> Digest {
         Digest(self.0.finalize().into())
     }

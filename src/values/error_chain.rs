@@ -1,8 +1,8 @@
-//! An error with what caused it, for a place that has one line.
+//! An error with its causes, on one line.
 
 use std::error::Error;
 
-/// Returns the message of `error` and of its causes, the nearest first, joined by colons.
+/// Returns the messages of `error` and of its causes, the nearest first, separated by colons.
 pub fn in_one_line(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut next = error.source();

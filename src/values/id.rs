@@ -5,16 +5,16 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// The number of a checkpoint within its store, from 1. Prints as eight digits or more, as its directory is named.
+/// The number of a checkpoint in its store, from 1. Prints as at least eight digits, which is the name of its
+/// directory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Sequence(pub u64);
 
 impl Sequence {
-    /// The number of a store's first checkpoint.
     pub const FIRST: Sequence = Sequence(1);
 
-    /// Returns the number after this one; the last one has none, and gives itself.
+    /// Returns the next number. The largest number returns itself.
     pub fn next(self) -> Sequence {
         Sequence(self.0.saturating_add(1))
     }
@@ -26,15 +26,15 @@ impl fmt::Display for Sequence {
     }
 }
 
-/// A text that is not the name of a checkpoint directory.
+/// A text is not the name of a checkpoint directory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("expected a checkpoint's number")]
+#[error("expected the number of a checkpoint")]
 pub struct SequenceError;
 
 impl FromStr for Sequence {
     type Err = SequenceError;
 
-    /// Parses the name of a checkpoint directory: eight digits, or more without a leading zero; never zero.
+    /// Parses the name of a checkpoint directory: eight digits, or more without a leading zero, but never zero.
     fn from_str(text: &str) -> Result<Sequence, SequenceError> {
         let digits = text.bytes().all(|byte| byte.is_ascii_digit());
         if !digits || text.len() < 8 || (text.len() > 8 && text.starts_with('0')) {
@@ -47,23 +47,22 @@ impl FromStr for Sequence {
     }
 }
 
-/// The identity of a store and of its replicas: 32 hexadecimal digits, drawn when the store is created.
+/// The identity of a store and its replicas: 32 hexadecimal digits, chosen at random when the store is created.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct StoreId(String);
 
-/// A text that is not a store's identity.
+/// A text is not the identity of a store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("expected 32 lower-case hexadecimal digits")]
 pub struct StoreIdError;
 
 impl StoreId {
-    /// Makes an identity of sixteen random bytes.
+    /// Makes an identity from sixteen random bytes.
     pub fn new(random: [u8; 16]) -> StoreId {
         StoreId(random.iter().map(|byte| format!("{byte:02x}")).collect())
     }
 
-    /// Returns the digits.
     pub fn as_str(&self) -> &str {
         &self.0
     }

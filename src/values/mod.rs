@@ -1,4 +1,4 @@
-//! Plain values that every other floor uses: pure code, without files, clocks or terminals.
+//! Plain values that every other floor uses: pure code without files, clocks or terminals.
 
 pub mod catch_panic;
 pub mod decimal;
@@ -8,6 +8,7 @@ pub mod id;
 pub mod parallel;
 pub mod progress;
 pub mod relpath;
+pub mod rows_text;
 pub mod units;
 pub mod value;
 pub mod yaml;

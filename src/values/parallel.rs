@@ -1,4 +1,4 @@
-//! The same work for many things, on all cores.
+//! The same work for many items, on all cores.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -6,17 +6,17 @@ use std::thread;
 
 use crossbeam_channel::Sender;
 
-/// Results of one item that may wait for the caller.
+/// How many results of one item may wait for the caller.
 const WAITING_RESULTS: usize = 4;
 
-/// Returns how many threads work is spread over: one for each core that this process may use.
+/// Returns the number of threads that share work: one per core that this process may use.
 pub fn thread_count() -> usize {
     thread::available_parallelism().map_or(1, usize::from)
 }
 
-/// Does `work` for each of `items` on several threads and returns the results in the order of the items.
+/// Does `work` for each of `items` on several threads, and returns the results in the order of the items.
 ///
-/// Items are begun in their order, each by the next thread that is free.
+/// Items are started in order, each by the next free thread.
 pub fn map<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
     let threads = thread_count().min(items.len());
     if threads <= 1 {
@@ -39,29 +39,29 @@ pub fn map<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<
     results.into_iter().map(|(_, result)| result).collect()
 }
 
-/// Takes the results of one item on a thread of [`in_order`].
+/// Where `work` of [`in_order`] sends the results of one item.
 pub struct Outlet<'a, R, E> {
     sender: &'a Sender<Result<R, E>>,
     stop: &'a AtomicBool,
 }
 
 impl<R, E> Outlet<'_, R, E> {
-    /// Hands a result on, and tells whether more are wanted. Waits while many results of this item wait for the caller.
+    /// Sends a result, and returns whether more are wanted. Blocks while many results of this item wait for the caller.
     pub fn send(&self, result: R) -> bool {
         self.sender.send(Ok(result)).is_ok()
     }
 
-    /// Tells whether more results are wanted.
+    /// Returns whether more results are wanted.
     pub fn is_open(&self) -> bool {
         !self.stop.load(Ordering::Relaxed)
     }
 }
 
-/// Does `work` for each of `items` on several threads, a little ahead of the caller, and hands the results to `visit` in the order of the items,
-/// until there are no more, one is an error, or `visit` says no.
+/// Does `work` for each of `items` on several threads, a little ahead of the caller, and hands the results to `visit`
+/// in the order of the items, until there are no more, one is an error, or `visit` returns false.
 ///
-/// A thread takes the first item that nobody has. The caller empties the items in that same order, so the one that it waits for has always been
-/// taken.
+/// A thread takes the first item that no other thread has. The caller consumes the items in the same order, so some
+/// thread always has the item that the caller waits for.
 pub fn in_order<T: Sync, R: Send, E: Send>(
     items: &[T],
     work: impl Fn(&T, &Outlet<'_, R, E>) -> Result<(), E> + Sync,
@@ -76,10 +76,12 @@ pub fn in_order<T: Sync, R: Send, E: Send>(
         while !stop.load(Ordering::Relaxed) {
             let index = next.fetch_add(1, Ordering::Relaxed);
             let Some(item) = items.get(index) else { return };
-            // Taken out, so that the caller sees the end when this thread is done with the item.
-            let Some(sender) = senders[index].lock().expect("nobody panics with it").take() else { return };
+            // Taken out, so that the channel closes when this thread is done with the item.
+            let Some(sender) = senders[index].lock().expect("no thread panics while it holds this").take() else {
+                return;
+            };
             if let Err(error) = work(item, &Outlet { sender: &sender, stop: &stop }) {
-                // A caller that has gone wants nothing more.
+                // The caller may be gone, and wants nothing more.
                 let _ = sender.send(Err(error));
             }
         }
@@ -88,7 +90,7 @@ pub fn in_order<T: Sync, R: Send, E: Send>(
         for _ in 0..thread_count().min(items.len()) {
             scope.spawn(worker);
         }
-        // By value: whatever the reason to leave, no thread goes on waiting for room in a channel.
+        // By value, so that no thread keeps waiting for room in a channel, whatever the reason to stop.
         let outcome = (|| {
             for receiver in receivers {
                 for result in receiver {

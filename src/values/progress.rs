@@ -1,19 +1,19 @@
-//! How long work tells how far it is, without knowing who listens.
+//! How long-running work reports its progress, without knowing who listens.
 
-/// Is told of progress; shared between threads.
+/// Receives progress, from several threads.
 pub trait Progress: Sync {
-    /// The work has `total` units in all, bytes unless the operation says otherwise.
+    /// The work has `total` units, which are bytes unless the operation says otherwise.
     fn start(&self, total: u64) {
         let _ = total;
     }
 
-    /// `units` more are done.
+    /// Another `units` are done.
     fn advance(&self, units: u64) {
         let _ = units;
     }
 }
 
-/// Nobody listens.
+/// Ignores all progress.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Silent;
 

@@ -1,14 +1,15 @@
-//! Paths inside a store, which can not lead out of it.
+//! Paths inside a store that cannot lead out of it.
 
 use std::fmt;
 
-/// A path of one or more names joined by `/`, relative to a store's root.
+/// A path of one or more names joined by `/`, relative to the root of a store.
 ///
-/// No name is empty, `.` or `..`, or holds `/`, `\`, NUL or another control character, so joining it to a root stays below that root.
+/// No name is empty, `.` or `..`, or contains `/`, `\`, NUL or another control character. So a root joined with the
+/// path is always below that root.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RelPath(String);
 
-/// A text that is not a [`RelPath`].
+/// A text is not a [`RelPath`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("expected a relative path of plain names, found {path:?}")]
 pub struct RelPathError {
@@ -20,7 +21,7 @@ impl RelPath {
     /// The longest path, in bytes.
     pub const MAX_BYTES: usize = 1024;
 
-    /// Checks `text` and takes it as a path.
+    /// Checks that `text` is such a path.
     pub fn new(text: impl Into<String>) -> Result<RelPath, RelPathError> {
         let text = text.into();
         let plain = |name: &str| !matches!(name, "" | "." | "..") && !name.chars().any(|c| c.is_control() || c == '\\');
@@ -36,7 +37,6 @@ impl RelPath {
         RelPath::new(format!("{}/{name}", self.0))
     }
 
-    /// Returns the text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -46,7 +46,7 @@ impl RelPath {
         self.0.rsplit('/').next().expect("a path has at least one name")
     }
 
-    /// Returns the path without its last name, or nothing when it has only one.
+    /// Returns the path without its last name, or nothing if it has only one.
     pub fn parent(&self) -> Option<RelPath> {
         self.0.rsplit_once('/').map(|(parent, _)| RelPath(parent.to_owned()))
     }
@@ -63,7 +63,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_path_can_not_lead_out_of_its_root() {
+    fn a_path_cannot_lead_out_of_its_root() {
         for text in
             ["", "/", "/etc/passwd", "a//b", "a/", "..", "a/../b", "./a", "a/.", "a\\b", "a\0b", "a\nb", "a\u{1b}[2Jb"]
         {

@@ -6,71 +6,44 @@ use std::time::Duration;
 use jiff::civil::{Date, DateTime};
 use jiff::{Timestamp, Zoned};
 
-/// What [`parse_bytes`] takes, for "expected …" in messages.
+/// What [`parse_bytes`] accepts, to complete "expected …" in messages.
 pub const SIZE_FORM: &str = "a size such as `64MiB`, `10GB` or `4096`";
-/// What [`parse_duration`] takes, for "expected …" in messages.
+/// What [`parse_duration`] accepts, to complete "expected …" in messages.
 pub const DURATION_FORM: &str = "a duration such as `10m`, `1h30m` or `250ms`";
-/// What [`parse_time`] takes, for "expected …" in messages.
+/// What [`parse_time`] accepts, to complete "expected …" in messages.
 pub const TIME_FORM: &str = "a time such as `2026-11-22T14:00`, `2026-11-22`, `yesterday` or `2h ago`";
 
-/// A text that is not the size, duration or time that was expected.
+/// A text is not the size, duration or time that was expected. `expected` includes examples.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum UnitError {
-    /// It does not have the form.
+    /// It has another form.
     #[error("expected {expected}, found `{found}`")]
-    Malformed {
-        /// What was expected, with examples.
-        expected: &'static str,
-        /// The text.
-        found: String,
-    },
-    /// The number has no unit, and needs one.
+    Malformed { expected: &'static str, found: String },
+    /// The number needs one of `units`.
     #[error("expected {expected}, found `{found}` without a unit ({units})")]
-    NoUnit {
-        /// What was expected, with examples.
-        expected: &'static str,
-        /// The text.
-        found: String,
-        /// The units that are known.
-        units: &'static str,
-    },
-    /// The unit is not known.
-    #[error("expected {expected}, found the unit `{unit}` (known are {units})")]
-    Unit {
-        /// What was expected, with examples.
-        expected: &'static str,
-        /// The unit.
-        unit: String,
-        /// The units that are known.
-        units: &'static str,
-    },
-    /// It is more than a program can hold.
+    NoUnit { expected: &'static str, found: String, units: &'static str },
+    /// The unit is not one of `units`.
+    #[error("expected {expected}, found unknown unit `{unit}` (known: {units})")]
+    Unit { expected: &'static str, unit: String, units: &'static str },
+    /// The number does not fit into 64 bits.
     #[error("`{found}` is too large")]
-    TooLarge {
-        /// The text.
-        found: String,
-    },
-    /// It is not a whole number of the smallest unit.
-    #[error("`{found}` is no whole number of {smallest}")]
-    TooFine {
-        /// The text.
-        found: String,
-        /// The smallest unit, in the plural.
-        smallest: &'static str,
-    },
+    TooLarge { found: String },
+    /// It is not a whole number of the smallest unit, which is named in the plural.
+    #[error("`{found}` is not a whole number of {smallest}")]
+    TooFine { found: String, smallest: &'static str },
 }
 
 const SIZE_UNITS: &str = "kB, MB, GB, TB, KiB, MiB, GiB, TiB";
 const DURATION_UNITS: &str = "ms, s, m, h, d, w";
 
-/// Units of size in bytes, the binary ones as they are printed.
+/// The units in which sizes are printed, in bytes.
 const BINARY: [(&str, u64); 4] = [("TiB", 1 << 40), ("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)];
 
-/// Units of duration in milliseconds, longest first.
+/// Units of duration in milliseconds, the longest first.
 const SPANS: [(&str, u64); 6] =
     [("w", 604_800_000), ("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
 
-/// Parses a number of bytes: `4096`, `64MiB`, `1.5GiB`, `10GB`. Upper and lower case are the same.
+/// Parses a number of bytes: `4096`, `64MiB`, `1.5GiB`, `10GB`. Case does not matter.
 pub fn parse_bytes(text: &str) -> Result<u64, UnitError> {
     let trimmed = text.trim();
     let (number, unit) = split_number(trimmed).ok_or_else(|| malformed(SIZE_FORM, text))?;
@@ -91,7 +64,7 @@ pub fn parse_bytes(text: &str) -> Result<u64, UnitError> {
     scaled(number, scale, trimmed, "bytes")
 }
 
-/// Parses a duration to the millisecond: `10m`, `1h30m`, `1h 30m`, `250ms`, `1.5h`, `7d`. Units go from long to short.
+/// Parses a duration, to the millisecond: `10m`, `1h30m`, `1h 30m`, `250ms`, `1.5h`, `7d`. Longer units come first.
 pub fn parse_duration(text: &str) -> Result<Duration, UnitError> {
     let trimmed = text.trim();
     if trimmed == "0" {
@@ -122,10 +95,11 @@ pub fn parse_duration(text: &str) -> Result<Duration, UnitError> {
     }
 }
 
-/// Parses a moment, in the time zone of `now` where the text names none.
+/// Parses a moment, in the time zone of `now` unless the text names one.
 ///
-/// Taken are a date with a time (`2026-11-22T14:00`, a space instead of the `T`, seconds, `Z` or an offset at the end), a date alone (its
-/// first moment), `now`, `today` and `yesterday` (their first moments), and a duration before now (`2h ago`).
+/// Accepts a date with a time (`2026-11-22T14:00`, with a space instead of the `T`, with seconds, with `Z` or an offset
+/// at the end), a date (its first moment), `now`, `today` and `yesterday` (their first moments), and a duration before
+/// now (`2h ago`).
 pub fn parse_time(text: &str, now: &Zoned) -> Result<Timestamp, UnitError> {
     let trimmed = text.trim();
     if let Some(duration) = trimmed.strip_suffix("ago").filter(|rest| !rest.is_empty()) {
@@ -137,7 +111,8 @@ pub fn parse_time(text: &str, now: &Zoned) -> Result<Timestamp, UnitError> {
         "now" => Ok(now.timestamp()),
         "today" => first_moment(now.date()),
         "yesterday" => now.date().yesterday().and_then(first_moment),
-        // Only forms that begin with a date: `20261122`, which looks like a checkpoint's number, and `T14:00` are no times.
+        // Only forms that begin with a date: `20261122`, which looks like the number of a checkpoint, and `T14:00` are
+        // not times.
         _ if !trimmed.get(..5).is_some_and(|year| year.ends_with('-')) => return Err(malformed(TIME_FORM, text)),
         _ => trimmed.parse::<Timestamp>().or_else(|_| {
             let local: DateTime = trimmed.parse()?;
@@ -147,13 +122,13 @@ pub fn parse_time(text: &str, now: &Zoned) -> Result<Timestamp, UnitError> {
     moment.map_err(|_| malformed(TIME_FORM, text))
 }
 
-/// Returns the exact form of a size that [`parse_bytes`] reads: `64MiB`, `4097`.
+/// Returns a size exactly, as [`parse_bytes`] reads it: `64MiB`, `4097`.
 pub fn exact_bytes(bytes: u64) -> String {
     let unit = BINARY.iter().find(|(_, scale)| bytes >= *scale && bytes.is_multiple_of(*scale));
     unit.map_or_else(|| bytes.to_string(), |(name, scale)| format!("{}{name}", bytes / scale))
 }
 
-/// Returns the exact form of a duration that [`parse_duration`] reads, to the millisecond: `1h30m`, `250ms`.
+/// Returns a duration exactly, as [`parse_duration`] reads it, to the millisecond: `1h30m`, `250ms`.
 pub fn exact_duration(duration: Duration) -> String {
     let mut rest = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
     let mut text = String::new();
@@ -172,7 +147,7 @@ pub struct Bytes(pub u64);
 
 impl fmt::Display for Bytes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // A unit is taken as soon as the number would round to one of it: 1023.96 KiB is 1 MiB.
+        // A unit is used as soon as the number would round to 1 of it: 1023.96 KiB is 1 MiB.
         let unit = BINARY.iter().find(|(_, scale)| self.0 >= scale - scale / 2048);
         match unit {
             None => f.pad(&format!("{} B", self.0)),
@@ -230,17 +205,15 @@ impl fmt::Display for Count {
     }
 }
 
-/// A number of things in a time, for people: `1,234,567/s`.
+/// A number of things per time, for people: `1,234,567/s`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rate {
-    /// How many things.
     pub count: u64,
-    /// In how long.
     pub elapsed: Duration,
 }
 
 impl Rate {
-    /// Returns the whole number a second; zero when no time has passed.
+    /// Returns the number per second, rounded, or zero if no time has passed.
     pub fn per_second(self) -> u64 {
         let nanos = self.elapsed.as_nanos();
         let per_second = (u128::from(self.count) * 1_000_000_000 + nanos / 2).checked_div(nanos).unwrap_or(0);
@@ -254,15 +227,15 @@ impl fmt::Display for Rate {
     }
 }
 
-/// How long ago something was, for people, in one unit: `just now`, `3m ago`, `5d ago`; `in 3m` when a clock is wrong.
+/// How long ago something was, for people, in one unit: `just now`, `3m ago`, `5d ago`; `in 3m` if a clock is wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Age {
-    /// Seconds before now; negative when it is yet to come.
+    /// Seconds before now, negative for the future.
     pub seconds: i64,
 }
 
 impl Age {
-    /// Returns how long before `now` the moment `then` was.
+    /// Returns the time from `then` to `now`.
     pub fn between(then: Timestamp, now: Timestamp) -> Age {
         Age { seconds: now.as_second().saturating_sub(then.as_second()) }
     }
@@ -281,12 +254,11 @@ impl fmt::Display for Age {
     }
 }
 
-/// A part of a whole, for people: `12.5%`. Never `100%` before all is there, never `0%` once something is; `-` of nothing.
+/// A part of a whole, for people: `12.5%`. `100%` only if the part is the whole, `0%` only if it is zero; `-` if the
+/// whole is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Percent {
-    /// The part.
     pub part: u64,
-    /// The whole.
     pub whole: u64,
 }
 
@@ -306,7 +278,7 @@ impl fmt::Display for Percent {
     }
 }
 
-/// Returns what a message repeats of a text: its beginning, with control characters escaped.
+/// Returns a text as messages quote it: at most 60 characters, with control characters escaped.
 pub fn shown(text: &str) -> String {
     let mut shown = String::new();
     for (i, c) in text.chars().enumerate() {
@@ -331,7 +303,7 @@ fn split_number(text: &str) -> Option<(&str, &str)> {
     fits.then_some((number, rest))
 }
 
-/// Multiplies a decimal number as [`split_number`] returns it, exactly.
+/// Multiplies a decimal number, as [`split_number`] returns it, exactly.
 fn scaled(number: &str, scale: u64, text: &str, smallest: &'static str) -> Result<u64, UnitError> {
     let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
     let fraction = fraction.trim_end_matches('0');
@@ -346,7 +318,7 @@ fn scaled(number: &str, scale: u64, text: &str, smallest: &'static str) -> Resul
     }
     let numerator = u128::from(fraction.parse::<u64>().map_err(|_| too_fine())?) * u128::from(scale);
     let denominator = 10u128.pow(fraction.len() as u32);
-    // A size such as 1.3GiB is no whole number of bytes; nobody means that as an error, so the byte is cut.
+    // A size such as 1.3GiB is not a whole number of bytes. No one means that as an error, so it is rounded down.
     if smallest != "bytes" && !numerator.is_multiple_of(denominator) || numerator < denominator {
         return Err(too_fine());
     }
@@ -354,7 +326,7 @@ fn scaled(number: &str, scale: u64, text: &str, smallest: &'static str) -> Resul
     whole.checked_add(part).ok_or_else(|| too_large(text))
 }
 
-/// Writes a number with one decimal place, or none when that is zero.
+/// Writes a number with one decimal place, or none if that is zero.
 fn one_decimal(number: f64) -> String {
     let text = format!("{number:.1}");
     text.strip_suffix(".0").map(str::to_owned).unwrap_or(text)

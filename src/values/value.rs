@@ -1,4 +1,4 @@
-//! The values that state is made of, and the types of its columns.
+//! The values of state, and the types of its columns.
 
 use std::fmt;
 
@@ -16,16 +16,15 @@ pub enum ColumnType {
     Number,
     /// UTF-8 text.
     Text,
-    /// True or false.
     Bool,
     /// Any JSON value, as its text.
     Json,
-    /// Bytes that only ckpt reads: a sketch.
+    /// The bytes of a sketch, which only ckpt reads.
     Sketch,
 }
 
 impl ColumnType {
-    /// Returns the name, as job files and manifests have it.
+    /// Returns the name that job files and manifests use.
     pub const fn name(self) -> &'static str {
         match self {
             ColumnType::Int => "int",
@@ -37,7 +36,7 @@ impl ColumnType {
         }
     }
 
-    /// Tells whether values of this type have one size.
+    /// Returns whether all values of this type have the same size.
     pub fn is_fixed(self) -> bool {
         matches!(self, ColumnType::Int | ColumnType::Number | ColumnType::Bool)
     }
@@ -47,15 +46,14 @@ impl ColumnType {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Column {
-    /// The name, unique within a job.
+    /// Unique within a job.
     pub name: String,
-    /// The type of its values; each may also be missing.
+    /// The type of its values. Any of them may be missing.
     #[serde(rename = "type")]
     pub column_type: ColumnType,
 }
 
 impl Column {
-    /// Makes a column.
     pub fn new(name: impl Into<String>, column_type: ColumnType) -> Column {
         Column { name: name.into(), column_type }
     }
@@ -64,25 +62,20 @@ impl Column {
 /// One value of state.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Value {
-    /// No value yet.
+    /// A missing value.
     #[default]
     Null,
-    /// Of an [`ColumnType::Int`] column.
     Int(i64),
-    /// Of a [`ColumnType::Number`] column.
     Number(Decimal),
-    /// Of a [`ColumnType::Text`] column.
     Text(String),
-    /// Of a [`ColumnType::Bool`] column.
     Bool(bool),
-    /// Of a [`ColumnType::Json`] column.
+    /// The text of a JSON value.
     Json(String),
-    /// Of a [`ColumnType::Sketch`] column.
     Sketch(Vec<u8>),
 }
 
 impl Value {
-    /// Returns the value as JSON text. A number keeps all its digits; a sketch is the number of its bytes.
+    /// Returns the value as JSON text. A number keeps all its digits; a sketch is described by its size.
     pub fn to_json(&self) -> String {
         match self {
             Value::Null => "null".to_owned(),
@@ -97,7 +90,7 @@ impl Value {
 }
 
 impl fmt::Display for Value {
-    /// Writes the value for tables and CSV: nothing for null, text without quotes.
+    /// Writes the value for tables: nothing for a missing value, text without quotes.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Value::Null => f.pad(""),

@@ -7,7 +7,7 @@
 //!
 //! - [`Storage::create_dir`], [`Storage::replace`], [`Storage::append`] and [`Storage::rename`] last on return;
 //! - [`Storage::create`], [`Storage::delete`] and [`Storage::delete_dir`] last once [`Storage::sync`] has returned **in the process that called them**,
-//!   or in one that was told that the name is taken, or that called [`Storage::settle`] for its directory. What another process left pending when it died
+//!   or in one that was told that the name is taken, or that called [`Storage::sync_dir`] for its directory. What another process left pending when it died
 //!   is not flushed by the next one unasked;
 //! - [`Storage::touch`] and the content of a lock file never last.
 //!
@@ -651,9 +651,9 @@ impl Storage for SimulatedStorage {
         done.answer("sync", "")
     }
 
-    fn settle(&self, dir: Option<&RelPath>) -> Result<(), StorageError> {
+    fn sync_dir(&self, dir: Option<&RelPath>) -> Result<(), StorageError> {
         let shown_dir = dir.map_or("", RelPath::as_str);
-        let done = self.process.change("settle", shown_dir, 0)?;
+        let done = self.process.change("sync_dir", shown_dir, 0)?;
         let mut state = self.disk.state();
         if done == Done::Whole {
             let is_entry = |path: &str| path.rsplit_once('/').map_or("", |(parent, _)| parent) == shown_dir;
@@ -666,7 +666,7 @@ impl Storage for SimulatedStorage {
             }
             state.sync(id);
         }
-        done.answer("settle", shown_dir)
+        done.answer("sync_dir", shown_dir)
     }
 
     fn lock(&self, path: &RelPath, holder: &str) -> Result<Box<dyn LockGuard>, StorageError> {

@@ -6,9 +6,9 @@ fn everything_in_a_store_has_its_place() {
     let object = ObjectName { digest: Digest::of(b"abc"), kind: ObjectKind::Parquet };
     assert_eq!(object.path().as_str(), format!("objects/sha256/ba/{abc}.parquet"));
     assert_eq!(damaged(object, 2).as_str(), format!("damaged/{abc}.parquet.2"));
-    let aside = |path: RelPath| damaged_file(&path, 3).to_string();
-    assert_eq!(aside(manifest(Sequence(42))), "damaged/00000042-manifest.yaml.3");
-    assert_eq!(aside(RelPath::new(STORE_FILE).unwrap()), "damaged/store.yaml.3");
+    let damaged = |path: RelPath| damaged_file(&path, 3).to_string();
+    assert_eq!(damaged(manifest(Sequence(42))), "damaged/00000042-manifest.yaml.3");
+    assert_eq!(damaged(RelPath::new(STORE_FILE).unwrap()), "damaged/store.yaml.3");
     assert_eq!(checkpoint_dir(Sequence(42)).as_str(), "checkpoints/00000042");
     assert_eq!(manifest(Sequence(42)).as_str(), "checkpoints/00000042/manifest.yaml");
     assert_eq!(pruned_dir(Sequence(42)).as_str(), "pruned/00000042");

@@ -1,4 +1,4 @@
-//! Rows turned into columns and back, for segments.
+//! From rows to columns and back, for segments.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ use crate::format::rows::{Row, RowCodec, int_at, number_at};
 use crate::values::decimal::Decimal;
 use crate::values::value::{Column, ColumnType, Value};
 
-/// Rows are handed to the encoder when their keys and values take so many bytes, so that no page grows far beyond it.
+/// The size of keys and values at which rows go to the encoder, so that no page grows far beyond it.
 const PENDING_BYTES: usize = 4 << 20;
 
 /// Returns the columns of a segment whose values have `columns`.
@@ -31,7 +31,7 @@ pub(crate) fn table_columns(columns: &[Column]) -> Vec<TableColumn> {
     all
 }
 
-/// Returns the kind of table column that holds values of a type.
+/// Returns the kind of table column for values of a type.
 pub(crate) fn kind_of(column_type: ColumnType) -> ColumnKind {
     match column_type {
         ColumnType::Int => ColumnKind::Int,
@@ -60,7 +60,7 @@ pub(crate) enum PendingValues {
     Int(Int64Builder),
     Number(Decimal128Builder),
     Bool(BooleanBuilder),
-    /// Text and JSON too, checked to be UTF-8 a batch at a time.
+    /// Text and JSON. Checked to be UTF-8 one batch at a time.
     Text(BinaryBuilder),
     Sketch(BinaryBuilder),
 }
@@ -125,12 +125,12 @@ impl PendingRows {
         self.keys.append_value(key);
     }
 
-    /// Tells whether it is time to [`PendingRows::take`] them.
+    /// Returns whether it is time to [`PendingRows::take`] them.
     pub(crate) fn is_full(&self) -> bool {
         self.rows == BATCH_ROWS || self.bytes >= PENDING_BYTES
     }
 
-    /// Returns the rows as arrays, and begins again.
+    /// Returns the rows as arrays, and starts over.
     pub(crate) fn take(&mut self) -> Vec<ArrayRef> {
         let values = self.values.iter().map(PendingValues::renewed).collect();
         let mut full = std::mem::replace(self, PendingRows::with_values(values));
@@ -155,7 +155,7 @@ impl PendingValues {
         }
     }
 
-    /// Returns an empty one of the same type.
+    /// Returns an empty column of the same type.
     fn renewed(&self) -> PendingValues {
         PendingValues::new(match self {
             PendingValues::Int(_) => ColumnType::Int,
@@ -179,7 +179,7 @@ impl PendingValues {
     ///
     /// # Panics
     ///
-    /// When it is not of the column's type.
+    /// Panics if it does not have the type of the column.
     pub(crate) fn append(&mut self, value: &Value) -> usize {
         match (self, value) {
             (pending, Value::Null) => {
@@ -217,7 +217,7 @@ fn text(mut builder: BinaryBuilder) -> ArrayRef {
     Arc::new(StringArray::try_from_binary(builder.finish()).expect("keys, texts and JSON are UTF-8"))
 }
 
-/// Returns the columns that rows are sorted by, which every batch begins with.
+/// Returns the first two columns of every batch, by which rows are sorted.
 pub(crate) fn task_and_key(batch: &RecordBatch) -> (&UInt32Array, &StringArray) {
     (batch.column(0).as_primitive::<UInt32Type>(), batch.column(1).as_string::<i32>())
 }
@@ -257,7 +257,7 @@ impl<'a> BatchRows<'a> {
         BatchRows { tasks, keys, deleted: batch.column(2).as_boolean(), values }
     }
 
-    /// Checks what can be checked a column at a time.
+    /// Checks what can be checked one column at a time.
     pub(crate) fn check(&self, first_row: u64) -> Result<(), TableError> {
         let at = |row: usize, reason: &str| TableError::Row { row: first_row + row as u64, reason: reason.to_owned() };
         for values in &self.values {
@@ -265,7 +265,7 @@ impl<'a> BatchRows<'a> {
                 let fits = |units: i128| Decimal::from_units(units).is_some();
                 let misfit = |row: &usize| array.is_valid(*row) && !fits(array.value(*row));
                 if let Some(row) = (0..array.len()).find(misfit) {
-                    return Err(at(row, "holds a number whose magnitude is not below 10^20"));
+                    return Err(at(row, "has a number whose magnitude is not below 10^20"));
                 }
             }
         }

@@ -1,7 +1,7 @@
-//! The pages of a row group, checked before the Parquet reader sees them.
+//! The pages of a row group, checked before the Parquet reader gets them.
 //!
-//! The reader takes memory as page headers and length lists claim. So every header is read here first and held against the bytes that are there, and
-//! so is every list of packed integers once its page is decompressed.
+//! The reader allocates what page headers and length lists claim. So every header is read here first and compared with
+//! the actual bytes, and so is every list of packed integers once its page is decompressed.
 
 use std::sync::Arc;
 
@@ -17,10 +17,10 @@ use crate::format::parquet::page_header::{PageHeader, read_varint};
 
 /// The largest page before compression, in bytes.
 const MAX_PAGE_BYTES: i32 = 64 << 20;
-/// The page type that the format has: data, version 2.
+/// The only page type of the format: data, version 2.
 const DATA_PAGE_V2: i32 = 3;
 
-/// One row group whose page headers hold what the format asks for.
+/// A row group whose page headers are as the format requires.
 pub(crate) struct CheckedGroup {
     bytes: Arc<Bytes>,
     metadata: Arc<ParquetMetaData>,
@@ -28,17 +28,17 @@ pub(crate) struct CheckedGroup {
     row_bytes: RowBytes,
 }
 
-/// The memory that a row takes when decoded, in bytes: on average over a batch that is longer than a page.
+/// The memory that a decoded row takes, in bytes: the average over a batch that is longer than a page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct RowBytes {
-    /// At most.
+    /// The upper bound.
     pub(crate) most: usize,
-    /// When keys do not repeat much of each other.
+    /// When keys have little in common.
     pub(crate) usual: usize,
 }
 
 impl CheckedGroup {
-    /// Reads all page headers of row group `group`, whose columns have `encodings`.
+    /// Checks all page headers of row group `group`, whose columns must have `encodings`.
     pub(crate) fn check(
         bytes: Bytes,
         metadata: Arc<ParquetMetaData>,
@@ -68,7 +68,6 @@ impl CheckedGroup {
         Ok(CheckedGroup { bytes: Arc::new(bytes), metadata, group, row_bytes })
     }
 
-    /// Returns the memory that a row takes when decoded.
     pub(crate) fn row_bytes(&self) -> RowBytes {
         self.row_bytes
     }
@@ -107,7 +106,7 @@ impl Iterator for OneChunk {
 
 impl PageIterator for OneChunk {}
 
-/// Hands out decompressed pages whose packed integers are as many as their header says.
+/// Returns decompressed pages that have as many packed integers as their header claims.
 struct CheckedPages {
     pages: SerializedPageReader<Bytes>,
 }
@@ -138,13 +137,13 @@ impl PageReader for CheckedPages {
     }
 }
 
-/// Checks the headers of all pages of a column, and returns the memory that a row takes when decoded.
+/// Checks the headers of all pages of a column, and returns the memory that a decoded row takes.
 fn check_headers(chunk: &[u8], encoding: Encoding, rows: i64) -> Result<RowBytes, String> {
     let mut row_bytes = RowBytes { most: 16, usual: 16 };
     let mut found_rows = 0i64;
     let mut rest = chunk;
     while !rest.is_empty() {
-        let header = PageHeader::read(&mut rest).ok_or("a page header that can not be read")?;
+        let header = PageHeader::read(&mut rest).ok_or("a page header that cannot be read")?;
         let compressed = usize::try_from(header.compressed_bytes).ok().filter(|bytes| *bytes <= rest.len());
         let Some(compressed) = compressed else {
             return Err(format!("a page of {} bytes where {} are left", header.compressed_bytes, rest.len()));
@@ -172,7 +171,7 @@ fn check_headers(chunk: &[u8], encoding: Encoding, rows: i64) -> Result<RowBytes
         let share = page_bytes.div_ceil(header.values.max(1) as usize);
         row_bytes.usual = row_bytes.usual.max(share);
         row_bytes.most = row_bytes.most.max(match encoding {
-            // A value may repeat all that came before it in the page.
+            // A value may repeat everything before it in the page.
             Encoding::DELTA_BYTE_ARRAY => page_bytes,
             _ => share,
         });
@@ -195,14 +194,14 @@ fn encoding_code(encoding: Encoding) -> Option<i32> {
     }
 }
 
-/// Checks that the packed integers of a decompressed page are as many as its header says.
+/// Checks that a decompressed page has as many packed integers as its header claims.
 fn check_content(page: &Page) -> Result<(), String> {
     let Page::DataPageV2 { buf, num_values, num_nulls, encoding, def_levels_byte_len, .. } = page else {
         return Err("a page that is not a data page of version 2".to_owned());
     };
     let lists = match encoding {
         Encoding::DELTA_BINARY_PACKED => 1,
-        // The lengths of what is repeated, then of what follows it.
+        // The lengths of the repeated prefixes, then those of the suffixes.
         Encoding::DELTA_BYTE_ARRAY => 2,
         _ => 0,
     };
@@ -212,14 +211,14 @@ fn check_content(page: &Page) -> Result<(), String> {
         if values == 0 && rest.is_empty() {
             break;
         }
-        pass_packed_integers(&mut rest, values)
-            .ok_or_else(|| format!("a page of {values} values whose packed integers are not as many"))?;
+        skip_packed_integers(&mut rest, values)
+            .ok_or_else(|| format!("a page of {values} values with another number of packed integers"))?;
     }
     Ok(())
 }
 
-/// Passes over a list of exactly `values` integers in `DELTA_BINARY_PACKED`.
-fn pass_packed_integers(bytes: &mut &[u8], values: usize) -> Option<()> {
+/// Skips a list of exactly `values` integers in `DELTA_BINARY_PACKED`.
+fn skip_packed_integers(bytes: &mut &[u8], values: usize) -> Option<()> {
     let block_values = usize::try_from(read_varint(bytes)?).ok()?;
     let parts = usize::try_from(read_varint(bytes)?).ok()?;
     let claimed = read_varint(bytes)?;
@@ -229,7 +228,7 @@ fn pass_packed_integers(bytes: &mut &[u8], values: usize) -> Option<()> {
         return None;
     }
     let part_values = block_values / parts;
-    // The first value stands in the header.
+    // The first value is in the header.
     let mut left = values.saturating_sub(1);
     while left > 0 {
         read_varint(bytes)?;
@@ -332,7 +331,7 @@ mod tests {
         // Blocks of 128 in 4 parts; 34 values: the first, 32 deltas in one bit each, and one more in two bits.
         let mut list = vec![0x80, 1, 4, 34, 0, 0, 1, 2, 9, 9];
         list.extend([0; 4 + 8]);
-        let full = |mut list: &[u8], values| pass_packed_integers(&mut list, values).map(|()| list.len());
+        let full = |mut list: &[u8], values| skip_packed_integers(&mut list, values).map(|()| list.len());
         assert_eq!(full(&list, 34), Some(0));
         assert_eq!(full(&[list.clone(), vec![7]].concat(), 34), Some(1));
         assert_eq!(full(&list, 35), None);

@@ -98,8 +98,8 @@ impl TableReader {
 
     /// Reads the first `leading` columns of all rows, and all columns of the rows that `choose` adds to its list.
     ///
-    /// `choose` gets the number of a batch's first row, the batch, and a list for rows within the batch. `take` gets the
-    /// numbers of chosen rows and these rows. Pages without a chosen row are not decoded.
+    /// `choose` gets the number of a batch's first row, the batch, and a list for rows within the batch. `take` gets
+    /// the numbers of chosen rows and these rows. Pages without a chosen row are not decoded.
     pub(crate) fn select(
         &mut self,
         leading: usize,

@@ -1,4 +1,4 @@
-//! A Parquet table of plain values, such as an output file: columns of any names and types, rows in any order.
+//! Writing a Parquet table of plain values, such as an output file: any columns, rows in any order.
 
 use arrow_array::ArrayRef;
 
@@ -7,10 +7,10 @@ use crate::format::parquet::schema::{BATCH_ROWS, TableColumn};
 use crate::format::parquet::writer::TableWriter;
 use crate::values::value::{Column, Value};
 
-/// The most bytes of values that wait to be encoded.
+/// The size of values at which rows go to the encoder.
 const PENDING_BYTES: usize = 4 << 20;
 
-/// Writes rows of values into one Parquet file. The same rows give the same bytes.
+/// Writes rows of values into one Parquet file. Equal rows give equal bytes.
 #[derive(Debug)]
 pub struct ValuesWriter {
     columns: Vec<Column>,
@@ -21,7 +21,7 @@ pub struct ValuesWriter {
 }
 
 impl ValuesWriter {
-    /// Starts a table of `columns`, each of which may be null.
+    /// Starts a table of `columns`, which may all be null.
     pub fn new(columns: &[Column]) -> ValuesWriter {
         let table_columns: Vec<TableColumn> =
             columns.iter().map(|column| TableColumn::nullable(&column.name, kind_of(column.column_type))).collect();
@@ -38,11 +38,11 @@ impl ValuesWriter {
         columns.iter().map(|column| PendingValues::new(column.column_type)).collect()
     }
 
-    /// Appends a row: a value for each column.
+    /// Appends a row, one value per column.
     ///
     /// # Panics
     ///
-    /// When a value is not of its column's type.
+    /// Panics if a value does not have the type of its column.
     pub fn push(&mut self, values: &[Value]) {
         for (pending, value) in self.pending.iter_mut().zip(values) {
             self.pending_bytes += pending.append(value);
@@ -53,7 +53,7 @@ impl ValuesWriter {
         }
     }
 
-    /// Returns the bytes that are ready, which the next ones follow.
+    /// Takes the bytes that are complete; later ones follow them in the file.
     pub fn take_bytes(&mut self) -> Vec<u8> {
         self.table.take_bytes()
     }
@@ -84,7 +84,7 @@ mod tests {
     use crate::values::value::ColumnType;
 
     #[test]
-    fn rows_are_read_as_they_were_written_also_when_the_bytes_are_taken_on_the_way() {
+    fn rows_read_as_written_also_when_bytes_are_taken_early() {
         let columns = [
             Column::new("key", ColumnType::Text),
             Column::new("n", ColumnType::Int),

@@ -17,8 +17,8 @@ use crate::values::id::Sequence;
 /// Where a page of keys ends, in bytes.
 ///
 /// A key may repeat all of the key before it, so a small page can decode to many times its size. Pages of at most
-/// [`BATCH_BYTES`](super::schema::BATCH_BYTES) / [`BATCH_ROWS`](super::schema::BATCH_ROWS) bytes keep a full batch within its
-/// bound.
+/// [`BATCH_BYTES`](super::schema::BATCH_BYTES) / [`BATCH_ROWS`](super::schema::BATCH_ROWS) bytes keep a full batch
+/// within its bound.
 const KEY_PAGE_BYTES: usize = 24 << 10;
 /// What the files name as their writer: without a version, so that equal rows stay equal bytes.
 const CREATED_BY: &str = "ckpt format 1";
@@ -65,7 +65,8 @@ impl TableWriter {
 
     /// Starts a table that belongs to one checkpoint only, if `checkpoint` names it.
     ///
-    /// The file names the checkpoint, so its bytes differ from those of a table with the same rows in any other checkpoint.
+    /// The file names the checkpoint, so its bytes differ from those of a table with the same rows in any other
+    /// checkpoint.
     pub(crate) fn new_of(columns: &[TableColumn], sorted_columns: usize, checkpoint: Option<Sequence>) -> TableWriter {
         let Some(checkpoint) = checkpoint else { return TableWriter::new(columns, sorted_columns) };
         let owner = KeyValue::new(OWNER_KEY.to_owned(), checkpoint.0.to_string());

@@ -8,7 +8,7 @@ use crate::format::error::TableError;
 use crate::format::rows::Row;
 use crate::format::segment::merge::{SortedRows, Versions};
 
-/// The tasks and keys of some rows, and which of them are tombstones.
+/// The tasks and keys of some rows, and which rows are tombstones.
 #[derive(Debug, Clone)]
 pub struct KeyBatch {
     tasks: UInt32Array,
@@ -27,28 +27,24 @@ impl KeyBatch {
         KeyBatch { tasks, keys, deleted }
     }
 
-    /// Returns the number of rows.
     pub fn len(&self) -> usize {
         self.tasks.len()
     }
 
-    /// Tells whether there are no rows.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Returns the number of tombstones.
     pub fn tombstones(&self) -> usize {
         self.deleted.true_count()
     }
 
-    /// Returns the key of row `index`.
     #[inline]
     pub fn key(&self, index: usize) -> &[u8] {
         self.keys.value(index).as_bytes()
     }
 
-    /// Returns each task and its rows, in their order.
+    /// Returns each task with its rows, in order.
     pub fn runs(&self) -> impl Iterator<Item = (u32, Range<usize>)> {
         let mut end = 0;
         self.tasks.values().chunk_by(|a, b| a == b).map(move |run| {
@@ -70,7 +66,7 @@ impl SortedRows for KeyBatch {
         self.len()
     }
 
-    /// A row that is there has an empty value.
+    /// A row that is not a tombstone has an empty value.
     #[inline]
     fn row_at(&self, index: usize) -> Row<'_> {
         let (task, key) = self.sort_key(index);
@@ -78,15 +74,16 @@ impl SortedRows for KeyBatch {
     }
 }
 
-/// Counts the keys that are live in a chain, of which `base` are the keys of the oldest segment and `deltas` those of the others, from the oldest on.
+/// Counts the live keys of a chain: `base` has the keys of the oldest segment, `deltas` those of the others, oldest
+/// first.
 ///
-/// Returns the count for the base alone, for the base and the first delta, and so on. All are read to their ends.
+/// Returns the count for the base alone, for the base and the first delta, and so on. Reads all of them to the end.
 pub fn count_live<S>(base: S, deltas: Vec<S>) -> Result<Vec<u64>, TableError>
 where
     S: Iterator<Item = Result<KeyBatch, TableError>>,
 {
     let mut base = Seeker::new(base)?;
-    // How many more keys are live at a level than at the one before.
+    // How many more keys are live at a level than at the level before.
     let mut steps = vec![0i64; deltas.len()];
     let mut deltas = Versions::new(deltas)?;
     let mut versions = Vec::new();
@@ -107,12 +104,12 @@ where
     Ok(counts)
 }
 
-/// Goes through the keys of a segment in steps of any length.
+/// Searches the keys of a segment in ascending order, skipping any number of them.
 struct Seeker<S> {
     source: S,
     batch: KeyBatch,
     at: usize,
-    /// Keys in the batches so far that are no tombstones.
+    /// Keys in the batches so far that are not tombstones.
     live: u64,
 }
 
@@ -134,7 +131,7 @@ impl<S: Iterator<Item = Result<KeyBatch, TableError>>> Seeker<S> {
         Ok(true)
     }
 
-    /// Goes on to the first row that is not before `wanted`, and tells whether it is that one and no tombstone.
+    /// Moves to the first row that is not before `wanted`, and returns whether it is that one and not a tombstone.
     fn seek(&mut self, wanted: (u32, &[u8])) -> Result<bool, TableError> {
         while self.batch.is_empty() || self.batch.sort_key(self.batch.len() - 1) < wanted {
             if !self.next_batch()? {

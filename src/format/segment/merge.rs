@@ -1,4 +1,4 @@
-//! One sorted stream of rows out of a chain of segments.
+//! Merging a chain of segments into one sorted stream of rows.
 
 use std::cmp::Ordering;
 
@@ -8,10 +8,8 @@ use crate::format::rows::Row;
 
 /// Rows in ascending order of task and key.
 pub trait SortedRows: Default {
-    /// Returns the number of rows.
     fn row_count(&self) -> usize;
 
-    /// Returns row `index`.
     fn row_at(&self, index: usize) -> Row<'_>;
 }
 
@@ -27,22 +25,23 @@ impl SortedRows for RowBatch {
     }
 }
 
-/// Merges sorted streams; where several have a key, the newest decides.
+/// Merges sorted streams. If several have a key, the newest one wins.
 ///
-/// One batch a source is in memory, and nothing else.
+/// Memory holds one batch per source.
 pub struct Merge<S> {
     sources: Vec<S>,
 }
 
 impl<S: Iterator<Item = Result<RowBatch, TableError>>> Merge<S> {
-    /// Merges `sources`, given from the oldest to the newest.
+    /// Takes `sources` from the oldest to the newest.
     pub fn new(sources: Vec<S>) -> Merge<S> {
         Merge { sources }
     }
 
-    /// Hands every merged row, tombstones included, to `visit` in ascending order of task and key, until there are no more or `visit` says no.
+    /// Hands every merged row, tombstones included, to `visit` in ascending order of task and key, until `visit`
+    /// returns false.
     ///
-    /// With one source its rows are handed on as they are. Stops at the first error of a source.
+    /// Stops at the first error of a source. The rows of a single source are passed on as they are.
     pub fn for_each(mut self, mut visit: impl FnMut(Row<'_>) -> bool) -> Result<(), TableError> {
         if self.sources.len() == 1 {
             for batch in self.sources.remove(0) {
@@ -63,25 +62,25 @@ impl<S: Iterator<Item = Result<RowBatch, TableError>>> Merge<S> {
     }
 }
 
-/// Stands at one merged row after the other: for going through several merges in step.
+/// Steps through merged rows one by one, for walking several merges in parallel.
 pub struct Cursor<S, B = RowBatch> {
     heap: Heap<S, B>,
 }
 
 impl<B: SortedRows, S: Iterator<Item = Result<B, TableError>>> Cursor<S, B> {
-    /// Merges `sources`, given from the oldest to the newest, and stands at the first row.
+    /// Takes `sources` from the oldest to the newest, and starts at the first row.
     pub fn new(sources: Vec<S>) -> Result<Cursor<S, B>, TableError> {
         let mut cursor = Cursor { heap: Heap::new(sources)? };
         cursor.pass_older()?;
         Ok(cursor)
     }
 
-    /// Returns the row that it stands at, which may be a tombstone; nothing at the end.
+    /// Returns the current row, which may be a tombstone, or nothing at the end.
     pub fn row(&self) -> Option<Row<'_>> {
         self.heap.entries.first().map(|entry| self.heap.row(entry))
     }
 
-    /// Goes on to the next row. At the end it stays there.
+    /// Moves to the next row, if there is one.
     pub fn advance(&mut self) -> Result<(), TableError> {
         if !self.heap.entries.is_empty() {
             self.heap.advance(0)?;
@@ -89,7 +88,7 @@ impl<B: SortedRows, S: Iterator<Item = Result<B, TableError>>> Cursor<S, B> {
         self.pass_older()
     }
 
-    /// Passes over rows whose key the first entry has too, and newer.
+    /// Skips the rows that have the key of the first entry and are older.
     fn pass_older(&mut self) -> Result<(), TableError> {
         while let Some(second) = self.heap.same_key_as_first() {
             self.heap.advance(second)?;
@@ -98,46 +97,48 @@ impl<B: SortedRows, S: Iterator<Item = Result<B, TableError>>> Cursor<S, B> {
     }
 }
 
-/// Stands at one key after the other, and tells of the rows of each.
+/// Steps through keys one by one, and reports the rows of each.
 pub struct Versions<S, B = RowBatch> {
     heap: Heap<S, B>,
 }
 
 impl<B: SortedRows, S: Iterator<Item = Result<B, TableError>>> Versions<S, B> {
-    /// Lays `sources`, given from the oldest to the newest, side by side, and stands at the first key.
+    /// Takes `sources` from the oldest to the newest, and starts at the first key.
     pub fn new(sources: Vec<S>) -> Result<Versions<S, B>, TableError> {
         Ok(Versions { heap: Heap::new(sources)? })
     }
 
-    /// Returns the newest row of the key that it stands at; nothing at the end.
+    /// Returns the newest row of the current key, or nothing at the end.
     pub fn row(&self) -> Option<Row<'_>> {
         self.heap.entries.first().map(|entry| self.heap.row(entry))
     }
 
-    /// Goes on to the next key, and tells of each row of this one which source has it and whether it has a value, the newest first.
-    pub fn advance(&mut self, mut tell: impl FnMut(usize, bool)) -> Result<(), TableError> {
+    /// Moves to the next key. Before, calls `report` for each row of the current one, newest first, with its source and
+    /// whether it has a value.
+    pub fn advance(&mut self, mut report: impl FnMut(usize, bool)) -> Result<(), TableError> {
         let Some(first) = self.heap.entries.first() else { return Ok(()) };
-        tell(first.source, self.heap.row(first).value.is_some());
+        report(first.source, self.heap.row(first).value.is_some());
         while let Some(second) = self.heap.same_key_as_first() {
             let entry = self.heap.entries[second];
-            tell(entry.source, self.heap.row(&entry).value.is_some());
+            report(entry.source, self.heap.row(&entry).value.is_some());
             self.heap.advance(second)?;
         }
         self.heap.advance(0)
     }
 }
 
-/// The sources that have rows left, as a binary heap: the entry at `at` comes before those at `2 * at + 1` and `2 * at + 2`.
+/// The sources that have rows left, as a binary heap: the entry at `at` comes before its children at `2 * at + 1` and
+/// `2 * at + 2`.
 struct Heap<S, B> {
-    entries: Vec<Entry>,
+    entries: Vec<HeapEntry>,
     /// From the oldest to the newest.
     heads: Vec<Head<S, B>>,
 }
 
-/// A source's place in the heap.
+/// A source in the heap.
 #[derive(Clone, Copy)]
-struct Entry {
-    /// The task and the first twelve bytes of the key: nearly always enough to tell which comes first.
+struct HeapEntry {
+    /// The task and the first twelve bytes of the key, which nearly always decide the order.
     prefix: u128,
     source: usize,
 }
@@ -156,7 +157,7 @@ impl<B: SortedRows, S: Iterator<Item = Result<B, TableError>>> Heap<S, B> {
         for source in 0..heap.heads.len() {
             if heap.heads[source].fill()? {
                 let prefix = prefix(heap.heads[source].batch.row_at(0));
-                heap.entries.push(Entry { prefix, source });
+                heap.entries.push(HeapEntry { prefix, source });
             }
         }
         for at in (0..heap.entries.len() / 2).rev() {
@@ -165,17 +166,17 @@ impl<B: SortedRows, S: Iterator<Item = Result<B, TableError>>> Heap<S, B> {
         Ok(heap)
     }
 
-    fn row(&self, entry: &Entry) -> Row<'_> {
+    fn row(&self, entry: &HeapEntry) -> Row<'_> {
         let head = &self.heads[entry.source];
         head.batch.row_at(head.at)
     }
 
-    fn compare_keys(&self, a: &Entry, b: &Entry) -> Ordering {
+    fn compare_keys(&self, a: &HeapEntry, b: &HeapEntry) -> Ordering {
         a.prefix.cmp(&b.prefix).then_with(|| self.row(a).key.cmp(self.row(b).key))
     }
 
-    /// Tells whether `a` comes before `b`: of two rows with one key the newer.
-    fn is_before(&self, a: &Entry, b: &Entry) -> bool {
+    /// Returns whether `a` comes before `b`. Of two rows with the same key the newer one comes first.
+    fn is_before(&self, a: &HeapEntry, b: &HeapEntry) -> bool {
         match self.compare_keys(a, b) {
             Ordering::Less => true,
             Ordering::Equal => a.source > b.source,
@@ -183,13 +184,13 @@ impl<B: SortedRows, S: Iterator<Item = Result<B, TableError>>> Heap<S, B> {
         }
     }
 
-    /// Returns where the second entry stands when it has the key of the first, which is newer.
+    /// Returns the index of the second entry if it has the key of the first, which is newer.
     fn same_key_as_first(&self) -> Option<usize> {
         let second = self.first_child(0)?;
         (self.compare_keys(&self.entries[0], &self.entries[second]) == Ordering::Equal).then_some(second)
     }
 
-    /// Takes the entry at `at` to its source's next row, and to its place.
+    /// Moves the source of the entry at `at` to its next row, and restores the order.
     fn advance(&mut self, at: usize) -> Result<(), TableError> {
         let source = self.entries[at].source;
         let head = &mut self.heads[source];
@@ -199,7 +200,7 @@ impl<B: SortedRows, S: Iterator<Item = Result<B, TableError>>> Heap<S, B> {
             self.sift_down(at);
         } else {
             self.entries.swap_remove(at);
-            // What was last comes after the parent of `at` too: `at` is the first, or below it.
+            // The entry from the end also comes after the parent of `at`, which is the first entry or below it.
             self.sift_down(at);
         }
         Ok(())
@@ -227,7 +228,7 @@ impl<B: SortedRows, S: Iterator<Item = Result<B, TableError>>> Heap<S, B> {
 }
 
 impl<B: SortedRows, S: Iterator<Item = Result<B, TableError>>> Head<S, B> {
-    /// Takes the next batch that has rows, and tells whether there was one.
+    /// Takes the next batch that has rows, and returns whether there is one.
     fn fill(&mut self) -> Result<bool, TableError> {
         self.at = 0;
         loop {
@@ -242,7 +243,7 @@ impl<B: SortedRows, S: Iterator<Item = Result<B, TableError>>> Head<S, B> {
     }
 }
 
-/// Returns a number that sorts as task and key do, but for ties.
+/// Returns a number that sorts as task and key do, except for ties.
 fn prefix(row: Row<'_>) -> u128 {
     let mut twelve = [0u8; 16];
     let length = row.key.len().min(12);
@@ -319,7 +320,7 @@ mod tests {
     }
 
     #[test]
-    fn a_merge_stops_when_told() {
+    fn a_merge_stops_when_asked() {
         let rows = BTreeMap::from([((0, "a".to_owned()), None), ((0, "b".to_owned()), None)]);
         for sources in [vec![batches(&rows, 2)], vec![batches(&rows, 2), batches(&rows, 1)]] {
             let mut visited = 0;

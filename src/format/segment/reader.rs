@@ -30,35 +30,39 @@ pub struct SegmentReader {
 impl SegmentReader {
     /// Opens a segment whose values have `columns`.
     ///
-    /// Fails when its columns are others. Memory is bounded by the size of `bytes` and of one batch, whatever the file claims.
+    /// Fails if it has other columns. Memory is limited to the size of `bytes` and of one batch, whatever the file
+    /// claims.
     pub fn open(bytes: Bytes, columns: &[Column]) -> Result<SegmentReader, TableError> {
         let table = TableReader::open(bytes, table_columns(columns))?;
         Ok(SegmentReader { table, codec: RowCodec::new(columns.to_vec()), last: None, failed: false })
     }
 
-    /// Returns how many rows the file says that it has.
+    /// Returns the number of rows that the file claims.
     pub fn rows(&self) -> u64 {
         self.table.rows()
     }
 
-    /// Returns the number of the checkpoint that the segment belongs to alone, as the file says it.
+    /// Returns the number of the only checkpoint that the segment belongs to, as the file has it.
     pub fn owner(&self) -> Option<&str> {
         self.table.owner()
     }
 
-    /// Leaves out what is quickly seen to hold no row of `task`; rows of other tasks may still come.
+    /// Skips what quickly turns out to have no row of `task`. Rows of other tasks may still come.
     ///
-    /// What is left out is not checked, and is told by the file's own statistics: for looking at a task, not for proving anything.
+    /// What is skipped is not checked, and the statistics of the file decide: this is for looking at a task, not for
+    /// proof.
     pub fn skip_to_task(mut self, task: u32) -> SegmentReader {
         self.table.retain_groups(|group| may_hold(group, task));
         self
     }
 
-    /// Looks `keys` up, which ascend by task and key, and hands each row that is there to `visit`: the place of its key in `keys`, and its packed
-    /// value, nothing for a tombstone.
+    /// Looks up `keys`, which ascend by task and key.
     ///
-    /// Of all other rows only the task and the key are decoded, or nothing where the file's own statistics leave no room for any of the keys. What is
-    /// passed over is not checked: for looking at keys, not for proving anything.
+    /// Calls `visit` for each row that exists with the index of its key in `keys` and its packed value, or nothing for
+    /// a tombstone.
+    ///
+    /// Of other rows only the task and key are decoded, or nothing where the statistics of the file rule out all keys.
+    /// What is skipped is not checked: this is for looking at keys, not for proof.
     pub fn find(
         mut self,
         keys: &[(u32, &[u8])],
@@ -96,7 +100,7 @@ impl SegmentReader {
                 other => other,
             })?;
             for row in 0..batch.num_rows() {
-                let place = places.borrow_mut().pop_front().expect("a place for each row that was chosen");
+                let place = places.borrow_mut().pop_front().expect("one index per chosen row");
                 packed.clear();
                 rows.pack(&self.codec, row, &mut packed);
                 visit(place, (!rows.deleted.value(row)).then_some(packed.as_slice()));
@@ -106,12 +110,12 @@ impl SegmentReader {
         self.table.select(2, choose, take)
     }
 
-    /// Leaves the values out of what is read; they are checked all the same.
+    /// Reads keys without values. The values are still decoded and checked.
     pub fn into_keys(self) -> KeyReader {
         KeyReader(self)
     }
 
-    /// Returns the next rows as columns, checked.
+    /// Returns the next rows as columns, after checking them.
     fn next_checked(&mut self) -> Result<Option<RecordBatch>, TableError> {
         let Some((first_row, batch)) = self.table.next_batch()? else { return Ok(None) };
         let rows = BatchRows::new(&batch);
@@ -129,7 +133,7 @@ impl SegmentReader {
         Ok(Some(batch))
     }
 
-    /// Returns what `take` makes of the next rows; after an error there is nothing more.
+    /// Returns what `take` makes of the next rows. After an error there are none.
     fn next_with<T>(&mut self, take: impl FnOnce(&RowCodec, &RecordBatch) -> T) -> Option<Result<T, TableError>> {
         if self.failed {
             return None;
@@ -150,9 +154,10 @@ impl SegmentReader {
 impl Iterator for SegmentReader {
     type Item = Result<RowBatch, TableError>;
 
-    /// Returns the next rows, at most 8,192. Fails when a row is not after the one before it, a key is missing, or a value is not packable.
+    /// Returns the next rows, at most 8,192. Fails if a row is not after the one before it, or if a value is not
+    /// allowed.
     ///
-    /// After an error there is nothing more.
+    /// After an error there are no more.
     fn next(&mut self) -> Option<Self::Item> {
         self.next_with(|codec, batch| {
             let rows = BatchRows::new(batch);
@@ -179,18 +184,18 @@ impl Iterator for KeyReader {
     }
 }
 
-/// Tells whether the statistics of `group` leave room for rows of `task`.
+/// Returns whether `group` may have rows of `task`, by its statistics.
 fn may_hold(group: &RowGroupMetaData, task: u32) -> bool {
     tasks_of(group).is_none_or(|tasks| tasks.contains(&task))
 }
 
-/// Tells the same of any of `keys`, which ascend.
+/// Returns whether `group` may have any of `keys`, which ascend, by its statistics.
 fn may_hold_any(group: &RowGroupMetaData, keys: &[(u32, &[u8])]) -> bool {
     let Some(tasks) = tasks_of(group) else { return true };
     let from = keys.partition_point(|(task, _)| task < tasks.start());
     let mut in_tasks = keys[from..].iter().take_while(|(task, _)| task <= tasks.end());
     match group.columns().get(1).and_then(|column| column.statistics()) {
-        // The bounds may be shorter than the keys, and are bounds all the same.
+        // The bounds may be shorter than the keys, but they are still bounds.
         Some(Statistics::ByteArray(names)) => match (names.min_bytes_opt(), names.max_bytes_opt()) {
             (Some(smallest), Some(largest)) => in_tasks.any(|(_, key)| smallest <= *key && *key <= largest),
             _ => in_tasks.next().is_some(),
@@ -199,10 +204,10 @@ fn may_hold_any(group: &RowGroupMetaData, keys: &[(u32, &[u8])]) -> bool {
     }
 }
 
-/// Returns the tasks that `group` has rows of by its statistics, the first and the last.
+/// Returns the first and last task of `group` by its statistics.
 fn tasks_of(group: &RowGroupMetaData) -> Option<RangeInclusive<u32>> {
     let Some(Statistics::Int32(tasks)) = group.columns().first()?.statistics() else { return None };
-    // Parquet keeps an unsigned integer in a signed one of the same bits.
+    // Parquet stores an unsigned integer as the signed one with the same bits.
     Some(*tasks.min_opt()? as u32..=*tasks.max_opt()? as u32)
 }
 

@@ -161,7 +161,7 @@ fn rows_that_the_format_does_not_allow_are_refused() {
     let columns = columns_of(&[ColumnType::Number]);
     let limit = 10i128.pow(38);
     let order = "is not after the row before it by task and key";
-    let magnitude = "holds a number whose magnitude is not below 10^20";
+    let magnitude = "has a number whose magnitude is not below 10^20";
     for (rows, row, reason) in [
         (vec![(0, "a", false, Some(1)), (0, "a", false, Some(1))], 1, order),
         (vec![(0, "b", false, Some(1)), (0, "a", false, Some(1))], 1, order),
@@ -295,7 +295,8 @@ fn looking_keys_up_refuses_rows_that_do_not_ascend_and_tombstones_with_values() 
     assert!(matches!(look_up(&dead), Err(TableError::Row { row: 2, .. })));
 }
 
-/// Reads damaged bytes: whatever comes out, it comes without a panic, in bounded time, and is an error or rows in order.
+/// Reads damaged bytes: whatever comes out, it comes without a panic, in bounded time, and is an error or rows in
+/// order.
 fn survive(bytes: Vec<u8>, columns: &[Column]) -> bool {
     let key = |i: u32| (i / 20, format!("u{i:07}"));
     let _ = find(bytes.clone(), columns, &[key(0), key(3), key(77), key(149), key(2999)]);
@@ -324,7 +325,8 @@ fn noise(seed: u64) -> impl FnMut(usize) -> usize {
     }
 }
 
-/// Returns files to damage, small ones, with pages that are compressed and with pages that are not: damage to these reaches the decoders.
+/// Returns files to damage, small ones, with pages that are compressed and with pages that are not: damage to these
+/// reaches the decoders.
 fn samples() -> Vec<(Vec<Column>, Vec<u8>)> {
     use ColumnType::*;
     let columns = columns_of(&[Int, Number, Text, Bool, Json, Sketch]);

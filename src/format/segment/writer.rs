@@ -6,27 +6,26 @@ use crate::format::rows::{Row, RowCodec};
 use crate::values::id::Sequence;
 use crate::values::value::Column;
 
-/// What a segment holds, gathered while it was written.
+/// What a segment contains, collected while it was written.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct SegmentStats {
-    /// Rows, tombstones included.
+    /// Tombstones included.
     pub rows: u64,
-    /// Tombstones.
     pub tombstones: u64,
-    /// The smallest key by bytes.
+    /// By bytes, of all tasks.
     pub smallest_key: String,
-    /// The largest key by bytes.
+    /// By bytes, of all tasks.
     pub largest_key: String,
 }
 
-/// Writes rows, given in ascending order of task and key, into one segment held in memory.
+/// Writes rows, which must come in ascending order of task and key, into one segment in memory.
 #[derive(Debug)]
 pub struct SegmentWriter {
     pub(super) codec: RowCodec,
     pub(super) table: TableWriter,
     pending: PendingRows,
     stats: SegmentStats,
-    /// The task and key of the last row; the key stands alone to spare an allocation a row.
+    /// The task of the last row. Its key is separate, so that it needs no allocation per row.
     last_task: Option<u32>,
     last_key: Vec<u8>,
 }
@@ -37,7 +36,9 @@ impl SegmentWriter {
         SegmentWriter::new_of(columns, None)
     }
 
-    /// Starts a segment that belongs to one checkpoint alone, if `checkpoint` names it: it has other bytes than one of the same rows in another.
+    /// Starts a segment that belongs to one checkpoint only, if `checkpoint` names it.
+    ///
+    /// Its bytes differ from those of a segment with the same rows in any other checkpoint.
     pub fn new_of(columns: &[Column], checkpoint: Option<Sequence>) -> SegmentWriter {
         SegmentWriter {
             codec: RowCodec::new(columns.to_vec()),
@@ -49,11 +50,12 @@ impl SegmentWriter {
         }
     }
 
-    /// Appends a row; its value is packed by the [`crate::format::rows::RowCodec`] of the same columns.
+    /// Appends a row, whose value is packed by the [`RowCodec`] of the same columns.
     ///
     /// # Panics
     ///
-    /// When the row is not after the one before it, its key is not UTF-8, or its key or a value is longer than [`MAX_VALUE_BYTES`].
+    /// Panics if the row is not after the one before it, if its key is not UTF-8, or if its key or a value is longer
+    /// than [`MAX_VALUE_BYTES`](crate::format::limits::MAX_VALUE_BYTES).
     #[inline]
     pub fn push(&mut self, row: Row<'_>) {
         if self.last_task == Some(row.task) {
@@ -72,7 +74,7 @@ impl SegmentWriter {
         }
     }
 
-    /// Returns the bytes of the Parquet file, the same for the same rows, and what it holds.
+    /// Returns the Parquet file and what it contains. Equal rows give equal bytes.
     pub fn finish(mut self) -> (Vec<u8>, SegmentStats) {
         self.end_task();
         if !self.pending.is_empty() {
@@ -81,7 +83,7 @@ impl SegmentWriter {
         (self.table.finish(), self.stats)
     }
 
-    /// Within a task keys ascend, so its first row alone can have the smallest key.
+    /// Within a task keys ascend, so only its first row can have the smallest key.
     fn begin_task(&mut self, row: Row<'_>) {
         if self.last_task.is_none() || row.key < self.stats.smallest_key.as_bytes() {
             self.stats.smallest_key = utf8(row.key);
@@ -90,7 +92,7 @@ impl SegmentWriter {
         self.last_task = Some(row.task);
     }
 
-    /// And its last row alone the largest.
+    /// And only its last row can have the largest key.
     fn end_task(&mut self) {
         if self.last_key.as_slice() > self.stats.largest_key.as_bytes() {
             self.stats.largest_key = utf8(&self.last_key);

@@ -14,7 +14,7 @@ use serde::Serialize;
 use crate::format::manifest::{DeadLetter, Manifest};
 use crate::runner::error::RunError;
 use crate::runner::rejected::Rejected;
-use crate::storage::durable::{create_anew, flush_name, make_directory};
+use crate::storage::durable::{create_replacing, flush_name, make_directory};
 use crate::store::Store;
 use crate::values::id::Sequence;
 
@@ -104,7 +104,7 @@ fn aside(path: &Path) -> PathBuf {
 /// Puts the first `bytes` of `from` at `to`, whole or not at all, for good.
 fn copy_beginning(from: &Path, bytes: u64, to: &Path) -> io::Result<()> {
     let aside = aside(to);
-    let mut file = create_anew(&aside)?;
+    let mut file = create_replacing(&aside)?;
     if io::copy(&mut File::open(from)?.take(bytes), &mut file)? < bytes {
         return Err(io::ErrorKind::UnexpectedEof.into());
     }

@@ -8,9 +8,10 @@ use crate::format::parquet::values::ValuesWriter;
 use crate::job::OutputFormat;
 use crate::runner::error::RunError;
 use crate::runner::output::plan::OutputPlan;
-use crate::storage::durable::{create_anew, flush_directory, make_directory};
+use crate::storage::durable::{create_replacing, flush_directory, make_directory};
 use crate::values::digest::Hasher;
 use crate::values::id::Sequence;
+use crate::values::rows_text::{JsonLines, push_csv, push_csv_header};
 use crate::values::value::{Column, Value};
 
 /// Bytes that are handed to the file at once.
@@ -36,7 +37,7 @@ impl<'a> StagedFile<'a> {
     ) -> Result<StagedFile<'a>, RunError> {
         let error = plan.error(sequence);
         make_directory(&plan.dir).map_err(&error)?;
-        let file = create_anew(&plan.staged(sequence)).map_err(&error)?;
+        let file = create_replacing(&plan.staged(sequence)).map_err(&error)?;
         Ok(StagedFile {
             plan,
             sequence,
@@ -99,8 +100,7 @@ struct Encoder {
 }
 
 enum Kind {
-    /// What stands before each value: `{"key":` and then `,"name":`.
-    Json(Vec<String>),
+    Json(JsonLines),
     Csv,
     Parquet(Box<ValuesWriter>),
 }
@@ -109,15 +109,9 @@ impl Encoder {
     fn new(format: OutputFormat, columns: &[Column]) -> Encoder {
         let mut bytes = Vec::new();
         let kind = match format {
-            OutputFormat::Json => {
-                let quoted = |name: &str| serde_json::to_string(name).expect("text is always JSON");
-                let before = |(i, column): (usize, &Column)| {
-                    format!("{}{}:", if i == 0 { '{' } else { ',' }, quoted(&column.name))
-                };
-                Kind::Json(columns.iter().enumerate().map(before).collect())
-            }
+            OutputFormat::Json => Kind::Json(JsonLines::new(columns.iter().map(|column| column.name.as_str()))),
             OutputFormat::Csv => {
-                push_csv(&mut bytes, columns.iter().map(|column| column.name.as_str()));
+                push_csv_header(columns.iter().map(|column| column.name.as_str()), &mut bytes);
                 Kind::Csv
             }
             OutputFormat::Parquet => Kind::Parquet(Box::new(ValuesWriter::new(columns))),
@@ -127,17 +121,8 @@ impl Encoder {
 
     fn push(&mut self, values: &[Value]) {
         match &mut self.kind {
-            Kind::Json(names) => {
-                for (name, value) in names.iter().zip(values) {
-                    self.bytes.extend_from_slice(name.as_bytes());
-                    self.bytes.extend_from_slice(value.to_json().as_bytes());
-                }
-                self.bytes.extend_from_slice(b"}\n");
-            }
-            Kind::Csv => {
-                let texts: Vec<String> = values.iter().map(Value::to_string).collect();
-                push_csv(&mut self.bytes, texts.iter().map(String::as_str));
-            }
+            Kind::Json(lines) => lines.push(values, &mut self.bytes),
+            Kind::Csv => push_csv(values, &mut self.bytes),
             Kind::Parquet(table) => {
                 table.push(values);
                 self.bytes.append(&mut table.take_bytes());
@@ -150,31 +135,5 @@ impl Encoder {
             self.bytes.append(&mut table.finish());
         }
         self.bytes
-    }
-}
-
-fn push_csv<'a>(line: &mut Vec<u8>, fields: impl Iterator<Item = &'a str>) {
-    for (i, field) in fields.enumerate() {
-        if i > 0 {
-            line.push(b',');
-        }
-        if field.contains(['"', ',', '\n', '\r']) {
-            line.extend_from_slice(format!("\"{}\"", field.replace('"', "\"\"")).as_bytes());
-        } else {
-            line.extend_from_slice(field.as_bytes());
-        }
-    }
-    line.push(b'\n');
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn csv_fields_are_quoted_where_they_must_be() {
-        let mut line = Vec::new();
-        push_csv(&mut line, ["a", "b,c", "d\"e", "", "f\ng"].into_iter());
-        assert_eq!(line, b"a,\"b,c\",\"d\"\"e\",,\"f\ng\"\n");
     }
 }

@@ -13,11 +13,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use crate::format::index::SegmentKind;
 use crate::format::row_batch::RowBatch;
-use crate::format::rows::Change;
-use crate::format::rows::Row;
-use crate::format::rows::RowCodec;
-use crate::format::rows::int_at;
-use crate::format::rows::number_at;
+use crate::format::rows::{Change, Row, RowCodec, int_at, number_at};
 use crate::runner::state::bitmap::Bitmap;
 use crate::runner::state::deadlines::Deadlines;
 use crate::runner::state::emitted::Emitted;

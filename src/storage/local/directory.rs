@@ -1,4 +1,4 @@
-//! Names in an opened directory, and what the system does with them.
+//! System calls on names in an open directory.
 
 use std::fs::File;
 use std::hash::{BuildHasher, Hasher, RandomState};
@@ -9,14 +9,15 @@ use rustix::fs::{AtFlags, FileType, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 
 use crate::storage::TEMPORARY_PREFIX;
+use crate::storage::durable::flush_opened;
 
-/// For reading whatever is there, without waiting for anybody.
+/// For reading whatever has the name, without waiting for a writer.
 pub(crate) const READ: OFlags =
     OFlags::RDONLY.union(OFlags::NONBLOCK).union(OFlags::NOCTTY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
-/// For a directory.
+/// For opening a directory.
 pub(crate) const DIRECTORY: OFlags =
     OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
-/// For writing a file that is not there.
+/// For writing a new file.
 const NEW: OFlags =
     OFlags::WRONLY.union(OFlags::CREATE).union(OFlags::EXCL).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
@@ -32,7 +33,7 @@ pub(crate) fn open_beneath(root: BorrowedFd<'_>, path: &str, flags: OFlags) -> R
             Mode::empty(),
             ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS,
         ) {
-            // Kernels before 5.6, and sandboxes that do not know the call.
+            // Kernels before 5.6, and sandboxes that refuse the call.
             Err(Errno::NOSYS | Errno::PERM) => {}
             result => return result,
         }
@@ -40,7 +41,7 @@ pub(crate) fn open_beneath(root: BorrowedFd<'_>, path: &str, flags: OFlags) -> R
     open_step_by_step(root, path, flags)
 }
 
-/// Does what [`open_beneath`] does, with an open call for each name.
+/// Does what [`open_beneath`] does with one call per name.
 fn open_step_by_step(root: BorrowedFd<'_>, path: &str, flags: OFlags) -> Result<OwnedFd, Errno> {
     let (parent, name) = path.rsplit_once('/').map_or((None, path), |(parent, name)| (Some(parent), name));
     let mut opened = None;
@@ -52,7 +53,7 @@ fn open_step_by_step(root: BorrowedFd<'_>, path: &str, flags: OFlags) -> Result<
     rustix::fs::openat(from, name, flags, Mode::empty())
 }
 
-/// Renames without replacing anything: fails with `EXIST`, or `NOTEMPTY` for a directory, when `to` is taken.
+/// Renames without replacing anything. Fails with `EXIST`, or `NOTEMPTY` for a directory, if `to` is taken.
 pub(crate) fn rename_new(from_dir: BorrowedFd<'_>, from: &str, to_dir: BorrowedFd<'_>, to: &str) -> Result<(), Errno> {
     match rustix::fs::renameat_with(from_dir, from, to_dir, to, RenameFlags::NOREPLACE) {
         // File systems that do not know the flag.
@@ -61,8 +62,8 @@ pub(crate) fn rename_new(from_dir: BorrowedFd<'_>, from: &str, to_dir: BorrowedF
     }
 }
 
-/// Does what [`rename_new`] does, with calls that every system has: `link` refuses a taken name, `rename` of a
-/// directory one that holds something.
+/// Does what [`rename_new`] does with calls that every system has: `link` refuses a taken name, and `rename` of a
+/// directory refuses one that is not empty.
 fn rename_new_by_link(from_dir: BorrowedFd<'_>, from: &str, to_dir: BorrowedFd<'_>, to: &str) -> Result<(), Errno> {
     let found = rustix::fs::statat(from_dir, from, AtFlags::SYMLINK_NOFOLLOW)?;
     if FileType::from_raw_mode(found.st_mode) != FileType::Directory {
@@ -76,10 +77,9 @@ fn rename_new_by_link(from_dir: BorrowedFd<'_>, from: &str, to_dir: BorrowedFd<'
     }
 }
 
-/// Returns a name that no other call returns, in this process or another.
+/// Returns a name that no other call returns, in this process or in another.
 pub(crate) fn temporary_name() -> String {
-    // The keys of each are random, which is all the randomness needed: a name that is taken after all is refused when
-    // it is made.
+    // Each state has random keys, which is random enough: a name that is taken after all is refused when it is created.
     format!("{TEMPORARY_PREFIX}{:016x}", RandomState::new().build_hasher().finish())
 }
 
@@ -97,24 +97,16 @@ pub(crate) fn write_new_directory(parent: BorrowedFd<'_>, name: &str, files: &[(
     for (name, bytes) in files {
         write_new(dir.as_fd(), name, bytes)?;
     }
-    flush_directory(dir.as_fd())
+    flush_opened(dir.as_fd())
 }
 
-/// Removes what [`write_new_directory`] left, as far as that works.
+/// Removes what [`write_new_directory`] left behind, as far as possible.
 pub(crate) fn remove_directory(parent: BorrowedFd<'_>, name: &str, files: &[(&str, &[u8])]) {
     if let Ok(dir) = rustix::fs::openat(parent, name, DIRECTORY, Mode::empty()) {
         for (name, _) in files {
             let _ = rustix::fs::unlinkat(&dir, *name, AtFlags::empty());
         }
         let _ = rustix::fs::unlinkat(parent, name, AtFlags::REMOVEDIR);
-    }
-}
-
-pub(crate) fn flush_directory(dir: BorrowedFd<'_>) -> io::Result<()> {
-    match rustix::fs::fsync(dir) {
-        // File systems on which directories can not be flushed, and need not be.
-        Err(Errno::INVAL) => Ok(()),
-        result => Ok(result?),
     }
 }
 

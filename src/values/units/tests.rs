@@ -31,11 +31,11 @@ fn a_size_that_is_none_says_what_was_expected() {
         ("1.2.3MiB", "expected a size such as `64MiB`, `10GB` or `4096`, found `1.2.3MiB`"),
         (
             "64M",
-            "expected a size such as `64MiB`, `10GB` or `4096`, found the unit `M` (known are kB, MB, GB, TB, KiB, MiB, GiB, TiB)",
+            "expected a size such as `64MiB`, `10GB` or `4096`, found unknown unit `M` (known: kB, MB, GB, TB, KiB, MiB, GiB, TiB)",
         ),
         ("99999999TiB", "`99999999TiB` is too large"),
         ("99999999999999999999999", "`99999999999999999999999` is too large"),
-        ("0.5", "`0.5` is no whole number of bytes"),
+        ("0.5", "`0.5` is not a whole number of bytes"),
     ] {
         assert_eq!(parse_bytes(text).unwrap_err().to_string(), message, "{text}");
     }
@@ -71,9 +71,9 @@ fn a_duration_that_is_none_says_what_was_expected() {
         ("10", "expected a duration such as `10m`, `1h30m` or `250ms`, found `10` without a unit (ms, s, m, h, d, w)"),
         (
             "10min",
-            "expected a duration such as `10m`, `1h30m` or `250ms`, found the unit `min` (known are ms, s, m, h, d, w)",
+            "expected a duration such as `10m`, `1h30m` or `250ms`, found unknown unit `min` (known: ms, s, m, h, d, w)",
         ),
-        ("0.1ms", "`0.1ms` is no whole number of milliseconds"),
+        ("0.1ms", "`0.1ms` is not a whole number of milliseconds"),
         ("99999999999999w", "`99999999999999w` is too large"),
     ] {
         assert_eq!(parse_duration(text).unwrap_err().to_string(), message, "{text}");

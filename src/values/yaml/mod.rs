@@ -3,8 +3,8 @@
 //! Only this directory knows the two YAML crates. [`parse`] returns a tree with positions, for files that people write;
 //! [`from_str`] and [`to_string`] use serde, for files that programs write.
 //!
-//! The language is a subset of YAML 1.2: one document, UTF-8, only the tags of the core schema, no duplicate keys. Anchors,
-//! aliases and merge keys (`<<`) work within limits, so that no small document can grow large.
+//! The language is a subset of YAML 1.2: one document, UTF-8, only the tags of the core schema, no duplicate keys.
+//! Anchors, aliases and merge keys (`<<`) work within limits, so that no small document can grow large.
 
 mod error;
 mod limits;

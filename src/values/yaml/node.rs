@@ -94,7 +94,8 @@ impl Node {
         self.scalar().is_some_and(Scalar::is_null)
     }
 
-    /// Returns where character `index` of a scalar's text is, or where the node begins if escapes or line breaks hide it.
+    /// Returns where character `index` of a scalar's text is, or where the node begins if escapes or line breaks hide
+    /// it.
     pub fn mark_within(&self, index: usize) -> Mark {
         match self.scalar().and_then(|scalar| scalar.verbatim) {
             Some(first) => Mark { column: first.column + index, ..first },

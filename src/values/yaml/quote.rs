@@ -1,6 +1,7 @@
 //! Writing text as a scalar.
 
-/// Returns `text` as a scalar that every YAML reader reads as text: plain where that is safe, otherwise in double quotes.
+/// Returns `text` as a scalar that every YAML reader reads as text: plain where that is safe, otherwise in double
+/// quotes.
 pub fn quote(text: &str) -> String {
     let plain_byte = |byte: u8| byte.is_ascii_alphanumeric() || b"_./-".contains(&byte);
     let begins_plain = text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');

@@ -174,6 +174,9 @@ fn serde_values_go_there_and_back_and_aliases_are_refused() {
         let error = from_str::<HashMap<String, u64>>(text).unwrap_err();
         assert_eq!(error.problem, Problem::Alias);
     }
+    let large = format!("# {}\na: [&x 1, *x]\n", "x".repeat(100_000));
+    assert_eq!(from_str::<HashMap<String, u64>>(&large).unwrap_err().problem, Problem::Alias);
+    assert!(from_str::<HashMap<String, u64>>("a: *x\n").is_err());
     let error = from_str::<HashMap<String, u64>>("a: 1\nb: x\n").unwrap_err();
     assert_eq!(error.mark, at(2, 4));
     assert!(error.to_string().contains("invalid type"), "{error}");

@@ -76,7 +76,7 @@ const BAD: [Bad; 8] = [
         input: b"k,v\na,1\na,one\na,2\n",
         record: 1,
         offset: 8,
-        reason: "field `v` is no number: `one`",
+        reason: "field `v` is not a number: `one`",
         begins: "a,one",
     },
 ];

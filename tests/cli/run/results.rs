@@ -182,3 +182,16 @@ fn keys_of_a_megabyte_survive_a_checkpoint() {
     let row = |key: &str, n| format!("{{\"k\":\"{key}\",\"n\":{n}}}\n");
     assert!(env.read("out/counting.jsonl") == row("a", 2) + &row("b", 1) + &row(&long, 3) + &row(&other, 1));
 }
+
+#[test]
+fn csv_tells_an_empty_text_from_a_missing_value() {
+    let env = Env::new();
+    env.write("data.jsonl", "{\"k\":\"\",\"t\":\"\"}\n{\"k\":\"a\"}\n{\"k\":\"b\",\"t\":\"x\"}\n");
+    let process = "key: k\ntasks: 1\nprocess:\n  aggregate: {n: count, first: min(t)}\n";
+    let rest = "checkpoint: {store: store}\noutput: {files: out, format: csv}\n";
+    env.write("job.yaml", format!("job: texts\ninput: data.jsonl\n{process}{rest}"));
+    env.run(&["run", "job.yaml"]).expect(0);
+    assert_eq!(env.read("out/texts.csv"), "k,n,first\n\"\",1,\"\"\na,1,\nb,1,x\n");
+    env.run(&["restore", "store", "--to", "state", "--format", "csv"]).expect(0);
+    assert_eq!(env.read("state/state.csv"), "task,key,n,first\n0,\"\",1,\"\"\n0,a,1,\n0,b,1,x\n");
+}

@@ -1,0 +1,62 @@
+//! What can go wrong at a path of a storage.
+
+use std::io;
+
+/// Why something at a path could not be done. Paths include the place.
+#[derive(Debug, thiserror::Error)]
+pub enum StorageError {
+    /// Nothing has that name.
+    #[error("`{path}` does not exist")]
+    NotFound { path: String },
+    /// The name is taken.
+    #[error("`{path}` already exists")]
+    Exists { path: String },
+    /// It is not a regular file.
+    #[error("`{path}` is not a regular file")]
+    NotAFile { path: String },
+    /// It, or something on the way to it, is not a directory; `path` names which.
+    #[error("`{path}` is not a directory")]
+    NotADirectory { path: String },
+    /// It is larger than the caller allows, in bytes.
+    #[error("`{path}` has {found} bytes, expected at most {limit}")]
+    TooLarge { path: String, limit: u64, found: u64 },
+    /// The place itself existed before and no longer does.
+    #[error("`{path}` is gone, or another directory is in its place")]
+    Gone { path: String },
+    /// The lock is taken; `holder` is how the other process describes itself.
+    #[error("`{path}` is locked by {holder}")]
+    Held { path: String, holder: String },
+    /// The system refused. `action` is `read`, `write`, `flush`, `list`, `delete`, `rename` or `lock`.
+    #[error("cannot {action} `{path}`")]
+    Io { action: &'static str, path: String, source: io::Error },
+}
+
+impl StorageError {
+    pub fn is_not_found(&self) -> bool {
+        matches!(self, StorageError::NotFound { .. })
+    }
+
+    pub fn is_exists(&self) -> bool {
+        matches!(self, StorageError::Exists { .. })
+    }
+
+    /// Returns whether there is no room left.
+    pub fn is_full(&self) -> bool {
+        let full = |kind| matches!(kind, io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
+        matches!(self, StorageError::Io { source, .. } if full(source.kind()))
+    }
+
+    /// Returns the path that the error is about.
+    pub fn path(&self) -> &str {
+        match self {
+            StorageError::NotFound { path }
+            | StorageError::Gone { path }
+            | StorageError::Exists { path }
+            | StorageError::NotAFile { path }
+            | StorageError::NotADirectory { path }
+            | StorageError::TooLarge { path, .. }
+            | StorageError::Held { path, .. }
+            | StorageError::Io { path, .. } => path,
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! Lock files.
+
+use std::fs::{File, TryLockError};
+use std::io;
+use std::os::fd::BorrowedFd;
+use std::os::unix::fs::{FileExt, MetadataExt as _};
+
+use rustix::fs::{AtFlags, Mode, OFlags};
+use rustix::io::Errno;
+
+use crate::storage::LockGuard;
+use crate::storage::error::StorageError;
+use crate::storage::local::directory::temporary_name;
+use crate::storage::local::root::{Root, split};
+use crate::values::relpath::RelPath;
+
+const LOCK: OFlags = OFlags::RDWR
+    .union(OFlags::CREATE)
+    .union(OFlags::NONBLOCK)
+    .union(OFlags::NOCTTY)
+    .union(OFlags::NOFOLLOW)
+    .union(OFlags::CLOEXEC);
+
+/// The most that is read of a lock file, in bytes.
+const MAX_HOLDER_BYTES: usize = 4096;
+/// How often a lock file is opened again that was replaced while it was being opened.
+const MAX_REPLACED_LOCKS: usize = 8;
+
+/// Holds a lock file open. The system releases the lock when the file is closed, also when the process dies.
+#[derive(Debug)]
+pub(super) struct LocalLock {
+    file: File,
+}
+
+impl LockGuard for LocalLock {}
+
+impl Drop for LocalLock {
+    fn drop(&mut self) {
+        // A program that is just starting may still have the file open for a moment.
+        let _ = self.file.unlock();
+    }
+}
+
+impl LocalLock {
+    /// Takes the lock file at `path`, which is in `dir`, and writes `holder` into it.
+    pub(super) fn take(
+        root: &Root,
+        dir: BorrowedFd<'_>,
+        path: &RelPath,
+        holder: &str,
+    ) -> Result<LocalLock, StorageError> {
+        let file = lock_file(root, dir, path)?;
+        // Truncated last, so that a concurrent reader never finds it empty. It need not survive a crash of the machine.
+        let written = file.write_all_at(holder.as_bytes(), 0).and_then(|()| file.set_len(holder.len() as u64));
+        match written.map_err(|source| root.failed("lock", path.as_str(), source)) {
+            Err(error) if !error.is_full() => Err(error),
+            // A full disk must not keep anyone from cleaning it up; a later caller just does not learn who holds the
+            // lock.
+            _ => Ok(LocalLock { file }),
+        }
+    }
+}
+
+/// Opens and locks the file at `path`, so that the file of that name is the locked one and has no other name.
+fn lock_file(root: &Root, dir: BorrowedFd<'_>, path: &RelPath) -> Result<File, StorageError> {
+    let failed = |source: io::Error| root.failed("lock", path.as_str(), source);
+    let name = split(path).1;
+    let mut replaced = 0;
+    loop {
+        let opened = rustix::fs::openat(dir, name, LOCK, Mode::from_raw_mode(0o666));
+        let file = File::from(opened.map_err(|source| failed(source.into()))?);
+        let found = file.metadata().map_err(failed)?;
+        if !found.is_file() {
+            return Err(StorageError::NotAFile { path: root.shown(path.as_str()) });
+        }
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                return Err(StorageError::Held { path: root.shown(path.as_str()), holder: read_holder(&file) });
+            }
+            Err(TryLockError::Error(source)) => return Err(failed(source)),
+        }
+        // Another process may have put a new file in its place since it was opened, as `unshared_lock` does.
+        match rustix::fs::statat(dir, name, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(now) if (now.st_dev, now.st_ino) == (found.dev(), found.ino()) => {}
+            // Some network file systems do not give a file the same number twice.
+            Ok(_) | Err(Errno::NOENT) if replaced < MAX_REPLACED_LOCKS => {
+                replaced += 1;
+                continue;
+            }
+            Ok(_) | Err(Errno::NOENT) => return Ok(file),
+            Err(source) => return Err(failed(source.into())),
+        }
+        if found.nlink() == 1 {
+            return Ok(file);
+        }
+        // It has the bytes of another file too, as in a copy of the store made with hard links.
+        return unshared_lock(root, dir, path);
+    }
+}
+
+/// Replaces the lock file at `path`, which has other names and which the caller has locked, by an empty locked one.
+fn unshared_lock(root: &Root, dir: BorrowedFd<'_>, path: &RelPath) -> Result<File, StorageError> {
+    let failed = |source: io::Error| root.failed("lock", path.as_str(), source);
+    let temporary = temporary_name();
+    let opened = rustix::fs::openat(dir, temporary.as_str(), LOCK.union(OFlags::EXCL), Mode::from_raw_mode(0o666));
+    let file = File::from(opened.map_err(|source| failed(source.into()))?);
+    let placed = file.lock().and_then(|()| Ok(rustix::fs::renameat(dir, temporary.as_str(), dir, split(path).1)?));
+    placed.map_err(|source| {
+        let _ = rustix::fs::unlinkat(dir, temporary.as_str(), AtFlags::empty());
+        failed(source)
+    })?;
+    Ok(file)
+}
+
+fn read_holder(file: &File) -> String {
+    let mut bytes = vec![0; MAX_HOLDER_BYTES];
+    let count = file.read_at(&mut bytes, 0).unwrap_or(0);
+    let text = String::from_utf8_lossy(&bytes[..count]);
+    let text: String = text.trim().chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    if text.is_empty() { "another process".to_owned() } else { text }
+}
