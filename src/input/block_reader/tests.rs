@@ -5,7 +5,7 @@ use std::path::Path;
 use proptest::prelude::*;
 
 use super::*;
-use crate::input::{fingerprint, partitions};
+use crate::input::partitions;
 use crate::job::model::{InputFormat, OnError};
 use crate::values::digest::Digest;
 
@@ -49,31 +49,31 @@ fn write(directory: &Path, name: &str, bytes: &[u8]) {
 fn drain(reader: &mut BlockReader, limit: usize) -> Vec<Seen> {
     let mut seen = Vec::new();
     let mut buffer = Vec::new();
-    let mut places = reader.places();
+    let mut positions = reader.positions();
     while seen.len() < limit
         && let Some(block) = reader.next(buffer).unwrap()
     {
         seen.push((block.number, block.partition, block.offset, block.end_offset, block.bytes.clone()));
         buffer = block.bytes;
-        reader.take_moved(|partition, stand| places[partition] = stand.place);
-        assert_eq!(shown(&places), shown(&reader.places()), "every partition that has moved is told");
+        reader.take_moved(|partition, position| positions[partition] = position);
+        assert_eq!(shown(&positions), shown(&reader.positions()), "every partition that has moved is reported");
     }
     seen
 }
 
-fn rows(partitions: &[Partition], places: &[Place]) -> Vec<PositionRow> {
+fn rows(partitions: &[Partition], positions: &[Position]) -> Vec<PositionRow> {
     partitions
         .iter()
-        .zip(places)
-        .map(|(partition, place)| PositionRow {
+        .zip(positions)
+        .map(|(partition, position)| PositionRow {
             partition: partition.name.clone(),
             task: None,
             cut: 0,
-            offset: place.offset,
+            offset: position.offset,
             record: 0,
-            ended: place.ended,
+            ended: position.ended,
             file_bytes: partition.file_bytes,
-            fingerprint: fingerprint(partition, place).unwrap(),
+            fingerprint: position.fingerprint(),
             event_time: None,
             watermark: None,
             generation_of: None,
@@ -82,8 +82,8 @@ fn rows(partitions: &[Partition], places: &[Place]) -> Vec<PositionRow> {
         .collect()
 }
 
-fn shown(places: &[Place]) -> Vec<(u64, bool, Option<Digest>)> {
-    places.iter().map(|place| (place.offset, place.ended, place.running.clone().map(Running::finish))).collect()
+fn shown(positions: &[Position]) -> Vec<(u64, bool, Digest)> {
+    positions.iter().map(|position| (position.offset, position.ended, position.fingerprint())).collect()
 }
 
 /// The order as its definition says, told from the whole content.
@@ -143,19 +143,19 @@ fn check(contents: &[Vec<u8>], ending: &str, format: InputFormat, grid: Grid, ma
     for stop in 0..=whole.len() {
         let mut first = open(&[], 0);
         assert_eq!(drain(&mut first, stop), whole[..stop]);
-        let places = first.places();
-        let mut second = open(&rows(&partitions, &places), stop as u64);
+        let positions = first.positions();
+        let mut second = open(&rows(&partitions, &positions), stop as u64);
         assert_eq!(second.next_number(), stop as u64);
-        let again = rows(&partitions, &second.places());
+        let again = rows(&partitions, &second.positions());
         let between = 2.min(whole.len() - stop);
         assert_eq!(drain(&mut second, between), whole[stop..stop + between], "stopped after {stop}");
         drain(&mut first, between);
         if between > 0 {
-            assert_eq!(shown(&second.places()), shown(&first.places()));
+            assert_eq!(shown(&second.positions()), shown(&first.positions()));
         }
-        let mut third = open(&rows(&partitions, &second.places()), (stop + between) as u64);
+        let mut third = open(&rows(&partitions, &second.positions()), (stop + between) as u64);
         assert_eq!(drain(&mut third, usize::MAX), whole[stop + between..]);
-        assert!(third.places().iter().all(|place| place.ended));
+        assert!(third.positions().iter().all(|position| position.ended));
         assert_eq!(drain(&mut open(&again, stop as u64), usize::MAX), whole[stop..]);
     }
 }
@@ -218,7 +218,7 @@ fn resume_over(name: &str, before: &[u8], stop: usize, after: Option<&[u8]>) -> 
     let listed: Arc<[Partition]> = partitions(&input, directory.path()).unwrap().into();
     let mut reader = BlockReader::with_grid(&input, listed.clone(), &[], 0, grid).unwrap();
     drain(&mut reader, stop);
-    let rows = rows(&listed, &reader.places());
+    let rows = rows(&listed, &reader.positions());
     match after {
         Some(after) => {
             write(directory.path(), name, after);
@@ -279,7 +279,7 @@ fn a_new_partition_is_read_from_its_beginning() {
     let listed: Arc<[Partition]> = partitions(&input, directory.path()).unwrap().into();
     let mut reader = BlockReader::new(&input, listed.clone(), &[], 0).unwrap();
     assert_eq!(drain(&mut reader, usize::MAX).len(), 1);
-    let rows = rows(&listed, &reader.places());
+    let rows = rows(&listed, &reader.positions());
     write(directory.path(), "a.jsonl", b"[]\n");
     let listed: Arc<[Partition]> = partitions(&input, directory.path()).unwrap().into();
     let mut reader = BlockReader::new(&input, listed, &rows, 1).unwrap();
@@ -300,13 +300,13 @@ fn a_giant_record_takes_no_memory_and_is_passed_over_exactly() {
         assert_eq!((block.bytes.len(), block.end_offset), (3 + 1002, 3 + giant.len() as u64 + 1));
         assert!(block.bytes.capacity() < 2 << 20);
         let mut seen = Vec::new();
-        let mut extractor = crate::input::record::Extractor::new(&input.format, &[], 1000);
+        let mut extractor = crate::input::record::extractor::Extractor::new(&input.format, &[], 1000);
         extractor.each(&block, |place, record| {
             seen.push((place.at, record.err().map(|bad| bad.reason)));
             true
         });
         assert_eq!(seen, [(0, None), (3, Some("is longer than 1000 bytes".to_owned()))]);
-        let rows = rows(&listed, &reader.places());
+        let rows = rows(&listed, &reader.positions());
         let mut reader = BlockReader::new(&input, listed, &rows, 1).unwrap();
         let rest = drain(&mut reader, usize::MAX);
         assert_eq!(rest, [(1, 0, block.end_offset, content.len() as u64, b"{\"a\":1}\n".to_vec())]);
@@ -314,7 +314,7 @@ fn a_giant_record_takes_no_memory_and_is_passed_over_exactly() {
 }
 
 #[test]
-fn what_can_not_be_unpacked_is_an_error_with_its_place() {
+fn what_cannot_be_unpacked_is_an_error_with_its_offset() {
     let directory = tempfile::tempdir().unwrap();
     for name in ["x.jsonl.gz", "x.jsonl.zst"] {
         let content: Vec<u8> = (0..100_000u32).flat_map(|i| format!("{{\"a\":{i}}}\n").into_bytes()).collect();
@@ -342,7 +342,7 @@ fn what_can_not_be_unpacked_is_an_error_with_its_place() {
 }
 
 #[test]
-fn a_header_that_can_not_be_used_is_an_error() {
+fn an_unusable_header_is_an_error() {
     let directory = tempfile::tempdir().unwrap();
     let endless = format!("\"{}", "a".repeat(5000));
     for (content, reason) in [
