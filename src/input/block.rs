@@ -12,20 +12,23 @@ pub const BLOCK_BYTES: u64 = 256 * 1024;
 pub struct Block {
     /// The number in the one order: 0, 1, 2 …
     pub number: u64,
-    /// The partition. For a job without a key, its number among the [partition tasks](crate::input::partition_tasks::PartitionTasks); otherwise, for an
-    /// input that ends, its index in the list that the reader was made with.
+    /// The partition. For a job without a key, its number among the [partition
+    /// tasks](crate::input::partition_tasks::PartitionTasks); otherwise, for an input that ends, its index in the list
+    /// that the reader was made with.
     pub partition: u32,
     /// The file that the block's records are counted for. For an input that ends, the index of the partition.
     pub stream: u32,
     /// The offset of the first byte in the partition, after decompression.
     pub offset: u64,
-    /// The bytes up to the end of the last record. If that record is longer than allowed, only enough of it to show that.
+    /// The bytes up to the end of the last record. If that record is longer than allowed, only enough of it to show
+    /// that.
     pub bytes: Vec<u8>,
     /// The offset after the last record, which `bytes` does not reach if that record is cut.
     pub end_offset: u64,
     /// The names of the fields, for CSV.
     pub header: Option<Arc<Header>>,
-    /// Streams that have no more records, or none for now, once this block is applied. Event time does not wait for them until their next block.
+    /// Streams that have no more records, or none for now, once this block is applied. Event time does not wait for
+    /// them until their next block.
     pub released: Vec<u32>,
 }
 

@@ -22,10 +22,11 @@ const LANES: usize = 16;
 
 /// Hands out the blocks of the partitions in the one order.
 ///
-/// A block has the records that begin in one cell of [`BLOCK_BYTES`] of a partition. The partitions, in their order, form groups of 16, and a group is
-/// read to its end before the next one begins. Within a group the lowest cell comes first, and in the same cell the first partition. So blocks are ordered
-/// by (group, cell, partition): a function of the input alone, and the positions alone determine which block is next. A cell in which no record begins
-/// has no block and no number.
+/// A block has the records that begin in one cell of [`BLOCK_BYTES`] of a partition. The partitions, in their order,
+/// form groups of 16, and a group is read to its end before the next one begins. Within a group the lowest cell comes
+/// first, and in the same cell the first partition. So blocks are ordered by (group, cell, partition): a function of
+/// the input alone, and the positions alone determine which block is next. A cell in which no record begins has no
+/// block and no number.
 pub struct BlockReader {
     rules: BlockRules,
     lane_count: usize,
@@ -73,9 +74,10 @@ impl std::fmt::Debug for BlockReader {
 impl BlockReader {
     /// Resumes from `start`, with at most one row per partition. A partition without a row is read from its beginning.
     ///
-    /// `next_number` is the number of the first block. Verifies that the bytes before each position are those that the checkpoint has read. If a file has
-    /// grown after its end was reached, reading continues there, unless its last line had no line end: that line was counted before it was complete, so the
-    /// file has [`InputError::Lengthened`]. The order of the blocks is the same as if the run had never stopped.
+    /// `next_number` is the number of the first block. Verifies that the bytes before each position are those that the
+    /// checkpoint has read. If a file has grown after its end was reached, reading continues there, unless its last
+    /// line had no line end: that line was counted before it was complete, so the file has [`InputError::Lengthened`].
+    /// The order of the blocks is the same as if the run had never stopped.
     pub fn new(
         input: &InputSpec,
         partitions: Arc<[Partition]>,

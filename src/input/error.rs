@@ -25,12 +25,14 @@ pub enum InputError {
     Shrunk { partition: String, offset: u64, found: u64 },
     /// The bytes before the position are not the ones that were read.
     #[error(
-        "input `{partition}` was replaced or changed: its first {offset} bytes are not those that the checkpoint has read"
+        "input `{partition}` was replaced or changed: its first {offset} bytes are not those that the \
+         checkpoint has read"
     )]
     Changed { partition: String, offset: u64 },
     /// The last line had no line end when it was read, and more than a line end was appended.
     #[error(
-        "input `{partition}` has grown in its last line: it had no line end at byte {offset} when it was read, and may have been incomplete"
+        "input `{partition}` has grown in its last line: it had no line end at byte {offset} when it \
+         was read, and may have been incomplete"
     )]
     Lengthened { partition: String, offset: u64 },
     /// A followed file has become shorter, or has other bytes than were read.
@@ -38,7 +40,8 @@ pub enum InputError {
     Truncated { partition: String, offset: u64 },
     /// No file in the directory of a followed file begins with the bytes that were read.
     #[error(
-        "input `{partition}` was rotated away: neither it nor a file beside it begins with the {offset} bytes that the checkpoint has read"
+        "input `{partition}` was rotated away: neither it nor a file beside it begins with the \
+         {offset} bytes that the checkpoint has read"
     )]
     RotatedAway { partition: String, offset: u64 },
     /// A job without a key has no free task for another partition.

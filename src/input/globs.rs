@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use glob::{GlobError, MatchOptions, Pattern, PatternError};
 
-/// How the globs of `input: files:` match: `*` stays within a directory, and only a dot matches the dot of a hidden file.
+/// How the globs of `input: files:` match: `*` stays within a directory, and only a dot matches the dot of a hidden
+/// file.
 const OPTIONS: MatchOptions =
     MatchOptions { case_sensitive: true, require_literal_separator: true, require_literal_leading_dot: true };
 

@@ -149,7 +149,8 @@ impl Lane {
         &self.prefix
     }
 
-    /// Sets the digest of the bytes before the offset, which the caller has verified. [`Lane::open`] does not read those of an uncompressed file.
+    /// Sets the digest of the bytes before the offset, which the caller has verified. [`Lane::open`] does not read
+    /// those of an uncompressed file.
     pub(super) fn set_prefix(&mut self, prefix: PrefixDigest) {
         self.prefix = prefix;
     }
@@ -169,7 +170,8 @@ impl Lane {
         self.offset / self.rules.block_bytes
     }
 
-    /// Returns the block of all records that begin in the same cell as the next one, in `buffer`. [`Lane::has_more`] must have returned true.
+    /// Returns the block of all records that begin in the same cell as the next one, in `buffer`. [`Lane::has_more`]
+    /// must have returned true.
     pub(super) fn next_block(&mut self, numbers: BlockNumbers, mut buffer: Vec<u8>) -> Result<Block, InputError> {
         // The record that has the last byte of the cell is the last one of the block.
         let cell_bytes = (self.cell() + 1).saturating_mul(self.rules.block_bytes) - self.offset;
@@ -244,7 +246,8 @@ impl Lane {
         Ok(numbers.block(offset, self.offset, buffer, self.header.clone()))
     }
 
-    /// Finds the end of the last record that begins before `cell_bytes`. The bytes before `scanned` were scanned by an earlier call.
+    /// Finds the end of the last record that begins before `cell_bytes`. The bytes before `scanned` were scanned by an
+    /// earlier call.
     fn find_end(&mut self, bytes: &[u8], scanned: usize, cell_bytes: usize, starts: &mut Starts) -> Option<usize> {
         match &mut self.ends {
             Ends::Lines => {

@@ -12,8 +12,9 @@ use crate::job::model::InputSpec;
 
 /// Lists the partitions of `input`, sorted by name, without duplicates. Relative paths are relative to `base`.
 ///
-/// A name is the path as written, without `.` and double slashes. A glob (`*`, `?`, `[a-z]`, `**`) does not match hidden files and skips directories.
-/// A path that exists as written is not a glob. Anything but a regular file is an error.
+/// A name is the path as written, without `.` and double slashes. A glob (`*`, `?`, `[a-z]`, `**`) does not match
+/// hidden files and skips directories. A path that exists as written is not a glob. Anything but a regular file is an
+/// error.
 pub fn partitions(input: &InputSpec, base: &Path) -> Result<Vec<Partition>, InputError> {
     if input.files.iter().any(|file| file == "-") {
         return match input.files.as_slice() {

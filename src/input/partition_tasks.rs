@@ -25,7 +25,8 @@ struct Entries {
 impl PartitionTasks {
     /// Assigns the partitions `known` to the tasks that they have, and the `new` ones to the next tasks.
     ///
-    /// The number of tasks is that of all partitions ever seen. With `following` it is at least [`FOLLOWING_TASKS`], and partitions are added later.
+    /// The number of tasks is that of all partitions ever seen. With `following` it is at least [`FOLLOWING_TASKS`],
+    /// and partitions are added later.
     pub fn new<'a>(
         known: impl Iterator<Item = (&'a str, u32)>,
         new: impl Iterator<Item = &'a str>,
@@ -59,8 +60,8 @@ impl PartitionTasks {
         if let Some(&number) = entries.by_name.get(name) {
             return u32::try_from(number).ok();
         }
-        // Neighbors go to different shards, which are ranges of tasks. The factor is odd, so if the number of tasks is a power of two
-        // every task gets a turn.
+        // Neighbors go to different shards, which are ranges of tasks. The factor is odd, so if the number of tasks is
+        // a power of two every task gets a turn.
         let turns = entries.list.len() as u64..u64::from(self.tasks);
         let mut tasks = turns.map(|turn| (turn * 40_503 % u64::from(self.tasks)) as u32);
         let free = tasks.find(|task| !entries.taken.contains(task));

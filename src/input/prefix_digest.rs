@@ -18,8 +18,9 @@ const SAMPLE_BYTES: u64 = 4 * 1024;
 ///
 /// It covers the bytes that were applied, even if the file has other bytes by now.
 ///
-/// For an uncompressed file it is the SHA-256 of samples, followed by the offset as 8 bytes, little-endian. The samples are the first 256 KiB, and the
-/// first 4 KiB of each further 256 KiB, all cut at the offset. For what can only be read from the beginning it is the SHA-256 of all bytes.
+/// For an uncompressed file it is the SHA-256 of samples, followed by the offset as 8 bytes, little-endian. The samples
+/// are the first 256 KiB, and the first 4 KiB of each further 256 KiB, all cut at the offset. For what can only be read
+/// from the beginning it is the SHA-256 of all bytes.
 #[derive(Debug, Clone)]
 pub enum PrefixDigest {
     /// Of all bytes, for what can only be read from the beginning.

@@ -60,7 +60,8 @@ impl Reader {
         }
     }
 
-    /// Returns how many bytes of the files were not handed out when their sizes were last checked, or `None` for an input that ends.
+    /// Returns how many bytes of the files were not handed out when their sizes were last checked, or `None` for an
+    /// input that ends.
     pub fn unread_bytes(&self) -> Option<u64> {
         match self {
             Reader::Bounded(_) => None,

@@ -70,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_given_takes_the_place_of_the_files_and_leaves_the_rest() {
+    fn given_input_replaces_the_files_and_keeps_the_rest() {
         let two = ["b: #.csv".to_owned(), "c.csv".to_owned()];
         let csv = InputFormat::Csv { delimiter: b';' };
         let full = "input: {files: a.csv, delimiter: ';'}\n";

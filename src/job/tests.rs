@@ -99,7 +99,7 @@ fn what_is_left_out_has_its_default() {
 }
 
 #[test]
-fn the_format_is_told_from_the_first_file() {
+fn the_format_follows_from_the_first_file() {
     for (file, format) in [
         ("a.jsonl", InputFormat::Json),
         ("a.ndjson.gz", InputFormat::Json),
@@ -140,7 +140,7 @@ fn a_definition_is_the_same_job_and_its_own_definition() {
 #[test]
 fn differences_name_what_no_longer_fits() {
     let old = parse(FULL);
-    let told = |from: &str, to: &str| -> Vec<String> {
+    let changes = |from: &str, to: &str| -> Vec<String> {
         assert!(FULL.contains(from), "{from}");
         let new = parse(&FULL.replace(from, to));
         differences(&old, &new).iter().map(Difference::to_string).collect()
@@ -156,7 +156,7 @@ fn differences_name_what_no_longer_fits() {
         ("count()", "count"),
         ("  min_copies: 2\n", ""),
     ] {
-        assert_eq!(told(from, to), [""; 0], "{from}");
+        assert_eq!(changes(from, to), [""; 0], "{from}");
     }
     for (from, to, difference) in [
         ("sum( round(amount,2) )", "avg(amount)", "aggregate `spent` was sum(round(amount, 2)), is now avg(amount)"),
@@ -169,9 +169,9 @@ fn differences_name_what_no_longer_fits() {
         ("\";\"", "tab", "the input format was csv separated by `;`, is now csv separated by tabs"),
         ("ts: int", "ts: text", "the type of `ts` was int, is now text"),
     ] {
-        assert_eq!(told(from, to), [difference], "{from}");
+        assert_eq!(changes(from, to), [difference], "{from}");
     }
-    // A field of which the state has no values may have any type.
+    // A field that has no values in the state can get any type.
     let unused = FULL.replace("    home: first(city by ts)\n    seen: max(ts)\n", "    late: max(ts)\n");
     let found = differences(&old, &parse(&unused.replace("ts: int", "ts: text")));
     assert!(found.iter().all(|difference| difference.effect() != Effect::Unfit), "{found:?}");

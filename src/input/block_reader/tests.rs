@@ -86,7 +86,7 @@ fn shown(positions: &[Position]) -> Vec<(u64, bool, Digest)> {
     positions.iter().map(|position| (position.offset, position.ended, position.fingerprint())).collect()
 }
 
-/// The order as its definition says, told from the whole content.
+/// The order according to its definition, computed from the whole content.
 fn expected(contents: &[Vec<u8>], format: &InputFormat, grid: Grid, max_record_bytes: u64) -> Vec<Seen> {
     let mut blocks = BTreeMap::new();
     for (index, content) in contents.iter().enumerate() {
@@ -188,7 +188,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(60))]
 
     #[test]
-    fn a_resumed_reader_goes_on_exactly_as_an_undisturbed_one(
+    fn a_resumed_reader_continues_exactly_like_an_undisturbed_one(
         contents in proptest::collection::vec(lines(), 1..6),
         grid in grids(),
         max_record_bytes in prop_oneof![Just(1u64 << 20), 1u64..30],
@@ -231,7 +231,7 @@ fn resume_over(name: &str, before: &[u8], stop: usize, after: Option<&[u8]>) -> 
 }
 
 #[test]
-fn an_input_that_is_not_the_one_that_was_read_is_refused() {
+fn an_input_that_is_not_the_one_that_was_read_is_rejected() {
     let before = b"aaaaaaa\nbbbbbbb\nccccccc\n";
     for name in ["x.jsonl", "x.jsonl.gz", "x.jsonl.zst", "x.csv", "x.csv.gz"] {
         for stop in [1, 2, 3] {
@@ -248,7 +248,7 @@ fn an_input_that_is_not_the_one_that_was_read_is_refused() {
         }
         let shrunk = resume_over(name, before, 2, Some(b"aaaaaaa\n"));
         assert!(matches!(shrunk, Err(InputError::Shrunk { offset: 16.., found: 8, .. })), "{name}: {shrunk:?}");
-        // All that was read is there, and what was not read is not.
+        // The file still has all bytes that were read, and nothing else.
         let cut = if name.contains(".csv") { &before[..] } else { &before[..16] };
         assert_eq!(resume_over(name, before, 2, Some(cut)).unwrap(), [], "{name}");
     }
@@ -287,7 +287,7 @@ fn a_new_partition_is_read_from_its_beginning() {
 }
 
 #[test]
-fn a_giant_record_takes_no_memory_and_is_passed_over_exactly() {
+fn a_giant_record_takes_no_memory_and_is_skipped_exactly() {
     let directory = tempfile::tempdir().unwrap();
     let giant = vec![b'x'; 40 << 20];
     let content = [b"{}\n", giant.as_slice(), b"\n{\"a\":1}\n"].concat();
@@ -346,7 +346,7 @@ fn an_unusable_header_is_an_error() {
     let directory = tempfile::tempdir().unwrap();
     let endless = format!("\"{}", "a".repeat(5000));
     for (content, reason) in [
-        ("a,a\n1,2\n", "`a` is there twice in the header line"),
+        ("a,a\n1,2\n", "column `a` appears twice in the header line"),
         ("a,,c\n", "column 2 has no name in the header line"),
         ("\n1\n", "column 1 has no name in the header line"),
         (endless.as_str(), "the header line is longer than 1000 bytes"),

@@ -25,7 +25,8 @@ pub(super) struct SeenFile {
     pub(super) age: Age,
 }
 
-/// The age of a generation. The older file was written to earlier; if the times are equal, it has the larger number at the end of its name.
+/// The age of a generation. The older file was written to earlier; if the times are equal, it has the larger number at
+/// the end of its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Age {
     /// Seconds and nanoseconds.
@@ -124,7 +125,8 @@ pub(super) fn is_rotated_name(name: &str, of: &str) -> bool {
     rest.len() > 1 && rest.starts_with(['.', '-', '_', '~'])
 }
 
-/// Does the same less strictly, for files that the input does not match: also accepts `app-20261122.log` and `app.1.log`.
+/// Does the same less strictly, for files that the input does not match: also accepts `app-20261122.log` and
+/// `app.1.log`.
 pub(super) fn may_be_generation(name: &str, of: &str) -> bool {
     if is_rotated_name(name, of) {
         return true;

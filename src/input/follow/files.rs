@@ -17,7 +17,8 @@ use crate::input::position::Position;
 use crate::input::rules::BlockRules;
 use crate::job::model::InputSpec;
 
-/// How long a rotated file must not have grown before its last line is taken without a line end, and before a file that is gone is given up.
+/// How long a rotated file must not have grown before its last line is taken without a line end, and before a file that
+/// is gone is given up.
 pub(super) const QUIET: Duration = Duration::from_secs(10);
 
 /// All files that are or were followed. A stream is the index of its slot.
@@ -66,7 +67,7 @@ pub(super) struct Followed {
     /// The file by its current name.
     pub(super) partition: Arc<Partition>,
     pub(super) path: PathBuf,
-    /// The name of the partition of which it is a generation.
+    /// The name of its partition.
     pub(super) of: Arc<str>,
     /// The partition's number among the partition tasks.
     pub(super) number: u32,
@@ -158,7 +159,8 @@ impl Files {
         Ok(())
     }
 
-    /// Returns the streams other than `giving` that event time no longer waits for: nothing has arrived in them for a while, or nothing will.
+    /// Returns the streams other than `giving` that event time no longer waits for: nothing has arrived in them for a
+    /// while, or nothing will.
     pub(super) fn take_released(&mut self, giving: usize) -> Vec<u32> {
         let mut released = std::mem::take(&mut self.released);
         for (stream, slot) in self.slots.iter_mut().enumerate() {

@@ -35,10 +35,11 @@ impl std::fmt::Debug for FollowReader {
 }
 
 impl FollowReader {
-    /// Resumes from `start`. A file without a position is read from its beginning. `next_number` is the number of the first block.
+    /// Resumes from `start`. A file without a position is read from its beginning. `next_number` is the number of the
+    /// first block.
     ///
-    /// The file of each position is searched by its fingerprint: first under the name that it had, then in the same directory, where a rotation leaves it.
-    /// Fails if it is not found and was not read to its end.
+    /// The file of each position is searched by its fingerprint: first under the name that it had, then in the same
+    /// directory, where a rotation leaves it. Fails if it is not found and was not read to its end.
     pub fn new(
         input: &InputSpec,
         base: &Path,

@@ -144,7 +144,7 @@ impl Search<'_> {
         let free: Vec<&SeenFile> = all.filter(|seen| !self.used.contains(&seen.id)).collect();
         let same_inode = free.iter().filter(|seen| row.inode.is_some_and(|inode| seen.id.inode == inode));
         let same_name = free.iter().filter(|seen| seen.partition.name == row.partition);
-        // A file of which nothing was read cannot be recognized by its content.
+        // If nothing was read of a file, its content cannot identify it.
         let others = free.iter().filter(|seen| row.offset > 0 && may_be_generation(&seen.partition.name, of));
         Ok(same_inode.chain(same_name).chain(others).map(|seen| (*seen).clone()).collect())
     }

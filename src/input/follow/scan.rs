@@ -62,7 +62,7 @@ pub(super) fn find_files(files: &mut Files, now: Instant) -> Result<(), InputErr
 /// A file that was not known before the scan.
 struct NewFile {
     seen: SeenFile,
-    /// The name of the partition of which it is a generation.
+    /// The name of its partition.
     of: String,
     /// Whether the paths and globs of the input match it.
     is_listed: bool,

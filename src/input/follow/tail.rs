@@ -19,7 +19,8 @@ use crate::input::record::line::BYTE_ORDER_MARK;
 use crate::input::rules::BlockRules;
 use crate::job::model::InputFormat;
 
-/// How many bytes before the offset are read again with the bytes after it, to notice a file that was truncated and rewritten.
+/// How many bytes before the offset are read again with the bytes after it, to notice a file that was truncated and
+/// rewritten.
 const OVERLAP_BYTES: usize = 64;
 /// How many bytes past a cell are read at once to find the end of a record.
 const CHUNK_BYTES: u64 = 1 << 20;
@@ -84,7 +85,8 @@ impl Tail {
         }
     }
 
-    /// Resumes in `file` at `offset`, which is not 0, and where a record begins or the last one has ended. `prefix` is the digest of the bytes before it.
+    /// Resumes in `file` at `offset`, which is not 0, and where a record begins or the last one has ended. `prefix` is
+    /// the digest of the bytes before it.
     pub(super) fn resume(
         rules: &BlockRules,
         partition: &Partition,
@@ -170,7 +172,8 @@ impl Tail {
         &self.before.prefix
     }
 
-    /// Returns the next block: whole records that begin in the same cell as the next one, or `None` if there are none yet.
+    /// Returns the next block: whole records that begin in the same cell as the next one, or `None` if there are none
+    /// yet.
     ///
     /// With `is_complete` the file will not grow, and its last line needs no line end. The file must be open.
     pub(super) fn next_block(
@@ -189,7 +192,7 @@ impl Tail {
         Ok(found.map(|(offset, bytes)| numbers.block(offset, self.offset, bytes, self.header.clone())))
     }
 
-    /// Returns the offset and the bytes of the next whole records, and moves behind them.
+    /// Returns the offset and the bytes of the next whole records, and moves past them.
     fn find_records(
         &mut self,
         partition: &Partition,

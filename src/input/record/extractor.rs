@@ -65,9 +65,9 @@ impl Extractor {
 
     /// Passes each record of `block` to `visit`: its fields in the order of the request, or what is wrong with it.
     ///
-    /// The whole record is checked, so malformed JSON after the last requested field is found, too. Empty lines are not records. With
-    /// [`InputFormat::Words`] a record is passed once for each word, with the same place. Stops when `visit` returns false. Returns the number of records,
-    /// including the one at which it stopped.
+    /// The whole record is checked, so malformed JSON after the last requested field is found, too. Empty lines are not
+    /// records. With [`InputFormat::Words`] a record is passed once for each word, with the same place. Stops when
+    /// `visit` returns false. Returns the number of records, including the one at which it stopped.
     pub fn each(
         &mut self,
         block: &Block,

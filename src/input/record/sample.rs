@@ -13,10 +13,12 @@ use crate::job::model::{InputFormat, InputSpec};
 use crate::values::decimal::Decimal;
 use crate::values::value::ColumnType;
 
-/// Returns the types of `fields` in the first `max_records` records of the input, or `None` for a field that none of them has.
+/// Returns the types of `fields` in the first `max_records` records of the input, or `None` for a field that none of
+/// them has.
 ///
-/// A field that only has numbers is a number, and likewise for bools and text; anything else is JSON. In CSV, text that is a JSON number is a number, so
-/// `007` stays text. Bad records are skipped. Standard input is not read, so the result for each field is `None`.
+/// A field that only has numbers is a number, and likewise for bools and text; anything else is JSON. In CSV, text that
+/// is a JSON number is a number, so `007` stays text. Bad records are skipped. Standard input is not read, so the
+/// result for each field is `None`.
 pub fn sample(
     input: &InputSpec,
     partitions: &Arc<[Partition]>,

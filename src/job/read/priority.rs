@@ -32,8 +32,8 @@ pub(super) fn read(section: &Section<'_>, mode: Mode, tasks: Option<u32>) -> Res
     Ok(Some(PrioritySpec { classes, budget_bytes, max_staleness }))
 }
 
-/// Rejects what does not work while shards are at different cuts: windows and expiry, which depend on how far the whole input has come, and programs,
-/// which hand over all of their state at one cut.
+/// Rejects what does not work while shards are at different cuts: windows and expiry, which depend on how far the whole
+/// input has come, and programs, which hand over all of their state at one cut.
 pub(super) fn check_process(process: &Node) -> Result<()> {
     let entries = process.map("a map with `aggregate`")?;
     match entries.iter().find(|entry| ["exec", "window", "ttl"].contains(&entry.key.as_str())) {

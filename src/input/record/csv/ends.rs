@@ -27,7 +27,8 @@ impl CsvEnds {
         CsvEnds { delimiter, state: State::FieldStart }
     }
 
-    /// Returns the index after the `\n` that ends the record of `bytes[from]`, or `None` if all bytes were scanned without finding it.
+    /// Returns the index after the `\n` that ends the record of `bytes[from]`, or `None` if all bytes were scanned
+    /// without finding it.
     pub(crate) fn next_end(&mut self, bytes: &[u8], from: usize) -> Option<usize> {
         let mut at = from;
         loop {

@@ -10,8 +10,8 @@ use crate::job::field::FieldPath;
 
 /// The requested columns.
 #[derive(Debug, Clone)]
-pub(in crate::input::record) struct CsvFields {
-    pub(in crate::input::record) delimiter: u8,
+pub(crate) struct CsvFields {
+    pub(crate) delimiter: u8,
     /// The requested names. A path of several names is one name with dots.
     names: Vec<String>,
     /// The header that `columns` is for.
@@ -21,13 +21,13 @@ pub(in crate::input::record) struct CsvFields {
 }
 
 impl CsvFields {
-    pub(in crate::input::record) fn new(delimiter: u8, fields: &[FieldPath]) -> CsvFields {
+    pub(crate) fn new(delimiter: u8, fields: &[FieldPath]) -> CsvFields {
         let names = fields.iter().map(|field| field.names.join(".")).collect();
         CsvFields { delimiter, names, header: None, columns: Vec::new() }
     }
 
     /// Prepares for records with the header `header`.
-    pub(in crate::input::record) fn select(&mut self, header: &Arc<Header>) {
+    pub(crate) fn select(&mut self, header: &Arc<Header>) {
         if self.header.as_ref().is_some_and(|known| Arc::ptr_eq(known, header)) {
             return;
         }
@@ -42,11 +42,7 @@ impl CsvFields {
     }
 
     /// Fills `slots`, which are all [`Field::Missing`], from `record`, which has no line end.
-    pub(in crate::input::record) fn extract<'a>(
-        &self,
-        record: &'a str,
-        slots: &mut [Field<'a>],
-    ) -> Result<(), BadRecord> {
+    pub(crate) fn extract<'a>(&self, record: &'a str, slots: &mut [Field<'a>]) -> Result<(), BadRecord> {
         let mut wanted = self.columns.iter().peekable();
         let found = split(record, self.delimiter, |index, text| {
             while let Some((_, slot)) = wanted.next_if(|(column, _)| *column == index) {

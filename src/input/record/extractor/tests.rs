@@ -152,14 +152,15 @@ proptest! {
         ),
     ) {
         let record = format!("{{\"k\":{}}}", parts.concat());
-        // A number may be larger than a binary fraction can be: JSON has no such bound, and the sums here have one of their own.
+        // A number may be larger than a binary fraction can be: JSON has no such bound, and the sums here have one of
+        // their own.
         let theirs = serde_json::from_str::<std::collections::BTreeMap<String, serde::de::IgnoredAny>>(&record);
         let ours = json(&["a", "k"], &record);
         prop_assert_eq!(theirs.is_ok(), !ours.starts_with("bad: malformed"), "{} {:?} {}", record, theirs, ours);
     }
 
     #[test]
-    fn a_record_is_what_it_is_by_itself_whatever_names_the_records_before_it_have(
+    fn the_names_of_earlier_records_do_not_affect_a_record(
         records in proptest::collection::vec(
             proptest::collection::vec(
                 (
@@ -180,7 +181,7 @@ proptest! {
         }).collect();
         let asked = ["a", "b", "cc.a", "twelve-bytes", "thirteen-byte", "a-name-of-more-bytes"];
         let together = visited(&InputFormat::Json, &asked, &block(lines.join("\n").as_bytes(), None), 1 << 24);
-        let what = |seen: &str| seen.split_once(' ').expect("a place and what is there").1.to_owned();
+        let what = |seen: &str| seen.split_once(' ').expect("a place and the fields").1.to_owned();
         for (line, seen) in lines.iter().zip(&together) {
             prop_assert_eq!(what(seen), json(&asked, line), "{:?}", lines);
         }

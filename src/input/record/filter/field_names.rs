@@ -27,8 +27,8 @@ const FUNCTIONS: [&str; 13] = [
 /// The names of types, which are not fields next to `type(x) ==`.
 const TYPES: [&str; 10] = ["bool", "bytes", "double", "int", "list", "map", "null_type", "string", "type", "uint"];
 
-/// Finds the fields in an expression and replaces them by names that `Values` resolves: `#3` is field 3, `$3` is field 3 as text,
-/// `~3` is pattern 3.
+/// Finds the fields in an expression and replaces them by names that `Values` resolves: `#3` is field 3, `$3` is field
+/// 3 as text, `~3` is pattern 3.
 pub(super) struct FieldNames<'a> {
     pub(super) source: &'a SourceInfo,
     pub(super) fields: Vec<FieldPath>,

@@ -28,11 +28,12 @@ const PARSER_STACK_BYTES: usize = 256 << 20;
 
 /// A `where:` expression, in the Common Expression Language.
 ///
-/// `a` and `user.id` are fields, unless a macro such as `tags.exists(t, t == "x")` defines `t`. Names with special characters cannot be written. A missing
-/// field is `null`, also one inside a missing object; `has(user.id)` is `user.id != null`.
+/// `a` and `user.id` are fields, unless a macro such as `tags.exists(t, t == "x")` defines `t`. Names with special
+/// characters cannot be written. A missing field is `null`, also one inside a missing object; `has(user.id)` is
+/// `user.id != null`.
 ///
-/// A JSON integer within 64 bits is an `int`, any other number a `double`. The two can be compared, but must be converted before they are added or
-/// multiplied: `double(amount) * 1.5`. Objects and arrays are maps and lists.
+/// A JSON integer within 64 bits is an `int`, any other number a `double`. The two can be compared, but must be
+/// converted before they are added or multiplied: `double(amount) * 1.5`. Objects and arrays are maps and lists.
 #[derive(Clone)]
 pub struct Filter {
     expression: Arc<IdedExpr>,

@@ -9,7 +9,7 @@ use crate::job::field::FieldPath;
 
 /// The requested fields, as a tree of names.
 #[derive(Debug, Clone)]
-pub(in crate::input::record) struct JsonFields {
+pub(crate) struct JsonFields {
     /// Siblings are adjacent. The first `top_count` are names of the record itself.
     nodes: Vec<Node>,
     top_count: usize,
@@ -22,7 +22,7 @@ pub(in crate::input::record) struct JsonFields {
 }
 
 impl JsonFields {
-    pub(in crate::input::record) fn new(fields: &[FieldPath]) -> JsonFields {
+    pub(crate) fn new(fields: &[FieldPath]) -> JsonFields {
         let mut distinct: Vec<&[String]> = fields.iter().map(|field| field.names.as_slice()).collect();
         distinct.sort_unstable();
         distinct.dedup();
@@ -68,17 +68,17 @@ impl JsonFields {
     }
 
     /// Returns the number of slots that [`JsonFields::extract`] fills.
-    pub(in crate::input::record) fn slot_count(&self) -> usize {
+    pub(crate) fn slot_count(&self) -> usize {
         self.slot_count
     }
 
     /// Returns the slot of each requested field.
-    pub(in crate::input::record) fn slots(&self) -> &[usize] {
+    pub(crate) fn slots(&self) -> &[usize] {
         &self.slots
     }
 
     /// Returns whether each field has the slot of its own index.
-    pub(in crate::input::record) fn is_direct(&self) -> bool {
+    pub(crate) fn is_direct(&self) -> bool {
         self.slots.iter().enumerate().all(|(i, slot)| i == *slot)
     }
 
@@ -86,11 +86,7 @@ impl JsonFields {
     ///
     /// A requested field that appears twice makes the record bad, because JSON does not define which one wins.
     #[inline]
-    pub(in crate::input::record) fn extract<'a>(
-        &mut self,
-        text: &'a str,
-        slots: &mut [Field<'a>],
-    ) -> Result<(), BadRecord> {
+    pub(crate) fn extract<'a>(&mut self, text: &'a str, slots: &mut [Field<'a>]) -> Result<(), BadRecord> {
         self.record += 1;
         let names = (self.nodes.as_mut_slice(), 0..self.top_count);
         Scan::new(text).record(names, &mut self.layout, self.record, slots).map_err(|fault| fault.explain(text))

@@ -2,8 +2,8 @@
 
 /// The names of the previous record, in their order.
 ///
-/// Most files have the same names in the same order on every line. So each name is first expected where it was: two comparisons of 16 bytes replace a scan
-/// and a search.
+/// Most files have the same names in the same order on every line. So each name is first expected where it was: two
+/// comparisons of 16 bytes replace a scan and a search.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Layout(Vec<KnownName>);
 

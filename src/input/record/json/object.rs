@@ -113,7 +113,8 @@ impl<'a> Scan<'a> {
         }
     }
 
-    /// Scans the object that is the value of `nodes[found]`. Kept out of line because requests for nested fields are rare.
+    /// Scans the object that is the value of `nodes[found]`. Kept out of line because requests for nested fields are
+    /// rare.
     #[inline(never)]
     fn object_below(
         &mut self,

@@ -11,12 +11,12 @@ use crate::input::record::json::unescape::unescape;
 pub(super) const DEPTH_LIMIT: u32 = 128;
 
 /// Returns whether `text` is a JSON number.
-pub(in crate::input::record) fn is_number(text: &str) -> bool {
+pub(crate) fn is_number(text: &str) -> bool {
     let mut scan = Scan::new(text);
     matches!(text.as_bytes().first(), Some(b'-' | b'0'..=b'9')) && scan.number().is_ok() && scan.at == text.len()
 }
 
-/// A scan of a record. Its methods check a part of the record and move behind it.
+/// A scan of a record. Its methods check a part of the record and move past it.
 pub(super) struct Scan<'a> {
     pub(super) text: &'a str,
     pub(super) bytes: &'a [u8],
@@ -100,7 +100,8 @@ impl<'a> Scan<'a> {
         }
     }
 
-    /// Scans from the end of a value inside containers to the next value. Returns whether the outermost container was closed.
+    /// Scans from the end of a value inside containers to the next value. Returns whether the outermost container was
+    /// closed.
     fn close(&mut self, objects: &mut u128, open: &mut u32) -> Scanned<bool> {
         loop {
             let is_object = *objects & 1 == 1;
@@ -155,7 +156,7 @@ impl<'a> Scan<'a> {
         }
     }
 
-    /// Skips white space, and returns the next byte without moving behind it.
+    /// Skips white space, and returns the next byte without taking it.
     #[inline(always)]
     pub(super) fn after_space(&mut self) -> Option<u8> {
         loop {
@@ -350,7 +351,8 @@ fn plain_length(bytes: &[u8]) -> usize {
 #[inline(always)]
 fn digit_length(bytes: &[u8]) -> usize {
     let mut at = 0;
-    // Eight bytes at a time. Of the marked bytes, the lowest is exact. A digit becomes 0 to 9, to which 0x76 can be added without a mark.
+    // Eight bytes at a time. Of the marked bytes, the lowest is exact. A digit becomes 0 to 9, to which 0x76 can be
+    // added without a mark.
     while let Some(eight) = bytes[at..].first_chunk::<8>() {
         let word = u64::from_le_bytes(*eight) ^ 0x3030_3030_3030_3030;
         let marks = (word.wrapping_add(0x7676_7676_7676_7676) | word) & 0x8080_8080_8080_8080;
