@@ -233,7 +233,7 @@ impl Progress {
     }
 
     /// Verifies the bytes before `row` by samples of the file at `path`.
-    fn verify_file(&mut self, path: &Path, row: &PositionRow) -> Result<Surroundings, InputError> {
+    fn verify_file(&mut self, path: &Path, row: &PositionRow) -> Result<BoundaryBytes, InputError> {
         let name = &self.partition.name;
         let read = |source| InputError::read(name, row.offset, source);
         let mut file = open_regular(&self.partition, path)?;
@@ -251,11 +251,11 @@ impl Progress {
         };
         let next_byte = byte_at(&mut file, row.offset).map_err(read)?;
         self.prefix = Some(prefix);
-        Ok(Surroundings { has_more: found > row.offset, last_byte, next_byte })
+        Ok(BoundaryBytes { has_more: found > row.offset, last_byte, next_byte })
     }
 
     /// Verifies the bytes before `row` by reading all of them.
-    fn verify_by_reading(&mut self, rules: &BlockRules, row: &PositionRow) -> Result<Surroundings, InputError> {
+    fn verify_by_reading(&mut self, rules: &BlockRules, row: &PositionRow) -> Result<BoundaryBytes, InputError> {
         let partition = &self.partition;
         let mut lane = Lane::open(partition, rules, row.offset)?;
         let prefix = if row.offset == 0 { PrefixDigest::new(partition) } else { lane.prefix().clone() };
@@ -266,7 +266,7 @@ impl Progress {
         let (last_byte, next_byte) = (lane.last_byte(), lane.next_byte());
         // Kept open, because a partition that can only be read from its beginning would have to be read again.
         self.lane = Some(lane);
-        Ok(Surroundings { has_more, last_byte, next_byte })
+        Ok(BoundaryBytes { has_more, last_byte, next_byte })
     }
 
     /// Returns the lane, which is opened if needed, or `None` if the partition has ended.
@@ -317,8 +317,8 @@ impl Progress {
     }
 }
 
-/// What is around a position in its file.
-struct Surroundings {
+/// The bytes at a position of a file.
+struct BoundaryBytes {
     /// Whether any bytes follow.
     has_more: bool,
     last_byte: Option<u8>,

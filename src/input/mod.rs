@@ -27,5 +27,5 @@ pub use partition::{Compression, Partition, Source};
 pub use position::{Position, PositionChange};
 pub use prefix_digest::PrefixDigest;
 pub use reader::{Reader, Step};
-pub use seek::{SeekError, SeekTo, Sought, seek};
+pub use seek::{FoundPosition, SeekError, SeekTo, seek};
 pub use stream_names::StreamNames;

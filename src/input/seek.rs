@@ -25,7 +25,7 @@ pub enum SeekTo {
 
 /// The position that was found. A record begins there, or the partition ends.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Sought {
+pub struct FoundPosition {
     /// The bytes before it, after decompression.
     pub offset: u64,
     /// The records before it.
@@ -57,7 +57,7 @@ pub enum SeekError {
 }
 
 /// Finds a position in `partition` by reading and counting the records before it, as a run does.
-pub fn seek(input: &InputSpec, partition: &Partition, to: SeekTo) -> Result<Sought, SeekError> {
+pub fn seek(input: &InputSpec, partition: &Partition, to: SeekTo) -> Result<FoundPosition, SeekError> {
     if to == SeekTo::Start || to == SeekTo::Offset(0) || to == SeekTo::Record(0) {
         return Ok(found(partition, PrefixDigest::new(partition), 0, 0, false));
     }
@@ -119,8 +119,8 @@ fn short(partition: &Partition, records: u64, bytes: u64) -> SeekError {
     SeekError::Short { partition: partition.name.clone(), records, bytes }
 }
 
-fn found(partition: &Partition, prefix: PrefixDigest, offset: u64, record: u64, ended: bool) -> Sought {
-    Sought { offset, record, ended, file_bytes: partition.file_bytes, fingerprint: prefix.finish() }
+fn found(partition: &Partition, prefix: PrefixDigest, offset: u64, record: u64, ended: bool) -> FoundPosition {
+    FoundPosition { offset, record, ended, file_bytes: partition.file_bytes, fingerprint: prefix.finish() }
 }
 
 #[cfg(test)]
@@ -139,7 +139,7 @@ mod tests {
     }
 
     /// The first bytes that a run reads when it resumes from there.
-    fn rest(input: &InputSpec, base: &Path, sought: &Sought) -> String {
+    fn rest(input: &InputSpec, base: &Path, sought: &FoundPosition) -> String {
         let row = PositionRow {
             partition: partitions(input, base).unwrap()[0].name.clone(),
             task: None,

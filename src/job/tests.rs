@@ -1,8 +1,11 @@
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::*;
 use crate::values::value::ColumnType;
+use crate::values::yaml;
+use crate::values::yaml::{Entry, Kind, Node};
 
 const FULL: &str = r#"
 job: spend.per-user_1
@@ -135,6 +138,44 @@ fn a_definition_is_the_same_job_and_its_own_definition() {
              follow: false\nprocess:\n  aggregate:\n    \"n\": count\ncheckpoint:\n  enabled: true\n  schedule: 1m\n  \
              mode: elided\n  store: checkpoints/a\n"
     );
+}
+
+/// Adds the keys of `node`, which is the section `section`, and of the sections in it.
+fn add_keys(node: &Node, section: &str, found: &mut BTreeSet<(String, String)>) {
+    match &node.kind {
+        Kind::Scalar(_) => {}
+        Kind::List(items) => items.iter().for_each(|item| add_keys(item, section, found)),
+        Kind::Map(entries) => {
+            for Entry { key, value, .. } in entries {
+                if KEYS.iter().any(|(name, _)| *name == section) {
+                    found.insert((section.to_owned(), key.clone()));
+                }
+                let below = if section.is_empty() { key.clone() } else { format!("{section}.{key}") };
+                add_keys(value, &below, found);
+            }
+        }
+    }
+}
+
+#[test]
+fn definitions_have_exactly_the_known_keys() {
+    let mut found = BTreeSet::new();
+    for text in [
+        FULL,
+        "job: a\ninput: {files: x.txt, split: words}\nkey: word\nprocess: {exec: [a], restarts: 1, tick: 1s}\n",
+        "job: a\ninput: x.txt\nprocess: {native: x}\n",
+        "job: a\ninput: x.jsonl\nprocess: {aggregate: {n: count}, ttl: 1d, time: t}\n",
+        "job: a\ninput: x.jsonl\nkey: k\nprocess:\n  aggregate: {n: count}\n  \
+         window: {time: t, every: 1m, on_late: {dead_letter: l}}\n",
+        "job: a\ninput: x.jsonl\nkey: k\nprocess: {aggregate: {n: count}}\n\
+         checkpoint: {mode: priority, budget: 1MiB, priorities: [{tasks: 0-7}, {key: key != 'a'}]}\n",
+        "job: a\ninput: x.jsonl\nprocess: {aggregate: {n: count}}\n\
+         checkpoint: {mode: priority, priorities: [{partitions: x*}]}\n",
+    ] {
+        add_keys(&yaml::parse(&parse(text).definition()).unwrap(), "", &mut found);
+    }
+    let known = KEYS.iter().flat_map(|(section, keys)| keys.iter().map(|key| (section.to_string(), key.to_string())));
+    assert_eq!(found, known.collect());
 }
 
 #[test]

@@ -287,6 +287,26 @@ fn a_new_partition_is_read_from_its_beginning() {
 }
 
 #[test]
+fn blocks_have_the_number_of_their_task_partition_and_of_their_file() {
+    let directory = tempfile::tempdir().unwrap();
+    write(directory.path(), "a.jsonl", b"{}\n");
+    write(directory.path(), "b.jsonl", b"{}\n");
+    let input = spec(InputFormat::Json, &["*.jsonl"], 100);
+    let listed: Arc<[Partition]> = partitions(&input, directory.path()).unwrap().into();
+    let numbers = |task_numbers: Option<Vec<u32>>| {
+        let reader = BlockReader::new(&input, listed.clone(), &[], 0).unwrap();
+        let mut reader = reader.with_task_numbers(task_numbers);
+        let mut numbers = Vec::new();
+        while let Some(block) = reader.next(Vec::new()).unwrap() {
+            numbers.push((block.partition, block.stream));
+        }
+        numbers
+    };
+    assert_eq!(numbers(None), [(0, 0), (1, 1)]);
+    assert_eq!(numbers(Some(vec![7, 5])), [(7, 0), (5, 1)]);
+}
+
+#[test]
 fn a_giant_record_takes_no_memory_and_is_skipped_exactly() {
     let directory = tempfile::tempdir().unwrap();
     let giant = vec![b'x'; 40 << 20];

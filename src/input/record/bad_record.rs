@@ -8,7 +8,7 @@ pub struct BadRecord {
     pub reason: String,
 }
 
-/// Returns `name` cut to 80 characters and without control characters, for messages.
-pub(super) fn shown(name: &str) -> String {
-    name.chars().take(80).map(|c| if c.is_control() { '?' } else { c }).collect()
+/// Returns `text` cut to 80 characters, with control characters replaced, for messages.
+pub(super) fn in_one_line(text: &str) -> String {
+    text.chars().take(80).map(|c| if c.is_control() { '?' } else { c }).collect()
 }

@@ -1,6 +1,6 @@
 //! The header line of a CSV file.
 
-use crate::input::record::bad_record::shown;
+use crate::input::record::bad_record::in_one_line;
 use crate::input::record::csv::split::split;
 use crate::input::record::line::{BYTE_ORDER_MARK, trim_line_end};
 
@@ -24,7 +24,7 @@ impl Header {
         let mut sorted: Vec<&String> = names.iter().collect();
         sorted.sort_unstable();
         if let Some(pair) = sorted.windows(2).find(|pair| pair[0] == pair[1]) {
-            return Err(format!("column `{}` appears twice in the header line", shown(pair[0])));
+            return Err(format!("column `{}` appears twice in the header line", in_one_line(pair[0])));
         }
         Ok(Header { names })
     }

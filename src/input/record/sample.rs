@@ -81,8 +81,11 @@ fn join(known: Option<ColumnType>, found: Option<ColumnType>) -> Option<ColumnTy
 mod tests {
     use super::*;
     use crate::input::listing::partitions;
-    use crate::input::record::extractor::tests::paths;
     use crate::job::model::OnError;
+
+    fn paths(names: &[&str]) -> Vec<FieldPath> {
+        names.iter().copied().map(FieldPath::of).collect()
+    }
 
     fn types(format: InputFormat, fields: &[&str], content: &str, max_records: u64) -> Vec<Option<ColumnType>> {
         let directory = tempfile::tempdir().unwrap();

@@ -14,7 +14,6 @@ use crate::format::manifest::{
 };
 use crate::format::positions::PositionRow;
 use crate::format::{FORMAT, index, positions};
-use crate::input::Position;
 use crate::runner::checkpoint::draft::{Draft, Encoded, Encoder, Work};
 use crate::runner::error::RunError;
 use crate::runner::lineage::{Lineage, OlderPositions};

@@ -1,7 +1,7 @@
 use super::*;
 use proptest::prelude::*;
 
-pub(super) fn paths(names: &[&str]) -> Vec<FieldPath> {
+fn paths(names: &[&str]) -> Vec<FieldPath> {
     names.iter().map(|path| FieldPath { names: path.split('.').map(str::to_owned).collect() }).collect()
 }
 

@@ -3,7 +3,7 @@
 use cel::common::ast::{CallExpr, EntryExpr, Expr, IdedExpr, LiteralValue, SelectExpr, SourceInfo, operators};
 use regex::Regex;
 
-use crate::input::record::bad_record::shown;
+use crate::input::record::bad_record::in_one_line;
 use crate::input::record::filter::pattern::Pattern;
 use crate::job::field::FieldPath;
 
@@ -82,7 +82,7 @@ impl FieldNames<'_> {
                 EntryExpr::StructField(field) => self.rewrite(&mut field.value, false),
             }),
             Expr::Struct(made) => {
-                let what = format!("unknown type `{}`", shown(&made.type_name));
+                let what = format!("unknown type `{}`", in_one_line(&made.type_name));
                 Err(self.at(part.id, &what))
             }
             Expr::Unspecified => Err(self.at(part.id, "not an expression")),
@@ -95,9 +95,8 @@ impl FieldNames<'_> {
         let name = call.func_name.as_str();
         let is_operator = !name.starts_with(|first: char| first.is_ascii_alphabetic());
         if !is_operator && !FUNCTIONS.contains(&name) {
-            return Err(
-                self.at(part.id, &format!("unknown function `{}`, or the wrong number of arguments", shown(name)))
-            );
+            return Err(self
+                .at(part.id, &format!("unknown function `{}`, or the wrong number of arguments", in_one_line(name))));
         }
         let is_test = [operators::EQUALS, operators::NOT_EQUALS].contains(&name);
         let asks_type = |part: &IdedExpr| matches!(&part.expr, Expr::Call(call) if call.func_name == "type");
@@ -114,7 +113,7 @@ impl FieldNames<'_> {
         {
             let pattern = Regex::new(text.inner()).map_err(|error| {
                 let reason = error.to_string();
-                self.at(part.id, &format!("`matches`: {}", shown(reason.lines().last().unwrap_or_default())))
+                self.at(part.id, &format!("`matches`: {}", in_one_line(reason.lines().last().unwrap_or_default())))
             })?;
             let expr = Expr::Ident(format!("~{}", self.patterns.len()));
             self.patterns.push(Pattern(pattern));

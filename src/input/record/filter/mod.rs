@@ -7,7 +7,7 @@ use cel::common::ast::{EntryExpr, Expr, IdedExpr};
 use cel::common::types::{CelBool, STRING_TYPE};
 use cel::{Context, Env, ExecutionError, ParseErrors, Value};
 
-use crate::input::record::bad_record::{BadRecord, shown};
+use crate::input::record::bad_record::{BadRecord, in_one_line};
 use crate::input::record::field::Field;
 use crate::input::record::filter::field_names::FieldNames;
 use crate::input::record::filter::pattern::{Pattern, matches, pattern_type};
@@ -120,7 +120,7 @@ impl Filter {
                 Some(keeps) => Ok(*keeps.inner()),
                 None => Err(bad(format!("the result is of type {}, not bool", value.get_type().name()))),
             },
-            Err(error) => Err(bad(shown(&in_words(&error)))),
+            Err(error) => Err(bad(in_one_line(&in_words(&error)))),
         }
     }
 }
@@ -145,7 +145,7 @@ fn in_words(error: &ExecutionError) -> String {
 /// Describes the first error and where it is.
 fn explain(errors: &ParseErrors) -> String {
     let Some(error) = errors.errors.first() else { return "not an expression".to_owned() };
-    let what = shown(error.msg.lines().next().unwrap_or_default());
+    let what = in_one_line(error.msg.lines().next().unwrap_or_default());
     match error.pos {
         (line @ 2.., column) => format!("line {line}, column {}: {what}", column.max(1)),
         (_, column) => format!("column {}: {what}", column.max(1)),

@@ -1,4 +1,4 @@
-//! Regular expressions in an expression.
+//! The regular expressions of `matches`.
 
 use std::any::Any;
 use std::sync::LazyLock;

@@ -1,6 +1,6 @@
 //! What is wrong with a JSON record.
 
-use crate::input::record::bad_record::{BadRecord, shown};
+use crate::input::record::bad_record::{BadRecord, in_one_line};
 
 /// What is wrong, and at which byte.
 pub(super) struct Fault {
@@ -22,7 +22,7 @@ impl Fault {
     #[cold]
     pub(super) fn explain(self, text: &str) -> BadRecord {
         let reason = match self.kind {
-            FaultKind::Duplicate(name) => format!("field `{}` appears twice", shown(&name)),
+            FaultKind::Duplicate(name) => format!("field `{}` appears twice", in_one_line(&name)),
             FaultKind::Wrong(what) => format!("malformed JSON at byte {}: {what}", self.at),
             FaultKind::NotAnObject => match text.as_bytes().get(self.at) {
                 Some(b'[') => "is a JSON array, expected an object".to_owned(),
