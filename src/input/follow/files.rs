@@ -237,7 +237,7 @@ impl Followed {
     }
 
     /// Checks whether `seen`, which has this file's inode, is this file: the inode of a removed file can be reused.
-    pub(super) fn is(&self, seen: &SeenFile) -> Result<Proof, InputError> {
+    pub(super) fn check_identity(&self, seen: &SeenFile) -> Result<Proof, InputError> {
         // The inode of an open file is not reused.
         let is_same =
             self.tail.is_open() || (seen.partition.name == self.partition.name && seen.size >= self.tail.size());
@@ -248,7 +248,7 @@ impl Followed {
     }
 
     /// Updates the file to what was seen of it. Returns whether its position has another name now.
-    pub(super) fn see(&mut self, seen: &SeenFile, is_listed: bool, now: Instant) -> Result<bool, InputError> {
+    pub(super) fn update(&mut self, seen: &SeenFile, is_listed: bool, now: Instant) -> Result<bool, InputError> {
         self.seen_at = now;
         let is_renamed = self.partition.name != seen.partition.name || self.is_gone || self.is_displaced;
         if is_renamed {

@@ -31,8 +31,8 @@ pub(super) fn find_files(files: &mut Files, now: Instant) -> Result<(), InputErr
     let mut lost = Vec::new();
     for stream in 0..files.slots.len() {
         let Slot::File(file) = &mut files.slots[stream] else { continue };
-        match known.get(&file.id).map(|seen| Ok((seen, file.is(seen)?))).transpose()? {
-            Some((seen, Proof::Same(_))) => files.moved.extend(file.see(seen, true, now)?.then_some(stream)),
+        match known.get(&file.id).map(|seen| Ok((seen, file.check_identity(seen)?))).transpose()? {
+            Some((seen, Proof::Same(_))) => files.moved.extend(file.update(seen, true, now)?.then_some(stream)),
             // The next scan will find it.
             Some((_, Proof::Moved)) => {}
             Some((_, Proof::Other)) | None => lost.push(stream),
@@ -136,7 +136,7 @@ fn find_lost(
     }
     let was_current = file.is_current();
     let found = match directories[&of].iter().find(|seen| seen.id == file.id) {
-        Some(seen) => match file.is(seen)? {
+        Some(seen) => match file.check_identity(seen)? {
             Proof::Same(_) => Some(seen),
             Proof::Moved => return Ok(()),
             Proof::Other => None,
@@ -144,7 +144,7 @@ fn find_lost(
         None => None,
     };
     match found {
-        Some(seen) => files.moved.extend(file.see(seen, false, now)?.then_some(stream)),
+        Some(seen) => files.moved.extend(file.update(seen, false, now)?.then_some(stream)),
         None if file.is_gone => {}
         None => {
             if !file.tail.is_open() && !file.tail.is_read() {
