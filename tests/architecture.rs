@@ -33,7 +33,7 @@ const HOMES: [(&str, &[&str]); 17] = [
     ("comfy_table", &["src/cli/table.rs"]),
     ("cronexpr", &["src/job/calendar.rs"]),
     ("flate2", &["src/input/"]),
-    ("glob", &["src/input/", "src/runner/checkpoint/priority.rs"]),
+    ("glob", &["src/input/"]),
     ("indicatif", &["src/cli/progress.rs"]),
     ("parquet", &["src/format/"]),
     ("prometheus_client", &["src/cli/"]),

@@ -23,6 +23,8 @@ const SCOPE: &[&str] = &[
     "examples/",
     "fuzz/README.md",
     "python/README.md",
+    "src/input/",
+    "src/job/",
     "tests/docs.rs",
     "tests/support/document.rs",
 ];

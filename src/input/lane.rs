@@ -1,182 +1,64 @@
 //! One partition while it is read: from bytes to whole records.
 
-use std::fs::File;
-use std::io::{self, BufReader, Read, Seek, SeekFrom};
-use std::path::Path;
+use std::io::{self, Seek, SeekFrom};
 use std::sync::Arc;
 
 use memchr::{memchr, memrchr};
 
-use super::partition::not_regular;
-use super::{Compression, InputError, Partition, Source};
-use crate::input::fingerprint::Running;
-use crate::input::record::csv::CsvEnds;
-use crate::input::record::{BYTE_ORDER_MARK, Header};
+use crate::input::block::{Block, BlockNumbers};
+use crate::input::error::InputError;
+use crate::input::partition::Partition;
+use crate::input::prefix_digest::PrefixDigest;
+use crate::input::record::csv::ends::CsvEnds;
+use crate::input::record::header::Header;
+use crate::input::record::line::BYTE_ORDER_MARK;
+use crate::input::rules::BlockRules;
+use crate::input::stream;
+use crate::input::stream::Stream;
 use crate::job::model::InputFormat;
 
-/// The bytes of a partition, unpacked.
-pub(super) enum Stream {
-    /// A plain file, in which any place can be gone to.
-    Plain(File),
-    /// What can only be read from its beginning.
-    Forward(Box<dyn Read + Send>),
-}
-
-impl Read for Stream {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        match self {
-            Stream::Plain(file) => file.read(buffer),
-            Stream::Forward(stream) => stream.read(buffer),
-        }
-    }
-}
-
-/// Opens `partition` at its beginning.
-pub(super) fn open(partition: &Partition) -> Result<Stream, InputError> {
-    let Source::File(path) = &partition.source else {
-        return Ok(Stream::Forward(Box::new(io::stdin())));
-    };
-    let file = open_regular(partition, path)?;
-    Ok(match partition.compression {
-        Compression::None => Stream::Plain(file),
-        Compression::Gzip => {
-            let packed = BufReader::with_capacity(64 * 1024, file);
-            Stream::Forward(Box::new(flate2::bufread::MultiGzDecoder::new(packed)))
-        }
-        Compression::Zstd => {
-            let unpacked = zstd::stream::read::Decoder::new(file).map_err(|source| InputError::Read {
-                partition: partition.name.clone(),
-                offset: 0,
-                source,
-            })?;
-            Stream::Forward(Box::new(unpacked))
-        }
-    })
-}
-
-/// Opens the regular file `path` of `partition`. To open a pipe would wait for its writer, so it is looked at first.
-pub(super) fn open_regular(partition: &Partition, path: &Path) -> Result<File, InputError> {
-    let read = |source| InputError::Read { partition: partition.name.clone(), offset: 0, source };
-    let metadata = std::fs::metadata(path).map_err(read)?;
-    if !metadata.is_file() {
-        return Err(read(not_regular(&metadata)));
-    }
-    File::open(path).map_err(read)
-}
-
-/// Reads `stream` from offset `from` to offset `to`, and lets `hasher` see it. Returns the last byte.
-pub(super) fn skip(
-    partition: &Partition,
-    stream: &mut Stream,
-    from: u64,
-    to: u64,
-    running: &mut Running,
-) -> Result<Option<u8>, InputError> {
-    let mut chunk = vec![0; 64 * 1024];
-    let mut at = from;
-    let mut last = None;
-    while at < to {
-        let wanted = usize::try_from(to - at).unwrap_or(usize::MAX).min(chunk.len());
-        let length = read_some(stream, &mut chunk[..wanted]).map_err(|source| InputError::Read {
-            partition: partition.name.clone(),
-            offset: at,
-            source,
-        })?;
-        if length == 0 {
-            return Err(InputError::Shrunk { partition: partition.name.clone(), offset: to, found: at });
-        }
-        running.update(&chunk[..length]);
-        last = Some(chunk[length - 1]);
-        at += length as u64;
-    }
-    Ok(last)
-}
-
-fn read_some(stream: &mut Stream, buffer: &mut [u8]) -> io::Result<usize> {
-    loop {
-        match stream.read(buffer) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            other => return other,
-        }
-    }
-}
-
-/// Finds where records end.
+/// What finds the ends of records.
 enum Ends {
     /// At each `\n`.
     Lines,
-    /// At each `\n` that is not within quotes.
+    /// At each `\n` outside of quotes.
     Csv(CsvEnds),
 }
 
-/// What the reading of each partition depends on.
-#[derive(Debug, Clone)]
-pub(super) struct Rules {
-    pub(super) format: InputFormat,
-    pub(super) max_record_bytes: u64,
-    /// The size of the grid's cells.
-    pub(super) block_bytes: u64,
-}
-
-impl Rules {
-    /// The bytes that are read at once when it is not known how many are needed.
-    fn chunk_bytes(&self) -> usize {
-        usize::try_from(self.block_bytes / 4).unwrap_or(usize::MAX).clamp(1, 1 << 20)
-    }
-
-    /// The bytes that are read beyond a cell, in the hope of its last record's end.
-    pub(super) fn beyond_bytes(&self) -> usize {
-        usize::try_from(self.block_bytes / 64).unwrap_or(usize::MAX).clamp(1, 1 << 20)
-    }
-
-    /// A record that is longer than this with its line end is longer than a record may be without it.
-    pub(super) fn kept_bytes(&self) -> u64 {
-        self.max_record_bytes.saturating_add(2)
-    }
-}
-
-/// A partition that is being read. Its state between blocks follows from its bytes and its offset alone.
+/// A partition that is being read. Its state between blocks is a function of its bytes and the offset.
 pub(super) struct Lane {
     partition: Partition,
-    rules: Rules,
+    rules: BlockRules,
     stream: Stream,
-    /// Whether the stream has said that there is no more.
+    /// Whether the end of the stream was reached.
     is_drained: bool,
-    /// What was read and not handed out; begins at `offset`.
+    /// The bytes that were read and not handed out, from `offset`.
     carry: Vec<u8>,
     /// Where the next record begins.
     offset: u64,
     ends: Ends,
     header: Option<Arc<Header>>,
-    /// The digest of what lies before `offset`.
-    running: Running,
-    /// The byte before `offset`, when it was read on the way there.
+    /// The digest of the bytes before `offset`.
+    prefix: PrefixDigest,
+    /// The byte before `offset`, if it was read on the way there.
     last_byte: Option<u8>,
 }
 
-/// Where the records of a block begin: the last, if there is anything behind the one before, and the one before.
+/// Where the last two records of a block begin. `last` is the end of the bytes if no further record has begun yet.
 #[derive(Debug, Clone, Copy, Default)]
 struct Starts {
     last: usize,
     before: usize,
 }
 
-/// Whole records.
-pub(super) struct Piece {
-    pub(super) bytes: Vec<u8>,
-    pub(super) offset: u64,
-    pub(super) end_offset: u64,
-}
-
 impl Lane {
-    /// Opens `partition` to go on at `offset`, where a record begins; 0 is the beginning, before the header.
-    pub(super) fn open(partition: &Partition, rules: &Rules, offset: u64) -> Result<Lane, InputError> {
-        Lane::over(partition, rules, open(partition)?, offset)
+    /// Opens `partition` at `offset`, where a record begins. At 0 the header line comes first.
+    pub(super) fn open(partition: &Partition, rules: &BlockRules, offset: u64) -> Result<Lane, InputError> {
+        Lane::over(partition, rules, stream::open(partition)?, offset)
     }
 
-    /// As [`Lane::open`], with a stream that is at its beginning.
-    fn over(partition: &Partition, rules: &Rules, stream: Stream, offset: u64) -> Result<Lane, InputError> {
-        let running = Running::new(partition);
+    /// Opens the partition like [`Lane::open`], with a stream that is at its beginning.
+    fn over(partition: &Partition, rules: &BlockRules, stream: Stream, offset: u64) -> Result<Lane, InputError> {
         let mut lane = Lane {
             partition: partition.clone(),
             rules: rules.clone(),
@@ -186,7 +68,7 @@ impl Lane {
             offset: 0,
             ends: Ends::Lines,
             header: None,
-            running,
+            prefix: PrefixDigest::new(partition),
             last_byte: None,
         };
         if let InputFormat::Csv { delimiter } = rules.format {
@@ -194,12 +76,12 @@ impl Lane {
             lane.ends = Ends::Csv(CsvEnds::new(delimiter));
         }
         if offset > 0 {
-            lane.go_to(offset)?;
+            lane.seek(offset)?;
         }
         Ok(lane)
     }
 
-    /// Reads the header line, if there is one.
+    /// Takes the header line, unless the partition is empty.
     fn take_header(&mut self, delimiter: u8) -> Result<(), InputError> {
         let refuse = |partition: &Partition, reason| InputError::Header { partition: partition.name.clone(), reason };
         while self.carry.len() < BYTE_ORDER_MARK.len() && self.read_chunk()? {}
@@ -227,8 +109,8 @@ impl Lane {
         Ok(())
     }
 
-    /// Goes to `offset`, which is not before the header's end.
-    fn go_to(&mut self, offset: u64) -> Result<(), InputError> {
+    /// Moves to `offset`. Fails if it is in the header line.
+    fn seek(&mut self, offset: u64) -> Result<(), InputError> {
         if offset < self.offset {
             return Err(InputError::Changed { partition: self.partition.name.clone(), offset });
         }
@@ -241,49 +123,46 @@ impl Lane {
             stream @ Stream::Forward(_) => {
                 let carried = usize::try_from(offset - self.offset).unwrap_or(usize::MAX).min(self.carry.len());
                 let from = self.offset + carried as u64;
-                self.running.update(&self.carry[..carried]);
+                self.prefix.update(&self.carry[..carried]);
                 self.last_byte = carried.checked_sub(1).map(|at| self.carry[at]).or(self.last_byte);
                 self.carry.drain(..carried);
-                self.last_byte = skip(&self.partition, stream, from, offset, &mut self.running)?.or(self.last_byte);
+                let last_byte = self.prefix.read_through(&self.partition, stream, from, offset)?;
+                self.last_byte = last_byte.or(self.last_byte);
             }
         }
         self.offset = offset;
         Ok(())
     }
 
-    /// Tells whether there is anything left.
+    /// Returns whether any bytes are left.
     pub(super) fn has_more(&mut self) -> Result<bool, InputError> {
         Ok(!self.carry.is_empty() || self.read_chunk()?)
     }
 
-    /// Returns where the next record begins.
+    /// Returns the offset at which the next record begins.
     pub(super) fn offset(&self) -> u64 {
         self.offset
     }
 
-    /// Returns the digest of what lies before the offset.
-    pub(super) fn running(&self) -> &Running {
-        &self.running
+    /// Returns the digest of the bytes before the offset.
+    pub(super) fn prefix(&self) -> &PrefixDigest {
+        &self.prefix
     }
 
-    /// Takes the digest of what lies before the offset from whoever has proven it: a plain file is not read again up to there.
-    pub(super) fn set_running(&mut self, running: Running) {
-        self.running = running;
+    /// Sets the digest of the bytes before the offset, which the caller has verified. [`Lane::open`] does not read
+    /// those of an uncompressed file.
+    pub(super) fn set_prefix(&mut self, prefix: PrefixDigest) {
+        self.prefix = prefix;
     }
 
-    /// Returns the byte behind the offset. [`Lane::has_more`] has told that there is one.
+    /// Returns the byte after the offset, if [`Lane::has_more`] has returned true.
     pub(super) fn next_byte(&self) -> Option<u8> {
         self.carry.first().copied()
     }
 
-    /// Returns the byte before the offset, when it was read on the way there.
+    /// Returns the byte before the offset, if it was read on the way there.
     pub(super) fn last_byte(&self) -> Option<u8> {
         self.last_byte
-    }
-
-    /// Returns the names of the fields, for CSV.
-    pub(super) fn header(&self) -> Option<Arc<Header>> {
-        self.header.clone()
     }
 
     /// Returns the number of the cell in which the next record begins.
@@ -291,16 +170,17 @@ impl Lane {
         self.offset / self.rules.block_bytes
     }
 
-    /// Returns all records that begin in the cell in which the next one does, in `buffer`. There must be more.
-    pub(super) fn next_piece(&mut self, mut buffer: Vec<u8>) -> Result<Piece, InputError> {
-        // The bytes up to the cell's end: the record in which the last of them lies is the last of the block.
+    /// Returns the block of all records that begin in the same cell as the next one, in `buffer`. [`Lane::has_more`]
+    /// must have returned true.
+    pub(super) fn next_block(&mut self, numbers: BlockNumbers, mut buffer: Vec<u8>) -> Result<Block, InputError> {
+        // The record that has the last byte of the cell is the last one of the block.
         let cell_bytes = (self.cell() + 1).saturating_mul(self.rules.block_bytes) - self.offset;
         let cell_bytes = usize::try_from(cell_bytes).unwrap_or(usize::MAX);
         let mut filled = self.carry.len();
         let mut target = cell_bytes.saturating_add(self.rules.beyond_bytes()).max(filled);
         let mut scanned = 0;
         let mut starts = Starts::default();
-        // A buffer that comes back keeps its old bytes, so that nothing has to be zeroed before it is read over.
+        // A reused buffer keeps its old bytes, so that only new space has to be zeroed before it is overwritten.
         if buffer.len() < target {
             buffer.resize(target, 0);
         }
@@ -316,7 +196,7 @@ impl Lane {
             }
             scanned = filled;
             if (filled - starts.last) as u64 > self.rules.kept_bytes() {
-                return self.cut_piece(buffer, filled, starts);
+                return self.cut_block(numbers, buffer, filled, starts);
             }
             target = filled + filled.clamp(self.rules.chunk_bytes(), 1 << 20);
             if buffer.len() < target {
@@ -325,14 +205,14 @@ impl Lane {
         };
         self.carry.extend_from_slice(&buffer[end..filled]);
         buffer.truncate(end);
-        self.running.update(&buffer);
+        self.prefix.update(&buffer);
         let offset = self.offset;
         self.offset += end as u64;
         self.cut(&mut buffer, starts);
-        Ok(Piece { bytes: buffer, offset, end_offset: self.offset })
+        Ok(numbers.block(offset, self.offset, buffer, self.header.clone()))
     }
 
-    /// Cuts the last record of `bytes` when it is longer than a record may be.
+    /// Cuts the last record of `bytes` if it is longer than allowed.
     fn cut(&self, bytes: &mut Vec<u8>, starts: Starts) {
         let last_start = if starts.last < bytes.len() { starts.last } else { starts.before };
         if (bytes.len() - last_start) as u64 > self.rules.kept_bytes() {
@@ -340,12 +220,18 @@ impl Lane {
         }
     }
 
-    /// Finishes a block whose last record is too long to be kept: reads on to the record's end, and cuts it.
-    fn cut_piece(&mut self, mut buffer: Vec<u8>, filled: usize, starts: Starts) -> Result<Piece, InputError> {
+    /// Finishes a block whose last record is too long to keep: reads up to its end, and cuts it.
+    fn cut_block(
+        &mut self,
+        numbers: BlockNumbers,
+        mut buffer: Vec<u8>,
+        filled: usize,
+        starts: Starts,
+    ) -> Result<Block, InputError> {
         buffer.truncate(filled);
         let offset = self.offset;
         self.offset += filled as u64;
-        self.running.update(&buffer);
+        self.prefix.update(&buffer);
         while self.has_more()? {
             let end = match &mut self.ends {
                 Ends::Lines => memchr(b'\n', &self.carry).map(|at| at + 1),
@@ -357,10 +243,11 @@ impl Lane {
             }
         }
         self.cut(&mut buffer, starts);
-        Ok(Piece { bytes: buffer, offset, end_offset: self.offset })
+        Ok(numbers.block(offset, self.offset, buffer, self.header.clone()))
     }
 
-    /// Finds the end of the last record that begins before `cell_bytes`. The bytes before `scanned` were looked at.
+    /// Finds the end of the last record that begins before `cell_bytes`. The bytes before `scanned` were scanned by an
+    /// earlier call.
     fn find_end(&mut self, bytes: &[u8], scanned: usize, cell_bytes: usize, starts: &mut Starts) -> Option<usize> {
         match &mut self.ends {
             Ends::Lines => {
@@ -383,10 +270,10 @@ impl Lane {
         }
     }
 
-    /// Reads until `buffer` is full or the stream is drained.
+    /// Reads until `buffer` is full or the stream ends.
     fn fill(&mut self, buffer: &mut [u8], filled: &mut usize) -> Result<(), InputError> {
         while *filled < buffer.len() && !self.is_drained {
-            match read_some(&mut self.stream, &mut buffer[*filled..]) {
+            match self.stream.read_some(&mut buffer[*filled..]) {
                 Ok(0) => self.is_drained = true,
                 Ok(length) => *filled += length,
                 Err(source) => return Err(self.read_error(self.offset + *filled as u64, source)),
@@ -395,14 +282,14 @@ impl Lane {
         Ok(())
     }
 
-    /// Reads a little more into the carry. Tells whether there was more.
+    /// Reads a chunk into the carry. Returns false at the end of the stream.
     fn read_chunk(&mut self) -> Result<bool, InputError> {
         if self.is_drained {
             return Ok(false);
         }
         let before = self.carry.len();
         self.carry.resize(before + self.rules.chunk_bytes(), 0);
-        let result = read_some(&mut self.stream, &mut self.carry[before..]);
+        let result = self.stream.read_some(&mut self.carry[before..]);
         self.carry.truncate(before + *result.as_ref().unwrap_or(&0));
         match result {
             Ok(0) => self.is_drained = true,
@@ -412,24 +299,26 @@ impl Lane {
         Ok(!self.is_drained)
     }
 
-    /// Takes `length` bytes of the carry without handing them out.
+    /// Skips `length` bytes of the carry.
     fn take(&mut self, length: usize) {
-        self.running.update(&self.carry[..length]);
+        self.prefix.update(&self.carry[..length]);
         self.last_byte = length.checked_sub(1).map(|at| self.carry[at]).or(self.last_byte);
         self.carry.drain(..length);
         self.offset += length as u64;
     }
 
     fn read_error(&self, offset: u64, source: io::Error) -> InputError {
-        InputError::Read { partition: self.partition.name.clone(), offset, source }
+        InputError::read(&self.partition.name, offset, source)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::io::Read;
+
     use super::*;
 
-    /// Gives `step` bytes at a time and is interrupted before each.
+    /// Returns `step` bytes at a time, and is interrupted before each read.
     struct Slow {
         bytes: &'static [u8],
         step: usize,
@@ -449,21 +338,20 @@ mod tests {
 
     #[test]
     fn standard_input_gives_the_same_blocks_however_it_comes() {
-        let partition =
-            Partition { name: "-".to_owned(), source: Source::Stdin, compression: Compression::None, file_bytes: None };
+        let partition = Partition::stdin();
         let bytes = b"\"a\",b\n1,2\n33,\"4\n4\"\n5,6\n77777777777777777777,8\n9,10";
-        let rules = Rules { format: InputFormat::Csv { delimiter: b',' }, max_record_bytes: 12, block_bytes: 16 };
+        let rules = BlockRules { format: InputFormat::Csv { delimiter: b',' }, max_record_bytes: 12, block_bytes: 16 };
         let read = |step: usize, offset: u64| {
             let stream = Stream::Forward(Box::new(Slow { bytes, step, is_interrupted: false }));
             let mut lane = Lane::over(&partition, &rules, stream, offset).unwrap();
-            let mut pieces = Vec::new();
+            let mut blocks = Vec::new();
             while lane.has_more().unwrap() {
-                let piece = lane.next_piece(Vec::new()).unwrap();
-                let hash = lane.running().clone().finish();
-                assert_eq!(hash, crate::values::digest::Digest::of(&bytes[..piece.end_offset as usize]));
-                pieces.push((piece.offset, piece.end_offset, piece.bytes));
+                let block = lane.next_block(BlockNumbers::default(), Vec::new()).unwrap();
+                let hash = lane.prefix().clone().finish();
+                assert_eq!(hash, crate::values::digest::Digest::of(&bytes[..block.end_offset as usize]));
+                blocks.push((block.offset, block.end_offset, block.bytes));
             }
-            pieces
+            blocks
         };
         let whole = read(1000, 0);
         assert_eq!(whole[0], (6, 19, b"1,2\n33,\"4\n4\"\n"[..].to_vec()));

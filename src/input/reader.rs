@@ -1,48 +1,35 @@
-//! What hands out the blocks of an input: one that ends, or one that goes on.
+//! The reader of an input, whether it ends or is followed.
 
-use super::follow::FollowReader;
-use super::{Block, BlockReader, InputError, Stand};
+use crate::input::block::Block;
+use crate::input::block_reader::BlockReader;
+use crate::input::error::InputError;
+use crate::input::follow::FollowReader;
+use crate::input::position::{Position, PositionChange};
 
 /// Hands out blocks, one after another.
 #[derive(Debug)]
 pub enum Reader {
-    /// Of files that are read to their ends; with the number that each partition has in the roster of a job without a key.
-    Bounded(BlockReader, Option<Vec<u32>>),
-    /// Of files that grow.
+    /// Reads files to their ends.
+    Bounded(BlockReader),
+    /// Reads files as they grow.
     Following(Box<FollowReader>),
 }
 
-/// What comes next.
+/// The next step of a reader.
 #[derive(Debug)]
 pub enum Step {
-    /// A block.
     Block(Block),
-    /// Nothing just now.
+    /// Nothing has arrived yet.
     Idle,
-    /// Nothing ever.
+    /// The input has ended.
     Ended,
 }
 
-/// What has changed between two blocks.
-#[derive(Debug)]
-pub enum Move {
-    /// This stream stands elsewhere.
-    To(usize, Box<Stand>),
-    /// This stream is over, and no position will name it again.
-    Over(usize),
-}
-
 impl Reader {
-    /// Returns what comes next; a block in `buffer` if it is large enough.
+    /// Returns the next step. A block uses `buffer` if it is large enough.
     pub fn next(&mut self, buffer: Vec<u8>) -> Result<Step, InputError> {
         match self {
-            Reader::Bounded(reader, numbers) => match reader.next(buffer)? {
-                None => Ok(Step::Ended),
-                Some(block) => {
-                    let partition = numbers.as_ref().map_or(block.partition, |list| list[block.partition as usize]);
-                    Ok(Step::Block(Block { partition, ..block }))
-                }
-            },
+            Reader::Bounded(reader) => Ok(reader.next(buffer)?.map_or(Step::Ended, Step::Block)),
             Reader::Following(reader) => Ok(reader.next_block()?.map_or(Step::Idle, Step::Block)),
         }
     }
@@ -50,31 +37,34 @@ impl Reader {
     /// Returns the number that the next block will have.
     pub fn next_number(&self) -> u64 {
         match self {
-            Reader::Bounded(reader, _) => reader.next_number(),
+            Reader::Bounded(reader) => reader.next_number(),
             Reader::Following(reader) => reader.next_number(),
         }
     }
 
-    /// Returns where each stream stands before the next block.
-    pub fn stands(&self) -> Vec<Stand> {
+    /// Returns the position of each stream before the next block.
+    pub fn positions(&self) -> Vec<Position> {
         match self {
-            Reader::Bounded(reader, _) => reader.stands(),
-            Reader::Following(reader) => reader.stands(),
+            Reader::Bounded(reader) => reader.positions(),
+            Reader::Following(reader) => reader.positions(),
         }
     }
 
-    /// Hands to `visit` what has changed since the last call.
-    pub fn take_moves(&mut self, mut visit: impl FnMut(Move)) {
+    /// Passes to `visit` what has changed since the last call.
+    pub fn take_changes(&mut self, mut visit: impl FnMut(PositionChange)) {
         match self {
-            Reader::Bounded(reader, _) => reader.take_moved(|stream, stand| visit(Move::To(stream, Box::new(stand)))),
-            Reader::Following(reader) => reader.take_moves(visit),
+            Reader::Bounded(reader) => {
+                reader.take_moved(|stream, position| visit(PositionChange::Moved(stream, Box::new(position))));
+            }
+            Reader::Following(reader) => reader.take_changes(visit),
         }
     }
 
-    /// Returns the bytes that lie in files and were not handed out, as far as they were looked at; nothing for an input that ends.
+    /// Returns how many bytes of the files were not handed out when their sizes were last checked, or `None` for an
+    /// input that ends.
     pub fn unread_bytes(&self) -> Option<u64> {
         match self {
-            Reader::Bounded(..) => None,
+            Reader::Bounded(_) => None,
             Reader::Following(reader) => Some(reader.unread_bytes()),
         }
     }

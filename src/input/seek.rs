@@ -1,80 +1,65 @@
-//! Another position in a partition, chosen by hand.
+//! Positions in a partition that a user chooses.
 
 use std::sync::Arc;
 
-use super::{BlockReader, InputError, Partition, Place, Running, Source, fingerprint};
-use crate::input::record::Extractor;
+use crate::input::block_reader::BlockReader;
+use crate::input::error::InputError;
+use crate::input::partition::{Partition, Source};
+use crate::input::prefix_digest::PrefixDigest;
+use crate::input::record::extractor::Extractor;
 use crate::job::model::InputSpec;
 use crate::values::digest::Digest;
 
-/// Where to go in a partition.
+/// A position that a user names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SeekTo {
-    /// To its beginning.
+    /// The beginning.
     Start,
-    /// Behind the last record that is there.
+    /// After the last record.
     End,
-    /// To the record that begins at this offset in bytes, after decompression, or behind the one that ends there.
+    /// The record that begins at this offset in bytes, after decompression, or after the record that ends there.
     Offset(u64),
-    /// To the record of this number, from 0: so many records are before the position.
+    /// The record with this number, counted from 0.
     Record(u64),
 }
 
-/// A position that was found, where a record begins or the partition ends.
+/// The position that was found. A record begins there, or the partition ends.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Sought {
-    /// Bytes before it, after decompression.
+pub struct FoundPosition {
+    /// The bytes before it, after decompression.
     pub offset: u64,
-    /// Records before it.
+    /// The records before it.
     pub record: u64,
-    /// Whether there is nothing behind it.
+    /// Whether it is the end.
     pub ended: bool,
-    /// The size of the file in bytes as stored; nothing for standard input.
+    /// The size of the file as stored; `None` for standard input.
     pub file_bytes: Option<u64>,
-    /// The digest of what lies before it.
+    /// The digest of the bytes before it.
     pub fingerprint: Digest,
 }
 
 /// Why there is no such position.
 #[derive(Debug, thiserror::Error)]
 pub enum SeekError {
-    /// The partition can not be read.
     #[error(transparent)]
     Input(#[from] InputError),
-    /// It is standard input, which is read once.
-    #[error("in `-`, standard input, only `start` can be gone to")]
+    /// Standard input is read only once.
+    #[error("cannot seek in `-`, standard input, except to `start`")]
     Stdin,
-    /// No record begins or ends there.
+    /// No record begins or ends at `offset`. One begins at `before`, and one begins or the last one ends at `after`.
     #[error(
         "input `{partition}` has no record that begins at byte {offset}: the nearest begin at {before} and {after}"
     )]
-    NoBoundary {
-        /// The partition.
-        partition: String,
-        /// The offset.
-        offset: u64,
-        /// The last place before it where one begins.
-        before: u64,
-        /// The first place behind it where one begins, or where the last ends.
-        after: u64,
-    },
-    /// The partition is shorter.
+    NoBoundary { partition: String, offset: u64, before: u64, after: u64 },
+    /// The partition is shorter: it has this many records, and bytes after decompression.
     #[error("input `{partition}` has only {records} records in {bytes} bytes")]
-    Short {
-        /// The partition.
-        partition: String,
-        /// Its records.
-        records: u64,
-        /// Its bytes, after decompression.
-        bytes: u64,
-    },
+    Short { partition: String, records: u64, bytes: u64 },
 }
 
-/// Finds a position in `partition`, by reading and counting the records before it as a run does.
-pub fn seek(input: &InputSpec, partition: &Partition, to: SeekTo) -> Result<Sought, SeekError> {
+/// Finds a position in `partition` by reading and counting the records before it, as a run does.
+pub fn seek(input: &InputSpec, partition: &Partition, to: SeekTo) -> Result<FoundPosition, SeekError> {
     if to == SeekTo::Start || to == SeekTo::Offset(0) || to == SeekTo::Record(0) {
-        let running = Some(Running::new(partition));
-        return found(partition, &Place { offset: 0, ended: false, running }, 0);
+        return Ok(found(partition, PrefixDigest::new(partition), 0, 0, false));
     }
     if partition.source == Source::Stdin {
         return Err(SeekError::Stdin);
@@ -86,7 +71,7 @@ pub fn seek(input: &InputSpec, partition: &Partition, to: SeekTo) -> Result<Soug
     let mut last_begin = 0;
     let mut buffer = Vec::new();
     while let Some(block) = reader.next(buffer)? {
-        // The records that begin in this block up to where the search ends.
+        // The offset and the number of the record at which the search ends, if it is in this block.
         let mut hit: Option<(u64, u64)> = None;
         let mut count = 0;
         extractor.each(&block, |place, _| {
@@ -103,25 +88,26 @@ pub fn seek(input: &InputSpec, partition: &Partition, to: SeekTo) -> Result<Soug
             hit.is_none()
         });
         if let Some((begin, record)) = hit {
-            return match to {
+            let offset = match to {
                 SeekTo::Offset(offset) if begin != offset && block.offset != offset => {
-                    Err(no_boundary(partition, offset, last_begin, begin))
+                    return Err(no_boundary(partition, offset, last_begin, begin));
                 }
-                // Where a block begins a record has ended, though the next may begin only behind empty lines.
-                SeekTo::Offset(offset) => found(partition, &Place { offset, ended: false, running: None }, record),
-                _ => found(partition, &Place { offset: begin, ended: false, running: None }, record),
+                // A record has ended where a block begins, even if empty lines come before the next record.
+                SeekTo::Offset(offset) => offset,
+                _ => begin,
             };
+            return Ok(found(partition, PrefixDigest::of(partition, offset)?, offset, record, false));
         }
         records += count;
         buffer = block.bytes;
     }
-    let end = reader.places().pop().expect("there is one partition");
+    let end = reader.positions().pop().expect("there is one partition");
     let bytes = end.offset;
     match to {
         SeekTo::Offset(offset) if offset < bytes => Err(no_boundary(partition, offset, last_begin, bytes)),
         SeekTo::Offset(offset) if offset > bytes => Err(short(partition, records, bytes)),
         SeekTo::Record(number) if number != records => Err(short(partition, records, bytes)),
-        _ => found(partition, &end, records),
+        _ => Ok(found(partition, end.prefix, bytes, records, end.ended)),
     }
 }
 
@@ -133,14 +119,8 @@ fn short(partition: &Partition, records: u64, bytes: u64) -> SeekError {
     SeekError::Short { partition: partition.name.clone(), records, bytes }
 }
 
-fn found(partition: &Partition, place: &Place, record: u64) -> Result<Sought, SeekError> {
-    Ok(Sought {
-        offset: place.offset,
-        record,
-        ended: place.ended,
-        file_bytes: partition.file_bytes,
-        fingerprint: fingerprint(partition, place)?,
-    })
+fn found(partition: &Partition, prefix: PrefixDigest, offset: u64, record: u64, ended: bool) -> FoundPosition {
+    FoundPosition { offset, record, ended, file_bytes: partition.file_bytes, fingerprint: prefix.finish() }
 }
 
 #[cfg(test)]
@@ -158,8 +138,8 @@ mod tests {
         InputSpec { files, format, types: vec![], on_error: OnError::Fail, max_record_bytes: 1 << 20, follow: false }
     }
 
-    /// The first bytes that a run would read which goes on from there.
-    fn rest(input: &InputSpec, base: &Path, sought: &Sought) -> String {
+    /// The first bytes that a run reads when it resumes from there.
+    fn rest(input: &InputSpec, base: &Path, sought: &FoundPosition) -> String {
         let row = PositionRow {
             partition: partitions(input, base).unwrap()[0].name.clone(),
             task: None,
@@ -181,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn a_run_accepts_every_position_and_goes_on_there() {
+    fn a_run_accepts_every_position_and_resumes_there() {
         let lines = "{\"a\":1}\n\n{\"a\":2}\n{\"a\":3}";
         let csv = "a,b\n1,\"x\ny\"\n2,z\n";
         let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
@@ -220,7 +200,7 @@ mod tests {
         std::fs::write(base.path().join("x.csv"), "a,b\n1,\"x\ny\"\n2,z\n").unwrap();
         let input = spec(InputFormat::Csv { delimiter: b',' });
         let partition = partition("x.csv", base.path()).unwrap();
-        // Byte 9 is behind a line end, which is between quotes.
+        // Byte 9 follows a line end inside quotes.
         for (offset, nearest) in [(9, "4 and 12"), (13, "12 and 16")] {
             let error = seek(&input, &partition, SeekTo::Offset(offset)).unwrap_err().to_string();
             assert!(error.ends_with(&format!("the nearest begin at {nearest}")), "{error}");

@@ -11,11 +11,13 @@ pub struct AggregateSpec {
     /// The column's name in state and output.
     pub name: String,
     pub function: AggregateFunction,
-    /// The field in parentheses; `None` for a plain `count`. `count(field)` counts the records in which the field exists and is not null.
+    /// The field in parentheses; `None` for a plain `count`. `count(field)` counts the records in which the field
+    /// exists and is not null.
     pub field: Option<FieldPath>,
     /// `first(city by ts)`: the field that decides which value is first; otherwise the order of the input does.
     pub by: Option<FieldPath>,
-    /// `sum(round(amount, 2))`: rounds each value half to even to this many decimal places before it is used. For sum, avg, min and max.
+    /// `sum(round(amount, 2))`: rounds each value half to even to this many decimal places before it is used. For sum,
+    /// avg, min and max.
     pub round: Option<u8>,
 }
 
@@ -207,7 +209,8 @@ mod tests {
             (
                 "median(x)",
                 0,
-                "unknown aggregate `median`, expected one of `count`, `sum`, `min`, `max`, `avg`, `first`, `last`, `approx_distinct`",
+                "unknown aggregate `median`, expected one of `count`, `sum`, `min`, `max`, `avg`, `first`, `last`, \
+                 `approx_distinct`",
             ),
             ("sum", 0, "`sum` needs a field: `sum(amount)`"),
             ("sum()", 0, "`sum` needs a field: `sum(amount)`"),

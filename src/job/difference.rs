@@ -7,7 +7,8 @@ use crate::job::field::FieldPath;
 use crate::job::model::{InputFormat, JobSpec, TtlSpec, WindowSpec};
 use crate::values::value::ColumnType;
 
-/// Something in a job that the state of its checkpoint depends on, and that has changed: `old` made the state, `new` is in the job file.
+/// Something in a job that the state of its checkpoint depends on, and that has changed: `old` made the state, `new` is
+/// in the job file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Difference {
     /// `key:` was changed, added or removed.
@@ -51,10 +52,12 @@ pub enum Effect {
     Unfit,
 }
 
-/// Returns the differences between the job `old` that made the state and the job `new`. A run can resume unless one is [`Effect::Unfit`].
+/// Returns the differences between the job `old` that made the state and the job `new`. A run can resume unless one is
+/// [`Effect::Unfit`].
 ///
-/// Left out is what state does not depend on, and what only affects the records still to come: input files, `where:`, the command of `exec:`, `on_error:`,
-/// `late:`, `on_late:`, the length of `ttl:`, the schedule, the store and the output.
+/// Left out is what state does not depend on, and what only affects the records still to come: input files, `where:`,
+/// the command of `exec:`, `on_error:`, `late:`, `on_late:`, the length of `ttl:`, the schedule, the store and the
+/// output.
 pub fn differences(old: &JobSpec, new: &JobSpec) -> Vec<Difference> {
     let mut found = Vec::new();
     if old.input.format != new.input.format {

@@ -22,7 +22,8 @@ pub struct JobFileError {
 impl JobFileError {
     /// Returns an error about a value that only a run can check, such as a glob that matches no file.
     ///
-    /// It points at the scalar `value` below `key`, a dotted path such as `input.files`; else at the key's value; else at the start of the file.
+    /// It points at the scalar `value` below `key`, a dotted path such as `input.files`; else at the key's value; else
+    /// at the start of the file.
     pub fn about(text: &str, file: &Path, key: &str, value: Option<&str>, message: impl Into<String>) -> JobFileError {
         let mark = yaml::parse(text).ok().and_then(|root| mark_of(&root, key, value));
         let (line, column) = mark.map_or((1, 1), |mark| (mark.line, mark.column));

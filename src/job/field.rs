@@ -4,7 +4,8 @@ use std::fmt;
 
 use crate::values::units::shown;
 
-/// A field, possibly nested in others: `user.id`. A name that contains a dot or another special character is quoted: `"user.id"`.
+/// A field, possibly nested in others: `user.id`. A name that contains a dot or another special character is quoted:
+/// `"user.id"`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FieldPath {
     /// The names from the outermost to the innermost, at least one.

@@ -56,11 +56,6 @@ pub(super) fn put(root: &mut Node, given: GivenInput<'_>) -> Result<(), YamlErro
     Ok(())
 }
 
-/// Returns `name` as a glob that matches it alone.
-pub fn literal(name: &str) -> String {
-    if name.contains(['*', '?', '[']) { glob::Pattern::escape(name) } else { name.to_owned() }
-}
-
 #[cfg(test)]
 mod tests {
     use std::path::Path;
@@ -75,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_given_takes_the_place_of_the_files_and_leaves_the_rest() {
+    fn given_input_replaces_the_files_and_keeps_the_rest() {
         let two = ["b: #.csv".to_owned(), "c.csv".to_owned()];
         let csv = InputFormat::Csv { delimiter: b';' };
         let full = "input: {files: a.csv, delimiter: ';'}\n";
@@ -95,11 +90,5 @@ mod tests {
         assert!(
             files("", GivenInput::Files(&both)).unwrap_err().contains("standard input, `-`, cannot be read together")
         );
-    }
-
-    #[test]
-    fn a_name_that_looks_like_a_glob_stands_for_itself() {
-        assert_eq!(literal("a[1]*.csv"), "a[[]1[]][*].csv");
-        assert_eq!(literal("a b.csv"), "a b.csv");
     }
 }

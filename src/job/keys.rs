@@ -58,7 +58,8 @@ pub(super) fn check(section: &str, key: &str) -> Option<String> {
     Some(unknown("key", key, &place, known))
 }
 
-/// Returns a message about an unknown name that suggests the nearest known one, or else lists all. `place` follows the name.
+/// Returns a message about an unknown name that suggests the nearest known one, or else lists all. `place` follows the
+/// name.
 pub(super) fn unknown(what: &str, name: &str, place: &str, known: &[&str]) -> String {
     let beginning = format!("unknown {what} `{}`{place}", shown(name));
     match nearest(name, known) {
@@ -108,8 +109,8 @@ mod tests {
             (
                 "process",
                 "",
-                "unknown key `` in `process`, expected one of `aggregate`, `exec`, `timeout`, `restarts`, `backoff`, `tick`, \
-                 `native`, `window`, `ttl`, `time`, `unit`",
+                "unknown key `` in `process`, expected one of `aggregate`, `exec`, `timeout`, `restarts`, `backoff`, \
+                 `tick`, `native`, `window`, `ttl`, `time`, `unit`",
             ),
         ] {
             assert_eq!(check(section, key).as_deref(), Some(answer));

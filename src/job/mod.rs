@@ -18,7 +18,7 @@ pub use aggregate::{AggregateFunction, AggregateSpec};
 pub use difference::{Difference, Effect, differences};
 pub use error::JobFileError;
 pub use field::{ExpressionError, FieldPath};
-pub use given::{GivenInput, literal};
+pub use given::GivenInput;
 pub use key_filter::key_filter;
 pub use keys::KEYS;
 pub use model::{

@@ -12,7 +12,8 @@ use crate::values::yaml;
 impl JobSpec {
     /// Reads the job file `text` of the file `file`.
     ///
-    /// The `where:` expression is not compiled here: [`crate::input::record::Filter`] does that, and [`JobFileError::about`] points at it.
+    /// The `where:` expression is not compiled here: [`crate::input::record::Filter`] does that, and
+    /// [`JobFileError::about`] points at it.
     pub fn parse(text: &str, file: &Path) -> Result<JobSpec, JobFileError> {
         JobSpec::parse_given(text, file, GivenInput::None)
     }
@@ -37,7 +38,8 @@ impl JobSpec {
         JobSpec::parse_given(text, file, input)
     }
 
-    /// Returns the job as a job file with every default filled in: the same text for the same job, with paths as written.
+    /// Returns the job as a job file with every default filled in: the same text for the same job, with paths as
+    /// written.
     ///
     /// [`JobSpec::parse`] turns it back into this job.
     pub fn definition(&self) -> String {

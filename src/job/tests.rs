@@ -1,8 +1,11 @@
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::*;
 use crate::values::value::ColumnType;
+use crate::values::yaml;
+use crate::values::yaml::{Entry, Kind, Node};
 
 const FULL: &str = r#"
 job: spend.per-user_1
@@ -99,7 +102,7 @@ fn what_is_left_out_has_its_default() {
 }
 
 #[test]
-fn the_format_is_told_from_the_first_file() {
+fn the_format_follows_from_the_first_file() {
     for (file, format) in [
         ("a.jsonl", InputFormat::Json),
         ("a.ndjson.gz", InputFormat::Json),
@@ -137,10 +140,48 @@ fn a_definition_is_the_same_job_and_its_own_definition() {
     );
 }
 
+/// Adds the keys of `node`, which is the section `section`, and of the sections in it.
+fn add_keys(node: &Node, section: &str, found: &mut BTreeSet<(String, String)>) {
+    match &node.kind {
+        Kind::Scalar(_) => {}
+        Kind::List(items) => items.iter().for_each(|item| add_keys(item, section, found)),
+        Kind::Map(entries) => {
+            for Entry { key, value, .. } in entries {
+                if KEYS.iter().any(|(name, _)| *name == section) {
+                    found.insert((section.to_owned(), key.clone()));
+                }
+                let below = if section.is_empty() { key.clone() } else { format!("{section}.{key}") };
+                add_keys(value, &below, found);
+            }
+        }
+    }
+}
+
+#[test]
+fn definitions_have_exactly_the_known_keys() {
+    let mut found = BTreeSet::new();
+    for text in [
+        FULL,
+        "job: a\ninput: {files: x.txt, split: words}\nkey: word\nprocess: {exec: [a], restarts: 1, tick: 1s}\n",
+        "job: a\ninput: x.txt\nprocess: {native: x}\n",
+        "job: a\ninput: x.jsonl\nprocess: {aggregate: {n: count}, ttl: 1d, time: t}\n",
+        "job: a\ninput: x.jsonl\nkey: k\nprocess:\n  aggregate: {n: count}\n  \
+         window: {time: t, every: 1m, on_late: {dead_letter: l}}\n",
+        "job: a\ninput: x.jsonl\nkey: k\nprocess: {aggregate: {n: count}}\n\
+         checkpoint: {mode: priority, budget: 1MiB, priorities: [{tasks: 0-7}, {key: key != 'a'}]}\n",
+        "job: a\ninput: x.jsonl\nprocess: {aggregate: {n: count}}\n\
+         checkpoint: {mode: priority, priorities: [{partitions: x*}]}\n",
+    ] {
+        add_keys(&yaml::parse(&parse(text).definition()).unwrap(), "", &mut found);
+    }
+    let known = KEYS.iter().flat_map(|(section, keys)| keys.iter().map(|key| (section.to_string(), key.to_string())));
+    assert_eq!(found, known.collect());
+}
+
 #[test]
 fn differences_name_what_no_longer_fits() {
     let old = parse(FULL);
-    let told = |from: &str, to: &str| -> Vec<String> {
+    let changes = |from: &str, to: &str| -> Vec<String> {
         assert!(FULL.contains(from), "{from}");
         let new = parse(&FULL.replace(from, to));
         differences(&old, &new).iter().map(Difference::to_string).collect()
@@ -156,7 +197,7 @@ fn differences_name_what_no_longer_fits() {
         ("count()", "count"),
         ("  min_copies: 2\n", ""),
     ] {
-        assert_eq!(told(from, to), [""; 0], "{from}");
+        assert_eq!(changes(from, to), [""; 0], "{from}");
     }
     for (from, to, difference) in [
         ("sum( round(amount,2) )", "avg(amount)", "aggregate `spent` was sum(round(amount, 2)), is now avg(amount)"),
@@ -169,9 +210,9 @@ fn differences_name_what_no_longer_fits() {
         ("\";\"", "tab", "the input format was csv separated by `;`, is now csv separated by tabs"),
         ("ts: int", "ts: text", "the type of `ts` was int, is now text"),
     ] {
-        assert_eq!(told(from, to), [difference], "{from}");
+        assert_eq!(changes(from, to), [difference], "{from}");
     }
-    // A field of which the state has no values may have any type.
+    // A field that has no values in the state can get any type.
     let unused = FULL.replace("    home: first(city by ts)\n    seen: max(ts)\n", "    late: max(ts)\n");
     let found = differences(&old, &parse(&unused.replace("ts: int", "ts: text")));
     assert!(found.iter().all(|difference| difference.effect() != Effect::Unfit), "{found:?}");

@@ -8,7 +8,7 @@ use crate::format::manifest::Manifest;
 use crate::format::positions::{self, PositionRow};
 use crate::input;
 use crate::input::record::Filter;
-use crate::input::{BlockReader, Compression, FollowReader, InputError, Partition, Stand};
+use crate::input::{BlockReader, Compression, FollowReader, InputError, Partition, Position};
 use crate::job;
 use crate::job::definition::definition;
 use crate::job::{Difference, Effect, JobSpec};
@@ -245,7 +245,7 @@ fn look_at_files(job: &JobSpec, start: &[PositionRow], report: &mut Report) {
         match proven {
             Some(Err(error)) => report.bad(row, &error),
             Some(Ok(reader)) => {
-                let ended = reader.places().first().is_some_and(|place| place.ended);
+                let ended = reader.positions().first().is_some_and(|position| position.ended);
                 let is_plain = partition.compression == Compression::None;
                 let state = match partition.file_bytes > row.file_bytes {
                     _ if ended => InputState::Read,
@@ -276,10 +276,10 @@ fn look_at_followed(job: &JobSpec, start: &[PositionRow], report: &mut Report) {
             return;
         }
     };
-    for Stand { partition, generation_of, inode, place, .. } in stands {
+    for Position { partition, generation_of, inode, offset, .. } in stands {
         let size = partition.file_bytes.unwrap_or(0);
-        let row = start.iter().find(|row| row.inode == inode && row.offset == place.offset);
-        let unread = size.saturating_sub(place.offset);
+        let row = start.iter().find(|row| row.inode == inode && row.offset == offset);
+        let unread = size.saturating_sub(offset);
         let state = match row {
             None if generation_of.is_none() => InputState::New,
             _ if generation_of.is_some() && unread > 0 => InputState::Rotated,
@@ -289,7 +289,7 @@ fn look_at_followed(job: &JobSpec, start: &[PositionRow], report: &mut Report) {
         };
         report.inputs.push(InputReport {
             partition: partition.name.clone(),
-            offset: place.offset,
+            offset,
             state,
             unread_bytes: Some(unread),
         });

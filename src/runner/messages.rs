@@ -8,7 +8,7 @@ use jiff::Timestamp;
 
 use crate::format::manifest::{Output, Trigger};
 use crate::input::record::{BadRecord, RecordPlace};
-use crate::input::{InputError, Stand};
+use crate::input::{InputError, Position};
 use crate::job::OnError;
 use crate::runner::checkpoint::slots::Room;
 use crate::runner::error::RunError;
@@ -214,8 +214,8 @@ pub struct Stream {
 
 impl Stream {
     /// Makes the stream of a file that stands there.
-    pub(crate) fn new(stand: &Stand) -> Stream {
-        let (offset, records) = (stand.place.offset, stand.record);
+    pub(crate) fn new(stand: &Position) -> Stream {
+        let (offset, records) = (stand.offset, stand.record);
         Stream { name: stand.logical().into(), offset, records, counted_offset: offset, counted_records: records }
     }
 }
@@ -224,7 +224,7 @@ impl Stream {
 #[derive(Debug, Clone)]
 pub struct Standing {
     /// The file, bytes, and whether it has ended.
-    pub stand: Stand,
+    pub stand: Position,
     /// Its task, for a job without a key.
     pub task: Option<u32>,
     /// Records.

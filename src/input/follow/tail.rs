@@ -1,4 +1,4 @@
-//! One file while it grows: from what has arrived to whole records.
+//! One file while it grows: from the bytes that have arrived to whole records.
 
 use std::fs::File;
 use std::io;
@@ -8,50 +8,53 @@ use std::sync::Arc;
 
 use memchr::{memchr, memrchr};
 
-use super::FileId;
-use crate::input::fingerprint::Running;
-use crate::input::lane::{Piece, Rules};
-use crate::input::record::csv::CsvEnds;
-use crate::input::record::{BYTE_ORDER_MARK, Header};
-use crate::input::{InputError, Partition, Place};
+use crate::input::block::{Block, BlockNumbers};
+use crate::input::error::InputError;
+use crate::input::follow::file_id::{FileId, open_if};
+use crate::input::partition::Partition;
+use crate::input::prefix_digest::PrefixDigest;
+use crate::input::record::csv::ends::CsvEnds;
+use crate::input::record::header::Header;
+use crate::input::record::line::BYTE_ORDER_MARK;
+use crate::input::rules::BlockRules;
 use crate::job::model::InputFormat;
-use crate::values::digest::Digest;
 
-/// So many bytes before the offset are read again with what comes behind it: a file that was cut and written anew is noticed.
+/// How many bytes before the offset are read again with the bytes after it, to notice a file that was truncated and
+/// rewritten.
 const OVERLAP_BYTES: usize = 64;
-/// So many bytes are read at once beyond a cell, in search of a record's end.
+/// How many bytes past a cell are read at once to find the end of a record.
 const CHUNK_BYTES: u64 = 1 << 20;
 
-/// The names of a CSV file's fields, and the line that has them.
+/// The header of a CSV file, and its line.
 type HeaderLine = (Arc<Header>, Vec<u8>);
 
-/// A file of which whole records are read as they arrive.
+/// A file whose records are read as they arrive.
 #[derive(Debug)]
 pub(super) struct Tail {
-    rules: Rules,
-    /// Open while it is read.
+    rules: BlockRules,
+    /// `None` while it is closed.
     file: Option<File>,
     /// Where the next record begins.
     offset: u64,
     before: Before,
-    /// The size of the file in bytes when it was last looked at.
+    /// The size of the file when it was last checked, in bytes.
     size: u64,
-    /// The size at which there was no whole record behind the offset.
+    /// The size at which no whole record was found after the offset.
     tried_size: u64,
     header: Option<Arc<Header>>,
-    /// A record without an end that is already longer than a record may be.
+    /// A record that is longer than allowed, and whose end has not arrived.
     long: Option<Long>,
 }
 
-/// What lies before a place in the file.
+/// The bytes before an offset in the file.
 #[derive(Debug, Clone)]
 struct Before {
-    running: Running,
-    /// The last bytes.
+    prefix: PrefixDigest,
+    /// The last of them.
     overlap: Vec<u8>,
 }
 
-/// How far a record was looked through whose end has not come yet.
+/// How far a record was scanned whose end has not arrived.
 #[derive(Debug)]
 struct Long {
     scanned: u64,
@@ -61,20 +64,20 @@ struct Long {
 
 impl Before {
     fn take(&mut self, bytes: &[u8]) {
-        self.running.update(bytes);
+        self.prefix.update(bytes);
         self.overlap.extend_from_slice(&bytes[bytes.len().saturating_sub(OVERLAP_BYTES)..]);
         self.overlap.drain(..self.overlap.len().saturating_sub(OVERLAP_BYTES));
     }
 }
 
 impl Tail {
-    /// Begins at the beginning of a file.
-    pub(super) fn new(rules: &Rules, partition: &Partition) -> Tail {
+    /// Starts at the beginning of a file.
+    pub(super) fn new(rules: &BlockRules, partition: &Partition) -> Tail {
         Tail {
             rules: rules.clone(),
             file: None,
             offset: 0,
-            before: Before { running: Running::new(partition), overlap: Vec::new() },
+            before: Before { prefix: PrefixDigest::new(partition), overlap: Vec::new() },
             size: 0,
             tried_size: 0,
             header: None,
@@ -82,14 +85,14 @@ impl Tail {
         }
     }
 
-    /// Goes on in `file` at `offset`, which is not 0 and where a record begins or the last one had ended. `running` is the digest of what
-    /// lies before.
+    /// Resumes in `file` at `offset`, which is not 0, and where a record begins or the last one has ended. `prefix` is
+    /// the digest of the bytes before it.
     pub(super) fn resume(
-        rules: &Rules,
+        rules: &BlockRules,
         partition: &Partition,
         file: File,
         offset: u64,
-        running: Running,
+        prefix: PrefixDigest,
     ) -> Result<Tail, InputError> {
         let mut tail = Tail::new(rules, partition);
         if let InputFormat::Csv { delimiter } = rules.format {
@@ -99,56 +102,54 @@ impl Tail {
         let mut overlap = vec![0; length];
         let read = file.read_exact_at(&mut overlap, offset - length as u64);
         read.map_err(|source| read_error(partition, offset, source))?;
-        tail.before = Before { running, overlap };
+        tail.before = Before { prefix, overlap };
         (tail.offset, tail.size) = (offset, offset);
         tail.file = Some(file);
         Ok(tail)
     }
 
-    /// Returns where the next record begins.
+    /// Returns the offset at which the next record begins.
     pub(super) fn offset(&self) -> u64 {
         self.offset
     }
 
-    /// Returns the size of the file in bytes, when it was last looked at.
+    /// Returns the size of the file when it was last checked, in bytes.
     pub(super) fn size(&self) -> u64 {
         self.size
     }
 
-    /// Tells whether something has arrived that was not looked at.
+    /// Returns whether bytes have arrived that were not scanned.
     pub(super) fn is_ready(&self) -> bool {
         self.size > self.offset && self.size != self.tried_size
     }
 
-    /// Tells whether everything was handed out.
+    /// Returns whether all bytes were handed out.
     pub(super) fn is_read(&self) -> bool {
         self.offset >= self.size
     }
 
-    /// Lets what is there be looked at again: the file will not grow any more.
+    /// Lets the rest be scanned again, because the file will not grow any more.
     pub(super) fn retry(&mut self) {
         self.tried_size = 0;
     }
 
-    /// Tells whether the file is open.
     pub(super) fn is_open(&self) -> bool {
         self.file.is_some()
     }
 
-    /// Closes the file.
     pub(super) fn close(&mut self) {
         self.file = None;
     }
 
-    /// Opens the file at `path` unless it is open. Returns false when the one that is there is not `id`.
+    /// Opens the file at `path` unless it is open. Returns false if the file there is not `id`.
     pub(super) fn open(&mut self, partition: &Partition, path: &Path, id: FileId) -> Result<bool, InputError> {
         if self.file.is_none() {
-            self.file = super::open_if(partition, path, id)?;
+            self.file = open_if(partition, path, id)?;
         }
         Ok(self.file.is_some())
     }
 
-    /// Takes over the size of the file. Fails when it has become shorter than what was read of it.
+    /// Sets the size of the file. Fails if it is smaller than what was read.
     pub(super) fn set_size(&mut self, partition: &Partition, size: u64) -> Result<(), InputError> {
         if size < self.offset {
             return Err(self.truncated(partition));
@@ -157,7 +158,7 @@ impl Tail {
         Ok(())
     }
 
-    /// Looks at the size of the file, if it is open. Tells whether it has changed.
+    /// Checks the size of the file, if it is open. Returns whether it has changed.
     pub(super) fn poll(&mut self, partition: &Partition) -> Result<bool, InputError> {
         let Some(file) = &self.file else { return Ok(false) };
         let size = file.metadata().map_err(|source| read_error(partition, self.offset, source))?.size();
@@ -166,41 +167,38 @@ impl Tail {
         Ok(size != before)
     }
 
-    /// Returns where the file stands.
-    pub(super) fn place(&self, ended: bool) -> Place {
-        Place { offset: self.offset, ended, running: Some(self.before.running.clone()) }
+    /// Returns the digest of the bytes before the offset.
+    pub(super) fn prefix(&self) -> &PrefixDigest {
+        &self.before.prefix
     }
 
-    /// Returns the digest of what lies before the offset.
-    pub(super) fn fingerprint(&self) -> Digest {
-        self.before.running.clone().finish()
-    }
-
-    /// Returns the names of the fields, for CSV.
-    pub(super) fn header(&self) -> Option<Arc<Header>> {
-        self.header.clone()
-    }
-
-    /// Returns whole records that begin in the cell in which the next one does; nothing when none is there yet.
+    /// Returns the next block: whole records that begin in the same cell as the next one, or `None` if there are none
+    /// yet.
     ///
-    /// With `is_complete` the file will not grow, and its last line needs no end. The file must be open.
-    pub(super) fn next_piece(&mut self, partition: &Partition, is_complete: bool) -> Result<Option<Piece>, InputError> {
+    /// With `is_complete` the file will not grow, and its last line needs no line end. The file must be open.
+    pub(super) fn next_block(
+        &mut self,
+        partition: &Partition,
+        numbers: BlockNumbers,
+        is_complete: bool,
+    ) -> Result<Option<Block>, InputError> {
         let file = self.file.take().expect("the caller has opened the file");
-        let found = self.find_piece(partition, &file, is_complete);
+        let found = self.find_records(partition, &file, is_complete);
         self.file = Some(file);
         let found = found?;
         if found.is_none() {
             self.tried_size = self.size;
         }
-        Ok(found)
+        Ok(found.map(|(offset, bytes)| numbers.block(offset, self.offset, bytes, self.header.clone())))
     }
 
-    fn find_piece(
+    /// Returns the offset and the bytes of the next whole records, and moves past them.
+    fn find_records(
         &mut self,
         partition: &Partition,
         file: &File,
         is_complete: bool,
-    ) -> Result<Option<Piece>, InputError> {
+    ) -> Result<Option<(u64, Vec<u8>)>, InputError> {
         self.check_overlap(partition, file)?;
         let mut header = Vec::new();
         if self.offset == 0
@@ -228,7 +226,7 @@ impl Tail {
                     self.before.take(&bytes);
                     self.offset = begin + end as u64;
                     self.long = None;
-                    return Ok(Some(Piece { bytes, offset: begin, end_offset: self.offset }));
+                    return Ok(Some((begin, bytes)));
                 }
                 None if is_long => return self.find_long(partition, file, &header, is_complete, bytes),
                 None if is_all => return Ok(None),
@@ -237,7 +235,7 @@ impl Tail {
         }
     }
 
-    /// Returns a record that is longer than a record may be, once its end is there: as much of it as shows that, which is in `bytes`.
+    /// Returns a record that is longer than allowed, once its end has arrived. `bytes` has enough of it to show that.
     fn find_long(
         &mut self,
         partition: &Partition,
@@ -245,7 +243,7 @@ impl Tail {
         header: &[u8],
         is_complete: bool,
         mut bytes: Vec<u8>,
-    ) -> Result<Option<Piece>, InputError> {
+    ) -> Result<Option<(u64, Vec<u8>)>, InputError> {
         let (delimiter, is_csv) = match self.rules.format {
             InputFormat::Csv { delimiter } => (delimiter, true),
             _ => (b',', false),
@@ -259,17 +257,14 @@ impl Tail {
         });
         loop {
             let chunk = self.read(partition, file, long.scanned, CHUNK_BYTES)?;
-            let end = match is_csv {
-                true => long.ends.next_end(&chunk, 0),
-                false => memchr(b'\n', &chunk).map(|at| at + 1),
-            };
+            let end = if is_csv { long.ends.next_end(&chunk, 0) } else { memchr(b'\n', &chunk).map(|at| at + 1) };
             let taken = &chunk[..end.unwrap_or(chunk.len())];
             long.before.take(taken);
             long.scanned += taken.len() as u64;
             let is_all = (chunk.len() as u64) < CHUNK_BYTES;
             if end.is_some() || (is_all && is_complete) {
                 (self.before, self.offset) = (long.before, long.scanned);
-                return Ok(Some(Piece { bytes, offset, end_offset: self.offset }));
+                return Ok(Some((offset, bytes)));
             }
             if is_all {
                 self.long = Some(long);
@@ -278,7 +273,7 @@ impl Tail {
         }
     }
 
-    /// Returns the end of the record that reaches beyond `cell_bytes`, or of the last whole one before.
+    /// Returns the end of the record that reaches past `cell_bytes`, or else of the last whole record.
     fn whole_bytes(&self, bytes: &[u8], cell_bytes: u64) -> Option<usize> {
         let cell_bytes = usize::try_from(cell_bytes).unwrap_or(usize::MAX);
         if let InputFormat::Csv { delimiter } = self.rules.format {
@@ -295,7 +290,7 @@ impl Tail {
         beyond.or_else(|| memrchr(b'\n', bytes).map(|at| at + 1))
     }
 
-    /// Returns the header line and its bytes, if it ends before `limit`.
+    /// Returns the header line, if it ends before `limit`.
     fn find_header(
         &self,
         partition: &Partition,
@@ -323,7 +318,7 @@ impl Tail {
         }
     }
 
-    /// Returns `length` bytes from `begin` on, or as many as there are.
+    /// Returns up to `length` bytes from `begin`, fewer only at the end of the file.
     fn read(&self, partition: &Partition, file: &File, begin: u64, length: u64) -> Result<Vec<u8>, InputError> {
         let mut bytes = vec![0; usize::try_from(length).unwrap_or(usize::MAX)];
         let mut filled = 0;
@@ -339,14 +334,14 @@ impl Tail {
         Ok(bytes)
     }
 
-    /// Proves that what lies before the offset is what was read.
+    /// Verifies that the last bytes before the offset are those that were read.
     fn check_overlap(&self, partition: &Partition, file: &File) -> Result<(), InputError> {
         let overlap = &self.before.overlap;
         let again = self.read(partition, file, self.offset - overlap.len() as u64, overlap.len() as u64)?;
         if again == *overlap { Ok(()) } else { Err(self.truncated(partition)) }
     }
 
-    /// Fails when the last line was taken without an end, and what came behind it is not its end.
+    /// Fails if the last line was taken without a line end, and something else than a line end follows.
     fn check_end(&self, partition: &Partition, begin: u64, bytes: &[u8]) -> Result<(), InputError> {
         let was_whole = begin > self.offset || self.before.overlap.last().is_none_or(|byte| *byte == b'\n');
         if was_whole || bytes.first().is_none_or(|byte| matches!(byte, b'\n' | b'\r')) {
@@ -361,7 +356,7 @@ impl Tail {
 }
 
 fn read_error(partition: &Partition, offset: u64, source: io::Error) -> InputError {
-    InputError::Read { partition: partition.name.clone(), offset, source }
+    InputError::read(&partition.name, offset, source)
 }
 
 #[cfg(test)]

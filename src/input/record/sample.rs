@@ -1,20 +1,24 @@
-//! The types of fields, told from the first records.
+//! The types of fields, according to the first records.
 
 use std::sync::Arc;
 
-use super::{Extractor, Field, json};
-use crate::input::{BlockReader, InputError, Partition, Source};
+use crate::input::block_reader::BlockReader;
+use crate::input::error::InputError;
+use crate::input::partition::{Partition, Source};
+use crate::input::record::extractor::Extractor;
+use crate::input::record::field::Field;
+use crate::input::record::json::scan::is_number;
 use crate::job::field::FieldPath;
 use crate::job::model::{InputFormat, InputSpec};
 use crate::values::decimal::Decimal;
 use crate::values::value::ColumnType;
 
-/// Tells the types of `fields` from the first `max_records` records of the input; nothing for a field that none of them
-/// has.
+/// Returns the types of `fields` in the first `max_records` records of the input, or `None` for a field that none of
+/// them has.
 ///
-/// Only numbers are a number, only bools a bool, only text is text; anything else is JSON. In CSV, text that JSON would
-/// take as a number is one, so that `007` stays text. Bad records are passed over. Standard input is not touched, and
-/// gives nothing for each field.
+/// A field that only has numbers is a number, and likewise for bools and text; anything else is JSON. In CSV, text that
+/// is a JSON number is a number, so `007` stays text. Bad records are skipped. Standard input is not read, so the
+/// result for each field is `None`.
 pub fn sample(
     input: &InputSpec,
     partitions: &Arc<[Partition]>,
@@ -42,7 +46,7 @@ pub fn sample(
         });
         buffer = block.bytes;
     }
-    // Numbers and other text in one CSV column are text.
+    // A CSV column that has both numbers and other text is text.
     if has_text_only {
         types
             .iter_mut()
@@ -55,7 +59,7 @@ pub fn sample(
 fn type_of(field: &Field<'_>, has_text_only: bool) -> Option<ColumnType> {
     match field {
         Field::Missing => None,
-        Field::Text(text) if has_text_only && json::is_number(text) && Decimal::parse(text.as_bytes()).is_ok() => {
+        Field::Text(text) if has_text_only && is_number(text) && Decimal::parse(text.as_bytes()).is_ok() => {
             Some(ColumnType::Number)
         }
         Field::Text(_) => Some(ColumnType::Text),
@@ -76,9 +80,12 @@ fn join(known: Option<ColumnType>, found: Option<ColumnType>) -> Option<ColumnTy
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::input::partitions;
-    use crate::input::record::tests::paths;
+    use crate::input::listing::partitions;
     use crate::job::model::OnError;
+
+    fn paths(names: &[&str]) -> Vec<FieldPath> {
+        names.iter().copied().map(FieldPath::of).collect()
+    }
 
     fn types(format: InputFormat, fields: &[&str], content: &str, max_records: u64) -> Vec<Option<ColumnType>> {
         let directory = tempfile::tempdir().unwrap();
@@ -91,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn types_are_told_from_the_first_records() {
+    fn types_follow_from_the_first_records() {
         use ColumnType::*;
         let json = concat!(
             r#"{"n":1,"t":"1","b":true,"j":[],"m":1,"x":null}"#,
@@ -113,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn standard_input_is_not_touched() {
+    fn standard_input_is_not_read() {
         let files = vec!["-".to_owned()];
         let format = InputFormat::Json;
         let input =

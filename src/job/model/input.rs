@@ -10,10 +10,11 @@ use crate::values::value::ColumnType;
 pub struct InputSpec {
     /// `files:` a path, a glob, or a list of them without duplicates; a lone `-` is standard input.
     pub files: Vec<String>,
-    /// `format: json | csv | text`. The default follows from the first file's extension, before `.gz` or `.zst`: `.jsonl`, `.ndjson` and `.json`;
-    /// `.csv` and `.tsv`; `.txt` and `.log`.
+    /// `format: json | csv | text`. The default follows from the first file's extension, before `.gz` or `.zst`:
+    /// `.jsonl`, `.ndjson` and `.json`; `.csv` and `.tsv`; `.txt` and `.log`.
     pub format: InputFormat,
-    /// `types:` of fields for `min`, `max`, `first` and `last`: `number`, `text`, `bool`, `int` or `json`. The first records decide the others.
+    /// `types:` of fields for `min`, `max`, `first` and `last`: `number`, `text`, `bool`, `int` or `json`. The first
+    /// records decide the others.
     pub types: Vec<(FieldPath, ColumnType)>,
     /// `on_error:` default `fail`.
     pub on_error: OnError,
@@ -32,7 +33,8 @@ pub enum InputFormat {
     Csv { delimiter: u8 },
     /// Each line is a record with the single field `line`.
     Text,
-    /// `format: text` with `split: words`: each line is a record, and each of its words (Unicode, UAX 29) is applied with the single field `word`.
+    /// `format: text` with `split: words`: each line is a record, and each of its words (Unicode, UAX 29) is applied
+    /// with the single field `word`.
     Words,
 }
 

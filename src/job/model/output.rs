@@ -5,7 +5,8 @@ use std::path::PathBuf;
 /// `output:`
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OutputSpec {
-    /// `files:` a directory for the file `JOB.jsonl`, `JOB.csv` or `JOB.parquet`; with [`Emit::Changes`] and [`Emit::Rows`], for one file per checkpoint.
+    /// `files:` a directory for the file `JOB.jsonl`, `JOB.csv` or `JOB.parquet`; with [`Emit::Changes`] and
+    /// [`Emit::Rows`], for one file per checkpoint.
     pub files: PathBuf,
     /// `format: json | csv | parquet`, default json.
     pub format: OutputFormat,

@@ -18,7 +18,8 @@ pub struct ExecSpec {
     pub command: Vec<String>,
     /// `timeout:` the longest that an answer may take; default `1m`.
     pub timeout: Duration,
-    /// `restarts:` how often in a row, without a new checkpoint in between, the run resumes from the latest one after the program has failed; default 0.
+    /// `restarts:` how often in a row, without a new checkpoint in between, the run resumes from the latest one after
+    /// the program has failed; default 0.
     pub restarts: u32,
     /// `backoff:` the wait before the first restart, which doubles with each further one; default `1s`.
     pub backoff: Duration,
@@ -55,7 +56,8 @@ pub enum TimeUnit {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WindowSpec {
     pub time: EventTime,
-    /// `every:` from the start of one window to the start of the next. Starts are multiples of it since 1970-01-01T00:00:00Z.
+    /// `every:` from the start of one window to the start of the next. Starts are multiples of it since
+    /// 1970-01-01T00:00:00Z.
     pub every_millis: i64,
     /// `length:` from the start of a window to its end; a multiple of `every`, which is the default.
     pub length_millis: i64,
@@ -157,6 +159,6 @@ impl fmt::Display for WindowSpec {
 }
 
 /// Writes milliseconds as a duration that a job file can have.
-pub(in crate::job) fn exact_millis(millis: i64) -> String {
+pub(crate) fn exact_millis(millis: i64) -> String {
     exact_duration(Duration::from_millis(millis.unsigned_abs()))
 }

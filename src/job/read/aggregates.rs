@@ -17,7 +17,7 @@ const MAX_NAME_CHARS: usize = 100;
 /// Columns that every state table has beside those of the job.
 const RESERVED_COLUMNS: [&str; 3] = ["task", "key", "deleted"];
 
-/// Reads the aggregates, of which there is at least one.
+/// Reads the aggregates, at least one.
 pub(super) fn read(node: &Node, format: &InputFormat, key: Option<&FieldPath>) -> Result<Vec<AggregateSpec>> {
     let expected = "a map from names to aggregates such as `clicks: count`";
     let entries = node.map(expected)?;

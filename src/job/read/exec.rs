@@ -139,11 +139,12 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_go_together_is_refused_at_its_place() {
+    fn what_cannot_be_combined_is_rejected_at_its_place() {
         for (process, message) in [
             (
                 "{}",
-                "job.yaml:4:10: missing key `aggregate` in `process`: what to compute for each key, or `exec`: a program of your own",
+                "job.yaml:4:10: missing key `aggregate` in `process`: what to compute for each key, \
+                 or `exec`: a program of your own",
             ),
             ("{timeout: 1s, aggregate: {n: count}}", "job.yaml:4:20: `timeout` needs `exec`: it configures a program"),
             (
@@ -152,11 +153,13 @@ mod tests {
             ),
             (
                 "{exec: []}",
-                "job.yaml:4:17: expected a list of a program and its arguments such as `[python3, sessions.py]`, found an empty list",
+                "job.yaml:4:17: expected a list of a program and its arguments such as \
+                 `[python3, sessions.py]`, found an empty list",
             ),
             (
                 "{exec: python3 a.py}",
-                "job.yaml:4:17: expected a list of a program and its arguments such as `[python3, sessions.py]`: write `[python3, a.py]`",
+                "job.yaml:4:17: expected a list of a program and its arguments such as \
+                 `[python3, sessions.py]`: write `[python3, a.py]`",
             ),
             ("{exec: [a], timeout: 0s}", "job.yaml:4:31: expected a duration longer than zero, found `0s`"),
             ("{exec: [a], backoff: 2s}", "job.yaml:4:31: `backoff` needs `restarts`: without it nothing is restarted"),

@@ -102,7 +102,7 @@ fn format(section: &Section<'_>, files_node: &Node, files: &[String]) -> Result<
 }
 
 /// Returns the format that the extension of a file's name stands for.
-pub(in crate::job) fn format_by_name(file: &str) -> Option<InputFormat> {
+pub(crate) fn format_by_name(file: &str) -> Option<InputFormat> {
     let name = file.to_ascii_lowercase();
     let name = name.strip_suffix(".gz").or_else(|| name.strip_suffix(".zst")).unwrap_or(&name);
     match name.rsplit_once('.')?.1 {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::format::manifest::Mode;
+use crate::input::globs::PartitionGlob;
 use crate::job::key_filter::key_filter;
 use crate::job::model::{PriorityClass, PrioritySpec, Selector};
 use crate::job::read::scalar::{bytes_above_zero, longer_than_zero, within_range};
@@ -31,8 +32,8 @@ pub(super) fn read(section: &Section<'_>, mode: Mode, tasks: Option<u32>) -> Res
     Ok(Some(PrioritySpec { classes, budget_bytes, max_staleness }))
 }
 
-/// Rejects what does not work while shards are at different cuts: windows and expiry, which depend on how far the whole input has come, and programs,
-/// which hand over all of their state at one cut.
+/// Rejects what does not work while shards are at different cuts: windows and expiry, which depend on how far the whole
+/// input has come, and programs, which hand over all of their state at one cut.
 pub(super) fn check_process(process: &Node) -> Result<()> {
     let entries = process.map("a map with `aggregate`")?;
     match entries.iter().find(|entry| ["exec", "window", "ttl"].contains(&entry.key.as_str())) {
@@ -99,7 +100,7 @@ fn selector(section: &Section<'_>, tasks: Option<u32>) -> Result<Selector> {
         }
         Some((_, node)) => {
             let text = node.text("a glob such as `data/eu-*.jsonl`")?;
-            glob::Pattern::new(text).map_err(|error| node.unfit(format!("invalid glob: {}", error.msg)))?;
+            PartitionGlob::new(text).map_err(|reason| node.unfit(format!("invalid glob: {reason}")))?;
             Ok(Selector::Partitions(text.to_owned()))
         }
     }

@@ -3,7 +3,7 @@
 use crate::job::keys;
 use crate::values::yaml::{Entry, Kind, Mark, Node, Problem, YamlError};
 
-pub(in crate::job) type Result<T, E = YamlError> = std::result::Result<T, E>;
+pub(crate) type Result<T, E = YamlError> = std::result::Result<T, E>;
 
 /// A map of the job file that has only known keys.
 pub(super) struct Section<'a> {
@@ -46,7 +46,7 @@ impl<'a> Section<'a> {
 }
 
 /// Returns the place of the scalar `value` below the dotted `key`, or else the place of the key's value.
-pub(in crate::job) fn mark_of(root: &Node, key: &str, value: Option<&str>) -> Option<Mark> {
+pub(crate) fn mark_of(root: &Node, key: &str, value: Option<&str>) -> Option<Mark> {
     let mut node = root;
     for name in key.split('.') {
         // The short forms are not maps: `input: data.csv` is `input.files` too.
@@ -58,6 +58,6 @@ pub(in crate::job) fn mark_of(root: &Node, key: &str, value: Option<&str>) -> Op
     Some(items.iter().find(is_value).unwrap_or(node).mark)
 }
 
-pub(in crate::job) fn unfit(mark: Mark, reason: impl Into<String>) -> YamlError {
+pub(crate) fn unfit(mark: Mark, reason: impl Into<String>) -> YamlError {
     YamlError { mark, problem: Problem::Unfit { reason: reason.into() } }
 }

@@ -14,7 +14,6 @@ use crate::format::manifest::{
 };
 use crate::format::positions::PositionRow;
 use crate::format::{FORMAT, index, positions};
-use crate::input::{Stand, fingerprint};
 use crate::runner::checkpoint::draft::{Draft, Encoded, Encoder, Work};
 use crate::runner::error::RunError;
 use crate::runner::lineage::{Lineage, OlderPositions};
@@ -620,19 +619,19 @@ impl Checkpointer {
         for (&number, known) in self.cuts.iter_mut().filter(|(_, known)| known.rows.is_none()) {
             let mut rows = Vec::with_capacity(known.standings.len());
             for Standing { stand, task, record, event_time } in &known.standings {
-                let Stand { partition, place, .. } = stand;
+                let partition = &stand.partition;
                 let before = lineage.positions.get(&partition.name);
                 let fingerprint = match before {
-                    Some(before) if before.offset == place.offset && before.inode == stand.inode => before.fingerprint,
-                    _ => fingerprint(partition, place)?,
+                    Some(before) if before.offset == stand.offset && before.inode == stand.inode => before.fingerprint,
+                    _ => stand.fingerprint(),
                 };
                 rows.push(PositionRow {
                     partition: partition.name.clone(),
                     task: *task,
                     cut: number,
-                    offset: place.offset,
+                    offset: stand.offset,
                     record: *record,
-                    ended: place.ended,
+                    ended: stand.ended,
                     file_bytes: partition.file_bytes,
                     fingerprint,
                     event_time: *event_time,

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use crate::format::index::{shard_of, tasks_of};
+use crate::input::globs::PartitionGlob;
 use crate::input::record::{Field, Filter};
 use crate::job::{PriorityClass, PrioritySpec, Selector, key_filter};
 
@@ -47,7 +48,7 @@ impl Priorities {
                     (shard_of(*first, tasks, shards)..=shard_of(last, tasks, shards)).for_each(mark);
                 }
                 Selector::Partitions(glob) => {
-                    let pattern = glob::Pattern::new(glob).ok();
+                    let pattern = PartitionGlob::new(glob).ok();
                     let of_class =
                         partitions.iter().filter(|(name, _)| pattern.as_ref().is_some_and(|it| it.matches(name)));
                     of_class.for_each(|(_, task)| mark(shard_of(*task, tasks, shards)));

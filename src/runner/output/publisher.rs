@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::format::manifest::{DeadLetter, Output};
-use crate::input::roster::StreamNames;
+use crate::input::StreamNames;
 use crate::job::Emit;
 use crate::runner::error::RunError;
 use crate::runner::output::changes::{ShardChanges, stage_changes};

@@ -10,8 +10,8 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use jiff::Timestamp;
 
 use crate::format::manifest::{Manifest, Mode, Output, Trigger};
-use crate::input::roster::Roster;
-use crate::input::{Compression, Partition, Reader, Stand};
+use crate::input::partition_tasks::PartitionTasks;
+use crate::input::{Compression, Partition, Position, Reader};
 use crate::job::calendar::Calendar;
 use crate::job::{Emit, Schedule};
 use crate::runner::checkpoint::priority::{Priorities, ShardSeen};
@@ -56,7 +56,7 @@ struct Asked {
     trigger: Trigger,
     begun: Instant,
     number: u64,
-    stands: Vec<Option<Stand>>,
+    stands: Vec<Option<Position>>,
 }
 
 /// The shards that a cut takes.
@@ -77,7 +77,7 @@ pub(crate) struct Director<'a> {
     /// Where checkpoints are asked for through the store.
     pub(crate) requests: Option<Requests>,
     /// The partitions of a job without a key.
-    roster: Option<Arc<Roster>>,
+    roster: Option<Arc<PartitionTasks>>,
     policy: Policy,
     /// The next time of the clock at which a checkpoint is due, or the last that was missed.
     next_at: Option<Timestamp>,
@@ -155,7 +155,7 @@ impl<'a> Director<'a> {
         clock: Option<Clock>,
     ) -> Director<'a> {
         let manifest = lineage.last.as_ref().map(|last| &last.manifest);
-        let stands = reader.stands();
+        let stands = reader.positions();
         let mut streams: Vec<Stream> = stands.iter().map(Stream::new).collect();
         // The checkpoint has counted up to its newest cut; what is read again before that is not counted twice.
         if let Some(replay) = &plan.replay {

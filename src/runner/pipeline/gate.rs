@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, select};
 
-use crate::input::roster::StreamNames;
-use crate::input::{Block, InputError, Move, Reader, Stand, Step};
+use crate::input::StreamNames;
+use crate::input::{Block, InputError, Position, PositionChange, Reader, Step};
 use crate::runner::messages::{Buffers, Chosen, Event, Message, Stream, Ticket};
 
 /// Where the handing out of blocks stands. A cut is taken here and not by the reader, which may be waiting for input.
@@ -24,7 +24,7 @@ struct Handed {
     /// The number of the next block.
     next_number: u64,
     /// Where each stream stands before it; nothing for one that is over.
-    stands: Vec<Option<Stand>>,
+    stands: Vec<Option<Position>>,
     /// Whether no more blocks are handed out.
     is_closed: bool,
 }
@@ -37,7 +37,7 @@ impl Gate {
         events: Sender<Event>,
         names: Arc<StreamNames>,
     ) -> Gate {
-        let stands = reader.stands().into_iter().map(Some).collect();
+        let stands = reader.positions().into_iter().map(Some).collect();
         let handed = Handed { next_number: reader.next_number(), stands, is_closed: false };
         let unread_bytes = AtomicU64::new(reader.unread_bytes().unwrap_or(0));
         Gate { handed: Mutex::new(handed), inboxes, events, names, unread_bytes }
@@ -46,7 +46,7 @@ impl Gate {
     /// Cuts between the blocks that were handed out and those that were not, and tells the workers, who so hear of the cut before the next block.
     /// The cut takes the shards that are `chosen`. With `close` no more blocks are handed out; `ended` says that there are no more. Returns the number of the cut and where each stream
     /// stands; nothing for one that is over.
-    pub(crate) fn cut(&self, chosen: Chosen, close: bool, ended: bool) -> (u64, Vec<Option<Stand>>) {
+    pub(crate) fn cut(&self, chosen: Chosen, close: bool, ended: bool) -> (u64, Vec<Option<Position>>) {
         let mut handed = self.handed();
         handed.is_closed |= close;
         for inbox in &self.inboxes {
@@ -59,7 +59,7 @@ impl Gate {
     pub(crate) fn has_come_to(&self, offsets: &[u64]) -> bool {
         let handed = self.handed();
         let mut stands = handed.stands.iter().zip(offsets);
-        stands.all(|(stand, offset)| stand.as_ref().is_none_or(|stand| stand.place.offset >= *offset))
+        stands.all(|(stand, offset)| stand.as_ref().is_none_or(|stand| stand.offset >= *offset))
     }
 
     /// Returns how many bytes of followed files were not handed out when they were last looked at.
@@ -73,8 +73,8 @@ impl Gate {
         if handed.is_closed {
             return false;
         }
-        reader.take_moves(|moved| match moved {
-            Move::To(stream, stand) if stream == handed.stands.len() => {
+        reader.take_changes(|moved| match moved {
+            PositionChange::Moved(stream, stand) if stream == handed.stands.len() => {
                 // The directing thread hears of the stream before any of its blocks can be accounted for.
                 self.names.push(stand.logical().into());
                 let name = stand.logical().into();
@@ -82,8 +82,8 @@ impl Gate {
                 let _ = self.events.send(Event::Opened(opened));
                 handed.stands.push(Some(*stand));
             }
-            Move::To(stream, stand) => handed.stands[stream] = Some(*stand),
-            Move::Over(stream) => handed.stands[stream] = None,
+            PositionChange::Moved(stream, stand) => handed.stands[stream] = Some(*stand),
+            PositionChange::Over(stream) => handed.stands[stream] = None,
         });
         handed.next_number = reader.next_number();
         if let Some(bytes) = reader.unread_bytes() {

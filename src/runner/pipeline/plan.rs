@@ -9,8 +9,8 @@ use crate::format::index::shard_of;
 use crate::format::manifest::Routing;
 use crate::format::rows::RowCodec;
 use crate::input::Block;
+use crate::input::partition_tasks::PartitionTasks;
 use crate::input::record::{BadRecord, Field, Filter, RecordPlace};
-use crate::input::roster::Roster;
 use crate::job::OnError;
 use crate::runner::checkpoint::priority::Priorities;
 use crate::runner::pipeline::worker::head::{HEAD_BYTES, Head};
@@ -60,7 +60,7 @@ pub enum Route {
     /// By the hash of a key, the field at this place of a record.
     Key(usize),
     /// By its partition.
-    Partition(Arc<Roster>),
+    Partition(Arc<PartitionTasks>),
 }
 
 /// What some shards apply again after the run has gone on from a checkpoint in which they are older than others.

@@ -14,9 +14,10 @@ use crate::format::manifest::{DeadLetter, Manifest, Mode};
 use crate::format::positions::PositionRow;
 use crate::format::rows::RowCodec;
 use crate::input;
+use crate::input::StreamNames;
+use crate::input::partition_tasks::PartitionTasks;
 use crate::input::record::{Extractor, Filter};
-use crate::input::roster::{Roster, StreamNames};
-use crate::input::{BlockReader, FollowReader, Partition, Reader, Stand};
+use crate::input::{BlockReader, FollowReader, Partition, Position, Reader};
 use crate::job::{Emit, FieldPath, JobSpec, OnError, OnLate, TtlSpec};
 use crate::runner::checkpoint::checkpointer::{Checkpointer, Facts};
 use crate::runner::checkpoint::priority::Priorities;
@@ -172,8 +173,8 @@ impl Run<'_> {
             let _ = permit_sender.send(());
         }
 
-        let stands = reader.stands();
-        let names = Arc::new(StreamNames::new(stands.iter().map(Stand::logical)));
+        let stands = reader.positions();
+        let names = Arc::new(StreamNames::new(stands.iter().map(Position::logical)));
         if let Some(exec) = &mut plan.exec {
             exec.set_names(Arc::clone(&names));
         }
@@ -302,7 +303,7 @@ impl Run<'_> {
         &self,
         start: Vec<PositionRow>,
         next_block: u64,
-        roster: Option<Arc<Roster>>,
+        roster: Option<Arc<PartitionTasks>>,
     ) -> Result<Option<Reader>, RunError> {
         let (sender, receiver) = bounded(1);
         let (input, base, partitions) = (self.job.input.clone(), self.job.base.clone(), Arc::clone(&self.partitions));
@@ -312,7 +313,7 @@ impl Run<'_> {
                     let number = |partition: &Partition| roster.as_ref().map(|roster| roster.number(&partition.name));
                     let numbers = partitions.iter().map(number).map(Option::flatten).collect();
                     BlockReader::new(&input, partitions, &start, next_block)
-                        .map(|reader| Reader::Bounded(reader, numbers))
+                        .map(|reader| Reader::Bounded(reader.with_task_numbers(numbers)))
                 }
                 true => FollowReader::new(&input, &base, &start, next_block, roster)
                     .map(|reader| Reader::Following(Box::new(reader))),
@@ -363,7 +364,7 @@ impl Run<'_> {
                 let known = lineage.into_iter().flat_map(|lineage| lineage.positions.values());
                 let known = known.filter_map(|row| Some((row.logical(), row.task?)));
                 let new = self.partitions.iter().map(|partition| partition.name.as_str());
-                let roster = Arc::new(Roster::new(known, new, job.input.follow));
+                let roster = Arc::new(PartitionTasks::new(known, new, job.input.follow));
                 let tasks = roster.tasks();
                 (Route::Partition(roster), tasks)
             }
@@ -399,11 +400,11 @@ impl Run<'_> {
     }
 
     /// Returns the clock of a job that goes by time, as it was at the checkpoint that the run goes on from.
-    fn clock(&self, plan: &Plan, lineage: &Lineage, stands: &[Stand]) -> Option<Clock> {
+    fn clock(&self, plan: &Plan, lineage: &Lineage, stands: &[Position]) -> Option<Clock> {
         let mut clock = plan.timing.as_ref()?.clock(stands.len());
         let watermark = lineage.positions.values().filter_map(|row| row.watermark).max();
         for (index, stand) in stands.iter().enumerate() {
-            clock.resume(index, stand.event_time, stand.place.ended, watermark);
+            clock.resume(index, stand.event_time, stand.ended, watermark);
         }
         Some(clock)
     }

@@ -55,7 +55,8 @@ fn input_that_has_grown_is_read_on_and_files_may_be_added_before_and_behind() {
     // The last line of this file had no end, and was counted as it was: that it is longer now may be another record.
     env.write("data9.jsonl", "{\"k\":\"d\"}{\"k\":\"d\"}\n");
     let lengthened = env.run(&["run", "job.yaml"]).expect(4);
-    let message = "\nerror: input `data9.jsonl` has grown in its last line: it had no end at byte 9 when it was read";
+    let message =
+        "\nerror: input `data9.jsonl` has grown in its last line: it had no line end at byte 9 when it was read";
     assert!(lengthened.stderr.contains(message), "{lengthened}");
     // What came behind it is its end: it was whole.
     env.write("data9.jsonl", "{\"k\":\"d\"}\n{\"k\":\"d\"}\n");

@@ -109,7 +109,7 @@ pub(super) fn inputs(given: &[PathBuf], job: &Path) -> Result<Vec<String>, CliEr
         let absolute = std::path::absolute(path).map_err(|error| cannot(path, &error))?;
         let name = absolute.strip_prefix(&base).unwrap_or(&absolute);
         match name.to_str() {
-            Some(name) => Ok(crate::job::literal(name)),
+            Some(name) => Ok(crate::input::globs::literal(name)),
             None => Err(CliError::new(Exit::Usage, format!("the name of input `{}` is not UTF-8", path.display()))),
         }
     };

@@ -3,7 +3,8 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use super::*;
-use crate::input::{Compression, Source, fingerprint};
+use crate::input::partition::{Compression, Source};
+use crate::values::digest::Digest;
 
 fn setup(format: InputFormat, max_record_bytes: u64) -> (tempfile::TempDir, PathBuf, Partition, Tail) {
     let directory = tempfile::tempdir().unwrap();
@@ -11,7 +12,7 @@ fn setup(format: InputFormat, max_record_bytes: u64) -> (tempfile::TempDir, Path
     std::fs::write(&path, "").unwrap();
     let source = Source::File(path.clone());
     let partition = Partition { name: "app.log".to_owned(), source, compression: Compression::None, file_bytes: None };
-    let rules = Rules { format, max_record_bytes, block_bytes: 32 };
+    let rules = BlockRules { format, max_record_bytes, block_bytes: 32 };
     let tail = Tail::new(&rules, &partition);
     (directory, path, partition, tail)
 }
@@ -24,20 +25,28 @@ fn drain(tail: &mut Tail, partition: &Partition, path: &Path, is_complete: bool)
     let id = FileId::of(&std::fs::metadata(path).unwrap());
     assert!(tail.open(partition, path, id).unwrap());
     tail.poll(partition).unwrap();
-    let mut pieces = Vec::new();
-    while let Some(piece) = tail.next_piece(partition, is_complete).unwrap() {
-        pieces.push((piece.offset, piece.end_offset, piece.bytes));
+    let mut blocks = Vec::new();
+    while let Some(block) = tail.next_block(partition, BlockNumbers::default(), is_complete).unwrap() {
+        blocks.push((block.offset, block.end_offset, block.bytes));
     }
-    pieces
+    blocks
 }
 
-/// The bytes of all pieces, whatever their cuts.
-fn joined(pieces: &[(u64, u64, Vec<u8>)]) -> String {
-    pieces.iter().map(|(_, _, bytes)| String::from_utf8(bytes.clone()).unwrap()).collect()
+/// The bytes of all blocks, wherever they are cut.
+fn joined(blocks: &[(u64, u64, Vec<u8>)]) -> String {
+    blocks.iter().map(|(_, _, bytes)| String::from_utf8(bytes.clone()).unwrap()).collect()
+}
+
+fn digest(tail: &Tail) -> Digest {
+    tail.prefix().clone().finish()
+}
+
+fn digest_of_file(partition: &Partition, offset: u64) -> Digest {
+    PrefixDigest::of(partition, offset).unwrap().finish()
 }
 
 #[test]
-fn torn_lines_wait_for_their_end_however_they_come() {
+fn torn_lines_wait_for_their_end_however_they_arrive() {
     let content = b"one\ntwo two two two two two two two two two\n\nthree\nfour";
     for step in 1..content.len() {
         let (_directory, path, partition, mut tail) = setup(InputFormat::Text, 1000);
@@ -46,9 +55,7 @@ fn torn_lines_wait_for_their_end_however_they_come() {
             append(&path, part);
             seen += &joined(&drain(&mut tail, &partition, &path, false));
             assert!(seen.is_empty() || seen.ends_with('\n'));
-            let place = tail.place(false);
-            let expected = Place { offset: tail.offset(), ended: false, running: None };
-            assert_eq!(fingerprint(&partition, &place).unwrap(), fingerprint(&partition, &expected).unwrap());
+            assert_eq!(digest(&tail), digest_of_file(&partition, tail.offset()));
         }
         assert_eq!(seen.as_bytes(), &content[..content.len() - 4]);
         assert_eq!(joined(&drain(&mut tail, &partition, &path, true)), "four");
@@ -67,11 +74,11 @@ fn csv_has_its_header_first_and_line_ends_in_quotes() {
             seen += &joined(&drain(&mut tail, &partition, &path, false));
         }
         assert_eq!(seen, "1,\"x\ny\"\n2,z\n", "{step}");
-        assert_eq!(tail.header().unwrap().names, ["a", "b"]);
+        assert_eq!(tail.header.as_ref().unwrap().names, ["a", "b"]);
         assert_eq!(tail.offset(), 16);
         // The header's bytes are before the offset as well.
-        let digest = Digest::of(&[&content[..16], &16u64.to_le_bytes()].concat());
-        assert_eq!(fingerprint(&partition, &tail.place(false)).unwrap(), digest);
+        let expected = Digest::of(&[&content[..16], &16u64.to_le_bytes()].concat());
+        assert_eq!(digest(&tail), expected);
     }
 }
 
@@ -81,16 +88,14 @@ fn a_line_that_is_too_long_is_cut_once_its_end_is_there() {
     let content = format!("a\n{long}\nb\n");
     for step in [1, 7, 100, 1000] {
         let (_directory, path, partition, mut tail) = setup(InputFormat::Text, 10);
-        let mut pieces = Vec::new();
+        let mut blocks = Vec::new();
         for part in content.as_bytes().chunks(step) {
             append(&path, part);
-            pieces.extend(drain(&mut tail, &partition, &path, false));
+            blocks.extend(drain(&mut tail, &partition, &path, false));
         }
-        assert_eq!(joined(&pieces), format!("a\n{}b\n", "x".repeat(12)), "{step}");
+        assert_eq!(joined(&blocks), format!("a\n{}b\n", "x".repeat(12)), "{step}");
         assert_eq!(tail.offset(), content.len() as u64);
-        let whole = Place { offset: tail.offset(), ended: false, running: None };
-        let digest = fingerprint(&partition, &whole).unwrap();
-        assert_eq!(fingerprint(&partition, &tail.place(false)).unwrap(), digest);
+        assert_eq!(digest(&tail), digest_of_file(&partition, tail.offset()));
     }
 }
 
@@ -101,7 +106,9 @@ fn a_file_that_was_cut_is_noticed_also_when_it_has_grown_again() {
         append(&path, b"one\ntwo\n");
         drain(&mut tail, &partition, &path, false);
         std::fs::write(&path, content).unwrap();
-        let error = tail.poll(&partition).and_then(|_| tail.next_piece(&partition, false).map(|_| false));
+        let error = tail
+            .poll(&partition)
+            .and_then(|_| tail.next_block(&partition, BlockNumbers::default(), false).map(|_| false));
         assert!(matches!(error, Err(InputError::Truncated { offset: 8, .. })), "{error:?}");
     }
 }
@@ -114,6 +121,6 @@ fn a_last_line_that_was_taken_without_an_end_may_only_get_one() {
         assert_eq!(joined(&drain(&mut tail, &partition, &path, true)), "one");
         append(&path, more.as_bytes());
         tail.poll(&partition).unwrap();
-        assert_eq!(tail.next_piece(&partition, false).is_ok(), fits);
+        assert_eq!(tail.next_block(&partition, BlockNumbers::default(), false).is_ok(), fits);
     }
 }

@@ -1,6 +1,6 @@
 use super::*;
-use crate::input::Block;
-use crate::input::record::Extractor;
+use crate::input::block::Block;
+use crate::input::record::extractor::Extractor;
 use crate::job::model::InputFormat;
 
 fn keeps(expression: &str, record: &str) -> Result<bool, String> {
@@ -65,8 +65,8 @@ fn what_has_no_result_makes_the_record_bad() {
     for (expression, reason) in [
         ("n + 1", "`where` fails: the result is of type int, not bool"),
         ("nothing", "`where` fails: the result is of type null_type, not bool"),
-        ("nothing > 1", "`where` fails: `>` can not be applied to null_type and int"),
-        ("s > 1", "`where` fails: `>` can not be applied to string and int"),
+        ("nothing > 1", "`where` fails: cannot apply `>` to null_type and int"),
+        ("s > 1", "`where` fails: cannot apply `>` to string and int"),
         ("n / 0 == 1", "`where` fails: division by zero"),
         ("n * 9223372036854775807 > 0", "`where` fails: a number is too large"),
     ] {

@@ -40,7 +40,7 @@ fn windows_and_expiry_end_up_where_they_belong_and_in_the_definition() {
 }
 
 #[test]
-fn what_does_not_go_together_is_refused_with_what_to_do() {
+fn what_cannot_be_combined_is_rejected_with_what_to_do() {
     let changes = "key: user\noutput: {files: out, emit: changes}\n";
     let mut wrong = Vec::new();
     for (process, rest, expected) in [
@@ -87,26 +87,23 @@ fn what_does_not_go_together_is_refused_with_what_to_do() {
     let error = JobSpec::parse(named, Path::new("job.yaml")).unwrap_err().to_string();
     assert!(error.starts_with("job.yaml:6:8: `ttl` adds a column `event_time`"), "{error}");
     assert!(job("  window: {time: ts, every: 1m, late: 10s}\n", changes).is_ok());
-    assert!(
-        job("  window: {time: ts, every: 1m, late: 10s}\n", KEY).is_ok(),
-        "without an output windows close all the same"
-    );
+    assert!(job("  window: {time: ts, every: 1m, late: 10s}\n", KEY).is_ok(), "without an output windows still close");
 }
 
 #[test]
-fn state_depends_on_the_bounds_of_windows_and_not_on_what_is_late() {
+fn state_depends_on_the_bounds_of_windows_and_not_on_late_records() {
     let window = |window: &str| job(&format!("  window: {{{window}}}\n"), KEY).unwrap();
     let old = window("time: ts, every: 1m");
     assert!(differences(&old, &window("time: ts, every: 1m, length: 1m, late: 5s, on_late: fail")).is_empty());
-    let told = |old: &JobSpec, new: &JobSpec| -> Vec<String> {
+    let changes = |old: &JobSpec, new: &JobSpec| -> Vec<String> {
         differences(old, new).iter().map(Difference::to_string).collect()
     };
     assert_eq!(
-        told(&old, &window("time: ts, every: 1m, length: 2m, unit: ms")),
+        changes(&old, &window("time: ts, every: 1m, length: 2m, unit: ms")),
         ["`window` was 1m every 1m by ts in s, is now 2m every 1m by ts in ms"]
     );
-    assert_eq!(told(&old, &job("", KEY).unwrap()), ["`window` (1m every 1m by ts in s) was removed"]);
+    assert_eq!(changes(&old, &job("", KEY).unwrap()), ["`window` (1m every 1m by ts in s) was removed"]);
     let ttl = |ttl: &str| job(&format!("  ttl: {ttl}\n  time: ts\n"), KEY).unwrap();
     assert!(differences(&ttl("1d"), &ttl("2d")).is_empty());
-    assert_eq!(told(&job("", KEY).unwrap(), &ttl("1d")), ["`ttl` was added"]);
+    assert_eq!(changes(&job("", KEY).unwrap(), &ttl("1d")), ["`ttl` was added"]);
 }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::input::Block;
+use crate::input::StreamNames;
 use crate::input::record::{BadRecord, Field, Header, RecordPlace, csv};
-use crate::input::roster::StreamNames;
 use crate::job::{ExecSpec, FieldPath, InputFormat, JobSpec};
 use crate::runner::process::exec::protocol;
 use crate::runner::process::exec::protocol::PROTOCOL;

@@ -5,7 +5,7 @@ use std::path::Path;
 use proptest::prelude::*;
 
 use super::*;
-use crate::input::{fingerprint, partitions};
+use crate::input::partitions;
 use crate::job::model::{InputFormat, OnError};
 use crate::values::digest::Digest;
 
@@ -49,31 +49,31 @@ fn write(directory: &Path, name: &str, bytes: &[u8]) {
 fn drain(reader: &mut BlockReader, limit: usize) -> Vec<Seen> {
     let mut seen = Vec::new();
     let mut buffer = Vec::new();
-    let mut places = reader.places();
+    let mut positions = reader.positions();
     while seen.len() < limit
         && let Some(block) = reader.next(buffer).unwrap()
     {
         seen.push((block.number, block.partition, block.offset, block.end_offset, block.bytes.clone()));
         buffer = block.bytes;
-        reader.take_moved(|partition, stand| places[partition] = stand.place);
-        assert_eq!(shown(&places), shown(&reader.places()), "every partition that has moved is told");
+        reader.take_moved(|partition, position| positions[partition] = position);
+        assert_eq!(shown(&positions), shown(&reader.positions()), "every partition that has moved is reported");
     }
     seen
 }
 
-fn rows(partitions: &[Partition], places: &[Place]) -> Vec<PositionRow> {
+fn rows(partitions: &[Partition], positions: &[Position]) -> Vec<PositionRow> {
     partitions
         .iter()
-        .zip(places)
-        .map(|(partition, place)| PositionRow {
+        .zip(positions)
+        .map(|(partition, position)| PositionRow {
             partition: partition.name.clone(),
             task: None,
             cut: 0,
-            offset: place.offset,
+            offset: position.offset,
             record: 0,
-            ended: place.ended,
+            ended: position.ended,
             file_bytes: partition.file_bytes,
-            fingerprint: fingerprint(partition, place).unwrap(),
+            fingerprint: position.fingerprint(),
             event_time: None,
             watermark: None,
             generation_of: None,
@@ -82,11 +82,11 @@ fn rows(partitions: &[Partition], places: &[Place]) -> Vec<PositionRow> {
         .collect()
 }
 
-fn shown(places: &[Place]) -> Vec<(u64, bool, Option<Digest>)> {
-    places.iter().map(|place| (place.offset, place.ended, place.running.clone().map(Running::finish))).collect()
+fn shown(positions: &[Position]) -> Vec<(u64, bool, Digest)> {
+    positions.iter().map(|position| (position.offset, position.ended, position.fingerprint())).collect()
 }
 
-/// The order as its definition says, told from the whole content.
+/// The order according to its definition, computed from the whole content.
 fn expected(contents: &[Vec<u8>], format: &InputFormat, grid: Grid, max_record_bytes: u64) -> Vec<Seen> {
     let mut blocks = BTreeMap::new();
     for (index, content) in contents.iter().enumerate() {
@@ -143,19 +143,19 @@ fn check(contents: &[Vec<u8>], ending: &str, format: InputFormat, grid: Grid, ma
     for stop in 0..=whole.len() {
         let mut first = open(&[], 0);
         assert_eq!(drain(&mut first, stop), whole[..stop]);
-        let places = first.places();
-        let mut second = open(&rows(&partitions, &places), stop as u64);
+        let positions = first.positions();
+        let mut second = open(&rows(&partitions, &positions), stop as u64);
         assert_eq!(second.next_number(), stop as u64);
-        let again = rows(&partitions, &second.places());
+        let again = rows(&partitions, &second.positions());
         let between = 2.min(whole.len() - stop);
         assert_eq!(drain(&mut second, between), whole[stop..stop + between], "stopped after {stop}");
         drain(&mut first, between);
         if between > 0 {
-            assert_eq!(shown(&second.places()), shown(&first.places()));
+            assert_eq!(shown(&second.positions()), shown(&first.positions()));
         }
-        let mut third = open(&rows(&partitions, &second.places()), (stop + between) as u64);
+        let mut third = open(&rows(&partitions, &second.positions()), (stop + between) as u64);
         assert_eq!(drain(&mut third, usize::MAX), whole[stop + between..]);
-        assert!(third.places().iter().all(|place| place.ended));
+        assert!(third.positions().iter().all(|position| position.ended));
         assert_eq!(drain(&mut open(&again, stop as u64), usize::MAX), whole[stop..]);
     }
 }
@@ -188,7 +188,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(60))]
 
     #[test]
-    fn a_resumed_reader_goes_on_exactly_as_an_undisturbed_one(
+    fn a_resumed_reader_continues_exactly_like_an_undisturbed_one(
         contents in proptest::collection::vec(lines(), 1..6),
         grid in grids(),
         max_record_bytes in prop_oneof![Just(1u64 << 20), 1u64..30],
@@ -218,7 +218,7 @@ fn resume_over(name: &str, before: &[u8], stop: usize, after: Option<&[u8]>) -> 
     let listed: Arc<[Partition]> = partitions(&input, directory.path()).unwrap().into();
     let mut reader = BlockReader::with_grid(&input, listed.clone(), &[], 0, grid).unwrap();
     drain(&mut reader, stop);
-    let rows = rows(&listed, &reader.places());
+    let rows = rows(&listed, &reader.positions());
     match after {
         Some(after) => {
             write(directory.path(), name, after);
@@ -231,7 +231,7 @@ fn resume_over(name: &str, before: &[u8], stop: usize, after: Option<&[u8]>) -> 
 }
 
 #[test]
-fn an_input_that_is_not_the_one_that_was_read_is_refused() {
+fn an_input_that_is_not_the_one_that_was_read_is_rejected() {
     let before = b"aaaaaaa\nbbbbbbb\nccccccc\n";
     for name in ["x.jsonl", "x.jsonl.gz", "x.jsonl.zst", "x.csv", "x.csv.gz"] {
         for stop in [1, 2, 3] {
@@ -248,7 +248,7 @@ fn an_input_that_is_not_the_one_that_was_read_is_refused() {
         }
         let shrunk = resume_over(name, before, 2, Some(b"aaaaaaa\n"));
         assert!(matches!(shrunk, Err(InputError::Shrunk { offset: 16.., found: 8, .. })), "{name}: {shrunk:?}");
-        // All that was read is there, and what was not read is not.
+        // The file still has all bytes that were read, and nothing else.
         let cut = if name.contains(".csv") { &before[..] } else { &before[..16] };
         assert_eq!(resume_over(name, before, 2, Some(cut)).unwrap(), [], "{name}");
     }
@@ -279,7 +279,7 @@ fn a_new_partition_is_read_from_its_beginning() {
     let listed: Arc<[Partition]> = partitions(&input, directory.path()).unwrap().into();
     let mut reader = BlockReader::new(&input, listed.clone(), &[], 0).unwrap();
     assert_eq!(drain(&mut reader, usize::MAX).len(), 1);
-    let rows = rows(&listed, &reader.places());
+    let rows = rows(&listed, &reader.positions());
     write(directory.path(), "a.jsonl", b"[]\n");
     let listed: Arc<[Partition]> = partitions(&input, directory.path()).unwrap().into();
     let mut reader = BlockReader::new(&input, listed, &rows, 1).unwrap();
@@ -287,7 +287,27 @@ fn a_new_partition_is_read_from_its_beginning() {
 }
 
 #[test]
-fn a_giant_record_takes_no_memory_and_is_passed_over_exactly() {
+fn blocks_have_the_number_of_their_task_partition_and_of_their_file() {
+    let directory = tempfile::tempdir().unwrap();
+    write(directory.path(), "a.jsonl", b"{}\n");
+    write(directory.path(), "b.jsonl", b"{}\n");
+    let input = spec(InputFormat::Json, &["*.jsonl"], 100);
+    let listed: Arc<[Partition]> = partitions(&input, directory.path()).unwrap().into();
+    let numbers = |task_numbers: Option<Vec<u32>>| {
+        let reader = BlockReader::new(&input, listed.clone(), &[], 0).unwrap();
+        let mut reader = reader.with_task_numbers(task_numbers);
+        let mut numbers = Vec::new();
+        while let Some(block) = reader.next(Vec::new()).unwrap() {
+            numbers.push((block.partition, block.stream));
+        }
+        numbers
+    };
+    assert_eq!(numbers(None), [(0, 0), (1, 1)]);
+    assert_eq!(numbers(Some(vec![7, 5])), [(7, 0), (5, 1)]);
+}
+
+#[test]
+fn a_giant_record_takes_no_memory_and_is_skipped_exactly() {
     let directory = tempfile::tempdir().unwrap();
     let giant = vec![b'x'; 40 << 20];
     let content = [b"{}\n", giant.as_slice(), b"\n{\"a\":1}\n"].concat();
@@ -300,13 +320,13 @@ fn a_giant_record_takes_no_memory_and_is_passed_over_exactly() {
         assert_eq!((block.bytes.len(), block.end_offset), (3 + 1002, 3 + giant.len() as u64 + 1));
         assert!(block.bytes.capacity() < 2 << 20);
         let mut seen = Vec::new();
-        let mut extractor = crate::input::record::Extractor::new(&input.format, &[], 1000);
+        let mut extractor = crate::input::record::extractor::Extractor::new(&input.format, &[], 1000);
         extractor.each(&block, |place, record| {
             seen.push((place.at, record.err().map(|bad| bad.reason)));
             true
         });
         assert_eq!(seen, [(0, None), (3, Some("is longer than 1000 bytes".to_owned()))]);
-        let rows = rows(&listed, &reader.places());
+        let rows = rows(&listed, &reader.positions());
         let mut reader = BlockReader::new(&input, listed, &rows, 1).unwrap();
         let rest = drain(&mut reader, usize::MAX);
         assert_eq!(rest, [(1, 0, block.end_offset, content.len() as u64, b"{\"a\":1}\n".to_vec())]);
@@ -314,7 +334,7 @@ fn a_giant_record_takes_no_memory_and_is_passed_over_exactly() {
 }
 
 #[test]
-fn what_can_not_be_unpacked_is_an_error_with_its_place() {
+fn what_cannot_be_unpacked_is_an_error_with_its_offset() {
     let directory = tempfile::tempdir().unwrap();
     for name in ["x.jsonl.gz", "x.jsonl.zst"] {
         let content: Vec<u8> = (0..100_000u32).flat_map(|i| format!("{{\"a\":{i}}}\n").into_bytes()).collect();
@@ -342,11 +362,11 @@ fn what_can_not_be_unpacked_is_an_error_with_its_place() {
 }
 
 #[test]
-fn a_header_that_can_not_be_used_is_an_error() {
+fn an_unusable_header_is_an_error() {
     let directory = tempfile::tempdir().unwrap();
     let endless = format!("\"{}", "a".repeat(5000));
     for (content, reason) in [
-        ("a,a\n1,2\n", "`a` is there twice in the header line"),
+        ("a,a\n1,2\n", "column `a` appears twice in the header line"),
         ("a,,c\n", "column 2 has no name in the header line"),
         ("\n1\n", "column 1 has no name in the header line"),
         (endless.as_str(), "the header line is longer than 1000 bytes"),

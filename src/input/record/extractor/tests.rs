@@ -1,7 +1,7 @@
 use super::*;
 use proptest::prelude::*;
 
-pub(super) fn paths(names: &[&str]) -> Vec<FieldPath> {
+fn paths(names: &[&str]) -> Vec<FieldPath> {
     names.iter().map(|path| FieldPath { names: path.split('.').map(str::to_owned).collect() }).collect()
 }
 
@@ -54,7 +54,7 @@ fn json(fields: &[&str], record: &str) -> String {
 }
 
 #[test]
-fn json_fields_come_as_they_are_written_in_the_order_in_which_they_were_asked_for() {
+fn json_fields_come_as_they_are_written_in_the_order_of_the_request() {
     let record = r#" {"a" : 1.50e+3,"b":"x\n\u00e5\ud83d\ude00\/","c":{"d":{"e":true,"f":[1 , {}]}},"g":null,"h":-0} "#
         .trim_start();
     assert_eq!(json(&["b", "a", "h"], record), "'x\nå😀/' 1.50e+3 -0");
@@ -92,8 +92,8 @@ fn malformed_json_is_bad_wherever_it_is() {
         ("{\"a\":truE}", "malformed JSON at byte 5: expected a value, found `t`"),
         ("{\"a\":\"\t\"}", "malformed JSON at byte 6: a control character in a string must be escaped"),
         ("{\"a\":\"x", "malformed JSON at byte 7: expected the closing `\"` of a string, found the end of the record"),
-        ("{\"a\":\"\\", "malformed JSON at byte 6: no escape sequence of JSON"),
-        ("{\"a\":\"\\x\"}", "malformed JSON at byte 6: no escape sequence of JSON"),
+        ("{\"a\":\"\\", "malformed JSON at byte 6: invalid JSON escape"),
+        ("{\"a\":\"\\x\"}", "malformed JSON at byte 6: invalid JSON escape"),
         ("{\"a\":\"\\u12g4\"}", "malformed JSON at byte 6: `\\u` needs four hexadecimal digits"),
         ("{\"a\":\"\\u+123\"}", "malformed JSON at byte 6: `\\u` needs four hexadecimal digits"),
         ("{\"a\":\"\\ud800\"}", "malformed JSON at byte 6: half of a surrogate pair"),
@@ -111,8 +111,8 @@ fn malformed_json_is_bad_wherever_it_is() {
             assert_eq!(json(asked, record), format!("bad: {reason}"), "{record} {asked:?}");
         }
     }
-    assert_eq!(json(&["a"], r#"{"a":1,"a":1}"#), "bad: field `a` is there twice");
-    assert_eq!(json(&["u.id"], r#"{"u":{"id":1},"u":{}}"#), "bad: field `u` is there twice");
+    assert_eq!(json(&["a"], r#"{"a":1,"a":1}"#), "bad: field `a` appears twice");
+    assert_eq!(json(&["u.id"], r#"{"u":{"id":1},"u":{}}"#), "bad: field `u` appears twice");
     assert_eq!(json(&["b"], r#"{"a":1,"a":1}"#), "-");
     let invalid = visited(&InputFormat::Json, &["a"], &block(b"{\"a\":1}\n{\"a\":\"\xff\"}\n{\"a\":2}\n", None), 100);
     assert_eq!(invalid, ["0@0 1", "1@8 bad: invalid UTF-8 at byte 6", "2@18 2"]);
@@ -125,7 +125,7 @@ fn json_of_any_depth_uses_no_stack() {
             let nested = |depth: usize| format!("{{\"a\":{}1{}}}", open.repeat(depth), close.repeat(depth));
             assert!(!json(asked, &nested(127)).starts_with("bad"), "{open}");
             let bad = json(asked, &nested(128));
-            assert!(bad.ends_with("objects and arrays lie more than 128 deep"), "{bad}");
+            assert!(bad.ends_with("objects and arrays are nested more than 128 deep"), "{bad}");
             assert!(json(asked, &format!("{{\"a\":{}", open.repeat(1_000_000))).ends_with("128 deep"));
         }
     }
@@ -152,14 +152,15 @@ proptest! {
         ),
     ) {
         let record = format!("{{\"k\":{}}}", parts.concat());
-        // A number may be larger than a binary fraction can be: JSON has no such bound, and the sums here have one of their own.
+        // A number may be larger than a binary fraction can be: JSON has no such bound, and the sums here have one of
+        // their own.
         let theirs = serde_json::from_str::<std::collections::BTreeMap<String, serde::de::IgnoredAny>>(&record);
         let ours = json(&["a", "k"], &record);
         prop_assert_eq!(theirs.is_ok(), !ours.starts_with("bad: malformed"), "{} {:?} {}", record, theirs, ours);
     }
 
     #[test]
-    fn a_record_is_what_it_is_by_itself_whatever_names_the_records_before_it_have(
+    fn the_names_of_earlier_records_do_not_affect_a_record(
         records in proptest::collection::vec(
             proptest::collection::vec(
                 (
@@ -180,7 +181,7 @@ proptest! {
         }).collect();
         let asked = ["a", "b", "cc.a", "twelve-bytes", "thirteen-byte", "a-name-of-more-bytes"];
         let together = visited(&InputFormat::Json, &asked, &block(lines.join("\n").as_bytes(), None), 1 << 24);
-        let what = |seen: &str| seen.split_once(' ').expect("a place and what is there").1.to_owned();
+        let what = |seen: &str| seen.split_once(' ').expect("a place and the fields").1.to_owned();
         for (line, seen) in lines.iter().zip(&together) {
             prop_assert_eq!(what(seen), json(&asked, line), "{:?}", lines);
         }
@@ -200,7 +201,7 @@ proptest! {
 }
 
 #[test]
-fn empty_lines_are_no_records_and_line_ends_are_not_part_of_one() {
+fn empty_lines_are_not_records_and_line_ends_are_not_part_of_one() {
     let bytes = b"\xEF\xBB\xBF{\"a\":1}\r\n\n \t\r\n{\"a\":2}\n\n{\"a\":3}";
     assert_eq!(visited(&InputFormat::Json, &["a"], &block(bytes, None), 100), ["0@3 1", "1@17 2", "2@26 3"]);
     let bytes = b"a b\r\n\n  \r\nc";
@@ -227,7 +228,7 @@ fn csv_fields_go_by_the_names_of_the_header() {
             "1@15 'c' 'a\nb' - 'a\nb'",
             "2@25 bad: has 2 fields, the header line has 3 fields",
             "3@29 bad: has 4 fields, the header line has 3 fields",
-            "4@37 bad: malformed CSV at byte 3: a quoted field goes on behind its closing quote",
+            "4@37 bad: malformed CSV at byte 3: text after the closing quote of a field",
             "5@46 bad: invalid UTF-8 at byte 0",
             "6@52 bad: malformed CSV at byte 0: a quoted field has no closing quote",
         ]
@@ -245,7 +246,7 @@ fn words_are_those_of_unicode_and_share_the_place_of_their_line() {
 }
 
 #[test]
-fn visiting_stops_when_it_is_told_to() {
+fn visiting_stops_when_visit_returns_false() {
     for format in [InputFormat::Json, InputFormat::Text, InputFormat::Words] {
         let mut seen_count = 0;
         let visit = |_: RecordPlace<'_>, _: Result<&[Field<'_>], BadRecord>| {

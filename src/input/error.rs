@@ -1,0 +1,60 @@
+//! What is wrong with the input as a whole, or with one partition.
+
+use std::io;
+
+/// What is wrong with the input as a whole, or with one partition. An `offset` is in bytes after decompression.
+#[derive(Debug, thiserror::Error)]
+pub enum InputError {
+    /// A path or glob of the job file matches nothing.
+    #[error("no input: `{pattern}` matches no file")]
+    NothingMatches { pattern: String },
+    /// A glob has a syntax error.
+    #[error("invalid glob `{pattern}`: {reason}")]
+    Glob { pattern: String, reason: String },
+    /// Standard input is listed with something else.
+    #[error("`-`, standard input, can only be read alone")]
+    StdinNotAlone,
+    /// The system or the decompressor failed.
+    #[error("cannot read input `{partition}` at byte {offset}")]
+    Read { partition: String, offset: u64, source: io::Error },
+    /// The input does not have a partition of the checkpoint.
+    #[error("input `{partition}` is gone: the checkpoint has read {offset} bytes of it")]
+    Gone { partition: String, offset: u64 },
+    /// A partition is shorter than its position; `found` is its size.
+    #[error("input `{partition}` has shrunk: the checkpoint has read {offset} bytes of it, it has {found}")]
+    Shrunk { partition: String, offset: u64, found: u64 },
+    /// The bytes before the position are not the ones that were read.
+    #[error(
+        "input `{partition}` was replaced or changed: its first {offset} bytes are not those that the \
+         checkpoint has read"
+    )]
+    Changed { partition: String, offset: u64 },
+    /// The last line had no line end when it was read, and more than a line end was appended.
+    #[error(
+        "input `{partition}` has grown in its last line: it had no line end at byte {offset} when it \
+         was read, and may have been incomplete"
+    )]
+    Lengthened { partition: String, offset: u64 },
+    /// A followed file has become shorter, or has other bytes than were read.
+    #[error("input `{partition}` was truncated or overwritten while it was followed: {offset} bytes of it were read")]
+    Truncated { partition: String, offset: u64 },
+    /// No file in the directory of a followed file begins with the bytes that were read.
+    #[error(
+        "input `{partition}` was rotated away: neither it nor a file beside it begins with the \
+         {offset} bytes that the checkpoint has read"
+    )]
+    RotatedAway { partition: String, offset: u64 },
+    /// A job without a key has no free task for another partition.
+    #[error("no task is left for input `{partition}`: a job without a key follows at most {tasks} files")]
+    TooMany { partition: String, tasks: u32 },
+    /// The header line of a CSV file is unusable.
+    #[error("input `{partition}`: {reason}")]
+    Header { partition: String, reason: String },
+}
+
+impl InputError {
+    /// Returns the error of a read at `offset` of `partition`.
+    pub(super) fn read(partition: &str, offset: u64, source: io::Error) -> InputError {
+        InputError::Read { partition: partition.to_owned(), offset, source }
+    }
+}

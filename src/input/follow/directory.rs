@@ -1,0 +1,175 @@
+//! The files in a directory, and which of them may be generations of a partition.
+
+use std::cmp::Ordering;
+use std::fs::{self, Metadata};
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use crate::input::error::InputError;
+use crate::input::follow::file_id::FileId;
+use crate::input::listing::{present, regular};
+use crate::input::partition::{Compression, Partition, Source};
+use crate::job::model::InputSpec;
+
+/// How often to list a directory in which files are being renamed all the time.
+const MAX_READS: usize = 50;
+
+/// A file as it was seen in its directory.
+#[derive(Debug, Clone)]
+pub(super) struct SeenFile {
+    pub(super) partition: Partition,
+    pub(super) path: PathBuf,
+    pub(super) id: FileId,
+    pub(super) size: u64,
+    pub(super) age: Age,
+}
+
+/// The age of a generation. The older file was written to earlier; if the times are equal, it has the larger number at
+/// the end of its name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Age {
+    /// Seconds and nanoseconds.
+    modified: (i64, i64),
+    /// The number at the end of the name, or 0.
+    rotation: u64,
+}
+
+impl Age {
+    fn of(name: &str, metadata: &Metadata) -> Age {
+        let digits = name.len() - name.trim_end_matches(|c: char| c.is_ascii_digit()).len();
+        let rotation = name[name.len() - digits..].parse().unwrap_or(0);
+        Age { modified: (metadata.mtime(), metadata.mtime_nsec()), rotation }
+    }
+}
+
+impl PartialOrd for Age {
+    fn partial_cmp(&self, other: &Age) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Age {
+    /// The older file is less.
+    fn cmp(&self, other: &Age) -> Ordering {
+        self.modified.cmp(&other.modified).then(other.rotation.cmp(&self.rotation))
+    }
+}
+
+impl SeenFile {
+    fn new(partition: Partition, path: PathBuf, metadata: &Metadata) -> SeenFile {
+        let (id, size, age) = (FileId::of(metadata), metadata.len(), Age::of(&partition.name, metadata));
+        SeenFile { partition, path, id, size, age }
+    }
+}
+
+/// Lists the existing files of the input, by name. Compressed files are left out, since they cannot be followed.
+pub(super) fn listed(input: &InputSpec, base: &Path) -> Result<Vec<SeenFile>, InputError> {
+    let mut seen = Vec::new();
+    for partition in present(input, base)? {
+        let (Source::File(path), Compression::None) = (&partition.source, partition.compression) else { continue };
+        let path = path.clone();
+        match fs::metadata(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(source) => return Err(InputError::read(&partition.name, 0, source)),
+            Ok(metadata) => seen.push(SeenFile::new(partition, path, &metadata)),
+        }
+    }
+    Ok(seen)
+}
+
+/// Lists the uncompressed files in the directory of the partition `name`.
+///
+/// A file that is renamed during the listing may be missed, so it is repeated until two in a row are equal.
+pub(super) fn siblings(name: &str, base: &Path) -> Result<Vec<SeenFile>, InputError> {
+    let mut before = read_directory(name, base)?;
+    for _ in 0..MAX_READS {
+        let now = read_directory(name, base)?;
+        let is_same =
+            before.len() == now.len() && before.iter().zip(&now).all(|(a, b)| (a.id, &a.path) == (b.id, &b.path));
+        before = now;
+        if is_same {
+            break;
+        }
+    }
+    Ok(before)
+}
+
+fn read_directory(name: &str, base: &Path) -> Result<Vec<SeenFile>, InputError> {
+    let above = name.rfind('/').map_or("", |at| &name[..=at]);
+    let directory = base.join(above);
+    let read = |source| InputError::read(name, 0, source);
+    let entries = match fs::read_dir(if directory.as_os_str().is_empty() { Path::new(".") } else { &directory }) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.map_err(read)?,
+    };
+    let mut seen = Vec::new();
+    for entry in entries {
+        let entry = entry.map_err(read)?;
+        let Ok(file_name) = entry.file_name().into_string() else { continue };
+        let path = entry.path();
+        // A file that has just been removed does not exist.
+        let Ok(metadata) = fs::metadata(&path) else { continue };
+        let Ok(partition) = regular(format!("{above}{file_name}"), &path, &metadata) else { continue };
+        if partition.compression == Compression::None {
+            seen.push(SeenFile::new(partition, path, &metadata));
+        }
+    }
+    seen.sort_by(|a, b| a.path.cmp(&b.path));
+    Ok(seen)
+}
+
+/// Returns whether `name` is the name of a rotated file of `of`: `app.log.1`, `app.log-20261122`.
+pub(super) fn is_rotated_name(name: &str, of: &str) -> bool {
+    let rest = name.strip_prefix(of).unwrap_or("");
+    rest.len() > 1 && rest.starts_with(['.', '-', '_', '~'])
+}
+
+/// Does the same less strictly, for files that the input does not match: also accepts `app-20261122.log` and
+/// `app.1.log`.
+pub(super) fn may_be_generation(name: &str, of: &str) -> bool {
+    if is_rotated_name(name, of) {
+        return true;
+    }
+    let Some((stem, ending)) = of.rsplit_once('.').filter(|(_, ending)| !ending.contains('/')) else { return false };
+    let middle = name.strip_prefix(stem).and_then(|rest| rest.strip_suffix(ending)?.strip_suffix('.'));
+    middle.is_some_and(|middle| {
+        middle.starts_with(['.', '-', '_'])
+            && middle[1..].starts_with(|c: char| c.is_ascii_digit())
+            && !middle.contains('/')
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rotated_names_are_recognized() {
+        for (name, rotated, may_be) in [
+            ("a/app.log.1", true, true),
+            ("a/app.log-20261122", true, true),
+            ("a/app.log.2026-11-22.7", true, true),
+            ("a/app-20261122.log", false, true),
+            ("a/app.1.log", false, true),
+            ("a/app-errors.log", false, false),
+            ("a/app.log", false, false),
+            ("a/app.log.", false, false),
+            ("a/other.log.1", false, false),
+            ("b/app.log.1", false, false),
+        ] {
+            assert_eq!(
+                (is_rotated_name(name, "a/app.log"), may_be_generation(name, "a/app.log")),
+                (rotated, may_be),
+                "{name}"
+            );
+        }
+        assert!(may_be_generation("log.1", "log") && !may_be_generation("b", "a.b/log"));
+    }
+
+    #[test]
+    fn the_older_file_is_less_and_numbers_break_ties() {
+        let age = |modified: i64, rotation| Age { modified: (modified, 0), rotation };
+        assert!(age(1, 0) < age(2, 9) && age(1, 2) < age(1, 1) && age(1, 1) < age(1, 0));
+    }
+}

@@ -1,0 +1,17 @@
+//! Input that is followed: files that grow, rotate and appear while they are read.
+//!
+//! During a run a file is identified by its inode, whatever its name becomes, and after a restart by its fingerprint.
+//! The files that have had one name, one after another, are the *generations* of one partition: `app.log`, which was
+//! renamed to `app.log.1`, and the new `app.log`. Older generations are read before newer ones. Blocks are numbered as
+//! they arrive.
+
+mod directory;
+mod file_id;
+mod files;
+mod proof;
+mod reader;
+mod resume;
+mod scan;
+mod tail;
+
+pub use reader::FollowReader;

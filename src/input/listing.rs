@@ -1,0 +1,263 @@
+//! The partitions: the files that the paths and globs of a job file match.
+
+use std::fs;
+use std::io;
+use std::path::{Component, Path};
+
+use crate::input::error::InputError;
+use crate::input::globs;
+use crate::input::partition::{Compression, Partition, Source};
+use crate::input::stream::not_regular;
+use crate::job::model::InputSpec;
+
+/// Lists the partitions of `input`, sorted by name, without duplicates. Relative paths are relative to `base`.
+///
+/// A name is the path as written, without `.` and double slashes. A glob (`*`, `?`, `[a-z]`, `**`) does not match
+/// hidden files and skips directories. A path that exists as written is not a glob. Anything but a regular file is an
+/// error.
+pub fn partitions(input: &InputSpec, base: &Path) -> Result<Vec<Partition>, InputError> {
+    if input.files.iter().any(|file| file == "-") {
+        return match input.files.as_slice() {
+            [_] => Ok(vec![Partition::stdin()]),
+            _ => Err(InputError::StdinNotAlone),
+        };
+    }
+    let mut found = Vec::new();
+    for pattern in &input.files {
+        let before = found.len();
+        find(pattern, base, &mut found)?;
+        if found.len() == before {
+            return Err(InputError::NothingMatches { pattern: pattern.clone() });
+        }
+    }
+    if found.is_empty() {
+        return Err(InputError::NothingMatches { pattern: input.files.join(" ") });
+    }
+    Ok(sorted(found))
+}
+
+/// Lists the partitions like [`partitions`], but a path or a glob may match nothing yet.
+pub fn present(input: &InputSpec, base: &Path) -> Result<Vec<Partition>, InputError> {
+    let mut found = Vec::new();
+    for pattern in &input.files {
+        find(pattern, base, &mut found)?;
+    }
+    Ok(sorted(found))
+}
+
+fn sorted(mut found: Vec<Partition>) -> Vec<Partition> {
+    found.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+    found.dedup_by(|a, b| a.name == b.name);
+    found
+}
+
+/// Adds the files that the path or glob `pattern` matches, which may be none.
+fn find(pattern: &str, base: &Path, found: &mut Vec<Partition>) -> Result<(), InputError> {
+    let is_glob = globs::has_wildcard(pattern) && fs::metadata(base.join(pattern)).is_err();
+    if is_glob {
+        return find_glob(pattern, base, found);
+    }
+    match find_path(pattern, base) {
+        Ok(partition) => found.push(partition),
+        Err(InputError::NothingMatches { .. }) => {}
+        Err(error) => return Err(error),
+    }
+    Ok(())
+}
+
+/// Returns the partition with a name that [`partitions`] has returned before. Relative paths are relative to `base`.
+pub fn partition(name: &str, base: &Path) -> Result<Partition, InputError> {
+    match name {
+        "-" => Ok(Partition::stdin()),
+        path => find_path(path, base),
+    }
+}
+
+/// Returns whether the file at `path`, as written in the job file, is input of the job, or would be if it existed.
+pub fn is_input(input: &InputSpec, base: &Path, path: &Path) -> bool {
+    let listed = |pattern: &String| {
+        let (Some(pattern), Some(path)) = (tidy(Path::new(pattern)), tidy(path)) else { return false };
+        pattern == path || globs::matches(&pattern, &path)
+    };
+    let same = |partition: &Partition| match (&partition.source, fs::canonicalize(base.join(path))) {
+        (Source::File(file), Ok(path)) => fs::canonicalize(file).is_ok_and(|file| file == path),
+        _ => false,
+    };
+    input.files.iter().any(listed) || partitions(input, base).is_ok_and(|partitions| partitions.iter().any(same))
+}
+
+/// Returns the file at a path that is not a glob.
+fn find_path(path: &str, base: &Path) -> Result<Partition, InputError> {
+    let name = tidy(Path::new(path)).unwrap_or_else(|| path.to_owned());
+    match fs::metadata(base.join(path)) {
+        Ok(found) => regular(name, &base.join(path), &found),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            Err(InputError::NothingMatches { pattern: path.to_owned() })
+        }
+        Err(source) => Err(InputError::read(&name, 0, source)),
+    }
+}
+
+/// Adds the files that the glob `pattern` matches.
+fn find_glob(pattern: &str, base: &Path, found: &mut Vec<Partition>) -> Result<(), InputError> {
+    let refuse = |reason: String| InputError::Glob { pattern: pattern.to_owned(), reason };
+    let is_relative = Path::new(pattern).is_relative();
+    let whole = if is_relative && base != Path::new("") {
+        let base =
+            base.to_str().ok_or_else(|| refuse("the name of the job file's directory is not UTF-8".to_owned()))?;
+        format!("{}/{pattern}", globs::escaped(base))
+    } else {
+        pattern.to_owned()
+    };
+    for path in globs::list(&whole).map_err(|error| refuse(error.to_string()))? {
+        let path = path.map_err(|error| InputError::read(&error.path().display().to_string(), 0, error.into()))?;
+        let below = if is_relative { path.strip_prefix(base).unwrap_or(&path) } else { &path };
+        let name = tidy(below).ok_or_else(|| refuse(format!("`{}` is not UTF-8", path.display())))?;
+        let read = |source| InputError::read(&name, 0, source);
+        let metadata = match fs::metadata(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => match fs::symlink_metadata(&path) {
+                // It was removed after it was listed.
+                Err(_) => continue,
+                Ok(link) if link.is_symlink() => return Err(read(error)),
+                // A rotation has just given the name to another file.
+                Ok(metadata) => metadata,
+            },
+            found => found.map_err(read)?,
+        };
+        if !metadata.is_dir() {
+            found.push(regular(name, &path, &metadata)?);
+        }
+    }
+    Ok(())
+}
+
+/// Returns the partition of the regular file `path`.
+pub(super) fn regular(name: String, path: &Path, metadata: &fs::Metadata) -> Result<Partition, InputError> {
+    if !metadata.is_file() {
+        return Err(InputError::read(&name, 0, not_regular(metadata)));
+    }
+    let compression = match path.extension().and_then(|ending| ending.to_str()) {
+        Some(ending) if ending.eq_ignore_ascii_case("gz") => Compression::Gzip,
+        Some(ending) if ending.eq_ignore_ascii_case("zst") => Compression::Zstd,
+        _ => Compression::None,
+    };
+    Ok(Partition { name, source: Source::File(path.to_owned()), compression, file_bytes: Some(metadata.len()) })
+}
+
+/// Returns `path` with `/`, without `.` and double slashes, or `None` if it is not UTF-8.
+fn tidy(path: &Path) -> Option<String> {
+    let mut name = String::new();
+    for component in path.components() {
+        match component {
+            Component::CurDir => continue,
+            Component::RootDir => name.push('/'),
+            other => {
+                if !name.is_empty() && !name.ends_with('/') {
+                    name.push('/');
+                }
+                name.push_str(other.as_os_str().to_str()?);
+            }
+        }
+    }
+    Some(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::input::stream;
+    use crate::job::model::{InputFormat, OnError};
+
+    fn list(files: &[&str], base: &Path) -> Result<Vec<String>, InputError> {
+        let files = files.iter().map(|file| (*file).to_owned()).collect();
+        let input = InputSpec {
+            files,
+            format: InputFormat::Json,
+            types: vec![],
+            on_error: OnError::Fail,
+            max_record_bytes: 1,
+            follow: false,
+        };
+        Ok(partitions(&input, base)?.into_iter().map(|partition| partition.name).collect())
+    }
+
+    fn tree() -> tempfile::TempDir {
+        let directory = tempfile::Builder::new().prefix("base[1]").tempdir().unwrap();
+        fs::create_dir_all(directory.path().join("data/more.jsonl")).unwrap();
+        for name in
+            ["b.jsonl", "a.jsonl", "B.jsonl", ".hidden.jsonl", "c[1].jsonl", "more.jsonl/d.jsonl.gz", "e.jsonl.ZST"]
+        {
+            fs::write(directory.path().join("data").join(name), "{}\n").unwrap();
+        }
+        directory
+    }
+
+    #[test]
+    fn partitions_are_sorted_by_name_and_there_once() {
+        let base = tree();
+        let base = base.path();
+        let all = ["data/B.jsonl", "data/a.jsonl", "data/b.jsonl", "data/c[1].jsonl"];
+        assert_eq!(list(&["data/*.jsonl"], base).unwrap(), all);
+        assert_eq!(list(&["./data//*.jsonl", "data/a.jsonl", "data/./b.jsonl"], base).unwrap(), all);
+        assert_eq!(list(&["data/c[1].jsonl"], base).unwrap(), ["data/c[1].jsonl"]);
+        assert_eq!(list(&["data/.hidden.jsonl"], base).unwrap(), ["data/.hidden.jsonl"]);
+        assert_eq!(list(&["data/**/*.gz"], base).unwrap(), ["data/more.jsonl/d.jsonl.gz"]);
+        assert_eq!(list(&["data/../data/[ab].jsonl"], base).unwrap(), ["data/../data/a.jsonl", "data/../data/b.jsonl"]);
+        let absolute = base.join("data/a.jsonl");
+        let absolute = absolute.to_str().unwrap();
+        assert_eq!(list(&[absolute], base).unwrap(), [absolute]);
+        assert_eq!(list(&["-"], base).unwrap(), ["-"]);
+    }
+
+    #[test]
+    fn compression_goes_by_the_ending() {
+        let base = tree();
+        let regular = |path: &str| {
+            let path = base.path().join("data").join(path);
+            regular(String::new(), &path, &fs::metadata(&path).unwrap()).unwrap()
+        };
+        assert_eq!(regular("a.jsonl").compression, Compression::None);
+        assert_eq!(regular("more.jsonl/d.jsonl.gz").compression, Compression::Gzip);
+        assert_eq!(regular("e.jsonl.ZST").compression, Compression::Zstd);
+        assert_eq!(regular("a.jsonl").file_bytes, Some(3));
+    }
+
+    #[test]
+    fn what_names_no_file_is_an_error() {
+        let base = tree();
+        let base = base.path();
+        for missing in ["data/x.jsonl", "data/x*.jsonl", "nowhere/*", "data/more*"] {
+            let error = list(&["data/a.jsonl", missing], base).unwrap_err();
+            assert_eq!(error.to_string(), format!("no input: `{missing}` matches no file"));
+        }
+        assert!(matches!(list(&["data/[a"], base), Err(InputError::Glob { .. })));
+        assert!(matches!(list(&["data/a**"], base), Err(InputError::Glob { .. })));
+        assert!(matches!(list(&["-", "data/a.jsonl"], base), Err(InputError::StdinNotAlone)));
+        assert!(matches!(list(&[], base), Err(InputError::NothingMatches { .. })));
+        for special in ["data", "data/more.jsonl", "/dev/null"] {
+            assert!(matches!(list(&[special], base), Err(InputError::Read { .. })), "{special}");
+        }
+    }
+
+    #[test]
+    fn a_pipe_is_refused_and_does_not_hang() {
+        let base = tree();
+        let path = base.path().join("data/pipe.jsonl");
+        let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
+        rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, mode, 0).unwrap();
+        for pattern in ["data/pipe.jsonl", "data/p*.jsonl"] {
+            let error = list(&[pattern], base.path()).unwrap_err();
+            assert!(
+                matches!(&error, InputError::Read { partition, .. } if partition == "data/pipe.jsonl"),
+                "{error:?}"
+            );
+        }
+        let replaced = Partition {
+            name: "p".to_owned(),
+            source: Source::File(path),
+            compression: Compression::None,
+            file_bytes: None,
+        };
+        assert!(stream::open(&replaced).is_err());
+    }
+}

@@ -1,0 +1,18 @@
+//! The value of a field.
+
+use std::borrow::Cow;
+
+/// One field of one record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Field<'a> {
+    /// It does not exist or is null; in CSV, it is empty.
+    Missing,
+    /// Text. CSV and text input have nothing else.
+    Text(Cow<'a, str>),
+    /// A JSON number, as written.
+    Number(&'a str),
+    /// A JSON bool.
+    Bool(bool),
+    /// A JSON object or array, as written.
+    Json(&'a str),
+}

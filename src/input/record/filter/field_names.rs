@@ -1,0 +1,188 @@
+//! The fields in an expression.
+
+use cel::common::ast::{CallExpr, EntryExpr, Expr, IdedExpr, LiteralValue, SelectExpr, SourceInfo, operators};
+use regex::Regex;
+
+use crate::input::record::bad_record::in_one_line;
+use crate::input::record::filter::pattern::Pattern;
+use crate::job::field::FieldPath;
+
+/// The functions that an expression may call. The parser has expanded macros by then.
+const FUNCTIONS: [&str; 13] = [
+    "bool",
+    "bytes",
+    "contains",
+    "double",
+    "dyn",
+    "endsWith",
+    "int",
+    "matches",
+    "size",
+    "startsWith",
+    "string",
+    "type",
+    "uint",
+];
+
+/// The names of types, which are not fields next to `type(x) ==`.
+const TYPES: [&str; 10] = ["bool", "bytes", "double", "int", "list", "map", "null_type", "string", "type", "uint"];
+
+/// Finds the fields in an expression and replaces them by names that `Values` resolves: `#3` is field 3, `$3` is field
+/// 3 as text, `~3` is pattern 3.
+pub(super) struct FieldNames<'a> {
+    pub(super) source: &'a SourceInfo,
+    pub(super) fields: Vec<FieldPath>,
+    pub(super) patterns: Vec<Pattern>,
+    /// The variables of macros, the innermost last.
+    pub(super) scope: Vec<String>,
+}
+
+impl FieldNames<'_> {
+    /// Rewrites `part`. If it is a field, it is needed `as_text` or with its own type.
+    pub(super) fn rewrite(&mut self, part: &mut IdedExpr, as_text: bool) -> Result<(), String> {
+        if let Some(names) = path(&part.expr) {
+            if !self.is_own(&names) {
+                part.expr = self.field(names, as_text);
+            }
+            return Ok(());
+        }
+        match &mut part.expr {
+            Expr::Call(_) => self.rewrite_call(part),
+            Expr::Select(select) if select.test => match path(&select.operand.expr) {
+                Some(names) if self.is_own(&names) => Ok(()),
+                Some(mut names) => {
+                    names.push(std::mem::take(&mut select.field));
+                    let field = IdedExpr { id: part.id, expr: self.field(names, false) };
+                    let null = IdedExpr { id: part.id, expr: Expr::Literal(LiteralValue::Null) };
+                    let func_name = operators::NOT_EQUALS.to_owned();
+                    part.expr = Expr::Call(CallExpr { func_name, target: None, args: vec![field, null] });
+                    Ok(())
+                }
+                None => self.rewrite(&mut select.operand, false),
+            },
+            Expr::Select(select) => self.rewrite(&mut select.operand, false),
+            Expr::Comprehension(all) => {
+                self.rewrite(&mut all.iter_range, false)?;
+                self.rewrite(&mut all.accu_init, false)?;
+                let outside = self.scope.len();
+                self.scope.extend([all.iter_var.clone(), all.accu_var.clone()]);
+                self.scope.extend(all.iter_var2.clone());
+                for inner in [&mut all.loop_cond, &mut all.loop_step, &mut all.result] {
+                    self.rewrite(inner, false)?;
+                }
+                self.scope.truncate(outside);
+                Ok(())
+            }
+            Expr::List(list) => list.elements.iter_mut().try_for_each(|element| self.rewrite(element, false)),
+            Expr::Map(map) => map.entries.iter_mut().try_for_each(|entry| match &mut entry.expr {
+                EntryExpr::MapEntry(entry) => {
+                    self.rewrite(&mut entry.key, false)?;
+                    self.rewrite(&mut entry.value, false)
+                }
+                EntryExpr::StructField(field) => self.rewrite(&mut field.value, false),
+            }),
+            Expr::Struct(made) => {
+                let what = format!("unknown type `{}`", in_one_line(&made.type_name));
+                Err(self.at(part.id, &what))
+            }
+            Expr::Unspecified => Err(self.at(part.id, "not an expression")),
+            Expr::Ident(_) | Expr::Literal(_) => Ok(()),
+        }
+    }
+
+    fn rewrite_call(&mut self, part: &mut IdedExpr) -> Result<(), String> {
+        let Expr::Call(call) = &mut part.expr else { return Ok(()) };
+        let name = call.func_name.as_str();
+        let is_operator = !name.starts_with(|first: char| first.is_ascii_alphabetic());
+        if !is_operator && !FUNCTIONS.contains(&name) {
+            return Err(self
+                .at(part.id, &format!("unknown function `{}`, or the wrong number of arguments", in_one_line(name))));
+        }
+        let is_test = [operators::EQUALS, operators::NOT_EQUALS].contains(&name);
+        let asks_type = |part: &IdedExpr| matches!(&part.expr, Expr::Call(call) if call.func_name == "type");
+        if is_test && call.args.iter().any(asks_type) {
+            let is_type = |part: &IdedExpr| matches!(&part.expr, Expr::Ident(name) if TYPES.contains(&name.as_str()));
+            return call.args.iter_mut().filter(|arg| !is_type(arg)).try_for_each(|arg| self.rewrite(arg, false));
+        }
+        // What is next to text, or an argument of a text function, is text.
+        let takes_text = ["size", "string", "contains", "endsWith", "matches", "startsWith"].contains(&name);
+        let is_beside_text = (is_operator && call.args.iter().any(is_text))
+            || (name == operators::IN && call.args.get(1).is_some_and(is_list_of_text));
+        if name == "matches"
+            && let Some(Expr::Literal(LiteralValue::String(text))) = call.args.last().map(|pattern| &pattern.expr)
+        {
+            let pattern = Regex::new(text.inner()).map_err(|error| {
+                let reason = error.to_string();
+                self.at(part.id, &format!("`matches`: {}", in_one_line(reason.lines().last().unwrap_or_default())))
+            })?;
+            let expr = Expr::Ident(format!("~{}", self.patterns.len()));
+            self.patterns.push(Pattern(pattern));
+            let last = call.args.len() - 1;
+            call.args[last].expr = expr;
+            // `matches(text, pattern)` is `text.matches(pattern)`.
+            if call.target.is_none() && call.args.len() == 2 {
+                call.target = Some(Box::new(call.args.remove(0)));
+            }
+        }
+        if let Some(target) = &mut call.target {
+            self.rewrite(target, takes_text)?;
+        }
+        let is_pattern = |part: &IdedExpr| matches!(&part.expr, Expr::Ident(name) if name.starts_with('~'));
+        call.args
+            .iter_mut()
+            .filter(|arg| !is_pattern(arg))
+            .try_for_each(|arg| self.rewrite(arg, takes_text || is_beside_text))
+    }
+
+    /// Returns whether the first name is a variable of a macro, not a field.
+    fn is_own(&self, names: &[String]) -> bool {
+        names[0].starts_with('@') || self.scope.contains(&names[0])
+    }
+
+    fn field(&mut self, names: Vec<String>, as_text: bool) -> Expr {
+        let field = FieldPath { names };
+        let index = self.fields.iter().position(|known| *known == field).unwrap_or_else(|| {
+            self.fields.push(field);
+            self.fields.len() - 1
+        });
+        Expr::Ident(format!("{}{index}", if as_text { '$' } else { '#' }))
+    }
+
+    fn at(&self, id: u64, what: &str) -> String {
+        let Some((start, _)) = self.source.offset_for(id) else { return what.to_owned() };
+        let before: String = self.source.source.chars().take(start as usize).collect();
+        let column = before.rsplit('\n').next().map_or(0, |line| line.chars().count()) + 1;
+        match before.matches('\n').count() {
+            0 => format!("column {column}: {what}"),
+            lines => format!("line {}, column {column}: {what}", lines + 1),
+        }
+    }
+}
+
+/// Returns the names of `a.b.c`.
+fn path(expression: &Expr) -> Option<Vec<String>> {
+    let mut names = Vec::new();
+    let mut part = expression;
+    loop {
+        match part {
+            Expr::Ident(name) => {
+                names.push(name.strip_prefix('.').unwrap_or(name).to_owned());
+                names.reverse();
+                return Some(names);
+            }
+            Expr::Select(SelectExpr { operand, field, test: false }) => {
+                names.push(field.clone());
+                part = &operand.expr;
+            }
+            _ => return None,
+        }
+    }
+}
+
+fn is_text(part: &IdedExpr) -> bool {
+    matches!(&part.expr, Expr::Literal(LiteralValue::String(_)))
+}
+
+fn is_list_of_text(part: &IdedExpr) -> bool {
+    matches!(&part.expr, Expr::List(list) if !list.elements.is_empty() && list.elements.iter().all(is_text))
+}

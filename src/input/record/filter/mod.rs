@@ -1,0 +1,182 @@
+//! `where:` expressions.
+
+use std::fmt;
+use std::sync::Arc;
+
+use cel::common::ast::{EntryExpr, Expr, IdedExpr};
+use cel::common::types::{CelBool, STRING_TYPE};
+use cel::{Context, Env, ExecutionError, ParseErrors, Value};
+
+use crate::input::record::bad_record::{BadRecord, in_one_line};
+use crate::input::record::field::Field;
+use crate::input::record::filter::field_names::FieldNames;
+use crate::input::record::filter::pattern::{Pattern, matches, pattern_type};
+use crate::input::record::filter::values::{Values, value_of};
+use crate::job::field::FieldPath;
+use crate::values::catch_panic::catch_panic;
+
+mod field_names;
+mod pattern;
+mod values;
+
+/// The longest expression, in bytes.
+const EXPRESSION_BYTES: usize = 4096;
+/// How deep the parts of an expression may be nested.
+const DEPTH_LIMIT: usize = 100;
+/// A stack that is large enough to parse any expression of that length.
+const PARSER_STACK_BYTES: usize = 256 << 20;
+
+/// A `where:` expression, in the Common Expression Language.
+///
+/// `a` and `user.id` are fields, unless a macro such as `tags.exists(t, t == "x")` defines `t`. Names with special
+/// characters cannot be written. A missing field is `null`, also one inside a missing object; `has(user.id)` is
+/// `user.id != null`.
+///
+/// A JSON integer within 64 bits is an `int`, any other number a `double`. The two can be compared, but must be
+/// converted before they are added or multiplied: `double(amount) * 1.5`. Objects and arrays are maps and lists.
+#[derive(Clone)]
+pub struct Filter {
+    expression: Arc<IdedExpr>,
+    fields: Arc<[FieldPath]>,
+    patterns: Arc<[Pattern]>,
+    environment: Arc<Env>,
+    has_numbers_in_text: bool,
+}
+
+impl fmt::Debug for Filter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Filter").field("fields", &self.fields).finish_non_exhaustive()
+    }
+}
+
+impl Filter {
+    /// Compiles `expression`. The error is a message with the column.
+    pub fn new(expression: &str) -> Result<Filter, String> {
+        if expression.len() > EXPRESSION_BYTES {
+            return Err(format!("the expression is longer than {EXPRESSION_BYTES} bytes"));
+        }
+        // The parser recurses as deep as the expression is nested, before the depth can be checked.
+        let compile = || catch_panic(|| Filter::compile(expression));
+        std::thread::scope(|scope| {
+            let thread = std::thread::Builder::new().stack_size(PARSER_STACK_BYTES).spawn_scoped(scope, compile);
+            match thread.map(|thread| thread.join()) {
+                Ok(Ok(Ok(result))) => result,
+                Ok(Ok(Err(_)) | Err(_)) => Err("the expression cannot be parsed".to_owned()),
+                Err(error) => Err(format!("cannot start a thread to parse the expression: {error}")),
+            }
+        })
+    }
+
+    fn compile(expression: &str) -> Result<Filter, String> {
+        let mut environment = Env::stdlib().with_optional_support(false);
+        environment
+            .add_member_overload("matches", "string_matches_pattern", STRING_TYPE, vec![pattern_type()], matches)
+            .expect("no other overload takes a pattern");
+        let program = environment.compile(expression).map_err(|errors| explain(&errors))?;
+        let mut rewritten = program.expression().clone();
+        if is_deeper(&rewritten, DEPTH_LIMIT) {
+            return Err(format!("the expression is nested more than {DEPTH_LIMIT} deep"));
+        }
+        let mut names = FieldNames { source: program.source_info(), fields: vec![], patterns: vec![], scope: vec![] };
+        names.rewrite(&mut rewritten, false)?;
+        Ok(Filter {
+            fields: names.fields.into(),
+            patterns: names.patterns.into(),
+            expression: Arc::new(rewritten),
+            environment: Arc::new(environment),
+            has_numbers_in_text: false,
+        })
+    }
+
+    /// Treats text that is a JSON number as a number, for CSV. Next to text, and where text is needed, it stays text:
+    /// `zip == "12345"`, `zip.startsWith("12")`, `size(zip)`.
+    pub fn with_numbers_in_text(self) -> Filter {
+        Filter { has_numbers_in_text: true, ..self }
+    }
+
+    /// Returns the fields that the expression uses.
+    pub fn fields(&self) -> &[FieldPath] {
+        &self.fields
+    }
+
+    /// Returns whether to keep the record with these fields, which are in the order of [`Filter::fields`].
+    ///
+    /// A result that is not a bool, or an operation on the wrong types, makes the record bad.
+    pub fn keeps(&self, fields: &[Field<'_>]) -> Result<bool, BadRecord> {
+        let bad = |reason: String| BadRecord { reason: format!("`where` fails: {reason}") };
+        let mut trees = Vec::new();
+        for (index, field) in fields.iter().enumerate() {
+            if let Field::Json(text) = field {
+                let tree: serde_json::Value = serde_json::from_str(text).map_err(|error| bad(error.to_string()))?;
+                trees.push((index, value_of(&tree)));
+            }
+        }
+        let values = Values { fields, trees, patterns: &self.patterns, has_numbers_in_text: self.has_numbers_in_text };
+        let mut context = Context::with_env(self.environment.clone());
+        context.set_variable_resolver(&values);
+        let result = Value::resolve_val(&self.expression, &context);
+        match result {
+            Ok(value) => match value.downcast_ref::<CelBool>() {
+                Some(keeps) => Ok(*keeps.inner()),
+                None => Err(bad(format!("the result is of type {}, not bool", value.get_type().name()))),
+            },
+            Err(error) => Err(bad(in_one_line(&in_words(&error)))),
+        }
+    }
+}
+
+/// Describes an error in a few words, without the values.
+fn in_words(error: &ExecutionError) -> String {
+    match error {
+        ExecutionError::NoSuchOverload(overload) => {
+            let sign = overload.function().trim_matches('_').trim_start_matches('@');
+            format!("cannot apply `{sign}` to {}", overload.argument_types().join(" and "))
+        }
+        ExecutionError::ValuesNotComparable(a, b) => format!("cannot compare {} and {}", a.type_of(), b.type_of()),
+        ExecutionError::UnsupportedBinaryOperator(name, a, b) => {
+            format!("cannot apply `{name}` to {} and {}", a.type_of(), b.type_of())
+        }
+        ExecutionError::Overflow(..) => "a number is too large".to_owned(),
+        ExecutionError::DivisionByZero(_) | ExecutionError::RemainderByZero(_) => "division by zero".to_owned(),
+        other => other.to_string(),
+    }
+}
+
+/// Describes the first error and where it is.
+fn explain(errors: &ParseErrors) -> String {
+    let Some(error) = errors.errors.first() else { return "not an expression".to_owned() };
+    let what = in_one_line(error.msg.lines().next().unwrap_or_default());
+    match error.pos {
+        (line @ 2.., column) => format!("line {line}, column {}: {what}", column.max(1)),
+        (_, column) => format!("column {}: {what}", column.max(1)),
+    }
+}
+
+/// Returns whether the parts of `expression` are nested more than `limit` deep.
+fn is_deeper(expression: &IdedExpr, limit: usize) -> bool {
+    let Some(limit) = limit.checked_sub(1) else { return true };
+    let deeper = |part: &IdedExpr| is_deeper(part, limit);
+    match &expression.expr {
+        Expr::Call(call) => call.target.as_deref().is_some_and(deeper) || call.args.iter().any(deeper),
+        Expr::Comprehension(all) => {
+            [&all.iter_range, &all.accu_init, &all.loop_cond, &all.loop_step, &all.result].into_iter().any(deeper)
+        }
+        Expr::List(list) => list.elements.iter().any(deeper),
+        Expr::Map(map) => map.entries.iter().any(|entry| entry_parts(&entry.expr).into_iter().flatten().any(deeper)),
+        Expr::Struct(made) => {
+            made.entries.iter().any(|entry| entry_parts(&entry.expr).into_iter().flatten().any(deeper))
+        }
+        Expr::Select(select) => deeper(&select.operand),
+        Expr::Ident(_) | Expr::Literal(_) | Expr::Unspecified => false,
+    }
+}
+
+fn entry_parts(entry: &EntryExpr) -> [Option<&IdedExpr>; 2] {
+    match entry {
+        EntryExpr::StructField(field) => [Some(&field.value), None],
+        EntryExpr::MapEntry(entry) => [Some(&entry.key), Some(&entry.value)],
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,71 @@
+//! The bytes of a partition, decompressed.
+
+use std::fs::{File, Metadata};
+use std::io::{self, BufReader, Read};
+use std::path::Path;
+
+use crate::input::error::InputError;
+use crate::input::partition::{Compression, Partition, Source};
+
+/// The bytes of a partition, decompressed.
+pub(super) enum Stream {
+    /// An uncompressed file, which can be read from any offset.
+    Plain(File),
+    /// What can only be read from the beginning.
+    Forward(Box<dyn Read + Send>),
+}
+
+impl Stream {
+    /// Reads into `buffer` and returns the number of bytes, which is 0 at the end. Retries when interrupted.
+    pub(super) fn read_some(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            let read = match self {
+                Stream::Plain(file) => file.read(buffer),
+                Stream::Forward(stream) => stream.read(buffer),
+            };
+            match read {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                other => return other,
+            }
+        }
+    }
+}
+
+/// Opens `partition` at its beginning.
+pub(super) fn open(partition: &Partition) -> Result<Stream, InputError> {
+    let Source::File(path) = &partition.source else {
+        return Ok(Stream::Forward(Box::new(io::stdin())));
+    };
+    let file = open_regular(partition, path)?;
+    Ok(match partition.compression {
+        Compression::None => Stream::Plain(file),
+        Compression::Gzip => {
+            let packed = BufReader::with_capacity(64 * 1024, file);
+            Stream::Forward(Box::new(flate2::bufread::MultiGzDecoder::new(packed)))
+        }
+        Compression::Zstd => {
+            let unpacked = zstd::stream::read::Decoder::new(file)
+                .map_err(|source| InputError::read(&partition.name, 0, source))?;
+            Stream::Forward(Box::new(unpacked))
+        }
+    })
+}
+
+/// Opens the regular file `path` of `partition`. It is checked first, because opening a pipe would wait for a writer.
+pub(super) fn open_regular(partition: &Partition, path: &Path) -> Result<File, InputError> {
+    let read = |source| InputError::read(&partition.name, 0, source);
+    let metadata = std::fs::metadata(path).map_err(read)?;
+    if !metadata.is_file() {
+        return Err(read(not_regular(&metadata)));
+    }
+    File::open(path).map_err(read)
+}
+
+/// Returns why something that is not a regular file is not read.
+pub(super) fn not_regular(metadata: &Metadata) -> io::Error {
+    if metadata.is_dir() {
+        io::Error::new(io::ErrorKind::IsADirectory, "it is a directory")
+    } else {
+        io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file")
+    }
+}
