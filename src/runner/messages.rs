@@ -3,7 +3,6 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use crossbeam_channel::Sender;
 use jiff::Timestamp;
 
 use crate::format::manifest::{Output, Trigger};
@@ -16,6 +15,7 @@ use crate::runner::observer::Done;
 use crate::runner::process::processor::ProcessError;
 use crate::runner::rejected::{LateRecord, Rejected};
 use crate::runner::state::shard::Snapshot;
+use crate::runner::ticket::Ticket;
 use crate::store::StoreNote;
 use crate::values::id::Sequence;
 
@@ -112,24 +112,6 @@ pub enum Message {
     Finish,
     /// Return at once.
     Abort,
-}
-
-/// A place in the bounded number of blocks that are under way; free again when the last worker has applied its part.
-#[derive(Debug)]
-pub struct Ticket(Sender<()>);
-
-impl Ticket {
-    /// Makes a ticket that gives its place back to `permits`.
-    pub fn new(permits: Sender<()>) -> Ticket {
-        Ticket(permits)
-    }
-}
-
-impl Drop for Ticket {
-    fn drop(&mut self) {
-        // The reader may be gone already: then nobody needs the place.
-        let _ = self.0.send(());
-    }
 }
 
 /// Buffers to use again, the last one first: it is the one that a cache is most likely to hold.

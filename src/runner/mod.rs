@@ -14,3 +14,4 @@ pub mod process;
 pub mod rejected;
 pub mod resume;
 pub mod state;
+pub mod ticket;

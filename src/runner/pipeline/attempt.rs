@@ -5,9 +5,11 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::format::layout::ObjectName;
+use crate::format::manifest::Manifest;
 use crate::input::Partition;
 use crate::input::record::Filter;
 use crate::job::{Effect, FieldPath, InputFormat, JobSpec};
+use crate::runner::checkpoint::priority::Priorities;
 use crate::runner::error::RunError;
 use crate::runner::observer::{Observer, RunEvent, Summary};
 use crate::runner::options::{Control, Options};
@@ -67,13 +69,17 @@ pub(crate) fn attempt(
     let workers = options.threads.max(1);
     let resumed = match &opened {
         None => None,
-        Some((store, _)) => {
-            recover::resume(store, options.latest_good, workers, job.checkpoint.priority.as_ref(), |sequence, old| {
+        Some((store, _)) => recover::resume(
+            store,
+            options.latest_good,
+            workers,
+            |manifest| ranks(job, manifest),
+            |sequence, old| {
                 let mut differences = job::differences(old, &with_types(job, old));
                 differences.retain(|difference| difference.effect() == Effect::Unfit);
                 if differences.is_empty() { Ok(()) } else { Err(RunError::Unfit { sequence, differences }) }
-            })?
-        }
+            },
+        )?,
     };
     // The definition in the checkpoint has the types that its run found out, which this one goes on with.
     let mut plans: Vec<OutputPlan> = output.iter().cloned().collect();
@@ -142,4 +148,11 @@ pub(crate) fn attempt(
     }
     tell_notes();
     Ok(summary)
+}
+
+/// Returns the rank of each shard of a checkpoint, the most important first, for a job with priorities.
+fn ranks(job: &JobSpec, manifest: &Manifest) -> Vec<usize> {
+    let Some(spec) = &job.checkpoint.priority else { return Vec::new() };
+    let priorities = Priorities::new(spec, manifest.tasks, manifest.shards, &[]);
+    (0..manifest.shards).map(|shard| priorities.rank(shard)).collect()
 }

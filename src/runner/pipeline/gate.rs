@@ -8,7 +8,8 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, select};
 
 use crate::input::roster::StreamNames;
 use crate::input::{Block, InputError, Move, Reader, Stand, Step};
-use crate::runner::messages::{Buffers, Chosen, Event, Message, Stream, Ticket};
+use crate::runner::messages::{Buffers, Chosen, Event, Message, Stream};
+use crate::runner::ticket::Ticket;
 
 /// Where the handing out of blocks stands. A cut is taken here and not by the reader, which may be waiting for input.
 pub(crate) struct Gate {

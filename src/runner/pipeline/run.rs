@@ -43,6 +43,7 @@ use crate::runner::process::processor::Processor;
 use crate::runner::process::time_plan::TimePlan;
 use crate::runner::process::watermark::Clock;
 use crate::runner::process::window::Windows;
+use crate::runner::resume::adapt::{NewLayout, adapt};
 use crate::runner::resume::recover::Recovered;
 use crate::runner::state::shard::Shard;
 use crate::store::{Store, StoreLock};
@@ -86,7 +87,10 @@ impl Run<'_> {
         let (mut shards, lineage) = match recovered {
             None => (Vec::new(), Lineage::default()),
             Some((recovered, definition)) => {
-                let Recovered { shards, lineage } = self.adapt(recovered, &definition, &plan)?;
+                let layout = NewLayout { job, codec: &plan.codec, tasks: plan.tasks, shards: plan.shards };
+                let task_of = |key: &[u8], hash: u64| plan.task_of_hashed(key, hash);
+                let adapted = adapt(recovered, &definition, &layout, task_of, self.threads, self.observer)?;
+                let Recovered { shards, lineage } = adapted;
                 (shards, lineage)
             }
         };

@@ -22,7 +22,8 @@ use crate::runner::process::exec::link::Link;
 use crate::runner::process::processor::{Context, ProcessError};
 use crate::runner::state::shard::Shard;
 
-use crate::runner::messages::{Account, Buffers, Chosen, Event, Message, ShardSnapshot, Ticket};
+use crate::runner::messages::{Account, Buffers, Chosen, Event, Message, ShardSnapshot};
+use crate::runner::ticket::Ticket;
 
 pub mod head;
 mod program;

@@ -4,67 +4,77 @@ use crate::format::manifest::{Manifest, Routing};
 use crate::format::rows::RowCodec;
 use crate::job::{AggregateFunction, Difference, FieldPath, JobSpec, TtlSpec};
 use crate::runner::error::RunError;
-use crate::runner::observer::RunEvent;
-use crate::runner::pipeline::plan::Plan;
-use crate::runner::pipeline::run::Run;
+use crate::runner::observer::{Observer, RunEvent};
 use crate::runner::process::aggregate::Program;
 use crate::runner::process::exec::mirror::Mirror;
 use crate::runner::process::processor::Processor;
 use crate::runner::resume::recover::Recovered;
 use crate::runner::resume::reroute::{Layout, Source, reroute};
+use crate::runner::state::shard::Shard;
 use crate::values::value::{Column, ColumnType, Value};
 use crate::{input, job};
 
-impl Run<'_> {
-    /// Puts the state of a checkpoint, which `definition` has left, into the layout of `plan` where that is another one, and tells what it did.
-    pub(crate) fn adapt(
-        &self,
-        mut recovered: Recovered,
-        definition: &JobSpec,
-        plan: &Plan,
-    ) -> Result<Recovered, RunError> {
-        let Some(last) = &recovered.lineage.last else { return Ok(recovered) };
-        let manifest = &last.manifest;
-        let sequence = manifest.sequence;
-        fits(manifest, definition)?;
-        for difference in job::differences(definition, self.job) {
-            match difference {
-                Difference::AggregateAdded { new } => {
-                    let record = manifest.totals.records;
-                    self.observer.event(&RunEvent::AggregateAdded { name: new.name, record });
-                }
-                Difference::AggregateRemoved { old } => {
-                    self.observer.event(&RunEvent::AggregateRemoved { name: old.name });
-                }
-                _ => {}
+/// The layout that a job needs its state in.
+#[derive(Debug, Clone, Copy)]
+pub struct NewLayout<'a> {
+    pub job: &'a JobSpec,
+    /// How the values of rows are packed.
+    pub codec: &'a RowCodec,
+    pub tasks: u32,
+    pub shards: u32,
+}
+
+/// Converts the state of a checkpoint, written by a run of `definition`, to the layout `new` where the two differ, and reports what changed.
+///
+/// `task_of` returns the task of a key, given the key and its XXH3-64.
+pub fn adapt(
+    mut recovered: Recovered,
+    definition: &JobSpec,
+    new: &NewLayout<'_>,
+    task_of: impl Fn(&[u8], u64) -> u32 + Sync,
+    threads: usize,
+    observer: &dyn Observer,
+) -> Result<Recovered, RunError> {
+    let Some(last) = &recovered.lineage.last else { return Ok(recovered) };
+    let manifest = &last.manifest;
+    let sequence = manifest.sequence;
+    fits(manifest, definition)?;
+    for difference in job::differences(definition, new.job) {
+        match difference {
+            Difference::AggregateAdded { new } => {
+                let record = manifest.totals.records;
+                observer.event(&RunEvent::AggregateAdded { name: new.name, record });
             }
+            Difference::AggregateRemoved { old } => {
+                observer.event(&RunEvent::AggregateRemoved { name: old.name });
+            }
+            _ => {}
         }
-        let codec = &plan.codec;
-        if manifest.tasks == plan.tasks && manifest.columns == codec.columns() {
-            return Ok(recovered);
-        }
-        if self.job.native.is_some() && manifest.columns != codec.columns() {
-            return Err(RunError::NativeColumns { sequence });
-        }
-        if !recovered.lineage.older.is_empty() {
-            return Err(RunError::SeveralCuts { sequence });
-        }
-        let sources = sources(definition, self.job, &manifest.columns, codec.columns());
-        let layout = Layout { codec, sources, tasks: plan.tasks, shards: plan.shards };
-        let (old_tasks, old_codec) = (manifest.tasks, RowCodec::new(manifest.columns.clone()));
-        let task_of = |key: &[u8], hash: u64| plan.task_of_hashed(key, hash);
-        let old = std::mem::take(&mut recovered.shards);
-        let routed = reroute(old, &old_codec, &layout, task_of, self.threads);
-        let (shards, content) = routed.map_err(|source| RunError::Rerouting { sequence, source })?;
-        if old_tasks != plan.tasks {
-            self.observer.event(&RunEvent::Rerouted { content, old_tasks, new_tasks: plan.tasks });
-        }
-        recovered.lineage.chains = Vec::new();
-        recovered.lineage.keys = shards.iter().map(crate::runner::state::shard::Shard::keys).collect();
-        recovered.lineage.is_relaid = true;
-        recovered.shards = shards;
-        Ok(recovered)
     }
+    let (old_columns, new_columns) = (&manifest.columns[..], new.codec.columns());
+    if manifest.tasks == new.tasks && old_columns == new_columns {
+        return Ok(recovered);
+    }
+    if new.job.native.is_some() && old_columns != new_columns {
+        return Err(RunError::NativeColumns { sequence });
+    }
+    if !recovered.lineage.older.is_empty() {
+        return Err(RunError::SeveralCuts { sequence });
+    }
+    let sources = sources(definition, new.job, old_columns, new_columns);
+    let layout = Layout { codec: new.codec, sources, tasks: new.tasks, shards: new.shards };
+    let (old_tasks, old_codec) = (manifest.tasks, RowCodec::new(manifest.columns.clone()));
+    let old = std::mem::take(&mut recovered.shards);
+    let routed = reroute(old, &old_codec, &layout, task_of, threads);
+    let (shards, content) = routed.map_err(|source| RunError::Rerouting { sequence, source })?;
+    if old_tasks != new.tasks {
+        observer.event(&RunEvent::Rerouted { content, old_tasks, new_tasks: new.tasks });
+    }
+    recovered.lineage.chains = Vec::new();
+    recovered.lineage.keys = shards.iter().map(Shard::keys).collect();
+    recovered.lineage.is_relaid = true;
+    recovered.shards = shards;
+    Ok(recovered)
 }
 
 /// Returns where the values of each of the `new` columns come from: from the `old` one of an aggregate that is the same as it was. One that is new has

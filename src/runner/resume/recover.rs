@@ -10,9 +10,8 @@ use crate::format::rows::{Row, RowBatch, RowCodec};
 use crate::format::segment::SegmentReader;
 use crate::format::segment::merge::Merge;
 use crate::format::{index, positions};
+use crate::job::JobSpec;
 use crate::job::definition::definition;
-use crate::job::{JobSpec, PrioritySpec};
-use crate::runner::checkpoint::priority::Priorities;
 use crate::runner::error::RunError;
 use crate::runner::lineage::{Lineage, OlderPositions};
 use crate::runner::process::exec::mirror;
@@ -44,12 +43,13 @@ pub struct Resumed {
 /// Reads the latest checkpoint; nothing when there is none.
 ///
 /// One that is damaged is [`RunError::LatestDamaged`], unless `may_go_back`: then it is the newest that is intact, and
-/// [`RunError::NoneIntact`] when there is no such. `priority` says which shards are loaded first. `check` is asked whether a definition fits, before the state is read.
+/// [`RunError::NoneIntact`] when there is no such. `ranks` gives each shard of a checkpoint its place in the order of loading. `check` is asked
+/// whether a definition fits, before the state is read.
 pub fn resume(
     store: &Store,
     may_go_back: bool,
     threads: usize,
-    priority: Option<&PrioritySpec>,
+    ranks: impl Fn(&Manifest) -> Vec<usize>,
     check: impl Fn(Sequence, &JobSpec) -> Result<(), RunError>,
 ) -> Result<Option<Resumed>, RunError> {
     let sequences = store.sequences()?;
@@ -61,10 +61,8 @@ pub fn resume(
         let read = manifest.map_err(RunError::from).and_then(|committed| {
             let definition = definition(store, &committed)?;
             check(sequence, &definition)?;
-            let manifest = &committed.manifest;
-            let priorities = priority.map(|spec| Priorities::new(spec, manifest.tasks, manifest.shards, &[]));
-            let rank = |shard| priorities.as_ref().map_or(0, |priorities| priorities.rank(shard));
-            Ok((definition, recover_in_order(store, committed, threads, rank)?))
+            let ranks = ranks(&committed.manifest);
+            Ok((definition, recover_in_order(store, committed, threads, &ranks)?))
         });
         let error = match read {
             Ok((definition, mut recovered)) => {
@@ -85,15 +83,15 @@ pub fn resume(
 
 /// Reads the state of a checkpoint, `threads` shards at a time. Every byte is verified on the way.
 pub fn recover(store: &Store, committed: Committed, threads: usize) -> Result<Recovered, RunError> {
-    recover_in_order(store, committed, threads, |_| usize::MAX)
+    recover_in_order(store, committed, threads, &[])
 }
 
-/// Does the same, and loads first the shards for which `rank` is smallest.
-pub fn recover_in_order(
+/// Does the same, and loads the shards in the order of their `ranks`.
+fn recover_in_order(
     store: &Store,
     committed: Committed,
     threads: usize,
-    rank: impl Fn(u32) -> usize,
+    ranks: &[usize],
 ) -> Result<Recovered, RunError> {
     let manifest = &committed.manifest;
     let inconsistent = |reason: String| RunError::Inconsistent { sequence: manifest.sequence, reason };
@@ -126,8 +124,8 @@ pub fn recover_in_order(
     let mut shards: Vec<Option<Result<Shard, RunError>>> = (0..manifest.shards).map(|_| None).collect();
     std::thread::scope(|scope| {
         let mut lanes: Vec<Vec<_>> = (0..threads.max(1)).map(|_| Vec::new()).collect();
-        let mut wanted: Vec<_> = (0..).zip(shards.iter_mut().zip(&chains)).collect();
-        wanted.sort_by_key(|(shard, _)| rank(*shard));
+        let mut wanted: Vec<(usize, _)> = (0..).zip(shards.iter_mut().zip(&chains)).collect();
+        wanted.sort_by_key(|(shard, _)| ranks.get(*shard).copied());
         for (i, (_, (slot, chain))) in wanted.into_iter().enumerate() {
             lanes[i % threads.max(1)].push((slot, chain));
         }

@@ -4,7 +4,6 @@ pub mod bitmap;
 pub mod content;
 pub mod deadlines;
 pub mod emitted;
-pub mod late;
 pub mod rows;
 pub mod shard;
 pub mod sketch;

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use crate::format::index::{shard_of, tasks_of};
 use crate::runner::error::RunError;
-use crate::runner::messages::Ticket;
 use crate::runner::observer::RunEvent;
 use crate::runner::pipeline::gauges::Load;
 use crate::runner::pipeline::worker::{Event, Worker};
@@ -14,6 +13,7 @@ use crate::runner::process::exec::failure::ProgramFailure;
 use crate::runner::process::exec::link::Link;
 use crate::runner::process::exec::mirror;
 use crate::runner::process::exec::protocol::Handed;
+use crate::runner::ticket::Ticket;
 
 impl Worker<'_> {
     /// Starts the worker's program, if the job has one, and hands it the state. Returns false when the run can not go on.

@@ -10,9 +10,9 @@ use crossbeam_channel::{Receiver, SendTimeoutError, TrySendError};
 use super::child::{Child, Incoming, describe};
 use super::protocol;
 use super::protocol::{Answer, Handed, Hello, PROTOCOL, RESTORE_BYTES};
-use crate::runner::messages::Ticket;
 use crate::runner::process::exec::failure::ProgramFailure;
 use crate::runner::process::exec::plan::ExecPlan;
+use crate::runner::ticket::Ticket;
 
 /// The most requests that a program has not answered yet.
 const REQUESTS_UNDER_WAY: usize = 8;
