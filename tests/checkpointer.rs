@@ -21,7 +21,7 @@ use ckpt::runner::output::shape::RowShape;
 use ckpt::runner::process::aggregate::Program;
 use ckpt::runner::resume::recover::recover;
 use ckpt::runner::state::emitted::Emitted;
-use ckpt::runner::state::shard::Snapshot;
+use ckpt::runner::state::frozen::FrozenRows;
 use ckpt::storage::Storage;
 use ckpt::storage::memory::MemoryStorage;
 use ckpt::store::{Committed, Store};
@@ -97,7 +97,7 @@ fn snapshots(
         }
         let kind = if before.is_empty() { SegmentKind::Base } else { SegmentKind::Delta };
         let keys = keys.keys().filter(|key| shard(key) == number).count() as u64;
-        let snapshot = Snapshot { rows, kind, keys, emitted: Emitted::default() };
+        let snapshot = FrozenRows { rows, kind, keys, emitted: Emitted::default() };
         ShardSnapshot { shard: number, cut, snapshot: Some(snapshot), pause_micros: 1, room: None }
     };
     (0..SHARDS).map(snapshot).collect()
@@ -320,7 +320,7 @@ fn an_attempt_that_takes_too_long_is_not_committed_and_leaves_nothing() {
     assert_eq!(names, ["history"]);
     let attempts = store(Arc::new(storage)).attempts().expect("read").attempts;
     let errors: Vec<_> = attempts.iter().map(|attempt| (attempt.number, attempt.error.as_deref())).collect();
-    let error = Some("the checkpoint was not done within 0 s");
+    let error = Some("the checkpoint was not finished within 0 s");
     assert_eq!(errors, [(1, error), (2, error), (3, error)]);
 }
 

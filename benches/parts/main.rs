@@ -150,7 +150,7 @@ fn state(bench: &mut Bench, codec: &RowCodec, rows: u64) {
             let mut row = shard.row(*hash, key.as_bytes());
             let count = if row.has(0) { row.int(0) } else { 0 };
             row.set_int(0, count + 1);
-            row.mark(0);
+            row.set_present(0);
         }
     };
     let full = || {

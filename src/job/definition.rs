@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::job::{JobSpec, JobFileError};
+use crate::job::{JobFileError, JobSpec};
 use crate::store::{Committed, Store, StoreError};
 use crate::values::id::Sequence;
 

@@ -14,7 +14,7 @@ use crate::runner::error::RunError;
 use crate::runner::observer::Done;
 use crate::runner::process::processor::ProcessError;
 use crate::runner::rejected::{LateRecord, Rejected};
-use crate::runner::state::shard::Snapshot;
+use crate::runner::state::frozen::FrozenRows;
 use crate::runner::ticket::Ticket;
 use crate::store::StoreNote;
 use crate::values::id::Sequence;
@@ -78,7 +78,7 @@ pub struct ShardSnapshot {
     /// The cut.
     pub cut: u64,
     /// Its rows; nothing when the cut leaves the shard out.
-    pub snapshot: Option<Snapshot>,
+    pub snapshot: Option<FrozenRows>,
     /// How long the worker stood still for all of its shards, in microseconds.
     pub pause_micros: u64,
     /// Held until the rows are written.

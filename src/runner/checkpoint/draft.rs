@@ -16,7 +16,7 @@ use crate::runner::error::RunError;
 use crate::runner::lineage::Lineage;
 use crate::runner::messages::ShardSnapshot;
 use crate::runner::output::changes::ShardChanges;
-use crate::runner::state::shard::Snapshot;
+use crate::runner::state::frozen::FrozenRows;
 use crate::store::Store;
 use crate::values::id::Sequence;
 use crate::values::value::Column;
@@ -30,7 +30,7 @@ pub(crate) struct Draft {
     pub(crate) chain: Vec<IndexRow>,
     pub(crate) keys: u64,
     /// Rows that are in no segment yet, and the cut that they are of.
-    pub(crate) pending: Option<(Snapshot, u64)>,
+    pub(crate) pending: Option<(FrozenRows, u64)>,
     /// What has changed and was emitted since the latest checkpoint.
     pub(crate) changes: ShardChanges,
 }
@@ -50,7 +50,7 @@ impl Draft {
     }
 
     /// Puts what was taken at a newer cut on top of what is pending.
-    fn add(&mut self, cut: u64, snapshot: Option<Snapshot>, wants_rows: bool) {
+    fn add(&mut self, cut: u64, snapshot: Option<FrozenRows>, wants_rows: bool) {
         let Some(mut snapshot) = snapshot else { return };
         self.cut = cut;
         self.keys = snapshot.keys;

@@ -10,7 +10,7 @@ use crate::input::Partition;
 use crate::input::record::Filter;
 use crate::job::{Effect, FieldPath, InputFormat, JobSpec};
 use crate::runner::checkpoint::priority::Priorities;
-use crate::runner::error::RunError;
+use crate::runner::error::{JobError, ResumeError, RunError};
 use crate::runner::observer::{Observer, RunEvent, Summary};
 use crate::runner::options::{Control, Options};
 use crate::runner::output::plan::OutputPlan;
@@ -20,7 +20,8 @@ use crate::runner::process::aggregate::Program;
 use crate::runner::process::exec::mirror::Mirror;
 use crate::runner::process::exec::plan::ExecPlan;
 use crate::runner::process::processor::Processor;
-use crate::runner::resume::{damaged, outputs, recover};
+use crate::runner::resume::damaged::skip;
+use crate::runner::resume::{outputs, recover};
 use crate::store::Store;
 use crate::values::value::ColumnType;
 use crate::{input, job};
@@ -38,13 +39,13 @@ pub(crate) fn attempt(
     let filter = match &job.filter {
         None => None,
         Some(expression) => {
-            let filter = Filter::new(expression).map_err(|reason| RunError::Filter { reason })?;
+            let filter = Filter::new(expression).map_err(|reason| JobError::Filter { reason })?;
             let untyped = matches!(job.input.format, InputFormat::Csv { .. });
             Some(if untyped { filter.with_numbers_in_text() } else { filter })
         }
     };
     let native = job.native.as_ref().map(|name| options.processors.make(name, job)).transpose();
-    let native = native.map_err(|reason| RunError::Processor { reason })?;
+    let native = native.map_err(|reason| JobError::Processor { reason })?;
     let list = if job.input.follow { input::present } else { input::partitions };
     let partitions: Arc<[Partition]> = list(&job.input, &job.base)?.into();
     check_paths(job, output.as_ref())?;
@@ -60,10 +61,10 @@ pub(crate) fn attempt(
     {
         let place = store.place();
         if let Some(published) = output.as_ref().and_then(OutputPlan::published) {
-            return Err(RunError::CheckpointsMissing { place, output: published.display().to_string() });
+            return Err(ResumeError::CheckpointsMissing { place, output: published.display().to_string() }.into());
         }
         if options.must_resume {
-            return Err(RunError::NothingToResume { place });
+            return Err(ResumeError::NothingToResume { place }.into());
         }
     }
     let workers = options.threads.max(1);
@@ -77,7 +78,7 @@ pub(crate) fn attempt(
             |sequence, old| {
                 let mut differences = job::differences(old, &with_types(job, old));
                 differences.retain(|difference| difference.effect() == Effect::Unfit);
-                if differences.is_empty() { Ok(()) } else { Err(RunError::Unfit { sequence, differences }) }
+                if differences.is_empty() { Ok(()) } else { Err(ResumeError::Unfit { sequence, differences }.into()) }
             },
         )?,
     };
@@ -88,11 +89,11 @@ pub(crate) fn attempt(
         plans.extend(OutputPlan::new(&before).filter(|before| Some(before) != output.as_ref()));
     }
     let mut job = resumed.as_ref().map_or_else(|| job.clone(), |resumed| with_types(job, &resumed.definition));
-    let (recovered, definition, left_behind) = match resumed {
+    let (recovered, definition, damaged) = match resumed {
         None => (None, None, Vec::new()),
-        Some(resumed) => (Some(resumed.recovered), Some(resumed.definition), resumed.left_behind),
+        Some(resumed) => (Some(resumed.recovered), Some(resumed.definition), resumed.damaged),
     };
-    if let (Some((store, _)), Some(recovered), false) = (&opened, &recovered, left_behind.is_empty()) {
+    if let (Some((store, _)), Some(recovered), false) = (&opened, &recovered, damaged.is_empty()) {
         // A prune knows that a run needs the latest checkpoint, not that it has gone back to an older one.
         let objects: Vec<ObjectName> = recovered.lineage.objects.iter().copied().collect();
         store.take_over(&objects)?;
@@ -107,11 +108,11 @@ pub(crate) fn attempt(
     };
     let exec = job.exec.as_ref().map(|exec| ExecPlan::new(&job, exec, &options.environment));
 
-    if let (Some(last), false) = (&last, left_behind.is_empty()) {
-        damaged::go_back(&last.manifest, &left_behind, output.as_ref(), observer)?;
+    if let (Some(last), false) = (&last, damaged.is_empty()) {
+        skip(&last.manifest, &damaged, output.as_ref(), observer)?;
     }
     let newest = recovered.as_ref().and_then(|recovered| recovered.lineage.newest);
-    outputs::settle(store.as_ref(), last.as_ref().map(|last| &last.manifest), newest, &plans, observer)?;
+    outputs::reconcile(store.as_ref(), last.as_ref().map(|last| &last.manifest), newest, &plans, observer)?;
     let store_place = opened.as_ref().map(|(store, _)| store.place());
     match &last {
         None => observer.event(&RunEvent::Fresh { store: store_place }),
@@ -124,7 +125,7 @@ pub(crate) fn attempt(
         }),
     }
     tell_notes();
-    let left_behind = left_behind.into_iter().map(|left| left.sequence).collect();
+    let skipped_checkpoints = damaged.into_iter().map(|damaged| damaged.sequence).collect();
     let (clock, holder) = (options.clock, options.holder.as_str());
     let seed = xxhash_rust::xxh3::xxh3_64(&options.random);
     let run = Run {
@@ -137,7 +138,7 @@ pub(crate) fn attempt(
         partitions,
         output,
         begun,
-        left_behind,
+        skipped_checkpoints,
         threads: workers,
     };
     let mut summary = run.go(processor, exec, filter, opened, recovered.zip(definition))?;

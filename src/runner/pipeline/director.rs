@@ -18,7 +18,7 @@ use crate::runner::checkpoint::priority::{Priorities, ShardSeen};
 use crate::runner::checkpoint::requests::Requests;
 use crate::runner::checkpoint::trigger::{Policy, Seen, Timing};
 use crate::runner::checkpoint::{priority, trigger};
-use crate::runner::error::RunError;
+use crate::runner::error::{RecordError, RunError};
 use crate::runner::lineage::Lineage;
 use crate::runner::messages::{Account, Cut, Event, Outcome, Past, Standing, Stream};
 use crate::runner::observer::{Done, PublishedChanges, RunEvent, Status, Summary};
@@ -408,16 +408,17 @@ impl<'a> Director<'a> {
                 self.failed(error)?;
             }
             Event::Failed(error) => return Err(*error),
-            Event::Unapplied(error, key) => return Err(RunError::Process { reason: error.reason, key }),
+            Event::Unapplied(error, key) => return Err(RecordError::Unapplied { reason: error.reason, key }.into()),
             Event::Late(record) => {
                 let LateRecord { stream, first_record, rejected, .. } = *record;
-                return Err(RunError::LateRecord {
+                return Err(RecordError::Late {
                     partition: self.streams[stream as usize].name.to_string(),
                     offset: rejected.offset,
                     record: first_record + rejected.index,
                     reason: rejected.reason,
                     beginning: String::from_utf8_lossy(&rejected.bytes).into_owned(),
-                });
+                }
+                .into());
             }
             Event::Input(error) => return Err(error.into()),
             Event::Opened(stream) => self.streams.push(stream),
@@ -437,13 +438,14 @@ impl<'a> Director<'a> {
             let stream = &mut self.streams[account.stream as usize];
             let (name, first_record) = (&stream.name, stream.records);
             if let Some(rejected) = account.fatal {
-                return Err(RunError::BadRecord {
+                return Err(RecordError::Bad {
                     partition: name.to_string(),
                     offset: rejected.offset,
                     record: first_record + rejected.index,
                     reason: rejected.reason,
                     beginning: String::from_utf8_lossy(&rejected.bytes).into_owned(),
-                });
+                }
+                .into());
             }
             for rejected in &account.dead {
                 append_line(&mut self.dead_lines, name, first_record, rejected);
@@ -644,7 +646,7 @@ impl<'a> Director<'a> {
         pauses_micros.sort_unstable();
         Ok(Summary {
             resumed_from: self.resumed_from,
-            left_behind: self.run.left_behind.clone(),
+            skipped_checkpoints: self.run.skipped_checkpoints.clone(),
             latest: self.latest.as_ref().map(|(_, _, _, sequence)| *sequence),
             records: self.records_in_all - self.records_before,
             records_in_all: self.records_in_all,

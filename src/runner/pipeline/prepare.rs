@@ -9,7 +9,7 @@ use crate::input;
 use crate::input::Partition;
 use crate::input::record::sample;
 use crate::job::{AggregateFunction, FieldPath, JobSpec, OnError, OnLate};
-use crate::runner::error::RunError;
+use crate::runner::error::{JobError, ResumeError, RunError};
 use crate::runner::observer::{Observer, RunEvent};
 use crate::runner::options::Options;
 use crate::runner::output::plan::OutputPlan;
@@ -41,7 +41,9 @@ pub(crate) fn check_paths(job: &JobSpec, output: Option<&OutputPlan>) -> Result<
         Some(OnLate::DeadLetter(path)) => Some((path.as_path(), "the file of late records")),
         _ => None,
     };
-    let same = |path: &Path, first, second| Err(RunError::SamePath { path: path.display().to_string(), first, second });
+    let same = |path: &Path, first, second| -> Result<(), RunError> {
+        Err(JobError::SamePath { path: path.display().to_string(), first, second }.into())
+    };
     let is_input = |path: &Path| input::is_input(&job.input, &job.base, path);
     if let Some(output) = output
         && is_input(Path::new(&output.name(Sequence::FIRST)))
@@ -75,23 +77,23 @@ pub(crate) fn open_store(
     let paths: Vec<PathBuf> =
         std::iter::once(&checkpoint.store).chain(&checkpoint.replicas).map(|path| job.resolve(path)).collect();
     let absolute = absolute_places(&paths)?;
-    let places: Vec<Arc<dyn Storage>> = paths.iter().map(|path| options.places.open(path)).collect();
+    let places: Vec<Arc<dyn Storage>> = paths.iter().map(|path| options.storages.open(path)).collect();
     for place in &places {
         if let Ok(store) = Store::open(vec![Arc::clone(place)])
             && store.file.job != job.job
         {
             let (expected, found) = (job.job.clone(), store.file.job.clone());
-            return Err(RunError::OtherJob { place: store.place(), expected, found });
+            return Err(ResumeError::OtherJob { place: store.place(), expected, found }.into());
         }
     }
     let open = || Store::open_for_writing(places.clone(), checkpoint.min_copies, &options.holder);
     let (store, lock) = match open() {
         Err(StoreError::NoStore { place }) => {
             if let Some(published) = output.and_then(OutputPlan::published) {
-                return Err(RunError::StoreMissing { place, output: published.display().to_string() });
+                return Err(ResumeError::StoreMissing { place, output: published.display().to_string() }.into());
             }
             if options.must_resume {
-                return Err(RunError::NothingToResume { place });
+                return Err(ResumeError::NothingToResume { place }.into());
             }
             let file = StoreFile {
                 format: FORMAT,
@@ -156,10 +158,10 @@ pub(crate) fn resolve_types(
     for ((field, compares), seen) in wanted.into_iter().zip(seen) {
         let column_type = match (seen, compares) {
             (Some(ColumnType::Json), Some(function)) => {
-                return Err(RunError::MixedTypes { function, field: field.to_string() });
+                return Err(JobError::MixedTypes { function, field: field.to_string() }.into());
             }
             (Some(ColumnType::Bool), Some(function)) => {
-                return Err(RunError::Unordered { function, field: field.to_string() });
+                return Err(JobError::Unordered { function, field: field.to_string() }.into());
             }
             (Some(seen), _) => seen,
             (None, compares) => {

@@ -149,8 +149,8 @@ mod tests {
     use jiff::Timestamp;
 
     use super::*;
-    use crate::runner::job_paths::Places;
     use crate::runner::process::processor::Processors;
+    use crate::runner::storage_opener::StorageOpener;
 
     struct Panicking;
 
@@ -177,7 +177,7 @@ mod tests {
             random: [1; 16],
             environment: Vec::new(),
             processors: Processors::default(),
-            places: Places::default(),
+            storages: StorageOpener::default(),
         };
         let result = run(&job, &options, &Control::default(), &Panicking);
         assert!(matches!(result, Err(RunError::Panicked)));

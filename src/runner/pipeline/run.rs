@@ -23,7 +23,7 @@ use crate::runner::checkpoint::priority::Priorities;
 use crate::runner::checkpoint::pruner::Pruner;
 use crate::runner::checkpoint::requests::Requests;
 use crate::runner::checkpoint::slots::Rooms;
-use crate::runner::error::RunError;
+use crate::runner::error::{CheckpointError, ResumeError, RunError};
 use crate::runner::lineage::Lineage;
 use crate::runner::messages::{Buffers, Event, Message};
 use crate::runner::observer::{Observer, RunEvent, Summary};
@@ -68,7 +68,7 @@ pub(crate) struct Run<'a> {
     pub(crate) partitions: Arc<[Partition]>,
     pub(crate) output: Option<OutputPlan>,
     pub(crate) begun: Instant,
-    pub(crate) left_behind: Vec<Sequence>,
+    pub(crate) skipped_checkpoints: Vec<Sequence>,
     pub(crate) threads: usize,
 }
 
@@ -95,7 +95,7 @@ impl Run<'_> {
             }
         };
         if let (Some(timing), Some(last)) = (&plan.timing, &lineage.last) {
-            let inconsistent = |reason| RunError::Inconsistent { sequence: last.manifest.sequence, reason };
+            let inconsistent = |reason| CheckpointError::Inconsistent { sequence: last.manifest.sequence, reason };
             shards.iter_mut().try_for_each(|shard| timing.arm(shard)).map_err(inconsistent)?;
         }
         shards.resize_with(plan.shards as usize, || Shard::new(&plan.codec));
@@ -117,12 +117,12 @@ impl Run<'_> {
         let open = |path: &Path, part: fn(&Manifest) -> Option<&DeadLetter>| -> Result<DeadLetterFile, RunError> {
             let (name, path, committed) = (path.display().to_string(), job.resolve(path), last.and_then(part));
             if let Some(roll_back) = &roll_back
-                && let Some((sequence, aside)) = roll_back.apply(&name, &path, committed, part)?
+                && let Some((sequence, moved_to)) = roll_back.apply(&name, &path, committed, part)?
             {
-                let (path, aside) = (path.display().to_string(), aside.display().to_string());
-                self.observer.event(&RunEvent::Withdrawn { sequence, path, aside });
+                let (path, moved_to) = (path.display().to_string(), moved_to.display().to_string());
+                self.observer.event(&RunEvent::Superseded { sequence, path, moved_to });
             }
-            DeadLetterFile::open(&name, &path, committed)
+            Ok(DeadLetterFile::open(&name, &path, committed)?)
         };
         let dead_letter = match &job.input.on_error {
             OnError::DeadLetter(path) => Some(open(path, |manifest| manifest.dead_letter.as_ref())?),
@@ -134,7 +134,7 @@ impl Run<'_> {
         };
         let next_block = lineage.last.as_ref().map_or(0, |last| last.manifest.block);
         if let (true, false, Some(last)) = (job.input.follow, lineage.older.is_empty(), &lineage.last) {
-            return Err(RunError::SeveralCuts { sequence: last.manifest.sequence });
+            return Err(ResumeError::SeveralCuts { sequence: last.manifest.sequence }.into());
         }
         let roster = match &plan.route {
             Route::Key(_) => None,
@@ -144,7 +144,7 @@ impl Run<'_> {
         plan.replay = replay(&lineage, &start, &self.partitions, plan.shards);
         if let (Some(_), Some(last)) = (&plan.replay, &lineage.last) {
             if plan.timing.is_some() || plan.exec.is_some() {
-                return Err(RunError::SeveralCuts { sequence: last.manifest.sequence });
+                return Err(ResumeError::SeveralCuts { sequence: last.manifest.sequence }.into());
             }
             // What the newest cut has read is there as well.
             let plain = lineage.positions.values().filter(|row| row.partition != "-").cloned().collect();
@@ -340,7 +340,7 @@ impl Run<'_> {
         let totals = manifest.map(|manifest| manifest.totals).unwrap_or_default();
         Summary {
             resumed_from: sequence,
-            left_behind: self.left_behind.clone(),
+            skipped_checkpoints: self.skipped_checkpoints.clone(),
             latest: sequence,
             records_in_all: totals.records,
             skipped_in_all: totals.skipped,

@@ -148,7 +148,8 @@ impl<'a> Worker<'a> {
             return self.shards;
         }
         let program = self.program.as_ref();
-        let (answers, mut said) = program.map_or_else(|| (never(), never()), |link| (link.answers(), link.said()));
+        let (answers, mut said) =
+            program.map_or_else(|| (never(), never()), |link| (link.answers(), link.stderr_lines()));
         loop {
             while let Ok(incoming) = answers.try_recv() {
                 if !self.take_answer(incoming) {

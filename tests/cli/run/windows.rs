@@ -155,7 +155,7 @@ fn a_bad_time_names_the_unit_that_it_may_be_in() {
     windowed(&env, "every: 1m", "");
     data(&env, "data-1.jsonl", &[("a", 1_795_356_000_123, 1)]);
     let output = env.run(&["run", "job.yaml", "--quiet"]).expect(4);
-    assert!(output.stderr.contains("with `unit: ms` it would be"), "{output}");
+    assert!(output.stderr.contains("did you mean `unit: ms`?"), "{output}");
 }
 
 #[test]

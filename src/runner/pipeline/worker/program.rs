@@ -12,7 +12,7 @@ use crate::runner::process::exec::child::Incoming;
 use crate::runner::process::exec::failure::ProgramFailure;
 use crate::runner::process::exec::link::Link;
 use crate::runner::process::exec::mirror;
-use crate::runner::process::exec::protocol::Handed;
+use crate::runner::process::exec::protocol::StateUpdate;
 use crate::runner::ticket::Ticket;
 
 impl Worker<'_> {
@@ -85,7 +85,7 @@ impl Worker<'_> {
             Err(failure) => return self.fail(failure),
         };
         let before = self.load();
-        let taken = self.take_over(&given.handed);
+        let taken = self.take_over(&given.update);
         self.gauges.add(self.load(), before);
         if let Err(failure) = taken {
             return self.fail(failure);
@@ -97,18 +97,18 @@ impl Worker<'_> {
     }
 
     /// Puts what the program handed over into the shards.
-    fn take_over(&mut self, handed: &Handed) -> Result<(), ProgramFailure> {
+    fn take_over(&mut self, update: &StateUpdate) -> Result<(), ProgramFailure> {
         let plan = self.plan;
-        for row in handed.changes.iter() {
+        for row in update.changes.iter() {
             let key = || String::from_utf8_lossy(row.key).into_owned();
             let place = self.place_of(row.task).ok_or(ProgramFailure::OtherTask { task: row.task })?;
             mirror::put(&mut self.shards[place].1, &plan.codec, row.task, row.key, row.value)
                 .map_err(|reason| ProgramFailure::State { task: row.task, key: key(), reason })?;
         }
-        if !handed.rows.is_empty() && !plan.exec.as_ref().is_some_and(|exec| exec.emits()) {
+        if !update.rows.is_empty() && !plan.exec.as_ref().is_some_and(|exec| exec.emits()) {
             return Err(ProgramFailure::NoOutput);
         }
-        for (task, row) in &handed.rows {
+        for (task, row) in &update.rows {
             let place = self.place_of(*task).ok_or(ProgramFailure::OtherTask { task: *task })?;
             self.shards[place].1.emitted().push_object(row);
         }

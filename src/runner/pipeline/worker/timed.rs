@@ -140,7 +140,7 @@ impl Worker<'_> {
         if let (true, Some(timing), Some(timed)) = (moved, &self.plan.timing, &self.timed) {
             let watermark = timed.clock.watermark();
             for (_, shard) in &mut self.shards {
-                timing.settle(shard, watermark);
+                timing.close_due(shard, watermark);
             }
         }
         self.gauges.add(self.load(), before);

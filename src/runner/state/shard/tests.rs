@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::values::value::{Column, Value};
+use crate::values::value::{Column, ColumnType, Value};
 
 fn codec() -> RowCodec {
     RowCodec::new(vec![Column::new("n", ColumnType::Int), Column::new("t", ColumnType::Text)])
@@ -37,7 +37,7 @@ fn what_two_cuts_took_is_one_snapshot_in_which_the_newer_row_counts() {
         for (key, change, value) in rows {
             batch.push_changed(0, key.as_bytes(), *change, value.is_some(), |bytes| bytes.extend(*value));
         }
-        Snapshot { rows: batch, kind, keys: rows.len() as u64, emitted: Emitted::default() }
+        FrozenRows { rows: batch, kind, keys: rows.len() as u64, emitted: Emitted::default() }
     };
     let older = [
         ("a", Insert, Some(1)),
@@ -286,7 +286,7 @@ fn a_shard_whose_rows_come_and_go_is_as_a_map_and_does_not_grow() {
         memory.push(shard.memory_bytes());
     }
     assert!(memory[39] <= memory[13] * 5 / 4, "{memory:?}");
-    assert!(shard.variables.places.len() < 3_000, "{}", shard.variables.places.len());
+    assert!(shard.variables.slots.len() < 3_000, "{}", shard.variables.slots.len());
 }
 
 #[test]
