@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_written_after_the_checkpoint_is_cut_off_on_resume() {
+    fn lines_written_after_the_checkpoint_are_truncated_on_resume() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("sub/dead.jsonl");
         let mut file = DeadLetterFile::open("dead.jsonl", &path, None).unwrap();

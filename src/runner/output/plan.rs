@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn a_publication_that_was_cut_short_is_finished_and_strays_are_removed() {
+    fn an_interrupted_publication_is_finished_and_strays_are_removed() {
         for (emit, name) in [(Emit::Final, "job.jsonl"), (Emit::Changes, "job-00000007.jsonl")] {
             let dir = tempfile::tempdir().unwrap();
             let plan = plan(dir.path(), emit);
@@ -272,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_a_checkpoint_has_published_is_withdrawn_and_nothing_is_overwritten() {
+    fn only_published_files_are_superseded_and_nothing_is_overwritten() {
         let dir = tempfile::tempdir().unwrap();
         let plan = plan(dir.path(), Emit::Final);
         let path = dir.path().join("job.jsonl");
@@ -292,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn the_files_of_changes_tell_their_checkpoint() {
+    fn files_of_changes_name_their_checkpoint() {
         let plan = plan(Path::new("/out"), Emit::Changes);
         assert_eq!(plan.sequence_of("job-00000042.jsonl"), Some(Sequence(42)));
         for other in [

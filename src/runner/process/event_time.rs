@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_time_says_why_and_which_unit_it_may_be() {
+    fn invalid_times_are_explained_and_a_unit_is_suggested() {
         let bad = |unit, field: Field<'static>| reader(unit, &InputFormat::Json).millis(&field).unwrap_err().reason;
         assert_eq!(
             bad(TimeUnit::Seconds, Field::Number("1795356000123")),

@@ -171,7 +171,7 @@ mod tests {
     use xxhash_rust::xxh3::xxh3_64;
 
     #[test]
-    fn a_key_expires_when_it_had_no_record_for_so_long_and_not_before() {
+    fn a_key_expires_after_its_ttl_and_not_before() {
         let codec = RowCodec::new(vec![Column::new("n", ColumnType::Int), Column::new("event_time", ColumnType::Int)]);
         let expiry = Expiry { ttl_millis: 5_000, column: 1, offset: codec.offset(1) };
         let text = "job: a\ninput: b.jsonl\nkey: k\nprocess: {aggregate: {n: count}, ttl: 5s, time: ts, unit: ms}\n";

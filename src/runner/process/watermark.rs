@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_goes_on_from_a_checkpoint() {
+    fn a_clock_resumes_from_a_checkpoint() {
         let mut clock = Clock::new(2, 0);
         clock.advance(0, Some(30), &[]);
         clock.advance(1, Some(20), &[1]);

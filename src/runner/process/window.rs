@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn the_key_of_a_row_is_read_from_its_end() {
+    fn the_key_of_a_row_is_parsed_from_its_end() {
         for (windows, stamp) in
             [(windows(60_000, 60_000), "2026-11-22T14:00:00Z"), (windows(250, 250), "2026-11-22T14:00:00.000Z")]
         {

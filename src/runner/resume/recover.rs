@@ -1,4 +1,4 @@
-//! Reads the state, the positions and the job definition of the latest checkpoint.
+//! Reads the state and the positions of a checkpoint back into memory.
 
 use std::collections::{HashMap, HashSet};
 

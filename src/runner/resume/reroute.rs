@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn every_row_is_where_its_key_belongs_and_is_written_anew() {
+    fn every_row_is_in_the_shard_of_its_key_and_is_written_again() {
         let codec = columns(&[("n", ColumnType::Int), ("t", ColumnType::Text)]);
         for (tasks, shards, threads) in [(128, 16, 3), (1, 1, 8), (5, 5, 1), (64, 16, 16)] {
             let layout = Layout { codec: &codec, sources: vec![Source::Column(0), Source::Column(1)], tasks, shards };
@@ -156,9 +156,9 @@ mod tests {
                     rows.insert(String::from_utf8(key.to_vec()).unwrap(), codec.unpack(packed));
                 });
                 shard.freeze(false);
-                let snapshot = shard.take(usize::MAX / 2, |_| 0).unwrap();
-                assert_eq!(snapshot.kind, SegmentKind::Base);
-                assert_eq!(snapshot.rows.len() as u64, shard.keys());
+                let frozen = shard.take(usize::MAX / 2, |_| 0).unwrap();
+                assert_eq!(frozen.kind, SegmentKind::Base);
+                assert_eq!(frozen.rows.len() as u64, shard.keys());
             }
             let expected =
                 (0..1_000).map(|n| (format!("key {n}"), vec![Value::Int(n), Value::Text(format!("text {n}"))]));
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn columns_move_start_empty_and_go() {
+    fn columns_are_moved_added_empty_and_removed() {
         let old = columns(&[("n", ColumnType::Int), ("t", ColumnType::Text)]);
         let new = columns(&[("fresh", ColumnType::Number), ("t", ColumnType::Text)]);
         let layout = Layout {
@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn a_row_that_does_not_arrive_is_noticed() {
+    fn a_lost_row_is_noticed() {
         let codec = columns(&[("n", ColumnType::Int), ("t", ColumnType::Text)]);
         let layout = Layout { codec: &codec, sources: vec![Source::Column(0), Source::Column(1)], tasks: 4, shards: 4 };
         // A route that changes its mind, as it would with broken memory.

@@ -56,7 +56,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rows_come_in_the_order_of_their_deadlines_each_once() {
+    fn each_row_comes_once_in_the_order_of_the_deadlines() {
         let mut deadlines = Deadlines::default();
         for (row, deadline) in [(0, 30), (5, 10), (2, 10), (3, 20)] {
             deadlines.arm(row, deadline);

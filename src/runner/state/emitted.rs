@@ -90,7 +90,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_appended_comes_after_what_was_there() {
+    fn appended_rows_follow_existing_rows() {
         let mut first = Emitted::default();
         assert!(first.is_empty());
         first.push_row(b"a", |bytes| bytes.push(1));

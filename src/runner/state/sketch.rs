@@ -69,7 +69,7 @@ mod tests {
 
     /// Killed and resumed runs rely on this: writing and reading a sketch at any moment changes nothing.
     #[test]
-    fn a_sketch_that_went_through_bytes_goes_on_as_if_it_had_not() {
+    fn writing_and_reading_a_sketch_does_not_change_how_it_continues() {
         for stop in [0, 1, 7, 8, 9, 100, 191, 192, 193, 500, 3_000, 9_999] {
             let mut straight = Sketch::default();
             let mut stopped = Sketch::default();
@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sketch_that_went_through_bytes_often_has_the_bytes_of_one_that_had_not() {
+    fn writing_and_reading_a_sketch_often_does_not_change_its_bytes() {
         for every in [1, 3, 50, 1_000, 20_000] {
             let mut straight = Sketch::default();
             let mut stopped = Sketch::default();

@@ -145,7 +145,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn hashes_that_are_half_alike_are_found_as_quickly_as_others() {
+    fn half_equal_hashes_are_found_as_quickly_as_others() {
         let hash_of: [fn(u32) -> u64; 2] = [|n| 7 << 32 | u64::from(n), |n| u64::from(n) << 32 | 7];
         for hash in hash_of {
             let mut table = Table::default();

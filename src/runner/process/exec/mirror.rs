@@ -108,17 +108,17 @@ mod tests {
 
     fn taken(shard: &mut Shard) -> Vec<(u32, String, Option<String>)> {
         shard.freeze(false);
-        let mut snapshot = shard.take(usize::MAX / 2, |key| split_key(key).0).expect("all of it");
-        snapshot.rows.split_tasks();
-        snapshot.rows.sort();
+        let mut frozen = shard.take(usize::MAX / 2, |key| split_key(key).0).expect("all of it");
+        frozen.rows.split_tasks();
+        frozen.rows.sort();
         let codec = RowCodec::new(vec![Column::new(VALUE_COLUMN, ColumnType::Json)]);
         let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
         let value = |packed: &[u8]| codec.unpack(packed)[0].to_json();
-        snapshot.rows.iter().map(|row| (row.task, text(row.key), row.value.map(value))).collect()
+        frozen.rows.iter().map(|row| (row.task, text(row.key), row.value.map(value))).collect()
     }
 
     #[test]
-    fn only_what_differs_is_a_change_and_tasks_have_keys_of_their_own() {
+    fn setting_an_equal_value_is_not_a_change_and_tasks_have_separate_keys() {
         let codec = RowCodec::new(Mirror::new(&InputFormat::Json).columns().to_vec());
         let mut shard = Shard::new(&codec);
         let put = |shard: &mut Shard, task, value: Option<&str>| {
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_json_or_too_large_is_refused() {
+    fn values_that_are_not_json_or_are_too_large_are_refused() {
         let codec = RowCodec::new(Mirror::new(&InputFormat::Json).columns().to_vec());
         let mut shard = Shard::new(&codec);
         let long = format!("\"{}\"", "x".repeat(MAX_VALUE_BYTES));

@@ -143,7 +143,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_program_is_called_by_its_script_and_found_beside_the_job_file() {
+    fn a_program_is_named_after_its_script_and_found_beside_the_job_file() {
         let job = |command: &str| {
             let text = format!("job: j\ninput: a.jsonl\nprocess: {{exec: {command}}}\n");
             JobSpec::parse(&text, std::path::Path::new("/jobs/j.yaml")).unwrap()

@@ -283,7 +283,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn answers_are_taken_apart() {
+    fn answers_are_parsed() {
         let line = br#"{"type":"done","number":7,"changed":[[3,"a",{"n":1}],[3,"b\"",null]],"deleted":[[3,"a"]],"emit":[[3,{"x": [1]}]]}"#;
         let Ok(Answer::Done { number: 7, update }) = Answer::parse(line) else { panic!("{:?}", Answer::parse(line)) };
         let rows: Vec<_> = update.changes.iter().map(|row| (row.task, row.key, row.value)).collect();
@@ -296,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_answer_is_refused_with_a_reason() {
+    fn lines_that_are_not_answers_are_refused_with_a_reason() {
         for (line, reason) in [
             (&b"hello"[..], "expected value at byte 1"),
             (b"\xff", "it is not UTF-8"),
@@ -321,7 +321,7 @@ mod tests {
     }
 
     #[test]
-    fn a_batch_is_one_line_in_which_its_records_are_found_again() {
+    fn a_batch_is_one_line_in_which_records_can_be_found() {
         let mut body = Vec::new();
         begin_batch(&mut body, "a\"b.jsonl");
         for (task, offset, data) in [(1, 0, "{\"n\":1}"), (9, 8, "{\"n\":2}")] {
