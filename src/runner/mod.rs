@@ -18,10 +18,11 @@
 //!                state                shards and their rows
 //! ```
 //!
-//! Below all of them are three small files: rejected records, tickets, and how storages are opened.
+//! Below all of them are small files: rejected records, tickets, encoder slots, and how storages are opened.
 
 pub mod check;
 pub mod checkpoint;
+pub mod encoder_slots;
 pub mod error;
 pub mod lineage;
 pub mod messages;
@@ -35,3 +36,5 @@ pub mod resume;
 pub mod state;
 pub mod storage_opener;
 pub mod ticket;
+
+pub use pipeline::restart::run;
