@@ -1,6 +1,8 @@
-//! A job written by hand: every core reads files, owns some of the keys, and hands records to the cores that own theirs.
+//! A job written by hand: every core reads files, owns some of the keys, and hands records to the cores that own
+//! theirs.
 //!
-//! It handles no special case: any other record stops it, nothing is stored, memory is unbounded, and numbers are floats.
+//! It handles no special case: any other record stops it, nothing is stored, memory is unbounded, and numbers are
+//! floats.
 
 use std::fs::File;
 use std::io::Read;

@@ -3,8 +3,8 @@
 //!     cargo bench                  all parts
 //!     cargo bench -- merge verify  those whose names contain one of the words
 //!
-//! `CKPT_BENCH_ROWS` is the number of rows (1,000,000), `CKPT_BENCH_TURNS` how often each part is run (7). The fastest turn
-//! counts: other load on the machine only makes a turn slower.
+//! `CKPT_BENCH_ROWS` is the number of rows (1,000,000), `CKPT_BENCH_TURNS` how often each part is run (7). The fastest
+//! turn counts: other load on the machine only makes a turn slower.
 
 use std::hint::black_box;
 use std::sync::Arc;

@@ -57,8 +57,8 @@ impl Draft {
         });
     }
 
-    /// Notes that the pending rows are in `segment`, which is `object` unless it has no rows. Returns the number of rows
-    /// that were pending.
+    /// Notes that the pending rows are in `segment`, which is `object` unless it has no rows. Returns the number of
+    /// rows that were pending.
     pub(crate) fn write(&mut self, segment: EncodedSegment, object: Option<ObjectRef>) -> u64 {
         let EncodedSegment { shard, tasks: (first_task, last_task), level, kind, stats, .. } = segment;
         let (rows, cut) = self.pending.take().map_or((0, self.cut), |(frozen, cut)| (frozen.rows.len(), cut));

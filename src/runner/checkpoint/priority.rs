@@ -9,8 +9,8 @@ use crate::job::{PriorityClass, PrioritySpec, Selector, key_filter};
 
 /// The classes of a run, and the class of each shard.
 ///
-/// A shard belongs to the most important class that anything in it belongs to. For classes by task or partition, that is
-/// known from the start; for classes by key, shards are classified as their keys arrive.
+/// A shard belongs to the most important class that anything in it belongs to. For classes by task or partition, that
+/// is known from the start; for classes by key, shards are classified as their keys arrive.
 #[derive(Debug)]
 pub struct Priorities {
     /// The most important first.
@@ -113,9 +113,9 @@ pub struct ShardStatus {
 
 /// Chooses the shards of checkpoint number `round`, from 0, if the next one comes about `interval` later.
 ///
-/// Shards that would wait longer than `max_staleness` are taken in any case. Then come the classes whose turn it is, the
-/// most important first, and in a class the shards that have changed most, as long as they fit the budget; one is taken
-/// whatever it costs. A shard that has not changed by the cut is always taken, chosen or not: it costs nothing.
+/// Shards that would wait longer than `max_staleness` are taken in any case. Then come the classes whose turn it is,
+/// the most important first, and in a class the shards that have changed most, as long as they fit the budget; one is
+/// taken whatever it costs. A shard that has not changed by the cut is always taken, chosen or not: it costs nothing.
 pub fn choose(priorities: &Priorities, shards: &[ShardStatus], round: u64, interval: Duration) -> Vec<bool> {
     let is_late = |seen: &ShardStatus| seen.stale.saturating_add(interval) > priorities.max_staleness;
     let is_due = |seen: &ShardStatus| {

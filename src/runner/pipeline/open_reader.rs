@@ -15,8 +15,8 @@ use crate::runner::options::TICK;
 use crate::runner::pipeline::plan::{Plan, Replay};
 use crate::runner::pipeline::run::Run;
 
-/// Makes the reader of a run that continues from `lineage`, and plans what shards with an older cut apply again. Returns
-/// nothing if the run is asked to stop first.
+/// Makes the reader of a run that continues from `lineage`, and plans what shards with an older cut apply again.
+/// Returns nothing if the run is asked to stop first.
 pub(crate) fn open_reader(run: &Run<'_>, plan: &mut Plan, lineage: &Lineage) -> Result<Option<Reader>, RunError> {
     let next_block = lineage.last.as_ref().map_or(0, |last| last.manifest.block);
     let several_cuts = || {
@@ -46,8 +46,8 @@ pub(crate) fn open_reader(run: &Run<'_>, plan: &mut Plan, lineage: &Lineage) -> 
     make_reader(run, start, next_block, roster)
 }
 
-/// Makes the reader, which checks that the input is the one that was read before. Returns nothing if the run is asked to
-/// stop first: a read that never returns must not keep the run from ending.
+/// Makes the reader, which checks that the input is the one that was read before. Returns nothing if the run is asked
+/// to stop first: a read that never returns must not keep the run from ending.
 fn make_reader(
     run: &Run<'_>,
     start: Vec<PositionRow>,

@@ -113,7 +113,8 @@ pub(crate) fn open_store(
     Ok((store, lock))
 }
 
-/// Returns the paths in a form that is valid from anywhere: absolute, with symbolic links resolved as far as they exist.
+/// Returns the paths in a form that is valid from anywhere: absolute, with symbolic links resolved as far as they
+/// exist.
 fn absolute_places(paths: &[PathBuf]) -> Result<Vec<String>, RunError> {
     let mut places: Vec<String> = Vec::new();
     for (number, path) in paths.iter().enumerate() {

@@ -19,10 +19,10 @@ const MAX_WAIT: Duration = Duration::from_secs(3600);
 
 /// Runs the job to the end of its input, or until `control` asks it to stop.
 ///
-/// An error leaves committed checkpoints untouched, and the next run resumes from the latest. If a program fails and the
-/// job has restarts left, the run itself resumes from there. A restart is like a new process after the old one was killed:
-/// nothing is left of the failed attempt except what it has committed. The count of restarts starts over after each
-/// checkpoint.
+/// An error leaves committed checkpoints untouched, and the next run resumes from the latest. If a program fails and
+/// the job has restarts left, the run itself resumes from there. A restart is like a new process after the old one was
+/// killed: nothing is left of the failed attempt except what it has committed. The count of restarts starts over after
+/// each checkpoint.
 pub fn run(job: &JobSpec, options: &Options, control: &Control, observer: &dyn Observer) -> Result<Summary, RunError> {
     let begun = Instant::now();
     let tally = Tally { observer, totals: Mutex::default() };

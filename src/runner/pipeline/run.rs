@@ -131,7 +131,8 @@ impl Run<'_> {
         fields
     }
 
-    /// Returns the summary of a run that was stopped before it read anything: everything is as in the latest checkpoint.
+    /// Returns the summary of a run that was stopped before it read anything: everything is as in the latest
+    /// checkpoint.
     pub(crate) fn stopped_early(&self, lineage: &Lineage) -> Summary {
         let manifest = lineage.last.as_ref().map(|last| &last.manifest);
         let sequence = manifest.map(|manifest| manifest.sequence);

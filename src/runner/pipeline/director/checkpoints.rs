@@ -131,7 +131,8 @@ impl Checkpoints {
     /// Returns whether the last cut has anything that the latest checkpoint does not have. `outputs` says whether the
     /// run publishes output files at its end.
     pub(super) fn is_new(&self, cut: &Cut, outputs: bool) -> bool {
-        // After skipping damaged checkpoints there is always something to commit: else the next run would find them again.
+        // After skipping damaged checkpoints there is always something to commit: else the next run would find them
+        // again.
         let has_skipped = self.newest != self.latest_sequence();
         self.latest.as_ref().is_none_or(|latest| {
             let other_output = outputs && latest.outputs != cut.outputs;

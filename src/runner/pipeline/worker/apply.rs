@@ -83,7 +83,8 @@ impl Worker<'_> {
         result
     }
 
-    /// Looks up several records before any is applied, so that the waits for memory overlap. Returns the number of heads.
+    /// Looks up several records before any is applied, so that the waits for memory overlap. Returns the number of
+    /// heads.
     #[inline]
     pub(super) fn look_ahead(&self, bytes: &[u8], heads: &mut [Head; GROUP]) -> usize {
         let mut ahead = bytes;

@@ -29,7 +29,8 @@ impl Worker<'_> {
         self.freezing = Some(Freezing { cut, pause_micros, next_shard: 0, slot: None, left_out });
     }
 
-    /// Takes a slice of the frozen rows, and sends each shard that is complete. Returns true if no encoder slot is free.
+    /// Takes a slice of the frozen rows, and sends each shard that is complete. Returns true if no encoder slot is
+    /// free.
     pub(super) fn take_slice(&mut self) -> bool {
         let Some(freezing) = &mut self.freezing else { return false };
         let plan = self.plan;
