@@ -12,7 +12,7 @@ use std::sync::Arc;
 use ckpt::input::record::{BadRecord, Field};
 use ckpt::job::{FieldPath, JobSpec};
 use ckpt::runner::process::processor::{Context, ProcessError, Processor, Processors};
-use ckpt::runner::state::shard::RowMut;
+use ckpt::runner::state::row_mut::RowMut;
 use ckpt::values::value::{Column, ColumnType, Value};
 
 /// A session ends after this much time without a click.

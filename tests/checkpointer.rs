@@ -12,18 +12,17 @@ use ckpt::format::rows::{Change, RowCodec};
 use ckpt::format::store_file::StoreFile;
 use ckpt::job::JobSpec;
 use ckpt::ops::verify::{Depth, verify};
-use ckpt::runner::checkpoint::checkpointer::{Checkpointer, Facts};
+use ckpt::runner::checkpoint::checkpointer::Checkpointer;
+use ckpt::runner::checkpoint::job_facts::JobFacts;
 use ckpt::runner::lineage::Lineage;
-use ckpt::runner::messages::Event;
-use ckpt::runner::messages::ShardSnapshot;
-use ckpt::runner::messages::{Cut, Outcome, Past};
+use ckpt::runner::messages::{CheckpointOutcome, Cut, FrozenShard, PastInput, ThreadEvent};
 use ckpt::runner::output::plan::OutputPlan;
 use ckpt::runner::output::publisher::Publisher;
 use ckpt::runner::output::shape::RowShape;
 use ckpt::runner::process::aggregate::Program;
 use ckpt::runner::resume::recover::recover;
 use ckpt::runner::state::emitted::Emitted;
-use ckpt::runner::state::shard::Snapshot;
+use ckpt::runner::state::frozen::FrozenRows;
 use ckpt::storage::Storage;
 use ckpt::storage::memory::MemoryStorage;
 use ckpt::store::{Committed, Store};
@@ -58,9 +57,9 @@ fn columns() -> Vec<Column> {
     vec![Column::new("n", ColumnType::Int)]
 }
 
-fn facts(timeout: Option<Duration>) -> Facts {
+fn facts(timeout: Option<Duration>) -> JobFacts {
     let definition = "job: j\ninput: {files: data.jsonl}\nkey: k\ntasks: 8\nprocess: {aggregate: {n: count}}\n";
-    Facts {
+    JobFacts {
         job: "j".to_owned(),
         definition: definition.to_owned(),
         mode: Mode::Elided,
@@ -85,7 +84,7 @@ fn snapshots(
     before: &BTreeMap<String, i64>,
     keys: &BTreeMap<String, i64>,
     cut: u64,
-) -> Vec<ShardSnapshot> {
+) -> Vec<FrozenShard> {
     let codec = RowCodec::new(columns());
     let shard = shard_of_key;
     let snapshot = |number: u32| {
@@ -99,8 +98,8 @@ fn snapshots(
         }
         let kind = if before.is_empty() { SegmentKind::Base } else { SegmentKind::Delta };
         let keys = keys.keys().filter(|key| shard(key) == number).count() as u64;
-        let snapshot = Snapshot { rows, kind, keys, emitted: Emitted::default() };
-        ShardSnapshot { shard: number, cut, snapshot: Some(snapshot), pause_micros: 1, room: None }
+        let rows = FrozenRows { rows, kind, keys, emitted: Emitted::default() };
+        FrozenShard { shard: number, cut, rows: Some(rows), pause_micros: 1, slot: None }
     };
     (0..SHARDS).map(snapshot).collect()
 }
@@ -159,7 +158,7 @@ fn play_all(
             let changes: Changes = changes.into_iter().collect();
             let mut snapshot = snapshots(&changes, &before, &keys, number).swap_remove(shard as usize);
             if waits(i, shard) {
-                snapshot.snapshot = None;
+                snapshot.rows = None;
             }
             snapshot_sender.send(snapshot).expect("sent");
         }
@@ -169,8 +168,8 @@ fn play_all(
             begun: Instant::now(),
             trigger: Trigger::Schedule,
             ended: false,
-            standings: Vec::new(),
-            past: Past::default(),
+            positions: Vec::new(),
+            past: PastInput::default(),
             skipped: 0,
             watermark: None,
             dead_lines: Vec::new(),
@@ -182,9 +181,9 @@ fn play_all(
     drop((snapshot_sender, cut_sender));
     checkpointer.run(&snapshot_receiver, &cuts, &event_sender);
     let outcome = |event| match event {
-        Event::Checkpoint(Outcome::Committed(_)) => Some('c'),
-        Event::Checkpoint(Outcome::Failed(_)) => Some('f'),
-        Event::Checkpoint(Outcome::Found(_)) => Some('l'),
+        ThreadEvent::Checkpoint(CheckpointOutcome::Committed(_)) => Some('c'),
+        ThreadEvent::Checkpoint(CheckpointOutcome::Failed(_)) => Some('f'),
+        ThreadEvent::Checkpoint(CheckpointOutcome::Found(_)) => Some('l'),
         _ => None,
     };
     events.try_iter().filter_map(outcome).collect()
@@ -322,7 +321,7 @@ fn an_attempt_that_takes_too_long_is_not_committed_and_leaves_nothing() {
     assert_eq!(names, ["history"]);
     let attempts = store(Arc::new(storage)).attempts().expect("read").attempts;
     let errors: Vec<_> = attempts.iter().map(|attempt| (attempt.number, attempt.error.as_deref())).collect();
-    let error = Some("the checkpoint was not done within 0 s");
+    let error = Some("the checkpoint was not finished within 0 s");
     assert_eq!(errors, [(1, error), (2, error), (3, error)]);
 }
 

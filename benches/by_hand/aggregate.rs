@@ -1,5 +1,8 @@
-//! A job written by hand: every core reads files and has a part of the keys, and hands records to the core that has theirs. It takes care of nothing:
-//! what is no such record makes it stop, nothing is kept, memory has no bound, and a number is a float.
+//! A job written by hand: every core reads files, owns some of the keys, and hands records to the cores that own
+//! theirs.
+//!
+//! It handles no special case: any other record stops it, nothing is stored, memory is unbounded, and numbers are
+//! floats.
 
 use std::fs::File;
 use std::io::Read;
@@ -14,9 +17,9 @@ use crate::Outcome;
 use crate::table::{Table, hash_of};
 
 const BLOCK_BYTES: usize = 256 << 10;
-/// So many records are looked up together.
+/// Records that are looked up together.
 const LOOK_AHEAD: usize = 64;
-/// So many records are handed over together.
+/// Records that are handed over together.
 const BATCH_RECORDS: usize = 4096;
 
 #[derive(Clone, Copy, PartialEq)]
@@ -58,25 +61,25 @@ pub fn run(directory: &Path, job: &str) -> Outcome {
             })
             .collect();
         drop(senders);
-        workers.into_iter().map(|worker| worker.join().expect("records are as they should be")).collect()
+        workers.into_iter().map(|worker| worker.join().expect("the records are well formed")).collect()
     });
     let keys: usize = tables.iter().map(|table| table.entries.len()).sum();
     let records: u64 = tables.iter().flat_map(|table| &table.entries).map(|entry| entry.count).sum();
     let sum: f64 = tables.iter().flat_map(|table| &table.entries).map(|entry| entry.sum).sum();
     let seconds = begun.elapsed().as_secs_f64();
     println!(r#"{{"records": {records}, "keys": {keys}, "sum": {sum:.2}, "seconds": {seconds:.4}}}"#);
-    // Giving the memory back is no part of the work.
+    // Freeing the memory is not part of the work.
     std::process::exit(0)
 }
 
-/// Records on their way to the thread that has their keys.
+/// Records on their way to the thread that owns their keys.
 #[derive(Default)]
 struct Batch {
     fields: Vec<Field>,
     keys: Vec<u8>,
 }
 
-/// A record's key in the bytes of its batch, and its number.
+/// The place of a record's key in its batch, and its number.
 struct Field {
     hash: u64,
     from: usize,
@@ -84,7 +87,7 @@ struct Field {
     amount: f64,
 }
 
-/// One thread: it reads files, and has its part of all keys.
+/// One thread: it reads files and owns some of the keys.
 struct Worker {
     senders: Vec<Sender<Batch>>,
     receiver: Receiver<Batch>,
@@ -96,7 +99,7 @@ struct Worker {
 impl Worker {
     fn run(mut self, files: &Mutex<Vec<PathBuf>>, job: Job) -> Table {
         loop {
-            let file = files.lock().expect("nobody panics with it").pop();
+            let file = files.lock().expect("no thread panics while holding it").pop();
             let Some(file) = file else { break };
             self.read(&file, job);
         }
@@ -170,7 +173,7 @@ impl Worker {
             batch.fields.clear();
             batch.keys.clear();
         } else {
-            // The others are there until every sender is gone.
+            // The others run until every sender is gone.
             let _ = self.senders[owner].send(std::mem::take(batch));
         }
     }
@@ -185,7 +188,7 @@ fn apply(table: &mut Table, batch: &Batch) {
     }
 }
 
-/// Takes the fields of one line that the job needs, in whatever order they are, and passes over the others.
+/// Extracts the fields that the job needs from a line, in any order, and skips the others.
 #[inline]
 fn parse(line: &[u8], job: Job) -> (&[u8], &[u8]) {
     let (first, second): (&[u8], &[u8]) = match job {

@@ -1,4 +1,4 @@
-//! Checkpoints that no run has made.
+//! Checkpoints that are made without a run.
 
 use ckpt::format::index::{self, IndexRow, SegmentKind};
 use ckpt::format::layout::ObjectKind;
@@ -10,7 +10,7 @@ use ckpt::values::digest::Digest;
 use ckpt::values::id::Sequence;
 use ckpt::values::value::Column;
 
-/// How many keys there are, and how they lie.
+/// How many keys there are, and how they are spread.
 #[derive(Clone, Copy)]
 pub struct Keys {
     pub total: u64,
@@ -19,7 +19,7 @@ pub struct Keys {
     pub shards: u32,
 }
 
-/// Puts a segment at `level` of a chain: that of a shard, of so many tasks in so many shards.
+/// Puts a segment at `level` of a shard's chain. The triple is the shard, and the numbers of tasks and shards.
 pub fn put_segment(
     store: &Store,
     (shard, tasks, shards): (u32, u32, u32),
@@ -45,7 +45,7 @@ pub fn put_segment(
     })
 }
 
-/// Commits the checkpoint after `parent`, of these segments.
+/// Commits a checkpoint of these segments after `parent`.
 pub fn commit(
     store: &Store,
     columns: &[Column],
@@ -67,7 +67,7 @@ pub fn commit(
         generation_of: None,
         inode: None,
     };
-    // Of segments, those at the end of their chains are new.
+    // Only the segments at the ends of the chains are new.
     let last_level = segments.iter().map(|row| row.level).max().unwrap_or_default();
     let new_segments = segments.iter().filter(|row| row.level == last_level);
     let mut new_bytes: u64 = new_segments.map(|row| row.bytes).sum();

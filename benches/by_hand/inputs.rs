@@ -12,9 +12,9 @@ const COUNTRIES: [&str; 16] =
 /// The first click's time, in milliseconds since 1970: 2026-01-01T00:00:00Z.
 const BEGIN_MILLIS: u64 = 1_767_225_600_000;
 
-/// Clicks of `users` on `pages`, in `files` files, all users and all pages as likely.
+/// Writes clicks of `users` on `pages` into `files` files. All users are equally likely, and so are all pages.
 ///
-/// Time goes on by two milliseconds a click, with one in sixteen late by up to two seconds.
+/// Clicks are two milliseconds apart, and one in sixteen is late by up to two seconds.
 pub fn clicks(directory: &Path, [lines, files, users, pages]: [u64; 4]) -> Outcome {
     fs::create_dir_all(directory)?;
     let writers: Vec<_> = (0..files)
@@ -44,12 +44,13 @@ fn write_clicks(path: &Path, file: u64, lines: u64, users: u64, pages: u64) -> O
     Ok(out.flush()?)
 }
 
-/// `count` records of keys, `first`, `first + stride` and so on modulo `ids`, each scrambled so that their order is none.
+/// Writes `count` records with the keys `first`, `first + stride` and so on modulo `ids`, scrambled so that they are in
+/// no order.
 pub fn keys(file: &Path, [count, first, stride, ids]: [u64; 4]) -> Outcome {
     let mut out = BufWriter::with_capacity(1 << 20, File::create(file)?);
     for line in 0..count {
         let id = (first + line * stride) % ids.max(1);
-        // Odd, so no two of the first 2^32 are the same.
+        // The factor is odd, so the first 2^32 are all different.
         let name = id.wrapping_mul(2_654_435_761) as u32;
         writeln!(out, r#"{{"u":"user-{name:08x}","v":{}}}"#, line % 1_000)?;
     }
@@ -68,7 +69,7 @@ impl Random {
         mixed ^ (mixed >> 31)
     }
 
-    /// Returns a number from 0 to `limit`, without `limit`.
+    /// Returns a number below `limit`.
     pub fn below(&mut self, limit: u64) -> u64 {
         ((u128::from(self.next()) * u128::from(limit)) >> 64) as u64
     }

@@ -1,4 +1,4 @@
-//! What a resume can not do without: every byte read and hashed, the rows decoded, and a table of the keys.
+//! The minimum work of a resume: read and hash every byte, decode the rows, and build a table of the keys.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -15,7 +15,7 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use crate::Outcome;
 use crate::table::{Table, hash_of};
 
-/// What one thread did, and how long each part took.
+/// The work of one thread, and how long each part took.
 #[derive(Default)]
 struct Work {
     table: Table,
@@ -39,7 +39,7 @@ pub fn run(store: &Path) -> Outcome {
         let worker = || {
             let mut work = Work::default();
             loop {
-                let object = objects.lock().expect("nobody panics with it").pop();
+                let object = objects.lock().expect("no thread panics while holding it").pop();
                 let Some(object) = object else { return work };
                 load(&object, &mut work).expect("the objects are intact");
             }
@@ -64,7 +64,7 @@ fn load(object: &Path, work: &mut Work) -> Outcome {
     let bytes = Bytes::from(fs::read(object)?);
     let digest = Digest::of(&bytes).to_string();
     if object.file_stem().and_then(|name| name.to_str()) != Some(digest.as_str()) {
-        return Err(format!("{} is damaged", object.display()).into());
+        return Err(format!("`{}` is damaged", object.display()).into());
     }
     work.bytes += bytes.len() as u64;
     work.hashing += started.elapsed();

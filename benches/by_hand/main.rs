@@ -1,4 +1,4 @@
-//! What `benches/compare` compares with, and what it compares on: inputs, a big store, and the work of a job written by hand.
+//! What `benches/compare` needs: inputs, a big store, and the work of a job written by hand, to compare with.
 //!
 //!     cargo build --release --example by_hand
 //!     target/release/examples/by_hand clicks DIR LINES FILES USERS PAGES
@@ -7,7 +7,7 @@
 //!     target/release/examples/by_hand aggregate DIR user|page|country
 //!     target/release/examples/by_hand load STORE
 //!
-//! `aggregate` and `load` print what they found and how long it took, as JSON.
+//! `aggregate` and `load` print their results and times as JSON.
 
 use std::error::Error;
 use std::path::Path;
@@ -20,7 +20,7 @@ mod load;
 mod store;
 mod table;
 
-/// What went wrong, for people.
+/// Success, or a message for people.
 type Outcome = Result<(), Box<dyn Error + Send + Sync>>;
 
 fn main() -> ExitCode {

@@ -1,4 +1,4 @@
-//! A store of one checkpoint whose rows are big, for what goes by bytes and not by rows.
+//! A store of one checkpoint with big rows, to measure what depends on bytes and not on rows.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use crate::inputs::Random;
 
 const SHARDS: u32 = 32;
 const TASKS: u32 = 64;
-/// Characters of six random bits each: they compress to six eighths, and no further.
+/// The size of a value, of characters with six random bits each: they compress to six eighths of it, and no further.
 const VALUE_BYTES: usize = 8 << 10;
 const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 

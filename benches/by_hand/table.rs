@@ -1,15 +1,15 @@
-//! A hash table that does nothing but count and sum.
+//! A hash table that only counts and sums.
 
-/// Counts and sums by key: open addressing, the keys one after another in one buffer.
+/// Counts and sums by key, with open addressing and all keys in one buffer.
 #[derive(Default)]
 pub struct Table {
-    /// The upper half of a hash, and the place of the entry plus one.
+    /// The upper half of a hash, and the index of the entry plus one.
     slots: Vec<u64>,
     pub entries: Vec<Entry>,
     keys: Vec<u8>,
 }
 
-/// What is known of a key.
+/// The count and sum of a key.
 #[derive(Clone, Copy)]
 pub struct Entry {
     pub count: u64,
@@ -47,7 +47,7 @@ impl Table {
         self.keys.extend_from_slice(key);
     }
 
-    /// Looks at where the search for each of `hashes` begins, so that the memory is near when it is needed: the processor waits for many at once.
+    /// Looks up the places where the searches for `hashes` begin, so that the waits for memory overlap.
     #[inline]
     pub fn look_ahead(&self, hashes: impl Iterator<Item = u64> + Clone) {
         if self.slots.is_empty() {
@@ -82,7 +82,8 @@ impl Table {
     }
 }
 
-/// Returns where the search for a hash begins, in a table that is large enough. Keys of one task have the lowest bits in common.
+/// Returns where the search for a hash begins, for a table that is large enough. The keys of a task share the lowest
+/// bits, so these are not used.
 #[inline]
 fn place_of(hash: u64) -> usize {
     (hash >> 16) as usize

@@ -1,4 +1,4 @@
-"""Sections about what looks at checkpoints: verify, restore, diff, list, prune."""
+"""Sections about the commands that read checkpoints: verify, restore, diff, list, prune."""
 
 import os
 import re
@@ -11,7 +11,7 @@ from measure import Failed, fresh, ratio, read_all, run, say, seconds, tree_byte
 
 
 def openssl_seconds(byte_count):
-    """Returns how long `openssl speed -multi 2 sha256` would take over so many bytes, or nothing when it is not there."""
+    """Returns how long `openssl speed -multi 2 sha256` would take for that many bytes, or None if it is not installed."""
     if not shutil.which('openssl'):
         say('  skipped: no openssl')
         return None
@@ -22,7 +22,7 @@ def openssl_seconds(byte_count):
 
 
 def verify(bench):
-    """Hashing and restoring big rows against openssl, sha256sum, cp, restic and borg."""
+    """Verifying and restoring big rows against openssl, sha256sum, cp, restic and borg."""
     store = bench.big_store()
     size = tree_bytes(store)
     read_all(store)
@@ -44,7 +44,7 @@ def verify(bench):
 
 
 def restored(bench, store, what, count_of_turns):
-    """Writing a checkpoint's state out against copying the store and verifying it."""
+    """Restoring a checkpoint's state against copying the store and verifying it."""
     to, copy = bench.path('restored'), bench.path('copied')
 
     def copied(flushed):
@@ -67,7 +67,7 @@ def restored(bench, store, what, count_of_turns):
 
 
 def backed_up(bench, store, size):
-    """The audit of what a backup tool has of the same bytes."""
+    """The check of a backup tool's copy of the same bytes."""
     rows = []
     repository, cache = fresh(bench.path('backup')), fresh(bench.path('backup-cache'))
     env = dict(os.environ, RESTIC_PASSWORD='x', RESTIC_REPOSITORY=repository, RESTIC_CACHE_DIR=cache, BORG_REPO=repository,
@@ -93,7 +93,7 @@ def backed_up(bench, store, size):
 
 
 def narrow(bench):
-    """The same for many rows that are small."""
+    """The same for many small rows."""
     store, keys = bench.keys_store(), bench.of['keys']
     read_all(store)
     size = tree_bytes(store)
@@ -138,7 +138,7 @@ def many(bench):
 
 
 def start(bench):
-    """How long a process takes that has little to do."""
+    """How long a process takes that does little."""
     directory = fresh(bench.path('start'))
     job = bench.job(directory, 'small', [bench.keys('small', 1000)], 'u', 'count, s: sum(v)', '{schedule: 1h, store: store}')
     bench.run_job(job)

@@ -1,4 +1,4 @@
-"""How long the build takes, and what the dependencies cost."""
+"""How long the build takes, and how much of it each dependency takes."""
 
 import glob
 import json
@@ -13,10 +13,10 @@ def build(bench):
     """A clean release build."""
     target = fresh(bench.path('build'))
     if bench.size == 'small':
-        say('  left out: a release build has no small form')
+        say('  skipped: there is no small release build')
         return []
     env = dict(os.environ, CARGO_TARGET_DIR=target)
-    # Downloading is no part of it.
+    # Downloading is not part of it.
     run(['cargo', 'fetch', '--locked'], cwd=bench.root, env=env)
     taken = run(['cargo', 'build', '--release', '--locked', '--offline', '--timings', '--bin', 'ckpt'], cwd=bench.root, env=env)
     rows = [Row('clean release build on %d cores' % os.cpu_count(), '%.0f s' % taken.seconds, '%.0f s of processor time' % taken.cpu_seconds, '', '240 s')]

@@ -1,4 +1,4 @@
-"""Counts the records of each user: the job of the measurement."""
+"""Counts the records of each user: the job that is measured."""
 
 from samza import SamzaJob
 

@@ -1,4 +1,4 @@
-"""The batch job in what a user would pick instead: `engines.py duckdb|polars DIR`, count and sum of the amount for each user."""
+"""The batch job in DuckDB and Polars: `engines.py duckdb|polars DIR`, count and sum of the amount for each user."""
 
 import glob
 import sys

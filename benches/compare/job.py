@@ -1,4 +1,4 @@
-"""Jobs, inputs and stores that are measured on."""
+"""Jobs, inputs and stores for the measurements."""
 
 import json
 import os
@@ -16,16 +16,16 @@ FULL = {
     'big_mib': 4096, 'checkpoints': 10_000, 'starts': 50, 'python_records': 2_000_000, 'growth': [1_000_000, 10_000_000, 100_000_000],
 }
 
-# Of a row of the jobs on keys: `user-` and eight digits, a count, and a sum.
+# A row of the jobs on keys: `user-` and eight digits, a count, and a sum.
 KEY_BYTES = 13
 ROW_BYTES = KEY_BYTES + 8 + 16
 
-# Everything is on 32 bits of key names.
+# Key names have 32 bits.
 IDS = 1 << 32
 
 
 class Bench:
-    """Where things are, and how big."""
+    """Where things are, and their sizes."""
 
     def __init__(self, options):
         self.size = 'small' if options.small else 'full'
@@ -68,7 +68,7 @@ class Bench:
         return self.make(name + '.jsonl', lambda part: self.by_hand('keys', part, count, first, stride, ids))
 
     def keys_store(self):
-        """Returns a store of one checkpoint of as many keys as there are, with a count and a sum each."""
+        """Returns a store of one checkpoint of all keys, with a count and a sum each."""
         def write(part):
             os.makedirs(part)
             job = self.job(part, 'keys', [self.keys('keys', self.of['keys'])], 'u', 'count, s: sum(v)', '{schedule: 1h, store: store}')
@@ -76,7 +76,7 @@ class Bench:
         return os.path.join(self.make('keys-store', write), 'store')
 
     def big_store(self):
-        """Returns a store whose rows are big."""
+        """Returns a store with big rows."""
         return self.make('big-store', lambda part: self.by_hand('store', part, self.of['big_mib']))
 
     def job(self, directory, name, files, key, aggregate, checkpoint, more='', tasks=64):
@@ -93,18 +93,18 @@ class Bench:
         return run([self.ckpt, 'run', '--quiet', '--json', job, *arguments])
 
     def with_keys_store(self, name, files, checkpoint='{schedule: 1h, store: store}'):
-        """Returns the job of the store of keys with more `files`, and a copy of the store for it."""
+        """Returns the job of the store of keys with additional `files`, and a copy of the store for it."""
         directory = fresh(self.path(name))
         shutil.copytree(self.keys_store(), os.path.join(directory, 'store'))
         inputs = [self.keys('keys', self.of['keys'])] + files
         return self.job(directory, 'keys', inputs, 'u', 'count, s: sum(v)', checkpoint), os.path.join(directory, 'store')
 
     def ask(self, *arguments, codes=(0,)):
-        """Returns what a command of ckpt answers in JSON, its last line."""
+        """Returns the JSON that a command of ckpt prints, on its last line."""
         return run([self.ckpt, *arguments, '--json'], codes=codes).json()
 
     def venv(self):
-        """Returns a Python that has duckdb and polars, or nothing."""
+        """Returns a Python that has duckdb and polars, or None."""
         python = self.path('venv/bin/python')
         if not os.path.exists(self.path('venv/whole')):
             try:

@@ -12,11 +12,11 @@ import time
 
 
 class Failed(Exception):
-    """A program that is measured has failed."""
+    """A measured program has failed."""
 
 
 class Taken:
-    """What one run of a program took, and what it said."""
+    """What one run of a program took, and its output."""
 
     def __init__(self, seconds, cpu_seconds, peak_bytes, out):
         self.seconds, self.cpu_seconds, self.peak_bytes, self.out = seconds, cpu_seconds, peak_bytes, out
@@ -46,7 +46,7 @@ def run(command, cwd=None, env=None, codes=(0,)):
 
 
 def turns(count, **measures):
-    """Takes each of `measures` in turns, `count` times, and returns the lists of what they returned."""
+    """Runs all `measures` alternately, `count` times each, and returns the list of results of each."""
     taken = {name: [] for name in measures}
     for turn in range(count):
         for name, measure in measures.items():
@@ -67,7 +67,7 @@ def seconds(taken):
 
 
 def ratio(some, others):
-    """Returns the median of the ratios of two lists that were taken in turns."""
+    """Returns the median of the ratios of two lists that were measured alternately."""
     value = lambda one: one.seconds if isinstance(one, Taken) else one
     return statistics.median(value(one) / value(other) for one, other in zip(some, others))
 
@@ -96,8 +96,8 @@ class Memory:
             fields = file.read().rpartition(')')[2].split()
         return int(fields[11]) + int(fields[12])
 
-    def settle(self):
-        """Waits until the process has had nothing to do for half a second, and returns its memory then."""
+    def when_idle(self):
+        """Waits until the process has been idle for half a second, and returns its memory then."""
         idle, before = 0, -1
         while idle < 5:
             now = self.cpu_ticks()
@@ -107,7 +107,7 @@ class Memory:
         return self.now()
 
     def peak_during(self, work):
-        """Returns the largest memory that was seen while `work` was done."""
+        """Returns the largest memory seen during `work`."""
         known = len(self.samples)
         work()
         return max(self.samples[known:] + [self.now()])
@@ -131,7 +131,7 @@ def tree_files(directory):
 
 
 def fresh(directory):
-    """Removes `directory`, and returns its name."""
+    """Removes `directory`, and returns its path."""
     shutil.rmtree(directory, ignore_errors=True)
     return directory
 
@@ -151,7 +151,7 @@ def available_bytes():
 
 
 def machine():
-    """Says what this machine is."""
+    """Describes this machine."""
     with open('/proc/cpuinfo') as file:
         models = [line.partition(':')[2].strip() for line in file if line.startswith('model name')]
     with open('/proc/meminfo') as file:

@@ -1,4 +1,4 @@
-"""The job of count.py in one loop, without ckpt: what there is to be had from Python.
+"""The job of count.py in a plain loop, without ckpt: the limit of Python.
 
     PYTHONPATH=python python3 benches/compare/plain.py FILE
 """

@@ -12,7 +12,7 @@ from measure import Failed, Memory, available_bytes, fresh, ratio, run, say, sec
 
 
 def batch(bench):
-    """The run against a hand-written aggregate, DuckDB and polars; what checkpoints cost."""
+    """A run against a hand-written aggregate, DuckDB and Polars; the cost of checkpoints."""
     clicks, directory = bench.clicks(), fresh(bench.path('batch'))
     files = clicks + '/*.jsonl'
     window = '  window: {time: ts, unit: ms, every: 1m, late: 10s}\n'
@@ -30,7 +30,7 @@ def batch(bench):
         say('  %s' % name)
         taken = turns(bench.of['turns'], **measures)
         hand, own = taken['by_hand'][0].json(), taken['ckpt'][0].json()
-        # Of windows, those that are closed are no longer there at the end.
+        # Closed windows are no longer in the state at the end.
         if hand['records'] != own['records'] or (hand['keys'] != own['keys'] and not more):
             raise Failed('by hand %s, ckpt %s' % (hand, own))
         what = '`run`, %s records, count%s by %s, %s keys, a checkpoint a second' % (
@@ -59,7 +59,7 @@ def batch(bench):
 
 
 def pause(bench):
-    """How long processing stands still for a checkpoint in which all keys changed."""
+    """How long processing pauses for a checkpoint in which all keys changed."""
     keys = bench.of['pause_keys']
     records = bench.keys('pause', keys * 10, ids=keys)
     job = bench.job(fresh(bench.path('pause')), 'pause', [records], 'u', 'count, s: sum(v)', '{records: %d, store: store}' % keys)
@@ -98,7 +98,7 @@ class Feeder:
 
 
 def delta(bench):
-    """What a checkpoint writes when one key in a hundred changed, also over many of them."""
+    """What a checkpoint writes when one key in a hundred changed, also over many checkpoints."""
     keys, deltas = bench.of['keys'], bench.of['deltas']
     one = keys // 100
     store = bench.keys_store()
@@ -109,7 +109,7 @@ def delta(bench):
     rows = [Row('bytes of an elided checkpoint, %s of %s keys changed' % (count(first['changed_keys']), count(keys)), mib(first['new_bytes']),
                 'a full one: %s' % mib(full), '%.2f %%' % (100 * first['new_bytes'] / full), '3 %')]
     shutil.rmtree(bench.path('delta'))
-    # A run that is asked for a checkpoint after each hundredth; every time other keys change.
+    # A checkpoint is requested after each hundredth; other keys change each time.
     directory = bench.path('delta')
     job = bench.job(directory, 'delta', ['-'], 'u', 'count, s: sum(v)', '{schedule: 10h, store: store}')
     store = os.path.join(directory, 'store')
@@ -133,7 +133,7 @@ def delta(bench):
 
 
 def memory(bench):
-    """Resident memory against the state, and at checkpoints."""
+    """Resident memory against the size of the state, also during checkpoints."""
     keys = bench.of['keys']
     state, changes = bench.keys('keys', keys), bench.keys('changes-1', keys // 100, 7, 100)
     directory = fresh(bench.path('memory'))
@@ -144,9 +144,9 @@ def memory(bench):
         watched = Memory(feeder.child.pid)
         for file in (state, changes):
             feeder.feed(file)
-            settled = watched.settle()
+            settled = watched.when_idle()
             jumps.append((settled, watched.peak_during(lambda: bench.ask('checkpoint', store))))
-            watched.settle()
+            watched.when_idle()
         with open('/proc/%d/status' % feeder.child.pid) as status:
             peak = next(int(line.split()[1]) * 1024 for line in status if line.startswith('VmHWM:'))
     watched.end()
@@ -191,7 +191,7 @@ def resume(bench):
 
 
 def tasks(bench):
-    """A checkpoint of a job of many tasks against one of few."""
+    """A checkpoint of a job with many tasks against one with few."""
     many = bench.of['tasks']
     state = bench.keys('task-keys', many)
     changes = bench.keys('task-changes', many // 100, 7, 100)
@@ -252,12 +252,12 @@ def python(bench):
 
 
 def growth(bench):
-    """How the cost grows with the records and with the keys."""
+    """How the cost grows with the number of records and of keys."""
     rows = []
     sizes = bench.of['growth']
     for records, keys in [(size, sizes[0]) for size in sizes] + [(size, size) for size in sizes[1:]]:
         what = '`run` to its end, %s records, %s keys' % (count(records), count(keys))
-        # A row takes about 90 bytes; the input should stay in the page cache beside it.
+        # A row takes about 90 bytes; the input should fit in the page cache as well.
         needed = keys * 110 + records * 30
         if needed > available_bytes():
             rows.append(Row(what, 'left out', 'needs about %s of memory, %s are there' % (mib(needed), mib(available_bytes()))))

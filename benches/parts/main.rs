@@ -1,10 +1,10 @@
-//! `cargo bench`: how fast the parts are, one after another on one thread unless said otherwise.
+//! `cargo bench`: the speed of the parts, one after another, on one thread unless their names say otherwise.
 //!
-//!     cargo bench                  all
-//!     cargo bench -- merge verify  those whose names have one of the words in them
+//!     cargo bench                  all parts
+//!     cargo bench -- merge verify  those whose names contain one of the words
 //!
-//! `CKPT_BENCH_ROWS` is the number of rows (1,000,000), `CKPT_BENCH_TURNS` how often each part is done (7). The quickest turn counts: what others do on the
-//! machine only ever adds to it.
+//! `CKPT_BENCH_ROWS` is the number of rows (1,000,000), `CKPT_BENCH_TURNS` how often each part is run (7). The fastest
+//! turn counts: other load on the machine only makes a turn slower.
 
 use std::hint::black_box;
 use std::sync::Arc;
@@ -47,10 +47,10 @@ fn main() {
 }
 
 fn number(name: &str, default: u64) -> u64 {
-    std::env::var(name).ok().map_or(default, |text| text.parse().unwrap_or_else(|_| panic!("{name} is no number")))
+    std::env::var(name).ok().map_or(default, |text| text.parse().unwrap_or_else(|_| panic!("{name} is not a number")))
 }
 
-/// Which parts are measured, and how.
+/// Which parts are measured, and how often.
 struct Bench {
     words: Vec<String>,
     turns: u64,
@@ -58,12 +58,12 @@ struct Bench {
 
 impl Bench {
     fn from_environment() -> Bench {
-        // Cargo adds flags of its own.
+        // Cargo adds its own flags.
         let words = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
         Bench { words, turns: number("CKPT_BENCH_TURNS", 7).max(1) }
     }
 
-    /// Measures `work` on what `prepare` makes anew for each turn. `count` of `unit` are done in a turn.
+    /// Measures `work` on what `prepare` makes for each turn. A turn does `count` of `unit`.
     fn with<T>(&mut self, name: &str, count: u64, unit: &str, mut prepare: impl FnMut() -> T, mut work: impl FnMut(T)) {
         if !self.words.is_empty() && !self.words.iter().any(|word| name.contains(word.as_str())) {
             return;
@@ -104,7 +104,7 @@ fn hashing(bench: &mut Bench) {
     });
 }
 
-/// Returns the key with a number: no two have the same, and neighbours are far from each other.
+/// Returns the key of a number. All keys are different, and those of neighbors are far apart.
 fn key(number: u64) -> String {
     format!("user-{:08x}", number.wrapping_mul(2_654_435_761) as u32)
 }
@@ -151,7 +151,7 @@ fn state(bench: &mut Bench, codec: &RowCodec, rows: u64) {
             let mut row = shard.row(*hash, key.as_bytes());
             let count = if row.has(0) { row.int(0) } else { 0 };
             row.set_int(0, count + 1);
-            row.mark(0);
+            row.set_present(0);
         }
     };
     let full = || {
@@ -166,7 +166,7 @@ fn state(bench: &mut Bench, codec: &RowCodec, rows: u64) {
         || Shard::new(codec),
         |mut shard| {
             fill(&mut shard);
-            // Giving the memory back is no part of it.
+            // Freeing the memory is not part of it.
             std::mem::forget(shard);
         },
     );

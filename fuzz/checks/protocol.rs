@@ -1,11 +1,11 @@
 //! What a program says to a run.
 
-use ckpt::runner::process::exec::protocol::{Said, read_answer};
+use ckpt::runner::process::exec::protocol::{AnswerSummary, read_answer};
 use serde_json::Value;
 
 /// What is taken as an answer is JSON to a second reader too, and holds what that finds in it.
 pub fn check(data: &[u8]) {
-    let Ok(Said { kind, changed, deleted, emitted }) = read_answer(data) else { return };
+    let Ok(AnswerSummary { kind, changed, deleted, emitted }) = read_answer(data) else { return };
     let tree: Value = match serde_json::from_slice(data) {
         Ok(tree) => tree,
         // Values are taken as they are written, and looked into when they are put into the state.

@@ -1,4 +1,4 @@
-//! What a run would do, told before it starts. Nothing is written, and no lock is kept.
+//! What a run would do, without starting it. Writes nothing and keeps no lock.
 
 use std::fs::File;
 use std::io::Read;
@@ -12,7 +12,7 @@ use crate::input::{BlockReader, Compression, FollowReader, InputError, Partition
 use crate::job;
 use crate::job::definition::definition;
 use crate::job::{Difference, Effect, JobSpec};
-use crate::runner::error::RunError;
+use crate::runner::error::{ResumeError, RunError};
 use crate::runner::output::plan::OutputPlan;
 use crate::runner::pipeline::prepare::{check_paths, with_types};
 use crate::storage::Storage;
@@ -23,30 +23,26 @@ use crate::values::error_chain::in_one_line;
 /// What a run would find.
 #[derive(Debug, Clone)]
 pub struct Report {
-    /// The store; nothing when checkpoints are disabled.
+    /// `None` if checkpoints are disabled.
     pub store: Option<String>,
-    /// Who holds the store, when a run does.
+    /// The run that holds the store, in its own words.
     pub holder: Option<String>,
-    /// The latest checkpoint; nothing when there is none.
     pub latest: Option<Box<Manifest>>,
-    /// What the job file says otherwise than the job that wrote that checkpoint.
+    /// How the job file differs from the job that wrote the latest checkpoint.
     pub differences: Vec<Difference>,
-    /// The files of the input.
     pub inputs: Vec<InputReport>,
-    /// Why a run could not start, one for each reason.
+    /// The reasons why a run could not start.
     pub problems: Vec<String>,
 }
 
-/// What is the matter with a file of the input.
+/// What a run would find of an input file.
 #[derive(Debug, Clone)]
 pub struct InputReport {
-    /// Its name.
     pub partition: String,
-    /// The position in it, in bytes after decompression.
+    /// The position in the file, in bytes after decompression.
     pub offset: u64,
-    /// What a run would find.
     pub state: InputState,
-    /// Bytes that are still to be read; nothing where that is not known before it is read.
+    /// The number of bytes that are still to be read, if that is known without reading them.
     pub unread_bytes: Option<u64>,
 }
 
@@ -57,18 +53,17 @@ pub enum InputState {
     New,
     /// It was read in part.
     Unread,
-    /// It is longer than it was when the checkpoint was made.
+    /// It is longer than when the checkpoint was made.
     Grown,
     /// It was read to its end.
     Read,
-    /// It was renamed, and another has or had its name.
+    /// It was renamed, and another file has or had its name.
     Rotated,
-    /// It can not be read on: a problem says why.
+    /// It cannot be read further. One of the problems says why.
     Bad,
 }
 
 impl InputState {
-    /// Returns its name.
     pub fn name(self) -> &'static str {
         match self {
             InputState::New => "new",
@@ -82,12 +77,12 @@ impl InputState {
 }
 
 impl Report {
-    /// Tells whether a run would start.
+    /// Returns whether a run would start.
     pub fn would_run(&self) -> bool {
         self.problems.is_empty()
     }
 
-    /// Returns how many files there is something to read of, and how many bytes at least.
+    /// Returns the number of files that are still to be read, and the minimum number of bytes.
     pub fn to_go(&self) -> (u64, u64) {
         let has_more = |input: &&InputReport| match input.state {
             InputState::Read | InputState::Bad => false,
@@ -100,9 +95,10 @@ impl Report {
     }
 }
 
-/// Looks at everything that a run of `job` would look at before its first record, but for the state itself, which `ckpt verify` proves.
+/// Checks everything that a run of `job` checks before its first record, except for the state itself, which
+/// `ckpt verify` checks.
 ///
-/// What would keep a run from starting is in the report. Fails only when the store can not be looked at.
+/// What would keep a run from starting is in the report. Fails only if the store cannot be examined.
 pub fn check(job: &JobSpec) -> Result<Report, RunError> {
     let mut report = Report {
         store: None,
@@ -119,21 +115,18 @@ pub fn check(job: &JobSpec) -> Result<Report, RunError> {
     report.problems.extend(check_paths(job, output.as_ref()).err().map(|error| in_one_line(&error)));
     let mut start = Vec::new();
     if job.checkpoint.enabled {
-        start = look_at_store(job, output.as_ref(), &mut report)?;
+        start = check_store(job, output.as_ref(), &mut report)?;
     }
-    match job.input.follow {
-        true => look_at_followed(job, &start, &mut report),
-        false => look_at_files(job, &start, &mut report),
+    if job.input.follow {
+        check_followed(job, &start, &mut report);
+    } else {
+        check_files(job, &start, &mut report);
     }
     Ok(report)
 }
 
-/// Finds the latest checkpoint and whether the job fits it. Returns its positions.
-fn look_at_store(
-    job: &JobSpec,
-    output: Option<&OutputPlan>,
-    report: &mut Report,
-) -> Result<Vec<PositionRow>, RunError> {
+/// Finds the latest checkpoint and checks whether the job fits it. Returns its positions.
+fn check_store(job: &JobSpec, output: Option<&OutputPlan>, report: &mut Report) -> Result<Vec<PositionRow>, RunError> {
     let path = job.resolve(&job.checkpoint.store);
     let place = path.display().to_string();
     report.store = Some(place.clone());
@@ -144,7 +137,7 @@ fn look_at_store(
     let opened = places.iter().map(|place| Store::open(vec![Arc::clone(place)])).find(Result::is_ok);
     let store = match opened.unwrap_or_else(|| Store::open(places[..1].to_vec())) {
         Err(StoreError::NoStore { .. }) => {
-            let missing = |output| RunError::StoreMissing { place, output }.to_string();
+            let missing = |output| ResumeError::StoreMissing { place, output }.to_string();
             report.problems.extend(published.map(missing));
             return Ok(Vec::new());
         }
@@ -152,7 +145,7 @@ fn look_at_store(
     };
     if store.file.job != job.job {
         let (expected, found) = (job.job.clone(), store.file.job.clone());
-        report.problems.push(RunError::OtherJob { place, expected, found }.to_string());
+        report.problems.push(ResumeError::OtherJob { place, expected, found }.to_string());
         return Ok(Vec::new());
     }
     report.holder = holder(&path.join(crate::format::layout::LOCK_FILE));
@@ -162,7 +155,7 @@ fn look_at_store(
     let committed = match store.latest() {
         Ok(Some(committed)) => committed,
         Ok(None) => {
-            let missing = |output| RunError::CheckpointsMissing { place, output }.to_string();
+            let missing = |output| ResumeError::CheckpointsMissing { place, output }.to_string();
             report.problems.extend(published.map(missing));
             return Ok(Vec::new());
         }
@@ -194,14 +187,14 @@ fn look_at_store(
     }
 }
 
-/// Returns the newest row of each partition; rows are sorted by partition and cut.
+/// Returns the newest row of each partition. The rows must be sorted by partition and cut.
 fn newest(rows: Vec<PositionRow>) -> Vec<PositionRow> {
     rows.chunk_by(|a, b| a.partition == b.partition).filter_map(<[PositionRow]>::last).cloned().collect()
 }
 
-/// Returns who holds the lock file at `path`, in its own words. The lock is only tried, by reading, and let go at once.
+/// Returns who holds the lock file at `path`, in its own words. The lock is tried only briefly, in shared mode.
 fn holder(path: &std::path::Path) -> Option<String> {
-    // To open a pipe would wait for its writer.
+    // Opening a pipe would wait for its writer.
     if !std::fs::symlink_metadata(path).ok()?.is_file() {
         return None;
     }
@@ -212,7 +205,7 @@ fn holder(path: &std::path::Path) -> Option<String> {
     is_held.then(|| text.trim().to_owned())
 }
 
-fn look_at_files(job: &JobSpec, start: &[PositionRow], report: &mut Report) {
+fn check_files(job: &JobSpec, start: &[PositionRow], report: &mut Report) {
     let listed = match input::partitions(&job.input, &job.base) {
         Ok(listed) => listed,
         Err(error) => {
@@ -221,11 +214,11 @@ fn look_at_files(job: &JobSpec, start: &[PositionRow], report: &mut Report) {
         }
     };
     for row in start.iter().filter(|row| !listed.iter().any(|partition| partition.name == row.partition)) {
-        // A rotated file that was read to its end may go.
+        // A rotated file that was read to its end may be gone.
         if row.ended && row.generation_of.is_some() {
             continue;
         }
-        report.bad(row, &InputError::Gone { partition: row.partition.clone(), offset: row.offset });
+        report.unreadable(row, &InputError::Gone { partition: row.partition.clone(), offset: row.offset });
     }
     for partition in listed {
         let Some(row) = start.iter().find(|row| row.partition == partition.name) else {
@@ -234,7 +227,7 @@ fn look_at_files(job: &JobSpec, start: &[PositionRow], report: &mut Report) {
             report.inputs.push(InputReport { partition: partition.name, offset, state, unread_bytes });
             continue;
         };
-        // What standard input will give can not be told without reading it.
+        // What standard input will contain is unknown until it is read.
         let proven = match partition.source {
             input::Source::Stdin => None,
             input::Source::File(_) => {
@@ -243,14 +236,16 @@ fn look_at_files(job: &JobSpec, start: &[PositionRow], report: &mut Report) {
             }
         };
         match proven {
-            Some(Err(error)) => report.bad(row, &error),
+            Some(Err(error)) => report.unreadable(row, &error),
             Some(Ok(reader)) => {
                 let ended = reader.positions().first().is_some_and(|position| position.ended);
                 let is_plain = partition.compression == Compression::None;
-                let state = match partition.file_bytes > row.file_bytes {
-                    _ if ended => InputState::Read,
-                    true => InputState::Grown,
-                    false => InputState::Unread,
+                let state = if ended {
+                    InputState::Read
+                } else if partition.file_bytes > row.file_bytes {
+                    InputState::Grown
+                } else {
+                    InputState::Unread
                 };
                 let size = partition.file_bytes.filter(|_| is_plain);
                 let unread_bytes = if ended { Some(0) } else { size.map(|size| size.saturating_sub(row.offset)) };
@@ -266,7 +261,7 @@ fn look_at_files(job: &JobSpec, start: &[PositionRow], report: &mut Report) {
     }
 }
 
-fn look_at_followed(job: &JobSpec, start: &[PositionRow], report: &mut Report) {
+fn check_followed(job: &JobSpec, start: &[PositionRow], report: &mut Report) {
     let reader = FollowReader::new(&job.input, &job.base, start, 0, None);
     let stands = reader.and_then(|mut reader| reader.look());
     let stands = match stands {
@@ -297,7 +292,7 @@ fn look_at_followed(job: &JobSpec, start: &[PositionRow], report: &mut Report) {
 }
 
 impl Report {
-    fn bad(&mut self, row: &PositionRow, error: &InputError) {
+    fn unreadable(&mut self, row: &PositionRow, error: &InputError) {
         self.problems.push(in_one_line(error));
         let (partition, offset) = (row.partition.clone(), row.offset);
         self.inputs.push(InputReport { partition, offset, state: InputState::Bad, unread_bytes: None });

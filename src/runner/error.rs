@@ -1,4 +1,4 @@
-//! What can end a run.
+//! Why a run ends with an error.
 
 use std::time::Duration;
 
@@ -8,280 +8,165 @@ use crate::format::layout::ObjectName;
 use crate::input::InputError;
 use crate::job::definition::DefinitionError;
 use crate::job::{Difference, JobFileError};
+use crate::runner::output::error::OutputError;
 use crate::runner::process::exec::failure::ProgramFailure;
-use crate::runner::state::content::Lost;
+use crate::runner::state::content::ContentMismatch;
 use crate::storage::StorageError;
 use crate::store::StoreError;
 use crate::values::id::Sequence;
 use crate::values::units::Span;
 
-/// Why a run could not go on. What was committed before is untouched.
+/// Why a run ended with an error. Committed checkpoints are unaffected.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
-    /// The input, as a whole or one partition.
     #[error(transparent)]
     Input(#[from] InputError),
-    /// The store.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// A table of the latest checkpoint, whose bytes are what their name promises.
-    #[error("cannot read object `{object}`")]
-    Table {
-        /// The object.
-        object: ObjectName,
-        /// What is wrong with it.
-        source: TableError,
+    #[error(transparent)]
+    Job(#[from] JobError),
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
+    #[error(transparent)]
+    Resume(#[from] ResumeError),
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    #[error(transparent)]
+    Output(#[from] OutputError),
+    #[error("program `{program}` of worker {worker} failed")]
+    Program {
+        program: String,
+        /// The number of the worker, from 0.
+        worker: usize,
+        #[source]
+        failure: ProgramFailure,
     },
-    /// The definition in the latest checkpoint.
-    #[error("cannot read the job's definition in checkpoint {sequence}")]
-    Definition {
-        /// The checkpoint.
-        sequence: Sequence,
-        /// What is wrong with it.
-        source: JobFileError,
-    },
-    /// The state in a checkpoint is not what its manifest says.
-    #[error("checkpoint {sequence} is not consistent: {reason}")]
-    Inconsistent {
-        /// The checkpoint.
-        sequence: Sequence,
-        /// What does not fit.
-        reason: String,
-    },
-    /// The latest checkpoint is not what was committed, and the run was not told to go back behind it.
-    #[error("checkpoint {}, the latest, can not be resumed from", .sequence.0)]
-    LatestDamaged {
-        /// The checkpoint.
-        sequence: Sequence,
-        /// What is wrong with it.
+    /// A program failed, and the job may be restarted but cannot be.
+    #[error("cannot restart the job: there is no checkpoint to resume from, or standard input cannot be read again")]
+    NoRestart { source: Box<RunError> },
+    #[error("the job has failed {} times without a checkpoint in between", .restarts + 1)]
+    RestartsSpent { restarts: u32, source: Box<RunError> },
+    /// An attempt to make a checkpoint took longer than the job file allows.
+    #[error("the checkpoint was not finished within {}", Span(*.timeout))]
+    CheckpointTimeout { timeout: Duration },
+    #[error("{failures} checkpoints in a row failed, but the job tolerates only {tolerated}")]
+    TooManyFailures {
+        failures: u32,
+        tolerated: u32,
+        /// Why the last of them failed.
         source: Box<RunError>,
     },
-    /// The run was told to go back, and there is nothing to go back to.
-    #[error("`{place}` has no checkpoint that is intact")]
+    /// A thread of the run panicked, which is a bug.
+    #[error("a thread of the run panicked")]
+    Panicked,
+}
+
+/// A mistake in the job file that only shows when the job is run.
+#[derive(Debug, thiserror::Error)]
+pub enum JobError {
+    #[error("`where`: {reason}")]
+    Filter { reason: String },
+    /// The job names a processor that is not built in, or that refuses the job.
+    #[error("{reason}")]
+    Processor { reason: String },
+    /// The job would read a file that it writes, or write two things to one file.
+    #[error("`{path}` cannot be both {first} and {second} of a job")]
+    SamePath { path: String, first: &'static str, second: &'static str },
+    /// A function that compares values was given a field whose values have different types.
+    #[error("`{function}({field})`: `{field}` has values of several types in the first records")]
+    MixedTypes { function: &'static str, field: String },
+    /// A function that compares values was given a field whose values have no order.
+    #[error("`{function}({field})`: `{field}` has bools in the first records, which have no order")]
+    Unordered { function: &'static str, field: String },
+}
+
+/// Why the content of a checkpoint cannot be used, although its manifest can.
+#[derive(Debug, thiserror::Error)]
+pub enum CheckpointError {
+    /// A table cannot be read, although its bytes are those that its name promises.
+    #[error("cannot read object `{object}`")]
+    Table { object: ObjectName, source: TableError },
+    #[error("cannot read the job's definition in checkpoint {sequence}")]
+    Definition { sequence: Sequence, source: JobFileError },
+    /// Parts of the checkpoint contradict each other.
+    #[error("checkpoint {sequence} is inconsistent: {reason}")]
+    Inconsistent { sequence: Sequence, reason: String },
+}
+
+/// Why a run cannot resume.
+#[derive(Debug, thiserror::Error)]
+pub enum ResumeError {
+    /// The latest checkpoint is damaged, and the run may not skip it.
+    #[error("cannot resume from checkpoint {}, the latest", .sequence.0)]
+    LatestDamaged { sequence: Sequence, source: Box<RunError> },
+    /// The run may skip damaged checkpoints, and there are no others.
+    #[error("`{place}` has no intact checkpoint")]
     NoneIntact {
-        /// The store.
         place: String,
         /// What is wrong with each checkpoint, the newest first.
         causes: Vec<(Sequence, RunError)>,
     },
-    /// Rows were lost on the way to other tasks.
-    #[error("cannot put the state of checkpoint {sequence} into another layout")]
-    Rerouting {
-        /// The checkpoint, which is as it was.
-        sequence: Sequence,
-        /// What was and what is.
-        source: Lost,
-    },
+    /// Rows were lost on the way to another layout. The checkpoint is unaffected.
+    #[error("cannot convert the state of checkpoint {sequence} to another layout")]
+    Rerouting { sequence: Sequence, source: ContentMismatch },
     /// The job file no longer fits the state.
     #[error("the job file does not fit checkpoint {sequence}: {}", list(.differences))]
-    Unfit {
-        /// The checkpoint.
-        sequence: Sequence,
-        /// What differs.
-        differences: Vec<Difference>,
-    },
-    /// `--must-resume`, and there is no checkpoint.
+    Unfit { sequence: Sequence, differences: Vec<Difference> },
+    /// The run must resume, and there is no checkpoint.
     #[error("`{place}` has no checkpoint to resume from")]
-    NothingToResume {
-        /// The store.
-        place: String,
-    },
-    /// There is no store, but there is what the job published.
-    #[error("`{place}` is no store, but `{output}` is there, which this job publishes: its checkpoints are missing")]
-    StoreMissing {
-        /// Where the store should be.
-        place: String,
-        /// A published file.
-        output: String,
-    },
-    /// There is a store without checkpoints, but there is what the job published.
-    #[error(
-        "`{place}` has no checkpoint, but `{output}` is there, which this job publishes: its checkpoints are missing"
-    )]
-    CheckpointsMissing {
-        /// The store.
-        place: String,
-        /// A published file.
-        output: String,
-    },
-    /// Fields of different types for a function that compares.
-    #[error("`{function}({field})`: the first records hold values of several types in `{field}`")]
-    MixedTypes {
-        /// The function.
-        function: &'static str,
-        /// The field.
-        field: String,
-    },
-    /// Fields without an order for a function that compares.
-    #[error("`{function}({field})`: the first records hold bools in `{field}`, which have no order")]
-    Unordered {
-        /// The function.
-        function: &'static str,
-        /// The field.
-        field: String,
-    },
-    /// A record came after all its windows were closed, and the job file says that the run ends then.
-    #[error("late record {record} of `{partition}` at byte {offset}: {reason}")]
-    LateRecord {
-        /// The partition.
-        partition: String,
-        /// The offset of the record's first byte.
-        offset: u64,
-        /// The record's number in the partition, from 0.
-        record: u64,
-        /// How late it is.
-        reason: String,
-        /// How the record begins.
-        beginning: String,
-    },
-    /// The expression of `where:` can not be used.
-    #[error("`where`: {reason}")]
-    Filter {
-        /// What is wrong with it.
-        reason: String,
-    },
-    /// A bad record, and `on_error: fail`.
-    #[error("bad record {record} of `{partition}` at byte {offset}: {reason}")]
-    BadRecord {
-        /// The partition.
-        partition: String,
-        /// The offset of its first byte, after decompression.
-        offset: u64,
-        /// Its number in the partition, from 0.
-        record: u64,
-        /// What is wrong with it.
-        reason: String,
-        /// Its beginning.
-        beginning: String,
-    },
-    /// A file that the job writes is one of its inputs, or both of its outputs.
-    #[error("`{path}` can not be {first} and {second} of one job")]
-    SamePath {
-        /// The file.
-        path: String,
-        /// What it is.
-        first: &'static str,
-        /// What it is, too.
-        second: &'static str,
-    },
-    /// The store is another job's.
+    NothingToResume { place: String },
+    /// There is no store, but a file that the job has published.
+    #[error("`{place}` is not a store, yet the published output `{output}` exists: the checkpoints are missing")]
+    StoreMissing { place: String, output: String },
+    /// The store has no checkpoints, but there is a file that the job has published.
+    #[error("`{place}` has no checkpoint, yet the published output `{output}` exists: the checkpoints are missing")]
+    CheckpointsMissing { place: String, output: String },
+    /// The store belongs to another job.
     #[error("`{place}` holds the checkpoints of job `{found}`, not of `{expected}`")]
-    OtherJob {
-        /// The store.
-        place: String,
-        /// The job of the job file.
-        expected: String,
-        /// The job of the store.
-        found: String,
-    },
-    /// A record could not be applied: a sum left its bounds, for instance.
-    #[error("{reason} for key `{key}`")]
-    Process {
-        /// What went wrong.
-        reason: String,
-        /// The key.
-        key: String,
-    },
-    /// The job wants a processor that is not built in, or that refuses it.
-    #[error("{reason}")]
-    Processor {
-        /// What is wrong.
-        reason: String,
-    },
-    /// A built-in processor has other columns than the state.
+    OtherJob { place: String, expected: String, found: String },
+    /// The built-in processor of the job has other columns than the state.
     #[error("the columns of the state in checkpoint {sequence} are not those of the built-in processor")]
-    NativeColumns {
-        /// The checkpoint.
-        sequence: Sequence,
-    },
-    /// A program of the job.
-    #[error("program `{program}` of worker {worker} failed")]
-    Program {
-        /// What it is called.
-        program: String,
-        /// Its worker, from 0.
-        worker: usize,
-        /// What it did wrong.
-        #[source]
-        failure: ProgramFailure,
-    },
-    /// A program has failed, and the job has restarts that can not be made.
+    NativeColumns { sequence: Sequence },
+    /// The state needs another layout, which requires all shards to be at one cut.
     #[error(
-        "the job can not be restarted: there is no checkpoint to go on from, or standard input can not be read again"
+        "the shards of checkpoint {} are at several cuts; a different task count or other aggregates need all shards at one",
+        .sequence.0
     )]
-    NoRestart {
-        /// What the program did wrong.
-        source: Box<RunError>,
+    SeveralCuts { sequence: Sequence },
+}
+
+/// Why a record ended the run.
+#[derive(Debug, thiserror::Error)]
+pub enum RecordError {
+    /// A bad record, with `on_error: fail`.
+    #[error("bad record {record} of `{partition}` at byte {offset}: {reason}")]
+    Bad {
+        partition: String,
+        /// The offset of the record's first byte, after decompression.
+        offset: u64,
+        /// The number of the record in the partition, from 0.
+        record: u64,
+        reason: String,
+        beginning: String,
     },
-    /// A program has failed again and again.
-    #[error("the job has failed {} times without a checkpoint in between", .restarts + 1)]
-    RestartsSpent {
-        /// The restarts that were made.
-        restarts: u32,
-        /// What the program did wrong.
-        source: Box<RunError>,
+    /// A record arrived after all its windows had closed, with `on_late: fail`.
+    #[error("late record {record} of `{partition}` at byte {offset}: {reason}")]
+    Late {
+        partition: String,
+        /// The offset of the record's first byte, after decompression.
+        offset: u64,
+        /// The number of the record in the partition, from 0.
+        record: u64,
+        reason: String,
+        beginning: String,
     },
-    /// The dead-letter file.
-    #[error("cannot write `{path}`")]
-    DeadLetter {
-        /// The file.
-        path: String,
-        /// What the system said.
-        source: std::io::Error,
-    },
-    /// Lines of the dead-letter file are gone.
-    #[error("`{path}` has {found} bytes, the checkpoint counts {expected}")]
-    DeadLetterShort {
-        /// The file.
-        path: String,
-        /// What belongs to the checkpoint, in bytes.
-        expected: u64,
-        /// What there is, in bytes.
-        found: u64,
-    },
-    /// What should become the dead-letter file is something else.
-    #[error("`{path}` is there and is no dead-letter file: it is not overwritten")]
-    DeadLetterTaken {
-        /// The file.
-        path: String,
-    },
-    /// An output file.
-    #[error("cannot write output `{path}`")]
-    Output {
-        /// The file.
-        path: String,
-        /// What the system said.
-        source: std::io::Error,
-    },
-    /// The state is to be laid out anew, and its shards are not at one cut.
-    #[error("the shards of checkpoint {} are not at one cut, which another number of tasks or other aggregates need", .sequence.0)]
-    SeveralCuts {
-        /// The checkpoint.
-        sequence: Sequence,
-    },
-    /// An attempt to make a checkpoint took longer than the job file allows.
-    #[error("the checkpoint was not done within {}", Span(*.timeout))]
-    CheckpointTimeout {
-        /// `checkpoint.timeout`.
-        timeout: Duration,
-    },
-    /// More checkpoints in a row could not be made than the job file tolerates.
-    #[error("{failures} checkpoints in a row failed, the job tolerates {tolerated}")]
-    TooManyFailures {
-        /// How many failed.
-        failures: u32,
-        /// `checkpoint.tolerate`.
-        tolerated: u32,
-        /// Why the last one did.
-        source: Box<RunError>,
-    },
-    /// A thread of the run panicked: a mistake in this program.
-    #[error("a thread of the run failed")]
-    Panicked,
+    /// A record could not be applied, for example because a sum overflowed.
+    #[error("{reason} for key `{key}`")]
+    Unapplied { reason: String, key: String },
 }
 
 impl RunError {
-    /// Tells whether the error is that a checkpoint is not what was committed. A store of a newer format is not damaged.
+    /// Returns whether the error means that a checkpoint is damaged. A store in a newer format is not damaged.
     pub fn is_damage(&self) -> bool {
         match self {
             RunError::Store(StoreError::Manifest { source, .. }) => !matches!(source, ManifestError::Format { .. }),
@@ -298,17 +183,17 @@ impl RunError {
                 | StoreError::ManifestDamaged { .. }
                 | StoreError::SumsDamaged { .. },
             ) => true,
-            RunError::Table { .. } | RunError::Definition { .. } | RunError::Inconsistent { .. } => true,
+            RunError::Checkpoint(_) => true,
             _ => false,
         }
     }
 
-    /// Tells whether the error is that the system can not read a file of the store: a bad sector, or a passing trouble.
+    /// Returns whether the system cannot read a file of the store, because of a bad sector or a transient error.
     pub fn is_unreadable(&self) -> bool {
         matches!(self, RunError::Store(StoreError::Storage(StorageError::Io { action: "read", .. })))
     }
 
-    /// Tells whether another attempt at a checkpoint may succeed where one has failed so.
+    /// Returns whether another attempt at a checkpoint may succeed after one has failed with this error.
     pub fn may_pass(&self) -> bool {
         match self {
             RunError::Store(error) => !matches!(
@@ -318,15 +203,15 @@ impl RunError {
                     | StoreError::Busy { .. }
                     | StoreError::SamePlace { .. }
             ),
-            RunError::DeadLetter { .. } | RunError::Output { .. } | RunError::CheckpointTimeout { .. } => true,
-            RunError::Input(InputError::Read { .. }) => true,
+            RunError::Output(OutputError::Write { .. } | OutputError::DeadLetter { .. }) => true,
+            RunError::CheckpointTimeout { .. } | RunError::Input(InputError::Read { .. }) => true,
             _ => false,
         }
     }
 
-    /// Returns what turns a table's error into a run's, for `map_err`.
+    /// Returns a function for `map_err` that adds the name of a table to its error.
     pub fn table(object: ObjectName) -> impl FnOnce(TableError) -> RunError {
-        move |source| RunError::Table { object, source }
+        move |source| CheckpointError::Table { object, source }.into()
     }
 }
 
@@ -335,9 +220,10 @@ impl From<DefinitionError> for RunError {
         match error {
             DefinitionError::Store(error) => error.into(),
             DefinitionError::NotText { sequence } => {
-                RunError::Inconsistent { sequence, reason: "the job's definition is not UTF-8".to_owned() }
+                let reason = "the job's definition is not UTF-8".to_owned();
+                CheckpointError::Inconsistent { sequence, reason }.into()
             }
-            DefinitionError::Malformed { sequence, source } => RunError::Definition { sequence, source },
+            DefinitionError::Malformed { sequence, source } => CheckpointError::Definition { sequence, source }.into(),
         }
     }
 }

@@ -9,38 +9,39 @@ use crate::format::positions::PositionRow;
 use crate::store::Committed;
 use crate::values::id::Sequence;
 
-/// What the next checkpoint goes on from.
+/// What the next checkpoint continues from.
 #[derive(Debug, Clone, Default)]
 pub struct Lineage {
-    /// The checkpoint that the next one changes.
+    /// The checkpoint that the next one builds on.
     pub last: Option<Committed>,
-    /// The highest number that is taken: that of `last`, unless the run has gone back behind a damaged checkpoint.
+    /// The highest number in use: that of `last`, unless the run has skipped damaged checkpoints.
     pub newest: Option<Sequence>,
-    /// The chain of each shard.
+    /// The segments of each shard, the base first.
     pub chains: Vec<Vec<IndexRow>>,
-    /// The keys of each shard.
+    /// The number of keys in each shard.
     pub keys: Vec<u64>,
     /// The positions, by partition.
     pub positions: BTreeMap<String, PositionRow>,
-    /// The older cuts that some shards still have, ascending.
+    /// The cuts of shards that are older than the newest, ascending.
     pub older: Vec<OlderPositions>,
     /// The objects of the latest checkpoint.
     pub objects: HashSet<ObjectName>,
-    /// Whether the state is laid out otherwise than in `last`: the next checkpoint has to be made, though no record was applied.
+    /// Whether the layout of the state differs from `last`, so that the next checkpoint is needed even if no record was
+    /// applied.
     pub is_relaid: bool,
 }
 
-/// An older cut, with its positions.
+/// An older cut and its positions.
 #[derive(Debug, Clone)]
 pub struct OlderPositions {
-    /// The cut, and the shards that have it.
+    /// The cut and the shards that are at it.
     pub cut: OlderCut,
     /// The positions, by partition.
     pub positions: BTreeMap<String, PositionRow>,
 }
 
 impl Lineage {
-    /// Returns the cut that a shard has.
+    /// Returns the cut that a shard is at.
     pub fn cut_of(&self, shard: u32) -> u64 {
         let older = self.older.iter().find(|older| older.cut.shards.contains(&shard));
         let newest = || self.last.as_ref().map_or(0, |last| last.manifest.block);

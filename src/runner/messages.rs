@@ -1,62 +1,62 @@
 //! What the threads of a run send each other.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
-use crossbeam_channel::Sender;
 use jiff::Timestamp;
 
 use crate::format::manifest::{Output, Trigger};
 use crate::input::record::{BadRecord, RecordPlace};
 use crate::input::{InputError, Position};
 use crate::job::OnError;
-use crate::runner::checkpoint::slots::Room;
+use crate::runner::encoder_slots::EncoderSlot;
 use crate::runner::error::RunError;
 use crate::runner::observer::Done;
 use crate::runner::process::processor::ProcessError;
 use crate::runner::rejected::{LateRecord, Rejected};
-use crate::runner::state::shard::Snapshot;
+use crate::runner::state::frozen::FrozenRows;
+use crate::runner::ticket::Ticket;
 use crate::store::StoreNote;
 use crate::values::id::Sequence;
+use crate::values::lock::lock;
 
-/// What the threads tell the one that directs.
+/// What the other threads report to the director.
 #[derive(Debug)]
-pub enum Event {
+pub enum ThreadEvent {
     /// A block was parsed.
-    Parsed(Account),
+    Parsed(BlockAccount),
     /// A record of this key could not be applied.
     Unapplied(ProcessError, String),
-    /// A worker can not go on.
+    /// A worker cannot continue.
     Failed(Box<RunError>),
-    /// A record came after all its windows were closed, and the job does not go on with that.
+    /// A record came after all its windows were closed, and the job fails on late records.
     Late(Box<LateRecord>),
-    /// The reader has opened a file, and will hand out blocks of it as those of the next stream.
-    Opened(Stream),
+    /// The reader has opened a file. The blocks of the file follow, under the next stream number.
+    Opened(StreamProgress),
     /// There are no more blocks.
     Ended,
     /// The input failed.
     Input(InputError),
-    /// There is something to tell about the replicas.
+    /// A note about the replicas, for the observer.
     Replica(StoreNote),
-    /// What became of an attempt to make a checkpoint.
-    Checkpoint(Outcome),
+    /// The outcome of an attempt to make a checkpoint.
+    Checkpoint(CheckpointOutcome),
     /// A thread panicked.
     Panicked,
 }
 
-/// The shards that a cut takes: all of them when there is no list. One in which nothing has changed is taken in any case.
-pub type Chosen = Option<Arc<[bool]>>;
+/// Which shards a cut takes: all of them if there is no list. An unchanged shard is taken in any case.
+pub type ChosenShards = Option<Arc<[bool]>>;
 
-/// What came of parsing a block.
+/// What parsing found in a block.
 #[derive(Debug)]
-pub struct Account {
-    /// The block's number.
+pub struct BlockAccount {
     pub number: u64,
-    /// What its records are counted with, as [`Block::stream`].
+    /// What its records are counted under, as [`crate::input::Block::stream`].
     pub stream: u32,
-    /// The offset behind it in its file.
+    /// The offset in the file behind the block.
     pub end_offset: u64,
-    /// Records in it, bad ones included.
+    /// Bad records included.
     pub records: u64,
     /// Bad records that were left out.
     pub skipped: u64,
@@ -64,92 +64,89 @@ pub struct Account {
     pub dead: Vec<Rejected>,
     /// The bad record that ends the run.
     pub fatal: Option<Rejected>,
-    /// The largest time of its records, in milliseconds, for a job that goes by time.
-    pub time: Option<i64>,
-    /// As [`Block::released`].
-    pub released: Vec<u32>,
+    /// For a job with event time.
+    pub time: Option<Arc<BlockTime>>,
 }
 
-/// The rows of a shard for a cut, on their way to the checkpointer.
+/// What a block says about event time.
 #[derive(Debug)]
-pub struct ShardSnapshot {
-    /// The shard.
+pub struct BlockTime {
+    pub(crate) stream: u32,
+    /// Bad records included.
+    pub(crate) records: u64,
+    /// The largest time of its records, in milliseconds.
+    pub(crate) largest: Option<i64>,
+    /// The streams that event time no longer waits for, as [`crate::input::Block::released`].
+    pub(crate) released: Vec<u32>,
+}
+
+/// The changed rows of a shard at a cut, on their way to the checkpointer.
+#[derive(Debug)]
+pub struct FrozenShard {
     pub shard: u32,
-    /// The cut.
     pub cut: u64,
-    /// Its rows; nothing when the cut leaves the shard out.
-    pub snapshot: Option<Snapshot>,
-    /// How long the worker stood still for all of its shards, in microseconds.
+    /// `None` if the cut leaves the shard out.
+    pub rows: Option<FrozenRows>,
+    /// How long the worker paused to freeze all of its shards, in microseconds.
     pub pause_micros: u64,
     /// Held until the rows are written.
-    pub room: Option<Room>,
+    pub slot: Option<EncoderSlot>,
 }
 
-/// What reaches a worker from the others.
+/// What a worker receives from the other threads.
 #[derive(Debug)]
-pub enum Message {
-    /// The records of a block that are for its shards.
-    Updates {
-        /// The block's number.
-        number: u64,
-        /// The records, packed.
-        bytes: Vec<u8>,
-        /// What the block says of time, for a job that goes by it.
-        time: Option<Arc<BlockTime>>,
-        /// Dropped when they are applied.
-        ticket: Arc<Ticket>,
-    },
-    /// Freeze the shards once every block before this number is applied.
-    Cut {
-        /// The number.
-        number: u64,
-        /// Those that are taken.
-        chosen: Chosen,
-        /// Whether the input has ended there: all windows close first.
-        ended: bool,
-    },
-    /// Return the shards once everything that was sent before is done.
+pub enum WorkerMessage {
+    /// The records of a block that belong to the worker's shards.
+    Updates(BlockUpdates),
+    /// Freeze the shards once every block before the cut is applied.
+    Cut(WorkerCut),
+    /// Return the shards once everything sent before is done.
     Finish,
     /// Return at once.
     Abort,
 }
 
-/// A place in the bounded number of blocks that are under way; free again when the last worker has applied its part.
+/// The records of a block that belong to the shards of one worker.
 #[derive(Debug)]
-pub struct Ticket(Sender<()>);
-
-impl Ticket {
-    /// Makes a ticket that gives its place back to `permits`.
-    pub fn new(permits: Sender<()>) -> Ticket {
-        Ticket(permits)
-    }
+pub struct BlockUpdates {
+    /// The block's number.
+    pub number: u64,
+    /// The packed records.
+    pub bytes: Vec<u8>,
+    /// For a job with event time.
+    pub time: Option<Arc<BlockTime>>,
+    /// Dropped once they are applied.
+    pub ticket: Arc<Ticket>,
 }
 
-impl Drop for Ticket {
-    fn drop(&mut self) {
-        // The reader may be gone already: then nobody needs the place.
-        let _ = self.0.send(());
-    }
+/// A cut, as the workers see it.
+#[derive(Debug, Clone)]
+pub struct WorkerCut {
+    /// The block number.
+    pub number: u64,
+    pub chosen: ChosenShards,
+    /// Whether the input ended there: then all windows close first.
+    pub ended: bool,
 }
 
-/// Buffers to use again, the last one first: it is the one that a cache is most likely to hold.
+/// Buffers to reuse, the most recent first: it is the most likely to be in a cache.
 #[derive(Debug, Clone, Default)]
 pub struct Buffers(Arc<Mutex<Vec<Vec<u8>>>>);
 
 impl Buffers {
     /// Puts a buffer back as it is.
     pub fn put(&self, buffer: Vec<u8>) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(buffer);
+        lock(&self.0).push(buffer);
     }
 
-    /// Returns the buffer that was put back last, or an empty one.
+    /// Returns the buffer that was put back last, or a new one.
     pub fn take(&self) -> Vec<u8> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default()
+        lock(&self.0).pop().unwrap_or_default()
     }
 }
 
-impl Account {
-    /// Notes a bad record. Returns false when the run ends with it.
+impl BlockAccount {
+    /// Notes a bad record. Returns false if the run ends with it.
     #[cold]
     pub(crate) fn reject(
         &mut self,
@@ -179,110 +176,86 @@ impl Account {
     }
 }
 
-/// What a block says of time.
-#[derive(Debug)]
-pub struct BlockTime {
-    pub(crate) stream: u32,
-    /// Records in it, bad ones included.
-    pub(crate) records: u64,
-    pub(crate) largest: Option<i64>,
-    pub(crate) released: Vec<u32>,
-}
-
-impl BlockTime {
-    /// Takes out of an account what it says of time.
-    pub(crate) fn new(account: &Account) -> BlockTime {
-        let released = account.released.clone();
-        BlockTime { stream: account.stream, records: account.records, largest: account.time, released }
-    }
-}
-
-/// What was applied of one file.
+/// How much of one file was applied.
 #[derive(Debug, Clone)]
-pub struct Stream {
-    /// The partition that it belongs to.
+pub struct StreamProgress {
+    /// The partition that the file belongs to.
     pub name: Arc<str>,
     /// Bytes.
     pub offset: u64,
-    /// Records.
     pub records: u64,
-    /// Bytes and records that the checkpoint has counted, some of which may be read again.
+    /// Bytes that the checkpoint has counted; some of them may be read again.
     pub counted_offset: u64,
-    /// The same of records.
+    /// Records that the checkpoint has counted.
     pub counted_records: u64,
 }
 
-impl Stream {
-    /// Makes the stream of a file that stands there.
-    pub(crate) fn new(stand: &Position) -> Stream {
+impl StreamProgress {
+    /// Makes the progress of a file that reading resumes at `stand`.
+    pub(crate) fn new(stand: &Position) -> StreamProgress {
         let (offset, records) = (stand.offset, stand.record);
-        Stream { name: stand.logical().into(), offset, records, counted_offset: offset, counted_records: records }
+        let name = stand.logical().into();
+        StreamProgress { name, offset, records, counted_offset: offset, counted_records: records }
     }
 }
 
-/// Where one file of the input stands at a cut.
+/// The position of one file of the input at a cut.
 #[derive(Debug, Clone)]
-pub struct Standing {
-    /// The file, bytes, and whether it has ended.
+pub struct CutPosition {
+    /// The file, the offset, and whether it has ended.
     pub stand: Position,
     /// Its task, for a job without a key.
     pub task: Option<u32>,
-    /// Records.
+    /// Records before the position.
     pub record: u64,
-    /// The largest time of its records, in milliseconds, for a job that goes by time.
+    /// The largest time of its records, in milliseconds, for a job with event time.
     pub event_time: Option<i64>,
 }
 
-/// What was applied of files that no position names any more.
+/// What was applied of files that no longer have a position.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Past {
-    /// Bytes of input.
+pub struct PastInput {
     pub input_bytes: u64,
-    /// Records.
     pub records: u64,
 }
 
-/// A cut, as the directing thread knows it once all blocks before it are accounted for.
+/// A cut, as the director knows it once all blocks before it are accounted for.
 #[derive(Debug)]
 pub struct Cut {
     /// The block number.
     pub number: u64,
-    /// When it was taken.
     pub created: Timestamp,
-    /// The same, for measuring.
+    /// When it was taken, on the monotonic clock.
     pub begun: Instant,
-    /// What caused it.
     pub trigger: Trigger,
-    /// Whether the input had been read to its end.
+    /// Whether the input was read to its end.
     pub ended: bool,
-    /// Where the files stand.
-    pub standings: Vec<Standing>,
-    /// The time before which no more records are expected, in milliseconds, for a job that goes by time.
+    pub positions: Vec<CutPosition>,
+    /// In milliseconds, for a job with event time.
     pub watermark: Option<i64>,
-    /// What was applied of others.
-    pub past: Past,
+    pub past: PastInput,
     /// Bad records left out since the job began.
     pub skipped: u64,
     /// Lines for the dead-letter file.
     pub dead_lines: Vec<u8>,
-    /// The files that the checkpoint publishes.
+    /// The output files that the checkpoint publishes.
     pub outputs: Vec<Output>,
-    /// The number that these were written aside for.
+    /// The checkpoint number that these outputs were staged for.
     pub sequence: Option<Sequence>,
 }
 
-/// What became of an attempt to make a checkpoint.
+/// The outcome of an attempt to make a checkpoint.
 #[derive(Debug)]
-pub enum Outcome {
+pub enum CheckpointOutcome {
     /// It was committed.
     Committed(Box<Done>),
-    /// An earlier one, whose commit was told to have failed, is there all the same. The attempt goes on.
+    /// An earlier checkpoint, whose commit was reported as failed, exists after all. The attempt continues.
     Found(Box<Done>),
-    /// There was nothing new since the latest checkpoint.
+    /// Nothing has changed since the latest checkpoint.
     Elided,
-    /// It could not be made. What it took is kept for the next attempt.
+    /// It failed. The rows it took are part of the next attempt.
     Failed(Box<RunError>),
 }
 
 /// Bytes of a bad record that an error shows.
-pub(crate) const SHOWN_BYTES: usize = 200;
+const SHOWN_BYTES: usize = 200;

@@ -1,9 +1,29 @@
-//! The run: read the input in its one order, apply it to keyed state, and checkpoint both together.
+//! The run: reads the input in its one order, applies it to keyed state, and checkpoints both together.
+//!
+//! Each room knows only the rooms below it:
+//!
+//! ```text
+//!                check                what a run would do
+//!                  |
+//!               pipeline              the threads of a run, from start to end
+//!              /        \
+//!         resume      checkpoint      from a checkpoint to memory, and back to disk
+//!              \        /
+//!               messages              what the threads and rooms tell each other: messages, observer,
+//!                  |                  lineage, options, error
+//!                output               published files and dead letters
+//!                  |
+//!               process               aggregates, windows and programs
+//!                  |
+//!                state                shards and their rows
+//! ```
+//!
+//! Below all of them are small files: rejected records, tickets, encoder slots, and how storages are opened.
 
 pub mod check;
 pub mod checkpoint;
+pub mod encoder_slots;
 pub mod error;
-pub mod job_paths;
 pub mod lineage;
 pub mod messages;
 pub mod observer;
@@ -14,3 +34,7 @@ pub mod process;
 pub mod rejected;
 pub mod resume;
 pub mod state;
+pub mod storage_opener;
+pub mod ticket;
+
+pub use pipeline::restart::run;

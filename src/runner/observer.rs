@@ -1,4 +1,4 @@
-//! What a run tells those who watch it, and what it has done at its end.
+//! What a run reports while it runs, and what it has done when it ends.
 
 use std::time::{Duration, Instant};
 
@@ -10,259 +10,229 @@ use crate::store::{Committed, StoreNote};
 use crate::values::id::Sequence;
 use crate::values::value::ColumnType;
 
-/// Is told what a run does.
+/// Receives the reports of a run.
 pub trait Observer: Sync {
-    /// Something happened.
     fn event(&self, event: &RunEvent);
-    /// So it stands, several times a second.
+    /// Called several times a second.
     fn status(&self, status: &Status);
 }
 
 /// Something that happened in a run.
 #[derive(Debug, Clone)]
 pub enum RunEvent {
-    /// The run begins from nothing.
+    /// The run starts without a checkpoint.
     Fresh {
-        /// The store; nothing when checkpoints are disabled.
+        /// `None` if checkpoints are disabled.
         store: Option<String>,
     },
-    /// The run goes on from a checkpoint.
+    /// The run resumes from a checkpoint.
     Resumed {
-        /// The store.
         store: String,
-        /// The checkpoint.
         sequence: Sequence,
         /// When its cut was taken.
         created: Timestamp,
-        /// Records that it had applied.
+        /// The number of records that it had applied.
         records: u64,
-        /// Keys in its state.
+        /// The number of keys in its state.
         keys: u64,
     },
-    /// The latest checkpoints are damaged, and the run goes on from an older one.
+    /// The latest checkpoints are damaged, and the run resumes from an older one.
     WentBack {
-        /// The checkpoint that it goes on from.
         sequence: Sequence,
         /// When its cut was taken.
         created: Timestamp,
-        /// Records that it had applied.
+        /// The number of records that it had applied.
         records: u64,
-        /// The checkpoints that are left behind, the newest first.
-        left_behind: Vec<Abandoned>,
+        /// The newest first.
+        skipped: Vec<SkippedCheckpoint>,
     },
-    /// An output file of a checkpoint that was left behind was moved aside.
-    Withdrawn {
-        /// The checkpoint.
+    /// A file of an abandoned checkpoint was moved out of the way.
+    Superseded {
         sequence: Sequence,
         /// Where the file was.
         path: String,
         /// Where it is now.
-        aside: String,
+        moved_to: String,
     },
-    /// It can not be told whether a checkpoint that was left behind has published what is there.
+    /// An output file exists, and it is unknown whether a skipped checkpoint has published it.
     PerhapsPublished {
-        /// The checkpoint, whose manifest can not be read.
+        /// The checkpoint, whose manifest cannot be read.
         sequence: Sequence,
-        /// The output file, which is left where it is.
+        /// The output file, which stays where it is.
         path: String,
     },
     /// The state was routed to another number of tasks.
     Rerouted {
-        /// Its keys and their digest, equal before and after.
+        /// The content of the state, which is the same before and after.
         content: Content,
-        /// The tasks of the checkpoint.
         old_tasks: u32,
-        /// The tasks of the job.
         new_tasks: u32,
     },
-    /// An aggregate is new: it is empty for the keys that are there, and counts from now on.
+    /// An aggregate is new: it is empty for existing keys and counts from now on.
     AggregateAdded {
-        /// The aggregate.
         name: String,
-        /// How many records were applied before without it.
+        /// The number of records that were applied without it.
         record: u64,
     },
-    /// An aggregate is gone from the job file: what it has counted is dropped.
+    /// An aggregate is gone from the job file. What it has counted is dropped.
     AggregateRemoved {
-        /// The aggregate.
         name: String,
     },
-    /// A field was in none of the first records: it is taken to have this type.
+    /// None of the first records has the field, so it is assumed to have this type.
     TypeAssumed {
-        /// The field.
         field: String,
-        /// The type.
         column_type: ColumnType,
     },
-    /// Something about the replicas: one was lost or has caught up, or a file was read from another one.
+    /// A replica was lost or has caught up, or a file was read from another replica.
     Replica(StoreNote),
-    /// A checkpoint was committed.
     Committed(Box<Done>),
-    /// A checkpoint could not be made, which the job tolerates. The next one has what it should have had.
+    /// An attempt at a checkpoint failed, which the job tolerates. The next checkpoint includes its changes.
     CheckpointFailed {
-        /// What had caused the attempt.
         cause: Trigger,
-        /// How many failed in a row.
+        /// The number of attempts that have failed in a row.
         failures: u32,
-        /// How many may.
+        /// The number of attempts that may fail in a row.
         tolerated: u32,
-        /// Why.
         reason: String,
     },
-    /// A checkpoint was due, and nothing had changed since the latest.
+    /// A checkpoint was due, but nothing had changed since the latest.
     CheckpointElided {
-        /// What had caused the attempt.
         cause: Trigger,
     },
-    /// The rules of the job file could not be applied to the checkpoints.
+    /// The retention policy of the job file could not be applied.
     NotPruned {
-        /// Why.
         reason: String,
     },
     /// A program of the job wrote a line to its standard error.
     ProgramSaid {
-        /// What it is called.
         program: String,
-        /// Its worker, from 0.
+        /// The number of the worker, from 0.
         worker: usize,
-        /// The line, or a part of it when it is long.
+        /// The line, or a part of a long line.
         line: String,
     },
-    /// A program of the job has failed, and the run begins again from its latest checkpoint.
+    /// A program of the job failed, and the run starts again from its latest checkpoint.
     Restarting {
-        /// What has happened.
         reason: String,
-        /// The wait before it.
+        /// The wait before the restart.
         wait: Duration,
-        /// Which restart it is since the last checkpoint, from 1.
+        /// The number of the restart since the last checkpoint, from 1.
         restart: u32,
-        /// How many there may be.
+        /// The maximum number of restarts.
         of: u32,
     },
-    /// An output file was put in place.
+    /// An output file was renamed into place.
     Published {
-        /// The file.
         path: String,
-        /// Its rows.
         rows: u64,
-        /// Its size in bytes.
         bytes: u64,
     },
 }
 
-/// How a run stands.
+/// The progress of a run.
 #[derive(Debug, Clone)]
 pub struct Status {
-    /// Records applied since the job began, skipped ones included.
+    /// Records applied since the job began, including skipped ones.
     pub records: u64,
-    /// Records applied in this run.
     pub records_of_run: u64,
-    /// Bad records left out in this run.
+    /// Bad records skipped in this run.
     pub skipped_of_run: u64,
-    /// Records of this run that came after all their windows were closed.
+    /// Late records of this run.
     pub late_of_run: u64,
-    /// The time before which no more records are expected, in milliseconds since 1970, for a job that goes by time.
+    /// In milliseconds since 1970, for a job that uses event time.
     pub watermark: Option<i64>,
     /// Bytes of input applied since the job began, after decompression.
     pub input_bytes: u64,
-    /// Bytes of input applied in this run.
     pub input_bytes_of_run: u64,
-    /// Bytes of input in all, where that is known.
+    /// Total bytes of input, if known.
     pub total_bytes: Option<u64>,
-    /// Bytes of input that lie in files and are not applied, where that is known: how far the run is behind.
+    /// Bytes of input in files that are not applied yet, if known.
     pub lag_bytes: Option<u64>,
     /// Bytes of rows that changed since the last cut.
     pub changed_bytes: u64,
-    /// Keys in the state.
     pub keys: u64,
-    /// Memory that the state takes, in bytes, without text and sketches.
+    /// Memory of the state in bytes, without text and sketches.
     pub memory_bytes: u64,
     /// Checkpoints committed in this run.
     pub checkpoints: u64,
-    /// The last checkpoint of this run, and when it was committed.
+    /// The last checkpoint of this run, when it was committed, and how long it took.
     pub last: Option<(Sequence, Instant, Duration)>,
     /// How long the run has been reading input.
     pub elapsed: Duration,
 }
 
-/// What a run did.
+/// What a run has done.
 #[derive(Debug, Clone, Default)]
 pub struct Summary {
-    /// The checkpoint that it went on from.
     pub resumed_from: Option<Sequence>,
-    /// The damaged checkpoints that it has left behind, the newest first.
-    pub left_behind: Vec<Sequence>,
-    /// The latest checkpoint at its end.
+    /// The damaged checkpoints that the run skipped, the newest first.
+    pub skipped_checkpoints: Vec<Sequence>,
+    /// The latest checkpoint when the run ended.
     pub latest: Option<Sequence>,
-    /// Records that it applied, skipped ones included.
+    /// Records that were applied, including skipped ones.
     pub records: u64,
-    /// Records applied since the job began.
+    /// Records that were applied since the job began.
     pub records_in_all: u64,
-    /// Bad records that it left out.
+    /// Bad records that were skipped.
     pub skipped: u64,
-    /// Bad records left out since the job began.
+    /// Bad records that were skipped since the job began.
     pub skipped_in_all: u64,
-    /// Bytes of input that it applied, after decompression.
+    /// Bytes of input that were applied, after decompression.
     pub input_bytes: u64,
-    /// Keys in the state at its end.
+    /// Keys in the state when the run ended.
     pub keys: u64,
-    /// Checkpoints that it committed.
+    /// Checkpoints that were committed.
     pub checkpoints: u64,
-    /// Bytes of new objects in them.
+    /// Bytes of new objects in these checkpoints.
     pub checkpoint_bytes: u64,
-    /// How often the run has begun again after a program had failed.
+    /// How often the run started again after a program had failed.
     pub restarts: u64,
-    /// Checkpoints that were pruned by the rules of the job file.
+    /// Checkpoints that the retention policy of the job file removed.
     pub pruned: u64,
-    /// The longest that any worker stood still for each of them, in microseconds, ascending.
+    /// For each checkpoint the longest pause of a worker in microseconds, ascending.
     pub pauses_micros: Vec<u64>,
-    /// From its start to the first block, in which the state was loaded.
+    /// The time before the first block, in which the state was loaded.
     pub loading: Duration,
-    /// From the first block to its end.
+    /// The time from the first block to the end.
     pub elapsed: Duration,
     /// Whether the input was read to its end.
     pub ended: bool,
-    /// Records of this run that came after all their windows were closed.
+    /// Late records of this run.
     pub late: u64,
-    /// The same since the job began.
+    /// Late records since the job began.
     pub late_in_all: u64,
-    /// The files that it published at its end.
+    /// The files that were published at the end.
     pub outputs: Vec<Output>,
-    /// The files of changes that its checkpoints published.
+    /// The files of changes that were published by checkpoints.
     pub changes: PublishedChanges,
-    /// Replicas that do not have the latest checkpoint.
+    /// The replicas that do not have the latest checkpoint.
     pub replicas_behind: Vec<String>,
 }
 
-/// Files that checkpoints published, in sum.
+/// The totals of the files of changes that were published.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct PublishedChanges {
-    /// How many.
     pub files: u64,
-    /// Their rows.
     pub rows: u64,
-    /// Their bytes.
     pub bytes: u64,
 }
 
-/// A checkpoint that was committed, with what it took.
+/// A checkpoint that was committed, and how long that took.
 #[derive(Debug, Clone)]
 pub struct Done {
-    /// The checkpoint.
     pub committed: Committed,
-    /// From the cut to the commit, in microseconds.
+    /// The time from the cut to the commit, in microseconds.
     pub total_micros: u64,
 }
 
-/// What a run tells of a checkpoint that it leaves behind.
+/// A damaged checkpoint that was skipped.
 #[derive(Debug, Clone)]
-pub struct Abandoned {
-    /// Its number.
+pub struct SkippedCheckpoint {
     pub sequence: Sequence,
-    /// Why it can not be used.
+    /// Why it cannot be used.
     pub reason: String,
-    /// When its cut was taken; nothing when its manifest can not be read.
+    /// When its cut was taken, if its manifest can be read.
     pub created: Option<Timestamp>,
-    /// Records that it had applied.
+    /// The number of records that it had applied, if its manifest can be read.
     pub records: Option<u64>,
 }

@@ -7,40 +7,39 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::runner::job_paths::Places;
 use crate::runner::process::processor::Processors;
+use crate::runner::storage_opener::StorageOpener;
 
 /// What a run needs to know besides the job.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// The number of threads that parse and apply, at least 1.
+    /// The number of threads that parse and apply records, at least 1.
     pub threads: usize,
-    /// Whether a run that finds no checkpoint is an error.
+    /// Whether the run fails if there is no checkpoint to resume from.
     pub must_resume: bool,
-    /// Whether a latest checkpoint that is damaged is left behind for the newest that is intact; else it is an error.
+    /// Whether the run skips damaged checkpoints and resumes from the newest intact one. Otherwise damage is an error.
     pub latest_good: bool,
-    /// Who holds the store while it runs, for the next one to be told.
+    /// Who holds the store during the run, for the error message of another run.
     pub holder: String,
-    /// Gives the time.
     pub clock: fn() -> Timestamp,
-    /// Names a store that is created, and tells this run from others.
+    /// Becomes the identity of a store that is created, and distinguishes this run from others.
     pub random: [u8; 16],
-    /// What jobs with `process: native:` may name.
+    /// The processors that jobs with `process: native:` may name.
     pub processors: Processors,
-    /// How the places of the store are reached.
-    pub places: Places,
-    /// Variables that the programs of the job find in their environment besides.
+    /// Opens the store and its replicas.
+    pub storages: StorageOpener,
+    /// Additional environment variables for the programs of the job.
     pub environment: Vec<(OsString, OsString)>,
 }
 
-/// What somebody outside asks of a run, at any time.
+/// Requests to a run, which may be set at any time.
 #[derive(Debug, Default)]
 pub struct Control {
-    /// Take a last checkpoint and end.
+    /// Make a last checkpoint and end.
     pub stop: Arc<AtomicBool>,
-    /// Take a checkpoint now.
+    /// Make a checkpoint now.
     pub checkpoint: Arc<AtomicBool>,
 }
 
-/// How often triggers are looked at and the status is told.
+/// How often triggers are checked and the status is reported.
 pub(crate) const TICK: Duration = Duration::from_millis(50);

@@ -1,34 +1,31 @@
-//! Records that are not applied: bad ones, and those that are too late for all their windows.
+//! Records that are not applied: bad records and late records.
 
 use crate::job::OnLate;
 
 /// A bad record.
 #[derive(Debug, Clone)]
 pub struct Rejected {
-    /// Its number within the block, from 0.
+    /// The number of the record in its block, from 0.
     pub index: u64,
-    /// The offset of its first byte in the partition.
+    /// The offset of the record's first byte in the partition.
     pub offset: u64,
-    /// What is wrong with it.
     pub reason: String,
-    /// Its bytes; only their beginning when the run ends with it.
+    /// The bytes of the record, or only their beginning if the record ends the run.
     pub bytes: Vec<u8>,
 }
 
 /// A late record.
 #[derive(Debug, Clone)]
 pub struct LateRecord {
-    /// Its block.
     pub block: u64,
-    /// What it is counted with, as [`crate::input::Block::stream`].
+    /// The stream of the record, as in [`crate::input::Block::stream`].
     pub stream: u32,
-    /// The number of the first record of its block in the partition.
+    /// The number in the partition of the first record of the block.
     pub first_record: u64,
-    /// The record.
     pub rejected: Rejected,
 }
 
-/// How much of a late record is needed where it is found to be late.
+/// Returns how many bytes of a late record must be kept. Returns `None` if late records are only counted.
 pub fn shown_bytes(on_late: &OnLate) -> Option<usize> {
     match on_late {
         OnLate::Drop => None,

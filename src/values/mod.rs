@@ -5,6 +5,7 @@ pub mod decimal;
 pub mod digest;
 pub mod error_chain;
 pub mod id;
+pub mod lock;
 pub mod parallel;
 pub mod progress;
 pub mod relpath;

@@ -10,12 +10,12 @@ use std::time::Duration;
 use ckpt::input::record::{BadRecord, Field};
 use ckpt::job::{FieldPath, JobSpec};
 use ckpt::runner::error::RunError;
-use ckpt::runner::job_paths::Places;
 use ckpt::runner::observer::{Observer, RunEvent, Status, Summary};
 use ckpt::runner::options::{Control, Options};
 use ckpt::runner::pipeline::restart::run;
 use ckpt::runner::process::processor::{Context, ProcessError, Processor, Processors};
-use ckpt::runner::state::shard::RowMut;
+use ckpt::runner::state::row_mut::RowMut;
+use ckpt::runner::storage_opener::StorageOpener;
 use ckpt::storage::Storage;
 use ckpt::store::Store;
 use ckpt::values::value::{Column, ColumnType};
@@ -119,7 +119,7 @@ pub fn run_job(
         clock: Timestamp::now,
         random: [7; 16],
         processors: Processors::default().with("slow", Slow::make),
-        places: Places::new(move |path| {
+        storages: StorageOpener::new(move |path| {
             let name = path.file_name().expect("it has a name").to_string_lossy().into_owned();
             Arc::clone(&opened[&name])
         }),

@@ -27,13 +27,14 @@ use crate::format::manifest::Output;
 use crate::input::InputError;
 use crate::job::{GivenInput, JobFileError, JobSpec};
 use crate::ops::latest::newest_intact;
-use crate::runner::error::RunError;
-use crate::runner::job_paths::Places;
+use crate::runner::error::{JobError, RecordError, ResumeError, RunError};
 use crate::runner::observer::{Observer, PublishedChanges, Summary};
 use crate::runner::options::{Control, Options};
+use crate::runner::output::error::OutputError;
 use crate::runner::pipeline::restart::run as run_job;
 use crate::runner::process::exec::failure::ProgramFailure;
 use crate::runner::process::processor::Processors;
+use crate::runner::storage_opener::StorageOpener;
 use crate::values::error_chain::in_one_line;
 use crate::values::id::Sequence;
 use crate::values::units::{Age, Bytes, Count, Rate, Span};
@@ -136,7 +137,7 @@ pub fn run(args: &Args, ui: &mut Ui, processors: &Processors) -> Result<Exit, Cl
         random,
         environment,
         processors: processors.clone(),
-        places: Places::default(),
+        storages: StorageOpener::default(),
     };
     let control = listen()?;
     let now = ui.now().timestamp();
@@ -153,7 +154,7 @@ pub fn run(args: &Args, ui: &mut Ui, processors: &Processors) -> Result<Exit, Cl
     let outcome = run_job(&job, &options, &control, &All(observers));
     drop((watcher, scrape));
     let summary = outcome.map_err(|error| match error {
-        RunError::LatestDamaged { .. } => damaged(&error, &job, ui),
+        RunError::Resume(ResumeError::LatestDamaged { .. }) => damaged(&error, &job, ui),
         error => explain(error, &args.source, &bytes),
     })?;
     if let Some(journal) = ui.journal()
@@ -314,7 +315,7 @@ impl<'a> View<'a> {
             job: &job.job,
             ended: summary.ended,
             resumed_from: summary.resumed_from,
-            left_behind: &summary.left_behind,
+            left_behind: &summary.skipped_checkpoints,
             latest: summary.latest,
             records: summary.records,
             records_in_all: summary.records_in_all,
@@ -408,7 +409,7 @@ fn quantile(values: &[u64], percent: usize) -> Option<u64> {
 /// Says that the latest checkpoint is damaged, and what there is to go back to.
 fn damaged(error: &RunError, job: &JobSpec, ui: &Ui) -> CliError {
     let explained = CliError::of(Exit::Damaged, error);
-    let RunError::LatestDamaged { sequence, .. } = error else { return explained };
+    let RunError::Resume(ResumeError::LatestDamaged { sequence, .. }) = error else { return explained };
     let store = job.resolve(&job.checkpoint.store);
     let older = Target { store: store.clone(), reference: None }.open(ui).ok().and_then(|store| {
         newest_intact(&store, Some(*sequence), &ui.progress("verifying", Unit::Bytes)).ok()?.committed
@@ -436,7 +437,7 @@ fn explain(error: RunError, args: &JobArgs, text: &[u8]) -> CliError {
     let job = args.job.display();
     match error {
         RunError::Store(error) => error.into(),
-        RunError::Filter { reason } => in_job_file("where", None, reason),
+        RunError::Job(JobError::Filter { reason }) => in_job_file("where", None, reason),
         RunError::Input(InputError::NothingMatches { ref pattern } | InputError::Glob { ref pattern, .. }) => {
             in_job_file("input.files", Some(pattern), error.to_string())
         }
@@ -451,63 +452,63 @@ fn explain(error: RunError, args: &JobArgs, text: &[u8]) -> CliError {
                 "put the input back as it was, or begin anew in another store (`checkpoint: store:`): what was counted of it can not be told apart",
             )
         }
-        RunError::BadRecord { ref beginning, .. } => {
+        RunError::Record(RecordError::Bad { ref beginning, .. }) => {
             let begins = format!("the record begins `{beginning}`");
             CliError::of(Exit::Failed, &error).hint(begins).hint(format!(
                 "mend the input, or set `input: on_error: skip` or `dead_letter: FILE` in {job}; the run goes on from its latest checkpoint"
             ))
         }
-        RunError::LateRecord { ref beginning, .. } => {
+        RunError::Record(RecordError::Late { ref beginning, .. }) => {
             let begins = format!("the record begins `{beginning}`");
             CliError::of(Exit::Failed, &error).hint(begins).hint(format!(
                 "allow for more with `late`, or set `on_late: drop` or `dead_letter: FILE` in `window` of {job}; the run goes on from its latest checkpoint"
             ))
         }
-        RunError::Unfit { sequence, ref differences } => {
+        RunError::Resume(ResumeError::Unfit { sequence, ref differences }) => {
             let message = format!("{job} does not fit the state in checkpoint {}", sequence.0);
             let mut unfit = CliError::usage(message);
             unfit.causes = differences.iter().map(ToString::to_string).collect();
             unfit.hint("change it back, or begin anew in another store (`checkpoint: store:`)")
         }
-        RunError::SeveralCuts { .. } => CliError::of(Exit::Usage, &error).hint(format!(
+        RunError::Resume(ResumeError::SeveralCuts { .. }) => CliError::of(Exit::Usage, &error).hint(format!(
             "run {job} once as it was and stop it: the last checkpoint of a run takes all shards at one cut"
         )),
-        RunError::SamePath { .. } => CliError::of(Exit::Usage, &error).hint(format!("give it a place of its own in {job}")),
-        RunError::OtherJob { .. } => {
+        RunError::Job(JobError::SamePath { .. }) => CliError::of(Exit::Usage, &error).hint(format!("give it a place of its own in {job}")),
+        RunError::Resume(ResumeError::OtherJob { .. }) => {
             CliError::of(Exit::Usage, &error).hint(format!("change `job:` or `checkpoint: store:` in {job}"))
         }
-        RunError::DeadLetterShort { .. } => CliError::of(Exit::Failed, &error).hint(format!(
+        RunError::Output(OutputError::DeadLetterShort { .. }) => CliError::of(Exit::Failed, &error).hint(format!(
             "put the file back, or begin another: change the name of the dead-letter file in {job}"
         )),
         RunError::Input(InputError::Lengthened { .. }) => CliError::of(Exit::Failed, &error).hint(
             "put the file back as it was; a file that grows must end with a line's end whenever a run reaches it",
         ),
-        RunError::MixedTypes { ref field, .. } => {
+        RunError::Job(JobError::MixedTypes { ref field, .. }) => {
             let hint = format!("say which type it has: `input: types: {{{field}: number}}` or `text`");
             CliError::of(Exit::Usage, &error).hint(hint)
         }
-        RunError::NoneIntact { ref causes, .. } => {
+        RunError::Resume(ResumeError::NoneIntact { ref causes, .. }) => {
             let mut none = CliError::of(Exit::Damaged, &error);
             none.causes = causes.iter().map(|(sequence, error)| {
                 format!("checkpoint {}: {}", sequence.0, in_one_line(error))
             }).collect();
             none.hint("`ckpt verify STORE` lists everything that is damaged; a copy of the store may be good")
         }
-        RunError::Unordered { .. } => CliError::of(Exit::Usage, &error),
-        RunError::NothingToResume { .. } => {
+        RunError::Job(JobError::Unordered { .. }) => CliError::of(Exit::Usage, &error),
+        RunError::Resume(ResumeError::NothingToResume { .. }) => {
             CliError::of(Exit::NotFound, &error).hint("leave out `--must-resume` to start from nothing")
         }
-        RunError::StoreMissing { ref output, .. } => CliError::of(Exit::NotFound, &error)
+        RunError::Resume(ResumeError::StoreMissing { ref output, .. }) => CliError::of(Exit::NotFound, &error)
             .hint(format!("put the store back; or move `{output}` away to start from nothing")),
-        RunError::CheckpointsMissing { ref output, .. } => CliError::of(Exit::NotFound, &error)
+        RunError::Resume(ResumeError::CheckpointsMissing { ref output, .. }) => CliError::of(Exit::NotFound, &error)
             .hint(format!("put the checkpoints back; or move `{output}` away to start from nothing")),
-        RunError::DeadLetterTaken { .. } => CliError::of(Exit::Failed, &error)
+        RunError::Output(OutputError::DeadLetterTaken { .. }) => CliError::of(Exit::Failed, &error)
             .hint(format!("name another file in {job} (`input: on_error: dead_letter`), or move this one away")),
-        RunError::Table { .. } | RunError::Definition { .. } | RunError::Inconsistent { .. } => {
+        RunError::Checkpoint(_) => {
             CliError::of(Exit::Damaged, &error).hint("`ckpt verify --deep STORE` lists everything that is wrong")
         }
-        RunError::Processor { .. } => in_job_file("process.native", None, error.to_string()),
-        RunError::NativeColumns { .. } => CliError::of(Exit::Usage, &error)
+        RunError::Job(JobError::Processor { .. }) => in_job_file("process.native", None, error.to_string()),
+        RunError::Resume(ResumeError::NativeColumns { .. }) => CliError::of(Exit::Usage, &error)
             .hint("begin anew in another store (`checkpoint: store:`): columns of a processor can not change"),
         RunError::Program { failure: ProgramFailure::Start { ref source }, .. } => {
             in_job_file("process.exec", None, format!("{error}: {source}"))

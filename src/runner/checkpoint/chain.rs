@@ -1,34 +1,31 @@
-//! How a shard's chain of segments is kept short: when deltas are merged, and when they are folded into a new base.
+//! How a shard's chain of segments stays short: when deltas are merged, and when they are folded into a new base.
 //!
-//! The rules are pure functions of sizes. `docs/format.md` states them, section "Chains".
+//! The rules are pure functions of sizes. `docs/format.md` states them in the section "Chains".
 
 /// The most segments that a shard's chain has after a checkpoint.
 pub const MAX_SEGMENTS: usize = 64;
 
-/// So many deltas of about one size are merged into one.
+/// This many deltas of about the same size are merged into one.
 pub const MERGE_WIDTH: usize = 16;
 
-/// Deltas are of about one size when they are within a factor of 16, counted from this size in bytes.
+/// Deltas are of about the same size if they are within a factor of 16, starting at this size in bytes.
 const SMALLEST_TIER_BYTES: u64 = 4096;
 
-/// What is done with a shard's new delta.
+/// What happens to a shard's new delta.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fold {
-    /// It goes on top of the chain.
+    /// It is appended to the chain.
     Append,
-    /// It is merged with all segments from this level on, which is not 0: the result is a delta.
-    Merge {
-        /// The lowest level that is merged.
-        from_level: usize,
-    },
+    /// It is merged with all segments from this level, which is not 0, upward: the result is a delta.
+    Merge { from_level: usize },
     /// It is folded with the whole chain into a new base.
     Rebase,
 }
 
 /// Decides about a new delta of about `new_bytes` on a chain of segments of `chain` bytes, the base first.
 ///
-/// Deltas that have outgrown the base are folded into it only when `may_rebase`, so that not all shards pay in one checkpoint. Over many
-/// checkpoints each changed byte is written about three times: as a delta, in a merge, and in a base.
+/// Deltas that have outgrown the base are folded into it only if `may_rebase`, so that not all shards pay in the same
+/// checkpoint. Over many checkpoints, each changed byte is written about three times: in a delta, a merge, and a base.
 pub fn decide(chain: &[u64], new_bytes: u64, may_rebase: bool) -> Fold {
     let Some((base_bytes, deltas)) = chain.split_first() else { return Fold::Append };
     if may_rebase && outgrown(*base_bytes, deltas, new_bytes) {
@@ -38,7 +35,7 @@ pub fn decide(chain: &[u64], new_bytes: u64, may_rebase: bool) -> Fold {
     let highest = deltas.iter().map(|&bytes| tier(bytes)).max().unwrap_or(0);
     for limit in new_tier..=highest.max(new_tier) {
         let run: Vec<u32> = deltas.iter().rev().map(|&bytes| tier(bytes)).take_while(|&tier| tier <= limit).collect();
-        // Smaller ones ride along, but only deltas of the tier itself make a merge due.
+        // Smaller deltas are merged as well, but only those of the tier itself make a merge due.
         let alike = run.iter().filter(|&&tier| tier == limit || limit == new_tier).count();
         if alike + usize::from(limit == new_tier) >= MERGE_WIDTH {
             return Fold::Merge { from_level: chain.len() - run.len() };
@@ -63,7 +60,8 @@ fn tier(bytes: u64) -> u32 {
 mod tests {
     use super::*;
 
-    /// Plays `checkpoints` deltas of `delta_bytes` on a base, and returns all bytes written and the longest chain. No two deltas share a key.
+    /// Plays `checkpoints` deltas of `delta_bytes` on a base. Returns the bytes written and the longest chain. No two
+    /// deltas share a key.
     fn play(base_bytes: u64, delta_bytes: u64, checkpoints: usize) -> (u64, usize) {
         let (mut chain, mut written, mut longest) = (vec![base_bytes], 0, 0);
         for _ in 0..checkpoints {
@@ -111,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn deltas_are_merged_with_their_like_and_not_with_larger_ones() {
+    fn deltas_are_merged_with_those_of_their_size_and_not_with_larger_ones() {
         let mut chain = vec![1 << 40, 1 << 30];
         chain.extend([1000; MERGE_WIDTH - 1]);
         assert_eq!(decide(&chain, 1000, true), Fold::Merge { from_level: 2 });

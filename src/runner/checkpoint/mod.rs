@@ -1,10 +1,16 @@
-//! From frozen shards to a committed checkpoint: when one is due, what goes in, and how it is written.
+//! From frozen shards to a committed checkpoint: when one is due, what it includes, and how it is written.
 
+mod attempt;
 pub mod chain;
 pub mod checkpointer;
-pub mod draft;
+mod commit;
+pub(crate) mod draft;
+pub(crate) mod encode;
+pub mod job_facts;
+mod positions;
 pub mod priority;
 pub mod pruner;
 pub mod requests;
-pub mod slots;
+mod shards;
 pub mod trigger;
+mod uncertain;

@@ -1,4 +1,4 @@
-//! The thread that prunes by the rules of the job file, beside the processing.
+//! The thread that prunes by the keep rules of the job file while records are processed.
 
 use std::time::Instant;
 
@@ -13,27 +13,27 @@ use crate::store::{Store, StoreError};
 use crate::values::error_chain::in_one_line;
 use crate::values::progress::Silent;
 
-/// For each second of pruning there are so many of rest.
+/// Seconds of rest after each second of pruning.
 const REST: u32 = 10;
 
 /// Prunes after commits.
 pub(crate) struct Pruner<'a> {
     pub(crate) store: Store,
     pub(crate) keep: KeepSpec,
-    /// Who prunes, for whoever waits.
+    /// What the lock says about who holds it.
     pub(crate) holder: String,
     pub(crate) clock: fn() -> Timestamp,
     pub(crate) observer: &'a dyn Observer,
 }
 
 impl Pruner<'_> {
-    /// Prunes for each notice of a commit, or for several at once; returns when there are no more, after a last time.
-    /// By then nothing else of the run may write to the store, whose lock the run has.
+    /// Prunes for each notice of a commit, or for several at once. Returns the number of checkpoints that were pruned
+    /// when there are no more notices, after pruning a last time.
     ///
-    /// What goes wrong is told, each time that it is something else, and does not end the run. Returns how many
-    /// checkpoints were pruned.
+    /// By then no other thread of the run may write to the store, whose lock the run holds. An error does not end the
+    /// run; it is reported unless it is the same as the one before.
     pub(crate) fn run(self, commits: &Receiver<()>) -> u64 {
-        let mut told = None;
+        let mut reported = None;
         let mut total = Pruned::default();
         let mut rested = Instant::now();
         let mut ended = false;
@@ -42,38 +42,38 @@ impl Pruner<'_> {
                 match commits.recv_deadline(rested) {
                     Ok(()) => {}
                     Err(RecvTimeoutError::Timeout) => break false,
-                    // The run waits for this thread now.
+                    // The run is waiting for this thread.
                     Err(RecvTimeoutError::Disconnected) => break true,
                 }
             };
             let begun = Instant::now();
             if !ended {
-                self.prune(Writers::Unknown, &mut total, &mut told);
+                self.prune(Writers::Unknown, &mut total, &mut reported);
             }
             rested = Instant::now() + begun.elapsed() * REST;
         }
-        // For a commit that was passed over, and for what had to be spared as long as the run was writing.
+        // For a commit whose notice was not handled, and for what had to be spared while the run was writing.
         if ended || total.spared {
-            self.prune(Writers::Nobody, &mut total, &mut told);
+            self.prune(Writers::Nobody, &mut total, &mut reported);
         }
         total.checkpoints
     }
 
-    /// Prunes once. `told` is what was told last.
-    fn prune(&self, writers: Writers, total: &mut Pruned, told: &mut Option<String>) {
+    /// Prunes once. `reported` is the last reported error.
+    fn prune(&self, writers: Writers, total: &mut Pruned, reported: &mut Option<String>) {
         match self.plan_and_apply(writers) {
             Ok(outcome) => {
                 total.checkpoints += outcome.checkpoints;
                 total.spared = outcome.spared > 0;
-                *told = None;
+                *reported = None;
             }
-            // Somebody else prunes: what is left is done after the next commit.
+            // Another process is pruning: the rest is done after the next commit.
             Err(PruneError::Moved { .. } | PruneError::Store(StoreError::Busy { .. })) => {}
             Err(error) => {
                 let reason = in_one_line(&error);
-                if told.as_ref() != Some(&reason) {
+                if reported.as_ref() != Some(&reason) {
                     self.observer.event(&RunEvent::NotPruned { reason: reason.clone() });
-                    *told = Some(reason);
+                    *reported = Some(reason);
                 }
             }
         }
@@ -81,7 +81,7 @@ impl Pruner<'_> {
 
     fn plan_and_apply(&self, writers: Writers) -> Result<Outcome, PruneError> {
         let request = Request { policy: self.keep.policy.clone(), grace: self.keep.grace, zone: TimeZone::UTC };
-        // A replica that is lost is pruned when it is back.
+        // A lost replica is pruned once it is back.
         let store = self.store.without_lost();
         let plan = plan(&store, &request, (self.clock)(), &Silent)?;
         if !plan.has_work() {
@@ -91,11 +91,11 @@ impl Pruner<'_> {
     }
 }
 
-/// What a run has pruned.
+/// What a run has pruned so far.
 #[derive(Debug, Default)]
 struct Pruned {
     checkpoints: u64,
-    /// Whether the last prune has spared something that the run might have been about to need.
+    /// Whether the last prune spared files that the run might have been about to need.
     spared: bool,
 }
 
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn what_goes_wrong_is_told_once_and_ends_nothing() {
+    fn an_error_is_reported_once_and_does_not_end_the_thread() {
         let storage = MemoryStorage::new();
         let created = Timestamp::UNIX_EPOCH;
         let file = StoreFile { format: 1, store: StoreId::new([1; 16]), job: "a".to_owned(), created };
@@ -154,8 +154,8 @@ mod tests {
             pruner.join().unwrap()
         });
         assert_eq!(pruned, 0);
-        let told = listener.0.into_inner().unwrap();
-        assert_eq!(told.len(), 1, "{told:?}");
-        assert!(told[0].starts_with("cannot tell what checkpoint 1 needs"), "{told:?}");
+        let reported = listener.0.into_inner().unwrap();
+        assert_eq!(reported.len(), 1, "{reported:?}");
+        assert!(reported[0].starts_with("cannot tell what checkpoint 1 needs"), "{reported:?}");
     }
 }

@@ -1,7 +1,7 @@
-//! The thread that takes requests for checkpoints out of the store, and brings the answers back.
+//! The thread that looks for requests for checkpoints in the store, and writes the answers.
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
@@ -9,70 +9,67 @@ use jiff::Timestamp;
 
 use crate::store::Store;
 use crate::store::records::requests::Answer;
+use crate::values::lock::lock;
 
-/// How often it looks for requests.
-const EVERY: Duration = Duration::from_millis(100);
+/// How often the thread looks for requests.
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
-/// A request that waits: the number of its place, and its id.
-pub type Request = (usize, String);
+/// A request that is waiting: the index of its replica, and its id.
+pub type WaitingRequest = (usize, String);
 
-/// The requests that wait, as the directing thread sees them.
+/// The requests that are waiting, as the director sees them.
 #[derive(Debug)]
 pub struct Requests {
-    waiting: Arc<Mutex<BTreeSet<Request>>>,
-    answers: Sender<(Request, Answer)>,
-    /// Those that the attempt under way serves.
-    serving: Vec<Request>,
+    waiting: Arc<Mutex<BTreeSet<WaitingRequest>>>,
+    answers: Sender<(WaitingRequest, Answer)>,
+    /// Those that the current attempt serves.
+    serving: Vec<WaitingRequest>,
 }
 
 impl Requests {
-    /// Makes the two ends: what the directing thread holds, and the thread's work.
-    pub fn new(store: Store, clock: fn() -> Timestamp) -> (Requests, Desk) {
+    /// Makes the two ends: the director's, and the thread's.
+    pub fn new(store: Store, clock: fn() -> Timestamp) -> (Requests, RequestPoller) {
         let waiting = Arc::new(Mutex::default());
         let (sender, answers) = unbounded();
-        let desk = Desk { store, clock, waiting: Arc::clone(&waiting), answers };
-        (Requests { waiting, answers: sender, serving: Vec::new() }, desk)
+        let poller = RequestPoller { store, clock, waiting: Arc::clone(&waiting), answers };
+        (Requests { waiting, answers: sender, serving: Vec::new() }, poller)
     }
 
-    /// Tells whether somebody waits for a cut.
+    /// Returns whether a request is waiting for a cut.
     pub fn is_any(&self) -> bool {
-        !self.waiting().is_empty()
+        !lock(&self.waiting).is_empty()
     }
 
-    /// Notes that a cut is taken, which serves all who wait.
+    /// Notes that a cut is being taken, which serves all requests that are waiting.
     pub fn serve(&mut self) {
-        let waiting = std::mem::take(&mut *self.waiting());
+        let waiting = std::mem::take(&mut *lock(&self.waiting));
         self.serving.extend(waiting);
     }
 
-    /// Answers those that were served.
+    /// Answers the requests that were served.
     pub fn answer(&mut self, answer: &Answer) {
         for request in self.serving.drain(..) {
             let _ = self.answers.send((request, answer.clone()));
         }
     }
-
-    fn waiting(&self) -> std::sync::MutexGuard<'_, BTreeSet<Request>> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
-/// The work of the thread.
+/// The end of the thread.
 #[derive(Debug)]
-pub struct Desk {
+pub struct RequestPoller {
     store: Store,
     clock: fn() -> Timestamp,
-    waiting: Arc<Mutex<BTreeSet<Request>>>,
-    answers: Receiver<(Request, Answer)>,
+    waiting: Arc<Mutex<BTreeSet<WaitingRequest>>>,
+    answers: Receiver<(WaitingRequest, Answer)>,
 }
 
-impl Desk {
-    /// Looks for requests and writes answers until the directing thread lets go of the other end.
+impl RequestPoller {
+    /// Looks for requests and writes answers until the director drops the other end.
     pub fn run(self) {
-        // Handed over, and not yet gone from the store.
-        let mut known: BTreeSet<Request> = BTreeSet::new();
+        // Those that were passed on and are still in the store.
+        let mut known: BTreeSet<WaitingRequest> = BTreeSet::new();
         loop {
-            match self.answers.recv_timeout(EVERY) {
+            match self.answers.recv_timeout(POLL_INTERVAL) {
                 Ok(((index, id), answer)) => {
                     self.store.answer(index, &id, &answer);
                     continue;
@@ -80,11 +77,11 @@ impl Desk {
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return,
             }
-            let found: BTreeSet<Request> = self.store.requests((self.clock)()).into_iter().collect();
+            let found: BTreeSet<WaitingRequest> = self.store.requests((self.clock)()).into_iter().collect();
             known.retain(|request| found.contains(request));
-            let new: Vec<Request> = found.difference(&known).cloned().collect();
+            let new: Vec<WaitingRequest> = found.difference(&known).cloned().collect();
             known.extend(new.iter().cloned());
-            self.waiting.lock().unwrap_or_else(PoisonError::into_inner).extend(new);
+            lock(&self.waiting).extend(new);
         }
     }
 }
@@ -98,13 +95,13 @@ mod tests {
     use crate::values::id::StoreId;
 
     #[test]
-    fn who_asks_is_handed_over_once_and_answered() {
+    fn a_request_is_passed_on_once_and_answered() {
         let created = Timestamp::UNIX_EPOCH;
         let file = StoreFile { format: 1, store: StoreId::new([1; 16]), job: "a".to_owned(), created };
         let store = Store::create(vec![Arc::new(MemoryStorage::new())], file).unwrap();
-        let (mut requests, desk) = Requests::new(store.clone(), || Timestamp::UNIX_EPOCH);
+        let (mut requests, poller) = Requests::new(store.clone(), || Timestamp::UNIX_EPOCH);
         std::thread::scope(|scope| {
-            scope.spawn(|| desk.run());
+            scope.spawn(|| poller.run());
             let id = "0123456789abcdef0123456789abcdef";
             store.request(id, "a test", created).unwrap();
             while !requests.is_any() {
@@ -112,8 +109,8 @@ mod tests {
             }
             requests.serve();
             assert!(!requests.is_any());
-            std::thread::sleep(3 * EVERY);
-            assert!(!requests.is_any(), "it is handed over once");
+            std::thread::sleep(3 * POLL_INTERVAL);
+            assert!(!requests.is_any(), "it is passed on once");
             requests.answer(&Answer::new(AttemptOutcome::Elided, created));
             while store.take_answer(id).unwrap().is_none() {
                 std::thread::yield_now();

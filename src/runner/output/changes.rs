@@ -3,7 +3,7 @@
 use crate::format::manifest::Output;
 use crate::format::row_batch::RowBatch;
 use crate::format::rows::Change;
-use crate::runner::error::RunError;
+use crate::runner::output::error::OutputError;
 use crate::runner::output::plan::OutputPlan;
 use crate::runner::output::shape::RowShape;
 use crate::runner::output::staged::StagedFile;
@@ -11,16 +11,16 @@ use crate::runner::rejected::LateRecord;
 use crate::runner::state::emitted::Emitted;
 use crate::values::id::Sequence;
 
-/// What a shard has for the next file.
+/// What a shard has to publish in the next file.
 #[derive(Debug, Clone, Default)]
 pub struct ShardChanges {
-    /// The changed rows, sorted by task and key, each once.
+    /// The changed rows, sorted by task and key, each key once.
     rows: RowBatch,
     emitted: Emitted,
 }
 
 impl ShardChanges {
-    /// Adds the changed ones of `rows`, which are sorted, as they are at a later cut.
+    /// Adds the changes in `rows`, the sorted rows of a later cut.
     pub fn add_rows(&mut self, rows: &RowBatch) {
         let mut merged = RowBatch::new();
         let older = &self.rows;
@@ -57,32 +57,32 @@ impl ShardChanges {
         self.emitted.append(emitted);
     }
 
-    /// Returns the number of late records.
     pub fn late_count(&self) -> u64 {
         self.emitted.late_count()
     }
 
-    /// Takes out the late records that were kept.
+    /// Takes the late records that were kept.
     pub fn take_late(&mut self) -> Vec<LateRecord> {
         self.emitted.take_late()
     }
 
-    /// Adds all that came after this.
+    /// Adds what came after this.
     pub fn append(&mut self, later: ShardChanges) {
         self.add_rows(&later.rows);
         self.add_emitted(later.emitted);
     }
 }
 
-/// Writes `shards` aside for checkpoint `sequence`, sorted by key, and flushes the file. Nothing when there is no row.
+/// Stages the file of checkpoint `sequence` with the changes of `shards`, sorted by key, and flushes it. Returns `None`
+/// if there are no changes.
 ///
-/// What programs have emitted as objects comes after the rows, in the order of the shards.
+/// Objects that programs have emitted follow the rows, in the order of the shards.
 pub fn stage_changes(
     plan: &OutputPlan,
     shape: &RowShape,
     sequence: Sequence,
     shards: &[&ShardChanges],
-) -> Result<Option<Output>, RunError> {
+) -> Result<Option<Output>, OutputError> {
     let batches: Vec<&RowBatch> = shards.iter().flat_map(|shard| [&shard.rows, shard.emitted.rows()]).collect();
     let mut order: Vec<(u32, u32)> = Vec::new();
     for (place, batch) in batches.iter().enumerate() {

@@ -1,8 +1,9 @@
-//! The dead-letter file: bad records, each once, whatever crashes in between.
+//! The dead-letter file: every bad record exactly once, despite crashes.
 //!
-//! A checkpoint names how many bytes of the file belong to it. Lines are appended and flushed before the commit; on resume the file is cut
-//! back to what the checkpoint names. After a roll back that would lose lines that later checkpoints name: they are kept beside the file, and put
-//! back when the job is rolled forward to one of these.
+//! A checkpoint names how many bytes of the file belong to it. Lines are appended and flushed before the commit. On
+//! resume, the file is truncated to what the checkpoint names. After a roll back, that would lose lines that later
+//! checkpoints name. These are kept in a file beside it, and come back when the job is rolled forward to one of those
+//! checkpoints.
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -12,7 +13,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use crate::format::manifest::{DeadLetter, Manifest};
-use crate::runner::error::RunError;
+use crate::runner::output::error::OutputError;
 use crate::runner::rejected::Rejected;
 use crate::storage::durable::{create_replacing, flush_name, make_directory};
 use crate::store::Store;
@@ -25,21 +26,22 @@ pub struct DeadLetterFile {
     path: PathBuf,
     file: File,
     bytes: u64,
-    /// Whether more than `bytes` may be there, of lines that could not be written whole.
+    /// Whether the file may have more than `bytes` bytes, after a failed write.
     torn: bool,
 }
 
-/// A roll back that a run is the first to go on from.
+/// A roll back that the current run is the first to resume from.
 #[derive(Debug)]
 pub struct RollBack {
-    /// The checkpoint whose content it goes on with.
+    /// The checkpoint that was rolled back to.
     to: Sequence,
-    /// The last checkpoint before the roll back that a run has made.
+    /// The last checkpoint that a run made before the roll back.
     from: Manifest,
 }
 
 impl RollBack {
-    /// Finds the roll back that `last` is. Nothing when it is none, or when it can not be told what was before.
+    /// Finds the roll back that made checkpoint `last`. Returns `None` if `last` is not one, or if the checkpoints
+    /// before it are unknown.
     pub fn find(store: &Store, last: &Manifest) -> Option<RollBack> {
         let read = |sequence| store.manifest(sequence).ok().map(|committed| committed.manifest);
         let mut to = last.restored_from?;
@@ -54,62 +56,64 @@ impl RollBack {
         Some(RollBack { to, from })
     }
 
-    /// Makes the file at `path`, named `name` in the job file, the one that `committed` has named: keeps what the checkpoint before the roll back
-    /// names of it as `FILE.withdrawn-NUMBER`, and takes the lines from such a file of an earlier roll back where they are there.
+    /// Gives the file at `path`, named `name` in the job file, the content that `committed` names.
     ///
-    /// `part` tells which of the files it is. Returns the checkpoint whose lines were kept now, and where. When it is cut short, doing it
-    /// again finishes it.
+    /// The lines that the checkpoint before the roll back names are kept as `FILE.withdrawn-NUMBER`. Lines that are
+    /// missing come from such a file of an earlier roll back.
+    ///
+    /// `part` returns what a manifest says about this file. Returns the checkpoint whose lines were kept by this call,
+    /// and the path of the kept file. If a crash interrupts this, doing it again finishes it.
     pub fn apply(
         &self,
         name: &str,
         path: &Path,
         committed: Option<&DeadLetter>,
         part: impl Fn(&Manifest) -> Option<&DeadLetter>,
-    ) -> Result<Option<(Sequence, PathBuf)>, RunError> {
-        let error = |source| RunError::DeadLetter { path: path.display().to_string(), source };
+    ) -> Result<Option<(Sequence, PathBuf)>, OutputError> {
+        let error = |source| OutputError::DeadLetter { path: path.display().to_string(), source };
         let bytes_of =
             |named: Option<&DeadLetter>| named.filter(|named| named.path == name).map_or(0, |named| named.bytes);
         let (bytes, before) = (bytes_of(committed), bytes_of(part(&self.from)));
         let length = |path: &Path| std::fs::metadata(path).map_or(0, |found| found.len());
-        // Checkpoints are numbered as they are made, so those after the wanted one go on from it until the first roll back behind it, which has
-        // kept the lines of the last of them.
-        let earlier = (self.to.0..self.from.sequence.0).map(|number| withdrawn(path, Sequence(number)));
+        // Checkpoints are numbered in the order in which they were made. So those that follow the wanted one continue
+        // its lines, up to the first roll back to before it, which has kept the lines of the last of them.
+        let earlier = (self.to.0..self.from.sequence.0).map(|number| superseded_path(path, Sequence(number)));
         let earlier = earlier.into_iter().find(|kept| length(kept) >= bytes.max(1));
-        let kept = withdrawn(path, self.from.sequence);
-        let mut told = None;
+        let kept = superseded_path(path, self.from.sequence);
+        let mut superseded = None;
         if (before > bytes || earlier.is_some()) && before > 0 && length(&kept) < before && length(path) >= before {
             copy_beginning(path, before, &kept).map_err(error)?;
-            told = Some((self.from.sequence, kept.clone()));
+            superseded = Some((self.from.sequence, kept.clone()));
         }
-        // Else the wanted one goes before the last of a run, whose lines begin with its own.
+        // Otherwise the lines of the checkpoint before the roll back begin with those of the wanted one.
         let source = earlier.or_else(|| (length(&kept) >= bytes).then_some(kept));
         if let Some(source) = source.filter(|_| bytes > 0) {
             copy_beginning(&source, bytes, path).map_err(error)?;
         }
-        Ok(told)
+        Ok(superseded)
     }
 }
 
-fn withdrawn(path: &Path, sequence: Sequence) -> PathBuf {
+fn superseded_path(path: &Path, sequence: Sequence) -> PathBuf {
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     path.with_file_name(format!("{name}.withdrawn-{sequence}"))
 }
 
-/// Returns where a copy of the file at `path` is made.
-fn aside(path: &Path) -> PathBuf {
+/// Returns the path at which a copy of the file at `path` is made.
+fn copy_path(path: &Path) -> PathBuf {
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     path.with_file_name(format!(".{name}.ckpt-copy"))
 }
 
-/// Puts the first `bytes` of `from` at `to`, whole or not at all, for good.
+/// Replaces `to` by the first `bytes` bytes of `from`, atomically and durably.
 fn copy_beginning(from: &Path, bytes: u64, to: &Path) -> io::Result<()> {
-    let aside = aside(to);
-    let mut file = create_replacing(&aside)?;
+    let copy = copy_path(to);
+    let mut file = create_replacing(&copy)?;
     if io::copy(&mut File::open(from)?.take(bytes), &mut file)? < bytes {
         return Err(io::ErrorKind::UnexpectedEof.into());
     }
     file.sync_all()?;
-    std::fs::rename(&aside, to)?;
+    std::fs::rename(&copy, to)?;
     flush_name(to)
 }
 
@@ -123,53 +127,54 @@ struct Line<'a> {
 }
 
 impl DeadLetterFile {
-    /// Opens the file at `path`, named `name` in the job file, and cuts it back to what `committed` names; to nothing when there is no checkpoint.
+    /// Opens the file at `path`, named `name` in the job file, and truncates it to what `committed` names, or to
+    /// nothing without a checkpoint.
     ///
-    /// Fails when it is shorter than that: lines that a checkpoint counts are missing. Fails as well when it would be cut to nothing and is no
-    /// dead-letter file: by a slip in the job file it may be the input itself.
-    pub fn open(name: &str, path: &Path, committed: Option<&DeadLetter>) -> Result<DeadLetterFile, RunError> {
-        let error = |source| RunError::DeadLetter { path: path.display().to_string(), source };
+    /// Fails if the file is shorter, because lines that a checkpoint counts are missing. Also fails if it would be
+    /// emptied and is not a dead-letter file: by mistake, the job file may name the input itself.
+    pub fn open(name: &str, path: &Path, committed: Option<&DeadLetter>) -> Result<DeadLetterFile, OutputError> {
+        let error = |source| OutputError::DeadLetter { path: path.display().to_string(), source };
         if let Some(parent) = path.parent() {
             make_directory(parent).map_err(error)?;
         }
-        // Of a run that was killed while it made a copy.
-        let _ = std::fs::remove_file(aside(path));
+        // A copy that a killed run has left.
+        let _ = std::fs::remove_file(copy_path(path));
         let bytes = committed.filter(|committed| committed.path == name).map_or(0, |committed| committed.bytes);
         if bytes > 0 && !path.exists() {
-            return Err(RunError::DeadLetterShort { path: path.display().to_string(), expected: bytes, found: 0 });
+            return Err(OutputError::DeadLetterShort { path: path.display().to_string(), expected: bytes, found: 0 });
         }
-        // To open a pipe would wait for its reader.
+        // Opening a pipe would wait for its reader.
         if std::fs::metadata(path).is_ok_and(|found| !found.is_file()) {
-            return Err(RunError::DeadLetterTaken { path: path.display().to_string() });
+            return Err(OutputError::DeadLetterTaken { path: path.display().to_string() });
         }
         let mut file =
             OpenOptions::new().create(true).read(true).write(true).truncate(false).open(path).map_err(error)?;
         let found = file.metadata().map_err(error)?.len();
         if found < bytes {
-            return Err(RunError::DeadLetterShort { path: path.display().to_string(), expected: bytes, found });
+            return Err(OutputError::DeadLetterShort { path: path.display().to_string(), expected: bytes, found });
         }
         if bytes == 0 && !is_ours(&mut file).map_err(error)? {
-            return Err(RunError::DeadLetterTaken { path: path.display().to_string() });
+            return Err(OutputError::DeadLetterTaken { path: path.display().to_string() });
         }
-        // The name lasts before any checkpoint relies on it.
+        // The name must be durable before a checkpoint relies on it.
         flush_name(path).map_err(error)?;
         file.set_len(bytes).map_err(error)?;
         file.seek(SeekFrom::Start(bytes)).map_err(error)?;
         Ok(DeadLetterFile { name: name.to_owned(), path: path.to_owned(), file, bytes, torn: false })
     }
 
-    /// Returns the name in the job file.
+    /// Returns the name of the file in the job file.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Appends `lines`, flushes them, and returns the size of the file in bytes. After an error none of them counts, and they can be appended
-    /// again.
-    pub fn append(&mut self, lines: &[u8]) -> Result<u64, RunError> {
+    /// Appends `lines`, flushes them, and returns the size of the file in bytes. After an error, none of the lines
+    /// counts, and they can be appended again.
+    pub fn append(&mut self, lines: &[u8]) -> Result<u64, OutputError> {
         if !lines.is_empty() {
             let written = self.write(lines);
             self.torn = written.is_err();
-            written.map_err(|source| RunError::DeadLetter { path: self.path.display().to_string(), source })?;
+            written.map_err(|source| OutputError::DeadLetter { path: self.path.display().to_string(), source })?;
             self.bytes += lines.len() as u64;
         }
         Ok(self.bytes)
@@ -185,19 +190,19 @@ impl DeadLetterFile {
     }
 }
 
-/// How each line begins.
+/// The beginning of every line.
 const BEGINNING: &[u8] = b"{\"partition\":\"";
 
-/// Tells whether `file` is empty or begins as a dead-letter file does, whole or torn.
+/// Returns whether `file` is empty or begins like a dead-letter file, possibly with a torn line.
 fn is_ours(file: &mut File) -> io::Result<bool> {
     let mut beginning = Vec::new();
     file.take(BEGINNING.len() as u64).read_to_end(&mut beginning)?;
     Ok(BEGINNING.starts_with(&beginning))
 }
 
-/// Appends the line of one bad record: JSON with partition, offset, record number, reason and the record itself.
+/// Appends the line of a bad record: JSON with its partition, offset, number, reason and data.
 ///
-/// `first_record` is the number of the first record of its block. What is no UTF-8 in the record is replaced.
+/// `first_record` is the number of the first record of its block. Bytes that are not UTF-8 are replaced.
 pub fn append_line(lines: &mut Vec<u8>, partition: &str, first_record: u64, rejected: &Rejected) {
     let line = Line {
         partition,
@@ -220,14 +225,14 @@ mod tests {
         let [from, to, outside] = ["from", "to", "outside"].map(|name| dir.path().join(name));
         std::fs::write(&from, "one\ntwo\n").unwrap();
         std::fs::write(&outside, "theirs").unwrap();
-        std::os::unix::fs::symlink(&outside, aside(&to)).unwrap();
+        std::os::unix::fs::symlink(&outside, copy_path(&to)).unwrap();
         copy_beginning(&from, 4, &to).unwrap();
         assert_eq!(std::fs::read_to_string(&to).unwrap(), "one\n");
         assert_eq!(std::fs::read_to_string(&outside).unwrap(), "theirs");
     }
 
     #[test]
-    fn what_was_written_after_the_checkpoint_is_cut_off_on_resume() {
+    fn lines_written_after_the_checkpoint_are_truncated_on_resume() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("sub/dead.jsonl");
         let mut file = DeadLetterFile::open("dead.jsonl", &path, None).unwrap();
@@ -239,7 +244,7 @@ mod tests {
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "one\n2\n");
         let longer = DeadLetter { path: "dead.jsonl".into(), bytes: 7 };
         let short = DeadLetterFile::open("dead.jsonl", &path, Some(&longer)).unwrap_err();
-        assert!(matches!(short, RunError::DeadLetterShort { expected: 7, found: 6, .. }));
+        assert!(matches!(short, OutputError::DeadLetterShort { expected: 7, found: 6, .. }));
     }
 
     #[test]
@@ -248,7 +253,7 @@ mod tests {
         let path = dir.path().join("data.jsonl");
         std::fs::write(&path, "{\"user\":1}\n").unwrap();
         let taken = DeadLetterFile::open("data.jsonl", &path, None).unwrap_err();
-        assert!(matches!(taken, RunError::DeadLetterTaken { .. }));
+        assert!(matches!(taken, OutputError::DeadLetterTaken { .. }));
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "{\"user\":1}\n");
         let rejected = Rejected { index: 0, offset: 0, reason: "bad".into(), bytes: b"x".to_vec() };
         let mut lines = Vec::new();

@@ -2,20 +2,20 @@
 
 use crate::format::manifest::Output;
 use crate::format::rows::Change;
-use crate::runner::error::RunError;
+use crate::runner::output::error::OutputError;
 use crate::runner::output::plan::OutputPlan;
 use crate::runner::output::shape::RowShape;
 use crate::runner::output::staged::StagedFile;
 use crate::runner::state::shard::Shard;
 use crate::values::id::Sequence;
 
-/// Writes the rows of `shards`, sorted by key, aside for checkpoint `sequence`, and flushes them.
+/// Stages the file of checkpoint `sequence` with the rows of `shards`, sorted by key, and flushes it.
 pub fn stage(
     plan: &OutputPlan,
     shape: &RowShape,
     sequence: Sequence,
     shards: &[(u32, Shard)],
-) -> Result<Output, RunError> {
+) -> Result<Output, OutputError> {
     let mut order: Vec<(u32, u32)> = Vec::new();
     for (place, (_, shard)) in shards.iter().enumerate() {
         order.extend(shard.indices().map(|row| (place as u32, row as u32)));

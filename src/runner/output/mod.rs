@@ -2,6 +2,7 @@
 
 pub mod changes;
 pub mod dead_letter;
+pub mod error;
 pub mod final_file;
 pub mod plan;
 pub mod publisher;

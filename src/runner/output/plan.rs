@@ -1,9 +1,10 @@
-//! The job's output: files that are in place only once the checkpoint that names them is committed.
+//! The output files of a job. A file is in place only once the checkpoint that names it is committed.
 //!
-//! With `emit: final` that is one file with all rows, at the end; with `emit: changes` a file for each checkpoint, with what changed since the one before.
-//! A file is written aside first, under a hidden name, named with its SHA-256 by the checkpoint, and renamed into place after the commit
-//! ([`OutputPlan::publish`]). A crash in between is made good at the next start ([`OutputPlan::recover`]), before anything else is committed. So the files in
-//! place are those of the checkpoints, no more and no fewer, at any moment but that between a commit and its renaming.
+//! With `emit: final`, the job writes one file with all rows at the end. With `emit: changes`, it writes one file per
+//! checkpoint with the changes since the checkpoint before. A file is first staged under a hidden name. The checkpoint
+//! names it with its SHA-256, and after the commit it is renamed into place ([`OutputPlan::publish`]). If a crash comes
+//! in between, the next start finishes this before anything else is committed ([`OutputPlan::recover`]). So the files
+//! in place are exactly those that checkpoints name, except between a commit and the renaming.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -11,7 +12,7 @@ use std::{fs, io};
 
 use crate::format::manifest::Output;
 use crate::job::{Emit, JobSpec, OutputFormat};
-use crate::runner::error::RunError;
+use crate::runner::output::error::OutputError;
 use crate::storage::durable::{flush_directory, flush_name};
 use crate::values::digest::Digest;
 use crate::values::id::Sequence;
@@ -19,20 +20,19 @@ use crate::values::id::Sequence;
 /// Where output files go.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OutputPlan {
-    /// The directory, as the job file says it.
+    /// The directory as the job file names it.
     files: PathBuf,
-    /// The directory.
+    /// The path of the directory.
     pub dir: PathBuf,
-    /// The job, whose name the files begin with.
+    /// The name of the job, with which the names of the files begin.
     job: String,
-    /// The format.
     pub format: OutputFormat,
     /// Which rows are written, and when.
     pub emit: Emit,
 }
 
 impl OutputPlan {
-    /// Returns where the output of `job` goes, if it has one.
+    /// Returns the plan for the output of `job`, if it has one.
     pub fn new(job: &JobSpec) -> Option<OutputPlan> {
         let output = job.output.as_ref()?;
         Some(OutputPlan {
@@ -52,29 +52,29 @@ impl OutputPlan {
         }
     }
 
-    /// Returns the file of checkpoint `sequence`, as its manifest names it.
+    /// Returns the file of checkpoint `sequence` as its manifest names it.
     pub fn name(&self, sequence: Sequence) -> String {
         self.files.join(self.file_name(sequence)).display().to_string()
     }
 
-    /// Returns where the file of checkpoint `sequence` is put.
+    /// Returns the path of the file of checkpoint `sequence`.
     pub fn path(&self, sequence: Sequence) -> PathBuf {
         self.dir.join(self.file_name(sequence))
     }
 
-    /// Returns where that file is written before the checkpoint is committed: hidden, beside its place.
+    /// Returns the hidden path at which the file of checkpoint `sequence` is staged.
     pub fn staged(&self, sequence: Sequence) -> PathBuf {
         staged(&self.path(sequence), sequence)
     }
 
-    /// Returns the checkpoint whose file has this name, with `emit: changes`.
+    /// Returns the checkpoint of the file with this name, with `emit: changes`.
     pub fn sequence_of(&self, file_name: &str) -> Option<Sequence> {
         let rest = file_name.strip_prefix(self.job.as_str())?.strip_prefix('-')?;
         let sequence = rest.strip_suffix(self.format.ending())?.strip_suffix('.')?.parse().ok()?;
         (self.emit.is_by_checkpoint() && self.file_name(sequence) == file_name).then_some(sequence)
     }
 
-    /// Tells whether a file of this name is one that the job publishes.
+    /// Returns whether the job publishes files of this name.
     fn is_own(&self, file_name: &str) -> bool {
         match self.emit {
             Emit::Final => file_name == self.file_name(Sequence::FIRST),
@@ -82,33 +82,34 @@ impl OutputPlan {
         }
     }
 
-    /// Tells whether `path` is, or may come to be, a file that the job publishes.
+    /// Returns whether `path` is, or may become, a file that the job publishes.
     pub fn publishes(&self, path: &Path) -> bool {
         let same_dir = path.parent().is_some_and(|dir| dir.components().eq(self.dir.components()));
         same_dir && path.file_name().is_some_and(|name| self.is_own(&name.to_string_lossy()))
     }
 
-    /// Returns a file that the job has published, if there is any.
+    /// Returns a file that the job has published, if there is one.
     pub fn published(&self) -> Option<PathBuf> {
         let names = file_names(&self.dir).unwrap_or_default();
         names.into_iter().filter(|name| self.is_own(name)).min().map(|name| self.dir.join(name))
     }
 
-    pub(crate) fn error(&self, sequence: Sequence) -> impl Fn(io::Error) -> RunError + use<> {
+    pub(crate) fn error(&self, sequence: Sequence) -> impl Fn(io::Error) -> OutputError + use<> {
         output_error(&self.path(sequence))
     }
 
-    /// Puts the file that was staged for checkpoint `sequence` in place, for good.
-    pub fn publish(&self, sequence: Sequence) -> Result<(), RunError> {
+    /// Renames the staged file of checkpoint `sequence` into place, durably.
+    pub fn publish(&self, sequence: Sequence) -> Result<(), OutputError> {
         let error = self.error(sequence);
         fs::rename(self.staged(sequence), self.path(sequence)).map_err(&error)?;
         flush_directory(&self.dir).map_err(&error)
     }
 
-    /// Finishes what a crash after the commit of checkpoint `sequence` has cut short: puts its staged file in place if it is `output`.
+    /// Publishes the staged file of checkpoint `sequence`, which is committed, if a crash has prevented that and the
+    /// file is `output`.
     ///
     /// Returns whether it did.
-    pub fn recover(&self, output: &Output, sequence: Sequence) -> Result<bool, RunError> {
+    pub fn recover(&self, output: &Output, sequence: Sequence) -> Result<bool, OutputError> {
         let unpublished = output.path == self.name(sequence)
             && is_file_with(&self.staged(sequence), output).map_err(self.error(sequence))?;
         if unpublished {
@@ -117,8 +118,8 @@ impl OutputPlan {
         Ok(unpublished)
     }
 
-    /// Removes what was staged and never published. What checkpoints name has been recovered before.
-    pub fn remove_strays(&self) -> Result<(), RunError> {
+    /// Removes staged files that were never published. What checkpoints name must have been recovered before.
+    pub fn remove_strays(&self) -> Result<(), OutputError> {
         let error = self.error(Sequence::FIRST);
         for name in file_names(&self.dir).map_err(&error)? {
             let staged = name.strip_prefix('.').and_then(|rest| rest.rsplit_once(".ckpt-"));
@@ -131,44 +132,44 @@ impl OutputPlan {
         if !self.dir.exists() {
             return Ok(());
         }
-        // What an earlier run has put in place and was killed before it was flushed lasts from here on.
+        // This also flushes what an earlier run renamed just before it was killed.
         flush_directory(&self.dir).and_then(|()| flush_name(&self.dir)).map_err(&error)
     }
 
     /// Returns the checkpoints whose files are in place, ascending, with `emit: changes`.
-    pub fn sequences(&self) -> Result<Vec<Sequence>, RunError> {
+    pub fn sequences(&self) -> Result<Vec<Sequence>, OutputError> {
         let names = file_names(&self.dir).map_err(self.error(Sequence::FIRST))?;
         let mut sequences: Vec<Sequence> = names.iter().filter_map(|name| self.sequence_of(name)).collect();
         sequences.sort_unstable();
         Ok(sequences)
     }
 
-    /// Moves the file of checkpoint `sequence` aside, to `NAME.withdrawn-NUMBER` beside it. Returns where it is now; nothing when there is none,
-    /// or when it is not `output`.
-    pub fn withdraw(&self, output: Option<&Output>, sequence: Sequence) -> Result<Option<PathBuf>, RunError> {
+    /// Moves the file of checkpoint `sequence` out of the way, to `NAME.withdrawn-NUMBER` beside it. Returns its new
+    /// path, or `None` if there is no file or it is not `output`.
+    pub fn supersede(&self, output: Option<&Output>, sequence: Sequence) -> Result<Option<PathBuf>, OutputError> {
         let path = &self.path(sequence);
         let error = self.error(sequence);
         let is_regular = fs::symlink_metadata(path).is_ok_and(|found| found.is_file());
         if !is_regular || !output.map_or(Ok(true), |output| is_file_with(path, output)).map_err(&error)? {
             return Ok(None);
         }
-        let mut free = self.withdrawn(sequence).filter(|aside| fs::symlink_metadata(aside).is_err());
-        let aside = free.next().expect("there are more names than files");
-        fs::rename(path, &aside).map_err(&error)?;
+        let mut free = self.superseded_paths(sequence).filter(|path| fs::symlink_metadata(path).is_err());
+        let moved_to = free.next().expect("there are more names than files");
+        fs::rename(path, &moved_to).map_err(&error)?;
         flush_directory(&self.dir).map_err(&error)?;
-        Ok(Some(aside))
+        Ok(Some(moved_to))
     }
 
-    /// Puts the file of checkpoint `sequence` back, if it was withdrawn and is `output`. Returns whether it did.
-    pub fn put_back(&self, output: &Output, sequence: Sequence) -> Result<bool, RunError> {
+    /// Moves the superseded file of checkpoint `sequence` back into place if it is `output`. Returns whether it did.
+    pub fn reinstate(&self, output: &Output, sequence: Sequence) -> Result<bool, OutputError> {
         let path = &self.path(sequence);
         let error = self.error(sequence);
         if fs::symlink_metadata(path).is_ok() {
             return Ok(false);
         }
-        for aside in self.withdrawn(sequence).take_while(|aside| fs::symlink_metadata(aside).is_ok()) {
-            if is_file_with(&aside, output).map_err(&error)? {
-                fs::rename(&aside, path).map_err(&error)?;
+        for superseded in self.superseded_paths(sequence).take_while(|path| fs::symlink_metadata(path).is_ok()) {
+            if is_file_with(&superseded, output).map_err(&error)? {
+                fs::rename(&superseded, path).map_err(&error)?;
                 flush_directory(&self.dir).map_err(&error)?;
                 return Ok(true);
             }
@@ -176,8 +177,8 @@ impl OutputPlan {
         Ok(false)
     }
 
-    /// Returns the names that a file which was withdrawn may have.
-    fn withdrawn(&self, sequence: Sequence) -> impl Iterator<Item = PathBuf> + use<> {
+    /// Returns the names that a superseded file may have.
+    fn superseded_paths(&self, sequence: Sequence) -> impl Iterator<Item = PathBuf> + use<> {
         let (path, name) = (self.path(sequence), self.file_name(sequence));
         let names = std::iter::once(format!("{name}.withdrawn-{sequence}"))
             .chain((2..).map(move |number: u32| format!("{name}.withdrawn-{sequence}.{number}")));
@@ -190,12 +191,12 @@ fn staged(path: &Path, sequence: Sequence) -> PathBuf {
     path.with_file_name(format!(".{name}.ckpt-{sequence}"))
 }
 
-fn output_error(path: &Path) -> impl Fn(io::Error) -> RunError + use<> {
+fn output_error(path: &Path) -> impl Fn(io::Error) -> OutputError + use<> {
     let path = path.display().to_string();
-    move |source| RunError::Output { path: path.clone(), source }
+    move |source| OutputError::Write { path: path.clone(), source }
 }
 
-/// Returns the names in a directory that are text; none when it is not there.
+/// Returns the names in a directory that are UTF-8. A missing directory has none.
 fn file_names(dir: &Path) -> io::Result<Vec<String>> {
     let entries = match fs::read_dir(dir) {
         Ok(entries) => entries,
@@ -209,8 +210,9 @@ fn file_names(dir: &Path) -> io::Result<Vec<String>> {
     Ok(names)
 }
 
+/// Returns whether the file at `path` is `output`.
 fn is_file_with(path: &Path, output: &Output) -> io::Result<bool> {
-    // To open a pipe would wait for its writer, and a link is none of what the job writes.
+    // Opening a pipe would wait for its writer, and the job never writes links.
     match fs::symlink_metadata(path) {
         Ok(found) if found.is_file() && found.len() == output.bytes => {}
         Ok(_) => return Ok(false),
@@ -234,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn a_publication_that_was_cut_short_is_finished_and_strays_are_removed() {
+    fn an_interrupted_publication_is_finished_and_strays_are_removed() {
         for (emit, name) in [(Emit::Final, "job.jsonl"), (Emit::Changes, "job-00000007.jsonl")] {
             let dir = tempfile::tempdir().unwrap();
             let plan = plan(dir.path(), emit);
@@ -260,27 +262,27 @@ mod tests {
     }
 
     #[test]
-    fn only_what_a_checkpoint_has_published_is_withdrawn_and_nothing_is_overwritten() {
+    fn only_published_files_are_superseded_and_nothing_is_overwritten() {
         let dir = tempfile::tempdir().unwrap();
         let plan = plan(dir.path(), Emit::Final);
         let path = dir.path().join("job.jsonl");
         let output = new("out/job.jsonl");
-        assert_eq!(plan.withdraw(Some(&output), Sequence(7)).unwrap(), None);
+        assert_eq!(plan.supersede(Some(&output), Sequence(7)).unwrap(), None);
         fs::write(&path, "old").unwrap();
-        assert_eq!(plan.withdraw(Some(&output), Sequence(7)).unwrap(), None);
+        assert_eq!(plan.supersede(Some(&output), Sequence(7)).unwrap(), None);
         for name in ["job.jsonl.withdrawn-00000007", "job.jsonl.withdrawn-00000007.2"] {
             fs::write(&path, "new").unwrap();
-            assert_eq!(plan.withdraw(Some(&output), Sequence(7)).unwrap(), Some(dir.path().join(name)));
+            assert_eq!(plan.supersede(Some(&output), Sequence(7)).unwrap(), Some(dir.path().join(name)));
             assert!(!path.exists());
             assert_eq!(fs::read_to_string(dir.path().join(name)).unwrap(), "new");
         }
         fs::write(dir.path().join("job.jsonl.withdrawn-00000007"), "mine").unwrap();
-        assert!(plan.put_back(&output, Sequence(7)).unwrap(), "the second is what the checkpoint has published");
-        assert!(!plan.put_back(&output, Sequence(7)).unwrap() && path.exists());
+        assert!(plan.reinstate(&output, Sequence(7)).unwrap(), "the second is what the checkpoint has published");
+        assert!(!plan.reinstate(&output, Sequence(7)).unwrap() && path.exists());
     }
 
     #[test]
-    fn the_files_of_changes_tell_their_checkpoint() {
+    fn files_of_changes_name_their_checkpoint() {
         let plan = plan(Path::new("/out"), Emit::Changes);
         assert_eq!(plan.sequence_of("job-00000042.jsonl"), Some(Sequence(42)));
         for other in [

@@ -1,55 +1,56 @@
-//! What each checkpoint puts outside the store: its file of changes, and the late records.
+//! What each checkpoint writes outside the store: its file of changes, and the late records.
 
 use std::sync::Arc;
 
 use crate::format::manifest::{DeadLetter, Output};
 use crate::input::StreamNames;
 use crate::job::Emit;
-use crate::runner::error::RunError;
 use crate::runner::output::changes::{ShardChanges, stage_changes};
 use crate::runner::output::dead_letter::{DeadLetterFile, append_line};
+use crate::runner::output::error::OutputError;
 use crate::runner::output::plan::OutputPlan;
 use crate::runner::output::shape::RowShape;
 use crate::runner::rejected::LateRecord;
 use crate::values::id::Sequence;
 
-/// Writes and publishes it.
+/// Writes and publishes the files of changes and of late records.
 #[derive(Debug)]
 pub struct Publisher {
-    /// Where the files of changes go, when there are any.
+    /// Where files of changes go, if the job has any.
     pub changes: Option<(OutputPlan, RowShape)>,
-    /// Where late records go, when they are kept.
+    /// Where late records go, if they are kept.
     pub late: Option<DeadLetterFile>,
-    /// The names of the partitions that records come from.
+    /// The names of the partitions that records come from, by stream.
     pub names: Arc<StreamNames>,
 }
 
 impl Publisher {
-    /// Tells whether the changed rows of shards are wanted, and not only what they emit.
+    /// Returns whether the changed rows of shards are published, rather than only what they emit.
     pub fn wants_rows(&self) -> bool {
         self.changes.as_ref().is_some_and(|(plan, shape)| plan.emit == Emit::Changes && shape.windows.is_none())
     }
 
-    /// Writes the file of checkpoint `sequence` aside, if there is anything to write.
+    /// Stages the file of checkpoint `sequence`. Returns `None` if there is nothing to write.
     pub fn stage<'a>(
         &self,
         sequence: Sequence,
         shards: impl Iterator<Item = &'a ShardChanges>,
-    ) -> Result<Option<Output>, RunError> {
+    ) -> Result<Option<Output>, OutputError> {
         let Some((plan, shape)) = &self.changes else { return Ok(None) };
         stage_changes(plan, shape, sequence, &shards.collect::<Vec<_>>())
     }
 
-    /// Puts the file of checkpoint `sequence`, which is committed, in place.
-    pub fn publish(&self, sequence: Sequence) -> Result<(), RunError> {
+    /// Renames the file of checkpoint `sequence`, which is committed, into place.
+    pub fn publish(&self, sequence: Sequence) -> Result<(), OutputError> {
         match &self.changes {
             Some((plan, _)) => plan.publish(sequence),
             None => Ok(()),
         }
     }
 
-    /// Appends late records to their file, in the order of the input, and says how far the file belongs to the next checkpoint.
-    pub fn append_late(&mut self, mut records: Vec<LateRecord>) -> Result<Option<DeadLetter>, RunError> {
+    /// Appends late records to their file in the order of the input. Returns how much of the file belongs to the next
+    /// checkpoint.
+    pub fn append_late(&mut self, mut records: Vec<LateRecord>) -> Result<Option<DeadLetter>, OutputError> {
         let Some(file) = &mut self.late else { return Ok(None) };
         records.sort_by_key(|record| (record.block, record.rejected.index));
         let mut lines = Vec::new();

@@ -1,4 +1,4 @@
-//! What the rows of an output look like: their columns, and the values that come out of a row of state.
+//! The columns of an output, and the values in them for a row of state.
 
 use std::sync::Arc;
 
@@ -11,23 +11,22 @@ use crate::values::value::{Column, ColumnType, Value};
 /// The columns of a job's output.
 #[derive(Debug, Clone)]
 pub struct RowShape {
-    /// Knows what the output says of a row.
+    /// Computes the output of a row.
     pub processor: Arc<dyn Processor>,
     /// How the values of rows are packed.
     pub codec: RowCodec,
-    /// The windows, when each row is that of one.
+    /// The windows, if each row belongs to one.
     pub windows: Option<Windows>,
-    /// The name of the column of keys.
+    /// The name of the key column.
     pub key_name: String,
-    /// Whether the first column says what became of the row.
+    /// Whether the first column says how the row changed.
     pub has_change: bool,
 }
 
-/// The column that says what became of a row.
+/// The name of the column that says how a row changed.
 pub const CHANGE_COLUMN: &str = "op";
 
 impl RowShape {
-    /// Returns the columns.
     pub fn columns(&self) -> Vec<Column> {
         let text = |name: &str| Column::new(name, ColumnType::Text);
         let mut columns: Vec<Column> = Vec::new();
@@ -40,7 +39,7 @@ impl RowShape {
         columns
     }
 
-    /// Returns what the output says of a row, a value for each column. Of a row that is gone that is only its key.
+    /// Returns the output for a row, one value per column. Only the key columns of a deleted row have values.
     pub fn values(&self, change: Change, row_key: &[u8], packed: Option<&[u8]>) -> Vec<Value> {
         let text = |bytes: &[u8]| Value::Text(String::from_utf8_lossy(bytes).into_owned());
         let mut values = Vec::new();
@@ -55,7 +54,7 @@ impl RowShape {
         }
         match packed {
             Some(packed) => {
-                // What the state keeps beside the processor's columns comes after them.
+                // Columns that the run adds to the state follow the processor's.
                 let row = self.codec.unpack(packed);
                 values.extend(self.processor.output(&row[..self.processor.columns().len()]));
             }
@@ -64,7 +63,7 @@ impl RowShape {
         values
     }
 
-    /// Returns what rows are sorted by: the key, and then the window.
+    /// Returns the sort key of a row: its key, then its window.
     #[inline]
     pub fn order_of<'a>(&self, row_key: &'a [u8]) -> (&'a [u8], &'a [u8]) {
         match &self.windows {

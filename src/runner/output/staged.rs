@@ -1,4 +1,4 @@
-//! One output file while it is written: rows become bytes, and these are hashed on their way to a file aside.
+//! An output file while it is written. Rows are encoded and hashed on their way to the staged file.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
@@ -6,7 +6,7 @@ use std::io::{self, BufWriter, Write};
 use crate::format::manifest::Output;
 use crate::format::parquet::values::ValuesWriter;
 use crate::job::OutputFormat;
-use crate::runner::error::RunError;
+use crate::runner::output::error::OutputError;
 use crate::runner::output::plan::OutputPlan;
 use crate::storage::durable::{create_replacing, flush_directory, make_directory};
 use crate::values::digest::Hasher;
@@ -14,10 +14,10 @@ use crate::values::id::Sequence;
 use crate::values::rows_text::{JsonLines, push_csv, push_csv_header};
 use crate::values::value::{Column, Value};
 
-/// Bytes that are handed to the file at once.
+/// The number of bytes that are written to the file at once.
 const BUFFER_BYTES: usize = 1 << 16;
 
-/// Writes an output file aside.
+/// Writes a staged output file.
 pub(crate) struct StagedFile<'a> {
     plan: &'a OutputPlan,
     sequence: Sequence,
@@ -29,12 +29,12 @@ pub(crate) struct StagedFile<'a> {
 }
 
 impl<'a> StagedFile<'a> {
-    /// Begins the file that checkpoint `sequence` will publish.
+    /// Creates the file that checkpoint `sequence` will publish.
     pub(crate) fn create(
         plan: &'a OutputPlan,
         sequence: Sequence,
         columns: &[Column],
-    ) -> Result<StagedFile<'a>, RunError> {
+    ) -> Result<StagedFile<'a>, OutputError> {
         let error = plan.error(sequence);
         make_directory(&plan.dir).map_err(&error)?;
         let file = create_replacing(&plan.staged(sequence)).map_err(&error)?;
@@ -49,8 +49,8 @@ impl<'a> StagedFile<'a> {
         })
     }
 
-    /// Appends a row, a value for each column.
-    pub(crate) fn push(&mut self, values: &[Value]) -> Result<(), RunError> {
+    /// Appends a row, given one value per column.
+    pub(crate) fn push(&mut self, values: &[Value]) -> Result<(), OutputError> {
         self.encoder.push(values);
         self.rows += 1;
         if self.encoder.bytes.len() >= BUFFER_BYTES {
@@ -62,8 +62,8 @@ impl<'a> StagedFile<'a> {
         Ok(())
     }
 
-    /// Appends `rows` lines as they are. The format is JSON.
-    pub(crate) fn push_lines(&mut self, lines: &[u8], rows: u64) -> Result<(), RunError> {
+    /// Appends `rows` lines as they are. The format must be JSON.
+    pub(crate) fn push_lines(&mut self, lines: &[u8], rows: u64) -> Result<(), OutputError> {
         let bytes = std::mem::take(&mut self.encoder.bytes);
         self.put(&bytes)?;
         self.rows += rows;
@@ -71,20 +71,20 @@ impl<'a> StagedFile<'a> {
     }
 
     /// Flushes the file and describes it.
-    pub(crate) fn finish(mut self) -> Result<Output, RunError> {
+    pub(crate) fn finish(mut self) -> Result<Output, OutputError> {
         let error = self.plan.error(self.sequence);
         let encoder = std::mem::replace(&mut self.encoder, Encoder::new(OutputFormat::Json, &[]));
         let bytes = encoder.finish();
         self.put(&bytes)?;
         let file = self.file.into_inner().map_err(|failed| error(failed.into_error()))?;
         file.sync_all().map_err(&error)?;
-        // Its name as well: the checkpoint relies on it.
+        // The name must be durable too: the checkpoint relies on it.
         flush_directory(&self.plan.dir).map_err(&error)?;
         let path = self.plan.name(self.sequence);
         Ok(Output { path, sha256: self.hasher.finish(), bytes: self.bytes, rows: self.rows })
     }
 
-    fn put(&mut self, bytes: &[u8]) -> Result<(), RunError> {
+    fn put(&mut self, bytes: &[u8]) -> Result<(), OutputError> {
         let written: io::Result<()> = self.file.write_all(bytes);
         written.map_err(self.plan.error(self.sequence))?;
         self.hasher.update(bytes);
@@ -93,7 +93,7 @@ impl<'a> StagedFile<'a> {
     }
 }
 
-/// Makes bytes of rows.
+/// Encodes rows.
 struct Encoder {
     bytes: Vec<u8>,
     kind: Kind,

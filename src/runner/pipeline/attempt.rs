@@ -1,29 +1,34 @@
-//! One life of a run: from the latest checkpoint to the end of the input.
+//! One attempt of a run: from the latest checkpoint to the end of the input.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 
 use crate::format::layout::ObjectName;
+use crate::format::manifest::Manifest;
 use crate::input::Partition;
 use crate::input::record::Filter;
 use crate::job::{Effect, FieldPath, InputFormat, JobSpec};
-use crate::runner::error::RunError;
+use crate::runner::checkpoint::priority::Priorities;
+use crate::runner::error::{JobError, ResumeError, RunError};
 use crate::runner::observer::{Observer, RunEvent, Summary};
 use crate::runner::options::{Control, Options};
 use crate::runner::output::plan::OutputPlan;
 use crate::runner::pipeline::prepare::{check_paths, open_store, resolve_types, with_types};
-use crate::runner::pipeline::run::Run;
+use crate::runner::pipeline::run::{RecordSteps, Run};
+use crate::runner::pipeline::start::start;
 use crate::runner::process::aggregate::Program;
 use crate::runner::process::exec::mirror::Mirror;
 use crate::runner::process::exec::plan::ExecPlan;
 use crate::runner::process::processor::Processor;
-use crate::runner::resume::{damaged, outputs, recover};
+use crate::runner::resume::damaged::skip;
+use crate::runner::resume::recover::Resumed;
+use crate::runner::resume::{outputs, recover};
 use crate::store::Store;
 use crate::values::value::ColumnType;
 use crate::{input, job};
 
-/// Runs the job once.
+/// Runs the job once, from its latest checkpoint.
 pub(crate) fn attempt(
     job: &JobSpec,
     options: &Options,
@@ -33,113 +38,167 @@ pub(crate) fn attempt(
     let begun = Instant::now();
     let output = OutputPlan::new(job);
     // Mistakes in the job file come first: they leave no store behind.
-    let filter = match &job.filter {
-        None => None,
-        Some(expression) => {
-            let filter = Filter::new(expression).map_err(|reason| RunError::Filter { reason })?;
-            let untyped = matches!(job.input.format, InputFormat::Csv { .. });
-            Some(if untyped { filter.with_numbers_in_text() } else { filter })
-        }
-    };
-    let native = job.native.as_ref().map(|name| options.processors.make(name, job)).transpose();
-    let native = native.map_err(|reason| RunError::Processor { reason })?;
-    let list = if job.input.follow { input::present } else { input::partitions };
-    let partitions: Arc<[Partition]> = list(&job.input, &job.base)?.into();
-    check_paths(job, output.as_ref())?;
+    let CheckedJob { filter, native, partitions } = CheckedJob::new(job, options, output.as_ref())?;
     let opened = if job.checkpoint.enabled { Some(open_store(job, options, output.as_ref())?) } else { None };
     let store = opened.as_ref().map(|(store, _)| store.clone());
-    let tell_notes = || {
-        let notes = store.as_ref().map(Store::take_notes).unwrap_or_default();
-        notes.into_iter().for_each(|note| observer.event(&RunEvent::Replica(note)));
-    };
-    tell_notes();
-    if let Some((store, _)) = &opened
-        && store.sequences()?.is_empty()
-    {
-        let place = store.place();
-        if let Some(published) = output.as_ref().and_then(OutputPlan::published) {
-            return Err(RunError::CheckpointsMissing { place, output: published.display().to_string() });
-        }
-        if options.must_resume {
-            return Err(RunError::NothingToResume { place });
-        }
-    }
-    let workers = options.threads.max(1);
-    let resumed = match &opened {
+    report_notes(store.as_ref(), observer);
+    let threads = options.threads.max(1);
+    let resumed = match &store {
         None => None,
-        Some((store, _)) => {
-            recover::resume(store, options.latest_good, workers, job.checkpoint.priority.as_ref(), |sequence, old| {
-                let mut differences = job::differences(old, &with_types(job, old));
-                differences.retain(|difference| difference.effect() == Effect::Unfit);
-                if differences.is_empty() { Ok(()) } else { Err(RunError::Unfit { sequence, differences }) }
-            })?
+        Some(store) => resume(store, job, options, output.as_ref(), threads)?,
+    };
+    let plans = output_plans(job, output.as_ref(), resumed.as_ref());
+    // The definition in the checkpoint has the types that its run inferred; this one keeps them.
+    let (mut job, recovered, damaged) = match resumed {
+        None => (job.clone(), None, Vec::new()),
+        Some(Resumed { recovered, definition, damaged }) => {
+            (with_types(job, &definition), Some((recovered, definition)), damaged)
         }
     };
-    // The definition in the checkpoint has the types that its run found out, which this one goes on with.
-    let mut plans: Vec<OutputPlan> = output.iter().cloned().collect();
-    if let Some(resumed) = &resumed {
-        let before = JobSpec { base: job.base.clone(), ..resumed.definition.clone() };
-        plans.extend(OutputPlan::new(&before).filter(|before| Some(before) != output.as_ref()));
-    }
-    let mut job = resumed.as_ref().map_or_else(|| job.clone(), |resumed| with_types(job, &resumed.definition));
-    let (recovered, definition, left_behind) = match resumed {
-        None => (None, None, Vec::new()),
-        Some(resumed) => (Some(resumed.recovered), Some(resumed.definition), resumed.left_behind),
-    };
-    if let (Some((store, _)), Some(recovered), false) = (&opened, &recovered, left_behind.is_empty()) {
-        // A prune knows that a run needs the latest checkpoint, not that it has gone back to an older one.
-        let objects: Vec<ObjectName> = recovered.lineage.objects.iter().copied().collect();
-        store.take_over(&objects)?;
-    }
-    let last = recovered.as_ref().and_then(|recovered| recovered.lineage.last.clone());
     resolve_types(&mut job, &partitions, observer)?;
-    let types: HashMap<FieldPath, ColumnType> = job.input.types.iter().cloned().collect();
-    let processor: Arc<dyn Processor> = match (&job.exec, native) {
-        (_, Some(native)) => native,
-        (None, None) => Arc::new(Program::new(&job.aggregates, &job.input.format, |field| types[field])),
-        (Some(_), None) => Arc::new(Mirror::new(&job.input.format)),
-    };
-    let exec = job.exec.as_ref().map(|exec| ExecPlan::new(&job, exec, &options.environment));
+    let (processor, exec) = processor(&job, native, options);
 
-    if let (Some(last), false) = (&last, left_behind.is_empty()) {
-        damaged::go_back(&last.manifest, &left_behind, output.as_ref(), observer)?;
+    let lineage = recovered.as_ref().map(|(recovered, _)| &recovered.lineage);
+    let last = lineage.and_then(|lineage| lineage.last.as_ref()).map(|last| &last.manifest);
+    if let (Some(last), false) = (last, damaged.is_empty()) {
+        skip(last, &damaged, output.as_ref(), observer)?;
     }
-    let newest = recovered.as_ref().and_then(|recovered| recovered.lineage.newest);
-    outputs::settle(store.as_ref(), last.as_ref().map(|last| &last.manifest), newest, &plans, observer)?;
-    let store_place = opened.as_ref().map(|(store, _)| store.place());
-    match &last {
-        None => observer.event(&RunEvent::Fresh { store: store_place }),
-        Some(last) => observer.event(&RunEvent::Resumed {
-            store: store_place.unwrap_or_default(),
-            sequence: last.manifest.sequence,
-            created: last.manifest.created,
-            records: last.manifest.totals.records,
-            keys: last.manifest.totals.keys,
-        }),
-    }
-    tell_notes();
-    let left_behind = left_behind.into_iter().map(|left| left.sequence).collect();
-    let (clock, holder) = (options.clock, options.holder.as_str());
-    let seed = xxhash_rust::xxh3::xxh3_64(&options.random);
+    let newest = lineage.and_then(|lineage| lineage.newest);
+    outputs::reconcile(store.as_ref(), last, newest, &plans, observer)?;
+    report_begin(store.as_ref(), last, observer);
+    report_notes(store.as_ref(), observer);
     let run = Run {
         job: &job,
         control,
         observer,
-        clock,
-        seed,
-        holder,
+        clock: options.clock,
+        seed: xxhash_rust::xxh3::xxh3_64(&options.random),
+        holder: options.holder.as_str(),
         partitions,
         output,
         begun,
-        left_behind,
-        threads: workers,
+        skipped_checkpoints: damaged.into_iter().map(|damaged| damaged.sequence).collect(),
+        threads,
     };
-    let mut summary = run.go(processor, exec, filter, opened, recovered.zip(definition))?;
+    let mut summary = start(&run, RecordSteps { filter, processor, exec }, opened, recovered)?;
     if let Some(store) = &store {
-        // One that was lost in the last checkpoint, or came back after it, gets a last chance.
+        // A replica that was lost in the last checkpoint, or came back after it, gets a last chance.
         store.catch_up();
         summary.replicas_behind = store.lost().into_iter().map(|(place, _)| place).collect();
     }
-    tell_notes();
+    report_notes(store.as_ref(), observer);
     Ok(summary)
+}
+
+/// What is known to be right about a job before its store is opened.
+struct CheckedJob {
+    filter: Option<Filter>,
+    /// The built-in processor, if the job names one.
+    native: Option<Arc<dyn Processor>>,
+    partitions: Arc<[Partition]>,
+}
+
+impl CheckedJob {
+    fn new(job: &JobSpec, options: &Options, output: Option<&OutputPlan>) -> Result<CheckedJob, RunError> {
+        let filter = match &job.filter {
+            None => None,
+            Some(expression) => {
+                let filter = Filter::new(expression).map_err(|reason| JobError::Filter { reason })?;
+                let untyped = matches!(job.input.format, InputFormat::Csv { .. });
+                Some(if untyped { filter.with_numbers_in_text() } else { filter })
+            }
+        };
+        let native = job.native.as_ref().map(|name| options.processors.make(name, job)).transpose();
+        let native = native.map_err(|reason| JobError::Processor { reason })?;
+        let list = if job.input.follow { input::present } else { input::partitions };
+        let partitions = list(&job.input, &job.base)?.into();
+        check_paths(job, output)?;
+        Ok(CheckedJob { filter, native, partitions })
+    }
+}
+
+/// Reads the latest checkpoint; returns nothing if there is none, where that is fine.
+fn resume(
+    store: &Store,
+    job: &JobSpec,
+    options: &Options,
+    output: Option<&OutputPlan>,
+    threads: usize,
+) -> Result<Option<Resumed>, RunError> {
+    if store.sequences()?.is_empty() {
+        let place = store.place();
+        if let Some(published) = output.and_then(OutputPlan::published) {
+            return Err(ResumeError::CheckpointsMissing { place, output: published.display().to_string() }.into());
+        }
+        if options.must_resume {
+            return Err(ResumeError::NothingToResume { place }.into());
+        }
+    }
+    let ranks = |manifest: &Manifest| ranks(job, manifest);
+    let resumed = recover::resume(store, options.latest_good, threads, ranks, |sequence, old| {
+        let mut differences = job::differences(old, &with_types(job, old));
+        differences.retain(|difference| difference.effect() == Effect::Unfit);
+        if differences.is_empty() { Ok(()) } else { Err(ResumeError::Unfit { sequence, differences }.into()) }
+    })?;
+    if let Some(resumed) = resumed.as_ref().filter(|resumed| !resumed.damaged.is_empty()) {
+        // A prune knows that a run needs the latest checkpoint, not that it has gone back to an older one.
+        let objects: Vec<ObjectName> = resumed.recovered.lineage.objects.iter().copied().collect();
+        store.take_over(&objects)?;
+    }
+    Ok(resumed)
+}
+
+/// Returns where the job's output goes and, if that has changed, where the output of the checkpoint went.
+fn output_plans(job: &JobSpec, output: Option<&OutputPlan>, resumed: Option<&Resumed>) -> Vec<OutputPlan> {
+    let mut plans: Vec<OutputPlan> = output.into_iter().cloned().collect();
+    if let Some(resumed) = resumed {
+        let before = JobSpec { base: job.base.clone(), ..resumed.definition.clone() };
+        plans.extend(OutputPlan::new(&before).filter(|before| Some(before) != output));
+    }
+    plans
+}
+
+/// Returns what is done with the records of `job`, whose types are resolved.
+fn processor(
+    job: &JobSpec,
+    native: Option<Arc<dyn Processor>>,
+    options: &Options,
+) -> (Arc<dyn Processor>, Option<ExecPlan>) {
+    let exec = job.exec.as_ref().map(|exec| ExecPlan::new(job, exec, &options.environment));
+    if let Some(native) = native {
+        return (native, exec);
+    }
+    if exec.is_some() {
+        return (Arc::new(Mirror::new(&job.input.format)), exec);
+    }
+    let types: HashMap<FieldPath, ColumnType> = job.input.types.iter().cloned().collect();
+    (Arc::new(Program::new(&job.aggregates, &job.input.format, |field| types[field])), exec)
+}
+
+/// Reports what happened to the replicas.
+fn report_notes(store: Option<&Store>, observer: &dyn Observer) {
+    let notes = store.map(Store::take_notes).unwrap_or_default();
+    notes.into_iter().for_each(|note| observer.event(&RunEvent::Replica(note)));
+}
+
+/// Reports what the run starts from.
+fn report_begin(store: Option<&Store>, last: Option<&Manifest>, observer: &dyn Observer) {
+    let store = store.map(Store::place);
+    observer.event(&match last {
+        None => RunEvent::Fresh { store },
+        Some(last) => RunEvent::Resumed {
+            store: store.unwrap_or_default(),
+            sequence: last.sequence,
+            created: last.created,
+            records: last.totals.records,
+            keys: last.totals.keys,
+        },
+    });
+}
+
+/// Returns the rank of each shard of a checkpoint, the most important first, for a job with priorities.
+fn ranks(job: &JobSpec, manifest: &Manifest) -> Vec<usize> {
+    let Some(spec) = &job.checkpoint.priority else { return Vec::new() };
+    let priorities = Priorities::new(spec, manifest.tasks, manifest.shards, &[]);
+    (0..manifest.shards).map(|shard| priorities.rank(shard)).collect()
 }

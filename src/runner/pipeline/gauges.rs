@@ -1,8 +1,8 @@
-//! What the workers do, for anyone to look at while they do it.
+//! What the workers hold and do, for other threads to read at any time.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-/// What the workers do, for anyone to look at while they do it.
+/// Sums over all workers.
 #[derive(Debug, Default)]
 pub struct Gauges {
     /// Bytes of rows that changed since the last cut.
@@ -31,7 +31,7 @@ pub(crate) struct Load {
 }
 
 impl Gauges {
-    /// Moves the sums by what changed. What became less is added as well: the sums wrap around, and so come out right.
+    /// Adds the difference between two loads to the sums. A negative one wraps around, which adds up correctly.
     pub(crate) fn add(&self, now: Load, before: Load) {
         let add = |gauge: &AtomicU64, now: u64, before: u64| {
             if now != before {

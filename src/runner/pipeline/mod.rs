@@ -1,11 +1,25 @@
 //! The threads of a run: one reads, the workers apply, one directs.
+//!
+//! ```text
+//!  reader ──blocks──► gate ──blocks──► workers ──frozen shards──► checkpointer ──► store
+//!                      ▲                 │                          ▲      │
+//!                     cut             accounts                     cut  outcomes
+//!                      │                 ▼                          │      ▼
+//!                      └───────────── director ─────────────────────┘   director ──► observer
+//! ```
+//!
+//! A worker parses any block, and hands its packed records to the workers that own their shards.
 
 pub mod attempt;
 pub mod director;
 pub mod gate;
 pub mod gauges;
+mod open_reader;
 pub mod plan;
 pub mod prepare;
+mod read_thread;
 pub mod restart;
 pub mod run;
+mod start;
+mod threads;
 pub mod worker;

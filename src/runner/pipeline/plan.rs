@@ -26,61 +26,58 @@ pub struct Plan {
     pub processor: Arc<dyn Processor>,
     /// How the values of its rows are packed.
     pub codec: RowCodec,
-    /// How many fields it wants, which come first among those of a record.
+    /// How many fields it needs. They come first among the fields of a record.
     pub field_count: usize,
-    /// The program that applies records instead, where the job has one.
+    /// The program that applies records instead of the processor, if the job has one.
     pub exec: Option<ExecPlan>,
     /// Which records are kept.
     pub filter: Option<Filter>,
-    /// Where the filter's fields stand among those of a record.
+    /// Where the filter's fields are among the fields of a record.
     pub filter_fields: Range<usize>,
-    /// How a record finds its task.
     pub route: Route,
-    /// The number of tasks.
     pub tasks: u32,
-    /// The number of shards.
     pub shards: u32,
     /// Which shards are taken first, in mode priority.
     pub priorities: Option<Arc<Priorities>>,
-    /// What shards apply again that were taken at an older cut than others, if any.
+    /// What shards that were taken at an older cut than others apply again, if there are any.
     pub replay: Option<Replay>,
-    /// Whether all rows are taken at each cut, whatever has changed.
+    /// Whether each cut takes all rows, changed or not.
     pub takes_all: bool,
     /// The number of workers; worker w owns the shards s with s modulo workers = w.
     pub workers: usize,
     /// What happens to bad records.
     pub on_error: OnError,
-    /// What happens by the time of the records.
+    /// For a job with event time.
     pub timing: Option<TimePlan>,
 }
 
 /// How a record finds its task.
 #[derive(Debug)]
 pub enum Route {
-    /// By the hash of a key, the field at this place of a record.
+    /// By the hash of its key: the field at this index.
     Key(usize),
     /// By its partition.
     Partition(Arc<PartitionTasks>),
 }
 
-/// What some shards apply again after the run has gone on from a checkpoint in which they are older than others.
+/// What some shards apply again after the run has resumed from a checkpoint that has them at an older cut than others.
 #[derive(Debug, Clone, Default)]
 pub struct Replay {
-    /// For each partition the offset of the newest cut: from there on every shard applies everything.
+    /// For each partition, the offset of the newest cut. From there, every shard applies everything.
     pub until: Vec<u64>,
-    /// For each partition the records before the place where it is read from.
+    /// For each partition, the number of records before reading starts.
     pub records: Vec<u64>,
-    /// For each shard and partition the offset from which on it applies records.
+    /// For each shard and partition, the offset from which the shard applies records.
     pub from: Vec<Vec<u64>>,
 }
 
 impl Replay {
-    /// Tells whether a record that begins at `offset` of a partition comes after the newest cut.
+    /// Returns whether a record that begins at `offset` of a partition comes after the newest cut.
     pub(crate) fn is_over(&self, partition: u32, offset: u64) -> bool {
         self.until.get(partition as usize).is_none_or(|until| offset >= *until)
     }
 
-    /// Tells whether a shard has applied a record already.
+    /// Returns whether a shard has applied a record already.
     fn has_applied(&self, shard: usize, partition: u32, offset: u64) -> bool {
         let from = self.from.get(shard).and_then(|from| from.get(partition as usize));
         from.is_some_and(|from| offset < *from)
@@ -119,7 +116,15 @@ impl Plan {
         self.push(key.as_bytes(), task, updates, |update| self.processor.pack(&fields[..self.field_count], update))
     }
 
-    /// Tells whether the filter keeps a record.
+    /// Returns the tasks of the partitions, for a job without a key.
+    pub(crate) fn roster(&self) -> Option<&Arc<PartitionTasks>> {
+        match &self.route {
+            Route::Key(_) => None,
+            Route::Partition(roster) => Some(roster),
+        }
+    }
+
+    /// Returns whether the filter keeps a record.
     #[inline]
     pub(crate) fn keeps(&self, fields: &[Field<'_>]) -> Result<bool, BadRecord> {
         match &self.filter {
@@ -128,7 +133,7 @@ impl Plan {
         }
     }
 
-    /// Returns the key of a record, and its task when that does not follow from the key.
+    /// Returns the key of a record, and its task if the key does not determine it.
     #[inline]
     pub(crate) fn key_of<'f>(
         &'f self,
@@ -144,7 +149,7 @@ impl Plan {
         }
     }
 
-    /// Appends a record of the row `key` to the updates of the row's owner; `pack` appends what is behind the key.
+    /// Appends a record of the row `key` to the updates of the row's owner; `pack` appends what follows the key.
     #[inline]
     pub(crate) fn push(
         &self,
@@ -156,7 +161,7 @@ impl Plan {
         let hash = xxh3_64(key);
         let task = task.unwrap_or_else(|| self.task_of_hash(hash));
         let shard = shard_of(task, self.tasks, self.shards);
-        // One division of 32 bits gives both.
+        // One 32-bit division gives both.
         let (worker, place) = (shard % self.workers as u32, shard / self.workers as u32);
         let update = &mut updates[worker as usize];
         let start = update.len();
@@ -176,7 +181,7 @@ impl Plan {
         (hash % u64::from(self.tasks)) as u32
     }
 
-    /// Returns how keys find their task, as a manifest says it.
+    /// Returns how keys find their task, in the words of the manifest.
     pub fn routing(&self) -> Routing {
         match &self.route {
             _ if self.exec.is_some() => Routing::Program,

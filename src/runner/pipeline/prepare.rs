@@ -1,4 +1,4 @@
-//! What comes before the first block: paths, the store, the types of fields.
+//! What a run checks and opens before it reads: paths, the store, the types of fields.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use crate::input;
 use crate::input::Partition;
 use crate::input::record::sample;
 use crate::job::{AggregateFunction, FieldPath, JobSpec, OnError, OnLate};
-use crate::runner::error::RunError;
+use crate::runner::error::{JobError, ResumeError, RunError};
 use crate::runner::observer::{Observer, RunEvent};
 use crate::runner::options::Options;
 use crate::runner::output::plan::OutputPlan;
@@ -18,7 +18,7 @@ use crate::store::{Store, StoreError, StoreLock};
 use crate::values::id::{Sequence, StoreId};
 use crate::values::value::ColumnType;
 
-/// Returns `job` with the types of fields that `old` knows besides, where an aggregate uses them as it did.
+/// Returns `job` with the field types that only `old` knows, for aggregates that are in both.
 pub(crate) fn with_types(job: &JobSpec, old: &JobSpec) -> JobSpec {
     let mut job = job.clone();
     let known: Vec<_> = job.input.types.iter().map(|(field, _)| field.clone()).collect();
@@ -31,7 +31,7 @@ pub(crate) fn with_types(job: &JobSpec, old: &JobSpec) -> JobSpec {
     job
 }
 
-/// Refuses a job that would read what it writes, or write two things to one file.
+/// Refuses a job that would read what it writes, or write two outputs to the same file.
 pub(crate) fn check_paths(job: &JobSpec, output: Option<&OutputPlan>) -> Result<(), RunError> {
     let dead_letter = match &job.input.on_error {
         OnError::DeadLetter(path) => Some((path.as_path(), "the dead-letter file")),
@@ -41,7 +41,9 @@ pub(crate) fn check_paths(job: &JobSpec, output: Option<&OutputPlan>) -> Result<
         Some(OnLate::DeadLetter(path)) => Some((path.as_path(), "the file of late records")),
         _ => None,
     };
-    let same = |path: &Path, first, second| Err(RunError::SamePath { path: path.display().to_string(), first, second });
+    let same = |path: &Path, first, second| -> Result<(), RunError> {
+        Err(JobError::SamePath { path: path.display().to_string(), first, second }.into())
+    };
     let is_input = |path: &Path| input::is_input(&job.input, &job.base, path);
     if let Some(output) = output
         && is_input(Path::new(&output.name(Sequence::FIRST)))
@@ -64,8 +66,8 @@ pub(crate) fn check_paths(job: &JobSpec, output: Option<&OutputPlan>) -> Result<
     }
 }
 
-/// Opens the job's store for writing in all its places, or creates it. A store that should be there and is not is an
-/// error; one of which only replicas are left is filled from them.
+/// Opens the job's store and its replicas for writing, or creates the store. Fails if the store should exist and does
+/// not; a store of which only replicas are left is copied from one.
 pub(crate) fn open_store(
     job: &JobSpec,
     options: &Options,
@@ -75,23 +77,23 @@ pub(crate) fn open_store(
     let paths: Vec<PathBuf> =
         std::iter::once(&checkpoint.store).chain(&checkpoint.replicas).map(|path| job.resolve(path)).collect();
     let absolute = absolute_places(&paths)?;
-    let places: Vec<Arc<dyn Storage>> = paths.iter().map(|path| options.places.open(path)).collect();
+    let places: Vec<Arc<dyn Storage>> = paths.iter().map(|path| options.storages.open(path)).collect();
     for place in &places {
         if let Ok(store) = Store::open(vec![Arc::clone(place)])
             && store.file.job != job.job
         {
             let (expected, found) = (job.job.clone(), store.file.job.clone());
-            return Err(RunError::OtherJob { place: store.place(), expected, found });
+            return Err(ResumeError::OtherJob { place: store.place(), expected, found }.into());
         }
     }
     let open = || Store::open_for_writing(places.clone(), checkpoint.min_copies, &options.holder);
     let (store, lock) = match open() {
         Err(StoreError::NoStore { place }) => {
             if let Some(published) = output.and_then(OutputPlan::published) {
-                return Err(RunError::StoreMissing { place, output: published.display().to_string() });
+                return Err(ResumeError::StoreMissing { place, output: published.display().to_string() }.into());
             }
             if options.must_resume {
-                return Err(RunError::NothingToResume { place });
+                return Err(ResumeError::NothingToResume { place }.into());
             }
             let file = StoreFile {
                 format: FORMAT,
@@ -101,7 +103,7 @@ pub(crate) fn open_store(
             };
             Store::create(places[..1].to_vec(), file)?;
             let opened = open()?;
-            // That the others were no stores before is no news.
+            // The notes say only that the replicas were not stores before.
             opened.0.take_notes();
             opened
         }
@@ -111,7 +113,8 @@ pub(crate) fn open_store(
     Ok((store, lock))
 }
 
-/// Returns the paths as they are to be found from anywhere: absolute, and through symbolic links as far as they exist.
+/// Returns the paths in a form that is valid from anywhere: absolute, with symbolic links resolved as far as they
+/// exist.
 fn absolute_places(paths: &[PathBuf]) -> Result<Vec<String>, RunError> {
     let mut places: Vec<String> = Vec::new();
     for (number, path) in paths.iter().enumerate() {
@@ -131,7 +134,7 @@ fn absolute_places(paths: &[PathBuf]) -> Result<Vec<String>, RunError> {
     Ok(places)
 }
 
-/// Gives every field whose type matters one: from the job file, or else from the first records.
+/// Gives every field whose type matters a type: from the job file, or else from the first records.
 pub(crate) fn resolve_types(
     job: &mut JobSpec,
     partitions: &Arc<[Partition]>,
@@ -156,10 +159,10 @@ pub(crate) fn resolve_types(
     for ((field, compares), seen) in wanted.into_iter().zip(seen) {
         let column_type = match (seen, compares) {
             (Some(ColumnType::Json), Some(function)) => {
-                return Err(RunError::MixedTypes { function, field: field.to_string() });
+                return Err(JobError::MixedTypes { function, field: field.to_string() }.into());
             }
             (Some(ColumnType::Bool), Some(function)) => {
-                return Err(RunError::Unordered { function, field: field.to_string() });
+                return Err(JobError::Unordered { function, field: field.to_string() }.into());
             }
             (Some(seen), _) => seen,
             (None, compares) => {
@@ -177,5 +180,5 @@ pub(crate) fn resolve_types(
     Ok(())
 }
 
-/// Records that are looked at to tell the types of fields.
-pub(crate) const SAMPLE_RECORDS: u64 = 1000;
+/// How many records are read to infer the types of fields.
+const SAMPLE_RECORDS: u64 = 1000;

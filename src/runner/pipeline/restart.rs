@@ -1,7 +1,7 @@
 //! Runs that begin again from the latest checkpoint after a program has failed.
 
+use std::sync::Mutex;
 use std::sync::atomic::Ordering;
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::job::JobSpec;
@@ -12,18 +12,20 @@ use crate::runner::pipeline::attempt::attempt;
 use crate::runner::process::exec::failure::ProgramFailure;
 use crate::values::error_chain::in_one_line;
 use crate::values::id::Sequence;
+use crate::values::lock::lock;
 
 /// The longest wait before a restart.
 const MAX_WAIT: Duration = Duration::from_secs(3600);
 
-/// Runs the job to the end of its input, or until `control` says stop.
+/// Runs the job to the end of its input, or until `control` asks it to stop.
 ///
-/// On an error everything that was committed is untouched, and the next run goes on from there. When a program fails, and the job has restarts left,
-/// the run itself goes on from there. A restart is as good as the run of a process that was killed: nothing is left of the attempt before but what was
-/// committed. The restarts are counted anew after each checkpoint.
+/// An error leaves committed checkpoints untouched, and the next run resumes from the latest. If a program fails and
+/// the job has restarts left, the run itself resumes from there. A restart is like a new process after the old one was
+/// killed: nothing is left of the failed attempt except what it has committed. The count of restarts starts over after
+/// each checkpoint.
 pub fn run(job: &JobSpec, options: &Options, control: &Control, observer: &dyn Observer) -> Result<Summary, RunError> {
     let begun = Instant::now();
-    let tally = Tally { observer, seen: Mutex::default() };
+    let tally = Tally { observer, totals: Mutex::default() };
     let mut options = options.clone();
     let mut restarts = 0;
     let mut restarts_in_all = 0;
@@ -42,7 +44,7 @@ pub fn run(job: &JobSpec, options: &Options, control: &Control, observer: &dyn O
         if control.stop.load(Ordering::Relaxed) {
             return Err(error);
         }
-        // What nothing was committed of can only be read again from its beginning; standard input can not.
+        // Without a checkpoint, the input must be read again from its beginning; standard input cannot be.
         if !job.checkpoint.enabled || job.input.files.iter().any(|file| file == "-") {
             return Err(RunError::NoRestart { source: Box::new(error) });
         }
@@ -65,49 +67,49 @@ pub fn run(job: &JobSpec, options: &Options, control: &Control, observer: &dyn O
             }
             std::thread::sleep(TICK.min(wait));
         }
-        // The first attempt has gone back, if it had to. That there is a checkpoint was asked of it alone.
+        // Only the first attempt must find a checkpoint.
         options.must_resume = false;
     }
 }
 
-/// Tells whether the failure is one that another attempt may not have.
+/// Returns whether another attempt may not fail in the same way.
 fn may_restart(error: &RunError) -> bool {
     matches!(error, RunError::Program { failure, .. } if !matches!(failure, ProgramFailure::Start { .. }))
 }
 
-/// Passes on what an attempt tells, and keeps what the summary of all attempts needs.
+/// Passes on what an attempt reports, and keeps what the summary of all attempts needs.
 struct Tally<'a> {
     observer: &'a dyn Observer,
-    seen: Mutex<Seen>,
+    totals: Mutex<AttemptTotals>,
 }
 
+/// What is kept of all attempts.
 #[derive(Default)]
-struct Seen {
-    /// Of the first attempt: the checkpoint that it went on from, and its records.
+struct AttemptTotals {
+    /// The checkpoint that the first attempt resumed from, and its records.
     first: Option<(Option<Sequence>, u64)>,
-    /// Of all attempts.
     checkpoints: u64,
     checkpoint_bytes: u64,
     pauses_micros: Vec<u64>,
-    /// Whether a checkpoint was committed since it was last asked.
+    /// Whether a checkpoint was committed since this was last checked.
     committed: bool,
 }
 
 impl Observer for Tally<'_> {
     fn event(&self, event: &RunEvent) {
         {
-            let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut totals = lock(&self.totals);
             match event {
-                RunEvent::Fresh { .. } => _ = seen.first.get_or_insert((None, 0)),
+                RunEvent::Fresh { .. } => _ = totals.first.get_or_insert((None, 0)),
                 RunEvent::Resumed { sequence, records, .. } => {
-                    seen.first.get_or_insert((Some(*sequence), *records));
+                    totals.first.get_or_insert((Some(*sequence), *records));
                 }
                 RunEvent::Committed(done) => {
                     let manifest = &done.committed.manifest;
-                    seen.committed = true;
-                    seen.checkpoints += 1;
-                    seen.checkpoint_bytes += manifest.totals.new_bytes;
-                    seen.pauses_micros.push(manifest.timings.pause_micros);
+                    totals.committed = true;
+                    totals.checkpoints += 1;
+                    totals.checkpoint_bytes += manifest.totals.new_bytes;
+                    totals.pauses_micros.push(manifest.timings.pause_micros);
                 }
                 _ => {}
             }
@@ -122,21 +124,21 @@ impl Observer for Tally<'_> {
 
 impl Tally<'_> {
     fn take_committed(&self) -> bool {
-        std::mem::take(&mut self.seen.lock().unwrap_or_else(PoisonError::into_inner).committed)
+        std::mem::take(&mut lock(&self.totals).committed)
     }
 
     /// Returns the summary of all attempts. `last` is that of the last one.
     fn whole(&self, last: Summary, begun: Instant, restarts: u64) -> Summary {
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        let (resumed_from, records_before) = seen.first.unwrap_or_default();
-        let mut pauses_micros = std::mem::take(&mut seen.pauses_micros);
+        let mut totals = lock(&self.totals);
+        let (resumed_from, records_before) = totals.first.unwrap_or_default();
+        let mut pauses_micros = std::mem::take(&mut totals.pauses_micros);
         pauses_micros.sort_unstable();
         Summary {
             restarts,
             resumed_from,
             records: last.records_in_all.saturating_sub(records_before),
-            checkpoints: seen.checkpoints,
-            checkpoint_bytes: seen.checkpoint_bytes,
+            checkpoints: totals.checkpoints,
+            checkpoint_bytes: totals.checkpoint_bytes,
             pauses_micros,
             elapsed: begun.elapsed().saturating_sub(last.loading),
             ..last
@@ -149,8 +151,8 @@ mod tests {
     use jiff::Timestamp;
 
     use super::*;
-    use crate::runner::job_paths::Places;
     use crate::runner::process::processor::Processors;
+    use crate::runner::storage_opener::StorageOpener;
 
     struct Panicking;
 
@@ -177,7 +179,7 @@ mod tests {
             random: [1; 16],
             environment: Vec::new(),
             processors: Processors::default(),
-            places: Places::default(),
+            storages: StorageOpener::default(),
         };
         let result = run(&job, &options, &Control::default(), &Panicking);
         assert!(matches!(result, Err(RunError::Panicked)));

@@ -1,4 +1,4 @@
-//! When a record happened, as one of its fields says it.
+//! The time of a record, read from one of its fields.
 
 use jiff::Timestamp;
 
@@ -6,19 +6,19 @@ use crate::input::record::{BadRecord, Field};
 use crate::job::{EventTime, InputFormat, TimeUnit};
 use crate::values::decimal::Decimal;
 
-/// Reads the time of records.
+/// Reads the times of records.
 #[derive(Debug, Clone)]
 pub struct TimeReader {
     time: EventTime,
-    /// CSV and plain text have no types: there a text that reads as a number is one.
+    /// Whether a text that reads as a number is a number, as in CSV and plain text, which have no types.
     untyped: bool,
 }
 
-/// The times that a record may have, in milliseconds: from the year 100 to 9900, so that every window has a date.
+/// The times that a record may have, in milliseconds: the years 100 to 9900, so that every window has a date.
 const BOUNDS: std::ops::Range<i64> = -59_011_459_200_000..250_246_540_800_000;
 
 impl TimeReader {
-    /// Makes a reader of `time` in records of `format`.
+    /// Makes a reader for `time` in records of `format`.
     pub fn new(time: &EventTime, format: &InputFormat) -> TimeReader {
         TimeReader { time: time.clone(), untyped: !matches!(format, InputFormat::Json) }
     }
@@ -44,7 +44,7 @@ impl TimeReader {
             None => {
                 let per_second = i128::from(self.time.unit.per_second());
                 let number = Decimal::parse(text.as_bytes()).map_err(|error| format!("{error}: `{}`", shown(text)))?;
-                // A decimal is below 10^38 in its own units, so its thousandfold needs care.
+                // A decimal is below 10^38 in its own units, so multiplying it by 1,000 needs care.
                 let (units, one) = (number.units(), Decimal::ONE.units());
                 let (whole, rest) = (units.div_euclid(one), units.rem_euclid(one));
                 i64::try_from((whole * 1_000 + rest * 1_000 / one).div_euclid(per_second)).ok()
@@ -56,7 +56,7 @@ impl TimeReader {
         }
     }
 
-    /// Says that a number is no time in its unit, and in which it would be one.
+    /// Returns the message for a number that is not a time in its unit. Suggests the unit in which it would be one.
     #[cold]
     fn out_of_bounds(&self, text: &str) -> String {
         let unit = self.time.unit;
@@ -66,13 +66,13 @@ impl TimeReader {
             whole(text).and_then(|number| other.millis(number)).is_some_and(|millis| BOUNDS.contains(&millis))
         });
         match fitting {
-            Some(other) => format!("{found}; with `unit: {}` it would be", other.name()),
+            Some(other) => format!("{found}; did you mean `unit: {}`?", other.name()),
             None => found,
         }
     }
 }
 
-/// Reads a whole number of at most 18 digits.
+/// Reads an integer of at most 18 digits.
 #[inline]
 fn whole(text: &str) -> Option<i64> {
     let digits = text.strip_prefix('-').unwrap_or(text).as_bytes();
@@ -141,15 +141,15 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_time_says_why_and_which_unit_it_may_be() {
+    fn invalid_times_are_explained_and_a_unit_is_suggested() {
         let bad = |unit, field: Field<'static>| reader(unit, &InputFormat::Json).millis(&field).unwrap_err().reason;
         assert_eq!(
             bad(TimeUnit::Seconds, Field::Number("1795356000123")),
-            "the time field `ts` is 1795356000123 in s, which is not between the years 100 and 9900; with `unit: ms` it would be"
+            "the time field `ts` is 1795356000123 in s, which is not between the years 100 and 9900; did you mean `unit: ms`?"
         );
-        assert!(bad(TimeUnit::Seconds, Field::Number("1795356000123999")).ends_with("with `unit: us` it would be"));
+        assert!(bad(TimeUnit::Seconds, Field::Number("1795356000123999")).ends_with("did you mean `unit: us`?"));
         assert!(
-            bad(TimeUnit::Milliseconds, Field::Number("1795356000123999999")).ends_with("with `unit: ns` it would be")
+            bad(TimeUnit::Milliseconds, Field::Number("1795356000123999999")).ends_with("did you mean `unit: ns`?")
         );
         assert!(bad(TimeUnit::Microseconds, Field::Number("99e18")).ends_with("and 9900"));
         assert!(bad(TimeUnit::Seconds, Field::Number("1e400")).starts_with("the time field `ts` "));

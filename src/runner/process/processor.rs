@@ -1,4 +1,5 @@
-//! What is done with each record: the trait that the built-in aggregates implement, and that a runner of one's own brings.
+//! What is done with each record: the trait that the built-in aggregates implement, and that your own runner can
+//! implement.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -6,57 +7,61 @@ use std::sync::Arc;
 
 use crate::input::record::{BadRecord, Field};
 use crate::job::{FieldPath, JobSpec};
-use crate::runner::state::shard::RowMut;
+use crate::runner::state::row_mut::RowMut;
 use crate::values::units::shown;
 use crate::values::value::{Column, Value};
 
 /// What a run does with each record.
 ///
-/// The state of a job is a table: each key has one row, whose columns are [`Processor::columns`]. A record takes two steps. The thread
-/// that parses it packs what matters of its fields into bytes ([`Processor::pack`]); the thread that owns the key folds these bytes
-/// into the key's row ([`Processor::apply`]), in the order of the input. So a processor holds no state itself, and its result must depend on nothing
-/// but the row and the arguments: a run that was killed applies the records behind its latest checkpoint again, to the rows of that checkpoint.
+/// The state of a job is a table: each key has one row, whose columns are [`Processor::columns`]. A record is processed
+/// in two steps. The thread that parses it packs the relevant part of its fields into bytes ([`Processor::pack`]). The
+/// thread that owns the key then folds these bytes into the key's row ([`Processor::apply`]), in the order of the
+/// input. So a processor must hold no state, and its result must depend only on the row and the arguments: after a
+/// crash, a run applies the records that follow its latest checkpoint again, to the rows of that checkpoint.
 ///
-/// One value is shared by all threads. `examples/runner.rs` is a program with a processor of its own.
+/// All threads share one value. `examples/runner.rs` is a program with its own processor.
 pub trait Processor: fmt::Debug + Send + Sync {
-    /// Returns the fields that [`Processor::pack`] wants of each record.
+    /// Returns the fields of a record that [`Processor::pack`] needs.
     fn fields(&self) -> &[FieldPath];
 
-    /// Returns the columns of a row, at least one. They can not change between runs on one store.
+    /// Returns the columns of a row, at least one. They cannot change between runs on one store.
     fn columns(&self) -> &[Column];
 
-    /// Returns the output's columns, without the key's; by default those of the state.
+    /// Returns the columns of the output, without the key. The default is the columns of the state.
     fn output_columns(&self) -> Vec<Column> {
         self.columns().to_vec()
     }
 
-    /// Returns what the output says of a row, a value for each of [`Processor::output_columns`]; by default the row itself.
+    /// Returns the output for a row, one value for each of [`Processor::output_columns`]. The default is the row
+    /// itself.
     ///
-    /// `row` has a value for each of [`Processor::columns`].
+    /// `row` has one value for each of [`Processor::columns`].
     fn output(&self, row: &[Value]) -> Vec<Value> {
         row.to_vec()
     }
 
-    /// Appends to `packed` what [`Processor::apply`] will be given of a record. `fields` are those of [`Processor::fields`], in that order.
+    /// Appends to `packed` what [`Processor::apply`] needs of a record. `fields` are the values of
+    /// [`Processor::fields`], in that order.
     ///
-    /// A record that can not be used is an error, which goes where the job file's `on_error` says; `packed` may have grown then.
+    /// Returns an error if the record cannot be used. The job file's `on_error` says what happens to it. `packed` may
+    /// have grown then.
     fn pack(&self, fields: &[Field<'_>], packed: &mut Vec<u8>) -> Result<(), BadRecord>;
 
-    /// Folds what [`Processor::pack`] made of a record into the row of its key. A row that is new has no values.
+    /// Folds what [`Processor::pack`] packed into the row of the record's key. A new row has no values.
     ///
     /// An error ends the run, which keeps nothing of what it did since its latest checkpoint.
     fn apply(&self, arguments: &[u8], row: &mut RowMut<'_>, context: &mut Context<'_>) -> Result<(), ProcessError>;
 }
 
-/// Makes the processor of a job, or says why it can not.
+/// Makes the processor of a job. The error says why it cannot.
 pub type MakeProcessor = fn(&JobSpec) -> Result<Arc<dyn Processor>, String>;
 
-/// The processors that a program has built in, by the names that job files have for them: `process: {native: NAME}`.
+/// The processors that are built into a program, by the names that job files use: `process: {native: NAME}`.
 #[derive(Debug, Clone, Default)]
 pub struct Processors(BTreeMap<String, MakeProcessor>);
 
 impl Processors {
-    /// Adds a processor.
+    /// Adds a processor, or replaces the one of that name.
     pub fn with(mut self, name: impl Into<String>, make: MakeProcessor) -> Processors {
         self.0.insert(name.into(), make);
         self
@@ -66,30 +71,30 @@ impl Processors {
     pub fn make(&self, name: &str, job: &JobSpec) -> Result<Arc<dyn Processor>, String> {
         match self.0.get(name) {
             Some(make) => make(job),
-            None if self.0.is_empty() => {
-                Err(format!("no processor `{}` is built in: the job is for a runner of its own", shown(name)))
-            }
+            None if self.0.is_empty() => Err(format!(
+                "no processor `{}` is built in: the job needs the runner that it was written for",
+                shown(name)
+            )),
             None => {
                 let known: Vec<String> = self.0.keys().map(|name| format!("`{name}`")).collect();
-                Err(format!("no processor `{}` is built in; known are {}", shown(name), known.join(", ")))
+                Err(format!("no processor `{}` is built in, expected one of {}", shown(name), known.join(", ")))
             }
         }
     }
 }
 
-/// What surrounds a record that is being applied.
+/// The context of a record that is being applied.
 #[derive(Debug)]
 pub struct Context<'a> {
     key: &'a [u8],
 }
 
 impl<'a> Context<'a> {
-    /// Makes the context of a record of `key`, which is UTF-8.
+    /// Makes the context of a record of `key`, which must be UTF-8.
     pub(crate) fn new(key: &'a [u8]) -> Context<'a> {
         Context { key }
     }
 
-    /// Returns the record's key.
     pub fn key(&self) -> &'a str {
         std::str::from_utf8(self.key).expect("keys are UTF-8")
     }
@@ -99,7 +104,7 @@ impl<'a> Context<'a> {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{reason}")]
 pub struct ProcessError {
-    /// What went wrong: lower case.
+    /// What went wrong, in lower case.
     pub reason: String,
 }
 
@@ -113,7 +118,7 @@ mod tests {
     use crate::values::decimal::Decimal;
     use crate::values::value::ColumnType;
 
-    /// Keeps the longest line of each key, and how many there were.
+    /// Counts the lines of each key and keeps the longest.
     #[derive(Debug)]
     struct Longest {
         fields: Vec<FieldPath>,

@@ -1,42 +1,41 @@
-//! What a run does by the time of its records: windows that close, keys that expire.
+//! What a run does by the time of its records: windows that close and keys that expire.
 
 use crate::format::rows::{RowCodec, int_at};
 use crate::job::{Emit, InputFormat, JobSpec, OnLate, TtlSpec};
 use crate::runner::process::event_time::TimeReader;
 use crate::runner::process::watermark::Clock;
 use crate::runner::process::window::Windows;
-use crate::runner::state::shard::{RowMut, Shard};
+use crate::runner::state::row_mut::RowMut;
+use crate::runner::state::shard::Shard;
 
-/// How a job goes by the time of its records.
+/// How a job uses the time of its records.
 #[derive(Debug, Clone)]
 pub struct TimePlan {
-    /// Reads the time of a record.
     pub reader: TimeReader,
-    /// Where the field of the time stands among those of a record.
+    /// The index of the time field among the fields of a record.
     pub field: usize,
-    /// What the time is for.
+    /// What the time is used for.
     pub rows: TimedRows,
 }
 
-/// Which rows have a deadline, and what happens then.
+/// Which rows have a deadline, and what happens at the deadline.
 #[derive(Debug, Clone)]
 pub enum TimedRows {
-    /// A row is that of a key and a window.
+    /// Each row belongs to a key and a window.
     Windows(WindowRows),
-    /// A row is removed when its key has had no record for so long.
+    /// A row is removed when its key has had no record for some time.
     Expiry(Expiry),
 }
 
-/// The rows of windows.
+/// Rows of windows.
 #[derive(Debug, Clone)]
 pub struct WindowRows {
-    /// The windows.
     pub windows: Windows,
-    /// Whether windows close before the end; else all rows stay for the output of the end.
+    /// Whether windows close before the end of the input. If not, all rows are kept for the output at the end.
     pub closes: bool,
-    /// Whether a row that closes goes to the output.
+    /// Whether a row is written to the output when its window closes.
     pub emits: bool,
-    /// How far the watermark is behind the records.
+    /// How far the watermark is behind the largest time of the records.
     pub late_millis: i64,
     /// What happens to records that are later than that.
     pub on_late: OnLate,
@@ -45,19 +44,20 @@ pub struct WindowRows {
 /// Rows that expire.
 #[derive(Debug, Clone, Copy)]
 pub struct Expiry {
-    /// After so long without a record.
+    /// How long a row is kept after the time of its latest record.
     pub ttl_millis: i64,
-    /// The column that holds the time of the latest record, and where its value stands.
+    /// The column with the time of the latest record.
     pub column: usize,
-    /// See `column`.
+    /// The offset of the column in the packed value.
     pub offset: usize,
 }
 
-/// Rows expire at whole seconds, so that those of a second are one bucket.
+/// Rows expire at whole seconds, so that all rows of a second share one bucket.
 const GRAIN_MILLIS: i64 = 1_000;
 
 impl TimePlan {
-    /// Returns how `job` goes by time, if it does: the field of the time is number `field` of a record, and `codec` packs the rows.
+    /// Returns how `job` uses time, if it does. The time is field number `field` of a record, and `codec` packs the
+    /// rows.
     pub fn new(job: &JobSpec, field: usize, codec: &RowCodec) -> Option<TimePlan> {
         let format: &InputFormat = &job.input.format;
         if let Some(spec) = &job.window {
@@ -81,7 +81,7 @@ impl TimePlan {
         Some(TimePlan { reader: TimeReader::new(&ttl.time, format), field, rows: TimedRows::Expiry(expiry) })
     }
 
-    /// Returns a clock that has seen nothing of `partitions` partitions.
+    /// Returns a clock of `partitions` partitions before the first record.
     pub fn clock(&self, partitions: usize) -> Clock {
         match &self.rows {
             TimedRows::Windows(rows) => Clock::new(partitions, rows.late_millis),
@@ -89,7 +89,7 @@ impl TimePlan {
         }
     }
 
-    /// Moves `clock` to the end of the input: behind the end of the last window.
+    /// Moves `clock` to the end of the input, past the end of the last window.
     pub fn end(&self, clock: &mut Clock) {
         if let (TimedRows::Windows(rows), Some(largest)) = (&self.rows, clock.largest())
             && rows.closes
@@ -98,7 +98,7 @@ impl TimePlan {
         }
     }
 
-    /// Arms the rows of a shard that was loaded. Fails with what is wrong when a row has no such form.
+    /// Arms the rows of a shard that was loaded. The error says what is wrong with a row.
     pub fn arm(&self, shard: &mut Shard) -> Result<(), String> {
         let places: Vec<usize> = shard.indices().collect();
         for place in places {
@@ -106,7 +106,7 @@ impl TimePlan {
                 TimedRows::Windows(rows) if !rows.closes => continue,
                 TimedRows::Windows(rows) => {
                     let Some((_, start)) = rows.windows.split(shard.key(place)) else {
-                        return Err("a key does not end in the start of a window".to_owned());
+                        return Err("a key does not end with the start of a window".to_owned());
                     };
                     Some(rows.windows.end(start))
                 }
@@ -119,8 +119,8 @@ impl TimePlan {
         Ok(())
     }
 
-    /// Closes the windows of a shard that end at `watermark` or before, or removes the rows that have expired then.
-    pub fn settle(&self, shard: &mut Shard, watermark: i64) {
+    /// Closes the windows of a shard that end at or before `watermark`, or removes the rows that have expired by then.
+    pub fn close_due(&self, shard: &mut Shard, watermark: i64) {
         while let Some((deadline, places)) = shard.deadlines().due(watermark) {
             for place in places.into_iter().map(|place| place as usize) {
                 match &self.rows {
@@ -141,7 +141,7 @@ impl TimePlan {
 }
 
 impl Expiry {
-    /// Returns when a row of this value expires; nothing when it holds no time.
+    /// Returns when a row with this value expires. Returns `None` if it has no time.
     pub fn deadline(&self, value: &[u8]) -> Option<i64> {
         RowCodec::has(value, self.column).then(|| self.after(int_at(value, self.offset)))
     }
@@ -152,13 +152,13 @@ impl Expiry {
         end + (-end).rem_euclid(GRAIN_MILLIS)
     }
 
-    /// Notes a record's time in its row. Returns the deadline if the row had none.
+    /// Records the time of a record in its row. Returns the deadline if the row had none.
     #[inline]
     pub fn note(&self, row: &mut RowMut<'_>, time: i64) -> Option<i64> {
         let before = row.has(self.column).then(|| int_at(row.packed, self.offset));
         if before.is_none_or(|before| before < time) {
             row.packed[self.offset..self.offset + 8].copy_from_slice(&time.to_le_bytes());
-            row.mark(self.column);
+            row.set_present(self.column);
         }
         before.is_none().then(|| self.after(time))
     }
@@ -171,7 +171,7 @@ mod tests {
     use xxhash_rust::xxh3::xxh3_64;
 
     #[test]
-    fn a_key_expires_when_it_had_no_record_for_so_long_and_not_before() {
+    fn a_key_expires_after_its_ttl_and_not_before() {
         let codec = RowCodec::new(vec![Column::new("n", ColumnType::Int), Column::new("event_time", ColumnType::Int)]);
         let expiry = Expiry { ttl_millis: 5_000, column: 1, offset: codec.offset(1) };
         let text = "job: a\ninput: b.jsonl\nkey: k\nprocess: {aggregate: {n: count}, ttl: 5s, time: ts, unit: ms}\n";
@@ -188,17 +188,17 @@ mod tests {
         record(&mut shard, "b", 1_500);
         record(&mut shard, "b", 4_000);
         record(&mut shard, "b", 2_000);
-        timing.settle(&mut shard, 6_999);
+        timing.close_due(&mut shard, 6_999);
         assert_eq!(shard.keys(), 2, "1,500 and 5,000 is 6,500, in whole seconds 7,000");
-        timing.settle(&mut shard, 7_000);
+        timing.close_due(&mut shard, 7_000);
         assert_eq!(shard.keys(), 1);
         let mut resumed = Shard::new(&codec);
         shard.for_each(|key, packed| assert!(resumed.load(xxh3_64(key), key, packed)));
         timing.arm(&mut resumed).unwrap();
         for shard in [&mut shard, &mut resumed] {
-            timing.settle(shard, 8_999);
+            timing.close_due(shard, 8_999);
             assert_eq!(shard.keys(), 1);
-            timing.settle(shard, 9_000);
+            timing.close_due(shard, 9_000);
             assert_eq!(shard.keys(), 0);
         }
     }

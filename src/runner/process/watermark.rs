@@ -1,104 +1,105 @@
-//! Event time: how far the input has come, by what its records say of when they happened.
+//! The watermark: how far the input has come in event time.
 //!
-//! The watermark is the time before which no more records are expected: the smallest, over the partitions that hold it back, of the largest time that each
-//! has given, less the lateness that the job allows. It never goes back. A partition holds the watermark back from the start on, also before it is read, and
-//! until it has ended: so records of a file that is read later are not late. Once none holds it back, the watermark follows the largest time of all.
+//! No more records are expected before the watermark. It is the smallest, over the partitions that hold it back, of the
+//! largest time seen in each, minus the lateness that the job allows. It never moves back. A partition holds the
+//! watermark back from the start, even before it is read, until it has ended, so the records of a file that is read
+//! later are not late. Once no partition holds the watermark back, it follows the largest time of all.
 //!
-//! Every thread has a clock of its own and moves it by the same blocks in the same order. So the time at which a record is applied, and with it which windows are
-//! closed then, is a function of the input alone.
+//! Every thread has its own clock and advances it by the same blocks in the same order. So the time at which a record
+//! is applied, and the set of windows that are closed by then, depend on the input alone.
 
-/// The clock after some number of blocks.
+/// The event time after some number of blocks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Clock {
     late_millis: i64,
-    partitions: Vec<Hand>,
-    /// Partitions that hold the watermark back and have given no time yet.
+    partitions: Vec<PartitionTime>,
+    /// The number of partitions that hold the watermark back and have no time yet.
     unknown: usize,
     watermark: i64,
 }
 
-/// What one partition says.
+/// The event time of one partition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Hand {
-    /// The largest time, [`NEVER`] when there is none yet.
+struct PartitionTime {
+    /// The largest time so far, or [`NEVER`].
     time: i64,
     holds: bool,
 }
 
-/// Before all times.
+/// Earlier than all times.
 pub const NEVER: i64 = i64::MIN;
 
 impl Clock {
-    /// Makes the clock of `partitions` partitions, all of which hold it back.
+    /// Makes the clock of `partitions` partitions, all of which hold the watermark back.
     pub fn new(partitions: usize, late_millis: i64) -> Clock {
-        let hand = Hand { time: NEVER, holds: true };
-        Clock { late_millis, partitions: vec![hand; partitions], unknown: partitions, watermark: NEVER }
+        let found = PartitionTime { time: NEVER, holds: true };
+        Clock { late_millis, partitions: vec![found; partitions], unknown: partitions, watermark: NEVER }
     }
 
-    /// Sets a partition to what a checkpoint says of it.
+    /// Restores a partition from a checkpoint.
     pub fn resume(&mut self, partition: usize, time: Option<i64>, ended: bool, watermark: Option<i64>) {
-        self.set(partition, Hand { time: time.unwrap_or(NEVER), holds: !ended });
+        self.set(partition, PartitionTime { time: time.unwrap_or(NEVER), holds: !ended });
         self.watermark = self.watermark.max(watermark.unwrap_or(NEVER));
     }
 
-    /// Takes in a block of `partition` whose records have `time` as their largest. `released` are the partitions that do not hold the
-    /// watermark back any more, until they give another block. Returns whether the watermark has moved.
+    /// Applies a block of `partition`. `time` is the largest time of its records. The partitions in `released` no
+    /// longer hold the watermark back, until their next block. Returns whether the watermark has moved.
     pub fn advance(&mut self, partition: usize, time: Option<i64>, released: &[u32]) -> bool {
-        let before = *self.hand(partition);
-        let after = Hand { time: before.time.max(time.unwrap_or(NEVER)), holds: true };
-        // What another partition holds back, this one does not move.
+        let before = *self.partition(partition);
+        let after = PartitionTime { time: before.time.max(time.unwrap_or(NEVER)), holds: true };
+        // If another partition holds the watermark back, this block does not move it.
         let mut may_move = before != after;
         self.set(partition, after);
         for &partition in released {
-            let hand = *self.hand(partition as usize);
-            may_move |= hand.holds;
-            self.set(partition as usize, Hand { holds: false, ..hand });
+            let found = *self.partition(partition as usize);
+            may_move |= found.holds;
+            self.set(partition as usize, PartitionTime { holds: false, ..found });
         }
-        may_move && self.unknown == 0 && self.move_on()
+        may_move && self.unknown == 0 && self.advance_watermark()
     }
 
-    /// Moves the watermark to `time` at least, as at the end of the input. Returns whether it has moved.
+    /// Moves the watermark to at least `time`, as at the end of the input. Returns whether it has moved.
     pub fn move_to(&mut self, time: i64) -> bool {
         let moves = time > self.watermark;
         self.watermark = self.watermark.max(time);
         moves
     }
 
-    /// Returns the watermark; [`NEVER`] before there is one.
+    /// Returns the watermark, or [`NEVER`] if there is none yet.
     pub fn watermark(&self) -> i64 {
         self.watermark
     }
 
-    /// Returns the largest time that `partition` has given.
+    /// Returns the largest time of `partition` so far.
     pub fn time(&self, partition: usize) -> Option<i64> {
-        self.partitions.get(partition).map(|hand| hand.time).filter(|time| *time != NEVER)
+        self.partitions.get(partition).map(|found| found.time).filter(|time| *time != NEVER)
     }
 
-    /// Returns the largest time of all.
+    /// Returns the largest time so far.
     pub fn largest(&self) -> Option<i64> {
-        self.partitions.iter().map(|hand| hand.time).max().filter(|time| *time != NEVER)
+        self.partitions.iter().map(|found| found.time).max().filter(|time| *time != NEVER)
     }
 
-    fn move_on(&mut self) -> bool {
-        let held = self.partitions.iter().filter(|hand| hand.holds).map(|hand| hand.time).min();
+    fn advance_watermark(&mut self) -> bool {
+        let held = self.partitions.iter().filter(|found| found.holds).map(|found| found.time).min();
         match held.or_else(|| self.largest()) {
             Some(time) => self.move_to(time.saturating_sub(self.late_millis)),
             None => false,
         }
     }
 
-    fn set(&mut self, partition: usize, after: Hand) {
-        let hand = self.hand(partition);
-        let is_unknown = |hand: &Hand| hand.holds && hand.time == NEVER;
-        let (was, is) = (is_unknown(hand), is_unknown(&after));
-        *hand = after;
+    fn set(&mut self, partition: usize, after: PartitionTime) {
+        let found = self.partition(partition);
+        let is_unknown = |found: &PartitionTime| found.holds && found.time == NEVER;
+        let (was, is) = (is_unknown(found), is_unknown(&after));
+        *found = after;
         self.unknown = self.unknown + usize::from(is) - usize::from(was);
     }
 
-    /// Returns what a partition says. One that came while the run went on does not hold the watermark back before its first block.
-    fn hand(&mut self, partition: usize) -> &mut Hand {
+    /// Returns a partition. One that appeared during the run does not hold the watermark back before its first block.
+    fn partition(&mut self, partition: usize) -> &mut PartitionTime {
         if partition >= self.partitions.len() {
-            self.partitions.resize(partition + 1, Hand { time: NEVER, holds: false });
+            self.partitions.resize(partition + 1, PartitionTime { time: NEVER, holds: false });
         }
         &mut self.partitions[partition]
     }
@@ -136,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_goes_on_from_a_checkpoint() {
+    fn a_clock_resumes_from_a_checkpoint() {
         let mut clock = Clock::new(2, 0);
         clock.advance(0, Some(30), &[]);
         clock.advance(1, Some(20), &[1]);

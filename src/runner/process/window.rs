@@ -1,14 +1,15 @@
-//! Windows of time: which a record is in, and the keys of their rows.
+//! Windows of time: the windows of a record, and the keys of their rows.
 //!
-//! Windows begin at multiples of `every` since 1970-01-01T00:00:00Z. A job with windows has a row for each key and window that has a record. The row's key is
-//! the key, `@` and the start of the window as in RFC 3339 and UTC: `DE@2026-11-22T14:00:00Z`, with milliseconds when a window may begin between two
-//! seconds. It is read from its end, so the key itself may have an `@` in it.
+//! Windows start at multiples of `every` since 1970-01-01T00:00:00Z. A job with windows has one row for each key and
+//! window that has a record. The key of the row is the key, `@`, and the start of the window in UTC as in RFC 3339:
+//! `DE@2026-11-22T14:00:00Z`. It has milliseconds if windows can start within a second. A row's key is parsed from its
+//! end, so the key itself may contain `@`.
 
 use jiff::Timestamp;
 
 use crate::job::WindowSpec;
 
-/// How a job divides time.
+/// How a job divides time into windows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Windows {
     every_millis: i64,
@@ -17,7 +18,6 @@ pub struct Windows {
 }
 
 impl Windows {
-    /// Makes the windows of a job.
     pub fn new(spec: &WindowSpec) -> Windows {
         let (every_millis, length_millis) = (spec.every_millis, spec.length_millis);
         Windows { every_millis, length_millis, has_fraction: every_millis % 1_000 != 0 }
@@ -36,13 +36,13 @@ impl Windows {
         (0..self.length_millis / every).map(move |back| latest - back * every)
     }
 
-    /// Returns the end of the window that begins at `start`: the first moment that is not in it.
+    /// Returns the end of the window that starts at `start`. The end is not in the window.
     #[inline]
     pub fn end(&self, start: i64) -> i64 {
         start.saturating_add(self.length_millis)
     }
 
-    /// Returns the moment, the start or end of a window, as row keys and outputs have it.
+    /// Formats the start or end of a window for row keys and outputs.
     pub fn stamp(&self, millis: i64) -> String {
         match Timestamp::from_millisecond(millis) {
             Ok(moment) if self.has_fraction => format!("{moment:.3}"),
@@ -51,12 +51,12 @@ impl Windows {
         }
     }
 
-    /// Returns any moment, for messages.
+    /// Formats any time for messages.
     pub fn moment(&self, millis: i64) -> String {
         Timestamp::from_millisecond(millis).map_or_else(|_| millis.to_string(), |moment| moment.to_string())
     }
 
-    /// Splits the key of a row into the key and the start of its window. Returns nothing when it has no such form.
+    /// Splits the key of a row into the key and the start of its window. Returns `None` if it is not the key of a row.
     pub fn split<'a>(&self, row_key: &'a [u8]) -> Option<(&'a [u8], i64)> {
         let at = memchr::memrchr(b'@', row_key)?;
         let stamp = std::str::from_utf8(&row_key[at + 1..]).ok()?;
@@ -67,7 +67,7 @@ impl Windows {
     }
 }
 
-/// Writes the keys of rows, and remembers the moments that it wrote: most records are in few windows.
+/// Writes the keys of rows. It caches the window starts that it has formatted, because most records are in few windows.
 #[derive(Debug, Clone)]
 pub struct RowKeys {
     windows: Windows,
@@ -77,16 +77,15 @@ pub struct RowKeys {
 const STAMPS: usize = 64;
 
 impl RowKeys {
-    /// Makes a writer of the keys of rows of `windows`.
     pub fn new(windows: &Windows) -> RowKeys {
         RowKeys { windows: windows.clone(), stamps: vec![None; STAMPS] }
     }
 
-    /// Makes `row_key` the key of the row of `key` in the window that begins at `start`.
+    /// Sets `row_key` to the key of the row for `key` in the window that starts at `start`.
     #[inline]
     pub fn write(&mut self, key: &[u8], start: i64, row_key: &mut Vec<u8>) {
-        let place = (start / self.windows.every_millis).rem_euclid(STAMPS as i64) as usize;
-        let stamp = match &mut self.stamps[place] {
+        let slot = (start / self.windows.every_millis).rem_euclid(STAMPS as i64) as usize;
+        let stamp = match &mut self.stamps[slot] {
             Some((known, stamp)) if *known == start => stamp,
             other => &mut other.insert((start, self.windows.stamp(start))).1,
         };
@@ -120,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn the_key_of_a_row_is_read_from_its_end() {
+    fn the_key_of_a_row_is_parsed_from_its_end() {
         for (windows, stamp) in
             [(windows(60_000, 60_000), "2026-11-22T14:00:00Z"), (windows(250, 250), "2026-11-22T14:00:00.000Z")]
         {

@@ -1,74 +1,85 @@
-//! The state of a job as it was, in the layout that the job needs as it is now.
+//! Converts the state of a checkpoint to the layout that the job needs now.
 
 use crate::format::manifest::{Manifest, Routing};
 use crate::format::rows::RowCodec;
 use crate::job::{AggregateFunction, Difference, FieldPath, JobSpec, TtlSpec};
-use crate::runner::error::RunError;
-use crate::runner::observer::RunEvent;
-use crate::runner::pipeline::plan::Plan;
-use crate::runner::pipeline::run::Run;
+use crate::runner::error::{CheckpointError, ResumeError, RunError};
+use crate::runner::observer::{Observer, RunEvent};
 use crate::runner::process::aggregate::Program;
 use crate::runner::process::exec::mirror::Mirror;
 use crate::runner::process::processor::Processor;
 use crate::runner::resume::recover::Recovered;
 use crate::runner::resume::reroute::{Layout, Source, reroute};
+use crate::runner::state::shard::Shard;
 use crate::values::value::{Column, ColumnType, Value};
 use crate::{input, job};
 
-impl Run<'_> {
-    /// Puts the state of a checkpoint, which `definition` has left, into the layout of `plan` where that is another one, and tells what it did.
-    pub(crate) fn adapt(
-        &self,
-        mut recovered: Recovered,
-        definition: &JobSpec,
-        plan: &Plan,
-    ) -> Result<Recovered, RunError> {
-        let Some(last) = &recovered.lineage.last else { return Ok(recovered) };
-        let manifest = &last.manifest;
-        let sequence = manifest.sequence;
-        fits(manifest, definition)?;
-        for difference in job::differences(definition, self.job) {
-            match difference {
-                Difference::AggregateAdded { new } => {
-                    let record = manifest.totals.records;
-                    self.observer.event(&RunEvent::AggregateAdded { name: new.name, record });
-                }
-                Difference::AggregateRemoved { old } => {
-                    self.observer.event(&RunEvent::AggregateRemoved { name: old.name });
-                }
-                _ => {}
-            }
-        }
-        let codec = &plan.codec;
-        if manifest.tasks == plan.tasks && manifest.columns == codec.columns() {
-            return Ok(recovered);
-        }
-        if self.job.native.is_some() && manifest.columns != codec.columns() {
-            return Err(RunError::NativeColumns { sequence });
-        }
-        if !recovered.lineage.older.is_empty() {
-            return Err(RunError::SeveralCuts { sequence });
-        }
-        let sources = sources(definition, self.job, &manifest.columns, codec.columns());
-        let layout = Layout { codec, sources, tasks: plan.tasks, shards: plan.shards };
-        let (old_tasks, old_codec) = (manifest.tasks, RowCodec::new(manifest.columns.clone()));
-        let task_of = |key: &[u8], hash: u64| plan.task_of_hashed(key, hash);
-        let old = std::mem::take(&mut recovered.shards);
-        let routed = reroute(old, &old_codec, &layout, task_of, self.threads);
-        let (shards, content) = routed.map_err(|source| RunError::Rerouting { sequence, source })?;
-        if old_tasks != plan.tasks {
-            self.observer.event(&RunEvent::Rerouted { content, old_tasks, new_tasks: plan.tasks });
-        }
-        recovered.lineage.chains = Vec::new();
-        recovered.lineage.keys = shards.iter().map(crate::runner::state::shard::Shard::keys).collect();
-        recovered.lineage.is_relaid = true;
-        recovered.shards = shards;
-        Ok(recovered)
-    }
+/// The layout that a job needs its state in.
+#[derive(Debug, Clone, Copy)]
+pub struct NewLayout<'a> {
+    pub job: &'a JobSpec,
+    /// How the values of rows are packed.
+    pub codec: &'a RowCodec,
+    pub tasks: u32,
+    pub shards: u32,
 }
 
-/// Returns where the values of each of the `new` columns come from: from the `old` one of an aggregate that is the same as it was. One that is new has
-/// counted nothing yet.
+/// Converts the state of a checkpoint, written by a run of `definition`, to the layout `new` where the two differ, and
+/// reports what changed.
+///
+/// `task_of` returns the task of a key, given the key and its XXH3-64.
+pub fn adapt(
+    mut recovered: Recovered,
+    definition: &JobSpec,
+    new: &NewLayout<'_>,
+    task_of: impl Fn(&[u8], u64) -> u32 + Sync,
+    threads: usize,
+    observer: &dyn Observer,
+) -> Result<Recovered, RunError> {
+    let Some(last) = &recovered.lineage.last else { return Ok(recovered) };
+    let manifest = &last.manifest;
+    let sequence = manifest.sequence;
+    fits(manifest, definition)?;
+    for difference in job::differences(definition, new.job) {
+        match difference {
+            Difference::AggregateAdded { new } => {
+                let record = manifest.totals.records;
+                observer.event(&RunEvent::AggregateAdded { name: new.name, record });
+            }
+            Difference::AggregateRemoved { old } => {
+                observer.event(&RunEvent::AggregateRemoved { name: old.name });
+            }
+            _ => {}
+        }
+    }
+    let (old_columns, new_columns) = (&manifest.columns[..], new.codec.columns());
+    if manifest.tasks == new.tasks && old_columns == new_columns {
+        return Ok(recovered);
+    }
+    if new.job.native.is_some() && old_columns != new_columns {
+        return Err(ResumeError::NativeColumns { sequence }.into());
+    }
+    if !recovered.lineage.older.is_empty() {
+        return Err(ResumeError::SeveralCuts { sequence }.into());
+    }
+    let sources = sources(definition, new.job, old_columns, new_columns);
+    let layout = Layout { codec: new.codec, sources, tasks: new.tasks, shards: new.shards };
+    let (old_tasks, old_codec) = (manifest.tasks, RowCodec::new(manifest.columns.clone()));
+    let old = std::mem::take(&mut recovered.shards);
+    let routed = reroute(old, &old_codec, &layout, task_of, threads);
+    let (shards, content) = routed.map_err(|source| ResumeError::Rerouting { sequence, source })?;
+    if old_tasks != new.tasks {
+        observer.event(&RunEvent::Rerouted { content, old_tasks, new_tasks: new.tasks });
+    }
+    recovered.lineage.chains = Vec::new();
+    recovered.lineage.keys = shards.iter().map(Shard::keys).collect();
+    recovered.lineage.is_relaid = true;
+    recovered.shards = shards;
+    Ok(recovered)
+}
+
+/// Returns where the values of each column in `new` come from. An unchanged aggregate keeps its column in `old`; a new
+/// one has counted nothing yet.
 fn sources(before: &JobSpec, now: &JobSpec, old: &[Column], new: &[Column]) -> Vec<Source> {
     let source = |column: &Column| {
         let owner = now.aggregates.iter().find(|aggregate| aggregate.column_names().contains(&column.name));
@@ -76,37 +87,37 @@ fn sources(before: &JobSpec, now: &JobSpec, old: &[Column], new: &[Column]) -> V
         match old.iter().position(|old| old == column).filter(|_| is_kept) {
             Some(number) => Source::Column(number),
             None if owner.is_some_and(|owner| owner.function == AggregateFunction::Count) => {
-                Source::Alike(Value::Int(0))
+                Source::Constant(Value::Int(0))
             }
-            None => Source::Alike(Value::Null),
+            None => Source::Constant(Value::Null),
         }
     };
     new.iter().map(source).collect()
 }
 
-/// Fails when a manifest says something else of the state than the definition in the same checkpoint.
+/// Fails if a manifest contradicts the job definition in the same checkpoint.
 fn fits(manifest: &Manifest, definition: &JobSpec) -> Result<(), RunError> {
     let routing = match (&definition.exec, &definition.key) {
         (Some(_), _) => Routing::Program,
         (None, Some(_)) => Routing::KeyHash,
         (None, None) => Routing::Partition,
     };
-    let is_told = definition.native.is_none();
-    let reason = if is_told && columns(definition).as_deref() != Some(&manifest.columns) {
-        "its columns are not those of the job in it".to_owned()
+    let has_columns = definition.native.is_none();
+    let reason = if has_columns && columns(definition).as_deref() != Some(&manifest.columns) {
+        "its columns are not those of its job definition".to_owned()
     } else if definition.key.is_some() && manifest.tasks != definition.tasks {
-        format!("it has {} tasks, the job in it {}", manifest.tasks, definition.tasks)
+        format!("it has {} tasks, its job definition {}", manifest.tasks, definition.tasks)
     } else if manifest.routing != routing {
-        "its routing is not that of the job in it".to_owned()
+        "its routing is not that of its job definition".to_owned()
     } else if manifest.block_bytes != input::BLOCK_BYTES {
-        format!("its input is cut into blocks of {} bytes, not {}", manifest.block_bytes, input::BLOCK_BYTES)
+        format!("its input is divided into blocks of {} bytes, expected {}", manifest.block_bytes, input::BLOCK_BYTES)
     } else {
         return Ok(());
     };
-    Err(RunError::Inconsistent { sequence: manifest.sequence, reason })
+    Err(CheckpointError::Inconsistent { sequence: manifest.sequence, reason }.into())
 }
 
-/// Returns the columns of a job's state; nothing when the definition does not tell the type of a field that it needs.
+/// Returns the columns of a job's state. Returns `None` if the definition lacks the type of a field.
 fn columns(definition: &JobSpec) -> Option<Vec<Column>> {
     if definition.exec.is_some() {
         return Some(Mirror::new(&definition.input.format).columns().to_vec());

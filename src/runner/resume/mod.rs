@@ -1,4 +1,4 @@
-//! From the latest checkpoint back to a running job: state, positions, outputs, and what to do about damage.
+//! From the latest checkpoint back to a running job: its state, positions and outputs, and what to do about damage.
 
 pub mod adapt;
 pub mod damaged;

@@ -1,8 +1,8 @@
-//! The output files that are there when a run starts: put right before it goes on.
+//! Reconciles the output files in place with the checkpoint that a run resumes from.
 //!
-//! The files of `emit: changes` build on each other, so those in place must be those of the history that the state has come by. After a roll back, or
-//! after damaged checkpoints were left behind, the files of the checkpoints that are no part of it any more are withdrawn, and those that
-//! are part of it again are put back.
+//! The files of `emit: changes` build on each other, so those in place must be those of the history of the state. After
+//! a roll back, or after damaged checkpoints were skipped, the files of checkpoints that are no longer part of the
+//! history are superseded, and the files of those that are part of it again are reinstated.
 
 use crate::format::manifest::{Manifest, Output};
 use crate::runner::error::RunError;
@@ -11,20 +11,21 @@ use crate::runner::output::plan::OutputPlan;
 use crate::store::Store;
 use crate::values::id::Sequence;
 
-/// What is known of the checkpoints by which a state has come about.
+/// The checkpoints that led to a state.
 #[derive(Debug, Default)]
 struct History {
-    /// Those that the state has come by, the newest first, each with the files that it has published.
+    /// The checkpoints of the history, the newest first, each with the files that it has published.
     members: Vec<(Sequence, Vec<Output>)>,
-    /// The numbers of others: ranges without their bounds.
-    others: Vec<(Sequence, Sequence)>,
+    /// The numbers of abandoned checkpoints, as ranges that exclude both bounds.
+    abandoned: Vec<(Sequence, Sequence)>,
 }
 
-/// Finishes what a crash has cut short, withdraws the files of checkpoints that were gone back behind, and removes what was never published.
+/// Finishes what a crash has interrupted, supersedes the files of abandoned checkpoints, and removes what was never
+/// published.
 ///
-/// `last` is the checkpoint that the run goes on from and `newest` the highest number that is taken. `plans` are where the job's output goes and,
-/// when that has changed, where the output of `last` went.
-pub fn settle(
+/// `last` is the checkpoint that the run resumes from, and `newest` the highest number in use. `plans` say where the
+/// output of the job goes and, if that has changed, where the output of `last` went.
+pub fn reconcile(
     store: Option<&Store>,
     last: Option<&Manifest>,
     newest: Option<Sequence>,
@@ -39,19 +40,20 @@ pub fn settle(
         for (sequence, outputs) in &history.members {
             for output in outputs {
                 if plan.recover(output, *sequence)?
-                    || (plan.emit.is_by_checkpoint() && plan.put_back(output, *sequence)?)
+                    || (plan.emit.is_by_checkpoint() && plan.reinstate(output, *sequence)?)
                 {
                     let path = plan.path(*sequence).display().to_string();
                     observer.event(&RunEvent::Published { path, rows: output.rows, bytes: output.bytes });
                 }
             }
         }
-        let is_other =
-            |sequence: &Sequence| history.others.iter().any(|(after, before)| after < sequence && sequence < before);
-        for sequence in plan.sequences()?.into_iter().filter(is_other) {
+        let is_abandoned =
+            |sequence: &Sequence| history.abandoned.iter().any(|(after, before)| after < sequence && sequence < before);
+        for sequence in plan.sequences()?.into_iter().filter(is_abandoned) {
             let path = plan.path(sequence).display().to_string();
-            if let Some(aside) = plan.withdraw(None, sequence)? {
-                observer.event(&RunEvent::Withdrawn { sequence, path, aside: aside.display().to_string() });
+            if let Some(moved_to) = plan.supersede(None, sequence)? {
+                let moved_to = moved_to.display().to_string();
+                observer.event(&RunEvent::Superseded { sequence, path, moved_to });
             }
         }
         plan.remove_strays()?;
@@ -59,22 +61,24 @@ pub fn settle(
     Ok(())
 }
 
-/// Looks back from `last`: only at itself, unless it was rolled back to or gone back to.
+/// Follows the history back from `last`. Looks only at `last` itself, unless the run has rolled back or skipped
+/// checkpoints.
 fn history(store: &Store, last: &Manifest, newest: Sequence, plans: &[OutputPlan]) -> History {
     let mut history = History::default();
     if newest > last.sequence {
-        history.others.push((last.sequence, newest.next()));
+        history.abandoned.push((last.sequence, newest.next()));
     }
-    let went_back = newest > last.sequence || last.restored_from.is_some();
-    let whole = went_back && plans.iter().any(|plan| plan.emit.is_by_checkpoint());
+    let is_behind = newest > last.sequence || last.restored_from.is_some();
+    let whole = is_behind && plans.iter().any(|plan| plan.emit.is_by_checkpoint());
     let mut at = last.clone();
     loop {
         let before = at.restored_from.or(at.parent.map(|parent| parent.sequence));
-        let goes_on = whole || at.restored_from.is_some();
+        let continues = whole || at.restored_from.is_some();
         history.members.push((at.sequence, std::mem::take(&mut at.outputs)));
-        let Some(before) = before.filter(|before| *before < at.sequence && goes_on) else { break };
-        history.others.push((before, at.sequence));
-        // What was pruned, or is damaged, ends what is known: the files of older checkpoints stay as they are.
+        let Some(before) = before.filter(|before| *before < at.sequence && continues) else { break };
+        history.abandoned.push((before, at.sequence));
+        // The history ends at a checkpoint that was pruned or is damaged. The files of older checkpoints stay as they
+        // are.
         match store.manifest(before) {
             Ok(committed) => at = committed.manifest,
             Err(_) => break,

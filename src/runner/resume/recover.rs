@@ -1,4 +1,4 @@
-//! The way back: state, positions and definition out of the latest checkpoint.
+//! Reads the state and the positions of a checkpoint back into memory.
 
 use std::collections::{HashMap, HashSet};
 
@@ -7,141 +7,111 @@ use xxhash_rust::xxh3::xxh3_64;
 use crate::format::index::IndexRow;
 use crate::format::manifest::{Manifest, Routing};
 use crate::format::row_batch::RowBatch;
-use crate::format::rows::{Row, RowCodec};
+use crate::format::rows::Row;
+use crate::format::rows::RowCodec;
 use crate::format::segment::SegmentReader;
 use crate::format::segment::merge::Merge;
 use crate::format::{index, positions};
+use crate::job::JobSpec;
 use crate::job::definition::definition;
-use crate::job::{JobSpec, PrioritySpec};
-use crate::runner::checkpoint::priority::Priorities;
-use crate::runner::error::RunError;
+use crate::runner::error::{CheckpointError, ResumeError, RunError};
 use crate::runner::lineage::{Lineage, OlderPositions};
 use crate::runner::process::exec::mirror;
-use crate::runner::resume::damaged::LeftBehind;
+use crate::runner::resume::damaged::DamagedCheckpoint;
 use crate::runner::state::shard::Shard;
 use crate::store::{Committed, Store};
 use crate::values::id::Sequence;
 
-/// The state of a checkpoint, in memory again.
+/// The state of a checkpoint in memory.
 #[derive(Debug)]
 pub struct Recovered {
     /// The shards, in order.
     pub shards: Vec<Shard>,
-    /// What the next checkpoint goes on from.
+    /// What the next checkpoint continues from.
     pub lineage: Lineage,
 }
 
-/// Where a run goes on.
+/// What a run resumes from.
 #[derive(Debug)]
 pub struct Resumed {
-    /// The state.
     pub recovered: Recovered,
-    /// The definition of the job that wrote it.
+    /// The definition of the job that wrote the state.
     pub definition: JobSpec,
-    /// The newer checkpoints that can not be used, the newest first; none unless the run was told to go back.
-    pub left_behind: Vec<LeftBehind>,
+    /// The newer checkpoints, which are damaged, the newest first.
+    pub damaged: Vec<DamagedCheckpoint>,
 }
 
-/// Reads the latest checkpoint; nothing when there is none.
+/// Reads the latest checkpoint. Returns `None` if there is none.
 ///
-/// One that is damaged is [`RunError::LatestDamaged`], unless `may_go_back`: then it is the newest that is intact, and
-/// [`RunError::NoneIntact`] when there is no such. `priority` says which shards are loaded first. `check` is asked whether a definition fits, before the state is read.
+/// If the checkpoint is damaged, fails with [`ResumeError::LatestDamaged`]. With `latest_good`, it reads the newest
+/// intact checkpoint instead, and fails with [`ResumeError::NoneIntact`] if there is none. `check` says whether the job
+/// fits a definition, before the state is read. `ranks` returns a rank for each shard of a checkpoint; shards are
+/// loaded in the order of their ranks.
 pub fn resume(
     store: &Store,
-    may_go_back: bool,
+    latest_good: bool,
     threads: usize,
-    priority: Option<&PrioritySpec>,
+    ranks: impl Fn(&Manifest) -> Vec<usize>,
     check: impl Fn(Sequence, &JobSpec) -> Result<(), RunError>,
 ) -> Result<Option<Resumed>, RunError> {
     let sequences = store.sequences()?;
     let Some(&newest) = sequences.last() else { return Ok(None) };
-    let mut left_behind = Vec::new();
+    let mut damaged = Vec::new();
     for &sequence in sequences.iter().rev() {
         let manifest = store.manifest(sequence);
-        let usable = manifest.as_ref().ok().map(|committed| committed.manifest.clone());
+        let readable = manifest.as_ref().ok().map(|committed| committed.manifest.clone());
         let read = manifest.map_err(RunError::from).and_then(|committed| {
             let definition = definition(store, &committed)?;
             check(sequence, &definition)?;
-            let manifest = &committed.manifest;
-            let priorities = priority.map(|spec| Priorities::new(spec, manifest.tasks, manifest.shards, &[]));
-            let rank = |shard| priorities.as_ref().map_or(0, |priorities| priorities.rank(shard));
-            Ok((definition, recover_in_order(store, committed, threads, rank)?))
+            let ranks = ranks(&committed.manifest);
+            Ok((definition, recover_in_order(store, committed, threads, &ranks)?))
         });
         let error = match read {
             Ok((definition, mut recovered)) => {
                 recovered.lineage.newest = Some(newest);
-                return Ok(Some(Resumed { recovered, definition, left_behind }));
+                return Ok(Some(Resumed { recovered, definition, damaged }));
             }
-            Err(error) if error.is_damage() || (may_go_back && error.is_unreadable()) => error,
+            Err(error) if error.is_damage() || (latest_good && error.is_unreadable()) => error,
             Err(error) => return Err(error),
         };
-        if !may_go_back {
-            return Err(RunError::LatestDamaged { sequence, source: Box::new(error) });
+        if !latest_good {
+            return Err(ResumeError::LatestDamaged { sequence, source: Box::new(error) }.into());
         }
-        left_behind.push(LeftBehind { sequence, manifest: usable, error });
+        damaged.push(DamagedCheckpoint { sequence, manifest: readable, error });
     }
-    let causes = left_behind.into_iter().map(|left| (left.sequence, left.error)).collect();
-    Err(RunError::NoneIntact { place: store.place(), causes })
+    let causes = damaged.into_iter().map(|damaged| (damaged.sequence, damaged.error)).collect();
+    Err(ResumeError::NoneIntact { place: store.place(), causes }.into())
 }
 
-/// Reads the state of a checkpoint, `threads` shards at a time. Every byte is verified on the way.
+/// Reads the state of a checkpoint, `threads` shards at a time. Verifies every byte that it reads.
 pub fn recover(store: &Store, committed: Committed, threads: usize) -> Result<Recovered, RunError> {
-    recover_in_order(store, committed, threads, |_| usize::MAX)
+    recover_in_order(store, committed, threads, &[])
 }
 
-/// Does the same, and loads first the shards for which `rank` is smallest.
-pub fn recover_in_order(
+/// Like [`recover`], but loads the shards in the order of their `ranks`.
+fn recover_in_order(
     store: &Store,
     committed: Committed,
     threads: usize,
-    rank: impl Fn(u32) -> usize,
+    ranks: &[usize],
 ) -> Result<Recovered, RunError> {
     let manifest = &committed.manifest;
-    let inconsistent = |reason: String| RunError::Inconsistent { sequence: manifest.sequence, reason };
+    let inconsistent =
+        |reason: String| RunError::from(CheckpointError::Inconsistent { sequence: manifest.sequence, reason });
     let tables = &manifest.tables;
     let rows = index::decode(store.object(tables.index)?).map_err(RunError::table(tables.index.object))?;
     let position_rows =
         positions::decode(store.object(tables.positions)?).map_err(RunError::table(tables.positions.object))?;
-    let mut chains: Vec<Vec<IndexRow>> = vec![Vec::new(); manifest.shards as usize];
-    let objects: HashSet<_> = manifest.objects(&rows).into_iter().map(|object| object.object).collect();
-    for row in rows {
-        let shard = row.shard;
-        let expected = index::tasks_of(shard.min(manifest.shards - 1), manifest.tasks, manifest.shards);
-        match chains.get_mut(shard as usize) {
-            Some(chain) if expected == (row.first_task, row.last_task) => chain.push(row),
-            _ => {
-                return Err(inconsistent(format!(
-                    "its index has a segment of shard {shard} that is not one of its shards"
-                )));
-            }
-        }
-    }
-
+    let mut objects: HashSet<_> = [tables.index, tables.positions, tables.job].map(|table| table.object).into();
+    objects.extend(rows.iter().map(|row| row.object));
+    let chains = chains(manifest, rows)?;
     if position_rows.iter().any(|row| row.task.is_some_and(|task| task >= manifest.tasks)) {
         return Err(inconsistent("its positions have a task that is not one of its tasks".to_owned()));
     }
     let known = position_rows.iter().filter_map(|row| Some((row.logical().as_bytes(), row.task?)));
     let partitions: HashMap<&[u8], u32> = known.collect();
     let codec = RowCodec::new(manifest.columns.clone());
-    let mut shards: Vec<Option<Result<Shard, RunError>>> = (0..manifest.shards).map(|_| None).collect();
-    std::thread::scope(|scope| {
-        let mut lanes: Vec<Vec<_>> = (0..threads.max(1)).map(|_| Vec::new()).collect();
-        let mut wanted: Vec<_> = (0..).zip(shards.iter_mut().zip(&chains)).collect();
-        wanted.sort_by_key(|(shard, _)| rank(*shard));
-        for (i, (_, (slot, chain))) in wanted.into_iter().enumerate() {
-            lanes[i % threads.max(1)].push((slot, chain));
-        }
-        for lane in lanes {
-            let (codec, partitions) = (&codec, &partitions);
-            scope.spawn(move || {
-                for (slot, chain) in lane {
-                    *slot = Some(load(store, manifest, codec, partitions, chain));
-                }
-            });
-        }
-    });
-    let shards: Vec<Shard> =
-        shards.into_iter().map(|shard| shard.expect("every shard was loaded")).collect::<Result<_, _>>()?;
+    let shards = load_all(threads, ranks, &chains, |chain| load(store, manifest, &codec, &partitions, chain))?;
     let keys: Vec<u64> = shards.iter().map(Shard::keys).collect();
     let found: u64 = keys.iter().sum();
     if found != manifest.totals.keys {
@@ -152,17 +122,62 @@ pub fn recover_in_order(
         OlderPositions { cut: cut.clone(), positions: rows.map(|row| (row.partition.clone(), row.clone())).collect() }
     });
     let older = older.collect();
-    // The rows of a partition ascend by their cuts: the newest is left.
+    // The rows of a partition are sorted by cut, so the newest remains.
     let positions = position_rows.into_iter().map(|row| (row.partition.clone(), row)).collect();
     let newest = Some(committed.manifest.sequence);
     let lineage = Lineage { newest, last: Some(committed), chains, keys, positions, older, objects, is_relaid: false };
     Ok(Recovered { shards, lineage })
 }
 
-/// So many rows are put into a shard together.
+/// Sorts the segments of an index into the chains of the shards.
+fn chains(manifest: &Manifest, rows: Vec<IndexRow>) -> Result<Vec<Vec<IndexRow>>, CheckpointError> {
+    let mut chains: Vec<Vec<IndexRow>> = vec![Vec::new(); manifest.shards as usize];
+    for row in rows {
+        let shard = row.shard;
+        let expected = index::tasks_of(shard.min(manifest.shards - 1), manifest.tasks, manifest.shards);
+        match chains.get_mut(shard as usize) {
+            Some(chain) if expected == (row.first_task, row.last_task) => chain.push(row),
+            _ => {
+                let reason = format!("its index has a segment of shard {shard} that is not one of its shards");
+                return Err(CheckpointError::Inconsistent { sequence: manifest.sequence, reason });
+            }
+        }
+    }
+    Ok(chains)
+}
+
+/// Loads all shards on `threads` threads, in the order of their `ranks`.
+fn load_all(
+    threads: usize,
+    ranks: &[usize],
+    chains: &[Vec<IndexRow>],
+    load: impl Fn(&[IndexRow]) -> Result<Shard, RunError> + Sync,
+) -> Result<Vec<Shard>, RunError> {
+    let threads = threads.max(1);
+    let mut shards: Vec<Option<Result<Shard, RunError>>> = chains.iter().map(|_| None).collect();
+    let mut order: Vec<(usize, _)> = (0..).zip(shards.iter_mut().zip(chains)).collect();
+    order.sort_by_key(|(shard, _)| ranks.get(*shard).copied());
+    let mut lanes: Vec<Vec<_>> = (0..threads).map(|_| Vec::new()).collect();
+    for (i, (_, slot_and_chain)) in order.into_iter().enumerate() {
+        lanes[i % threads].push(slot_and_chain);
+    }
+    std::thread::scope(|scope| {
+        for lane in lanes {
+            let load = &load;
+            scope.spawn(move || {
+                for (slot, chain) in lane {
+                    *slot = Some(load(chain));
+                }
+            });
+        }
+    });
+    shards.into_iter().map(|shard| shard.expect("every shard was loaded")).collect()
+}
+
+/// The number of rows that are added to a shard at once.
 const PENDING_ROWS: usize = 256;
 
-/// Loads one shard. `partitions` are the tasks of a job without a key.
+/// Loads one shard. `partitions` are the tasks of the partitions, for a job without a key.
 fn load(
     store: &Store,
     manifest: &Manifest,
@@ -190,9 +205,9 @@ fn load(
     let mut pending = RowBatch::new();
     let mut hashes: Vec<u64> = Vec::with_capacity(PENDING_ROWS);
     let mut load_pending = |pending: &mut RowBatch, hashes: &mut Vec<u64>| {
-        // All at once: the processor waits for many places of the table at the same time.
+        // All rows at once, so that the processor waits for many table entries at the same time.
         std::hint::black_box(hashes.iter().fold(0, |seen, &hash| seen ^ shard.glance(hash)));
-        // A merge gives each key once.
+        // A merge returns each key once.
         let is_read = pending.iter().zip(&*hashes).all(|(row, &hash)| {
             let value = row.value.expect("only rows with a value are pending");
             shard.load_new(hash, row.key, value)
@@ -214,19 +229,20 @@ fn load(
         pending.push(row.task, key, Some(packed));
         hashes.push(hash);
         if hashes.len() == PENDING_ROWS && !load_pending(&mut pending, &mut hashes) {
-            wrong = Some("a sketch can not be read");
+            wrong = Some("a sketch cannot be read");
         }
         wrong.is_none()
     });
     if merged.is_ok() && wrong.is_none() && !load_pending(&mut pending, &mut hashes) {
-        wrong = Some("a sketch can not be read");
+        wrong = Some("a sketch cannot be read");
     }
     merged.map_err(RunError::table(base.object))?;
     match wrong {
         None => Ok(shard),
-        Some(reason) => Err(RunError::Inconsistent {
+        Some(reason) => Err(CheckpointError::Inconsistent {
             sequence: manifest.sequence,
             reason: format!("shard {}: {reason}", base.shard),
-        }),
+        }
+        .into()),
     }
 }

@@ -1,46 +1,45 @@
-//! State in another layout: other tasks, other columns. Every row of the old one is in the new one, and that is proven.
+//! Converts state to another layout: other tasks, other columns. Checks that every row arrives.
 
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::format::index::shard_of;
 use crate::format::rows::RowCodec;
-use crate::runner::state::content::{Content, Lost};
+use crate::runner::state::content::{Content, ContentMismatch};
 use crate::runner::state::shard::Shard;
 use crate::values::value::Value;
 
-/// What state is laid out as.
+/// The layout of a state.
 #[derive(Debug)]
 pub struct Layout<'a> {
-    /// How a row's value is packed.
+    /// How the values of rows are packed.
     pub codec: &'a RowCodec,
     /// Where the values of each column come from.
     pub sources: Vec<Source>,
-    /// The number of tasks.
     pub tasks: u32,
-    /// The number of shards.
     pub shards: u32,
 }
 
 /// Where the values of a column come from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Source {
-    /// The column of this number in the old state.
+    /// The column with this index in the old state.
     Column(usize),
-    /// Every row has this value.
-    Alike(Value),
+    /// All rows have this value.
+    Constant(Value),
 }
 
-/// Puts the rows of `old`, whose values `old_codec` packs, into the shards of `layout`, with `threads` threads.
+/// Moves the rows of `old`, whose values are packed by `old_codec`, to new shards in `layout`, with `threads` threads.
 ///
-/// `task_of` gives the task of a key and its XXH3-64. No checkpoint holds the new shards: the next one writes all of each as a base. Rows that
-/// were there at the last cut are still no new ones. The old shards go one by one, so that the state is not twice in memory.
+/// `task_of` returns the task of a key, given the key and its XXH3-64. No checkpoint holds the new shards, so the next
+/// one writes each of them as a base; still, rows that existed at the last cut do not count as new. The old shards are
+/// moved one by one, so that the state is never in memory twice.
 pub fn reroute(
     old: Vec<Shard>,
     old_codec: &RowCodec,
     layout: &Layout<'_>,
     task_of: impl Fn(&[u8], u64) -> u32 + Sync,
     threads: usize,
-) -> Result<(Vec<Shard>, Content), Lost> {
+) -> Result<(Vec<Shard>, Content), ContentMismatch> {
     let shard_of_key = |key: &[u8], hash: u64| shard_of(task_of(key, hash), layout.tasks, layout.shards) as usize;
     let mut new: Vec<Shard> = (0..layout.shards).map(|_| Shard::new(layout.codec)).collect();
     let per_thread = new.len().div_ceil(threads.max(1)).max(1);
@@ -59,7 +58,7 @@ pub fn reroute(
                 shard.pack_row(index, &mut packed);
                 let value = layout.convert(old_codec, &packed, &mut whole);
                 content.add(key, value);
-                // A value that does not arrive whole is noticed below.
+                // The check below notices a value that was not loaded.
                 let _ = target.load(hash, key, value);
             }
             content
@@ -78,10 +77,11 @@ pub fn reroute(
         }
         content
     });
-    if before == after { Ok((new, after)) } else { Err(Lost { before, after }) }
+    if before == after { Ok((new, after)) } else { Err(ContentMismatch { before, after }) }
 }
 
-/// Gives each thread a part of the shards, with the number of its first, and joins what they return.
+/// Splits the shards between threads. `work` is given the number of the first shard and the shards; what it returns is
+/// joined.
 fn for_each_part(shards: &mut [Shard], length: usize, work: impl Fn(usize, &mut [Shard]) -> Content + Sync) -> Content {
     let work = &work;
     std::thread::scope(|scope| {
@@ -94,7 +94,7 @@ fn for_each_part(shards: &mut [Shard], length: usize, work: impl Fn(usize, &mut 
 }
 
 impl Layout<'_> {
-    /// Returns `packed`, a value of `old`, as this layout packs it; in `whole` when it is another.
+    /// Returns `packed`, a value of `old`, in this layout. Uses `whole` as a buffer if the layouts differ.
     fn convert<'v>(&self, old: &RowCodec, packed: &'v [u8], whole: &'v mut Vec<u8>) -> &'v [u8] {
         if old == self.codec && self.sources.iter().enumerate().all(|(at, source)| *source == Source::Column(at)) {
             return packed;
@@ -102,7 +102,7 @@ impl Layout<'_> {
         let values = old.unpack(packed);
         let value = |source: &Source| match source {
             Source::Column(column) => values[*column].clone(),
-            Source::Alike(value) => value.clone(),
+            Source::Constant(value) => value.clone(),
         };
         let new: Vec<Value> = self.sources.iter().map(value).collect();
         whole.clear();
@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn every_row_is_where_its_key_belongs_and_is_written_anew() {
+    fn every_row_is_in_the_shard_of_its_key_and_is_written_again() {
         let codec = columns(&[("n", ColumnType::Int), ("t", ColumnType::Text)]);
         for (tasks, shards, threads) in [(128, 16, 3), (1, 1, 8), (5, 5, 1), (64, 16, 16)] {
             let layout = Layout { codec: &codec, sources: vec![Source::Column(0), Source::Column(1)], tasks, shards };
@@ -156,9 +156,9 @@ mod tests {
                     rows.insert(String::from_utf8(key.to_vec()).unwrap(), codec.unpack(packed));
                 });
                 shard.freeze(false);
-                let snapshot = shard.take(usize::MAX / 2, |_| 0).unwrap();
-                assert_eq!(snapshot.kind, SegmentKind::Base);
-                assert_eq!(snapshot.rows.len() as u64, shard.keys());
+                let frozen = shard.take(usize::MAX / 2, |_| 0).unwrap();
+                assert_eq!(frozen.kind, SegmentKind::Base);
+                assert_eq!(frozen.rows.len() as u64, shard.keys());
             }
             let expected =
                 (0..1_000).map(|n| (format!("key {n}"), vec![Value::Int(n), Value::Text(format!("text {n}"))]));
@@ -167,11 +167,15 @@ mod tests {
     }
 
     #[test]
-    fn columns_move_start_empty_and_go() {
+    fn columns_are_moved_added_empty_and_removed() {
         let old = columns(&[("n", ColumnType::Int), ("t", ColumnType::Text)]);
         let new = columns(&[("fresh", ColumnType::Number), ("t", ColumnType::Text)]);
-        let layout =
-            Layout { codec: &new, sources: vec![Source::Alike(Value::Null), Source::Column(1)], tasks: 64, shards: 16 };
+        let layout = Layout {
+            codec: &new,
+            sources: vec![Source::Constant(Value::Null), Source::Column(1)],
+            tasks: 64,
+            shards: 16,
+        };
         let (shards, _) = reroute(filled(&old, 64, 16, 10), &old, &layout, by_hash(64), 2).unwrap();
         let mut values = Vec::new();
         shards.iter().for_each(|shard| shard.for_each(|_, packed| values.push(new.unpack(packed))));
@@ -184,10 +188,10 @@ mod tests {
     }
 
     #[test]
-    fn a_row_that_does_not_arrive_is_noticed() {
+    fn a_lost_row_is_noticed() {
         let codec = columns(&[("n", ColumnType::Int), ("t", ColumnType::Text)]);
         let layout = Layout { codec: &codec, sources: vec![Source::Column(0), Source::Column(1)], tasks: 4, shards: 4 };
-        // A route that changes its mind, as broken memory would.
+        // A route that changes its mind, as it would with broken memory.
         let calls = std::sync::atomic::AtomicU32::new(0);
         let fickle = |_: &[u8], _: u64| calls.fetch_add(1, std::sync::atomic::Ordering::Relaxed) % 3;
         let lost = reroute(filled(&codec, 64, 16, 50), &codec, &layout, fickle, 1).unwrap_err();

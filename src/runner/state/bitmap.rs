@@ -1,13 +1,13 @@
-//! A set of places of rows.
+//! A set of row numbers.
 
-/// A set of row numbers.
+/// A set of row numbers, one bit per row.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Bitmap {
     pub(crate) words: Vec<u64>,
 }
 
 impl Bitmap {
-    /// Makes the set of all numbers below `len`.
+    /// Returns the set of all numbers below `len`.
     pub(crate) fn full(len: usize) -> Bitmap {
         let mut words = vec![u64::MAX; len / 64];
         if !len.is_multiple_of(64) {
@@ -16,7 +16,7 @@ impl Bitmap {
         Bitmap { words }
     }
 
-    /// Adds `index` and tells whether it was missing.
+    /// Adds `index` and returns whether it was missing.
     #[inline]
     pub(crate) fn insert(&mut self, index: usize) -> bool {
         let word = index / 64;
@@ -29,18 +29,17 @@ impl Bitmap {
         missing
     }
 
-    /// Returns how many numbers there are.
+    /// Returns how many numbers the set has.
     pub(crate) fn count(&self) -> usize {
         self.words.iter().map(|word| word.count_ones() as usize).sum()
     }
 
-    /// Tells whether `index` is there.
     #[inline]
     pub(crate) fn has(&self, index: usize) -> bool {
         self.words.get(index / 64).is_some_and(|word| word & (1 << (index % 64)) != 0)
     }
 
-    /// Removes `index` and tells whether it was there.
+    /// Removes `index` and returns whether the set had it.
     #[inline]
     pub(crate) fn remove(&mut self, index: usize) -> bool {
         let bit = 1 << (index % 64);

@@ -1,17 +1,15 @@
-//! What a state holds, as a count and a digest that do not depend on its layout.
+//! A count and a digest of a state that do not depend on its layout.
 
 use std::fmt;
 
 use xxhash_rust::xxh3::{xxh3_64, xxh3_128_with_seed};
 
-/// What rows hold, in whatever order and shard: how many there are, and a digest of their keys and values.
+/// The number of rows and a digest of their keys and values, whatever their order and shards.
 ///
-/// The digest is the sum, modulo 2^128, of the XXH3-128 of each key with the XXH3-64 of its packed value as the seed.
+/// The digest is the sum, modulo 2^128, of the XXH3-128 of each key, seeded with the XXH3-64 of its packed value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Content {
-    /// Rows.
     pub keys: u64,
-    /// The digest.
     pub digest: u128,
 }
 
@@ -32,12 +30,12 @@ impl fmt::Display for Content {
     }
 }
 
-/// The rows that arrived are not those that were sent: a mistake in this program, or in the machine's memory.
+/// The rows that arrived in another layout are not those that were sent: a bug, or a memory error.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the state was {before}, and is {after} after it was routed anew")]
-pub struct Lost {
-    /// What the old layout held.
+#[error("the state was {before}, but after rerouting it is {after}")]
+pub struct ContentMismatch {
+    /// The content of the old layout.
     pub before: Content,
-    /// What the new one holds where it belongs.
+    /// The content of the new layout, rows in the wrong shard left out.
     pub after: Content,
 }

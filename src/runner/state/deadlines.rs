@@ -1,52 +1,51 @@
-//! Rows with a deadline: the windows that close, the keys that expire.
+//! Rows with a deadline: windows that close and keys that expire.
 //!
-//! The places of rows stand in buckets by their deadline. A row is armed once; when its bucket is due, whoever asked looks at the row, removes it, or arms it anew
-//! because its deadline has moved since. So a record that puts a deadline off costs nothing here.
+//! Rows are kept in buckets by deadline. A row is armed once. When its bucket is due, the caller looks at the row and
+//! either removes it or arms it again because its deadline has moved in the meantime. So a record that postpones a
+//! deadline costs nothing here.
 
 use std::collections::BTreeMap;
 
-/// The deadlines of a shard's rows.
 #[derive(Debug, Default)]
 pub struct Deadlines {
     buckets: BTreeMap<i64, Vec<u32>>,
-    /// By place: the bucket in which the row counts; [`NONE`] when in none.
+    /// The deadline of the bucket that each row counts in, by row number; [`NONE`] for rows in no bucket.
     armed: Vec<i64>,
 }
 
 const NONE: i64 = i64::MAX;
 
 impl Deadlines {
-    /// Puts the row at `place` in the bucket of `deadline`.
-    pub fn arm(&mut self, place: usize, deadline: i64) {
-        if place >= self.armed.len() {
-            self.armed.resize(place + 1, NONE);
+    /// Puts a row into the bucket of `deadline`.
+    pub fn arm(&mut self, row: usize, deadline: i64) {
+        if row >= self.armed.len() {
+            self.armed.resize(row + 1, NONE);
         }
-        if self.armed[place] != deadline {
-            self.armed[place] = deadline;
-            self.buckets.entry(deadline).or_default().push(u32::try_from(place).expect("fewer than 2^32 rows"));
+        if self.armed[row] != deadline {
+            self.armed[row] = deadline;
+            self.buckets.entry(deadline).or_default().push(u32::try_from(row).expect("fewer than 2^32 rows"));
         }
     }
 
-    /// Forgets the row at `place`, which is removed.
-    pub fn disarm(&mut self, place: usize) {
-        if let Some(armed) = self.armed.get_mut(place) {
+    /// Forgets a row that is removed.
+    pub fn disarm(&mut self, row: usize) {
+        if let Some(armed) = self.armed.get_mut(row) {
             *armed = NONE;
         }
     }
 
-    /// Takes out the rows of the first bucket whose deadline is not after `now`, with its deadline. Nothing when there is no such bucket.
+    /// Takes the first bucket whose deadline is at or before `now`. Returns its deadline and its rows.
     pub fn due(&mut self, now: i64) -> Option<(i64, Vec<u32>)> {
         let first = self.buckets.first_entry().filter(|first| *first.key() <= now)?;
-        let (deadline, mut places) = first.remove_entry();
-        places.retain(|&place| {
-            let armed = &mut self.armed[place as usize];
-            // One that stands here twice, or was removed, is found once, or not at all.
+        let (deadline, mut rows) = first.remove_entry();
+        rows.retain(|&row| {
+            let armed = &mut self.armed[row as usize];
+            // A row that is in the bucket twice is found once; a row that was removed, not at all.
             std::mem::replace(armed, if *armed == deadline { NONE } else { *armed }) == deadline
         });
-        Some((deadline, places))
+        Some((deadline, rows))
     }
 
-    /// Returns the memory that it takes, in bytes.
     pub fn memory_bytes(&self) -> usize {
         self.armed.capacity() * (size_of::<i64>() + size_of::<u32>()) + self.buckets.len() * 64
     }
@@ -57,10 +56,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rows_come_in_the_order_of_their_deadlines_each_once() {
+    fn each_row_comes_once_in_the_order_of_the_deadlines() {
         let mut deadlines = Deadlines::default();
-        for (place, deadline) in [(0, 30), (5, 10), (2, 10), (3, 20)] {
-            deadlines.arm(place, deadline);
+        for (row, deadline) in [(0, 30), (5, 10), (2, 10), (3, 20)] {
+            deadlines.arm(row, deadline);
         }
         deadlines.arm(2, 10);
         assert_eq!(deadlines.due(9), None);

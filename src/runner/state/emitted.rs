@@ -1,31 +1,31 @@
-//! What a shard gives to the job's output between two cuts.
+//! What a shard emits for the job's output between two cuts.
 //!
-//! It belongs to the cut as the shard's rows do: it is taken with them, published with the checkpoint that holds them, and given again by a run that goes
-//! on from the checkpoint before.
+//! It belongs to a cut as the rows of the shard do: it is taken with them and published with the checkpoint that holds
+//! them. A run that resumes from the checkpoint before emits it again.
 
 use crate::format::row_batch::RowBatch;
 use crate::format::rows::Change;
 use crate::runner::rejected::LateRecord;
 
-/// The rows for the output that a shard has produced since the last cut.
+/// The output that a shard has produced since the last cut.
 #[derive(Debug, Clone, Default)]
 pub struct Emitted {
     rows: RowBatch,
     objects: Vec<u8>,
     object_count: u64,
-    /// Records that came after their windows were closed, and how many there were of those and of others that are not kept.
+    /// The late records that are kept, and the number of all late records.
     late: Vec<LateRecord>,
     late_count: u64,
     late_bytes: u64,
 }
 
 impl Emitted {
-    /// Adds a row with the columns of the state: `write` appends its packed value to the bytes it is given.
+    /// Adds a row with the columns of the state. `write` appends the row's packed value.
     pub fn push_row(&mut self, key: &[u8], write: impl FnOnce(&mut Vec<u8>)) {
         self.rows.push_changed(0, key, Change::Insert, true, write);
     }
 
-    /// Adds a row that is a JSON object of its own: its text, without any line break.
+    /// Adds a row that is a JSON object. Its text must be a single line.
     pub fn push_object(&mut self, object: &str) {
         debug_assert!(!object.contains('\n'), "an object is one line");
         self.objects.extend_from_slice(object.as_bytes());
@@ -43,7 +43,7 @@ impl Emitted {
         self.late_bytes += later.late_bytes;
     }
 
-    /// Counts a record that came too late, and keeps it if it is given.
+    /// Counts a late record, and keeps it if it is given.
     pub fn push_late(&mut self, record: Option<LateRecord>) {
         self.late_count += 1;
         if let Some(record) = record {
@@ -52,23 +52,22 @@ impl Emitted {
         }
     }
 
-    /// Returns the number of records that came too late.
     pub fn late_count(&self) -> u64 {
         self.late_count
     }
 
-    /// Takes out the records that came too late and were kept.
+    /// Takes the late records that were kept.
     pub fn take_late(&mut self) -> Vec<LateRecord> {
         self.late_bytes = 0;
         std::mem::take(&mut self.late)
     }
 
-    /// Returns the rows with the columns of the state, in the order in which they came.
+    /// Returns the rows with the columns of the state, in the order in which they were emitted.
     pub fn rows(&self) -> &RowBatch {
         &self.rows
     }
 
-    /// Returns the objects, a line each, in the order in which they came.
+    /// Returns the objects, one per line, in the order in which they were emitted.
     pub fn objects(&self) -> &[u8] {
         &self.objects
     }
@@ -78,12 +77,10 @@ impl Emitted {
         self.rows.len() as u64 + self.object_count
     }
 
-    /// Tells whether nothing was emitted.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Returns the memory that it takes, in bytes.
     pub fn memory_bytes(&self) -> u64 {
         (self.rows.memory_bytes() + self.objects.len()) as u64 + self.late_bytes
     }
@@ -94,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_appended_comes_after_what_was_there() {
+    fn appended_rows_follow_existing_rows() {
         let mut first = Emitted::default();
         assert!(first.is_empty());
         first.push_row(b"a", |bytes| bytes.push(1));

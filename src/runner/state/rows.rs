@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 
 use crate::runner::state::bitmap::Bitmap;
 
-/// Rows of one size, in pages: growing never moves them.
+/// Rows of equal size. Adding rows never moves the others.
 #[derive(Debug)]
 pub(crate) struct Rows {
     pages: Vec<Box<[u8]>>,
     row_bytes: usize,
-    /// Places that were ever taken, and those of them that are free again.
+    /// The number of slots that were ever used, and those of them that are free again.
     pub(crate) len: usize,
     pub(crate) free: Vec<u32>,
 }
@@ -25,12 +25,12 @@ impl Rows {
         self.pages.len() * PAGE_ROWS * self.row_bytes
     }
 
-    /// Returns the size of a row, with a short key.
+    /// Returns the size of a row in bytes, including a short key.
     pub(crate) fn row_bytes(&self) -> usize {
         self.row_bytes
     }
 
-    /// Puts a row without values in a free place, and returns the place.
+    /// Adds a row without values and returns its index.
     pub(crate) fn push(&mut self, key: HeldKey) -> usize {
         let index = match self.free.pop() {
             Some(index) => index as usize,
@@ -46,7 +46,7 @@ impl Rows {
         index
     }
 
-    /// Frees a place.
+    /// Removes a row and frees its slot.
     pub(crate) fn remove(&mut self, index: usize) {
         let row = self.row_mut(index);
         row.fill(0);
@@ -58,7 +58,7 @@ impl Rows {
         self.row(index)[0] != FREE
     }
 
-    /// Returns the set of all places that are taken.
+    /// Returns the set of all rows.
     pub(crate) fn taken(&self) -> Bitmap {
         let mut taken = Bitmap::full(self.len);
         for &index in &self.free {
@@ -73,7 +73,7 @@ impl Rows {
         &self.pages[index / PAGE_ROWS][at..at + self.row_bytes]
     }
 
-    /// Looks at the first and the last byte of a row, and returns something that depends on both.
+    /// Reads the first and the last byte of a row, and returns a value that depends on both.
     #[inline]
     pub(crate) fn ends(&self, index: usize) -> u8 {
         let row = self.row(index);
@@ -102,25 +102,25 @@ impl Rows {
     }
 }
 
-/// A key as its row holds it: its length and itself when it is short, else its address among the [`Keys`].
+/// A key as its row holds it: a short key with its length, or the address of a long key in [`Keys`].
 type HeldKey = [u8; HELD_KEY_BYTES];
 
 const HELD_KEY_BYTES: usize = 16;
 
-/// The length that stands for a key that is elsewhere.
+/// The length that means that the key is in [`Keys`].
 const ELSEWHERE: u8 = u8::MAX;
 
-/// The length that stands for no row.
+/// The length that means that the slot is free.
 const FREE: u8 = u8::MAX - 1;
 
-/// Long keys one after another, each behind its length, in pages that never move.
+/// Long keys, each preceded by its length, in pages that never move.
 ///
-/// A key takes a multiple of [`KEY_GRAIN_BYTES`], so that its place fits whatever key of about its length comes after it.
+/// A key takes a multiple of [`KEY_GRAIN_BYTES`], so that its slot can be reused by keys of about the same length.
 #[derive(Debug, Default)]
 pub(crate) struct Keys {
     pages: Vec<Vec<u8>>,
     pub(crate) memory_bytes: usize,
-    /// Free places, page and offset, by their size in bytes.
+    /// The free slots, as page and offset, by their size in bytes.
     free: BTreeMap<usize, Vec<(u32, u64)>>,
 }
 
@@ -129,14 +129,14 @@ const KEY_GRAIN_BYTES: usize = 8;
 const KEY_PAGE_BYTES: usize = 256 * 1024;
 
 impl Keys {
-    /// Keeps a key and returns how its row holds it.
+    /// Stores a key and returns what its row holds.
     pub(crate) fn push(&mut self, key: &[u8]) -> HeldKey {
         if let Some(held) = Keys::short(key) {
             return held;
         }
         let mut held = [0; HELD_KEY_BYTES];
         let length = u32::try_from(key.len()).expect("a key is below 4 GiB").to_le_bytes();
-        let needed = Keys::place_bytes(key.len());
+        let needed = Keys::slot_bytes(key.len());
         let (page_index, at) = match self.free.get_mut(&needed).and_then(Vec::pop) {
             Some(free) => free,
             None => {
@@ -154,19 +154,19 @@ impl Keys {
         held[0] = ELSEWHERE;
         held[4..8].copy_from_slice(&page_index.to_le_bytes());
         held[8..].copy_from_slice(&at.to_le_bytes());
-        let place = &mut self.pages[page_index as usize][at as usize..];
-        place[..4].copy_from_slice(&length);
-        place[4..4 + key.len()].copy_from_slice(key);
+        let slot = &mut self.pages[page_index as usize][at as usize..];
+        slot[..4].copy_from_slice(&length);
+        slot[4..4 + key.len()].copy_from_slice(key);
         held
     }
 
-    /// Returns how a row holds a key that is short enough to be in the row itself: equal keys are equal numbers of 16 bytes.
+    /// Returns what a row holds for a key that fits into the row. Equal keys give equal bytes.
     #[inline]
     pub(crate) fn short(key: &[u8]) -> Option<HeldKey> {
         let bytes = match key.len() {
             0..8 => key.iter().rev().fold(0, |number, byte| number << 8 | u128::from(*byte)),
             length @ 8..HELD_KEY_BYTES => {
-                // Two numbers that overlap, which is quicker than copying as many bytes as there are.
+                // Two overlapping numbers are faster than copying a variable number of bytes.
                 let (first, last) = (key.first_chunk()?, key.last_chunk()?);
                 let rest = u128::from(u64::from_le_bytes(*last)) << 64 >> (8 * (HELD_KEY_BYTES - length));
                 u128::from(u64::from_le_bytes(*first)) | rest >> 64 << 64
@@ -176,21 +176,21 @@ impl Keys {
         Some((bytes << 8 | key.len() as u128).to_le_bytes())
     }
 
-    /// Frees the place of a key.
+    /// Frees the slot of a key.
     pub(crate) fn remove(&mut self, held: &HeldKey) {
         if held[0] == ELSEWHERE {
-            let (page, at) = Keys::place(held);
-            let size = Keys::place_bytes(self.get(held).len());
+            let (page, at) = Keys::slot(held);
+            let size = Keys::slot_bytes(self.get(held).len());
             self.free.entry(size).or_default().push((page, at));
         }
     }
 
-    pub(crate) fn place_bytes(key_bytes: usize) -> usize {
+    pub(crate) fn slot_bytes(key_bytes: usize) -> usize {
         (key_bytes + 4).next_multiple_of(KEY_GRAIN_BYTES)
     }
 
     #[inline]
-    pub(crate) fn place(held: &HeldKey) -> (u32, u64) {
+    pub(crate) fn slot(held: &HeldKey) -> (u32, u64) {
         (u32_at(held, 4), u64::from_le_bytes(held[8..].try_into().expect("eight bytes")))
     }
 
@@ -199,7 +199,7 @@ impl Keys {
         if held[0] != ELSEWHERE {
             return &held[1..=usize::from(held[0])];
         }
-        let (page, at) = Keys::place(held);
+        let (page, at) = Keys::slot(held);
         let (page, at) = (&self.pages[page as usize], at as usize);
         let length = u32_at(page, at) as usize;
         &page[at + 4..at + 4 + length]
@@ -209,6 +209,11 @@ impl Keys {
 #[inline]
 pub(crate) fn u32_at(bytes: &[u8], at: usize) -> u32 {
     u32::from_le_bytes(bytes[at..at + 4].try_into().expect("four bytes"))
+}
+
+#[inline]
+pub(crate) fn put_u32(bytes: &mut [u8], at: usize, number: u32) {
+    bytes[at..at + 4].copy_from_slice(&number.to_le_bytes());
 }
 
 #[cfg(test)]

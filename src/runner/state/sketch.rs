@@ -1,20 +1,22 @@
-//! About how many different values there are: the home of the sketch crate.
+//! The approximate number of distinct values. Only this file knows the sketch crate.
 
 use datasketches::hll::{HllSketch, HllType};
 
-/// An Apache DataSketches HyperLogLog sketch of 2^12 registers: a standard error of 1.6 %, exact below about a hundred values.
+/// An Apache DataSketches HyperLogLog sketch of 2^12 registers. Its standard error is 1.6 %; below about 100 values it
+/// is exact.
 #[derive(Debug, Clone)]
 pub struct Sketch(HllSketch);
 
-/// The logarithm of the number of registers.
+/// The binary logarithm of the number of registers.
 const LOG_REGISTERS: u8 = 12;
 
-/// Where the DataSketches format has its mode, and the modes whose entries come out of a hash table.
+/// The offset of the mode in the DataSketches format, and the modes whose entries come from a hash table.
 const MODE_AT: usize = 7;
 const MODE_MASK: u8 = 3;
 const MODE_SET: u8 = 1;
 const MODE_HLL: u8 = 2;
-/// Where these entries begin: few values as they are; and registers that four bits can not hold, behind the others.
+/// The offsets of these entries: the few values of a set, and the registers that do not fit into four bits, after the
+/// others.
 const SET_ENTRIES_AT: usize = 12;
 const HLL_EXCEPTIONS_AT: usize = 40 + (1 << (LOG_REGISTERS - 1));
 const ENTRY_BYTES: usize = 4;
@@ -26,20 +28,20 @@ impl Default for Sketch {
 }
 
 impl Sketch {
-    /// Counts `value`, if it is new.
+    /// Counts `value`, unless it was counted before.
     pub fn update(&mut self, value: &[u8]) {
         self.0.update(value);
     }
 
-    /// Returns about how many different values were counted.
+    /// Returns the approximate number of distinct values that were counted.
     pub fn estimate(&self) -> i64 {
         self.0.estimate().round() as i64
     }
 
     /// Returns the sketch in the DataSketches format.
     ///
-    /// The bytes follow from the values that were counted and their order alone, however often the sketch went through
-    /// bytes: the format leaves the order of entries in its hash tables open, here they are sorted.
+    /// The bytes depend only on the counted values and their order, not on how often the sketch was written and read in
+    /// between. The format leaves the order of the entries in its hash tables open; here they are sorted.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = self.0.serialize();
         let entries_at = match bytes[MODE_AT] & MODE_MASK {
@@ -54,7 +56,7 @@ impl Sketch {
         bytes
     }
 
-    /// Reads a sketch in the DataSketches format, or returns nothing when it is none or has another number of registers.
+    /// Reads a sketch in the DataSketches format. Returns `None` if it is malformed or has another number of registers.
     pub fn from_bytes(bytes: &[u8]) -> Option<Sketch> {
         let sketch = HllSketch::deserialize(bytes).ok()?;
         (sketch.lg_config_k() == LOG_REGISTERS).then_some(Sketch(sketch))
@@ -65,9 +67,9 @@ impl Sketch {
 mod tests {
     use super::*;
 
-    /// What a killed and resumed run relies on: going through bytes at any moment changes nothing.
+    /// Killed and resumed runs rely on this: writing and reading a sketch at any moment changes nothing.
     #[test]
-    fn a_sketch_that_went_through_bytes_goes_on_as_if_it_had_not() {
+    fn writing_and_reading_a_sketch_does_not_change_how_it_continues() {
         for stop in [0, 1, 7, 8, 9, 100, 191, 192, 193, 500, 3_000, 9_999] {
             let mut straight = Sketch::default();
             let mut stopped = Sketch::default();
@@ -86,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sketch_that_went_through_bytes_often_has_the_bytes_of_one_that_had_not() {
+    fn writing_and_reading_a_sketch_often_does_not_change_its_bytes() {
         for every in [1, 3, 50, 1_000, 20_000] {
             let mut straight = Sketch::default();
             let mut stopped = Sketch::default();

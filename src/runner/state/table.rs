@@ -1,13 +1,15 @@
-//! From the hash of a key to the place of its row.
+//! A hash table from the hash of a key to its row.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 
-/// Finds rows by the hash of their key: open addressing with linear probing.
+/// Finds rows by the hash of their key, with open addressing and linear probing.
 ///
-/// An entry is a tag made of the hash, and the row plus one, so growing needs no look at the keys, and finding mostly one at the entries.
+/// An entry is a tag computed from the hash, and the row plus one. So growing needs no keys, and a search mostly needs
+/// only entries.
 ///
-/// The hash is the one that gives a key its task, so anybody can make keys whose hashes have half of their bits alike. What makes the tag of it is
-/// drawn at random for each table: who does not know it can not crowd the keys into one place. Nothing that is written depends on it.
+/// The hash also gives a key its task, so anybody can make keys whose hashes agree in half of their bits. The tag
+/// therefore depends on a random secret of each table: those who do not know it cannot crowd keys together. Nothing on
+/// disk depends on the secret.
 #[derive(Debug)]
 pub(crate) struct Table {
     entries: Vec<u64>,
@@ -27,34 +29,34 @@ impl Table {
         self.entries.capacity() * size_of::<u64>()
     }
 
-    /// Returns the tag of a hash, in the upper half.
+    /// Returns the tag of a hash, in the upper half of an entry.
     #[inline]
     fn tag(&self, hash: u64) -> u64 {
-        // Both halves of the product, folded: each bit depends on all of the hash and on the secret.
+        // Folding both halves of the product makes each bit depend on the whole hash and on the secret.
         let product = u128::from(hash ^ self.secret[0]) * u128::from(self.secret[1]);
         (product as u64 ^ (product >> 64) as u64) >> 32 << 32
     }
 
-    /// Returns where the search for a tag begins. There must be entries; their number is a power of two.
+    /// Returns the index at which the search for a tag starts. The table must not be empty; its size is a power of two.
     #[inline]
     fn start(&self, tag: u64) -> usize {
         (tag >> 32) as usize & (self.entries.len() - 1)
     }
 
-    /// Returns the first entry that a search for a hash looks at.
+    /// Returns the first entry of the search for a hash.
     #[inline]
     pub(crate) fn entry(&self, hash: u64) -> u64 {
         if self.entries.is_empty() { 0 } else { self.entries[self.start(self.tag(hash))] }
     }
 
-    /// Returns the row of the first entry that a search for a hash looks at, if its tag fits.
+    /// Returns the row in the first entry of the search for a hash, if the tag matches.
     #[inline]
     pub(crate) fn likely(&self, hash: u64) -> Option<u32> {
         let entry = self.entry(hash);
         (entry != 0 && (entry ^ self.tag(hash)) >> 32 == 0).then(|| entry as u32 - 1)
     }
 
-    /// Returns the row with this hash for which `is_it` says yes.
+    /// Returns the row that has this hash and for which `is_it` returns true.
     #[inline]
     pub(crate) fn find(&self, hash: u64, is_it: impl Fn(u32) -> bool) -> Option<u32> {
         if self.entries.is_empty() {
@@ -75,9 +77,9 @@ impl Table {
         }
     }
 
-    /// Adds a row that is not there.
+    /// Adds a row that is not in the table.
     pub(crate) fn insert(&mut self, hash: u64, row: u32) {
-        // At most two thirds of the entries are taken.
+        // At most two thirds of the entries are in use.
         if (self.len + 1) * 3 > self.entries.len() * 2 {
             self.grow();
         }
@@ -85,7 +87,7 @@ impl Table {
         self.len += 1;
     }
 
-    /// Removes a row that is there. What was put behind its entry because of it moves up, so that no search is cut short.
+    /// Removes a row that is in the table. Entries that were displaced by it move up, so that searches still find them.
     pub(crate) fn remove(&mut self, hash: u64, row: u32) {
         let mask = self.entries.len() - 1;
         let removed = self.tag(hash) | (u64::from(row) + 1);
@@ -104,7 +106,8 @@ impl Table {
                 if entry == 0 {
                     return;
                 }
-                // An entry may stand anywhere from its start on: at the hole only if its start is not behind it.
+                // An entry may be anywhere from its start onward, so it may fill the hole only if it does not start
+                // after it.
                 let from_start = at.wrapping_sub(self.start(entry)) & mask;
                 let from_hole = at.wrapping_sub(hole) & mask;
                 if from_start >= from_hole {
@@ -142,7 +145,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn hashes_that_are_half_alike_are_found_as_quickly_as_others() {
+    fn half_equal_hashes_are_found_as_quickly_as_others() {
         let hash_of: [fn(u32) -> u64; 2] = [|n| 7 << 32 | u64::from(n), |n| u64::from(n) << 32 | 7];
         for hash in hash_of {
             let mut table = Table::default();

@@ -185,7 +185,7 @@ fn a_dead_letter_file_that_is_something_else_is_not_overwritten() {
     let output = env.run(&["run", "job.yaml", "--quiet"]).expect(4);
     assert_eq!(
         output.stderr,
-        "error: `notes.txt` is there and is no dead-letter file: it is not overwritten\n\
+        "error: refusing to overwrite `notes.txt`: not a dead-letter file\n\
          hint: name another file in job.yaml (`input: on_error: dead_letter`), or move this one away\n"
     );
     assert_eq!(env.read("notes.txt"), "mine\n");
@@ -198,7 +198,7 @@ fn bools_are_not_compared() {
     env.write("data", "{\"k\":\"a\",\"v\":true}\n");
     env.write("job.yaml", "job: j\ninput: {files: data, format: json}\nkey: k\nprocess: {aggregate: {m: max(v)}}\n");
     let output = env.run(&["run", "job.yaml"]).expect(2);
-    assert_eq!(output.stderr, "error: `max(v)`: the first records hold bools in `v`, which have no order\n");
+    assert_eq!(output.stderr, "error: `max(v)`: `v` has bools in the first records, which have no order\n");
 }
 
 #[test]

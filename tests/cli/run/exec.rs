@@ -127,7 +127,11 @@ fn a_program_that_does_wrong_ends_the_run_with_what_it_did() {
         (
             "die",
             "",
-            vec!["it ended with exit status 3, at the records at bytes", at, "it said last: this record is poison"],
+            vec![
+                "it ended with exit status 3, at the records at bytes",
+                at,
+                "last line of standard error: this record is poison",
+            ],
         ),
         ("killed", "", vec!["it ended by signal 9, at the records", at]),
         ("hang", ", timeout: 4s", vec!["it has not answered for 4 s, at the records", at]),
@@ -135,9 +139,9 @@ fn a_program_that_does_wrong_ends_the_run_with_what_it_did() {
         (
             "garbage",
             "",
-            vec!["it wrote a line that is no answer, because expected value at byte 1: `Traceback \\u{1b}[31m`"],
+            vec!["it wrote a line that is not an answer: expected value at byte 1: `Traceback \\u{1b}[31m`"],
         ),
-        ("number", "", vec!["it answered 2 when 1 was to be answered"]),
+        ("number", "", vec!["it answered request 2, expected an answer to request 1"]),
         (
             "refuse",
             "",
@@ -145,8 +149,8 @@ fn a_program_that_does_wrong_ends_the_run_with_what_it_did() {
         ),
         ("newer", "", vec!["it speaks version 2 of the protocol, expected 1"]),
         ("emit", "", vec!["it emitted a row, but the job has no `output`"]),
-        ("stray", "", vec!["it handed over something of task 4000000, which is not one of its own"]),
-        ("deep", "", vec!["it handed over a value that is no JSON: recursion limit exceeded", "key `x`"]),
+        ("stray", "", vec!["it handed over something for task 4000000, which is not one of its own"]),
+        ("deep", "", vec!["it handed over a value that is not JSON: recursion limit exceeded", "key `x`"]),
     ] {
         let env = Env::new();
         write(&env, 1000, trick, process);
@@ -196,7 +200,7 @@ fn what_can_not_be_read_again_is_not_restarted() {
     write(&env, 100, "die", ", restarts: 2");
     env.write("job.yaml", env.read("job.yaml").replace("input: data.jsonl", "input: {files: '-', format: json}"));
     let output = env.run_with_input(&["run", "job.yaml"], env.read("data.jsonl").as_bytes()).expect(4);
-    assert!(output.stderr.contains("error: the job can not be restarted"), "{output}");
+    assert!(output.stderr.contains("error: cannot restart the job"), "{output}");
     assert!(output.stderr.contains("it ended with exit status 3"), "{output}");
 }
 

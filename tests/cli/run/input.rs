@@ -112,14 +112,14 @@ fn a_job_that_would_read_what_it_writes_is_refused() {
     env.write("in.jsonl", "{\"k\":\"a\"}\n");
     let job = |rest: &str| format!("job: w\nkey: k\nprocess: {{aggregate: {{n: count}}}}\n{rest}");
     for (rest, message) in [
-        ("input: '*.jsonl'\noutput: .\n", "can not be an input and the output of one job"),
+        ("input: '*.jsonl'\noutput: .\n", "cannot be both an input and the output of a job"),
         (
             "input: {files: '*.jsonl', on_error: {dead_letter: ./bad.jsonl}}\n",
-            "can not be an input and the dead-letter file of one job",
+            "cannot be both an input and the dead-letter file of a job",
         ),
         (
             "input: {files: in.jsonl, on_error: {dead_letter: out/w.jsonl}}\noutput: out\n",
-            "can not be the output and the dead-letter file of one job",
+            "cannot be both the output and the dead-letter file of a job",
         ),
     ] {
         env.write("job.yaml", job(rest));

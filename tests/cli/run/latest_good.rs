@@ -40,10 +40,7 @@ fn without_the_flag_a_damaged_latest_checkpoint_is_an_error_that_names_the_newes
     damage(&env, 3);
     let output = env.run(&["run", "job.yaml"]).expect(12);
     assert_eq!(output.stdout, "");
-    assert!(
-        output.stderr.starts_with("error: checkpoint 3, the latest, can not be resumed from\n  caused by: "),
-        "{output}"
-    );
+    assert!(output.stderr.starts_with("error: cannot resume from checkpoint 3, the latest\n  caused by: "), "{output}");
     assert!(output.stderr.contains("\nhint: `ckpt run --latest-good` goes back to checkpoint 2 ("), "{output}");
     damage(&env, 2);
     let output = env.run(&["run", "job.yaml"]).expect(12);
@@ -129,7 +126,7 @@ fn an_intact_latest_checkpoint_is_resumed_as_ever_and_none_intact_is_an_error() 
     }
     let output = env.run(&["run", "job.yaml", "--latest-good"]).expect(12);
     assert!(
-        output.stderr.starts_with("error: `store` has no checkpoint that is intact\n  caused by: checkpoint 3: "),
+        output.stderr.starts_with("error: `store` has no intact checkpoint\n  caused by: checkpoint 3: "),
         "{output}"
     );
     assert_eq!(env.read(OUTPUT).lines().count(), 3);

@@ -175,7 +175,7 @@ fn more_failures_in_a_row_than_are_tolerated_end_the_run() {
     fs::rename(env.path("r"), env.path("away")).expect("renamed");
     let (status, said) = live.fail();
     assert_eq!(status, 4, "{said}");
-    assert!(said.contains("error: 3 checkpoints in a row failed, the job tolerates 2\n"), "{said}");
+    assert!(said.contains("error: 3 checkpoints in a row failed, but the job tolerates only 2\n"), "{said}");
     assert!(said.contains("caused by: only 1 of 2 copies can be made: replica `r`: "), "{said}");
     // What was committed to one place only is there all the same, without an attempt of its own.
     let attempts = log(&env).into_iter().filter(|attempt| attempt["number"].is_number());
@@ -221,7 +221,7 @@ fn shards_that_wait_are_shown_and_a_run_goes_on_from_each_at_its_own_cut() {
     env.run(&["restore", &target]).expect(0);
     job(16);
     let output = env.run_with_input(&["run", "job.yaml"], input.as_bytes()).expect(2);
-    assert!(output.stderr.contains("are not at one cut"), "{output}");
+    assert!(output.stderr.contains("are at several cuts"), "{output}");
     job(8);
     let output = env.run_with_input(&["run", "job.yaml", "--json"], input.as_bytes()).expect(0);
     assert!(output.stdout.contains("\"records_in_all\":100000,"), "{output}");

@@ -243,7 +243,7 @@ fn a_slow_disk_holds_up_checkpoints_and_not_the_processing() {
     let job = env.read("job.yaml");
     env.write("job.yaml", job.replace("schedule: 5ms", "schedule: 5ms, timeout: 20ms, tolerate: 1"));
     let output = env.shell(&format!("{slow} ckpt run job.yaml -q")).expect(4);
-    assert!(output.stderr.contains("the checkpoint was not done within 20 ms"), "{output}");
+    assert!(output.stderr.contains("the checkpoint was not finished within 20 ms"), "{output}");
     assert_eq!(checkpoints(&env.path("disk/store")), [0; 0]);
     env.write("job.yaml", job);
     assert_goes_on(&env, "disk/store");

@@ -68,7 +68,7 @@ fn a_store_that_is_missing_while_its_output_is_there_is_an_error() {
     fails(
         &env,
         10,
-        "error: `store` is no store, but `out/counting.jsonl` is there, which this job publishes: its checkpoints are missing\n\
+        "error: `store` is not a store, yet the published output `out/counting.jsonl` exists: the checkpoints are missing\n\
          hint: put the store back; or move `out/counting.jsonl` away to start from nothing\n",
     );
     assert!(!env.path("store").exists());
@@ -77,7 +77,7 @@ fn a_store_that_is_missing_while_its_output_is_there_is_an_error() {
     fails(
         &env,
         10,
-        "error: `store` has no checkpoint, but `out/counting.jsonl` is there, which this job publishes: its checkpoints are missing\n\
+        "error: `store` has no checkpoint, yet the published output `out/counting.jsonl` exists: the checkpoints are missing\n\
          hint: put the checkpoints back; or move `out/counting.jsonl` away to start from nothing\n",
     );
     fs::remove_file(env.path("out/counting.jsonl")).unwrap();

@@ -52,7 +52,7 @@ fn records_of_windows_that_closed_at_the_end_are_late_when_input_is_added() {
     let output = env.run(&["run", "job.yaml"]).expect(3);
     assert!(output.stderr.contains("warning: 1 record was late and left out"), "{output}");
     let late = env.read("late.jsonl");
-    assert!(late.starts_with(r#"{"partition":"data-2.jsonl","offset":0,"record":0,"reason":"is late: its window ended at 1970-01-01T00:02:00Z, and the input had come to 1970-01-01T00:02:00Z","data":"#), "{late}");
+    assert!(late.starts_with(r#"{"partition":"data-2.jsonl","offset":0,"record":0,"reason":"is late: its window ended at 1970-01-01T00:02:00Z, and the watermark was at 1970-01-01T00:02:00Z","data":"#), "{late}");
     assert_eq!(late.lines().count(), 1);
     assert!(changes(&env)[1][0].contains("1970-01-01T00:02:00Z"), "{:?}", changes(&env));
     assert!(env.run(&["inspect", "store"]).expect(0).stdout.contains("late"));
@@ -155,7 +155,7 @@ fn a_bad_time_names_the_unit_that_it_may_be_in() {
     windowed(&env, "every: 1m", "");
     data(&env, "data-1.jsonl", &[("a", 1_795_356_000_123, 1)]);
     let output = env.run(&["run", "job.yaml", "--quiet"]).expect(4);
-    assert!(output.stderr.contains("with `unit: ms` it would be"), "{output}");
+    assert!(output.stderr.contains("did you mean `unit: ms`?"), "{output}");
 }
 
 #[test]

@@ -5,8 +5,8 @@ use serde_json::{Map, Value, json};
 
 use crate::cli::log::Level;
 use crate::cli::words;
-use crate::runner::observer::Abandoned;
 use crate::runner::observer::RunEvent;
+use crate::runner::observer::SkippedCheckpoint;
 use crate::values::id::Sequence;
 use crate::values::units::{Age, Count, Span};
 
@@ -65,10 +65,10 @@ pub fn told(event: &RunEvent, now: Timestamp) -> Vec<Told> {
             });
             Told::info("resumed", message, fields)
         }
-        RunEvent::WentBack { sequence, created, records, left_behind } => {
-            return went_back(*sequence, *created, *records, left_behind, now);
+        RunEvent::WentBack { sequence, created, records, skipped } => {
+            return went_back(*sequence, *created, *records, skipped, now);
         }
-        RunEvent::Withdrawn { sequence, path, aside } => {
+        RunEvent::Superseded { sequence, path, moved_to: aside } => {
             let number = sequence.0;
             let message = format!("`{path}` is of checkpoint {number}, which is left behind: moved to `{aside}`");
             Told::warning("output_withdrawn", message, json!({ "checkpoint": sequence, "path": path, "aside": aside }))
@@ -163,7 +163,7 @@ fn went_back(
     sequence: Sequence,
     created: Timestamp,
     records: u64,
-    left_behind: &[Abandoned],
+    left_behind: &[SkippedCheckpoint],
     now: Timestamp,
 ) -> Vec<Told> {
     let mut all: Vec<Told> = left_behind

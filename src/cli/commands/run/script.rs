@@ -40,7 +40,7 @@ pub(super) fn describe(script: &Path, environment: &[(OsString, OsString)]) -> R
         .current_dir(directory)
         .envs(environment.iter().map(|(name, value)| (name, value)))
         .env("CKPT_DESCRIBE", "1")
-        .env_remove(crate::runner::process::exec::plan::ROLE)
+        .env_remove(crate::runner::process::exec::plan::PROGRAM_VARIABLE)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .spawn()

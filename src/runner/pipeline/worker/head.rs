@@ -1,18 +1,18 @@
-//! The head of a packed record, as parsing workers hand it to those that apply it.
+//! The head of a packed record, with which parsing workers hand it to the workers that apply it.
 
-/// What stands before a packed record.
+/// What precedes the key and the arguments of a packed record.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Head {
-    /// The key's hash.
+    /// The XXH3-64 of the key.
     pub(crate) hash: u64,
-    /// The shard's place at its owner.
+    /// The index of the shard among those of its owner.
     pub(crate) place: u32,
-    /// The key's length.
     pub(crate) key_bytes: u32,
-    /// The length of all: head, key and arguments.
+    /// The length of the whole record: head, key and arguments.
     pub(crate) record_bytes: u32,
 }
 
+/// The size of a packed head.
 pub(crate) const HEAD_BYTES: usize = 20;
 
 impl Head {
@@ -38,7 +38,7 @@ impl Head {
         }
     }
 
-    /// Splits the record that this is the head of off `bytes`: its key, what was packed behind it, and the records after it.
+    /// Splits the record of this head off `bytes`. Returns its key, what follows the key, and the records after it.
     #[inline]
     pub(crate) fn split<'a>(&self, bytes: &'a [u8]) -> (&'a [u8], &'a [u8], &'a [u8]) {
         let (record, rest) = bytes.split_at(self.record_bytes as usize);

@@ -14,48 +14,51 @@ use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, wa
 use super::protocol::{Answer, MAX_ANSWER_BYTES};
 use crate::runner::process::exec::plan::ExecPlan;
 
-/// Lines on their way to the program.
+/// The number of lines that wait to be written to the program.
 const LINES_UNDER_WAY: usize = 32;
-/// Answers on their way from it: what it hands over is never in memory all at once.
+/// The number of answers that wait to be processed, so that a large state is never in memory all at once.
 const ANSWERS_UNDER_WAY: usize = 4;
-/// Lines of its standard error that wait to be told.
-const SAID_UNDER_WAY: usize = 64;
-/// Bytes of a line of standard error that are told; the rest comes as further lines.
-const SAID_BYTES: usize = 4096;
-/// Bytes of a line that is no answer that are shown.
+/// The number of lines of standard error that wait to be reported.
+const STDERR_LINES_UNDER_WAY: usize = 64;
+/// The longest line of standard error that is reported at once, in bytes. The rest is reported as further lines.
+const STDERR_LINE_BYTES: usize = 4096;
+/// How many bytes of a malformed line are shown.
 const SHOWN_BYTES: usize = 200;
-/// The last lines of standard error that are remembered.
+/// How many lines of standard error are remembered.
 const LAST_LINES: usize = 3;
-/// How long a program that has closed its standard output may go on before it is killed.
+/// How long a program may continue after it has closed its standard output before it is killed.
 const END_PATIENCE: Duration = Duration::from_secs(2);
-/// How often it is looked whether it has ended.
+/// How often to check whether the program has ended.
 const END_TICK: Duration = Duration::from_millis(5);
 
-/// What comes from a program.
+/// What arrives from a program.
 #[derive(Debug)]
 pub(crate) enum Incoming {
-    /// An answer.
     Answer(Answer),
-    /// A line that is none: its beginning, and why.
-    Garbage { line: String, reason: String },
-    /// It has closed its standard output.
+    /// A line that is not an answer: its beginning, and why.
+    Malformed {
+        line: String,
+        reason: String,
+    },
+    /// The program has closed its standard output.
     End,
 }
 
-/// A running program. It is killed, with all that it has started, and reaped when this is dropped.
+/// A running program. Dropping this kills the program with all its descendants, and reaps it.
 #[derive(Debug)]
 pub(crate) struct Child {
     process: std::process::Child,
-    /// Lines to write to its standard input; nothing once it is to end.
+    /// Lines to write to its standard input. `None` once it was asked to end.
     pub(crate) lines: Option<Sender<Arc<Vec<u8>>>>,
     pub(crate) answers: Receiver<Incoming>,
-    pub(crate) said: Receiver<String>,
+    pub(crate) stderr_lines: Receiver<String>,
     last_lines: Arc<Mutex<VecDeque<String>>>,
     status: Option<ExitStatus>,
 }
 
 impl Child {
-    /// Starts the program, in a process group of its own: a Ctrl-C in the terminal is for ckpt, which needs the program for its last checkpoint.
+    /// Starts the program in its own process group: Ctrl-C in the terminal is meant for ckpt, which needs the program
+    /// for its last checkpoint.
     pub(crate) fn start(plan: &ExecPlan) -> io::Result<Child> {
         let mut process = Command::new(plan.executable())
             .args(&plan.command[1..])
@@ -68,7 +71,7 @@ impl Child {
             .spawn()?;
         let (line_sender, lines) = bounded(LINES_UNDER_WAY);
         let (answer_sender, answers) = bounded(ANSWERS_UNDER_WAY);
-        let (said_sender, said) = bounded(SAID_UNDER_WAY);
+        let (stderr_sender, stderr_lines) = bounded(STDERR_LINES_UNDER_WAY);
         let last_lines = Arc::<Mutex<VecDeque<String>>>::default();
         let (stdin, stdout, stderr) = (process.stdin.take(), process.stdout.take(), process.stderr.take());
         let missing = || io::Error::other("a standard stream is missing");
@@ -78,11 +81,12 @@ impl Child {
         std::thread::spawn(move || write(stdin, &lines));
         std::thread::spawn(move || read(stdout, &answer_sender));
         let kept = Arc::clone(&last_lines);
-        std::thread::spawn(move || listen(stderr, &said_sender, &kept));
-        Ok(Child { process, lines: Some(line_sender), answers, said, last_lines, status: None })
+        std::thread::spawn(move || listen(stderr, &stderr_sender, &kept));
+        Ok(Child { process, lines: Some(line_sender), answers, stderr_lines, last_lines, status: None })
     }
 
-    /// Returns how the program ended, once it has; it is killed when it does not end by itself within a little while.
+    /// Waits until the program has ended and returns its status. Kills the program if it does not end within a short
+    /// time.
     pub(crate) fn wait(&mut self) -> io::Result<ExitStatus> {
         let begun = Instant::now();
         while begun.elapsed() < END_PATIENCE && !self.has_ended() {
@@ -91,13 +95,13 @@ impl Child {
         self.reap()
     }
 
-    /// Returns the last line that the program has written to its standard error and that is not empty.
+    /// Returns the last line of standard error that is not empty.
     pub(crate) fn last_line(&self) -> Option<String> {
         let lines = self.last_lines.lock().unwrap_or_else(PoisonError::into_inner);
         lines.iter().rev().find(|line| !line.trim().is_empty()).cloned()
     }
 
-    /// Tells whether the program has ended. It stays a zombie: its number belongs to no other process yet.
+    /// Returns whether the program has ended. It stays a zombie, so its process id is not reused yet.
     pub(crate) fn has_ended(&self) -> bool {
         if self.status.is_some() {
             return true;
@@ -106,18 +110,18 @@ impl Child {
         self.pid().is_some_and(|pid| matches!(waitid(WaitId::Pid(pid), options), Ok(Some(_)) | Err(_)))
     }
 
-    /// Kills the program and what it has started.
+    /// Kills the program and all its descendants.
     pub(crate) fn kill(&mut self) {
         let _ = self.reap();
     }
 
-    /// Kills what is left of the program and of what it has started, and takes its status.
+    /// Kills what is left of the program and its descendants, and reaps it.
     fn reap(&mut self) -> io::Result<ExitStatus> {
         if let Some(status) = self.status {
             return Ok(status);
         }
         if let Some(pid) = self.pid() {
-            // While it is not reaped, the number of its group can not be that of another.
+            // Until the program is reaped, no other process group can have its number.
             let _ = kill_process_group(pid, Signal::KILL);
         }
         let status = self.process.wait()?;
@@ -136,7 +140,7 @@ impl Drop for Child {
     }
 }
 
-/// Says how a program ended: `with exit status 3`, `by signal 9`.
+/// Describes how a program ended: `with exit status 3`, `by signal 9`.
 pub(crate) fn describe(status: ExitStatus) -> String {
     match (status.code(), status.signal()) {
         (Some(code), _) => format!("with exit status {code}"),
@@ -145,17 +149,17 @@ pub(crate) fn describe(status: ExitStatus) -> String {
     }
 }
 
-/// Writes lines until there are no more, or nobody reads them.
+/// Writes lines until there are no more, or the program does not read them anymore.
 fn write(mut stdin: ChildStdin, lines: &Receiver<Arc<Vec<u8>>>) {
     for line in lines {
         if stdin.write_all(&line).is_err() {
-            // That the program has gone is told by its standard output.
+            // The thread that reads standard output notices that the program is gone.
             return;
         }
     }
 }
 
-/// Reads answers until the first line that is none, or the end.
+/// Reads answers up to the end, or to the first line that is not one.
 fn read(stdout: ChildStdout, answers: &Sender<Incoming>) {
     let mut stdout = BufReader::with_capacity(1 << 18, stdout);
     let mut line = Vec::new();
@@ -166,14 +170,14 @@ fn read(stdout: ChildStdout, answers: &Sender<Incoming>) {
         let incoming = match (read, whole) {
             (Err(_) | Ok(0), _) => Incoming::End,
             (Ok(_), _) if line.len() > MAX_ANSWER_BYTES => {
-                garbage(&line, format!("it is longer than {MAX_ANSWER_BYTES} bytes"))
+                malformed(&line, format!("it is longer than {MAX_ANSWER_BYTES} bytes"))
             }
-            // Cut short: the program ended while it wrote.
+            // Truncated: the program ended while it was writing.
             (Ok(_), None) => Incoming::End,
             (Ok(_), Some(whole)) if whole.trim_ascii().is_empty() => continue,
             (Ok(_), Some(whole)) => match Answer::parse(whole) {
                 Ok(answer) => Incoming::Answer(answer),
-                Err(reason) => garbage(whole, reason),
+                Err(reason) => malformed(whole, reason),
             },
         };
         let is_last = !matches!(incoming, Incoming::Answer(_));
@@ -181,26 +185,26 @@ fn read(stdout: ChildStdout, answers: &Sender<Incoming>) {
             break;
         }
     }
-    // A program that goes on writing must not be stopped by a full pipe before it is told to end.
+    // A program that continues to write must not block on a full pipe before it is asked to end.
     let _ = io::copy(&mut stdout, &mut io::sink());
 }
 
-fn garbage(line: &[u8], reason: String) -> Incoming {
+fn malformed(line: &[u8], reason: String) -> Incoming {
     let shown = &line[..line.len().min(SHOWN_BYTES)];
     let mut shown: String = String::from_utf8_lossy(shown).escape_debug().to_string().replace("\\\"", "\"");
     if line.len() > SHOWN_BYTES {
         shown.push('…');
     }
-    Incoming::Garbage { line: shown, reason }
+    Incoming::Malformed { line: shown, reason }
 }
 
 /// Passes on what the program writes to its standard error, line by line.
-fn listen(stderr: ChildStderr, said: &Sender<String>, last_lines: &Mutex<VecDeque<String>>) {
+fn listen(stderr: ChildStderr, stderr_lines: &Sender<String>, last_lines: &Mutex<VecDeque<String>>) {
     let mut stderr = BufReader::new(stderr);
     let mut line = Vec::new();
     loop {
         line.clear();
-        match stderr.by_ref().take(SAID_BYTES as u64).read_until(b'\n', &mut line) {
+        match stderr.by_ref().take(STDERR_LINE_BYTES as u64).read_until(b'\n', &mut line) {
             Err(_) | Ok(0) => return,
             Ok(_) => {}
         }
@@ -212,7 +216,7 @@ fn listen(stderr: ChildStderr, said: &Sender<String>, last_lines: &Mutex<VecDequ
             }
             kept.push_back(text.clone());
         }
-        if said.send(text).is_err() {
+        if stderr_lines.send(text).is_err() {
             let _ = io::copy(&mut stderr, &mut io::sink());
             return;
         }

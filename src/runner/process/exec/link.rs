@@ -9,16 +9,16 @@ use crossbeam_channel::{Receiver, SendTimeoutError, TrySendError};
 
 use super::child::{Child, Incoming, describe};
 use super::protocol;
-use super::protocol::{Answer, Handed, Hello, PROTOCOL, RESTORE_BYTES};
-use crate::runner::messages::Ticket;
+use super::protocol::{Answer, Hello, PROTOCOL, RESTORE_BYTES, StateUpdate};
 use crate::runner::process::exec::failure::ProgramFailure;
 use crate::runner::process::exec::plan::ExecPlan;
+use crate::runner::ticket::Ticket;
 
-/// The most requests that a program has not answered yet.
+/// The maximum number of requests that a program has not answered yet.
 const REQUESTS_UNDER_WAY: usize = 8;
-/// How often something that is waited for is looked after.
+/// How often to check on what is waited for.
 const TICK: Duration = Duration::from_millis(50);
-/// Bytes of a record that an error shows.
+/// How many characters of a record an error shows.
 const SHOWN_BYTES: usize = 200;
 
 /// A program and the requests that it has not answered yet.
@@ -28,14 +28,14 @@ pub(crate) struct Link<'a> {
     child: Child,
     next_number: u64,
     unanswered: VecDeque<Request>,
-    /// The last time that it answered, or was asked when nothing was unanswered.
+    /// When the program last answered, or was asked while no request was unanswered.
     heard: Instant,
-    /// Since when it has worked on the first of the unanswered requests.
+    /// When the program began to work on the first unanswered request.
     begun: Instant,
     ticked: Instant,
 }
 
-/// A request that is not answered yet.
+/// A request that the program has not answered yet.
 #[derive(Debug)]
 struct Request {
     number: u64,
@@ -44,29 +44,29 @@ struct Request {
 
 #[derive(Debug)]
 enum RequestKind {
-    /// The line that was sent. The ticket is given back when it is answered.
+    /// The line that was sent. The ticket is returned when the batch is answered.
     Batch {
         line: Arc<Vec<u8>>,
         _ticket: Arc<Ticket>,
     },
-    /// The cut of this block number.
+    /// A checkpoint at the cut before this block.
     Checkpoint {
         cut: u64,
     },
     Tick,
 }
 
-/// What an answer of a program means for the worker.
+/// What an answer means for the worker.
 #[derive(Debug)]
-pub(crate) struct Given {
-    /// What it hands over.
-    pub(crate) handed: Handed,
-    /// The cut that it has handed over all changes of, and how long it stood still for that.
+pub(crate) struct Reply {
+    /// The changes that the program hands over.
+    pub(crate) update: StateUpdate,
+    /// The cut for which the program has now handed over all changes, and how long it was paused for that.
     pub(crate) cut: Option<(u64, Duration)>,
 }
 
 impl<'a> Link<'a> {
-    /// Starts a program for worker `worker` of `workers`, which gets these ranges of tasks.
+    /// Starts a program for worker number `worker` of `workers`, with these ranges of tasks.
     pub(crate) fn start(
         plan: &'a ExecPlan,
         worker: usize,
@@ -91,9 +91,10 @@ impl<'a> Link<'a> {
         Ok(link)
     }
 
-    /// Hands the program its state, and waits until it has taken it over. `rows` is called with a function that takes task, key and value.
+    /// Sends the program its state and waits until the program has loaded it. `rows` calls its argument with the task,
+    /// key and value of each row.
     ///
-    /// Returns false when `aborting` says so meanwhile.
+    /// Returns false if `aborting` was set in the meantime.
     pub(crate) fn restore(
         &mut self,
         rows: impl FnOnce(&mut dyn FnMut(u32, &str, &[u8]) -> bool),
@@ -128,7 +129,7 @@ impl<'a> Link<'a> {
         }
         self.heard = Instant::now();
         loop {
-            self.child.said.try_iter().for_each(&mut tell);
+            self.child.stderr_lines.try_iter().for_each(&mut tell);
             match self.child.answers.recv_timeout(TICK) {
                 Ok(Incoming::Answer(Answer::Ready { protocol })) => {
                     if let Some(found) = protocol.filter(|found| *found != PROTOCOL) {
@@ -149,7 +150,7 @@ impl<'a> Link<'a> {
         }
     }
 
-    /// Sends a line before the program is asked anything: it may take its time to read.
+    /// Sends a line before the program has been asked anything. The program may take its time to read it.
     fn post(
         &mut self,
         line: Vec<u8>,
@@ -165,7 +166,7 @@ impl<'a> Link<'a> {
                 Err(SendTimeoutError::Disconnected(_)) => return Err(self.ended()),
                 Err(SendTimeoutError::Timeout(unsent)) => line = unsent,
             }
-            self.child.said.try_iter().for_each(&mut *tell);
+            self.child.stderr_lines.try_iter().for_each(&mut *tell);
             self.check_time()?;
             if aborting.load(Ordering::Relaxed) {
                 return Ok(false);
@@ -173,27 +174,27 @@ impl<'a> Link<'a> {
         }
     }
 
-    /// Returns what comes from the program, for [`Link::take`].
+    /// Returns the channel of what arrives from the program, to pass to [`Link::take`].
     pub(crate) fn answers(&self) -> Receiver<Incoming> {
         self.child.answers.clone()
     }
 
-    /// Returns the lines of the program's standard error.
-    pub(crate) fn said(&self) -> Receiver<String> {
-        self.child.said.clone()
+    /// Returns the channel of the lines of the program's standard error.
+    pub(crate) fn stderr_lines(&self) -> Receiver<String> {
+        self.child.stderr_lines.clone()
     }
 
-    /// Tells whether the program may be asked something more.
+    /// Returns whether the program may be sent another request.
     pub(crate) fn has_room(&self) -> bool {
         self.unanswered.len() < REQUESTS_UNDER_WAY
     }
 
-    /// Tells whether the program has answered everything.
+    /// Returns whether the program has answered everything.
     pub(crate) fn is_idle(&self) -> bool {
         self.unanswered.is_empty()
     }
 
-    /// Hands the program the records in `body`, which [`ExecPlan::push`] made.
+    /// Sends the program the records in `body`, which was made by [`ExecPlan::push`].
     pub(crate) fn batch(&mut self, body: &[u8], ticket: Arc<Ticket>) -> Result<(), ProgramFailure> {
         let line = Arc::new(protocol::batch(self.next_number, body));
         self.ask(Arc::clone(&line), RequestKind::Batch { line, _ticket: ticket })
@@ -204,13 +205,13 @@ impl<'a> Link<'a> {
         self.ask(Arc::new(protocol::checkpoint(self.next_number)), RequestKind::Checkpoint { cut })
     }
 
-    /// Tells the program the time, or that the input has `ended`.
+    /// Sends the program a tick. `ended` says whether the input has ended.
     pub(crate) fn tick(&mut self, ended: bool) -> Result<(), ProgramFailure> {
         self.ticked = Instant::now();
         self.ask(Arc::new(protocol::tick(self.next_number, ended)), RequestKind::Tick)
     }
 
-    /// Tells whether the program is to be told the time.
+    /// Returns whether it is time to send the program a tick.
     pub(crate) fn is_tick_due(&self) -> bool {
         self.plan.tick.is_some_and(|tick| self.ticked.elapsed() >= tick)
             && self.has_room()
@@ -228,7 +229,7 @@ impl<'a> Link<'a> {
         match lines.try_send(line) {
             Ok(()) => Ok(()),
             Err(TrySendError::Disconnected(_)) => Err(self.ended()),
-            // There is a place for every request that may be under way.
+            // The channel has room for every request that may be unanswered.
             Err(TrySendError::Full(line)) => lines.send(line).map_err(|_| self.ended()),
         }
     }
@@ -238,22 +239,22 @@ impl<'a> Link<'a> {
         lines.send(Arc::new(line)).map_err(|_| self.ended())
     }
 
-    /// Takes what came from the program.
-    pub(crate) fn take(&mut self, incoming: Incoming) -> Result<Given, ProgramFailure> {
+    /// Processes what arrived from the program.
+    pub(crate) fn take(&mut self, incoming: Incoming) -> Result<Reply, ProgramFailure> {
         self.heard = Instant::now();
         let answer = match incoming {
             Incoming::Answer(answer) => answer,
-            Incoming::Garbage { line, reason } => return Err(ProgramFailure::Garbage { line, reason }),
+            Incoming::Malformed { line, reason } => return Err(ProgramFailure::Malformed { line, reason }),
             Incoming::End => return Err(self.ended()),
         };
         match answer {
-            Answer::Part(handed) => {
+            Answer::Part(update) => {
                 if self.unanswered.is_empty() {
                     return Err(ProgramFailure::Unasked);
                 }
-                Ok(Given { handed, cut: None })
+                Ok(Reply { update, cut: None })
             }
-            Answer::Done { number, handed } => {
+            Answer::Done { number, update } => {
                 let Some(request) = self.unanswered.pop_front() else { return Err(ProgramFailure::Unasked) };
                 if request.number != number {
                     return Err(ProgramFailure::WrongNumber { expected: request.number, found: number });
@@ -263,7 +264,7 @@ impl<'a> Link<'a> {
                     RequestKind::Checkpoint { cut } => Some((cut, begun.elapsed())),
                     RequestKind::Batch { .. } | RequestKind::Tick => None,
                 };
-                Ok(Given { handed, cut })
+                Ok(Reply { update, cut })
             }
             Answer::Error { message, record } => {
                 let place = record.and_then(|record| self.place_of(record));
@@ -273,7 +274,7 @@ impl<'a> Link<'a> {
         }
     }
 
-    /// Fails when the program was asked something and has not answered for too long.
+    /// Fails if the program has not answered for too long.
     pub(crate) fn check_time(&self) -> Result<(), ProgramFailure> {
         if self.heard.elapsed() > self.plan.timeout {
             let timeout = self.plan.timeout;
@@ -282,16 +283,17 @@ impl<'a> Link<'a> {
         Ok(())
     }
 
-    /// Asks the program to end, and waits until it has. Its end is no failure of the run: everything was handed over.
+    /// Asks the program to end and waits until it has. How it ends does not fail the run, because everything was handed
+    /// over.
     ///
-    /// Returns what there is to say about it.
+    /// Returns a warning if it did not end cleanly.
     pub(crate) fn close(mut self, mut tell: impl FnMut(String)) -> Option<String> {
         if let Some(lines) = self.child.lines.take() {
             let _ = lines.send_timeout(Arc::new(protocol::close()), TICK);
         }
         let begun = Instant::now();
         while begun.elapsed() < self.plan.timeout && !self.child.has_ended() {
-            match self.child.said.recv_timeout(TICK) {
+            match self.child.stderr_lines.recv_timeout(TICK) {
                 Ok(line) => tell(line),
                 Err(_) => std::thread::sleep(Duration::from_millis(1)),
             }
@@ -305,40 +307,41 @@ impl<'a> Link<'a> {
         }
     }
 
-    /// Returns the last line that the program has written to its standard error, as far as that was passed on.
+    /// Returns the last line of the program's standard error that was passed on.
     pub(crate) fn last_line(&self) -> Option<String> {
         self.child.last_line()
     }
 
-    /// Ends the program, if it has not ended, and passes on what it has still said.
+    /// Kills the program if it is still running, and passes on the rest of its standard error.
     pub(crate) fn drain(&mut self, mut tell: impl FnMut(String)) {
         self.child.kill();
-        // The end comes soon, unless something that it has started is out of reach and keeps the stream open.
-        while let Ok(line) = self.child.said.recv_timeout(4 * TICK) {
+        // The stream ends soon, unless a descendant that cannot be killed keeps it open.
+        while let Ok(line) = self.child.stderr_lines.recv_timeout(4 * TICK) {
             tell(line);
         }
     }
 
-    /// Returns how the program ended, which it should not have.
+    /// Returns the failure of a program that ended when it should not have.
     fn ended(&mut self) -> ProgramFailure {
         let place = self.work();
         match self.child.wait() {
             Ok(status) => ProgramFailure::Ended { how: describe(status), last_line: None, place },
-            Err(source) => ProgramFailure::Lost { source },
+            Err(source) => ProgramFailure::UnknownEnd { source },
         }
     }
 
-    /// Returns what the program was working on: the records of a batch.
+    /// Describes the records that the program was working on.
     fn work(&self) -> Option<String> {
         let RequestKind::Batch { line, .. } = &self.unanswered.front()?.kind else { return None };
         let (partition, first, last) = protocol::extent_of(line)?;
-        Some(match first == last {
-            true => format!("the record at byte {first} of `{partition}`"),
-            false => format!("the records at bytes {first} to {last} of `{partition}`"),
+        Some(if first == last {
+            format!("the record at byte {first} of `{partition}`")
+        } else {
+            format!("the records at bytes {first} to {last} of `{partition}`")
         })
     }
 
-    /// Returns the place and the beginning of a record of the batch that the program is at.
+    /// Describes a record of the batch that the program was working on.
     fn place_of(&self, record: usize) -> Option<String> {
         let RequestKind::Batch { line, .. } = &self.unanswered.front()?.kind else { return None };
         let (partition, _, _) = protocol::extent_of(line)?;

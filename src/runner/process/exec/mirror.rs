@@ -1,4 +1,4 @@
-//! The state of a program as the run holds it: the rows that the program handed over at the last cut.
+//! The copy of a program's state that a run keeps: the rows that the program handed over up to the last cut.
 
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -7,13 +7,15 @@ use crate::format::rows::RowCodec;
 use crate::input::record::{BadRecord, Field};
 use crate::job::{FieldPath, InputFormat};
 use crate::runner::process::processor::{Context, ProcessError, Processor};
-use crate::runner::state::shard::{RowMut, Shard};
+use crate::runner::state::row_mut::RowMut;
+use crate::runner::state::shard::Shard;
 use crate::values::value::{Column, ColumnType};
 
-/// The name of the one column that the state of a program has.
+/// The name of the only column in the state of a program.
 pub const VALUE_COLUMN: &str = "value";
 
-/// The copy of a program's state that a run keeps: rows of one JSON column. Records are not applied to it, but sent to the program.
+/// The processor of jobs with a program. A row is one JSON column; records are sent to the program instead of being
+/// applied.
 #[derive(Debug)]
 pub struct Mirror {
     fields: Vec<FieldPath>,
@@ -21,7 +23,6 @@ pub struct Mirror {
 }
 
 impl Mirror {
-    /// Makes the copy for input of `format`.
     pub fn new(format: &InputFormat) -> Mirror {
         let fields = match format {
             InputFormat::Json | InputFormat::Csv { .. } => Vec::new(),
@@ -50,23 +51,25 @@ impl Processor for Mirror {
     }
 }
 
-/// The bytes of the task before each key of a program's state in memory.
+/// The number of bytes of the task that precedes each key of a program's state in memory.
 pub(crate) const TASK_BYTES: usize = 4;
 
-/// Returns what a key of a program's state is in a shard: two tasks may have the same keys.
+/// Returns the key in a shard of a key of a program's state. It includes the task, because two tasks may have equal
+/// keys.
 pub(crate) fn shard_key(task: u32, key: &[u8]) -> Vec<u8> {
     let mut bytes = task.to_be_bytes().to_vec();
     bytes.extend_from_slice(key);
     bytes
 }
 
-/// Returns the task and the key of a key in a shard.
+/// Splits the key in a shard into the task and the key of a program's state.
 pub(crate) fn split_key(key: &[u8]) -> (u32, &[u8]) {
     let (task, key) = key.split_first_chunk().expect("a key of a program's state begins with its task");
     (u32::from_be_bytes(*task), key)
 }
 
-/// Puts a change of a program's state into the shard that holds its task. A value that is what is there already changes nothing.
+/// Applies a change of a program's state to the shard of its task. Setting a key to the value that it has changes
+/// nothing.
 pub(crate) fn put(
     shard: &mut Shard,
     codec: &RowCodec,
@@ -90,9 +93,10 @@ pub(crate) fn put(
     if shard.find(hash, &key).is_some_and(|row| shard.bytes(row, 0) == Some(value)) {
         return Ok(());
     }
-    // What a reader of JSON may not take is refused here: numbers out of range, halves of surrogate pairs, very deep nesting.
+    // Values that other JSON readers may reject are refused here: numbers out of range, lone surrogates, very deep
+    // nesting.
     if let Err(error) = serde_json::from_slice::<serde_json::Value>(value) {
-        return Err(format!("a value that is no JSON: {error}"));
+        return Err(format!("a value that is not JSON: {error}"));
     }
     shard.row(hash, &key).set(0, at, ColumnType::Json, value);
     Ok(())
@@ -104,17 +108,17 @@ mod tests {
 
     fn taken(shard: &mut Shard) -> Vec<(u32, String, Option<String>)> {
         shard.freeze(false);
-        let mut snapshot = shard.take(usize::MAX / 2, |key| split_key(key).0).expect("all of it");
-        snapshot.rows.split_tasks();
-        snapshot.rows.sort();
+        let mut frozen = shard.take(usize::MAX / 2, |key| split_key(key).0).expect("all of it");
+        frozen.rows.split_tasks();
+        frozen.rows.sort();
         let codec = RowCodec::new(vec![Column::new(VALUE_COLUMN, ColumnType::Json)]);
         let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
         let value = |packed: &[u8]| codec.unpack(packed)[0].to_json();
-        snapshot.rows.iter().map(|row| (row.task, text(row.key), row.value.map(value))).collect()
+        frozen.rows.iter().map(|row| (row.task, text(row.key), row.value.map(value))).collect()
     }
 
     #[test]
-    fn only_what_differs_is_a_change_and_tasks_have_keys_of_their_own() {
+    fn setting_an_equal_value_is_not_a_change_and_tasks_have_separate_keys() {
         let codec = RowCodec::new(Mirror::new(&InputFormat::Json).columns().to_vec());
         let mut shard = Shard::new(&codec);
         let put = |shard: &mut Shard, task, value: Option<&str>| {
@@ -134,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_json_or_too_large_is_refused() {
+    fn values_that_are_not_json_or_are_too_large_are_refused() {
         let codec = RowCodec::new(Mirror::new(&InputFormat::Json).columns().to_vec());
         let mut shard = Shard::new(&codec);
         let long = format!("\"{}\"", "x".repeat(MAX_VALUE_BYTES));

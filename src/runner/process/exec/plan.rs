@@ -23,17 +23,17 @@ pub struct ExecPlan {
     pub(crate) job: String,
     pub(crate) key: Option<String>,
     format: InputFormat,
-    /// The names of the files that records come from, by the number of their stream.
+    /// The names of the partitions that records come from, by stream.
     names: Arc<StreamNames>,
-    /// Whether rows that it emits have somewhere to go.
+    /// Whether there is an output for rows that a program emits.
     emits: bool,
 }
 
 impl ExecPlan {
-    /// Makes the plan of `job` that runs `exec`. `environment` is added to that of ckpt.
+    /// Makes the plan of `job`, which runs `exec`. `environment` is added to the environment of ckpt.
     pub fn new(job: &JobSpec, exec: &ExecSpec, environment: &[(OsString, OsString)]) -> ExecPlan {
         let mut environment = environment.to_vec();
-        environment.push((ROLE.into(), PROTOCOL.to_string().into()));
+        environment.push((PROGRAM_VARIABLE.into(), PROTOCOL.to_string().into()));
         ExecPlan {
             command: exec.command.clone(),
             directory: if job.base.as_os_str().is_empty() { PathBuf::from(".") } else { job.base.clone() },
@@ -48,7 +48,7 @@ impl ExecPlan {
         }
     }
 
-    /// Returns what is started: a path is relative to the job file's directory, a plain name is looked up in `PATH`.
+    /// Returns what to start. A path is relative to the directory of the job file; a plain name is looked up in `PATH`.
     pub(crate) fn executable(&self) -> PathBuf {
         let program = PathBuf::from(&self.command[0]);
         if program.components().count() < 2 {
@@ -57,26 +57,25 @@ impl ExecPlan {
         std::path::absolute(self.directory.join(&program)).unwrap_or(program)
     }
 
-    /// Says where the names of files are found.
     pub(crate) fn set_names(&mut self, names: Arc<StreamNames>) {
         self.names = names;
     }
 
-    /// Tells whether rows that a program emits have somewhere to go.
+    /// Returns whether there is an output for rows that a program emits.
     pub(crate) fn emits(&self) -> bool {
         self.emits
     }
 
-    /// Returns what the program is called in messages: its script, if it has one.
+    /// Returns the name of the program for messages: its script, if it has one.
     pub fn name(&self) -> &str {
         let script = self.command.get(1).filter(|argument| !argument.starts_with('-'));
         let path = script.unwrap_or(&self.command[0]);
         path.rsplit('/').next().unwrap_or(path)
     }
 
-    /// Appends a record to the body of a batch, which it begins when `body` is empty. On an error `body` may have grown.
+    /// Appends a record to the body of a batch, and begins the body if it is empty. On an error, `body` may have grown.
     ///
-    /// `fields` are those of [`Mirror::fields`].
+    /// `fields` are the values of [`Mirror::fields`](crate::runner::process::exec::mirror::Mirror).
     pub(crate) fn push(
         &self,
         body: &mut Vec<u8>,
@@ -89,13 +88,13 @@ impl ExecPlan {
             protocol::begin_batch(body, &self.names.get(block.stream));
         }
         protocol::push_record(body, task, block.offset + place.at as u64, |body| match &self.format {
-            // It was checked when it was taken apart.
+            // The record was checked when it was parsed.
             InputFormat::Json => {
                 body.extend_from_slice(place.bytes.trim_ascii());
                 Ok(())
             }
             InputFormat::Csv { delimiter } => {
-                let text = std::str::from_utf8(place.bytes).expect("the record was taken apart as text");
+                let text = std::str::from_utf8(place.bytes).expect("the record was parsed as text");
                 push_row(body, text, *delimiter, block.header.as_deref())
             }
             InputFormat::Text | InputFormat::Words => {
@@ -113,10 +112,10 @@ impl ExecPlan {
     }
 }
 
-/// The environment variable that tells a program that ckpt has started it.
-pub const ROLE: &str = "CKPT_PROGRAM";
+/// The environment variable that tells a program that it was started by ckpt.
+pub const PROGRAM_VARIABLE: &str = "CKPT_PROGRAM";
 
-/// Appends a row of CSV as an object of texts.
+/// Appends a CSV row as a JSON object of strings.
 pub(crate) fn push_row(
     body: &mut Vec<u8>,
     text: &str,
@@ -144,7 +143,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_program_is_called_by_its_script_and_found_beside_the_job_file() {
+    fn a_program_is_named_after_its_script_and_found_beside_the_job_file() {
         let job = |command: &str| {
             let text = format!("job: j\ninput: a.jsonl\nprocess: {{exec: {command}}}\n");
             JobSpec::parse(&text, std::path::Path::new("/jobs/j.yaml")).unwrap()

@@ -1,4 +1,4 @@
-//! What ckpt and a program say to each other: a JSON object a line. `docs/protocol.md` is the specification.
+//! The messages between ckpt and a program: one JSON object per line. `docs/protocol.md` is the specification.
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -8,13 +8,13 @@ use crate::format::row_batch::RowBatch;
 /// The version of the protocol.
 pub const PROTOCOL: u32 = 1;
 
-/// The longest line that a program may write, in bytes, its end included.
+/// The maximum length of a line that a program writes, in bytes, including its end.
 pub const MAX_ANSWER_BYTES: usize = 64 << 20;
 
-/// So many bytes of rows, or a single row, are put into one `restore`.
+/// A `restore` is sent once it has this many bytes.
 pub(crate) const RESTORE_BYTES: usize = 1 << 20;
 
-/// The first line.
+/// The first line of the conversation.
 #[derive(Debug, Serialize)]
 pub(crate) struct Hello<'a> {
     #[serde(rename = "type")]
@@ -24,7 +24,7 @@ pub(crate) struct Hello<'a> {
     pub(crate) job: &'a str,
     pub(crate) worker: usize,
     pub(crate) workers: usize,
-    /// First and last task of each range that the program gets.
+    /// The first and the last task of each range that the program is given.
     pub(crate) tasks: Vec<(u32, u32)>,
     pub(crate) key: Option<String>,
 }
@@ -37,7 +37,7 @@ impl Hello<'_> {
     }
 }
 
-/// Returns the line that says that all state has been handed over.
+/// Returns the line that follows the last row of the state.
 pub(crate) fn start() -> Vec<u8> {
     b"{\"type\":\"start\"}\n".to_vec()
 }
@@ -47,17 +47,17 @@ pub(crate) fn close() -> Vec<u8> {
     b"{\"type\":\"close\"}\n".to_vec()
 }
 
-/// Returns the line that asks for everything that changed. `ended` says that the input has been read to its end.
+/// Returns the line that asks for everything that changed.
 pub(crate) fn checkpoint(number: u64) -> Vec<u8> {
     format!("{{\"type\":\"checkpoint\",\"number\":{number}}}\n").into_bytes()
 }
 
-/// Returns the line of a timer. `ended` says that the input has been read to its end.
+/// Returns the line of a tick. `ended` says whether the input has ended.
 pub(crate) fn tick(number: u64, ended: bool) -> Vec<u8> {
     format!("{{\"type\":\"tick\",\"number\":{number},\"ended\":{ended}}}\n").into_bytes()
 }
 
-/// Returns the line of a batch. `body` is what [`begin_batch`] and [`push_record`] made.
+/// Returns the line of a batch. `body` was made by [`begin_batch`] and [`push_record`].
 pub(crate) fn batch(number: u64, body: &[u8]) -> Vec<u8> {
     let mut line = Vec::with_capacity(body.len() + 48);
     line.extend_from_slice(format!("{{\"type\":\"batch\",\"number\":{number},").as_bytes());
@@ -73,7 +73,7 @@ pub(crate) fn begin_batch(body: &mut Vec<u8>, partition: &str) {
     body.extend_from_slice(b",\"records\":[");
 }
 
-/// Appends a record to the body of a batch; `push_data` appends its data as JSON.
+/// Appends a record to the body of a batch. `push_data` appends its data as JSON.
 pub(crate) fn push_record(
     body: &mut Vec<u8>,
     task: u32,
@@ -126,25 +126,25 @@ fn push_number(line: &mut Vec<u8>, number: u64) {
     serde_json::to_writer(line, &number).expect("a number is always JSON");
 }
 
-/// What a program says.
+/// What a program answers.
 #[derive(Debug)]
 pub(crate) enum Answer {
-    /// It has taken over the state.
+    /// The program has loaded the state.
     Ready { protocol: Option<u32> },
-    /// Some of what belongs to the request that it is at.
-    Part(Handed),
-    /// The request of this number is done.
-    Done { number: u64, handed: Handed },
-    /// It can not go on. The record is an index into the batch that it is at.
+    /// A part of the answer to the first unanswered request.
+    Part(StateUpdate),
+    /// The end of the answer to the request with this number.
+    Done { number: u64, update: StateUpdate },
+    /// The program cannot continue. `record` is an index into the batch that it was working on.
     Error { message: String, record: Option<usize> },
 }
 
-/// What a program hands over.
+/// What a program hands over: changes to its state, and output.
 #[derive(Debug, Default)]
-pub(crate) struct Handed {
-    /// Changed keys with their values as JSON, and deleted ones, in the order in which they count.
+pub(crate) struct StateUpdate {
+    /// The changed keys with their values as JSON, and the deleted keys, in the order in which they apply.
     pub(crate) changes: RowBatch,
-    /// Rows for the output: the task and a JSON object each.
+    /// Rows for the output: the task and a JSON object for each.
     pub(crate) rows: Vec<(u32, Box<str>)>,
 }
 
@@ -167,10 +167,10 @@ struct Line<'a> {
 }
 
 impl Answer {
-    /// Reads a line. The error says what is wrong with it.
+    /// Parses a line. The error says what is wrong with it.
     pub(crate) fn parse(line: &[u8]) -> Result<Answer, String> {
         let text = std::str::from_utf8(line).map_err(|_| "it is not UTF-8".to_owned())?;
-        // The place within a line says more without "line 1".
+        // Every message is a single line, so its number says nothing.
         let line: Line<'_> = serde_json::from_str(text).map_err(|error| {
             let text = error.to_string();
             text.replace(&format!(" at line 1 column {}", error.column()), &format!(" at byte {}", error.column()))
@@ -202,35 +202,36 @@ impl Answer {
             "error" => {
                 Ok(Answer::Error { message: line.message.ok_or("`error` needs a `message`")?, record: line.record })
             }
-            "part" => Ok(Answer::Part(Handed::of(&line)?)),
-            "done" => {
-                Ok(Answer::Done { number: line.number.ok_or_else(|| missing("number"))?, handed: Handed::of(&line)? })
-            }
-            other => Err(format!("`{}` is no type of an answer", crate::values::units::shown(other))),
+            "part" => Ok(Answer::Part(StateUpdate::from_line(&line)?)),
+            "done" => Ok(Answer::Done {
+                number: line.number.ok_or_else(|| missing("number"))?,
+                update: StateUpdate::from_line(&line)?,
+            }),
+            other => Err(format!("`{}` is not an answer type", crate::values::units::shown(other))),
         }
     }
 }
 
-impl Handed {
-    fn of(line: &Line<'_>) -> Result<Handed, String> {
-        let mut handed = Handed::default();
+impl StateUpdate {
+    fn from_line(line: &Line<'_>) -> Result<StateUpdate, String> {
+        let mut update = StateUpdate::default();
         for (task, key, value) in &line.changed {
-            handed.changes.push(*task, key.as_bytes(), Some(value.get().as_bytes()));
+            update.changes.push(*task, key.as_bytes(), Some(value.get().as_bytes()));
         }
         for (task, key) in &line.deleted {
-            handed.changes.push(*task, key.as_bytes(), None);
+            update.changes.push(*task, key.as_bytes(), None);
         }
         for (task, row) in &line.emit {
             if !row.get().starts_with('{') {
-                return Err("a row in `emit` is no object".to_owned());
+                return Err("a row in `emit` is not an object".to_owned());
             }
-            handed.rows.push((*task, row.get().into()));
+            update.rows.push((*task, row.get().into()));
         }
-        Ok(handed)
+        Ok(update)
     }
 }
 
-/// Finds a record in a batch again: its offset, and its data as JSON.
+/// Finds a record in a batch. Returns its offset, and its data as JSON.
 pub(crate) fn record_of(batch: &[u8], index: usize) -> Option<(u64, String)> {
     #[derive(Deserialize)]
     struct Batch<'a> {
@@ -241,7 +242,7 @@ pub(crate) fn record_of(batch: &[u8], index: usize) -> Option<(u64, String)> {
     batch.records.get(index).map(|(_, offset, data)| (*offset, data.get().to_owned()))
 }
 
-/// Returns the partition of a batch, and the offsets of its first and last record.
+/// Returns the partition of a batch, and the offsets of its first and its last record.
 pub(crate) fn extent_of(batch: &[u8]) -> Option<(String, u64, u64)> {
     #[derive(Deserialize)]
     struct Batch<'a> {
@@ -253,31 +254,27 @@ pub(crate) fn extent_of(batch: &[u8]) -> Option<(String, u64, u64)> {
     Some((batch.partition, batch.records.first()?.1, batch.records.last()?.1))
 }
 
-/// What a line of a program says, in numbers.
+/// The kind of an answer and its number of items.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Said {
-    /// Its `type`.
+pub struct AnswerSummary {
     pub kind: &'static str,
-    /// Changed keys.
     pub changed: usize,
-    /// Deleted keys.
     pub deleted: usize,
-    /// Rows for the output.
     pub emitted: usize,
 }
 
-/// Reads a line of a program as a run does, and tells what it says: for tests of the protocol. The error says what is wrong with it.
-pub fn read_answer(line: &[u8]) -> Result<Said, String> {
-    let of = |kind, handed: &Handed| {
-        let deleted = handed.changes.iter().filter(|row| row.value.is_none()).count();
-        let changed = handed.changes.iter().count() - deleted;
-        Said { kind, changed, deleted, emitted: handed.rows.len() }
+/// Parses a line of a program as a run does, for tests of the protocol. The error says what is wrong with it.
+pub fn read_answer(line: &[u8]) -> Result<AnswerSummary, String> {
+    let of = |kind, update: &StateUpdate| {
+        let deleted = update.changes.iter().filter(|row| row.value.is_none()).count();
+        let changed = update.changes.iter().count() - deleted;
+        AnswerSummary { kind, changed, deleted, emitted: update.rows.len() }
     };
     Ok(match Answer::parse(line)? {
-        Answer::Ready { .. } => of("ready", &Handed::default()),
-        Answer::Error { .. } => of("error", &Handed::default()),
-        Answer::Part(handed) => of("part", &handed),
-        Answer::Done { handed, .. } => of("done", &handed),
+        Answer::Ready { .. } => of("ready", &StateUpdate::default()),
+        Answer::Error { .. } => of("error", &StateUpdate::default()),
+        Answer::Part(update) => of("part", &update),
+        Answer::Done { update, .. } => of("done", &update),
     })
 }
 
@@ -286,12 +283,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn answers_are_taken_apart() {
+    fn answers_are_parsed() {
         let line = br#"{"type":"done","number":7,"changed":[[3,"a",{"n":1}],[3,"b\"",null]],"deleted":[[3,"a"]],"emit":[[3,{"x": [1]}]]}"#;
-        let Ok(Answer::Done { number: 7, handed }) = Answer::parse(line) else { panic!("{:?}", Answer::parse(line)) };
-        let rows: Vec<_> = handed.changes.iter().map(|row| (row.task, row.key, row.value)).collect();
+        let Ok(Answer::Done { number: 7, update }) = Answer::parse(line) else { panic!("{:?}", Answer::parse(line)) };
+        let rows: Vec<_> = update.changes.iter().map(|row| (row.task, row.key, row.value)).collect();
         assert_eq!(rows, [(3, &b"a"[..], Some(&br#"{"n":1}"#[..])), (3, b"b\"", Some(b"null")), (3, b"a", None)]);
-        assert_eq!(handed.rows, [(3, r#"{"x": [1]}"#.into())]);
+        assert_eq!(update.rows, [(3, r#"{"x": [1]}"#.into())]);
         assert!(matches!(Answer::parse(br#"{"type":"ready","protocol":1}"#), Ok(Answer::Ready { protocol: Some(1) })));
         assert!(matches!(Answer::parse(br#"{"type":"part"}"#), Ok(Answer::Part(_))));
         let error = Answer::parse(br#"{"type":"error","message":"no","record":2}"#);
@@ -299,17 +296,17 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_answer_is_refused_with_a_reason() {
+    fn lines_that_are_not_answers_are_refused_with_a_reason() {
         for (line, reason) in [
             (&b"hello"[..], "expected value at byte 1"),
             (b"\xff", "it is not UTF-8"),
             (b"{}", "missing field `type` at byte 2"),
-            (br#"{"type":"yes"}"#, "`yes` is no type of an answer"),
+            (br#"{"type":"yes"}"#, "`yes` is not an answer type"),
             (br#"{"type":"done"}"#, "`done` needs a `number`"),
             (br#"{"type":"error"}"#, "`error` needs a `message`"),
             (br#"{"type":"ready","number":1}"#, "`ready` has no `number`"),
             (br#"{"type":"ready","emit":[[1,{}]]}"#, "`ready` has no `emit`"),
-            (br#"{"type":"part","emit":[[1,2]]}"#, "a row in `emit` is no object"),
+            (br#"{"type":"part","emit":[[1,2]]}"#, "a row in `emit` is not an object"),
             (
                 br#"{"type":"done","number":1,"changed":[["a",1]]}"#,
                 "invalid type: string \"a\", expected u32 at byte 41",
@@ -324,7 +321,7 @@ mod tests {
     }
 
     #[test]
-    fn a_batch_is_one_line_in_which_its_records_are_found_again() {
+    fn a_batch_is_one_line_in_which_records_can_be_found() {
         let mut body = Vec::new();
         begin_batch(&mut body, "a\"b.jsonl");
         for (task, offset, data) in [(1, 0, "{\"n\":1}"), (9, 8, "{\"n\":2}")] {

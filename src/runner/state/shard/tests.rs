@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::values::value::{Column, Value};
+use crate::values::value::{Column, ColumnType, Value};
 
 fn codec() -> RowCodec {
     RowCodec::new(vec![Column::new("n", ColumnType::Int), Column::new("t", ColumnType::Text)])
@@ -30,14 +30,14 @@ fn contents(rows: &RowBatch, codec: &RowCodec) -> BTreeMap<String, i64> {
 }
 
 #[test]
-fn what_two_cuts_took_is_one_snapshot_in_which_the_newer_row_counts() {
+fn the_rows_of_two_cuts_merge_and_the_newer_row_wins() {
     use Change::{Delete, Insert, Update};
-    let snapshot = |kind, rows: &[(&str, Change, Option<u8>)]| {
+    let frozen = |kind, rows: &[(&str, Change, Option<u8>)]| {
         let mut batch = RowBatch::new();
         for (key, change, value) in rows {
             batch.push_changed(0, key.as_bytes(), *change, value.is_some(), |bytes| bytes.extend(*value));
         }
-        Snapshot { rows: batch, kind, keys: rows.len() as u64, emitted: Emitted::default() }
+        FrozenRows { rows: batch, kind, keys: rows.len() as u64, emitted: Emitted::default() }
     };
     let older = [
         ("a", Insert, Some(1)),
@@ -53,7 +53,7 @@ fn what_two_cuts_took_is_one_snapshot_in_which_the_newer_row_counts() {
         ("e", Insert, Some(2)),
         ("f", Update, Some(2)),
     ];
-    let both = snapshot(SegmentKind::Base, &older).followed_by(snapshot(SegmentKind::Delta, &newer));
+    let both = frozen(SegmentKind::Base, &older).followed_by(frozen(SegmentKind::Delta, &newer));
     let rows = both.rows.iter().enumerate().map(|(place, row)| {
         let value = row.value.map(|value| value[0]);
         (String::from_utf8(row.key.to_vec()).unwrap(), both.rows.change(place), value)
@@ -70,7 +70,7 @@ fn what_two_cuts_took_is_one_snapshot_in_which_the_newer_row_counts() {
 }
 
 #[test]
-fn a_snapshot_is_the_state_at_the_cut_whatever_changes_while_it_is_taken() {
+fn frozen_rows_are_the_state_at_the_cut_whatever_changes_while_they_are_taken() {
     let codec = codec();
     let mut shard = Shard::new(&codec);
     let mut model = BTreeMap::new();
@@ -79,20 +79,20 @@ fn a_snapshot_is_the_state_at_the_cut_whatever_changes_while_it_is_taken() {
         model.insert(format!("key {i}"), i);
     }
     shard.freeze(false);
-    let mut snapshot = shard.take(100, |_| 7);
+    let mut frozen = shard.take(100, |_| 7);
     let mut at = 0;
-    while snapshot.is_none() {
+    while frozen.is_none() {
         for _ in 0..50 {
             at = (at + 37) % 6_000;
             set(&mut shard, &codec, &format!("key {at}"), -at);
         }
-        snapshot = shard.take(100, |_| 7);
+        frozen = shard.take(100, |_| 7);
     }
-    let snapshot = snapshot.unwrap();
-    assert_eq!(snapshot.kind, SegmentKind::Base);
-    assert_eq!(snapshot.keys, 5_000);
-    assert_eq!(contents(&snapshot.rows, &codec), model);
-    assert!(snapshot.rows.iter().all(|row| row.task == 7));
+    let frozen = frozen.unwrap();
+    assert_eq!(frozen.kind, SegmentKind::Base);
+    assert_eq!(frozen.keys, 5_000);
+    assert_eq!(contents(&frozen.rows, &codec), model);
+    assert!(frozen.rows.iter().all(|row| row.task == 7));
     assert!(shard.take(100, |_| 7).is_none(), "not frozen");
 }
 
@@ -125,7 +125,7 @@ fn a_delta_holds_what_changed_since_the_last_cut() {
 }
 
 #[test]
-fn keys_of_any_length_and_with_equal_hashes_have_rows_of_their_own() {
+fn keys_of_any_length_and_with_equal_hashes_have_separate_rows() {
     let codec = codec();
     let mut shard = Shard::new(&codec);
     let keys: Vec<String> = (0..40).flat_map(|n| ["a", "b"].map(|letter| letter.repeat(n))).skip(1).collect();
@@ -147,26 +147,26 @@ fn remove(shard: &mut Shard, key: &str) -> bool {
     shard.remove(hash(key.as_bytes()), key.as_bytes())
 }
 
-/// Takes a snapshot: its kind, and each key with what became of it and its number, if it has one.
+/// Makes a cut. Returns its kind, and for each key how it changed and its number, if it has one.
 fn cut(shard: &mut Shard, codec: &RowCodec) -> (SegmentKind, BTreeMap<String, (Change, Option<i64>)>) {
     shard.freeze(false);
-    let snapshot = shard.take(usize::MAX / 2, |_| 0).unwrap();
-    let rows: BTreeMap<_, _> = (0..snapshot.rows.len())
+    let frozen = shard.take(usize::MAX / 2, |_| 0).unwrap();
+    let rows: BTreeMap<_, _> = (0..frozen.rows.len())
         .map(|index| {
-            let row = snapshot.rows.row(index);
+            let row = frozen.rows.row(index);
             let number = row.value.map(|value| match codec.unpack(value)[0] {
                 Value::Int(number) => number,
                 _ => panic!("a number"),
             });
-            (String::from_utf8(row.key.to_vec()).unwrap(), (snapshot.rows.change(index), number))
+            (String::from_utf8(row.key.to_vec()).unwrap(), (frozen.rows.change(index), number))
         })
         .collect();
-    assert_eq!(rows.len(), snapshot.rows.len(), "each row once");
-    (snapshot.kind, rows)
+    assert_eq!(rows.len(), frozen.rows.len(), "each row once");
+    (frozen.kind, rows)
 }
 
 #[test]
-fn a_cut_tells_what_became_of_each_row() {
+fn a_cut_says_how_each_row_changed() {
     use Change::{Delete, Insert, None as Nothing, Update};
     let codec = codec();
     let mut shard = Shard::new(&codec);
@@ -175,7 +175,7 @@ fn a_cut_tells_what_became_of_each_row() {
     }
     assert!(!remove(&mut shard, "other") && remove(&mut shard, "key 0"));
     let (kind, rows) = cut(&mut shard, &codec);
-    assert_eq!((kind, rows.len()), (SegmentKind::Base, 19), "what came and went was never there");
+    assert_eq!((kind, rows.len()), (SegmentKind::Base, 19), "a row that came and went was never there");
     assert!(rows.values().all(|(change, _)| *change == Insert));
     set(&mut shard, &codec, "key 1", 100);
     set(&mut shard, &codec, "a new key that is long", 7);
@@ -211,7 +211,7 @@ fn a_cut_tells_what_became_of_each_row() {
 }
 
 #[test]
-fn a_snapshot_keeps_rows_that_are_removed_while_it_is_taken() {
+fn frozen_rows_include_rows_that_are_removed_while_they_are_taken() {
     let codec = codec();
     let mut shard = Shard::new(&codec);
     let mut model = BTreeMap::new();
@@ -221,21 +221,21 @@ fn a_snapshot_keeps_rows_that_are_removed_while_it_is_taken() {
     }
     shard.freeze(false);
     let mut at = 0;
-    let snapshot = loop {
+    let frozen = loop {
         for _ in 0..40 {
             at += 1;
             remove(&mut shard, &format!("key {}", at * 37 % 3_000));
             set(&mut shard, &codec, &format!("new {at}"), at);
         }
-        if let Some(snapshot) = shard.take(100, |_| 7) {
-            break snapshot;
+        if let Some(frozen) = shard.take(100, |_| 7) {
+            break frozen;
         }
     };
-    assert_eq!(contents(&snapshot.rows, &codec), model);
+    assert_eq!(contents(&frozen.rows, &codec), model);
 }
 
 #[test]
-fn a_shard_whose_rows_come_and_go_is_as_a_map_and_does_not_grow() {
+fn a_shard_whose_rows_come_and_go_behaves_like_a_map_and_does_not_grow() {
     let codec = codec();
     let mut shard = Shard::new(&codec);
     let mut model: BTreeMap<String, i64> = BTreeMap::new();
@@ -286,11 +286,11 @@ fn a_shard_whose_rows_come_and_go_is_as_a_map_and_does_not_grow() {
         memory.push(shard.memory_bytes());
     }
     assert!(memory[39] <= memory[13] * 5 / 4, "{memory:?}");
-    assert!(shard.variables.places.len() < 3_000, "{}", shard.variables.places.len());
+    assert!(shard.variables.slots.len() < 3_000, "{}", shard.variables.slots.len());
 }
 
 #[test]
-fn loaded_rows_are_as_they_were_and_are_no_change() {
+fn loaded_rows_are_unchanged_and_do_not_count_as_changes() {
     let codec = codec();
     let mut shard = Shard::new(&codec);
     for i in 0..100 {

@@ -1,0 +1,220 @@
+//! The commit: from written segments to a checkpoint.
+
+use std::collections::HashMap;
+use std::time::Instant;
+
+use crate::format::index::IndexRow;
+use crate::format::layout::{ObjectKind, ObjectName};
+use crate::format::manifest::{DeadLetter, Manifest, ObjectRef, Output, Parent, Tables, Timings, Totals};
+use crate::format::positions::PositionRow;
+use crate::format::{FORMAT, index, positions};
+use crate::runner::checkpoint::attempt::{AttemptTimes, micros};
+use crate::runner::checkpoint::checkpointer::Checkpointer;
+use crate::runner::checkpoint::uncertain::UncertainCommit;
+use crate::runner::error::RunError;
+use crate::runner::lineage::{Lineage, OlderPositions};
+use crate::runner::messages::Cut;
+use crate::runner::observer::Done;
+use crate::store::{Committed, StoreError};
+use crate::values::digest::Digest;
+use crate::values::id::Sequence;
+
+/// The files outside the store that belong to the checkpoint.
+struct OutsideFiles {
+    outputs: Vec<Output>,
+    /// Whether one of them is staged by the checkpointer.
+    is_staged: bool,
+    dead_letter: Option<DeadLetter>,
+    late_records: Option<DeadLetter>,
+    /// Late records since the job began.
+    late: u64,
+}
+
+/// The rows of the checkpoint's tables.
+struct TableRows {
+    index: Vec<IndexRow>,
+    /// The positions at the checkpoint's own cut, sorted by partition.
+    newest: Vec<PositionRow>,
+    older: Vec<OlderPositions>,
+}
+
+impl Checkpointer {
+    /// Commits the drafts as the checkpoint of `cut`.
+    pub(super) fn commit(&mut self, cut: &Cut, times: &mut AttemptTimes) -> Result<Done, RunError> {
+        let sequence = self.next_sequence();
+        if let Some(expected) = cut.sequence.filter(|expected| *expected != sequence) {
+            // Its outputs were staged for that number.
+            return Err(StoreError::NumberTaken { sequence: expected }.into());
+        }
+        let files = self.write_files(cut, sequence)?;
+        let is_staged = files.is_staged;
+        self.cuts.make_rows(&self.lineage)?;
+        let rows = TableRows {
+            index: self.drafts.iter().flat_map(|draft| &draft.chain).cloned().collect(),
+            newest: self.cuts.rows(cut.number).to_vec(),
+            older: self.cuts.older(cut.number, self.drafts.iter().map(|draft| draft.cut)),
+        };
+        let tables = self.put_tables(sequence, &rows)?;
+        let mut objects: HashMap<ObjectName, u64> = rows.index.iter().map(|row| (row.object, row.bytes)).collect();
+        objects.extend([tables.index, tables.positions, tables.job].map(|table| (table.object, table.bytes)));
+        self.store.sync()?;
+        times.written = Some(Instant::now());
+        let mut manifest = self.manifest(cut, sequence, times, &rows, tables);
+        self.count_objects(&mut manifest.totals, &objects);
+        manifest.totals.late = files.late;
+        manifest.outputs = files.outputs;
+        manifest.dead_letter = files.dead_letter;
+        manifest.late_records = files.late_records;
+        let after = Lineage {
+            newest: Some(sequence),
+            last: None,
+            chains: self.drafts.iter().map(|draft| draft.chain.clone()).collect(),
+            keys: self.drafts.iter().map(|draft| draft.keys).collect(),
+            positions: rows.newest.into_iter().map(|row| (row.partition.clone(), row)).collect(),
+            older: rows.older,
+            objects: objects.into_keys().collect(),
+            is_relaid: false,
+        };
+        self.check_time(times.begun)?;
+        self.commit_manifest(manifest, after, is_staged, cut.begun)
+    }
+
+    /// Appends to the dead-letter files and stages the output file.
+    fn write_files(&mut self, cut: &Cut, sequence: Sequence) -> Result<OutsideFiles, RunError> {
+        let dead_letter = match &mut self.dead_letter {
+            None => None,
+            Some(file) => {
+                let bytes = file.append(&self.dead_lines)?;
+                self.dead_lines.clear();
+                Some(DeadLetter { path: file.name().to_owned(), bytes })
+            }
+        };
+        let late = self.lineage.last.as_ref().map_or(0, |last| last.manifest.totals.late);
+        let late = late + self.drafts.iter().map(|draft| draft.changes.late_count()).sum::<u64>();
+        let late_records = self.drafts.iter_mut().flat_map(|draft| draft.changes.take_late()).collect();
+        let late_records = self.publisher.append_late(late_records)?;
+        let staged = self.publisher.stage(sequence, self.drafts.iter().map(|draft| &draft.changes))?;
+        let is_staged = staged.is_some();
+        let outputs = cut.outputs.iter().cloned().chain(staged).collect();
+        Ok(OutsideFiles { outputs, is_staged, dead_letter, late_records, late })
+    }
+
+    /// Writes the tables and the job's definition.
+    fn put_tables(&mut self, sequence: Sequence, rows: &TableRows) -> Result<Tables, RunError> {
+        let job = self.put_definition(sequence)?;
+        let older = rows.older.iter().flat_map(|older| older.positions.values());
+        let position_rows: Vec<PositionRow> = older.chain(&rows.newest).cloned().collect();
+        let owner = self.owner();
+        Ok(Tables {
+            index: self.put(&index::encode_of(&rows.index, owner), ObjectKind::Parquet)?,
+            positions: self.put(&positions::encode_of(&position_rows, owner), ObjectKind::Parquet)?,
+            job,
+        })
+    }
+
+    /// Writes the job's definition, unless checkpoints share it and it was written before.
+    fn put_definition(&mut self, sequence: Sequence) -> Result<ObjectRef, RunError> {
+        let takes_all = self.facts.takes_all();
+        if let Some(object) = self.definition.filter(|_| !takes_all) {
+            return Ok(object);
+        }
+        let mut text = self.facts.definition.clone();
+        if takes_all {
+            text += &format!("# of checkpoint {}\n", sequence.0);
+        }
+        let object = self.put(text.as_bytes(), ObjectKind::Yaml)?;
+        Ok(*self.definition.insert(object))
+    }
+
+    /// Makes the manifest, but for the sizes of objects and for the files outside the store.
+    fn manifest(
+        &self,
+        cut: &Cut,
+        sequence: Sequence,
+        times: &AttemptTimes,
+        rows: &TableRows,
+        tables: Tables,
+    ) -> Manifest {
+        let facts = &self.facts;
+        let taken = times.taken.unwrap_or(cut.begun);
+        let written = times.written.unwrap_or(taken);
+        let last = self.lineage.last.as_ref();
+        Manifest {
+            format: FORMAT,
+            job: facts.job.clone(),
+            store: self.store.file.store.clone(),
+            sequence,
+            parent: last.map(|last| Parent { sequence: last.manifest.sequence, sha256: last.sha256 }),
+            created: cut.created,
+            mode: facts.mode,
+            trigger: cut.trigger,
+            ended: cut.ended,
+            restored_from: None,
+            tasks: facts.tasks,
+            shards: facts.shards,
+            routing: facts.routing,
+            block: cut.number,
+            older_cuts: rows.older.iter().map(|older| older.cut.clone()).collect(),
+            block_bytes: facts.block_bytes,
+            columns: facts.columns.clone(),
+            timings: Timings {
+                pause_micros: times.pause_micros,
+                snapshot_micros: micros(cut.begun, taken),
+                write_micros: micros(taken, written),
+            },
+            totals: Totals {
+                keys: self.drafts.iter().map(|draft| draft.keys).sum(),
+                changed_keys: self.changed_keys,
+                partitions: rows.newest.len() as u64,
+                input_bytes: cut.past.input_bytes + rows.newest.iter().map(|row| row.offset).sum::<u64>(),
+                records: cut.past.records + rows.newest.iter().map(|row| row.record).sum::<u64>(),
+                skipped: cut.skipped,
+                past_input_bytes: cut.past.input_bytes,
+                past_records: cut.past.records,
+                ..Totals::default()
+            },
+            outputs: Vec::new(),
+            dead_letter: None,
+            late_records: None,
+            tables,
+        }
+    }
+
+    fn count_objects(&self, totals: &mut Totals, objects: &HashMap<ObjectName, u64>) {
+        let is_new = |object: &ObjectName| !self.lineage.objects.contains(object);
+        totals.bytes = objects.values().sum();
+        totals.new_bytes = objects.iter().filter(|(name, _)| is_new(name)).map(|(_, bytes)| bytes).sum();
+    }
+
+    /// Commits the manifest and continues from `after`, which lacks only the committed checkpoint.
+    fn commit_manifest(
+        &mut self,
+        manifest: Manifest,
+        mut after: Lineage,
+        is_staged: bool,
+        begun: Instant,
+    ) -> Result<Done, RunError> {
+        let sequence = manifest.sequence;
+        let names: Vec<ObjectName> = after.objects.iter().copied().collect();
+        let changes = self.drafts.iter_mut().map(|draft| std::mem::take(&mut draft.changes)).collect();
+        let committed = self.store.commit(&manifest, &names);
+        let total_micros = micros(begun, Instant::now());
+        match committed {
+            Ok(committed) => {
+                after.last = Some(committed);
+                self.unpublished = is_staged.then_some(sequence);
+                Ok(self.continue_from(after, total_micros))
+            }
+            // Another process has taken the number.
+            Err(error @ StoreError::NumberTaken { .. }) => Err(error.into()),
+            // The checkpoint may exist all the same.
+            Err(error) => {
+                let sha256 = Digest::of(manifest.to_yaml().as_bytes());
+                after.last = Some(Committed { manifest, sha256 });
+                let uncertain = UncertainCommit { sequence, sha256, after, total_micros, is_staged, changes };
+                self.uncertain = Some(Box::new(uncertain));
+                Err(error.into())
+            }
+        }
+    }
+}

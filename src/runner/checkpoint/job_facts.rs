@@ -1,0 +1,36 @@
+//! What every checkpoint of a run says alike.
+
+use std::time::Duration;
+
+use crate::format::manifest::{Mode, Routing};
+use crate::values::value::Column;
+
+/// The facts about the job that its checkpoints record, or are made by.
+#[derive(Debug, Clone)]
+pub struct JobFacts {
+    /// The job's name.
+    pub job: String,
+    /// The job's definition, as YAML.
+    pub definition: String,
+    pub mode: Mode,
+    pub tasks: u32,
+    pub shards: u32,
+    pub routing: Routing,
+    /// The columns of the state.
+    pub columns: Vec<Column>,
+    /// The size of the input's grid in bytes.
+    pub block_bytes: u64,
+    /// An attempt that takes longer is not committed.
+    pub timeout: Option<Duration>,
+    /// The id of the run, for the log of attempts.
+    pub run: String,
+    /// The threads that sort and encode, at least one.
+    pub encoders: usize,
+}
+
+impl JobFacts {
+    /// Returns whether each checkpoint holds all rows, and shares no object with others.
+    pub fn takes_all(&self) -> bool {
+        self.mode == Mode::Scheduled
+    }
+}

@@ -1,0 +1,121 @@
+//! The cuts that shards of the next checkpoint have, and the positions of the input at each.
+
+use std::collections::{BTreeMap, HashSet};
+
+use jiff::Timestamp;
+
+use crate::format::manifest::OlderCut;
+use crate::format::positions::PositionRow;
+use crate::input::Position;
+use crate::runner::error::RunError;
+use crate::runner::lineage::{Lineage, OlderPositions};
+use crate::runner::messages::{Cut, CutPosition};
+
+/// The cuts, by block number.
+#[derive(Debug)]
+pub(super) struct KnownCuts(BTreeMap<u64, KnownCut>);
+
+#[derive(Debug)]
+struct KnownCut {
+    created: Timestamp,
+    /// Records before it.
+    records: u64,
+    positions: Positions,
+}
+
+#[derive(Debug)]
+enum Positions {
+    /// As the director took them. Their files are still to be fingerprinted.
+    Taken { positions: Vec<CutPosition>, watermark: Option<i64> },
+    /// The rows for the table of positions, sorted by partition.
+    Rows(Vec<PositionRow>),
+}
+
+impl KnownCuts {
+    /// Makes the cuts that the shards in `lineage` have. A shard that was never taken has the cut before the first
+    /// block, at which the store was created.
+    pub(super) fn new(lineage: &Lineage, store_created: Timestamp) -> KnownCuts {
+        let rows = |positions: &BTreeMap<String, PositionRow>| Positions::Rows(positions.values().cloned().collect());
+        let older = lineage.older.iter().map(|older| {
+            let OlderCut { block, created, records, .. } = older.cut;
+            (block, KnownCut { created, records, positions: rows(&older.positions) })
+        });
+        let mut cuts: BTreeMap<u64, KnownCut> = older.collect();
+        let (block, created, records) = lineage.last.as_ref().map_or((0, store_created, 0), |last| {
+            (last.manifest.block, last.manifest.created, last.manifest.totals.records)
+        });
+        cuts.insert(block, KnownCut { created, records, positions: rows(&lineage.positions) });
+        KnownCuts(cuts)
+    }
+
+    /// Adds a new cut, and takes its positions.
+    pub(super) fn add(&mut self, cut: &mut Cut) {
+        let records = cut.past.records + cut.positions.iter().map(|position| position.record).sum::<u64>();
+        let positions = Positions::Taken { positions: std::mem::take(&mut cut.positions), watermark: cut.watermark };
+        self.0.insert(cut.number, KnownCut { created: cut.created, records, positions });
+    }
+
+    /// Keeps only the cuts in `used`.
+    pub(super) fn retain(&mut self, used: &HashSet<u64>) {
+        self.0.retain(|number, _| used.contains(number));
+    }
+
+    /// Makes the rows of all cuts. A file that did not move on since the checkpoint in `lineage` keeps its fingerprint.
+    pub(super) fn make_rows(&mut self, lineage: &Lineage) -> Result<(), RunError> {
+        for (&number, known) in &mut self.0 {
+            if let Positions::Taken { positions, watermark } = &known.positions {
+                let rows = positions.iter().map(|position| row(number, position, *watermark, lineage));
+                let mut rows = rows.collect::<Result<Vec<PositionRow>, RunError>>()?;
+                rows.sort_by(|a, b| a.partition.cmp(&b.partition));
+                known.positions = Positions::Rows(rows);
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns the rows of a cut; none if there is no such cut or its rows were not made.
+    pub(super) fn rows(&self, number: u64) -> &[PositionRow] {
+        match self.0.get(&number).map(|known| &known.positions) {
+            Some(Positions::Rows(rows)) => rows,
+            Some(Positions::Taken { .. }) | None => &[],
+        }
+    }
+
+    /// Returns the cuts before `newest` that shards have, given the cut of each shard. The rows were made.
+    pub(super) fn older(&self, newest: u64, cuts_of_shards: impl Iterator<Item = u64>) -> Vec<OlderPositions> {
+        let mut shards: BTreeMap<u64, Vec<u32>> = BTreeMap::new();
+        for (shard, cut) in (0..).zip(cuts_of_shards).filter(|(_, cut)| *cut < newest) {
+            shards.entry(cut).or_default().push(shard);
+        }
+        let older = shards.into_iter().filter_map(|(block, shards)| {
+            let known = self.0.get(&block)?;
+            let cut = OlderCut { block, created: known.created, records: known.records, shards };
+            let positions = self.rows(block).iter().map(|row| (row.partition.clone(), row.clone())).collect();
+            Some(OlderPositions { cut, positions })
+        });
+        older.collect()
+    }
+}
+
+fn row(cut: u64, position: &CutPosition, watermark: Option<i64>, lineage: &Lineage) -> Result<PositionRow, RunError> {
+    let Position { partition, offset, ended, .. } = &position.stand;
+    let inode = position.stand.inode;
+    let fingerprint = match lineage.positions.get(&partition.name) {
+        Some(before) if before.offset == *offset && before.inode == inode => before.fingerprint,
+        _ => position.stand.fingerprint(),
+    };
+    Ok(PositionRow {
+        partition: partition.name.clone(),
+        task: position.task,
+        cut,
+        offset: *offset,
+        record: position.record,
+        ended: *ended,
+        file_bytes: partition.file_bytes,
+        fingerprint,
+        event_time: position.event_time,
+        watermark,
+        generation_of: position.stand.generation_of.as_deref().map(str::to_owned),
+        inode,
+    })
+}

@@ -1,0 +1,191 @@
+//! The accounts of the blocks, in their order: what was applied of each file, the sums, and the dead letters.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::format::manifest::Manifest;
+use crate::input::partition_tasks::PartitionTasks;
+use crate::input::{Position, Reader};
+use crate::runner::error::{RecordError, RunError};
+use crate::runner::lineage::Lineage;
+use crate::runner::messages::{BlockAccount, CutPosition, PastInput, StreamProgress};
+use crate::runner::output::dead_letter::{DeadLetterFile, append_line};
+use crate::runner::pipeline::plan::{Plan, Replay};
+use crate::runner::process::time_plan::TimePlan;
+use crate::runner::process::watermark::{Clock, NEVER};
+use crate::runner::rejected::{LateRecord, Rejected};
+
+/// Without checkpoints, this many bytes of dead letters are written at once.
+const DEAD_LINES_BYTES: usize = 1 << 20;
+
+/// The accounts of all blocks before the next one.
+pub(super) struct Accounts {
+    /// The next block to account for.
+    next: u64,
+    /// Blocks that arrived before their turn.
+    early: BTreeMap<u64, BlockAccount>,
+    streams: Vec<StreamProgress>,
+    /// The tasks of the partitions, for a job without a key.
+    roster: Option<Arc<PartitionTasks>>,
+    /// What was applied of files that no longer had a position when the run began.
+    past: PastInput,
+    /// For a job with event time.
+    timing: Option<(TimePlan, Clock)>,
+    pub(super) sums: Sums,
+    /// The sums when the run began.
+    pub(super) before: Sums,
+    pub(super) dead_lines: Vec<u8>,
+    /// Where they go if there are no checkpoints.
+    pub(super) dead_letter: Option<DeadLetterFile>,
+}
+
+/// Sums since the job began.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Sums {
+    /// Bad records included.
+    pub(super) records: u64,
+    pub(super) skipped: u64,
+    pub(super) input_bytes: u64,
+}
+
+impl Accounts {
+    /// Makes the accounts of a run that continues from `lineage`.
+    pub(super) fn new(
+        plan: &Plan,
+        lineage: &Lineage,
+        reader: &Reader,
+        clock: Option<Clock>,
+        dead_letter: Option<DeadLetterFile>,
+    ) -> Accounts {
+        let stands = reader.positions();
+        let mut streams: Vec<StreamProgress> = stands.iter().map(StreamProgress::new).collect();
+        if let Some(replay) = &plan.replay {
+            skip_counted(&mut streams, &stands, replay, lineage);
+        }
+        let sums = lineage.last.as_ref().map_or(Sums::default(), |last| Sums::of(&last.manifest));
+        let in_streams = |of: fn(&StreamProgress) -> u64| streams.iter().map(of).sum::<u64>();
+        let past = PastInput {
+            records: sums.records.saturating_sub(in_streams(|stream| stream.counted_records)),
+            input_bytes: sums.input_bytes.saturating_sub(in_streams(|stream| stream.counted_offset)),
+        };
+        Accounts {
+            next: reader.next_number(),
+            early: BTreeMap::new(),
+            streams,
+            roster: plan.roster().cloned(),
+            past,
+            timing: plan.timing.clone().zip(clock),
+            sums,
+            before: sums,
+            dead_lines: Vec::new(),
+            dead_letter,
+        }
+    }
+
+    /// Adds a stream, under the next number.
+    pub(super) fn open(&mut self, stream: StreamProgress) {
+        self.streams.push(stream);
+    }
+
+    /// Adds the account of a block whose turn may not have come.
+    pub(super) fn add(&mut self, account: BlockAccount) {
+        self.early.insert(account.number, account);
+    }
+
+    /// Accounts for the blocks whose turn it is, up to the block `cut`. Returns whether it is the next one.
+    pub(super) fn advance(&mut self, cut: Option<u64>) -> Result<bool, RunError> {
+        while cut != Some(self.next) {
+            let Some(account) = self.early.remove(&self.next) else { return Ok(false) };
+            self.count(account)?;
+        }
+        Ok(true)
+    }
+
+    fn count(&mut self, account: BlockAccount) -> Result<(), RunError> {
+        let stream = &mut self.streams[account.stream as usize];
+        let (name, first_record) = (&stream.name, stream.records);
+        if let Some(Rejected { index, offset, reason, bytes }) = account.fatal {
+            let beginning = String::from_utf8_lossy(&bytes).into_owned();
+            let (partition, record) = (name.to_string(), first_record + index);
+            return Err(RecordError::Bad { partition, offset, record, reason, beginning }.into());
+        }
+        for rejected in &account.dead {
+            append_line(&mut self.dead_lines, name, first_record, rejected);
+        }
+        if let (Some((_, clock)), Some(time)) = (&mut self.timing, &account.time) {
+            clock.advance(account.stream as usize, time.largest, &time.released);
+        }
+        self.next += 1;
+        let before = stream.records.max(stream.counted_records);
+        stream.records += account.records;
+        self.sums.records += stream.records.max(stream.counted_records) - before;
+        let from = stream.offset.max(stream.counted_offset);
+        self.sums.input_bytes += account.end_offset.saturating_sub(from);
+        stream.offset = account.end_offset;
+        self.sums.skipped += account.skipped;
+        if let Some(file) = &mut self.dead_letter
+            && self.dead_lines.len() >= DEAD_LINES_BYTES
+        {
+            file.append(&std::mem::take(&mut self.dead_lines))?;
+        }
+        Ok(())
+    }
+
+    /// Advances event time to the end of the input.
+    pub(super) fn end_time(&mut self) {
+        if let Some((timing, clock)) = &mut self.timing {
+            timing.end(clock);
+        }
+    }
+
+    /// Returns the time before which no more records are expected, if there is one, in milliseconds.
+    pub(super) fn watermark(&self) -> Option<i64> {
+        self.timing.as_ref().map(|(_, clock)| clock.watermark()).filter(|watermark| *watermark != NEVER)
+    }
+
+    /// Returns the positions at a cut, and what was applied of files that have none there. `stands` are the streams at
+    /// the cut, all blocks before which are accounted for.
+    pub(super) fn positions(&self, stands: Vec<Option<Position>>) -> (Vec<CutPosition>, PastInput) {
+        let clock = self.timing.as_ref().map(|(_, clock)| clock);
+        let mut past = self.past;
+        let mut positions = Vec::with_capacity(stands.len());
+        for (number, (stream, stand)) in self.streams.iter().zip(stands).enumerate() {
+            let Some(stand) = stand else {
+                past.records += stream.records;
+                past.input_bytes += stream.offset;
+                continue;
+            };
+            let task = self.roster.as_ref().and_then(|roster| roster.task(stand.logical()));
+            let event_time = clock.and_then(|clock| clock.time(number));
+            positions.push(CutPosition { stand, task, record: stream.records, event_time });
+        }
+        (positions, past)
+    }
+
+    /// Makes the error for a late record that ends the run.
+    pub(super) fn late_record(&self, late: LateRecord) -> RecordError {
+        let LateRecord { stream, first_record, rejected, .. } = late;
+        RecordError::Late {
+            partition: self.streams[stream as usize].name.to_string(),
+            offset: rejected.offset,
+            record: first_record + rejected.index,
+            reason: rejected.reason,
+            beginning: String::from_utf8_lossy(&rejected.bytes).into_owned(),
+        }
+    }
+}
+
+impl Sums {
+    fn of(manifest: &Manifest) -> Sums {
+        let totals = &manifest.totals;
+        Sums { records: totals.records, skipped: totals.skipped, input_bytes: totals.input_bytes }
+    }
+}
+
+/// Counts nothing twice that is read again: the checkpoint has counted up to its newest cut.
+fn skip_counted(streams: &mut [StreamProgress], stands: &[Position], replay: &Replay, lineage: &Lineage) {
+    for ((stream, until), stand) in streams.iter_mut().zip(&replay.until).zip(stands) {
+        stream.counted_offset = stream.offset.max(*until);
+        stream.counted_records = lineage.positions.get(&stand.partition.name).map_or(0, |row| row.record);
+    }
+}

@@ -1,0 +1,125 @@
+//! Where reading starts, and the reader that starts there.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use crossbeam_channel::{RecvTimeoutError, bounded};
+
+use crate::format::positions::PositionRow;
+use crate::input::partition_tasks::PartitionTasks;
+use crate::input::{BlockReader, FollowReader, Partition, Reader};
+use crate::runner::error::{ResumeError, RunError};
+use crate::runner::lineage::Lineage;
+use crate::runner::options::TICK;
+use crate::runner::pipeline::plan::{Plan, Replay};
+use crate::runner::pipeline::run::Run;
+
+/// Makes the reader of a run that continues from `lineage`, and plans what shards with an older cut apply again.
+/// Returns nothing if the run is asked to stop first.
+pub(crate) fn open_reader(run: &Run<'_>, plan: &mut Plan, lineage: &Lineage) -> Result<Option<Reader>, RunError> {
+    let next_block = lineage.last.as_ref().map_or(0, |last| last.manifest.block);
+    let several_cuts = || {
+        let last = lineage.last.as_ref().filter(|_| !lineage.older.is_empty());
+        last.map(|last| ResumeError::SeveralCuts { sequence: last.manifest.sequence })
+    };
+    if run.job.input.follow
+        && let Some(error) = several_cuts()
+    {
+        return Err(error.into());
+    }
+    let roster = plan.roster().cloned();
+    let start = start_positions(lineage, &run.partitions);
+    plan.replay = replay(lineage, &start, &run.partitions, plan.shards);
+    if plan.replay.is_some() {
+        if (plan.timing.is_some() || plan.exec.is_some())
+            && let Some(error) = several_cuts()
+        {
+            return Err(error.into());
+        }
+        // What the newest cut has read must still be there as well.
+        let newest = lineage.positions.values().filter(|row| row.partition != "-").cloned().collect();
+        if make_reader(run, newest, next_block, roster.clone())?.is_none() {
+            return Ok(None);
+        }
+    }
+    make_reader(run, start, next_block, roster)
+}
+
+/// Makes the reader, which checks that the input is the one that was read before. Returns nothing if the run is asked
+/// to stop first: a read that never returns must not keep the run from ending.
+fn make_reader(
+    run: &Run<'_>,
+    start: Vec<PositionRow>,
+    next_block: u64,
+    roster: Option<Arc<PartitionTasks>>,
+) -> Result<Option<Reader>, RunError> {
+    let (sender, receiver) = bounded(1);
+    let (input, base, partitions) = (run.job.input.clone(), run.job.base.clone(), Arc::clone(&run.partitions));
+    std::thread::spawn(move || {
+        let reader = match input.follow {
+            false => {
+                let number = |partition: &Partition| roster.as_ref().map(|roster| roster.number(&partition.name));
+                let numbers = partitions.iter().map(number).map(Option::flatten).collect();
+                BlockReader::new(&input, partitions, &start, next_block)
+                    .map(|reader| Reader::Bounded(reader.with_task_numbers(numbers)))
+            }
+            true => FollowReader::new(&input, &base, &start, next_block, roster)
+                .map(|reader| Reader::Following(Box::new(reader))),
+        };
+        let _ = sender.send(reader);
+    });
+    loop {
+        match receiver.recv_timeout(TICK) {
+            Ok(reader) => return Ok(Some(reader?)),
+            Err(RecvTimeoutError::Disconnected) => return Err(RunError::Panicked),
+            Err(RecvTimeoutError::Timeout) if run.control.stop.load(Ordering::Relaxed) => return Ok(None),
+            Err(RecvTimeoutError::Timeout) => {}
+        }
+    }
+}
+
+/// Returns where reading starts: at the smallest position of each partition over all cuts that shards have.
+fn start_positions(lineage: &Lineage, partitions: &[Partition]) -> Vec<PositionRow> {
+    if lineage.older.is_empty() {
+        return lineage.positions.values().cloned().collect();
+    }
+    let present: HashSet<&str> = partitions.iter().map(|partition| partition.name.as_str()).collect();
+    let mut start: Vec<PositionRow> = Vec::new();
+    for (name, newest) in &lineage.positions {
+        // A partition that is gone is reported with the position of the newest cut.
+        let older =
+            lineage.older.iter().filter(|_| present.contains(name.as_str())).map(|older| older.positions.get(name));
+        let smallest = older.min_by_key(|row| row.map_or(0, |row| row.offset));
+        match smallest {
+            Some(Some(older)) if older.offset < newest.offset => start.push(older.clone()),
+            // A cut before the partition was known: it is read from its beginning.
+            Some(None) if newest.offset > 0 => {}
+            _ => start.push(newest.clone()),
+        }
+    }
+    start
+}
+
+/// Returns what the shards with an older cut apply again, if there are any.
+fn replay(lineage: &Lineage, start: &[PositionRow], partitions: &[Partition], shards: u32) -> Option<Replay> {
+    if lineage.older.is_empty() {
+        return None;
+    }
+    let offsets = |positions: &BTreeMap<String, PositionRow>| -> Vec<u64> {
+        partitions.iter().map(|it| positions.get(&it.name).map_or(0, |row| row.offset)).collect()
+    };
+    let until = offsets(&lineage.positions);
+    let mut from = vec![until.clone(); shards as usize];
+    for older in &lineage.older {
+        let offsets = offsets(&older.positions);
+        for shard in &older.cut.shards {
+            if let Some(from) = from.get_mut(*shard as usize) {
+                from.clone_from(&offsets);
+            }
+        }
+    }
+    let start: HashMap<&str, u64> = start.iter().map(|row| (row.partition.as_str(), row.record)).collect();
+    let records = partitions.iter().map(|it| start.get(it.name.as_str()).copied().unwrap_or(0)).collect();
+    Some(Replay { until, records, from })
+}

@@ -1,0 +1,131 @@
+//! What a run prepares before its first thread starts.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::format::manifest::{DeadLetter, Manifest};
+use crate::input;
+use crate::input::Partition;
+use crate::input::StreamNames;
+use crate::job::{JobSpec, OnError, OnLate};
+use crate::runner::checkpoint::job_facts::JobFacts;
+use crate::runner::checkpoint::priority::Priorities;
+use crate::runner::error::{CheckpointError, RunError};
+use crate::runner::lineage::Lineage;
+use crate::runner::observer::{RunEvent, Summary};
+use crate::runner::output::dead_letter::{DeadLetterFile, RollBack};
+use crate::runner::pipeline::gauges::Gauges;
+use crate::runner::pipeline::open_reader::open_reader;
+use crate::runner::pipeline::plan::Plan;
+use crate::runner::pipeline::run::{RecordSteps, Run};
+use crate::runner::pipeline::threads::{self, Prepared};
+use crate::runner::resume::adapt::{NewLayout, adapt};
+use crate::runner::resume::recover::Recovered;
+use crate::runner::state::shard::Shard;
+use crate::store::{Store, StoreLock};
+
+/// The most threads that encode shards for a checkpoint. Each holds the rows of one shard a second time.
+const MAX_ENCODERS: usize = 3;
+
+/// Prepares everything, and runs until the input ends or the run is asked to stop. `recovered` is the state of the
+/// latest checkpoint, with the job's definition in it.
+pub(crate) fn start(
+    run: &Run<'_>,
+    steps: RecordSteps,
+    opened: Option<(Store, StoreLock)>,
+    recovered: Option<(Recovered, JobSpec)>,
+) -> Result<Summary, RunError> {
+    let mut plan = run.plan(steps, recovered.as_ref().map(|(recovered, _)| &recovered.lineage));
+    let (shards, lineage) = load(run, &plan, recovered)?;
+    let store = opened.as_ref().map(|(store, _)| store);
+    let (dead_letter, late) = open_dead_letters(run, store, &lineage)?;
+    let Some(reader) = open_reader(run, &mut plan, &lineage)? else { return Ok(run.stopped_early(&lineage)) };
+    let gauges = prioritize(run, &mut plan);
+    let names = Arc::new(StreamNames::new(reader.positions().iter().map(input::Position::logical)));
+    if let Some(exec) = &mut plan.exec {
+        exec.set_names(Arc::clone(&names));
+    }
+    let facts = job_facts(run, &plan);
+    threads::run(run, Prepared { plan, gauges, shards, lineage, facts, reader, names, dead_letter, late }, store)
+}
+
+/// Adapts the recovered state to the plan. Without any, the state is empty.
+fn load(
+    run: &Run<'_>,
+    plan: &Plan,
+    recovered: Option<(Recovered, JobSpec)>,
+) -> Result<(Vec<Shard>, Lineage), RunError> {
+    let (mut shards, mut lineage) = (Vec::new(), Lineage::default());
+    if let Some((recovered, definition)) = recovered {
+        let layout = NewLayout { job: run.job, codec: &plan.codec, tasks: plan.tasks, shards: plan.shards };
+        let task_of = |key: &[u8], hash: u64| plan.task_of_hashed(key, hash);
+        Recovered { shards, lineage } = adapt(recovered, &definition, &layout, task_of, run.threads, run.observer)?;
+    }
+    if let (Some(timing), Some(last)) = (&plan.timing, &lineage.last) {
+        let inconsistent = |reason| CheckpointError::Inconsistent { sequence: last.manifest.sequence, reason };
+        shards.iter_mut().try_for_each(|shard| timing.arm(shard)).map_err(inconsistent)?;
+    }
+    shards.resize_with(plan.shards as usize, || Shard::new(&plan.codec));
+    Ok((shards, lineage))
+}
+
+fn job_facts(run: &Run<'_>, plan: &Plan) -> JobFacts {
+    let job = run.job;
+    JobFacts {
+        job: job.job.clone(),
+        definition: job.definition(),
+        mode: job.checkpoint.mode,
+        tasks: plan.tasks,
+        shards: plan.shards,
+        routing: plan.routing(),
+        columns: plan.codec.columns().to_vec(),
+        block_bytes: input::BLOCK_BYTES,
+        timeout: job.checkpoint.timeout,
+        run: format!("{:016x}", run.seed),
+        encoders: plan.workers.min(MAX_ENCODERS),
+    }
+}
+
+/// Opens the dead-letter file and the file of late records, where the job has them, at the end of what the latest
+/// checkpoint counts. What a rolled back checkpoint has appended is moved out of the way.
+fn open_dead_letters(
+    run: &Run<'_>,
+    store: Option<&Store>,
+    lineage: &Lineage,
+) -> Result<(Option<DeadLetterFile>, Option<DeadLetterFile>), RunError> {
+    let job = run.job;
+    let last = lineage.last.as_ref().map(|last| &last.manifest);
+    let roll_back = store.zip(last).and_then(|(store, last)| RollBack::find(store, last));
+    let open = |path: &Path, part: fn(&Manifest) -> Option<&DeadLetter>| -> Result<DeadLetterFile, RunError> {
+        let (name, path, committed) = (path.display().to_string(), job.resolve(path), last.and_then(part));
+        if let Some(roll_back) = &roll_back
+            && let Some((sequence, moved_to)) = roll_back.apply(&name, &path, committed, part)?
+        {
+            let (path, moved_to) = (path.display().to_string(), moved_to.display().to_string());
+            run.observer.event(&RunEvent::Superseded { sequence, path, moved_to });
+        }
+        Ok(DeadLetterFile::open(&name, &path, committed)?)
+    };
+    let dead_letter = match &job.input.on_error {
+        OnError::DeadLetter(path) => Some(open(path, |manifest| manifest.dead_letter.as_ref())?),
+        OnError::Fail | OnError::Skip => None,
+    };
+    let late = match job.window.as_ref().map(|window| &window.on_late) {
+        Some(OnLate::DeadLetter(path)) => Some(open(path, |manifest| manifest.late_records.as_ref())?),
+        _ => None,
+    };
+    Ok((dead_letter, late))
+}
+
+/// Plans the priorities of shards, in mode priority. Returns the gauges, which then have one for each shard.
+fn prioritize(run: &Run<'_>, plan: &mut Plan) -> Gauges {
+    let mut gauges = Gauges::default();
+    if let Some(spec) = &run.job.checkpoint.priority {
+        let roster = plan.roster();
+        let task = |partition: &Partition| Some((partition.name.clone(), roster?.task(&partition.name)?));
+        let partitions: Vec<_> = run.partitions.iter().filter_map(task).collect();
+        plan.priorities = Some(Arc::new(Priorities::new(spec, plan.tasks, plan.shards, &partitions)));
+        gauges.shards.resize_with(plan.shards as usize, Default::default);
+    }
+    gauges
+}

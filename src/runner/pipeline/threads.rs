@@ -1,0 +1,244 @@
+//! The threads of a run: how they are connected, started, and ended.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::thread::{Scope, ScopedJoinHandle};
+
+use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
+
+use crate::input::StreamNames;
+use crate::input::record::Extractor;
+use crate::input::{Block, Reader};
+use crate::runner::checkpoint::checkpointer::Checkpointer;
+use crate::runner::checkpoint::job_facts::JobFacts;
+use crate::runner::checkpoint::pruner::Pruner;
+use crate::runner::checkpoint::requests::Requests;
+use crate::runner::encoder_slots::EncoderSlots;
+use crate::runner::error::RunError;
+use crate::runner::lineage::Lineage;
+use crate::runner::messages::{Buffers, FrozenShard, ThreadEvent, WorkerMessage};
+use crate::runner::observer::Summary;
+use crate::runner::output::dead_letter::DeadLetterFile;
+use crate::runner::output::publisher::Publisher;
+use crate::runner::pipeline::director::direct::Director;
+use crate::runner::pipeline::gate::Gate;
+use crate::runner::pipeline::gauges::Gauges;
+use crate::runner::pipeline::plan::Plan;
+use crate::runner::pipeline::read_thread::ReadThread;
+use crate::runner::pipeline::run::Run;
+use crate::runner::pipeline::worker::route_timed::TimedState;
+use crate::runner::pipeline::worker::thread::{Worker, WorkerChannels, WorkerStart};
+use crate::runner::process::watermark::Clock;
+use crate::runner::state::shard::Shard;
+use crate::runner::ticket::Ticket;
+use crate::store::Store;
+
+/// Blocks in flight at any time, for each worker.
+const BLOCKS_PER_WORKER: usize = 4;
+
+/// What a run has before its first thread starts.
+pub(crate) struct Prepared {
+    pub(crate) plan: Plan,
+    pub(crate) gauges: Gauges,
+    pub(crate) shards: Vec<Shard>,
+    pub(crate) lineage: Lineage,
+    pub(crate) facts: JobFacts,
+    pub(crate) reader: Reader,
+    pub(crate) names: Arc<StreamNames>,
+    pub(crate) dead_letter: Option<DeadLetterFile>,
+    pub(crate) late: Option<DeadLetterFile>,
+}
+
+/// The thread of a worker, which returns the worker's shards.
+type WorkerHandle<'scope> = ScopedJoinHandle<'scope, Vec<(u32, Shard)>>;
+
+/// Runs all threads until the input ends or the run is asked to stop. Checkpoints go to `store`, if there is one.
+pub(crate) fn run(run: &Run<'_>, prepared: Prepared, store: Option<&Store>) -> Result<Summary, RunError> {
+    let Prepared { plan, gauges, shards, lineage, facts, reader, names, mut dead_letter, late } = prepared;
+    let (event_sender, events) = unbounded();
+    let (block_sender, blocks) = unbounded();
+    let (frozen_sender, frozen) = unbounded();
+    let (inboxes, receivers): (Vec<_>, Vec<_>) = (0..plan.workers).map(|_| unbounded()).unzip();
+    let buffers = Buffers::default();
+    let clock = run.event_clock(&plan, &lineage, &reader.positions());
+    let gate = Arc::new(Gate::new(&reader, inboxes.clone(), event_sender.clone(), Arc::clone(&names)));
+    let own_dead_letter = if store.is_none() { dead_letter.take() } else { None };
+    let mut director = Director::new(run, &plan, &lineage, (&reader, &*gate), clock.clone(), own_dead_letter);
+    let starts = worker_starts(&plan, shards, &reader, clock);
+    let slots = EncoderSlots::new(facts.encoders);
+    let alive = spawn_reader(reader, &gate, plan.workers, &buffers, block_sender, &event_sender);
+    std::thread::scope(|scope| {
+        let mut workers = Vec::new();
+        for (start, inbox) in starts.into_iter().zip(receivers) {
+            let channels = WorkerChannels {
+                blocks: blocks.clone(),
+                buffers: buffers.clone(),
+                inbox,
+                peers: inboxes.clone(),
+                events: event_sender.clone(),
+                frozen: frozen_sender.clone(),
+                slots: slots.clone(),
+            };
+            let extractor = Extractor::new(&run.job.input.format, &run.fields(&plan), run.job.input.max_record_bytes);
+            let worker = Worker::new(&plan, &gauges, run.observer, channels, extractor, start);
+            workers.push(scope.spawn(guarded(&event_sender, move || worker.run())));
+        }
+        // The checkpointer ends when the workers have.
+        drop(frozen_sender);
+        let mut store_threads = None;
+        if let Some(store) = store {
+            let publisher = publisher(run, &plan, late, names);
+            let checkpointer = Checkpointer::new(store.clone(), facts, lineage, dead_letter, publisher);
+            store_threads =
+                Some(spawn_store_threads(scope, run, checkpointer, frozen, store, &event_sender, &mut director));
+        }
+        let work = || direct(&mut director, &mut workers, &inboxes, &events, &plan, &gauges);
+        // A panic here must not leave the other threads waiting forever.
+        let result = catch_unwind(AssertUnwindSafe(work)).unwrap_or(Err(RunError::Panicked));
+        // Whatever happened: let every thread end. If one panicked, it has said so, and the result is an error.
+        gauges.aborting.store(true, Ordering::Relaxed);
+        for inbox in &inboxes {
+            let _ = inbox.send(WorkerMessage::Abort);
+        }
+        director.threads.cuts = None;
+        drop(alive);
+        director.threads.requests = None;
+        for worker in workers {
+            let _ = worker.join();
+        }
+        let pruned = store_threads.map_or(Ok(0), |threads| threads.end(&mut director))?;
+        result.map(|summary| Summary { pruned, ..summary })
+    })
+}
+
+/// Deals the shards to the workers.
+fn worker_starts(plan: &Plan, shards: Vec<Shard>, reader: &Reader, clock: Option<Clock>) -> Vec<WorkerStart> {
+    let records: Vec<u64> = reader.positions().iter().map(|stand| stand.record).collect();
+    let start = || {
+        let timed = plan.timing.as_ref().zip(clock.clone());
+        let timed = timed.map(|(timing, clock)| TimedState::new(timing, clock, records.clone()));
+        WorkerStart { shards: Vec::new(), next: reader.next_number(), timed }
+    };
+    let mut starts: Vec<WorkerStart> = (0..plan.workers).map(|_| start()).collect();
+    for (shard, number) in shards.into_iter().zip(0..) {
+        starts[number as usize % plan.workers].shards.push((number, shard));
+    }
+    starts
+}
+
+/// Starts the thread that reads. It ends once the sender that is returned is dropped, or when its read returns.
+fn spawn_reader(
+    reader: Reader,
+    gate: &Arc<Gate>,
+    workers: usize,
+    buffers: &Buffers,
+    blocks: Sender<(Block, Arc<Ticket>)>,
+    events: &Sender<ThreadEvent>,
+) -> Sender<()> {
+    let (alive_sender, alive) = bounded(0);
+    let (permit_sender, permits) = unbounded();
+    for _ in 0..BLOCKS_PER_WORKER * workers {
+        let _ = permit_sender.send(());
+    }
+    let (gate, buffers) = (Arc::clone(gate), buffers.clone());
+    let thread = ReadThread { reader, gate, alive, permits, permit_sender, buffers, blocks, events: events.clone() };
+    // Not scoped: a read that never returns must not keep the run from ending.
+    std::thread::spawn(guarded(events, move || thread.run()));
+    alive_sender
+}
+
+/// Returns what puts files outside the store with each checkpoint.
+fn publisher(run: &Run<'_>, plan: &Plan, late: Option<DeadLetterFile>, names: Arc<StreamNames>) -> Publisher {
+    let changes = run.output.clone().filter(|output| output.emit.is_by_checkpoint());
+    Publisher { changes: changes.map(|output| (output, run.shape(plan))), late, names }
+}
+
+/// The threads that work on the store.
+struct StoreHandles<'scope> {
+    checkpointer: ScopedJoinHandle<'scope, ()>,
+    /// Returns the number of checkpoints that it has pruned.
+    pruner: Option<ScopedJoinHandle<'scope, u64>>,
+}
+
+/// Starts the checkpointer, the thread that looks for requests, and the pruner if the job has keep rules. Gives the
+/// director its ends.
+fn spawn_store_threads<'scope, 'env>(
+    scope: &'scope Scope<'scope, 'env>,
+    run: &'env Run<'_>,
+    checkpointer: Checkpointer,
+    frozen: Receiver<FrozenShard>,
+    store: &Store,
+    events: &Sender<ThreadEvent>,
+    director: &mut Director<'_>,
+) -> StoreHandles<'scope> {
+    let (cut_sender, cuts) = unbounded();
+    let sender = events.clone();
+    let checkpointer = scope.spawn(guarded(events, move || checkpointer.run(&frozen, &cuts, &sender)));
+    director.threads.cuts = Some(cut_sender);
+    let (requests, poller) = Requests::new(store.clone(), run.clock);
+    scope.spawn(move || poller.run());
+    director.threads.requests = Some(requests);
+    let pruner = run.job.checkpoint.keep.clone().map(|keep| {
+        let (sender, commits) = bounded(1);
+        let (store, holder) = (store.clone(), run.holder.to_owned());
+        let pruner = Pruner { store, keep, holder, clock: run.clock, observer: run.observer };
+        director.threads.commits = Some(sender);
+        scope.spawn(move || pruner.run(&commits))
+    });
+    StoreHandles { checkpointer, pruner }
+}
+
+impl StoreHandles<'_> {
+    /// Waits for the threads to end, the pruner last. Returns the number of checkpoints that it has pruned.
+    fn end(self, director: &mut Director<'_>) -> Result<u64, RunError> {
+        let _ = self.checkpointer.join();
+        // Nothing writes to the store any more: the last prune need not keep files that a checkpoint might need.
+        director.threads.commits = None;
+        self.pruner.map_or(Ok(0), ScopedJoinHandle::join).map_err(|_| RunError::Panicked)
+    }
+}
+
+/// Directs the run to its end: the last cut, then the shards of the workers, then the last checkpoint and the output.
+fn direct(
+    director: &mut Director<'_>,
+    workers: &mut Vec<WorkerHandle<'_>>,
+    inboxes: &[Sender<WorkerMessage>],
+    events: &Receiver<ThreadEvent>,
+    plan: &Plan,
+    gauges: &Gauges,
+) -> Result<Summary, RunError> {
+    let end = director.direct(events, gauges)?;
+    for inbox in inboxes {
+        let _ = inbox.send(WorkerMessage::Finish);
+    }
+    let mut shards = Vec::new();
+    for worker in workers.drain(..) {
+        shards.extend(worker.join().map_err(|_| RunError::Panicked)?);
+    }
+    // A worker reports what it could not apply before it returns its shards.
+    while let Ok(event) = events.try_recv() {
+        director.take(event)?;
+    }
+    director.finish(end, &shards, plan, events, gauges)
+}
+
+/// Makes the director learn of it if `work` panics.
+fn guarded<T, F: FnOnce() -> T>(events: &Sender<ThreadEvent>, work: F) -> impl FnOnce() -> T + use<T, F> {
+    let guard = PanicGuard(events.clone());
+    move || {
+        let _guard = guard;
+        work()
+    }
+}
+
+/// Reports a panic of the thread that drops it.
+struct PanicGuard(Sender<ThreadEvent>);
+
+impl Drop for PanicGuard {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let _ = self.0.send(ThreadEvent::Panicked);
+        }
+    }
+}

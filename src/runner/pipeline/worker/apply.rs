@@ -1,0 +1,139 @@
+//! How a worker applies the records of blocks to its shards, in the order of the blocks.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use crate::runner::messages::ThreadEvent;
+use crate::runner::pipeline::gauges::Load;
+use crate::runner::pipeline::worker::head::Head;
+use crate::runner::pipeline::worker::thread::{Flow, Worker};
+use crate::runner::process::processor::{Context, ProcessError};
+
+/// Records that are looked up together.
+pub(super) const GROUP: usize = 16;
+
+impl Worker<'_> {
+    /// Applies the blocks whose turn it is, and freezes the shards when a cut is reached.
+    pub(super) fn apply_ready(&mut self) -> Flow {
+        loop {
+            if let Some(cut) = self.cut.take_if(|cut| cut.number == self.next) {
+                if cut.ended {
+                    self.end_time();
+                }
+                if self.program.is_none() {
+                    self.freeze(cut.number, Duration::ZERO);
+                } else {
+                    self.ask_for_cut(cut.number, cut.ended)?;
+                }
+            }
+            if self.program.as_ref().is_some_and(|link| !link.has_room()) {
+                return Flow::Continue(());
+            }
+            let Some(updates) = self.early.remove(&self.next) else { return Flow::Continue(()) };
+            let (mut bytes, ticket) = (updates.bytes, updates.ticket);
+            let applied = match &updates.time {
+                _ if self.program.is_some() => {
+                    self.send_batch(&bytes, ticket.clone())?;
+                    Ok(())
+                }
+                None => self.apply(&bytes),
+                Some(time) => self.apply_timed(&bytes, time),
+            };
+            if let Err(event) = applied {
+                let _ = self.channels.events.send(*event);
+                return Flow::Break(());
+            }
+            self.next += 1;
+            if self.spare.len() < 2 * self.plan.workers {
+                bytes.clear();
+                self.spare.push(bytes);
+            }
+            // A cut's rows are taken in slices, one per block: they are out soon, and no block waits long.
+            self.take_slice();
+            drop(ticket);
+        }
+    }
+
+    fn apply(&mut self, mut bytes: &[u8]) -> Result<(), Box<ThreadEvent>> {
+        let by_key = self.plan.priorities.as_ref().filter(|priorities| priorities.has_key_classes());
+        let before = self.load();
+        let mut result = Ok(());
+        let mut heads = [Head::default(); GROUP];
+        'block: while !bytes.is_empty() {
+            let count = self.look_ahead(bytes, &mut heads);
+            for head in &heads[..count] {
+                let (key, arguments, rest) = head.split(bytes);
+                let (number, shard) = &mut self.shards[head.place as usize];
+                let keys = shard.keys();
+                let mut row = shard.row(head.hash, key);
+                if let Err(error) = self.plan.processor.apply(arguments, &mut row, &mut Context::new(key)) {
+                    result = Err(unapplied(error, key));
+                    break 'block;
+                }
+                if let Some(priorities) = by_key
+                    && shard.keys() != keys
+                {
+                    priorities.classify(*number, key);
+                }
+                bytes = rest;
+            }
+        }
+        self.gauges.add(self.load(), before);
+        self.gauge_changes();
+        result
+    }
+
+    /// Looks up several records before any is applied, so that the waits for memory overlap. Returns the number of
+    /// heads.
+    #[inline]
+    pub(super) fn look_ahead(&self, bytes: &[u8], heads: &mut [Head; GROUP]) -> usize {
+        let mut ahead = bytes;
+        let mut count = 0;
+        let mut seen = 0;
+        while count < GROUP && !ahead.is_empty() {
+            let head = Head::unpack(ahead);
+            seen ^= self.shards[head.place as usize].1.glance(head.hash);
+            heads[count] = head;
+            count += 1;
+            ahead = &ahead[head.record_bytes as usize..];
+        }
+        for head in &heads[..count] {
+            seen ^= u64::from(self.shards[head.place as usize].1.look(head.hash));
+        }
+        std::hint::black_box(seen);
+        count
+    }
+
+    /// Returns what the shards hold.
+    pub(super) fn load(&self) -> Load {
+        self.shards.iter().fold(Load::default(), |sum, (_, shard)| Load {
+            changed_bytes: sum.changed_bytes + shard.changed_bytes(),
+            keys: sum.keys + shard.keys(),
+            memory_bytes: sum.memory_bytes + shard.memory_bytes(),
+            emitted_bytes: sum.emitted_bytes + shard.emitted_bytes(),
+        })
+    }
+
+    /// Updates the gauges of each shard, in mode priority.
+    pub(super) fn gauge_changes(&self) {
+        for (number, shard) in &self.shards {
+            if let Some(gauge) = self.gauges.shards.get(*number as usize) {
+                gauge.store(shard.changed_bytes(), Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// Classifies the shards by the keys that they start with, in mode priority.
+    pub(super) fn classify_keys(&self) {
+        let priorities = self.plan.priorities.as_ref();
+        let Some(priorities) = priorities.filter(|priorities| priorities.has_key_classes()) else { return };
+        for (number, shard) in &self.shards {
+            shard.indices().for_each(|index| priorities.classify(*number, shard.key(index)));
+        }
+    }
+}
+
+/// Returns the event for a record of `key` that could not be applied.
+pub(super) fn unapplied(error: ProcessError, key: &[u8]) -> Box<ThreadEvent> {
+    Box::new(ThreadEvent::Unapplied(error, String::from_utf8_lossy(key).into_owned()))
+}

@@ -1,0 +1,155 @@
+//! How a worker applies records with an event time: to windows, and to rows that expire.
+
+use std::sync::atomic::Ordering;
+
+use crate::job::OnLate;
+use crate::runner::messages::{BlockTime, ThreadEvent};
+use crate::runner::pipeline::gauges::Load;
+use crate::runner::pipeline::worker::apply::{GROUP, unapplied};
+use crate::runner::pipeline::worker::head::Head;
+use crate::runner::pipeline::worker::route_timed::{EARLIER, LatePlace, split_time};
+use crate::runner::pipeline::worker::thread::Worker;
+use crate::runner::process::processor::Context;
+use crate::runner::process::time_plan::{Expiry, TimedRows, WindowRows};
+use crate::runner::rejected::{LateRecord, Rejected};
+
+impl Worker<'_> {
+    /// Applies a block's records, then advances event time as far as the block allows.
+    pub(super) fn apply_timed(&mut self, bytes: &[u8], time: &BlockTime) -> Result<(), Box<ThreadEvent>> {
+        let before = self.load();
+        let result = match self.plan.timing.as_ref().map(|timing| &timing.rows) {
+            Some(TimedRows::Windows(rows)) => self.apply_to_windows(bytes, rows, time),
+            Some(TimedRows::Expiry(expiry)) => self.apply_to_expiring(bytes, expiry),
+            None => Ok(()),
+        };
+        let mut moved = false;
+        if let Some(timed) = &mut self.timed {
+            let stream = time.stream as usize;
+            moved = timed.clock.advance(stream, time.largest, &time.released);
+            if stream >= timed.records.len() {
+                timed.records.resize(stream + 1, 0);
+            }
+            timed.records[stream] += time.records;
+        }
+        self.remove_expired(moved, before);
+        result
+    }
+
+    /// Advances event time to the end of the input.
+    pub(super) fn end_time(&mut self) {
+        let before = self.load();
+        if let (Some(timing), Some(timed)) = (&self.plan.timing, &mut self.timed) {
+            timing.end(&mut timed.clock);
+        }
+        self.remove_expired(true, before);
+    }
+
+    /// Removes the rows whose deadline has come, if event time has moved.
+    fn remove_expired(&mut self, moved: bool, before: Load) {
+        if let (true, Some(timing), Some(timed)) = (moved, &self.plan.timing, &self.timed) {
+            let watermark = timed.clock.watermark();
+            for (_, shard) in &mut self.shards {
+                timing.close_due(shard, watermark);
+            }
+        }
+        self.gauges.add(self.load(), before);
+    }
+
+    fn apply_to_windows(
+        &mut self,
+        mut bytes: &[u8],
+        rows: &WindowRows,
+        time: &BlockTime,
+    ) -> Result<(), Box<ThreadEvent>> {
+        let watermark = self.timed.as_ref().map_or(i64::MIN, |timed| timed.clock.watermark());
+        let mut heads = [Head::default(); GROUP];
+        while !bytes.is_empty() {
+            let count = self.look_ahead(bytes, &mut heads);
+            for head in &heads[..count] {
+                let (key, packed, rest) = head.split(bytes);
+                bytes = rest;
+                let (start, packed) = split_time(packed);
+                let (place, arguments) = LatePlace::unpack(packed);
+                let end = rows.windows.end(start);
+                if rows.closes && end <= watermark {
+                    if packed[0] != EARLIER {
+                        let record = place.map(|place| self.late_record(rows, place, time, end, watermark));
+                        self.take_late(rows, head.place as usize, record)?;
+                    }
+                    continue;
+                }
+                let shard = &mut self.shards[head.place as usize].1;
+                let (index, is_new) = shard.find_or_make(head.hash, key);
+                if is_new && rows.closes {
+                    shard.deadlines().arm(index, end);
+                }
+                let mut row = shard.open(index);
+                let applied = self.plan.processor.apply(arguments, &mut row, &mut Context::new(key));
+                applied.map_err(|error| unapplied(error, key))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn apply_to_expiring(&mut self, mut bytes: &[u8], expiry: &Expiry) -> Result<(), Box<ThreadEvent>> {
+        let mut heads = [Head::default(); GROUP];
+        while !bytes.is_empty() {
+            let count = self.look_ahead(bytes, &mut heads);
+            for head in &heads[..count] {
+                let (key, packed, rest) = head.split(bytes);
+                bytes = rest;
+                let (time, arguments) = split_time(packed);
+                let shard = &mut self.shards[head.place as usize].1;
+                let (index, _) = shard.find_or_make(head.hash, key);
+                let mut row = shard.open(index);
+                let deadline = expiry.note(&mut row, time);
+                let applied = self.plan.processor.apply(arguments, &mut row, &mut Context::new(key));
+                applied.map_err(|error| unapplied(error, key))?;
+                if let Some(deadline) = deadline {
+                    shard.deadlines().arm(index, deadline);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Describes a record whose last window ended at `end`.
+    #[cold]
+    fn late_record(
+        &self,
+        rows: &WindowRows,
+        place: LatePlace<'_>,
+        time: &BlockTime,
+        end: i64,
+        watermark: i64,
+    ) -> LateRecord {
+        let (end, watermark) = (rows.windows.stamp(end), rows.windows.moment(watermark));
+        LateRecord {
+            block: self.next,
+            stream: time.stream,
+            first_record: self.timed.as_ref().map_or(0, |timed| timed.records[time.stream as usize]),
+            rejected: Rejected {
+                index: place.index,
+                offset: place.offset,
+                reason: format!("is late: its window ended at {end}, and the watermark was at {watermark}"),
+                bytes: place.bytes.to_vec(),
+            },
+        }
+    }
+
+    /// Counts a late record, and keeps it if late records are kept. Fails if the job does.
+    #[cold]
+    fn take_late(
+        &mut self,
+        rows: &WindowRows,
+        shard: usize,
+        record: Option<LateRecord>,
+    ) -> Result<(), Box<ThreadEvent>> {
+        if let (OnLate::Fail, Some(record)) = (&rows.on_late, record.clone()) {
+            return Err(Box::new(ThreadEvent::Late(Box::new(record))));
+        }
+        self.gauges.late.fetch_add(1, Ordering::Relaxed);
+        self.shards[shard].1.emitted().push_late(record);
+        Ok(())
+    }
+}

@@ -1,0 +1,77 @@
+//! How a worker parses a block and hands its records to the owners of their shards.
+
+use std::sync::Arc;
+
+use crate::input::Block;
+use crate::runner::messages::{BlockAccount, BlockTime, BlockUpdates, ThreadEvent, WorkerMessage};
+use crate::runner::pipeline::plan::Route;
+use crate::runner::pipeline::worker::thread::Worker;
+use crate::runner::ticket::Ticket;
+
+impl Worker<'_> {
+    /// Parses a block, sends every worker the records for its shards, and the director the account.
+    ///
+    /// A packed record is a [`Head`], the key, and what [`Processor::pack`] made.
+    ///
+    /// [`Head`]: crate::runner::pipeline::worker::head::Head
+    /// [`Processor::pack`]: crate::runner::process::processor::Processor::pack
+    pub(super) fn parse(&mut self, mut block: Block, ticket: Arc<Ticket>) {
+        let mut updates: Vec<Vec<u8>> = (0..self.plan.workers).map(|_| self.spare.pop().unwrap_or_default()).collect();
+        let (mut account, largest) = self.take_records(&block, &mut updates);
+        if self.timed.is_some() {
+            let (stream, records) = (block.stream, account.records);
+            let released = std::mem::take(&mut block.released);
+            account.time = Some(Arc::new(BlockTime { stream, records, largest, released }));
+        }
+        let time = account.time.clone();
+        let _ = self.channels.events.send(ThreadEvent::Parsed(account));
+        for (peer, bytes) in self.channels.peers.iter().zip(updates) {
+            let (number, time, ticket) = (block.number, time.clone(), Arc::clone(&ticket));
+            let _ = peer.send(WorkerMessage::Updates(BlockUpdates { number, bytes, time, ticket }));
+        }
+        self.channels.buffers.put(block.bytes);
+    }
+
+    /// Packs the records of a block into `updates`, one buffer per worker. Returns the account and the largest time.
+    fn take_records(&mut self, block: &Block, updates: &mut [Vec<u8>]) -> (BlockAccount, Option<i64>) {
+        let plan = self.plan;
+        let mut account = BlockAccount {
+            number: block.number,
+            stream: block.stream,
+            end_offset: block.end_offset,
+            records: 0,
+            skipped: 0,
+            dead: Vec::new(),
+            fatal: None,
+            time: None,
+        };
+        let mut largest = None;
+        let mut last_bad = None;
+        let replay = plan.replay.as_ref().filter(|replay| !replay.is_over(block.stream, block.offset));
+        let own = match &plan.route {
+            Route::Key(_) => None,
+            Route::Partition(roster) => Some(roster.entry(block.partition)),
+        };
+        let own = own.as_ref().map(|(name, task)| (&**name, *task));
+        account.records = self.extractor.each(block, |place, fields| {
+            let result = fields.and_then(|fields| match &mut self.timed {
+                Some(timed) => {
+                    largest = largest.max(plan.route_timed(timed, own, block, place, fields, updates)?);
+                    Ok(())
+                }
+                None => plan.route(own, block, place, fields, replay, updates),
+            });
+            let Err(bad) = result else { return true };
+            // A line of text with several words gives several records, but is counted as bad only once.
+            if last_bad.replace(place.index) == Some(place.index) {
+                return true;
+            }
+            if replay.is_some_and(|replay| !replay.is_over(block.partition, block.offset + place.at as u64)) {
+                // It was counted when the newest cut was taken.
+                return true;
+            }
+            account.reject(&plan.on_error, block.offset, place, bad)
+        });
+        (account, largest)
+    }
+}

@@ -1,0 +1,163 @@
+//! The aggregates of a job as a [`Processor`].
+
+use crate::format::rows::RowCodec;
+use crate::input::record::{BadRecord, Field};
+use crate::job::{AggregateFunction, AggregateSpec, FieldPath, InputFormat};
+use crate::runner::process::aggregate::argument::{ArgumentKind, Arguments};
+use crate::runner::process::aggregate::output::{OutputColumn, OutputSource};
+use crate::runner::process::aggregate::step::{Keep, Step};
+use crate::runner::process::processor::{Context, ProcessError, Processor};
+use crate::runner::state::row_mut::RowMut;
+use crate::values::value::{Column, ColumnType, Value};
+
+/// The aggregates of a job, compiled to steps.
+#[derive(Debug, Clone)]
+pub struct Program {
+    arguments: Arguments,
+    steps: Vec<Step>,
+    codec: RowCodec,
+    outputs: Vec<OutputColumn>,
+}
+
+/// Up to this number of arguments, a record needs no allocation.
+const MAX_INLINE: usize = 8;
+
+impl Program {
+    /// Makes the program for `aggregates`. `type_of` returns the type of a field that `min`, `max`, `first` or `last`
+    /// keeps.
+    pub fn new(
+        aggregates: &[AggregateSpec],
+        format: &InputFormat,
+        mut type_of: impl FnMut(&FieldPath) -> ColumnType,
+    ) -> Program {
+        let mut program = Program {
+            arguments: Arguments::new(!matches!(format, InputFormat::Json)),
+            steps: Vec::new(),
+            codec: RowCodec::new(Vec::new()),
+            outputs: Vec::new(),
+        };
+        let mut columns = Vec::new();
+        for aggregate in aggregates {
+            program.add(aggregate, &mut columns, &mut type_of);
+        }
+        program.codec = RowCodec::new(columns);
+        program
+    }
+
+    fn add(
+        &mut self,
+        aggregate: &AggregateSpec,
+        columns: &mut Vec<Column>,
+        type_of: &mut impl FnMut(&FieldPath) -> ColumnType,
+    ) {
+        let name = &aggregate.name;
+        let field = || aggregate.field.as_ref().expect("the job file was checked: only `count` may have no field");
+        let number = ArgumentKind::Number { round: aggregate.round };
+        let source = match aggregate.function {
+            AggregateFunction::Count => {
+                let field = aggregate.field.as_ref();
+                let argument = field.map(|field| self.arguments.add(field, ArgumentKind::Presence));
+                let column = push_column(columns, name.clone(), ColumnType::Int);
+                self.steps.push(Step::Count { column, argument });
+                OutputSource::Plain(column)
+            }
+            AggregateFunction::Sum => {
+                let argument = self.arguments.add(field(), number);
+                let column = push_column(columns, name.clone(), ColumnType::Number);
+                self.steps.push(Step::Sum { column, argument, name: name.clone() });
+                OutputSource::Plain(column)
+            }
+            AggregateFunction::Avg => {
+                let argument = self.arguments.add(field(), number);
+                let sum = push_column(columns, format!("{name}_sum"), ColumnType::Number);
+                let count = push_column(columns, format!("{name}_count"), ColumnType::Int);
+                self.steps.push(Step::Mean { sum, count, argument, name: name.clone() });
+                OutputSource::Mean { sum, count }
+            }
+            AggregateFunction::ApproxDistinct => {
+                let argument = self.arguments.add(field(), ArgumentKind::Text);
+                let column = push_column(columns, name.clone(), ColumnType::Sketch);
+                self.steps.push(Step::Distinct { column, argument });
+                OutputSource::Estimate(column)
+            }
+            AggregateFunction::Min | AggregateFunction::Max | AggregateFunction::First | AggregateFunction::Last => {
+                OutputSource::Plain(self.add_keep(aggregate, field(), columns, type_of))
+            }
+        };
+        self.outputs.push(OutputColumn { name: name.clone(), source });
+    }
+
+    /// Adds an aggregate that keeps one of the values of `field`. Returns the column of the value.
+    fn add_keep(
+        &mut self,
+        aggregate: &AggregateSpec,
+        field: &FieldPath,
+        columns: &mut Vec<Column>,
+        type_of: &mut impl FnMut(&FieldPath) -> ColumnType,
+    ) -> usize {
+        let name = &aggregate.name;
+        let column_type = if aggregate.round.is_some() { ColumnType::Number } else { type_of(field) };
+        let argument = self.arguments.add(field, ArgumentKind::of(column_type, aggregate.round));
+        let column = push_column(columns, name.clone(), column_type);
+        let when = match (&aggregate.by, aggregate.function) {
+            (Some(by), function) => {
+                let by_type = type_of(by);
+                let argument = self.arguments.add(by, ArgumentKind::of(by_type, None));
+                let column = push_column(columns, format!("{name}_by"), by_type);
+                Keep::By { column, argument, column_type: by_type, first: function == AggregateFunction::First }
+            }
+            (None, AggregateFunction::Min) => Keep::Smaller,
+            (None, AggregateFunction::Max) => Keep::Larger,
+            (None, AggregateFunction::First) => Keep::First,
+            (None, _) => Keep::Last,
+        };
+        self.steps.push(Step::Keep { column, argument, column_type, when });
+        column
+    }
+
+    #[inline]
+    fn apply_arguments(&self, packed: &[u8], row: &mut RowMut<'_>) -> Result<(), ProcessError> {
+        if self.arguments.len() <= MAX_INLINE {
+            let mut values: [Option<&[u8]>; MAX_INLINE] = [None; MAX_INLINE];
+            self.arguments.split(packed, &mut values);
+            self.steps.iter().try_for_each(|step| step.apply(&values, row))
+        } else {
+            let mut values = vec![None; self.arguments.len()];
+            self.arguments.split(packed, &mut values);
+            self.steps.iter().try_for_each(|step| step.apply(&values, row))
+        }
+    }
+}
+
+impl Processor for Program {
+    fn fields(&self) -> &[FieldPath] {
+        &self.arguments.fields
+    }
+
+    fn columns(&self) -> &[Column] {
+        self.codec.columns()
+    }
+
+    fn output_columns(&self) -> Vec<Column> {
+        let columns = self.codec.columns();
+        self.outputs.iter().map(|column| Column::new(&column.name, column.source.column_type(columns))).collect()
+    }
+
+    fn output(&self, row: &[Value]) -> Vec<Value> {
+        self.outputs.iter().map(|column| column.value(row)).collect()
+    }
+
+    fn pack(&self, fields: &[Field<'_>], packed: &mut Vec<u8>) -> Result<(), BadRecord> {
+        self.arguments.pack(fields, packed)
+    }
+
+    fn apply(&self, arguments: &[u8], row: &mut RowMut<'_>, _: &mut Context<'_>) -> Result<(), ProcessError> {
+        self.apply_arguments(arguments, row)
+    }
+}
+
+/// Adds a column and returns its number.
+fn push_column(columns: &mut Vec<Column>, name: String, column_type: ColumnType) -> usize {
+    columns.push(Column::new(name, column_type));
+    columns.len() - 1
+}

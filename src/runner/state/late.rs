@@ -1,1 +1,0 @@
-//! Records that come after all their windows were closed.
