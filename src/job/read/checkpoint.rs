@@ -85,7 +85,7 @@ fn default(store: PathBuf) -> CheckpointSpec {
 }
 
 fn mode(node: &Node) -> Result<Mode> {
-    choose(node, "mode", &[("elided", Mode::Elided), ("priority", Mode::Priority), ("scheduled", Mode::Scheduled)])
+    choose(node, "mode", &[Mode::Elided, Mode::Priority, Mode::Scheduled].map(|mode| (mode.name(), mode)))
 }
 
 fn schedule(node: &Node, mode: Mode) -> Result<Schedule> {

@@ -145,8 +145,8 @@ proptest! {
     fn what_is_json_is_what_serde_json_says(
         parts in proptest::collection::vec(
             proptest::sample::select(vec![
-                "{", "}", "[", "]", ",", ":", "\"", "\\", " ", "\"a\"", "\"b\":", "1", "-", "0", ".5", "e3", "true", "null", "é",
-                "\\u0041", "{\"a\":1}", "[1,2]", "\"a\":", "\u{1}",
+                "{", "}", "[", "]", ",", ":", "\"", "\\", " ", "\"a\"", "\"b\":", "1", "-", "0", ".5", "e3", "true", "null",
+                "é", "\\u0041", "{\"a\":1}", "[1,2]", "\"a\":", "\u{1}",
             ]),
             0..12,
         ),
@@ -165,7 +165,8 @@ proptest! {
             proptest::collection::vec(
                 (
                     proptest::sample::select(vec![
-                        "\"a\":", "\"b\":", "\"b\" :", "\"\\u0061\":", "\"cc\":", "\"twelve-bytes\":", "\"thirteen-byte\":",
+                        "\"a\":", "\"b\":", "\"b\" :", "\"\\u0061\":", "\"cc\":", "\"twelve-bytes\":",
+                        "\"thirteen-byte\":",
                         "\"a-name-of-more-bytes\":", "\"a\"", "\"\":",
                     ]),
                     proptest::sample::select(vec!["1", "12345678901", "\"x\"", "{\"a\":1}", "[]", "", "9,", "null"]),

@@ -33,7 +33,10 @@ fn fields_are_names_that_nothing_in_the_expression_defines() {
 
 #[test]
 fn expressions_hold_or_do_not() {
-    let record = r#"{"amount":12.5,"n":3,"big":9223372036854775808,"s":"click","zip":"12345","user":{"id":7,"tags":["a","b"]},"t":true,"z":null}"#;
+    let record = concat!(
+        r#"{"amount":12.5,"n":3,"big":9223372036854775808,"s":"click","zip":"12345","#,
+        r#""user":{"id":7,"tags":["a","b"]},"t":true,"z":null}"#,
+    );
     for (expression, expected) in [
         ("amount > 12", true),
         ("n < 3.5 && n == 3 && n == 3.0", true),
