@@ -25,6 +25,7 @@ const SCOPE: &[&str] = &[
     "python/README.md",
     "src/input/",
     "src/job/",
+    "src/runner/",
     "tests/docs.rs",
     "tests/support/document.rs",
 ];

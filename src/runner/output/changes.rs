@@ -9,6 +9,7 @@ use crate::runner::output::shape::RowShape;
 use crate::runner::output::staged::StagedFile;
 use crate::runner::rejected::LateRecord;
 use crate::runner::state::emitted::Emitted;
+use crate::runner::state::frozen::merge_changes;
 use crate::values::id::Sequence;
 
 /// What a shard has to publish in the next file.
@@ -22,34 +23,7 @@ pub struct ShardChanges {
 impl ShardChanges {
     /// Adds the changes in `rows`, the sorted rows of a later cut.
     pub fn add_rows(&mut self, rows: &RowBatch) {
-        let mut merged = RowBatch::new();
-        let older = &self.rows;
-        let mut at = 0;
-        let mut push = |rows: &RowBatch, index: usize, change: Change| {
-            let row = rows.row(index);
-            if change != Change::None {
-                let value = row.value.unwrap_or_default();
-                let write = |bytes: &mut Vec<u8>| bytes.extend_from_slice(value);
-                merged.push_changed(row.task, row.key, change, row.value.is_some(), write);
-            }
-        };
-        for index in 0..rows.len() {
-            let key = rows.row(index).sort_key();
-            while at < older.len() && older.row(at).sort_key() < key {
-                push(older, at, older.change(at));
-                at += 1;
-            }
-            let mut change = rows.change(index);
-            if at < older.len() && older.row(at).sort_key() == key {
-                change = older.change(at).then(change);
-                at += 1;
-            }
-            push(rows, index, change);
-        }
-        for at in at..older.len() {
-            push(older, at, older.change(at));
-        }
-        self.rows = merged;
+        self.rows = merge_changes(&self.rows, rows, |_, change| change != Change::None);
     }
 
     /// Adds what the shard has emitted up to a later cut.

@@ -26,31 +26,39 @@ impl FrozenRows {
     ///
     /// The rows of both must be sorted; the rows of the result are.
     pub fn followed_by(self, newer: FrozenRows) -> FrozenRows {
-        let mut rows = RowBatch::new();
-        let mut push = |row: Row<'_>, change: Change| {
-            if row.value.is_some() || change != Change::None {
-                let value = row.value;
-                rows.push_changed(row.task, row.key, change, value.is_some(), |bytes| {
-                    bytes.extend_from_slice(value.unwrap_or_default());
-                });
-            }
-        };
-        let mut older = self.rows.iter().enumerate().peekable();
-        for (place, row) in newer.rows.iter().enumerate() {
-            while let Some((at, before)) = older.next_if(|(_, before)| before.sort_key() < row.sort_key()) {
-                push(before, self.rows.change(at));
-            }
-            let same = older.next_if(|(_, before)| before.sort_key() == row.sort_key());
-            let before = same.map_or(Change::None, |(at, _)| self.rows.change(at));
-            push(row, before.then(newer.rows.change(place)));
-        }
-        older.for_each(|(at, before)| push(before, self.rows.change(at)));
+        let is_kept = |row: Row<'_>, change| row.value.is_some() || change != Change::None;
+        let rows = merge_changes(&self.rows, &newer.rows, is_kept);
         let is_base = self.kind == SegmentKind::Base || newer.kind == SegmentKind::Base;
         let kind = if is_base { SegmentKind::Base } else { SegmentKind::Delta };
         let mut emitted = self.emitted;
         emitted.append(newer.emitted);
         FrozenRows { rows, kind, keys: newer.keys, emitted }
     }
+}
+
+/// Merges the sorted rows of a cut with those of a later cut. The result has the rows for which `is_kept` returns true,
+/// each with its change over both.
+pub(crate) fn merge_changes(older: &RowBatch, newer: &RowBatch, is_kept: impl Fn(Row<'_>, Change) -> bool) -> RowBatch {
+    let mut merged = RowBatch::new();
+    let mut push = |row: Row<'_>, change: Change| {
+        if is_kept(row, change) {
+            let value = row.value;
+            merged.push_changed(row.task, row.key, change, value.is_some(), |bytes| {
+                bytes.extend_from_slice(value.unwrap_or_default());
+            });
+        }
+    };
+    let mut rest = older.iter().enumerate().peekable();
+    for (place, row) in newer.iter().enumerate() {
+        while let Some((at, before)) = rest.next_if(|(_, before)| before.sort_key() < row.sort_key()) {
+            push(before, older.change(at));
+        }
+        let same = rest.next_if(|(_, before)| before.sort_key() == row.sort_key());
+        let before = same.map_or(Change::None, |(at, _)| older.change(at));
+        push(row, before.then(newer.change(place)));
+    }
+    rest.for_each(|(at, before)| push(before, older.change(at)));
+    merged
 }
 
 /// What a shard still has to copy for a cut.

@@ -76,7 +76,7 @@ fn a_store_that_is_gone_is_an_error_while_its_files_of_changes_are_there() {
     let env = twice("json");
     fs::remove_dir_all(env.path("store")).unwrap();
     let output = env.run(&["run", "job.yaml"]).expect(10);
-    assert!(output.stderr.contains("`out/counting-00000001.jsonl` is there, which this job publishes"), "{output}");
+    assert!(output.stderr.contains("the published output `out/counting-00000001.jsonl` exists"), "{output}");
 }
 
 #[test]

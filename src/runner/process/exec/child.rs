@@ -5,7 +5,7 @@ use std::io;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{ChildStderr, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
@@ -13,6 +13,7 @@ use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, wa
 
 use super::protocol::{Answer, MAX_ANSWER_BYTES};
 use crate::runner::process::exec::plan::ExecPlan;
+use crate::values::lock::lock;
 
 /// The number of lines that wait to be written to the program.
 const LINES_UNDER_WAY: usize = 32;
@@ -97,7 +98,7 @@ impl Child {
 
     /// Returns the last line of standard error that is not empty.
     pub(crate) fn last_line(&self) -> Option<String> {
-        let lines = self.last_lines.lock().unwrap_or_else(PoisonError::into_inner);
+        let lines = lock(&self.last_lines);
         lines.iter().rev().find(|line| !line.trim().is_empty()).cloned()
     }
 
@@ -210,7 +211,7 @@ fn listen(stderr: ChildStderr, stderr_lines: &Sender<String>, last_lines: &Mutex
         }
         let text = String::from_utf8_lossy(line.trim_ascii_end()).into_owned();
         {
-            let mut kept = last_lines.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut kept = lock(last_lines);
             if kept.len() == LAST_LINES {
                 kept.pop_front();
             }
