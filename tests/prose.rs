@@ -16,7 +16,7 @@ use crate::support::repository;
 const SCOPE: &[&str] = &[
     "CONTRIBUTING.md",
     "README.md",
-    "benches/README.md",
+    "benches/",
     "docs/README.md",
     "docs/glossary.md",
     "docs/tour.md",
@@ -25,6 +25,8 @@ const SCOPE: &[&str] = &[
     "python/README.md",
     "src/input/",
     "src/job/",
+    "src/runner/",
+    "src/values/lock.rs",
     "tests/docs.rs",
     "tests/support/document.rs",
 ];

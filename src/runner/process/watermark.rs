@@ -149,6 +149,6 @@ mod tests {
         with_another.resume(0, Some(30), false, Some(30));
         with_another.resume(1, Some(20), true, Some(30));
         assert!(!with_another.advance(2, Some(10), &[]) && with_another.watermark() == 30);
-        assert!(!with_another.advance(5, Some(10), &[5]), "one that came while the run went on");
+        assert!(!with_another.advance(5, Some(10), &[5]), "one that arrived during the run");
     }
 }
