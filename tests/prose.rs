@@ -16,7 +16,7 @@ use crate::support::repository;
 const SCOPE: &[&str] = &[
     "CONTRIBUTING.md",
     "README.md",
-    "benches/README.md",
+    "benches/",
     "docs/README.md",
     "docs/glossary.md",
     "docs/tour.md",

@@ -170,10 +170,9 @@ impl<'a> Worker<'a> {
                     Ok((block, ticket)) => self.parse(block, ticket),
                     Err(_) => blocks = never(),
                 },
-                recv(answers) -> answer => match answer {
-                    Ok(answer) => self.take_answer(answer)?,
-                    // The channel closes only after an explicit end message.
-                    Err(_) => {}
+                // The channel closes only after an explicit end message.
+                recv(answers) -> answer => if let Ok(answer) = answer {
+                    self.take_answer(answer)?;
                 },
                 recv(lines) -> line => match line {
                     Ok(line) => self.report_line(line),
