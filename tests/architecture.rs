@@ -34,7 +34,7 @@ const HOMES: [(&str, &[&str]); 17] = [
     ("cronexpr", &["src/job/calendar.rs"]),
     ("flate2", &["src/input/"]),
     ("glob", &["src/input/"]),
-    ("indicatif", &["src/cli/progress.rs"]),
+    ("indicatif", &["src/cli/progress.rs", "src/cli/progress/"]),
     ("parquet", &["src/format/"]),
     ("prometheus_client", &["src/cli/"]),
     ("saphyr_parser", &["src/values/yaml/"]),

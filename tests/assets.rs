@@ -16,7 +16,7 @@ fn the_completions_are_those_that_the_program_prints() {
     assert_eq!(shells.len(), <Shell as clap::ValueEnum>::value_variants().len());
     let names = shells.map(|shell| {
         let name = format!("completions/{}", shell.file_name("ckpt"));
-        repository::assert_generated(&name, &script(shell));
+        repository::assert_generated(&name, &script(shell, command()));
         name
     });
     assert_nothing_else("completions", &names);

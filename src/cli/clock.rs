@@ -1,14 +1,14 @@
-//! The clock, which only this floor reads; those below are told the time.
+//! The clock. Only this floor reads it; the floors below are given the time.
 
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, Zoned};
 
 use crate::cli::error::CliError;
 
-/// The environment variable that stands in for the clock, for tests: a time in RFC 3339.
+/// The environment variable that replaces the clock in tests: a time in RFC 3339.
 pub const NOW_VARIABLE: &str = "CKPT_NOW";
 
-/// Tells the time in the zone of the person who asks.
+/// Tells the time in the user's time zone.
 #[derive(Debug, Clone)]
 pub struct Clock {
     fixed: Option<Timestamp>,
@@ -16,9 +16,9 @@ pub struct Clock {
 }
 
 impl Clock {
-    /// Makes the system's clock, or one that stands still at `fixed`, the value of [`NOW_VARIABLE`].
+    /// Makes the system clock, or a clock that always shows `fixed`, the value of [`NOW_VARIABLE`].
     ///
-    /// Times are shown in the system's zone, in UTC when it is unknown.
+    /// Times are shown in the system's zone, or in UTC if the zone is unknown.
     pub fn new(fixed: Option<&str>) -> Result<Clock, CliError> {
         let zone = TimeZone::try_system().unwrap_or(TimeZone::UTC);
         let parse = |text: &str| {
@@ -29,9 +29,19 @@ impl Clock {
         Ok(Clock { fixed: fixed.map(parse).transpose()?, zone })
     }
 
-    /// Returns the time.
+    /// Returns the current time.
     pub fn now(&self) -> Zoned {
-        self.fixed.unwrap_or_else(Timestamp::now).to_zoned(self.zone.clone())
+        self.timestamp().to_zoned(self.zone.clone())
+    }
+
+    /// Returns the current time in whole milliseconds, as checkpoints and log lines record it.
+    pub fn now_in_millis(&self) -> Timestamp {
+        let now = self.timestamp();
+        Timestamp::from_millisecond(now.as_millisecond()).unwrap_or(now)
+    }
+
+    fn timestamp(&self) -> Timestamp {
+        self.fixed.unwrap_or_else(Timestamp::now)
     }
 }
 
@@ -41,13 +51,14 @@ mod tests {
 
     #[test]
     fn a_fixed_clock_stands_still() {
-        let clock = Clock::new(Some("2026-11-22T14:00:00Z")).expect("a time");
-        assert_eq!(clock.now().timestamp().to_string(), "2026-11-22T14:00:00Z");
+        let clock = Clock::new(Some("2026-11-22T14:00:00.123456Z")).expect("a time");
+        assert_eq!(clock.now().timestamp().to_string(), "2026-11-22T14:00:00.123456Z");
         assert_eq!(clock.now(), clock.now());
+        assert_eq!(clock.now_in_millis().to_string(), "2026-11-22T14:00:00.123Z");
     }
 
     #[test]
-    fn a_clock_can_not_be_fixed_at_nonsense() {
+    fn a_clock_cannot_be_fixed_at_nonsense() {
         let error = Clock::new(Some("tomorrow")).expect_err("no time");
         assert_eq!(error.exit, crate::cli::exit::Exit::Usage);
     }

@@ -1,12 +1,12 @@
-//! What a command could not do, in words, with the exit code and what helps.
+//! The error that ends a command: a message, causes, hints and an exit code.
 
 use std::error::Error;
 use std::io;
 
 use rustix::io::Errno;
 
-use crate::cli::escape::escape;
 use crate::cli::exit::Exit;
+use crate::cli::text::escape;
 use crate::format::error::ManifestError;
 use crate::ops::read::ReadError;
 use crate::storage::StorageError;
@@ -15,39 +15,39 @@ use crate::store::StoreError;
 /// Why a command stopped.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CliError {
-    /// The code that the command ends with, never [`Exit::Clean`].
+    /// The exit code; never [`Exit::Clean`].
     pub exit: Exit,
-    /// What could not be done, to what, and what was seen: lower case, names in backquotes, no full stop.
+    /// What failed, to what, and what was found: lower case, names in backquotes, no full stop.
     pub message: String,
     /// The causes, the nearest first.
     pub causes: Vec<String>,
-    /// What helps, each a sentence without its full stop.
+    /// What the user can do, each a sentence without a full stop.
     pub hints: Vec<String>,
 }
 
 impl CliError {
-    /// Makes an error that ends the command with `exit`.
+    /// Makes an error with an exit code.
     pub fn new(exit: Exit, message: impl Into<String>) -> CliError {
         let exit = if exit == Exit::Clean { Exit::Failed } else { exit };
         CliError { exit, message: message.into(), causes: Vec::new(), hints: Vec::new() }
     }
 
-    /// Makes an error about the arguments or the job file.
+    /// Makes an error about invalid arguments or an invalid job file.
     pub fn usage(message: impl Into<String>) -> CliError {
         CliError::new(Exit::Usage, message)
     }
 
-    /// Makes an error about a store or checkpoint that is not there.
+    /// Makes an error about a store or checkpoint that does not exist.
     pub fn not_found(message: impl Into<String>) -> CliError {
         CliError::new(Exit::NotFound, message)
     }
 
-    /// Makes an error about something that the system refused: cannot `action` `path`.
+    /// Makes an error about a failed system call: cannot `action` `path`.
     pub fn io(action: &str, path: impl AsRef<std::path::Path>, source: &io::Error) -> CliError {
         CliError::new(Exit::Failed, format!("cannot {action} `{}`", path.as_ref().display())).caused_by(source)
     }
 
-    /// Makes an error of any other, with its message and its chain of causes.
+    /// Makes an error from another, with its message and causes.
     pub fn of(exit: Exit, error: &dyn Error) -> CliError {
         let new = CliError::new(exit, error.to_string());
         match error.source() {
@@ -56,7 +56,7 @@ impl CliError {
         }
     }
 
-    /// Adds `cause` and its own causes.
+    /// Adds `cause` and its causes, and hints for the errors of the system among them.
     #[must_use]
     pub fn caused_by(mut self, cause: &(dyn Error + 'static)) -> CliError {
         let mut next = Some(cause);
@@ -71,14 +71,14 @@ impl CliError {
         self
     }
 
-    /// Adds what helps.
+    /// Adds a hint.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> CliError {
         self.hints.push(hint.into());
         self
     }
 
-    /// Returns the lines for people, each without its end and safe to show.
+    /// Returns the lines to print, without line breaks and safe for a terminal.
     pub fn lines(&self) -> Vec<String> {
         let mut lines = vec![format!("error: {}", escape(&self.message))];
         lines.extend(self.causes.iter().map(|cause| format!("  caused by: {}", escape(cause))));
@@ -113,22 +113,22 @@ impl From<StoreError> for CliError {
             | StoreError::Storage(_) => Exit::Failed,
         };
         let hint = match &error {
-            StoreError::NoStore { .. } => "a store is the directory that `checkpoint: store:` of a job file names",
-            StoreError::NoCheckpoint { .. } => "`ckpt list STORE` shows the checkpoints that there are",
+            StoreError::NoStore { .. } => "a store is the directory that a job file names in `checkpoint: store:`",
+            StoreError::NoCheckpoint { .. } => "`ckpt list STORE` lists the checkpoints",
             StoreError::Manifest { source: ManifestError::Format { .. }, .. } => {
-                "use the version of ckpt that wrote it, or a newer one"
+                "use the version of ckpt that wrote it, or a later one"
             }
             StoreError::Diverged { .. } => {
-                "find out which one is right (`ckpt diff`), move the other away, and start again: it is filled anew"
+                "find out which one is right (`ckpt diff`), move the other one away, and try again: a new copy is made"
             }
-            StoreError::SamePlace { .. } => "a replica is a directory of its own, best on another disk",
+            StoreError::SamePlace { .. } => "give each replica its own directory, preferably on another disk",
             StoreError::TooFewCopies { .. } => {
-                "bring the replica back, or let fewer copies do with `checkpoint: min_copies:` in the job file"
+                "bring the replica back, or lower `checkpoint: min_copies:` in the job file"
             }
             StoreError::StoreFileGone { .. } => {
-                "put `store.yaml` back from a copy of the store; every manifest names the identity that it has to have"
+                "restore `store.yaml` from a copy of the store with the same identity, which every manifest names"
             }
-            StoreError::NumberTaken { .. } => "two runs write to one store: stop one of them",
+            StoreError::NumberTaken { .. } => "two runs are writing to the same store: stop one of them",
             _ if exit == Exit::Damaged => VERIFY,
             _ => return CliError::of(exit, &error),
         };
@@ -152,7 +152,7 @@ impl From<StorageError> for CliError {
         match &error {
             StorageError::Held { .. } => CliError::of(Exit::Busy, &error),
             StorageError::Gone { .. } => CliError::of(Exit::Failed, &error).hint(GONE),
-            // Nobody asks a store for a file that its own manifests do not promise.
+            // Only files that a manifest names are read, so a missing one is damage.
             StorageError::NotFound { .. }
             | StorageError::NotAFile { .. }
             | StorageError::NotADirectory { .. }
@@ -162,33 +162,36 @@ impl From<StorageError> for CliError {
     }
 }
 
-/// Returns what helps when the system lacks or refuses something.
+/// Returns a hint for an error of the system.
 fn resource_hint(error: &io::Error) -> Option<&'static str> {
     match error.kind() {
         io::ErrorKind::StorageFull => Some(
-            "make room on that disk; `ckpt prune STORE --keep-last N --grace 0s` makes some at once, and what is committed is as it was",
+            "free space on that disk, for instance with `ckpt prune STORE --keep-last N --grace 0s`; committed \
+             checkpoints are unaffected",
         ),
         io::ErrorKind::QuotaExceeded => Some(
-            "raise the quota or remove something; `ckpt prune STORE --keep-last N --grace 0s` makes room at once, and what is committed is as it was",
+            "raise the quota or free space, for instance with `ckpt prune STORE --keep-last N --grace 0s`; committed \
+             checkpoints are unaffected",
         ),
         io::ErrorKind::ReadOnlyFilesystem => Some(
-            "mount it for writing (a disk with errors is often made read-only: look at `dmesg`), or use another place",
+            "mount it for writing, or use another directory; a disk with errors is often remounted read-only (see \
+             `dmesg`)",
         ),
-        io::ErrorKind::PermissionDenied => Some("run it as the user that the file belongs to, or let this one use it"),
+        io::ErrorKind::PermissionDenied => Some("run ckpt as the owner of the file, or give this user access to it"),
         io::ErrorKind::FileTooLarge => Some("raise the limit on the size of files (`ulimit -f`)"),
         io::ErrorKind::StaleNetworkFileHandle => Some(GONE),
         _ => match Errno::from_io_error(error) {
             Some(Errno::MFILE | Errno::NFILE) => Some("raise the limit on open files (`ulimit -n`)"),
             Some(Errno::IO) => Some(
-                "the disk or its connection fails: look at `dmesg`; what is committed is checked with `ckpt verify STORE`",
+                "the disk or its connection is failing (see `dmesg`); check the checkpoints with `ckpt verify STORE`",
             ),
             _ => None,
         },
     }
 }
 
-const GONE: &str = "was it unmounted or moved? put it back and start again; what is committed in it is as it was";
-const VERIFY: &str = "`ckpt verify STORE` lists everything that is damaged";
+const GONE: &str = "was it unmounted or moved? put it back and try again; committed checkpoints are unaffected";
+const VERIFY: &str = "`ckpt verify STORE` lists all damage";
 
 #[cfg(test)]
 mod tests {

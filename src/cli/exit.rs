@@ -1,4 +1,4 @@
-//! The exit codes, for all commands and all documents.
+//! The exit codes of all commands.
 
 use std::process::ExitCode;
 
@@ -6,30 +6,30 @@ use std::process::ExitCode;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
 pub enum Exit {
-    /// Everything was done, and there is nothing to complain about.
+    /// Done, without problems.
     Clean = 0,
-    /// The work was done, and what was asked is not so.
+    /// Done, and the answer to the question is no.
     No = 1,
-    /// The arguments or the job file are wrong; nothing was done.
+    /// The arguments or the job file are invalid; nothing was done.
     Usage = 2,
-    /// The work was done, except for a part that is told.
+    /// Done, except for a part that is reported.
     Incomplete = 3,
-    /// The work could not be done: the system said no, or something that is none of the other codes.
+    /// Not done, for a reason without its own code, such as an I/O error.
     Failed = 4,
-    /// The store or the checkpoint is not there.
+    /// The store or the checkpoint does not exist.
     NotFound = 10,
-    /// Somebody else is writing to the store.
+    /// Another process is writing to the store.
     Busy = 11,
-    /// The store is damaged in a place that the command needs.
+    /// The store is damaged where the command needs it.
     Damaged = 12,
-    /// SIGINT, and no last checkpoint.
+    /// SIGINT, without a last checkpoint.
     Interrupted = 130,
-    /// SIGTERM, and no last checkpoint.
+    /// SIGTERM, without a last checkpoint.
     Terminated = 143,
 }
 
 impl Exit {
-    /// Every code, ascending.
+    /// All codes, ascending.
     pub const ALL: [Exit; 10] = [
         Exit::Clean,
         Exit::No,
@@ -43,34 +43,34 @@ impl Exit {
         Exit::Terminated,
     ];
 
-    /// Returns the number that the shell sees.
+    /// Returns the number for the shell.
     pub fn code(self) -> u8 {
         self as u8
     }
 
-    /// Returns what the code means, as the help and the documents say it.
+    /// Returns the meaning of the code, as the help and the documents state it.
     pub fn meaning(self) -> &'static str {
         match self {
-            Exit::Clean => "done and clean",
-            Exit::No => "done, and the answer is no: damage found, checkpoints differ, too old",
-            Exit::Usage => "wrong usage or job file",
-            Exit::Incomplete => "finished but incomplete: records skipped, a replica behind",
-            Exit::Failed => "could not be done for another reason: an I/O error, a full disk",
+            Exit::Clean => "success",
+            Exit::No => "completed, but the answer is no: damaged, different, too old",
+            Exit::Usage => "invalid arguments or job file",
+            Exit::Incomplete => "completed with omissions: records skipped, a replica behind",
+            Exit::Failed => "failed for another reason: an I/O error, a full disk",
             Exit::NotFound => "no such store or checkpoint",
-            Exit::Busy => "busy: somebody else is writing to the store",
-            Exit::Damaged => "the store is damaged and the command could not go on",
-            Exit::Interrupted => "stopped by SIGINT before a last checkpoint could be made",
-            Exit::Terminated => "stopped by SIGTERM before a last checkpoint could be made",
+            Exit::Busy => "busy: another process is writing to the store",
+            Exit::Damaged => "failed because the store is damaged",
+            Exit::Interrupted => "stopped by SIGINT without a last checkpoint",
+            Exit::Terminated => "stopped by SIGTERM without a last checkpoint",
         }
     }
 
-    /// Returns the table of all codes for the end of a help text.
+    /// Returns the table of codes for the end of a help text.
     pub fn help() -> String {
         let rows = Exit::ALL.map(|exit| format!("\n  {:>3}  {}", exit.code(), exit.meaning()));
         format!("Exit codes:{}", rows.concat())
     }
 
-    /// Returns the table of all codes in Markdown, as `docs/scripting.md` has it.
+    /// Returns the table of codes in Markdown, for `docs/scripting.md`.
     pub fn markdown() -> String {
         let rows = Exit::ALL.map(|exit| format!("| {} | {} |\n", exit.code(), exit.meaning()));
         format!("| code | meaning |\n| --- | --- |\n{}", rows.concat())

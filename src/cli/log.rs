@@ -1,4 +1,4 @@
-//! The conversation as JSON lines on standard error, for programs that collect logs.
+//! Notes, warnings and errors as JSON lines on standard error, for programs that collect logs.
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -8,19 +8,19 @@ use crate::cli::clock::Clock;
 use crate::cli::error::CliError;
 use crate::cli::progress::Screen;
 
-/// How much a line matters.
+/// The severity of a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Level {
-    /// It went as it should.
+    /// Normal operation.
     Info,
-    /// Somebody should look at it.
+    /// Something to look at.
     Warning,
-    /// The command ends with it.
+    /// The error that ends the command.
     Error,
 }
 
-/// Writes the lines.
+/// Writes the log.
 #[derive(Debug, Clone)]
 pub struct Journal {
     screen: Screen,
@@ -29,7 +29,7 @@ pub struct Journal {
     quiet: bool,
 }
 
-/// A line. `docs/scripting.md` is its promise.
+/// A line, as `docs/scripting.md` documents it.
 #[derive(Debug, Serialize)]
 struct Line<'a> {
     time: Timestamp,
@@ -43,25 +43,24 @@ struct Line<'a> {
 }
 
 impl Journal {
-    /// Makes a journal; `quiet` leaves out what went as it should.
+    /// Makes a journal; `quiet` leaves out [`Level::Info`].
     pub(super) fn new(screen: &Screen, clock: Clock, quiet: bool) -> Journal {
         Journal { screen: screen.clone(), clock, job: None, quiet }
     }
 
-    /// Returns the journal of a job, which every line names.
+    /// Returns a journal whose lines name the job.
     pub(super) fn of_job(&self, job: &str) -> Journal {
         Journal { job: Some(job.to_owned()), ..self.clone() }
     }
 
-    /// Writes a line. Control characters are escaped as JSON has it.
+    /// Writes a line. Control characters are escaped as in JSON.
     pub fn write(&self, level: Level, event: &str, message: &str, fields: &Map<String, Value>) {
         if self.quiet && level == Level::Info {
             return;
         }
-        let time = self.clock.now().timestamp();
-        let time = Timestamp::from_millisecond(time.as_millisecond()).unwrap_or(time);
+        let time = self.clock.now_in_millis();
         let line = Line { time, level, event, job: self.job.as_deref(), message, fields };
-        self.screen.print(&serde_json::to_string(&line).expect("a line is made of texts and numbers"));
+        self.screen.print(&serde_json::to_string(&line).expect("a line consists of texts and numbers"));
     }
 
     /// Writes the error that ends the command.

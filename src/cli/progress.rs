@@ -1,4 +1,4 @@
-//! How far long work is, on standard error: bars and a live line on a terminal, plain lines now and then elsewhere.
+//! Progress on standard error: bars and a live line on a terminal, occasional plain lines elsewhere.
 
 use std::fmt;
 use std::io::{Write as _, stderr};
@@ -7,15 +7,15 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle, WeakProgressBar};
 
-use crate::cli::escape::escape;
+use crate::cli::text::escape;
 use crate::values::progress::Progress;
 
-/// The time between two plain lines where there is no terminal.
+/// The time between two plain lines without a terminal.
 const PLAIN_EVERY: Duration = Duration::from_secs(10);
-/// How often a terminal is drawn again, in times a second.
+/// Redraws of a terminal per second.
 const DRAWS_PER_SECOND: u8 = 10;
 
-/// Standard error: what stays on it, and at most one line at its end that does not.
+/// Standard error: permanent lines, and at most one live line below them.
 #[derive(Clone, Default)]
 pub struct Screen {
     live: Arc<Mutex<Option<WeakProgressBar>>>,
@@ -28,14 +28,14 @@ impl fmt::Debug for Screen {
 }
 
 impl Screen {
-    /// Prints a line that stays. Nobody hears when that fails: there is nowhere left to say it.
+    /// Prints a permanent line. A failure is ignored: there is nowhere left to report it.
     pub fn print(&self, line: &str) {
         self.around(|| {
             let _ = writeln!(stderr().lock(), "{line}");
         });
     }
 
-    /// Takes the live line away while `print` prints.
+    /// Hides the live line while `print` runs.
     pub fn around<R>(&self, print: impl FnOnce() -> R) -> R {
         let bar = self.live.lock().unwrap_or_else(PoisonError::into_inner).as_ref().and_then(WeakProgressBar::upgrade);
         match bar {
@@ -54,18 +54,18 @@ impl Screen {
 pub enum Unit {
     /// Bytes, shown in binary units.
     Bytes,
-    /// Anything else, by its name in the plural.
+    /// Anything else, by its plural name.
     Count(&'static str),
 }
 
-/// A progress bar, which disappears when it is dropped. Shows nothing where there is no terminal.
+/// A progress bar, which disappears when dropped. Shows nothing without a terminal.
 #[derive(Debug)]
 pub struct Bar {
     bar: ProgressBar,
 }
 
 impl Bar {
-    /// Makes a bar that says `what` is being done.
+    /// Makes a bar labeled `what`.
     pub(super) fn new(screen: &Screen, live: bool, what: &str, unit: Unit) -> Bar {
         Bar::on(screen, target(live), what, unit)
     }
@@ -102,9 +102,9 @@ impl Drop for Bar {
     }
 }
 
-/// The line that tells how a run is doing, which disappears when it is dropped.
+/// The line that shows the status of a run, which disappears when dropped.
 ///
-/// On a terminal it is always the last line. Elsewhere it is printed at most every ten seconds, the first time after ten.
+/// On a terminal it is always the last line. Elsewhere a plain line is printed every ten seconds, first after ten.
 #[derive(Debug)]
 pub struct LiveLine {
     screen: Screen,
@@ -120,7 +120,7 @@ enum Shown {
 }
 
 impl LiveLine {
-    /// Makes a line: `live` on a terminal, `plain` elsewhere; `notes` tells whether [`LiveLine::note`] is heard.
+    /// Makes a line that is `live` on a terminal or `plain` elsewhere; `notes` turns [`LiveLine::note`] on.
     pub(super) fn new(screen: &Screen, live: bool, plain: bool, notes: bool) -> LiveLine {
         let shown = match (live, plain) {
             (true, _) => return LiveLine::on(screen, target(true), notes),
@@ -137,7 +137,7 @@ impl LiveLine {
         LiveLine { screen: screen.clone(), notes, shown: Shown::Live { bar, has_bar: Mutex::new(false) } }
     }
 
-    /// Shows `text`, in place of what was shown before.
+    /// Shows `text` instead of the previous text.
     pub fn show(&self, text: &str) {
         match &self.shown {
             Shown::Live { bar, .. } => bar.set_message(escape(text).into_owned()),
@@ -150,7 +150,7 @@ impl LiveLine {
         }
     }
 
-    /// Shows how much `position` is of `total`, the time left, and `text`.
+    /// Shows `position` as a share of `total`, the time left, and `text`.
     pub fn bar(&self, position: u64, total: u64, text: &str) {
         match &self.shown {
             Shown::Live { bar, has_bar } => {
@@ -158,7 +158,7 @@ impl LiveLine {
                 bar.set_position(position);
                 let mut has_bar = has_bar.lock().unwrap_or_else(PoisonError::into_inner);
                 if !*has_bar {
-                    // What a resumed run finds done already says nothing about the speed of this one.
+                    // What earlier runs did says nothing about the speed of this one.
                     bar.reset_eta();
                     bar.set_style(style("[{bar:20}] {percent:>3}% {eta} left  {wide_msg}"));
                     *has_bar = true;
@@ -170,14 +170,14 @@ impl LiveLine {
         }
     }
 
-    /// Prints a line that stays, above the live one; silent with `--quiet`.
+    /// Prints a permanent line above the live one; silent with `--quiet`.
     pub fn note(&self, text: &str) {
         if self.notes {
             self.screen.print(&escape(text));
         }
     }
 
-    /// Warns the person, above the live line.
+    /// Prints a warning above the live line.
     pub fn warn(&self, text: &str) {
         self.screen.print(&format!("warning: {}", escape(text)));
     }

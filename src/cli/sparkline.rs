@@ -1,12 +1,13 @@
-//! How numbers went, in one line of characters.
+//! A trend of numbers in one line of characters.
 
 use std::env;
 
 const BLOCKS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 const PLAIN: [char; 8] = ['_', '.', '-', '~', '=', '+', '*', '#'];
 
-/// Returns a character for each of `values`, from the lowest for the smallest to the highest for the largest; none for
-/// fewer than two. When there are more than `most_chars`, neighbours share one, which is that of the last of them.
+/// Draws a character for each of `values`, higher for larger values; `None` for fewer than two values.
+///
+/// If there are more than `most_chars` values, neighbors share a character, which shows the last of them.
 pub fn sparkline(values: &[u64], most_chars: usize) -> Option<String> {
     draw(values, most_chars, if is_unicode() { &BLOCKS } else { &PLAIN })
 }
@@ -25,11 +26,11 @@ fn draw(values: &[u64], most_chars: usize, steps: &[char; 8]) -> Option<String> 
     Some(shown.into_iter().map(|value| steps[step(value) as usize]).collect())
 }
 
-/// Tells whether the environment says that the terminal shows UTF-8, as the C library reads it.
+/// Tells whether the locale uses UTF-8, by the variables that the C library reads.
 fn is_unicode() -> bool {
-    let said =
+    let locale =
         ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().find_map(|name| env::var(name).ok().filter(|set| !set.is_empty()));
-    said.is_some_and(|locale| {
+    locale.is_some_and(|locale| {
         let locale = locale.to_ascii_lowercase();
         locale.contains("utf-8") || locale.contains("utf8")
     })

@@ -1,43 +1,43 @@
-//! Tables for people: aligned columns without lines.
+//! Tables of aligned columns without rules.
 
 use std::borrow::Cow;
 
 use comfy_table::{Attribute, Cell, CellAlignment, ColumnConstraint, ContentArrangement, Row, Width};
 
-use crate::cli::escape::escape;
+use crate::cli::text::escape;
 
 /// A column of a [`Table`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Column {
     name: Cow<'static, str>,
     right: bool,
-    /// The width below which the column is never cut; nothing for a column that is never cut at all.
+    /// The width to which the column may be cut; `None` if it is never cut.
     least_width: Option<u16>,
 }
 
 impl Column {
-    /// Makes a column of words, aligned to the left and never cut.
+    /// Makes a text column, aligned to the left and never cut.
     pub fn text(name: impl Into<Cow<'static, str>>) -> Column {
         Column { name: name.into(), right: false, least_width: None }
     }
 
-    /// Makes a column of numbers, aligned to the right and never cut.
+    /// Makes a number column, aligned to the right and never cut.
     pub fn number(name: impl Into<Cow<'static, str>>) -> Column {
         Column { name: name.into(), right: true, least_width: None }
     }
 
-    /// Makes a column of words of any length, which are cut when the terminal is too narrow for them.
+    /// Makes a column of long text, which is cut if the terminal is too narrow.
     pub fn long(name: impl Into<Cow<'static, str>>) -> Column {
         Column { name: name.into(), right: false, least_width: Some(8) }
     }
 }
 
-/// Where a table is shown.
+/// How a table is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Look {
     /// Whether the header is bold.
     pub color: bool,
-    /// The width of the terminal in characters; nothing where nothing is cut.
+    /// The width of the terminal in characters; `None` if nothing is cut.
     pub width: Option<u16>,
 }
 
@@ -54,19 +54,19 @@ impl Table {
         Table { columns: columns.into(), rows: Vec::new() }
     }
 
-    /// Adds a row: a cell a column. Control characters in it are shown as escapes.
+    /// Adds a row of one cell per column. Control characters are shown as escapes.
     pub fn row<T: AsRef<str>>(&mut self, cells: impl IntoIterator<Item = T>) {
         let cells: Vec<String> = cells.into_iter().map(|cell| escape(cell.as_ref()).into_owned()).collect();
-        debug_assert_eq!(cells.len(), self.columns.len(), "a cell a column");
+        debug_assert_eq!(cells.len(), self.columns.len(), "one cell per column");
         self.rows.push(cells);
     }
 
-    /// Tells whether there is no row.
+    /// Tells whether the table has no rows.
     pub fn is_empty(&self) -> bool {
         self.rows.is_empty()
     }
 
-    /// Returns the lines, without spaces at their ends.
+    /// Returns the lines, without trailing spaces.
     pub fn render(&self, look: Look) -> Vec<String> {
         let mut table = comfy_table::Table::new();
         table.load_style(comfy_table::presets::NOTHING);
@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn no_width_makes_it_fail_and_what_may_not_be_cut_is_not() {
+    fn no_width_makes_it_fail_and_only_long_columns_are_cut() {
         for width in 0..60 {
             let lines = table().render(Look { color: false, width: Some(width) });
             assert_eq!(lines.len(), 3, "{width}");

@@ -1,4 +1,4 @@
-//! TARGET: a store, a checkpoint directory inside it, or `STORE@REF`.
+//! TARGET: a store, the directory of a checkpoint, or `STORE@REF`.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -7,44 +7,41 @@ use std::str::FromStr as _;
 use jiff::{Timestamp, Zoned};
 
 use crate::cli::error::CliError;
+use crate::cli::text::counted;
 use crate::cli::ui::Ui;
 use crate::format::layout::{CHECKPOINTS, STORE_FILE};
 use crate::store::{Committed, Store};
 use crate::values::id::Sequence;
 use crate::values::units;
 
-/// What the help of every command with a TARGET says of it.
-pub const TARGET_HELP: &str = "A store, a checkpoint directory inside it, or STORE@REF, where REF is a number, `latest`, \
-    `latest~2` or a time (`2026-11-22T14:00`, `2h ago`: the last checkpoint not after it)";
-
-/// What an argument TARGET names.
+/// What a TARGET argument names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Target {
-    /// The store's directory.
+    /// The directory of the store.
     pub store: PathBuf,
-    /// The checkpoint, when the argument names one and not the store as a whole.
+    /// The checkpoint; `None` if the argument names only the store.
     pub reference: Option<Reference>,
 }
 
-/// A checkpoint, as a person names it.
+/// A checkpoint, as a user names it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reference {
     /// By its number.
     Number(Sequence),
-    /// The one so many before the latest, which is 0.
+    /// By its distance from the latest, which is 0.
     Latest(u64),
-    /// The last that is not after a time, in words: what they mean depends on when they are read.
+    /// The newest one not after a time. The time stays text because its meaning depends on the current time.
     Time(String),
 }
 
 impl Target {
-    /// Takes an argument apart.
+    /// Parses an argument.
     ///
-    /// A directory that exists is never taken for `STORE@REF`, whatever its name.
+    /// A directory that exists is never parsed as `STORE@REF`, whatever its name.
     pub fn parse(text: impl AsRef<OsStr>) -> Result<Target, CliError> {
         let path = Path::new(text.as_ref());
         if path.as_os_str().is_empty() {
-            return Err(CliError::usage("expected a store or a checkpoint, found nothing"));
+            return Err(CliError::usage("expected a store or a checkpoint, found an empty argument"));
         }
         if path.is_dir() {
             return Ok(Target::of_directory(path));
@@ -72,21 +69,21 @@ impl Target {
         inside(path).or_else(|| inside(&path.canonicalize().ok()?)).unwrap_or_else(whole)
     }
 
-    /// Opens the store with the replicas that it knows. What there is to tell about them is told at the end.
+    /// Opens the store with its known replicas. Notes about them are printed at the end.
     pub fn open(&self, ui: &Ui) -> Result<Store, CliError> {
         self.open_with(&[], ui)
     }
 
-    /// Opens the store with the replicas that it knows and those at `replicas`, which must be there.
+    /// Opens the store with its known replicas and those at `replicas`, which must exist.
     pub fn open_with(&self, replicas: &[PathBuf], ui: &Ui) -> Result<Store, CliError> {
         let store = Store::open_at(&self.store, replicas)?;
         ui.opened(&store);
         Ok(store)
     }
 
-    /// Finds the number of the checkpoint that is named, or of the latest one when it is the store as a whole.
+    /// Returns the number of the named checkpoint, or of the latest one if only the store is named.
     ///
-    /// One that is not there is an error that names the nearest that are. Manifests are read only when a time is named.
+    /// The error for a missing checkpoint names the nearest ones. Manifests are read only for a time.
     pub fn sequence(&self, store: &Store, now: &Zoned) -> Result<Sequence, CliError> {
         let latest = Reference::Latest(0);
         let reference = self.reference.as_ref().unwrap_or(&latest);
@@ -103,9 +100,9 @@ impl Target {
 }
 
 impl Reference {
-    /// Takes what stands behind the `@` apart.
+    /// Parses the part after the `@`.
     pub fn parse(text: &str) -> Result<Reference, CliError> {
-        let malformed = || CliError::usage(format!("`{text}` names no checkpoint")).hint(FORMS);
+        let malformed = || CliError::usage(format!("`{text}` does not name a checkpoint")).hint(FORMS);
         if text.is_empty() {
             return Err(malformed());
         }
@@ -125,7 +122,7 @@ impl Reference {
         }
     }
 
-    /// Finds the checkpoint among `sequences`, which ascend. A time is not to be told from numbers alone.
+    /// Finds the checkpoint in `sequences`, which ascend. A time cannot be found from numbers alone.
     fn choose(&self, sequences: &[Sequence]) -> Option<Sequence> {
         match self {
             Reference::Number(sequence) => sequences.binary_search(sequence).is_ok().then_some(*sequence),
@@ -138,14 +135,17 @@ impl Reference {
     }
 }
 
-const FORMS: &str = "after `@` comes a number, `latest`, `latest~2`, or a time: `2026-11-22T14:00`, `2h ago`";
+const FORMS: &str =
+    "`@` is followed by a number, `latest`, `latest~2`, or a time such as `2026-11-22T14:00` or `2h ago`";
 
 fn parse_time(text: &str, now: &Zoned) -> Result<Timestamp, CliError> {
     units::parse_time(text, now)
-        .map_err(|error| CliError::usage(format!("`{text}` names no checkpoint")).caused_by(&error).hint(FORMS))
+        .map_err(|error| CliError::usage(format!("`{text}` does not name a checkpoint")).caused_by(&error).hint(FORMS))
 }
 
-/// Goes back from the newest: a restore or a clock that was set may have made a later number older, and the newest of those not after `time` is meant.
+/// Returns the newest checkpoint not after `time`.
+///
+/// It searches from the newest number backward, because times need not ascend: a clock may have been set back.
 fn last_not_after(store: &Store, sequences: &[Sequence], time: Timestamp) -> Result<Option<Committed>, CliError> {
     for sequence in sequences.iter().rev() {
         let committed = store.manifest(*sequence)?;
@@ -156,139 +156,36 @@ fn last_not_after(store: &Store, sequences: &[Sequence], time: Timestamp) -> Res
     Ok(None)
 }
 
-/// Says that a checkpoint is not there, and what is.
+/// Reports a missing checkpoint, and which ones exist.
 fn missing(place: &str, reference: &Reference, sequences: &[Sequence]) -> CliError {
     let (Some(first), Some(last)) = (sequences.first(), sequences.last()) else {
         return CliError::not_found(format!("`{place}` has no checkpoint yet"));
     };
     let error = CliError::not_found(match reference {
         Reference::Number(sequence) => format!("`{place}` has no checkpoint {}", sequence.0),
-        Reference::Latest(back) => format!("`{place}` has no `latest~{back}`: it holds {}", count(sequences.len())),
-        Reference::Time(text) => format!("`{place}` has no checkpoint as old as `{text}`"),
+        Reference::Latest(back) => {
+            format!("`{place}` has no `latest~{back}`: it has {}", counted(sequences.len() as u64, "checkpoint"))
+        }
+        Reference::Time(text) => format!("`{place}` has no checkpoint from `{text}` or earlier"),
     });
     let hint = match reference {
         Reference::Number(sequence) => near(sequences, *sequence),
-        Reference::Latest(_) | Reference::Time(_) if first == last => format!("there is only checkpoint {}", first.0),
-        Reference::Latest(_) | Reference::Time(_) => format!("the oldest is {}, the latest {}", first.0, last.0),
+        Reference::Latest(_) | Reference::Time(_) if first == last => format!("the only checkpoint is {}", first.0),
+        Reference::Latest(_) | Reference::Time(_) => format!("the oldest is {} and the latest {}", first.0, last.0),
     };
-    error.hint(format!("{hint}; `ckpt list {place}` shows all"))
+    error.hint(format!("{hint}; `ckpt list {place}` lists all"))
 }
 
-fn count(checkpoints: usize) -> String {
-    match checkpoints {
-        1 => "1 checkpoint".to_owned(),
-        _ => format!("{checkpoints} checkpoints"),
-    }
-}
-
-/// Names the neighbours of a number that is not among `sequences`.
+/// Names the neighbors of a number that is not in `sequences`.
 fn near(sequences: &[Sequence], wanted: Sequence) -> String {
     let after = sequences.partition_point(|sequence| *sequence < wanted);
     match (after.checked_sub(1).and_then(|before| sequences.get(before)), sequences.get(after)) {
         (Some(before), Some(after)) => format!("the nearest are {} and {}", before.0, after.0),
         (Some(before), None) => format!("the latest is {}", before.0),
         (None, Some(after)) => format!("the oldest is {}", after.0),
-        (None, None) => "there is none".to_owned(),
+        (None, None) => "there are no checkpoints".to_owned(),
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::cli::exit::Exit;
-
-    fn parse(text: &str) -> (String, Option<Reference>) {
-        let target = Target::parse(text).expect(text);
-        (target.store.to_str().expect("UTF-8").to_owned(), target.reference)
-    }
-
-    fn number(number: u64) -> Option<Reference> {
-        Some(Reference::Number(Sequence(number)))
-    }
-
-    #[test]
-    fn a_target_is_a_store_a_directory_in_it_or_a_store_with_a_reference() {
-        let cases = [
-            ("no/such", "no/such", None),
-            ("no/such/checkpoints/00000042", "no/such", number(42)),
-            ("no/such/checkpoints/00000042/", "no/such", number(42)),
-            ("checkpoints/00000042", ".", number(42)),
-            ("no/such/checkpoints/42", "no/such/checkpoints/42", None),
-            ("no/such/checkpoints", "no/such/checkpoints", None),
-            ("s@42", "s", number(42)),
-            ("s@00000042", "s", number(42)),
-            ("s@latest", "s", Some(Reference::Latest(0))),
-            ("s@latest~2", "s", Some(Reference::Latest(2))),
-            ("s@2h ago", "s", Some(Reference::Time("2h ago".to_owned()))),
-            ("a@b/s", "a@b/s", None),
-            ("a@b/s@7", "a@b/s", number(7)),
-            ("@7", "@7", None),
-        ];
-        for (text, store, reference) in cases {
-            assert_eq!(parse(text), (store.to_owned(), reference), "{text}");
-        }
-    }
-
-    #[test]
-    fn what_names_no_checkpoint_is_wrong_usage() {
-        for text in ["", "s@", "s@0", "s@99999999999999999999", "s@latest~", "s@latest~x", "s@latest~+1", "s@latest-2"]
-        {
-            assert_eq!(Target::parse(text).expect_err(text).exit, Exit::Usage, "{text}");
-        }
-        let now = Timestamp::UNIX_EPOCH.to_zoned(jiff::tz::TimeZone::UTC);
-        assert_eq!(parse_time("Tuesday-ish", &now).expect_err("no time").exit, Exit::Usage);
-    }
-
-    #[test]
-    fn a_directory_that_exists_wins_over_a_reference() {
-        let dir = tempfile::tempdir().expect("a directory");
-        let store = dir.path().join("s@7");
-        std::fs::create_dir(&store).expect("created");
-        assert_eq!(Target::parse(&store).expect("a target"), Target { store: store.clone(), reference: None });
-        let inside = store.join("checkpoints/00000003");
-        std::fs::create_dir_all(&inside).expect("created");
-        let link = dir.path().join("link");
-        std::os::unix::fs::symlink(&inside, &link).expect("linked");
-        for path in [&inside, &link] {
-            let target = Target::parse(path).expect("a target");
-            assert_eq!(target.reference, number(3));
-            assert_eq!(target.store.canonicalize().ok(), store.canonicalize().ok());
-        }
-    }
-
-    #[test]
-    fn a_reference_counts_back_over_the_checkpoints_that_are_left() {
-        let left = [Sequence(2), Sequence(5), Sequence(9)];
-        let choose = |text: &str| Reference::parse(text).expect(text).choose(&left).map(|sequence| sequence.0);
-        assert_eq!(["latest", "latest~1", "latest~2", "5"].map(choose), [Some(9), Some(5), Some(2), Some(5)]);
-        assert_eq!(["latest~3", "latest~18446744073709551615", "4", "10"].map(choose), [None; 4]);
-    }
-
-    #[test]
-    fn what_is_not_there_is_answered_with_what_is() {
-        let left = [Sequence(2), Sequence(5), Sequence(9)];
-        let say = |text: &str, left: &[Sequence]| {
-            let error = missing("s", &Reference::parse(text).expect(text), left);
-            assert_eq!(error.exit, Exit::NotFound);
-            error.lines().join("\n")
-        };
-        let cases = [
-            ("4", "error: `s` has no checkpoint 4\nhint: the nearest are 2 and 5; `ckpt list s` shows all"),
-            ("1", "error: `s` has no checkpoint 1\nhint: the oldest is 2; `ckpt list s` shows all"),
-            ("12", "error: `s` has no checkpoint 12\nhint: the latest is 9; `ckpt list s` shows all"),
-            (
-                "latest~3",
-                "error: `s` has no `latest~3`: it holds 3 checkpoints\nhint: the oldest is 2, the latest 9; `ckpt list s` shows all",
-            ),
-            (
-                "3d ago",
-                "error: `s` has no checkpoint as old as `3d ago`\nhint: the oldest is 2, the latest 9; `ckpt list s` shows all",
-            ),
-        ];
-        for (text, said) in cases {
-            assert_eq!(say(text, &left), said);
-        }
-        assert!(say("latest~1", &left[..1]).ends_with("hint: there is only checkpoint 2; `ckpt list s` shows all"));
-        assert_eq!(say("latest", &[]), "error: `s` has no checkpoint yet");
-    }
-}
+mod tests;

@@ -1,4 +1,4 @@
-//! What is said, to whom and how loud: standard output is the answer, standard error the conversation.
+//! The output of the program: the answer goes to standard output, everything else to standard error.
 
 use std::env;
 use std::io::{self, BufWriter, IsTerminal as _, Write};
@@ -10,93 +10,20 @@ use serde::Serialize;
 use serde_json::Map;
 
 use crate::cli::clock::{Clock, NOW_VARIABLE};
+use crate::cli::color::{BOLD, Paint, RED, Stream, YELLOW, is_dumb, paint, paint_prefix};
 use crate::cli::error::CliError;
-use crate::cli::escape::{escape, escape_lines};
 use crate::cli::exit::Exit;
 use crate::cli::log::{Journal, Level};
+use crate::cli::options::GlobalOptions;
 use crate::cli::progress::{Bar, LiveLine, Screen, Unit};
 use crate::cli::table::{Look, Table};
+use crate::cli::text::{escape, escape_lines};
 use crate::store::Store;
 
-/// The options that every command has.
-#[derive(Debug, Clone, Default, PartialEq, Eq, clap::Args)]
-pub struct Options {
-    /// Print the answer as JSON, for programs
-    #[arg(long, global = true, help_heading = "Global options")]
-    pub json: bool,
-
-    /// Print no notes and no progress; warnings and errors stay
-    #[arg(long, short, global = true, help_heading = "Global options")]
-    pub quiet: bool,
-
-    /// When to use color; `auto` is on a terminal, unless NO_COLOR is set
-    #[arg(long, global = true, value_name = "WHEN", default_value = "auto", help_heading = "Global options")]
-    pub color: ColorChoice,
-}
-
-/// When to use color.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
-pub enum ColorChoice {
-    /// On a terminal
-    #[default]
-    Auto,
-    /// Everywhere
-    Always,
-    /// Nowhere
-    Never,
-}
-
-impl ColorChoice {
-    /// Decides for one stream. An option that was given is stronger than the environment.
-    fn decide(self, stream: Stream) -> bool {
-        match self {
-            ColorChoice::Auto => stream.terminal && !stream.plain,
-            ColorChoice::Always => true,
-            ColorChoice::Never => false,
-        }
-    }
-}
-
-/// What a line of a comparison is colored for. Its first character says the same.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Paint {
-    /// What was, in red.
-    Old,
-    /// What is, in green.
-    New,
-    /// What was and is, in yellow.
-    Changed,
-}
-
-impl Paint {
-    fn code(self) -> &'static str {
-        match self {
-            Paint::Old => "31",
-            Paint::New => "32",
-            Paint::Changed => "33",
-        }
-    }
-}
-
-/// What is known of standard output or standard error.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-struct Stream {
-    terminal: bool,
-    /// Whether the environment asks for no color: NO_COLOR, or a terminal that has none.
-    plain: bool,
-}
-
-impl Stream {
-    fn new(terminal: bool) -> Stream {
-        let plain = is_set("NO_COLOR") || env::var_os("TERM").is_some_and(|term| term == "dumb");
-        Stream { terminal, plain }
-    }
-}
-
-/// The way out of the program for every word.
+/// Prints everything that the program says.
 pub struct Ui {
     out: Box<dyn Write + Send>,
-    /// Whether nobody reads standard output any more, or it failed.
+    /// Whether the reader of standard output is gone, or a write to it failed.
     closed: bool,
     out_terminal: bool,
     look: Look,
@@ -106,15 +33,15 @@ pub struct Ui {
     quiet: bool,
     screen: Screen,
     clock: Clock,
-    /// Where the conversation goes when it is for programs.
+    /// Where notes, warnings and errors go with `--log json`.
     journal: Option<Journal>,
-    /// What was opened: at the end there may be something to tell about it.
+    /// The stores that were opened. They may have notes to print at the end.
     stores: Mutex<Vec<Store>>,
 }
 
 impl Ui {
-    /// Decides by the options, the environment and what standard output and standard error are.
-    pub fn new(options: &Options) -> Result<Ui, CliError> {
+    /// Sets up the output from the options, the environment, and the kinds of standard output and standard error.
+    pub fn new(options: &GlobalOptions) -> Result<Ui, CliError> {
         let out = Stream::new(io::stdout().is_terminal());
         let err = Stream::new(io::stderr().is_terminal());
         let fixed = env::var(NOW_VARIABLE).ok();
@@ -124,7 +51,7 @@ impl Ui {
     }
 
     fn on(
-        options: &Options,
+        options: &GlobalOptions,
         out: Stream,
         err: Stream,
         width: Option<u16>,
@@ -135,9 +62,9 @@ impl Ui {
             out: writer,
             closed: false,
             out_terminal: out.terminal,
-            look: Look { color: options.color.decide(out), width },
-            err_color: options.color.decide(err),
-            err_live: err.terminal && env::var_os("TERM").is_none_or(|term| term != "dumb"),
+            look: Look { color: out.is_colored(options.color), width },
+            err_color: err.is_colored(options.color),
+            err_live: err.terminal && !is_dumb(),
             json: options.json,
             quiet: options.quiet,
             screen: Screen::default(),
@@ -147,19 +74,25 @@ impl Ui {
         }
     }
 
-    /// Tells whether the answer is to be JSON.
+    /// Tells whether the answer is JSON.
     pub fn is_json(&self) -> bool {
         self.json
     }
 
-    /// Tells whether nobody reads the answer any more. A command that only prints may stop then, with the code it would have had.
+    /// Tells whether the reader of the answer is gone. A command that only prints may then stop early, with the exit
+    /// code that it would have had.
     pub fn is_closed(&self) -> bool {
         self.closed
     }
 
-    /// Returns the time, in the person's zone.
+    /// Returns the current time, in the user's time zone.
     pub fn now(&self) -> Zoned {
         self.clock.now()
+    }
+
+    /// Returns the clock.
+    pub fn clock(&self) -> &Clock {
+        &self.clock
     }
 
     /// Prints a line of the answer. Control characters in it are shown as escapes.
@@ -180,12 +113,12 @@ impl Ui {
         self.put(&[line.as_bytes(), b"\n"])
     }
 
-    /// Prints text of several lines as it is, except for control characters other than tabs.
+    /// Prints text of several lines. Control characters other than tabs are shown as escapes.
     pub fn out_text(&mut self, text: &str) -> Result<(), CliError> {
         self.put(&[escape_lines(text).as_bytes()])
     }
 
-    /// Prints bytes as they are: data for programs.
+    /// Prints bytes unchanged: data for programs.
     pub fn out_bytes(&mut self, bytes: &[u8]) -> Result<(), CliError> {
         self.put(&[bytes])
     }
@@ -198,7 +131,7 @@ impl Ui {
         Ok(())
     }
 
-    /// Prints one JSON document on a line of its own. `view` is a struct with a field `version`.
+    /// Prints one JSON document on its own line. `view` is a struct with a field `version`.
     pub fn json(&mut self, view: &impl Serialize) -> Result<(), CliError> {
         let mut document = serde_json::to_vec(view)
             .map_err(|error| CliError::new(Exit::Failed, "cannot write the answer as JSON").caused_by(&error))?;
@@ -206,19 +139,20 @@ impl Ui {
         self.put(&[&document])
     }
 
-    /// Writes the conversation as JSON lines from here on, those of `job` if there is one. There is no progress then.
+    /// Writes notes, warnings and errors as JSON lines from now on, with the name of `job` if given, and turns progress
+    /// off.
     pub fn log_as_json(&mut self, job: Option<&str>) -> Journal {
         let journal = Journal::new(&self.screen, self.clock.clone(), self.quiet);
         let journal = job.map_or(journal.clone(), |job| journal.of_job(job));
         self.journal.insert(journal).clone()
     }
 
-    /// Returns the journal, when the conversation is written as JSON lines.
+    /// Returns the journal, if notes, warnings and errors are written as JSON lines.
     pub fn journal(&self) -> Option<&Journal> {
         self.journal.as_ref()
     }
 
-    /// Tells the person something on standard error; silent with `--quiet`.
+    /// Prints a note on standard error; silent with `--quiet`.
     pub fn note(&self, text: impl AsRef<str>) {
         if let Some(journal) = &self.journal {
             return journal.write(Level::Info, "note", text.as_ref(), &Map::new());
@@ -228,18 +162,18 @@ impl Ui {
         }
     }
 
-    /// Remembers a store whose notes the person has to hear at the end: what was read from another replica.
+    /// Remembers a store, whose notes (such as a read from another replica) are printed at the end.
     pub(super) fn opened(&self, store: &Store) {
         self.stores.lock().unwrap_or_else(PoisonError::into_inner).push(store.clone());
     }
 
-    /// Warns of everything that there is to tell about the stores that were opened.
+    /// Prints the notes of all opened stores as warnings.
     pub(super) fn warn_of_stores(&self) {
         let stores = self.stores.lock().unwrap_or_else(PoisonError::into_inner);
         stores.iter().flat_map(Store::take_notes).for_each(|note| self.warn(note.to_string()));
     }
 
-    /// Warns the person on standard error.
+    /// Prints a warning on standard error.
     pub fn warn(&self, text: impl AsRef<str>) {
         if let Some(journal) = &self.journal {
             return journal.write(Level::Warning, "warning", text.as_ref(), &Map::new());
@@ -259,7 +193,7 @@ impl Ui {
         }
     }
 
-    /// Prints what clap has to say of the arguments, which may be several lines, on standard error.
+    /// Prints clap's message about the arguments, which may have several lines, on standard error.
     pub(super) fn usage(&self, text: &str) {
         for line in escape_lines(text).lines() {
             let prefix = self.err_color && line.starts_with("error:");
@@ -267,45 +201,45 @@ impl Ui {
         }
     }
 
-    /// Prints a help text, with clap's colors where color is wanted.
+    /// Prints a help text, with clap's colors if color is on.
     pub(super) fn help(&mut self, text: &StyledStr) -> Result<(), CliError> {
         let text = if self.look.color { text.ansi().to_string() } else { text.to_string() };
         self.put(&[text.as_bytes()])
     }
 
-    /// Asks the person to agree to something; nothing when there is nobody to ask, because standard input or standard
-    /// error is no terminal. Only `y` and `yes` agree.
+    /// Asks the user to confirm something; `None` if standard input or standard error is not a terminal. Only `y` and
+    /// `yes` confirm.
     pub fn ask(&mut self, question: &str) -> Result<Option<bool>, CliError> {
         if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
             return Ok(None);
         }
-        // The question is about what was printed.
+        // The question is about what was just printed.
         self.finish()?;
         self.screen
             .around(|| {
                 let mut err = io::stderr().lock();
                 write!(err, "{} [y/N] ", escape(question)).and_then(|()| err.flush())
             })
-            .map_err(|error| CliError::new(Exit::Failed, "cannot ask").caused_by(&error))?;
+            .map_err(|error| CliError::new(Exit::Failed, "cannot ask for confirmation").caused_by(&error))?;
         let mut answer = String::new();
         io::stdin()
             .read_line(&mut answer)
-            .map_err(|error| CliError::new(Exit::Failed, "cannot read the answer").caused_by(&error))?;
+            .map_err(|error| CliError::new(Exit::Failed, "cannot read the reply").caused_by(&error))?;
         Ok(Some(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes")))
     }
 
-    /// Makes a progress bar for long work. It shows itself on a terminal, unless `--quiet` or `--json` is given.
+    /// Makes a progress bar for long work, shown only on a terminal and without `--quiet` and `--json`.
     pub fn progress(&self, what: &str, unit: Unit) -> Bar {
         Bar::new(&self.screen, self.shows_progress() && self.err_live, what, unit)
     }
 
-    /// Makes the line that tells how a run is doing. It stays silent with `--quiet` and `--json`.
+    /// Makes the line that shows the status of a run; silent with `--quiet` and `--json`.
     pub fn live_line(&self) -> LiveLine {
         let shown = self.shows_progress();
         LiveLine::new(&self.screen, shown && self.err_live, shown && !self.err_live, !self.quiet)
     }
 
-    /// Hands what is left of the answer to whoever reads it.
+    /// Flushes the answer to standard output.
     pub fn finish(&mut self) -> Result<(), CliError> {
         if self.closed {
             return Ok(());
@@ -328,7 +262,7 @@ impl Ui {
         self.written(written)
     }
 
-    /// Takes the outcome of a write: a reader that went away has had enough, and is no error.
+    /// Handles the result of a write. A closed pipe is not an error: the reader has seen enough.
     fn written(&mut self, outcome: io::Result<()>) -> Result<(), CliError> {
         let Err(error) = outcome else { return Ok(()) };
         self.closed = true;
@@ -339,27 +273,7 @@ impl Ui {
     }
 }
 
-const BOLD: &str = "1";
-const RED: &str = "1;31";
-const YELLOW: &str = "1;33";
-
-fn paint(color: bool, code: &str, text: &str) -> String {
-    if color { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
-}
-
-/// Colors what stands before the first colon, and the colon.
-fn paint_prefix(color: bool, code: &str, line: &str) -> String {
-    match line.split_once(':') {
-        Some((prefix, rest)) => format!("{}{rest}", paint(color, code, &format!("{prefix}:"))),
-        None => line.to_owned(),
-    }
-}
-
-fn is_set(variable: &str) -> bool {
-    env::var_os(variable).is_some_and(|value| !value.is_empty())
-}
-
-/// The width of the terminal that standard output is, or what terminals have had for fifty years.
+/// Returns the width of the terminal of standard output, or 80 if it is unknown.
 fn terminal_width() -> u16 {
     match rustix::termios::tcgetwinsize(io::stdout()) {
         Ok(size) if size.ws_col > 0 => size.ws_col,

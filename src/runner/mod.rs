@@ -36,5 +36,6 @@ pub mod resume;
 pub mod state;
 pub mod storage_opener;
 pub mod ticket;
+pub mod wall_clock;
 
 pub use pipeline::restart::run;

@@ -5,10 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use jiff::Timestamp;
-
 use crate::runner::process::processor::Processors;
 use crate::runner::storage_opener::StorageOpener;
+use crate::runner::wall_clock::WallClock;
 
 /// What a run needs to know besides the job.
 #[derive(Debug, Clone)]
@@ -21,7 +20,7 @@ pub struct Options {
     pub latest_good: bool,
     /// Who holds the store during the run, for the error message of another run.
     pub holder: String,
-    pub clock: fn() -> Timestamp,
+    pub clock: WallClock,
     /// Becomes the identity of a store that is created, and distinguishes this run from others.
     pub random: [u8; 16],
     /// The processors that jobs with `process: native:` may name.

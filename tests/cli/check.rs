@@ -73,7 +73,7 @@ fn before_the_first_run_it_says_what_there_is_to_read() {
     env.write("data-1.jsonl", "{\"k\":\"a\"}\n");
     assert_eq!(
         check(&env, 0).stdout,
-        "j: would start from nothing and read 1 file, 10 B to go\n  \
+        "j: would start from scratch and read 1 file (10 B)\n  \
          store    store, no checkpoint yet\n\n\
          PARTITION     STATE  POSITION  UNREAD\n\
          data-1.jsonl  new           0    10 B\n"
@@ -92,13 +92,13 @@ fn before_the_first_run_it_says_what_there_is_to_read() {
 #[test]
 fn it_says_of_each_file_and_each_change_what_would_happen() {
     let env = finished();
-    assert!(check(&env, 0).stdout.starts_with("j: would resume from checkpoint 1; there is nothing new to read\n"));
+    assert!(check(&env, 0).stdout.starts_with("j: would resume from checkpoint 1; there is no new input\n"));
     fs::write(env.path("data-2.jsonl"), "{\"k\":\"b\",\"v\":2}\n{\"k\":\"c\",\"v\":3}\n").unwrap();
     env.write("data-3.jsonl", "{\"k\":\"d\",\"v\":4}\n");
     env.write("job.yaml", JOB.replace("tasks: 8", "tasks: 16").replace("n: count, m: max(v)", "m: max(v), all: count"));
     let output = check(&env, 0).stdout;
     for line in [
-        "j: would resume from checkpoint 1 and read 2 files, 32 B to go\n",
+        "j: would resume from checkpoint 1 and read 2 files (32 B)\n",
         "  changed  `tasks` was 8, is now 16: the state is re-routed\n",
         "  changed  aggregate `n` (count) was removed: its values are dropped\n",
         "  changed  aggregate `all` is new: count: it starts empty\n",
@@ -163,7 +163,7 @@ fn rotated_files_of_a_followed_input_are_found() {
     let env = Env::new();
     env.write("job.yaml", "job: j\ninput: {files: logs/app.log, format: json, follow: true}\nkey: k\nprocess: {aggregate: {n: count}}\ncheckpoint: {store: store}\n");
     env.write("logs/other", "");
-    assert!(check(&env, 0).stdout.starts_with("j: would start from nothing; there is nothing new to read\n"));
+    assert!(check(&env, 0).stdout.starts_with("j: would start from scratch; there is no new input\n"));
     // A bounded run leaves a position of the same kind.
     let bounded = env.read("job.yaml").replace(", follow: true", "");
     env.write("logs/app.log", "{\"k\":\"a\"}\n");

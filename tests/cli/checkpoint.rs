@@ -55,7 +55,7 @@ fn a_running_job_takes_a_checkpoint_when_it_is_asked_to_and_says_when_nothing_ch
     thread::sleep(Duration::from_millis(300));
     env.run(&["checkpoint", "store", "--wait", "1m", "-q"]).expect(0);
     let output = env.run(&["checkpoint", "store", "--wait", "1m"]).expect(0);
-    assert!(output.stdout.starts_with("nothing has changed since the latest checkpoint: the latest is "), "{output}");
+    assert!(output.stdout.starts_with("no new checkpoint, because nothing has changed: the latest is "), "{output}");
     let output = env.run(&["checkpoint", "store", "--json"]).expect(0);
     let view: View = serde_json::from_str(&output.stdout).expect("an answer");
     assert_eq!((view.outcome.as_str(), view.error), ("elided", None));
@@ -90,7 +90,7 @@ fn without_a_running_job_there_is_nobody_to_ask() {
     let (mut child, stdin) = start(&env, "");
     signal(&child, Signal::STOP);
     let output = env.run(&["checkpoint", "store", "--wait", "200ms"]).expect(4);
-    assert!(output.stderr.contains("has not answered within 200 ms"), "{output}");
+    assert!(output.stderr.contains("did not answer within 200 ms"), "{output}");
     assert_eq!(requests(&env, "store"), 0, "it is taken back");
     let asking = env.command(&["checkpoint", "store"]).stderr(Stdio::piped()).spawn().expect("started");
     until("the request is there", || requests(&env, "store") == 1);
@@ -100,9 +100,9 @@ fn without_a_running_job_there_is_nobody_to_ask() {
     let output = asking.wait_with_output().expect("waited");
     assert_eq!(output.status.code(), Some(4));
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(said.contains("has ended without an answer"), "{said}");
+    assert!(said.contains("ended without an answer"), "{said}");
     let output = env.run(&["checkpoint", "store"]).expect(4);
-    assert!(output.stderr.starts_with("error: no job is running on `store`: "), "{output}");
+    assert!(output.stderr.starts_with("error: no job is running on `store`\n"), "{output}");
     env.run(&["checkpoint", "store@1"]).expect(2);
     env.run(&["checkpoint", "nowhere"]).expect(10);
 }

@@ -99,7 +99,7 @@ fn only_what_is_missing_is_copied() {
     assert_eq!(content(&env.path("copy")), content(&env.path("s")));
     let output = env.run(&["copy", "s", "--to", "copy"]).expect(0);
     assert!(output.stdout.starts_with("copied 0 checkpoints to copy: 0 objects, 0 B"), "{output}");
-    assert_eq!(output.stderr, "4 checkpoints there already\n");
+    assert_eq!(output.stderr, "4 checkpoints already there\n");
 }
 
 #[test]

@@ -116,7 +116,7 @@ fn the_summary_says_how_much_changed_and_where() {
         [
             "apart      20m later",
             "keys       2 added, 1 removed, 1 changed",
-            "tasks      4 of 8 touched",
+            "tasks      4 of 8 changed",
             "positions  1 of 1 partition differ: +160 bytes, +4 records",
         ]
     );
@@ -178,7 +178,7 @@ fn a_checkpoint_is_equal_to_itself_and_nothing_of_its_state_is_read() {
     let output = env.run(&["diff", "s", "s@3"]).expect(0);
     assert!(output.stdout.starts_with("equal\n"), "{output}");
     assert!(output.stdout.contains("\nkeys       0 added, 0 removed, 0 changed\n"), "{output}");
-    assert!(output.stdout.contains("\npositions  the same\n"), "{output}");
+    assert!(output.stdout.contains("\npositions  unchanged\n"), "{output}");
     assert_eq!(env.run(&["diff", "s", "s", "--keys"]).expect(0).stdout, "--- s@3\n+++ s@3\n");
     let (keys, positions, total) = json(&env, &["s", "s"], 0);
     assert!(keys.is_empty() && positions.is_empty() && total.equal);
@@ -301,7 +301,7 @@ fn equal_content_is_equal_whatever_chains_shards_and_tasks_it_lies_in() {
         for new in stores {
             let output = env.run(&["diff", old, new]).expect(0);
             let same_layout = old == new || ["whole", "steps"].contains(&old) && ["whole", "steps"].contains(&new);
-            assert_eq!(output.stderr.starts_with("the layouts differ, so that all was read: 8 tasks in "), {
+            assert_eq!(output.stderr.starts_with("the layouts differ, so everything was read: 8 tasks in "), {
                 !same_layout && old != "tasks"
             });
             let (_, _, total) = json(&env, &[old, new], 0);
@@ -359,8 +359,8 @@ fn columns_are_compared_by_name_and_others_are_a_difference_of_their_own() {
     }
     env.run(&["diff", "one", "two"]).expect(0);
     let output = env.run(&["diff", "one", "three"]).expect(1);
-    assert!(output.stdout.contains("\ncolumn     c int is new; its values are not compared\n"), "{output}");
-    assert!(output.stdout.contains("\ncolumn     a int is gone; its values are not compared\n"), "{output}");
+    assert!(output.stdout.contains("\ncolumn     c int is new; its values were not compared\n"), "{output}");
+    assert!(output.stdout.contains("\ncolumn     a int is gone; its values were not compared\n"), "{output}");
     assert!(output.stdout.contains("\nkeys       0 added, 0 removed, 0 changed\n"), "{output}");
     let (_, _, total) = json(&env, &["one", "three"], 1);
     let expected =
@@ -377,7 +377,7 @@ fn a_job_definition_that_was_edited_is_told_and_is_no_difference() {
     draft.job.extend_from_slice(b"# edited\n");
     builder.commit_draft(draft);
     let output = env.run(&["diff", "s@1", "s@2"]).expect(0);
-    assert_eq!(output.stderr, "the job definition differs: `ckpt inspect TARGET --job` prints each\n");
+    assert_eq!(output.stderr, "the job definitions differ: `ckpt inspect TARGET --job` prints them\n");
     assert!(json(&env, &["s@1", "s@2"], 0).2.job_differs);
 }
 

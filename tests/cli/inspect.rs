@@ -35,10 +35,10 @@ fn a_checkpoint_says_where_it_comes_from_and_what_it_holds() {
         "mode       elided",
         "input      9 records, 360 B in 1 partition, 0 ended",
         "cut        block 3 of 256 KiB",
-        "tasks      8 in 3 shards, by hash of the key",
+        "tasks      8 in 3 shards, by key hash",
         "state      6 keys, 2 changed",
         "columns    clicks int, spent number, city text, pages sketch",
-        "segments   2 bases, 3 deltas in 2 shards, at most 3 a shard",
+        "segments   2 bases, 3 deltas in 2 shards, at most 3 per shard",
         "took       pause 850 µs, snapshot 12 ms, write 310 ms",
     ];
     for line in expected {
@@ -78,7 +78,7 @@ fn state_is_the_rows_in_the_order_of_task_and_key() {
     let keys: Vec<(&str, &str)> = lines[1..].iter().map(|line| (line[1], line[2])).collect();
     let expected = [("ann", "1"), ("eve", "5"), ("cyd", "30"), ("xan", "9"), ("bob", "2"), ("fay", "6")];
     assert_eq!(keys, expected);
-    assert!(output.stdout.contains("sketch (3 bytes)"), "{output}");
+    assert!(output.stdout.contains("sketch of 3 bytes"), "{output}");
     let older = env.run(&["inspect", "s@1", "--state"]).expect(0);
     assert!(older.stdout.contains(" dan ") && !older.stdout.contains(" eve "), "{older}");
 }

@@ -66,7 +66,7 @@ fn with_verified_it_is_the_newest_intact_one_and_the_damaged_are_warned_of() {
     assert_eq!(env.run(&["latest", "s"]).expect(0).stdout, "s/checkpoints/00000003\n");
     let output = env.run(&["latest", "s", "--verified", "--quiet"]).expect(0);
     assert_eq!(output.stdout, "s/checkpoints/00000002\n");
-    assert!(output.stderr.starts_with("warning: checkpoint 3 is newer, and damaged: object `"), "{output}");
+    assert!(output.stderr.starts_with("warning: checkpoint 3 is newer but damaged: object `"), "{output}");
     let text = env.run(&["latest", "s", "--verified", "--json"]).expect(0).stdout;
     let view: View = serde_json::from_str(&text).expect("a view");
     assert_eq!((view.version, view.sequence, view.age_seconds, view.verified), (1, 2, 2400, true));
@@ -92,10 +92,7 @@ fn a_damaged_manifest_is_never_passed_over_in_silence() {
     let env = env();
     env.write("s/checkpoints/00000003/manifest.yaml", "no manifest");
     let output = env.run(&["latest", "s"]).expect(12);
-    assert!(
-        output.stderr.contains("hint: `ckpt latest --verified` goes back to the newest that is intact"),
-        "{output}"
-    );
+    assert!(output.stderr.contains("hint: `ckpt latest --verified` prints the newest intact checkpoint"), "{output}");
     let output = env.run(&["latest", "s", "--verified"]).expect(0);
     assert_eq!(output.stdout, "s/checkpoints/00000002\n");
 }
@@ -120,10 +117,7 @@ fn too_old_is_exit_code_1_and_the_path_is_printed_all_the_same() {
         let output = env.run(&["latest", "s", "--max-age", age]).expect(status);
         assert_eq!(output.stdout, "s/checkpoints/00000003\n", "{age}");
     }
-    assert_eq!(
-        env.run(&["latest", "s", "--max-age", "1m"]).stderr,
-        "checkpoint 3 is of 30m ago, expected at most 1m\n"
-    );
+    assert_eq!(env.run(&["latest", "s", "--max-age", "1m"]).stderr, "checkpoint 3 was made 30m ago; the limit is 1m\n");
     let view: View =
         serde_json::from_str(&env.run(&["latest", "s", "--max-age", "1m", "--json"]).expect(1).stdout).expect("a view");
     assert!(view.too_old && !view.verified);

@@ -88,8 +88,8 @@ fn the_log_has_attempts_checkpoints_and_prunes_in_the_order_of_their_times() {
     has("     8  2026-11-22 14:11:30  schedule     0 s        -  nothing new");
     has("     9  2026-11-22 14:12:30  schedule     0 s        -  failed: only 1 of 2 co");
     assert!(lines[5].contains("  prune") && lines[5].contains("pruned 1 checkpoint"), "{output}");
-    assert!(output.stderr.contains("the first 6 attempts are no longer in the log"), "{output}");
-    assert!(output.stderr.contains("1 line of the history can not be read"), "{output}");
+    assert!(output.stderr.contains("the log no longer has the first 6 attempts"), "{output}");
+    assert!(output.stderr.contains("1 line of the history cannot be read"), "{output}");
 }
 
 #[test]

@@ -55,7 +55,7 @@ fn what_is_pruned_comes_back_or_goes_for_good() {
     let (mut env, _) = env();
     let output = env.run(&["prune", "s", "--keep-last", "2", "--yes"]).expect(0);
     assert!(output.stdout.contains("\npruned 3 checkpoints; freed 0 B\n"), "{output}");
-    assert!(output.stderr.starts_with("for 1d `ckpt prune --undo` brings them back;"), "{output}");
+    assert!(output.stderr.starts_with("`ckpt prune --undo` can bring them back for 1d;"), "{output}");
     assert_eq!(numbers(&env), ["4", "5"]);
     env.run(&["verify", "s", "--deep"]).expect(0);
     env.at("2026-11-22T16:20:00Z");
@@ -71,8 +71,8 @@ fn what_is_pruned_comes_back_or_goes_for_good() {
     env.run(&["prune", "s", "--keep-last", "2", "--yes", "--quiet"]).expect(0);
     env.at("2026-11-23T17:00:00Z");
     let output = env.run(&["prune", "s", "--keep-all", "--yes"]).expect(0);
-    assert!(output.stdout.contains("\ndelete 3 checkpoints, pruned before\n"), "{output}");
-    assert!(output.stdout.contains("\ndeleted 3 checkpoints, pruned before"), "{output}");
+    assert!(output.stdout.contains("\ndelete 3 checkpoints pruned earlier\n"), "{output}");
+    assert!(output.stdout.contains("\ndeleted 3 checkpoints pruned earlier"), "{output}");
     env.run(&["prune", "s", "--undo", "--yes"]).expect(10);
     env.run(&["verify", "s", "--deep"]).expect(0);
 }
@@ -95,7 +95,7 @@ fn nobody_is_asked_where_there_is_no_terminal() {
     let (env, _) = env();
     let output = env.run(&["prune", "s", "--keep-last", "2"]).expect(2);
     assert!(output.stdout.contains("keep 2 checkpoints, remove 3"), "the plan is shown: {output}");
-    assert!(output.stderr.starts_with("error: nothing was done: nobody agreed\nhint: `--yes`"), "{output}");
+    assert!(output.stderr.starts_with("error: aborted: not confirmed\nhint: use `--yes`"), "{output}");
     assert_eq!(numbers(&env).len(), 5);
     // Where there is nothing to do, there is nothing to agree to.
     let output = env.run(&["prune", "s", "--keep-last", "9"]).expect(0);
@@ -109,7 +109,7 @@ fn on_a_terminal_only_yes_means_yes() {
     for answer in ["\n", "n\n", "yesterday\n", "\u{4}"] {
         let seen = asked(answer);
         assert!(
-            seen.text.contains("Prune? [y/N] ") && seen.text.contains("nobody agreed"),
+            seen.text.contains("Prune? [y/N] ") && seen.text.contains("not confirmed"),
             "{answer:?}: {}",
             seen.text
         );
@@ -158,7 +158,7 @@ fn leftovers_are_named_with_their_reason_and_foreign_files_stay() {
     let output = env.run(&["prune", "s", "--keep-all", "--grace", "0s", "--yes"]).expect(0);
     assert!(output.stdout.contains("\nremove 1 temporary file, 4 B\n  checkpoints/.tmp-1 (4 B, "), "{output}");
     assert!(
-        output.stdout.contains("\nleave 1 file that is no part of a store, 1 B\n  note\\u{1b}[2J.txt (1 B, "),
+        output.stdout.contains("\nkeep 1 file that is not part of the store, 1 B\n  note\\u{1b}[2J.txt (1 B, "),
         "{output}"
     );
     assert!(output.stdout.ends_with("\ndeleted 1 file; freed 4 B\n"), "{output}");

@@ -35,7 +35,7 @@ fn a_roll_back_is_a_new_checkpoint_with_the_old_content() {
     let before = env.run(&["inspect", "s@2", "--state"]).expect(0).stdout;
     let output = env.run(&["restore", "s@2"]).expect(0);
     assert_eq!(output.stdout, "committed checkpoint 4 with the content of checkpoint 2: 6 keys, 7 records\n");
-    assert_eq!(output.stderr, "the next run applies 2 records again that checkpoint 3 had\n");
+    assert_eq!(output.stderr, "the next run will apply 2 records of checkpoint 3 again\n");
     let old = builder.store.manifest(Sequence(2)).expect("read").manifest;
     let new = builder.store.manifest(Sequence(4)).expect("read").manifest;
     assert_eq!(new.restored_from, Some(Sequence(2)));
@@ -357,7 +357,7 @@ fn a_position_that_is_moved_back_is_applied_again_and_the_state_stays() {
     assert_eq!(names(&env, "job/store/checkpoints").len(), 1);
     let output = env.run(&arguments).expect(0);
     assert_eq!(output.stdout, planned.stdout.replace("would commit", "committed"));
-    let warning = "warning: 2 records of `data/a.jsonl` will be applied a second time: the state has them already\n";
+    let warning = "warning: 2 records of `data/a.jsonl` will be applied twice: the state already includes them\n";
     assert_eq!((output.stderr.as_str(), planned.stderr.as_str()), (warning, warning));
     env.run(&["verify", "job/store", "--deep"]).expect(0);
     assert!(env.run(&["list", "job/store"]).expect(0).stdout.contains("restore of 1"));
@@ -415,7 +415,7 @@ fn what_is_no_position_is_refused_and_nothing_is_written() {
         assert!(output.stderr.contains(words), "{seek}\n{output}");
     }
     let output = env.run(&["restore", "job/store", "--seek", "data/a.jsonl=end"]).expect(4);
-    assert!(output.stderr.contains("hint: `--input-base` names the directory"), "{output}");
+    assert!(output.stderr.contains("hint: set `--input-base` to the directory"), "{output}");
     env.run(&["restore", "job/store", "--to", "out", "--seek", "data/a.jsonl=end"]).expect(2);
     assert_eq!(names(&env, "job/store/checkpoints").len(), 1);
 }

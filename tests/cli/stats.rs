@@ -114,7 +114,7 @@ fn a_checkpoint_that_can_not_be_read_is_a_line_and_what_is_unused_is_not_known()
     env.write("s/checkpoints/00000002/manifest.yaml", "format: 1\n\u{1b}[2J");
     let output = env.run(&["stats", "s"]).expect(1);
     assert!(output.stderr.starts_with("warning: checkpoint 2: "), "{output}");
-    assert!(output.stdout.contains("unused           -  not known"), "{output}");
+    assert!(output.stdout.contains("unused           -  unknown"), "{output}");
     let view = view(&env, &["stats", "s", "--json"], 1);
     assert!(matches!(&view.checkpoints[1], Checkpoint::Damaged { sequence: 2, .. }));
     assert_eq!(view.unused_bytes, None);

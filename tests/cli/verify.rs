@@ -486,7 +486,7 @@ fn a_line_says_where_what_and_what_next_and_the_last_what_is_left() {
     let lines: Vec<&str> = output.stdout.lines().collect();
     assert_eq!(lines[0], format!("s: damage: object-missing: `{path}`"));
     assert!(lines[1].starts_with("  expected ") && lines[1].ends_with(" bytes"), "{output}");
-    assert_eq!(lines[2..4], ["  found nothing", "  concerns checkpoint 3"]);
+    assert_eq!(lines[2..4], ["  found nothing", "  affects checkpoint 3"]);
     assert!(lines[4].starts_with("  lost: ") && lines[4].contains(" of tasks "), "{output}");
     assert!(lines[4].ends_with(", since checkpoint 3"), "{output}");
     assert!(lines[5].starts_with("  next: `ckpt verify --repair` when"), "{output}");
@@ -558,7 +558,7 @@ fn a_time_is_spent_on_what_was_not_read_for_longest() {
 
     env.write("seen.json", "{");
     let output = env.run(&["verify", "s", "--for", "1m", "--state", "seen.json"]).expect(2);
-    assert!(output.stderr.contains("hint: remove it to begin anew"), "{output}");
+    assert!(output.stderr.contains("hint: remove it to start over"), "{output}");
     env.run(&["verify", "s", "--for", "1m"]).expect(2);
     env.run(&["verify", "s", "--state", "x"]).expect(2);
     env.run(&["verify", "s", "s", "--for", "1m", "--state", "x"]).expect(2);
@@ -577,9 +577,9 @@ fn a_repair_says_what_it_did_and_what_it_could_not_do() {
     assert_eq!(
         last,
         [
-            "1 would be healed, 1 can not be".to_owned(),
-            format!("can NOT be healed: object-damaged: `s/{base}`"),
-            format!("would heal `s/{sums}` from the manifest and the index"),
+            "would repair 1 file; 1 cannot be repaired".to_owned(),
+            format!("cannot be repaired: object-damaged: `s/{base}`"),
+            format!("would repair `s/{sums}` from the manifest and the index"),
         ]
     );
     assert!(!env.path("s").join(&sums).exists());

@@ -16,6 +16,7 @@ use ckpt::runner::pipeline::restart::run;
 use ckpt::runner::process::processor::{Context, ProcessError, Processor, Processors};
 use ckpt::runner::state::row_mut::RowMut;
 use ckpt::runner::storage_opener::StorageOpener;
+use ckpt::runner::wall_clock::WallClock;
 use ckpt::storage::Storage;
 use ckpt::store::Store;
 use ckpt::values::value::{Column, ColumnType};
@@ -116,7 +117,7 @@ pub fn run_job(
         must_resume: false,
         latest_good: false,
         holder: "a test".to_owned(),
-        clock: Timestamp::now,
+        clock: WallClock::new(Timestamp::now),
         random: [7; 16],
         processors: Processors::default().with("slow", Slow::make),
         storages: StorageOpener::new(move |path| {

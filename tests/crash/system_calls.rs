@@ -202,7 +202,7 @@ fn disturb_everywhere(strace: &Path, env: &Env, system: &FileSystem, scenario: &
                 let directory = env.dir().display().to_string();
                 let is_ours =
                     log.lines().filter(|line| line.contains("(INJECTED)")).all(|line| line.contains(&directory));
-                let is_told = output.stderr.contains("error: ") || output.stdout.contains("could NOT heal ");
+                let is_told = output.stderr.contains("error: ") || output.stdout.contains("could NOT repair ");
                 assert!(!is_ours || is_told, "{context}");
             }
         }

@@ -1,30 +1,30 @@
-//! `ckpt check`: what a run would do, before it starts.
+//! `ckpt check`: says what a run would do.
 
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::cli::commands::run;
-use crate::cli::commands::run::JobArgs;
+use crate::cli::commands::run::job::{JobArgs, read_job};
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
+use crate::cli::json::VERSION;
 use crate::cli::table::{Column, Table};
+use crate::cli::text;
 use crate::cli::ui::Ui;
-use crate::cli::words;
 use crate::job::Effect;
 use crate::runner::check::{Report, check};
 use crate::runner::error::RunError;
 use crate::values::id::Sequence;
 use crate::values::units::{Age, Bytes, Count};
 
-/// Say what `ckpt run` would do with a job, and whether it would start
+/// Show what `ckpt run` would do with a job, and whether it would start
 ///
-/// Looks at all that a run looks at before its first record: whether the job file
-/// is right, which checkpoint it would resume from, what a changed job file means
-/// for the state there, and whether every file of the input is still what was
-/// read of it. Writes nothing. The state itself is not read: `ckpt verify` proves it.
+/// Checks everything that a run checks before its first record: whether the job
+/// file is valid, which checkpoint it would resume from, how a changed job file
+/// affects the state, and whether the input files still match what was read from
+/// them. Writes nothing. The state itself is not read; `ckpt verify` does that.
 ///
-/// The exit code is 0 when a run would start, 1 when it would not, and 2 when the
-/// job file is wrong.
+/// The exit code is 0 if a run would start, 1 if it would not, and 2 if the job
+/// file is invalid.
 ///
 /// Examples:
 ///   ckpt check examples/clicks.yaml
@@ -32,23 +32,22 @@ use crate::values::units::{Age, Bytes, Count};
 #[derive(Debug, Clone, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub struct Args {
-    /// The job.
     #[command(flatten)]
     pub source: JobArgs,
 }
 
-/// Files that are listed for people.
+/// The most files listed for people.
 const MAX_LISTED: usize = 50;
 
-/// Looks, and tells.
+/// Checks the job and prints the report.
 pub fn run(args: &Args, ui: &mut Ui) -> Result<Exit, CliError> {
-    let (job, ..) = run::read_job(&args.source)?;
+    let (job, ..) = read_job(&args.source)?;
     let report = check(&job).map_err(|error| match error {
         RunError::Store(error) => error.into(),
         error => CliError::of(Exit::Failed, &error),
     })?;
     if ui.is_json() {
-        ui.json(&View::new(&job.job, &report))?;
+        ui.json(&CheckView::new(&job.job, &report))?;
     } else {
         show(&job.job, &report, ui)?;
     }
@@ -64,7 +63,7 @@ fn show(job: &str, report: &Report, ui: &mut Ui) -> Result<(), CliError> {
         (Some(store), Some(latest)) => {
             let age = Age::between(latest.created, ui.now().timestamp());
             let totals = &latest.totals;
-            let (records, keys) = (words::counted(totals.records, "record"), words::counted(totals.keys, "key"));
+            let (records, keys) = (text::counted(totals.records, "record"), text::counted(totals.keys, "key"));
             format!("{store}, checkpoint {} ({age}): {records}, {keys}", latest.sequence.0)
         }
     };
@@ -92,20 +91,20 @@ fn show(job: &str, report: &Report, ui: &mut Ui) -> Result<(), CliError> {
     ui.table(&table)?;
     match report.inputs.len().checked_sub(MAX_LISTED) {
         None | Some(0) => Ok(()),
-        Some(more) => ui.out(format!("and {}", words::counted(more as u64, "more file"))),
+        Some(more) => ui.out(format!("and {}", text::counted(more as u64, "more file"))),
     }
 }
 
-/// Says what a run would do.
+/// Describes what a run would do.
 fn outcome(report: &Report) -> String {
     let (files, bytes) = report.to_go();
     let from = match &report.latest {
         Some(latest) => format!("would resume from checkpoint {}", latest.sequence.0),
-        None => "would start from nothing".to_owned(),
+        None => "would start from scratch".to_owned(),
     };
     match files {
-        0 => format!("{from}; there is nothing new to read"),
-        files => format!("{from} and read {}, {} to go", words::counted(files, "file"), Bytes(bytes)),
+        0 => format!("{from}; there is no new input"),
+        files => format!("{from} and read {} ({})", text::counted(files, "file"), Bytes(bytes)),
     }
 }
 
@@ -114,13 +113,13 @@ fn meaning(effect: Effect) -> &'static str {
         Effect::Reroutes => "the state is re-routed",
         Effect::StartsEmpty => "it starts empty",
         Effect::Drops => "its values are dropped",
-        Effect::Reorders => "the columns change places",
+        Effect::Reorders => "the columns are reordered",
         Effect::Unfit => "does not fit the state",
     }
 }
 
 #[derive(Debug, Serialize)]
-struct View<'a> {
+struct CheckView<'a> {
     version: u32,
     job: &'a str,
     would_run: bool,
@@ -149,8 +148,8 @@ struct InputView<'a> {
     unread_bytes: Option<u64>,
 }
 
-impl<'a> View<'a> {
-    fn new(job: &'a str, report: &'a Report) -> View<'a> {
+impl<'a> CheckView<'a> {
+    fn new(job: &'a str, report: &'a Report) -> CheckView<'a> {
         let (files_to_read, bytes_to_read) = report.to_go();
         let effect = |effect| match effect {
             Effect::Reroutes => "reroutes",
@@ -166,8 +165,8 @@ impl<'a> View<'a> {
             offset: input.offset,
             unread_bytes: input.unread_bytes,
         });
-        View {
-            version: 1,
+        CheckView {
+            version: VERSION,
             job,
             would_run: report.would_run(),
             store: report.store.as_deref(),

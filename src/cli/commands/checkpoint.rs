@@ -1,17 +1,17 @@
-//! `ckpt checkpoint`: ask the running job for a checkpoint.
+//! `ckpt checkpoint`: asks the running job for a checkpoint.
 
-use std::ffi::OsString;
-use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use serde::Serialize;
 
+use crate::cli::args::StoreArg;
+use crate::cli::entropy::random_id;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
-use crate::cli::target::Target;
+use crate::cli::json::StoreHead;
+use crate::cli::text;
 use crate::cli::ui::Ui;
-use crate::cli::words;
 use crate::store::Store;
 use crate::store::records::attempts::AttemptOutcome;
 use crate::store::records::requests::Answer;
@@ -21,13 +21,13 @@ use crate::values::units::{Bytes, Span};
 
 /// Ask the running job for a checkpoint, and wait for it
 ///
-/// The job that writes to STORE takes a checkpoint as soon as the one under way is
-/// done, whatever its schedule says, and this command tells what became of it. The
-/// job may run on another machine that shares the store. Where nothing has
-/// changed since the latest checkpoint, the answer is that one.
+/// The job that writes to STORE makes a checkpoint now, whatever its schedule, or
+/// as soon as the current one is done. This command reports the outcome. The job
+/// may run on another machine that shares the store. If nothing has changed since
+/// the latest checkpoint, no new one is made.
 ///
-/// The exit code is 4 when the checkpoint failed, when no job is running, and when
-/// there was no answer in time; a request that was not answered is taken back.
+/// The exit code is 4 if the checkpoint failed, if no job is running, or if there
+/// was no answer in time. A request without an answer is withdrawn.
 ///
 /// Examples:
 ///   ckpt checkpoint checkpoints/clicks
@@ -36,48 +36,42 @@ use crate::values::units::{Bytes, Span};
 #[command(verbatim_doc_comment)]
 pub struct Args {
     /// The store
-    pub store: OsString,
+    pub store: StoreArg,
 
-    /// How long to wait for the answer: `30s`, `5m`
+    /// How long to wait for the answer, such as `30s`
     #[arg(long, value_name = "DURATION", value_parser = units::parse_duration, default_value = "10m")]
     pub wait: Duration,
 }
 
-/// How often it looks for the answer, and whether the job is still there.
-const EVERY: Duration = Duration::from_millis(50);
-const ALIVE_EVERY: Duration = Duration::from_secs(1);
+/// How often to look for the answer.
+const ANSWER_EVERY: Duration = Duration::from_millis(50);
 
-/// Asks, and waits.
+/// How often to check that the job is still running.
+const RUNNING_EVERY: Duration = Duration::from_secs(1);
+
+/// Sends the request and waits for the answer.
 pub fn run(args: &Args, ui: &mut Ui) -> Result<Exit, CliError> {
-    let target = Target::parse(&args.store)?;
-    if target.reference.is_some() {
-        return Err(CliError::usage("expected a store, found a checkpoint"));
-    }
-    let store = target.open(ui)?;
+    let store = args.store.open(ui)?;
     if !is_running(&store) {
-        let message = format!("no job is running on `{}`: nobody can take a checkpoint", store.place());
-        return Err(CliError::new(Exit::Failed, message).hint("`ckpt run JOB.yaml` runs the job, or goes on with it"));
+        let message = format!("no job is running on `{}`", store.place());
+        return Err(CliError::new(Exit::Failed, message).hint("start it with `ckpt run JOB.yaml`"));
     }
     let now = ui.now();
-    let mut random = [0; 16];
-    super::run::getrandom(&mut random)?;
-    let id = random.iter().fold(String::new(), |mut id, byte| {
-        let _ = write!(id, "{byte:02x}");
-        id
-    });
-    store.request(&id, &words::holder("`ckpt checkpoint`", &now), now.timestamp())?;
+    let id = random_id()?;
+    store.request(&id, &text::holder("`ckpt checkpoint`", &now), now.timestamp())?;
     let Some(answer) = wait(&store, &id, args.wait)? else {
         store.withdraw(&id);
-        let message = match is_running(&store) {
-            true => format!("the job on `{}` has not answered within {}", store.place(), Span(args.wait)),
-            false => format!("the job on `{}` has ended without an answer", store.place()),
+        let message = if is_running(&store) {
+            format!("the job on `{}` did not answer within {}", store.place(), Span(args.wait))
+        } else {
+            format!("the job on `{}` ended without an answer", store.place())
         };
-        return Err(CliError::new(Exit::Failed, message).hint("`ckpt log STORE` shows what became of its checkpoints"));
+        return Err(CliError::new(Exit::Failed, message).hint("`ckpt log STORE` shows its attempts at checkpoints"));
     };
     show(&store, &answer, ui)
 }
 
-/// Waits for the answer; nothing when it does not come, or the job has ended.
+/// Waits for the answer; `None` if it does not come in time or the job has ended.
 fn wait(store: &Store, id: &str, patience: Duration) -> Result<Option<Answer>, CliError> {
     let begun = Instant::now();
     let mut looked = begun;
@@ -85,9 +79,9 @@ fn wait(store: &Store, id: &str, patience: Duration) -> Result<Option<Answer>, C
         if let Some(answer) = store.take_answer(id)? {
             return Ok(Some(answer));
         }
-        if looked.elapsed() >= ALIVE_EVERY {
+        if looked.elapsed() >= RUNNING_EVERY {
             if !is_running(store) {
-                // It may have answered just before.
+                // It may have answered just before it ended.
                 return Ok(store.take_answer(id)?);
             }
             looked = Instant::now();
@@ -95,20 +89,19 @@ fn wait(store: &Store, id: &str, patience: Duration) -> Result<Option<Answer>, C
         if begun.elapsed() >= patience {
             return Ok(None);
         }
-        std::thread::sleep(EVERY.min(patience.saturating_sub(begun.elapsed())));
+        std::thread::sleep(ANSWER_EVERY.min(patience.saturating_sub(begun.elapsed())));
     }
 }
 
-/// Tells whether somebody holds the store. Where there are no locks it is taken to be so.
+/// Tells whether a job holds the store; assumes so if the store has no locks.
 fn is_running(store: &Store) -> bool {
     store.holder().map_or(true, |holder| holder.is_some())
 }
 
 fn show(store: &Store, answer: &Answer, ui: &mut Ui) -> Result<Exit, CliError> {
     if ui.is_json() {
-        ui.json(&CheckpointView {
-            version: 1,
-            store: store.place(),
+        ui.json(&AnswerView {
+            head: StoreHead::new(store),
             outcome: answer.outcome,
             checkpoint: answer.sequence,
             time: answer.time,
@@ -118,7 +111,8 @@ fn show(store: &Store, answer: &Answer, ui: &mut Ui) -> Result<Exit, CliError> {
         })?;
         return Ok(if answer.outcome == AttemptOutcome::Failed { Exit::Failed } else { Exit::Clean });
     }
-    let latest = answer.sequence.map_or_else(|| "there is none yet".to_owned(), |it| format!("the latest is {}", it.0));
+    let latest =
+        answer.sequence.map_or_else(|| "there is no checkpoint yet".to_owned(), |it| format!("the latest is {}", it.0));
     match answer.outcome {
         AttemptOutcome::Failed => {
             let mut error = CliError::new(Exit::Failed, "the checkpoint failed");
@@ -126,7 +120,7 @@ fn show(store: &Store, answer: &Answer, ui: &mut Ui) -> Result<Exit, CliError> {
             Err(error)
         }
         AttemptOutcome::Elided => {
-            ui.out(format!("nothing has changed since the latest checkpoint: {latest}"))?;
+            ui.out(format!("no new checkpoint, because nothing has changed: {latest}"))?;
             Ok(Exit::Clean)
         }
         AttemptOutcome::Committed => {
@@ -139,9 +133,9 @@ fn show(store: &Store, answer: &Answer, ui: &mut Ui) -> Result<Exit, CliError> {
 }
 
 #[derive(Debug, Serialize)]
-struct CheckpointView<'a> {
-    version: u32,
-    store: String,
+struct AnswerView<'a> {
+    #[serde(flatten)]
+    head: StoreHead,
     outcome: AttemptOutcome,
     checkpoint: Option<Sequence>,
     time: Timestamp,

@@ -1,4 +1,4 @@
-//! `ckpt completions`: the shell's knowledge of the commands and options.
+//! `ckpt completions`: prints the completion script of a shell.
 
 use clap_complete::Shell;
 
@@ -6,9 +6,9 @@ use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::cli::ui::Ui;
 
-/// Print the completion script of a shell
+/// Print a completion script for a shell
 ///
-/// Put it where your shell looks for completions; for bash that is
+/// Save it where your shell looks for completions; for bash, that is
 /// ~/.local/share/bash-completion/completions/ckpt.
 #[derive(Debug, Clone, PartialEq, Eq, clap::Args)]
 pub struct Args {
@@ -16,15 +16,15 @@ pub struct Args {
     pub shell: Shell,
 }
 
-/// Prints the script. It is the same with `--json`: it is for the shell.
-pub fn run(args: &Args, ui: &mut Ui) -> Result<Exit, CliError> {
-    ui.out_bytes(&script(args.shell))?;
+/// Prints the script. `--json` does not change it: it is for the shell.
+pub fn run(args: &Args, program: clap::Command, ui: &mut Ui) -> Result<Exit, CliError> {
+    ui.out_bytes(&script(args.shell, program))?;
     Ok(Exit::Clean)
 }
 
-/// Returns the completion script of `shell`.
-pub fn script(shell: Shell) -> Vec<u8> {
+/// Returns the completion script of `program` for `shell`.
+pub fn script(shell: Shell, mut program: clap::Command) -> Vec<u8> {
     let mut script = Vec::new();
-    clap_complete::generate(shell, &mut crate::cli::command(), "ckpt", &mut script);
+    clap_complete::generate(shell, &mut program, "ckpt", &mut script);
     script
 }

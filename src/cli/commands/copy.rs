@@ -1,18 +1,18 @@
-//! `ckpt copy`: checkpoints to another store.
+//! `ckpt copy`: copies checkpoints to another store.
 
-use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde::Serialize;
 
+use crate::cli::args::{TARGETS_HELP, TargetArg};
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
+use crate::cli::json::DryRunHead;
 use crate::cli::progress::Unit;
 use crate::cli::table::{Column, Table};
-use crate::cli::target::Target;
+use crate::cli::text::{self, counted};
 use crate::cli::ui::Ui;
-use crate::cli::words::{self, counted};
 use crate::ops::copy::{Copied, CopyError, CopyPlan, Step, apply, plan};
 use crate::storage::local::LocalStorage;
 use crate::store::Store;
@@ -22,15 +22,15 @@ use crate::values::units::Bytes;
 
 /// Copy checkpoints to another store
 ///
-/// A store as TARGET means all its checkpoints. The other store is created if
-/// there is none; it is a copy of this one, with the same identity, and every
-/// command works with it. Only what it does not have is written: checkpoints of
-/// the same number must be the same, and objects that are there are shared.
-/// Every byte is verified on its way, manifests are copied byte for byte.
+/// If TARGET is a store, all its checkpoints are copied. The other store is
+/// created if it does not exist. It has the same identity as the first one, and
+/// all commands work with it. Only missing objects and checkpoints are written;
+/// a checkpoint that exists there under the same number must be the same one.
+/// Every byte is verified while it is copied.
 ///
-/// A copy that was cut short goes on where it was when it is started again. A
-/// checkpoint that is damaged is left out, with a warning and exit code 3. What
-/// the copy had before is not verified: `ckpt verify` does that.
+/// An interrupted copy continues where it stopped when it is started again. A
+/// damaged checkpoint is skipped with a warning, and the exit code is then 3.
+/// What the other store already has is not verified; `ckpt verify` does that.
 ///
 /// Examples:
 ///   ckpt copy checkpoints/clicks --to /mnt/backup/clicks
@@ -38,31 +38,28 @@ use crate::values::units::Bytes;
 #[derive(Debug, Clone, PartialEq, Eq, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub struct Args {
-    /// A store, or checkpoints of one: directories inside it, or STORE@REF, where REF is a number, `latest`, `latest~2`
-    /// or a time
-    #[arg(required = true, value_name = "TARGET")]
-    pub targets: Vec<OsString>,
+    #[arg(required = true, value_name = "TARGET", help = TARGETS_HELP)]
+    pub targets: Vec<TargetArg>,
 
-    /// The directory of the store to copy to
+    /// The store to copy to
     #[arg(long, value_name = "STORE")]
     pub to: PathBuf,
 
-    /// Say what would be copied, and copy nothing
+    /// Show what would be copied, without copying
     #[arg(long)]
     pub dry_run: bool,
 }
 
-/// Copies, and says what.
+/// Copies the checkpoints and reports what was copied.
 pub fn run(args: &Args, ui: &mut Ui) -> Result<Exit, CliError> {
     let now = ui.now();
     let (source, sequences) = chosen(args, ui)?;
     let plan = plan(&source, &sequences, Arc::new(LocalStorage::new(args.to.clone())))?;
-    let copied = match args.dry_run {
-        true => None,
-        false => {
-            let holder = words::holder("`ckpt copy`", &now);
-            Some(apply(&source, &plan, now.timestamp(), &holder, &ui.progress("copying", Unit::Bytes))?)
-        }
+    let copied = if args.dry_run {
+        None
+    } else {
+        let holder = text::holder("`ckpt copy`", &now);
+        Some(apply(&source, &plan, now.timestamp(), &holder, &ui.progress("copying", Unit::Bytes))?)
     };
     let unreadable = unreadable(&plan, copied.as_ref());
     if ui.is_json() {
@@ -71,19 +68,19 @@ pub fn run(args: &Args, ui: &mut Ui) -> Result<Exit, CliError> {
         show(&plan, copied.as_ref(), ui)?;
     }
     for (sequence, error) in &unreadable {
-        ui.warn(format!("checkpoint {} is not copied: {error}", sequence.0));
+        ui.warn(format!("checkpoint {} was not copied: {error}", sequence.0));
     }
     Ok(if unreadable.is_empty() { Exit::Clean } else { Exit::Incomplete })
 }
 
-/// Returns the one store that the targets are of, and their numbers.
+/// Returns the store of the targets, and the numbers of their checkpoints.
 fn chosen(args: &Args, ui: &Ui) -> Result<(Store, Vec<Sequence>), CliError> {
-    let targets = args.targets.iter().map(Target::parse).collect::<Result<Vec<_>, _>>()?;
-    let first = targets.first().ok_or_else(|| CliError::usage("expected a store or a checkpoint, found nothing"))?;
+    let targets = args.targets.iter().map(TargetArg::parse).collect::<Result<Vec<_>, _>>()?;
+    let first = targets.first().ok_or_else(|| CliError::usage("expected a store or a checkpoint"))?;
     if let Some(other) = targets.iter().find(|target| target.store != first.store) {
         let (first, other) = (first.store.display(), other.store.display());
         return Err(CliError::usage(format!("expected checkpoints of one store, found `{first}` and `{other}`"))
-            .hint("copy each store by itself"));
+            .hint("copy each store separately"));
     }
     let store = first.open(ui)?;
     let mut sequences = Vec::new();
@@ -96,7 +93,7 @@ fn chosen(args: &Args, ui: &Ui) -> Result<(Store, Vec<Sequence>), CliError> {
     Ok((store, sequences))
 }
 
-/// Returns the checkpoints that can not be copied, each with the reason.
+/// Returns the checkpoints that cannot be copied, with the reasons.
 fn unreadable(plan: &CopyPlan, copied: Option<&Copied>) -> Vec<(Sequence, String)> {
     let planned = plan.steps.iter().filter_map(|(sequence, step)| match step {
         Step::Unreadable(error) => Some((*sequence, in_one_line(error))),
@@ -128,8 +125,8 @@ fn show(plan: &CopyPlan, copied: Option<&Copied>, ui: &mut Ui) -> Result<(), Cli
                     let objects = missing_objects.to_string();
                     [number, "copied".to_owned(), objects, Bytes(*missing_bytes).to_string()]
                 }
-                Step::Present => [number, "left: there already".to_owned(), "-".to_owned(), "-".to_owned()],
-                Step::Unreadable(_) => [number, "left out: damaged".to_owned(), "-".to_owned(), "-".to_owned()],
+                Step::Present => [number, "skipped: already there".to_owned(), "-".to_owned(), "-".to_owned()],
+                Step::Unreadable(_) => [number, "skipped: damaged".to_owned(), "-".to_owned(), "-".to_owned()],
             });
         }
         ui.table(&table)?;
@@ -144,7 +141,7 @@ fn show(plan: &CopyPlan, copied: Option<&Copied>, ui: &mut Ui) -> Result<(), Cli
         Bytes(bytes)
     ))?;
     if present > 0 {
-        ui.note(format!("{} there already", counted(present, "checkpoint")));
+        ui.note(format!("{} already there", counted(present, "checkpoint")));
     }
     Ok(())
 }
@@ -158,10 +155,10 @@ impl From<CopyError> for CliError {
                 inner
             }
             CopyError::OtherStore { .. } | CopyError::Taken { .. } => {
-                CliError::of(Exit::Usage, &error).hint("name a directory that is not there, or a copy of this store")
+                CliError::of(Exit::Usage, &error).hint("name a directory that does not exist, or a copy of this store")
             }
             CopyError::Diverged { .. } => CliError::of(Exit::Failed, &error).hint(
-                "two runs have gone on from one store: nothing was copied; keep both, and copy to another directory",
+                "nothing was copied: two runs have continued from the same store; keep both, and copy to another directory",
             ),
         }
     }
@@ -169,20 +166,19 @@ impl From<CopyError> for CliError {
 
 #[derive(Debug, Serialize)]
 struct CopyView {
-    version: u32,
-    dry_run: bool,
-    store: String,
+    #[serde(flatten)]
+    head: DryRunHead,
     to: String,
-    /// Whether the other store was created, or would be.
+    /// Whether the other store is new.
     created: bool,
-    checkpoints: Vec<CheckpointView>,
+    checkpoints: Vec<CopiedView>,
     /// Objects that were written, or would be.
     objects: u64,
     bytes: u64,
 }
 
 #[derive(Debug, Serialize)]
-struct CheckpointView {
+struct CopiedView {
     sequence: u64,
     /// `copied`, `present` or `damaged`.
     state: &'static str,
@@ -199,12 +195,10 @@ impl CopyView {
                 (None, Step::Copy { .. }) => "copied",
                 (None, Step::Present) => "present",
             };
-            CheckpointView { sequence: sequence.0, state, error }
+            CopiedView { sequence: sequence.0, state, error }
         });
         CopyView {
-            version: 1,
-            dry_run: copied.is_none(),
-            store: source.place(),
+            head: DryRunHead::new(source, copied.is_none()),
             to: plan.target.place(),
             created: plan.existing.is_none(),
             checkpoints: checkpoints.collect(),

@@ -1,15 +1,15 @@
-//! `ckpt latest`: the path of the newest checkpoint.
+//! `ckpt latest`: prints the path of the newest checkpoint.
 
-use std::ffi::OsString;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::Serialize;
 
+use crate::cli::args::StoreArg;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
+use crate::cli::json::CheckpointHead;
 use crate::cli::progress::Unit;
-use crate::cli::target::Target;
 use crate::cli::ui::Ui;
 use crate::format::layout;
 use crate::ops::latest::newest_intact;
@@ -21,13 +21,12 @@ use crate::values::units::{Age, Span};
 
 /// Print the path of the newest checkpoint, for scripts
 ///
-/// With --verified it is the newest of which every byte is what was committed:
-/// where newer ones are damaged, each is a warning, and the exit code is still
-/// 0, because the path that is printed is intact. Exit code 12 means that none
-/// is; then nothing is printed.
+/// With --verified, print the newest checkpoint that is intact, byte for byte.
+/// Newer damaged ones are reported as warnings, and the exit code is still 0. If
+/// no checkpoint is intact, nothing is printed, and the exit code is 12.
 ///
-/// With --max-age the exit code is 1 when the checkpoint is older than that; the
-/// path is printed all the same.
+/// With --max-age, the exit code is 1 if the checkpoint is older than that. Its
+/// path is printed anyway.
 ///
 /// Examples:
 ///   ckpt latest checkpoints/clicks
@@ -37,37 +36,31 @@ use crate::values::units::{Age, Span};
 #[command(verbatim_doc_comment)]
 pub struct Args {
     /// The store
-    pub store: OsString,
+    pub store: StoreArg,
 
-    /// Read every byte, and go back to the newest checkpoint that is intact
+    /// Read every byte, and print the newest intact checkpoint
     #[arg(long)]
     pub verified: bool,
 
-    /// End with exit code 1 when the checkpoint is older than this: `1h`, `90m`
+    /// Exit with code 1 if the checkpoint is older than this, such as `1h`
     #[arg(long, value_name = "DURATION", value_parser = units::parse_duration)]
     pub max_age: Option<Duration>,
 }
 
 /// Prints the path.
 pub fn run(args: &Args, ui: &mut Ui) -> Result<Exit, CliError> {
-    let target = Target::parse(&args.store)?;
-    if target.reference.is_some() {
-        return Err(CliError::usage("expected a store, found a checkpoint"));
-    }
-    let store = target.open(ui)?;
+    let store = args.store.open(ui)?;
     let (committed, damaged) = if args.verified { verified(&store, ui)? } else { (newest(&store)?, Vec::new()) };
     let manifest = &committed.manifest;
     for (sequence, error) in &damaged {
-        ui.warn(format!("checkpoint {} is newer, and damaged: {error}", sequence.0));
+        ui.warn(format!("checkpoint {} is newer but damaged: {error}", sequence.0));
     }
     let age = Age::between(manifest.created, ui.now().timestamp());
     let too_old = args.max_age.filter(|most| i128::from(age.seconds) > i128::from(most.as_secs()));
-    let path = target.store.join(layout::checkpoint_dir(manifest.sequence).as_str());
+    let path = args.store.path().join(layout::checkpoint_dir(manifest.sequence).as_str());
     if ui.is_json() {
         ui.json(&LatestView {
-            version: 1,
-            store: store.place(),
-            sequence: manifest.sequence.0,
+            head: CheckpointHead::new(&store, manifest.sequence),
             path: path.display().to_string(),
             created: manifest.created,
             age_seconds: age.seconds,
@@ -79,15 +72,15 @@ pub fn run(args: &Args, ui: &mut Ui) -> Result<Exit, CliError> {
         ui.out_bytes(&[path.as_os_str().as_encoded_bytes(), b"\n"].concat())?;
     }
     if let Some(most) = too_old {
-        ui.note(format!("checkpoint {} is of {age}, expected at most {}", manifest.sequence.0, Span(most)));
+        ui.note(format!("checkpoint {} was made {age}; the limit is {}", manifest.sequence.0, Span(most)));
         return Ok(Exit::No);
     }
     Ok(Exit::Clean)
 }
 
-/// Returns the newest checkpoint, as its manifest describes it.
+/// Returns the newest checkpoint; reads only its manifest.
 fn newest(store: &Store) -> Result<Committed, CliError> {
-    let hint = "`ckpt latest --verified` goes back to the newest that is intact";
+    let hint = "`ckpt latest --verified` prints the newest intact checkpoint";
     match store.latest() {
         Ok(Some(committed)) => Ok(committed),
         Ok(None) => Err(none(store)),
@@ -95,7 +88,7 @@ fn newest(store: &Store) -> Result<Committed, CliError> {
     }
 }
 
-/// Returns the newest intact checkpoint, and why the newer ones are not.
+/// Returns the newest intact checkpoint, and the newer ones with the reasons why they are not.
 fn verified(store: &Store, ui: &Ui) -> Result<(Committed, Vec<(Sequence, String)>), CliError> {
     let found = newest_intact(store, None, &ui.progress("verifying", Unit::Bytes))?;
     let damaged: Vec<_> = found.damaged.iter().map(|(sequence, error)| (*sequence, in_one_line(error))).collect();
@@ -103,11 +96,10 @@ fn verified(store: &Store, ui: &Ui) -> Result<(Committed, Vec<(Sequence, String)
         Some(committed) => Ok((committed, damaged)),
         None if damaged.is_empty() => Err(none(store)),
         None => {
-            let mut error =
-                CliError::new(Exit::Damaged, format!("`{}` has no checkpoint that is intact", store.place()));
+            let mut error = CliError::new(Exit::Damaged, format!("`{}` has no intact checkpoint", store.place()));
             error.causes =
                 damaged.iter().map(|(sequence, error)| format!("checkpoint {}: {error}", sequence.0)).collect();
-            Err(error.hint("`ckpt verify STORE` lists everything that is damaged"))
+            Err(error.hint("`ckpt verify STORE` lists all damage"))
         }
     }
 }
@@ -118,16 +110,15 @@ fn none(store: &Store) -> CliError {
 
 #[derive(Debug, Serialize)]
 struct LatestView {
-    version: u32,
-    store: String,
-    sequence: u64,
+    #[serde(flatten)]
+    head: CheckpointHead,
     path: String,
     created: Timestamp,
     age_seconds: i64,
     too_old: bool,
     /// Whether every byte was read.
     verified: bool,
-    /// The newer checkpoints that were passed over, the newest first.
+    /// Newer checkpoints, which are damaged, newest first.
     damaged: Vec<DamagedView>,
 }
 

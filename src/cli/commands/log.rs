@@ -1,16 +1,17 @@
-//! `ckpt log`: what happened to a store.
+//! `ckpt log`: shows what happened to a store.
 
 use std::time::Duration;
 
 use jiff::{Timestamp, Zoned};
 use serde::Serialize;
 
+use crate::cli::args::StoreArg;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
+use crate::cli::json::StoreHead;
 use crate::cli::table::{Column, Table};
-use crate::cli::target::Target;
+use crate::cli::text;
 use crate::cli::ui::Ui;
-use crate::cli::words;
 use crate::format::manifest::Trigger;
 use crate::ops::log::{Happening, Log, Selection, log};
 use crate::store::Store;
@@ -20,17 +21,16 @@ use crate::values::id::Sequence;
 use crate::values::units;
 use crate::values::units::{Bytes, Count, Span};
 
-/// Show what happened to a store, the newest last
+/// Show what happened to a store, newest last
 ///
-/// A line for each time that a run wanted a checkpoint: when, what caused it, how
-/// long it took, how many bytes were new, and what became of it: the checkpoint
-/// that was committed, nothing because nothing had changed, or why it failed.
-/// Between these stand restores, and the prunes that removed checkpoints or
-/// brought them back. Attempts of a quiet job that had nothing to do, one after
-/// the other, are one line. Times are UTC.
+/// There is a line for each attempt of a run to make a checkpoint: when it was
+/// made, what caused it, how long it took, how many bytes were new, and the
+/// outcome: a committed checkpoint, nothing because nothing had changed, or an
+/// error. Restores and prunes are listed in between. Successive attempts that had
+/// nothing new share a line. Times are in UTC.
 ///
-/// The run writes the log; a job may be running meanwhile. Of a very long log the
-/// oldest attempts are dropped, which is said.
+/// The job may be running. In a very long log, the oldest attempts are dropped; a
+/// note says how many.
 ///
 /// Examples:
 ///   ckpt log checkpoints/clicks
@@ -41,53 +41,50 @@ use crate::values::units::{Bytes, Count, Span};
 #[command(verbatim_doc_comment)]
 pub struct Args {
     /// The store
-    pub store: std::ffi::OsString,
+    pub store: StoreArg,
 
-    /// Show only the newest N
+    /// Show only the newest N entries
     #[arg(long, short = 'n', value_name = "N")]
     pub limit: Option<usize>,
 
-    /// Show only what happened since: `2026-11-22T14:00`, `2h ago`
+    /// Show only entries since this time, such as `2026-11-22T14:00` or `2h ago`
     #[arg(long, value_name = "TIME")]
     pub since: Option<String>,
 
-    /// Show only attempts that failed
+    /// Show only failed attempts
     #[arg(long)]
     pub failed: bool,
 }
 
 /// Prints the log.
 pub fn run(args: &Args, ui: &mut Ui) -> Result<Exit, CliError> {
-    let target = Target::parse(&args.store)?;
-    if target.reference.is_some() {
-        return Err(CliError::usage("expected a store, found a checkpoint"));
-    }
     let since = args.since.as_deref().map(|text| time(text, &ui.now())).transpose()?;
-    let store = target.open(ui)?;
+    let store = args.store.open(ui)?;
     let log = log(&store, &Selection { since, failed: args.failed, limit: args.limit })?;
     if ui.is_json() {
         ui.json(&LogView::new(&store, &log))?;
         return Ok(Exit::Clean);
     }
     if log.happenings.is_empty() {
-        ui.note(if args.failed { "no attempt has failed" } else { "nothing has happened" });
+        ui.note(if args.failed { "no attempt has failed" } else { "nothing has happened yet" });
     } else {
         ui.table(&table(&log))?;
     }
     if log.older > 0 {
-        ui.note(format!("{} not shown", words::counted(log.older as u64, "older line")));
+        let entries = if log.older == 1 { "entry" } else { "entries" };
+        ui.note(format!("{} older {entries} not shown", Count(log.older as u64)));
     }
     if log.dropped > 0 {
-        ui.note(format!("the first {} are no longer in the log", words::counted(log.dropped, "attempt")));
+        ui.note(format!("the log no longer has the first {}", text::counted(log.dropped, "attempt")));
     }
     if log.unreadable > 0 {
-        ui.warn(format!("{} of the history can not be read", words::counted(log.unreadable, "line")));
+        ui.warn(format!("{} of the history cannot be read", text::counted(log.unreadable, "line")));
     }
     Ok(Exit::Clean)
 }
 
 fn time(text: &str, now: &Zoned) -> Result<Timestamp, CliError> {
-    units::parse_time(text, now).map_err(|error| CliError::usage(format!("--since: {error}")))
+    units::parse_time(text, now).map_err(|error| CliError::usage(format!("`--since`: {error}")))
 }
 
 fn table(log: &Log) -> Table {
@@ -99,7 +96,7 @@ fn table(log: &Log) -> Table {
         Column::number("NEW"),
         Column::long("OUTCOME"),
     ]);
-    // A quiet job has nothing new again and again: that is one line.
+    // An idle job has nothing new again and again: that is one line.
     for alike in log.happenings.chunk_by(are_quiet_alike) {
         let happening = &alike[0];
         let when = happening.time().strftime("%Y-%m-%d %H:%M:%S").to_string();
@@ -108,7 +105,7 @@ fn table(log: &Log) -> Table {
             Happening::Attempt(attempt) => [
                 attempt.number.to_string(),
                 when,
-                words::trigger(attempt.trigger).to_owned(),
+                text::trigger(attempt.trigger).to_owned(),
                 took(attempt.total_micros()),
                 if attempt.outcome == AttemptOutcome::Committed {
                     Bytes(attempt.new_bytes).to_string()
@@ -125,11 +122,11 @@ fn table(log: &Log) -> Table {
             Happening::Checkpoint(manifest) => [
                 nothing(),
                 when,
-                words::trigger(manifest.trigger).to_owned(),
+                text::trigger(manifest.trigger).to_owned(),
                 took(manifest.timings.snapshot_micros.saturating_add(manifest.timings.write_micros)),
                 Bytes(manifest.totals.new_bytes).to_string(),
                 match manifest.restored_from {
-                    Some(from) => format!("checkpoint {}, as {} was", manifest.sequence.0, from.0),
+                    Some(from) => format!("checkpoint {}, with the content of {}", manifest.sequence.0, from.0),
                     None => format!("checkpoint {}", manifest.sequence.0),
                 },
             ],
@@ -139,7 +136,7 @@ fn table(log: &Log) -> Table {
     table
 }
 
-/// Tells whether two attempts that follow each other had nothing to do, for the same cause, in one run.
+/// Tells whether two successive attempts of a run had the same cause and nothing new.
 fn are_quiet_alike(one: &Happening, next: &Happening) -> bool {
     let (Happening::Attempt(one), Happening::Attempt(next)) = (one, next) else { return false };
     let is_quiet = |attempt: &Attempt| attempt.outcome == AttemptOutcome::Elided;
@@ -171,24 +168,24 @@ fn cause(event: &Event) -> &'static str {
 fn effect(event: &Event) -> String {
     let in_range = |range: &Range| range.last.0.saturating_sub(range.first.0).saturating_add(1);
     let in_ranges = event.ranges.iter().map(in_range).fold(event.checkpoints.len() as u64, u64::saturating_add);
-    let count = words::counted(in_ranges, "checkpoint");
-    let frees = if event.bytes > 0 { format!(", frees {}", Bytes(event.bytes)) } else { String::new() };
+    let count = text::counted(in_ranges, "checkpoint");
+    let bytes = if event.bytes > 0 { format!(" ({})", Bytes(event.bytes)) } else { String::new() };
     match event.event {
-        EventKind::Pruned => format!("pruned {count}{frees}"),
+        EventKind::Pruned => format!("pruned {count}{bytes}"),
         EventKind::Undone => format!("brought back {count}"),
         EventKind::LeftOut => format!("left out {count}"),
         EventKind::RemovedLeftovers => {
-            format!("removed {}{frees}", words::counted(event.files.unwrap_or(0), "leftover file"))
+            format!("removed {}{bytes}", text::counted(event.files.unwrap_or(0), "leftover file"))
         }
-        EventKind::Folded => format!("older prunes of {count}{frees}"),
-        EventKind::Other => "something that a later version does".to_owned(),
+        EventKind::Folded => format!("older prunes of {count}{bytes}"),
+        EventKind::Other => "an event of a later version of ckpt".to_owned(),
     }
 }
 
 #[derive(Debug, Serialize)]
 struct LogView<'a> {
-    version: u32,
-    store: String,
+    #[serde(flatten)]
+    head: StoreHead,
     dropped: u64,
     unreadable: u64,
     older: usize,
@@ -204,7 +201,7 @@ enum EntryView<'a> {
 
 #[derive(Debug, Serialize)]
 struct AttemptView<'a> {
-    /// Null for a checkpoint that the log does not tell of.
+    /// Null for a checkpoint without a log entry.
     number: Option<u64>,
     time: Timestamp,
     run: Option<&'a str>,
@@ -277,8 +274,7 @@ impl<'a> LogView<'a> {
             }),
         };
         LogView {
-            version: 1,
-            store: store.place(),
+            head: StoreHead::new(store),
             dropped: log.dropped,
             unreadable: log.unreadable,
             older: log.older,

@@ -1,4 +1,4 @@
-//! One file per verb: its arguments, whose doc comments are its help, one call, a view for people and a view for programs.
+//! One module per verb: its arguments, whose doc comments are its help, one call, and views for people and programs.
 
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
@@ -22,7 +22,7 @@ pub mod stats;
 pub mod unpin;
 pub mod verify;
 
-/// The commands, in the order of the help, which is the doc comment of their arguments.
+/// The commands, in the order of the help. The help of each is the doc comment of its arguments.
 #[derive(Debug, Clone, clap::Subcommand)]
 pub enum Command {
     Run(run::Args),
@@ -44,8 +44,8 @@ pub enum Command {
 }
 
 impl Command {
-    /// Runs the command and returns its exit code.
-    pub fn run(&self, ui: &mut Ui, processors: &Processors) -> Result<Exit, CliError> {
+    /// Runs the command and returns its exit code. `program` is the definition of the whole program.
+    pub fn run(&self, ui: &mut Ui, processors: &Processors, program: clap::Command) -> Result<Exit, CliError> {
         match self {
             Command::Run(args) => run::run(args, ui, processors),
             Command::Check(args) => check::run(args, ui),
@@ -62,7 +62,7 @@ impl Command {
             Command::Copy(args) => copy::run(args, ui),
             Command::Latest(args) => latest::run(args, ui),
             Command::Stats(args) => stats::run(args, ui),
-            Command::Completions(args) => completions::run(args, ui),
+            Command::Completions(args) => completions::run(args, program, ui),
         }
     }
 }

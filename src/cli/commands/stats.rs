@@ -1,32 +1,31 @@
-//! `ckpt stats`: what a store takes, and what removing checkpoints would free.
-
-use std::ffi::OsString;
+//! `ckpt stats`: shows how much space a store uses, and what removing checkpoints would free.
 
 use jiff::Timestamp;
 use serde::Serialize;
 
+use crate::cli::args::StoreArg;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
+use crate::cli::json::{JobHead, SharingView};
 use crate::cli::progress::Unit;
 use crate::cli::table::{Column, Table};
-use crate::cli::target::Target;
+use crate::cli::text::{counted, or_dash};
 use crate::cli::ui::Ui;
-use crate::cli::words::{counted, or_dash};
 use crate::ops::stats::{Counted, Sizes, Stats, stats};
 use crate::store::Store;
 use crate::values::error_chain::in_one_line;
 use crate::values::units::{Age, Bytes, Percent};
 
-/// Show what a store takes, and what removing checkpoints would free
+/// Show how much space a store uses, and what removing checkpoints would free
 ///
-/// SIZE is what a checkpoint holds, NEW what its parent did not have, SHARED
-/// what another checkpoint needs too. FREES is the rest: what removing only this
-/// one would free. Checkpoints that are removed together free more, because what
-/// they share goes with the last of them.
+/// SIZE is everything that a checkpoint needs, NEW the part that its parent did
+/// not have, and SHARED the part that other checkpoints need too. FREES is the
+/// rest: what removing only this checkpoint would free. Removing several at once
+/// frees more, because it also frees what only they share.
 ///
-/// Reads the manifest and the index of every checkpoint. One that can not be
-/// read is a line too, and makes the exit code 1; what it needs is not known
-/// then, and FREES may be too much.
+/// Reads the manifest and the index of every checkpoint. A checkpoint that cannot
+/// be read is listed too, and the exit code is then 1. What it needs is unknown,
+/// so FREES may be too high for the others.
 ///
 /// Examples:
 ///   ckpt stats checkpoints/clicks
@@ -36,20 +35,16 @@ use crate::values::units::{Age, Bytes, Percent};
 #[command(verbatim_doc_comment)]
 pub struct Args {
     /// The store
-    pub store: OsString,
+    pub store: StoreArg,
 
-    /// Show only the newest N checkpoints; the totals are of all
+    /// Show only the newest N checkpoints; totals still cover all
     #[arg(long, short = 'n', value_name = "N")]
     pub limit: Option<usize>,
 }
 
 /// Prints the sizes of each checkpoint, then the totals.
 pub fn run(args: &Args, ui: &mut Ui) -> Result<Exit, CliError> {
-    let target = Target::parse(&args.store)?;
-    if target.reference.is_some() {
-        return Err(CliError::usage("expected a store, found a checkpoint").hint("`ckpt inspect` shows one checkpoint"));
-    }
-    let store = target.open(ui)?;
+    let store = args.store.open(ui)?;
     let stats = stats(&store, &ui.progress("reading", Unit::Count("checkpoints")))?;
     let now = ui.now().timestamp();
     let from = stats.checkpoints.len().saturating_sub(args.limit.unwrap_or(usize::MAX));
@@ -67,7 +62,7 @@ pub fn run(args: &Args, ui: &mut Ui) -> Result<Exit, CliError> {
     Ok(if stats.is_clean() { Exit::Clean } else { Exit::No })
 }
 
-/// Makes the table of the sizes of `checkpoints`.
+/// Returns the table of the sizes of `checkpoints`.
 pub(super) fn table<'a>(checkpoints: impl IntoIterator<Item = &'a Counted>, now: Timestamp) -> Table {
     let mut table = Table::new([
         Column::number("NUMBER"),
@@ -93,7 +88,7 @@ pub(super) fn table<'a>(checkpoints: impl IntoIterator<Item = &'a Counted>, now:
     table
 }
 
-/// Warns about the checkpoints that can not be read.
+/// Warns about checkpoints that cannot be read.
 pub(super) fn warn(checkpoints: &[Counted], ui: &Ui) {
     for counted in checkpoints {
         if let Err(error) = &counted.sizes {
@@ -104,17 +99,17 @@ pub(super) fn warn(checkpoints: &[Counted], ui: &Ui) {
 
 fn totals(stats: &Stats, ui: &mut Ui) -> Result<(), CliError> {
     let all = counted(stats.checkpoints.len() as u64, "checkpoint");
-    ui.out(format!("logical  {}  {all}, each by itself", cell(stats.logical_bytes)))?;
+    ui.out(format!("logical  {}  {all}, without sharing", cell(stats.logical_bytes)))?;
     let saved = Percent { part: stats.logical_bytes.saturating_sub(stats.stored_bytes), whole: stats.logical_bytes };
     let objects = counted(stats.objects, "object");
     ui.out(format!("stored   {}  {objects}; sharing saves {saved}", cell(stats.stored_bytes)))?;
-    ui.out(format!("older    {}  what removing all but the newest would free", cell(stats.older_bytes())))?;
+    ui.out(format!("older    {}  freed by removing all but the newest", cell(stats.older_bytes())))?;
     match stats.unused {
         Some(unused) => {
             let objects = counted(unused.objects, "object");
             ui.out(format!("unused   {}  {objects} that no checkpoint needs", cell(unused.bytes)))
         }
-        None => ui.out(format!("unused   {:>9}  not known while a checkpoint can not be read", "-")),
+        None => ui.out(format!("unused   {:>9}  unknown, because a checkpoint cannot be read", "-")),
     }
 }
 
@@ -124,24 +119,22 @@ fn cell(bytes: u64) -> String {
 
 #[derive(Debug, Serialize)]
 struct StatsView {
-    version: u32,
-    store: String,
-    job: String,
+    #[serde(flatten)]
+    head: JobHead,
     logical_bytes: u64,
     objects: u64,
     stored_bytes: u64,
-    /// What removing all but the newest would free.
     older_bytes: u64,
     unused_objects: Option<u64>,
     unused_bytes: Option<u64>,
-    /// How many older checkpoints the limit left out.
+    /// Older checkpoints that the limit left out.
     older: usize,
-    checkpoints: Vec<CheckpointView>,
+    checkpoints: Vec<SizedView>,
 }
 
-/// A checkpoint; only its number and the error when it can not be read.
+/// A checkpoint: its number, and its sizes or the error that prevented reading them.
 #[derive(Debug, Serialize)]
-struct CheckpointView {
+struct SizedView {
     sequence: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
@@ -149,15 +142,14 @@ struct CheckpointView {
     sizes: Option<SizesView>,
 }
 
-/// The sizes of a checkpoint, in bytes.
 #[derive(Debug, Serialize)]
 struct SizesView {
     created: Timestamp,
     bytes: u64,
     new_bytes: u64,
-    shared_bytes: u64,
-    reclaimable_bytes: u64,
-    /// How much larger it is than the readable checkpoint before it.
+    #[serde(flatten)]
+    sharing: SharingView,
+    /// The difference to the previous readable checkpoint.
     growth_bytes: Option<i64>,
 }
 
@@ -169,23 +161,20 @@ impl StatsView {
             let bytes = counted.sizes.as_ref().ok().map(|sizes| sizes.manifest.totals.bytes);
             let growth = before.zip(bytes).map(|(before, bytes)| difference(before, bytes));
             before = bytes.or(before);
-            checkpoints.push(CheckpointView {
+            checkpoints.push(SizedView {
                 sequence: counted.sequence.0,
                 error: counted.sizes.as_ref().err().map(|error| in_one_line(error)),
                 sizes: counted.sizes.as_ref().ok().map(|sizes| SizesView {
                     created: sizes.manifest.created,
                     bytes: sizes.manifest.totals.bytes,
                     new_bytes: sizes.manifest.totals.new_bytes,
-                    shared_bytes: sizes.shared_bytes,
-                    reclaimable_bytes: sizes.reclaimable_bytes,
+                    sharing: sizes.into(),
                     growth_bytes: growth,
                 }),
             });
         }
         StatsView {
-            version: 1,
-            store: store.place(),
-            job: store.file.job.clone(),
+            head: JobHead::new(store),
             logical_bytes: stats.logical_bytes,
             objects: stats.objects,
             stored_bytes: stats.stored_bytes,

@@ -1,37 +1,35 @@
-//! `ckpt unpin`: take a pin away.
+//! `ckpt unpin`: removes the pin of a checkpoint.
 
 use serde::Serialize;
 
-use crate::cli::commands::pin::one_checkpoint;
+use crate::cli::args::{CHECKPOINT_HELP, TargetArg};
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
+use crate::cli::json::CheckpointHead;
+use crate::cli::text;
 use crate::cli::ui::Ui;
-use crate::cli::words;
 use crate::ops::pin::unpin;
 
-/// Take the pin of a checkpoint away
+/// Remove the pin of a checkpoint
 ///
-/// The next prune decides about the checkpoint by its rules, as about any
-/// other. A checkpoint that is not pinned stays as it is.
+/// From then on, keep rules apply to the checkpoint as to any other. A
+/// checkpoint without a pin does not change.
 ///
 /// Examples:
 ///   ckpt unpin checkpoints/clicks@42
 #[derive(Debug, Clone, PartialEq, Eq, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub struct Args {
-    /// A checkpoint directory inside a store, or STORE@REF, where REF is a number, `latest`, `latest~2` or a time
-    pub target: std::ffi::OsString,
+    #[arg(value_name = "TARGET", help = CHECKPOINT_HELP)]
+    pub target: TargetArg,
 }
 
-/// Takes the pin away.
+/// Removes the pin.
 pub fn run(args: &Args, ui: &mut Ui) -> Result<Exit, CliError> {
-    let target = one_checkpoint(&args.target)?;
-    let store = target.open(ui)?;
-    let now = ui.now();
-    let sequence = target.sequence(&store, &now)?;
-    let was_pinned = unpin(&store, sequence, &words::holder("`ckpt unpin`", &now))?;
+    let (store, sequence) = args.target.named_checkpoint(ui)?;
+    let was_pinned = unpin(&store, sequence, &text::holder("`ckpt unpin`", &ui.now()))?;
     if ui.is_json() {
-        ui.json(&UnpinView { version: 1, store: store.place(), sequence: sequence.0, was_pinned })?;
+        ui.json(&UnpinView { head: CheckpointHead::new(&store, sequence), was_pinned })?;
     } else if was_pinned {
         ui.out(format!("unpinned checkpoint {}", sequence.0))?;
     } else {
@@ -42,8 +40,7 @@ pub fn run(args: &Args, ui: &mut Ui) -> Result<Exit, CliError> {
 
 #[derive(Debug, Serialize)]
 struct UnpinView {
-    version: u32,
-    store: String,
-    sequence: u64,
+    #[serde(flatten)]
+    head: CheckpointHead,
     was_pinned: bool,
 }

@@ -4,7 +4,7 @@ use indicatif::TermLike;
 
 use super::*;
 
-/// A terminal that remembers all that was written to it.
+/// A terminal that remembers everything written to it.
 #[derive(Debug, Clone, Default)]
 struct Paper(Arc<Mutex<String>>);
 
@@ -79,7 +79,7 @@ fn a_live_line_shows_a_bar_only_once_there_is_a_position() {
 }
 
 #[test]
-fn what_stays_is_printed_while_the_live_line_is_away() {
+fn permanent_lines_are_printed_while_the_live_line_is_hidden() {
     let paper = Paper::default();
     let screen = Screen::default();
     let line = LiveLine::on(&screen, paper.target(), true);

@@ -2,7 +2,7 @@ use std::sync::{Arc, Mutex};
 
 use super::*;
 
-/// Takes so many bytes, then fails in one way.
+/// Takes `room` bytes, then fails with `failure`.
 #[derive(Clone)]
 struct Pipe {
     taken: Arc<Mutex<Vec<u8>>>,
@@ -36,16 +36,16 @@ impl Write for Pipe {
     }
 }
 
-fn ui(pipe: &Pipe, terminal: bool, options: &Options) -> Ui {
+fn ui(pipe: &Pipe, terminal: bool, options: &GlobalOptions) -> Ui {
     let stream = Stream { terminal, plain: false };
     let clock = Clock::new(Some("2026-11-22T14:00:00Z")).expect("a time");
     Ui::on(options, stream, stream, terminal.then_some(80), clock, Box::new(pipe.clone()))
 }
 
 #[test]
-fn a_reader_who_has_gone_is_no_error_and_nothing_more_is_written() {
+fn a_closed_pipe_is_not_an_error_and_nothing_more_is_written() {
     let pipe = Pipe::new(4, io::ErrorKind::BrokenPipe);
-    let mut ui = ui(&pipe, false, &Options::default());
+    let mut ui = ui(&pipe, false, &GlobalOptions::default());
     ui.out("one").expect("room");
     assert!(!ui.is_closed());
     ui.out("two").expect("no error");
@@ -56,19 +56,19 @@ fn a_reader_who_has_gone_is_no_error_and_nothing_more_is_written() {
 }
 
 #[test]
-fn a_full_disk_is_told_once() {
+fn a_full_disk_is_reported_once() {
     let pipe = Pipe::new(4, io::ErrorKind::StorageFull);
-    let mut ui = ui(&pipe, false, &Options::default());
+    let mut ui = ui(&pipe, false, &GlobalOptions::default());
     ui.out("one").expect("room");
     let error = ui.out("two").expect_err("no room");
     assert_eq!((error.exit, error.message.as_str()), (Exit::Failed, "cannot write to standard output"));
-    ui.finish().expect("told already");
+    ui.finish().expect("reported already");
 }
 
 #[test]
 fn lines_are_safe_and_data_is_as_it_is() {
     let pipe = Pipe::new(1000, io::ErrorKind::Other);
-    let mut ui = ui(&pipe, false, &Options::default());
+    let mut ui = ui(&pipe, false, &GlobalOptions::default());
     ui.out("a\u{1b}[2Jb\nc").expect("room");
     ui.out_text("job: x\n\ty\u{7}\n").expect("room");
     ui.out_bytes(b"a\tb\x1b\n").expect("room");
@@ -78,29 +78,15 @@ fn lines_are_safe_and_data_is_as_it_is() {
 }
 
 #[test]
-fn an_option_is_stronger_than_the_environment_and_that_than_the_terminal() {
-    let decide = |choice: ColorChoice, terminal, plain| choice.decide(Stream { terminal, plain });
-    assert!(decide(ColorChoice::Auto, true, false));
-    assert!(!decide(ColorChoice::Auto, true, true) && !decide(ColorChoice::Auto, false, false));
-    assert!(decide(ColorChoice::Always, false, true) && !decide(ColorChoice::Never, true, false));
-}
-
-#[test]
 fn headings_and_headers_are_bold_on_a_terminal_only() {
     let mut table = Table::new([crate::cli::table::Column::text("A")]);
     table.row(["b"]);
     let shown = |terminal| {
         let pipe = Pipe::new(1000, io::ErrorKind::Other);
-        let mut ui = ui(&pipe, terminal, &Options::default());
+        let mut ui = ui(&pipe, terminal, &GlobalOptions::default());
         ui.heading("Title").and_then(|()| ui.table(&table)).expect("room");
         pipe.text()
     };
     assert_eq!(shown(false), "Title\nA\nb\n");
     assert_eq!(shown(true), "\u{1b}[1mTitle\u{1b}[0m\n\u{1b}[1mA\u{1b}[0m\nb\n");
-}
-
-#[test]
-fn only_what_stands_before_the_colon_is_colored() {
-    assert_eq!(paint_prefix(true, RED, "error: a: b"), "\u{1b}[1;31merror:\u{1b}[0m a: b");
-    assert_eq!(paint_prefix(false, RED, "error: a: b"), "error: a: b");
 }

@@ -3,11 +3,11 @@
 use std::time::Instant;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError};
-use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use crate::job::KeepSpec;
 use crate::runner::observer::{Observer, RunEvent};
+use crate::runner::wall_clock::WallClock;
 use crate::store::prune::{Outcome, PruneError, Request, Writers, apply_beside, plan};
 use crate::store::{Store, StoreError};
 use crate::values::error_chain::in_one_line;
@@ -22,7 +22,7 @@ pub(crate) struct Pruner<'a> {
     pub(crate) keep: KeepSpec,
     /// What the lock says about who holds it.
     pub(crate) holder: String,
-    pub(crate) clock: fn() -> Timestamp,
+    pub(crate) clock: WallClock,
     pub(crate) observer: &'a dyn Observer,
 }
 
@@ -83,7 +83,7 @@ impl Pruner<'_> {
         let request = Request { policy: self.keep.policy.clone(), grace: self.keep.grace, zone: TimeZone::UTC };
         // A lost replica is pruned once it is back.
         let store = self.store.without_lost();
-        let plan = plan(&store, &request, (self.clock)(), &Silent)?;
+        let plan = plan(&store, &request, self.clock.now(), &Silent)?;
         if !plan.has_work() {
             return Ok(Outcome::default());
         }
@@ -104,6 +104,7 @@ mod tests {
     use std::sync::{Arc, Mutex};
 
     use crossbeam_channel::bounded;
+    use jiff::Timestamp;
 
     use super::*;
     use crate::format::store_file::StoreFile;
@@ -141,7 +142,7 @@ mod tests {
             store,
             keep: KeepSpec { policy, grace: DEFAULT_GRACE },
             holder: "a test".to_owned(),
-            clock: || Timestamp::UNIX_EPOCH,
+            clock: WallClock::new(|| Timestamp::UNIX_EPOCH),
             observer: &listener,
         };
         let (sender, commits) = bounded(1);

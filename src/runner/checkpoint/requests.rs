@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
-use jiff::Timestamp;
 
+use crate::runner::wall_clock::WallClock;
 use crate::store::Store;
 use crate::store::records::requests::Answer;
 use crate::values::lock::lock;
@@ -28,7 +28,7 @@ pub struct Requests {
 
 impl Requests {
     /// Makes the two ends: the director's, and the thread's.
-    pub fn new(store: Store, clock: fn() -> Timestamp) -> (Requests, RequestPoller) {
+    pub fn new(store: Store, clock: WallClock) -> (Requests, RequestPoller) {
         let waiting = Arc::new(Mutex::default());
         let (sender, answers) = unbounded();
         let poller = RequestPoller { store, clock, waiting: Arc::clone(&waiting), answers };
@@ -58,7 +58,7 @@ impl Requests {
 #[derive(Debug)]
 pub struct RequestPoller {
     store: Store,
-    clock: fn() -> Timestamp,
+    clock: WallClock,
     waiting: Arc<Mutex<BTreeSet<WaitingRequest>>>,
     answers: Receiver<(WaitingRequest, Answer)>,
 }
@@ -77,7 +77,7 @@ impl RequestPoller {
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return,
             }
-            let found: BTreeSet<WaitingRequest> = self.store.requests((self.clock)()).into_iter().collect();
+            let found: BTreeSet<WaitingRequest> = self.store.requests(self.clock.now()).into_iter().collect();
             known.retain(|request| found.contains(request));
             let new: Vec<WaitingRequest> = found.difference(&known).cloned().collect();
             known.extend(new.iter().cloned());
@@ -88,6 +88,8 @@ impl RequestPoller {
 
 #[cfg(test)]
 mod tests {
+    use jiff::Timestamp;
+
     use super::*;
     use crate::format::store_file::StoreFile;
     use crate::storage::memory::MemoryStorage;
@@ -99,7 +101,7 @@ mod tests {
         let created = Timestamp::UNIX_EPOCH;
         let file = StoreFile { format: 1, store: StoreId::new([1; 16]), job: "a".to_owned(), created };
         let store = Store::create(vec![Arc::new(MemoryStorage::new())], file).unwrap();
-        let (mut requests, poller) = Requests::new(store.clone(), || Timestamp::UNIX_EPOCH);
+        let (mut requests, poller) = Requests::new(store.clone(), WallClock::new(|| Timestamp::UNIX_EPOCH));
         std::thread::scope(|scope| {
             scope.spawn(|| poller.run());
             let id = "0123456789abcdef0123456789abcdef";

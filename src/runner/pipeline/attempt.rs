@@ -71,7 +71,7 @@ pub(crate) fn attempt(
         job: &job,
         control,
         observer,
-        clock: options.clock,
+        clock: options.clock.clone(),
         seed: xxhash_rust::xxh3::xxh3_64(&options.random),
         holder: options.holder.as_str(),
         partitions,

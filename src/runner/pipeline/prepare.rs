@@ -99,7 +99,7 @@ pub(crate) fn open_store(
                 format: FORMAT,
                 store: StoreId::new(options.random),
                 job: job.job.clone(),
-                created: (options.clock)(),
+                created: options.clock.now(),
             };
             Store::create(places[..1].to_vec(), file)?;
             let opened = open()?;

@@ -153,6 +153,7 @@ mod tests {
     use super::*;
     use crate::runner::process::processor::Processors;
     use crate::runner::storage_opener::StorageOpener;
+    use crate::runner::wall_clock::WallClock;
 
     struct Panicking;
 
@@ -175,7 +176,7 @@ mod tests {
             latest_good: false,
             must_resume: false,
             holder: "a test".to_owned(),
-            clock: Timestamp::now,
+            clock: WallClock::new(Timestamp::now),
             random: [1; 16],
             environment: Vec::new(),
             processors: Processors::default(),

@@ -3,8 +3,6 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use jiff::Timestamp;
-
 use crate::format::manifest::Mode;
 use crate::format::rows::RowCodec;
 use crate::input::partition_tasks::PartitionTasks;
@@ -22,6 +20,7 @@ use crate::runner::process::processor::Processor;
 use crate::runner::process::time_plan::TimePlan;
 use crate::runner::process::watermark::Clock;
 use crate::runner::process::window::Windows;
+use crate::runner::wall_clock::WallClock;
 use crate::values::id::Sequence;
 
 /// The most shards that a job has.
@@ -32,7 +31,7 @@ pub(crate) struct Run<'a> {
     pub(crate) job: &'a JobSpec,
     pub(crate) control: &'a Control,
     pub(crate) observer: &'a dyn Observer,
-    pub(crate) clock: fn() -> Timestamp,
+    pub(crate) clock: WallClock,
     /// Drawn at random for each run.
     pub(crate) seed: u64,
     pub(crate) holder: &'a str,

@@ -176,13 +176,13 @@ fn spawn_store_threads<'scope, 'env>(
     let sender = events.clone();
     let checkpointer = scope.spawn(guarded(events, move || checkpointer.run(&frozen, &cuts, &sender)));
     director.threads.cuts = Some(cut_sender);
-    let (requests, poller) = Requests::new(store.clone(), run.clock);
+    let (requests, poller) = Requests::new(store.clone(), run.clock.clone());
     scope.spawn(move || poller.run());
     director.threads.requests = Some(requests);
     let pruner = run.job.checkpoint.keep.clone().map(|keep| {
         let (sender, commits) = bounded(1);
         let (store, holder) = (store.clone(), run.holder.to_owned());
-        let pruner = Pruner { store, keep, holder, clock: run.clock, observer: run.observer };
+        let pruner = Pruner { store, keep, holder, clock: run.clock.clone(), observer: run.observer };
         director.threads.commits = Some(sender);
         scope.spawn(move || pruner.run(&commits))
     });

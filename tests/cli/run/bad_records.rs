@@ -104,8 +104,8 @@ fn a_bad_record_stops_the_run_and_is_told_with_its_place() {
             output.stderr,
             format!(
                 "error: bad record {record} of `data` at byte {offset}: {reason}\n\
-                 hint: the record begins `{begins}`\n\
-                 hint: mend the input, or set `input: on_error: skip` or `dead_letter: FILE` in job.yaml; the run goes on from its latest checkpoint\n"
+                 hint: the record starts with `{begins}`\n\
+                 hint: fix the input, or set `input: on_error: skip` or `dead_letter: FILE` in job.yaml; the next run resumes from the latest checkpoint\n"
             )
         );
         assert!(!env.path("out").exists());
@@ -119,7 +119,7 @@ fn bad_records_are_skipped_and_counted_or_collected() {
         job(&env, bad, ", on_error: skip");
         let output = env.run(&["run", "job.yaml", "--json"]).expect(3);
         assert!(output.stdout.contains("\"skipped\":1,\"skipped_in_all\":1,"), "{output}");
-        assert!(output.stderr.ends_with("warning: 1 bad record was left out\n"), "{output}");
+        assert!(output.stderr.ends_with("warning: 1 bad record was skipped\n"), "{output}");
         assert_eq!(env.read("out/j.jsonl"), "{\"k\":\"a\",\"n\":2,\"sum\":3}\n");
         // The job still is incomplete when there is nothing left to do.
         env.run(&["run", "job.yaml"]).expect(3);
@@ -153,7 +153,7 @@ fn a_line_of_100_megabytes_is_a_bad_record() {
     env.write("data", input);
     let output = env.run(&["run", "job.yaml", "--quiet"]).expect(4);
     assert!(
-        output.stderr.starts_with("error: bad record 1 of `data` at byte 16: is longer than 16777216 bytes\nhint: the record begins `{\"k\":\"xxx"),
+        output.stderr.starts_with("error: bad record 1 of `data` at byte 16: is longer than 16777216 bytes\nhint: the record starts with `{\"k\":\"xxx"),
         "{output}"
     );
     assert!(output.stderr.len() < 1000);

@@ -30,7 +30,7 @@ fn tasks_go_up_and_down_and_nothing_is_lost() {
         let before = *checkpoints(&env.path("store")).last().unwrap();
         let output = env.run(&["run", "job.yaml"]).expect(0);
         let keys = rows.lines().count();
-        let told = format!("j: re-routed {keys} keys from {old} to {new} tasks, keys and digest equal\n");
+        let told = format!("j: re-routed {keys} keys from {old} to {new} tasks; key count and digest match\n");
         assert!(output.stderr.contains(&told), "{output}");
         assert_eq!(env.read("out/j.jsonl"), rows);
         // There was nothing to read, but the new layout is worth a checkpoint.
@@ -55,10 +55,10 @@ fn aggregates_come_start_empty_move_and_go() {
     job(&env, "key: k", "t: last(t), n: count, mean: avg(v), all: count, top: max(v)");
     let output = env.run(&["run", "job.yaml"]).expect(0);
     for told in [
-        "warning: j: aggregate `mean` is new: it starts empty and leaves out the 2 records applied before\n",
-        "warning: j: aggregate `all` is new: it starts empty and leaves out the 2 records applied before\n",
-        "warning: j: aggregate `spent` is gone from the job file: its values are dropped\n",
-        "warning: j: aggregate `m` is gone from the job file: its values are dropped\n",
+        "warning: j: aggregate `mean` is new: it starts empty and does not include the 2 records applied before\n",
+        "warning: j: aggregate `all` is new: it starts empty and does not include the 2 records applied before\n",
+        "warning: j: aggregate `spent` is no longer in the job file: its values are dropped\n",
+        "warning: j: aggregate `m` is no longer in the job file: its values are dropped\n",
     ] {
         assert!(output.stderr.contains(told), "{told}{output}");
     }
@@ -81,7 +81,7 @@ fn a_job_without_a_key_takes_more_files_later() {
     env.run(&["run", "job.yaml"]).expect(0);
     (0..=20).for_each(|number| data(&env, 2 * number + 1));
     let output = env.run(&["run", "job.yaml"]).expect(0);
-    assert!(output.stderr.contains("j: re-routed 3 keys from 3 to 24 tasks, keys and digest equal\n"), "{output}");
+    assert!(output.stderr.contains("j: re-routed 3 keys from 3 to 24 tasks; key count and digest match\n"), "{output}");
     let fresh = Env::in_memory();
     (1..=3).for_each(|number| data(&fresh, 2 * number));
     (0..=20).for_each(|number| data(&fresh, 2 * number + 1));

@@ -17,7 +17,7 @@ fn finished() -> Env {
     env
 }
 
-const HINT: &str = "hint: put the input back as it was, or begin anew in another store (`checkpoint: store:`): what was counted of it can not be told apart\n";
+const HINT: &str = "hint: restore the input, or start over in a new store (`checkpoint: store:`): its records cannot be separated from the state\n";
 
 #[track_caller]
 fn fails(env: &Env, error: &str) {

@@ -41,10 +41,10 @@ fn without_the_flag_a_damaged_latest_checkpoint_is_an_error_that_names_the_newes
     let output = env.run(&["run", "job.yaml"]).expect(12);
     assert_eq!(output.stdout, "");
     assert!(output.stderr.starts_with("error: cannot resume from checkpoint 3, the latest\n  caused by: "), "{output}");
-    assert!(output.stderr.contains("\nhint: `ckpt run --latest-good` goes back to checkpoint 2 ("), "{output}");
+    assert!(output.stderr.contains("\nhint: `ckpt run --latest-good` resumes from checkpoint 2 ("), "{output}");
     damage(&env, 2);
     let output = env.run(&["run", "job.yaml"]).expect(12);
-    assert!(output.stderr.contains("goes back to checkpoint 1 ("), "{output}");
+    assert!(output.stderr.contains("resumes from checkpoint 1 ("), "{output}");
     assert_eq!(checkpoints(&env.path("store")), [1, 2, 3]);
     assert_eq!(env.read(OUTPUT).lines().count(), 3, "the output stays");
 }
@@ -59,16 +59,16 @@ fn with_it_the_run_goes_back_says_so_and_ends_as_if_nothing_had_been() {
     let output = env.run(&["run", "job.yaml", "--latest-good", "--quiet"]).expect(0);
     let lines: Vec<&str> = output.stderr.lines().collect();
     for (line, beginning) in lines.iter().zip([
-        "warning: counting: checkpoint 3 (",
-        "warning: counting: checkpoint 2 (",
+        "warning: counting: skipping damaged checkpoint 3 (",
+        "warning: counting: skipping damaged checkpoint 2 (",
         "warning: counting: going back to checkpoint 1 (",
-        "warning: counting: `out/counting.jsonl` is of checkpoint 3, which is left behind: moved to `out/counting.jsonl.withdrawn-00000003`",
+        "warning: counting: `out/counting.jsonl` was published by skipped checkpoint 3: moved to `out/counting.jsonl.withdrawn-00000003`",
     ]) {
         assert!(line.starts_with(beginning), "{output}");
     }
     assert_eq!(lines.len(), 4, "{output}");
-    assert!(lines[0].contains("is left behind: object `") && lines[0].contains("is damaged"), "{output}");
-    assert!(lines[2].ends_with("2 records of the checkpoints left behind will be applied again"), "{output}");
+    assert!(lines[0].contains("): object `") && lines[0].contains("is damaged"), "{output}");
+    assert!(lines[2].ends_with("2 records of the skipped checkpoints will be applied again"), "{output}");
     assert_eq!(env.read("out/counting.jsonl.withdrawn-00000003"), published);
     assert_eq!(env.read(OUTPUT), published);
 
@@ -93,7 +93,7 @@ fn a_run_that_has_nothing_new_to_apply_still_leaves_a_good_latest_checkpoint() {
     let view: serde_json::Value = serde_json::from_str(&text.stdout).expect("JSON");
     assert_eq!((view["resumed_from"].as_u64(), view["latest"].as_u64()), (Some(3), Some(5)));
     assert_eq!(view["left_behind"], serde_json::json!([4]));
-    let unknown = "`out/counting.jsonl` is left as it is: whether checkpoint 4 has published it can not be told";
+    let unknown = "left `out/counting.jsonl` in place: checkpoint 4 may or may not have published it";
     assert!(text.stderr.contains(unknown), "{text}");
     assert!(text.stderr.contains("an unknown number of records"), "{text}");
     env.run(&["run", "job.yaml"]).expect(0);
@@ -144,5 +144,5 @@ fn a_checkpoint_of_a_newer_format_is_no_damage_and_is_never_gone_back_behind() {
     env.write("store/checkpoints/00000003/SHA256SUMS", sums.replace(&last, &format!("{digest}  manifest.yaml")));
     env.write(path, newer);
     let output = env.run(&["run", "job.yaml", "--latest-good"]).expect(4);
-    assert!(output.stderr.contains("hint: use the version of ckpt that wrote it, or a newer one"), "{output}");
+    assert!(output.stderr.contains("hint: use the version of ckpt that wrote it, or a later one"), "{output}");
 }

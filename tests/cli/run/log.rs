@@ -41,7 +41,7 @@ fn every_event_of_a_run_is_a_line_of_json_and_standard_output_stays_the_answer()
         (&1.into(), &"end_of_input".into(), &1.into())
     );
     assert_eq!((&log[3]["records"], &log[3]["skipped"], &log[3]["ended"]), (&2.into(), &1.into(), &true.into()));
-    assert_eq!((&log[4]["level"], &log[4]["message"]), (&"warning".into(), &"1 bad record was left out".into()));
+    assert_eq!((&log[4]["level"], &log[4]["message"]), (&"warning".into(), &"1 bad record was skipped".into()));
 
     let again = env.run(&["run", "job.yaml", "--log=json", "--quiet"]).expect(3);
     assert_eq!(events(&lines(&again.stderr)), ["warning"], "{again}");
@@ -69,9 +69,9 @@ fn an_error_ends_the_log_with_its_causes_hints_and_exit_code() {
 
 #[test]
 fn the_document_lists_every_event_of_the_log() {
-    let source = std::fs::read_to_string(repository::path("src/cli/commands/run/run_events.rs")).expect("readable");
+    let source = std::fs::read_to_string(repository::path("src/cli/commands/run/events.rs")).expect("readable");
     let document = std::fs::read_to_string(repository::path("docs/scripting.md")).expect("readable");
-    let name = regex::Regex::new(r#"Told::(?:info|warning)\(\s*"([a-z_]+)""#).expect("well formed");
+    let name = regex::Regex::new(r#"EventText::(?:info|warning)\(\s*"([a-z_]+)""#).expect("well formed");
     let names: Vec<&str> = name.captures_iter(&source).map(|found| found.extract::<1>().1[0]).collect();
     assert!(names.len() >= 10, "{names:?}");
     for name in names.into_iter().chain(["progress", "finished", "failed", "note", "warning"]) {

@@ -140,12 +140,12 @@ fn a_mistake_in_a_class_is_told_with_its_place() {
         (
             LISTING.replace("    MyJob().run()", "    MyJob()"),
             2,
-            vec!["`job.py` does not say what its job is", "call its `run()`"],
+            vec!["`job.py` did not describe its job", "call `run()`"],
         ),
         (
             LISTING.replace("def setup(self):", "def setup(self)"),
             2,
-            vec!["SyntaxError", "`job.py` does not say what its job is: it ended with exit status: 1"],
+            vec!["SyntaxError", "`job.py` did not describe its job: it ended with exit status: 1"],
         ),
         (LISTING.replace("True", "{1}"), 2, vec!["configs['checkpoint'] is no JSON"]),
     ] {

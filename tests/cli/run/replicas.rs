@@ -95,7 +95,7 @@ fn finished() -> Env {
     replicated(&env, "");
     env.write("data.jsonl", "{\"k\":\"a\"}\n{\"k\":\"b\"}\n{\"k\":\"a\"}\n");
     let output = env.run(&["run", "job.yaml"]).expect(0);
-    assert_eq!(output.stderr, "counting: starts from nothing; checkpoints go to store\n");
+    assert_eq!(output.stderr, "counting: starts from scratch; checkpoints go to store\n");
     assert_equal(&env);
     env
 }
@@ -114,7 +114,7 @@ fn a_replica_that_vanishes_and_comes_back_is_caught_up_while_the_run_goes_on() {
     live.more("store", 3);
     assert!(!env.path("r").exists());
     let listed = env.run(&["list", "store"]).expect(0);
-    assert!(listed.stderr.contains("warning: replica `$DIR/r` can not be used: "), "{listed}");
+    assert!(listed.stderr.contains("warning: replica `$DIR/r` cannot be used: "), "{listed}");
     fs::rename(env.path("away"), env.path("r")).expect("renamed");
     live.more("r", 5);
     let (status, said) = live.end();
@@ -139,7 +139,10 @@ fn a_run_that_ends_without_a_replica_says_so_and_any_command_brings_it_up() {
     live.more("store", 3);
     let (status, said) = live.end();
     assert_eq!(status, 3, "{said}");
-    assert!(said.ends_with("warning: replica `r` is behind; the next run makes it equal when it is back\n"), "{said}");
+    assert!(
+        said.ends_with("warning: replica `r` is behind; it catches up in the next run, when it is available\n"),
+        "{said}"
+    );
     let output = env.run(&["verify", "store"]).expect(3);
     assert!(output.stdout.contains("note: replica-unavailable: `.`"), "{output}");
 
@@ -156,7 +159,7 @@ fn a_run_that_ends_without_a_replica_says_so_and_any_command_brings_it_up() {
     );
     env.run(&["verify", "r"]).expect(3);
     let planned = env.run(&["verify", "r", "--repair", "--dry-run"]).expect(3);
-    assert_eq!(planned.stdout.lines().filter(|line| line.starts_with("would heal `r/checkpoints/")).count(), behind);
+    assert_eq!(planned.stdout.lines().filter(|line| line.starts_with("would repair `r/checkpoints/")).count(), behind);
     env.run(&["verify", "r", "--repair"]).expect(0);
     env.run(&["verify", "r"]).expect(0);
     assert_equal(&env);
@@ -172,10 +175,7 @@ fn a_run_that_asks_for_all_copies_fails_with_the_name_of_the_replica() {
     let (status, said) = live.fail();
     assert_eq!(status, 4, "{said}");
     assert!(said.contains("error: only 1 of 2 copies can be made: replica `r`: `r"), "{said}");
-    assert!(
-        said.contains("hint: bring the replica back, or let fewer copies do with `checkpoint: min_copies:`"),
-        "{said}"
-    );
+    assert!(said.contains("hint: bring the replica back, or lower `checkpoint: min_copies:`"), "{said}");
     env.run(&["verify", "store", "--quick"]).expect(3);
 }
 
@@ -271,7 +271,7 @@ fn reading_falls_back_to_the_other_replica_and_says_so() {
     let output = run(&env, 0);
     assert!(output.stderr.contains("warning: counting: cannot use `store/"), "{output}");
     let healed = env.run(&["verify", "store", "--repair"]).expect(0);
-    assert!(healed.stdout.ends_with(&format!("{} were healed, 0 can not be\n", objects.len())), "{healed}");
+    assert!(healed.stdout.ends_with(&format!("repaired {} files; 0 cannot be repaired\n", objects.len())), "{healed}");
     let verified = env.run(&["verify", "store"]).expect(0);
     assert_eq!(verified.stdout.matches("note: object-set-aside").count(), objects.len(), "{verified}");
 }
@@ -350,7 +350,9 @@ fn what_was_pruned_does_not_come_back_with_a_replica_that_was_away_or_a_store_th
     let verified = env.run(&["verify", "store"]).expect(0);
     assert!(!verified.stdout.contains("checkpoint-missing"), "{verified}");
     // Only the event that tells of it is copied.
-    assert!(env.run(&["verify", "store", "--repair"]).expect(0).stdout.ends_with("1 were healed, 0 can not be\n"));
+    assert!(
+        env.run(&["verify", "store", "--repair"]).expect(0).stdout.ends_with("repaired 1 file; 0 cannot be repaired\n")
+    );
     run(&env, 0);
     assert_eq!(checkpoints(&env.path("store")), [3, 4]);
 

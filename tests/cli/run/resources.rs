@@ -92,7 +92,7 @@ fn a_full_disk_under_the_output_leaves_the_checkpoints_and_the_next_run_publishe
          mount -o remount,size=100M disk; ckpt run job.yaml -q >/dev/null && mkdir out && cp disk/counting.jsonl out/ && ls -A disk",
     )
     .expect(0);
-    assert_said(&output, "No space left on device (os error 28)", "make room on that disk");
+    assert_said(&output, "No space left on device (os error 28)", "free space on that disk");
     assert!(output.stderr.contains("error: cannot write output `disk/counting.jsonl`"), "{output}");
     assert_eq!(output.stdout, "4\ncounting.jsonl\n", "nothing torn is published, and nothing is left aside");
     env.run(&["verify", "store", "--deep"]).expect(0);
@@ -107,7 +107,7 @@ fn a_quota_that_is_used_up_is_an_error_like_a_full_disk() {
     }
     let inject = "strace -f -o /dev/null -e trace=fsync,fdatasync -e inject=fsync,fdatasync:error=EDQUOT:when=30+";
     let output = env.shell(&format!("{inject} ckpt run job.yaml -q")).expect(4);
-    assert_said(&output, "Disk quota exceeded (os error 122)", "raise the quota or remove something");
+    assert_said(&output, "Disk quota exceeded (os error 122)", "raise the quota or free space");
     assert_goes_on(&env, "disk/store");
 }
 
@@ -123,7 +123,7 @@ fn a_disk_that_fails_is_an_error_and_what_was_committed_is_whole() {
         // On a slow machine there may be too few calls.
         assert!([0, 4].contains(&output.status), "{call}: {output}");
         if output.status == 4 {
-            assert_said(&output, "Input/output error (os error 5)", "the disk or its connection fails");
+            assert_said(&output, "Input/output error (os error 5)", "the disk or its connection is failing");
         }
         assert_goes_on(&env, "disk/store");
         fs::remove_dir_all(env.path("disk/store")).expect("removed");
@@ -168,7 +168,7 @@ fn what_somebody_else_may_not_do_is_an_error_that_says_so() {
     // The binary may lie where the other user can not look, so it is copied.
     env.shell("chmod 755 . && cp \"$(command -v ckpt)\" ckpt && chmod 755 ckpt").expect(0);
     let output = env.shell(&format!("{other} ./ckpt run job.yaml -q")).expect(4);
-    assert_said(&output, "Permission denied (os error 13)", "run it as the user that the file belongs to");
+    assert_said(&output, "Permission denied (os error 13)", "run ckpt as the owner of the file");
     assert!(output.stderr.starts_with("error: cannot lock `store/lock`\n"), "{output}");
     env.shell(&format!("{other} ./ckpt list store && {other} ./ckpt verify store --deep")).expect(0);
     for (path, command) in [
@@ -181,7 +181,7 @@ fn what_somebody_else_may_not_do_is_an_error_that_says_so() {
         env.shell(&format!("chmod 700 {path}; chmod 777 store store/lock")).expect(0);
         env.shell(&format!("chmod 700 {path}")).expect(0);
         let output = env.shell(&format!("{other} ./ckpt {command}")).expect(4);
-        assert_said(&output, "Permission denied (os error 13)", "run it as the user that the file belongs to");
+        assert_said(&output, "Permission denied (os error 13)", "run ckpt as the owner of the file");
         fs::set_permissions(env.path(path), before).expect("set");
     }
     env.run(&["run", "job.yaml"]).expect(0);

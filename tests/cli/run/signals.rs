@@ -99,11 +99,11 @@ fn sigterm_ends_a_run_whose_input_is_idle_with_a_checkpoint() {
     std::thread::sleep(Duration::from_millis(300));
     signal(&child, Signal::TERM);
     assert_eq!(wait(&mut child, Duration::from_secs(5)), 0);
-    assert!(said(child).0.starts_with("piped: stopped; run it again to go on\n"));
+    assert!(said(child).0.starts_with("piped: stopped; run it again to continue\n"));
     let last = manifest(&env.path("store"), 1);
     assert!(last.contains("trigger: shutdown\nended: false\n"), "{last}");
     let again = env.run_with_input(&["run", "--must-resume", "job.yaml"], &bytes).expect(0);
-    assert!(again.stdout.contains("10,000 in all"), "{again}");
+    assert!(again.stdout.contains("10,000 in total"), "{again}");
 }
 
 #[test]
@@ -153,6 +153,6 @@ fn a_signal_while_checkpoints_are_disabled_stops_without_one() {
     signal(&child, Signal::USR1);
     signal(&child, Signal::TERM);
     assert_eq!(wait(&mut child, Duration::from_secs(20)), 0);
-    assert!(said(child).0.contains("stopped; run it again to go on"));
+    assert!(said(child).0.contains("stopped; run it again to continue"));
     assert_eq!(super::files(&env.path("checkpoints")).len(), 0);
 }

@@ -50,15 +50,15 @@ fn must_resume_refuses_to_start_from_nothing() {
     let refused = env.run(&["run", "--must-resume", "job.yaml"]).expect(10);
     assert_eq!(
         refused.stderr,
-        "error: `store` has no checkpoint to resume from\nhint: leave out `--must-resume` to start from nothing\n"
+        "error: `store` has no checkpoint to resume from\nhint: omit `--must-resume` to start from scratch\n"
     );
     assert!(!env.path("store").exists() && !env.path("out").exists());
     let fresh = env.run(&["run", "job.yaml"]).expect(0);
-    assert_eq!(fresh.stderr, "counting: starts from nothing; checkpoints go to store\n");
+    assert_eq!(fresh.stderr, "counting: starts from scratch; checkpoints go to store\n");
     let resumed = env.run(&["run", "--must-resume", "job.yaml"]).expect(0);
     // How long ago that was depends on how busy the machine is.
     assert!(resumed.stderr.starts_with("counting: resumes from checkpoint 1 of store ("), "{resumed}");
-    assert!(resumed.stderr.ends_with("): 1 records, 1 keys\n"), "{resumed}");
+    assert!(resumed.stderr.ends_with("): 1 record, 1 key\n"), "{resumed}");
 }
 
 #[test]
@@ -69,7 +69,7 @@ fn a_store_that_is_missing_while_its_output_is_there_is_an_error() {
         &env,
         10,
         "error: `store` is not a store, yet the published output `out/counting.jsonl` exists: the checkpoints are missing\n\
-         hint: put the store back; or move `out/counting.jsonl` away to start from nothing\n",
+         hint: put the store back, or move `out/counting.jsonl` away to start from scratch\n",
     );
     assert!(!env.path("store").exists());
     fs::rename(env.path("away"), env.path("store")).unwrap();
@@ -78,7 +78,7 @@ fn a_store_that_is_missing_while_its_output_is_there_is_an_error() {
         &env,
         10,
         "error: `store` has no checkpoint, yet the published output `out/counting.jsonl` exists: the checkpoints are missing\n\
-         hint: put the checkpoints back; or move `out/counting.jsonl` away to start from nothing\n",
+         hint: put the checkpoints back, or move `out/counting.jsonl` away to start from scratch\n",
     );
     fs::remove_file(env.path("out/counting.jsonl")).unwrap();
     env.run(&["run", "job.yaml"]).expect(0);
@@ -103,7 +103,7 @@ fn a_store_of_another_job_or_of_a_newer_format_is_not_touched() {
         &env,
         4,
         "error: cannot read `store/store.yaml`\n  caused by: store format 2 is not known to this version, which reads format 1\n\
-         hint: use the version of ckpt that wrote it, or a newer one\n",
+         hint: use the version of ckpt that wrote it, or a later one\n",
     );
     assert_eq!(files(&env.path("store")), before);
 }
@@ -163,7 +163,7 @@ fn a_place_that_is_no_store_is_not_written_to() {
 fn a_job_file_that_no_longer_fits_is_told_exactly() {
     let env = finished();
     let job = env.read("job.yaml");
-    let hint = "hint: change it back, or begin anew in another store (`checkpoint: store:`)\n";
+    let hint = "hint: undo the change, or start over in a new store (`checkpoint: store:`)\n";
     let unfit = "error: job.yaml does not fit the state in checkpoint 1\n  caused by: ";
     env.write("job.yaml", job.replace("key: k", "key: l").replace("{n: count}", "{n: count(k), m: max(k)}"));
     let causes = "the key was `k`, is now `l`\n  caused by: aggregate `n` was count, is now count(k)\n";
@@ -185,7 +185,7 @@ fn a_store_that_has_lost_its_store_file_gets_no_other_identity() {
         &env,
         12,
         "error: `store` has checkpoints, but no `store.yaml`\n\
-         hint: put `store.yaml` back from a copy of the store; every manifest names the identity that it has to have\n",
+         hint: restore `store.yaml` from a copy of the store with the same identity, which every manifest names\n",
     );
     assert!(!env.path("store/store.yaml").exists());
 }
@@ -195,5 +195,5 @@ fn a_store_without_checkpoints_is_not_called_intact() {
     let env = finished();
     fs::remove_dir_all(env.path("store/checkpoints")).unwrap();
     let verified = env.run(&["verify", "store"]).expect(10);
-    assert!(verified.stdout.ends_with("nothing verified: there is no checkpoint\n"), "{verified}");
+    assert!(verified.stdout.ends_with("nothing to verify: there is no checkpoint\n"), "{verified}");
 }

@@ -96,12 +96,12 @@ fn the_summary_as_json_has_the_documented_fields_and_the_right_numbers() {
 fn standard_output_has_the_summary_only_and_standard_error_the_notes() {
     let env = prepared(1_000);
     let output = env.run(&["run", "job.yaml"]).expect(0);
-    assert_eq!(output.stderr, "counting: starts from nothing; checkpoints go to store\n");
+    assert_eq!(output.stderr, "counting: starts from scratch; checkpoints go to store\n");
     let lines: Vec<&str> = output.stdout.lines().collect();
     assert_eq!(lines[..2], ["counting: the input was read to its end", "  resumed from  nothing"]);
     assert!(lines[2].starts_with("  records       1,000 in "), "{output}");
     assert_eq!(lines[3], "  keys          10");
-    assert!(lines[4].starts_with("  checkpoints   1, the latest is 1, "), "{output}");
+    assert!(lines[4].starts_with("  checkpoints   1, latest 1, "), "{output}");
     assert!(lines[5].starts_with("  output        out/counting.jsonl (10 rows, "), "{output}");
     assert_eq!(lines.len(), 6);
     let quiet = env.run(&["run", "job.yaml", "--quiet"]).expect(0);
@@ -114,7 +114,7 @@ fn a_run_without_checkpoints_or_output_says_so() {
     let env = prepared(10);
     env.write("job.yaml", env.read("job.yaml").replace("store: store", "enabled: false").replace("output: out/\n", ""));
     let output = env.run(&["run", "job.yaml"]).expect(0);
-    assert_eq!(output.stderr, "counting: starts from nothing; checkpoints are disabled\n");
+    assert_eq!(output.stderr, "counting: starts from scratch; checkpoints are disabled\n");
     assert!(output.stdout.ends_with("  keys          10\n  checkpoints   disabled\n"), "{output}");
 }
 

@@ -50,7 +50,7 @@ fn records_of_windows_that_closed_at_the_end_are_late_when_input_is_added() {
     env.run(&["run", "job.yaml"]).expect(0);
     data(&env, "data-2.jsonl", &[("a", 119, 1), ("a", 120, 1)]);
     let output = env.run(&["run", "job.yaml"]).expect(3);
-    assert!(output.stderr.contains("warning: 1 record was late and left out"), "{output}");
+    assert!(output.stderr.contains("warning: 1 late record was left out"), "{output}");
     let late = env.read("late.jsonl");
     assert!(late.starts_with(r#"{"partition":"data-2.jsonl","offset":0,"record":0,"reason":"is late: its window ended at 1970-01-01T00:02:00Z, and the watermark was at 1970-01-01T00:02:00Z","data":"#), "{late}");
     assert_eq!(late.lines().count(), 1);

@@ -1,7 +1,8 @@
-//! How stale each class of mode priority is.
+//! How far each priority class of a checkpoint is behind.
 
 use serde::Serialize;
 
+use crate::cli::text::counted;
 use crate::format::manifest::{Mode, OlderCut};
 use crate::format::positions::PositionRow;
 use crate::job::Selector;
@@ -10,13 +11,13 @@ use crate::runner::checkpoint::priority::Priorities;
 use crate::store::{Committed, Store};
 use crate::values::units::{Count, Span};
 
-/// A class, and how far its shards are behind the checkpoint's own cut.
+/// A class, and how far its shards are behind the cut of the checkpoint.
 #[derive(Debug, Serialize)]
 pub(super) struct ClassView {
     name: String,
     weight: u32,
     every: u32,
-    /// Which shards a class by key has is known only to the run; they are counted in the other classes.
+    /// Whether the class selects keys. Only the run knows its shards; they are counted in the other classes.
     by_key: bool,
     shards: u64,
     behind_shards: u64,
@@ -24,7 +25,7 @@ pub(super) struct ClassView {
     seconds_behind: i64,
 }
 
-/// Returns the classes of the job that wrote a checkpoint of mode priority; none when it is of another mode, or its definition can not be read.
+/// Returns the classes of a checkpoint in priority mode; none for another mode or if the job cannot be read.
 pub(super) fn classes(store: &Store, committed: &Committed, positions: &[PositionRow]) -> Vec<ClassView> {
     let manifest = &committed.manifest;
     if manifest.mode != Mode::Priority {
@@ -57,24 +58,24 @@ pub(super) fn classes(store: &Store, committed: &Committed, positions: &[Positio
 }
 
 impl ClassView {
-    /// Tells whether there is anything to say of it: nobody wrote down the class of the others, which may be empty.
+    /// Tells whether to show the class. The implicit class of all other shards may be empty.
     pub(super) fn is_shown(&self) -> bool {
         self.shards > 0 || self.weight > 0
     }
 
-    /// Says it for people.
+    /// Describes the class for people.
     pub(super) fn line(&self) -> String {
         let name = &self.name;
         if self.by_key {
             return format!("{name}: by key; its shards are counted in the other classes");
         }
-        let shards = super::counted(self.shards, "shard");
+        let shards = counted(self.shards, "shard");
         if self.behind_shards == 0 {
-            return format!("{name}: {shards}, none is behind");
+            return format!("{name}: {shards}, none behind");
         }
         let time = Span(std::time::Duration::from_secs(self.seconds_behind.unsigned_abs()));
         format!(
-            "{name}: {shards}, {} behind, at most {} records and {time}",
+            "{name}: {shards}, {} behind by at most {} records and {time}",
             self.behind_shards,
             Count(self.records_behind)
         )

@@ -1,6 +1,6 @@
-//! The metrics of a run, as Prometheus reads them.
+//! The metrics of a run, for Prometheus.
 //!
-//! Names follow the conventions of that project: base units, the unit in the name, `_total` behind what only grows.
+//! Names follow its conventions: base units, the unit in the name, `_total` for counters.
 
 use std::sync::atomic::AtomicU64;
 
@@ -20,7 +20,7 @@ use crate::store::StoreNote;
 type Number = Gauge<u64, AtomicU64>;
 type Seconds = Gauge<f64, AtomicU64>;
 
-/// What caused a checkpoint, and what came of it.
+/// The cause and the outcome of an attempt.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Attempt {
     cause: String,
@@ -59,13 +59,13 @@ pub(super) struct Metrics {
     replica_warnings: Counter,
 }
 
-/// The phases, from the cut to the commit: 10 µs to 5 min.
+/// The buckets for the phases of a checkpoint: 10 µs to 5 min.
 fn phase_histogram() -> Histogram {
     Histogram::new(exponential_buckets(1e-5, 4.0, 13))
 }
 
 impl Metrics {
-    /// Makes the metrics of `job`, which every one of them names.
+    /// Makes the metrics of `job`, whose name is a label of each.
     pub(super) fn new(job: &str) -> Metrics {
         let labels = std::iter::once(("job".into(), job.to_owned().into()));
         let mut registry = Registry::with_prefix_and_labels("ckpt", labels);
@@ -95,46 +95,46 @@ impl Metrics {
         let build = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
         registry.register("build", "The version of ckpt", build);
         let m = &metrics;
-        registry.register("records", "Records applied by this run, bad ones included", m.records.clone());
+        registry.register("records", "Records applied by this run, including bad ones", m.records.clone());
         registry.register(
             "records_late",
-            "Records of this run that came after all their windows were closed",
+            "Records of this run that arrived after all their windows had closed",
             m.late.clone(),
         );
-        let help = "The time before which no more records are expected, 0 for a job that does not go by time";
+        let help = "The time before which no more records are expected; 0 for a job without event time";
         registry.register("watermark_timestamp_seconds", help, m.watermark.clone());
-        registry.register("records_skipped", "Bad records that this run left out", m.skipped.clone());
+        registry.register("records_skipped", "Bad records skipped by this run", m.skipped.clone());
         let mut bytes = |name: &str, help: &str, metric: &Counter| {
             registry.register_with_unit(name, help, Unit::Bytes, metric.clone());
         };
         bytes("input", "Input applied by this run, after decompression", &m.input_bytes);
-        bytes("checkpoint_written", "New objects of the checkpoints of this run", &m.written_bytes);
+        bytes("checkpoint_written", "New objects in the checkpoints of this run", &m.written_bytes);
         let mut gauge = |name: &str, help: &str, metric: &Number| registry.register(name, help, metric.clone());
-        gauge("input_size_bytes", "All of the input, 0 where that is not known", &m.input_size_bytes);
-        gauge("input_lag_bytes", "Input that is there and not applied, 0 where that is not known", &m.input_lag_bytes);
+        gauge("input_size_bytes", "The size of all input; 0 if unknown", &m.input_size_bytes);
+        gauge("input_lag_bytes", "Available input that is not applied yet; 0 if unknown", &m.input_lag_bytes);
         gauge("state_keys", "Keys in the state", &m.keys);
-        gauge("state_memory_bytes", "Memory of the state, without text and sketches", &m.state_bytes);
+        gauge("state_memory_bytes", "Memory used by the state, without text and sketches", &m.state_bytes);
         gauge("state_changed_bytes", "State that changed since the last cut", &m.changed_bytes);
-        gauge("last_checkpoint_sequence", "The number of the latest checkpoint, 0 for none", &m.last_sequence);
+        gauge("last_checkpoint_sequence", "The number of the latest checkpoint; 0 if there is none", &m.last_sequence);
         gauge("last_checkpoint_bytes", "The size of the latest checkpoint of this run", &m.last_bytes);
-        let help = "Attempts at a checkpoint that failed since the last that did not";
+        let help = "Failed attempts at a checkpoint since the last successful one";
         registry.register("checkpoint_failures_in_a_row", help, m.failures_in_a_row.clone());
-        let help = "When the cut of the latest checkpoint was taken; its age is time() minus this";
+        let help = "The time of the cut of the latest checkpoint; its age is time() minus this";
         registry.register("last_checkpoint_timestamp_seconds", help, m.last_created.clone());
         registry.register("checkpoints", "Attempts at a checkpoint in this run", m.checkpoints.clone());
-        let help = "How long the phases of committed checkpoints took";
+        let help = "The duration of the phases of committed checkpoints";
         registry.register_with_unit("checkpoint_phase", help, Unit::Seconds, m.phases.clone());
         registry.register("published_files", "Output files put in place by this run", m.published_files.clone());
-        registry.register("published_rows", "Rows in them", m.published_rows.clone());
+        registry.register("published_rows", "Rows in the published files", m.published_rows.clone());
         registry.register("replica_warnings", "Warnings about replicas in this run", m.replica_warnings.clone());
         metrics.registry = registry;
         metrics
     }
 
-    /// Returns all of them in the text format of OpenMetrics.
+    /// Returns the metrics in the text format of OpenMetrics.
     pub(super) fn encode(&self) -> String {
         let mut text = String::new();
-        encode(&mut text, &self.registry).expect("a text takes everything");
+        encode(&mut text, &self.registry).expect("writing to a string succeeds");
         text
     }
 

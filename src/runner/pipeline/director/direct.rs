@@ -240,7 +240,7 @@ impl<'a> Director<'a> {
         let (positions, past) = self.accounts.positions(stands);
         let cut = Cut {
             number,
-            created: (self.run.clock)(),
+            created: self.run.clock.now(),
             begun,
             trigger,
             ended,
@@ -282,7 +282,7 @@ impl<'a> Director<'a> {
             }
             CheckpointOutcome::Failed(error) => {
                 let error_text = Some(in_one_line(error.as_ref()));
-                self.answer(&Answer { error: error_text, ..Answer::new(AttemptOutcome::Failed, (self.run.clock)()) });
+                self.answer(&Answer { error: error_text, ..Answer::new(AttemptOutcome::Failed, self.run.clock.now()) });
                 self.checkpoints.failed(self.run, error)?;
                 self.triggers.retry_soon();
             }
@@ -312,7 +312,7 @@ impl<'a> Director<'a> {
 
     pub(super) fn answer_elided(&mut self) {
         let sequence = self.checkpoints.latest_sequence();
-        self.answer(&Answer { sequence, ..Answer::new(AttemptOutcome::Elided, (self.run.clock)()) });
+        self.answer(&Answer { sequence, ..Answer::new(AttemptOutcome::Elided, self.run.clock.now()) });
     }
 }
 

@@ -11,13 +11,14 @@ use crate::job::calendar::Calendar;
 use crate::runner::checkpoint::trigger::{DueTimes, TriggerInputs, TriggerPolicy};
 use crate::runner::lineage::Lineage;
 use crate::runner::pipeline::run::Run;
+use crate::runner::wall_clock::WallClock;
 
 /// A checkpoint at a calendar time that failed is tried again after this time.
 const RETRY_AFTER: Duration = Duration::from_secs(60);
 
 /// The triggers of a job, and what they look at.
 pub(super) struct Triggers {
-    clock: fn() -> Timestamp,
+    clock: WallClock,
     pub(super) policy: TriggerPolicy,
     /// When the run began.
     began: Timestamp,
@@ -35,9 +36,9 @@ impl Triggers {
     pub(super) fn new(run: &Run<'_>, lineage: &Lineage, started: Instant) -> Triggers {
         let latest = lineage.last.as_ref().map(|last| &last.manifest);
         let policy = policy(run);
-        let began = (run.clock)();
+        let began = run.clock.now();
         Triggers {
-            clock: run.clock,
+            clock: run.clock.clone(),
             next_at: first_time(&policy, latest, began),
             policy,
             began,
@@ -50,7 +51,7 @@ impl Triggers {
 
     /// Returns what the policy looks at. `records` is the sum since the job began, `changed_bytes` since the last cut.
     pub(super) fn inputs(&mut self, run: &Run<'_>, records: u64, changed_bytes: u64) -> TriggerInputs {
-        let now = (self.clock)();
+        let now = self.clock.now();
         if let (DueTimes::At(calendar), Some(next_at)) = (&self.policy.times, self.next_at) {
             // It is later only if the clock was set back since: then the next time by the new clock counts.
             self.next_at = Some(calendar.next_after(now).map_or(next_at, |by_now| by_now.min(next_at)));
@@ -96,7 +97,7 @@ impl Triggers {
 
     /// Makes a failed attempt be tried again soon: the next calendar time may be far away.
     pub(super) fn retry_soon(&mut self) {
-        let retry = (self.clock)().checked_add(RETRY_AFTER).ok();
+        let retry = self.clock.now().checked_add(RETRY_AFTER).ok();
         self.next_at = self.next_at.and_then(|at| retry.map(|retry| at.min(retry)));
     }
 }

@@ -39,7 +39,7 @@ impl Turns {
             None => Vec::new(),
         };
         for older in &lineage.older {
-            let age = (run.clock)().duration_since(older.cut.created);
+            let age = run.clock.now().duration_since(older.cut.created);
             let since = Duration::try_from(age).ok().and_then(|age| now.checked_sub(age)).unwrap_or(now);
             for shard in &older.cut.shards {
                 if let Some(taken_at) = taken_at.get_mut(*shard as usize) {

@@ -1,4 +1,4 @@
-//! The file in which `ckpt verify --for` keeps when it read each object.
+//! The file where `ckpt verify --for` records when it read each object.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -13,39 +13,40 @@ use crate::format::layout::ObjectName;
 use crate::ops::verify::{Report, Seen};
 use crate::store::Store;
 
-/// The version of the file that is written and read.
+/// The version of the file.
 const VERSION: u32 = 1;
 
-/// The largest file that is read, in bytes: that of more than two million objects.
+/// The largest file that is read, in bytes: enough for more than two million objects.
 const MAX_BYTES: u64 = 256 << 20;
 
 /// When each object was last found intact.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Memory {
+pub(super) struct ReadTimes {
     version: u32,
     /// By the absolute path of the replica.
     replicas: BTreeMap<String, BTreeMap<ObjectName, Timestamp>>,
 }
 
-impl Memory {
-    /// Reads the file, which need not be there yet.
-    pub(super) fn load(path: &Path) -> Result<Memory, CliError> {
+impl ReadTimes {
+    /// Reads the file, which may not exist yet.
+    pub(super) fn load(path: &Path) -> Result<ReadTimes, CliError> {
         let bytes = match read(path) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return Ok(Memory { version: VERSION, replicas: BTreeMap::new() });
+                return Ok(ReadTimes { version: VERSION, replicas: BTreeMap::new() });
             }
             Err(error) => return Err(CliError::io("read", path, &error)),
         };
-        let unfit = || CliError::usage(format!("`{}` is no state of `ckpt verify`", path.display()));
-        let hint = "remove it to begin anew; every object is then read once more";
-        let memory: Memory = serde_json::from_slice(&bytes).map_err(|error| unfit().caused_by(&error).hint(hint))?;
-        if memory.version == VERSION { Ok(memory) } else { Err(unfit().hint(hint)) }
+        let unfit = || CliError::usage(format!("`{}` is not a state file of `ckpt verify`", path.display()));
+        let hint = "remove it to start over; every object is then read again";
+        let read_times: ReadTimes =
+            serde_json::from_slice(&bytes).map_err(|error| unfit().caused_by(&error).hint(hint))?;
+        if read_times.version == VERSION { Ok(read_times) } else { Err(unfit().hint(hint)) }
     }
 
-    /// Returns what is known of the replicas of `store`.
-    pub(super) fn seen(&self, store: &Store) -> Seen {
+    /// Returns the times for the replicas of `store`.
+    pub(super) fn of_store(&self, store: &Store) -> Seen {
         let unavailable = store.unavailable.iter().map(|absent| &absent.storage);
         let places = store.replicas.iter().chain(unavailable).map(|storage| storage.place());
         let known = places.filter_map(|place| {
@@ -55,8 +56,8 @@ impl Memory {
         Seen { places: known.collect() }
     }
 
-    /// Notes what was read at `now`. What a store does not need any more is forgotten.
-    pub(super) fn note(&mut self, reports: &[Report], now: Timestamp) {
+    /// Records what was read at `now`, and drops objects that the store no longer needs.
+    pub(super) fn update(&mut self, reports: &[Report], now: Timestamp) {
         for report in reports.iter().filter(|report| report.objects > 0) {
             let place = real(&report.place);
             let old = self.replicas.remove(&place).unwrap_or_default();
@@ -66,33 +67,33 @@ impl Memory {
         }
     }
 
-    /// Writes the file: after a crash it is the old or the new, whole.
+    /// Writes the file. After a crash it is either the old or the new one, complete.
     pub(super) fn save(&self, path: &Path) -> Result<(), CliError> {
-        let mut aside = path.as_os_str().to_owned();
-        aside.push(format!(".tmp-{}", std::process::id()));
-        let aside = Path::new(&aside);
+        let mut temporary = path.as_os_str().to_owned();
+        temporary.push(format!(".tmp-{}", std::process::id()));
+        let temporary = Path::new(&temporary);
         let write = || {
-            let mut file = File::create(aside)?;
+            let mut file = File::create(temporary)?;
             file.write_all(&serde_json::to_vec(self)?)?;
             file.sync_all()?;
-            fs::rename(aside, path)
+            fs::rename(temporary, path)
         };
         write().map_err(|error| {
-            // The first error is the one to tell.
-            let _ = fs::remove_file(aside);
+            // The first error is the one to report.
+            let _ = fs::remove_file(temporary);
             CliError::io("write", path, &error)
         })
     }
 }
 
-/// Returns the content of a regular file. To open a pipe would wait for its writer, and a device may have no end.
+/// Reads a regular file. Opening a pipe would wait for its writer, and a device may never end.
 fn read(path: &Path) -> io::Result<Vec<u8>> {
     let found = fs::metadata(path)?;
     if !found.is_file() {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"));
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
     }
     if found.len() > MAX_BYTES {
-        let message = format!("it has {} bytes, expected at most {MAX_BYTES}", found.len());
+        let message = format!("expected at most {MAX_BYTES} bytes, found {}", found.len());
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, message));
     }
     let mut bytes = Vec::new();

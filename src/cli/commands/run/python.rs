@@ -11,10 +11,10 @@ use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::values::digest::Digest;
 
-/// The Python module that jobs import, as `pip install ./python` installs it.
+/// The Python module that jobs import, which `pip install ./python` installs too.
 const MODULE: &str = include_str!("../../../../python/samza.py");
 
-/// The most that a script may say about its job, in bytes: as much as a job file.
+/// The largest job description of a script, in bytes: that of a job file.
 const MAX_JOB_BYTES: u64 = 1 << 20;
 
 /// Tells whether the job is a script.
@@ -22,7 +22,7 @@ pub(super) fn is_script(job: &Path) -> bool {
     job.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("py"))
 }
 
-/// Asks a script for its job: a job file, in JSON.
+/// Asks a script for its job. Returns a job file in JSON.
 pub(super) fn describe(script: &Path, environment: &[(OsString, OsString)]) -> Result<Vec<u8>, CliError> {
     let shown = script.display();
     if let Err(error) = fs::metadata(script) {
@@ -33,7 +33,7 @@ pub(super) fn describe(script: &Path, environment: &[(OsString, OsString)]) -> R
     let cannot = |error: &io::Error| {
         CliError::usage(format!("cannot run `{}` on `{shown}`", python.to_string_lossy()))
             .caused_by(error)
-            .hint("a job in Python needs Python 3.9 or later; `CKPT_PYTHON` says which to use")
+            .hint("a Python job needs Python 3.9 or later; set `CKPT_PYTHON` to choose the interpreter")
     };
     let mut child = Command::new(&python)
         .arg(script.file_name().unwrap_or(script.as_os_str()))
@@ -51,18 +51,18 @@ pub(super) fn describe(script: &Path, environment: &[(OsString, OsString)]) -> R
     }
     let status = child.wait().map_err(|error| cannot(&error))?;
     if !status.success() {
-        return Err(CliError::usage(format!("`{shown}` does not say what its job is: it ended with {status}")));
+        return Err(CliError::usage(format!("`{shown}` did not describe its job: it ended with {status}")));
     }
     if text.is_empty() {
-        return Err(CliError::usage(format!("`{shown}` does not say what its job is"))
-            .hint("it has to make a SamzaJob and call its `run()`: `if __name__ == '__main__': MyJob().run()`"));
+        return Err(CliError::usage(format!("`{shown}` did not describe its job"))
+            .hint("it must create a SamzaJob and call `run()`: `if __name__ == '__main__': MyJob().run()`"));
     }
     Ok(text)
 }
 
-/// Returns the environment in which Python finds the module: behind all other places, so that an installed one comes first.
+/// Returns the environment in which Python finds the module, after any installed one.
 ///
-/// Nothing when it can not be written: then it has to be installed.
+/// Empty if the module cannot be written; then it must be installed.
 pub(super) fn environment() -> Vec<(OsString, OsString)> {
     let Ok(directory) = module_directory() else { return Vec::new() };
     let path = match env::var_os("PYTHONPATH").filter(|path| !path.is_empty()) {
@@ -76,7 +76,7 @@ pub(super) fn environment() -> Vec<(OsString, OsString)> {
     vec![("PYTHONPATH".into(), path)]
 }
 
-/// Writes the module into the user's cache, unless it is there, and returns its directory.
+/// Writes the module into the user's cache if needed, and returns its directory.
 fn module_directory() -> io::Result<PathBuf> {
     let variable = |name| env::var_os(name).filter(|value| Path::new(value).is_absolute()).map(PathBuf::from);
     let cache = variable("XDG_CACHE_HOME").or_else(|| Some(variable("HOME")?.join(".cache")));
@@ -88,13 +88,14 @@ fn module_directory() -> io::Result<PathBuf> {
         return Ok(directory);
     }
     fs::create_dir_all(&directory)?;
-    let aside = directory.join(format!(".samza.py.{}", std::process::id()));
-    fs::write(&aside, MODULE)?;
-    fs::rename(&aside, &path)?;
+    let temporary = directory.join(format!(".samza.py.{}", std::process::id()));
+    fs::write(&temporary, MODULE)?;
+    fs::rename(&temporary, &path)?;
     Ok(directory)
 }
 
-/// Returns the input files of the command line as the job names them: relative to its directory where they lie below it, else absolute.
+/// Returns the input files of the command line as a job names them: relative if they are below its directory, else
+/// absolute.
 pub(super) fn inputs(given: &[PathBuf], job: &Path) -> Result<Vec<String>, CliError> {
     let cannot = |path: &Path, error: &io::Error| {
         CliError::usage(format!("cannot read input `{}`", path.display())).caused_by(error)
@@ -110,7 +111,9 @@ pub(super) fn inputs(given: &[PathBuf], job: &Path) -> Result<Vec<String>, CliEr
         let name = absolute.strip_prefix(&base).unwrap_or(&absolute);
         match name.to_str() {
             Some(name) => Ok(crate::input::globs::literal(name)),
-            None => Err(CliError::new(Exit::Usage, format!("the name of input `{}` is not UTF-8", path.display()))),
+            None => {
+                Err(CliError::new(Exit::Usage, format!("the name of input `{}` is not valid UTF-8", path.display())))
+            }
         }
     };
     given.iter().map(name).collect()

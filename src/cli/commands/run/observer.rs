@@ -1,4 +1,4 @@
-//! Tells the person, or the program that collects the log, how a run is doing.
+//! Reports the events and the status of a run, on the terminal or in the log.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -6,27 +6,27 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::cli::commands::run::run_events::told;
+use super::events::texts;
 use crate::cli::log::{Journal, Level};
 use crate::cli::progress::LiveLine;
 use crate::runner::observer::{Observer, RunEvent, Status};
 use crate::values::units::{Bytes, Count, Rate, Span};
 
-/// The time between two lines of progress in a log.
+/// The time between two `progress` events in the log.
 const PROGRESS_EVERY: Duration = Duration::from_secs(10);
 
-/// Tells a person: notes, warnings and a live line.
-pub(super) struct Watcher {
+/// Prints notes, warnings and a live line.
+pub(super) struct StatusPrinter {
     pub(super) line: LiveLine,
     pub(super) job: String,
     pub(super) now: Timestamp,
 }
 
-impl Observer for Watcher {
+impl Observer for StatusPrinter {
     fn event(&self, event: &RunEvent) {
-        for told in told(event, self.now).into_iter().filter(|told| told.is_spoken) {
-            let text = format!("{}: {}", self.job, told.message);
-            match told.level {
+        for event in texts(event, self.now).into_iter().filter(|event| !event.log_only) {
+            let text = format!("{}: {}", self.job, event.message);
+            match event.level {
                 Level::Info => self.line.note(&text),
                 Level::Warning | Level::Error => self.line.warn(&text),
             }
@@ -52,7 +52,7 @@ impl Observer for Watcher {
     }
 }
 
-/// Writes a line of JSON for every event, and one for the progress every ten seconds.
+/// Writes one line of JSON per event, and one every ten seconds for the progress.
 pub(super) struct LogWriter {
     journal: Journal,
     now: Timestamp,
@@ -60,7 +60,7 @@ pub(super) struct LogWriter {
 }
 
 impl LogWriter {
-    /// Makes one whose first line of progress comes after ten seconds. Ages in its messages are those at `now`.
+    /// Makes a writer whose first `progress` event comes after ten seconds. Ages in messages are those at `now`.
     pub(super) fn new(journal: Journal, now: Timestamp) -> LogWriter {
         LogWriter { journal, now, last_progress: Mutex::new(Instant::now()) }
     }
@@ -68,8 +68,8 @@ impl LogWriter {
 
 impl Observer for LogWriter {
     fn event(&self, event: &RunEvent) {
-        for told in told(event, self.now) {
-            self.journal.write(told.level, told.event, &told.message, &told.fields);
+        for event in texts(event, self.now) {
+            self.journal.write(event.level, event.name, &event.message, &event.fields);
         }
     }
 
@@ -96,7 +96,7 @@ impl Observer for LogWriter {
     }
 }
 
-/// Tells several observers the same.
+/// Passes everything to several observers.
 pub(super) struct All<'a>(pub(super) Vec<&'a dyn Observer>);
 
 impl Observer for All<'_> {

@@ -1,4 +1,4 @@
-//! The small web server that hands out the metrics of a run: one answer a connection, and never more than a few connections.
+//! A small web server for the metrics of a run: one answer per connection, and a limited number of connections.
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream, ToSocketAddrs as _};
@@ -11,28 +11,28 @@ use super::metrics::Metrics;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 
-/// Where the metrics are.
+/// The path of the metrics.
 const PATH: &str = "/metrics";
 /// The text format of OpenMetrics, which Prometheus reads.
 const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-/// How long a connection may take to ask, and to take the answer.
-const PATIENCE: Duration = Duration::from_secs(5);
-/// So many connections are answered at once; more are closed.
+/// How long a connection may take to send the request, and to receive the answer.
+const TIMEOUT: Duration = Duration::from_secs(5);
+/// The most connections answered at once; others are closed.
 const MAX_CONNECTIONS: usize = 64;
-/// The most that a request may have before its end.
+/// The largest head of a request.
 const MAX_REQUEST_BYTES: usize = 8 * 1024;
 
-/// Answers until it is dropped.
-pub(super) struct Scrape {
-    is_over: Arc<AtomicBool>,
+/// Answers requests until it is dropped.
+pub(super) struct MetricsServer {
+    is_stopped: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
     address: SocketAddr,
     metrics: Arc<Metrics>,
 }
 
-impl Scrape {
-    /// Begins to answer at `address`: `HOST:PORT`, or a port of this machine alone. Port 0 is any that is free.
-    pub(super) fn start(address: &str, metrics: Metrics) -> Result<Scrape, CliError> {
+impl MetricsServer {
+    /// Starts to answer at `address`: `HOST:PORT`, or a port on this machine. Port 0 means any free port.
+    pub(super) fn start(address: &str, metrics: Metrics) -> Result<MetricsServer, CliError> {
         let whole = if address.parse::<u16>().is_ok() { format!("127.0.0.1:{address}") } else { address.to_owned() };
         let expected = "expected HOST:PORT, such as 127.0.0.1:9184, or a port";
         let wrong = || CliError::usage(format!("`--metrics {address}`: {expected}"));
@@ -42,33 +42,33 @@ impl Scrape {
         };
         let listener = TcpListener::bind(resolved).map_err(refused)?;
         let address = listener.local_addr().map_err(refused)?;
-        let is_over = Arc::new(AtomicBool::new(false));
+        let is_stopped = Arc::new(AtomicBool::new(false));
         let metrics = Arc::new(metrics);
-        let (over, shown) = (Arc::clone(&is_over), Arc::clone(&metrics));
-        let thread = std::thread::spawn(move || listen(&listener, &shown, &over));
-        Ok(Scrape { is_over, thread: Some(thread), address, metrics })
+        let (stopped, shown) = (Arc::clone(&is_stopped), Arc::clone(&metrics));
+        let thread = std::thread::spawn(move || listen(&listener, &shown, &stopped));
+        Ok(MetricsServer { is_stopped, thread: Some(thread), address, metrics })
     }
 
-    /// Returns the metrics that it hands out.
+    /// Returns the metrics.
     pub(super) fn metrics(&self) -> &Metrics {
         &self.metrics
     }
 
-    /// Returns the address of the metrics, for a browser.
+    /// Returns the URL of the metrics.
     pub(super) fn url(&self) -> String {
         format!("http://{}{PATH}", self.address)
     }
 }
 
-impl Drop for Scrape {
+impl Drop for MetricsServer {
     fn drop(&mut self) {
-        self.is_over.store(true, Ordering::Relaxed);
-        // The listening thread looks at it after each connection: this is the last one.
+        self.is_stopped.store(true, Ordering::Relaxed);
+        // The listening thread checks the flag after each connection: this is the last one.
         let mut local = self.address;
         if local.ip().is_unspecified() {
             local.set_ip(if local.is_ipv4() { [127, 0, 0, 1].into() } else { [0u16, 0, 0, 0, 0, 0, 0, 1].into() });
         }
-        if TcpStream::connect_timeout(&local, PATIENCE).is_ok()
+        if TcpStream::connect_timeout(&local, TIMEOUT).is_ok()
             && let Some(thread) = self.thread.take()
         {
             let _ = thread.join();
@@ -76,15 +76,15 @@ impl Drop for Scrape {
     }
 }
 
-/// Takes connections and answers each in a thread of its own, which ends by itself before long.
-fn listen(listener: &TcpListener, metrics: &Arc<Metrics>, is_over: &AtomicBool) {
+/// Accepts connections and answers each in its own thread, which ends soon by itself.
+fn listen(listener: &TcpListener, metrics: &Arc<Metrics>, is_stopped: &AtomicBool) {
     let open = Arc::new(AtomicUsize::new(0));
     for connection in listener.incoming() {
-        if is_over.load(Ordering::Relaxed) {
+        if is_stopped.load(Ordering::Relaxed) {
             return;
         }
         let Ok(connection) = connection else {
-            // No more file descriptors, for instance: there may be some again in a while.
+            // For instance, there are no free file descriptors; there may be some later.
             std::thread::sleep(Duration::from_millis(100));
             continue;
         };
@@ -94,7 +94,7 @@ fn listen(listener: &TcpListener, metrics: &Arc<Metrics>, is_over: &AtomicBool) 
         }
         let (metrics, still_open) = (Arc::clone(metrics), Arc::clone(&open));
         let answering = std::thread::Builder::new().spawn(move || {
-            // Who asked may be gone already, which is not our concern.
+            // The client may be gone already, which does not matter.
             let _ = answer(&connection, &metrics);
             still_open.fetch_sub(1, Ordering::Relaxed);
         });
@@ -106,15 +106,15 @@ fn listen(listener: &TcpListener, metrics: &Arc<Metrics>, is_over: &AtomicBool) 
 
 /// Answers one request and closes the connection.
 fn answer(mut connection: &TcpStream, metrics: &Metrics) -> io::Result<()> {
-    connection.set_read_timeout(Some(PATIENCE))?;
-    connection.set_write_timeout(Some(PATIENCE))?;
+    connection.set_read_timeout(Some(TIMEOUT))?;
+    connection.set_write_timeout(Some(TIMEOUT))?;
     let request = read_request(connection)?;
     let mut words = request.lines().next().unwrap_or_default().split(' ');
     let (method, target) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
     let (status, content_type, body) = match (method, target.split('?').next().unwrap_or_default()) {
         ("GET" | "HEAD", PATH) => ("200 OK", CONTENT_TYPE, metrics.encode()),
         ("GET" | "HEAD", _) => ("404 Not Found", "text/plain", format!("the metrics are at {PATH}\n")),
-        _ => ("405 Method Not Allowed", "text/plain", "only GET is answered\n".to_owned()),
+        _ => ("405 Method Not Allowed", "text/plain", "only GET is supported\n".to_owned()),
     };
     let length = body.len();
     let head = format!(
@@ -127,7 +127,7 @@ fn answer(mut connection: &TcpStream, metrics: &Metrics) -> io::Result<()> {
     connection.flush()
 }
 
-/// Reads up to the empty line that ends a request's head.
+/// Reads up to the empty line that ends the head of a request.
 fn read_request(mut connection: impl Read) -> io::Result<String> {
     let begun = Instant::now();
     let mut request = Vec::new();
@@ -138,7 +138,7 @@ fn read_request(mut connection: impl Read) -> io::Result<String> {
         if length == 0 || request.windows(4).any(|end| end == b"\r\n\r\n") {
             return Ok(String::from_utf8_lossy(&request).into_owned());
         }
-        if request.len() > MAX_REQUEST_BYTES || begun.elapsed() > PATIENCE {
+        if request.len() > MAX_REQUEST_BYTES || begun.elapsed() > TIMEOUT {
             return Err(io::ErrorKind::InvalidData.into());
         }
     }

@@ -1,0 +1,79 @@
+//! `ckpt inspect --objects`: the objects of a checkpoint.
+
+use serde::Serialize;
+
+use super::head::Head;
+use crate::cli::error::CliError;
+use crate::cli::table::{Column, Table};
+use crate::cli::text;
+use crate::cli::ui::Ui;
+use crate::ops::inspect::{ObjectUse, Role};
+use crate::values::units::{Bytes, Count};
+
+/// Prints the objects.
+pub(super) fn show(head: Head, objects: &[ObjectUse], ui: &mut Ui) -> Result<(), CliError> {
+    if ui.is_json() {
+        return ui.json(&ObjectsView { head, objects: objects.iter().map(ObjectView::new).collect() });
+    }
+    let mut table = Table::new([
+        Column::text("ROLE"),
+        Column::number("SHARD"),
+        Column::number("ROWS"),
+        Column::number("SIZE"),
+        Column::text("PARENT"),
+        Column::long("OBJECT"),
+    ]);
+    for object in objects {
+        let view = ObjectView::new(object);
+        table.row([
+            view.role.to_owned(),
+            text::or_dash(view.shard),
+            text::or_dash(view.rows.map(Count)),
+            Bytes(view.bytes).to_string(),
+            text::or_dash(object.shared.map(|shared| if shared { "shared" } else { "new" })),
+            view.object,
+        ]);
+    }
+    ui.table(&table)
+}
+
+#[derive(Debug, Serialize)]
+struct ObjectsView {
+    #[serde(flatten)]
+    head: Head,
+    objects: Vec<ObjectView>,
+}
+
+#[derive(Debug, Serialize)]
+struct ObjectView {
+    object: String,
+    path: String,
+    bytes: u64,
+    role: &'static str,
+    shard: Option<u32>,
+    level: Option<u32>,
+    rows: Option<u64>,
+    /// Whether the parent has it too; null if the parent cannot be read.
+    shared: Option<bool>,
+}
+
+impl ObjectView {
+    fn new(object: &ObjectUse) -> ObjectView {
+        let (role, segment) = match object.role {
+            Role::Index => ("index", None),
+            Role::Positions => ("positions", None),
+            Role::Job => ("job", None),
+            Role::Segment { shard, level, kind, rows } => (kind.name(), Some((shard, level, rows))),
+        };
+        ObjectView {
+            object: object.object.object.to_string(),
+            path: object.object.object.path().to_string(),
+            bytes: object.object.bytes,
+            role,
+            shard: segment.map(|(shard, _, _)| shard),
+            level: segment.map(|(_, level, _)| level),
+            rows: segment.map(|(_, _, rows)| rows),
+            shared: object.shared,
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! `ckpt inspect --positions`: how far each partition was applied.
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::head::{Head, moment};
+use crate::cli::error::CliError;
+use crate::cli::table::{Column, Table};
+use crate::cli::text;
+use crate::cli::ui::Ui;
+use crate::format::positions::PositionRow;
+use crate::values::units::Count;
+
+/// Prints the positions.
+pub(super) fn show(head: Head, rows: &[PositionRow], ui: &mut Ui) -> Result<(), CliError> {
+    if ui.is_json() {
+        let positions = rows.iter().map(PositionView::new).collect();
+        return ui.json(&PositionsView { head, positions });
+    }
+    let mut columns = vec![
+        Column::long("PARTITION"),
+        Column::number("TASK"),
+        Column::number("OFFSET"),
+        Column::number("RECORD"),
+        Column::number("FILE SIZE"),
+        Column::number("CUT"),
+        Column::text("ENDED"),
+    ];
+    // A job that does not go by time has no event times.
+    let has_time = rows.iter().any(|row| row.event_time.is_some());
+    columns.extend(has_time.then(|| Column::text("TIME")));
+    let mut table = Table::new(columns);
+    for row in rows {
+        let time = has_time.then(|| text::or_dash(moment(row.event_time)));
+        let mut cells = vec![
+            row.partition.clone(),
+            text::or_dash(row.task),
+            Count(row.offset).to_string(),
+            Count(row.record).to_string(),
+            text::or_dash(row.file_bytes.map(Count)),
+            Count(row.cut).to_string(),
+            text::yes(row.ended).to_owned(),
+        ];
+        cells.extend(time);
+        table.row(cells);
+    }
+    ui.table(&table)
+}
+
+#[derive(Debug, Serialize)]
+struct PositionsView<'a> {
+    #[serde(flatten)]
+    head: Head,
+    positions: Vec<PositionView<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct PositionView<'a> {
+    partition: &'a str,
+    task: Option<u32>,
+    cut: u64,
+    offset: u64,
+    record: u64,
+    ended: bool,
+    file_bytes: Option<u64>,
+    fingerprint: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    event_time: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    watermark: Option<Timestamp>,
+}
+
+impl<'a> PositionView<'a> {
+    fn new(row: &'a PositionRow) -> PositionView<'a> {
+        PositionView {
+            partition: &row.partition,
+            task: row.task,
+            cut: row.cut,
+            offset: row.offset,
+            record: row.record,
+            ended: row.ended,
+            file_bytes: row.file_bytes,
+            fingerprint: row.fingerprint.to_string(),
+            event_time: moment(row.event_time),
+            watermark: moment(row.watermark),
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! `ckpt inspect --state`: the rows of a checkpoint.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use super::head::{ColumnView, Head, column_views, note_cut};
+use crate::cli::error::CliError;
+use crate::cli::json::raw;
+use crate::cli::table::{Column, Table};
+use crate::cli::text;
+use crate::cli::ui::Ui;
+use crate::format::manifest::Manifest;
+use crate::ops::inspect::{Excerpt, StateRow};
+use crate::values::value::{ColumnType, Value};
+
+/// Prints the rows. `key` is the only key that was asked for.
+pub(super) fn show(
+    head: Head,
+    manifest: &Manifest,
+    rows: &Excerpt<StateRow>,
+    key: Option<&str>,
+    ui: &mut Ui,
+) -> Result<(), CliError> {
+    if ui.is_json() {
+        return ui.json(&StateView::new(head, manifest, rows));
+    }
+    ui.table(&table(manifest, &rows.rows))?;
+    match key {
+        Some(key) if rows.rows.is_empty() => ui.note(format!("there is no key `{key}`")),
+        _ => note_cut(rows.cut, "rows", ui),
+    }
+    Ok(())
+}
+
+fn table(manifest: &Manifest, rows: &[StateRow]) -> Table {
+    let mut columns = vec![Column::number("TASK"), Column::long("KEY")];
+    columns.extend(manifest.columns.iter().map(|column| match column.column_type {
+        ColumnType::Int | ColumnType::Number => Column::number(column.name.clone()),
+        ColumnType::Text | ColumnType::Json | ColumnType::Sketch => Column::long(column.name.clone()),
+        ColumnType::Bool => Column::text(column.name.clone()),
+    }));
+    let mut table = Table::new(columns);
+    for row in rows {
+        let values = row.values.iter().map(|value| match value {
+            Value::Sketch(bytes) => text::sketch(bytes),
+            other => other.to_string(),
+        });
+        table.row([row.task.to_string(), row.key.clone()].into_iter().chain(values));
+    }
+    table
+}
+
+#[derive(Debug, Serialize)]
+struct StateView<'a> {
+    #[serde(flatten)]
+    head: Head,
+    columns: Vec<ColumnView<'a>>,
+    /// Whether the limit left rows out.
+    cut: bool,
+    rows: Vec<StateRowView<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct StateRowView<'a> {
+    task: u32,
+    key: &'a str,
+    /// By column.
+    values: BTreeMap<&'a str, Box<RawValue>>,
+}
+
+impl<'a> StateView<'a> {
+    fn new(head: Head, manifest: &'a Manifest, rows: &'a Excerpt<StateRow>) -> StateView<'a> {
+        let names = || manifest.columns.iter().map(|column| column.name.as_str());
+        let view = |row: &'a StateRow| StateRowView {
+            task: row.task,
+            key: &row.key,
+            values: names().zip(row.values.iter().map(raw)).collect(),
+        };
+        let views = rows.rows.iter().map(view).collect();
+        StateView { head, columns: column_views(manifest), cut: rows.cut, rows: views }
+    }
+}

@@ -1,0 +1,142 @@
+//! `ckpt list` as JSON.
+
+use std::collections::{BTreeMap, HashMap};
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::cli::json::{JobHead, SharingView};
+use crate::format::manifest::{Manifest, Mode, Trigger};
+use crate::ops::list::Listing;
+use crate::ops::stats::{Sizes, Stats};
+use crate::store::records::pins::Pin;
+use crate::store::{Lag, Store};
+use crate::values::error_chain::in_one_line;
+use crate::values::id::Sequence;
+use crate::values::units::Age;
+
+#[derive(Debug, Serialize)]
+pub(super) struct ListView {
+    #[serde(flatten)]
+    head: JobHead,
+    /// Older checkpoints that the limit left out.
+    older: usize,
+    /// The newest checkpoint whose manifest is intact.
+    last_good: Option<u64>,
+    last_good_age_seconds: Option<i64>,
+    checkpoints: Vec<ListedView>,
+    /// All replicas, including the one that is read first.
+    replicas: Vec<LagView>,
+}
+
+/// How far a replica is behind.
+#[derive(Debug, Serialize)]
+struct LagView {
+    store: String,
+    newest: Option<u64>,
+    /// Checkpoints that it is missing; null if the replica cannot be used.
+    behind: Option<u64>,
+    error: Option<String>,
+}
+
+/// A checkpoint: its number, and its content or the error that prevented reading its manifest.
+#[derive(Debug, Serialize)]
+struct ListedView {
+    sequence: u64,
+    pinned: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+    #[serde(flatten)]
+    content: Option<ContentView>,
+}
+
+#[derive(Debug, Serialize)]
+struct ContentView {
+    created: Timestamp,
+    age_seconds: i64,
+    trigger: Trigger,
+    mode: Mode,
+    ended: bool,
+    restored_from: Option<u64>,
+    keys: u64,
+    changed_keys: u64,
+    bytes: u64,
+    new_bytes: u64,
+    records: u64,
+    /// With `--sizes`.
+    #[serde(flatten)]
+    sharing: Option<SharingView>,
+}
+
+impl ListView {
+    /// Makes the document, without replicas.
+    pub(super) fn new(
+        store: &Store,
+        listing: &Listing,
+        pins: &BTreeMap<Sequence, Pin>,
+        stats: Option<&Stats>,
+        last_good: Option<(Sequence, Timestamp)>,
+        now: Timestamp,
+    ) -> ListView {
+        let sizes: HashMap<Sequence, &Sizes> = stats
+            .iter()
+            .flat_map(|stats| &stats.checkpoints)
+            .filter_map(|counted| Some((counted.sequence, counted.sizes.as_ref().ok()?)))
+            .collect();
+        let checkpoints = listing.checkpoints.iter().map(|listed| ListedView {
+            sequence: listed.sequence.0,
+            pinned: pins.contains_key(&listed.sequence),
+            error: listed.manifest.as_ref().err().map(|error| in_one_line(error)),
+            content: listed
+                .manifest
+                .as_ref()
+                .ok()
+                .map(|manifest| ContentView::new(manifest, sizes.get(&listed.sequence).copied(), now)),
+        });
+        ListView {
+            head: JobHead::new(store),
+            older: listing.older,
+            last_good: last_good.map(|(sequence, _)| sequence.0),
+            last_good_age_seconds: last_good.map(|(_, created)| Age::between(created, now).seconds),
+            checkpoints: checkpoints.collect(),
+            replicas: Vec::new(),
+        }
+    }
+
+    /// Adds the replicas.
+    pub(super) fn with_replicas(mut self, lags: &[Lag]) -> ListView {
+        self.replicas = lags.iter().map(LagView::new).collect();
+        self
+    }
+}
+
+impl LagView {
+    fn new(lag: &Lag) -> LagView {
+        LagView {
+            store: lag.place.clone(),
+            newest: lag.newest.map(|sequence| sequence.0),
+            behind: lag.behind,
+            error: lag.error.clone(),
+        }
+    }
+}
+
+impl ContentView {
+    fn new(manifest: &Manifest, sizes: Option<&Sizes>, now: Timestamp) -> ContentView {
+        let totals = manifest.totals;
+        ContentView {
+            created: manifest.created,
+            age_seconds: Age::between(manifest.created, now).seconds,
+            trigger: manifest.trigger,
+            mode: manifest.mode,
+            ended: manifest.ended,
+            restored_from: manifest.restored_from.map(|sequence| sequence.0),
+            keys: totals.keys,
+            changed_keys: totals.changed_keys,
+            bytes: totals.bytes,
+            new_bytes: totals.new_bytes,
+            records: totals.records,
+            sharing: sizes.map(SharingView::from),
+        }
+    }
+}

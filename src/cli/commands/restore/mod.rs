@@ -1,0 +1,167 @@
+//! `ckpt restore`: rolls a job back to an older checkpoint, or exports its state.
+
+use std::path::PathBuf;
+
+use crate::cli::args::{CHECKPOINT_HELP, TargetArg};
+use crate::cli::error::CliError;
+use crate::cli::exit::Exit;
+use crate::cli::ui::Ui;
+use crate::input::SeekTo;
+use crate::ops::restore::{ExportFormat, RestoreError, plan_export, plan_rollback};
+use crate::ops::seek::{SeekError, seek};
+
+mod export;
+mod rollback;
+
+/// Roll back to an older checkpoint, or export its state
+///
+/// Without --to, commit a new checkpoint with the content of TARGET, after
+/// verifying every byte of it. The next run of the job resumes from there. No
+/// checkpoint is lost: to undo the restore, restore the previous latest one.
+///
+/// --seek changes positions in the new checkpoint but not the state. Records that
+/// the job reads again are counted twice, and records that it skips are never
+/// counted. Use it to skip a broken file, for instance. PARTITION is the input as
+/// `ckpt inspect --positions` names it. POSITION is `start`, `end`, the number of
+/// bytes before it, or `record:N` for the number of records before it. It must be
+/// at the start of a record; the input is read up to there to check it.
+///
+/// With --to, write the state into a directory, which must be empty or not exist.
+/// It appears only when it is complete and flushed to disk. If a restore is
+/// interrupted, the next one to the same directory keeps the Parquet files that
+/// are complete. Rows are in the order of task and key. Parquet has one file per
+/// shard. JSON lines and CSV have a single file, which has only the sizes of
+/// sketches.
+///
+/// Examples:
+///   ckpt restore checkpoints/clicks@latest~1 --dry-run
+///   ckpt restore "checkpoints/clicks@2h ago"
+///   ckpt restore checkpoints/clicks --seek data/clicks-1.jsonl=record:5000
+///   ckpt restore checkpoints/clicks --to state/ --format csv
+#[derive(Debug, Clone, PartialEq, Eq, clap::Args)]
+#[command(verbatim_doc_comment)]
+pub struct Args {
+    #[arg(value_name = "TARGET", help = target_help())]
+    pub target: TargetArg,
+
+    /// Write the state into the directory DIR, and leave the store unchanged
+    #[arg(long, value_name = "DIR")]
+    pub to: Option<PathBuf>,
+
+    /// The format of the files
+    #[arg(long, requires = "to", default_value = "parquet")]
+    pub format: Format,
+
+    /// Resume the input PARTITION at another position: `start`, `end`, a number of bytes, or `record:N`
+    #[arg(long, value_name = "PARTITION=POSITION", conflicts_with = "to", value_parser = parse_seek)]
+    pub seek: Vec<(String, SeekTo)>,
+
+    /// The directory that input paths are relative to: that of the job file
+    #[arg(long, value_name = "DIR", requires = "seek", default_value = ".")]
+    pub input_base: PathBuf,
+
+    /// Show what would be done, without doing it
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+fn target_help() -> String {
+    format!("{CHECKPOINT_HELP}; with --to or --seek, a store alone means its latest checkpoint")
+}
+
+/// The format of exported state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    /// One Parquet file per shard
+    Parquet,
+    /// One JSON object per line
+    Jsonl,
+    /// CSV with a header line
+    Csv,
+}
+
+impl From<Format> for ExportFormat {
+    fn from(format: Format) -> ExportFormat {
+        match format {
+            Format::Parquet => ExportFormat::Parquet,
+            Format::Jsonl => ExportFormat::JsonLines,
+            Format::Csv => ExportFormat::Csv,
+        }
+    }
+}
+
+fn parse_seek(text: &str) -> Result<(String, SeekTo), String> {
+    let expected = "expected PARTITION=POSITION, where POSITION is `start`, `end`, a number of bytes, or `record:N`";
+    let (partition, position) = text.rsplit_once('=').ok_or(expected)?;
+    let number = |text: &str| text.parse::<u64>().ok().filter(|_| text.bytes().all(|byte| byte.is_ascii_digit()));
+    let to = match (position, position.strip_prefix("record:")) {
+        ("start", _) => Some(SeekTo::Start),
+        ("end", _) => Some(SeekTo::End),
+        (_, Some(record)) => number(record).map(SeekTo::Record),
+        (offset, None) => number(offset).map(SeekTo::Offset),
+    };
+    Ok((partition.to_owned(), to.ok_or(expected)?))
+}
+
+/// Rolls back, or exports the state.
+pub fn run(args: &Args, ui: &mut Ui) -> Result<Exit, CliError> {
+    if let Some(directory) = &args.to {
+        let (store, sequence) = args.target.checkpoint(ui)?;
+        let plan = plan_export(&store, sequence, directory, args.format.into())?;
+        export::export(args.dry_run, &store, &plan, ui)?;
+        return Ok(Exit::Clean);
+    }
+    let store = args.target.parse()?.open(ui)?;
+    if args.seek.is_empty() {
+        args.target.refuse_store()?;
+    }
+    let sequence = args.target.parse()?.sequence(&store, &ui.now())?;
+    let positions = seek(&store, sequence, &args.seek, &args.input_base)?;
+    let plan = plan_rollback(&store, sequence, positions, ui.now().timestamp())?;
+    rollback::roll_back(args.dry_run, &store, &plan, ui)?;
+    Ok(Exit::Clean)
+}
+
+impl From<SeekError> for CliError {
+    fn from(error: SeekError) -> CliError {
+        match error {
+            SeekError::Read(error) => error.into(),
+            SeekError::NoPartition { ref partition, ref known } => no_partition(&error, partition, known),
+            SeekError::Definition(_) => CliError::of(Exit::Damaged, &error),
+            SeekError::NamedTwice { .. } | SeekError::Position(_) => CliError::of(Exit::Usage, &error),
+            SeekError::Input(_) => {
+                CliError::of(Exit::Failed, &error).hint("set `--input-base` to the directory of the job file")
+            }
+        }
+    }
+}
+
+fn no_partition(error: &SeekError, name: &str, known: &[String]) -> CliError {
+    let error = CliError::of(Exit::Usage, error);
+    let likeness = |known: &&String| (strsim::jaro_winkler(name, known) * 1000.0) as u32;
+    match known.iter().max_by_key(likeness) {
+        Some(near) => error.hint(format!("the nearest is `{near}`; `ckpt inspect --positions` lists all")),
+        None => error.hint("it has no input"),
+    }
+}
+
+impl From<RestoreError> for CliError {
+    fn from(error: RestoreError) -> CliError {
+        match error {
+            RestoreError::Read(error) => error.into(),
+            RestoreError::AlreadyLatest { .. } => {
+                CliError::of(Exit::Usage, &error).hint("`ckpt list STORE` lists the older checkpoints")
+            }
+            RestoreError::NoPartition { .. } => CliError::of(Exit::Usage, &error),
+            RestoreError::Moved { .. } => {
+                CliError::of(Exit::Busy, &error).hint("stop the run first, then restore again")
+            }
+            RestoreError::TargetTaken { .. } => {
+                CliError::of(Exit::Usage, &error).hint("name a directory that does not exist")
+            }
+            RestoreError::InProgress { .. } => CliError::of(Exit::Busy, &error),
+            RestoreError::Value { .. } => CliError::of(Exit::Damaged, &error),
+            RestoreError::Io { .. } => CliError::of(Exit::Failed, &error),
+        }
+    }
+}

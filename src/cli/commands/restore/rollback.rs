@@ -1,0 +1,121 @@
+//! `ckpt restore` without `--to`: rolls back to an older checkpoint.
+
+use serde::Serialize;
+
+use crate::cli::error::CliError;
+use crate::cli::json::DryRunHead;
+use crate::cli::progress::Unit;
+use crate::cli::text::{self, counted};
+use crate::cli::ui::Ui;
+use crate::format::manifest::Manifest;
+use crate::format::positions::PositionRow;
+use crate::ops::restore::{RollbackPlan, Seek, apply_rollback};
+use crate::store::Store;
+use crate::values::units::Count;
+
+/// Commits the new checkpoint, unless it is a dry run, and reports it.
+pub(super) fn roll_back(dry_run: bool, store: &Store, plan: &RollbackPlan, ui: &mut Ui) -> Result<(), CliError> {
+    if !dry_run {
+        let holder = text::holder("`ckpt restore`", &ui.now());
+        apply_rollback(store, plan, &holder, &ui.progress("verifying", Unit::Bytes))?;
+    }
+    if ui.is_json() {
+        ui.json(&RollbackView::new(dry_run, store, plan))?;
+        plan.seeks.iter().for_each(|seek| warn_of_seek(&seek.old, &seek.new, ui));
+        return Ok(());
+    }
+    let manifest = &plan.manifest;
+    let (would, number) = (if dry_run { "would commit" } else { "committed" }, manifest.sequence.0);
+    ui.out(format!(
+        "{would} checkpoint {number} with the content of checkpoint {}: {}, {}",
+        plan.snapshot.manifest().sequence.0,
+        counted(manifest.totals.keys, "key"),
+        counted(manifest.totals.records, "record"),
+    ))?;
+    for Seek { old, new } in &plan.seeks {
+        ui.out(format!(
+            "  {}: from record {} at byte {} to record {} at byte {}",
+            new.partition,
+            Count(old.record),
+            Count(old.offset),
+            Count(new.record),
+            Count(new.offset)
+        ))?;
+        warn_of_seek(old, new, ui);
+    }
+    if !plan.seeks.is_empty() {
+        return Ok(());
+    }
+    if let Some(records) = plan.latest_manifest.as_ref().and_then(|latest| again(latest, manifest)) {
+        ui.note(format!("the next run will apply {records} of checkpoint {} again", plan.latest.sequence.0));
+    }
+    Ok(())
+}
+
+/// Warns about the effect of a changed position: the state stays as it is.
+fn warn_of_seek(old: &PositionRow, new: &PositionRow, ui: &Ui) {
+    let partition = &new.partition;
+    if new.record < old.record {
+        let records = counted(old.record - new.record, "record");
+        ui.warn(format!("{records} of `{partition}` will be applied twice: the state already includes them"));
+    } else if new.record > old.record {
+        ui.warn(format!("{} of `{partition}` will never be applied", counted(new.record - old.record, "record")));
+    }
+}
+
+/// Returns how many records a run would apply again.
+fn again(latest: &Manifest, restored: &Manifest) -> Option<String> {
+    let records = latest.totals.records.checked_sub(restored.totals.records).filter(|records| *records > 0)?;
+    Some(counted(records, "record"))
+}
+
+#[derive(Debug, Serialize)]
+struct RollbackView {
+    #[serde(flatten)]
+    head: DryRunHead,
+    /// The checkpoint that was committed, or would be.
+    sequence: u64,
+    restored_from: u64,
+    parent: u64,
+    keys: u64,
+    records: u64,
+    bytes: u64,
+    /// The changed positions.
+    seeks: Vec<SeekView>,
+}
+
+#[derive(Debug, Serialize)]
+struct SeekView {
+    partition: String,
+    old_offset: u64,
+    old_record: u64,
+    offset: u64,
+    record: u64,
+}
+
+impl RollbackView {
+    fn new(dry_run: bool, store: &Store, plan: &RollbackPlan) -> RollbackView {
+        RollbackView {
+            head: DryRunHead::new(store, dry_run),
+            sequence: plan.manifest.sequence.0,
+            restored_from: plan.snapshot.manifest().sequence.0,
+            parent: plan.latest.sequence.0,
+            keys: plan.manifest.totals.keys,
+            records: plan.manifest.totals.records,
+            bytes: plan.manifest.totals.bytes,
+            seeks: plan.seeks.iter().map(SeekView::new).collect(),
+        }
+    }
+}
+
+impl SeekView {
+    fn new(seek: &Seek) -> SeekView {
+        SeekView {
+            partition: seek.new.partition.clone(),
+            old_offset: seek.old.offset,
+            old_record: seek.old.record,
+            offset: seek.new.offset,
+            record: seek.new.record,
+        }
+    }
+}

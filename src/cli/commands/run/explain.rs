@@ -1,0 +1,135 @@
+//! Explanations for runs that failed.
+
+use super::job::{JobArgs, job_error};
+use crate::cli::error::CliError;
+use crate::cli::exit::Exit;
+use crate::cli::progress::Unit;
+use crate::cli::target::Target;
+use crate::cli::ui::Ui;
+use crate::input::InputError;
+use crate::job::{JobFileError, JobSpec};
+use crate::ops::latest::newest_intact;
+use crate::runner::error::{JobError, RecordError, ResumeError, RunError};
+use crate::runner::output::error::OutputError;
+use crate::runner::process::exec::failure::ProgramFailure;
+use crate::values::error_chain::in_one_line;
+use crate::values::units::Age;
+
+/// Explains that the latest checkpoint is damaged, and names the newest intact one.
+pub(super) fn explain_damage(error: &RunError, job: &JobSpec, ui: &Ui) -> CliError {
+    let explained = CliError::of(Exit::Damaged, error);
+    let RunError::Resume(ResumeError::LatestDamaged { sequence, .. }) = error else { return explained };
+    let store = job.resolve(&job.checkpoint.store);
+    let older = Target { store: store.clone(), reference: None }.open(ui).ok().and_then(|store| {
+        newest_intact(&store, Some(*sequence), &ui.progress("verifying", Unit::Bytes)).ok()?.committed
+    });
+    let explained = match older {
+        Some(older) => explained.hint(format!(
+            "`ckpt run --latest-good` resumes from checkpoint {} ({}), the newest intact one, and reports what is lost",
+            older.manifest.sequence.0,
+            Age::between(older.manifest.created, ui.now().timestamp())
+        )),
+        None => explained.hint("no older checkpoint is intact; a copy of the store may have a good one"),
+    };
+    explained.hint(format!("`ckpt verify {}` lists all damage", store.display()))
+}
+
+/// The state after any failure.
+const RESUMES: &str = "nothing uncommitted was published; the next run resumes from the latest checkpoint";
+
+/// How to start over.
+const START_OVER: &str = "start over in a new store (`checkpoint: store:`)";
+
+/// Explains why a run failed, with the position in the job file if that is what must be changed.
+pub(super) fn explain(error: RunError, args: &JobArgs, text: &[u8]) -> CliError {
+    let text = String::from_utf8_lossy(text);
+    let in_job_file = |key: &str, value: Option<&str>, message: String| {
+        job_error(&JobFileError::about(&text, &args.job, key, value, message), &text, args)
+    };
+    let job = args.job.display();
+    match error {
+        RunError::Store(error) => error.into(),
+        RunError::Job(JobError::Filter { reason }) => in_job_file("where", None, reason),
+        RunError::Input(InputError::NothingMatches { ref pattern } | InputError::Glob { ref pattern, .. }) => {
+            in_job_file("input.files", Some(pattern), error.to_string())
+        }
+        RunError::Input(InputError::Truncated { .. }) => CliError::of(Exit::Failed, &error).hint(format!(
+            "rotate by renaming the file (logrotate: `create` instead of `copytruncate`), and {START_OVER}"
+        )),
+        RunError::Input(InputError::RotatedAway { .. }) => CliError::of(Exit::Failed, &error)
+            .hint(format!("put the rotated file back next to the others, uncompressed, or {START_OVER}")),
+        RunError::Input(InputError::Gone { .. } | InputError::Shrunk { .. } | InputError::Changed { .. }) => {
+            CliError::of(Exit::Failed, &error)
+                .hint(format!("restore the input, or {START_OVER}: its records cannot be separated from the state"))
+        }
+        RunError::Record(RecordError::Bad { ref beginning, .. }) => {
+            let begins = format!("the record starts with `{beginning}`");
+            CliError::of(Exit::Failed, &error).hint(begins).hint(format!(
+                "fix the input, or set `input: on_error: skip` or `dead_letter: FILE` in {job}; the next run resumes from \
+                 the latest checkpoint"
+            ))
+        }
+        RunError::Record(RecordError::Late { ref beginning, .. }) => {
+            let begins = format!("the record starts with `{beginning}`");
+            CliError::of(Exit::Failed, &error).hint(begins).hint(format!(
+                "increase `late`, or set `on_late: drop` or `dead_letter: FILE` in `window` of {job}; the next run resumes \
+                 from the latest checkpoint"
+            ))
+        }
+        RunError::Resume(ResumeError::Unfit { sequence, ref differences }) => {
+            let message = format!("{job} does not fit the state in checkpoint {}", sequence.0);
+            let mut unfit = CliError::usage(message);
+            unfit.causes = differences.iter().map(ToString::to_string).collect();
+            unfit.hint(format!("undo the change, or {START_OVER}"))
+        }
+        RunError::Resume(ResumeError::SeveralCuts { .. }) => CliError::of(Exit::Usage, &error).hint(format!(
+            "run {job} once without the change and stop it: the last checkpoint of a run has all shards at one cut"
+        )),
+        RunError::Job(JobError::SamePath { .. }) => {
+            CliError::of(Exit::Usage, &error).hint(format!("give it its own path in {job}"))
+        }
+        RunError::Resume(ResumeError::OtherJob { .. }) => {
+            CliError::of(Exit::Usage, &error).hint(format!("change `job:` or `checkpoint: store:` in {job}"))
+        }
+        RunError::Output(OutputError::DeadLetterShort { .. }) => CliError::of(Exit::Failed, &error)
+            .hint(format!("put the file back, or start another one: change the name of the dead-letter file in {job}")),
+        RunError::Input(InputError::Lengthened { .. }) => CliError::of(Exit::Failed, &error)
+            .hint("restore the file; a growing file must end with a line break whenever a run reaches its end"),
+        RunError::Job(JobError::MixedTypes { ref field, .. }) => {
+            let hint = format!("declare its type: `input: types: {{{field}: number}}` or `text`");
+            CliError::of(Exit::Usage, &error).hint(hint)
+        }
+        RunError::Resume(ResumeError::NoneIntact { ref causes, .. }) => {
+            let mut none = CliError::of(Exit::Damaged, &error);
+            none.causes = causes
+                .iter()
+                .map(|(sequence, error)| format!("checkpoint {}: {}", sequence.0, in_one_line(error)))
+                .collect();
+            none.hint("`ckpt verify STORE` lists all damage; a copy of the store may have a good checkpoint")
+        }
+        RunError::Job(JobError::Unordered { .. }) => CliError::of(Exit::Usage, &error),
+        RunError::Resume(ResumeError::NothingToResume { .. }) => {
+            CliError::of(Exit::NotFound, &error).hint("omit `--must-resume` to start from scratch")
+        }
+        RunError::Resume(ResumeError::StoreMissing { ref output, .. }) => CliError::of(Exit::NotFound, &error)
+            .hint(format!("put the store back, or move `{output}` away to start from scratch")),
+        RunError::Resume(ResumeError::CheckpointsMissing { ref output, .. }) => CliError::of(Exit::NotFound, &error)
+            .hint(format!("put the checkpoints back, or move `{output}` away to start from scratch")),
+        RunError::Output(OutputError::DeadLetterTaken { .. }) => CliError::of(Exit::Failed, &error)
+            .hint(format!("name another file in {job} (`input: on_error: dead_letter`), or move this one away")),
+        RunError::Checkpoint(_) => {
+            CliError::of(Exit::Damaged, &error).hint("`ckpt verify --deep STORE` lists all damage")
+        }
+        RunError::Job(JobError::Processor { .. }) => in_job_file("process.native", None, error.to_string()),
+        RunError::Resume(ResumeError::NativeColumns { .. }) => {
+            CliError::of(Exit::Usage, &error).hint(format!("{START_OVER}: the columns of a processor cannot change"))
+        }
+        RunError::Program { failure: ProgramFailure::Start { ref source }, .. } => {
+            in_job_file("process.exec", None, format!("{error}: {source}"))
+        }
+        RunError::Program { .. } | RunError::RestartsSpent { .. } | RunError::NoRestart { .. } => {
+            CliError::of(Exit::Failed, &error).hint(RESUMES)
+        }
+        _ => CliError::of(Exit::Failed, &error),
+    }
+}

@@ -1,0 +1,158 @@
+//! `ckpt run`: runs a job, or resumes it.
+
+use serde_json::Value;
+
+use crate::cli::commands::run::http::MetricsServer;
+use crate::cli::entropy::random;
+use crate::cli::error::CliError;
+use crate::cli::exit::Exit;
+use crate::cli::log::Level;
+use crate::cli::text;
+use crate::cli::ui::Ui;
+use crate::job::JobSpec;
+use crate::runner::error::{ResumeError, RunError};
+use crate::runner::observer::{Observer, Summary};
+use crate::runner::options::Options;
+use crate::runner::pipeline::restart::run as run_job;
+use crate::runner::process::processor::Processors;
+use crate::runner::storage_opener::StorageOpener;
+use crate::runner::wall_clock::WallClock;
+
+mod events;
+mod explain;
+mod http;
+pub mod job;
+mod metrics;
+mod observer;
+mod python;
+mod signals;
+mod summary;
+
+use job::{Environment, JobArgs, read_job};
+use metrics::Metrics;
+use observer::{All, LogWriter, StatusPrinter};
+use summary::SummaryView;
+
+/// Run a job, or resume it from its latest checkpoint
+///
+/// Reads the input that the job file names, keeps the state of every key, and
+/// makes checkpoints on schedule, at the end of the input, and when the run is
+/// stopped. To continue after a crash, run the same command again. The run then
+/// resumes from the latest checkpoint, and the result is that of an undisturbed
+/// run.
+///
+/// SIGINT, SIGTERM and SIGHUP stop the run with a last checkpoint. A second
+/// signal stops it at once; committed checkpoints are unaffected. SIGUSR1 makes a
+/// checkpoint now. A summary is printed at the end.
+///
+/// A Python script can be a job too. It has a class that extends SamzaJob, and
+/// takes its input from the class, the command line, or standard input.
+///
+/// Examples:
+///   ckpt run examples/clicks.yaml
+///   ckpt run words.yaml data/words.txt
+///   ckpt run visits.py data/clicks-0.jsonl
+///   ckpt run --must-resume job.yaml
+///   ckpt run --latest-good job.yaml
+#[derive(Debug, Clone, clap::Args)]
+#[command(verbatim_doc_comment)]
+pub struct Args {
+    #[command(flatten)]
+    pub source: JobArgs,
+
+    /// Fail if there is no checkpoint to resume from
+    #[arg(long)]
+    pub must_resume: bool,
+
+    /// If the latest checkpoint is damaged, resume from the newest intact one; reports what is lost, and moves away
+    /// outputs that the skipped checkpoints published
+    #[arg(long)]
+    pub latest_good: bool,
+
+    /// The number of threads that parse and apply records [default: the number of cores]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub threads: Option<u16>,
+
+    /// The format of events, warnings and errors on standard error
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub log: LogFormat,
+
+    /// Serve metrics for Prometheus at http://ADDR/metrics; ADDR is HOST:PORT, or a port on this machine
+    #[arg(long, value_name = "ADDR")]
+    pub metrics: Option<String>,
+}
+
+/// The format of messages on standard error.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum LogFormat {
+    /// Text for people
+    #[default]
+    Text,
+    /// One JSON object per line
+    Json,
+}
+
+/// Runs the job.
+pub fn run(args: &Args, ui: &mut Ui, processors: &Processors) -> Result<Exit, CliError> {
+    if args.log == LogFormat::Json {
+        ui.log_as_json(None);
+    }
+    let (job, bytes, environment) = read_job(&args.source)?;
+    let options = options(args, &job, environment, processors, ui)?;
+    let control = signals::listen()?;
+    let now = ui.now().timestamp();
+    let observer: Box<dyn Observer> = match args.log {
+        LogFormat::Text => Box::new(StatusPrinter { line: ui.live_line(), job: job.job.clone(), now }),
+        LogFormat::Json => Box::new(LogWriter::new(ui.log_as_json(Some(&job.job)), now)),
+    };
+    let address = args.metrics.as_ref();
+    let server = address.map(|address| MetricsServer::start(address, Metrics::new(&job.job))).transpose()?;
+    let mut observers = vec![&*observer];
+    if let Some(server) = &server {
+        ui.note(format!("{}: metrics at {}", job.job, server.url()));
+        observers.push(server.metrics());
+    }
+    let outcome = run_job(&job, &options, &control, &All(observers));
+    drop((observer, server));
+    let summary = outcome.map_err(|error| match error {
+        RunError::Resume(ResumeError::LatestDamaged { .. }) => explain::explain_damage(&error, &job, ui),
+        error => explain::explain(error, &args.source, &bytes),
+    })?;
+    log_summary(&job, &summary, ui);
+    summary::show(&job, &summary, ui)?;
+    Ok(summary::warn(&summary, ui))
+}
+
+fn options(
+    args: &Args,
+    job: &JobSpec,
+    environment: Environment,
+    processors: &Processors,
+    ui: &Ui,
+) -> Result<Options, CliError> {
+    let clock = ui.clock().clone();
+    Ok(Options {
+        threads: match args.threads {
+            Some(threads) => usize::from(threads),
+            None => std::thread::available_parallelism().map_or(1, usize::from),
+        },
+        must_resume: args.must_resume,
+        latest_good: args.latest_good,
+        holder: text::holder(&format!("`ckpt run` of job {}", job.job), &ui.now()),
+        clock: WallClock::new(move || clock.now_in_millis()),
+        random: random()?,
+        environment,
+        processors: processors.clone(),
+        storages: StorageOpener::default(),
+    })
+}
+
+/// Writes the summary to the log, if there is one.
+fn log_summary(job: &JobSpec, summary: &Summary, ui: &Ui) {
+    let Some(journal) = ui.journal() else { return };
+    if let Ok(Value::Object(mut fields)) = serde_json::to_value(SummaryView::new(job, summary)) {
+        // Every line names the job already.
+        fields.retain(|name, _| name != "job" && name != "version");
+        journal.write(Level::Info, "finished", summary::end_of(summary), &fields);
+    }
+}

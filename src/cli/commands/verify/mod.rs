@@ -1,0 +1,173 @@
+//! `ckpt verify`: checks that checkpoints are intact.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use crate::cli::args::{TARGETS_HELP, TargetArg};
+use crate::cli::error::CliError;
+use crate::cli::exit::Exit;
+use crate::cli::json::VERSION;
+use crate::cli::progress::Unit;
+use crate::cli::ui::Ui;
+use crate::ops::verify::{Choice, Depth, Options, Report, Sample, verify_with};
+use crate::store::Store;
+use crate::values::units;
+
+mod finding;
+mod outcome;
+mod read_times;
+mod repair;
+mod report;
+
+use outcome::Outcome;
+use read_times::ReadTimes;
+use report::{ReportView, VerifyView};
+
+/// Check that checkpoints are intact
+///
+/// Checks every manifest, the chain between them, and the presence and SHA-256
+/// of every object, in the store and all its replicas. If TARGET is a store, all
+/// its checkpoints are checked, each object once. Verification continues after
+/// damage is found; docs/findings.md explains each finding. The exit code is 0 if
+/// everything is intact, 1 if something is damaged, 3 if everything is intact but
+/// a replica is behind or unavailable, and 10 if there is no checkpoint.
+///
+/// --repair replaces damaged and missing files with good copies from any replica,
+/// and moves the damaged files into damaged/. Intact files are not touched. The
+/// job may be running.
+///
+/// Examples:
+///   ckpt verify checkpoints/clicks
+///   ckpt verify checkpoints/clicks@latest --deep
+///   ckpt verify checkpoints/* --quick --quiet || mail -s 'checkpoints damaged' ops
+///   ckpt verify checkpoints/clicks --sample 1/7
+///   ckpt verify checkpoints/clicks --for 10m --state /var/lib/clicks-verified.json
+///   ckpt verify checkpoints/clicks --repair --dry-run
+#[derive(Debug, Clone, PartialEq, Eq, clap::Args)]
+#[command(verbatim_doc_comment)]
+pub struct Args {
+    #[arg(required = true, value_name = "TARGET", help = TARGETS_HELP)]
+    pub targets: Vec<TargetArg>,
+
+    /// Check only that every object exists and has the right size
+    #[arg(long)]
+    pub quick: bool,
+
+    /// Also read every row: order, routing, counts and totals
+    #[arg(long, conflicts_with = "quick")]
+    pub deep: bool,
+
+    /// Read only one Nth of the objects, a different part each day
+    #[arg(long, value_name = "1/N", value_parser = parts, conflicts_with_all = ["quick", "deep"])]
+    pub sample: Option<u64>,
+
+    /// Start no more reads after this time, such as `10m`; the next run continues with the objects not read for longest
+    #[arg(long = "for", value_name = "TIME", value_parser = duration, requires = "state",
+        conflicts_with_all = ["quick", "deep", "sample"])]
+    pub time: Option<Duration>,
+
+    /// The file where --for records when each object was read; must be outside the store
+    #[arg(long, value_name = "FILE", requires = "time")]
+    pub state: Option<PathBuf>,
+
+    /// Also check a replica that the store does not know; can be repeated
+    #[arg(long, value_name = "DIR")]
+    pub replica: Vec<PathBuf>,
+
+    /// Replace damaged files with good copies
+    #[arg(long)]
+    pub repair: bool,
+
+    /// With --repair: show what would be repaired, without repairing it
+    #[arg(long, requires = "repair")]
+    pub dry_run: bool,
+}
+
+impl Args {
+    fn depth(&self) -> Depth {
+        match (self.quick, self.deep) {
+            (true, _) => Depth::Quick,
+            (_, true) => Depth::Deep,
+            _ => Depth::Full,
+        }
+    }
+}
+
+/// Parses a fraction such as `1/7`.
+fn parts(text: &str) -> Result<u64, String> {
+    let parts = text.strip_prefix("1/").and_then(|parts| parts.parse().ok());
+    parts.filter(|parts| (1..=MAX_PARTS).contains(parts)).ok_or_else(|| format!("expected 1/2 to 1/{MAX_PARTS}"))
+}
+
+const MAX_PARTS: u64 = 366;
+
+fn duration(text: &str) -> Result<Duration, String> {
+    units::parse_duration(text).map_err(|error| error.to_string())
+}
+
+/// Verifies each target, prints the findings, and repairs them if asked.
+pub fn run(args: &Args, ui: &mut Ui) -> Result<Exit, CliError> {
+    let begun = Instant::now();
+    if args.time.is_some() && args.targets.len() > 1 {
+        return Err(CliError::usage("`--for` verifies one store at a time, each with its own state file"));
+    }
+    let mut read_times = args.state.as_deref().map(ReadTimes::load).transpose()?;
+    let mut outcome = Outcome::default();
+    let mut views = Vec::new();
+    for target in &args.targets {
+        let (store, reports) = verify(args, target, begun, read_times.as_mut(), ui)?;
+        let with_place = args.targets.len() > 1 || reports.len() > 1;
+        for report in &reports {
+            outcome.add(report);
+            if ui.is_json() {
+                views.push(ReportView::new(&target.as_ref().to_string_lossy(), report));
+            } else {
+                report::show(report, with_place, ui)?;
+            }
+        }
+        if args.repair {
+            repair::repair(args.dry_run, &store, &reports, &mut outcome, ui)?;
+        } else if !ui.is_json() && reports.iter().flat_map(|report| &report.findings).any(|f| f.good_copy.is_some()) {
+            ui.note("good copies exist: `ckpt verify --repair` replaces the damaged files");
+        }
+    }
+    if let (Some(read_times), Some(path)) = (&read_times, &args.state) {
+        read_times.save(path)?;
+    }
+    if ui.is_json() {
+        let (intact, repair) = (outcome.intact, outcome.repair.take());
+        ui.json(&VerifyView { version: VERSION, intact, targets: views, repair })?;
+    }
+    Ok(outcome.exit(args.repair && !args.dry_run))
+}
+
+/// Verifies one target in all replicas of its store.
+fn verify(
+    args: &Args,
+    target: &TargetArg,
+    begun: Instant,
+    read_times: Option<&mut ReadTimes>,
+    ui: &Ui,
+) -> Result<(Store, Vec<Report>), CliError> {
+    let target = target.parse()?;
+    let store = target.open_with(&args.replica, ui)?;
+    let only = target.reference.as_ref().map(|_| target.sequence(&store, &ui.now())).transpose()?;
+    let seen = read_times.as_ref().map(|read_times| read_times.of_store(&store)).unwrap_or_default();
+    let enough = || args.time.is_some_and(|time| begun.elapsed() >= time);
+    let choice = match (args.sample, args.time) {
+        (Some(parts), _) => Choice::Sample(Sample { parts, day: day(ui) }),
+        (None, Some(_)) => Choice::Turn { seen: &seen, enough: &enough },
+        (None, None) => Choice::All,
+    };
+    let options = Options { only, depth: args.depth(), choice };
+    let reports = verify_with(&store, &options, &ui.progress("verifying", Unit::Bytes))?;
+    if let Some(read_times) = read_times {
+        read_times.update(&reports, ui.now().timestamp());
+    }
+    Ok((store, reports))
+}
+
+/// Returns the current day, in days since 1970-01-01 UTC.
+fn day(ui: &Ui) -> u64 {
+    u64::try_from(ui.now().timestamp().as_second().div_euclid(86_400)).unwrap_or(0)
+}

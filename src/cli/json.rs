@@ -1,0 +1,114 @@
+//! What the JSON documents of several commands share.
+
+use serde::Serialize;
+use serde_json::value::{RawValue, to_raw_value};
+
+use crate::ops::stats::Sizes;
+use crate::store::Store;
+use crate::values::id::Sequence;
+use crate::values::value::Value;
+
+/// The version of every document. Adding a field keeps it; changing or removing one makes a new version.
+pub const VERSION: u32 = 1;
+
+/// The start of a document about a store.
+#[derive(Debug, Serialize)]
+pub struct StoreHead {
+    version: u32,
+    store: String,
+}
+
+impl StoreHead {
+    /// Makes the head for `store`.
+    pub fn new(store: &Store) -> StoreHead {
+        StoreHead { version: VERSION, store: store.place() }
+    }
+}
+
+/// The start of a document about a store and its job.
+#[derive(Debug, Serialize)]
+pub struct JobHead {
+    #[serde(flatten)]
+    head: StoreHead,
+    job: String,
+}
+
+impl JobHead {
+    /// Makes the head for `store`.
+    pub fn new(store: &Store) -> JobHead {
+        JobHead { head: StoreHead::new(store), job: store.file.job.clone() }
+    }
+
+    /// Returns the path of the store.
+    pub fn store(&self) -> &str {
+        &self.head.store
+    }
+}
+
+/// The start of a document about one checkpoint.
+#[derive(Debug, Serialize)]
+pub struct CheckpointHead {
+    #[serde(flatten)]
+    head: StoreHead,
+    sequence: u64,
+}
+
+impl CheckpointHead {
+    /// Makes the head for checkpoint `sequence` of `store`.
+    pub fn new(store: &Store, sequence: Sequence) -> CheckpointHead {
+        CheckpointHead { head: StoreHead::new(store), sequence: sequence.0 }
+    }
+}
+
+/// The start of a document of a command that has `--dry-run`.
+#[derive(Debug, Serialize)]
+pub struct DryRunHead {
+    version: u32,
+    dry_run: bool,
+    store: String,
+}
+
+impl DryRunHead {
+    /// Makes the head for `store`.
+    pub fn new(store: &Store, dry_run: bool) -> DryRunHead {
+        DryRunHead { version: VERSION, dry_run, store: store.place() }
+    }
+}
+
+/// What a checkpoint shares with others, in bytes.
+#[derive(Debug, Serialize)]
+pub struct SharingView {
+    shared_bytes: u64,
+    /// What removing only this checkpoint would free.
+    reclaimable_bytes: u64,
+}
+
+impl From<&Sizes> for SharingView {
+    fn from(sizes: &Sizes) -> SharingView {
+        SharingView { shared_bytes: sizes.shared_bytes, reclaimable_bytes: sizes.reclaimable_bytes }
+    }
+}
+
+/// Returns a value as JSON. A number keeps all its digits; a JSON value that is not valid JSON becomes a string.
+pub fn raw(value: &Value) -> Box<RawValue> {
+    RawValue::from_string(value.to_json()).unwrap_or_else(|_| raw_text(&value.to_string()))
+}
+
+/// Returns text as a JSON string.
+pub fn raw_text(text: &str) -> Box<RawValue> {
+    to_raw_value(text).expect("text is always JSON")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_is_always_valid_json() {
+        let json = |value: Value| raw(&value).get().to_owned();
+        assert_eq!(json(Value::Json("{\"a\": 1.10}".to_owned())), "{\"a\": 1.10}");
+        assert_eq!(json(Value::Json("{not".to_owned())), "\"{not\"");
+        assert_eq!(json(Value::Sketch(vec![1, 2])), "\"sketch of 2 bytes\"");
+        assert_eq!(json(Value::Null), "null");
+    }
+}

@@ -1,0 +1,29 @@
+//! The options that every command has.
+
+/// The options that every command has.
+#[derive(Debug, Clone, Default, PartialEq, Eq, clap::Args)]
+pub struct GlobalOptions {
+    /// Print the answer as JSON
+    #[arg(long, global = true, help_heading = "Global options")]
+    pub json: bool,
+
+    /// Print no notes and no progress; warnings and errors are still printed
+    #[arg(long, short, global = true, help_heading = "Global options")]
+    pub quiet: bool,
+
+    /// When to use color; `auto` means on a terminal, unless NO_COLOR is set
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto", help_heading = "Global options")]
+    pub color: ColorChoice,
+}
+
+/// When to use color.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum ColorChoice {
+    /// On a terminal
+    #[default]
+    Auto,
+    /// Everywhere
+    Always,
+    /// Nowhere
+    Never,
+}
