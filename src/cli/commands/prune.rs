@@ -15,11 +15,12 @@ use crate::cli::table::{Column, Table};
 use crate::cli::target::Target;
 use crate::cli::ui::Ui;
 use crate::cli::words::{self, counted};
-use crate::ops::prune::{
-    Fate, LeftoverKind, Outcome, Plan, Planned, Policy, PruneError, Request, Rule, UndoPlan, apply, apply_undo, plan,
+use crate::store::Store;
+use crate::store::prune::policy::{Policy, Rule};
+use crate::store::prune::{
+    Fate, LeftoverKind, Outcome, Plan, PlannedCheckpoint, PruneError, Request, UndoPlan, apply, apply_undo, plan,
     plan_undo,
 };
-use crate::store::Store;
 use crate::values::units::{Age, Bytes, Count, Span, exact_duration, parse_bytes, parse_duration};
 
 /// Remove checkpoints that no rule keeps, and what crashed runs left behind
@@ -316,7 +317,7 @@ fn tell(plan: &Plan, outcome: &Outcome, ui: &mut Ui) -> Result<(), CliError> {
     Ok(())
 }
 
-fn kept_by(checkpoint: &Planned) -> String {
+fn kept_by(checkpoint: &PlannedCheckpoint) -> String {
     match checkpoint.kept_by.as_slice() {
         [] => "remove".to_owned(),
         rules => rules.iter().map(|rule| rule.as_str()).collect::<Vec<_>>().join(", "),
@@ -415,7 +416,7 @@ struct OutcomeView<'a> {
 
 impl<'a> PruneView<'a> {
     fn new(args: &Args, store: &Store, plan: &'a Plan, outcome: Option<&'a Outcome>) -> PruneView<'a> {
-        let checkpoint = |checkpoint: &Planned| CheckpointView {
+        let checkpoint = |checkpoint: &PlannedCheckpoint| CheckpointView {
             sequence: checkpoint.sequence.0,
             created: checkpoint.created,
             keys: checkpoint.keys,

@@ -124,7 +124,7 @@ pub fn run(args: &Args, ui: &mut Ui) -> Result<Exit, CliError> {
         let enough = || args.time.is_some_and(|time| begun.elapsed() >= time);
         let choice = match (args.sample, args.time) {
             (Some(parts), _) => Choice::Sample(Sample { parts, day: day(ui) }),
-            (None, Some(_)) => Choice::Turn { seen: &seen, enough: &enough },
+            (None, Some(_)) => Choice::Turn { read_times: &seen, enough: &enough },
             (None, None) => Choice::All,
         };
         let options = Options { only, depth: args.depth(), choice };

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::cli::error::CliError;
 use crate::format::layout::ObjectName;
-use crate::ops::verify::{Report, Seen};
+use crate::ops::verify::{ReadTimes, Report};
 use crate::store::Store;
 
 /// The version of the file that is written and read.
@@ -45,14 +45,15 @@ impl Memory {
     }
 
     /// Returns what is known of the replicas of `store`.
-    pub(super) fn seen(&self, store: &Store) -> Seen {
+    pub(super) fn seen(&self, store: &Store) -> ReadTimes {
         let unavailable = store.unavailable.iter().map(|absent| &absent.storage);
-        let places = store.replicas.iter().chain(unavailable).map(|storage| storage.place());
+        let places =
+            store.replicas().iter().map(|replica| replica.storage()).chain(unavailable).map(|storage| storage.place());
         let known = places.filter_map(|place| {
             let times = self.replicas.get(&real(&place))?;
             Some((place, times.iter().map(|(object, time)| (*object, time.as_second())).collect()))
         });
-        Seen { places: known.collect() }
+        ReadTimes { places: known.collect() }
     }
 
     /// Notes what was read at `now`. What a store does not need any more is forgotten.
