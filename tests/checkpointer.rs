@@ -141,7 +141,7 @@ fn play_all(
     let (cut_sender, cuts) = unbounded();
     let (event_sender, events) = unbounded();
     let store = store(storage);
-    store.replicas[0].list(None).expect("the first call is not counted");
+    store.replicas()[0].storage().list(None).expect("the first call is not counted");
     let checkpointer = Checkpointer::new(store, facts(timeout), Lineage::default(), None, publisher);
     let mut keys = BTreeMap::new();
     // What has changed in each shard since it was last taken.

@@ -9,12 +9,11 @@ use std::time::{Duration, SystemTime};
 use ckpt::format::layout::{self, ObjectKind, ObjectName};
 use ckpt::format::manifest::Routing;
 use ckpt::ops::pin::{pin, unpin};
-use ckpt::ops::prune::{
-    Fate, LeftoverKind, Outcome, Plan, Policy, PruneError, Request, apply, apply_undo, plan, plan_undo,
-};
 use ckpt::ops::verify::{Depth, verify};
 use ckpt::storage::memory::MemoryStorage;
 use ckpt::storage::{EntryKind, Storage};
+use ckpt::store::prune::policy::Policy;
+use ckpt::store::prune::{Fate, LeftoverKind, Outcome, Plan, PruneError, Request, apply, apply_undo, plan, plan_undo};
 use ckpt::store::records::history::EventKind;
 use ckpt::store::{Store, StoreError};
 use ckpt::values::digest::Digest;

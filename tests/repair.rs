@@ -9,7 +9,7 @@ use std::sync::Arc;
 use ckpt::format::index::{self, SegmentKind};
 use ckpt::ops::finding::{FindingCode, Severity};
 use ckpt::ops::repair::{Origin, RepairPlan, apply, plan};
-use ckpt::ops::verify::{Choice, Depth, Options, Report, Sample, Seen, verify, verify_with};
+use ckpt::ops::verify::{Choice, Depth, Options, ReadTimes, Report, Sample, verify, verify_with};
 use ckpt::storage::Storage;
 use ckpt::storage::local::LocalStorage;
 use ckpt::store::Store;
@@ -373,13 +373,13 @@ fn what_was_not_read_for_longest_has_its_turn_in_whichever_replica_it_is() {
     pair(dir.path());
     let store = open(dir.path());
     let all: u64 = verified(&store).iter().map(|report| report.objects).sum();
-    let mut seen = Seen::default();
+    let mut seen = ReadTimes::default();
     let mut day = 0;
     let mut read = 0;
     while read < all {
         let left = std::sync::atomic::AtomicI64::new(3);
         let enough = || left.fetch_sub(1, std::sync::atomic::Ordering::Relaxed) <= 0;
-        let options = Options { choice: Choice::Turn { seen: &seen, enough: &enough }, ..Options::default() };
+        let options = Options { choice: Choice::Turn { read_times: &seen, enough: &enough }, ..Options::default() };
         let reports = verify_with(&store, &options, &Silent).expect("looked at");
         day += 1;
         for report in &reports {

@@ -148,7 +148,7 @@ fn a_store_opens_as_it_was_created(places: Places) {
     for replicas in [vec![places(0), places(1)], vec![places(1)]] {
         let store = Store::open(replicas).unwrap();
         assert_eq!(store.file, file("clicks"));
-        assert_eq!(store.place(), store.replicas[0].place());
+        assert_eq!(store.place(), store.replicas()[0].place());
         assert_eq!(store.sequences().unwrap(), []);
         assert_eq!(store.latest().unwrap(), None);
     }
@@ -216,7 +216,10 @@ fn a_checkpoint_is_read_as_it_was_committed(places: Places) {
         assert_eq!(store.manifest(Sequence(1)).unwrap(), committed);
         assert_eq!(store.latest().unwrap().unwrap(), committed);
         assert_eq!(store.object(manifest.tables.index).unwrap(), "index of 1");
-        assert_eq!(names(store.replicas[0].as_ref(), "checkpoints/00000001"), ["SHA256SUMS", "manifest.yaml"]);
+        assert_eq!(
+            names(store.replicas()[0].storage().as_ref(), "checkpoints/00000001"),
+            ["SHA256SUMS", "manifest.yaml"]
+        );
     }
     let bytes = places(0).get(&path("checkpoints/00000001/manifest.yaml"), 10_000).unwrap();
     assert_eq!(committed.sha256, Digest::of(&bytes));
@@ -456,7 +459,7 @@ fn damage_in_one_replica_is_read_from_the_other(places: Places) {
     let index = committed.manifest.tables.index;
     for first in [true, false] {
         let store = if first { store.clone() } else { Store::open(vec![places(1), places(0)]).unwrap() };
-        let damaged = store.replicas[0].as_ref();
+        let damaged = store.replicas()[0].storage().as_ref();
         for file in [layout::manifest(Sequence(1)), layout::sums(Sequence(1)), index.object.path()] {
             let good = damaged.get(&file, 1 << 20).unwrap();
             let read = || {
@@ -617,12 +620,12 @@ fn errors_read_as_sentences() {
     let digest = object.object.digest;
     let shown = format!("memory/{}", object.object.path());
     let said = |error: StoreError| error.to_string();
-    store.replicas[0].replace(&object.object.path(), b"good bytes and more").unwrap();
+    store.replicas()[0].storage().replace(&object.object.path(), b"good bytes and more").unwrap();
     assert_eq!(
         said(store.object(object).unwrap_err()),
         format!("object `{shown}` is damaged: expected SHA-256 {digest} and 10 bytes, found 19 bytes")
     );
-    store.replicas[0].replace(&object.object.path(), b"bad").unwrap();
+    store.replicas()[0].storage().replace(&object.object.path(), b"bad").unwrap();
     assert_eq!(
         said(store.object(object).unwrap_err()),
         format!(

@@ -4,8 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::format::document;
 use crate::format::error::ManifestError;
-use crate::format::sealed::{is_sealed, seal};
-use crate::values::yaml;
+use crate::format::sealed::Sealed;
 
 /// `replicas.yaml`: where the replicas of a store are. The run that writes to the store writes it too.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,17 +23,13 @@ impl ReplicasFile {
 
     /// Writes the file as YAML, with a seal.
     pub fn to_yaml(&self) -> String {
-        seal(self.unsealed())
+        Sealed::write(self)
     }
 
     /// Returns whether `bytes` are an unmodified file of this kind. Without a seal, as older versions wrote it, only
     /// some changes show.
     pub fn is_whole(bytes: &[u8]) -> bool {
-        ReplicasFile::from_yaml(bytes).is_ok_and(|file| is_sealed(bytes) || file.unsealed().as_bytes() == bytes)
-    }
-
-    fn unsealed(&self) -> String {
-        yaml::to_string(self)
+        ReplicasFile::from_yaml(bytes).is_ok_and(|file| Sealed::of(file, bytes).is_whole)
     }
 
     /// Reads a file of this format.

@@ -5,9 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::format::document;
 use crate::format::error::ManifestError;
-use crate::format::sealed::{is_sealed, seal};
+use crate::format::sealed::Sealed;
 use crate::values::id::StoreId;
-use crate::values::yaml;
 
 /// `store.yaml`: the identity of a store.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,17 +22,13 @@ pub struct StoreFile {
 impl StoreFile {
     /// Writes the file as YAML, with a seal.
     pub fn to_yaml(&self) -> String {
-        seal(self.unsealed())
+        Sealed::write(self)
     }
 
     /// Returns whether `bytes` are an unmodified store file. Without a seal, as older versions wrote it, only some
     /// changes show.
     pub fn is_whole(bytes: &[u8]) -> bool {
-        StoreFile::from_yaml(bytes).is_ok_and(|file| is_sealed(bytes) || file.unsealed().as_bytes() == bytes)
-    }
-
-    fn unsealed(&self) -> String {
-        yaml::to_string(self)
+        StoreFile::from_yaml(bytes).is_ok_and(|file| Sealed::of(file, bytes).is_whole)
     }
 
     /// Reads a store file of this format.

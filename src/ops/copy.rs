@@ -1,7 +1,7 @@
-//! `ckpt copy`: brings checkpoints into another copy of the store, as they are.
+//! `ckpt copy`: copies checkpoints into another copy of the store, unchanged.
 //!
-//! Checkpoints are copied one after another by their numbers, each with its objects first, so that whatever stops the work leaves
-//! the copy whole, and the next one goes on from there.
+//! Checkpoints are copied one after another by number, each with its objects first. Whatever stops the copy leaves the
+//! target intact, and the next one continues.
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use crate::format::layout::ObjectName;
 use crate::format::manifest::ObjectRef;
 use crate::ops::read::{ReadError, Snapshot};
 use crate::storage::{Storage, StorageError, TEMPORARY_PREFIX};
-use crate::store::records::history::{EventCheckpoint, EventKind, NewEvent};
+use crate::store::records::history::{EventKind, NewEvent};
 use crate::store::{Committed, Store, StoreError};
 use crate::values::digest::Digest;
 use crate::values::id::Sequence;
@@ -22,84 +22,71 @@ use crate::values::progress::Progress;
 /// Checkpoints whose tables are in memory at once.
 const SNAPSHOTS_AT_ONCE: usize = 256;
 
-/// Why nothing, or no more, could be copied.
+/// Why nothing, or nothing more, could be copied.
 #[derive(Debug, thiserror::Error)]
 pub enum CopyError {
-    /// The store that is copied to could not be read or written.
+    /// The target store could not be read or written.
     #[error("cannot copy to `{place}`")]
-    Target {
-        /// The store.
-        place: String,
-        /// What happened.
-        source: Box<StoreError>,
-    },
-    /// What is to be copied to is a store of its own.
-    #[error("`{place}` is no copy of this store: its {field} is {found}, expected {expected}")]
+    Target { place: String, source: Box<StoreError> },
+    /// The target is another store.
+    #[error("`{place}` is not a copy of this store: its {field} is {found}, expected {expected}")]
     OtherStore {
-        /// The store that is copied to.
         place: String,
         /// `store` or `job`.
         field: &'static str,
-        /// What the store that is copied from says.
         expected: String,
-        /// What the other says.
         found: String,
     },
-    /// What is to be copied to holds something else.
+    /// The target holds something else.
     #[error("`{place}` is neither a store nor empty: it holds `{name}`")]
     Taken {
-        /// The directory.
         place: String,
-        /// Something in it.
+        /// Something in the directory.
         name: String,
     },
-    /// Both have a checkpoint of this number, and these are not the same.
-    #[error("checkpoint {} is another one in `{place}`: its manifest has SHA-256 {found}, expected {expected}", .sequence.0)]
+    /// The source and the target have different checkpoints with the same number.
+    #[error("checkpoint {} differs in `{place}`: its manifest has SHA-256 {found}, expected {expected}", .sequence.0)]
     Diverged {
-        /// The number.
         sequence: Sequence,
-        /// The store that is copied to.
         place: String,
-        /// The SHA-256 of the manifest that was to be copied.
+        /// The SHA-256 of the manifest in the source.
         expected: Digest,
-        /// The SHA-256 of the manifest that is there.
+        /// The SHA-256 of the manifest in the target.
         found: Digest,
     },
 }
 
-/// What is to be done with one checkpoint.
+/// What is done with one checkpoint.
 #[derive(Debug)]
 pub enum Step {
-    /// It is not there: it is copied, with the objects that are not there either.
+    /// The target does not have it: it is copied, with its missing objects.
     Copy {
-        /// The checkpoint.
         committed: Box<Committed>,
-        /// The objects that neither the copy nor a checkpoint before this one has.
+        /// Objects that are neither in the target nor copied with an earlier checkpoint.
         missing_objects: u64,
-        /// Their sizes, in bytes.
+        /// The total size of these objects.
         missing_bytes: u64,
     },
-    /// The same checkpoint is there.
+    /// The target has the same checkpoint.
     Present,
-    /// It can not be read where it is, and is left out.
+    /// The source cannot read it, so it is left out.
     Unreadable(ReadError),
 }
 
-/// A copy that has not been made.
+/// A copy that has not been applied.
 #[derive(Debug)]
 pub struct CopyPlan {
-    /// The storage that is copied to.
     pub target: Arc<dyn Storage>,
-    /// The store that is there; nothing when it is to be created.
+    /// The store at the target; nothing if it is to be created.
     pub existing: Option<Store>,
-    /// What is to be done with each checkpoint, ascending.
+    /// What is done with each checkpoint, ascending.
     pub steps: BTreeMap<Sequence, Step>,
-    /// The objects of committed checkpoints that are there already, of those that are needed.
+    /// The needed objects that committed checkpoints in the target have already.
     there: HashSet<ObjectName>,
 }
 
 impl CopyPlan {
-    /// Returns the number of checkpoints, of objects and of bytes to copy.
+    /// Returns how many checkpoints, objects and bytes are to be copied.
     pub fn totals(&self) -> (u64, u64, u64) {
         self.steps.values().fold((0, 0, 0), |totals, step| match step {
             Step::Copy { missing_objects, missing_bytes, .. } => {
@@ -113,19 +100,19 @@ impl CopyPlan {
 /// What was copied.
 #[derive(Debug, Default)]
 pub struct Copied {
-    /// The checkpoints, ascending.
+    /// Ascending.
     pub checkpoints: Vec<Sequence>,
-    /// The objects that were written.
+    /// How many objects were written.
     pub objects: u64,
-    /// Their sizes, in bytes.
+    /// The total size of these objects.
     pub bytes: u64,
-    /// The checkpoints that were left out, because they could not be read, ascending.
+    /// Checkpoints that were left out because they could not be read, ascending.
     pub unreadable: BTreeMap<Sequence, ReadError>,
 }
 
-/// Plans to copy the checkpoints `sequences` of `source` to the store at `target`, or to a new one there.
+/// Plans to copy the checkpoints `sequences` of `source` to the store at `target`, or to a new store there.
 ///
-/// Writes nothing. Fails with [`CopyError::Diverged`] when one of the numbers is taken by another checkpoint.
+/// Writes nothing. Fails with [`CopyError::Diverged`] if another checkpoint has one of the numbers.
 pub fn plan(source: &Store, sequences: &[Sequence], target: Arc<dyn Storage>) -> Result<CopyPlan, CopyError> {
     let existing = open(source, &target)?;
     let failed = |error: StoreError| CopyError::Target { place: target.place(), source: Box::new(error) };
@@ -170,13 +157,13 @@ pub fn plan(source: &Store, sequences: &[Sequence], target: Arc<dyn Storage>) ->
     Ok(CopyPlan { target, existing, steps, there })
 }
 
-/// What a look at one checkpoint gave.
+/// What is known about one checkpoint.
 enum Looked {
     Done(Step),
     Needed(Vec<ObjectRef>, Box<Committed>),
 }
 
-/// Opens the store at `target` if there is one, and makes sure that it is a copy of `source`.
+/// Opens the store at `target`, if there is one, and checks that it is a copy of `source`.
 fn open(source: &Store, target: &Arc<dyn Storage>) -> Result<Option<Store>, CopyError> {
     let place = target.place();
     let failed = |error: StoreError| CopyError::Target { place: target.place(), source: Box::new(error) };
@@ -200,7 +187,7 @@ fn open(source: &Store, target: &Arc<dyn Storage>) -> Result<Option<Store>, Copy
     Ok(Some(store))
 }
 
-/// Compares a checkpoint with the one of the same number in the copy.
+/// Compares a checkpoint with the one in the target that has the same number.
 fn compare(source: &Store, target: &Store, sequence: Sequence) -> Result<Step, CopyError> {
     let there = target
         .manifest(sequence)
@@ -214,15 +201,16 @@ fn compare(source: &Store, target: &Store, sequence: Sequence) -> Result<Step, C
     }
 }
 
-/// Returns those of `wanted` that a committed checkpoint of `target` needs, and that are there with their size.
+/// Returns those of `wanted` that a committed checkpoint of `target` needs, and that exist with their size.
 ///
-/// What is there and nobody needs may be left from a copy that was cut short before it was flushed: it is put again.
+/// An object that no checkpoint needs may be left from an interrupted copy that was not flushed, so it is written
+/// again.
 fn vouched(
     target: &Store,
     mut sequences: Vec<Sequence>,
     wanted: &BTreeMap<ObjectName, u64>,
 ) -> Result<HashSet<ObjectName>, StoreError> {
-    // The newest have most of what is wanted.
+    // The newest checkpoints have most of the wanted objects.
     sequences.sort_unstable_by(|a, b| b.cmp(a));
     let mut named = HashSet::new();
     for batch in sequences.chunks(SNAPSHOTS_AT_ONCE) {
@@ -234,23 +222,24 @@ fn vouched(
         named.extend(objects.filter(|object| wanted.contains_key(object)));
     }
     let named: Vec<ObjectName> = named.into_iter().collect();
-    let sizes = parallel::map(&named, |object| target.replicas[0].size(&object.path()));
+    let sizes = parallel::map(&named, |object| target.replicas()[0].size(&object.path()));
     let mut there = HashSet::new();
     for (object, size) in named.into_iter().zip(sizes) {
         match size {
             Ok(bytes) if wanted.get(&object) == Some(&bytes) => drop(there.insert(object)),
             Err(error @ StorageError::Io { .. }) => return Err(error.into()),
-            // Missing, or cut short: it is put again.
+            // Missing or cut short: it is written again.
             Ok(_) | Err(_) => {}
         }
     }
     Ok(there)
 }
 
-/// Copies what `plan` says, at `now`. `holder` says who has the copy for writing.
+/// Copies what `plan` says, at `now`. `holder` says who locks the target.
 ///
-/// Every byte is verified on its way. A checkpoint that turns out to be damaged where it is read is left out, and the others are
-/// copied. `progress` is told of bytes. Stopped anywhere, the copy holds some of the checkpoints, each whole.
+/// Every byte is verified on its way. A checkpoint that turns out to be damaged in the source is left out, and the
+/// others are copied. `progress` counts bytes. If it is stopped, the target has some of the checkpoints, each of them
+/// intact.
 pub fn apply(
     source: &Store,
     plan: &CopyPlan,
@@ -263,7 +252,7 @@ pub fn apply(
     let mut copied = Copied::default();
     if plan.totals().0 == 0 {
         // A copy that was killed at its very end may have left names that are not flushed.
-        plan.existing.as_ref().map_or(Ok(()), Store::settle).map_err(failed)?;
+        plan.existing.as_ref().map_or(Ok(()), Store::flush_checkpoints).map_err(failed)?;
         return Ok(copied);
     }
     let target = match &plan.existing {
@@ -271,7 +260,8 @@ pub fn apply(
         None => Store::create(vec![Arc::clone(&plan.target)], source.file.clone()).map_err(failed)?,
     };
     let _lock = target.lock(holder).map_err(failed)?;
-    // Objects that are there are relied on: nobody may prune them before the checkpoints that need them are committed.
+    // The copy relies on existing objects: they must not be pruned before the checkpoints that need them are
+    // committed.
     let _prune_lock = target.lock_prune(holder).map_err(failed)?;
     let mut there = still_there(&target, &plan.there).map_err(failed)?;
     for (&sequence, step) in &plan.steps {
@@ -286,7 +276,7 @@ pub fn apply(
             Err(Failure::Read(error)) => drop(copied.unreadable.insert(sequence, error)),
             Err(Failure::Write(error)) => return Err(failed(error)),
             Err(Failure::Taken) => {
-                // Somebody else has copied it, or it is another one.
+                // Another process copied it, or it is another checkpoint.
                 if let Step::Unreadable(error) = compare(source, &target, sequence)? {
                     copied.unreadable.insert(sequence, error);
                 }
@@ -299,7 +289,7 @@ pub fn apply(
 /// Returns those of `objects` that were not pruned since the plan was made.
 fn still_there(target: &Store, objects: &HashSet<ObjectName>) -> Result<HashSet<ObjectName>, StoreError> {
     let objects: Vec<ObjectName> = objects.iter().copied().collect();
-    let sizes = parallel::map(&objects, |object| target.replicas[0].size(&object.path()));
+    let sizes = parallel::map(&objects, |object| target.replicas()[0].size(&object.path()));
     let mut there = HashSet::new();
     for (object, size) in objects.into_iter().zip(sizes) {
         match size {
@@ -311,7 +301,7 @@ fn still_there(target: &Store, objects: &HashSet<ObjectName>) -> Result<HashSet<
     Ok(there)
 }
 
-/// Notes in the history of the copy that the parent of a checkpoint is left out, so that nobody takes it for lost.
+/// Records in the history of the target that the parent of a checkpoint is left out, so that it is not taken for lost.
 fn note_parent(target: &Store, committed: &Committed, now: Timestamp) -> Result<(), StoreError> {
     let Some(parent) = committed.manifest.parent else { return Ok(()) };
     if target.sequences()?.binary_search(&parent.sequence).is_ok()
@@ -319,15 +309,7 @@ fn note_parent(target: &Store, committed: &Committed, now: Timestamp) -> Result<
     {
         return Ok(());
     }
-    let left_out = EventCheckpoint { sequence: parent.sequence, sha256: parent.sha256, time: None };
-    target.record(&NewEvent {
-        time: now,
-        kind: EventKind::LeftOut,
-        policy: None,
-        checkpoints: vec![left_out],
-        files: None,
-        bytes: 0,
-    })
+    target.record(&NewEvent::of_checkpoints(now, EventKind::LeftOut, [(parent.sequence, parent.sha256)]))
 }
 
 /// Why a checkpoint was not copied.
@@ -337,7 +319,7 @@ enum Failure {
     Taken,
 }
 
-/// Copies one checkpoint. Returns the number and the bytes of the objects that were written.
+/// Copies one checkpoint. Returns the number and the total size of the objects that were written.
 fn copy_one(
     source: &Store,
     target: &Store,

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use crate::format::layout::{self, ObjectName};
 use crate::values::id::Sequence;
 use crate::values::relpath::RelPath;
 
@@ -25,10 +26,10 @@ impl Severity {
     }
 }
 
-/// Makes the codes, so that a code, its name, its severity and its next step can not be told apart.
+/// Keeps each code together with its name, its severity and its next step.
 macro_rules! codes {
     ($($(#[doc = $doc:literal])+ $variant:ident $name:literal $severity:ident $next:literal;)+) => {
-        /// What kind of finding it is. The name of a code never changes its meaning.
+        /// The kind of a finding. The meaning of a name never changes.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum FindingCode {
             $($(#[doc = $doc])+ $variant,)+
@@ -141,20 +142,68 @@ impl fmt::Display for FindingCode {
     }
 }
 
+/// What a finding is about.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Subject {
+    Object(ObjectName),
+    /// The manifest of a committed checkpoint.
+    Manifest(Sequence),
+    /// A committed checkpoint as a whole: its directory.
+    Checkpoint(Sequence),
+    /// Any other file or directory, by its path in the store.
+    Path(String),
+}
+
+impl Subject {
+    /// Returns the object, if it is one.
+    pub fn object(&self) -> Option<ObjectName> {
+        match self {
+            Subject::Object(object) => Some(*object),
+            _ => None,
+        }
+    }
+
+    /// Returns the path of the file or directory in the store.
+    pub fn path(&self) -> String {
+        match self {
+            Subject::Object(object) => object.path().to_string(),
+            Subject::Manifest(sequence) => layout::manifest(*sequence).to_string(),
+            Subject::Checkpoint(sequence) => layout::checkpoint_dir(*sequence).to_string(),
+            Subject::Path(path) => path.clone(),
+        }
+    }
+}
+
+impl From<ObjectName> for Subject {
+    fn from(object: ObjectName) -> Subject {
+        Subject::Object(object)
+    }
+}
+
+impl From<&RelPath> for Subject {
+    fn from(path: &RelPath) -> Subject {
+        Subject::Path(path.to_string())
+    }
+}
+
+impl From<&str> for Subject {
+    fn from(path: &str) -> Subject {
+        Subject::Path(path.to_owned())
+    }
+}
+
 /// One thing that `verify` learned.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
-    /// Its kind.
     pub code: FindingCode,
-    /// The file or directory, relative to the store.
+    pub subject: Subject,
+    /// The path of the subject.
     pub path: String,
-    /// What should be there.
     pub expected: String,
-    /// What is there.
     pub found: String,
-    /// The checkpoints that it concerns, ascending: the damage reaches back to the first.
+    /// The affected checkpoints, ascending: the damage goes back to the first.
     pub checkpoints: Vec<Sequence>,
-    /// What is lost in this replica, where that can be told.
+    /// What is lost in this replica, where that is known.
     pub lost: Option<Lost>,
     /// A replica that has a good copy.
     pub good_copy: Option<String>,
@@ -163,23 +212,19 @@ pub struct Finding {
 /// What is lost with a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Lost {
-    /// Everything in the checkpoints: nobody knows any more where it is.
+    /// Everything in the checkpoints: it cannot be located any more.
     State,
-    /// The positions in the input: no run can go on from the checkpoints.
+    /// The positions in the input: no run can resume from the checkpoints.
     Positions,
-    /// The definition of the job: no run can go on from the checkpoints.
+    /// The definition of the job: no run can resume from the checkpoints.
     Definition,
     /// Rows of the state.
     Rows {
-        /// The tasks that they are of.
         first_task: u32,
-        /// The last of these.
         last_task: u32,
         /// How many rows, tombstones included.
         rows: u64,
-        /// The smallest key.
         smallest_key: String,
-        /// The largest key.
         largest_key: String,
     },
 }
@@ -191,22 +236,22 @@ impl Finding {
     }
 }
 
-/// Gathers findings; the same one about several checkpoints is one finding.
+/// Gathers findings. The same finding about several checkpoints is one.
 #[derive(Default)]
 pub(super) struct Findings {
-    found: BTreeMap<(FindingCode, String, String, String), BTreeSet<Sequence>>,
+    found: BTreeMap<(FindingCode, Subject, String, String), BTreeSet<Sequence>>,
 }
 
 impl Findings {
     pub(super) fn add(
         &mut self,
         code: FindingCode,
-        path: impl ToString,
+        subject: impl Into<Subject>,
         expected: impl Into<String>,
         found: impl Into<String>,
         checkpoints: impl IntoIterator<Item = Sequence>,
     ) {
-        let key = (code, path.to_string(), expected.into(), found.into());
+        let key = (code, subject.into(), expected.into(), found.into());
         self.found.entry(key).or_default().extend(checkpoints);
     }
 
@@ -216,18 +261,20 @@ impl Findings {
         }
     }
 
-    pub(super) fn has(&self, code: FindingCode, path: &RelPath) -> bool {
-        let first = (code, path.as_str().to_owned(), String::new(), String::new());
-        self.found.range(first..).next().is_some_and(|(key, _)| key.0 == code && key.1 == path.as_str())
+    /// Tells whether there is a finding with `code` about `subject`.
+    pub(super) fn has(&self, code: FindingCode, subject: impl Into<Subject>) -> bool {
+        let first = (code, subject.into(), String::new(), String::new());
+        self.found.range(&first..).next().is_some_and(|(key, _)| (&key.0, &key.1) == (&first.0, &first.1))
     }
 
     pub(super) fn finish(self) -> Vec<Finding> {
         let mut findings: Vec<Finding> = self
             .found
             .into_iter()
-            .map(|((code, path, expected, found), checkpoints)| Finding {
+            .map(|((code, subject, expected, found), checkpoints)| Finding {
                 code,
-                path,
+                path: subject.path(),
+                subject,
                 expected,
                 found,
                 checkpoints: checkpoints.into_iter().collect(),

@@ -1,4 +1,4 @@
-//! `ckpt inspect`: what a checkpoint is and holds.
+//! `ckpt inspect`: what a checkpoint is and contains.
 
 use std::collections::HashSet;
 
@@ -13,26 +13,24 @@ use crate::values::id::Sequence;
 use crate::values::progress::Progress;
 use crate::values::value::Value;
 
-/// What a checkpoint is, in summary.
+/// A summary of a checkpoint.
 #[derive(Debug, Clone)]
 pub struct Description {
-    /// The manifest and its SHA-256.
     pub committed: Committed,
-    /// Shards that hold rows.
+    /// How many shards have rows.
     pub filled_shards: u64,
-    /// Base segments.
+    /// How many base segments there are.
     pub bases: u64,
-    /// Delta segments.
+    /// How many delta segments there are.
     pub deltas: u64,
-    /// The most segments that any shard's state is spread over.
+    /// The most segments that the state of one shard is spread over.
     pub longest_chain: u64,
-    /// Objects, the tables included.
+    /// How many objects there are, tables included.
     pub objects: u64,
-    /// Partitions that had been read to their ends.
+    /// How many partitions had been read to the end.
     pub ended_partitions: u64,
-    /// The time before which no more records were expected, in milliseconds since 1970, for a job that goes by time.
+    /// The time before which no more records were expected, in milliseconds since 1970, for a job with event time.
     pub watermark: Option<i64>,
-    /// Its pin.
     pub pin: Option<Pin>,
 }
 
@@ -59,36 +57,28 @@ pub fn latest_positions(rows: &[PositionRow]) -> impl Iterator<Item = &PositionR
     rows.chunk_by(|a, b| a.partition == b.partition).filter_map(<[PositionRow]>::last)
 }
 
-/// What an object is to a checkpoint.
+/// What an object is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
-    /// The table of segments.
     Index,
-    /// The table of positions.
     Positions,
-    /// The job's definition.
     Job,
     /// Rows of a shard.
     Segment {
-        /// The shard.
         shard: u32,
-        /// Its place in the shard's chain.
+        /// Its index in the shard's chain.
         level: u32,
-        /// Base or delta.
         kind: SegmentKind,
-        /// Its rows, tombstones included.
+        /// How many rows, tombstones included.
         rows: u64,
     },
 }
 
-/// One object of a checkpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ObjectUse {
-    /// The object.
     pub object: ObjectRef,
-    /// What it is for.
     pub role: Role,
-    /// Whether the parent has it too; nothing when the parent can not be read.
+    /// Whether the parent has it too; nothing if the parent cannot be read.
     pub shared: Option<bool>,
 }
 
@@ -97,7 +87,7 @@ pub fn objects(store: &Store, sequence: Sequence) -> Result<Vec<ObjectUse>, Read
     let snapshot = Snapshot::open(store, sequence)?;
     let parents: Option<HashSet<ObjectName>> = match snapshot.manifest().parent {
         None => Some(HashSet::new()),
-        // A parent that was removed, or is damaged, only makes the column empty.
+        // A parent that was removed or is damaged only makes the column empty.
         Some(parent) => Snapshot::open(store, parent.sequence)
             .ok()
             .map(|parent| parent.objects().iter().map(|object| object.object).collect()),
@@ -113,23 +103,20 @@ pub fn objects(store: &Store, sequence: Sequence) -> Result<Vec<ObjectUse>, Read
     Ok(uses.map(|(object, role)| ObjectUse { object, role, shared: shared(object.object) }).collect())
 }
 
-/// What a task holds.
+/// The contents of a task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TaskUse {
-    /// The task.
     pub task: u32,
-    /// Its shard.
     pub shard: u32,
-    /// Its keys.
+    /// How many keys it has.
     pub keys: u64,
-    /// The bytes of its keys and values, before they are encoded.
+    /// The bytes of its keys and values, before encoding.
     pub state_bytes: u64,
 }
 
-/// Some of the things that were asked for, and how many there are.
+/// The first of the requested items.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Excerpt<T> {
-    /// The first ones.
     pub rows: Vec<T>,
     /// Whether the limit left any out.
     pub cut: bool,
@@ -140,7 +127,7 @@ impl<T> Excerpt<T> {
         Excerpt { rows: Vec::new(), cut: false }
     }
 
-    /// Adds a row, or notes that there is no room; tells whether there may be more.
+    /// Adds a row unless the limit is reached, and tells whether there may be more.
     fn push(&mut self, limit: Option<usize>, row: impl FnOnce() -> T) -> bool {
         self.cut = limit.is_some_and(|limit| self.rows.len() >= limit);
         if !self.cut {
@@ -150,7 +137,7 @@ impl<T> Excerpt<T> {
     }
 }
 
-/// Returns the first `limit` tasks that hold keys, or of all tasks, ascending. Reads the state.
+/// Returns the first `limit` tasks that have keys, or of all tasks, ascending. Reads the state.
 pub fn tasks(
     store: &Store,
     sequence: Sequence,
@@ -192,15 +179,13 @@ pub fn tasks(
 /// One key of the state.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StateRow {
-    /// The task that owns it.
     pub task: u32,
-    /// The key.
     pub key: String,
-    /// Its values, one for each column of the manifest.
+    /// One value for each column of the manifest.
     pub values: Vec<Value>,
 }
 
-/// Returns the first `limit` rows of what `selection` leaves of the state, in the order of task and key.
+/// Returns the first `limit` rows of the state that match `selection`, in the order of task and key.
 pub fn state(
     store: &Store,
     snapshot: &Snapshot,

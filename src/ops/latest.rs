@@ -14,16 +14,17 @@ use crate::values::progress::Progress;
 /// The newest checkpoint that is intact.
 #[derive(Debug)]
 pub struct Newest {
-    /// It; nothing when none is intact.
+    /// Nothing if no checkpoint is intact.
     pub committed: Option<Committed>,
-    /// The newer ones, which are not, the newest first.
+    /// The newer ones, which are not intact, the newest first.
     pub damaged: Vec<(Sequence, ReadError)>,
 }
 
-/// Goes back from the newest checkpoint to the first of which every byte is what was committed.
+/// Returns the newest checkpoint whose bytes are all as they were committed.
 ///
-/// Of each the manifest, the tables and the SHA-256 of every object are checked, an object that several share once. Only checkpoints below
-/// `below` are looked at, when it is given. `progress` is told of bytes. Fails only when the store can not be listed.
+/// Of each checkpoint, from the newest back, the manifest, the tables and the SHA-256 of every object are verified; a
+/// shared object is verified once. With `below`, only checkpoints below that number are considered. `progress` counts
+/// bytes. Fails only if the store cannot be listed.
 pub fn newest_intact(store: &Store, below: Option<Sequence>, progress: &dyn Progress) -> Result<Newest, StoreError> {
     let mut sequences = store.sequences()?;
     sequences.retain(|sequence| below.is_none_or(|below| *sequence < below));
@@ -38,7 +39,7 @@ pub fn newest_intact(store: &Store, below: Option<Sequence>, progress: &dyn Prog
     Ok(Newest { committed: None, damaged })
 }
 
-/// Reads every byte of a checkpoint, but for the objects that are known to be `good`.
+/// Reads every byte of a checkpoint, except for objects that are known to be `good`.
 fn prove(
     store: &Store,
     sequence: Sequence,

@@ -8,16 +8,14 @@ use crate::values::parallel;
 /// One checkpoint of a listing.
 #[derive(Debug)]
 pub struct Listed {
-    /// Its number, which its directory's name says.
     pub sequence: Sequence,
-    /// What its manifest says, or why that can not be read.
+    /// The manifest, or why it cannot be read.
     pub manifest: Result<Manifest, StoreError>,
 }
 
-/// The checkpoints of a store, the oldest first.
 #[derive(Debug)]
 pub struct Listing {
-    /// The checkpoints.
+    /// The oldest first.
     pub checkpoints: Vec<Listed>,
     /// How many older ones the limit left out.
     pub older: usize,
@@ -29,7 +27,7 @@ impl Listing {
         self.checkpoints.iter().all(|listed| listed.manifest.is_ok())
     }
 
-    /// Returns the newest checkpoint whose manifest could be read; its objects were not looked at.
+    /// Returns the newest checkpoint whose manifest could be read. Its objects were not examined.
     pub fn last_good(&self) -> Option<(Sequence, &Manifest)> {
         let readable =
             self.checkpoints.iter().filter_map(|listed| Some((listed.sequence, listed.manifest.as_ref().ok()?)));
@@ -37,7 +35,8 @@ impl Listing {
     }
 }
 
-/// Reads the manifests of the newest `limit` checkpoints, or of all. One that can not be read is a row of the listing.
+/// Reads the manifests of the newest `limit` checkpoints, or of all. One that cannot be read is an item of the
+/// listing.
 pub fn list(store: &Store, limit: Option<usize>) -> Result<Listing, StoreError> {
     let sequences = store.sequences()?;
     let older = sequences.len().saturating_sub(limit.unwrap_or(usize::MAX));

@@ -9,19 +9,17 @@ use crate::store::{Store, StoreError};
 use crate::values::id::Sequence;
 use crate::values::parallel;
 
-/// Something that happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Happening {
     /// A run tried to make a checkpoint.
     Attempt(Attempt),
-    /// A checkpoint that no line of the log tells of: a restore made it, it was copied here, or the line is lost.
+    /// A checkpoint that the log does not mention: a restore made it, it was copied here, or the line is lost.
     Checkpoint(Box<Manifest>),
     /// Checkpoints were removed or brought back.
     Event(Event),
 }
 
 impl Happening {
-    /// Returns when.
     pub fn time(&self) -> Timestamp {
         match self {
             Happening::Attempt(attempt) => attempt.time,
@@ -36,31 +34,31 @@ impl Happening {
     }
 }
 
-/// What happened, the oldest first.
+/// The history of a store, the oldest first.
 #[derive(Debug, Default)]
 pub struct Log {
-    /// What is chosen.
+    /// The selected happenings.
     pub happenings: Vec<Happening>,
-    /// Attempts that are no longer written down.
+    /// How many attempts were dropped from the log.
     pub dropped: u64,
-    /// Lines and events that can not be read.
+    /// How many lines and events cannot be read.
     pub unreadable: u64,
     /// How many older happenings the limit left out.
     pub older: usize,
 }
 
-/// What is chosen of a log.
+/// Which happenings are selected.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Selection {
-    /// Only what happened at that time or later.
+    /// Only at that time or later.
     pub since: Option<Timestamp>,
     /// Only attempts that failed.
     pub failed: bool,
-    /// Only so many of the newest.
+    /// Only that many of the newest.
     pub limit: Option<usize>,
 }
 
-/// Reads what happened to `store`.
+/// Reads the history of `store`.
 pub fn log(store: &Store, selection: &Selection) -> Result<Log, StoreError> {
     let attempts = store.attempts()?;
     let history = store.history()?;
@@ -68,7 +66,7 @@ pub fn log(store: &Store, selection: &Selection) -> Result<Log, StoreError> {
     told.sort_unstable();
     let mut untold = store.sequences()?;
     untold.retain(|sequence| told.binary_search(sequence).is_err());
-    // One that can not be read is for `ckpt list` and `ckpt verify` to tell.
+    // `ckpt list` and `ckpt verify` report checkpoints that cannot be read.
     let manifests = parallel::map(&untold, |&sequence| store.manifest(sequence).ok());
     let manifests =
         manifests.into_iter().flatten().map(|committed| Happening::Checkpoint(Box::new(committed.manifest)));

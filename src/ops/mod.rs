@@ -10,7 +10,6 @@ pub mod latest;
 pub mod list;
 pub mod log;
 pub mod pin;
-pub mod prune;
 pub mod read;
 pub mod repair;
 pub mod restore;

@@ -6,10 +6,11 @@ use crate::store::records::pins::Pin;
 use crate::store::{Store, StoreError};
 use crate::values::id::Sequence;
 
-/// Pins checkpoint `sequence` at `now`, and returns the pin. One that is pinned stays so, and gets the new reason if there
+/// Pins checkpoint `sequence` at `now`, and returns the pin. An existing pin is kept, and gets the new reason if there
 /// is one.
 ///
-/// `holder` says who does, for whoever waits. Fails with [`StoreError::NoCheckpoint`] when there is no such checkpoint.
+/// `holder` says who does it, for messages of processes that wait. Fails with [`StoreError::NoCheckpoint`] if there is
+/// no such checkpoint.
 pub fn pin(
     store: &Store,
     sequence: Sequence,
@@ -17,7 +18,7 @@ pub fn pin(
     now: Timestamp,
     holder: &str,
 ) -> Result<Pin, StoreError> {
-    // A prune must not decide about it meanwhile.
+    // A prune must not decide about the checkpoint meanwhile.
     let _lock = store.lock_prune(holder)?;
     let missing = || StoreError::NoCheckpoint { place: store.place(), sequence };
     if !store.sequences()?.contains(&sequence) {
@@ -27,7 +28,7 @@ pub fn pin(
     store.pins()?.remove(&sequence).ok_or_else(missing)
 }
 
-/// Takes the pin of checkpoint `sequence` away, and tells whether there was one.
+/// Removes the pin of checkpoint `sequence`, and tells whether there was one.
 pub fn unpin(store: &Store, sequence: Sequence, holder: &str) -> Result<bool, StoreError> {
     let _lock = store.lock_prune(holder)?;
     store.unpin(sequence)

@@ -1,4 +1,4 @@
-//! Reads the state of a checkpoint: the rows that are live in it, in the order of task and key.
+//! Reads the state of a checkpoint: its live rows, in the order of task and key.
 
 use std::borrow::Borrow;
 use std::cell::Cell;
@@ -18,32 +18,28 @@ use crate::values::parallel::Outlet;
 use crate::values::progress::Progress;
 use crate::values::value::Value;
 
-/// Rows that are handed from a reading thread to the caller at once.
+/// How many rows a reading thread hands to the caller at once.
 const BATCH_ROWS: usize = 4096;
 
-/// What stands between a caller and a checkpoint's content.
+/// Why the content of a checkpoint cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
-    /// The store could not give it.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// An object has the bytes that its name promises, and these are not what they should be.
+    /// An object has the bytes that its name promises, but they are not what they should be.
     #[error("cannot read object `{path}`")]
     Table {
         /// The object's path in the store.
         path: String,
-        /// What is wrong with it.
         source: TableError,
     },
-    /// The index and the manifest do not go together.
+    /// The index and the manifest contradict each other.
     #[error("index `{path}` does not fit its checkpoint: {reason}")]
     Index {
         /// The index's path in the store.
         path: String,
-        /// What does not fit.
         reason: String,
     },
-    /// The job definition is not text.
     #[error("the job definition `{path}` is not UTF-8")]
     Job {
         /// The object's path in the store.
@@ -56,18 +52,17 @@ pub enum ReadError {
 pub struct Selection {
     /// Only rows of this task.
     pub task: Option<u32>,
-    /// Only the row of this key; see [`Snapshot::task_of_key`] for what narrows the search.
+    /// Only the row of this key. [`Snapshot::task_of_key`] tells what narrows the search.
     pub key: Option<String>,
 }
 
 /// A checkpoint whose manifest and index have been read.
 #[derive(Debug, Clone)]
 pub struct Snapshot {
-    /// The manifest.
     pub committed: Committed,
     /// Its segments, sorted by shard and level.
     pub index: Vec<IndexRow>,
-    /// Unpacks the values of its rows.
+    /// Unpacks the values of the rows.
     pub codec: RowCodec,
 }
 
@@ -89,7 +84,6 @@ impl Snapshot {
         Ok(Snapshot { committed, index, codec })
     }
 
-    /// Returns the manifest.
     pub fn manifest(&self) -> &Manifest {
         &self.committed.manifest
     }
@@ -104,7 +98,6 @@ impl Snapshot {
         self.manifest().objects(&self.index)
     }
 
-    /// Reads the positions.
     pub fn positions(&self, store: &Store) -> Result<Vec<PositionRow>, ReadError> {
         let table = self.manifest().tables.positions;
         let path = || table.object.path().to_string();
@@ -118,8 +111,8 @@ impl Snapshot {
         String::from_utf8(bytes.into()).map_err(|_| ReadError::Job { path: table.object.path().to_string() })
     }
 
-    /// Returns the task that owns `key`, or nothing when there is no such one: a job without a key has no partition of that name, or any task may
-    /// have the key.
+    /// Returns the task that owns `key`. There is none if a job without a key has no partition of that name, or if any
+    /// task may have the key.
     pub fn task_of_key(&self, store: &Store, key: &str) -> Result<Option<u32>, ReadError> {
         match self.manifest().routing {
             Routing::KeyHash => Ok(Some(index::task_of_key(key.as_bytes(), self.manifest().tasks))),
@@ -130,15 +123,16 @@ impl Snapshot {
         }
     }
 
-    /// Unpacks a row's value, one for each column.
+    /// Unpacks a row's value into one value for each column.
     pub fn values(&self, row: Row<'_>) -> Vec<Value> {
         row.value.map_or_else(Vec::new, |value| self.codec.unpack(value))
     }
 
-    /// Hands the live rows that `selection` leaves to `visit`, in ascending order of task and key, until there are no more or `visit` says no.
+    /// Passes the live rows that match `selection` to `visit`, in ascending order of task and key, until there are no
+    /// more or `visit` returns false.
     ///
-    /// Shards are read on several threads, a little ahead of the caller. Memory is bounded by one shard's objects a thread and a few thousand rows a shard.
-    /// `progress` is told of bytes of objects.
+    /// Shards are read on several threads, a little ahead of the caller. Memory is bounded by the objects of one shard
+    /// per thread and a few thousand rows per shard. `progress` counts bytes of objects.
     pub fn rows(
         &self,
         store: &Store,
@@ -182,9 +176,10 @@ impl Snapshot {
         parallel::in_order(&chains, read, |batch| batch.iter().all(&mut visit))
     }
 
-    /// Hands the merged rows of one shard, tombstones included, to `visit` until there are no more or it says no.
+    /// Passes the merged rows of one shard, tombstones included, to `visit` until there are no more or it returns
+    /// false.
     ///
-    /// `chain` is the shard's segments, the oldest first.
+    /// `chain` has the shard's segments, the oldest first.
     pub fn chain_rows<R: Borrow<IndexRow>>(
         &self,
         store: &Store,
@@ -211,7 +206,7 @@ impl Snapshot {
     }
 }
 
-/// Returns what in `index` contradicts `manifest`; nothing for a sound checkpoint.
+/// Returns how `index` contradicts `manifest`.
 pub fn index_problems(manifest: &Manifest, index: &[IndexRow]) -> Vec<String> {
     let mut problems = Vec::new();
     let (tasks, shards) = (manifest.tasks, manifest.shards);

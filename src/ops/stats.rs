@@ -1,8 +1,8 @@
-//! `ckpt stats`: what the checkpoints of a store take, share, and would give back.
+//! `ckpt stats`: how much space the checkpoints of a store take and share, and how much removing them would free.
 
 use std::collections::HashMap;
 
-use crate::format::layout::{OBJECTS, ObjectName};
+use crate::format::layout::{self, OBJECTS, ObjectName};
 use crate::format::manifest::Manifest;
 use crate::ops::read::{ReadError, Snapshot};
 use crate::storage::EntryKind;
@@ -15,47 +15,43 @@ use crate::values::relpath::RelPath;
 /// Checkpoints whose tables are in memory at once.
 const SNAPSHOTS_AT_ONCE: usize = 256;
 
-/// What a store takes.
+/// How much space a store takes.
 #[derive(Debug)]
 pub struct Stats {
-    /// The checkpoints, the oldest first.
+    /// The oldest first.
     pub checkpoints: Vec<Counted>,
-    /// What all checkpoints would take if they shared nothing, in bytes.
+    /// The bytes that the checkpoints would take if they shared nothing.
     pub logical_bytes: u64,
-    /// The different objects that the checkpoints need.
+    /// How many different objects the checkpoints need.
     pub objects: u64,
-    /// Their sizes, in bytes.
+    /// The total size of these objects.
     pub stored_bytes: u64,
-    /// Objects that no checkpoint needs. Nothing when it is not known of every checkpoint what it needs.
+    /// Objects that no checkpoint needs; unknown if some checkpoint cannot be read.
     pub unused: Option<Unused>,
 }
 
-/// Objects that no checkpoint needs: left from a run that was cut short, or of checkpoints that were pruned.
+/// Objects that no checkpoint needs: left by an interrupted run, or of pruned checkpoints.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Unused {
-    /// How many there are.
     pub objects: u64,
-    /// Their sizes, in bytes.
     pub bytes: u64,
 }
 
-/// One checkpoint of the statistics.
 #[derive(Debug)]
 pub struct Counted {
-    /// Its number.
     pub sequence: Sequence,
-    /// What it takes, or why that can not be read.
+    /// How much space it takes, or why it cannot be read.
     pub sizes: Result<Sizes, ReadError>,
 }
 
-/// What one checkpoint takes.
+/// How much space one checkpoint takes.
 #[derive(Debug, Clone)]
 pub struct Sizes {
-    /// Its manifest; `totals` has its size, and what it did not share with its parent.
+    /// The manifest. Its `totals` have the size, and how much was not shared with the parent.
     pub manifest: Manifest,
     /// Bytes that at least one other checkpoint needs too.
     pub shared_bytes: u64,
-    /// Bytes that no other checkpoint needs: what removing it alone would free.
+    /// Bytes that no other checkpoint needs: removing this one alone would free them.
     pub reclaimable_bytes: u64,
 }
 
@@ -65,24 +61,24 @@ impl Stats {
         self.checkpoints.iter().all(|counted| counted.sizes.is_ok())
     }
 
-    /// Returns what removing all checkpoints but the newest would free, in bytes.
+    /// Returns the bytes that removing all checkpoints but the newest would free.
     pub fn older_bytes(&self) -> u64 {
         let newest = self.checkpoints.iter().rev().find_map(|counted| counted.sizes.as_ref().ok());
         newest.map_or(0, |sizes| self.stored_bytes.saturating_sub(sizes.manifest.totals.bytes))
     }
 }
 
-/// Who needs an object.
+/// Which checkpoints need an object.
 struct Use {
     bytes: u64,
-    /// The first that needs it, by its place.
+    /// The index of the first checkpoint that needs it.
     first: usize,
     is_shared: bool,
 }
 
-/// Reads what every checkpoint needs, and what else lies among the objects. `progress` is told of checkpoints.
+/// Reads what every checkpoint needs, and which other objects exist. `progress` counts checkpoints.
 ///
-/// A checkpoint that can not be read is one of the statistics; what it shares with others then counts as theirs alone.
+/// A checkpoint that cannot be read is part of the result; what it shares with others then counts as theirs alone.
 pub fn stats(store: &Store, progress: &dyn Progress) -> Result<Stats, StoreError> {
     let sequences = store.sequences()?;
     progress.start(sequences.len() as u64);
@@ -137,8 +133,8 @@ pub fn stats(store: &Store, progress: &dyn Progress) -> Result<Stats, StoreError
 
 /// Counts the objects of the first replica that are not in `uses`.
 fn unused(store: &Store, uses: &HashMap<ObjectName, Use>) -> Result<Unused, StoreError> {
-    let storage = store.replicas[0].as_ref();
-    let objects = RelPath::new(OBJECTS).expect("a plain name");
+    let storage = store.replicas()[0].storage();
+    let objects = layout::directory(OBJECTS);
     let entries = storage.list(Some(&objects))?;
     let directories: Vec<RelPath> = entries
         .iter()

@@ -1,73 +1,37 @@
-//! Making replicas equal: what one lacks of the newest checkpoints is copied to it from the others.
+//! Making replicas equal: a replica gets the newest checkpoints that it is missing from the others.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
-use std::sync::Arc;
 
 use bytes::Bytes;
 
 use crate::format::index;
 use crate::format::layout::{self, MANIFEST_FILE, ObjectName, SUMS_FILE};
 use crate::format::manifest::ObjectRef;
-use crate::storage::{Storage, StorageError};
-use crate::store::{Committed, Store, StoreError, StoreNote};
+use crate::storage::StorageError;
+use crate::store::error::StoreError;
+use crate::store::health::StoreNote;
+use crate::store::root::Committed;
+use crate::store::store::Store;
 use crate::values::digest::Digest;
 use crate::values::error_chain::in_one_line;
 use crate::values::id::Sequence;
 
-/// The most that is copied of an event or a pin, in bytes.
-const MAX_MARK_BYTES: u64 = 1 << 20;
-
-/// How far one replica is behind the others.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Lag {
-    /// The replica.
-    pub place: String,
-    /// Its newest checkpoint.
-    pub newest: Option<Sequence>,
-    /// How many newer ones the others have; nothing when it can not be told.
-    pub behind: Option<u64>,
-    /// Why the replica can not be used, if so.
-    pub error: Option<String>,
-}
+/// The largest event or pin that is copied, in bytes.
+const MAX_RECORD_BYTES: u64 = 1 << 20;
 
 /// What a replica was given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Copied {
-    /// Checkpoints.
-    pub checkpoints: u64,
+pub(super) struct Copied {
+    checkpoints: u64,
     /// Bytes of objects.
-    pub bytes: u64,
+    bytes: u64,
 }
 
 impl Store {
-    /// Tells for each place of the store how far it is behind.
-    pub fn lags(&self) -> Vec<Lag> {
-        let listed: Vec<_> = (0..self.replicas.len()).map(|index| self.replica(index).sequences()).collect();
-        let all: BTreeSet<Sequence> = listed.iter().flatten().flatten().copied().collect();
-        let lag = |(storage, listed): (&Arc<dyn Storage>, _)| {
-            let place = storage.place();
-            match listed {
-                Ok::<Vec<Sequence>, StoreError>(listed) => {
-                    let newest = listed.last().copied();
-                    let behind = all.iter().filter(|&&sequence| Some(sequence) > newest).count() as u64;
-                    Lag { place, newest, behind: Some(behind), error: None }
-                }
-                Err(error) => Lag { place, newest: None, behind: None, error: Some(in_one_line(&error)) },
-            }
-        };
-        let absent = self.unavailable.iter().map(|absent| Lag {
-            place: absent.storage.place(),
-            newest: None,
-            behind: None,
-            error: Some(in_one_line(&absent.error)),
-        });
-        self.replicas.iter().zip(listed).map(lag).chain(absent).collect()
-    }
-
-    /// Brings back the replicas that were lost, as far as they are there again: each gets every checkpoint that is
-    /// newer than its own, the objects first, and counts again once it has all.
+    /// Brings back the lost replicas that are available again: each gets every checkpoint that is newer than its own, the
+    /// objects first, and counts again once it has them all.
     ///
-    /// A replica that is still not there, or fails meanwhile, stays lost; that is no error.
+    /// A replica that is still unavailable, or fails meanwhile, stays lost; that is not an error.
     pub fn catch_up(&self) {
         for index in self.health.all_lost().into_keys() {
             let back = self.is_back(index).and_then(|()| {
@@ -75,25 +39,26 @@ impl Store {
                 self.bring_up(index)
             });
             if let Ok(copied) = back {
-                self.found(index, copied, false);
+                self.regained(index, copied, false);
             }
         }
     }
 
-    /// Makes all replicas equal, for who holds [`Store::lock`] and is about to commit: what one lacks below the next checkpoint no run would copy.
+    /// Makes all replicas equal, for a caller that holds [`Store::lock`] and is about to commit: no run would copy what a
+    /// replica is missing below the next checkpoint.
     ///
-    /// Fails with [`StoreError::Diverged`] when two of them hold different checkpoints of one number.
+    /// Fails with [`StoreError::Diverged`] if two of them hold different checkpoints with the same number.
     pub fn make_equal(&self) -> Result<(), StoreError> {
         self.level(&[])
     }
 
-    /// Makes all replicas equal. Those in `empty` were no store before.
+    /// Makes all replicas equal. Those in `empty` were not stores before.
     pub(super) fn level(&self, empty: &[usize]) -> Result<(), StoreError> {
         self.check_one_history(&self.sound())?;
         for index in self.sound() {
             match self.bring_up(index) {
                 Ok(copied) if empty.contains(&index) || copied != Copied::default() => {
-                    self.found(index, copied, empty.contains(&index));
+                    self.regained(index, copied, empty.contains(&index));
                 }
                 Ok(_) => {}
                 Err(error) if self.replicas.len() == 1 => return Err(error),
@@ -105,40 +70,40 @@ impl Store {
 
     /// Copies to replica `index` every checkpoint that another has and that is newer than its own newest.
     fn bring_up(&self, index: usize) -> Result<Copied, StoreError> {
-        let own = self.replica(index).sequences()?;
+        let own = self.replicas[index].sequences()?;
         let newest = own.last().copied();
-        let mut lacking = BTreeSet::new();
+        let mut missing = BTreeSet::new();
         for other in self.others(index) {
-            // One that can not be listed has nothing to give.
-            let listed = self.replica(other).sequences().unwrap_or_default();
-            lacking.extend(listed.into_iter().filter(|&sequence| Some(sequence) > newest));
+            // A replica that cannot be listed has nothing to give.
+            let listed = self.replicas[other].sequences().unwrap_or_default();
+            missing.extend(listed.into_iter().filter(|&sequence| Some(sequence) > newest));
         }
         let mut copied = Copied::default();
-        // Checkpoints share most of their objects: what was there or was copied once is not looked at again.
+        // Checkpoints share most of their objects: one that exists or was copied is not examined again.
         let mut known = HashSet::new();
-        for sequence in lacking {
+        for sequence in missing {
             self.copy_checkpoint(index, sequence, &mut known, &mut copied)?;
         }
-        self.copy_marks(index, layout::HISTORY)?;
-        self.copy_marks(index, layout::PINS)?;
+        self.copy_records(index, layout::HISTORY)?;
+        self.copy_records(index, layout::PINS)?;
         Ok(copied)
     }
 
-    /// Copies the files in `directory` that replica `index` lacks: what was noted down while it was away.
-    fn copy_marks(&self, index: usize, directory: &'static str) -> Result<(), StoreError> {
+    /// Copies the events or pins in `directory` that replica `index` is missing: those written while it was away.
+    fn copy_records(&self, index: usize, directory: &'static str) -> Result<(), StoreError> {
         let directory = layout::directory(directory);
-        let target = &self.replicas[index];
+        let target = self.replicas[index].storage();
         let mut own: BTreeSet<String> = target.list(Some(&directory))?.into_iter().map(|entry| entry.name).collect();
         for other in self.others(index) {
-            let source = &self.replicas[other];
-            // One that can not be listed or read has nothing to give.
+            let source = self.replicas[other].storage();
+            // A replica that cannot be listed or read has nothing to give.
             for entry in source.list(Some(&directory)).unwrap_or_default() {
-                let is_mark = layout::parse_event(&entry.name).is_some() || layout::parse_pin(&entry.name).is_some();
+                let is_record = layout::parse_event(&entry.name).is_some() || layout::parse_pin(&entry.name).is_some();
                 let Ok(path) = directory.join(&entry.name) else { continue };
-                if !is_mark || own.contains(&entry.name) {
+                if !is_record || own.contains(&entry.name) {
                     continue;
                 }
-                let Ok(bytes) = source.get(&path, MAX_MARK_BYTES) else { continue };
+                let Ok(bytes) = source.get(&path, MAX_RECORD_BYTES) else { continue };
                 match target.create(&path, &bytes) {
                     Err(error) if !error.is_exists() => return Err(error.into()),
                     _ => drop(own.insert(entry.name)),
@@ -148,23 +113,23 @@ impl Store {
         Ok(target.sync()?)
     }
 
-    /// Copies checkpoint `sequence` to replica `index` from the others, unless it is whole in none of them, which is a
+    /// Copies checkpoint `sequence` to replica `index` from the others. If none of them has it intact, that is only a
     /// note. `known` are objects that the replica is known to have.
     ///
-    /// Fails when the replica can not be written to, and with [`StoreError::Diverged`] when it has another checkpoint
-    /// of that number.
-    pub(super) fn copy_checkpoint(
+    /// Fails if the replica cannot be written to, and with [`StoreError::Diverged`] if it has another checkpoint with
+    /// that number.
+    fn copy_checkpoint(
         &self,
         index: usize,
         sequence: Sequence,
         known: &mut HashSet<ObjectName>,
         copied: &mut Copied,
     ) -> Result<(), StoreError> {
-        let target = self.replica(index);
+        let target = &self.replicas[index];
         let others = self.others(index);
         let left_out = |error: &StoreError| {
-            let is_listed = |&other: &usize| self.replica(other).sequences().is_ok_and(|it| it.contains(&sequence));
-            // Else it was pruned meanwhile.
+            let is_listed = |&other: &usize| self.replicas[other].sequences().is_ok_and(|it| it.contains(&sequence));
+            // Otherwise it was pruned meanwhile.
             if others.iter().any(is_listed) {
                 let (place, reason) = (self.replicas[index].place(), in_one_line(error));
                 self.health.note(StoreNote::LeftOut { place, sequence, reason });
@@ -190,7 +155,7 @@ impl Store {
         let files = [(SUMS_FILE, sums.as_bytes()), (MANIFEST_FILE, &yaml[..])];
         match target.commit(sequence, &files) {
             Ok(()) => copied.checkpoints += 1,
-            // Somebody else was faster: a repair, or another run without locks.
+            // Another process was faster: a repair, or another run without locks.
             Err(StorageError::Exists { .. }) => {
                 if target.manifest(&self.file, sequence)?.sha256 != committed.sha256 {
                     let (place, other) = (self.replicas[index].place(), self.place());
@@ -202,7 +167,7 @@ impl Store {
         Ok(())
     }
 
-    /// Reads a checkpoint's manifest and index from `replicas`: what it is, the manifest's bytes, and all its objects,
+    /// Reads a checkpoint's manifest and index from `replicas`. Also returns the manifest's bytes and all the objects,
     /// sorted by name.
     fn read_whole(
         &self,
@@ -223,17 +188,16 @@ impl Store {
         self.reading_order().into_iter().filter(|&other| other != index).collect()
     }
 
-    /// Checks that a replica which was lost is there, is of this store, and is nobody else's.
+    /// Checks that a lost replica is available again and is of this store, and locks it.
     fn is_back(&self, index: usize) -> Result<(), StoreError> {
-        self.replicas[index].reopen();
-        let file = self.replica(index).store_file()?;
-        let replica = self.replica(index);
-        replica.check(&layout::store_file(), "store", &self.file.store, &file.store)?;
+        let replica = &self.replicas[index];
+        replica.storage().reopen();
+        replica.check_store_file(&self.file, &replica.store_file()?)?;
         self.lock_again(index)
     }
 
-    fn found(&self, index: usize, copied: Copied, new: bool) {
-        self.health.find(index);
+    fn regained(&self, index: usize, copied: Copied, new: bool) {
+        self.health.regain(index);
         self.health.note(StoreNote::CaughtUp {
             place: self.replicas[index].place(),
             new,
@@ -242,15 +206,15 @@ impl Store {
         });
     }
 
-    /// Fails when two of `replicas` hold different checkpoints of one number, or one holds another parent than a
-    /// checkpoint of another one names.
+    /// Fails if two of `replicas` hold different checkpoints with the same number, or one holds another parent than a
+    /// checkpoint of another replica names.
     ///
-    /// Looks at the newest checkpoint of each and at those that any has above the least of these: every manifest
-    /// names the one before it by its SHA-256, so what is below is equal as well.
+    /// Examines the newest checkpoint of each replica, and all checkpoints above the oldest of these: every manifest names
+    /// the one before it by its SHA-256, so everything below is equal as well.
     fn check_one_history(&self, replicas: &[usize]) -> Result<(), StoreError> {
         let mut listed = Vec::new();
         for &index in replicas {
-            match self.replica(index).sequences() {
+            match self.replicas[index].sequences() {
                 Ok(sequences) => listed.push((index, sequences)),
                 Err(error) if self.replicas.len() == 1 => return Err(error),
                 Err(error) => self.lose(index, &error),
@@ -262,15 +226,15 @@ impl Store {
         if listed.len() == 1 {
             return Ok(());
         }
-        let mut said: BTreeMap<Sequence, (Digest, usize)> = BTreeMap::new();
+        let mut known: BTreeMap<Sequence, (Digest, usize)> = BTreeMap::new();
         for (index, sequences) in listed {
             for sequence in sequences.into_iter().filter(|&sequence| sequence >= least) {
-                // One that can not be read says nothing; whoever needs it will be told.
-                let Ok(committed) = self.replica(index).manifest(&self.file, sequence) else { continue };
+                // A checkpoint that cannot be read is an error where it is needed, not here.
+                let Ok(committed) = self.replicas[index].manifest(&self.file, sequence) else { continue };
                 let parent = committed.manifest.parent.map(|parent| (parent.sequence, parent.sha256));
                 for (sequence, sha256) in [Some((sequence, committed.sha256)), parent].into_iter().flatten() {
-                    let (known, by) = *said.entry(sequence).or_insert((sha256, index));
-                    if known != sha256 {
+                    let (first, by) = *known.entry(sequence).or_insert((sha256, index));
+                    if first != sha256 {
                         let (place, other) = (self.replicas[by].place(), self.replicas[index].place());
                         return Err(StoreError::Diverged { sequence, place, other });
                     }

@@ -1,24 +1,27 @@
-//! Reading: what is committed, from the first replica that has it whole.
+//! Reading what is committed, from the first replica that has it intact.
 
 use std::collections::BTreeSet;
 
 use bytes::Bytes;
 
 use crate::format::manifest::ObjectRef;
+use crate::store::error::StoreError;
+use crate::store::health::StoreNote;
 use crate::store::replica::Replica;
-use crate::store::{Committed, Store, StoreError, StoreNote};
+use crate::store::root::Committed;
+use crate::store::store::Store;
 use crate::values::error_chain::in_one_line;
 use crate::values::id::Sequence;
 
 impl Store {
-    /// Returns the numbers of the committed checkpoints, ascending. What is no checkpoint directory is passed over.
+    /// Returns the numbers of the committed checkpoints, ascending. Anything but a checkpoint directory is skipped.
     ///
-    /// A checkpoint that any replica has is committed. Fails when no replica can be listed.
+    /// A checkpoint that any replica has is committed. Fails if no replica can be listed.
     pub fn sequences(&self) -> Result<Vec<Sequence>, StoreError> {
         let mut all = BTreeSet::new();
         let (mut failed, mut listed) = (Vec::new(), None);
         for index in self.reading_order() {
-            match self.replica(index).sequences() {
+            match self.replicas[index].sequences() {
                 Ok(sequences) => {
                     all.extend(sequences);
                     listed.get_or_insert(index);
@@ -35,14 +38,14 @@ impl Store {
         Ok(all.into_iter().collect())
     }
 
-    /// Reads the manifest of checkpoint `sequence` and checks that it is as it was committed, and of this store and
-    /// number.
+    /// Reads the manifest of checkpoint `sequence`, and checks that it is the one that was committed and has this store
+    /// and number.
     ///
-    /// Fails with [`StoreError::NoCheckpoint`] when no replica has a directory of that number. A directory without a
-    /// manifest is damage: a [`StoreError::Storage`] that it is not there.
+    /// Fails with [`StoreError::NoCheckpoint`] if no replica has a directory with that number. A directory without a
+    /// manifest is damage: a [`StoreError::Storage`] that the file does not exist.
     pub fn manifest(&self, sequence: Sequence) -> Result<Committed, StoreError> {
         // A replica that does not have the checkpoint yet is behind, not damaged.
-        let read = |replica: Replica<'_>| match replica.manifest(&self.file, sequence) {
+        let read = |replica: &Replica| match replica.manifest(&self.file, sequence) {
             Err(error) if error.is_not_found() && !replica.sequences()?.contains(&sequence) => {
                 Err(StoreError::NoCheckpoint { place: self.place(), sequence })
             }
@@ -53,35 +56,35 @@ impl Store {
 
     /// Returns the bytes of the manifest that `committed` was read from.
     ///
-    /// Fails with [`StoreError::ManifestDamaged`] when they have been changed since.
+    /// Fails with [`StoreError::ManifestDamaged`] if they have changed since.
     pub fn manifest_bytes(&self, committed: &Committed) -> Result<Bytes, StoreError> {
         self.first_good(&self.reading_order(), |replica| replica.manifest_bytes(committed))
     }
 
-    /// Returns the newest committed checkpoint, or nothing when there is none. One that can not be read is an error,
-    /// never passed over.
+    /// Returns the newest committed checkpoint, if there is any. One that cannot be read is an error; it is never
+    /// skipped.
     pub fn latest(&self) -> Result<Option<Committed>, StoreError> {
         self.sequences()?.last().map(|&newest| self.manifest(newest)).transpose()
     }
 
     /// Returns the bytes of `object`, verified.
     ///
-    /// Fails with [`StoreError::Damaged`] when they are not what its name and size promise, before reading more than
-    /// the size. Memory is bounded by the size of the file that is there, whatever size is promised.
+    /// Fails with [`StoreError::Damaged`] if they are not what its name and size promise, without reading more than that
+    /// size. Memory is bounded by the actual size of the file, whatever size is promised.
     pub fn object(&self, object: ObjectRef) -> Result<Bytes, StoreError> {
         self.first_good(&self.reading_order(), |replica| replica.object(object))
     }
 
-    /// Asks one of `replicas` after the other, and notes which could not answer. When none has a good answer, the
-    /// first error counts that says more than that there is nothing.
+    /// Asks `replicas` one after another, and notes which could not answer. If none has a good answer, returns the first
+    /// error that says more than that something does not exist.
     pub(super) fn first_good<T>(
         &self,
         replicas: &[usize],
-        read: impl Fn(Replica<'_>) -> Result<T, StoreError>,
+        read: impl Fn(&Replica) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
         let mut failed: Vec<(usize, StoreError)> = Vec::new();
         for &index in replicas {
-            match read(self.replica(index)) {
+            match read(&self.replicas[index]) {
                 Ok(good) => {
                     for (other, error) in &failed {
                         self.fell_back(*other, error, index);
@@ -92,13 +95,13 @@ impl Store {
             }
         }
         let absent = |error: &StoreError| error.is_not_found() || matches!(error, StoreError::NoCheckpoint { .. });
-        // Damage says more than that a file is not there, and that more than that a checkpoint is not.
+        // Damage says more than a missing file, and that says more than a missing checkpoint.
         let rank = |error: &StoreError| if error.is_not_found() { 1 } else { u8::from(absent(error)) * 2 };
         let worst = failed.into_iter().min_by_key(|(_, error)| rank(error)).map(|(_, error)| error);
         Err(worst.unwrap_or_else(|| StoreError::NoStore { place: self.place() }))
     }
 
-    /// Notes that replica `index` failed where `other` did not. A replica that was lost or is behind has been told.
+    /// Notes that replica `index` failed where `other` did not. A lost replica, or one that is behind, was reported.
     fn fell_back(&self, index: usize, error: &StoreError, other: usize) {
         if self.health.lost(index).is_some() || matches!(error, StoreError::NoCheckpoint { .. }) {
             return;

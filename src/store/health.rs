@@ -1,4 +1,4 @@
-//! Which replicas of a store can be written to, and what there is to tell about them.
+//! Which replicas of a store can be written to, and the notes about them.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -8,51 +8,39 @@ use crate::storage::LockGuard;
 use crate::values::id::Sequence;
 use crate::values::units::Bytes;
 
-/// The most notes that are kept until somebody takes them; a broken replica could give one an object.
+/// The most notes that are kept until they are taken; a broken replica could cause one per object.
 const MAX_NOTES: usize = 20;
 
-/// Something about the replicas that whoever uses the store should hear.
+/// Something about the replicas that the user of the store should know.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StoreNote {
-    /// A replica could not give what was asked for, and another one did.
+    /// A file could not be read from one replica, and was read from another.
     FellBack {
-        /// The file, with its replica.
+        /// The file that could not be read, with its replica.
         path: String,
-        /// What is wrong with it.
         reason: String,
         /// The replica that had it.
         place: String,
     },
-    /// More replicas could not give what was asked for than are told.
-    MoreFellBack {
-        /// How many times.
-        count: u64,
-    },
-    /// A replica can not be written to, and the others go on without it.
-    Lost {
-        /// The replica.
-        place: String,
-        /// What went wrong.
-        reason: String,
-    },
+    /// The same happened to more files than are reported one by one.
+    MoreFellBack { count: u64 },
+    /// A replica cannot be written to, and the others continue without it.
+    Lost { place: String, reason: String },
     /// A replica has everything again that the others have.
     CaughtUp {
-        /// The replica.
         place: String,
-        /// Whether it was no store before: a new disk, for instance.
+        /// Whether it was not a store before: a new disk, for instance.
         new: bool,
         /// The checkpoints that it got.
         checkpoints: u64,
         /// The bytes of objects that it got.
         bytes: u64,
     },
-    /// A checkpoint is damaged in every replica that has it, so that another one did not get it.
+    /// A checkpoint is damaged in every replica that has it, so it was not copied to another one.
     LeftOut {
-        /// The replica that lacks it.
+        /// The replica that is missing it.
         place: String,
-        /// The checkpoint.
         sequence: Sequence,
-        /// What is wrong with it.
         reason: String,
     },
 }
@@ -61,7 +49,7 @@ impl fmt::Display for StoreNote {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             StoreNote::FellBack { path, reason, place } => {
-                write!(f, "cannot use `{path}`, and read it from `{place}`: {reason}")
+                write!(f, "cannot use `{path}`, reading it from `{place}` instead: {reason}")
             }
             StoreNote::MoreFellBack { count } => write!(f, "{count} more files were read from another replica"),
             StoreNote::Lost { place, reason } => write!(f, "replica `{place}` is lost: {reason}"),
@@ -71,26 +59,26 @@ impl fmt::Display for StoreNote {
                 write!(f, "replica `{place}` {was}: {checkpoints} checkpoint{plural}, {}", Bytes(*bytes))
             }
             StoreNote::LeftOut { place, sequence, reason } => {
-                write!(f, "replica `{place}` does not get checkpoint {}: {reason}", sequence.0)
+                write!(f, "replica `{place}` is missing checkpoint {}: {reason}", sequence.0)
             }
         }
     }
 }
 
-/// What all clones of a store know of its replicas, which are numbered.
+/// What all clones of a store know about its replicas, by index.
 #[derive(Debug, Default)]
 pub(super) struct Health(Mutex<State>);
 
 #[derive(Debug, Default)]
 struct State {
-    /// Why a replica can not be written to.
+    /// Why a replica cannot be written to.
     lost: BTreeMap<usize, String>,
     notes: Vec<StoreNote>,
-    /// Files read from another replica that are in no note.
-    untold: u64,
-    /// Who holds the store, once it is locked.
+    /// Files read from another replica that no note reports.
+    unreported: u64,
+    /// The holder of the store, once it is locked.
     holder: Option<String>,
-    /// The locks of replicas that came later than the lock of the store.
+    /// The locks of replicas that came back after the store was locked.
     guards: BTreeMap<usize, Box<dyn LockGuard>>,
 }
 
@@ -99,17 +87,17 @@ impl Health {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Returns why replica `index` can not be written to, if so.
+    /// Returns why replica `index` cannot be written to, if so.
     pub(super) fn lost(&self, index: usize) -> Option<String> {
         self.state().lost.get(&index).cloned()
     }
 
-    /// Returns the replicas that can not be written to, and why.
+    /// Returns the replicas that cannot be written to, and why.
     pub(super) fn all_lost(&self) -> BTreeMap<usize, String> {
         self.state().lost.clone()
     }
 
-    /// Marks replica `index` as one that can not be written to. Only the first reason counts.
+    /// Marks replica `index` as one that cannot be written to. Only the first time is noted.
     pub(super) fn lose(&self, index: usize, place: String, reason: String) {
         let mut state = self.state();
         if state.lost.insert(index, reason.clone()).is_none() {
@@ -117,8 +105,8 @@ impl Health {
         }
     }
 
-    /// Takes replica `index` for whole again.
-    pub(super) fn find(&self, index: usize) {
+    /// Marks replica `index` as usable again.
+    pub(super) fn regain(&self, index: usize) {
         self.state().lost.remove(&index);
     }
 
@@ -128,7 +116,7 @@ impl Health {
             return;
         }
         match note {
-            StoreNote::FellBack { .. } if state.notes.len() >= MAX_NOTES => state.untold += 1,
+            StoreNote::FellBack { .. } if state.notes.len() >= MAX_NOTES => state.unreported += 1,
             note => state.notes.push(note),
         }
     }
@@ -136,7 +124,7 @@ impl Health {
     pub(super) fn take_notes(&self) -> Vec<StoreNote> {
         let mut state = self.state();
         let mut notes = std::mem::take(&mut state.notes);
-        let count = std::mem::take(&mut state.untold);
+        let count = std::mem::take(&mut state.unreported);
         if count > 0 {
             notes.push(StoreNote::MoreFellBack { count });
         }

@@ -6,33 +6,35 @@ use std::time::{Duration, Instant};
 
 use crate::format::layout::{self, CHECKPOINTS, HISTORY, PINS, PRUNED};
 use crate::storage::{LockGuard, Storage, StorageError};
-use crate::store::{Store, StoreError};
+use crate::store::error::StoreError;
+use crate::store::store::Store;
+use crate::values::relpath::RelPath;
 
-/// How long [`Store::lock_prune`] waits for others, who are mostly done in a moment.
+/// How long [`Store::lock_prune`] waits for other processes, which are usually done in a moment.
 const PATIENCE: Duration = Duration::from_secs(5);
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// Keeps other runs from writing to the store until it is dropped.
 #[derive(Debug)]
 pub struct StoreLock {
-    /// The locks, one a replica that has locks.
+    /// One for each replica that has locks.
     pub guards: Vec<Box<dyn LockGuard>>,
 }
 
 impl Store {
-    /// Takes the store for writing, in every replica that is not lost. `holder` says who and since when, for whoever
-    /// comes next.
+    /// Locks the store for writing, in every replica that is not lost. `holder` says who and since when, for messages of
+    /// later callers.
     ///
-    /// Fails with [`StoreError::Busy`] when another run has it, and then holds nothing. A replica whose file system
-    /// has no locks is passed over: there the commit alone, which refuses a taken number, keeps runs apart. Fails with
-    /// [`StoreError::SamePlace`] when two replicas turn out to be one.
+    /// Fails with [`StoreError::Busy`] if another run has it, and then holds nothing. A replica whose file system has no
+    /// locks is skipped: there only the commit, which refuses a taken number, keeps runs apart. Fails with
+    /// [`StoreError::SamePlace`] if two replicas turn out to be the same directory.
     pub fn lock(&self, holder: &str) -> Result<StoreLock, StoreError> {
         let mut guards = Vec::new();
         let mut first = None;
         for index in self.sound() {
-            let place = self.replicas[index].place();
-            match (self.replicas[index].lock(&layout::lock_file(), holder), &first) {
-                (Ok(guard), _) => match settle(self.replicas[index].as_ref(), &[CHECKPOINTS]) {
+            let (storage, place) = (self.replicas[index].storage(), self.replicas[index].place());
+            match (storage.lock(&layout::lock_file(), holder), &first) {
+                (Ok(guard), _) => match flush_names(storage.as_ref(), &[CHECKPOINTS]) {
                     Ok(()) => {
                         guards.push(guard);
                         first.get_or_insert(place);
@@ -40,7 +42,7 @@ impl Store {
                     Err(error) if self.replicas.len() == 1 => return Err(error.into()),
                     Err(error) => self.lose(index, &error.into()),
                 },
-                // Nobody else calls himself so: it was locked a moment ago, as another replica.
+                // Holders are unique: it was locked a moment ago, as another replica.
                 (Err(StorageError::Held { holder: found, .. }), Some(other)) if found == holder => {
                     return Err(StoreError::SamePlace { place, other: other.clone() });
                 }
@@ -55,12 +57,12 @@ impl Store {
         Ok(StoreLock { guards })
     }
 
-    /// Takes a replica that was not there when the store was locked, for as long as any clone of this store lives.
+    /// Locks a replica that was missing when the store was locked, for as long as any clone of this store lives.
     pub(super) fn lock_again(&self, index: usize) -> Result<(), StoreError> {
         let Some(holder) = self.health.holder() else { return Ok(()) };
-        match self.replicas[index].lock(&layout::lock_file(), &holder) {
+        match self.replicas[index].storage().lock(&layout::lock_file(), &holder) {
             Ok(guard) => self.health.keep_lock(index, guard),
-            // Only its name had gone: the lock is still ours.
+            // Only its name was gone: the lock is still ours.
             Err(StorageError::Held { holder: found, .. }) if found == holder => {}
             Err(StorageError::Held { holder, .. }) => {
                 return Err(StoreError::Busy { place: self.replicas[index].place(), holder });
@@ -71,21 +73,21 @@ impl Store {
         Ok(())
     }
 
-    /// Takes the right to remove checkpoints and objects, to put checkpoints back and to set pins, in every replica.
+    /// Takes the right to remove checkpoints and objects, to bring checkpoints back and to set pins, in every replica.
     ///
-    /// It stands beside [`Store::lock`]: a job may run and commit meanwhile. Who commits a checkpoint of objects that
-    /// are only old ones, as a restore does, holds both, so that none of them is deleted before the commit. Fails with
-    /// [`StoreError::Busy`] when somebody else has it for longer than a few seconds.
+    /// It is independent of [`Store::lock`]: a job may run and commit meanwhile. A caller that commits a checkpoint of
+    /// old objects, as a restore does, holds both, so that none of them is deleted before the commit. Fails with
+    /// [`StoreError::Busy`] if another process holds it for longer than a few seconds.
     pub fn lock_prune(&self, holder: &str) -> Result<StoreLock, StoreError> {
         let path = layout::prune_lock_file();
         let begun = Instant::now();
         let mut guards = Vec::new();
-        for storage in self.sound().into_iter().map(|index| &self.replicas[index]) {
+        for storage in self.sound().into_iter().map(|index| self.replicas[index].storage()) {
             loop {
                 match storage.lock(&path, holder) {
                     Ok(guard) => {
                         guards.push(guard);
-                        settle(storage.as_ref(), &[CHECKPOINTS, PRUNED, PINS, HISTORY])?;
+                        flush_names(storage.as_ref(), &[CHECKPOINTS, PRUNED, PINS, HISTORY])?;
                     }
                     Err(StorageError::Held { .. }) if begun.elapsed() < PATIENCE => {
                         thread::sleep(PAUSE);
@@ -95,7 +97,7 @@ impl Store {
                         return Err(StoreError::Busy { place: storage.place(), holder });
                     }
                     Err(error) if is_without_locks(&error) => {}
-                    // Not even room for the name of the lock: what two delete is deleted all the same.
+                    // Not even space for the name of the lock: two prunes at once delete the same things.
                     Err(error) if error.is_full() => {}
                     Err(error) => return Err(error.into()),
                 }
@@ -105,17 +107,17 @@ impl Store {
         Ok(StoreLock { guards })
     }
 
-    /// Makes the checkpoints that are there last, for who relies on them without taking a lock: the process that committed them may have died
-    /// before it flushed their names.
-    pub fn settle(&self) -> Result<(), StoreError> {
-        self.on_sound(|replica| Ok(settle(replica.storage(), &[CHECKPOINTS])?)).map(drop)
+    /// Flushes the names of existing checkpoints, for callers that rely on them without taking a lock: the process that
+    /// committed them may have died before it did.
+    pub fn flush_checkpoints(&self) -> Result<(), StoreError> {
+        self.on_sound(|_, replica| Ok(flush_names(replica.storage().as_ref(), &[CHECKPOINTS])?)).map(drop)
     }
 }
 
-/// Makes the names in the root and in `directories` last: who had a lock before may have died before it flushed what is relied on from now on.
-fn settle(storage: &dyn Storage, directories: &[&'static str]) -> Result<(), StorageError> {
+/// Flushes the names in the root and in `directories`: an earlier holder of the lock may have died before it did.
+fn flush_names(storage: &dyn Storage, directories: &[&str]) -> Result<(), StorageError> {
     storage.sync_dir(None)?;
-    let mut paths = directories.iter().map(|name| layout::directory(name));
+    let mut paths = directories.iter().map(|directory| RelPath::new(*directory).expect("the name is plain"));
     paths.try_for_each(|path| storage.sync_dir(Some(&path)))
 }
 

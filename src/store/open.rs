@@ -1,4 +1,4 @@
-//! Opening and creating: which of the places are the store.
+//! Opening and creating a store: which of the places belong to it.
 
 use std::sync::Arc;
 
@@ -8,45 +8,39 @@ use crate::format::manifest::Manifest;
 use crate::format::replicas_file::ReplicasFile;
 use crate::format::store_file::StoreFile;
 use crate::storage::Storage;
+use crate::store::error::StoreError;
+use crate::store::lock::StoreLock;
 use crate::store::replica::Replica;
-use crate::store::{Store, StoreError, StoreLock, each};
-
-/// A place that should be a replica and can not be used as one.
-#[derive(Debug, Clone)]
-pub struct Unavailable {
-    /// The place.
-    pub storage: Arc<dyn Storage>,
-    /// What is wrong with it.
-    pub error: Arc<StoreError>,
-}
+use crate::store::store::{Store, Unavailable, at_once};
 
 impl Store {
-    /// Opens the store that is at `replicas`, which must be one and the same.
+    /// Opens the store at `replicas`, which must all be of the same store.
     ///
-    /// Fails with [`StoreError::NoStore`] for the first replica that has no `store.yaml`, with
-    /// [`StoreError::Mismatch`] for one that is of another store.
+    /// Fails with [`StoreError::NoStore`] for the first replica that has no `store.yaml`, and with
+    /// [`StoreError::Mismatch`] for one of another store.
     ///
     /// # Panics
     ///
-    /// When `replicas` is empty.
+    /// If `replicas` is empty.
     pub fn open(replicas: Vec<Arc<dyn Storage>>) -> Result<Store, StoreError> {
         assert!(!replicas.is_empty(), "a store has at least one replica");
         let files: Vec<StoreFile> = read_store_files(&replicas).into_iter().collect::<Result<_, _>>()?;
         let file = files[0].clone();
-        for (other, storage) in files.iter().zip(&replicas).skip(1) {
-            check_same(storage.as_ref(), &file, other)?;
+        let store = Store::new(file, replicas);
+        for (other, replica) in files.iter().zip(&store.replicas) {
+            replica.check_store_file(&store.file, other)?;
         }
-        Ok(Store::new(file, replicas))
+        Ok(store)
     }
 
-    /// Opens the store at as many of `places` as can be opened; the others are [`Store::unavailable`].
+    /// Opens the store at as many of `places` as possible; the others are [`Store::unavailable`].
     ///
-    /// `places` are in the order that is the same for all who write, `preferred` is the one that is read first, and a
-    /// commit needs `min_copies` of them. Fails with the preferred place's error when none can be opened.
+    /// `places` are in the order that is the same for all writers, `preferred` is the index of the one that is read
+    /// first, and a commit needs `min_copies` of them. Fails with the preferred place's error if none can be opened.
     ///
     /// # Panics
     ///
-    /// When `preferred` is none of the places.
+    /// If `preferred` is not an index of `places`.
     pub fn open_available(
         places: Vec<Arc<dyn Storage>>,
         preferred: usize,
@@ -60,12 +54,13 @@ impl Store {
         let mut available = Vec::new();
         let mut unavailable = Vec::new();
         for (index, (storage, read)) in places.into_iter().zip(read).enumerate() {
-            match read.and_then(|other| check_same(storage.as_ref(), &file, &other)) {
+            let replica = Replica::new(storage.clone());
+            match read.and_then(|other| replica.check_store_file(&file, &other)) {
                 Ok(()) => available.push((index, storage)),
                 Err(error) => unavailable.push(Unavailable { storage, error: Arc::new(error) }),
             }
         }
-        // The order of writing as positions in the order of reading.
+        // The order of writing, as indexes into the order of reading.
         available.sort_by_key(|(index, _)| *index != preferred);
         let mut order: Vec<usize> = (0..available.len()).collect();
         order.sort_by_key(|&position| available[position].0);
@@ -75,38 +70,33 @@ impl Store {
 
     /// Creates a store at `replicas`.
     ///
-    /// Fails with [`StoreError::StoreExists`] where there is one, also when several create it at once: the first
-    /// replica decides. A crash may leave the store in the first replicas only.
+    /// Fails with [`StoreError::StoreExists`] if one of them holds a store, even if several processes create it at
+    /// once: the first replica decides. A crash may leave the store in the first replicas only.
     ///
     /// # Panics
     ///
-    /// When `replicas` is empty.
+    /// If `replicas` is empty.
     pub fn create(replicas: Vec<Arc<dyn Storage>>, file: StoreFile) -> Result<Store, StoreError> {
-        assert!(!replicas.is_empty(), "a store has at least one replica");
         let store = Store::new(file, replicas);
-        for index in 0..store.replicas.len() {
-            store.replica(index).check_no_store()?;
-        }
-        for index in 0..store.replicas.len() {
-            store.replica(index).create_store(&store.file)?;
-        }
+        store.replicas.iter().try_for_each(Replica::check_no_store)?;
+        store.replicas.iter().try_for_each(|replica| replica.create_store(&store.file))?;
         Ok(store)
     }
 
-    /// Opens the store that is at `places` for a run, locks it, and makes its replicas equal.
+    /// Opens the store at `places` for a run, locks it, and makes its replicas equal.
     ///
-    /// A place that holds no store becomes one: a new disk, or the first replica after it was lost. What a place lacks
-    /// of the newest checkpoints is copied to it, see [`Store::catch_up`]. A place that can not be read or written is
-    /// lost, which is a note as long as `min_copies` are left.
+    /// A place without a store becomes a replica: a new disk, or the first replica after it was lost. It gets the
+    /// newest checkpoints that it is missing, see [`Store::catch_up`]. A place that cannot be read or written is lost,
+    /// which is only a note as long as `min_copies` are left.
     ///
-    /// Fails with [`StoreError::NoStore`] when no place holds a store and all could be looked at, with
-    /// [`StoreError::Mismatch`] when two hold different ones, with [`StoreError::Busy`] when somebody else writes to
-    /// one, with [`StoreError::SamePlace`] when two are one directory, and with [`StoreError::Diverged`] when two hold
-    /// different checkpoints of one number.
+    /// Fails with [`StoreError::NoStore`] if every place was readable and none holds a store, with
+    /// [`StoreError::Mismatch`] if two hold different stores, with [`StoreError::Busy`] if another process writes to
+    /// one, with [`StoreError::SamePlace`] if two are the same directory, and with [`StoreError::Diverged`] if two hold
+    /// different checkpoints with the same number.
     ///
     /// # Panics
     ///
-    /// When `places` is empty.
+    /// If `places` is empty.
     pub fn open_for_writing(
         places: Vec<Arc<dyn Storage>>,
         min_copies: usize,
@@ -115,7 +105,7 @@ impl Store {
         assert!(!places.is_empty(), "a store has at least one replica");
         let read = read_store_files(&places);
         let Some(file) = read.iter().find_map(|read| read.as_ref().ok()).cloned() else {
-            // A place that can not be read may hold the store.
+            // A place that cannot be read may hold the store.
             let (none, unreadable): (Vec<_>, Vec<_>) = read.into_iter().filter_map(Result::err).partition(is_no_store);
             return Err(unreadable.into_iter().chain(none).next().expect("there are places, and each has an error"));
         };
@@ -123,7 +113,7 @@ impl Store {
         let mut empty = Vec::new();
         for (index, read) in read.into_iter().enumerate() {
             match read {
-                Ok(other) => check_same(store.replicas[index].as_ref(), &store.file, &other)?,
+                Ok(other) => store.replicas[index].check_store_file(&store.file, &other)?,
                 Err(error) if is_no_store(&error) => empty.push(index),
                 Err(error) => store.lose(index, &error),
             }
@@ -131,7 +121,7 @@ impl Store {
         let lock = store.lock(holder)?;
         for &index in &empty {
             if store.health.lost(index).is_none()
-                && let Err(error) = store.replica(index).create_store(&store.file)
+                && let Err(error) = store.replicas[index].create_store(&store.file)
             {
                 store.lose(index, &error);
             }
@@ -140,18 +130,18 @@ impl Store {
         Ok((store, lock))
     }
 
-    /// Reads which places the store at `storage` is kept in, if it says so.
+    /// Reads which places the store at `storage` is kept in, if it has a list of them.
     pub fn places(storage: &dyn Storage) -> Option<ReplicasFile> {
         let bytes = storage.get(&layout::replicas_file(), Manifest::MAX_BYTES).ok()?;
         ReplicasFile::from_yaml(&bytes).ok()
     }
 
-    /// Notes in every replica which `places` the store is kept in, so that all can be found from each. One place alone
-    /// needs no note.
+    /// Writes into every replica which `places` the store is kept in, so that all can be found from each. A single place
+    /// needs no list.
     pub fn set_places(&self, places: Vec<String>) -> Result<(), StoreError> {
         let alone = places.len() == 1;
         let file = ReplicasFile { format: FORMAT, min_copies: self.min_copies, places };
-        let done = self.on_sound(|replica| match Store::places(replica.storage()) {
+        let done = self.on_sound(|_, replica| match Store::places(replica.storage().as_ref()) {
             Some(known) if known == file && !alone => Ok(()),
             None if alone => Ok(()),
             _ if alone => Ok(replica.storage().delete(&layout::replicas_file())?),
@@ -161,8 +151,8 @@ impl Store {
     }
 }
 
-/// Decides which of the store files that were read counts: the first in `order`, unless they contradict each other and
-/// a later one is what the newest checkpoint beside it says.
+/// Chooses one of the store files that were read: the first in `order`, unless they contradict each other and the newest
+/// checkpoint beside a later one confirms that one.
 fn choose_file(
     places: &[Arc<dyn Storage>],
     read: &[Result<StoreFile, StoreError>],
@@ -176,7 +166,7 @@ fn choose_file(
         return Some((*first).clone());
     }
     let is_confirmed = |index: usize, file: &StoreFile| {
-        let replica = Replica::new(places[index].as_ref());
+        let replica = Replica::new(places[index].clone());
         let newest = replica.sequences().ok().and_then(|sequences| sequences.last().copied());
         newest.is_some_and(|newest| replica.manifest(file, newest).is_ok())
     };
@@ -190,14 +180,7 @@ fn iter_from(first: usize, count: usize) -> impl Iterator<Item = usize> {
 }
 
 fn read_store_files(places: &[Arc<dyn Storage>]) -> Vec<Result<StoreFile, StoreError>> {
-    each(&places.iter().collect::<Vec<_>>(), |replica| replica.store_file())
-}
-
-/// Checks that `other`, found at `storage`, is of the store that `file` describes.
-fn check_same(storage: &dyn Storage, file: &StoreFile, other: &StoreFile) -> Result<(), StoreError> {
-    let replica = Replica::new(storage);
-    replica.check(&layout::store_file(), "store", &file.store, &other.store)?;
-    replica.check(&layout::store_file(), "job", &file.job, &other.job)
+    at_once(places, |place| Replica::new(place.clone()).store_file())
 }
 
 fn is_no_store(error: &StoreError) -> bool {

@@ -1,16 +1,26 @@
 //! Writing: objects first, then the checkpoint that names them.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use crate::format::layout::{self, MANIFEST_FILE, ObjectKind, ObjectName, SUMS_FILE};
 use crate::format::manifest::{Manifest, ObjectRef};
+use crate::store::error::StoreError;
 use crate::store::replica::Replica;
-use crate::store::{Committed, Put, Store, StoreError};
+use crate::store::root::Committed;
+use crate::store::store::Store;
 use crate::values::digest::Digest;
 use crate::values::id::Sequence;
 
-/// Objects that were put where they had not been before.
+/// The outcome of putting bytes into the store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Put {
+    pub object: ObjectRef,
+    /// Whether the object did not exist before.
+    pub new: bool,
+}
+
+/// Objects that did not exist where they were put.
 #[derive(Debug, Clone, Default)]
 pub struct Created {
     /// The replicas in which each was created.
@@ -25,91 +35,89 @@ impl Created {
 }
 
 impl Store {
-    /// Puts `bytes` into every replica under their name. Bytes that are there already, and intact, are not written
-    /// again; damaged ones are set aside as `damaged/NAME.1`, `.2` and so on, and good ones written.
+    /// Puts `bytes` into every replica as an object. An object that exists and is intact is not written again; a damaged
+    /// one is moved to `damaged/NAME.1`, `.2` and so on, and a good one is written.
     ///
-    /// They are there for good only once [`Store::commit`] has returned. A replica that fails is lost, which is a note
-    /// as long as enough are left, and an error otherwise.
+    /// Objects are durable only once [`Store::commit`] has returned. A replica that fails is lost, which is a note as
+    /// long as enough are left, and an error otherwise.
     pub fn put(&self, bytes: &[u8], kind: ObjectKind) -> Result<Put, StoreError> {
         let object = ObjectName { digest: Digest::of(bytes), kind };
-        let written = self.on_sound(|replica| replica.put(object, bytes))?;
+        let written = self.on_sound(|_, replica| replica.put(object, bytes))?;
         let object = ObjectRef { object, bytes: bytes.len() as u64 };
         Ok(Put { object, new: written.into_iter().any(|written| written) })
     }
 
-    /// Makes objects that are there, and that the caller's next checkpoint needs, as new as those that it puts.
+    /// Makes existing objects that the caller's next checkpoint needs as new as those that it puts.
     ///
-    /// Who holds [`Store::lock`] and goes on from another checkpoint than the latest, which alone is never pruned,
-    /// calls this first: what is new is not deleted while that lock is held. Objects that are not there are passed
-    /// over.
+    /// A caller that holds [`Store::lock`] and resumes from an older checkpoint than the latest, which alone is never
+    /// pruned, calls this first: nothing that is new is deleted while that lock is held. Missing objects are skipped.
     pub fn take_over(&self, objects: &[ObjectName]) -> Result<(), StoreError> {
-        let take_over = |replica: Replica<'_>| -> Result<(), StoreError> {
+        let take_over = |_, replica: &Replica| -> Result<(), StoreError> {
             objects.iter().try_for_each(|object| replica.take_over(&object.path()).map(drop))
         };
         self.on_sound(take_over).map(drop)
     }
 
-    /// Does what [`Store::put`] does, and notes in `created` where the object was not there before, also when it fails.
+    /// Does the same as [`Store::put`], and notes in `created` where the object did not exist before, even if it fails.
     pub fn put_noted(&self, bytes: &[u8], kind: ObjectKind, created: &mut Created) -> Result<ObjectRef, StoreError> {
         let object = ObjectName { digest: Digest::of(bytes), kind };
-        let sound = self.sound();
-        let written: Vec<AtomicBool> = self.replicas.iter().map(|_| AtomicBool::new(false)).collect();
-        let put = self.on_sound(|replica| {
-            let is_new = replica.put(object, bytes)?;
-            let index = self.replicas.iter().position(|other| std::ptr::eq(other.as_ref(), replica.storage()));
-            written[index.expect("it is one of them")].store(is_new, Ordering::Relaxed);
+        let created = Mutex::new(created);
+        let put = self.on_sound(|index, replica| {
+            if replica.put(object, bytes)? {
+                let mut created = created.lock().unwrap_or_else(PoisonError::into_inner);
+                created.objects.entry(object).or_default().insert(index);
+            }
             Ok(())
         });
-        for index in sound.into_iter().filter(|&index| written[index].load(Ordering::Relaxed)) {
-            created.objects.entry(object).or_default().insert(index);
-        }
         put.map(|_| ObjectRef { object, bytes: bytes.len() as u64 })
     }
 
-    /// Removes the objects that were created, each where it was. What can not be removed is left to the next prune.
+    /// Deletes the objects that were created, each where it was created. What cannot be deleted is left to the next
+    /// prune.
     ///
-    /// The caller holds [`Store::lock`], so that no checkpoint of anybody else names them, and knows that none of its own does.
+    /// The caller holds [`Store::lock`], so that no other writer's checkpoint names them, and knows that none of its own
+    /// does.
     pub fn discard(&self, created: Created) {
         let sound = self.sound();
         for (object, places) in created.objects {
             for index in places.into_iter().filter(|index| sound.contains(index)) {
-                let _ = self.replicas[index].delete(&object.path());
+                let _ = self.replicas[index].storage().delete(&object.path());
             }
         }
     }
 
-    /// Fails when fewer replicas can be written to than a commit needs.
+    /// Fails if fewer replicas can be written to than a commit needs.
     pub fn check_sound(&self) -> Result<(), StoreError> {
         self.check_copies(self.sound().len())
     }
 
-    /// Makes every object that was put last, so that [`Store::commit`] has only its own files left to flush.
+    /// Flushes every object that was put, so that [`Store::commit`] has only its own files left to flush.
     pub fn sync(&self) -> Result<(), StoreError> {
-        self.on_sound(|replica| replica.sync()).map(drop)
+        self.on_sound(|_, replica| replica.sync()).map(drop)
     }
 
     /// Commits a checkpoint: flushes what was put, then puts its directory in place in every replica that is not lost.
     ///
-    /// `objects` are all that the checkpoint needs; the tables that the manifest names are among them, given or not.
-    /// `SHA256SUMS` lists them, sorted by name, then the manifest. After a crash at any time the checkpoint is there
-    /// whole or not at all in each replica; [`Store::open_for_writing`] makes the replicas equal again.
+    /// `objects` are all that the checkpoint needs; the tables that the manifest names may be left out. `SHA256SUMS`
+    /// lists them, sorted by name, then the manifest. After a crash at any time each replica has all of the checkpoint or
+    /// nothing of it; [`Store::open_for_writing`] makes the replicas equal again.
     ///
-    /// Fails with [`StoreError::NumberTaken`] when the number is not free: the first replica that can be written to
-    /// decides. Fails with [`StoreError::TooFewCopies`] when too many replicas are lost on the way; the checkpoint may
-    /// be in some of them by then.
+    /// Fails with [`StoreError::NumberTaken`] if the number is taken: the first replica that can be written to decides.
+    /// Fails with [`StoreError::TooFewCopies`] if too many replicas are lost on the way; some of them may have the
+    /// checkpoint by then.
     pub fn commit(&self, manifest: &Manifest, objects: &[ObjectName]) -> Result<Committed, StoreError> {
         self.adopt(manifest.sequence, manifest.to_yaml().as_bytes(), objects)
     }
 
-    /// Commits checkpoint `sequence` with exactly these bytes as its manifest: those that another copy of the store has
-    /// committed, so that the chain of hashes stays whole.
+    /// Commits checkpoint `sequence` with exactly these bytes as its manifest, which another copy of the store has
+    /// committed: the chain of hashes stays intact.
     ///
-    /// All else is as with [`Store::commit`]. The checkpoint's parent need not be there.
+    /// Everything else is as with [`Store::commit`]. The checkpoint's parent need not exist.
     pub fn adopt(&self, sequence: Sequence, manifest: &[u8], objects: &[ObjectName]) -> Result<Committed, StoreError> {
-        // What could not be read again is not written.
-        let read = self.replica(0).check_manifest(&self.file, sequence, manifest)?;
-        // The number may be known to a later replica only, when the first has lost it.
-        let free = self.on_sound(|replica| match replica.check_free(sequence) {
+        // Nothing is written that could not be read again.
+        let read = self.replicas[0].check_manifest(&self.file, sequence, manifest)?;
+        // Only a later replica may know the number, if the first has lost the checkpoint.
+        let free = self.on_sound(|_, replica| match replica.check_free(sequence) {
             Err(StoreError::NumberTaken { .. }) => Ok(false),
             checked => checked.map(|()| true),
         })?;
@@ -123,7 +131,7 @@ impl Store {
         let sound = self.sound();
         let mut copies = 0;
         for &index in self.order.iter().filter(|index| sound.contains(index)) {
-            match self.replica(index).commit(sequence, &files) {
+            match self.replicas[index].commit(sequence, &files) {
                 Ok(()) => copies += 1,
                 Err(error) if error.is_exists() && copies == 0 => return Err(StoreError::NumberTaken { sequence }),
                 Err(error) if self.replicas.len() == 1 => return Err(error.into()),
@@ -135,7 +143,7 @@ impl Store {
     }
 }
 
-/// Returns what `SHA256SUMS` holds, as `sha256sum` writes it, with paths relative to the checkpoint's directory.
+/// Returns the content of `SHA256SUMS`, as `sha256sum` writes it, with paths relative to the checkpoint's directory.
 fn sums(manifest: &Manifest, objects: &[ObjectName], sha256: Digest) -> String {
     let tables = &manifest.tables;
     let tables = [tables.index, tables.positions, tables.job].map(|table| table.object);

@@ -1,149 +1,118 @@
-//! One of the places that a store is kept in, which knows nothing of the others.
+//! One copy of a store, which knows nothing of the others.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use std::{fmt, io, thread};
 
 use bytes::Bytes;
 
 use crate::format::error::ManifestError;
-use crate::format::layout::{self, CHECKPOINTS, MANIFEST_FILE, ObjectName, SUMS_FILE};
-use crate::format::limits::MAX_SUMS_BYTES;
+use crate::format::layout::{self, CHECKPOINTS, ObjectName};
 use crate::format::manifest::{Manifest, ObjectRef};
 use crate::format::store_file::StoreFile;
 use crate::storage::{EntryKind, LockGuard, Storage, StorageError};
-use crate::store::{Committed, StoreError};
+use crate::store::error::StoreError;
 use crate::values::digest::Digest;
 use crate::values::id::Sequence;
 use crate::values::relpath::RelPath;
 
-/// How often a damaged object is set aside and written anew before a `put` gives up: others may be at it as well.
+/// How often `put` replaces a damaged object before it gives up: other writers may be replacing it as well.
 const MAX_PUT_ATTEMPTS: u32 = 5;
 
-/// How long an object's taking over waits for a prune that deletes others.
+/// How long taking over an object waits for a prune that is deleting others.
 const OBJECTS_PATIENCE: Duration = Duration::from_secs(60);
 const OBJECTS_PAUSE: Duration = Duration::from_millis(2);
 
-/// The two files of a checkpoint.
-#[derive(Debug)]
-pub(super) struct Root {
-    /// The manifest.
-    pub(super) committed: Committed,
-    /// The bytes of `SHA256SUMS`.
-    pub(super) sums: Bytes,
+/// One copy of a store.
+#[derive(Debug, Clone)]
+pub struct Replica {
+    storage: Arc<dyn Storage>,
 }
 
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Replica<'a> {
-    storage: &'a dyn Storage,
-}
-
-impl<'a> Replica<'a> {
-    pub(super) fn new(storage: &'a dyn Storage) -> Replica<'a> {
+impl Replica {
+    pub fn new(storage: Arc<dyn Storage>) -> Replica {
         Replica { storage }
     }
 
-    /// Returns what it stands on.
-    pub(super) fn storage(self) -> &'a dyn Storage {
-        self.storage
+    pub fn storage(&self) -> &Arc<dyn Storage> {
+        &self.storage
+    }
+
+    /// Returns where the replica is, for messages.
+    pub fn place(&self) -> String {
+        self.storage.place()
+    }
+
+    /// Returns all bytes of a file, see [`Storage::get`].
+    pub fn get(&self, path: &RelPath, limit: u64) -> Result<Bytes, StorageError> {
+        self.storage.get(path, limit)
+    }
+
+    /// Returns the size of a file in bytes.
+    pub fn size(&self, path: &RelPath) -> Result<u64, StorageError> {
+        self.storage.size(path)
+    }
+
+    /// Returns the numbers of the checkpoint directories, with a manifest or without, ascending.
+    pub fn sequences(&self) -> Result<Vec<Sequence>, StoreError> {
+        self.sequences_in(CHECKPOINTS)
+    }
+
+    /// Returns the numbers that directories in `directory` have, ascending.
+    pub(super) fn sequences_in(&self, directory: &'static str) -> Result<Vec<Sequence>, StoreError> {
+        let directory = layout::directory(directory);
+        let entries = self.storage.list(Some(&directory))?;
+        let directories = entries.iter().filter(|entry| entry.kind == EntryKind::Directory);
+        let mut sequences: Vec<Sequence> = directories.filter_map(|entry| entry.name.parse().ok()).collect();
+        sequences.sort_unstable();
+        Ok(sequences)
+    }
+
+    /// Returns an object whose bytes are what its name promises, whatever its size. Memory is bounded by the size of
+    /// the file.
+    pub fn intact_object(&self, object: ObjectName) -> Option<Bytes> {
+        let size = self.storage.size(&object.path()).ok()?;
+        let bytes = self.storage.get(&object.path(), size).ok()?;
+        (Digest::of(&bytes) == object.digest).then_some(bytes)
     }
 
     /// Reads `store.yaml`.
-    pub(super) fn store_file(self) -> Result<StoreFile, StoreError> {
-        let bytes = match self.storage.get(&layout::store_file(), Manifest::MAX_BYTES) {
-            Err(StorageError::NotFound { .. }) => return Err(StoreError::NoStore { place: self.storage.place() }),
-            read => self.bounded(&layout::store_file(), read)?,
+    pub(super) fn store_file(&self) -> Result<StoreFile, StoreError> {
+        let path = layout::store_file();
+        let bytes = match self.storage.get(&path, Manifest::MAX_BYTES) {
+            Err(StorageError::NotFound { .. }) => return Err(StoreError::NoStore { place: self.place() }),
+            read => self.bounded(&path, read)?,
         };
-        StoreFile::from_yaml(&bytes).map_err(|source| self.unreadable(&layout::store_file(), source))
+        StoreFile::from_yaml(&bytes).map_err(|source| self.unreadable(&path, source))
     }
 
-    /// Fails when something is in the place of `store.yaml`.
-    pub(super) fn check_no_store(self) -> Result<(), StoreError> {
+    /// Checks that `file`, which was found here, is of the store that `expected` describes.
+    pub(super) fn check_store_file(&self, expected: &StoreFile, file: &StoreFile) -> Result<(), StoreError> {
+        self.check(&layout::store_file(), "store", &expected.store, &file.store)?;
+        self.check(&layout::store_file(), "job", &expected.job, &file.job)
+    }
+
+    /// Fails if anything is in the place of `store.yaml`.
+    pub(super) fn check_no_store(&self) -> Result<(), StoreError> {
         match self.storage.size(&layout::store_file()) {
             // A store that has lost only this file must not get another identity than its checkpoints have.
-            Err(StorageError::NotFound { .. }) => match self.sequences()?.is_empty() {
-                true => Ok(()),
-                false => Err(StoreError::StoreFileGone { place: self.storage.place() }),
-            },
+            Err(StorageError::NotFound { .. }) if self.sequences()?.is_empty() => Ok(()),
+            Err(StorageError::NotFound { .. }) => Err(StoreError::StoreFileGone { place: self.place() }),
             Err(error @ (StorageError::Io { .. } | StorageError::NotADirectory { .. })) => Err(error.into()),
-            _ => Err(StoreError::StoreExists { place: self.storage.place() }),
+            _ => Err(StoreError::StoreExists { place: self.place() }),
         }
     }
 
-    /// Writes `store.yaml`, for good.
-    pub(super) fn create_store(self, file: &StoreFile) -> Result<(), StoreError> {
+    /// Writes `store.yaml`, durably.
+    pub(super) fn create_store(&self, file: &StoreFile) -> Result<(), StoreError> {
         match self.storage.create(&layout::store_file(), file.to_yaml().as_bytes()) {
-            Err(StorageError::Exists { .. }) => Err(StoreError::StoreExists { place: self.storage.place() }),
+            Err(StorageError::Exists { .. }) => Err(StoreError::StoreExists { place: self.place() }),
             created => Ok(created.and_then(|()| self.storage.sync())?),
         }
     }
 
-    /// Returns the numbers of the checkpoint directories, ascending.
-    pub(super) fn sequences(self) -> Result<Vec<Sequence>, StoreError> {
-        let checkpoints = layout::directory(CHECKPOINTS);
-        let entries = self.storage.list(Some(&checkpoints))?;
-        let directories = entries.iter().filter(|entry| entry.kind == EntryKind::Directory);
-        let mut sequences: Vec<Sequence> = directories.filter_map(|entry| entry.name.parse().ok()).collect();
-        sequences.sort();
-        Ok(sequences)
-    }
-
-    /// Reads a manifest and checks it against the last line of its `SHA256SUMS`, which is how a change of one that
-    /// has no child shows.
-    pub(super) fn manifest(self, file: &StoreFile, sequence: Sequence) -> Result<Committed, StoreError> {
-        self.manifest_and_bytes(file, sequence).map(|(committed, _)| committed)
-    }
-
-    /// Does the same, and returns the bytes of the file as well.
-    pub(super) fn manifest_and_bytes(
-        self,
-        file: &StoreFile,
-        sequence: Sequence,
-    ) -> Result<(Committed, Bytes), StoreError> {
-        let path = layout::manifest(sequence);
-        let bytes = self.bounded(&path, self.storage.get(&path, Manifest::MAX_BYTES))?;
-        let (expected, found) = (self.manifest_sum(sequence)?, Digest::of(&bytes));
-        if found != expected {
-            return Err(StoreError::ManifestDamaged { path: self.shown(&path), expected, found });
-        }
-        let manifest = self.check_manifest(file, sequence, &bytes)?;
-        Ok((Committed { manifest, sha256: found }, bytes))
-    }
-
-    /// Reads the bytes of a manifest that was read before.
-    pub(super) fn manifest_bytes(self, committed: &Committed) -> Result<Bytes, StoreError> {
-        let path = layout::manifest(committed.manifest.sequence);
-        let bytes = self.bounded(&path, self.storage.get(&path, Manifest::MAX_BYTES))?;
-        match Digest::of(&bytes) {
-            found if found == committed.sha256 => Ok(bytes),
-            found => Err(StoreError::ManifestDamaged { path: self.shown(&path), expected: committed.sha256, found }),
-        }
-    }
-
-    /// Reads `bytes` as the manifest of checkpoint `sequence` of the store that `file` describes.
-    pub(super) fn check_manifest(
-        self,
-        file: &StoreFile,
-        sequence: Sequence,
-        bytes: &[u8],
-    ) -> Result<Manifest, StoreError> {
-        let path = layout::manifest(sequence);
-        let manifest = Manifest::from_yaml(bytes).map_err(|source| self.unreadable(&path, source))?;
-        self.check(&path, "store", &file.store, &manifest.store)?;
-        self.check(&path, "job", &file.job, &manifest.job)?;
-        self.check(&path, "sequence", &sequence.0, &manifest.sequence.0)?;
-        Ok(manifest)
-    }
-
-    /// Returns the SHA-256 that `SHA256SUMS` has for the manifest. Only the end is read: the list may be long.
-    fn manifest_sum(self, sequence: Sequence) -> Result<Digest, StoreError> {
-        let path = layout::sums(sequence);
-        let size = self.storage.size(&path)?;
-        let end = self.storage.get_range(&path, size.saturating_sub(layout::MANIFEST_SUM_BYTES + 1)..size)?;
-        layout::parse_manifest_sum(&end).ok_or_else(|| StoreError::SumsDamaged { path: self.shown(&path) })
-    }
-
     /// Reads an object and verifies it.
-    pub(super) fn object(self, object: ObjectRef) -> Result<Bytes, StoreError> {
+    pub(super) fn object(&self, object: ObjectRef) -> Result<Bytes, StoreError> {
         let path = object.object.path();
         let damaged = |found, found_bytes| StoreError::Damaged {
             path: self.shown(&path),
@@ -163,8 +132,8 @@ impl<'a> Replica<'a> {
         Ok(bytes)
     }
 
-    /// Writes an object unless it is there and intact, and tells whether it did.
-    pub(super) fn put(self, object: ObjectName, bytes: &[u8]) -> Result<bool, StoreError> {
+    /// Writes an object unless it exists and is intact, and tells whether it did.
+    pub(super) fn put(&self, object: ObjectName, bytes: &[u8]) -> Result<bool, StoreError> {
         let path = object.path();
         let mut attempt = 0;
         loop {
@@ -176,7 +145,7 @@ impl<'a> Replica<'a> {
             match self.storage.get(&path, bytes.len() as u64) {
                 Ok(found) if found == bytes && self.take_over(&path)? => return Ok(false),
                 Err(error @ StorageError::Io { .. }) => return Err(error.into()),
-                // Damaged, no file at all, or gone since.
+                // Damaged, not a file, or gone since.
                 _ => {}
             }
             attempt += 1;
@@ -187,9 +156,9 @@ impl<'a> Replica<'a> {
         }
     }
 
-    /// Makes the object at `path`, which is about to be needed, as new as one that was just written: a prune beside
-    /// this deletes only older ones. Tells whether it is there.
-    pub(super) fn take_over(self, path: &RelPath) -> Result<bool, StoreError> {
+    /// Makes the object at `path`, which is about to be needed, as new as one that was just written: a prune that runs
+    /// at the same time deletes only older ones. Tells whether the object exists.
+    pub(super) fn take_over(&self, path: &RelPath) -> Result<bool, StoreError> {
         let _lock = self.lock_objects()?;
         match self.storage.touch(path) {
             Ok(()) => Ok(true),
@@ -198,15 +167,15 @@ impl<'a> Replica<'a> {
         }
     }
 
-    /// Keeps objects from being deleted while one is taken over, and the other way round. Nobody holds this for long.
-    pub(super) fn lock_objects(self) -> Result<Option<Box<dyn LockGuard>>, StoreError> {
+    /// Keeps objects from being deleted while one is taken over, and vice versa. It is never held for long.
+    pub(super) fn lock_objects(&self) -> Result<Option<Box<dyn LockGuard>>, StoreError> {
         let path = layout::objects_lock_file();
         let begun = Instant::now();
         loop {
             match self.storage.lock(&path, "") {
                 Ok(guard) => return Ok(Some(guard)),
                 Err(StorageError::Held { .. }) if begun.elapsed() < OBJECTS_PATIENCE => thread::sleep(OBJECTS_PAUSE),
-                // No locks here, or no room for one: a prune leaves alone what a run may need by its age as well.
+                // No locks here, or no space for one: a prune also spares, by age, what a run may need.
                 Err(StorageError::Io { source, .. }) if source.kind() == io::ErrorKind::Unsupported => return Ok(None),
                 Err(error) if error.is_full() => return Ok(None),
                 Err(error) => return Err(error.into()),
@@ -214,24 +183,8 @@ impl<'a> Replica<'a> {
         }
     }
 
-    /// Reads the manifest and the list of objects of checkpoint `sequence` in the directory `dir`, and checks that the
-    /// one is what the other says.
-    pub(super) fn root(self, file: &StoreFile, dir: &RelPath, sequence: Sequence) -> Result<Root, StoreError> {
-        let path = layout::file_in(dir, MANIFEST_FILE);
-        let bytes = self.bounded(&path, self.storage.get(&path, Manifest::MAX_BYTES))?;
-        let sums_path = layout::file_in(dir, SUMS_FILE);
-        let sums = self.storage.get(&sums_path, MAX_SUMS_BYTES)?;
-        let damaged = || StoreError::SumsDamaged { path: self.shown(&sums_path) };
-        let (expected, found) = (layout::parse_manifest_sum(&sums).ok_or_else(damaged)?, Digest::of(&bytes));
-        if found != expected {
-            return Err(StoreError::ManifestDamaged { path: self.shown(&path), expected, found });
-        }
-        let manifest = self.check_manifest(file, sequence, &bytes)?;
-        Ok(Root { committed: Committed { manifest, sha256: found }, sums })
-    }
-
-    /// Moves what is in the place of `object` out of the way, and keeps it for whoever wants to know what happened.
-    fn set_aside(self, object: ObjectName) -> Result<(), StoreError> {
+    /// Moves the file in the place of `object` into `damaged/`, where somebody can examine it.
+    fn set_aside(&self, object: ObjectName) -> Result<(), StoreError> {
         let mut number = 1;
         loop {
             match self.storage.rename(&object.path(), &layout::damaged(object, number)) {
@@ -242,12 +195,12 @@ impl<'a> Replica<'a> {
         }
     }
 
-    pub(super) fn sync(self) -> Result<(), StoreError> {
+    pub(super) fn sync(&self) -> Result<(), StoreError> {
         Ok(self.storage.sync()?)
     }
 
-    /// Fails when the checkpoint is there.
-    pub(super) fn check_free(self, sequence: Sequence) -> Result<(), StoreError> {
+    /// Fails if the checkpoint exists.
+    pub(super) fn check_free(&self, sequence: Sequence) -> Result<(), StoreError> {
         match self.storage.size(&layout::manifest(sequence)) {
             Err(StorageError::NotFound { .. }) => Ok(()),
             Err(error) => Err(error.into()),
@@ -255,14 +208,14 @@ impl<'a> Replica<'a> {
         }
     }
 
-    /// Puts the directory of a checkpoint in place, for good.
-    pub(super) fn commit(self, sequence: Sequence, files: &[(&str, &[u8])]) -> Result<(), StorageError> {
+    /// Puts the directory of a checkpoint in place, durably.
+    pub(super) fn commit(&self, sequence: Sequence, files: &[(&str, &[u8])]) -> Result<(), StorageError> {
         self.storage.create_dir(&layout::checkpoint_dir(sequence), files)
     }
 
-    /// Fails when `path` says something else than `expected`.
-    pub(super) fn check<T: PartialEq + fmt::Display>(
-        self,
+    /// Fails if `found`, which `path` says, is not `expected`.
+    fn check<T: PartialEq + fmt::Display>(
+        &self,
         path: &RelPath,
         field: &'static str,
         expected: &T,
@@ -276,7 +229,7 @@ impl<'a> Replica<'a> {
     }
 
     /// Turns the storage's refusal of a document that is too large into the format's.
-    fn bounded(self, path: &RelPath, read: Result<Bytes, StorageError>) -> Result<Bytes, StoreError> {
+    pub(super) fn bounded(&self, path: &RelPath, read: Result<Bytes, StorageError>) -> Result<Bytes, StoreError> {
         match read {
             Err(StorageError::TooLarge { limit, found, .. }) => {
                 Err(self.unreadable(path, ManifestError::TooLarge { limit, found }))
@@ -285,11 +238,12 @@ impl<'a> Replica<'a> {
         }
     }
 
-    fn unreadable(self, path: &RelPath, source: ManifestError) -> StoreError {
+    pub(super) fn unreadable(&self, path: &RelPath, source: ManifestError) -> StoreError {
         StoreError::Manifest { path: self.shown(path), source }
     }
 
-    fn shown(self, path: &RelPath) -> String {
-        format!("{}/{path}", self.storage.place())
+    /// Returns a path with the replica's place, for messages.
+    pub(super) fn shown(&self, path: &RelPath) -> String {
+        format!("{}/{path}", self.place())
     }
 }

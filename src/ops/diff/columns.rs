@@ -1,35 +1,33 @@
 //! The columns of two checkpoints, side by side.
 
 use crate::format::rows::RowCodec;
-use crate::ops::diff::Change;
+use crate::ops::diff::change::Change;
 use crate::values::value::{ColumnType, Value};
 
-/// A column by its name, in one checkpoint or both.
+/// A column, matched by name, in one checkpoint or both.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ColumnPair {
-    /// Its name.
     pub name: String,
-    /// Its type in the old checkpoint, if it is there.
+    /// Its type in the old checkpoint, if it has the column.
     pub old: Option<ColumnType>,
-    /// Its type in the new checkpoint, if it is there.
+    /// Its type in the new checkpoint, if it has the column.
     pub new: Option<ColumnType>,
 }
 
 impl ColumnPair {
-    /// Tells whether both have it with one type, so that its values can be compared.
+    /// Tells whether both have it with the same type, so that its values can be compared.
     pub fn is_common(&self) -> bool {
         self.old == self.new
     }
 }
 
-/// The values of one column in a changed key.
+/// The values of one column for a changed key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ValueChange<'a> {
-    /// The column's name.
     pub column: &'a str,
-    /// The old value; nothing when the old checkpoint does not have the key.
+    /// The old value; nothing if the old checkpoint does not have the key.
     pub old: Option<Value>,
-    /// The new value; nothing when the new checkpoint does not have the key.
+    /// The new value; nothing if the new checkpoint does not have the key.
     pub new: Option<Value>,
 }
 
@@ -39,14 +37,14 @@ pub struct Columns {
     old: RowCodec,
     new: RowCodec,
     pairs: Vec<ColumnPair>,
-    /// Where each pair stands in the old and in the new checkpoint.
+    /// The index of each pair in the old and in the new checkpoint.
     places: Vec<(Option<usize>, Option<usize>)>,
     /// Whether equal packed values are equal values.
     same: bool,
 }
 
 impl Columns {
-    /// Puts the columns of two checkpoints side by side.
+    /// Matches the columns of two checkpoints.
     pub fn new(old: RowCodec, new: RowCodec) -> Columns {
         let place = |codec: &RowCodec, name: &str| codec.columns().iter().position(|column| column.name == name);
         let names =
@@ -61,17 +59,16 @@ impl Columns {
         Columns { pairs: pairs.collect(), places, same: old.columns() == new.columns(), old, new }
     }
 
-    /// Returns the columns.
     pub fn pairs(&self) -> &[ColumnPair] {
         &self.pairs
     }
 
-    /// Tells whether both checkpoints have the same columns, in whatever order.
+    /// Tells whether both checkpoints have the same columns, in any order.
     pub fn are_equal(&self) -> bool {
         self.pairs.iter().all(ColumnPair::is_common)
     }
 
-    /// Tells whether the two have the same columns in the same order.
+    /// Tells whether both checkpoints have the same columns in the same order.
     pub(super) fn are_same(&self) -> bool {
         self.same
     }
@@ -85,8 +82,8 @@ impl Columns {
         self.common().any(|(_, old_place, new_place)| old[old_place] != new[new_place])
     }
 
-    /// Returns the values of a key: of one that is new or gone all, of any other those that differ. Columns that only one checkpoint has are not
-    /// compared.
+    /// Returns the values of a key: all of them if the key is new or gone, otherwise those that differ. Columns that
+    /// only one checkpoint has are not compared.
     pub fn values(&self, change: &Change<'_>) -> Vec<ValueChange<'_>> {
         let mut old = change.old.map(|packed| self.old.unpack(packed)).unwrap_or_default();
         let mut new = change.new.map(|packed| self.new.unpack(packed)).unwrap_or_default();

@@ -1,23 +1,22 @@
-//! How far two checkpoints are in their input, by partition.
+//! How far two checkpoints have read their input, by partition.
 
 use std::collections::BTreeMap;
 
 use crate::format::positions::PositionRow;
 use crate::ops::inspect::latest_positions;
 
-/// A partition that two checkpoints have applied differently far.
+/// A partition that two checkpoints have read differently far.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PositionChange {
-    /// The partition.
     pub partition: String,
-    /// Its position in the old checkpoint, if it is there.
+    /// Its position in the old checkpoint, if it has the partition.
     pub old: Option<PositionRow>,
-    /// Its position in the new checkpoint, if it is there.
+    /// Its position in the new checkpoint, if it has the partition.
     pub new: Option<PositionRow>,
 }
 
 impl PositionChange {
-    /// Returns by how many bytes the position moved, counted from 0 where a checkpoint does not have the partition.
+    /// Returns by how many bytes the position moved, counted from 0 if a checkpoint does not have the partition.
     pub fn bytes(&self) -> i128 {
         self.moved(|row| row.offset)
     }
@@ -27,7 +26,7 @@ impl PositionChange {
         self.moved(|row| row.record)
     }
 
-    /// Tells whether both are equally far in inputs that are not the same.
+    /// Tells whether the positions are the same, but in different inputs.
     pub fn input_differs(&self) -> bool {
         let (Some(old), Some(new)) = (&self.old, &self.new) else { return false };
         old.offset == new.offset && old.fingerprint != new.fingerprint
@@ -41,7 +40,8 @@ impl PositionChange {
 
 /// Returns the partitions whose newest positions differ, sorted by name. Rows are sorted by partition and cut.
 ///
-/// Bytes, records, the end and the fingerprint count. The block number of the cut does not, nor the size of the file, which grows by itself.
+/// Bytes, records, the end and the fingerprint count. The block number of the cut does not, nor does the size of the
+/// file, which may grow.
 pub fn position_changes(old: &[PositionRow], new: &[PositionRow]) -> Vec<PositionChange> {
     let mut pairs: BTreeMap<&str, (Option<&PositionRow>, Option<&PositionRow>)> = BTreeMap::new();
     for row in latest_positions(old) {

@@ -1,7 +1,8 @@
-//! Two checkpoints that route keys to tasks in different ways: with other numbers of tasks or shards, or by hash and by partition.
+//! Compares two checkpoints that route keys to tasks in different ways: with other numbers of tasks or shards, or by
+//! hash and by partition.
 //!
-//! The new one is read once, in its own order. Of the old one a window of tasks is in memory at a time, sorted in that order; it is read once for each
-//! window.
+//! The new one is read once, in its own order. Of the old one, a window of tasks is in memory at a time, sorted in
+//! that order; the old one is read once for each window.
 
 use std::cell::RefCell;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,11 +10,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crate::format::index::IndexRow;
 use crate::format::row_batch::RowBatch;
 use crate::format::rows::Row;
-use crate::ops::diff::{Change, Comparison, TaskOf};
+use crate::ops::diff::change::Change;
+use crate::ops::diff::comparison::{Comparison, TaskOf};
 use crate::ops::read::{ReadError, Selection};
 use crate::values::progress::Progress;
 
-/// Hands the differences to `visit`, and returns the bytes of segments that were read.
+/// Passes the differences to `visit`, and returns the bytes of segments that were read.
 pub(super) fn compare(
     comparison: &Comparison,
     progress: &dyn Progress,
@@ -42,7 +44,7 @@ pub(super) fn compare(
     Ok(counted.bytes.load(Ordering::Relaxed))
 }
 
-/// Tasks from the first on to before the end.
+/// The tasks from `first` to before `end`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Window {
     first: u32,
@@ -55,8 +57,8 @@ impl Window {
     }
 }
 
-/// Cuts `tasks` into windows, so that `rows` rows that are spread evenly are at most `window_rows` in each. The last one has no end: what the new
-/// checkpoint routes nowhere comes there.
+/// Cuts `tasks` into windows, so that `rows` rows that are spread evenly are at most `window_rows` in each. The last
+/// window has no end: it also gets the rows that the new checkpoint routes nowhere.
 fn windows(tasks: u32, rows: u64, window_rows: u64) -> Vec<Window> {
     let tasks = u64::from(tasks);
     let count = rows.div_ceil(window_rows.max(1)).clamp(1, tasks.max(1));
@@ -65,16 +67,16 @@ fn windows(tasks: u32, rows: u64, window_rows: u64) -> Vec<Window> {
     (0..count).map(|window| Window { first: first(window), end: end(window) }).collect()
 }
 
-/// Goes through the rows of the new checkpoint and those of the old one in step.
+/// Walks through the rows of the new checkpoint and those of the old one in step.
 struct Walk<'a, V: ?Sized> {
     comparison: &'a Comparison,
     task_of: TaskOf<'a>,
     counted: &'a Counted<'a>,
     windows: std::vec::IntoIter<Window>,
-    /// Where the current window ends.
+    /// The end of the current window.
     end: u32,
-    /// The old rows of the window, sorted, with tasks as the new checkpoint routes them. One that it routes nowhere stands behind all others: at the
-    /// number of its tasks and its old task.
+    /// The old rows of the window, sorted, with tasks as the new checkpoint routes them. A row that it routes nowhere
+    /// comes after all others: its task is the new number of tasks plus its old task.
     rows: RowBatch,
     at: usize,
     visit: &'a mut V,
@@ -133,7 +135,7 @@ impl<V: FnMut(Change<'_>) -> bool + ?Sized> Walk<'_, V> {
         Ok(!differ || (self.visit)(Change { task, key, old, new: value }))
     }
 
-    /// Hands the row of the old checkpoint on that nothing in the new one stands against.
+    /// Passes on a row of the old checkpoint that the new one does not have.
     fn remove(&mut self) -> bool {
         let row = self.rows.row(self.at);
         self.at += 1;
@@ -142,7 +144,7 @@ impl<V: FnMut(Change<'_>) -> bool + ?Sized> Walk<'_, V> {
         (self.visit)(Change { task, key: row.key, old: row.value, new: None })
     }
 
-    /// Removes what is left of the window.
+    /// Passes on the rest of the window as removed.
     fn drain(&mut self) -> bool {
         while self.at < self.rows.len() {
             if !self.remove() {
@@ -173,7 +175,7 @@ impl<V: FnMut(Change<'_>) -> bool + ?Sized> Walk<'_, V> {
     }
 }
 
-/// Passes progress on and adds it up: bytes of objects that were read.
+/// Passes progress on, and adds up the bytes of objects that were read.
 struct Counted<'a> {
     progress: &'a dyn Progress,
     bytes: AtomicU64,

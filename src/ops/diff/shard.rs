@@ -1,7 +1,8 @@
-//! Two checkpoints with the same layout, a shard at a time.
+//! Compares two checkpoints with the same layout, one shard at a time.
 //!
-//! The chains of a shard mostly begin with the same segments. What differs is in the rest: a key that is in no segment of either rest has one value. A
-//! key that is in one rest only has its other value in the shared segments, where it is looked up, the newest first.
+//! The chains of a shard usually begin with the same segments. The differences are in the rest: a key in neither rest
+//! has the same value in both. A key in only one rest has its other value in the shared segments, where it is looked
+//! up, the newest first.
 
 use std::cell::Cell;
 use std::cmp::Ordering;
@@ -17,24 +18,27 @@ use crate::format::row_batch::RowBatch;
 use crate::format::rows::Row;
 use crate::format::segment::SegmentReader;
 use crate::format::segment::merge::Cursor;
-use crate::ops::diff::{Change, Comparison, Side};
+use crate::ops::diff::change::Change;
+use crate::ops::diff::comparison::Comparison;
+use crate::ops::diff::side::Side;
 use crate::ops::read::ReadError;
 use crate::values::parallel;
 use crate::values::parallel::Outlet;
 use crate::values::progress::Progress;
 
-/// Changes that are handed on at once.
+/// How many changes are passed on at once.
 const BATCH_ROWS: usize = 4096;
-/// Fewer when they take so many bytes.
+/// The most bytes of changes that are passed on at once.
 const BATCH_BYTES: usize = 4 << 20;
 
-/// More keys than [`crate::ops::diff::Limits::lookup_rows`] are looked up when the rows that they are looked up in are more by this factor.
+/// Keys beyond [`Limits::lookup_rows`](crate::ops::diff::Limits::lookup_rows) are still looked up if there are this
+/// many times more rows to look them up in.
 const LOOKUP_FACTOR: u64 = 8;
 
 /// A shard's segments in both checkpoints, the oldest first.
 #[derive(Debug, Clone, Copy, Default)]
 struct Chains<'a> {
-    /// Those that both begin with.
+    /// The segments that both begin with.
     shared: &'a [IndexRow],
     old: &'a [IndexRow],
     new: &'a [IndexRow],
@@ -58,7 +62,7 @@ impl<'a> Chains<'a> {
         rows.fold(0, |sum, row| sum.saturating_add(row.bytes))
     }
 
-    /// Tells whether to look keys up in what is shared, and not to decode all of it.
+    /// Tells whether to look keys up in the shared segments, instead of decoding all of these.
     fn looks_up(&self, lookup_rows: u64) -> bool {
         let rows = |segments: &[IndexRow]| segments.iter().fold(0u64, |sum, row| sum.saturating_add(row.rows));
         let rest_rows = rows(self.old).saturating_add(rows(self.new));
@@ -66,7 +70,7 @@ impl<'a> Chains<'a> {
     }
 }
 
-/// Hands the differences of all shards to `visit`, and returns the bytes of segments that were read.
+/// Passes the differences of all shards to `visit`, and returns the bytes of segments that were read.
 pub(super) fn compare(
     comparison: &Comparison,
     progress: &dyn Progress,
@@ -81,7 +85,7 @@ pub(super) fn compare(
     for chain in comparison.new.snapshot.chains().filter(|chain| in_scope(&chain[0])) {
         shards.entry(chain[0].shard).or_default().1 = chain;
     }
-    // Bytes of other columns would not be equal anyway.
+    // With other columns, the bytes would not be equal anyway.
     let may_share = comparison.columns.are_same();
     let work: Vec<Chains<'_>> = shards
         .into_values()
@@ -111,7 +115,7 @@ pub(super) fn compare(
     Ok(bytes_read.into_inner())
 }
 
-/// Changes on their way from a thread: a row in each for every one, a tombstone where there is no value.
+/// Changes on their way from a thread: for each change one row in both batches, a tombstone where there is no value.
 #[derive(Default)]
 struct Changes {
     old: RowBatch,
@@ -134,7 +138,8 @@ impl Changes {
     }
 }
 
-/// A key of a chain's rest, and what is known of its values: nothing when they have not been read, nothing inside for a key that is not there.
+/// A key of a chain's rest, and its values as far as they are known: the outer option tells whether a value was read,
+/// the inner one whether the key exists.
 struct Candidate {
     task: u32,
     key: Box<[u8]>,
@@ -147,7 +152,7 @@ impl Candidate {
         self.old.is_some() && self.new.is_some()
     }
 
-    /// Takes the value that the shared segments have, for the side whose rest does not have the key.
+    /// Takes the value in the shared segments, for the side whose rest does not have the key.
     fn fill(&mut self, value: Option<Box<[u8]>>) {
         if self.old.is_none() {
             self.old = Some(value);
@@ -231,7 +236,7 @@ impl Shard<'_> {
         .map_err(|source| attribute(&failed, source))
     }
 
-    /// Hands a key on when its values differ, and tells whether more are wanted.
+    /// Passes a key on if its values differ, and tells whether more are wanted.
     fn emit(
         &self,
         task: u32,
@@ -247,7 +252,7 @@ impl Shard<'_> {
         equal || emit(Change { task, key, old, new })
     }
 
-    /// Fetches those of `rows` that can hold something of the scope.
+    /// Fetches those of `rows` that may hold something in scope.
     fn segments(&self, side: &Side, rows: &[IndexRow]) -> Result<Vec<(ObjectName, Bytes)>, ReadError> {
         let mut segments = Vec::with_capacity(rows.len());
         for row in rows {
@@ -266,7 +271,7 @@ impl Shard<'_> {
         Ok(bytes)
     }
 
-    /// Merges `segments`, the oldest first. `failed` is told the object of the first error.
+    /// Merges `segments`, the oldest first. `failed` gets the object of the first error.
     fn cursor<'f>(
         &self,
         side: &Side,
@@ -291,7 +296,8 @@ impl Shard<'_> {
     }
 }
 
-/// Goes through two merges in step: `visit` gets a task and key and the rows that each has of it, until there are no more or it says no.
+/// Walks through two merges in step: `visit` gets a task and key, and the rows that each has for it, until there are
+/// no more or it returns false.
 fn walk<A, B>(
     old: &mut Cursor<A>,
     new: &mut Cursor<B>,

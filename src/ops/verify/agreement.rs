@@ -1,4 +1,4 @@
-//! What a manifest, its tables and its parent say of each other: one of them alone can not be changed unseen.
+//! How a manifest, its tables and its parent must agree: none of them can be changed alone without being noticed.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
@@ -8,22 +8,22 @@ use crate::format::manifest::{Manifest, Routing, Trigger};
 use crate::format::positions::PositionRow;
 use crate::values::value::ColumnType;
 
-/// Returns in what `manifest` contradicts itself.
+/// Returns how `manifest` contradicts itself.
 pub(super) fn manifest_problems(manifest: &Manifest) -> Vec<String> {
     let mut problems = Vec::new();
     let is_restore = manifest.trigger == Trigger::Restore;
     if is_restore != manifest.restored_from.is_some() {
         let of = manifest.restored_from.map_or_else(|| "nothing".to_owned(), |from| format!("checkpoint {}", from.0));
-        problems.push(format!("trigger {:?}, and it puts back {of}", manifest.trigger));
+        problems.push(format!("trigger {:?}, but it restores {of}", manifest.trigger));
     }
-    // A restore has the end of what it puts back.
+    // A restore keeps the end of the checkpoint that it restores.
     if !is_restore && manifest.ended != (manifest.trigger == Trigger::EndOfInput) {
-        problems.push(format!("trigger {:?}, and ended: {}", manifest.trigger, manifest.ended));
+        problems.push(format!("trigger {:?}, but ended: {}", manifest.trigger, manifest.ended));
     }
     let is_of_program =
         matches!(&manifest.columns[..], [only] if only.name == "value" && only.column_type == ColumnType::Json);
     if manifest.routing == Routing::Program && !is_of_program {
-        problems.push("the state of a program, which has other columns than `value`".to_owned());
+        problems.push("the state of a program, but with other columns than `value`".to_owned());
     }
     let totals = &manifest.totals;
     for (what, part) in [("skipped", totals.skipped), ("late", totals.late), ("past", totals.past_records)] {
@@ -34,28 +34,28 @@ pub(super) fn manifest_problems(manifest: &Manifest) -> Vec<String> {
     problems
 }
 
-/// Returns what in `rows`, the positions, contradicts `manifest`.
+/// Returns how `rows`, the positions, contradict `manifest`.
 pub(super) fn positions_problems(manifest: &Manifest, rows: &[PositionRow]) -> Vec<String> {
     let mut problems = Vec::new();
     let cuts: BTreeSet<u64> = manifest.older_cuts.iter().map(|cut| cut.block).chain([manifest.block]).collect();
     for row in rows {
         let mut wrong = |what: String| problems.push(format!("partition {:?}: {what}", row.partition));
         if !cuts.contains(&row.cut) {
-            wrong(format!("cut {} is none of the checkpoint's", row.cut));
+            wrong(format!("cut {} is not one of the checkpoint's", row.cut));
         }
         match (manifest.routing, row.task) {
             (Routing::KeyHash | Routing::Program, None) => {}
             (Routing::Partition | Routing::Program, Some(task)) if task < manifest.tasks => {}
             (_, task) => wrong(format!("task {task:?}")),
         }
-        // A file that is followed has no end, and one that was rotated away has one.
+        // A followed file has no end, but a rotated one has.
         if manifest.ended && row.cut == manifest.block && !row.ended && row.inode.is_none() {
-            wrong("it has not ended, the input has".to_owned());
+            wrong("it has not ended, but the input has".to_owned());
         }
     }
     let newest = || rows.iter().filter(|row| row.cut == manifest.block);
     let totals = &manifest.totals;
-    // Files that are read and gone are not among the rows.
+    // Files that were read and are gone are not among the rows.
     let bytes = sum(newest().map(|row| row.offset)).saturating_add(totals.past_input_bytes);
     let records = sum(newest().map(|row| row.record)).saturating_add(totals.past_records);
     for (what, expected, found) in [
@@ -69,7 +69,7 @@ pub(super) fn positions_problems(manifest: &Manifest, rows: &[PositionRow]) -> V
     }
     for cut in &manifest.older_cuts {
         let records = sum(rows.iter().filter(|row| row.cut == cut.block).map(|row| row.record));
-        // What was read and gone by now may have been there.
+        // Files that are gone by now may have counted then.
         if !(records..=records.saturating_add(totals.past_records)).contains(&cut.records) {
             let (block, expected) = (cut.block, cut.records);
             problems.push(format!("cut {block}: expected {expected} records as the manifest says, found {records}"));
@@ -85,7 +85,7 @@ pub(super) fn positions_problems(manifest: &Manifest, rows: &[PositionRow]) -> V
     problems
 }
 
-/// Returns what in `index` contradicts the cuts of `manifest`.
+/// Returns how `index` contradicts the cuts of `manifest`.
 pub(super) fn cut_problems(manifest: &Manifest, index: &[IndexRow]) -> Vec<String> {
     let behind = manifest.older_cuts.iter().flat_map(|cut| cut.shards.iter().map(|&shard| (shard, cut.block)));
     let behind: HashMap<u32, u64> = behind.collect();
@@ -100,14 +100,14 @@ pub(super) fn cut_problems(manifest: &Manifest, index: &[IndexRow]) -> Vec<Strin
     problems
 }
 
-/// A checkpoint and its index, which fit each other.
+/// A checkpoint and its index, which agree.
 #[derive(Clone, Copy)]
 pub(super) struct Whole<'a> {
     pub(super) manifest: &'a Manifest,
     pub(super) index: &'a [IndexRow],
 }
 
-/// Returns in what the manifest of `child` contradicts its parent. A restore is no change of its parent.
+/// Returns how the manifest of `child` contradicts its parent. A restore does not change its parent.
 pub(super) fn parent_problems(child: Whole<'_>, parent: Whole<'_>) -> Vec<String> {
     let mut problems = Vec::new();
     if child.manifest.trigger == Trigger::Restore {
@@ -128,13 +128,13 @@ pub(super) fn parent_problems(child: Whole<'_>, parent: Whole<'_>) -> Vec<String
     problems
 }
 
-/// Returns the segments of `child` whose cut is before what its parent knows. A restore is no change of its parent.
+/// Returns the segments of `child` whose cut is before what the parent has. A restore does not change its parent.
 pub(super) fn index_regressions(child: Whole<'_>, parent: Whole<'_>) -> Vec<String> {
     if child.manifest.trigger == Trigger::Restore {
         return Vec::new();
     }
     let old: HashMap<(u32, u32), &IndexRow> = parent.index.iter().map(|row| ((row.shard, row.level), row)).collect();
-    // What is new was taken after the oldest cut that any shard had.
+    // New segments were taken after the oldest cut of any shard.
     let oldest = parent.manifest.older_cuts.first().map_or(parent.manifest.block, |cut| cut.block);
     let mut problems = Vec::new();
     for row in child.index {

@@ -1,4 +1,4 @@
-//! Which objects are read, when not all are.
+//! Which objects are read, if not all.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -8,17 +8,14 @@ use crate::format::layout::ObjectName;
 /// Which objects are read.
 #[derive(Clone, Copy, Default)]
 pub enum Choice<'a> {
-    /// All.
     #[default]
     All,
-    /// A part.
     Sample(Sample),
-    /// Those that were not read for the longest time, one after another, until it is enough. Those that never were
-    /// come first.
+    /// Those that have not been read for the longest time, one after another, until it is enough. Objects that were never
+    /// read come first.
     Turn {
-        /// When each was read.
-        seen: &'a Seen,
-        /// Tells that no further object is to be begun.
+        read_times: &'a ReadTimes,
+        /// Tells that no more objects are to be read.
         enough: &'a (dyn Fn() -> bool + Sync),
     },
 }
@@ -33,7 +30,7 @@ impl fmt::Debug for Choice<'_> {
     }
 }
 
-/// One of `parts` equal parts of all objects, another each day: after so many days in a row all have been read.
+/// One of `parts` equal parts of all objects, a different one each day: after that many days in a row all have been read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Sample {
     /// The number of parts, at least 1.
@@ -43,8 +40,8 @@ pub struct Sample {
 }
 
 impl Sample {
-    /// Tells whether `object` is in the part: its first 8 bytes of SHA-256, as a number with the highest byte first,
-    /// and the day have the same remainder.
+    /// Tells whether `object` is in the part: the first 8 bytes of its SHA-256, as a big-endian number, and the day have
+    /// the same remainder.
     pub fn includes(&self, object: ObjectName) -> bool {
         let first: [u8; 8] = object.digest.as_bytes()[..8].try_into().expect("a digest is longer");
         u64::from_be_bytes(first) % self.parts == self.day % self.parts
@@ -53,12 +50,12 @@ impl Sample {
 
 /// When objects were last read and found intact, in seconds since 1970, by replica.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Seen {
+pub struct ReadTimes {
     /// By the replica's place.
     pub places: BTreeMap<String, BTreeMap<ObjectName, i64>>,
 }
 
-impl Seen {
+impl ReadTimes {
     /// Returns when `object` was last read at `place`.
     pub fn at(&self, place: &str, object: ObjectName) -> Option<i64> {
         self.places.get(place)?.get(&object).copied()
@@ -85,7 +82,7 @@ mod tests {
 
     #[test]
     fn the_part_follows_from_the_digest_and_the_day_alone() {
-        // SHA-256 of "abc" begins ba7816bf8f01cfea, which is 2 more than a multiple of 7.
+        // The SHA-256 of "abc" begins with ba7816bf8f01cfea, which is 2 more than a multiple of 7.
         let object = ObjectName { digest: Digest::of(b"abc"), kind: ObjectKind::Yaml };
         assert_eq!(0xba78_16bf_8f01_cfea_u64 % 7, 2);
         let days = (0..14).filter(|&day| Sample { parts: 7, day }.includes(object));

@@ -1,4 +1,4 @@
-//! What checkpoints need: their tables and `SHA256SUMS`.
+//! What checkpoints need, according to their tables and `SHA256SUMS`.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, PoisonError};
@@ -8,17 +8,16 @@ use crate::format::layout::{self, ObjectName};
 use crate::format::limits::MAX_SUMS_BYTES;
 use crate::format::manifest::{Manifest, ObjectRef};
 use crate::format::positions;
-use crate::ops::finding::{FindingCode, Findings};
+use crate::ops::finding::{FindingCode, Findings, Subject};
 use crate::ops::read::index_problems;
-use crate::ops::verify::Depth;
 use crate::ops::verify::agreement::{
     Whole, cut_problems, index_regressions, manifest_problems, parent_problems, positions_problems,
 };
-use crate::ops::verify::objects::ObjectTable;
-use crate::ops::verify::root::Root;
-use crate::ops::verify::rows::{DeepChain, DeepChains};
+use crate::ops::verify::chains::{Chain, Chains};
+use crate::ops::verify::object_table::ObjectTable;
+use crate::ops::verify::options::Depth;
 use crate::storage::Storage;
-use crate::store::Store;
+use crate::store::{RootRead, Store};
 use crate::values::digest::Digest;
 use crate::values::error_chain::in_one_line;
 use crate::values::id::Sequence;
@@ -26,8 +25,8 @@ use crate::values::parallel;
 use crate::values::yaml;
 use crate::values::yaml::YamlError;
 
-/// The most findings of one kind that are told of one object or checkpoint; a broken table could give millions.
-const MOST_ALIKE: usize = 10;
+/// The most findings of one kind that are reported about one object or checkpoint; a broken table could give millions.
+const MAX_ALIKE: usize = 10;
 
 /// Checkpoints whose tables are in memory at once.
 pub(super) const BODIES_AT_ONCE: usize = 256;
@@ -36,29 +35,29 @@ pub(super) const BODIES_AT_ONCE: usize = 256;
 #[derive(Default)]
 pub(super) struct Needs {
     pub(super) objects: ObjectTable,
-    /// Every different chain of segments once, when rows are to be read: checkpoints share those of shards in which nothing changed.
-    pub(super) chains: Vec<DeepChain>,
-    /// Whether it is known of every checkpoint what it needs.
+    /// If rows are to be read, every different chain of segments once: checkpoints share those of unchanged shards.
+    pub(super) chains: Vec<Chain>,
+    /// Whether it is known what every checkpoint needs.
     pub(super) complete: bool,
 }
 
 impl Needs {
     /// Reads and checks the index, the positions, the job definition and `SHA256SUMS` of each checkpoint.
     ///
-    /// Objects that are missing or damaged are left to [`check_objects`], which looks at each once. Where the index can not be read, `SHA256SUMS` tells what
-    /// is needed.
-    pub(super) fn read(store: &Store, roots: &[Root], depth: Depth, findings: &mut Findings) -> Needs {
+    /// Missing and damaged objects are left to `check_objects`, which checks each once. Where the index cannot be read,
+    /// `SHA256SUMS` says what is needed.
+    pub(super) fn read(store: &Store, roots: &[RootRead], depth: Depth, findings: &mut Findings) -> Needs {
         let mut needs = Needs { complete: true, ..Needs::default() };
-        let mut chains = DeepChains::default();
-        // The checkpoint before, which mostly is the parent.
+        let mut chains = Chains::default();
+        // The checkpoint before, which is usually the parent.
         let mut before: Option<(&Manifest, Vec<IndexRow>)> = None;
         // Most checkpoints share one job definition.
         let jobs: Mutex<HashSet<ObjectName>> = Mutex::default();
         for (batch, roots) in roots.chunks(BODIES_AT_ONCE).enumerate() {
-            let told: &Findings = findings;
-            let bodies = parallel::map(roots, |root| Body::read(store, root, &jobs, told));
+            let known: &Findings = findings;
+            let bodies = parallel::map(roots, |root| Body::read(store, root, &jobs, known));
             for (place, (root, mut body)) in roots.iter().zip(bodies).enumerate() {
-                if let (Some(manifest), Some((parent, index))) = (root.usable(store), &before) {
+                if let (Some(manifest), Some((parent, index))) = (root.usable(), &before) {
                     body.check_parent(manifest, Whole { manifest: parent, index });
                 }
                 findings.append(body.findings);
@@ -66,12 +65,12 @@ impl Needs {
                 for (object, bytes) in body.objects {
                     needs.objects.add(object, bytes, root.sequence);
                 }
-                needs.objects.add_parts(root.usable(store), &body.index);
-                if let (Depth::Deep, Some(manifest)) = (depth, root.usable(store)) {
+                needs.objects.add_parts(root.usable(), &body.index);
+                if let (Depth::Deep, Some(manifest)) = (depth, root.usable()) {
                     let user = batch * BODIES_AT_ONCE + place;
                     chains.add(user, manifest, &body.index, body.partitions);
                 }
-                before = root.usable(store).filter(|_| body.has_index).map(|manifest| (manifest, body.index));
+                before = root.usable().filter(|_| body.has_index).map(|manifest| (manifest, body.index));
             }
         }
         needs.chains = chains.finish();
@@ -89,18 +88,17 @@ pub(super) struct Body {
     pub(super) is_known: bool,
     /// The index, if it can be read.
     pub(super) index: Vec<IndexRow>,
-    /// Whether it can be.
     has_index: bool,
     /// The tasks of the partitions, for a job without a key.
     pub(super) partitions: HashMap<String, u32>,
 }
 
 impl Body {
-    /// Reads the tables of a checkpoint. `told` is what was found so far.
-    pub(super) fn read(store: &Store, root: &Root, jobs: &Mutex<HashSet<ObjectName>>, told: &Findings) -> Body {
+    /// Reads the tables of a checkpoint. `known` are the findings so far.
+    pub(super) fn read(store: &Store, root: &RootRead, jobs: &Mutex<HashSet<ObjectName>>, known: &Findings) -> Body {
         let mut body = Body::default();
         let mut index = None;
-        if let Some(manifest) = root.usable(store) {
+        if let Some(manifest) = root.usable() {
             body.add_all(FindingCode::ManifestWrong, manifest, manifest_problems(manifest));
             let new_job = jobs.lock().unwrap_or_else(PoisonError::into_inner).insert(manifest.tables.job.object);
             index = body.read_tables(store, root.sequence, manifest, new_job);
@@ -112,10 +110,10 @@ impl Body {
             body.objects = objects.into_iter().map(|object| (object.object, Some(object.bytes))).collect();
         }
         body.is_known = index.is_some();
-        let altered = told.has(FindingCode::ManifestAltered, &layout::manifest(root.sequence));
-        // An altered manifest has been told; the list is right about it.
-        let sha256 = if altered { root.sums_sha256 } else { root.sha256 };
-        body.check_sums(store.replicas[0].as_ref(), root.sequence, sha256);
+        let altered = known.has(FindingCode::ManifestAltered, Subject::Manifest(root.sequence));
+        // An altered manifest has a finding of its own; the list is right about it.
+        let sha256 = if altered { root.listed() } else { root.sha256 };
+        body.check_sums(store.replicas()[0].storage().as_ref(), root.sequence, sha256);
         body.has_index = index.is_some();
         body.index = index.unwrap_or_default();
         body
@@ -123,9 +121,9 @@ impl Body {
 
     /// Adds findings about `manifest` itself.
     fn add_all(&mut self, code: FindingCode, manifest: &Manifest, problems: Vec<String>) {
-        let path = layout::manifest(manifest.sequence);
-        for problem in problems.into_iter().take(MOST_ALIKE) {
-            self.findings.add(code, &path, "a manifest that fits its checkpoint", problem, [manifest.sequence]);
+        for problem in problems.into_iter().take(MAX_ALIKE) {
+            let subject = Subject::Manifest(manifest.sequence);
+            self.findings.add(code, subject, "a manifest that fits its checkpoint", problem, [manifest.sequence]);
         }
     }
 
@@ -137,21 +135,21 @@ impl Body {
         let index = std::mem::take(&mut self.index);
         let child = Whole { manifest, index: &index };
         self.add_all(FindingCode::ManifestWrong, manifest, parent_problems(child, parent));
-        for problem in index_regressions(child, parent).into_iter().take(MOST_ALIKE) {
-            let (path, expected) = (manifest.tables.index.object.path(), "an index that goes on from the parent's");
-            self.findings.add(FindingCode::IndexWrong, path, expected, problem, [manifest.sequence]);
+        for problem in index_regressions(child, parent).into_iter().take(MAX_ALIKE) {
+            let (index, expected) = (manifest.tables.index.object, "an index that continues the parent's");
+            self.findings.add(FindingCode::IndexWrong, index, expected, problem, [manifest.sequence]);
         }
         self.index = index;
     }
 
-    /// Checks `SHA256SUMS` against the objects and the manifest, or takes the objects from it when they are not known.
+    /// Checks `SHA256SUMS` against the objects and the manifest, or takes the objects from it if they are unknown.
     pub(super) fn check_sums(&mut self, storage: &dyn Storage, sequence: Sequence, sha256: Option<Digest>) {
         let path = layout::sums(sequence);
         let bytes = match storage.get(&path, MAX_SUMS_BYTES) {
             Ok(bytes) => bytes,
             Err(error) => {
                 let found = if error.is_not_found() { "nothing".to_owned() } else { in_one_line(&error) };
-                return self.findings.add(FindingCode::SumsMissing, path, "a list of objects", found, [sequence]);
+                return self.findings.add(FindingCode::SumsMissing, &path, "a checksum list", found, [sequence]);
             }
         };
         let found = String::from_utf8_lossy(&bytes);
@@ -160,7 +158,7 @@ impl Body {
                 let expected = layout::sums_text(self.objects.iter().map(|(object, _)| *object), sha256);
                 if *expected != *found {
                     let (expected, found) = first_difference(&expected, &found);
-                    self.findings.add(FindingCode::SumsWrong, path, expected, found, [sequence]);
+                    self.findings.add(FindingCode::SumsWrong, &path, expected, found, [sequence]);
                 }
             }
             _ => {
@@ -168,8 +166,8 @@ impl Body {
                 let listed: Vec<ObjectName> = names.collect();
                 self.is_known = layout::parse_manifest_sum(&bytes).is_some();
                 if !self.is_known {
-                    let found = format!("{} bytes that are none", bytes.len());
-                    self.findings.add(FindingCode::SumsWrong, path, "a list of objects", found, [sequence]);
+                    let found = format!("not a checksum list ({} bytes)", bytes.len());
+                    self.findings.add(FindingCode::SumsWrong, &path, "a checksum list", found, [sequence]);
                 }
                 self.objects.extend(listed.into_iter().map(|object| (object, None)));
                 self.objects.sort_by_key(|(object, bytes)| (*object, bytes.is_none()));
@@ -189,14 +187,14 @@ impl Body {
         let tables = manifest.tables;
         let findings = &mut self.findings;
         let mut wrong = |code, object: ObjectRef, expected: &str, found: String| {
-            findings.add(code, object.object.path(), expected, found, [sequence]);
+            findings.add(code, object.object, expected, found, [sequence]);
         };
         let mut index = None;
         if let Ok(bytes) = store.object(tables.index) {
             match index::decode(bytes) {
                 Ok(rows) => {
                     let problems = index_problems(manifest, &rows).into_iter().chain(cut_problems(manifest, &rows));
-                    for problem in problems.take(MOST_ALIKE) {
+                    for problem in problems.take(MAX_ALIKE) {
                         wrong(FindingCode::IndexWrong, tables.index, "an index that fits the manifest", problem);
                     }
                     index = Some(rows);
@@ -207,7 +205,7 @@ impl Body {
         if let Ok(bytes) = store.object(tables.positions) {
             match positions::decode(bytes) {
                 Ok(rows) => {
-                    for problem in positions_problems(manifest, &rows).into_iter().take(MOST_ALIKE) {
+                    for problem in positions_problems(manifest, &rows).into_iter().take(MAX_ALIKE) {
                         let expected = "positions that fit the manifest";
                         wrong(FindingCode::PositionsWrong, tables.positions, expected, problem);
                     }
@@ -227,7 +225,7 @@ impl Body {
     }
 }
 
-/// Returns the first line that is not the same in both, shortened.
+/// Returns the first line that differs, shortened.
 pub(super) fn first_difference(expected: &str, found: &str) -> (String, String) {
     let mut lines = (1.., expected.split_inclusive('\n'), found.split_inclusive('\n'));
     loop {

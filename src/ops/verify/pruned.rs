@@ -6,9 +6,10 @@ use crate::format::layout::{self, MANIFEST_FILE, ObjectName, SUMS_FILE};
 use crate::format::limits::MAX_SUMS_BYTES;
 use crate::format::manifest::Manifest;
 use crate::ops::finding::{FindingCode, Findings};
+use crate::ops::verify::choice::Choice;
 use crate::ops::verify::needs::Needs;
-use crate::ops::verify::objects::check_object;
-use crate::ops::verify::{Choice, Depth, Options};
+use crate::ops::verify::object::check_object;
+use crate::ops::verify::options::{Depth, Options};
 use crate::storage::Storage;
 use crate::values::digest::Digest;
 use crate::values::error_chain::in_one_line;
@@ -16,18 +17,18 @@ use crate::values::id::Sequence;
 use crate::values::parallel;
 use crate::values::progress::Silent;
 
-/// One of them, as its own two files say.
+/// A pruned checkpoint, according to its own two files.
 pub(super) struct Pruned {
     pub(super) sequence: Sequence,
-    /// What is wrong with one of them: its name, expected, found.
+    /// What is wrong with one of the files: its name, expected, found.
     problem: Option<(&'static str, String, String)>,
     pub(super) objects: Vec<ObjectName>,
-    /// Whether there is something of somebody else in its directory, which then stays when the grace time is over.
+    /// Whether its directory holds anything else, and so is kept after the grace period.
     is_shared: bool,
 }
 
 impl Pruned {
-    /// Reads the two files of checkpoint `sequence`. `named` is the SHA-256 that the history has of its manifest.
+    /// Reads the two files of checkpoint `sequence`. `named` is the SHA-256 of its manifest in the history.
     pub(super) fn read(storage: &dyn Storage, sequence: Sequence, named: Option<Digest>) -> Pruned {
         let directory = layout::pruned_dir(sequence);
         let read = |name: &'static str, limit| {
@@ -36,13 +37,13 @@ impl Pruned {
         };
         let (mut problem, mut objects) = (None, Vec::new());
         match (read(SUMS_FILE, MAX_SUMS_BYTES), read(MANIFEST_FILE, Manifest::MAX_BYTES)) {
-            // What the end of the grace time has left of one, such as a note of somebody.
+            // A stray was all that the end of the grace period left.
             (Err((_, sums)), Err((_, manifest))) if sums.is_not_found() && manifest.is_not_found() => {}
             (Err((name, error)), _) | (_, Err((name, error))) => {
                 problem = Some((name, "the file".to_owned(), in_one_line(&error)));
             }
             (Ok(sums), Ok(manifest)) => match layout::parse_sums(&sums) {
-                None => problem = Some((SUMS_FILE, "a list of objects".to_owned(), "something else".to_owned())),
+                None => problem = Some((SUMS_FILE, "a checksum list".to_owned(), "not a checksum list".to_owned())),
                 Some((listed, sha256)) => {
                     objects = listed;
                     let found = Digest::of(&manifest);
@@ -59,7 +60,7 @@ impl Pruned {
     }
 }
 
-/// Reads the objects that only they need, as far as all are read.
+/// Checks the objects that only pruned checkpoints need. Their bytes are read only if all objects are read.
 pub(super) fn check_pruned(
     storage: &dyn Storage,
     needs: &Needs,
@@ -71,23 +72,20 @@ pub(super) fn check_pruned(
     for Pruned { sequence, problem, objects, .. } in pruned.into_iter().filter(|pruned| !pruned.is_shared) {
         if let Some((name, expected, found)) = problem {
             let path = layout::file_in(&layout::pruned_dir(sequence), name);
-            findings.add(FindingCode::PrunedDamaged, path, expected, found, []);
+            findings.add(FindingCode::PrunedDamaged, &path, expected, found, []);
         }
         for object in objects.into_iter().filter(|object| !needs.objects.uses.contains_key(object)) {
             users.entry(object).or_default().insert(sequence);
         }
     }
-    let depth = match options.choice {
-        Choice::All => options.depth,
-        _ => Depth::Quick,
-    };
+    let read = options.depth != Depth::Quick && matches!(options.choice, Choice::All);
     let objects: Vec<ObjectName> = users.keys().copied().collect();
-    let outcomes = parallel::map(&objects, |object| check_object(storage, *object, None, depth, &Silent));
+    let outcomes = parallel::map(&objects, |object| check_object(storage, *object, None, read, &Silent));
     for (object, outcome) in objects.into_iter().zip(outcomes) {
         if let Err(problem) = outcome {
             let numbers: Vec<String> = users[&object].iter().map(|sequence| sequence.0.to_string()).collect();
             let expected = format!("{}, for pruned checkpoint {}", problem.expected, numbers.join(", "));
-            findings.add(FindingCode::PrunedDamaged, object.path(), expected, problem.found, []);
+            findings.add(FindingCode::PrunedDamaged, object, expected, problem.found, []);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The small files beside the checkpoints: the store file, the places, pins, and the history.
+//! Checks the small files beside the checkpoints: the store file, the list of replicas, pins, and the history.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,14 +13,14 @@ use crate::values::error_chain::in_one_line;
 use crate::values::relpath::RelPath;
 use crate::values::yaml;
 
-/// Which small files a replica has.
+/// The small files of a replica.
 #[derive(Debug, Default)]
 pub(super) struct Records {
-    /// Pins, events and `replicas.yaml`, by their paths: the SHA-256 of those that are as they were written.
+    /// Pins, events and `replicas.yaml`, by path; the SHA-256 of those that are as they were written.
     files: BTreeMap<String, Option<Digest>>,
 }
 
-/// Tells whether `bytes` are what was written at `path`, by themselves; nothing when it is no such file.
+/// Tells whether `bytes` are as they were written at `path`; nothing if that is not one of these files.
 pub(in crate::ops) fn is_whole(path: &RelPath, bytes: &[u8]) -> Option<bool> {
     let path = path.as_str();
     match path.split_once('/') {
@@ -62,17 +62,15 @@ impl Records {
                 let code = match path.as_str() {
                     STORE_FILE => FindingCode::StoreFileDamaged,
                     REPLICAS_FILE => FindingCode::ReplicasFileDamaged,
-                    _ => code.expect("other files stand in a directory"),
+                    _ => code.expect("other files are in a directory"),
                 };
                 let is_whole = bytes.as_ref().is_ok_and(|bytes| is_whole(&path, bytes) == Some(true));
                 let sha256 = bytes.as_ref().ok().filter(|_| is_whole).map(|bytes| Digest::of(bytes));
-                // What can not even be read as a store file has been told.
+                // A store file that cannot be parsed has a finding already.
                 if !is_whole && !findings.has(FindingCode::StoreFileDamaged, &path) {
-                    let found = bytes.map_or_else(
-                        |error| in_one_line(&error),
-                        |bytes| format!("{} bytes that are not", bytes.len()),
-                    );
-                    findings.add(code, &path, "a file as it was written", found, []);
+                    let found = bytes
+                        .map_or_else(|error| in_one_line(&error), |bytes| format!("modified ({} bytes)", bytes.len()));
+                    findings.add(code, &path, "the file as it was written", found, []);
                 }
                 if path.as_str() != STORE_FILE {
                     records.files.insert(path.to_string(), sha256);
@@ -83,14 +81,14 @@ impl Records {
         Ok(records)
     }
 
-    /// Finds events that are gone: their numbers follow each other.
+    /// Finds gaps in the numbers of the events.
     fn check_numbers(&self, findings: &mut Findings) {
         let numbers =
             self.files.keys().filter_map(|path| layout::parse_event(path.strip_prefix(HISTORY)?.strip_prefix('/')?));
         let numbers: BTreeSet<u64> = numbers.collect();
         let (Some(first), Some(last)) = (numbers.first(), numbers.last()) else { return };
         for number in (*first..*last).filter(|number| !numbers.contains(number)).take(10) {
-            findings.add(FindingCode::EventMissing, layout::event(number), "an event", "nothing", []);
+            findings.add(FindingCode::EventMissing, &layout::event(number), "an event", "nothing", []);
         }
     }
 }
@@ -105,18 +103,18 @@ fn check_log(storage: &dyn Storage, path: &RelPath, findings: &mut Findings) {
         }
     };
     if broken > 0 {
-        let found = format!("{broken} that {} not", if broken == 1 { "is" } else { "are" });
+        let found = format!("{broken} modified line{}", if broken == 1 { "" } else { "s" });
         findings.add(FindingCode::LogDamaged, path, "lines as they were written", found, []);
     }
 }
 
-/// Finds what a replica lacks and another one has. `others` are the records of all.
+/// Finds files that a replica is missing and another one has. `others` are the records of all.
 pub(super) fn compare(own: &Records, others: &[(String, &Records)], findings: &mut Findings) {
     for (place, other) in others {
         for (path, theirs) in &other.files {
             let ours = own.files.get(path).copied();
             let Ok(path) = RelPath::new(path) else { continue };
-            // What is damaged has been told. Pins and events need not be the same.
+            // Damaged files have findings already. Pins and events may differ.
             let differs = path.as_str() == REPLICAS_FILE
                 && ours.flatten().is_some()
                 && theirs.is_some()

@@ -1,9 +1,9 @@
-//! Which checkpoints are kept: a pure function of what is there and of what somebody wants.
+//! The retention policy: which checkpoints are kept. A pure function of the facts.
 //!
 //! Checkpoints are ordered by their recorded numbers. Times come from clocks, and clocks can be wrong, so a time is
-//! believed only as far as it agrees with the numbers: the largest set of checkpoints whose times never go backwards is
-//! in order, the others are not. The rules about time count only those in order. One that is out of order is thinned as
-//! its own time says, and never takes the place of one that is in order.
+//! trusted only as far as it agrees with the numbers: the largest set of checkpoints whose times never go backwards is
+//! in order, the others are not. The rules about time count only those in order. A checkpoint that is out of order is
+//! thinned by its own time, and never replaces one that is in order.
 
 use std::collections::{BTreeSet, HashSet};
 use std::fmt;
@@ -15,40 +15,39 @@ use jiff::tz::TimeZone;
 use crate::values::id::Sequence;
 use crate::values::units::{exact_bytes, exact_duration};
 
-/// What somebody wants to keep. A checkpoint that any of the rules keeps is kept.
+/// Which checkpoints are to be kept: those that any rule keeps.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Policy {
-    /// Everything: only leftovers go.
+    /// Keep all checkpoints: only leftovers are removed.
     pub all: bool,
-    /// So many of the newest; 0 is no rule.
+    /// Keep that many of the newest; 0 is not a rule.
     pub last: u64,
-    /// The newest of each of the last so many hours that have any; 0 is no rule.
+    /// Keep the newest of each of the last that many hours that have any; 0 is not a rule.
     pub hourly: u64,
     /// The same for days.
     pub daily: u64,
-    /// The same for weeks, which begin on Mondays.
+    /// The same for weeks, which begin on Monday.
     pub weekly: u64,
     /// The same for months.
     pub monthly: u64,
-    /// Those that are at most so much older than the newest.
+    /// Keep those that are at most that much older than the newest.
     pub within: Option<Duration>,
-    /// The newest, as long as all that they need together has at most so many bytes.
+    /// Keep the newest, as long as all that they need together has at most that many bytes.
     pub bytes: Option<u64>,
 }
 
-/// A policy that can not be meant.
+/// A policy that cannot be meant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum PolicyError {
-    /// It has no rule.
-    #[error("the policy is empty: it says of nothing that it is to be kept")]
+    #[error("the policy is empty: no keep rule is given")]
     Empty,
-    /// No checkpoint that is there satisfies any of its rules.
-    #[error("the policy keeps nothing: not even the latest checkpoint satisfies it")]
+    /// No existing checkpoint matches any of the rules.
+    #[error("the policy keeps nothing: no checkpoint matches any keep rule")]
     KeepsNothing,
 }
 
 impl Policy {
-    /// Fails with [`PolicyError::Empty`] when there is no rule.
+    /// Fails with [`PolicyError::Empty`] if there is no rule.
     pub fn check(&self) -> Result<(), PolicyError> {
         let Policy { all, last, hourly, daily, weekly, monthly, within, bytes } = self;
         let counts = [last, hourly, daily, weekly, monthly].into_iter().any(|&count| count > 0);
@@ -81,14 +80,13 @@ impl fmt::Display for Policy {
     }
 }
 
-/// What keeps a checkpoint.
+/// Why a checkpoint is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Rule {
     /// It is the latest.
     Latest,
-    /// The latest lacks an object, and this is the newest that lacks none.
+    /// The latest is missing an object, and this is the newest that is not.
     Whole,
-    /// Somebody pinned it.
     Pinned,
     /// [`Policy::all`].
     All,
@@ -109,7 +107,7 @@ pub enum Rule {
 }
 
 impl Rule {
-    /// Returns the word for it.
+    /// Returns the word for messages.
     pub fn as_str(self) -> &'static str {
         match self {
             Rule::Latest => "latest",
@@ -126,30 +124,29 @@ impl Rule {
         }
     }
 
-    /// Tells whether it is a rule of a [`Policy`], and not one that always holds.
+    /// Tells whether it is a rule of a [`Policy`], and not one that always applies.
     fn is_of_policy(self) -> bool {
         !matches!(self, Rule::Latest | Rule::Whole | Rule::Pinned)
     }
 }
 
-/// What has to be known of a checkpoint to decide about it.
+/// What must be known of a checkpoint to decide about it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Candidate {
-    /// Its number.
     pub sequence: Sequence,
     /// When its cut was taken, as recorded.
     pub created: Timestamp,
     /// The bytes of the objects that it needs and no newer one does.
     pub bytes: u64,
-    /// Whether every object that it needs is there.
+    /// Whether every object that it needs exists.
     pub is_whole: bool,
 }
 
-/// Returns the rules that keep each of `candidates`, which ascend by number; none for one that can go.
+/// Returns the rules that keep each of `candidates`, which ascend by number; no rule for one that is removed.
 ///
-/// `now` stands in for the newest time when that is yet to come; hours, days, weeks and months are those of `zone`.
-/// The newest is always kept, and so are `pins`. Fails when the policy has no rule, and when its rules keep none of the
-/// candidates.
+/// `now` replaces the newest time if that is in the future; hours, days, weeks and months are those of `zone`. The
+/// newest checkpoint is always kept, and so are `pins`. Fails if the policy has no rule, and if its rules keep none of
+/// the candidates.
 pub fn decide(
     candidates: &[Candidate],
     pins: &BTreeSet<Sequence>,
@@ -207,7 +204,7 @@ pub fn decide(
 
 /// Tells which candidates are in order: a largest set whose times never go backwards.
 fn in_order(candidates: &[Candidate]) -> Vec<bool> {
-    // For each length, the candidate that ends the subsequence of that length with the earliest end.
+    // For each length, the candidate that ends the subsequence of that length with the earliest time.
     let mut ends: Vec<usize> = Vec::new();
     let mut before: Vec<Option<usize>> = Vec::with_capacity(candidates.len());
     for (at, candidate) in candidates.iter().enumerate() {
@@ -256,7 +253,7 @@ fn newest_of_periods<P: Eq + std::hash::Hash>(
 /// Returns the oldest candidate in order that is at most `within` older than the newest in order.
 fn oldest_within(candidates: &[Candidate], in_order: &[bool], within: Duration, now: Timestamp) -> usize {
     let newest = in_order.iter().rposition(|&in_order| in_order).map_or(now, |newest| candidates[newest].created);
-    // Before the first time that there is, everything is within.
+    // Before the earliest possible time, everything is within.
     let first = newest.min(now).checked_sub(within).unwrap_or(Timestamp::MIN);
     let is_within = |&at: &usize| in_order[at] && candidates[at].created >= first;
     (0..candidates.len()).find(is_within).unwrap_or(candidates.len())
@@ -272,12 +269,12 @@ enum Period {
 }
 
 impl Period {
-    /// Returns what tells the period of `time` from all others of its kind.
+    /// Returns what distinguishes the period of `time` from all others of its kind.
     fn of(self, time: Timestamp, zone: &TimeZone) -> [i64; 3] {
         let local = zone.to_datetime(time);
         let (year, month, day) = (i64::from(local.year()), i64::from(local.month()), i64::from(local.day()));
         match self {
-            // The hour that is there twice when clocks go back is two hours.
+            // The hour that occurs twice when clocks are set back is two hours.
             Period::Hour => {
                 let offset = i64::from(zone.to_offset(time).seconds());
                 [(time.as_second() + offset).div_euclid(3600), offset, 0]

@@ -1,8 +1,8 @@
-//! The log of attempts: each time that a run wanted a checkpoint, and what became of it.
+//! The log of attempts: each time a run tried to make a checkpoint, and the outcome.
 //!
-//! A line of JSON an attempt, in files `history/attempts-NUMBER.jsonl` that are only appended to. When one is full the next begins, and
-//! the oldest goes when there are many. The log only explains: no checkpoint depends on it, and a line that can not be read, such as the last
-//! one that a killed run has written, is passed over.
+//! The log is one line of JSON per attempt, in files `history/attempts-NUMBER.jsonl` that are only appended to. When a
+//! file is full, the next one is started; when there are many, the oldest is deleted. The log only explains: no
+//! checkpoint depends on it, and a line that cannot be read, such as the last line of a killed run, is skipped.
 
 use std::collections::BTreeMap;
 
@@ -11,46 +11,46 @@ use serde::{Deserialize, Serialize};
 
 use crate::format::layout::{self, HISTORY};
 use crate::format::manifest::Trigger;
-use crate::format::sealed::{is_sealed_line, seal_line};
+use crate::format::sealed::Sealed;
 use crate::storage::{EntryKind, Storage, StorageError};
-use crate::store::{Store, StoreError, in_milliseconds};
+use crate::store::error::StoreError;
+use crate::store::records::time::in_milliseconds;
+use crate::store::store::Store;
 use crate::values::id::Sequence;
 
-/// A file is full when it has so many bytes.
+/// The size at which a file is full.
 pub const MAX_FILE_BYTES: u64 = 1 << 20;
 
-/// So many files are kept: well over 100,000 attempts.
+/// How many files are kept: well over 100,000 attempts.
 pub const MAX_FILES: u64 = 32;
 
-/// The most that is read of a file: what is larger was not written by this program.
+/// The largest file that is read: a larger one was not written by this program.
 pub const MAX_READ_BYTES: u64 = 4 * MAX_FILE_BYTES;
 
-/// The most of an error that is written down, in characters.
+/// The longest error that is logged, in characters.
 const MAX_ERROR_CHARS: usize = 2_000;
 
 /// One attempt to make a checkpoint.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attempt {
-    /// Its number in the store, from 1. What is missing below the first that is there was dropped.
+    /// Its number in the store, from 1. Attempts below the first number that is found were dropped.
     pub number: u64,
     /// When its cut was taken.
     pub time: Timestamp,
     /// The run that made it, 16 hexadecimal digits.
     pub run: String,
-    /// What caused it.
     pub trigger: Trigger,
-    /// What became of it.
     pub outcome: AttemptOutcome,
-    /// The checkpoint that was committed.
+    /// The checkpoint, if one was committed.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub sequence: Option<Sequence>,
-    /// The longest that any worker stood still, in microseconds.
+    /// The longest pause of any worker, in microseconds.
     #[serde(skip_serializing_if = "is_zero", default)]
     pub pause_micros: u64,
     /// From the cut until all changed rows were taken.
     #[serde(skip_serializing_if = "is_zero", default)]
     pub snapshot_micros: u64,
-    /// From then until all objects were written, or until it failed.
+    /// From then until all objects were written, or the attempt failed.
     #[serde(skip_serializing_if = "is_zero", default)]
     pub write_micros: u64,
     /// From then until the checkpoint was in place.
@@ -64,15 +64,13 @@ pub struct Attempt {
     pub error: Option<String>,
 }
 
-/// What became of an attempt.
+/// The outcome of an attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AttemptOutcome {
-    /// A checkpoint.
     Committed,
-    /// Nothing had changed since the latest one.
+    /// Nothing had changed since the latest checkpoint.
     Elided,
-    /// It could not be made.
     Failed,
 }
 
@@ -87,18 +85,18 @@ fn is_zero(number: &u64) -> bool {
     *number == 0
 }
 
-/// The attempts that are written down.
+/// The attempts in a log.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Attempts {
     /// Ascending by number.
     pub attempts: Vec<Attempt>,
-    /// Older ones that were dropped.
+    /// How many older ones were dropped.
     pub dropped: u64,
-    /// Lines that can not be read.
+    /// How many lines cannot be read.
     pub unreadable: u64,
 }
 
-/// Writes attempts down, for the run that holds the store.
+/// Writes the log, for the run that holds the store.
 #[derive(Debug)]
 pub struct AttemptLog {
     run: String,
@@ -112,11 +110,11 @@ pub struct AttemptLog {
 }
 
 impl AttemptLog {
-    /// Goes on with the log of `store`. What can not be read of it is left alone.
+    /// Continues the log of `store`. Anything in it that cannot be read is left alone.
     pub fn open(store: &Store, run: &str) -> AttemptLog {
         let mut log = AttemptLog { run: run.to_owned(), last: 0, file: 1, bytes: 0, torn: true };
         for index in store.sound() {
-            let storage = store.replicas[index].as_ref();
+            let storage = store.replicas[index].storage().as_ref();
             let Some((file, bytes)) =
                 files(storage).ok().and_then(|files| files.last_key_value().map(|(f, b)| (*f, *b)))
             else {
@@ -125,7 +123,7 @@ impl AttemptLog {
             if (file, bytes) > (log.file, log.bytes) {
                 (log.file, log.bytes) = (file, bytes);
             }
-            // The newest file may hold nothing but half a line yet.
+            // The newest file may hold nothing but half a line.
             let newest = [file, file.saturating_sub(1)].into_iter().find_map(|file| {
                 let mut attempts = BTreeMap::new();
                 read(storage, file, &mut attempts);
@@ -136,16 +134,15 @@ impl AttemptLog {
         log
     }
 
-    /// Writes an attempt down in every replica that can be written to, and gives it its number. What can not be written is lost: a checkpoint
-    /// never fails for it.
+    /// Logs an attempt in every replica that can be written to, and gives it its number. If that fails, the line is lost:
+    /// the log never makes a checkpoint fail.
     pub fn add(&mut self, store: &Store, attempt: Attempt) {
         self.last = self.last.saturating_add(1);
         let error = attempt.error.map(|error| error.chars().take(MAX_ERROR_CHARS).collect());
         let time = in_milliseconds(attempt.time);
         let attempt = Attempt { number: self.last, time, run: self.run.clone(), error, ..attempt };
         let mut line = if self.torn && self.bytes > 0 { b"\n".to_vec() } else { Vec::new() };
-        let text = serde_json::to_string(&attempt).expect("numbers and text are JSON");
-        line.extend_from_slice(seal_line(&text).as_bytes());
+        line.extend_from_slice(Sealed::write_line(&attempt).as_bytes());
         line.push(b'\n');
         if self.bytes >= MAX_FILE_BYTES {
             (self.file, self.bytes) = (self.file.saturating_add(1), 0);
@@ -153,7 +150,7 @@ impl AttemptLog {
         self.bytes += line.len() as u64;
         self.torn = false;
         for index in store.sound() {
-            let storage = store.replicas[index].as_ref();
+            let storage = store.replicas[index].storage().as_ref();
             self.torn |= storage.append(&layout::attempts(self.file), &line).is_err();
             if self.bytes == line.len() as u64 {
                 drop_old(storage, self.file);
@@ -162,7 +159,7 @@ impl AttemptLog {
     }
 }
 
-/// Deletes the files that are too many once `newest` has begun.
+/// Deletes the files that are too many once `newest` is started.
 fn drop_old(storage: &dyn Storage, newest: u64) {
     let files = files(storage).unwrap_or_default();
     for old in files.keys().filter(|old| old.saturating_add(MAX_FILES) <= newest) {
@@ -171,15 +168,15 @@ fn drop_old(storage: &dyn Storage, newest: u64) {
 }
 
 impl Store {
-    /// Reads the log of attempts, each from the first replica that has it. Fails when no replica can be listed.
+    /// Reads the log of attempts, each from the first replica that has it. Fails if no replica can be listed.
     pub fn attempts(&self) -> Result<Attempts, StoreError> {
         let mut attempts = BTreeMap::new();
         let mut unreadable = 0;
         let mut failed = Vec::new();
-        for storage in &self.replicas {
-            match files(storage.as_ref()) {
+        for storage in self.storages() {
+            match files(storage) {
                 Ok(files) => {
-                    let count: u64 = files.keys().map(|&file| read(storage.as_ref(), file, &mut attempts)).sum();
+                    let count: u64 = files.keys().map(|&file| read(storage, file, &mut attempts)).sum();
                     unreadable = unreadable.max(count);
                 }
                 Err(error) => failed.push(error),
@@ -201,9 +198,9 @@ fn files(storage: &dyn Storage) -> Result<BTreeMap<u64, u64>, StorageError> {
     Ok(files.filter_map(|entry| Some((layout::parse_attempts(&entry.name)?, entry.bytes))).collect())
 }
 
-/// Reads one file into `attempts`, those that are there already left out. Returns how many lines can not be read.
+/// Reads one file into `attempts`, and skips those that are known. Returns how many lines cannot be read.
 fn read(storage: &dyn Storage, file: u64, attempts: &mut BTreeMap<u64, Attempt>) -> u64 {
-    // Gone since, or not readable: what is in it is not known.
+    // Deleted since, or unreadable: its content is unknown.
     let Ok(bytes) = storage.get(&layout::attempts(file), MAX_READ_BYTES) else { return 0 };
     let mut unreadable = 0;
     for line in bytes.split(|&byte| byte == b'\n').filter(|line| !line.is_empty()) {
@@ -220,11 +217,9 @@ pub fn broken_lines(bytes: &[u8]) -> usize {
     bytes.split(|&byte| byte == b'\n').filter(|line| !line.is_empty() && parse(line).is_none()).count()
 }
 
-/// Reads a line that is as it was written. One of the time before seals shows only some changes.
+/// Reads a line that is as it was written.
 fn parse(line: &[u8]) -> Option<Attempt> {
-    let attempt: Attempt = serde_json::from_slice(line).ok()?;
-    let is_whole = is_sealed_line(line) || serde_json::to_vec(&attempt).is_ok_and(|old| old == line);
-    is_whole.then_some(attempt)
+    Sealed::read_line(line).filter(|attempt| attempt.is_whole).map(|attempt| attempt.value)
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! The history of a store: what was removed or brought back, when and why.
 //!
-//! Events only explain; no checkpoint depends on them. One that can not be read is passed over.
+//! Events only explain; no checkpoint depends on them. An event that cannot be read is skipped.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,20 +9,22 @@ use serde::{Deserialize, Serialize};
 
 use crate::format::FORMAT;
 use crate::format::layout::{self, HISTORY};
-use crate::format::sealed::{is_sealed, seal};
+use crate::format::sealed::Sealed;
 use crate::storage::{EntryKind, Storage, StorageError};
-use crate::store::{Store, StoreError, in_milliseconds};
+use crate::store::error::StoreError;
+use crate::store::records::time::in_milliseconds;
+use crate::store::store::Store;
 use crate::values::digest::Digest;
 use crate::values::id::Sequence;
 use crate::values::yaml;
 
-/// The most that is read of an event, in bytes.
+/// The largest event that is read, in bytes.
 const MAX_BYTES: u64 = yaml::MAX_BYTES as u64;
 
-/// So many checkpoints are named by one event; more make several.
+/// How many checkpoints one event names; more make several events.
 const CHECKPOINTS_PER_EVENT: usize = 4_000;
 
-/// So many events are there before the older half is folded into one.
+/// How many events there may be before the older half is folded into one.
 const MAX_EVENTS: usize = 200;
 
 /// Something that happened to the checkpoints of a store.
@@ -30,43 +32,41 @@ const MAX_EVENTS: usize = 200;
 pub struct Event {
     /// The store format.
     pub format: u32,
-    /// Its number, from 1.
+    /// From 1.
     pub number: u64,
-    /// When.
     pub time: Timestamp,
-    /// What.
     pub event: EventKind,
-    /// The rules that it went by.
+    /// The retention policy that was applied.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub policy: Option<String>,
-    /// The checkpoints, ascending.
+    /// Ascending.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub checkpoints: Vec<EventCheckpoint>,
-    /// Numbers of checkpoints that were pruned and are not named one by one any more, ascending.
+    /// Numbers of pruned checkpoints that are no longer named one by one, ascending.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub ranges: Vec<Range>,
-    /// Files, for leftovers.
+    /// How many files, for leftovers.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub files: Option<u64>,
-    /// Bytes that it frees, at once or after the grace time.
+    /// Bytes that this frees, at once or after the grace period.
     pub bytes: u64,
 }
 
-/// What happened.
+/// The kind of an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum EventKind {
     /// Checkpoints were pruned.
     Pruned,
-    /// They were left out when others were copied here.
+    /// Checkpoints were left out when others were copied here.
     LeftOut,
-    /// They were brought back.
+    /// Checkpoints were brought back.
     Undone,
     /// Leftovers were removed: objects that no checkpoint needs, and temporary files.
     RemovedLeftovers,
-    /// Older events were put together.
+    /// Older events were combined.
     Folded,
-    /// What a later version does.
+    /// Something that only a later version does.
     #[serde(other)]
     Other,
 }
@@ -74,64 +74,72 @@ pub enum EventKind {
 /// A checkpoint of an event.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EventCheckpoint {
-    /// Its number.
     pub sequence: Sequence,
     /// The SHA-256 of its manifest.
     pub sha256: Digest,
-    /// When it was pruned, in an event that others were folded into.
+    /// When it was pruned, in an event that combines others.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub time: Option<Timestamp>,
 }
 
-/// Numbers of checkpoints that follow each other.
+/// Consecutive numbers of checkpoints.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Range {
-    /// The first.
     pub first: Sequence,
-    /// The last.
     pub last: Sequence,
 }
 
-/// What is about to happen, to be written down.
+/// An event that is about to happen, to be recorded.
 #[derive(Debug, Clone)]
 pub struct NewEvent {
-    /// When.
     pub time: Timestamp,
-    /// What.
     pub kind: EventKind,
-    /// The rules that it goes by.
+    /// The retention policy that is applied.
     pub policy: Option<String>,
-    /// The checkpoints, ascending.
+    /// Ascending.
     pub checkpoints: Vec<EventCheckpoint>,
-    /// Files, for leftovers.
+    /// How many files, for leftovers.
     pub files: Option<u64>,
-    /// Bytes that it frees.
+    /// Bytes that this frees.
     pub bytes: u64,
 }
 
-/// The events of a store that can be read, ascending.
+impl NewEvent {
+    /// Makes an event about `checkpoints`, each with the SHA-256 of its manifest, ascending.
+    pub fn of_checkpoints(
+        time: Timestamp,
+        kind: EventKind,
+        checkpoints: impl IntoIterator<Item = (Sequence, Digest)>,
+    ) -> NewEvent {
+        let entry = |(sequence, sha256)| EventCheckpoint { sequence, sha256, time: None };
+        let checkpoints = checkpoints.into_iter().map(entry).collect();
+        NewEvent { time, kind, policy: None, checkpoints, files: None, bytes: 0 }
+    }
+}
+
+/// The history of a store.
 #[derive(Debug, Clone, Default)]
 pub struct History {
-    /// The events.
+    /// The events that can be read, ascending.
     pub events: Vec<Event>,
-    /// The highest number that any event has, also one that can not be read.
+    /// The highest number of any event, readable or not.
     pub last: u64,
-    /// The numbers of those that can not be read.
+    /// The numbers of events that cannot be read.
     pub unreadable: Vec<u64>,
 }
 
-/// What the history says of a checkpoint that is not there: it was pruned, or left out of a copy.
+/// What the history says about a missing checkpoint: it was pruned, or left out of a copy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Departure {
-    /// When; nothing when that was long ago.
+    /// Nothing if it was long ago.
     pub time: Option<Timestamp>,
-    /// The SHA-256 of its manifest; nothing when that was long ago.
+    /// The SHA-256 of its manifest; nothing if it was long ago.
     pub sha256: Option<Digest>,
 }
 
 impl History {
-    /// Returns what was pruned or left out, and not brought back.
+    /// Returns the checkpoints that were pruned or left out, and not brought back.
     pub fn departures(&self) -> Departures {
         let mut departures = Departures::default();
         for event in &self.events {
@@ -155,7 +163,7 @@ impl History {
     }
 }
 
-/// What was pruned or left out, and not brought back.
+/// The checkpoints that were pruned or left out, and not brought back.
 #[derive(Debug, Clone, Default)]
 pub struct Departures {
     named: BTreeMap<Sequence, (Timestamp, Digest)>,
@@ -163,7 +171,7 @@ pub struct Departures {
 }
 
 impl Departures {
-    /// Returns what is known of the departure of checkpoint `sequence`, if the history knows of one.
+    /// Returns the departure of checkpoint `sequence`, if the history knows of one.
     pub fn of(&self, sequence: Sequence) -> Option<Departure> {
         if let Some(&(time, sha256)) = self.named.get(&sequence) {
             return Some(Departure { time: Some(time), sha256: Some(sha256) });
@@ -174,12 +182,12 @@ impl Departures {
 }
 
 impl Store {
-    /// Reads the history, each event from the first replica that has it whole. Fails when no replica can be listed.
+    /// Reads the history, each event from the first replica that has it intact. Fails if no replica can be listed.
     pub fn history(&self) -> Result<History, StoreError> {
         let mut found: BTreeMap<u64, Option<Event>> = BTreeMap::new();
         let mut failed = Vec::new();
-        for storage in &self.replicas {
-            let numbers = match numbers(storage.as_ref()) {
+        for storage in self.storages() {
+            let numbers = match numbers(storage) {
                 Ok(numbers) => numbers,
                 Err(error) => {
                     failed.push(error);
@@ -189,7 +197,7 @@ impl Store {
             for number in numbers {
                 let event = found.entry(number).or_default();
                 if event.is_none() {
-                    *event = read(storage.as_ref(), number);
+                    *event = read(storage, number);
                 }
             }
         }
@@ -201,9 +209,9 @@ impl Store {
         Ok(History { events: found.into_values().flatten().collect(), last, unreadable })
     }
 
-    /// Writes an event down in every replica, for good, before it happens.
+    /// Records an event in every replica, durably, before it happens.
     ///
-    /// The caller holds the lock of [`Store::lock_prune`]. Events of many checkpoints get several numbers.
+    /// The caller holds the lock of [`Store::lock_prune`]. An event of many checkpoints gets several numbers.
     pub fn record(&self, event: &NewEvent) -> Result<(), StoreError> {
         let parts: Vec<&[EventCheckpoint]> = match event.checkpoints.as_slice() {
             [] => vec![&[]],
@@ -227,8 +235,8 @@ impl Store {
         Ok(())
     }
 
-    /// Folds the older events into one when there are many, so that a store that is pruned for years has a short
-    /// history. Checkpoints in `named` stay named one by one, the others only as numbers.
+    /// Folds the older events into one if there are many, so that a store that is pruned for years has a short history.
+    /// Checkpoints in `named` stay named one by one; of the others only the numbers are kept.
     pub fn fold_history(&self, named: &BTreeSet<Sequence>, now: Timestamp) -> Result<(), StoreError> {
         let history = self.history()?;
         if history.events.len() <= MAX_EVENTS {
@@ -242,7 +250,7 @@ impl Store {
         let entry = |(&sequence, &(time, sha256))| EventCheckpoint { sequence, sha256, time: Some(time) };
         let mut ranges: Vec<Range> = departures.ranges.clone();
         ranges.extend(folded.iter().map(|(sequence, _)| Range { first: **sequence, last: **sequence }));
-        // The youngest: an event that takes so many would not be read again.
+        // Keep the newest: an event that names more would be too large to be read again.
         let skipped = kept.len().saturating_sub(CHECKPOINTS_PER_EVENT);
         let event = Event {
             format: FORMAT,
@@ -256,7 +264,7 @@ impl Store {
             bytes: older.events.iter().fold(0, |sum, event| sum.saturating_add(event.bytes)),
         };
         self.write_event(&event)?;
-        for storage in &self.replicas {
+        for storage in self.storages() {
             for old in &older.events {
                 match storage.delete(&layout::event(old.number)) {
                     Err(error) if !error.is_not_found() => return Err(error.into()),
@@ -269,8 +277,8 @@ impl Store {
     }
 
     fn write_event(&self, event: &Event) -> Result<(), StoreError> {
-        let text = seal(yaml::to_string(event));
-        for storage in &self.replicas {
+        let text = Sealed::write(event);
+        for storage in self.storages() {
             storage.create(&layout::event(event.number), text.as_bytes())?;
             storage.sync()?;
         }
@@ -279,14 +287,14 @@ impl Store {
 
     fn last_event(&self) -> Result<u64, StoreError> {
         let mut last = 0;
-        for storage in &self.replicas {
-            last = last.max(numbers(storage.as_ref())?.into_iter().max().unwrap_or(0));
+        for storage in self.storages() {
+            last = last.max(numbers(storage)?.into_iter().max().unwrap_or(0));
         }
         Ok(last)
     }
 }
 
-/// Puts together ranges that overlap or follow each other.
+/// Combines ranges that overlap or follow each other.
 fn merged(mut ranges: Vec<Range>) -> Vec<Range> {
     ranges.sort_by_key(|range| range.first);
     let mut merged: Vec<Range> = Vec::new();
@@ -307,17 +315,16 @@ fn numbers(storage: &dyn Storage) -> Result<Vec<u64>, StorageError> {
 }
 
 fn read(storage: &dyn Storage, number: u64) -> Option<Event> {
-    parse(number, &storage.get(&layout::event(number), MAX_BYTES).ok()?)
+    Some(parse(number, &storage.get(&layout::event(number), MAX_BYTES).ok()?)?.value)
 }
 
-/// Tells whether `bytes` are event `number`, as it was written. One of the time before seals shows only some changes.
+/// Tells whether `bytes` are event `number`, as it was written.
 pub fn is_whole(number: u64, bytes: &[u8]) -> bool {
-    parse(number, bytes).is_some_and(|event| is_sealed(bytes) || yaml::to_string(&event).as_bytes() == bytes)
+    parse(number, bytes).is_some_and(|event| event.is_whole)
 }
 
-fn parse(number: u64, bytes: &[u8]) -> Option<Event> {
-    let event: Event = yaml::from_str(yaml::decode(bytes).ok()?).ok()?;
-    (event.format == FORMAT && event.number == number).then_some(event)
+fn parse(number: u64, bytes: &[u8]) -> Option<Sealed<Event>> {
+    Sealed::read(bytes).filter(|event: &Sealed<Event>| event.value.format == FORMAT && event.value.number == number)
 }
 
 #[cfg(test)]

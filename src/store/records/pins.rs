@@ -1,4 +1,4 @@
-//! Pins: marks that keep checkpoints from being pruned.
+//! Pins, which keep checkpoints from being pruned.
 
 use std::collections::BTreeMap;
 
@@ -7,26 +7,25 @@ use serde::{Deserialize, Serialize};
 
 use crate::format::FORMAT;
 use crate::format::layout::{self, PINS};
-use crate::format::sealed::{is_sealed, seal};
+use crate::format::sealed::Sealed;
 use crate::storage::{EntryKind, Storage, StorageError};
-use crate::store::{Store, StoreError, in_milliseconds};
+use crate::store::error::StoreError;
+use crate::store::records::time::in_milliseconds;
+use crate::store::store::Store;
 use crate::values::id::Sequence;
-use crate::values::yaml;
 
 /// The longest reason, in characters.
 pub const MAX_REASON_CHARS: usize = 500;
 
-/// The most that is read of a pin, in bytes.
+/// The largest pin that is read, in bytes.
 const MAX_BYTES: u64 = 16 * 1024;
 
-/// A mark that keeps a checkpoint.
+/// A checkpoint that is kept from being pruned.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pin {
-    /// The checkpoint.
     pub sequence: Sequence,
-    /// Why, in somebody's words.
     pub reason: Option<String>,
-    /// Since when; nothing when the file can not be read. It keeps its checkpoint all the same.
+    /// Nothing if the file cannot be read. It keeps its checkpoint all the same.
     pub created: Option<Timestamp>,
 }
 
@@ -42,19 +41,19 @@ struct PinFile {
 }
 
 impl Store {
-    /// Returns the pins of the checkpoints that are there, from all replicas.
+    /// Returns the pins of existing checkpoints, from all replicas.
     ///
-    /// The name of the file is the mark: one whose content can not be read is a pin without a reason.
+    /// The name of the file is what counts: a file that cannot be read is a pin without a reason.
     pub fn pins(&self) -> Result<BTreeMap<Sequence, Pin>, StoreError> {
         let directory = layout::directory(PINS);
         let mut pins: BTreeMap<Sequence, Pin> = BTreeMap::new();
-        for storage in &self.replicas {
+        for storage in self.storages() {
             for entry in storage.list(Some(&directory))? {
                 let Some(sequence) = layout::parse_pin(&entry.name).filter(|_| entry.kind == EntryKind::File) else {
                     continue;
                 };
                 if pins.get(&sequence).is_none_or(|known| known.created.is_none()) {
-                    pins.insert(sequence, read(storage.as_ref(), sequence));
+                    pins.insert(sequence, read(storage, sequence));
                 }
             }
         }
@@ -65,15 +64,15 @@ impl Store {
         Ok(pins)
     }
 
-    /// Pins a checkpoint in every replica, for good; one that is pinned gets the new reason, if there is one.
+    /// Pins a checkpoint in every replica, durably. A pin that exists gets the new reason, if there is one.
     ///
-    /// The caller holds the lock of [`Store::lock_prune`] and knows that the checkpoint is there.
+    /// The caller holds the lock of [`Store::lock_prune`] and knows that the checkpoint exists.
     pub fn pin(&self, sequence: Sequence, reason: Option<&str>, now: Timestamp) -> Result<(), StoreError> {
         let file =
             PinFile { format: FORMAT, sequence, reason: reason.map(str::to_owned), created: in_milliseconds(now) };
-        let text = seal(yaml::to_string(&file));
+        let text = Sealed::write(&file);
         let path = layout::pin(sequence);
-        for storage in &self.replicas {
+        for storage in self.storages() {
             match storage.create(&path, text.as_bytes()) {
                 Err(StorageError::Exists { .. }) if reason.is_some() => storage.replace(&path, text.as_bytes())?,
                 Err(StorageError::Exists { .. }) => {}
@@ -84,10 +83,10 @@ impl Store {
         Ok(())
     }
 
-    /// Takes the pin of a checkpoint away in every replica, for good, and tells whether there was one.
+    /// Removes the pin of a checkpoint in every replica, durably, and tells whether there was one.
     pub fn unpin(&self, sequence: Sequence) -> Result<bool, StoreError> {
         let mut was_pinned = false;
-        for storage in &self.replicas {
+        for storage in self.storages() {
             match storage.delete(&layout::pin(sequence)) {
                 Err(StorageError::NotFound { .. }) => continue,
                 deleted => deleted?,
@@ -99,19 +98,18 @@ impl Store {
     }
 }
 
-/// Tells whether `bytes` are the pin of checkpoint `sequence`, as it was written. One of the time before seals shows only some changes.
+/// Tells whether `bytes` are the pin of checkpoint `sequence`, as it was written.
 pub fn is_whole(sequence: Sequence, bytes: &[u8]) -> bool {
-    parse(sequence, bytes).is_some_and(|file| is_sealed(bytes) || yaml::to_string(&file).as_bytes() == bytes)
+    parse(sequence, bytes).is_some_and(|pin| pin.is_whole)
 }
 
-fn parse(sequence: Sequence, bytes: &[u8]) -> Option<PinFile> {
-    let file: PinFile = yaml::from_str(yaml::decode(bytes).ok()?).ok()?;
-    (file.format == FORMAT && file.sequence == sequence).then_some(file)
+fn parse(sequence: Sequence, bytes: &[u8]) -> Option<Sealed<PinFile>> {
+    Sealed::read(bytes).filter(|pin: &Sealed<PinFile>| pin.value.format == FORMAT && pin.value.sequence == sequence)
 }
 
 fn read(storage: &dyn Storage, sequence: Sequence) -> Pin {
     let bytes = storage.get(&layout::pin(sequence), MAX_BYTES).ok();
-    let file = bytes.and_then(|bytes| parse(sequence, &bytes));
+    let file = bytes.and_then(|bytes| parse(sequence, &bytes)).map(|pin| pin.value);
     let reason = |file: &PinFile| file.reason.as_ref().map(|text| text.chars().take(MAX_REASON_CHARS).collect());
     Pin { sequence, reason: file.as_ref().and_then(reason), created: file.map(|file| file.created) }
 }
@@ -146,7 +144,7 @@ mod tests {
         store.pin(Sequence(2), None, now + jiff::SignedDuration::from_secs(9)).unwrap();
         store.pin(Sequence(9), None, now).unwrap();
         let pins = store.pins().unwrap();
-        assert_eq!(pins.len(), 1, "a pin of a checkpoint that is not there does not count");
+        assert_eq!(pins.len(), 1, "a pin of a missing checkpoint does not count");
         assert_eq!(pins[&Sequence(2)].reason.as_deref(), Some("before the \u{1b}[2J migration"));
         assert_eq!(pins[&Sequence(2)].created, Some(now));
         store.pin(Sequence(2), Some("other"), now).unwrap();

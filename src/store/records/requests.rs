@@ -1,7 +1,7 @@
-//! Requests: somebody asks the run that holds a store for a checkpoint, and gets an answer.
+//! Requests: a process asks the run that holds a store for a checkpoint, and gets an answer.
 //!
-//! A request is a file `requests/ID.yaml`, its answer `requests/ID.answer.yaml`. Files work where the job runs on another machine. Who asked
-//! deletes the answer; what nobody came for is deleted by a run.
+//! A request is a file `requests/ID.yaml`, its answer is `requests/ID.answer.yaml`. Files also work if the job runs on
+//! another machine. The process that asked deletes the answer; a run deletes those that were never collected.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -9,21 +9,23 @@ use serde::{Deserialize, Serialize};
 use crate::format::FORMAT;
 use crate::format::layout::{self, REQUESTS};
 use crate::storage::{EntryKind, StorageError};
+use crate::store::error::StoreError;
 use crate::store::records::attempts::AttemptOutcome;
-use crate::store::{Store, StoreError, in_milliseconds};
+use crate::store::records::time::in_milliseconds;
+use crate::store::store::Store;
 use crate::values::id::Sequence;
 use crate::values::yaml;
 
-/// The most that is read of an answer, in bytes.
+/// The largest answer that is read, in bytes.
 const MAX_BYTES: u64 = 64 * 1024;
 
-/// The most requests that are looked at: more were not made by people.
+/// The most requests that are examined: more are not made by people.
 const MAX_REQUESTS: usize = 1_000;
 
-/// Files of requests that are older, by the clock of the storage, are deleted.
+/// Older requests and answers, by the clock of the storage, are deleted.
 const STALE_SECONDS: i64 = 3_600;
 
-/// A request as it is on disk. Its name is what counts.
+/// A request as it is on disk. Only its name counts.
 #[derive(Debug, Serialize)]
 struct RequestFile<'a> {
     format: u32,
@@ -31,16 +33,15 @@ struct RequestFile<'a> {
     holder: &'a str,
 }
 
-/// What became of a request.
+/// The answer to a request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Answer {
     /// The store format.
     pub format: u32,
-    /// When.
     pub time: Timestamp,
-    /// What became of the attempt that served it.
+    /// The outcome of the attempt that served it.
     pub outcome: AttemptOutcome,
-    /// The checkpoint: the one that was committed, or the latest when nothing had changed since.
+    /// The checkpoint that was committed, or the latest if nothing had changed since.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub sequence: Option<Sequence>,
     /// Bytes of new objects.
@@ -68,18 +69,18 @@ impl Answer {
 }
 
 impl Store {
-    /// Asks the run that holds the store for a checkpoint. `id` is 32 hexadecimal digits that nobody else has drawn, `holder` says who asks.
+    /// Asks the run that holds the store for a checkpoint. `id` is 32 random hexadecimal digits; `holder` says who asks.
     pub fn request(&self, id: &str, holder: &str, now: Timestamp) -> Result<(), StoreError> {
         let file = RequestFile { format: FORMAT, time: in_milliseconds(now), holder };
-        Ok(self.replicas[0].create(&layout::request(id), yaml::to_string(&file).as_bytes())?)
+        Ok(self.replicas[0].storage().create(&layout::request(id), yaml::to_string(&file).as_bytes())?)
     }
 
-    /// Takes a request back.
+    /// Withdraws a request.
     pub fn withdraw(&self, id: &str) {
-        let _ = self.replicas[0].delete(&layout::request(id));
+        let _ = self.replicas[0].storage().delete(&layout::request(id));
     }
 
-    /// Returns the answer to a request, once it is there, and deletes it.
+    /// Returns the answer to a request, if there is one yet, and deletes it.
     pub fn take_answer(&self, id: &str) -> Result<Option<Answer>, StoreError> {
         let path = layout::answer(id);
         let bytes = match self.replicas[0].get(&path, MAX_BYTES) {
@@ -88,18 +89,19 @@ impl Store {
             Err(error) => return Err(error.into()),
         };
         let answer = yaml::decode(&bytes).and_then(yaml::from_str).ok();
-        let _ = self.replicas[0].delete(&path);
+        let _ = self.replicas[0].storage().delete(&path);
         Ok(answer)
     }
 
-    /// Returns the ids of the requests that nobody has answered, with the number of the place, and deletes those that are stale by `now`.
+    /// Returns the ids of unanswered requests, each with the index of its replica, and deletes those that are stale at
+    /// `now`.
     ///
-    /// Places that can not be listed have none.
+    /// Replicas that cannot be listed have none.
     pub fn requests(&self, now: Timestamp) -> Vec<(usize, String)> {
         let directory = layout::directory(REQUESTS);
         let mut found = Vec::new();
         for index in self.sound() {
-            let entries = self.replicas[index].list(Some(&directory)).unwrap_or_default();
+            let entries = self.replicas[index].storage().list(Some(&directory)).unwrap_or_default();
             for entry in entries.into_iter().filter(|entry| entry.kind == EntryKind::File) {
                 let Some(id) = layout::parse_request(&entry.name).or_else(|| layout::parse_answer(&entry.name)) else {
                     continue;
@@ -107,7 +109,7 @@ impl Store {
                 let age = entry.modified_seconds.map_or(0, |modified| now.as_second().saturating_sub(modified));
                 if age > STALE_SECONDS {
                     if let Ok(path) = directory.join(&entry.name) {
-                        let _ = self.replicas[index].delete(&path);
+                        let _ = self.replicas[index].storage().delete(&path);
                     }
                 } else if layout::parse_request(&entry.name).is_some() && found.len() < MAX_REQUESTS {
                     found.push((index, id));
@@ -117,21 +119,21 @@ impl Store {
         found
     }
 
-    /// Answers request `id` in the place of number `index`. What can not be written is lost.
+    /// Answers request `id` in replica `index`. If the answer cannot be written, it is lost.
     pub fn answer(&self, index: usize, id: &str, answer: &Answer) {
-        let storage = &self.replicas[index];
-        // Who has taken his request back gets no answer.
+        let storage = self.replicas[index].storage();
+        // A request that was withdrawn gets no answer.
         if storage.delete(&layout::request(id)).is_ok() {
             let _ = storage.create(&layout::answer(id), yaml::to_string(answer).as_bytes());
         }
     }
 
-    /// Returns who holds the store for writing, in its own words; nothing when nobody does.
+    /// Returns who holds the store for writing, in the holder's own words.
     ///
-    /// Fails when the place has no locks, so that it can not be told.
+    /// Fails if the place has no locks.
     pub fn holder(&self) -> Result<Option<String>, StoreError> {
         let path = layout::lock_file();
-        match self.replicas[0].lock(&path, "") {
+        match self.replicas[0].storage().lock(&path, "") {
             Ok(_) => Ok(None),
             Err(StorageError::Held { holder, .. }) => Ok(Some(holder)),
             Err(error) => Err(error.into()),
@@ -177,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn other_files_are_no_requests() {
+    fn other_files_are_not_requests() {
         let (store, storage) = store();
         for name in ["x.yaml", "0123456789abcdef0123456789abcdeF.yaml", "0123456789abcdef0123456789abcdef.answer.yaml"]
         {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::cli::error::CliError;
 use crate::cli::ui::Ui;
-use crate::ops::prune::{Fate, LeftoverKind, Plan};
+use crate::store::prune::{Fate, LeftoverKind, Plan};
 use crate::values::units::{Age, Bytes, Count};
 
 /// The most leftovers of a kind that are listed one by one.

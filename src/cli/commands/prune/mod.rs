@@ -10,8 +10,9 @@ use crate::cli::exit::Exit;
 use crate::cli::progress::Unit;
 use crate::cli::text::{self, counted, ranges};
 use crate::cli::ui::Ui;
-use crate::ops::prune::{Policy, PruneError, Request, apply, apply_undo, plan, plan_undo};
 use crate::store::Store;
+use crate::store::prune::policy::Policy;
+use crate::store::prune::{PruneError, Request, apply, apply_undo, plan, plan_undo};
 use crate::values::units::{Age, parse_bytes, parse_duration};
 
 mod leftovers;

@@ -5,7 +5,7 @@ use crate::cli::error::CliError;
 use crate::cli::table::{Column, Table};
 use crate::cli::text::counted;
 use crate::cli::ui::Ui;
-use crate::ops::prune::{Outcome, Plan, Planned};
+use crate::store::prune::{Outcome, Plan, PlannedCheckpoint};
 use crate::values::units::{Age, Bytes, Count, Span, exact_duration};
 
 /// Prints what a prune would do.
@@ -79,7 +79,7 @@ pub(super) fn show_outcome(plan: &Plan, outcome: &Outcome, ui: &mut Ui) -> Resul
     Ok(())
 }
 
-fn kept_by(checkpoint: &Planned) -> String {
+fn kept_by(checkpoint: &PlannedCheckpoint) -> String {
     match checkpoint.kept_by.as_slice() {
         [] => "remove".to_owned(),
         rules => rules.iter().map(|rule| rule.as_str()).collect::<Vec<_>>().join(", "),

@@ -4,8 +4,9 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::cli::json::StoreHead;
-use crate::ops::prune::{Fate, LeftoverKind, Outcome, Plan, Planned, Rule, UndoPlan};
 use crate::store::Store;
+use crate::store::prune::policy::Rule;
+use crate::store::prune::{Fate, LeftoverKind, Outcome, Plan, PlannedCheckpoint, UndoPlan};
 
 #[derive(Debug, Serialize)]
 pub(super) struct PruneView<'a> {
@@ -66,7 +67,7 @@ struct OutcomeView<'a> {
 impl<'a> PruneView<'a> {
     /// Makes the document.
     pub(super) fn new(dry_run: bool, store: &Store, plan: &'a Plan, outcome: Option<&'a Outcome>) -> PruneView<'a> {
-        let checkpoint = |checkpoint: &Planned| PlannedView {
+        let checkpoint = |checkpoint: &PlannedCheckpoint| PlannedView {
             sequence: checkpoint.sequence.0,
             created: checkpoint.created,
             keys: checkpoint.keys,

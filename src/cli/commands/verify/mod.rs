@@ -20,7 +20,7 @@ mod repair;
 mod report;
 
 use outcome::Outcome;
-use read_times::ReadTimes;
+use read_times::ReadTimesFile;
 use report::{ReportView, VerifyView};
 
 /// Check that checkpoints are intact
@@ -111,7 +111,7 @@ pub fn run(args: &Args, ui: &mut Ui) -> Result<Exit, CliError> {
     if args.time.is_some() && args.targets.len() > 1 {
         return Err(CliError::usage("`--for` verifies one store at a time, each with its own state file"));
     }
-    let mut read_times = args.state.as_deref().map(ReadTimes::load).transpose()?;
+    let mut read_times = args.state.as_deref().map(ReadTimesFile::load).transpose()?;
     let mut outcome = Outcome::default();
     let mut views = Vec::new();
     for target in &args.targets {
@@ -146,7 +146,7 @@ fn verify(
     args: &Args,
     target: &TargetArg,
     begun: Instant,
-    read_times: Option<&mut ReadTimes>,
+    read_times: Option<&mut ReadTimesFile>,
     ui: &Ui,
 ) -> Result<(Store, Vec<Report>), CliError> {
     let target = target.parse()?;
@@ -156,7 +156,7 @@ fn verify(
     let enough = || args.time.is_some_and(|time| begun.elapsed() >= time);
     let choice = match (args.sample, args.time) {
         (Some(parts), _) => Choice::Sample(Sample { parts, day: day(ui) }),
-        (None, Some(_)) => Choice::Turn { seen: &seen, enough: &enough },
+        (None, Some(_)) => Choice::Turn { read_times: &seen, enough: &enough },
         (None, None) => Choice::All,
     };
     let options = Options { only, depth: args.depth(), choice };

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::cli::error::CliError;
 use crate::format::layout::ObjectName;
-use crate::ops::verify::{Report, Seen};
+use crate::ops::verify::{ReadTimes, Report};
 use crate::store::Store;
 
 /// The version of the file.
@@ -22,38 +22,39 @@ const MAX_BYTES: u64 = 256 << 20;
 /// When each object was last found intact.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct ReadTimes {
+pub(super) struct ReadTimesFile {
     version: u32,
     /// By the absolute path of the replica.
     replicas: BTreeMap<String, BTreeMap<ObjectName, Timestamp>>,
 }
 
-impl ReadTimes {
+impl ReadTimesFile {
     /// Reads the file, which may not exist yet.
-    pub(super) fn load(path: &Path) -> Result<ReadTimes, CliError> {
+    pub(super) fn load(path: &Path) -> Result<ReadTimesFile, CliError> {
         let bytes = match read(path) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return Ok(ReadTimes { version: VERSION, replicas: BTreeMap::new() });
+                return Ok(ReadTimesFile { version: VERSION, replicas: BTreeMap::new() });
             }
             Err(error) => return Err(CliError::io("read", path, &error)),
         };
         let unfit = || CliError::usage(format!("`{}` is not a state file of `ckpt verify`", path.display()));
         let hint = "remove it to start over; every object is then read again";
-        let read_times: ReadTimes =
+        let read_times: ReadTimesFile =
             serde_json::from_slice(&bytes).map_err(|error| unfit().caused_by(&error).hint(hint))?;
         if read_times.version == VERSION { Ok(read_times) } else { Err(unfit().hint(hint)) }
     }
 
     /// Returns the times for the replicas of `store`.
-    pub(super) fn of_store(&self, store: &Store) -> Seen {
+    pub(super) fn of_store(&self, store: &Store) -> ReadTimes {
         let unavailable = store.unavailable.iter().map(|absent| &absent.storage);
-        let places = store.replicas.iter().chain(unavailable).map(|storage| storage.place());
+        let places =
+            store.replicas().iter().map(|replica| replica.storage()).chain(unavailable).map(|storage| storage.place());
         let known = places.filter_map(|place| {
             let times = self.replicas.get(&real(&place))?;
             Some((place, times.iter().map(|(object, time)| (*object, time.as_second())).collect()))
         });
-        Seen { places: known.collect() }
+        ReadTimes { places: known.collect() }
     }
 
     /// Records what was read at `now`, and drops objects that the store no longer needs.

@@ -1,8 +1,8 @@
-//! A directory that is filled beside the place where it will be, over several attempts if need be.
+//! A directory that is filled beside its final place, over several attempts if need be.
 //!
-//! Beside the target `NAME` stand `NAME.ckpt-restore`, the directory, and `NAME.ckpt-restore.journal`, which says what it is for and which files in it are
-//! complete. The journal is there before the directory, and is locked by who fills it. When the directory is whole it is renamed to its name, then the
-//! journal is removed.
+//! Beside the target `NAME` are `NAME.ckpt-restore`, the directory, and `NAME.ckpt-restore.journal`, which says what it is
+//! for and which files in it are complete. The journal exists before the directory does, and the process that fills the
+//! directory locks it. A complete directory is renamed to its final name, then the journal is removed.
 
 use std::collections::HashMap;
 use std::fs::{self, File, OpenOptions, TryLockError};
@@ -11,22 +11,32 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use super::{ExportedFile, RestoreError, io_error};
+use crate::ops::restore::error::{RestoreError, io_error};
 use crate::storage::durable::{flush_directory, make_directory};
 use crate::values::digest::Digest;
 
-/// The most that is read of a journal, in bytes; a line is about a hundred.
+/// The most that is read of a journal, in bytes; a line has about a hundred.
 const MAX_JOURNAL_BYTES: u64 = 64 << 20;
 
 /// The first word of every journal.
 const HEAD: &str = "ckpt-restore-1";
 
-pub(super) struct Aside {
+/// A file that was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExportedFile {
+    pub name: String,
+    pub rows: u64,
+    pub bytes: u64,
+    /// Whether an earlier attempt wrote it.
+    pub kept: bool,
+}
+
+pub(super) struct Staging {
     pub(super) path: PathBuf,
     journal_path: PathBuf,
     journal: Mutex<File>,
     recorded: HashMap<String, Record>,
-    /// Whether what was written stays for the next attempt.
+    /// Whether the files are kept for the next attempt.
     is_kept: bool,
 }
 
@@ -37,11 +47,12 @@ struct Record {
     bytes: u64,
 }
 
-impl Aside {
-    /// Takes up what an earlier attempt at the same `purpose`, a single line, has left, or begins anew. Makes the directories above.
+impl Staging {
+    /// Continues an earlier attempt at the same `purpose`, a single line, or starts over. Creates the parent directories.
     ///
-    /// Fails with [`RestoreError::InProgress`] when somebody is at it, and with [`RestoreError::TargetTaken`] when something else is in its place.
-    pub(super) fn open(directory: &Path, purpose: &str) -> Result<Aside, RestoreError> {
+    /// Fails with [`RestoreError::InProgress`] if another process is filling the directory, and with
+    /// [`RestoreError::TargetTaken`] if something else is in its place.
+    pub(super) fn open(directory: &Path, purpose: &str) -> Result<Staging, RestoreError> {
         make_directory(parent_of(directory)).map_err(io_error("create", directory))?;
         let path = beside(directory, ".ckpt-restore");
         let journal_path = beside(directory, ".ckpt-restore.journal");
@@ -70,7 +81,7 @@ impl Aside {
                 begin(&mut journal, &journal_path, &path, &head)?;
             }
             Ok(_) => {
-                // Not made by a restore, and so is not the journal that was made just now.
+                // Not made by a restore, so the journal was made just now.
                 if text.is_empty() {
                     let _ = fs::remove_file(&journal_path);
                 }
@@ -81,7 +92,7 @@ impl Aside {
             }
             Err(error) => return Err(io_error("read", &path)(error)),
         }
-        Ok(Aside { path, journal_path, journal: Mutex::new(journal), recorded, is_kept: false })
+        Ok(Staging { path, journal_path, journal: Mutex::new(journal), recorded, is_kept: false })
     }
 
     /// Returns the file `name` if an earlier attempt has completed it and its bytes are still the same.
@@ -95,7 +106,7 @@ impl Aside {
         is_whole.then(|| ExportedFile { name: name.to_owned(), rows: record.rows, bytes: record.bytes, kept: true })
     }
 
-    /// Creates the file `name`, in place of what an earlier attempt has left of it.
+    /// Creates the file `name`, and replaces what an earlier attempt left of it.
     pub(super) fn create(&self, name: &str) -> Result<File, RestoreError> {
         let path = self.path.join(name);
         match fs::remove_file(&path) {
@@ -105,20 +116,20 @@ impl Aside {
         File::create_new(&path).map_err(io_error("create", &path))
     }
 
-    /// Says that `file`, with this SHA-256, is complete and on disk.
+    /// Records that `file`, with this SHA-256, is complete and flushed.
     pub(super) fn record(&self, file: &ExportedFile, sha256: Digest) -> Result<(), RestoreError> {
         let line = format!("{sha256} {} {} {}\n", file.rows, file.bytes, file.name);
         let mut journal = self.journal.lock().unwrap_or_else(PoisonError::into_inner);
-        // One write: a line that is torn by a crash has no end, and does not count.
+        // One write: a line that a crash tears has no end, and does not count.
         journal.write_all(line.as_bytes()).map_err(io_error("write", &self.journal_path))
     }
 
-    /// Leaves what was written to the next attempt.
+    /// Keeps the files for the next attempt.
     pub(super) fn keep(&mut self) {
         self.is_kept = true;
     }
 
-    /// Makes the directory last and renames it to `directory`, where at most an empty directory may be.
+    /// Flushes the directory and renames it to `directory`, where at most an empty directory may be.
     pub(super) fn put_in_place(self, directory: &Path) -> Result<(), RestoreError> {
         flush_directory(&self.path).map_err(io_error("flush", &self.path))?;
         if let Err(error) = fs::rename(&self.path, directory) {
@@ -133,12 +144,12 @@ impl Aside {
     }
 }
 
-impl Drop for Aside {
+impl Drop for Staging {
     fn drop(&mut self) {
         if self.is_kept {
             return;
         }
-        // After the rename there is no directory of this name. Otherwise the first error is the one to tell.
+        // After the rename there is no directory with this name. Otherwise the first error is the one to report.
         let _ = fs::remove_dir_all(&self.path);
         let _ = fs::remove_file(&self.journal_path);
     }
@@ -152,7 +163,7 @@ fn beside(directory: &Path, ending: &str) -> PathBuf {
 }
 
 fn open_journal(path: &Path) -> Result<File, RestoreError> {
-    // To open a pipe would wait for its writer, and a link could lead anywhere, as can a second name.
+    // Opening a pipe would wait for its writer, and a link, or a second name, could lead anywhere.
     if fs::symlink_metadata(path).is_ok_and(|found| !found.is_file() || found.nlink() > 1) {
         return Err(RestoreError::TargetTaken { path: path.to_owned() });
     }
@@ -160,7 +171,7 @@ fn open_journal(path: &Path) -> Result<File, RestoreError> {
     opened.map_err(io_error("create", path))
 }
 
-/// Writes the first line of the journal, for good, then makes the directory.
+/// Writes the first line of the journal, durably, then creates the directory.
 fn begin(journal: &mut File, journal_path: &Path, path: &Path, head: &str) -> Result<(), RestoreError> {
     let written = journal.set_len(0).and_then(|()| journal.rewind());
     let written = written.and_then(|()| journal.write_all(format!("{head}\n").as_bytes()));
@@ -169,7 +180,7 @@ fn begin(journal: &mut File, journal_path: &Path, path: &Path, head: &str) -> Re
     fs::create_dir(path).map_err(io_error("create", path))
 }
 
-/// Returns the lines that have an end.
+/// Returns the lines that have a line end.
 fn complete_lines(text: &str) -> impl Iterator<Item = &str> {
     text.split_inclusive('\n').filter_map(|line| line.strip_suffix('\n'))
 }
@@ -189,15 +200,15 @@ fn parent_of(directory: &Path) -> &Path {
 mod tests {
     use super::*;
 
-    fn write(aside: &Aside, name: &str, bytes: &[u8]) {
-        aside.create(name).unwrap().write_all(bytes).unwrap();
+    fn write(staging: &Staging, name: &str, bytes: &[u8]) {
+        staging.create(name).unwrap().write_all(bytes).unwrap();
         let file = ExportedFile { name: name.to_owned(), rows: 7, bytes: bytes.len() as u64, kept: false };
-        aside.record(&file, Digest::of(bytes)).unwrap();
+        staging.record(&file, Digest::of(bytes)).unwrap();
     }
 
     /// Ends an attempt as a kill does.
-    fn cut_short(mut aside: Aside) {
-        aside.keep();
+    fn cut_short(mut staging: Staging) {
+        staging.keep();
     }
 
     fn names(dir: &Path) -> Vec<String> {
@@ -211,41 +222,41 @@ mod tests {
     fn the_next_attempt_keeps_the_files_that_are_complete_and_unchanged() {
         let dir = tempfile::tempdir().unwrap();
         let target = dir.path().join("a/b/out");
-        let aside = Aside::open(&target, "x").unwrap();
-        ["one", "two", "three"].iter().for_each(|name| write(&aside, name, name.as_bytes()));
-        aside.create("four").unwrap().write_all(b"fo").unwrap();
-        fs::write(aside.path.join("two"), "twO").unwrap();
-        fs::remove_file(aside.path.join("three")).unwrap();
-        cut_short(aside);
+        let staging = Staging::open(&target, "x").unwrap();
+        ["one", "two", "three"].iter().for_each(|name| write(&staging, name, name.as_bytes()));
+        staging.create("four").unwrap().write_all(b"fo").unwrap();
+        fs::write(staging.path.join("two"), "twO").unwrap();
+        fs::remove_file(staging.path.join("three")).unwrap();
+        cut_short(staging);
         assert_eq!(names(&dir.path().join("a/b")), ["out.ckpt-restore", "out.ckpt-restore.journal"]);
 
-        let aside = Aside::open(&target, "x").unwrap();
+        let staging = Staging::open(&target, "x").unwrap();
         let kept = ExportedFile { name: "one".to_owned(), rows: 7, bytes: 3, kept: true };
-        assert_eq!(aside.completed("one"), Some(kept));
-        assert_eq!(["two", "three", "four", "five"].map(|name| aside.completed(name)), [None, None, None, None]);
-        ["two", "three", "four"].iter().for_each(|name| write(&aside, name, name.as_bytes()));
-        aside.put_in_place(&target).unwrap();
+        assert_eq!(staging.completed("one"), Some(kept));
+        assert_eq!(["two", "three", "four", "five"].map(|name| staging.completed(name)), [None, None, None, None]);
+        ["two", "three", "four"].iter().for_each(|name| write(&staging, name, name.as_bytes()));
+        staging.put_in_place(&target).unwrap();
         assert_eq!(names(&dir.path().join("a/b")), ["out"]);
         assert_eq!(names(&target), ["four", "one", "three", "two"]);
     }
 
     #[test]
-    fn another_purpose_begins_anew_and_a_torn_line_does_not_count() {
+    fn another_purpose_starts_over_and_a_torn_line_does_not_count() {
         let dir = tempfile::tempdir().unwrap();
         let target = dir.path().join("out");
-        let aside = Aside::open(&target, "x").unwrap();
-        write(&aside, "one", b"one");
-        write(&aside, "two", b"two");
-        let journal = aside.journal_path.clone();
-        cut_short(aside);
+        let staging = Staging::open(&target, "x").unwrap();
+        write(&staging, "one", b"one");
+        write(&staging, "two", b"two");
+        let journal = staging.journal_path.clone();
+        cut_short(staging);
         let text = fs::read_to_string(&journal).unwrap();
         fs::write(&journal, &text[..text.len() - 1]).unwrap();
-        let aside = Aside::open(&target, "x").unwrap();
-        assert!(aside.completed("one").is_some() && aside.completed("two").is_none());
-        cut_short(aside);
-        let aside = Aside::open(&target, "y").unwrap();
-        assert!(aside.completed("one").is_none());
-        assert_eq!(names(&aside.path), [""; 0]);
+        let staging = Staging::open(&target, "x").unwrap();
+        assert!(staging.completed("one").is_some() && staging.completed("two").is_none());
+        cut_short(staging);
+        let staging = Staging::open(&target, "y").unwrap();
+        assert!(staging.completed("one").is_none());
+        assert_eq!(names(&staging.path), [""; 0]);
     }
 
     #[test]
@@ -254,10 +265,10 @@ mod tests {
         let target = dir.path().join("out");
         fs::create_dir(dir.path().join("out.ckpt-restore")).unwrap();
         fs::write(dir.path().join("out.ckpt-restore/mine"), "mine").unwrap();
-        assert!(matches!(Aside::open(&target, "x"), Err(RestoreError::TargetTaken { .. })));
+        assert!(matches!(Staging::open(&target, "x"), Err(RestoreError::TargetTaken { .. })));
         assert_eq!(names(dir.path()), ["out.ckpt-restore"]);
         fs::write(dir.path().join("out.ckpt-restore.journal"), "mine\n").unwrap();
-        assert!(matches!(Aside::open(&target, "x"), Err(RestoreError::TargetTaken { .. })));
+        assert!(matches!(Staging::open(&target, "x"), Err(RestoreError::TargetTaken { .. })));
         assert_eq!(fs::read_to_string(dir.path().join("out.ckpt-restore/mine")).unwrap(), "mine");
         assert_eq!(fs::read_to_string(dir.path().join("out.ckpt-restore.journal")).unwrap(), "mine\n");
     }
@@ -266,10 +277,10 @@ mod tests {
     fn two_attempts_at_once_do_not_meet() {
         let dir = tempfile::tempdir().unwrap();
         let target = dir.path().join("out");
-        let aside = Aside::open(&target, "x").unwrap();
-        assert!(matches!(Aside::open(&target, "x"), Err(RestoreError::InProgress { .. })));
-        drop(aside);
-        Aside::open(&target, "x").unwrap();
+        let staging = Staging::open(&target, "x").unwrap();
+        assert!(matches!(Staging::open(&target, "x"), Err(RestoreError::InProgress { .. })));
+        drop(staging);
+        Staging::open(&target, "x").unwrap();
         assert_eq!(names(dir.path()), [""; 0], "an attempt that has failed leaves nothing");
     }
 }

@@ -1,0 +1,72 @@
+//! The replicas that good copies can come from.
+
+use std::collections::BTreeSet;
+
+use bytes::Bytes;
+
+use crate::format::layout::{self, ObjectName};
+use crate::ops::verify::{Report, places};
+use crate::store::{CheckpointFiles, Replica, Store};
+use crate::values::id::Sequence;
+use crate::values::relpath::RelPath;
+
+/// The replicas that good copies can come from, and what was found in each.
+pub(super) struct Sources<'a> {
+    pub(super) store: &'a Store,
+    pub(super) reports: &'a [Report],
+    /// One for each report, if it can be read.
+    pub(super) replicas: Vec<Option<Source>>,
+}
+
+/// A replica that can be read.
+pub(super) struct Source {
+    pub(super) replica: Replica,
+    /// The numbers of its checkpoint directories.
+    pub(super) sequences: BTreeSet<Sequence>,
+}
+
+impl<'a> Sources<'a> {
+    pub(super) fn new(store: &'a Store, reports: &'a [Report]) -> Sources<'a> {
+        let replicas = places(store).into_iter().map(|place| {
+            let replica = place.ok()?.replica;
+            let sequences = replica.sequences().ok()?.into_iter().collect();
+            Some(Source { replica, sequences })
+        });
+        Sources { store, reports, replicas: replicas.collect() }
+    }
+
+    /// Returns the replicas that can be read, each with its index.
+    pub(super) fn readable(&self) -> impl Iterator<Item = (usize, &Source)> {
+        self.replicas.iter().enumerate().filter_map(|(index, replica)| Some((index, replica.as_ref()?)))
+    }
+
+    pub(super) fn place(&self, index: usize) -> String {
+        self.reports[index].place.clone()
+    }
+
+    /// Reads the files of checkpoint `sequence` in replica `index`.
+    pub(super) fn files(&self, index: usize, sequence: Sequence) -> Option<CheckpointFiles> {
+        let replica = &self.replicas[index].as_ref()?.replica;
+        Some(replica.read_files(&self.store.file, &layout::checkpoint_dir(sequence), sequence))
+    }
+
+    /// Returns the parent that the manifest of `child` in replica `index` names.
+    pub(super) fn parent(&self, index: usize, child: Sequence) -> Option<Sequence> {
+        Some(self.files(index, child)?.root.usable()?.parent?.sequence)
+    }
+
+    /// Tells whether there is a finding about `path` in replica `index`.
+    pub(super) fn has_finding(&self, index: usize, path: &RelPath) -> bool {
+        self.reports[index].findings.iter().any(|finding| finding.path == path.as_str())
+    }
+
+    /// Returns a good copy of an object, and the index of the replica that has it.
+    pub(super) fn find_object(&self, object: ObjectName) -> Option<(usize, Bytes)> {
+        self.readable().find_map(|(index, source)| Some((index, source.replica.intact_object(object)?)))
+    }
+
+    /// Tells whether replica `index` has an intact copy of an object.
+    pub(super) fn has_object(&self, index: usize, object: ObjectName) -> bool {
+        self.replicas[index].as_ref().is_some_and(|source| source.replica.intact_object(object).is_some())
+    }
+}

@@ -1,0 +1,117 @@
+//! One step of a repair.
+
+use bytes::Bytes;
+
+use crate::format::layout::{self, MANIFEST_FILE, ObjectName, SUMS_FILE};
+use crate::format::manifest::Manifest;
+use crate::storage::{Storage, StorageError};
+use crate::store::Replica;
+use crate::values::relpath::RelPath;
+
+/// One file or checkpoint that is written.
+#[derive(Debug, Clone)]
+pub struct Step {
+    /// The replica that is written to.
+    pub place: String,
+    /// The file, or the directory of a checkpoint, in it.
+    pub path: RelPath,
+    pub origin: Origin,
+    /// The most bytes that are written.
+    pub bytes: u64,
+    pub(super) cure: Cure,
+    pub(super) target: Replica,
+}
+
+/// Where a good file comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// This replica has it.
+    Copy(String),
+    /// It follows from the manifest and the index.
+    Made,
+}
+
+/// What is written.
+#[derive(Debug, Clone)]
+pub(super) enum Cure {
+    Object(ObjectName),
+    /// A checkpoint with all its objects.
+    Checkpoint {
+        objects: Vec<ObjectName>,
+        sums: Bytes,
+        manifest: Bytes,
+    },
+    File(Bytes),
+}
+
+impl Step {
+    /// Returns its place in the order: a checkpoint becomes intact after its objects, a store after its checkpoints.
+    pub(super) fn rank(&self) -> u8 {
+        match self.cure {
+            Cure::Object(_) => 0,
+            Cure::Checkpoint { .. } => 1,
+            Cure::File(_) if self.path.as_str() != layout::STORE_FILE => 2,
+            Cure::File(_) => 3,
+        }
+    }
+
+    /// Writes it, durably. Objects come from the first of `sources` that has a good copy.
+    pub(super) fn apply(&self, sources: &[Replica]) -> Result<(), StorageError> {
+        let target = self.target.storage().as_ref();
+        match &self.cure {
+            Cure::Object(object) => write_object(target, *object, sources)?,
+            Cure::File(bytes) => replace(target, &self.path, bytes, |number| layout::damaged_file(&self.path, number))?,
+            Cure::Checkpoint { objects, sums, manifest } => {
+                for object in objects {
+                    if self.target.intact_object(*object).is_none() {
+                        write_object(target, *object, sources)?;
+                    }
+                }
+                target.sync()?;
+                match target.create_dir(&self.path, &[(SUMS_FILE, sums), (MANIFEST_FILE, manifest)]) {
+                    // A run was faster.
+                    Err(StorageError::Exists { .. }) if has_manifest(target, &self.path, manifest) => {}
+                    created => created?,
+                }
+            }
+        }
+        target.sync()
+    }
+}
+
+/// Tells whether `manifest` is the manifest in the checkpoint directory at `path`.
+fn has_manifest(storage: &dyn Storage, path: &RelPath, manifest: &Bytes) -> bool {
+    let path = layout::file_in(&path, MANIFEST_FILE);
+    storage.get(&path, Manifest::MAX_BYTES).is_ok_and(|found| found == manifest)
+}
+
+/// Writes a good copy of `object` from the first of `sources` that has one.
+fn write_object(target: &dyn Storage, object: ObjectName, sources: &[Replica]) -> Result<(), StorageError> {
+    let bytes = sources.iter().find_map(|source| source.intact_object(object));
+    let bytes = bytes.ok_or_else(|| StorageError::NotFound { path: object.path().to_string() })?;
+    replace(target, &object.path(), &bytes, |number| layout::damaged(object, number))
+}
+
+/// Renames the file at `path` to the first of `names` that is free, and writes `bytes` in its place.
+fn replace(
+    target: &dyn Storage,
+    path: &RelPath,
+    bytes: &[u8],
+    names: impl Fn(u32) -> RelPath,
+) -> Result<(), StorageError> {
+    let mut number = 1;
+    loop {
+        match target.rename(path, &names(number)) {
+            Err(StorageError::Exists { .. }) if number < u32::MAX => number += 1,
+            Err(StorageError::NotFound { .. }) => break,
+            renamed => break renamed?,
+        }
+    }
+    match target.create(path, bytes) {
+        // Another process was faster, with the same bytes.
+        Err(StorageError::Exists { .. }) if target.get(path, bytes.len() as u64).is_ok_and(|found| found == bytes) => {
+            Ok(())
+        }
+        created => created,
+    }
+}

@@ -1,0 +1,215 @@
+//! Exporting: writes the state of a checkpoint to files.
+
+use std::fs;
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+
+use crate::format::index::IndexRow;
+use crate::format::segment::{SegmentReader, SegmentWriter};
+use crate::ops::read::{ReadError, Selection, Snapshot};
+use crate::ops::restore::error::{RestoreError, io_error};
+use crate::ops::restore::staging::{ExportedFile, Staging};
+use crate::store::Store;
+use crate::values::digest::Digest;
+use crate::values::id::Sequence;
+use crate::values::parallel;
+use crate::values::progress::Progress;
+use crate::values::rows_text::{JsonLines, invalid_json, push_csv, push_csv_header};
+use crate::values::value::Value;
+
+/// The format of exported state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ExportFormat {
+    /// One Parquet file per shard, with the columns `task`, `key` and those of the state.
+    Parquet,
+    /// One file, with one JSON object per line. Of a sketch only the size in bytes is written.
+    JsonLines,
+    /// One file with a header line. Of a sketch only the size in bytes is written.
+    Csv,
+}
+
+/// An export that has not been applied.
+#[derive(Debug, Clone)]
+pub struct ExportPlan {
+    pub snapshot: Snapshot,
+    /// The directory that the files will be in.
+    pub directory: PathBuf,
+    pub format: ExportFormat,
+    /// Their names.
+    pub files: Vec<String>,
+}
+
+/// Plans to write the state of checkpoint `sequence` into `directory`, which must be empty or not exist.
+pub fn plan_export(
+    store: &Store,
+    sequence: Sequence,
+    directory: &Path,
+    format: ExportFormat,
+) -> Result<ExportPlan, RestoreError> {
+    let snapshot = Snapshot::open(store, sequence)?;
+    let directory = free_directory(directory)?;
+    let files = match format {
+        ExportFormat::Parquet => snapshot.chains().map(|chain| shard_file(chain[0].shard)).collect(),
+        ExportFormat::JsonLines => vec!["state.jsonl".to_owned()],
+        ExportFormat::Csv => vec!["state.csv".to_owned()],
+    };
+    Ok(ExportPlan { snapshot, directory, format, files })
+}
+
+/// Writes the files of `plan`. The directory gets its name once everything in it is complete and flushed; until then it
+/// has another name, beside the target.
+///
+/// Parquet files that an interrupted attempt at the same plan has completed are verified and kept; the single file of the
+/// other formats is written again. If the system fails, the completed files are kept for the next attempt.
+pub fn apply_export(
+    store: &Store,
+    plan: &ExportPlan,
+    progress: &dyn Progress,
+) -> Result<Vec<ExportedFile>, RestoreError> {
+    let purpose = format!("{} {:?}", plan.snapshot.committed.sha256, plan.format);
+    let mut staging = Staging::open(&plan.directory, &purpose)?;
+    let written = match plan.format {
+        ExportFormat::Parquet => export_shards(store, plan, &staging, progress),
+        ExportFormat::JsonLines | ExportFormat::Csv => {
+            export_rows(store, plan, &staging, progress).map(|file| vec![file])
+        }
+    };
+    if let (Err(RestoreError::Io { .. }), ExportFormat::Parquet) = (&written, plan.format) {
+        staging.keep();
+    }
+    let files = written?;
+    staging.put_in_place(&plan.directory)?;
+    Ok(files)
+}
+
+/// Returns `directory`, with symbolic links resolved, if it does not exist or is an empty directory.
+fn free_directory(directory: &Path) -> Result<PathBuf, RestoreError> {
+    let taken = || RestoreError::TargetTaken { path: directory.to_owned() };
+    match fs::read_dir(directory) {
+        Ok(mut entries) => match entries.next() {
+            Some(_) => Err(taken()),
+            None => fs::canonicalize(directory).map_err(io_error("read", directory)),
+        },
+        Err(error) if error.kind() == io::ErrorKind::NotFound => match fs::symlink_metadata(directory) {
+            // A symbolic link to nowhere.
+            Ok(_) => Err(taken()),
+            Err(_) => std::path::absolute(directory).map_err(io_error("read", directory)),
+        },
+        Err(error) if error.kind() == io::ErrorKind::NotADirectory => Err(taken()),
+        Err(error) => Err(io_error("read", directory)(error)),
+    }
+}
+
+fn shard_file(shard: u32) -> String {
+    format!("state-{shard:05}.parquet")
+}
+
+/// Writes a Parquet file for each shard that holds rows.
+fn export_shards(
+    store: &Store,
+    plan: &ExportPlan,
+    staging: &Staging,
+    progress: &dyn Progress,
+) -> Result<Vec<ExportedFile>, RestoreError> {
+    let chains: Vec<&[IndexRow]> = plan.snapshot.chains().collect();
+    progress.start(chains.iter().copied().flatten().map(|row| row.bytes).sum());
+    let files = parallel::map(&chains, |chain| {
+        let name = shard_file(chain[0].shard);
+        if let Some(file) = staging.completed(&name) {
+            progress.advance(chain.iter().map(|row| row.bytes).sum());
+            return Ok(file);
+        }
+        let (bytes, digest, rows) = shard_table(store, &plan.snapshot, chain, progress)?;
+        let path = staging.path.join(&name);
+        let mut file = staging.create(&name)?;
+        file.write_all(&bytes).map_err(io_error("write", &path))?;
+        file.sync_all().map_err(io_error("flush", &path))?;
+        let file = ExportedFile { name, rows, bytes: bytes.len() as u64, kept: false };
+        staging.record(&file, digest)?;
+        Ok(file)
+    });
+    files.into_iter().collect()
+}
+
+/// Returns the Parquet file of one shard's rows, its SHA-256, and how many rows they are.
+fn shard_table(
+    store: &Store,
+    snapshot: &Snapshot,
+    chain: &[IndexRow],
+    progress: &dyn Progress,
+) -> Result<(Bytes, Digest, u64), RestoreError> {
+    let columns = snapshot.codec.columns();
+    if let [base] = chain {
+        let bytes = store.object(base.object_ref())?;
+        let table = SegmentReader::open(bytes.clone(), columns)
+            .map_err(|source| ReadError::Table { path: base.object.path().to_string(), source })?;
+        // Rows have one encoding: writing them again would give the same file.
+        if base.tombstones == 0 && table.rows() == base.rows && table.owner().is_none() {
+            progress.advance(base.bytes);
+            return Ok((bytes, base.object.digest, base.rows));
+        }
+    }
+    let mut writer = SegmentWriter::new(columns);
+    snapshot.chain_rows(store, chain, progress, |row| {
+        if row.value.is_some() {
+            writer.push(row);
+        }
+        true
+    })?;
+    let (bytes, stats) = writer.finish();
+    let digest = Digest::of(&bytes);
+    Ok((bytes.into(), digest, stats.rows))
+}
+
+/// Writes all rows into one text file, in the order of task and key.
+fn export_rows(
+    store: &Store,
+    plan: &ExportPlan,
+    staging: &Staging,
+    progress: &dyn Progress,
+) -> Result<ExportedFile, RestoreError> {
+    let name = plan.files[0].clone();
+    let path = staging.path.join(&name);
+    let mut file = BufWriter::with_capacity(1 << 20, staging.create(&name)?);
+    let mut line = Vec::new();
+    let columns = plan.snapshot.codec.columns();
+    let names = || ["task", "key"].into_iter().chain(columns.iter().map(|column| column.name.as_str()));
+    let json_lines = JsonLines::new(names());
+    if plan.format == ExportFormat::Csv {
+        push_csv_header(names(), &mut line);
+    }
+    let (mut rows, mut bytes) = (0, line.len() as u64);
+    let mut failed = file.write_all(&line).err().map(io_error("write", &path));
+    plan.snapshot.rows(store, &Selection::default(), progress, |row| {
+        line.clear();
+        let values = plan.snapshot.values(row);
+        let key = || String::from_utf8_lossy(row.key).into_owned();
+        let head = [Value::Int(row.task.into()), Value::Text(key())];
+        let all = head.iter().chain(&values);
+        let outcome = match plan.format {
+            ExportFormat::Csv => {
+                push_csv(all, &mut line);
+                Ok(())
+            }
+            ExportFormat::JsonLines | ExportFormat::Parquet => {
+                json_lines.push(all, &mut line);
+                invalid_json(&values).map_or(Ok(()), Err)
+            }
+        };
+        let outcome = outcome
+            .map_err(|column| RestoreError::Value { task: row.task, key: key(), column: columns[column].name.clone() })
+            .and_then(|()| file.write_all(&line).map_err(io_error("write", &path)));
+        rows += 1;
+        bytes += line.len() as u64;
+        failed = failed.take().or(outcome.err());
+        failed.is_none()
+    })?;
+    if let Some(error) = failed {
+        return Err(error);
+    }
+    let file = file.into_inner().map_err(|error| io_error("write", &path)(error.into_error()))?;
+    file.sync_all().map_err(io_error("flush", &path))?;
+    Ok(ExportedFile { name, rows, bytes, kept: false })
+}

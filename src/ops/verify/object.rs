@@ -1,0 +1,60 @@
+//! Checks one object: existence, size, and every byte.
+
+use crate::format::layout::ObjectName;
+use crate::ops::finding::FindingCode;
+use crate::storage::{Storage, StorageError};
+use crate::values::digest::Hasher;
+use crate::values::error_chain::in_one_line;
+use crate::values::progress::Progress;
+
+/// What is wrong with an object.
+pub(super) struct Problem {
+    pub(super) code: FindingCode,
+    pub(super) expected: String,
+    pub(super) found: String,
+}
+
+/// Checks one object, with all its bytes if `read`, and returns how many of them were read.
+pub(super) fn check_object(
+    storage: &dyn Storage,
+    object: ObjectName,
+    expected_bytes: Option<u64>,
+    read: bool,
+    progress: &dyn Progress,
+) -> Result<u64, Problem> {
+    let path = object.path();
+    let refuse = |error: StorageError| {
+        let expected = expected_bytes.map_or_else(|| "an object".to_owned(), |bytes| format!("{bytes} bytes"));
+        let (code, found) = if error.is_not_found() {
+            (FindingCode::ObjectMissing, "nothing".to_owned())
+        } else {
+            (FindingCode::ObjectUnreadable, in_one_line(&error))
+        };
+        Problem { code, expected, found }
+    };
+    let bytes = storage.size(&path).map_err(refuse)?;
+    if let Some(expected) = expected_bytes.filter(|expected| *expected != bytes) {
+        let (expected, found) = (format!("{expected} bytes"), format!("{bytes} bytes"));
+        return Err(Problem { code: FindingCode::ObjectSize, expected, found });
+    }
+    if !read {
+        progress.advance(bytes);
+        return Ok(0);
+    }
+    let mut hasher = Hasher::new();
+    let hash = &mut |piece: &[u8]| {
+        hasher.update(piece);
+        progress.advance(piece.len() as u64);
+    };
+    let read = storage.scan(&path, bytes, hash).map_err(refuse)?;
+    if read != bytes {
+        let (expected, found) = (format!("{bytes} bytes"), format!("{read} bytes"));
+        return Err(Problem { code: FindingCode::ObjectSize, expected, found });
+    }
+    let digest = hasher.finish();
+    if digest != object.digest {
+        let expected = format!("SHA-256 {}", object.digest);
+        return Err(Problem { code: FindingCode::ObjectDamaged, expected, found: format!("SHA-256 {digest}") });
+    }
+    Ok(bytes)
+}

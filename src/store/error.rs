@@ -1,0 +1,98 @@
+//! What can fail in a store.
+
+use std::sync::Arc;
+
+use crate::format::error::ManifestError;
+use crate::format::error::TableError;
+use crate::format::layout::ObjectName;
+use crate::storage::StorageError;
+use crate::values::digest::Digest;
+use crate::values::id::Sequence;
+
+/// What could not be done with a store.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    #[error("`{place}` is not a store: it has no `store.yaml`")]
+    NoStore { place: String },
+    /// A place cannot be used, for a reason that is reported elsewhere too.
+    #[error("`{place}` cannot be used")]
+    Unusable { place: String, source: Arc<StoreError> },
+    /// A place that was named as a replica is not one of this store.
+    #[error("`{place}` is not a replica")]
+    NotAReplica { place: String, source: Arc<StoreError> },
+    #[error("`{place}` has checkpoints, but no `store.yaml`")]
+    StoreFileGone { place: String },
+    #[error("`{place}` already holds a store")]
+    StoreExists { place: String },
+    /// A manifest or store file cannot be used.
+    #[error("cannot read `{path}`")]
+    Manifest { path: String, source: ManifestError },
+    /// A file belongs to something else: another store, job or checkpoint.
+    #[error("`{path}` says {field} {found}, expected {expected}")]
+    Mismatch { path: String, field: &'static str, expected: String, found: String },
+    #[error("`{place}` has no checkpoint {sequence}")]
+    NoCheckpoint { place: String, sequence: Sequence },
+    /// No replica has the bytes that the object's name promises.
+    #[error(
+        "object `{path}` is damaged: expected SHA-256 {expected} and {expected_bytes} bytes, found {}",
+        describe(.found, .found_bytes)
+    )]
+    Damaged {
+        path: String,
+        expected: Digest,
+        expected_bytes: u64,
+        /// Nothing if the object is too large, and was not read.
+        found: Option<Digest>,
+        found_bytes: u64,
+    },
+    #[error("manifest `{path}` is damaged: expected SHA-256 {expected}, as `SHA256SUMS` says, found {found}")]
+    ManifestDamaged { path: String, expected: Digest, found: Digest },
+    #[error("`{path}` is damaged: expected `SHA-256  manifest.yaml` in its last line")]
+    SumsDamaged { path: String },
+    /// The index has the bytes that its name promises, but they are not an index.
+    #[error("cannot read index `{object}`")]
+    Index { object: ObjectName, source: TableError },
+    /// Two replicas hold different checkpoints with the same number.
+    #[error("`{place}` and `{other}` have different checkpoints {}: they are not copies of each other", .sequence.0)]
+    Diverged { sequence: Sequence, place: String, other: String },
+    #[error("`{place}` and `{other}` are the same directory")]
+    SamePlace { other: String, place: String },
+    /// Fewer replicas can be written to than the store asks for.
+    #[error("only {copies} of {min_copies} copies can be made: replica `{place}`: {reason}")]
+    TooFewCopies {
+        /// A replica that cannot be written to.
+        place: String,
+        /// Why it cannot.
+        reason: String,
+        copies: usize,
+        min_copies: usize,
+    },
+    /// Another writer committed this number first.
+    #[error("checkpoint {sequence} was committed by another run")]
+    NumberTaken { sequence: Sequence },
+    /// Another writer has the store; `holder` is how it names itself.
+    #[error("`{place}` is in use by {holder}")]
+    Busy { place: String, holder: String },
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+}
+
+impl StoreError {
+    /// Tells whether the error is that a file does not exist.
+    pub fn is_not_found(&self) -> bool {
+        matches!(self, StoreError::Storage(error) if error.is_not_found())
+    }
+
+    /// Tells whether the error is that the disk is full.
+    pub fn is_full(&self) -> bool {
+        matches!(self, StoreError::Storage(error) if error.is_full())
+    }
+}
+
+/// Describes what was found in the place of an object.
+fn describe(found: &Option<Digest>, found_bytes: &u64) -> String {
+    match found {
+        Some(digest) => format!("{digest} and {found_bytes} bytes"),
+        None => format!("{found_bytes} bytes"),
+    }
+}

@@ -1,0 +1,206 @@
+//! Removes checkpoints: records it, renames them away, and deletes those whose grace period is over.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+
+use crate::format::layout::{self, CHECKPOINTS, MANIFEST_FILE, ObjectName, PRUNED, SUMS_FILE};
+use crate::storage::{EntryKind, Storage, StorageError, TEMPORARY_PREFIX};
+use crate::store::prune::error::PruneError;
+use crate::store::prune::plan::Plan;
+use crate::store::records::history::{EventKind, NewEvent};
+use crate::store::store::Store;
+use crate::values::digest::Digest;
+use crate::values::id::Sequence;
+use crate::values::progress::Progress;
+use crate::values::relpath::RelPath;
+
+/// What was done.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Outcome {
+    /// Checkpoints that were pruned.
+    pub checkpoints: u64,
+    /// Checkpoints that were pruned before and were deleted now.
+    pub expired: u64,
+    /// Objects that were deleted, in all replicas.
+    pub objects: u64,
+    /// Temporary files and directories that were deleted, in all replicas.
+    pub temporary: u64,
+    /// Bytes that were freed, in all replicas.
+    pub freed_bytes: u64,
+    /// Objects and temporary files that were kept because a running job may need them.
+    pub spared: u64,
+    /// Strays in directories of deleted checkpoints, which keep these directories.
+    pub left: Vec<String>,
+}
+
+/// Who may be writing to the store while it is pruned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Writers {
+    /// Possibly a run, which then has the store's lock.
+    Unknown,
+    /// Nobody: the caller has the store's lock and writes nothing until the prune is done.
+    Nobody,
+}
+
+/// A prune in progress.
+pub(super) struct Sweep<'a> {
+    pub(super) store: &'a Store,
+    pub(super) plan: &'a Plan,
+    pub(super) holder: &'a str,
+    pub(super) writers: Writers,
+    pub(super) progress: &'a dyn Progress,
+    /// The objects of checkpoints that were committed after the plan was made.
+    pub(super) newer: HashSet<ObjectName>,
+    pub(super) outcome: Outcome,
+}
+
+impl Sweep<'_> {
+    /// Deletes what is already decided: checkpoints whose grace period is over, and leftovers.
+    pub(super) fn delete_due(&mut self) -> Result<(), PruneError> {
+        let before = self.outcome.clone();
+        let mut expired: BTreeSet<Sequence> = BTreeSet::new();
+        for (replica, planned) in self.store.replicas.iter().zip(&self.plan.replicas) {
+            let storage = replica.storage().as_ref();
+            let mut doomed = Vec::new();
+            for &sequence in &planned.due {
+                let directory = layout::pruned_dir(sequence);
+                if let Some(stray) = stray_in(storage, &directory)? {
+                    self.outcome.left.push(stray);
+                    continue;
+                }
+                // In one step: half a checkpoint must not be taken for one that can be brought back.
+                let to = doomed_dir(PRUNED, sequence);
+                rename_over(storage, &directory, &to)?;
+                doomed.push(to);
+                expired.insert(sequence);
+            }
+            self.delete_objects(replica, planned, &planned.leftover_objects)?;
+            for directory in &doomed {
+                delete_directory(storage, directory)?;
+            }
+            self.delete_temporary(storage, planned)?;
+            storage.sync()?;
+        }
+        self.outcome.expired = expired.len() as u64;
+        let files = (self.outcome.objects - before.objects) + (self.outcome.temporary - before.temporary);
+        if files > 0 {
+            let event = NewEvent {
+                files: Some(files),
+                bytes: self.outcome.freed_bytes - before.freed_bytes,
+                ..NewEvent::of_checkpoints(self.plan.now, EventKind::RemovedLeftovers, [])
+            };
+            match self.store.record(&event) {
+                // Leftovers may go unrecorded.
+                Err(error) if error.is_full() => {}
+                recorded => recorded?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Records the removed checkpoints, renames them away, and without a grace period deletes them.
+    pub(super) fn remove_checkpoints(&mut self) -> Result<(), PruneError> {
+        self.record_removal()?;
+        let has_grace = self.plan.has_grace();
+        let mut doomed: Vec<Vec<RelPath>> = Vec::new();
+        for (storage, planned) in self.store.storages().zip(&self.plan.replicas) {
+            let mut renamed = Vec::new();
+            for &sequence in &planned.remove {
+                let from = layout::checkpoint_dir(sequence);
+                let to = if has_grace { layout::pruned_dir(sequence) } else { doomed_dir(CHECKPOINTS, sequence) };
+                rename_over(storage, &from, &to)?;
+                renamed.push(to);
+            }
+            doomed.push(renamed);
+        }
+        self.outcome.checkpoints = self.plan.removed().count() as u64;
+        if has_grace {
+            return Ok(());
+        }
+        for ((replica, planned), doomed) in self.store.replicas.iter().zip(&self.plan.replicas).zip(&doomed) {
+            let storage = replica.storage().as_ref();
+            self.delete_objects(replica, planned, &planned.removed_objects)?;
+            for directory in doomed {
+                match stray_in(storage, directory)? {
+                    None => delete_directory(storage, directory)?,
+                    Some(stray) => self.outcome.left.push(stray),
+                }
+            }
+            storage.sync()?;
+        }
+        Ok(())
+    }
+
+    /// Records what is removed. On a full disk, a prune without a grace period deletes directories of removed checkpoints
+    /// until there is space for the event.
+    fn record_removal(&self) -> Result<(), PruneError> {
+        let plan = self.plan;
+        let mut sacrificed = plan.removed().map(|checkpoint| checkpoint.sequence);
+        while let Err(error) = self.store.record(&self.event()) {
+            match sacrificed.next() {
+                _ if !error.is_full() => return Err(error.into()),
+                _ if plan.has_grace() => return Err(PruneError::NoRoom { source: error }),
+                None => return Err(error.into()),
+                Some(sequence) => {
+                    for (storage, planned) in self.store.storages().zip(&plan.replicas) {
+                        if planned.remove.contains(&sequence) {
+                            let to = doomed_dir(CHECKPOINTS, sequence);
+                            rename_over(storage, &layout::checkpoint_dir(sequence), &to)?;
+                            delete_directory(storage, &to)?;
+                            storage.sync()?;
+                        }
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns the event of the removal. Unrecorded checkpoints in `pruned/` are in it too, so that their grace period
+    /// begins.
+    fn event(&self) -> NewEvent {
+        let plan = self.plan;
+        let unrecorded = plan.pruned.iter().filter(|earlier| earlier.is_unrecorded());
+        let unrecorded = unrecorded.filter_map(|earlier| Some((earlier.sequence, earlier.sha256?)));
+        let removed = plan.removed().map(|checkpoint| (checkpoint.sequence, checkpoint.sha256));
+        let all: BTreeMap<Sequence, Digest> = unrecorded.chain(removed).collect();
+        NewEvent {
+            policy: Some(plan.request.policy.to_string()),
+            bytes: plan.removed_bytes(),
+            ..NewEvent::of_checkpoints(plan.now, EventKind::Pruned, all)
+        }
+    }
+}
+
+/// Returns the name of a checkpoint's directory in `directory` while it is being deleted.
+fn doomed_dir(directory: &str, sequence: Sequence) -> RelPath {
+    RelPath::new(format!("{directory}/{TEMPORARY_PREFIX}pruned-{sequence}")).expect("the name is plain")
+}
+
+/// Renames a directory, and replaces an older one of that name, which is of the same checkpoint. A missing directory was
+/// renamed by a prune that was stopped.
+fn rename_over(storage: &dyn Storage, from: &RelPath, to: &RelPath) -> Result<(), StorageError> {
+    match storage.rename(from, to) {
+        Err(StorageError::Exists { .. }) => {
+            delete_directory(storage, to)?;
+            storage.rename(from, to)
+        }
+        Err(error) if error.is_not_found() => Ok(()),
+        renamed => renamed,
+    }
+}
+
+fn delete_directory(storage: &dyn Storage, directory: &RelPath) -> Result<(), StorageError> {
+    match storage.delete_dir(directory) {
+        Err(error) if error.is_not_found() => Ok(()),
+        deleted => deleted,
+    }
+}
+
+/// Returns the path of something in a checkpoint's directory that is not part of it.
+fn stray_in(storage: &dyn Storage, directory: &RelPath) -> Result<Option<String>, StorageError> {
+    let entries = storage.list(Some(directory))?;
+    let stray = entries
+        .iter()
+        .find(|entry| entry.kind != EntryKind::File || !matches!(entry.name.as_str(), MANIFEST_FILE | SUMS_FILE));
+    Ok(stray.map(|entry| format!("{directory}/{}", entry.name)))
+}

@@ -1,0 +1,148 @@
+//! The store itself: its replicas, and which of them can be used.
+
+use std::iter;
+use std::sync::Arc;
+use std::thread;
+
+use crate::format::store_file::StoreFile;
+use crate::storage::Storage;
+use crate::store::error::StoreError;
+use crate::store::health::{Health, StoreNote};
+use crate::store::replica::Replica;
+use crate::values::error_chain::in_one_line;
+
+/// The checkpoints of one job.
+#[derive(Debug, Clone)]
+pub struct Store {
+    /// The content of `store.yaml`.
+    pub file: StoreFile,
+    /// Places that should be replicas and cannot be used.
+    pub unavailable: Vec<Unavailable>,
+    /// In the order of reading; at least one.
+    pub(super) replicas: Vec<Replica>,
+    /// How many replicas a commit needs.
+    pub(super) min_copies: usize,
+    /// The order in which replicas are committed to, the same for all writers: the first decides who gets a number.
+    pub(super) order: Vec<usize>,
+    pub(super) health: Arc<Health>,
+}
+
+/// A place that should be a replica and cannot be used as one.
+#[derive(Debug, Clone)]
+pub struct Unavailable {
+    pub storage: Arc<dyn Storage>,
+    pub error: Arc<StoreError>,
+}
+
+impl Store {
+    /// Makes a store of replicas that are known to belong to it; a commit needs all of them.
+    ///
+    /// # Panics
+    ///
+    /// If `replicas` is empty.
+    pub fn new(file: StoreFile, replicas: Vec<Arc<dyn Storage>>) -> Store {
+        assert!(!replicas.is_empty(), "a store has at least one replica");
+        let (min_copies, order) = (replicas.len(), (0..replicas.len()).collect());
+        let replicas = replicas.into_iter().map(Replica::new).collect();
+        Store { file, unavailable: Vec::new(), replicas, min_copies, order, health: Arc::default() }
+    }
+
+    /// Returns the replicas, the one that is read first at the front.
+    pub fn replicas(&self) -> &[Replica] {
+        &self.replicas
+    }
+
+    /// Returns where the store is, for messages: the place of the first replica.
+    pub fn place(&self) -> String {
+        self.replicas[0].place()
+    }
+
+    /// Returns the notes since the last call: files that were read from another replica than the first, replicas that
+    /// were lost or have caught up.
+    pub fn take_notes(&self) -> Vec<StoreNote> {
+        self.health.take_notes()
+    }
+
+    /// Returns the places that cannot be written to, and why.
+    pub fn lost(&self) -> Vec<(String, String)> {
+        self.health.all_lost().into_iter().map(|(index, reason)| (self.replicas[index].place(), reason)).collect()
+    }
+
+    /// Returns the store reduced to the replicas that are not lost now, for work that is done in all of them or in none.
+    pub fn without_lost(&self) -> Store {
+        let replicas: Vec<Arc<dyn Storage>> =
+            self.sound().into_iter().map(|index| self.replicas[index].storage().clone()).collect();
+        if replicas.is_empty() {
+            return self.clone();
+        }
+        Store { min_copies: self.min_copies.min(replicas.len()), ..Store::new(self.file.clone(), replicas) }
+    }
+
+    /// Returns the storages of all replicas, lost or not.
+    pub(super) fn storages(&self) -> impl Iterator<Item = &dyn Storage> {
+        self.replicas.iter().map(|replica| replica.storage().as_ref())
+    }
+
+    /// Returns the indexes of the replicas that can be written to.
+    pub(super) fn sound(&self) -> Vec<usize> {
+        let lost = self.health.all_lost();
+        (0..self.replicas.len()).filter(|index| !lost.contains_key(index)).collect()
+    }
+
+    /// Returns the indexes of all replicas in the order in which they are read: lost ones come last.
+    pub(super) fn reading_order(&self) -> Vec<usize> {
+        let lost = self.health.all_lost();
+        let mut order: Vec<usize> = (0..self.replicas.len()).collect();
+        order.sort_by_key(|index| lost.contains_key(index));
+        order
+    }
+
+    /// Marks a replica as one that cannot be written to until it has caught up.
+    pub(super) fn lose(&self, index: usize, error: &StoreError) {
+        self.health.lose(index, self.replicas[index].place(), in_one_line(error));
+    }
+
+    /// Calls `act` with the index of every replica that can be written to, and marks those as lost that fail.
+    ///
+    /// Fails if fewer are left than a commit needs; with the replica's own error if there is only one.
+    pub(super) fn on_sound<T: Send>(
+        &self,
+        act: impl Fn(usize, &Replica) -> Result<T, StoreError> + Sync,
+    ) -> Result<Vec<T>, StoreError> {
+        let sound = self.sound();
+        let mut done = Vec::new();
+        for (&index, outcome) in sound.iter().zip(at_once(&sound, |&index| act(index, &self.replicas[index]))) {
+            match outcome {
+                Ok(value) => done.push(value),
+                Err(error) if self.replicas.len() == 1 => return Err(error),
+                Err(error) => self.lose(index, &error),
+            }
+        }
+        self.check_copies(done.len())?;
+        Ok(done)
+    }
+
+    /// Fails if `copies` are too few, and names a replica that is not among them.
+    pub(super) fn check_copies(&self, copies: usize) -> Result<(), StoreError> {
+        if copies >= self.min_copies {
+            return Ok(());
+        }
+        let absent = self.unavailable.iter().map(|absent| (absent.storage.place(), in_one_line(&absent.error)));
+        let lost = self.lost().into_iter().chain(absent).next();
+        let (place, reason) = lost.unwrap_or_else(|| (self.place(), "there is no other".to_owned()));
+        Err(StoreError::TooFewCopies { place, reason, copies, min_copies: self.min_copies })
+    }
+}
+
+/// Calls `act` with each item, at the same time if there are several, and returns the results in order.
+pub(super) fn at_once<I: Sync, T: Send>(items: &[I], act: impl Fn(&I) -> T + Sync) -> Vec<T> {
+    let [first, others @ ..] = items else { return Vec::new() };
+    let act = &act;
+    thread::scope(|scope| {
+        let others: Vec<_> = others.iter().map(|item| scope.spawn(move || act(item))).collect();
+        let first = act(first);
+        let others =
+            others.into_iter().map(|other| other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+        iter::once(first).chain(others).collect()
+    })
+}
