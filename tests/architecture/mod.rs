@@ -1,11 +1,15 @@
 //! `docs/architecture.md`, enforced: which way the code depends, and what each floor does not know.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::sync::LazyLock;
 
 use regex::Regex;
 
 use crate::support::repository;
+
+mod imports;
+
+use imports::{Imports, Module};
 
 /// The module of every file below `src`, and its floor.
 const FLOORS: [(&str, u8); 9] = [
@@ -30,7 +34,7 @@ const HOMES: [(&str, &[&str]); 17] = [
     ("cel", &["src/input/record/"]),
     ("clap", &["src/cli/"]),
     ("clap_complete", &["src/cli/"]),
-    ("comfy_table", &["src/cli/table.rs"]),
+    ("comfy_table", &["src/cli/table"]),
     ("cronexpr", &["src/job/calendar.rs"]),
     ("flate2", &["src/input/"]),
     ("glob", &["src/input/"]),
@@ -87,18 +91,67 @@ fn the_code_depends_downwards_only() {
 }
 
 #[test]
+fn no_files_import_each_other_in_a_circle() {
+    let circles = imports::circles(&files().into_iter().map(|(module, imports)| (module, imports.code)).collect());
+    let show = |circle: &Vec<Module>| circle.iter().map(|module| module.join("::")).collect::<Vec<_>>().join(", ");
+    assert!(
+        circles.is_empty(),
+        "these files import each other:\n{}",
+        circles.iter().map(show).collect::<Vec<_>>().join("\n")
+    );
+}
+
+#[test]
+fn circles_are_found() {
+    let circles_of = |files: &[(&str, &str)]| -> Vec<Vec<String>> {
+        let modules: BTreeSet<Module> = files.iter().filter_map(|(file, _)| imports::module_of(file)).collect();
+        let read = |(file, text): &(&str, &str)| {
+            let module = imports::module_of(file)?;
+            let code = imports::read(&module, &children(&modules, &module), text).code;
+            Some((module, code))
+        };
+        let circles = imports::circles(&files.iter().filter_map(read).collect());
+        circles.iter().map(|circle| circle.iter().map(|module| module.join("::")).collect()).collect()
+    };
+    // Two files, by a group, an alias, a path in a type, and a path in a macro.
+    for way in [
+        "use crate::{store::{lock::Lock, other}};",
+        "use super::lock as locks;",
+        "fn f(_: &crate::store::lock::Lock) {}",
+        "fn f() { println!(\"{}\", crate::store::lock::name()) }",
+    ] {
+        let files = [("src/store/open.rs", way), ("src/store/lock.rs", "use crate::store::open::Open;")];
+        assert_eq!(circles_of(&files), [["store::lock", "store::open"]], "{way}");
+    }
+    // A parent and a child, through a re-export.
+    let files =
+        [("src/store/mod.rs", "pub use lock::Lock; pub struct Store;"), ("src/store/lock.rs", "use super::Store;")];
+    assert_eq!(circles_of(&files), [["store", "store::lock"]]);
+    // Three files, the long way round.
+    let files = [("src/a.rs", "use crate::b::B;"), ("src/b.rs", "use crate::c::C;"), ("src/c.rs", "use crate::a::A;")];
+    assert_eq!(circles_of(&files), [["a", "b", "c"]]);
+    // Declared children, unit tests and other crates make none.
+    let files = [
+        ("src/store/mod.rs", "pub mod lock; pub use lock::Lock;"),
+        ("src/store/lock.rs", "use std::fs; #[cfg(test)] mod tests { use crate::store::Lock; use super::*; }"),
+        ("src/store/lock/tests.rs", "use crate::store::Lock;"),
+    ];
+    assert_eq!(circles_of(&files), [[""; 0]; 0]);
+}
+
+#[test]
 fn broken_rules_are_found() {
     let cases = [
         ("src/storage/mod.rs", "use crate::store::Store;"),
         ("src/storage/mod.rs", "use crate::format::layout;"),
         ("src/values/id.rs", "use crate::{values::digest::Digest, format::{layout, manifest}};"),
-        ("src/ops/list.rs", "let run = crate::runner::pipeline::run;"),
+        ("src/ops/list.rs", "fn f() { let run = crate::runner::pipeline::run; }"),
         ("src/runner/mod.rs", "use crate::ops::verify;"),
-        ("src/ops/list.rs", "println!(\"x\");"),
+        ("src/ops/list.rs", "fn f() { println!(\"x\"); }"),
         ("src/ops/list.rs", "use clap::Args;"),
-        ("src/cli/commands/list.rs", "comfy_table::Table::new()"),
-        ("src/store/mod.rs", "use std::time; SystemTime::now();"),
-        ("src/format/segment/mod.rs", "std::fs::read(path)"),
+        ("src/cli/commands/list.rs", "fn f() { comfy_table::Table::new(); }"),
+        ("src/store/mod.rs", "use std::time; fn f() { SystemTime::now(); }"),
+        ("src/format/segment/mod.rs", "fn f() { std::fs::read(path); }"),
     ];
     for (file, text) in cases {
         assert_eq!(broken_rules(file, text).len(), 1, "{file}: {text}: {:?}", broken_rules(file, text));
@@ -107,7 +160,7 @@ fn broken_rules_are_found() {
         ("src/store/mod.rs", "use crate::{storage::Storage, format::{layout, manifest}};"),
         ("src/values/id.rs", "//! See [`crate::store`], and do not use println!()."),
         ("src/ops/list.rs", "fn f() {}\n#[cfg(test)]\nmod tests { fn f() { println!(); } }"),
-        ("src/cli/commands/list.rs", "use clap::Args; use crate::ops::list; println!();"),
+        ("src/cli/commands/list.rs", "use clap::Args; use crate::ops::list; fn f() { println!(); }"),
     ];
     for (file, text) in fine {
         assert_eq!(broken_rules(file, text), [""; 0], "{file}: {text}");
@@ -118,10 +171,13 @@ fn broken_rules_are_found() {
 fn broken_rules(file: &str, text: &str) -> Vec<String> {
     let Some(here) = module(file) else { return Vec::new() };
     let code = without_comments(text);
+    let path = imports::module_of(file).unwrap_or_default();
+    let Imports { code: used, tests } = imports::read(&path, &BTreeSet::new(), text);
+    let used: BTreeSet<&str> = used.union(&tests).filter_map(|path| path.first()).map(String::as_str).collect();
     let may = |homes: &[&str]| homes.iter().any(|home| file.starts_with(home));
     let mut broken = Vec::new();
-    for used in modules_used(&code) {
-        if floor(&used) > floor(&here) || STRANGERS.contains(&(here.as_str(), used.as_str())) {
+    for used in used {
+        if floor(used) > floor(&here) || STRANGERS.contains(&(here.as_str(), used)) {
             broken.push(format!("{file} uses `crate::{used}`, which it should not know"));
         }
     }
@@ -130,7 +186,8 @@ fn broken_rules(file: &str, text: &str) -> Vec<String> {
             broken.push(format!("{file} uses the crate `{name}`, whose home is {homes:?}"));
         }
     }
-    let without_tests = code.split("#[cfg(test)]").next().unwrap_or_default();
+    let is_test = path.last().is_some_and(|name| name == "tests");
+    let without_tests = if is_test { "" } else { code.split("#[cfg(test)]").next().unwrap_or_default() };
     for (pattern, homes, doing) in DOINGS {
         if !may(homes) && Regex::new(pattern).expect("well formed").is_match(without_tests) {
             broken.push(format!("{file} {doing}, which only {homes:?} may"));
@@ -153,39 +210,23 @@ fn floor(module: &str) -> u8 {
     FLOORS.iter().find(|(name, _)| *name == module).map_or(0, |(_, floor)| *floor)
 }
 
-/// Returns the modules that are named behind `crate::`, also inside braces; each once.
-fn modules_used(code: &str) -> Vec<String> {
-    static NAMED: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"\bcrate::(\w+|\{)").expect("well formed"));
-    let mut used = Vec::new();
-    for named in NAMED.captures_iter(code) {
-        let name = named.get(1).expect("the group is not optional");
-        match name.as_str() {
-            "{" => used.extend(outermost_names(&code[name.end()..])),
-            name => used.push(name.to_owned()),
-        }
-    }
-    used.sort();
-    used.dedup();
-    used
+/// Returns every file below `src` as a module, with what it imports.
+fn files() -> BTreeMap<Module, Imports> {
+    let files: BTreeMap<Module, String> =
+        repository::files("src").into_iter().filter_map(|file| Some((imports::module_of(&file)?, file))).collect();
+    let modules: BTreeSet<Module> = files.keys().cloned().collect();
+    let read = |(module, file): (Module, String)| {
+        let text = fs::read_to_string(repository::path(&file)).expect("readable");
+        let imports = imports::read(&module, &children(&modules, &module), &text);
+        (module, imports)
+    };
+    files.into_iter().map(read).collect()
 }
 
-/// Returns the first name of every path in a group whose opening brace is behind us.
-fn outermost_names(group: &str) -> Vec<String> {
-    let mut depth = 1;
-    let mut outermost = String::new();
-    for c in group.chars() {
-        match c {
-            '{' => depth += 1,
-            '}' => depth -= 1,
-            _ if depth == 1 => outermost.push(c),
-            _ => {}
-        }
-        if depth == 0 {
-            break;
-        }
-    }
-    let first = |path: &str| path.trim().split("::").next().unwrap_or_default().to_owned();
-    outermost.split(',').map(first).filter(|name| !name.is_empty()).collect()
+/// Returns the names of the modules right below `module`.
+fn children(modules: &BTreeSet<Module>, module: &[String]) -> BTreeSet<String> {
+    let below = modules.iter().filter(|other| other.len() == module.len() + 1 && other.starts_with(module));
+    below.filter_map(|other| other.last().cloned()).collect()
 }
 
 fn without_comments(text: &str) -> String {
