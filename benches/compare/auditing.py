@@ -37,7 +37,7 @@ def verify(bench):
         rates = '%.2f GB/s' % (size / statistics.median(taken['openssl']) / 1e9)
         rows.append(Row('`verify` of %s in the page cache' % mib(size), speed('verify'), '`openssl speed -multi`, 1 MiB blocks: ' + rates,
                         ratio(taken['openssl'], taken['verify']), 'at least 0.9'))
-    rows.append(Row('the same', speed('verify'), '`sha256sum`, a process a core: ' + speed('sha256sum'), ratio(taken['verify'], taken['sha256sum'])))
+    rows.append(Row('the same', speed('verify'), '`sha256sum`, one process per core: ' + speed('sha256sum'), ratio(taken['verify'], taken['sha256sum'])))
     rows.append(Row('`verify --deep` of the same, rows of 8 KiB', '%.2f s' % seconds(taken['deep']), '`verify`: %.2f s' % seconds(taken['verify']),
                     ratio(taken['deep'], taken['verify']), '2'))
     return rows + restored(bench, store, 'the same', min(3, bench.of['turns'])) + backed_up(bench, store, size)
