@@ -58,52 +58,53 @@ macro_rules! codes {
 }
 
 codes! {
-    /// A replica's `store.yaml` is not there.
+    /// A replica's `store.yaml` is missing.
     StoreFileMissing "store-file-missing" Damage "`ckpt verify --repair`";
-    /// A replica's `store.yaml` can not be read, is not as it was written, or names another store than the replica's own checkpoints.
+    /// A replica's `store.yaml` cannot be read, was modified, or names another store than the replica's own
+    /// checkpoints.
     StoreFileDamaged "store-file-damaged" Damage "`ckpt verify --repair`";
-    /// A replica's `replicas.yaml` is not as it was written.
-    ReplicasFileDamaged "replicas-file-damaged" Damage "`ckpt verify --repair` when there is a replica; else run the job, which writes it anew";
-    /// A replica's `replicas.yaml` is not that of another one, or not there.
-    ReplicasFileDiffers "replicas-file-differs" Note "run the job, which writes it anew; or `ckpt verify --repair`";
-    /// A place that should hold a replica can not be looked at, or holds none.
+    /// A replica's `replicas.yaml` was modified, so the other replicas cannot be found from it.
+    ReplicasFileDamaged "replicas-file-damaged" Damage "`ckpt verify --repair` if there is a replica; otherwise run the job, which writes it again";
+    /// A replica's `replicas.yaml` is missing or differs from that of another replica.
+    ReplicasFileDiffers "replicas-file-differs" Note "run the job, which writes it again; or `ckpt verify --repair`";
+    /// A place that should hold a replica cannot be read, or holds none.
     ReplicaUnavailable "replica-unavailable" Note "bring the disk back; or take the place out of `checkpoint: replicas:` in the job file and run the job";
     /// Other replicas have newer checkpoints.
-    ReplicaBehind "replica-behind" Note "nothing, if a run goes on: its next checkpoint brings the replica up; else `ckpt verify --repair`";
-    /// Another replica has another checkpoint of the same number, and each is whole by itself.
+    ReplicaBehind "replica-behind" Note "nothing, if a run continues: its next checkpoint brings the replica up to date; otherwise `ckpt verify --repair`";
+    /// Another replica has a different checkpoint with the same number, and each is intact by itself.
     ReplicaDiverged "replica-diverged" Damage "find out which one is right (`ckpt diff`), and move the other replica away";
-    /// A replica lacks a checkpoint that another one has, and has newer ones.
+    /// A replica lacks a checkpoint that another one has, although it has newer ones.
     CheckpointMissing "checkpoint-missing" Damage "`ckpt verify --repair`";
     /// A checkpoint's directory has no manifest.
-    ManifestMissing "manifest-missing" Damage "`ckpt verify --repair` when there is a replica; else put the file back from a copy, or go back to an older checkpoint";
-    /// A manifest can not be read as one.
-    ManifestDamaged "manifest-damaged" Damage "`ckpt verify --repair` when there is a replica; else put the file back from a copy, or go back to an older checkpoint";
-    /// A manifest names another store, job or number than those of its place.
-    ManifestMisplaced "manifest-misplaced" Damage "`ckpt verify --repair` when there is a replica; else put the right file back from a copy";
-    /// A manifest is not the one that was committed, by its own `SHA256SUMS`.
-    ManifestAltered "manifest-altered" Damage "`ckpt verify --repair` when there is a replica; else put the file back from a copy, or go back to an older checkpoint";
-    /// `SHA256SUMS` is not there or can not be read.
-    SumsMissing "sums-missing" Damage "`ckpt verify --repair`: it can be made again when the rest of the checkpoint is intact";
+    ManifestMissing "manifest-missing" Damage "`ckpt verify --repair` if there is a replica; otherwise put the file back from a copy, or go back to an older checkpoint";
+    /// A manifest cannot be read as one.
+    ManifestDamaged "manifest-damaged" Damage "`ckpt verify --repair` if there is a replica; otherwise put the file back from a copy, or go back to an older checkpoint";
+    /// A manifest names another store, job or number than the place where it is.
+    ManifestMisplaced "manifest-misplaced" Damage "`ckpt verify --repair` if there is a replica; otherwise put the right file back from a copy";
+    /// A manifest is not the one that was committed, according to the `SHA256SUMS` in its directory.
+    ManifestAltered "manifest-altered" Damage "`ckpt verify --repair` if there is a replica; otherwise put the file back from a copy, or go back to an older checkpoint";
+    /// `SHA256SUMS` is missing or cannot be read.
+    SumsMissing "sums-missing" Damage "`ckpt verify --repair`: it can be made again if the rest of the checkpoint is intact";
     /// `SHA256SUMS` does not list exactly the manifest and the checkpoint's objects.
-    SumsWrong "sums-wrong" Damage "`ckpt verify --repair`: it can be made again when the rest of the checkpoint is intact";
-    /// A checkpoint names a parent that is there, and is another than it says.
+    SumsWrong "sums-wrong" Damage "`ckpt verify --repair`: it can be made again if the rest of the checkpoint is intact";
+    /// A checkpoint names a parent that exists but differs from what it says.
     ChainBroken "chain-broken" Damage "find out who replaced a checkpoint; compare the store with a copy";
     /// A checkpoint that another one names as its parent is not in the store, and the history does not say why.
     ChainGap "chain-gap" Damage "find out who removed it; put its directory back from a copy of the store";
     /// The parent of a checkpoint was pruned, or left out of a copy.
     ParentGone "parent-gone" Note "nothing: `history/` says when, and by which rules";
-    /// An object that a checkpoint needs is not there.
-    ObjectMissing "object-missing" Damage "`ckpt verify --repair` when there is a replica; else put the file back from a copy, or go back to an intact checkpoint";
-    /// An object has another size than the checkpoint says.
-    ObjectSize "object-size" Damage "`ckpt verify --repair` when there is a replica; else put the file back from a copy, or go back to an intact checkpoint";
-    /// The bytes of an object are not those that its name promises.
-    ObjectDamaged "object-damaged" Damage "`ckpt verify --repair` when there is a replica; else put the file back from a copy, or go back to an intact checkpoint";
-    /// An object can not be read: the system refuses, or it is no regular file.
-    ObjectUnreadable "object-unreadable" Damage "look at the file and its disk; then `ckpt verify --repair` when there is a replica";
-    /// An object has the right bytes, and these are no table or document of the kind that it should be.
+    /// An object that a checkpoint needs is missing.
+    ObjectMissing "object-missing" Damage "`ckpt verify --repair` if there is a replica; otherwise put the file back from a copy, or go back to an intact checkpoint";
+    /// The size of an object differs from what the checkpoint says.
+    ObjectSize "object-size" Damage "`ckpt verify --repair` if there is a replica; otherwise put the file back from a copy, or go back to an intact checkpoint";
+    /// The bytes of an object do not match the SHA-256 in its name.
+    ObjectDamaged "object-damaged" Damage "`ckpt verify --repair` if there is a replica; otherwise put the file back from a copy, or go back to an intact checkpoint";
+    /// An object cannot be read: the system refuses, or it is not a regular file.
+    ObjectUnreadable "object-unreadable" Damage "look at the file and its disk; then `ckpt verify --repair` if there is a replica";
+    /// An object has the right bytes, but they are not a valid table or document of its kind.
     ContentWrong "content-wrong" Damage "go back to an intact checkpoint, and report it: the writer was at fault, not the disk";
-    /// A checkpoint that was pruned, and that can be brought back, is not what was committed.
-    PrunedDamaged "pruned-damaged" Damage "`ckpt verify --repair` when there is a replica; else `ckpt prune --undo` would bring back what is damaged";
+    /// A pruned checkpoint that can still be brought back is not what was committed.
+    PrunedDamaged "pruned-damaged" Damage "`ckpt verify --repair` if there is a replica; otherwise `ckpt prune --undo` would bring back what is damaged";
     /// A manifest contradicts itself or its parent.
     ManifestWrong "manifest-wrong" Damage "go back to an intact checkpoint, and report it: the writer was at fault, not the disk";
     /// The index contradicts the manifest.
@@ -114,25 +115,25 @@ codes! {
     RowMisrouted "row-misrouted" Damage "go back to an intact checkpoint, and report it: the writer was at fault, not the disk";
     /// A segment holds other rows than the index says.
     CountWrong "count-wrong" Damage "go back to an intact checkpoint, and report it: the writer was at fault, not the disk";
-    /// The state has another number of keys than the manifest says.
+    /// The number of keys in the state differs from what the manifest says.
     TotalsWrong "totals-wrong" Damage "go back to an intact checkpoint, and report it: the writer was at fault, not the disk";
-    /// A pin is not as it was written. It keeps its checkpoint all the same.
-    PinDamaged "pin-damaged" Note "`ckpt verify --repair` when there is a replica; else pin the checkpoint again, with the reason";
-    /// A replica lacks a pin that another one has, which counts.
-    PinMissing "pin-missing" Note "`ckpt verify --repair`; or `ckpt unpin` in all";
-    /// An event of the history is not as it was written. What can be read of it counts.
-    EventDamaged "event-damaged" Note "`ckpt verify --repair` when there is a replica; else nothing: no checkpoint depends on it";
-    /// A number of the history is not there, or another replica has an event that this one lacks.
-    EventMissing "event-missing" Note "`ckpt verify --repair` when there is a replica; else nothing: no checkpoint depends on it";
-    /// Lines of the log of attempts are not as they were written. They are passed over.
+    /// A pin was modified; it still keeps its checkpoint.
+    PinDamaged "pin-damaged" Note "`ckpt verify --repair` if there is a replica; otherwise pin the checkpoint again, with the reason";
+    /// A replica lacks a pin that another one has; the pin counts.
+    PinMissing "pin-missing" Note "`ckpt verify --repair`; or `ckpt unpin`, which removes it everywhere";
+    /// A history event was modified; what can be read of it counts.
+    EventDamaged "event-damaged" Note "`ckpt verify --repair` if there is a replica; otherwise nothing: no checkpoint depends on it";
+    /// A number is missing in the history, or another replica has an event that this one lacks.
+    EventMissing "event-missing" Note "`ckpt verify --repair` if there is a replica; otherwise nothing: no checkpoint depends on it";
+    /// Lines of the log of attempts were modified; they are skipped.
     LogDamaged "log-damaged" Note "nothing: a line was cut short when a run was killed, or is damaged; no checkpoint depends on it";
     /// An object that no checkpoint needs.
     ObjectUnused "object-unused" Note "nothing: a checkpoint was cut short before its commit, or is being written now";
     /// A temporary file or directory.
-    Leftover "leftover" Note "nothing: a write was cut short, or is going on now";
+    Leftover "leftover" Note "nothing: a write was cut short, or is in progress";
     /// A damaged file that was replaced by a good one.
     ObjectSetAside "object-set-aside" Note "find out what damaged it; remove the file if nobody needs it";
-    /// Something that is no part of a store.
+    /// Something that is not part of a store.
     ForeignFile "foreign-file" Note "remove it if nobody needs it; ckpt never will";
 }
 

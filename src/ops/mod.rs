@@ -1,6 +1,7 @@
 //! What the commands do, without words: values in, values out.
 //!
-//! Nothing here prints, knows a terminal, or reads the clock. Whatever changes something is two functions, a plan and its application.
+//! Nothing here prints, knows a terminal, or reads the clock. Whatever changes something is two functions, a plan and
+//! its application.
 
 pub mod copy;
 pub mod diff;

@@ -28,8 +28,8 @@ pub(super) struct Copied {
 }
 
 impl Store {
-    /// Brings back the lost replicas that are available again: each gets every checkpoint that is newer than its own, the
-    /// objects first, and counts again once it has them all.
+    /// Brings back the lost replicas that are available again: each gets every checkpoint that is newer than its own,
+    /// the objects first, and counts again once it has them all.
     ///
     /// A replica that is still unavailable, or fails meanwhile, stays lost; that is not an error.
     pub fn catch_up(&self) {
@@ -44,8 +44,8 @@ impl Store {
         }
     }
 
-    /// Makes all replicas equal, for a caller that holds [`Store::lock`] and is about to commit: no run would copy what a
-    /// replica is missing below the next checkpoint.
+    /// Makes all replicas equal, for a caller that holds [`Store::lock`] and is about to commit: no run would copy
+    /// what a replica is missing below the next checkpoint.
     ///
     /// Fails with [`StoreError::Diverged`] if two of them hold different checkpoints with the same number.
     pub fn make_equal(&self) -> Result<(), StoreError> {
@@ -209,8 +209,8 @@ impl Store {
     /// Fails if two of `replicas` hold different checkpoints with the same number, or one holds another parent than a
     /// checkpoint of another replica names.
     ///
-    /// Examines the newest checkpoint of each replica, and all checkpoints above the oldest of these: every manifest names
-    /// the one before it by its SHA-256, so everything below is equal as well.
+    /// Examines the newest checkpoint of each replica, and all checkpoints above the oldest of these: every manifest
+    /// names the one before it by its SHA-256, so everything below is equal as well.
     fn check_one_history(&self, replicas: &[usize]) -> Result<(), StoreError> {
         let mut listed = Vec::new();
         for &index in replicas {

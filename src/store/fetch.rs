@@ -69,14 +69,14 @@ impl Store {
 
     /// Returns the bytes of `object`, verified.
     ///
-    /// Fails with [`StoreError::Damaged`] if they are not what its name and size promise, without reading more than that
-    /// size. Memory is bounded by the actual size of the file, whatever size is promised.
+    /// Fails with [`StoreError::Damaged`] if they are not what its name and size promise, without reading more than
+    /// that size. Memory is bounded by the actual size of the file, whatever size is promised.
     pub fn object(&self, object: ObjectRef) -> Result<Bytes, StoreError> {
         self.first_good(&self.reading_order(), |replica| replica.object(object))
     }
 
-    /// Asks `replicas` one after another, and notes which could not answer. If none has a good answer, returns the first
-    /// error that says more than that something does not exist.
+    /// Asks `replicas` one after another, and notes which could not answer. If none has a good answer, returns the
+    /// first error that says more than that something does not exist.
     pub(super) fn first_good<T>(
         &self,
         replicas: &[usize],

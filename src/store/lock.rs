@@ -22,11 +22,11 @@ pub struct StoreLock {
 }
 
 impl Store {
-    /// Locks the store for writing, in every replica that is not lost. `holder` says who and since when, for messages of
-    /// later callers.
+    /// Locks the store for writing, in every replica that is not lost. `holder` says who and since when, for messages
+    /// of later callers.
     ///
-    /// Fails with [`StoreError::Busy`] if another run has it, and then holds nothing. A replica whose file system has no
-    /// locks is skipped: there only the commit, which refuses a taken number, keeps runs apart. Fails with
+    /// Fails with [`StoreError::Busy`] if another run has it, and then holds nothing. A replica whose file system has
+    /// no locks is skipped: there only the commit, which refuses a taken number, keeps runs apart. Fails with
     /// [`StoreError::SamePlace`] if two replicas turn out to be the same directory.
     pub fn lock(&self, holder: &str) -> Result<StoreLock, StoreError> {
         let mut guards = Vec::new();

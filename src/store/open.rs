@@ -136,8 +136,8 @@ impl Store {
         ReplicasFile::from_yaml(&bytes).ok()
     }
 
-    /// Writes into every replica which `places` the store is kept in, so that all can be found from each. A single place
-    /// needs no list.
+    /// Writes into every replica which `places` the store is kept in, so that all can be found from each. A single
+    /// place needs no list.
     pub fn set_places(&self, places: Vec<String>) -> Result<(), StoreError> {
         let alone = places.len() == 1;
         let file = ReplicasFile { format: FORMAT, min_copies: self.min_copies, places };
@@ -151,8 +151,8 @@ impl Store {
     }
 }
 
-/// Chooses one of the store files that were read: the first in `order`, unless they contradict each other and the newest
-/// checkpoint beside a later one confirms that one.
+/// Chooses one of the store files that were read: the first in `order`, unless they contradict each other and the
+/// newest checkpoint beside a later one confirms that one.
 fn choose_file(
     places: &[Arc<dyn Storage>],
     read: &[Result<StoreFile, StoreError>],

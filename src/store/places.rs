@@ -21,7 +21,8 @@ struct Places {
 }
 
 impl Store {
-    /// Opens the store in the directory `own` with the replicas that it knows and those in `named`, which must be usable.
+    /// Opens the store in the directory `own` with the replicas that it knows and those in `named`, which must be
+    /// usable.
     ///
     /// `own` is read first. A store knows its replicas from `replicas.yaml`, which counts only if it names the store's
     /// own directory: a copy of a store that was made by hand, or is mounted elsewhere, stands alone.
@@ -47,7 +48,8 @@ impl Store {
     }
 }
 
-/// Decides which directories to open. `known` is the content of `own`'s `replicas.yaml`; `real` resolves symbolic links.
+/// Decides which directories to open. `known` is the content of `own`'s `replicas.yaml`; `real` resolves symbolic
+/// links.
 fn choose_places(
     own: &Path,
     known: Option<ReplicasFile>,

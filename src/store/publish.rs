@@ -35,8 +35,8 @@ impl Created {
 }
 
 impl Store {
-    /// Puts `bytes` into every replica as an object. An object that exists and is intact is not written again; a damaged
-    /// one is moved to `damaged/NAME.1`, `.2` and so on, and a good one is written.
+    /// Puts `bytes` into every replica as an object. An object that exists and is intact is not written again; a
+    /// damaged one is moved to `damaged/NAME.1`, `.2` and so on, and a good one is written.
     ///
     /// Objects are durable only once [`Store::commit`] has returned. A replica that fails is lost, which is a note as
     /// long as enough are left, and an error otherwise.
@@ -75,8 +75,8 @@ impl Store {
     /// Deletes the objects that were created, each where it was created. What cannot be deleted is left to the next
     /// prune.
     ///
-    /// The caller holds [`Store::lock`], so that no other writer's checkpoint names them, and knows that none of its own
-    /// does.
+    /// The caller holds [`Store::lock`], so that no other writer's checkpoint names them, and knows that none of its
+    /// own does.
     pub fn discard(&self, created: Created) {
         let sound = self.sound();
         for (object, places) in created.objects {
@@ -99,8 +99,8 @@ impl Store {
     /// Commits a checkpoint: flushes what was put, then puts its directory in place in every replica that is not lost.
     ///
     /// `objects` are all that the checkpoint needs; the tables that the manifest names may be left out. `SHA256SUMS`
-    /// lists them, sorted by name, then the manifest. After a crash at any time each replica has all of the checkpoint or
-    /// nothing of it; [`Store::open_for_writing`] makes the replicas equal again.
+    /// lists them, sorted by name, then the manifest. After a crash at any time each replica has all of the checkpoint
+    /// or nothing of it; [`Store::open_for_writing`] makes the replicas equal again.
     ///
     /// Fails with [`StoreError::NumberTaken`] if the number is taken: the first replica that can be written to decides.
     /// Fails with [`StoreError::TooFewCopies`] if too many replicas are lost on the way; some of them may have the

@@ -68,7 +68,8 @@ impl Store {
         self.health.all_lost().into_iter().map(|(index, reason)| (self.replicas[index].place(), reason)).collect()
     }
 
-    /// Returns the store reduced to the replicas that are not lost now, for work that is done in all of them or in none.
+    /// Returns the store reduced to the replicas that are not lost now, for work that is done in all of them or in
+    /// none.
     pub fn without_lost(&self) -> Store {
         let replicas: Vec<Arc<dyn Storage>> =
             self.sound().into_iter().map(|index| self.replicas[index].storage().clone()).collect();

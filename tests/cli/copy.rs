@@ -121,10 +121,7 @@ fn a_checkpoint_that_is_another_one_there_stops_the_copy_before_anything_is_writ
     env.run(&["restore", "copy@1"]).expect(0);
     let before = content(&env.path("copy"));
     let output = env.run(&["copy", "s", "--to", "copy"]).expect(4);
-    assert!(
-        output.stderr.starts_with("error: checkpoint 4 is another one in `copy`: its manifest has SHA-256 "),
-        "{output}"
-    );
+    assert!(output.stderr.starts_with("error: checkpoint 4 differs in `copy`: its manifest has SHA-256 "), "{output}");
     assert_eq!(content(&env.path("copy")), before);
 }
 
@@ -137,8 +134,8 @@ fn what_is_no_copy_of_the_store_is_not_written_to() {
     env.write("renamed/store.yaml", file.replace("job: clicks", "job: views"));
     env.write("full/precious.txt", "mine");
     for (to, words) in [
-        ("other", "error: `other` is no copy of this store: its store is 0808"),
-        ("renamed", "error: `renamed` is no copy of this store: its job is views, expected clicks"),
+        ("other", "error: `other` is not a copy of this store: its store is 0808"),
+        ("renamed", "error: `renamed` is not a copy of this store: its job is views, expected clicks"),
         ("full", "error: `full` is neither a store nor empty: it holds `precious.txt`"),
     ] {
         let before = content(&env.path(to));

@@ -16,8 +16,8 @@ pub enum ChangeKind {
 /// A key whose values differ between the checkpoints.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Change<'a> {
-    /// The task that owns the key, by the routing of the new checkpoint; by that of the old one if the new one routes it
-    /// nowhere.
+    /// The task that owns the key, by the routing of the new checkpoint; by that of the old one if the new one routes
+    /// it nowhere.
     pub task: u32,
     /// UTF-8.
     pub key: &'a [u8],

@@ -7,11 +7,11 @@ use crate::ops::read::ReadError;
 use crate::values::progress::Progress;
 
 impl Comparison {
-    /// Passes every key in scope that differs to `visit`, until there are no more or it returns false, and returns the totals
-    /// of those passed.
+    /// Passes every key in scope that differs to `visit`, until there are no more or it returns false, and returns the
+    /// totals of those passed.
     ///
-    /// Keys come in the order of the new checkpoint: by task, then by the bytes of the key. Memory is bounded by the objects
-    /// of one shard per thread and the keys that are looked up in them; with another routing by
+    /// Keys come in the order of the new checkpoint: by task, then by the bytes of the key. Memory is bounded by the
+    /// objects of one shard per thread and the keys that are looked up in them; with another routing by
     /// [`Limits::window_rows`](crate::ops::diff::Limits::window_rows).
     pub fn changes(
         &self,

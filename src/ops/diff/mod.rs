@@ -1,8 +1,8 @@
 //! `ckpt diff`: what changed between two checkpoints, of one store or of two.
 //!
-//! Content is compared, not bytes: two checkpoints are equal if they have the same keys with the same values at the same
-//! positions, however their rows are spread over segments. A segment that both share is read only to look up keys in it, and
-//! not at all if no key needs that.
+//! Content is compared, not bytes: two checkpoints are equal if they have the same keys with the same values at the
+//! same positions, however their rows are spread over segments. A segment that both share is read only to look up keys
+//! in it, and not at all if no key needs that.
 
 mod change;
 mod columns;

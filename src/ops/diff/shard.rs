@@ -46,10 +46,8 @@ struct Chains<'a> {
 
 impl<'a> Chains<'a> {
     fn new(old: &'a [IndexRow], new: &'a [IndexRow], may_share: bool) -> Chains<'a> {
-        let shared = match may_share {
-            true => old.iter().zip(new).take_while(|(old, new)| old.object == new.object).count(),
-            false => 0,
-        };
+        let is_shared = |(old, new): &(&IndexRow, &IndexRow)| old.object == new.object;
+        let shared = if may_share { old.iter().zip(new).take_while(is_shared).count() } else { 0 };
         Chains { shared: &old[..shared], old: &old[shared..], new: &new[shared..] }
     }
 
@@ -104,9 +102,10 @@ pub(super) fn compare(
             }
             outlet.is_open()
         };
-        match chains.looks_up(comparison.limits.lookup_rows) {
-            true => shard.look_up(&mut emit)?,
-            false => shard.stream(&mut emit)?,
+        if chains.looks_up(comparison.limits.lookup_rows) {
+            shard.look_up(&mut emit)?;
+        } else {
+            shard.stream(&mut emit)?;
         }
         outlet.send(batch);
         Ok(())
@@ -256,9 +255,10 @@ impl Shard<'_> {
     fn segments(&self, side: &Side, rows: &[IndexRow]) -> Result<Vec<(ObjectName, Bytes)>, ReadError> {
         let mut segments = Vec::with_capacity(rows.len());
         for row in rows {
-            match self.comparison.scope.may_be_in(row) {
-                true => segments.push((row.object, self.fetch(side, row)?)),
-                false => self.progress.advance(row.bytes),
+            if self.comparison.scope.may_be_in(row) {
+                segments.push((row.object, self.fetch(side, row)?));
+            } else {
+                self.progress.advance(row.bytes);
             }
         }
         Ok(segments)

@@ -16,8 +16,8 @@ pub struct Outcome {
 
 /// Applies the steps of `plan`, and returns the outcome of each. A step that fails does not stop the others.
 ///
-/// The file in the place of a good one is moved into `damaged/`. `progress` counts bytes. If the repair is interrupted, the
-/// steps so far count, and the next repair continues.
+/// The file in the place of a good one is moved into `damaged/`. `progress` counts bytes. If the repair is
+/// interrupted, the steps so far count, and the next repair continues.
 pub fn apply(store: &Store, plan: &RepairPlan, progress: &dyn Progress) -> Vec<Outcome> {
     progress.start(plan.steps.iter().map(|step| step.bytes).sum());
     let sources: Vec<Replica> = places(store).into_iter().flatten().map(|place| place.replica).collect();

@@ -55,7 +55,8 @@ fn is_healed(sources: &Sources<'_>, steps: &Steps, index: usize, finding: &Findi
     }
 }
 
-/// Tells whether a finding follows from a damaged manifest: its object is what its name promises, or is not needed at all.
+/// Tells whether a finding follows from a damaged manifest: its object is what its name promises, or is not needed at
+/// all.
 fn is_misjudged(sources: &Sources<'_>, index: usize, finding: &Finding) -> bool {
     let is_good = finding.subject.object().is_some_and(|object| sources.has_object(index, object));
     is_good || !finding.checkpoints.iter().any(|&sequence| may_need(sources, sequence, &finding.subject))

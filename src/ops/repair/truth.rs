@@ -54,8 +54,8 @@ impl Sources<'_> {
         Some(Truth { manifest: files.manifest.clone()?, from: *from, objects, sums })
     }
 
-    /// Returns the SHA-256 of the true manifest, and whether anything but the manifest itself says so. The strongest kind
-    /// of witness that exists decides, if all of its kind agree.
+    /// Returns the SHA-256 of the true manifest, and whether anything but the manifest itself says so. The strongest
+    /// kind of witness that exists decides, if all of its kind agree.
     fn witnessed(&self, sequence: Sequence, copies: &[(usize, CheckpointFiles)]) -> Option<(Digest, bool)> {
         let roots = || copies.iter().map(|(_, files)| &files.root);
         let consistent = roots().filter(|root| root.is_consistent()).filter_map(|root| root.sha256).collect();

@@ -61,8 +61,8 @@ pub fn plan_export(
 /// Writes the files of `plan`. The directory gets its name once everything in it is complete and flushed; until then it
 /// has another name, beside the target.
 ///
-/// Parquet files that an interrupted attempt at the same plan has completed are verified and kept; the single file of the
-/// other formats is written again. If the system fails, the completed files are kept for the next attempt.
+/// Parquet files that an interrupted attempt at the same plan has completed are verified and kept; the single file of
+/// the other formats is written again. If the system fails, the completed files are kept for the next attempt.
 pub fn apply_export(
     store: &Store,
     plan: &ExportPlan,

@@ -43,8 +43,8 @@ pub struct Seek {
 /// Plans to commit, at `now`, a checkpoint with the content of checkpoint `sequence`.
 ///
 /// Each of `positions` replaces the old checkpoint's position in its partition, and keeps that one's task and cut. The
-/// state is not changed. The latest checkpoint may be damaged, as long as it has a manifest that can be named as the parent.
-/// Fails with [`RestoreError::AlreadyLatest`] if `sequence` is the latest and no position is given, and with
+/// state is not changed. The latest checkpoint may be damaged, as long as it has a manifest that can be named as the
+/// parent. Fails with [`RestoreError::AlreadyLatest`] if `sequence` is the latest and no position is given, and with
 /// [`RestoreError::NoPartition`] for a partition that the checkpoint does not have.
 pub fn plan_rollback(
     store: &Store,
@@ -129,7 +129,8 @@ impl RollbackPlan {
 
 /// Verifies every byte of the old checkpoint, then commits the checkpoint of `plan`.
 ///
-/// Locks the store for writing; `holder` says who does it. Fails with [`RestoreError::Moved`] if the plan is out of date.
+/// Locks the store for writing; `holder` says who does it. Fails with [`RestoreError::Moved`] if the plan is out of
+/// date.
 pub fn apply_rollback(
     store: &Store,
     plan: &RollbackPlan,
@@ -137,8 +138,8 @@ pub fn apply_rollback(
     progress: &dyn Progress,
 ) -> Result<Committed, RestoreError> {
     let _lock = store.lock(holder)?;
-    // A run that died may have committed the latest checkpoint to some replicas only: below the new checkpoint the others
-    // would never get it.
+    // A run that died may have committed the latest checkpoint to some replicas only: below the new checkpoint the
+    // others would never get it.
     store.make_equal()?;
     // The objects are old, of a checkpoint that a prune could be removing.
     let _prune_lock = store.lock_prune(holder)?;

@@ -1,8 +1,8 @@
 //! A directory that is filled beside its final place, over several attempts if need be.
 //!
-//! Beside the target `NAME` are `NAME.ckpt-restore`, the directory, and `NAME.ckpt-restore.journal`, which says what it is
-//! for and which files in it are complete. The journal exists before the directory does, and the process that fills the
-//! directory locks it. A complete directory is renamed to its final name, then the journal is removed.
+//! Beside the target `NAME` are `NAME.ckpt-restore`, the directory, and `NAME.ckpt-restore.journal`, which says what
+//! it is for and which files in it are complete. The journal exists before the directory does, and the process that
+//! fills the directory locks it. A complete directory is renamed to its final name, then the journal is removed.
 
 use std::collections::HashMap;
 use std::fs::{self, File, OpenOptions, TryLockError};
@@ -48,7 +48,8 @@ struct Record {
 }
 
 impl Staging {
-    /// Continues an earlier attempt at the same `purpose`, a single line, or starts over. Creates the parent directories.
+    /// Continues an earlier attempt at the same `purpose`, a single line, or starts over. Creates the parent
+    /// directories.
     ///
     /// Fails with [`RestoreError::InProgress`] if another process is filling the directory, and with
     /// [`RestoreError::TargetTaken`] if something else is in its place.

@@ -50,8 +50,8 @@ pub(super) struct Chains {
 }
 
 impl Chains {
-    /// Adds the chains of checkpoint `user`. A known chain is not added again, unless this checkpoint says something else
-    /// about it.
+    /// Adds the chains of checkpoint `user`. A known chain is not added again, unless this checkpoint says something
+    /// else about it.
     pub(super) fn add(
         &mut self,
         user: usize,
@@ -87,8 +87,8 @@ impl Chains {
     }
 }
 
-/// Groups chains, so that each chain of a group is a prefix of the group's first: they are read in one go. Returns their
-/// indexes.
+/// Groups chains, so that each chain of a group is a prefix of the group's first: they are read in one go. Returns
+/// their indexes.
 pub(super) fn group(roots: &[RootRead], chains: &[Chain]) -> Vec<Vec<usize>> {
     let mut longest_first: Vec<usize> = (0..chains.len()).collect();
     longest_first.sort_by_key(|&place| std::cmp::Reverse(chains[place].rows.len()));

@@ -11,8 +11,8 @@ pub enum Choice<'a> {
     #[default]
     All,
     Sample(Sample),
-    /// Those that have not been read for the longest time, one after another, until it is enough. Objects that were never
-    /// read come first.
+    /// Those that have not been read for the longest time, one after another, until it is enough. Objects that were
+    /// never read come first.
     Turn {
         read_times: &'a ReadTimes,
         /// Tells that no more objects are to be read.
@@ -30,7 +30,8 @@ impl fmt::Debug for Choice<'_> {
     }
 }
 
-/// One of `parts` equal parts of all objects, a different one each day: after that many days in a row all have been read.
+/// One of `parts` equal parts of all objects, a different one each day: after that many days in a row all have been
+/// read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Sample {
     /// The number of parts, at least 1.
@@ -40,8 +41,8 @@ pub struct Sample {
 }
 
 impl Sample {
-    /// Tells whether `object` is in the part: the first 8 bytes of its SHA-256, as a big-endian number, and the day have
-    /// the same remainder.
+    /// Tells whether `object` is in the part: the first 8 bytes of its SHA-256, as a big-endian number, and the day
+    /// have the same remainder.
     pub fn includes(&self, object: ObjectName) -> bool {
         let first: [u8; 8] = object.digest.as_bytes()[..8].try_into().expect("a digest is longer");
         u64::from_be_bytes(first) % self.parts == self.day % self.parts

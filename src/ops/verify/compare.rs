@@ -10,8 +10,8 @@ use crate::store::records::history::Departures;
 use crate::values::digest::Digest;
 use crate::values::id::Sequence;
 
-/// Finds checkpoints that a replica is missing, and those that differ between replicas. A checkpoint that was removed on
-/// purpose may be gone in one replica before the others.
+/// Finds checkpoints that a replica is missing, and those that differ between replicas. A checkpoint that was removed
+/// on purpose may be gone in one replica before the others.
 pub(super) fn compare(checks: &mut [ReplicaCheck], departures: &Departures) {
     let mut holders: BTreeMap<Sequence, String> = BTreeMap::new();
     let mut manifests: HashMap<Sequence, (Digest, String)> = HashMap::new();

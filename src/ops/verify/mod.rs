@@ -1,7 +1,7 @@
 //! `ckpt verify`: proves that everything that was committed still exists, in every replica.
 //!
-//! Every checkpoint's own files are read first: they name the objects that must exist. Then each object is checked once in
-//! each replica, however many checkpoints share it. A finding never stops the rest.
+//! Every checkpoint's own files are read first: they name the objects that must exist. Then each object is checked
+//! once in each replica, however many checkpoints share it. A finding never stops the rest.
 
 mod agreement;
 mod chains;

@@ -39,8 +39,8 @@ fn place(store: &Store, replica: Replica, store_file: Option<Arc<StoreError>>) -
     }
 }
 
-/// Tells whether the checkpoints of `replica` are of `store`, whatever its `store.yaml` says: the newest manifest that can
-/// be read decides.
+/// Tells whether the checkpoints of `replica` are of `store`, whatever its `store.yaml` says: the newest manifest that
+/// can be read decides.
 pub(in crate::ops) fn is_of_store(replica: &Replica, store: &Store) -> bool {
     let sequences = replica.sequences().unwrap_or_default();
     let roots = sequences.into_iter().rev().map(|sequence| replica.read_root(&store.file, sequence).manifest);

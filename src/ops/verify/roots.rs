@@ -102,7 +102,8 @@ fn check_manifest(root: &RootRead, promised: Option<Digest>, findings: &mut Find
     }
 }
 
-/// Checks that `found` is the manifest of `parent`. A parent whose manifest has a finding of its own is not reported twice.
+/// Checks that `found` is the manifest of `parent`. A parent whose manifest has a finding of its own is not reported
+/// twice.
 fn check_link(sequence: Sequence, parent: Parent, found: &RootRead, findings: &mut Findings) {
     let subject = Subject::Manifest(sequence);
     let expected = format!("parent {} with SHA-256 {}", parent.sequence.0, parent.sha256);

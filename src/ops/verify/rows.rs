@@ -98,8 +98,8 @@ fn check_group(
     (checks, read_bytes)
 }
 
-/// Checks the rows of chains that are prefixes of the first. If the first cannot be read to its end, returns the findings
-/// about it as an error.
+/// Checks the rows of chains that are prefixes of the first. If the first cannot be read to its end, returns the
+/// findings about it as an error.
 fn check_chains(
     store: &Store,
     roots: &[RootRead],
@@ -170,8 +170,8 @@ fn row_findings(chain: &Chain, seen: &[SegmentRows], users: &[Sequence]) -> Find
     findings
 }
 
-/// Hands the keys of every segment of `chain`, with the segment's index, to `inspect`, and counts the keys that are live in
-/// the base, in the base with the first delta, and so on.
+/// Hands the keys of every segment of `chain`, with the segment's index, to `inspect`, and counts the keys that are
+/// live in the base, in the base with the first delta, and so on.
 fn count_live_keys(
     store: &Store,
     columns: &[Column],

@@ -239,9 +239,10 @@ fn newest_of_periods<P: Eq + std::hash::Hash>(
             break;
         }
         let period = period(candidate.created);
-        let is_first = match in_order[at] {
-            true => seen.insert(period),
-            false => !seen.contains(&period) && seen_out_of_order.insert(period),
+        let is_first = if in_order[at] {
+            seen.insert(period)
+        } else {
+            !seen.contains(&period) && seen_out_of_order.insert(period)
         };
         if is_first {
             newest.push(at);

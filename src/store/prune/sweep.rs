@@ -130,8 +130,8 @@ impl Sweep<'_> {
         Ok(())
     }
 
-    /// Records what is removed. On a full disk, a prune without a grace period deletes directories of removed checkpoints
-    /// until there is space for the event.
+    /// Records what is removed. On a full disk, a prune without a grace period deletes directories of removed
+    /// checkpoints until there is space for the event.
     fn record_removal(&self) -> Result<(), PruneError> {
         let plan = self.plan;
         let mut sacrificed = plan.removed().map(|checkpoint| checkpoint.sequence);
@@ -176,8 +176,8 @@ fn doomed_dir(directory: &str, sequence: Sequence) -> RelPath {
     RelPath::new(format!("{directory}/{TEMPORARY_PREFIX}pruned-{sequence}")).expect("the name is plain")
 }
 
-/// Renames a directory, and replaces an older one of that name, which is of the same checkpoint. A missing directory was
-/// renamed by a prune that was stopped.
+/// Renames a directory, and replaces an older one of that name, which is of the same checkpoint. A missing directory
+/// was renamed by a prune that was stopped.
 fn rename_over(storage: &dyn Storage, from: &RelPath, to: &RelPath) -> Result<(), StorageError> {
     match storage.rename(from, to) {
         Err(StorageError::Exists { .. }) => {

@@ -25,8 +25,8 @@ pub struct UndoPlan {
 
 /// Plans to bring back what the last prune removed, as far as it still exists.
 ///
-/// Fails with [`PruneError::NothingToUndo`] if nothing of it exists, with [`PruneError::ObjectsGone`] if objects are gone,
-/// and with [`StoreError::NumberTaken`] if there is another checkpoint with one of the numbers.
+/// Fails with [`PruneError::NothingToUndo`] if nothing of it exists, with [`PruneError::ObjectsGone`] if objects are
+/// gone, and with [`StoreError::NumberTaken`] if there is another checkpoint with one of the numbers.
 pub fn plan_undo(store: &Store, progress: &dyn Progress) -> Result<UndoPlan, PruneError> {
     let mut survey = Survey::list(store)?;
     let waiting = survey.pruned();

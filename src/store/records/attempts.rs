@@ -134,8 +134,8 @@ impl AttemptLog {
         log
     }
 
-    /// Logs an attempt in every replica that can be written to, and gives it its number. If that fails, the line is lost:
-    /// the log never makes a checkpoint fail.
+    /// Logs an attempt in every replica that can be written to, and gives it its number. If that fails, the line is
+    /// lost: the log never makes a checkpoint fail.
     pub fn add(&mut self, store: &Store, attempt: Attempt) {
         self.last = self.last.saturating_add(1);
         let error = attempt.error.map(|error| error.chars().take(MAX_ERROR_CHARS).collect());

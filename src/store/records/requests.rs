@@ -69,7 +69,8 @@ impl Answer {
 }
 
 impl Store {
-    /// Asks the run that holds the store for a checkpoint. `id` is 32 random hexadecimal digits; `holder` says who asks.
+    /// Asks the run that holds the store for a checkpoint. `id` is 32 random hexadecimal digits; `holder` says who
+    /// asks.
     pub fn request(&self, id: &str, holder: &str, now: Timestamp) -> Result<(), StoreError> {
         let file = RequestFile { format: FORMAT, time: in_milliseconds(now), holder };
         Ok(self.replicas[0].storage().create(&layout::request(id), yaml::to_string(&file).as_bytes())?)

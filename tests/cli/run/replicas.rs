@@ -267,7 +267,7 @@ fn reading_falls_back_to_the_other_replica_and_says_so() {
             || line.starts_with("warning: cannot use `store/objects/")
     });
     assert!(warnings.count() >= 2, "{output}");
-    assert!(output.stderr.contains(", and read it from `$DIR/r`: object `"), "{output}");
+    assert!(output.stderr.contains(", reading it from `$DIR/r` instead: object `"), "{output}");
     let output = run(&env, 0);
     assert!(output.stderr.contains("warning: counting: cannot use `store/"), "{output}");
     let healed = env.run(&["verify", "store", "--repair"]).expect(0);
