@@ -143,7 +143,7 @@ impl LiveLine {
         match &self.shown {
             Shown::Live { bar, .. } => bar.set_message(escape(text).into_owned()),
             Shown::Plain { last } => {
-                if is_due(&mut lock(&last), Instant::now()) {
+                if is_due(&mut lock(last), Instant::now()) {
                     self.screen.print(&escape(text));
                 }
             }
@@ -157,7 +157,7 @@ impl LiveLine {
             Shown::Live { bar, has_bar } => {
                 bar.set_length(total);
                 bar.set_position(position);
-                let mut has_bar = lock(&has_bar);
+                let mut has_bar = lock(has_bar);
                 if !*has_bar {
                     // What earlier runs did says nothing about the speed of this one.
                     bar.reset_eta();
