@@ -2,12 +2,13 @@
 
 use std::fmt;
 use std::io::{Write as _, stderr};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle, WeakProgressBar};
 
 use crate::cli::text::escape;
+use crate::values::lock::lock;
 use crate::values::progress::Progress;
 
 /// The time between two plain lines without a terminal.
@@ -37,7 +38,7 @@ impl Screen {
 
     /// Hides the live line while `print` runs.
     pub fn around<R>(&self, print: impl FnOnce() -> R) -> R {
-        let bar = self.live.lock().unwrap_or_else(PoisonError::into_inner).as_ref().and_then(WeakProgressBar::upgrade);
+        let bar = lock(&self.live).as_ref().and_then(WeakProgressBar::upgrade);
         match bar {
             Some(bar) if !bar.is_finished() => bar.suspend(print),
             _ => print(),
@@ -45,7 +46,7 @@ impl Screen {
     }
 
     fn set_live(&self, bar: &ProgressBar) {
-        *self.live.lock().unwrap_or_else(PoisonError::into_inner) = Some(bar.downgrade());
+        *lock(&self.live) = Some(bar.downgrade());
     }
 }
 
@@ -142,7 +143,7 @@ impl LiveLine {
         match &self.shown {
             Shown::Live { bar, .. } => bar.set_message(escape(text).into_owned()),
             Shown::Plain { last } => {
-                if is_due(&mut last.lock().unwrap_or_else(PoisonError::into_inner), Instant::now()) {
+                if is_due(&mut lock(last), Instant::now()) {
                     self.screen.print(&escape(text));
                 }
             }
@@ -156,7 +157,7 @@ impl LiveLine {
             Shown::Live { bar, has_bar } => {
                 bar.set_length(total);
                 bar.set_position(position);
-                let mut has_bar = has_bar.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut has_bar = lock(has_bar);
                 if !*has_bar {
                     // What earlier runs did says nothing about the speed of this one.
                     bar.reset_eta();

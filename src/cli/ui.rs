@@ -2,7 +2,7 @@
 
 use std::env;
 use std::io::{self, BufWriter, IsTerminal as _, Write};
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use clap::builder::StyledStr;
 use jiff::Zoned;
@@ -19,6 +19,7 @@ use crate::cli::progress::{Bar, LiveLine, Screen, Unit};
 use crate::cli::table::{Look, Table};
 use crate::cli::text::{escape, escape_lines};
 use crate::store::Store;
+use crate::values::lock::lock;
 
 /// Prints everything that the program says.
 pub struct Ui {
@@ -164,12 +165,12 @@ impl Ui {
 
     /// Remembers a store, whose notes (such as a read from another replica) are printed at the end.
     pub(super) fn opened(&self, store: &Store) {
-        self.stores.lock().unwrap_or_else(PoisonError::into_inner).push(store.clone());
+        lock(&self.stores).push(store.clone());
     }
 
     /// Prints the notes of all opened stores as warnings.
     pub(super) fn warn_of_stores(&self) {
-        let stores = self.stores.lock().unwrap_or_else(PoisonError::into_inner);
+        let stores = lock(&self.stores);
         stores.iter().flat_map(Store::take_notes).for_each(|note| self.warn(note.to_string()));
     }
 

@@ -1,7 +1,9 @@
 //! The tasks of a job without a key: one per partition.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, RwLock};
+
+use crate::values::lock::{read, write};
 
 /// The number of tasks of a job without a key that follows its input. Files that appear later get free tasks.
 pub const FOLLOWING_TASKS: u32 = 65_536;
@@ -56,7 +58,7 @@ impl PartitionTasks {
 
     /// Returns the number of the partition `name`, which is added if it is new, or `None` if no task is free.
     pub fn number(&self, name: &str) -> Option<u32> {
-        let mut entries = self.entries.write().unwrap_or_else(PoisonError::into_inner);
+        let mut entries = write(&self.entries);
         if let Some(&number) = entries.by_name.get(name) {
             return u32::try_from(number).ok();
         }
@@ -76,12 +78,12 @@ impl PartitionTasks {
     ///
     /// If there is no such partition.
     pub fn entry(&self, number: u32) -> (Arc<str>, u32) {
-        let entries = self.entries.read().unwrap_or_else(PoisonError::into_inner);
+        let entries = read(&self.entries);
         entries.list[number as usize].clone()
     }
 
     pub fn task(&self, name: &str) -> Option<u32> {
-        let entries = self.entries.read().unwrap_or_else(PoisonError::into_inner);
+        let entries = read(&self.entries);
         entries.by_name.get(name).map(|&number| entries.list[number].1)
     }
 }

@@ -1,6 +1,8 @@
 //! The partition that each stream of a run belongs to.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, RwLock};
+
+use crate::values::lock::{read, write};
 
 /// The partition that each stream of a run belongs to. Streams can be added during the run.
 #[derive(Debug, Default)]
@@ -14,7 +16,7 @@ impl StreamNames {
 
     /// Adds the next stream.
     pub fn push(&self, name: Arc<str>) {
-        self.0.write().unwrap_or_else(PoisonError::into_inner).push(name);
+        write(&self.0).push(name);
     }
 
     /// Returns the partition of stream `number`.
@@ -23,6 +25,6 @@ impl StreamNames {
     ///
     /// If there is no such stream.
     pub fn get(&self, number: u32) -> Arc<str> {
-        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner)[number as usize])
+        Arc::clone(&read(&self.0)[number as usize])
     }
 }

@@ -1,13 +1,14 @@
 //! `ckpt latest`: the newest checkpoint, and the newest that is intact.
 
 use std::collections::HashSet;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use crate::format::layout::ObjectName;
 use crate::format::manifest::ObjectRef;
 use crate::ops::read::{ReadError, Snapshot};
 use crate::store::{Committed, Store, StoreError};
 use crate::values::id::Sequence;
+use crate::values::lock::lock;
 use crate::values::parallel;
 use crate::values::progress::Progress;
 
@@ -47,7 +48,7 @@ fn prove(
     total_bytes: &mut u64,
     progress: &dyn Progress,
 ) -> Result<Committed, ReadError> {
-    let known = || good.lock().unwrap_or_else(PoisonError::into_inner);
+    let known = || lock(good);
     let snapshot = Snapshot::open(store, sequence)?;
     snapshot.positions(store)?;
     let objects: Vec<ObjectRef> =

@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::ops::Range;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use bytes::Bytes;
 
 use crate::storage::error::StorageError;
 use crate::storage::{Entry, EntryKind, LockGuard, Storage};
+use crate::values::lock::lock;
 use crate::values::relpath::RelPath;
 
 /// Keeps bytes in memory. A clone shares the same bytes, as another process would.
@@ -37,7 +38,7 @@ impl MemoryStorage {
     }
 
     fn content(&self) -> MutexGuard<'_, Content> {
-        self.content.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.content)
     }
 }
 

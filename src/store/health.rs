@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 
 use crate::storage::LockGuard;
 use crate::values::id::Sequence;
+use crate::values::lock::lock;
 use crate::values::units::Bytes;
 
 /// The most notes that are kept until they are taken; a broken replica could cause one per object.
@@ -84,7 +85,7 @@ struct State {
 
 impl Health {
     fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 
     /// Returns why replica `index` cannot be written to, if so.

@@ -1,7 +1,7 @@
 //! Writing: objects first, then the checkpoint that names them.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use crate::format::layout::{self, MANIFEST_FILE, ObjectKind, ObjectName, SUMS_FILE};
 use crate::format::manifest::{Manifest, ObjectRef};
@@ -11,6 +11,7 @@ use crate::store::root::Committed;
 use crate::store::store::Store;
 use crate::values::digest::Digest;
 use crate::values::id::Sequence;
+use crate::values::lock::lock;
 
 /// The outcome of putting bytes into the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,7 +65,7 @@ impl Store {
         let created = Mutex::new(created);
         let put = self.on_sound(|index, replica| {
             if replica.put(object, bytes)? {
-                let mut created = created.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut created = lock(&created);
                 created.objects.entry(object).or_default().insert(index);
             }
             Ok(())

@@ -9,11 +9,12 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use crate::ops::restore::error::{RestoreError, io_error};
 use crate::storage::durable::{flush_directory, make_directory};
 use crate::values::digest::Digest;
+use crate::values::lock::lock;
 
 /// The most that is read of a journal, in bytes; a line has about a hundred.
 const MAX_JOURNAL_BYTES: u64 = 64 << 20;
@@ -120,7 +121,7 @@ impl Staging {
     /// Records that `file`, with this SHA-256, is complete and flushed.
     pub(super) fn record(&self, file: &ExportedFile, sha256: Digest) -> Result<(), RestoreError> {
         let line = format!("{sha256} {} {} {}\n", file.rows, file.bytes, file.name);
-        let mut journal = self.journal.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut journal = lock(&self.journal);
         // One write: a line that a crash tears has no end, and does not count.
         journal.write_all(line.as_bytes()).map_err(io_error("write", &self.journal_path))
     }

@@ -1,7 +1,7 @@
 //! What checkpoints need, according to their tables and `SHA256SUMS`.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use crate::format::index::{self, IndexRow};
 use crate::format::layout::{self, ObjectName};
@@ -21,6 +21,7 @@ use crate::store::{RootRead, Store};
 use crate::values::digest::Digest;
 use crate::values::error_chain::in_one_line;
 use crate::values::id::Sequence;
+use crate::values::lock::lock;
 use crate::values::parallel;
 use crate::values::yaml;
 use crate::values::yaml::YamlError;
@@ -100,7 +101,7 @@ impl Body {
         let mut index = None;
         if let Some(manifest) = root.usable() {
             body.add_all(FindingCode::ManifestWrong, manifest, manifest_problems(manifest));
-            let new_job = jobs.lock().unwrap_or_else(PoisonError::into_inner).insert(manifest.tables.job.object);
+            let new_job = lock(jobs).insert(manifest.tables.job.object);
             index = body.read_tables(store, root.sequence, manifest, new_job);
             let tables = [manifest.tables.index, manifest.tables.positions, manifest.tables.job];
             let objects = match &index {

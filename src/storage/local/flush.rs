@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 
 use rustix::fs::Mode;
 use rustix::io::Errno;
@@ -12,6 +12,7 @@ use crate::storage::durable::flush_opened;
 use crate::storage::error::StorageError;
 use crate::storage::local::directory::{DIRECTORY, open_beneath};
 use crate::storage::local::root::{Root, ancestors};
+use crate::values::lock::lock;
 
 /// Creates and flushes directories, which are named relative to the root; the empty path is the root.
 #[derive(Debug, Default)]
@@ -32,7 +33,7 @@ struct Directories {
 
 impl Flusher {
     fn directories(&self) -> MutexGuard<'_, Directories> {
-        self.directories.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.directories)
     }
 
     /// Records that the entries of `dir` need a flush, and so does `dir` itself if it has never had one.
@@ -84,7 +85,7 @@ impl Flusher {
 
     /// Flushes those of `dirs` that need it.
     fn flush(&self, root: &Root, dirs: impl IntoIterator<Item = String>) -> Result<(), StorageError> {
-        let _alone = self.flushing.lock().unwrap_or_else(PoisonError::into_inner);
+        let _alone = lock(&self.flushing);
         for dir in dirs {
             // Removed before the flush: whatever is created meanwhile adds it again.
             if !self.directories().touched.remove(&dir) {

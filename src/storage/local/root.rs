@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
@@ -12,6 +12,7 @@ use rustix::io::Errno;
 use crate::storage::durable::make_directory;
 use crate::storage::error::StorageError;
 use crate::storage::local::directory::{DIRECTORY, READ, open_beneath};
+use crate::values::lock::lock;
 use crate::values::relpath::RelPath;
 
 /// The root of a storage.
@@ -50,7 +51,7 @@ impl Root {
     }
 
     fn known(&self) -> MutexGuard<'_, Option<OwnedFd>> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.known)
     }
 
     /// Opens the root itself.

@@ -1,6 +1,6 @@
 //! Reports the events and the status of a run, on the terminal or in the log.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -10,6 +10,7 @@ use super::events::texts;
 use crate::cli::log::{Journal, Level};
 use crate::cli::progress::LiveLine;
 use crate::runner::observer::{Observer, RunEvent, Status};
+use crate::values::lock::lock;
 use crate::values::units::{Bytes, Count, Rate, Span};
 
 /// The time between two `progress` events in the log.
@@ -74,7 +75,7 @@ impl Observer for LogWriter {
     }
 
     fn status(&self, status: &Status) {
-        let mut last = self.last_progress.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut last = lock(&self.last_progress);
         if last.elapsed() < PROGRESS_EVERY {
             return;
         }
