@@ -81,7 +81,7 @@ impl Step {
 
 /// Tells whether `manifest` is the manifest in the checkpoint directory at `path`.
 fn has_manifest(storage: &dyn Storage, path: &RelPath, manifest: &Bytes) -> bool {
-    let path = layout::file_in(&path, MANIFEST_FILE);
+    let path = layout::file_in(path, MANIFEST_FILE);
     storage.get(&path, Manifest::MAX_BYTES).is_ok_and(|found| found == manifest)
 }
 
