@@ -1,6 +1,25 @@
 //! Checkpoints for stateful jobs: run them, resume them, and look after what they leave behind.
 //!
-//! The crate is built in floors; a file knows its own floor and those below it. `docs/architecture.md` is the map.
+//! Two entrances are promised to other programs, and change only with a version:
+//!
+//! - [`cli::main_with`] is the `ckpt` command, with processors of your own.
+//! - [`runner::process::processor`] is the interface of a processor: what a job with `process: {native: NAME}` does with
+//!   each record. `examples/runner.rs` has one, and `docs/runner.md` explains it.
+//!
+//! ```no_run
+//! use std::process::ExitCode;
+//!
+//! use ckpt::cli;
+//! use ckpt::runner::process::processor::Processors;
+//!
+//! fn main() -> ExitCode {
+//!     cli::main_with(&Processors::default())
+//! }
+//! ```
+//!
+//! Everything else is public for the tests, benches and examples of the project itself, and may change at any time.
+//!
+//! The crate is built in floors: a file knows its own floor and those below it. `docs/architecture.md` is the map.
 //!
 //! | floor | where |
 //! | --- | --- |

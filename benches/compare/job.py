@@ -33,14 +33,14 @@ class Bench:
         self.work = os.path.join(os.path.abspath(options.work), self.size)
         self.root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
         self.target = os.path.abspath(options.target)
-        self.ckpt = os.path.abspath(options.ckpt or os.path.join(self.target, 'release/ckpt'))
+        self.ckpt = os.path.abspath(options.ckpt or os.path.join(self.target, 'dist/ckpt'))
         os.makedirs(self.work, exist_ok=True)
 
     def path(self, *parts):
         return os.path.join(self.work, *parts)
 
     def example(self, name):
-        return os.path.join(self.target, 'release/examples', name)
+        return os.path.join(self.target, 'dist/examples', name)
 
     def make(self, name, write):
         """Makes an input or a store once, and returns its path."""

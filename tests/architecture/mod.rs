@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::sync::LazyLock;
 
 use regex::Regex;
 
@@ -26,6 +27,22 @@ const FLOORS: [(&str, u8); 9] = [
 
 /// Modules that do not know each other although their floors would let them: who, and whom not.
 const STRANGERS: [(&str, &str); 3] = [("ops", "runner"), ("runner", "ops"), ("storage", "format")];
+
+/// The rooms of the runner, from the ground up. A room knows itself and those below it; the files in one entry are one room.
+const ROOMS: &[&[&str]] = &[
+    &["encoder_slots", "rejected", "storage_opener", "ticket", "wall_clock"],
+    &["state"],
+    &["process"],
+    &["output"],
+    &["error", "lineage", "messages", "observer", "options"],
+    &["resume"],
+    &["checkpoint"],
+    &["pipeline"],
+    &["check"],
+];
+
+/// Rooms on one height, which do not know each other: who, and whom not.
+const NEIGHBORS: [(&str, &str); 1] = [("checkpoint", "resume")];
 
 /// The homes of crates that are easily used everywhere: what begins with the path is one.
 const HOMES: [(&str, &[&str]); 17] = [
@@ -91,8 +108,50 @@ fn the_code_depends_downwards_only() {
 }
 
 #[test]
+fn each_room_of_the_runner_knows_only_those_below_it() {
+    let broken: Vec<String> = FILES
+        .iter()
+        .flat_map(|(module, imports)| imports.code.iter().filter_map(|path| climbs(module, path)))
+        .collect();
+    assert!(broken.is_empty(), "{}", broken.join("\n"));
+    let path = |path: &str| path.split("::").map(str::to_owned).collect::<Vec<_>>();
+    for (from, to) in [
+        ("runner::state::shard", "runner::process::window"),
+        ("runner::resume::adapt", "runner::pipeline::run"),
+        ("runner::messages", "runner::checkpoint::draft"),
+        ("runner::checkpoint::draft", "runner::resume::recover"),
+    ] {
+        assert!(climbs(&path(from), &path(to)).is_some(), "{from} may not know {to}");
+    }
+    for (from, to) in [("runner::pipeline::run", "runner::state::shard"), ("runner::state::row", "format::rows::Row")] {
+        assert_eq!(climbs(&path(from), &path(to)), None);
+    }
+}
+
+/// Returns a line if `module`, a room of the runner, may not know what is at `path`.
+fn climbs(module: &[String], path: &[String]) -> Option<String> {
+    let [here, there] = [module, path].map(|path| match path {
+        [floor, room, ..] if floor == "runner" => Some(room.as_str()),
+        _ => None,
+    });
+    let (here, there) = (here?, there?);
+    let height = |room: &str| ROOMS.iter().position(|rooms| rooms.contains(&room));
+    let may = height(there)? <= height(here)? && !NEIGHBORS.contains(&(here, there));
+    (!may).then(|| format!("{} uses `crate::{}`, which is above it", module.join("::"), path.join("::")))
+}
+
+#[test]
+fn every_file_of_the_runner_is_in_a_room() {
+    let rooms: BTreeSet<&str> = ROOMS.iter().flat_map(|rooms| rooms.iter().copied()).collect();
+    let found: BTreeSet<&str> =
+        FILES.keys().filter(|path| path.len() > 1 && path[0] == "runner").map(|path| path[1].as_str()).collect();
+    assert_eq!(rooms, found);
+}
+
+#[test]
 fn no_files_import_each_other_in_a_circle() {
-    let circles = imports::circles(&files().into_iter().map(|(module, imports)| (module, imports.code)).collect());
+    let circles =
+        imports::circles(&FILES.iter().map(|(module, imports)| (module.clone(), imports.code.clone())).collect());
     let show = |circle: &Vec<Module>| circle.iter().map(|module| module.join("::")).collect::<Vec<_>>().join(", ");
     assert!(
         circles.is_empty(),
@@ -210,8 +269,8 @@ fn floor(module: &str) -> u8 {
     FLOORS.iter().find(|(name, _)| *name == module).map_or(0, |(_, floor)| *floor)
 }
 
-/// Returns every file below `src` as a module, with what it imports.
-fn files() -> BTreeMap<Module, Imports> {
+/// Every file below `src` as a module, with what it imports.
+static FILES: LazyLock<BTreeMap<Module, Imports>> = LazyLock::new(|| {
     let files: BTreeMap<Module, String> =
         repository::files("src").into_iter().filter_map(|file| Some((imports::module_of(&file)?, file))).collect();
     let modules: BTreeSet<Module> = files.keys().cloned().collect();
@@ -221,7 +280,7 @@ fn files() -> BTreeMap<Module, Imports> {
         (module, imports)
     };
     files.into_iter().map(read).collect()
-}
+});
 
 /// Returns the names of the modules right below `module`.
 fn children(modules: &BTreeSet<Module>, module: &[String]) -> BTreeSet<String> {

@@ -1,6 +1,8 @@
 //! What is done with each record: the trait that the built-in aggregates implement, and that your own runner can
 //! implement.
 
+#![warn(missing_docs)]
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
@@ -95,6 +97,7 @@ impl<'a> Context<'a> {
         Context { key }
     }
 
+    /// Returns the key of the row.
     pub fn key(&self) -> &'a str {
         std::str::from_utf8(self.key).expect("keys are UTF-8")
     }

@@ -1,5 +1,7 @@
 //! A row that is open for change.
 
+#![warn(missing_docs)]
+
 use crate::format::rows::{RowCodec, int_at, number_at};
 use crate::runner::state::rows::{put_u32, u32_at};
 use crate::runner::state::sketch::Sketch;
