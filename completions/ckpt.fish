@@ -56,7 +56,7 @@ complete -c ckpt -n "__fish_ckpt_using_subcommand run" -l color -d 'When to use 
 always\t'Everywhere'
 never\t'Nowhere'"
 complete -c ckpt -n "__fish_ckpt_using_subcommand run" -l must-resume -d 'Fail if there is no checkpoint to resume from'
-complete -c ckpt -n "__fish_ckpt_using_subcommand run" -l latest-good -d 'If the latest checkpoint is damaged, resume from the newest intact one; reports what is lost, and moves away outputs that the skipped checkpoints published'
+complete -c ckpt -n "__fish_ckpt_using_subcommand run" -l latest-good -d 'If the latest checkpoint is damaged, resume from the newest intact one; report what is lost, and move away outputs that the skipped checkpoints published'
 complete -c ckpt -n "__fish_ckpt_using_subcommand run" -l json -d 'Print the answer as JSON'
 complete -c ckpt -n "__fish_ckpt_using_subcommand run" -s q -l quiet -d 'Print no notes and no progress; warnings and errors are still printed'
 complete -c ckpt -n "__fish_ckpt_using_subcommand run" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -108,7 +108,7 @@ complete -c ckpt -n "__fish_ckpt_using_subcommand inspect" -l json -d 'Print the
 complete -c ckpt -n "__fish_ckpt_using_subcommand inspect" -s q -l quiet -d 'Print no notes and no progress; warnings and errors are still printed'
 complete -c ckpt -n "__fish_ckpt_using_subcommand inspect" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ckpt -n "__fish_ckpt_using_subcommand verify" -l sample -d 'Read only one Nth of the objects, a different part each day' -r
-complete -c ckpt -n "__fish_ckpt_using_subcommand verify" -l for -d 'Start no more reads after this time, such as `10m`; the next run continues with the objects not read for longest' -r
+complete -c ckpt -n "__fish_ckpt_using_subcommand verify" -l for -d 'Stop starting new reads after this time, such as `10m`; next time, start with the objects unread for longest' -r
 complete -c ckpt -n "__fish_ckpt_using_subcommand verify" -l state -d 'The file where --for records when each object was read; must be outside the store' -r -F
 complete -c ckpt -n "__fish_ckpt_using_subcommand verify" -l replica -d 'Also check a replica that the store does not know; can be repeated' -r -F
 complete -c ckpt -n "__fish_ckpt_using_subcommand verify" -l color -d 'When to use color; `auto` means on a terminal, unless NO_COLOR is set' -r -f -a "auto\t'On a terminal'
@@ -137,7 +137,7 @@ complete -c ckpt -n "__fish_ckpt_using_subcommand restore" -l format -d 'The for
 jsonl\t'One JSON object per line'
 csv\t'CSV with a header line'"
 complete -c ckpt -n "__fish_ckpt_using_subcommand restore" -l seek -d 'Resume the input PARTITION at another position: `start`, `end`, a number of bytes, or `record:N`' -r
-complete -c ckpt -n "__fish_ckpt_using_subcommand restore" -l input-base -d 'The directory that input paths are relative to: that of the job file' -r -F
+complete -c ckpt -n "__fish_ckpt_using_subcommand restore" -l input-base -d 'With --seek: the directory of the job file, which input paths are relative to' -r -F
 complete -c ckpt -n "__fish_ckpt_using_subcommand restore" -l color -d 'When to use color; `auto` means on a terminal, unless NO_COLOR is set' -r -f -a "auto\t'On a terminal'
 always\t'Everywhere'
 never\t'Nowhere'"
@@ -150,13 +150,13 @@ complete -c ckpt -n "__fish_ckpt_using_subcommand prune" -l keep-hourly -d 'Keep
 complete -c ckpt -n "__fish_ckpt_using_subcommand prune" -l keep-daily -d 'Keep the newest one of each of the last N days that have any' -r
 complete -c ckpt -n "__fish_ckpt_using_subcommand prune" -l keep-weekly -d 'Keep the newest one of each of the last N weeks that have any' -r
 complete -c ckpt -n "__fish_ckpt_using_subcommand prune" -l keep-monthly -d 'Keep the newest one of each of the last N months that have any' -r
-complete -c ckpt -n "__fish_ckpt_using_subcommand prune" -l keep-within -d 'Keep those made within DURATION before the newest, such as `36h` or `7d`' -r
+complete -c ckpt -n "__fish_ckpt_using_subcommand prune" -l keep-within -d 'Keep those made at most DURATION before the newest, such as `36h` or `7d`' -r
 complete -c ckpt -n "__fish_ckpt_using_subcommand prune" -l keep-bytes -d 'Keep the newest ones that together need at most SIZE bytes, such as `10GiB`' -r
 complete -c ckpt -n "__fish_ckpt_using_subcommand prune" -l grace -d 'How long removed checkpoints can be brought back, and how old leftovers must be' -r
 complete -c ckpt -n "__fish_ckpt_using_subcommand prune" -l color -d 'When to use color; `auto` means on a terminal, unless NO_COLOR is set' -r -f -a "auto\t'On a terminal'
 always\t'Everywhere'
 never\t'Nowhere'"
-complete -c ckpt -n "__fish_ckpt_using_subcommand prune" -l keep-all -d 'Keep all checkpoints; remove only leftovers and checkpoints pruned before the grace period'
+complete -c ckpt -n "__fish_ckpt_using_subcommand prune" -l keep-all -d 'Keep all checkpoints; remove only leftovers, and pruned checkpoints whose grace period is over'
 complete -c ckpt -n "__fish_ckpt_using_subcommand prune" -l undo -d 'Bring back the checkpoints that the last prune removed'
 complete -c ckpt -n "__fish_ckpt_using_subcommand prune" -l dry-run -d 'Show the plan without carrying it out'
 complete -c ckpt -n "__fish_ckpt_using_subcommand prune" -s y -l yes -d 'Do not ask for confirmation'

@@ -21,13 +21,13 @@ use crate::values::units::{Bytes, Span};
 
 /// Ask the running job for a checkpoint, and wait for it
 ///
-/// The job that writes to STORE makes a checkpoint now, whatever its schedule, or
-/// as soon as the current one is done. This command reports the outcome. The job
+/// The job that writes to STORE makes a checkpoint now, regardless of its
+/// schedule, or as soon as the current one is done. This command reports the outcome. The job
 /// may run on another machine that shares the store. If nothing has changed since
 /// the latest checkpoint, no new one is made.
 ///
 /// The exit code is 4 if the checkpoint failed, if no job is running, or if there
-/// was no answer in time. A request without an answer is withdrawn.
+/// was no answer in time. A request that gets no answer is withdrawn.
 ///
 /// Examples:
 ///   ckpt checkpoint checkpoints/clicks

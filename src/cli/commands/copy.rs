@@ -23,12 +23,12 @@ use crate::values::units::Bytes;
 /// Copy checkpoints to another store
 ///
 /// If TARGET is a store, all its checkpoints are copied. The other store is
-/// created if it does not exist. It has the same identity as the first one, and
-/// all commands work with it. Only missing objects and checkpoints are written;
-/// a checkpoint that exists there under the same number must be the same one.
+/// created if it does not exist. It becomes a full store of the same job, and all
+/// commands work with it. Only missing objects and checkpoints are written. If it
+/// already has a checkpoint with the same number, the two must be identical.
 /// Every byte is verified while it is copied.
 ///
-/// An interrupted copy continues where it stopped when it is started again. A
+/// If a copy is interrupted, run it again: it continues where it stopped. A
 /// damaged checkpoint is skipped with a warning, and the exit code is then 3.
 /// What the other store already has is not verified; `ckpt verify` does that.
 ///

@@ -21,7 +21,7 @@ use crate::values::units::{Age, Span};
 
 /// Print the path of the newest checkpoint, for scripts
 ///
-/// With --verified, print the newest checkpoint that is intact, byte for byte.
+/// With --verified, prints the newest checkpoint that is intact, byte for byte.
 /// Newer damaged ones are reported as warnings, and the exit code is still 0. If
 /// no checkpoint is intact, nothing is printed, and the exit code is 12.
 ///

@@ -23,11 +23,11 @@ use crate::values::units::{Bytes, Count, Span};
 
 /// Show what happened to a store, newest last
 ///
-/// There is a line for each attempt of a run to make a checkpoint: when it was
-/// made, what caused it, how long it took, how many bytes were new, and the
-/// outcome: a committed checkpoint, nothing because nothing had changed, or an
-/// error. Restores and prunes are listed in between. Successive attempts that had
-/// nothing new share a line. Times are in UTC.
+/// Prints one line per attempt to make a checkpoint: when it was made, what
+/// caused it, how long it took, how many bytes were new, and the outcome. The
+/// outcome is a committed checkpoint, no checkpoint because nothing had changed,
+/// or an error. Restores and prunes are listed in between. Successive attempts
+/// that had nothing new share a line. Times are in UTC.
 ///
 /// The job may be running. In a very long log, the oldest attempts are dropped; a
 /// note says how many.

@@ -13,7 +13,7 @@ use crate::store::records::pins::MAX_REASON_CHARS;
 
 /// Keep a checkpoint from being pruned
 ///
-/// A pinned checkpoint is never pruned, whatever the keep rules say, until
+/// A pinned checkpoint is never pruned, regardless of the keep rules, until
 /// `ckpt unpin` removes the pin. Pinning it again only changes the reason. The
 /// job may be running.
 ///

@@ -12,8 +12,8 @@ use crate::ops::pin::unpin;
 
 /// Remove the pin of a checkpoint
 ///
-/// From then on, keep rules apply to the checkpoint as to any other. A
-/// checkpoint without a pin does not change.
+/// From then on, keep rules apply to the checkpoint as to any other. If it has
+/// no pin, nothing changes.
 ///
 /// Examples:
 ///   ckpt unpin checkpoints/clicks@42

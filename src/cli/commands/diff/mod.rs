@@ -18,9 +18,9 @@ use report::Report;
 /// Show what changed between two checkpoints
 ///
 /// Compares the keys and values of the state, the positions in the input, and
-/// the columns of two checkpoints, which may be in different stores. Without an
-/// option, show how much changed, and where most. The exit code is 0 if the
-/// checkpoints are equal and 1 if they differ.
+/// the columns of two checkpoints, which may be in different stores. Without
+/// options, shows how much changed, and where the most changes are. The exit code
+/// is 0 if the checkpoints are equal and 1 if they differ.
 ///
 /// Only the contents count. When and why a checkpoint was made, how its rows
 /// are spread over segments, and which outputs it published make no difference;

@@ -24,7 +24,7 @@ use head::Head;
 
 /// Show what a checkpoint is, or what it holds
 ///
-/// Without an option, show where the checkpoint comes from, how far the input
+/// Without options, shows where the checkpoint comes from, how far the input
 /// was applied, and how much state there is. The options show the rows of the
 /// state, the tasks, the positions in the input, the objects, or the job file
 /// that made the checkpoint.

@@ -24,8 +24,8 @@ mod views;
 /// First shows which checkpoints go, why the others stay, and how much space
 /// that frees. Then asks for confirmation, unless --yes is given. A checkpoint
 /// stays if any rule keeps it; the latest one and pinned ones always stay. Hours,
-/// days, weeks and months are in UTC. Checkpoints are ordered by number, whatever
-/// their times.
+/// days, weeks and months are in UTC. Checkpoints are ordered by number,
+/// regardless of their times.
 ///
 /// Removed checkpoints can be brought back with --undo until the grace period is
 /// over. The first prune after that deletes their objects. With `--grace 0s`,
@@ -68,7 +68,7 @@ pub struct Args {
     #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true, help_heading = "Keep rules")]
     pub keep_monthly: u64,
 
-    /// Keep those made within DURATION before the newest, such as `36h` or `7d`
+    /// Keep those made at most DURATION before the newest, such as `36h` or `7d`
     #[arg(long, value_name = "DURATION", value_parser = parse_duration, help_heading = "Keep rules")]
     pub keep_within: Option<Duration>,
 
@@ -76,7 +76,7 @@ pub struct Args {
     #[arg(long, value_name = "SIZE", value_parser = parse_bytes, help_heading = "Keep rules")]
     pub keep_bytes: Option<u64>,
 
-    /// Keep all checkpoints; remove only leftovers and checkpoints pruned before the grace period
+    /// Keep all checkpoints; remove only leftovers, and pruned checkpoints whose grace period is over
     #[arg(long, help_heading = "Keep rules")]
     pub keep_all: bool,
 

@@ -15,23 +15,23 @@ mod rollback;
 
 /// Roll back to an older checkpoint, or export its state
 ///
-/// Without --to, commit a new checkpoint with the content of TARGET, after
+/// Without --to, commits a new checkpoint with the content of TARGET, after
 /// verifying every byte of it. The next run of the job resumes from there. No
 /// checkpoint is lost: to undo the restore, restore the previous latest one.
 ///
 /// --seek changes positions in the new checkpoint but not the state. Records that
 /// the job reads again are counted twice, and records that it skips are never
-/// counted. Use it to skip a broken file, for instance. PARTITION is the input as
+/// counted. Use it, for example, to skip a broken file. PARTITION is the input as
 /// `ckpt inspect --positions` names it. POSITION is `start`, `end`, the number of
 /// bytes before it, or `record:N` for the number of records before it. It must be
 /// at the start of a record; the input is read up to there to check it.
 ///
-/// With --to, write the state into a directory, which must be empty or not exist.
+/// With --to, writes the state into a directory, which must be empty or missing.
 /// It appears only when it is complete and flushed to disk. If a restore is
 /// interrupted, the next one to the same directory keeps the Parquet files that
 /// are complete. Rows are in the order of task and key. Parquet has one file per
-/// shard. JSON lines and CSV have a single file, which has only the sizes of
-/// sketches.
+/// shard; JSON lines and CSV have a single file. In those two, sketches of
+/// approx_distinct are given only by their size.
 ///
 /// Examples:
 ///   ckpt restore checkpoints/clicks@latest~1 --dry-run
@@ -56,7 +56,7 @@ pub struct Args {
     #[arg(long, value_name = "PARTITION=POSITION", conflicts_with = "to", value_parser = parse_seek)]
     pub seek: Vec<(String, SeekTo)>,
 
-    /// The directory that input paths are relative to: that of the job file
+    /// With --seek: the directory of the job file, which input paths are relative to
     #[arg(long, value_name = "DIR", requires = "seek", default_value = ".")]
     pub input_base: PathBuf,
 

@@ -38,15 +38,15 @@ use summary::SummaryView;
 /// Reads the input that the job file names, keeps the state of every key, and
 /// makes checkpoints on schedule, at the end of the input, and when the run is
 /// stopped. To continue after a crash, run the same command again. The run then
-/// resumes from the latest checkpoint, and the result is that of an undisturbed
-/// run.
+/// resumes from the latest checkpoint and ends with the same result as a run that
+/// was never interrupted.
 ///
-/// SIGINT, SIGTERM and SIGHUP stop the run with a last checkpoint. A second
+/// SIGINT, SIGTERM and SIGHUP stop the run after a last checkpoint. A second
 /// signal stops it at once; committed checkpoints are unaffected. SIGUSR1 makes a
 /// checkpoint now. A summary is printed at the end.
 ///
-/// A Python script can be a job too. It has a class that extends SamzaJob, and
-/// takes its input from the class, the command line, or standard input.
+/// A job can also be a Python script with a class that extends SamzaJob. The
+/// class, the command line, or standard input supplies the input.
 ///
 /// Examples:
 ///   ckpt run examples/clicks.yaml
@@ -64,7 +64,7 @@ pub struct Args {
     #[arg(long)]
     pub must_resume: bool,
 
-    /// If the latest checkpoint is damaged, resume from the newest intact one; reports what is lost, and moves away
+    /// If the latest checkpoint is damaged, resume from the newest intact one; report what is lost, and move away
     /// outputs that the skipped checkpoints published
     #[arg(long)]
     pub latest_good: bool,

@@ -61,7 +61,7 @@ pub struct Args {
     #[arg(long, value_name = "1/N", value_parser = parts, conflicts_with_all = ["quick", "deep"])]
     pub sample: Option<u64>,
 
-    /// Start no more reads after this time, such as `10m`; the next run continues with the objects not read for longest
+    /// Stop starting new reads after this time, such as `10m`; next time, start with the objects unread for longest
     #[arg(long = "for", value_name = "TIME", value_parser = duration, requires = "state",
         conflicts_with_all = ["quick", "deep", "sample"])]
     pub time: Option<Duration>,
