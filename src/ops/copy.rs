@@ -28,6 +28,9 @@ pub enum CopyError {
     /// The target store could not be read or written.
     #[error("cannot copy to `{place}`")]
     Target { place: String, source: Box<StoreError> },
+    /// The system refuses to read the source, which may be intact.
+    #[error(transparent)]
+    Source(ReadError),
     /// The target is another store.
     #[error("`{place}` is not a copy of this store: its {field} is {found}, expected {expected}")]
     OtherStore {
@@ -69,7 +72,7 @@ pub enum Step {
     },
     /// The target has the same checkpoint.
     Present,
-    /// The source cannot read it, so it is left out.
+    /// It is damaged in the source, so it is left out.
     Unreadable(ReadError),
 }
 
@@ -106,13 +109,14 @@ pub struct Copied {
     pub objects: u64,
     /// The total size of these objects.
     pub bytes: u64,
-    /// Checkpoints that were left out because they could not be read, ascending.
+    /// Checkpoints that were left out because they are damaged, ascending.
     pub unreadable: BTreeMap<Sequence, ReadError>,
 }
 
 /// Plans to copy the checkpoints `sequences` of `source` to the store at `target`, or to a new store there.
 ///
-/// Writes nothing. Fails with [`CopyError::Diverged`] if another checkpoint has one of the numbers.
+/// Writes nothing. Fails with [`CopyError::Diverged`] if another checkpoint has one of the numbers, and with
+/// [`CopyError::Source`] if the system refuses to read a checkpoint.
 pub fn plan(source: &Store, sequences: &[Sequence], target: Arc<dyn Storage>) -> Result<CopyPlan, CopyError> {
     let existing = open(source, &target)?;
     let failed = |error: StoreError| CopyError::Target { place: target.place(), source: Box::new(error) };
@@ -128,10 +132,10 @@ pub fn plan(source: &Store, sequences: &[Sequence], target: Arc<dyn Storage>) ->
     for batch in sequences.chunks(SNAPSHOTS_AT_ONCE) {
         let looked = parallel::map(batch, |&sequence| match existing.as_ref().filter(|_| taken.contains(&sequence)) {
             Some(store) => compare(source, store, sequence).map(Looked::Done),
-            None => Ok(match Snapshot::open(source, sequence) {
-                Ok(snapshot) => Looked::Needed(snapshot.objects(), Box::new(snapshot.committed)),
-                Err(error) => Looked::Done(Step::Unreadable(error)),
-            }),
+            None => match Snapshot::open(source, sequence) {
+                Ok(snapshot) => Ok(Looked::Needed(snapshot.objects(), Box::new(snapshot.committed))),
+                Err(error) => left_out(error).map(Looked::Done),
+            },
         });
         for (&sequence, looked) in batch.iter().zip(looked) {
             match looked? {
@@ -193,12 +197,17 @@ fn compare(source: &Store, target: &Store, sequence: Sequence) -> Result<Step, C
         .manifest(sequence)
         .map_err(|error| CopyError::Target { place: target.place(), source: Box::new(error) })?;
     match source.manifest(sequence) {
-        Err(error) => Ok(Step::Unreadable(error.into())),
+        Err(error) => left_out(error.into()),
         Ok(here) if here.sha256 == there.sha256 => Ok(Step::Present),
         Ok(here) => {
             Err(CopyError::Diverged { sequence, place: target.place(), expected: here.sha256, found: there.sha256 })
         }
     }
+}
+
+/// Leaves out a checkpoint that is damaged in the source. One that could not be read stops the copy.
+fn left_out(error: ReadError) -> Result<Step, CopyError> {
+    if error.is_inconclusive() { Err(CopyError::Source(error)) } else { Ok(Step::Unreadable(error)) }
 }
 
 /// Returns those of `wanted` that a committed checkpoint of `target` needs, and that exist with their size.
@@ -273,6 +282,7 @@ pub fn apply(
                 copied.objects += objects;
                 copied.bytes += bytes;
             }
+            Err(Failure::Read(error)) if error.is_inconclusive() => return Err(CopyError::Source(error)),
             Err(Failure::Read(error)) => drop(copied.unreadable.insert(sequence, error)),
             Err(Failure::Write(error)) => return Err(failed(error)),
             Err(Failure::Taken) => {

@@ -25,8 +25,8 @@ pub struct Newest {
 ///
 /// Of each checkpoint, from the newest back, the manifest, the tables and the SHA-256 of every object are verified; a
 /// shared object is verified once. With `below`, only checkpoints below that number are considered. `progress` counts
-/// bytes. Fails only if the store cannot be listed.
-pub fn newest_intact(store: &Store, below: Option<Sequence>, progress: &dyn Progress) -> Result<Newest, StoreError> {
+/// bytes. Fails if the store cannot be listed, or if the system refuses to read a checkpoint: it may be intact.
+pub fn newest_intact(store: &Store, below: Option<Sequence>, progress: &dyn Progress) -> Result<Newest, ReadError> {
     let mut sequences = store.sequences()?;
     sequences.retain(|sequence| below.is_none_or(|below| *sequence < below));
     let good: Mutex<HashSet<ObjectName>> = Mutex::default();
@@ -34,6 +34,7 @@ pub fn newest_intact(store: &Store, below: Option<Sequence>, progress: &dyn Prog
     for &sequence in sequences.iter().rev() {
         match prove(store, sequence, &good, &mut total_bytes, progress) {
             Ok(committed) => return Ok(Newest { committed: Some(committed), damaged }),
+            Err(error) if error.is_inconclusive() => return Err(error),
             Err(error) => damaged.push((sequence, error)),
         }
     }

@@ -9,7 +9,7 @@ use crate::values::parallel;
 #[derive(Debug)]
 pub struct Listed {
     pub sequence: Sequence,
-    /// The manifest, or why it cannot be read.
+    /// The manifest, or how it is damaged.
     pub manifest: Result<Manifest, StoreError>,
 }
 
@@ -35,14 +35,16 @@ impl Listing {
     }
 }
 
-/// Reads the manifests of the newest `limit` checkpoints, or of all. One that cannot be read is an item of the
-/// listing.
+/// Reads the manifests of the newest `limit` checkpoints, or of all. A damaged one is an item of the listing.
+///
+/// Fails if the system refuses to read a manifest: it may be intact.
 pub fn list(store: &Store, limit: Option<usize>) -> Result<Listing, StoreError> {
     let sequences = store.sequences()?;
     let older = sequences.len().saturating_sub(limit.unwrap_or(usize::MAX));
-    let checkpoints = parallel::map(&sequences[older..], |&sequence| Listed {
-        sequence,
-        manifest: store.manifest(sequence).map(|committed| committed.manifest),
+    let checkpoints = parallel::map(&sequences[older..], |&sequence| match store.manifest(sequence) {
+        Err(error) if error.is_inconclusive() => Err(error),
+        read => Ok(Listed { sequence, manifest: read.map(|committed| committed.manifest) }),
     });
+    let checkpoints = checkpoints.into_iter().collect::<Result<_, _>>()?;
     Ok(Listing { checkpoints, older })
 }

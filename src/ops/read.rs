@@ -47,6 +47,13 @@ pub enum ReadError {
     },
 }
 
+impl ReadError {
+    /// Tells whether the error says nothing about the checkpoint, see [`StoreError::is_inconclusive`].
+    pub fn is_inconclusive(&self) -> bool {
+        matches!(self, ReadError::Store(error) if error.is_inconclusive())
+    }
+}
+
 /// A part of a checkpoint's rows.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Selection {

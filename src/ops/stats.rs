@@ -78,8 +78,9 @@ struct Use {
 
 /// Reads what every checkpoint needs, and which other objects exist. `progress` counts checkpoints.
 ///
-/// A checkpoint that cannot be read is part of the result; what it shares with others then counts as theirs alone.
-pub fn stats(store: &Store, progress: &dyn Progress) -> Result<Stats, StoreError> {
+/// A damaged checkpoint is part of the result; what it shares with others then counts as theirs alone. Fails if the
+/// system refuses to read a checkpoint.
+pub fn stats(store: &Store, progress: &dyn Progress) -> Result<Stats, ReadError> {
     let sequences = store.sequences()?;
     progress.start(sequences.len() as u64);
     let mut uses: HashMap<ObjectName, Use> = HashMap::new();
@@ -91,6 +92,10 @@ pub fn stats(store: &Store, progress: &dyn Progress) -> Result<Stats, StoreError
             snapshot.map(|snapshot| (snapshot.objects(), snapshot.committed.manifest))
         });
         for (&sequence, snapshot) in batch.iter().zip(snapshots) {
+            let snapshot = match snapshot {
+                Err(error) if error.is_inconclusive() => return Err(error),
+                snapshot => snapshot,
+            };
             let place = read.len();
             let manifest = snapshot.map(|(objects, manifest)| {
                 for object in objects {

@@ -188,9 +188,14 @@ impl RunError {
         }
     }
 
-    /// Returns whether the system cannot read a file of the store, because of a bad sector or a transient error.
+    /// Returns whether the disk cannot return the bytes of a file of the store, for instance because of a bad sector.
     pub fn is_unreadable(&self) -> bool {
-        matches!(self, RunError::Store(StoreError::Storage(StorageError::Io { action: "read", .. })))
+        match self {
+            RunError::Store(StoreError::Storage(error @ StorageError::Io { action: "read", .. })) => {
+                !error.is_inconclusive()
+            }
+            _ => false,
+        }
     }
 
     /// Returns whether another attempt at a checkpoint may succeed after one has failed with this error.

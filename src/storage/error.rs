@@ -2,6 +2,14 @@
 
 use std::io;
 
+use rustix::io::Errno;
+
+/// What a file system says that finds its own structures corrupted.
+#[cfg(target_os = "linux")]
+const CORRUPTED: Errno = Errno::UCLEAN;
+#[cfg(not(target_os = "linux"))]
+const CORRUPTED: Errno = Errno::IO;
+
 /// Why something at a path could not be done. Paths include the place.
 #[derive(Debug, thiserror::Error)]
 pub enum StorageError {
@@ -44,6 +52,21 @@ impl StorageError {
     pub fn is_full(&self) -> bool {
         let full = |kind| matches!(kind, io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
         matches!(self, StorageError::Io { source, .. } if full(source.kind()))
+    }
+
+    /// Returns whether the error says nothing about what is at the path: the system did not read it, and may do so for
+    /// another user, with more memory or open files, or once a disk is mounted again. Nobody may take it for damage.
+    ///
+    /// A disk that fails to return the bytes is damage: nobody will read them there.
+    pub fn is_inconclusive(&self) -> bool {
+        match self {
+            StorageError::Gone { .. } => true,
+            StorageError::Io { source, .. } => !matches!(
+                Errno::from_io_error(source),
+                Some(Errno::IO | Errno::NODATA | Errno::BADMSG | Errno::ILSEQ | CORRUPTED)
+            ),
+            _ => false,
+        }
     }
 
     /// Returns the path that the error is about.

@@ -83,6 +83,15 @@ impl StoreError {
         matches!(self, StoreError::Storage(error) if error.is_not_found())
     }
 
+    /// Tells whether the error says nothing about what the store holds, see [`StorageError::is_inconclusive`].
+    pub fn is_inconclusive(&self) -> bool {
+        match self {
+            StoreError::Storage(error) => error.is_inconclusive(),
+            StoreError::Unusable { source, .. } => source.is_inconclusive(),
+            _ => false,
+        }
+    }
+
     /// Tells whether the error is that the disk is full.
     pub fn is_full(&self) -> bool {
         matches!(self, StoreError::Storage(error) if error.is_full())

@@ -76,7 +76,8 @@ impl Store {
     }
 
     /// Asks `replicas` one after another, and notes which could not answer. If none has a good answer, returns the
-    /// first error that says more than that something does not exist.
+    /// first error that leaves open whether a replica has one; otherwise the first that says more than that something
+    /// does not exist.
     pub(super) fn first_good<T>(
         &self,
         replicas: &[usize],
@@ -94,9 +95,14 @@ impl Store {
                 Err(error) => failed.push((index, error)),
             }
         }
-        let absent = |error: &StoreError| error.is_not_found() || matches!(error, StoreError::NoCheckpoint { .. });
-        // Damage says more than a missing file, and that says more than a missing checkpoint.
-        let rank = |error: &StoreError| if error.is_not_found() { 1 } else { u8::from(absent(error)) * 2 };
+        // A replica that was not read may be intact. Damage says more than a missing file, and that says more than a
+        // missing checkpoint.
+        let rank = |error: &StoreError| match error {
+            error if error.is_inconclusive() => 0,
+            error if error.is_not_found() => 2,
+            StoreError::NoCheckpoint { .. } => 3,
+            _ => 1,
+        };
         let worst = failed.into_iter().min_by_key(|(_, error)| rank(error)).map(|(_, error)| error);
         Err(worst.unwrap_or_else(|| StoreError::NoStore { place: self.place() }))
     }

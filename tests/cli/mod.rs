@@ -13,6 +13,7 @@ mod list;
 mod log;
 mod pin;
 mod prune;
+mod refused;
 mod restore;
 mod run;
 mod stats;

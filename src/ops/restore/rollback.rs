@@ -166,8 +166,10 @@ pub fn apply_rollback(
 /// Returns the newest checkpoint by its directory, with the SHA-256 of its manifest as it is, damaged or not.
 fn latest(store: &Store) -> Result<Option<Parent>, StoreError> {
     let Some(sequence) = store.sequences()?.pop() else { return Ok(None) };
-    if let Ok(committed) = store.manifest(sequence) {
-        return Ok(Some(Parent { sequence, sha256: committed.sha256 }));
+    match store.manifest(sequence) {
+        Ok(committed) => return Ok(Some(Parent { sequence, sha256: committed.sha256 })),
+        Err(error) if error.is_inconclusive() => return Err(error),
+        Err(_) => {}
     }
     // A replica that is behind does not have it.
     let read = |replica: &Replica| replica.get(&layout::manifest(sequence), Manifest::MAX_BYTES);

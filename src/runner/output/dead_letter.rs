@@ -16,7 +16,7 @@ use crate::format::manifest::{DeadLetter, Manifest};
 use crate::runner::output::error::OutputError;
 use crate::runner::rejected::Rejected;
 use crate::storage::durable::{create_replacing, flush_name, make_directory};
-use crate::store::Store;
+use crate::store::{Store, StoreError};
 use crate::values::id::Sequence;
 
 /// An open dead-letter file.
@@ -41,19 +41,25 @@ pub struct RollBack {
 
 impl RollBack {
     /// Finds the roll back that made checkpoint `last`. Returns `None` if `last` is not one, or if the checkpoints
-    /// before it are unknown.
-    pub fn find(store: &Store, last: &Manifest) -> Option<RollBack> {
-        let read = |sequence| store.manifest(sequence).ok().map(|committed| committed.manifest);
-        let mut to = last.restored_from?;
+    /// before it are unknown. Fails if the system refuses to read one of them.
+    pub fn find(store: &Store, last: &Manifest) -> Result<Option<RollBack>, StoreError> {
+        let read = |sequence| match store.manifest(sequence) {
+            Ok(committed) => Ok(Some(committed.manifest)),
+            Err(error) if error.is_inconclusive() => Err(error),
+            Err(_) => Ok(None),
+        };
+        let Some(mut to) = last.restored_from else { return Ok(None) };
         // A roll back to a roll back.
-        while let Some(older) = read(to).and_then(|manifest| manifest.restored_from).filter(|older| *older < to) {
+        while let Some(older) = read(to)?.and_then(|manifest| manifest.restored_from).filter(|older| *older < to) {
             to = older;
         }
         let mut from = last.clone();
         while from.restored_from.is_some() {
-            from = read(from.parent.map(|parent| parent.sequence).filter(|parent| *parent < from.sequence)?)?;
+            let parent = from.parent.map(|parent| parent.sequence).filter(|parent| *parent < from.sequence);
+            let Some(parent) = parent.map(read).transpose()?.flatten() else { return Ok(None) };
+            from = parent;
         }
-        Some(RollBack { to, from })
+        Ok(Some(RollBack { to, from }))
     }
 
     /// Gives the file at `path`, named `name` in the job file, the content that `committed` names.

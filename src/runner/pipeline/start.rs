@@ -95,7 +95,7 @@ fn open_dead_letters(
 ) -> Result<(Option<DeadLetterFile>, Option<DeadLetterFile>), RunError> {
     let job = run.job;
     let last = lineage.last.as_ref().map(|last| &last.manifest);
-    let roll_back = store.zip(last).and_then(|(store, last)| RollBack::find(store, last));
+    let roll_back = store.zip(last).map(|(store, last)| RollBack::find(store, last)).transpose()?.flatten();
     let open = |path: &Path, part: fn(&Manifest) -> Option<&DeadLetter>| -> Result<DeadLetterFile, RunError> {
         let (name, path, committed) = (path.display().to_string(), job.resolve(path), last.and_then(part));
         if let Some(roll_back) = &roll_back

@@ -8,7 +8,7 @@ use crate::format::manifest::{Manifest, Output};
 use crate::runner::error::RunError;
 use crate::runner::observer::{Observer, RunEvent};
 use crate::runner::output::plan::OutputPlan;
-use crate::store::Store;
+use crate::store::{Store, StoreError};
 use crate::values::id::Sequence;
 
 /// The checkpoints that led to a state.
@@ -33,7 +33,7 @@ pub fn reconcile(
     observer: &dyn Observer,
 ) -> Result<(), RunError> {
     let history = match (store, last) {
-        (Some(store), Some(last)) => history(store, last, newest.unwrap_or(last.sequence), plans),
+        (Some(store), Some(last)) => history(store, last, newest.unwrap_or(last.sequence), plans)?,
         _ => History::default(),
     };
     for plan in plans {
@@ -62,8 +62,8 @@ pub fn reconcile(
 }
 
 /// Follows the history back from `last`. Looks only at `last` itself, unless the run has rolled back or skipped
-/// checkpoints.
-fn history(store: &Store, last: &Manifest, newest: Sequence, plans: &[OutputPlan]) -> History {
+/// checkpoints. Fails if the system refuses to read one.
+fn history(store: &Store, last: &Manifest, newest: Sequence, plans: &[OutputPlan]) -> Result<History, StoreError> {
     let mut history = History::default();
     if newest > last.sequence {
         history.abandoned.push((last.sequence, newest.next()));
@@ -81,8 +81,9 @@ fn history(store: &Store, last: &Manifest, newest: Sequence, plans: &[OutputPlan
         // are.
         match store.manifest(before) {
             Ok(committed) => at = committed.manifest,
+            Err(error) if error.is_inconclusive() => return Err(error),
             Err(_) => break,
         }
     }
-    history
+    Ok(history)
 }

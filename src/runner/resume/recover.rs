@@ -44,7 +44,8 @@ pub struct Resumed {
 /// Reads the latest checkpoint. Returns `None` if there is none.
 ///
 /// If the checkpoint is damaged, fails with [`ResumeError::LatestDamaged`]. With `latest_good`, it reads the newest
-/// intact checkpoint instead, and fails with [`ResumeError::NoneIntact`] if there is none. `check` says whether the job
+/// intact checkpoint instead, and fails with [`ResumeError::NoneIntact`] if there is none. It never skips a checkpoint
+/// that the system refuses to read, which may be intact. `check` says whether the job
 /// fits a definition, before the state is read. `ranks` returns a rank for each shard of a checkpoint; shards are
 /// loaded in the order of their ranks.
 pub fn resume(

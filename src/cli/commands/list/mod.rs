@@ -27,8 +27,8 @@ mod views;
 /// Each line shows what caused a checkpoint, how many keys it has, how large it
 /// is, how much of it is new since the previous one, and how many records were
 /// applied. Below the table are the size trend, the age of the last good
-/// checkpoint, and replicas that are behind. A checkpoint whose manifest cannot
-/// be read is listed too, and the exit code is then 1. Objects are not checked;
+/// checkpoint, and replicas that are behind. A checkpoint whose manifest is
+/// damaged is listed too, and the exit code is then 1. Objects are not checked;
 /// `ckpt verify` and `ckpt latest --verified` do that.
 ///
 /// With --sizes, the table shows how much of each checkpoint is new, how much

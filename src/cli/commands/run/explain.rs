@@ -20,16 +20,19 @@ pub(super) fn explain_damage(error: &RunError, job: &JobSpec, ui: &Ui) -> CliErr
     let explained = CliError::of(Exit::Damaged, error);
     let RunError::Resume(ResumeError::LatestDamaged { sequence, .. }) = error else { return explained };
     let store = job.resolve(&job.checkpoint.store);
-    let older = Target { store: store.clone(), reference: None }.open(ui).ok().and_then(|store| {
-        newest_intact(&store, Some(*sequence), &ui.progress("verifying", Unit::Bytes)).ok()?.committed
-    });
-    let explained = match older {
-        Some(older) => explained.hint(format!(
+    let newest = Target { store: store.clone(), reference: None }
+        .open(ui)
+        .ok()
+        .and_then(|store| newest_intact(&store, Some(*sequence), &ui.progress("verifying", Unit::Bytes)).ok());
+    let explained = match newest.map(|newest| newest.committed) {
+        // An older checkpoint could not be read: it may be intact.
+        None => explained,
+        Some(Some(older)) => explained.hint(format!(
             "`ckpt run --latest-good` resumes from checkpoint {} ({}), the newest intact one, and reports what is lost",
             older.manifest.sequence.0,
             Age::between(older.manifest.created, ui.now().timestamp())
         )),
-        None => explained.hint("no older checkpoint is intact; a copy of the store may have a good one"),
+        Some(None) => explained.hint("no older checkpoint is intact; a copy of the store may have a good one"),
     };
     explained.hint(format!("`ckpt verify {}` lists all damage", store.display()))
 }
