@@ -1,4 +1,4 @@
-//! What people and programs do to a store that is there.
+//! What people and programs do to an existing store.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -34,7 +34,7 @@ fn now() -> Timestamp {
     "2026-11-23T12:00:00Z".parse().expect("a time")
 }
 
-/// Makes a store of six checkpoints that share segments, fold bases and have a tombstone, on so many disks.
+/// Makes a store of six checkpoints that share segments, fold bases and have a tombstone, with one replica per disk.
 fn built(disks: usize) -> (StoreBuilder, Vec<Disk>, Copies) {
     let disks: Vec<Disk> = (0..disks).map(|_| Disk::new()).collect();
     let mut builder = StoreBuilder::on(calm(&disks), 8, 3, Routing::KeyHash);
@@ -46,7 +46,7 @@ fn built(disks: usize) -> (StoreBuilder, Vec<Disk>, Copies) {
     builder.commit(&[("bob", Some(8))]);
     builder.commit(&[("eve", Some(9))]);
     let copies = copies(&builder.store);
-    // What was committed lasts: the tests begin after a clean start.
+    // What was committed is durable: the tests begin after a clean start.
     let disks = disks.iter().map(|disk| disk.after_power_failure(Survival::None)).collect();
     (builder, disks, copies)
 }
@@ -123,7 +123,7 @@ fn a_rollback_with_and_without_another_position() {
             }
             let plan = plan_rollback(&store, Sequence(3), positions, now()).map_err(text)?;
             match apply_rollback(&store, &plan, HOLDER, &Silent) {
-                Err(error @ RestoreError::Moved { .. }) => panic!("nobody else is there: {error}"),
+                Err(error @ RestoreError::Moved { .. }) => panic!("nothing else uses the store: {error}"),
                 done => done.map_err(text).map(drop),
             }
         };
@@ -155,7 +155,7 @@ fn a_repair() {
         }
         repair::apply(&store, &plan, &Silent).into_iter().try_for_each(|outcome| outcome.result.map_err(text))
     };
-    // What is damaged on one disk is whole on the other: each is looked at alone only when all is done.
+    // What is damaged on one disk is whole on the other: each is looked at by itself only when everything is done.
     let mut random = Random(seed(0x5eed));
     let after = |disks: &[Disk], survival| -> Vec<Disk> {
         disks.iter().map(|disk| disk.after_power_failure(survival)).collect()
@@ -179,13 +179,13 @@ fn a_repair() {
             _ => tally.full += 1,
         }
         let disks: Vec<Disk> = disks.iter().map(|disk| aftermath.of(disk)).collect();
-        // The good copy is as it was, whatever happens to the other.
+        // The good copy is unchanged, whatever happens to the other.
         super::check_disks(&disks[..1], &copies, &context);
         operation(open(&disks, &Process::default())).unwrap_or_else(|error| panic!("{context}, then again: {error}"));
         for survival in [Survival::All, Survival::None] {
             let left = after(&disks, survival);
             let context = format!("{context}, done again, then {survival:?}");
-            // What a repair that died has healed need not last, though the next one found it whole: it is found again.
+            // What a repair that died has healed need not be durable, even though the next repair found it whole: it is found again.
             operation(open(&left, &Process::default())).unwrap_or_else(|error| panic!("{context}: {error}"));
             super::check_disks(&left, &copies, &context);
             super::assert_same(&super::contents(&left), &expected, &context);

@@ -27,7 +27,7 @@ use crate::support::Env;
 use crate::support::random::{Random, seed};
 use crate::support::simulated::{Disk, Fault, Process, Survival};
 
-/// Files of the input: each is a block, so that there is a place for a cut after each.
+/// The number of input files: each is a block, so a cut is possible after each.
 const FILES: usize = 64;
 
 /// Writes the input, which has bad records and changes keys over and over.
@@ -88,7 +88,7 @@ impl Processor for Slow {
     }
 }
 
-/// What a run tells, without anybody who listens.
+/// What a run reports, without anyone listening.
 struct Silence;
 
 impl Observer for Silence {
@@ -129,11 +129,11 @@ pub fn run_job(
     run(&job, &options, control, &Silence)
 }
 
-/// What there is at the end of a job: the rows of the latest checkpoint, and the files that were written.
+/// What remains at the end of a job: the rows of the latest checkpoint, and the files that were written.
 #[derive(Debug, PartialEq, Eq)]
 struct End {
     rows: Rows,
-    /// Rows that were published, by key; for files of changes, what they come to.
+    /// Rows that were published, by key; for files of changes, their net effect.
     published: BTreeMap<String, serde_json::Value>,
     bad: String,
 }
@@ -144,7 +144,7 @@ fn end(directory: &Path, disks: &[Disk], context: &str) -> End {
     let latest = store.latest().expect("whole").expect("a checkpoint");
     assert!(latest.manifest.ended, "{context}");
     let staged = fs::read_dir(directory.join("out")).expect("a directory").map(|entry| entry.expect("listed").path());
-    assert_eq!(staged.filter(|path| is_hidden(path)).count(), 0, "{context}: nothing that was written aside is left");
+    assert_eq!(staged.filter(|path| is_hidden(path)).count(), 0, "{context}: no staged output is left");
     End {
         rows: super::rows(&store, latest.manifest.sequence),
         published: published(&directory.join("out"), context),
@@ -152,7 +152,7 @@ fn end(directory: &Path, disks: &[Disk], context: &str) -> End {
     }
 }
 
-/// Tries faults at every place of a run, and of the run after it.
+/// Tries faults at every point of a run, and of the run after it.
 fn tell(name: &str, checkpoint: &str, output: &str, places: usize, sample: usize) {
     let env = Env::in_memory();
     write_input(&env);
@@ -164,7 +164,7 @@ fn tell(name: &str, checkpoint: &str, output: &str, places: usize, sample: usize
         data.display()
     );
     let fresh = || -> Vec<Disk> { (0..places).map(|_| Disk::new()).collect() };
-    // How many checkpoints there are in time depends on how busy the machine is.
+    // How many checkpoints are taken in time depends on how busy the machine is.
     let undisturbed = |number: u64| {
         let (disks, calm, directory) = (fresh(), Process::default(), env.path(&format!("calm-{number}")));
         run_job(&directory.join("job.yaml"), &text, &disks, &calm, &Control::default())
@@ -214,7 +214,7 @@ fn tell(name: &str, checkpoint: &str, output: &str, places: usize, sample: usize
     tally.tell(name, calm.changes(), calm.calls());
 }
 
-/// Returns what is left after a death. Every checkpoint that lasts is there, but for older ones that were pruned, and holds what it held.
+/// Returns what is left after a death. Every durable checkpoint exists, except older ones that were pruned, and holds what it held.
 #[track_caller]
 fn check_after(disks: &[Disk], aftermath: Aftermath, context: &str) -> Vec<Disk> {
     let lasting = check_disks(&after(disks, Aftermath::PowerFailure(Survival::None)), &Copies::new(), context);
@@ -228,7 +228,7 @@ fn check_after(disks: &[Disk], aftermath: Aftermath, context: &str) -> Vec<Disk>
     left
 }
 
-/// Returns full copies of the checkpoints that a dead process has left: they are never another again.
+/// Returns full copies of the checkpoints that a dead process left: their content never changes again.
 fn committed(disks: &[Disk]) -> Copies {
     let mut all = Copies::new();
     for disk in disks {

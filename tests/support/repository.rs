@@ -1,4 +1,4 @@
-//! The repository that the tests are of.
+//! The repository under test.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -34,7 +34,7 @@ pub fn documents() -> Vec<String> {
     at_root.into_iter().chain(below.filter(|name| name.ends_with(".md"))).collect()
 }
 
-/// Makes sure that `name` holds what the program generates now; with UPDATE=1 in the environment, writes it.
+/// Checks that `name` holds what the program generates now; with UPDATE=1 in the environment, writes it.
 #[track_caller]
 pub fn assert_generated(name: &str, content: &[u8]) {
     let path = path(name);
@@ -46,7 +46,7 @@ pub fn assert_generated(name: &str, content: &[u8]) {
     fs::write(&path, content).expect("written");
 }
 
-/// Tells whether generated files are to be written.
+/// Returns whether generated files should be written.
 pub fn updates() -> bool {
     std::env::var_os("UPDATE").is_some_and(|value| value == "1")
 }
