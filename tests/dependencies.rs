@@ -1,4 +1,4 @@
-//! What the program is built of, as far as that can be told without a network: `cargo deny` asks for more, by `deny.toml`.
+//! What the program is built from, as far as that can be checked without a network: `cargo deny` checks more, using `deny.toml`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -9,7 +9,7 @@ fn read(name: &str) -> String {
     fs::read_to_string(repository::path(name)).expect("it is in the repository")
 }
 
-/// A package of the lock file: its name, its version, where it is from, and the checksum.
+/// A package of the lock file: its name, version, source and checksum.
 fn packages() -> Vec<BTreeMap<String, String>> {
     let text = read("Cargo.lock");
     let entry = |block: &str| {
@@ -44,5 +44,5 @@ fn what_is_there_in_two_versions_is_listed_with_a_reason() {
             "`{name}` is there in several versions: say why in deny.toml"
         );
     }
-    assert_eq!(deny.matches("crate = \"").count(), twice.len(), "a line of deny.toml is about nothing");
+    assert_eq!(deny.matches("crate = \"").count(), twice.len(), "a line of deny.toml has no effect");
 }

@@ -483,7 +483,7 @@ impl World {
             Step::Verify => {
                 for (place, intact) in self.reports().into_iter().enumerate() {
                     let is_damaged = self.model.damaged == Some(place);
-                    assert!(!(is_damaged && intact), "damage in place {place} was not found");
+                    assert!(!(is_damaged && intact), "damage in replica {place} was not found");
                     assert!(
                         intact || self.model.damaged.is_some(),
                         "place {place} is damaged, and nobody has damaged it"

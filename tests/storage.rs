@@ -1,4 +1,4 @@
-//! One suite that every storage passes: a function for each promise of the trait. What only a disk can do to its
+//! One suite that every storage passes: one function per promise of the trait. What only a disk can do to its
 //! reader follows.
 
 use std::fs;
@@ -220,7 +220,7 @@ fn replace_puts_new_bytes_in_place_of_old(storage: &dyn Storage) {
     storage.replace(&path("a/file"), b"second").unwrap();
     assert_eq!(read(storage, "a/file"), b"second");
     assert_eq!(names(storage, Some("a")), ["file"]);
-    assert!(storage.replace(&path("a"), b"third").is_err(), "a directory is not replaced by a file");
+    assert!(storage.replace(&path("a"), b"third").is_err(), "a file does not replace a directory");
     assert_eq!(read(storage, "a/file"), b"second");
 }
 
@@ -290,7 +290,7 @@ fn delete_removes_one_file(storage: &dyn Storage) {
 fn delete_dir_removes_a_directory_of_files(storage: &dyn Storage) {
     storage.create_dir(&path("a/42"), &[("one", b"1"), ("two", b"2")]).unwrap();
     assert!(matches!(storage.delete_dir(&path("a/42/one")), Err(StorageError::NotADirectory { .. })));
-    assert!(storage.delete_dir(&path("a")).is_err(), "it holds a directory");
+    assert!(storage.delete_dir(&path("a")).is_err(), "it contains a directory");
     assert_eq!(read(storage, "a/42/two"), b"2");
     storage.delete_dir(&path("a/42")).unwrap();
     assert!(storage.delete_dir(&path("a/42")).unwrap_err().is_not_found());
@@ -369,7 +369,7 @@ fn of_many_threads_that_create_one_directory_one_wins(storage: &dyn Storage) {
         assert_eq!(names(storage, Some(dir.as_str())), winners);
         assert_eq!(winners.len(), 1);
     }
-    assert_eq!(names(storage, Some("a")).len(), 20, "nothing is left aside");
+    assert_eq!(names(storage, Some("a")).len(), 20, "nothing is left over");
 }
 
 #[test]
@@ -379,7 +379,7 @@ fn a_clone_of_a_memory_storage_is_the_same_storage() {
     assert_eq!(read(&storage, "a"), b"1");
 }
 
-/// Returns a storage with a file in `root/dir`, beside a directory with a file that is not in it.
+/// Returns a storage with a file in `root/dir`, next to a directory outside it that has a file.
 fn disk() -> (tempfile::TempDir, LocalStorage) {
     let dir = tempfile::tempdir().unwrap();
     fs::create_dir(dir.path().join("outside")).unwrap();
@@ -447,7 +447,7 @@ fn symbolic_links_inside_lead_nowhere() {
     }
     let outside: Vec<_> = fs::read_dir(dir.path().join("outside")).unwrap().collect();
     assert_eq!(outside.len(), 1);
-    // The link itself may be replaced, set aside or deleted.
+    // The link itself may be replaced, moved out of the way or deleted.
     storage.replace(&path("dir/link"), b"mine").unwrap();
     storage.delete(&path("dir/inner")).unwrap();
     storage.rename(&path("link"), &path("aside")).unwrap();
@@ -533,7 +533,7 @@ fn the_lock_of_a_dead_process_is_taken_over() {
     assert_eq!(fs::read_to_string(&file).unwrap(), "process 2");
     let other = LocalStorage::new(storage.root());
     assert!(matches!(other.lock(&path("lock"), "process 3"), Err(StorageError::Held { .. })));
-    // A lock that another program took names nobody, and what is there may be anything.
+    // A lock that another program took names no holder, and its file may contain anything.
     drop(guard);
     fs::write(&file, b"\xff\x1b[2J\n").unwrap();
     let foreign = fs::File::open(&file).unwrap();
@@ -588,7 +588,7 @@ fn a_directory_that_can_not_be_written_says_so_and_stays_as_it_is() {
     let set = |mode| fs::set_permissions(storage.root().join("dir"), fs::Permissions::from_mode(mode)).unwrap();
     set(0o555);
     if fs::write(storage.root().join("dir/probe"), "").is_ok() {
-        println!("left out: this user may write everywhere");
+        println!("skipped: this user may write everywhere");
         return;
     }
     let refused = [

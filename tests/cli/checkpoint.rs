@@ -26,7 +26,7 @@ struct View {
     error: Option<String>,
 }
 
-/// Starts a job that reads standard input, with `more` in its `checkpoint`, and takes none by itself.
+/// Starts a job that reads standard input, with `more` in its `checkpoint`, and takes none on its own.
 fn start(env: &Env, more: &str) -> (Child, ChildStdin) {
     counting(env, &format!("checkpoint: {{store: store, schedule: 300d{more}}}\n"));
     let text = env.read("job.yaml").replace("{files: data.jsonl}", "{files: '-', format: json}");
@@ -91,7 +91,7 @@ fn without_a_running_job_there_is_nobody_to_ask() {
     signal(&child, Signal::STOP);
     let output = env.run(&["checkpoint", "store", "--wait", "200ms"]).expect(4);
     assert!(output.stderr.contains("did not answer within 200 ms"), "{output}");
-    assert_eq!(requests(&env, "store"), 0, "it is taken back");
+    assert_eq!(requests(&env, "store"), 0, "the request was withdrawn");
     let asking = env.command(&["checkpoint", "store"]).stderr(Stdio::piped()).spawn().expect("started");
     until("the request is there", || requests(&env, "store") == 1);
     child.kill().expect("killed");

@@ -45,7 +45,7 @@ fn env() -> (Env, StoreBuilder) {
     (env, builder)
 }
 
-/// The bytes of every file below `dir` that a store consists of.
+/// The bytes of every file below `dir` that is part of the store's content.
 fn content(dir: &Path) -> BTreeMap<String, Vec<u8>> {
     let files = walkdir::WalkDir::new(dir).into_iter().map(|entry| entry.expect("listed"));
     let files = files.filter(|entry| entry.file_type().is_file() && is_content(entry.path()));
@@ -53,7 +53,7 @@ fn content(dir: &Path) -> BTreeMap<String, Vec<u8>> {
     files.map(|file| (name(file.path()), fs::read(file.path()).expect("readable"))).collect()
 }
 
-/// Tells whether a file is part of the content: locks, and what happened to a store, are not copied.
+/// Returns whether a file is part of the content: locks, and records of what happened to a store, are not copied.
 fn is_content(path: &Path) -> bool {
     path.extension().is_none_or(|ending| ending != "lock")
         && path.file_name().is_none_or(|name| name != "lock")
@@ -203,7 +203,7 @@ fn a_copy_that_is_stopped_at_any_call_is_whole_and_the_next_goes_on() {
     let mut goes_on = [0; 4];
     for stop in 0..whole.calls() {
         let place = MemoryStorage::new();
-        // A stop while the store is created, or just after its last checkpoint was, may go unseen.
+        // A stop while the store is being created, or just after its last checkpoint was, may go unnoticed.
         let stopped = copy(Failing::new(place.clone()).fail_after(stop));
         if let Ok(store) = Store::open(vec![Arc::new(place.clone())]) {
             let reports = verify(&store, None, Depth::Deep, &Silent).expect("verified");
@@ -241,7 +241,7 @@ fn a_copy_somebody_writes_to_is_busy() {
     let _lock = copy.lock("somebody else").expect("locked");
     let output = env.run(&["copy", "s", "--to", "copy"]).expect(11);
     assert!(output.stderr.contains("somebody else"), "{output}");
-    // Reading takes no lock: a store that a run writes to can be copied.
+    // Reading takes no lock: a store that a run is writing to can be copied.
     let _lock = builder.store.lock("a run").expect("locked");
     env.run(&["copy", "s", "--to", "another"]).expect(0);
 }

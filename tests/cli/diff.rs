@@ -239,7 +239,7 @@ fn what_both_share_is_not_read_when_no_key_has_to_be_looked_up_there() {
     assert_eq!((keys.len(), total.changed), (1, 1));
     assert_eq!(total.bytes_read, tables(2, 3) + chain[1].bytes + chain[2].bytes);
     assert_eq!(total.bytes_shared, chain[0].bytes + chain[1].bytes);
-    // `ann` is before the first key of both deltas: only the base is looked into for it.
+    // `ann` sorts before the first key of both deltas: only the base is searched for it.
     let (_, _, total) = json(&env, &["s@3", "s@4"], 1);
     assert_eq!(total.changed, 2);
     assert_eq!(total.bytes_read, tables(3, 4) + chain[0].bytes + chain[2].bytes + chain[3].bytes);
@@ -269,7 +269,7 @@ fn a_key_that_was_written_again_with_its_value_or_deleted_where_it_was_not_is_no
     assert!(keys.is_empty() && total.equal, "{total:?}");
 }
 
-/// Makes a store in several commits, the last of which is at a given position.
+/// Builds a store in several commits, the last of which is at a given position.
 fn store_at(env: &Env, name: &str, tasks: u32, shards: u32, commits: &[&[Edit<'_>]], records: u64) {
     let mut builder = StoreBuilder::create(&env.path(name), tasks, shards, Routing::KeyHash);
     let (last, first) = commits.split_last().expect("a commit");
@@ -337,7 +337,7 @@ fn partitions_are_compared_by_name() {
         let line = output.stdout.lines().find(|line| line.starts_with(partition)).expect("a line");
         assert!(line.ends_with(word), "{output}");
     }
-    // By hash and by partition: a key that is a partition nowhere is told with its old task.
+    // By hash and by partition: a key that is not a partition is reported with its old task.
     let mut keyed = StoreBuilder::keyed(&env.path("keyed"));
     keyed.commit(&[("p0", Some(1)), ("ann", Some(2))]);
     let (keys, _, total) = json(&env, &["keyed", "one"], 1);

@@ -165,7 +165,7 @@ fn ten_thousand_checkpoints_are_listed_quickly() {
     let output = env.run(&["list", "s"]).expect(0);
     assert_eq!(output.stdout.lines().position(str::is_empty), Some(2001));
     assert!(output.stdout.lines().all(|line| line.chars().count() <= 80), "the sparkline has an end");
-    // The promise is half a second for ten thousand in a release build; this is one fifth of that in a slower one, on a busy machine.
+    // The promise is half a second for ten thousand in a release build; this is one fifth of that number in a slower build, on a busy machine.
     assert!(begun.elapsed().as_secs() < 5, "{:?}", begun.elapsed());
 }
 
@@ -182,7 +182,7 @@ fn below_the_table_is_how_the_sizes_went_and_how_old_the_last_good_one_is() {
     assert!(lines[0].contains("█  ") && lines[0].contains(" KiB to "), "{lines:?}");
     assert_eq!(lines[1..], ["last good  checkpoint 3, 30m ago"]);
     assert_eq!(foot(&env, &["list", "s", "--reverse"], 0), lines);
-    assert_eq!(foot(&env, &["list", "s", "-n", "1"], 0), [""; 0], "one line says it all");
+    assert_eq!(foot(&env, &["list", "s", "-n", "1"], 0), [""; 0], "one line is enough");
     env.set("LC_ALL", "C");
     assert!(foot(&env, &["list", "s"], 0)[0].starts_with("sizes      _"));
     env.write("s/checkpoints/00000003/manifest.yaml", "no manifest");

@@ -62,7 +62,7 @@ fn line(number: u64, minute: u64, rest: &str) -> String {
     )
 }
 
-/// A store of three checkpoints, of which the log knows one, with a prune.
+/// A store with three checkpoints, only one of which is in the log, and a prune.
 fn env() -> Env {
     let mut env = Env::new();
     env.at("2026-11-22T15:00:00Z");

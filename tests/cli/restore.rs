@@ -101,7 +101,7 @@ fn a_shard_of_one_segment_is_written_out_as_that_very_file() {
         let [base] = chain else { panic!("the first checkpoint has only bases") };
         let written = fs::read(env.path("out").join(format!("state-{:05}.parquet", base.shard))).expect("written");
         assert_eq!(Digest::of(&written), base.object.digest);
-        // And so it would be if its rows were encoded again.
+        // And this would be true if its rows were encoded again.
         let mut writer = SegmentWriter::new(snapshot.codec.columns());
         for batch in SegmentReader::open(written.into(), snapshot.codec.columns()).expect("a segment") {
             batch.expect("rows").iter().for_each(|row| writer.push(row));
@@ -295,7 +295,7 @@ fn json_says_what_was_done_or_would_be() {
 fn a_restore_that_was_cut_short_goes_on_where_it_was() {
     let (env, builder) = env();
     env.run(&["restore", "s", "--to", "out"]).expect(0);
-    // As a kill leaves it that comes when the first of the two files is complete.
+    // What a kill leaves that comes when the first of the two files is complete.
     let first = fs::read(env.path("out/state-00000.parquet")).expect("a file");
     let modified = || fs::metadata(env.path("out/state-00000.parquet")).expect("a file").modified().expect("a time");
     let written = modified();
@@ -316,7 +316,7 @@ fn a_restore_that_was_cut_short_goes_on_where_it_was() {
     assert_eq!(&parquet_rows(&env, &builder, "out"), builder.state());
     assert_eq!(names(&env, "."), ["out", "s"]);
 
-    // Bytes that have changed since, and what was for another purpose, are written anew.
+    // Files that have changed since, or were written for another purpose, are rewritten.
     for (purpose, recorded) in [("Parquet", &b"other bytes"[..]), ("Csv", &first)] {
         cut_short(purpose, recorded);
         let text = env.run(&["restore", "s", "--to", "out", "--json"]).expect(0).stdout;
@@ -330,7 +330,7 @@ fn a_restore_that_was_cut_short_goes_on_where_it_was() {
     assert_eq!(env.read("other.ckpt-restore/precious.txt"), "mine");
 }
 
-/// A job of two files that has run to its end, with one checkpoint, in `job/store`.
+/// A job with two input files that has run to its end, with one checkpoint, in `job/store`.
 fn finished_job() -> Env {
     let env = Env::new();
     let job = "job: counting\ninput: {files: 'data/*.jsonl'}\nkey: k\ntasks: 8\nprocess: {aggregate: {n: count}}\n\
@@ -370,7 +370,7 @@ fn a_position_that_is_moved_on_leaves_records_out() {
     let env = finished_job();
     env.write("job/data/a.jsonl", env.read("job/data/a.jsonl") + "{\"k\":\"a\"}\nbroken\n{\"k\":\"a\"}\n");
     env.run(&["run", "job/job.yaml"]).expect(4);
-    // Byte 47 is behind the broken line.
+    // Byte 47 is after the broken line.
     let output = env.shell("cd job && ckpt restore store --seek data/a.jsonl=47 --json").expect(0);
     assert_eq!(output.stderr, "warning: 2 records of `data/a.jsonl` will never be applied\n");
     let view: RollbackView = serde_json::from_str(&output.stdout).expect("a view");

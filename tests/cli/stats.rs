@@ -53,7 +53,7 @@ fn view(env: &Env, arguments: &[&str], status: i32) -> View {
     serde_json::from_str(&env.run(arguments).expect(status).stdout).expect("a view")
 }
 
-/// The objects of each checkpoint with their sizes, as the files say.
+/// The objects of each checkpoint with their sizes, as the files state them.
 fn objects(env: &Env, checkpoints: u64) -> Vec<BTreeMap<String, u64>> {
     let of = |sequence: u64| {
         let sums = env.read(&format!("s/checkpoints/{sequence:08}/SHA256SUMS"));

@@ -4,7 +4,7 @@ use crate::support::Env;
 
 #[test]
 fn a_closed_pipe_ends_the_program_quietly_with_the_code_it_would_have_had() {
-    // `sleep` lets the reader be gone before the first word.
+    // `sleep` gives the reader time to close before the first word.
     for line in ["completions bash", "--help", "completions zsh --json"] {
         let output = Env::new().shell(&format!("{{ sleep 0.2; ckpt {line}; echo $? >status; }} | true; cat status"));
         assert_eq!((output.stdout.as_str(), output.stderr.as_str()), ("0\n", ""), "{line}");

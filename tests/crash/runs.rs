@@ -175,7 +175,7 @@ fn tell(name: &str, checkpoint: &str, output: &str, places: usize, sample: usize
     let (checkpoints, calm, expected) =
         (0..3).map(undisturbed).max_by_key(|(checkpoints, ..)| *checkpoints).expect("three");
     println!("{name}: {checkpoints} checkpoints");
-    assert!(checkpoints >= 2, "there is little to be cut short: {checkpoints} checkpoints");
+    assert!(checkpoints >= 2, "{checkpoints} checkpoints are too few to interrupt");
     let mut tally = Tally::default();
     let trials = trials(calm.changes(), calm.calls(), sample, &mut random);
     for (number, (fault, aftermath)) in trials.into_iter().enumerate() {
@@ -224,7 +224,7 @@ fn check_after(disks: &[Disk], aftermath: Aftermath, context: &str) -> Vec<Disk>
     assert!(there.last().copied() >= newest, "{context}: checkpoint {newest:?} is lost: {there:?}");
     // A prune may take the older ones at any time.
     let is_pruned = disks[0].files().keys().any(|name| name.contains("history/0000"));
-    assert!(is_pruned || there.is_superset(&lasting), "{context}: {lasting:?} were committed, {there:?} are there");
+    assert!(is_pruned || there.is_superset(&lasting), "{context}: {lasting:?} are durable, but only {there:?} exist");
     left
 }
 

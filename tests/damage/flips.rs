@@ -187,7 +187,7 @@ fn an_object_that_no_checkpoint_needs_is_compared_before_it_is_ever_used() {
     let put = builder.store.put(b"rows", ObjectKind::Parquet).expect("put");
     let path = put.object.object.path();
     storage.replace(&path, b"rowz").expect("written");
-    assert!(builder.store.put(b"rows", ObjectKind::Parquet).expect("put").new, "it was written again");
+    assert!(builder.store.put(b"rows", ObjectKind::Parquet).expect("put").new, "the object should be rewritten");
     assert_eq!(&storage.get(&path, 10).expect("read")[..], b"rows");
     assert_eq!(&storage.get(&layout::damaged(put.object.object, 1), 10).expect("kept")[..], b"rowz");
 }

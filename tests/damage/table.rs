@@ -19,10 +19,10 @@ use crate::support::repository;
 const TABLE: &str = "tests/data/damage.txt";
 
 const HEAD: &str = "\
-# What `ckpt verify` finds of each damage, and what `ckpt verify --repair` makes of it, in a store with two replicas.
-# `object-damaged` stands for `object-size` too. `tests/damage/table.rs` compares; UPDATE=1 writes it anew. That the parent of checkpoint 3 was pruned is left out.
+# What `ckpt verify` finds for each kind of damage, and what `ckpt verify --repair` does about it, in a store with two replicas.
+# `object-damaged` stands for `object-size` too. `tests/damage/table.rs` compares; UPDATE=1 rewrites it. The finding that the parent of checkpoint 3 was pruned is left out.
 #
-# file | damage | in the first replica, the second, both alike, or both differently | findings: `1` and `2` are the replicas, `@` is another file than the damaged one | after the repair
+# file | damage | in the first replica, in the second, in both equally, or in both differently | findings: `1` and `2` are the replicas, `@` names a file other than the damaged one | after the repair
 ";
 
 /// What is done to a file.

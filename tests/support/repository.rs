@@ -41,7 +41,7 @@ pub fn assert_generated(name: &str, content: &[u8]) {
     if fs::read(&path).is_ok_and(|found| found == content) {
         return;
     }
-    assert!(updates(), "{name} is not what the program generates now: run `UPDATE=1 cargo test`");
+    assert!(updates(), "{name} differs from what the program generates now: run `UPDATE=1 cargo test`");
     fs::create_dir_all(path.parent().expect("a file has a directory")).expect("created");
     fs::write(&path, content).expect("written");
 }

@@ -1,4 +1,4 @@
-//! Disks that are full or can not be written to.
+//! Disks that are full or cannot be written to.
 
 use std::fmt::Write as _;
 
@@ -23,7 +23,7 @@ fn is_done(env: &Env) -> bool {
     text.lines().count() == 30_000 && text.lines().all(|line| line.ends_with("\"n\":5}"))
 }
 
-/// Runs a line of the shell that may mount; nothing when this machine does not let it.
+/// Runs a shell command line that may mount; returns nothing when this machine does not allow it.
 fn with_mounts(env: &Env, line: &str) -> Option<crate::support::Output> {
     let probe = env.shell("unshare -m sh -c 'mount -t tmpfs none disk'");
     (probe.status == 0).then(|| env.shell(&format!("unshare -m sh -c '{line}'")))

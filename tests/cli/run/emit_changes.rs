@@ -1,4 +1,4 @@
-//! `emit: changes`: a file for each checkpoint, published by its commit and never otherwise.
+//! `emit: changes`: one file per checkpoint, published by its commit and never otherwise.
 
 use std::fs;
 
@@ -8,7 +8,7 @@ use crate::support::Env;
 
 const CHANGES: &str = "checkpoint: {store: store}\n";
 
-/// A job that has run twice: the second time with two records more.
+/// A job that has run twice: the second time with three more records.
 fn twice(format: &str) -> Env {
     let env = Env::new();
     counting(&env, CHANGES);
@@ -89,7 +89,7 @@ fn after_a_roll_back_the_files_of_what_was_rolled_back_are_withdrawn() {
     assert_eq!(names(&env), ["counting-00000001.jsonl", "counting-00000004.jsonl"]);
     let expected = net(&[changes(&env)[0].clone(), changes(&env)[1].clone()]);
     assert_eq!(expected.len(), 3);
-    // Back to what was rolled back first: its file is part of the history again, that of checkpoint 4 is not.
+    // Back to the checkpoint that was rolled back first: its file is part of the history again, that of checkpoint 4 is not.
     env.run(&["restore", "store@2"]).expect(0);
     env.run(&["run", "job.yaml"]).expect(0);
     assert_eq!(names(&env), ["counting-00000001.jsonl", "counting-00000002.jsonl"]);

@@ -8,7 +8,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use super::{PATIENCE, checkpoints, manifest, until, wait};
 use crate::support::Env;
 
-/// Counts records by user, hands over what changed at each checkpoint, and does what the job file asks it to.
+/// Counts records by user, hands over what changed at each checkpoint, and does what the job file asks for.
 const COUNT: &str = r#"
 import json, os, sys, time
 state, changed = {}, set()
@@ -106,7 +106,7 @@ fn the_state_of_a_program_is_checkpointed_shown_and_compared() {
     let row = env.run(&["inspect", "s", "--state", "--key", "poison", "--json"]).expect(0);
     assert!(row.stdout.contains(r#""key":"poison","values":{"value":1}"#), "{row}");
     assert!(manifest(&env.path("s"), 1).contains("routing: program\n"));
-    // More of the input: only what changed is in the difference.
+    // More input: the difference shows only what changed.
     let path = env.path("data.jsonl");
     fs::write(&path, format!("{}{{\"k\":\"poison\"}}\n", env.read("data.jsonl"))).expect("written");
     env.run(&["run", "job.yaml"]).expect(0);
@@ -115,7 +115,7 @@ fn the_state_of_a_program_is_checkpointed_shown_and_compared() {
     assert!(diff.stdout.contains(r#""old":{"value":1},"new":{"value":2}"#), "{diff}");
     assert!(diff.stdout.contains(r#""changed":1"#), "{diff}");
     env.run(&["verify", "s", "--deep"]).expect(0);
-    // A roll back puts the program's state back as well.
+    // A rollback restores the program's state as well.
     env.run(&["restore", "s@1"]).expect(0);
     assert!(state(&env).contains(r#""value":1"#));
 }
@@ -186,7 +186,7 @@ fn a_run_begins_again_after_a_failure_and_ends_as_an_undisturbed_one() {
     assert!(output.stdout.contains("records       3,000"), "{output}");
     assert!(output.stdout.contains("restarts      1\n"), "{output}");
     assert_eq!(state(&env), undisturbed);
-    // One that fails always spends its restarts.
+    // A program that always fails uses up its restarts.
     fs::remove_dir_all(env.path("s")).expect("removed");
     write(&env, 3000, "die", ", restarts: 2, backoff: 10ms");
     let output = env.run(&["run", "job.yaml"]).expect(4);
@@ -221,7 +221,7 @@ fn a_run_with_programs_survives_being_killed_and_leaves_none_behind() {
         run.kill().expect("killed");
         run.wait().expect("waited");
     }
-    // A Ctrl-C ends it with a last checkpoint: the programs live on for that.
+    // Ctrl-C ends it with a last checkpoint: the programs stay alive for that.
     let mut run =
         env.command(&["run", "job.yaml"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("started");
     let before = checkpoints(&env.path("s")).len();
@@ -245,7 +245,7 @@ fn a_run_with_programs_survives_being_killed_and_leaves_none_behind() {
     });
 }
 
-/// A program of which `body` is what it does with each message; it answers every request by itself unless `body` has.
+/// A program whose reaction to each message is `body`; it answers every request by itself unless `body` already did.
 fn program(env: &Env, body: &str) {
     let script = format!(
         "import json, os, subprocess, sys, time\n\
@@ -312,7 +312,7 @@ fn time_is_told_while_a_program_has_nothing_to_do_and_what_it_has_started_dies_w
     let mut run = command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("started");
     let mut stdin = run.stdin.take().expect("piped");
     std::io::Write::write_all(&mut stdin, b"{\"k\":1}\n").expect("written");
-    // A block of standard input is handed out when it is full, or at the end.
+    // A block of standard input is handed out when it is full, or at the end of the input.
     drop(stdin);
     assert_eq!(wait(&mut run, PATIENCE), 0);
     if let Ok(pid) = fs::read_to_string(env.path("child")) {

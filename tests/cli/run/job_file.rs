@@ -21,7 +21,7 @@ fn is_refused(from: &str, to: &str, stderr: &str) {
     env.write("jobs/job.yaml", job.replace("[data", "[../data"));
     let output = env.run(&["run", "jobs/job.yaml"]).expect(2);
     assert_eq!((output.stdout.as_str(), output.stderr.as_str()), ("", stderr));
-    assert!(!env.path("jobs/out").exists() && files(&env.path("jobs")).len() == 1, "nothing was begun");
+    assert!(!env.path("jobs/out").exists() && files(&env.path("jobs")).len() == 1, "nothing was started");
 }
 
 #[test]
@@ -52,7 +52,7 @@ fn an_expression_that_is_none_is_refused() {
         env.write("job.yaml", JOB.replace("v > 0", wrong));
         let output = env.run(&["run", "job.yaml"]).expect(2);
         assert!(output.stderr.starts_with("error: job.yaml:4:8: "), "{output}");
-        assert_eq!(files(env.dir()).len(), 2, "no store was made");
+        assert_eq!(files(env.dir()).len(), 2, "no store was created");
     }
 }
 

@@ -1,4 +1,4 @@
-//! `ckpt run --log json`: a line of JSON for everything that happens.
+//! `ckpt run --log json`: one JSON line for everything that happens.
 
 use serde_json::Value;
 
@@ -6,7 +6,7 @@ use super::counting;
 use crate::support::Env;
 use crate::support::repository;
 
-/// Returns the lines of the log, each of which has the fields that all have.
+/// Returns the lines of the log after checking the fields that all of them have.
 #[track_caller]
 fn lines(stderr: &str) -> Vec<Value> {
     let parse = |line: &str| -> Value {

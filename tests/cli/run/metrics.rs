@@ -1,4 +1,4 @@
-//! `ckpt run --metrics`: what Prometheus would read.
+//! `ckpt run --metrics`: what Prometheus reads.
 
 use std::collections::BTreeSet;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -10,7 +10,7 @@ use super::{until, wait};
 use crate::support::Env;
 use crate::support::repository;
 
-/// Asks for `path` and returns the status line and the body.
+/// Requests `path` and returns the status line and the body.
 fn get(address: &str, method: &str, path: &str) -> (String, String) {
     let mut stream = TcpStream::connect(address).expect("somebody listens");
     stream.set_read_timeout(Some(Duration::from_secs(20))).expect("set");
@@ -21,7 +21,7 @@ fn get(address: &str, method: &str, path: &str) -> (String, String) {
     (head.lines().next().expect("a status line").to_owned(), body.to_owned())
 }
 
-/// Returns the value of the sample that begins with `name`, of which there is one.
+/// Returns the value of the only sample that begins with `name`.
 #[track_caller]
 fn sample(text: &str, name: &str) -> f64 {
     let mut found = text.lines().filter_map(|line| line.strip_prefix(name)).filter(|rest| rest.starts_with(' '));
@@ -30,7 +30,7 @@ fn sample(text: &str, name: &str) -> f64 {
     value.trim().parse().expect("a number")
 }
 
-/// A job on standard input that serves its metrics, and their address.
+/// Starts a job on standard input that serves its metrics, and returns their address.
 fn serving(env: &Env) -> (Child, String) {
     env.write(
         "job.yaml",
@@ -89,7 +89,7 @@ fn the_metrics_tell_what_the_run_has_done_and_are_those_of_the_document() {
     assert_eq!(get(&address, "POST", "/metrics").0, "HTTP/1.1 405 Method Not Allowed");
     drop(child.stdin.take());
     assert_eq!(wait(&mut child, Duration::from_secs(20)), 3);
-    assert!(TcpStream::connect(&address).is_err(), "nobody listens after the end");
+    assert!(TcpStream::connect(&address).is_err(), "nothing listens after the end");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! The output: published once the checkpoint that names it is committed, also when a crash came in between.
+//! The output is published once the checkpoint that names it is committed, even after a crash in between.
 
 use std::fs;
 
@@ -20,7 +20,7 @@ fn finished() -> Env {
 fn a_publication_that_was_cut_short_is_finished_at_the_next_start() {
     let env = finished();
     fs::rename(env.path("out/counting.jsonl"), env.path("out/.counting.jsonl.ckpt-00000001")).unwrap();
-    // Nothing has to be read for it: the input need not even be whole.
+    // This does not require reading the input: it need not even be whole.
     env.write("data.jsonl", "");
     env.run(&["run", "job.yaml"]).expect(4);
     assert_eq!(env.read("out/counting.jsonl"), ROWS);

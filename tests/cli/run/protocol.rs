@@ -1,8 +1,8 @@
-//! `docs/protocol.md`: its transcript is what really happens, from both sides.
+//! `docs/protocol.md`: its transcript shows what really happens, from both sides.
 
 use crate::support::{Env, repository};
 
-/// Plays the program's side of a transcript, and fails when it is told something else than the transcript says.
+/// Plays the program's side of a transcript, and fails when it receives something else than the transcript shows.
 const REPLAY: &str = "import sys
 for line in open('transcript'):
     side, text = line[0], line[2:]
@@ -83,7 +83,7 @@ fn the_program_of_the_document_is_that_of_the_examples() {
 
 #[test]
 fn a_runner_of_ones_own_runs_its_jobs_and_ckpt_looks_at_them() {
-    // `cargo test` builds the examples; a single test binary does not.
+    // `cargo test` builds the examples; building a single test binary does not.
     let runner = crate::support::binary().with_file_name("examples").join("runner");
     let env = Env::new();
     let examples = repository::path("examples");

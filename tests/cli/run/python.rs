@@ -6,7 +6,7 @@ use std::process::Stdio;
 use super::{checkpoints, until};
 use crate::support::{Env, binary, repository};
 
-/// The job of the module's documentation, to the letter.
+/// The job of the module's documentation, verbatim.
 const LISTING: &str = "from samza import SamzaJob
 
 class MyJob(SamzaJob):
@@ -20,7 +20,7 @@ if __name__ == '__main__':
     MyJob().run()
 ";
 
-/// Counts, and keeps a list inside of a dictionary for each key.
+/// Counts, and keeps a list inside a dictionary for each key.
 const VISITS: &str = "import os, time
 from samza import SamzaJob
 
@@ -64,7 +64,7 @@ fn the_listing_runs_as_it_stands_however_it_is_started() {
     assert!(output.stdout.contains("records       100 "), "{output}");
     let output = env.run_with_input(&["run", "my_job.py"], env.read("data.jsonl").as_bytes()).expect(0);
     assert!(output.stdout.contains("resumed from  checkpoint 1"), "{output}");
-    // By Python, with the module of the repository and the binary of the test.
+    // Started by Python, with the module from the repository and the binary under test.
     fs::remove_dir_all(env.path("checkpoints")).expect("removed");
     let module = repository::path("python").display().to_string();
     env.set("PYTHONPATH", &module).set("CKPT", &binary().display().to_string());

@@ -1,4 +1,4 @@
-//! The result is that of an independent computation.
+//! The result matches an independent computation.
 
 use super::data::{
     AGGREGATES, Click, Rendered, as_csv, as_json, clicks, compute, csv, gzip, in_order, json, zstandard,
@@ -97,7 +97,7 @@ fn standard_input_gives_the_same_as_a_file() {
     env.run_with_input(&["run", "job.yaml"], &rendered.bytes).expect(0);
     let expected = as_json(&compute(&part, user), "user");
     assert!(env.read("out/piped.jsonl") == expected);
-    // Fed the same again, it has nothing to do; fed something else, it says so.
+    // Fed the same input again, it has nothing to do; fed something else, it reports that.
     let again = env.run_with_input(&["run", "job.yaml", "--json"], &rendered.bytes).expect(0);
     assert!(again.stdout.contains("\"records\":0,\"records_in_all\":9000,"), "{again}");
     let changed = env.run_with_input(&["run", "job.yaml"], &rendered.bytes.to_ascii_uppercase()).expect(4);

@@ -22,7 +22,7 @@ fn said(child: Child) -> (String, String) {
     (text(output.stdout), text(output.stderr))
 }
 
-/// Tells whether the process has come so far that SIGUSR1, the last signal that it begins to listen to, does not kill it.
+/// Returns whether the process already catches SIGUSR1, the last signal it starts to listen for.
 fn catches_sigusr1(child: &Child) -> bool {
     let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap_or_default();
     let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap_or("0");
@@ -41,7 +41,7 @@ fn many_blocks(more: &str) -> Env {
     env
 }
 
-/// A job that reads standard input, and has been fed so much that some blocks are applied.
+/// A job that reads standard input, fed enough that some blocks are applied.
 fn reading_a_pipe(more: &str) -> (Env, Child, Vec<u8>) {
     let env = Env::new();
     env.write(
@@ -84,7 +84,7 @@ fn sigusr1_takes_a_checkpoint_now() {
     let (env, mut child, _) = reading_a_pipe(", schedule: 1h");
     std::thread::sleep(Duration::from_millis(300));
     signal(&child, Signal::USR1);
-    // The reader waits for more meanwhile.
+    // Meanwhile the reader waits for more.
     until("there is a checkpoint", || !checkpoints(&env.path("store")).is_empty());
     let first = manifest(&env.path("store"), 1);
     assert!(first.contains("trigger: signal\nended: false\n"), "{first}");
@@ -133,7 +133,7 @@ fn a_second_signal_ends_the_run_at_once() {
         let mut child = piped(&env, &["run", "job.yaml"]);
         child.stdin.as_mut().expect("piped").write_all(&bytes.repeat(2)).expect("read");
         std::thread::sleep(Duration::from_millis(300));
-        // The last checkpoint takes objects over that are there already, which has to wait.
+        // The last checkpoint takes over objects that already exist, so it must wait for the lock.
         let lock = std::fs::File::create(env.path("store/objects.lock")).expect("created");
         lock.lock().expect("locked");
         signal(&child, Signal::INT);

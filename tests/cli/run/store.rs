@@ -1,4 +1,4 @@
-//! The store: who holds it, whose it is, and what happens when it is damaged or gone. Never a silent start from nothing.
+//! The store: who holds it, which job it belongs to, and what happens when it is damaged or gone. Never a silent start from scratch.
 
 use std::fs;
 use std::process::Stdio;

@@ -1,4 +1,4 @@
-//! What a run says, and to whom.
+//! What a run prints, and where.
 
 use serde::Deserialize;
 
@@ -128,7 +128,7 @@ fn the_live_line_is_for_terminals() {
         "{}",
         seen.text
     );
-    // It is gone when the summary comes.
+    // It disappears when the summary appears.
     let summary = seen.text.rfind("counting: the input was read to its end").expect("a summary");
     assert!(!seen.text[summary..].contains("% "), "{}", seen.text);
     let env = prepared(1_500_000);

@@ -261,7 +261,7 @@ impl<'a> Life<'a> {
         let mut is_reminded = false;
         while self.goes_on() {
             let waited = begun.elapsed();
-            assert!(waited < PATIENCE, "the run does not end after {:?}: {}", self.struck, self.said());
+            assert!(waited < PATIENCE, "the run did not end after {:?}: {}", self.struck, self.said());
             // Under nohup and similar tools, SIGINT and SIGHUP are ignored until the run listens for them.
             if !is_reminded && waited > PATIENCE / 4 && self.struck.iter().any(|blow| blow.may_be_ignored()) {
                 is_reminded = true;
@@ -302,7 +302,7 @@ impl<'a> Life<'a> {
         if let Some(latest) = self.latest {
             assert!(!said.contains("\"event\":\"started\""), "there was checkpoint {latest}: {said}");
             let resumes = said.lines().find(|line| line.contains("\"event\":\"resumed\""));
-            assert!(resumes.is_some() || status >= 128 || status == 2, "it does not say what it resumes from: {said}");
+            assert!(resumes.is_some() || status >= 128 || status == 2, "the run does not report what it resumes from: {said}");
             let exactly = format!("\"checkpoint\":{latest},");
             // A run resumes from somewhere else if the store was behind or damaged, and says so.
             assert!(

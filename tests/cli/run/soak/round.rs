@@ -239,7 +239,7 @@ fn assert_whole(env: &Env, story: &Story, fate: &Fate) {
             || previous.as_ref().is_none_or(|previous: &(u64, String, String)| {
                 (previous.0, &previous.1) < (place.0, &place.1) || previous.2 != place.2
             });
-        assert!(is_new, "nothing is new in checkpoint {number}");
+        assert!(is_new, "checkpoint {number} has nothing new");
         was_behind = manifest.contains("older_cuts:");
         previous = Some(place);
     }
