@@ -79,7 +79,7 @@ pub struct Tally {
 
 impl Tally {
     /// Prints the figures.
-    pub fn tell(&self, name: &str, changes: u64, calls: u64) {
+    pub fn print(&self, name: &str, changes: u64, calls: u64) {
         let Tally { deaths, refusals, full } = self;
         println!(
             "{name}: {changes} changes, {calls} calls; tried {deaths} crashes, {refusals} refused calls, {full} full disks"
@@ -128,7 +128,7 @@ pub fn trials(changes: u64, calls: u64, sample: usize, random: &mut Random) -> V
 }
 
 impl Story<'_> {
-    fn tell(&self) {
+    fn try_all(&self) {
         let mut random = Random(seed(0x5eed));
         let calm = Process::default();
         let end = self.fork();
@@ -172,7 +172,7 @@ impl Story<'_> {
                 assert_same(&found, &expected, &context);
             }
         }
-        tally.tell(self.name, calm.changes(), calm.calls());
+        tally.print(self.name, calm.changes(), calm.calls());
     }
 
     fn fork(&self) -> Vec<Disk> {
@@ -232,13 +232,13 @@ pub fn check_disks(disks: &[Disk], copies: &Copies, context: &str) -> BTreeSet<u
 
 /// Reads all rows of a checkpoint.
 pub fn rows(store: &Store, sequence: Sequence) -> Rows {
-    let snapshot = Snapshot::open(store, sequence).expect("it can be opened");
+    let snapshot = Snapshot::open(store, sequence).expect("the checkpoint can be opened");
     let mut rows = Vec::new();
     let all = snapshot.rows(store, &Selection::default(), &Silent, |row| {
         rows.push((row.task, row.key.to_vec(), row.value.unwrap_or_default().to_vec()));
         true
     });
-    all.expect("it can be read");
+    all.expect("the rows can be read");
     rows
 }
 

@@ -97,7 +97,7 @@ fn the_figures_in_the_readme_are_those_of_the_performance_page() {
 
 /// Links between documents are paths, so a page that moves or a heading that changes is found here.
 #[test]
-fn the_links_between_the_documents_lead_somewhere() {
+fn the_links_between_the_documents_resolve() {
     let wrong: Vec<String> = repository::documents().iter().flat_map(|name| document::broken_links(name)).collect();
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }

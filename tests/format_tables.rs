@@ -16,7 +16,7 @@ use ckpt::values::digest::Digest;
 use ckpt::values::value::{Column, ColumnType, Value};
 
 #[test]
-fn a_reader_that_this_project_did_not_write_reads_every_table() {
+fn an_independent_reader_reads_every_table() {
     let python = |arguments: &[&str]| Command::new("python3").args(arguments).output();
     let installed = python(&["-c", "import duckdb"]).is_ok_and(|output| output.status.success());
     if !installed {
@@ -141,14 +141,14 @@ fn documented(heading: &str) -> &'static str {
 }
 
 #[test]
-fn the_manifest_in_the_document_is_one() {
+fn the_manifest_in_the_document_is_valid() {
     let text = documented("manifest.yaml");
     let manifest: Manifest = serde_yaml::from_str(text).unwrap();
     assert_eq!(serde_yaml::to_string(&manifest).unwrap(), text);
 }
 
 #[test]
-fn the_store_file_in_the_document_is_one() {
+fn the_store_file_in_the_document_is_valid() {
     let text = documented("store.yaml");
     let file: StoreFile = serde_yaml::from_str(text).unwrap();
     assert_eq!(serde_yaml::to_string(&file).unwrap(), text);

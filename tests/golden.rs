@@ -55,7 +55,7 @@ fn sha256sum_proves_golden_stores_without_ckpt() {
 }
 
 #[test]
-fn jobs_go_on_from_golden_stores() {
+fn jobs_resume_from_golden_stores() {
     for name in STORES {
         let env = left_behind(name);
         let outputs = |env: &Env| -> Vec<(String, Vec<u8>)> {

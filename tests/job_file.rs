@@ -388,7 +388,7 @@ fn a_wrong_job_file_is_refused_with_the_place_and_the_reason() {
 }
 
 #[test]
-fn a_job_file_that_is_no_map_or_has_no_job_is_refused() {
+fn a_job_file_that_is_not_a_map_or_has_no_job_is_refused() {
     for (text, expected) in [
         ("", "j.yaml:1:1: the document is empty"),
         ("hello", "j.yaml:1:1: expected a job file, which is a map with `job`, `input` and `process`, found `hello`"),

@@ -304,7 +304,7 @@ impl World {
             .into_iter()
             .map(|(key, row)| (key, (row["n"].as_i64().expect("a count"), row["sum"].as_i64().expect("a sum"))))
             .collect();
-        assert_eq!(rows, latest.state, "what was published is not the state");
+        assert_eq!(rows, latest.state, "the published rows are not the state");
     }
 
     /// Whatever is rewritten is whole: a run or a restore may have healed something.
@@ -517,7 +517,7 @@ impl World {
 
 /// Reads a whole checkpoint.
 fn read(store: &Store, sequence: Sequence) -> Full {
-    let snapshot = Snapshot::open(store, sequence).expect("it can be opened");
+    let snapshot = Snapshot::open(store, sequence).expect("the checkpoint can be opened");
     let codec = RowCodec::new(snapshot.manifest().columns.clone());
     let mut state = State::new();
     for (_, key, packed) in rows(store, sequence) {
@@ -561,7 +561,7 @@ fn the_store_is_what_a_model_with_full_copies_says_after_any_story() {
 }
 
 #[test]
-fn what_is_done_right_after_a_run_that_died_finds_the_places_unequal_and_leaves_them_whole() {
+fn operations_right_after_a_dead_run_find_unequal_replicas_and_leave_them_whole() {
     for change in (0..60).step_by(if crate::crash::tries_all() { 1 } else { 7 }) {
         for next in [Step::Restore { which: 0 }, Step::Prune { keep: 1 }, Step::Copy, Step::Pin { which: 200 }] {
             let die = Step::Kill { files: 3, change, moment: 2, aftermath: 0 };
@@ -571,7 +571,7 @@ fn what_is_done_right_after_a_run_that_died_finds_the_places_unequal_and_leaves_
 }
 
 #[test]
-fn a_restore_makes_the_places_equal_that_a_dead_run_has_left_unequal() {
+fn a_restore_makes_replicas_equal_that_a_dead_run_left_unequal() {
     let mut world = World::new();
     world.step(Step::Run { files: 3 });
     world.step(Step::Run { files: 1 });

@@ -128,7 +128,7 @@ fn removed(plan: &Plan) -> Vec<u64> {
 }
 
 #[test]
-fn what_goes_frees_exactly_what_nothing_else_needs() {
+fn pruned_checkpoints_free_exactly_what_nothing_else_needs() {
     let (builder, storages) = in_memory(1);
     let request = last(2, Duration::ZERO);
     let plan = plan(&builder.store, &request, now(), &Silent).expect("planned");
@@ -192,7 +192,7 @@ fn names_of(a: &[BTreeMap<String, Vec<u8>>], b: &[BTreeMap<String, Vec<u8>>]) ->
 }
 
 #[test]
-fn the_end_of_a_grace_time_stopped_at_any_call_is_finished_by_the_next_prune() {
+fn the_end_of_a_grace_period_stopped_at_any_call_is_finished_by_the_next_prune() {
     let (_, original) = in_memory(1);
     prune(&open(&original), &last(2, DAY)).expect("pruned");
     let later = now() + SignedDuration::from_hours(25);
@@ -218,7 +218,7 @@ fn the_end_of_a_grace_time_stopped_at_any_call_is_finished_by_the_next_prune() {
 }
 
 #[test]
-fn what_was_pruned_comes_back_until_its_grace_time_is_over() {
+fn pruned_checkpoints_can_come_back_until_the_grace_period_is_over() {
     let (builder, storages) = in_memory(2);
     let store = &builder.store;
     let before: Vec<_> = storages.iter().map(content).collect();
@@ -270,7 +270,7 @@ fn an_undo_stopped_at_any_call_is_finished_by_the_next() {
 }
 
 #[test]
-fn an_undo_that_was_stopped_between_two_replicas_goes_on_and_so_does_one_with_both_names() {
+fn an_undo_that_was_stopped_between_two_replicas_continues_and_so_does_one_with_both_names() {
     let (builder, storages) = in_memory(2);
     let before: Vec<_> = storages.iter().map(content).collect();
     for both in [false, true] {
@@ -293,7 +293,7 @@ fn an_undo_that_was_stopped_between_two_replicas_goes_on_and_so_does_one_with_bo
 }
 
 #[test]
-fn what_can_not_be_brought_back_whole_is_refused() {
+fn an_undo_that_would_be_incomplete_is_refused() {
     let (builder, storages) = in_memory(1);
     let store = &builder.store;
     let index = store.manifest(Sequence(3)).expect("read").manifest.tables.positions.object;
@@ -310,7 +310,7 @@ fn what_can_not_be_brought_back_whole_is_refused() {
 }
 
 #[test]
-fn when_any_checkpoint_can_not_be_read_nothing_is_deleted() {
+fn when_any_checkpoint_cannot_be_read_nothing_is_deleted() {
     let (_, original) = in_memory(1);
     let all = files(&original[0]);
     let index = open(&original).manifest(Sequence(2)).expect("read").manifest.tables.index.object.path();
@@ -341,7 +341,7 @@ fn when_any_checkpoint_can_not_be_read_nothing_is_deleted() {
 }
 
 #[test]
-fn a_list_of_objects_that_lost_a_line_is_not_believed() {
+fn a_list_of_objects_that_lost_a_line_is_not_trusted() {
     let (_, original) = in_memory(1);
     let lines = files(&original[0])["checkpoints/00000007/SHA256SUMS"].clone();
     let lines: Vec<&[u8]> = lines.split_inclusive(|byte| *byte == b'\n').collect();
@@ -368,7 +368,7 @@ fn the_newest_whole_checkpoint_stays_when_the_latest_lacks_an_object() {
 }
 
 #[test]
-fn a_pin_keeps_its_checkpoint_also_when_it_is_set_after_the_plan() {
+fn a_pin_keeps_its_checkpoint_even_if_it_is_set_after_the_plan() {
     let (builder, _) = in_memory(2);
     let store = &builder.store;
     pin(store, Sequence(2), Some("before the migration"), now(), "a test").expect("pinned");
@@ -404,7 +404,7 @@ fn a_plan_that_no_longer_fits_changes_nothing() {
 }
 
 #[test]
-fn two_prunes_do_not_meet() {
+fn two_prunes_do_not_run_at_the_same_time() {
     let (builder, _) = in_memory(1);
     let _lock = builder.store.lock_prune("somebody else").expect("locked");
     let refused = prune(&builder.store, &last(2, DAY));
@@ -462,7 +462,7 @@ fn a_prune_on_a_full_disk_stopped_at_any_call_leaves_a_whole_store() {
 }
 
 #[test]
-fn replicas_that_are_behind_are_pruned_as_far_as_they_go() {
+fn replicas_that_are_behind_are_pruned_too() {
     let (_, storages) = in_memory(3);
     storages[1].delete_dir(&layout::checkpoint_dir(Sequence(2))).expect("deleted");
     storages[2].delete_dir(&layout::checkpoint_dir(Sequence(8))).expect("deleted");
@@ -509,7 +509,7 @@ fn on_disk() -> (tempfile::TempDir, StoreBuilder) {
 }
 
 #[test]
-fn leftovers_go_when_they_are_old_and_what_is_foreign_stays() {
+fn old_leftovers_are_deleted_and_foreign_files_stay() {
     let (dir, builder) = on_disk();
     let root = dir.path().join("s");
     let object = |text: &str| builder.store.put(text.as_bytes(), ObjectKind::Parquet).expect("put").object.object;
@@ -572,7 +572,7 @@ fn leftovers_go_when_they_are_old_and_what_is_foreign_stays() {
 }
 
 #[test]
-fn what_a_running_job_may_need_stays_whatever_the_grace_time() {
+fn what_a_running_job_may_need_stays_whatever_the_grace_period() {
     let (dir, builder) = on_disk();
     let root = dir.path().join("s");
     let run = builder.store.lock("`ckpt run`").expect("locked");
@@ -617,7 +617,7 @@ fn a_note_in_a_checkpoint_directory_is_not_deleted() {
 }
 
 #[test]
-fn what_the_history_does_not_know_has_its_grace_time_from_now_on() {
+fn pruned_checkpoints_without_history_get_their_grace_period_from_now() {
     let (builder, storages) = in_memory(1);
     prune(&builder.store, &last(2, DAY)).expect("pruned");
     storages[0].delete(&layout::event(1)).expect("deleted");
@@ -630,7 +630,7 @@ fn what_the_history_does_not_know_has_its_grace_time_from_now_on() {
 }
 
 #[test]
-fn a_policy_that_can_not_be_meant_changes_nothing() {
+fn a_policy_that_makes_no_sense_changes_nothing() {
     let (builder, storages) = in_memory(1);
     let before = files(&storages[0]);
     for policy in [Policy::default(), Policy { bytes: Some(1), ..Policy::default() }] {

@@ -130,7 +130,7 @@ fn set_aside(files: &mut BTreeMap<String, Vec<u8>>) -> Vec<Vec<u8>> {
 }
 
 #[test]
-fn each_damage_at_each_file_of_either_replica_is_found_there_and_healed_exactly() {
+fn each_kind_of_damage_to_each_file_of_either_replica_is_found_there_and_healed_exactly() {
     let whole = directory();
     pair(whole.path());
     let reports = verified(&open(whole.path()));
@@ -200,7 +200,7 @@ fn a_checkpoint_that_a_replica_lacks_is_copied_whole() {
 }
 
 #[test]
-fn a_replica_of_which_everything_is_damaged_is_healed_from_the_other() {
+fn a_replica_that_is_entirely_damaged_is_healed_from_the_other() {
     let dir = directory();
     pair(dir.path());
     let before = tree(dir.path());
@@ -225,7 +225,7 @@ fn a_replica_of_which_everything_is_damaged_is_healed_from_the_other() {
 }
 
 #[test]
-fn without_a_replica_only_the_list_of_objects_is_made_again() {
+fn without_a_replica_only_the_list_of_objects_is_rebuilt() {
     for number in [1, 3] {
         for damage_kind in [Damage::Delete, Damage::Truncate, Damage::Zero] {
             let dir = directory();
@@ -352,7 +352,7 @@ fn a_repair_that_is_stopped_at_any_call_is_finished_by_the_next() {
 }
 
 #[test]
-fn in_so_many_days_a_sample_has_read_every_object_once() {
+fn a_daily_sample_reads_every_object_once_in_its_period() {
     let dir = directory();
     pair(dir.path());
     let store = open(dir.path());
@@ -368,7 +368,7 @@ fn in_so_many_days_a_sample_has_read_every_object_once() {
 }
 
 #[test]
-fn what_was_not_read_for_longest_has_its_turn_in_whichever_replica_it_is() {
+fn what_was_read_least_recently_is_next_in_whichever_replica_it_is() {
     let dir = directory();
     pair(dir.path());
     let store = open(dir.path());

@@ -92,7 +92,7 @@ fn caught_up(notes: &[StoreNote]) -> Vec<(bool, u64)> {
 }
 
 #[test]
-fn a_replica_that_vanishes_is_told_once_and_gets_all_that_it_missed_when_it_is_back() {
+fn a_replica_that_vanishes_is_reported_once_and_catches_up_when_it_is_back() {
     let mut pair = Pair::new(1);
     pair.commit(1);
     assert_equal(&pair.a(), &pair.b());
@@ -136,7 +136,7 @@ fn the_first_replica_may_vanish_as_well() {
 }
 
 #[test]
-fn fewer_copies_than_asked_for_are_an_error_that_names_the_replica() {
+fn fewer_copies_than_required_are_an_error_that_names_the_replica() {
     let mut pair = Pair::new(2);
     pair.commit(1);
     fs::rename(pair.b(), pair.away()).expect("renamed");
@@ -169,7 +169,7 @@ fn a_run_makes_unequal_replicas_equal_before_it_begins() {
 }
 
 #[test]
-fn a_new_disk_and_a_lost_store_are_filled_from_the_other_replica() {
+fn a_new_disk_and_a_lost_store_catch_up_from_the_other_replica() {
     for lost in ["a", "b"] {
         let mut pair = Pair::new(2);
         for clicks in 1..=4 {
@@ -185,7 +185,7 @@ fn a_new_disk_and_a_lost_store_are_filled_from_the_other_replica() {
 }
 
 #[test]
-fn a_checkpoint_that_is_whole_nowhere_is_left_out_and_told() {
+fn a_checkpoint_that_is_whole_nowhere_is_left_out_and_reported() {
     let mut pair = Pair::new(1);
     pair.commit(1);
     let second = pair.commit(2);
@@ -204,7 +204,7 @@ fn a_checkpoint_that_is_whole_nowhere_is_left_out_and_told() {
 }
 
 #[test]
-fn places_that_are_no_copies_of_each_other_are_refused() {
+fn directories_that_are_not_copies_of_each_other_are_refused() {
     let mut pair = Pair::new(2);
     pair.commit(1);
     let dir = pair.end();
@@ -243,16 +243,16 @@ fn places_that_are_no_copies_of_each_other_are_refused() {
 }
 
 #[test]
-fn a_place_that_can_not_be_read_is_not_taken_for_an_empty_one() {
+fn a_place_that_cannot_be_read_is_not_mistaken_for_an_empty_one() {
     let dir = tempfile::tempdir().expect("a directory");
     fs::write(dir.path().join("b"), "a file").expect("written");
-    let error = Pair::reopen(dir.path(), 1).expect_err("it may hold the store");
+    let error = Pair::reopen(dir.path(), 1).expect_err("the missing replica may hold the store");
     assert!(matches!(error, StoreError::Storage(StorageError::NotADirectory { .. })), "{error:?}");
     assert!(!dir.path().join("a").exists());
 }
 
 #[test]
-fn what_is_read_from_another_replica_is_verified_and_told() {
+fn what_is_read_from_another_replica_is_verified_and_reported() {
     let mut pair = Pair::new(2);
     pair.commit(1);
     let latest = pair.commit(2);

@@ -456,7 +456,7 @@ fn symbolic_links_inside_lead_nowhere() {
 }
 
 #[test]
-fn what_is_written_to_a_file_with_a_second_name_does_not_reach_the_second_name() {
+fn writing_to_a_hard_link_does_not_reach_its_other_name() {
     let (dir, storage) = disk();
     let other = dir.path().join("outside/secret");
     for name in ["lock", "log"] {
@@ -476,7 +476,7 @@ fn what_is_written_to_a_file_with_a_second_name_does_not_reach_the_second_name()
 }
 
 #[test]
-fn of_many_that_take_a_lock_with_a_second_name_one_has_it() {
+fn only_one_process_gets_a_lock_that_has_a_hard_link() {
     let (dir, storage) = disk();
     let other = dir.path().join("outside/secret");
     for round in 0..50 {
@@ -514,7 +514,7 @@ fn a_root_that_is_a_file_is_refused() {
 }
 
 #[test]
-fn names_that_are_no_utf8_are_listed_and_do_no_harm() {
+fn names_that_are_not_utf8_are_listed_and_do_no_harm() {
     use std::os::unix::ffi::OsStrExt;
     let (_dir, storage) = disk();
     let name = std::ffi::OsStr::from_bytes(b"bad\xff");
@@ -550,7 +550,7 @@ fn the_lock_of_a_dead_process_is_taken_over() {
 }
 
 #[test]
-fn a_program_that_was_started_meanwhile_does_not_keep_a_lock() {
+fn a_child_process_does_not_keep_a_lock() {
     let (_dir, storage) = disk();
     let guard = storage.lock(&path("lock"), "me").unwrap();
     let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
@@ -562,7 +562,7 @@ fn a_program_that_was_started_meanwhile_does_not_keep_a_lock() {
 }
 
 #[test]
-fn what_a_dead_writer_left_aside_is_recognised_and_in_nobodys_way() {
+fn temporary_files_of_a_dead_writer_are_recognized_and_harmless() {
     let (_dir, storage) = disk();
     fs::write(storage.root().join("dir/.tmp-0011223344556677"), "half").unwrap();
     fs::create_dir(storage.root().join("dir/.tmp-8899aabbccddeeff")).unwrap();
@@ -582,7 +582,7 @@ fn a_sparse_file_of_enormous_size_is_refused_by_its_size() {
 }
 
 #[test]
-fn a_directory_that_can_not_be_written_says_so_and_stays_as_it_is() {
+fn a_directory_that_cannot_be_written_is_an_error_and_stays_unchanged() {
     use std::os::unix::fs::PermissionsExt;
     let (_dir, storage) = disk();
     let set = |mode| fs::set_permissions(storage.root().join("dir"), fs::Permissions::from_mode(mode)).unwrap();

@@ -73,7 +73,7 @@ on_every_storage! {
     a_checkpoint_that_one_replica_lost_is_still_there
     damage_in_all_replicas_is_told_before_absence
     a_store_is_locked_by_one_run_that_is_named
-    what_a_crash_between_steps_leaves_is_in_nobodys_way
+    what_a_crash_between_steps_leaves_is_harmless
 }
 
 fn path(text: &str) -> RelPath {
@@ -526,7 +526,7 @@ fn a_store_is_locked_by_one_run_that_is_named(places: Places) {
     store.lock("fifth").unwrap();
 }
 
-fn what_a_crash_between_steps_leaves_is_in_nobodys_way(places: Places) {
+fn what_a_crash_between_steps_leaves_is_harmless(places: Places) {
     let store = create(vec![places(0), places(1)]);
     let first = commit(&store, 1, None);
     let manifest = prepare(&store, 2, Some(&first));

@@ -99,7 +99,7 @@ fn the_document_names_every_module() {
 }
 
 #[test]
-fn the_code_depends_downwards_only() {
+fn the_code_depends_downward_only() {
     let broken: Vec<String> = repository::files("src")
         .iter()
         .filter(|file| file.ends_with(".rs"))
@@ -150,7 +150,7 @@ fn every_file_of_the_runner_is_in_a_room() {
 }
 
 #[test]
-fn no_files_import_each_other_in_a_circle() {
+fn no_files_import_each_other_in_a_cycle() {
     let circles =
         imports::circles(&FILES.iter().map(|(module, imports)| (module.clone(), imports.code.clone())).collect());
     let show = |circle: &Vec<Module>| circle.iter().map(|module| module.join("::")).collect::<Vec<_>>().join(", ");
@@ -162,7 +162,7 @@ fn no_files_import_each_other_in_a_circle() {
 }
 
 #[test]
-fn circles_are_found() {
+fn cycles_are_found() {
     let circles_of = |files: &[(&str, &str)]| -> Vec<Vec<String>> {
         let modules: BTreeSet<Module> = files.iter().filter_map(|(file, _)| imports::module_of(file)).collect();
         let read = |(file, text): &(&str, &str)| {

@@ -90,7 +90,7 @@ fn before_the_first_run_it_says_what_there_is_to_read() {
 }
 
 #[test]
-fn it_says_of_each_file_and_each_change_what_would_happen() {
+fn it_reports_what_would_happen_for_each_file_and_each_change() {
     let env = finished();
     assert!(check(&env, 0).stdout.starts_with("j: would resume from checkpoint 1; there is no new input\n"));
     fs::write(env.path("data-2.jsonl"), "{\"k\":\"b\",\"v\":2}\n{\"k\":\"c\",\"v\":3}\n").unwrap();
@@ -121,7 +121,7 @@ fn it_says_of_each_file_and_each_change_what_would_happen() {
 }
 
 #[test]
-fn it_says_all_that_keeps_a_run_from_starting() {
+fn it_reports_everything_that_keeps_a_run_from_starting() {
     let env = finished();
     env.write("data-1.jsonl", "{\"k\":\"x\",\"v\":1}\n");
     fs::remove_file(env.path("data-2.jsonl")).unwrap();
@@ -146,7 +146,7 @@ fn it_says_all_that_keeps_a_run_from_starting() {
 }
 
 #[test]
-fn a_store_that_is_held_is_told_with_its_holder() {
+fn a_store_that_is_in_use_is_reported_with_its_holder() {
     let env = finished();
     let lock = fs::OpenOptions::new().read(true).write(true).open(env.path("store/lock")).unwrap();
     lock.lock().unwrap();

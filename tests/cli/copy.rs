@@ -114,7 +114,7 @@ fn a_dry_run_writes_nothing() {
 }
 
 #[test]
-fn a_checkpoint_that_is_another_one_there_stops_the_copy_before_anything_is_written() {
+fn a_different_checkpoint_with_the_same_number_stops_the_copy_before_anything_is_written() {
     let (env, mut builder) = env();
     env.run(&["copy", "s", "--to", "copy"]).expect(0);
     builder.commit(&[("ann", Some(10))]);
@@ -126,7 +126,7 @@ fn a_checkpoint_that_is_another_one_there_stops_the_copy_before_anything_is_writ
 }
 
 #[test]
-fn what_is_no_copy_of_the_store_is_not_written_to() {
+fn nothing_is_written_to_what_is_not_a_copy_of_the_store() {
     let (env, _) = env();
     StoreBuilder::keyed(&env.path("other"));
     let file = env.read("other/store.yaml");
@@ -150,7 +150,7 @@ fn what_is_no_copy_of_the_store_is_not_written_to() {
 }
 
 #[test]
-fn a_damaged_checkpoint_is_left_out_and_told() {
+fn a_damaged_checkpoint_is_left_out_and_reported() {
     let (env, _) = env();
     env.write("s/checkpoints/00000001/manifest.yaml", "format: 1\n\u{1b}[2J");
     let text = env.run(&["inspect", "s@3", "--objects", "--json"]).expect(0).stdout;
@@ -173,7 +173,7 @@ fn a_damaged_checkpoint_is_left_out_and_told() {
 }
 
 #[test]
-fn damaged_objects_that_a_copy_was_cut_short_with_are_set_aside() {
+fn damaged_objects_that_an_interrupted_copy_left_are_moved_out_of_the_way() {
     let (env, _) = env();
     env.run(&["copy", "s", "--to", "copy"]).expect(0);
     let objects: Vec<String> =
@@ -188,7 +188,7 @@ fn damaged_objects_that_a_copy_was_cut_short_with_are_set_aside() {
 }
 
 #[test]
-fn a_copy_that_is_stopped_at_any_call_is_whole_and_the_next_goes_on() {
+fn a_copy_that_is_stopped_at_any_call_is_whole_and_the_next_one_continues() {
     let env = Env::new();
     let builder = three_checkpoints(&env.path("s"));
     let sequences = builder.store.sequences().expect("listed");

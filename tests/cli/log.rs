@@ -124,7 +124,7 @@ fn a_log_does_not_make_a_store_suspect() {
 }
 
 #[test]
-fn attempts_of_a_quiet_job_are_one_line_for_people_and_all_there_for_programs() {
+fn attempts_of_a_quiet_job_are_one_line_for_people_and_complete_for_programs() {
     let env = env();
     let elided = "\"outcome\":\"elided\"";
     let failed = "\"outcome\":\"failed\",\"error\":\"no\"";

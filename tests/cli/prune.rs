@@ -78,7 +78,7 @@ fn what_is_pruned_comes_back_or_goes_for_good() {
 }
 
 #[test]
-fn without_grace_time_the_bytes_are_freed_at_once() {
+fn without_a_grace_period_the_bytes_are_freed_at_once() {
     let (env, _) = env();
     let output = env.run(&["prune", "s", "--keep-last", "1", "--grace", "0s", "--yes"]).expect(0);
     let frees = output.stdout.lines().find_map(|line| line.strip_prefix("keep 1 checkpoint, remove 4, which frees "));
@@ -121,7 +121,7 @@ fn on_a_terminal_only_yes_means_yes() {
 }
 
 #[test]
-fn a_policy_that_can_not_be_meant_is_wrong_usage() {
+fn a_policy_that_makes_no_sense_is_wrong_usage() {
     let (env, _) = env();
     for arguments in [
         &["prune", "s", "--yes"][..],
@@ -141,7 +141,7 @@ fn a_policy_that_can_not_be_meant_is_wrong_usage() {
 }
 
 #[test]
-fn a_store_with_a_checkpoint_that_can_not_be_read_is_not_pruned() {
+fn a_store_with_a_checkpoint_that_cannot_be_read_is_not_pruned() {
     let (env, _) = env();
     env.write("s/checkpoints/00000002/manifest.yaml", "no manifest");
     let output = env.run(&["prune", "s", "--keep-last", "1", "--grace", "0s", "--yes"]).expect(12);
@@ -320,7 +320,7 @@ fn a_store_is_pruned_while_its_job_runs() {
 }
 
 #[test]
-fn a_run_keeps_what_its_job_file_says() {
+fn a_run_keeps_what_its_job_file_asks_for() {
     let env = Env::in_memory();
     write_job(&env, 300_000, ", keep: {last: 2, grace: 0s}");
     // Each checkpoint has something new, so that there are many per second however busy the machine is.

@@ -181,7 +181,7 @@ impl Damage {
 }
 
 #[test]
-fn each_damage_at_each_place_is_found_as_what_it_is() {
+fn each_kind_of_damage_in_each_place_is_identified() {
     use Damage::*;
     use Place::*;
     let cases: &[(Place, &[Damage], &str, &[u64])] = &[
@@ -287,7 +287,7 @@ fn the_manifest_of_another_checkpoint_or_store_is_misplaced() {
 }
 
 #[test]
-fn a_checkpoint_that_was_removed_leaves_a_gap_and_what_only_it_needed() {
+fn a_removed_checkpoint_leaves_a_gap_and_the_objects_that_only_it_needed() {
     let env = Env::new();
     three_checkpoints(&env.path("s"));
     let index = Place::Index(1).path(&env);
@@ -301,7 +301,7 @@ fn a_checkpoint_that_was_removed_leaves_a_gap_and_what_only_it_needed() {
 }
 
 #[test]
-fn a_checkpoint_that_was_pruned_is_told_from_one_that_is_lost() {
+fn a_pruned_checkpoint_is_distinguished_from_a_lost_one() {
     let mut env = Env::new();
     env.at("2026-11-22T15:00:00Z");
     three_checkpoints(&env.path("s"));
@@ -321,7 +321,7 @@ fn a_checkpoint_that_was_pruned_is_told_from_one_that_is_lost() {
 }
 
 #[test]
-fn what_is_no_part_of_a_store_is_a_note() {
+fn a_stray_file_is_a_note() {
     let env = Env::new();
     three_checkpoints(&env.path("s"));
     for file in [
@@ -355,7 +355,7 @@ fn what_is_no_part_of_a_store_is_a_note() {
 }
 
 #[test]
-fn a_store_that_can_not_be_looked_at_is_no_answer() {
+fn a_store_that_cannot_be_read_is_an_error_not_an_answer() {
     let env = Env::new();
     env.run(&["verify", "s"]).expect(10);
     three_checkpoints(&env.path("s"));
@@ -415,7 +415,7 @@ fn deep_finds_rows_that_were_written_wrong() {
 }
 
 #[test]
-fn what_is_wrong_in_a_longer_chain_hides_nothing_of_a_shorter_one() {
+fn damage_in_a_longer_chain_hides_no_damage_in_a_shorter_one() {
     let env = Env::new();
     let mut builder = StoreBuilder::keyed(&env.path("s"));
     let mut first = builder.draft(&[("ann", Some(1))]);
@@ -473,7 +473,7 @@ fn a_job_without_a_key_is_verified_by_its_partitions() {
 }
 
 #[test]
-fn a_line_says_where_what_and_what_next_and_the_last_what_is_left() {
+fn a_finding_says_where_what_and_what_next_and_the_last_line_what_is_intact() {
     let env = Env::new();
     three_checkpoints(&env.path("s"));
     let output = env.run(&["verify", "s"]).expect(0);
@@ -495,7 +495,7 @@ fn a_line_says_where_what_and_what_next_and_the_last_what_is_left() {
 }
 
 #[test]
-fn names_found_in_a_store_can_not_write_to_the_terminal() {
+fn names_found_in_a_store_cannot_write_to_the_terminal() {
     let env = Env::new();
     three_checkpoints(&env.path("s"));
     env.write("s/a\u{1b}[2J\nb", "x");
@@ -511,7 +511,7 @@ fn view(env: &Env, arguments: &[&str]) -> (View, i32) {
 }
 
 #[test]
-fn a_sample_reads_another_part_each_day_and_only_looks_for_the_others() {
+fn a_sample_reads_a_different_part_each_day_and_only_checks_that_the_rest_exists() {
     let mut env = Env::new();
     three_checkpoints(&env.path("s"));
     let path = Place::Base.path(&env);
@@ -536,7 +536,7 @@ fn a_sample_reads_another_part_each_day_and_only_looks_for_the_others() {
 }
 
 #[test]
-fn a_time_is_spent_on_what_was_not_read_for_longest() {
+fn a_time_budget_is_spent_on_what_was_read_least_recently() {
     let mut env = Env::new();
     three_checkpoints(&env.path("s"));
     // No time at all reads nothing and remembers nothing.
@@ -566,7 +566,7 @@ fn a_time_is_spent_on_what_was_not_read_for_longest() {
 }
 
 #[test]
-fn a_repair_says_what_it_did_and_what_it_could_not_do() {
+fn a_repair_reports_what_it_did_and_what_it_could_not_do() {
     let env = Env::new();
     three_checkpoints(&env.path("s"));
     let (sums, base) = (Place::Sums(2).path(&env), Place::Base.path(&env));
@@ -594,7 +594,7 @@ fn a_repair_says_what_it_did_and_what_it_could_not_do() {
 }
 
 #[test]
-fn json_says_what_is_lost_and_since_when() {
+fn json_shows_what_is_lost_and_since_when() {
     let lost = |place: Place| {
         let env = Env::new();
         three_checkpoints(&env.path("s"));

@@ -70,22 +70,23 @@ fn prune_at(storages: Vec<Arc<dyn Storage>>, request: &Request, now: Timestamp) 
 }
 
 #[test]
-fn a_prune_with_and_without_grace_time() {
+fn a_prune_with_and_without_a_grace_period() {
     for (name, grace) in [("prune", Duration::ZERO), ("prune with grace", DAY)] {
         let (_, before, copies) = built(2);
         let operation = |storages| prune_at(storages, &last(2, grace), now());
-        Story { name, before, operation: &operation, copies: &copies, kept: BTreeSet::from([5, 6]), sample: 24 }.tell();
+        Story { name, before, operation: &operation, copies: &copies, kept: BTreeSet::from([5, 6]), sample: 24 }
+            .try_all();
     }
 }
 
 #[test]
-fn the_end_of_a_grace_time() {
+fn the_end_of_a_grace_period() {
     let (_, before, copies) = built(2);
     prune_at(calm(&before), &last(2, DAY), now()).expect("pruned");
     let later = now() + SignedDuration::from_hours(25);
     let operation = |storages| prune_at(storages, &last(2, Duration::ZERO), later);
     let name = "end of the grace time";
-    Story { name, before, operation: &operation, copies: &copies, kept: BTreeSet::from([5, 6]), sample: 24 }.tell();
+    Story { name, before, operation: &operation, copies: &copies, kept: BTreeSet::from([5, 6]), sample: 24 }.try_all();
 }
 
 #[test]
@@ -101,7 +102,7 @@ fn an_undo() {
         apply_undo(&store, &plan, HOLDER, now(), &Silent).map_err(text)
     };
     Story { name: "undo", before, operation: &operation, copies: &copies, kept: BTreeSet::from([5, 6]), sample: 24 }
-        .tell();
+        .try_all();
 }
 
 #[test]
@@ -128,7 +129,7 @@ fn a_rollback_with_and_without_another_position() {
             }
         };
         let kept = (1..=6).collect();
-        Story { name, before, operation: &operation, copies: &copies, kept, sample: 24 }.tell();
+        Story { name, before, operation: &operation, copies: &copies, kept, sample: 24 }.try_all();
     }
 }
 
@@ -191,11 +192,11 @@ fn a_repair() {
             super::assert_same(&super::contents(&left), &expected, &context);
         }
     }
-    tally.tell("repair", process.changes(), process.calls());
+    tally.print("repair", process.changes(), process.calls());
 }
 
 #[test]
-fn a_copy_to_a_new_place_and_to_one_that_has_some() {
+fn a_copy_to_a_new_place_and_to_one_that_has_some_checkpoints() {
     let (builder, _, copies) = built(1);
     for (name, there) in [("copy", vec![]), ("copy of the rest", vec![2, 3])] {
         let target = Disk::new();
@@ -212,12 +213,12 @@ fn a_copy_to_a_new_place_and_to_one_that_has_some() {
         let all = builder.store.sequences().expect("listed");
         let operation = |mut storages: Vec<Arc<dyn Storage>>| copy(storages.remove(0), &all);
         let (before, kept) = (vec![target.after_power_failure(Survival::None)], there.into_iter().collect());
-        Story { name, before, operation: &operation, copies: &copies, kept, sample: 24 }.tell();
+        Story { name, before, operation: &operation, copies: &copies, kept, sample: 24 }.try_all();
     }
 }
 
 #[test]
-fn the_catching_up_of_a_place_that_is_behind_and_of_a_new_one() {
+fn catching_up_a_replica_that_is_behind_and_a_new_one() {
     let (_, before, copies) = built(2);
     for number in [5, 6] {
         for name in ["manifest.yaml", "SHA256SUMS"] {
@@ -236,11 +237,11 @@ fn the_catching_up_of_a_place_that_is_behind_and_of_a_new_one() {
     };
     let kept = (1..=6).collect();
     let before = vec![before[0].clone(), before[1].clone(), Disk::new()];
-    Story { name: "catch-up", before, operation: &operation, copies: &copies, kept, sample: 16 }.tell();
+    Story { name: "catch-up", before, operation: &operation, copies: &copies, kept, sample: 16 }.try_all();
 }
 
 #[test]
-fn pins_that_are_set_changed_and_taken_away() {
+fn pins_that_are_set_changed_and_removed() {
     let (builder, before, copies) = built(2);
     drop(builder);
     let open = |storages| Store::open(storages).map_err(text);
@@ -254,7 +255,7 @@ fn pins_that_are_set_changed_and_taken_away() {
     for (name, operation) in all {
         let kept = (1..=6).collect();
         let before = before.iter().map(Disk::after_death).collect();
-        Story { name, before, operation, copies: &copies, kept, sample: 16 }.tell();
+        Story { name, before, operation, copies: &copies, kept, sample: 16 }.try_all();
     }
 }
 
@@ -292,11 +293,11 @@ fn requests_and_their_answers_disturb_nothing() {
         story.act(&disks, &Process::default()).unwrap_or_else(|error| panic!("{context}: {error}"));
         story.check(&super::after(&disks, super::Aftermath::PowerFailure(Survival::None)), &context);
     }
-    tally.tell(name, process.changes(), process.calls());
+    tally.print(name, process.changes(), process.calls());
 }
 
 #[test]
-fn the_log_of_attempts_keeps_every_line_that_was_written_and_goes_on_after_a_torn_one() {
+fn the_log_of_attempts_keeps_every_written_line_and_continues_after_a_torn_one() {
     let (_, before, _) = built(2);
     let attempt = || Attempt {
         number: 0,
@@ -349,5 +350,5 @@ fn the_log_of_attempts_keeps_every_line_that_was_written_and_goes_on_after_a_tor
         let again = numbers(&disks);
         assert!(again.iter().copied().eq(1..=found.len() as u64 + 4), "{context}: {found:?}, then {again:?}");
     }
-    tally.tell("log of attempts", process.changes(), process.calls());
+    tally.print("log of attempts", process.changes(), process.calls());
 }

@@ -121,7 +121,7 @@ pub fn run_job(
         random: [7; 16],
         processors: Processors::default().with("slow", Slow::make),
         storages: StorageOpener::new(move |path| {
-            let name = path.file_name().expect("it has a name").to_string_lossy().into_owned();
+            let name = path.file_name().expect("the file has a name").to_string_lossy().into_owned();
             Arc::clone(&opened[&name])
         }),
         environment: Vec::new(),
@@ -153,7 +153,7 @@ fn end(directory: &Path, disks: &[Disk], context: &str) -> End {
 }
 
 /// Tries faults at every point of a run, and of the run after it.
-fn tell(name: &str, checkpoint: &str, output: &str, places: usize, sample: usize) {
+fn try_faults(name: &str, checkpoint: &str, output: &str, places: usize, sample: usize) {
     let env = Env::in_memory();
     write_input(&env);
     let mut random = Random(seed(0x5eed));
@@ -211,7 +211,7 @@ fn tell(name: &str, checkpoint: &str, output: &str, places: usize, sample: usize
         assert!(found == expected, "{context}: {found:?}\nexpected {expected:?}");
         let _ = fs::remove_dir_all(&directory);
     }
-    tally.tell(name, calm.changes(), calm.calls());
+    tally.print(name, calm.changes(), calm.calls());
 }
 
 /// Returns what is left after a death. Every durable checkpoint exists, except older ones that were pruned, and holds what it held.
@@ -241,15 +241,15 @@ fn committed(disks: &[Disk]) -> Copies {
 
 #[test]
 fn a_run_with_one_file_at_its_end() {
-    tell("run", "records: 120", "emit: final", 1, 12);
+    try_faults("run", "records: 120", "emit: final", 1, 12);
 }
 
 #[test]
 fn a_run_with_a_replica_and_a_file_of_changes_for_each_checkpoint() {
-    tell("run with a replica and changes", "replicas: [b], records: 60", "emit: changes", 2, 12);
+    try_faults("run with a replica and changes", "replicas: [b], records: 60", "emit: changes", 2, 12);
 }
 
 #[test]
 fn a_run_that_keeps_few_checkpoints() {
-    tell("run with keep", "keep: {last: 1, grace: 0s}, records: 60", "emit: final", 1, 12);
+    try_faults("run with keep", "keep: {last: 1, grace: 0s}, records: 60", "emit: final", 1, 12);
 }

@@ -269,7 +269,7 @@ fn a_run_after_a_crash_at_any_call() {
 }
 
 #[test]
-fn a_run_that_goes_on_from_a_killed_one_after_a_power_failure_at_any_call() {
+fn a_run_that_resumes_after_a_killed_one_and_a_power_failure_at_any_call() {
     let Some(strace) = strace() else { return };
     let env = job();
     let mut system = FileSystem::load(env.dir());

@@ -65,7 +65,7 @@ pub fn parse(log: &str, root: &Path) -> Vec<Call> {
             None => rest.to_owned(),
             Some(resumed) => {
                 let (_, end) = resumed.split_once(" resumed>").expect("a resumed call");
-                format!("{}{end}", begun.remove(process).expect("it was begun"))
+                format!("{}{end}", begun.remove(process).expect("the call was begun"))
             }
         };
         let Some((name, arguments)) = whole.split_once('(') else { continue };

@@ -145,7 +145,7 @@ fn a_bit_that_is_flipped_anywhere_is_found() {
                     }
                     is_here
                 });
-                let (replica, path, bytes) = file.expect("it is below the total");
+                let (replica, path, bytes) = file.expect("the offset is below the total");
                 (*replica, *path, *bytes, at as usize)
             } else {
                 let (replica, path, bytes) = files[random.below(files.len() as u64) as usize];

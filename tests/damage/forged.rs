@@ -272,7 +272,7 @@ fn leaves(value: &serde_json::Value, path: &str, found: &mut BTreeSet<String>) {
 }
 
 #[test]
-fn every_field_that_is_forged_is_found_where_anything_else_speaks_of_it() {
+fn every_forged_field_is_found_if_anything_else_in_the_store_depends_on_it() {
     let Story { draft, builder, .. } = story();
     let complete = Manifest { restored_from: Some(Sequence(1)), ..draft.manifest.clone() };
     let complete = Manifest {
@@ -339,7 +339,7 @@ fn every_field_that_is_forged_is_found_where_anything_else_speaks_of_it() {
 }
 
 #[test]
-fn what_nobody_else_says_is_found_as_soon_as_a_later_checkpoint_or_a_replica_speaks_of_it() {
+fn what_nothing_contradicts_is_found_once_a_later_checkpoint_or_a_replica_contradicts_it() {
     let Story { storage, builder, draft } = story();
     let store = &builder.store;
     let parent = store.latest().expect("read").expect("there").manifest;

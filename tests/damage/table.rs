@@ -212,7 +212,7 @@ pub fn is_complete() -> bool {
 }
 
 #[test]
-fn each_damage_at_each_file_is_found_healed_and_nothing_else_touched() {
+fn each_kind_of_damage_to_each_file_is_found_and_healed_and_nothing_else_is_touched() {
     let scene = Scene::new();
     let originals = [scene.files("a"), scene.files("b")];
     let names: BTreeMap<String, &str> = scene.targets.iter().map(|target| (target.path.clone(), target.name)).collect();

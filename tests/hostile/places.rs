@@ -196,7 +196,7 @@ fn plant(planted: Planted, path: &Path, aside: &Path) {
 }
 
 #[test]
-fn whatever_stands_at_a_place_nothing_hangs_panics_or_writes_outside() {
+fn whatever_is_planted_nothing_hangs_panics_or_writes_outside() {
     let template = Env::in_memory();
     genuine(&template);
     let mut cases = Vec::new();

@@ -175,7 +175,7 @@ impl<S: Storage> Storage for Failing<S> {
 }
 
 #[test]
-fn a_failing_storage_stops_after_so_many_calls() {
+fn a_failing_storage_stops_after_the_given_number_of_calls() {
     let path = |text: &str| RelPath::new(text).expect("plain");
     let storage = Failing::new(ckpt::storage::memory::MemoryStorage::new()).fail_after(2).room(1);
     storage.create(&path("a"), b"1").expect("the first call");

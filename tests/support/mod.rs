@@ -188,7 +188,7 @@ pub fn path_with_binary() -> std::ffi::OsString {
 
 /// Returns the exit code as a shell shows it.
 pub fn code(status: ExitStatus) -> i32 {
-    status.code().or_else(|| status.signal().map(|signal| 128 + signal)).expect("it has ended")
+    status.code().or_else(|| status.signal().map(|signal| 128 + signal)).expect("the process has ended")
 }
 
 /// Returns every file below `dir` with its bytes, by its relative path.

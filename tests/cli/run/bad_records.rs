@@ -93,7 +93,7 @@ fn job(env: &Env, bad: &Bad, more: &str) {
 }
 
 #[test]
-fn a_bad_record_stops_the_run_and_is_told_with_its_place() {
+fn a_bad_record_stops_the_run_and_is_reported_with_its_place() {
     for bad in &BAD {
         let env = Env::new();
         job(&env, bad, "");
@@ -163,7 +163,7 @@ fn a_line_of_100_megabytes_is_a_bad_record() {
 }
 
 #[test]
-fn a_sum_that_overflows_ends_the_run_whatever_on_error_says() {
+fn a_sum_that_overflows_ends_the_run_whatever_on_error_is() {
     let env = Env::new();
     let bad = Bad {
         input: b"{\"k\":\"a\",\"v\":99999999999999999999}\n{\"k\":\"b\",\"v\":1}\n{\"k\":\"a\",\"v\":99999999999999999999}\n",
@@ -202,7 +202,7 @@ fn bools_are_not_compared() {
 }
 
 #[test]
-fn dead_letters_follow_a_roll_back_and_a_roll_forward() {
+fn dead_letters_follow_a_rollback_and_a_roll_forward() {
     let env = Env::new();
     job(&env, &BAD[0], ", on_error: {dead_letter: bad.jsonl}");
     let run = || {

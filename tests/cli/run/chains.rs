@@ -31,7 +31,7 @@ fn append(env: &Env, keys: impl Iterator<Item = usize>) {
 }
 
 #[test]
-fn shards_that_did_not_change_are_shared_and_nothing_new_is_no_checkpoint() {
+fn shards_that_did_not_change_are_shared_and_without_changes_there_is_no_checkpoint() {
     let env = Env::new();
     counting(&env, "checkpoint: {store: store}\n");
     let store = env.path("store");

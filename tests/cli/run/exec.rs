@@ -121,7 +121,7 @@ fn the_state_of_a_program_is_checkpointed_shown_and_compared() {
 }
 
 #[test]
-fn a_program_that_does_wrong_ends_the_run_with_what_it_did() {
+fn a_program_that_misbehaves_ends_the_run_and_the_error_says_how() {
     let at = "of `data.jsonl`";
     for (trick, process, expected) in [
         (
@@ -164,7 +164,7 @@ fn a_program_that_does_wrong_ends_the_run_with_what_it_did() {
 }
 
 #[test]
-fn a_program_that_is_not_there_is_a_mistake_of_the_job_file() {
+fn a_missing_program_is_a_mistake_in_the_job_file() {
     let env = Env::new();
     write(&env, 10, "", ", restarts: 5");
     env.write("job.yaml", env.read("job.yaml").replace("python3", "./nowhere"));
@@ -174,7 +174,7 @@ fn a_program_that_is_not_there_is_a_mistake_of_the_job_file() {
 }
 
 #[test]
-fn a_run_begins_again_after_a_failure_and_ends_as_an_undisturbed_one() {
+fn a_run_restarts_after_a_failure_and_ends_like_an_undisturbed_one() {
     let env = Env::new();
     write(&env, 3000, "", "");
     env.run(&["run", "job.yaml"]).expect(0);
@@ -195,7 +195,7 @@ fn a_run_begins_again_after_a_failure_and_ends_as_an_undisturbed_one() {
 }
 
 #[test]
-fn what_can_not_be_read_again_is_not_restarted() {
+fn a_job_whose_input_cannot_be_read_again_is_not_restarted() {
     let env = Env::new();
     write(&env, 100, "die", ", restarts: 2");
     env.write("job.yaml", env.read("job.yaml").replace("input: data.jsonl", "input: {files: '-', format: json}"));
@@ -205,7 +205,7 @@ fn what_can_not_be_read_again_is_not_restarted() {
 }
 
 #[test]
-fn a_run_with_programs_survives_being_killed_and_leaves_none_behind() {
+fn a_run_with_programs_survives_being_killed_and_leaves_no_program_running() {
     let env = Env::new();
     write(&env, 40_000, "", "");
     env.run(&["run", "job.yaml"]).expect(0);
@@ -215,7 +215,7 @@ fn a_run_with_programs_survives_being_killed_and_leaves_none_behind() {
     for last in [1, 2] {
         let mut run =
             env.command(&["run", "job.yaml"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("started");
-        until("a checkpoint is there", || {
+        until("there is a checkpoint", || {
             checkpoints(&env.path("s")).len() >= last || run.try_wait().is_ok_and(|end| end.is_some())
         });
         run.kill().expect("killed");
@@ -225,7 +225,7 @@ fn a_run_with_programs_survives_being_killed_and_leaves_none_behind() {
     let mut run =
         env.command(&["run", "job.yaml"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("started");
     let before = checkpoints(&env.path("s")).len();
-    until("it has begun to work", || {
+    until("the program works", || {
         checkpoints(&env.path("s")).len() > before || run.try_wait().is_ok_and(|end| end.is_some())
     });
     let _ = kill_process(Pid::from_child(&run), Signal::INT);
@@ -265,7 +265,7 @@ fn job(env: &Env, process: &str) {
 }
 
 #[test]
-fn much_state_comes_and_goes_in_parts() {
+fn large_state_is_sent_and_received_in_parts() {
     let env = Env::new();
     program(
         &env,
@@ -284,7 +284,7 @@ fn much_state_comes_and_goes_in_parts() {
 }
 
 #[test]
-fn a_program_that_talks_much_is_told_in_bounded_lines_and_slows_only_itself() {
+fn a_chatty_program_is_reported_in_bounded_lines_and_slows_only_itself() {
     let env = Env::new();
     program(
         &env,
@@ -299,7 +299,7 @@ fn a_program_that_talks_much_is_told_in_bounded_lines_and_slows_only_itself() {
 }
 
 #[test]
-fn time_is_told_while_a_program_has_nothing_to_do_and_what_it_has_started_dies_with_it() {
+fn an_idle_program_is_told_the_time_and_its_children_die_with_it() {
     let env = Env::new();
     program(
         &env,
@@ -316,12 +316,12 @@ fn time_is_told_while_a_program_has_nothing_to_do_and_what_it_has_started_dies_w
     drop(stdin);
     assert_eq!(wait(&mut run, PATIENCE), 0);
     if let Ok(pid) = fs::read_to_string(env.path("child")) {
-        until("what it has started has ended", || !std::path::Path::new(&format!("/proc/{pid}/cwd")).exists());
+        until("the child of the program has ended", || !std::path::Path::new(&format!("/proc/{pid}/cwd")).exists());
     }
 }
 
 #[test]
-fn csv_and_text_come_as_objects() {
+fn csv_and_text_records_arrive_as_objects() {
     let env = Env::new();
     env.write("echo.py", "import json, sys\nfor line in sys.stdin:\n  m = json.loads(line)\n  t = m['type']\n  if t == 'start': print('{\"type\":\"ready\"}', flush=True)\n  elif t == 'batch': print(json.dumps({'type': 'done', 'number': m['number'], 'changed': [[r[0], 'at %d' % r[1], r[2]] for r in m['records']]}, separators=(',', ':')), flush=True)\n  elif 'number' in m: print(json.dumps({'type': 'done', 'number': m['number']}), flush=True)\n");
     for (name, content, more, expected) in [
@@ -346,7 +346,7 @@ fn csv_and_text_come_as_objects() {
 }
 
 #[test]
-fn a_program_follows_input_that_grows_and_is_told_the_time_meanwhile() {
+fn a_program_follows_growing_input_and_is_told_the_time_meanwhile() {
     let env = Env::new();
     write(&env, 100, "", ", tick: 20ms");
     let text = env.read("job.yaml").replace("input: data.jsonl", "input: {files: 'data*.jsonl', follow: true}");
@@ -357,7 +357,7 @@ fn a_program_follows_input_that_grows_and_is_told_the_time_meanwhile() {
         || checkpoints(&env.path("s")).pop().map(|number| manifest(&env.path("s"), number)).unwrap_or_default();
     until("the first lines are in a checkpoint", || latest().contains("records: 100\n"));
     env.write("data-2.jsonl", "{\"k\":\"new\"}\n");
-    until("those of a new file are in one", || latest().contains("records: 101\n"));
+    until("the lines of a new file are in a checkpoint", || latest().contains("records: 101\n"));
     let _ = kill_process(Pid::from_child(&run), Signal::TERM);
     assert_eq!(wait(&mut run, PATIENCE), 0, "{}", env.read("stderr"));
     let row = env.run(&["inspect", "s", "--state", "--key", "new", "--json"]).expect(0);

@@ -38,7 +38,7 @@ fn start(env: &Env) -> Child {
 #[track_caller]
 fn stop(env: &Env, mut child: Child) {
     // Before it has printed something it does not listen for signals.
-    until("it has begun", || env.read("stderr").contains("j: "));
+    until("the run has started", || env.read("stderr").contains("j: "));
     signal(&child, Signal::TERM);
     assert_eq!(wait(&mut child, Duration::from_secs(10)), 0, "{}", env.read("stderr"));
 }
@@ -137,7 +137,7 @@ fn rotate(dir: &Path, name: &str, keep: usize) {
 }
 
 #[test]
-fn rotations_while_it_runs_and_while_it_is_down_lose_and_double_nothing() {
+fn rotations_while_it_runs_and_while_it_is_down_lose_and_duplicate_nothing() {
     for (files, more) in [("logs/app.log", "key: k\n"), ("'logs/app.log*'", "key: k\n")] {
         let env = Env::new();
         job(&env, files, more);
@@ -182,7 +182,7 @@ fn rotations_while_it_runs_and_while_it_is_down_lose_and_double_nothing() {
 }
 
 #[test]
-fn a_partition_keeps_its_name_over_rotations_and_new_ones_become_tasks() {
+fn a_partition_keeps_its_name_across_rotations_and_new_ones_become_tasks() {
     let env = Env::new();
     job(&env, "'logs/*.log'", "");
     let dir = env.path("logs");
@@ -219,7 +219,7 @@ fn a_partition_keeps_its_name_over_rotations_and_new_ones_become_tasks() {
 }
 
 #[test]
-fn files_that_are_there_at_the_start_are_not_late_to_each_other() {
+fn files_that_exist_at_the_start_do_not_make_each_other_late() {
     let env = Env::new();
     let job = "job: j\ninput: {files: '*.log', format: json, follow: true}\nkey: k\nprocess: {aggregate: {n: count}, window: {time: ts, every: 1m, late: 0s}}\ncheckpoint: {store: store, schedule: 30ms}\noutput: {files: out, emit: changes}\n";
     env.write("job.yaml", job);
@@ -246,7 +246,7 @@ fn files_that_are_there_at_the_start_are_not_late_to_each_other() {
 }
 
 #[test]
-fn what_can_not_be_followed_is_an_error_that_says_why() {
+fn input_that_cannot_be_followed_is_an_error_that_says_why() {
     let env = Env::new();
     job(&env, "logs/app.log", "key: k\n");
     let (dir, log) = (env.path("logs"), env.path("logs/app.log"));

@@ -43,7 +43,7 @@ fn input_that_was_changed_shrunk_or_removed_is_an_error_that_says_which() {
 }
 
 #[test]
-fn input_that_has_grown_is_read_on_and_files_may_be_added_before_and_behind() {
+fn input_that_has_grown_is_read_further_and_files_may_be_added_before_and_after() {
     let env = finished();
     env.write("data.jsonl", LINES.to_owned() + "{\"k\":\"c\"}\n");
     env.write("data-0.jsonl", "{\"k\":\"a\"}\n");

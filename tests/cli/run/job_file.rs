@@ -45,7 +45,7 @@ fn unknown_keys_and_impossible_values_are_refused() {
 }
 
 #[test]
-fn an_expression_that_is_none_is_refused() {
+fn an_invalid_expression_is_refused() {
     let env = Env::new();
     env.write("data.jsonl", "{\"k\":\"a\",\"v\":1}\n");
     for wrong in ["v > ", "nothing(v)"] {
@@ -57,7 +57,7 @@ fn an_expression_that_is_none_is_refused() {
 }
 
 #[test]
-fn input_that_is_not_there_is_refused() {
+fn missing_input_is_refused() {
     is_refused(
         "[data.jsonl]",
         "[data.jsonl, nothing-*.jsonl]",
@@ -76,7 +76,7 @@ fn input_that_is_not_there_is_refused() {
 }
 
 #[test]
-fn a_job_file_that_is_not_there_is_refused() {
+fn a_missing_job_file_is_refused() {
     let output = Env::new().run(&["run", "nothing.yaml"]).expect(2);
     assert_eq!(
         output.stderr,

@@ -50,7 +50,7 @@ fn without_the_flag_a_damaged_latest_checkpoint_is_an_error_that_names_the_newes
 }
 
 #[test]
-fn with_it_the_run_goes_back_says_so_and_ends_as_if_nothing_had_been() {
+fn with_the_flag_the_run_goes_back_says_so_and_ends_as_if_nothing_had_happened() {
     let env = three();
     let published = env.read(OUTPUT);
     damage(&env, 3);
@@ -101,7 +101,7 @@ fn a_run_that_has_nothing_new_to_apply_still_leaves_a_good_latest_checkpoint() {
 }
 
 #[test]
-fn an_output_that_somebody_has_changed_is_not_moved() {
+fn an_output_that_someone_changed_is_not_moved() {
     let env = three();
     damage(&env, 3);
     let mut data = env.read("data.jsonl");
@@ -116,7 +116,7 @@ fn an_output_that_somebody_has_changed_is_not_moved() {
 }
 
 #[test]
-fn an_intact_latest_checkpoint_is_resumed_as_ever_and_none_intact_is_an_error() {
+fn an_intact_latest_checkpoint_is_resumed_as_usual_and_no_intact_checkpoint_is_an_error() {
     let env = three();
     let output = env.run(&["run", "job.yaml", "--latest-good"]).expect(0);
     assert!(!output.stderr.contains("warning"), "{output}");
@@ -134,7 +134,7 @@ fn an_intact_latest_checkpoint_is_resumed_as_ever_and_none_intact_is_an_error() 
 }
 
 #[test]
-fn a_checkpoint_of_a_newer_format_is_no_damage_and_is_never_gone_back_behind() {
+fn a_checkpoint_of_a_newer_format_is_not_damage_and_is_never_skipped() {
     let env = three();
     let path = "store/checkpoints/00000003/manifest.yaml";
     let newer = env.read(path).replace("format: 1\n", "format: 2\n");

@@ -24,7 +24,7 @@ fn events(lines: &[Value]) -> Vec<&str> {
 }
 
 #[test]
-fn every_event_of_a_run_is_a_line_of_json_and_standard_output_stays_the_answer() {
+fn every_run_event_is_a_line_of_json_and_standard_output_stays_the_answer() {
     let mut env = Env::new();
     counting(&env, "checkpoint: {store: store}\n");
     env.write("job.yaml", env.read("job.yaml").replace("data.jsonl}", "data.jsonl, on_error: skip}"));

@@ -12,7 +12,7 @@ use crate::support::repository;
 
 /// Requests `path` and returns the status line and the body.
 fn get(address: &str, method: &str, path: &str) -> (String, String) {
-    let mut stream = TcpStream::connect(address).expect("somebody listens");
+    let mut stream = TcpStream::connect(address).expect("the run listens");
     stream.set_read_timeout(Some(Duration::from_secs(20))).expect("set");
     write!(stream, "{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").expect("sent");
     let mut answer = String::new();
@@ -47,7 +47,7 @@ fn serving(env: &Env) -> (Child, String) {
 }
 
 #[test]
-fn the_metrics_tell_what_the_run_has_done_and_are_those_of_the_document() {
+fn the_metrics_show_what_the_run_did_and_match_the_document() {
     let env = Env::new();
     let (mut child, address) = serving(&env);
     let lines: String = (0..50_000).map(|i| format!("{{\"k\":\"key {}\"}}\n", i % 100)).collect();
@@ -93,7 +93,7 @@ fn the_metrics_tell_what_the_run_has_done_and_are_those_of_the_document() {
 }
 
 #[test]
-fn somebody_who_asks_and_never_reads_does_not_keep_the_run_from_ending() {
+fn a_client_that_never_reads_does_not_keep_the_run_from_ending() {
     let env = Env::new();
     let (mut child, address) = serving(&env);
     let mut idle: Vec<TcpStream> = (0..40).map(|_| TcpStream::connect(&address).expect("connected")).collect();
@@ -105,7 +105,7 @@ fn somebody_who_asks_and_never_reads_does_not_keep_the_run_from_ending() {
 }
 
 #[test]
-fn an_address_that_can_not_be_used_is_an_error_before_anything_is_written() {
+fn an_unusable_address_is_an_error_before_anything_is_written() {
     let env = Env::new();
     super::counting(&env, "checkpoint: {store: store}\n");
     env.write("data.jsonl", "{\"k\":1}\n");
@@ -153,13 +153,13 @@ fn attempts_that_failed_or_had_nothing_to_do_are_counted_and_logged() {
             .find(|line| line.contains(&label))
             .map_or(0.0, |line| line.rsplit(' ').next().expect("a value").parse::<f64>().expect("a number"))
     };
-    until("nothing changes any more", || count("elided") >= 1.0);
+    until("nothing changes anymore", || count("elided") >= 1.0);
     std::fs::rename(env.path("store"), env.path("away")).expect("moved");
     child.stdin.as_mut().expect("piped").write_all(lines.as_bytes()).expect("read");
     until("an attempt fails", || count("failed") >= 1.0);
     assert!(sample(&get(&address, "GET", "/metrics").1, r#"ckpt_checkpoint_failures_in_a_row{job="piped"}"#) >= 1.0);
     std::fs::rename(env.path("away"), env.path("store")).expect("moved back");
-    until("it succeeds again", || {
+    until("an attempt succeeds again", || {
         sample(&get(&address, "GET", "/metrics").1, r#"ckpt_checkpoint_failures_in_a_row{job="piped"}"#) == 0.0
     });
     drop(child.stdin.take());

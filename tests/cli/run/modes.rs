@@ -50,7 +50,7 @@ fn idle(env: &Env, checkpoint: &str) -> (Child, ChildStdin) {
 }
 
 #[test]
-fn scheduled_checkpoints_are_complete_share_nothing_and_come_also_when_nothing_changed() {
+fn scheduled_checkpoints_are_complete_share_nothing_and_are_taken_even_if_nothing_changed() {
     let env = Env::new();
     let (mut child, stdin) = idle(&env, "mode: scheduled, schedule: 100ms");
     until("there are three checkpoints", || checkpoints(&env.path("store")).len() >= 3);
@@ -86,7 +86,7 @@ fn scheduled_checkpoints_are_complete_share_nothing_and_come_also_when_nothing_c
 }
 
 #[test]
-fn a_time_of_the_clock_that_came_while_the_job_was_down_is_made_up_for_once() {
+fn a_scheduled_time_that_passed_while_the_job_was_down_is_made_up_for_once() {
     let env = Env::new();
     data(&env, 1_000);
     let job = |schedule: &str| {
@@ -105,7 +105,7 @@ fn a_time_of_the_clock_that_came_while_the_job_was_down_is_made_up_for_once() {
 }
 
 #[test]
-fn so_many_records_cause_a_checkpoint() {
+fn a_number_of_records_triggers_a_checkpoint() {
     let env = Env::new();
     data(&env, 200_000);
     counting(&env, "checkpoint: {store: store, records: 30000}\n");
@@ -120,14 +120,14 @@ fn so_many_records_cause_a_checkpoint() {
 }
 
 #[test]
-fn checkpoints_keep_a_pause_but_a_signal_does_not_wait() {
+fn checkpoints_keep_a_minimum_pause_but_a_signal_does_not_wait() {
     let env = Env::new();
     let (mut child, stdin) = idle(&env, "mode: scheduled, schedule: 20ms, min_pause: 1h");
     until("there is a checkpoint", || checkpoints(&env.path("store")).len() == 1);
     thread::sleep(Duration::from_millis(300));
     assert_eq!(checkpoints(&env.path("store")).len(), 1);
     signal(&child, Signal::USR1);
-    until("there is another one", || checkpoints(&env.path("store")).len() == 2);
+    until("there is another checkpoint", || checkpoints(&env.path("store")).len() == 2);
     signal(&child, Signal::TERM);
     assert_eq!(wait(&mut child, PATIENCE), 0);
     drop(stdin);
@@ -136,7 +136,7 @@ fn checkpoints_keep_a_pause_but_a_signal_does_not_wait() {
 }
 
 #[test]
-fn a_run_survives_checkpoints_that_fail_and_the_next_one_has_all() {
+fn a_run_survives_checkpoints_that_fail_and_the_next_one_has_everything() {
     let env = Env::new();
     counting(&env, "checkpoint: {store: store, replicas: [r], schedule: 20ms, tolerate: 1000000}\n");
     let live = Live::start(&env);
@@ -184,7 +184,7 @@ fn more_failures_in_a_row_than_are_tolerated_end_the_run() {
 }
 
 #[test]
-fn shards_that_wait_are_shown_and_a_run_goes_on_from_each_at_its_own_cut() {
+fn shards_that_wait_are_shown_and_a_run_resumes_each_at_its_own_cut() {
     let env = Env::new();
     let input: String = (0..100_000).map(|i| format!("{{\"k\":\"k{}\"}}\n", i % 1_000)).collect();
     let classes = "[{name: first, tasks: 0-1, weight: 9}, {name: seldom, every: 4}]";

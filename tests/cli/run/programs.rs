@@ -57,7 +57,7 @@ fn rows_are_published_once_with_their_checkpoints_whatever_happens() {
     for least in [1, 3] {
         let mut command = env.command(&["run", "evens.py", "data.jsonl", "--threads", "2"]);
         let mut run = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("started");
-        until("a checkpoint is there", || {
+        until("there is a checkpoint", || {
             checkpoints(&env.path("s")).len() >= least || run.try_wait().is_ok_and(|end| end.is_some())
         });
         run.kill().expect("killed");

@@ -55,7 +55,7 @@ fn state(env: &Env, store: &str) -> String {
 }
 
 #[test]
-fn the_listing_runs_as_it_stands_however_it_is_started() {
+fn the_listing_runs_unchanged_however_it_is_started() {
     let mut env = Env::new();
     env.write("my_job.py", LISTING);
     records(&env, 100);
@@ -86,7 +86,7 @@ fn the_state_of_a_class_survives_being_killed() {
     for least in [1, 3] {
         let mut command = env.command(&["run", "visits.py", "data.jsonl", "--threads", "2"]);
         let mut run = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("started");
-        until("a checkpoint is there", || {
+        until("there is a checkpoint", || {
             checkpoints(&env.path("s")).len() >= least || run.try_wait().is_ok_and(|end| end.is_some())
         });
         run.kill().expect("killed");
@@ -100,7 +100,7 @@ fn the_state_of_a_class_survives_being_killed() {
 }
 
 #[test]
-fn a_mistake_in_a_class_is_told_with_its_place() {
+fn a_mistake_in_a_class_is_reported_with_its_place() {
     let env = Env::new();
     records(&env, 100);
     let job = |body: &str| LISTING.replace("pass", body);
@@ -164,7 +164,7 @@ fn a_mistake_in_a_class_is_told_with_its_place() {
 }
 
 #[test]
-fn files_of_the_command_line_take_the_place_of_those_of_the_job() {
+fn files_on_the_command_line_replace_those_of_the_job() {
     let env = Env::new();
     records(&env, 100);
     env.write(

@@ -105,7 +105,7 @@ fn run(env: &Env, status: i32) -> Output {
 }
 
 #[test]
-fn a_replica_that_vanishes_and_comes_back_is_caught_up_while_the_run_goes_on() {
+fn a_replica_that_vanishes_and_comes_back_catches_up_while_the_run_continues() {
     let env = Env::in_memory();
     replicated(&env, ", min_copies: 1");
     let live = Live::start(&env);
@@ -130,7 +130,7 @@ fn a_replica_that_vanishes_and_comes_back_is_caught_up_while_the_run_goes_on() {
 }
 
 #[test]
-fn a_run_that_ends_without_a_replica_says_so_and_any_command_brings_it_up() {
+fn a_run_that_ends_without_a_replica_says_so_and_a_repair_catches_it_up() {
     let env = Env::in_memory();
     replicated(&env, ", min_copies: 1");
     let live = Live::start(&env);
@@ -200,7 +200,7 @@ fn a_replica_whose_disk_is_broken_is_lost_like_one_that_is_gone() {
 }
 
 #[test]
-fn a_store_that_is_lost_is_filled_from_the_replica_and_the_job_goes_on() {
+fn a_lost_store_catches_up_from_the_replica_and_the_job_resumes() {
     let env = finished();
     fs::remove_dir_all(env.path("store")).expect("removed");
     let output = run(&env, 0);
@@ -277,7 +277,7 @@ fn reading_falls_back_to_the_other_replica_and_says_so() {
 }
 
 #[test]
-fn places_that_can_not_be_replicas_are_refused() {
+fn directories_that_cannot_be_replicas_are_refused() {
     let env = finished();
     let refuse = |replicas: &str, status: i32| {
         let text = env.read("job.yaml").replace("[r]", replicas);
@@ -313,7 +313,7 @@ fn places_that_can_not_be_replicas_are_refused() {
 }
 
 #[test]
-fn two_runs_with_a_replica_each_end_in_an_error_that_names_both() {
+fn two_runs_with_one_replica_each_end_in_an_error_that_names_both() {
     let env = finished();
     let data = env.read("data.jsonl");
     for (store, line) in [("store", "{\"k\":\"x\"}\n"), ("r", "{\"k\":\"y\"}\n")] {

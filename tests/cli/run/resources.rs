@@ -70,7 +70,7 @@ fn assert_said(output: &Output, cause: &str, hint: &str) {
 
 /// Runs the job again, undisturbed, after checking that what was committed is whole.
 #[track_caller]
-fn assert_goes_on(env: &Env, store: &str) {
+fn assert_resumes(env: &Env, store: &str) {
     if !checkpoints(&env.path(store)).is_empty() {
         env.run(&["verify", store, "--deep"]).expect(0);
     }
@@ -108,7 +108,7 @@ fn a_quota_that_is_used_up_is_an_error_like_a_full_disk() {
     let inject = "strace -f -o /dev/null -e trace=fsync,fdatasync -e inject=fsync,fdatasync:error=EDQUOT:when=30+";
     let output = env.shell(&format!("{inject} ckpt run job.yaml -q")).expect(4);
     assert_said(&output, "Disk quota exceeded (os error 122)", "raise the quota or free space");
-    assert_goes_on(&env, "disk/store");
+    assert_resumes(&env, "disk/store");
 }
 
 #[test]
@@ -125,14 +125,14 @@ fn a_disk_that_fails_is_an_error_and_what_was_committed_is_whole() {
         if output.status == 4 {
             assert_said(&output, "Input/output error (os error 5)", "the disk or its connection is failing");
         }
-        assert_goes_on(&env, "disk/store");
+        assert_resumes(&env, "disk/store");
         fs::remove_dir_all(env.path("disk/store")).expect("removed");
         fs::remove_dir_all(env.path("out")).expect("removed");
     }
 }
 
 #[test]
-fn a_disk_that_becomes_read_only_ends_the_run_and_all_that_only_reads_works_on_it() {
+fn a_disk_that_becomes_read_only_ends_the_run_and_commands_that_only_read_still_work() {
     let env = prepared(STORE);
     if !can_mount(&env) {
         return;
@@ -152,11 +152,11 @@ fn a_disk_that_becomes_read_only_ends_the_run_and_all_that_only_reads_works_on_i
     let found = output.stdout.replace("diff 1\n", "");
     assert!(found == "4\n0\n4\n" || (!several && found == "4\n0\n0\n"), "{output}");
     fs::write(env.path("data.jsonl"), &env.read("data.jsonl")[..env.read("data.jsonl").len() / 2]).expect("written");
-    assert_goes_on(&env, "disk/store");
+    assert_resumes(&env, "disk/store");
 }
 
 #[test]
-fn what_somebody_else_may_not_do_is_an_error_that_says_so() {
+fn missing_permissions_are_an_error_that_says_so() {
     let env = Env::in_memory();
     let other = "setpriv --reuid 65534 --regid 65534 --clear-groups";
     if !can(&env, &format!("{other} true")) {
@@ -188,7 +188,7 @@ fn what_somebody_else_may_not_do_is_an_error_that_says_so() {
 }
 
 #[test]
-fn a_thousand_files_need_few_open_ones_and_too_few_is_an_error() {
+fn a_thousand_files_need_few_open_at_once_and_too_low_a_limit_is_an_error() {
     let env = Env::in_memory();
     counting(&env, "checkpoint: {store: store, schedule: 5ms}\n");
     env.write("job.yaml", env.read("job.yaml").replace("data.jsonl", "'in/*.jsonl'"));
@@ -205,7 +205,7 @@ fn a_thousand_files_need_few_open_ones_and_too_few_is_an_error() {
 }
 
 #[test]
-fn a_run_without_memory_dies_and_the_next_one_goes_on() {
+fn a_run_that_runs_out_of_memory_dies_and_the_next_one_resumes() {
     let env = prepared("checkpoint: {store: disk/store, schedule: 5ms, state_bytes: 10KiB}\n");
     let mut died = 0;
     for kibibytes in (40_000..=100_000).step_by(10_000) {
@@ -214,11 +214,11 @@ fn a_run_without_memory_dies_and_the_next_one_goes_on() {
         died += usize::from(output.status != 0);
     }
     assert!(died > 0);
-    assert_goes_on(&env, "disk/store");
+    assert_resumes(&env, "disk/store");
 }
 
 #[test]
-fn a_slow_disk_holds_up_checkpoints_and_not_the_processing() {
+fn a_slow_disk_delays_checkpoints_but_not_processing() {
     let env = prepared(STORE);
     if !can_trace(&env) {
         return;
@@ -246,7 +246,7 @@ fn a_slow_disk_holds_up_checkpoints_and_not_the_processing() {
     assert!(output.stderr.contains("the checkpoint was not finished within 20 ms"), "{output}");
     assert_eq!(checkpoints(&env.path("disk/store")), [0; 0]);
     env.write("job.yaml", job);
-    assert_goes_on(&env, "disk/store");
+    assert_resumes(&env, "disk/store");
 }
 
 /// Shell commands that feed a run until the file `go` is gone.
@@ -288,7 +288,7 @@ fn a_disk_that_is_taken_away_under_a_run_ends_it_and_nothing_is_written_where_it
 }
 
 #[test]
-fn a_replica_whose_disk_is_taken_away_is_lost_and_caught_up_when_it_is_back() {
+fn a_replica_whose_disk_is_taken_away_is_lost_and_catches_up_when_it_is_back() {
     let env = fed("store");
     env.write(
         "job.yaml",
@@ -313,7 +313,7 @@ fn a_replica_whose_disk_is_taken_away_is_lost_and_caught_up_when_it_is_back() {
 }
 
 #[test]
-fn a_clock_that_goes_back_changes_the_ages_and_nothing_else() {
+fn a_clock_that_is_set_back_changes_the_ages_and_nothing_else() {
     let mut env = Env::in_memory();
     counting(&env, "checkpoint: {store: store}\n");
     let mut text = String::new();
@@ -350,7 +350,7 @@ fn a_clock_that_goes_back_changes_the_ages_and_nothing_else() {
 }
 
 #[test]
-fn times_of_the_clock_go_on_after_it_was_set_back() {
+fn scheduled_checkpoints_continue_after_the_clock_was_set_back() {
     let mut env = Env::in_memory();
     counting(&env, "checkpoint: {store: store, mode: scheduled, schedule: 50ms}\n");
     env.write("data.jsonl", "{\"k\":\"a\"}\n");
@@ -366,7 +366,7 @@ fn times_of_the_clock_go_on_after_it_was_set_back() {
 }
 
 #[test]
-fn what_is_written_in_a_lock_that_nobody_holds_keeps_nobody_out() {
+fn the_text_in_a_lock_that_is_not_held_keeps_no_process_out() {
     let env = Env::in_memory();
     counting(&env, "checkpoint: {store: store}\n");
     env.write("data.jsonl", "{\"k\":\"a\"}\n");
@@ -401,7 +401,7 @@ fn what_is_written_in_a_lock_that_nobody_holds_keeps_nobody_out() {
 }
 
 #[test]
-fn a_run_does_not_mind_who_reads_its_store_meanwhile() {
+fn readers_do_not_disturb_a_run_that_writes_the_store() {
     let env = fed("store");
     let lines = format!(
         "{FEED}feed | (ckpt run job.yaml -q >/dev/null; echo $?) &\n\

@@ -57,11 +57,11 @@ fn reading_a_pipe(more: &str) -> (Env, Child, Vec<u8>) {
 }
 
 #[test]
-fn sigterm_and_sigint_end_with_a_checkpoint_and_the_next_run_goes_on() {
+fn sigterm_and_sigint_end_with_a_checkpoint_and_the_next_run_resumes() {
     for with in [Signal::TERM, Signal::INT] {
         let env = many_blocks("checkpoint: {store: store, schedule: 20ms}\n");
         let mut child = piped(&env, &["run", "job.yaml", "--json"]);
-        until("it listens to signals", || catches_sigusr1(&child));
+        until("the run listens for signals", || catches_sigusr1(&child));
         std::thread::sleep(Duration::from_millis(10));
         signal(&child, with);
         assert_eq!(wait(&mut child, Duration::from_secs(20)), 0);
@@ -107,7 +107,7 @@ fn sigterm_ends_a_run_whose_input_is_idle_with_a_checkpoint() {
 }
 
 #[test]
-fn sigterm_ends_a_run_that_is_not_given_again_what_it_has_read() {
+fn sigterm_ends_a_run_whose_input_is_not_supplied_again() {
     let (env, mut child, bytes) = reading_a_pipe("");
     drop(child.stdin.take());
     assert_eq!(wait(&mut child, PATIENCE), 0);
@@ -138,7 +138,7 @@ fn a_second_signal_ends_the_run_at_once() {
         lock.lock().expect("locked");
         signal(&child, Signal::INT);
         std::thread::sleep(Duration::from_millis(200));
-        assert!(child.try_wait().expect("waited").is_none(), "it is in the middle of its last checkpoint");
+        assert!(child.try_wait().expect("waited").is_none(), "the run is still taking its last checkpoint");
         signal(&child, second);
         assert_eq!(wait(&mut child, Duration::from_secs(2)), status);
     }
@@ -148,7 +148,7 @@ fn a_second_signal_ends_the_run_at_once() {
 fn a_signal_while_checkpoints_are_disabled_stops_without_one() {
     let env = many_blocks("checkpoint: {enabled: false}\n");
     let mut child = piped(&env, &["run", "job.yaml"]);
-    until("it listens to signals", || catches_sigusr1(&child));
+    until("the run listens for signals", || catches_sigusr1(&child));
     std::thread::sleep(Duration::from_millis(20));
     signal(&child, Signal::USR1);
     signal(&child, Signal::TERM);

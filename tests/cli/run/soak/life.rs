@@ -270,7 +270,7 @@ impl<'a> Life<'a> {
             }
             std::thread::sleep(Duration::from_micros(300));
         }
-        let status = self.status.expect("it has ended");
+        let status = self.status.expect("the run has ended");
         let said = self.said();
         let answer = self.env.read("stdout");
         let view: Value = serde_json::from_str(&answer).unwrap_or(Value::Null);
@@ -302,7 +302,10 @@ impl<'a> Life<'a> {
         if let Some(latest) = self.latest {
             assert!(!said.contains("\"event\":\"started\""), "there was checkpoint {latest}: {said}");
             let resumes = said.lines().find(|line| line.contains("\"event\":\"resumed\""));
-            assert!(resumes.is_some() || status >= 128 || status == 2, "the run does not report what it resumes from: {said}");
+            assert!(
+                resumes.is_some() || status >= 128 || status == 2,
+                "the run does not report what it resumes from: {said}"
+            );
             let exactly = format!("\"checkpoint\":{latest},");
             // A run resumes from somewhere else if the store was behind or damaged, and says so.
             assert!(

@@ -56,8 +56,8 @@ impl Outcome {
         let lines = |net: &BTreeMap<String, Value>| -> Vec<String> {
             net.iter().map(|(key, value)| format!("{key}: {value}")).collect()
         };
-        assert_same("what the changes give", &lines(&self.net), &lines(&calm.net));
-        assert_same("what was published", &self.rows, &calm.rows);
+        assert_same("the net effect of the changes", &lines(&self.net), &lines(&calm.net));
+        assert_same("the published rows", &self.rows, &calm.rows);
     }
 
     /// Checks that there is something to lose.
