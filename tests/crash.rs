@@ -1,8 +1,8 @@
-//! Crashes on simulated disks: every operation dies at each of its changes, has each of its calls fail once, and meets a full disk at each of its
-//! changes; then the process or the machine starts again.
+//! Crashes on simulated disks: every operation dies at each of its changes, has each of its calls fail once, and meets
+//! a full disk at each of its changes; then the process or the machine starts again.
 //!
-//! At each of these points the same is promised: a committed checkpoint is whole and has its original content, any other is absent or whole, and
-//! repeating the operation ends, durably, as if nothing had interrupted it.
+//! At each of these points the same is promised: a committed checkpoint is whole and has its original content, any
+//! other is absent or whole, and repeating the operation ends, durably, as if nothing had interrupted it.
 //!
 //! By default each test tries a sample, chosen by `CKPT_SEED`; `CKPT_FAULTS=all` tries everything.
 
@@ -197,7 +197,8 @@ fn after(disks: &[Disk], aftermath: Aftermath) -> Vec<Disk> {
     disks.iter().map(|disk| aftermath.of(disk)).collect()
 }
 
-/// Checks that everything on each disk is whole, and that each checkpoint has the content of its copy. Returns the numbers of the checkpoints.
+/// Checks that everything on each disk is whole, and that each checkpoint has the content of its copy. Returns the
+/// numbers of the checkpoints.
 #[track_caller]
 pub fn check_disks(disks: &[Disk], copies: &Copies, context: &str) -> BTreeSet<u64> {
     let mut there = BTreeSet::new();
@@ -280,7 +281,8 @@ fn is_temporary(path: &str) -> bool {
     path.split('/').any(|name| name.starts_with(TEMPORARY_PREFIX))
 }
 
-/// What counts on disks: all files except locks, leftovers of writes, damaged files that were moved out of the way, and records of how it came about.
+/// What counts on disks: all files except locks, leftovers of writes, damaged files that were moved out of the way, and
+/// records of how it came about.
 fn contents(disks: &[Disk]) -> Vec<BTreeMap<String, Vec<u8>>> {
     let counts = |name: &String| {
         !name.ends_with("lock") && !is_temporary(name) && !name.starts_with("history/") && !name.starts_with("damaged/")

@@ -1,4 +1,5 @@
-//! What the program is built from, as far as that can be checked without a network: `cargo deny` checks more, using `deny.toml`.
+//! What the program is built from, as far as that can be checked without a network: `cargo deny` checks more, using
+//! `deny.toml`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

@@ -1,7 +1,8 @@
 //! The fuzz corpus and mutations of it, without a fuzzer: a regression fails `cargo test`.
 //!
-//! `fuzz/checks` defines what is checked. `cargo fuzz` looks for more, see `fuzz/README.md`. Here each target also gets a few hundred mutations of its corpus;
-//! `CKPT_FUZZ_SECONDS` sets the seconds per target instead, and `CKPT_SEED` selects the mutations.
+//! `fuzz/checks` defines what is checked. `cargo fuzz` looks for more, see `fuzz/README.md`. Here each target also gets
+//! a few hundred mutations of its corpus; `CKPT_FUZZ_SECONDS` sets the seconds per target instead, and `CKPT_SEED`
+//! selects the mutations.
 
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -143,7 +144,8 @@ macro_rules! targets {
 
 targets! { arguments expression job_file manifest protocol records store tables }
 
-/// When `CKPT_FUZZ_SEEDS` names a directory, writes the initial corpus there, from files that the program itself writes.
+/// When `CKPT_FUZZ_SEEDS` names a directory, writes the initial corpus there, from files that the program itself
+/// writes.
 #[test]
 fn seeds_are_files_that_the_program_writes() {
     use crate::support::store_builder::three_checkpoints;

@@ -1,8 +1,9 @@
 //! Random stories about a store, compared with a model that keeps full copies of everything.
 //!
-//! A story is a list of steps: runs of a real job, runs that die at some change to their storage, damage, verification, repair, prunes and their undoing, pins, copies,
-//! restores and seeks, on a store with two replicas on simulated disks. For every checkpoint, the model knows the whole state and how far each input was
-//! applied, in plain maps. After each step the store must match the model. A story that fails is shortened and printed.
+//! A story is a list of steps: runs of a real job, runs that die at some change to their storage, damage, verification,
+//! repair, prunes and their undoing, pins, copies, restores and seeks, on a store with two replicas on simulated disks.
+//! For every checkpoint, the model knows the whole state and how far each input was applied, in plain maps. After each
+//! step the store must match the model. A story that fails is shortened and printed.
 //!
 //! `CKPT_MODEL_CASES` or `PROPTEST_CASES` sets the number of stories, 64 by default; `CKPT_SEED` chooses them.
 
@@ -261,7 +262,8 @@ impl World {
         outcome.map(drop).map_err(|error| format!("{error}: {:?}", std::error::Error::source(&error)))
     }
 
-    /// Records what a run that began at `from` committed: each new checkpoint must be a state that the run went through.
+    /// Records what a run that began at `from` committed: each new checkpoint must be a state that the run went
+    /// through.
     fn learn(&mut self, from: &Full) {
         let Some(store) = self.store() else { return };
         let sequences = store.sequences().expect("listed");

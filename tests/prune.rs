@@ -576,7 +576,8 @@ fn what_a_running_job_may_need_stays_whatever_the_grace_period() {
     let (dir, builder) = on_disk();
     let root = dir.path().join("s");
     let run = builder.store.lock("`ckpt run`").expect("locked");
-    // New objects, and old ones that a run finds in place: one that nothing needs, and one that disappears only with a checkpoint.
+    // New objects, and old ones that a run finds in place: one that nothing needs, and one that disappears only with a
+    // checkpoint.
     let new = builder.store.put(b"new", ObjectKind::Parquet).expect("put").object.object;
     let idle = ObjectName { digest: Digest::of(b"idle"), kind: ObjectKind::Parquet };
     let taken = ObjectName { digest: Digest::of(b"taken"), kind: ObjectKind::Parquet };

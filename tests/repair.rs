@@ -148,8 +148,8 @@ fn each_kind_of_damage_to_each_file_of_either_replica_is_found_there_and_healed_
                 let store = open(whole.path());
                 let reports = verified(&store);
                 let found = damage(&reports);
-                // When a manifest's list lost its last line, nothing in the replica vouches for the manifest: then both are
-                // reported.
+                // When a manifest's list lost its last line, nothing in the replica vouches for the manifest: then both
+                // are reported.
                 assert!(!found.is_empty(), "{case}");
                 for (name, code, place) in &found {
                     let same_checkpoint = path.starts_with("checkpoints/") && place[..20] == path[..20];

@@ -1,4 +1,5 @@
-//! Stores with several replicas: one that disappears and comes back, and every difference that a crash or a lost disk leaves.
+//! Stores with several replicas: one that disappears and comes back, and every difference that a crash or a lost disk
+//! leaves.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -246,7 +247,7 @@ fn directories_that_are_not_copies_of_each_other_are_refused() {
 fn a_place_that_cannot_be_read_is_not_mistaken_for_an_empty_one() {
     let dir = tempfile::tempdir().expect("a directory");
     fs::write(dir.path().join("b"), "a file").expect("written");
-    let error = Pair::reopen(dir.path(), 1).expect_err("the missing replica may hold the store");
+    let error = Pair::reopen(dir.path(), 1).expect_err("`b` may hold the store");
     assert!(matches!(error, StoreError::Storage(StorageError::NotADirectory { .. })), "{error:?}");
     assert!(!dir.path().join("a").exists());
 }

@@ -1,4 +1,5 @@
-//! The files that name the contents of a store: manifests, store files, lists of replicas, `SHA256SUMS`, names and paths.
+//! The files that name the contents of a store: manifests, store files, lists of replicas, `SHA256SUMS`, names and
+//! paths.
 
 use ckpt::format::layout::{self, ObjectName};
 use ckpt::format::manifest::Manifest;

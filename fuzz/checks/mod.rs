@@ -1,7 +1,7 @@
 //! Checks on hostile bytes, one file per parser.
 //!
-//! `cargo fuzz` calls these with generated input, and the test suite of the package with the corpus. Each checks more than the absence of panics: a parsed
-//! value survives being written and read again, or an independent reader agrees.
+//! `cargo fuzz` calls these with generated input, and the test suite of the package with the corpus. Each checks more
+//! than the absence of panics: a parsed value survives being written and read again, or an independent reader agrees.
 
 pub mod arguments;
 pub mod expression;

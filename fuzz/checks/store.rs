@@ -1,4 +1,5 @@
-//! The small files of a store: the log of attempts, the history, pins, answers, replicas, manifests. The first byte selects the hostile one.
+//! The small files of a store: the log of attempts, the history, pins, answers, replicas, manifests. The first byte
+//! selects the hostile one.
 
 use std::sync::Arc;
 

@@ -28,8 +28,8 @@ pub fn module_of(file: &str) -> Option<Module> {
 
 /// Reads the imports of the file of `module`.
 ///
-/// Paths count wherever they appear: in a `use`, in a type or an expression, in the arguments of a macro. A first name that
-/// is `crate`, `self` or `super` leads into this crate, and so does one of `children`, the modules below this one.
+/// Paths count wherever they appear: in a `use`, in a type or an expression, in the arguments of a macro. A first name
+/// that is `crate`, `self` or `super` leads into this crate, and so does one of `children`, the modules below this one.
 pub fn read(module: &[String], children: &BTreeSet<String>, text: &str) -> Imports {
     let file = syn::parse_file(text).expect("the compiler accepts it");
     let mut reader = Reader { module: module.to_vec(), children, is_test: false, found: Imports::default() };
@@ -130,8 +130,8 @@ fn is_cfg_test(attribute: &syn::Attribute) -> bool {
 
 /// Returns the modules that are in a cycle with others, one list per cycle, each sorted.
 ///
-/// `files` are modules with what their code imports. A module imports another one when a path leads to that module or to
-/// an item in it.
+/// `files` are modules with what their code imports. A module imports another one when a path leads to that module or
+/// to an item in it.
 pub fn circles(files: &BTreeMap<Module, BTreeSet<Vec<String>>>) -> Vec<Vec<Module>> {
     let target = |path: &Vec<String>| (0..=path.len()).rev().find_map(|length| files.get_key_value(&path[..length]));
     let edges: BTreeMap<&Module, BTreeSet<&Module>> = files

@@ -92,7 +92,8 @@ fn only_what_is_missing_is_copied() {
     let (view, found) = states(&env, &["copy", "s", "--to", "copy", "--dry-run", "--json"], 0);
     let state = |sequence: u64, state: &str| (sequence, state.to_owned());
     assert_eq!(found, [state(1, "present"), state(2, "copied"), state(3, "present"), state(4, "copied")]);
-    // The second has an index and positions of its own; its segments are those of the third. The fourth has a segment too.
+    // The second has an index and positions of its own; its segments are those of the third. The fourth has a segment
+    // too.
     assert_eq!((view.dry_run, view.created, view.objects), (true, false, 5));
     let (again, found_again) = states(&env, &["copy", "s", "--to", "copy", "--json"], 0);
     assert_eq!((again.dry_run, again.objects, again.bytes, found_again), (false, 5, view.bytes, found));

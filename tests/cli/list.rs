@@ -165,7 +165,8 @@ fn ten_thousand_checkpoints_are_listed_quickly() {
     let output = env.run(&["list", "s"]).expect(0);
     assert_eq!(output.stdout.lines().position(str::is_empty), Some(2001));
     assert!(output.stdout.lines().all(|line| line.chars().count() <= 80), "the sparkline has an end");
-    // The promise is half a second for ten thousand in a release build; this is one fifth of that number in a slower build, on a busy machine.
+    // The promise is half a second for ten thousand in a release build; this is one fifth of that number in a slower
+    // build, on a busy machine.
     assert!(begun.elapsed().as_secs() < 5, "{:?}", begun.elapsed());
 }
 

@@ -186,7 +186,8 @@ fn a_repair() {
         for survival in [Survival::All, Survival::None] {
             let left = after(&disks, survival);
             let context = format!("{context}, done again, then {survival:?}");
-            // What a repair that died has healed need not be durable, even though the next repair found it whole: it is found again.
+            // What a repair that died has healed need not be durable, even though the next repair found it whole: it is
+            // found again.
             operation(open(&left, &Process::default())).unwrap_or_else(|error| panic!("{context}: {error}"));
             super::check_disks(&left, &copies, &context);
             super::assert_same(&super::contents(&left), &expected, &context);

@@ -1,4 +1,5 @@
-//! Whole runs, with all their threads: commits with deltas and folding, replicas, publication, recovery and the log of attempts.
+//! Whole runs, with all their threads: commits with deltas and folding, replicas, publication, recovery and the log of
+//! attempts.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -46,7 +47,8 @@ fn write_input(env: &Env) {
     }
 }
 
-/// Counts and sums, and takes its time over each record, so that there are checkpoints meanwhile however busy the machine is.
+/// Counts and sums, and takes its time over each record, so that there are checkpoints meanwhile however busy the
+/// machine is.
 #[derive(Debug)]
 struct Slow {
     fields: Vec<FieldPath>,
@@ -214,7 +216,8 @@ fn try_faults(name: &str, checkpoint: &str, output: &str, places: usize, sample:
     tally.print(name, calm.changes(), calm.calls());
 }
 
-/// Returns what is left after a death. Every durable checkpoint exists, except older ones that were pruned, and holds what it held.
+/// Returns what is left after a death. Every durable checkpoint exists, except older ones that were pruned, and holds
+/// what it held.
 #[track_caller]
 fn check_after(disks: &[Disk], aftermath: Aftermath, context: &str) -> Vec<Disk> {
     let lasting = check_disks(&after(disks, Aftermath::PowerFailure(Survival::None)), &Copies::new(), context);

@@ -1,11 +1,12 @@
 //! Crashes and failures of real processes on real files, call by call.
 //!
-//! `strace` both watches and interferes: it records what a command does to its files, kills it at a call, or makes a call fail. From the record, the tests build all the
-//! states that a killed process or a power failure may leave after each call ([`trace`](super::trace) has the fault model); the command is
-//! run again on each, and must end as if nothing had interrupted it.
+//! `strace` both watches and interferes: it records what a command does to its files, kills it at a call, or makes a
+//! call fail. From the record, the tests build all the states that a killed process or a power failure may leave after
+//! each call ([`trace`](super::trace) has the fault model); the command is run again on each, and must end as if
+//! nothing had interrupted it.
 //!
-//! Without `strace`, or where it is not allowed to trace, these tests do nothing, unless `CKPT_REQUIRE_STRACE` is 1. By default each tries a sample, chosen by `CKPT_SEED`;
-//! `CKPT_FAULTS=all` tries everything.
+//! Without `strace`, or where it is not allowed to trace, these tests do nothing, unless `CKPT_REQUIRE_STRACE` is 1. By
+//! default each tries a sample, chosen by `CKPT_SEED`; `CKPT_FAULTS=all` tries everything.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -198,7 +199,8 @@ fn disturb_everywhere(strace: &Path, env: &Env, system: &FileSystem, scenario: &
             other if other == status => {}
             _ => {
                 failed += 1;
-                // strace strikes each thread once. When the answer itself cannot be written, the command has no way to report that.
+                // strace strikes each thread once. When the answer itself cannot be written, the command has no way to
+                // report that.
                 let directory = env.dir().display().to_string();
                 let is_ours =
                     log.lines().filter(|line| line.contains("(INJECTED)")).all(|line| line.contains(&directory));
@@ -214,7 +216,8 @@ fn disturb_everywhere(strace: &Path, env: &Env, system: &FileSystem, scenario: &
     println!("{}: {} faults; {killed} kills, {failed} errors", scenario.name, trials.len());
 }
 
-/// Creates a directory with a job: an input in several files, bad records, a replica, a file of changes for each checkpoint.
+/// Creates a directory with a job: an input in several files, bad records, a replica, a file of changes for each
+/// checkpoint.
 fn job() -> Env {
     let env = Env::in_memory();
     for file in 0..12_u64 {

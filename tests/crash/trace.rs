@@ -2,13 +2,17 @@
 //!
 //! # The fault model
 //!
-//! POSIX promises little, and this model takes away the rest. When only the process dies, the effect of every completed call is seen. When the power fails:
+//! POSIX promises little, and this model takes away the rest. When only the process dies, the effect of every completed
+//! call is seen. When the power fails:
 //!
-//! - The bytes of a file are durable as of its latest `fsync` or `fdatasync`. What was written since survives, is lost, or is torn at any byte,
-//!   with or without zeros up to the size that it would have had. A file that was never flushed may be empty.
-//! - The names in a directory are durable as of its latest `fsync`. Of what was created, renamed or removed since, any subset survives, in any order, whatever was done to other
-//!   directories. Flushing a file does not make its name durable.
-//! - A rename leaves the old name, the new one or both. Otherwise it is one step: the old name is never gone without the new one, as on every file system with a journal.
+//! - The bytes of a file are durable as of its latest `fsync` or `fdatasync`. What was written since survives, is lost,
+//!   or is torn at any byte, with or without zeros up to the size that it would have had. A file that was never flushed
+//!   may be empty.
+//! - The names in a directory are durable as of its latest `fsync`. Of what was created, renamed or removed since, any
+//!   subset survives, in any order, whatever was done to other directories. Flushing a file does not make its name
+//!   durable.
+//! - A rename leaves the old name, the new one or both. Otherwise it is one step: the old name is never gone without
+//!   the new one, as on every file system with a journal.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -49,7 +53,8 @@ enum Argument {
     Other(String),
 }
 
-/// Reads the log of `strace -f -y -xx` and returns the calls that concern files below `root`, where the process was started.
+/// Reads the log of `strace -f -y -xx` and returns the calls that concern files below `root`, where the process was
+/// started.
 pub fn parse(log: &str, root: &Path) -> Vec<Call> {
     let mut begun: BTreeMap<&str, &str> = BTreeMap::new();
     let mut offsets: BTreeMap<i64, Option<u64>> = BTreeMap::new();
@@ -337,8 +342,8 @@ impl FileSystem {
         }
     }
 
-    /// Puts what a crash leaves into the directory `root`, and nothing else: everything that is seen when the process dies, or as much as `survival` says when the
-    /// power fails.
+    /// Puts what a crash leaves into the directory `root`, and nothing else: everything that is seen when the process
+    /// dies, or as much as `survival` says when the power fails.
     pub fn write(&self, root: &Path, survival: Survival) {
         let mut random = Random(match survival {
             Survival::Some(seed) => seed,

@@ -1,4 +1,5 @@
-//! What the other commands make of a damaged store: the right answer, or an error. Never a wrong answer that looks right.
+//! What the other commands make of a damaged store: the right answer, or an error. Never a wrong answer that looks
+//! right.
 
 use std::fs;
 

@@ -1,8 +1,8 @@
 //! Flipping any bit in a store is detected.
 //!
-//! Not covered, by design, and listed in `docs/reliability.md`: the texts of locks, requests, files that were moved out of the way
-//! as damaged, temporary files, foreign files, and objects that no checkpoint needs. No answer and no decision depends
-//! on what they contain.
+//! Not covered, by design, and listed in `docs/reliability.md`: the texts of locks, requests, files that were moved out
+//! of the way as damaged, temporary files, foreign files, and objects that no checkpoint needs. No answer and no
+//! decision depends on what they contain.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

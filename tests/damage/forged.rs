@@ -1,8 +1,8 @@
 //! Files that were forged with care: every hash that the writer of a checkpoint computes is computed again.
 //!
-//! A checkpoint states most facts in several places, and `verify` compares them. A fact stated in one place only is checked once
-//! a later checkpoint, a replica or a copy exists to contradict it: the newest checkpoint of a single store is the only
-//! one that nothing vouches for.
+//! A checkpoint states most facts in several places, and `verify` compares them. A fact stated in one place only is
+//! checked once a later checkpoint, a replica or a copy exists to contradict it: the newest checkpoint of a single
+//! store is the only one that nothing vouches for.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -40,7 +40,8 @@ enum Forge {
     Positions(fn(&mut Vec<PositionRow>)),
 }
 
-/// A field, its forged value, and the findings of `verify --deep` in the newest checkpoint; none when nothing contradicts it.
+/// A field, its forged value, and the findings of `verify --deep` in the newest checkpoint; none when nothing
+/// contradicts it.
 type Case = (&'static str, Forge, &'static [&'static str]);
 
 /// A store of two checkpoints in memory, and a third that is not committed.

@@ -32,7 +32,8 @@ pub struct Target {
     pub bytes: Vec<u8>,
 }
 
-/// A store with checkpoints 1 to 6: the first was pruned and can be brought back, 3 and 4 are pinned, and the last run was killed.
+/// A store with checkpoints 1 to 6: the first was pruned and can be brought back, 3 and 4 are pinned, and the last run
+/// was killed.
 pub struct Scene {
     /// The job's directory: `a` and `b` are the replicas.
     pub env: Env,

@@ -1,7 +1,8 @@
 //! Stores, inputs, job files and command lines made by someone malicious.
 //!
-//! Every command runs as the real binary, with limits on memory and time. Whatever it is given, it ends with one of the documented exit
-//! codes, does not panic, prints nothing that a terminal would act on, and changes nothing outside what it was told to write.
+//! Every command runs as the real binary, with limits on memory and time. Whatever it is given, it ends with one of the
+//! documented exit codes, does not panic, prints nothing that a terminal would act on, and changes nothing outside what
+//! it was told to write.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -101,7 +102,8 @@ fn until_ended(child: &mut Child) -> Option<i32> {
     }
 }
 
-/// Everything below `dir`, without following links, in enough detail to show a change: kind, size, content, times and links.
+/// Everything below `dir`, without following links, in enough detail to show a change: kind, size, content, times and
+/// links.
 fn picture(dir: &Path) -> BTreeMap<String, String> {
     let entries = walkdir::WalkDir::new(dir).min_depth(1).into_iter().map(|entry| entry.expect("listed"));
     let shown = entries.map(|entry| {

@@ -6,9 +6,9 @@
 //! durations, rates, sizes. After the line `<!-- numbers vary -->`, so are all numbers of the next block.
 //!
 //! All commands of one document run in one shell. Like a clone of the repository, its directory contains `examples/`.
-//! Where a command prints its absolute path, the document says `/home/you/ckpt`. The progress lines that a run prints every
-//! ten seconds are left out. Cargo is not started: the one command that documents may give it is
-//! `cargo run -q --release --example generate -- …`, which runs inside the test.
+//! Where a command prints its absolute path, the document says `/home/you/ckpt`. The progress lines that a run prints
+//! every ten seconds are left out. Cargo is not started: the one command that documents may give it is `cargo run -q
+//! --release --example generate -- …`, which runs inside the test.
 
 use std::path::Path;
 use std::process::{Command, Stdio};

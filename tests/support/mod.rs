@@ -39,7 +39,8 @@ impl Env {
         Env::with(tempfile::tempdir())
     }
 
-    /// Creates an empty directory in memory, where the machine has such a place: for tests that flush hundreds of times.
+    /// Creates an empty directory in memory, where the machine has such a place: for tests that flush hundreds of
+    /// times.
     pub fn in_memory() -> Env {
         Env::with(tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()))
     }

@@ -2,25 +2,30 @@
 //!
 //! # The fault model
 //!
-//! A [`Disk`] keeps two views: what processes see, and what is durable. A change is seen at once, and stays *pending* until it is durable.
-//! It becomes durable when the contract of [`Storage`] says so, and no sooner, so callers that rely on more than the contract are found out:
+//! A [`Disk`] keeps two views: what processes see, and what is durable. A change is seen at once, and stays *pending*
+//! until it is durable. It becomes durable when the contract of [`Storage`] says so, and no sooner, so callers that
+//! rely on more than the contract are found out:
 //!
 //! - [`Storage::create_dir`], [`Storage::replace`], [`Storage::append`] and [`Storage::rename`] are durable on return;
-//! - [`Storage::create`], [`Storage::delete`] and [`Storage::delete_dir`] are durable once [`Storage::sync`] has returned **in the process that called them**,
-//!   or in one that was told that the name is taken, or that called [`Storage::sync_dir`] for its directory. What another process left pending when it died
-//!   is not flushed by the next one unless it asks for that;
+//! - [`Storage::create`], [`Storage::delete`] and [`Storage::delete_dir`] are durable once [`Storage::sync`] has
+//!   returned **in the process that called them**, or in one that was told that the name is taken, or that called
+//!   [`Storage::sync_dir`] for its directory. What another process left pending when it died is not flushed by the next
+//!   one unless it asks for that;
 //! - [`Storage::touch`] and the content of a lock file are never durable.
 //!
-//! A process can die at each call that changes something, at one of three [`Moment`]s: before the change, midway, or when its effect is seen but not durable yet. Any one call can also
-//! fail, either without any effect or with one that is seen but not flushed, and the disk can be full from some change onward.
+//! A process can die at each call that changes something, at one of three [`Moment`]s: before the change, midway, or
+//! when its effect is seen but not durable yet. Any one call can also fail, either without any effect or with one that
+//! is seen but not flushed, and the disk can be full from some change onward.
 //!
-//! When only the process dies, the next one sees everything it did, plus a temporary file or half a line from the call that was cut short. The
-//! locks of dead processes are free.
+//! When only the process dies, the next one sees everything it did, plus a temporary file or half a line from the call
+//! that was cut short. The locks of dead processes are free.
 //!
-//! When the power fails ([`Disk::after_power_failure`]), everything durable survives, and of the pending changes **any subset, in any order**. One of them may survive in part,
-//! as far as the contract allows: the temporary file of a creation, whole or torn; some of the files of a deleted directory; a part of what was appended,
-//! or its full length with zeros at the end; both names of something that was renamed. Never: a torn file under its own name, half of a directory
-//! that was created, a renamed file that is gone under both names (file systems with a journal rename in one step).
+//! When the power fails ([`Disk::after_power_failure`]), everything durable survives, and of the pending changes **any
+//! subset, in any order**. One of them may survive in part, as far as the contract allows: the temporary file of a
+//! creation, whole or torn; some of the files of a deleted directory; a part of what was appended, or its full length
+//! with zeros at the end; both names of something that was renamed. Never: a torn file under its own name, half of a
+//! directory that was created, a renamed file that is gone under both names (file systems with a journal rename in one
+//! step).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -358,7 +363,8 @@ impl State {
         apply(&mut self.lasting, &edits);
     }
 
-    /// Makes the change durable or pending, as far as the call gets. The last of `outcomes` is the complete change; a death midway leaves the first.
+    /// Makes the change durable or pending, as far as the call gets. The last of `outcomes` is the complete change; a
+    /// death midway leaves the first.
     fn change_durably(&mut self, by: u64, done: Done, mut outcomes: Vec<Edits>) {
         match done {
             Done::Whole => self.change_for_good(outcomes.pop().expect("there is one")),

@@ -89,7 +89,8 @@ fn after_a_rollback_the_files_of_the_abandoned_checkpoints_are_withdrawn() {
     assert_eq!(names(&env), ["counting-00000001.jsonl", "counting-00000004.jsonl"]);
     let expected = net(&[changes(&env)[0].clone(), changes(&env)[1].clone()]);
     assert_eq!(expected.len(), 3);
-    // Back to the checkpoint that was rolled back first: its file is part of the history again, that of checkpoint 4 is not.
+    // Back to the checkpoint that was rolled back first: its file is part of the history again, that of checkpoint 4 is
+    // not.
     env.run(&["restore", "store@2"]).expect(0);
     env.run(&["run", "job.yaml"]).expect(0);
     assert_eq!(names(&env), ["counting-00000001.jsonl", "counting-00000002.jsonl"]);

@@ -303,7 +303,8 @@ impl Drop for Ends<'_> {
     }
 }
 
-/// Writes numbered lines from 1 in torn pieces to `app.log` and rotates it now and then, until told to stop. Returns the number of lines.
+/// Writes numbered lines from 1 in torn pieces to `app.log` and rotates it now and then, until told to stop. Returns
+/// the number of lines.
 pub(super) fn write_and_rotate(dir: PathBuf, done: &AtomicBool, seed: u64) -> u64 {
     let mut random = Random(seed);
     let mut count = 1;

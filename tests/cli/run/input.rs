@@ -52,7 +52,8 @@ fn input_that_has_grown_is_read_further_and_files_may_be_added_before_and_after(
     assert!(output.stdout.contains("\"records\":3,\"records_in_all\":6,"), "{output}");
     let expected = "{\"k\":\"a\",\"n\":3}\n{\"k\":\"b\",\"n\":1}\n{\"k\":\"c\",\"n\":1}\n{\"k\":\"d\",\"n\":1}\n";
     assert_eq!(env.read("out/counting.jsonl"), expected);
-    // The last line of this file had no line end, and was counted as it was: now that it is longer, it may be another record.
+    // The last line of this file had no line end, and was counted as it was: now that it is longer, it may be another
+    // record.
     env.write("data9.jsonl", "{\"k\":\"d\"}{\"k\":\"d\"}\n");
     let lengthened = env.run(&["run", "job.yaml"]).expect(4);
     let message =

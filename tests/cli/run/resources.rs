@@ -263,7 +263,8 @@ fn fed(store: &str) -> Env {
 
 #[test]
 fn a_disk_that_is_taken_away_under_a_run_ends_it_and_nothing_is_written_where_it_was() {
-    // The store is on the file system that is removed, or is its root: then the empty directory below the mount appears.
+    // The store is on the file system that is removed, or is its root: then the empty directory below the mount
+    // appears.
     for store in ["disk/store", "disk"] {
         let env = fed(store);
         if !can_mount(&env) {

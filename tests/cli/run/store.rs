@@ -1,4 +1,5 @@
-//! The store: who holds it, which job it belongs to, and what happens when it is damaged or gone. Never a silent start from scratch.
+//! The store: who holds it, which job it belongs to, and what happens when it is damaged or gone. Never a silent start
+//! from scratch.
 
 use std::fs;
 use std::process::Stdio;

@@ -66,7 +66,8 @@ fn a_record_counts_in_all_sliding_windows_that_are_open() {
     env.run(&["run", "job.yaml"]).expect(0);
     let starts: Vec<String> = changes(&env).concat().iter().map(|line| line[25..44].to_owned()).collect();
     assert_eq!(starts, ["1970-01-01T00:00:20", "1970-01-01T00:00:40", "1970-01-01T00:01:00"]);
-    // The watermark is at the end of the last of these, 2:00: of the windows that contain 1:45, those that end later are open.
+    // The watermark is at the end of the last of these, 2:00: of the windows that contain 1:45, those that end later
+    // are open.
     data(&env, "data-2.jsonl", &[("a", 105, 1)]);
     env.run(&["run", "job.yaml"]).expect(0);
     let starts: Vec<String> = changes(&env)[1].iter().map(|line| line[25..44].to_owned()).collect();

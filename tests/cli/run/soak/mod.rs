@@ -1,11 +1,12 @@
 //! The soak: real jobs that are struck at random moments, again and again, end as if nothing had happened.
 //!
-//! A [`story::Story`] is a job with its input, and what else may happen to it. It is run once undisturbed. Then *rounds* follow: each takes a fresh
-//! directory and runs the job from beginning to end in several *lives*, all but the last of which end with a blow. The result must equal that of
-//! the undisturbed run, byte for byte.
+//! A [`story::Story`] is a job with its input, and what else may happen to it. It is run once undisturbed. Then
+//! *rounds* follow: each takes a fresh directory and runs the job from beginning to end in several *lives*, all but the
+//! last of which end with a blow. The result must equal that of the undisturbed run, byte for byte.
 //!
-//! Every story is a test of a few rounds. `CKPT_SOAK_SECONDS` makes [`for_as_long_as_is_asked_for`] cycle through all stories for that long, and print figures.
-//! `CKPT_SEED` chooses what happens; moments depend on the machine as well, so a seed leads to the same kinds of blows, but not to the same instants.
+//! Every story is a test of a few rounds. `CKPT_SOAK_SECONDS` makes [`for_as_long_as_is_asked_for`] cycle through all
+//! stories for that long, and print figures. `CKPT_SEED` chooses what happens; moments depend on the machine as well,
+//! so a seed leads to the same kinds of blows, but not to the same instants.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Mutex;
