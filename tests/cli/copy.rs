@@ -201,7 +201,7 @@ fn a_copy_that_is_stopped_at_any_call_is_whole_and_the_next_one_continues() {
     };
     let whole = Failing::new(MemoryStorage::new());
     assert_eq!(copy(whole.clone()), Ok(3));
-    let mut goes_on = [0; 4];
+    let mut continued = [0; 4];
     for stop in 0..whole.calls() {
         let place = MemoryStorage::new();
         // A stop while the store is being created, or just after its last checkpoint was, may go unnoticed.
@@ -210,15 +210,15 @@ fn a_copy_that_is_stopped_at_any_call_is_whole_and_the_next_one_continues() {
             let reports = verify(&store, None, Depth::Deep, &Silent).expect("verified");
             assert!(reports.iter().all(|report| report.is_intact()), "{stop}: {reports:?}");
         }
-        let copied = copy(Failing::new(place.clone())).expect("goes on");
+        let copied = copy(Failing::new(place.clone())).expect("continued");
         assert!(stopped.is_err() || copied == 0, "{stop}");
-        goes_on[copied] += 1;
+        continued[copied] += 1;
         let store = Store::open(vec![Arc::new(place.clone())]).expect("a store");
         assert_eq!(store.sequences().expect("listed"), sequences);
         let plan = plan(&builder.store, &sequences, Arc::new(place)).expect("planned");
         assert!(plan.steps.values().all(|step| matches!(step, Step::Present)));
     }
-    assert!(goes_on[1..].iter().all(|count| *count > 0), "{goes_on:?}");
+    assert!(continued[1..].iter().all(|count| *count > 0), "{continued:?}");
 }
 
 #[test]

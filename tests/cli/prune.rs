@@ -266,7 +266,7 @@ fn json_has_the_plan_and_what_was_done() {
     assert_eq!((undo.version, undo.done, undo.checkpoints), (1, true, vec![1, 2]));
 }
 
-/// A job whose input lasts for a while, with a checkpoint every few milliseconds.
+/// A job that takes a while to read its input, with a checkpoint every few milliseconds.
 fn write_job(env: &Env, lines: usize, keep: &str) {
     let mut text = String::new();
     for i in 0..lines {

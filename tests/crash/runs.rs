@@ -220,14 +220,14 @@ fn try_faults(name: &str, checkpoint: &str, output: &str, places: usize, sample:
 /// what it held.
 #[track_caller]
 fn check_after(disks: &[Disk], aftermath: Aftermath, context: &str) -> Vec<Disk> {
-    let lasting = check_disks(&after(disks, Aftermath::PowerFailure(Survival::None)), &Copies::new(), context);
+    let durable = check_disks(&after(disks, Aftermath::PowerFailure(Survival::None)), &Copies::new(), context);
     let left = after(disks, aftermath);
     let there = check_disks(&left, &committed(disks), context);
-    let newest = lasting.last().copied();
+    let newest = durable.last().copied();
     assert!(there.last().copied() >= newest, "{context}: checkpoint {newest:?} is lost: {there:?}");
     // A prune may take the older ones at any time.
     let is_pruned = disks[0].files().keys().any(|name| name.contains("history/0000"));
-    assert!(is_pruned || there.is_superset(&lasting), "{context}: {lasting:?} are durable, but only {there:?} exist");
+    assert!(is_pruned || there.is_superset(&durable), "{context}: {durable:?} are durable, but only {there:?} exist");
     left
 }
 
