@@ -1,4 +1,4 @@
-//! Files in the repository that the program generates. `UPDATE=1 cargo test` writes them again.
+//! Files in the repository that the program generates. `UPDATE=1 cargo test` rewrites them.
 
 use std::fs;
 
@@ -38,7 +38,7 @@ fn the_manual_has_a_page_for_the_program_and_for_each_verb() {
     assert_nothing_else("man", &pages);
 }
 
-/// Returns a page of the manual: what clap knows of the command, then the exit codes and the other pages.
+/// Returns a manual page: what clap knows about the command, then the exit codes and the other pages.
 fn manual_page(command: clap::Command, name: &str, others: &[&str]) -> Vec<u8> {
     let is_program = command.has_subcommands();
     let man = Man::new(command.name(name.to_owned()).version(env!("CARGO_PKG_VERSION")))
@@ -79,12 +79,12 @@ fn the_exit_codes_in_the_document_are_those_of_the_program() {
     repository::assert_generated(name, generated.as_bytes());
 }
 
-/// A page of a verb that is gone would be installed for ever.
+/// The page of a removed verb would be installed forever.
 #[track_caller]
 fn assert_nothing_else(dir: &str, names: &[String]) {
     for found in repository::files(dir) {
         if !names.contains(&found) {
-            assert!(repository::updates(), "{found} is of no command: run `UPDATE=1 cargo test`");
+            assert!(repository::updates(), "{found} belongs to no command: run `UPDATE=1 cargo test`");
             fs::remove_file(repository::path(&found)).expect("removed");
         }
     }

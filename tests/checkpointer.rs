@@ -1,4 +1,4 @@
-//! Checkpoints that fail: what an attempt took is part of the next one, whatever call of the storage failed.
+//! Checkpoints that fail: what a failed attempt took is part of the next one, whichever storage call failed.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -41,7 +41,7 @@ const SHARDS: u32 = 4;
 /// What an attempt sets: keys and values.
 type Changes = Vec<(String, i64)>;
 
-/// Three attempts. The first takes all rows, the others what changed.
+/// Three attempts. The first takes all rows, the others only changes.
 fn attempts() -> Vec<Changes> {
     let rows = |numbers: std::ops::Range<i64>, value: i64| numbers.map(|i| (format!("k{i:03}"), value + i)).collect();
     vec![rows(0..200, 0), rows(0..40, 1000), rows(30..50, 2000)]
@@ -104,12 +104,13 @@ fn snapshots(
     (0..SHARDS).map(snapshot).collect()
 }
 
-/// Makes all attempts on `storage`, and returns what became of each, `c`, `f` or `l` for one that was found late.
+/// Makes all attempts on `storage`, and returns a letter for each result: `c` for committed, `f` for
+/// failed, `l` for a commit that was found late.
 fn play(storage: Arc<dyn Storage>, attempts: &[Changes], timeout: Option<Duration>) -> String {
     play_without(storage, attempts, timeout, |_, _| false)
 }
 
-/// Does the same, and leaves the shards out of an attempt for which `waits` says so.
+/// Does the same, and leaves shards out of an attempt if `waits` says so.
 fn play_without(
     storage: Arc<dyn Storage>,
     attempts: &[Changes],
@@ -144,7 +145,7 @@ fn play_all(
     store.replicas()[0].storage().list(None).expect("the first call is not counted");
     let checkpointer = Checkpointer::new(store, facts(timeout), Lineage::default(), None, publisher);
     let mut keys = BTreeMap::new();
-    // What has changed in each shard since it was last taken.
+    // What changed in each shard since it was last taken.
     let mut changed = vec![Vec::new(); SHARDS as usize];
     for (i, changes) in attempts.iter().enumerate() {
         let before = keys.clone();
@@ -201,7 +202,7 @@ fn state(store: &Store, committed: Committed) -> BTreeMap<String, i64> {
     rows
 }
 
-/// Makes sure that each checkpoint holds all that was set until then, and that there is nothing that none needs.
+/// Checks that each checkpoint holds everything that was set until then, and that no unneeded objects are left.
 fn check(storage: &MemoryStorage, outcomes: &str, context: &str) {
     let store = store(Arc::new(storage.clone()));
     let mut sequences = store.sequences().expect("listed").into_iter();
@@ -223,7 +224,7 @@ fn check(storage: &MemoryStorage, outcomes: &str, context: &str) {
     for report in verify(&store, None, Depth::Deep, &Silent).expect("looked at") {
         assert!(report.is_intact(), "{context}: {:?}", report.findings);
         let unused = report.findings.iter().find(|finding| finding.path.starts_with("objects/"));
-        // What fails at the end can not always be cleaned up: a prune does it.
+        // What fails at the end cannot always be cleaned up: a prune does it.
         assert!(last == Some('f') || unused.is_none(), "{context}: {outcomes}: {unused:?}");
     }
 }
@@ -249,7 +250,7 @@ fn what_an_attempt_took_is_in_the_next_one_whatever_call_failed() {
     assert!(failed > 50, "{failed}");
 }
 
-/// Returns a job with files of changes in `dir`, and where they go.
+/// Returns a job that writes files of changes to `dir`, and its publisher.
 fn publisher(dir: &Path) -> (OutputPlan, Publisher) {
     let text =
         "job: j\ninput: data.jsonl\nkey: k\nprocess: {aggregate: {n: count}}\noutput: {files: out, emit: changes}\n";
@@ -287,7 +288,7 @@ fn the_published_files_are_those_of_the_checkpoints_whatever_call_failed() {
             let store = store(Arc::new(storage));
             let mut sequences = store.sequences().expect("listed");
             if plan.sequences().expect("listed") != sequences {
-                // The commit of the last attempt has happened and failed all the same: the next start looks at it.
+                // The commit of the last attempt happened although the call failed: the next start checks for it.
                 assert!(outcomes.ends_with('f'), "{context}: {outcomes}");
                 let last = *sequences.last().expect("a checkpoint");
                 let manifest = store.manifest(last).expect("read").manifest;

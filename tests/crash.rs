@@ -1,8 +1,8 @@
-//! Crashes on simulated disks: every operation dies at each of its changes, is refused each of its calls once and meets a full disk at each of its
-//! changes; then the process or the machine starts again.
+//! Crashes on simulated disks: every operation dies at each of its changes, has each of its calls fail once, and meets
+//! a full disk at each of its changes; then the process or the machine starts again.
 //!
-//! What is promised at each of these places: a checkpoint that was committed is whole and has the content that it had, one that was not is absent or whole, and
-//! the operation done again ends as if it had never been disturbed, for good.
+//! At each of these points the same is promised: a committed checkpoint is whole and has its original content, any
+//! other is absent or whole, and repeating the operation ends, durably, as if nothing had interrupted it.
 //!
 //! By default each test tries a sample, chosen by `CKPT_SEED`; `CKPT_FAULTS=all` tries everything.
 
@@ -35,9 +35,9 @@ pub type Copies = BTreeMap<u64, Rows>;
 /// What happens after a process has died.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Aftermath {
-    /// Another process comes.
+    /// Another process starts.
     Death,
-    /// The power fails, and so much is left.
+    /// The power fails, and this much survives.
     PowerFailure(Survival),
 }
 
@@ -56,11 +56,11 @@ struct Story<'a> {
     name: &'a str,
     /// The disks before it.
     before: Vec<Disk>,
-    /// Does it, or finds it done.
+    /// Performs the operation, or finds it done.
     operation: &'a (dyn Fn(Vec<Arc<dyn Storage>>) -> Result<(), String> + Sync),
-    /// The content of every checkpoint that there may be.
+    /// The content of every checkpoint that may exist.
     copies: &'a Copies,
-    /// Those that have to be there at every moment.
+    /// The checkpoints that must exist at every moment.
     kept: BTreeSet<u64>,
     /// How many faults are tried by default.
     sample: usize,
@@ -71,7 +71,7 @@ struct Story<'a> {
 pub struct Tally {
     /// Deaths at a change, each with what came after.
     pub deaths: u64,
-    /// Calls that were refused.
+    /// Calls that failed.
     pub refusals: u64,
     /// Full disks.
     pub full: u64,
@@ -79,7 +79,7 @@ pub struct Tally {
 
 impl Tally {
     /// Prints the figures.
-    pub fn tell(&self, name: &str, changes: u64, calls: u64) {
+    pub fn print(&self, name: &str, changes: u64, calls: u64) {
         let Tally { deaths, refusals, full } = self;
         println!(
             "{name}: {changes} changes, {calls} calls; tried {deaths} crashes, {refusals} refused calls, {full} full disks"
@@ -87,7 +87,7 @@ impl Tally {
     }
 }
 
-/// Tells whether every fault is tried.
+/// Returns whether every fault is tried.
 pub fn tries_all() -> bool {
     std::env::var("CKPT_FAULTS").is_ok_and(|value| value == "all")
 }
@@ -95,7 +95,7 @@ pub fn tries_all() -> bool {
 /// A fault, and what comes after it.
 pub type Trial = (Fault, Aftermath);
 
-/// Returns what is tried of an operation that makes so many changes and calls: all, or a sample.
+/// Returns the trials for an operation that makes this many changes and calls: all, or a sample.
 pub fn trials(changes: u64, calls: u64, sample: usize, random: &mut Random) -> Vec<Trial> {
     let mut all = Vec::new();
     for change in 0..changes {
@@ -128,14 +128,13 @@ pub fn trials(changes: u64, calls: u64, sample: usize, random: &mut Random) -> V
 }
 
 impl Story<'_> {
-    /// Tries it.
-    fn tell(&self) {
+    fn try_all(&self) {
         let mut random = Random(seed(0x5eed));
         let calm = Process::default();
         let end = self.fork();
         self.act(&end, &calm).unwrap_or_else(|error| panic!("{}: undisturbed: {error}", self.name));
         let expected = contents(&end);
-        // What is done lasts.
+        // What was done is durable.
         for survival in [Survival::None, Survival::Some(1), Survival::Some(2)] {
             let left = after(&end, Aftermath::PowerFailure(survival));
             self.check(&left, &format!("done, then {survival:?}"));
@@ -154,7 +153,7 @@ impl Story<'_> {
                 _ => tally.full += 1,
             }
             if outcome.is_ok() && !matches!(fault, Fault::Die { .. }) {
-                // Something that is not needed has failed; what was promised was done.
+                // Something optional failed; what was promised was done.
                 let left = after(&disks, Aftermath::PowerFailure(Survival::None));
                 self.check(&left, &context);
             }
@@ -173,7 +172,7 @@ impl Story<'_> {
                 assert_same(&found, &expected, &context);
             }
         }
-        tally.tell(self.name, calm.changes(), calm.calls());
+        tally.print(self.name, calm.changes(), calm.calls());
     }
 
     fn fork(&self) -> Vec<Disk> {
@@ -184,7 +183,7 @@ impl Story<'_> {
         (self.operation)(disks.iter().map(|disk| Arc::new(disk.open(process)) as Arc<dyn Storage>).collect())
     }
 
-    /// Makes sure of what is promised at every moment.
+    /// Checks what is promised at every moment.
     #[track_caller]
     fn check(&self, disks: &[Disk], context: &str) {
         let there = check_disks(disks, self.copies, context);
@@ -198,18 +197,19 @@ fn after(disks: &[Disk], aftermath: Aftermath) -> Vec<Disk> {
     disks.iter().map(|disk| aftermath.of(disk)).collect()
 }
 
-/// Makes sure that what is on each disk is whole, and that each checkpoint has the content of its copy. Returns the numbers that are there.
+/// Checks that everything on each disk is whole, and that each checkpoint has the content of its copy. Returns the
+/// numbers of the checkpoints.
 #[track_caller]
 pub fn check_disks(disks: &[Disk], copies: &Copies, context: &str) -> BTreeSet<u64> {
     let mut there = BTreeSet::new();
     for (place, disk) in disks.iter().enumerate() {
         let store = match Store::open(vec![Arc::new(disk.calm())]) {
             Ok(store) => store,
-            // It was none before, or its creation was cut short.
+            // It was not a store before, or its creation was cut short.
             Err(StoreError::NoStore { .. }) => {
                 let names: Vec<String> = disk.files().into_keys().collect();
                 let checkpoint = names.iter().find(|name| name.starts_with("checkpoints/") && !is_temporary(name));
-                assert_eq!(checkpoint, None, "{context}: disk {place} has a checkpoint and is no store");
+                assert_eq!(checkpoint, None, "{context}: disk {place} has a checkpoint but is not a store");
                 continue;
             }
             Err(error) => panic!("{context}: disk {place}: {error}"),
@@ -233,13 +233,13 @@ pub fn check_disks(disks: &[Disk], copies: &Copies, context: &str) -> BTreeSet<u
 
 /// Reads all rows of a checkpoint.
 pub fn rows(store: &Store, sequence: Sequence) -> Rows {
-    let snapshot = Snapshot::open(store, sequence).expect("it can be opened");
+    let snapshot = Snapshot::open(store, sequence).expect("the checkpoint can be opened");
     let mut rows = Vec::new();
     let all = snapshot.rows(store, &Selection::default(), &Silent, |row| {
         rows.push((row.task, row.key.to_vec(), row.value.unwrap_or_default().to_vec()));
         true
     });
-    all.expect("it can be read");
+    all.expect("the rows can be read");
     rows
 }
 
@@ -248,7 +248,7 @@ pub fn copies(store: &Store) -> Copies {
     store.sequences().expect("listed").into_iter().map(|sequence| (sequence.0, rows(store, sequence))).collect()
 }
 
-/// Applies what was published in order. A row that was published twice, or never, does not fit where it stands.
+/// Applies what was published in order. A row that was published twice, or never, does not fit where it is.
 pub fn published(out: &Path, context: &str) -> BTreeMap<String, serde_json::Value> {
     let entries = fs::read_dir(out).map(|entries| entries.map(|entry| entry.expect("listed").path()));
     let mut names: Vec<_> = entries.into_iter().flatten().filter(|path| !is_hidden(path)).collect();
@@ -281,7 +281,8 @@ fn is_temporary(path: &str) -> bool {
     path.split('/').any(|name| name.starts_with(TEMPORARY_PREFIX))
 }
 
-/// What counts of disks: all files but locks, leftovers of writes, damaged files that were set aside, and what explains how it came to all that.
+/// What counts on disks: all files except locks, leftovers of writes, damaged files that were moved out of the way, and
+/// records of how it came about.
 fn contents(disks: &[Disk]) -> Vec<BTreeMap<String, Vec<u8>>> {
     let counts = |name: &String| {
         !name.ends_with("lock") && !is_temporary(name) && !name.starts_with("history/") && !name.starts_with("damaged/")
@@ -289,7 +290,7 @@ fn contents(disks: &[Disk]) -> Vec<BTreeMap<String, Vec<u8>>> {
     disks.iter().map(|disk| disk.files().into_iter().filter(|(name, _)| counts(name)).collect()).collect()
 }
 
-/// Drops the objects that no checkpoint needs, pruned ones included.
+/// Drops the objects that no checkpoint needs, including pruned ones.
 fn drop_unneeded(files: &mut BTreeMap<String, Vec<u8>>) {
     let lists = files.iter().filter(|(name, _)| name.ends_with("/SHA256SUMS"));
     let lists: String = lists.map(|(_, bytes)| String::from_utf8_lossy(bytes).into_owned()).collect();

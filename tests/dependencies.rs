@@ -1,4 +1,5 @@
-//! What the program is built of, as far as that can be told without a network: `cargo deny` asks for more, by `deny.toml`.
+//! What the program is built from, as far as that can be checked without a network: `cargo deny` checks more, using
+//! `deny.toml`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -6,10 +7,10 @@ use std::fs;
 use crate::support::repository;
 
 fn read(name: &str) -> String {
-    fs::read_to_string(repository::path(name)).expect("it is in the repository")
+    fs::read_to_string(repository::path(name)).expect("the file is in the repository")
 }
 
-/// A package of the lock file: its name, its version, where it is from, and the checksum.
+/// A package of the lock file: its name, version, source and checksum.
 fn packages() -> Vec<BTreeMap<String, String>> {
     let text = read("Cargo.lock");
     let entry = |block: &str| {
@@ -20,7 +21,7 @@ fn packages() -> Vec<BTreeMap<String, String>> {
 }
 
 #[test]
-fn every_dependency_is_of_the_one_registry_and_has_a_checksum() {
+fn every_dependency_is_from_the_one_registry_and_has_a_checksum() {
     let (own, others): (Vec<_>, Vec<_>) = packages().into_iter().partition(|package| package["name"] == "ckpt");
     assert_eq!(own.len(), 1);
     let sources: BTreeSet<&str> = others.iter().map(|package| package["source"].as_str()).collect();
@@ -30,7 +31,7 @@ fn every_dependency_is_of_the_one_registry_and_has_a_checksum() {
 }
 
 #[test]
-fn what_is_there_in_two_versions_is_listed_with_a_reason() {
+fn crates_with_two_versions_are_listed_with_a_reason() {
     let deny = read("deny.toml");
     let mut versions: BTreeMap<String, u32> = BTreeMap::new();
     for package in packages() {
@@ -44,5 +45,5 @@ fn what_is_there_in_two_versions_is_listed_with_a_reason() {
             "`{name}` is there in several versions: say why in deny.toml"
         );
     }
-    assert_eq!(deny.matches("crate = \"").count(), twice.len(), "a line of deny.toml is about nothing");
+    assert_eq!(deny.matches("crate = \"").count(), twice.len(), "a line of deny.toml has no effect");
 }

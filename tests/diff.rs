@@ -1,4 +1,4 @@
-//! Comparisons of checkpoints against a model: the states as maps.
+//! Comparisons of checkpoints, checked against a model that keeps the states as maps.
 
 use std::collections::BTreeMap;
 
@@ -52,7 +52,7 @@ fn play(history: &History, tasks: u32, shards: u32) -> Played {
 
 impl Played {
     fn side(&self, at: usize) -> Side {
-        Side::open(self.builder.store.clone(), Sequence(at as u64 + 1)).expect("it is there")
+        Side::open(self.builder.store.clone(), Sequence(at as u64 + 1)).expect("the checkpoint exists")
     }
 }
 

@@ -80,7 +80,7 @@ fn the_job_in_the_readme_is_that_of_the_examples() {
     assert!(example.ends_with(block), "README.md and examples/visits.py differ");
 }
 
-/// A number in the README that is not in the page behind it is an old one.
+/// A number in the README that is not in the page behind it is outdated.
 #[test]
 fn the_figures_in_the_readme_are_those_of_the_performance_page() {
     let readme = fs::read_to_string(repository::path("README.md")).expect("readable");
@@ -97,7 +97,7 @@ fn the_figures_in_the_readme_are_those_of_the_performance_page() {
 
 /// Links between documents are paths, so a page that moves or a heading that changes is found here.
 #[test]
-fn the_links_between_the_documents_lead_somewhere() {
+fn the_links_between_the_documents_resolve() {
     let wrong: Vec<String> = repository::documents().iter().flat_map(|name| document::broken_links(name)).collect();
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }

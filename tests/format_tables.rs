@@ -1,4 +1,4 @@
-//! The promises of `docs/format.md`: anyone reads the tables, and the document shows what is really written.
+//! The promises of `docs/format.md`: any reader can read the tables, and the document shows what is really written.
 
 use std::path::Path;
 use std::process::Command;
@@ -16,13 +16,13 @@ use ckpt::values::digest::Digest;
 use ckpt::values::value::{Column, ColumnType, Value};
 
 #[test]
-fn a_reader_that_this_project_did_not_write_reads_every_table() {
+fn an_independent_reader_reads_every_table() {
     let python = |arguments: &[&str]| Command::new("python3").args(arguments).output();
     let installed = python(&["-c", "import duckdb"]).is_ok_and(|output| output.status.success());
     if !installed {
         let required = std::env::var_os("CKPT_REQUIRE_READER").is_some_and(|value| value == "1");
         assert!(!required, "CKPT_REQUIRE_READER=1, and `python3 -c 'import duckdb'` fails");
-        eprintln!("left out: reading the tables with DuckDB, which `pip install duckdb` installs");
+        eprintln!("skipped: reading the tables with DuckDB, which `pip install duckdb` installs");
         return;
     }
     let directory = tempfile::tempdir().unwrap();
@@ -136,19 +136,19 @@ fn segment(rows: &[(u32, String, Option<Vec<Value>>)]) -> (Vec<u8>, SegmentStats
 /// Returns the YAML block of `docs/format.md` below `heading`.
 fn documented(heading: &str) -> &'static str {
     let document = include_str!("../docs/format.md");
-    let section = document.split_once(&format!("\n## {heading}\n")).expect("the heading is there").1;
+    let section = document.split_once(&format!("\n## {heading}\n")).expect("the heading exists").1;
     section.split_once("```yaml\n").expect("a YAML block follows").1.split_once("```").expect("it ends").0
 }
 
 #[test]
-fn the_manifest_in_the_document_is_one() {
+fn the_manifest_in_the_document_is_valid() {
     let text = documented("manifest.yaml");
     let manifest: Manifest = serde_yaml::from_str(text).unwrap();
     assert_eq!(serde_yaml::to_string(&manifest).unwrap(), text);
 }
 
 #[test]
-fn the_store_file_in_the_document_is_one() {
+fn the_store_file_in_the_document_is_valid() {
     let text = documented("store.yaml");
     let file: StoreFile = serde_yaml::from_str(text).unwrap();
     assert_eq!(serde_yaml::to_string(&file).unwrap(), text);

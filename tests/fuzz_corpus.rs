@@ -1,7 +1,8 @@
-//! The corpus of the fuzz targets, and mutations of it, on what the ordinary suite has: a regression in it fails `cargo test`.
+//! The fuzz corpus and mutations of it, without a fuzzer: a regression fails `cargo test`.
 //!
-//! `fuzz/checks` says what is checked. `cargo fuzz` looks for more, see `fuzz/README.md`. Here each target also gets a few hundred mutations of its corpus;
-//! `CKPT_FUZZ_SECONDS` makes it that many seconds a target, and `CKPT_SEED` says which.
+//! `fuzz/checks` defines what is checked. `cargo fuzz` looks for more, see `fuzz/README.md`. Here each target also gets
+//! a few hundred mutations of its corpus; `CKPT_FUZZ_SECONDS` sets the seconds per target instead, and `CKPT_SEED`
+//! selects the mutations.
 
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -11,7 +12,7 @@ use std::time::{Duration, Instant};
 #[path = "../fuzz/checks/mod.rs"]
 pub(crate) mod checks;
 
-/// How many mutations of its corpus a target gets where no time is given.
+/// How many mutations of its corpus a target gets when no time is set.
 const MUTATIONS: usize = 300;
 
 /// A small source of numbers that look random.
@@ -44,7 +45,7 @@ fn corpus(target: &str) -> Vec<(PathBuf, Vec<u8>)> {
     files.into_iter().map(|path| (path.clone(), fs::read(path).expect("read"))).collect()
 }
 
-/// Changes, removes, repeats or swaps pieces of `bytes`, or puts a piece of `other` in.
+/// Changes, removes, repeats or swaps pieces of `bytes`, or inserts a piece of `other`.
 fn mutate(random: &mut Random, bytes: &[u8], other: &[u8]) -> Vec<u8> {
     const WORDS: [&[u8]; 16] = [
         b"\0",
@@ -143,7 +144,8 @@ macro_rules! targets {
 
 targets! { arguments expression job_file manifest protocol records store tables }
 
-/// Writes what the corpus begins with, of files that the program itself writes, when `CKPT_FUZZ_SEEDS` names the corpus.
+/// When `CKPT_FUZZ_SEEDS` names a directory, writes the initial corpus there, from files that the program itself
+/// writes.
 #[test]
 fn seeds_are_files_that_the_program_writes() {
     use crate::support::store_builder::three_checkpoints;

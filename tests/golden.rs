@@ -1,4 +1,4 @@
-//! Stores of every format that was ever released: they open, verify clean, read as recorded, and their jobs go on.
+//! Stores of every format that was ever released: they open, verify clean, read as recorded, and their jobs resume.
 
 use std::fs;
 use std::path::Path;
@@ -8,12 +8,12 @@ use crate::support::{Env, repository};
 /// The stores, by the directory of their job.
 const STORES: &[&str] = &["format-1/keyed", "format-1/keyless", "format-1/program"];
 
-/// Makes a directory with a copy of a job as it was left.
+/// Creates a directory with a copy of a job as it was left.
 fn left_behind(name: &str) -> Env {
     let env = Env::new();
     let from = format!("tests/data/golden/{name}");
     for file in repository::files(&from) {
-        let inner = file.strip_prefix(&format!("{from}/")).expect("it is below");
+        let inner = file.strip_prefix(&format!("{from}/")).expect("the file is below");
         env.write(inner, fs::read(repository::path(&file)).expect("readable"));
     }
     env
@@ -55,7 +55,7 @@ fn sha256sum_proves_golden_stores_without_ckpt() {
 }
 
 #[test]
-fn jobs_go_on_from_golden_stores() {
+fn jobs_resume_from_golden_stores() {
     for name in STORES {
         let env = left_behind(name);
         let outputs = |env: &Env| -> Vec<(String, Vec<u8>)> {

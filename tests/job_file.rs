@@ -1,4 +1,4 @@
-//! Job files: the examples, the reference, and what is said about wrong ones.
+//! Job files: the examples, the reference, and the messages about wrong ones.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -32,7 +32,7 @@ fn every_example_is_a_job_file() {
         assert_eq!(Some(job.job.as_str()), file.file_stem().and_then(|stem| stem.to_str()));
         assert_eq!(JobSpec::parse(&job.definition(), &file), Ok(job.clone()));
         for pattern in &job.input.files {
-            // Each pattern of the examples has at most one star, in the last name.
+            // Each pattern in the examples has at most one star, in the last name.
             let path = job.resolve(Path::new(pattern));
             let name = path.file_name().unwrap().to_str().unwrap();
             let (before, after) = name.split_once('*').unwrap_or((name, ""));
@@ -79,7 +79,7 @@ fn every_job_in_the_reference_is_a_job_file() {
     assert!(count >= 2, "{count}");
 }
 
-/// A whole job file with `lines` of the test in it; what a test does not say is filled in.
+/// A whole job file that contains `lines`; everything the test does not set is filled in.
 fn job_file(lines: &str) -> String {
     let has = |key: &str| lines.lines().any(|line| line.starts_with(key));
     let mut text = lines.to_owned();
@@ -388,7 +388,7 @@ fn a_wrong_job_file_is_refused_with_the_place_and_the_reason() {
 }
 
 #[test]
-fn a_job_file_that_is_no_map_or_has_no_job_is_refused() {
+fn a_job_file_that_is_not_a_map_or_has_no_job_is_refused() {
     for (text, expected) in [
         ("", "j.yaml:1:1: the document is empty"),
         ("hello", "j.yaml:1:1: expected a job file, which is a map with `job`, `input` and `process`, found `hello`"),

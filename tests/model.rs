@@ -1,10 +1,11 @@
-//! Random stories about a store, against a model that keeps full copies of everything.
+//! Random stories about a store, compared with a model that keeps full copies of everything.
 //!
-//! A story is a list of steps: runs of a real job, runs that die at some change of their storage, damage, verification, repair, prunes and their undoing, pins, copies,
-//! restores and seeks, on a store in two places on simulated disks. The model knows of every checkpoint its whole state and how far each input was
-//! applied, in plain maps. After each step the store has to be what the model says. A story that fails is shortened and printed.
+//! A story is a list of steps: runs of a real job, runs that die at some change to their storage, damage, verification,
+//! repair, prunes and their undoing, pins, copies, restores and seeks, on a store with two replicas on simulated disks.
+//! For every checkpoint, the model knows the whole state and how far each input was applied, in plain maps. After each
+//! step the store must match the model. A story that fails is shortened and printed.
 //!
-//! `CKPT_MODEL_CASES` or `PROPTEST_CASES` says how many stories are told, by default 64; `CKPT_SEED` chooses them.
+//! `CKPT_MODEL_CASES` or `PROPTEST_CASES` sets the number of stories, 64 by default; `CKPT_SEED` chooses them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -46,25 +47,25 @@ const JOB: &str = "job: j\ninput: {files: 'data/*.jsonl', types: {amount: number
                    process: {aggregate: {n: count, sum: sum(amount)}}\n\
                    checkpoint: {store: a, replicas: [b], records: 8}\noutput: {files: out, emit: changes}\n";
 
-/// What happens in a story. Numbers are taken modulo what there is.
+/// What happens in a story. Numbers are taken modulo the number of things to choose from.
 #[derive(Clone, Copy)]
 enum Step {
-    /// So many new files of input come, and the job runs to its end.
+    /// This many new input files arrive, and the job runs to its end.
     Run {
         files: u8,
     },
-    /// The same, and somebody asks for a checkpoint at once.
+    /// The same, and someone asks for a checkpoint right away.
     Checkpoint {
         files: u8,
     },
-    /// The run dies at a change of its storage.
+    /// The run dies at a change to its storage.
     Kill {
         files: u8,
         change: u8,
         moment: u8,
         aftermath: u8,
     },
-    /// A file of a checkpoint is damaged or deleted in one place.
+    /// A file of a checkpoint is damaged or deleted in one replica.
     Damage {
         place: u8,
         file: u16,
@@ -87,7 +88,7 @@ enum Step {
     Restore {
         which: u8,
     },
-    /// The same, and one input begins at another record.
+    /// The same, and one input restarts at another record.
     Seek {
         which: u8,
         input: u8,
@@ -113,11 +114,11 @@ impl fmt::Debug for Step {
                 write!(f, "{how} file {file} in place {}", place % 2)
             }
             Step::Prune { keep } => write!(f, "prune all but the last {keep}"),
-            Step::Pin { which } => write!(f, "pin number {which} of those that are there"),
+            Step::Pin { which } => write!(f, "pin number {which} of those that exist"),
             Step::Unpin { which } => write!(f, "unpin number {which} of the pinned ones"),
-            Step::Restore { which } => write!(f, "restore number {which} of those that are there"),
+            Step::Restore { which } => write!(f, "restore number {which} of those that exist"),
             Step::Seek { which, input, record } => {
-                write!(f, "restore number {which} of those that are there, with input {input} at record {record}")
+                write!(f, "restore number {which} of those that exist, with input {input} at record {record}")
             }
             Step::Verify => f.write_str("verify"),
             Step::Repair => f.write_str("repair"),
@@ -127,7 +128,7 @@ impl fmt::Debug for Step {
     }
 }
 
-/// A list of steps, which shows itself as a story.
+/// A list of steps, printed as a story.
 #[derive(Clone)]
 struct Story(Vec<Step>);
 
@@ -169,14 +170,14 @@ fn stories() -> impl Strategy<Value = Story> {
     vec(step, 1..14).prop_map(Story)
 }
 
-/// The state by key: how many records, and the sum of their amounts.
+/// The state by key: the number of records, and the sum of their amounts.
 type State = BTreeMap<String, (i64, i64)>;
 
 /// A full copy of a checkpoint.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 struct Full {
     state: State,
-    /// Records that were applied, by input.
+    /// The number of applied records, by input.
     positions: BTreeMap<String, u64>,
 }
 
@@ -186,10 +187,10 @@ struct Model {
     /// The inputs, and their records.
     inputs: BTreeMap<String, Vec<(String, i64)>>,
     checkpoints: BTreeMap<u64, Full>,
-    /// What each prune took away, the last one at the end.
+    /// What each prune removed, the most recent one at the end.
     pruned: Vec<BTreeMap<u64, Full>>,
     pins: BTreeSet<u64>,
-    /// The place in which something is damaged.
+    /// The replica in which something is damaged.
     damaged: Option<usize>,
 }
 
@@ -208,7 +209,7 @@ impl Model {
         let mut state = from.state.clone();
         for (name, &record) in positions {
             let begun = from.positions.get(name).copied().unwrap_or(0);
-            assert!(begun <= record, "input {name} went back from {begun} to {record}");
+            assert!(begun <= record, "input {name} moved back from {begun} to {record}");
             for (key, amount) in &self.inputs[name][begun as usize..record as usize] {
                 let (count, sum) = state.entry(key.clone()).or_default();
                 (*count, *sum) = (*count + 1, *sum + amount);
@@ -218,7 +219,7 @@ impl Model {
     }
 }
 
-/// The real thing and its model.
+/// The real store and its model.
 struct World {
     env: Env,
     disks: Vec<Disk>,
@@ -261,7 +262,8 @@ impl World {
         outcome.map(drop).map_err(|error| format!("{error}: {:?}", std::error::Error::source(&error)))
     }
 
-    /// Learns what a run has committed, which began at `from`: each new checkpoint has to be a state that the run went through.
+    /// Records what a run that began at `from` committed: each new checkpoint must be a state that the run went
+    /// through.
     fn learn(&mut self, from: &Full) {
         let Some(store) = self.store() else { return };
         let sequences = store.sequences().expect("listed");
@@ -269,7 +271,7 @@ impl World {
         for sequence in sequences.into_iter().filter(|sequence| sequence.0 > newest) {
             let full = read(&store, sequence);
             let expected = self.model.at(from, &full.positions);
-            assert_eq!(full, expected, "checkpoint {} is no state that the run went through", sequence.0);
+            assert_eq!(full, expected, "checkpoint {} is not a state that the run went through", sequence.0);
             self.model.checkpoints.insert(sequence.0, full);
         }
     }
@@ -285,12 +287,12 @@ impl World {
         }
         let from = self.model.latest();
         if let Err(error) = self.run(&Process::default(), asks) {
-            assert!(self.model.damaged.is_some(), "the run has failed: {error}");
-            // It says what is damaged, and nothing is wrong with what it has committed.
+            assert!(self.model.damaged.is_some(), "the run failed: {error}");
+            // It reports what is damaged, and nothing is wrong with what it committed.
             self.learn(&from);
             self.repair();
             self.run(&Process::default(), asks)
-                .unwrap_or_else(|error| panic!("the run has failed after a repair: {error}"));
+                .unwrap_or_else(|error| panic!("the run failed after a repair: {error}"));
         }
         let from = if self.model.checkpoints.is_empty() { Full::default() } else { from };
         self.learn(&from);
@@ -298,23 +300,23 @@ impl World {
         let latest = self.model.latest();
         let all: BTreeMap<String, u64> =
             self.model.inputs.iter().map(|(name, records)| (name.clone(), records.len() as u64)).collect();
-        assert_eq!(latest.positions, all, "the run has not read all of its input");
+        assert_eq!(latest.positions, all, "the run did not read all of its input");
         let rows = published(&self.env.path("out"), "published");
         let rows: State = rows
             .into_iter()
             .map(|(key, row)| (key, (row["n"].as_i64().expect("a count"), row["sum"].as_i64().expect("a sum"))))
             .collect();
-        assert_eq!(rows, latest.state, "what was published is not the state");
+        assert_eq!(rows, latest.state, "the published rows are not the state");
     }
 
-    /// What is written anew is whole: a run or a restore may have healed something.
+    /// Whatever is rewritten is whole: a run or a restore may have healed something.
     fn look_for_damage(&mut self) {
         if self.model.damaged.is_some() && self.reports().iter().all(|intact| *intact) {
             self.model.damaged = None;
         }
     }
 
-    /// Tells of each place whether it is intact.
+    /// Returns for each replica whether it is intact.
     fn reports(&self) -> Vec<bool> {
         let Some(store) = self.store() else { return Vec::new() };
         verify(&store, None, Depth::Deep, &Silent).expect("looked at").iter().map(|report| report.is_intact()).collect()
@@ -329,7 +331,7 @@ impl World {
             outcome.result.expect("healed");
         }
         self.model.damaged = None;
-        assert!(self.reports().iter().all(|intact| *intact), "it is not intact after a repair");
+        assert!(self.reports().iter().all(|intact| *intact), "the store is not intact after a repair");
     }
 
     fn damage(&mut self, place: usize, file: u16, delete: bool) {
@@ -338,7 +340,7 @@ impl World {
                 disk.files().into_keys().filter(|name| name.ends_with("manifest.yaml")).collect();
             names
         };
-        // What is in one place only may be lost with it.
+        // What only one replica has may be lost with it.
         if self.model.damaged.is_some_and(|damaged| damaged != place)
             || listed(&self.disks[0]) != listed(&self.disks[1])
         {
@@ -393,7 +395,7 @@ impl World {
                 self.model.checkpoints.insert(committed.manifest.sequence.0, full);
                 self.look_for_damage();
             }
-            Err(error) => assert!(self.model.damaged.is_some(), "restore has failed: {error}"),
+            Err(error) => assert!(self.model.damaged.is_some(), "restore failed: {error}"),
         }
     }
 
@@ -447,7 +449,7 @@ impl World {
         self.compare(&copy);
     }
 
-    /// Makes sure that the store has exactly the checkpoints of the model.
+    /// Checks that the store has exactly the checkpoints of the model.
     fn compare(&self, store: &Store) {
         let numbers: Vec<u64> = store.sequences().expect("listed").into_iter().map(|sequence| sequence.0).collect();
         assert!(
@@ -483,7 +485,7 @@ impl World {
             Step::Verify => {
                 for (place, intact) in self.reports().into_iter().enumerate() {
                     let is_damaged = self.model.damaged == Some(place);
-                    assert!(!(is_damaged && intact), "damage in place {place} is not found");
+                    assert!(!(is_damaged && intact), "damage in replica {place} was not found");
                     assert!(
                         intact || self.model.damaged.is_some(),
                         "place {place} is damaged, and nobody has damaged it"
@@ -517,7 +519,7 @@ impl World {
 
 /// Reads a whole checkpoint.
 fn read(store: &Store, sequence: Sequence) -> Full {
-    let snapshot = Snapshot::open(store, sequence).expect("it can be opened");
+    let snapshot = Snapshot::open(store, sequence).expect("the checkpoint can be opened");
     let codec = RowCodec::new(snapshot.manifest().columns.clone());
     let mut state = State::new();
     for (_, key, packed) in rows(store, sequence) {
@@ -535,7 +537,7 @@ fn tell(story: &Story) {
     for step in &story.0 {
         world.step(*step);
     }
-    // However it went: nothing but what was damaged is, and the job goes on to its end.
+    // Whatever happened, only what was damaged is damaged, and the job continues to its end.
     world.step(Step::Verify);
     world.step(Step::Repair);
     world.step(Step::Run { files: 1 });
@@ -561,7 +563,7 @@ fn the_store_is_what_a_model_with_full_copies_says_after_any_story() {
 }
 
 #[test]
-fn what_is_done_right_after_a_run_that_died_finds_the_places_unequal_and_leaves_them_whole() {
+fn operations_right_after_a_dead_run_find_unequal_replicas_and_leave_them_whole() {
     for change in (0..60).step_by(if crate::crash::tries_all() { 1 } else { 7 }) {
         for next in [Step::Restore { which: 0 }, Step::Prune { keep: 1 }, Step::Copy, Step::Pin { which: 200 }] {
             let die = Step::Kill { files: 3, change, moment: 2, aftermath: 0 };
@@ -571,7 +573,7 @@ fn what_is_done_right_after_a_run_that_died_finds_the_places_unequal_and_leaves_
 }
 
 #[test]
-fn a_restore_makes_the_places_equal_that_a_dead_run_has_left_unequal() {
+fn a_restore_makes_replicas_equal_that_a_dead_run_left_unequal() {
     let mut world = World::new();
     world.step(Step::Run { files: 3 });
     world.step(Step::Run { files: 1 });

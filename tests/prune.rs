@@ -1,4 +1,4 @@
-//! Pruning, stopped at every storage call, on a full disk, beside a writer and over replicas.
+//! Pruning: stopped at every storage call, on a full disk, next to a writer and over replicas.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
@@ -63,7 +63,7 @@ fn in_memory(replicas: usize) -> (StoreBuilder, Vec<MemoryStorage>) {
     (builder, storages)
 }
 
-/// A copy of a storage in memory that nothing done to the first one changes.
+/// An independent copy of a storage in memory.
 fn copy(storage: &MemoryStorage) -> MemoryStorage {
     let copy = MemoryStorage::new();
     for (name, bytes) in files(storage) {
@@ -72,7 +72,7 @@ fn copy(storage: &MemoryStorage) -> MemoryStorage {
     copy
 }
 
-/// All files but locks.
+/// All files except locks.
 fn files(storage: &MemoryStorage) -> BTreeMap<String, Vec<u8>> {
     let mut files = BTreeMap::new();
     let mut directories = vec![None];
@@ -92,7 +92,7 @@ fn files(storage: &MemoryStorage) -> BTreeMap<String, Vec<u8>> {
     files
 }
 
-/// The same without the history, which tells of every attempt.
+/// The same without the history, which records every attempt.
 fn content(storage: &MemoryStorage) -> BTreeMap<String, Vec<u8>> {
     files(storage).into_iter().filter(|(name, _)| !name.starts_with("history/")).collect()
 }
@@ -115,7 +115,7 @@ fn numbers(store: &Store) -> Vec<u64> {
     store.sequences().expect("listed").into_iter().map(|sequence| sequence.0).collect()
 }
 
-/// Makes sure that every checkpoint that is there is whole, in every replica.
+/// Checks that every existing checkpoint is whole, in every replica.
 #[track_caller]
 fn assert_whole(store: &Store) {
     for report in verify(store, None, Depth::Deep, &Silent).expect("looked at") {
@@ -128,7 +128,7 @@ fn removed(plan: &Plan) -> Vec<u64> {
 }
 
 #[test]
-fn what_goes_frees_exactly_what_nothing_else_needs() {
+fn pruned_checkpoints_free_exactly_what_nothing_else_needs() {
     let (builder, storages) = in_memory(1);
     let request = last(2, Duration::ZERO);
     let plan = plan(&builder.store, &request, now(), &Silent).expect("planned");
@@ -154,7 +154,7 @@ fn a_prune_stopped_at_any_call_leaves_a_whole_store_that_the_next_one_finishes()
         let request = last(2, grace);
         let run = |limit: u64| {
             let storages: Vec<MemoryStorage> = original.iter().map(copy).collect();
-            // The second replica is behind: one checkpoint is not there.
+            // The second replica is behind: it lacks one checkpoint.
             let failing = Failing::new(storages[0].clone()).fail_after(limit);
             let counter = failing.clone();
             let replicas: Vec<Arc<dyn Storage>> = vec![Arc::new(failing), Arc::new(storages[1].clone())];
@@ -183,7 +183,7 @@ fn a_prune_stopped_at_any_call_leaves_a_whole_store_that_the_next_one_finishes()
     }
 }
 
-/// The names that are in one only.
+/// The names that only one side has.
 fn names_of(a: &[BTreeMap<String, Vec<u8>>], b: &[BTreeMap<String, Vec<u8>>]) -> Vec<String> {
     let names = |all: &[BTreeMap<String, Vec<u8>>]| -> BTreeSet<String> {
         all.iter().enumerate().flat_map(|(at, files)| files.keys().map(move |name| format!("{at}: {name}"))).collect()
@@ -192,7 +192,7 @@ fn names_of(a: &[BTreeMap<String, Vec<u8>>], b: &[BTreeMap<String, Vec<u8>>]) ->
 }
 
 #[test]
-fn the_end_of_a_grace_time_stopped_at_any_call_is_finished_by_the_next_prune() {
+fn the_end_of_a_grace_period_stopped_at_any_call_is_finished_by_the_next_prune() {
     let (_, original) = in_memory(1);
     prune(&open(&original), &last(2, DAY)).expect("pruned");
     let later = now() + SignedDuration::from_hours(25);
@@ -218,7 +218,7 @@ fn the_end_of_a_grace_time_stopped_at_any_call_is_finished_by_the_next_prune() {
 }
 
 #[test]
-fn what_was_pruned_comes_back_until_its_grace_time_is_over() {
+fn pruned_checkpoints_can_come_back_until_the_grace_period_is_over() {
     let (builder, storages) = in_memory(2);
     let store = &builder.store;
     let before: Vec<_> = storages.iter().map(content).collect();
@@ -270,7 +270,7 @@ fn an_undo_stopped_at_any_call_is_finished_by_the_next() {
 }
 
 #[test]
-fn an_undo_that_was_stopped_between_two_replicas_goes_on_and_so_does_one_with_both_names() {
+fn an_undo_that_was_stopped_between_two_replicas_continues_and_so_does_one_with_both_names() {
     let (builder, storages) = in_memory(2);
     let before: Vec<_> = storages.iter().map(content).collect();
     for both in [false, true] {
@@ -293,7 +293,7 @@ fn an_undo_that_was_stopped_between_two_replicas_goes_on_and_so_does_one_with_bo
 }
 
 #[test]
-fn what_can_not_be_brought_back_whole_is_refused() {
+fn an_undo_that_would_be_incomplete_is_refused() {
     let (builder, storages) = in_memory(1);
     let store = &builder.store;
     let index = store.manifest(Sequence(3)).expect("read").manifest.tables.positions.object;
@@ -310,7 +310,7 @@ fn what_can_not_be_brought_back_whole_is_refused() {
 }
 
 #[test]
-fn when_any_checkpoint_can_not_be_read_nothing_is_deleted() {
+fn when_any_checkpoint_cannot_be_read_nothing_is_deleted() {
     let (_, original) = in_memory(1);
     let all = files(&original[0]);
     let index = open(&original).manifest(Sequence(2)).expect("read").manifest.tables.index.object.path();
@@ -318,7 +318,7 @@ fn when_any_checkpoint_can_not_be_read_nothing_is_deleted() {
         ("checkpoints/00000002/manifest.yaml", ""),
         ("checkpoints/00000002/SHA256SUMS", ""),
         ("checkpoints/00000008/manifest.yaml", ""),
-        // A line of the list, and the index that would say what it should be.
+        // A line of the list, and the index that would show what it should be.
         ("checkpoints/00000002/SHA256SUMS", index.as_str()),
     ];
     for (file, with) in damages {
@@ -341,7 +341,7 @@ fn when_any_checkpoint_can_not_be_read_nothing_is_deleted() {
 }
 
 #[test]
-fn a_list_of_objects_that_lost_a_line_is_not_believed() {
+fn a_list_of_objects_that_lost_a_line_is_not_trusted() {
     let (_, original) = in_memory(1);
     let lines = files(&original[0])["checkpoints/00000007/SHA256SUMS"].clone();
     let lines: Vec<&[u8]> = lines.split_inclusive(|byte| *byte == b'\n').collect();
@@ -368,7 +368,7 @@ fn the_newest_whole_checkpoint_stays_when_the_latest_lacks_an_object() {
 }
 
 #[test]
-fn a_pin_keeps_its_checkpoint_also_when_it_is_set_after_the_plan() {
+fn a_pin_keeps_its_checkpoint_even_if_it_is_set_after_the_plan() {
     let (builder, _) = in_memory(2);
     let store = &builder.store;
     pin(store, Sequence(2), Some("before the migration"), now(), "a test").expect("pinned");
@@ -395,7 +395,7 @@ fn a_plan_that_no_longer_fits_changes_nothing() {
     let before = files(&storages[0]);
     assert!(matches!(apply(&builder.store, &old, "a test", &Silent), Err(PruneError::Moved { .. })));
     assert_eq!(files(&storages[0]), before);
-    // A commit is no reason: what is newer than the plan stays.
+    // A commit does not stop the prune: what is newer than the plan stays.
     let old = plan(&builder.store, &last(2, Duration::ZERO), now(), &Silent).expect("planned");
     builder.commit(&[("zoe", Some(1))]);
     apply(&builder.store, &old, "a test", &Silent).expect("pruned");
@@ -404,7 +404,7 @@ fn a_plan_that_no_longer_fits_changes_nothing() {
 }
 
 #[test]
-fn two_prunes_do_not_meet() {
+fn two_prunes_do_not_run_at_the_same_time() {
     let (builder, _) = in_memory(1);
     let _lock = builder.store.lock_prune("somebody else").expect("locked");
     let refused = prune(&builder.store, &last(2, DAY));
@@ -451,7 +451,7 @@ fn a_prune_on_a_full_disk_stopped_at_any_call_leaves_a_whole_store() {
         let (storage, done, _) = run(limit);
         let store = open(std::slice::from_ref(&storage));
         for report in verify(&store, None, Depth::Deep, &Silent).expect("looked at") {
-            // The one directory that made room may have gone before the note of it.
+            // The directory that was deleted to make room may be gone before that is recorded.
             let lost: Vec<_> = report.damaged().into_iter().collect();
             assert!(lost.is_empty() || lost == [Sequence(1)], "{limit}: {:#?}", report.findings);
         }
@@ -462,7 +462,7 @@ fn a_prune_on_a_full_disk_stopped_at_any_call_leaves_a_whole_store() {
 }
 
 #[test]
-fn replicas_that_are_behind_are_pruned_as_far_as_they_go() {
+fn replicas_that_are_behind_are_pruned_too() {
     let (_, storages) = in_memory(3);
     storages[1].delete_dir(&layout::checkpoint_dir(Sequence(2))).expect("deleted");
     storages[2].delete_dir(&layout::checkpoint_dir(Sequence(8))).expect("deleted");
@@ -476,10 +476,10 @@ fn replicas_that_are_behind_are_pruned_as_far_as_they_go() {
     let objects = |storage: &MemoryStorage| -> Vec<String> {
         files(storage).into_keys().filter(|name| name.starts_with("objects/")).collect()
     };
-    assert_eq!(objects(&storages[0]), objects(&storages[2]), "what a replica is about to get is not taken from it");
+    assert_eq!(objects(&storages[0]), objects(&storages[2]), "objects that a replica is about to get are kept");
 }
 
-/// Makes a file or directory look as if it had been written so many hours before now.
+/// Makes a file or directory look as if it was written `hours` hours ago.
 fn age(path: &Path, hours: u64) {
     let time = SystemTime::now() - Duration::from_secs(3600 * hours);
     File::open(path)
@@ -487,7 +487,7 @@ fn age(path: &Path, hours: u64) {
         .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
 }
 
-/// Makes everything in a store look so old.
+/// Makes everything in a store look `hours` hours old.
 fn age_all(directory: &Path, hours: u64) {
     for entry in fs::read_dir(directory).expect("a directory") {
         let entry = entry.expect("an entry");
@@ -509,7 +509,7 @@ fn on_disk() -> (tempfile::TempDir, StoreBuilder) {
 }
 
 #[test]
-fn leftovers_go_when_they_are_old_and_what_is_foreign_stays() {
+fn old_leftovers_are_deleted_and_foreign_files_stay() {
     let (dir, builder) = on_disk();
     let root = dir.path().join("s");
     let object = |text: &str| builder.store.put(text.as_bytes(), ObjectKind::Parquet).expect("put").object.object;
@@ -572,11 +572,12 @@ fn leftovers_go_when_they_are_old_and_what_is_foreign_stays() {
 }
 
 #[test]
-fn what_a_running_job_may_need_stays_whatever_the_grace_time() {
+fn what_a_running_job_may_need_stays_whatever_the_grace_period() {
     let (dir, builder) = on_disk();
     let root = dir.path().join("s");
     let run = builder.store.lock("`ckpt run`").expect("locked");
-    // New, and old ones that a run finds to be there: one that nothing needs, and one that only goes with a checkpoint.
+    // New objects, and old ones that a run finds in place: one that nothing needs, and one that disappears only with a
+    // checkpoint.
     let new = builder.store.put(b"new", ObjectKind::Parquet).expect("put").object.object;
     let idle = ObjectName { digest: Digest::of(b"idle"), kind: ObjectKind::Parquet };
     let taken = ObjectName { digest: Digest::of(b"taken"), kind: ObjectKind::Parquet };
@@ -617,7 +618,7 @@ fn a_note_in_a_checkpoint_directory_is_not_deleted() {
 }
 
 #[test]
-fn what_the_history_does_not_know_has_its_grace_time_from_now_on() {
+fn pruned_checkpoints_without_history_get_their_grace_period_from_now() {
     let (builder, storages) = in_memory(1);
     prune(&builder.store, &last(2, DAY)).expect("pruned");
     storages[0].delete(&layout::event(1)).expect("deleted");
@@ -630,7 +631,7 @@ fn what_the_history_does_not_know_has_its_grace_time_from_now_on() {
 }
 
 #[test]
-fn a_policy_that_can_not_be_meant_changes_nothing() {
+fn a_policy_that_makes_no_sense_changes_nothing() {
     let (builder, storages) = in_memory(1);
     let before = files(&storages[0]);
     for policy in [Policy::default(), Policy { bytes: Some(1), ..Policy::default() }] {

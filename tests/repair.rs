@@ -1,4 +1,4 @@
-//! Verification and repair over two replicas: each kind of damage at each file of either is found exactly there, and
+//! Verification and repair over two replicas: each kind of damage to each file of either is found exactly there, and
 //! healed exactly.
 
 use std::collections::BTreeMap;
@@ -23,7 +23,7 @@ use crate::support::tree;
 /// The replicas.
 const NAMES: [&str; 2] = ["a", "b"];
 
-/// Makes a directory in memory, where there is such a place: tests here flush thousands of times.
+/// Creates a directory in memory, where the machine has such a place: tests here flush thousands of times.
 fn directory() -> tempfile::TempDir {
     tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).expect("a directory")
 }
@@ -32,7 +32,7 @@ fn local(path: PathBuf) -> Arc<dyn Storage> {
     Arc::new(LocalStorage::new(path))
 }
 
-/// Makes a store with three checkpoints, deltas and a tombstone in two replicas.
+/// Builds a store with three checkpoints, deltas and a tombstone in two replicas.
 fn pair(dir: &Path) {
     let mut builder = StoreBuilder::keyed(&dir.join("a"));
     let places = NAMES.map(|name| local(dir.join(name)));
@@ -94,7 +94,7 @@ impl Damage {
     }
 }
 
-/// Returns a file of every kind, by its path in a replica, and what could be taken for it.
+/// Returns a file of every kind, by its path in a replica, and what it could be mistaken for.
 fn targets(dir: &Path) -> Vec<(String, Vec<u8>)> {
     let root = dir.join("a");
     let store = open(dir);
@@ -123,14 +123,14 @@ fn targets(dir: &Path) -> Vec<(String, Vec<u8>)> {
     targets
 }
 
-/// Takes the files in `damaged/` out.
+/// Removes the files in `damaged/`.
 fn set_aside(files: &mut BTreeMap<String, Vec<u8>>) -> Vec<Vec<u8>> {
     let names: Vec<String> = files.keys().filter(|name| name.contains("/damaged/")).cloned().collect();
     names.iter().filter_map(|name| files.remove(name)).collect()
 }
 
 #[test]
-fn each_damage_at_each_file_of_either_replica_is_found_there_and_healed_exactly() {
+fn each_kind_of_damage_to_each_file_of_either_replica_is_found_there_and_healed_exactly() {
     let whole = directory();
     pair(whole.path());
     let reports = verified(&open(whole.path()));
@@ -148,8 +148,8 @@ fn each_damage_at_each_file_of_either_replica_is_found_there_and_healed_exactly(
                 let store = open(whole.path());
                 let reports = verified(&store);
                 let found = damage(&reports);
-                // A manifest whose list lost its last line has nobody in its replica who speaks for it: then both are
-                // told.
+                // When a manifest's list lost its last line, nothing in the replica vouches for the manifest: then both
+                // are reported.
                 assert!(!found.is_empty(), "{case}");
                 for (name, code, place) in &found {
                     let same_checkpoint = path.starts_with("checkpoints/") && place[..20] == path[..20];
@@ -184,7 +184,7 @@ fn a_checkpoint_that_a_replica_lacks_is_copied_whole() {
         let before = tree(dir.path());
         let path = format!("b/checkpoints/{number:08}");
         fs::remove_dir_all(dir.path().join(&path)).expect("removed");
-        // With some of its objects.
+        // Remove one of its objects as well.
         let store = open(dir.path());
         let table = store.manifest(Sequence(number)).expect("a has it").manifest.tables.index;
         fs::remove_file(dir.path().join("b").join(table.object.path().as_str())).expect("removed");
@@ -200,7 +200,7 @@ fn a_checkpoint_that_a_replica_lacks_is_copied_whole() {
 }
 
 #[test]
-fn a_replica_of_which_everything_is_damaged_is_healed_from_the_other() {
+fn a_replica_that_is_entirely_damaged_is_healed_from_the_other() {
     let dir = directory();
     pair(dir.path());
     let before = tree(dir.path());
@@ -209,7 +209,7 @@ fn a_replica_of_which_everything_is_damaged_is_healed_from_the_other() {
     }
     let store = open(dir.path());
     let reports = verified(&store);
-    // Without a manifest nothing says that this is a replica.
+    // Without a manifest, there is no evidence that this is a replica.
     assert_eq!(reports.len(), 2);
     assert_eq!(reports[1].findings[0].code, FindingCode::ReplicaUnavailable);
     let manifest = "a/checkpoints/00000003/manifest.yaml";
@@ -225,7 +225,7 @@ fn a_replica_of_which_everything_is_damaged_is_healed_from_the_other() {
 }
 
 #[test]
-fn without_a_replica_only_the_list_of_objects_is_made_again() {
+fn without_a_replica_only_the_list_of_objects_is_rebuilt() {
     for number in [1, 3] {
         for damage_kind in [Damage::Delete, Damage::Truncate, Damage::Zero] {
             let dir = directory();
@@ -266,7 +266,7 @@ fn without_a_replica_only_the_list_of_objects_is_made_again() {
 fn replicas_that_contradict_each_other_are_named_and_left_alone() {
     let dir = directory();
     pair(dir.path());
-    // A newest checkpoint that was replaced with care: nobody can say which one was committed.
+    // A newest checkpoint that was replaced with care: nothing shows which one was committed.
     let change = |name: &str, number: u64| {
         let path = dir.path().join(format!("{name}/checkpoints/{number:08}/manifest.yaml"));
         let text = fs::read_to_string(&path).expect("read").replace("pause_micros: 850", "pause_micros: 851");
@@ -285,7 +285,7 @@ fn replicas_that_contradict_each_other_are_named_and_left_alone() {
     let found = plan(&store, &reports);
     assert_eq!((found.steps.len(), found.hopeless.len()), (0, 1), "{found:?}");
 
-    // Of an older one the checkpoint after it says which is right.
+    // For an older one, the next checkpoint shows which is right.
     let dir = directory();
     pair(dir.path());
     let before = tree(dir.path());
@@ -343,7 +343,7 @@ fn a_repair_that_is_stopped_at_any_call_is_finished_by_the_next() {
         apply(&store, &rest, &Silent).into_iter().for_each(|outcome| outcome.result.expect("healed"));
         let mut after = tree(dir.path());
         set_aside(&mut after);
-        // A stop between two writes may leave what was set aside, and nothing else.
+        // A stop between two writes may leave files that were moved out of the way, and nothing else.
         assert!(after == before, "stopped at {stop}");
         if done {
             break;
@@ -352,7 +352,7 @@ fn a_repair_that_is_stopped_at_any_call_is_finished_by_the_next() {
 }
 
 #[test]
-fn in_so_many_days_a_sample_has_read_every_object_once() {
+fn a_daily_sample_reads_every_object_once_in_its_period() {
     let dir = directory();
     pair(dir.path());
     let store = open(dir.path());
@@ -368,7 +368,7 @@ fn in_so_many_days_a_sample_has_read_every_object_once() {
 }
 
 #[test]
-fn what_was_not_read_for_longest_has_its_turn_in_whichever_replica_it_is() {
+fn what_was_read_least_recently_is_next_in_whichever_replica_it_is() {
     let dir = directory();
     pair(dir.path());
     let store = open(dir.path());
@@ -385,7 +385,7 @@ fn what_was_not_read_for_longest_has_its_turn_in_whichever_replica_it_is() {
         for report in &reports {
             let times = seen.places.entry(report.place.clone()).or_default();
             for object in &report.intact {
-                assert_eq!(times.insert(*object, day), None, "nothing is read twice before all are read once");
+                assert_eq!(times.insert(*object, day), None, "nothing is read twice before everything is read once");
                 read += 1;
             }
         }
@@ -414,7 +414,7 @@ fn a_damaged_segment_costs_its_rows_since_the_first_checkpoint_that_needs_it() {
             largest_key: row.largest_key,
         };
         assert_eq!(finding.lost, Some(lost));
-        // A segment is needed since the checkpoint of its cut.
+        // A segment has been needed since the checkpoint of its cut.
         assert_eq!(finding.checkpoints.first(), Some(&Sequence(row.cut)));
         assert_eq!(reports[0].newest_intact(), row.cut.checked_sub(1).filter(|it| *it > 0).map(Sequence));
         fs::write(&path, good).expect("written");

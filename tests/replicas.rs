@@ -1,4 +1,5 @@
-//! Stores over several replicas: one that vanishes and comes back, and all that a crash or a lost disk leaves unequal.
+//! Stores with several replicas: one that disappears and comes back, and every difference that a crash or a lost disk
+//! leaves.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -58,7 +59,7 @@ impl Pair {
         self.builder.commit(&[("ann", Some(clicks)), (&key, Some(1))])
     }
 
-    /// Opens the store as the next run would. This one must be dropped before.
+    /// Opens the store as the next run would. Drop this one first.
     fn reopen(dir: &Path, min_copies: usize) -> Result<(Store, StoreLock), StoreError> {
         Store::open_for_writing(vec![local(&dir.join("a")), local(&dir.join("b"))], min_copies, "next")
     }
@@ -69,7 +70,7 @@ impl Pair {
     }
 }
 
-/// Returns the files that replicas have alike.
+/// Returns the files that replicas have in common.
 fn content(dir: &Path) -> BTreeMap<String, Vec<u8>> {
     let mut files = tree(dir);
     files.retain(|name, _| !name.ends_with("lock"));
@@ -92,7 +93,7 @@ fn caught_up(notes: &[StoreNote]) -> Vec<(bool, u64)> {
 }
 
 #[test]
-fn a_replica_that_vanishes_is_told_once_and_gets_all_that_it_missed_when_it_is_back() {
+fn a_replica_that_vanishes_is_reported_once_and_catches_up_when_it_is_back() {
     let mut pair = Pair::new(1);
     pair.commit(1);
     assert_equal(&pair.a(), &pair.b());
@@ -106,8 +107,8 @@ fn a_replica_that_vanishes_is_told_once_and_gets_all_that_it_missed_when_it_is_b
         "{notes:?}"
     );
     assert_eq!(pair.builder.store.lost().len(), 1);
-    assert!(!pair.b().exists(), "what was taken away is not made again");
-    // Something else in its place is no replica, whoever put it there.
+    assert!(!pair.b().exists(), "a replica that was removed is not recreated");
+    // Something else in its place is not a replica, whatever put it there.
     fs::create_dir(pair.b()).expect("created");
     pair.commit(4);
     pair.builder.store.catch_up();
@@ -136,7 +137,7 @@ fn the_first_replica_may_vanish_as_well() {
 }
 
 #[test]
-fn fewer_copies_than_asked_for_are_an_error_that_names_the_replica() {
+fn fewer_copies_than_required_are_an_error_that_names_the_replica() {
     let mut pair = Pair::new(2);
     pair.commit(1);
     fs::rename(pair.b(), pair.away()).expect("renamed");
@@ -169,7 +170,7 @@ fn a_run_makes_unequal_replicas_equal_before_it_begins() {
 }
 
 #[test]
-fn a_new_disk_and_a_lost_store_are_filled_from_the_other_replica() {
+fn a_new_disk_and_a_lost_store_catch_up_from_the_other_replica() {
     for lost in ["a", "b"] {
         let mut pair = Pair::new(2);
         for clicks in 1..=4 {
@@ -185,7 +186,7 @@ fn a_new_disk_and_a_lost_store_are_filled_from_the_other_replica() {
 }
 
 #[test]
-fn a_checkpoint_that_is_whole_nowhere_is_left_out_and_told() {
+fn a_checkpoint_that_is_whole_nowhere_is_left_out_and_reported() {
     let mut pair = Pair::new(1);
     pair.commit(1);
     let second = pair.commit(2);
@@ -204,11 +205,11 @@ fn a_checkpoint_that_is_whole_nowhere_is_left_out_and_told() {
 }
 
 #[test]
-fn places_that_are_no_copies_of_each_other_are_refused() {
+fn directories_that_are_not_copies_of_each_other_are_refused() {
     let mut pair = Pair::new(2);
     pair.commit(1);
     let dir = pair.end();
-    // Two runs, each with one of the replicas.
+    // Two runs, each with only one of the replicas.
     for (name, clicks) in [("a", 7), ("b", 8)] {
         let mut alone = StoreBuilder::keyed(&dir.path().join(format!("new {name}")));
         alone.store = Store::open(vec![local(&dir.path().join(name))]).expect("opened");
@@ -243,16 +244,16 @@ fn places_that_are_no_copies_of_each_other_are_refused() {
 }
 
 #[test]
-fn a_place_that_can_not_be_read_is_not_taken_for_an_empty_one() {
+fn a_place_that_cannot_be_read_is_not_mistaken_for_an_empty_one() {
     let dir = tempfile::tempdir().expect("a directory");
     fs::write(dir.path().join("b"), "a file").expect("written");
-    let error = Pair::reopen(dir.path(), 1).expect_err("it may hold the store");
+    let error = Pair::reopen(dir.path(), 1).expect_err("`b` may hold the store");
     assert!(matches!(error, StoreError::Storage(StorageError::NotADirectory { .. })), "{error:?}");
     assert!(!dir.path().join("a").exists());
 }
 
 #[test]
-fn what_is_read_from_another_replica_is_verified_and_told() {
+fn what_is_read_from_another_replica_is_verified_and_reported() {
     let mut pair = Pair::new(2);
     pair.commit(1);
     let latest = pair.commit(2);
@@ -266,14 +267,14 @@ fn what_is_read_from_another_replica_is_verified_and_told() {
         let notes = pair.builder.store.take_notes();
         let [StoreNote::FellBack { path: told, place, .. }] = &notes[..] else { panic!("{notes:?}") };
         assert_eq!((told.as_str(), place.as_str()), (path.to_str().expect("UTF-8"), pair.b().to_str().expect("UTF-8")));
-        // Damaged in both: nothing is better than that.
+        // Damaged in both: there is no better copy.
         fs::write(pair.b().join(object.object.path().as_str()), b"y").expect("written");
         assert!(matches!(pair.builder.store.object(object), Err(StoreError::Damaged { .. })));
     }
     fs::remove_file(pair.a().join(layout::manifest(latest).as_str())).expect("removed");
     assert_eq!(pair.builder.store.latest().expect("the other has it").map(|it| it.manifest.sequence), Some(latest));
     assert_eq!(pair.builder.store.take_notes().len(), 1);
-    // A replica that is only behind is not told at every turn.
+    // A replica that is merely behind is not reported every time.
     fs::remove_dir_all(pair.a().join(layout::checkpoint_dir(latest).as_str())).expect("removed");
     pair.builder.store.latest().expect("the other has it");
     assert!(pair.builder.store.take_notes().is_empty());
@@ -284,7 +285,7 @@ fn what_is_read_from_another_replica_is_verified_and_told() {
     );
 }
 
-/// A store in memory with one checkpoint in both of two replicas, as it is before a second is committed.
+/// A store in memory with one checkpoint in both of its two replicas, before a second one is committed.
 fn in_memory() -> (StoreBuilder, [MemoryStorage; 2]) {
     let dir = tempfile::tempdir().expect("a directory");
     let mut builder = StoreBuilder::keyed(dir.path());
@@ -333,9 +334,9 @@ fn stopped_at_any_call_in_any_replica_the_next_run_finds_both_equal() {
         assert!(committed && calls >= 8, "{calls}");
         for stop in 0..calls {
             let (_, committed, memory) = commit_with_a_stop(failing, stop);
-            assert!(!committed, "both copies are asked for");
+            assert!(!committed, "both copies are required");
             let places = || memory.iter().map(|it| Arc::new(it.clone()) as Arc<dyn Storage>).collect();
-            // The next run is stopped as well, at every call; the one after it has both equal.
+            // The next run is stopped as well, at every call; after the one that follows, both are equal.
             for stop in 0.. {
                 let mut stopping: Vec<Arc<dyn Storage>> = places();
                 let storage = Failing::new(memory[failing].clone()).fail_after(stop);
@@ -353,7 +354,7 @@ fn stopped_at_any_call_in_any_replica_the_next_run_finds_both_equal() {
             let content = |number: usize| {
                 let mut files = BTreeMap::new();
                 memory_content(&memory[number], None, &mut files);
-                // Objects of a checkpoint that never was may be in one only.
+                // Objects of a checkpoint that was never committed may be in one replica only.
                 files.retain(|name, _| !name.starts_with("objects/") || latest == Sequence(2));
                 files
             };

@@ -1,4 +1,4 @@
-//! One suite that every storage passes: a function for each promise of the trait. What only a disk can do to its
+//! One suite that every storage passes: one function per promise of the trait. What only a disk can do to its
 //! reader follows.
 
 use std::fs;
@@ -220,7 +220,7 @@ fn replace_puts_new_bytes_in_place_of_old(storage: &dyn Storage) {
     storage.replace(&path("a/file"), b"second").unwrap();
     assert_eq!(read(storage, "a/file"), b"second");
     assert_eq!(names(storage, Some("a")), ["file"]);
-    assert!(storage.replace(&path("a"), b"third").is_err(), "a directory is not replaced by a file");
+    assert!(storage.replace(&path("a"), b"third").is_err(), "a file does not replace a directory");
     assert_eq!(read(storage, "a/file"), b"second");
 }
 
@@ -290,7 +290,7 @@ fn delete_removes_one_file(storage: &dyn Storage) {
 fn delete_dir_removes_a_directory_of_files(storage: &dyn Storage) {
     storage.create_dir(&path("a/42"), &[("one", b"1"), ("two", b"2")]).unwrap();
     assert!(matches!(storage.delete_dir(&path("a/42/one")), Err(StorageError::NotADirectory { .. })));
-    assert!(storage.delete_dir(&path("a")).is_err(), "it holds a directory");
+    assert!(storage.delete_dir(&path("a")).is_err(), "it contains a directory");
     assert_eq!(read(storage, "a/42/two"), b"2");
     storage.delete_dir(&path("a/42")).unwrap();
     assert!(storage.delete_dir(&path("a/42")).unwrap_err().is_not_found());
@@ -369,7 +369,7 @@ fn of_many_threads_that_create_one_directory_one_wins(storage: &dyn Storage) {
         assert_eq!(names(storage, Some(dir.as_str())), winners);
         assert_eq!(winners.len(), 1);
     }
-    assert_eq!(names(storage, Some("a")).len(), 20, "nothing is left aside");
+    assert_eq!(names(storage, Some("a")).len(), 20, "nothing is left over");
 }
 
 #[test]
@@ -379,7 +379,7 @@ fn a_clone_of_a_memory_storage_is_the_same_storage() {
     assert_eq!(read(&storage, "a"), b"1");
 }
 
-/// Returns a storage with a file in `root/dir`, beside a directory with a file that is not in it.
+/// Returns a storage with a file in `root/dir`, next to a directory outside it that has a file.
 fn disk() -> (tempfile::TempDir, LocalStorage) {
     let dir = tempfile::tempdir().unwrap();
     fs::create_dir(dir.path().join("outside")).unwrap();
@@ -447,7 +447,7 @@ fn symbolic_links_inside_lead_nowhere() {
     }
     let outside: Vec<_> = fs::read_dir(dir.path().join("outside")).unwrap().collect();
     assert_eq!(outside.len(), 1);
-    // The link itself may be replaced, set aside or deleted.
+    // The link itself may be replaced, moved out of the way or deleted.
     storage.replace(&path("dir/link"), b"mine").unwrap();
     storage.delete(&path("dir/inner")).unwrap();
     storage.rename(&path("link"), &path("aside")).unwrap();
@@ -456,7 +456,7 @@ fn symbolic_links_inside_lead_nowhere() {
 }
 
 #[test]
-fn what_is_written_to_a_file_with_a_second_name_does_not_reach_the_second_name() {
+fn writing_to_a_hard_link_does_not_reach_its_other_name() {
     let (dir, storage) = disk();
     let other = dir.path().join("outside/secret");
     for name in ["lock", "log"] {
@@ -476,7 +476,7 @@ fn what_is_written_to_a_file_with_a_second_name_does_not_reach_the_second_name()
 }
 
 #[test]
-fn of_many_that_take_a_lock_with_a_second_name_one_has_it() {
+fn only_one_process_gets_a_lock_that_has_a_hard_link() {
     let (dir, storage) = disk();
     let other = dir.path().join("outside/secret");
     for round in 0..50 {
@@ -514,7 +514,7 @@ fn a_root_that_is_a_file_is_refused() {
 }
 
 #[test]
-fn names_that_are_no_utf8_are_listed_and_do_no_harm() {
+fn names_that_are_not_utf8_are_listed_and_do_no_harm() {
     use std::os::unix::ffi::OsStrExt;
     let (_dir, storage) = disk();
     let name = std::ffi::OsStr::from_bytes(b"bad\xff");
@@ -533,7 +533,7 @@ fn the_lock_of_a_dead_process_is_taken_over() {
     assert_eq!(fs::read_to_string(&file).unwrap(), "process 2");
     let other = LocalStorage::new(storage.root());
     assert!(matches!(other.lock(&path("lock"), "process 3"), Err(StorageError::Held { .. })));
-    // A lock that another program took names nobody, and what is there may be anything.
+    // A lock that another program took names no holder, and its file may contain anything.
     drop(guard);
     fs::write(&file, b"\xff\x1b[2J\n").unwrap();
     let foreign = fs::File::open(&file).unwrap();
@@ -550,7 +550,7 @@ fn the_lock_of_a_dead_process_is_taken_over() {
 }
 
 #[test]
-fn a_program_that_was_started_meanwhile_does_not_keep_a_lock() {
+fn a_child_process_does_not_keep_a_lock() {
     let (_dir, storage) = disk();
     let guard = storage.lock(&path("lock"), "me").unwrap();
     let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
@@ -562,7 +562,7 @@ fn a_program_that_was_started_meanwhile_does_not_keep_a_lock() {
 }
 
 #[test]
-fn what_a_dead_writer_left_aside_is_recognised_and_in_nobodys_way() {
+fn temporary_files_of_a_dead_writer_are_recognized_and_harmless() {
     let (_dir, storage) = disk();
     fs::write(storage.root().join("dir/.tmp-0011223344556677"), "half").unwrap();
     fs::create_dir(storage.root().join("dir/.tmp-8899aabbccddeeff")).unwrap();
@@ -582,13 +582,13 @@ fn a_sparse_file_of_enormous_size_is_refused_by_its_size() {
 }
 
 #[test]
-fn a_directory_that_can_not_be_written_says_so_and_stays_as_it_is() {
+fn a_directory_that_cannot_be_written_is_an_error_and_stays_unchanged() {
     use std::os::unix::fs::PermissionsExt;
     let (_dir, storage) = disk();
     let set = |mode| fs::set_permissions(storage.root().join("dir"), fs::Permissions::from_mode(mode)).unwrap();
     set(0o555);
     if fs::write(storage.root().join("dir/probe"), "").is_ok() {
-        println!("left out: this user may write everywhere");
+        println!("skipped: this user may write everywhere");
         return;
     }
     let refused = [

@@ -1,4 +1,4 @@
-//! Checkpoints over one and two replicas, in memory and on disk.
+//! Checkpoints in one and two replicas, in memory and on disk.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -20,7 +20,7 @@ use ckpt::values::id::{Sequence, StoreId};
 use ckpt::values::relpath::RelPath;
 use ckpt::values::value::{Column, ColumnType};
 
-/// Places to keep a store in. Each call for the same number returns the same place as another process would see it.
+/// Places to keep a store in. Each call with the same number returns the same place as another process would see it.
 type Places<'a> = &'a (dyn Fn(usize) -> Arc<dyn Storage> + Sync);
 
 macro_rules! on_every_storage {
@@ -73,7 +73,7 @@ on_every_storage! {
     a_checkpoint_that_one_replica_lost_is_still_there
     damage_in_all_replicas_is_told_before_absence
     a_store_is_locked_by_one_run_that_is_named
-    what_a_crash_between_steps_leaves_is_in_nobodys_way
+    what_a_crash_between_steps_leaves_is_harmless
 }
 
 fn path(text: &str) -> RelPath {
@@ -93,7 +93,7 @@ fn create(replicas: Vec<Arc<dyn Storage>>) -> Store {
     Store::create(replicas, file("clicks")).unwrap()
 }
 
-/// Puts the tables of checkpoint `sequence` into the store and returns a manifest that names them.
+/// Writes the tables of checkpoint `sequence` to the store and returns a manifest that names them.
 fn prepare(store: &Store, sequence: u64, parent: Option<&Committed>) -> Manifest {
     let put = |name: &str, kind| store.put(format!("{name} of {sequence}").as_bytes(), kind).unwrap().object;
     Manifest {
@@ -252,7 +252,7 @@ fn a_taken_number_is_not_committed_again(places: Places) {
     let error = store.commit(&other, &[]).unwrap_err();
     assert!(matches!(error, StoreError::NumberTaken { sequence: Sequence(1) }), "{error:?}");
     assert_eq!(store.latest().unwrap().unwrap(), first);
-    // Also when only the second replica still knows that it is taken.
+    // Even when only the second replica still knows that it is taken.
     places(0).delete_dir(&path("checkpoints/00000001")).unwrap();
     assert!(matches!(store.commit(&other, &[]), Err(StoreError::NumberTaken { .. })));
     assert!(names(places(0).as_ref(), "checkpoints").is_empty());
@@ -328,7 +328,7 @@ fn a_changed_manifest_is_noticed_without_a_child(places: Places) {
     let committed = commit(&store, 1, None);
     let manifest = layout::manifest(Sequence(1));
     let yaml = committed.manifest.to_yaml();
-    // One that reads well, so that only its digest tells.
+    // It parses, so only its digest differs.
     let changed = yaml.replace("tasks: 64", "tasks: 65");
     places(0).replace(&manifest, changed.as_bytes()).unwrap();
     match store.manifest(Sequence(1)).unwrap_err() {
@@ -425,7 +425,7 @@ fn a_damaged_object_is_refused_with_what_was_found(places: Places) {
             error => panic!("{error:?}"),
         }
     }
-    // The right bytes, but the size that somebody claims is wrong.
+    // The right bytes, but the claimed size is wrong.
     places(0).replace(&stored, b"good bytes").unwrap();
     for bytes in [0, 9, 11, u64::MAX] {
         let error = store.object(ObjectRef { bytes, ..object }).unwrap_err();
@@ -446,7 +446,7 @@ fn a_damaged_object_is_set_aside_when_it_is_put_again(places: Places) {
         assert_eq!(places(1).get(&layout::damaged(object.object, number), 100).unwrap(), damaged);
     }
     assert!(names(places(0).as_ref(), "damaged").is_empty());
-    // Something else in its place, a directory here, goes the same way.
+    // Something else in its place, here a directory, is handled the same way.
     places(0).delete(&stored).unwrap();
     places(0).create(&stored.join("file").unwrap(), b"x").unwrap();
     store.put(b"good bytes", ObjectKind::Parquet).unwrap();
@@ -466,7 +466,7 @@ fn damage_in_one_replica_is_read_from_the_other(places: Places) {
                 assert_eq!(store.latest().unwrap().unwrap(), committed, "{file}");
                 assert_eq!(store.object(index).unwrap(), "index of 1");
             };
-            // The last line of the list is what counts for the manifest: cut it short as well.
+            // The last line of the list is what covers the manifest: truncate it as well.
             damaged.replace(&file, &good[..good.len() - 5]).unwrap();
             read();
             flip(damaged, &file);
@@ -515,18 +515,18 @@ fn a_store_is_locked_by_one_run_that_is_named(places: Places) {
             error => panic!("{error:?}"),
         }
     }
-    // Reading goes on.
+    // Reading still works.
     commit(&store, 1, None);
     assert!(Store::open(vec![places(0)]).unwrap().latest().unwrap().is_some());
     drop(lock);
-    // Who finds the second replica taken does not keep the first.
+    // A process that finds the second replica taken does not keep the first.
     let second = Store::open(vec![places(1)]).unwrap().lock("third").unwrap();
     assert!(matches!(store.lock("fourth"), Err(StoreError::Busy { .. })));
     drop(second);
     store.lock("fifth").unwrap();
 }
 
-fn what_a_crash_between_steps_leaves_is_in_nobodys_way(places: Places) {
+fn what_a_crash_between_steps_leaves_is_harmless(places: Places) {
     let store = create(vec![places(0), places(1)]);
     let first = commit(&store, 1, None);
     let manifest = prepare(&store, 2, Some(&first));
@@ -537,7 +537,7 @@ fn what_a_crash_between_steps_leaves_is_in_nobodys_way(places: Places) {
     places(0).create_dir(&path("checkpoints").join(aside).unwrap(), &[("manifest.yaml", yaml.as_bytes())]).unwrap();
     let store = Store::open(vec![places(0), places(1)]).unwrap();
     assert_eq!(store.latest().unwrap().unwrap(), first);
-    // The run that comes next puts the same objects and takes the same number.
+    // The next run writes the same objects and takes the same number.
     let second = commit(&store, 2, Some(&first));
     assert_eq!(store.latest().unwrap().unwrap(), second);
     assert!(!store.put(b"index of 2", ObjectKind::Parquet).unwrap().new);
@@ -552,7 +552,7 @@ fn what_a_crash_between_steps_leaves_is_in_nobodys_way(places: Places) {
 #[test]
 fn sha256sum_proves_a_checkpoint_without_ckpt() {
     if Command::new("sha256sum").arg("--version").output().is_err() {
-        println!("left out: there is no sha256sum here");
+        println!("skipped: this machine has no sha256sum");
         return;
     }
     let dir = tempfile::tempdir().unwrap();
@@ -608,7 +608,7 @@ fn an_object_that_is_a_symbolic_link_is_not_followed() {
     fs::rename(&stored, dir.path().join("outside")).unwrap();
     std::os::unix::fs::symlink(dir.path().join("outside"), &stored).unwrap();
     assert!(matches!(store.object(object), Err(StoreError::Storage(StorageError::NotAFile { .. }))));
-    assert!(store.put(b"good bytes", ObjectKind::Parquet).unwrap().new, "the link is set aside");
+    assert!(store.put(b"good bytes", ObjectKind::Parquet).unwrap().new, "the link is moved out of the way");
     assert_eq!(store.object(object).unwrap(), "good bytes");
     assert!(fs::symlink_metadata(&stored).unwrap().is_file());
 }

@@ -1,9 +1,9 @@
-//! What people write on a command line: targets, times, durations, sizes.
+//! Values on a command line: targets, times, durations, sizes.
 
 use ckpt::cli::target::{Reference, Target};
 use ckpt::values::units;
 
-/// What is read is printed as what is read as the same.
+/// Every parsed value prints as text that parses to the same value.
 pub fn check(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     if let Ok(bytes) = units::parse_bytes(text) {

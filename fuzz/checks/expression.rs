@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use ckpt::input::record::{Field, Filter};
 use ckpt::job::FieldPath;
 
-/// A filter gives the same answer each time; the name of a field that is printed is read as the same.
+/// A filter gives the same answer each time; a field name prints as text that parses to the same name.
 pub fn check(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     if let Ok(path) = FieldPath::parse(text) {

@@ -5,7 +5,7 @@ use std::path::Path;
 use ckpt::job::JobSpec;
 use ckpt::values::yaml;
 
-/// A job that is read has a definition that is the same job; an error has a place in the file.
+/// The definition of a parsed job describes the same job; an error has a place in the file.
 pub fn check(data: &[u8]) {
     let file = Path::new("job.yaml");
     match JobSpec::from_bytes(data, file) {
@@ -20,7 +20,7 @@ pub fn check(data: &[u8]) {
         }
     }
     if let Ok(text) = yaml::decode(data) {
-        // A value that goes through serde is the same when it is written and read.
+        // A value that serde accepts survives being written and read.
         if let Ok(value) = yaml::from_str::<serde_json::Value>(text) {
             let written = yaml::to_string(&value);
             assert_eq!(

@@ -1,4 +1,5 @@
-//! The files that name what is in a store: manifests, store files, lists of replicas, `SHA256SUMS`, names and paths.
+//! The files that name the contents of a store: manifests, store files, lists of replicas, `SHA256SUMS`, names and
+//! paths.
 
 use ckpt::format::layout::{self, ObjectName};
 use ckpt::format::manifest::Manifest;
@@ -6,7 +7,7 @@ use ckpt::format::replicas_file::ReplicasFile;
 use ckpt::format::store_file::StoreFile;
 use ckpt::values::relpath::RelPath;
 
-/// What is read is written as the same value; what is a path leads down only.
+/// A value that was read is written as the same value; a valid path leads only downward.
 pub fn check(data: &[u8]) {
     if let Ok(manifest) = Manifest::from_yaml(data) {
         let yaml = manifest.to_yaml();

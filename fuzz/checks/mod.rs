@@ -1,7 +1,7 @@
-//! What is checked of hostile bytes, one file a parser.
+//! Checks on hostile bytes, one file per parser.
 //!
-//! `cargo fuzz` calls these with what it makes up, and the test suite of the package with the corpus. Each asks for more than that nothing panics: what
-//! was read is written and read again, or a second reader that this project did not write agrees.
+//! `cargo fuzz` calls these with generated input, and the test suite of the package with the corpus. Each checks more
+//! than the absence of panics: a parsed value survives being written and read again, or an independent reader agrees.
 
 pub mod arguments;
 pub mod expression;

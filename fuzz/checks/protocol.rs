@@ -1,14 +1,14 @@
-//! What a program says to a run.
+//! What a program sends to a run.
 
 use ckpt::runner::process::exec::protocol::{AnswerSummary, read_answer};
 use serde_json::Value;
 
-/// What is taken as an answer is JSON to a second reader too, and holds what that finds in it.
+/// Whatever is accepted as an answer is also JSON to an independent reader, with the same contents.
 pub fn check(data: &[u8]) {
     let Ok(AnswerSummary { kind, changed, deleted, emitted }) = read_answer(data) else { return };
     let tree: Value = match serde_json::from_slice(data) {
         Ok(tree) => tree,
-        // Values are taken as they are written, and looked into when they are put into the state.
+        // Values are stored as they are written, and parsed when they are put into the state.
         Err(error) => {
             let text = error.to_string();
             assert!(

@@ -1,4 +1,4 @@
-//! Records: JSON, CSV and text. The first byte says which.
+//! Records: JSON, CSV and text. The first byte selects the format.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use ckpt::input::record::{Extractor, Field, Header};
 use ckpt::job::{FieldPath, InputFormat};
 use serde_json::Value;
 
-/// Records are where they are said to be, and a second reader finds the same in them.
+/// Records are where the reader says they are, and an independent reader finds the same contents in them.
 pub fn check(data: &[u8]) {
     let Some((&kind, bytes)) = data.split_first() else { return };
     let fields = ["a", "b", "line", "word"].map(FieldPath::of);
@@ -51,7 +51,7 @@ pub fn check(data: &[u8]) {
 fn json(bytes: &[u8], fields: Option<&[Field<'_>]>) {
     let theirs = serde_json::from_slice::<BTreeMap<String, &serde_json::value::RawValue>>(bytes);
     let Some(fields) = fields else { return };
-    // Only what this reader may do better: any depth, and numbers of any size.
+    // This reader accepts more in two ways only: any depth, and numbers of any size.
     let theirs = match theirs {
         Ok(theirs) => theirs,
         Err(error) => panic!("{error}: {:?}", String::from_utf8_lossy(bytes)),
@@ -76,7 +76,7 @@ fn json(bytes: &[u8], fields: Option<&[Field<'_>]>) {
 }
 
 fn csv(bytes: &[u8], fields: &[Field<'_>]) {
-    // The second reader takes the mark off any text that it begins with.
+    // The independent reader removes the byte order mark from any text that begins with one.
     if bytes.starts_with(b"\xef\xbb\xbf") {
         return;
     }

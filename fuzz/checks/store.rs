@@ -1,4 +1,5 @@
-//! The files of a store that are read as they come: the log of attempts, the history, pins, requests. The first byte says which is hostile.
+//! The small files of a store: the log of attempts, the history, pins, answers, replicas, manifests. The first byte
+//! selects the hostile one.
 
 use std::sync::Arc;
 
@@ -10,7 +11,7 @@ use ckpt::store::records::attempts::AttemptLog;
 use ckpt::values::id::StoreId;
 use ckpt::values::relpath::RelPath;
 
-/// Whatever one of the files holds, the others are read and the store goes on.
+/// Whatever one of the files contains, the others are read and the store stays usable.
 pub fn check(data: &[u8]) {
     let Some((&kind, bytes)) = data.split_first() else { return };
     let storage = Arc::new(MemoryStorage::new());

@@ -1,4 +1,4 @@
-//! The Parquet tables: the index, the positions, segments. The first byte says which.
+//! The Parquet tables: the index, the positions, segments. The first byte selects one.
 
 use std::collections::BTreeMap;
 
@@ -22,7 +22,7 @@ pub fn columns() -> Vec<Column> {
     .into()
 }
 
-/// What is read is in order, is written as the same rows, and is found again by its key.
+/// Rows that were read are in order, are written as the same rows, and are found again by key.
 pub fn check(data: &[u8]) {
     let Some((&kind, table)) = data.split_first() else { return };
     let bytes = Bytes::copy_from_slice(table);

@@ -1,10 +1,10 @@
-//! Which file of `src` uses which other one, read from the code itself.
+//! Which files of `src` use which others, read from the code itself.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use syn::visit::{self, Visit};
 
-/// A module, as the names on the way to it from the root of the crate.
+/// A module, as the names on the path to it from the root of the crate.
 pub type Module = Vec<String>;
 
 /// The paths into this crate that a file names, each from the root of the crate: `["format", "layout", "ObjectName"]`.
@@ -12,7 +12,7 @@ pub type Module = Vec<String>;
 pub struct Imports {
     /// What the file needs to run.
     pub code: BTreeSet<Vec<String>>,
-    /// What its unit tests need besides.
+    /// What its unit tests need in addition.
     pub tests: BTreeSet<Vec<String>>,
 }
 
@@ -28,8 +28,8 @@ pub fn module_of(file: &str) -> Option<Module> {
 
 /// Reads the imports of the file of `module`.
 ///
-/// Paths count wherever they are: in a `use`, in a type or an expression, in the arguments of a macro. A first name that
-/// is `crate`, `self` or `super` leads into this crate, and so does one of `children`, the modules below this one.
+/// Paths count wherever they appear: in a `use`, in a type or an expression, in the arguments of a macro. A first name
+/// that is `crate`, `self` or `super` leads into this crate, and so does one of `children`, the modules below this one.
 pub fn read(module: &[String], children: &BTreeSet<String>, text: &str) -> Imports {
     let file = syn::parse_file(text).expect("the compiler accepts it");
     let mut reader = Reader { module: module.to_vec(), children, is_test: false, found: Imports::default() };
@@ -128,10 +128,10 @@ fn is_cfg_test(attribute: &syn::Attribute) -> bool {
     attribute.path().is_ident("cfg") && attribute.parse_args::<syn::Path>().is_ok_and(|path| path.is_ident("test"))
 }
 
-/// Returns the modules that are in a circle with others, one list per circle, each sorted.
+/// Returns the modules that are in a cycle with others, one list per cycle, each sorted.
 ///
-/// `files` are modules with what their code imports. A module imports another one when a path leads to that module or to
-/// an item in it.
+/// `files` are modules with what their code imports. A module imports another one when a path leads to that module or
+/// to an item in it.
 pub fn circles(files: &BTreeMap<Module, BTreeSet<Vec<String>>>) -> Vec<Vec<Module>> {
     let target = |path: &Vec<String>| (0..=path.len()).rev().find_map(|length| files.get_key_value(&path[..length]));
     let edges: BTreeMap<&Module, BTreeSet<&Module>> = files

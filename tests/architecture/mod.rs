@@ -25,10 +25,11 @@ const FLOORS: [(&str, u8); 9] = [
     ("cli", 7),
 ];
 
-/// Modules that do not know each other although their floors would let them: who, and whom not.
+/// Modules that do not know each other although their floors would let them: the module, and what it must not know.
 const STRANGERS: [(&str, &str); 3] = [("ops", "runner"), ("runner", "ops"), ("storage", "format")];
 
-/// The rooms of the runner, from the ground up. A room knows itself and those below it; the files in one entry are one room.
+/// The rooms of the runner, from the bottom up. A room knows itself and those below it; the files in one entry are one
+/// room.
 const ROOMS: &[&[&str]] = &[
     &["encoder_slots", "rejected", "storage_opener", "ticket", "wall_clock"],
     &["state"],
@@ -41,10 +42,10 @@ const ROOMS: &[&[&str]] = &[
     &["check"],
 ];
 
-/// Rooms on one height, which do not know each other: who, and whom not.
+/// Rooms on the same level that do not know each other: the room, and what it must not know.
 const NEIGHBORS: [(&str, &str); 1] = [("checkpoint", "resume")];
 
-/// The homes of crates that are easily used everywhere: what begins with the path is one.
+/// The homes of crates that are easily used everywhere: the crate, and the paths that its home files begin with.
 const HOMES: [(&str, &[&str]); 17] = [
     ("arrow_array", &["src/format/"]),
     ("arrow_schema", &["src/format/"]),
@@ -65,7 +66,7 @@ const HOMES: [(&str, &[&str]); 17] = [
     ("walkdir", &["src/storage/local/"]),
 ];
 
-/// What only some may do, outside of their unit tests: what, where, and how it is said.
+/// What only some modules may do, outside their unit tests: what, where, and how to describe it.
 const DOINGS: [(&str, &[&str], &str); 4] = [
     (r"\be?print(?:ln)?!|\bdbg!", &["src/cli/"], "prints"),
     (r"\b(?:Timestamp|Zoned|SystemTime)::now\b", &["src/cli/"], "reads the clock"),
@@ -98,7 +99,7 @@ fn the_document_names_every_module() {
 }
 
 #[test]
-fn the_code_depends_downwards_only() {
+fn the_code_depends_downward_only() {
     let broken: Vec<String> = repository::files("src")
         .iter()
         .filter(|file| file.ends_with(".rs"))
@@ -149,7 +150,7 @@ fn every_file_of_the_runner_is_in_a_room() {
 }
 
 #[test]
-fn no_files_import_each_other_in_a_circle() {
+fn no_files_import_each_other_in_a_cycle() {
     let circles =
         imports::circles(&FILES.iter().map(|(module, imports)| (module.clone(), imports.code.clone())).collect());
     let show = |circle: &Vec<Module>| circle.iter().map(|module| module.join("::")).collect::<Vec<_>>().join(", ");
@@ -161,7 +162,7 @@ fn no_files_import_each_other_in_a_circle() {
 }
 
 #[test]
-fn circles_are_found() {
+fn cycles_are_found() {
     let circles_of = |files: &[(&str, &str)]| -> Vec<Vec<String>> {
         let modules: BTreeSet<Module> = files.iter().filter_map(|(file, _)| imports::module_of(file)).collect();
         let read = |(file, text): &(&str, &str)| {
@@ -172,7 +173,7 @@ fn circles_are_found() {
         let circles = imports::circles(&files.iter().filter_map(read).collect());
         circles.iter().map(|circle| circle.iter().map(|module| module.join("::")).collect()).collect()
     };
-    // Two files, by a group, an alias, a path in a type, and a path in a macro.
+    // Two files, connected by a group, an alias, a path in a type, and a path in a macro.
     for way in [
         "use crate::{store::{lock::Lock, other}};",
         "use super::lock as locks;",
@@ -186,10 +187,10 @@ fn circles_are_found() {
     let files =
         [("src/store/mod.rs", "pub use lock::Lock; pub struct Store;"), ("src/store/lock.rs", "use super::Store;")];
     assert_eq!(circles_of(&files), [["store", "store::lock"]]);
-    // Three files, the long way round.
+    // Three files, the long way around.
     let files = [("src/a.rs", "use crate::b::B;"), ("src/b.rs", "use crate::c::C;"), ("src/c.rs", "use crate::a::A;")];
     assert_eq!(circles_of(&files), [["a", "b", "c"]]);
-    // Declared children, unit tests and other crates make none.
+    // Declared children, unit tests and other crates do not make a cycle.
     let files = [
         ("src/store/mod.rs", "pub mod lock; pub use lock::Lock;"),
         ("src/store/lock.rs", "use std::fs; #[cfg(test)] mod tests { use crate::store::Lock; use super::*; }"),
@@ -259,7 +260,7 @@ fn used_crate(name: &str) -> Regex {
     Regex::new(&format!(r"(?:^|[^\w:])(?:::)?{name}::|\buse {name};")).expect("well formed")
 }
 
-/// Returns the module of a file: `storage` of `src/storage/local/mod.rs`. The roots of library and binary have none.
+/// Returns the module of a file: `storage` for `src/storage/local/mod.rs`. The roots of library and binary have none.
 fn module(file: &str) -> Option<String> {
     let name = file.strip_prefix("src/")?.split('/').next()?.trim_end_matches(".rs");
     (!matches!(name, "lib" | "main")).then(|| name.to_owned())
@@ -282,7 +283,7 @@ static FILES: LazyLock<BTreeMap<Module, Imports>> = LazyLock::new(|| {
     files.into_iter().map(read).collect()
 });
 
-/// Returns the names of the modules right below `module`.
+/// Returns the names of the modules directly below `module`.
 fn children(modules: &BTreeSet<Module>, module: &[String]) -> BTreeSet<String> {
     let below = modules.iter().filter(|other| other.len() == module.len() + 1 && other.starts_with(module));
     below.filter_map(|other| other.last().cloned()).collect()

@@ -1,4 +1,4 @@
-//! `ckpt check`: what a run would do, told without doing it.
+//! `ckpt check`: what a run would do, without doing it.
 
 use std::fs;
 
@@ -41,7 +41,7 @@ struct Input {
     unread_bytes: Option<u64>,
 }
 
-/// A job that has read two files to their ends.
+/// A job that has read two files to the end.
 fn finished() -> Env {
     let mut env = Env::new();
     env.at("2026-11-22T14:00:00Z");
@@ -52,7 +52,7 @@ fn finished() -> Env {
     env
 }
 
-/// Checks, and makes sure that nothing was written.
+/// Runs the check, and makes sure that nothing was written.
 #[track_caller]
 fn check(env: &Env, status: i32) -> Output {
     let before = tree(env.dir());
@@ -90,7 +90,7 @@ fn before_the_first_run_it_says_what_there_is_to_read() {
 }
 
 #[test]
-fn it_says_of_each_file_and_each_change_what_would_happen() {
+fn it_reports_what_would_happen_for_each_file_and_each_change() {
     let env = finished();
     assert!(check(&env, 0).stdout.starts_with("j: would resume from checkpoint 1; there is no new input\n"));
     fs::write(env.path("data-2.jsonl"), "{\"k\":\"b\",\"v\":2}\n{\"k\":\"c\",\"v\":3}\n").unwrap();
@@ -116,12 +116,12 @@ fn it_says_of_each_file_and_each_change_what_would_happen() {
         found.inputs.iter().map(|input| (input.state.as_str(), input.offset, input.unread_bytes)).collect();
     assert_eq!(states, [("read", 16, Some(0)), ("grown", 16, Some(16)), ("new", 0, Some(16))]);
     assert_eq!(found.inputs[0].partition, "data-1.jsonl");
-    // And so it is.
+    // And the run does exactly that.
     env.run(&["run", "job.yaml"]).expect(0);
 }
 
 #[test]
-fn it_says_all_that_keeps_a_run_from_starting() {
+fn it_reports_everything_that_keeps_a_run_from_starting() {
     let env = finished();
     env.write("data-1.jsonl", "{\"k\":\"x\",\"v\":1}\n");
     fs::remove_file(env.path("data-2.jsonl")).unwrap();
@@ -146,7 +146,7 @@ fn it_says_all_that_keeps_a_run_from_starting() {
 }
 
 #[test]
-fn a_store_that_is_held_is_told_with_its_holder() {
+fn a_store_that_is_in_use_is_reported_with_its_holder() {
     let env = finished();
     let lock = fs::OpenOptions::new().read(true).write(true).open(env.path("store/lock")).unwrap();
     lock.lock().unwrap();
@@ -155,7 +155,7 @@ fn a_store_that_is_held_is_told_with_its_holder() {
     assert_eq!(found.holder.as_deref(), Some("`ckpt run` of job j since 14:00"));
     assert_eq!(found.problems, ["the store is locked by `ckpt run` of job j since 14:00"]);
     drop(lock);
-    assert!(view(&env, 0).holder.is_none(), "who was killed has left the name behind, and holds nothing");
+    assert!(view(&env, 0).holder.is_none(), "a killed run leaves its name behind, but holds nothing");
 }
 
 #[test]

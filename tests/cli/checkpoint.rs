@@ -26,7 +26,7 @@ struct View {
     error: Option<String>,
 }
 
-/// Starts a job that reads standard input, with `more` in its `checkpoint`, and takes none by itself.
+/// Starts a job that reads standard input, with `more` in its `checkpoint`, and takes none on its own.
 fn start(env: &Env, more: &str) -> (Child, ChildStdin) {
     counting(env, &format!("checkpoint: {{store: store, schedule: 300d{more}}}\n"));
     let text = env.read("job.yaml").replace("{files: data.jsonl}", "{files: '-', format: json}");
@@ -44,7 +44,7 @@ fn requests(env: &Env, store: &str) -> usize {
 }
 
 #[test]
-fn a_running_job_takes_a_checkpoint_when_it_is_asked_to_and_says_when_nothing_changed() {
+fn a_running_job_takes_a_checkpoint_on_request_and_reports_when_nothing_changed() {
     let env = Env::new();
     let (mut child, mut stdin) = start(&env, "");
     stdin.write_all("{\"k\":\"a\"}\n".repeat(300_000).as_bytes()).expect("written");
@@ -68,7 +68,7 @@ fn a_running_job_takes_a_checkpoint_when_it_is_asked_to_and_says_when_nothing_ch
 }
 
 #[test]
-fn a_replica_can_be_asked_as_well_and_a_failure_is_told() {
+fn a_replica_can_be_asked_as_well_and_a_failure_is_reported() {
     let env = Env::new();
     let (mut child, mut stdin) = start(&env, ", replicas: [r], tolerate: 5");
     stdin.write_all(b"{\"k\":\"a\"}\n").expect("written");
@@ -91,9 +91,9 @@ fn without_a_running_job_there_is_nobody_to_ask() {
     signal(&child, Signal::STOP);
     let output = env.run(&["checkpoint", "store", "--wait", "200ms"]).expect(4);
     assert!(output.stderr.contains("did not answer within 200 ms"), "{output}");
-    assert_eq!(requests(&env, "store"), 0, "it is taken back");
+    assert_eq!(requests(&env, "store"), 0, "the request was withdrawn");
     let asking = env.command(&["checkpoint", "store"]).stderr(Stdio::piped()).spawn().expect("started");
-    until("the request is there", || requests(&env, "store") == 1);
+    until("the request exists", || requests(&env, "store") == 1);
     child.kill().expect("killed");
     child.wait().expect("waited");
     drop(stdin);

@@ -45,7 +45,7 @@ fn env() -> (Env, StoreBuilder) {
     (env, builder)
 }
 
-/// The bytes of every file below `dir` that a store consists of.
+/// The bytes of every file below `dir` that is part of the store's content.
 fn content(dir: &Path) -> BTreeMap<String, Vec<u8>> {
     let files = walkdir::WalkDir::new(dir).into_iter().map(|entry| entry.expect("listed"));
     let files = files.filter(|entry| entry.file_type().is_file() && is_content(entry.path()));
@@ -53,7 +53,7 @@ fn content(dir: &Path) -> BTreeMap<String, Vec<u8>> {
     files.map(|file| (name(file.path()), fs::read(file.path()).expect("readable"))).collect()
 }
 
-/// Tells whether a file is part of the content: locks, and what happened to a store, are not copied.
+/// Returns whether a file is part of the content: locks, and records of what happened to a store, are not copied.
 fn is_content(path: &Path) -> bool {
     path.extension().is_none_or(|ending| ending != "lock")
         && path.file_name().is_none_or(|name| name != "lock")
@@ -92,7 +92,8 @@ fn only_what_is_missing_is_copied() {
     let (view, found) = states(&env, &["copy", "s", "--to", "copy", "--dry-run", "--json"], 0);
     let state = |sequence: u64, state: &str| (sequence, state.to_owned());
     assert_eq!(found, [state(1, "present"), state(2, "copied"), state(3, "present"), state(4, "copied")]);
-    // The second has an index and positions of its own; its segments are those of the third. The fourth has a segment too.
+    // The second has an index and positions of its own; its segments are those of the third. The fourth has a segment
+    // too.
     assert_eq!((view.dry_run, view.created, view.objects), (true, false, 5));
     let (again, found_again) = states(&env, &["copy", "s", "--to", "copy", "--json"], 0);
     assert_eq!((again.dry_run, again.objects, again.bytes, found_again), (false, 5, view.bytes, found));
@@ -114,7 +115,7 @@ fn a_dry_run_writes_nothing() {
 }
 
 #[test]
-fn a_checkpoint_that_is_another_one_there_stops_the_copy_before_anything_is_written() {
+fn a_different_checkpoint_with_the_same_number_stops_the_copy_before_anything_is_written() {
     let (env, mut builder) = env();
     env.run(&["copy", "s", "--to", "copy"]).expect(0);
     builder.commit(&[("ann", Some(10))]);
@@ -126,7 +127,7 @@ fn a_checkpoint_that_is_another_one_there_stops_the_copy_before_anything_is_writ
 }
 
 #[test]
-fn what_is_no_copy_of_the_store_is_not_written_to() {
+fn nothing_is_written_to_what_is_not_a_copy_of_the_store() {
     let (env, _) = env();
     StoreBuilder::keyed(&env.path("other"));
     let file = env.read("other/store.yaml");
@@ -150,7 +151,7 @@ fn what_is_no_copy_of_the_store_is_not_written_to() {
 }
 
 #[test]
-fn a_damaged_checkpoint_is_left_out_and_told() {
+fn a_damaged_checkpoint_is_left_out_and_reported() {
     let (env, _) = env();
     env.write("s/checkpoints/00000001/manifest.yaml", "format: 1\n\u{1b}[2J");
     let text = env.run(&["inspect", "s@3", "--objects", "--json"]).expect(0).stdout;
@@ -173,7 +174,7 @@ fn a_damaged_checkpoint_is_left_out_and_told() {
 }
 
 #[test]
-fn damaged_objects_that_a_copy_was_cut_short_with_are_set_aside() {
+fn damaged_objects_that_an_interrupted_copy_left_are_moved_out_of_the_way() {
     let (env, _) = env();
     env.run(&["copy", "s", "--to", "copy"]).expect(0);
     let objects: Vec<String> =
@@ -188,7 +189,7 @@ fn damaged_objects_that_a_copy_was_cut_short_with_are_set_aside() {
 }
 
 #[test]
-fn a_copy_that_is_stopped_at_any_call_is_whole_and_the_next_goes_on() {
+fn a_copy_that_is_stopped_at_any_call_is_whole_and_the_next_one_continues() {
     let env = Env::new();
     let builder = three_checkpoints(&env.path("s"));
     let sequences = builder.store.sequences().expect("listed");
@@ -200,24 +201,24 @@ fn a_copy_that_is_stopped_at_any_call_is_whole_and_the_next_goes_on() {
     };
     let whole = Failing::new(MemoryStorage::new());
     assert_eq!(copy(whole.clone()), Ok(3));
-    let mut goes_on = [0; 4];
+    let mut continued = [0; 4];
     for stop in 0..whole.calls() {
         let place = MemoryStorage::new();
-        // A stop while the store is created, or just after its last checkpoint was, may go unseen.
+        // A stop while the store is being created, or just after its last checkpoint was, may go unnoticed.
         let stopped = copy(Failing::new(place.clone()).fail_after(stop));
         if let Ok(store) = Store::open(vec![Arc::new(place.clone())]) {
             let reports = verify(&store, None, Depth::Deep, &Silent).expect("verified");
             assert!(reports.iter().all(|report| report.is_intact()), "{stop}: {reports:?}");
         }
-        let copied = copy(Failing::new(place.clone())).expect("goes on");
+        let copied = copy(Failing::new(place.clone())).expect("continued");
         assert!(stopped.is_err() || copied == 0, "{stop}");
-        goes_on[copied] += 1;
+        continued[copied] += 1;
         let store = Store::open(vec![Arc::new(place.clone())]).expect("a store");
         assert_eq!(store.sequences().expect("listed"), sequences);
         let plan = plan(&builder.store, &sequences, Arc::new(place)).expect("planned");
         assert!(plan.steps.values().all(|step| matches!(step, Step::Present)));
     }
-    assert!(goes_on[1..].iter().all(|count| *count > 0), "{goes_on:?}");
+    assert!(continued[1..].iter().all(|count| *count > 0), "{continued:?}");
 }
 
 #[test]
@@ -241,7 +242,7 @@ fn a_copy_somebody_writes_to_is_busy() {
     let _lock = copy.lock("somebody else").expect("locked");
     let output = env.run(&["copy", "s", "--to", "copy"]).expect(11);
     assert!(output.stderr.contains("somebody else"), "{output}");
-    // Reading takes no lock: a store that a run writes to can be copied.
+    // Reading takes no lock: a store that a run is writing to can be copied.
     let _lock = builder.store.lock("a run").expect("locked");
     env.run(&["copy", "s", "--to", "another"]).expect(0);
 }

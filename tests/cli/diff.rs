@@ -139,7 +139,7 @@ fn the_summary_says_how_much_changed_and_where() {
 }
 
 #[test]
-fn keys_are_listed_with_old_and_new_values_a_column_at_a_time() {
+fn keys_are_listed_with_old_and_new_values_column_by_column() {
     let env = env();
     let output = env.run(&["diff", "s@1", "s@3", "--keys"]).expect(1);
     let expected = "\
@@ -239,7 +239,7 @@ fn what_both_share_is_not_read_when_no_key_has_to_be_looked_up_there() {
     assert_eq!((keys.len(), total.changed), (1, 1));
     assert_eq!(total.bytes_read, tables(2, 3) + chain[1].bytes + chain[2].bytes);
     assert_eq!(total.bytes_shared, chain[0].bytes + chain[1].bytes);
-    // `ann` is before the first key of both deltas: only the base is looked into for it.
+    // `ann` sorts before the first key of both deltas: only the base is searched for it.
     let (_, _, total) = json(&env, &["s@3", "s@4"], 1);
     assert_eq!(total.changed, 2);
     assert_eq!(total.bytes_read, tables(3, 4) + chain[0].bytes + chain[2].bytes + chain[3].bytes);
@@ -251,7 +251,7 @@ fn what_both_share_is_not_read_when_no_key_has_to_be_looked_up_there() {
 }
 
 #[test]
-fn a_key_that_was_written_again_with_its_value_or_deleted_where_it_was_not_is_no_difference() {
+fn rewriting_a_key_with_its_value_or_deleting_a_missing_key_is_not_a_difference() {
     let env = Env::new();
     let mut builder = StoreBuilder::keyed(&env.path("s"));
     builder.commit(&[("ann", Some(1)), ("bob", Some(2)), ("cyd", Some(3)), ("dan", Some(4))]);
@@ -269,7 +269,7 @@ fn a_key_that_was_written_again_with_its_value_or_deleted_where_it_was_not_is_no
     assert!(keys.is_empty() && total.equal, "{total:?}");
 }
 
-/// Makes a store in several commits, the last of which is at a given position.
+/// Builds a store in several commits, the last of which is at a given position.
 fn store_at(env: &Env, name: &str, tasks: u32, shards: u32, commits: &[&[Edit<'_>]], records: u64) {
     let mut builder = StoreBuilder::create(&env.path(name), tasks, shards, Routing::KeyHash);
     let (last, first) = commits.split_last().expect("a commit");
@@ -284,7 +284,7 @@ fn store_at(env: &Env, name: &str, tasks: u32, shards: u32, commits: &[&[Edit<'_
 }
 
 #[test]
-fn equal_content_is_equal_whatever_chains_shards_and_tasks_it_lies_in() {
+fn equal_content_is_equal_whatever_chains_shards_and_tasks_hold_it() {
     let env = Env::new();
     let whole: &[&[Edit<'_>]] = &[&[("ann", Some(1)), ("bob", Some(5)), ("cyd", Some(3)), ("xan", Some(9))]];
     let steps: &[&[Edit<'_>]] = &[
@@ -337,7 +337,7 @@ fn partitions_are_compared_by_name() {
         let line = output.stdout.lines().find(|line| line.starts_with(partition)).expect("a line");
         assert!(line.ends_with(word), "{output}");
     }
-    // By hash and by partition: a key that is a partition nowhere is told with its old task.
+    // By hash and by partition: a key that is not a partition is reported with its old task.
     let mut keyed = StoreBuilder::keyed(&env.path("keyed"));
     keyed.commit(&[("p0", Some(1)), ("ann", Some(2))]);
     let (keys, _, total) = json(&env, &["keyed", "one"], 1);
@@ -348,7 +348,7 @@ fn partitions_are_compared_by_name() {
 }
 
 #[test]
-fn columns_are_compared_by_name_and_others_are_a_difference_of_their_own() {
+fn columns_are_compared_by_name_and_others_are_a_separate_difference() {
     let env = Env::new();
     for (name, columns) in [("one", &["a", "b"][..]), ("two", &["b", "a"]), ("three", &["b", "c"])] {
         let columns = columns.iter().map(|name| Column::new(*name, ColumnType::Int)).collect();
@@ -369,7 +369,7 @@ fn columns_are_compared_by_name_and_others_are_a_difference_of_their_own() {
 }
 
 #[test]
-fn a_job_definition_that_was_edited_is_told_and_is_no_difference() {
+fn an_edited_job_definition_is_reported_but_is_not_a_difference() {
     let env = Env::new();
     let mut builder = StoreBuilder::keyed(&env.path("s"));
     builder.commit(&[("ann", Some(1))]);
@@ -402,7 +402,7 @@ fn a_scope_compares_its_keys_and_nothing_else() {
 }
 
 #[test]
-fn totals_are_of_all_whatever_is_listed() {
+fn totals_count_everything_whatever_is_listed() {
     let env = env();
     let output = env.run(&["diff", "s@1", "s@3", "--keys", "--limit", "1"]).expect(1);
     assert!(output.stdout.contains("+ eve ") && !output.stdout.contains("dan"), "{output}");
@@ -461,7 +461,7 @@ fn control_characters_in_keys_and_values_never_reach_a_terminal() {
 }
 
 #[test]
-fn what_is_not_there_or_damaged_ends_with_its_own_code() {
+fn missing_or_damaged_things_have_their_own_exit_codes() {
     let env = env();
     env.run(&["diff", "s@1", "s@9"]).expect(10);
     env.run(&["diff", "s@1", "nowhere"]).expect(10);
@@ -477,7 +477,7 @@ fn what_is_not_there_or_damaged_ends_with_its_own_code() {
 }
 
 #[test]
-fn a_reader_who_has_seen_enough_ends_it_with_the_code_of_a_difference() {
+fn a_reader_that_stops_early_ends_it_with_the_exit_code_of_a_difference() {
     let env = Env::new();
     let mut builder = StoreBuilder::keyed(&env.path("s"));
     builder.commit(&[("ann", Some(1))]);

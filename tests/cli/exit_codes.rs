@@ -15,13 +15,13 @@ fn wrong_usage_is_2_and_says_so_on_standard_error_only() {
 }
 
 #[test]
-fn an_argument_can_not_write_to_the_terminal() {
+fn an_argument_cannot_write_to_the_terminal() {
     let output = Env::new().run(&["\u{1b}[2Jx\u{7}\u{9b}"]).expect(2);
     assert!(!output.stderr.contains(|c: char| c.is_control() && c != '\n'), "{output:?}");
 }
 
 #[test]
-fn a_clock_that_tells_no_time_is_wrong_usage() {
+fn a_clock_setting_that_is_not_a_time_is_wrong_usage() {
     let output = Env::new().at("noon").run(&["completions", "bash"]).expect(2);
     assert!(output.stderr.starts_with("error: CKPT_NOW is `noon`"), "{output}");
 }

@@ -1,11 +1,11 @@
-//! What the program says of itself.
+//! What the program says about itself.
 
 use ckpt::cli::command;
 use ckpt::cli::exit::Exit;
 
 use crate::support::Env;
 
-/// Every command by its words: the program itself, then each verb.
+/// Every command: the program itself, then each verb, as lists of words.
 pub fn verbs() -> Vec<Vec<String>> {
     let verbs = command().get_subcommands().map(|verb| vec![verb.get_name().to_owned()]).collect::<Vec<_>>();
     std::iter::once(Vec::new()).chain(verbs).collect()
@@ -88,7 +88,7 @@ fn the_examples_in_help_texts_run() {
     let mut count = 0;
     for verb in verbs.get_subcommands().map(clap::Command::get_name).filter(|name| *name != "help") {
         for example in examples(verb) {
-            // What is not there everywhere has a stand-in; the place of files is below the test's own directory.
+            // Commands that not every machine has are replaced by stand-ins; paths are below the test's own directory.
             let mut line =
                 example.replace("/mnt/backup", "backup").replace("/var/lib/", "").replace("a/store b/store", "a b");
             for (program, stand_in) in [("| jq", "| true"), ("mail -s", "true")] {

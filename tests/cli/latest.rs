@@ -49,7 +49,7 @@ fn damage(env: &Env, newer: u64, older: u64) {
 }
 
 #[test]
-fn the_path_is_all_that_is_printed_and_can_be_used() {
+fn only_the_path_is_printed_and_it_can_be_used() {
     let env = env();
     for arguments in [&["latest", "s"][..], &["latest", "s", "--verified"]] {
         let output = env.run(arguments).expect(0);
@@ -60,7 +60,7 @@ fn the_path_is_all_that_is_printed_and_can_be_used() {
 }
 
 #[test]
-fn with_verified_it_is_the_newest_intact_one_and_the_damaged_are_warned_of() {
+fn with_verified_it_is_the_newest_intact_one_and_damaged_ones_cause_warnings() {
     let env = env();
     damage(&env, 3, 2);
     assert_eq!(env.run(&["latest", "s"]).expect(0).stdout, "s/checkpoints/00000003\n");
@@ -75,7 +75,7 @@ fn with_verified_it_is_the_newest_intact_one_and_the_damaged_are_warned_of() {
 }
 
 #[test]
-fn when_none_is_intact_there_is_no_path() {
+fn without_an_intact_checkpoint_no_path_is_printed() {
     let env = env();
     for sequence in 1..=3 {
         env.write(&format!("s/checkpoints/{sequence:08}/manifest.yaml"), "no manifest");
@@ -88,7 +88,7 @@ fn when_none_is_intact_there_is_no_path() {
 }
 
 #[test]
-fn a_damaged_manifest_is_never_passed_over_in_silence() {
+fn a_damaged_manifest_is_never_skipped_silently() {
     let env = env();
     env.write("s/checkpoints/00000003/manifest.yaml", "no manifest");
     let output = env.run(&["latest", "s"]).expect(12);

@@ -64,7 +64,7 @@ fn env() -> Env {
 }
 
 #[test]
-fn a_line_a_checkpoint_the_newest_last() {
+fn one_line_per_checkpoint_newest_last() {
     let env = env();
     three_checkpoints(&env.path("s"));
     let output = env.run(&["list", "s"]).expect(0);
@@ -79,7 +79,7 @@ fn a_line_a_checkpoint_the_newest_last() {
 }
 
 #[test]
-fn the_limit_leaves_the_newest_and_reverse_turns_them_round() {
+fn the_limit_keeps_the_newest_and_reverse_reverses_the_order() {
     let env = env();
     three_checkpoints(&env.path("s"));
     let output = env.run(&["list", "s", "--limit", "2", "--reverse"]).expect(0);
@@ -129,7 +129,7 @@ fn an_empty_store_has_a_header_and_a_note() {
 }
 
 #[test]
-fn what_is_no_store_is_exit_code_10_and_a_checkpoint_is_wrong_usage() {
+fn a_missing_store_is_exit_code_10_and_a_checkpoint_is_wrong_usage() {
     let env = env();
     three_checkpoints(&env.path("s"));
     env.run(&["list", "nothing"]).expect(10);
@@ -138,7 +138,7 @@ fn what_is_no_store_is_exit_code_10_and_a_checkpoint_is_wrong_usage() {
 }
 
 #[test]
-fn a_reader_that_goes_away_is_no_error() {
+fn a_reader_that_goes_away_is_not_an_error() {
     let env = env();
     three_checkpoints(&env.path("s"));
     for verb in ["list", "inspect", "verify"] {
@@ -165,12 +165,13 @@ fn ten_thousand_checkpoints_are_listed_quickly() {
     let output = env.run(&["list", "s"]).expect(0);
     assert_eq!(output.stdout.lines().position(str::is_empty), Some(2001));
     assert!(output.stdout.lines().all(|line| line.chars().count() <= 80), "the sparkline has an end");
-    // The promise is half a second for ten thousand in a release build; this is one fifth of that in a slower one, on a busy machine.
+    // The promise is half a second for ten thousand in a release build; this is one fifth of that number in a slower
+    // build, on a busy machine.
     assert!(begun.elapsed().as_secs() < 5, "{:?}", begun.elapsed());
 }
 
 #[test]
-fn below_the_table_is_how_the_sizes_went_and_how_old_the_last_good_one_is() {
+fn the_footer_shows_the_sizes_over_time_and_the_age_of_the_last_good_checkpoint() {
     let mut env = env();
     three_checkpoints(&env.path("s"));
     let foot = |env: &Env, arguments: &[&str], status: i32| -> Vec<String> {
@@ -182,7 +183,7 @@ fn below_the_table_is_how_the_sizes_went_and_how_old_the_last_good_one_is() {
     assert!(lines[0].contains("█  ") && lines[0].contains(" KiB to "), "{lines:?}");
     assert_eq!(lines[1..], ["last good  checkpoint 3, 30m ago"]);
     assert_eq!(foot(&env, &["list", "s", "--reverse"], 0), lines);
-    assert_eq!(foot(&env, &["list", "s", "-n", "1"], 0), [""; 0], "one line says it all");
+    assert_eq!(foot(&env, &["list", "s", "-n", "1"], 0), [""; 0], "one line is enough");
     env.set("LC_ALL", "C");
     assert!(foot(&env, &["list", "s"], 0)[0].starts_with("sizes      _"));
     env.write("s/checkpoints/00000003/manifest.yaml", "no manifest");

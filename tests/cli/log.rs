@@ -62,7 +62,7 @@ fn line(number: u64, minute: u64, rest: &str) -> String {
     )
 }
 
-/// A store of three checkpoints, of which the log knows one, with a prune.
+/// A store with three checkpoints, only one of which is in the log, and a prune.
 fn env() -> Env {
     let mut env = Env::new();
     env.at("2026-11-22T15:00:00Z");
@@ -124,7 +124,7 @@ fn a_log_does_not_make_a_store_suspect() {
 }
 
 #[test]
-fn attempts_of_a_quiet_job_are_one_line_for_people_and_all_there_for_programs() {
+fn attempts_of_a_quiet_job_are_one_line_for_people_and_complete_for_programs() {
     let env = env();
     let elided = "\"outcome\":\"elided\"";
     let failed = "\"outcome\":\"failed\",\"error\":\"no\"";

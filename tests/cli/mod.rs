@@ -1,4 +1,4 @@
-//! The binary: words, streams and exit codes. A file for every verb, and for what all have in common.
+//! The binary: words, streams and exit codes. One file per verb, and files for what all verbs share.
 
 mod check;
 mod checkpoint;

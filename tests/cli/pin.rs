@@ -13,7 +13,7 @@ fn env() -> Env {
 }
 
 #[test]
-fn a_pin_is_shown_and_keeps_its_checkpoint_until_it_is_taken_away() {
+fn a_pin_is_shown_and_keeps_its_checkpoint_until_it_is_removed() {
     let env = env();
     assert!(!env.run(&["list", "s"]).expect(0).stdout.contains("PIN"));
     let output = env.run(&["pin", "s@1", "--reason", "before the \u{1b}[2J migration"]).expect(0);
@@ -47,7 +47,7 @@ fn pinning_again_changes_only_the_reason() {
 }
 
 #[test]
-fn only_a_checkpoint_that_is_there_can_be_pinned() {
+fn only_an_existing_checkpoint_can_be_pinned() {
     let env = env();
     env.run(&["pin", "s"]).expect(2);
     env.run(&["pin", "s@9"]).expect(10);

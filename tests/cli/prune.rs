@@ -78,7 +78,7 @@ fn what_is_pruned_comes_back_or_goes_for_good() {
 }
 
 #[test]
-fn without_grace_time_the_bytes_are_freed_at_once() {
+fn without_a_grace_period_the_bytes_are_freed_at_once() {
     let (env, _) = env();
     let output = env.run(&["prune", "s", "--keep-last", "1", "--grace", "0s", "--yes"]).expect(0);
     let frees = output.stdout.lines().find_map(|line| line.strip_prefix("keep 1 checkpoint, remove 4, which frees "));
@@ -97,7 +97,7 @@ fn nobody_is_asked_where_there_is_no_terminal() {
     assert!(output.stdout.contains("keep 2 checkpoints, remove 3"), "the plan is shown: {output}");
     assert!(output.stderr.starts_with("error: aborted: not confirmed\nhint: use `--yes`"), "{output}");
     assert_eq!(numbers(&env).len(), 5);
-    // Where there is nothing to do, there is nothing to agree to.
+    // When there is nothing to do, there is nothing to confirm.
     let output = env.run(&["prune", "s", "--keep-last", "9"]).expect(0);
     assert!(output.stdout.ends_with("keep 5 checkpoints, remove 0\n"), "{output}");
 }
@@ -121,7 +121,7 @@ fn on_a_terminal_only_yes_means_yes() {
 }
 
 #[test]
-fn a_policy_that_can_not_be_meant_is_wrong_usage() {
+fn a_policy_that_makes_no_sense_is_wrong_usage() {
     let (env, _) = env();
     for arguments in [
         &["prune", "s", "--yes"][..],
@@ -141,7 +141,7 @@ fn a_policy_that_can_not_be_meant_is_wrong_usage() {
 }
 
 #[test]
-fn a_store_with_a_checkpoint_that_can_not_be_read_is_not_pruned() {
+fn a_store_with_a_checkpoint_that_cannot_be_read_is_not_pruned() {
     let (env, _) = env();
     env.write("s/checkpoints/00000002/manifest.yaml", "no manifest");
     let output = env.run(&["prune", "s", "--keep-last", "1", "--grace", "0s", "--yes"]).expect(12);
@@ -266,11 +266,11 @@ fn json_has_the_plan_and_what_was_done() {
     assert_eq!((undo.version, undo.done, undo.checkpoints), (1, true, vec![1, 2]));
 }
 
-/// A job whose input goes on for a while, with a checkpoint every few milliseconds.
+/// A job that takes a while to read its input, with a checkpoint every few milliseconds.
 fn write_job(env: &Env, lines: usize, keep: &str) {
     let mut text = String::new();
     for i in 0..lines {
-        // Keys come back with the same values, so that the same bytes are written again and again.
+        // Keys return to the same values, so the same bytes are written again and again.
         text += &format!("{{\"user\":\"u{}\",\"n\":{}}}\n", i % 40, i % 3);
     }
     env.write("data.jsonl", text);
@@ -300,9 +300,9 @@ fn a_store_is_pruned_while_its_job_runs() {
         if let Some(status) = child.try_wait().expect("waited") {
             break status;
         }
-        assert!(begun.elapsed() < Duration::from_secs(300), "the run does not end");
+        assert!(begun.elapsed() < Duration::from_secs(300), "the run did not end");
         let output = env.run(&["prune", "s", "--keep-last", "1", "--grace", "0s", "--yes"]);
-        // Before the store is there, and when a checkpoint was committed between plan and prune.
+        // This happens before the store exists, and when a checkpoint was committed between plan and prune.
         assert!([0, 10, 11].contains(&output.status), "{output}");
         pruned += usize::from(output.stdout.contains("\npruned "));
     };
@@ -320,10 +320,10 @@ fn a_store_is_pruned_while_its_job_runs() {
 }
 
 #[test]
-fn a_run_keeps_what_its_job_file_says() {
+fn a_run_keeps_what_its_job_file_asks_for() {
     let env = Env::in_memory();
     write_job(&env, 300_000, ", keep: {last: 2, grace: 0s}");
-    // Each checkpoint has something new, so that there are many in a second however busy the machine is.
+    // Each checkpoint has something new, so that there are many per second however busy the machine is.
     let line = |i: usize| format!("{{\"user\":\"u{}\",\"n\":{i}}}\n", i % 40);
     env.write("data.jsonl", (0..300_000).map(line).collect::<String>());
     let output = env.run(&["run", "job.yaml", "--json"]).expect(0);
@@ -333,10 +333,10 @@ fn a_run_keeps_what_its_job_file_says() {
     assert_eq!(numbers(&env).len() as u64, committed.min(2));
     assert_eq!(pruned, committed.saturating_sub(2));
     assert!(pruned > 0, "{committed} checkpoints");
-    // Nothing is left that no checkpoint needs, not even what is as new as the latest of them.
+    // Every object is needed by a checkpoint; not even those as new as the latest checkpoint are left over.
     let output = env.run(&["verify", "s", "--deep"]).expect(0);
     assert!(!output.stdout.contains("object-unused"), "{output}");
-    // With a grace time they can be brought back.
+    // With a grace period they can be brought back.
     env.run(&["pin", "s@latest"]).expect(0);
     write_job(&env, 300_000, ", keep: {last: 1}");
     std::fs::remove_dir_all(env.path("s")).expect("removed");

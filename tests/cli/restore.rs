@@ -30,7 +30,7 @@ fn names(env: &Env, dir: &str) -> Vec<String> {
 }
 
 #[test]
-fn a_roll_back_is_a_new_checkpoint_with_the_old_content() {
+fn a_rollback_is_a_new_checkpoint_with_the_old_content() {
     let (env, builder) = env();
     let before = env.run(&["inspect", "s@2", "--state"]).expect(0).stdout;
     let output = env.run(&["restore", "s@2"]).expect(0);
@@ -73,7 +73,7 @@ fn going_back_to_the_latest_or_to_a_store_is_wrong_usage() {
 }
 
 #[test]
-fn a_damaged_checkpoint_is_not_put_back() {
+fn a_damaged_checkpoint_is_not_restored() {
     let (env, _) = env();
     let path = env.run(&["inspect", "s@1", "--objects", "--json"]).expect(0).stdout;
     let view: serde_json::Value = serde_json::from_str(&path).expect("a view");
@@ -93,7 +93,7 @@ fn a_damaged_checkpoint_is_not_put_back() {
 }
 
 #[test]
-fn a_shard_of_one_segment_is_written_out_as_that_very_file() {
+fn a_shard_of_one_segment_is_exported_as_that_very_file() {
     let (env, builder) = env();
     env.run(&["restore", "s@1", "--to", "out"]).expect(0);
     let snapshot = Snapshot::open(&builder.store, Sequence(1)).expect("read");
@@ -101,7 +101,7 @@ fn a_shard_of_one_segment_is_written_out_as_that_very_file() {
         let [base] = chain else { panic!("the first checkpoint has only bases") };
         let written = fs::read(env.path("out").join(format!("state-{:05}.parquet", base.shard))).expect("written");
         assert_eq!(Digest::of(&written), base.object.digest);
-        // And so it would be if its rows were encoded again.
+        // And this would be true if its rows were encoded again.
         let mut writer = SegmentWriter::new(snapshot.codec.columns());
         for batch in SegmentReader::open(written.into(), snapshot.codec.columns()).expect("a segment") {
             batch.expect("rows").iter().for_each(|row| writer.push(row));
@@ -111,7 +111,7 @@ fn a_shard_of_one_segment_is_written_out_as_that_very_file() {
 }
 
 #[test]
-fn a_damaged_latest_checkpoint_can_be_gone_back_from() {
+fn a_rollback_from_a_damaged_latest_checkpoint_works() {
     let (env, _) = env();
     env.write("s/checkpoints/00000003/manifest.yaml", "no manifest");
     env.run(&["restore", "s@2"]).expect(0);
@@ -147,7 +147,7 @@ fn parquet_rows(env: &Env, builder: &StoreBuilder, dir: &str) -> BTreeMap<(u32, 
 }
 
 #[test]
-fn parquet_has_a_file_a_shard_with_all_live_rows() {
+fn parquet_has_one_file_per_shard_with_all_live_rows() {
     let (env, builder) = env();
     env.run(&["restore", "s", "--to", "a/b/out"]).expect(0);
     assert_eq!(names(&env, "a/b"), ["out"]);
@@ -292,10 +292,10 @@ fn json_says_what_was_done_or_would_be() {
 }
 
 #[test]
-fn a_restore_that_was_cut_short_goes_on_where_it_was() {
+fn an_interrupted_restore_continues_where_it_was() {
     let (env, builder) = env();
     env.run(&["restore", "s", "--to", "out"]).expect(0);
-    // As a kill leaves it that comes when the first of the two files is complete.
+    // What a kill leaves that comes when the first of the two files is complete.
     let first = fs::read(env.path("out/state-00000.parquet")).expect("a file");
     let modified = || fs::metadata(env.path("out/state-00000.parquet")).expect("a file").modified().expect("a time");
     let written = modified();
@@ -316,7 +316,7 @@ fn a_restore_that_was_cut_short_goes_on_where_it_was() {
     assert_eq!(&parquet_rows(&env, &builder, "out"), builder.state());
     assert_eq!(names(&env, "."), ["out", "s"]);
 
-    // Bytes that have changed since, and what was for another purpose, are written anew.
+    // Files that have changed since, or were written for another purpose, are rewritten.
     for (purpose, recorded) in [("Parquet", &b"other bytes"[..]), ("Csv", &first)] {
         cut_short(purpose, recorded);
         let text = env.run(&["restore", "s", "--to", "out", "--json"]).expect(0).stdout;
@@ -330,7 +330,7 @@ fn a_restore_that_was_cut_short_goes_on_where_it_was() {
     assert_eq!(env.read("other.ckpt-restore/precious.txt"), "mine");
 }
 
-/// A job of two files that has run to its end, with one checkpoint, in `job/store`.
+/// A job with two input files that has run to its end, with one checkpoint, in `job/store`.
 fn finished_job() -> Env {
     let env = Env::new();
     let job = "job: counting\ninput: {files: 'data/*.jsonl'}\nkey: k\ntasks: 8\nprocess: {aggregate: {n: count}}\n\
@@ -366,11 +366,11 @@ fn a_position_that_is_moved_back_is_applied_again_and_the_state_stays() {
 }
 
 #[test]
-fn a_position_that_is_moved_on_leaves_records_out() {
+fn a_position_that_is_moved_forward_skips_records() {
     let env = finished_job();
     env.write("job/data/a.jsonl", env.read("job/data/a.jsonl") + "{\"k\":\"a\"}\nbroken\n{\"k\":\"a\"}\n");
     env.run(&["run", "job/job.yaml"]).expect(4);
-    // Byte 47 is behind the broken line.
+    // Byte 47 is after the broken line.
     let output = env.shell("cd job && ckpt restore store --seek data/a.jsonl=47 --json").expect(0);
     assert_eq!(output.stderr, "warning: 2 records of `data/a.jsonl` will never be applied\n");
     let view: RollbackView = serde_json::from_str(&output.stdout).expect("a view");
@@ -399,7 +399,7 @@ fn start_and_end_are_positions_of_any_number_of_inputs() {
 }
 
 #[test]
-fn what_is_no_position_is_refused_and_nothing_is_written() {
+fn an_invalid_position_is_refused_and_nothing_is_written() {
     let env = finished_job();
     let cases = [
         ("data/a.jsonl", 2, "expected PARTITION=POSITION"),

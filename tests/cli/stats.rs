@@ -53,7 +53,7 @@ fn view(env: &Env, arguments: &[&str], status: i32) -> View {
     serde_json::from_str(&env.run(arguments).expect(status).stdout).expect("a view")
 }
 
-/// The objects of each checkpoint with their sizes, as the files say.
+/// The objects of each checkpoint with their sizes, as the files state them.
 fn objects(env: &Env, checkpoints: u64) -> Vec<BTreeMap<String, u64>> {
     let of = |sequence: u64| {
         let sums = env.read(&format!("s/checkpoints/{sequence:08}/SHA256SUMS"));
@@ -108,7 +108,7 @@ fn the_table_and_the_totals_fit_a_terminal() {
 }
 
 #[test]
-fn a_checkpoint_that_can_not_be_read_is_a_line_and_what_is_unused_is_not_known() {
+fn a_checkpoint_that_cannot_be_read_is_a_line_and_unused_bytes_are_unknown() {
     let env = env();
     three_checkpoints(&env.path("s"));
     env.write("s/checkpoints/00000002/manifest.yaml", "format: 1\n\u{1b}[2J");
@@ -121,7 +121,7 @@ fn a_checkpoint_that_can_not_be_read_is_a_line_and_what_is_unused_is_not_known()
 }
 
 #[test]
-fn an_empty_store_has_totals_of_nothing() {
+fn an_empty_store_has_totals_of_zero() {
     let env = env();
     StoreBuilder::keyed(&env.path("s"));
     let view = view(&env, &["stats", "s", "--json"], 0);

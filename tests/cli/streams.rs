@@ -4,7 +4,7 @@ use crate::support::Env;
 
 #[test]
 fn a_closed_pipe_ends_the_program_quietly_with_the_code_it_would_have_had() {
-    // `sleep` lets the reader be gone before the first word.
+    // `sleep` gives the reader time to close before the first word.
     for line in ["completions bash", "--help", "completions zsh --json"] {
         let output = Env::new().shell(&format!("{{ sleep 0.2; ckpt {line}; echo $? >status; }} | true; cat status"));
         assert_eq!((output.stdout.as_str(), output.stderr.as_str()), ("0\n", ""), "{line}");
@@ -23,7 +23,7 @@ fn a_full_disk_is_an_error() {
 }
 
 #[test]
-fn closed_streams_are_no_reason_to_fail_or_to_panic() {
+fn closed_streams_cause_no_failure_or_panic() {
     let env = Env::new();
     env.shell("ckpt completions bash >&-").expect(0);
     env.shell("ckpt no-such-verb 2>&-").expect(2);
@@ -31,7 +31,7 @@ fn closed_streams_are_no_reason_to_fail_or_to_panic() {
 }
 
 #[test]
-fn color_is_for_terminals_and_for_those_who_ask() {
+fn color_is_for_terminals_and_on_request() {
     let mut env = Env::new();
     let red = "\u{1b}[1;31merror:\u{1b}[0m ";
     assert!(env.run_on_terminal(&["x"]).text.starts_with(red));

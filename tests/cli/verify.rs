@@ -1,4 +1,4 @@
-//! `ckpt verify`: each kind of damage at each place, and exactly what is found.
+//! `ckpt verify`: each kind of damage in each place, and exactly what it finds.
 
 use std::fs;
 use std::path::PathBuf;
@@ -181,7 +181,7 @@ impl Damage {
 }
 
 #[test]
-fn each_damage_at_each_place_is_found_as_what_it_is() {
+fn each_kind_of_damage_in_each_place_is_identified() {
     use Damage::*;
     use Place::*;
     let cases: &[(Place, &[Damage], &str, &[u64])] = &[
@@ -219,7 +219,7 @@ fn each_damage_at_each_place_is_found_as_what_it_is() {
             damage.strike(env.path("s").join(&path));
             for depth in [&["s"][..], &["s", "--deep"]] {
                 let (mut found, status) = findings(&env, depth);
-                // What a link points to now lies in the store too.
+                // What a link points to is now in the store too.
                 found.retain(|line| !line.contains(".moved"));
                 let expected = format!("{code} {path} {checkpoints:?}");
                 assert_eq!((found, status), (vec![expected], 1), "{place:?} {damage:?} {depth:?}");
@@ -260,7 +260,7 @@ fn a_manifest_that_was_changed_with_care_is_found() {
         assert_eq!(findings(&env, &["s"]), (vec![expected.clone()], 1));
         assert_eq!(findings(&env, &[&format!("s@{number}")]), (vec![expected], 1));
 
-        // With the list changed as well only the checkpoint after it knows better; nobody speaks against the newest.
+        // With the list changed as well, only the next checkpoint knows better; nothing contradicts the newest.
         let text = env.read(&path);
         let sums = format!("s/checkpoints/{number:08}/SHA256SUMS");
         let list = env.read(&sums);
@@ -287,7 +287,7 @@ fn the_manifest_of_another_checkpoint_or_store_is_misplaced() {
 }
 
 #[test]
-fn a_checkpoint_that_was_removed_leaves_a_gap_and_what_only_it_needed() {
+fn a_removed_checkpoint_leaves_a_gap_and_the_objects_that_only_it_needed() {
     let env = Env::new();
     three_checkpoints(&env.path("s"));
     let index = Place::Index(1).path(&env);
@@ -301,17 +301,17 @@ fn a_checkpoint_that_was_removed_leaves_a_gap_and_what_only_it_needed() {
 }
 
 #[test]
-fn a_checkpoint_that_was_pruned_is_told_from_one_that_is_lost() {
+fn a_pruned_checkpoint_is_distinguished_from_a_lost_one() {
     let mut env = Env::new();
     env.at("2026-11-22T15:00:00Z");
     three_checkpoints(&env.path("s"));
     env.run(&["prune", "s", "--keep-last", "1", "--yes"]).expect(0);
     let gone = vec!["parent-gone checkpoints/00000003/manifest.yaml [3]".to_owned()];
-    assert_eq!(findings(&env, &["s"]), (gone.clone(), 0), "what can be brought back is not unused");
+    assert_eq!(findings(&env, &["s"]), (gone.clone(), 0), "what can be brought back does not count as unused");
     assert_eq!(findings(&env, &["s@3"]), (gone, 0));
     fs::remove_dir_all(env.path("s/history")).expect("removed");
     assert_eq!(findings(&env, &["s"]), (vec!["chain-gap checkpoints/00000003/manifest.yaml [2]".to_owned()], 1));
-    // Another checkpoint of that number was pruned.
+    // The history records the prune of another checkpoint with that number.
     env.run(&["prune", "s", "--keep-last", "1", "--yes"]).expect(0);
     let event = env.read("s/history/00000001.yaml");
     let digest = regex::Regex::new("sha256: [0-9a-f]{64}").expect("well formed");
@@ -321,7 +321,7 @@ fn a_checkpoint_that_was_pruned_is_told_from_one_that_is_lost() {
 }
 
 #[test]
-fn what_is_no_part_of_a_store_is_a_note() {
+fn a_stray_file_is_a_note() {
     let env = Env::new();
     three_checkpoints(&env.path("s"));
     for file in [
@@ -355,7 +355,7 @@ fn what_is_no_part_of_a_store_is_a_note() {
 }
 
 #[test]
-fn a_store_that_can_not_be_looked_at_is_no_answer() {
+fn a_store_that_cannot_be_read_is_an_error_not_an_answer() {
     let env = Env::new();
     env.run(&["verify", "s"]).expect(10);
     three_checkpoints(&env.path("s"));
@@ -415,7 +415,7 @@ fn deep_finds_rows_that_were_written_wrong() {
 }
 
 #[test]
-fn what_is_wrong_in_a_longer_chain_hides_nothing_of_a_shorter_one() {
+fn damage_in_a_longer_chain_hides_no_damage_in_a_shorter_one() {
     let env = Env::new();
     let mut builder = StoreBuilder::keyed(&env.path("s"));
     let mut first = builder.draft(&[("ann", Some(1))]);
@@ -473,7 +473,7 @@ fn a_job_without_a_key_is_verified_by_its_partitions() {
 }
 
 #[test]
-fn a_line_says_where_what_and_what_next_and_the_last_what_is_left() {
+fn a_finding_says_where_what_and_what_next_and_the_last_line_what_is_intact() {
     let env = Env::new();
     three_checkpoints(&env.path("s"));
     let output = env.run(&["verify", "s"]).expect(0);
@@ -495,7 +495,7 @@ fn a_line_says_where_what_and_what_next_and_the_last_what_is_left() {
 }
 
 #[test]
-fn names_found_in_a_store_can_not_write_to_the_terminal() {
+fn names_found_in_a_store_cannot_write_to_the_terminal() {
     let env = Env::new();
     three_checkpoints(&env.path("s"));
     env.write("s/a\u{1b}[2J\nb", "x");
@@ -503,7 +503,7 @@ fn names_found_in_a_store_can_not_write_to_the_terminal() {
     assert!(output.stdout.starts_with("note: foreign-file: `a\\u{1b}[2J\\nb`\n"), "{output}");
 }
 
-/// Verifies with `--json` and returns what it says, and the exit code.
+/// Verifies with `--json` and returns the document, and the exit code.
 fn view(env: &Env, arguments: &[&str]) -> (View, i32) {
     let arguments: Vec<&str> = ["verify", "--json"].into_iter().chain(arguments.iter().copied()).collect();
     let output = env.run(&arguments);
@@ -511,7 +511,7 @@ fn view(env: &Env, arguments: &[&str]) -> (View, i32) {
 }
 
 #[test]
-fn a_sample_reads_another_part_each_day_and_only_looks_for_the_others() {
+fn a_sample_reads_a_different_part_each_day_and_only_checks_that_the_rest_exists() {
     let mut env = Env::new();
     three_checkpoints(&env.path("s"));
     let path = Place::Base.path(&env);
@@ -529,17 +529,17 @@ fn a_sample_reads_another_part_each_day_and_only_looks_for_the_others() {
     Damage::Delete.strike(env.path("s").join(&path));
     let everywhere = (10..17)
         .filter(|day| env.at(&format!("2026-11-{day}T12:00:00Z")).run(&["verify", "s", "--sample", "1/7"]).status == 1);
-    assert_eq!(everywhere.count(), 7, "what is not there is found every day");
+    assert_eq!(everywhere.count(), 7, "what is missing is found every day");
     for wrong in ["7", "2/7", "1/0", "1/1000", "1/x"] {
         env.run(&["verify", "s", "--sample", wrong]).expect(2);
     }
 }
 
 #[test]
-fn a_time_is_spent_on_what_was_not_read_for_longest() {
+fn a_time_budget_is_spent_on_what_was_read_least_recently() {
     let mut env = Env::new();
     three_checkpoints(&env.path("s"));
-    // No time at all reads nothing, and remembers nothing.
+    // No time at all reads nothing and remembers nothing.
     let (none, status) = view(env.at("2026-11-22T12:00:00Z"), &["s", "--for", "0s", "--state", "seen.json"]);
     assert_eq!((none.targets[0].unread, none.targets[0].read_bytes, status), (12, 0, 0));
     let (all, _) = view(&env, &["s", "--for", "1h", "--state", "seen.json"]);
@@ -549,7 +549,7 @@ fn a_time_is_spent_on_what_was_not_read_for_longest() {
     let times = memory["replicas"][&store].as_object().expect("the replica").clone();
     assert_eq!(times.len(), 12);
     assert!(times.values().all(|time| time == "2026-11-22T12:00:00Z"));
-    // What is damaged is not remembered as read, and what nobody needs any more is forgotten.
+    // Damaged files are not remembered as read, and files that nothing needs any longer are forgotten.
     let path = Place::LastDelta.path(&env);
     Damage::Flip.strike(env.path("s").join(&path));
     assert_eq!(view(env.at("2026-11-23T12:00:00Z"), &["s", "--for", "1h", "--state", "seen.json"]).1, 1);
@@ -566,7 +566,7 @@ fn a_time_is_spent_on_what_was_not_read_for_longest() {
 }
 
 #[test]
-fn a_repair_says_what_it_did_and_what_it_could_not_do() {
+fn a_repair_reports_what_it_did_and_what_it_could_not_do() {
     let env = Env::new();
     three_checkpoints(&env.path("s"));
     let (sums, base) = (Place::Sums(2).path(&env), Place::Base.path(&env));
@@ -594,7 +594,7 @@ fn a_repair_says_what_it_did_and_what_it_could_not_do() {
 }
 
 #[test]
-fn json_says_what_is_lost_and_since_when() {
+fn json_shows_what_is_lost_and_since_when() {
     let lost = |place: Place| {
         let env = Env::new();
         three_checkpoints(&env.path("s"));

@@ -1,4 +1,4 @@
-//! What people and programs do to a store that is there.
+//! What people and programs do to an existing store.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -34,7 +34,7 @@ fn now() -> Timestamp {
     "2026-11-23T12:00:00Z".parse().expect("a time")
 }
 
-/// Makes a store of six checkpoints that share segments, fold bases and have a tombstone, on so many disks.
+/// Makes a store of six checkpoints that share segments, fold bases and have a tombstone, with one replica per disk.
 fn built(disks: usize) -> (StoreBuilder, Vec<Disk>, Copies) {
     let disks: Vec<Disk> = (0..disks).map(|_| Disk::new()).collect();
     let mut builder = StoreBuilder::on(calm(&disks), 8, 3, Routing::KeyHash);
@@ -46,7 +46,7 @@ fn built(disks: usize) -> (StoreBuilder, Vec<Disk>, Copies) {
     builder.commit(&[("bob", Some(8))]);
     builder.commit(&[("eve", Some(9))]);
     let copies = copies(&builder.store);
-    // What was committed lasts: the tests begin after a clean start.
+    // What was committed is durable: the tests begin after a clean start.
     let disks = disks.iter().map(|disk| disk.after_power_failure(Survival::None)).collect();
     (builder, disks, copies)
 }
@@ -70,22 +70,23 @@ fn prune_at(storages: Vec<Arc<dyn Storage>>, request: &Request, now: Timestamp) 
 }
 
 #[test]
-fn a_prune_with_and_without_grace_time() {
+fn a_prune_with_and_without_a_grace_period() {
     for (name, grace) in [("prune", Duration::ZERO), ("prune with grace", DAY)] {
         let (_, before, copies) = built(2);
         let operation = |storages| prune_at(storages, &last(2, grace), now());
-        Story { name, before, operation: &operation, copies: &copies, kept: BTreeSet::from([5, 6]), sample: 24 }.tell();
+        Story { name, before, operation: &operation, copies: &copies, kept: BTreeSet::from([5, 6]), sample: 24 }
+            .try_all();
     }
 }
 
 #[test]
-fn the_end_of_a_grace_time() {
+fn the_end_of_a_grace_period() {
     let (_, before, copies) = built(2);
     prune_at(calm(&before), &last(2, DAY), now()).expect("pruned");
     let later = now() + SignedDuration::from_hours(25);
     let operation = |storages| prune_at(storages, &last(2, Duration::ZERO), later);
     let name = "end of the grace time";
-    Story { name, before, operation: &operation, copies: &copies, kept: BTreeSet::from([5, 6]), sample: 24 }.tell();
+    Story { name, before, operation: &operation, copies: &copies, kept: BTreeSet::from([5, 6]), sample: 24 }.try_all();
 }
 
 #[test]
@@ -101,7 +102,7 @@ fn an_undo() {
         apply_undo(&store, &plan, HOLDER, now(), &Silent).map_err(text)
     };
     Story { name: "undo", before, operation: &operation, copies: &copies, kept: BTreeSet::from([5, 6]), sample: 24 }
-        .tell();
+        .try_all();
 }
 
 #[test]
@@ -123,12 +124,12 @@ fn a_rollback_with_and_without_another_position() {
             }
             let plan = plan_rollback(&store, Sequence(3), positions, now()).map_err(text)?;
             match apply_rollback(&store, &plan, HOLDER, &Silent) {
-                Err(error @ RestoreError::Moved { .. }) => panic!("nobody else is there: {error}"),
+                Err(error @ RestoreError::Moved { .. }) => panic!("nothing else uses the store: {error}"),
                 done => done.map_err(text).map(drop),
             }
         };
         let kept = (1..=6).collect();
-        Story { name, before, operation: &operation, copies: &copies, kept, sample: 24 }.tell();
+        Story { name, before, operation: &operation, copies: &copies, kept, sample: 24 }.try_all();
     }
 }
 
@@ -155,7 +156,7 @@ fn a_repair() {
         }
         repair::apply(&store, &plan, &Silent).into_iter().try_for_each(|outcome| outcome.result.map_err(text))
     };
-    // What is damaged on one disk is whole on the other: each is looked at alone only when all is done.
+    // What is damaged on one disk is whole on the other: each is looked at by itself only when everything is done.
     let mut random = Random(seed(0x5eed));
     let after = |disks: &[Disk], survival| -> Vec<Disk> {
         disks.iter().map(|disk| disk.after_power_failure(survival)).collect()
@@ -179,23 +180,24 @@ fn a_repair() {
             _ => tally.full += 1,
         }
         let disks: Vec<Disk> = disks.iter().map(|disk| aftermath.of(disk)).collect();
-        // The good copy is as it was, whatever happens to the other.
+        // The good copy is unchanged, whatever happens to the other.
         super::check_disks(&disks[..1], &copies, &context);
         operation(open(&disks, &Process::default())).unwrap_or_else(|error| panic!("{context}, then again: {error}"));
         for survival in [Survival::All, Survival::None] {
             let left = after(&disks, survival);
             let context = format!("{context}, done again, then {survival:?}");
-            // What a repair that died has healed need not last, though the next one found it whole: it is found again.
+            // What a repair that died has healed need not be durable, even though the next repair found it whole: it is
+            // found again.
             operation(open(&left, &Process::default())).unwrap_or_else(|error| panic!("{context}: {error}"));
             super::check_disks(&left, &copies, &context);
             super::assert_same(&super::contents(&left), &expected, &context);
         }
     }
-    tally.tell("repair", process.changes(), process.calls());
+    tally.print("repair", process.changes(), process.calls());
 }
 
 #[test]
-fn a_copy_to_a_new_place_and_to_one_that_has_some() {
+fn a_copy_to_a_new_place_and_to_one_that_has_some_checkpoints() {
     let (builder, _, copies) = built(1);
     for (name, there) in [("copy", vec![]), ("copy of the rest", vec![2, 3])] {
         let target = Disk::new();
@@ -212,12 +214,12 @@ fn a_copy_to_a_new_place_and_to_one_that_has_some() {
         let all = builder.store.sequences().expect("listed");
         let operation = |mut storages: Vec<Arc<dyn Storage>>| copy(storages.remove(0), &all);
         let (before, kept) = (vec![target.after_power_failure(Survival::None)], there.into_iter().collect());
-        Story { name, before, operation: &operation, copies: &copies, kept, sample: 24 }.tell();
+        Story { name, before, operation: &operation, copies: &copies, kept, sample: 24 }.try_all();
     }
 }
 
 #[test]
-fn the_catching_up_of_a_place_that_is_behind_and_of_a_new_one() {
+fn catching_up_a_replica_that_is_behind_and_a_new_one() {
     let (_, before, copies) = built(2);
     for number in [5, 6] {
         for name in ["manifest.yaml", "SHA256SUMS"] {
@@ -236,11 +238,11 @@ fn the_catching_up_of_a_place_that_is_behind_and_of_a_new_one() {
     };
     let kept = (1..=6).collect();
     let before = vec![before[0].clone(), before[1].clone(), Disk::new()];
-    Story { name: "catch-up", before, operation: &operation, copies: &copies, kept, sample: 16 }.tell();
+    Story { name: "catch-up", before, operation: &operation, copies: &copies, kept, sample: 16 }.try_all();
 }
 
 #[test]
-fn pins_that_are_set_changed_and_taken_away() {
+fn pins_that_are_set_changed_and_removed() {
     let (builder, before, copies) = built(2);
     drop(builder);
     let open = |storages| Store::open(storages).map_err(text);
@@ -254,7 +256,7 @@ fn pins_that_are_set_changed_and_taken_away() {
     for (name, operation) in all {
         let kept = (1..=6).collect();
         let before = before.iter().map(Disk::after_death).collect();
-        Story { name, before, operation, copies: &copies, kept, sample: 16 }.tell();
+        Story { name, before, operation, copies: &copies, kept, sample: 16 }.try_all();
     }
 }
 
@@ -292,11 +294,11 @@ fn requests_and_their_answers_disturb_nothing() {
         story.act(&disks, &Process::default()).unwrap_or_else(|error| panic!("{context}: {error}"));
         story.check(&super::after(&disks, super::Aftermath::PowerFailure(Survival::None)), &context);
     }
-    tally.tell(name, process.changes(), process.calls());
+    tally.print(name, process.changes(), process.calls());
 }
 
 #[test]
-fn the_log_of_attempts_keeps_every_line_that_was_written_and_goes_on_after_a_torn_one() {
+fn the_log_of_attempts_keeps_every_written_line_and_continues_after_a_torn_one() {
     let (_, before, _) = built(2);
     let attempt = || Attempt {
         number: 0,
@@ -349,5 +351,5 @@ fn the_log_of_attempts_keeps_every_line_that_was_written_and_goes_on_after_a_tor
         let again = numbers(&disks);
         assert!(again.iter().copied().eq(1..=found.len() as u64 + 4), "{context}: {found:?}, then {again:?}");
     }
-    tally.tell("log of attempts", process.changes(), process.calls());
+    tally.print("log of attempts", process.changes(), process.calls());
 }

@@ -1,4 +1,5 @@
-//! Whole runs, with all their threads: commits with deltas and folding, replicas, publication, recovery and the log of attempts.
+//! Whole runs, with all their threads: commits with deltas and folding, replicas, publication, recovery and the log of
+//! attempts.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -27,7 +28,7 @@ use crate::support::Env;
 use crate::support::random::{Random, seed};
 use crate::support::simulated::{Disk, Fault, Process, Survival};
 
-/// Files of the input: each is a block, so that there is a place for a cut after each.
+/// The number of input files: each is a block, so a cut is possible after each.
 const FILES: usize = 64;
 
 /// Writes the input, which has bad records and changes keys over and over.
@@ -46,7 +47,8 @@ fn write_input(env: &Env) {
     }
 }
 
-/// Counts and sums, and takes its time over each record, so that there are checkpoints meanwhile however busy the machine is.
+/// Counts and sums, and takes its time over each record, so that there are checkpoints meanwhile however busy the
+/// machine is.
 #[derive(Debug)]
 struct Slow {
     fields: Vec<FieldPath>,
@@ -88,7 +90,7 @@ impl Processor for Slow {
     }
 }
 
-/// What a run tells, without anybody who listens.
+/// What a run reports, without anyone listening.
 struct Silence;
 
 impl Observer for Silence {
@@ -121,7 +123,7 @@ pub fn run_job(
         random: [7; 16],
         processors: Processors::default().with("slow", Slow::make),
         storages: StorageOpener::new(move |path| {
-            let name = path.file_name().expect("it has a name").to_string_lossy().into_owned();
+            let name = path.file_name().expect("the file has a name").to_string_lossy().into_owned();
             Arc::clone(&opened[&name])
         }),
         environment: Vec::new(),
@@ -129,11 +131,11 @@ pub fn run_job(
     run(&job, &options, control, &Silence)
 }
 
-/// What there is at the end of a job: the rows of the latest checkpoint, and the files that were written.
+/// What remains at the end of a job: the rows of the latest checkpoint, and the files that were written.
 #[derive(Debug, PartialEq, Eq)]
 struct End {
     rows: Rows,
-    /// Rows that were published, by key; for files of changes, what they come to.
+    /// Rows that were published, by key; for files of changes, their net effect.
     published: BTreeMap<String, serde_json::Value>,
     bad: String,
 }
@@ -144,7 +146,7 @@ fn end(directory: &Path, disks: &[Disk], context: &str) -> End {
     let latest = store.latest().expect("whole").expect("a checkpoint");
     assert!(latest.manifest.ended, "{context}");
     let staged = fs::read_dir(directory.join("out")).expect("a directory").map(|entry| entry.expect("listed").path());
-    assert_eq!(staged.filter(|path| is_hidden(path)).count(), 0, "{context}: nothing that was written aside is left");
+    assert_eq!(staged.filter(|path| is_hidden(path)).count(), 0, "{context}: no staged output is left");
     End {
         rows: super::rows(&store, latest.manifest.sequence),
         published: published(&directory.join("out"), context),
@@ -152,8 +154,8 @@ fn end(directory: &Path, disks: &[Disk], context: &str) -> End {
     }
 }
 
-/// Tries faults at every place of a run, and of the run after it.
-fn tell(name: &str, checkpoint: &str, output: &str, places: usize, sample: usize) {
+/// Tries faults at every point of a run, and of the run after it.
+fn try_faults(name: &str, checkpoint: &str, output: &str, places: usize, sample: usize) {
     let env = Env::in_memory();
     write_input(&env);
     let mut random = Random(seed(0x5eed));
@@ -164,7 +166,7 @@ fn tell(name: &str, checkpoint: &str, output: &str, places: usize, sample: usize
         data.display()
     );
     let fresh = || -> Vec<Disk> { (0..places).map(|_| Disk::new()).collect() };
-    // How many checkpoints there are in time depends on how busy the machine is.
+    // How many checkpoints are taken in time depends on how busy the machine is.
     let undisturbed = |number: u64| {
         let (disks, calm, directory) = (fresh(), Process::default(), env.path(&format!("calm-{number}")));
         run_job(&directory.join("job.yaml"), &text, &disks, &calm, &Control::default())
@@ -175,7 +177,7 @@ fn tell(name: &str, checkpoint: &str, output: &str, places: usize, sample: usize
     let (checkpoints, calm, expected) =
         (0..3).map(undisturbed).max_by_key(|(checkpoints, ..)| *checkpoints).expect("three");
     println!("{name}: {checkpoints} checkpoints");
-    assert!(checkpoints >= 2, "there is little to be cut short: {checkpoints} checkpoints");
+    assert!(checkpoints >= 2, "{checkpoints} checkpoints are too few to interrupt");
     let mut tally = Tally::default();
     let trials = trials(calm.changes(), calm.calls(), sample, &mut random);
     for (number, (fault, aftermath)) in trials.into_iter().enumerate() {
@@ -211,24 +213,25 @@ fn tell(name: &str, checkpoint: &str, output: &str, places: usize, sample: usize
         assert!(found == expected, "{context}: {found:?}\nexpected {expected:?}");
         let _ = fs::remove_dir_all(&directory);
     }
-    tally.tell(name, calm.changes(), calm.calls());
+    tally.print(name, calm.changes(), calm.calls());
 }
 
-/// Returns what is left after a death. Every checkpoint that lasts is there, but for older ones that were pruned, and holds what it held.
+/// Returns what is left after a death. Every durable checkpoint exists, except older ones that were pruned, and holds
+/// what it held.
 #[track_caller]
 fn check_after(disks: &[Disk], aftermath: Aftermath, context: &str) -> Vec<Disk> {
-    let lasting = check_disks(&after(disks, Aftermath::PowerFailure(Survival::None)), &Copies::new(), context);
+    let durable = check_disks(&after(disks, Aftermath::PowerFailure(Survival::None)), &Copies::new(), context);
     let left = after(disks, aftermath);
     let there = check_disks(&left, &committed(disks), context);
-    let newest = lasting.last().copied();
+    let newest = durable.last().copied();
     assert!(there.last().copied() >= newest, "{context}: checkpoint {newest:?} is lost: {there:?}");
     // A prune may take the older ones at any time.
     let is_pruned = disks[0].files().keys().any(|name| name.contains("history/0000"));
-    assert!(is_pruned || there.is_superset(&lasting), "{context}: {lasting:?} were committed, {there:?} are there");
+    assert!(is_pruned || there.is_superset(&durable), "{context}: {durable:?} are durable, but only {there:?} exist");
     left
 }
 
-/// Returns full copies of the checkpoints that a dead process has left: they are never another again.
+/// Returns full copies of the checkpoints that a dead process left: their content never changes again.
 fn committed(disks: &[Disk]) -> Copies {
     let mut all = Copies::new();
     for disk in disks {
@@ -241,15 +244,15 @@ fn committed(disks: &[Disk]) -> Copies {
 
 #[test]
 fn a_run_with_one_file_at_its_end() {
-    tell("run", "records: 120", "emit: final", 1, 12);
+    try_faults("run", "records: 120", "emit: final", 1, 12);
 }
 
 #[test]
 fn a_run_with_a_replica_and_a_file_of_changes_for_each_checkpoint() {
-    tell("run with a replica and changes", "replicas: [b], records: 60", "emit: changes", 2, 12);
+    try_faults("run with a replica and changes", "replicas: [b], records: 60", "emit: changes", 2, 12);
 }
 
 #[test]
 fn a_run_that_keeps_few_checkpoints() {
-    tell("run with keep", "keep: {last: 1, grace: 0s}, records: 60", "emit: final", 1, 12);
+    try_faults("run with keep", "keep: {last: 1, grace: 0s}, records: 60", "emit: final", 1, 12);
 }

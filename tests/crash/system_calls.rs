@@ -1,11 +1,12 @@
 //! Crashes and failures of real processes on real files, call by call.
 //!
-//! `strace` is the witness and the culprit: it records what a command does to its files, kills it at a call, or makes a call fail. From the record are built all the
-//! states that a killed process or a power failure may leave after each call ([`trace`](super::trace) has the fault model); the command is
-//! done again on each, and has to end as if undisturbed.
+//! `strace` both watches and interferes: it records what a command does to its files, kills it at a call, or makes a
+//! call fail. From the record, the tests build all the states that a killed process or a power failure may leave after
+//! each call ([`trace`](super::trace) has the fault model); the command is run again on each, and must end as if
+//! nothing had interrupted it.
 //!
-//! Without `strace`, or where it must not trace, these tests do nothing, unless `CKPT_REQUIRE_STRACE` is 1. By default each tries a sample, chosen by `CKPT_SEED`;
-//! `CKPT_FAULTS=all` tries everything.
+//! Without `strace`, or where it is not allowed to trace, these tests do nothing, unless `CKPT_REQUIRE_STRACE` is 1. By
+//! default each tries a sample, chosen by `CKPT_SEED`; `CKPT_FAULTS=all` tries everything.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -32,13 +33,13 @@ type End = BTreeMap<String, Vec<u8>>;
 struct Scenario<'a> {
     name: &'a str,
     arguments: &'a [&'a str],
-    /// The stores that are intact before, and so at every moment.
+    /// The stores that are intact before the command, and therefore at every moment.
     intact: &'a [&'a str],
-    /// Does it again, as far as it is not done, and returns what counts.
+    /// Runs it again, as far as it is not done, and returns what counts.
     finish: &'a dyn Fn(&Env, &str) -> End,
 }
 
-/// Finds `strace`, if it is there and may trace.
+/// Finds `strace`, if it is installed and allowed to trace.
 fn strace() -> Option<PathBuf> {
     let paths = std::env::var_os("PATH").unwrap_or_default();
     let found = std::env::split_paths(&paths).map(|dir| dir.join("strace")).find(|path| path.is_file());
@@ -57,7 +58,7 @@ fn strace() -> Option<PathBuf> {
     found
 }
 
-/// Runs the binary below `strace`.
+/// Runs the binary under `strace`.
 fn traced(strace: &Path, env: &Env, options: &[&str], arguments: &[&str]) -> Output {
     let plain = env.command(arguments);
     let mut command = Command::new(strace);
@@ -77,12 +78,12 @@ fn record(strace: &Path, env: &Env, arguments: &[&str]) -> (Vec<Call>, String, i
     let options = ["-y", "-xx", "-s", "4000000", "-o", log.to_str().expect("UTF-8"), "-e", &trace];
     let output = traced(strace, env, &options, arguments);
     let log = fs::read_to_string(log).expect("a log");
-    let calls = trace::parse(&log, &env.dir().canonicalize().expect("it is there"));
+    let calls = trace::parse(&log, &env.dir().canonicalize().expect("the directory exists"));
     assert!(calls.len() > 10, "{output}: {calls:?}");
     (calls, log, output.status)
 }
 
-/// Makes sure that stores which were intact are.
+/// Checks that stores that were intact still are.
 fn check_intact(env: &Env, stores: &[&str], context: &str) {
     for name in stores {
         match Store::open(vec![Arc::new(LocalStorage::new(env.path(name)))]) {
@@ -96,7 +97,7 @@ fn check_intact(env: &Env, stores: &[&str], context: &str) {
                 let place = env.path(name);
                 let files = if place.is_dir() { tree(&place) } else { BTreeMap::new() };
                 let committed = files.keys().find(|path| path.starts_with("checkpoints/") && !is_temporary(path));
-                assert_eq!(committed, None, "{context}: {name} has a checkpoint and is no store");
+                assert_eq!(committed, None, "{context}: {name} has a checkpoint but is not a store");
             }
             Err(error) => panic!("{context}: {name}: {error}"),
         }
@@ -157,7 +158,7 @@ fn disturb_everywhere(strace: &Path, env: &Env, system: &FileSystem, scenario: &
     system.write(env.dir(), Survival::All);
     let (_, log, status) = record(strace, env, scenario.arguments);
     let expected = (scenario.finish)(env, &format!("{}: undisturbed", scenario.name));
-    // strace counts the calls of each thread by itself.
+    // strace counts the calls of each thread separately.
     let mut counts: BTreeMap<(&str, &str), usize> = BTreeMap::new();
     for line in log.lines().filter(|line| !line.contains("<... ")) {
         if let Some((process, (name, _))) =
@@ -198,7 +199,8 @@ fn disturb_everywhere(strace: &Path, env: &Env, system: &FileSystem, scenario: &
             other if other == status => {}
             _ => {
                 failed += 1;
-                // strace strikes each thread once. When the answer itself can not be written, there is nowhere to say so.
+                // strace strikes each thread once. When the answer itself cannot be written, the command has no way to
+                // report that.
                 let directory = env.dir().display().to_string();
                 let is_ours =
                     log.lines().filter(|line| line.contains("(INJECTED)")).all(|line| line.contains(&directory));
@@ -214,7 +216,8 @@ fn disturb_everywhere(strace: &Path, env: &Env, system: &FileSystem, scenario: &
     println!("{}: {} faults; {killed} kills, {failed} errors", scenario.name, trials.len());
 }
 
-/// Makes a directory with a job: an input in several files, bad records, a replica, a file of changes for each checkpoint.
+/// Creates a directory with a job: an input in several files, bad records, a replica, a file of changes for each
+/// checkpoint.
 fn job() -> Env {
     let env = Env::in_memory();
     for file in 0..12_u64 {
@@ -237,7 +240,7 @@ fn job() -> Env {
     env
 }
 
-/// Runs the job to its end, and returns its state and all that it has published.
+/// Runs the job to its end, and returns its state and everything that it published.
 fn finish_run(env: &Env, context: &str) -> End {
     let output = env.run(&["run", "job.yaml", "--quiet"]);
     assert_eq!(output.status, 3, "{context}, then again: {output}");
@@ -245,7 +248,7 @@ fn finish_run(env: &Env, context: &str) -> End {
     let open = |name: &str| Store::open(vec![Arc::new(LocalStorage::new(env.path(name)))]).expect("a store");
     let latest = |store: &Store| store.latest().expect("whole").expect("a checkpoint");
     let (a, b) = (open("stores/a"), open("stores/b"));
-    assert_eq!(latest(&a).sha256, latest(&b).sha256, "{context}: the places are not equal");
+    assert_eq!(latest(&a).sha256, latest(&b).sha256, "{context}: the replicas differ");
     let state = format!("{:?}", rows(&a, latest(&a).manifest.sequence));
     let published = format!("{:#?}", published(&env.path("results/out"), context));
     let bad = fs::read(env.path("dead/letters/bad.jsonl")).expect("there are bad records");
@@ -269,12 +272,12 @@ fn a_run_after_a_crash_at_any_call() {
 }
 
 #[test]
-fn a_run_that_goes_on_from_a_killed_one_after_a_power_failure_at_any_call() {
+fn a_run_that_resumes_after_a_killed_one_and_a_power_failure_at_any_call() {
     let Some(strace) = strace() else { return };
     let env = job();
     let mut system = FileSystem::load(env.dir());
     let (calls, _, _) = record(&strace, &env, RUN.arguments);
-    // Nothing of what the first has left unflushed is flushed by its death.
+    // The death of the first run flushes nothing that it left unflushed.
     let mut random = Random(seed(0x5eed));
     let count = calls.len() / 4 + random.below(calls.len() as u64 / 2) as usize;
     calls[..count].iter().for_each(|call| system.apply(call));
@@ -288,7 +291,7 @@ fn a_run_that_is_killed_or_refused_at_calls() {
     disturb_everywhere(&strace, &env, &FileSystem::load(env.dir()), &RUN, 30);
 }
 
-/// Makes a store in two places, with deltas, a folded base and a tombstone.
+/// Creates a store with two replicas, with deltas, a folded base and a tombstone.
 fn stores() -> Env {
     let env = Env::in_memory();
     let mut builder = StoreBuilder::keyed(&env.path("a"));
@@ -305,7 +308,7 @@ fn stores() -> Env {
     env
 }
 
-/// Returns what counts of stores: no locks, no leftovers, nothing that only explains.
+/// Returns what counts in stores: no locks, no leftovers, nothing that is only explanatory.
 fn contents(env: &Env, stores: &[&str]) -> End {
     let mut end = End::new();
     for store in stores {
@@ -345,7 +348,7 @@ fn finish_restore(env: &Env, context: &str) -> End {
     if !list.contains("\"trigger\": \"restore\"") && !list.contains("\"trigger\":\"restore\"") {
         again(env, RESTORE, context);
     }
-    // One place may have it alone.
+    // It may be in one replica only.
     again(env, &["verify", "a", "--repair", "--quiet"], context);
     check_intact(env, &["a", "b"], context);
     let open = |name: &str| Store::open(vec![Arc::new(LocalStorage::new(env.path(name)))]).expect("a store");
@@ -382,7 +385,7 @@ fn finish_repair(env: &Env, context: &str) -> End {
     contents(env, &["a", "b"])
 }
 
-/// Damages files of every kind in the first place.
+/// Damages files of every kind in the first replica.
 fn damage(env: &Env) {
     fs::remove_dir_all(env.path("a/checkpoints/00000002")).expect("removed");
     env.write("a/checkpoints/00000003/manifest.yaml", "damaged");

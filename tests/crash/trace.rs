@@ -1,14 +1,18 @@
-//! What a real process did to its files, as `strace` has seen it, and what a disk may hold of that.
+//! What a real process did to its files, as recorded by `strace`, and what a disk may hold of that.
 //!
 //! # The fault model
 //!
-//! POSIX promises little, and this takes away all the rest. When only the process dies, every call that it has completed is seen. When the power fails:
+//! POSIX promises little, and this model takes away the rest. When only the process dies, the effect of every completed
+//! call is seen. When the power fails:
 //!
-//! - The bytes of a file last as they were at its latest `fsync` or `fdatasync`. What was written since is there, is lost, or is torn at any byte,
-//!   with or without zeros up to the size that it would have had. A file that was never flushed may be empty.
-//! - The names in a directory last as they were at its latest `fsync`. Of what was made, renamed or removed since, any subset is there, in any order, whatever was done to other
-//!   directories. To flush a file does not make its name last.
-//! - A rename leaves the old name, the new one or both. It is one step otherwise: the old name is never gone without the new one, as on every file system with a journal.
+//! - The bytes of a file are durable as of its latest `fsync` or `fdatasync`. What was written since survives, is lost,
+//!   or is torn at any byte, with or without zeros up to the size that it would have had. A file that was never flushed
+//!   may be empty.
+//! - The names in a directory are durable as of its latest `fsync`. Of what was created, renamed or removed since, any
+//!   subset survives, in any order, whatever was done to other directories. Flushing a file does not make its name
+//!   durable.
+//! - A rename leaves the old name, the new one or both. Otherwise it is one step: the old name is never gone without
+//!   the new one, as on every file system with a journal.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -17,25 +21,25 @@ use std::path::{Path, PathBuf};
 use crate::support::random::Random;
 use crate::support::simulated::Survival;
 
-/// The calls that change something, or make it last.
+/// The calls that change something, or make it durable.
 pub const CALLS: &str = "openat,creat,write,pwrite64,lseek,ftruncate,truncate,fsync,fdatasync,rename,renameat,renameat2,unlink,unlinkat,rmdir,mkdir,mkdirat,link,linkat";
 
-/// A call that succeeded, with paths relative to the directory that is looked at.
+/// A call that succeeded, with paths relative to the directory under observation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Call {
-    /// A file was opened that was not there, or was made empty.
+    /// A file was opened that did not exist, or was truncated.
     Create { path: String, truncate: bool },
     /// Bytes were written at an offset, or at the end.
     Write { path: String, offset: Option<u64>, bytes: Vec<u8> },
-    /// The file got this size.
+    /// The file was given this size.
     Resize { path: String, bytes: u64 },
     /// A file or directory was flushed.
     Flush { path: String },
-    /// A directory was made.
+    /// A directory was created.
     MakeDirectory { path: String },
-    /// Something got another name.
+    /// Something was renamed.
     Rename { from: String, to: String },
-    /// A file got a second name.
+    /// A file was given a second name.
     Link { from: String, to: String },
     /// A name was removed.
     Remove { path: String },
@@ -49,7 +53,8 @@ enum Argument {
     Other(String),
 }
 
-/// Reads the log of `strace -f -y -xx` and returns the calls that concern files below `root`, where the process was started.
+/// Reads the log of `strace -f -y -xx` and returns the calls that concern files below `root`, where the process was
+/// started.
 pub fn parse(log: &str, root: &Path) -> Vec<Call> {
     let mut begun: BTreeMap<&str, &str> = BTreeMap::new();
     let mut offsets: BTreeMap<i64, Option<u64>> = BTreeMap::new();
@@ -64,8 +69,8 @@ pub fn parse(log: &str, root: &Path) -> Vec<Call> {
         let whole = match rest.strip_prefix("<... ") {
             None => rest.to_owned(),
             Some(resumed) => {
-                let (_, end) = resumed.split_once(" resumed>").expect("a call that goes on");
-                format!("{}{end}", begun.remove(process).expect("it was begun"))
+                let (_, end) = resumed.split_once(" resumed>").expect("a resumed call");
+                format!("{}{end}", begun.remove(process).expect("the call was begun"))
             }
         };
         let Some((name, arguments)) = whole.split_once('(') else { continue };
@@ -89,7 +94,7 @@ fn read_arguments(text: &str) -> Option<(Vec<Argument>, &str)> {
         }
         if let Some(after) = rest.strip_prefix('"') {
             let (hex, after) = after.split_once('"')?;
-            assert!(!after.starts_with("..."), "strace has cut a string");
+            assert!(!after.starts_with("..."), "strace truncated a string");
             arguments.push(Argument::Text(unhex(hex)));
             rest = after;
             continue;
@@ -133,7 +138,7 @@ fn call(
     offsets: &mut BTreeMap<i64, Option<u64>>,
     root: &Path,
 ) -> Option<Call> {
-    // A path is a name in an open directory, or in the one that the process was started in.
+    // A path is a name in an open directory, or in the directory where the process was started.
     let path_at = |place: usize| -> Option<String> {
         let (directory, name) = match (arguments.get(place)?, arguments.get(place + 1)) {
             (Argument::Descriptor(_, directory), Some(Argument::Text(name))) => (as_path(directory), as_path(name)),
@@ -195,11 +200,11 @@ fn relative(path: &Path, root: &Path) -> Option<String> {
     Some(path.strip_prefix(root).ok()?.to_str().expect("UTF-8").to_owned())
 }
 
-/// A file system in memory: what processes see of it, and what lasts.
+/// A file system in memory: what processes see of it, and what is durable.
 #[derive(Debug, Clone, Default)]
 pub struct FileSystem {
     inodes: Vec<Inode>,
-    /// Changes of names that do not last yet, in order.
+    /// Changes to names that are not durable yet, in order.
     pending: Vec<Vec<Edit>>,
 }
 
@@ -209,7 +214,7 @@ enum Inode {
     File { seen: Vec<u8>, lasting: Vec<u8> },
 }
 
-/// A change of a name in a directory.
+/// A change to a name in a directory.
 #[derive(Debug, Clone)]
 struct Edit {
     directory: usize,
@@ -220,7 +225,7 @@ struct Edit {
 const ROOT: usize = 0;
 
 impl FileSystem {
-    /// Reads what is in `root`; all of it lasts.
+    /// Reads the contents of `root`, all of which are durable.
     pub fn load(root: &Path) -> FileSystem {
         let mut system = FileSystem { inodes: vec![empty_directory()], pending: Vec::new() };
         for entry in walkdir::WalkDir::new(root).min_depth(1).sort_by_file_name() {
@@ -259,7 +264,7 @@ impl FileSystem {
 
     fn edit(&self, path: &str, inode: Option<usize>) -> Edit {
         let (parent, name) = path.rsplit_once('/').unwrap_or(("", path));
-        let directory = self.find(parent).unwrap_or_else(|| panic!("`{parent}` is not there"));
+        let directory = self.find(parent).unwrap_or_else(|| panic!("`{parent}` does not exist"));
         Edit { directory, name: name.to_owned(), inode }
     }
 
@@ -279,14 +284,14 @@ impl FileSystem {
     }
 
     fn file(&mut self, path: &str) -> &mut Vec<u8> {
-        let inode = self.find(path).unwrap_or_else(|| panic!("`{path}` is not there"));
+        let inode = self.find(path).unwrap_or_else(|| panic!("`{path}` does not exist"));
         match &mut self.inodes[inode] {
             Inode::File { seen, .. } => seen,
             Inode::Directory { .. } => panic!("`{path}` is a directory"),
         }
     }
 
-    /// Does what `call` did.
+    /// Applies `call`.
     pub fn apply(&mut self, call: &Call) {
         match call {
             Call::Create { path, truncate } => match self.find(path) {
@@ -322,7 +327,7 @@ impl FileSystem {
             return;
         }
         for edits in std::mem::take(&mut self.pending) {
-            // Where the old name is gone for good, the new one is there.
+            // Where the old name is gone for good, the new one exists.
             let takes_away = edits.iter().any(|edit| edit.directory == flushed && edit.inode.is_none());
             let (now, later): (Vec<_>, Vec<_>) =
                 edits.into_iter().partition(|edit| takes_away || edit.directory == flushed);
@@ -337,8 +342,8 @@ impl FileSystem {
         }
     }
 
-    /// Puts what a crash leaves into the directory `root`, and nothing else: all that is seen when the process dies, or as much as `survival` says when the
-    /// power fails.
+    /// Puts what a crash leaves into the directory `root`, and nothing else: everything that is seen when the process
+    /// dies, or as much as `survival` says when the power fails.
     pub fn write(&self, root: &Path, survival: Survival) {
         let mut random = Random(match survival {
             Survival::Some(seed) => seed,

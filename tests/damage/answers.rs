@@ -1,4 +1,5 @@
-//! What the other commands make of a damaged store: the right answer, or an error. Never a wrong answer that looks right.
+//! What the other commands make of a damaged store: the right answer, or an error. Never a wrong answer that looks
+//! right.
 
 use std::fs;
 
@@ -6,10 +7,10 @@ use super::scene::{Files, Scene, Target};
 use super::table::{Damage, is_complete};
 use crate::support::{Env, Output, tree};
 
-/// Answers that are none: the exit codes of `docs/scripting.md` with which a command says that it could not do it.
+/// The exit codes of `docs/scripting.md` with which a command reports that it could not answer.
 const REFUSALS: [i32; 4] = [2, 4, 10, 12];
 
-/// What every command says of a store.
+/// What every command says about a store.
 struct Answers {
     checkpoints: Vec<serde_json::Value>,
     list: Output,
@@ -39,7 +40,7 @@ fn ask(env: &Env) -> Answers {
         }
         others.push((line.to_owned(), output, files));
     }
-    // What the run has left.
+    // What the run left.
     let after = env.run(&["inspect", "a@latest", "--state", "--limit", "0", "--json"]);
     let after: serde_json::Value = serde_json::from_str(&after.stdout).unwrap_or_default();
     let rows = serde_json::to_vec(&after["rows"]).expect("JSON");
@@ -49,7 +50,7 @@ fn ask(env: &Env) -> Answers {
     Answers { checkpoints, list, others }
 }
 
-/// Puts the files of the job's directory back, the damaged ones in both replicas.
+/// Restores the files of the job's directory, the damaged ones in both replicas.
 fn set_up(env: &Env, files: &Files) {
     for directory in ["a", "b", "out", "restored"] {
         let _ = fs::remove_dir_all(env.path(directory));
@@ -92,7 +93,7 @@ fn no_command_gives_a_wrong_answer_that_looks_right() {
     }
     let mut wrong = Vec::new();
     let mut refused = 0;
-    // By default a damage for each file that the answers come from.
+    // By default, one damage for each file that the answers come from.
     let is_content =
         |target: &Target| target.other.is_some() && !target.name.contains("pruned") || target.name == "store.yaml";
     let cells = scene.targets.iter().enumerate().flat_map(|(number, target)| {

@@ -1,8 +1,8 @@
-//! A bit that is flipped anywhere in a store is found.
+//! Flipping any bit in a store is detected.
 //!
-//! Not covered, by design, and listed in `docs/reliability.md`: the texts of locks, requests, files that were set aside
-//! as damaged, temporary files, foreign files, and objects that no checkpoint needs. No answer and no decision depends
-//! on what is in them.
+//! Not covered, by design, and listed in `docs/reliability.md`: the texts of locks, requests, files that were moved out
+//! of the way as damaged, temporary files, foreign files, and objects that no checkpoint needs. No answer and no
+//! decision depends on what they contain.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -46,13 +46,13 @@ fn number(name: &str, default: u64) -> u64 {
     std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
 }
 
-/// Tells whether `verify` has something to say about the bytes at `path`.
+/// Returns whether `verify` reports anything about the bytes at `path`.
 fn is_covered(path: &str) -> bool {
     let outside = [layout::LOCK_FILE, layout::PRUNE_LOCK_FILE, layout::OBJECTS_LOCK_FILE];
     !outside.contains(&path) && !path.starts_with(layout::REQUESTS) && !path.starts_with(layout::DAMAGED)
 }
 
-/// Makes a store of `rounds` checkpoints in memory, each of which changes some of `keys` keys.
+/// Builds a store of `rounds` checkpoints in memory, each of which changes some of `keys` keys.
 fn built(name: &'static str, routing: Routing, keys: usize, rounds: usize) -> Shape {
     let storage = MemoryStorage::new();
     let mut builder = StoreBuilder::on(vec![Arc::new(storage.clone())], 8, 3, routing);
@@ -90,7 +90,7 @@ fn shapes(is_long: bool) -> Vec<Shape> {
     let scene = Scene::new();
     let golden = |name: &'static str, path: &str| {
         let mut files = tree(&repository::path(path));
-        // It is of the time before seals: of its `created` nobody else speaks.
+        // It dates from before seals: nothing else vouches for its `created`.
         let bytes = files.get_mut("store.yaml").expect("a store");
         *bytes = StoreFile::from_yaml(bytes).expect("a store file").to_yaml().into_bytes();
         Shape { name, replicas: vec![files] }
@@ -106,7 +106,7 @@ fn shapes(is_long: bool) -> Vec<Shape> {
     ]
 }
 
-/// Returns what is found, or nothing when the store can not even be opened.
+/// Returns what is found, or nothing when the store cannot even be opened.
 fn found(storages: &[MemoryStorage]) -> Option<Vec<Vec<Finding>>> {
     let places = storages.iter().map(|storage| Arc::new(storage.clone()) as Arc<dyn Storage>).collect();
     let store = Store::open_available(places, 0, storages.len()).ok()?;
@@ -135,7 +135,7 @@ fn a_bit_that_is_flipped_anywhere_is_found() {
         let total: u64 = files.iter().map(|(.., bytes)| bytes.len() as u64).sum();
         let own = tries / shapes.len() as u64 + u64::from((number as u64) < tries % shapes.len() as u64);
         for flip in 0..own {
-            // Every second by bytes, the others by files: small files would hardly ever be hit.
+            // Choose every second one by bytes, the others by files: small files would hardly ever be hit.
             let (replica, path, bytes, at) = if flip % 2 == 0 {
                 let mut at = random.below(total);
                 let file = files.iter().find(|(.., bytes)| {
@@ -145,7 +145,7 @@ fn a_bit_that_is_flipped_anywhere_is_found() {
                     }
                     is_here
                 });
-                let (replica, path, bytes) = file.expect("it is below the total");
+                let (replica, path, bytes) = file.expect("the offset is below the total");
                 (*replica, *path, *bytes, at as usize)
             } else {
                 let (replica, path, bytes) = files[random.below(files.len() as u64) as usize];
@@ -187,7 +187,7 @@ fn an_object_that_no_checkpoint_needs_is_compared_before_it_is_ever_used() {
     let put = builder.store.put(b"rows", ObjectKind::Parquet).expect("put");
     let path = put.object.object.path();
     storage.replace(&path, b"rowz").expect("written");
-    assert!(builder.store.put(b"rows", ObjectKind::Parquet).expect("put").new, "it was written again");
+    assert!(builder.store.put(b"rows", ObjectKind::Parquet).expect("put").new, "the object should be rewritten");
     assert_eq!(&storage.get(&path, 10).expect("read")[..], b"rows");
     assert_eq!(&storage.get(&layout::damaged(put.object.object, 1), 10).expect("kept")[..], b"rowz");
 }

@@ -1,8 +1,8 @@
-//! Files that were changed with care: every hash that the writer of a checkpoint makes is made again.
+//! Files that were forged with care: every hash that the writer of a checkpoint computes is computed again.
 //!
-//! What a checkpoint says is said at several places, and `verify` compares them. What only one place says is found once
-//! a later checkpoint, a replica or a copy is there to contradict: the newest checkpoint of a single store is the only
-//! one that nobody speaks for.
+//! A checkpoint states most facts in several places, and `verify` compares them. A fact stated in one place only is
+//! checked once a later checkpoint, a replica or a copy exists to contradict it: the newest checkpoint of a single
+//! store is the only one that nothing vouches for.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -30,9 +30,9 @@ use crate::support::store_builder::{Draft, StoreBuilder};
 /// The checkpoint that is forged.
 const FORGED: Sequence = Sequence(3);
 
-/// What is changed in a checkpoint before its hashes are made.
+/// What is changed in a checkpoint before its hashes are computed.
 enum Forge {
-    /// A field of the manifest; all else stays.
+    /// A field of the manifest; the rest stays.
     Manifest(fn(&mut Manifest)),
     /// A field of the index.
     Index(fn(&mut Vec<IndexRow>)),
@@ -40,7 +40,8 @@ enum Forge {
     Positions(fn(&mut Vec<PositionRow>)),
 }
 
-/// A field, what is made of it, and the findings of `verify --deep` in the newest checkpoint; none when nobody knows.
+/// A field, its forged value, and the findings of `verify --deep` in the newest checkpoint; none when nothing
+/// contradicts it.
 type Case = (&'static str, Forge, &'static [&'static str]);
 
 /// A store of two checkpoints in memory, and a third that is not committed.
@@ -50,7 +51,7 @@ struct Story {
     draft: Draft,
 }
 
-/// Makes the third checkpoint as one of mode priority, with everything in it that a manifest can have.
+/// Makes the third checkpoint in priority mode, with everything in it that a manifest can have.
 fn story() -> Story {
     let storage = MemoryStorage::new();
     let mut builder = StoreBuilder::on(vec![Arc::new(storage.clone())], 8, 3, Routing::KeyHash);
@@ -89,7 +90,7 @@ fn story() -> Story {
     Story { storage, builder, draft }
 }
 
-/// Puts what `draft` and `forge` make of a checkpoint, and returns its two files.
+/// Writes what `draft` and `forge` make of a checkpoint, and returns its two files.
 fn written(store: &Store, parent: &Manifest, draft: &Draft, forge: Option<&Forge>) -> (Vec<u8>, Vec<u8>) {
     let (mut manifest, mut rows, mut places) = (draft.manifest.clone(), draft.index.clone(), draft.positions.clone());
     match forge {
@@ -116,14 +117,14 @@ fn written(store: &Store, parent: &Manifest, draft: &Draft, forge: Option<&Forge
     (text, sums.into_bytes())
 }
 
-/// Puts the files of a checkpoint in place of what is there.
+/// Replaces the files of a checkpoint.
 fn put_in_place(storage: &MemoryStorage, sequence: Sequence, (manifest, sums): &(Vec<u8>, Vec<u8>)) {
     let _ = storage.delete_dir(&layout::checkpoint_dir(sequence));
     let files: [(&str, &[u8]); 2] = [(SUMS_FILE, sums), (MANIFEST_FILE, manifest)];
     storage.create_dir(&layout::checkpoint_dir(sequence), &files).expect("created");
 }
 
-/// Returns the codes of the damage, each once, and the checkpoints that it concerns.
+/// Returns the codes of the damage, each once, and the checkpoints that it affects.
 fn damage(store: &Store, depth: Depth) -> (Vec<&'static str>, BTreeSet<Sequence>) {
     let reports = verify(store, None, depth, &Silent).expect("looked at");
     let findings = reports.iter().flat_map(|report| &report.findings);
@@ -164,7 +165,7 @@ fn manifest_cases() -> Vec<Case> {
         ("older_cuts[].created", M(|m| m.older_cuts[0].created += SignedDuration::from_secs(1)), &[]),
         ("older_cuts[].records", M(|m| m.older_cuts[0].records -= 1), &["positions-wrong"]),
         ("older_cuts[].shards[]", M(|m| m.older_cuts[0].shards = vec![0, 1, 2]), &["index-wrong"]),
-        // A shard that waits and one in which nothing has changed look alike.
+        // A shard that waits and one in which nothing changed look alike.
         ("older_cuts[].shards[]", M(|m| m.older_cuts[0].shards.clear()), &[]),
         ("block_bytes", M(|m| m.block_bytes += 1), &[]),
         ("columns[].name", M(|m| m.columns[0].name.push('x')), &["content-wrong"]),
@@ -212,13 +213,13 @@ fn index_cases() -> Vec<Case> {
         ("last_task", I(|rows| newest(rows).last_task += 1), &["content-wrong"]),
         ("cut", I(|rows| newest(rows).cut = 4), &["index-wrong"]),
         ("cut", I(|rows| rows[0].cut = 0), &["index-wrong"]),
-        // What is new may be of an attempt that failed, at any cut since the parent's.
+        // A new object may be from a failed attempt, at any cut since the parent's.
         ("cut", I(|rows| newest(rows).cut = 2), &[]),
         ("kind", I(|rows| newest(rows).kind = SegmentKind::Base), &["content-wrong"]),
         ("object", I(|rows| { let other = (rows[0].object, rows[0].bytes); let row = newest(rows); (row.object, row.bytes) = other }), &["count-wrong", "row-misrouted", "totals-wrong"]),
         ("bytes", I(|rows| newest(rows).bytes += 1), &["object-size"]),
         ("rows", I(|rows| newest(rows).rows += 1), &["count-wrong"]),
-        // Of a shard in which nothing has changed since the checkpoint before.
+        // From a shard in which nothing changed since the previous checkpoint.
         ("rows", I(|rows| rows.last_mut().expect("one").rows += 1), &["count-wrong"]),
         ("tombstones", I(|rows| newest(rows).tombstones -= 1), &["count-wrong"]),
         ("smallest_key", I(|rows| newest(rows).smallest_key = "a".to_owned()), &["count-wrong"]),
@@ -253,7 +254,7 @@ fn positions_cases() -> Vec<Case> {
     ]
 }
 
-/// Returns the names of the fields of a struct, all of them: it does not compile with one more or fewer.
+/// Returns the names of all fields of a struct: it does not compile with one more or fewer.
 macro_rules! fields {
     ($type:ident { $($field:ident),+ }) => {{
         let _ = |row: $type| { let $type { $($field),+ } = row; $(let _ = $field;)+ };
@@ -272,7 +273,7 @@ fn leaves(value: &serde_json::Value, path: &str, found: &mut BTreeSet<String>) {
 }
 
 #[test]
-fn every_field_that_is_forged_is_found_where_anything_else_speaks_of_it() {
+fn every_forged_field_is_found_if_anything_else_in_the_store_depends_on_it() {
     let Story { draft, builder, .. } = story();
     let complete = Manifest { restored_from: Some(Sequence(1)), ..draft.manifest.clone() };
     let complete = Manifest {
@@ -339,19 +340,19 @@ fn every_field_that_is_forged_is_found_where_anything_else_speaks_of_it() {
 }
 
 #[test]
-fn what_nobody_else_says_is_found_as_soon_as_a_later_checkpoint_or_a_replica_speaks_of_it() {
+fn what_nothing_contradicts_is_found_once_a_later_checkpoint_or_a_replica_contradicts_it() {
     let Story { storage, builder, draft } = story();
     let store = &builder.store;
     let parent = store.latest().expect("read").expect("there").manifest;
     let genuine = written(store, &parent, &draft, None);
     put_in_place(&storage, FORGED, &genuine);
-    // A replica that has it as it was.
+    // A replica that has the original.
     let other = story();
     put_in_place(&other.storage, FORGED, &written(&other.builder.store, &parent, &other.draft, None));
     let pair: Vec<Arc<dyn Storage>> = vec![Arc::new(storage.clone()), Arc::new(other.storage.clone())];
     let pair = Store::new(store.file.clone(), pair);
     assert_eq!(damage(&pair, Depth::Full).0, [""; 0], "two copies before");
-    // A checkpoint after it, in which nothing has changed.
+    // A checkpoint after it, in which nothing changed.
     let mut child = store.latest().expect("read").expect("there");
     let link = child.manifest.parent.as_mut().expect("one");
     (link.sequence, link.sha256) = (FORGED, child.sha256);
@@ -381,7 +382,7 @@ fn what_nobody_else_says_is_found_as_soon_as_a_later_checkpoint_or_a_replica_spe
     assert!(silent > 10, "{silent}");
 }
 
-/// Makes a segment of the same rows but one, with the statistics that fit.
+/// Makes a segment in which one row differs, with statistics that match.
 fn with_another_value(store: &Store, manifest: &Manifest, row: &IndexRow) -> (Vec<u8>, IndexRow) {
     let codec = RowCodec::new(manifest.columns.clone());
     let bytes = store.object(row.object_ref()).expect("read");
@@ -429,7 +430,7 @@ fn rows_that_were_changed_together_with_their_statistics_are_found_by_every_hash
     let old = &draft.index[place];
     assert_eq!((row.rows, &row.smallest_key, &row.largest_key), (old.rows, &old.smallest_key, &old.largest_key));
 
-    // The segment alone, in the place of the old one: its name is its hash.
+    // The segment alone, in place of the old one: its name is its hash.
     let path = old.object.path();
     let whole = read(&storage, &path);
     storage.replace(&path, &segment).expect("replaced");
@@ -437,7 +438,7 @@ fn rows_that_were_changed_together_with_their_statistics_are_found_by_every_hash
     assert!(codes == ["object-damaged"] || codes == ["object-size"], "{codes:?}");
     storage.replace(&path, &whole).expect("replaced");
 
-    // Under its right name, with an index that says so, in the place of the old one: the index's name is its hash.
+    // Under its right name, with an index that says so, in place of the old one: the index's name is its hash.
     store.put(&segment, ObjectKind::Parquet).expect("put");
     let mut rows = draft.index.clone();
     rows[place] = row;
@@ -459,15 +460,15 @@ fn rows_that_were_changed_together_with_their_statistics_are_found_by_every_hash
     let (text, sums) = written(store, &parent, &forged, None);
     put_in_place(&storage, FORGED, &(text.clone(), genuine.1.clone()));
     assert!(damage(store, Depth::Full).0.contains(&"manifest-altered"));
-    // With `SHA256SUMS` as well, the index of the checkpoint before knows that a segment with such a cut was there.
+    // With `SHA256SUMS` as well, the index of the previous checkpoint knows that a segment with this cut existed.
     put_in_place(&storage, FORGED, &(text, sums));
     assert_eq!(damage(store, Depth::Full).0, ["index-wrong"]);
-    // With another cut, nobody is left in the newest checkpoint of a single store.
+    // With another cut, nothing in the newest checkpoint of a single store contradicts it.
     let mut forged = forged;
     forged.index[place].cut = 2;
     put_in_place(&storage, FORGED, &written(store, &parent, &forged, None));
     assert_eq!(damage(store, Depth::Deep).0, [""; 0]);
-    // Whoever goes on from it names the forged one; whoever has gone on before names the genuine one.
+    // A checkpoint made from it later names the forged one; one made from it before names the genuine one.
     let Story { storage, builder, draft } = story();
     let store = &builder.store;
     let two = store.manifest(Sequence(2)).expect("read").manifest;

@@ -1,4 +1,4 @@
-//! Damage: what `verify` finds of it, what can be healed, and what every other command makes of it.
+//! Damage: what `verify` finds, what can be healed, and what every other command makes of it.
 
 mod answers;
 mod flips;

@@ -1,4 +1,4 @@
-//! A store that the real binary has made, with a file of every kind in two replicas.
+//! A store made by the real binary, with a file of every kind in two replicas.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -17,22 +17,23 @@ use ckpt::values::relpath::RelPath;
 
 use crate::support::{Env, tree};
 
-/// The files of one directory, by their paths in it.
+/// The files of one directory, by their relative paths.
 pub type Files = BTreeMap<String, Vec<u8>>;
 
 /// A file of the store, and what may be mistaken for it.
 pub struct Target {
-    /// What it is called in the table.
+    /// Its name in the table.
     pub name: &'static str,
-    /// Where it is, in either replica; from the job's directory when it is outside.
+    /// Its path in either replica; relative to the job's directory when it is outside.
     pub path: String,
-    /// Another file of its kind beside it.
+    /// Another file of its kind next to it.
     pub other: Option<String>,
-    /// What another valid file of its kind holds.
+    /// The content of another valid file of its kind.
     pub bytes: Vec<u8>,
 }
 
-/// A store with checkpoints 1 to 6: the first was pruned and can be brought back, 3 and 4 are pinned, and the last run was killed.
+/// A store with checkpoints 1 to 6: the first was pruned and can be brought back, 3 and 4 are pinned, and the last run
+/// was killed.
 pub struct Scene {
     /// The job's directory: `a` and `b` are the replicas.
     pub env: Env,
@@ -40,11 +41,10 @@ pub struct Scene {
     pub targets: Vec<Target>,
 }
 
-/// The id of the request that nobody has answered.
+/// The id of the unanswered request.
 const REQUEST: &str = "0123456789abcdef0123456789abcdef";
 
 impl Scene {
-    /// Makes it.
     pub fn new() -> Scene {
         let env = Env::in_memory();
         let job = "job: counting\ninput: {files: data.jsonl}\nkey: k\ntasks: 8\nprocess: {aggregate: {n: count}}\n\
@@ -167,7 +167,7 @@ fn targets(env: &Env, store: &Store) -> Vec<Target> {
     targets
 }
 
-/// Puts files into memory.
+/// Copies files into memory.
 pub fn in_memory(files: &Files) -> MemoryStorage {
     let storage = MemoryStorage::new();
     for (path, bytes) in files {

@@ -1,4 +1,4 @@
-//! The damage table: every kind of damage at every kind of file in either replica or both.
+//! The damage table: every kind of damage to every kind of file in either replica or both.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -15,14 +15,14 @@ use ckpt::values::progress::Silent;
 use super::scene::{Files, Scene, Target, files_of, in_memory};
 use crate::support::repository;
 
-/// Where the table is written down.
+/// Where the table is kept.
 const TABLE: &str = "tests/data/damage.txt";
 
 const HEAD: &str = "\
-# What `ckpt verify` finds of each damage, and what `ckpt verify --repair` makes of it, in a store with two replicas.
-# `object-damaged` stands for `object-size` too. `tests/damage/table.rs` compares; UPDATE=1 writes it anew. That the parent of checkpoint 3 was pruned is left out.
+# What `ckpt verify` finds for each kind of damage, and what `ckpt verify --repair` does about it, in a store with two replicas.
+# `object-damaged` stands for `object-size` too. `tests/damage/table.rs` compares; UPDATE=1 rewrites it. The finding that the parent of checkpoint 3 was pruned is left out.
 #
-# file | damage | in the first replica, the second, both alike, or both differently | findings: `1` and `2` are the replicas, `@` is another file than the damaged one | after the repair
+# file | damage | in the first replica, in the second, in both equally, or in both differently | findings: `1` and `2` are the replicas, `@` names a file other than the damaged one | after the repair
 ";
 
 /// What is done to a file.
@@ -53,7 +53,7 @@ impl Damage {
         }
     }
 
-    /// Damages `target` in `files`; `seed` chooses where. Tells whether there is such a damage.
+    /// Damages `target` in `files`; `seed` chooses where. Returns whether this damage is possible.
     pub fn strike(self, files: &mut Files, target: &Target, seed: usize) -> bool {
         let Some(bytes) = files.get(&target.path).cloned() else { return false };
         let changed = match self {
@@ -61,11 +61,11 @@ impl Damage {
                 files.remove(&target.path);
                 return true;
             }
-            // Not between two lines of about one length.
+            // Not between two lines of about the same length.
             Damage::Truncate => bytes[..(bytes.len() / (2 + seed)).saturating_sub(20)].to_vec(),
             Damage::Flip => {
                 let mut bytes = bytes;
-                // The first byte or the last: what stands between differs from run to run.
+                // The first byte or the last: what is in between differs from run to run.
                 let at = if seed == 0 { 0 } else { bytes.len() - 1 };
                 bytes[at] ^= 1 << seed;
                 bytes
@@ -76,7 +76,7 @@ impl Damage {
                 let last = bytes.len().min(first + 4_096);
                 bytes[first..last].fill(0);
                 if seed > 0 && last == bytes.len() {
-                    // Another page of a file that has but one.
+                    // Another page of a file that has only one.
                     bytes[0] = 1;
                 }
                 bytes
@@ -103,7 +103,7 @@ impl Damage {
     }
 }
 
-/// In which replicas.
+/// The replicas that are damaged.
 const PLACES: [(&str, [Option<usize>; 2]); 4] = [
     ("first", [Some(0), None]),
     ("second", [None, Some(0)]),
@@ -124,7 +124,7 @@ fn shown(reports: &[Report], is_swapped: bool, target: &Target, names: &BTreeMap
                 None if finding.path.starts_with("objects/") => "@an object".to_owned(),
                 None => format!("@{}", finding.path),
             };
-            // Whether another object has another size depends on how well it packs.
+            // Whether another object has another size depends on how well it compresses.
             let code = match finding.code {
                 FindingCode::ObjectSize => FindingCode::ObjectDamaged,
                 code => code,
@@ -135,18 +135,18 @@ fn shown(reports: &[Report], is_swapped: bool, target: &Target, names: &BTreeMap
     if shown.is_empty() { "nothing".to_owned() } else { shown.into_iter().collect::<Vec<_>>().join(", ") }
 }
 
-/// Takes away what a repair has set aside, and its directory.
+/// Removes what a repair moved out of the way, and its directory.
 fn without_aside(files: Files) -> Files {
     files.into_iter().filter(|(path, _)| !path.starts_with("damaged/")).collect()
 }
 
-/// What became of one cell: the last two columns of the table, and what must not be.
+/// The result for one cell: the last two columns of the table, and what must not happen.
 struct Outcome {
     columns: String,
     wrong: Vec<String>,
 }
 
-/// Opens the store; the second says whether the replicas are reported in the other order.
+/// Opens the store; the second value says whether the replicas are reported in the other order.
 fn open(storages: &[MemoryStorage]) -> Result<(Store, bool), StoreError> {
     let places: Vec<Arc<dyn Storage>> =
         storages.iter().map(|storage| Arc::new(storage.clone()) as Arc<dyn Storage>).collect();
@@ -182,7 +182,7 @@ fn try_out(originals: &[Files; 2], damaged: &[Files; 2], target: &Target, names:
     }
     let again =
         open(&storages).and_then(|(store, is_swapped)| Ok((verify(&store, None, Depth::Full, &Silent)?, is_swapped)));
-    let (mut again, is_swapped) = again.expect("what could be looked at can be after a repair");
+    let (mut again, is_swapped) = again.expect("what could be opened still can be after a repair");
     let aside = [FindingCode::ObjectSetAside, FindingCode::ParentGone];
     again.iter_mut().for_each(|report| report.findings.retain(|finding| !aside.contains(&finding.code)));
     let mut findings = again.iter().flat_map(|report| &report.findings);
@@ -191,7 +191,7 @@ fn try_out(originals: &[Files; 2], damaged: &[Files; 2], target: &Target, names:
     let end = match (after[..] == originals[..], findings.next().is_none()) {
         (true, true) => "healed".to_owned(),
         (false, true) if repair.steps.is_empty() => "-".to_owned(),
-        // A valid list of other places, and one that was healed from it: nobody says that the list is wrong.
+        // A valid list of other replicas, and one that was healed from it: nothing contradicts the list.
         (false, true) if target.name == "replicas.yaml" => "another list in both".to_owned(),
         (false, true) => {
             wrong.push("clean, and not what it was".to_owned());
@@ -201,18 +201,18 @@ fn try_out(originals: &[Files; 2], damaged: &[Files; 2], target: &Target, names:
         _ => left,
     };
     if is_damaged && repair.hopeless.is_empty() {
-        wrong.push("damage is left and was not named".to_owned());
+        wrong.push("damage is left but was not reported".to_owned());
     }
     Outcome { columns: format!("{found} | {end}"), wrong }
 }
 
-/// Tells whether every cell is tried, and not one of four.
+/// Returns whether every cell is tried, rather than one of four.
 pub fn is_complete() -> bool {
     repository::updates() || std::env::var_os("CKPT_DAMAGE").is_some_and(|value| value == "all")
 }
 
 #[test]
-fn each_damage_at_each_file_is_found_healed_and_nothing_else_touched() {
+fn each_kind_of_damage_to_each_file_is_found_and_healed_and_nothing_else_is_touched() {
     let scene = Scene::new();
     let originals = [scene.files("a"), scene.files("b")];
     let names: BTreeMap<String, &str> = scene.targets.iter().map(|target| (target.path.clone(), target.name)).collect();
@@ -229,7 +229,7 @@ fn each_damage_at_each_file_is_found_healed_and_nothing_else_touched() {
             }
         }
     }
-    // One of four tells a change of any kind; which four follow each other is the same damage in other replicas.
+    // One in four detects a change of any kind; any four consecutive cells are the same damage in other replicas.
     let tried = cells.iter().enumerate().filter(|(number, _)| is_complete() || (number + number / 4) % 4 == 0);
     let outcomes = tried.map(|(_, (case, target, damaged))| (case, try_out(&originals, damaged, target, &names)));
     let (mut lines, mut wrong) = (Vec::new(), Vec::new());

@@ -1,4 +1,4 @@
-"""Reads the Parquet tables of a store with DuckDB, which this project did not write, and checks what it sees.
+"""Reads the Parquet tables of a store with DuckDB, an independent reader, and checks the result.
 
 Called by tests/format_tables.rs with the directory of its tables. DuckDB is the reader because it is the smaller to
 install (one wheel of about 20 MB, 70 MB on disk; pyarrow takes 170 MB), and because docs/format.md speaks SQL.
@@ -61,7 +61,7 @@ expect(
     [(0, "bob", True, None), (0, "eve", False, 1), (3, "u0000000", False, 100)],
 )
 
-# As docs/format.md says it.
+# As described in docs/format.md.
 sql.execute("SET VARIABLE chain = ['base.parquet', 'delta.parquet']")
 expect(
     "state of a chain",

@@ -1,7 +1,8 @@
-//! Stores, inputs, job files and command lines made by somebody who means harm.
+//! Stores, inputs, job files and command lines made by someone malicious.
 //!
-//! Every command is run as the real binary, with a bound on its memory and on its time. Whatever it is given: it ends, with one of the documented exit
-//! codes, without a panic, prints nothing that a terminal would act on, and leaves everything outside of what it was told to write as it was.
+//! Every command runs as the real binary, with limits on memory and time. Whatever it is given, it ends with one of the
+//! documented exit codes, does not panic, prints nothing that a terminal would act on, and changes nothing outside what
+//! it was told to write.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -16,10 +17,10 @@ use crate::support::{Env, Output, binary, code};
 
 mod places;
 
-/// How long a command may take. What is refused is refused in milliseconds; a busy machine is slow.
+/// How long a command may take. What is refused is refused in milliseconds, but a busy machine is slow.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// How much memory a command may have, in KiB, for its data and that of its threads.
+/// How much memory a command may use, in KiB, for its data and that of its threads.
 ///
 /// The largest batch of rows that a table may make a reader decode is 256 MiB.
 const MEMORY_KIB: u64 = 768 << 10;
@@ -27,13 +28,13 @@ const MEMORY_KIB: u64 = 768 << 10;
 /// The exit codes that `docs/scripting.md` lists.
 const CODES: [i32; 10] = [0, 1, 2, 3, 4, 10, 11, 12, 130, 143];
 
-/// Runs `ckpt` in `env` with bounded memory and time, and checks what holds whatever it is given.
+/// Runs `ckpt` in `env` with limited memory and time, and checks what must hold for any input.
 #[track_caller]
 fn bounded(env: &Env, arguments: &[&str]) -> Output {
     within(env, arguments, MEMORY_KIB)
 }
 
-/// Does the same with another bound on memory.
+/// Does the same with a different memory limit.
 #[track_caller]
 fn within(env: &Env, arguments: &[&str], memory_kib: u64) -> Output {
     let output = ended(env, limited(env, arguments, memory_kib), arguments);
@@ -47,7 +48,7 @@ fn within(env: &Env, arguments: &[&str], memory_kib: u64) -> Output {
     output
 }
 
-/// Returns the binary with its arguments and a bound on the memory that it may have.
+/// Returns the binary with its arguments and a memory limit.
 fn limited(env: &Env, arguments: &[&str], memory_kib: u64) -> Command {
     let limit = format!("ulimit -d {memory_kib} && exec \"$0\" \"$@\"");
     let environment = env.command(&[]);
@@ -59,7 +60,7 @@ fn limited(env: &Env, arguments: &[&str], memory_kib: u64) -> Command {
     command
 }
 
-/// Runs a command without input, and kills it when it does not end.
+/// Runs a command without input, and kills it if it does not end.
 #[track_caller]
 fn ended(env: &Env, mut command: Command, arguments: &[&str]) -> Output {
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -101,7 +102,8 @@ fn until_ended(child: &mut Child) -> Option<i32> {
     }
 }
 
-/// Everything below `dir`, not following links, as far as a change of it would show: kind, size, content, times and links.
+/// Everything below `dir`, without following links, in enough detail to show a change: kind, size, content, times and
+/// links.
 fn picture(dir: &Path) -> BTreeMap<String, String> {
     let entries = walkdir::WalkDir::new(dir).min_depth(1).into_iter().map(|entry| entry.expect("listed"));
     let shown = entries.map(|entry| {
@@ -122,13 +124,13 @@ fn picture(dir: &Path) -> BTreeMap<String, String> {
     shown.collect()
 }
 
-/// Copies a tree with its links, times and modes as they are.
+/// Copies a tree and preserves its links, times and modes.
 fn copy(from: &Path, to: &Path) {
     let status = Command::new("cp").arg("-a").arg(from).arg(to).status().expect("cp");
     assert!(status.success());
 }
 
-/// Returns `CKPT_HOSTILE`, which is `all` to try everything; else so much is tried as a minute allows.
+/// Returns `CKPT_HOSTILE`, which is `all` to try everything; otherwise as much is tried as fits in a minute.
 fn tries_all() -> bool {
     std::env::var("CKPT_HOSTILE").is_ok_and(|value| value == "all")
 }

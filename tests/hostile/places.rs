@@ -1,4 +1,4 @@
-//! Something else than a file where a file is expected: at every place of a store and of a job.
+//! Something other than a file where a file is expected: at every place of a store and of a job.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -10,27 +10,27 @@ use crate::support::Env;
 /// What is planted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Planted {
-    /// A symbolic link to a file outside, of the same content.
+    /// A symbolic link to a file outside with the same content.
     LinkToFile,
-    /// A symbolic link to a directory outside, of the same content.
+    /// A symbolic link to a directory outside with the same content.
     LinkToDirectory,
-    /// A symbolic link to a device that gives zeros without end.
+    /// A symbolic link to a device that yields endless zeros.
     LinkToDevice,
     /// A symbolic link to itself.
     LinkToItself,
-    /// A symbolic link to a name outside that is not there.
+    /// A symbolic link to a name outside that does not exist.
     LinkToNothing,
-    /// A second name of a file outside.
+    /// A hard link to a file outside.
     HardLink,
-    /// A pipe to which nobody writes.
+    /// A pipe that has no writer.
     Fifo,
     /// A directory with a file in it.
     Directory,
-    /// A file of 10 GB, all zeros, that takes no room.
+    /// A 10 GB file of zeros that takes up no space.
     Huge,
-    /// A file of nothing.
+    /// An empty file.
     Empty,
-    /// Bytes that are no text.
+    /// Bytes that are not text.
     Binary,
 }
 
@@ -124,7 +124,7 @@ checkpoint: {store: store, replicas: [replica], min_copies: 1, records: 300}
 output: {files: out/, emit: changes}
 ";
 
-/// Makes a store with everything in it that a store may have, below `inside`, by what makes stores.
+/// Builds a store below `inside` that has every file a store may have, using the regular writers.
 fn genuine(env: &Env) {
     env.write("inside/job.yaml", JOB);
     let record = |i: usize| match i % 50 {
@@ -167,7 +167,7 @@ fn resolve(inside: &Path, place: &str) -> String {
         .replace("JOB", &object("job"))
 }
 
-/// Puts `planted` at `path`, in the place of what is there. What is there may move to `aside`, which is outside.
+/// Puts `planted` at `path` and replaces what was there, which may move to `aside` outside the tree.
 fn plant(planted: Planted, path: &Path, aside: &Path) {
     let was = aside.join("was");
     fs::create_dir_all(path.parent().expect("a directory")).expect("made");
@@ -196,7 +196,7 @@ fn plant(planted: Planted, path: &Path, aside: &Path) {
 }
 
 #[test]
-fn whatever_stands_at_a_place_nothing_hangs_panics_or_writes_outside() {
+fn whatever_is_planted_nothing_hangs_panics_or_writes_outside() {
     let template = Env::in_memory();
     genuine(&template);
     let mut cases = Vec::new();
@@ -209,7 +209,7 @@ fn whatever_stands_at_a_place_nothing_hangs_panics_or_writes_outside() {
                 LinkToDirectory => is_directory,
                 _ => true,
             };
-            // Zeros without end, and 10 GB of them, are a record that is too long: legitimate input, which takes its time.
+            // Endless zeros, and 10 GB of them, are a record that is too long: legitimate input, which takes its time.
             let is_long = place == "data-0.jsonl" && matches!(planted, Huge);
             if fits && !is_long {
                 cases.push((place.clone(), planted));
@@ -253,7 +253,7 @@ fn try_place(template: &Env, place: &str, planted: Planted, number: usize) {
             arguments.extend(["--input-base", "inside"]);
         }
         let output = bounded(&env, &arguments);
-        // What the user names may be a link: it is where he wants it.
+        // What the user names may be a link: that is where they want it.
         let is_named = matches!(place, "store" | "out" | "bad.jsonl");
         if is_named && matches!(planted, LinkToFile | LinkToDirectory | LinkToNothing | HardLink) {
             continue;

@@ -6,9 +6,9 @@
 //! durations, rates, sizes. After the line `<!-- numbers vary -->`, so are all numbers of the next block.
 //!
 //! All commands of one document run in one shell. Like a clone of the repository, its directory contains `examples/`.
-//! Where a command prints its absolute path, the document says `/home/you/ckpt`. The progress that a run prints every
-//! ten seconds is left out. Cargo is not started: the one command that documents may give it is
-//! `cargo run -q --release --example generate -- …`, which runs inside the test.
+//! Where a command prints its absolute path, the document says `/home/you/ckpt`. The progress lines that a run prints
+//! every ten seconds are left out. Cargo is not started: the one command that documents may give it is `cargo run -q
+//! --release --example generate -- …`, which runs inside the test.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -23,16 +23,16 @@ use super::{path_with_binary, repository};
 #[allow(dead_code)]
 pub mod generate;
 
-/// How documents show the directory that the commands run in.
+/// The directory that the commands run in, as documents show it.
 const SHOWN_DIR: &str = "/home/you/ckpt";
 
-/// Before a block: its numbers differ from run to run.
+/// Placed before a block whose numbers differ from run to run.
 const NUMBERS_VARY: &str = "<!-- numbers vary -->";
 
 /// What the shell prints after each command.
 const END_OF_STEP: &str = "== end of step";
 
-/// The one thing that cargo does in documents.
+/// The only Cargo command that documents may use.
 const GENERATE: &str = "cargo run -q --release --example generate -- ";
 
 /// A command and what it should print.
@@ -41,7 +41,7 @@ pub struct Step {
     /// The line in the document, from 1.
     pub line: usize,
     pub command: String,
-    /// The lines that the command prints.
+    /// The lines that the command should print.
     pub expected: Vec<String>,
     pub numbers_vary: bool,
 }
@@ -108,7 +108,7 @@ pub fn check(name: &str, text: &str) -> Vec<String> {
     }
     if !printed_by_step.is_empty() {
         let mut updated: Vec<&str> = text.lines().collect();
-        // From the last to the first, so that the lines before keep their numbers.
+        // From last to first, so that the earlier lines keep their numbers.
         for (step, printed) in printed_by_step.iter().rev() {
             let first = step.line + step.command.matches('\n').count();
             updated.splice(first..first + step.expected.len(), printed.trim_end().lines());
@@ -118,7 +118,7 @@ pub fn check(name: &str, text: &str) -> Vec<String> {
     wrong
 }
 
-/// Runs the commands in one shell, as somebody would who pastes them, and returns what each printed.
+/// Runs the commands in one shell, as if someone had pasted them, and returns what each printed.
 fn run(steps: &[Step], dir: &Path) -> Vec<String> {
     let mut script = "exec 2>&1\n".to_owned();
     for (at, Step { command, .. }) in steps.iter().enumerate() {
@@ -152,14 +152,14 @@ fn run(steps: &[Step], dir: &Path) -> Vec<String> {
     printed
 }
 
-/// Removes the lines that a run prints every ten seconds: only a slow machine has them.
+/// Removes the progress lines that a run prints every ten seconds: only a slow machine has them.
 fn without_progress(printed: &str) -> String {
     static PROGRESS: LazyLock<Regex> =
         LazyLock::new(|| Regex::new(r"(?m)^ *(?:\d+% )?[\d,]+ records, [\d,]+/s, .*\n").expect("well formed"));
     PROGRESS.replace_all(printed, "").into_owned()
 }
 
-/// Copies `from`, but not what the examples write there.
+/// Copies `from`, without what the examples write there.
 fn copy(from: &str, to: &Path) {
     let is_written = |name: &str| name.split('/').any(|part| ["out", "checkpoints", "__pycache__"].contains(&part));
     for file in repository::files(from) {
@@ -171,7 +171,7 @@ fn copy(from: &str, to: &Path) {
     }
 }
 
-/// Returns whether the printed lines are the expected ones.
+/// Returns whether the printed lines match the expected ones.
 fn matches(expected: &[String], printed: &[&str], numbers_vary: bool) -> bool {
     let form = |line: &str| if numbers_vary { mask_numbers(&mask(line)) } else { mask(line) };
     match expected.split_first() {
@@ -192,7 +192,7 @@ fn mask_numbers(line: &str) -> String {
     NUMBER.replace_all(line, "N").into_owned()
 }
 
-/// Replaces what differs from run to run by a word for its kind.
+/// Replaces what differs from run to run with a word for its kind.
 fn mask(line: &str) -> String {
     static MASKS: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
         let mask = |pattern: &str, kind: &'static str| (Regex::new(pattern).expect("well formed"), kind);
@@ -221,7 +221,7 @@ fn mask(line: &str) -> String {
         .fold(line.trim_end().to_owned(), |line, (pattern, kind)| pattern.replace_all(&line, *kind).into_owned())
 }
 
-/// Returns a report for each link of a document to a file or heading that does not exist. The web is not asked.
+/// Returns a report for each link of a document to a file or heading that does not exist. Web links are not checked.
 pub fn broken_links(name: &str) -> Vec<String> {
     static LINK: LazyLock<Regex> =
         LazyLock::new(|| Regex::new(r"\]\(([^)\s#]*)(?:#([^)\s]*))?\)").expect("well formed"));
@@ -251,7 +251,7 @@ pub fn broken_links(name: &str) -> Vec<String> {
     broken
 }
 
-/// Returns the names under which GitHub makes the headings of a document available.
+/// Returns the anchors under which GitHub makes the headings of a document available.
 fn anchors(text: &str) -> impl Iterator<Item = String> {
     let headings = text.lines().filter(|line| line.starts_with('#'));
     headings.map(|line| {

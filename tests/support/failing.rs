@@ -1,4 +1,4 @@
-//! A storage that stops working after some calls, or that has little room.
+//! A storage that stops working after a number of calls, or that has little room.
 
 use std::io;
 use std::ops::Range;
@@ -9,23 +9,23 @@ use bytes::Bytes;
 use ckpt::storage::{Entry, LockGuard, Storage, StorageError};
 use ckpt::values::relpath::RelPath;
 
-/// Stands before another storage. A clone is the same storage.
+/// Wraps another storage. A clone is the same storage.
 #[derive(Debug, Clone)]
 pub struct Failing<S> {
     inner: S,
-    /// Calls that were made, and how many work.
+    /// The calls made so far, and the number that succeed.
     calls: Arc<AtomicU64>,
     limit: u64,
-    /// Calls from this one on fail, and how many.
+    /// The first failing call, and how many fail.
     gap: Option<(u64, u64)>,
-    /// Whether a call of the gap is done all the same.
+    /// Whether a failing call takes effect all the same.
     late: bool,
-    /// Files and directories that fit.
+    /// The number of files and directories that fit.
     room: Option<Arc<AtomicI64>>,
 }
 
 impl<S: Storage> Failing<S> {
-    /// Stands before `inner` and lets every call through.
+    /// Wraps `inner` and lets every call through.
     pub fn new(inner: S) -> Failing<S> {
         Failing { inner, calls: Arc::default(), limit: u64::MAX, gap: None, late: false, room: None }
     }
@@ -36,19 +36,19 @@ impl<S: Storage> Failing<S> {
         self
     }
 
-    /// Makes `count` calls fail after the first `calls`, and lets the others through.
+    /// Makes `count` calls fail after the first `calls`, and lets the rest through.
     pub fn fail_between(mut self, calls: u64, count: u64) -> Failing<S> {
         self.gap = Some((calls, count));
         self
     }
 
-    /// Makes checkpoints that are committed in the gap appear, though the call fails.
+    /// Makes checkpoints that are committed by a failing call appear all the same.
     pub fn late(mut self) -> Failing<S> {
         self.late = true;
         self
     }
 
-    /// Leaves room for so many more files and directories. Deleting makes room.
+    /// Leaves room for `files` more files and directories. Deleting frees room.
     pub fn room(mut self, files: i64) -> Failing<S> {
         self.room = Some(Arc::new(AtomicI64::new(files)));
         self
@@ -175,7 +175,7 @@ impl<S: Storage> Storage for Failing<S> {
 }
 
 #[test]
-fn a_failing_storage_stops_after_so_many_calls() {
+fn a_failing_storage_stops_after_the_given_number_of_calls() {
     let path = |text: &str| RelPath::new(text).expect("plain");
     let storage = Failing::new(ckpt::storage::memory::MemoryStorage::new()).fail_after(2).room(1);
     storage.create(&path("a"), b"1").expect("the first call");

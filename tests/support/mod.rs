@@ -1,4 +1,4 @@
-//! What tests of the binary stand on: an environment of its own for every test.
+//! What tests of the binary build on: a separate environment for every test.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -27,21 +27,20 @@ pub struct Env {
 /// What a command printed, and how it ended. The test's directory is shown as `$DIR`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Output {
-    /// Standard output.
     pub stdout: String,
-    /// Standard error.
     pub stderr: String,
-    /// The exit code; 128 and the signal's number when a signal ended it.
+    /// The exit code; 128 plus the signal's number when a signal ended the command.
     pub status: i32,
 }
 
 impl Env {
-    /// Makes an empty directory.
+    /// Creates an empty directory.
     pub fn new() -> Env {
         Env::with(tempfile::tempdir())
     }
 
-    /// Makes an empty directory in memory, where the machine has such a place: for tests that flush hundreds of times.
+    /// Creates an empty directory in memory, where the machine has such a place: for tests that flush hundreds of
+    /// times.
     pub fn in_memory() -> Env {
         Env::with(tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()))
     }
@@ -59,7 +58,7 @@ impl Env {
         self
     }
 
-    /// Makes the clock stand still at `now`, RFC 3339, for the commands that follow.
+    /// Stops the clock at `now`, in RFC 3339, for the commands that follow.
     pub fn at(&mut self, now: &str) -> &mut Env {
         self.set("CKPT_NOW", now)
     }
@@ -74,7 +73,7 @@ impl Env {
         self.dir().join(name)
     }
 
-    /// Writes a file, and the directories above it.
+    /// Writes a file, and creates the directories above it.
     pub fn write(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
         let path = self.path(name);
         fs::create_dir_all(path.parent().expect("a file has a directory")).expect("created");
@@ -87,7 +86,7 @@ impl Env {
         fs::read_to_string(self.path(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
     }
 
-    /// Returns the binary with its arguments, ready to be started: for tests that signal or kill it.
+    /// Returns the binary with its arguments, ready to start: for tests that signal or kill it.
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(binary());
         command.args(arguments);
@@ -105,7 +104,7 @@ impl Env {
         self.finish(self.command(arguments), input)
     }
 
-    /// Runs a line of the shell, in which `ckpt` is the binary: for pipes and closed streams.
+    /// Runs a shell command line in which `ckpt` is the binary: for pipes and closed streams.
     pub fn shell(&self, line: &str) -> Output {
         let mut command = Command::new("sh");
         command.args(["-c", line]);
@@ -123,7 +122,7 @@ impl Env {
         seen
     }
 
-    /// Does the same with the terminal as standard input too, on which `typed` is typed.
+    /// Does the same with the terminal as standard input too, where `typed` is typed.
     pub fn type_on_terminal(&self, arguments: &[&str], typed: &str) -> terminal::Seen {
         let mut command = self.command(arguments);
         command.env_remove("COLUMNS").env("TERM", "xterm-256color");
@@ -141,7 +140,7 @@ impl Env {
         let mut child = command.spawn().unwrap_or_else(|error| panic!("cannot start {command:?}: {error}"));
         let mut stdin = child.stdin.take().expect("piped");
         let input = input.to_vec();
-        // A command that does not read its input closes it: that is its right.
+        // A command that does not read its input may close it.
         let feeder = thread::spawn(move || drop(stdin.write_all(&input)));
         let output = child.wait_with_output().expect("waited");
         feeder.join().expect("no panic");
@@ -150,13 +149,13 @@ impl Env {
     }
 
     fn hide_dir(&self, text: &str) -> String {
-        let real = self.dir().canonicalize().expect("the directory is there");
+        let real = self.dir().canonicalize().expect("the directory exists");
         text.replace(&real.display().to_string(), "$DIR").replace(&self.dir().display().to_string(), "$DIR")
     }
 }
 
 impl Output {
-    /// Returns the output, after making sure of the exit code.
+    /// Returns the output after checking the exit code.
     #[track_caller]
     pub fn expect(self, status: i32) -> Output {
         assert_eq!(self.status, status, "{self}");
@@ -176,7 +175,7 @@ impl fmt::Debug for Output {
     }
 }
 
-/// Returns the binary that is tested.
+/// Returns the binary under test.
 pub fn binary() -> &'static Path {
     Path::new(env!("CARGO_BIN_EXE_ckpt"))
 }
@@ -190,10 +189,10 @@ pub fn path_with_binary() -> std::ffi::OsString {
 
 /// Returns the exit code as a shell shows it.
 pub fn code(status: ExitStatus) -> i32 {
-    status.code().or_else(|| status.signal().map(|signal| 128 + signal)).expect("it has ended")
+    status.code().or_else(|| status.signal().map(|signal| 128 + signal)).expect("the process has ended")
 }
 
-/// Returns every file below `dir`, by its path relative to it, with its bytes.
+/// Returns every file below `dir` with its bytes, by its relative path.
 pub fn tree(dir: &Path) -> BTreeMap<String, Vec<u8>> {
     let entries = walkdir::WalkDir::new(dir).into_iter().map(|entry| entry.expect("listed"));
     let files = entries.filter(|entry| entry.file_type().is_file());

@@ -19,7 +19,7 @@ impl Random {
         self.next() % end.max(1)
     }
 
-    /// Returns one of `items`, of which there is at least one.
+    /// Returns one of `items`, which must not be empty.
     pub fn choose<'a, T>(&mut self, items: &'a [T]) -> &'a T {
         &items[self.below(items.len() as u64) as usize]
     }
@@ -30,7 +30,7 @@ pub fn variable(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name} is a number")))
 }
 
-/// Returns the seed of this test run: `CKPT_SEED`, or `otherwise`. It is printed, and shown when the test fails.
+/// Returns the seed of this test run: `CKPT_SEED`, or else `otherwise`. It is printed, so a failing test shows it.
 pub fn seed(otherwise: u64) -> u64 {
     let seed = variable("CKPT_SEED").unwrap_or(otherwise);
     println!("CKPT_SEED={seed}");

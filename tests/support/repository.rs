@@ -1,4 +1,4 @@
-//! The repository that the tests are of.
+//! The repository under test.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -34,19 +34,19 @@ pub fn documents() -> Vec<String> {
     at_root.into_iter().chain(below.filter(|name| name.ends_with(".md"))).collect()
 }
 
-/// Makes sure that `name` holds what the program generates now; with UPDATE=1 in the environment, writes it.
+/// Checks that `name` holds what the program generates now; with UPDATE=1 in the environment, writes it.
 #[track_caller]
 pub fn assert_generated(name: &str, content: &[u8]) {
     let path = path(name);
     if fs::read(&path).is_ok_and(|found| found == content) {
         return;
     }
-    assert!(updates(), "{name} is not what the program generates now: run `UPDATE=1 cargo test`");
+    assert!(updates(), "{name} differs from what the program generates now: run `UPDATE=1 cargo test`");
     fs::create_dir_all(path.parent().expect("a file has a directory")).expect("created");
     fs::write(&path, content).expect("written");
 }
 
-/// Tells whether generated files are to be written.
+/// Returns whether generated files should be written.
 pub fn updates() -> bool {
     std::env::var_os("UPDATE").is_some_and(|value| value == "1")
 }

@@ -1,26 +1,31 @@
-//! A storage on a simulated disk: processes that die at any call, and a machine that loses its power.
+//! A storage on a simulated disk, with processes that can die at any call and a machine that can lose power.
 //!
 //! # The fault model
 //!
-//! What processes see of a [`Disk`] and what it holds for good are two things. A change is seen at once, and stays *pending* until it lasts.
-//! It lasts as the contract of [`Storage`] says, and no sooner, so whoever relies on more than the contract is found out:
+//! A [`Disk`] keeps two views: what processes see, and what is durable. A change is seen at once, and stays *pending*
+//! until it is durable. It becomes durable when the contract of [`Storage`] says so, and no sooner, so callers that
+//! rely on more than the contract are found out:
 //!
-//! - [`Storage::create_dir`], [`Storage::replace`], [`Storage::append`] and [`Storage::rename`] last on return;
-//! - [`Storage::create`], [`Storage::delete`] and [`Storage::delete_dir`] last once [`Storage::sync`] has returned **in the process that called them**,
-//!   or in one that was told that the name is taken, or that called [`Storage::sync_dir`] for its directory. What another process left pending when it died
-//!   is not flushed by the next one unasked;
-//! - [`Storage::touch`] and the content of a lock file never last.
+//! - [`Storage::create_dir`], [`Storage::replace`], [`Storage::append`] and [`Storage::rename`] are durable on return;
+//! - [`Storage::create`], [`Storage::delete`] and [`Storage::delete_dir`] are durable once [`Storage::sync`] has
+//!   returned **in the process that called them**, or in one that was told that the name is taken, or that called
+//!   [`Storage::sync_dir`] for its directory. What another process left pending when it died is not flushed by the next
+//!   one unless it asks for that;
+//! - [`Storage::touch`] and the content of a lock file are never durable.
 //!
-//! A process can die at each call that changes something, at one of three [`Moment`]s: before it, midway, or when its effect is seen but does not last yet. It can also be
-//! refused any one call, with an effect that is seen and not flushed or without any, or find the disk full from some change on.
+//! A process can die at each call that changes something, at one of three [`Moment`]s: before the change, midway, or
+//! when its effect is seen but not durable yet. Any one call can also fail, either without any effect or with one that
+//! is seen but not flushed, and the disk can be full from some change onward.
 //!
-//! When only the process dies, the next one sees all that it did, and a temporary file or half of a line of the call that was cut short. The
-//! locks of the dead are free.
+//! When only the process dies, the next one sees everything it did, plus a temporary file or half a line from the call
+//! that was cut short. The locks of dead processes are free.
 //!
-//! When the power fails ([`Disk::after_power_failure`]), what lasts is there, and of the pending changes **any subset, in any order**. One of them may be there in part,
-//! as far as the contract allows: the temporary file of a creation, whole or torn; part of the files of a deleted directory; a part of what was appended,
-//! or all its length with zeros at the end; both names of something that was renamed. Never: a torn file under its own name, half of a directory
-//! that was created, a renamed thing that is gone under both names (file systems with a journal rename in one step).
+//! When the power fails ([`Disk::after_power_failure`]), everything durable survives, and of the pending changes **any
+//! subset, in any order**. One of them may survive in part, as far as the contract allows: the temporary file of a
+//! creation, whole or torn; some of the files of a deleted directory; a part of what was appended, or its full length
+//! with zeros at the end; both names of something that was renamed. Never: a torn file under its own name, half of a
+//! directory that was created, a renamed file that is gone under both names (file systems with a journal rename in one
+//! step).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -42,11 +47,11 @@ pub struct Disk(Arc<Mutex<State>>);
 struct State {
     /// What processes see.
     seen: Tree,
-    /// What a power failure leaves at least.
+    /// What a power failure leaves at the very least.
     lasting: Tree,
-    /// The changes between the two, in their order.
+    /// The changes between the two, in order.
     pending: Vec<Pending>,
-    /// Who holds which lock.
+    /// Which process holds which lock.
     held: BTreeMap<String, (u64, String)>,
     processes: u64,
     temporaries: u64,
@@ -60,45 +65,43 @@ enum Node {
     Directory,
 }
 
-/// Changes of names: what is there afterwards, or nothing.
+/// Changes to names: the file that has the name afterwards, or nothing.
 type Edits = Vec<(String, Option<Node>)>;
 
 /// A change that may be lost.
 #[derive(Debug, Clone)]
 struct Pending {
-    /// The processes whose `sync` makes it last.
+    /// The processes whose `sync` makes it durable.
     by: BTreeSet<u64>,
-    /// What a power failure may leave of it besides nothing; the last is all of it.
+    /// What a power failure may leave of it besides nothing; the last outcome is the complete change.
     outcomes: Vec<Edits>,
 }
 
-/// When in a call a process dies.
+/// The point within a call at which a process dies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Moment {
-    /// Nothing of it has happened.
+    /// Before anything happened.
     Before,
-    /// Something was begun, under a temporary name or, where the contract allows, in place.
+    /// After something was begun, under a temporary name or, where the contract allows, in place.
     Midway,
-    /// It has happened, and is not flushed.
+    /// After the change, which is not flushed.
     Unflushed,
 }
 
 impl Moment {
-    /// All of them.
     pub const ALL: [Moment; 3] = [Moment::Before, Moment::Midway, Moment::Unflushed];
 }
 
-/// What befalls a process. Calls and changes are counted from 0.
+/// What happens to a process. Calls and changes are counted from 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Fault {
-    /// Nothing.
     #[default]
     None,
     /// It dies in this change: this call and all later ones fail.
     Die { change: u64, moment: Moment },
-    /// It is refused this call, once; where `late` is set, the call is done all the same.
+    /// This call fails, once; with `late` set, it takes effect all the same.
     Refuse { call: u64, late: bool },
-    /// From this change on there is room for so many more files and directories. Deleting makes room.
+    /// From this change onward, there is room for `files` more files and directories. Deleting frees room.
     Full { change: u64, room: i64 },
 }
 
@@ -113,12 +116,12 @@ struct ProcessState {
     changes: AtomicU64,
     is_dead: AtomicBool,
     room: AtomicI64,
-    /// The call that the fault has struck.
+    /// The call that the fault struck.
     struck: Mutex<Option<String>>,
 }
 
 impl Process {
-    /// Begins a process that `fault` befalls.
+    /// Starts a process that `fault` strikes.
     pub fn new(fault: Fault) -> Process {
         let room = match fault {
             Fault::Full { room, .. } => room,
@@ -137,7 +140,7 @@ impl Process {
         self.0.changes.load(Ordering::Relaxed)
     }
 
-    /// Returns the call that the fault has struck, if it has.
+    /// Returns the call that the fault struck, if it did.
     pub fn struck(&self) -> Option<String> {
         self.0.struck.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -147,7 +150,7 @@ impl Process {
         struck.get_or_insert_with(|| format!("{action} {path}"));
     }
 
-    /// Counts a call. Fails when it is the one that is refused, unless that is done first.
+    /// Counts a call. Fails when this is the call to refuse, unless the call takes effect first.
     fn call(&self, action: &'static str, path: &str) -> Result<Done, StorageError> {
         let call = self.0.calls.fetch_add(1, Ordering::Relaxed);
         if self.0.is_dead.load(Ordering::Relaxed) {
@@ -162,7 +165,7 @@ impl Process {
         }
     }
 
-    /// Counts a call that changes something, and takes room for `files`.
+    /// Counts a call that changes something, and takes up room for `files`.
     fn change(&self, action: &'static str, path: &str, files: i64) -> Result<Done, StorageError> {
         let done = self.call(action, path)?;
         let change = self.0.changes.fetch_add(1, Ordering::Relaxed);
@@ -176,7 +179,7 @@ impl Process {
                     Moment::Unflushed => Ok(Done::Unflushed),
                 }
             }
-            // Another thread came later and was faster.
+            // Another thread came later but was faster.
             Fault::Die { .. } if self.0.is_dead.load(Ordering::Relaxed) => Err(stopped(action, path)),
             Fault::Full { change: first, .. } if first <= change && files > 0 => {
                 if self.0.room.fetch_sub(files, Ordering::Relaxed) < files {
@@ -202,9 +205,9 @@ enum Done {
     Whole,
     /// The process dies midway.
     Midway,
-    /// It dies when all is seen and nothing lasts.
+    /// The process dies when everything is seen and nothing is durable.
     Unflushed,
-    /// It is done, and the caller is told that it failed.
+    /// It takes effect, and the caller is told that it failed.
     ThenRefused,
 }
 
@@ -226,14 +229,12 @@ fn refused_call(action: &'static str, path: &str) -> StorageError {
     StorageError::Io { action, path: path.to_owned(), source: io::Error::other("refused") }
 }
 
-/// How much of what is pending a power failure leaves.
+/// How much of the pending changes a power failure leaves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Survival {
-    /// All of it.
     All,
-    /// Nothing.
     None,
-    /// A part, by a seed.
+    /// A part, chosen by a seed.
     Some(u64),
 }
 
@@ -254,12 +255,12 @@ impl Disk {
         SimulatedStorage { disk: self.clone(), id: state.processes, process: process.clone() }
     }
 
-    /// Returns the storage for a process that nothing befalls.
+    /// Returns the storage for a process that no fault strikes.
     pub fn calm(&self) -> SimulatedStorage {
         self.open(&Process::default())
     }
 
-    /// Returns the disk as it is once all processes are dead: a copy that nothing done to this one changes.
+    /// Returns the disk as it is once all processes are dead: an independent copy.
     pub fn after_death(&self) -> Disk {
         let state = State { held: BTreeMap::new(), ..self.state().clone() };
         Disk(Arc::new(Mutex::new(state)))
@@ -279,7 +280,7 @@ impl Disk {
                     if random.below(100) < lost {
                         continue;
                     }
-                    // All of it as often as the rest together.
+                    // All of it as often as the other outcomes together.
                     let parts = pending.outcomes.len() as u64;
                     let chosen = if random.below(2) == 0 { parts - 1 } else { random.below(parts) };
                     apply(&mut tree, &pending.outcomes[chosen as usize]);
@@ -300,7 +301,7 @@ impl Disk {
         state.seen.iter().filter_map(file).collect()
     }
 
-    /// Puts other bytes into a file, or takes it away, for good: what time or people do to a disk.
+    /// Replaces the bytes of a file or removes it, durably: what age or people do to a disk.
     pub fn damage(&self, path: &str, bytes: Option<&[u8]>) {
         let node = bytes.map(|bytes| Node::File(Bytes::copy_from_slice(bytes)));
         let mut state = self.state();
@@ -317,7 +318,7 @@ impl Pending {
     }
 }
 
-/// Applies edits in order. A directory is removed only when nothing is left in it.
+/// Applies edits in order. A directory is removed only when it is empty.
 fn apply(tree: &mut Tree, edits: &Edits) {
     for (path, node) in edits {
         match node {
@@ -353,7 +354,7 @@ impl State {
         self.pending.push(Pending { by: BTreeSet::from([by]), outcomes });
     }
 
-    /// Makes a change for good, and what is pending at the same names with it.
+    /// Makes a change durably, along with the pending changes to the same names.
     fn change_for_good(&mut self, edits: Edits) {
         for (path, _) in &edits {
             self.pending.retain(|pending| !pending.touches(path));
@@ -362,7 +363,8 @@ impl State {
         apply(&mut self.lasting, &edits);
     }
 
-    /// Does the one or the other, as far as the call gets. The last of `outcomes` is all of it; a death midway leaves the first.
+    /// Makes the change durable or pending, as far as the call gets. The last of `outcomes` is the complete change; a
+    /// death midway leaves the first.
     fn change_durably(&mut self, by: u64, done: Done, mut outcomes: Vec<Edits>) {
         match done {
             Done::Whole => self.change_for_good(outcomes.pop().expect("there is one")),
@@ -371,7 +373,7 @@ impl State {
         }
     }
 
-    /// Makes every change last that is pending for `by`, with whatever else is pending at the same names.
+    /// Makes every change that is pending for `by` durable, along with whatever else is pending at the same names.
     fn sync(&mut self, by: u64) {
         let mut names: BTreeSet<String> = BTreeSet::new();
         for pending in self.pending.iter().filter(|pending| pending.by.contains(&by)) {
@@ -386,7 +388,7 @@ impl State {
         }
     }
 
-    /// Makes what is pending at `path` last with the next sync of `by` too.
+    /// Makes the changes that are pending at `path` durable with the next sync of `by` too.
     fn share(&mut self, by: u64, path: &str) {
         for pending in self.pending.iter_mut().filter(|pending| pending.touches(path)) {
             pending.by.insert(by);
@@ -413,7 +415,7 @@ impl State {
         }
     }
 
-    /// Fails when `path` is not a file that can be written to, or can be made.
+    /// Fails when `path` is not a file that can be written or created.
     fn check_writable(&self, path: &RelPath) -> Result<(), StorageError> {
         match self.file(path) {
             Ok(_) | Err(StorageError::NotFound { .. }) => Ok(()),
@@ -421,7 +423,7 @@ impl State {
         }
     }
 
-    /// Fails when `path` is taken, or can not be because something on the way is a file.
+    /// Fails when `path` is taken, or cannot exist because something on the way is a file.
     fn check_free(&self, path: &RelPath) -> Result<(), StorageError> {
         match self.node(path) {
             Ok(_) => Err(StorageError::Exists { path: shown(path.as_str()) }),
@@ -561,7 +563,7 @@ impl Storage for SimulatedStorage {
         let moved: Edits = copied.iter().cloned().chain(removed).collect();
         match done {
             Done::Whole => state.change_for_good(moved),
-            // A process never sees both names, a disk may have them.
+            // A process never sees both names, but a disk may have them.
             Done::Midway | Done::Unflushed | Done::ThenRefused => state.change(self.id, vec![copied, moved]),
         }
         done.answer("rename", from.as_str())
@@ -679,13 +681,13 @@ impl Storage for SimulatedStorage {
         done.answer("lock", path.as_str())?;
         state.held.insert(path.to_string(), (self.id, holder.to_owned()));
         let edits = |content: &[u8]| vec![(path.to_string(), file(content))];
-        // Nobody's sync: it need not last.
+        // No sync covers it: it need not be durable.
         state.change(u64::MAX - 1, vec![edits(b""), edits(holder.as_bytes())]);
         Ok(Box::new(SimulatedLock { disk: self.disk.clone(), path: path.to_string(), id: self.id }))
     }
 }
 
-/// Lets go of a lock when it is dropped.
+/// Releases a lock when dropped.
 #[derive(Debug)]
 struct SimulatedLock {
     disk: Disk,

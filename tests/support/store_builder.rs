@@ -1,4 +1,4 @@
-//! Genuine stores without a run: every file is written by the code that a run uses.
+//! Genuine stores without a run: the code that a run uses writes every file.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -23,18 +23,17 @@ use jiff::{SignedDuration, Timestamp};
 /// The job file in every store.
 pub const JOB: &str = "job: clicks\ninput: {files: data/clicks.jsonl}\nkey: user\ntasks: 8\n";
 
-/// The bytes that a record of the pretended input has.
+/// The size of a record of the pretended input.
 const RECORD_BYTES: u64 = 40;
 
-/// A change of one key: the number of clicks that it has now, or nothing to delete it.
+/// A change to one key: its new number of clicks, or `None` to delete it.
 pub type Change<'a> = (&'a str, Option<i64>);
 
-/// Changed rows by task and key; nothing for a deleted one.
+/// Changed rows by task and key; `None` for a deleted row.
 pub type ChangedRows = BTreeMap<(u32, String), Option<Vec<Value>>>;
 
-/// A store, and what a run would remember of it.
+/// A store, and what a run would remember about it.
 pub struct StoreBuilder {
-    /// The store.
     pub store: Store,
     tasks: u32,
     shards: u32,
@@ -49,16 +48,14 @@ pub struct StoreBuilder {
     values: ValuesOf,
 }
 
-/// Makes the values of a key from the number of clicks.
+/// Makes the values of a key from its number of clicks.
 type ValuesOf = Box<dyn Fn(&str, i64) -> Vec<Value>>;
 
-/// A checkpoint that is not committed: a test may make it wrong.
+/// A checkpoint that is not committed yet: a test may make it wrong.
 pub struct Draft {
     /// The manifest, except for `tables`.
     pub manifest: Manifest,
-    /// The index.
     pub index: Vec<IndexRow>,
-    /// The positions.
     pub positions: Vec<PositionRow>,
     /// The job definition.
     pub job: Vec<u8>,
@@ -75,7 +72,6 @@ impl StoreBuilder {
         StoreBuilder::create(path, 8, 3, Routing::Partition)
     }
 
-    /// Creates a store.
     pub fn create(path: &Path, tasks: u32, shards: u32, routing: Routing) -> StoreBuilder {
         StoreBuilder::on(vec![Arc::new(LocalStorage::new(path.to_owned()))], tasks, shards, routing)
     }
@@ -112,13 +108,13 @@ impl StoreBuilder {
         self
     }
 
-    /// Commits a checkpoint in which `changes` were made to the one before it.
+    /// Commits a checkpoint that applies `changes` to the previous one.
     pub fn commit(&mut self, changes: &[Change<'_>]) -> Sequence {
         let draft = self.draft(changes);
         self.commit_draft(draft)
     }
 
-    /// Makes the next checkpoint write a new base for every shard, as a folding does.
+    /// Makes the next checkpoint write a new base for every shard, as folding does.
     pub fn restart(&mut self) {
         self.chains.clear();
         for shard in 0..self.shards {
@@ -192,7 +188,7 @@ impl StoreBuilder {
         Draft { manifest, index, positions, job: JOB.as_bytes().to_vec() }
     }
 
-    /// Writes the tables of a draft and commits it. Totals of bytes that are zero are filled in.
+    /// Writes the tables of a draft and commits it. Byte totals that are zero are filled in.
     pub fn commit_draft(&mut self, draft: Draft) -> Sequence {
         let put = |bytes: &[u8], kind| self.store.put(bytes, kind).expect("put").object;
         let tables = Tables {
@@ -229,7 +225,7 @@ impl StoreBuilder {
         &self.state
     }
 
-    /// Puts a segment on top of a shard's chain: a base when there is none.
+    /// Adds a segment to a shard's chain: a base when the chain is empty.
     pub fn write_segment(&mut self, shard: u32, rows: &ChangedRows) {
         let mut writer = SegmentWriter::new(self.codec.columns());
         let mut packed = Vec::new();
@@ -289,20 +285,20 @@ impl StoreBuilder {
     }
 }
 
-/// Returns the values of a key: nothing is left out but the city of keys that begin with `x`.
+/// Returns the values of a key: every column is set except the city of keys that begin with `x`.
 pub fn values(key: &str, clicks: i64) -> Vec<Value> {
     let spent = Decimal::parse(format!("{clicks}.25").as_bytes()).expect("a number");
     let city = if key.starts_with('x') { Value::Null } else { Value::Text(format!("city of {key}")) };
     vec![Value::Int(clicks), Value::Number(spent), city, Value::Sketch(vec![1, 2, 3])]
 }
 
-/// Returns when checkpoint `number` was created: ten minutes after the one before.
+/// Returns when checkpoint `number` was created: ten minutes after the previous one.
 fn created(number: u64) -> Timestamp {
     let first: Timestamp = "2026-11-22T14:00:00Z".parse().expect("a time");
     first + SignedDuration::from_mins(10 * i64::try_from(number).expect("a small number"))
 }
 
-/// Makes the store that most tests look at: three checkpoints of a job with a key, with deltas and a tombstone.
+/// Builds the store that most tests look at: three checkpoints of a job with a key, with deltas and a tombstone.
 ///
 /// After the third, the keys are ann, bob, cyd (changed), eve, fay and xan; dan is gone.
 pub fn three_checkpoints(path: &Path) -> StoreBuilder {

@@ -11,7 +11,7 @@ use rustix::termios::{Winsize, tcsetwinsize};
 /// What was written to a terminal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Seen {
-    /// All of it, escape sequences included; lines end with `\r\n`.
+    /// The full text, escape sequences included; lines end with `\r\n`.
     pub text: String,
     /// The exit code, as a shell shows it.
     pub status: i32,
@@ -22,7 +22,7 @@ pub fn run(command: Command, columns: u16) -> Seen {
     run_with(command, columns, None)
 }
 
-/// Runs `command` with a terminal as its standard input, output and error, on which `typed` is typed.
+/// Runs `command` with a terminal as its standard input, output and error, where `typed` is typed.
 pub fn type_and_run(command: Command, columns: u16, typed: &str) -> Seen {
     run_with(command, columns, Some(typed))
 }
@@ -33,7 +33,7 @@ fn run_with(mut command: Command, columns: u16, typed: Option<&str>) -> Seen {
     unlockpt(&screen).expect("unlocked");
     tcsetwinsize(&screen, Winsize { ws_row: 24, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 }).expect("sized");
     let name = ptsname(&screen, Vec::new()).expect("named");
-    // It must not become the terminal that controls the tests.
+    // It must not become the controlling terminal of the tests.
     let program = rustix::fs::open(name, OFlags::RDWR | OFlags::NOCTTY, Mode::empty()).expect("opened");
     let second = program.try_clone().expect("cloned");
     let stdin = match typed {
@@ -41,14 +41,14 @@ fn run_with(mut command: Command, columns: u16, typed: Option<&str>) -> Seen {
         None => Stdio::null(),
     };
     let mut child = command.stdin(stdin).stdout(program).stderr(second).spawn().expect("started");
-    // Reading ends when the last program's end is closed, and the command holds two.
+    // Reading ends when the last program closes its end, and `command` holds two.
     drop(command);
     let mut bytes = Vec::new();
     let mut screen = File::from(screen);
     // A terminal keeps what is typed until it is read.
     screen.write_all(typed.unwrap_or_default().as_bytes()).expect("typed");
     let mut buffer = [0; 4096];
-    // Linux ends a terminal with an error, others with nothing.
+    // Linux reports the end of a terminal as an error, other systems as an empty read.
     while let Ok(read @ 1..) = screen.read(&mut buffer) {
         bytes.extend_from_slice(&buffer[..read]);
     }

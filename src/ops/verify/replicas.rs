@@ -31,7 +31,7 @@ pub fn verify(
 /// Does the same with all the options. There is one report for each place of the store, in the order of
 /// [`Store::replicas`], then of [`Store::unavailable`].
 pub fn verify_with(store: &Store, options: &Options<'_>, progress: &dyn Progress) -> Result<Vec<Report>, StoreError> {
-    // What is gone on purpose, as far as any replica knows. A history that cannot be read explains nothing.
+    // What was removed on purpose, as far as any replica knows. A history that cannot be read explains nothing.
     let departures = store.history().map(|history| history.departures()).unwrap_or_default();
     let mut replicas = Vec::new();
     for place in places(store) {

@@ -58,18 +58,18 @@ pub(super) fn check_roots(
     }
 }
 
-/// Distinguishes a parent that is gone on purpose from one that is lost.
+/// Distinguishes a parent that was removed on purpose from one that is lost.
 fn check_gap(sequence: Sequence, parent: Parent, departures: &Departures, findings: &mut Findings) {
     let subject = Subject::Manifest(sequence);
     let expected = format!("parent {} with SHA-256 {}", parent.sequence.0, parent.sha256);
     match departures.of(parent.sequence) {
         Some(Departure { sha256: Some(sha256), .. }) if sha256 != parent.sha256 => {
-            let found = format!("SHA-256 {sha256}, which is gone on purpose");
+            let found = format!("SHA-256 {sha256}, which was removed on purpose");
             findings.add(FindingCode::ChainBroken, subject, expected, found, [sequence]);
         }
         Some(Departure { time, .. }) => {
             let found =
-                time.map_or_else(|| "gone on purpose".to_owned(), |time| format!("gone on purpose since {time}"));
+                time.map_or_else(|| "removed on purpose".to_owned(), |time| format!("removed on purpose at {time}"));
             findings.add(FindingCode::ParentGone, subject, expected, found, [sequence]);
         }
         // The parent is lost; the checkpoint itself is intact.

@@ -93,7 +93,7 @@ fn job(env: &Env, bad: &Bad, more: &str) {
 }
 
 #[test]
-fn a_bad_record_stops_the_run_and_is_told_with_its_place() {
+fn a_bad_record_stops_the_run_and_is_reported_with_its_place() {
     for bad in &BAD {
         let env = Env::new();
         job(&env, bad, "");
@@ -121,7 +121,7 @@ fn bad_records_are_skipped_and_counted_or_collected() {
         assert!(output.stdout.contains("\"skipped\":1,\"skipped_in_all\":1,"), "{output}");
         assert!(output.stderr.ends_with("warning: 1 bad record was skipped\n"), "{output}");
         assert_eq!(env.read("out/j.jsonl"), "{\"k\":\"a\",\"n\":2,\"sum\":3}\n");
-        // The job still is incomplete when there is nothing left to do.
+        // The job is still incomplete when there is nothing left to do.
         env.run(&["run", "job.yaml"]).expect(3);
 
         for checkpoints in ["store: collected", "enabled: false"] {
@@ -163,7 +163,7 @@ fn a_line_of_100_megabytes_is_a_bad_record() {
 }
 
 #[test]
-fn a_sum_that_overflows_ends_the_run_whatever_on_error_says() {
+fn a_sum_that_overflows_ends_the_run_whatever_on_error_is() {
     let env = Env::new();
     let bad = Bad {
         input: b"{\"k\":\"a\",\"v\":99999999999999999999}\n{\"k\":\"b\",\"v\":1}\n{\"k\":\"a\",\"v\":99999999999999999999}\n",
@@ -202,7 +202,7 @@ fn bools_are_not_compared() {
 }
 
 #[test]
-fn dead_letters_follow_a_roll_back_and_a_roll_forward() {
+fn dead_letters_follow_a_rollback_and_a_roll_forward() {
     let env = Env::new();
     job(&env, &BAD[0], ", on_error: {dead_letter: bad.jsonl}");
     let run = || {
@@ -217,7 +217,7 @@ fn dead_letters_follow_a_roll_back_and_a_roll_forward() {
         states.push(run().0);
     }
     assert!(states.windows(2).all(|pair| pair[1].len() > pair[0].len() && pair[1].starts_with(&pair[0])));
-    // Back, with other input from there on; each time the file has what the checkpoint names, and what is new.
+    // Roll back, then continue with other input; each time the file has what the checkpoint names, plus what is new.
     env.run(&["restore", "store@2"]).expect(0);
     let beginning: String = data.lines().take(4).map(|line| format!("{line}\n")).collect();
     env.write("data", beginning + "another\n");
@@ -229,7 +229,7 @@ fn dead_letters_follow_a_roll_back_and_a_roll_forward() {
         "{other}"
     );
     assert_eq!(env.read("bad.jsonl.withdrawn-00000004"), states[4]);
-    // Forward, to what was rolled back: first to the middle of it, then to its end.
+    // Roll forward to the abandoned history: first to the middle of it, then to its end.
     env.run(&["restore", "store@3"]).expect(0);
     env.write("data", data.lines().take(6).map(|line| format!("{line}\n")).collect::<String>());
     assert_eq!(run().0, states[3]);
@@ -237,7 +237,7 @@ fn dead_letters_follow_a_roll_back_and_a_roll_forward() {
     env.run(&["restore", "store@4"]).expect(0);
     env.write("data", &data);
     assert_eq!(run().0, states[4]);
-    // And to the other end.
+    // And to the end of the other history.
     env.run(&["restore", "store@6"]).expect(0);
     let beginning: String = data.lines().take(4).map(|line| format!("{line}\n")).collect();
     env.write("data", beginning + "another\n");

@@ -1,4 +1,4 @@
-//! What a checkpoint shares with its parent, and how long the chains of segments become.
+//! What a checkpoint shares with its parent, and how long chains of segments become.
 
 use std::collections::BTreeSet;
 use std::io::Write as _;
@@ -19,7 +19,7 @@ fn latest(place: &Path) -> Recovered {
     recover(&store, latest, 2).expect("recovered")
 }
 
-/// Names that do not compress well: a base is much larger than a delta of few rows.
+/// Names that do not compress well: a base is much larger than a delta with a few rows.
 fn name(key: usize) -> String {
     format!("{:016x}", Random(key as u64).next())
 }
@@ -31,7 +31,7 @@ fn append(env: &Env, keys: impl Iterator<Item = usize>) {
 }
 
 #[test]
-fn shards_that_did_not_change_are_shared_and_nothing_new_is_no_checkpoint() {
+fn shards_that_did_not_change_are_shared_and_without_changes_there_is_no_checkpoint() {
     let env = Env::new();
     counting(&env, "checkpoint: {store: store}\n");
     let store = env.path("store");
@@ -43,7 +43,7 @@ fn shards_that_did_not_change_are_shared_and_nothing_new_is_no_checkpoint() {
     let after = latest(&store).lineage;
     let longer = before.chains.iter().zip(&after.chains).filter(|(before, after)| before != after);
     let longer: Vec<_> = longer.map(|(before, after)| (before.len(), after.len(), before[0] == after[0])).collect();
-    assert_eq!(longer, [(1, 2, true)], "one shard got a delta on the base that it had");
+    assert_eq!(longer, [(1, 2, true)], "one shard got a delta on its base");
     let new: BTreeSet<_> = after.objects.difference(&before.objects).collect();
     assert_eq!(new.len(), 3, "the delta, the index and the positions");
     let totals = after.last.expect("a checkpoint").manifest.totals;

@@ -1,11 +1,11 @@
-//! Input, and what must come of it, computed without the runner.
+//! Input, and its expected results, computed without the runner.
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
 
 pub use crate::support::random::Random;
 
-/// The runner's grid and groups, as `docs/format.md` has them.
+/// The runner's grid and groups, as described in `docs/format.md`.
 const CELL_BYTES: usize = 256 * 1024;
 const GROUP: usize = 16;
 
@@ -39,7 +39,7 @@ fn decimal(cents: i128) -> String {
     format!("{}{}", if cents < 0 { "-" } else { "" }, text.trim_end_matches('0').trim_end_matches('.'))
 }
 
-/// The bytes of a file, and where each record begins in it.
+/// The bytes of a file, and the offset at which each record begins.
 pub struct Rendered {
     pub bytes: Vec<u8>,
     pub starts: Vec<usize>,
@@ -87,7 +87,7 @@ pub fn zstandard(bytes: &[u8]) -> Vec<u8> {
     zstd::encode_all(bytes, 1).expect("memory")
 }
 
-/// Returns the clicks of all files, which are sorted by name, in the order of the input.
+/// Returns the clicks of all files, which are sorted by name, in input order.
 pub fn in_order<'a>(files: &'a [(&'a [Click], &'a Rendered)]) -> Vec<&'a Click> {
     let mut places = Vec::new();
     for (file, (clicks, rendered)) in files.iter().enumerate() {
@@ -141,7 +141,7 @@ pub enum Cell {
 /// The rows of the output, by key.
 pub type Expected = BTreeMap<String, Vec<Cell>>;
 
-/// Computes [`AGGREGATES`] of `clicks`, which are in the order of the input, by the key that `key` gives.
+/// Computes [`AGGREGATES`] of `clicks`, which are in input order, grouped by `key`.
 pub fn compute<'a>(clicks: impl IntoIterator<Item = &'a Click>, key: impl Fn(&Click) -> String) -> Expected {
     let mut groups: BTreeMap<String, Vec<&Click>> = BTreeMap::new();
     for click in clicks {
@@ -157,7 +157,7 @@ fn cells(clicks: &[&Click]) -> Vec<Cell> {
     let cents: Vec<i128> = clicks.iter().filter_map(|click| click.cents.map(i128::from)).collect();
     let pages: Vec<(i64, &String)> = clicks.iter().filter_map(|click| Some((click.ts, click.page.as_ref()?))).collect();
     let some = |sum: i128| (!cents.is_empty()).then_some(sum);
-    // Of several with the same time, `min_by_key` gives the first and `max_by_key` the last.
+    // Among equal times, `min_by_key` returns the first and `max_by_key` the last.
     let (opening, closing) = (pages.iter().min_by_key(|(ts, _)| *ts), pages.iter().max_by_key(|(ts, _)| *ts));
     let mut distinct: Vec<&String> = pages.iter().map(|(_, page)| *page).collect();
     distinct.sort_unstable();
@@ -199,7 +199,7 @@ fn mean(cents: &[i128]) -> Cell {
     Cell::Number(format!("{}{text}", if units < 0 { "-" } else { "" }))
 }
 
-/// Returns the output as JSON lines, the key named `key`.
+/// Returns the output as JSON lines, with the key named `key`.
 pub fn as_json(expected: &Expected, key: &str) -> String {
     let mut text = String::new();
     for (name, cells) in expected {
@@ -217,7 +217,7 @@ pub fn as_json(expected: &Expected, key: &str) -> String {
     text
 }
 
-/// Returns the output as CSV, the key named `key`.
+/// Returns the output as CSV, with the key named `key`.
 pub fn as_csv(expected: &Expected, key: &str) -> String {
     let mut text = format!("{key},{}\n", COLUMNS.join(","));
     for (name, cells) in expected {

@@ -1,4 +1,4 @@
-//! Disks that are full or can not be written to.
+//! Disks that are full or cannot be written to.
 
 use std::fmt::Write as _;
 
@@ -23,14 +23,14 @@ fn is_done(env: &Env) -> bool {
     text.lines().count() == 30_000 && text.lines().all(|line| line.ends_with("\"n\":5}"))
 }
 
-/// Runs a line of the shell that may mount; nothing when this machine does not let it.
+/// Runs a shell command line that may mount; returns nothing when this machine does not allow it.
 fn with_mounts(env: &Env, line: &str) -> Option<crate::support::Output> {
     let probe = env.shell("unshare -m sh -c 'mount -t tmpfs none disk'");
     (probe.status == 0).then(|| env.shell(&format!("unshare -m sh -c '{line}'")))
 }
 
 #[test]
-fn a_full_disk_ends_the_run_with_an_error_and_the_run_goes_on_when_there_is_room() {
+fn a_full_disk_ends_the_run_with_an_error_and_the_job_resumes_when_there_is_room() {
     let env = prepared();
     let Some(output) = with_mounts(
         &env,
@@ -51,7 +51,7 @@ fn a_full_disk_ends_the_run_with_an_error_and_the_run_goes_on_when_there_is_room
 }
 
 #[test]
-fn a_store_that_can_not_be_written_to_is_an_error() {
+fn a_store_that_cannot_be_written_to_is_an_error() {
     let env = prepared();
     let Some(output) = with_mounts(&env, "mount -t tmpfs -o ro none disk; ckpt run job.yaml -q") else { return };
     let output = output.expect(4);
@@ -63,7 +63,7 @@ fn a_store_that_can_not_be_written_to_is_an_error() {
 }
 
 #[test]
-fn a_limit_on_the_size_of_files_is_an_error_and_no_sudden_death() {
+fn a_limit_on_the_size_of_files_is_an_error_and_not_a_sudden_death() {
     let env = prepared();
     let output = env.shell("ulimit -f 100; ckpt run job.yaml -q").expect(4);
     assert!(output.stderr.starts_with("error: cannot "), "{output}");

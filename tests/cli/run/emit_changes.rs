@@ -1,4 +1,4 @@
-//! `emit: changes`: a file for each checkpoint, published by its commit and never otherwise.
+//! `emit: changes`: one file per checkpoint, published by its commit and never otherwise.
 
 use std::fs;
 
@@ -8,7 +8,7 @@ use crate::support::Env;
 
 const CHANGES: &str = "checkpoint: {store: store}\n";
 
-/// A job that has run twice: the second time with two records more.
+/// A job that has run twice: the second time with three more records.
 fn twice(format: &str) -> Env {
     let env = Env::new();
     counting(&env, CHANGES);
@@ -26,7 +26,7 @@ fn twice(format: &str) -> Env {
 }
 
 #[test]
-fn each_checkpoint_publishes_the_rows_that_changed_since_the_one_before() {
+fn each_checkpoint_publishes_the_rows_that_changed_since_the_previous_one() {
     let env = twice("json");
     assert_eq!(names(&env), ["counting-00000001.jsonl", "counting-00000002.jsonl"]);
     let first = ["{\"op\":\"insert\",\"k\":\"a\",\"n\":1}", "{\"op\":\"insert\",\"k\":\"b\",\"n\":2}"];
@@ -72,7 +72,7 @@ fn a_publication_is_finished_where_it_was_begun_when_the_output_has_moved() {
 }
 
 #[test]
-fn a_store_that_is_gone_is_an_error_while_its_files_of_changes_are_there() {
+fn a_store_that_is_gone_is_an_error_while_its_files_of_changes_exist() {
     let env = twice("json");
     fs::remove_dir_all(env.path("store")).unwrap();
     let output = env.run(&["run", "job.yaml"]).expect(10);
@@ -80,7 +80,7 @@ fn a_store_that_is_gone_is_an_error_while_its_files_of_changes_are_there() {
 }
 
 #[test]
-fn after_a_roll_back_the_files_of_what_was_rolled_back_are_withdrawn() {
+fn after_a_rollback_the_files_of_the_abandoned_checkpoints_are_withdrawn() {
     let env = twice("json");
     env.run(&["restore", "store@1"]).expect(0);
     assert_eq!(names(&env).len(), 2, "`restore` does not know where they are");
@@ -89,7 +89,8 @@ fn after_a_roll_back_the_files_of_what_was_rolled_back_are_withdrawn() {
     assert_eq!(names(&env), ["counting-00000001.jsonl", "counting-00000004.jsonl"]);
     let expected = net(&[changes(&env)[0].clone(), changes(&env)[1].clone()]);
     assert_eq!(expected.len(), 3);
-    // Back to what was rolled back first: its file is part of the history again, that of checkpoint 4 is not.
+    // Back to the checkpoint that was rolled back first: its file is part of the history again, that of checkpoint 4 is
+    // not.
     env.run(&["restore", "store@2"]).expect(0);
     env.run(&["run", "job.yaml"]).expect(0);
     assert_eq!(names(&env), ["counting-00000001.jsonl", "counting-00000002.jsonl"]);
@@ -97,7 +98,7 @@ fn after_a_roll_back_the_files_of_what_was_rolled_back_are_withdrawn() {
 }
 
 #[test]
-fn a_roll_back_before_the_publication_was_finished_publishes_nothing_of_it() {
+fn a_rollback_before_the_publication_was_finished_publishes_nothing_of_it() {
     let env = twice("json");
     let first = changes(&env)[0].clone();
     fs::rename(env.path("out/counting-00000002.jsonl"), env.path("out/.counting-00000002.jsonl.ckpt-00000002"))
@@ -110,7 +111,7 @@ fn a_roll_back_before_the_publication_was_finished_publishes_nothing_of_it() {
 }
 
 #[test]
-fn going_back_behind_a_damaged_checkpoint_withdraws_its_file() {
+fn skipping_a_damaged_checkpoint_withdraws_its_file() {
     let env = twice("json");
     let sums = |number: u64| env.read(&format!("store/checkpoints/{number:08}/SHA256SUMS"));
     let (old, new) = (sums(1), sums(2));

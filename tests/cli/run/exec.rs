@@ -8,7 +8,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use super::{PATIENCE, checkpoints, manifest, until, wait};
 use crate::support::Env;
 
-/// Counts records by user, hands over what changed at each checkpoint, and does what the job file asks it to.
+/// Counts records by user, hands over what changed at each checkpoint, and does what the job file asks for.
 const COUNT: &str = r#"
 import json, os, sys, time
 state, changed = {}, set()
@@ -106,7 +106,7 @@ fn the_state_of_a_program_is_checkpointed_shown_and_compared() {
     let row = env.run(&["inspect", "s", "--state", "--key", "poison", "--json"]).expect(0);
     assert!(row.stdout.contains(r#""key":"poison","values":{"value":1}"#), "{row}");
     assert!(manifest(&env.path("s"), 1).contains("routing: program\n"));
-    // More of the input: only what changed is in the difference.
+    // More input: the difference shows only what changed.
     let path = env.path("data.jsonl");
     fs::write(&path, format!("{}{{\"k\":\"poison\"}}\n", env.read("data.jsonl"))).expect("written");
     env.run(&["run", "job.yaml"]).expect(0);
@@ -115,13 +115,13 @@ fn the_state_of_a_program_is_checkpointed_shown_and_compared() {
     assert!(diff.stdout.contains(r#""old":{"value":1},"new":{"value":2}"#), "{diff}");
     assert!(diff.stdout.contains(r#""changed":1"#), "{diff}");
     env.run(&["verify", "s", "--deep"]).expect(0);
-    // A roll back puts the program's state back as well.
+    // A rollback restores the program's state as well.
     env.run(&["restore", "s@1"]).expect(0);
     assert!(state(&env).contains(r#""value":1"#));
 }
 
 #[test]
-fn a_program_that_does_wrong_ends_the_run_with_what_it_did() {
+fn a_program_that_misbehaves_ends_the_run_and_the_error_says_how() {
     let at = "of `data.jsonl`";
     for (trick, process, expected) in [
         (
@@ -164,7 +164,7 @@ fn a_program_that_does_wrong_ends_the_run_with_what_it_did() {
 }
 
 #[test]
-fn a_program_that_is_not_there_is_a_mistake_of_the_job_file() {
+fn a_missing_program_is_a_mistake_in_the_job_file() {
     let env = Env::new();
     write(&env, 10, "", ", restarts: 5");
     env.write("job.yaml", env.read("job.yaml").replace("python3", "./nowhere"));
@@ -174,7 +174,7 @@ fn a_program_that_is_not_there_is_a_mistake_of_the_job_file() {
 }
 
 #[test]
-fn a_run_begins_again_after_a_failure_and_ends_as_an_undisturbed_one() {
+fn a_run_restarts_after_a_failure_and_ends_like_an_undisturbed_one() {
     let env = Env::new();
     write(&env, 3000, "", "");
     env.run(&["run", "job.yaml"]).expect(0);
@@ -186,7 +186,7 @@ fn a_run_begins_again_after_a_failure_and_ends_as_an_undisturbed_one() {
     assert!(output.stdout.contains("records       3,000"), "{output}");
     assert!(output.stdout.contains("restarts      1\n"), "{output}");
     assert_eq!(state(&env), undisturbed);
-    // One that fails always spends its restarts.
+    // A program that always fails uses up its restarts.
     fs::remove_dir_all(env.path("s")).expect("removed");
     write(&env, 3000, "die", ", restarts: 2, backoff: 10ms");
     let output = env.run(&["run", "job.yaml"]).expect(4);
@@ -195,7 +195,7 @@ fn a_run_begins_again_after_a_failure_and_ends_as_an_undisturbed_one() {
 }
 
 #[test]
-fn what_can_not_be_read_again_is_not_restarted() {
+fn a_job_whose_input_cannot_be_read_again_is_not_restarted() {
     let env = Env::new();
     write(&env, 100, "die", ", restarts: 2");
     env.write("job.yaml", env.read("job.yaml").replace("input: data.jsonl", "input: {files: '-', format: json}"));
@@ -205,7 +205,7 @@ fn what_can_not_be_read_again_is_not_restarted() {
 }
 
 #[test]
-fn a_run_with_programs_survives_being_killed_and_leaves_none_behind() {
+fn a_run_with_programs_survives_being_killed_and_leaves_no_program_running() {
     let env = Env::new();
     write(&env, 40_000, "", "");
     env.run(&["run", "job.yaml"]).expect(0);
@@ -215,17 +215,17 @@ fn a_run_with_programs_survives_being_killed_and_leaves_none_behind() {
     for last in [1, 2] {
         let mut run =
             env.command(&["run", "job.yaml"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("started");
-        until("a checkpoint is there", || {
+        until("there is a checkpoint", || {
             checkpoints(&env.path("s")).len() >= last || run.try_wait().is_ok_and(|end| end.is_some())
         });
         run.kill().expect("killed");
         run.wait().expect("waited");
     }
-    // A Ctrl-C ends it with a last checkpoint: the programs live on for that.
+    // Ctrl-C ends it with a last checkpoint: the programs stay alive for that.
     let mut run =
         env.command(&["run", "job.yaml"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("started");
     let before = checkpoints(&env.path("s")).len();
-    until("it has begun to work", || {
+    until("the program works", || {
         checkpoints(&env.path("s")).len() > before || run.try_wait().is_ok_and(|end| end.is_some())
     });
     let _ = kill_process(Pid::from_child(&run), Signal::INT);
@@ -245,7 +245,7 @@ fn a_run_with_programs_survives_being_killed_and_leaves_none_behind() {
     });
 }
 
-/// A program of which `body` is what it does with each message; it answers every request by itself unless `body` has.
+/// A program whose reaction to each message is `body`; it answers every request by itself unless `body` already did.
 fn program(env: &Env, body: &str) {
     let script = format!(
         "import json, os, subprocess, sys, time\n\
@@ -265,7 +265,7 @@ fn job(env: &Env, process: &str) {
 }
 
 #[test]
-fn much_state_comes_and_goes_in_parts() {
+fn large_state_is_sent_and_received_in_parts() {
     let env = Env::new();
     program(
         &env,
@@ -284,7 +284,7 @@ fn much_state_comes_and_goes_in_parts() {
 }
 
 #[test]
-fn a_program_that_talks_much_is_told_in_bounded_lines_and_slows_only_itself() {
+fn a_chatty_program_is_reported_in_bounded_lines_and_slows_only_itself() {
     let env = Env::new();
     program(
         &env,
@@ -299,7 +299,7 @@ fn a_program_that_talks_much_is_told_in_bounded_lines_and_slows_only_itself() {
 }
 
 #[test]
-fn time_is_told_while_a_program_has_nothing_to_do_and_what_it_has_started_dies_with_it() {
+fn an_idle_program_is_told_the_time_and_its_children_die_with_it() {
     let env = Env::new();
     program(
         &env,
@@ -312,16 +312,16 @@ fn time_is_told_while_a_program_has_nothing_to_do_and_what_it_has_started_dies_w
     let mut run = command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("started");
     let mut stdin = run.stdin.take().expect("piped");
     std::io::Write::write_all(&mut stdin, b"{\"k\":1}\n").expect("written");
-    // A block of standard input is handed out when it is full, or at the end.
+    // A block of standard input is handed out when it is full, or at the end of the input.
     drop(stdin);
     assert_eq!(wait(&mut run, PATIENCE), 0);
     if let Ok(pid) = fs::read_to_string(env.path("child")) {
-        until("what it has started has ended", || !std::path::Path::new(&format!("/proc/{pid}/cwd")).exists());
+        until("the child of the program has ended", || !std::path::Path::new(&format!("/proc/{pid}/cwd")).exists());
     }
 }
 
 #[test]
-fn csv_and_text_come_as_objects() {
+fn csv_and_text_records_arrive_as_objects() {
     let env = Env::new();
     env.write("echo.py", "import json, sys\nfor line in sys.stdin:\n  m = json.loads(line)\n  t = m['type']\n  if t == 'start': print('{\"type\":\"ready\"}', flush=True)\n  elif t == 'batch': print(json.dumps({'type': 'done', 'number': m['number'], 'changed': [[r[0], 'at %d' % r[1], r[2]] for r in m['records']]}, separators=(',', ':')), flush=True)\n  elif 'number' in m: print(json.dumps({'type': 'done', 'number': m['number']}), flush=True)\n");
     for (name, content, more, expected) in [
@@ -346,7 +346,7 @@ fn csv_and_text_come_as_objects() {
 }
 
 #[test]
-fn a_program_follows_input_that_grows_and_is_told_the_time_meanwhile() {
+fn a_program_follows_growing_input_and_is_told_the_time_meanwhile() {
     let env = Env::new();
     write(&env, 100, "", ", tick: 20ms");
     let text = env.read("job.yaml").replace("input: data.jsonl", "input: {files: 'data*.jsonl', follow: true}");
@@ -357,7 +357,7 @@ fn a_program_follows_input_that_grows_and_is_told_the_time_meanwhile() {
         || checkpoints(&env.path("s")).pop().map(|number| manifest(&env.path("s"), number)).unwrap_or_default();
     until("the first lines are in a checkpoint", || latest().contains("records: 100\n"));
     env.write("data-2.jsonl", "{\"k\":\"new\"}\n");
-    until("those of a new file are in one", || latest().contains("records: 101\n"));
+    until("the lines of a new file are in a checkpoint", || latest().contains("records: 101\n"));
     let _ = kill_process(Pid::from_child(&run), Signal::TERM);
     assert_eq!(wait(&mut run, PATIENCE), 0, "{}", env.read("stderr"));
     let row = env.run(&["inspect", "s", "--state", "--key", "new", "--json"]).expect(0);

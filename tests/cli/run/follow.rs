@@ -37,8 +37,8 @@ fn start(env: &Env) -> Child {
 /// Ends a run with a checkpoint.
 #[track_caller]
 fn stop(env: &Env, mut child: Child) {
-    // Before it has said something it does not listen to signals.
-    until("it has begun", || env.read("stderr").contains("j: "));
+    // Before it has printed something it does not listen for signals.
+    until("the run has started", || env.read("stderr").contains("j: "));
     signal(&child, Signal::TERM);
     assert_eq!(wait(&mut child, Duration::from_secs(10)), 0, "{}", env.read("stderr"));
 }
@@ -48,12 +48,12 @@ pub(super) fn append(path: &Path, text: &str) {
     file.write_all(text.as_bytes()).expect("written");
 }
 
-/// Lines with the numbers from `first` to before `end`.
+/// Returns numbered lines from `first` up to, but not including, `end`.
 pub(super) fn lines(first: u64, end: u64) -> String {
     (first..end).map(|i| format!("{{\"k\":\"{}\",\"i\":{i}}}\n", i % 7)).collect()
 }
 
-/// The records of the latest checkpoint.
+/// The number of records of the latest checkpoint.
 fn records(env: &Env) -> u64 {
     let store = env.path("store");
     let Some(latest) = checkpoints(&store).pop() else { return 0 };
@@ -90,7 +90,7 @@ fn state(env: &Env) -> BTreeMap<String, (u64, u64)> {
     rows
 }
 
-/// The state after the lines from 0 to before `end`, each once.
+/// The state after the lines from 0 up to, but not including, `end`, each once.
 pub(super) fn expected(end: u64) -> BTreeMap<String, (u64, u64)> {
     let mut rows: BTreeMap<String, (u64, u64)> = BTreeMap::new();
     for i in 0..end {
@@ -119,7 +119,7 @@ fn torn_lines_are_counted_once_and_files_that_appear_are_read() {
     assert_eq!(state(&env), expected(40));
     let last = manifest(&env.path("store"), *checkpoints(&env.path("store")).last().unwrap());
     assert!(last.contains("ended: false\n"), "{last}");
-    // The torn line gets its end while the job is down.
+    // The torn line is completed while the job is down.
     append(&env.path("logs/a.log"), ",\"i\":7}\n");
     let mut child = start(&env);
     until_applied(&env, &mut child, 41);
@@ -137,7 +137,7 @@ fn rotate(dir: &Path, name: &str, keep: usize) {
 }
 
 #[test]
-fn rotations_while_it_runs_and_while_it_is_down_lose_and_double_nothing() {
+fn rotations_while_it_runs_and_while_it_is_down_lose_and_duplicate_nothing() {
     for (files, more) in [("logs/app.log", "key: k\n"), ("'logs/app.log*'", "key: k\n")] {
         let env = Env::new();
         job(&env, files, more);
@@ -146,13 +146,13 @@ fn rotations_while_it_runs_and_while_it_is_down_lose_and_double_nothing() {
         append(&log, &lines(0, 10));
         let mut child = start(&env);
         until_applied(&env, &mut child, 10);
-        // The old file gets lines after it was renamed, and after the new one is there.
+        // The old file gets lines after it was renamed, and after the new one exists.
         rotate(&dir, "app.log", 9);
         append(&dir.join("app.log.1"), &lines(10, 15));
         append(&log, &lines(15, 20));
         append(&dir.join("app.log.1"), &lines(20, 25));
         until_applied(&env, &mut child, 25);
-        // Three rotations faster than anybody looks.
+        // Three rotations, faster than anyone looks.
         for i in 5..8 {
             rotate(&dir, "app.log", 9);
             append(&log, &lines(5 * i, 5 * i + 5));
@@ -160,7 +160,7 @@ fn rotations_while_it_runs_and_while_it_is_down_lose_and_double_nothing() {
         until_applied(&env, &mut child, 40);
         stop(&env, child);
         assert_eq!(state(&env), expected(40), "{files}");
-        // The same while it is down, and once nothing new.
+        // The same while it is down, and once with nothing new.
         append(&log, &lines(40, 45));
         for i in 9..12 {
             rotate(&dir, "app.log", 9);
@@ -182,7 +182,7 @@ fn rotations_while_it_runs_and_while_it_is_down_lose_and_double_nothing() {
 }
 
 #[test]
-fn a_partition_keeps_its_name_over_rotations_and_new_ones_become_tasks() {
+fn a_partition_keeps_its_name_across_rotations_and_new_ones_become_tasks() {
     let env = Env::new();
     job(&env, "'logs/*.log'", "");
     let dir = env.path("logs");
@@ -200,7 +200,7 @@ fn a_partition_keeps_its_name_over_rotations_and_new_ones_become_tasks() {
     let rotated = state(&env);
     assert_eq!(rotated["logs/a.log"], (20, 190));
     assert_eq!((rotated.len(), rotated["logs/c.log"]), (4, (5, 10)));
-    // All files of a partition go; its task and its row stay.
+    // All files of a partition disappear; its task and its row stay.
     fs::remove_file(dir.join("a.log.1")).unwrap();
     rotate(&dir, "a.log", 3);
     let mut child = start(&env);
@@ -219,7 +219,7 @@ fn a_partition_keeps_its_name_over_rotations_and_new_ones_become_tasks() {
 }
 
 #[test]
-fn files_that_are_there_at_the_start_are_not_late_to_each_other() {
+fn files_that_exist_at_the_start_do_not_make_each_other_late() {
     let env = Env::new();
     let job = "job: j\ninput: {files: '*.log', format: json, follow: true}\nkey: k\nprocess: {aggregate: {n: count}, window: {time: ts, every: 1m, late: 0s}}\ncheckpoint: {store: store, schedule: 30ms}\noutput: {files: out, emit: changes}\n";
     env.write("job.yaml", job);
@@ -246,7 +246,7 @@ fn files_that_are_there_at_the_start_are_not_late_to_each_other() {
 }
 
 #[test]
-fn what_can_not_be_followed_is_an_error_that_says_why() {
+fn input_that_cannot_be_followed_is_an_error_that_says_why() {
     let env = Env::new();
     job(&env, "logs/app.log", "key: k\n");
     let (dir, log) = (env.path("logs"), env.path("logs/app.log"));
@@ -265,7 +265,7 @@ fn what_can_not_be_followed_is_an_error_that_says_why() {
     assert!(down.stderr.contains("error: input `logs/app.log` has shrunk"), "{down}");
     fs::write(&log, lines(0, 10)).unwrap();
     append(&log, &lines(10, 20));
-    // The old file is there under another name, and then it is gone with lines that nobody has read.
+    // The old file exists under another name; then it is gone, along with lines that were never read.
     fs::rename(&log, dir.join("app.log.1")).unwrap();
     fs::write(&log, "").unwrap();
     let mut child = start(&env);
@@ -275,7 +275,7 @@ fn what_can_not_be_followed_is_an_error_that_says_why() {
     let mut child = start(&env);
     until_applied(&env, &mut child, 30);
     stop(&env, child);
-    // A rotated file that was read may go; the one that was being written may not.
+    // A rotated file that was read completely may disappear; the one that was being written may not.
     fs::remove_file(dir.join("app.log.1")).unwrap();
     let mut child = start(&env);
     append(&log, &lines(30, 31));
@@ -294,7 +294,7 @@ fn what_can_not_be_followed_is_an_error_that_says_why() {
     assert!(gone.stderr.contains("error: input `logs/app.log` is gone: "), "{gone}");
 }
 
-/// Ends the writer, also when the test fails.
+/// Ends the writer, even if the test fails.
 pub(super) struct Ends<'a>(pub(super) &'a AtomicBool);
 
 impl Drop for Ends<'_> {
@@ -303,7 +303,8 @@ impl Drop for Ends<'_> {
     }
 }
 
-/// Writes lines from 1 on in torn pieces into `app.log` and rotates it now and then, until it is told to stop. Returns how many lines there are.
+/// Writes numbered lines from 1 in torn pieces to `app.log` and rotates it now and then, until told to stop. Returns
+/// the number of lines.
 pub(super) fn write_and_rotate(dir: PathBuf, done: &AtomicBool, seed: u64) -> u64 {
     let mut random = Random(seed);
     let mut count = 1;
@@ -317,7 +318,7 @@ pub(super) fn write_and_rotate(dir: PathBuf, done: &AtomicBool, seed: u64) -> u6
         while !rest.is_empty() {
             let (piece, after) = rest.split_at(1 + random.below(rest.len() as u64) as usize);
             file.write_all(piece).expect("written");
-            // A writer goes on with its file for a while after it was renamed.
+            // A writer keeps writing to its file for a while after it was renamed.
             if random.below(60) == 0 {
                 rotate(&dir, "app.log", 2000);
             }

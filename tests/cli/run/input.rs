@@ -43,7 +43,7 @@ fn input_that_was_changed_shrunk_or_removed_is_an_error_that_says_which() {
 }
 
 #[test]
-fn input_that_has_grown_is_read_on_and_files_may_be_added_before_and_behind() {
+fn input_that_has_grown_is_read_further_and_files_may_be_added_before_and_after() {
     let env = finished();
     env.write("data.jsonl", LINES.to_owned() + "{\"k\":\"c\"}\n");
     env.write("data-0.jsonl", "{\"k\":\"a\"}\n");
@@ -52,13 +52,14 @@ fn input_that_has_grown_is_read_on_and_files_may_be_added_before_and_behind() {
     assert!(output.stdout.contains("\"records\":3,\"records_in_all\":6,"), "{output}");
     let expected = "{\"k\":\"a\",\"n\":3}\n{\"k\":\"b\",\"n\":1}\n{\"k\":\"c\",\"n\":1}\n{\"k\":\"d\",\"n\":1}\n";
     assert_eq!(env.read("out/counting.jsonl"), expected);
-    // The last line of this file had no end, and was counted as it was: that it is longer now may be another record.
+    // The last line of this file had no line end, and was counted as it was: now that it is longer, it may be another
+    // record.
     env.write("data9.jsonl", "{\"k\":\"d\"}{\"k\":\"d\"}\n");
     let lengthened = env.run(&["run", "job.yaml"]).expect(4);
     let message =
         "\nerror: input `data9.jsonl` has grown in its last line: it had no line end at byte 9 when it was read";
     assert!(lengthened.stderr.contains(message), "{lengthened}");
-    // What came behind it is its end: it was whole.
+    // What followed it is a line end: the line was complete.
     env.write("data9.jsonl", "{\"k\":\"d\"}\n{\"k\":\"d\"}\n");
     let output = env.run(&["run", "job.yaml", "--json"]).expect(0);
     assert!(output.stdout.contains("\"records\":1,\"records_in_all\":7,"), "{output}");
@@ -93,7 +94,7 @@ fn a_file_that_is_replaced_while_it_is_read_is_noticed_by_the_next_run() {
         "job: w\ninput: in.jsonl\nkey: k\nprocess: {aggregate: {n: count}}\ncheckpoint: {state_bytes: 1, schedule: 1ms}\n",
     );
     let mut run = env.command(&["run", "--quiet", "job.yaml"]).spawn().unwrap();
-    // A checkpoint that was taken before the first block has read nothing that could be missed.
+    // A checkpoint that was taken before the first block read nothing that could be missed.
     let has_read = |number: u64| {
         let path = env.path(&format!("checkpoints/w/checkpoints/{number:08}/manifest.yaml"));
         std::fs::read_to_string(path).is_ok_and(|manifest| !manifest.contains("  records: 0\n"))

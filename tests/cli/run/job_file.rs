@@ -21,7 +21,7 @@ fn is_refused(from: &str, to: &str, stderr: &str) {
     env.write("jobs/job.yaml", job.replace("[data", "[../data"));
     let output = env.run(&["run", "jobs/job.yaml"]).expect(2);
     assert_eq!((output.stdout.as_str(), output.stderr.as_str()), ("", stderr));
-    assert!(!env.path("jobs/out").exists() && files(&env.path("jobs")).len() == 1, "nothing was begun");
+    assert!(!env.path("jobs/out").exists() && files(&env.path("jobs")).len() == 1, "nothing was started");
 }
 
 #[test]
@@ -45,19 +45,19 @@ fn unknown_keys_and_impossible_values_are_refused() {
 }
 
 #[test]
-fn an_expression_that_is_none_is_refused() {
+fn an_invalid_expression_is_refused() {
     let env = Env::new();
     env.write("data.jsonl", "{\"k\":\"a\",\"v\":1}\n");
     for wrong in ["v > ", "nothing(v)"] {
         env.write("job.yaml", JOB.replace("v > 0", wrong));
         let output = env.run(&["run", "job.yaml"]).expect(2);
         assert!(output.stderr.starts_with("error: job.yaml:4:8: "), "{output}");
-        assert_eq!(files(env.dir()).len(), 2, "no store was made");
+        assert_eq!(files(env.dir()).len(), 2, "no store was created");
     }
 }
 
 #[test]
-fn input_that_is_not_there_is_refused() {
+fn missing_input_is_refused() {
     is_refused(
         "[data.jsonl]",
         "[data.jsonl, nothing-*.jsonl]",
@@ -76,7 +76,7 @@ fn input_that_is_not_there_is_refused() {
 }
 
 #[test]
-fn a_job_file_that_is_not_there_is_refused() {
+fn a_missing_job_file_is_refused() {
     let output = Env::new().run(&["run", "nothing.yaml"]).expect(2);
     assert_eq!(
         output.stderr,

@@ -1,4 +1,4 @@
-//! `ckpt run --latest-good`: back to the newest intact checkpoint, never in silence.
+//! `ckpt run --latest-good`: back to the newest intact checkpoint, never silently.
 
 use std::fs;
 
@@ -8,7 +8,7 @@ use crate::support::Env;
 const STORE: &str = "checkpoint: {store: store}\n";
 const OUTPUT: &str = "out/counting.jsonl";
 
-/// Three checkpoints, each of which has published its output. The runs had the keys `a`, then `b`, then `c` besides.
+/// Three checkpoints, each of which published its output. The runs had the key `a`, then also `b`, then also `c`.
 fn three() -> Env {
     let env = Env::new();
     counting(&env, STORE);
@@ -22,7 +22,7 @@ fn three() -> Env {
     env
 }
 
-/// Damages an object that checkpoint `number` has and the one before it has not.
+/// Damages an object that checkpoint `number` has and the previous one does not.
 fn damage(env: &Env, number: u64) {
     let sums = |number: u64| env.read(&format!("store/checkpoints/{number:08}/SHA256SUMS"));
     let (old, new) = (sums(number - 1), sums(number));
@@ -50,7 +50,7 @@ fn without_the_flag_a_damaged_latest_checkpoint_is_an_error_that_names_the_newes
 }
 
 #[test]
-fn with_it_the_run_goes_back_says_so_and_ends_as_if_nothing_had_been() {
+fn with_the_flag_the_run_goes_back_says_so_and_ends_as_if_nothing_had_happened() {
     let env = three();
     let published = env.read(OUTPUT);
     damage(&env, 3);
@@ -72,7 +72,7 @@ fn with_it_the_run_goes_back_says_so_and_ends_as_if_nothing_had_been() {
     assert_eq!(env.read("out/counting.jsonl.withdrawn-00000003"), published);
     assert_eq!(env.read(OUTPUT), published);
 
-    // The damaged ones stay as they are, and the new one goes on from the good one.
+    // The damaged ones stay as they are, and the new one descends from the good one.
     assert_eq!(checkpoints(&env.path("store")), [1, 2, 3, 4]);
     assert_eq!([2, 3].map(|number| manifest(&env.path("store"), number)), before);
     assert!(manifest(&env.path("store"), 4).contains("\nparent:\n  sequence: 1\n"));
@@ -101,7 +101,7 @@ fn a_run_that_has_nothing_new_to_apply_still_leaves_a_good_latest_checkpoint() {
 }
 
 #[test]
-fn an_output_that_somebody_has_changed_is_not_moved() {
+fn an_output_that_someone_changed_is_not_moved() {
     let env = three();
     damage(&env, 3);
     let mut data = env.read("data.jsonl");
@@ -112,11 +112,11 @@ fn an_output_that_somebody_has_changed_is_not_moved() {
     assert!(output.stderr.contains("warning: counting: going back to checkpoint 2"), "{output}");
     assert_eq!(env.read(OUTPUT), "mine");
     assert_eq!(fs::read_dir(env.path("out")).expect("a directory").count(), 1);
-    assert_eq!(checkpoints(&env.path("store")), [1, 2, 3], "nothing is committed before there is something new");
+    assert_eq!(checkpoints(&env.path("store")), [1, 2, 3], "nothing is committed until there is something new");
 }
 
 #[test]
-fn an_intact_latest_checkpoint_is_resumed_as_ever_and_none_intact_is_an_error() {
+fn an_intact_latest_checkpoint_is_resumed_as_usual_and_no_intact_checkpoint_is_an_error() {
     let env = three();
     let output = env.run(&["run", "job.yaml", "--latest-good"]).expect(0);
     assert!(!output.stderr.contains("warning"), "{output}");
@@ -134,7 +134,7 @@ fn an_intact_latest_checkpoint_is_resumed_as_ever_and_none_intact_is_an_error() 
 }
 
 #[test]
-fn a_checkpoint_of_a_newer_format_is_no_damage_and_is_never_gone_back_behind() {
+fn a_checkpoint_of_a_newer_format_is_not_damage_and_is_never_skipped() {
     let env = three();
     let path = "store/checkpoints/00000003/manifest.yaml";
     let newer = env.read(path).replace("format: 1\n", "format: 2\n");

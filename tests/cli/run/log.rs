@@ -1,4 +1,4 @@
-//! `ckpt run --log json`: a line of JSON for everything that happens.
+//! `ckpt run --log json`: one JSON line for everything that happens.
 
 use serde_json::Value;
 
@@ -6,7 +6,7 @@ use super::counting;
 use crate::support::Env;
 use crate::support::repository;
 
-/// Returns the lines of the log, each of which has the fields that all have.
+/// Returns the lines of the log after checking the fields that all of them have.
 #[track_caller]
 fn lines(stderr: &str) -> Vec<Value> {
     let parse = |line: &str| -> Value {
@@ -24,7 +24,7 @@ fn events(lines: &[Value]) -> Vec<&str> {
 }
 
 #[test]
-fn every_event_of_a_run_is_a_line_of_json_and_standard_output_stays_the_answer() {
+fn every_run_event_is_a_line_of_json_and_standard_output_stays_the_answer() {
     let mut env = Env::new();
     counting(&env, "checkpoint: {store: store}\n");
     env.write("job.yaml", env.read("job.yaml").replace("data.jsonl}", "data.jsonl, on_error: skip}"));

@@ -1,4 +1,4 @@
-//! `ckpt run --metrics`: what Prometheus would read.
+//! `ckpt run --metrics`: what Prometheus reads.
 
 use std::collections::BTreeSet;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -10,9 +10,9 @@ use super::{until, wait};
 use crate::support::Env;
 use crate::support::repository;
 
-/// Asks for `path` and returns the status line and the body.
+/// Requests `path` and returns the status line and the body.
 fn get(address: &str, method: &str, path: &str) -> (String, String) {
-    let mut stream = TcpStream::connect(address).expect("somebody listens");
+    let mut stream = TcpStream::connect(address).expect("the run listens");
     stream.set_read_timeout(Some(Duration::from_secs(20))).expect("set");
     write!(stream, "{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").expect("sent");
     let mut answer = String::new();
@@ -21,7 +21,7 @@ fn get(address: &str, method: &str, path: &str) -> (String, String) {
     (head.lines().next().expect("a status line").to_owned(), body.to_owned())
 }
 
-/// Returns the value of the sample that begins with `name`, of which there is one.
+/// Returns the value of the only sample that begins with `name`.
 #[track_caller]
 fn sample(text: &str, name: &str) -> f64 {
     let mut found = text.lines().filter_map(|line| line.strip_prefix(name)).filter(|rest| rest.starts_with(' '));
@@ -30,7 +30,7 @@ fn sample(text: &str, name: &str) -> f64 {
     value.trim().parse().expect("a number")
 }
 
-/// A job on standard input that serves its metrics, and their address.
+/// Starts a job on standard input that serves its metrics, and returns their address.
 fn serving(env: &Env) -> (Child, String) {
     env.write(
         "job.yaml",
@@ -47,7 +47,7 @@ fn serving(env: &Env) -> (Child, String) {
 }
 
 #[test]
-fn the_metrics_tell_what_the_run_has_done_and_are_those_of_the_document() {
+fn the_metrics_show_what_the_run_did_and_match_the_document() {
     let env = Env::new();
     let (mut child, address) = serving(&env);
     let lines: String = (0..50_000).map(|i| format!("{{\"k\":\"key {}\"}}\n", i % 100)).collect();
@@ -89,11 +89,11 @@ fn the_metrics_tell_what_the_run_has_done_and_are_those_of_the_document() {
     assert_eq!(get(&address, "POST", "/metrics").0, "HTTP/1.1 405 Method Not Allowed");
     drop(child.stdin.take());
     assert_eq!(wait(&mut child, Duration::from_secs(20)), 3);
-    assert!(TcpStream::connect(&address).is_err(), "nobody listens after the end");
+    assert!(TcpStream::connect(&address).is_err(), "nothing listens after the end");
 }
 
 #[test]
-fn somebody_who_asks_and_never_reads_does_not_keep_the_run_from_ending() {
+fn a_client_that_never_reads_does_not_keep_the_run_from_ending() {
     let env = Env::new();
     let (mut child, address) = serving(&env);
     let mut idle: Vec<TcpStream> = (0..40).map(|_| TcpStream::connect(&address).expect("connected")).collect();
@@ -105,7 +105,7 @@ fn somebody_who_asks_and_never_reads_does_not_keep_the_run_from_ending() {
 }
 
 #[test]
-fn an_address_that_can_not_be_used_is_an_error_before_anything_is_written() {
+fn an_unusable_address_is_an_error_before_anything_is_written() {
     let env = Env::new();
     super::counting(&env, "checkpoint: {store: store}\n");
     env.write("data.jsonl", "{\"k\":1}\n");
@@ -153,13 +153,13 @@ fn attempts_that_failed_or_had_nothing_to_do_are_counted_and_logged() {
             .find(|line| line.contains(&label))
             .map_or(0.0, |line| line.rsplit(' ').next().expect("a value").parse::<f64>().expect("a number"))
     };
-    until("nothing changes any more", || count("elided") >= 1.0);
+    until("nothing changes anymore", || count("elided") >= 1.0);
     std::fs::rename(env.path("store"), env.path("away")).expect("moved");
     child.stdin.as_mut().expect("piped").write_all(lines.as_bytes()).expect("read");
     until("an attempt fails", || count("failed") >= 1.0);
     assert!(sample(&get(&address, "GET", "/metrics").1, r#"ckpt_checkpoint_failures_in_a_row{job="piped"}"#) >= 1.0);
     std::fs::rename(env.path("away"), env.path("store")).expect("moved back");
-    until("it succeeds again", || {
+    until("an attempt succeeds again", || {
         sample(&get(&address, "GET", "/metrics").1, r#"ckpt_checkpoint_failures_in_a_row{job="piped"}"#) == 0.0
     });
     drop(child.stdin.take());

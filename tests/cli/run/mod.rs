@@ -37,7 +37,7 @@ mod store;
 mod summary;
 mod windows;
 
-/// How long a test waits for what must come soon.
+/// How long a test waits for something that must happen soon.
 pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Returns the numbers of the checkpoints in `store`, ascending.
@@ -64,7 +64,7 @@ fn files(dir: &Path) -> Vec<std::path::PathBuf> {
 }
 
 pub(super) fn signal(child: &Child, signal: Signal) {
-    kill_process(Pid::from_child(child), signal).expect("the process is there");
+    kill_process(Pid::from_child(child), signal).expect("the process exists");
 }
 
 /// Waits for the end of `child`, and returns its exit code.

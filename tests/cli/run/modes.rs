@@ -14,7 +14,7 @@ use super::replicas::Live;
 use super::{PATIENCE, checkpoints, counting, manifest, signal, until, wait};
 use crate::support::Env;
 
-/// Writes so many records of a thousand keys.
+/// Writes `count` records with a thousand different keys.
 fn data(env: &Env, records: usize) {
     let line = |i: usize| format!("{{\"k\":\"k{}\"}}\n", i % 1_000);
     env.write("data.jsonl", (0..records).map(line).collect::<String>());
@@ -50,7 +50,7 @@ fn idle(env: &Env, checkpoint: &str) -> (Child, ChildStdin) {
 }
 
 #[test]
-fn scheduled_checkpoints_are_complete_share_nothing_and_come_also_when_nothing_changed() {
+fn scheduled_checkpoints_are_complete_share_nothing_and_are_taken_even_if_nothing_changed() {
     let env = Env::new();
     let (mut child, stdin) = idle(&env, "mode: scheduled, schedule: 100ms");
     until("there are three checkpoints", || checkpoints(&env.path("store")).len() >= 3);
@@ -74,7 +74,7 @@ fn scheduled_checkpoints_are_complete_share_nothing_and_come_also_when_nothing_c
     for number in &numbers[..numbers.len() - 1] {
         fs::remove_dir_all(env.path(&format!("store/checkpoints/{number:08}"))).expect("removed");
     }
-    // Nothing is missing but what it came after.
+    // Only its predecessor is missing.
     let verified = env.run(&["verify", &format!("store@{last}"), "--deep"]);
     let gaps = numbers.len().min(2) - 1;
     assert_eq!(verified.stdout.matches("damage: ").count(), gaps, "{verified}");
@@ -86,7 +86,7 @@ fn scheduled_checkpoints_are_complete_share_nothing_and_come_also_when_nothing_c
 }
 
 #[test]
-fn a_time_of_the_clock_that_came_while_the_job_was_down_is_made_up_for_once() {
+fn a_scheduled_time_that_passed_while_the_job_was_down_is_made_up_for_once() {
     let env = Env::new();
     data(&env, 1_000);
     let job = |schedule: &str| {
@@ -94,18 +94,18 @@ fn a_time_of_the_clock_that_came_while_the_job_was_down_is_made_up_for_once() {
         env.run(&["run", "job.yaml"]).expect(0);
         checkpoints(&env.path("store")).len()
     };
-    // In five thousand years.
+    // A cron schedule that fires once a year.
     assert_eq!(job("\"0 0 1 1 *\""), 1, "the end of the input");
     assert_eq!(job("\"0 0 1 1 *\""), 1, "nothing is due and nothing is new");
     thread::sleep(Duration::from_millis(1_000));
-    // Eight or more were missed; one or two may come while it runs.
+    // Eight or more were missed; one or two more may be due while it runs.
     assert!((2..6).contains(&job("125ms")), "{:?}", log(&env));
     let causes: Vec<String> = log(&env).iter().map(|attempt| field(attempt, "cause").to_owned()).collect();
     assert_eq!(causes[..2], ["end_of_input", "schedule"], "{causes:?}");
 }
 
 #[test]
-fn so_many_records_cause_a_checkpoint() {
+fn a_number_of_records_triggers_a_checkpoint() {
     let env = Env::new();
     data(&env, 200_000);
     counting(&env, "checkpoint: {store: store, records: 30000}\n");
@@ -120,14 +120,14 @@ fn so_many_records_cause_a_checkpoint() {
 }
 
 #[test]
-fn checkpoints_keep_a_pause_but_a_signal_does_not_wait() {
+fn checkpoints_keep_a_minimum_pause_but_a_signal_does_not_wait() {
     let env = Env::new();
     let (mut child, stdin) = idle(&env, "mode: scheduled, schedule: 20ms, min_pause: 1h");
     until("there is a checkpoint", || checkpoints(&env.path("store")).len() == 1);
     thread::sleep(Duration::from_millis(300));
     assert_eq!(checkpoints(&env.path("store")).len(), 1);
     signal(&child, Signal::USR1);
-    until("there is another one", || checkpoints(&env.path("store")).len() == 2);
+    until("there is another checkpoint", || checkpoints(&env.path("store")).len() == 2);
     signal(&child, Signal::TERM);
     assert_eq!(wait(&mut child, PATIENCE), 0);
     drop(stdin);
@@ -136,7 +136,7 @@ fn checkpoints_keep_a_pause_but_a_signal_does_not_wait() {
 }
 
 #[test]
-fn a_run_survives_checkpoints_that_fail_and_the_next_one_has_all() {
+fn a_run_survives_checkpoints_that_fail_and_the_next_one_has_everything() {
     let env = Env::new();
     counting(&env, "checkpoint: {store: store, replicas: [r], schedule: 20ms, tolerate: 1000000}\n");
     let live = Live::start(&env);
@@ -177,14 +177,14 @@ fn more_failures_in_a_row_than_are_tolerated_end_the_run() {
     assert_eq!(status, 4, "{said}");
     assert!(said.contains("error: 3 checkpoints in a row failed, but the job tolerates only 2\n"), "{said}");
     assert!(said.contains("caused by: only 1 of 2 copies can be made: replica `r`: "), "{said}");
-    // What was committed to one place only is there all the same, without an attempt of its own.
+    // The checkpoint that was committed to only one replica exists all the same, without an attempt of its own.
     let attempts = log(&env).into_iter().filter(|attempt| attempt["number"].is_number());
     let outcomes: Vec<String> = attempts.map(|attempt| field(&attempt, "outcome").to_owned()).collect();
     assert!(outcomes.ends_with(&["failed", "failed", "failed"].map(str::to_owned)), "{outcomes:?}");
 }
 
 #[test]
-fn shards_that_wait_are_shown_and_a_run_goes_on_from_each_at_its_own_cut() {
+fn shards_that_wait_are_shown_and_a_run_resumes_each_at_its_own_cut() {
     let env = Env::new();
     let input: String = (0..100_000).map(|i| format!("{{\"k\":\"k{}\"}}\n", i % 1_000)).collect();
     let classes = "[{name: first, tasks: 0-1, weight: 9}, {name: seldom, every: 4}]";
@@ -195,7 +195,7 @@ fn shards_that_wait_are_shown_and_a_run_goes_on_from_each_at_its_own_cut() {
             env.read("job.yaml").replace("tasks: 8", "tasks: 16").replace("tasks: 16", &format!("tasks: {tasks}"));
         env.write("job.yaml", text);
     };
-    // Little by little: what has not changed when a cut is decided on is not left out.
+    // In small portions: a shard that has not changed when a cut is chosen is not left out.
     for lines in input.as_bytes().chunks(12_000) {
         stdin.write_all(lines).expect("written");
         thread::sleep(Duration::from_millis(4));
@@ -217,7 +217,7 @@ fn shards_that_wait_are_shown_and_a_run_goes_on_from_each_at_its_own_cut() {
     assert_eq!(view["classes"][0]["name"], "first");
     assert!(view["older_cuts"][0]["shards"].is_array(), "{view}");
     env.run(&["verify", "store", "--deep"]).expect(0);
-    // What is put back has its cuts, too.
+    // A restored checkpoint keeps its cuts.
     env.run(&["restore", &target]).expect(0);
     job(16);
     let output = env.run_with_input(&["run", "job.yaml"], input.as_bytes()).expect(2);
@@ -227,7 +227,7 @@ fn shards_that_wait_are_shown_and_a_run_goes_on_from_each_at_its_own_cut() {
     assert!(output.stdout.contains("\"records_in_all\":100000,"), "{output}");
     assert_eq!(env.read("out/counting.jsonl"), calm);
     let last = *checkpoints(&env.path("store")).last().expect("a checkpoint");
-    assert!(!is_behind(last), "the last checkpoint takes all");
+    assert!(!is_behind(last), "the last checkpoint takes everything");
     let text = manifest(&env.path("store"), last);
     assert!(text.contains("\n  records: 100000\n") && text.contains("mode: priority\n"), "{text}");
     assert!(text.contains(&format!("\n  input_bytes: {}\n", input.len())), "{text}");

@@ -1,4 +1,4 @@
-//! The output: published once the checkpoint that names it is committed, also when a crash came in between.
+//! The output is published once the checkpoint that names it is committed, even after a crash in between.
 
 use std::fs;
 
@@ -20,7 +20,7 @@ fn finished() -> Env {
 fn a_publication_that_was_cut_short_is_finished_at_the_next_start() {
     let env = finished();
     fs::rename(env.path("out/counting.jsonl"), env.path("out/.counting.jsonl.ckpt-00000001")).unwrap();
-    // Nothing has to be read for it: the input need not even be whole.
+    // This does not require reading the input: it need not even be whole.
     env.write("data.jsonl", "");
     env.run(&["run", "job.yaml"]).expect(4);
     assert_eq!(env.read("out/counting.jsonl"), ROWS);
@@ -28,7 +28,7 @@ fn a_publication_that_was_cut_short_is_finished_at_the_next_start() {
 }
 
 #[test]
-fn an_output_that_was_deleted_is_made_again_without_a_checkpoint() {
+fn an_output_that_was_deleted_is_recreated_without_a_checkpoint() {
     let env = finished();
     fs::remove_dir_all(env.path("out")).unwrap();
     let output = env.run(&["run", "job.yaml", "--json"]).expect(0);
@@ -38,7 +38,7 @@ fn an_output_that_was_deleted_is_made_again_without_a_checkpoint() {
 }
 
 #[test]
-fn what_a_killed_run_left_aside_is_removed_and_never_published() {
+fn staged_output_of_a_killed_run_is_removed_and_never_published() {
     let env = finished();
     for (number, content) in [(1, "torn"), (2, "{\"k\":\"a\",\"n\":9}\n")] {
         env.write(&format!("out/.counting.jsonl.ckpt-{number:08}"), content);
@@ -51,7 +51,7 @@ fn what_a_killed_run_left_aside_is_removed_and_never_published() {
 }
 
 #[test]
-fn an_output_that_can_not_be_written_is_an_error_before_anything_is_read() {
+fn an_output_that_cannot_be_written_is_an_error_before_anything_is_read() {
     let env = Env::new();
     counting(&env, "checkpoint: {store: store}\n");
     env.write("data.jsonl", "{\"k\":\"a\"}\n");

@@ -6,7 +6,7 @@ use std::process::Stdio;
 use super::{checkpoints, until};
 use crate::support::{Env, repository};
 
-/// Returns the rows that job `job` has published into `dir`, in the order of the files.
+/// Returns the rows that job `job` published into `dir`, in the order of the files.
 fn rows(env: &Env, dir: &str, job: &str) -> Vec<String> {
     let entries = fs::read_dir(env.path(dir)).expect("an output").map(|entry| entry.expect("listed").path());
     let mut files: Vec<_> =
@@ -57,7 +57,7 @@ fn rows_are_published_once_with_their_checkpoints_whatever_happens() {
     for least in [1, 3] {
         let mut command = env.command(&["run", "evens.py", "data.jsonl", "--threads", "2"]);
         let mut run = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("started");
-        until("a checkpoint is there", || {
+        until("there is a checkpoint", || {
             checkpoints(&env.path("s")).len() >= least || run.try_wait().is_ok_and(|end| end.is_some())
         });
         run.kill().expect("killed");
@@ -68,7 +68,7 @@ fn rows_are_published_once_with_their_checkpoints_whatever_happens() {
     let mut found = rows(&env, "out", "evens-0");
     found.sort();
     assert!(found == undisturbed, "{} rows, expected {}", found.len(), undisturbed.len());
-    // The order within a file is the same with every number of workers.
+    // The order within a file is the same for any number of workers.
     again(&env);
     let slowly = EVENS.replace("100ms", "1h");
     env.write("evens.py", &slowly);
@@ -126,7 +126,7 @@ fn the_examples_run_and_their_checkpoints_show_their_state() {
             readme.split('`').filter(|code| code.starts_with("ckpt ") && code.contains(name)).collect();
         let [run, inspect] = commands[..] else { panic!("{name}: {commands:?}") };
         let script = env.read(&format!("examples/programs/{name}.py"));
-        assert!(script.contains(run) && script.contains(inspect), "{name}.py says other commands than the README");
+        assert!(script.contains(run) && script.contains(inspect), "{name}.py shows other commands than the README");
         env.shell(run).expect(0);
         let rows = rows(&env, "examples/programs/out", "");
         assert!(rows.iter().any(|found| found.contains(row)), "{name}: {rows:?}");

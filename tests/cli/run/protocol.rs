@@ -1,8 +1,8 @@
-//! `docs/protocol.md`: its transcript is what really happens, from both sides.
+//! `docs/protocol.md`: its transcript shows what really happens, from both sides.
 
 use crate::support::{Env, repository};
 
-/// Plays the program's side of a transcript, and fails when it is told something else than the transcript says.
+/// Plays the program's side of a transcript, and fails when it receives something else than the transcript shows.
 const REPLAY: &str = "import sys
 for line in open('transcript'):
     side, text = line[0], line[2:]
@@ -39,7 +39,7 @@ fn job(env: &Env, program: &str) {
 }
 
 #[test]
-fn the_transcript_is_what_a_run_says() {
+fn the_transcript_is_what_a_run_sends() {
     let env = Env::new();
     env.write("replay.py", REPLAY);
     env.write("visits_plain.py", std::fs::read(repository::path("examples/visits_plain.py")).expect("readable"));
@@ -75,15 +75,15 @@ fn the_programs_of_the_examples_answer_as_the_transcript_says() {
 }
 
 #[test]
-fn the_program_of_the_document_is_that_of_the_examples() {
+fn the_program_in_the_document_is_the_one_in_the_examples() {
     let example = std::fs::read_to_string(repository::path("examples/visits_plain.py")).expect("readable");
     assert!(example.ends_with(&block("python")), "docs/protocol.md and examples/visits_plain.py differ");
     assert!(block("python").lines().count() <= 35);
 }
 
 #[test]
-fn a_runner_of_ones_own_runs_its_jobs_and_ckpt_looks_at_them() {
-    // `cargo test` builds the examples; a single test binary does not.
+fn a_custom_runner_runs_its_jobs_and_ckpt_inspects_them() {
+    // `cargo test` builds the examples; building a single test binary does not.
     let runner = crate::support::binary().with_file_name("examples").join("runner");
     let env = Env::new();
     let examples = repository::path("examples");

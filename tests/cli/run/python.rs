@@ -6,7 +6,7 @@ use std::process::Stdio;
 use super::{checkpoints, until};
 use crate::support::{Env, binary, repository};
 
-/// The job of the module's documentation, to the letter.
+/// The job of the module's documentation, verbatim.
 const LISTING: &str = "from samza import SamzaJob
 
 class MyJob(SamzaJob):
@@ -20,7 +20,7 @@ if __name__ == '__main__':
     MyJob().run()
 ";
 
-/// Counts, and keeps a list inside of a dictionary for each key.
+/// Counts, and keeps a list inside a dictionary for each key.
 const VISITS: &str = "import os, time
 from samza import SamzaJob
 
@@ -55,7 +55,7 @@ fn state(env: &Env, store: &str) -> String {
 }
 
 #[test]
-fn the_listing_runs_as_it_stands_however_it_is_started() {
+fn the_listing_runs_unchanged_however_it_is_started() {
     let mut env = Env::new();
     env.write("my_job.py", LISTING);
     records(&env, 100);
@@ -64,7 +64,7 @@ fn the_listing_runs_as_it_stands_however_it_is_started() {
     assert!(output.stdout.contains("records       100 "), "{output}");
     let output = env.run_with_input(&["run", "my_job.py"], env.read("data.jsonl").as_bytes()).expect(0);
     assert!(output.stdout.contains("resumed from  checkpoint 1"), "{output}");
-    // By Python, with the module of the repository and the binary of the test.
+    // Started by Python, with the module from the repository and the binary under test.
     fs::remove_dir_all(env.path("checkpoints")).expect("removed");
     let module = repository::path("python").display().to_string();
     env.set("PYTHONPATH", &module).set("CKPT", &binary().display().to_string());
@@ -86,7 +86,7 @@ fn the_state_of_a_class_survives_being_killed() {
     for least in [1, 3] {
         let mut command = env.command(&["run", "visits.py", "data.jsonl", "--threads", "2"]);
         let mut run = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("started");
-        until("a checkpoint is there", || {
+        until("there is a checkpoint", || {
             checkpoints(&env.path("s")).len() >= least || run.try_wait().is_ok_and(|end| end.is_some())
         });
         run.kill().expect("killed");
@@ -100,7 +100,7 @@ fn the_state_of_a_class_survives_being_killed() {
 }
 
 #[test]
-fn a_mistake_in_a_class_is_told_with_its_place() {
+fn a_mistake_in_a_class_is_reported_with_its_place() {
     let env = Env::new();
     records(&env, 100);
     let job = |body: &str| LISTING.replace("pass", body);
@@ -164,7 +164,7 @@ fn a_mistake_in_a_class_is_told_with_its_place() {
 }
 
 #[test]
-fn files_of_the_command_line_take_the_place_of_those_of_the_job() {
+fn files_on_the_command_line_replace_those_of_the_job() {
     let env = Env::new();
     records(&env, 100);
     env.write(

@@ -1,4 +1,4 @@
-//! Replicas: what a run does when one vanishes, comes back, is new, or is all that is left.
+//! Replicas: what a run does when one disappears, comes back, is new, or is the only one left.
 
 use std::fs;
 use std::io::Write as _;
@@ -12,7 +12,7 @@ use super::data::Random;
 use super::{PATIENCE, checkpoints, counting, until, wait};
 use crate::support::{Env, Output, tree};
 
-/// Writes the job file of a job whose checkpoints go to `store` and `r`.
+/// Writes the job file of a job with the replicas `store` and `r`.
 fn replicated(env: &Env, more: &str) {
     counting(env, &format!("checkpoint: {{store: store, replicas: [r], schedule: 20ms{more}}}\n"));
 }
@@ -47,14 +47,14 @@ impl<'a> Live<'a> {
         until("there are more checkpoints", || checkpoints(&store).len() >= before + count);
     }
 
-    /// Ends the input and returns how the run ended, and what it said.
+    /// Ends the input and returns how the run ended, and what it printed.
     pub(super) fn end(mut self) -> (i32, String) {
         self.end.store(true, Ordering::Relaxed);
         self.feeder.join().expect("fed");
         (wait(&mut self.child, PATIENCE), self.env.read("stderr"))
     }
 
-    /// Waits for a run that ends by itself.
+    /// Waits for a run that ends on its own.
     pub(super) fn fail(mut self) -> (i32, String) {
         let status = wait(&mut self.child, PATIENCE);
         self.end.store(true, Ordering::Relaxed);
@@ -67,7 +67,7 @@ fn feed(mut stdin: ChildStdin, end: &AtomicBool) {
     let mut random = Random(7);
     while !end.load(Ordering::Relaxed) {
         let lines: String = (0..2_000).map(|_| format!("{{\"k\":\"k{}\"}}\n", random.below(500))).collect();
-        // A run that failed reads no more.
+        // A run that failed stops reading.
         if stdin.write_all(lines.as_bytes()).is_err() {
             return;
         }
@@ -75,12 +75,12 @@ fn feed(mut stdin: ChildStdin, end: &AtomicBool) {
     }
 }
 
-/// Makes sure that two replicas hold the same checkpoints and objects, byte for byte.
+/// Checks that two replicas hold the same checkpoints and objects, byte for byte.
 #[track_caller]
 fn assert_equal(env: &Env) {
     let content = |name: &str| {
         let mut files = tree(&env.path(name));
-        // A place that was away lacks lines of the log of attempts.
+        // A replica that was away lacks lines of the log of attempts.
         files.retain(|name, _| !name.ends_with("lock") && !name.contains(".tmp-") && !name.ends_with(".jsonl"));
         files
     };
@@ -89,7 +89,7 @@ fn assert_equal(env: &Env) {
     assert!(store == replica, "a file differs");
 }
 
-/// A job of one file that has run to its end, with one checkpoint in both places.
+/// A job with one input file that has run to its end, with one checkpoint in both replicas.
 fn finished() -> Env {
     let env = Env::new();
     replicated(&env, "");
@@ -105,7 +105,7 @@ fn run(env: &Env, status: i32) -> Output {
 }
 
 #[test]
-fn a_replica_that_vanishes_and_comes_back_is_caught_up_while_the_run_goes_on() {
+fn a_replica_that_vanishes_and_comes_back_catches_up_while_the_run_continues() {
     let env = Env::in_memory();
     replicated(&env, ", min_copies: 1");
     let live = Live::start(&env);
@@ -130,7 +130,7 @@ fn a_replica_that_vanishes_and_comes_back_is_caught_up_while_the_run_goes_on() {
 }
 
 #[test]
-fn a_run_that_ends_without_a_replica_says_so_and_any_command_brings_it_up() {
+fn a_run_that_ends_without_a_replica_says_so_and_a_repair_catches_it_up() {
     let env = Env::in_memory();
     replicated(&env, ", min_copies: 1");
     let live = Live::start(&env);
@@ -200,7 +200,7 @@ fn a_replica_whose_disk_is_broken_is_lost_like_one_that_is_gone() {
 }
 
 #[test]
-fn a_store_that_is_lost_is_filled_from_the_replica_and_the_job_goes_on() {
+fn a_lost_store_catches_up_from_the_replica_and_the_job_resumes() {
     let env = finished();
     fs::remove_dir_all(env.path("store")).expect("removed");
     let output = run(&env, 0);
@@ -210,7 +210,7 @@ fn a_store_that_is_lost_is_filled_from_the_replica_and_the_job_goes_on() {
     );
     assert!(output.stderr.contains("counting: resumes from checkpoint 1 of store ("), "{output}");
     assert_equal(&env);
-    // Also for one who insists on it.
+    // Even with `--must-resume`.
     fs::remove_dir_all(env.path("store")).expect("removed");
     env.run(&["run", "job.yaml", "--must-resume"]).expect(0);
     assert_equal(&env);
@@ -239,12 +239,12 @@ fn every_command_works_on_a_replica() {
     assert!(env.run(&["inspect", "r"]).expect(0).stdout.contains("counting"));
     env.run(&["inspect", "r", "--state", "--key", "a"]).expect(0);
     env.run(&["restore", "r", "--to", "state", "--format", "csv"]).expect(0);
-    // A replica as the store of the job.
+    // Use a replica as the store of the job.
     env.write("job.yaml", env.read("job.yaml").replace("store: store, replicas: [r], ", "store: r, "));
     env.write("data.jsonl", env.read("data.jsonl") + "{\"k\":\"c\"}\n");
     let output = run(&env, 0);
     assert!(output.stderr.contains("resumes from checkpoint 1 of r "), "{output}");
-    assert_eq!(env.run(&["verify", "r"]).expect(0).stdout.lines().count(), 1, "it stands alone now");
+    assert_eq!(env.run(&["verify", "r"]).expect(0).stdout.lines().count(), 1, "it has no replicas now");
 }
 
 #[test]
@@ -277,7 +277,7 @@ fn reading_falls_back_to_the_other_replica_and_says_so() {
 }
 
 #[test]
-fn places_that_can_not_be_replicas_are_refused() {
+fn directories_that_cannot_be_replicas_are_refused() {
     let env = finished();
     let refuse = |replicas: &str, status: i32| {
         let text = env.read("job.yaml").replace("[r]", replicas);
@@ -313,7 +313,7 @@ fn places_that_can_not_be_replicas_are_refused() {
 }
 
 #[test]
-fn two_runs_with_a_replica_each_end_in_an_error_that_names_both() {
+fn two_runs_with_one_replica_each_end_in_an_error_that_names_both() {
     let env = finished();
     let data = env.read("data.jsonl");
     for (store, line) in [("store", "{\"k\":\"x\"}\n"), ("r", "{\"k\":\"y\"}\n")] {
@@ -349,14 +349,14 @@ fn what_was_pruned_does_not_come_back_with_a_replica_that_was_away_or_a_store_th
     assert_eq!((checkpoints(&env.path("store")), checkpoints(&env.path("r"))), (vec![3, 4], vec![1, 2, 3, 4]));
     let verified = env.run(&["verify", "store"]).expect(0);
     assert!(!verified.stdout.contains("checkpoint-missing"), "{verified}");
-    // Only the event that tells of it is copied.
+    // Only the event that records it is copied.
     assert!(
         env.run(&["verify", "store", "--repair"]).expect(0).stdout.ends_with("repaired 1 file; 0 cannot be repaired\n")
     );
     run(&env, 0);
     assert_eq!(checkpoints(&env.path("store")), [3, 4]);
 
-    // The store that is filled anew knows why checkpoints are gone.
+    // The recreated store knows why checkpoints are gone.
     env.run(&["prune", "store", "--keep-last", "2", "--yes"]).expect(0);
     assert_eq!(checkpoints(&env.path("r")), [3, 4]);
     env.run(&["pin", "store@3", "--reason", "audit"]).expect(0);

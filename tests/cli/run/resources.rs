@@ -1,6 +1,6 @@
 //! What a run does when the machine lacks or refuses something: the table in `docs/reliability.md`, line by line.
 //!
-//! Each test that needs root, or a tool that is not there, says so and passes.
+//! Tests that need root, or a tool that is not installed, print so and pass.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -12,10 +12,10 @@ use super::data::Random;
 use super::{checkpoints, counting};
 use crate::support::{Env, Output};
 
-/// What commits in the disk of these tests, and how it is called in a shell.
+/// What commits in the disk of these tests, and its name in a shell.
 const STORE: &str = "checkpoint: {store: disk/store, schedule: 5ms}\n";
 
-/// A job whose keys all have five records in the end, with a directory for a disk of its own.
+/// A job whose keys all end up with five records, and a directory that can become a separate disk.
 fn prepared(checkpoint: &str) -> Env {
     let env = Env::in_memory();
     counting(&env, checkpoint);
@@ -28,7 +28,7 @@ fn prepared(checkpoint: &str) -> Env {
     env
 }
 
-/// Makes sure that the output is that of an undisturbed run.
+/// Checks that the output is that of an undisturbed run.
 #[track_caller]
 fn assert_done(env: &Env) {
     let text = env.read("out/counting.jsonl");
@@ -36,7 +36,7 @@ fn assert_done(env: &Env) {
     assert!(text.lines().all(|line| line.ends_with("\"n\":5}")));
 }
 
-/// Tells whether a line of the shell works here; says what is skipped if not.
+/// Returns whether a shell command works here; prints what is skipped if not.
 fn can(env: &Env, line: &str) -> bool {
     let works = env.shell(line).status == 0;
     if !works {
@@ -53,13 +53,13 @@ fn can_trace(env: &Env) -> bool {
     can(env, "strace -f -o /dev/null -e trace=fsync -e inject=fsync:error=EIO true")
 }
 
-/// Runs lines of the shell in which mounts are private.
+/// Runs shell commands with private mounts.
 fn mounted(env: &Env, lines: &str) -> Output {
     env.write("lines.sh", lines);
     env.shell("unshare -m sh lines.sh")
 }
 
-/// Makes sure that an error has its cause and its hint.
+/// Checks that an error has the given cause and hint.
 #[track_caller]
 fn assert_said(output: &Output, cause: &str, hint: &str) {
     let said = &output.stderr;
@@ -68,9 +68,9 @@ fn assert_said(output: &Output, cause: &str, hint: &str) {
     assert!(said.contains(&format!("\nhint: {hint}")), "{output}");
 }
 
-/// Runs the job again, undisturbed, after making sure that what was committed is whole.
+/// Runs the job again, undisturbed, after checking that what was committed is whole.
 #[track_caller]
-fn assert_goes_on(env: &Env, store: &str) {
+fn assert_resumes(env: &Env, store: &str) {
     if !checkpoints(&env.path(store)).is_empty() {
         env.run(&["verify", store, "--deep"]).expect(0);
     }
@@ -94,7 +94,7 @@ fn a_full_disk_under_the_output_leaves_the_checkpoints_and_the_next_run_publishe
     .expect(0);
     assert_said(&output, "No space left on device (os error 28)", "free space on that disk");
     assert!(output.stderr.contains("error: cannot write output `disk/counting.jsonl`"), "{output}");
-    assert_eq!(output.stdout, "4\ncounting.jsonl\n", "nothing torn is published, and nothing is left aside");
+    assert_eq!(output.stdout, "4\ncounting.jsonl\n", "nothing torn is published, and nothing is left over");
     env.run(&["verify", "store", "--deep"]).expect(0);
     assert_done(&env);
 }
@@ -108,7 +108,7 @@ fn a_quota_that_is_used_up_is_an_error_like_a_full_disk() {
     let inject = "strace -f -o /dev/null -e trace=fsync,fdatasync -e inject=fsync,fdatasync:error=EDQUOT:when=30+";
     let output = env.shell(&format!("{inject} ckpt run job.yaml -q")).expect(4);
     assert_said(&output, "Disk quota exceeded (os error 122)", "raise the quota or free space");
-    assert_goes_on(&env, "disk/store");
+    assert_resumes(&env, "disk/store");
 }
 
 #[test]
@@ -125,14 +125,14 @@ fn a_disk_that_fails_is_an_error_and_what_was_committed_is_whole() {
         if output.status == 4 {
             assert_said(&output, "Input/output error (os error 5)", "the disk or its connection is failing");
         }
-        assert_goes_on(&env, "disk/store");
+        assert_resumes(&env, "disk/store");
         fs::remove_dir_all(env.path("disk/store")).expect("removed");
         fs::remove_dir_all(env.path("out")).expect("removed");
     }
 }
 
 #[test]
-fn a_disk_that_becomes_read_only_ends_the_run_and_all_that_only_reads_works_on_it() {
+fn a_disk_that_becomes_read_only_ends_the_run_and_commands_that_only_read_still_work() {
     let env = prepared(STORE);
     if !can_mount(&env) {
         return;
@@ -152,11 +152,11 @@ fn a_disk_that_becomes_read_only_ends_the_run_and_all_that_only_reads_works_on_i
     let found = output.stdout.replace("diff 1\n", "");
     assert!(found == "4\n0\n4\n" || (!several && found == "4\n0\n0\n"), "{output}");
     fs::write(env.path("data.jsonl"), &env.read("data.jsonl")[..env.read("data.jsonl").len() / 2]).expect("written");
-    assert_goes_on(&env, "disk/store");
+    assert_resumes(&env, "disk/store");
 }
 
 #[test]
-fn what_somebody_else_may_not_do_is_an_error_that_says_so() {
+fn missing_permissions_are_an_error_that_says_so() {
     let env = Env::in_memory();
     let other = "setpriv --reuid 65534 --regid 65534 --clear-groups";
     if !can(&env, &format!("{other} true")) {
@@ -165,7 +165,7 @@ fn what_somebody_else_may_not_do_is_an_error_that_says_so() {
     counting(&env, "checkpoint: {store: store}\n");
     env.write("data.jsonl", "{\"k\":\"a\"}\n");
     env.run(&["run", "job.yaml"]).expect(0);
-    // The binary may lie where the other user can not look, so it is copied.
+    // The binary may be in a directory that the other user cannot access, so it is copied.
     env.shell("chmod 755 . && cp \"$(command -v ckpt)\" ckpt && chmod 755 ckpt").expect(0);
     let output = env.shell(&format!("{other} ./ckpt run job.yaml -q")).expect(4);
     assert_said(&output, "Permission denied (os error 13)", "run ckpt as the owner of the file");
@@ -188,7 +188,7 @@ fn what_somebody_else_may_not_do_is_an_error_that_says_so() {
 }
 
 #[test]
-fn a_thousand_files_need_few_open_ones_and_too_few_is_an_error() {
+fn a_thousand_files_need_few_open_at_once_and_too_low_a_limit_is_an_error() {
     let env = Env::in_memory();
     counting(&env, "checkpoint: {store: store, schedule: 5ms}\n");
     env.write("job.yaml", env.read("job.yaml").replace("data.jsonl", "'in/*.jsonl'"));
@@ -205,7 +205,7 @@ fn a_thousand_files_need_few_open_ones_and_too_few_is_an_error() {
 }
 
 #[test]
-fn a_run_without_memory_dies_and_the_next_one_goes_on() {
+fn a_run_that_runs_out_of_memory_dies_and_the_next_one_resumes() {
     let env = prepared("checkpoint: {store: disk/store, schedule: 5ms, state_bytes: 10KiB}\n");
     let mut died = 0;
     for kibibytes in (40_000..=100_000).step_by(10_000) {
@@ -214,11 +214,11 @@ fn a_run_without_memory_dies_and_the_next_one_goes_on() {
         died += usize::from(output.status != 0);
     }
     assert!(died > 0);
-    assert_goes_on(&env, "disk/store");
+    assert_resumes(&env, "disk/store");
 }
 
 #[test]
-fn a_slow_disk_holds_up_checkpoints_and_not_the_processing() {
+fn a_slow_disk_delays_checkpoints_but_not_processing() {
     let env = prepared(STORE);
     if !can_trace(&env) {
         return;
@@ -237,7 +237,7 @@ fn a_slow_disk_holds_up_checkpoints_and_not_the_processing() {
     );
     env.run(&["verify", "disk/store", "--deep"]).expect(0);
     assert_done(&env);
-    // One that takes too long is not committed.
+    // A checkpoint that takes too long is not committed.
     fs::remove_dir_all(env.path("disk/store")).expect("removed");
     fs::remove_dir_all(env.path("out")).expect("removed");
     let job = env.read("job.yaml");
@@ -246,10 +246,10 @@ fn a_slow_disk_holds_up_checkpoints_and_not_the_processing() {
     assert!(output.stderr.contains("the checkpoint was not finished within 20 ms"), "{output}");
     assert_eq!(checkpoints(&env.path("disk/store")), [0; 0]);
     env.write("job.yaml", job);
-    assert_goes_on(&env, "disk/store");
+    assert_resumes(&env, "disk/store");
 }
 
-/// Lines of the shell that feed a run until the file `go` is gone.
+/// Shell commands that feed a run until the file `go` is gone.
 const FEED: &str = "touch go\nfeed() { i=0; while [ -e go ]; do i=$((i+1)); echo \"{\\\"k\\\":\\\"k$i\\\"}\"; [ $((i%200)) = 0 ] && sleep 0.01; done; }\n";
 
 /// A job that reads what it is fed.
@@ -263,7 +263,8 @@ fn fed(store: &str) -> Env {
 
 #[test]
 fn a_disk_that_is_taken_away_under_a_run_ends_it_and_nothing_is_written_where_it_was() {
-    // The store lies in the file system that goes, or is its root: then an empty directory comes to light below.
+    // The store is on the file system that is removed, or is its root: then the empty directory below the mount
+    // appears.
     for store in ["disk/store", "disk"] {
         let env = fed(store);
         if !can_mount(&env) {
@@ -288,7 +289,7 @@ fn a_disk_that_is_taken_away_under_a_run_ends_it_and_nothing_is_written_where_it
 }
 
 #[test]
-fn a_replica_whose_disk_is_taken_away_is_lost_and_caught_up_when_it_is_back() {
+fn a_replica_whose_disk_is_taken_away_is_lost_and_catches_up_when_it_is_back() {
     let env = fed("store");
     env.write(
         "job.yaml",
@@ -313,7 +314,7 @@ fn a_replica_whose_disk_is_taken_away_is_lost_and_caught_up_when_it_is_back() {
 }
 
 #[test]
-fn a_clock_that_goes_back_changes_the_ages_and_nothing_else() {
+fn a_clock_that_is_set_back_changes_the_ages_and_nothing_else() {
     let mut env = Env::in_memory();
     counting(&env, "checkpoint: {store: store}\n");
     let mut text = String::new();
@@ -333,16 +334,16 @@ fn a_clock_that_goes_back_changes_the_ages_and_nothing_else() {
     let view: Value = serde_json::from_str(&listed.stdout).expect("JSON");
     let order: Vec<u64> =
         view["checkpoints"].as_array().expect("a list").iter().filter_map(|it| it["sequence"].as_u64()).collect();
-    assert!(order == [1, 2, 3, 4] || order == [4, 3, 2, 1], "the order is that of the numbers: {listed}");
+    assert!(order == [1, 2, 3, 4] || order == [4, 3, 2, 1], "the order follows the numbers: {listed}");
     env.run(&["list", "store"]).expect(0);
     env.run(&["log", "store"]).expect(0);
-    // The latest is the last number; a time names the last checkpoint that is not after it.
+    // The latest is the one with the highest number; a time names the last checkpoint that is not after it.
     for (target, sequence) in [("store@latest", 4), ("store@2020-01-01T00:30", 3), ("store@2026-11-22T12:30", 4)] {
         let found = env.run(&["inspect", target, "--json"]).expect(0);
         let view: Value = serde_json::from_str(&found.stdout).expect("JSON");
         assert_eq!(view["sequence"].as_u64(), Some(sequence), "{target}: {found}");
     }
-    // What was made in what is now the future is not pruned for its age, and the latest stays whatever the times say.
+    // A checkpoint from what is now the future is not pruned for its age, and the latest stays whatever the times are.
     env.run(&["prune", "store", "--keep-last", "1", "--grace", "0s", "--yes"]).expect(0);
     assert_eq!(checkpoints(&env.path("store")), [4]);
     env.at("2019-01-01T00:00:00Z").run(&["run", "job.yaml", "--must-resume"]).expect(0);
@@ -350,7 +351,7 @@ fn a_clock_that_goes_back_changes_the_ages_and_nothing_else() {
 }
 
 #[test]
-fn times_of_the_clock_go_on_after_it_was_set_back() {
+fn scheduled_checkpoints_continue_after_the_clock_was_set_back() {
     let mut env = Env::in_memory();
     counting(&env, "checkpoint: {store: store, mode: scheduled, schedule: 50ms}\n");
     env.write("data.jsonl", "{\"k\":\"a\"}\n");
@@ -366,7 +367,7 @@ fn times_of_the_clock_go_on_after_it_was_set_back() {
 }
 
 #[test]
-fn what_is_written_in_a_lock_that_nobody_holds_keeps_nobody_out() {
+fn the_text_in_a_lock_that_is_not_held_keeps_no_process_out() {
     let env = Env::in_memory();
     counting(&env, "checkpoint: {store: store}\n");
     env.write("data.jsonl", "{\"k\":\"a\"}\n");
@@ -381,7 +382,7 @@ fn what_is_written_in_a_lock_that_nobody_holds_keeps_nobody_out() {
         env.run(&["run", "job.yaml", "--must-resume"]).expect(0);
         env.run(&["prune", "store", "--keep-last", "1", "--grace", "0s", "--yes"]).expect(0);
     }
-    // Who holds it without a word is somebody.
+    // A holder that wrote nothing still holds the lock.
     if can(&env, "flock --version") {
         env.write("store/lock", "");
         let output = env.shell("flock store/lock ckpt run job.yaml -q").expect(11);
@@ -390,7 +391,7 @@ fn what_is_written_in_a_lock_that_nobody_holds_keeps_nobody_out() {
         let output = env.shell("flock store/lock ckpt run job.yaml -q").expect(11);
         assert!(output.stderr.len() < 20_000 && !output.stderr.trim_end().contains(char::is_control), "{output}");
     }
-    // Something else in its place is not waited for.
+    // A run does not wait for something else in its place.
     for make in ["mkdir store/lock", "mkfifo store/lock", "ln -s /dev/null store/lock"] {
         env.shell(&format!("rm -f store/lock; {make}")).expect(0);
         let output = env.shell("timeout 20 ckpt run job.yaml -q").expect(12);
@@ -401,7 +402,7 @@ fn what_is_written_in_a_lock_that_nobody_holds_keeps_nobody_out() {
 }
 
 #[test]
-fn a_run_does_not_mind_who_reads_its_store_meanwhile() {
+fn readers_do_not_disturb_a_run_that_writes_the_store() {
     let env = fed("store");
     let lines = format!(
         "{FEED}feed | (ckpt run job.yaml -q >/dev/null; echo $?) &\n\

@@ -1,4 +1,4 @@
-//! The result is that of an independent computation.
+//! The result matches an independent computation.
 
 use super::data::{
     AGGREGATES, Click, Rendered, as_csv, as_json, clicks, compute, csv, gzip, in_order, json, zstandard,
@@ -84,7 +84,7 @@ fn where_leaves_out_records_and_counts_them_as_read() {
 }
 
 #[test]
-fn standard_input_gives_the_same_as_a_file() {
+fn standard_input_gives_the_same_result_as_a_file() {
     let env = Env::new();
     let part = clicks(80, 9_000, 300);
     let rendered = csv(&part);
@@ -97,7 +97,7 @@ fn standard_input_gives_the_same_as_a_file() {
     env.run_with_input(&["run", "job.yaml"], &rendered.bytes).expect(0);
     let expected = as_json(&compute(&part, user), "user");
     assert!(env.read("out/piped.jsonl") == expected);
-    // Fed the same again, it has nothing to do; fed something else, it says so.
+    // Fed the same input again, it has nothing to do; fed something else, it reports that.
     let again = env.run_with_input(&["run", "job.yaml", "--json"], &rendered.bytes).expect(0);
     assert!(again.stdout.contains("\"records\":0,\"records_in_all\":9000,"), "{again}");
     let changed = env.run_with_input(&["run", "job.yaml"], &rendered.bytes.to_ascii_uppercase()).expect(4);
@@ -153,7 +153,7 @@ fn a_million_tasks_make_few_files_and_a_small_manifest() {
 }
 
 #[test]
-fn empty_files_and_files_without_records_are_an_input_of_nothing() {
+fn empty_files_and_files_without_records_are_empty_input() {
     for content in ["", "\n\n  \n"] {
         let env = Env::new();
         super::counting(&env, "");
@@ -184,7 +184,7 @@ fn keys_of_a_megabyte_survive_a_checkpoint() {
 }
 
 #[test]
-fn csv_tells_an_empty_text_from_a_missing_value() {
+fn csv_distinguishes_empty_text_from_a_missing_value() {
     let env = Env::new();
     env.write("data.jsonl", "{\"k\":\"\",\"t\":\"\"}\n{\"k\":\"a\"}\n{\"k\":\"b\",\"t\":\"x\"}\n");
     let process = "key: k\ntasks: 1\nprocess:\n  aggregate: {n: count, first: min(t)}\n";

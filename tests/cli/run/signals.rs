@@ -22,7 +22,7 @@ fn said(child: Child) -> (String, String) {
     (text(output.stdout), text(output.stderr))
 }
 
-/// Tells whether the process has come so far that SIGUSR1, the last signal that it begins to listen to, does not kill it.
+/// Returns whether the process already catches SIGUSR1, the last signal it starts to listen for.
 fn catches_sigusr1(child: &Child) -> bool {
     let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap_or_default();
     let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap_or("0");
@@ -41,7 +41,7 @@ fn many_blocks(more: &str) -> Env {
     env
 }
 
-/// A job that reads standard input, and has been fed so much that some blocks are applied.
+/// A job that reads standard input, fed enough that some blocks are applied.
 fn reading_a_pipe(more: &str) -> (Env, Child, Vec<u8>) {
     let env = Env::new();
     env.write(
@@ -57,11 +57,11 @@ fn reading_a_pipe(more: &str) -> (Env, Child, Vec<u8>) {
 }
 
 #[test]
-fn sigterm_and_sigint_end_with_a_checkpoint_and_the_next_run_goes_on() {
+fn sigterm_and_sigint_end_with_a_checkpoint_and_the_next_run_resumes() {
     for with in [Signal::TERM, Signal::INT] {
         let env = many_blocks("checkpoint: {store: store, schedule: 20ms}\n");
         let mut child = piped(&env, &["run", "job.yaml", "--json"]);
-        until("it listens to signals", || catches_sigusr1(&child));
+        until("the run listens for signals", || catches_sigusr1(&child));
         std::thread::sleep(Duration::from_millis(10));
         signal(&child, with);
         assert_eq!(wait(&mut child, Duration::from_secs(20)), 0);
@@ -84,7 +84,7 @@ fn sigusr1_takes_a_checkpoint_now() {
     let (env, mut child, _) = reading_a_pipe(", schedule: 1h");
     std::thread::sleep(Duration::from_millis(300));
     signal(&child, Signal::USR1);
-    // The reader waits for more meanwhile.
+    // Meanwhile the reader waits for more.
     until("there is a checkpoint", || !checkpoints(&env.path("store")).is_empty());
     let first = manifest(&env.path("store"), 1);
     assert!(first.contains("trigger: signal\nended: false\n"), "{first}");
@@ -107,7 +107,7 @@ fn sigterm_ends_a_run_whose_input_is_idle_with_a_checkpoint() {
 }
 
 #[test]
-fn sigterm_ends_a_run_that_is_not_given_again_what_it_has_read() {
+fn sigterm_ends_a_run_whose_input_is_not_supplied_again() {
     let (env, mut child, bytes) = reading_a_pipe("");
     drop(child.stdin.take());
     assert_eq!(wait(&mut child, PATIENCE), 0);
@@ -133,12 +133,12 @@ fn a_second_signal_ends_the_run_at_once() {
         let mut child = piped(&env, &["run", "job.yaml"]);
         child.stdin.as_mut().expect("piped").write_all(&bytes.repeat(2)).expect("read");
         std::thread::sleep(Duration::from_millis(300));
-        // The last checkpoint takes objects over that are there already, which has to wait.
+        // The last checkpoint takes over objects that already exist, so it must wait for the lock.
         let lock = std::fs::File::create(env.path("store/objects.lock")).expect("created");
         lock.lock().expect("locked");
         signal(&child, Signal::INT);
         std::thread::sleep(Duration::from_millis(200));
-        assert!(child.try_wait().expect("waited").is_none(), "it is in the middle of its last checkpoint");
+        assert!(child.try_wait().expect("waited").is_none(), "the run is still taking its last checkpoint");
         signal(&child, second);
         assert_eq!(wait(&mut child, Duration::from_secs(2)), status);
     }
@@ -148,7 +148,7 @@ fn a_second_signal_ends_the_run_at_once() {
 fn a_signal_while_checkpoints_are_disabled_stops_without_one() {
     let env = many_blocks("checkpoint: {enabled: false}\n");
     let mut child = piped(&env, &["run", "job.yaml"]);
-    until("it listens to signals", || catches_sigusr1(&child));
+    until("the run listens for signals", || catches_sigusr1(&child));
     std::thread::sleep(Duration::from_millis(20));
     signal(&child, Signal::USR1);
     signal(&child, Signal::TERM);

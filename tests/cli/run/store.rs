@@ -1,4 +1,5 @@
-//! The store: who holds it, whose it is, and what happens when it is damaged or gone. Never a silent start from nothing.
+//! The store: who holds it, which job it belongs to, and what happens when it is damaged or gone. Never a silent start
+//! from scratch.
 
 use std::fs;
 use std::process::Stdio;
@@ -25,7 +26,7 @@ fn fails(env: &Env, status: i32, stderr: &str) {
 }
 
 #[test]
-fn a_second_run_is_told_who_holds_the_store_and_a_killed_one_holds_nothing() {
+fn a_second_run_reports_who_holds_the_store_and_a_killed_run_holds_nothing() {
     let env = Env::new();
     counting(&env, STORE);
     let text = env.read("job.yaml").replace("{files: data.jsonl}", "{files: '-', format: json}");
@@ -43,7 +44,7 @@ fn a_second_run_is_told_who_holds_the_store_and_a_killed_one_holds_nothing() {
 }
 
 #[test]
-fn must_resume_refuses_to_start_from_nothing() {
+fn must_resume_refuses_to_start_from_scratch() {
     let env = Env::new();
     counting(&env, STORE);
     env.write("data.jsonl", "{\"k\":\"a\"}\n");
@@ -62,7 +63,7 @@ fn must_resume_refuses_to_start_from_nothing() {
 }
 
 #[test]
-fn a_store_that_is_missing_while_its_output_is_there_is_an_error() {
+fn a_missing_store_is_an_error_while_its_output_exists() {
     let env = finished();
     fs::rename(env.path("store"), env.path("away")).unwrap();
     fails(
@@ -145,7 +146,7 @@ fn a_damaged_latest_checkpoint_stops_the_run_whatever_part_of_it_is_damaged() {
 }
 
 #[test]
-fn a_place_that_is_no_store_is_not_written_to() {
+fn a_directory_that_is_not_a_store_is_not_written_to() {
     let env = Env::new();
     counting(&env, STORE);
     env.write("data.jsonl", "{\"k\":\"a\"}\n");
@@ -160,7 +161,7 @@ fn a_place_that_is_no_store_is_not_written_to() {
 }
 
 #[test]
-fn a_job_file_that_no_longer_fits_is_told_exactly() {
+fn a_job_file_that_no_longer_fits_is_reported_exactly() {
     let env = finished();
     let job = env.read("job.yaml");
     let hint = "hint: undo the change, or start over in a new store (`checkpoint: store:`)\n";
@@ -177,7 +178,7 @@ fn a_job_file_that_no_longer_fits_is_told_exactly() {
 }
 
 #[test]
-fn a_store_that_has_lost_its_store_file_gets_no_other_identity() {
+fn a_store_that_lost_its_store_file_gets_no_new_identity() {
     let env = finished();
     fs::remove_file(env.path("store/store.yaml")).unwrap();
     fs::remove_dir_all(env.path("out")).unwrap();

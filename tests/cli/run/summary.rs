@@ -1,4 +1,4 @@
-//! What a run says, and to whom.
+//! What a run prints, and where.
 
 use serde::Deserialize;
 
@@ -93,7 +93,7 @@ fn the_summary_as_json_has_the_documented_fields_and_the_right_numbers() {
 }
 
 #[test]
-fn standard_output_has_the_summary_only_and_standard_error_the_notes() {
+fn standard_output_has_only_the_summary_and_standard_error_the_notes() {
     let env = prepared(1_000);
     let output = env.run(&["run", "job.yaml"]).expect(0);
     assert_eq!(output.stderr, "counting: starts from scratch; checkpoints go to store\n");
@@ -128,7 +128,7 @@ fn the_live_line_is_for_terminals() {
         "{}",
         seen.text
     );
-    // It is gone when the summary comes.
+    // It disappears when the summary appears.
     let summary = seen.text.rfind("counting: the input was read to its end").expect("a summary");
     assert!(!seen.text[summary..].contains("% "), "{}", seen.text);
     let env = prepared(1_500_000);

@@ -59,14 +59,15 @@ fn records_of_windows_that_closed_at_the_end_are_late_when_input_is_added() {
 }
 
 #[test]
-fn a_record_of_a_sliding_window_counts_in_those_that_are_open() {
+fn a_record_counts_in_all_sliding_windows_that_are_open() {
     let env = Env::new();
     windowed(&env, "every: 20s, length: 1m", CHANGES);
     data(&env, "data-1.jsonl", &[("a", 65, 1)]);
     env.run(&["run", "job.yaml"]).expect(0);
     let starts: Vec<String> = changes(&env).concat().iter().map(|line| line[25..44].to_owned()).collect();
     assert_eq!(starts, ["1970-01-01T00:00:20", "1970-01-01T00:00:40", "1970-01-01T00:01:00"]);
-    // The watermark is at the end of the last of these, 2:00: of the windows of 1:45 all that end after it are open.
+    // The watermark is at the end of the last of these, 2:00: of the windows that contain 1:45, those that end later
+    // are open.
     data(&env, "data-2.jsonl", &[("a", 105, 1)]);
     env.run(&["run", "job.yaml"]).expect(0);
     let starts: Vec<String> = changes(&env)[1].iter().map(|line| line[25..44].to_owned()).collect();
@@ -74,7 +75,7 @@ fn a_record_of_a_sliding_window_counts_in_those_that_are_open() {
 }
 
 #[test]
-fn a_late_record_ends_the_run_when_the_job_file_says_so() {
+fn a_late_record_ends_the_run_if_the_job_file_says_so() {
     let env = Env::new();
     windowed(&env, "every: 1m, on_late: fail", CHANGES);
     data(&env, "data-1.jsonl", &[("a", 10, 1)]);
@@ -159,7 +160,7 @@ fn a_bad_time_names_the_unit_that_it_may_be_in() {
 }
 
 #[test]
-fn a_key_without_records_for_so_long_expires_and_begins_anew() {
+fn a_key_without_records_expires_and_starts_over() {
     let env = Env::new();
     let job = "job: w\ninput: {files: 'data-*.jsonl'}\nkey: k\nprocess:\n  aggregate: {n: count}\n  ttl: 1h\n  time: ts\ncheckpoint: {store: store}\n";
     env.write("job.yaml", format!("{job}{CHANGES}"));

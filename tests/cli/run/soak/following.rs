@@ -1,4 +1,4 @@
-//! A round of the job that follows a log, which is written, torn and rotated meanwhile.
+//! A round of the job that follows a log, which is written, torn and rotated in the meantime.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -16,14 +16,14 @@ use super::outcome::{assert_tidy, published, state};
 use super::story::{Story, following_job};
 use crate::support::Env;
 
-/// Runs the job while its log grows and rotates, and makes sure that every line was counted once.
+/// Runs the job while its log grows and rotates, and checks that every line was counted once.
 pub(super) fn round(env: &Env, story: &Story, blows: u64, random: &mut Random, figures: &mut Figures) {
     let files = ["logs/app.log", "'logs/app.log*'"][random.below(2) as usize];
     env.write("job.yaml", following_job(files));
     let (dir, done) = (env.path("logs"), AtomicBool::new(false));
     fs::create_dir(&dir).expect("created");
     let mut pace = Pace::new(story);
-    // A run that begins knows of no file that has lost its name before.
+    // A run that starts from scratch does not know about files that were renamed before it.
     append(&dir.join("app.log"), &lines(0, 1));
     let arguments = |random: &mut Random| story.arguments(1 + random.below(4));
     last_life(env, story, 1, &arguments(random), &mut pace, figures);
@@ -50,15 +50,15 @@ pub(super) fn round(env: &Env, story: &Story, blows: u64, random: &mut Random, f
         state.into_iter().map(row).collect()
     };
     assert_eq!(rows(state(env)), expected(count), "of {files}");
-    // The files of changes give the same.
+    // The files of changes yield the same result.
     let net: Vec<Value> = net(&published(env)).into_values().collect();
     let sum: u64 = net.iter().map(|row| row["n"].as_str().expect("a cell").parse::<u64>().expect("a number")).sum();
-    assert_eq!(sum, count, "by the changes, of {files}");
+    assert_eq!(sum, count, "according to the changes, of {files}");
     env.run(&["verify", "store", "--deep"]).expect(0);
     assert_tidy(env, story.stores());
 }
 
-/// Lets the job live until it has applied so many records, and stops it.
+/// Lets the job live until it has applied `count` records, and stops it.
 fn last_life(env: &Env, story: &Story, count: u64, arguments: &[&str], pace: &mut Pace, figures: &mut Figures) {
     let mut life = Life::start(env, story, arguments, false);
     let begun = Instant::now();

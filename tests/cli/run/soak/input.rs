@@ -1,11 +1,11 @@
-//! What the jobs of the soak read.
+//! The input of the soak jobs.
 
 use super::super::data::{Random, clicks, json};
 
 /// A file: its name and its bytes.
 pub(super) type File = (String, Vec<u8>);
 
-/// Returns `count` small files and two larger ones: many blocks, and so many places for a cut.
+/// Returns `count` small files and two larger ones: many blocks, so that many cuts are possible.
 pub(super) fn many(ending: &str, count: u64, render: impl Fn(u64, usize) -> Vec<u8>) -> Vec<File> {
     let part =
         |i: u64| (format!("data-{i:04}.{ending}"), render(i, if i.is_multiple_of(count / 2) { 7_000 } else { 60 }));
@@ -27,7 +27,7 @@ pub(super) fn spoil(seed: u64, bytes: &[u8]) -> Vec<u8> {
     spoiled
 }
 
-/// Returns files whose records come in the order of their time, but for some.
+/// Returns files whose records are in order of time, with a few exceptions.
 pub(super) fn in_time(files: u64, count: usize) -> Vec<File> {
     let part = |file: u64| {
         let mut random = Random(file);
@@ -43,7 +43,7 @@ pub(super) fn in_time(files: u64, count: usize) -> Vec<File> {
     (0..files).map(part).collect()
 }
 
-/// Returns lines of words of which some are seldom.
+/// Returns lines of words, some of them rare.
 pub(super) fn words(seed: u64, lines: usize) -> Vec<u8> {
     let mut random = Random(seed);
     let mut word = || {

@@ -19,9 +19,9 @@ use crate::support::{Env, code};
 pub(super) enum Blow {
     /// SIGKILL.
     Kill,
-    /// SIGKILL to the run and to all programs that it has started.
+    /// SIGKILL to the run and all programs that it started.
     KillAll,
-    /// SIGKILL to a program that it has started, and not to the run.
+    /// SIGKILL to a program that it started, but not to the run.
     KillProgram,
     Term,
     Interrupt,
@@ -52,7 +52,7 @@ impl Blow {
 #[derive(Debug, Clone, Copy)]
 enum Moment {
     After(Duration),
-    /// So long after the run has told of so many checkpoints, or has told so many lines in all.
+    /// This long after the run has reported `count` lines that contain `what`.
     Told {
         what: &'static str,
         count: usize,
@@ -60,17 +60,17 @@ enum Moment {
     },
 }
 
-/// What has happened in some rounds.
+/// What happened in some rounds.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Figures {
     pub(super) rounds: u64,
     pub(super) lives: u64,
-    /// Blows that hit a run which was still there.
+    /// Blows that hit a run that was still alive.
     blows: BTreeMap<Blow, u64>,
-    /// Lives that were ended by a signal that can not be caught.
+    /// Lives that were ended by a signal that cannot be caught.
     pub(super) killed: u64,
     pub(super) commits: u64,
-    /// Commands that did something between or beside the lives.
+    /// Commands that acted on the store between or during lives.
     pub(super) acts: u64,
 }
 
@@ -109,7 +109,7 @@ pub(super) struct End {
     pub(super) finished: bool,
 }
 
-/// A run must live long enough to get ahead: so long is learned.
+/// How long a run must live to make progress, as learned so far.
 pub(super) struct Pace {
     longest_life: Duration,
 }
@@ -120,15 +120,15 @@ impl Pace {
     }
 }
 
-/// A run that goes on.
+/// A live run.
 pub(super) struct Life<'a> {
     env: &'a Env,
     story: &'a Story,
     child: Child,
     status: Option<i32>,
-    /// The latest checkpoint before.
+    /// The latest checkpoint before it started.
     latest: Option<u64>,
-    /// Whether the latest checkpoint was damaged before, so that the run goes back behind it.
+    /// Whether the latest checkpoint was damaged before, so that the run resumes from an earlier one.
     goes_back: bool,
     struck: Vec<Blow>,
 }
@@ -136,7 +136,7 @@ pub(super) struct Life<'a> {
 impl<'a> Life<'a> {
     pub(super) fn start(env: &'a Env, story: &'a Story, arguments: &[&str], goes_back: bool) -> Life<'a> {
         let latest = latest(env);
-        // A program of the life before may still be writing to the old one.
+        // A program of the previous life may still be writing to the old one.
         let create = |name: &str| {
             let _ = fs::remove_file(env.path(name));
             File::create(env.path(name)).expect("created")
@@ -151,7 +151,7 @@ impl<'a> Life<'a> {
         Life { env, story, child, status: None, latest, goes_back, struck: Vec::new() }
     }
 
-    /// Tells whether the run goes on.
+    /// Returns whether the run is still alive.
     pub(super) fn goes_on(&mut self) -> bool {
         if self.status.is_none() {
             self.status = self.child.try_wait().expect("waited").map(code);
@@ -159,7 +159,7 @@ impl<'a> Life<'a> {
         self.status.is_none()
     }
 
-    /// Waits for a random moment and strikes, as often as it takes to end the run, unless it ends by itself before.
+    /// Waits for a random moment and strikes, as often as it takes to end the run, unless it ends on its own first.
     pub(super) fn strike(&mut self, random: &mut Random, pace: &Pace, figures: &mut Figures) {
         while self.goes_on() {
             let moment = moment(random, pace);
@@ -171,7 +171,7 @@ impl<'a> Life<'a> {
             if self.hit(blow, random) {
                 *figures.blows.entry(blow).or_default() += 1;
                 self.struck.push(blow);
-                // A run that begins again with a new program goes on.
+                // A run that starts over with a new program continues.
                 if blow != Blow::KillProgram || !self.story.restarts {
                     return;
                 }
@@ -213,7 +213,7 @@ impl<'a> Life<'a> {
         }
     }
 
-    /// Strikes. Returns nothing when there was nobody to be hit.
+    /// Strikes. Returns nothing when there was nothing to hit.
     fn hit(&mut self, blow: Blow, random: &mut Random) -> bool {
         let run = Pid::from_child(&self.child);
         let send = |pid: Pid, signal: Signal| kill_process(pid, signal).is_ok();
@@ -247,22 +247,22 @@ impl<'a> Life<'a> {
         }
     }
 
-    /// Stops the run, which has told something already, with a checkpoint.
+    /// Stops the run, which has already reported something, with a checkpoint.
     pub(super) fn stop(mut self, pace: &mut Pace, figures: &mut Figures) {
         let _ = kill_process(Pid::from_child(&self.child), Signal::TERM);
         self.struck.push(Blow::Term);
         self.end(pace, figures);
     }
 
-    /// Waits until the run has ended, and makes sure that it ended as it may.
+    /// Waits until the run has ended, and checks that it ended in a permitted way.
     #[track_caller]
     pub(super) fn end(mut self, pace: &mut Pace, figures: &mut Figures) -> End {
         let begun = Instant::now();
         let mut is_reminded = false;
         while self.goes_on() {
             let waited = begun.elapsed();
-            assert!(waited < PATIENCE, "the run does not end after {:?}: {}", self.struck, self.said());
-            // Under nohup and the like, SIGINT and SIGHUP are ignored until the run listens to them.
+            assert!(waited < PATIENCE, "the run did not end after {:?}: {}", self.struck, self.said());
+            // Under nohup and similar tools, SIGINT and SIGHUP are ignored until the run listens for them.
             if !is_reminded && waited > PATIENCE / 4 && self.struck.iter().any(|blow| blow.may_be_ignored()) {
                 is_reminded = true;
                 self.struck.push(Blow::Term);
@@ -270,14 +270,14 @@ impl<'a> Life<'a> {
             }
             std::thread::sleep(Duration::from_micros(300));
         }
-        let status = self.status.expect("it has ended");
+        let status = self.status.expect("the run has ended");
         let said = self.said();
         let answer = self.env.read("stdout");
         let view: Value = serde_json::from_str(&answer).unwrap_or(Value::Null);
         let finished = view["ended"] == Value::Bool(true);
         let has = |blow: &[Blow]| self.struck.iter().any(|struck| blow.contains(struck));
         let may = match status {
-            // Before it listens to signals they end it, and a second one always does.
+            // Before the run listens for signals they end it, and a second one always does.
             137 => has(&[Blow::Kill, Blow::KillAll]),
             129 => has(&[Blow::HangUp]),
             130 => has(&[Blow::Interrupt, Blow::InterruptTwice]),
@@ -290,7 +290,7 @@ impl<'a> Life<'a> {
             3 if !finished => self.story.may_be_incomplete && view["ended"] == Value::Bool(false),
             // A script was asked what its job is.
             2 => has(&[Blow::KillProgram]) && said.contains("it ended with signal: 9"),
-            // A program is not started again in a run that was told to stop.
+            // A program is not restarted in a run that was told to stop.
             4 => {
                 let starts_again = self.story.restarts && self.struck.iter().all(|blow| *blow == Blow::KillProgram);
                 has(&[Blow::KillProgram]) && !starts_again && said.contains("ended by signal 9")
@@ -302,9 +302,12 @@ impl<'a> Life<'a> {
         if let Some(latest) = self.latest {
             assert!(!said.contains("\"event\":\"started\""), "there was checkpoint {latest}: {said}");
             let resumes = said.lines().find(|line| line.contains("\"event\":\"resumed\""));
-            assert!(resumes.is_some() || status >= 128 || status == 2, "it does not say what it resumes from: {said}");
+            assert!(
+                resumes.is_some() || status >= 128 || status == 2,
+                "the run does not report what it resumes from: {said}"
+            );
             let exactly = format!("\"checkpoint\":{latest},");
-            // A store that was behind or damaged is resumed from somewhere else, and says so.
+            // A run resumes from somewhere else if the store was behind or damaged, and says so.
             assert!(
                 self.goes_back || self.story.moves || resumes.is_none_or(|line| line.contains(&exactly)),
                 "not from {latest}: {said}"
@@ -321,7 +324,7 @@ impl<'a> Life<'a> {
         End { finished }
     }
 
-    /// Returns what the run has said.
+    /// Returns what the run has printed.
     pub(super) fn said(&self) -> String {
         self.env.read("stderr")
     }
@@ -336,7 +339,7 @@ impl Drop for Life<'_> {
     }
 }
 
-/// Returns the latest checkpoint in any place.
+/// Returns the latest checkpoint in any replica.
 fn latest(env: &Env) -> Option<u64> {
     ["store", "r"].iter().filter_map(|store| checkpoints(&env.path(store)).pop()).max()
 }
@@ -358,14 +361,14 @@ fn moment(random: &mut Random, pace: &Pace) -> Moment {
     }
 }
 
-/// Returns the processes that `run` has started.
+/// Returns the processes that `run` started.
 fn programs(run: Pid) -> Vec<Pid> {
     let parent = run.as_raw_nonzero().to_string();
     let entries = fs::read_dir("/proc").expect("listed").filter_map(Result::ok);
     let started = entries.filter_map(|entry| {
         let number: i32 = entry.file_name().to_str()?.parse().ok()?;
         let stat = fs::read_to_string(entry.path().join("stat")).ok()?;
-        // The name in parentheses may have anything in it; the parent is the second field after it.
+        // The name in parentheses may contain anything; the parent is the second field after it.
         let (_, after) = stat.rsplit_once(')')?;
         (after.split_whitespace().nth(1) == Some(parent.as_str())).then(|| Pid::from_raw(number))?
     });

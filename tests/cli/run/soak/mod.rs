@@ -1,11 +1,12 @@
-//! The soak: real jobs that are struck at random moments, again and again, end as if nothing had been.
+//! The soak: real jobs that are struck at random moments, again and again, end as if nothing had happened.
 //!
-//! A [`story::Story`] is a job with its input, and what may happen to it besides. It is run once undisturbed. Then *rounds* follow: each takes a fresh
-//! directory and runs the job from beginning to end in several *lives*, of which all but the last end with a blow. The end must be that of
-//! the undisturbed run, byte for byte.
+//! A [`story::Story`] is a job with its input, and what else may happen to it. It is run once undisturbed. Then
+//! *rounds* follow: each takes a fresh directory and runs the job from beginning to end in several *lives*, all but the
+//! last of which end with a blow. The result must equal that of the undisturbed run, byte for byte.
 //!
-//! Every story is a test of a few rounds. `CKPT_SOAK_SECONDS` makes [`for_as_long_as_is_asked_for`] go round all stories for so long, and print figures.
-//! `CKPT_SEED` chooses what happens; moments depend on the machine as well, so a seed leads to the same kind of blows, not to the same instant.
+//! Every story is a test of a few rounds. `CKPT_SOAK_SECONDS` makes [`for_as_long_as_is_asked_for`] cycle through all
+//! stories for that long, and print figures. `CKPT_SEED` chooses what happens; moments depend on the machine as well,
+//! so a seed leads to the same kinds of blows, but not to the same instants.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Mutex;
@@ -25,24 +26,24 @@ use life::Figures;
 use round::Teller;
 use story::Story;
 
-/// So many blows strike a job at least in the short form of its test, in one or several rounds.
+/// The minimum number of blows that strike a job in the short form of its test, over one or several rounds.
 const BLOWS: u64 = 4;
-/// So many lives end with a blow at most in a round of the short form, and of the long one.
+/// The maximum number of lives that end with a blow in a round: in the short form, and in the long one.
 const SHORT_ROUND: u64 = 6;
 const LONG_ROUND: u64 = 16;
 
-/// Returns the number that a variable of the environment has.
+/// Returns the number in an environment variable.
 pub(in crate::cli::run) fn variable(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name} is a number")))
 }
 
-/// Returns the seed that is asked for, or one that nobody has had.
+/// Returns the seed that is asked for, or a new one.
 pub(in crate::cli::run) fn seed() -> u64 {
     let clock = || SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_nanos() as u64 % 1_000_000_000;
     variable("CKPT_SEED").unwrap_or_else(clock)
 }
 
-/// Runs a round of `story` and says how to repeat it when it fails.
+/// Runs a round of `story`, and prints how to repeat it if it fails.
 fn round(teller: &Teller, story: &Story, seed: u64, most_blows: u64, figures: &mut Figures) {
     let round = AssertUnwindSafe(|| teller.round(story, seed, most_blows, figures));
     if let Err(panic) = catch_unwind(round) {
@@ -69,7 +70,7 @@ fn shortly(name: &str) {
 
 macro_rules! stories {
     ($($name:ident),* $(,)?) => {
-        /// The names of the stories, as those of the tests.
+        /// The names of the stories, which are also the names of the tests.
         const NAMES: &[&str] = &[$(stringify!($name)),*];
 
         $(
@@ -112,7 +113,7 @@ fn every_story_is_a_test() {
     assert_eq!(names, NAMES);
 }
 
-/// Goes round all stories, two at a time, until the time is over.
+/// Cycles through all stories, two at a time, until the time is up.
 #[test]
 fn for_as_long_as_is_asked_for() {
     let Some(seconds) = variable("CKPT_SOAK_SECONDS") else { return };

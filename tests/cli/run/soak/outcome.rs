@@ -1,4 +1,4 @@
-//! What a job has come to: the state, and all that it has published.
+//! The result of a job: the state, and everything that it published.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -13,21 +13,20 @@ use super::super::published::{names, net};
 use super::story::{Published, Story};
 use crate::support::Env;
 
-/// What a finished job has come to.
+/// The result of a finished job.
 #[derive(PartialEq)]
 pub(super) struct Outcome {
     /// The rows of the state, as `ckpt restore --to` writes them, sorted.
     state: Vec<String>,
-    /// The files that have to be equal byte for byte.
+    /// The files that must be equal byte for byte.
     written: BTreeMap<String, Vec<u8>>,
-    /// What the files of changes give together.
+    /// The net effect of the files of changes.
     net: BTreeMap<String, Value>,
-    /// The rows that were published once each, sorted.
+    /// The rows that were each published once, sorted.
     rows: Vec<String>,
 }
 
 impl Outcome {
-    /// Reads what is there.
     #[track_caller]
     pub(super) fn read(env: &Env, story: &Story) -> Outcome {
         let bytes = |name: &&str| {
@@ -47,7 +46,7 @@ impl Outcome {
         Outcome { state: state(env), written, net: changes, rows }
     }
 
-    /// Makes sure that this is what the undisturbed run has come to.
+    /// Checks that this is the result of the undisturbed run.
     #[track_caller]
     pub(super) fn expect(&self, calm: &Outcome) {
         for (name, bytes) in &calm.written {
@@ -57,11 +56,11 @@ impl Outcome {
         let lines = |net: &BTreeMap<String, Value>| -> Vec<String> {
             net.iter().map(|(key, value)| format!("{key}: {value}")).collect()
         };
-        assert_same("what the changes give", &lines(&self.net), &lines(&calm.net));
-        assert_same("what was published", &self.rows, &calm.rows);
+        assert_same("the net effect of the changes", &lines(&self.net), &lines(&calm.net));
+        assert_same("the published rows", &self.rows, &calm.rows);
     }
 
-    /// Makes sure that there is something to be lost.
+    /// Checks that there is something to lose.
     pub(super) fn assert_worthwhile(&self, story: &Story) {
         let published = match story.published {
             Published::Nothing => true,
@@ -73,7 +72,7 @@ impl Outcome {
     }
 }
 
-/// Makes sure that two sorted lists of lines are equal, and tells the first difference if not.
+/// Checks that two sorted lists of lines are equal, and reports the first difference if not.
 #[track_caller]
 fn assert_same(what: &str, found: &[String], expected: &[String]) {
     let first = found.iter().zip(expected).find(|(found, expected)| found != expected);
@@ -85,7 +84,7 @@ fn assert_same(what: &str, found: &[String], expected: &[String]) {
     );
 }
 
-/// Returns the rows of the latest checkpoint, as they are restored.
+/// Returns the rows of the latest checkpoint, as restored.
 #[track_caller]
 pub(super) fn state(env: &Env) -> Vec<String> {
     let _ = fs::remove_dir_all(env.path("state"));
@@ -99,7 +98,7 @@ pub(super) fn state(env: &Env) -> Vec<String> {
     rows
 }
 
-/// Leaves out of a row in which task it is, which goes by the number of tasks.
+/// Removes the task from a row, since it depends on the number of tasks.
 fn untasked(row: &str) -> String {
     let mut row: serde_json::Map<String, Value> = serde_json::from_str(row).expect("a JSON object");
     row.remove("task");
@@ -120,7 +119,7 @@ pub(super) fn published(env: &Env) -> Vec<Vec<String>> {
     names(env).into_iter().map(rows).collect()
 }
 
-/// Renders a row with its columns in their order. What is empty is null, as in CSV.
+/// Renders a row with its columns in order. Empty values are null, as in CSV.
 fn as_json<'a>(cells: impl Iterator<Item = (&'a str, Option<String>)>) -> String {
     let cell = |(name, value): (&str, Option<String>)| {
         let value = value.filter(|value| !value.is_empty()).map_or(Value::Null, Value::String);
@@ -145,7 +144,7 @@ fn rows_of_parquet(path: &Path) -> Vec<String> {
     .collect()
 }
 
-/// Reads CSV as `ckpt` writes it, in which no field of these tests has a line break.
+/// Reads CSV as `ckpt` writes it. In these tests, no field contains a line break.
 fn rows_of_csv(text: &str) -> Vec<String> {
     let mut lines = text.lines().map(fields_of_csv);
     let names = lines.next().expect("a header line");
@@ -172,7 +171,7 @@ fn fields_of_csv(line: &str) -> Vec<String> {
     fields
 }
 
-/// Makes sure that nothing is left aside: in the store once it was pruned, and in the output.
+/// Checks that no temporary files are left: in the store after a prune, and in the output.
 #[track_caller]
 pub(super) fn assert_tidy(env: &Env, stores: &[&str]) {
     for store in stores {
@@ -188,5 +187,5 @@ pub(super) fn assert_tidy(env: &Env, stores: &[&str]) {
             path.contains("/.tmp-") || name.contains(".ckpt-") || (name.starts_with('.') && path.contains("/out/"))
         })
         .collect();
-    assert!(left.is_empty(), "left aside: {left:?}");
+    assert!(left.is_empty(), "left over: {left:?}");
 }

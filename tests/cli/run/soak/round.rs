@@ -13,10 +13,10 @@ use super::outcome::{Outcome, assert_tidy};
 use super::story::{Act, Story};
 use crate::support::{Env, repository};
 
-/// Knows what an undisturbed run of a story comes to.
+/// Knows the result of an undisturbed run of a story.
 pub(super) struct Teller {
     input: Vec<File>,
-    /// Nothing for a story that has no undisturbed run.
+    /// `None` for a story that has no undisturbed run.
     calm: Option<(Env, Outcome)>,
 }
 
@@ -25,11 +25,11 @@ pub(super) struct Teller {
 struct Fate {
     /// Whether a checkpoint was damaged.
     damaged: bool,
-    /// Whether the lists of checkpoints were cut or added to by hand.
+    /// Whether the lists of checkpoints were edited by hand.
     by_hand: bool,
 }
 
-/// Keeps what there is when a round fails, to be looked at.
+/// Keeps the files of a failed round for inspection.
 struct Evidence<'a> {
     env: &'a Env,
     name: String,
@@ -43,7 +43,7 @@ impl Drop for Evidence<'_> {
             let _ = fs::create_dir_all(&place);
             let _ = fs::remove_dir_all(&kept);
             let _ = Command::new("cp").arg("-a").arg(self.env.dir()).arg(&kept).status();
-            println!("what there was is kept in {}", kept.display());
+            println!("its files are kept in {}", kept.display());
         }
     }
 }
@@ -68,10 +68,10 @@ impl Teller {
         Teller { input, calm: Some((env, outcome)) }
     }
 
-    /// Runs the job of `story` in a fresh directory, in several lives, and makes sure of the end.
+    /// Runs the job of `story` in a fresh directory, in several lives, and checks the end result.
     pub(super) fn round(&self, story: &Story, seed: u64, most_blows: u64, figures: &mut Figures) {
         let mut random = Random(seed);
-        // Mostly in memory: a disk that is slow to flush leaves little to be cut short.
+        // Mostly in memory: a disk that is slow to flush leaves little to cut short.
         let env = prepare(story, &self.input, if random.below(6) == 0 { Env::new() } else { Env::in_memory() });
         let _evidence = Evidence { env: &env, name: format!("{}-{seed}", story.name) };
         figures.rounds += 1;
@@ -99,7 +99,7 @@ fn prepare(story: &Story, input: &[File], env: Env) -> Env {
     env
 }
 
-/// Lets the job live until it is finished. So many blows strike it.
+/// Runs the job until it is finished, with `blows` blows.
 fn live(env: &Env, story: &Story, blows: u64, random: &mut Random, figures: &mut Figures) -> Fate {
     let mut pace = Pace::new(story);
     let mut fate = Fate::default();
@@ -130,7 +130,7 @@ fn live(env: &Env, story: &Story, blows: u64, random: &mut Random, figures: &mut
     }
 }
 
-/// Does something to the job or its store, while it does or does not run.
+/// Does something to the job or its store, whether or not the job is running.
 #[track_caller]
 fn do_act(env: &Env, story: &Story, act: Act, random: &mut Random, fate: &mut Fate, figures: &mut Figures) {
     let there = checkpoints(&env.path("store"));
@@ -138,7 +138,7 @@ fn do_act(env: &Env, story: &Story, act: Act, random: &mut Random, fate: &mut Fa
     match act {
         Act::Command(arguments) => {
             let output = env.run(arguments);
-            // Before the store is there, and while somebody has it, nothing is done.
+            // Nothing is done before the store exists, or while it is in use.
             let is_fine = [0, 10, 11].contains(&output.status)
                 || (output.status == 3 && story.moves)
                 || ([1, 12].contains(&output.status) && fate.damaged);
@@ -165,14 +165,14 @@ fn do_act(env: &Env, story: &Story, act: Act, random: &mut Random, fate: &mut Fa
             }
         }
         Act::Replica if away.exists() => {
-            // A run that was started meanwhile has made a new one.
+            // A run that was started in the meantime has created a new one.
             if replica.exists() {
                 fs::remove_dir_all(&away).expect("removed");
             } else {
                 fs::rename(&away, &replica).expect("renamed");
             }
         }
-        // One place has to have what the job has come to.
+        // One replica must have the result of the job.
         Act::Replica if there.is_empty() || there.last() < checkpoints(&replica).last() => return,
         Act::Replica => drop(fs::rename(&replica, &away)),
         Act::LoseStore => {
@@ -203,7 +203,7 @@ fn damage(env: &Env, there: &[u64], random: &mut Random) -> bool {
     true
 }
 
-/// Brings back what is away, and lets the job see that.
+/// Brings back what is away, and lets the job notice.
 fn settle(env: &Env, story: &Story) {
     if !story.moves {
         return;
@@ -216,10 +216,10 @@ fn settle(env: &Env, story: &Story) {
         }
     }
     env.run(&["run", story.job_file, "--must-resume"]).expect(story.status);
-    assert_eq!(checkpoints(&env.path("store")), checkpoints(&env.path("r")), "the places have the same checkpoints");
+    assert_eq!(checkpoints(&env.path("store")), checkpoints(&env.path("r")), "the replicas have the same checkpoints");
 }
 
-/// Makes sure that every checkpoint is whole, and that none was made for nothing.
+/// Checks that every checkpoint is whole, and that none was made for nothing.
 #[track_caller]
 fn assert_whole(env: &Env, story: &Story, fate: &Fate) {
     let target = if fate.damaged { "store@latest" } else { "store" };
@@ -234,28 +234,28 @@ fn assert_whole(env: &Env, story: &Story, fate: &Fate) {
         let manifest = manifest(&env.path("store"), number);
         let line = |name: &str| manifest.lines().find_map(|line| line.strip_prefix(name)).expect("a field").to_owned();
         let place = (line("block: ").parse::<u64>().expect("a number"), line("ended: "), line("tasks: "));
-        // Shards that were behind may be taken without any new block.
+        // Shards that were behind may be written without any new block.
         let is_new = was_behind
             || previous.as_ref().is_none_or(|previous: &(u64, String, String)| {
                 (previous.0, &previous.1) < (place.0, &place.1) || previous.2 != place.2
             });
-        assert!(is_new, "nothing is new in checkpoint {number}");
+        assert!(is_new, "checkpoint {number} has nothing new");
         was_behind = manifest.contains("older_cuts:");
         previous = Some(place);
     }
 }
 
-/// Waits until no program that the job has started is left.
+/// Waits until no program that the job started is left.
 #[track_caller]
 fn assert_no_program(env: &Env) {
-    let home = env.dir().canonicalize().expect("it is there");
+    let home = env.dir().canonicalize().expect("the directory exists");
     let begun = Instant::now();
     let is_left = || {
         let entries = fs::read_dir("/proc").expect("listed").filter_map(Result::ok);
         entries.map(|entry| entry.path()).any(|process| fs::read_link(process.join("cwd")).is_ok_and(|cwd| cwd == home))
     };
     while is_left() {
-        assert!(begun.elapsed() < PATIENCE, "a program is left behind");
+        assert!(begun.elapsed() < PATIENCE, "a program is still running");
         std::thread::sleep(Duration::from_millis(5));
     }
 }

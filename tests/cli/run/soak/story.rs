@@ -5,30 +5,30 @@ use super::input::{File, in_time, many, spoil, words};
 
 /// A job, its input, and what may happen to it.
 pub(super) struct Story {
-    /// The name, which is that of its test.
+    /// Its name, which is also the name of its test.
     pub(super) name: &'static str,
     /// The text of the job file, or of the script that is the job.
     pub(super) job: String,
     pub(super) job_file: &'static str,
-    /// Makes its input.
+    /// Creates its input.
     files: fn() -> Vec<File>,
-    /// The file that it is given as standard input.
+    /// The file that it gets as standard input.
     pub(super) standard_input: Option<&'static str>,
     /// The files whose bytes count.
     pub(super) written: &'static [&'static str],
     pub(super) published: Published,
     /// The exit code of a run that reaches the end of the input.
     pub(super) status: i32,
-    /// Whether a run may also end with the exit code that says that something is left out or behind.
+    /// Whether a run may also end with the exit code that reports that something is missing or behind.
     pub(super) may_be_incomplete: bool,
-    /// Whether it starts programs, and whether it starts them again when one has failed.
+    /// Whether it starts programs, and whether it restarts them when one has failed.
     pub(super) program: bool,
     pub(super) restarts: bool,
-    /// Whether every checkpoint takes everything, also when nothing changed.
+    /// Whether every checkpoint takes everything, even when nothing changed.
     pub(super) is_complete: bool,
-    /// Whether its stores come and go.
+    /// Whether its stores disappear and come back.
     pub(super) moves: bool,
-    /// What may happen between two lives, and beside one.
+    /// What may happen between two lives, and during one.
     pub(super) between: &'static [Act],
     pub(super) beside: &'static [Act],
 }
@@ -37,7 +37,7 @@ pub(super) struct Story {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Published {
     Nothing,
-    /// Files of changes, which together give the state.
+    /// Files of changes, which together yield the state.
     Changes,
     /// Rows, each once.
     Rows,
@@ -46,22 +46,22 @@ pub(super) enum Published {
 /// What happens to a job or its store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Act {
-    /// Somebody calls `ckpt`.
+    /// Someone runs `ckpt`.
     Command(&'static [&'static str]),
-    /// The job file has another number of tasks.
+    /// The job file gets another number of tasks.
     ChangeTasks,
-    /// The job is rolled back to a checkpoint by chance.
+    /// The job is rolled back to a random checkpoint.
     RollBack,
-    /// A bit of the latest checkpoint flips, and the job goes back behind it.
+    /// A bit of the latest checkpoint flips, and the job resumes from an earlier one.
     Damage,
-    /// The replica vanishes or comes back.
+    /// The replica disappears or comes back.
     Replica,
-    /// The first place of the store is lost, when the replica has everything.
+    /// The first replica of the store is lost when the other one has everything.
     LoseStore,
 }
 
 impl Story {
-    /// Returns whether it follows a log that is written meanwhile.
+    /// Returns whether it follows a log that is written in the meantime.
     pub(super) fn is_followed(&self) -> bool {
         self.name == "following"
     }
@@ -71,12 +71,11 @@ impl Story {
         if self.moves { &["store", "r"] } else { &["store"] }
     }
 
-    /// Makes the files of its input.
     pub(super) fn input(&self) -> Vec<File> {
         (self.files)()
     }
 
-    /// Returns how it is run.
+    /// Returns the command that runs it.
     pub(super) fn arguments(&self, threads: u64) -> Vec<&'static str> {
         let threads = ["1", "2", "3", "4"][threads as usize - 1];
         vec!["run", self.job_file, "--json", "--log", "json", "--threads", threads]
@@ -105,14 +104,14 @@ impl Default for Story {
     }
 }
 
-/// Commands that look and ask, and change nothing in the end.
+/// Commands that only look and ask, and change nothing in the end.
 const LOOKS: &[Act] = &[
     Act::Command(&["verify", "store", "--quick"]),
     Act::Command(&["list", "store"]),
     Act::Command(&["inspect", "store", "--state", "--limit", "1"]),
 ];
 
-/// Returns a job file that computes all aggregates. `process` is what else it says of processing.
+/// Returns a job file that computes all aggregates. `process` is what else it says about processing.
 fn aggregates(top: &str, process: &str) -> String {
     format!("job: j\n{top}\nprocess:\n  aggregate:{AGGREGATES}\n{process}")
 }
@@ -127,7 +126,7 @@ fn bad_jsonl() -> Vec<File> {
 
 const KEYED: &str = "input: data-*.jsonl\nkey: user.id\n";
 
-/// Classes of which few are taken each time, so that the shards of nearly every checkpoint have cuts of their own.
+/// Classes of which few are written each time, so that the shards of nearly every checkpoint have cuts of their own.
 const PRIORITY: &str = "mode: priority, max_staleness: 300ms, budget: 20KiB, priorities: [{name: first, tasks: 0-7, weight: 9}, \
      {name: often, key: 'key == \"u7\"', weight: 5, every: 2}, {name: seldom, weight: 1, every: 5}]";
 
