@@ -200,6 +200,43 @@ fn the_order_of_the_state_is_the_same_after_a_restart() {
 }
 
 #[test]
+fn what_a_job_prints_while_it_is_loaded_does_no_harm() {
+    let env = Env::new();
+    records(&env, 10);
+    env.write("greeting.py", "print('Hello from a library')\nprint({'type': 1}, end='')\n");
+    env.write("job.py", format!("import greeting\n{LISTING}"));
+    let output = env.run(&["run", "job.py", "data.jsonl"]).expect(0);
+    assert!(output.stderr.contains("job.py[0]: Hello from a library\n"), "{output}");
+    assert!(output.stderr.contains("job.py[0]: {'type': 1}\n"), "{output}");
+    assert!(!output.stdout.contains("Hello"), "{output}");
+    env.write("job.py", "print('no job here')\n");
+    let output = env.run(&["run", "job.py", "data.jsonl"]).expect(2);
+    assert!(output.stderr.contains("no job here\n"), "{output}");
+    assert!(output.stderr.contains("`job.py` did not describe its job"), "{output}");
+}
+
+#[test]
+fn a_job_finds_the_module_without_a_home() {
+    let mut env = Env::new();
+    records(&env, 10);
+    env.write("job.py", LISTING);
+    fs::create_dir(env.path("temporary")).expect("created");
+    let temporary = env.path("temporary").display().to_string();
+    env.set("HOME", "/proc/nowhere").set("XDG_CACHE_HOME", "").set("PYTHONPATH", "").set("TMPDIR", &temporary);
+    for _ in 0..2 {
+        env.run(&["run", "job.py", "data.jsonl"]).expect(0);
+    }
+    assert_eq!(fs::read_dir(env.path("temporary")).expect("listed").count(), 1);
+    env.set("TMPDIR", "/proc/nowhere");
+    let output = env.run(&["run", "job.py", "data.jsonl"]).expect(2);
+    assert!(output.stderr.contains("No module named 'samza'"), "{output}");
+    assert!(
+        output.stderr.contains("could not be provided (cannot write `/proc/nowhere/.cache/ckpt/python/"),
+        "{output}"
+    );
+}
+
+#[test]
 fn a_method_that_would_not_run_is_refused() {
     let env = Env::new();
     records(&env, 10);
