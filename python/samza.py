@@ -16,8 +16,8 @@ A job is a class:
     if __name__ == '__main__':
         Visits().run()
 
-``python3 visits.py`` and ``ckpt run visits.py`` are the same. ``ckpt`` reads the input, gives each record to ``process`` in a
-process of its own for each worker, and keeps what ``self.state`` holds in its checkpoints.
+``python3 visits.py`` and ``ckpt run visits.py`` do the same. ``ckpt`` reads the input, starts one Python process per worker,
+passes each record to ``process``, and stores ``self.state`` in its checkpoints.
 
 This module has no dependencies and runs on Python 3.9 and later.
 """
@@ -34,21 +34,24 @@ __all__ = ['SamzaJob', 'State']
 
 PROTOCOL = 1
 
-# So many characters of rows are put into one line.
+# A line is ended once it has this many characters of rows.
 _PART_CHARACTERS = 1 << 20
 
-# Values that can not be changed: whoever has one can not change the state with it.
+# The types of values that cannot be modified in place.
 _PLAIN = frozenset((str, int, float, bool, type(None)))
 
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(',', ':'), allow_nan=False).encode
 
 
 class State(dict):
-    """The state of one task: a dictionary whose changes are known.
+    """The state of one task: a dictionary that tracks its changes.
 
-    Keys are text and values are JSON: text, numbers, booleans, ``None``, lists, and dictionaries with text as keys. A list or
-    dictionary that was taken out of it is handed over at the next checkpoint, in case something in it was changed. So take it
-    out of ``self.state`` whenever it is needed, and do not keep it elsewhere from one record to the next.
+    Keys are text and values are JSON: text, numbers, booleans, ``None``, lists, and dictionaries with text keys. Subclasses of
+    these types, such as ``Counter``, are refused: they would be plain dictionaries after a restart. A list or dictionary that
+    you get from the state is handed over at the next checkpoint, in case you have modified it. So get it from ``self.state``
+    each time, and do not keep a reference to it from one record to the next.
+
+    Iteration is in the order of the keys, not in the order in which they were added: the latter would be lost in a restart.
     """
 
     __slots__ = ('_touched',)
@@ -64,8 +67,8 @@ class State(dict):
         return value
 
     def __setitem__(self, key, value):
-        if type(key) is not str:
-            _check_key(key)
+        if type(key) is not str or not key.isascii():
+            key = _plain_key(key)
         self._touched.add(key)
         dict.__setitem__(self, key, value)
 
@@ -73,9 +76,28 @@ class State(dict):
         dict.__delitem__(self, key)
         self._touched.add(key)
 
-    # With a method of its own, `dict(state)` and `{**state}` go through `keys` and `__getitem__`.
+    # Because these methods are overridden, `dict(state)` and `{**state}` use `keys` and `__getitem__`.
     def __iter__(self):
-        return dict.__iter__(self)
+        return self._iterate(False)
+
+    def __reversed__(self):
+        return self._iterate(True)
+
+    def _iterate(self, descending):
+        size = len(self)
+        for key in sorted(dict.__iter__(self), reverse=descending):
+            yield key
+            if len(self) != size:
+                raise RuntimeError('the state changed size during iteration')
+
+    def __or__(self, other):
+        return {**self, **other} if isinstance(other, dict) else NotImplemented
+
+    def __ror__(self, other):
+        return {**other, **self} if isinstance(other, dict) else NotImplemented
+
+    def __repr__(self):
+        return repr({key: dict.__getitem__(self, key) for key in self})
 
     def get(self, key, default=None):
         value = dict.get(self, key, default)
@@ -94,9 +116,10 @@ class State(dict):
         return dict.pop(self, key, *default)
 
     def popitem(self):
-        key, value = dict.popitem(self)
-        self._touched.add(key)
-        return key, value
+        if not self:
+            raise KeyError('popitem(): the state is empty')
+        key = max(dict.__iter__(self))
+        return key, self.pop(key)
 
     def clear(self):
         self._touched.update(self)
@@ -110,6 +133,9 @@ class State(dict):
         self.update(other)
         return self
 
+    def keys(self):
+        return collections.abc.KeysView(self)
+
     def values(self):
         return collections.abc.ValuesView(self)
 
@@ -120,11 +146,11 @@ class State(dict):
         return dict(self)
 
     def _load(self, key, value):
-        """Puts back a row of a checkpoint. It is not a change."""
+        """Loads a row of a checkpoint, which does not count as a change."""
         dict.__setitem__(self, key, value)
 
     def _take(self):
-        """Returns the keys that may have changed since the last call, sorted: key and JSON, or None when it is gone."""
+        """Returns the keys that may have changed since the last call, sorted, each with its JSON, or None if it was deleted."""
         changes = []
         for key in sorted(self._touched):
             if key in self:
@@ -136,19 +162,19 @@ class State(dict):
 
 
 class SamzaJob:
-    """A job. Override ``process``, and what else is needed, and call ``run``.
+    """A job. Override ``process`` and any other method that you need, and call ``run``.
 
     In ``process`` and ``window``:
 
-    - ``self.state`` is the dictionary of the current task. With ``key`` in ``configs``, records with the same key are always of
-      the same task; several keys share one. Without it each input file is a task.
-    - ``self.task``, ``self.partition`` and ``self.position`` say where the record is from: its task, its file, and the byte at
-      which it begins.
+    - ``self.state`` is the dictionary of the current task. With ``key`` in ``configs``, all records with one key belong to one
+      task, which several keys share. Without it, each input file is a task.
+    - ``self.task``, ``self.partition`` and ``self.position`` say where the record comes from: its task, its file, and the byte
+      offset of its start.
     - ``self.emit(row)`` adds a row, a dictionary, to the job's output.
     """
 
     def __new__(cls, *arguments, **keywords):
-        # Not in `__init__`: a job with one of its own need not call it.
+        # Not in `__init__`, so that a job may define its own without calling this one.
         self = super().__new__(cls)
         self.configs = {}
         self.state = None
@@ -160,20 +186,23 @@ class SamzaJob:
         return self
 
     def setup(self):
-        """Is called first, and may set ``self.configs``: the keys of a job file, which docs/job-file.md lists."""
+        """Is called first. Sets ``self.configs``, the keys of a job file; docs/job-file.md lists them."""
 
     def process(self, data):
-        """Is called for each record: a dictionary."""
+        """Is called for each record. ``data`` is a dictionary."""
         raise NotImplementedError('a SamzaJob needs a method process(self, data)')
 
     def window(self):
-        """Is called for each task with state every ``process: tick``, and when the input has ended: then ``self.input_ended`` is true."""
+        """Is called for each task that has state, every ``process: tick`` and at the end of the input.
+
+        At the end of the input, ``self.input_ended`` is true.
+        """
 
     def close(self):
-        """Is called when everything is done and handed over. What it does to the state is not kept."""
+        """Is called last, when all state was handed over. Changes that it makes to the state are not kept."""
 
     def emit(self, row):
-        """Adds a row to the output. It is published together with the checkpoint that holds the state that belongs to it."""
+        """Adds a row to the output. It is published together with the checkpoint that it belongs to."""
         if self._output is None:
             raise RuntimeError('emit works in process and window only')
         if not isinstance(row, dict):
@@ -181,7 +210,7 @@ class SamzaJob:
         self._output.emit(self.task, _json(None, row))
 
     def run(self):
-        """Runs the job through ckpt. Arguments of the command line go to ``ckpt run``: input files and options."""
+        """Runs the job with ckpt. The arguments of the command line, input files and options, go to ``ckpt run``."""
         if os.environ.get('CKPT_PROGRAM'):
             _Program(self).run()
         elif os.environ.get('CKPT_DESCRIBE'):
@@ -190,32 +219,91 @@ class SamzaJob:
             _launch()
 
 
-def _check_key(key):
+def _plain_key(key):
+    """Returns a key of the state as text, without its subclass: that is how it comes back after a restart."""
     if not isinstance(key, str):
         raise TypeError('the keys of state must be text, found %s: %r' % (type(key).__name__, key))
+    try:
+        key.encode()
+    except UnicodeEncodeError as error:
+        raise ValueError('the key %r of the state is not Unicode text: %s' % (key, error.reason)) from None
+    return str.__str__(key)
 
 
 def _json(key, value):
-    """Returns a value as JSON. It must be what comes back when the JSON is read."""
+    """Returns a value of the state as JSON, or a row if `key` is None. A value must be the same when it is read again."""
     kind = type(value)
-    if kind is int:
-        return repr(value)
     what = 'the row' if key is None else 'the state of key %r' % (key,)
     try:
+        if kind is int:
+            return repr(value)
         text = _encode(value)
         if not text.isascii():
             text.encode()
     except (TypeError, ValueError, RecursionError) as error:
-        raise TypeError('%s is no JSON: %s' % (what, error)) from None
-    if key is not None and kind not in _PLAIN and json.loads(text) != value:
-        raise TypeError('%s is no JSON: it would be %.200s after a restart' % (what, text))
+        raise TypeError('%s is not JSON: %s' % (what, error)) from None
+    if key is not None and kind not in _PLAIN:
+        change = _change(value)
+        if change:
+            raise TypeError('%s is not JSON: it would be %.200s after a restart (%s)' % (what, text, change))
     return text
+
+
+def _change(value):
+    """Says what in a value would have another type when its JSON is read. Returns None if nothing would."""
+    kind = type(value)
+    if kind is list:
+        for item in value:
+            if type(item) not in _PLAIN:
+                change = _change(item)
+                if change:
+                    return change
+        return None
+    if kind is dict:
+        for key, item in value.items():
+            if type(key) is not str:
+                return 'a key of type %s becomes str' % type(key).__name__
+            if type(item) not in _PLAIN:
+                change = _change(item)
+                if change:
+                    return change
+        return None
+    for plain, becomes in ((dict, 'dict'), (str, 'str'), (int, 'int'), (float, 'float')):
+        if isinstance(value, plain):
+            return '%s becomes %s' % (kind.__name__, becomes)
+    return '%s becomes list' % kind.__name__
+
+
+def _check_methods(job):
+    """Refuses methods that would do nothing, because calling a generator or a coroutine function does not run it."""
+    import inspect
+
+    for name in ('setup', 'process', 'window', 'close'):
+        method = getattr(job, name)
+        if inspect.isgeneratorfunction(method):
+            raise SystemExit(_GENERATOR % name)
+        if inspect.iscoroutinefunction(method) or inspect.isasyncgenfunction(method):
+            raise SystemExit(_ASYNC % name)
+
+
+def _check_result(name, result):
+    """Refuses what such a method returns: it may be hidden by a decorator."""
+    if isinstance(result, collections.abc.Generator):
+        raise TypeError(_GENERATOR % name)
+    if isinstance(result, (collections.abc.Awaitable, collections.abc.AsyncGenerator)):
+        if isinstance(result, collections.abc.Coroutine):
+            result.close()
+        raise TypeError(_ASYNC % name)
+
+
+_GENERATOR = '%s must not be a generator: use self.emit(row) instead of yield'
+_ASYNC = '%s must not be async: it is called without await'
 
 
 def _script():
     script = getattr(sys.modules.get('__main__'), '__file__', None)
     if script is None:
-        raise SystemExit('run() works in a script only: ckpt starts the script again for each worker')
+        raise SystemExit('run() works only in a script, because ckpt starts the script again for each worker')
     return script
 
 
@@ -223,7 +311,7 @@ def _launch():
     """Becomes `ckpt run SCRIPT ARGUMENTS`."""
     ckpt = os.environ.get('CKPT') or shutil.which('ckpt')
     if not ckpt:
-        raise SystemExit('ckpt is not in PATH; install it, or say where it is: CKPT=/path/to/ckpt')
+        raise SystemExit('ckpt is not in PATH; install it, or set CKPT=/path/to/ckpt')
     environment = dict(os.environ)
     environment.setdefault('CKPT_PYTHON', sys.executable)
     sys.stdout.flush()
@@ -235,8 +323,9 @@ def _launch():
 
 
 def _describe(job):
-    """Prints the job as a job file: `configs`, and this script as the program."""
+    """Prints the job as a job file: `configs`, with this script as the program."""
     stream = _take_streams()[1]
+    _check_methods(job)
     job.setup()
     script = os.path.basename(_script())
     configs = dict(job.configs)
@@ -250,15 +339,19 @@ def _describe(job):
     configs['process'] = process
     for key, value in configs.items():
         try:
-            json.dumps(value, allow_nan=False)
+            json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
         except (TypeError, ValueError, RecursionError) as error:
-            raise SystemExit('configs[%r] is no JSON: %s' % (key, error))
+            raise SystemExit('configs[%r] is not JSON: %s' % (key, error))
+    # Something may have been printed before, so ckpt names a line that separates it from the job.
+    mark = os.environ['CKPT_DESCRIBE']
+    if mark != '1':
+        stream.write(('\n%s\n' % mark).encode())
     stream.write((json.dumps(configs, indent=2, allow_nan=False) + '\n').encode())
     stream.flush()
 
 
 def _take_streams():
-    """Returns standard input and output, and puts others in their place: what the job prints goes to standard error."""
+    """Returns standard input and output and replaces them: from here on, what the job prints goes to standard error."""
     sys.stdout.flush()
     source = os.fdopen(os.dup(0), 'rb', 1 << 20)
     sink = os.fdopen(os.dup(1), 'wb', 1 << 18)
@@ -270,8 +363,17 @@ def _take_streams():
     return source, sink
 
 
+def _words(error):
+    """Describes an exception as Unicode text. Lone surrogates, as in names of files that are not UTF-8, are escaped."""
+    try:
+        words = '%s: %s' % (type(error).__name__, error)
+    except Exception:
+        words = type(error).__name__
+    return words.encode('utf-8', 'backslashreplace').decode()
+
+
 class _Output:
-    """What goes to ckpt: lines of JSON."""
+    """The lines of JSON that go to ckpt."""
 
     def __init__(self, stream):
         self._stream = stream
@@ -285,7 +387,7 @@ class _Output:
             self.write('{"type":"part","emit":[%s]}\n' % self._take_rows())
 
     def changed(self, states):
-        """Hands over what may have changed in the states, a part at a time. Returns the last part: fields of a message."""
+        """Hands over what may have changed in the states, in parts. Returns the last part as fields of a message."""
         changed, deleted, characters = [], [], 0
         for task in sorted(states):
             for key, value in states[task]._take():
@@ -311,7 +413,7 @@ class _Output:
         self._stream.write(line.encode())
 
     def say(self, message):
-        self.write(json.dumps(message, separators=(',', ':')) + '\n')
+        self.write(_encode(message) + '\n')
         self._stream.flush()
 
     def _take_rows(self):
@@ -331,7 +433,7 @@ def _changes(changed, deleted):
 
 
 class _Program:
-    """The program of one worker: speaks the protocol, docs/protocol.md."""
+    """The program of one worker. It speaks the protocol that docs/protocol.md specifies."""
 
     def __init__(self, job):
         self._job = job
@@ -344,12 +446,12 @@ class _Program:
         try:
             self._serve()
         except BrokenPipeError:
-            # Nobody listens: ckpt has ended.
+            # ckpt has ended.
             os._exit(0)
         except Exception as error:
             traceback.print_exc()
             sys.stderr.flush()
-            message = {'type': 'error', 'message': '%s: %s' % (type(error).__name__, error)}
+            message = {'type': 'error', 'message': _words(error)}
             if self._record is not None:
                 message['record'] = self._record
             try:
@@ -381,7 +483,7 @@ class _Program:
                         state = states[task] = State()
                     state._load(key, value)
             elif kind == 'start':
-                # What was restored stays: it need not be looked at again and again.
+                # The restored state stays, so the garbage collector need not look at it again and again.
                 gc.collect()
                 gc.freeze()
                 gc.set_threshold(50_000, 20, 100)
@@ -408,7 +510,9 @@ class _Program:
                 if state is None:
                     state = states[task] = State()
                 job.state = state
-            process(data)
+            result = process(data)
+            if result is not None:
+                _check_result('process', result)
         self._record = None
 
     def _window(self):
@@ -418,4 +522,6 @@ class _Program:
             if self._states[task]:
                 job.task = task
                 job.state = self._states[task]
-                job.window()
+                result = job.window()
+                if result is not None:
+                    _check_result('window', result)

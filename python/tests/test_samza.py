@@ -1,3 +1,5 @@
+import collections
+import enum
 import io
 import json
 import os
@@ -59,11 +61,13 @@ class StateTest(unittest.TestCase):
             lambda state: state['list'],
             lambda state: state.get('list'),
             lambda state: state.setdefault('list', []),
-            lambda state: list(state.values())[1],
+            lambda state: list(state.values())[0],
             lambda state: dict(state.items())['list'],
             lambda state: dict(state)['list'],
             lambda state: {**state}['list'],
             lambda state: state.copy()['list'],
+            lambda state: (state | {})['list'],
+            lambda state: ({} | state)['list'],
             lambda state: [state[key] for key in state if key == 'list'][0],
         ]
         for way in ways:
@@ -95,8 +99,63 @@ class StateTest(unittest.TestCase):
         endless.append(endless)
         for value in [{1}, (1, 2), {1: 2}, float('inf'), b'x', object(), [float('nan')], '\ud800', endless]:
             self.state['bad'] = value
-            with self.assertRaisesRegex(TypeError, "the state of key 'bad' is no JSON"):
+            with self.assertRaisesRegex(TypeError, "the state of key 'bad' is not JSON"):
                 taken(self.state)
+
+    def test_a_type_that_would_be_lost_is_refused_wherever_it_is(self):
+        class Text(str):
+            pass
+
+        class Level(enum.IntEnum):
+            LOW = 1
+
+        class Share(float):
+            pass
+
+        for value, change in [
+            (collections.Counter(x=1), 'Counter becomes dict'),
+            (collections.defaultdict(int), 'defaultdict becomes dict'),
+            (collections.OrderedDict(x=1), 'OrderedDict becomes dict'),
+            (Text('x'), 'Text becomes str'),
+            (Level.LOW, 'Level becomes int'),
+            (Share(1.5), 'Share becomes float'),
+            ((), 'tuple becomes list'),
+            ({'a': [{}, collections.Counter()]}, 'Counter becomes dict'),
+            ([{Text('x'): 1}], 'a key of type Text becomes str'),
+            ({None: 1}, 'a key of type NoneType becomes str'),
+        ]:
+            self.state['bad'] = value
+            with self.assertRaisesRegex(TypeError, r"the state of key 'bad' is not JSON: it would be .*\(%s\)" % change):
+                taken(self.state)
+
+    def test_keys_are_plain_text_at_once(self):
+        class Color(str, enum.Enum):
+            RED = 'red'
+
+        self.state[Color.RED] = 1
+        self.state[Color.RED] += 1
+        self.assertEqual(taken(self.state), {'red': '2'})
+        self.assertEqual({type(key) for key in self.state}, {str})
+        with self.assertRaisesRegex(ValueError, r"the key 'caf\\udce9' of the state is not Unicode text"):
+            self.state['caf\udce9'] = 1
+        self.state['café'] = 1
+
+    def test_the_order_is_that_of_the_keys(self):
+        state = State()
+        for key in 'zayb':
+            state[key] = key.upper()
+        for found in [state, state.keys(), dict(state), {**state}, state.copy(), state | {}, {} | state, json.loads(json.dumps(state))]:
+            self.assertEqual(list(found), ['a', 'b', 'y', 'z'])
+        self.assertEqual((list(state.values()), list(state.items())[0]), (['A', 'B', 'Y', 'Z'], ('a', 'A')))
+        self.assertEqual(list(reversed(state)), ['z', 'y', 'b', 'a'])
+        self.assertEqual(repr(state), "{'a': 'A', 'b': 'B', 'y': 'Y', 'z': 'Z'}")
+        self.assertEqual((state.popitem(), next(iter(state))), (('z', 'Z'), 'a'))
+        with self.assertRaisesRegex(RuntimeError, 'changed size during iteration'):
+            for key in state:
+                del state[key]
+        state.clear()
+        with self.assertRaises(KeyError):
+            state.popitem()
 
     def test_values_are_as_they_were(self):
         for value in [True, 0, -1, 2 ** 70, 1.5, 1e300, 'ä\n"', '', None, [], {}, [None, {'a': [True]}]]:
@@ -188,6 +247,32 @@ class ProgramTest(unittest.TestCase):
         self.assertEqual(talk.status, 1)
         self.assertIn('Traceback', talk.errors)
 
+    def test_an_exception_is_reported_whatever_its_text_is(self):
+        for raised, message in [
+            (r'ValueError("no such file: caf\udce9.txt")', r'ValueError: no such file: caf\udce9.txt'),
+            ('Unspeakable()', 'Unspeakable'),
+        ]:
+            body = '    def process(self, data): raise %s\nclass Unspeakable(Exception):\n    def __str__(self): return 1' % raised
+            talk = Talk(body, HELLO + [batch(1, [0, 0, {}])], PROGRAM)
+            self.assertEqual(talk.answers[-1], {'type': 'error', 'message': message, 'record': 0})
+
+    def test_methods_that_would_not_run_are_refused(self):
+        generator = 'TypeError: process must not be a generator: use self.emit(row) instead of yield'
+        coroutine = 'TypeError: process must not be async: it is called without await'
+        for body, message in [
+            ('    def process(self, data): yield data', generator),
+            ('    def process(self, data): return (x for x in [1])', generator),
+            ('    async def process(self, data): pass', coroutine),
+            ('    async def process(self, data): yield data', coroutine),
+        ]:
+            talk = Talk(body, HELLO + [batch(1, [0, 0, {}])], PROGRAM)
+            self.assertEqual(talk.answers[-1], {'type': 'error', 'message': message, 'record': 0})
+        body = '    def process(self, data): self.state["k"] = 1\n    def window(self): yield 1'
+        talk = Talk(body, HELLO + [batch(1, [0, 0, {}]), {'type': 'tick', 'number': 2, 'ended': True}], PROGRAM)
+        self.assertEqual(talk.answers[-1]['message'], generator.replace('process', 'window'))
+        talk = Talk('    def process(self, data): return 7', HELLO + [batch(1, [0, 0, {}])], PROGRAM)
+        self.assertEqual(talk.answers[-1], {'type': 'done', 'number': 1})
+
     def test_emit_needs_a_dictionary(self):
         talk = Talk('    def process(self, data): self.emit([1])', HELLO + [batch(1, [0, 0, {}])], PROGRAM)
         self.assertEqual(talk.answers[-1]['message'], 'TypeError: emit needs a dictionary, found list')
@@ -199,7 +284,7 @@ class ProgramTest(unittest.TestCase):
 
 class DescribeTest(unittest.TestCase):
     def describe(self, body, environment={}):
-        return Talk(body, [], dict(environment, CKPT_DESCRIBE='1'))
+        return Talk(body, [], dict({'CKPT_DESCRIBE': '1'}, **environment))
 
     def test_a_job_is_described_with_its_script_as_the_program(self):
         body = '''
@@ -226,10 +311,23 @@ class DescribeTest(unittest.TestCase):
         described = self.describe('    pass', {'CKPT_PYTHON': '/opt/python'})
         self.assertEqual(json.loads(described.output)['process'], {'exec': ['/opt/python', 'a job.py']})
 
-    def test_configs_that_are_no_json_are_named(self):
+    def test_configs_that_are_not_json_are_named(self):
         described = self.describe('    def setup(self): self.configs["key"] = {1}')
-        self.assertIn("configs['key'] is no JSON", described.errors)
+        self.assertIn("configs['key'] is not JSON", described.errors)
         self.assertNotEqual(described.status, 0)
+
+
+    def test_methods_that_would_not_run_are_refused(self):
+        described = self.describe('    def process(self, data): yield data')
+        self.assertIn('process must not be a generator: use self.emit(row) instead of yield', described.errors)
+        described = self.describe('    async def close(self): pass')
+        self.assertIn('close must not be async', described.errors)
+        self.assertEqual((described.status, described.output), (1, ''))
+
+    def test_the_description_follows_the_line_that_was_asked_for(self):
+        described = self.describe('    print("printed", end="")', {'CKPT_DESCRIBE': '--- job ---'})
+        printed, job = described.output.split('\n--- job ---\n')
+        self.assertEqual((printed, json.loads(job)['job']), ('printed', 'a_job'))
 
 
 class LaunchTest(unittest.TestCase):

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::process::Stdio;
+use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -318,6 +319,58 @@ fn an_idle_program_is_told_the_time_and_its_children_die_with_it() {
     if let Ok(pid) = fs::read_to_string(env.path("child")) {
         until("the child of the program has ended", || !std::path::Path::new(&format!("/proc/{pid}/cwd")).exists());
     }
+}
+
+#[test]
+fn a_program_that_has_ended_is_reported_though_a_process_of_its_own_keeps_the_stream_open() {
+    for (when, at) in [("batch", ", at the record at byte 0 of `data.jsonl`"), ("start", "")] {
+        let env = Env::new();
+        program(&env, &format!("    if kind == '{when}': subprocess.Popen(['sleep', '30']); sys.exit(3)"));
+        job(&env, ", timeout: 25s");
+        let begun = Instant::now();
+        let output = env.run(&["run", "job.yaml"]).expect(4);
+        assert!(output.stderr.contains(&format!("it ended with exit status 3{at}\n")), "{when}: {output}");
+        assert!(begun.elapsed() < Duration::from_secs(20), "{when}: {:?}", begun.elapsed());
+    }
+}
+
+#[test]
+fn what_a_program_prints_before_its_first_answer_is_a_note() {
+    let env = Env::new();
+    program(
+        &env,
+        "    if kind == 'hello': print('Hello from a library'); print({'a': 1}); print('no end', end=' ', flush=True)",
+    );
+    job(&env, "");
+    let output = env.run(&["run", "job.yaml"]).expect(0);
+    for note in ["Hello from a library", "{'a': 1}", "no end "] {
+        assert!(output.stderr.contains(&format!("program.py[0]: {note}\n")), "{note}: {output}");
+    }
+    // More than fits into all buffers, while the state is sent.
+    program(
+        &env,
+        "    if kind == 'hello':\n\
+         \x20       for i in range(20_000): print('line', i)\n\
+         \x20   if kind == 'batch': say(type='part', changed=[[0, 'k', 'x' * 3_000_000]])",
+    );
+    env.write("data.jsonl", env.read("data.jsonl").repeat(2));
+    env.run(&["run", "job.yaml"]).expect(0);
+    let output = env.run(&["run", "job.yaml"]).expect(0);
+    assert!(output.stderr.contains("program.py[0]: line 19999\n"), "{} lines", output.stderr.lines().count());
+}
+
+#[test]
+fn a_program_without_requests_is_not_too_late() {
+    let env = Env::new();
+    program(&env, "");
+    job(&env, ", timeout: 3s");
+    let text = env.read("job.yaml").replace("input: data.jsonl", "input: {files: data.jsonl, follow: true}");
+    env.write("job.yaml", text);
+    let stderr = fs::File::create(env.path("stderr")).expect("created");
+    let mut run = env.command(&["run", "job.yaml"]).stdout(Stdio::null()).stderr(stderr).spawn().expect("started");
+    std::thread::sleep(Duration::from_secs(5));
+    let _ = kill_process(Pid::from_child(&run), Signal::TERM);
+    assert_eq!(wait(&mut run, PATIENCE), 0, "{}", env.read("stderr"));
 }
 
 #[test]

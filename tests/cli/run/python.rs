@@ -113,14 +113,14 @@ fn a_mistake_in_a_class_is_reported_with_its_place() {
         (
             job("self.state['x'] = {1, 2}"),
             4,
-            vec!["TypeError: the state of key 'x' is no JSON: Object of type set is not JSON serializable"],
+            vec!["TypeError: the state of key 'x' is not JSON: Object of type set is not JSON serializable"],
         ),
         (
             job("self.state['x'] = (1, 2)"),
             4,
-            vec!["TypeError: the state of key 'x' is no JSON: it would be [1,2] after a restart"],
+            vec!["TypeError: the state of key 'x' is not JSON: it would be [1,2] after a restart (tuple becomes list)"],
         ),
-        (job("self.state['x'] = float('nan')"), 4, vec!["the state of key 'x' is no JSON: Out of range float values"]),
+        (job("self.state['x'] = float('nan')"), 4, vec!["the state of key 'x' is not JSON: Out of range float values"]),
         (
             job("return data['absent']"),
             4,
@@ -147,7 +147,7 @@ fn a_mistake_in_a_class_is_reported_with_its_place() {
             2,
             vec!["SyntaxError", "`job.py` did not describe its job: it ended with exit status: 1"],
         ),
-        (LISTING.replace("True", "{1}"), 2, vec!["configs['checkpoint'] is no JSON"]),
+        (LISTING.replace("True", "{1}"), 2, vec!["configs['checkpoint'] is not JSON"]),
     ] {
         env.write("job.py", &script);
         let output = env.run(&["run", "job.py", "data.jsonl"]).expect(code);
@@ -161,6 +161,107 @@ fn a_mistake_in_a_class_is_reported_with_its_place() {
     assert!(output.stderr.contains("cannot read input `nowhere.jsonl`"), "{output}");
     let output = env.run(&["run", "gone.py", "data.jsonl"]).expect(2);
     assert!(output.stderr.contains("cannot read job `gone.py`"), "{output}");
+}
+
+#[test]
+fn a_value_that_would_come_back_as_another_type_is_refused() {
+    let env = Env::new();
+    records(&env, 10);
+    let job = LISTING.replace("pass", "self.state.setdefault('c', collections.Counter()).update(x=1)");
+    env.write("job.py", format!("import collections\n{job}"));
+    let output = env.run(&["run", "job.py", "data.jsonl"]).expect(4);
+    let expected = r#"the state of key 'c' is not JSON: it would be {"x":10} after a restart (Counter becomes dict)"#;
+    assert!(output.stderr.contains(expected), "{output}");
+    assert_eq!(checkpoints(&env.path("checkpoints/job")), [0; 0]);
+}
+
+#[test]
+fn the_order_of_the_state_is_the_same_after_a_restart() {
+    let env = Env::new();
+    let body = "self.state[data['k']] = 1
+        self.emit({'order': list(self.state), 'first': next(iter(self.state.items()))[0]})";
+    env.write(
+        "job.py",
+        LISTING.replace("pass", body).replace("'elided'}", "'elided'}; self.configs['output'] = 'out/'"),
+    );
+    let (early, late) = ("{\"k\":\"z\"}\n{\"k\":\"a\"}\n", "{\"k\":\"y\"}\n{\"k\":\"b\"}\n");
+    let rows = || env.shell("cat out/*.jsonl").expect(0).stdout;
+    env.write("data.jsonl", early);
+    env.run(&["run", "job.py", "data.jsonl"]).expect(0);
+    env.write("data.jsonl", [early, late].concat());
+    env.run(&["run", "job.py", "data.jsonl"]).expect(0);
+    let resumed = rows();
+    assert_eq!(resumed.lines().count(), 4, "{resumed}");
+    for directory in ["out", "checkpoints"] {
+        fs::remove_dir_all(env.path(directory)).expect("removed");
+    }
+    env.run(&["run", "job.py", "data.jsonl"]).expect(0);
+    assert_eq!(rows(), resumed);
+}
+
+#[test]
+fn what_a_job_prints_while_it_is_loaded_does_no_harm() {
+    let env = Env::new();
+    records(&env, 10);
+    env.write("greeting.py", "print('Hello from a library')\nprint({'type': 1}, end='')\n");
+    env.write("job.py", format!("import greeting\n{LISTING}"));
+    let output = env.run(&["run", "job.py", "data.jsonl"]).expect(0);
+    assert!(output.stderr.contains("job.py[0]: Hello from a library\n"), "{output}");
+    assert!(output.stderr.contains("job.py[0]: {'type': 1}\n"), "{output}");
+    assert!(!output.stdout.contains("Hello"), "{output}");
+    env.write("job.py", "print('no job here')\n");
+    let output = env.run(&["run", "job.py", "data.jsonl"]).expect(2);
+    assert!(output.stderr.contains("no job here\n"), "{output}");
+    assert!(output.stderr.contains("`job.py` did not describe its job"), "{output}");
+}
+
+#[test]
+fn a_job_finds_the_module_without_a_home() {
+    let mut env = Env::new();
+    records(&env, 10);
+    env.write("job.py", LISTING);
+    fs::create_dir(env.path("temporary")).expect("created");
+    let temporary = env.path("temporary").display().to_string();
+    env.set("HOME", "/proc/nowhere").set("XDG_CACHE_HOME", "").set("PYTHONPATH", "").set("TMPDIR", &temporary);
+    for _ in 0..2 {
+        env.run(&["run", "job.py", "data.jsonl"]).expect(0);
+    }
+    assert_eq!(fs::read_dir(env.path("temporary")).expect("listed").count(), 1);
+    env.set("TMPDIR", "/proc/nowhere");
+    let output = env.run(&["run", "job.py", "data.jsonl"]).expect(2);
+    assert!(output.stderr.contains("No module named 'samza'"), "{output}");
+    assert!(
+        output.stderr.contains("could not be provided (cannot write `/proc/nowhere/.cache/ckpt/python/"),
+        "{output}"
+    );
+}
+
+#[test]
+fn a_method_that_would_not_run_is_refused() {
+    let env = Env::new();
+    records(&env, 10);
+    for (script, reason) in [
+        (LISTING.replace("pass", "yield data"), "process must not be a generator: use self.emit(row) instead of yield"),
+        (LISTING.replace("def process", "async def process"), "process must not be async: it is called without await"),
+    ] {
+        env.write("job.py", script);
+        let output = env.run(&["run", "job.py", "data.jsonl"]).expect(2);
+        assert!(output.stderr.contains(reason), "{output}");
+    }
+}
+
+#[test]
+fn an_exception_with_half_a_surrogate_is_reported_with_its_record() {
+    let env = Env::new();
+    records(&env, 10);
+    env.write("job.py", LISTING.replace("pass", r"raise ValueError('no such file: caf\udce9.txt')"));
+    let output = env.run(&["run", "job.py", "data.jsonl"]).expect(4);
+    let expected = r"it says: ValueError: no such file: caf\udce9.txt, at the record at byte 0 of `data.jsonl`";
+    assert!(output.stderr.contains(expected), "{output}");
+    env.write("job.py", LISTING.replace("pass", r"self.state['caf\udce9'] = 1"));
+    let output = env.run(&["run", "job.py", "data.jsonl"]).expect(4);
+    let expected = r"the key 'caf\udce9' of the state is not Unicode text";
+    assert!(output.stderr.contains(expected) && output.stderr.contains("at the record at byte 0"), "{output}");
 }
 
 #[test]

@@ -3,7 +3,8 @@
 use std::env;
 use std::ffi::{OsStr, OsString};
 use std::fs;
-use std::io::{self, Read};
+use std::io::{self, Read, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -14,8 +15,11 @@ use crate::values::digest::Digest;
 /// The Python module that jobs import, which `pip install ./python` installs too.
 const MODULE: &str = include_str!("../../../../python/samza.py");
 
-/// The largest job description of a script, in bytes: that of a job file.
-const MAX_JOB_BYTES: u64 = 1 << 20;
+/// The most that is read of what a script prints until it has described its job, in bytes.
+const MAX_PRINTED_BYTES: u64 = 16 << 20;
+
+/// The line that precedes the description of a job. What is printed before it is not part of the job.
+const MARK: &str = "--- ckpt job ---";
 
 /// Tells whether the job is a script.
 pub(super) fn is_script(job: &Path) -> bool {
@@ -39,28 +43,50 @@ pub(super) fn describe(script: &Path, environment: &[(OsString, OsString)]) -> R
         .arg(script.file_name().unwrap_or(script.as_os_str()))
         .current_dir(directory)
         .envs(environment.iter().map(|(name, value)| (name, value)))
-        .env("CKPT_DESCRIBE", "1")
+        .env("CKPT_DESCRIBE", MARK)
         .env_remove(crate::runner::process::exec::plan::PROGRAM_VARIABLE)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .spawn()
         .map_err(|error| cannot(&error))?;
-    let mut text = Vec::new();
+    let mut printed = Vec::new();
     if let Some(stdout) = child.stdout.take() {
-        stdout.take(MAX_JOB_BYTES + 1).read_to_end(&mut text).map_err(|error| cannot(&error))?;
+        stdout.take(MAX_PRINTED_BYTES).read_to_end(&mut printed).map_err(|error| cannot(&error))?;
     }
     let status = child.wait().map_err(|error| cannot(&error))?;
-    if !status.success() {
-        return Err(CliError::usage(format!("`{shown}` did not describe its job: it ended with {status}")));
+    let (other, job) = split(&printed);
+    if !other.is_empty() {
+        // The script may print while it is loaded. That goes where everything else that it prints goes.
+        let _ = io::stderr().write_all(&[other.trim_ascii_end(), b"\n"].concat());
     }
-    if text.is_empty() {
+    if !status.success() {
+        let failure = CliError::usage(format!("`{shown}` did not describe its job: it ended with {status}"));
+        return Err(match module_directory() {
+            Ok(_) => failure,
+            Err(error) => failure.hint(format!(
+                "the module `samza` could not be provided ({error}); set `XDG_CACHE_HOME` to a writable directory"
+            )),
+        });
+    }
+    if job.is_empty() {
         return Err(CliError::usage(format!("`{shown}` did not describe its job"))
             .hint("it must create a SamzaJob and call `run()`: `if __name__ == '__main__': MyJob().run()`"));
     }
-    Ok(text)
+    Ok(job.to_vec())
 }
 
-/// Returns the environment in which Python finds the module, after any installed one.
+/// Splits what a script printed into the description of its job, and what precedes it.
+fn split(printed: &[u8]) -> (&[u8], &[u8]) {
+    let mark = format!("\n{MARK}\n");
+    match printed.windows(mark.len()).rposition(|window| window == mark.as_bytes()) {
+        Some(at) => (&printed[..at], &printed[at + mark.len()..]),
+        // An older module that the script found elsewhere does not write the mark.
+        None if printed.starts_with(b"{") => (&[], printed),
+        None => (printed, &[]),
+    }
+}
+
+/// Returns the environment in which Python finds the module, unless another one precedes it in `PYTHONPATH`.
 ///
 /// Empty if the module cannot be written; then it must be installed.
 pub(super) fn environment() -> Vec<(OsString, OsString)> {
@@ -76,22 +102,58 @@ pub(super) fn environment() -> Vec<(OsString, OsString)> {
     vec![("PYTHONPATH".into(), path)]
 }
 
-/// Writes the module into the user's cache if needed, and returns its directory.
+/// Writes the module if needed, into the user's cache or else into a temporary directory, and returns its directory.
 fn module_directory() -> io::Result<PathBuf> {
+    let digest = Digest::of(MODULE.as_bytes()).to_string();
+    let write_below = |directory: PathBuf| write_module(directory.join(&digest[..16]));
+    cache_directory().and_then(write_below).or_else(|error| {
+        // A system service may have no home, or one that is read-only.
+        private_directory(&env::temp_dir()).and_then(write_below).map_err(|_| error)
+    })
+}
+
+/// Returns the directory for modules in the user's cache.
+fn cache_directory() -> io::Result<PathBuf> {
     let variable = |name| env::var_os(name).filter(|value| Path::new(value).is_absolute()).map(PathBuf::from);
     let cache = variable("XDG_CACHE_HOME").or_else(|| Some(variable("HOME")?.join(".cache")));
     let cache = cache.ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "no cache directory"))?;
-    let digest = Digest::of(MODULE.as_bytes()).to_string();
-    let directory = cache.join("ckpt").join("python").join(&digest[..16]);
+    Ok(cache.join("ckpt").join("python"))
+}
+
+/// Returns a directory below `parent` that only this user can write to, which it makes if needed.
+///
+/// Everybody can write to a temporary directory, and whoever writes the module decides what the job runs. So a
+/// directory of another user, or a symbolic link, is an error.
+fn private_directory(parent: &Path) -> io::Result<PathBuf> {
+    let user = rustix::process::geteuid().as_raw();
+    let directory = parent.join(format!("ckpt-python-{user}"));
+    match fs::DirBuilder::new().mode(0o700).create(&directory) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+        _ => {}
+    }
+    let found = fs::symlink_metadata(&directory)?;
+    if !found.is_dir() || found.uid() != user || found.mode() & 0o077 != 0 {
+        return Err(io::Error::new(io::ErrorKind::PermissionDenied, "not a private directory"));
+    }
+    Ok(directory)
+}
+
+/// Writes the module into `directory` if it is not there yet. Returns the directory.
+fn write_module(directory: PathBuf) -> io::Result<PathBuf> {
     let path = directory.join("samza.py");
     if fs::read(&path).is_ok_and(|found| found == MODULE.as_bytes()) {
         return Ok(directory);
     }
-    fs::create_dir_all(&directory)?;
-    let temporary = directory.join(format!(".samza.py.{}", std::process::id()));
-    fs::write(&temporary, MODULE)?;
-    fs::rename(&temporary, &path)?;
-    Ok(directory)
+    let write = || {
+        fs::create_dir_all(&directory)?;
+        let temporary = directory.join(format!(".samza.py.{}", std::process::id()));
+        fs::write(&temporary, MODULE)?;
+        fs::rename(&temporary, &path)
+    };
+    match write() {
+        Ok(()) => Ok(directory),
+        Err(error) => Err(io::Error::new(error.kind(), format!("cannot write `{}`: {error}", path.display()))),
+    }
 }
 
 /// Returns the input files of the command line as a job names them: relative if they are below its directory, else
@@ -117,4 +179,40 @@ pub(super) fn inputs(given: &[PathBuf], job: &Path) -> Result<Vec<String>, CliEr
         }
     };
     given.iter().map(name).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::{PermissionsExt as _, symlink};
+
+    use super::*;
+
+    #[test]
+    fn a_directory_that_others_may_write_to_is_refused() {
+        let parent = tempfile::tempdir().unwrap();
+        let made = private_directory(parent.path()).unwrap();
+        assert_eq!(fs::metadata(&made).unwrap().mode() & 0o777, 0o700);
+        assert_eq!(private_directory(parent.path()).unwrap(), made);
+        fs::set_permissions(&made, fs::Permissions::from_mode(0o720)).unwrap();
+        assert!(private_directory(parent.path()).is_err());
+        fs::set_permissions(&made, fs::Permissions::from_mode(0o700)).unwrap();
+        let other = parent.path().join("other");
+        fs::rename(&made, &other).unwrap();
+        symlink(&other, &made).unwrap();
+        assert!(private_directory(parent.path()).is_err());
+    }
+
+    #[test]
+    fn what_a_script_prints_is_not_part_of_its_job() {
+        for (printed, other, job) in [
+            ("\n--- ckpt job ---\n{}\n", "", "{}\n"),
+            ("hello\n\n--- ckpt job ---\n{}\n", "hello\n", "{}\n"),
+            ("{no end\n--- ckpt job ---\n{}\n", "{no end", "{}\n"),
+            ("{}\n", "", "{}\n"),
+            ("hello\n", "hello\n", ""),
+            ("", "", ""),
+        ] {
+            assert_eq!(split(printed.as_bytes()), (other.as_bytes(), job.as_bytes()), "{printed}");
+        }
+    }
 }

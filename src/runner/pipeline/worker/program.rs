@@ -57,7 +57,7 @@ impl Worker<'_> {
         let Some(link) = &mut self.program else { return Flow::Continue(()) };
         let ticked = if link.is_tick_due() { link.tick(false) } else { Ok(()) };
         // An answer that has arrived but was not taken yet is in time.
-        let timely = if link.answers().is_empty() { link.check_time() } else { Ok(()) };
+        let timely = if link.answers().is_empty() { link.check_requests() } else { Ok(()) };
         self.check(ticked.and(timely))
     }
 

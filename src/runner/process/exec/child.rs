@@ -80,7 +80,8 @@ impl Child {
             (stdin.ok_or_else(missing)?, stdout.ok_or_else(missing)?, stderr.ok_or_else(missing)?);
         // Not scoped: a grandchild that keeps a stream open must not keep the run from ending.
         std::thread::spawn(move || write(stdin, &lines));
-        std::thread::spawn(move || read(stdout, &answer_sender));
+        let printed = stderr_sender.clone();
+        std::thread::spawn(move || read(stdout, &answer_sender, printed));
         let kept = Arc::clone(&last_lines);
         std::thread::spawn(move || listen(stderr, &stderr_sender, &kept));
         Ok(Child { process, lines: Some(line_sender), answers, stderr_lines, last_lines, status: None })
@@ -161,7 +162,10 @@ fn write(mut stdin: ChildStdin, lines: &Receiver<Arc<Vec<u8>>>) {
 }
 
 /// Reads answers up to the end, or to the first line that is not one.
-fn read(stdout: ChildStdout, answers: &Sender<Incoming>) {
+///
+/// Up to the first answer, a library may print something while it is loaded. Such lines are reported through `printed`.
+fn read(stdout: ChildStdout, answers: &Sender<Incoming>, printed: Sender<String>) {
+    let mut printed = Some(printed);
     let mut stdout = BufReader::with_capacity(1 << 18, stdout);
     let mut line = Vec::new();
     loop {
@@ -176,11 +180,21 @@ fn read(stdout: ChildStdout, answers: &Sender<Incoming>) {
             // Truncated: the program ended while it was writing.
             (Ok(_), None) => Incoming::End,
             (Ok(_), Some(whole)) if whole.trim_ascii().is_empty() => continue,
-            (Ok(_), Some(whole)) => match Answer::parse(whole) {
-                Ok(answer) => Incoming::Answer(answer),
-                Err(reason) => malformed(whole, reason),
-            },
+            (Ok(_), Some(whole)) => {
+                let (other, answer) = if printed.is_some() { split(whole) } else { (&[][..], Some(whole)) };
+                if let Some(printed) = &printed {
+                    for part in other.chunks(STDERR_LINE_BYTES) {
+                        let _ = printed.send(String::from_utf8_lossy(part).into_owned());
+                    }
+                }
+                let Some(answer) = answer else { continue };
+                match Answer::parse(answer) {
+                    Ok(answer) => Incoming::Answer(answer),
+                    Err(reason) => malformed(answer, reason),
+                }
+            }
         };
+        printed = None;
         let is_last = !matches!(incoming, Incoming::Answer(_));
         if answers.send(incoming).is_err() || is_last {
             break;
@@ -188,6 +202,24 @@ fn read(stdout: ChildStdout, answers: &Sender<Incoming>) {
     }
     // A program that continues to write must not block on a full pipe before it is asked to end.
     let _ = io::copy(&mut stdout, &mut io::sink());
+}
+
+/// Splits a line that may be printed by something else than the code that speaks the protocol: into what is not an
+/// answer, and an answer.
+///
+/// A line that looks like an answer is returned as one, even if it is malformed.
+fn split(line: &[u8]) -> (&[u8], Option<&[u8]>) {
+    const BEGIN: &[u8] = b"{\"type\":";
+    // Something may be printed without an end of the line.
+    let begin = line.windows(BEGIN.len()).rposition(|window| window == BEGIN);
+    if let Some(at) = begin.filter(|at| Answer::parse(&line[*at..]).is_ok()) {
+        return (&line[..at], Some(&line[at..]));
+    }
+    let is_other = match serde_json::from_slice::<serde_json::Value>(line) {
+        Ok(value) => value.get("type").is_none(),
+        Err(_) => !line.trim_ascii_start().starts_with(b"{\""),
+    };
+    if is_other { (line, None) } else { (&[], Some(line)) }
 }
 
 fn malformed(line: &[u8], reason: String) -> Incoming {
@@ -220,6 +252,28 @@ fn listen(stderr: ChildStderr, stderr_lines: &Sender<String>, last_lines: &Mutex
         if stderr_lines.send(text).is_err() {
             let _ = io::copy(&mut stderr, &mut io::sink());
             return;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_printed_before_the_first_answer_is_told_apart_from_it() {
+        for (line, other, answer) in [
+            ("Hello from a library", "Hello from a library", None),
+            ("{'a': 1}", "{'a': 1}", None),
+            (r#"{"event": "loaded"}"#, r#"{"event": "loaded"}"#, None),
+            ("7", "7", None),
+            (r#"{"type":"ready"}"#, "", Some(r#"{"type":"ready"}"#)),
+            (r#"loading... {"type":"ready"}"#, "loading... ", Some(r#"{"type":"ready"}"#)),
+            (r#"{"protocol": 1, "type": "ready"}"#, "", Some(r#"{"protocol": 1, "type": "ready"}"#)),
+            (r#"{"type": "hello"}"#, "", Some(r#"{"type": "hello"}"#)),
+            (r#"{"type":"ready""#, "", Some(r#"{"type":"ready""#)),
+        ] {
+            assert_eq!(split(line.as_bytes()), (other.as_bytes(), answer.map(str::as_bytes)), "{line}");
         }
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, SendTimeoutError, TrySendError};
+use crossbeam_channel::{Receiver, SendTimeoutError, TrySendError, never, select};
 
 use super::child::{Child, Incoming, describe};
 use super::protocol;
@@ -18,6 +18,8 @@ use crate::runner::ticket::Ticket;
 const REQUESTS_UNDER_WAY: usize = 8;
 /// How often to check on what is waited for.
 const TICK: Duration = Duration::from_millis(50);
+/// How long what a program wrote may take to arrive after the program has ended.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 /// How many characters of a record an error shows.
 const SHOWN_BYTES: usize = 200;
 
@@ -33,6 +35,8 @@ pub(crate) struct Link<'a> {
     /// When the program began to work on the first unanswered request.
     begun: Instant,
     ticked: Instant,
+    /// When it was first seen that the program has ended.
+    ended: Option<Instant>,
 }
 
 /// A request that the program has not answered yet.
@@ -75,8 +79,16 @@ impl<'a> Link<'a> {
     ) -> Result<Link<'a>, ProgramFailure> {
         let child = Child::start(plan).map_err(|source| ProgramFailure::Start { source })?;
         let now = Instant::now();
-        let mut link =
-            Link { plan, child, next_number: 1, unanswered: VecDeque::new(), heard: now, begun: now, ticked: now };
+        let mut link = Link {
+            plan,
+            child,
+            next_number: 1,
+            unanswered: VecDeque::new(),
+            heard: now,
+            begun: now,
+            ticked: now,
+            ended: None,
+        };
         let hello = Hello {
             kind: "hello",
             protocol: PROTOCOL,
@@ -128,9 +140,20 @@ impl<'a> Link<'a> {
             return Ok(false);
         }
         self.heard = Instant::now();
+        let mut stderr_lines = self.child.stderr_lines.clone();
         loop {
-            self.child.stderr_lines.try_iter().for_each(&mut tell);
-            match self.child.answers.recv_timeout(TICK) {
+            let incoming = select! {
+                recv(stderr_lines) -> line => {
+                    match line {
+                        Ok(line) => tell(line),
+                        Err(_) => stderr_lines = never(),
+                    }
+                    Err(())
+                }
+                recv(self.child.answers) -> incoming => incoming.map_err(|_| ()),
+                default(TICK) => Err(()),
+            };
+            match incoming {
                 Ok(Incoming::Answer(Answer::Ready { protocol })) => {
                     if let Some(found) = protocol.filter(|found| *found != PROTOCOL) {
                         return Err(ProgramFailure::Protocol { expected: PROTOCOL, found });
@@ -274,11 +297,33 @@ impl<'a> Link<'a> {
         }
     }
 
-    /// Fails if the program has not answered for too long.
-    pub(crate) fn check_time(&self) -> Result<(), ProgramFailure> {
-        if self.heard.elapsed() > self.plan.timeout {
-            let timeout = self.plan.timeout;
-            return Err(ProgramFailure::Silent { timeout, place: self.work() });
+    /// Fails if the program has ended, or has not answered a request for too long.
+    pub(crate) fn check_requests(&mut self) -> Result<(), ProgramFailure> {
+        if self.is_idle() { self.check_end() } else { self.check_time() }
+    }
+
+    /// Fails if the program has ended, or has not answered for too long.
+    fn check_time(&mut self) -> Result<(), ProgramFailure> {
+        self.check_end()?;
+        let timeout = self.plan.timeout;
+        if self.heard.elapsed() <= timeout {
+            return Ok(());
+        }
+        Err(if self.child.has_ended() { self.ended() } else { ProgramFailure::Silent { timeout, place: self.work() } })
+    }
+
+    /// Fails if the program has ended.
+    ///
+    /// The end of its standard output does not always show that: a process that it has started may keep the stream
+    /// open.
+    fn check_end(&mut self) -> Result<(), ProgramFailure> {
+        if self.heard.elapsed() < TICK {
+            return Ok(());
+        }
+        match self.ended {
+            None if self.child.has_ended() => self.ended = Some(Instant::now()),
+            Some(ended) if ended.max(self.heard).elapsed() > LAST_WORDS => return Err(self.ended()),
+            _ => {}
         }
         Ok(())
     }
