@@ -150,3 +150,21 @@ fn what_one_replica_refuses_and_another_has_damaged_is_not_damage() {
     assert_eq!(output.stdout, "store/checkpoints/00000002\n");
     env.shell(&format!("{OTHER} ./ckpt list store")).expect(1);
 }
+
+#[test]
+fn users_of_a_group_who_may_write_every_file_share_a_store() {
+    let env = three();
+    let user = |id: u32| format!("setpriv --reuid {id} --regid 100 --clear-groups sh -c");
+    if !can(&env, &format!("{} true", user(1001))) {
+        return;
+    }
+    env.shell("cp \"$(command -v ckpt)\" ckpt && rm -r store out && chgrp -R 100 . && chmod 2775 . && chmod 755 ckpt")
+        .expect(0);
+    env.shell("chmod g+w data.jsonl").expect(0);
+    for id in [1001, 1002, 1001] {
+        // The object of the job definition exists already, and is of the first user.
+        let line = "umask 002; echo '{\"k\":\"d\"}' >> data.jsonl; ./ckpt run -q job.yaml";
+        env.shell(&format!("{} \"{}\"", user(id), line.replace('"', "\\\""))).expect(0);
+    }
+    env.run(&["verify", "store", "--deep"]).expect(0);
+}
