@@ -154,6 +154,7 @@ impl From<CopyError> for CliError {
                 inner.causes.insert(0, std::mem::replace(&mut inner.message, format!("cannot copy to `{place}`")));
                 inner
             }
+            CopyError::Source(error) => (*error).into(),
             CopyError::OtherStore { .. } | CopyError::Taken { .. } => {
                 CliError::of(Exit::Usage, &error).hint("name a directory that does not exist, or a copy of this store")
             }
