@@ -8,6 +8,7 @@ mod crash;
 mod damage;
 mod dependencies;
 mod diff;
+mod divergence;
 mod docs;
 mod format_tables;
 mod fuzz_corpus;

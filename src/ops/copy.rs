@@ -13,7 +13,7 @@ use crate::format::manifest::ObjectRef;
 use crate::ops::read::{ReadError, Snapshot};
 use crate::storage::{Storage, StorageError, TEMPORARY_PREFIX};
 use crate::store::records::history::{EventKind, NewEvent};
-use crate::store::{Committed, Store, StoreError};
+use crate::store::{Committed, Replica, Store, StoreError, forks};
 use crate::values::digest::Digest;
 use crate::values::id::Sequence;
 use crate::values::parallel;
@@ -31,6 +31,9 @@ pub enum CopyError {
     /// The system refuses to read the source, which may be intact.
     #[error(transparent)]
     Source(ReadError),
+    /// The source's replicas went on apart.
+    #[error(transparent)]
+    SourceDiverged(Box<StoreError>),
     /// The target is another store.
     #[error("`{place}` is not a copy of this store: its {field} is {found}, expected {expected}")]
     OtherStore {
@@ -47,7 +50,7 @@ pub enum CopyError {
         /// Something in the directory.
         name: String,
     },
-    /// The source and the target have different checkpoints with the same number.
+    /// The source and the target went on apart, or have different checkpoints with the same number.
     #[error("checkpoint {} differs in `{place}`: its manifest has SHA-256 {found}, expected {expected}", .sequence.0)]
     Diverged {
         sequence: Sequence,
@@ -115,8 +118,9 @@ pub struct Copied {
 
 /// Plans to copy the checkpoints `sequences` of `source` to the store at `target`, or to a new store there.
 ///
-/// Writes nothing. Fails with [`CopyError::Diverged`] if another checkpoint has one of the numbers, and with
-/// [`CopyError::Source`] if the system refuses to read a checkpoint.
+/// Writes nothing. Fails with [`CopyError::Diverged`] if another checkpoint has one of the numbers, or one of the
+/// checkpoints comes after the point where the target and the source went on apart, and with [`CopyError::Source`] if
+/// the system refuses to read a checkpoint.
 pub fn plan(source: &Store, sequences: &[Sequence], target: Arc<dyn Storage>) -> Result<CopyPlan, CopyError> {
     let existing = open(source, &target)?;
     let failed = |error: StoreError| CopyError::Target { place: target.place(), source: Box::new(error) };
@@ -127,6 +131,7 @@ pub fn plan(source: &Store, sequences: &[Sequence], target: Arc<dyn Storage>) ->
     let mut sequences = sequences.to_vec();
     sequences.sort_unstable();
     sequences.dedup();
+    check_undivided(source, existing.as_ref(), &sequences)?;
     let mut steps = BTreeMap::new();
     let mut needed: Vec<(Committed, Vec<ObjectRef>)> = Vec::new();
     for batch in sequences.chunks(SNAPSHOTS_AT_ONCE) {
@@ -189,6 +194,27 @@ fn open(source: &Store, target: &Arc<dyn Storage>) -> Result<Option<Store>, Copy
         }
     }
     Ok(Some(store))
+}
+
+/// Checks that none of `sequences` belongs to one branch of a fork: between replicas of the source, or between them and
+/// the target.
+fn check_undivided(source: &Store, target: Option<&Store>, sequences: &[Sequence]) -> Result<(), CopyError> {
+    let replicas: Vec<Replica> =
+        source.replicas().iter().chain(target.into_iter().flat_map(Store::replicas)).cloned().collect();
+    let mut forks = forks(&source.file, &replicas).into_iter();
+    let Some(fork) = forks.find(|fork| sequences.iter().any(|&sequence| fork.divides(sequence))) else {
+        return Ok(());
+    };
+    let [theirs, other] = &fork.branches;
+    match target.filter(|target| target.place() == other.place) {
+        Some(_) => Err(CopyError::Diverged {
+            sequence: fork.sequence,
+            place: other.place.clone(),
+            expected: theirs.sha256,
+            found: other.sha256,
+        }),
+        None => Err(CopyError::SourceDiverged(Box::new(fork.error()))),
+    }
 }
 
 /// Compares a checkpoint with the one in the target that has the same number.

@@ -10,7 +10,7 @@ use crate::values::id::Sequence;
 /// is one.
 ///
 /// `holder` says who does it, for messages of processes that wait. Fails with [`StoreError::NoCheckpoint`] if there is
-/// no such checkpoint.
+/// no such checkpoint, and with [`StoreError::Diverged`] if replicas may have different ones with this number.
 pub fn pin(
     store: &Store,
     sequence: Sequence,
@@ -24,12 +24,15 @@ pub fn pin(
     if !store.sequences()?.contains(&sequence) {
         return Err(missing());
     }
+    store.check_undivided_at(sequence)?;
     store.pin(sequence, reason, now)?;
     store.pins()?.remove(&sequence).ok_or_else(missing)
 }
 
-/// Removes the pin of checkpoint `sequence`, and tells whether there was one.
+/// Removes the pin of checkpoint `sequence`, and tells whether there was one. Fails as [`pin`] does if replicas went on
+/// apart.
 pub fn unpin(store: &Store, sequence: Sequence, holder: &str) -> Result<bool, StoreError> {
     let _lock = store.lock_prune(holder)?;
+    store.check_undivided_at(sequence)?;
     store.unpin(sequence)
 }

@@ -1,6 +1,6 @@
 //! Making replicas equal: a replica gets the newest checkpoints that it is missing from the others.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashSet};
 
 use bytes::Bytes;
 
@@ -8,11 +8,11 @@ use crate::format::index;
 use crate::format::layout::{self, MANIFEST_FILE, ObjectName, SUMS_FILE};
 use crate::format::manifest::ObjectRef;
 use crate::storage::StorageError;
+use crate::store::divergence::forks;
 use crate::store::error::StoreError;
 use crate::store::health::StoreNote;
 use crate::store::root::Committed;
 use crate::store::store::Store;
-use crate::values::digest::Digest;
 use crate::values::error_chain::in_one_line;
 use crate::values::id::Sequence;
 
@@ -47,7 +47,7 @@ impl Store {
     /// Makes all replicas equal, for a caller that holds [`Store::lock`] and is about to commit: no run would copy
     /// what a replica is missing below the next checkpoint.
     ///
-    /// Fails with [`StoreError::Diverged`] if two of them hold different checkpoints with the same number.
+    /// Fails with [`StoreError::Diverged`] if two of them went on apart.
     pub fn make_equal(&self) -> Result<(), StoreError> {
         self.level(&[])
     }
@@ -206,41 +206,17 @@ impl Store {
         });
     }
 
-    /// Fails if two of `replicas` hold different checkpoints with the same number, or one holds another parent than a
-    /// checkpoint of another replica names.
-    ///
-    /// Examines the newest checkpoint of each replica, and all checkpoints above the oldest of these: every manifest
-    /// names the one before it by its SHA-256, so everything below is equal as well.
+    /// Fails if two of `replicas` went on apart. Replicas that cannot be listed are lost.
     fn check_one_history(&self, replicas: &[usize]) -> Result<(), StoreError> {
         let mut listed = Vec::new();
         for &index in replicas {
             match self.replicas[index].sequences() {
-                Ok(sequences) => listed.push((index, sequences)),
+                Ok(_) => listed.push(self.replicas[index].clone()),
                 Err(error) if self.replicas.len() == 1 => return Err(error),
                 Err(error) => self.lose(index, &error),
             }
         }
-        let Some(least) = listed.iter().filter_map(|(_, sequences)| sequences.last()).min().copied() else {
-            return Ok(());
-        };
-        if listed.len() == 1 {
-            return Ok(());
-        }
-        let mut known: BTreeMap<Sequence, (Digest, usize)> = BTreeMap::new();
-        for (index, sequences) in listed {
-            for sequence in sequences.into_iter().filter(|&sequence| sequence >= least) {
-                // A checkpoint that cannot be read is an error where it is needed, not here.
-                let Ok(committed) = self.replicas[index].manifest(&self.file, sequence) else { continue };
-                let parent = committed.manifest.parent.map(|parent| (parent.sequence, parent.sha256));
-                for (sequence, sha256) in [Some((sequence, committed.sha256)), parent].into_iter().flatten() {
-                    let (first, by) = *known.entry(sequence).or_insert((sha256, index));
-                    if first != sha256 {
-                        let (place, other) = (self.replicas[by].place(), self.replicas[index].place());
-                        return Err(StoreError::Diverged { sequence, place, other });
-                    }
-                }
-            }
-        }
-        Ok(())
+        let fork = forks(&self.file, &listed).into_iter().next();
+        fork.map_or(Ok(()), |fork| Err(fork.error()))
     }
 }

@@ -5,6 +5,7 @@
 
 mod catch_up;
 mod directory;
+mod divergence;
 mod error;
 mod fetch;
 mod health;
@@ -21,6 +22,7 @@ mod root;
 mod store;
 
 pub use directory::Directory;
+pub use divergence::{Branch, Fork, forks};
 pub use error::StoreError;
 pub use health::StoreNote;
 pub use lag::Lag;

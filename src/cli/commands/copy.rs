@@ -155,6 +155,7 @@ impl From<CopyError> for CliError {
                 inner
             }
             CopyError::Source(error) => error.into(),
+            CopyError::SourceDiverged(error) => (*error).into(),
             CopyError::OtherStore { .. } | CopyError::Taken { .. } => {
                 CliError::of(Exit::Usage, &error).hint("name a directory that does not exist, or a copy of this store")
             }

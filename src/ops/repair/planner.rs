@@ -41,7 +41,9 @@ impl<'a> Planner<'a> {
 
     fn plan(&mut self) {
         self.heal_store_files();
-        for sequence in self.affected() {
+        // Which branch of a fork is right, nobody can say: nothing crosses it.
+        let affected = self.affected().into_iter().filter(|&sequence| !self.sources.is_divided(sequence));
+        for sequence in affected.collect::<Vec<_>>() {
             self.heal_checkpoint(sequence);
         }
         self.heal_objects();
@@ -100,6 +102,10 @@ impl<'a> Planner<'a> {
             for finding in report.findings.iter().filter(|finding| codes.contains(&finding.code)) {
                 if let Some(object) = finding.subject.object() {
                     self.heal_object(index, object);
+                    continue;
+                }
+                let is_of_branch = !matches!(finding.code, ReplicasFileDamaged | ReplicasFileDiffers);
+                if is_of_branch && !self.sources.forks.is_empty() {
                     continue;
                 }
                 let Ok(path) = RelPath::new(&finding.path) else { continue };

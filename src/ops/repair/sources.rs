@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use crate::format::layout::{self, ObjectName};
 use crate::ops::verify::{Report, places};
-use crate::store::{CheckpointFiles, Replica, Store};
+use crate::store::{CheckpointFiles, Fork, Replica, Store, forks};
 use crate::values::id::Sequence;
 use crate::values::relpath::RelPath;
 
@@ -16,6 +16,8 @@ pub(super) struct Sources<'a> {
     pub(super) reports: &'a [Report],
     /// One for each report, if it can be read.
     pub(super) replicas: Vec<Option<Source>>,
+    /// Where replicas went on apart.
+    pub(super) forks: Vec<Fork>,
 }
 
 /// A replica that can be read.
@@ -27,17 +29,26 @@ pub(super) struct Source {
 
 impl<'a> Sources<'a> {
     pub(super) fn new(store: &'a Store, reports: &'a [Report]) -> Sources<'a> {
-        let replicas = places(store).into_iter().map(|place| {
-            let replica = place.ok()?.replica;
-            let sequences = replica.sequences().ok()?.into_iter().collect();
-            Some(Source { replica, sequences })
-        });
-        Sources { store, reports, replicas: replicas.collect() }
+        let replicas: Vec<Option<Source>> = places(store)
+            .into_iter()
+            .map(|place| {
+                let replica = place.ok()?.replica;
+                let sequences = replica.sequences().ok()?.into_iter().collect();
+                Some(Source { replica, sequences })
+            })
+            .collect();
+        let readable: Vec<Replica> = replicas.iter().flatten().map(|source| source.replica.clone()).collect();
+        Sources { store, reports, replicas, forks: forks(&store.file, &readable) }
     }
 
     /// Returns the replicas that can be read, each with its index.
     pub(super) fn readable(&self) -> impl Iterator<Item = (usize, &Source)> {
         self.replicas.iter().enumerate().filter_map(|(index, replica)| Some((index, replica.as_ref()?)))
+    }
+
+    /// Tells whether replicas may have different checkpoints with this number, each of them intact.
+    pub(super) fn is_divided(&self, sequence: Sequence) -> bool {
+        self.forks.iter().any(|fork| fork.divides(sequence))
     }
 
     pub(super) fn place(&self, index: usize) -> String {

@@ -1,6 +1,7 @@
 //! What is known of one replica while it is verified.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use crate::format::layout::{self, ObjectName};
 use crate::ops::finding::{FindingCode, Findings};
@@ -25,6 +26,8 @@ pub(super) struct ReplicaCheck {
     /// Every number that has a directory, verified or not.
     pub(super) all: Vec<Sequence>,
     pub(super) only: Option<Sequence>,
+    /// What is gone from it on purpose.
+    pub(super) departures: Arc<Departures>,
     pub(super) roots: Vec<RootRead>,
     pub(super) needs: Needs,
     pub(super) findings: Findings,
@@ -41,7 +44,7 @@ impl ReplicaCheck {
     pub(super) fn begin(
         place: Place,
         options: &Options<'_>,
-        departures: &Departures,
+        departures: Arc<Departures>,
     ) -> Result<ReplicaCheck, StoreError> {
         let Place { replica, store, store_file } = place;
         let mut findings = Findings::default();
@@ -59,7 +62,7 @@ impl ReplicaCheck {
             findings.add(code, layout::STORE_FILE, format!("store {}", store.file.store), found, []);
         }
         let roots = parallel::map(&sequences, |&sequence| replica.read_root(&store.file, sequence));
-        check_roots(&store, &sequences, &roots, departures, &mut findings);
+        check_roots(&store, &sequences, &roots, &departures, &mut findings);
         let needs = Needs::read(&store, &roots, options.depth, &mut findings);
         Ok(ReplicaCheck {
             exists: options.only.is_none() || !sequences.is_empty(),
@@ -67,6 +70,7 @@ impl ReplicaCheck {
             store,
             all,
             only: options.only,
+            departures,
             roots,
             needs,
             findings,

@@ -6,32 +6,37 @@ use crate::format::layout;
 use crate::ops::finding::{FindingCode, Severity, Subject};
 use crate::ops::verify::check::ReplicaCheck;
 use crate::ops::verify::report::Report;
-use crate::store::records::history::Departures;
+use crate::store::{Branch, Fork};
 use crate::values::digest::Digest;
 use crate::values::id::Sequence;
 
 /// Finds checkpoints that a replica is missing, and those that differ between replicas. A checkpoint that was removed
-/// on purpose may be gone in one replica before the others.
-pub(super) fn compare(checks: &mut [ReplicaCheck], departures: &Departures) {
-    let mut holders: BTreeMap<Sequence, String> = BTreeMap::new();
-    let mut manifests: HashMap<Sequence, (Digest, String)> = HashMap::new();
-    for check in checks.iter() {
-        let place = check.replica.place();
-        let verified = check.all.iter().filter(|&&sequence| check.only.is_none_or(|only| only == sequence));
-        for &sequence in verified {
-            holders.entry(sequence).or_insert_with(|| place.clone());
+/// on purpose may be gone in one replica before the others. `forks` are where replicas went on apart: what one has on
+/// its branch is not missing on the other.
+pub(super) fn compare(checks: &mut [ReplicaCheck], forks: &[Fork]) {
+    let places: Vec<String> = checks.iter().map(|check| check.replica.place()).collect();
+    let is_apart = |one: usize, other: usize, sequence: Sequence| {
+        forks.iter().any(|fork| fork.divides(sequence) && fork.is_between(&places[one], &places[other]))
+    };
+    let mut holders: BTreeMap<Sequence, Vec<usize>> = BTreeMap::new();
+    let mut manifests: HashMap<Sequence, Vec<(Digest, usize)>> = HashMap::new();
+    for (index, check) in checks.iter().enumerate() {
+        for &sequence in check.all.iter().filter(|&&sequence| check.only.is_none_or(|only| only == sequence)) {
+            holders.entry(sequence).or_default().push(index);
         }
         for (sequence, sha256) in whole_manifests(check) {
-            manifests.entry(sequence).or_insert_with(|| (sha256, place.clone()));
+            manifests.entry(sequence).or_default().push((sha256, index));
         }
     }
-    for check in checks {
+    for (index, check) in checks.iter_mut().enumerate() {
         let own: BTreeSet<Sequence> = check.all.iter().copied().collect();
         let newest = own.last().copied();
-        let (behind, missing): (Vec<_>, Vec<_>) = holders
-            .iter()
-            .filter(|(sequence, _)| !own.contains(sequence))
-            .partition(|(sequence, _)| Some(**sequence) > newest);
+        let absent = holders.iter().filter(|(sequence, _)| !own.contains(sequence));
+        let absent = absent.filter_map(|(&sequence, holders)| {
+            let holder = holders.iter().find(|&&holder| !is_apart(index, holder, sequence))?;
+            Some((sequence, &places[*holder]))
+        });
+        let (behind, missing): (Vec<_>, Vec<_>) = absent.partition(|&(sequence, _)| Some(sequence) > newest);
         if let (Some((first, place)), Some((last, _))) = (behind.first(), behind.last()) {
             let expected = if first == last {
                 format!("checkpoint {}, which `{place}` has", first.0)
@@ -39,23 +44,49 @@ pub(super) fn compare(checks: &mut [ReplicaCheck], departures: &Departures) {
                 format!("checkpoints {} to {}, which `{place}` has", first.0, last.0)
             };
             let found = newest.map_or_else(|| "none".to_owned(), |newest| format!("{} as the newest", newest.0));
-            let numbers = behind.iter().map(|(sequence, _)| **sequence);
+            let numbers = behind.iter().map(|&(sequence, _)| sequence);
             check.findings.add(FindingCode::ReplicaBehind, layout::CHECKPOINTS, expected, found, numbers);
         }
-        for (&sequence, place) in missing.into_iter().filter(|(sequence, _)| departures.of(**sequence).is_none()) {
+        let is_unexplained = |sequence| check.departures.of(sequence).is_none();
+        for (sequence, place) in missing.into_iter().filter(|&(sequence, _)| is_unexplained(sequence)) {
             let subject = Subject::Checkpoint(sequence);
             let expected = format!("the checkpoint, which `{place}` has");
             check.findings.add(FindingCode::CheckpointMissing, subject, expected, "nothing", [sequence]);
         }
         for (sequence, sha256) in whole_manifests(check) {
-            let (first, place) = &manifests[&sequence];
-            if *first != sha256 {
-                let expected = format!("SHA-256 {first}, as `{place}` has it");
+            let mut comparable = manifests[&sequence].iter().filter(|(_, other)| !is_apart(index, *other, sequence));
+            let (first, place) = comparable.next().map_or((sha256, index), |found| *found);
+            if first != sha256 {
+                let expected = format!("SHA-256 {first}, as `{}` has it", places[place]);
                 let (subject, found) = (Subject::Manifest(sequence), format!("SHA-256 {sha256}"));
                 check.findings.add(FindingCode::ReplicaDiverged, subject, expected, found, [sequence]);
             }
         }
+        if let Some(fork) = forks.iter().find(|fork| fork.branches[1].place == places[index]) {
+            report_fork(check, fork);
+        }
     }
+}
+
+/// Reports that a replica and an earlier one went on apart, with both branches. The replica is the second.
+fn report_fork(check: &mut ReplicaCheck, fork: &Fork) {
+    let [theirs, own] = &fork.branches;
+    let is_verified = |sequence: Sequence| check.only.is_none_or(|only| only == sequence);
+    let verified: Vec<Sequence> = own.checkpoints.iter().copied().filter(|&sequence| is_verified(sequence)).collect();
+    if check.only.is_some() && verified.is_empty() {
+        return;
+    }
+    let subject = verified.first().map_or_else(|| layout::CHECKPOINTS.into(), |&first| Subject::Manifest(first));
+    let describe = |branch: &Branch| {
+        let checkpoints = match branch.checkpoints[..] {
+            [] => "no checkpoint".to_owned(),
+            [only] => format!("checkpoint {}", only.0),
+            [first, .., last] => format!("checkpoints {} to {}", first.0, last.0),
+        };
+        format!("{checkpoints}, where {} has SHA-256 {}", fork.sequence.0, branch.sha256)
+    };
+    let expected = format!("`{}`: {}", theirs.place, describe(theirs));
+    check.findings.add(FindingCode::ReplicaDiverged, subject, expected, describe(own), verified);
 }
 
 /// Returns the manifests that are consistent by themselves.

@@ -1,5 +1,7 @@
 //! Verifies every replica of a store, and compares them.
 
+use std::sync::Arc;
+
 use crate::ops::verify::check::ReplicaCheck;
 use crate::ops::verify::choice::Choice;
 use crate::ops::verify::compare;
@@ -11,8 +13,7 @@ use crate::ops::verify::records::{self, Records};
 use crate::ops::verify::report::Report;
 use crate::ops::verify::rows::check_rows;
 use crate::ops::verify::strays::find_strays;
-use crate::store::records::history::Departures;
-use crate::store::{Replica, Store, StoreError};
+use crate::store::{Replica, Store, StoreError, forks};
 use crate::values::id::Sequence;
 use crate::values::progress::Progress;
 
@@ -31,11 +32,19 @@ pub fn verify(
 /// Does the same with all the options. There is one report for each place of the store, in the order of
 /// [`Store::replicas`], then of [`Store::unavailable`].
 pub fn verify_with(store: &Store, options: &Options<'_>, progress: &dyn Progress) -> Result<Vec<Report>, StoreError> {
-    // What was removed on purpose, as far as any replica knows. A history that cannot be read explains nothing.
-    let departures = store.history().map(|history| history.departures()).unwrap_or_default();
+    // A history that cannot be read explains nothing.
+    let departures = |store: &Store| Arc::new(store.history().map(|history| history.departures()).unwrap_or_default());
+    let found = places(store);
+    let readable: Vec<Replica> = found.iter().flatten().map(|place| place.replica.clone()).collect();
+    let forks = forks(&store.file, &readable);
+    // What is gone on purpose, as far as any replica knows; but one branch of a fork knows nothing about the other.
+    let all_departures = departures(store);
     let mut replicas = Vec::new();
-    for place in places(store) {
-        replicas.push(place.and_then(|place| ReplicaCheck::begin(place, options, &departures)));
+    for place in found {
+        replicas.push(place.and_then(|place| {
+            let departures = if forks.is_empty() { all_departures.clone() } else { departures(&place.store) };
+            ReplicaCheck::begin(place, options, departures)
+        }));
     }
     if replicas.iter().all(|replica| !matches!(replica, Ok(replica) if replica.exists)) {
         let Some(sequence) = options.only.filter(|_| replicas.iter().any(Result::is_ok)) else {
@@ -53,10 +62,10 @@ pub fn verify_with(store: &Store, options: &Options<'_>, progress: &dyn Progress
             Err(error) => unavailable.push((position, Report::unavailable(place, &error))),
         }
     }
-    compare::compare(&mut checks, &departures);
+    compare::compare(&mut checks, &forks);
     check_objects(&mut checks, options, progress);
     for check in &mut checks {
-        check_content(check, options, &departures, progress)?;
+        check_content(check, options, progress)?;
     }
     if options.only.is_none() {
         check_records(&mut checks)?;
@@ -70,13 +79,8 @@ pub fn verify_with(store: &Store, options: &Options<'_>, progress: &dyn Progress
 }
 
 /// Checks the rows of one replica, if they are to be read, and everything in it but its checkpoints.
-fn check_content(
-    check: &mut ReplicaCheck,
-    options: &Options<'_>,
-    departures: &Departures,
-    progress: &dyn Progress,
-) -> Result<(), StoreError> {
-    let ReplicaCheck { replica, store, roots, needs, findings, proven, .. } = check;
+fn check_content(check: &mut ReplicaCheck, options: &Options<'_>, progress: &dyn Progress) -> Result<(), StoreError> {
+    let ReplicaCheck { replica, store, roots, needs, findings, proven, departures, .. } = check;
     if options.depth == Depth::Deep {
         check.read_bytes += check_rows(store, roots, &needs.chains, proven, progress, findings);
     }

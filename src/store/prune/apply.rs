@@ -59,6 +59,7 @@ pub fn apply_beside(
 /// Checks that the plan still fits the store, and returns the objects of checkpoints that were committed since.
 fn check(store: &Store, plan: &Plan) -> Result<HashSet<ObjectName>, PruneError> {
     let moved = |reason: String| Err(PruneError::Moved { reason });
+    store.check_undivided()?;
     let planned: BTreeSet<Sequence> = plan.checkpoints.iter().map(|checkpoint| checkpoint.sequence).collect();
     let existing: BTreeSet<Sequence> = store.sequences()?.into_iter().collect();
     if let Some(gone) = planned.difference(&existing).next() {

@@ -21,7 +21,8 @@ const PLAN_ATTEMPTS: usize = 4;
 
 /// Plans `request` at `now`. Reads every manifest and the list of its objects; writes nothing.
 ///
-/// Fails with [`PruneError::Unreadable`] if it is unknown what some checkpoint needs. `progress` counts checkpoints.
+/// Fails with [`PruneError::Unreadable`] if it is unknown what some checkpoint needs, and with
+/// [`StoreError::Diverged`](crate::store::StoreError) if replicas went on apart. `progress` counts checkpoints.
 pub fn plan(store: &Store, request: &Request, now: Timestamp, progress: &dyn Progress) -> Result<Plan, PruneError> {
     request.policy.check()?;
     for _ in 1..PLAN_ATTEMPTS {
@@ -37,6 +38,8 @@ pub fn plan(store: &Store, request: &Request, now: Timestamp, progress: &dyn Pro
 fn plan_once(store: &Store, request: &Request, now: Timestamp, progress: &dyn Progress) -> Result<Plan, PruneError> {
     // Before anything is read: a pin that is set meanwhile is seen when the plan is applied.
     let pins: BTreeSet<Sequence> = store.pins()?.into_keys().collect();
+    // Each checkpoint below is read from one replica, and stands for all of them.
+    store.check_undivided()?;
     let mut survey = Survey::read(store, progress)?;
     let earlier = pruned_earlier(store, &mut survey, request.grace, now, progress)?;
     let kept_by = decide(&candidates(&survey), &pins, &request.policy, now, &request.zone)?;

@@ -26,8 +26,10 @@ pub struct UndoPlan {
 /// Plans to bring back what the last prune removed, as far as it still exists.
 ///
 /// Fails with [`PruneError::NothingToUndo`] if nothing of it exists, with [`PruneError::ObjectsGone`] if objects are
-/// gone, and with [`StoreError::NumberTaken`] if there is another checkpoint with one of the numbers.
+/// gone, with [`StoreError::NumberTaken`] if there is another checkpoint with one of the numbers, and with
+/// [`StoreError::Diverged`] if replicas went on apart.
 pub fn plan_undo(store: &Store, progress: &dyn Progress) -> Result<UndoPlan, PruneError> {
+    store.check_undivided()?;
     let mut survey = Survey::list(store)?;
     let waiting = survey.pruned();
     let history = store.history()?;

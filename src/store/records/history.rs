@@ -318,6 +318,21 @@ fn read(storage: &dyn Storage, number: u64) -> Option<Event> {
     Some(parse(number, &storage.get(&layout::event(number), MAX_BYTES).ok()?)?.value)
 }
 
+/// Returns the SHA-256 of the manifest of each checkpoint that one replica's events name. An event that is not as it
+/// was written does not count.
+pub fn named_in(storage: &dyn Storage) -> BTreeMap<Sequence, Digest> {
+    let mut named = BTreeMap::new();
+    // A history that cannot be listed names nothing.
+    for number in numbers(storage).unwrap_or_default() {
+        let Ok(bytes) = storage.get(&layout::event(number), MAX_BYTES) else { continue };
+        let event = parse(number, &bytes).filter(|event| event.is_whole).map(|event| event.value);
+        if let Some(event) = event.filter(|event| event.event != EventKind::Other) {
+            named.extend(event.checkpoints.into_iter().map(|checkpoint| (checkpoint.sequence, checkpoint.sha256)));
+        }
+    }
+    named
+}
+
 /// Tells whether `bytes` are event `number`, as it was written.
 pub fn is_whole(number: u64, bytes: &[u8]) -> bool {
     parse(number, bytes).is_some_and(|event| event.is_whole)

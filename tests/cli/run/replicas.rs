@@ -315,6 +315,7 @@ fn directories_that_cannot_be_replicas_are_refused() {
 #[test]
 fn two_runs_with_one_replica_each_end_in_an_error_that_names_both() {
     let env = finished();
+    let places = env.read("store/replicas.yaml");
     let data = env.read("data.jsonl");
     for (store, line) in [("store", "{\"k\":\"x\"}\n"), ("r", "{\"k\":\"y\"}\n")] {
         env.write(
@@ -333,6 +334,16 @@ fn two_runs_with_one_replica_each_end_in_an_error_that_names_both() {
     );
     let output = env.run(&["verify", "store", "--replica", "r"]).expect(1);
     assert!(output.stdout.contains("replica-diverged: `checkpoints/00000002/manifest.yaml`"), "{output}");
+    let before = (tree(&env.path("store/checkpoints")), tree(&env.path("r/checkpoints")));
+    // As if neither run had been told that it is alone.
+    env.write("store/replicas.yaml", places);
+    let prune = ["prune", "store", "--keep-last", "1", "--grace", "0s", "--yes"];
+    for arguments in [&prune[..], &["prune", "store", "--undo", "--yes"], &["pin", "store@2"]] {
+        let output = env.run(arguments).expect(12);
+        assert!(output.stderr.contains(": they are not copies of each other\nhint: "), "{output}");
+    }
+    env.run(&["verify", "store", "--repair"]).expect(1);
+    assert!((tree(&env.path("store/checkpoints")), tree(&env.path("r/checkpoints"))) == before);
 }
 
 #[test]
