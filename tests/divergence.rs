@@ -259,7 +259,10 @@ fn no_checkpoint_is_copied_across_a_fork() {
     let error = copy::plan(&pair.alone("a"), &[Sequence(4)], pair.place("b")).expect_err("refused");
     assert!(matches!(error, CopyError::Diverged { sequence: Sequence(3), .. }), "{error:?}");
     let error = copy::plan(&pair.store(), &[Sequence(4)], pair.place("new")).expect_err("refused");
-    assert!(matches!(&error, CopyError::SourceDiverged(error) if matches!(**error, StoreError::Diverged { .. })), "{error:?}");
+    assert!(
+        matches!(&error, CopyError::SourceDiverged(error) if matches!(**error, StoreError::Diverged { .. })),
+        "{error:?}"
+    );
     assert!(pair.files() == before);
 }
 
