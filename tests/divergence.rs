@@ -1,4 +1,4 @@
-//! Replicas that went on apart: nothing is deleted, copied or healed across the fork.
+//! Replicas that diverged: nothing is deleted, copied or healed across the fork.
 
 use std::collections::BTreeMap;
 use std::fs;

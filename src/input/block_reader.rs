@@ -8,11 +8,13 @@ use std::sync::Arc;
 
 use crate::format::positions::PositionRow;
 use crate::input::block::{BLOCK_BYTES, Block, BlockNumbers};
+use crate::input::columns::Columns;
 use crate::input::error::InputError;
 use crate::input::lane::Lane;
 use crate::input::partition::{Partition, Source};
 use crate::input::position::Position;
 use crate::input::prefix_digest::PrefixDigest;
+use crate::input::record::line::is_line_end;
 use crate::input::rules::BlockRules;
 use crate::input::stream::open_regular;
 use crate::job::model::InputSpec;
@@ -34,6 +36,7 @@ pub struct BlockReader {
     /// The group that is being read, or that has just ended.
     group: usize,
     next_number: u64,
+    columns: Columns,
     /// For a job without a key, the number of each partition among the partition tasks.
     task_numbers: Option<Vec<u32>>,
     /// The partitions whose position may have changed since [`BlockReader::take_moved`] was called.
@@ -52,6 +55,8 @@ struct Progress {
     prefix: Option<PrefixDigest>,
     /// Open while its group is read.
     lane: Option<Lane>,
+    /// Whether its columns were checked.
+    has_columns: bool,
     /// As in [`Position`].
     record: u64,
     event_time: Option<i64>,
@@ -94,6 +99,12 @@ impl BlockReader {
         self
     }
 
+    /// Sets the columns that CSV files must have.
+    pub fn with_columns(mut self, columns: Columns) -> BlockReader {
+        self.columns = columns;
+        self
+    }
+
     pub(super) fn with_grid(
         input: &InputSpec,
         partitions: Arc<[Partition]>,
@@ -121,6 +132,7 @@ impl BlockReader {
             progress,
             group: 0,
             next_number,
+            columns: Columns::default(),
             task_numbers: None,
             moved: Vec::new(),
             released: Vec::new(),
@@ -166,6 +178,13 @@ impl BlockReader {
         let numbers = BlockNumbers { number: self.next_number, partition, stream };
         let progress = &mut self.progress[index];
         let lane = progress.lane.as_mut().expect("the lane was opened when the partition was chosen");
+        // Only a file with records needs the columns. The position is still before them.
+        if !progress.has_columns
+            && let Some(header) = lane.header()
+        {
+            self.columns.check(&progress.partition.name, header)?;
+        }
+        progress.has_columns = true;
         let mut block = lane.next_block(numbers, buffer)?;
         let has_more = lane.has_more()?;
         progress.offset = block.end_offset;
@@ -205,7 +224,16 @@ impl Progress {
     /// Starts at the beginning of `partition`.
     fn new(partition: &Partition) -> Progress {
         let partition = Arc::new(partition.clone());
-        Progress { partition, offset: 0, ended: false, prefix: None, lane: None, record: 0, event_time: None }
+        Progress {
+            partition,
+            offset: 0,
+            ended: false,
+            prefix: None,
+            lane: None,
+            has_columns: false,
+            record: 0,
+            event_time: None,
+        }
     }
 
     /// Moves to the position `row`. Verifies that the bytes before it are the same.
@@ -220,9 +248,8 @@ impl Progress {
             Source::File(path) if partition.is_seekable() => self.verify_file(path, row)?,
             _ => self.verify_by_reading(rules, row)?,
         };
-        // If the last line was counted without a line end, it was complete only if the next byte is one.
-        let was_complete =
-            found.last_byte.is_none_or(|byte| byte == b'\n') || matches!(found.next_byte, Some(b'\n' | b'\r'));
+        // If the last line was counted without a line end, it was complete only if one follows.
+        let was_complete = found.last_byte.is_none_or(|byte| byte == b'\n') || is_line_end(&found.next_bytes);
         if row.ended && found.has_more && !was_complete {
             return Err(InputError::Lengthened { partition: partition.name.clone(), offset: row.offset });
         }
@@ -247,11 +274,11 @@ impl Progress {
         }
         let last_byte = match row.offset.checked_sub(1) {
             None => None,
-            Some(before) => byte_at(&mut file, before).map_err(read)?,
+            Some(before) => bytes_at(&mut file, before, 1).map_err(read)?.pop(),
         };
-        let next_byte = byte_at(&mut file, row.offset).map_err(read)?;
+        let next_bytes = bytes_at(&mut file, row.offset, 2).map_err(read)?;
         self.prefix = Some(prefix);
-        Ok(BoundaryBytes { has_more: found > row.offset, last_byte, next_byte })
+        Ok(BoundaryBytes { has_more: found > row.offset, last_byte, next_bytes })
     }
 
     /// Verifies the bytes before `row` by reading all of them.
@@ -262,11 +289,11 @@ impl Progress {
         if prefix.finish() != row.fingerprint {
             return Err(InputError::Changed { partition: partition.name.clone(), offset: row.offset });
         }
-        let has_more = lane.has_more()?;
-        let (last_byte, next_byte) = (lane.last_byte(), lane.next_byte());
+        let next_bytes = lane.peek(2)?.to_vec();
+        let (has_more, last_byte) = (!next_bytes.is_empty(), lane.last_byte());
         // Kept open, because a partition that can only be read from its beginning would have to be read again.
         self.lane = Some(lane);
-        Ok(BoundaryBytes { has_more, last_byte, next_byte })
+        Ok(BoundaryBytes { has_more, last_byte, next_bytes })
     }
 
     /// Returns the lane, which is opened if needed, or `None` if the partition has ended.
@@ -322,14 +349,16 @@ struct BoundaryBytes {
     /// Whether any bytes follow.
     has_more: bool,
     last_byte: Option<u8>,
-    next_byte: Option<u8>,
+    /// Up to two.
+    next_bytes: Vec<u8>,
 }
 
-/// Returns the byte at `offset`, or `None` at the end of the file.
-fn byte_at(file: &mut File, offset: u64) -> io::Result<Option<u8>> {
+/// Returns up to `count` bytes from `offset`, fewer only at the end of the file.
+fn bytes_at(file: &mut File, offset: u64, count: u64) -> io::Result<Vec<u8>> {
     file.seek(SeekFrom::Start(offset))?;
-    let mut byte = [0];
-    Ok((file.read(&mut byte)? == 1).then_some(byte[0]))
+    let mut bytes = Vec::new();
+    file.take(count).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 #[cfg(test)]

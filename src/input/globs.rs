@@ -1,8 +1,6 @@
 //! Globs over files, and over the names of partitions.
 
-use std::path::PathBuf;
-
-use glob::{GlobError, MatchOptions, Pattern, PatternError};
+use glob::{MatchOptions, Pattern};
 
 /// How the globs of `input: files:` match: `*` stays within a directory, and only a dot matches the dot of a hidden
 /// file.
@@ -26,7 +24,7 @@ impl PartitionGlob {
 
 /// Returns a glob that matches only the file `name`.
 pub fn literal(name: &str) -> String {
-    if has_wildcard(name) { escaped(name) } else { name.to_owned() }
+    if has_wildcard(name) { Pattern::escape(name) } else { name.to_owned() }
 }
 
 /// Returns whether a path of the job file may be a glob.
@@ -34,19 +32,42 @@ pub(super) fn has_wildcard(path: &str) -> bool {
     path.contains(['*', '?', '['])
 }
 
-/// Returns `name` with its special characters escaped.
-pub(super) fn escaped(name: &str) -> String {
-    Pattern::escape(name)
-}
-
 /// Returns whether `path` matches `glob`, which may be invalid.
 pub(super) fn matches(glob: &str, path: &str) -> bool {
     Pattern::new(glob).is_ok_and(|glob| glob.matches_with(path, OPTIONS))
 }
 
-/// Lists the paths that match `glob`.
-pub(super) fn list(glob: &str) -> Result<impl Iterator<Item = Result<PathBuf, GlobError>>, PatternError> {
-    glob::glob_with(glob, OPTIONS)
+/// One part of a glob, between slashes.
+#[derive(Debug, Clone)]
+pub(super) enum Part {
+    /// A name without wildcards.
+    Literal(String),
+    /// A pattern for one name.
+    Wildcard(Pattern),
+    /// `**`: any number of directories.
+    Directories,
+}
+
+impl Part {
+    /// Splits `glob` into its parts, without empty ones and `.`; the error is a message.
+    pub(super) fn split(glob: &str) -> Result<Vec<Part>, String> {
+        let parse = |glob: &str| Pattern::new(glob).map_err(|error| error.to_string());
+        // What spans several parts, such as `[a/b]`, is an error of its part.
+        parse(glob)?;
+        let mut names: Vec<&str> = glob.split('/').filter(|name| !name.is_empty() && *name != ".").collect();
+        names.dedup_by(|a, b| *a == "**" && *b == "**");
+        let part = |name: &str| match name {
+            "**" => Ok(Part::Directories),
+            name if has_wildcard(name) => parse(name).map(Part::Wildcard),
+            name => Ok(Part::Literal(name.to_owned())),
+        };
+        names.into_iter().map(part).collect()
+    }
+}
+
+/// Returns whether a single name matches one part of a glob.
+pub(super) fn matches_name(part: &Pattern, name: &str) -> bool {
+    part.matches_with(name, OPTIONS)
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use crate::input::partition::Partition;
 use crate::input::prefix_digest::PrefixDigest;
 use crate::input::record::csv::ends::CsvEnds;
 use crate::input::record::header::Header;
-use crate::input::record::line::BYTE_ORDER_MARK;
+use crate::input::record::line::{BYTE_ORDER_MARK, trim_line_end};
 use crate::input::rules::BlockRules;
 use crate::input::stream;
 use crate::input::stream::Stream;
@@ -72,7 +72,7 @@ impl Lane {
             last_byte: None,
         };
         if let InputFormat::Csv { delimiter } = rules.format {
-            lane.take_header(delimiter)?;
+            lane.take_header(delimiter, offset)?;
             lane.ends = Ends::Csv(CsvEnds::new(delimiter));
         }
         if offset > 0 {
@@ -81,8 +81,9 @@ impl Lane {
         Ok(lane)
     }
 
-    /// Takes the header line, unless the partition is empty.
-    fn take_header(&mut self, delimiter: u8) -> Result<(), InputError> {
+    /// Takes the header line, unless the partition is empty. If `offset` is in its line end, takes it only up to there:
+    /// the header was the whole partition when it was read, and its line end was appended later.
+    fn take_header(&mut self, delimiter: u8, offset: u64) -> Result<(), InputError> {
         let refuse = |partition: &Partition, reason| InputError::Header { partition: partition.name.clone(), reason };
         while self.carry.len() < BYTE_ORDER_MARK.len() && self.read_chunk()? {}
         let mut from = if self.carry.starts_with(BYTE_ORDER_MARK) { BYTE_ORDER_MARK.len() } else { 0 };
@@ -104,7 +105,9 @@ impl Lane {
             let header =
                 Header::parse(&self.carry[..end], delimiter).map_err(|reason| refuse(&self.partition, reason))?;
             self.header = Some(Arc::new(header));
-            self.take(end);
+            let text_end = trim_line_end(&self.carry[..end]).len();
+            let reached = usize::try_from(offset).ok().filter(|offset| (text_end.max(1)..end).contains(offset));
+            self.take(reached.unwrap_or(end));
         }
         Ok(())
     }
@@ -144,6 +147,11 @@ impl Lane {
         self.offset
     }
 
+    /// Returns the header of a CSV file.
+    pub(super) fn header(&self) -> Option<&Header> {
+        self.header.as_deref()
+    }
+
     /// Returns the digest of the bytes before the offset.
     pub(super) fn prefix(&self) -> &PrefixDigest {
         &self.prefix
@@ -155,9 +163,10 @@ impl Lane {
         self.prefix = prefix;
     }
 
-    /// Returns the byte after the offset, if [`Lane::has_more`] has returned true.
-    pub(super) fn next_byte(&self) -> Option<u8> {
-        self.carry.first().copied()
+    /// Returns the next `count` bytes without taking them, fewer only at the end.
+    pub(super) fn peek(&mut self, count: usize) -> Result<&[u8], InputError> {
+        while self.carry.len() < count && self.read_chunk()? {}
+        Ok(&self.carry[..count.min(self.carry.len())])
     }
 
     /// Returns the byte before the offset, if it was read on the way there.

@@ -1,19 +1,22 @@
 //! The partitions: the files that the paths and globs of a job file match.
 
+use std::collections::HashMap;
 use std::fs;
 use std::io;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Component, Path};
 
 use crate::input::error::InputError;
 use crate::input::globs;
 use crate::input::partition::{Compression, Partition, Source};
 use crate::input::stream::not_regular;
+use crate::input::walk::{self, WalkError};
 use crate::job::model::InputSpec;
 
-/// Lists the partitions of `input`, sorted by name, without duplicates. Relative paths are relative to `base`.
+/// Lists the partitions of `input`, sorted by name, each name once. Relative paths are relative to `base`.
 ///
 /// A name is the path as written, without `.` and double slashes. A glob (`*`, `?`, `[a-z]`, `**`) does not match
-/// hidden files and skips directories. A path that exists as written is not a glob. Anything but a regular file is an
+/// hidden files and skips directories; its `**` does not follow links to directories. A path that exists as written is not a glob. Anything but a regular file is an
 /// error.
 pub fn partitions(input: &InputSpec, base: &Path) -> Result<Vec<Partition>, InputError> {
     if input.files.iter().any(|file| file == "-") {
@@ -43,6 +46,44 @@ pub fn present(input: &InputSpec, base: &Path) -> Result<Vec<Partition>, InputEr
         find(pattern, base, &mut found)?;
     }
     Ok(sorted(found))
+}
+
+/// Leaves one partition of each file that has several names, such as a link and what it leads to.
+///
+/// A name that `is_known`, because a checkpoint has a position for it, always stays. Without one, the name that does
+/// not go through a link stays, since a link may lead elsewhere later, and of several the first.
+pub fn one_per_file(partitions: Vec<Partition>, base: &Path, is_known: impl Fn(&str) -> bool) -> Vec<Partition> {
+    let id = |partition: &Partition| match &partition.source {
+        Source::File(path) => fs::metadata(path).ok().map(|metadata| (metadata.dev(), metadata.ino())),
+        Source::Stdin => None,
+    };
+    let mut names: HashMap<(u64, u64), Vec<usize>> = HashMap::new();
+    for (index, partition) in partitions.iter().enumerate() {
+        // What cannot be examined is reported when it is read.
+        if let Some(id) = id(partition) {
+            names.entry(id).or_default().push(index);
+        }
+    }
+    let mut is_kept = vec![true; partitions.len()];
+    for mut same in names.into_values().filter(|same| same.len() > 1) {
+        let is_known = |index: &usize| is_known(&partitions[*index].name);
+        let kept: Vec<usize> = if same.iter().any(is_known) {
+            same.iter().copied().filter(is_known).collect()
+        } else {
+            same.sort_by_key(|index| (!is_real_path(&partitions[*index], base), *index));
+            vec![same[0]]
+        };
+        same.iter().filter(|index| !kept.contains(index)).for_each(|index| is_kept[*index] = false);
+    }
+    partitions.into_iter().zip(is_kept).filter_map(|(partition, is_kept)| is_kept.then_some(partition)).collect()
+}
+
+/// Returns whether the name of a partition has no link and no `..` on the way from `base`.
+fn is_real_path(partition: &Partition, base: &Path) -> bool {
+    let base = if base == Path::new("") { Path::new(".") } else { base };
+    let name = Path::new(&partition.name);
+    let real = fs::canonicalize(base).and_then(|base| fs::canonicalize(base.join(name)).map(|path| (base, path)));
+    real.is_ok_and(|(base, path)| path == base.join(name))
 }
 
 fn sorted(mut found: Vec<Partition>) -> Vec<Partition> {
@@ -101,18 +142,13 @@ fn find_path(path: &str, base: &Path) -> Result<Partition, InputError> {
 /// Adds the files that the glob `pattern` matches.
 fn find_glob(pattern: &str, base: &Path, found: &mut Vec<Partition>) -> Result<(), InputError> {
     let refuse = |reason: String| InputError::Glob { pattern: pattern.to_owned(), reason };
-    let is_relative = Path::new(pattern).is_relative();
-    let whole = if is_relative && base != Path::new("") {
-        let base =
-            base.to_str().ok_or_else(|| refuse("the name of the job file's directory is not UTF-8".to_owned()))?;
-        format!("{}/{pattern}", globs::escaped(base))
-    } else {
-        pattern.to_owned()
-    };
-    for path in globs::list(&whole).map_err(|error| refuse(error.to_string()))? {
-        let path = path.map_err(|error| InputError::read(&error.path().display().to_string(), 0, error.into()))?;
-        let below = if is_relative { path.strip_prefix(base).unwrap_or(&path) } else { &path };
-        let name = tidy(below).ok_or_else(|| refuse(format!("`{}` is not UTF-8", path.display())))?;
+    let paths = walk::list(pattern, base).map_err(|error| match error {
+        WalkError::Syntax(reason) => refuse(reason),
+        WalkError::Read { path, source } => InputError::read(&path.display().to_string(), 0, source),
+    })?;
+    for below in paths {
+        let name = tidy(&below).ok_or_else(|| refuse(format!("`{}` is not UTF-8", below.display())))?;
+        let path = base.join(&below);
         let read = |source| InputError::read(&name, 0, source);
         let metadata = match fs::metadata(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => match fs::symlink_metadata(&path) {

@@ -2,9 +2,11 @@
 
 mod block;
 mod block_reader;
+mod columns;
 mod error;
 mod follow;
 pub mod globs;
+mod gzip;
 mod lane;
 mod listing;
 mod partition;
@@ -17,12 +19,14 @@ mod rules;
 mod seek;
 mod stream;
 mod stream_names;
+mod walk;
 
 pub use block::{BLOCK_BYTES, Block};
 pub use block_reader::BlockReader;
+pub use columns::Columns;
 pub use error::InputError;
 pub use follow::FollowReader;
-pub use listing::{is_input, partition, partitions, present};
+pub use listing::{is_input, one_per_file, partition, partitions, present};
 pub use partition::{Compression, Partition, Source};
 pub use position::{Position, PositionChange};
 pub use prefix_digest::PrefixDigest;

@@ -5,6 +5,7 @@ use std::io::{self, BufReader, Read};
 use std::path::Path;
 
 use crate::input::error::InputError;
+use crate::input::gzip::Gzip;
 use crate::input::partition::{Compression, Partition, Source};
 
 /// The bytes of a partition, decompressed.
@@ -41,7 +42,7 @@ pub(super) fn open(partition: &Partition) -> Result<Stream, InputError> {
         Compression::None => Stream::Plain(file),
         Compression::Gzip => {
             let packed = BufReader::with_capacity(64 * 1024, file);
-            Stream::Forward(Box::new(flate2::bufread::MultiGzDecoder::new(packed)))
+            Stream::Forward(Box::new(Gzip::new(packed)))
         }
         Compression::Zstd => {
             let unpacked = zstd::stream::read::Decoder::new(file)

@@ -72,7 +72,7 @@ pub(super) fn unknown(what: &str, name: &str, place: &str, known: &[&str]) -> St
 }
 
 /// Returns the known name that `name` probably stands for. Up to a third of its letters may be wrong.
-fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
     if name.len() > 60 {
         return None;
     }

@@ -8,7 +8,7 @@ mod error;
 pub(crate) mod field;
 mod given;
 mod key_filter;
-mod keys;
+pub(crate) mod keys;
 pub(crate) mod model;
 mod parse;
 mod read;

@@ -31,7 +31,7 @@ pub enum CopyError {
     /// The system refuses to read the source, which may be intact.
     #[error(transparent)]
     Source(ReadError),
-    /// The source's replicas went on apart.
+    /// The source's replicas diverged.
     #[error(transparent)]
     SourceDiverged(Box<StoreError>),
     /// The target is another store.
@@ -50,7 +50,7 @@ pub enum CopyError {
         /// Something in the directory.
         name: String,
     },
-    /// The source and the target went on apart, or have different checkpoints with the same number.
+    /// The source and the target diverged, or have different checkpoints with the same number.
     #[error("checkpoint {} differs in `{place}`: its manifest has SHA-256 {found}, expected {expected}", .sequence.0)]
     Diverged {
         sequence: Sequence,
@@ -119,7 +119,7 @@ pub struct Copied {
 /// Plans to copy the checkpoints `sequences` of `source` to the store at `target`, or to a new store there.
 ///
 /// Writes nothing. Fails with [`CopyError::Diverged`] if another checkpoint has one of the numbers, or one of the
-/// checkpoints comes after the point where the target and the source went on apart, and with [`CopyError::Source`] if
+/// checkpoints comes after the point where the target and the source diverged, and with [`CopyError::Source`] if
 /// the system refuses to read a checkpoint.
 pub fn plan(source: &Store, sequences: &[Sequence], target: Arc<dyn Storage>) -> Result<CopyPlan, CopyError> {
     let existing = open(source, &target)?;

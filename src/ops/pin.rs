@@ -29,8 +29,8 @@ pub fn pin(
     store.pins()?.remove(&sequence).ok_or_else(missing)
 }
 
-/// Removes the pin of checkpoint `sequence`, and tells whether there was one. Fails as [`pin`] does if replicas went on
-/// apart.
+/// Removes the pin of checkpoint `sequence`, and tells whether there was one. Fails as [`pin`] does if replicas
+/// diverged.
 pub fn unpin(store: &Store, sequence: Sequence, holder: &str) -> Result<bool, StoreError> {
     let _lock = store.lock_prune(holder)?;
     store.check_undivided_at(sequence)?;

@@ -207,7 +207,10 @@ fn holder(path: &std::path::Path) -> Option<String> {
 
 fn check_files(job: &JobSpec, start: &[PositionRow], report: &mut Report) {
     let listed = match input::partitions(&job.input, &job.base) {
-        Ok(listed) => listed,
+        Ok(listed) => {
+            let is_known = |name: &str| start.iter().any(|row| row.partition == name);
+            input::one_per_file(listed, &job.base, is_known)
+        }
         Err(error) => {
             report.problems.push(in_one_line(&error));
             Vec::new()

@@ -47,7 +47,7 @@ impl Store {
     /// Makes all replicas equal, for a caller that holds [`Store::lock`] and is about to commit: no run would copy
     /// what a replica is missing below the next checkpoint.
     ///
-    /// Fails with [`StoreError::Diverged`] if two of them went on apart.
+    /// Fails with [`StoreError::Diverged`] if two of them diverged.
     pub fn make_equal(&self) -> Result<(), StoreError> {
         self.level(&[])
     }
@@ -206,7 +206,7 @@ impl Store {
         });
     }
 
-    /// Fails if two of `replicas` went on apart. Replicas that cannot be listed are lost.
+    /// Fails if two of `replicas` diverged. Replicas that cannot be listed are lost.
     fn check_one_history(&self, replicas: &[usize]) -> Result<(), StoreError> {
         let mut listed = Vec::new();
         for &index in replicas {

@@ -1,4 +1,4 @@
-//! Replicas that went on apart: two runs, each of which could reach only one of them.
+//! Replicas that diverged: two runs, each of which could reach only one of them.
 //!
 //! Every manifest names its parent by SHA-256, so two replicas that agree about one checkpoint agree about everything
 //! before it. The newest checkpoint that both know decides. A replica also knows checkpoints that it no longer has:
@@ -66,7 +66,7 @@ impl Store {
         forks(&self.file, &self.replicas)
     }
 
-    /// Fails with [`StoreError::Diverged`] if two replicas went on apart: whatever is done to both could destroy what
+    /// Fails with [`StoreError::Diverged`] if two replicas diverged: whatever is done to both could destroy what
     /// only one of them has.
     pub fn check_undivided(&self) -> Result<(), StoreError> {
         self.forks().into_iter().next().map_or(Ok(()), |fork| Err(fork.error()))

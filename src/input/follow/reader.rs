@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::format::positions::PositionRow;
 use crate::input::block::{Block, BlockNumbers};
+use crate::input::columns::Columns;
 use crate::input::error::InputError;
 use crate::input::follow::files::{Files, Slot};
 use crate::input::follow::{resume, scan};
@@ -21,6 +22,7 @@ const MAX_OPEN: usize = 512;
 /// Hands out blocks of files as they grow.
 pub struct FollowReader {
     files: Files,
+    columns: Columns,
     next_number: u64,
     /// The stream that is tried first.
     turn: usize,
@@ -52,7 +54,13 @@ impl FollowReader {
         // Event time waits for the files that exist at the start of the run until they are read.
         scan::find_files(&mut files, Instant::now())?;
         files.moved.clear();
-        Ok(FollowReader { files, next_number, turn: 0, next_scan: Instant::now() })
+        Ok(FollowReader { files, columns: Columns::default(), next_number, turn: 0, next_scan: Instant::now() })
+    }
+
+    /// Sets the columns that CSV files must have.
+    pub fn with_columns(mut self, columns: Columns) -> FollowReader {
+        self.columns = columns;
+        self
     }
 
     /// Returns the next block, or `None` if nothing has arrived.
@@ -124,6 +132,7 @@ impl FollowReader {
                 partition: file.number,
                 stream: u32::try_from(stream).expect("there are fewer files than 2^32"),
             };
+            file.tail.check_columns(&file.partition, &self.columns)?;
             let Some(mut block) = file.tail.next_block(&file.partition, numbers, file.is_complete)? else { continue };
             file.is_released = false;
             if must_close && file.tail.is_read() {

@@ -9,13 +9,14 @@ use std::sync::Arc;
 use memchr::{memchr, memrchr};
 
 use crate::input::block::{Block, BlockNumbers};
+use crate::input::columns::Columns;
 use crate::input::error::InputError;
 use crate::input::follow::file_id::{FileId, open_if};
 use crate::input::partition::Partition;
 use crate::input::prefix_digest::PrefixDigest;
 use crate::input::record::csv::ends::CsvEnds;
 use crate::input::record::header::Header;
-use crate::input::record::line::BYTE_ORDER_MARK;
+use crate::input::record::line::{BYTE_ORDER_MARK, is_line_end};
 use crate::input::rules::BlockRules;
 use crate::job::model::InputFormat;
 
@@ -42,6 +43,8 @@ pub(super) struct Tail {
     /// The size at which no whole record was found after the offset.
     tried_size: u64,
     header: Option<Arc<Header>>,
+    /// Whether its columns were checked.
+    has_columns: bool,
     /// A record that is longer than allowed, and whose end has not arrived.
     long: Option<Long>,
 }
@@ -81,6 +84,7 @@ impl Tail {
             size: 0,
             tried_size: 0,
             header: None,
+            has_columns: false,
             long: None,
         }
     }
@@ -172,6 +176,20 @@ impl Tail {
         &self.before.prefix
     }
 
+    /// Checks the columns of a CSV file, once its header has arrived. The file must be open.
+    pub(super) fn check_columns(&mut self, partition: &Partition, columns: &Columns) -> Result<(), InputError> {
+        let InputFormat::Csv { delimiter } = self.rules.format else { return Ok(()) };
+        if self.has_columns {
+            return Ok(());
+        }
+        let file = self.file.as_ref().expect("the caller has opened the file");
+        if let Some((header, _)) = self.find_header(partition, file, delimiter, self.size)? {
+            columns.check(&partition.name, &header)?;
+            self.has_columns = true;
+        }
+        Ok(())
+    }
+
     /// Returns the next block: whole records that begin in the same cell as the next one, or `None` if there are none
     /// yet.
     ///
@@ -201,11 +219,15 @@ impl Tail {
     ) -> Result<Option<(u64, Vec<u8>)>, InputError> {
         self.check_overlap(partition, file)?;
         let mut header = Vec::new();
-        if self.offset == 0
-            && let InputFormat::Csv { delimiter } = self.rules.format
+        if let InputFormat::Csv { delimiter } = self.rules.format
+            && (self.offset == 0 || self.header.is_none())
         {
             let Some(found) = self.find_header(partition, file, delimiter, self.size)? else { return Ok(None) };
-            (self.header, header) = (Some(found.0), found.1);
+            self.header = Some(found.0);
+            // If the file ended within its header when it was read, only the line end follows.
+            if self.offset == 0 {
+                header = found.1;
+            }
         }
         let begin = self.offset + header.len() as u64;
         let cell_bytes = self.rules.block_bytes - begin % self.rules.block_bytes;
@@ -344,7 +366,7 @@ impl Tail {
     /// Fails if the last line was taken without a line end, and something else than a line end follows.
     fn check_end(&self, partition: &Partition, begin: u64, bytes: &[u8]) -> Result<(), InputError> {
         let was_whole = begin > self.offset || self.before.overlap.last().is_none_or(|byte| *byte == b'\n');
-        if was_whole || bytes.first().is_none_or(|byte| matches!(byte, b'\n' | b'\r')) {
+        if was_whole || is_line_end(bytes) {
             return Ok(());
         }
         Err(InputError::Lengthened { partition: partition.name.clone(), offset: self.offset })

@@ -9,6 +9,6 @@ pub struct BadRecord {
 }
 
 /// Returns `text` cut to 80 characters, with control characters replaced, for messages.
-pub(super) fn in_one_line(text: &str) -> String {
+pub(crate) fn in_one_line(text: &str) -> String {
     text.chars().take(80).map(|c| if c.is_control() { '?' } else { c }).collect()
 }

@@ -1,6 +1,6 @@
 //! Records: the bytes of a block, split into the fields that a job needs.
 
-mod bad_record;
+pub(super) mod bad_record;
 pub(crate) mod csv;
 pub(super) mod extractor;
 mod field;

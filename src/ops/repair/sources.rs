@@ -16,7 +16,7 @@ pub(super) struct Sources<'a> {
     pub(super) reports: &'a [Report],
     /// One for each report, if it can be read.
     pub(super) replicas: Vec<Option<Source>>,
-    /// Where replicas went on apart.
+    /// Where replicas diverged.
     pub(super) forks: Vec<Fork>,
 }
 

@@ -26,7 +26,7 @@ pub(super) struct ReplicaCheck {
     /// Every number that has a directory, verified or not.
     pub(super) all: Vec<Sequence>,
     pub(super) only: Option<Sequence>,
-    /// What is gone from it on purpose.
+    /// What was deliberately removed from it.
     pub(super) departures: Arc<Departures>,
     pub(super) roots: Vec<RootRead>,
     pub(super) needs: Needs,

@@ -11,7 +11,7 @@ use crate::values::digest::Digest;
 use crate::values::id::Sequence;
 
 /// Finds checkpoints that a replica is missing, and those that differ between replicas. A checkpoint that was removed
-/// on purpose may be gone in one replica before the others. `forks` are where replicas went on apart: what one has on
+/// on purpose may be gone in one replica before the others. `forks` are where replicas diverged: what one has on
 /// its branch is not missing on the other.
 pub(super) fn compare(checks: &mut [ReplicaCheck], forks: &[Fork]) {
     let places: Vec<String> = checks.iter().map(|check| check.replica.place()).collect();
@@ -68,7 +68,7 @@ pub(super) fn compare(checks: &mut [ReplicaCheck], forks: &[Fork]) {
     }
 }
 
-/// Reports that a replica and an earlier one went on apart, with both branches. The replica is the second.
+/// Reports that a replica and an earlier one diverged, with both branches. The replica is the second.
 fn report_fork(check: &mut ReplicaCheck, fork: &Fork) {
     let [theirs, own] = &fork.branches;
     let is_verified = |sequence: Sequence| check.only.is_none_or(|only| only == sequence);

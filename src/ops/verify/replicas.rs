@@ -37,7 +37,7 @@ pub fn verify_with(store: &Store, options: &Options<'_>, progress: &dyn Progress
     let found = places(store);
     let readable: Vec<Replica> = found.iter().flatten().map(|place| place.replica.clone()).collect();
     let forks = forks(&store.file, &readable);
-    // What is gone on purpose, as far as any replica knows; but one branch of a fork knows nothing about the other.
+    // What was removed on purpose, as far as any replica knows; but one branch of a fork knows nothing about the other.
     let all_departures = departures(store);
     let mut replicas = Vec::new();
     for place in found {

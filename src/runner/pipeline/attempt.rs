@@ -55,6 +55,14 @@ pub(crate) fn attempt(
             (with_types(job, &definition), Some((recovered, definition)), damaged)
         }
     };
+    let partitions = if job.input.follow {
+        partitions
+    } else {
+        let known = recovered.as_ref().map(|(recovered, _)| &recovered.lineage.positions);
+        let is_known = |name: &str| known.is_some_and(|positions| positions.contains_key(name));
+        input::one_per_file(partitions, &job.base, is_known)
+    };
+    let partitions: Arc<[Partition]> = partitions.into();
     resolve_types(&mut job, &partitions, observer)?;
     let (processor, exec) = processor(&job, native, options);
 
@@ -95,7 +103,7 @@ struct CheckedJob {
     filter: Option<Filter>,
     /// The built-in processor, if the job names one.
     native: Option<Arc<dyn Processor>>,
-    partitions: Arc<[Partition]>,
+    partitions: Vec<Partition>,
 }
 
 impl CheckedJob {
@@ -111,7 +119,7 @@ impl CheckedJob {
         let native = job.native.as_ref().map(|name| options.processors.make(name, job)).transpose();
         let native = native.map_err(|reason| JobError::Processor { reason })?;
         let list = if job.input.follow { input::present } else { input::partitions };
-        let partitions = list(&job.input, &job.base)?.into();
+        let partitions = list(&job.input, &job.base)?;
         check_paths(job, output)?;
         Ok(CheckedJob { filter, native, partitions })
     }

@@ -8,7 +8,7 @@ use crossbeam_channel::{RecvTimeoutError, bounded};
 
 use crate::format::positions::PositionRow;
 use crate::input::partition_tasks::PartitionTasks;
-use crate::input::{BlockReader, FollowReader, Partition, Reader};
+use crate::input::{BlockReader, Columns, FollowReader, Partition, Reader};
 use crate::runner::error::{ResumeError, RunError};
 use crate::runner::lineage::Lineage;
 use crate::runner::options::TICK;
@@ -29,6 +29,7 @@ pub(crate) fn open_reader(run: &Run<'_>, plan: &mut Plan, lineage: &Lineage) -> 
         return Err(error.into());
     }
     let roster = plan.roster().cloned();
+    let columns = run.columns(plan);
     let start = start_positions(lineage, &run.partitions);
     plan.replay = replay(lineage, &start, &run.partitions, plan.shards);
     if plan.replay.is_some() {
@@ -39,22 +40,24 @@ pub(crate) fn open_reader(run: &Run<'_>, plan: &mut Plan, lineage: &Lineage) -> 
         }
         // What the newest cut has read must still be there as well.
         let newest = lineage.positions.values().filter(|row| row.partition != "-").cloned().collect();
-        if make_reader(run, newest, next_block, roster.clone())?.is_none() {
+        if make_reader(run, &columns, newest, next_block, roster.clone())?.is_none() {
             return Ok(None);
         }
     }
-    make_reader(run, start, next_block, roster)
+    make_reader(run, &columns, start, next_block, roster)
 }
 
 /// Makes the reader, which checks that the input is the one that was read before. Returns nothing if the run is asked
 /// to stop first: a read that never returns must not keep the run from ending.
 fn make_reader(
     run: &Run<'_>,
+    columns: &Columns,
     start: Vec<PositionRow>,
     next_block: u64,
     roster: Option<Arc<PartitionTasks>>,
 ) -> Result<Option<Reader>, RunError> {
     let (sender, receiver) = bounded(1);
+    let columns = columns.clone();
     let (input, base, partitions) = (run.job.input.clone(), run.job.base.clone(), Arc::clone(&run.partitions));
     std::thread::spawn(move || {
         let reader = match input.follow {
@@ -62,10 +65,10 @@ fn make_reader(
                 let number = |partition: &Partition| roster.as_ref().map(|roster| roster.number(&partition.name));
                 let numbers = partitions.iter().map(number).map(Option::flatten).collect();
                 BlockReader::new(&input, partitions, &start, next_block)
-                    .map(|reader| Reader::Bounded(reader.with_task_numbers(numbers)))
+                    .map(|reader| Reader::Bounded(reader.with_task_numbers(numbers).with_columns(columns)))
             }
             true => FollowReader::new(&input, &base, &start, next_block, roster)
-                .map(|reader| Reader::Following(Box::new(reader))),
+                .map(|reader| Reader::Following(Box::new(reader.with_columns(columns)))),
         };
         let _ = sender.send(reader);
     });

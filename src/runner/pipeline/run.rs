@@ -7,7 +7,7 @@ use crate::format::manifest::Mode;
 use crate::format::rows::RowCodec;
 use crate::input::partition_tasks::PartitionTasks;
 use crate::input::record::Filter;
-use crate::input::{Partition, Position};
+use crate::input::{Columns, Partition, Position};
 use crate::job::{Emit, FieldPath, JobSpec, TtlSpec};
 use crate::runner::lineage::Lineage;
 use crate::runner::observer::{Observer, Summary};
@@ -125,9 +125,24 @@ impl Run<'_> {
         let mut fields = plan.processor.fields().to_vec();
         fields.extend(self.job.key.clone());
         fields.extend(plan.filter.iter().flat_map(|filter| filter.fields().to_vec()));
-        let windows = self.job.window.as_ref().map(|window| &window.time);
-        fields.extend(windows.or(self.job.ttl.as_ref().map(|ttl| &ttl.time)).map(|time| time.field.clone()));
+        fields.extend(self.time_field().cloned());
         fields
+    }
+
+    /// Returns the columns that CSV files must have. A field of `where` is null in a file that does not have it, and
+    /// the processor of an embedder decides by itself.
+    pub(crate) fn columns(&self, plan: &Plan) -> Columns {
+        let mut optional: Vec<FieldPath> = plan.filter.iter().flat_map(|filter| filter.fields().to_vec()).collect();
+        let mut required: Vec<FieldPath> = self.job.key.iter().chain(self.time_field()).cloned().collect();
+        let own = if self.job.native.is_some() { &mut optional } else { &mut required };
+        own.extend_from_slice(plan.processor.fields());
+        Columns { required, optional, all: plan.exec.is_some() }
+    }
+
+    /// Returns the field of event time.
+    fn time_field(&self) -> Option<&FieldPath> {
+        let windows = self.job.window.as_ref().map(|window| &window.time);
+        windows.or(self.job.ttl.as_ref().map(|ttl| &ttl.time)).map(|time| &time.field)
     }
 
     /// Returns the summary of a run that was stopped before it read anything: everything is as in the latest

@@ -22,7 +22,7 @@ const PLAN_ATTEMPTS: usize = 4;
 /// Plans `request` at `now`. Reads every manifest and the list of its objects; writes nothing.
 ///
 /// Fails with [`PruneError::Unreadable`] if it is unknown what some checkpoint needs, and with
-/// [`StoreError::Diverged`](crate::store::StoreError) if replicas went on apart. `progress` counts checkpoints.
+/// [`StoreError::Diverged`](crate::store::StoreError) if replicas diverged. `progress` counts checkpoints.
 pub fn plan(store: &Store, request: &Request, now: Timestamp, progress: &dyn Progress) -> Result<Plan, PruneError> {
     request.policy.check()?;
     for _ in 1..PLAN_ATTEMPTS {

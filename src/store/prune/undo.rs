@@ -27,7 +27,7 @@ pub struct UndoPlan {
 ///
 /// Fails with [`PruneError::NothingToUndo`] if nothing of it exists, with [`PruneError::ObjectsGone`] if objects are
 /// gone, with [`StoreError::NumberTaken`] if there is another checkpoint with one of the numbers, and with
-/// [`StoreError::Diverged`] if replicas went on apart.
+/// [`StoreError::Diverged`] if replicas diverged.
 pub fn plan_undo(store: &Store, progress: &dyn Progress) -> Result<UndoPlan, PruneError> {
     store.check_undivided()?;
     let mut survey = Survey::list(store)?;

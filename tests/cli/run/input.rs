@@ -129,3 +129,112 @@ fn a_job_that_would_read_what_it_writes_is_refused() {
         assert!(!env.path("checkpoints").exists() && !env.path("w.jsonl").exists(), "{rest}");
     }
 }
+
+/// Runs a job over `file` with its `first` bytes, appends `more`, and returns the environment for the next run.
+fn appended(file: &str, key: &str, first: &str, more: &str) -> Env {
+    let env = Env::new();
+    let text = format!(
+        "job: j\ninput: {file}\nkey: {key}\nprocess: {{aggregate: {{n: count}}}}\ncheckpoint: {{store: store}}\noutput: out/\n"
+    );
+    env.write("job.yaml", text);
+    env.write(file, first);
+    env.run(&["run", "job.yaml"]).expect(0);
+    env.write(file, first.to_owned() + more);
+    env
+}
+
+#[test]
+fn a_carriage_return_alone_does_not_end_the_last_line() {
+    for (file, key, first, more) in [
+        ("a.txt", "line", "10%", "\r20%\n"),
+        ("a.jsonl", "k", "{\"k\":\"a\"}", "\r{\"k\":\"b\"}\n"),
+        ("a.csv", "k", "k\na", "\rb\n"),
+    ] {
+        let env = appended(file, key, first, more);
+        let output = env.run(&["run", "job.yaml"]).expect(4);
+        let message = format!("input `{file}` has grown in its last line: it had no line end at byte {}", first.len());
+        assert!(output.stderr.contains(&message), "{output}");
+    }
+    let env = appended("a.txt", "line", "10%", "\r");
+    env.run(&["run", "job.yaml"]).expect(0);
+    env.write("a.txt", "10%\r20%\n");
+    env.run(&["run", "job.yaml"]).expect(4);
+    env.write("a.txt", "10%\r\n20%\n");
+    env.run(&["run", "job.yaml"]).expect(0);
+    assert_eq!(env.read("out/j.jsonl"), "{\"line\":\"10%\",\"n\":1}\n{\"line\":\"20%\",\"n\":1}\n");
+}
+
+#[test]
+fn a_csv_file_that_ended_in_its_header_continues_after_the_line_end() {
+    for more in ["\na,1\n", "\r\na,1\n"] {
+        let env = appended("a.csv", "k", "k,v", more);
+        env.run(&["run", "job.yaml"]).expect(0);
+        assert_eq!(env.read("out/j.jsonl"), "{\"k\":\"a\",\"n\":1}\n");
+        env.write("a.csv", format!("k,v{more}a,2\n"));
+        env.run(&["run", "job.yaml"]).expect(0);
+        assert_eq!(env.read("out/j.jsonl"), "{\"k\":\"a\",\"n\":2}\n");
+    }
+    let env = appended("a.csv", "k", "k,v", "w\na,1\n");
+    let output = env.run(&["run", "job.yaml"]).expect(4);
+    assert!(output.stderr.contains("input `a.csv` has grown in its last line"), "{output}");
+}
+
+/// Returns an environment with a job without a checkpoint over the CSV file `a.csv`.
+fn csv_job(csv: &str, rest: &str) -> Env {
+    let env = Env::new();
+    env.write("a.csv", csv);
+    env.write("job.yaml", format!("job: j\ninput: a.csv\ncheckpoint: {{enabled: false}}\noutput: out/\n{rest}"));
+    env
+}
+
+#[test]
+fn only_csv_columns_that_the_job_asks_for_need_a_name_of_their_own() {
+    let sum = "key: k\nprocess: {aggregate: {s: sum(v)}}\n";
+    let env = csv_job(",k,v,x,x,\n0,a,1,,,\n1,a,2,,,\n", sum);
+    env.run(&["run", "job.yaml"]).expect(0);
+    assert_eq!(env.read("out/j.jsonl"), "{\"k\":\"a\",\"s\":3}\n");
+    for (csv, rest, reason) in [
+        ("k,v,v\na,1,2\n", sum, "column `v` appears twice"),
+        ("k,v,x,x\na,1,2,3\n", &format!("{sum}where: x == 1\n"), "column `x` appears twice"),
+    ] {
+        let output = csv_job(csv, rest).run(&["run", "job.yaml"]).expect(4);
+        assert!(output.stderr.contains(&format!("error: input `a.csv`: {reason} in the header line\n")), "{output}");
+    }
+}
+
+#[test]
+fn a_csv_column_that_the_header_does_not_have_is_an_error() {
+    let sum = "process: {aggregate: {n: count, s: sum(value)}}\n";
+    for (csv, near) in [
+        ("k;value\na;1\n", ", it has `k;value`"),
+        ("k, value\na,1\n", ", did you mean ` value`?"),
+        ("k,valeu\na,1\n", ", did you mean `valeu`?"),
+    ] {
+        let output = csv_job(csv, sum).run(&["run", "job.yaml"]).expect(4);
+        let message = format!("error: input `a.csv`: the header line has no column `value`{near}\n");
+        assert!(output.stderr.contains(&message), "{output}");
+    }
+    // A file without records needs no columns, and in `where` a missing field is null.
+    csv_job("k\n", sum).run(&["run", "job.yaml"]).expect(0);
+    let env = csv_job("k\na\n", "where: gone == null\nprocess: {aggregate: {n: count}}\n");
+    env.run(&["run", "job.yaml"]).expect(0);
+    assert_eq!(env.read("out/j.jsonl"), "{\"partition\":\"a.csv\",\"n\":1}\n");
+}
+
+#[test]
+fn zeros_after_the_last_gzip_member_are_padding() {
+    let env = Env::new();
+    counting(&env, "checkpoint: {store: store}\n");
+    let text = env.read("job.yaml").replace("data.jsonl", "data.jsonl.gz");
+    env.write("job.yaml", text);
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    std::io::Write::write_all(&mut encoder, LINES.as_bytes()).unwrap();
+    let mut packed = encoder.finish().unwrap();
+    packed.extend([0; 512]);
+    env.write("data.jsonl.gz", &packed);
+    env.run(&["run", "job.yaml"]).expect(0);
+    assert_eq!(env.read("out/counting.jsonl"), "{\"k\":\"a\",\"n\":2}\n{\"k\":\"b\",\"n\":1}\n");
+    packed.extend(b"rubbish");
+    env.write("data.jsonl.gz", &packed);
+    env.run(&["run", "job.yaml"]).expect(4);
+}

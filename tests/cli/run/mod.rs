@@ -17,6 +17,7 @@ mod disk;
 mod emit_changes;
 mod exec;
 mod follow;
+mod globs;
 mod input;
 mod job_file;
 mod latest_good;

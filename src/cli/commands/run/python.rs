@@ -122,7 +122,7 @@ fn cache_directory() -> io::Result<PathBuf> {
 
 /// Returns a directory below `parent` that only this user can write to, which it makes if needed.
 ///
-/// Everybody can write to a temporary directory, and whoever writes the module decides what the job runs. So a
+/// Everybody can write to a temporary directory, and the writer of the module decides what the job runs. So a
 /// directory of another user, or a symbolic link, is an error.
 fn private_directory(parent: &Path) -> io::Result<PathBuf> {
     let user = rustix::process::geteuid().as_raw();

@@ -1,0 +1,103 @@
+//! The columns that a job asks of its CSV files.
+
+use crate::input::error::InputError;
+use crate::input::record::bad_record::in_one_line;
+use crate::input::record::header::Header;
+use crate::job::field::FieldPath;
+use crate::job::keys::nearest;
+
+/// The most columns that a message lists.
+const MAX_LISTED: usize = 20;
+
+/// The columns that a job asks of its CSV files.
+#[derive(Debug, Clone, Default)]
+pub struct Columns {
+    /// Every header must have these.
+    pub required: Vec<FieldPath>,
+    /// In a file that does not have these, they are null.
+    pub optional: Vec<FieldPath>,
+    /// Whether all columns are asked for, so that each needs a name of its own.
+    pub all: bool,
+}
+
+impl Columns {
+    /// Fails if the header of `partition` lacks a required column, or has a requested one twice.
+    pub(super) fn check(&self, partition: &str, header: &Header) -> Result<(), InputError> {
+        let refuse = |reason| InputError::Header { partition: partition.to_owned(), reason };
+        self.problem(&header.names).map_or(Ok(()), |reason| Err(refuse(reason)))
+    }
+
+    fn problem(&self, names: &[String]) -> Option<String> {
+        let twice = |name: &str| format!("column `{}` appears twice in the header line", in_one_line(name));
+        for (fields, is_required) in [(&self.required, true), (&self.optional, false)] {
+            for name in fields.iter().map(|field| field.names.join(".")) {
+                match names.iter().filter(|other| **other == name).count() {
+                    0 if is_required => return Some(missing(&name, names)),
+                    0 | 1 => {}
+                    _ => return Some(twice(&name)),
+                }
+            }
+        }
+        if self.all {
+            if let Some(index) = names.iter().position(String::is_empty) {
+                return Some(format!("column {} has no name in the header line", index + 1));
+            }
+            let mut sorted: Vec<&String> = names.iter().collect();
+            sorted.sort_unstable();
+            return sorted.windows(2).find(|pair| pair[0] == pair[1]).map(|pair| twice(pair[0]));
+        }
+        None
+    }
+}
+
+fn missing(name: &str, names: &[String]) -> String {
+    let beginning = format!("the header line has no column `{}`", in_one_line(name));
+    let known: Vec<&str> = names.iter().map(String::as_str).filter(|name| !name.is_empty()).collect();
+    let same_letters = known.iter().copied().find(|other| other.trim().eq_ignore_ascii_case(name.trim()));
+    if let Some(near) = same_letters.or_else(|| nearest(name, &known)) {
+        return format!("{beginning}, did you mean `{}`?", in_one_line(near));
+    }
+    let listed: Vec<String> = known.iter().take(MAX_LISTED).map(|name| format!("`{}`", in_one_line(name))).collect();
+    let more = if known.len() > MAX_LISTED { ", …" } else { "" };
+    format!("{beginning}, it has {}{more}", listed.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn problem(columns: &Columns, header: &[&str]) -> String {
+        let names: Vec<String> = header.iter().map(|name| (*name).to_owned()).collect();
+        columns.problem(&names).unwrap_or_default()
+    }
+
+    #[test]
+    fn only_columns_that_are_asked_for_must_be_unique() {
+        let columns =
+            Columns { required: vec![FieldPath::of("k")], optional: vec![FieldPath::of("w")], ..Columns::default() };
+        for (header, expected) in [
+            (&["", "k", "", "v", "v"][..], ""),
+            (&["k", "v", "k"], "column `k` appears twice in the header line"),
+            (&["k", "w", "w"], "column `w` appears twice in the header line"),
+        ] {
+            assert_eq!(problem(&columns, header), expected);
+        }
+        let all = Columns { all: true, ..Columns::default() };
+        assert_eq!(problem(&all, &["k", "v"]), "");
+        assert_eq!(problem(&all, &["k", "v", "v"]), "column `v` appears twice in the header line");
+        assert_eq!(problem(&all, &["k", "", "v"]), "column 2 has no name in the header line");
+    }
+
+    #[test]
+    fn a_missing_column_is_reported_with_the_one_that_was_probably_meant() {
+        let columns = Columns { required: vec![FieldPath::of("value")], ..Columns::default() };
+        for (header, expected) in [
+            (&["k", " value"][..], ", did you mean ` value`?"),
+            (&["k", "VALUE"], ", did you mean `VALUE`?"),
+            (&["k", "valeu"], ", did you mean `valeu`?"),
+            (&["k;value"], ", it has `k;value`"),
+        ] {
+            assert_eq!(problem(&columns, header), format!("the header line has no column `value`{expected}"));
+        }
+    }
+}
