@@ -489,7 +489,7 @@ fn a_finding_says_where_what_and_what_next_and_the_last_line_what_is_intact() {
     assert_eq!(lines[2..4], ["  found nothing", "  affects checkpoint 3"]);
     assert!(lines[4].starts_with("  lost: ") && lines[4].contains(" of tasks "), "{output}");
     assert!(lines[4].ends_with(", since checkpoint 3"), "{output}");
-    assert!(lines[5].starts_with("  next: `ckpt verify --repair` when"), "{output}");
+    assert!(lines[5].starts_with("  next: `ckpt verify --repair` if"), "{output}");
     assert!(lines[6].starts_with("s: NOT intact: checkpoint 3 damaged; newest intact: 2; 3 checkpoints, "), "{output}");
     assert!(lines[7].starts_with("s: intact: 1 checkpoint, "), "{output}");
 }
