@@ -62,12 +62,12 @@ pub struct Selection {
 pub fn log(store: &Store, selection: &Selection) -> Result<Log, StoreError> {
     let attempts = store.attempts()?;
     let history = store.history()?;
-    let mut told: Vec<Sequence> = attempts.attempts.iter().filter_map(|attempt| attempt.sequence).collect();
-    told.sort_unstable();
-    let mut untold = store.sequences()?;
-    untold.retain(|sequence| told.binary_search(sequence).is_err());
+    let mut logged: Vec<Sequence> = attempts.attempts.iter().filter_map(|attempt| attempt.sequence).collect();
+    logged.sort_unstable();
+    let mut unlogged = store.sequences()?;
+    unlogged.retain(|sequence| logged.binary_search(sequence).is_err());
     // `ckpt list` and `ckpt verify` report checkpoints that cannot be read.
-    let manifests = parallel::map(&untold, |&sequence| store.manifest(sequence).ok());
+    let manifests = parallel::map(&unlogged, |&sequence| store.manifest(sequence).ok());
     let manifests =
         manifests.into_iter().flatten().map(|committed| Happening::Checkpoint(Box::new(committed.manifest)));
     let unreadable = attempts.unreadable + history.unreadable.len() as u64;

@@ -85,9 +85,9 @@ pub fn stage_changes(
 mod tests {
     use super::*;
 
-    type Told = (Change, &'static str, Option<&'static str>);
+    type ChangedRow = (Change, &'static str, Option<&'static str>);
 
-    fn batch(rows: &[Told]) -> RowBatch {
+    fn batch(rows: &[ChangedRow]) -> RowBatch {
         let mut batch = RowBatch::new();
         for (change, key, value) in rows {
             let write = |bytes: &mut Vec<u8>| bytes.extend_from_slice(value.unwrap_or_default().as_bytes());
@@ -124,7 +124,7 @@ mod tests {
                 (changes.rows.change(index), text(row.key), row.value.map(text))
             })
             .collect();
-        let expected: [Told; 5] = [
+        let expected: [ChangedRow; 5] = [
             (Insert, "a", Some("2")),
             (Delete, "c", None),
             (Update, "d", Some("2")),
