@@ -266,15 +266,15 @@ fn check_files(job: &JobSpec, start: &[PositionRow], report: &mut Report) {
 
 fn check_followed(job: &JobSpec, start: &[PositionRow], report: &mut Report) {
     let reader = FollowReader::new(&job.input, &job.base, start, 0, None);
-    let stands = reader.and_then(|mut reader| reader.look());
-    let stands = match stands {
-        Ok(stands) => stands,
+    let positions = reader.and_then(|mut reader| reader.look());
+    let positions = match positions {
+        Ok(positions) => positions,
         Err(error) => {
             report.problems.push(in_one_line(&error));
             return;
         }
     };
-    for Position { partition, generation_of, inode, offset, .. } in stands {
+    for Position { partition, generation_of, inode, offset, .. } in positions {
         let size = partition.file_bytes.unwrap_or(0);
         let row = start.iter().find(|row| row.inode == inode && row.offset == offset);
         let unread = size.saturating_sub(offset);

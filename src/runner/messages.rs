@@ -191,10 +191,10 @@ pub struct StreamProgress {
 }
 
 impl StreamProgress {
-    /// Makes the progress of a file that reading resumes at `stand`.
-    pub(crate) fn new(stand: &Position) -> StreamProgress {
-        let (offset, records) = (stand.offset, stand.record);
-        let name = stand.logical().into();
+    /// Makes the progress of a file that reading resumes at `position`.
+    pub(crate) fn new(position: &Position) -> StreamProgress {
+        let (offset, records) = (position.offset, position.record);
+        let name = position.logical().into();
         StreamProgress { name, offset, records, counted_offset: offset, counted_records: records }
     }
 }
@@ -203,7 +203,7 @@ impl StreamProgress {
 #[derive(Debug, Clone)]
 pub struct CutPosition {
     /// The file, the offset, and whether it has ended.
-    pub stand: Position,
+    pub position: Position,
     /// Its task, for a job without a key.
     pub task: Option<u32>,
     /// Records before the position.

@@ -97,25 +97,30 @@ impl KnownCuts {
     }
 }
 
-fn row(cut: u64, position: &CutPosition, watermark: Option<i64>, lineage: &Lineage) -> Result<PositionRow, RunError> {
-    let Position { partition, offset, ended, .. } = &position.stand;
-    let inode = position.stand.inode;
+fn row(
+    cut: u64,
+    cut_position: &CutPosition,
+    watermark: Option<i64>,
+    lineage: &Lineage,
+) -> Result<PositionRow, RunError> {
+    let Position { partition, offset, ended, .. } = &cut_position.position;
+    let inode = cut_position.position.inode;
     let fingerprint = match lineage.positions.get(&partition.name) {
         Some(before) if before.offset == *offset && before.inode == inode => before.fingerprint,
-        _ => position.stand.fingerprint(),
+        _ => cut_position.position.fingerprint(),
     };
     Ok(PositionRow {
         partition: partition.name.clone(),
-        task: position.task,
+        task: cut_position.task,
         cut,
         offset: *offset,
-        record: position.record,
+        record: cut_position.record,
         ended: *ended,
         file_bytes: partition.file_bytes,
         fingerprint,
-        event_time: position.event_time,
+        event_time: cut_position.event_time,
         watermark,
-        generation_of: position.stand.generation_of.as_deref().map(str::to_owned),
+        generation_of: cut_position.position.generation_of.as_deref().map(str::to_owned),
         inode,
     })
 }

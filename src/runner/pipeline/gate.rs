@@ -24,7 +24,7 @@ struct GateState {
     /// The number of the next block.
     next_number: u64,
     /// Where each stream is before that block; nothing for one that is over.
-    stands: Vec<Option<Position>>,
+    positions: Vec<Option<Position>>,
     /// Whether no more blocks are handed out.
     is_closed: bool,
 }
@@ -37,8 +37,8 @@ impl Gate {
         events: Sender<ThreadEvent>,
         names: Arc<StreamNames>,
     ) -> Gate {
-        let stands = reader.positions().into_iter().map(Some).collect();
-        let state = GateState { next_number: reader.next_number(), stands, is_closed: false };
+        let positions = reader.positions().into_iter().map(Some).collect();
+        let state = GateState { next_number: reader.next_number(), positions, is_closed: false };
         let unread_bytes = AtomicU64::new(reader.unread_bytes().unwrap_or(0));
         Gate { state: Mutex::new(state), inboxes, events, names, unread_bytes }
     }
@@ -55,15 +55,15 @@ impl Gate {
         for inbox in &self.inboxes {
             let _ = inbox.send(WorkerMessage::Cut(cut.clone()));
         }
-        (state.next_number, state.stands.clone())
+        (state.next_number, state.positions.clone())
     }
 
     /// Returns whether every partition was handed out at least up to its offset in `offsets`, which are in the order of
     /// the partitions. For an input that ends.
     pub(crate) fn has_reached(&self, offsets: &[u64]) -> bool {
         let state = lock(&self.state);
-        let mut stands = state.stands.iter().zip(offsets);
-        stands.all(|(stand, offset)| stand.as_ref().is_none_or(|stand| stand.offset >= *offset))
+        let mut positions = state.positions.iter().zip(offsets);
+        positions.all(|(position, offset)| position.as_ref().is_none_or(|position| position.offset >= *offset))
     }
 
     /// Returns how many bytes of followed files were not handed out when the reader last looked.
@@ -79,16 +79,16 @@ impl Gate {
             return false;
         }
         reader.take_changes(|moved| match moved {
-            PositionChange::Moved(stream, stand) if stream == state.stands.len() => {
+            PositionChange::Moved(stream, position) if stream == state.positions.len() => {
                 // The director learns of the stream before any of its blocks can be accounted for.
-                self.names.push(stand.logical().into());
-                let name = stand.logical().into();
+                self.names.push(position.logical().into());
+                let name = position.logical().into();
                 let opened = StreamProgress { name, offset: 0, records: 0, counted_offset: 0, counted_records: 0 };
                 let _ = self.events.send(ThreadEvent::Opened(opened));
-                state.stands.push(Some(*stand));
+                state.positions.push(Some(*position));
             }
-            PositionChange::Moved(stream, stand) => state.stands[stream] = Some(*stand),
-            PositionChange::Over(stream) => state.stands[stream] = None,
+            PositionChange::Moved(stream, position) => state.positions[stream] = Some(*position),
+            PositionChange::Over(stream) => state.positions[stream] = None,
         });
         state.next_number = reader.next_number();
         if let Some(bytes) = reader.unread_bytes() {

@@ -28,7 +28,7 @@ pub(crate) fn open_reader(run: &Run<'_>, plan: &mut Plan, lineage: &Lineage) -> 
     {
         return Err(error.into());
     }
-    let roster = plan.roster().cloned();
+    let partition_tasks = plan.partition_tasks().cloned();
     let columns = run.columns(plan);
     let start = start_positions(lineage, &run.partitions);
     plan.replay = replay(lineage, &start, &run.partitions, plan.shards);
@@ -40,11 +40,11 @@ pub(crate) fn open_reader(run: &Run<'_>, plan: &mut Plan, lineage: &Lineage) -> 
         }
         // What the newest cut has read must still be there as well.
         let newest = lineage.positions.values().filter(|row| row.partition != "-").cloned().collect();
-        if make_reader(run, &columns, newest, next_block, roster.clone())?.is_none() {
+        if make_reader(run, &columns, newest, next_block, partition_tasks.clone())?.is_none() {
             return Ok(None);
         }
     }
-    make_reader(run, &columns, start, next_block, roster)
+    make_reader(run, &columns, start, next_block, partition_tasks)
 }
 
 /// Makes the reader, which checks that the input is the one that was read before. Returns nothing if the run is asked
@@ -54,7 +54,7 @@ fn make_reader(
     columns: &Columns,
     start: Vec<PositionRow>,
     next_block: u64,
-    roster: Option<Arc<PartitionTasks>>,
+    partition_tasks: Option<Arc<PartitionTasks>>,
 ) -> Result<Option<Reader>, RunError> {
     let (sender, receiver) = bounded(1);
     let columns = columns.clone();
@@ -62,12 +62,14 @@ fn make_reader(
     std::thread::spawn(move || {
         let reader = match input.follow {
             false => {
-                let number = |partition: &Partition| roster.as_ref().map(|roster| roster.number(&partition.name));
+                let number = |partition: &Partition| {
+                    partition_tasks.as_ref().map(|partition_tasks| partition_tasks.number(&partition.name))
+                };
                 let numbers = partitions.iter().map(number).map(Option::flatten).collect();
                 BlockReader::new(&input, partitions, &start, next_block)
                     .map(|reader| Reader::Bounded(reader.with_task_numbers(numbers).with_columns(columns)))
             }
-            true => FollowReader::new(&input, &base, &start, next_block, roster)
+            true => FollowReader::new(&input, &base, &start, next_block, partition_tasks)
                 .map(|reader| Reader::Following(Box::new(reader.with_columns(columns)))),
         };
         let _ = sender.send(reader);

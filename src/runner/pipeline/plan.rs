@@ -117,10 +117,10 @@ impl Plan {
     }
 
     /// Returns the tasks of the partitions, for a job without a key.
-    pub(crate) fn roster(&self) -> Option<&Arc<PartitionTasks>> {
+    pub(crate) fn partition_tasks(&self) -> Option<&Arc<PartitionTasks>> {
         match &self.route {
             Route::Key(_) => None,
-            Route::Partition(roster) => Some(roster),
+            Route::Partition(partition_tasks) => Some(partition_tasks),
         }
     }
 
@@ -143,7 +143,7 @@ impl Plan {
         match &self.route {
             Route::Key(place) => Ok((key_text(&fields[*place])?, None)),
             Route::Partition(_) => {
-                let (name, task) = own.expect("a block of a job without a key has a partition of the roster");
+                let (name, task) = own.expect("a block of a job without a key has a known partition");
                 Ok((name, Some(task)))
             }
         }
@@ -202,9 +202,9 @@ impl Plan {
         }
         match &self.route {
             Route::Key(_) => self.task_of_hash(hash),
-            Route::Partition(roster) => {
+            Route::Partition(partition_tasks) => {
                 let name = std::str::from_utf8(key).expect("the name of a partition is text");
-                roster.task(name).expect("the keys of a job without one are its partitions")
+                partition_tasks.task(name).expect("the keys of a job without one are its partitions")
             }
         }
     }

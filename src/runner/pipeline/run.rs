@@ -63,9 +63,9 @@ impl Run<'_> {
                 let known = lineage.into_iter().flat_map(|lineage| lineage.positions.values());
                 let known = known.filter_map(|row| Some((row.logical(), row.task?)));
                 let new = self.partitions.iter().map(|partition| partition.name.as_str());
-                let roster = Arc::new(PartitionTasks::new(known, new, job.input.follow));
-                let tasks = roster.tasks();
-                (Route::Partition(roster), tasks)
+                let partition_tasks = Arc::new(PartitionTasks::new(known, new, job.input.follow));
+                let tasks = partition_tasks.tasks();
+                (Route::Partition(partition_tasks), tasks)
             }
         };
         let last = lineage.and_then(|lineage| lineage.last.as_ref()).map(|last| &last.manifest);
@@ -99,11 +99,11 @@ impl Run<'_> {
     }
 
     /// Returns the clock of a job with event time, as it was at the checkpoint that the run resumes from.
-    pub(crate) fn event_clock(&self, plan: &Plan, lineage: &Lineage, stands: &[Position]) -> Option<Clock> {
-        let mut clock = plan.timing.as_ref()?.clock(stands.len());
+    pub(crate) fn event_clock(&self, plan: &Plan, lineage: &Lineage, positions: &[Position]) -> Option<Clock> {
+        let mut clock = plan.timing.as_ref()?.clock(positions.len());
         let watermark = lineage.positions.values().filter_map(|row| row.watermark).max();
-        for (index, stand) in stands.iter().enumerate() {
-            clock.resume(index, stand.event_time, stand.ended, watermark);
+        for (index, position) in positions.iter().enumerate() {
+            clock.resume(index, position.event_time, position.ended, watermark);
         }
         Some(clock)
     }

@@ -121,8 +121,8 @@ fn open_dead_letters(
 fn prioritize(run: &Run<'_>, plan: &mut Plan) -> Gauges {
     let mut gauges = Gauges::default();
     if let Some(spec) = &run.job.checkpoint.priority {
-        let roster = plan.roster();
-        let task = |partition: &Partition| Some((partition.name.clone(), roster?.task(&partition.name)?));
+        let partition_tasks = plan.partition_tasks();
+        let task = |partition: &Partition| Some((partition.name.clone(), partition_tasks?.task(&partition.name)?));
         let partitions: Vec<_> = run.partitions.iter().filter_map(task).collect();
         plan.priorities = Some(Arc::new(Priorities::new(spec, plan.tasks, plan.shards, &partitions)));
         gauges.shards.resize_with(plan.shards as usize, Default::default);

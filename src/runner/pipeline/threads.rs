@@ -114,7 +114,7 @@ pub(crate) fn run(run: &Run<'_>, prepared: Prepared, store: Option<&Store>) -> R
 
 /// Deals the shards to the workers.
 fn worker_starts(plan: &Plan, shards: Vec<Shard>, reader: &Reader, clock: Option<Clock>) -> Vec<WorkerStart> {
-    let records: Vec<u64> = reader.positions().iter().map(|stand| stand.record).collect();
+    let records: Vec<u64> = reader.positions().iter().map(|position| position.record).collect();
     let start = || {
         let timed = plan.timing.as_ref().zip(clock.clone());
         let timed = timed.map(|(timing, clock)| TimedState::new(timing, clock, records.clone()));

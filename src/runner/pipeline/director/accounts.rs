@@ -26,7 +26,7 @@ pub(super) struct Accounts {
     early: BTreeMap<u64, BlockAccount>,
     streams: Vec<StreamProgress>,
     /// The tasks of the partitions, for a job without a key.
-    roster: Option<Arc<PartitionTasks>>,
+    partition_tasks: Option<Arc<PartitionTasks>>,
     /// What was applied of files that no longer had a position when the run began.
     past: PastInput,
     /// For a job with event time.
@@ -57,10 +57,10 @@ impl Accounts {
         clock: Option<Clock>,
         dead_letter: Option<DeadLetterFile>,
     ) -> Accounts {
-        let stands = reader.positions();
-        let mut streams: Vec<StreamProgress> = stands.iter().map(StreamProgress::new).collect();
+        let positions = reader.positions();
+        let mut streams: Vec<StreamProgress> = positions.iter().map(StreamProgress::new).collect();
         if let Some(replay) = &plan.replay {
-            skip_counted(&mut streams, &stands, replay, lineage);
+            skip_counted(&mut streams, &positions, replay, lineage);
         }
         let sums = lineage.last.as_ref().map_or(Sums::default(), |last| Sums::of(&last.manifest));
         let in_streams = |of: fn(&StreamProgress) -> u64| streams.iter().map(of).sum::<u64>();
@@ -72,7 +72,7 @@ impl Accounts {
             next: reader.next_number(),
             early: BTreeMap::new(),
             streams,
-            roster: plan.roster().cloned(),
+            partition_tasks: plan.partition_tasks().cloned(),
             past,
             timing: plan.timing.clone().zip(clock),
             sums,
@@ -143,21 +143,22 @@ impl Accounts {
         self.timing.as_ref().map(|(_, clock)| clock.watermark()).filter(|watermark| *watermark != NEVER)
     }
 
-    /// Returns the positions at a cut, and what was applied of files that have none there. `stands` are the streams at
+    /// Returns the positions at a cut, and what was applied of files that have none there. `at_cut` are the streams at
     /// the cut, all blocks before which are accounted for.
-    pub(super) fn positions(&self, stands: Vec<Option<Position>>) -> (Vec<CutPosition>, PastInput) {
+    pub(super) fn positions(&self, at_cut: Vec<Option<Position>>) -> (Vec<CutPosition>, PastInput) {
         let clock = self.timing.as_ref().map(|(_, clock)| clock);
         let mut past = self.past;
-        let mut positions = Vec::with_capacity(stands.len());
-        for (number, (stream, stand)) in self.streams.iter().zip(stands).enumerate() {
-            let Some(stand) = stand else {
+        let mut positions = Vec::with_capacity(at_cut.len());
+        for (number, (stream, position)) in self.streams.iter().zip(at_cut).enumerate() {
+            let Some(position) = position else {
                 past.records += stream.records;
                 past.input_bytes += stream.offset;
                 continue;
             };
-            let task = self.roster.as_ref().and_then(|roster| roster.task(stand.logical()));
+            let task =
+                self.partition_tasks.as_ref().and_then(|partition_tasks| partition_tasks.task(position.logical()));
             let event_time = clock.and_then(|clock| clock.time(number));
-            positions.push(CutPosition { stand, task, record: stream.records, event_time });
+            positions.push(CutPosition { position, task, record: stream.records, event_time });
         }
         (positions, past)
     }
@@ -183,9 +184,9 @@ impl Sums {
 }
 
 /// Counts nothing twice that is read again: the checkpoint has counted up to its newest cut.
-fn skip_counted(streams: &mut [StreamProgress], stands: &[Position], replay: &Replay, lineage: &Lineage) {
-    for ((stream, until), stand) in streams.iter_mut().zip(&replay.until).zip(stands) {
+fn skip_counted(streams: &mut [StreamProgress], positions: &[Position], replay: &Replay, lineage: &Lineage) {
+    for ((stream, until), position) in streams.iter_mut().zip(&replay.until).zip(positions) {
         stream.counted_offset = stream.offset.max(*until);
-        stream.counted_records = lineage.positions.get(&stand.partition.name).map_or(0, |row| row.record);
+        stream.counted_records = lineage.positions.get(&position.partition.name).map_or(0, |row| row.record);
     }
 }

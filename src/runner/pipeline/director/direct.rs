@@ -45,7 +45,7 @@ struct PendingCut {
     trigger: Trigger,
     begun: Instant,
     number: u64,
-    stands: Vec<Option<Position>>,
+    positions: Vec<Option<Position>>,
 }
 
 /// The director's ends of the threads that work on the store, where they exist.
@@ -191,8 +191,8 @@ impl<'a> Director<'a> {
         if let Some(requests) = &mut self.threads.requests {
             requests.serve();
         }
-        let (number, stands) = self.gate.cut(chosen, trigger == Trigger::Shutdown, trigger == Trigger::EndOfInput);
-        self.pending = Some(PendingCut { trigger, begun, number, stands });
+        let (number, positions) = self.gate.cut(chosen, trigger == Trigger::Shutdown, trigger == Trigger::EndOfInput);
+        self.pending = Some(PendingCut { trigger, begun, number, positions });
         self.account()
     }
 
@@ -232,12 +232,12 @@ impl<'a> Director<'a> {
 
     /// Completes a cut. All blocks before it are accounted for, none after it.
     fn complete(&mut self, pending: PendingCut) {
-        let PendingCut { trigger, begun, number, stands } = pending;
+        let PendingCut { trigger, begun, number, positions } = pending;
         let ended = trigger == Trigger::EndOfInput;
         if ended {
             self.accounts.end_time();
         }
-        let (positions, past) = self.accounts.positions(stands);
+        let (positions, past) = self.accounts.positions(positions);
         let cut = Cut {
             number,
             created: self.run.clock.now(),

@@ -50,7 +50,7 @@ impl Worker<'_> {
         let replay = plan.replay.as_ref().filter(|replay| !replay.is_over(block.stream, block.offset));
         let own = match &plan.route {
             Route::Key(_) => None,
-            Route::Partition(roster) => Some(roster.entry(block.partition)),
+            Route::Partition(partition_tasks) => Some(partition_tasks.entry(block.partition)),
         };
         let own = own.as_ref().map(|(name, task)| (&**name, *task));
         account.records = self.extractor.each(block, |place, fields| {
