@@ -20,7 +20,7 @@ pub enum DefinitionError {
 /// Reads the definition of the job that wrote a checkpoint.
 pub fn definition(store: &Store, committed: &Committed) -> Result<JobSpec, DefinitionError> {
     let sequence = committed.manifest.sequence;
-    let bytes = store.object(committed.manifest.tables.job)?;
+    let bytes = store.object_of(sequence, committed.manifest.tables.job)?;
     let text = std::str::from_utf8(&bytes).map_err(|_| DefinitionError::NotText { sequence })?;
     JobSpec::parse(text, Path::new("job definition")).map_err(|source| DefinitionError::Malformed { sequence, source })
 }
