@@ -23,3 +23,4 @@ mod replicas;
 mod storage;
 mod store;
 mod support;
+mod verify;

@@ -93,6 +93,7 @@ impl From<StoreError> for CliError {
             return error.into();
         }
         let exit = match &error {
+            refused if refused.is_inconclusive() => Exit::Failed,
             StoreError::NoStore { .. } | StoreError::NotAReplica { .. } | StoreError::NoCheckpoint { .. } => {
                 Exit::NotFound
             }

@@ -7,10 +7,11 @@ use std::str::FromStr as _;
 use jiff::{Timestamp, Zoned};
 
 use crate::cli::error::CliError;
+use crate::cli::exit::Exit;
 use crate::cli::text::counted;
 use crate::cli::ui::Ui;
 use crate::format::layout::{CHECKPOINTS, STORE_FILE};
-use crate::store::{Committed, Store};
+use crate::store::{Committed, Store, StoreError};
 use crate::values::id::Sequence;
 use crate::values::units;
 
@@ -81,6 +82,29 @@ impl Target {
         Ok(store)
     }
 
+    /// Calls `read` with the number of the named checkpoint, see [`Target::sequence`].
+    ///
+    /// A checkpoint may be pruned while it is read. If it was not named by its number, the one that its name means now
+    /// is read instead.
+    pub fn read<T>(
+        &self,
+        store: &Store,
+        now: &Zoned,
+        mut read: impl FnMut(Sequence) -> Result<T, CliError>,
+    ) -> Result<T, CliError> {
+        let mut sequence = self.sequence(store, now)?;
+        loop {
+            let error = match read(sequence) {
+                Err(error) if error.exit == Exit::NotFound => error,
+                done => return done,
+            };
+            match self.sequence(store, now)? {
+                found if found == sequence => return Err(error),
+                found => sequence = found,
+            }
+        }
+    }
+
     /// Returns the number of the named checkpoint, or of the latest one if only the store is named.
     ///
     /// The error for a missing checkpoint names the nearest ones. Manifests are read only for a time.
@@ -148,7 +172,11 @@ fn parse_time(text: &str, now: &Zoned) -> Result<Timestamp, CliError> {
 /// It searches from the newest number backward, because times need not ascend: a clock may have been set back.
 fn last_not_after(store: &Store, sequences: &[Sequence], time: Timestamp) -> Result<Option<Committed>, CliError> {
     for sequence in sequences.iter().rev() {
-        let committed = store.manifest(*sequence)?;
+        let committed = match store.manifest(*sequence) {
+            // Pruned since it was listed.
+            Err(StoreError::NoCheckpoint { .. }) => continue,
+            read => read?,
+        };
         if committed.manifest.created <= time {
             return Ok(Some(committed));
         }
