@@ -18,6 +18,7 @@ mod job_file;
 mod model;
 mod prose;
 mod prune;
+mod races;
 mod repair;
 mod replicas;
 mod storage;
