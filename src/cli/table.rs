@@ -2,33 +2,47 @@
 
 use std::borrow::Cow;
 
-use comfy_table::{Attribute, Cell, CellAlignment, ColumnConstraint, ContentArrangement, Row, Width};
-
+use crate::cli::color::{BOLD, paint};
+use crate::cli::table::fit::{Cut, Widths, shorten};
 use crate::cli::text::escape;
+
+mod fit;
 
 /// A column of a [`Table`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Column {
     name: Cow<'static, str>,
     right: bool,
-    /// The width to which the column may be cut; `None` if it is never cut.
-    least_width: Option<u16>,
+    cut: Cut,
+    is_optional: bool,
 }
 
 impl Column {
     /// Makes a text column, aligned to the left and never cut.
     pub fn text(name: impl Into<Cow<'static, str>>) -> Column {
-        Column { name: name.into(), right: false, least_width: None }
+        Column { name: name.into(), right: false, cut: Cut::Never, is_optional: false }
     }
 
     /// Makes a number column, aligned to the right and never cut.
     pub fn number(name: impl Into<Cow<'static, str>>) -> Column {
-        Column { name: name.into(), right: true, least_width: None }
+        Column { right: true, ..Column::text(name) }
     }
 
-    /// Makes a column of long text, which is cut if the terminal is too narrow.
+    /// Makes a column of long text, whose end is cut off if the terminal is too narrow.
     pub fn long(name: impl Into<Cow<'static, str>>) -> Column {
-        Column { name: name.into(), right: false, least_width: Some(8) }
+        Column { cut: Cut::End, ..Column::text(name) }
+    }
+
+    /// Makes a column of names that tell the rows apart, such as paths and keys. If the terminal is too narrow, each
+    /// is shortened in its middle, and different names stay different.
+    pub fn name(name: impl Into<Cow<'static, str>>) -> Column {
+        Column { cut: Cut::Middle, ..Column::text(name) }
+    }
+
+    /// Leaves the column out if the terminal is too narrow for all of them, the last optional one first.
+    #[must_use]
+    pub fn optional(self) -> Column {
+        Column { is_optional: true, ..self }
     }
 }
 
@@ -68,105 +82,46 @@ impl Table {
 
     /// Returns the lines, without trailing spaces.
     pub fn render(&self, look: Look) -> Vec<String> {
-        let mut table = comfy_table::Table::new();
-        table.load_style(comfy_table::presets::NOTHING);
-        table.set_truncation_indicator("…").set_delimiter('\0').style_text_only();
-        if look.color {
-            table.enforce_styling();
-        } else {
-            table.force_no_tty();
+        let wants: Vec<usize> = (0..self.columns.len()).map(|at| self.natural_width(at)).collect();
+        let shown = self.shown(&wants, look.width);
+        let cuts: Vec<(usize, Cut)> = shown.iter().map(|&at| (wants[at], self.columns[at].cut)).collect();
+        let widths = Widths::fit(&cuts, look.width);
+        let mut lines = vec![String::new(); self.rows.len() + 1];
+        for (place, &at) in shown.iter().enumerate() {
+            let column = &self.columns[at];
+            let name = escape(&column.name);
+            let header = shorten(&[&name], widths.limit(place), Cut::End);
+            let cells: Vec<&str> = self.rows.iter().map(|row| row[at].as_str()).collect();
+            let cells = shorten(&cells, widths.limit(place), column.cut);
+            for (line, cell) in lines.iter_mut().zip(header.iter().chain(&cells)) {
+                widths.put(line, place, cell, column.right);
+            }
         }
-        match look.width {
-            Some(width) => table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width),
-            None => table.set_content_arrangement(ContentArrangement::Disabled),
-        };
-        table.set_header(one_line(
-            self.columns.iter().map(|column| Cell::new(escape(&column.name)).add_attribute(Attribute::Bold)),
-        ));
-        table.add_rows(self.rows.iter().map(|row| one_line(row.iter().map(Cell::new))));
-        for (at, column) in self.columns.iter().enumerate() {
-            let shown = table.column_mut(at).expect("the header has every column");
-            shown.set_padding((if at == 0 { 0 } else { GAP }, 0));
-            shown.set_cell_alignment(if column.right { CellAlignment::Right } else { CellAlignment::Left });
-            shown.set_constraint(match column.least_width {
-                Some(width) if look.width.is_some() => ColumnConstraint::LowerBoundary(Width::Fixed(width)),
-                _ => ColumnConstraint::ContentWidth,
-            });
-        }
-        table.trim_fmt().lines().map(str::to_owned).collect()
+        lines.iter_mut().for_each(|line| line.truncate(line.trim_end_matches(' ').len()));
+        lines[0] = paint(look.color, BOLD, &lines[0]);
+        lines
     }
-}
 
-/// The spaces between columns.
-const GAP: u16 = 2;
+    /// Returns the columns to show: those that fit into `width`, and all that are not optional.
+    fn shown(&self, wants: &[usize], width: Option<u16>) -> Vec<usize> {
+        let mut shown: Vec<usize> = (0..self.columns.len()).collect();
+        let Some(width) = width else { return shown };
+        let least = |shown: &[usize]| {
+            Widths::least(&shown.iter().map(|&at| (wants[at], self.columns[at].cut)).collect::<Vec<_>>())
+        };
+        while least(&shown) > usize::from(width) {
+            let Some(last) = shown.iter().rposition(|&at| self.columns[at].is_optional) else { break };
+            shown.remove(last);
+        }
+        shown
+    }
 
-fn one_line(cells: impl Iterator<Item = Cell>) -> Row {
-    let mut row = Row::from(cells.collect::<Vec<_>>());
-    row.max_height(1);
-    row
+    /// Returns the width of the widest cell of a column.
+    fn natural_width(&self, at: usize) -> usize {
+        let cells = self.rows.iter().map(|row| fit::width(&row[at]));
+        cells.chain([fit::width(&escape(&self.columns[at].name))]).max().unwrap_or(0)
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn table() -> Table {
-        let mut table =
-            Table::new([Column::text("NUMBER"), Column::number("KEYS"), Column::long("JOB"), Column::text("MODE")]);
-        table.row(["1", "12", "spend-per-user", "elided"]);
-        table.row(["42", "1,234,567", "a\u{1b}[31m\nb", "scheduled"]);
-        table
-    }
-
-    #[test]
-    fn columns_are_aligned_and_lines_end_with_their_text() {
-        assert_eq!(
-            table().render(Look::default()),
-            [
-                "NUMBER       KEYS  JOB             MODE",
-                "1              12  spend-per-user  elided",
-                "42      1,234,567  a\\u{1b}[31m\\nb  scheduled",
-            ]
-        );
-    }
-
-    #[test]
-    fn a_narrow_terminal_cuts_long_columns_only() {
-        let look = Look { color: false, width: Some(40) };
-        assert_eq!(
-            table().render(look),
-            [
-                "NUMBER       KEYS  JOB         MODE",
-                "1              12  spend-per…  elided",
-                "42      1,234,567  a\\u{1b}[3…  scheduled",
-            ]
-        );
-        let wide = Look { color: false, width: Some(200) };
-        assert_eq!(table().render(wide), table().render(Look::default()));
-    }
-
-    #[test]
-    fn no_width_makes_it_fail_and_only_long_columns_are_cut() {
-        for width in 0..60 {
-            let lines = table().render(Look { color: false, width: Some(width) });
-            assert_eq!(lines.len(), 3, "{width}");
-            assert!(lines[2].starts_with("42      1,234,567  "), "{width}: {lines:?}");
-            assert!(lines[2].ends_with("  scheduled"), "{width}: {lines:?}");
-        }
-    }
-
-    #[test]
-    fn the_header_is_bold_only_with_color() {
-        let lines = table().render(Look { color: true, width: None });
-        assert!(lines[0].contains("\u{1b}[1mNUMBER"), "{lines:?}");
-        assert!(!lines[1].contains('\u{1b}'));
-        assert!(!table().render(Look::default())[0].contains('\u{1b}'));
-    }
-
-    #[test]
-    fn a_table_without_rows_is_its_header() {
-        let empty = Table::new([Column::text("A"), Column::number("B")]);
-        assert!(empty.is_empty());
-        assert_eq!(empty.render(Look::default()), ["A  B"]);
-    }
-}
+mod tests;

@@ -52,7 +52,7 @@ const HOMES: [(&str, &[&str]); 17] = [
     ("cel", &["src/input/record/"]),
     ("clap", &["src/cli/"]),
     ("clap_complete", &["src/cli/"]),
-    ("comfy_table", &["src/cli/table"]),
+    ("unicode_width", &["src/cli/table"]),
     ("cronexpr", &["src/job/calendar.rs"]),
     ("flate2", &["src/input/"]),
     ("glob", &["src/input/"]),
@@ -209,7 +209,7 @@ fn broken_rules_are_found() {
         ("src/runner/mod.rs", "use crate::ops::verify;"),
         ("src/ops/list.rs", "fn f() { println!(\"x\"); }"),
         ("src/ops/list.rs", "use clap::Args;"),
-        ("src/cli/commands/list.rs", "fn f() { comfy_table::Table::new(); }"),
+        ("src/cli/commands/list.rs", "fn f() { unicode_width::width(); }"),
         ("src/store/mod.rs", "use std::time; fn f() { SystemTime::now(); }"),
         ("src/format/segment/mod.rs", "fn f() { std::fs::read(path); }"),
     ];
