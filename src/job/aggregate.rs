@@ -109,6 +109,11 @@ impl AggregateSpec {
         }
     }
 
+    /// Returns whether it can only use numbers.
+    pub fn needs_numbers(&self) -> bool {
+        matches!(self.function, Sum | Avg) || self.round.is_some()
+    }
+
     /// Reads the text in the parentheses and the closing one.
     fn read_arguments(&mut self, cursor: &mut Cursor) -> Result<(), ExpressionError> {
         let function = self.function;

@@ -1,6 +1,6 @@
 //! One attempt of a run: from the latest checkpoint to the end of the input.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -8,7 +8,7 @@ use crate::format::layout::ObjectName;
 use crate::format::manifest::Manifest;
 use crate::input::Partition;
 use crate::input::record::Filter;
-use crate::job::{Effect, FieldPath, InputFormat, JobSpec};
+use crate::job::{AggregateSpec, Effect, FieldPath, InputFormat, JobSpec};
 use crate::runner::checkpoint::priority::Priorities;
 use crate::runner::error::{JobError, ResumeError, RunError};
 use crate::runner::observer::{Observer, RunEvent, Summary};
@@ -48,6 +48,7 @@ pub(crate) fn attempt(
         Some(store) => resume(store, job, options, output.as_ref(), threads)?,
     };
     let plans = output_plans(job, output.as_ref(), resumed.as_ref());
+    let declared: HashSet<FieldPath> = job.input.types.iter().map(|(field, _)| field.clone()).collect();
     // The definition in the checkpoint has the types that its run inferred; this one keeps them.
     let (mut job, recovered, damaged) = match resumed {
         None => (job.clone(), None, Vec::new()),
@@ -64,7 +65,7 @@ pub(crate) fn attempt(
     };
     let partitions: Arc<[Partition]> = partitions.into();
     resolve_types(&mut job, &partitions, observer)?;
-    let (processor, exec) = processor(&job, native, options);
+    let (processor, exec) = processor(&job, &declared, native, options);
 
     let lineage = recovered.as_ref().map(|(recovered, _)| &recovered.lineage);
     let last = lineage.and_then(|lineage| lineage.last.as_ref()).map(|last| &last.manifest);
@@ -166,9 +167,11 @@ fn output_plans(job: &JobSpec, output: Option<&OutputPlan>, resumed: Option<&Res
     plans
 }
 
-/// Returns what is done with the records of `job`, whose types are resolved.
+/// Returns what is done with the records of `job`, whose types are resolved. The job file itself says the types of the
+/// `declared` fields.
 fn processor(
     job: &JobSpec,
+    declared: &HashSet<FieldPath>,
     native: Option<Arc<dyn Processor>>,
     options: &Options,
 ) -> (Arc<dyn Processor>, Option<ExecPlan>) {
@@ -180,7 +183,12 @@ fn processor(
         return (Arc::new(Mirror::new(&job.input.format)), exec);
     }
     let types: HashMap<FieldPath, ColumnType> = job.input.types.iter().cloned().collect();
-    (Arc::new(Program::new(&job.aggregates, &job.input.format, |field| types[field])), exec)
+    let is_inferred = |field: &FieldPath| {
+        let is_of_field = |aggregate: &&AggregateSpec| aggregate.field.as_ref() == Some(field);
+        !declared.contains(field) && !job.aggregates.iter().filter(is_of_field).any(AggregateSpec::needs_numbers)
+    };
+    let program = Program::new(&job.aggregates, &job.input.format, |field| types[field]);
+    (Arc::new(program.with_inferred(is_inferred)), exec)
 }
 
 /// Reports what happened to the replicas.
