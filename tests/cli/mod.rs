@@ -15,6 +15,7 @@ mod pin;
 mod prune;
 mod refused;
 mod restore;
+mod restore_to;
 mod run;
 mod stats;
 mod streams;
