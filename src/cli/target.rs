@@ -7,13 +7,14 @@ use std::str::FromStr as _;
 use jiff::{Timestamp, Zoned};
 
 use crate::cli::error::CliError;
+use crate::cli::exit::Exit;
 use crate::cli::text::{counted, ranges};
 use crate::cli::times::Times;
 use crate::cli::ui::Ui;
 use crate::format::layout::{CHECKPOINTS, STORE_FILE};
 use crate::store::prune::DEFAULT_GRACE;
 use crate::store::prune::trace::{TraceFate, pruned as pruned_checkpoints, trace};
-use crate::store::{Committed, Store};
+use crate::store::{Committed, Store, StoreError};
 use crate::values::id::Sequence;
 use crate::values::units::{self, Age};
 
@@ -82,6 +83,29 @@ impl Target {
         let store = Store::open_at(&self.store, replicas)?;
         ui.opened(&store);
         Ok(store)
+    }
+
+    /// Calls `read` with the number of the named checkpoint, see [`Target::sequence`].
+    ///
+    /// A checkpoint may be pruned while it is read. If it was not named by its number, the one that its name means now
+    /// is read instead.
+    pub fn read<T>(
+        &self,
+        store: &Store,
+        now: &Zoned,
+        mut read: impl FnMut(Sequence) -> Result<T, CliError>,
+    ) -> Result<T, CliError> {
+        let mut sequence = self.sequence(store, now)?;
+        loop {
+            let error = match read(sequence) {
+                Err(error) if error.exit == Exit::NotFound => error,
+                done => return done,
+            };
+            match self.sequence(store, now)? {
+                found if found == sequence => return Err(error),
+                found => sequence = found,
+            }
+        }
     }
 
     /// Returns the number of the named checkpoint, or of the latest one if only the store is named.
@@ -159,7 +183,11 @@ fn parse_time(text: &str, now: &Zoned) -> Result<Timestamp, CliError> {
 /// It searches from the newest number backward, because times need not ascend: a clock may have been set back.
 fn last_not_after(store: &Store, sequences: &[Sequence], time: Timestamp) -> Result<Option<Committed>, CliError> {
     for sequence in sequences.iter().rev() {
-        let committed = store.manifest(*sequence)?;
+        let committed = match store.manifest(*sequence) {
+            // Pruned since it was listed.
+            Err(StoreError::NoCheckpoint { .. }) => continue,
+            read => read?,
+        };
         if is_not_after(committed.manifest.created, time) {
             return Ok(Some(committed));
         }

@@ -36,6 +36,7 @@ mod signals;
 mod soak;
 mod store;
 mod summary;
+mod types;
 mod windows;
 
 /// How long a test waits for something that must happen soon.
