@@ -182,6 +182,9 @@ fn resource_hint(error: &io::Error) -> Option<&'static str> {
         io::ErrorKind::StaleNetworkFileHandle => Some(GONE),
         _ => match Errno::from_io_error(error) {
             Some(Errno::MFILE | Errno::NFILE) => Some("raise the limit on open files (`ulimit -n`)"),
+            Some(Errno::NOSYS | Errno::NOTSUP | Errno::NOLCK) => {
+                Some("use a file system that supports this; a store needs locks (`flock`) and renames")
+            }
             Some(Errno::IO) => Some(
                 "the disk or its connection is failing (see `dmesg`); check the checkpoints with `ckpt verify STORE`",
             ),

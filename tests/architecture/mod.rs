@@ -35,7 +35,7 @@ const ROOMS: &[&[&str]] = &[
     &["state"],
     &["process"],
     &["output"],
-    &["error", "lineage", "messages", "observer", "options"],
+    &["error", "lineage", "messages", "observer", "options", "resumable"],
     &["resume"],
     &["checkpoint"],
     &["pipeline"],

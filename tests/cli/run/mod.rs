@@ -36,6 +36,7 @@ mod signals;
 mod soak;
 mod store;
 mod summary;
+mod types;
 mod values;
 mod windows;
 
