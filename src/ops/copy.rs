@@ -299,14 +299,19 @@ pub fn apply(
         plan.existing.as_ref().map_or(Ok(()), Store::flush_checkpoints).map_err(failed)?;
         return Ok(copied);
     }
-    let target = match &plan.existing {
+    let mut target = match &plan.existing {
         Some(store) => store.clone(),
         None => Store::create(vec![Arc::clone(&plan.target)], source.file.clone()).map_err(failed)?,
     };
+    target.patience = source.patience;
     let _lock = target.lock(holder).map_err(failed)?;
     // The copy relies on existing objects: they must not be pruned before the checkpoints that need them are
     // committed.
     let _prune_lock = target.lock_prune(holder).map_err(failed)?;
+    // A run may have committed to the target since the plan was made.
+    let is_copy = |(&sequence, step)| matches!(step, &Step::Copy { .. }).then_some(sequence);
+    let sequences: Vec<Sequence> = plan.steps.iter().filter_map(is_copy).collect();
+    check_undivided(source, Some(&target), &sequences)?;
     let mut there = still_there(&target, &plan.there).map_err(failed)?;
     for (&sequence, step) in &plan.steps {
         let Step::Copy { committed, .. } = step else { continue };

@@ -119,6 +119,9 @@ codes! {
     CountWrong "count-wrong" Damage "go back to an intact checkpoint, and report it: the writer was at fault, not the disk";
     /// The number of keys in the state differs from what the manifest says.
     TotalsWrong "totals-wrong" Damage "go back to an intact checkpoint, and report it: the writer was at fault, not the disk";
+    /// The state is intact, but a run refuses to resume from it: the job definition is unusable or contradicts the
+    /// manifest.
+    NotResumable "not-resumable" Damage "`ckpt run --latest-good` resumes from an older checkpoint; `ckpt restore --to` still writes the state of this one; report it: the writer was at fault, not the disk";
     /// A pin was modified; it still keeps its checkpoint.
     PinDamaged "pin-damaged" Note "`ckpt verify --repair` if there is a replica; otherwise pin the checkpoint again, with the reason";
     /// A replica lacks a pin that another one has; the pin counts.

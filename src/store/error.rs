@@ -97,6 +97,13 @@ impl StoreError {
         }
     }
 
+    /// Tells whether the system refused, and not for lack of space: the place is unmounted, read-only, broken or not for
+    /// this user.
+    pub fn is_refusal(&self) -> bool {
+        use StorageError::{Gone, Io};
+        matches!(self, StoreError::Storage(Io { .. } | Gone { .. })) && !self.is_full()
+    }
+
     /// Tells whether the error is that the disk is full.
     pub fn is_full(&self) -> bool {
         matches!(self, StoreError::Storage(error) if error.is_full())

@@ -8,7 +8,7 @@ use ckpt::format::segment::SegmentWriter;
 use serde::Deserialize;
 
 use crate::support::Env;
-use crate::support::store_builder::{StoreBuilder, three_checkpoints, values};
+use crate::support::store_builder::{JOB, StoreBuilder, three_checkpoints, values};
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -527,6 +527,12 @@ fn tables_that_contradict_the_manifest_are_found_without_reading_rows() {
     assert_eq!(code(&|draft| draft.manifest.totals.input_bytes += 1), "positions-wrong");
     assert_eq!(code(&|draft| draft.positions[0].task = Some(1)), "positions-wrong");
     assert_eq!(code(&|draft| draft.job = b"- no\n- map\n".to_vec()), "content-wrong");
+    assert_eq!(code(&|draft| draft.job = b"job: clicks\nkey: user\ntasks: 8\n".to_vec()), "not-resumable");
+    let untyped = JOB.replace(", types: {city: text}", "").into_bytes();
+    assert_eq!(code(&|draft| draft.job.clone_from(&untyped)), "not-resumable");
+    let other = JOB.replace("tasks: 8", "tasks: 9").into_bytes();
+    assert_eq!(code(&|draft| draft.job.clone_from(&other)), "not-resumable");
+    assert_eq!(code(&|draft| draft.manifest.block_bytes += 1), "not-resumable");
 }
 
 #[test]

@@ -230,7 +230,7 @@ impl Store {
         Ok(reading)
     }
 
-    /// Records an event in every replica, durably, before it happens.
+    /// Records an event in every replica that can be written to, durably, before it happens.
     ///
     /// The caller holds the lock of [`Store::lock_prune`]. An event of many checkpoints gets several numbers.
     pub fn record(&self, event: &NewEvent) -> Result<(), StoreError> {
@@ -285,31 +285,32 @@ impl Store {
             bytes: older.events.iter().fold(0, |sum, event| sum.saturating_add(event.bytes)),
         };
         self.write_event(&event)?;
-        for storage in self.storages() {
+        self.on_each(|storage| {
             for old in &older.events {
                 match storage.delete(&layout::event(old.number)) {
                     Err(error) if !error.is_not_found() => return Err(error.into()),
                     _ => {}
                 }
             }
-            storage.sync()?;
-        }
-        Ok(())
+            Ok(storage.sync()?)
+        })
     }
 
     fn write_event(&self, event: &Event) -> Result<(), StoreError> {
         let text = Sealed::write(event);
-        for storage in self.storages() {
+        self.on_each(|storage| {
             storage.create(&layout::event(event.number), text.as_bytes())?;
-            storage.sync()?;
-        }
-        Ok(())
+            Ok(storage.sync()?)
+        })
     }
 
     fn last_event(&self) -> Result<u64, StoreError> {
         let mut last = 0;
-        for storage in self.storages() {
-            last = last.max(numbers(storage)?.into_iter().max().unwrap_or(0));
+        for index in self.reading_order() {
+            match numbers(self.replicas[index].storage().as_ref()) {
+                Ok(numbers) => last = last.max(numbers.into_iter().max().unwrap_or(0)),
+                Err(error) => self.lose_unless_last(index, error.into())?,
+            }
         }
         Ok(last)
     }

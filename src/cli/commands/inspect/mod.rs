@@ -1,6 +1,6 @@
 //! `ckpt inspect`: shows what a checkpoint is and holds.
 
-use crate::cli::args::{TARGET_HELP, TargetArg, check_task};
+use crate::cli::args::{TARGET_HELP, TargetArg, check_task, most};
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::cli::progress::Unit;
@@ -80,7 +80,7 @@ pub struct Args {
 
 impl Args {
     fn limit(&self) -> Option<usize> {
-        (self.limit > 0).then_some(self.limit)
+        most(Some(self.limit))
     }
 }
 
