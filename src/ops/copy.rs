@@ -13,6 +13,7 @@ use crate::format::manifest::ObjectRef;
 use crate::ops::read::{ReadError, Snapshot};
 use crate::storage::{Storage, StorageError, TEMPORARY_PREFIX};
 use crate::store::records::history::{EventKind, NewEvent};
+use crate::store::records::pins::Pin;
 use crate::store::{Committed, Replica, Store, StoreError, forks};
 use crate::values::digest::Digest;
 use crate::values::id::Sequence;
@@ -87,6 +88,8 @@ pub struct CopyPlan {
     pub existing: Option<Store>,
     /// What is done with each checkpoint, ascending.
     pub steps: BTreeMap<Sequence, Step>,
+    /// The pins of these checkpoints that the target does not have, ascending.
+    pub pins: Vec<Pin>,
     /// The needed objects that committed checkpoints in the target have already.
     there: HashSet<ObjectName>,
 }
@@ -112,6 +115,10 @@ pub struct Copied {
     pub objects: u64,
     /// The total size of these objects.
     pub bytes: u64,
+    /// Checkpoints that were pruned in the source meanwhile, ascending.
+    pub pruned: Vec<Sequence>,
+    /// The checkpoints that were pinned, ascending.
+    pub pins: Vec<Sequence>,
     /// Checkpoints that were left out because they are damaged, ascending.
     pub unreadable: BTreeMap<Sequence, ReadError>,
 }
@@ -139,12 +146,14 @@ pub fn plan(source: &Store, sequences: &[Sequence], target: Arc<dyn Storage>) ->
             Some(store) => compare(source, store, sequence).map(Looked::Done),
             None => match Snapshot::open(source, sequence) {
                 Ok(snapshot) => Ok(Looked::Needed(snapshot.objects(), Box::new(snapshot.committed))),
+                Err(_) if is_pruned(source, sequence) => Ok(Looked::Pruned),
                 Err(error) => left_out(error).map(Looked::Done),
             },
         });
         for (&sequence, looked) in batch.iter().zip(looked) {
             match looked? {
                 Looked::Done(step) => drop(steps.insert(sequence, step)),
+                Looked::Pruned => {}
                 Looked::Needed(objects, committed) => needed.push((*committed, objects)),
             }
         }
@@ -163,12 +172,32 @@ pub fn plan(source: &Store, sequences: &[Sequence], target: Arc<dyn Storage>) ->
         let sequence = committed.manifest.sequence;
         steps.insert(sequence, Step::Copy { committed: Box::new(committed), missing_objects, missing_bytes });
     }
-    Ok(CopyPlan { target, existing, steps, there })
+    let pins = missing_pins(source, existing.as_ref(), &steps)?;
+    Ok(CopyPlan { target, existing, steps, pins, there })
+}
+
+/// Returns the pins of the source that a copy should have and does not.
+fn missing_pins(
+    source: &Store,
+    existing: Option<&Store>,
+    steps: &BTreeMap<Sequence, Step>,
+) -> Result<Vec<Pin>, CopyError> {
+    let failed = |store: &Store, error| CopyError::Target { place: store.place(), source: Box::new(error) };
+    let known = match existing {
+        None => BTreeMap::new(),
+        Some(store) => store.pins().map_err(|error| failed(store, error))?,
+    };
+    let mut pins = source.pins().map_err(|error| CopyError::Source(error.into()))?;
+    let is_there = |sequence: &Sequence| matches!(steps.get(sequence), Some(Step::Copy { .. } | Step::Present));
+    pins.retain(|sequence, _| is_there(sequence) && !known.contains_key(sequence));
+    Ok(pins.into_values().collect())
 }
 
 /// What is known about one checkpoint.
 enum Looked {
     Done(Step),
+    /// It was pruned in the source after it had been listed.
+    Pruned,
     Needed(Vec<ObjectRef>, Box<Committed>),
 }
 
@@ -231,6 +260,11 @@ fn compare(source: &Store, target: &Store, sequence: Sequence) -> Result<Step, C
     }
 }
 
+/// Tells whether the source no longer has a checkpoint that it had.
+fn is_pruned(source: &Store, sequence: Sequence) -> bool {
+    source.sequences().is_ok_and(|existing| existing.binary_search(&sequence).is_err())
+}
+
 /// Leaves out a checkpoint that is damaged in the source. One that could not be read stops the copy.
 fn left_out(error: ReadError) -> Result<Step, CopyError> {
     if error.is_inconclusive() { Err(CopyError::Source(error)) } else { Ok(Step::Unreadable(error)) }
@@ -285,7 +319,7 @@ pub fn apply(
     let failed = |error: StoreError| CopyError::Target { place: plan.target.place(), source: Box::new(error) };
     progress.start(plan.totals().2);
     let mut copied = Copied::default();
-    if plan.totals().0 == 0 {
+    if plan.totals().0 == 0 && plan.pins.is_empty() {
         // A copy that was killed at its very end may have left names that are not flushed.
         plan.existing.as_ref().map_or(Ok(()), Store::flush_checkpoints).map_err(failed)?;
         return Ok(copied);
@@ -313,6 +347,7 @@ pub fn apply(
                 copied.objects += objects;
                 copied.bytes += bytes;
             }
+            Err(Failure::Read(_)) if is_pruned(source, sequence) => copied.pruned.push(sequence),
             Err(Failure::Read(error)) if error.is_inconclusive() => return Err(CopyError::Source(error)),
             Err(Failure::Read(error)) => drop(copied.unreadable.insert(sequence, error)),
             Err(Failure::Write(error)) => return Err(failed(error)),
@@ -322,6 +357,13 @@ pub fn apply(
                     copied.unreadable.insert(sequence, error);
                 }
             }
+        }
+    }
+    for pin in &plan.pins {
+        let existing = target.sequences().map_err(failed)?;
+        if existing.binary_search(&pin.sequence).is_ok() {
+            target.pin(pin.sequence, pin.reason.as_deref(), pin.created.unwrap_or(now)).map_err(failed)?;
+            copied.pins.push(pin.sequence);
         }
     }
     Ok(copied)

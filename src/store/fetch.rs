@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use bytes::Bytes;
 
+use crate::format::index;
 use crate::format::manifest::ObjectRef;
 use crate::store::error::StoreError;
 use crate::store::health::StoreNote;
@@ -12,6 +13,7 @@ use crate::store::root::Committed;
 use crate::store::store::Store;
 use crate::values::error_chain::in_one_line;
 use crate::values::id::Sequence;
+use crate::values::parallel;
 
 impl Store {
     /// Returns the numbers of the committed checkpoints, ascending. Anything but a checkpoint directory is skipped.
@@ -73,6 +75,17 @@ impl Store {
     /// that size. Memory is bounded by the actual size of the file, whatever size is promised.
     pub fn object(&self, object: ObjectRef) -> Result<Bytes, StoreError> {
         self.first_good(&self.reading_order(), |replica| replica.object(object))
+    }
+
+    /// Fails if an object of a checkpoint is missing or has another size. Reads the index, and no other object.
+    pub fn check_present(&self, committed: &Committed) -> Result<(), StoreError> {
+        let table = committed.manifest.tables.index;
+        let rows =
+            index::decode(self.object(table)?).map_err(|source| StoreError::Index { object: table.object, source })?;
+        let objects = committed.manifest.objects(&rows);
+        let order = self.reading_order();
+        let checked = parallel::map(&objects, |&object| self.first_good(&order, |replica| replica.check_size(object)));
+        checked.into_iter().collect()
     }
 
     /// Asks `replicas` one after another, and notes which could not answer. If none has a good answer, returns the

@@ -25,6 +25,7 @@ struct View {
     store: String,
     to: String,
     created: bool,
+    pins: Vec<u64>,
     checkpoints: Vec<Checkpoint>,
     objects: u64,
     bytes: u64,

@@ -14,6 +14,7 @@ pub mod document;
 pub mod failing;
 pub mod interleaved;
 pub mod random;
+pub mod refusing;
 pub mod repository;
 pub mod simulated;
 pub mod store_builder;

@@ -124,5 +124,6 @@ pub fn run(args: &Args, ui: &mut Ui) -> Result<Exit, CliError> {
 
 fn open(target: &TargetArg, ui: &Ui) -> Result<Side, CliError> {
     let (store, sequence) = target.checkpoint(ui)?;
+    ui.warn_of_forks(&store);
     Ok(Side::open(store, sequence)?)
 }

@@ -87,6 +87,7 @@ impl Args {
 /// Prints the requested part of the checkpoint.
 pub fn run(args: &Args, ui: &mut Ui) -> Result<Exit, CliError> {
     let (store, sequence) = args.target.checkpoint(ui)?;
+    ui.warn_of_forks(&store);
     let head = Head::new(&store, sequence);
     if args.state {
         return show_state(args, head, &store, sequence, ui);

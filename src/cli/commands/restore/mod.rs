@@ -107,6 +107,7 @@ fn parse_seek(text: &str) -> Result<(String, SeekTo), String> {
 pub fn run(args: &Args, ui: &mut Ui) -> Result<Exit, CliError> {
     if let Some(directory) = &args.to {
         let (store, sequence) = args.target.checkpoint(ui)?;
+        ui.warn_of_forks(&store);
         let plan = plan_export(&store, sequence, directory, args.format.into())?;
         export::export(args.dry_run, &store, &plan, ui)?;
         return Ok(Exit::Clean);
