@@ -79,11 +79,16 @@ impl Store {
 
     /// Fails if an object of a checkpoint is missing or has another size. Reads the index, and no other object.
     pub fn check_present(&self, committed: &Committed) -> Result<(), StoreError> {
+        // A replica that does not have the checkpoint yet is behind, not damaged.
+        let has_it = |index: &usize| {
+            let listed = self.replicas[*index].sequences();
+            listed.is_ok_and(|listed| listed.binary_search(&committed.manifest.sequence).is_ok())
+        };
+        let order: Vec<usize> = self.reading_order().into_iter().filter(has_it).collect();
         let table = committed.manifest.tables.index;
-        let rows =
-            index::decode(self.object(table)?).map_err(|source| StoreError::Index { object: table.object, source })?;
+        let bytes = self.first_good(&order, |replica| replica.object(table))?;
+        let rows = index::decode(bytes).map_err(|source| StoreError::Index { object: table.object, source })?;
         let objects = committed.manifest.objects(&rows);
-        let order = self.reading_order();
         let checked = parallel::map(&objects, |&object| self.first_good(&order, |replica| replica.check_size(object)));
         checked.into_iter().collect()
     }
