@@ -22,6 +22,7 @@ use ckpt::ops::restore::{apply_rollback, plan_rollback};
 use ckpt::ops::verify::{Depth, verify};
 use ckpt::ops::{copy, repair};
 use ckpt::runner::options::Control;
+use ckpt::runner::process::processor::Processors;
 use ckpt::storage::Storage;
 use ckpt::store::Store;
 use ckpt::store::prune::policy::Policy;
@@ -38,6 +39,7 @@ use proptest::test_runner::{Config, RngAlgorithm, TestError, TestRng, TestRunner
 use crate::crash::runs::run_job;
 use crate::crash::{Aftermath, published, rows};
 use crate::support::Env;
+use crate::support::in_process::resume_from_each;
 use crate::support::random::{Random, seed, variable};
 use crate::support::simulated::{Disk, Fault, Moment, Process, Survival};
 
@@ -334,6 +336,21 @@ impl World {
         assert!(self.reports().iter().all(|intact| *intact), "the store is not intact after a repair");
     }
 
+    /// Checks that a run resumes from each checkpoint, and ends with the state of a run that began there.
+    fn resume_from_each(&self) {
+        let Some(store) = self.store() else { return };
+        let elsewhere = Env::in_memory();
+        std::os::unix::fs::symlink(self.env.path("data"), elsewhere.path("data")).expect("linked");
+        let text = JOB.replace(", replicas: [b]", "").replace("output: {files: out, emit: changes}\n", "");
+        let all: BTreeMap<String, u64> =
+            self.model.inputs.iter().map(|(name, records)| (name.clone(), records.len() as u64)).collect();
+        resume_from_each(&store, elsewhere.dir(), &text, &Processors::default(), |sequence, end| {
+            let latest = end.latest().expect("read").expect("a checkpoint");
+            let expected = self.model.at(&self.model.checkpoints[&sequence.0], &all);
+            assert_eq!(read(end, latest.manifest.sequence), expected, "resumed from checkpoint {}", sequence.0);
+        });
+    }
+
     fn damage(&mut self, place: usize, file: u16, delete: bool) {
         let listed = |disk: &Disk| {
             let names: BTreeSet<String> =
@@ -542,6 +559,7 @@ fn tell(story: &Story) {
     world.step(Step::Repair);
     world.step(Step::Run { files: 1 });
     world.step(Step::Verify);
+    world.resume_from_each();
 }
 
 #[test]
