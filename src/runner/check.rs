@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::format::manifest::Manifest;
 use crate::format::positions::{self, PositionRow};
 use crate::input;
-use crate::input::record::Filter;
+use crate::input::record::{Filter, FilterError};
 use crate::input::{BlockReader, Compression, FollowReader, InputError, Partition, Position};
 use crate::job;
 use crate::job::definition;
@@ -37,6 +37,8 @@ pub struct Report {
     pub inputs: Vec<InputReport>,
     /// The reasons why a run could not start.
     pub problems: Vec<String>,
+    /// What is wrong with `where:`, which would keep a run from starting too.
+    pub filter: Option<FilterError>,
 }
 
 /// What a run would find of an input file.
@@ -83,7 +85,7 @@ impl InputState {
 impl Report {
     /// Returns whether a run would start.
     pub fn would_run(&self) -> bool {
-        self.problems.is_empty()
+        self.problems.is_empty() && self.filter.is_none()
     }
 
     /// Returns the number of files that are still to be read, and the minimum number of bytes.
@@ -111,10 +113,11 @@ pub fn check(job: &JobSpec) -> Result<Report, RunError> {
         differences: Vec::new(),
         inputs: Vec::new(),
         problems: Vec::new(),
+        filter: None,
     };
     let output = OutputPlan::new(job);
     if let Some(expression) = &job.filter {
-        report.problems.extend(Filter::new(expression).err().map(|reason| format!("`where`: {reason}")));
+        report.filter = Filter::new(expression).err();
     }
     report.problems.extend(check_paths(job, output.as_ref()).err().map(|error| in_one_line(&error)));
     let mut start = Vec::new();

@@ -13,6 +13,6 @@ mod sample;
 pub use bad_record::BadRecord;
 pub use extractor::{Extractor, RecordPlace};
 pub use field::Field;
-pub use filter::Filter;
+pub use filter::{Filter, FilterError};
 pub use header::Header;
 pub use sample::sample;

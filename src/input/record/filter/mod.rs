@@ -5,16 +5,18 @@ use std::sync::Arc;
 
 use cel::common::ast::{EntryExpr, Expr, IdedExpr};
 use cel::common::types::{CelBool, STRING_TYPE};
-use cel::{Context, Env, ExecutionError, ParseErrors, Value};
+use cel::{Context, Env, ExecutionError, Value};
 
 use crate::input::record::bad_record::{BadRecord, in_one_line};
 use crate::input::record::field::Field;
+pub use crate::input::record::filter::error::FilterError;
 use crate::input::record::filter::field_names::FieldNames;
 use crate::input::record::filter::pattern::{Pattern, matches, pattern_type};
 use crate::input::record::filter::values::{Values, value_of};
 use crate::job::field::FieldPath;
 use crate::values::catch_panic::catch_panic;
 
+mod error;
 mod field_names;
 mod pattern;
 mod values;
@@ -50,10 +52,10 @@ impl fmt::Debug for Filter {
 }
 
 impl Filter {
-    /// Compiles `expression`. The error is a message with the column.
-    pub fn new(expression: &str) -> Result<Filter, String> {
+    /// Compiles `expression`.
+    pub fn new(expression: &str) -> Result<Filter, FilterError> {
         if expression.len() > EXPRESSION_BYTES {
-            return Err(format!("the expression is longer than {EXPRESSION_BYTES} bytes"));
+            return Err(FilterError::whole(format!("the expression is longer than {EXPRESSION_BYTES} bytes")));
         }
         // The parser recurses as deep as the expression is nested, before the depth can be checked.
         let compile = || catch_panic(|| Filter::compile(expression));
@@ -61,21 +63,23 @@ impl Filter {
             let thread = std::thread::Builder::new().stack_size(PARSER_STACK_BYTES).spawn_scoped(scope, compile);
             match thread.map(|thread| thread.join()) {
                 Ok(Ok(Ok(result))) => result,
-                Ok(Ok(Err(_)) | Err(_)) => Err("the expression cannot be parsed".to_owned()),
-                Err(error) => Err(format!("cannot start a thread to parse the expression: {error}")),
+                Ok(Ok(Err(_)) | Err(_)) => Err(FilterError::whole("the expression cannot be parsed")),
+                Err(error) => {
+                    Err(FilterError::whole(format!("cannot start a thread to parse the expression: {error}")))
+                }
             }
         })
     }
 
-    fn compile(expression: &str) -> Result<Filter, String> {
+    fn compile(expression: &str) -> Result<Filter, FilterError> {
         let mut environment = Env::stdlib().with_optional_support(false);
         environment
             .add_member_overload("matches", "string_matches_pattern", STRING_TYPE, vec![pattern_type()], matches)
             .expect("no other overload takes a pattern");
-        let program = environment.compile(expression).map_err(|errors| explain(&errors))?;
+        let program = environment.compile(expression).map_err(|errors| FilterError::of_parser(&errors))?;
         let mut rewritten = program.expression().clone();
         if is_deeper(&rewritten, DEPTH_LIMIT) {
-            return Err(format!("the expression is nested more than {DEPTH_LIMIT} deep"));
+            return Err(FilterError::whole(format!("the expression is nested more than {DEPTH_LIMIT} deep")));
         }
         let mut names = FieldNames { source: program.source_info(), fields: vec![], patterns: vec![], scope: vec![] };
         names.rewrite(&mut rewritten, false)?;
@@ -139,16 +143,6 @@ fn in_words(error: &ExecutionError) -> String {
         ExecutionError::Overflow(..) => "a number is too large".to_owned(),
         ExecutionError::DivisionByZero(_) | ExecutionError::RemainderByZero(_) => "division by zero".to_owned(),
         other => other.to_string(),
-    }
-}
-
-/// Describes the first error and where it is.
-fn explain(errors: &ParseErrors) -> String {
-    let Some(error) = errors.errors.first() else { return "not an expression".to_owned() };
-    let what = in_one_line(error.msg.lines().next().unwrap_or_default());
-    match error.pos {
-        (line @ 2.., column) => format!("line {line}, column {}: {what}", column.max(1)),
-        (_, column) => format!("column {}: {what}", column.max(1)),
     }
 }
 
