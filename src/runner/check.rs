@@ -9,7 +9,7 @@ use crate::format::layout;
 use crate::format::manifest::Manifest;
 use crate::format::positions::{self, PositionRow};
 use crate::input;
-use crate::input::record::Filter;
+use crate::input::record::{Filter, FilterError};
 use crate::input::{BlockReader, Compression, FollowReader, InputError, Partition, Position};
 use crate::job;
 use crate::job::definition;
@@ -40,6 +40,8 @@ pub struct Report {
     pub problems: Vec<String>,
     /// What a run would report about the store and its replicas.
     pub notes: Vec<StoreNote>,
+    /// What is wrong with `where:`, which would keep a run from starting too.
+    pub filter: Option<FilterError>,
 }
 
 /// What a run would find of an input file.
@@ -86,7 +88,7 @@ impl InputState {
 impl Report {
     /// Returns whether a run would start.
     pub fn would_run(&self) -> bool {
-        self.problems.is_empty()
+        self.problems.is_empty() && self.filter.is_none()
     }
 
     /// Returns the number of files that are still to be read, and the minimum number of bytes.
@@ -115,10 +117,11 @@ pub fn check(job: &JobSpec) -> Result<Report, RunError> {
         inputs: Vec::new(),
         problems: Vec::new(),
         notes: Vec::new(),
+        filter: None,
     };
     let output = OutputPlan::new(job);
     if let Some(expression) = &job.filter {
-        report.problems.extend(Filter::new(expression).err().map(|reason| format!("`where`: {reason}")));
+        report.filter = Filter::new(expression).err();
     }
     report.problems.extend(check_paths(job, output.as_ref()).err().map(|error| in_one_line(&error)));
     let mut start = Vec::new();
