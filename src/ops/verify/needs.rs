@@ -158,6 +158,7 @@ impl Body {
         let path = layout::sums(sequence);
         let bytes = match storage.get(&path, MAX_SUMS_BYTES) {
             Ok(bytes) => bytes,
+            Err(error) if self.findings.is_refusal(&error) => return,
             Err(error) => {
                 let found = if error.is_not_found() { "nothing".to_owned() } else { in_one_line(&error) };
                 return self.findings.add(FindingCode::SumsMissing, &path, "a checksum list", found, [sequence]);
@@ -196,11 +197,13 @@ impl Body {
     ) -> Option<Vec<IndexRow>> {
         let tables = manifest.tables;
         let findings = &mut self.findings;
+        let mut read = |table: ObjectRef| store.object(table).inspect_err(|error| findings.note_refusal(error)).ok();
+        let (index_bytes, positions_bytes) = (read(tables.index), read(tables.positions));
         let mut wrong = |code, object: ObjectRef, expected: &str, found: String| {
             findings.add(code, object.object, expected, found, [sequence]);
         };
         let mut index = None;
-        if let Ok(bytes) = store.object(tables.index) {
+        if let Some(bytes) = index_bytes {
             match index::decode(bytes) {
                 Ok(rows) => {
                     let problems = index_problems(manifest, &rows).into_iter().chain(cut_problems(manifest, &rows));
@@ -212,7 +215,7 @@ impl Body {
                 Err(error) => wrong(FindingCode::ContentWrong, tables.index, "an index", in_one_line(&error)),
             }
         }
-        if let Ok(bytes) = store.object(tables.positions) {
+        if let Some(bytes) = positions_bytes {
             match positions::decode(bytes) {
                 Ok(rows) => {
                     for problem in positions_problems(manifest, &rows).into_iter().take(MAX_ALIKE) {
@@ -234,7 +237,8 @@ impl Body {
         let object = manifest.tables.job.object;
         let known = lock(&jobs.0).get(&object).cloned();
         let job = known.or_else(|| {
-            let job = store.object(manifest.tables.job).ok().map(|bytes| read_job(&bytes, sequence))?;
+            let read = store.object(manifest.tables.job).inspect_err(|error| self.findings.note_refusal(error));
+            let job = read_job(&read.ok()?, sequence);
             lock(&jobs.0).insert(object, job.clone());
             Some(job)
         });

@@ -226,8 +226,7 @@ fn report_begin(store: Option<&Store>, last: Option<&Manifest>, observer: &dyn O
             store: store.unwrap_or_default(),
             sequence: last.sequence,
             created: last.created,
-            records: last.totals.records,
-            keys: last.totals.keys,
+            totals: last.totals,
         },
     });
 }
