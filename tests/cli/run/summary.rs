@@ -22,6 +22,7 @@ struct Summary {
     skipped_in_all: u64,
     late: u64,
     late_in_all: u64,
+    early: u64,
     input_bytes: u64,
     keys: u64,
     checkpoints: u64,

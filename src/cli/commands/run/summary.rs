@@ -94,7 +94,7 @@ pub(super) fn warn(summary: &Summary, ui: &Ui) -> Exit {
         ui.warn(format!("{} {verb} {done}{total}", text::counted(number, noun)));
         exit = Exit::Incomplete;
     }
-    if summary.ended && summary.early > 0 {
+    if summary.early > 0 {
         let records = text::counted(summary.early, "record");
         ui.warn(format!("{records} too far ahead of the others did not move the watermark (see `ahead`)"));
         exit = Exit::Incomplete;
