@@ -15,12 +15,12 @@ use crate::job::{Difference, Effect, JobSpec};
 use crate::runner::error::{ResumeError, RunError};
 use crate::runner::output::plan::OutputPlan;
 use crate::runner::pipeline::field_types::with_types;
-use crate::runner::pipeline::prepare::check_paths;
+use crate::runner::pipeline::paths::check_paths;
 use crate::runner::resumable::fits;
 use crate::runner::resume::recover::recover;
 use crate::runner::resume::undecided::take_undecided;
-use crate::storage::Storage;
 use crate::storage::local::LocalStorage;
+use crate::storage::{Storage, StorageError};
 use crate::store::{Committed, Store, StoreError};
 use crate::values::error_chain::in_one_line;
 
@@ -145,6 +145,8 @@ fn check_store(job: &JobSpec, output: Option<&OutputPlan>, report: &mut Report) 
             report.problems.extend(published.map(missing));
             return Ok(Vec::new());
         }
+        // One of the problems says so.
+        Err(StoreError::Storage(StorageError::NotADirectory { .. })) if !report.would_run() => return Ok(Vec::new()),
         opened => opened?,
     };
     if store.file.job != job.job {
