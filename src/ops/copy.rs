@@ -13,6 +13,7 @@ use crate::format::manifest::ObjectRef;
 use crate::ops::read::{ReadError, Snapshot};
 use crate::storage::{Storage, StorageError, TEMPORARY_PREFIX};
 use crate::store::records::history::{EventKind, NewEvent};
+use crate::store::records::pins::Pin;
 use crate::store::{Committed, Replica, Store, StoreError, forks};
 use crate::values::digest::Digest;
 use crate::values::id::Sequence;
@@ -87,6 +88,8 @@ pub struct CopyPlan {
     pub existing: Option<Store>,
     /// What is done with each checkpoint, ascending.
     pub steps: BTreeMap<Sequence, Step>,
+    /// The pins of these checkpoints that the target does not have, ascending.
+    pub pins: Vec<Pin>,
     /// The needed objects that committed checkpoints in the target have already.
     there: HashSet<ObjectName>,
 }
@@ -112,6 +115,8 @@ pub struct Copied {
     pub objects: u64,
     /// The total size of these objects.
     pub bytes: u64,
+    /// The checkpoints that were pinned, ascending.
+    pub pins: Vec<Sequence>,
     /// Checkpoints that were left out because they are damaged, ascending.
     pub unreadable: BTreeMap<Sequence, ReadError>,
     /// Checkpoints that were pruned in the source before they were copied, ascending.
@@ -166,7 +171,25 @@ pub fn plan(source: &Store, sequences: &[Sequence], target: Arc<dyn Storage>) ->
         let sequence = committed.manifest.sequence;
         steps.insert(sequence, Step::Copy { committed: Box::new(committed), missing_objects, missing_bytes });
     }
-    Ok(CopyPlan { target, existing, steps, there })
+    let pins = missing_pins(source, existing.as_ref(), &steps)?;
+    Ok(CopyPlan { target, existing, steps, pins, there })
+}
+
+/// Returns the pins of the source that a copy should have and does not.
+fn missing_pins(
+    source: &Store,
+    existing: Option<&Store>,
+    steps: &BTreeMap<Sequence, Step>,
+) -> Result<Vec<Pin>, CopyError> {
+    let failed = |store: &Store, error| CopyError::Target { place: store.place(), source: Box::new(error) };
+    let known = match existing {
+        None => BTreeMap::new(),
+        Some(store) => store.pins().map_err(|error| failed(store, error))?,
+    };
+    let mut pins = source.pins().map_err(|error| CopyError::Source(error.into()))?;
+    let is_there = |sequence: &Sequence| matches!(steps.get(sequence), Some(Step::Copy { .. } | Step::Present));
+    pins.retain(|sequence, _| is_there(sequence) && !known.contains_key(sequence));
+    Ok(pins.into_values().collect())
 }
 
 /// What is known about one checkpoint.
@@ -294,7 +317,7 @@ pub fn apply(
     let failed = |error: StoreError| CopyError::Target { place: plan.target.place(), source: Box::new(error) };
     progress.start(plan.totals().2);
     let mut copied = Copied::default();
-    if plan.totals().0 == 0 {
+    if plan.totals().0 == 0 && plan.pins.is_empty() {
         // A copy that was killed at its very end may have left names that are not flushed.
         plan.existing.as_ref().map_or(Ok(()), Store::flush_checkpoints).map_err(failed)?;
         return Ok(copied);
@@ -332,6 +355,13 @@ pub fn apply(
                     copied.unreadable.insert(sequence, error);
                 }
             }
+        }
+    }
+    for pin in &plan.pins {
+        let existing = target.sequences().map_err(failed)?;
+        if existing.binary_search(&pin.sequence).is_ok() {
+            target.pin(pin.sequence, pin.reason.as_deref(), pin.created.unwrap_or(now)).map_err(failed)?;
+            copied.pins.push(pin.sequence);
         }
     }
     Ok(copied)

@@ -26,7 +26,8 @@ use crate::values::units::Bytes;
 /// created if it does not exist. It becomes a full store of the same job, and all
 /// commands work with it. Only missing objects and checkpoints are written. If it
 /// already has a checkpoint with the same number, the two must be identical.
-/// Every byte is verified while it is copied.
+/// Every byte is verified while it is copied. Pins of these checkpoints are
+/// copied too; removing one later does not remove its copy.
 ///
 /// If a copy is interrupted, run it again: it continues where it stopped. A
 /// damaged checkpoint is skipped with a warning, and the exit code is then 3.
@@ -156,6 +157,10 @@ fn show(plan: &CopyPlan, copied: Option<&Copied>, ui: &mut Ui) -> Result<(), Cli
         counted(objects, "object"),
         Bytes(bytes)
     ))?;
+    let pins = copied.map_or(plan.pins.len(), |copied| copied.pins.len()) as u64;
+    if pins > 0 {
+        ui.note(format!("{verb} {}", counted(pins, "pin")));
+    }
     if present > 0 {
         ui.note(format!("{} already there", counted(present, "checkpoint")));
     }
@@ -190,6 +195,8 @@ struct CopyView {
     /// Whether the other store is new.
     created: bool,
     checkpoints: Vec<CopiedView>,
+    /// Checkpoints that got the pin that they have in the source, or would get it.
+    pins: Vec<u64>,
     /// Objects that were written, or would be.
     objects: u64,
     bytes: u64,
@@ -206,7 +213,9 @@ struct CopiedView {
 impl CopyView {
     fn new(source: &Store, plan: &CopyPlan, copied: Option<&Copied>, unreadable: &[(Sequence, String)]) -> CopyView {
         let (_, objects, bytes) = plan.totals();
-        let checkpoints = plan.steps.iter().map(|(sequence, step)| {
+        let is_pruned = |sequence| copied.is_some_and(|copied| copied.removed.contains(sequence));
+        let steps = plan.steps.iter().filter(|(sequence, _)| !is_pruned(sequence));
+        let checkpoints = steps.map(|(sequence, step)| {
             let error = unreadable.iter().find(|(damaged, _)| damaged == sequence).map(|(_, error)| error.clone());
             let state = match (&error, step) {
                 (Some(_), _) | (None, Step::Unreadable(_)) => "damaged",
@@ -215,11 +224,16 @@ impl CopyView {
             };
             CopiedView { sequence: sequence.0, state, error }
         });
+        let pins: Vec<Sequence> = match copied {
+            None => plan.pins.iter().map(|pin| pin.sequence).collect(),
+            Some(copied) => copied.pins.clone(),
+        };
         CopyView {
             head: DryRunHead::new(source, copied.is_none()),
             to: plan.target.place(),
             created: plan.existing.is_none(),
             checkpoints: checkpoints.collect(),
+            pins: pins.iter().map(|sequence| sequence.0).collect(),
             objects: copied.map_or(objects, |copied| copied.objects),
             bytes: copied.map_or(bytes, |copied| copied.bytes),
         }

@@ -115,7 +115,7 @@ impl CheckedJob {
         let filter = match &job.filter {
             None => None,
             Some(expression) => {
-                let filter = Filter::new(expression).map_err(|reason| JobError::Filter { reason })?;
+                let filter = Filter::new(expression).map_err(JobError::Filter)?;
                 let untyped = matches!(job.input.format, InputFormat::Csv { .. });
                 Some(if untyped { filter.with_numbers_in_text() } else { filter })
             }

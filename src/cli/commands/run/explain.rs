@@ -52,7 +52,9 @@ pub(super) fn explain(error: RunError, args: &JobArgs, text: &[u8]) -> CliError 
     let job = args.job.display();
     match error {
         RunError::Store(error) => error.into(),
-        RunError::Job(JobError::Filter { reason }) => in_job_file("where", None, reason),
+        RunError::Job(JobError::Filter(error)) => {
+            job_error(&JobFileError::about_filter(&text, &args.job, &error), &text, args)
+        }
         RunError::Input(InputError::NothingMatches { ref pattern } | InputError::Glob { ref pattern, .. }) => {
             in_job_file("input.files", Some(pattern), error.to_string())
         }
