@@ -41,8 +41,8 @@ impl Listing {
     }
 }
 
-/// Reads the manifests of the newest `limit` checkpoints, or of all. A damaged one is an item of the listing. From the
-/// newest back to the first good one, also looks for the objects.
+/// Reads the manifests of the newest `limit` checkpoints, or of all. A damaged one is an item of the listing; one that is
+/// pruned meanwhile is not. From the newest back to the first good one, also looks for the objects.
 ///
 /// Fails if the system refuses to read a checkpoint: it may be intact.
 pub fn list(store: &Store, limit: Option<usize>) -> Result<Listing, StoreError> {
@@ -50,9 +50,11 @@ pub fn list(store: &Store, limit: Option<usize>) -> Result<Listing, StoreError> 
     let older = sequences.len().saturating_sub(limit.unwrap_or(usize::MAX));
     let checkpoints = parallel::map(&sequences[older..], |&sequence| match store.manifest(sequence) {
         Err(error) if error.is_inconclusive() => Err(error),
-        read => Ok((sequence, read)),
+        // Pruned since it was listed.
+        Err(StoreError::NoCheckpoint { .. }) => Ok(None),
+        read => Ok(Some((sequence, read))),
     });
-    let checkpoints = checkpoints.into_iter().collect::<Result<Vec<_>, _>>()?;
+    let checkpoints = checkpoints.into_iter().filter_map(Result::transpose).collect::<Result<Vec<_>, _>>()?;
     let (mut last_good, mut incomplete) = (None, Vec::new());
     for committed in checkpoints.iter().rev().filter_map(|(_, read)| read.as_ref().ok()) {
         let sequence = committed.manifest.sequence;
@@ -62,6 +64,7 @@ pub fn list(store: &Store, limit: Option<usize>) -> Result<Listing, StoreError> 
                 break;
             }
             Err(error) if error.is_inconclusive() => return Err(error),
+            Err(StoreError::NoCheckpoint { .. }) => {}
             Err(error) => incomplete.push((sequence, error)),
         }
     }

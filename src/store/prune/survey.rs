@@ -188,6 +188,15 @@ fn read_needs(
     Ok((manifest, committed.sha256, needs))
 }
 
+/// Returns the objects that the checkpoint in `directory` needs, each once.
+pub(super) fn objects_needed(
+    store: &Store,
+    directory: &RelPath,
+    sequence: Sequence,
+) -> Result<Vec<ObjectRef>, StoreError> {
+    needs_of_index(store, &read_whole(store, directory, sequence)?.0.manifest)
+}
+
 /// Reads the two files of a checkpoint from the first replica that has them intact.
 fn read_whole(store: &Store, directory: &RelPath, sequence: Sequence) -> Result<(Committed, Bytes), StoreError> {
     let mut worst: Option<StoreError> = None;
