@@ -13,6 +13,7 @@ mod docs;
 mod format_tables;
 mod fuzz_corpus;
 mod golden;
+mod growth;
 mod hostile;
 mod job_file;
 mod model;

@@ -18,6 +18,8 @@ use jiff::tz::TimeZone;
 use crate::support::simulated::Disk;
 use crate::support::store_builder::StoreBuilder;
 
+mod beside;
+mod paced;
 mod refused;
 
 const DAY: Duration = Duration::from_secs(86_400);

@@ -2,8 +2,9 @@
 
 use std::borrow::Cow;
 
-use crate::cli::color::{BOLD, paint};
-use crate::cli::table::fit::{Cut, Widths, shorten};
+use comfy_table::{Attribute, Cell, CellAlignment, ContentArrangement};
+
+use crate::cli::table::fit::{Cut, GAP, fit, shorten};
 use crate::cli::text::escape;
 
 mod fit;
@@ -85,21 +86,42 @@ impl Table {
         let wants: Vec<usize> = (0..self.columns.len()).map(|at| self.natural_width(at)).collect();
         let shown = self.shown(&wants, look.width);
         let cuts: Vec<(usize, Cut)> = shown.iter().map(|&at| (wants[at], self.columns[at].cut)).collect();
-        let widths = Widths::fit(&cuts, look.width);
-        let mut lines = vec![String::new(); self.rows.len() + 1];
-        for (place, &at) in shown.iter().enumerate() {
-            let column = &self.columns[at];
-            let name = escape(&column.name);
-            let header = shorten(&[&name], widths.limit(place), Cut::End);
-            let cells: Vec<&str> = self.rows.iter().map(|row| row[at].as_str()).collect();
-            let cells = shorten(&cells, widths.limit(place), column.cut);
-            for (line, cell) in lines.iter_mut().zip(header.iter().chain(&cells)) {
-                widths.put(line, place, cell, column.right);
-            }
+        let limits = fit(&cuts, look.width);
+        let columns: Vec<Vec<Cow<'_, str>>> =
+            shown.iter().zip(&limits).map(|(&at, &limit)| self.cells(at, limit)).collect();
+
+        let mut table = comfy_table::Table::new();
+        table.load_style(comfy_table::presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
+        table.style_text_only();
+        if look.color {
+            table.enforce_styling();
+        } else {
+            table.force_no_tty();
         }
-        lines.iter_mut().for_each(|line| line.truncate(line.trim_end_matches(' ').len()));
-        lines[0] = paint(look.color, BOLD, &lines[0]);
+        let names = shown.iter().zip(&limits).map(|(&at, &limit)| self.header(at, limit));
+        table.set_header(names.map(|name| Cell::new(name).add_attribute(Attribute::Bold)));
+        table.add_rows((0..self.rows.len()).map(|row| columns.iter().map(move |cells| placed(&cells[row]))));
+        for (place, &at) in shown.iter().enumerate() {
+            let column = table.column_mut(place).expect("the header has every column");
+            column.set_padding((if place == 0 { 0 } else { GAP }, 0));
+            column.set_cell_alignment(if self.columns[at].right { CellAlignment::Right } else { CellAlignment::Left });
+        }
+        let mut lines: Vec<String> = table.trim_fmt().lines().map(str::to_owned).collect();
+        for (row, line) in lines.iter_mut().skip(1).enumerate() {
+            columns.iter().for_each(|cells| replace_placeholder(line, &cells[row]));
+        }
         lines
+    }
+
+    fn header(&self, at: usize, limit: Option<usize>) -> String {
+        let name = escape(&self.columns[at].name);
+        shorten(&[&name], limit, Cut::End).remove(0).into_owned()
+    }
+
+    /// Returns the cells of a column, cut to `limit`.
+    fn cells(&self, at: usize, limit: Option<usize>) -> Vec<Cow<'_, str>> {
+        let cells: Vec<&str> = self.rows.iter().map(|row| row[at].as_str()).collect();
+        shorten(&cells, limit, self.columns[at].cut)
     }
 
     /// Returns the columns to show: those that fit into `width`, and all that are not optional.
@@ -107,7 +129,7 @@ impl Table {
         let mut shown: Vec<usize> = (0..self.columns.len()).collect();
         let Some(width) = width else { return shown };
         let least = |shown: &[usize]| {
-            Widths::least(&shown.iter().map(|&at| (wants[at], self.columns[at].cut)).collect::<Vec<_>>())
+            fit::least(&shown.iter().map(|&at| (wants[at], self.columns[at].cut)).collect::<Vec<_>>())
         };
         while least(&shown) > usize::from(width) {
             let Some(last) = shown.iter().rposition(|&at| self.columns[at].is_optional) else { break };
@@ -120,6 +142,29 @@ impl Table {
     fn natural_width(&self, at: usize) -> usize {
         let cells = self.rows.iter().map(|row| fit::width(&row[at]));
         cells.chain([fit::width(&escape(&self.columns[at].name))]).max().unwrap_or(0)
+    }
+}
+
+/// The width to which cells are padded. A longer cell makes its own line longer, and no other one.
+const MOST_PADDED: usize = 100;
+
+/// Fills the place of a cell that is longer than [`MOST_PADDED`] while the table is laid out. For private use, so no
+/// text has it.
+const PLACEHOLDER: &str = "\u{f8ff}";
+
+fn is_overlong(cell: &str) -> bool {
+    fit::width(cell) > MOST_PADDED
+}
+
+/// Returns what is laid out for `cell`.
+fn placed(cell: &str) -> Cell {
+    if is_overlong(cell) { Cell::new(PLACEHOLDER.repeat(MOST_PADDED)) } else { Cell::new(cell) }
+}
+
+/// Puts `cell` into the first place that was kept for an overlong one in `line`.
+fn replace_placeholder(line: &mut String, cell: &str) {
+    if is_overlong(cell) {
+        *line = line.replacen(&PLACEHOLDER.repeat(MOST_PADDED), cell, 1);
     }
 }
 

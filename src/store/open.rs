@@ -10,9 +10,9 @@ use crate::format::replicas_file::ReplicasFile;
 use crate::format::store_file::StoreFile;
 use crate::storage::Storage;
 use crate::store::error::StoreError;
-use crate::store::lock::{PATIENCE, StoreLock};
+use crate::store::lock::StoreLock;
 use crate::store::replica::Replica;
-use crate::store::store::{Store, Unavailable, at_once};
+use crate::store::store::{PATIENCE, Store, Unavailable, at_once};
 
 impl Store {
     /// Opens the store at `replicas`, which must all be of the same store.

@@ -16,6 +16,7 @@ mod prune;
 mod pruned;
 mod refused;
 mod restore;
+mod restore_to;
 mod run;
 mod stats;
 mod streams;

@@ -6,12 +6,9 @@ use std::collections::HashSet;
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
 /// The spaces between columns.
-const GAP: usize = 2;
+pub(super) const GAP: u16 = 2;
 /// The width to which a column may be cut.
 const LEAST: usize = 8;
-/// The width to which cells are padded. A longer cell makes its own line longer, and no other one.
-const MOST_PADDED: usize = 100;
-
 /// What is left out of a cell that is too wide.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Cut {
@@ -28,57 +25,34 @@ pub(super) fn width(text: &str) -> usize {
     text.width()
 }
 
-/// The widths of the columns of a table.
-#[derive(Debug)]
-pub(super) struct Widths(Vec<Width>);
-
-#[derive(Debug)]
-struct Width {
-    /// Up to which cells are padded.
-    padded: usize,
-    /// To which cells are cut; `None` if they are not.
-    limit: Option<usize>,
+/// Returns the width that a table needs at least. Each column has the width that it wants and how it is cut.
+pub(super) fn least(columns: &[(usize, Cut)]) -> usize {
+    let least = |&(want, cut): &(usize, Cut)| if cut == Cut::Never { want } else { want.min(LEAST) };
+    columns.iter().map(least).sum::<usize>() + gaps(columns.len())
 }
 
-impl Widths {
-    /// Returns the width that a table needs at least. Each column has the width that it wants and how it is cut.
-    pub(super) fn least(columns: &[(usize, Cut)]) -> usize {
-        let least = |&(want, cut): &(usize, Cut)| if cut == Cut::Never { want } else { want.min(LEAST) };
-        columns.iter().map(least).sum::<usize>() + GAP * columns.len().saturating_sub(1)
+/// Divides the width of a terminal among `columns`, and returns the width to which the cells of each are cut: `None`
+/// if they are not. Without a terminal nothing is cut.
+pub(super) fn fit(columns: &[(usize, Cut)], terminal: Option<u16>) -> Vec<Option<usize>> {
+    let mut limits = vec![None; columns.len()];
+    let Some(terminal) = terminal else { return limits };
+    let fixed: usize = columns.iter().filter(|(_, cut)| *cut == Cut::Never).map(|(want, _)| want).sum();
+    let gaps = gaps(columns.len());
+    let mut left = usize::from(terminal).saturating_sub(fixed + gaps);
+    let mut flexible: Vec<usize> = (0..columns.len()).filter(|&at| columns[at].1 != Cut::Never).collect();
+    // What a narrow column does not need is for the wider ones.
+    flexible.sort_by_key(|&at| columns[at].0);
+    for (place, &at) in flexible.iter().enumerate() {
+        let share = (left / (flexible.len() - place)).max(LEAST);
+        let width = columns[at].0.min(share);
+        left = left.saturating_sub(width);
+        limits[at] = Some(width);
     }
+    limits
+}
 
-    /// Divides the width of a terminal among `columns`. Without a terminal nothing is cut.
-    pub(super) fn fit(columns: &[(usize, Cut)], terminal: Option<u16>) -> Widths {
-        let uncut = |&(want, _): &(usize, Cut)| Width { padded: want.min(MOST_PADDED), limit: None };
-        let mut widths: Vec<Width> = columns.iter().map(uncut).collect();
-        let Some(terminal) = terminal else { return Widths(widths) };
-        let fixed: usize = columns.iter().filter(|(_, cut)| *cut == Cut::Never).map(|(want, _)| want).sum();
-        let gaps = GAP * columns.len().saturating_sub(1);
-        let mut left = usize::from(terminal).saturating_sub(fixed + gaps);
-        let mut flexible: Vec<usize> = (0..columns.len()).filter(|&at| columns[at].1 != Cut::Never).collect();
-        // What a narrow column does not need is for the wider ones.
-        flexible.sort_by_key(|&at| columns[at].0);
-        for (place, &at) in flexible.iter().enumerate() {
-            let share = (left / (flexible.len() - place)).max(LEAST);
-            let width = columns[at].0.min(share);
-            left = left.saturating_sub(width);
-            widths[at] = Width { padded: width, limit: Some(width) };
-        }
-        Widths(widths)
-    }
-
-    /// Returns the width to which the cells of a column are cut.
-    pub(super) fn limit(&self, column: usize) -> Option<usize> {
-        self.0[column].limit
-    }
-
-    /// Appends a cell to a line.
-    pub(super) fn put(&self, line: &mut String, column: usize, cell: &str, right: bool) {
-        let padding = " ".repeat(self.0[column].padded.saturating_sub(width(cell)));
-        let gap = if column == 0 { "" } else { "  " };
-        let (before, after) = if right { (padding.as_str(), "") } else { ("", padding.as_str()) };
-        line.extend([gap, before, cell, after]);
-    }
+fn gaps(columns: usize) -> usize {
+    usize::from(GAP) * columns.saturating_sub(1)
 }
 
 /// Cuts each of `cells` to `limit`.

@@ -1,6 +1,6 @@
 //! One attempt of a run: from the latest checkpoint to the end of the input.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -51,6 +51,7 @@ pub(crate) fn attempt(
         Some(store) => resume(store, job, options, output.as_ref(), threads)?,
     };
     let plans = output_plans(job, output.as_ref(), resumed.as_ref());
+    let declared: HashSet<FieldPath> = job.input.types.iter().map(|(field, _)| field.clone()).collect();
     // The definition in the checkpoint has the types that its run inferred; this one keeps them.
     let (mut job, undecided, recovered, damaged) = match resumed {
         None => (job.clone(), Vec::new(), None, Vec::new()),
@@ -67,7 +68,7 @@ pub(crate) fn attempt(
     };
     let partitions: Arc<[Partition]> = partitions.into();
     resolve_types(&mut job, &undecided, &partitions, observer)?;
-    let (processor, exec) = processor(&job, native, options);
+    let (processor, exec) = processor(&job, &declared, native, options);
 
     let lineage = recovered.as_ref().map(|(recovered, _)| &recovered.lineage);
     let last = lineage.and_then(|lineage| lineage.last.as_ref()).map(|last| &last.manifest);
@@ -187,9 +188,11 @@ fn output_plans(job: &JobSpec, output: Option<&OutputPlan>, resumed: Option<&Res
     plans
 }
 
-/// Returns what is done with the records of `job`, whose types are resolved.
+/// Returns what is done with the records of `job`, whose types are resolved. The job file itself says the types of the
+/// `declared` fields.
 fn processor(
     job: &JobSpec,
+    declared: &HashSet<FieldPath>,
     native: Option<Arc<dyn Processor>>,
     options: &Options,
 ) -> (Arc<dyn Processor>, Option<ExecPlan>) {
@@ -201,7 +204,11 @@ fn processor(
         return (Arc::new(Mirror::new(&job.input.format)), exec);
     }
     let types: HashMap<FieldPath, ColumnType> = job.input.types.iter().cloned().collect();
-    (Arc::new(Program::new(&job.aggregates, &job.input.format, |field| types[field])), exec)
+    let is_inferred = |field: &FieldPath| {
+        !declared.contains(field) && !job.aggregates.iter().any(|aggregate| aggregate.needs_numbers(field))
+    };
+    let program = Program::new(&job.aggregates, &job.input.format, |field| types[field]);
+    (Arc::new(program.with_inferred(is_inferred)), exec)
 }
 
 /// Reports what happened to the replicas.
@@ -219,8 +226,7 @@ fn report_begin(store: Option<&Store>, last: Option<&Manifest>, observer: &dyn O
             store: store.unwrap_or_default(),
             sequence: last.sequence,
             created: last.created,
-            records: last.totals.records,
-            keys: last.totals.keys,
+            totals: last.totals,
         },
     });
 }

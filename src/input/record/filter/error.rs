@@ -59,6 +59,12 @@ impl std::error::Error for FilterError {}
 
 /// Rewords the parser's message, which lists every token that it knows.
 fn in_words(said: &str) -> String {
+    if said.starts_with("invalid int literal") {
+        return "the integer does not fit 64 bits with a sign; write `u` after it, or compare text: `string(id) == \"…\"`"
+            .to_owned();
+    } else if said.starts_with("invalid uint literal") {
+        return "the integer does not fit 64 bits; compare text instead: `string(id) == \"…\"`".to_owned();
+    }
     let Some(error) = said.strip_prefix("Syntax error: ") else { return said.to_owned() };
     let between = |start: &str, end: &str| error.split_once(start)?.1.split_once(end).map(|(found, _)| found);
     if let Some(token) = between("missing ", " at ") {

@@ -44,6 +44,12 @@ impl Program {
         program
     }
 
+    /// Takes note of the fields whose type is only known from the first records: neither declared nor needed.
+    pub fn with_inferred(mut self, is_inferred: impl Fn(&FieldPath) -> bool) -> Program {
+        self.arguments.infer(is_inferred);
+        self
+    }
+
     fn add(
         &mut self,
         aggregate: &AggregateSpec,
@@ -74,7 +80,7 @@ impl Program {
                 OutputSource::Mean { sum, count }
             }
             AggregateFunction::ApproxDistinct => {
-                let argument = self.arguments.add(field(), ArgumentKind::Text);
+                let argument = self.arguments.add(field(), ArgumentKind::Identity);
                 self.steps.push(Step::Distinct { column, argument });
                 OutputSource::Estimate(column)
             }
