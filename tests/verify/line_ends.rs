@@ -17,7 +17,7 @@ fn with_crlf(bytes: &[u8]) -> Vec<u8> {
 /// Returns the words of each finding, by path.
 fn found(disk: &Disk) -> BTreeMap<String, Vec<String>> {
     let mut found: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    let reports = verify(&open(&[disk.clone()]), None, Depth::Full, &Silent).expect("verified");
+    let reports = verify(&open(std::slice::from_ref(disk)), None, Depth::Full, &Silent).expect("verified");
     for finding in reports.into_iter().flat_map(|report| report.findings) {
         found.entry(finding.path).or_default().push(finding.found);
     }
