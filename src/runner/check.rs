@@ -17,11 +17,13 @@ use crate::job::{Difference, Effect, JobSpec};
 use crate::runner::error::{ResumeError, RunError};
 use crate::runner::output::plan::OutputPlan;
 use crate::runner::pipeline::field_types::with_types;
-use crate::runner::pipeline::prepare::{Places, check_paths};
+use crate::runner::pipeline::paths::check_paths;
+use crate::runner::pipeline::prepare::Places;
 use crate::runner::resumable::fits;
 use crate::runner::resume::recover::recover;
 use crate::runner::resume::undecided::take_undecided;
 use crate::runner::storage_opener::StorageOpener;
+use crate::storage::StorageError;
 use crate::store::{Committed, Store, StoreError, StoreNote};
 use crate::values::error_chain::in_one_line;
 
@@ -149,6 +151,10 @@ fn check_store(job: &JobSpec, output: Option<&OutputPlan>, report: &mut Report) 
         Err(RunError::Store(StoreError::NoStore { .. })) => {
             let missing = |output| ResumeError::StoreMissing { place, output }.to_string();
             report.problems.extend(published.map(missing));
+            return Ok(Vec::new());
+        }
+        // One of the problems says so.
+        Err(RunError::Store(StoreError::Storage(StorageError::NotADirectory { .. }))) if !report.would_run() => {
             return Ok(Vec::new());
         }
         Err(error @ RunError::Store(StoreError::Storage(_))) => return Err(error),

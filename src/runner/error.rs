@@ -76,6 +76,11 @@ pub enum JobError {
     /// The job would read a file that it writes, or write two things to one file.
     #[error("`{path}` cannot be both {first} and {second} of a job")]
     SamePath { path: String, first: &'static str, second: &'static str },
+    #[error("the store of a job is a directory: `{path}` is not")]
+    StoreNotADirectory { path: String },
+    /// The job would write into a store, which only the store itself may do.
+    #[error("{what} of a job cannot be in a store: `{path}` is in `{store}`")]
+    InStore { what: &'static str, path: String, store: String },
     /// A function that compares values was given a field whose values have different types.
     #[error("`{function}({field})`: `{field}` has values of several types in the first records")]
     MixedTypes { function: &'static str, field: String },

@@ -93,6 +93,12 @@ pub(super) fn explain(error: RunError, args: &JobArgs, text: &[u8]) -> CliError 
         RunError::Job(JobError::SamePath { .. }) => {
             CliError::of(Exit::Usage, &error).hint(format!("give it its own path in {job}"))
         }
+        RunError::Job(JobError::StoreNotADirectory { .. }) => {
+            CliError::of(Exit::Usage, &error).hint(format!("change `checkpoint: store:` in {job}"))
+        }
+        RunError::Job(JobError::InStore { .. }) => {
+            CliError::of(Exit::Usage, &error).hint(format!("give it a path outside of the store in {job}"))
+        }
         RunError::Resume(ResumeError::OtherJob { .. }) => {
             CliError::of(Exit::Usage, &error).hint(format!("change `job:` or `checkpoint: store:` in {job}"))
         }
