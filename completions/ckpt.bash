@@ -855,7 +855,7 @@ _ckpt() {
             return 0
             ;;
         ckpt__subcmd__verify)
-            opts="-q -h --quick --deep --sample --for --state --replica --repair --dry-run --json --quiet --color --utc --help"
+            opts="-v -q -h --verbose --quick --deep --sample --for --state --replica --repair --dry-run --json --quiet --color --utc --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -121,6 +121,7 @@ complete -c ckpt -n "__fish_ckpt_using_subcommand verify" -l replica -d 'Also ch
 complete -c ckpt -n "__fish_ckpt_using_subcommand verify" -l color -d 'When to use color; `auto` means on a terminal, unless NO_COLOR is set' -r -f -a "auto\t'On a terminal'
 always\t'Everywhere'
 never\t'Nowhere'"
+complete -c ckpt -n "__fish_ckpt_using_subcommand verify" -s v -l verbose -d 'List the leftovers of runs that were cut short one by one, instead of counting them'
 complete -c ckpt -n "__fish_ckpt_using_subcommand verify" -l quick -d 'Check only that every object exists and has the right size'
 complete -c ckpt -n "__fish_ckpt_using_subcommand verify" -l deep -d 'Also read every row: order, routing, counts and totals'
 complete -c ckpt -n "__fish_ckpt_using_subcommand verify" -l repair -d 'Replace damaged files with good copies'
