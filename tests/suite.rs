@@ -2,6 +2,7 @@
 
 mod architecture;
 mod assets;
+mod away;
 mod checkpointer;
 mod cli;
 mod crash;
@@ -13,6 +14,7 @@ mod docs;
 mod format_tables;
 mod fuzz_corpus;
 mod golden;
+mod growth;
 mod hostile;
 mod job_file;
 mod model;

@@ -18,6 +18,9 @@ use jiff::tz::TimeZone;
 use crate::support::simulated::Disk;
 use crate::support::store_builder::StoreBuilder;
 
+mod beside;
+mod line_ends;
+mod paced;
 mod refused;
 
 const DAY: Duration = Duration::from_secs(86_400);

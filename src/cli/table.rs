@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use comfy_table::{Attribute, Cell, CellAlignment, ContentArrangement};
 
-use crate::cli::table::fit::{Cut, fit, shorten};
+use crate::cli::table::fit::{Cut, GAP, fit, shorten};
 use crate::cli::text::escape;
 
 mod fit;
@@ -144,9 +144,6 @@ impl Table {
         cells.chain([fit::width(&escape(&self.columns[at].name))]).max().unwrap_or(0)
     }
 }
-
-/// The spaces between columns.
-const GAP: u16 = 2;
 
 /// The width to which cells are padded. A longer cell makes its own line longer, and no other one.
 const MOST_PADDED: usize = 100;

@@ -18,6 +18,9 @@ use crate::store::{Committed, Store, StoreError};
 use crate::values::id::Sequence;
 use crate::values::units::{self, Age};
 
+/// How many checkpoints are tried because each was pruned while it was read.
+const MAX_LOOKS: u32 = 20;
+
 /// What a TARGET argument names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Target {
@@ -96,7 +99,7 @@ impl Target {
         mut read: impl FnMut(Sequence) -> Result<T, CliError>,
     ) -> Result<T, CliError> {
         let mut sequence = self.sequence(store, now)?;
-        loop {
+        for _ in 1..MAX_LOOKS {
             let error = match read(sequence) {
                 Err(error) if error.exit == Exit::NotFound => error,
                 done => return done,
@@ -106,6 +109,7 @@ impl Target {
                 found => sequence = found,
             }
         }
+        read(sequence)
     }
 
     /// Returns the number of the named checkpoint, or of the latest one if only the store is named.

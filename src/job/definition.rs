@@ -19,7 +19,8 @@ pub enum DefinitionError {
 
 /// Reads the definition of the job that wrote a checkpoint.
 pub fn definition(store: &Store, committed: &Committed) -> Result<JobSpec, DefinitionError> {
-    parse(&store.object(committed.manifest.tables.job)?, committed.manifest.sequence)
+    let sequence = committed.manifest.sequence;
+    parse(&store.object_of(sequence, committed.manifest.tables.job)?, sequence)
 }
 
 /// Reads `bytes`, the definition in the checkpoint `sequence`.

@@ -88,8 +88,8 @@ struct Use {
 
 /// Reads what every checkpoint needs, and which other objects exist. `progress` counts checkpoints.
 ///
-/// A damaged checkpoint is part of the result; what it shares with others then counts as theirs alone. Fails if the
-/// system refuses to read a checkpoint.
+/// A damaged checkpoint is part of the result; what it shares with others then counts as theirs alone. One that is pruned
+/// meanwhile is left out. Fails if the system refuses to read a checkpoint.
 pub fn stats(store: &Store, progress: &dyn Progress) -> Result<Stats, ReadError> {
     let sequences = store.sequences()?;
     progress.start(sequences.len() as u64);
@@ -104,6 +104,8 @@ pub fn stats(store: &Store, progress: &dyn Progress) -> Result<Stats, ReadError>
         for (&sequence, snapshot) in batch.iter().zip(snapshots) {
             let snapshot = match snapshot {
                 Err(error) if error.is_inconclusive() => return Err(error),
+                // Pruned since it was listed.
+                Err(error) if error.is_removed() => continue,
                 snapshot => snapshot,
             };
             let place = read.len();

@@ -6,6 +6,7 @@ use crate::format::error::ManifestError;
 use crate::format::error::TableError;
 use crate::format::layout::ObjectName;
 use crate::input::InputError;
+use crate::input::record::FilterError;
 use crate::job::definition::DefinitionError;
 use crate::job::{Difference, JobFileError};
 use crate::runner::output::error::OutputError;
@@ -67,8 +68,8 @@ pub enum RunError {
 /// A mistake in the job file that only shows when the job is run.
 #[derive(Debug, thiserror::Error)]
 pub enum JobError {
-    #[error("`where`: {reason}")]
-    Filter { reason: String },
+    #[error("`where`: {0}")]
+    Filter(FilterError),
     /// The job names a processor that is not built in, or that refuses the job.
     #[error("{reason}")]
     Processor { reason: String },

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
-use crate::format::manifest::{Output, Trigger};
+use crate::format::manifest::{Output, Totals, Trigger};
 use crate::runner::state::content::Content;
 use crate::store::{Committed, StoreNote};
 use crate::values::id::Sequence;
@@ -31,10 +31,8 @@ pub enum RunEvent {
         sequence: Sequence,
         /// When its cut was taken.
         created: Timestamp,
-        /// The number of records that it had applied.
-        records: u64,
-        /// The number of keys in its state.
-        keys: u64,
+        /// What it counts.
+        totals: Totals,
     },
     /// The latest checkpoints are damaged, and the run resumes from an older one.
     WentBack {
@@ -82,6 +80,12 @@ pub enum RunEvent {
     TypeAssumed {
         field: String,
         column_type: ColumnType,
+    },
+    /// A partition has its first record that is too far ahead of the others to move the watermark.
+    EarlyRecord {
+        partition: String,
+        /// The largest time of the records that were read together.
+        time: Option<Timestamp>,
     },
     /// A replica was lost or has caught up, or a file was read from another replica.
     Replica(StoreNote),
@@ -201,6 +205,8 @@ pub struct Summary {
     pub late: u64,
     /// Late records since the job began.
     pub late_in_all: u64,
+    /// Records of this run that are too far ahead of the others to move the watermark.
+    pub early: u64,
     /// The files that were published at the end.
     pub outputs: Vec<Output>,
     /// The files of changes that were published by checkpoints.

@@ -10,8 +10,6 @@ use crate::store::error::StoreError;
 use crate::store::store::Store;
 use crate::values::relpath::RelPath;
 
-/// How long [`Store::lock_prune`] waits by default for other processes, which are usually done in a moment.
-pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// Keeps other runs from writing to the store until it is dropped.

@@ -9,9 +9,11 @@ use crate::format::store_file::StoreFile;
 use crate::storage::Storage;
 use crate::store::error::StoreError;
 use crate::store::health::{Health, StoreNote};
-use crate::store::lock::PATIENCE;
 use crate::store::replica::Replica;
 use crate::values::error_chain::in_one_line;
+
+/// How long [`Store::lock_prune`] waits by default for other processes, which are usually done in a moment.
+pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The checkpoints of one job.
 #[derive(Debug, Clone)]

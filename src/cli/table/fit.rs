@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
 /// The spaces between columns.
-const GAP: usize = super::GAP as usize;
+pub(super) const GAP: u16 = 2;
 /// The width to which a column may be cut.
 const LEAST: usize = 8;
 /// What is left out of a cell that is too wide.
@@ -28,7 +28,7 @@ pub(super) fn width(text: &str) -> usize {
 /// Returns the width that a table needs at least. Each column has the width that it wants and how it is cut.
 pub(super) fn least(columns: &[(usize, Cut)]) -> usize {
     let least = |&(want, cut): &(usize, Cut)| if cut == Cut::Never { want } else { want.min(LEAST) };
-    columns.iter().map(least).sum::<usize>() + GAP * columns.len().saturating_sub(1)
+    columns.iter().map(least).sum::<usize>() + gaps(columns.len())
 }
 
 /// Divides the width of a terminal among `columns`, and returns the width to which the cells of each are cut: `None`
@@ -37,7 +37,7 @@ pub(super) fn fit(columns: &[(usize, Cut)], terminal: Option<u16>) -> Vec<Option
     let mut limits = vec![None; columns.len()];
     let Some(terminal) = terminal else { return limits };
     let fixed: usize = columns.iter().filter(|(_, cut)| *cut == Cut::Never).map(|(want, _)| want).sum();
-    let gaps = GAP * columns.len().saturating_sub(1);
+    let gaps = gaps(columns.len());
     let mut left = usize::from(terminal).saturating_sub(fixed + gaps);
     let mut flexible: Vec<usize> = (0..columns.len()).filter(|&at| columns[at].1 != Cut::Never).collect();
     // What a narrow column does not need is for the wider ones.
@@ -49,6 +49,10 @@ pub(super) fn fit(columns: &[(usize, Cut)], terminal: Option<u16>) -> Vec<Option
         limits[at] = Some(width);
     }
     limits
+}
+
+fn gaps(columns: usize) -> usize {
+    usize::from(GAP) * columns.saturating_sub(1)
 }
 
 /// Cuts each of `cells` to `limit`.

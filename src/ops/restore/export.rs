@@ -129,7 +129,7 @@ fn shard_table(
 ) -> Result<(Bytes, Digest, u64), RestoreError> {
     let columns = snapshot.codec.columns();
     if let [base] = chain {
-        let bytes = store.object(base.object_ref())?;
+        let bytes = snapshot.object(store, base.object_ref())?;
         let table = SegmentReader::open(bytes.clone(), columns)
             .map_err(|source| ReadError::Table { path: base.object.path().to_string(), source })?;
         // Rows have one encoding: writing them again would give the same file.

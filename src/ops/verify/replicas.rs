@@ -132,17 +132,17 @@ fn check_content(check: &mut ReplicaCheck, options: &Options<'_>, progress: &dyn
 fn check_records(checks: &mut [ReplicaCheck]) -> Result<(), StoreError> {
     let mut records = Vec::new();
     for check in checks.iter_mut() {
-        let storage = check.replica.storage().as_ref();
-        let found = match Records::check(storage, &mut check.findings) {
-            Err(error) if check.findings.is_refusal(&error) => continue,
-            found => found?,
+        let found = match Records::check(check.replica.storage().as_ref(), &mut check.findings) {
+            Err(error) if check.findings.is_refusal(&error) => None,
+            found => Some((check.replica.place(), found?)),
         };
-        records.push((check.replica.place(), found));
+        records.push(found);
     }
-    let all: Vec<(String, &Records)> = records.iter().map(|(place, records)| (place.clone(), records)).collect();
-    for (place, own) in &records {
-        let check = checks.iter_mut().find(|check| check.replica.place() == *place);
-        records::compare(own, &all, &mut check.expect("it was just checked").findings);
+    let all: Vec<(String, &Records)> = records.iter().flatten().map(|(place, found)| (place.clone(), found)).collect();
+    for (check, own) in checks.iter_mut().zip(&records) {
+        if let Some((_, own)) = own {
+            records::compare(own, &all, &mut check.findings);
+        }
     }
     Ok(())
 }

@@ -116,7 +116,7 @@ impl CheckedJob {
         let filter = match &job.filter {
             None => None,
             Some(expression) => {
-                let filter = Filter::new(expression).map_err(|reason| JobError::Filter { reason })?;
+                let filter = Filter::new(expression).map_err(JobError::Filter)?;
                 let untyped = matches!(job.input.format, InputFormat::Csv { .. });
                 Some(if untyped { filter.with_numbers_in_text() } else { filter })
             }
@@ -227,8 +227,7 @@ fn report_begin(store: Option<&Store>, last: Option<&Manifest>, observer: &dyn O
             store: store.unwrap_or_default(),
             sequence: last.sequence,
             created: last.created,
-            records: last.totals.records,
-            keys: last.totals.keys,
+            totals: last.totals,
         },
     });
 }

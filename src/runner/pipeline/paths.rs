@@ -48,7 +48,8 @@ pub(crate) fn check_paths(job: &JobSpec, output: Option<&OutputPlan>) -> Result<
     check_stores(job, outputs.into_iter().chain(files))
 }
 
-/// Refuses a store that is a file or inside of another store, and any of `written` inside of a store, even of one that the run will create.
+/// Refuses a store that is a file or in another store, and any of `written` in a store, even in one that the run will
+/// create.
 fn check_stores(job: &JobSpec, written: impl Iterator<Item = (PathBuf, &'static str)>) -> Result<(), RunError> {
     let in_store = |path: &Path, what, store: PathBuf| -> Result<(), RunError> {
         let [path, store] = [path, &store].map(|path| path.display().to_string());

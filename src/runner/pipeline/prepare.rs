@@ -10,6 +10,7 @@ use crate::runner::error::{ResumeError, RunError};
 use crate::runner::options::Options;
 use crate::runner::output::plan::OutputPlan;
 use crate::runner::pipeline::paths::places;
+use crate::runner::storage_opener::StorageOpener;
 use crate::storage::Storage;
 use crate::store::{Store, StoreError, StoreLock};
 use crate::values::id::StoreId;
@@ -21,19 +22,8 @@ pub(crate) fn open_store(
     options: &Options,
     output: Option<&OutputPlan>,
 ) -> Result<(Store, StoreLock), RunError> {
-    let checkpoint = &job.checkpoint;
-    let paths = places(job);
-    let absolute = absolute_places(&paths)?;
-    let places: Vec<Arc<dyn Storage>> = paths.iter().map(|path| options.storages.open(path)).collect();
-    for place in &places {
-        if let Ok(store) = Store::open(vec![Arc::clone(place)])
-            && store.file.job != job.job
-        {
-            let (expected, found) = (job.job.clone(), store.file.job.clone());
-            return Err(ResumeError::OtherJob { place: store.place(), expected, found }.into());
-        }
-    }
-    let open = || Store::open_for_writing(places.clone(), checkpoint.min_copies, &options.holder);
+    let places = Places::of(job, &options.storages)?;
+    let open = || Store::open_for_writing(places.storages.clone(), job.checkpoint.min_copies, &options.holder);
     let (store, lock) = match open() {
         Err(StoreError::NoStore { place }) => {
             if let Some(published) = output.and_then(OutputPlan::published) {
@@ -48,7 +38,7 @@ pub(crate) fn open_store(
                 job: job.job.clone(),
                 created: options.clock.now(),
             };
-            Store::create(places[..1].to_vec(), file)?;
+            Store::create(places.storages[..1].to_vec(), file)?;
             let opened = open()?;
             // The notes say only that the replicas were not stores before.
             opened.0.take_notes();
@@ -56,8 +46,37 @@ pub(crate) fn open_store(
         }
         opened => opened?,
     };
-    store.set_places(absolute)?;
+    store.set_places(places.absolute)?;
     Ok((store, lock))
+}
+
+/// The places of a job's store and its replicas, which are different and do not hold another job's store.
+pub(crate) struct Places {
+    pub(crate) paths: Vec<PathBuf>,
+    absolute: Vec<String>,
+    storages: Vec<Arc<dyn Storage>>,
+}
+
+impl Places {
+    pub(crate) fn of(job: &JobSpec, opener: &StorageOpener) -> Result<Places, RunError> {
+        let paths = places(job);
+        let absolute = absolute_places(&paths)?;
+        let storages: Vec<Arc<dyn Storage>> = paths.iter().map(|path| opener.open(path)).collect();
+        for storage in &storages {
+            if let Ok(store) = Store::open(vec![Arc::clone(storage)])
+                && store.file.job != job.job
+            {
+                let (expected, found) = (job.job.clone(), store.file.job.clone());
+                return Err(ResumeError::OtherJob { place: store.place(), expected, found }.into());
+            }
+        }
+        Ok(Places { paths, absolute, storages })
+    }
+
+    /// Opens the store as [`open_store`] does, without writing.
+    pub(crate) fn examine(&self, job: &JobSpec) -> Result<Store, RunError> {
+        Ok(Store::examine(self.storages.clone(), job.checkpoint.min_copies)?)
+    }
 }
 
 /// Returns the paths in a form that is valid from anywhere: absolute, with symbolic links resolved as far as they

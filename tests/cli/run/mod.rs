@@ -14,6 +14,7 @@ mod chains;
 mod changes;
 mod data;
 mod disk;
+mod early;
 mod emit_changes;
 mod exec;
 mod follow;

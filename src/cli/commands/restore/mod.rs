@@ -107,10 +107,14 @@ fn parse_seek(text: &str) -> Result<(String, SeekTo), String> {
 /// Rolls back, or exports the state.
 pub fn run(args: &Args, ui: &mut Ui) -> Result<Exit, CliError> {
     if let Some(directory) = &args.to {
-        let (store, sequence) = args.target.checkpoint(ui)?;
-        let plan = plan_export(&store, sequence, directory, args.format.into())?;
-        export::export(args.dry_run, &store, &plan, ui)?;
-        return Ok(Exit::Clean);
+        let target = args.target.parse()?;
+        let store = target.open(ui)?;
+        ui.warn_of_forks(&store);
+        return target.read(&store, &ui.now(), |sequence| {
+            let plan = plan_export(&store, sequence, directory, args.format.into())?;
+            export::export(args.dry_run, &store, &plan, ui)?;
+            Ok(Exit::Clean)
+        });
     }
     let store = args.target.parse()?.open(ui)?;
     if args.seek.is_empty() {

@@ -47,8 +47,8 @@ impl EventText {
 pub(super) fn texts(event: &RunEvent, now: Timestamp) -> Vec<EventText> {
     let one = match event {
         RunEvent::Fresh { store } => fresh(store.as_deref()),
-        RunEvent::Resumed { store, sequence, created, records, keys } => {
-            resumed(store, *sequence, *created, *records, *keys, now)
+        RunEvent::Resumed { store, sequence, created, totals } => {
+            resumed(store, *sequence, *created, totals.records, totals.keys, now)
         }
         RunEvent::WentBack { sequence, created, records, skipped } => {
             return went_back(*sequence, *created, *records, skipped, now);
@@ -68,6 +68,13 @@ pub(super) fn texts(event: &RunEvent, now: Timestamp) -> Vec<EventText> {
                  with `input: types:`)"
             );
             EventText::info("type_assumed", message, json!({ "field": field, "type": column_type }))
+        }
+        RunEvent::EarlyRecord { partition, time } => {
+            let of = time.map(|time| format!(" of {time}")).unwrap_or_default();
+            let message = format!(
+                "`{partition}` has a record{of}, which is too far ahead of the others to move the watermark (see `ahead`)"
+            );
+            EventText::warning("early_record", message, json!({ "partition": partition, "time": time }))
         }
         RunEvent::Replica(note) => EventText::warning("replica", note.to_string(), json!({})),
         RunEvent::CheckpointElided { cause } => {

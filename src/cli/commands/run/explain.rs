@@ -52,7 +52,9 @@ pub(super) fn explain(error: RunError, args: &JobArgs, text: &[u8]) -> CliError 
     let job = args.job.display();
     match error {
         RunError::Store(error) => error.into(),
-        RunError::Job(JobError::Filter { reason }) => in_job_file("where", None, reason),
+        RunError::Job(JobError::Filter(error)) => {
+            job_error(&JobFileError::about_filter(&text, &args.job, &error), &text, args)
+        }
         RunError::Input(InputError::NothingMatches { ref pattern } | InputError::Glob { ref pattern, .. }) => {
             in_job_file("input.files", Some(pattern), error.to_string())
         }
@@ -104,6 +106,8 @@ pub(super) fn explain(error: RunError, args: &JobArgs, text: &[u8]) -> CliError 
             .hint(format!("put the file back, or start another one: change the name of the dead-letter file in {job}")),
         RunError::Input(InputError::Lengthened { .. }) => CliError::of(Exit::Failed, &error)
             .hint("restore the file; a growing file must end with a line break whenever a run reaches its end"),
+        RunError::Input(InputError::Unquoted { .. }) => CliError::of(Exit::Failed, &error)
+            .hint("restore the file; a growing file must end with a whole record whenever a run reaches its end"),
         RunError::Job(JobError::MixedTypes { ref field, .. }) => {
             let hint = format!("declare its type: `input: types: {{{field}: number}}` or `text`");
             CliError::of(Exit::Usage, &error).hint(hint)

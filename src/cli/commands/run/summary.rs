@@ -84,10 +84,19 @@ fn checkpoints(job: &JobSpec, summary: &Summary) -> String {
 /// Warns about what is missing from the result, and returns the exit code.
 pub(super) fn warn(summary: &Summary, ui: &Ui) -> Exit {
     let mut exit = Exit::Clean;
-    let skipped = [(summary.skipped_in_all, "bad record", "skipped"), (summary.late_in_all, "late record", "left out")];
-    for (number, noun, done) in skipped.into_iter().filter(|(number, ..)| summary.ended && *number > 0) {
+    let skipped = [
+        (summary.skipped, summary.skipped_in_all, "bad record", "skipped"),
+        (summary.late, summary.late_in_all, "late record", "left out"),
+    ];
+    for (number, in_all, noun, done) in skipped.into_iter().filter(|(number, ..)| *number > 0) {
         let verb = if number == 1 { "was" } else { "were" };
-        ui.warn(format!("{} {verb} {done}", text::counted(number, noun)));
+        let total = if number == in_all { String::new() } else { format!(", {} since the job began", Count(in_all)) };
+        ui.warn(format!("{} {verb} {done}{total}", text::counted(number, noun)));
+        exit = Exit::Incomplete;
+    }
+    if summary.early > 0 {
+        let records = text::counted(summary.early, "record");
+        ui.warn(format!("{records} too far ahead of the others did not move the watermark (see `ahead`)"));
         exit = Exit::Incomplete;
     }
     for place in &summary.replicas_behind {
@@ -124,6 +133,7 @@ pub(super) struct SummaryView<'a> {
     skipped_in_all: u64,
     late: u64,
     late_in_all: u64,
+    early: u64,
     input_bytes: u64,
     keys: u64,
     checkpoints: u64,
@@ -166,6 +176,7 @@ impl<'a> SummaryView<'a> {
             skipped_in_all: summary.skipped_in_all,
             late: summary.late,
             late_in_all: summary.late_in_all,
+            early: summary.early,
             input_bytes: summary.input_bytes,
             keys: summary.keys,
             checkpoints: summary.checkpoints,

@@ -56,7 +56,7 @@ impl Director<'_> {
         events: &Receiver<ThreadEvent>,
     ) -> Result<(), RunError> {
         self.checkpoints.at_end = true;
-        let is_new = !self.is_cut_short && self.checkpoints.is_new(&cut, has_output);
+        let is_new = !self.is_cut_short && (self.makes_up || self.checkpoints.is_new(&cut, has_output));
         if let Some(file) = &mut self.accounts.dead_letter {
             file.append(&cut.dead_lines)?;
         }
@@ -88,6 +88,7 @@ impl Director<'_> {
             skipped_in_all: sums.skipped,
             late,
             late_in_all: self.late_before + late,
+            early: self.accounts.early.records,
             input_bytes: sums.input_bytes - before.input_bytes,
             checkpoints: self.checkpoints.done.len() as u64,
             checkpoint_bytes: manifests().map(|manifest| manifest.totals.new_bytes).sum(),
