@@ -174,7 +174,7 @@ fn race(first: Writer, second: Writer, at: u64) -> u64 {
     let expected: Vec<Sequence> = newest.chain(pins).collect::<BTreeSet<_>>().into_iter().collect();
     for replica in store.replicas() {
         let mut found = replica.sequences().expect("listed");
-        // A pin of a checkpoint that a place never had does not make anyone copy it there.
+        // A replica that never had a pinned checkpoint does not get it.
         let expected: Vec<Sequence> = expected.iter().copied().filter(|it| found.contains(it)).collect();
         found.sort_unstable();
         assert_eq!(found, expected, "{context}: what was pruned is back in `{}`", replica.place());

@@ -2,6 +2,7 @@
 
 mod architecture;
 mod assets;
+mod away;
 mod checkpointer;
 mod cli;
 mod crash;

@@ -167,6 +167,8 @@ impl From<StorageError> for CliError {
         match &error {
             StorageError::Held { .. } => CliError::of(Exit::Busy, &error),
             StorageError::Gone { .. } => CliError::of(Exit::Failed, &error).hint(GONE),
+            StorageError::Link { .. } => CliError::of(Exit::Failed, &error)
+                .hint("to keep it on another disk, mount or bind the disk there; or name the whole store by a link"),
             // Only files that a manifest names are read, so a missing one is damage.
             StorageError::NotFound { .. }
             | StorageError::NotAFile { .. }

@@ -4,6 +4,7 @@
 //! target intact, and the next one continues.
 
 use std::collections::{BTreeMap, HashSet};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -11,8 +12,11 @@ use jiff::Timestamp;
 use crate::format::layout::ObjectName;
 use crate::format::manifest::ObjectRef;
 use crate::ops::read::{ReadError, Snapshot};
+use crate::storage::local::LocalStorage;
 use crate::storage::{Storage, StorageError, TEMPORARY_PREFIX};
+use crate::store::enclosing::outer_store;
 use crate::store::records::history::{EventKind, NewEvent};
+use crate::store::records::pins::Pin;
 use crate::store::{Committed, Replica, Store, StoreError, forks};
 use crate::values::digest::Digest;
 use crate::values::id::Sequence;
@@ -43,6 +47,11 @@ pub enum CopyError {
         expected: String,
         found: String,
     },
+    /// The target is inside of a store.
+    #[error("`{}` is in the store `{}`", .path.display(), .store.display())]
+    InStore { path: PathBuf, store: PathBuf },
+    #[error("`{}` is not a directory", .path.display())]
+    NotADirectory { path: PathBuf },
     /// The target holds something else.
     #[error("`{place}` is neither a store nor empty: it holds `{name}`")]
     Taken {
@@ -87,6 +96,8 @@ pub struct CopyPlan {
     pub existing: Option<Store>,
     /// What is done with each checkpoint, ascending.
     pub steps: BTreeMap<Sequence, Step>,
+    /// The pins of these checkpoints that the target does not have, ascending.
+    pub pins: Vec<Pin>,
     /// The needed objects that committed checkpoints in the target have already.
     there: HashSet<ObjectName>,
 }
@@ -112,10 +123,26 @@ pub struct Copied {
     pub objects: u64,
     /// The total size of these objects.
     pub bytes: u64,
+    /// The checkpoints that were pinned, ascending.
+    pub pins: Vec<Sequence>,
     /// Checkpoints that were left out because they are damaged, ascending.
     pub unreadable: BTreeMap<Sequence, ReadError>,
     /// Checkpoints that were pruned in the source before they were copied, ascending.
     pub removed: Vec<Sequence>,
+}
+
+/// Returns the storage in the directory `path`, which need not exist.
+///
+/// Fails with [`CopyError::InStore`] if it is inside of another store, and with [`CopyError::NotADirectory`] if it, or
+/// something on the way to it, is another kind of file.
+pub fn target(path: &Path) -> Result<Arc<dyn Storage>, CopyError> {
+    if let Some(store) = outer_store(path) {
+        return Err(CopyError::InStore { path: path.to_owned(), store });
+    }
+    match path.ancestors().find(|above| above.exists()).filter(|above| !above.is_dir()) {
+        Some(file) => Err(CopyError::NotADirectory { path: file.to_owned() }),
+        None => Ok(Arc::new(LocalStorage::new(path))),
+    }
 }
 
 /// Plans to copy the checkpoints `sequences` of `source` to the store at `target`, or to a new store there.
@@ -166,7 +193,25 @@ pub fn plan(source: &Store, sequences: &[Sequence], target: Arc<dyn Storage>) ->
         let sequence = committed.manifest.sequence;
         steps.insert(sequence, Step::Copy { committed: Box::new(committed), missing_objects, missing_bytes });
     }
-    Ok(CopyPlan { target, existing, steps, there })
+    let pins = missing_pins(source, existing.as_ref(), &steps)?;
+    Ok(CopyPlan { target, existing, steps, pins, there })
+}
+
+/// Returns the pins of the source that a copy should have and does not.
+fn missing_pins(
+    source: &Store,
+    existing: Option<&Store>,
+    steps: &BTreeMap<Sequence, Step>,
+) -> Result<Vec<Pin>, CopyError> {
+    let failed = |store: &Store, error| CopyError::Target { place: store.place(), source: Box::new(error) };
+    let known = match existing {
+        None => BTreeMap::new(),
+        Some(store) => store.pins().map_err(|error| failed(store, error))?,
+    };
+    let mut pins = source.pins().map_err(|error| CopyError::Source(error.into()))?;
+    let is_there = |sequence: &Sequence| matches!(steps.get(sequence), Some(Step::Copy { .. } | Step::Present));
+    pins.retain(|sequence, _| is_there(sequence) && !known.contains_key(sequence));
+    Ok(pins.into_values().collect())
 }
 
 /// What is known about one checkpoint.
@@ -294,7 +339,7 @@ pub fn apply(
     let failed = |error: StoreError| CopyError::Target { place: plan.target.place(), source: Box::new(error) };
     progress.start(plan.totals().2);
     let mut copied = Copied::default();
-    if plan.totals().0 == 0 {
+    if plan.totals().0 == 0 && plan.pins.is_empty() {
         // A copy that was killed at its very end may have left names that are not flushed.
         plan.existing.as_ref().map_or(Ok(()), Store::flush_checkpoints).map_err(failed)?;
         return Ok(copied);
@@ -332,6 +377,13 @@ pub fn apply(
                     copied.unreadable.insert(sequence, error);
                 }
             }
+        }
+    }
+    for pin in &plan.pins {
+        let existing = target.sequences().map_err(failed)?;
+        if existing.binary_search(&pin.sequence).is_ok() {
+            target.pin(pin.sequence, pin.reason.as_deref(), pin.created.unwrap_or(now)).map_err(failed)?;
+            copied.pins.push(pin.sequence);
         }
     }
     Ok(copied)

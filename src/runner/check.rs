@@ -2,12 +2,14 @@
 
 use std::fs::File;
 use std::io::Read;
+use std::path::Path;
 use std::sync::Arc;
 
+use crate::format::layout;
 use crate::format::manifest::Manifest;
 use crate::format::positions::{self, PositionRow};
 use crate::input;
-use crate::input::record::Filter;
+use crate::input::record::{Filter, FilterError};
 use crate::input::{BlockReader, Compression, FollowReader, InputError, Partition, Position};
 use crate::job;
 use crate::job::definition;
@@ -15,13 +17,14 @@ use crate::job::{Difference, Effect, JobSpec};
 use crate::runner::error::{ResumeError, RunError};
 use crate::runner::output::plan::OutputPlan;
 use crate::runner::pipeline::field_types::with_types;
-use crate::runner::pipeline::prepare::check_paths;
+use crate::runner::pipeline::paths::check_paths;
+use crate::runner::pipeline::prepare::Places;
 use crate::runner::resumable::fits;
 use crate::runner::resume::recover::recover;
 use crate::runner::resume::undecided::take_undecided;
-use crate::storage::Storage;
-use crate::storage::local::LocalStorage;
-use crate::store::{Committed, Store, StoreError};
+use crate::runner::storage_opener::StorageOpener;
+use crate::storage::StorageError;
+use crate::store::{Committed, Store, StoreError, StoreNote};
 use crate::values::error_chain::in_one_line;
 
 /// What a run would find.
@@ -37,6 +40,10 @@ pub struct Report {
     pub inputs: Vec<InputReport>,
     /// The reasons why a run could not start.
     pub problems: Vec<String>,
+    /// What a run would report about the store and its replicas.
+    pub notes: Vec<StoreNote>,
+    /// What is wrong with `where:`, which would keep a run from starting too.
+    pub filter: Option<FilterError>,
 }
 
 /// What a run would find of an input file.
@@ -83,7 +90,7 @@ impl InputState {
 impl Report {
     /// Returns whether a run would start.
     pub fn would_run(&self) -> bool {
-        self.problems.is_empty()
+        self.problems.is_empty() && self.filter.is_none()
     }
 
     /// Returns the number of files that are still to be read, and the minimum number of bytes.
@@ -111,10 +118,12 @@ pub fn check(job: &JobSpec) -> Result<Report, RunError> {
         differences: Vec::new(),
         inputs: Vec::new(),
         problems: Vec::new(),
+        notes: Vec::new(),
+        filter: None,
     };
     let output = OutputPlan::new(job);
     if let Some(expression) = &job.filter {
-        report.problems.extend(Filter::new(expression).err().map(|reason| format!("`where`: {reason}")));
+        report.filter = Filter::new(expression).err();
     }
     report.problems.extend(check_paths(job, output.as_ref()).err().map(|error| in_one_line(&error)));
     let mut start = Vec::new();
@@ -131,41 +140,49 @@ pub fn check(job: &JobSpec) -> Result<Report, RunError> {
 
 /// Finds the latest checkpoint and checks whether the job fits it. Returns its positions.
 fn check_store(job: &JobSpec, output: Option<&OutputPlan>, report: &mut Report) -> Result<Vec<PositionRow>, RunError> {
-    let path = job.resolve(&job.checkpoint.store);
-    let place = path.display().to_string();
+    let place = job.resolve(&job.checkpoint.store).display().to_string();
     report.store = Some(place.clone());
     let published = output.and_then(OutputPlan::published).map(|path| path.display().to_string());
-    let paths = std::iter::once(&job.checkpoint.store).chain(&job.checkpoint.replicas);
-    let places: Vec<Arc<dyn Storage>> =
-        paths.map(|path| Arc::new(LocalStorage::new(job.resolve(path))) as Arc<dyn Storage>).collect();
-    let opened = places.iter().map(|place| Store::open(vec![Arc::clone(place)])).find(Result::is_ok);
-    let store = match opened.unwrap_or_else(|| Store::open(places[..1].to_vec())) {
-        Err(StoreError::NoStore { .. }) => {
+    let store = match Places::of(job, &StorageOpener::default()).and_then(|places| Ok((places.examine(job)?, places))) {
+        Ok((store, places)) => {
+            report.holder = places.paths.iter().find_map(|path| holder(&path.join(layout::LOCK_FILE)));
+            store
+        }
+        Err(RunError::Store(StoreError::NoStore { .. })) => {
             let missing = |output| ResumeError::StoreMissing { place, output }.to_string();
             report.problems.extend(published.map(missing));
             return Ok(Vec::new());
         }
-        opened => opened?,
-    };
-    if store.file.job != job.job {
-        let (expected, found) = (job.job.clone(), store.file.job.clone());
-        report.problems.push(ResumeError::OtherJob { place, expected, found }.to_string());
-        return Ok(Vec::new());
-    }
-    report.holder = holder(&path.join(crate::format::layout::LOCK_FILE));
-    if let Some(holder) = &report.holder {
-        report.problems.push(format!("the store is locked by {holder}"));
-    }
-    let committed = match store.latest() {
-        Ok(Some(committed)) => committed,
-        Ok(None) => {
-            let missing = |output| ResumeError::CheckpointsMissing { place, output }.to_string();
-            report.problems.extend(published.map(missing));
+        // One of the problems says so.
+        Err(RunError::Store(StoreError::Storage(StorageError::NotADirectory { .. }))) if !report.would_run() => {
             return Ok(Vec::new());
         }
+        Err(error @ RunError::Store(StoreError::Storage(_))) => return Err(error),
         Err(error) => {
             report.problems.push(in_one_line(&error));
             return Ok(Vec::new());
+        }
+    };
+    if let Some(holder) = &report.holder {
+        report.problems.push(format!("the store is locked by {holder}"));
+    }
+    let start = check_latest(job, &store, published, report);
+    report.notes = store.take_notes();
+    Ok(start)
+}
+
+/// Checks whether the job fits the latest checkpoint of `store`. Returns its positions.
+fn check_latest(job: &JobSpec, store: &Store, published: Option<String>, report: &mut Report) -> Vec<PositionRow> {
+    let committed = match store.latest_present() {
+        Ok(Some(committed)) => committed,
+        Ok(None) => {
+            let missing = |output| ResumeError::CheckpointsMissing { place: store.place(), output }.to_string();
+            report.problems.extend(published.map(missing));
+            return Vec::new();
+        }
+        Err(error) => {
+            report.problems.push(in_one_line(&error));
+            return Vec::new();
         }
     };
     report.latest = Some(Box::new(committed.manifest.clone()));
@@ -173,7 +190,7 @@ fn check_store(job: &JobSpec, output: Option<&OutputPlan>, report: &mut Report) 
         Ok(definition) => definition,
         Err(error) => {
             report.problems.push(in_one_line(&error));
-            return Ok(Vec::new());
+            return Vec::new();
         }
     };
     report.differences = job::differences(&definition, &with_types(job, &definition));
@@ -183,10 +200,10 @@ fn check_store(job: &JobSpec, output: Option<&OutputPlan>, report: &mut Report) 
     let rows = store.object(table).map_err(RunError::from);
     let rows = rows.and_then(|bytes| positions::decode(bytes).map_err(RunError::table(table.object)));
     match rows {
-        Ok(rows) => Ok(newest(rows)),
+        Ok(rows) => newest(rows),
         Err(error) => {
             report.problems.push(in_one_line(&error));
-            Ok(Vec::new())
+            Vec::new()
         }
     }
 }
@@ -209,7 +226,7 @@ fn newest(rows: Vec<PositionRow>) -> Vec<PositionRow> {
 }
 
 /// Returns who holds the lock file at `path`, in its own words. The lock is tried only briefly, in shared mode.
-fn holder(path: &std::path::Path) -> Option<String> {
+fn holder(path: &Path) -> Option<String> {
     // Opening a pipe would wait for its writer.
     if !std::fs::symlink_metadata(path).ok()?.is_file() {
         return None;

@@ -271,7 +271,7 @@ impl Store {
     }
 
     /// Fails if two of `replicas` diverged. Replicas that cannot be listed are lost.
-    fn check_one_history(&self, replicas: &[usize]) -> Result<(), StoreError> {
+    pub(super) fn check_one_history(&self, replicas: &[usize]) -> Result<(), StoreError> {
         let mut listed = Vec::new();
         for &index in replicas {
             match self.replicas[index].sequences() {

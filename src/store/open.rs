@@ -113,22 +113,8 @@ impl Store {
         holder: &str,
         patience: Duration,
     ) -> Result<(Store, StoreLock), StoreError> {
-        assert!(!places.is_empty(), "a store has at least one replica");
-        let read = read_store_files(&places);
-        let Some(file) = read.iter().find_map(|read| read.as_ref().ok()).cloned() else {
-            // A place that cannot be read may hold the store.
-            let (none, unreadable): (Vec<_>, Vec<_>) = read.into_iter().filter_map(Result::err).partition(is_no_store);
-            return Err(unreadable.into_iter().chain(none).next().expect("there are places, and each has an error"));
-        };
-        let store = Store { min_copies, patience, ..Store::new(file, places) };
-        let mut empty = Vec::new();
-        for (index, read) in read.into_iter().enumerate() {
-            match read {
-                Ok(other) => store.replicas[index].check_store_file(&store.file, &other)?,
-                Err(error) if is_no_store(&error) => empty.push(index),
-                Err(error) => store.lose(index, &error),
-            }
-        }
+        let (mut store, empty) = Store::open_for_run(places, min_copies)?;
+        store.patience = patience;
         let lock = store.lock(holder)?;
         for &index in &empty {
             if store.health.lost(index).is_none()
@@ -139,6 +125,45 @@ impl Store {
         }
         store.level(&empty)?;
         Ok((store, lock))
+    }
+
+    /// Opens the store at `places` as [`Store::open_for_writing`] does, but writes nothing and takes no lock. A place
+    /// that a run could not write to is lost.
+    ///
+    /// Fails if a run would, except that another process may be writing to the store.
+    pub fn examine(places: Vec<Arc<dyn Storage>>, min_copies: usize) -> Result<Store, StoreError> {
+        let (store, _) = Store::open_for_run(places, min_copies)?;
+        for index in store.sound() {
+            match store.replicas[index].storage().check_writable() {
+                Err(error) if store.replicas.len() == 1 => return Err(error.into()),
+                Err(error) => store.lose(index, &error.into()),
+                Ok(()) => {}
+            }
+        }
+        store.check_one_history(&store.sound())?;
+        store.check_sound()?;
+        Ok(store)
+    }
+
+    /// Returns the store at `places`, and the indexes of those that do not hold it yet.
+    fn open_for_run(places: Vec<Arc<dyn Storage>>, min_copies: usize) -> Result<(Store, Vec<usize>), StoreError> {
+        assert!(!places.is_empty(), "a store has at least one replica");
+        let read = read_store_files(&places);
+        let Some(file) = read.iter().find_map(|read| read.as_ref().ok()).cloned() else {
+            // A place that cannot be read may hold the store.
+            let (none, unreadable): (Vec<_>, Vec<_>) = read.into_iter().filter_map(Result::err).partition(is_no_store);
+            return Err(unreadable.into_iter().chain(none).next().expect("there are places, and each has an error"));
+        };
+        let store = Store { min_copies, ..Store::new(file, places) };
+        let mut empty = Vec::new();
+        for (index, read) in read.into_iter().enumerate() {
+            match read {
+                Ok(other) => store.replicas[index].check_store_file(&store.file, &other)?,
+                Err(error) if is_no_store(&error) => empty.push(index),
+                Err(error) => store.lose(index, &error),
+            }
+        }
+        Ok((store, empty))
     }
 
     /// Reads which places the store at `storage` is kept in, if it has a list of them.

@@ -132,6 +132,21 @@ impl Replica {
         Ok(bytes)
     }
 
+    /// Fails if an object is missing or has another size.
+    pub(super) fn check_size(&self, object: ObjectRef) -> Result<(), StoreError> {
+        let path = object.object.path();
+        match self.storage.size(&path)? {
+            found_bytes if found_bytes == object.bytes => Ok(()),
+            found_bytes => Err(StoreError::Damaged {
+                path: self.shown(&path),
+                expected: object.object.digest,
+                expected_bytes: object.bytes,
+                found: None,
+                found_bytes,
+            }),
+        }
+    }
+
     /// Writes an object unless it exists and is intact, and tells whether it did.
     pub(super) fn put(&self, object: ObjectName, bytes: &[u8]) -> Result<bool, StoreError> {
         let path = object.path();

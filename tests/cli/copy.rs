@@ -12,9 +12,9 @@ use ckpt::store::Store;
 use ckpt::values::progress::Silent;
 use serde::Deserialize;
 
-use crate::support::Env;
 use crate::support::failing::Failing;
 use crate::support::store_builder::{StoreBuilder, three_checkpoints};
+use crate::support::{Env, tree};
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -25,6 +25,7 @@ struct View {
     store: String,
     to: String,
     created: bool,
+    pins: Vec<u64>,
     checkpoints: Vec<Checkpoint>,
     objects: u64,
     bytes: u64,
@@ -234,6 +235,24 @@ fn json_says_what_was_done() {
 }
 
 #[test]
+fn a_copy_into_a_store_is_refused_and_a_wrong_path_is_not_damage() {
+    let (env, _) = env();
+    env.run(&["copy", "s", "--to", "other"]).expect(0);
+    env.write("file", "x");
+    std::os::unix::fs::symlink("s/objects", env.path("link")).expect("linked");
+    let before = tree(env.dir());
+    for target in ["s/inside", "s/objects/x", "other/new/deep", "link/x", "new/../s/x", "link/../x"] {
+        let output = env.run(&["copy", "s", "--to", target]).expect(2);
+        assert!(output.stderr.contains("` is in the store `$DIR/"), "{target}: {output}");
+    }
+    for target in ["file", "file/below"] {
+        let output = env.run(&["copy", "s", "--to", target]).expect(2);
+        assert!(output.stderr.contains("file` is not a directory"), "{target}: {output}");
+    }
+    assert_eq!(tree(env.dir()), before);
+}
+
+#[test]
 fn a_copy_somebody_writes_to_is_busy() {
     let (env, mut builder) = env();
     env.run(&["copy", "s", "--to", "copy"]).expect(0);
@@ -245,4 +264,22 @@ fn a_copy_somebody_writes_to_is_busy() {
     // Reading takes no lock: a store that a run is writing to can be copied.
     let _lock = builder.store.lock("a run").expect("locked");
     env.run(&["copy", "s", "--to", "another"]).expect(0);
+}
+
+#[test]
+fn pins_are_copied_with_their_checkpoints_and_later() {
+    let (env, _) = env();
+    env.run(&["pin", "s@2", "--reason", "before the move"]).expect(0);
+    let copy = |more: &[&str]| -> View {
+        let output = env.run(&[&["copy", "s", "--to", "c", "--json"], more].concat()).expect(0);
+        serde_json::from_str(&output.stdout).expect("one document")
+    };
+    assert_eq!(copy(&["--dry-run"]).pins, [2]);
+    assert_eq!(copy(&[]).pins, [2]);
+    assert_eq!(env.read("c/pins/00000002.yaml"), env.read("s/pins/00000002.yaml"));
+    assert!(copy(&[]).pins.is_empty());
+    // The checkpoints are there already.
+    env.run(&["pin", "s@1"]).expect(0);
+    assert_eq!(copy(&[]).pins, [1]);
+    assert!(env.path("c/pins/00000001.yaml").exists());
 }

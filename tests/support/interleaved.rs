@@ -37,7 +37,7 @@ impl Stopped {
 
     /// Wraps a storage as this process sees it.
     pub fn open<S: Storage + 'static>(&self, inner: S) -> Arc<dyn Storage> {
-        Arc::new(Interleaved { inner, process: Some(self.clone()) })
+        Arc::new(Interleaved { inner, process: Some(self.clone()), refused: Refused::Nothing })
     }
 
     fn call(&self) {
@@ -56,13 +56,32 @@ impl fmt::Debug for Stopped {
 
 /// Wraps a storage for the other process. `objects.lock` is never waited for: its holder is stopped.
 pub fn impatient<S: Storage + 'static>(inner: S) -> Arc<dyn Storage> {
-    Arc::new(Interleaved { inner, process: None })
+    Arc::new(Interleaved { inner, process: None, refused: Refused::Nothing })
+}
+
+/// Wraps a storage whose file `path` the system refuses to read.
+pub fn unreadable<S: Storage + 'static>(inner: S, path: RelPath) -> Arc<dyn Storage> {
+    Arc::new(Interleaved { inner, process: None, refused: Refused::Read(path) })
+}
+
+/// Wraps a storage whose files another user owns, so that their times cannot be changed.
+pub fn not_owned<S: Storage + 'static>(inner: S) -> Arc<dyn Storage> {
+    Arc::new(Interleaved { inner, process: None, refused: Refused::Touch })
+}
+
+/// What the system refuses.
+#[derive(Debug)]
+enum Refused {
+    Nothing,
+    Read(RelPath),
+    Touch,
 }
 
 #[derive(Debug)]
 struct Interleaved<S> {
     inner: S,
     process: Option<Stopped>,
+    refused: Refused,
 }
 
 impl<S: Storage> Interleaved<S> {
@@ -78,6 +97,9 @@ impl<S: Storage> Storage for Interleaved<S> {
     }
 
     fn get(&self, path: &RelPath, limit: u64) -> Result<Bytes, StorageError> {
+        if matches!(&self.refused, Refused::Read(refused) if refused == path) {
+            return Err(denied("read", path));
+        }
         self.inner().get(path, limit)
     }
 
@@ -122,6 +144,9 @@ impl<S: Storage> Storage for Interleaved<S> {
     }
 
     fn touch(&self, path: &RelPath) -> Result<(), StorageError> {
+        if matches!(self.refused, Refused::Touch) {
+            return Err(denied("write", path));
+        }
         self.inner().touch(path)
     }
 
@@ -143,4 +168,8 @@ impl<S: Storage> Storage for Interleaved<S> {
             taken => taken,
         }
     }
+}
+
+fn denied(action: &'static str, path: &RelPath) -> StorageError {
+    StorageError::Io { action, path: path.to_string(), source: io::ErrorKind::PermissionDenied.into() }
 }

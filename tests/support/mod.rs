@@ -15,6 +15,7 @@ pub mod failing;
 pub mod in_process;
 pub mod interleaved;
 pub mod random;
+pub mod refusing;
 pub mod repository;
 pub mod simulated;
 pub mod store_builder;
@@ -57,6 +58,12 @@ impl Env {
     pub fn set(&mut self, name: &str, value: &str) -> &mut Env {
         self.variables.retain(|(old, _)| old != name);
         self.variables.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Removes a variable for the commands that follow.
+    pub fn unset(&mut self, name: &str) -> &mut Env {
+        self.variables.retain(|(old, _)| old != name);
         self
     }
 

@@ -59,7 +59,7 @@ const READERS: [Reader; 10] = [
     }),
     ("list", |store, _| {
         let listing = list(store, None).map_err(text)?;
-        if listing.is_clean() && listing.last_good().is_some() { Ok(()) } else { Err(format!("{listing:?}")) }
+        if listing.is_clean() && listing.last_good.is_some() { Ok(()) } else { Err(format!("{listing:?}")) }
     }),
     ("stats", |store, _| {
         let stats = stats(store, &Silent).map_err(text)?;

@@ -1,7 +1,6 @@
 //! `ckpt copy`: copies checkpoints to another store.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use serde::Serialize;
 
@@ -13,8 +12,7 @@ use crate::cli::progress::Unit;
 use crate::cli::table::{Column, Table};
 use crate::cli::text::{self, counted};
 use crate::cli::ui::Ui;
-use crate::ops::copy::{Copied, CopyError, CopyPlan, Step, apply, plan};
-use crate::storage::local::LocalStorage;
+use crate::ops::copy::{Copied, CopyError, CopyPlan, Step, apply, plan, target};
 use crate::store::{Store, StoreError};
 use crate::values::error_chain::in_one_line;
 use crate::values::id::Sequence;
@@ -26,7 +24,8 @@ use crate::values::units::Bytes;
 /// created if it does not exist. It becomes a full store of the same job, and all
 /// commands work with it. Only missing objects and checkpoints are written. If it
 /// already has a checkpoint with the same number, the two must be identical.
-/// Every byte is verified while it is copied.
+/// Every byte is verified while it is copied. Pins of these checkpoints are
+/// copied too; removing one later does not remove its copy.
 ///
 /// If a copy is interrupted, run it again: it continues where it stopped. A
 /// damaged checkpoint is skipped with a warning, and the exit code is then 3.
@@ -54,7 +53,7 @@ pub struct Args {
 pub fn run(args: &Args, ui: &mut Ui) -> Result<Exit, CliError> {
     let now = ui.now();
     let (source, sequences, named) = chosen(args, ui)?;
-    let plan = plan(&source, &sequences, Arc::new(LocalStorage::new(args.to.clone())))?;
+    let plan = plan(&source, &sequences, target(&args.to)?)?;
     let copied = if args.dry_run {
         None
     } else {
@@ -156,6 +155,10 @@ fn show(plan: &CopyPlan, copied: Option<&Copied>, ui: &mut Ui) -> Result<(), Cli
         counted(objects, "object"),
         Bytes(bytes)
     ))?;
+    let pins = copied.map_or(plan.pins.len(), |copied| copied.pins.len()) as u64;
+    if pins > 0 {
+        ui.note(format!("{verb} {}", counted(pins, "pin")));
+    }
     if present > 0 {
         ui.note(format!("{} already there", counted(present, "checkpoint")));
     }
@@ -172,9 +175,10 @@ impl From<CopyError> for CliError {
             }
             CopyError::Source(error) => error.into(),
             CopyError::SourceDiverged(error) => (*error).into(),
-            CopyError::OtherStore { .. } | CopyError::Taken { .. } => {
+            CopyError::OtherStore { .. } | CopyError::Taken { .. } | CopyError::NotADirectory { .. } => {
                 CliError::of(Exit::Usage, &error).hint("name a directory that does not exist, or a copy of this store")
             }
+            CopyError::InStore { .. } => CliError::of(Exit::Usage, &error).hint("name a directory outside of it"),
             CopyError::Diverged { .. } => CliError::of(Exit::Failed, &error).hint(
                 "nothing was copied: two runs have continued from the same store; keep both, and copy to another directory",
             ),
@@ -190,6 +194,8 @@ struct CopyView {
     /// Whether the other store is new.
     created: bool,
     checkpoints: Vec<CopiedView>,
+    /// Checkpoints that got the pin that they have in the source, or would get it.
+    pins: Vec<u64>,
     /// Objects that were written, or would be.
     objects: u64,
     bytes: u64,
@@ -206,7 +212,9 @@ struct CopiedView {
 impl CopyView {
     fn new(source: &Store, plan: &CopyPlan, copied: Option<&Copied>, unreadable: &[(Sequence, String)]) -> CopyView {
         let (_, objects, bytes) = plan.totals();
-        let checkpoints = plan.steps.iter().map(|(sequence, step)| {
+        let is_pruned = |sequence| copied.is_some_and(|copied| copied.removed.contains(sequence));
+        let steps = plan.steps.iter().filter(|(sequence, _)| !is_pruned(sequence));
+        let checkpoints = steps.map(|(sequence, step)| {
             let error = unreadable.iter().find(|(damaged, _)| damaged == sequence).map(|(_, error)| error.clone());
             let state = match (&error, step) {
                 (Some(_), _) | (None, Step::Unreadable(_)) => "damaged",
@@ -215,11 +223,16 @@ impl CopyView {
             };
             CopiedView { sequence: sequence.0, state, error }
         });
+        let pins: Vec<Sequence> = match copied {
+            None => plan.pins.iter().map(|pin| pin.sequence).collect(),
+            Some(copied) => copied.pins.clone(),
+        };
         CopyView {
             head: DryRunHead::new(source, copied.is_none()),
             to: plan.target.place(),
             created: plan.existing.is_none(),
             checkpoints: checkpoints.collect(),
+            pins: pins.iter().map(|sequence| sequence.0).collect(),
             objects: copied.map_or(objects, |copied| copied.objects),
             bytes: copied.map_or(bytes, |copied| copied.bytes),
         }

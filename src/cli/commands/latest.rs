@@ -24,6 +24,9 @@ const SKEW_SECONDS: i64 = 60;
 
 /// Print the path of the newest checkpoint, for scripts
 ///
+/// The checkpoint's manifest is intact and its objects exist; if not, or if
+/// replicas diverged, nothing is printed, and the exit code is 12.
+///
 /// With --verified, prints the newest checkpoint that is intact, byte for byte.
 /// Newer damaged ones are reported as warnings, and the exit code is still 0. If
 /// no checkpoint is intact, nothing is printed, and the exit code is 12.
@@ -54,6 +57,9 @@ pub struct Args {
 /// Prints the path.
 pub fn run(args: &Args, ui: &mut Ui) -> Result<Exit, CliError> {
     let store = args.store.open(ui)?;
+    // Which branch has the latest checkpoint, nobody can say.
+    ui.warn_of_forks(&store);
+    store.check_undivided()?;
     let (committed, damaged) = if args.verified { verified(&store, ui)? } else { (newest(&store)?, Vec::new()) };
     let manifest = &committed.manifest;
     for (sequence, error) in &damaged {
@@ -86,12 +92,13 @@ pub fn run(args: &Args, ui: &mut Ui) -> Result<Exit, CliError> {
     Ok(if too_old.is_some() { Exit::No } else { Exit::Clean })
 }
 
-/// Returns the newest checkpoint; reads only its manifest.
+/// Returns the newest checkpoint. Its objects exist, but their bytes are not read.
 fn newest(store: &Store) -> Result<Committed, CliError> {
     let hint = "`ckpt latest --verified` prints the newest intact checkpoint";
-    match store.latest() {
+    match store.latest_present() {
         Ok(Some(committed)) => Ok(committed),
         Ok(None) => Err(none(store)),
+        Err(error) if error.is_inconclusive() => Err(error.into()),
         Err(error) => Err(CliError::from(error).hint(hint)),
     }
 }

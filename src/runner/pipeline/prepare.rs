@@ -1,53 +1,19 @@
 //! What a run checks and opens before it reads: paths and the store.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::format::FORMAT;
 use crate::format::store_file::StoreFile;
-use crate::input;
-use crate::job::{JobSpec, OnError, OnLate};
-use crate::runner::error::{JobError, ResumeError, RunError};
+use crate::job::JobSpec;
+use crate::runner::error::{ResumeError, RunError};
 use crate::runner::options::Options;
 use crate::runner::output::plan::OutputPlan;
+use crate::runner::pipeline::paths::places;
+use crate::runner::storage_opener::StorageOpener;
 use crate::storage::Storage;
 use crate::store::{Store, StoreError, StoreLock};
-use crate::values::id::{Sequence, StoreId};
-
-/// Refuses a job that would read what it writes, or write two outputs to the same file.
-pub(crate) fn check_paths(job: &JobSpec, output: Option<&OutputPlan>) -> Result<(), RunError> {
-    let dead_letter = match &job.input.on_error {
-        OnError::DeadLetter(path) => Some((path.as_path(), "the dead-letter file")),
-        OnError::Fail | OnError::Skip => None,
-    };
-    let late = match job.window.as_ref().map(|window| &window.on_late) {
-        Some(OnLate::DeadLetter(path)) => Some((path.as_path(), "the file of late records")),
-        _ => None,
-    };
-    let same = |path: &Path, first, second| -> Result<(), RunError> {
-        Err(JobError::SamePath { path: path.display().to_string(), first, second }.into())
-    };
-    let is_input = |path: &Path| input::is_input(&job.input, &job.base, path);
-    if let Some(output) = output
-        && is_input(Path::new(&output.name(Sequence::FIRST)))
-    {
-        return same(&output.path(Sequence::FIRST), "an input", "the output");
-    }
-    for (path, what) in dead_letter.into_iter().chain(late) {
-        if output.is_some_and(|output| output.publishes(&job.resolve(path))) {
-            return same(path, "the output", what);
-        }
-        if is_input(path) {
-            return same(path, "an input", what);
-        }
-    }
-    match (dead_letter, late) {
-        (Some((dead, first)), Some((late, second))) if dead.components().eq(late.components()) => {
-            same(late, first, second)
-        }
-        _ => Ok(()),
-    }
-}
+use crate::values::id::StoreId;
 
 /// Opens the job's store and its replicas for writing, or creates the store. Fails if the store should exist and does
 /// not; a store of which only replicas are left is copied from one.
@@ -56,20 +22,8 @@ pub(crate) fn open_store(
     options: &Options,
     output: Option<&OutputPlan>,
 ) -> Result<(Store, StoreLock), RunError> {
-    let checkpoint = &job.checkpoint;
-    let paths: Vec<PathBuf> =
-        std::iter::once(&checkpoint.store).chain(&checkpoint.replicas).map(|path| job.resolve(path)).collect();
-    let absolute = absolute_places(&paths)?;
-    let places: Vec<Arc<dyn Storage>> = paths.iter().map(|path| options.storages.open(path)).collect();
-    for place in &places {
-        if let Ok(store) = Store::open(vec![Arc::clone(place)])
-            && store.file.job != job.job
-        {
-            let (expected, found) = (job.job.clone(), store.file.job.clone());
-            return Err(ResumeError::OtherJob { place: store.place(), expected, found }.into());
-        }
-    }
-    let open = || Store::open_for_writing(places.clone(), checkpoint.min_copies, &options.holder);
+    let places = Places::of(job, &options.storages)?;
+    let open = || Store::open_for_writing(places.storages.clone(), job.checkpoint.min_copies, &options.holder);
     let (store, lock) = match open() {
         Err(StoreError::NoStore { place }) => {
             if let Some(published) = output.and_then(OutputPlan::published) {
@@ -84,7 +38,7 @@ pub(crate) fn open_store(
                 job: job.job.clone(),
                 created: options.clock.now(),
             };
-            Store::create(places[..1].to_vec(), file)?;
+            Store::create(places.storages[..1].to_vec(), file)?;
             let opened = open()?;
             // The notes say only that the replicas were not stores before.
             opened.0.take_notes();
@@ -92,8 +46,37 @@ pub(crate) fn open_store(
         }
         opened => opened?,
     };
-    store.set_places(absolute)?;
+    store.set_places(places.absolute)?;
     Ok((store, lock))
+}
+
+/// The places of a job's store and its replicas, which are different and do not hold another job's store.
+pub(crate) struct Places {
+    pub(crate) paths: Vec<PathBuf>,
+    absolute: Vec<String>,
+    storages: Vec<Arc<dyn Storage>>,
+}
+
+impl Places {
+    pub(crate) fn of(job: &JobSpec, opener: &StorageOpener) -> Result<Places, RunError> {
+        let paths = places(job);
+        let absolute = absolute_places(&paths)?;
+        let storages: Vec<Arc<dyn Storage>> = paths.iter().map(|path| opener.open(path)).collect();
+        for storage in &storages {
+            if let Ok(store) = Store::open(vec![Arc::clone(storage)])
+                && store.file.job != job.job
+            {
+                let (expected, found) = (job.job.clone(), store.file.job.clone());
+                return Err(ResumeError::OtherJob { place: store.place(), expected, found }.into());
+            }
+        }
+        Ok(Places { paths, absolute, storages })
+    }
+
+    /// Opens the store as [`open_store`] does, without writing.
+    pub(crate) fn examine(&self, job: &JobSpec) -> Result<Store, RunError> {
+        Ok(Store::examine(self.storages.clone(), job.checkpoint.min_copies)?)
+    }
 }
 
 /// Returns the paths in a form that is valid from anywhere: absolute, with symbolic links resolved as far as they

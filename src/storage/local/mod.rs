@@ -238,6 +238,15 @@ impl Storage for LocalStorage {
         rustix::fs::utimensat(&dir, name, &times, AtFlags::SYMLINK_NOFOLLOW).map_err(failed)
     }
 
+    fn check_writable(&self) -> Result<(), StorageError> {
+        let existing = self.root.path().ancestors().find(|path| path.exists());
+        // A relative path whose first name does not exist is created in the current directory.
+        let path = existing.filter(|path| !path.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let access = rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK;
+        rustix::fs::accessat(rustix::fs::CWD, path, access, AtFlags::EACCESS)
+            .map_err(|source| self.root.failed("write", "", source))
+    }
+
     fn sync(&self) -> Result<(), StorageError> {
         self.flusher.flush_all(&self.root)
     }

@@ -26,6 +26,7 @@ mod log;
 mod metrics;
 mod modes;
 mod output;
+mod paths;
 mod programs;
 mod protocol;
 mod published;

@@ -88,6 +88,7 @@ impl Args {
 pub fn run(args: &Args, ui: &mut Ui) -> Result<Exit, CliError> {
     let target = args.target.parse()?;
     let store = target.open(ui)?;
+    ui.warn_of_forks(&store);
     target.read(&store, &ui.now(), |sequence| show(args, &store, sequence, ui))
 }
 

@@ -32,7 +32,9 @@ mod views;
 /// Below the table are the size trend, how many pruned checkpoints can be brought
 /// back, the age of the last good checkpoint, and replicas that are behind. A
 /// checkpoint whose manifest is damaged is listed too, and the exit code is then
-/// 1. Objects are not checked; `ckpt verify` and `ckpt latest --verified` do that.
+/// 1, as it is if the newest checkpoint lacks objects or replicas diverged. The
+/// bytes of objects are not checked; `ckpt verify` and `ckpt latest --verified`
+/// do that.
 ///
 /// With --sizes, the table shows how much of each checkpoint is new, how much
 /// others need too, and what removing only it would free. That reads the index
@@ -69,8 +71,8 @@ pub struct Args {
 /// Prints the list.
 pub fn run(args: &Args, ui: &mut Ui) -> Result<Exit, CliError> {
     let store = args.store.open_with(&args.replica, ui)?;
+    let forks = ui.warn_of_forks(&store);
     let mut listing = list(&store, most(args.limit))?;
-    let last_good = listing.last_good().map(|(sequence, manifest)| (sequence, manifest.created));
     let growth = growth(&listing);
     let sizes =
         if args.sizes { Some(stats(&store, &ui.progress("reading", Unit::Count("checkpoints")))?) } else { None };
@@ -82,14 +84,14 @@ pub fn run(args: &Args, ui: &mut Ui) -> Result<Exit, CliError> {
     let lags = store.lags();
     let pruned = trace::pruned(&store).len() as u64;
     if ui.is_json() {
-        let view = views::ListView::new(&store, &listing, &pins, sizes.as_ref(), last_good, now);
+        let view = views::ListView::new(&store, &listing, &pins, sizes.as_ref(), now);
         ui.json(&view.with_replicas(&lags).with_pruned(pruned))?;
     } else {
         show(&listing, &pins, sizes.as_ref(), now, ui)?;
-        foot(growth, last_good, &listing, pruned, ui)?;
+        foot(growth, &listing, pruned, ui)?;
         lags.iter().filter_map(text::lag).for_each(|warning| ui.warn(warning));
     }
-    Ok(if listing.is_clean() { Exit::Clean } else { Exit::No })
+    Ok(if listing.is_clean() && forks == 0 { Exit::Clean } else { Exit::No })
 }
 
 fn show(listing: &Listing, pins: &Pins, sizes: Option<&Stats>, now: Timestamp, ui: &mut Ui) -> Result<(), CliError> {
@@ -105,6 +107,9 @@ fn show(listing: &Listing, pins: &Pins, sizes: Option<&Stats>, now: Timestamp, u
         if let Err(error) = &listed.manifest {
             ui.warn(format!("checkpoint {}: {}", listed.sequence.0, in_one_line(error)));
         }
+    }
+    for (sequence, error) in &listing.incomplete {
+        ui.warn(format!("checkpoint {}: {}", sequence.0, in_one_line(error)));
     }
     if listing.checkpoints.is_empty() {
         ui.note("no checkpoint yet");
@@ -161,16 +166,10 @@ fn growth(listing: &Listing) -> Option<String> {
 }
 
 /// Prints the lines below the table: none if there is a single checkpoint, it is good, and none was pruned.
-fn foot(
-    growth: Option<String>,
-    last_good: Option<(Sequence, Timestamp)>,
-    listing: &Listing,
-    pruned: u64,
-    ui: &mut Ui,
-) -> Result<(), CliError> {
+fn foot(growth: Option<String>, listing: &Listing, pruned: u64, ui: &mut Ui) -> Result<(), CliError> {
     let now = ui.now().timestamp();
     let newest = listing.checkpoints.iter().map(|listed| listed.sequence).max();
-    let is_newest = last_good.map(|(sequence, _)| sequence) == newest;
+    let is_newest = listing.last_good.map(|(sequence, _)| sequence) == newest;
     if growth.is_none() && is_newest && pruned == 0 {
         return Ok(());
     }
@@ -182,7 +181,7 @@ fn foot(
         let pruned = text::counted(pruned, "checkpoint");
         ui.out(format!("pruned     {pruned} that `ckpt prune --undo` can bring back"))?;
     }
-    let good = match last_good {
+    let good = match listing.last_good {
         Some((sequence, created)) => format!("checkpoint {}, {}", sequence.0, Age::between(created, now)),
         None => "none".to_owned(),
     };

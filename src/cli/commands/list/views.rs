@@ -21,7 +21,7 @@ pub(super) struct ListView {
     head: JobHead,
     /// Older checkpoints that the limit left out.
     older: usize,
-    /// The newest checkpoint whose manifest is intact.
+    /// The newest checkpoint whose manifest is intact and whose objects exist.
     last_good: Option<u64>,
     last_good_age_seconds: Option<i64>,
     checkpoints: Vec<ListedView>,
@@ -77,7 +77,6 @@ impl ListView {
         listing: &Listing,
         pins: &BTreeMap<Sequence, Pin>,
         stats: Option<&Stats>,
-        last_good: Option<(Sequence, Timestamp)>,
         now: Timestamp,
     ) -> ListView {
         let sizes: HashMap<Sequence, &Sizes> = stats
@@ -88,7 +87,7 @@ impl ListView {
         let checkpoints = listing.checkpoints.iter().map(|listed| ListedView {
             sequence: listed.sequence.0,
             pinned: pins.contains_key(&listed.sequence),
-            error: listed.manifest.as_ref().err().map(|error| in_one_line(error)),
+            error: listing.error(listed).map(|error| in_one_line(error)),
             content: listed
                 .manifest
                 .as_ref()
@@ -98,8 +97,8 @@ impl ListView {
         ListView {
             head: JobHead::new(store),
             older: listing.older,
-            last_good: last_good.map(|(sequence, _)| sequence.0),
-            last_good_age_seconds: last_good.map(|(_, created)| Age::between(created, now).seconds),
+            last_good: listing.last_good.map(|(sequence, _)| sequence.0),
+            last_good_age_seconds: listing.last_good.map(|(_, created)| Age::between(created, now).seconds),
             checkpoints: checkpoints.collect(),
             replicas: Vec::new(),
             pruned: 0,

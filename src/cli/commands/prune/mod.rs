@@ -138,6 +138,7 @@ fn prune(args: &Args, store: &Store, ui: &mut Ui) -> Result<Exit, CliError> {
     } else if let Some(outcome) = &outcome {
         summary::show_outcome(&plan, outcome, ui)?;
     }
+    ui.warn_of_away(store, "keeps what is pruned elsewhere");
     for path in outcome.iter().flat_map(|outcome| &outcome.left) {
         ui.warn(format!("kept `{path}` and its directory: it is not part of a checkpoint"));
     }
@@ -165,6 +166,7 @@ fn undo(args: &Args, store: &Store, ui: &mut Ui) -> Result<Exit, CliError> {
     } else if done {
         ui.out(format!("brought back {checkpoints}"))?;
     }
+    ui.warn_of_away(store, "does not get the checkpoints back");
     finish(confirmed)
 }
 
