@@ -201,13 +201,15 @@ impl Tail {
         is_complete: bool,
     ) -> Result<Option<Block>, InputError> {
         let file = self.file.take().expect("the caller has opened the file");
+        let continues_line = self.before.overlap.last().is_some_and(|byte| *byte != b'\n');
         let found = self.find_records(partition, &file, is_complete);
         self.file = Some(file);
         let found = found?;
         if found.is_none() {
             self.tried_size = self.size;
         }
-        Ok(found.map(|(offset, bytes)| numbers.block(offset, self.offset, bytes, self.header.clone())))
+        let block = |(offset, bytes)| numbers.block(offset, self.offset, bytes, self.header.clone());
+        Ok(found.map(|found| Block { continues_line, ..block(found) }))
     }
 
     /// Returns the offset and the bytes of the next whole records, and moves past them.

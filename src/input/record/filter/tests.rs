@@ -7,8 +7,17 @@ fn keeps(expression: &str, record: &str) -> Result<bool, String> {
     let filter = Filter::new(expression).map_err(|error| error.to_string())?;
     let bytes = record.as_bytes().to_vec();
     let end_offset = bytes.len() as u64;
-    let block =
-        Block { number: 0, partition: 0, stream: 0, offset: 0, bytes, end_offset, header: None, released: Vec::new() };
+    let block = Block {
+        number: 0,
+        partition: 0,
+        stream: 0,
+        offset: 0,
+        bytes,
+        end_offset,
+        continues_line: false,
+        header: None,
+        released: Vec::new(),
+    };
     let mut result = Err("no record".to_owned());
     Extractor::new(&InputFormat::Json, filter.fields(), 1 << 20).each(&block, |_, fields| {
         result = fields.and_then(|fields| filter.keeps(fields)).map_err(|bad| bad.reason);
