@@ -34,8 +34,10 @@ impl Stream {
 
 /// Opens `partition` at its beginning.
 pub(super) fn open(partition: &Partition) -> Result<Stream, InputError> {
-    let Source::File(path) = &partition.source else {
-        return Ok(Stream::Forward(Box::new(io::stdin())));
+    let path = match &partition.source {
+        Source::File(path) => path,
+        Source::Stdin => return Ok(Stream::Forward(Box::new(io::stdin()))),
+        Source::Gone => return Err(InputError::read(&partition.name, 0, io::ErrorKind::NotFound.into())),
     };
     let file = open_regular(partition, path)?;
     Ok(match partition.compression {

@@ -1,7 +1,7 @@
 //! `input:`
 
 use crate::format::limits::MAX_VALUE_BYTES;
-use crate::job::model::{InputFormat, InputSpec, OnError};
+use crate::job::model::{InputFormat, InputSpec, OnError, OnGone};
 use crate::job::read::scalar::{bytes, choose, path, path_text};
 use crate::job::read::section::{Result, Section};
 use crate::job::read::types;
@@ -23,6 +23,10 @@ pub(super) fn read(node: &Node) -> Result<(InputSpec, Vec<TypedField>)> {
     let typed_fields = types::read(section.get("types"), &format)?;
     let types = typed_fields.iter().map(|typed| (typed.field.clone(), typed.column_type)).collect();
     let on_error = section.get("on_error").map_or(Ok(OnError::Fail), on_error)?;
+    let on_gone = match section.get("on_gone") {
+        None => OnGone::Stop,
+        Some(node) => choose(node, "on_gone", &[("stop", OnGone::Stop), ("warn", OnGone::Warn)])?,
+    };
     let max_record_bytes = match section.get("max_record_bytes") {
         None => DEFAULT_RECORD_BYTES,
         Some(node) => match bytes(node)? {
@@ -31,7 +35,7 @@ pub(super) fn read(node: &Node) -> Result<(InputSpec, Vec<TypedField>)> {
         },
     };
     let follow = section.get("follow").map_or(Ok(false), |node| follow(node, &files))?;
-    Ok((InputSpec { files, format, types, on_error, max_record_bytes, follow }, typed_fields))
+    Ok((InputSpec { files, format, types, on_error, on_gone, max_record_bytes, follow }, typed_fields))
 }
 
 fn follow(node: &Node, files: &[String]) -> Result<bool> {

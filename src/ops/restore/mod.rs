@@ -7,5 +7,5 @@ mod staging;
 
 pub use error::RestoreError;
 pub use export::{ExportFormat, ExportPlan, apply_export, plan_export};
-pub use rollback::{RollbackPlan, Seek, apply_rollback, plan_rollback};
+pub use rollback::{Forgotten, PositionChanges, RollbackPlan, Seek, apply_rollback, plan_rollback};
 pub use staging::ExportedFile;
