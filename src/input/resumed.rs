@@ -1,7 +1,9 @@
 //! The partitions of a job that resumes: those that exist, and those that were read and are gone.
 
+use std::fs;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use crate::format::positions::PositionRow;
 use crate::input::error::InputError;
@@ -19,15 +21,22 @@ pub struct ResumedPartitions {
     pub partitions: Vec<Partition>,
     /// The positions of files that are gone and were not read to their ends.
     pub lost: Vec<PositionRow>,
+    /// The positions of files that seem to have other names now, under which they would be read again.
+    pub renamed: Vec<PositionRow>,
 }
 
 impl ResumedPartitions {
-    /// Lists the partitions of `input`, where `rows` are the newest positions of a checkpoint.
+    /// Lists the partitions of `input`, where `rows` are the newest positions of a checkpoint made at `created`.
     ///
     /// A file that was read to its end may be gone, or compressed: `NAME.gz` and `NAME.zst` that begin with what was
     /// read of `NAME` are that partition. A path or glob that matches nothing is an error, unless it matches the name
     /// of a position.
-    pub fn list(input: &InputSpec, base: &Path, rows: &[PositionRow]) -> Result<ResumedPartitions, InputError> {
+    pub fn list(
+        input: &InputSpec,
+        base: &Path,
+        rows: &[PositionRow],
+        created: SystemTime,
+    ) -> Result<ResumedPartitions, InputError> {
         let row_of = |name: &str| rows.iter().find(|row| row.partition == name);
         let mut partitions = Vec::new();
         for pattern in &input.files {
@@ -42,14 +51,17 @@ impl ResumedPartitions {
             }
         }
         let partitions = listing::one_per_file(listing::sorted(partitions), base, |name| row_of(name).is_some());
-        let mut listed = ResumedPartitions { partitions: compressed(partitions, rows)?, lost: Vec::new() };
+        let mut listed =
+            ResumedPartitions { partitions: compressed(partitions, rows)?, lost: Vec::new(), renamed: Vec::new() };
         for row in rows {
             // A rotated file of an input that was followed may disappear.
             let is_listed = listed.partitions.iter().any(|partition| partition.name == row.partition);
             if is_listed || row.generation_of.is_some() {
                 continue;
             }
-            if !was_read(row) {
+            if listed.has_renamed(row, rows, created) {
+                listed.renamed.push(row.clone());
+            } else if !was_read(row) {
                 listed.lost.push(row.clone());
             }
             listed.partitions.push(gone(row));
@@ -58,14 +70,25 @@ impl ResumedPartitions {
         Ok(listed)
     }
 
-    /// Fails if a file is gone that was not read to its end, and the job does not allow that.
-    pub fn check(&self, input: &InputSpec) -> Result<(), InputError> {
-        match self.lost.first() {
-            Some(row) if input.on_gone == OnGone::Stop => {
-                Err(InputError::Gone { partition: row.partition.clone(), offset: row.offset })
-            }
-            _ => Ok(()),
-        }
+    /// Returns whether a new file is the one of `row`, which is gone. The beginning of a small file proves that only if
+    /// the new one is as old.
+    fn has_renamed(&self, row: &PositionRow, rows: &[PositionRow], created: SystemTime) -> bool {
+        let is_new = |partition: &&Partition| !rows.iter().any(|row| row.partition == partition.name);
+        row.offset > 0
+            && self.partitions.iter().filter(is_new).any(|partition| {
+                let Source::File(path) = &partition.source else { return false };
+                let born = fs::metadata(path).and_then(|metadata| metadata.created()).ok();
+                let may_be_it = row.offset >= PROVING_BYTES || born.is_none_or(|born| born <= created);
+                // What cannot be read is reported when it is read.
+                may_be_it
+                    && PrefixDigest::of(partition, row.offset).is_ok_and(|digest| digest.finish() == row.fingerprint)
+            })
+    }
+
+    /// Returns the files that must not be gone: those that were renamed, and unless the job allows it, those that were
+    /// not read to their ends.
+    pub fn missing(&self, input: &InputSpec) -> impl Iterator<Item = &PositionRow> {
+        self.renamed.iter().chain(self.lost.iter().filter(|_| input.on_gone == OnGone::Stop))
     }
 
     /// Returns what people should know of the files that are gone.
@@ -79,6 +102,9 @@ impl ResumedPartitions {
         read.into_iter().chain(lost).collect()
     }
 }
+
+/// Files that begin with this many equal bytes are the same by more than coincidence.
+const PROVING_BYTES: u64 = 4096;
 
 /// Returns whether a file was read to its end. A followed file has no end: it was read as far as it was written.
 fn was_read(row: &PositionRow) -> bool {

@@ -11,7 +11,7 @@ use crate::input::record::Filter;
 use crate::input::{BlockReader, Compression, FollowReader, InputError, Partition, Position, ResumedPartitions};
 use crate::job;
 use crate::job::definition::definition;
-use crate::job::{Difference, Effect, JobSpec, OnGone};
+use crate::job::{Difference, Effect, JobSpec};
 use crate::runner::error::{ResumeError, RunError};
 use crate::runner::output::plan::OutputPlan;
 use crate::runner::pipeline::prepare::{check_paths, with_types};
@@ -215,33 +215,37 @@ fn holder(path: &std::path::Path) -> Option<String> {
 }
 
 fn check_files(job: &JobSpec, start: &[PositionRow], report: &mut Report) {
-    let ResumedPartitions { partitions, lost } = match ResumedPartitions::list(&job.input, &job.base, start) {
+    let created = report.latest.as_ref().map(|latest| latest.created).unwrap_or_default();
+    let listed = match ResumedPartitions::list(&job.input, &job.base, start, created.into()) {
         Ok(listed) => listed,
         Err(error) => {
             report.problems.push(in_one_line(&error));
             return;
         }
     };
-    let is_lost = |name: &str| lost.iter().any(|row| row.partition == name);
-    if job.input.on_gone == OnGone::Stop {
-        for row in &lost {
-            report.unreadable(row, &InputError::Gone { partition: row.partition.clone(), offset: row.offset });
-        }
+    let missing: Vec<&PositionRow> = listed.missing(&job.input).collect();
+    for row in &missing {
+        report.unreadable(row, &InputError::Gone { partition: row.partition.clone(), offset: row.offset });
     }
-    for partition in partitions {
+    for partition in &listed.partitions {
         let Some(row) = start.iter().find(|row| row.partition == partition.name) else {
             let unread_bytes = partition.file_bytes.filter(|_| partition.compression == Compression::None);
             let (offset, state) = (0, InputState::New);
-            report.inputs.push(InputReport { partition: partition.name, offset, state, unread_bytes });
+            report.inputs.push(InputReport { partition: partition.name.clone(), offset, state, unread_bytes });
             continue;
         };
         // What standard input will contain is unknown until it is read.
         let proven = match partition.source {
             input::Source::Stdin => None,
             input::Source::Gone => {
-                if job.input.on_gone == OnGone::Warn || !is_lost(&partition.name) {
+                if !missing.iter().any(|row| row.partition == partition.name) {
                     let (offset, state) = (row.offset, InputState::Gone);
-                    report.inputs.push(InputReport { partition: partition.name, offset, state, unread_bytes: Some(0) });
+                    report.inputs.push(InputReport {
+                        partition: partition.name.clone(),
+                        offset,
+                        state,
+                        unread_bytes: Some(0),
+                    });
                 }
                 continue;
             }
@@ -264,10 +268,15 @@ fn check_files(job: &JobSpec, start: &[PositionRow], report: &mut Report) {
                 };
                 let size = partition.file_bytes.filter(|_| is_plain);
                 let unread_bytes = if ended { Some(0) } else { size.map(|size| size.saturating_sub(row.offset)) };
-                report.inputs.push(InputReport { partition: partition.name, offset: row.offset, state, unread_bytes });
+                report.inputs.push(InputReport {
+                    partition: partition.name.clone(),
+                    offset: row.offset,
+                    state,
+                    unread_bytes,
+                });
             }
             None => report.inputs.push(InputReport {
-                partition: partition.name,
+                partition: partition.name.clone(),
                 offset: row.offset,
                 state: InputState::Unread,
                 unread_bytes: None,

@@ -60,8 +60,13 @@ pub(crate) fn attempt(
         _ if job.input.follow => (partitions, Vec::new()),
         None => (input::one_per_file(partitions, &job.base, |_| false), Vec::new()),
         Some((recovered, _)) => {
-            let listed = ResumedPartitions::list(&job.input, &job.base, &recovered.lineage.newest_positions())?;
-            listed.check(&job.input)?;
+            let lineage = &recovered.lineage;
+            let created = lineage.last.as_ref().map(|last| last.manifest.created).unwrap_or_default();
+            let rows = lineage.newest_positions();
+            let listed = ResumedPartitions::list(&job.input, &job.base, &rows, created.into())?;
+            if let Some(row) = listed.missing(&job.input).next() {
+                return Err(InputError::Gone { partition: row.partition.clone(), offset: row.offset }.into());
+            }
             let notes = listed.notes();
             (listed.partitions, notes)
         }

@@ -71,11 +71,11 @@ pub(super) fn explain(error: RunError, args: &JobArgs, text: &[u8]) -> CliError 
             .hint("put the rotated file back next to the others, uncompressed")
             .hint(let_go(job)),
         RunError::Input(InputError::Gone { .. }) => {
-            CliError::of(Exit::Failed, &error).hint("put the input back").hint(let_go(job))
+            CliError::of(Exit::Failed, &error).hint("put the input back under its name").hint(let_go(job))
         }
         RunError::Input(InputError::Shrunk { .. } | InputError::Changed { .. }) => CliError::of(Exit::Failed, &error)
             .hint(format!("restore the input, or {START_OVER}: its records cannot be separated from the state"))
-            .hint("`ckpt restore STORE --forget PARTITION` lets it go, so that the file is read as a new one"),
+            .hint("or run `ckpt restore STORE --forget PARTITION` to read the file as a new one"),
         RunError::Record(RecordError::Bad { ref beginning, .. }) => {
             let begins = format!("the record starts with `{beginning}`");
             CliError::of(Exit::Failed, &error).hint(begins).hint(format!(
