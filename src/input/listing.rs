@@ -82,6 +82,12 @@ pub(super) fn matches_pattern(pattern: &str, name: &str) -> bool {
     pattern_matches(pattern, Path::new(name))
 }
 
+/// Returns the names of the partitions that a path or glob of the job file matches, none if they cannot be listed.
+pub fn names(pattern: &str, base: &Path) -> Vec<String> {
+    let listed = of_pattern(pattern, base).map(sorted).unwrap_or_default();
+    listed.into_iter().map(|partition| partition.name).collect()
+}
+
 /// Lists the partitions of one path or glob of the job file, which may be none.
 pub(super) fn of_pattern(pattern: &str, base: &Path) -> Result<Vec<Partition>, InputError> {
     let mut found = Vec::new();

@@ -22,13 +22,14 @@ mod seek;
 mod stream;
 mod stream_names;
 mod walk;
+mod zstandard;
 
 pub use block::{BLOCK_BYTES, Block};
 pub use block_reader::BlockReader;
 pub use columns::Columns;
 pub use error::InputError;
 pub use follow::FollowReader;
-pub use listing::{is_input, one_per_file, partition, partitions, present};
+pub use listing::{is_input, names, one_per_file, partition, partitions, present};
 pub use note::InputNote;
 pub use partition::{Compression, Partition, Source};
 pub use position::{Position, PositionChange};

@@ -10,7 +10,7 @@ use crate::values::value::ColumnType;
 pub struct InputSpec {
     /// `files:` a path, a glob, or a list of them without duplicates; a lone `-` is standard input.
     pub files: Vec<String>,
-    /// `format: json | csv | text`. The default follows from the first file's extension, before `.gz` or `.zst`:
+    /// `format: json | csv | text`. The default follows from the extension of the files, before `.gz` or `.zst`:
     /// `.jsonl`, `.ndjson` and `.json`; `.csv` and `.tsv`; `.txt` and `.log`.
     pub format: InputFormat,
     /// `types:` of fields for `min`, `max`, `first` and `last`: `number`, `text`, `bool`, `int` or `json`. The first

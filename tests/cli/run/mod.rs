@@ -18,6 +18,7 @@ mod emit_changes;
 mod exec;
 mod follow;
 mod follow_identity;
+mod formats;
 mod globs;
 mod input;
 mod job_file;
