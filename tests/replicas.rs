@@ -125,6 +125,29 @@ fn a_replica_that_vanishes_is_reported_once_and_catches_up_when_it_is_back() {
 }
 
 #[test]
+fn a_replica_that_diverged_while_it_was_away_is_refused_when_it_comes_back_and_reported_once() {
+    let mut pair = Pair::new(1);
+    pair.commit(1);
+    fs::rename(pair.b(), pair.away()).expect("renamed");
+    pair.commit(2);
+    pair.builder.store.take_notes();
+    let mut other = StoreBuilder::keyed(&pair.b());
+    other.commit(&[("ann", Some(1)), ("key 1", Some(1))]);
+    other.commit(&[("ann", Some(99))]);
+    let before = content(&pair.b());
+    for expected in [1, 0] {
+        pair.builder.store.catch_up();
+        let notes = pair.builder.store.take_notes();
+        let is_refused = |note: &StoreNote| matches!(note, StoreNote::Lost { reason, .. } if reason.contains("have different checkpoints 2"));
+        assert!(notes.len() == expected && notes.iter().all(is_refused), "{notes:?}");
+        assert_eq!(pair.builder.store.lost().len(), 1);
+    }
+    pair.commit(3);
+    let after = content(&pair.b());
+    assert!(after == before, "nothing crosses the fork");
+}
+
+#[test]
 fn the_first_replica_may_vanish_as_well() {
     let mut pair = Pair::new(1);
     pair.commit(1);

@@ -2,6 +2,7 @@
 
 mod architecture;
 mod assets;
+mod away;
 mod checkpointer;
 mod cli;
 mod crash;
@@ -13,13 +14,16 @@ mod docs;
 mod format_tables;
 mod fuzz_corpus;
 mod golden;
+mod growth;
 mod hostile;
 mod job_file;
 mod model;
 mod prose;
 mod prune;
+mod races;
 mod repair;
 mod replicas;
 mod storage;
 mod store;
 mod support;
+mod verify;

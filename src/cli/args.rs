@@ -103,6 +103,11 @@ impl TargetArg {
     }
 }
 
+/// Returns the most items that `--limit N` shows; `None` without the option and for 0, which means all.
+pub fn most(limit: Option<usize>) -> Option<usize> {
+    limit.filter(|limit| *limit > 0)
+}
+
 /// Checks that the checkpoint has the task, if one is named.
 pub fn check_task(task: Option<u32>, manifest: &Manifest) -> Result<(), CliError> {
     match task {

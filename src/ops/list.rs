@@ -1,5 +1,7 @@
 //! `ckpt list`: the checkpoints of a store.
 
+use jiff::Timestamp;
+
 use crate::format::manifest::Manifest;
 use crate::store::{Store, StoreError};
 use crate::values::id::Sequence;
@@ -19,32 +21,56 @@ pub struct Listing {
     pub checkpoints: Vec<Listed>,
     /// How many older ones the limit left out.
     pub older: usize,
+    /// The newest checkpoint whose manifest could be read and whose objects exist with their sizes, and when it was
+    /// made.
+    pub last_good: Option<(Sequence, Timestamp)>,
+    /// Newer ones that lack objects, the newest first.
+    pub incomplete: Vec<(Sequence, StoreError)>,
 }
 
 impl Listing {
-    /// Tells whether every manifest could be read.
-    pub fn is_clean(&self) -> bool {
-        self.checkpoints.iter().all(|listed| listed.manifest.is_ok())
+    /// Returns what is wrong with a checkpoint of the listing, as far as it was examined.
+    pub fn error<'a>(&'a self, listed: &'a Listed) -> Option<&'a StoreError> {
+        let lacks = self.incomplete.iter().find(|(sequence, _)| *sequence == listed.sequence);
+        listed.manifest.as_ref().err().or(lacks.map(|(_, error)| error))
     }
 
-    /// Returns the newest checkpoint whose manifest could be read. Its objects were not examined.
-    pub fn last_good(&self) -> Option<(Sequence, &Manifest)> {
-        let readable =
-            self.checkpoints.iter().filter_map(|listed| Some((listed.sequence, listed.manifest.as_ref().ok()?)));
-        readable.max_by_key(|(sequence, _)| *sequence)
+    /// Tells whether every manifest could be read, and the newest checkpoint has its objects.
+    pub fn is_clean(&self) -> bool {
+        self.incomplete.is_empty() && self.checkpoints.iter().all(|listed| listed.manifest.is_ok())
     }
 }
 
-/// Reads the manifests of the newest `limit` checkpoints, or of all. A damaged one is an item of the listing.
+/// Reads the manifests of the newest `limit` checkpoints, or of all. A damaged one is an item of the listing; one that is
+/// pruned meanwhile is not. From the newest back to the first good one, also looks for the objects.
 ///
-/// Fails if the system refuses to read a manifest: it may be intact.
+/// Fails if the system refuses to read a checkpoint: it may be intact.
 pub fn list(store: &Store, limit: Option<usize>) -> Result<Listing, StoreError> {
     let sequences = store.sequences()?;
     let older = sequences.len().saturating_sub(limit.unwrap_or(usize::MAX));
     let checkpoints = parallel::map(&sequences[older..], |&sequence| match store.manifest(sequence) {
         Err(error) if error.is_inconclusive() => Err(error),
-        read => Ok(Listed { sequence, manifest: read.map(|committed| committed.manifest) }),
+        // Pruned since it was listed.
+        Err(StoreError::NoCheckpoint { .. }) => Ok(None),
+        read => Ok(Some((sequence, read))),
     });
-    let checkpoints = checkpoints.into_iter().collect::<Result<_, _>>()?;
-    Ok(Listing { checkpoints, older })
+    let checkpoints = checkpoints.into_iter().filter_map(Result::transpose).collect::<Result<Vec<_>, _>>()?;
+    let (mut last_good, mut incomplete, mut removed) = (None, Vec::new(), Vec::new());
+    for committed in checkpoints.iter().rev().filter_map(|(_, read)| read.as_ref().ok()) {
+        let sequence = committed.manifest.sequence;
+        match store.check_present(committed) {
+            Ok(()) => {
+                last_good = Some((sequence, committed.manifest.created));
+                break;
+            }
+            Err(error) if error.is_inconclusive() => return Err(error),
+            Err(StoreError::NoCheckpoint { .. }) => removed.push(sequence),
+            Err(error) => incomplete.push((sequence, error)),
+        }
+    }
+    let listed = checkpoints
+        .into_iter()
+        .filter(|(sequence, _)| !removed.contains(sequence))
+        .map(|(sequence, read)| Listed { sequence, manifest: read.map(|committed| committed.manifest) });
+    Ok(Listing { checkpoints: listed.collect(), older, last_good, incomplete })
 }

@@ -2,22 +2,27 @@
 
 use std::fs::File;
 use std::io::Read;
+use std::path::Path;
 use std::sync::Arc;
 
+use crate::format::layout;
 use crate::format::manifest::Manifest;
 use crate::format::positions::{self, PositionRow};
 use crate::input;
 use crate::input::record::Filter;
 use crate::input::{BlockReader, Compression, FollowReader, InputError, Partition, Position, ResumedPartitions};
 use crate::job;
-use crate::job::definition::definition;
+use crate::job::definition;
 use crate::job::{Difference, Effect, JobSpec};
 use crate::runner::error::{ResumeError, RunError};
 use crate::runner::output::plan::OutputPlan;
-use crate::runner::pipeline::prepare::{check_paths, with_types};
-use crate::storage::Storage;
-use crate::storage::local::LocalStorage;
-use crate::store::{Store, StoreError};
+use crate::runner::pipeline::field_types::with_types;
+use crate::runner::pipeline::prepare::{Places, check_paths};
+use crate::runner::resumable::fits;
+use crate::runner::resume::recover::recover;
+use crate::runner::resume::undecided::take_undecided;
+use crate::runner::storage_opener::StorageOpener;
+use crate::store::{Committed, Store, StoreError, StoreNote};
 use crate::values::error_chain::in_one_line;
 
 /// What a run would find.
@@ -33,6 +38,8 @@ pub struct Report {
     pub inputs: Vec<InputReport>,
     /// The reasons why a run could not start.
     pub problems: Vec<String>,
+    /// What a run would report about the store and its replicas.
+    pub notes: Vec<StoreNote>,
 }
 
 /// What a run would find of an input file.
@@ -110,6 +117,7 @@ pub fn check(job: &JobSpec) -> Result<Report, RunError> {
         differences: Vec::new(),
         inputs: Vec::new(),
         problems: Vec::new(),
+        notes: Vec::new(),
     };
     let output = OutputPlan::new(job);
     if let Some(expression) = &job.filter {
@@ -130,49 +138,53 @@ pub fn check(job: &JobSpec) -> Result<Report, RunError> {
 
 /// Finds the latest checkpoint and checks whether the job fits it. Returns its positions.
 fn check_store(job: &JobSpec, output: Option<&OutputPlan>, report: &mut Report) -> Result<Vec<PositionRow>, RunError> {
-    let path = job.resolve(&job.checkpoint.store);
-    let place = path.display().to_string();
+    let place = job.resolve(&job.checkpoint.store).display().to_string();
     report.store = Some(place.clone());
     let published = output.and_then(OutputPlan::published).map(|path| path.display().to_string());
-    let paths = std::iter::once(&job.checkpoint.store).chain(&job.checkpoint.replicas);
-    let places: Vec<Arc<dyn Storage>> =
-        paths.map(|path| Arc::new(LocalStorage::new(job.resolve(path))) as Arc<dyn Storage>).collect();
-    let opened = places.iter().map(|place| Store::open(vec![Arc::clone(place)])).find(Result::is_ok);
-    let store = match opened.unwrap_or_else(|| Store::open(places[..1].to_vec())) {
-        Err(StoreError::NoStore { .. }) => {
+    let store = match Places::of(job, &StorageOpener::default()).and_then(|places| Ok((places.examine(job)?, places))) {
+        Ok((store, places)) => {
+            report.holder = places.paths.iter().find_map(|path| holder(&path.join(layout::LOCK_FILE)));
+            store
+        }
+        Err(RunError::Store(StoreError::NoStore { .. })) => {
             let missing = |output| ResumeError::StoreMissing { place, output }.to_string();
             report.problems.extend(published.map(missing));
             return Ok(Vec::new());
         }
-        opened => opened?,
+        Err(error @ RunError::Store(StoreError::Storage(_))) => return Err(error),
+        Err(error) => {
+            report.problems.push(in_one_line(&error));
+            return Ok(Vec::new());
+        }
     };
-    if store.file.job != job.job {
-        let (expected, found) = (job.job.clone(), store.file.job.clone());
-        report.problems.push(ResumeError::OtherJob { place, expected, found }.to_string());
-        return Ok(Vec::new());
-    }
-    report.holder = holder(&path.join(crate::format::layout::LOCK_FILE));
     if let Some(holder) = &report.holder {
         report.problems.push(format!("the store is locked by {holder}"));
     }
-    let committed = match store.latest() {
+    let start = check_latest(job, &store, published, report);
+    report.notes = store.take_notes();
+    Ok(start)
+}
+
+/// Checks whether the job fits the latest checkpoint of `store`. Returns its positions.
+fn check_latest(job: &JobSpec, store: &Store, published: Option<String>, report: &mut Report) -> Vec<PositionRow> {
+    let committed = match store.latest_present() {
         Ok(Some(committed)) => committed,
         Ok(None) => {
-            let missing = |output| ResumeError::CheckpointsMissing { place, output }.to_string();
+            let missing = |output| ResumeError::CheckpointsMissing { place: store.place(), output }.to_string();
             report.problems.extend(published.map(missing));
-            return Ok(Vec::new());
+            return Vec::new();
         }
         Err(error) => {
             report.problems.push(in_one_line(&error));
-            return Ok(Vec::new());
+            return Vec::new();
         }
     };
     report.latest = Some(Box::new(committed.manifest.clone()));
-    let definition = match definition(&store, &committed) {
+    let definition = match old_job(&store, &committed, job) {
         Ok(definition) => definition,
         Err(error) => {
             report.problems.push(in_one_line(&error));
-            return Ok(Vec::new());
+            return Vec::new();
         }
     };
     report.differences = job::differences(&definition, &with_types(job, &definition));
@@ -182,12 +194,24 @@ fn check_store(job: &JobSpec, output: Option<&OutputPlan>, report: &mut Report) 
     let rows = store.object(table).map_err(RunError::from);
     let rows = rows.and_then(|bytes| positions::decode(bytes).map_err(RunError::table(table.object)));
     match rows {
-        Ok(rows) => Ok(newest(&rows, committed.manifest.older_cuts.len() + 1)),
+        Ok(rows) => newest(&rows, committed.manifest.older_cuts.len() + 1),
         Err(error) => {
             report.problems.push(in_one_line(&error));
-            Ok(Vec::new())
+            Vec::new()
         }
     }
+}
+
+/// Returns the job that wrote a checkpoint. If `job` has other types, fields that have no value in the state have none.
+/// Only the state shows that, so it is read.
+fn old_job(store: &Store, committed: &Committed, job: &JobSpec) -> Result<JobSpec, RunError> {
+    let mut definition = definition::definition(store, committed)?;
+    fits(&committed.manifest, &definition)?;
+    let differences = job::differences(&definition, &with_types(job, &definition));
+    if differences.iter().any(|difference| matches!(difference, Difference::FieldType { .. })) {
+        take_undecided(&mut definition, &recover(store, committed.clone(), 1)?);
+    }
+    Ok(definition)
 }
 
 /// Returns the newest row of each partition. The rows must be sorted by partition and cut. A partition that some shards
@@ -202,7 +226,7 @@ fn newest(rows: &[PositionRow], cuts: usize) -> Vec<PositionRow> {
 }
 
 /// Returns who holds the lock file at `path`, in its own words. The lock is tried only briefly, in shared mode.
-fn holder(path: &std::path::Path) -> Option<String> {
+fn holder(path: &Path) -> Option<String> {
     // Opening a pipe would wait for its writer.
     if !std::fs::symlink_metadata(path).ok()?.is_file() {
         return None;

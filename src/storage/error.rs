@@ -25,6 +25,9 @@ pub enum StorageError {
     /// It, or something on the way to it, is not a directory; `path` names which.
     #[error("`{path}` is not a directory")]
     NotADirectory { path: String },
+    /// It, or something on the way to it, is a symbolic link where a directory should be; `path` names which.
+    #[error("`{path}` is a symbolic link, which ckpt does not follow")]
+    Link { path: String },
     /// It is larger than the caller allows, in bytes.
     #[error("`{path}` has {found} bytes, expected at most {limit}")]
     TooLarge { path: String, limit: u64, found: u64 },
@@ -37,6 +40,32 @@ pub enum StorageError {
     /// The system refused. `action` is `read`, `write`, `flush`, `list`, `delete`, `rename` or `lock`.
     #[error("cannot {action} `{path}`")]
     Io { action: &'static str, path: String, source: io::Error },
+}
+
+/// An error of the system is made again from its number, or from its kind and words.
+impl Clone for StorageError {
+    fn clone(&self) -> StorageError {
+        let path = self.path().to_owned();
+        match self {
+            StorageError::NotFound { .. } => StorageError::NotFound { path },
+            StorageError::Exists { .. } => StorageError::Exists { path },
+            StorageError::NotAFile { .. } => StorageError::NotAFile { path },
+            StorageError::NotADirectory { .. } => StorageError::NotADirectory { path },
+            StorageError::Link { .. } => StorageError::Link { path },
+            StorageError::TooLarge { limit, found, .. } => {
+                StorageError::TooLarge { path, limit: *limit, found: *found }
+            }
+            StorageError::Gone { .. } => StorageError::Gone { path },
+            StorageError::Held { holder, .. } => StorageError::Held { path, holder: holder.clone() },
+            StorageError::Io { action, source, .. } => {
+                let source = match source.raw_os_error() {
+                    Some(number) => io::Error::from_raw_os_error(number),
+                    None => io::Error::new(source.kind(), source.to_string()),
+                };
+                StorageError::Io { action, path, source }
+            }
+        }
+    }
 }
 
 impl StorageError {
@@ -60,7 +89,7 @@ impl StorageError {
     /// A disk that fails to return the bytes is damage: nobody will read them there.
     pub fn is_inconclusive(&self) -> bool {
         match self {
-            StorageError::Gone { .. } => true,
+            StorageError::Gone { .. } | StorageError::Link { .. } => true,
             StorageError::Io { source, .. } => !matches!(
                 Errno::from_io_error(source),
                 Some(Errno::IO | Errno::NODATA | Errno::BADMSG | Errno::ILSEQ | CORRUPTED)
@@ -77,6 +106,7 @@ impl StorageError {
             | StorageError::Exists { path }
             | StorageError::NotAFile { path }
             | StorageError::NotADirectory { path }
+            | StorageError::Link { path }
             | StorageError::TooLarge { path, .. }
             | StorageError::Held { path, .. }
             | StorageError::Io { path, .. } => path,

@@ -13,6 +13,8 @@ pub mod durable;
 pub mod error;
 pub mod local;
 pub mod memory;
+pub mod real_path;
+pub mod rename;
 
 pub use error::StorageError;
 
@@ -23,7 +25,8 @@ pub const TEMPORARY_PREFIX: &str = ".tmp-";
 /// A place that keeps bytes under relative paths.
 ///
 /// Nothing that is read is cached. All methods may be called from several threads at once. No symbolic link below the
-/// place is followed: a path that leads through one, or through a file, fails with [`StorageError::NotADirectory`]. A
+/// place is followed: a path that leads through one, or through a file, fails with [`StorageError::Link`] or
+/// [`StorageError::NotADirectory`]. A
 /// file that also has a name elsewhere can be read; writing to it replaces it by a file of its own.
 pub trait Storage: Send + Sync + fmt::Debug {
     /// Returns what messages call this place, such as the path of a directory.
@@ -102,8 +105,8 @@ pub trait Storage: Send + Sync + fmt::Debug {
     /// Returns the entries of the directory `dir`, or of the root, sorted by name. A directory that does not exist is
     /// empty.
     ///
-    /// Includes temporary names, see [`TEMPORARY_PREFIX`]. Fails with [`StorageError::NotADirectory`] if `dir` is
-    /// something else.
+    /// Includes temporary names, see [`TEMPORARY_PREFIX`]. Fails with [`StorageError::Link`] if `dir` is a
+    /// symbolic link, and with [`StorageError::NotADirectory`] if it is something else.
     fn list(&self, dir: Option<&RelPath>) -> Result<Vec<Entry>, StorageError>;
 
     /// Deletes the file at `path`, or the symbolic link itself.
@@ -124,6 +127,12 @@ pub trait Storage: Send + Sync + fmt::Debug {
     fn touch(&self, path: &RelPath) -> Result<(), StorageError> {
         // Enough for a storage without times.
         self.size(path).map(drop)
+    }
+
+    /// Fails if this user cannot write to the place: it is mounted read-only, or the permissions do not allow it. Writes
+    /// nothing. A place that does not exist can be written to if it can be created.
+    fn check_writable(&self) -> Result<(), StorageError> {
+        Ok(())
     }
 
     /// Flushes everything that was created or deleted so far, and every name that [`Storage::create`] found taken.

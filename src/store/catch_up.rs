@@ -1,6 +1,6 @@
 //! Making replicas equal: a replica gets the newest checkpoints that it is missing from the others.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use bytes::Bytes;
 
@@ -15,9 +15,24 @@ use crate::store::root::Committed;
 use crate::store::store::Store;
 use crate::values::error_chain::in_one_line;
 use crate::values::id::Sequence;
+use crate::values::relpath::RelPath;
 
 /// The largest event or pin that is copied, in bytes.
 const MAX_RECORD_BYTES: u64 = 1 << 20;
+
+/// What a replica does not have and others do.
+struct Missing {
+    /// The checkpoints that are newer than its own.
+    checkpoints: BTreeSet<Sequence>,
+    /// The events and pins, each with the index of a replica that has it.
+    records: BTreeMap<RelPath, usize>,
+}
+
+impl Missing {
+    fn is_empty(&self) -> bool {
+        self.checkpoints.is_empty() && self.records.is_empty()
+    }
+}
 
 /// What a replica was given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -38,8 +53,13 @@ impl Store {
                 self.check_one_history(&[&self.sound()[..], &[index]].concat())?;
                 self.bring_up(index)
             });
-            if let Ok(copied) = back {
-                self.regained(index, copied, false);
+            match back {
+                Ok(copied) => self.regained(index, copied, false),
+                // It is back, and is not a copy of this store: that does not change by waiting.
+                Err(error @ (StoreError::Diverged { .. } | StoreError::Mismatch { .. })) => {
+                    self.health.refuse(index, self.replicas[index].place(), in_one_line(&error));
+                }
+                Err(_) => {}
             }
         }
     }
@@ -52,6 +72,24 @@ impl Store {
         self.level(&[])
     }
 
+    /// Copies the checkpoints `sequences` to every replica that does not have them: one that was caught up after they
+    /// were pruned never had them.
+    ///
+    /// The caller holds the lock of [`Store::lock_prune`].
+    pub(super) fn complete(&self, sequences: impl Iterator<Item = Sequence> + Clone) -> Result<(), StoreError> {
+        for index in self.sound() {
+            let own = self.replicas[index].sequences()?;
+            let (mut known, mut copied) = (HashSet::new(), Copied::default());
+            let mut missing = sequences.clone().filter(|sequence| own.binary_search(sequence).is_err());
+            let done = missing.try_for_each(|sequence| self.copy_checkpoint(index, sequence, &mut known, &mut copied));
+            match done {
+                Err(error) if error.is_refusal() => self.lose_unless_last(index, error)?,
+                done => done?,
+            }
+        }
+        Ok(())
+    }
+
     /// Makes all replicas equal. Those in `empty` were not stores before.
     pub(super) fn level(&self, empty: &[usize]) -> Result<(), StoreError> {
         self.check_one_history(&self.sound())?;
@@ -61,6 +99,10 @@ impl Store {
                     self.regained(index, copied, empty.contains(&index));
                 }
                 Ok(_) => {}
+                // What it is missing must not be left behind below the next checkpoint.
+                Err(error @ StoreError::Busy { .. }) => {
+                    self.lose_unless_last(index, error)?;
+                }
                 Err(error) if self.replicas.len() == 1 => return Err(error),
                 Err(error) => self.lose(index, &error),
             }
@@ -68,56 +110,75 @@ impl Store {
         self.check_copies(self.sound().len())
     }
 
-    /// Copies to replica `index` every checkpoint that another has and that is newer than its own newest.
+    /// Copies to replica `index` every checkpoint that another has and that is newer than its own newest, and the events
+    /// and pins that it is missing.
+    ///
+    /// A prune would remove in one replica what is being copied to another, so neither happens during the other. Fails
+    /// with [`StoreError::Busy`] if another process prunes for longer than a few seconds.
     fn bring_up(&self, index: usize) -> Result<Copied, StoreError> {
-        let own = self.replicas[index].sequences()?;
-        let newest = own.last().copied();
-        let mut missing = BTreeSet::new();
-        for other in self.others(index) {
-            // A replica that cannot be listed has nothing to give.
-            let listed = self.replicas[other].sequences().unwrap_or_default();
-            missing.extend(listed.into_iter().filter(|&sequence| Some(sequence) > newest));
-        }
         let mut copied = Copied::default();
+        if self.missing(index)?.is_empty() {
+            return Ok(copied);
+        }
+        let replicas = [&self.sound()[..], &[index]].concat();
+        let holder = self.health.holder().unwrap_or_default();
+        let _lock = self.lock_prune_in(&replicas, Some(index), &holder)?;
+        // Another process may have pruned or pinned meanwhile.
+        let missing = self.missing(index)?;
         // Checkpoints share most of their objects: one that exists or was copied is not examined again.
         let mut known = HashSet::new();
-        for sequence in missing {
+        for sequence in missing.checkpoints {
             self.copy_checkpoint(index, sequence, &mut known, &mut copied)?;
         }
-        self.copy_records(index, layout::HISTORY)?;
-        self.copy_records(index, layout::PINS)?;
+        self.copy_records(index, missing.records)?;
         Ok(copied)
     }
 
-    /// Copies the events or pins in `directory` that replica `index` is missing: those written while it was away.
-    fn copy_records(&self, index: usize, directory: &'static str) -> Result<(), StoreError> {
-        let directory = layout::directory(directory);
-        let target = self.replicas[index].storage();
-        let mut own: BTreeSet<String> = target.list(Some(&directory))?.into_iter().map(|entry| entry.name).collect();
+    /// Returns what replica `index` should get from the others.
+    fn missing(&self, index: usize) -> Result<Missing, StoreError> {
+        let newest = self.replicas[index].sequences()?.last().copied();
+        let mut checkpoints = BTreeSet::new();
         for other in self.others(index) {
-            let source = self.replicas[other].storage();
-            // A replica that cannot be listed or read has nothing to give.
-            for entry in source.list(Some(&directory)).unwrap_or_default() {
-                let is_record = layout::parse_event(&entry.name).is_some() || layout::parse_pin(&entry.name).is_some();
-                let Ok(path) = directory.join(&entry.name) else { continue };
-                if !is_record || own.contains(&entry.name) {
-                    continue;
+            // A replica that cannot be listed has nothing to give.
+            let listed = self.replicas[other].sequences().unwrap_or_default();
+            checkpoints.extend(listed.into_iter().filter(|&sequence| Some(sequence) > newest));
+        }
+        let mut records = BTreeMap::new();
+        for directory in [layout::HISTORY, layout::PINS].map(layout::directory) {
+            let own = self.replicas[index].storage().list(Some(&directory))?;
+            let own: BTreeSet<String> = own.into_iter().map(|entry| entry.name).collect();
+            for other in self.others(index) {
+                let listed = self.replicas[other].storage().list(Some(&directory)).unwrap_or_default();
+                for name in listed.into_iter().map(|entry| entry.name).filter(|name| !own.contains(name)) {
+                    let is_record = layout::parse_event(&name).is_some() || layout::parse_pin(&name).is_some();
+                    if let (true, Ok(path)) = (is_record, directory.join(&name)) {
+                        records.entry(path).or_insert(other);
+                    }
                 }
-                let Ok(bytes) = source.get(&path, MAX_RECORD_BYTES) else { continue };
-                match target.create(&path, &bytes) {
-                    Err(error) if !error.is_exists() => return Err(error.into()),
-                    _ => drop(own.insert(entry.name)),
-                }
+            }
+        }
+        Ok(Missing { checkpoints, records })
+    }
+
+    /// Copies events and pins to replica `index`: those written while it was away.
+    fn copy_records(&self, index: usize, records: BTreeMap<RelPath, usize>) -> Result<(), StoreError> {
+        let target = self.replicas[index].storage();
+        for (path, from) in records {
+            // One that cannot be read there has nothing to give.
+            let Ok(bytes) = self.replicas[from].get(&path, MAX_RECORD_BYTES) else { continue };
+            match target.create(&path, &bytes) {
+                Err(error) if !error.is_exists() => return Err(error.into()),
+                _ => {}
             }
         }
         Ok(target.sync()?)
     }
 
-    /// Copies checkpoint `sequence` to replica `index` from the others. If none of them has it intact, that is only a
+    /// Copies checkpoint `sequence` to replica `index` from the others. If it is damaged in all of them, that is only a
     /// note. `known` are objects that the replica is known to have.
     ///
-    /// Fails if the replica cannot be written to, and with [`StoreError::Diverged`] if it has another checkpoint with
-    /// that number.
+    /// Fails if the system refuses to read the checkpoint, which may be intact, or to write to the replica, and with
+    /// [`StoreError::Diverged`] if the replica has another checkpoint with that number.
     fn copy_checkpoint(
         &self,
         index: usize,
@@ -127,23 +188,26 @@ impl Store {
     ) -> Result<(), StoreError> {
         let target = &self.replicas[index];
         let others = self.others(index);
-        let left_out = |error: &StoreError| {
+        let left_out = |error: StoreError| {
+            if error.is_inconclusive() {
+                return Err(error);
+            }
             let is_listed = |&other: &usize| self.replicas[other].sequences().is_ok_and(|it| it.contains(&sequence));
-            // Otherwise it was pruned meanwhile.
+            // Otherwise it was pruned meanwhile, in a replica that is lost and was not locked.
             if others.iter().any(is_listed) {
-                let (place, reason) = (self.replicas[index].place(), in_one_line(error));
+                let (place, reason) = (self.replicas[index].place(), in_one_line(&error));
                 self.health.note(StoreNote::LeftOut { place, sequence, reason });
             }
             Ok(())
         };
         let (committed, yaml, objects) = match self.read_whole(&others, sequence) {
             Ok(read) => read,
-            Err(error) => return left_out(&error),
+            Err(error) => return left_out(error),
         };
         for &object in objects.iter().filter(|object| !known.contains(&object.object)).collect::<Vec<_>>() {
             let bytes = match self.first_good(&others, |replica| replica.object(object)) {
                 Ok(bytes) => bytes,
-                Err(error) => return left_out(&error),
+                Err(error) => return left_out(error),
             };
             if target.put(object.object, &bytes)? {
                 copied.bytes += object.bytes;
@@ -207,7 +271,7 @@ impl Store {
     }
 
     /// Fails if two of `replicas` diverged. Replicas that cannot be listed are lost.
-    fn check_one_history(&self, replicas: &[usize]) -> Result<(), StoreError> {
+    pub(super) fn check_one_history(&self, replicas: &[usize]) -> Result<(), StoreError> {
         let mut listed = Vec::new();
         for &index in replicas {
             match self.replicas[index].sequences() {

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use bytes::Bytes;
 
+use crate::format::index;
 use crate::format::manifest::ObjectRef;
 use crate::store::error::StoreError;
 use crate::store::health::StoreNote;
@@ -12,6 +13,7 @@ use crate::store::root::Committed;
 use crate::store::store::Store;
 use crate::values::error_chain::in_one_line;
 use crate::values::id::Sequence;
+use crate::values::parallel;
 
 impl Store {
     /// Returns the numbers of the committed checkpoints, ascending. Anything but a checkpoint directory is skipped.
@@ -44,11 +46,13 @@ impl Store {
     /// Fails with [`StoreError::NoCheckpoint`] if no replica has a directory with that number. A directory without a
     /// manifest is damage: a [`StoreError::Storage`] that the file does not exist.
     pub fn manifest(&self, sequence: Sequence) -> Result<Committed, StoreError> {
-        // A replica that does not have the checkpoint yet is behind, not damaged.
         let read = |replica: &Replica| match replica.manifest(&self.file, sequence) {
-            Err(error) if error.is_not_found() && !replica.sequences()?.contains(&sequence) => {
-                Err(StoreError::NoCheckpoint { place: self.place(), sequence })
-            }
+            Err(error) if error.is_not_found() => match replica.sequences()?.contains(&sequence) {
+                // It may just have been brought back.
+                true => replica.manifest(&self.file, sequence),
+                // A replica that does not have the checkpoint yet is behind, not damaged.
+                false => Err(StoreError::NoCheckpoint { place: self.place(), sequence }),
+            },
             read => read,
         };
         self.first_good(&self.reading_order(), read)
@@ -56,15 +60,44 @@ impl Store {
 
     /// Returns the bytes of the manifest that `committed` was read from.
     ///
-    /// Fails with [`StoreError::ManifestDamaged`] if they have changed since.
+    /// Fails with [`StoreError::ManifestDamaged`] if they have changed since, and with [`StoreError::NoCheckpoint`] if
+    /// the checkpoint was removed since.
     pub fn manifest_bytes(&self, committed: &Committed) -> Result<Bytes, StoreError> {
-        self.first_good(&self.reading_order(), |replica| replica.manifest_bytes(committed))
+        let read = self.first_good(&self.reading_order(), |replica| replica.manifest_bytes(committed));
+        read.map_err(|error| self.unless_removed(committed.manifest.sequence, error))
     }
 
     /// Returns the newest committed checkpoint, if there is any. One that cannot be read is an error; it is never
     /// skipped.
     pub fn latest(&self) -> Result<Option<Committed>, StoreError> {
-        self.sequences()?.last().map(|&newest| self.manifest(newest)).transpose()
+        self.newest(|sequence| self.manifest(sequence))
+    }
+
+    /// Returns the latest checkpoint as [`Store::latest`] does, or the error of [`Store::check_present`].
+    pub fn latest_present(&self) -> Result<Option<Committed>, StoreError> {
+        self.newest(|sequence| {
+            let committed = self.manifest(sequence)?;
+            self.check_present(&committed)?;
+            Ok(committed)
+        })
+    }
+
+    fn newest(
+        &self,
+        read: impl Fn(Sequence) -> Result<Committed, StoreError>,
+    ) -> Result<Option<Committed>, StoreError> {
+        let mut newest = self.sequences()?.pop();
+        while let Some(sequence) = newest {
+            match read(sequence) {
+                // It was pruned since it was listed: there is a newer one.
+                Err(error @ StoreError::NoCheckpoint { .. }) => match self.sequences()?.pop() {
+                    again if again == newest => return Err(error),
+                    again => newest = again,
+                },
+                read => return read.map(Some),
+            }
+        }
+        Ok(None)
     }
 
     /// Returns the bytes of `object`, verified.
@@ -73,6 +106,46 @@ impl Store {
     /// that size. Memory is bounded by the actual size of the file, whatever size is promised.
     pub fn object(&self, object: ObjectRef) -> Result<Bytes, StoreError> {
         self.first_good(&self.reading_order(), |replica| replica.object(object))
+    }
+
+    /// Returns the bytes of an object that checkpoint `sequence` needs, as [`Store::object`] does.
+    ///
+    /// Fails with [`StoreError::NoCheckpoint`] if the checkpoint was removed while it was read: its objects are deleted
+    /// afterwards, so a missing one is not damage.
+    pub fn object_of(&self, sequence: Sequence, object: ObjectRef) -> Result<Bytes, StoreError> {
+        self.object(object).map_err(|error| self.unless_removed(sequence, error))
+    }
+
+    /// Returns `error`, by which reading checkpoint `sequence` failed, or [`StoreError::NoCheckpoint`] if the checkpoint
+    /// does not exist any more.
+    fn unless_removed(&self, sequence: Sequence, error: StoreError) -> StoreError {
+        let is_removed = || self.sequences().is_ok_and(|listed| listed.binary_search(&sequence).is_err());
+        match error.is_inconclusive() || !is_removed() {
+            true => error,
+            false => StoreError::NoCheckpoint { place: self.place(), sequence },
+        }
+    }
+
+    /// Fails if an object of a checkpoint is missing or has another size, or with [`StoreError::NoCheckpoint`] if the
+    /// checkpoint does not exist any more. Reads the index, and no other object.
+    pub fn check_present(&self, committed: &Committed) -> Result<(), StoreError> {
+        let sequence = committed.manifest.sequence;
+        self.find_objects(committed).map_err(|error| self.unless_removed(sequence, error))
+    }
+
+    fn find_objects(&self, committed: &Committed) -> Result<(), StoreError> {
+        // A replica that does not have the checkpoint yet is behind, not damaged.
+        let has_it = |index: &usize| {
+            let listed = self.replicas[*index].sequences();
+            listed.is_ok_and(|listed| listed.binary_search(&committed.manifest.sequence).is_ok())
+        };
+        let order: Vec<usize> = self.reading_order().into_iter().filter(has_it).collect();
+        let table = committed.manifest.tables.index;
+        let bytes = self.first_good(&order, |replica| replica.object(table))?;
+        let rows = index::decode(bytes).map_err(|source| StoreError::Index { object: table.object, source })?;
+        let objects = committed.manifest.objects(&rows);
+        let checked = parallel::map(&objects, |&object| self.first_good(&order, |replica| replica.check_size(object)));
+        checked.into_iter().collect()
     }
 
     /// Asks `replicas` one after another, and notes which could not answer. If none has a good answer, returns the

@@ -1,6 +1,7 @@
 //! Opening and creating a store: which of the places belong to it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::format::FORMAT;
 use crate::format::layout;
@@ -11,7 +12,7 @@ use crate::storage::Storage;
 use crate::store::error::StoreError;
 use crate::store::lock::StoreLock;
 use crate::store::replica::Replica;
-use crate::store::store::{Store, Unavailable, at_once};
+use crate::store::store::{PATIENCE, Store, Unavailable, at_once};
 
 impl Store {
     /// Opens the store at `replicas`, which must all be of the same store.
@@ -102,6 +103,50 @@ impl Store {
         min_copies: usize,
         holder: &str,
     ) -> Result<(Store, StoreLock), StoreError> {
+        Store::open_for_writing_within(places, min_copies, holder, PATIENCE)
+    }
+
+    /// Does the same, and waits at most for `patience` for a process that prunes.
+    pub fn open_for_writing_within(
+        places: Vec<Arc<dyn Storage>>,
+        min_copies: usize,
+        holder: &str,
+        patience: Duration,
+    ) -> Result<(Store, StoreLock), StoreError> {
+        let (mut store, empty) = Store::open_for_run(places, min_copies)?;
+        store.patience = patience;
+        let lock = store.lock(holder)?;
+        for &index in &empty {
+            if store.health.lost(index).is_none()
+                && let Err(error) = store.replicas[index].create_store(&store.file)
+            {
+                store.lose(index, &error);
+            }
+        }
+        store.level(&empty)?;
+        Ok((store, lock))
+    }
+
+    /// Opens the store at `places` as [`Store::open_for_writing`] does, but writes nothing and takes no lock. A place
+    /// that a run could not write to is lost.
+    ///
+    /// Fails if a run would, except that another process may be writing to the store.
+    pub fn examine(places: Vec<Arc<dyn Storage>>, min_copies: usize) -> Result<Store, StoreError> {
+        let (store, _) = Store::open_for_run(places, min_copies)?;
+        for index in store.sound() {
+            match store.replicas[index].storage().check_writable() {
+                Err(error) if store.replicas.len() == 1 => return Err(error.into()),
+                Err(error) => store.lose(index, &error.into()),
+                Ok(()) => {}
+            }
+        }
+        store.check_one_history(&store.sound())?;
+        store.check_sound()?;
+        Ok(store)
+    }
+
+    /// Returns the store at `places`, and the indexes of those that do not hold it yet.
+    fn open_for_run(places: Vec<Arc<dyn Storage>>, min_copies: usize) -> Result<(Store, Vec<usize>), StoreError> {
         assert!(!places.is_empty(), "a store has at least one replica");
         let read = read_store_files(&places);
         let Some(file) = read.iter().find_map(|read| read.as_ref().ok()).cloned() else {
@@ -118,16 +163,7 @@ impl Store {
                 Err(error) => store.lose(index, &error),
             }
         }
-        let lock = store.lock(holder)?;
-        for &index in &empty {
-            if store.health.lost(index).is_none()
-                && let Err(error) = store.replicas[index].create_store(&store.file)
-            {
-                store.lose(index, &error);
-            }
-        }
-        store.level(&empty)?;
-        Ok((store, lock))
+        Ok((store, empty))
     }
 
     /// Reads which places the store at `storage` is kept in, if it has a list of them.

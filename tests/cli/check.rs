@@ -184,3 +184,58 @@ fn rotated_files_of_a_followed_input_are_found() {
     let gone = view(&env, 1);
     assert!(gone.problems[0].starts_with("input `logs/app.log` was rotated away: "), "{:?}", gone.problems);
 }
+
+/// A job with a replica, which has three checkpoints and a new record.
+fn replicated() -> Env {
+    let env = finished();
+    env.write("job.yaml", JOB.replace("store: store", "store: store, replicas: [r]"));
+    for record in ["{\"k\":\"c\",\"v\":3}\n", "{\"k\":\"d\",\"v\":4}\n"] {
+        env.write("data-2.jsonl", env.read("data-2.jsonl") + record);
+        env.run(&["run", "job.yaml"]).expect(0);
+    }
+    env.write("data-2.jsonl", env.read("data-2.jsonl") + "{\"k\":\"e\",\"v\":5}\n");
+    env
+}
+
+/// Lets the replica and the store continue apart.
+fn diverge(env: &Env) {
+    env.write("alone.yaml", JOB.replace("store: store", "store: r").replace("output: out", "output: out-r"));
+    env.shell("cp -r out out-r && mv store away").expect(0);
+    env.run(&["run", "alone.yaml"]).expect(0);
+    env.shell("mv r r2 && mv away store").expect(0);
+    env.write("alone.yaml", JOB);
+    env.write("data-1.jsonl", env.read("data-1.jsonl") + "{\"k\":\"f\",\"v\":5}\n");
+    env.run(&["run", "alone.yaml"]).expect(0);
+    env.shell("mv r2 r").expect(0);
+}
+
+fn shell(env: &Env, line: &str) {
+    env.shell(line).expect(0);
+}
+
+#[test]
+fn the_verdict_is_that_of_a_run_whatever_is_wrong_with_a_replica() {
+    let cases: [(&str, fn(&Env), i32); 10] = [
+        ("both are intact", |_| {}, 0),
+        ("the replica is new", |env| shell(env, "rm -r r"), 0),
+        ("the store is lost", |env| shell(env, "rm -r store"), 0),
+        ("they diverged", diverge, 1),
+        ("the replica is another job's", |env| shell(env, "sed -i 's/^job: j/job: k/' r/store.yaml"), 1),
+        ("the replica is a file", |env| shell(env, "rm -r r; touch r"), 1),
+        ("the replica is the store", |env| shell(env, "rm -r r; ln -s store r"), 1),
+        ("objects are gone in the store", |env| shell(env, "rm store/objects/sha256/*/*"), 0),
+        ("objects are gone in both", |env| shell(env, "rm */objects/sha256/*/*"), 1),
+        (
+            "the manifest is damaged in the store",
+            |env| shell(env, "echo x > store/checkpoints/00000003/manifest.yaml"),
+            0,
+        ),
+    ];
+    for (case, damage, status) in cases {
+        let env = replicated();
+        damage(&env);
+        let checked = env.run(&["check", "job.yaml"]);
+        let ran = env.run(&["run", "job.yaml"]);
+        assert_eq!((checked.status, ran.status == 0), (status, status == 0), "{case}: {checked}{ran}");
+    }
+}

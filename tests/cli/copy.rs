@@ -25,6 +25,7 @@ struct View {
     store: String,
     to: String,
     created: bool,
+    pins: Vec<u64>,
     checkpoints: Vec<Checkpoint>,
     objects: u64,
     bytes: u64,
@@ -245,4 +246,22 @@ fn a_copy_somebody_writes_to_is_busy() {
     // Reading takes no lock: a store that a run is writing to can be copied.
     let _lock = builder.store.lock("a run").expect("locked");
     env.run(&["copy", "s", "--to", "another"]).expect(0);
+}
+
+#[test]
+fn pins_are_copied_with_their_checkpoints_and_later() {
+    let (env, _) = env();
+    env.run(&["pin", "s@2", "--reason", "before the move"]).expect(0);
+    let copy = |more: &[&str]| -> View {
+        let output = env.run(&[&["copy", "s", "--to", "c", "--json"], more].concat()).expect(0);
+        serde_json::from_str(&output.stdout).expect("one document")
+    };
+    assert_eq!(copy(&["--dry-run"]).pins, [2]);
+    assert_eq!(copy(&[]).pins, [2]);
+    assert_eq!(env.read("c/pins/00000002.yaml"), env.read("s/pins/00000002.yaml"));
+    assert!(copy(&[]).pins.is_empty());
+    // The checkpoints are there already.
+    env.run(&["pin", "s@1"]).expect(0);
+    assert_eq!(copy(&[]).pins, [1]);
+    assert!(env.path("c/pins/00000001.yaml").exists());
 }

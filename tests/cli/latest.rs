@@ -123,3 +123,71 @@ fn too_old_is_exit_code_1_and_the_path_is_printed_all_the_same() {
     assert!(view.too_old && !view.verified);
     env.run(&["latest", "s", "--max-age", "soon"]).expect(2);
 }
+
+#[test]
+fn a_checkpoint_of_the_future_is_never_fresh() {
+    let mut env = env();
+    // It is half an hour ahead of the clock.
+    env.at("2026-11-22T14:00:00Z");
+    for (age, status) in [("29m", 1), ("30m", 0)] {
+        let output = env.run(&["latest", "s", "--quiet", "--max-age", age]).expect(status);
+        assert_eq!(output.stdout, "s/checkpoints/00000003\n", "{age}");
+        assert_eq!(
+            output.stderr,
+            "warning: checkpoint 3 is dated in the future (2026-11-22T14:30:00Z): a clock is or was wrong\n"
+        );
+    }
+    let view: View =
+        serde_json::from_str(&env.run(&["latest", "s", "--max-age", "1m", "--json"]).expect(1).stdout).expect("a view");
+    assert!(view.too_old && view.age_seconds == -1800, "{view:?}");
+    // The clocks of two machines always differ a little.
+    env.at("2026-11-22T14:29:50Z");
+    assert_eq!(env.run(&["latest", "s", "--max-age", "1m"]).expect(0).stderr, "");
+}
+
+#[test]
+fn a_checkpoint_whose_objects_are_missing_or_short_is_not_the_latest_good_one() {
+    for short in [false, true] {
+        let env = env();
+        let (old, new) = (env.read("s/checkpoints/00000002/SHA256SUMS"), env.read("s/checkpoints/00000003/SHA256SUMS"));
+        let own = new.lines().find(|line| line.contains("objects") && !old.contains(*line)).expect("its own");
+        let object = format!("s/{}", own.split_once("../../").expect("a path").1);
+        if short {
+            env.write(&object, "short");
+        } else {
+            fs::remove_file(env.path(&object)).expect("removed");
+        }
+        let output = env.run(&["latest", "s"]).expect(12);
+        assert!(output.stdout.is_empty() && output.stderr.contains("--verified"), "{output}");
+        let output = env.run(&["list", "s"]).expect(1);
+        assert!(output.stdout.contains("last good  checkpoint 2, "), "{output}");
+        assert!(output.stderr.contains("warning: checkpoint 3: "), "{output}");
+        let output = env.run(&["list", "s", "--json"]).expect(1);
+        let listing: serde_json::Value = serde_json::from_str(&output.stdout).expect("one document");
+        assert_eq!(listing["last_good"], 2);
+        assert!(listing["checkpoints"][2]["error"].is_string() && listing["checkpoints"][2]["keys"].is_u64());
+    }
+}
+
+#[test]
+fn a_directory_of_objects_that_is_a_link_is_named_and_nothing_is_decided() {
+    let env = env();
+    env.shell("mv s/objects disk && ln -s ../disk s/objects").expect(0);
+    for command in [
+        &["latest", "s"][..],
+        &["latest", "s", "--verified"],
+        &["list", "s"],
+        &["verify", "s"],
+        &["stats", "s"],
+        &["copy", "s", "--to", "c"],
+        &["prune", "s", "--keep-last", "1", "--yes"],
+    ] {
+        let output = env.run(command).expect(4);
+        assert_eq!(
+            output.stderr,
+            "error: `s/objects` is a symbolic link, which ckpt does not follow\nhint: to keep it on another disk, mount \
+             or bind the disk there; or name the whole store by a link\n",
+            "{command:?}"
+        );
+    }
+}

@@ -12,7 +12,10 @@ use tempfile::TempDir;
 
 pub mod document;
 pub mod failing;
+pub mod in_process;
+pub mod interleaved;
 pub mod random;
+pub mod refusing;
 pub mod repository;
 pub mod simulated;
 pub mod store_builder;

@@ -51,6 +51,7 @@ pub fn run(args: &Args, ui: &mut Ui) -> Result<Exit, CliError> {
     } else {
         show(&job.job, &report, ui)?;
     }
+    report.notes.iter().for_each(|note| ui.warn(note.to_string()));
     Ok(if report.would_run() { Exit::Clean } else { Exit::No })
 }
 

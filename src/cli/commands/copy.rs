@@ -15,7 +15,7 @@ use crate::cli::text::{self, counted};
 use crate::cli::ui::Ui;
 use crate::ops::copy::{Copied, CopyError, CopyPlan, Step, apply, plan};
 use crate::storage::local::LocalStorage;
-use crate::store::Store;
+use crate::store::{Store, StoreError};
 use crate::values::error_chain::in_one_line;
 use crate::values::id::Sequence;
 use crate::values::units::Bytes;
@@ -26,7 +26,8 @@ use crate::values::units::Bytes;
 /// created if it does not exist. It becomes a full store of the same job, and all
 /// commands work with it. Only missing objects and checkpoints are written. If it
 /// already has a checkpoint with the same number, the two must be identical.
-/// Every byte is verified while it is copied.
+/// Every byte is verified while it is copied. Pins of these checkpoints are
+/// copied too; removing one later does not remove its copy.
 ///
 /// If a copy is interrupted, run it again: it continues where it stopped. A
 /// damaged checkpoint is skipped with a warning, and the exit code is then 3.
@@ -53,7 +54,7 @@ pub struct Args {
 /// Copies the checkpoints and reports what was copied.
 pub fn run(args: &Args, ui: &mut Ui) -> Result<Exit, CliError> {
     let now = ui.now();
-    let (source, sequences) = chosen(args, ui)?;
+    let (source, sequences, named) = chosen(args, ui)?;
     let plan = plan(&source, &sequences, Arc::new(LocalStorage::new(args.to.clone())))?;
     let copied = if args.dry_run {
         None
@@ -62,6 +63,12 @@ pub fn run(args: &Args, ui: &mut Ui) -> Result<Exit, CliError> {
         Some(apply(&source, &plan, now.timestamp(), &holder, &ui.progress("copying", Unit::Bytes))?)
     };
     let unreadable = unreadable(&plan, copied.as_ref());
+    for &sequence in sequences.iter().filter(|sequence| is_removed(**sequence, &plan, copied.as_ref())) {
+        if named.contains(&sequence) {
+            return Err(StoreError::NoCheckpoint { place: source.place(), sequence }.into());
+        }
+        ui.note(format!("checkpoint {} was pruned before it was copied", sequence.0));
+    }
     if ui.is_json() {
         ui.json(&CopyView::new(&source, &plan, copied.as_ref(), &unreadable))?;
     } else {
@@ -73,8 +80,17 @@ pub fn run(args: &Args, ui: &mut Ui) -> Result<Exit, CliError> {
     Ok(if unreadable.is_empty() { Exit::Clean } else { Exit::Incomplete })
 }
 
-/// Returns the store of the targets, and the numbers of their checkpoints.
-fn chosen(args: &Args, ui: &Ui) -> Result<(Store, Vec<Sequence>), CliError> {
+/// Tells whether a checkpoint was neither copied nor found damaged, because it was pruned meanwhile.
+fn is_removed(sequence: Sequence, plan: &CopyPlan, copied: Option<&Copied>) -> bool {
+    match (plan.steps.get(&sequence), copied) {
+        (None, _) => true,
+        (Some(Step::Copy { .. }), Some(copied)) => copied.removed.contains(&sequence),
+        _ => false,
+    }
+}
+
+/// Returns the store of the targets, the numbers of their checkpoints, and those that were named one by one.
+fn chosen(args: &Args, ui: &Ui) -> Result<(Store, Vec<Sequence>, Vec<Sequence>), CliError> {
     let targets = args.targets.iter().map(TargetArg::parse).collect::<Result<Vec<_>, _>>()?;
     let first = targets.first().ok_or_else(|| CliError::usage("expected a store or a checkpoint"))?;
     if let Some(other) = targets.iter().find(|target| target.store != first.store) {
@@ -83,14 +99,15 @@ fn chosen(args: &Args, ui: &Ui) -> Result<(Store, Vec<Sequence>), CliError> {
             .hint("copy each store separately"));
     }
     let store = first.open(ui)?;
-    let mut sequences = Vec::new();
+    let (mut sequences, mut named) = (Vec::new(), Vec::new());
     for target in &targets {
         match target.reference {
             None => sequences.extend(store.sequences()?),
-            Some(_) => sequences.push(target.sequence(&store, &ui.now())?),
+            Some(_) => named.push(target.sequence(&store, &ui.now())?),
         }
     }
-    Ok((store, sequences))
+    sequences.extend_from_slice(&named);
+    Ok((store, sequences, named))
 }
 
 /// Returns the checkpoints that cannot be copied, with the reasons.
@@ -140,6 +157,10 @@ fn show(plan: &CopyPlan, copied: Option<&Copied>, ui: &mut Ui) -> Result<(), Cli
         counted(objects, "object"),
         Bytes(bytes)
     ))?;
+    let pins = copied.map_or(plan.pins.len(), |copied| copied.pins.len()) as u64;
+    if pins > 0 {
+        ui.note(format!("{verb} {}", counted(pins, "pin")));
+    }
     if present > 0 {
         ui.note(format!("{} already there", counted(present, "checkpoint")));
     }
@@ -174,6 +195,8 @@ struct CopyView {
     /// Whether the other store is new.
     created: bool,
     checkpoints: Vec<CopiedView>,
+    /// Checkpoints that got the pin that they have in the source, or would get it.
+    pins: Vec<u64>,
     /// Objects that were written, or would be.
     objects: u64,
     bytes: u64,
@@ -190,7 +213,9 @@ struct CopiedView {
 impl CopyView {
     fn new(source: &Store, plan: &CopyPlan, copied: Option<&Copied>, unreadable: &[(Sequence, String)]) -> CopyView {
         let (_, objects, bytes) = plan.totals();
-        let checkpoints = plan.steps.iter().map(|(sequence, step)| {
+        let is_pruned = |sequence| copied.is_some_and(|copied| copied.removed.contains(sequence));
+        let steps = plan.steps.iter().filter(|(sequence, _)| !is_pruned(sequence));
+        let checkpoints = steps.map(|(sequence, step)| {
             let error = unreadable.iter().find(|(damaged, _)| damaged == sequence).map(|(_, error)| error.clone());
             let state = match (&error, step) {
                 (Some(_), _) | (None, Step::Unreadable(_)) => "damaged",
@@ -199,11 +224,16 @@ impl CopyView {
             };
             CopiedView { sequence: sequence.0, state, error }
         });
+        let pins: Vec<Sequence> = match copied {
+            None => plan.pins.iter().map(|pin| pin.sequence).collect(),
+            Some(copied) => copied.pins.clone(),
+        };
         CopyView {
             head: DryRunHead::new(source, copied.is_none()),
             to: plan.target.place(),
             created: plan.existing.is_none(),
             checkpoints: checkpoints.collect(),
+            pins: pins.iter().map(|sequence| sequence.0).collect(),
             objects: copied.map_or(objects, |copied| copied.objects),
             bytes: copied.map_or(bytes, |copied| copied.bytes),
         }

@@ -48,6 +48,7 @@ pub fn run(args: &Args, ui: &mut Ui) -> Result<Exit, CliError> {
         let reason = pin.reason.map_or_else(String::new, |reason| format!(": {reason}"));
         ui.out(format!("pinned checkpoint {}{reason}", sequence.0))?;
     }
+    ui.warn_of_away(&store, "does not get the pin");
     Ok(Exit::Clean)
 }
 

@@ -35,6 +35,7 @@ pub fn run(args: &Args, ui: &mut Ui) -> Result<Exit, CliError> {
     } else {
         ui.out(format!("checkpoint {} was not pinned", sequence.0))?;
     }
+    ui.warn_of_away(&store, "keeps a pin that it has");
     Ok(Exit::Clean)
 }
 

@@ -12,12 +12,13 @@ use crate::input::follow::files::{Files, Rotation, Slot};
 use crate::input::follow::followed::gone_name;
 use crate::input::follow::proof::{Opened, Proof, prove};
 use crate::input::follow::tail::Tail;
+use crate::input::lane::Lane;
 use crate::input::listing::is_named;
 use crate::input::note::InputNote;
 use crate::input::partition::{Compression, Partition, Source};
 use crate::input::position::Position;
 use crate::input::resumed::kept_position;
-use crate::job::model::OnGone;
+use crate::job::model::{InputFormat, OnGone};
 
 /// How often to search for a file while files are being renamed, and the pause in between.
 const MAX_SEARCHES: usize = 50;
@@ -68,6 +69,15 @@ pub(super) fn resume(files: &mut Files, start: &[PositionRow]) -> Result<(), Inp
     existing.sort_by_key(|(seen, _, _)| seen.age);
     for (seen, opened, row) in existing {
         let (age, born, of) = (seen.age, seen.born, row.logical());
+        // A run that did not follow has counted the last record, although it was not whole.
+        let is_csv = matches!(files.rules.format, InputFormat::Csv { .. });
+        if is_csv
+            && row.ended
+            && seen.size > row.offset
+            && Lane::ends_in_quotes(&seen.partition, &files.rules, row.offset)?
+        {
+            return Err(InputError::Unquoted { partition: row.partition.clone(), offset: row.offset });
+        }
         let is_current = seen.partition.name == of;
         let mut tail = match opened {
             None => Tail::new(&files.rules, &seen.partition),

@@ -1,7 +1,5 @@
 //! Verifies every replica of a store, and compares them.
 
-use std::sync::Arc;
-
 use crate::ops::verify::check::ReplicaCheck;
 use crate::ops::verify::choice::Choice;
 use crate::ops::verify::compare;
@@ -12,45 +10,53 @@ use crate::ops::verify::pruned::check_pruned;
 use crate::ops::verify::records::{self, Records};
 use crate::ops::verify::report::Report;
 use crate::ops::verify::rows::check_rows;
+use crate::ops::verify::second_look::{list_again, settle};
 use crate::ops::verify::strays::find_strays;
+use crate::store::records::history::Departures;
 use crate::store::{Replica, Store, StoreError, forks};
 use crate::values::id::Sequence;
 use crate::values::progress::Progress;
 
 /// Verifies checkpoint `only`, or all of `store` and everything else in it, in each replica.
 ///
-/// `progress` counts bytes of objects. Fails only if no replica can be verified, or there is no such checkpoint.
+/// `progress` counts bytes of objects. Fails if no replica can be verified, if there is no such checkpoint, or if the
+/// system refuses to read a file.
 pub fn verify(
     store: &Store,
     only: Option<Sequence>,
     depth: Depth,
     progress: &dyn Progress,
 ) -> Result<Vec<Report>, StoreError> {
-    verify_with(store, &Options { only, depth, choice: Choice::All }, progress)
+    let mut reports = verify_with(store, &Options { only, depth, choice: Choice::All }, progress)?;
+    reports.iter_mut().find_map(|report| report.refused.take()).map_or(Ok(reports), |refused| Err(refused.into()))
 }
 
 /// Does the same with all the options. There is one report for each place of the store, in the order of
-/// [`Store::replicas`], then of [`Store::unavailable`].
+/// [`Store::replicas`], then of [`Store::unavailable`]. If the system refuses to read a file, the rest is verified all
+/// the same, and the report says so.
+///
+/// Others may write to the store meanwhile: what is reported was so at the end.
 pub fn verify_with(store: &Store, options: &Options<'_>, progress: &dyn Progress) -> Result<Vec<Report>, StoreError> {
-    // A history that cannot be read explains nothing.
-    let departures = |store: &Store| Arc::new(store.history().map(|history| history.departures()).unwrap_or_default());
     let found = places(store);
     let readable: Vec<Replica> = found.iter().flatten().map(|place| place.replica.clone()).collect();
     let forks = forks(&store.file, &readable);
-    // What was removed on purpose, as far as any replica knows; but one branch of a fork knows nothing about the other.
-    let all_departures = departures(store);
+    let explanations = Explanations { store, is_forked: !forks.is_empty() };
     let mut replicas = Vec::new();
     for place in found {
-        replicas.push(place.and_then(|place| {
-            let departures = if forks.is_empty() { all_departures.clone() } else { departures(&place.store) };
-            ReplicaCheck::begin(place, options, departures)
-        }));
+        replicas.push(match place {
+            Ok(place) => {
+                let departures = explanations.of(&place.store)?;
+                ReplicaCheck::begin(place, options, departures)
+            }
+            Err(error) => Err(error),
+        });
     }
+    let no_checkpoint = |sequence| StoreError::NoCheckpoint { place: store.place(), sequence };
     if replicas.iter().all(|replica| !matches!(replica, Ok(replica) if replica.exists)) {
         let Some(sequence) = options.only.filter(|_| replicas.iter().any(Result::is_ok)) else {
             return replicas.into_iter().map(|replica| replica.map(ReplicaCheck::finish)).collect();
         };
-        return Err(StoreError::NoCheckpoint { place: store.place(), sequence });
+        return Err(no_checkpoint(sequence));
     }
     let all_places = store.replicas().iter().map(Replica::place);
     let all_places = all_places.chain(store.unavailable.iter().map(|absent| absent.storage.place()));
@@ -62,11 +68,19 @@ pub fn verify_with(store: &Store, options: &Options<'_>, progress: &dyn Progress
             Err(error) => unavailable.push((position, Report::unavailable(place, &error))),
         }
     }
-    compare::compare(&mut checks, &forks);
     check_objects(&mut checks, options, progress);
     for check in &mut checks {
         check_content(check, options, progress)?;
     }
+    list_again(&mut checks, &forks)?;
+    for check in &mut checks {
+        let later = explanations.of(&check.store)?;
+        settle(check, later);
+    }
+    if let Some(sequence) = options.only.filter(|_| checks.iter().all(|check| check.roots.is_empty())) {
+        return Err(no_checkpoint(sequence));
+    }
+    compare::compare(&mut checks, &forks);
     if options.only.is_none() {
         check_records(&mut checks)?;
     }
@@ -78,6 +92,25 @@ pub fn verify_with(store: &Store, options: &Options<'_>, progress: &dyn Progress
     Ok(reports)
 }
 
+/// What explains missing checkpoints.
+struct Explanations<'a> {
+    store: &'a Store,
+    /// Whether replicas diverged.
+    is_forked: bool,
+}
+
+impl Explanations<'_> {
+    /// Returns what was removed on purpose from `replica`, as far as any replica knows; but one branch of a fork knows
+    /// nothing about the other.
+    fn of(&self, replica: &Store) -> Result<Departures, StoreError> {
+        match if self.is_forked { replica } else { self.store }.history() {
+            Err(error) if error.is_inconclusive() => Err(error),
+            // A history that cannot be read explains nothing.
+            history => Ok(history.map(|history| history.departures()).unwrap_or_default()),
+        }
+    }
+}
+
 /// Checks the rows of one replica, if they are to be read, and everything in it but its checkpoints.
 fn check_content(check: &mut ReplicaCheck, options: &Options<'_>, progress: &dyn Progress) -> Result<(), StoreError> {
     let ReplicaCheck { replica, store, roots, needs, findings, proven, departures, .. } = check;
@@ -86,8 +119,11 @@ fn check_content(check: &mut ReplicaCheck, options: &Options<'_>, progress: &dyn
     }
     if options.only.is_none() {
         let storage = replica.storage().as_ref();
-        let pruned = find_strays(storage, needs, roots, departures, findings)?;
-        check_pruned(storage, needs, pruned, options, findings);
+        match find_strays(storage, needs, roots, departures, findings) {
+            Ok(pruned) => check_pruned(storage, needs, pruned, options, findings)?,
+            Err(error) if error.is_inconclusive() => findings.note_refusal(&error),
+            Err(error) => return Err(error),
+        }
     }
     Ok(())
 }
@@ -96,12 +132,17 @@ fn check_content(check: &mut ReplicaCheck, options: &Options<'_>, progress: &dyn
 fn check_records(checks: &mut [ReplicaCheck]) -> Result<(), StoreError> {
     let mut records = Vec::new();
     for check in checks.iter_mut() {
-        let storage = check.replica.storage().as_ref();
-        records.push((check.replica.place(), Records::check(storage, &mut check.findings)?));
+        let found = match Records::check(check.replica.storage().as_ref(), &mut check.findings) {
+            Err(error) if check.findings.is_refusal(&error) => None,
+            found => Some((check.replica.place(), found?)),
+        };
+        records.push(found);
     }
-    let all: Vec<(String, &Records)> = records.iter().map(|(place, records)| (place.clone(), records)).collect();
-    for (check, (_, own)) in checks.iter_mut().zip(&records) {
-        records::compare(own, &all, &mut check.findings);
+    let all: Vec<(String, &Records)> = records.iter().flatten().map(|(place, found)| (place.clone(), found)).collect();
+    for (check, own) in checks.iter_mut().zip(&records) {
+        if let Some((_, own)) = own {
+            records::compare(own, &all, &mut check.findings);
+        }
     }
     Ok(())
 }

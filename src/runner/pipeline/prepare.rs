@@ -1,4 +1,4 @@
-//! What a run checks and opens before it reads: paths, the store, the types of fields.
+//! What a run checks and opens before it reads: paths and the store.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -6,30 +6,14 @@ use std::sync::Arc;
 use crate::format::FORMAT;
 use crate::format::store_file::StoreFile;
 use crate::input;
-use crate::input::Partition;
-use crate::input::record::sample;
-use crate::job::{AggregateFunction, FieldPath, JobSpec, OnError, OnLate};
+use crate::job::{JobSpec, OnError, OnLate};
 use crate::runner::error::{JobError, ResumeError, RunError};
-use crate::runner::observer::{Observer, RunEvent};
 use crate::runner::options::Options;
 use crate::runner::output::plan::OutputPlan;
+use crate::runner::storage_opener::StorageOpener;
 use crate::storage::Storage;
 use crate::store::{Store, StoreError, StoreLock};
 use crate::values::id::{Sequence, StoreId};
-use crate::values::value::ColumnType;
-
-/// Returns `job` with the field types that only `old` knows, for aggregates that are in both.
-pub(crate) fn with_types(job: &JobSpec, old: &JobSpec) -> JobSpec {
-    let mut job = job.clone();
-    let known: Vec<_> = job.input.types.iter().map(|(field, _)| field.clone()).collect();
-    let kept: Vec<_> = job.aggregates.iter().filter(|aggregate| old.aggregates.contains(aggregate)).cloned().collect();
-    let is_used = |field: &FieldPath| {
-        kept.iter().any(|aggregate| aggregate.field.as_ref() == Some(field) || aggregate.by.as_ref() == Some(field))
-    };
-    let types = old.input.types.iter().filter(|(field, _)| !known.contains(field) && is_used(field));
-    job.input.types.extend(types.cloned());
-    job
-}
 
 /// Refuses a job that would read what it writes, or write two outputs to the same file.
 pub(crate) fn check_paths(job: &JobSpec, output: Option<&OutputPlan>) -> Result<(), RunError> {
@@ -73,20 +57,8 @@ pub(crate) fn open_store(
     options: &Options,
     output: Option<&OutputPlan>,
 ) -> Result<(Store, StoreLock), RunError> {
-    let checkpoint = &job.checkpoint;
-    let paths: Vec<PathBuf> =
-        std::iter::once(&checkpoint.store).chain(&checkpoint.replicas).map(|path| job.resolve(path)).collect();
-    let absolute = absolute_places(&paths)?;
-    let places: Vec<Arc<dyn Storage>> = paths.iter().map(|path| options.storages.open(path)).collect();
-    for place in &places {
-        if let Ok(store) = Store::open(vec![Arc::clone(place)])
-            && store.file.job != job.job
-        {
-            let (expected, found) = (job.job.clone(), store.file.job.clone());
-            return Err(ResumeError::OtherJob { place: store.place(), expected, found }.into());
-        }
-    }
-    let open = || Store::open_for_writing(places.clone(), checkpoint.min_copies, &options.holder);
+    let places = Places::of(job, &options.storages)?;
+    let open = || Store::open_for_writing(places.storages.clone(), job.checkpoint.min_copies, &options.holder);
     let (store, lock) = match open() {
         Err(StoreError::NoStore { place }) => {
             if let Some(published) = output.and_then(OutputPlan::published) {
@@ -101,7 +73,7 @@ pub(crate) fn open_store(
                 job: job.job.clone(),
                 created: options.clock.now(),
             };
-            Store::create(places[..1].to_vec(), file)?;
+            Store::create(places.storages[..1].to_vec(), file)?;
             let opened = open()?;
             // The notes say only that the replicas were not stores before.
             opened.0.take_notes();
@@ -109,8 +81,39 @@ pub(crate) fn open_store(
         }
         opened => opened?,
     };
-    store.set_places(absolute)?;
+    store.set_places(places.absolute)?;
     Ok((store, lock))
+}
+
+/// The places of a job's store and its replicas, which are different and do not hold another job's store.
+pub(crate) struct Places {
+    pub(crate) paths: Vec<PathBuf>,
+    absolute: Vec<String>,
+    storages: Vec<Arc<dyn Storage>>,
+}
+
+impl Places {
+    pub(crate) fn of(job: &JobSpec, opener: &StorageOpener) -> Result<Places, RunError> {
+        let checkpoint = &job.checkpoint;
+        let paths: Vec<PathBuf> =
+            std::iter::once(&checkpoint.store).chain(&checkpoint.replicas).map(|path| job.resolve(path)).collect();
+        let absolute = absolute_places(&paths)?;
+        let storages: Vec<Arc<dyn Storage>> = paths.iter().map(|path| opener.open(path)).collect();
+        for storage in &storages {
+            if let Ok(store) = Store::open(vec![Arc::clone(storage)])
+                && store.file.job != job.job
+            {
+                let (expected, found) = (job.job.clone(), store.file.job.clone());
+                return Err(ResumeError::OtherJob { place: store.place(), expected, found }.into());
+            }
+        }
+        Ok(Places { paths, absolute, storages })
+    }
+
+    /// Opens the store as [`open_store`] does, without writing.
+    pub(crate) fn examine(&self, job: &JobSpec) -> Result<Store, RunError> {
+        Ok(Store::examine(self.storages.clone(), job.checkpoint.min_copies)?)
+    }
 }
 
 /// Returns the paths in a form that is valid from anywhere: absolute, with symbolic links resolved as far as they
@@ -133,52 +136,3 @@ fn absolute_places(paths: &[PathBuf]) -> Result<Vec<String>, RunError> {
     }
     Ok(places)
 }
-
-/// Gives every field whose type matters a type: from the job file, or else from the first records.
-pub(crate) fn resolve_types(
-    job: &mut JobSpec,
-    partitions: &Arc<[Partition]>,
-    observer: &dyn Observer,
-) -> Result<(), RunError> {
-    use AggregateFunction::{First, Last, Max, Min};
-    let mut wanted: Vec<(FieldPath, Option<&'static str>)> = Vec::new();
-    for aggregate in &job.aggregates {
-        let compares = match aggregate.function {
-            Min => Some("min"),
-            Max => Some("max"),
-            First | Last => None,
-            _ => continue,
-        };
-        wanted.extend(aggregate.field.clone().map(|field| (field, compares)));
-        wanted.extend(aggregate.by.clone().map(|by| (by, Some("by"))));
-    }
-    let known = |job: &JobSpec, field: &FieldPath| job.input.types.iter().any(|(known, _)| known == field);
-    wanted.retain(|(field, _)| !known(job, field));
-    let fields: Vec<FieldPath> = wanted.iter().map(|(field, _)| field.clone()).collect();
-    let seen = sample(&job.input, partitions, &fields, SAMPLE_RECORDS)?;
-    for ((field, compares), seen) in wanted.into_iter().zip(seen) {
-        let column_type = match (seen, compares) {
-            (Some(ColumnType::Json), Some(function)) => {
-                return Err(JobError::MixedTypes { function, field: field.to_string() }.into());
-            }
-            (Some(ColumnType::Bool), Some(function)) => {
-                return Err(JobError::Unordered { function, field: field.to_string() }.into());
-            }
-            (Some(seen), _) => seen,
-            (None, compares) => {
-                let assumed = if compares.is_some() { ColumnType::Number } else { ColumnType::Text };
-                if !known(job, &field) {
-                    observer.event(&RunEvent::TypeAssumed { field: field.to_string(), column_type: assumed });
-                }
-                assumed
-            }
-        };
-        if !known(job, &field) {
-            job.input.types.push((field, column_type));
-        }
-    }
-    Ok(())
-}
-
-/// How many records are read to infer the types of fields.
-const SAMPLE_RECORDS: u64 = 1000;

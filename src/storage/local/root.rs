@@ -127,6 +127,7 @@ impl Root {
             Some(Errno::EXIST | Errno::NOTEMPTY) => StorageError::Exists { path: shown },
             Some(Errno::ISDIR | Errno::NXIO) => StorageError::NotAFile { path: shown },
             Some(Errno::LOOP | Errno::NOTDIR) => match self.first_non_directory(path) {
+                Some(path) if is_link(&path) => StorageError::Link { path },
                 Some(path) => StorageError::NotADirectory { path },
                 None => StorageError::NotAFile { path: shown },
             },
@@ -137,6 +138,7 @@ impl Root {
     /// Does the same for `dir`, which should be a directory.
     pub(super) fn failed_dir(&self, action: &'static str, dir: &str, source: impl Into<io::Error>) -> StorageError {
         match self.failed(action, dir, source) {
+            StorageError::NotAFile { path } if is_link(&path) => StorageError::Link { path },
             StorageError::NotAFile { path } => StorageError::NotADirectory { path },
             error => error,
         }
@@ -151,6 +153,11 @@ impl Root {
             .find(|way| !fs::symlink_metadata(self.on_disk(way)).is_ok_and(|found| found.is_dir()))
             .map(|way| self.shown(way))
     }
+}
+
+/// Tells whether `path` is a symbolic link to a directory: one that leads elsewhere is damage like any other.
+fn is_link(path: &str) -> bool {
+    fs::symlink_metadata(path).is_ok_and(|found| found.is_symlink()) && fs::metadata(path).is_ok_and(|it| it.is_dir())
 }
 
 /// Returns what distinguishes a file or directory from all others.

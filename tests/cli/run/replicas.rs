@@ -342,6 +342,21 @@ fn two_runs_with_one_replica_each_end_in_an_error_that_names_both() {
         let output = env.run(arguments).expect(12);
         assert!(output.stderr.contains(": they are not copies of each other\nhint: "), "{output}");
     }
+    // Whatever shows both branches as one history says so, and what has to choose one refuses.
+    let both = "warning: replicas diverged at checkpoint 2: `store` has 2, `$DIR/r` has 2";
+    for (arguments, status) in [
+        (&["latest", "store"][..], 12),
+        (&["latest", "store", "--verified"], 12),
+        (&["list", "store"], 1),
+        (&["stats", "store"], 0),
+        (&["inspect", "store@2"], 0),
+        (&["restore", "store@2", "--to", "state"], 0),
+    ] {
+        let output = env.run(arguments).expect(status);
+        assert!(output.stderr.contains(both), "{output}");
+    }
+    let output = env.run(&["check", "job.yaml"]).expect(1);
+    assert!(output.stdout.contains("problem  `store` and `r` have different checkpoints 2"), "{output}");
     env.run(&["verify", "store", "--repair"]).expect(1);
     assert!((tree(&env.path("store/checkpoints")), tree(&env.path("r/checkpoints"))) == before);
 }

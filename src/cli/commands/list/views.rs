@@ -21,12 +21,14 @@ pub(super) struct ListView {
     head: JobHead,
     /// Older checkpoints that the limit left out.
     older: usize,
-    /// The newest checkpoint whose manifest is intact.
+    /// The newest checkpoint whose manifest is intact and whose objects exist.
     last_good: Option<u64>,
     last_good_age_seconds: Option<i64>,
     checkpoints: Vec<ListedView>,
     /// All replicas, including the one that is read first.
     replicas: Vec<LagView>,
+    /// Checkpoints that were pruned and can be brought back.
+    pruned: u64,
 }
 
 /// How far a replica is behind.
@@ -69,13 +71,12 @@ struct ContentView {
 }
 
 impl ListView {
-    /// Makes the document, without replicas.
+    /// Makes the document, without replicas and pruned checkpoints.
     pub(super) fn new(
         store: &Store,
         listing: &Listing,
         pins: &BTreeMap<Sequence, Pin>,
         stats: Option<&Stats>,
-        last_good: Option<(Sequence, Timestamp)>,
         now: Timestamp,
     ) -> ListView {
         let sizes: HashMap<Sequence, &Sizes> = stats
@@ -86,7 +87,7 @@ impl ListView {
         let checkpoints = listing.checkpoints.iter().map(|listed| ListedView {
             sequence: listed.sequence.0,
             pinned: pins.contains_key(&listed.sequence),
-            error: listed.manifest.as_ref().err().map(|error| in_one_line(error)),
+            error: listing.error(listed).map(|error| in_one_line(error)),
             content: listed
                 .manifest
                 .as_ref()
@@ -96,16 +97,23 @@ impl ListView {
         ListView {
             head: JobHead::new(store),
             older: listing.older,
-            last_good: last_good.map(|(sequence, _)| sequence.0),
-            last_good_age_seconds: last_good.map(|(_, created)| Age::between(created, now).seconds),
+            last_good: listing.last_good.map(|(sequence, _)| sequence.0),
+            last_good_age_seconds: listing.last_good.map(|(_, created)| Age::between(created, now).seconds),
             checkpoints: checkpoints.collect(),
             replicas: Vec::new(),
+            pruned: 0,
         }
     }
 
     /// Adds the replicas.
     pub(super) fn with_replicas(mut self, lags: &[Lag]) -> ListView {
         self.replicas = lags.iter().map(LagView::new).collect();
+        self
+    }
+
+    /// Adds the number of pruned checkpoints.
+    pub(super) fn with_pruned(mut self, pruned: u64) -> ListView {
+        self.pruned = pruned;
         self
     }
 }
