@@ -175,6 +175,7 @@ Register-ArgumentCompleter -Native -CommandName 'ckpt' -ScriptBlock {
             [CompletionResult]::new('--to', '--to', [CompletionResultType]::ParameterName, 'Write the state into the directory DIR, and leave the store unchanged')
             [CompletionResult]::new('--format', '--format', [CompletionResultType]::ParameterName, 'The format of the files')
             [CompletionResult]::new('--seek', '--seek', [CompletionResultType]::ParameterName, 'Resume the input PARTITION at another position: `start`, `end`, a number of bytes, or `record:N`')
+            [CompletionResult]::new('--forget', '--forget', [CompletionResultType]::ParameterName, 'Let the input PARTITION go: the new checkpoint has no position in it')
             [CompletionResult]::new('--input-base', '--input-base', [CompletionResultType]::ParameterName, 'With --seek: the directory of the job file, which input paths are relative to')
             [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use color; `auto` means on a terminal, unless NO_COLOR is set')
             [CompletionResult]::new('--dry-run', '--dry-run', [CompletionResultType]::ParameterName, 'Show what would be done, without doing it')

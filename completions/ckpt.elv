@@ -163,6 +163,7 @@ set edit:completion:arg-completer[ckpt] = {|@words|
             cand --to 'Write the state into the directory DIR, and leave the store unchanged'
             cand --format 'The format of the files'
             cand --seek 'Resume the input PARTITION at another position: `start`, `end`, a number of bytes, or `record:N`'
+            cand --forget 'Let the input PARTITION go: the new checkpoint has no position in it'
             cand --input-base 'With --seek: the directory of the job file, which input paths are relative to'
             cand --color 'When to use color; `auto` means on a terminal, unless NO_COLOR is set'
             cand --dry-run 'Show what would be done, without doing it'

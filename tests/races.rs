@@ -13,7 +13,7 @@ use std::time::Duration;
 use ckpt::format::manifest::Routing;
 use ckpt::ops::finding::Severity;
 use ckpt::ops::pin::pin;
-use ckpt::ops::restore::{apply_rollback, plan_rollback};
+use ckpt::ops::restore::{PositionChanges, apply_rollback, plan_rollback};
 use ckpt::ops::verify::{Depth, verify};
 use ckpt::ops::{copy, repair};
 use ckpt::storage::Storage;
@@ -92,7 +92,7 @@ impl Writer {
             Pin => pin(&open(places)?, Sequence(3), None, now(), &holder).map(drop).map_err(text),
             RollBack => {
                 let store = open(places)?;
-                let plan = plan_rollback(&store, Sequence(3), Vec::new(), now()).map_err(text)?;
+                let plan = plan_rollback(&store, Sequence(3), PositionChanges::default(), now()).map_err(text)?;
                 apply_rollback(&store, &plan, &holder, &Silent).map(drop).map_err(text)
             }
             CopyInto => {

@@ -15,6 +15,7 @@ use crate::input::partition::{Partition, Source};
 use crate::input::position::Position;
 use crate::input::prefix_digest::PrefixDigest;
 use crate::input::record::line::{is_line_end, late_line_end};
+use crate::input::resumed::kept_position;
 use crate::input::rules::BlockRules;
 use crate::input::stream::open_regular;
 use crate::job::model::{InputFormat, InputSpec};
@@ -60,6 +61,8 @@ struct Progress {
     /// As in [`Position`].
     record: u64,
     event_time: Option<i64>,
+    /// The position of a file that is gone.
+    kept: Option<Position>,
 }
 
 /// The parameters of the order. Tests use small ones.
@@ -246,12 +249,18 @@ impl Progress {
             has_columns: false,
             record: 0,
             event_time: None,
+            kept: None,
         }
     }
 
     /// Moves to the position `row`. Verifies that the bytes before it are the same.
     fn resume(&mut self, rules: &BlockRules, row: &PositionRow, had_bad_records: bool) -> Result<(), InputError> {
         (self.offset, self.record, self.event_time) = (row.offset, row.record, row.event_time);
+        if self.partition.source == Source::Gone {
+            self.ended = true;
+            self.kept = Some(kept_position(Arc::clone(&self.partition), row));
+            return Ok(());
+        }
         if row.offset == 0 && !row.ended {
             // Nothing was read, so there is nothing to verify, and the file need not be opened yet.
             return Ok(());
@@ -367,6 +376,9 @@ impl Progress {
     }
 
     fn position(&self) -> Position {
+        if let Some(kept) = &self.kept {
+            return kept.clone();
+        }
         let prefix = match &self.lane {
             // The lane may have read a header, which is not before the offset until the first record is handed out.
             _ if self.offset == 0 => None,

@@ -48,6 +48,66 @@ pub fn present(input: &InputSpec, base: &Path) -> Result<Vec<Partition>, InputEr
     Ok(sorted(found))
 }
 
+/// Lists the files whose names a rotation makes of those of the input: for `logs/*.log`, those that match
+/// `logs/*.log.[0-9]*` and the like.
+pub(super) fn rotated(input: &InputSpec, base: &Path) -> Result<Vec<Partition>, InputError> {
+    let mut found = Vec::new();
+    for pattern in &input.files {
+        let glob = if is_glob(pattern, base) { pattern.clone() } else { globs::literal(pattern) };
+        let paths = match walk::list(&format!("{glob}[-._~][0-9]*"), base) {
+            Err(WalkError::Read { path, source }) => {
+                return Err(InputError::read(&path.display().to_string(), 0, source));
+            }
+            // Nothing can follow `**`, which matches those files anyway.
+            Err(WalkError::Syntax(_)) => continue,
+            Ok(paths) => paths,
+        };
+        for below in paths {
+            let path = base.join(&below);
+            if let (Some(name), Ok(metadata)) = (tidy(&below), fs::metadata(&path)) {
+                found.extend(regular(name, &path, &metadata));
+            }
+        }
+    }
+    Ok(sorted(found))
+}
+
+/// Returns whether a path or glob of the input matches the partition `name`.
+pub(super) fn matches(input: &InputSpec, name: &str) -> bool {
+    input.files.iter().any(|pattern| matches_pattern(pattern, name))
+}
+
+/// Returns whether a path or glob of the job file matches the partition `name`.
+pub(super) fn matches_pattern(pattern: &str, name: &str) -> bool {
+    pattern_matches(pattern, Path::new(name))
+}
+
+/// Returns the names of the partitions that a path or glob of the job file matches, none if they cannot be listed.
+pub fn names(pattern: &str, base: &Path) -> Vec<String> {
+    let listed = of_pattern(pattern, base).map(sorted).unwrap_or_default();
+    listed.into_iter().map(|partition| partition.name).collect()
+}
+
+/// Lists the partitions of one path or glob of the job file, which may be none.
+pub(super) fn of_pattern(pattern: &str, base: &Path) -> Result<Vec<Partition>, InputError> {
+    let mut found = Vec::new();
+    match pattern {
+        "-" => found.push(Partition::stdin()),
+        pattern => find(pattern, base, &mut found)?,
+    }
+    Ok(found)
+}
+
+/// Returns whether the input names a partition by its path, and not by a glob.
+pub(super) fn is_named(input: &InputSpec, name: &str) -> bool {
+    input.files.iter().any(|pattern| tidy(Path::new(pattern)).is_some_and(|path| path == name))
+}
+
+fn pattern_matches(pattern: &str, path: &Path) -> bool {
+    let (Some(pattern), Some(path)) = (tidy(Path::new(pattern)), tidy(path)) else { return false };
+    pattern == path || globs::matches(&pattern, &path)
+}
+
 /// Leaves one partition of each file that has several names, such as a link and what it leads to.
 ///
 /// A name that `is_known`, because a checkpoint has a position for it, always stays. Without one, the name that does
@@ -55,7 +115,7 @@ pub fn present(input: &InputSpec, base: &Path) -> Result<Vec<Partition>, InputEr
 pub fn one_per_file(partitions: Vec<Partition>, base: &Path, is_known: impl Fn(&str) -> bool) -> Vec<Partition> {
     let id = |partition: &Partition| match &partition.source {
         Source::File(path) => fs::metadata(path).ok().map(|metadata| (metadata.dev(), metadata.ino())),
-        Source::Stdin => None,
+        Source::Stdin | Source::Gone => None,
     };
     let mut names: HashMap<(u64, u64), Vec<usize>> = HashMap::new();
     for (index, partition) in partitions.iter().enumerate() {
@@ -86,16 +146,21 @@ fn is_real_path(partition: &Partition, base: &Path) -> bool {
     real.is_ok_and(|(base, path)| path == base.join(name))
 }
 
-fn sorted(mut found: Vec<Partition>) -> Vec<Partition> {
+/// Sorts partitions by name, and leaves each once.
+pub(super) fn sorted(mut found: Vec<Partition>) -> Vec<Partition> {
     found.sort_unstable_by(|a, b| a.name.cmp(&b.name));
     found.dedup_by(|a, b| a.name == b.name);
     found
 }
 
+/// Returns whether a path of the job file is a glob: a path that exists as written is not.
+fn is_glob(pattern: &str, base: &Path) -> bool {
+    globs::has_wildcard(pattern) && fs::metadata(base.join(pattern)).is_err()
+}
+
 /// Adds the files that the path or glob `pattern` matches, which may be none.
 fn find(pattern: &str, base: &Path, found: &mut Vec<Partition>) -> Result<(), InputError> {
-    let is_glob = globs::has_wildcard(pattern) && fs::metadata(base.join(pattern)).is_err();
-    if is_glob {
+    if is_glob(pattern, base) {
         return find_glob(pattern, base, found);
     }
     match find_path(pattern, base) {
@@ -116,15 +181,12 @@ pub fn partition(name: &str, base: &Path) -> Result<Partition, InputError> {
 
 /// Returns whether the file at `path`, as written in the job file, is input of the job, or would be if it existed.
 pub fn is_input(input: &InputSpec, base: &Path, path: &Path) -> bool {
-    let listed = |pattern: &String| {
-        let (Some(pattern), Some(path)) = (tidy(Path::new(pattern)), tidy(path)) else { return false };
-        pattern == path || globs::matches(&pattern, &path)
-    };
     let same = |partition: &Partition| match (&partition.source, fs::canonicalize(base.join(path))) {
         (Source::File(file), Ok(path)) => fs::canonicalize(file).is_ok_and(|file| file == path),
         _ => false,
     };
-    input.files.iter().any(listed) || partitions(input, base).is_ok_and(|partitions| partitions.iter().any(same))
+    input.files.iter().any(|pattern| pattern_matches(pattern, path))
+        || partitions(input, base).is_ok_and(|partitions| partitions.iter().any(same))
 }
 
 /// Returns the file at a path that is not a glob.
@@ -172,11 +234,7 @@ pub(super) fn regular(name: String, path: &Path, metadata: &fs::Metadata) -> Res
     if !metadata.is_file() {
         return Err(InputError::read(&name, 0, not_regular(metadata)));
     }
-    let compression = match path.extension().and_then(|ending| ending.to_str()) {
-        Some(ending) if ending.eq_ignore_ascii_case("gz") => Compression::Gzip,
-        Some(ending) if ending.eq_ignore_ascii_case("zst") => Compression::Zstd,
-        _ => Compression::None,
-    };
+    let compression = Compression::of(path);
     Ok(Partition { name, source: Source::File(path.to_owned()), compression, file_bytes: Some(metadata.len()) })
 }
 
@@ -202,7 +260,7 @@ fn tidy(path: &Path) -> Option<String> {
 mod tests {
     use super::*;
     use crate::input::stream;
-    use crate::job::model::{InputFormat, OnError};
+    use crate::job::model::{InputFormat, OnError, OnGone};
 
     fn list(files: &[&str], base: &Path) -> Result<Vec<String>, InputError> {
         let files = files.iter().map(|file| (*file).to_owned()).collect();
@@ -211,6 +269,7 @@ mod tests {
             format: InputFormat::Json,
             types: vec![],
             on_error: OnError::Fail,
+            on_gone: OnGone::Stop,
             max_record_bytes: 1,
             follow: false,
         };

@@ -1,6 +1,6 @@
 //! What a partition is.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// A replayable source with a position of its own: a file, or standard input.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,6 +19,8 @@ pub enum Source {
     File(PathBuf),
     /// To resume, the same bytes must be piped in again.
     Stdin,
+    /// A file that was read and is gone.
+    Gone,
 }
 
 /// How a partition is compressed, according to its extension.
@@ -29,6 +31,17 @@ pub enum Compression {
     Gzip,
     /// `.zst`, with one or more frames.
     Zstd,
+}
+
+impl Compression {
+    /// Returns the compression that the extension of `path` stands for.
+    pub(super) fn of(path: &Path) -> Compression {
+        match path.extension().and_then(|ending| ending.to_str()) {
+            Some(ending) if ending.eq_ignore_ascii_case("gz") => Compression::Gzip,
+            Some(ending) if ending.eq_ignore_ascii_case("zst") => Compression::Zstd,
+            _ => Compression::None,
+        }
+    }
 }
 
 impl Partition {

@@ -42,6 +42,11 @@ impl Position {
         self.generation_of.as_deref().unwrap_or(&self.partition.name)
     }
 
+    /// Returns whether it is in a followed file that has a line without an end, or unread lines.
+    pub fn has_pending_bytes(&self) -> bool {
+        self.inode.is_some() && self.partition.file_bytes > Some(self.offset)
+    }
+
     /// Returns the fingerprint of the bytes before the position.
     pub fn fingerprint(&self) -> Digest {
         self.prefix.clone().finish()

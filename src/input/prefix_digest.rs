@@ -2,9 +2,10 @@
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
+use std::path::Path;
 
 use crate::input::error::InputError;
-use crate::input::partition::{Partition, Source};
+use crate::input::partition::{Compression, Partition, Source};
 use crate::input::stream;
 use crate::input::stream::Stream;
 use crate::values::digest::{Digest, Hasher};
@@ -23,19 +24,26 @@ const SAMPLE_BYTES: u64 = 4 * 1024;
 /// from the beginning it is the SHA-256 of all bytes.
 #[derive(Debug, Clone)]
 pub enum PrefixDigest {
-    /// Of all bytes, for what can only be read from the beginning.
+    /// Of all bytes, for a compressed file and standard input.
     Whole(Hasher),
-    /// Of the samples before `offset`, for an uncompressed file.
+    /// Of the samples before `offset`, for an uncompressed file, also once it is compressed.
     Sampled { hasher: Hasher, offset: u64 },
+    /// Of bytes that are not read any further.
+    Finished(Digest),
 }
 
 impl PrefixDigest {
     /// Returns the digest at the beginning of `partition`.
     pub(super) fn new(partition: &Partition) -> PrefixDigest {
-        if partition.is_seekable() {
-            PrefixDigest::Sampled { hasher: Hasher::new(), offset: 0 }
-        } else {
+        PrefixDigest::at_start(&partition.name)
+    }
+
+    /// Returns the digest at the beginning of the partition `name`.
+    pub fn at_start(name: &str) -> PrefixDigest {
+        if name == "-" || Compression::of(Path::new(name)) != Compression::None {
             PrefixDigest::Whole(Hasher::new())
+        } else {
+            PrefixDigest::Sampled { hasher: Hasher::new(), offset: 0 }
         }
     }
 
@@ -74,6 +82,7 @@ impl PrefixDigest {
     pub(super) fn update(&mut self, bytes: &[u8]) {
         match self {
             PrefixDigest::Whole(hasher) => hasher.update(bytes),
+            PrefixDigest::Finished(_) => unreachable!("a file that is gone is not read"),
             PrefixDigest::Sampled { hasher, offset } => {
                 let end = *offset + bytes.len() as u64;
                 for (from, to) in samples(*offset, end) {
@@ -112,9 +121,10 @@ impl PrefixDigest {
         Ok(last)
     }
 
-    pub(super) fn finish(self) -> Digest {
+    pub fn finish(self) -> Digest {
         match self {
             PrefixDigest::Whole(hasher) => hasher.finish(),
+            PrefixDigest::Finished(digest) => digest,
             PrefixDigest::Sampled { mut hasher, offset } => {
                 hasher.update(&offset.to_le_bytes());
                 hasher.finish()

@@ -4,6 +4,7 @@ use crate::input::block::Block;
 use crate::input::block_reader::BlockReader;
 use crate::input::error::InputError;
 use crate::input::follow::FollowReader;
+use crate::input::note::InputNote;
 use crate::input::position::{Position, PositionChange};
 
 /// Hands out blocks, one after another.
@@ -57,6 +58,14 @@ impl Reader {
                 reader.take_moved(|stream, position| visit(PositionChange::Moved(stream, Box::new(position))));
             }
             Reader::Following(reader) => reader.take_changes(visit),
+        }
+    }
+
+    /// Returns what people should know since the last call.
+    pub fn take_notes(&mut self) -> Vec<InputNote> {
+        match self {
+            Reader::Bounded(_) => Vec::new(),
+            Reader::Following(reader) => reader.take_notes(),
         }
     }
 

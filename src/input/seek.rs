@@ -131,11 +131,19 @@ mod tests {
     use super::*;
     use crate::format::positions::PositionRow;
     use crate::input::{partition, partitions};
-    use crate::job::model::{InputFormat, OnError};
+    use crate::job::model::{InputFormat, OnError, OnGone};
 
     fn spec(format: InputFormat) -> InputSpec {
         let files = vec!["*".to_owned()];
-        InputSpec { files, format, types: vec![], on_error: OnError::Fail, max_record_bytes: 1 << 20, follow: false }
+        InputSpec {
+            files,
+            format,
+            types: vec![],
+            on_error: OnError::Fail,
+            on_gone: OnGone::Stop,
+            max_record_bytes: 1 << 20,
+            follow: false,
+        }
     }
 
     /// The first bytes that a run reads when it resumes from there.

@@ -7,6 +7,7 @@ use std::path::Path;
 use crate::input::error::InputError;
 use crate::input::gzip::Gzip;
 use crate::input::partition::{Compression, Partition, Source};
+use crate::input::zstandard::Zstandard;
 
 /// The bytes of a partition, decompressed.
 pub(super) enum Stream {
@@ -34,8 +35,10 @@ impl Stream {
 
 /// Opens `partition` at its beginning.
 pub(super) fn open(partition: &Partition) -> Result<Stream, InputError> {
-    let Source::File(path) = &partition.source else {
-        return Ok(Stream::Forward(Box::new(io::stdin())));
+    let path = match &partition.source {
+        Source::File(path) => path,
+        Source::Stdin => return Ok(Stream::Forward(Box::new(io::stdin()))),
+        Source::Gone => return Err(InputError::read(&partition.name, 0, io::ErrorKind::NotFound.into())),
     };
     let file = open_regular(partition, path)?;
     Ok(match partition.compression {
@@ -45,8 +48,7 @@ pub(super) fn open(partition: &Partition) -> Result<Stream, InputError> {
             Stream::Forward(Box::new(Gzip::new(packed)))
         }
         Compression::Zstd => {
-            let unpacked = zstd::stream::read::Decoder::new(file)
-                .map_err(|source| InputError::read(&partition.name, 0, source))?;
+            let unpacked = Zstandard::new(file).map_err(|source| InputError::read(&partition.name, 0, source))?;
             Stream::Forward(Box::new(unpacked))
         }
     })

@@ -9,7 +9,7 @@ use crate::values::units::shown;
 /// A test compares them with the rows of that document.
 pub const KEYS: [(&str, &[&str]); 10] = [
     ("", &["job", "input", "where", "key", "tasks", "process", "checkpoint", "output"]),
-    ("input", &["files", "format", "delimiter", "split", "types", "on_error", "max_record_bytes", "follow"]),
+    ("input", &["files", "format", "delimiter", "split", "types", "on_error", "on_gone", "max_record_bytes", "follow"]),
     ("input.on_error", &["dead_letter"]),
     (
         "process",

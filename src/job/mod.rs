@@ -22,7 +22,7 @@ pub use given::GivenInput;
 pub use key_filter::key_filter;
 pub use keys::KEYS;
 pub use model::{
-    CheckpointSpec, Emit, EventTime, ExecSpec, InputFormat, InputSpec, JobSpec, KeepSpec, OnError, OnLate,
+    CheckpointSpec, Emit, EventTime, ExecSpec, InputFormat, InputSpec, JobSpec, KeepSpec, OnError, OnGone, OnLate,
     OutputFormat, OutputSpec, PriorityClass, PrioritySpec, Schedule, Selector, TimeUnit, TtlSpec, WindowSpec,
 };
 

@@ -14,6 +14,7 @@ input:
   delimiter: ";"
   types: {ts: int, '"unit price"': number}
   on_error: {dead_letter: bad.csv}
+  on_gone: warn
   max_record_bytes: 1.5MiB
   follow: false
 where: |
@@ -61,6 +62,7 @@ fn every_key_ends_up_where_it_belongs() {
         [(FieldPath::of("ts"), ColumnType::Int), (FieldPath::of("unit price"), ColumnType::Number)]
     );
     assert_eq!(job.input.on_error, OnError::DeadLetter(PathBuf::from("bad.csv")));
+    assert_eq!(job.input.on_gone, OnGone::Warn);
     assert_eq!(job.input.max_record_bytes, 3 << 19);
     assert_eq!(job.filter.as_deref(), Some("amount > 0\n  && country == \"DE\"\n"));
     assert_eq!((job.key.clone(), job.tasks), (Some(FieldPath::of("user")), 1_000_000));

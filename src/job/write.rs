@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::job::model::{
-    CheckpointSpec, Emit, EventTime, ExecSpec, InputFormat, InputSpec, JobSpec, KeepSpec, OnError, OnLate,
+    CheckpointSpec, Emit, EventTime, ExecSpec, InputFormat, InputSpec, JobSpec, KeepSpec, OnError, OnGone, OnLate,
     PriorityClass, PrioritySpec, Schedule, Selector, WindowSpec, exact_millis,
 };
 use crate::store::prune::policy::Policy;
@@ -55,6 +55,10 @@ fn write_input(lines: &mut Lines, input: &InputSpec) {
             lines.begin(1, "on_error");
             lines.add(2, "dead_letter", &path(file));
         }
+    }
+    // The default is left out, as in the definitions of jobs that are older than this key.
+    if input.on_gone == OnGone::Warn {
+        lines.add(1, "on_gone", "warn");
     }
     lines.add(1, "max_record_bytes", &exact_bytes(input.max_record_bytes));
     lines.add(1, "follow", &input.follow.to_string());

@@ -10,7 +10,7 @@ use crate::format::manifest::Manifest;
 use crate::format::positions::{self, PositionRow};
 use crate::input;
 use crate::input::record::{Filter, FilterError};
-use crate::input::{BlockReader, Compression, FollowReader, InputError, Partition, Position};
+use crate::input::{BlockReader, Compression, FollowReader, InputError, Partition, Position, ResumedPartitions};
 use crate::job;
 use crate::job::definition;
 use crate::job::{Difference, Effect, JobSpec};
@@ -70,6 +70,8 @@ pub enum InputState {
     Read,
     /// It was renamed, and another file has or had its name.
     Rotated,
+    /// It was read, and is gone.
+    Gone,
     /// It cannot be read further. One of the problems says why.
     Bad,
 }
@@ -82,6 +84,7 @@ impl InputState {
             InputState::Grown => "grown",
             InputState::Read => "read",
             InputState::Rotated => "rotated",
+            InputState::Gone => "gone",
             InputState::Bad => "bad",
         }
     }
@@ -96,7 +99,7 @@ impl Report {
     /// Returns the number of files that are still to be read, and the minimum number of bytes.
     pub fn to_go(&self) -> (u64, u64) {
         let has_more = |input: &&InputReport| match input.state {
-            InputState::Read | InputState::Bad => false,
+            InputState::Read | InputState::Gone | InputState::Bad => false,
             _ => input.unread_bytes != Some(0),
         };
         self.inputs
@@ -200,7 +203,7 @@ fn check_latest(job: &JobSpec, store: &Store, published: Option<String>, report:
     let rows = store.object(table).map_err(RunError::from);
     let rows = rows.and_then(|bytes| positions::decode(bytes).map_err(RunError::table(table.object)));
     match rows {
-        Ok(rows) => newest(rows),
+        Ok(rows) => newest(&rows, committed.manifest.older_cuts.len() + 1),
         Err(error) => {
             report.problems.push(in_one_line(&error));
             Vec::new()
@@ -220,9 +223,15 @@ fn old_job(store: &Store, committed: &Committed, job: &JobSpec) -> Result<JobSpe
     Ok(definition)
 }
 
-/// Returns the newest row of each partition. The rows must be sorted by partition and cut.
-fn newest(rows: Vec<PositionRow>) -> Vec<PositionRow> {
-    rows.chunk_by(|a, b| a.partition == b.partition).filter_map(<[PositionRow]>::last).cloned().collect()
+/// Returns the newest row of each partition. The rows must be sorted by partition and cut. A partition that some shards
+/// have not applied up to there, at one of `cuts`, was not read to its end.
+fn newest(rows: &[PositionRow], cuts: usize) -> Vec<PositionRow> {
+    let newest = rows.chunk_by(|a, b| a.partition == b.partition).filter_map(|rows| {
+        let row = rows.last()?;
+        let is_applied = row.offset == 0 || (rows.len() == cuts && rows.iter().all(|older| older.offset >= row.offset));
+        Some(PositionRow { ended: row.ended && is_applied, inode: row.inode.filter(|_| is_applied), ..row.clone() })
+    });
+    newest.collect()
 }
 
 /// Returns who holds the lock file at `path`, in its own words. The lock is tried only briefly, in shared mode.
@@ -239,33 +248,40 @@ fn holder(path: &Path) -> Option<String> {
 }
 
 fn check_files(job: &JobSpec, start: &[PositionRow], report: &mut Report) {
-    let listed = match input::partitions(&job.input, &job.base) {
-        Ok(listed) => {
-            let is_known = |name: &str| start.iter().any(|row| row.partition == name);
-            input::one_per_file(listed, &job.base, is_known)
-        }
+    let created = report.latest.as_ref().map(|latest| latest.created).unwrap_or_default();
+    let listed = match ResumedPartitions::list(&job.input, &job.base, start, created.into()) {
+        Ok(listed) => listed,
         Err(error) => {
             report.problems.push(in_one_line(&error));
-            Vec::new()
+            return;
         }
     };
-    for row in start.iter().filter(|row| !listed.iter().any(|partition| partition.name == row.partition)) {
-        // A rotated file that was read to its end may be gone.
-        if row.ended && row.generation_of.is_some() {
-            continue;
-        }
+    let missing: Vec<&PositionRow> = listed.missing(&job.input).collect();
+    for row in &missing {
         report.unreadable(row, &InputError::Gone { partition: row.partition.clone(), offset: row.offset });
     }
-    for partition in listed {
+    for partition in &listed.partitions {
         let Some(row) = start.iter().find(|row| row.partition == partition.name) else {
             let unread_bytes = partition.file_bytes.filter(|_| partition.compression == Compression::None);
             let (offset, state) = (0, InputState::New);
-            report.inputs.push(InputReport { partition: partition.name, offset, state, unread_bytes });
+            report.inputs.push(InputReport { partition: partition.name.clone(), offset, state, unread_bytes });
             continue;
         };
         // What standard input will contain is unknown until it is read.
         let proven = match partition.source {
             input::Source::Stdin => None,
+            input::Source::Gone => {
+                if !missing.iter().any(|row| row.partition == partition.name) {
+                    let (offset, state) = (row.offset, InputState::Gone);
+                    report.inputs.push(InputReport {
+                        partition: partition.name.clone(),
+                        offset,
+                        state,
+                        unread_bytes: Some(0),
+                    });
+                }
+                continue;
+            }
             input::Source::File(_) => {
                 let alone: Arc<[Partition]> = Arc::new([partition.clone()]);
                 Some(BlockReader::new(&job.input, alone, std::slice::from_ref(row), row.cut))
@@ -285,10 +301,15 @@ fn check_files(job: &JobSpec, start: &[PositionRow], report: &mut Report) {
                 };
                 let size = partition.file_bytes.filter(|_| is_plain);
                 let unread_bytes = if ended { Some(0) } else { size.map(|size| size.saturating_sub(row.offset)) };
-                report.inputs.push(InputReport { partition: partition.name, offset: row.offset, state, unread_bytes });
+                report.inputs.push(InputReport {
+                    partition: partition.name.clone(),
+                    offset: row.offset,
+                    state,
+                    unread_bytes,
+                });
             }
             None => report.inputs.push(InputReport {
-                partition: partition.name,
+                partition: partition.name.clone(),
                 offset: row.offset,
                 state: InputState::Unread,
                 unread_bytes: None,
@@ -298,7 +319,9 @@ fn check_files(job: &JobSpec, start: &[PositionRow], report: &mut Report) {
 }
 
 fn check_followed(job: &JobSpec, start: &[PositionRow], report: &mut Report) {
-    let reader = FollowReader::new(&job.input, &job.base, start, 0, None);
+    let last = report.latest.as_ref().filter(|latest| latest.restored_from.is_none());
+    let since = last.map(|latest| latest.created.into());
+    let reader = FollowReader::new(&job.input, &job.base, start, 0, None, since);
     let positions = reader.and_then(|mut reader| reader.look());
     let positions = match positions {
         Ok(positions) => positions,

@@ -41,6 +41,19 @@ pub struct OlderPositions {
 }
 
 impl Lineage {
+    /// Returns the position of each partition at the newest cut. A partition that some shards have not applied up to
+    /// there was not read to its end.
+    pub fn newest_positions(&self) -> Vec<PositionRow> {
+        let is_behind = |older: &OlderPositions, row: &PositionRow| {
+            older.positions.get(&row.partition).map_or(0, |older| older.offset) < row.offset
+        };
+        let newest = self.positions.values().map(|row| {
+            let is_applied = !self.older.iter().any(|older| is_behind(older, row));
+            PositionRow { ended: row.ended && is_applied, inode: row.inode.filter(|_| is_applied), ..row.clone() }
+        });
+        newest.collect()
+    }
+
     /// Returns the cut that a shard is at.
     pub fn cut_of(&self, shard: u32) -> u64 {
         let older = self.older.iter().find(|older| older.cut.shards.contains(&shard));

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use crate::format::manifest::{Output, Trigger};
 use crate::input::record::{BadRecord, RecordPlace};
-use crate::input::{InputError, Position};
+use crate::input::{InputError, InputNote, Position};
 use crate::job::OnError;
 use crate::runner::encoder_slots::EncoderSlot;
 use crate::runner::error::RunError;
@@ -38,6 +38,8 @@ pub enum ThreadEvent {
     Ended,
     /// The input failed.
     Input(InputError),
+    /// A note about the input, for the observer.
+    InputNote(InputNote),
     /// A note about the replicas, for the observer.
     Replica(StoreNote),
     /// The outcome of an attempt to make a checkpoint.

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 
 use crate::format::manifest::{Output, Totals, Trigger};
+use crate::input::InputNote;
 use crate::runner::state::content::Content;
 use crate::store::{Committed, StoreNote};
 use crate::values::id::Sequence;
@@ -87,6 +88,8 @@ pub enum RunEvent {
         /// The largest time of the records that were read together.
         time: Option<Timestamp>,
     },
+    /// A file of the input is gone, or was replaced.
+    Input(InputNote),
     /// A replica was lost or has caught up, or a file was read from another replica.
     Replica(StoreNote),
     Committed(Box<Done>),

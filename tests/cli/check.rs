@@ -123,6 +123,10 @@ fn it_reports_what_would_happen_for_each_file_and_each_change() {
 #[test]
 fn it_reports_everything_that_keeps_a_run_from_starting() {
     let env = finished();
+    env.write("data-2.jsonl", env.read("data-2.jsonl") + "{\"k\":\"x\",\"v\":1}\n");
+    env.run(&["run", "job.yaml"]).expect(0);
+    // It was not read to its end.
+    env.run(&["restore", "store", "--seek", "data-2.jsonl=16"]).expect(0);
     env.write("data-1.jsonl", "{\"k\":\"x\",\"v\":1}\n");
     fs::remove_file(env.path("data-2.jsonl")).unwrap();
     env.write("job.yaml", JOB.replace("n: count", "n: count(v)"));

@@ -236,6 +236,7 @@ struct RollbackView {
     records: u64,
     bytes: u64,
     seeks: Vec<SeekView>,
+    forgotten: Vec<serde_json::Value>,
 }
 
 #[derive(Debug, Deserialize, PartialEq, Eq)]

@@ -8,7 +8,7 @@ use ckpt::format::layout;
 use ckpt::format::manifest::{Routing, Trigger};
 use ckpt::ops::pin::{pin, unpin};
 use ckpt::ops::read::Snapshot;
-use ckpt::ops::restore::{RestoreError, apply_rollback, plan_rollback};
+use ckpt::ops::restore::{PositionChanges, RestoreError, apply_rollback, plan_rollback};
 use ckpt::ops::verify::{Depth, verify};
 use ckpt::ops::{copy, repair};
 use ckpt::storage::Storage;
@@ -107,7 +107,7 @@ fn an_undo() {
 
 #[test]
 fn a_rollback_with_and_without_another_position() {
-    for (name, seeks) in [("restore", false), ("restore --seek", true)] {
+    for name in ["restore", "restore --seek", "restore --forget"] {
         let (_, before, mut copies) = built(2);
         copies.insert(7, copies[&3].clone());
         let operation = |storages| {
@@ -116,13 +116,18 @@ fn a_rollback_with_and_without_another_position() {
             if latest.trigger == Trigger::Restore {
                 return Ok(());
             }
-            let mut positions = Vec::new();
-            if seeks {
-                let snapshot = Snapshot::open(&store, Sequence(3)).map_err(text)?;
-                positions = snapshot.positions(&store).map_err(text)?;
-                positions.iter_mut().for_each(|row| (row.offset, row.record) = (0, 0));
-            }
-            let plan = plan_rollback(&store, Sequence(3), positions, now()).map_err(text)?;
+            let snapshot = Snapshot::open(&store, Sequence(3)).map_err(text)?;
+            let mut positions = snapshot.positions(&store).map_err(text)?;
+            positions.iter_mut().for_each(|row| (row.offset, row.record) = (0, 0));
+            let changes = match name {
+                "restore --seek" => PositionChanges { seeks: positions, forget: Vec::new() },
+                "restore --forget" => {
+                    let forget = positions.into_iter().map(|row| row.partition).collect();
+                    PositionChanges { seeks: Vec::new(), forget }
+                }
+                _ => PositionChanges::default(),
+            };
+            let plan = plan_rollback(&store, Sequence(3), changes, now()).map_err(text)?;
             match apply_rollback(&store, &plan, HOLDER, &Silent) {
                 Err(error @ RestoreError::Moved { .. }) => panic!("nothing else uses the store: {error}"),
                 done => done.map_err(text).map(drop),

@@ -8,7 +8,7 @@ use ckpt::job::JobSpec;
 use ckpt::ops::copy;
 use ckpt::ops::pin::{pin, unpin};
 use ckpt::ops::read::Snapshot;
-use ckpt::ops::restore::{apply_rollback, plan_rollback};
+use ckpt::ops::restore::{PositionChanges, apply_rollback, plan_rollback};
 use ckpt::ops::verify::{Depth, verify};
 use ckpt::store::Store;
 use ckpt::store::prune::policy::Policy;
@@ -45,8 +45,9 @@ impl World {
         } else if number == self.known_newest() {
             return;
         }
-        let done = plan_rollback(&store, Sequence(number), positions, self.now)
-            .and_then(|plan| apply_rollback(&store, &plan, HOLDER, &Silent));
+        let done =
+            plan_rollback(&store, Sequence(number), PositionChanges { seeks: positions, forget: Vec::new() }, self.now)
+                .and_then(|plan| apply_rollback(&store, &plan, HOLDER, &Silent));
         match done {
             Ok(committed) => {
                 assert_eq!(committed.manifest.sequence.0, self.known_newest() + 1);

@@ -13,7 +13,7 @@ use ckpt::ops::list::list;
 use ckpt::ops::log::{self, log};
 use ckpt::ops::pin::{pin, unpin};
 use ckpt::ops::read::{ReadError, Selection, Snapshot};
-use ckpt::ops::restore::{ExportFormat, apply_export, apply_rollback, plan_export, plan_rollback};
+use ckpt::ops::restore::{ExportFormat, PositionChanges, apply_export, apply_rollback, plan_export, plan_rollback};
 use ckpt::ops::stats::stats;
 use ckpt::ops::verify::{Depth, verify};
 use ckpt::ops::{copy, inspect};
@@ -174,7 +174,7 @@ fn opened(storages: Vec<Arc<dyn Storage>>) -> Result<Store, String> {
 }
 
 fn roll_back(store: &Store, sequence: Sequence) -> Result<(), String> {
-    let plan = plan_rollback(store, sequence, Vec::new(), now()).map_err(text)?;
+    let plan = plan_rollback(store, sequence, PositionChanges::default(), now()).map_err(text)?;
     apply_rollback(store, &plan, HOLDER, &Silent).map(drop).map_err(text)
 }
 

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::input::partitions;
 use crate::job::field::FieldPath;
-use crate::job::model::{InputFormat, OnError};
+use crate::job::model::{InputFormat, OnError, OnGone};
 use crate::values::digest::Digest;
 
 /// What a block is to a test: number, partition, offset, end and bytes.
@@ -15,7 +15,15 @@ type Seen = (u64, u32, u64, u64, Vec<u8>);
 
 pub(crate) fn spec(format: InputFormat, files: &[&str], max_record_bytes: u64) -> InputSpec {
     let files = files.iter().map(|file| (*file).to_owned()).collect();
-    InputSpec { files, format, types: vec![], on_error: OnError::Fail, max_record_bytes, follow: false }
+    InputSpec {
+        files,
+        format,
+        types: vec![],
+        on_error: OnError::Fail,
+        on_gone: OnGone::Stop,
+        max_record_bytes,
+        follow: false,
+    }
 }
 
 fn packed(name: &str, bytes: &[u8]) -> Vec<u8> {

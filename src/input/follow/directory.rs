@@ -5,10 +5,11 @@ use std::fs::{self, Metadata};
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use crate::input::error::InputError;
 use crate::input::follow::file_id::FileId;
-use crate::input::listing::{present, regular};
+use crate::input::listing::{present, regular, rotated};
 use crate::input::partition::{Compression, Partition, Source};
 use crate::job::model::InputSpec;
 
@@ -23,6 +24,8 @@ pub(super) struct SeenFile {
     pub(super) id: FileId,
     pub(super) size: u64,
     pub(super) age: Age,
+    /// When it was created, where the file system says so.
+    pub(super) born: Option<SystemTime>,
 }
 
 /// The age of a generation. The older file was written to earlier; if the times are equal, it has the larger number at
@@ -59,14 +62,23 @@ impl Ord for Age {
 impl SeenFile {
     fn new(partition: Partition, path: PathBuf, metadata: &Metadata) -> SeenFile {
         let (id, size, age) = (FileId::of(metadata), metadata.len(), Age::of(&partition.name, metadata));
-        SeenFile { partition, path, id, size, age }
+        SeenFile { partition, path, id, size, age, born: metadata.created().ok() }
     }
 }
 
 /// Lists the existing files of the input, by name. Compressed files are left out, since they cannot be followed.
 pub(super) fn listed(input: &InputSpec, base: &Path) -> Result<Vec<SeenFile>, InputError> {
+    examine(present(input, base)?)
+}
+
+/// Lists the existing files whose names are those of rotated files of the input.
+pub(super) fn listed_rotated(input: &InputSpec, base: &Path) -> Result<Vec<SeenFile>, InputError> {
+    examine(rotated(input, base)?)
+}
+
+fn examine(partitions: Vec<Partition>) -> Result<Vec<SeenFile>, InputError> {
     let mut seen = Vec::new();
-    for partition in present(input, base)? {
+    for partition in partitions {
         let (Source::File(path), Compression::None) = (&partition.source, partition.compression) else { continue };
         let path = path.clone();
         match fs::metadata(&path) {
@@ -119,10 +131,24 @@ fn read_directory(name: &str, base: &Path) -> Result<Vec<SeenFile>, InputError> 
     Ok(seen)
 }
 
-/// Returns whether `name` is the name of a rotated file of `of`: `app.log.1`, `app.log-20261122`.
+/// Returns the names that `name` may have been rotated from, the shortest first: `app.log` for `app.log.1` and
+/// `app.log-20261122`, but none for `app.log-errors`.
+pub(super) fn bases(name: &str) -> impl Iterator<Item = &str> {
+    let directory = name.rfind('/').map_or(0, |at| at + 1);
+    let at = name.char_indices().map(|(at, _)| at).filter(move |at| *at > directory);
+    at.map(|at| name.split_at(at)).filter(|(_, rest)| is_rotation(rest)).map(|(base, _)| base)
+}
+
+/// Returns whether `name` is the name of a rotated file of `of`: a number or a date follows.
 pub(super) fn is_rotated_name(name: &str, of: &str) -> bool {
-    let rest = name.strip_prefix(of).unwrap_or("");
-    rest.len() > 1 && rest.starts_with(['.', '-', '_', '~'])
+    name.strip_prefix(of).is_some_and(is_rotation)
+}
+
+/// Returns whether `rest` is what a rotation appends to a name.
+fn is_rotation(rest: &str) -> bool {
+    let Some(rest) = rest.strip_prefix(['.', '-', '_', '~']) else { return false };
+    let is_part = |c: char| c.is_ascii_digit() || matches!(c, '.' | '-' | '_' | ':' | 'T' | 'Z');
+    rest.starts_with(|c: char| c.is_ascii_digit()) && rest.chars().all(is_part)
 }
 
 /// Does the same less strictly, for files that the input does not match: also accepts `app-20261122.log` and
@@ -133,11 +159,7 @@ pub(super) fn may_be_generation(name: &str, of: &str) -> bool {
     }
     let Some((stem, ending)) = of.rsplit_once('.').filter(|(_, ending)| !ending.contains('/')) else { return false };
     let middle = name.strip_prefix(stem).and_then(|rest| rest.strip_suffix(ending)?.strip_suffix('.'));
-    middle.is_some_and(|middle| {
-        middle.starts_with(['.', '-', '_'])
-            && middle[1..].starts_with(|c: char| c.is_ascii_digit())
-            && !middle.contains('/')
-    })
+    middle.is_some_and(is_rotation)
 }
 
 #[cfg(test)]
@@ -153,6 +175,10 @@ mod tests {
             ("a/app-20261122.log", false, true),
             ("a/app.1.log", false, true),
             ("a/app-errors.log", false, false),
+            ("a/app.log-errors", false, false),
+            ("a/app.log.wf", false, false),
+            ("a/app.log.1.gz", false, false),
+            ("a/app.log~", false, false),
             ("a/app.log", false, false),
             ("a/app.log.", false, false),
             ("a/other.log.1", false, false),
@@ -165,6 +191,8 @@ mod tests {
             );
         }
         assert!(may_be_generation("log.1", "log") && !may_be_generation("b", "a.b/log"));
+        assert_eq!(bases("a.1/app.log.2026-11-22.7").next(), Some("a.1/app.log"));
+        assert_eq!(bases("a.1/app.log-errors").next(), None);
     }
 
     #[test]

@@ -3,15 +3,15 @@
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use crate::input::block::BLOCK_BYTES;
 use crate::input::error::InputError;
 use crate::input::follow::directory::{Age, SeenFile};
 use crate::input::follow::file_id::FileId;
-use crate::input::follow::proof::{Proof, prove};
+use crate::input::follow::followed::Followed;
 use crate::input::follow::tail::Tail;
-use crate::input::partition::Partition;
+use crate::input::note::InputNote;
 use crate::input::partition_tasks::PartitionTasks;
 use crate::input::position::Position;
 use crate::input::rules::BlockRules;
@@ -32,14 +32,21 @@ pub(super) struct Files {
     pub(super) by_id: HashMap<FileId, usize>,
     /// The streams of each partition, the oldest first.
     pub(super) generations: HashMap<Arc<str>, Vec<usize>>,
-    /// Rotated files that were read and given up, so that they are not read again.
-    pub(super) finished: HashSet<FileId>,
+    /// Files that were read and given up, so that they are not read again. The inode of one that is removed may be
+    /// reused, so the time of its creation goes with it.
+    pub(super) finished: HashSet<(FileId, Option<SystemTime>)>,
     /// The last rotation of each partition.
     pub(super) rotations: HashMap<Arc<str>, Rotation>,
     /// Streams whose position has changed since the last report.
     pub(super) moved: Vec<usize>,
     /// Streams that are over and that event time was still waiting for.
     pub(super) released: Vec<u32>,
+    /// When the input was last looked at before the run, if that is known.
+    pub(super) since: Option<SystemTime>,
+    /// What nobody was told yet.
+    pub(super) notes: Vec<InputNote>,
+    /// Files that are not read because nothing proves what they are. The notes have them.
+    pub(super) unproven: HashSet<FileId>,
 }
 
 /// A file that has lost the name of its partition. Further files may have had the name since and lost it, too.
@@ -47,6 +54,8 @@ pub(super) struct Files {
 pub(super) struct Rotation {
     pub(super) stream: usize,
     pub(super) age: Age,
+    /// When it was created, as far as known.
+    pub(super) born: Option<SystemTime>,
     /// Until when to look for those files; `None` while no file has the name.
     pub(super) until: Option<Instant>,
 }
@@ -55,43 +64,19 @@ pub(super) struct Rotation {
 #[derive(Debug)]
 pub(super) enum Slot {
     File(Box<Followed>),
-    /// The file is gone, but its position stays, because it says which task the partition of a job without a key has.
-    Kept(Box<Position>),
+    /// The last file of its partition is gone. Its position stays, so that it is not read again if it comes back.
+    Gone(Box<Position>),
     /// The file was read and is gone.
     Over,
 }
 
-/// A file that is followed.
-#[derive(Debug)]
-pub(super) struct Followed {
-    /// The file by its current name.
-    pub(super) partition: Arc<Partition>,
-    pub(super) path: PathBuf,
-    /// The name of its partition.
-    pub(super) of: Arc<str>,
-    /// The partition's number among the partition tasks.
-    pub(super) number: u32,
-    pub(super) id: FileId,
-    pub(super) age: Age,
-    pub(super) tail: Tail,
-    /// The records before its position at the start of the run, and their latest event time.
-    pub(super) before: (u64, Option<i64>),
-    /// Whether event time does not wait for it, because nothing has arrived for a while.
-    pub(super) is_released: bool,
-    /// Whether the paths and globs of the input match it.
-    pub(super) is_listed: bool,
-    /// Whether it has no name any more.
-    pub(super) is_gone: bool,
-    /// Whether another file has its name, and its own new name is not known yet.
-    pub(super) is_displaced: bool,
-    /// Whether it was rotated and will not grow, so that its last line needs no line end.
-    pub(super) is_complete: bool,
-    pub(super) grown_at: Instant,
-    pub(super) seen_at: Instant,
-}
-
 impl Files {
-    pub(super) fn new(input: &InputSpec, base: &Path, tasks: Option<Arc<PartitionTasks>>) -> Files {
+    pub(super) fn new(
+        input: &InputSpec,
+        base: &Path,
+        tasks: Option<Arc<PartitionTasks>>,
+        since: Option<SystemTime>,
+    ) -> Files {
         Files {
             input: input.clone(),
             base: base.to_owned(),
@@ -104,6 +89,9 @@ impl Files {
             rotations: HashMap::new(),
             moved: Vec::new(),
             released: Vec::new(),
+            since,
+            notes: Vec::new(),
+            unproven: HashSet::new(),
         }
     }
 
@@ -126,34 +114,46 @@ impl Files {
         let stream = self.slots.len();
         self.by_id.insert(seen.id, stream);
         self.generations.entry(Arc::clone(&of)).or_default().push(stream);
-        self.slots.push(Slot::File(Box::new(Followed {
-            partition: Arc::new(seen.partition),
-            path: seen.path,
-            of,
-            number,
-            id: seen.id,
-            age: seen.age,
-            tail,
-            before,
-            is_released: false,
-            is_listed,
-            is_gone: false,
-            is_displaced: false,
-            is_complete: false,
-            grown_at: Instant::now(),
-            seen_at: Instant::now(),
-        })));
+        self.slots.push(Slot::File(Box::new(Followed::new(seen, of, number, tail, before, is_listed))));
         self.moved.push(stream);
         Ok(())
     }
 
+    /// Continues a stream in another file, which begins with the bytes that were read of the stream.
+    pub(super) fn replace(&mut self, stream: usize, seen: SeenFile, tail: Tail) {
+        let (of, number, before) = match &self.slots[stream] {
+            Slot::File(file) => {
+                self.by_id.remove(&file.id);
+                self.finished.insert((file.id, file.born));
+                (Arc::clone(&file.of), file.number, file.before)
+            }
+            Slot::Gone(position) => {
+                let of: Arc<str> = position.logical().into();
+                let number = self.tasks.as_ref().and_then(|tasks| tasks.number(&of)).unwrap_or(0);
+                (of, number, (position.record, position.event_time))
+            }
+            Slot::Over => return,
+        };
+        self.rotations.remove(&of);
+        self.by_id.insert(seen.id, stream);
+        self.slots[stream] = Slot::File(Box::new(Followed::new(seen, of, number, tail, before, true)));
+        self.moved.push(stream);
+    }
+
+    /// Returns whether the file is or was followed.
+    pub(super) fn is_known(&self, seen: &SeenFile) -> bool {
+        self.by_id.contains_key(&seen.id) || self.finished.contains(&(seen.id, seen.born))
+    }
+
     /// Checks the sizes of the open files.
     pub(super) fn poll(&mut self) -> Result<(), InputError> {
-        for slot in &mut self.slots {
+        for (stream, slot) in self.slots.iter_mut().enumerate() {
             let Slot::File(file) = slot else { continue };
             if file.tail.poll(&file.partition)? {
                 file.grown_at = Instant::now();
                 file.is_complete = false;
+                // Its position has the size, which says whether there is a line that has no end yet.
+                self.moved.push(stream);
             }
         }
         Ok(())
@@ -196,74 +196,15 @@ impl Slot {
     pub(super) fn file(&self) -> Option<&Followed> {
         match self {
             Slot::File(file) => Some(file),
-            Slot::Kept(_) | Slot::Over => None,
+            Slot::Gone(_) | Slot::Over => None,
         }
     }
 
     pub(super) fn position(&self) -> Option<Position> {
         match self {
             Slot::File(file) => Some(file.position()),
-            Slot::Kept(position) => Some((**position).clone()),
+            Slot::Gone(position) => Some((**position).clone()),
             Slot::Over => None,
         }
-    }
-}
-
-impl Followed {
-    /// Returns whether it is the file that is being written: it has the name of its partition.
-    pub(super) fn is_current(&self) -> bool {
-        !self.is_gone && !self.is_displaced && *self.partition.name == *self.of
-    }
-
-    pub(super) fn position(&self) -> Position {
-        let name = if self.is_gone || self.is_displaced {
-            // Another file may have its name by now, and positions need different names.
-            format!("{} (gone, inode {})", self.of, self.id.inode)
-        } else {
-            self.partition.name.clone()
-        };
-        let generation_of = (*name != *self.of).then(|| Arc::clone(&self.of));
-        let partition = Partition { name, file_bytes: Some(self.tail.size()), ..(*self.partition).clone() };
-        Position {
-            partition: Arc::new(partition),
-            generation_of,
-            inode: Some(self.id.inode),
-            offset: self.tail.offset(),
-            ended: !self.is_current() && self.tail.is_read(),
-            prefix: self.tail.prefix().clone(),
-            record: self.before.0,
-            event_time: self.before.1,
-        }
-    }
-
-    /// Checks whether `seen`, which has this file's inode, is this file: the inode of a removed file can be reused.
-    pub(super) fn check_identity(&self, seen: &SeenFile) -> Result<Proof, InputError> {
-        // The inode of an open file is not reused.
-        let is_same =
-            self.tail.is_open() || (seen.partition.name == self.partition.name && seen.size >= self.tail.size());
-        if is_same || self.tail.offset() == 0 {
-            return Ok(Proof::Same(None));
-        }
-        prove(seen, self.tail.offset(), &self.tail.prefix().clone().finish())
-    }
-
-    /// Updates the file to what was seen of it. Returns whether its position has another name now.
-    pub(super) fn update(&mut self, seen: &SeenFile, is_listed: bool, now: Instant) -> Result<bool, InputError> {
-        self.seen_at = now;
-        let is_renamed = self.partition.name != seen.partition.name || self.is_gone || self.is_displaced;
-        if is_renamed {
-            self.partition = Arc::new(seen.partition.clone());
-            self.path = seen.path.clone();
-            self.is_gone = false;
-            self.is_displaced = false;
-        }
-        self.is_listed = is_listed;
-        self.age = seen.age;
-        if seen.size != self.tail.size() {
-            self.tail.set_size(&self.partition, seen.size)?;
-            self.grown_at = now;
-            self.is_complete = false;
-        }
-        Ok(is_renamed)
     }
 }

@@ -3,13 +3,16 @@
 //! During a run a file is identified by its inode, whatever its name becomes, and after a restart by its fingerprint.
 //! The files that have had one name, one after another, are the *generations* of one partition: `app.log`, which was
 //! renamed to `app.log.1`, and the new `app.log`. Older generations are read before newer ones. Blocks are numbered as
-//! they arrive.
+//! they arrive. A file that was never seen under the name of its partition is a generation only if a number or a date
+//! follows that name, and if it is younger than what is known of the partition.
 
 mod directory;
 mod file_id;
 mod files;
+mod followed;
 mod proof;
 mod reader;
+mod replaced;
 mod resume;
 mod scan;
 mod tail;

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use crate::format::positions::PositionRow;
 use crate::input::block::{Block, BlockNumbers};
@@ -10,6 +10,7 @@ use crate::input::columns::Columns;
 use crate::input::error::InputError;
 use crate::input::follow::files::{Files, Slot};
 use crate::input::follow::{resume, scan};
+use crate::input::note::InputNote;
 use crate::input::partition_tasks::PartitionTasks;
 use crate::input::position::{Position, PositionChange};
 use crate::job::model::InputSpec;
@@ -41,15 +42,17 @@ impl FollowReader {
     /// first block.
     ///
     /// The file of each position is searched by its fingerprint: first under the name that it had, then in the same
-    /// directory, where a rotation leaves it. Fails if it is not found and was not read to its end.
+    /// directory, where a rotation leaves it. Fails if it is not found and was not read to its end. A rotated file of a
+    /// partition that was never seen is read if it was created at `since` or later; without that time it is only noted.
     pub fn new(
         input: &InputSpec,
         base: &Path,
         start: &[PositionRow],
         next_number: u64,
         tasks: Option<Arc<PartitionTasks>>,
+        since: Option<SystemTime>,
     ) -> Result<FollowReader, InputError> {
-        let mut files = Files::new(input, base, tasks);
+        let mut files = Files::new(input, base, tasks, since);
         resume::resume(&mut files, start)?;
         // Event time waits for the files that exist at the start of the run until they are read.
         scan::find_files(&mut files, Instant::now())?;
@@ -80,6 +83,11 @@ impl FollowReader {
     pub fn look(&mut self) -> Result<Vec<Position>, InputError> {
         scan::scan(&mut self.files)?;
         Ok(self.positions())
+    }
+
+    /// Returns what people should know since the last call.
+    pub fn take_notes(&mut self) -> Vec<InputNote> {
+        std::mem::take(&mut self.files.notes)
     }
 
     /// Returns the number that the next block will have.

@@ -9,23 +9,31 @@ use crate::input::error::InputError;
 use crate::input::follow::directory::{SeenFile, listed, may_be_generation, siblings};
 use crate::input::follow::file_id::FileId;
 use crate::input::follow::files::{Files, Rotation, Slot};
+use crate::input::follow::followed::gone_name;
 use crate::input::follow::proof::{Opened, Proof, prove};
 use crate::input::follow::tail::Tail;
 use crate::input::lane::Lane;
+use crate::input::listing::is_named;
+use crate::input::note::InputNote;
 use crate::input::partition::{Compression, Partition, Source};
 use crate::input::position::Position;
-use crate::input::prefix_digest::PrefixDigest;
-use crate::job::model::InputFormat;
+use crate::input::resumed::kept_position;
+use crate::job::model::{InputFormat, OnGone};
 
 /// How often to search for a file while files are being renamed, and the pause in between.
 const MAX_SEARCHES: usize = 50;
 const SEARCH_PAUSE: Duration = Duration::from_millis(10);
 
-/// What became of the file of a position.
-enum Found {
-    Exists(Box<SeenFile>, Opened),
-    /// It was read to its end, and is gone.
-    Done,
+/// The file of a position, with what proves it.
+type Found = (Box<SeenFile>, Opened);
+
+/// Where the file of a position is searched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Among {
+    /// Where it is or where a rotation leaves it: the inode proves it as well.
+    SameFile,
+    /// What else may have its content.
+    Others,
 }
 
 /// Finds the files of `start` and makes them the first streams, the oldest generations first.
@@ -33,27 +41,34 @@ pub(super) fn resume(files: &mut Files, start: &[PositionRow]) -> Result<(), Inp
     let mut search = Search { files, listed: Vec::new(), directories: HashMap::new(), used: HashSet::new() };
     search.refresh()?;
     let mut existing = Vec::new();
-    let mut done = Vec::new();
-    // Positions with an inode come first, so that no other position takes their files.
+    let mut gone = Vec::new();
+    // No file is taken for another one as long as its own position may be searched.
     let mut rows: Vec<&PositionRow> = start.iter().collect();
-    rows.sort_by_key(|row| row.inode.is_none());
-    for row in rows {
-        match search.find(row)? {
-            Found::Exists(seen, opened) => existing.push((seen, opened, row)),
-            Found::Done => done.push(row),
+    for among in [Among::SameFile, Among::Others] {
+        for row in std::mem::take(&mut rows) {
+            match search.find(row, among)? {
+                Some((seen, opened)) => existing.push((seen, opened, row)),
+                None => rows.push(row),
+            }
         }
     }
-    // In a job without a key, the position of a partition says which task it has.
-    let is_keyless = files.tasks.is_some();
-    for row in done.into_iter().filter(|_| is_keyless) {
-        let is_known = existing.iter().any(|(_, _, other)| other.logical() == row.logical());
-        if !is_known && !files.generations.contains_key(row.logical()) {
+    let mut notes = Notes::default();
+    for row in rows {
+        search.let_go(row, &mut notes)?;
+        gone.push(row);
+    }
+    gone.retain(|row| !existing.iter().any(|(_, _, other)| other.logical() == row.logical()));
+    // Of the generations of a partition, the one that had its name was the last.
+    gone.sort_by_key(|row| row.partition != row.logical());
+    for row in gone {
+        if !files.generations.contains_key(row.logical()) {
             keep(files, row);
         }
     }
+    files.notes.extend(notes.finish());
     existing.sort_by_key(|(seen, _, _)| seen.age);
     for (seen, opened, row) in existing {
-        let (age, of) = (seen.age, row.logical());
+        let (age, born, of) = (seen.age, seen.born, row.logical());
         // A run that did not follow has counted the last record, although it was not whole.
         let is_csv = matches!(files.rules.format, InputFormat::Csv { .. });
         if is_csv
@@ -76,34 +91,42 @@ pub(super) fn resume(files: &mut Files, start: &[PositionRow]) -> Result<(), Inp
         if is_current {
             files.rotations.remove(of);
         } else {
-            files.rotations.insert(of.into(), Rotation { stream, age, until: None });
+            files.rotations.insert(of.into(), Rotation { stream, age, born, until: None });
         }
     }
     Ok(())
 }
 
-/// Keeps the position of a file that is gone.
+/// What became of files that are gone.
+#[derive(Default)]
+struct Notes {
+    /// Partitions that were read to their ends.
+    gone: Vec<String>,
+    lost: Vec<InputNote>,
+}
+
+impl Notes {
+    fn finish(self) -> impl Iterator<Item = InputNote> {
+        (!self.gone.is_empty()).then_some(InputNote::Gone(self.gone)).into_iter().chain(self.lost)
+    }
+}
+
+/// Keeps the position of the last file of a partition, which is gone. It is known again if it comes back; and in a job
+/// without a key, the position says which task the partition has.
 fn keep(files: &mut Files, row: &PositionRow) {
+    let of = row.logical();
+    let name = gone_name(of, row.inode.unwrap_or(0));
     let partition = Partition {
-        name: row.partition.clone(),
-        source: Source::File(files.base.join(&row.partition)),
+        source: Source::File(files.base.join(&name)),
+        name,
         compression: Compression::None,
-        file_bytes: row.file_bytes,
+        // What was not read of it will not be missed again.
+        file_bytes: Some(row.offset),
     };
-    let position = Position {
-        generation_of: row.generation_of.as_deref().map(Arc::from),
-        inode: row.inode,
-        offset: row.offset,
-        ended: true,
-        // Not used: since the offset stays, the next checkpoint repeats the fingerprint of the last one.
-        prefix: PrefixDigest::new(&partition),
-        record: row.record,
-        event_time: row.event_time,
-        partition: Arc::new(partition),
-    };
+    let position = Position { generation_of: Some(of.into()), ..kept_position(Arc::new(partition), row) };
     let stream = files.slots.len();
-    files.generations.entry(row.logical().into()).or_default().push(stream);
-    files.slots.push(Slot::Kept(Box::new(position)));
+    files.generations.entry(of.into()).or_default().push(stream);
+    files.slots.push(Slot::Gone(Box::new(position)));
 }
 
 /// A search for the files of positions.
@@ -123,16 +146,16 @@ impl Search<'_> {
         Ok(())
     }
 
-    fn find(&mut self, row: &PositionRow) -> Result<Found, InputError> {
+    fn find(&mut self, row: &PositionRow, among: Among) -> Result<Option<Found>, InputError> {
         for _ in 0..MAX_SEARCHES {
             let mut has_moved = false;
-            for seen in self.candidates(row)? {
+            for seen in self.candidates(row, among)? {
                 match prove(&seen, row.offset, &row.fingerprint)? {
                     Proof::Other => {}
                     Proof::Moved => has_moved = true,
                     Proof::Same(opened) => {
                         self.used.insert(seen.id);
-                        return Ok(Found::Exists(Box::new(seen), opened));
+                        return Ok(Some((Box::new(seen), opened)));
                     }
                 }
             }
@@ -142,38 +165,74 @@ impl Search<'_> {
             std::thread::sleep(SEARCH_PAUSE);
             self.refresh()?;
         }
-        self.missing(row)
+        Ok(None)
     }
 
     /// Returns the files that may be that of `row`, the most likely first.
-    fn candidates(&mut self, row: &PositionRow) -> Result<Vec<SeenFile>, InputError> {
+    fn candidates(&mut self, row: &PositionRow, among: Among) -> Result<Vec<SeenFile>, InputError> {
         let of = row.logical();
         if !self.directories.contains_key(of) {
             self.directories.insert(of.to_owned(), siblings(of, &self.files.base)?);
         }
         let all = self.listed.iter().chain(&self.directories[of]);
-        let free: Vec<&SeenFile> = all.filter(|seen| !self.used.contains(&seen.id)).collect();
-        let same_inode = free.iter().filter(|seen| row.inode.is_some_and(|inode| seen.id.inode == inode));
-        let same_name = free.iter().filter(|seen| seen.partition.name == row.partition);
-        // If nothing was read of a file, its content cannot identify it.
-        let others = free.iter().filter(|seen| row.offset > 0 && may_be_generation(&seen.partition.name, of));
-        Ok(same_inode.chain(same_name).chain(others).map(|seen| (*seen).clone()).collect())
+        let free = all.filter(|seen| !self.used.contains(&seen.id));
+        let mut candidates: Vec<(u8, &SeenFile)> = free
+            .filter_map(|seen| {
+                let name = seen.partition.name.as_str();
+                let is_same_inode = row.inode == Some(seen.id.inode);
+                let is_own_name = name == row.partition;
+                // A file that is older than the position is not a copy of the one that was read. If nothing was read of a
+                // file, its content cannot identify it.
+                let born = row.inode.and(seen.born);
+                let may_be_copy =
+                    row.offset > 0 && born.zip(self.files.since).is_none_or(|(born, since)| born >= since);
+                let was_gone = row.generation_of.is_some() && name == of && !self.is_known(&row.partition);
+                let rank = match among {
+                    Among::SameFile if is_same_inode && (is_own_name || may_be_generation(name, of)) => 0,
+                    Among::SameFile => return None,
+                    // An editor or `rsync` replaces a file by a copy, and may keep the old one under another name.
+                    Among::Others if is_own_name => 1,
+                    Among::Others if is_same_inode => 2,
+                    Among::Others if may_be_copy && (was_gone || may_be_generation(name, of)) => 3,
+                    Among::Others => return None,
+                };
+                Some((rank, seen))
+            })
+            .collect();
+        candidates.sort_by_key(|(rank, _)| *rank);
+        Ok(candidates.into_iter().map(|(_, seen)| seen.clone()).collect())
     }
 
-    /// Returns what it means that the file of `row` was not found.
-    fn missing(&mut self, row: &PositionRow) -> Result<Found, InputError> {
-        let (partition, offset) = (row.partition.clone(), row.offset);
-        let has_unread = row.file_bytes.is_some_and(|bytes| bytes > offset);
-        if (row.generation_of.is_some() || offset == 0) && !has_unread {
-            return Ok(Found::Done);
-        }
-        let same_name = self.candidates(row)?.into_iter().find(|seen| seen.partition.name == row.partition);
-        Err(match same_name {
-            Some(seen) if row.inode == Some(seen.id.inode) && seen.size < offset => {
-                InputError::Shrunk { partition, offset, found: seen.size }
+    /// Returns whether a file has this name.
+    fn is_known(&self, name: &str) -> bool {
+        self.directories.values().flatten().any(|seen| seen.partition.name == name)
+    }
+
+    /// Lets the file of `row` go, which was not found, if it was read to its end or the job file says so.
+    fn let_go(&mut self, row: &PositionRow, notes: &mut Notes) -> Result<(), InputError> {
+        let (of, offset) = (row.logical(), row.offset);
+        let same_name =
+            self.candidates(row, Among::Others)?.into_iter().find(|seen| seen.partition.name == row.partition);
+        let is_read = row.file_bytes.is_none_or(|bytes| bytes <= offset);
+        let is_rotated = row.generation_of.is_some() || offset == 0;
+        // A file that is named by its path is one that is being written to.
+        if is_read && (is_rotated || (same_name.is_none() && !is_named(&self.files.input, of))) {
+            if row.partition == of && offset > 0 {
+                notes.gone.push(of.to_owned());
             }
-            Some(_) => InputError::RotatedAway { partition, offset },
-            None => InputError::Gone { partition, offset },
-        })
+            return Ok(());
+        }
+        let partition = row.partition.clone();
+        match (same_name, self.files.input.on_gone) {
+            (Some(seen), _) if row.inode == Some(seen.id.inode) && seen.size < offset => {
+                Err(InputError::Shrunk { partition, offset, found: seen.size })
+            }
+            (Some(_), OnGone::Stop) => Err(InputError::RotatedAway { partition, offset }),
+            (None, OnGone::Stop) => Err(InputError::Gone { partition, offset }),
+            (_, OnGone::Warn) => {
+                notes.lost.push(InputNote::Lost { partition, offset });
+                Ok(())
+            }
+        }
     }
 }

@@ -1,15 +1,22 @@
 //! Scans of the directories: which files exist, which were renamed, which are new.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::input::error::InputError;
-use crate::input::follow::directory::{SeenFile, is_rotated_name, listed, may_be_generation, siblings};
+use crate::input::follow::directory::{
+    SeenFile, bases, is_rotated_name, listed, listed_rotated, may_be_generation, siblings,
+};
 use crate::input::follow::file_id::FileId;
-use crate::input::follow::files::{Files, Followed, QUIET, Rotation, Slot};
+use crate::input::follow::files::{Files, QUIET, Rotation, Slot};
+use crate::input::follow::followed::Followed;
 use crate::input::follow::proof::Proof;
+use crate::input::follow::replaced::{Outcome, resume_in};
 use crate::input::follow::tail::Tail;
+use crate::input::listing::matches;
+use crate::input::note::InputNote;
+use crate::job::model::OnGone;
 
 /// How long after a file has taken the name of a rotated one to look for generations between the two.
 const ROTATION: Duration = Duration::from_secs(10);
@@ -43,8 +50,10 @@ pub(super) fn find_files(files: &mut Files, now: Instant) -> Result<(), InputErr
         find_lost(files, stream, &mut directories, now)?;
     }
     let mut new = new_listed(files, &listed);
+    continue_replaced(files, &mut new)?;
     update_rotations(files, now);
     new.extend(new_unlisted(files, &new, &mut directories)?);
+    new.extend(rotated_unseen(files, &new)?);
     new.sort_by(|a, b| a.seen.age.cmp(&b.seen.age).then_with(|| a.seen.partition.name.cmp(&b.seen.partition.name)));
     for NewFile { seen, of, is_listed } in new {
         // A file may have two names.
@@ -72,7 +81,7 @@ struct NewFile {
 fn new_listed(files: &Files, listed: &[SeenFile]) -> Vec<NewFile> {
     let names = listed.iter().map(|seen| seen.partition.name.as_str());
     let bases: Vec<&str> = files.generations.keys().map(|of| &**of).chain(names).collect();
-    let is_new = |seen: &&SeenFile| !files.by_id.contains_key(&seen.id) && !files.finished.contains(&seen.id);
+    let is_new = |seen: &&SeenFile| !files.is_known(seen);
     let new = listed.iter().filter(is_new).map(|seen| {
         let name = seen.partition.name.as_str();
         let of = bases.iter().filter(|base| is_rotated_name(name, base)).min_by_key(|base| base.len());
@@ -88,20 +97,59 @@ fn new_unlisted(
     directories: &mut HashMap<Arc<str>, Vec<SeenFile>>,
 ) -> Result<Vec<NewFile>, InputError> {
     let mut new: Vec<NewFile> = Vec::new();
-    for (of, Rotation { age, .. }) in &files.rotations {
+    for (of, Rotation { age, born, .. }) in &files.rotations {
         if !directories.contains_key(of) {
             directories.insert(Arc::clone(of), siblings(of, &files.base)?);
         }
         for seen in &directories[of] {
-            let is_known = files.by_id.contains_key(&seen.id)
-                || files.finished.contains(&seen.id)
-                || listed.iter().chain(&new).any(|new| new.seen.id == seen.id);
-            if !is_known && seen.age > *age && may_be_generation(&seen.partition.name, of) {
+            let is_known = files.is_known(seen) || listed.iter().chain(&new).any(|new| new.seen.id == seen.id);
+            let is_younger = seen.age > *age && born.zip(seen.born).is_none_or(|(older, newer)| newer >= older);
+            if !is_known && is_younger && may_be_generation(&seen.partition.name, of) {
                 new.push(NewFile { seen: seen.clone(), of: of.to_string(), is_listed: false });
             }
         }
     }
     Ok(new)
+}
+
+/// Continues the partitions whose files were replaced by copies, and takes those copies out of `new`.
+fn continue_replaced(files: &mut Files, new: &mut Vec<NewFile>) -> Result<(), InputError> {
+    let mut outcomes = Vec::new();
+    for NewFile { seen, of, .. } in &*new {
+        let is_named_alike = seen.partition.name == *of;
+        outcomes.push(if is_named_alike { resume_in(files, seen)? } else { Outcome::New });
+    }
+    let mut outcomes = outcomes.into_iter();
+    new.retain(|_| outcomes.next() == Some(Outcome::New));
+    Ok(())
+}
+
+/// Returns the rotated files of partitions of which no file is known: they appeared and were rotated since the input
+/// was last looked at, and the input does not match them.
+fn rotated_unseen(files: &mut Files, new: &[NewFile]) -> Result<Vec<NewFile>, InputError> {
+    let mut found = Vec::new();
+    let taken: HashSet<FileId> = new.iter().map(|new| new.seen.id).collect();
+    for seen in listed_rotated(&files.input, &files.base)? {
+        let is_known = files.is_known(&seen);
+        if is_known || taken.contains(&seen.id) || files.unproven.contains(&seen.id) {
+            continue;
+        }
+        let of = bases(&seen.partition.name).find(|base| matches(&files.input, base)).map(str::to_owned);
+        let Some(of) = of else { continue };
+        // Of a partition that is known, younger files are generations only after a rotation.
+        if files.generations.contains_key(of.as_str()) {
+            continue;
+        }
+        match seen.born.zip(files.since) {
+            Some((born, since)) if born >= since => found.push(NewFile { seen, of, is_listed: false }),
+            Some(_) => {}
+            None => {
+                files.unproven.insert(seen.id);
+                files.notes.push(InputNote::Unproven { file: seen.partition.name, partition: of });
+            }
+        }
+    }
+    Ok(found)
 }
 
 /// Forgets old rotations, and updates the ages of the others.
@@ -149,7 +197,11 @@ fn find_lost(
         None => {
             if !file.tail.is_open() && !file.tail.is_read() {
                 let (partition, offset) = (file.partition.name.clone(), file.tail.offset());
-                return Err(InputError::Gone { partition, offset });
+                if files.input.on_gone == OnGone::Stop {
+                    return Err(InputError::Gone { partition, offset });
+                }
+                file.tail.give_up_rest();
+                files.notes.push(InputNote::Lost { partition, offset });
             }
             file.is_gone = true;
             file.is_listed = false;
@@ -158,7 +210,7 @@ fn find_lost(
     }
     if was_current && !file.is_current() {
         // If a rotation follows another one, files that came between them are still searched for.
-        let rotation = Rotation { stream, age: file.age, until: None };
+        let rotation = Rotation { stream, age: file.age, born: file.born, until: None };
         files.rotations.entry(of).and_modify(|known| known.until = None).or_insert(rotation);
     }
     Ok(())
@@ -212,13 +264,13 @@ fn finish_rotated(files: &mut Files, now: Instant) {
         };
         let done: Vec<usize> = generations.into_iter().filter(is_done).collect();
         for stream in &done[..done.len().saturating_sub(MAX_ROTATED)] {
-            files.finished.extend(files.slots[*stream].file().map(|file| file.id));
+            files.finished.extend(files.slots[*stream].file().map(|file| (file.id, file.born)));
             give_up(files, *stream);
         }
     }
 }
 
-/// Forgets a file that was read. In a job without a key one position of each partition stays, which has its task.
+/// Forgets a file that was read. The position of the last file of a partition stays.
 fn give_up(files: &mut Files, stream: usize) {
     let Slot::File(file) = &files.slots[stream] else { return };
     if !file.is_released {
@@ -227,8 +279,8 @@ fn give_up(files: &mut Files, stream: usize) {
     files.by_id.remove(&file.id);
     let generations = files.generations.entry(Arc::clone(&file.of)).or_default();
     let is_last = generations.len() == 1;
-    files.slots[stream] = if files.tasks.is_some() && is_last {
-        Slot::Kept(Box::new(file.position()))
+    files.slots[stream] = if is_last {
+        Slot::Gone(Box::new(file.position()))
     } else {
         generations.retain(|other| *other != stream);
         Slot::Over

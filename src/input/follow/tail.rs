@@ -137,6 +137,11 @@ impl Tail {
         self.tried_size = 0;
     }
 
+    /// Forgets what was not read, because the file is gone.
+    pub(super) fn give_up_rest(&mut self) {
+        self.size = self.offset;
+    }
+
     pub(super) fn is_open(&self) -> bool {
         self.file.is_some()
     }
@@ -169,6 +174,23 @@ impl Tail {
         let before = self.size;
         self.set_size(partition, size)?;
         Ok(size != before)
+    }
+
+    /// Returns whether `copy` has the bytes that were not handed out yet, at the same offset. Those of a file that is
+    /// closed are not known.
+    pub(super) fn rest_is_in(&self, partition: &Partition, copy: &File) -> Result<bool, InputError> {
+        let Some(file) = &self.file else { return Ok(self.is_read()) };
+        let mut at = self.offset;
+        loop {
+            let rest = self.read(partition, file, at, CHUNK_BYTES)?;
+            if rest != self.read(partition, copy, at, rest.len() as u64)? {
+                return Ok(false);
+            }
+            at += rest.len() as u64;
+            if (rest.len() as u64) < CHUNK_BYTES {
+                return Ok(true);
+            }
+        }
     }
 
     /// Returns the digest of the bytes before the offset.

@@ -32,7 +32,8 @@ pub fn sample(
         return Ok(types);
     }
     let has_text_only = matches!(input.format, InputFormat::Csv { .. });
-    let mut reader = BlockReader::new(input, partitions.clone(), &[], 0)?;
+    let existing = partitions.iter().filter(|partition| partition.source != Source::Gone).cloned().collect();
+    let mut reader = BlockReader::new(input, existing, &[], 0)?;
     let mut extractor = Extractor::new(&input.format, fields, input.max_record_bytes);
     let mut seen_count = 0;
     let mut buffer = Vec::new();
@@ -95,7 +96,7 @@ fn join(known: Option<ColumnType>, found: Option<ColumnType>) -> Option<ColumnTy
 mod tests {
     use super::*;
     use crate::input::listing::partitions;
-    use crate::job::model::OnError;
+    use crate::job::model::{OnError, OnGone};
 
     fn paths(names: &[&str]) -> Vec<FieldPath> {
         names.iter().copied().map(FieldPath::of).collect()
@@ -105,8 +106,15 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         std::fs::write(directory.path().join("x"), content).unwrap();
         let files = vec!["x".to_owned()];
-        let input =
-            InputSpec { files, format, types: vec![], on_error: OnError::Fail, max_record_bytes: 1000, follow: false };
+        let input = InputSpec {
+            files,
+            format,
+            types: vec![],
+            on_error: OnError::Fail,
+            on_gone: OnGone::Stop,
+            max_record_bytes: 1000,
+            follow: false,
+        };
         let listed: Arc<[Partition]> = partitions(&input, directory.path()).unwrap().into();
         sample(&input, &listed, &paths(fields), max_records).unwrap()
     }
@@ -137,8 +145,15 @@ mod tests {
     fn standard_input_is_not_read() {
         let files = vec!["-".to_owned()];
         let format = InputFormat::Json;
-        let input =
-            InputSpec { files, format, types: vec![], on_error: OnError::Fail, max_record_bytes: 1000, follow: false };
+        let input = InputSpec {
+            files,
+            format,
+            types: vec![],
+            on_error: OnError::Fail,
+            on_gone: OnGone::Stop,
+            max_record_bytes: 1000,
+            follow: false,
+        };
         let listed: Arc<[Partition]> = partitions(&input, std::path::Path::new("")).unwrap().into();
         assert_eq!(sample(&input, &listed, &paths(&["a"]), 1000).unwrap(), [None]);
     }

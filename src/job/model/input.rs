@@ -10,7 +10,7 @@ use crate::values::value::ColumnType;
 pub struct InputSpec {
     /// `files:` a path, a glob, or a list of them without duplicates; a lone `-` is standard input.
     pub files: Vec<String>,
-    /// `format: json | csv | text`. The default follows from the first file's extension, before `.gz` or `.zst`:
+    /// `format: json | csv | text`. The default follows from the extension of the files, before `.gz` or `.zst`:
     /// `.jsonl`, `.ndjson` and `.json`; `.csv` and `.tsv`; `.txt` and `.log`.
     pub format: InputFormat,
     /// `types:` of fields for `min`, `max`, `first` and `last`: `number`, `text`, `bool`, `int` or `json`. The first
@@ -18,6 +18,8 @@ pub struct InputSpec {
     pub types: Vec<(FieldPath, ColumnType)>,
     /// `on_error:` default `fail`.
     pub on_error: OnError,
+    /// `on_gone:` default `stop`.
+    pub on_gone: OnGone,
     /// `max_record_bytes:` default 16 MiB. A longer record is a bad record.
     pub max_record_bytes: u64,
     /// `follow:` whether to keep reading files as they grow; default false.
@@ -47,6 +49,15 @@ pub enum OnError {
     Skip,
     /// `dead_letter: FILE`: it is counted, skipped, and appended to a file.
     DeadLetter(PathBuf),
+}
+
+/// What happens when a file is gone that was not read to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnGone {
+    /// The run stops and reports it.
+    Stop,
+    /// The run warns and continues without it.
+    Warn,
 }
 
 impl InputFormat {

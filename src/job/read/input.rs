@@ -1,7 +1,10 @@
 //! `input:`
 
+use std::path::Path;
+
 use crate::format::limits::MAX_VALUE_BYTES;
-use crate::job::model::{InputFormat, InputSpec, OnError};
+use crate::input::names;
+use crate::job::model::{InputFormat, InputSpec, OnError, OnGone};
 use crate::job::read::scalar::{bytes, choose, path, path_text};
 use crate::job::read::section::{Result, Section};
 use crate::job::read::types;
@@ -14,15 +17,21 @@ const MAX_RECORD_BYTES: u64 = MAX_VALUE_BYTES as u64;
 const FILES: &str = "a path, a glob or a list of them";
 
 /// Reads the input. Returns the entries of `types:` with their places, too: whether they fit depends on the aggregates.
-pub(super) fn read(node: &Node) -> Result<(InputSpec, Vec<TypedField>)> {
+///
+/// If the names of the files must show the format, those that match below `base` do.
+pub(super) fn read(node: &Node, base: &Path) -> Result<(InputSpec, Vec<TypedField>)> {
     let is_short = !matches!(node.kind, Kind::Map(_));
     let section = if is_short { Section::empty("input", node) } else { Section::new("input", node, FILES)? };
     let files_node = if is_short { node } else { section.require("files", FILES)? };
     let files = files(files_node)?;
-    let format = format(&section, files_node, &files)?;
+    let format = format(&section, files_node, &files, base)?;
     let typed_fields = types::read(section.get("types"), &format)?;
     let types = typed_fields.iter().map(|typed| (typed.field.clone(), typed.column_type)).collect();
     let on_error = section.get("on_error").map_or(Ok(OnError::Fail), on_error)?;
+    let on_gone = match section.get("on_gone") {
+        None => OnGone::Stop,
+        Some(node) => choose(node, "on_gone", &[("stop", OnGone::Stop), ("warn", OnGone::Warn)])?,
+    };
     let max_record_bytes = match section.get("max_record_bytes") {
         None => DEFAULT_RECORD_BYTES,
         Some(node) => match bytes(node)? {
@@ -31,7 +40,7 @@ pub(super) fn read(node: &Node) -> Result<(InputSpec, Vec<TypedField>)> {
         },
     };
     let follow = section.get("follow").map_or(Ok(false), |node| follow(node, &files))?;
-    Ok((InputSpec { files, format, types, on_error, max_record_bytes, follow }, typed_fields))
+    Ok((InputSpec { files, format, types, on_error, on_gone, max_record_bytes, follow }, typed_fields))
 }
 
 fn follow(node: &Node, files: &[String]) -> Result<bool> {
@@ -74,22 +83,25 @@ fn files(node: &Node) -> Result<Vec<String>> {
     Ok(files)
 }
 
-fn format(section: &Section<'_>, files_node: &Node, files: &[String]) -> Result<InputFormat> {
-    let first = files.first().map_or("", String::as_str);
-    let by_name = format_by_name(first);
-    let csv = match &by_name {
-        Some(csv @ InputFormat::Csv { .. }) => csv.clone(),
-        _ => InputFormat::Csv { delimiter: b',' },
-    };
-    let format = match section.get("format") {
+fn format(section: &Section<'_>, files_node: &Node, files: &[String], base: &Path) -> Result<InputFormat> {
+    let (given, has_delimiter) = (section.get("format"), section.get("delimiter").is_some());
+    let by_name = || formats_by_name(files, base);
+    let csv = InputFormat::Csv { delimiter: b',' };
+    let mut format = match given {
         Some(node) => {
             choose(node, "format", &[("json", InputFormat::Json), ("csv", csv), ("text", InputFormat::Text)])?
         }
-        None => by_name.ok_or_else(|| {
+        None => same_format(files_node, by_name(), has_delimiter)?.ok_or_else(|| {
             let hint = "add `format: json`, `format: csv` or `format: text`";
+            let first = files.first().map_or("", String::as_str);
             files_node.unfit(format!("the name `{}` does not show the format; {hint}", units::shown(first)))
         })?,
     };
+    if let (Some(_), false, InputFormat::Csv { .. }) = (given, has_delimiter, &format) {
+        let mut csv = by_name();
+        csv.retain(|(_, format)| matches!(format, InputFormat::Csv { .. }));
+        format = same_format(files_node, csv, false)?.unwrap_or(format);
+    }
     match (section.get("delimiter"), section.get("split")) {
         (Some(node), _) if !matches!(format, InputFormat::Csv { .. }) => {
             Err(node.unfit("`delimiter` needs `format: csv`"))
@@ -99,6 +111,40 @@ fn format(section: &Section<'_>, files_node: &Node, files: &[String]) -> Result<
         (_, Some(node)) => choose(node, "split", &[("words", InputFormat::Words)]),
         (None, None) => Ok(format),
     }
+}
+
+/// Returns the formats that the names of the files show, each with a name: the path or glob, or, if that does not show
+/// a format, the files that it matches.
+fn formats_by_name(files: &[String], base: &Path) -> Vec<(String, InputFormat)> {
+    let mut formats = Vec::new();
+    for file in files {
+        match format_by_name(file) {
+            Some(format) => formats.push((file.clone(), format)),
+            None if file == "-" => {}
+            None => formats.extend(
+                names(file, base).into_iter().filter_map(|name| format_by_name(&name).map(|format| (name, format))),
+            ),
+        }
+    }
+    formats
+}
+
+/// Returns the one format of all files, or nothing if there are none. `has_delimiter` says whether the job file names the
+/// delimiter of CSV.
+fn same_format(node: &Node, formats: Vec<(String, InputFormat)>, has_delimiter: bool) -> Result<Option<InputFormat>> {
+    let mut formats = formats.into_iter();
+    let Some((first, format)) = formats.next() else { return Ok(None) };
+    let is_other = |other: &InputFormat| other.name() != format.name() || (!has_delimiter && *other != format);
+    let Some((name, other)) = formats.find(|(_, other)| is_other(other)) else { return Ok(Some(format)) };
+    let (first, name) = (units::shown(&first), units::shown(&name));
+    Err(node.unfit(match other.name() == format.name() {
+        true => format!("`{first}` and `{name}` have different delimiters; add `delimiter`, or read them in two jobs"),
+        false => format!(
+            "`{first}` is {} and `{name}` is {}, but a job reads one format; add `format`, or read them in two jobs",
+            format.name(),
+            other.name()
+        ),
+    }))
 }
 
 /// Returns the format that the extension of a file's name stands for.

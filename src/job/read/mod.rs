@@ -43,7 +43,7 @@ pub(super) fn definition(root: &Node) -> Result<JobSpec> {
 fn read(root: &Node, base: &Path) -> Result<(JobSpec, Vec<TypedField>)> {
     let top = Section::new("", root, "a job file, which is a map with `job`, `input` and `process`")?;
     let job = job_name(top.require("job", "the job's name")?)?;
-    let (input, types) = input::read(top.require("input", "the files to read")?)?;
+    let (input, types) = input::read(top.require("input", "the files to read")?, base)?;
     let filter = top.get("where").map(filter).transpose()?;
     let key = top.get("key").map(|node| field(node, &input.format)).transpose()?;
     let tasks = tasks(&top, key.is_some())?;

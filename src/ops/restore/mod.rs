@@ -9,4 +9,4 @@ mod staging;
 pub use error::RestoreError;
 pub use export::{ExportFormat, ExportPlan, apply_export, plan_export};
 pub use exported_file::ExportedFile;
-pub use rollback::{RollbackPlan, Seek, apply_rollback, plan_rollback};
+pub use rollback::{Forgotten, PositionChanges, RollbackPlan, Seek, apply_rollback, plan_rollback};

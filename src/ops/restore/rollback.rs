@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use crate::format::layout::{self, ObjectKind, ObjectName};
 use crate::format::manifest::{Manifest, ObjectRef, Parent, Timings, Totals, Trigger};
 use crate::format::positions::{self, PositionRow};
+use crate::input::PrefixDigest;
 use crate::ops::read::Snapshot;
 use crate::ops::restore::error::RestoreError;
 use crate::store::records::time::in_milliseconds;
@@ -27,6 +28,8 @@ pub struct RollbackPlan {
     pub latest_manifest: Option<Manifest>,
     /// The positions that are chosen by hand.
     pub seeks: Vec<Seek>,
+    /// The partitions that are let go.
+    pub forgotten: Vec<Forgotten>,
     /// The new positions table, if it differs from the old one.
     positions: Option<Vec<u8>>,
 }
@@ -40,22 +43,41 @@ pub struct Seek {
     pub new: PositionRow,
 }
 
+/// A partition that is let go. The state keeps what was applied of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Forgotten {
+    pub partition: String,
+    /// The records of it that were applied.
+    pub records: u64,
+    /// The records that some shards of an older cut have not applied, and never will.
+    pub missing_records: u64,
+}
+
+/// What is changed by hand in the positions of an old checkpoint.
+#[derive(Debug, Clone, Default)]
+pub struct PositionChanges {
+    /// New positions. Each replaces the old checkpoint's position in its partition, and keeps that one's task and cut.
+    pub seeks: Vec<PositionRow>,
+    /// Partitions that lose their positions.
+    pub forget: Vec<String>,
+}
+
 /// Plans to commit, at `now`, a checkpoint with the content of checkpoint `sequence`.
 ///
-/// Each of `positions` replaces the old checkpoint's position in its partition, and keeps that one's task and cut. The
-/// state is not changed. The latest checkpoint may be damaged, as long as it has a manifest that can be named as the
-/// parent. Fails with [`RestoreError::AlreadyLatest`] if `sequence` is the latest and no position is given, and with
-/// [`RestoreError::NoPartition`] for a partition that the checkpoint does not have.
+/// `changes` are made to its positions. The state is not changed. The latest checkpoint may be damaged, as long as it
+/// has a manifest that can be named as the parent. Fails with [`RestoreError::AlreadyLatest`] if `sequence` is the latest
+/// and nothing is changed, and with [`RestoreError::NoPartition`] for a partition that the checkpoint does not have.
 pub fn plan_rollback(
     store: &Store,
     sequence: Sequence,
-    positions: Vec<PositionRow>,
+    changes: PositionChanges,
     now: Timestamp,
 ) -> Result<RollbackPlan, RestoreError> {
     let snapshot = Snapshot::open(store, sequence)?;
     let own = Parent { sequence, sha256: snapshot.committed.sha256 };
     let latest = latest(store)?.unwrap_or(own);
-    if latest.sequence == sequence && positions.is_empty() {
+    let is_changed = !changes.seeks.is_empty() || !changes.forget.is_empty();
+    if latest.sequence == sequence && !is_changed {
         return Err(RestoreError::AlreadyLatest { sequence });
     }
     let old = snapshot.manifest();
@@ -71,17 +93,22 @@ pub fn plan_rollback(
         ..old.clone()
     };
     let latest_manifest = store.manifest(latest.sequence).ok().map(|committed| committed.manifest);
-    let mut plan = RollbackPlan { manifest, snapshot, latest, latest_manifest, seeks: Vec::new(), positions: None };
-    if !positions.is_empty() {
-        plan.seek(store, positions)?;
+    let (seeks, forgotten) = (Vec::new(), Vec::new());
+    let mut plan = RollbackPlan { manifest, snapshot, latest, latest_manifest, seeks, forgotten, positions: None };
+    if is_changed {
+        let mut rows = plan.snapshot.positions(store)?;
+        plan.seek(&mut rows, changes.seeks)?;
+        for partition in changes.forget {
+            plan.forget(&mut rows, partition)?;
+        }
+        plan.set_positions(rows);
     }
     Ok(plan)
 }
 
 impl RollbackPlan {
     /// Replaces positions of the old checkpoint by `positions`.
-    fn seek(&mut self, store: &Store, positions: Vec<PositionRow>) -> Result<(), RestoreError> {
-        let mut rows = self.snapshot.positions(store)?;
+    fn seek(&mut self, rows: &mut [PositionRow], positions: Vec<PositionRow>) -> Result<(), RestoreError> {
         for position in positions {
             let mut of_partition = rows.iter_mut().filter(|row| row.partition == position.partition).peekable();
             if of_partition.peek().is_none() {
@@ -102,6 +129,37 @@ impl RollbackPlan {
                 is_same
             });
         }
+        Ok(())
+    }
+
+    /// Removes the positions of a partition. Its records and bytes are in the totals as those of the past.
+    ///
+    /// A job without a key has a task for the partition, which a position at its beginning keeps.
+    fn forget(&mut self, rows: &mut Vec<PositionRow>, partition: String) -> Result<(), RestoreError> {
+        let is_of = |row: &PositionRow| row.partition == partition || row.logical() == partition;
+        let of_partition: Vec<PositionRow> = rows.iter().filter(|row| is_of(row)).cloned().collect();
+        if of_partition.is_empty() {
+            return Err(RestoreError::NoPartition { partition });
+        }
+        let sum = |cut: u64, of: fn(&PositionRow) -> u64| -> u64 {
+            of_partition.iter().filter(|row| row.cut == cut).map(of).fold(0, u64::saturating_add)
+        };
+        let manifest = &mut self.manifest;
+        let records = sum(manifest.block, |row| row.record);
+        let totals = &mut manifest.totals;
+        totals.past_records = totals.past_records.saturating_add(records);
+        totals.past_input_bytes = totals.past_input_bytes.saturating_add(sum(manifest.block, |row| row.offset));
+        let applied = manifest.older_cuts.iter().map(|cut| sum(cut.block, |row| row.record)).min().unwrap_or(records);
+        rows.retain(|row| !is_of(row));
+        let task = of_partition.iter().find_map(|row| row.task);
+        rows.extend(task.map(|task| unread(&partition, task, manifest.block, &of_partition[0])));
+        self.forgotten.push(Forgotten { partition, records, missing_records: records.saturating_sub(applied) });
+        Ok(())
+    }
+
+    /// Makes `rows` the positions of the new checkpoint.
+    fn set_positions(&mut self, mut rows: Vec<PositionRow>) {
+        rows.sort_by(|a, b| (&a.partition, a.cut).cmp(&(&b.partition, b.cut)));
         let bytes = positions::encode(&rows);
         let name = ObjectName { digest: Digest::of(&bytes), kind: ObjectKind::Parquet };
         let object = ObjectRef { object: name, bytes: bytes.len() as u64 };
@@ -117,13 +175,31 @@ impl RollbackPlan {
         let totals = &mut manifest.totals;
         totals.input_bytes = sum(|row| row.offset).saturating_add(totals.past_input_bytes);
         totals.records = sum(|row| row.record).saturating_add(totals.past_records);
+        totals.partitions = newest.clone().count() as u64;
         for cut in &mut manifest.older_cuts {
             let records = rows.iter().filter(|row| row.cut == cut.block).map(|row| row.record);
             cut.records = records.fold(totals.past_records, u64::saturating_add);
         }
         manifest.totals.bytes = manifest.objects(&self.snapshot.index).iter().map(|object| object.bytes).sum();
         self.positions = Some(bytes);
-        Ok(())
+    }
+}
+
+/// Returns the position of a partition of which nothing was read, and that need not exist.
+fn unread(partition: &str, task: u32, cut: u64, old: &PositionRow) -> PositionRow {
+    PositionRow {
+        partition: partition.to_owned(),
+        task: Some(task),
+        cut,
+        offset: 0,
+        record: 0,
+        ended: true,
+        file_bytes: old.file_bytes.map(|_| 0),
+        fingerprint: PrefixDigest::at_start(partition).finish(),
+        event_time: None,
+        watermark: old.watermark,
+        generation_of: None,
+        inode: None,
     }
 }
 

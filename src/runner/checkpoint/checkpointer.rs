@@ -11,7 +11,7 @@ use crate::format::manifest::{ObjectRef, Trigger};
 use crate::runner::checkpoint::attempt::AttemptTimes;
 use crate::runner::checkpoint::draft::Draft;
 use crate::runner::checkpoint::job_facts::JobFacts;
-use crate::runner::checkpoint::positions::KnownCuts;
+use crate::runner::checkpoint::positions::{KnownCuts, has_pending_bytes};
 use crate::runner::checkpoint::uncertain::UncertainCommit;
 use crate::runner::error::RunError;
 use crate::runner::lineage::Lineage;
@@ -112,10 +112,11 @@ impl Checkpointer {
         self.take_shards(first, frozen, &mut times, &mut failure)?;
         let mut cut = cuts.recv().ok()?;
         self.dead_lines.append(&mut cut.dead_lines);
+        let has_pending = has_pending_bytes(&cut, &self.lineage);
         self.cuts.add(&mut cut);
         let outcome = match failure {
             Some(error) => CheckpointOutcome::Failed(Box::new(error)),
-            None if !self.is_new(&cut) => CheckpointOutcome::Elided,
+            None if !has_pending && !self.is_new(&cut) => CheckpointOutcome::Elided,
             None => match self.commit(&cut, &mut times) {
                 Ok(done) => match self.publish() {
                     Ok(()) => CheckpointOutcome::Committed(Box::new(done)),

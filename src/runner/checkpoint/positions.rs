@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use jiff::Timestamp;
 
-use crate::format::manifest::OlderCut;
+use crate::format::manifest::{OlderCut, Trigger};
 use crate::format::positions::PositionRow;
 use crate::input::Position;
 use crate::runner::error::RunError;
@@ -95,6 +95,16 @@ impl KnownCuts {
         });
         older.collect()
     }
+}
+
+/// Returns whether the run ends while a followed file has a line without an end that the checkpoint in `lineage` does
+/// not know of: without it, the file could go unnoticed.
+pub(super) fn has_pending_bytes(cut: &Cut, lineage: &Lineage) -> bool {
+    let known = |name: &str| lineage.positions.get(name).and_then(|row| row.file_bytes);
+    let is_unknown = |position: &Position| {
+        position.has_pending_bytes() && position.partition.file_bytes != known(&position.partition.name)
+    };
+    cut.trigger == Trigger::Shutdown && cut.positions.iter().any(|cut| is_unknown(&cut.position))
 }
 
 fn row(

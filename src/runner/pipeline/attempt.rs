@@ -1,13 +1,14 @@
 //! One attempt of a run: from the latest checkpoint to the end of the input.
 
 use std::collections::{HashMap, HashSet};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
 use crate::format::layout::ObjectName;
 use crate::format::manifest::Manifest;
-use crate::input::Partition;
 use crate::input::record::Filter;
+use crate::input::{InputError, Partition, ResumedPartitions};
 use crate::job::{Difference, Effect, FieldPath, InputFormat, JobSpec};
 use crate::runner::checkpoint::priority::Priorities;
 use crate::runner::error::{JobError, ResumeError, RunError};
@@ -60,12 +61,20 @@ pub(crate) fn attempt(
             (with_types(job, &definition), undecided, Some((recovered, definition)), damaged)
         }
     };
-    let partitions = if job.input.follow {
-        partitions
-    } else {
-        let known = recovered.as_ref().map(|(recovered, _)| &recovered.lineage.positions);
-        let is_known = |name: &str| known.is_some_and(|positions| positions.contains_key(name));
-        input::one_per_file(partitions, &job.base, is_known)
+    let (partitions, notes) = match &recovered {
+        _ if job.input.follow => (partitions, Vec::new()),
+        None => (input::one_per_file(partitions, &job.base, |_| false), Vec::new()),
+        Some((recovered, _)) => {
+            let lineage = &recovered.lineage;
+            let created = lineage.last.as_ref().map(|last| last.manifest.created).unwrap_or_default();
+            let rows = lineage.newest_positions();
+            let listed = ResumedPartitions::list(&job.input, &job.base, &rows, created.into())?;
+            if let Some(row) = listed.missing(&job.input).next() {
+                return Err(InputError::Gone { partition: row.partition.clone(), offset: row.offset }.into());
+            }
+            let notes = listed.notes();
+            (listed.partitions, notes)
+        }
     };
     let partitions: Arc<[Partition]> = partitions.into();
     resolve_types(&mut job, &undecided, &partitions, observer)?;
@@ -79,6 +88,7 @@ pub(crate) fn attempt(
     let newest = lineage.and_then(|lineage| lineage.newest);
     outputs::reconcile(store.as_ref(), last, newest, &plans, observer)?;
     report_begin(store.as_ref(), last, observer);
+    notes.into_iter().for_each(|note| observer.event(&RunEvent::Input(note)));
     report_notes(store.as_ref(), observer);
     let run = Run {
         job: &job,
@@ -123,11 +133,27 @@ impl CheckedJob {
         };
         let native = job.native.as_ref().map(|name| options.processors.make(name, job)).transpose();
         let native = native.map_err(|reason| JobError::Processor { reason })?;
-        let list = if job.input.follow { input::present } else { input::partitions };
-        let partitions = list(&job.input, &job.base)?;
+        let partitions = match input::partitions(&job.input, &job.base) {
+            // Files may come later, or may be gone since a checkpoint.
+            Err(InputError::NothingMatches { .. }) if job.input.follow || has_checkpoints(job, options) => {
+                input::present(&job.input, &job.base)?
+            }
+            listed => listed?,
+        };
         check_paths(job, output)?;
         Ok(CheckedJob { filter, native, partitions })
     }
+}
+
+/// Returns whether the job's store, or a replica of it, has a checkpoint to resume from.
+fn has_checkpoints(job: &JobSpec, options: &Options) -> bool {
+    let checkpoint = &job.checkpoint;
+    let mut places = std::iter::once(&checkpoint.store).chain(&checkpoint.replicas);
+    let has_any = |path: &PathBuf| {
+        let store = Store::open(vec![options.storages.open(&job.resolve(path))]);
+        store.and_then(|store| store.sequences()).is_ok_and(|sequences| !sequences.is_empty())
+    };
+    checkpoint.enabled && places.any(has_any)
 }
 
 /// Reads the latest checkpoint; returns nothing if there is none, where that is fine.

@@ -90,6 +90,9 @@ impl Gate {
             PositionChange::Moved(stream, position) => state.positions[stream] = Some(*position),
             PositionChange::Over(stream) => state.positions[stream] = None,
         });
+        for note in reader.take_notes() {
+            let _ = self.events.send(ThreadEvent::InputNote(note));
+        }
         state.next_number = reader.next_number();
         if let Some(bytes) = reader.unread_bytes() {
             self.unread_bytes.store(bytes, Ordering::Relaxed);

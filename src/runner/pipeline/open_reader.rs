@@ -3,14 +3,16 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::SystemTime;
 
 use crossbeam_channel::{RecvTimeoutError, bounded};
 
 use crate::format::positions::PositionRow;
 use crate::input::partition_tasks::PartitionTasks;
-use crate::input::{BlockReader, Columns, FollowReader, Partition, Reader};
+use crate::input::{BlockReader, Columns, FollowReader, Partition, Reader, Source};
 use crate::runner::error::{ResumeError, RunError};
 use crate::runner::lineage::Lineage;
+use crate::runner::observer::RunEvent;
 use crate::runner::options::TICK;
 use crate::runner::pipeline::plan::{Plan, Replay};
 use crate::runner::pipeline::run::Run;
@@ -43,7 +45,21 @@ pub(crate) fn open_reader(run: &Run<'_>, plan: &mut Plan, lineage: &Lineage) -> 
             return Ok(None);
         }
     }
-    make_reader(run, &columns, start, lineage, partition_tasks)
+    let mut reader = make_reader(run, &columns, start, lineage, partition_tasks)?;
+    for note in reader.iter_mut().flat_map(Reader::take_notes) {
+        run.observer.event(&RunEvent::Input(note));
+    }
+    Ok(reader)
+}
+
+/// Returns when the input was last looked at: at the latest checkpoint, or just now if there is none. Nothing for a
+/// restored checkpoint, whose positions are older.
+fn last_look(run: &Run<'_>, lineage: &Lineage) -> Option<SystemTime> {
+    match &lineage.last {
+        Some(last) if last.manifest.restored_from.is_some() => None,
+        Some(last) => Some(last.manifest.created.into()),
+        None => Some(run.clock.now().into()),
+    }
 }
 
 /// Makes the reader, which checks that the input is the one that was read before. Returns nothing if the run is asked
@@ -58,6 +74,7 @@ fn make_reader(
     let last = lineage.last.as_ref().map(|last| &last.manifest);
     let next_block = last.map_or(0, |last| last.block);
     let had_bad_records = last.is_some_and(|last| last.totals.skipped > 0);
+    let since = last_look(run, lineage);
     let (sender, receiver) = bounded(1);
     let columns = columns.clone();
     let (input, base, partitions) = (run.job.input.clone(), run.job.base.clone(), Arc::clone(&run.partitions));
@@ -72,7 +89,7 @@ fn make_reader(
                 open(&input, partitions, &start, next_block)
                     .map(|reader| Reader::Bounded(reader.with_task_numbers(numbers).with_columns(columns)))
             }
-            true => FollowReader::new(&input, &base, &start, next_block, partition_tasks)
+            true => FollowReader::new(&input, &base, &start, next_block, partition_tasks, since)
                 .map(|reader| Reader::Following(Box::new(reader.with_columns(columns)))),
         };
         let _ = sender.send(reader);
@@ -92,7 +109,8 @@ fn start_positions(lineage: &Lineage, partitions: &[Partition]) -> Vec<PositionR
     if lineage.older.is_empty() {
         return lineage.positions.values().cloned().collect();
     }
-    let present: HashSet<&str> = partitions.iter().map(|partition| partition.name.as_str()).collect();
+    let present = partitions.iter().filter(|partition| partition.source != Source::Gone);
+    let present: HashSet<&str> = present.map(|partition| partition.name.as_str()).collect();
     let mut start: Vec<PositionRow> = Vec::new();
     for (name, newest) in &lineage.positions {
         // A partition that is gone is reported with the position of the newest cut.

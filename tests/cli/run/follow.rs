@@ -15,7 +15,7 @@ use super::{checkpoints, manifest, signal, until, wait};
 use crate::support::Env;
 
 /// Writes a job that follows `files`, with `more` at its end.
-fn job(env: &Env, files: &str, more: &str) {
+pub(super) fn job(env: &Env, files: &str, more: &str) {
     env.write(
         "job.yaml",
         format!(
@@ -24,7 +24,7 @@ fn job(env: &Env, files: &str, more: &str) {
     );
 }
 
-fn start(env: &Env) -> Child {
+pub(super) fn start(env: &Env) -> Child {
     let stderr = fs::File::create(env.path("stderr")).expect("created");
     env.command(&["run", "job.yaml"])
         .stdin(Stdio::null())
@@ -36,7 +36,7 @@ fn start(env: &Env) -> Child {
 
 /// Ends a run with a checkpoint.
 #[track_caller]
-fn stop(env: &Env, mut child: Child) {
+pub(super) fn stop(env: &Env, mut child: Child) {
     // Before it has printed something it does not listen for signals.
     until("the run has started", || env.read("stderr").contains("j: "));
     signal(&child, Signal::TERM);
@@ -54,7 +54,7 @@ pub(super) fn lines(first: u64, end: u64) -> String {
 }
 
 /// The number of records of the latest checkpoint.
-fn records(env: &Env) -> u64 {
+pub(super) fn records(env: &Env) -> u64 {
     let store = env.path("store");
     let Some(latest) = checkpoints(&store).pop() else { return 0 };
     let text = manifest(&store, latest);
@@ -62,7 +62,7 @@ fn records(env: &Env) -> u64 {
 }
 
 #[track_caller]
-fn until_applied(env: &Env, child: &mut Child, count: u64) {
+pub(super) fn until_applied(env: &Env, child: &mut Child, count: u64) {
     let begun = Instant::now();
     while records(env) < count {
         assert!(child.try_wait().expect("waited").is_none(), "{}", env.read("stderr"));
@@ -76,7 +76,7 @@ fn until_applied(env: &Env, child: &mut Child, count: u64) {
 }
 
 /// The state of the latest checkpoint: count and total of each key.
-fn state(env: &Env) -> BTreeMap<String, (u64, u64)> {
+pub(super) fn state(env: &Env) -> BTreeMap<String, (u64, u64)> {
     let _ = fs::remove_dir_all(env.path("state"));
     env.run(&["restore", "store", "--to", "state", "--format", "jsonl"]).expect(0);
     let mut rows = BTreeMap::new();
@@ -129,7 +129,7 @@ fn torn_lines_are_counted_once_and_files_that_appear_are_read() {
 }
 
 /// Renames `app.log.2` to `app.log.3`, `app.log.1` to `app.log.2`, `app.log` to `app.log.1`.
-fn rotate(dir: &Path, name: &str, keep: usize) {
+pub(super) fn rotate(dir: &Path, name: &str, keep: usize) {
     for number in (1..keep).rev() {
         let _ = fs::rename(dir.join(format!("{name}.{number}")), dir.join(format!("{name}.{}", number + 1)));
     }

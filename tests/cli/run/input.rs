@@ -17,12 +17,14 @@ fn finished() -> Env {
     env
 }
 
-const HINT: &str = "hint: restore the input, or start over in a new store (`checkpoint: store:`): its records cannot be separated from the state\n";
+const HINT: &str = "hint: restore the input, or start over in a new store (`checkpoint: store:`): its records cannot be separated from the state\nhint: or run `ckpt restore STORE --forget PARTITION` to read the file as a new one\n";
+
+const GONE_HINT: &str = "hint: put the input back under its name\nhint: to continue without what it had left, run `ckpt restore STORE --forget PARTITION`, or set `input: on_gone: warn` in job.yaml\n";
 
 #[track_caller]
-fn fails(env: &Env, error: &str) {
+fn fails(env: &Env, error: &str, hint: &str) {
     let output = env.run(&["run", "job.yaml", "--quiet"]).expect(4);
-    assert_eq!((output.stdout.as_str(), output.stderr), ("", format!("error: {error}\n{HINT}")));
+    assert_eq!((output.stdout.as_str(), output.stderr), ("", format!("error: {error}\n{hint}")));
 }
 
 #[test]
@@ -32,11 +34,14 @@ fn input_that_was_changed_shrunk_or_removed_is_an_error_that_says_which() {
     fails(
         &env,
         "input `data.jsonl` was replaced or changed: its first 30 bytes are not those that the checkpoint has read",
+        HINT,
     );
     env.write("data.jsonl", &LINES[..20]);
-    fails(&env, "input `data.jsonl` has shrunk: the checkpoint has read 30 bytes of it, it has 20");
+    fails(&env, "input `data.jsonl` has shrunk: the checkpoint has read 30 bytes of it, it has 20", HINT);
+    env.write("data.jsonl", LINES);
     fs::rename(env.path("data.jsonl"), env.path("data-2.jsonl")).unwrap();
-    fails(&env, "input `data.jsonl` is gone: the checkpoint has read 30 bytes of it");
+    // It was read to its end, but it would be read again under its new name.
+    fails(&env, "input `data.jsonl` is gone: the checkpoint has read 30 bytes of it", GONE_HINT);
     fs::remove_file(env.path("data-2.jsonl")).unwrap();
     env.write("data.jsonl", LINES);
     env.run(&["run", "job.yaml"]).expect(0);

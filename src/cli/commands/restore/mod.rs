@@ -7,7 +7,7 @@ use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::cli::ui::Ui;
 use crate::input::SeekTo;
-use crate::ops::restore::{ExportFormat, RestoreError, plan_export, plan_rollback};
+use crate::ops::restore::{ExportFormat, PositionChanges, RestoreError, plan_export, plan_rollback};
 use crate::ops::seek::{SeekError, seek};
 
 mod export;
@@ -26,6 +26,11 @@ mod rollback;
 /// bytes before it, or `record:N` for the number of records before it. It must be
 /// at the start of a record; the input is read up to there to check it.
 ///
+/// --forget lets an input go: the new checkpoint has no position in PARTITION, and
+/// the state keeps what was counted of it. Use it for an input that is gone and was
+/// not read to its end, or whose name another file has now. If a file with that name
+/// matches the job's paths, it is read from its beginning.
+///
 /// With --to, writes the state into a directory, which must be empty or missing,
 /// and not in a store. A missing one appears only when it is complete and flushed
 /// to disk. An empty one is filled, and keeps its owner and mode. If a restore is
@@ -38,6 +43,7 @@ mod rollback;
 ///   ckpt restore checkpoints/clicks@latest~1 --dry-run
 ///   ckpt restore "checkpoints/clicks@2h ago"
 ///   ckpt restore checkpoints/clicks --seek data/clicks-1.jsonl=record:5000
+///   ckpt restore checkpoints/clicks --forget data/clicks-1.jsonl
 ///   ckpt restore checkpoints/clicks --to state/ --format csv
 #[derive(Debug, Clone, PartialEq, Eq, clap::Args)]
 #[command(verbatim_doc_comment)]
@@ -57,6 +63,10 @@ pub struct Args {
     #[arg(long, value_name = "PARTITION=POSITION", conflicts_with = "to", value_parser = parse_seek)]
     pub seek: Vec<(String, SeekTo)>,
 
+    /// Let the input PARTITION go: the new checkpoint has no position in it
+    #[arg(long, value_name = "PARTITION", conflicts_with = "to")]
+    pub forget: Vec<String>,
+
     /// With --seek: the directory of the job file, which input paths are relative to
     #[arg(long, value_name = "DIR", requires = "seek", default_value = ".")]
     pub input_base: PathBuf,
@@ -67,7 +77,7 @@ pub struct Args {
 }
 
 fn target_help() -> String {
-    format!("{CHECKPOINT_HELP}; with --to or --seek, a store alone means its latest checkpoint")
+    format!("{CHECKPOINT_HELP}; with --to, --seek or --forget, a store alone means its latest checkpoint")
 }
 
 /// The format of exported state.
@@ -117,12 +127,16 @@ pub fn run(args: &Args, ui: &mut Ui) -> Result<Exit, CliError> {
         });
     }
     let store = args.target.parse()?.open(ui)?;
-    if args.seek.is_empty() {
+    if args.seek.is_empty() && args.forget.is_empty() {
         args.target.refuse_store()?;
     }
     let sequence = args.target.parse()?.sequence(&store, &ui.now())?;
-    let positions = seek(&store, sequence, &args.seek, &args.input_base)?;
-    let plan = plan_rollback(&store, sequence, positions, ui.now().timestamp())?;
+    if let Some((partition, _)) = args.seek.iter().find(|(partition, _)| args.forget.contains(partition)) {
+        return Err(CliError::usage(format!("both `--seek` and `--forget` name the input `{partition}`")));
+    }
+    let seeks = seek(&store, sequence, &args.seek, &args.input_base)?;
+    let changes = PositionChanges { seeks, forget: args.forget.clone() };
+    let plan = plan_rollback(&store, sequence, changes, ui.now().timestamp())?;
     rollback::roll_back(args.dry_run, &store, &plan, ui)?;
     Ok(Exit::Clean)
 }
@@ -157,7 +171,8 @@ impl From<RestoreError> for CliError {
             RestoreError::AlreadyLatest { .. } => {
                 CliError::of(Exit::Usage, &error).hint("`ckpt list STORE` lists the older checkpoints")
             }
-            RestoreError::NoPartition { .. } => CliError::of(Exit::Usage, &error),
+            RestoreError::NoPartition { .. } => CliError::of(Exit::Usage, &error)
+                .hint("`ckpt inspect STORE --positions` lists the inputs of the checkpoint"),
             RestoreError::Moved { .. } => {
                 CliError::of(Exit::Busy, &error).hint("stop the run first, then restore again")
             }

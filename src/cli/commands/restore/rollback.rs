@@ -9,7 +9,7 @@ use crate::cli::text::{self, counted};
 use crate::cli::ui::Ui;
 use crate::format::manifest::Manifest;
 use crate::format::positions::PositionRow;
-use crate::ops::restore::{RollbackPlan, Seek, apply_rollback};
+use crate::ops::restore::{Forgotten, RollbackPlan, Seek, apply_rollback};
 use crate::store::Store;
 use crate::values::units::Count;
 
@@ -22,6 +22,7 @@ pub(super) fn roll_back(dry_run: bool, store: &Store, plan: &RollbackPlan, ui: &
     if ui.is_json() {
         ui.json(&RollbackView::new(dry_run, store, plan))?;
         plan.seeks.iter().for_each(|seek| warn_of_seek(&seek.old, &seek.new, ui));
+        plan.forgotten.iter().for_each(|forgotten| warn_of_forgotten(forgotten, ui));
         return Ok(());
     }
     let manifest = &plan.manifest;
@@ -43,7 +44,12 @@ pub(super) fn roll_back(dry_run: bool, store: &Store, plan: &RollbackPlan, ui: &
         ))?;
         warn_of_seek(old, new, ui);
     }
-    if !plan.seeks.is_empty() {
+    for forgotten in &plan.forgotten {
+        let records = counted(forgotten.records, "record");
+        ui.out(format!("  {}: no position any more; {records} of it stay in the state", forgotten.partition))?;
+        warn_of_forgotten(forgotten, ui);
+    }
+    if !plan.seeks.is_empty() || !plan.forgotten.is_empty() {
         return Ok(());
     }
     if let Some(records) = plan.latest_manifest.as_ref().and_then(|latest| again(latest, manifest)) {
@@ -60,6 +66,14 @@ fn warn_of_seek(old: &PositionRow, new: &PositionRow, ui: &Ui) {
         ui.warn(format!("{records} of `{partition}` will be applied twice: the state already includes them"));
     } else if new.record > old.record {
         ui.warn(format!("{} of `{partition}` will never be applied", counted(new.record - old.record, "record")));
+    }
+}
+
+/// Warns of records that only some shards have applied.
+fn warn_of_forgotten(forgotten: &Forgotten, ui: &Ui) {
+    if forgotten.missing_records > 0 {
+        let records = counted(forgotten.missing_records, "record");
+        ui.warn(format!("up to {records} of `{}` will never be applied to all shards", forgotten.partition));
     }
 }
 
@@ -82,6 +96,14 @@ struct RollbackView {
     bytes: u64,
     /// The changed positions.
     seeks: Vec<SeekView>,
+    /// The partitions that were let go.
+    forgotten: Vec<ForgottenView>,
+}
+
+#[derive(Debug, Serialize)]
+struct ForgottenView {
+    partition: String,
+    records: u64,
 }
 
 #[derive(Debug, Serialize)]
@@ -104,7 +126,14 @@ impl RollbackView {
             records: plan.manifest.totals.records,
             bytes: plan.manifest.totals.bytes,
             seeks: plan.seeks.iter().map(SeekView::new).collect(),
+            forgotten: plan.forgotten.iter().map(ForgottenView::new).collect(),
         }
+    }
+}
+
+impl ForgottenView {
+    fn new(forgotten: &Forgotten) -> ForgottenView {
+        ForgottenView { partition: forgotten.partition.clone(), records: forgotten.records }
     }
 }
 

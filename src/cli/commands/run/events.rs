@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 use crate::cli::log::Level;
 use crate::cli::text::counted;
 use crate::format::manifest::Trigger;
+use crate::input::InputNote;
 use crate::runner::observer::{Done, RunEvent, SkippedCheckpoint};
 use crate::runner::state::content::Content;
 use crate::values::id::Sequence;
@@ -76,6 +77,7 @@ pub(super) fn texts(event: &RunEvent, now: Timestamp) -> Vec<EventText> {
             );
             EventText::warning("early_record", message, json!({ "partition": partition, "time": time }))
         }
+        RunEvent::Input(note) => input(note),
         RunEvent::Replica(note) => EventText::warning("replica", note.to_string(), json!({})),
         RunEvent::CheckpointElided { cause } => {
             let message = "no checkpoint was made: nothing has changed since the latest one".to_owned();
@@ -104,6 +106,22 @@ pub(super) fn texts(event: &RunEvent, now: Timestamp) -> Vec<EventText> {
         }
     };
     vec![one]
+}
+
+fn input(note: &InputNote) -> EventText {
+    let message = note.to_string();
+    match note {
+        InputNote::Gone(partitions) => EventText::info("input_gone", message, json!({ "partitions": partitions })),
+        InputNote::Lost { partition, offset } => {
+            EventText::warning("input_lost", message, json!({ "partition": partition, "offset": offset }))
+        }
+        InputNote::Replaced { partition } => {
+            EventText::warning("input_replaced", message, json!({ "partition": partition }))
+        }
+        InputNote::Unproven { file, partition } => {
+            EventText::warning("input_unproven", message, json!({ "file": file, "partition": partition }))
+        }
+    }
 }
 
 fn fresh(store: Option<&str>) -> EventText {

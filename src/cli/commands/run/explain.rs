@@ -43,6 +43,14 @@ const RESUMES: &str = "nothing uncommitted was published; the next run resumes f
 /// How to start over.
 const START_OVER: &str = "start over in a new store (`checkpoint: store:`)";
 
+/// How to continue without an input.
+fn let_go(job: impl std::fmt::Display) -> String {
+    format!(
+        "to continue without what it had left, run `ckpt restore STORE --forget PARTITION`, or set `input: on_gone: \
+         warn` in {job}"
+    )
+}
+
 /// Explains why a run failed, with the position in the job file if that is what must be changed.
 pub(super) fn explain(error: RunError, args: &JobArgs, text: &[u8]) -> CliError {
     let text = String::from_utf8_lossy(text);
@@ -62,11 +70,14 @@ pub(super) fn explain(error: RunError, args: &JobArgs, text: &[u8]) -> CliError 
             "rotate by renaming the file (logrotate: `create` instead of `copytruncate`), and {START_OVER}"
         )),
         RunError::Input(InputError::RotatedAway { .. }) => CliError::of(Exit::Failed, &error)
-            .hint(format!("put the rotated file back next to the others, uncompressed, or {START_OVER}")),
-        RunError::Input(InputError::Gone { .. } | InputError::Shrunk { .. } | InputError::Changed { .. }) => {
-            CliError::of(Exit::Failed, &error)
-                .hint(format!("restore the input, or {START_OVER}: its records cannot be separated from the state"))
+            .hint("put the rotated file back next to the others, uncompressed")
+            .hint(let_go(job)),
+        RunError::Input(InputError::Gone { .. }) => {
+            CliError::of(Exit::Failed, &error).hint("put the input back under its name").hint(let_go(job))
         }
+        RunError::Input(InputError::Shrunk { .. } | InputError::Changed { .. }) => CliError::of(Exit::Failed, &error)
+            .hint(format!("restore the input, or {START_OVER}: its records cannot be separated from the state"))
+            .hint("or run `ckpt restore STORE --forget PARTITION` to read the file as a new one"),
         RunError::Record(RecordError::Bad { ref beginning, .. }) => {
             let begins = format!("the record starts with `{beginning}`");
             CliError::of(Exit::Failed, &error).hint(begins).hint(format!(

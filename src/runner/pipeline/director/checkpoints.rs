@@ -137,7 +137,9 @@ impl Checkpoints {
         self.latest.as_ref().is_none_or(|latest| {
             let other_output = outputs && latest.outputs != cut.outputs;
             let is_end_new = cut.ended && (!latest.ended || other_output);
-            has_skipped || self.is_relaid || latest.block != cut.number || is_end_new
+            // The checkpointer knows whether the latest checkpoint has those positions.
+            let has_pending = cut.positions.iter().any(|cut| cut.position.has_pending_bytes());
+            has_skipped || self.is_relaid || latest.block != cut.number || is_end_new || has_pending
         })
     }
 }

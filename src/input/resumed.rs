@@ -1,0 +1,166 @@
+//! The partitions of a job that resumes: those that exist, and those that were read and are gone.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use crate::format::positions::PositionRow;
+use crate::input::error::InputError;
+use crate::input::listing;
+use crate::input::note::InputNote;
+use crate::input::partition::{Compression, Partition, Source};
+use crate::input::position::Position;
+use crate::input::prefix_digest::PrefixDigest;
+use crate::job::model::{InputSpec, OnGone};
+
+/// The partitions of a job that resumes.
+#[derive(Debug)]
+pub struct ResumedPartitions {
+    /// Sorted by name. A partition that is gone has [`Source::Gone`], so that the order of the blocks stays the same.
+    pub partitions: Vec<Partition>,
+    /// The positions of files that are gone and were not read to their ends.
+    pub lost: Vec<PositionRow>,
+    /// The positions of files that seem to have other names now, under which they would be read again.
+    pub renamed: Vec<PositionRow>,
+}
+
+impl ResumedPartitions {
+    /// Lists the partitions of `input`, where `rows` are the newest positions of a checkpoint made at `created`.
+    ///
+    /// A file that was read to its end may be gone, or compressed: `NAME.gz` and `NAME.zst` that begin with what was
+    /// read of `NAME` are that partition. A path or glob that matches nothing is an error, unless it matches the name
+    /// of a position.
+    pub fn list(
+        input: &InputSpec,
+        base: &Path,
+        rows: &[PositionRow],
+        created: SystemTime,
+    ) -> Result<ResumedPartitions, InputError> {
+        let row_of = |name: &str| rows.iter().find(|row| row.partition == name);
+        let mut partitions = Vec::new();
+        for pattern in &input.files {
+            match listing::of_pattern(pattern, base)? {
+                found
+                    if found.is_empty()
+                        && !rows.iter().any(|row| listing::matches_pattern(pattern, &row.partition)) =>
+                {
+                    return Err(InputError::NothingMatches { pattern: pattern.clone() });
+                }
+                found => partitions.extend(found),
+            }
+        }
+        let partitions = listing::one_per_file(listing::sorted(partitions), base, |name| row_of(name).is_some());
+        let mut listed =
+            ResumedPartitions { partitions: compressed(partitions, rows)?, lost: Vec::new(), renamed: Vec::new() };
+        for row in rows {
+            // A rotated file of an input that was followed may disappear.
+            let is_listed = listed.partitions.iter().any(|partition| partition.name == row.partition);
+            if is_listed || row.generation_of.is_some() {
+                continue;
+            }
+            if listed.has_renamed(row, rows, created) {
+                listed.renamed.push(row.clone());
+            } else if !was_read(row) {
+                listed.lost.push(row.clone());
+            }
+            listed.partitions.push(gone(row));
+        }
+        listed.partitions = listing::sorted(listed.partitions);
+        Ok(listed)
+    }
+
+    /// Returns whether a new file is the one of `row`, which is gone. The beginning of a small file proves that only if
+    /// the new one is as old.
+    fn has_renamed(&self, row: &PositionRow, rows: &[PositionRow], created: SystemTime) -> bool {
+        let is_new = |partition: &&Partition| !rows.iter().any(|row| row.partition == partition.name);
+        row.offset > 0
+            && self.partitions.iter().filter(is_new).any(|partition| {
+                let Source::File(path) = &partition.source else { return false };
+                let born = fs::metadata(path).and_then(|metadata| metadata.created()).ok();
+                let may_be_it = row.offset >= PROVING_BYTES || born.is_none_or(|born| born <= created);
+                // What cannot be read is reported when it is read.
+                may_be_it
+                    && PrefixDigest::of(partition, row.offset).is_ok_and(|digest| digest.finish() == row.fingerprint)
+            })
+    }
+
+    /// Returns the files that must not be gone: those that were renamed, and unless the job allows it, those that were
+    /// not read to their ends.
+    pub fn missing(&self, input: &InputSpec) -> impl Iterator<Item = &PositionRow> {
+        self.renamed.iter().chain(self.lost.iter().filter(|_| input.on_gone == OnGone::Stop))
+    }
+
+    /// Returns what people should know of the files that are gone.
+    pub fn notes(&self) -> Vec<InputNote> {
+        let is_lost = |name: &str| self.lost.iter().any(|row| row.partition == name);
+        let gone = self.partitions.iter().filter(|partition| partition.source == Source::Gone);
+        let read: Vec<String> =
+            gone.filter(|partition| !is_lost(&partition.name)).map(|partition| partition.name.clone()).collect();
+        let read = (!read.is_empty()).then_some(InputNote::Gone(read));
+        let lost = self.lost.iter().map(|row| InputNote::Lost { partition: row.partition.clone(), offset: row.offset });
+        read.into_iter().chain(lost).collect()
+    }
+}
+
+/// Files that begin with this many equal bytes are the same by more than coincidence.
+const PROVING_BYTES: u64 = 4096;
+
+/// Returns whether a file was read to its end. A followed file has no end: it was read as far as it was written.
+fn was_read(row: &PositionRow) -> bool {
+    row.ended || (row.inode.is_some() && row.file_bytes == Some(row.offset))
+}
+
+fn gone(row: &PositionRow) -> Partition {
+    Partition {
+        name: row.partition.clone(),
+        source: Source::Gone,
+        compression: Compression::of(Path::new(&row.partition)),
+        file_bytes: row.file_bytes,
+    }
+}
+
+/// Gives files that were compressed after they were read the names of their partitions, and leaves out those that are
+/// copies of files that still exist.
+fn compressed(partitions: Vec<Partition>, rows: &[PositionRow]) -> Result<Vec<Partition>, InputError> {
+    let mut kept = Vec::new();
+    for partition in &partitions {
+        match original(partition, rows)? {
+            None => kept.push(partition.clone()),
+            Some(name) if partitions.iter().any(|other| other.name == name) => {}
+            Some(name) => kept.push(Partition { name, ..partition.clone() }),
+        }
+    }
+    Ok(kept)
+}
+
+/// Returns the partition that a compressed file was made of, which its content proves.
+fn original(partition: &Partition, rows: &[PositionRow]) -> Result<Option<String>, InputError> {
+    if partition.compression == Compression::None || rows.iter().any(|row| row.partition == partition.name) {
+        return Ok(None);
+    }
+    let name = Path::new(&partition.name).with_extension("");
+    let Some(row) = rows.iter().find(|row| Path::new(&row.partition) == name && row.offset > 0) else {
+        return Ok(None);
+    };
+    let unpacked = Partition { name: row.partition.clone(), ..partition.clone() };
+    match PrefixDigest::of(&unpacked, row.offset) {
+        Ok(digest) => Ok((digest.finish() == row.fingerprint).then_some(unpacked.name)),
+        Err(InputError::Shrunk { .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Returns the position of a file that is gone, which stays as it is.
+pub(super) fn kept_position(partition: Arc<Partition>, row: &PositionRow) -> Position {
+    Position {
+        partition,
+        generation_of: row.generation_of.as_deref().map(Arc::from),
+        inode: row.inode,
+        offset: row.offset,
+        ended: true,
+        prefix: PrefixDigest::Finished(row.fingerprint),
+        record: row.record,
+        event_time: row.event_time,
+    }
+}
