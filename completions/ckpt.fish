@@ -148,7 +148,7 @@ jsonl\t'One JSON object per line'
 csv\t'CSV with a header line'"
 complete -c ckpt -n "__fish_ckpt_using_subcommand restore" -l seek -d 'Resume the input PARTITION at another position: `start`, `end`, a number of bytes, or `record:N`' -r
 complete -c ckpt -n "__fish_ckpt_using_subcommand restore" -l forget -d 'Let the input PARTITION go: the new checkpoint has no position in it' -r
-complete -c ckpt -n "__fish_ckpt_using_subcommand restore" -l input-base -d 'With --seek: the directory of the job file, which input paths are relative to' -r -F
+complete -c ckpt -n "__fish_ckpt_using_subcommand restore" -l input-base -d 'With --seek: the directory of the job file, which input paths are relative to' -r -f -a "(__fish_complete_directories)"
 complete -c ckpt -n "__fish_ckpt_using_subcommand restore" -l color -d 'When to use color; `auto` means on a terminal, unless NO_COLOR is set' -r -f -a "auto\t'On a terminal'
 always\t'Everywhere'
 never\t'Nowhere'"
