@@ -186,7 +186,7 @@ fn check_latest(job: &JobSpec, store: &Store, published: Option<String>, report:
         }
     };
     report.latest = Some(Box::new(committed.manifest.clone()));
-    let definition = match old_job(&store, &committed, job) {
+    let definition = match old_job(store, &committed, job) {
         Ok(definition) => definition,
         Err(error) => {
             report.problems.push(in_one_line(&error));

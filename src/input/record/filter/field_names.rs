@@ -102,7 +102,7 @@ impl FieldNames<'_> {
         }
         let is_test = [operators::EQUALS, operators::NOT_EQUALS].contains(&name);
         let asks_type = |part: &IdedExpr| matches!(&part.expr, Expr::Call(call) if call.func_name == "type");
-        let is_replaced = !(is_operator && call.args.iter().any(has_no_number)) && !call.args.is_empty();
+        let is_replaced = !(call.args.is_empty() || is_operator && call.args.iter().any(has_no_number));
         let replacement = numbers::replacement(name).filter(|_| is_replaced && call.target.is_none());
         if is_test && call.args.iter().any(asks_type) {
             let is_type = |part: &IdedExpr| matches!(&part.expr, Expr::Ident(name) if TYPES.contains(&name.as_str()));
