@@ -141,6 +141,8 @@ Register-ArgumentCompleter -Native -CommandName 'ckpt' -ScriptBlock {
             [CompletionResult]::new('--state', '--state', [CompletionResultType]::ParameterName, 'The file where --for records when each object was read; must be outside the store')
             [CompletionResult]::new('--replica', '--replica', [CompletionResultType]::ParameterName, 'Also check a replica that the store does not know; can be repeated')
             [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use color; `auto` means on a terminal, unless NO_COLOR is set')
+            [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'List the leftovers of runs that were cut short one by one, instead of counting them')
+            [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'List the leftovers of runs that were cut short one by one, instead of counting them')
             [CompletionResult]::new('--quick', '--quick', [CompletionResultType]::ParameterName, 'Check only that every object exists and has the right size')
             [CompletionResult]::new('--deep', '--deep', [CompletionResultType]::ParameterName, 'Also read every row: order, routing, counts and totals')
             [CompletionResult]::new('--repair', '--repair', [CompletionResultType]::ParameterName, 'Replace damaged files with good copies')

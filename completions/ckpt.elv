@@ -131,6 +131,8 @@ set edit:completion:arg-completer[ckpt] = {|@words|
             cand --state 'The file where --for records when each object was read; must be outside the store'
             cand --replica 'Also check a replica that the store does not know; can be repeated'
             cand --color 'When to use color; `auto` means on a terminal, unless NO_COLOR is set'
+            cand -v 'List the leftovers of runs that were cut short one by one, instead of counting them'
+            cand --verbose 'List the leftovers of runs that were cut short one by one, instead of counting them'
             cand --quick 'Check only that every object exists and has the right size'
             cand --deep 'Also read every row: order, routing, counts and totals'
             cand --repair 'Replace damaged files with good copies'

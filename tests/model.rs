@@ -31,6 +31,7 @@ fn tell(story: &Story) {
     world.step(Step::Repair);
     world.step(Step::Run { files: 1 });
     world.step(Step::Verify);
+    world.resume_from_each();
 }
 
 #[test]

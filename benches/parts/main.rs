@@ -127,6 +127,7 @@ fn records(bench: &mut Bench, rows: u64) {
         stream: 0,
         offset: 0,
         end_offset: lines.len() as u64,
+        continues_line: false,
         bytes: lines.into_bytes(),
         header: None,
         released: Vec::new(),

@@ -30,6 +30,7 @@ pub fn check(data: &[u8]) {
         offset: 0,
         bytes: bytes.to_vec(),
         end_offset: bytes.len() as u64,
+        continues_line: false,
         header,
         released: Vec::new(),
     };

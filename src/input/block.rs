@@ -25,6 +25,8 @@ pub struct Block {
     pub bytes: Vec<u8>,
     /// The offset after the last record, which `bytes` does not reach if that record is cut.
     pub end_offset: u64,
+    /// Whether the block begins with the end of a line that was read without it, when the file ended there.
+    pub continues_line: bool,
     /// The names of the fields, for CSV.
     pub header: Option<Arc<Header>>,
     /// Streams that have no more records, or none for now, once this block is applied. Event time does not wait for
@@ -44,6 +46,7 @@ impl BlockNumbers {
     /// Returns the block with these numbers that has the records from `offset` to `end_offset`.
     pub(super) fn block(self, offset: u64, end_offset: u64, bytes: Vec<u8>, header: Option<Arc<Header>>) -> Block {
         let BlockNumbers { number, partition, stream } = self;
-        Block { number, partition, stream, offset, bytes, end_offset, header, released: Vec::new() }
+        let (continues_line, released) = (false, Vec::new());
+        Block { number, partition, stream, offset, bytes, end_offset, continues_line, header, released }
     }
 }

@@ -32,7 +32,7 @@ impl Columns {
         for (fields, is_required) in [(&self.required, true), (&self.optional, false)] {
             for name in fields.iter().map(|field| field.names.join(".")) {
                 match names.iter().filter(|other| **other == name).count() {
-                    0 if is_required => return Some(missing(&name, names)),
+                    0 if is_required || is_mistake(&name, names) => return Some(missing(&name, names)),
                     0 | 1 => {}
                     _ => return Some(twice(&name)),
                 }
@@ -50,10 +50,22 @@ impl Columns {
     }
 }
 
+/// Returns whether a header without the optional column `name` shows a mistake: another case or space around it, or a
+/// delimiter that is not the job's.
+fn is_mistake(name: &str, names: &[String]) -> bool {
+    let is_undivided = matches!(names, [only] if only.contains([',', ';', '\t', '|']));
+    is_undivided || names.iter().any(|other| is_alike(name, other))
+}
+
+/// Returns whether two names only differ in case and in space around them.
+fn is_alike(name: &str, other: &str) -> bool {
+    name.trim().to_lowercase() == other.trim().to_lowercase()
+}
+
 fn missing(name: &str, names: &[String]) -> String {
     let beginning = format!("the header line has no column `{}`", in_one_line(name));
     let known: Vec<&str> = names.iter().map(String::as_str).filter(|name| !name.is_empty()).collect();
-    let same_letters = known.iter().copied().find(|other| other.trim().eq_ignore_ascii_case(name.trim()));
+    let same_letters = known.iter().copied().find(|other| is_alike(name, other));
     if let Some(near) = same_letters.or_else(|| nearest(name, &known)) {
         return format!("{beginning}, did you mean `{}`?", in_one_line(near));
     }
@@ -86,6 +98,20 @@ mod tests {
         assert_eq!(problem(&all, &["k", "v"]), "");
         assert_eq!(problem(&all, &["k", "v", "v"]), "column `v` appears twice in the header line");
         assert_eq!(problem(&all, &["k", "", "v"]), "column 2 has no name in the header line");
+    }
+
+    #[test]
+    fn a_missing_column_of_where_is_null_unless_the_header_shows_a_mistake() {
+        let columns = Columns { optional: vec![FieldPath::of("value")], ..Columns::default() };
+        for (header, expected) in [
+            (&["k", "values"][..], ""),
+            (&["k"], ""),
+            (&["k", " value"], "the header line has no column `value`, did you mean ` value`?"),
+            (&["k", "Value"], "the header line has no column `value`, did you mean `Value`?"),
+            (&["k;value"], "the header line has no column `value`, it has `k;value`"),
+        ] {
+            assert_eq!(problem(&columns, header), expected);
+        }
     }
 
     #[test]

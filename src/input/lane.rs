@@ -1,6 +1,6 @@
 //! One partition while it is read: from bytes to whole records.
 
-use std::io::{self, Seek, SeekFrom};
+use std::io::{self, Read, Seek, SeekFrom};
 use std::sync::Arc;
 
 use memchr::{memchr, memrchr};
@@ -138,7 +138,11 @@ impl Lane {
     fn seek(&mut self, offset: u64) -> Result<(), InputError> {
         match &mut self.stream {
             Stream::Plain(file) => {
-                file.seek(SeekFrom::Start(offset)).map_err(|source| self.read_error(offset, source))?;
+                let mut before = [0];
+                let found = file.seek(SeekFrom::Start(offset - 1)).and_then(|_| file.read(&mut before));
+                let sought = found.and_then(|length| Ok((length, file.seek(SeekFrom::Start(offset))?)));
+                let (length, _) = sought.map_err(|source| self.read_error(offset, source))?;
+                self.last_byte = before[..length].first().copied();
                 self.carry.clear();
                 self.is_drained = false;
             }
@@ -197,6 +201,11 @@ impl Lane {
         Ok(&self.carry[..count.min(self.carry.len())])
     }
 
+    /// Skips the next `count` bytes, which were peeked at.
+    pub(super) fn skip(&mut self, count: usize) {
+        self.take(count);
+    }
+
     /// Returns the byte before the offset, if it was read on the way there.
     pub(super) fn last_byte(&self) -> Option<u8> {
         self.last_byte
@@ -233,6 +242,7 @@ impl Lane {
         }
         buffer[..filled].copy_from_slice(&self.carry);
         self.carry.clear();
+        let continues_line = self.is_in_line();
         let end = loop {
             self.fill(&mut buffer[..target], &mut filled)?;
             if let Some(end) = self.find_end(&buffer[..filled], scanned, cell_bytes, &mut starts) {
@@ -255,8 +265,14 @@ impl Lane {
         self.prefix.update(&buffer);
         let offset = self.offset;
         self.offset += end as u64;
+        self.last_byte = buffer.last().copied().or(self.last_byte);
         self.cut(&mut buffer, starts);
-        Ok(numbers.block(offset, self.offset, buffer, self.header.clone()))
+        Ok(Block { continues_line, ..numbers.block(offset, self.offset, buffer, self.header.clone()) })
+    }
+
+    /// Returns whether the last byte that was taken does not end a line.
+    fn is_in_line(&self) -> bool {
+        self.last_byte.is_some_and(|byte| byte != b'\n')
     }
 
     /// Cuts the last record of `bytes` if it is longer than allowed.
@@ -276,8 +292,10 @@ impl Lane {
         starts: Starts,
     ) -> Result<Block, InputError> {
         buffer.truncate(filled);
+        let continues_line = self.is_in_line();
         let offset = self.offset;
         self.offset += filled as u64;
+        self.last_byte = buffer.last().copied().or(self.last_byte);
         self.prefix.update(&buffer);
         while self.has_more()? {
             let end = match &mut self.ends {
@@ -290,7 +308,7 @@ impl Lane {
             }
         }
         self.cut(&mut buffer, starts);
-        Ok(numbers.block(offset, self.offset, buffer, self.header.clone()))
+        Ok(Block { continues_line, ..numbers.block(offset, self.offset, buffer, self.header.clone()) })
     }
 
     /// Finds the end of the last record that begins before `cell_bytes`. The bytes before `scanned` were scanned by an

@@ -55,7 +55,7 @@ pub fn list(store: &Store, limit: Option<usize>) -> Result<Listing, StoreError> 
         read => Ok(Some((sequence, read))),
     });
     let checkpoints = checkpoints.into_iter().filter_map(Result::transpose).collect::<Result<Vec<_>, _>>()?;
-    let (mut last_good, mut incomplete) = (None, Vec::new());
+    let (mut last_good, mut incomplete, mut removed) = (None, Vec::new(), Vec::new());
     for committed in checkpoints.iter().rev().filter_map(|(_, read)| read.as_ref().ok()) {
         let sequence = committed.manifest.sequence;
         match store.check_present(committed) {
@@ -64,12 +64,13 @@ pub fn list(store: &Store, limit: Option<usize>) -> Result<Listing, StoreError> 
                 break;
             }
             Err(error) if error.is_inconclusive() => return Err(error),
-            Err(StoreError::NoCheckpoint { .. }) => {}
+            Err(StoreError::NoCheckpoint { .. }) => removed.push(sequence),
             Err(error) => incomplete.push((sequence, error)),
         }
     }
     let listed = checkpoints
         .into_iter()
+        .filter(|(sequence, _)| !removed.contains(sequence))
         .map(|(sequence, read)| Listed { sequence, manifest: read.map(|committed| committed.manifest) });
     Ok(Listing { checkpoints: listed.collect(), older, last_good, incomplete })
 }

@@ -166,13 +166,20 @@ pub trait LockGuard: Send + fmt::Debug {}
 /// Something in a directory.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Entry {
-    /// The name on disk, with U+FFFD in place of what is not UTF-8.
+    /// The name on disk, with `\xNN` in place of each byte that is not UTF-8. No [`RelPath`] has such a name.
     pub name: String,
     pub kind: EntryKind,
     /// The size of a file, otherwise 0.
     pub bytes: u64,
     /// When it was last changed, in seconds since 1970, if the storage knows.
     pub modified_seconds: Option<i64>,
+}
+
+impl Entry {
+    /// Returns whether the name is one that a storage may have given to something that it was writing.
+    pub fn has_temporary_name(&self) -> bool {
+        self.name.starts_with(TEMPORARY_PREFIX) && RelPath::new(self.name.as_str()).is_ok()
+    }
 }
 
 /// What an [`Entry`] is.

@@ -70,9 +70,25 @@ impl Store {
     /// Returns the newest committed checkpoint, if there is any. One that cannot be read is an error; it is never
     /// skipped.
     pub fn latest(&self) -> Result<Option<Committed>, StoreError> {
+        self.newest(|sequence| self.manifest(sequence))
+    }
+
+    /// Returns the latest checkpoint as [`Store::latest`] does, or the error of [`Store::check_present`].
+    pub fn latest_present(&self) -> Result<Option<Committed>, StoreError> {
+        self.newest(|sequence| {
+            let committed = self.manifest(sequence)?;
+            self.check_present(&committed)?;
+            Ok(committed)
+        })
+    }
+
+    fn newest(
+        &self,
+        read: impl Fn(Sequence) -> Result<Committed, StoreError>,
+    ) -> Result<Option<Committed>, StoreError> {
         let mut newest = self.sequences()?.pop();
         while let Some(sequence) = newest {
-            match self.manifest(sequence) {
+            match read(sequence) {
                 // It was pruned since it was listed: there is a newer one.
                 Err(error @ StoreError::NoCheckpoint { .. }) => match self.sequences()?.pop() {
                     again if again == newest => return Err(error),
@@ -92,25 +108,6 @@ impl Store {
         self.first_good(&self.reading_order(), |replica| replica.object(object))
     }
 
-    /// Fails if an object of a checkpoint is missing or has another size. Reads the index, and no other object.
-    pub fn check_present(&self, committed: &Committed) -> Result<(), StoreError> {
-        let sequence = committed.manifest.sequence;
-        // A replica that does not have the checkpoint yet is behind, not damaged.
-        let has_it = |index: &usize| {
-            let listed = self.replicas[*index].sequences();
-            listed.is_ok_and(|listed| listed.binary_search(&sequence).is_ok())
-        };
-        let order: Vec<usize> = self.reading_order().into_iter().filter(has_it).collect();
-        let table = committed.manifest.tables.index;
-        let bytes = self.first_good(&order, |replica| replica.object(table));
-        let bytes = bytes.map_err(|error| self.unless_removed(sequence, error))?;
-        let rows = index::decode(bytes).map_err(|source| StoreError::Index { object: table.object, source })?;
-        let objects = committed.manifest.objects(&rows);
-        let checked = parallel::map(&objects, |&object| self.first_good(&order, |replica| replica.check_size(object)));
-        let all: Result<(), StoreError> = checked.into_iter().collect();
-        all.map_err(|error| self.unless_removed(sequence, error))
-    }
-
     /// Returns the bytes of an object that checkpoint `sequence` needs, as [`Store::object`] does.
     ///
     /// Fails with [`StoreError::NoCheckpoint`] if the checkpoint was removed while it was read: its objects are deleted
@@ -127,6 +124,28 @@ impl Store {
             true => error,
             false => StoreError::NoCheckpoint { place: self.place(), sequence },
         }
+    }
+
+    /// Fails if an object of a checkpoint is missing or has another size, or with [`StoreError::NoCheckpoint`] if the
+    /// checkpoint does not exist any more. Reads the index, and no other object.
+    pub fn check_present(&self, committed: &Committed) -> Result<(), StoreError> {
+        let sequence = committed.manifest.sequence;
+        self.find_objects(committed).map_err(|error| self.unless_removed(sequence, error))
+    }
+
+    fn find_objects(&self, committed: &Committed) -> Result<(), StoreError> {
+        // A replica that does not have the checkpoint yet is behind, not damaged.
+        let has_it = |index: &usize| {
+            let listed = self.replicas[*index].sequences();
+            listed.is_ok_and(|listed| listed.binary_search(&committed.manifest.sequence).is_ok())
+        };
+        let order: Vec<usize> = self.reading_order().into_iter().filter(has_it).collect();
+        let table = committed.manifest.tables.index;
+        let bytes = self.first_good(&order, |replica| replica.object(table))?;
+        let rows = index::decode(bytes).map_err(|source| StoreError::Index { object: table.object, source })?;
+        let objects = committed.manifest.objects(&rows);
+        let checked = parallel::map(&objects, |&object| self.first_good(&order, |replica| replica.check_size(object)));
+        checked.into_iter().collect()
     }
 
     /// Asks `replicas` one after another, and notes which could not answer. If none has a good answer, returns the

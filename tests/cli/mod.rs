@@ -11,6 +11,7 @@ mod inspect;
 mod latest;
 mod list;
 mod log;
+mod odd_names;
 mod pin;
 mod prune;
 mod pruned;

@@ -368,6 +368,27 @@ fn a_stray_file_is_a_note() {
 }
 
 #[test]
+fn leftovers_are_one_line_with_the_command_that_removes_them() {
+    let env = Env::new();
+    let mut builder = StoreBuilder::keyed(&env.path("s"));
+    builder.commit(&[("ann", Some(1))]);
+    // The objects of a checkpoint that was never committed, and files that were never renamed.
+    builder.draft(&[("bob", Some(2)), ("cid", Some(3))]);
+    for number in 1..=20 {
+        env.write(&format!("s/objects/sha256/00/.tmp-{number}"), "x");
+    }
+    let output = env.run(&["verify", "s"]).expect(0);
+    let lines: Vec<&str> = output.stdout.lines().collect();
+    assert_eq!(lines.len(), 3, "{output}");
+    assert!(lines[0].ends_with(", leftover 20") && lines[0].contains("object-unused "), "{output}");
+    assert!(lines[1].contains("`ckpt prune s --keep-all` removes old ones"), "{output}");
+    let listed = env.run(&["verify", "s", "-v"]).expect(0);
+    assert_eq!(listed.stdout.matches("note: leftover: ").count(), 20, "{listed}");
+    env.run(&["prune", "s", "--keep-all", "--grace", "0s", "--yes"]).expect(0);
+    assert_eq!(env.run(&["verify", "s"]).expect(0).stdout.lines().count(), 1);
+}
+
+#[test]
 fn a_store_that_cannot_be_read_is_an_error_not_an_answer() {
     let env = Env::new();
     env.run(&["verify", "s"]).expect(10);

@@ -25,6 +25,7 @@ use jiff::Timestamp;
 
 use super::{Aftermath, Copies, Rows, Tally, after, check_disks, copies, is_hidden, published, trials};
 use crate::support::Env;
+use crate::support::in_process::resume_from_each;
 use crate::support::random::{Random, seed};
 use crate::support::simulated::{Disk, Fault, Process, Survival};
 
@@ -121,7 +122,7 @@ pub fn run_job(
         holder: "a test".to_owned(),
         clock: WallClock::new(Timestamp::now),
         random: [7; 16],
-        processors: Processors::default().with("slow", Slow::make),
+        processors: processors(),
         storages: StorageOpener::new(move |path| {
             let name = path.file_name().expect("the file has a name").to_string_lossy().into_owned();
             Arc::clone(&opened[&name])
@@ -152,6 +153,22 @@ fn end(directory: &Path, disks: &[Disk], context: &str) -> End {
         published: published(&directory.join("out"), context),
         bad: fs::read_to_string(directory.join("out/bad.jsonl")).expect("there are bad records"),
     }
+}
+
+/// Checks that a run resumes from each checkpoint on `disks`, and ends with `expected`.
+fn resume_everywhere(env: &Env, disks: &[Disk], text: &str, expected: &Rows) {
+    let store = Store::open(disks.iter().map(|disk| Arc::new(disk.calm()) as Arc<dyn Storage>).collect());
+    let alone = text.replace(", replicas: [b]", "");
+    let alone = alone.lines().filter(|line| !line.starts_with("output:")).map(|line| format!("{line}\n"));
+    let alone = alone.collect::<String>().replace("{dead_letter: out/bad.jsonl}", "skip");
+    resume_from_each(&store.expect("a store"), env.dir(), &alone, &processors(), |sequence, end| {
+        let latest = end.latest().expect("read").expect("a checkpoint").manifest;
+        assert_eq!(&super::rows(end, latest.sequence), expected, "resumed from checkpoint {}", sequence.0);
+    });
+}
+
+fn processors() -> Processors {
+    Processors::default().with("slow", Slow::make)
 }
 
 /// Tries faults at every point of a run, and of the run after it.
@@ -211,6 +228,9 @@ fn try_faults(name: &str, checkpoint: &str, output: &str, places: usize, sample:
         check_disks(&disks, &Copies::new(), &context);
         let found = end(&directory, &disks, &context);
         assert!(found == expected, "{context}: {found:?}\nexpected {expected:?}");
+        if number % 16 == 0 {
+            resume_everywhere(&env, &disks, &text, &expected.rows);
+        }
         let _ = fs::remove_dir_all(&directory);
     }
     tally.print(name, calm.changes(), calm.calls());

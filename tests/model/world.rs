@@ -9,6 +9,7 @@ use ckpt::ops::read::Snapshot;
 use ckpt::ops::repair;
 use ckpt::ops::verify::{Depth, verify};
 use ckpt::runner::options::Control;
+use ckpt::runner::process::processor::Processors;
 use ckpt::storage::Storage;
 use ckpt::store::Store;
 use ckpt::values::id::Sequence;
@@ -19,6 +20,7 @@ use super::oracle::{Full, Model, State, read};
 use crate::crash::published;
 use crate::crash::runs::run_job;
 use crate::support::Env;
+use crate::support::in_process::resume_from_each;
 use crate::support::random::Random;
 use crate::support::simulated::{Disk, Process};
 
@@ -141,6 +143,21 @@ impl World {
         }
         self.model.damaged = None;
         assert!(self.reports().iter().all(|intact| *intact), "the store is not intact after a repair");
+    }
+
+    /// Checks that a run resumes from each checkpoint, and ends with the state of a run that began there.
+    pub fn resume_from_each(&self) {
+        let Some(store) = self.store() else { return };
+        let elsewhere = Env::in_memory();
+        std::os::unix::fs::symlink(self.env.path("data"), elsewhere.path("data")).expect("linked");
+        let text = JOB.replace(", replicas: [b]", "").replace("output: {files: out, emit: changes}\n", "");
+        let all: BTreeMap<String, u64> =
+            self.model.inputs.iter().map(|(name, records)| (name.clone(), records.len() as u64)).collect();
+        resume_from_each(&store, elsewhere.dir(), &text, &Processors::default(), |sequence, end| {
+            let latest = end.latest().expect("read").expect("a checkpoint");
+            let expected = self.model.at(&self.model.checkpoints[&sequence.0], &all);
+            assert_eq!(read(end, latest.manifest.sequence), expected, "resumed from checkpoint {}", sequence.0);
+        });
     }
 
     pub fn damage(&mut self, place: usize, file: u16, delete: bool) {

@@ -95,11 +95,7 @@ pub fn run(args: &Args, ui: &mut Ui) -> Result<Exit, CliError> {
 /// Returns the newest checkpoint. Its objects exist, but their bytes are not read.
 fn newest(store: &Store) -> Result<Committed, CliError> {
     let hint = "`ckpt latest --verified` prints the newest intact checkpoint";
-    let latest = store.latest().and_then(|latest| {
-        latest.iter().try_for_each(|committed| store.check_present(committed))?;
-        Ok(latest)
-    });
-    match latest {
+    match store.latest_present() {
         Ok(Some(committed)) => Ok(committed),
         Ok(None) => Err(none(store)),
         Err(error) if error.is_inconclusive() => Err(error.into()),

@@ -16,7 +16,7 @@ use crate::input::partition::Partition;
 use crate::input::prefix_digest::PrefixDigest;
 use crate::input::record::csv::ends::CsvEnds;
 use crate::input::record::header::Header;
-use crate::input::record::line::{BYTE_ORDER_MARK, is_line_end};
+use crate::input::record::line::{BYTE_ORDER_MARK, is_line_end, late_line_end};
 use crate::input::rules::BlockRules;
 use crate::job::model::InputFormat;
 
@@ -201,13 +201,15 @@ impl Tail {
         is_complete: bool,
     ) -> Result<Option<Block>, InputError> {
         let file = self.file.take().expect("the caller has opened the file");
+        let continues_line = self.before.overlap.last().is_some_and(|byte| *byte != b'\n');
         let found = self.find_records(partition, &file, is_complete);
         self.file = Some(file);
         let found = found?;
         if found.is_none() {
             self.tried_size = self.size;
         }
-        Ok(found.map(|(offset, bytes)| numbers.block(offset, self.offset, bytes, self.header.clone())))
+        let block = |(offset, bytes)| numbers.block(offset, self.offset, bytes, self.header.clone());
+        Ok(found.map(|found| Block { continues_line, ..block(found) }))
     }
 
     /// Returns the offset and the bytes of the next whole records, and moves past them.
@@ -229,6 +231,7 @@ impl Tail {
                 header = found.1;
             }
         }
+        self.skip_line_end(partition, file, is_complete)?;
         let begin = self.offset + header.len() as u64;
         let cell_bytes = self.rules.block_bytes - begin % self.rules.block_bytes;
         let mut length = cell_bytes + self.rules.beyond_bytes() as u64;
@@ -361,6 +364,20 @@ impl Tail {
         let overlap = &self.before.overlap;
         let again = self.read(partition, file, self.offset - overlap.len() as u64, overlap.len() as u64)?;
         if again == *overlap { Ok(()) } else { Err(self.truncated(partition)) }
+    }
+
+    /// Skips the line end of a line that was taken without it. A `\r` may still become half of one.
+    fn skip_line_end(&mut self, partition: &Partition, file: &File, is_complete: bool) -> Result<(), InputError> {
+        if self.before.overlap.last().is_none_or(|byte| *byte == b'\n') {
+            return Ok(());
+        }
+        let next = self.read(partition, file, self.offset, 2)?;
+        if next != b"\r" || is_complete {
+            let skipped = &next[..late_line_end(&next)];
+            self.before.take(skipped);
+            self.offset += skipped.len() as u64;
+        }
+        Ok(())
     }
 
     /// Fails if the last line was taken without a line end, and something else than a line end follows.

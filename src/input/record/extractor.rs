@@ -175,7 +175,7 @@ fn records<'a>(
         next = next_end(bytes, at).unwrap_or(bytes.len());
         let record = trim_line_end(&bytes[at..next]);
         let is_skipped = match record.first() {
-            None => skip != Skip::Nothing,
+            None => skip != Skip::Nothing || (at == 0 && block.continues_line),
             Some(first) => skip == Skip::Blank && first.is_ascii_whitespace() && record.trim_ascii().is_empty(),
         };
         if is_skipped {

@@ -6,7 +6,7 @@ use crate::format::layout::{self, DAMAGED, ObjectName};
 use crate::ops::finding::{FindingCode, Findings};
 use crate::ops::verify::needs::Needs;
 use crate::ops::verify::pruned::Pruned;
-use crate::storage::{Entry, EntryKind, Storage, TEMPORARY_PREFIX};
+use crate::storage::{Entry, EntryKind, Storage};
 use crate::store::records::history::Departures;
 use crate::store::{Directory, RootRead, StoreError};
 use crate::values::id::Sequence;
@@ -68,8 +68,7 @@ impl Strays<'_> {
         let (belonging, others): (Vec<Entry>, Vec<Entry>) = self.storage.list(path)?.into_iter().partition(belongs);
         for entry in others {
             let path = path.map_or_else(|| entry.name.clone(), |path| format!("{path}/{}", entry.name));
-            let is_temporary = entry.name.starts_with(TEMPORARY_PREFIX);
-            let code = if is_temporary { FindingCode::Leftover } else { FindingCode::ForeignFile };
+            let code = if entry.has_temporary_name() { FindingCode::Leftover } else { FindingCode::ForeignFile };
             let found = match entry.kind {
                 EntryKind::File => format!("a file of {} bytes", entry.bytes),
                 EntryKind::Directory => "a directory".to_owned(),

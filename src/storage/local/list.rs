@@ -1,5 +1,6 @@
 //! Listing directories.
 
+use std::ffi::OsStr;
 use std::fs::Metadata;
 use std::io;
 use std::time::UNIX_EPOCH;
@@ -26,7 +27,7 @@ pub(super) fn entries(root: &Root, dir: &str) -> Result<Vec<Entry>, StorageError
     for entry in found {
         match entry.metadata() {
             Ok(metadata) => entries.push(Entry {
-                name: entry.file_name().to_string_lossy().into_owned(),
+                name: readable(entry.file_name()),
                 kind: kind(&metadata),
                 bytes: if metadata.is_file() { metadata.len() } else { 0 },
                 modified_seconds: modified_seconds(&metadata),
@@ -49,6 +50,16 @@ pub(super) fn names(root: &Root, dir: &str) -> Result<Vec<DirEntry>, walkdir::Er
         .follow_root_links(dir.is_empty())
         .into_iter()
         .collect()
+}
+
+/// Returns a name with `\xNN` in place of each byte that is not UTF-8, so that different names stay different.
+fn readable(name: &OsStr) -> String {
+    let mut text = String::with_capacity(name.len());
+    for chunk in name.as_encoded_bytes().utf8_chunks() {
+        text.push_str(chunk.valid());
+        chunk.invalid().iter().for_each(|byte| text.push_str(&format!("\\x{byte:02x}")));
+    }
+    text
 }
 
 fn kind(metadata: &Metadata) -> EntryKind {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::format::layout::{DAMAGED, ObjectName};
-use crate::storage::{Entry, EntryKind, Storage, StorageError, TEMPORARY_PREFIX};
+use crate::storage::{Entry, EntryKind, Storage, StorageError};
 use crate::store::directory::Directory;
 use crate::store::error::StoreError;
 use crate::values::id::Sequence;
@@ -107,7 +107,7 @@ impl Lister<'_> {
         let (belonging, others): (Vec<Entry>, Vec<Entry>) = entries.into_iter().partition(belongs);
         self.strays.extend(others.into_iter().map(|entry| {
             let path = path.map_or_else(|| entry.name.clone(), |path| format!("{path}/{}", entry.name));
-            let is_temporary = entry.name.starts_with(TEMPORARY_PREFIX) && entry.kind != EntryKind::Other;
+            let is_temporary = entry.has_temporary_name() && entry.kind != EntryKind::Other;
             Stray { path, entry, kind: if is_temporary { StrayKind::Temporary } else { StrayKind::Foreign } }
         }));
         belonging

@@ -171,11 +171,11 @@ fn empty_lines_of_text_are_counted_the_same_by_a_job_that_resumes() {
     let env = Env::new();
     env.write("job.yaml", "job: j\ninput: in.txt\nprocess: {aggregate: {n: count}}\noutput: out\n");
     let mut text = String::new();
-    for part in ["a\n\n", "\n\nb\n", "\n"] {
+    for part in ["a\n\n", "\n\nb\n", "\n", "c", "\n", "d", "\n\n\r\n", "e", "\r\n\n"] {
         text += part;
         env.write("in.txt", &text);
         env.run(&["run", "job.yaml", "-q"]).expect(0);
-        let lines = text.matches('\n').count();
+        let lines = text.lines().count();
         assert_eq!(env.read("out/j.jsonl"), format!("{{\"partition\":\"in.txt\",\"n\":{lines}}}\n"));
     }
 }
@@ -198,4 +198,14 @@ fn a_name_that_an_object_has_twice_makes_the_record_bad_wherever_it_is_asked_for
     assert!(job("key: k2", counting).unwrap_err().contains("field `k2` appears twice"));
     assert!(job("key: v.a", counting).unwrap_err().contains("field `a` appears twice"));
     assert_eq!(job("key: k", "process: {aggregate: {n: count(v)}}").unwrap(), "{\"k\":\"x\",\"n\":1}\n");
+}
+
+#[test]
+fn a_csv_file_with_line_ends_of_carriage_returns_is_an_error_and_not_without_records() {
+    let env = Env::new();
+    for input in ["k,v\ra,1\rb,2\r", "k,v\r\r\na,1\r\r\n", "k\ra\r"] {
+        let more = "input: in.csv\nprocess: {aggregate: {n: count}}";
+        let error = run(&env, "csv", input, "key: k", more).unwrap_err();
+        assert!(error.contains("the header line has a carriage return in it"), "{input:?}: {error}");
+    }
 }

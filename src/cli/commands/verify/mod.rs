@@ -50,6 +50,10 @@ pub struct Args {
     #[arg(required = true, value_name = "TARGET", help = TARGETS_HELP)]
     pub targets: Vec<TargetArg>,
 
+    /// List the leftovers of runs that were cut short one by one, instead of counting them
+    #[arg(long, short)]
+    pub verbose: bool,
+
     /// Check only that every object exists and has the right size
     #[arg(long)]
     pub quick: bool,
@@ -151,7 +155,8 @@ fn show(
         let unread = read_times.map(|read_times| read_times.unread(report)).unwrap_or_default();
         outcome.add(name, report, &unread);
         if !ui.is_json() {
-            report::show(report, &unread, with_place, ui)?;
+            let style = report::Style { with_place, verbose: args.verbose };
+            report::show(report, &unread, style, ui)?;
         }
     }
     if let Some(refused) = reports.iter().find_map(|report| report.refused.clone()) {

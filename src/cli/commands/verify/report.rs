@@ -8,16 +8,29 @@ use super::read_times::Unread;
 use crate::cli::error::CliError;
 use crate::cli::text::{counted, ranges};
 use crate::cli::ui::Ui;
-use crate::ops::finding::FindingCode;
+use crate::ops::finding::{Finding, FindingCode};
 use crate::ops::verify::Report;
 use crate::values::error_chain::in_one_line;
 use crate::values::id::Sequence;
 use crate::values::units::{Age, Bytes, Count};
 
+/// What runs leave behind when they are cut short.
+const LEFTOVERS: [FindingCode; 2] = [FindingCode::ObjectUnused, FindingCode::Leftover];
+
+/// How a report is printed.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Style {
+    /// Whether lines begin with the replica.
+    pub(super) with_place: bool,
+    /// Whether leftovers are listed one by one.
+    pub(super) verbose: bool,
+}
+
 /// Prints the findings in one replica, and the verdict.
-pub(super) fn show(report: &Report, unread: &Unread, with_place: bool, ui: &mut Ui) -> Result<(), CliError> {
-    let place = if with_place { format!("{}: ", report.place) } else { String::new() };
-    for finding in &report.findings {
+pub(super) fn show(report: &Report, unread: &Unread, style: Style, ui: &mut Ui) -> Result<(), CliError> {
+    let place = if style.with_place { format!("{}: ", report.place) } else { String::new() };
+    let is_listed = |finding: &&Finding| style.verbose || !LEFTOVERS.contains(&finding.code);
+    for finding in report.findings.iter().filter(is_listed) {
         ui.out(format!("{place}{}: {}: `{}`", finding.severity().as_str(), finding.code, finding.path))?;
         ui.out(format!("  expected {}", finding.expected))?;
         ui.out(format!("  found {}", finding.found))?;
@@ -32,7 +45,25 @@ pub(super) fn show(report: &Report, unread: &Unread, with_place: bool, ui: &mut 
             None => ui.out(format!("  next: {}", finding.code.next_step()))?,
         }
     }
+    if !style.verbose {
+        show_leftovers(report, &place, ui)?;
+    }
     ui.out(format!("{place}{}", verdict(report, unread, ui.now().timestamp())))
+}
+
+/// Prints how many leftovers there are, and how to remove them.
+fn show_leftovers(report: &Report, place: &str, ui: &mut Ui) -> Result<(), CliError> {
+    let count = |code: FindingCode| report.findings.iter().filter(|finding| finding.code == code).count() as u64;
+    let counts: Vec<(FindingCode, u64)> =
+        LEFTOVERS.into_iter().map(|code| (code, count(code))).filter(|(_, count)| *count > 0).collect();
+    if counts.is_empty() {
+        return Ok(());
+    }
+    let total = counts.iter().map(|(_, count)| count).sum();
+    let by_code: Vec<String> = counts.iter().map(|(code, count)| format!("{code} {}", Count(*count))).collect();
+    let files = counted(total, "file");
+    ui.out(format!("{place}note: {files} of writes that were cut short or are in progress: {}", by_code.join(", ")))?;
+    ui.out(format!("  next: `ckpt prune {} --keep-all` removes old ones; `ckpt verify -v` lists them", report.place))
 }
 
 /// Returns the last line.

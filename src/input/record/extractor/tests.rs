@@ -14,6 +14,7 @@ fn block(bytes: &[u8], header: Option<&[&str]>) -> Block {
         offset: 0,
         bytes: bytes.to_vec(),
         end_offset: bytes.len() as u64,
+        continues_line: false,
         header,
         released: Vec::new(),
     }
