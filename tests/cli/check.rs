@@ -209,13 +209,16 @@ fn diverge(env: &Env) {
     env.shell("mv r2 r").expect(0);
 }
 
+/// What is wrong, how it comes about, and the exit code of the check.
+type Case = (&'static str, fn(&Env), i32);
+
 fn shell(env: &Env, line: &str) {
     env.shell(line).expect(0);
 }
 
 #[test]
 fn the_verdict_is_that_of_a_run_whatever_is_wrong_with_a_replica() {
-    let cases: [(&str, fn(&Env), i32); 10] = [
+    let cases: [Case; 10] = [
         ("both are intact", |_| {}, 0),
         ("the replica is new", |env| shell(env, "rm -r r"), 0),
         ("the store is lost", |env| shell(env, "rm -r store"), 0),
