@@ -68,8 +68,8 @@ fn check_stores(job: &JobSpec, written: impl Iterator<Item = (PathBuf, &'static 
     }
     for (number, place) in places.iter().enumerate() {
         let what = if number == 0 { "the store" } else { "a replica" };
-        let others = places.iter().filter(|other| is_in(place, other) && !is_in(other, place));
-        if let Some(store) = outer_store(place).or_else(|| others.cloned().next()) {
+        let mut others = places.iter().filter(|other| is_in(place, other) && !is_in(other, place));
+        if let Some(store) = outer_store(place).or_else(|| others.next().cloned()) {
             return in_store(place, what, store);
         }
     }
