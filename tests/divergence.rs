@@ -105,7 +105,7 @@ fn last(count: u64) -> Request {
 fn assert_diverged(error: &StoreError, number: u64) {
     let name = |place: &str| Path::new(place).file_name().expect("a name").to_owned();
     assert!(
-        matches!(error, StoreError::Diverged { sequence, place, other }
+        matches!(error, StoreError::Diverged { sequence, place, other, .. }
             if *sequence == Sequence(number) && name(place) == "a" && name(other) == "b"),
         "{error:?}"
     );

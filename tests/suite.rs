@@ -20,6 +20,7 @@ mod prose;
 mod prune;
 mod repair;
 mod replicas;
+mod reunion;
 mod storage;
 mod store;
 mod support;

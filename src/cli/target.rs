@@ -81,6 +81,14 @@ impl Target {
         Ok(store)
     }
 
+    /// Opens the store to read the branch of the replica that the argument names: those that diverged from it are left
+    /// out, with a warning.
+    pub fn open_branch(&self, ui: &Ui) -> Result<Store, CliError> {
+        let store = Store::open_at(&self.store, &[])?.branch();
+        ui.opened(&store);
+        Ok(store)
+    }
+
     /// Returns the number of the named checkpoint, or of the latest one if only the store is named.
     ///
     /// The error for a missing checkpoint names the nearest ones. Manifests are read only for a time.

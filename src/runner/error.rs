@@ -205,6 +205,7 @@ impl RunError {
                 error,
                 StoreError::NumberTaken { .. }
                     | StoreError::Diverged { .. }
+                    | StoreError::Unrelated { .. }
                     | StoreError::Busy { .. }
                     | StoreError::SamePlace { .. }
             ),

@@ -1,4 +1,4 @@
-//! Making replicas equal: a replica gets the newest checkpoints that it is missing from the others.
+//! Making replicas equal: a replica gets what it is missing from the others.
 
 use std::collections::{BTreeSet, HashSet};
 
@@ -8,16 +8,17 @@ use crate::format::index;
 use crate::format::layout::{self, MANIFEST_FILE, ObjectName, SUMS_FILE};
 use crate::format::manifest::ObjectRef;
 use crate::storage::StorageError;
-use crate::store::divergence::forks;
+use crate::store::divergence::{Branch, Fork, forks};
 use crate::store::error::StoreError;
 use crate::store::health::StoreNote;
+use crate::store::replica::Replica;
 use crate::store::root::Committed;
 use crate::store::store::Store;
 use crate::values::error_chain::in_one_line;
 use crate::values::id::Sequence;
 
-/// The largest event or pin that is copied, in bytes.
-const MAX_RECORD_BYTES: u64 = 1 << 20;
+/// The largest pin that is copied, in bytes.
+const MAX_PIN_BYTES: u64 = 1 << 20;
 
 /// What a replica was given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -68,42 +69,56 @@ impl Store {
         self.check_copies(self.sound().len())
     }
 
-    /// Copies to replica `index` every checkpoint that another has and that is newer than its own newest.
+    /// Copies to replica `index` every checkpoint that another has, if it is newer than its own newest or was not
+    /// pruned on purpose.
     fn bring_up(&self, index: usize) -> Result<Copied, StoreError> {
         let own = self.replicas[index].sequences()?;
-        let newest = own.last().copied();
         let mut missing = BTreeSet::new();
         for other in self.others(index) {
             // A replica that cannot be listed has nothing to give.
-            let listed = self.replicas[other].sequences().unwrap_or_default();
-            missing.extend(listed.into_iter().filter(|&sequence| Some(sequence) > newest));
+            missing.extend(self.replicas[other].sequences().unwrap_or_default());
         }
+        missing.retain(|sequence| own.binary_search(sequence).is_err());
+        // Read last: a prune records what it removes before it does.
+        let departures = self.history()?.departures();
+        let newest = own.last().copied();
+        let (newer, older): (Vec<_>, Vec<_>) = missing.into_iter().partition(|&sequence| Some(sequence) > newest);
         let mut copied = Copied::default();
         // Checkpoints share most of their objects: one that exists or was copied is not examined again.
         let mut known = HashSet::new();
-        for sequence in missing {
+        for sequence in older.into_iter().filter(|&sequence| departures.of(sequence).is_none()) {
             self.copy_checkpoint(index, sequence, &mut known, &mut copied)?;
         }
-        self.copy_records(index, layout::HISTORY)?;
-        self.copy_records(index, layout::PINS)?;
+        // Before the newer ones, whose parents it may say were pruned; after the older ones, which it may say were
+        // brought back.
+        let sound: BTreeSet<usize> = self.sound().into_iter().chain([index]).collect();
+        for (other, error) in self.merge_histories(&sound.into_iter().collect::<Vec<_>>()) {
+            if other == index {
+                return Err(error);
+            }
+            self.lose(other, &error);
+        }
+        for sequence in newer {
+            self.copy_checkpoint(index, sequence, &mut known, &mut copied)?;
+        }
+        self.copy_pins(index)?;
         Ok(copied)
     }
 
-    /// Copies the events or pins in `directory` that replica `index` is missing: those written while it was away.
-    fn copy_records(&self, index: usize, directory: &'static str) -> Result<(), StoreError> {
-        let directory = layout::directory(directory);
+    /// Copies the pins that replica `index` is missing: those set while it was away.
+    fn copy_pins(&self, index: usize) -> Result<(), StoreError> {
+        let directory = layout::directory(layout::PINS);
         let target = self.replicas[index].storage();
         let mut own: BTreeSet<String> = target.list(Some(&directory))?.into_iter().map(|entry| entry.name).collect();
         for other in self.others(index) {
             let source = self.replicas[other].storage();
             // A replica that cannot be listed or read has nothing to give.
             for entry in source.list(Some(&directory)).unwrap_or_default() {
-                let is_record = layout::parse_event(&entry.name).is_some() || layout::parse_pin(&entry.name).is_some();
                 let Ok(path) = directory.join(&entry.name) else { continue };
-                if !is_record || own.contains(&entry.name) {
+                if layout::parse_pin(&entry.name).is_none() || own.contains(&entry.name) {
                     continue;
                 }
-                let Ok(bytes) = source.get(&path, MAX_RECORD_BYTES) else { continue };
+                let Ok(bytes) = source.get(&path, MAX_PIN_BYTES) else { continue };
                 match target.create(&path, &bytes) {
                     Err(error) if !error.is_exists() => return Err(error.into()),
                     _ => drop(own.insert(entry.name)),
@@ -111,6 +126,16 @@ impl Store {
             }
         }
         Ok(target.sync()?)
+    }
+
+    /// Copies checkpoint `sequence` to every replica that does not have it.
+    pub(super) fn spread(&self, sequence: Sequence) -> Result<(), StoreError> {
+        for index in self.sound() {
+            if !self.replicas[index].sequences()?.contains(&sequence) {
+                self.copy_checkpoint(index, sequence, &mut HashSet::new(), &mut Copied::default())?;
+            }
+        }
+        Ok(())
     }
 
     /// Copies checkpoint `sequence` to replica `index` from the others. If none of them has it intact, that is only a
@@ -157,9 +182,14 @@ impl Store {
             Ok(()) => copied.checkpoints += 1,
             // Another process was faster: a repair, or another run without locks.
             Err(StorageError::Exists { .. }) => {
-                if target.manifest(&self.file, sequence)?.sha256 != committed.sha256 {
-                    let (place, other) = (self.replicas[index].place(), self.place());
-                    return Err(StoreError::Diverged { sequence, place, other });
+                let [own, others] = [target.manifest(&self.file, sequence)?, committed].map(|committed| Branch {
+                    place: String::new(),
+                    sha256: Some(committed.sha256),
+                    checkpoints: vec![sequence],
+                });
+                if own.sha256 != others.sha256 {
+                    let branches = [Branch { place: target.place(), ..own }, Branch { place: self.place(), ..others }];
+                    return Err(Fork { shared: None, sequence: Some(sequence), branches }.error());
                 }
             }
             Err(error) => return Err(error.into()),
@@ -206,17 +236,16 @@ impl Store {
         });
     }
 
-    /// Fails if two of `replicas` diverged. Replicas that cannot be listed are lost.
-    fn check_one_history(&self, replicas: &[usize]) -> Result<(), StoreError> {
-        let mut listed = Vec::new();
-        for &index in replicas {
-            match self.replicas[index].sequences() {
-                Ok(_) => listed.push(self.replicas[index].clone()),
-                Err(error) if self.replicas.len() == 1 => return Err(error),
-                Err(error) => self.lose(index, &error),
+    /// Fails if two of `replicas` diverged. Replicas that cannot be read are lost.
+    pub(super) fn check_one_history(&self, replicas: &[usize]) -> Result<(), StoreError> {
+        let mut readable = replicas.to_vec();
+        loop {
+            let compared: Vec<Replica> = readable.iter().map(|&index| self.replicas[index].clone()).collect();
+            match forks(&self.file, &compared) {
+                Ok(forks) => return forks.into_iter().next().map_or(Ok(()), |fork| Err(fork.error())),
+                Err((_, error)) if self.replicas.len() == 1 => return Err(error),
+                Err((position, error)) => self.lose(readable.remove(position), &error),
             }
         }
-        let fork = forks(&self.file, &listed).into_iter().next();
-        fork.map_or(Ok(()), |fork| Err(fork.error()))
     }
 }

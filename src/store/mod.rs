@@ -9,6 +9,7 @@ mod divergence;
 mod error;
 mod fetch;
 mod health;
+mod known;
 mod lag;
 mod lock;
 mod open;

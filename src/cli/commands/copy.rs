@@ -82,7 +82,7 @@ fn chosen(args: &Args, ui: &Ui) -> Result<(Store, Vec<Sequence>), CliError> {
         return Err(CliError::usage(format!("expected checkpoints of one store, found `{first}` and `{other}`"))
             .hint("copy each store separately"));
     }
-    let store = first.open(ui)?;
+    let store = first.open_branch(ui)?;
     let mut sequences = Vec::new();
     for target in &targets {
         match target.reference {

@@ -49,7 +49,7 @@ pub struct Args {
 
 /// Prints the path.
 pub fn run(args: &Args, ui: &mut Ui) -> Result<Exit, CliError> {
-    let store = args.store.open(ui)?;
+    let store = args.store.open_branch(ui)?;
     let (committed, damaged) = if args.verified { verified(&store, ui)? } else { (newest(&store)?, Vec::new()) };
     let manifest = &committed.manifest;
     for (sequence, error) in &damaged {

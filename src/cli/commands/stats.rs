@@ -44,7 +44,7 @@ pub struct Args {
 
 /// Prints the sizes of each checkpoint, then the totals.
 pub fn run(args: &Args, ui: &mut Ui) -> Result<Exit, CliError> {
-    let store = args.store.open(ui)?;
+    let store = args.store.open_branch(ui)?;
     let stats = stats(&store, &ui.progress("reading", Unit::Count("checkpoints")))?;
     let now = ui.now().timestamp();
     let from = stats.checkpoints.len().saturating_sub(args.limit.unwrap_or(usize::MAX));

@@ -13,6 +13,7 @@ use crate::ops::verify::records::{self, Records};
 use crate::ops::verify::report::Report;
 use crate::ops::verify::rows::check_rows;
 use crate::ops::verify::strays::find_strays;
+use crate::store::records::history::Departures;
 use crate::store::{Replica, Store, StoreError, forks};
 use crate::values::id::Sequence;
 use crate::values::progress::Progress;
@@ -33,17 +34,23 @@ pub fn verify(
 /// [`Store::replicas`], then of [`Store::unavailable`].
 pub fn verify_with(store: &Store, options: &Options<'_>, progress: &dyn Progress) -> Result<Vec<Report>, StoreError> {
     // A history that cannot be read explains nothing.
-    let departures = |store: &Store| Arc::new(store.history().map(|history| history.departures()).unwrap_or_default());
+    let departures = |store: &Store| store.history().map(|history| history.departures()).unwrap_or_default();
     let found = places(store);
     let readable: Vec<Replica> = found.iter().flatten().map(|place| place.replica.clone()).collect();
-    let forks = forks(&store.file, &readable);
-    // What was removed on purpose, as far as any replica knows; but one branch of a fork knows nothing about the other.
-    let all_departures = departures(store);
+    // What cannot be read is reported where it is.
+    let forks = forks(&store.file, &readable).unwrap_or_default();
+    let known: Vec<(String, Departures)> =
+        found.iter().flatten().map(|place| (place.replica.place(), departures(&place.store))).collect();
     let mut replicas = Vec::new();
     for place in found {
         replicas.push(place.and_then(|place| {
-            let departures = if forks.is_empty() { all_departures.clone() } else { departures(&place.store) };
-            ReplicaCheck::begin(place, options, departures)
+            // What was removed on purpose, as far as any replica knows; but one branch of a fork knows nothing about
+            // the other.
+            let own = place.replica.place();
+            let is_apart = |other: &str| forks.iter().any(|fork| fork.is_between(&own, other));
+            let known = known.iter().filter(|(other, _)| !is_apart(other));
+            let departures = known.fold(Departures::default(), |all, (_, departures)| all.and(departures));
+            ReplicaCheck::begin(place, options, Arc::new(departures))
         }));
     }
     if replicas.iter().all(|replica| !matches!(replica, Ok(replica) if replica.exists)) {

@@ -84,6 +84,10 @@ pub fn apply_undo(
             }
         }
     }
+    // A replica from which one of them was deleted for good gets it from the others.
+    for &(sequence, _) in &plan.checkpoints {
+        store.spread(sequence)?;
+    }
     // Afterwards: until a checkpoint is back, only the history explains why it is missing.
     match store.record(&NewEvent::of_checkpoints(now, EventKind::Undone, plan.checkpoints.iter().copied())) {
         // An existing checkpoint needs no explanation.

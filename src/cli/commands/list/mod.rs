@@ -65,7 +65,9 @@ pub struct Args {
 
 /// Prints the list.
 pub fn run(args: &Args, ui: &mut Ui) -> Result<Exit, CliError> {
-    let store = args.store.open_with(&args.replica, ui)?;
+    let all = args.store.open_with(&args.replica, ui)?;
+    let store = all.branch();
+    ui.opened(&store);
     let mut listing = list(&store, args.limit)?;
     let last_good = listing.last_good().map(|(sequence, manifest)| (sequence, manifest.created));
     let growth = growth(&listing);
@@ -76,7 +78,7 @@ pub fn run(args: &Args, ui: &mut Ui) -> Result<Exit, CliError> {
     }
     let now = ui.now().timestamp();
     let pins = store.pins()?;
-    let lags = store.lags();
+    let lags = all.lags();
     if ui.is_json() {
         let view = views::ListView::new(&store, &listing, &pins, sizes.as_ref(), last_good, now);
         ui.json(&view.with_replicas(&lags))?;
