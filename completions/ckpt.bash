@@ -125,7 +125,7 @@ _ckpt() {
 
     case "${cmd}" in
         ckpt)
-            opts="-q -h -V --json --quiet --color --help --version run check checkpoint list log inspect verify diff restore prune pin unpin copy latest stats completions help"
+            opts="-q -h -V --json --quiet --color --utc --help --version run check checkpoint list log inspect verify diff restore prune pin unpin copy latest stats completions help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -143,7 +143,7 @@ _ckpt() {
             return 0
             ;;
         ckpt__subcmd__check)
-            opts="-q -h --json --quiet --color --help"
+            opts="-q -h --json --quiet --color --utc --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -161,7 +161,7 @@ _ckpt() {
             return 0
             ;;
         ckpt__subcmd__checkpoint)
-            opts="-q -h --wait --json --quiet --color --help"
+            opts="-q -h --wait --json --quiet --color --utc --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -183,7 +183,7 @@ _ckpt() {
             return 0
             ;;
         ckpt__subcmd__completions)
-            opts="-q -h --json --quiet --color --help bash elvish fish powershell zsh"
+            opts="-q -h --json --quiet --color --utc --help bash elvish fish powershell zsh"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -201,7 +201,7 @@ _ckpt() {
             return 0
             ;;
         ckpt__subcmd__copy)
-            opts="-q -h --to --dry-run --json --quiet --color --help"
+            opts="-q -h --to --dry-run --json --quiet --color --utc --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -223,7 +223,7 @@ _ckpt() {
             return 0
             ;;
         ckpt__subcmd__diff)
-            opts="-n -q -h --keys --stat --task --key --limit --json --quiet --color --help"
+            opts="-n -q -h --keys --stat --task --key --limit --json --quiet --color --utc --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -509,7 +509,7 @@ _ckpt() {
             return 0
             ;;
         ckpt__subcmd__inspect)
-            opts="-n -q -h --state --tasks --positions --objects --job --task --key --all --limit --json --quiet --color --help"
+            opts="-n -q -h --state --tasks --positions --objects --job --task --key --all --limit --json --quiet --color --utc --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -543,7 +543,7 @@ _ckpt() {
             return 0
             ;;
         ckpt__subcmd__latest)
-            opts="-q -h --verified --max-age --json --quiet --color --help"
+            opts="-q -h --verified --max-age --json --quiet --color --utc --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -565,7 +565,7 @@ _ckpt() {
             return 0
             ;;
         ckpt__subcmd__list)
-            opts="-n -r -q -h --limit --reverse --sizes --replica --json --quiet --color --help"
+            opts="-n -r -q -h --limit --reverse --sizes --replica --json --quiet --color --utc --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -595,7 +595,7 @@ _ckpt() {
             return 0
             ;;
         ckpt__subcmd__log)
-            opts="-n -q -h --limit --since --failed --json --quiet --color --help"
+            opts="-n -q -h --limit --since --failed --json --quiet --color --utc --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -625,7 +625,7 @@ _ckpt() {
             return 0
             ;;
         ckpt__subcmd__pin)
-            opts="-q -h --reason --json --quiet --color --help"
+            opts="-q -h --reason --json --quiet --color --utc --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -647,7 +647,7 @@ _ckpt() {
             return 0
             ;;
         ckpt__subcmd__prune)
-            opts="-y -q -h --keep-last --keep-hourly --keep-daily --keep-weekly --keep-monthly --keep-within --keep-bytes --keep-all --grace --undo --dry-run --yes --json --quiet --color --help"
+            opts="-y -q -h --keep-last --keep-hourly --keep-daily --keep-weekly --keep-monthly --keep-within --keep-bytes --keep-all --grace --undo --dry-run --yes --json --quiet --color --utc --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -697,7 +697,7 @@ _ckpt() {
             return 0
             ;;
         ckpt__subcmd__restore)
-            opts="-q -h --to --format --seek --input-base --dry-run --json --quiet --color --help"
+            opts="-q -h --to --format --seek --input-base --dry-run --json --quiet --color --utc --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -731,7 +731,7 @@ _ckpt() {
             return 0
             ;;
         ckpt__subcmd__run)
-            opts="-q -h --must-resume --latest-good --threads --log --metrics --json --quiet --color --help"
+            opts="-q -h --must-resume --latest-good --threads --log --metrics --json --quiet --color --utc --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -761,7 +761,7 @@ _ckpt() {
             return 0
             ;;
         ckpt__subcmd__stats)
-            opts="-n -q -h --limit --json --quiet --color --help"
+            opts="-n -q -h --limit --json --quiet --color --utc --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -787,7 +787,7 @@ _ckpt() {
             return 0
             ;;
         ckpt__subcmd__unpin)
-            opts="-q -h --json --quiet --color --help"
+            opts="-q -h --json --quiet --color --utc --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -805,7 +805,7 @@ _ckpt() {
             return 0
             ;;
         ckpt__subcmd__verify)
-            opts="-q -h --quick --deep --sample --for --state --replica --repair --dry-run --json --quiet --color --help"
+            opts="-q -h --quick --deep --sample --for --state --replica --repair --dry-run --json --quiet --color --utc --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

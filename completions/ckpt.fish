@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_ckpt_global_optspecs
-    string join \n json q/quiet color= h/help V/version
+    string join \n json q/quiet color= utc h/help V/version
 end
 
 function __fish_ckpt_needs_command
@@ -29,6 +29,7 @@ always\t'Everywhere'
 never\t'Nowhere'"
 complete -c ckpt -n "__fish_ckpt_needs_command" -l json -d 'Print the answer as JSON'
 complete -c ckpt -n "__fish_ckpt_needs_command" -s q -l quiet -d 'Print no notes and no progress; warnings and errors are still printed'
+complete -c ckpt -n "__fish_ckpt_needs_command" -l utc -d 'Show and read times in UTC instead of the local time zone'
 complete -c ckpt -n "__fish_ckpt_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ckpt -n "__fish_ckpt_needs_command" -s V -l version -d 'Print version'
 complete -c ckpt -n "__fish_ckpt_needs_command" -f -a "run" -d 'Run a job, or resume it from its latest checkpoint'
@@ -59,12 +60,14 @@ complete -c ckpt -n "__fish_ckpt_using_subcommand run" -l must-resume -d 'Fail i
 complete -c ckpt -n "__fish_ckpt_using_subcommand run" -l latest-good -d 'If the latest checkpoint is damaged, resume from the newest intact one; report what is lost, and move away outputs that the skipped checkpoints published'
 complete -c ckpt -n "__fish_ckpt_using_subcommand run" -l json -d 'Print the answer as JSON'
 complete -c ckpt -n "__fish_ckpt_using_subcommand run" -s q -l quiet -d 'Print no notes and no progress; warnings and errors are still printed'
+complete -c ckpt -n "__fish_ckpt_using_subcommand run" -l utc -d 'Show and read times in UTC instead of the local time zone'
 complete -c ckpt -n "__fish_ckpt_using_subcommand run" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ckpt -n "__fish_ckpt_using_subcommand check" -l color -d 'When to use color; `auto` means on a terminal, unless NO_COLOR is set' -r -f -a "auto\t'On a terminal'
 always\t'Everywhere'
 never\t'Nowhere'"
 complete -c ckpt -n "__fish_ckpt_using_subcommand check" -l json -d 'Print the answer as JSON'
 complete -c ckpt -n "__fish_ckpt_using_subcommand check" -s q -l quiet -d 'Print no notes and no progress; warnings and errors are still printed'
+complete -c ckpt -n "__fish_ckpt_using_subcommand check" -l utc -d 'Show and read times in UTC instead of the local time zone'
 complete -c ckpt -n "__fish_ckpt_using_subcommand check" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ckpt -n "__fish_ckpt_using_subcommand checkpoint" -l wait -d 'How long to wait for the answer, such as `30s`' -r
 complete -c ckpt -n "__fish_ckpt_using_subcommand checkpoint" -l color -d 'When to use color; `auto` means on a terminal, unless NO_COLOR is set' -r -f -a "auto\t'On a terminal'
@@ -72,8 +75,9 @@ always\t'Everywhere'
 never\t'Nowhere'"
 complete -c ckpt -n "__fish_ckpt_using_subcommand checkpoint" -l json -d 'Print the answer as JSON'
 complete -c ckpt -n "__fish_ckpt_using_subcommand checkpoint" -s q -l quiet -d 'Print no notes and no progress; warnings and errors are still printed'
+complete -c ckpt -n "__fish_ckpt_using_subcommand checkpoint" -l utc -d 'Show and read times in UTC instead of the local time zone'
 complete -c ckpt -n "__fish_ckpt_using_subcommand checkpoint" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c ckpt -n "__fish_ckpt_using_subcommand list" -s n -l limit -d 'Show only the newest N checkpoints' -r
+complete -c ckpt -n "__fish_ckpt_using_subcommand list" -s n -l limit -d 'Show only the newest N checkpoints; 0 means all' -r
 complete -c ckpt -n "__fish_ckpt_using_subcommand list" -l replica -d 'Also use a replica that the store does not know; can be repeated' -r -F
 complete -c ckpt -n "__fish_ckpt_using_subcommand list" -l color -d 'When to use color; `auto` means on a terminal, unless NO_COLOR is set' -r -f -a "auto\t'On a terminal'
 always\t'Everywhere'
@@ -82,8 +86,9 @@ complete -c ckpt -n "__fish_ckpt_using_subcommand list" -s r -l reverse -d 'Show
 complete -c ckpt -n "__fish_ckpt_using_subcommand list" -l sizes -d 'Show what each checkpoint shares, and what removing it would free'
 complete -c ckpt -n "__fish_ckpt_using_subcommand list" -l json -d 'Print the answer as JSON'
 complete -c ckpt -n "__fish_ckpt_using_subcommand list" -s q -l quiet -d 'Print no notes and no progress; warnings and errors are still printed'
+complete -c ckpt -n "__fish_ckpt_using_subcommand list" -l utc -d 'Show and read times in UTC instead of the local time zone'
 complete -c ckpt -n "__fish_ckpt_using_subcommand list" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c ckpt -n "__fish_ckpt_using_subcommand log" -s n -l limit -d 'Show only the newest N entries' -r
+complete -c ckpt -n "__fish_ckpt_using_subcommand log" -s n -l limit -d 'Show only the newest N entries; 0 means all' -r
 complete -c ckpt -n "__fish_ckpt_using_subcommand log" -l since -d 'Show only entries since this time, such as `2026-11-22T14:00` or `2h ago`' -r
 complete -c ckpt -n "__fish_ckpt_using_subcommand log" -l color -d 'When to use color; `auto` means on a terminal, unless NO_COLOR is set' -r -f -a "auto\t'On a terminal'
 always\t'Everywhere'
@@ -91,6 +96,7 @@ never\t'Nowhere'"
 complete -c ckpt -n "__fish_ckpt_using_subcommand log" -l failed -d 'Show only failed attempts'
 complete -c ckpt -n "__fish_ckpt_using_subcommand log" -l json -d 'Print the answer as JSON'
 complete -c ckpt -n "__fish_ckpt_using_subcommand log" -s q -l quiet -d 'Print no notes and no progress; warnings and errors are still printed'
+complete -c ckpt -n "__fish_ckpt_using_subcommand log" -l utc -d 'Show and read times in UTC instead of the local time zone'
 complete -c ckpt -n "__fish_ckpt_using_subcommand log" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ckpt -n "__fish_ckpt_using_subcommand inspect" -l task -d 'Show only rows of task N' -r
 complete -c ckpt -n "__fish_ckpt_using_subcommand inspect" -l key -d 'Show only the row of key K, reading only its shard; exit with code 1 if there is no such key' -r
@@ -106,6 +112,7 @@ complete -c ckpt -n "__fish_ckpt_using_subcommand inspect" -l job -d 'Print the 
 complete -c ckpt -n "__fish_ckpt_using_subcommand inspect" -l all -d 'Show tasks without keys too'
 complete -c ckpt -n "__fish_ckpt_using_subcommand inspect" -l json -d 'Print the answer as JSON'
 complete -c ckpt -n "__fish_ckpt_using_subcommand inspect" -s q -l quiet -d 'Print no notes and no progress; warnings and errors are still printed'
+complete -c ckpt -n "__fish_ckpt_using_subcommand inspect" -l utc -d 'Show and read times in UTC instead of the local time zone'
 complete -c ckpt -n "__fish_ckpt_using_subcommand inspect" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ckpt -n "__fish_ckpt_using_subcommand verify" -l sample -d 'Read only one Nth of the objects, a different part each day' -r
 complete -c ckpt -n "__fish_ckpt_using_subcommand verify" -l for -d 'Stop starting new reads after this time, such as `10m`; next time, start with the objects unread for longest' -r
@@ -120,6 +127,7 @@ complete -c ckpt -n "__fish_ckpt_using_subcommand verify" -l repair -d 'Replace 
 complete -c ckpt -n "__fish_ckpt_using_subcommand verify" -l dry-run -d 'With --repair: show what would be repaired, without repairing it'
 complete -c ckpt -n "__fish_ckpt_using_subcommand verify" -l json -d 'Print the answer as JSON'
 complete -c ckpt -n "__fish_ckpt_using_subcommand verify" -s q -l quiet -d 'Print no notes and no progress; warnings and errors are still printed'
+complete -c ckpt -n "__fish_ckpt_using_subcommand verify" -l utc -d 'Show and read times in UTC instead of the local time zone'
 complete -c ckpt -n "__fish_ckpt_using_subcommand verify" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ckpt -n "__fish_ckpt_using_subcommand diff" -l task -d 'Compare only keys of task N' -r
 complete -c ckpt -n "__fish_ckpt_using_subcommand diff" -l key -d 'Compare only keys that start with PREFIX' -r
@@ -131,6 +139,7 @@ complete -c ckpt -n "__fish_ckpt_using_subcommand diff" -l keys -d 'List every c
 complete -c ckpt -n "__fish_ckpt_using_subcommand diff" -l stat -d 'Show how many keys changed in each task'
 complete -c ckpt -n "__fish_ckpt_using_subcommand diff" -l json -d 'Print the answer as JSON'
 complete -c ckpt -n "__fish_ckpt_using_subcommand diff" -s q -l quiet -d 'Print no notes and no progress; warnings and errors are still printed'
+complete -c ckpt -n "__fish_ckpt_using_subcommand diff" -l utc -d 'Show and read times in UTC instead of the local time zone'
 complete -c ckpt -n "__fish_ckpt_using_subcommand diff" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ckpt -n "__fish_ckpt_using_subcommand restore" -l to -d 'Write the state into the directory DIR, and leave the store unchanged' -r -F
 complete -c ckpt -n "__fish_ckpt_using_subcommand restore" -l format -d 'The format of the files' -r -f -a "parquet\t'One Parquet file per shard'
@@ -144,6 +153,7 @@ never\t'Nowhere'"
 complete -c ckpt -n "__fish_ckpt_using_subcommand restore" -l dry-run -d 'Show what would be done, without doing it'
 complete -c ckpt -n "__fish_ckpt_using_subcommand restore" -l json -d 'Print the answer as JSON'
 complete -c ckpt -n "__fish_ckpt_using_subcommand restore" -s q -l quiet -d 'Print no notes and no progress; warnings and errors are still printed'
+complete -c ckpt -n "__fish_ckpt_using_subcommand restore" -l utc -d 'Show and read times in UTC instead of the local time zone'
 complete -c ckpt -n "__fish_ckpt_using_subcommand restore" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ckpt -n "__fish_ckpt_using_subcommand prune" -l keep-last -d 'Keep the newest N' -r
 complete -c ckpt -n "__fish_ckpt_using_subcommand prune" -l keep-hourly -d 'Keep the newest one of each of the last N hours that have any' -r
@@ -162,6 +172,7 @@ complete -c ckpt -n "__fish_ckpt_using_subcommand prune" -l dry-run -d 'Show the
 complete -c ckpt -n "__fish_ckpt_using_subcommand prune" -s y -l yes -d 'Do not ask for confirmation'
 complete -c ckpt -n "__fish_ckpt_using_subcommand prune" -l json -d 'Print the answer as JSON'
 complete -c ckpt -n "__fish_ckpt_using_subcommand prune" -s q -l quiet -d 'Print no notes and no progress; warnings and errors are still printed'
+complete -c ckpt -n "__fish_ckpt_using_subcommand prune" -l utc -d 'Show and read times in UTC instead of the local time zone'
 complete -c ckpt -n "__fish_ckpt_using_subcommand prune" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ckpt -n "__fish_ckpt_using_subcommand pin" -l reason -d 'Why the checkpoint is pinned' -r
 complete -c ckpt -n "__fish_ckpt_using_subcommand pin" -l color -d 'When to use color; `auto` means on a terminal, unless NO_COLOR is set' -r -f -a "auto\t'On a terminal'
@@ -169,12 +180,14 @@ always\t'Everywhere'
 never\t'Nowhere'"
 complete -c ckpt -n "__fish_ckpt_using_subcommand pin" -l json -d 'Print the answer as JSON'
 complete -c ckpt -n "__fish_ckpt_using_subcommand pin" -s q -l quiet -d 'Print no notes and no progress; warnings and errors are still printed'
+complete -c ckpt -n "__fish_ckpt_using_subcommand pin" -l utc -d 'Show and read times in UTC instead of the local time zone'
 complete -c ckpt -n "__fish_ckpt_using_subcommand pin" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ckpt -n "__fish_ckpt_using_subcommand unpin" -l color -d 'When to use color; `auto` means on a terminal, unless NO_COLOR is set' -r -f -a "auto\t'On a terminal'
 always\t'Everywhere'
 never\t'Nowhere'"
 complete -c ckpt -n "__fish_ckpt_using_subcommand unpin" -l json -d 'Print the answer as JSON'
 complete -c ckpt -n "__fish_ckpt_using_subcommand unpin" -s q -l quiet -d 'Print no notes and no progress; warnings and errors are still printed'
+complete -c ckpt -n "__fish_ckpt_using_subcommand unpin" -l utc -d 'Show and read times in UTC instead of the local time zone'
 complete -c ckpt -n "__fish_ckpt_using_subcommand unpin" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ckpt -n "__fish_ckpt_using_subcommand copy" -l to -d 'The store to copy to' -r -F
 complete -c ckpt -n "__fish_ckpt_using_subcommand copy" -l color -d 'When to use color; `auto` means on a terminal, unless NO_COLOR is set' -r -f -a "auto\t'On a terminal'
@@ -183,27 +196,31 @@ never\t'Nowhere'"
 complete -c ckpt -n "__fish_ckpt_using_subcommand copy" -l dry-run -d 'Show what would be copied, without copying'
 complete -c ckpt -n "__fish_ckpt_using_subcommand copy" -l json -d 'Print the answer as JSON'
 complete -c ckpt -n "__fish_ckpt_using_subcommand copy" -s q -l quiet -d 'Print no notes and no progress; warnings and errors are still printed'
+complete -c ckpt -n "__fish_ckpt_using_subcommand copy" -l utc -d 'Show and read times in UTC instead of the local time zone'
 complete -c ckpt -n "__fish_ckpt_using_subcommand copy" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c ckpt -n "__fish_ckpt_using_subcommand latest" -l max-age -d 'Exit with code 1 if the checkpoint is older than this, such as `1h`' -r
+complete -c ckpt -n "__fish_ckpt_using_subcommand latest" -l max-age -d 'Exit with code 1 if the checkpoint is older than this, such as `1h`, or as far in the future' -r
 complete -c ckpt -n "__fish_ckpt_using_subcommand latest" -l color -d 'When to use color; `auto` means on a terminal, unless NO_COLOR is set' -r -f -a "auto\t'On a terminal'
 always\t'Everywhere'
 never\t'Nowhere'"
 complete -c ckpt -n "__fish_ckpt_using_subcommand latest" -l verified -d 'Read every byte, and print the newest intact checkpoint'
 complete -c ckpt -n "__fish_ckpt_using_subcommand latest" -l json -d 'Print the answer as JSON'
 complete -c ckpt -n "__fish_ckpt_using_subcommand latest" -s q -l quiet -d 'Print no notes and no progress; warnings and errors are still printed'
+complete -c ckpt -n "__fish_ckpt_using_subcommand latest" -l utc -d 'Show and read times in UTC instead of the local time zone'
 complete -c ckpt -n "__fish_ckpt_using_subcommand latest" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c ckpt -n "__fish_ckpt_using_subcommand stats" -s n -l limit -d 'Show only the newest N checkpoints; totals still cover all' -r
+complete -c ckpt -n "__fish_ckpt_using_subcommand stats" -s n -l limit -d 'Show only the newest N checkpoints; totals still cover all, and 0 shows only them' -r
 complete -c ckpt -n "__fish_ckpt_using_subcommand stats" -l color -d 'When to use color; `auto` means on a terminal, unless NO_COLOR is set' -r -f -a "auto\t'On a terminal'
 always\t'Everywhere'
 never\t'Nowhere'"
 complete -c ckpt -n "__fish_ckpt_using_subcommand stats" -l json -d 'Print the answer as JSON'
 complete -c ckpt -n "__fish_ckpt_using_subcommand stats" -s q -l quiet -d 'Print no notes and no progress; warnings and errors are still printed'
+complete -c ckpt -n "__fish_ckpt_using_subcommand stats" -l utc -d 'Show and read times in UTC instead of the local time zone'
 complete -c ckpt -n "__fish_ckpt_using_subcommand stats" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ckpt -n "__fish_ckpt_using_subcommand completions" -l color -d 'When to use color; `auto` means on a terminal, unless NO_COLOR is set' -r -f -a "auto\t'On a terminal'
 always\t'Everywhere'
 never\t'Nowhere'"
 complete -c ckpt -n "__fish_ckpt_using_subcommand completions" -l json -d 'Print the answer as JSON'
 complete -c ckpt -n "__fish_ckpt_using_subcommand completions" -s q -l quiet -d 'Print no notes and no progress; warnings and errors are still printed'
+complete -c ckpt -n "__fish_ckpt_using_subcommand completions" -l utc -d 'Show and read times in UTC instead of the local time zone'
 complete -c ckpt -n "__fish_ckpt_using_subcommand completions" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ckpt -n "__fish_ckpt_using_subcommand help; and not __fish_seen_subcommand_from run check checkpoint list log inspect verify diff restore prune pin unpin copy latest stats completions help" -f -a "run" -d 'Run a job, or resume it from its latest checkpoint'
 complete -c ckpt -n "__fish_ckpt_using_subcommand help; and not __fish_seen_subcommand_from run check checkpoint list log inspect verify diff restore prune pin unpin copy latest stats completions help" -f -a "check" -d 'Show what `ckpt run` would do with a job, and whether it would start'

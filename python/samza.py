@@ -25,6 +25,7 @@ This module has no dependencies and runs on Python 3.9 and later.
 import collections.abc
 import gc
 import json
+import operator
 import os
 import shutil
 import sys
@@ -36,6 +37,9 @@ PROTOCOL = 1
 
 # A line is ended once it has this many characters of rows.
 _PART_CHARACTERS = 1 << 20
+
+# The most characters of the text of an exception that are reported.
+_MOST_WORDS = 4000
 
 # The types of values that cannot be modified in place.
 _PLAIN = frozenset((str, int, float, bool, type(None)))
@@ -145,6 +149,10 @@ class State(dict):
     def copy(self):
         return dict(self)
 
+    def __reduce_ex__(self, protocol):
+        # What `copy` and `pickle` make is a plain dictionary: its changes are not changes of the state.
+        return dict, (dict(self),)
+
     def _load(self, key, value):
         """Loads a row of a checkpoint, which does not count as a change."""
         dict.__setitem__(self, key, value)
@@ -175,15 +183,33 @@ class SamzaJob:
 
     def __new__(cls, *arguments, **keywords):
         # Not in `__init__`, so that a job may define its own without calling this one.
+        if cls.state is not SamzaJob.state:
+            raise TypeError(_STATE % ('%s.state' % cls.__name__))
         self = super().__new__(cls)
         self.configs = {}
-        self.state = None
         self.task = None
         self.partition = None
         self.position = None
         self.input_ended = False
-        self._output = None
+        self.__state = None
+        self.__task = None
+        self.__output = None
         return self
+
+    def _set_state(self, state):
+        if state is not self.__state:
+            raise TypeError(_STATE % 'self.state')
+
+    state = property(operator.attrgetter('_SamzaJob__state'), _set_state)
+
+    def _begin(self, task, state):
+        """Says which task the next records belong to, and what its state is."""
+        self.task = self.__task = task
+        self.__state = state
+
+    def _connect(self, output):
+        """Says where the rows of the output go; None if it does not take any."""
+        self.__output = output
 
     def setup(self):
         """Is called first. Sets ``self.configs``, the keys of a job file; docs/job-file.md lists them."""
@@ -203,11 +229,11 @@ class SamzaJob:
 
     def emit(self, row):
         """Adds a row to the output. It is published together with the checkpoint that it belongs to."""
-        if self._output is None:
+        if self.__output is None:
             raise RuntimeError('emit works in process and window only')
         if not isinstance(row, dict):
             raise TypeError('emit needs a dictionary, found %s' % type(row).__name__)
-        self._output.emit(self.task, _json(None, row))
+        self.__output.emit(self.__task, _json(None, row))
 
     def run(self):
         """Runs the job with ckpt. The arguments of the command line, input files and options, go to ``ckpt run``."""
@@ -287,17 +313,21 @@ def _check_methods(job):
 
 
 def _check_result(name, result):
-    """Refuses what such a method returns: it may be hidden by a decorator."""
+    """Refuses what such a method returns: it may be hidden by a decorator. The same goes for other lazy results."""
     if isinstance(result, collections.abc.Generator):
         raise TypeError(_GENERATOR % name)
-    if isinstance(result, (collections.abc.Awaitable, collections.abc.AsyncGenerator)):
+    if isinstance(result, (collections.abc.Awaitable, collections.abc.AsyncIterator)):
         if isinstance(result, collections.abc.Coroutine):
             result.close()
         raise TypeError(_ASYNC % name)
+    if isinstance(result, collections.abc.Iterator):
+        raise TypeError(_LAZY % (name, type(result).__name__))
 
 
 _GENERATOR = '%s must not be a generator: use self.emit(row) instead of yield'
 _ASYNC = '%s must not be async: it is called without await'
+_LAZY = '%s returned a %s, which nothing iterates over: use a loop'
+_STATE = '%s cannot be replaced, because ckpt would not see the changes: change self.state in place, with clear and update'
 
 
 def _script():
@@ -326,7 +356,7 @@ def _describe(job):
     """Prints the job as a job file: `configs`, with this script as the program."""
     stream = _take_streams()[1]
     _check_methods(job)
-    job.setup()
+    _check_result('setup', job.setup())
     script = os.path.basename(_script())
     configs = dict(job.configs)
     if 'job' not in configs:
@@ -335,7 +365,9 @@ def _describe(job):
         configs['job'] = name[:100].lstrip('.-') or type(job).__name__
     process = configs.get('process', {})
     if isinstance(process, dict) and 'exec' not in process:
-        process = dict(process, exec=[os.environ.get('CKPT_PYTHON') or 'python3', script])
+        # A name that begins with `-` would be an option.
+        argument = os.path.join('.', script) if script.startswith('-') else script
+        process = dict(process, exec=[os.environ.get('CKPT_PYTHON') or 'python3', argument])
     configs['process'] = process
     for key, value in configs.items():
         try:
@@ -352,7 +384,11 @@ def _describe(job):
 
 def _take_streams():
     """Returns standard input and output and replaces them: from here on, what the job prints goes to standard error."""
-    sys.stdout.flush()
+    try:
+        sys.stdout.flush()
+    except (AttributeError, ValueError):
+        # The job has replaced or closed it.
+        pass
     source = os.fdopen(os.dup(0), 'rb', 1 << 20)
     sink = os.fdopen(os.dup(1), 'wb', 1 << 18)
     nothing = os.open(os.devnull, os.O_RDONLY)
@@ -369,6 +405,8 @@ def _words(error):
         words = '%s: %s' % (type(error).__name__, error)
     except Exception:
         words = type(error).__name__
+    if len(words) > _MOST_WORDS:
+        words = words[:_MOST_WORDS] + '...'
     return words.encode('utf-8', 'backslashreplace').decode()
 
 
@@ -377,6 +415,7 @@ class _Output:
 
     def __init__(self, stream):
         self._stream = stream
+        self._process = os.getpid()
         self._rows = []
         self._characters = 0
 
@@ -407,14 +446,17 @@ class _Output:
         if self._rows:
             fields += ',"emit":[%s]' % self._take_rows()
         self.write('{"type":"done","number":%d%s}\n' % (number, fields))
-        self._stream.flush()
 
     def write(self, line):
+        # A process that the job has forked, and that returns from `process`, is not the program.
+        if os.getpid() != self._process:
+            os._exit(1)
         self._stream.write(line.encode())
+        # Nothing may wait here while the job runs: a process that it forks would write it once more.
+        self._stream.flush()
 
     def say(self, message):
         self.write(_encode(message) + '\n')
-        self._stream.flush()
 
     def _take_rows(self):
         rows = ','.join(self._rows)
@@ -487,15 +529,15 @@ class _Program:
                 gc.collect()
                 gc.freeze()
                 gc.set_threshold(50_000, 20, 100)
-                job._output = output
+                job._connect(output)
                 output.say({'type': 'ready', 'protocol': PROTOCOL})
             elif kind == 'hello':
                 if message['protocol'] != PROTOCOL:
                     raise RuntimeError('ckpt speaks version %s of the protocol, this module %d' % (message['protocol'], PROTOCOL))
-                job.setup()
+                _check_result('setup', job.setup())
             elif kind == 'close':
-                job._output = None
-                job.close()
+                job._connect(None)
+                _check_result('close', job.close())
                 return
 
     def _batch(self, message):
@@ -505,11 +547,11 @@ class _Program:
         current = None
         for self._record, (task, job.position, data) in enumerate(message['records']):
             if task != current:
-                current = job.task = task
+                current = task
                 state = states.get(task)
                 if state is None:
                     state = states[task] = State()
-                job.state = state
+                job._begin(task, state)
             result = process(data)
             if result is not None:
                 _check_result('process', result)
@@ -520,8 +562,7 @@ class _Program:
         job.partition = job.position = None
         for task in sorted(self._states):
             if self._states[task]:
-                job.task = task
-                job.state = self._states[task]
+                job._begin(task, self._states[task])
                 result = job.window()
                 if result is not None:
                     _check_result('window', result)

@@ -74,6 +74,21 @@ fn facts(timeout: Option<Duration>) -> JobFacts {
     }
 }
 
+#[test]
+fn a_checkpoint_that_no_run_could_resume_from_is_not_committed() {
+    let storage = MemoryStorage::new();
+    for (from, to) in
+        [("n: count", "n: last(n)"), ("tasks: 8", "tasks: 9"), ("process", "proces"), ("key: k\ntasks: 8\n", "")]
+    {
+        let mut facts = facts(None);
+        facts.definition = facts.definition.replace(from, to);
+        let publisher = Publisher { changes: None, late: None, names: Arc::default() };
+        let results = play_all(Arc::new(storage.clone()), &attempts(), facts, publisher, |_, _| false);
+        assert_eq!(results, "fff", "{from}");
+        assert!(store(Arc::new(storage.clone())).sequences().expect("listed").is_empty());
+    }
+}
+
 fn shard_of_key(key: &str) -> u32 {
     shard_of(task_of_key(key.as_bytes(), TASKS), TASKS, SHARDS)
 }
@@ -118,7 +133,7 @@ fn play_without(
     waits: fn(usize, u32) -> bool,
 ) -> String {
     let publisher = Publisher { changes: None, late: None, names: Arc::default() };
-    play_all(storage, attempts, timeout, publisher, waits)
+    play_all(storage, attempts, facts(timeout), publisher, waits)
 }
 
 /// Does the same as [`play`] with a publisher.
@@ -128,13 +143,13 @@ fn play_with(
     timeout: Option<Duration>,
     publisher: Publisher,
 ) -> String {
-    play_all(storage, attempts, timeout, publisher, |_, _| false)
+    play_all(storage, attempts, facts(timeout), publisher, |_, _| false)
 }
 
 fn play_all(
     storage: Arc<dyn Storage>,
     attempts: &[Changes],
-    timeout: Option<Duration>,
+    facts: JobFacts,
     publisher: Publisher,
     waits: fn(usize, u32) -> bool,
 ) -> String {
@@ -143,7 +158,7 @@ fn play_all(
     let (event_sender, events) = unbounded();
     let store = store(storage);
     store.replicas()[0].storage().list(None).expect("the first call is not counted");
-    let checkpointer = Checkpointer::new(store, facts(timeout), Lineage::default(), None, publisher);
+    let checkpointer = Checkpointer::new(store, facts, Lineage::default(), None, publisher);
     let mut keys = BTreeMap::new();
     // What changed in each shard since it was last taken.
     let mut changed = vec![Vec::new(); SHARDS as usize];

@@ -157,7 +157,8 @@ fn a_prune_stopped_at_any_call_leaves_a_whole_store_that_the_next_one_finishes()
             // The second replica is behind: it lacks one checkpoint.
             let failing = Failing::new(storages[0].clone()).fail_after(limit);
             let counter = failing.clone();
-            let replicas: Vec<Arc<dyn Storage>> = vec![Arc::new(failing), Arc::new(storages[1].clone())];
+            let other = failing.beside(storages[1].clone());
+            let replicas: Vec<Arc<dyn Storage>> = vec![Arc::new(failing), Arc::new(other)];
             let outcome = Store::open(replicas).map_err(PruneError::from).and_then(|store| prune(&store, &request));
             (storages, outcome, counter.calls())
         };

@@ -1,8 +1,14 @@
 import collections
+import copy
+import dataclasses
+import datetime
+import decimal
 import enum
+import fractions
 import io
 import json
 import os
+import pickle
 import subprocess
 import sys
 import tempfile
@@ -163,6 +169,43 @@ class StateTest(unittest.TestCase):
             self.assertEqual(json.loads(taken(self.state)['v']), value)
 
 
+    def test_a_copy_is_a_plain_dictionary(self):
+        for make in (copy.copy, copy.deepcopy, lambda state: pickle.loads(pickle.dumps(state)), State.copy):
+            made = make(self.state)
+            self.assertIs(type(made), dict)
+            self.assertEqual((list(made), made), (list(self.state), dict(self.state)))
+            taken(self.state)
+            made['new'] = 1
+            self.assertEqual(taken(self.state), {})
+
+    def test_the_order_inside_of_a_value_is_handed_over(self):
+        self.state['d'] = {'a': 1, 'b': 2}
+        taken(self.state)
+        self.state['d']['a'] = self.state['d'].pop('a')
+        self.assertEqual(taken(self.state), {'d': '{"b":2,"a":1}'})
+
+    def test_types_of_other_libraries_are_refused_with_their_key(self):
+        class Scalar(float):
+            """As `numpy.float64`."""
+
+        Point = collections.namedtuple('Point', 'x y')
+        Made = dataclasses.make_dataclass('Made', ['x'])
+        day = datetime.date(2026, 11, 22)
+        values = [Scalar(1), Point(1, 2), Made(1), day, b'x', bytearray(b'x'), {1}, range(2), 1j, decimal.Decimal(1), fractions.Fraction(1, 2)]
+        values += [collections.defaultdict(int), collections.deque([1]), enum.IntFlag('F', 'A B').A, type('Text', (str,), {})('x')]
+        for value in values:
+            for wrap in (lambda v: v, lambda v: [v], lambda v: {'deep': {'er': [v]}}):
+                self.state['culprit'] = wrap(value)
+                with self.assertRaisesRegex(TypeError, "^the state of key 'culprit' is not JSON: "):
+                    self.state._take()
+
+    def test_numbers_are_the_same_digit_by_digit(self):
+        for value in [-0.0, 1.0, 1e16, 5e-324, 1.7976931348623157e308, 0.1 + 0.2, 2 ** 53 + 1, -2 ** 63 - 1]:
+            self.state['v'] = value
+            read = json.loads(taken(self.state)['v'])
+            self.assertEqual((type(read), repr(read)), (type(value), repr(value)))
+
+
 class Talk:
     """A script that is run as a program, and what it answers."""
 
@@ -272,6 +315,55 @@ class ProgramTest(unittest.TestCase):
         self.assertEqual(talk.answers[-1]['message'], generator.replace('process', 'window'))
         talk = Talk('    def process(self, data): return 7', HELLO + [batch(1, [0, 0, {}])], PROGRAM)
         self.assertEqual(talk.answers[-1], {'type': 'done', 'number': 1})
+
+    def test_a_state_that_is_replaced_is_refused(self):
+        for body in (
+            '    def process(self, data): self.state = {"a": 1}',
+            '    def process(self, data): self.state = dict(self.state)',
+            '    def window(self): self.state = {}\n    def process(self, data): self.state["a"] = 1',
+            '    def setup(self): self.state = {}',
+            '    def __init__(self): self.state = {}',
+            '    state = {}',
+        ):
+            messages = HELLO + [batch(1, [0, 0, {}]), {'type': 'tick', 'number': 2, 'ended': True}]
+            talk = Talk(body, messages, PROGRAM)
+            self.assertEqual(talk.status, 1)
+            self.assertRegex(talk.errors, r'TypeError: (self|Job)\.state cannot be replaced, because ckpt would not see the changes')
+
+    def test_a_state_that_is_updated_in_place_is_kept(self):
+        body = '    def process(self, data):\n        self.state |= {"a": 1}\n        self.task = self._output = None\n        self.emit({})'
+        talk = Talk(body, HELLO + [batch(1, [3, 0, {}]), {'type': 'checkpoint', 'number': 2}], PROGRAM)
+        self.assertEqual(talk.answers[1:], [
+            {'type': 'done', 'number': 1, 'emit': [[3, {}]]},
+            {'type': 'done', 'number': 2, 'changed': [[3, 'a', 1]]},
+        ])
+
+    def test_results_that_nothing_iterates_over_are_refused(self):
+        body = '    def process(self, data): return map(self.emit, [{}])'
+        talk = Talk(body, HELLO + [batch(1, [0, 0, {}])], PROGRAM)
+        self.assertEqual(talk.answers[-1]['message'], 'TypeError: process returned a map, which nothing iterates over: use a loop')
+        body = '    def wrapped(function): return lambda self: function(self)\n    @wrapped\n    async def setup(self): pass'
+        talk = Talk(body, HELLO, PROGRAM)
+        self.assertEqual(talk.answers[-1]['message'], 'TypeError: setup must not be async: it is called without await')
+
+    def test_a_process_that_the_job_forks_answers_nothing(self):
+        body = '''
+    def process(self, data):
+        import os
+        self.state['k'] = 1
+        self.emit({'x': 'x' * 2_000_000})
+        child = os.fork()
+        if child:
+            os.waitpid(child, 0)
+'''
+        talk = Talk(body, HELLO + [batch(1, [0, 0, {}]), {'type': 'checkpoint', 'number': 2}], PROGRAM)
+        self.assertEqual([answer['type'] for answer in talk.answers], ['ready', 'part', 'done', 'done'])
+        self.assertEqual(talk.answers[-1], {'type': 'done', 'number': 2, 'changed': [[0, 'k', 1]]})
+
+    def test_the_text_of_an_exception_has_a_limit(self):
+        body = '    def process(self, data): raise ValueError("x" * 1_000_000)'
+        talk = Talk(body, HELLO + [batch(1, [0, 0, {}])], PROGRAM)
+        self.assertLess(len(talk.answers[-1]['message']), 5000)
 
     def test_emit_needs_a_dictionary(self):
         talk = Talk('    def process(self, data): self.emit([1])', HELLO + [batch(1, [0, 0, {}])], PROGRAM)

@@ -86,14 +86,6 @@ impl TargetArg {
         Target::parse(&self.0)
     }
 
-    /// Opens the store to read it, and finds the checkpoint. A store alone means its latest checkpoint.
-    pub fn checkpoint(&self, ui: &Ui) -> Result<(Store, Sequence), CliError> {
-        let target = self.parse()?;
-        let store = target.open_branch(ui)?;
-        let sequence = target.sequence(&store, &ui.now())?;
-        Ok((store, sequence))
-    }
-
     /// Opens the store to change it, and finds the checkpoint; fails if the argument names only a store.
     pub fn named_checkpoint(&self, ui: &Ui) -> Result<(Store, Sequence), CliError> {
         self.refuse_store()?;
@@ -113,6 +105,11 @@ impl TargetArg {
             "`ckpt list {store}` lists its checkpoints; name one as `{store}@NUMBER` or `{store}@latest`"
         )))
     }
+}
+
+/// Returns the most items that `--limit N` shows; `None` without the option and for 0, which means all.
+pub fn most(limit: Option<usize>) -> Option<usize> {
+    limit.filter(|limit| *limit > 0)
 }
 
 /// Checks that the checkpoint has the task, if one is named.

@@ -18,9 +18,10 @@ pub struct Clock {
 impl Clock {
     /// Makes the system clock, or a clock that always shows `fixed`, the value of [`NOW_VARIABLE`].
     ///
-    /// Times are shown in the system's zone, or in UTC if the zone is unknown.
-    pub fn new(fixed: Option<&str>) -> Result<Clock, CliError> {
-        let zone = TimeZone::try_system().unwrap_or(TimeZone::UTC);
+    /// Its zone is the system's, or UTC if that is unknown or `utc` is set.
+    pub fn new(fixed: Option<&str>, utc: bool) -> Result<Clock, CliError> {
+        let system = if utc { None } else { TimeZone::try_system().ok() };
+        let zone = system.unwrap_or(TimeZone::UTC);
         let parse = |text: &str| {
             text.parse().map_err(|error| {
                 CliError::usage(format!("{NOW_VARIABLE} is `{text}`, expected a time in RFC 3339")).caused_by(&error)
@@ -40,6 +41,11 @@ impl Clock {
         Timestamp::from_millisecond(now.as_millisecond()).unwrap_or(now)
     }
 
+    /// Returns the zone in which times are shown and read.
+    pub fn zone(&self) -> &TimeZone {
+        &self.zone
+    }
+
     fn timestamp(&self) -> Timestamp {
         self.fixed.unwrap_or_else(Timestamp::now)
     }
@@ -51,7 +57,7 @@ mod tests {
 
     #[test]
     fn a_fixed_clock_stands_still() {
-        let clock = Clock::new(Some("2026-11-22T14:00:00.123456Z")).expect("a time");
+        let clock = Clock::new(Some("2026-11-22T14:00:00.123456Z"), true).expect("a time");
         assert_eq!(clock.now().timestamp().to_string(), "2026-11-22T14:00:00.123456Z");
         assert_eq!(clock.now(), clock.now());
         assert_eq!(clock.now_in_millis().to_string(), "2026-11-22T14:00:00.123Z");
@@ -59,7 +65,7 @@ mod tests {
 
     #[test]
     fn a_clock_cannot_be_fixed_at_nonsense() {
-        let error = Clock::new(Some("tomorrow")).expect_err("no time");
+        let error = Clock::new(Some("tomorrow"), true).expect_err("no time");
         assert_eq!(error.exit, crate::cli::exit::Exit::Usage);
     }
 }

@@ -78,6 +78,20 @@ impl CliError {
         self
     }
 
+    /// Adds a cause that is not an error itself.
+    #[must_use]
+    pub fn cause(mut self, cause: impl Into<String>) -> CliError {
+        self.causes.push(cause.into());
+        self
+    }
+
+    /// Adds hints.
+    #[must_use]
+    pub fn hints_of(mut self, hints: impl IntoIterator<Item = String>) -> CliError {
+        self.hints.extend(hints);
+        self
+    }
+
     /// Returns the lines to print, without line breaks and safe for a terminal.
     pub fn lines(&self) -> Vec<String> {
         let mut lines = vec![format!("error: {}", escape(&self.message))];
@@ -93,6 +107,7 @@ impl From<StoreError> for CliError {
             return error.into();
         }
         let exit = match &error {
+            refused if refused.is_inconclusive() => Exit::Failed,
             StoreError::NoStore { .. } | StoreError::NotAReplica { .. } | StoreError::NoCheckpoint { .. } => {
                 Exit::NotFound
             }
@@ -190,6 +205,9 @@ fn resource_hint(error: &io::Error) -> Option<&'static str> {
         io::ErrorKind::StaleNetworkFileHandle => Some(GONE),
         _ => match Errno::from_io_error(error) {
             Some(Errno::MFILE | Errno::NFILE) => Some("raise the limit on open files (`ulimit -n`)"),
+            Some(Errno::NOSYS | Errno::NOTSUP | Errno::NOLCK) => {
+                Some("use a file system that supports this; a store needs locks (`flock`) and renames")
+            }
             Some(Errno::IO) => Some(
                 "the disk or its connection is failing (see `dmesg`); check the checkpoints with `ckpt verify STORE`",
             ),

@@ -22,6 +22,8 @@ pub enum Exit {
     Busy = 11,
     /// The store is damaged where the command needs it.
     Damaged = 12,
+    /// SIGHUP, without a last checkpoint.
+    HungUp = 129,
     /// SIGINT, without a last checkpoint.
     Interrupted = 130,
     /// SIGTERM, without a last checkpoint.
@@ -30,7 +32,7 @@ pub enum Exit {
 
 impl Exit {
     /// All codes, ascending.
-    pub const ALL: [Exit; 10] = [
+    pub const ALL: [Exit; 11] = [
         Exit::Clean,
         Exit::No,
         Exit::Usage,
@@ -39,6 +41,7 @@ impl Exit {
         Exit::NotFound,
         Exit::Busy,
         Exit::Damaged,
+        Exit::HungUp,
         Exit::Interrupted,
         Exit::Terminated,
     ];
@@ -59,6 +62,7 @@ impl Exit {
             Exit::NotFound => "no such store or checkpoint",
             Exit::Busy => "busy: another process is writing to the store",
             Exit::Damaged => "failed because the store is damaged",
+            Exit::HungUp => "stopped by SIGHUP without a last checkpoint",
             Exit::Interrupted => "stopped by SIGINT without a last checkpoint",
             Exit::Terminated => "stopped by SIGTERM without a last checkpoint",
         }
@@ -89,7 +93,7 @@ mod tests {
 
     #[test]
     fn the_codes_are_those_that_scripts_rely_on() {
-        assert_eq!(Exit::ALL.map(Exit::code), [0, 1, 2, 3, 4, 10, 11, 12, 130, 143]);
+        assert_eq!(Exit::ALL.map(Exit::code), [0, 1, 2, 3, 4, 10, 11, 12, 129, 130, 143]);
     }
 
     #[test]

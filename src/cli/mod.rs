@@ -32,6 +32,7 @@ pub mod sparkline;
 pub mod table;
 pub mod target;
 pub mod text;
+pub mod times;
 pub mod ui;
 
 /// Checkpoints for stateful jobs: run, resume, inspect, verify, compare and restore

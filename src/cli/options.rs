@@ -14,6 +14,10 @@ pub struct GlobalOptions {
     /// When to use color; `auto` means on a terminal, unless NO_COLOR is set
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto", help_heading = "Global options")]
     pub color: ColorChoice,
+
+    /// Show and read times in UTC instead of the local time zone
+    #[arg(long, global = true, help_heading = "Global options")]
+    pub utc: bool,
 }
 
 /// When to use color.

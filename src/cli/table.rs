@@ -2,33 +2,48 @@
 
 use std::borrow::Cow;
 
-use comfy_table::{Attribute, Cell, CellAlignment, ColumnConstraint, ContentArrangement, Row, Width};
+use comfy_table::{Attribute, Cell, CellAlignment, ContentArrangement};
 
+use crate::cli::table::fit::{Cut, GAP, fit, shorten};
 use crate::cli::text::escape;
+
+mod fit;
 
 /// A column of a [`Table`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Column {
     name: Cow<'static, str>,
     right: bool,
-    /// The width to which the column may be cut; `None` if it is never cut.
-    least_width: Option<u16>,
+    cut: Cut,
+    is_optional: bool,
 }
 
 impl Column {
     /// Makes a text column, aligned to the left and never cut.
     pub fn text(name: impl Into<Cow<'static, str>>) -> Column {
-        Column { name: name.into(), right: false, least_width: None }
+        Column { name: name.into(), right: false, cut: Cut::Never, is_optional: false }
     }
 
     /// Makes a number column, aligned to the right and never cut.
     pub fn number(name: impl Into<Cow<'static, str>>) -> Column {
-        Column { name: name.into(), right: true, least_width: None }
+        Column { right: true, ..Column::text(name) }
     }
 
-    /// Makes a column of long text, which is cut if the terminal is too narrow.
+    /// Makes a column of long text, whose end is cut off if the terminal is too narrow.
     pub fn long(name: impl Into<Cow<'static, str>>) -> Column {
-        Column { name: name.into(), right: false, least_width: Some(8) }
+        Column { cut: Cut::End, ..Column::text(name) }
+    }
+
+    /// Makes a column of names that tell the rows apart, such as paths and keys. If the terminal is too narrow, each
+    /// is shortened in its middle, and different names stay different.
+    pub fn name(name: impl Into<Cow<'static, str>>) -> Column {
+        Column { cut: Cut::Middle, ..Column::text(name) }
+    }
+
+    /// Leaves the column out if the terminal is too narrow for all of them, the last optional one first.
+    #[must_use]
+    pub fn optional(self) -> Column {
+        Column { is_optional: true, ..self }
     }
 }
 
@@ -68,105 +83,90 @@ impl Table {
 
     /// Returns the lines, without trailing spaces.
     pub fn render(&self, look: Look) -> Vec<String> {
+        let wants: Vec<usize> = (0..self.columns.len()).map(|at| self.natural_width(at)).collect();
+        let shown = self.shown(&wants, look.width);
+        let cuts: Vec<(usize, Cut)> = shown.iter().map(|&at| (wants[at], self.columns[at].cut)).collect();
+        let limits = fit(&cuts, look.width);
+        let columns: Vec<Vec<Cow<'_, str>>> =
+            shown.iter().zip(&limits).map(|(&at, &limit)| self.cells(at, limit)).collect();
+
         let mut table = comfy_table::Table::new();
-        table.load_style(comfy_table::presets::NOTHING);
-        table.set_truncation_indicator("…").set_delimiter('\0').style_text_only();
+        table.load_style(comfy_table::presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
+        table.style_text_only();
         if look.color {
             table.enforce_styling();
         } else {
             table.force_no_tty();
         }
-        match look.width {
-            Some(width) => table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width),
-            None => table.set_content_arrangement(ContentArrangement::Disabled),
-        };
-        table.set_header(one_line(
-            self.columns.iter().map(|column| Cell::new(escape(&column.name)).add_attribute(Attribute::Bold)),
-        ));
-        table.add_rows(self.rows.iter().map(|row| one_line(row.iter().map(Cell::new))));
-        for (at, column) in self.columns.iter().enumerate() {
-            let shown = table.column_mut(at).expect("the header has every column");
-            shown.set_padding((if at == 0 { 0 } else { GAP }, 0));
-            shown.set_cell_alignment(if column.right { CellAlignment::Right } else { CellAlignment::Left });
-            shown.set_constraint(match column.least_width {
-                Some(width) if look.width.is_some() => ColumnConstraint::LowerBoundary(Width::Fixed(width)),
-                _ => ColumnConstraint::ContentWidth,
-            });
+        let names = shown.iter().zip(&limits).map(|(&at, &limit)| self.header(at, limit));
+        table.set_header(names.map(|name| Cell::new(name).add_attribute(Attribute::Bold)));
+        table.add_rows((0..self.rows.len()).map(|row| columns.iter().map(move |cells| placed(&cells[row]))));
+        for (place, &at) in shown.iter().enumerate() {
+            let column = table.column_mut(place).expect("the header has every column");
+            column.set_padding((if place == 0 { 0 } else { GAP }, 0));
+            column.set_cell_alignment(if self.columns[at].right { CellAlignment::Right } else { CellAlignment::Left });
         }
-        table.trim_fmt().lines().map(str::to_owned).collect()
+        let mut lines: Vec<String> = table.trim_fmt().lines().map(str::to_owned).collect();
+        for (row, line) in lines.iter_mut().skip(1).enumerate() {
+            columns.iter().for_each(|cells| replace_placeholder(line, &cells[row]));
+        }
+        lines
+    }
+
+    fn header(&self, at: usize, limit: Option<usize>) -> String {
+        let name = escape(&self.columns[at].name);
+        shorten(&[&name], limit, Cut::End).remove(0).into_owned()
+    }
+
+    /// Returns the cells of a column, cut to `limit`.
+    fn cells(&self, at: usize, limit: Option<usize>) -> Vec<Cow<'_, str>> {
+        let cells: Vec<&str> = self.rows.iter().map(|row| row[at].as_str()).collect();
+        shorten(&cells, limit, self.columns[at].cut)
+    }
+
+    /// Returns the columns to show: those that fit into `width`, and all that are not optional.
+    fn shown(&self, wants: &[usize], width: Option<u16>) -> Vec<usize> {
+        let mut shown: Vec<usize> = (0..self.columns.len()).collect();
+        let Some(width) = width else { return shown };
+        let least = |shown: &[usize]| {
+            fit::least(&shown.iter().map(|&at| (wants[at], self.columns[at].cut)).collect::<Vec<_>>())
+        };
+        while least(&shown) > usize::from(width) {
+            let Some(last) = shown.iter().rposition(|&at| self.columns[at].is_optional) else { break };
+            shown.remove(last);
+        }
+        shown
+    }
+
+    /// Returns the width of the widest cell of a column.
+    fn natural_width(&self, at: usize) -> usize {
+        let cells = self.rows.iter().map(|row| fit::width(&row[at]));
+        cells.chain([fit::width(&escape(&self.columns[at].name))]).max().unwrap_or(0)
     }
 }
 
-/// The spaces between columns.
-const GAP: u16 = 2;
+/// The width to which cells are padded. A longer cell makes its own line longer, and no other one.
+const MOST_PADDED: usize = 100;
 
-fn one_line(cells: impl Iterator<Item = Cell>) -> Row {
-    let mut row = Row::from(cells.collect::<Vec<_>>());
-    row.max_height(1);
-    row
+/// Fills the place of a cell that is longer than [`MOST_PADDED`] while the table is laid out. For private use, so no
+/// text has it.
+const PLACEHOLDER: &str = "\u{f8ff}";
+
+fn is_overlong(cell: &str) -> bool {
+    fit::width(cell) > MOST_PADDED
+}
+
+/// Returns what is laid out for `cell`.
+fn placed(cell: &str) -> Cell {
+    if is_overlong(cell) { Cell::new(PLACEHOLDER.repeat(MOST_PADDED)) } else { Cell::new(cell) }
+}
+
+/// Puts `cell` into the first place that was kept for an overlong one in `line`.
+fn replace_placeholder(line: &mut String, cell: &str) {
+    if is_overlong(cell) {
+        *line = line.replacen(&PLACEHOLDER.repeat(MOST_PADDED), cell, 1);
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn table() -> Table {
-        let mut table =
-            Table::new([Column::text("NUMBER"), Column::number("KEYS"), Column::long("JOB"), Column::text("MODE")]);
-        table.row(["1", "12", "spend-per-user", "elided"]);
-        table.row(["42", "1,234,567", "a\u{1b}[31m\nb", "scheduled"]);
-        table
-    }
-
-    #[test]
-    fn columns_are_aligned_and_lines_end_with_their_text() {
-        assert_eq!(
-            table().render(Look::default()),
-            [
-                "NUMBER       KEYS  JOB             MODE",
-                "1              12  spend-per-user  elided",
-                "42      1,234,567  a\\u{1b}[31m\\nb  scheduled",
-            ]
-        );
-    }
-
-    #[test]
-    fn a_narrow_terminal_cuts_long_columns_only() {
-        let look = Look { color: false, width: Some(40) };
-        assert_eq!(
-            table().render(look),
-            [
-                "NUMBER       KEYS  JOB         MODE",
-                "1              12  spend-per…  elided",
-                "42      1,234,567  a\\u{1b}[3…  scheduled",
-            ]
-        );
-        let wide = Look { color: false, width: Some(200) };
-        assert_eq!(table().render(wide), table().render(Look::default()));
-    }
-
-    #[test]
-    fn no_width_makes_it_fail_and_only_long_columns_are_cut() {
-        for width in 0..60 {
-            let lines = table().render(Look { color: false, width: Some(width) });
-            assert_eq!(lines.len(), 3, "{width}");
-            assert!(lines[2].starts_with("42      1,234,567  "), "{width}: {lines:?}");
-            assert!(lines[2].ends_with("  scheduled"), "{width}: {lines:?}");
-        }
-    }
-
-    #[test]
-    fn the_header_is_bold_only_with_color() {
-        let lines = table().render(Look { color: true, width: None });
-        assert!(lines[0].contains("\u{1b}[1mNUMBER"), "{lines:?}");
-        assert!(!lines[1].contains('\u{1b}'));
-        assert!(!table().render(Look::default())[0].contains('\u{1b}'));
-    }
-
-    #[test]
-    fn a_table_without_rows_is_its_header() {
-        let empty = Table::new([Column::text("A"), Column::number("B")]);
-        assert!(empty.is_empty());
-        assert_eq!(empty.render(Look::default()), ["A  B"]);
-    }
-}
+mod tests;

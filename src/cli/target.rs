@@ -7,12 +7,19 @@ use std::str::FromStr as _;
 use jiff::{Timestamp, Zoned};
 
 use crate::cli::error::CliError;
-use crate::cli::text::counted;
+use crate::cli::exit::Exit;
+use crate::cli::text::{counted, ranges};
+use crate::cli::times::Times;
 use crate::cli::ui::Ui;
 use crate::format::layout::{CHECKPOINTS, STORE_FILE};
-use crate::store::{Committed, Store};
+use crate::store::prune::DEFAULT_GRACE;
+use crate::store::prune::trace::{TraceFate, pruned as pruned_checkpoints, trace};
+use crate::store::{Committed, Store, StoreError};
 use crate::values::id::Sequence;
-use crate::values::units;
+use crate::values::units::{self, Age};
+
+/// How many checkpoints are tried because each was pruned while it was read.
+const MAX_LOOKS: u32 = 20;
 
 /// What a TARGET argument names.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -89,6 +96,30 @@ impl Target {
         Ok(store)
     }
 
+    /// Calls `read` with the number of the named checkpoint, see [`Target::sequence`].
+    ///
+    /// A checkpoint may be pruned while it is read. If it was not named by its number, the one that its name means now
+    /// is read instead.
+    pub fn read<T>(
+        &self,
+        store: &Store,
+        now: &Zoned,
+        mut read: impl FnMut(Sequence) -> Result<T, CliError>,
+    ) -> Result<T, CliError> {
+        let mut sequence = self.sequence(store, now)?;
+        for _ in 1..MAX_LOOKS {
+            let error = match read(sequence) {
+                Err(error) if error.exit == Exit::NotFound => error,
+                done => return done,
+            };
+            match self.sequence(store, now)? {
+                found if found == sequence => return Err(error),
+                found => sequence = found,
+            }
+        }
+        read(sequence)
+    }
+
     /// Returns the number of the named checkpoint, or of the latest one if only the store is named.
     ///
     /// The error for a missing checkpoint names the nearest ones. Manifests are read only for a time.
@@ -99,11 +130,19 @@ impl Target {
         if let Reference::Time(text) = reference {
             let time = parse_time(text, now)?;
             let found = last_not_after(store, &sequences, time)?;
-            return found
-                .map(|committed| committed.manifest.sequence)
-                .ok_or_else(|| missing(&store.place(), reference, &sequences));
+            return match found {
+                Some(committed) => Ok(committed.manifest.sequence),
+                None => Err(missing(&store.place(), reference, &sequences).hints_of(pruned(store))),
+            };
         }
-        reference.choose(&sequences).ok_or_else(|| missing(&store.place(), reference, &sequences))
+        if let Some(sequence) = reference.choose(&sequences) {
+            return Ok(sequence);
+        }
+        let error = missing(&store.place(), reference, &sequences);
+        match reference {
+            Reference::Number(sequence) => Err(gone(error, store, *sequence, now)),
+            Reference::Latest(_) | Reference::Time(_) => Err(error.hints_of(pruned(store))),
+        }
     }
 }
 
@@ -156,12 +195,22 @@ fn parse_time(text: &str, now: &Zoned) -> Result<Timestamp, CliError> {
 /// It searches from the newest number backward, because times need not ascend: a clock may have been set back.
 fn last_not_after(store: &Store, sequences: &[Sequence], time: Timestamp) -> Result<Option<Committed>, CliError> {
     for sequence in sequences.iter().rev() {
-        let committed = store.manifest(*sequence)?;
-        if committed.manifest.created <= time {
+        let committed = match store.manifest(*sequence) {
+            // Pruned since it was listed.
+            Err(StoreError::NoCheckpoint { .. }) => continue,
+            read => read?,
+        };
+        if is_not_after(committed.manifest.created, time) {
             return Ok(Some(committed));
         }
     }
     Ok(None)
+}
+
+/// Tells whether `created` is not after `time`. A time without a fraction of a second covers the whole second: that is
+/// how times are shown.
+fn is_not_after(created: Timestamp, time: Timestamp) -> bool {
+    created <= time || (time.subsec_nanosecond() == 0 && created.as_second() == time.as_second())
 }
 
 /// Reports a missing checkpoint, and which ones exist.
@@ -182,6 +231,42 @@ fn missing(place: &str, reference: &Reference, sequences: &[Sequence]) -> CliErr
         Reference::Latest(_) | Reference::Time(_) => format!("the oldest is {} and the latest {}", first.0, last.0),
     };
     error.hint(format!("{hint}; `ckpt list {place}` lists all"))
+}
+
+/// Explains `error`, which says that checkpoint `sequence` is missing, with what the history knows about it.
+fn gone(error: CliError, store: &Store, sequence: Sequence, now: &Zoned) -> CliError {
+    // Where the history cannot be read, there is no explanation.
+    let Ok(Some(trace)) = trace(store, sequence) else { return error };
+    let ago = trace.time.map_or_else(String::new, |time| format!(" {}", Age::between(time, now.timestamp())));
+    let policy = trace.policy.as_ref().map_or_else(String::new, |policy| format!(" ({policy})"));
+    let (number, place) = (sequence.0, store.place());
+    match trace.fate {
+        TraceFate::Pruned { undos } => {
+            let end = trace.time.and_then(|time| time.checked_add(DEFAULT_GRACE).ok());
+            let end = end.map_or_else(String::new, |end| {
+                let end = Times::exact(now.time_zone().clone()).show(end);
+                format!("; with the default grace period, a prune after {end} deletes it")
+            });
+            let times = if undos > 1 { format!(", run {undos} times,") } else { String::new() };
+            CliError { message: format!("checkpoint {number} was pruned{ago}{policy}"), hints: Vec::new(), ..error }
+                .hint(format!("`ckpt prune {place} --undo`{times} brings it back{end}"))
+        }
+        TraceFate::Deleted => error.cause(format!("it was pruned{ago}{policy}, and its grace period is over")),
+        TraceFate::LeftOut => error.cause(format!("it was left out when checkpoints were copied here{ago}")),
+    }
+}
+
+/// Returns a hint about pruned checkpoints that can be brought back, if there are any.
+fn pruned(store: &Store) -> Option<String> {
+    let pruned: Vec<u64> = pruned_checkpoints(store).into_iter().map(|sequence| sequence.0).collect();
+    let place = store.place();
+    let noun = if pruned.len() == 1 { "checkpoint" } else { "checkpoints" };
+    (!pruned.is_empty()).then(|| {
+        format!(
+            "`ckpt prune {place} --undo` can bring back what was pruned last; {noun} {} can return",
+            ranges(&pruned)
+        )
+    })
 }
 
 /// Names the neighbors of a number that is not in `sequences`.

@@ -5,7 +5,7 @@ use std::io::{self, BufWriter, IsTerminal as _, Write};
 use std::sync::Mutex;
 
 use clap::builder::StyledStr;
-use jiff::Zoned;
+use jiff::{Timestamp, Zoned};
 use serde::Serialize;
 use serde_json::Map;
 
@@ -18,6 +18,7 @@ use crate::cli::options::GlobalOptions;
 use crate::cli::progress::{Bar, LiveLine, Screen, Unit};
 use crate::cli::table::{Look, Table};
 use crate::cli::text::{escape, escape_lines};
+use crate::cli::times::Times;
 use crate::store::Store;
 use crate::values::lock::lock;
 
@@ -46,7 +47,7 @@ impl Ui {
         let out = Stream::new(io::stdout().is_terminal());
         let err = Stream::new(io::stderr().is_terminal());
         let fixed = env::var(NOW_VARIABLE).ok();
-        let clock = Clock::new(fixed.as_deref())?;
+        let clock = Clock::new(fixed.as_deref(), options.utc)?;
         let width = if out.terminal { Some(terminal_width()) } else { None };
         Ok(Ui::on(options, out, err, width, clock, Box::new(BufWriter::with_capacity(64 * 1024, io::stdout()))))
     }
@@ -89,6 +90,16 @@ impl Ui {
     /// Returns the current time, in the user's time zone.
     pub fn now(&self) -> Zoned {
         self.clock.now()
+    }
+
+    /// Returns a time in full, in the user's time zone.
+    pub fn time(&self, time: Timestamp) -> String {
+        Times::exact(self.clock.zone().clone()).show(time)
+    }
+
+    /// Returns how the times of a column are shown.
+    pub fn times(&self, column: impl IntoIterator<Item = Timestamp>) -> Times {
+        Times::column(self.clock.zone().clone(), column)
     }
 
     /// Returns the clock.

@@ -17,7 +17,7 @@ use crate::input::prefix_digest::PrefixDigest;
 use crate::input::record::line::is_line_end;
 use crate::input::rules::BlockRules;
 use crate::input::stream::open_regular;
-use crate::job::model::InputSpec;
+use crate::job::model::{InputFormat, InputSpec};
 
 /// How many partitions are read in turns.
 const LANES: usize = 16;
@@ -90,7 +90,19 @@ impl BlockReader {
         next_number: u64,
     ) -> Result<BlockReader, InputError> {
         let grid = Grid { block_bytes: BLOCK_BYTES, lane_count: LANES };
-        BlockReader::with_grid(input, partitions, start, next_number, grid)
+        BlockReader::with_grid(input, partitions, start, next_number, grid, true)
+    }
+
+    /// Like [`BlockReader::new`], for an input without bad records so far. No file can have ended inside quotes, so a
+    /// CSV file that has grown need not be read from its beginning to find that out.
+    pub fn after_good_records(
+        input: &InputSpec,
+        partitions: Arc<[Partition]>,
+        start: &[PositionRow],
+        next_number: u64,
+    ) -> Result<BlockReader, InputError> {
+        let grid = Grid { block_bytes: BLOCK_BYTES, lane_count: LANES };
+        BlockReader::with_grid(input, partitions, start, next_number, grid, false)
     }
 
     /// Sets the number that the blocks of each partition have in a job without a key.
@@ -111,6 +123,7 @@ impl BlockReader {
         start: &[PositionRow],
         next_number: u64,
         grid: Grid,
+        had_bad_records: bool,
     ) -> Result<BlockReader, InputError> {
         let rules = BlockRules::new(input, grid.block_bytes);
         let by_name: HashMap<&str, usize> =
@@ -124,7 +137,7 @@ impl BlockReader {
                 }
                 return Err(InputError::Gone { partition: row.partition.clone(), offset: row.offset });
             };
-            progress[index].resume(&rules, row)?;
+            progress[index].resume(&rules, row, had_bad_records)?;
         }
         Ok(BlockReader {
             rules,
@@ -237,7 +250,7 @@ impl Progress {
     }
 
     /// Moves to the position `row`. Verifies that the bytes before it are the same.
-    fn resume(&mut self, rules: &BlockRules, row: &PositionRow) -> Result<(), InputError> {
+    fn resume(&mut self, rules: &BlockRules, row: &PositionRow, had_bad_records: bool) -> Result<(), InputError> {
         (self.offset, self.record, self.event_time) = (row.offset, row.record, row.event_time);
         if row.offset == 0 && !row.ended {
             // Nothing was read, so there is nothing to verify, and the file need not be opened yet.
@@ -248,8 +261,18 @@ impl Progress {
             Source::File(path) if partition.is_seekable() => self.verify_file(path, row)?,
             _ => self.verify_by_reading(rules, row)?,
         };
+        let may_be_in_quotes =
+            had_bad_records && row.ended && found.has_more && matches!(rules.format, InputFormat::Csv { .. });
+        let read = || Lane::ends_in_quotes(&partition, rules, row.offset);
+        if may_be_in_quotes && found.is_in_quotes.map_or_else(read, Ok)? {
+            return Err(InputError::Unquoted { partition: partition.name.clone(), offset: row.offset });
+        }
         // If the last line was counted without a line end, it was complete only if one follows.
         let was_complete = found.last_byte.is_none_or(|byte| byte == b'\n') || is_line_end(&found.next_bytes);
+        let is_in_header = self.lane.as_ref().is_some_and(Lane::is_in_header);
+        if is_in_header && !row.ended {
+            return Err(InputError::Changed { partition: partition.name.clone(), offset: row.offset });
+        }
         if row.ended && found.has_more && !was_complete {
             return Err(InputError::Lengthened { partition: partition.name.clone(), offset: row.offset });
         }
@@ -278,7 +301,7 @@ impl Progress {
         };
         let next_bytes = bytes_at(&mut file, row.offset, 2).map_err(read)?;
         self.prefix = Some(prefix);
-        Ok(BoundaryBytes { has_more: found > row.offset, last_byte, next_bytes })
+        Ok(BoundaryBytes { has_more: found > row.offset, last_byte, next_bytes, is_in_quotes: None })
     }
 
     /// Verifies the bytes before `row` by reading all of them.
@@ -290,10 +313,10 @@ impl Progress {
             return Err(InputError::Changed { partition: partition.name.clone(), offset: row.offset });
         }
         let next_bytes = lane.peek(2)?.to_vec();
-        let (has_more, last_byte) = (!next_bytes.is_empty(), lane.last_byte());
+        let (has_more, last_byte, is_in_quotes) = (!next_bytes.is_empty(), lane.last_byte(), Some(lane.is_in_quotes()));
         // Kept open, because a partition that can only be read from its beginning would have to be read again.
         self.lane = Some(lane);
-        Ok(BoundaryBytes { has_more, last_byte, next_bytes })
+        Ok(BoundaryBytes { has_more, last_byte, next_bytes, is_in_quotes })
     }
 
     /// Returns the lane, which is opened if needed, or `None` if the partition has ended.
@@ -303,8 +326,12 @@ impl Progress {
         }
         if self.lane.is_none() {
             let mut lane = Lane::open(&self.partition, rules, self.offset)?;
-            if let Some(prefix) = self.prefix.take() {
+            // A header that was written after the checkpoint is in the lane's digest, but not in the verified one.
+            if let Some(prefix) = self.prefix.take().filter(|_| lane.offset() == self.offset) {
                 lane.set_prefix(prefix);
+            }
+            if lane.is_in_header() {
+                return Err(InputError::Changed { partition: self.partition.name.clone(), offset: self.offset });
             }
             let has_more = lane.has_more()?;
             self.lane = Some(lane);
@@ -351,6 +378,8 @@ struct BoundaryBytes {
     last_byte: Option<u8>,
     /// Up to two.
     next_bytes: Vec<u8>,
+    /// Whether the position is inside quotes, if everything before it was read.
+    is_in_quotes: Option<bool>,
 }
 
 /// Returns up to `count` bytes from `offset`, fewer only at the end of the file.

@@ -35,6 +35,17 @@ pub enum InputError {
          was read, and may have been incomplete"
     )]
     Lengthened { partition: String, offset: u64 },
+    /// A file has become shorter since it was opened; `found` is where it ends now.
+    #[error(
+        "input `{partition}` was truncated while it was read: it had {expected} bytes, and now ends at byte {found}"
+    )]
+    CutShort { partition: String, expected: u64, found: u64 },
+    /// The last record was inside quotes when it was read, and the file has grown.
+    #[error(
+        "input `{partition}` has grown in its last record: it was inside quotes at byte {offset} when it was read, and \
+         was counted as a bad record"
+    )]
+    Unquoted { partition: String, offset: u64 },
     /// A followed file has become shorter, or has other bytes than were read.
     #[error("input `{partition}` was truncated or overwritten while it was followed: {offset} bytes of it were read")]
     Truncated { partition: String, offset: u64 },

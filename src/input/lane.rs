@@ -42,6 +42,12 @@ pub(super) struct Lane {
     prefix: PrefixDigest,
     /// The byte before `offset`, if it was read on the way there.
     last_byte: Option<u8>,
+    /// The size of an uncompressed file when it was opened.
+    opened_bytes: u64,
+    /// Whether `offset` is in the text of the header line.
+    is_in_header: bool,
+    /// Whether `offset` is inside quotes, as far as the bytes on the way there were read.
+    is_in_quotes: bool,
 }
 
 /// Where the last two records of a block begin. `last` is the end of the bytes if no further record has begun yet.
@@ -57,6 +63,15 @@ impl Lane {
         Lane::over(partition, rules, stream::open(partition)?, offset)
     }
 
+    /// Returns whether `offset` of the CSV file `partition` is inside quotes. Reads everything before it.
+    pub(super) fn ends_in_quotes(partition: &Partition, rules: &BlockRules, offset: u64) -> Result<bool, InputError> {
+        let mut lane = Lane::open(partition, rules, 0)?;
+        if lane.offset < offset {
+            lane.read_to(offset)?;
+        }
+        Ok(lane.is_in_quotes)
+    }
+
     /// Opens the partition like [`Lane::open`], with a stream that is at its beginning.
     fn over(partition: &Partition, rules: &BlockRules, stream: Stream, offset: u64) -> Result<Lane, InputError> {
         let mut lane = Lane {
@@ -70,7 +85,13 @@ impl Lane {
             header: None,
             prefix: PrefixDigest::new(partition),
             last_byte: None,
+            opened_bytes: 0,
+            is_in_header: false,
+            is_in_quotes: false,
         };
+        if let Stream::Plain(file) = &lane.stream {
+            lane.opened_bytes = file.metadata().map_err(|source| lane.read_error(0, source))?.len();
+        }
         if let InputFormat::Csv { delimiter } = rules.format {
             lane.take_header(delimiter, offset)?;
             lane.ends = Ends::Csv(CsvEnds::new(delimiter));
@@ -81,8 +102,8 @@ impl Lane {
         Ok(lane)
     }
 
-    /// Takes the header line, unless the partition is empty. If `offset` is in its line end, takes it only up to there:
-    /// the header was the whole partition when it was read, and its line end was appended later.
+    /// Takes the header line, unless the partition is empty. If `offset` is in it, takes it only up to there: it was the
+    /// whole partition when it was read, and the rest was appended later.
     fn take_header(&mut self, delimiter: u8, offset: u64) -> Result<(), InputError> {
         let refuse = |partition: &Partition, reason| InputError::Header { partition: partition.name.clone(), reason };
         while self.carry.len() < BYTE_ORDER_MARK.len() && self.read_chunk()? {}
@@ -106,34 +127,41 @@ impl Lane {
                 Header::parse(&self.carry[..end], delimiter).map_err(|reason| refuse(&self.partition, reason))?;
             self.header = Some(Arc::new(header));
             let text_end = trim_line_end(&self.carry[..end]).len();
-            let reached = usize::try_from(offset).ok().filter(|offset| (text_end.max(1)..end).contains(offset));
+            let reached = usize::try_from(offset).ok().filter(|offset| (1..end).contains(offset));
+            self.is_in_header = reached.is_some_and(|reached| reached < text_end);
             self.take(reached.unwrap_or(end));
         }
         Ok(())
     }
 
-    /// Moves to `offset`. Fails if it is in the header line.
+    /// Moves to `offset`, which is not before the header line.
     fn seek(&mut self, offset: u64) -> Result<(), InputError> {
-        if offset < self.offset {
-            return Err(InputError::Changed { partition: self.partition.name.clone(), offset });
-        }
         match &mut self.stream {
             Stream::Plain(file) => {
                 file.seek(SeekFrom::Start(offset)).map_err(|source| self.read_error(offset, source))?;
                 self.carry.clear();
                 self.is_drained = false;
             }
-            stream @ Stream::Forward(_) => {
-                let carried = usize::try_from(offset - self.offset).unwrap_or(usize::MAX).min(self.carry.len());
-                let from = self.offset + carried as u64;
-                self.prefix.update(&self.carry[..carried]);
-                self.last_byte = carried.checked_sub(1).map(|at| self.carry[at]).or(self.last_byte);
-                self.carry.drain(..carried);
-                let last_byte = self.prefix.read_through(&self.partition, stream, from, offset)?;
-                self.last_byte = last_byte.or(self.last_byte);
-            }
+            Stream::Forward(_) => self.read_to(offset)?,
         }
         self.offset = offset;
+        Ok(())
+    }
+
+    /// Reads up to `offset`.
+    fn read_to(&mut self, offset: u64) -> Result<(), InputError> {
+        let mut ends = match self.rules.format {
+            InputFormat::Csv { delimiter } => Some(CsvEnds::new(delimiter)),
+            _ => None,
+        };
+        let mut scan = |bytes: &[u8]| ends.iter_mut().for_each(|ends| ends.scan(bytes));
+        let carried = usize::try_from(offset - self.offset).unwrap_or(usize::MAX).min(self.carry.len());
+        scan(&self.carry[..carried]);
+        self.take(carried);
+        let last_byte = self.prefix.read_through(&self.partition, &mut self.stream, self.offset, offset, &mut scan)?;
+        self.last_byte = last_byte.or(self.last_byte);
+        self.offset = offset;
+        self.is_in_quotes = ends.is_some_and(|ends| ends.is_in_quotes());
         Ok(())
     }
 
@@ -172,6 +200,16 @@ impl Lane {
     /// Returns the byte before the offset, if it was read on the way there.
     pub(super) fn last_byte(&self) -> Option<u8> {
         self.last_byte
+    }
+
+    /// Returns whether the offset is in the text of the header line.
+    pub(super) fn is_in_header(&self) -> bool {
+        self.is_in_header
+    }
+
+    /// Returns whether the offset is inside quotes, as far as the bytes on the way there were read.
+    pub(super) fn is_in_quotes(&self) -> bool {
+        self.is_in_quotes
     }
 
     /// Returns the number of the cell in which the next record begins.
@@ -283,7 +321,7 @@ impl Lane {
     fn fill(&mut self, buffer: &mut [u8], filled: &mut usize) -> Result<(), InputError> {
         while *filled < buffer.len() && !self.is_drained {
             match self.stream.read_some(&mut buffer[*filled..]) {
-                Ok(0) => self.is_drained = true,
+                Ok(0) => self.drain(self.offset + *filled as u64)?,
                 Ok(length) => *filled += length,
                 Err(source) => return Err(self.read_error(self.offset + *filled as u64, source)),
             }
@@ -301,11 +339,21 @@ impl Lane {
         let result = self.stream.read_some(&mut self.carry[before..]);
         self.carry.truncate(before + *result.as_ref().unwrap_or(&0));
         match result {
-            Ok(0) => self.is_drained = true,
+            Ok(0) => self.drain(self.offset + before as u64)?,
             Ok(_) => {}
             Err(source) => return Err(self.read_error(self.offset + before as u64, source)),
         }
         Ok(!self.is_drained)
+    }
+
+    /// Records that the stream has ended at `end`. Fails if the file was longer when it was opened: its last line may have
+    /// been cut, even where the end looks like that of a line.
+    fn drain(&mut self, end: u64) -> Result<(), InputError> {
+        self.is_drained = true;
+        if end >= self.opened_bytes {
+            return Ok(());
+        }
+        Err(InputError::CutShort { partition: self.partition.name.clone(), expected: self.opened_bytes, found: end })
     }
 
     /// Skips `length` bytes of the carry.
@@ -343,6 +391,27 @@ mod tests {
             let step = self.step.min(buffer.len());
             self.bytes.read(&mut buffer[..step])
         }
+    }
+
+    #[test]
+    fn a_file_that_is_truncated_at_the_end_of_a_line_is_not_whole() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("x.jsonl");
+        std::fs::write(&path, "{\"a\":1}\n".repeat(100)).unwrap();
+        let partition = crate::input::partition("x.jsonl", directory.path()).unwrap();
+        let rules = BlockRules { format: InputFormat::Json, max_record_bytes: 100, block_bytes: 16 };
+        let mut lane = Lane::open(&partition, &rules, 0).unwrap();
+        assert!(lane.has_more().unwrap());
+        lane.next_block(BlockNumbers::default(), Vec::new()).unwrap();
+        let file = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
+        file.set_len(80).unwrap();
+        let mut read = || -> Result<(), InputError> {
+            while lane.has_more()? {
+                lane.next_block(BlockNumbers::default(), Vec::new())?;
+            }
+            Ok(())
+        };
+        assert!(matches!(read(), Err(InputError::CutShort { expected: 800, found: 80, .. })));
     }
 
     #[test]

@@ -49,7 +49,7 @@ impl PrefixDigest {
             }
             _ => {
                 let mut digest = PrefixDigest::new(partition);
-                digest.read_through(partition, &mut stream::open(partition)?, 0, offset)?;
+                digest.read_through(partition, &mut stream::open(partition)?, 0, offset, |_| {})?;
                 Ok(digest)
             }
         }
@@ -84,13 +84,15 @@ impl PrefixDigest {
         }
     }
 
-    /// Adds the bytes of `stream` from offset `from`, where it is, to offset `to`. Returns the last byte.
+    /// Adds the bytes of `stream` from offset `from`, where it is, to offset `to`, and passes them to `visit`. Returns
+    /// the last byte.
     pub(super) fn read_through(
         &mut self,
         partition: &Partition,
         stream: &mut Stream,
         from: u64,
         to: u64,
+        mut visit: impl FnMut(&[u8]),
     ) -> Result<Option<u8>, InputError> {
         let mut chunk = vec![0; 64 * 1024];
         let mut at = from;
@@ -103,6 +105,7 @@ impl PrefixDigest {
                 return Err(InputError::Shrunk { partition: partition.name.clone(), offset: to, found: at });
             }
             self.update(&chunk[..length]);
+            visit(&chunk[..length]);
             last = Some(chunk[length - 1]);
             at += length as u64;
         }

@@ -4,6 +4,7 @@ use std::fmt;
 
 use crate::job::field::{Cursor, ExpressionError, FieldPath, fail};
 use crate::job::keys::unknown;
+use crate::values::value::{Column, ColumnType};
 
 /// One aggregate: `spent: sum(amount)`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -107,6 +108,39 @@ impl AggregateSpec {
             (_, Some(_)) => vec![name.clone(), format!("{name}_by")],
             (_, None) => vec![name.clone()],
         }
+    }
+
+    /// Returns the state columns that the aggregate needs. `type_of` returns the type of a field whose values it keeps.
+    pub fn columns(&self, mut type_of: impl FnMut(&FieldPath) -> ColumnType) -> Vec<Column> {
+        let kept = |field: &Option<FieldPath>, type_of: &mut dyn FnMut(&FieldPath) -> ColumnType| {
+            type_of(field.as_ref().expect("only `count` may have no field"))
+        };
+        let types = match (self.function, &self.by) {
+            (Count, _) => vec![ColumnType::Int],
+            (Sum, _) => vec![ColumnType::Number],
+            (Avg, _) => vec![ColumnType::Number, ColumnType::Int],
+            (ApproxDistinct, _) => vec![ColumnType::Sketch],
+            (Min | Max, _) if self.round.is_some() => vec![ColumnType::Number],
+            (Min | Max | First | Last, None) => vec![kept(&self.field, &mut type_of)],
+            (Min | Max | First | Last, by) => vec![kept(&self.field, &mut type_of), kept(by, &mut type_of)],
+        };
+        self.column_names().into_iter().zip(types).map(|(name, column_type)| Column::new(name, column_type)).collect()
+    }
+
+    /// Returns the fields whose values the aggregate keeps or compares, which therefore need a type.
+    pub fn kept_fields(&self) -> impl Iterator<Item = &FieldPath> {
+        let keeps = matches!(self.function, Min | Max | First | Last);
+        self.field.iter().chain(&self.by).filter(move |_| keeps)
+    }
+
+    /// Returns whether the values of `field` must be numbers.
+    pub fn needs_numbers(&self, field: &FieldPath) -> bool {
+        self.field.as_ref() == Some(field) && (matches!(self.function, Sum | Avg) || self.round.is_some())
+    }
+
+    /// Returns whether the values of `field` must have an order.
+    pub fn needs_order(&self, field: &FieldPath) -> bool {
+        self.by.as_ref() == Some(field) || self.field.as_ref() == Some(field) && matches!(self.function, Min | Max)
     }
 
     /// Reads the text in the parentheses and the closing one.

@@ -1,10 +1,10 @@
 //! The job that wrote a checkpoint.
 
-use std::path::Path;
-
-use crate::job::{JobFileError, JobSpec};
+use crate::format::manifest::{Manifest, Routing};
+use crate::job::{ExecSpec, FieldPath, JobFileError, JobSpec, TtlSpec};
 use crate::store::{Committed, Store, StoreError};
 use crate::values::id::Sequence;
+use crate::values::value::{Column, ColumnType};
 
 /// Why the definition in a checkpoint cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -20,7 +20,51 @@ pub enum DefinitionError {
 /// Reads the definition of the job that wrote a checkpoint.
 pub fn definition(store: &Store, committed: &Committed) -> Result<JobSpec, DefinitionError> {
     let sequence = committed.manifest.sequence;
-    let bytes = store.object(committed.manifest.tables.job)?;
-    let text = std::str::from_utf8(&bytes).map_err(|_| DefinitionError::NotText { sequence })?;
-    JobSpec::parse(text, Path::new("job definition")).map_err(|source| DefinitionError::Malformed { sequence, source })
+    parse(&store.object_of(sequence, committed.manifest.tables.job)?, sequence)
+}
+
+/// Reads `bytes`, the definition in the checkpoint `sequence`.
+pub fn parse(bytes: &[u8], sequence: Sequence) -> Result<JobSpec, DefinitionError> {
+    let text = std::str::from_utf8(bytes).map_err(|_| DefinitionError::NotText { sequence })?;
+    JobSpec::parse_definition(text).map_err(|source| DefinitionError::Malformed { sequence, source })
+}
+
+/// Returns how `manifest` contradicts the definition in its checkpoint, which keeps every run from resuming.
+/// `block_bytes` is the size of the blocks of input that a run reads.
+pub fn contradiction(manifest: &Manifest, definition: &JobSpec, block_bytes: u64) -> Option<String> {
+    let routing = match (&definition.exec, &definition.key) {
+        (Some(_), _) => Routing::Program,
+        (None, Some(_)) => Routing::KeyHash,
+        (None, None) => Routing::Partition,
+    };
+    let has_columns = definition.native.is_none();
+    if has_columns && columns(definition).as_deref() != Some(&manifest.columns) {
+        Some("its columns are not those of its job definition".to_owned())
+    } else if definition.key.is_some() && manifest.tasks != definition.tasks {
+        Some(format!("it has {} tasks, its job definition {}", manifest.tasks, definition.tasks))
+    } else if manifest.routing != routing {
+        Some("its routing is not that of its job definition".to_owned())
+    } else if manifest.block_bytes != block_bytes {
+        let found = manifest.block_bytes;
+        Some(format!("its input is divided into blocks of {found} bytes, expected {block_bytes}"))
+    } else {
+        None
+    }
+}
+
+/// Returns the columns of a job's state. Returns `None` if the definition lacks the type of a field.
+fn columns(definition: &JobSpec) -> Option<Vec<Column>> {
+    if definition.exec.is_some() {
+        return Some(vec![ExecSpec::column()]);
+    }
+    let mut is_typed = true;
+    let mut type_of = |field: &FieldPath| {
+        let known = definition.input.types.iter().find(|(known, _)| known == field);
+        is_typed &= known.is_some();
+        known.map_or(ColumnType::Text, |(_, column_type)| *column_type)
+    };
+    let of_aggregates = definition.aggregates.iter().flat_map(|aggregate| aggregate.columns(&mut type_of));
+    let mut columns: Vec<Column> = of_aggregates.collect();
+    columns.extend(definition.ttl.as_ref().map(|_| TtlSpec::column()));
+    is_typed.then_some(columns)
 }

@@ -27,6 +27,12 @@ impl JobSpec {
             .map_err(|error| JobFileError::new(file, error))
     }
 
+    /// Reads `text`, the definition of a job in a checkpoint.
+    pub(super) fn parse_definition(text: &str) -> Result<JobSpec, JobFileError> {
+        let read = yaml::parse(text).and_then(|root| read::definition(&root));
+        read.map_err(|error| JobFileError::new(Path::new("job definition"), error))
+    }
+
     /// Reads the job file with the content `bytes` of the file `file`.
     pub fn from_bytes(bytes: &[u8], file: &Path) -> Result<JobSpec, JobFileError> {
         JobSpec::from_bytes_given(bytes, file, GivenInput::None)

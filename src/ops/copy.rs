@@ -114,11 +114,13 @@ pub struct Copied {
     pub bytes: u64,
     /// Checkpoints that were left out because they are damaged, ascending.
     pub unreadable: BTreeMap<Sequence, ReadError>,
+    /// Checkpoints that were pruned in the source before they were copied, ascending.
+    pub removed: Vec<Sequence>,
 }
 
 /// Plans to copy the checkpoints `sequences` of `source` to the store at `target`, or to a new store there.
 ///
-/// Writes nothing. Fails with [`CopyError::Diverged`] if another checkpoint has one of the numbers, or one of the
+/// Writes nothing. Checkpoints that are pruned in the source meanwhile get no step. Fails with [`CopyError::Diverged`] if another checkpoint has one of the numbers, or one of the
 /// checkpoints comes after the point where the target and the source diverged, and with [`CopyError::Source`] if
 /// the system refuses to read a checkpoint.
 pub fn plan(source: &Store, sequences: &[Sequence], target: Arc<dyn Storage>) -> Result<CopyPlan, CopyError> {
@@ -136,16 +138,17 @@ pub fn plan(source: &Store, sequences: &[Sequence], target: Arc<dyn Storage>) ->
     let mut needed: Vec<(Committed, Vec<ObjectRef>)> = Vec::new();
     for batch in sequences.chunks(SNAPSHOTS_AT_ONCE) {
         let looked = parallel::map(batch, |&sequence| match existing.as_ref().filter(|_| taken.contains(&sequence)) {
-            Some(store) => compare(source, store, sequence).map(Looked::Done),
+            Some(store) => Ok(compare(source, store, sequence)?.map(Looked::Done)),
             None => match Snapshot::open(source, sequence) {
-                Ok(snapshot) => Ok(Looked::Needed(snapshot.objects(), Box::new(snapshot.committed))),
-                Err(error) => left_out(error).map(Looked::Done),
+                Ok(snapshot) => Ok(Some(Looked::Needed(snapshot.objects(), Box::new(snapshot.committed)))),
+                Err(error) => Ok(left_out(error)?.map(Looked::Done)),
             },
         });
         for (&sequence, looked) in batch.iter().zip(looked) {
             match looked? {
-                Looked::Done(step) => drop(steps.insert(sequence, step)),
-                Looked::Needed(objects, committed) => needed.push((*committed, objects)),
+                Some(Looked::Done(step)) => drop(steps.insert(sequence, step)),
+                Some(Looked::Needed(objects, committed)) => needed.push((*committed, objects)),
+                None => {}
             }
         }
     }
@@ -214,23 +217,29 @@ fn check_undivided(source: &Store, target: Option<&Store>, sequences: &[Sequence
     }
 }
 
-/// Compares a checkpoint with the one in the target that has the same number.
-fn compare(source: &Store, target: &Store, sequence: Sequence) -> Result<Step, CopyError> {
+/// Compares a checkpoint with the one in the target that has the same number. Returns nothing if it was pruned in the
+/// source meanwhile.
+fn compare(source: &Store, target: &Store, sequence: Sequence) -> Result<Option<Step>, CopyError> {
     let there = target
         .manifest(sequence)
         .map_err(|error| CopyError::Target { place: target.place(), source: Box::new(error) })?;
     match source.manifest(sequence) {
         Err(error) => left_out(error.into()),
-        Ok(here) if here.sha256 == there.sha256 => Ok(Step::Present),
+        Ok(here) if here.sha256 == there.sha256 => Ok(Some(Step::Present)),
         Ok(here) => {
             Err(CopyError::Diverged { sequence, place: target.place(), expected: here.sha256, found: there.sha256 })
         }
     }
 }
 
-/// Leaves out a checkpoint that is damaged in the source. One that could not be read stops the copy.
-fn left_out(error: ReadError) -> Result<Step, CopyError> {
-    if error.is_inconclusive() { Err(CopyError::Source(error)) } else { Ok(Step::Unreadable(error)) }
+/// Leaves out a checkpoint that is damaged in the source, and passes over one that was pruned there meanwhile. One that
+/// could not be read stops the copy.
+fn left_out(error: ReadError) -> Result<Option<Step>, CopyError> {
+    match error {
+        error if error.is_inconclusive() => Err(CopyError::Source(error)),
+        error if error.is_removed() => Ok(None),
+        error => Ok(Some(Step::Unreadable(error))),
+    }
 }
 
 /// Returns those of `wanted` that a committed checkpoint of `target` needs, and that exist with their size.
@@ -269,8 +278,8 @@ fn vouched(
 
 /// Copies what `plan` says, at `now`. `holder` says who locks the target.
 ///
-/// Every byte is verified on its way. A checkpoint that turns out to be damaged in the source is left out, and the
-/// others are copied. `progress` counts bytes. If it is stopped, the target has some of the checkpoints, each of them
+/// Every byte is verified on its way. A checkpoint that turns out to be damaged in the source, or is pruned there
+/// meanwhile, is left out, and the others are copied. `progress` counts bytes. If it is stopped, the target has some of the checkpoints, each of them
 /// intact.
 pub fn apply(
     source: &Store,
@@ -287,14 +296,19 @@ pub fn apply(
         plan.existing.as_ref().map_or(Ok(()), Store::flush_checkpoints).map_err(failed)?;
         return Ok(copied);
     }
-    let target = match &plan.existing {
+    let mut target = match &plan.existing {
         Some(store) => store.clone(),
         None => Store::create(vec![Arc::clone(&plan.target)], source.file.clone()).map_err(failed)?,
     };
+    target.patience = source.patience;
     let _lock = target.lock(holder).map_err(failed)?;
     // The copy relies on existing objects: they must not be pruned before the checkpoints that need them are
     // committed.
     let _prune_lock = target.lock_prune(holder).map_err(failed)?;
+    // A run may have committed to the target since the plan was made.
+    let is_copy = |(&sequence, step)| matches!(step, &Step::Copy { .. }).then_some(sequence);
+    let sequences: Vec<Sequence> = plan.steps.iter().filter_map(is_copy).collect();
+    check_undivided(source, Some(&target), &sequences)?;
     let mut there = still_there(&target, &plan.there).map_err(failed)?;
     for (&sequence, step) in &plan.steps {
         let Step::Copy { committed, .. } = step else { continue };
@@ -306,11 +320,12 @@ pub fn apply(
                 copied.bytes += bytes;
             }
             Err(Failure::Read(error)) if error.is_inconclusive() => return Err(CopyError::Source(error)),
+            Err(Failure::Read(error)) if error.is_removed() => copied.removed.push(sequence),
             Err(Failure::Read(error)) => drop(copied.unreadable.insert(sequence, error)),
             Err(Failure::Write(error)) => return Err(failed(error)),
             Err(Failure::Taken) => {
                 // Another process copied it, or it is another checkpoint.
-                if let Step::Unreadable(error) = compare(source, &target, sequence)? {
+                if let Some(Step::Unreadable(error)) = compare(source, &target, sequence)? {
                     copied.unreadable.insert(sequence, error);
                 }
             }
@@ -366,7 +381,7 @@ fn copy_one(
     let objects = Snapshot::of(source, committed.clone()).map_err(Failure::Read)?.objects();
     let missing: Vec<ObjectRef> = objects.iter().copied().filter(|object| !there.contains(&object.object)).collect();
     let written = parallel::map(&missing, |&object| {
-        let bytes = source.object(object).map_err(read)?;
+        let bytes = source.object_of(sequence, object).map_err(read)?;
         let put = target.put(&bytes, object.object.kind).map_err(Failure::Write)?;
         progress.advance(object.bytes);
         Ok(put.new)

@@ -1,9 +1,11 @@
 //! What `verify` can find. `docs/findings.md` has a row for each code.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fmt;
 
 use crate::format::layout::{self, ObjectName};
+use crate::storage::StorageError;
+use crate::store::StoreError;
 use crate::values::id::Sequence;
 use crate::values::relpath::RelPath;
 
@@ -101,7 +103,7 @@ codes! {
     ObjectSize "object-size" Damage "`ckpt verify --repair` if there is a replica; otherwise put the file back from a copy, or go back to an intact checkpoint";
     /// The bytes of an object do not match the SHA-256 in its name.
     ObjectDamaged "object-damaged" Damage "`ckpt verify --repair` if there is a replica; otherwise put the file back from a copy, or go back to an intact checkpoint";
-    /// An object cannot be read: the system refuses, or it is not a regular file.
+    /// An object cannot be read: the disk fails to return its bytes, or it is not a regular file.
     ObjectUnreadable "object-unreadable" Damage "look at the file and its disk; then `ckpt verify --repair` if there is a replica";
     /// An object has the right bytes, but they are not a valid table or document of its kind.
     ContentWrong "content-wrong" Damage "go back to an intact checkpoint, and report it: the writer was at fault, not the disk";
@@ -119,6 +121,9 @@ codes! {
     CountWrong "count-wrong" Damage "go back to an intact checkpoint, and report it: the writer was at fault, not the disk";
     /// The number of keys in the state differs from what the manifest says.
     TotalsWrong "totals-wrong" Damage "go back to an intact checkpoint, and report it: the writer was at fault, not the disk";
+    /// The state is intact, but a run refuses to resume from it: the job definition is unusable or contradicts the
+    /// manifest.
+    NotResumable "not-resumable" Damage "`ckpt run --latest-good` resumes from an older checkpoint; `ckpt restore --to` still writes the state of this one; report it: the writer was at fault, not the disk";
     /// A pin was modified; it still keeps its checkpoint.
     PinDamaged "pin-damaged" Note "`ckpt verify --repair` if there is a replica; otherwise pin the checkpoint again, with the reason";
     /// A replica lacks a pin that another one has; the pin counts.
@@ -243,6 +248,8 @@ impl Finding {
 #[derive(Default)]
 pub(super) struct Findings {
     found: BTreeMap<(FindingCode, Subject, String, String), BTreeSet<Sequence>>,
+    /// The first file that the system refused to read. Nothing is known about it, so no finding may depend on it.
+    refused: Option<StorageError>,
 }
 
 impl Findings {
@@ -258,10 +265,43 @@ impl Findings {
         self.found.entry(key).or_default().extend(checkpoints);
     }
 
+    /// Tells whether `error` means that the system refused to read a file, and remembers it if so.
+    pub(super) fn is_refusal(&mut self, error: &StorageError) -> bool {
+        let is_refusal = error.is_inconclusive();
+        if is_refusal {
+            self.refused.get_or_insert_with(|| error.clone());
+        }
+        is_refusal
+    }
+
+    /// Remembers that the system refused to read a file, if `error` means that.
+    pub(super) fn note_refusal(&mut self, error: &StoreError) {
+        if let Some(refusal) = error.refusal() {
+            self.is_refusal(refusal);
+        }
+    }
+
+    /// Returns the first file that the system refused to read.
+    pub(super) fn refused(&self) -> Option<&StorageError> {
+        self.refused.as_ref()
+    }
+
     pub(super) fn append(&mut self, mut others: Findings) {
+        if let Some(refused) = others.refused.take() {
+            self.refused.get_or_insert(refused);
+        }
         for (key, checkpoints) in std::mem::take(&mut others.found) {
             self.found.entry(key).or_default().extend(checkpoints);
         }
+    }
+
+    /// Drops what was found about the checkpoints `removed`, and about nothing else.
+    pub(super) fn forget(&mut self, removed: &HashSet<Sequence>) {
+        self.found.retain(|_, checkpoints| {
+            let is_about_store = checkpoints.is_empty();
+            checkpoints.retain(|sequence| !removed.contains(sequence));
+            is_about_store || !checkpoints.is_empty()
+        });
     }
 
     /// Tells whether there is a finding with `code` about `subject`.

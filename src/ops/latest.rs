@@ -12,6 +12,9 @@ use crate::values::lock::lock;
 use crate::values::parallel;
 use crate::values::progress::Progress;
 
+/// How often the store is listed because checkpoints are pruned faster than they are read.
+const MAX_LOOKS: u32 = 20;
+
 /// The newest checkpoint that is intact.
 #[derive(Debug)]
 pub struct Newest {
@@ -27,14 +30,25 @@ pub struct Newest {
 /// shared object is verified once. With `below`, only checkpoints below that number are considered. `progress` counts
 /// bytes. Fails if the store cannot be listed, or if the system refuses to read a checkpoint: it may be intact.
 pub fn newest_intact(store: &Store, below: Option<Sequence>, progress: &dyn Progress) -> Result<Newest, ReadError> {
-    let mut sequences = store.sequences()?;
-    sequences.retain(|sequence| below.is_none_or(|below| *sequence < below));
+    let listed = || -> Result<Vec<Sequence>, StoreError> {
+        let mut sequences = store.sequences()?;
+        sequences.retain(|sequence| below.is_none_or(|below| *sequence < below));
+        Ok(sequences)
+    };
     let good: Mutex<HashSet<ObjectName>> = Mutex::default();
+    let (mut sequences, mut looks) = (listed()?, 1);
     let (mut damaged, mut total_bytes) = (Vec::new(), 0);
-    for &sequence in sequences.iter().rev() {
+    while let Some(sequence) = sequences.pop() {
         match prove(store, sequence, &good, &mut total_bytes, progress) {
             Ok(committed) => return Ok(Newest { committed: Some(committed), damaged }),
             Err(error) if error.is_inconclusive() => return Err(error),
+            // It was pruned since it was listed, and there may be newer ones by now.
+            Err(error) if error.is_removed() && looks < MAX_LOOKS => {
+                looks += 1;
+                sequences = listed()?;
+                damaged.clear();
+            }
+            Err(error) if error.is_removed() => return Err(error),
             Err(error) => damaged.push((sequence, error)),
         }
     }
@@ -57,7 +71,7 @@ fn prove(
     *total_bytes = objects.iter().map(|object| object.bytes).fold(*total_bytes, u64::saturating_add);
     progress.start(*total_bytes);
     let proven = parallel::map(&objects, |&object| {
-        store.object(object)?;
+        snapshot.object(store, object)?;
         progress.advance(object.bytes);
         known().insert(object.object);
         Ok::<(), StoreError>(())

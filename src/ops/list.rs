@@ -35,7 +35,8 @@ impl Listing {
     }
 }
 
-/// Reads the manifests of the newest `limit` checkpoints, or of all. A damaged one is an item of the listing.
+/// Reads the manifests of the newest `limit` checkpoints, or of all. A damaged one is an item of the listing; one that is
+/// pruned meanwhile is not.
 ///
 /// Fails if the system refuses to read a manifest: it may be intact.
 pub fn list(store: &Store, limit: Option<usize>) -> Result<Listing, StoreError> {
@@ -43,8 +44,10 @@ pub fn list(store: &Store, limit: Option<usize>) -> Result<Listing, StoreError> 
     let older = sequences.len().saturating_sub(limit.unwrap_or(usize::MAX));
     let checkpoints = parallel::map(&sequences[older..], |&sequence| match store.manifest(sequence) {
         Err(error) if error.is_inconclusive() => Err(error),
-        read => Ok(Listed { sequence, manifest: read.map(|committed| committed.manifest) }),
+        // Pruned since it was listed.
+        Err(StoreError::NoCheckpoint { .. }) => Ok(None),
+        read => Ok(Some(Listed { sequence, manifest: read.map(|committed| committed.manifest) })),
     });
-    let checkpoints = checkpoints.into_iter().collect::<Result<_, _>>()?;
+    let checkpoints = checkpoints.into_iter().filter_map(Result::transpose).collect::<Result<_, _>>()?;
     Ok(Listing { checkpoints, older })
 }

@@ -3,6 +3,8 @@
 use std::borrow::Borrow;
 use std::cell::Cell;
 
+use bytes::Bytes;
+
 use crate::format::error::TableError;
 use crate::format::index::{self, IndexRow, SegmentKind};
 use crate::format::manifest::{Manifest, ObjectRef, Routing};
@@ -48,6 +50,11 @@ pub enum ReadError {
 }
 
 impl ReadError {
+    /// Tells whether the checkpoint does not exist, or was removed while it was read.
+    pub fn is_removed(&self) -> bool {
+        matches!(self, ReadError::Store(StoreError::NoCheckpoint { .. }))
+    }
+
     /// Tells whether the error says nothing about the checkpoint, see [`StoreError::is_inconclusive`].
     pub fn is_inconclusive(&self) -> bool {
         matches!(self, ReadError::Store(error) if error.is_inconclusive())
@@ -83,7 +90,8 @@ impl Snapshot {
     pub fn of(store: &Store, committed: Committed) -> Result<Snapshot, ReadError> {
         let table = committed.manifest.tables.index;
         let path = || table.object.path().to_string();
-        let index = index::decode(store.object(table)?).map_err(|source| ReadError::Table { path: path(), source })?;
+        let bytes = store.object_of(committed.manifest.sequence, table)?;
+        let index = index::decode(bytes).map_err(|source| ReadError::Table { path: path(), source })?;
         if let Some(reason) = index_problems(&committed.manifest, &index).into_iter().next() {
             return Err(ReadError::Index { path: path(), reason });
         }
@@ -105,16 +113,21 @@ impl Snapshot {
         self.manifest().objects(&self.index)
     }
 
+    /// Reads one of the checkpoint's objects, see [`Store::object_of`].
+    pub fn object(&self, store: &Store, object: ObjectRef) -> Result<Bytes, StoreError> {
+        store.object_of(self.manifest().sequence, object)
+    }
+
     pub fn positions(&self, store: &Store) -> Result<Vec<PositionRow>, ReadError> {
         let table = self.manifest().tables.positions;
         let path = || table.object.path().to_string();
-        positions::decode(store.object(table)?).map_err(|source| ReadError::Table { path: path(), source })
+        positions::decode(self.object(store, table)?).map_err(|source| ReadError::Table { path: path(), source })
     }
 
     /// Reads the definition of the job that wrote the checkpoint.
     pub fn job(&self, store: &Store) -> Result<String, ReadError> {
         let table = self.manifest().tables.job;
-        let bytes = store.object(table)?;
+        let bytes = self.object(store, table)?;
         String::from_utf8(bytes.into()).map_err(|_| ReadError::Job { path: table.object.path().to_string() })
     }
 
@@ -199,7 +212,7 @@ impl Snapshot {
         let failed = &failed;
         let mut sources = Vec::with_capacity(chain.len());
         for (place, row) in chain.iter().map(Borrow::borrow).enumerate() {
-            let bytes = store.object(row.object_ref())?;
+            let bytes = self.object(store, row.object_ref())?;
             progress.advance(row.bytes);
             let reader = SegmentReader::open(bytes, self.codec.columns())
                 .map_err(|source| ReadError::Table { path: path(place), source })?;

@@ -3,9 +3,10 @@
 use std::collections::HashMap;
 
 use crate::format::layout::{self, OBJECTS, ObjectName};
-use crate::format::manifest::Manifest;
+use crate::format::manifest::{Manifest, ObjectRef};
 use crate::ops::read::{ReadError, Snapshot};
 use crate::storage::EntryKind;
+use crate::store::prune::trace;
 use crate::store::{Store, StoreError};
 use crate::values::id::Sequence;
 use crate::values::parallel;
@@ -28,6 +29,15 @@ pub struct Stats {
     pub stored_bytes: u64,
     /// Objects that no checkpoint needs; unknown if some checkpoint cannot be read.
     pub unused: Option<Unused>,
+    pub pruned: Pruned,
+}
+
+/// Pruned checkpoints that can be brought back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Pruned {
+    pub checkpoints: u64,
+    /// The bytes of objects that only they need; unknown if one of them cannot be read.
+    pub bytes: Option<u64>,
 }
 
 /// Objects that no checkpoint needs: left by an interrupted run, or of pruned checkpoints.
@@ -78,8 +88,8 @@ struct Use {
 
 /// Reads what every checkpoint needs, and which other objects exist. `progress` counts checkpoints.
 ///
-/// A damaged checkpoint is part of the result; what it shares with others then counts as theirs alone. Fails if the
-/// system refuses to read a checkpoint.
+/// A damaged checkpoint is part of the result; what it shares with others then counts as theirs alone. One that is pruned
+/// meanwhile is left out. Fails if the system refuses to read a checkpoint.
 pub fn stats(store: &Store, progress: &dyn Progress) -> Result<Stats, ReadError> {
     let sequences = store.sequences()?;
     progress.start(sequences.len() as u64);
@@ -94,6 +104,8 @@ pub fn stats(store: &Store, progress: &dyn Progress) -> Result<Stats, ReadError>
         for (&sequence, snapshot) in batch.iter().zip(snapshots) {
             let snapshot = match snapshot {
                 Err(error) if error.is_inconclusive() => return Err(error),
+                // Pruned since it was listed.
+                Err(error) if error.is_removed() => continue,
                 snapshot => snapshot,
             };
             let place = read.len();
@@ -113,6 +125,7 @@ pub fn stats(store: &Store, progress: &dyn Progress) -> Result<Stats, ReadError>
     }
     let is_known = read.iter().all(|(_, manifest)| manifest.is_ok());
     let unused = if is_known { Some(unused(store, &uses)?) } else { None };
+    let pruned = pruned(store, &uses);
     let sizes = |(manifest, reclaimable_bytes): (Manifest, u64)| Sizes {
         shared_bytes: manifest.totals.bytes.saturating_sub(reclaimable_bytes),
         reclaimable_bytes,
@@ -132,8 +145,22 @@ pub fn stats(store: &Store, progress: &dyn Progress) -> Result<Stats, ReadError>
         objects: uses.len() as u64,
         stored_bytes: uses.values().map(|used| used.bytes).fold(0, u64::saturating_add),
         unused,
+        pruned,
         checkpoints,
     })
+}
+
+/// Counts the pruned checkpoints, and the bytes of their objects that are not in `uses`.
+fn pruned(store: &Store, uses: &HashMap<ObjectName, Use>) -> Pruned {
+    let sequences = trace::pruned(store);
+    let needs: Result<Vec<_>, _> = sequences.iter().map(|&sequence| trace::needs_of_pruned(store, sequence)).collect();
+    let own = |objects: &ObjectRef| !uses.contains_key(&objects.object);
+    let bytes = needs.ok().map(|needs| {
+        let own: HashMap<ObjectName, u64> =
+            needs.into_iter().flatten().filter(own).map(|object| (object.object, object.bytes)).collect();
+        own.values().fold(0, |sum: u64, bytes| sum.saturating_add(*bytes))
+    });
+    Pruned { checkpoints: sequences.len() as u64, bytes }
 }
 
 /// Counts the objects of the first replica that are not in `uses`.

@@ -10,14 +10,18 @@ use crate::input;
 use crate::input::record::Filter;
 use crate::input::{BlockReader, Compression, FollowReader, InputError, Partition, Position};
 use crate::job;
-use crate::job::definition::definition;
+use crate::job::definition;
 use crate::job::{Difference, Effect, JobSpec};
 use crate::runner::error::{ResumeError, RunError};
 use crate::runner::output::plan::OutputPlan;
-use crate::runner::pipeline::prepare::{check_paths, with_types};
+use crate::runner::pipeline::field_types::with_types;
+use crate::runner::pipeline::prepare::check_paths;
+use crate::runner::resumable::fits;
+use crate::runner::resume::recover::recover;
+use crate::runner::resume::undecided::take_undecided;
 use crate::storage::Storage;
 use crate::storage::local::LocalStorage;
-use crate::store::{Store, StoreError};
+use crate::store::{Committed, Store, StoreError};
 use crate::values::error_chain::in_one_line;
 
 /// What a run would find.
@@ -165,7 +169,7 @@ fn check_store(job: &JobSpec, output: Option<&OutputPlan>, report: &mut Report) 
         }
     };
     report.latest = Some(Box::new(committed.manifest.clone()));
-    let definition = match definition(&store, &committed) {
+    let definition = match old_job(&store, &committed, job) {
         Ok(definition) => definition,
         Err(error) => {
             report.problems.push(in_one_line(&error));
@@ -185,6 +189,18 @@ fn check_store(job: &JobSpec, output: Option<&OutputPlan>, report: &mut Report) 
             Ok(Vec::new())
         }
     }
+}
+
+/// Returns the job that wrote a checkpoint. If `job` has other types, fields that have no value in the state have none.
+/// Only the state shows that, so it is read.
+fn old_job(store: &Store, committed: &Committed, job: &JobSpec) -> Result<JobSpec, RunError> {
+    let mut definition = definition::definition(store, committed)?;
+    fits(&committed.manifest, &definition)?;
+    let differences = job::differences(&definition, &with_types(job, &definition));
+    if differences.iter().any(|difference| matches!(difference, Difference::FieldType { .. })) {
+        take_undecided(&mut definition, &recover(store, committed.clone(), 1)?);
+    }
+    Ok(definition)
 }
 
 /// Returns the newest row of each partition. The rows must be sorted by partition and cut.

@@ -49,6 +49,9 @@ pub enum RunError {
     /// An attempt to make a checkpoint took longer than the job file allows.
     #[error("the checkpoint was not finished within {}", Span(*.timeout))]
     CheckpointTimeout { timeout: Duration },
+    /// A run could not resume from a checkpoint, which was therefore not committed. This is a bug.
+    #[error("checkpoint {} was not committed, because no run could resume from it", .sequence.0)]
+    NotResumable { sequence: Sequence, source: Box<RunError> },
     #[error("{failures} checkpoints in a row failed, but the job tolerates only {tolerated}")]
     TooManyFailures {
         failures: u32,

@@ -10,7 +10,7 @@
 //!         resume      checkpoint      from a checkpoint to memory, and back to disk
 //!              \        /
 //!               messages              what the threads and rooms tell each other: messages, observer,
-//!                  |                  lineage, options, error
+//!                  |                  lineage, resumable, options, error
 //!                output               published files and dead letters
 //!                  |
 //!               process               aggregates, windows and programs
@@ -32,6 +32,7 @@ pub mod output;
 pub mod pipeline;
 pub mod process;
 pub mod rejected;
+pub mod resumable;
 pub mod resume;
 pub mod state;
 pub mod storage_opener;

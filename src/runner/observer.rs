@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
-use crate::format::manifest::{Output, Trigger};
+use crate::format::manifest::{Output, Totals, Trigger};
 use crate::runner::state::content::Content;
 use crate::store::{Committed, StoreNote};
 use crate::values::id::Sequence;
@@ -31,10 +31,8 @@ pub enum RunEvent {
         sequence: Sequence,
         /// When its cut was taken.
         created: Timestamp,
-        /// The number of records that it had applied.
-        records: u64,
-        /// The number of keys in its state.
-        keys: u64,
+        /// What it counts.
+        totals: Totals,
     },
     /// The latest checkpoints are damaged, and the run resumes from an older one.
     WentBack {

@@ -39,6 +39,31 @@ pub enum StorageError {
     Io { action: &'static str, path: String, source: io::Error },
 }
 
+/// An error of the system is made again from its number, or from its kind and words.
+impl Clone for StorageError {
+    fn clone(&self) -> StorageError {
+        let path = self.path().to_owned();
+        match self {
+            StorageError::NotFound { .. } => StorageError::NotFound { path },
+            StorageError::Exists { .. } => StorageError::Exists { path },
+            StorageError::NotAFile { .. } => StorageError::NotAFile { path },
+            StorageError::NotADirectory { .. } => StorageError::NotADirectory { path },
+            StorageError::TooLarge { limit, found, .. } => {
+                StorageError::TooLarge { path, limit: *limit, found: *found }
+            }
+            StorageError::Gone { .. } => StorageError::Gone { path },
+            StorageError::Held { holder, .. } => StorageError::Held { path, holder: holder.clone() },
+            StorageError::Io { action, source, .. } => {
+                let source = match source.raw_os_error() {
+                    Some(number) => io::Error::from_raw_os_error(number),
+                    None => io::Error::new(source.kind(), source.to_string()),
+                };
+                StorageError::Io { action, path, source }
+            }
+        }
+    }
+}
+
 impl StorageError {
     pub fn is_not_found(&self) -> bool {
         matches!(self, StorageError::NotFound { .. })

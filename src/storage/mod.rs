@@ -13,6 +13,8 @@ pub mod durable;
 pub mod error;
 pub mod local;
 pub mod memory;
+pub mod real_path;
+pub mod rename;
 
 pub use error::StorageError;
 

@@ -1,6 +1,6 @@
 //! Making replicas equal: a replica gets what it is missing from the others.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use bytes::Bytes;
 
@@ -16,9 +16,28 @@ use crate::store::root::Committed;
 use crate::store::store::Store;
 use crate::values::error_chain::in_one_line;
 use crate::values::id::Sequence;
+use crate::values::relpath::RelPath;
 
 /// The largest pin that is copied, in bytes.
 const MAX_PIN_BYTES: u64 = 1 << 20;
+
+/// What a replica does not have and others do.
+struct Missing {
+    /// The checkpoints that are older than its newest and were not pruned on purpose.
+    older: BTreeSet<Sequence>,
+    /// The checkpoints that are newer than its own.
+    newer: BTreeSet<Sequence>,
+    /// Whether its history differs.
+    has_events: bool,
+    /// The pins, each with the index of a replica that has it.
+    pins: BTreeMap<RelPath, usize>,
+}
+
+impl Missing {
+    fn is_empty(&self) -> bool {
+        self.older.is_empty() && self.newer.is_empty() && !self.has_events && self.pins.is_empty()
+    }
+}
 
 /// What a replica was given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -39,8 +58,15 @@ impl Store {
                 self.check_one_history(&[&self.sound()[..], &[index]].concat())?;
                 self.bring_up(index)
             });
-            if let Ok(copied) = back {
-                self.regained(index, copied, false);
+            match back {
+                Ok(copied) => self.regained(index, copied, false),
+                // It is back, and is not a copy of this store: that does not change by waiting.
+                Err(
+                    error @ (StoreError::Diverged { .. } | StoreError::Unrelated { .. } | StoreError::Mismatch { .. }),
+                ) => {
+                    self.health.refuse(index, self.replicas[index].place(), in_one_line(&error));
+                }
+                Err(_) => {}
             }
         }
     }
@@ -53,6 +79,24 @@ impl Store {
         self.level(&[])
     }
 
+    /// Copies the checkpoints `sequences` to every replica that does not have them: one that was caught up after they
+    /// were pruned never had them.
+    ///
+    /// The caller holds the lock of [`Store::lock_prune`].
+    pub(super) fn complete(&self, sequences: impl Iterator<Item = Sequence> + Clone) -> Result<(), StoreError> {
+        for index in self.sound() {
+            let own = self.replicas[index].sequences()?;
+            let (mut known, mut copied) = (HashSet::new(), Copied::default());
+            let mut missing = sequences.clone().filter(|sequence| own.binary_search(sequence).is_err());
+            let done = missing.try_for_each(|sequence| self.copy_checkpoint(index, sequence, &mut known, &mut copied));
+            match done {
+                Err(error) if error.is_refusal() => self.lose_unless_last(index, error)?,
+                done => done?,
+            }
+        }
+        Ok(())
+    }
+
     /// Makes all replicas equal. Those in `empty` were not stores before.
     pub(super) fn level(&self, empty: &[usize]) -> Result<(), StoreError> {
         self.check_one_history(&self.sound())?;
@@ -62,6 +106,10 @@ impl Store {
                     self.regained(index, copied, empty.contains(&index));
                 }
                 Ok(_) => {}
+                // What it is missing must not be left behind below the next checkpoint.
+                Err(error @ StoreError::Busy { .. }) => {
+                    self.lose_unless_last(index, error)?;
+                }
                 Err(error) if self.replicas.len() == 1 => return Err(error),
                 Err(error) => self.lose(index, &error),
             }
@@ -69,80 +117,100 @@ impl Store {
         self.check_copies(self.sound().len())
     }
 
-    /// Copies to replica `index` every checkpoint that another has, if it is newer than its own newest or was not
-    /// pruned on purpose.
+    /// Copies to replica `index` every checkpoint that another has, if it is newer than its own newest or was not pruned
+    /// on purpose, and the events and pins that it is missing.
+    ///
+    /// A prune would remove in one replica what is being copied to another, so neither happens during the other. Fails
+    /// with [`StoreError::Busy`] if another process prunes for longer than a few seconds.
     fn bring_up(&self, index: usize) -> Result<Copied, StoreError> {
+        let mut copied = Copied::default();
+        if self.missing(index)?.is_empty() {
+            return Ok(copied);
+        }
+        let replicas = [&self.sound()[..], &[index]].concat();
+        let holder = self.health.holder().unwrap_or_default();
+        let _lock = self.lock_prune_in(&replicas, Some(index), &holder)?;
+        // Another process may have pruned or pinned meanwhile.
+        let missing = self.missing(index)?;
+        // Checkpoints share most of their objects: one that exists or was copied is not examined again.
+        let mut known = HashSet::new();
+        for sequence in missing.older {
+            self.copy_checkpoint(index, sequence, &mut known, &mut copied)?;
+        }
+        // Before the newer ones, whose parents it may say were pruned; after the older ones, which it may say were
+        // brought back.
+        for (other, error) in self.merge_histories(&replicas.into_iter().collect()) {
+            if other == index {
+                return Err(error);
+            }
+            self.lose(other, &error);
+        }
+        for sequence in missing.newer {
+            self.copy_checkpoint(index, sequence, &mut known, &mut copied)?;
+        }
+        self.copy_pins(index, missing.pins)?;
+        Ok(copied)
+    }
+
+    /// Returns what replica `index` should get from the others.
+    fn missing(&self, index: usize) -> Result<Missing, StoreError> {
         let own = self.replicas[index].sequences()?;
+        let newest = own.last().copied();
         let mut missing = BTreeSet::new();
         for other in self.others(index) {
             // A replica that cannot be listed has nothing to give.
             missing.extend(self.replicas[other].sequences().unwrap_or_default());
         }
         missing.retain(|sequence| own.binary_search(sequence).is_err());
-        // Read last: a prune records what it removes before it does.
-        let departures = self.history()?.departures();
-        let newest = own.last().copied();
-        let (newer, older): (Vec<_>, Vec<_>) = missing.into_iter().partition(|&sequence| Some(sequence) > newest);
-        let mut copied = Copied::default();
-        // Checkpoints share most of their objects: one that exists or was copied is not examined again.
-        let mut known = HashSet::new();
-        for sequence in older.into_iter().filter(|&sequence| departures.of(sequence).is_none()) {
-            self.copy_checkpoint(index, sequence, &mut known, &mut copied)?;
-        }
-        // Before the newer ones, whose parents it may say were pruned; after the older ones, which it may say were
-        // brought back.
-        let sound: BTreeSet<usize> = self.sound().into_iter().chain([index]).collect();
-        for (other, error) in self.merge_histories(&sound.into_iter().collect::<Vec<_>>()) {
-            if other == index {
-                return Err(error);
+        let (newer, mut older): (BTreeSet<_>, BTreeSet<_>) =
+            missing.into_iter().partition(|&sequence| Some(sequence) > newest);
+        if !older.is_empty() {
+            // Read last: a prune records what it removes before it does.
+            match self.history().map(|history| history.departures()) {
+                Ok(departures) => older.retain(|&sequence| departures.of(sequence).is_none()),
+                // It may say that all of them were pruned.
+                Err(_) => older.clear(),
             }
-            self.lose(other, &error);
         }
-        for sequence in newer {
-            self.copy_checkpoint(index, sequence, &mut known, &mut copied)?;
-        }
-        self.copy_pins(index)?;
-        Ok(copied)
+        let has_events = self.history_differs(index)?;
+        Ok(Missing { older, newer, has_events, pins: self.missing_pins(index)? })
     }
 
-    /// Copies the pins that replica `index` is missing: those set while it was away.
-    fn copy_pins(&self, index: usize) -> Result<(), StoreError> {
+    fn missing_pins(&self, index: usize) -> Result<BTreeMap<RelPath, usize>, StoreError> {
         let directory = layout::directory(layout::PINS);
-        let target = self.replicas[index].storage();
-        let mut own: BTreeSet<String> = target.list(Some(&directory))?.into_iter().map(|entry| entry.name).collect();
+        let own = self.replicas[index].storage().list(Some(&directory))?;
+        let own: BTreeSet<String> = own.into_iter().map(|entry| entry.name).collect();
+        let mut pins = BTreeMap::new();
         for other in self.others(index) {
-            let source = self.replicas[other].storage();
-            // A replica that cannot be listed or read has nothing to give.
-            for entry in source.list(Some(&directory)).unwrap_or_default() {
-                let Ok(path) = directory.join(&entry.name) else { continue };
-                if layout::parse_pin(&entry.name).is_none() || own.contains(&entry.name) {
-                    continue;
+            let listed = self.replicas[other].storage().list(Some(&directory)).unwrap_or_default();
+            for name in listed.into_iter().map(|entry| entry.name).filter(|name| !own.contains(name)) {
+                if let (Some(_), Ok(path)) = (layout::parse_pin(&name), directory.join(&name)) {
+                    pins.entry(path).or_insert(other);
                 }
-                let Ok(bytes) = source.get(&path, MAX_PIN_BYTES) else { continue };
-                match target.create(&path, &bytes) {
-                    Err(error) if !error.is_exists() => return Err(error.into()),
-                    _ => drop(own.insert(entry.name)),
-                }
+            }
+        }
+        Ok(pins)
+    }
+
+    /// Copies pins to replica `index`: those set while it was away.
+    fn copy_pins(&self, index: usize, pins: BTreeMap<RelPath, usize>) -> Result<(), StoreError> {
+        let target = self.replicas[index].storage();
+        for (path, from) in pins {
+            // One that cannot be read there has nothing to give.
+            let Ok(bytes) = self.replicas[from].get(&path, MAX_PIN_BYTES) else { continue };
+            match target.create(&path, &bytes) {
+                Err(error) if !error.is_exists() => return Err(error.into()),
+                _ => {}
             }
         }
         Ok(target.sync()?)
     }
 
-    /// Copies checkpoint `sequence` to every replica that does not have it.
-    pub(super) fn spread(&self, sequence: Sequence) -> Result<(), StoreError> {
-        for index in self.sound() {
-            if !self.replicas[index].sequences()?.contains(&sequence) {
-                self.copy_checkpoint(index, sequence, &mut HashSet::new(), &mut Copied::default())?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Copies checkpoint `sequence` to replica `index` from the others. If none of them has it intact, that is only a
+    /// Copies checkpoint `sequence` to replica `index` from the others. If it is damaged in all of them, that is only a
     /// note. `known` are objects that the replica is known to have.
     ///
-    /// Fails if the replica cannot be written to, and with [`StoreError::Diverged`] if it has another checkpoint with
-    /// that number.
+    /// Fails if the system refuses to read the checkpoint, which may be intact, or to write to the replica, and with
+    /// [`StoreError::Diverged`] if the replica has another checkpoint with that number.
     fn copy_checkpoint(
         &self,
         index: usize,
@@ -152,23 +220,26 @@ impl Store {
     ) -> Result<(), StoreError> {
         let target = &self.replicas[index];
         let others = self.others(index);
-        let left_out = |error: &StoreError| {
+        let left_out = |error: StoreError| {
+            if error.is_inconclusive() {
+                return Err(error);
+            }
             let is_listed = |&other: &usize| self.replicas[other].sequences().is_ok_and(|it| it.contains(&sequence));
-            // Otherwise it was pruned meanwhile.
+            // Otherwise it was pruned meanwhile, in a replica that is lost and was not locked.
             if others.iter().any(is_listed) {
-                let (place, reason) = (self.replicas[index].place(), in_one_line(error));
+                let (place, reason) = (self.replicas[index].place(), in_one_line(&error));
                 self.health.note(StoreNote::LeftOut { place, sequence, reason });
             }
             Ok(())
         };
         let (committed, yaml, objects) = match self.read_whole(&others, sequence) {
             Ok(read) => read,
-            Err(error) => return left_out(&error),
+            Err(error) => return left_out(error),
         };
         for &object in objects.iter().filter(|object| !known.contains(&object.object)).collect::<Vec<_>>() {
             let bytes = match self.first_good(&others, |replica| replica.object(object)) {
                 Ok(bytes) => bytes,
-                Err(error) => return left_out(&error),
+                Err(error) => return left_out(error),
             };
             if target.put(object.object, &bytes)? {
                 copied.bytes += object.bytes;

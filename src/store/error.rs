@@ -96,11 +96,23 @@ impl StoreError {
 
     /// Tells whether the error says nothing about what the store holds, see [`StorageError::is_inconclusive`].
     pub fn is_inconclusive(&self) -> bool {
+        self.refusal().is_some()
+    }
+
+    /// Returns the error of the system that refused to read a file, if that is what happened.
+    pub fn refusal(&self) -> Option<&StorageError> {
         match self {
-            StoreError::Storage(error) => error.is_inconclusive(),
-            StoreError::Unusable { source, .. } => source.is_inconclusive(),
-            _ => false,
+            StoreError::Storage(error) => Some(error).filter(|error| error.is_inconclusive()),
+            StoreError::Unusable { source, .. } | StoreError::NotAReplica { source, .. } => source.refusal(),
+            _ => None,
         }
+    }
+
+    /// Tells whether the system refused, and not for lack of space: the place is unmounted, read-only, broken or not for
+    /// this user.
+    pub fn is_refusal(&self) -> bool {
+        use StorageError::{Gone, Io};
+        matches!(self, StoreError::Storage(Io { .. } | Gone { .. })) && !self.is_full()
     }
 
     /// Tells whether the error is that the disk is full.

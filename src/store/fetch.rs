@@ -44,11 +44,13 @@ impl Store {
     /// Fails with [`StoreError::NoCheckpoint`] if no replica has a directory with that number. A directory without a
     /// manifest is damage: a [`StoreError::Storage`] that the file does not exist.
     pub fn manifest(&self, sequence: Sequence) -> Result<Committed, StoreError> {
-        // A replica that does not have the checkpoint yet is behind, not damaged.
         let read = |replica: &Replica| match replica.manifest(&self.file, sequence) {
-            Err(error) if error.is_not_found() && !replica.sequences()?.contains(&sequence) => {
-                Err(StoreError::NoCheckpoint { place: self.place(), sequence })
-            }
+            Err(error) if error.is_not_found() => match replica.sequences()?.contains(&sequence) {
+                // It may just have been brought back.
+                true => replica.manifest(&self.file, sequence),
+                // A replica that does not have the checkpoint yet is behind, not damaged.
+                false => Err(StoreError::NoCheckpoint { place: self.place(), sequence }),
+            },
             read => read,
         };
         match self.first_good(&self.reading_order(), read) {
@@ -68,15 +70,28 @@ impl Store {
 
     /// Returns the bytes of the manifest that `committed` was read from.
     ///
-    /// Fails with [`StoreError::ManifestDamaged`] if they have changed since.
+    /// Fails with [`StoreError::ManifestDamaged`] if they have changed since, and with [`StoreError::NoCheckpoint`] if
+    /// the checkpoint was removed since.
     pub fn manifest_bytes(&self, committed: &Committed) -> Result<Bytes, StoreError> {
-        self.first_good(&self.reading_order(), |replica| replica.manifest_bytes(committed))
+        let read = self.first_good(&self.reading_order(), |replica| replica.manifest_bytes(committed));
+        read.map_err(|error| self.unless_removed(committed.manifest.sequence, error))
     }
 
     /// Returns the newest committed checkpoint, if there is any. One that cannot be read is an error; it is never
     /// skipped.
     pub fn latest(&self) -> Result<Option<Committed>, StoreError> {
-        self.sequences()?.last().map(|&newest| self.manifest(newest)).transpose()
+        let mut newest = self.sequences()?.pop();
+        while let Some(sequence) = newest {
+            match self.manifest(sequence) {
+                // It was pruned since it was listed: there is a newer one.
+                Err(error @ StoreError::NoCheckpoint { .. }) => match self.sequences()?.pop() {
+                    again if again == newest => return Err(error),
+                    again => newest = again,
+                },
+                read => return read.map(Some),
+            }
+        }
+        Ok(None)
     }
 
     /// Returns the bytes of `object`, verified.
@@ -85,6 +100,24 @@ impl Store {
     /// that size. Memory is bounded by the actual size of the file, whatever size is promised.
     pub fn object(&self, object: ObjectRef) -> Result<Bytes, StoreError> {
         self.first_good(&self.reading_order(), |replica| replica.object(object))
+    }
+
+    /// Returns the bytes of an object that checkpoint `sequence` needs, as [`Store::object`] does.
+    ///
+    /// Fails with [`StoreError::NoCheckpoint`] if the checkpoint was removed while it was read: its objects are deleted
+    /// afterwards, so a missing one is not damage.
+    pub fn object_of(&self, sequence: Sequence, object: ObjectRef) -> Result<Bytes, StoreError> {
+        self.object(object).map_err(|error| self.unless_removed(sequence, error))
+    }
+
+    /// Returns `error`, by which reading checkpoint `sequence` failed, or [`StoreError::NoCheckpoint`] if the checkpoint
+    /// does not exist any more.
+    fn unless_removed(&self, sequence: Sequence, error: StoreError) -> StoreError {
+        let is_removed = || self.sequences().is_ok_and(|listed| listed.binary_search(&sequence).is_err());
+        match error.is_inconclusive() || !is_removed() {
+            true => error,
+            false => StoreError::NoCheckpoint { place: self.place(), sequence },
+        }
     }
 
     /// Asks `replicas` one after another, and notes which could not answer. If none has a good answer, returns the

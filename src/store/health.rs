@@ -109,6 +109,19 @@ impl Health {
         }
     }
 
+    /// Forgets the notes about lost replicas, which the caller reports.
+    pub(super) fn drop_lost_notes(&self) {
+        self.state().notes.retain(|note| !matches!(note, StoreNote::Lost { .. }));
+    }
+
+    /// Changes why replica `index`, which is lost, cannot be written to, and notes it if that is new.
+    pub(super) fn refuse(&self, index: usize, place: String, reason: String) {
+        let mut state = self.state();
+        if state.lost.insert(index, reason.clone()).as_ref() != Some(&reason) {
+            state.notes.push(StoreNote::Lost { place, reason });
+        }
+    }
+
     /// Marks replica `index` as usable again.
     pub(super) fn regain(&self, index: usize) {
         self.state().lost.remove(&index);

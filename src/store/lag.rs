@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::store::error::StoreError;
+use crate::store::replica::Replica;
 use crate::store::store::Store;
 use crate::values::error_chain::in_one_line;
 use crate::values::id::Sequence;
@@ -28,9 +29,12 @@ impl Lag {
 impl Store {
     /// Returns how far each place of the store is behind.
     pub fn lags(&self) -> Vec<Lag> {
+        // A checkpoint that is committed between two listings is in the second only. So all are listed twice: what one
+        // had at first, and another does not have now, is missing there.
+        let first: Vec<_> = self.replicas.iter().map(Replica::sequences).collect();
         let listed: Vec<_> = self.replicas.iter().map(|replica| (replica.place(), replica.sequences())).collect();
         let all: BTreeSet<Sequence> =
-            listed.iter().filter_map(|(_, listed)| listed.as_ref().ok()).flatten().copied().collect();
+            first.iter().filter_map(|listed| listed.as_ref().ok()).flatten().copied().collect();
         let lag = |(place, listed): (String, Result<Vec<Sequence>, StoreError>)| match listed {
             Ok(listed) => {
                 let newest = listed.last().copied();

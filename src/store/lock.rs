@@ -10,8 +10,6 @@ use crate::store::error::StoreError;
 use crate::store::store::Store;
 use crate::values::relpath::RelPath;
 
-/// How long [`Store::lock_prune`] waits for other processes, which are usually done in a moment.
-const PATIENCE: Duration = Duration::from_secs(5);
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// Keeps other runs from writing to the store until it is dropped.
@@ -73,38 +71,61 @@ impl Store {
         Ok(())
     }
 
-    /// Takes the right to remove checkpoints and objects, to bring checkpoints back and to set pins, in every replica.
+    /// Takes the right to remove checkpoints and objects, to bring checkpoints back, to copy checkpoints from one
+    /// replica to another and to set pins, in every replica that can be written to. One that cannot is lost.
     ///
     /// It is independent of [`Store::lock`]: a job may run and commit meanwhile. A caller that commits a checkpoint of
     /// old objects, as a restore does, holds both, so that none of them is deleted before the commit. Fails with
     /// [`StoreError::Busy`] if another process holds it for longer than a few seconds.
     pub fn lock_prune(&self, holder: &str) -> Result<StoreLock, StoreError> {
-        let path = layout::prune_lock_file();
+        self.lock_prune_in(&self.sound(), None, holder)
+    }
+
+    /// Does the same in the replicas with these indexes. Fails if `required`, which may be a lost one, cannot be
+    /// locked.
+    pub(super) fn lock_prune_in(
+        &self,
+        indexes: &[usize],
+        required: Option<usize>,
+        holder: &str,
+    ) -> Result<StoreLock, StoreError> {
         let begun = Instant::now();
         let mut guards = Vec::new();
-        for storage in self.sound().into_iter().map(|index| self.replicas[index].storage()) {
-            loop {
-                match storage.lock(&path, holder) {
-                    Ok(guard) => {
-                        guards.push(guard);
-                        flush_names(storage.as_ref(), &[CHECKPOINTS, PRUNED, PINS, HISTORY])?;
-                    }
-                    Err(StorageError::Held { .. }) if begun.elapsed() < PATIENCE => {
-                        thread::sleep(PAUSE);
-                        continue;
-                    }
-                    Err(StorageError::Held { holder, .. }) => {
-                        return Err(StoreError::Busy { place: storage.place(), holder });
-                    }
-                    Err(error) if is_without_locks(&error) => {}
-                    // Not even space for the name of the lock: two prunes at once delete the same things.
-                    Err(error) if error.is_full() => {}
-                    Err(error) => return Err(error.into()),
-                }
-                break;
+        // All processes take the locks in the same order, so that no two wait for each other.
+        for &index in self.order.iter().filter(|index| indexes.contains(index)) {
+            match self.lock_prune_of(index, holder, begun) {
+                Ok(guard) => guards.extend(guard),
+                Err(error @ StoreError::Busy { .. }) => return Err(error),
+                Err(error) if required == Some(index) => return Err(error),
+                Err(error) => self.lose_unless_last(index, error)?,
             }
         }
         Ok(StoreLock { guards })
+    }
+
+    /// Returns nothing if the replica has no locks, or no space for one.
+    fn lock_prune_of(
+        &self,
+        index: usize,
+        holder: &str,
+        begun: Instant,
+    ) -> Result<Option<Box<dyn LockGuard>>, StoreError> {
+        let storage = self.replicas[index].storage().as_ref();
+        loop {
+            match storage.lock(&layout::prune_lock_file(), holder) {
+                Ok(guard) => {
+                    flush_names(storage, &[CHECKPOINTS, PRUNED, PINS, HISTORY])?;
+                    return Ok(Some(guard));
+                }
+                Err(StorageError::Held { .. }) if begun.elapsed() < self.patience => thread::sleep(PAUSE),
+                Err(StorageError::Held { holder, .. }) => {
+                    return Err(StoreError::Busy { place: storage.place(), holder });
+                }
+                // Not even space for the name of the lock: two prunes at once delete the same things.
+                Err(error) if is_without_locks(&error) || error.is_full() => return Ok(None),
+                Err(error) => return Err(error.into()),
+            }
+        }
     }
 
     /// Flushes the names of existing checkpoints, for callers that rely on them without taking a lock: the process that

@@ -6,6 +6,7 @@
 mod catch_up;
 mod directory;
 mod divergence;
+pub mod enclosing;
 mod error;
 mod fetch;
 mod health;

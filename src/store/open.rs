@@ -1,6 +1,7 @@
 //! Opening and creating a store: which of the places belong to it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::format::FORMAT;
 use crate::format::layout;
@@ -11,7 +12,7 @@ use crate::storage::Storage;
 use crate::store::error::StoreError;
 use crate::store::lock::StoreLock;
 use crate::store::replica::Replica;
-use crate::store::store::{Store, Unavailable, at_once};
+use crate::store::store::{PATIENCE, Store, Unavailable, at_once};
 
 impl Store {
     /// Opens the store at `replicas`, which must all be of the same store.
@@ -102,6 +103,16 @@ impl Store {
         min_copies: usize,
         holder: &str,
     ) -> Result<(Store, StoreLock), StoreError> {
+        Store::open_for_writing_within(places, min_copies, holder, PATIENCE)
+    }
+
+    /// Does the same, and waits at most for `patience` for a process that prunes.
+    pub fn open_for_writing_within(
+        places: Vec<Arc<dyn Storage>>,
+        min_copies: usize,
+        holder: &str,
+        patience: Duration,
+    ) -> Result<(Store, StoreLock), StoreError> {
         assert!(!places.is_empty(), "a store has at least one replica");
         let read = read_store_files(&places);
         let Some(file) = read.iter().find_map(|read| read.as_ref().ok()).cloned() else {
@@ -109,7 +120,7 @@ impl Store {
             let (none, unreadable): (Vec<_>, Vec<_>) = read.into_iter().filter_map(Result::err).partition(is_no_store);
             return Err(unreadable.into_iter().chain(none).next().expect("there are places, and each has an error"));
         };
-        let store = Store { min_copies, ..Store::new(file, places) };
+        let store = Store { min_copies, patience, ..Store::new(file, places) };
         let mut empty = Vec::new();
         for (index, read) in read.into_iter().enumerate() {
             match read {

@@ -1,9 +1,10 @@
 //! Writing: objects first, then the checkpoint that names them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Mutex;
 
-use crate::format::layout::{self, MANIFEST_FILE, ObjectKind, ObjectName, SUMS_FILE};
+use crate::format::layout::{self, CHECKPOINTS, MANIFEST_FILE, ObjectKind, ObjectName, PRUNED, SUMS_FILE};
+use crate::format::limits::MAX_SUMS_BYTES;
 use crate::format::manifest::{Manifest, ObjectRef};
 use crate::store::error::StoreError;
 use crate::store::replica::Replica;
@@ -12,6 +13,7 @@ use crate::store::store::Store;
 use crate::values::digest::Digest;
 use crate::values::id::Sequence;
 use crate::values::lock::lock;
+use crate::values::relpath::RelPath;
 
 /// The outcome of putting bytes into the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,7 +58,7 @@ impl Store {
     pub fn take_over(&self, objects: &[ObjectName]) -> Result<(), StoreError> {
         let take_over = |_, replica: &Replica| -> Result<(), StoreError> {
             for &object in objects {
-                if !replica.take_over(&object.path())?
+                if !replica.take_over(object)?
                     && let Some(bytes) = self.replicas.iter().find_map(|other| other.intact_object(object))
                 {
                     replica.put(object, &bytes)?;
@@ -81,16 +83,23 @@ impl Store {
         put.map(|_| ObjectRef { object, bytes: bytes.len() as u64 })
     }
 
-    /// Deletes the objects that were created, each where it was created. What cannot be deleted is left to the next
-    /// prune.
+    /// Deletes the objects that were created, each where it was created, unless a checkpoint there names them: another
+    /// process may have repaired one. What cannot be deleted is left to the next prune.
     ///
-    /// The caller holds [`Store::lock`], so that no other writer's checkpoint names them, and knows that none of its
-    /// own does.
+    /// The caller holds [`Store::lock`], and knows that none of its own checkpoints names them.
     pub fn discard(&self, created: Created) {
-        let sound = self.sound();
-        for (object, places) in created.objects {
-            for index in places.into_iter().filter(|index| sound.contains(index)) {
-                let _ = self.replicas[index].storage().delete(&object.path());
+        let holder = self.health.holder().unwrap_or_default();
+        for index in self.sound() {
+            let of_replica = created.objects.iter().filter(|(_, places)| places.contains(&index));
+            let objects: Vec<ObjectName> = of_replica.map(|(object, _)| *object).collect();
+            if objects.is_empty() {
+                continue;
+            }
+            let Ok(_lock) = self.lock_prune_in(&[index], Some(index), &holder) else { continue };
+            let replica = &self.replicas[index];
+            let Some(named) = named_objects(replica) else { continue };
+            for object in objects.iter().filter(|object| !named.contains(object)) {
+                let _ = replica.storage().delete(&object.path());
             }
         }
     }
@@ -150,6 +159,21 @@ impl Store {
         self.check_copies(copies)?;
         Ok(Committed { manifest: read, sha256 })
     }
+}
+
+/// Returns the objects that the checkpoints of a replica need, even pruned ones; nothing if that is unknown.
+fn named_objects(replica: &Replica) -> Option<HashSet<ObjectName>> {
+    let mut named = HashSet::new();
+    for (directory, dir_of) in
+        [(CHECKPOINTS, layout::checkpoint_dir as fn(Sequence) -> RelPath), (PRUNED, layout::pruned_dir)]
+    {
+        for sequence in replica.sequences_in(directory).ok()? {
+            let path = layout::file_in(&dir_of(sequence), SUMS_FILE);
+            let sums = replica.get(&path, MAX_SUMS_BYTES).ok()?;
+            named.extend(layout::parse_sums(&sums)?.0);
+        }
+    }
+    Some(named)
 }
 
 /// Returns the content of `SHA256SUMS`, as `sha256sum` writes it, with paths relative to the checkpoint's directory.

@@ -135,34 +135,61 @@ impl Replica {
     /// Writes an object unless it exists and is intact, and tells whether it did.
     pub(super) fn put(&self, object: ObjectName, bytes: &[u8]) -> Result<bool, StoreError> {
         let path = object.path();
-        let mut attempt = 0;
-        loop {
+        for _ in 0..MAX_PUT_ATTEMPTS {
             match self.storage.create(&path, bytes) {
                 Ok(()) => return Ok(true),
                 Err(StorageError::Exists { .. }) => {}
                 Err(error) => return Err(error.into()),
             }
-            match self.storage.get(&path, bytes.len() as u64) {
-                Ok(found) if found == bytes && self.take_over(&path)? => return Ok(false),
-                Err(error @ StorageError::Io { .. }) => return Err(error.into()),
-                // Damaged, not a file, or gone since.
-                _ => {}
+            if self.is_object(&path, bytes)? {
+                if self.take_over(object)? {
+                    return Ok(false);
+                }
+            } else {
+                return self.replace_damaged(object, bytes);
             }
-            attempt += 1;
-            if attempt == MAX_PUT_ATTEMPTS {
-                return Err(StorageError::Exists { path: self.shown(&path) }.into());
-            }
-            self.set_aside(object)?;
+        }
+        Err(StorageError::Exists { path: self.shown(&path) }.into())
+    }
+
+    /// Tells whether the file at `path` has these bytes. It may also be damaged, not a file, or gone.
+    fn is_object(&self, path: &RelPath, bytes: &[u8]) -> Result<bool, StoreError> {
+        match self.storage.get(path, bytes.len() as u64) {
+            Err(error @ StorageError::Io { .. }) => Err(error.into()),
+            found => Ok(found.is_ok_and(|found| found == bytes)),
         }
     }
 
-    /// Makes the object at `path`, which is about to be needed, as new as one that was just written: a prune that runs
-    /// at the same time deletes only older ones. Tells whether the object exists.
-    pub(super) fn take_over(&self, path: &RelPath) -> Result<bool, StoreError> {
+    /// Writes an object in the place of a damaged or missing one, which is moved to `damaged/`. Tells whether it did: an
+    /// object that another process has replaced meanwhile stays as it is.
+    pub fn replace_damaged(&self, object: ObjectName, bytes: &[u8]) -> Result<bool, StoreError> {
+        let path = object.path();
         let _lock = self.lock_objects()?;
-        match self.storage.touch(path) {
+        if self.is_object(&path, bytes)? {
+            return Ok(false);
+        }
+        self.set_aside(object)?;
+        match self.storage.create(&path, bytes) {
+            // On a file system without locks, another process was faster.
+            Err(StorageError::Exists { .. }) if self.is_object(&path, bytes)? => Ok(false),
+            created => Ok(created.map(|()| true)?),
+        }
+    }
+
+    /// Makes an object, which is about to be needed, as new as one that was just written: a prune that runs at the same
+    /// time deletes only older ones. Tells whether the object exists.
+    pub(super) fn take_over(&self, object: ObjectName) -> Result<bool, StoreError> {
+        let path = object.path();
+        let _lock = self.lock_objects()?;
+        match self.storage.touch(&path) {
             Ok(()) => Ok(true),
             Err(StorageError::NotFound { .. } | StorageError::NotAFile { .. }) => Ok(false),
+            // The file of another user, which this one may only replace.
+            Err(StorageError::Io { source, .. }) if source.kind() == io::ErrorKind::PermissionDenied => {
+                let Some(bytes) = self.intact_object(object) else { return Ok(false) };
+                self.storage.replace(&path, &bytes)?;
+                Ok(true)
+            }
             Err(error) => Err(error.into()),
         }
     }

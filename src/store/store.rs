@@ -3,6 +3,7 @@
 use std::iter;
 use std::sync::Arc;
 use std::thread;
+use std::time::Duration;
 
 use crate::format::store_file::StoreFile;
 use crate::storage::Storage;
@@ -11,6 +12,9 @@ use crate::store::health::{Health, StoreNote};
 use crate::store::replica::Replica;
 use crate::values::error_chain::in_one_line;
 
+/// How long [`Store::lock_prune`] waits by default for other processes, which are usually done in a moment.
+pub(super) const PATIENCE: Duration = Duration::from_secs(5);
+
 /// The checkpoints of one job.
 #[derive(Debug, Clone)]
 pub struct Store {
@@ -18,6 +22,8 @@ pub struct Store {
     pub file: StoreFile,
     /// Places that should be replicas and cannot be used.
     pub unavailable: Vec<Unavailable>,
+    /// How long to wait for another process that prunes, pins or copies.
+    pub patience: Duration,
     /// In the order of reading; at least one.
     pub(super) replicas: Vec<Replica>,
     /// How many replicas a commit needs.
@@ -44,7 +50,8 @@ impl Store {
         assert!(!replicas.is_empty(), "a store has at least one replica");
         let (min_copies, order) = (replicas.len(), (0..replicas.len()).collect());
         let replicas = replicas.into_iter().map(Replica::new).collect();
-        Store { file, unavailable: Vec::new(), replicas, min_copies, order, health: Arc::default() }
+        let unavailable = Vec::new();
+        Store { file, unavailable, patience: PATIENCE, replicas, min_copies, order, health: Arc::default() }
     }
 
     /// Returns the replicas, the one that is read first at the front.
@@ -68,15 +75,27 @@ impl Store {
         self.health.all_lost().into_iter().map(|(index, reason)| (self.replicas[index].place(), reason)).collect()
     }
 
+    /// Returns the places that the store is kept in and that could not be written to or cannot be used at all, and why.
+    /// No note reports them anymore.
+    pub fn take_away(&self) -> Vec<(String, String)> {
+        self.health.drop_lost_notes();
+        let absent = self.unavailable.iter().map(|absent| (absent.storage.place(), in_one_line(&absent.error)));
+        self.lost().into_iter().chain(absent).collect()
+    }
+
     /// Returns the store reduced to the replicas that are not lost now, for work that is done in all of them or in
     /// none.
     pub fn without_lost(&self) -> Store {
-        let replicas: Vec<Arc<dyn Storage>> =
-            self.sound().into_iter().map(|index| self.replicas[index].storage().clone()).collect();
-        if replicas.is_empty() {
+        let sound = self.sound();
+        if sound.is_empty() {
             return self.clone();
         }
-        Store { min_copies: self.min_copies.min(replicas.len()), ..Store::new(self.file.clone(), replicas) }
+        let position = |index: &usize| sound.iter().position(|other| other == index);
+        let order = self.order.iter().filter_map(position).collect();
+        let replicas: Vec<Arc<dyn Storage>> =
+            sound.iter().map(|&index| self.replicas[index].storage().clone()).collect();
+        let min_copies = self.min_copies.min(replicas.len());
+        Store { min_copies, order, patience: self.patience, ..Store::new(self.file.clone(), replicas) }
     }
 
     /// Returns the store without replica `index`, for readers.
@@ -111,6 +130,30 @@ impl Store {
     /// Marks a replica as one that cannot be written to until it has caught up.
     pub(super) fn lose(&self, index: usize, error: &StoreError) {
         self.health.lose(index, self.replicas[index].place(), in_one_line(error));
+    }
+
+    /// Marks a replica as lost if another is left to work with; otherwise returns the error.
+    pub(super) fn lose_unless_last(&self, index: usize, error: StoreError) -> Result<(), StoreError> {
+        if self.sound().iter().all(|&other| other == index) {
+            return Err(error);
+        }
+        self.lose(index, &error);
+        Ok(())
+    }
+
+    /// Calls `act` with the storage of each replica that can be written to, one after another. One that refuses is lost,
+    /// unless it is the last. A full disk is an error.
+    pub(super) fn on_each(
+        &self,
+        mut act: impl FnMut(&dyn Storage) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        for index in self.sound() {
+            match act(self.replicas[index].storage().as_ref()) {
+                Err(error) if error.is_refusal() => self.lose_unless_last(index, error)?,
+                done => done?,
+            }
+        }
+        Ok(())
     }
 
     /// Calls `act` with the index of every replica that can be written to, and marks those as lost that fail.

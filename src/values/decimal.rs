@@ -1,5 +1,6 @@
 //! Exact decimal numbers: 128-bit fixed point with 18 decimal places.
 
+use std::cmp::Ordering;
 use std::fmt;
 
 /// A number with 18 decimal places and a magnitude below 10^20, held exactly.
@@ -81,19 +82,34 @@ impl Decimal {
         Decimal::from_units((quotient + i128::from(up)) * step)
     }
 
+    /// Reads a number from text that is to be a number, and rounds it half to even to `places` decimal places, if any.
+    ///
+    /// Besides what JSON allows, a number may have white space around it, a leading `+`, leading zeros, and no digits
+    /// on one side of its point. With `places`, it may have any number of decimal places: only the result must fit.
+    #[inline]
+    pub fn read(text: &str, places: Option<u8>) -> Result<Decimal, DecimalError> {
+        match (Decimal::parse(text.as_bytes()), places) {
+            (Ok(number), None) => Ok(number),
+            (Ok(number), Some(places)) => number.round(places).ok_or(DecimalError::TooLarge),
+            (Err(_), places) => Decimal::read_any(text.trim(), places),
+        }
+    }
+
+    #[cold]
+    fn read_any(text: &str, places: Option<u8>) -> Result<Decimal, DecimalError> {
+        let (negative, digits) = split_sign(text.as_bytes());
+        parse_any(negative, digits, &Reading { places, may_lack_digits: true })
+    }
+
     /// Parses a number as JSON writes it: an optional sign, digits, an optional fraction, an optional exponent.
     ///
-    /// Also accepts a leading `+` and leading zeros, for CSV.
+    /// Also accepts a leading `+` and leading zeros.
     #[inline]
     pub fn parse(text: &[u8]) -> Result<Decimal, DecimalError> {
         // The common case: at most 18 digits and a point, no exponent.
-        let (negative, digits) = match text {
-            [b'-', rest @ ..] => (true, rest),
-            [b'+', rest @ ..] => (false, rest),
-            _ => (false, text),
-        };
+        let (negative, digits) = split_sign(text);
         if digits.is_empty() || digits.len() > 18 {
-            return parse_any(negative, digits);
+            return parse_any(negative, digits, &EXACT);
         }
         let mut number = 0u64;
         let mut places = None;
@@ -104,7 +120,7 @@ impl Decimal {
             } else if byte == b'.' && places.is_none() && i > 0 && i + 1 < digits.len() {
                 places = Some(digits.len() - i - 1);
             } else {
-                return parse_any(negative, digits);
+                return parse_any(negative, digits, &EXACT);
             }
         }
         let units = i128::from(number) * POWERS[18 - places.unwrap_or(0)];
@@ -112,44 +128,69 @@ impl Decimal {
     }
 }
 
+/// How a number is read.
+struct Reading {
+    /// Round to this number of decimal places.
+    places: Option<u8>,
+    /// Accept `.5` and `5.`.
+    may_lack_digits: bool,
+}
+
+const EXACT: Reading = Reading { places: None, may_lack_digits: false };
+
+#[inline]
+fn split_sign(text: &[u8]) -> (bool, &[u8]) {
+    match text {
+        [b'-', rest @ ..] => (true, rest),
+        [b'+', rest @ ..] => (false, rest),
+        _ => (false, text),
+    }
+}
+
 /// Parses what the fast path leaves: exponents, long numbers and errors.
 #[cold]
-fn parse_any(negative: bool, text: &[u8]) -> Result<Decimal, DecimalError> {
+fn parse_any(negative: bool, text: &[u8], reading: &Reading) -> Result<Decimal, DecimalError> {
     let (mantissa, exponent) = match text.iter().position(|byte| matches!(byte, b'e' | b'E')) {
         None => (text, 0i64),
         Some(at) => (&text[..at], parse_exponent(&text[at + 1..])?),
     };
     let (whole, fraction) = match mantissa.iter().position(|&byte| byte == b'.') {
         None => (mantissa, &b""[..]),
-        Some(at) if at + 1 < mantissa.len() => (&mantissa[..at], &mantissa[at + 1..]),
-        Some(_) => return Err(DecimalError::NotANumber),
+        Some(at) => (&mantissa[..at], &mantissa[at + 1..]),
     };
     let digits = || whole.iter().chain(fraction);
-    if whole.is_empty() || !digits().all(u8::is_ascii_digit) {
+    let lacks_digits = whole.is_empty() || (fraction.is_empty() && whole.len() < mantissa.len());
+    if digits().next().is_none() || (lacks_digits && !reading.may_lack_digits) || !digits().all(u8::is_ascii_digit) {
         return Err(DecimalError::NotANumber);
     }
     // The digit at index i counts 10^(whole.len() - 1 - i + exponent), which is 10^18 times more in units of 10^-18.
     let first_power = whole.len() as i64 - 1 + exponent + 18;
+    let last_power = reading.places.map_or(0, |places| 18 - i64::from(places.min(18)));
     let mut units = 0i128;
+    // The digits below the last one that is kept, in comparison with a half.
+    let mut rest = Ordering::Less;
     for (i, digit) in digits().enumerate().filter(|(_, digit)| **digit != b'0') {
         match first_power - i as i64 {
-            power if power < 0 => return Err(DecimalError::TooFine),
             power if power > 37 => return Err(DecimalError::TooLarge),
-            power => units += i128::from(digit - b'0') * 10i128.pow(power as u32),
+            power if power >= last_power => units += i128::from(digit - b'0') * 10i128.pow(power as u32),
+            _ if reading.places.is_none() => return Err(DecimalError::TooFine),
+            power if power == last_power - 1 => rest = digit.cmp(&b'5'),
+            _ if rest.is_eq() => rest = Ordering::Greater,
+            _ => {}
         }
         if units >= LIMIT {
             return Err(DecimalError::TooLarge);
         }
     }
-    Ok(Decimal(if negative { -units } else { units }))
+    let step = 10i128.pow(last_power as u32);
+    if rest.is_gt() || (rest.is_eq() && units / step % 2 == 1) {
+        units += step;
+    }
+    Decimal::from_units(if negative { -units } else { units }).ok_or(DecimalError::TooLarge)
 }
 
 fn parse_exponent(text: &[u8]) -> Result<i64, DecimalError> {
-    let (negative, digits) = match text {
-        [b'-', rest @ ..] => (true, rest),
-        [b'+', rest @ ..] => (false, rest),
-        _ => (false, text),
-    };
+    let (negative, digits) = split_sign(text);
     if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
         return Err(DecimalError::NotANumber);
     }
@@ -217,6 +258,55 @@ mod tests {
         assert_eq!(parse("1e400"), Err(TooLarge));
         assert_eq!(parse("1e-19"), Err(TooFine));
         assert_eq!(parse("0.1234567890123456789"), Err(TooFine));
+    }
+
+    #[test]
+    fn text_that_is_to_be_a_number_may_be_spelled_in_more_ways() {
+        let read = |text: &str| Decimal::read(text, None).map(|number| number.to_string());
+        for (text, printed) in [
+            ("5", "5"),
+            (" 5\t", "5"),
+            ("+1", "1"),
+            ("-007", "-7"),
+            (".5", "0.5"),
+            ("-.5", "-0.5"),
+            ("5.", "5"),
+            ("1e5", "100000"),
+            ("1.E-1", "0.1"),
+            (" +.5e1 ", "5"),
+        ] {
+            assert_eq!(read(text), Ok(printed.to_owned()), "{text}");
+        }
+        for text in [
+            "", " ", ".", "+", "-.", "e5", ".e5", "1_000", "1,000", "0x10", "NaN", "inf", "1 000", "- 1", "1e", "1e1.5",
+        ] {
+            assert_eq!(read(text), Err(DecimalError::NotANumber), "{text}");
+        }
+    }
+
+    #[test]
+    fn rounding_takes_any_number_of_places_and_goes_by_the_exact_value() {
+        let round = |text: &str, places| Decimal::read(text, Some(places)).map(|number| number.to_string());
+        for (text, places, rounded) in [
+            ("1.2345678901234567e-05", 6, "0.000012"),
+            ("2.220446049250313e-16", 18, "0.000000000000000222"),
+            ("0.0000000000000000005", 18, "0"),
+            ("0.0000000000000000015", 18, "0.000000000000000002"),
+            ("0.00000000000000000050000000000000000000001", 18, "0.000000000000000001"),
+            ("2.5000000000000000000000000", 0, "2"),
+            ("2.5000000000000000000000001", 0, "3"),
+            ("3.5000000000000000000000000", 0, "4"),
+            ("-2.5000000000000000000000001", 0, "-3"),
+            ("-0.4999999999999999999999999", 0, "0"),
+            ("0.0050000000000000000001", 2, "0.01"),
+            ("0.1", 6, "0.1"),
+            ("1e-400", 18, "0"),
+            ("9.99999999999999999999999", 2, "10"),
+        ] {
+            assert_eq!(round(text, places), Ok(rounded.to_owned()), "{text} to {places}");
+        }
+        assert_eq!(round("99999999999999999999.99999999999999999999", 18), Err(DecimalError::TooLarge));
+        assert_eq!(round("1e400", 2), Err(DecimalError::TooLarge));
     }
 
     #[test]

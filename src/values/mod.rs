@@ -6,6 +6,7 @@ pub mod digest;
 pub mod error_chain;
 pub mod id;
 pub mod lock;
+pub mod number_text;
 pub mod parallel;
 pub mod progress;
 pub mod relpath;

@@ -227,7 +227,8 @@ impl fmt::Display for Rate {
     }
 }
 
-/// How long ago something was, for people, in one unit: `just now`, `3m ago`, `5d ago`; `in 3m` if a clock is wrong.
+/// How long ago something was, for people, in one unit: `just now`, `3m ago`, `5d ago`; `in 3m (clock?)` if a clock is
+/// wrong. Clocks of two machines may well differ by some seconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Age {
     /// Seconds before now, negative for the future.
@@ -250,7 +251,11 @@ impl fmt::Display for Age {
             seconds @ ..86_400 => format!("{}h", seconds / 3_600),
             seconds => format!("{}d", seconds / 86_400),
         };
-        f.pad(&if self.seconds < 0 { format!("in {amount}") } else { format!("{amount} ago") })
+        f.pad(&match self.seconds {
+            ..=-60 => format!("in {amount} (clock?)"),
+            -59..0 => format!("in {amount}"),
+            _ => format!("{amount} ago"),
+        })
     }
 }
 

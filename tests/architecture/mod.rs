@@ -35,7 +35,7 @@ const ROOMS: &[&[&str]] = &[
     &["state"],
     &["process"],
     &["output"],
-    &["error", "lineage", "messages", "observer", "options"],
+    &["error", "lineage", "messages", "observer", "options", "resumable"],
     &["resume"],
     &["checkpoint"],
     &["pipeline"],
@@ -46,13 +46,14 @@ const ROOMS: &[&[&str]] = &[
 const NEIGHBORS: [(&str, &str); 1] = [("checkpoint", "resume")];
 
 /// The homes of crates that are easily used everywhere: the crate, and the paths that its home files begin with.
-const HOMES: [(&str, &[&str]); 17] = [
+const HOMES: [(&str, &[&str]); 18] = [
     ("arrow_array", &["src/format/"]),
     ("arrow_schema", &["src/format/"]),
     ("cel", &["src/input/record/"]),
     ("clap", &["src/cli/"]),
     ("clap_complete", &["src/cli/"]),
     ("comfy_table", &["src/cli/table"]),
+    ("unicode_width", &["src/cli/table"]),
     ("cronexpr", &["src/job/calendar.rs"]),
     ("flate2", &["src/input/"]),
     ("glob", &["src/input/"]),

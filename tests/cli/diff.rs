@@ -109,8 +109,8 @@ fn the_summary_says_how_much_changed_and_where() {
     let output = env().run(&["diff", "s@1", "s"]).expect(1);
     let lines: Vec<&str> = output.stdout.lines().collect();
     assert_eq!(lines[0], "different");
-    assert!(lines[1].starts_with("old        s@1, 2026-11-22 14:10:00, 5 keys, "), "{output}");
-    assert!(lines[2].starts_with("new        s@3, 2026-11-22 14:30:00, 6 keys, "), "{output}");
+    assert!(lines[1].starts_with("old        s@1, 2026-11-22T14:10:00Z, 5 keys, "), "{output}");
+    assert!(lines[2].starts_with("new        s@3, 2026-11-22T14:30:00Z, 6 keys, "), "{output}");
     assert_eq!(
         lines[3..7],
         [

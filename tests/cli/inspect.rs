@@ -30,7 +30,7 @@ fn a_checkpoint_says_where_it_comes_from_and_what_it_holds() {
     let expected = [
         "checkpoint 3 of job clicks",
         "store      s",
-        "created    2026-11-22 14:30:00 UTC, 30m ago",
+        "created    2026-11-22T14:30:00Z, 30m ago",
         "cause      schedule",
         "mode       elided",
         "input      9 records, 360 B in 1 partition, 0 ended",

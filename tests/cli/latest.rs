@@ -123,3 +123,24 @@ fn too_old_is_exit_code_1_and_the_path_is_printed_all_the_same() {
     assert!(view.too_old && !view.verified);
     env.run(&["latest", "s", "--max-age", "soon"]).expect(2);
 }
+
+#[test]
+fn a_checkpoint_of_the_future_is_never_fresh() {
+    let mut env = env();
+    // It is half an hour ahead of the clock.
+    env.at("2026-11-22T14:00:00Z");
+    for (age, status) in [("29m", 1), ("30m", 0)] {
+        let output = env.run(&["latest", "s", "--quiet", "--max-age", age]).expect(status);
+        assert_eq!(output.stdout, "s/checkpoints/00000003\n", "{age}");
+        assert_eq!(
+            output.stderr,
+            "warning: checkpoint 3 is dated in the future (2026-11-22T14:30:00Z): a clock is or was wrong\n"
+        );
+    }
+    let view: View =
+        serde_json::from_str(&env.run(&["latest", "s", "--max-age", "1m", "--json"]).expect(1).stdout).expect("a view");
+    assert!(view.too_old && view.age_seconds == -1800, "{view:?}");
+    // The clocks of two machines always differ a little.
+    env.at("2026-11-22T14:29:50Z");
+    assert_eq!(env.run(&["latest", "s", "--max-age", "1m"]).expect(0).stderr, "");
+}

@@ -17,6 +17,7 @@ struct View {
     last_good_age_seconds: Option<i64>,
     checkpoints: Vec<Checkpoint>,
     replicas: Vec<Replica>,
+    pruned: u64,
 }
 
 #[derive(Debug, Deserialize)]
@@ -70,11 +71,11 @@ fn one_line_per_checkpoint_newest_last() {
     let output = env.run(&["list", "s"]).expect(0);
     assert_eq!(output.stderr, "");
     let lines: Vec<Vec<&str>> = output.stdout.lines().map(|line| line.split_whitespace().collect()).collect();
-    assert_eq!(lines[0], ["NUMBER", "AGE", "CAUSE", "MODE", "KEYS", "SIZE", "NEW", "RECORDS"]);
+    assert_eq!(lines[0], ["NUMBER", "TIME", "AGE", "CAUSE", "KEYS", "SIZE", "NEW", "RECORDS"]);
     let cells = |line: usize| [&lines[line][..6], &lines[line][lines[line].len() - 1..]].concat();
-    assert_eq!(cells(1), ["1", "50m", "ago", "schedule", "elided", "5", "5"]);
-    assert_eq!(cells(2), ["2", "40m", "ago", "schedule", "elided", "6", "7"]);
-    assert_eq!(cells(3), ["3", "30m", "ago", "schedule", "elided", "6", "9"]);
+    assert_eq!(cells(1), ["1", "2026-11-22T14:10:00Z", "50m", "ago", "schedule", "5", "5"]);
+    assert_eq!(cells(2), ["2", "2026-11-22T14:20:00Z", "40m", "ago", "schedule", "6", "7"]);
+    assert_eq!(cells(3), ["3", "2026-11-22T14:30:00Z", "30m", "ago", "schedule", "6", "9"]);
     assert!(output.stdout.lines().all(|line| line.chars().count() <= 80), "{output}");
 }
 
@@ -114,7 +115,7 @@ fn a_damaged_manifest_is_a_line_and_exit_code_1() {
     let output = env.run(&["list", "s"]).expect(1);
     assert_eq!(output.stdout.lines().position(str::is_empty), Some(4));
     let line = output.stdout.lines().nth(2).expect("a line");
-    assert_eq!(line.split_whitespace().take(3).collect::<Vec<_>>(), ["2", "-", "damaged"]);
+    assert_eq!(line.split_whitespace().take(4).collect::<Vec<_>>(), ["2", "-", "-", "damaged"]);
     assert!(output.stderr.starts_with("warning: checkpoint 2: manifest `"), "{output}");
     let view: View = serde_json::from_str(&env.run(&["list", "s", "--json"]).expect(1).stdout).expect("a view");
     assert!(matches!(&view.checkpoints[1], Checkpoint::Damaged { sequence: 2, pinned: false, .. }));
@@ -194,6 +195,50 @@ fn the_footer_shows_the_sizes_over_time_and_the_age_of_the_last_good_checkpoint(
         env.write(&format!("s/checkpoints/{number:08}/manifest.yaml"), "no manifest");
     }
     assert_eq!(foot(&env, &["list", "s"], 1), ["last good  none; newer ones are damaged"]);
+}
+
+#[test]
+fn the_footer_shows_how_many_pruned_checkpoints_can_be_brought_back() {
+    let env = env();
+    three_checkpoints(&env.path("s"));
+    let view = |env: &Env| -> View {
+        serde_json::from_str(&env.run(&["list", "s", "--json"]).expect(0).stdout).expect("a view")
+    };
+    assert_eq!(view(&env).pruned, 0);
+    env.run(&["prune", "s", "--keep-last", "1", "--yes"]).expect(0);
+    let output = env.run(&["list", "s"]).expect(0);
+    assert!(output.stdout.contains("\npruned     2 checkpoints that `ckpt prune --undo` can bring back\n"), "{output}");
+    assert_eq!(view(&env).pruned, 2);
+}
+
+#[test]
+fn a_limit_of_zero_shows_all() {
+    let env = env();
+    three_checkpoints(&env.path("s"));
+    for verb in ["list", "log"] {
+        assert_eq!(env.run(&[verb, "s", "-n", "0"]).expect(0), env.run(&[verb, "s"]).expect(0));
+    }
+}
+
+#[test]
+fn on_a_narrow_terminal_the_line_of_a_checkpoint_is_one_line() {
+    let mut env = env();
+    env.set("TZ", "America/New_York");
+    three_checkpoints(&env.path("s"));
+    let seen = env.run_on_terminal(&["list", "s", "--color", "never"]);
+    let lines: Vec<&str> = seen.text.lines().collect();
+    assert!(lines[1].contains("  2026-11-22T09:10:00-05:00  50m ago  schedule  "), "{seen:?}");
+    assert!(lines.iter().all(|line| line.chars().count() <= 80), "{seen:?}");
+}
+
+#[test]
+fn a_checkpoint_of_the_future_is_not_just_new() {
+    let mut env = env();
+    three_checkpoints(&env.path("s"));
+    env.at("2026-11-22T11:30:00Z");
+    let output = env.run(&["list", "s"]).expect(0);
+    assert!(output.stdout.contains(" in 3h (clock?)  schedule"), "{output}");
+    assert!(output.stdout.ends_with("last good  checkpoint 3, in 3h (clock?)\n"), "{output}");
 }
 
 #[test]

@@ -84,9 +84,9 @@ fn the_log_has_attempts_checkpoints_and_prunes_in_the_order_of_their_times() {
     assert_eq!(lines.len(), 6, "{output}");
     assert!(lines[0].starts_with("NUMBER  WHEN"), "{output}");
     let has = |text: &str| assert!(lines.iter().any(|line| line.contains(text)), "{text}: {output}");
-    has("     7  2026-11-22 14:10:30  schedule  3.5 ms    2 KiB  checkpoint 2");
-    has("     8  2026-11-22 14:11:30  schedule     0 s        -  nothing new");
-    has("     9  2026-11-22 14:12:30  schedule     0 s        -  failed: only 1 of 2 co");
+    has("     7  2026-11-22T14:10:30Z  schedule  3.5 ms    2 KiB  checkpoint 2");
+    has("     8  2026-11-22T14:11:30Z  schedule     0 s        -  nothing new");
+    has("     9  2026-11-22T14:12:30Z  schedule     0 s        -  failed: only 1 of 2 co");
     assert!(lines[5].contains("  prune") && lines[5].contains("pruned 1 checkpoint"), "{output}");
     assert!(output.stderr.contains("the log no longer has the first 6 attempts"), "{output}");
     assert!(output.stderr.contains("1 line of the history cannot be read"), "{output}");
@@ -136,16 +136,16 @@ fn attempts_of_a_quiet_job_are_one_line_for_people_and_complete_for_programs() {
     let shown: Vec<String> = output
         .stdout
         .lines()
-        .filter(|line| line.contains(":30  "))
+        .filter(|line| line.contains(":30Z  "))
         .map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "))
         .collect();
     assert_eq!(
         shown,
         [
-            "1 2026-11-22 14:01:30 schedule 0 s - nothing new, 3 times until 2026-11-22 14:03:30",
-            "4 2026-11-22 14:04:30 request 0 s - nothing new",
-            "5 2026-11-22 14:05:30 schedule 0 s - failed: no",
-            "6 2026-11-22 14:06:30 schedule 0 s - nothing new",
+            "1 2026-11-22T14:01:30Z schedule 0 s - nothing new, 3 times until 2026-11-22T14:03:30Z",
+            "4 2026-11-22T14:04:30Z request 0 s - nothing new",
+            "5 2026-11-22T14:05:30Z schedule 0 s - failed: no",
+            "6 2026-11-22T14:06:30Z schedule 0 s - nothing new",
         ],
         "{output}"
     );

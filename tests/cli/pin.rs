@@ -21,7 +21,9 @@ fn a_pin_is_shown_and_keeps_its_checkpoint_until_it_is_removed() {
     let list = env.run(&["list", "s"]).expect(0).stdout;
     let lines: Vec<&str> = list.lines().collect();
     assert!(lines[0].ends_with("  PIN") && lines[1].ends_with("  pin") && !lines[2].contains("pin"), "{list}");
-    assert!(lines.iter().all(|line| line.chars().count() <= 80), "{list}");
+    let seen = env.run_on_terminal(&["list", "s", "--color", "never"]);
+    assert!(seen.text.lines().all(|line| line.chars().count() <= 80), "{seen:?}");
+    assert!(seen.text.lines().nth(1).expect("a line").ends_with("  pin"), "{seen:?}");
     let inspect = env.run(&["inspect", "s@1"]).expect(0).stdout;
     assert!(inspect.contains("\npinned     before the \\u{1b}[2J migration, just now\n"), "{inspect}");
     assert!(!env.run(&["inspect", "s@2"]).expect(0).stdout.contains("pinned"));

@@ -35,13 +35,13 @@ fn the_plan_says_what_goes_why_the_rest_stays_and_what_it_frees() {
     env.run(&["pin", "s@2"]).expect(0);
     let output = env.run(&["prune", "s", "--keep-last", "1", "--keep-within", "10m", "--dry-run"]).expect(0);
     let lines = words(&output.stdout);
-    assert_eq!(lines[0], ["NUMBER", "AGE", "KEYS", "FREES", "KEPT", "BY"]);
-    assert_eq!(lines[1][..4], ["1", "1h", "ago", "5"]);
+    assert_eq!(lines[0], ["NUMBER", "TIME", "AGE", "KEYS", "FREES", "KEPT", "BY"]);
+    assert_eq!(lines[1][..5], ["1", "2026-11-22T14:10:00Z", "1h", "ago", "5"]);
     assert_eq!(lines[1].last(), Some(&"remove"));
-    assert_eq!(lines[2], ["2", "1h", "ago", "6", "-", "pinned"]);
+    assert_eq!(lines[2], ["2", "2026-11-22T14:20:00Z", "1h", "ago", "6", "-", "pinned"]);
     assert_eq!(lines[3].last(), Some(&"remove"));
-    assert_eq!(lines[4], ["4", "40m", "ago", "6", "-", "within"]);
-    assert_eq!(lines[5], ["5", "30m", "ago", "6", "-", "latest,", "last,", "within"]);
+    assert_eq!(lines[4], ["4", "2026-11-22T14:40:00Z", "40m", "ago", "6", "-", "within"]);
+    assert_eq!(lines[5], ["5", "2026-11-22T14:50:00Z", "30m", "ago", "6", "-", "latest,", "last,", "within"]);
     assert!(output.stdout.contains("\nkeep 3 checkpoints, remove 2, which frees "), "{output}");
     assert!(output.stdout.ends_with(" KiB after 1d\n"), "{output}");
     assert!(output.stdout.lines().all(|line| line.chars().count() <= 80), "{output}");

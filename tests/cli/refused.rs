@@ -6,6 +6,8 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::path::Path;
 
+use serde_json::json;
+
 use crate::support::{Env, Output, tree};
 
 /// Runs a command as a user who owns everything in the directory but what the test takes away.
@@ -89,6 +91,14 @@ fn a_file_that_another_user_may_not_read_is_not_damaged() {
             let output = env.shell(&format!("{OTHER} ./ckpt {command}"));
             assert_refused(output, path, "Permission denied (os error 13)");
         }
+        let output = env.shell(&format!("{OTHER} ./ckpt verify store --json")).expect(4);
+        let document: serde_json::Value = serde_json::from_str(&output.stdout).expect("a document");
+        assert_eq!((&document["intact"], &document["targets"][0]["damaged"]), (&false.into(), &json!([])), "{output}");
+        assert!(document["targets"][0]["error"].as_str().is_some_and(|error| error.contains(path)), "{output}");
+        let output = env.shell(&format!("{OTHER} ./ckpt verify store --repair")).expect(4);
+        assert_eq!(output.stdout, "NOT verified: a file cannot be read\n");
+        assert!(output.stderr.contains("caused by: Permission denied (os error 13)"), "{output}");
+        assert!(output.stderr.contains("nothing was repaired"), "{output}");
         // What a copy has already is not read again, so an interrupted one left only what is intact.
         let _ = fs::remove_dir_all(env.path("copy"));
         chown(env.path(path), Some(65534), None).expect("root");
@@ -118,6 +128,9 @@ fn a_resource_that_the_system_lacks_is_not_damage() {
             assert!(output.stderr.contains(manifest), "{error}: {output}");
             assert!(output.stderr.contains(&format!("(os error {number})")), "{error}: {output}");
         }
+        let output = env.shell(&format!("{} verify store", inject(error))).expect(4);
+        assert_eq!(output.stdout, "NOT verified: a file cannot be read\n", "{error}");
+        assert!(output.stderr.contains(&format!("(os error {number})")), "{error}: {output}");
     }
     assert_eq!(fs::read_dir(env.path("out")).expect("a directory").count(), 1, "nothing was withdrawn");
     // A disk that fails is another matter: nobody will read these bytes there.

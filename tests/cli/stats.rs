@@ -20,6 +20,8 @@ struct View {
     older_bytes: u64,
     unused_objects: Option<u64>,
     unused_bytes: Option<u64>,
+    pruned_checkpoints: u64,
+    pruned_bytes: Option<u64>,
     older: u64,
     checkpoints: Vec<Checkpoint>,
 }
@@ -96,7 +98,7 @@ fn the_table_and_the_totals_fit_a_terminal() {
     let output = env.run(&["stats", "s"]).expect(0);
     let lines: Vec<&str> = output.stdout.lines().collect();
     let header: Vec<&str> = lines[0].split_whitespace().collect();
-    assert_eq!(header, ["NUMBER", "AGE", "SIZE", "NEW", "SHARED", "FREES"]);
+    assert_eq!(header, ["NUMBER", "TIME", "AGE", "SIZE", "NEW", "SHARED", "FREES"]);
     let starts: Vec<&str> = lines[5..].iter().filter_map(|line| line.split_whitespace().next()).collect();
     assert_eq!(starts, ["logical", "stored", "older", "unused"]);
     assert!(lines[8].ends_with("9 B  1 object that no checkpoint needs"), "{output}");

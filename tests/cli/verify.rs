@@ -8,7 +8,7 @@ use ckpt::format::segment::SegmentWriter;
 use serde::Deserialize;
 
 use crate::support::Env;
-use crate::support::store_builder::{StoreBuilder, three_checkpoints, values};
+use crate::support::store_builder::{JOB, StoreBuilder, three_checkpoints, values};
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -18,6 +18,16 @@ struct View {
     intact: bool,
     targets: Vec<Target>,
     repair: Option<Repair>,
+    #[serde(default)]
+    errors: Vec<Failure>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Failure {
+    target: String,
+    error: String,
+    exit_code: i32,
 }
 
 #[derive(Debug, Deserialize)]
@@ -63,6 +73,9 @@ struct Target {
     objects: u64,
     read_bytes: u64,
     unread: u64,
+    never_read: Option<u64>,
+    oldest_reading: Option<String>,
+    error: Option<String>,
     findings: Vec<Finding>,
 }
 
@@ -371,6 +384,64 @@ fn a_store_that_cannot_be_read_is_an_error_not_an_answer() {
 }
 
 #[test]
+fn a_target_that_cannot_be_verified_does_not_keep_the_others_from_it() {
+    let env = Env::new();
+    for name in ["a", "c"] {
+        three_checkpoints(&env.path(name));
+    }
+    env.write("b/lost+found", "");
+    env.write("e/store.yaml", "format: 2\n");
+    let status = |targets: &[&str]| {
+        let (view, status) = view(&env, targets);
+        let verified: Vec<&str> = view.targets.iter().map(|target| target.target.as_str()).collect();
+        assert_eq!(verified, targets.iter().copied().filter(|name| ["a", "c"].contains(name)).collect::<Vec<_>>());
+        let failed: Vec<&str> = view.errors.iter().map(|failure| failure.target.as_str()).collect();
+        assert_eq!(failed, targets.iter().copied().filter(|name| !["a", "c"].contains(name)).collect::<Vec<_>>());
+        assert_eq!(view.intact, status == 0);
+        assert_eq!(env.run(&[&["verify"], targets].concat()).status, status, "the same without --json");
+        status
+    };
+    assert_eq!(status(&["a", "c"]), 0);
+    assert_eq!(status(&["a", "b", "c"]), 10);
+    assert_eq!(status(&["b", "nowhere"]), 10);
+    assert_eq!(status(&["a", "b", "e", "c"]), 4, "a version that is not known is worse than no store");
+    Damage::Delete.strike(env.path("c/checkpoints/00000002/manifest.yaml"));
+    assert_eq!(status(&["a", "b", "e", "c"]), 1, "damage is the worst");
+    let (view, _) = view(&env, &["b", "c"]);
+    assert_eq!((view.errors[0].exit_code, view.targets[0].damaged.as_slice()), (10, &[2][..]));
+    assert!(view.errors[0].error.contains("`b` is not a store"), "{:?}", view.errors);
+    let output = env.run(&["verify", "b", "a"]).expect(10);
+    assert!(output.stderr.starts_with("error: `b` is not a store"), "{output}");
+    assert!(output.stdout.starts_with("a: intact: 3 checkpoints"), "{output}");
+    // A mistake in an argument is found before anything is read, and one target alone has no document.
+    assert_eq!(env.run(&["verify", "a", "c@0"]).expect(2).stdout, "");
+    assert_eq!(env.run(&["verify", "b", "--json"]).expect(10).stdout, "");
+}
+
+#[test]
+fn the_last_line_says_what_was_not_read() {
+    let mut env = Env::new();
+    three_checkpoints(&env.path("s"));
+    let last = |env: &Env, arguments: &[&str]| {
+        let output = env.run(&[&["verify", "s"], arguments].concat()).expect(0);
+        output.stdout.lines().last().expect("a line").to_owned()
+    };
+    let quick = last(&env, &["--quick"]);
+    assert_eq!(quick, "intact as far as read: 3 checkpoints, 0 of 12 objects, 0 B read; 12 not read");
+    assert!(last(&env, &["--sample", "1/7"]).starts_with("intact as far as read: 3 checkpoints, "));
+    let (none, all) = (["--for", "0s", "--state", "seen.json"], ["--for", "1h", "--state", "seen.json"]);
+    let never = last(env.at("2026-11-22T12:00:00Z"), &none);
+    assert!(never.ends_with("0 of 12 objects, 0 B read; 12 not read (12 of them never before)"), "{never}");
+    assert!(last(&env, &all).starts_with("intact: 3 checkpoints, 12 objects, "));
+    let waiting = last(env.at("2026-11-25T12:00:00Z"), &none);
+    assert!(waiting.ends_with("0 of 12 objects, 0 B read; 12 not read (oldest reading 3d ago)"), "{waiting}");
+    let (document, _) = view(&env, &[&["s"], &none[..]].concat());
+    let target = &document.targets[0];
+    let oldest = target.oldest_reading.as_deref();
+    assert_eq!((target.unread, target.never_read, oldest), (12, Some(0), Some("2026-11-22T12:00:00Z")));
+}
+
+#[test]
 fn deep_finds_rows_that_were_written_wrong() {
     let wrong = |make: &dyn Fn(&mut StoreBuilder)| {
         let env = Env::new();
@@ -456,6 +527,12 @@ fn tables_that_contradict_the_manifest_are_found_without_reading_rows() {
     assert_eq!(code(&|draft| draft.manifest.totals.input_bytes += 1), "positions-wrong");
     assert_eq!(code(&|draft| draft.positions[0].task = Some(1)), "positions-wrong");
     assert_eq!(code(&|draft| draft.job = b"- no\n- map\n".to_vec()), "content-wrong");
+    assert_eq!(code(&|draft| draft.job = b"job: clicks\nkey: user\ntasks: 8\n".to_vec()), "not-resumable");
+    let untyped = JOB.replace(", types: {city: text}", "").into_bytes();
+    assert_eq!(code(&|draft| draft.job.clone_from(&untyped)), "not-resumable");
+    let other = JOB.replace("tasks: 8", "tasks: 9").into_bytes();
+    assert_eq!(code(&|draft| draft.job.clone_from(&other)), "not-resumable");
+    assert_eq!(code(&|draft| draft.manifest.block_bytes += 1), "not-resumable");
 }
 
 #[test]

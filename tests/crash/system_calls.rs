@@ -369,6 +369,19 @@ fn finish_export(env: &Env, context: &str) -> End {
     tree(&env.path("exported"))
 }
 
+const FILL: &[&str] = &["restore", "a@3", "--to", "filled", "--quiet"];
+
+/// Fills the directory, which exists, and is empty, whole, or marked as incomplete.
+fn finish_fill(env: &Env, context: &str) -> End {
+    let found: Vec<String> = tree(&env.path("filled")).into_keys().filter(|name| !name.starts_with('.')).collect();
+    let is_marked = found.iter().any(|name| name == "state-incomplete.parquet");
+    assert!(is_marked || [0, 2].contains(&found.len()), "{context}: not all of the state: {found:?}");
+    if found.len() != 2 || is_marked {
+        again(env, FILL, context);
+    }
+    tree(&env.path("filled")).into_iter().filter(|(name, _)| !name.starts_with('.')).collect()
+}
+
 const COPY: &[&str] = &["copy", "a", "--to", "c", "--quiet"];
 
 fn finish_copy(env: &Env, context: &str) -> End {
@@ -398,12 +411,22 @@ fn damage(env: &Env) {
 /// A scenario, and what is done to the stores before.
 type Prepared = (Scenario<'static>, fn(&Env));
 
-fn operations() -> [Prepared; 5] {
+fn operations() -> [Prepared; 6] {
     let whole: fn(&Env) = |_| ();
+    let empty: fn(&Env) = |env| fs::create_dir(env.path("filled")).expect("created");
     [
         (Scenario { name: "prune", arguments: PRUNE, intact: &["a", "b"], finish: &finish_prune }, whole),
         (Scenario { name: "restore", arguments: RESTORE, intact: &["a", "b"], finish: &finish_restore }, whole),
         (Scenario { name: "restore --to", arguments: EXPORT, intact: &["a", "b"], finish: &finish_export }, whole),
+        (
+            Scenario {
+                name: "restore --to an empty directory",
+                arguments: FILL,
+                intact: &["a", "b"],
+                finish: &finish_fill,
+            },
+            empty,
+        ),
         (Scenario { name: "copy", arguments: COPY, intact: &["a", "c"], finish: &finish_copy }, whole),
         (Scenario { name: "verify --repair", arguments: REPAIR, intact: &["b"], finish: &finish_repair }, damage),
     ]

@@ -36,6 +36,12 @@ impl<S: Storage> Failing<S> {
         self
     }
 
+    /// Wraps another storage of the same process, which stops with this one.
+    pub fn beside(&self, inner: S) -> Failing<S> {
+        let calls = Arc::clone(&self.calls);
+        Failing { inner, calls, limit: self.limit, gap: self.gap, late: self.late, room: self.room.clone() }
+    }
+
     /// Makes `count` calls fail after the first `calls`, and lets the rest through.
     pub fn fail_between(mut self, calls: u64, count: u64) -> Failing<S> {
         self.gap = Some((calls, count));

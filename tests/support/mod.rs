@@ -12,6 +12,8 @@ use tempfile::TempDir;
 
 pub mod document;
 pub mod failing;
+pub mod in_process;
+pub mod interleaved;
 pub mod random;
 pub mod repository;
 pub mod simulated;

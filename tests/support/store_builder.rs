@@ -20,8 +20,13 @@ use ckpt::values::id::{Sequence, StoreId};
 use ckpt::values::value::{Column, ColumnType, Value};
 use jiff::{SignedDuration, Timestamp};
 
-/// The job file in every store.
-pub const JOB: &str = "job: clicks\ninput: {files: data/clicks.jsonl}\nkey: user\ntasks: 8\n";
+/// The job definition in a store with a key, 8 tasks and the usual columns.
+pub const JOB: &str = "job: clicks
+input: {files: data/clicks.jsonl, types: {city: text}}
+key: user
+tasks: 8
+process: {aggregate: {clicks: count, spent: sum(spent), city: last(city), pages: approx_distinct(pages)}}
+";
 
 /// The size of a record of the pretended input.
 const RECORD_BYTES: u64 = 40;
@@ -108,6 +113,37 @@ impl StoreBuilder {
         self
     }
 
+    /// Returns the definition of the job that has this state.
+    fn job(&self) -> String {
+        let columns = self.codec.columns();
+        let kept: Vec<&Column> = columns
+            .iter()
+            .filter(|column| !matches!(column.column_type, ColumnType::Int | ColumnType::Sketch))
+            .filter(|column| column.name != "spent")
+            .collect();
+        let types: Vec<String> =
+            kept.iter().map(|column| format!("{}: {}", column.name, column.column_type.name())).collect();
+        let aggregates: Vec<String> = columns
+            .iter()
+            .map(|column| match (&*column.name, column.column_type) {
+                (name, ColumnType::Int) => format!("{name}: count"),
+                (name, ColumnType::Sketch) => format!("{name}: approx_distinct({name})"),
+                ("spent", _) => "spent: sum(spent)".to_owned(),
+                (name, _) => format!("{name}: last({name})"),
+            })
+            .collect();
+        let key = if self.routing == Routing::Partition {
+            String::new()
+        } else {
+            format!("key: user\ntasks: {}\n", self.tasks)
+        };
+        format!(
+            "job: clicks\ninput: {{files: data/clicks.jsonl, types: {{{}}}}}\n{key}process: {{aggregate: {{{}}}}}\n",
+            types.join(", "),
+            aggregates.join(", ")
+        )
+    }
+
     /// Commits a checkpoint that applies `changes` to the previous one.
     pub fn commit(&mut self, changes: &[Change<'_>]) -> Sequence {
         let draft = self.draft(changes);
@@ -149,7 +185,8 @@ impl StoreBuilder {
         let index: Vec<IndexRow> = self.chains.values().flatten().cloned().collect();
         let positions = self.positions(changes);
         let sequence = self.parent.map_or(Sequence::FIRST, |parent| parent.sequence.next());
-        let object = self.store.put(JOB.as_bytes(), ObjectKind::Yaml).expect("put").object;
+        let job = self.job();
+        let object = self.store.put(job.as_bytes(), ObjectKind::Yaml).expect("put").object;
         let manifest = Manifest {
             format: 1,
             job: "clicks".to_owned(),
@@ -185,7 +222,7 @@ impl StoreBuilder {
             late_records: None,
             tables: Tables { index: object, positions: object, job: object },
         };
-        Draft { manifest, index, positions, job: JOB.as_bytes().to_vec() }
+        Draft { manifest, index, positions, job: job.into_bytes() }
     }
 
     /// Writes the tables of a draft and commits it. Byte totals that are zero are filled in.

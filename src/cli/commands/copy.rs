@@ -15,7 +15,7 @@ use crate::cli::text::{self, counted};
 use crate::cli::ui::Ui;
 use crate::ops::copy::{Copied, CopyError, CopyPlan, Step, apply, plan};
 use crate::storage::local::LocalStorage;
-use crate::store::Store;
+use crate::store::{Store, StoreError};
 use crate::values::error_chain::in_one_line;
 use crate::values::id::Sequence;
 use crate::values::units::Bytes;
@@ -53,7 +53,7 @@ pub struct Args {
 /// Copies the checkpoints and reports what was copied.
 pub fn run(args: &Args, ui: &mut Ui) -> Result<Exit, CliError> {
     let now = ui.now();
-    let (source, sequences) = chosen(args, ui)?;
+    let (source, sequences, named) = chosen(args, ui)?;
     let plan = plan(&source, &sequences, Arc::new(LocalStorage::new(args.to.clone())))?;
     let copied = if args.dry_run {
         None
@@ -62,6 +62,12 @@ pub fn run(args: &Args, ui: &mut Ui) -> Result<Exit, CliError> {
         Some(apply(&source, &plan, now.timestamp(), &holder, &ui.progress("copying", Unit::Bytes))?)
     };
     let unreadable = unreadable(&plan, copied.as_ref());
+    for &sequence in sequences.iter().filter(|sequence| is_removed(**sequence, &plan, copied.as_ref())) {
+        if named.contains(&sequence) {
+            return Err(StoreError::NoCheckpoint { place: source.place(), sequence }.into());
+        }
+        ui.note(format!("checkpoint {} was pruned before it was copied", sequence.0));
+    }
     if ui.is_json() {
         ui.json(&CopyView::new(&source, &plan, copied.as_ref(), &unreadable))?;
     } else {
@@ -73,8 +79,17 @@ pub fn run(args: &Args, ui: &mut Ui) -> Result<Exit, CliError> {
     Ok(if unreadable.is_empty() { Exit::Clean } else { Exit::Incomplete })
 }
 
-/// Returns the store of the targets, and the numbers of their checkpoints.
-fn chosen(args: &Args, ui: &Ui) -> Result<(Store, Vec<Sequence>), CliError> {
+/// Tells whether a checkpoint was neither copied nor found damaged, because it was pruned meanwhile.
+fn is_removed(sequence: Sequence, plan: &CopyPlan, copied: Option<&Copied>) -> bool {
+    match (plan.steps.get(&sequence), copied) {
+        (None, _) => true,
+        (Some(Step::Copy { .. }), Some(copied)) => copied.removed.contains(&sequence),
+        _ => false,
+    }
+}
+
+/// Returns the store of the targets, the numbers of their checkpoints, and those that were named one by one.
+fn chosen(args: &Args, ui: &Ui) -> Result<(Store, Vec<Sequence>, Vec<Sequence>), CliError> {
     let targets = args.targets.iter().map(TargetArg::parse).collect::<Result<Vec<_>, _>>()?;
     let first = targets.first().ok_or_else(|| CliError::usage("expected a store or a checkpoint"))?;
     if let Some(other) = targets.iter().find(|target| target.store != first.store) {
@@ -83,14 +98,15 @@ fn chosen(args: &Args, ui: &Ui) -> Result<(Store, Vec<Sequence>), CliError> {
             .hint("copy each store separately"));
     }
     let store = first.open_branch(ui)?;
-    let mut sequences = Vec::new();
+    let (mut sequences, mut named) = (Vec::new(), Vec::new());
     for target in &targets {
         match target.reference {
             None => sequences.extend(store.sequences()?),
-            Some(_) => sequences.push(target.sequence(&store, &ui.now())?),
+            Some(_) => named.push(target.sequence(&store, &ui.now())?),
         }
     }
-    Ok((store, sequences))
+    sequences.extend_from_slice(&named);
+    Ok((store, sequences, named))
 }
 
 /// Returns the checkpoints that cannot be copied, with the reasons.

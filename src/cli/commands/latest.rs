@@ -19,14 +19,18 @@ use crate::values::id::Sequence;
 use crate::values::units;
 use crate::values::units::{Age, Span};
 
+/// How far in the future a checkpoint may be dated without a warning: the clocks of two machines may differ that much.
+const SKEW_SECONDS: i64 = 60;
+
 /// Print the path of the newest checkpoint, for scripts
 ///
 /// With --verified, prints the newest checkpoint that is intact, byte for byte.
 /// Newer damaged ones are reported as warnings, and the exit code is still 0. If
 /// no checkpoint is intact, nothing is printed, and the exit code is 12.
 ///
-/// With --max-age, the exit code is 1 if the checkpoint is older than that. Its
-/// path is printed anyway.
+/// With --max-age, the exit code is 1 if the checkpoint is older than that, or if
+/// it is dated further in the future than that, because then its age is unknown.
+/// Its path is printed anyway.
 ///
 /// Examples:
 ///   ckpt latest checkpoints/clicks
@@ -42,7 +46,7 @@ pub struct Args {
     #[arg(long)]
     pub verified: bool,
 
-    /// Exit with code 1 if the checkpoint is older than this, such as `1h`
+    /// Exit with code 1 if the checkpoint is older than this, such as `1h`, or as far in the future
     #[arg(long, value_name = "DURATION", value_parser = units::parse_duration)]
     pub max_age: Option<Duration>,
 }
@@ -56,7 +60,8 @@ pub fn run(args: &Args, ui: &mut Ui) -> Result<Exit, CliError> {
         ui.warn(format!("checkpoint {} is newer but damaged: {error}", sequence.0));
     }
     let age = Age::between(manifest.created, ui.now().timestamp());
-    let too_old = args.max_age.filter(|most| i128::from(age.seconds) > i128::from(most.as_secs()));
+    let is_beyond = |most: &Duration| i128::from(age.seconds.unsigned_abs()) > i128::from(most.as_secs());
+    let too_old = args.max_age.filter(is_beyond);
     let path = args.store.path().join(layout::checkpoint_dir(manifest.sequence).as_str());
     if ui.is_json() {
         ui.json(&LatestView {
@@ -71,11 +76,14 @@ pub fn run(args: &Args, ui: &mut Ui) -> Result<Exit, CliError> {
     } else {
         ui.out_bytes(&[path.as_os_str().as_encoded_bytes(), b"\n"].concat())?;
     }
-    if let Some(most) = too_old {
-        ui.note(format!("checkpoint {} was made {age}; the limit is {}", manifest.sequence.0, Span(most)));
-        return Ok(Exit::No);
+    let number = manifest.sequence.0;
+    if age.seconds <= -SKEW_SECONDS || (age.seconds < 0 && too_old.is_some()) {
+        let created = ui.time(manifest.created);
+        ui.warn(format!("checkpoint {number} is dated in the future ({created}): a clock is or was wrong"));
+    } else if let Some(most) = too_old {
+        ui.note(format!("checkpoint {number} was made {age}; the limit is {}", Span(most)));
     }
-    Ok(Exit::Clean)
+    Ok(if too_old.is_some() { Exit::No } else { Exit::Clean })
 }
 
 /// Returns the newest checkpoint; reads only its manifest.

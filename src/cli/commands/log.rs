@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::{Timestamp, Zoned};
 use serde::Serialize;
 
-use crate::cli::args::StoreArg;
+use crate::cli::args::{StoreArg, most};
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::cli::json::StoreHead;
@@ -27,7 +27,8 @@ use crate::values::units::{Bytes, Count, Span};
 /// caused it, how long it took, how many bytes were new, and the outcome. The
 /// outcome is a committed checkpoint, no checkpoint because nothing had changed,
 /// or an error. Restores and prunes are listed in between. Successive attempts
-/// that had nothing new share a line. Times are in UTC.
+/// that had nothing new share a line. A time that is shown can be given back to
+/// --since, or as STORE@TIME.
 ///
 /// The job may be running. In a very long log, the oldest attempts are dropped; a
 /// note says how many.
@@ -43,7 +44,7 @@ pub struct Args {
     /// The store
     pub store: StoreArg,
 
-    /// Show only the newest N entries
+    /// Show only the newest N entries; 0 means all
     #[arg(long, short = 'n', value_name = "N")]
     pub limit: Option<usize>,
 
@@ -60,7 +61,7 @@ pub struct Args {
 pub fn run(args: &Args, ui: &mut Ui) -> Result<Exit, CliError> {
     let since = args.since.as_deref().map(|text| time(text, &ui.now())).transpose()?;
     let store = args.store.open_branch(ui)?;
-    let log = log(&store, &Selection { since, failed: args.failed, limit: args.limit })?;
+    let log = log(&store, &Selection { since, failed: args.failed, limit: most(args.limit) })?;
     if ui.is_json() {
         ui.json(&LogView::new(&store, &log))?;
         return Ok(Exit::Clean);
@@ -68,7 +69,7 @@ pub fn run(args: &Args, ui: &mut Ui) -> Result<Exit, CliError> {
     if log.happenings.is_empty() {
         ui.note(if args.failed { "no attempt has failed" } else { "nothing has happened yet" });
     } else {
-        ui.table(&table(&log))?;
+        ui.table(&table(&log, ui))?;
     }
     if log.older > 0 {
         let entries = if log.older == 1 { "entry" } else { "entries" };
@@ -87,7 +88,8 @@ fn time(text: &str, now: &Zoned) -> Result<Timestamp, CliError> {
     units::parse_time(text, now).map_err(|error| CliError::usage(format!("`--since`: {error}")))
 }
 
-fn table(log: &Log) -> Table {
+fn table(log: &Log, ui: &Ui) -> Table {
+    let times = ui.times(log.happenings.iter().map(Happening::time));
     let mut table = Table::new(vec![
         Column::number("NUMBER"),
         Column::text("WHEN"),
@@ -99,7 +101,7 @@ fn table(log: &Log) -> Table {
     // An idle job has nothing new again and again: that is one line.
     for alike in log.happenings.chunk_by(are_quiet_alike) {
         let happening = &alike[0];
-        let when = happening.time().strftime("%Y-%m-%d %H:%M:%S").to_string();
+        let when = times.show(happening.time());
         let nothing = || "-".to_owned();
         table.row(match happening {
             Happening::Attempt(attempt) => [
@@ -113,7 +115,7 @@ fn table(log: &Log) -> Table {
                     nothing()
                 },
                 if alike.len() > 1 {
-                    let last = alike[alike.len() - 1].time().strftime("%Y-%m-%d %H:%M:%S");
+                    let last = times.show(alike[alike.len() - 1].time());
                     format!("{}, {} times until {last}", outcome(attempt), Count(alike.len() as u64))
                 } else {
                     outcome(attempt)

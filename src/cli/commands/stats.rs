@@ -37,7 +37,7 @@ pub struct Args {
     /// The store
     pub store: StoreArg,
 
-    /// Show only the newest N checkpoints; totals still cover all
+    /// Show only the newest N checkpoints; totals still cover all, and 0 shows only them
     #[arg(long, short = 'n', value_name = "N")]
     pub limit: Option<usize>,
 }
@@ -46,12 +46,11 @@ pub struct Args {
 pub fn run(args: &Args, ui: &mut Ui) -> Result<Exit, CliError> {
     let store = args.store.open_branch(ui)?;
     let stats = stats(&store, &ui.progress("reading", Unit::Count("checkpoints")))?;
-    let now = ui.now().timestamp();
     let from = stats.checkpoints.len().saturating_sub(args.limit.unwrap_or(usize::MAX));
     if ui.is_json() {
         ui.json(&StatsView::new(&store, &stats, from))?;
     } else {
-        let table = table(&stats.checkpoints[from..], now);
+        let table = table(&stats.checkpoints[from..].iter().collect::<Vec<_>>(), ui);
         if !table.is_empty() {
             ui.table(&table)?;
             ui.out("")?;
@@ -63,9 +62,12 @@ pub fn run(args: &Args, ui: &mut Ui) -> Result<Exit, CliError> {
 }
 
 /// Returns the table of the sizes of `checkpoints`.
-pub(super) fn table<'a>(checkpoints: impl IntoIterator<Item = &'a Counted>, now: Timestamp) -> Table {
+pub(super) fn table(checkpoints: &[&Counted], ui: &Ui) -> Table {
+    let created = checkpoints.iter().filter_map(|counted| Some(counted.sizes.as_ref().ok()?.manifest.created));
+    let (times, now) = (ui.times(created), ui.now().timestamp());
     let mut table = Table::new([
         Column::number("NUMBER"),
+        Column::text("TIME"),
         Column::number("AGE"),
         Column::number("SIZE"),
         Column::number("NEW"),
@@ -78,6 +80,7 @@ pub(super) fn table<'a>(checkpoints: impl IntoIterator<Item = &'a Counted>, now:
         let bytes = |of: fn(&Sizes) -> u64| or_dash(sizes.map(|sizes| Bytes(of(sizes))));
         table.row([
             number,
+            or_dash(sizes.map(|sizes| times.show(sizes.manifest.created))),
             sizes.map_or("damaged".to_owned(), |sizes| Age::between(sizes.manifest.created, now).to_string()),
             bytes(|sizes| sizes.manifest.totals.bytes),
             bytes(|sizes| sizes.manifest.totals.new_bytes),
@@ -107,10 +110,16 @@ fn totals(stats: &Stats, ui: &mut Ui) -> Result<(), CliError> {
     match stats.unused {
         Some(unused) => {
             let objects = counted(unused.objects, "object");
-            ui.out(format!("unused   {}  {objects} that no checkpoint needs", cell(unused.bytes)))
+            ui.out(format!("unused   {}  {objects} that no checkpoint needs", cell(unused.bytes)))?;
         }
-        None => ui.out(format!("unused   {:>9}  unknown, because a checkpoint cannot be read", "-")),
+        None => ui.out(format!("unused   {:>9}  unknown, because a checkpoint cannot be read", "-"))?,
     }
+    if stats.pruned.checkpoints > 0 {
+        let bytes = stats.pruned.bytes.map_or_else(|| format!("{:>9}", "-"), cell);
+        let pruned = counted(stats.pruned.checkpoints, "pruned checkpoint");
+        ui.out(format!("pruned   {bytes}  of it for {pruned}, which `ckpt prune --undo` brings back"))?;
+    }
+    Ok(())
 }
 
 fn cell(bytes: u64) -> String {
@@ -127,6 +136,9 @@ struct StatsView {
     older_bytes: u64,
     unused_objects: Option<u64>,
     unused_bytes: Option<u64>,
+    pruned_checkpoints: u64,
+    /// Null if a pruned checkpoint cannot be read.
+    pruned_bytes: Option<u64>,
     /// Older checkpoints that the limit left out.
     older: usize,
     checkpoints: Vec<SizedView>,
@@ -181,6 +193,8 @@ impl StatsView {
             older_bytes: stats.older_bytes(),
             unused_objects: stats.unused.map(|unused| unused.objects),
             unused_bytes: stats.unused.map(|unused| unused.bytes),
+            pruned_checkpoints: stats.pruned.checkpoints,
+            pruned_bytes: stats.pruned.bytes,
             older: from,
             checkpoints: checkpoints.split_off(from),
         }

@@ -38,7 +38,7 @@ impl Write for Pipe {
 
 fn ui(pipe: &Pipe, terminal: bool, options: &GlobalOptions) -> Ui {
     let stream = Stream { terminal, plain: false };
-    let clock = Clock::new(Some("2026-11-22T14:00:00Z")).expect("a time");
+    let clock = Clock::new(Some("2026-11-22T14:00:00Z"), true).expect("a time");
     Ui::on(options, stream, stream, terminal.then_some(80), clock, Box::new(pipe.clone()))
 }
 

@@ -137,7 +137,7 @@ fn check(contents: &[Vec<u8>], ending: &str, format: InputFormat, grid: Grid, ma
     let input = spec(format.clone(), &[&pattern], max_record_bytes);
     let partitions: Arc<[Partition]> = partitions(&input, directory.path()).unwrap().into();
     let open = |start: &[PositionRow], number| {
-        BlockReader::with_grid(&input, partitions.clone(), start, number, grid).unwrap()
+        BlockReader::with_grid(&input, partitions.clone(), start, number, grid, true).unwrap()
     };
     let whole = drain(&mut open(&[], 0), usize::MAX);
     assert_eq!(whole, expected(contents, &format, grid, max_record_bytes));
@@ -217,17 +217,17 @@ fn resume_over(name: &str, before: &[u8], stop: usize, after: Option<&[u8]>) -> 
     let input = spec(format, &[name], 1 << 20);
     let grid = Grid { block_bytes: 8, lane_count: 2 };
     let listed: Arc<[Partition]> = partitions(&input, directory.path()).unwrap().into();
-    let mut reader = BlockReader::with_grid(&input, listed.clone(), &[], 0, grid).unwrap();
+    let mut reader = BlockReader::with_grid(&input, listed.clone(), &[], 0, grid, true).unwrap();
     drain(&mut reader, stop);
     let rows = rows(&listed, &reader.positions());
     match after {
         Some(after) => {
             write(directory.path(), name, after);
             let listed: Arc<[Partition]> = partitions(&input, directory.path())?.into();
-            let mut reader = BlockReader::with_grid(&input, listed, &rows, stop as u64, grid)?;
+            let mut reader = BlockReader::with_grid(&input, listed, &rows, stop as u64, grid, true)?;
             Ok(drain(&mut reader, usize::MAX))
         }
-        None => BlockReader::with_grid(&input, Arc::new([]), &rows, stop as u64, grid).map(|_| vec![]),
+        None => BlockReader::with_grid(&input, Arc::new([]), &rows, stop as u64, grid, true).map(|_| vec![]),
     }
 }
 
@@ -377,7 +377,7 @@ fn an_unusable_header_is_an_error() {
         let listed: Arc<[Partition]> = partitions(&input, directory.path()).unwrap().into();
         let grid = Grid { block_bytes: 1000, lane_count: 1 };
         let columns = Columns { required: vec![FieldPath::of("a")], ..Columns::default() };
-        let reader = BlockReader::with_grid(&input, listed, &[], 0, grid).unwrap();
+        let reader = BlockReader::with_grid(&input, listed, &[], 0, grid, true).unwrap();
         let error = reader.with_columns(columns).next(Vec::new()).unwrap_err();
         assert_eq!(error.to_string(), format!("input `x.csv`: {reason}"));
     }

@@ -11,9 +11,11 @@ use crate::input::follow::file_id::FileId;
 use crate::input::follow::files::{Files, Rotation, Slot};
 use crate::input::follow::proof::{Opened, Proof, prove};
 use crate::input::follow::tail::Tail;
+use crate::input::lane::Lane;
 use crate::input::partition::{Compression, Partition, Source};
 use crate::input::position::Position;
 use crate::input::prefix_digest::PrefixDigest;
+use crate::job::model::InputFormat;
 
 /// How often to search for a file while files are being renamed, and the pause in between.
 const MAX_SEARCHES: usize = 50;
@@ -52,6 +54,15 @@ pub(super) fn resume(files: &mut Files, start: &[PositionRow]) -> Result<(), Inp
     existing.sort_by_key(|(seen, _, _)| seen.age);
     for (seen, opened, row) in existing {
         let (age, of) = (seen.age, row.logical());
+        // A run that did not follow has counted the last record, although it was not whole.
+        let is_csv = matches!(files.rules.format, InputFormat::Csv { .. });
+        if is_csv
+            && row.ended
+            && seen.size > row.offset
+            && Lane::ends_in_quotes(&seen.partition, &files.rules, row.offset)?
+        {
+            return Err(InputError::Unquoted { partition: row.partition.clone(), offset: row.offset });
+        }
         let is_current = seen.partition.name == of;
         let mut tail = match opened {
             None => Tail::new(&files.rules, &seen.partition),

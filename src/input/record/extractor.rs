@@ -65,8 +65,8 @@ impl Extractor {
 
     /// Passes each record of `block` to `visit`: its fields in the order of the request, or what is wrong with it.
     ///
-    /// The whole record is checked, so malformed JSON after the last requested field is found, too. Empty lines are not
-    /// records. With [`InputFormat::Words`] a record is passed once for each word, with the same place. Stops when
+    /// The whole record is checked, so malformed JSON after the last requested field is found, too. Empty lines are
+    /// records of [`InputFormat::Text`], and of nothing else. With [`InputFormat::Words`] a record is passed once for each word, with the same place. Stops when
     /// `visit` returns false. Returns the number of records, including the one at which it stopped.
     pub fn each(
         &mut self,
@@ -76,14 +76,14 @@ impl Extractor {
         let mut fields = vec![Field::Missing; self.field_count];
         let max_record_bytes = self.max_record_bytes;
         match &mut self.format {
-            Format::Json(json) if json.is_direct() => lines(block, max_record_bytes, true, |place, text| {
+            Format::Json(json) if json.is_direct() => lines(block, max_record_bytes, Skip::Blank, |place, text| {
                 clear(&mut fields);
                 let result = text.and_then(|text| json.extract(text, &mut fields));
                 visit(place, result.map(|()| &*fields))
             }),
             Format::Json(json) => {
                 let mut slots = vec![Field::Missing; json.slot_count()];
-                lines(block, max_record_bytes, true, |place, text| {
+                lines(block, max_record_bytes, Skip::Blank, |place, text| {
                     clear(&mut slots);
                     let result = text.and_then(|text| json.extract(text, &mut slots));
                     for (field, slot) in fields.iter_mut().zip(json.slots()) {
@@ -96,20 +96,20 @@ impl Extractor {
                 csv.select(block.header.as_ref().unwrap_or(&Arc::new(Header { names: Vec::new() })));
                 let mut ends = CsvEnds::new(csv.delimiter);
                 let next_end = |bytes: &[u8], from: usize| ends.next_end(bytes, from);
-                records(block, max_record_bytes, false, next_end, |place, text| {
+                records(block, max_record_bytes, Skip::Empty, next_end, |place, text| {
                     clear(&mut fields);
                     let result = text.and_then(|text| csv.extract(text, &mut fields));
                     visit(place, result.map(|()| &*fields))
                 })
             }
-            Format::Text(is_line) => lines(block, max_record_bytes, false, |place, text| match text {
+            Format::Text(is_line) => lines(block, max_record_bytes, Skip::Nothing, |place, text| match text {
                 Err(bad) => visit(place, Err(bad)),
                 Ok(text) => {
                     set(&mut fields, is_line, text);
                     visit(place, Ok(&fields))
                 }
             }),
-            Format::Words(is_word) => lines(block, max_record_bytes, false, |place, text| match text {
+            Format::Words(is_word) => lines(block, max_record_bytes, Skip::Empty, |place, text| match text {
                 Err(bad) => visit(place, Err(bad)),
                 Ok(text) => text.unicode_words().all(|word| {
                     set(&mut fields, is_word, word);
@@ -134,26 +134,34 @@ fn set<'a>(fields: &mut [Field<'a>], is_wanted: &[bool], text: &'a str) {
     }
 }
 
+/// Which lines are not records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Skip {
+    Nothing,
+    /// Lines without a byte.
+    Empty,
+    /// Lines that have only white space.
+    Blank,
+}
+
 /// Passes the lines of `block` to `visit`.
 #[inline]
 fn lines<'a>(
     block: &'a Block,
     max_record_bytes: u64,
-    blank_is_empty: bool,
+    skip: Skip,
     visit: impl FnMut(RecordPlace<'a>, Result<&'a str, BadRecord>) -> bool,
 ) -> u64 {
     let next_end = |bytes: &[u8], from: usize| memchr(b'\n', &bytes[from..]).map(|length| from + length + 1);
-    records(block, max_record_bytes, blank_is_empty, next_end, visit)
+    records(block, max_record_bytes, skip, next_end, visit)
 }
 
 /// Passes the records of `block`, whose ends `next_end` finds, to `visit`: their text, or what is wrong with them.
-///
-/// Skips empty lines and, with `blank_is_empty`, lines that only have white space.
 #[inline]
 fn records<'a>(
     block: &'a Block,
     max_record_bytes: u64,
-    blank_is_empty: bool,
+    skip: Skip,
     mut next_end: impl FnMut(&[u8], usize) -> Option<usize>,
     mut visit: impl FnMut(RecordPlace<'a>, Result<&'a str, BadRecord>) -> bool,
 ) -> u64 {
@@ -166,7 +174,11 @@ fn records<'a>(
         let at = next;
         next = next_end(bytes, at).unwrap_or(bytes.len());
         let record = trim_line_end(&bytes[at..next]);
-        if record.is_empty() || (blank_is_empty && record[0].is_ascii_whitespace() && record.trim_ascii().is_empty()) {
+        let is_skipped = match record.first() {
+            None => skip != Skip::Nothing,
+            Some(first) => skip == Skip::Blank && first.is_ascii_whitespace() && record.trim_ascii().is_empty(),
+        };
+        if is_skipped {
             continue;
         }
         let place = RecordPlace { at, index, bytes: record };

@@ -15,4 +15,6 @@ pub use extractor::{Extractor, RecordPlace};
 pub use field::Field;
 pub use filter::Filter;
 pub use header::Header;
+pub(crate) use json::scan::is_number;
+pub(crate) use json::tree::Tree;
 pub use sample::sample;

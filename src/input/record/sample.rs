@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::input::block::Block;
 use crate::input::block_reader::BlockReader;
 use crate::input::error::InputError;
 use crate::input::partition::{Partition, Source};
@@ -17,7 +18,8 @@ use crate::values::value::ColumnType;
 /// them has.
 ///
 /// A field that only has numbers is a number, and likewise for bools and text; anything else is JSON. In CSV, text that
-/// is a JSON number is a number, so `007` stays text. Bad records are skipped. Standard input is not read, so the
+/// is a JSON number is a number, so `007` stays text. Bad records are skipped, and so is the last line of a followed
+/// file until it is whole. Standard input is not read, so the
 /// result for each field is `None`.
 pub fn sample(
     input: &InputSpec,
@@ -35,9 +37,13 @@ pub fn sample(
     let mut seen_count = 0;
     let mut buffer = Vec::new();
     while seen_count < max_records
-        && let Some(block) = reader.next(buffer)?
+        && let Some(block) = next_block(&mut reader, buffer, input.follow)?
     {
-        extractor.each(&block, |_, record| {
+        extractor.each(&block, |place, record| {
+            let is_whole = !input.follow || place.at + place.bytes.len() < block.bytes.len();
+            if !is_whole {
+                return false;
+            }
             seen_count += 1;
             for (known, field) in types.iter_mut().zip(record.unwrap_or_default()) {
                 *known = join(*known, type_of(field, has_text_only));
@@ -54,6 +60,14 @@ pub fn sample(
             .for_each(|known| *known = Some(ColumnType::Text));
     }
     Ok(types)
+}
+
+/// Returns the next block. A header line that has not arrived yet ends a followed input.
+fn next_block(reader: &mut BlockReader, buffer: Vec<u8>, follow: bool) -> Result<Option<Block>, InputError> {
+    match reader.next(buffer) {
+        Err(InputError::Header { .. }) if follow => Ok(None),
+        other => other,
+    }
 }
 
 fn type_of(field: &Field<'_>, has_text_only: bool) -> Option<ColumnType> {

@@ -27,6 +27,16 @@ pub struct ExecSpec {
     pub tick: Option<Duration>,
 }
 
+impl ExecSpec {
+    /// The only column of a program's state.
+    pub const COLUMN: &str = "value";
+
+    /// Returns that column with its type.
+    pub fn column() -> Column {
+        Column::new(ExecSpec::COLUMN, ColumnType::Json)
+    }
+}
+
 impl fmt::Display for ExecSpec {
     /// Writes the command the way a shell shows it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

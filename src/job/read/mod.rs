@@ -7,6 +7,7 @@ use crate::job::read::field::field;
 use crate::job::read::process::Process;
 use crate::job::read::section::{Result, Section, mark_of, unfit};
 use crate::job::read::time::Timing;
+use crate::job::read::types::TypedField;
 use crate::values::yaml::Node;
 
 mod aggregates;
@@ -28,6 +29,18 @@ const MAX_NAME_CHARS: usize = 100;
 
 /// Reads the whole job. Relative paths are relative to `base`.
 pub(super) fn job(root: &Node, base: &Path) -> Result<JobSpec> {
+    let (job, types) = read(root, base)?;
+    types::check_use(&types, &job.aggregates, &job.input.format)?;
+    Ok(job)
+}
+
+/// Reads the definition of a job in a checkpoint. The types in it may be those that an earlier version assumed before
+/// it saw a value, and that a job file may not have.
+pub(super) fn definition(root: &Node) -> Result<JobSpec> {
+    read(root, Path::new("")).map(|(job, _)| job)
+}
+
+fn read(root: &Node, base: &Path) -> Result<(JobSpec, Vec<TypedField>)> {
     let top = Section::new("", root, "a job file, which is a map with `job`, `input` and `process`")?;
     let job = job_name(top.require("job", "the job's name")?)?;
     let (input, types) = input::read(top.require("input", "the files to read")?)?;
@@ -37,7 +50,6 @@ pub(super) fn job(root: &Node, base: &Path) -> Result<JobSpec> {
     let process_node = top.require("process", "what to compute")?;
     let Process { aggregates, exec, native } = process::read(process_node, &input.format, key.as_ref())?;
     let Timing { window, ttl } = time::read(process_node, &input.format, key.as_ref(), &aggregates)?;
-    types::check_use(&types, &aggregates)?;
     let checkpoint = checkpoint::read(top.get("checkpoint"), &job, key.is_some().then_some(tasks))?;
     if checkpoint.priority.is_some() {
         priority::check_process(process_node)?;
@@ -54,7 +66,7 @@ pub(super) fn job(root: &Node, base: &Path) -> Result<JobSpec> {
         JobSpec { job, input, filter, key, tasks, aggregates, exec, native, window, ttl, checkpoint, output, base };
     output::check(&job, top.get("output"))?;
     time::check_output(&job, process_node)?;
-    Ok(job)
+    Ok((job, types))
 }
 
 fn job_name(node: &Node) -> Result<String> {

@@ -1,6 +1,6 @@
 //! `input: types:`
 
-use crate::job::aggregate::{AggregateFunction, AggregateSpec};
+use crate::job::aggregate::AggregateSpec;
 use crate::job::field::FieldPath;
 use crate::job::model::InputFormat;
 use crate::job::read::field::check_field;
@@ -39,24 +39,23 @@ pub(super) fn read(node: Option<&Node>, format: &InputFormat) -> Result<Vec<Type
 }
 
 /// Rejects types of fields that no aggregate uses, and types that an aggregate cannot use.
-pub(super) fn check_use(types: &[TypedField], aggregates: &[AggregateSpec]) -> Result<()> {
-    use AggregateFunction::{Avg, Max, Min, Sum};
+///
+/// The fields of CSV and of plain text have no types of their own, so a number in them may be kept as text.
+pub(super) fn check_use(types: &[TypedField], aggregates: &[AggregateSpec], format: &InputFormat) -> Result<()> {
+    let is_text_fine = !matches!(format, InputFormat::Json);
     for TypedField { field, column_type, mark } in types {
         let is_ordered = !matches!(column_type, ColumnType::Bool | ColumnType::Json);
-        let is_numeric = matches!(column_type, ColumnType::Number | ColumnType::Int);
+        let is_numeric = matches!(column_type, ColumnType::Number | ColumnType::Int)
+            || is_text_fine && *column_type == ColumnType::Text;
         let mut is_used = false;
         for aggregate in aggregates {
-            let is_field = aggregate.field.as_ref() == Some(field);
-            let is_by = aggregate.by.as_ref() == Some(field);
-            is_used |= is_field || is_by;
-            let needs_number = is_field && (matches!(aggregate.function, Sum | Avg) || aggregate.round.is_some());
-            let needs_order = is_by || is_field && matches!(aggregate.function, Min | Max);
+            is_used |= [&aggregate.field, &aggregate.by].into_iter().any(|used| used.as_ref() == Some(field));
             let name = column_type.name();
-            if needs_number && !is_numeric {
+            if aggregate.needs_numbers(field) && !is_numeric {
                 let reason = format!("`{aggregate}` needs numbers, but the type of `{field}` is {name}");
                 return Err(unfit(*mark, reason));
             }
-            if needs_order && !is_ordered {
+            if aggregate.needs_order(field) && !is_ordered {
                 let reason = format!("`{aggregate}` needs ordered values, but the type of `{field}` is {name}");
                 return Err(unfit(*mark, reason));
             }

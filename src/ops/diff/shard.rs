@@ -265,7 +265,7 @@ impl Shard<'_> {
     }
 
     fn fetch(&self, side: &Side, row: &IndexRow) -> Result<Bytes, ReadError> {
-        let bytes = side.store.object(row.object_ref())?;
+        let bytes = side.snapshot.object(&side.store, row.object_ref())?;
         self.progress.advance(row.bytes);
         self.bytes_read.fetch_add(row.bytes, atomic::Ordering::Relaxed);
         Ok(bytes)

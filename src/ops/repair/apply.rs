@@ -3,15 +3,14 @@
 use crate::ops::repair::plan::RepairPlan;
 use crate::ops::repair::step::Step;
 use crate::ops::verify::places;
-use crate::storage::StorageError;
-use crate::store::{Replica, Store};
+use crate::store::{Replica, Store, StoreError};
 use crate::values::progress::Progress;
 
 /// A step, and why it failed if it did.
 #[derive(Debug)]
 pub struct Outcome {
     pub step: Step,
-    pub result: Result<(), StorageError>,
+    pub result: Result<(), StoreError>,
 }
 
 /// Applies the steps of `plan`, and returns the outcome of each. A step that fails does not stop the others.

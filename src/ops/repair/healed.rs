@@ -18,7 +18,7 @@ pub(super) fn hopeless(sources: &Sources<'_>, steps: &Steps) -> Vec<(String, Fin
     for (index, report) in sources.reports.iter().enumerate() {
         for finding in &report.findings {
             let matters = finding.severity() == Severity::Damage || finding.code == FindingCode::ReplicaBehind;
-            if matters && !is_healed(sources, steps, index, finding) {
+            if matters && !is_healed(sources, steps, index, finding) && !is_outdated(sources, index, finding) {
                 hopeless.push((report.place.clone(), finding.clone()));
             }
         }
@@ -51,6 +51,27 @@ fn is_healed(sources: &Sources<'_>, steps: &Steps, index: usize, finding: &Findi
                 || (!sequences.is_empty()
                     && sequences.iter().all(|&sequence| touches(index, sequence))
                     && is_misjudged(sources, index, finding))
+        }
+    }
+}
+
+/// Tells whether other processes have changed what a finding is about since it was made: a run has committed the
+/// checkpoint there as well, a prune has removed it on purpose, or the object is there now.
+fn is_outdated(sources: &Sources<'_>, index: usize, finding: &Finding) -> bool {
+    let sequences = &finding.checkpoints;
+    let is_in = |index: usize, sequence| {
+        sources.replicas[index].as_ref().is_some_and(|source| source.sequences.contains(&sequence))
+    };
+    let is_pruned = |sequence| {
+        (0..sources.replicas.len()).all(|index| !is_in(index, sequence)) && sources.departures.of(sequence).is_some()
+    };
+    match finding.code {
+        FindingCode::ReplicaBehind | FindingCode::CheckpointMissing => {
+            sequences.iter().all(|&sequence| is_in(index, sequence) || is_pruned(sequence))
+        }
+        _ => {
+            let is_good = finding.subject.object().is_some_and(|object| sources.has_object(index, object));
+            is_good || (!sequences.is_empty() && sequences.iter().all(|&sequence| is_pruned(sequence)))
         }
     }
 }

@@ -61,7 +61,10 @@ impl<'a> Planner<'a> {
         let Some(source) = &self.sources.replicas[index] else { return };
         let target = source.replica.clone();
         let step = Step { place: self.sources.place(index), path: path.clone(), origin, bytes, cure, target };
-        self.steps.entry((index, path)).or_insert(step);
+        // It may have been written since it was verified.
+        if !step.is_done() {
+            self.steps.entry((index, path)).or_insert(step);
+        }
     }
 
     fn heal_store_files(&mut self) {

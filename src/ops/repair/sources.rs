@@ -6,6 +6,7 @@ use bytes::Bytes;
 
 use crate::format::layout::{self, ObjectName};
 use crate::ops::verify::{Report, places};
+use crate::store::records::history::Departures;
 use crate::store::{CheckpointFiles, Fork, Replica, Store, forks};
 use crate::values::id::Sequence;
 use crate::values::relpath::RelPath;
@@ -18,6 +19,8 @@ pub(super) struct Sources<'a> {
     pub(super) replicas: Vec<Option<Source>>,
     /// Where replicas diverged; nothing if that is unknown.
     pub(super) forks: Option<Vec<Fork>>,
+    /// The checkpoints that were removed on purpose.
+    pub(super) departures: Departures,
 }
 
 /// A replica that can be read.
@@ -38,7 +41,9 @@ impl<'a> Sources<'a> {
             })
             .collect();
         let readable: Vec<Replica> = replicas.iter().flatten().map(|source| source.replica.clone()).collect();
-        Sources { store, reports, replicas, forks: forks(&store.file, &readable).ok() }
+        // A history that cannot be listed explains nothing.
+        let departures = store.history().unwrap_or_default().departures();
+        Sources { store, reports, replicas, forks: forks(&store.file, &readable).ok(), departures }
     }
 
     /// Returns the replicas that can be read, each with its index.

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use crate::format::layout::{self, MANIFEST_FILE, ObjectName, SUMS_FILE};
 use crate::format::manifest::Manifest;
 use crate::storage::{Storage, StorageError};
-use crate::store::Replica;
+use crate::store::{Replica, StoreError};
 use crate::values::relpath::RelPath;
 
 /// One file or checkpoint that is written.
@@ -56,15 +56,15 @@ impl Step {
     }
 
     /// Writes it, durably. Objects come from the first of `sources` that has a good copy.
-    pub(super) fn apply(&self, sources: &[Replica]) -> Result<(), StorageError> {
+    pub(super) fn apply(&self, sources: &[Replica]) -> Result<(), StoreError> {
         let target = self.target.storage().as_ref();
         match &self.cure {
-            Cure::Object(object) => write_object(target, *object, sources)?,
-            Cure::File(bytes) => replace(target, &self.path, bytes, |number| layout::damaged_file(&self.path, number))?,
+            Cure::Object(object) => write_object(&self.target, *object, sources)?,
+            Cure::File(bytes) => replace(target, &self.path, bytes)?,
             Cure::Checkpoint { objects, sums, manifest } => {
                 for object in objects {
                     if self.target.intact_object(*object).is_none() {
-                        write_object(target, *object, sources)?;
+                        write_object(&self.target, *object, sources)?;
                     }
                 }
                 target.sync()?;
@@ -75,7 +75,12 @@ impl Step {
                 }
             }
         }
-        target.sync()
+        Ok(target.sync()?)
+    }
+
+    /// Tells whether the target has the right bytes already.
+    pub(super) fn is_done(&self) -> bool {
+        matches!(&self.cure, Cure::File(bytes) if has_bytes(self.target.storage().as_ref(), &self.path, bytes))
     }
 }
 
@@ -86,22 +91,20 @@ fn has_manifest(storage: &dyn Storage, path: &RelPath, manifest: &Bytes) -> bool
 }
 
 /// Writes a good copy of `object` from the first of `sources` that has one.
-fn write_object(target: &dyn Storage, object: ObjectName, sources: &[Replica]) -> Result<(), StorageError> {
+fn write_object(target: &Replica, object: ObjectName, sources: &[Replica]) -> Result<(), StoreError> {
     let bytes = sources.iter().find_map(|source| source.intact_object(object));
     let bytes = bytes.ok_or_else(|| StorageError::NotFound { path: object.path().to_string() })?;
-    replace(target, &object.path(), &bytes, |number| layout::damaged(object, number))
+    target.replace_damaged(object, &bytes).map(drop)
 }
 
-/// Renames the file at `path` to the first of `names` that is free, and writes `bytes` in its place.
-fn replace(
-    target: &dyn Storage,
-    path: &RelPath,
-    bytes: &[u8],
-    names: impl Fn(u32) -> RelPath,
-) -> Result<(), StorageError> {
+/// Moves the file at `path` into `damaged/`, unless it is right, and writes `bytes` in its place.
+fn replace(target: &dyn Storage, path: &RelPath, bytes: &[u8]) -> Result<(), StorageError> {
+    if has_bytes(target, path, bytes) {
+        return Ok(());
+    }
     let mut number = 1;
     loop {
-        match target.rename(path, &names(number)) {
+        match target.rename(path, &layout::damaged_file(path, number)) {
             Err(StorageError::Exists { .. }) if number < u32::MAX => number += 1,
             Err(StorageError::NotFound { .. }) => break,
             renamed => break renamed?,
@@ -109,9 +112,11 @@ fn replace(
     }
     match target.create(path, bytes) {
         // Another process was faster, with the same bytes.
-        Err(StorageError::Exists { .. }) if target.get(path, bytes.len() as u64).is_ok_and(|found| found == bytes) => {
-            Ok(())
-        }
+        Err(StorageError::Exists { .. }) if has_bytes(target, path, bytes) => Ok(()),
         created => created,
     }
+}
+
+fn has_bytes(storage: &dyn Storage, path: &RelPath, bytes: &[u8]) -> bool {
+    storage.get(path, bytes.len() as u64).is_ok_and(|found| found == bytes)
 }

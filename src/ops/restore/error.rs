@@ -22,6 +22,9 @@ pub enum RestoreError {
     Moved { latest: Sequence },
     #[error("`{}` exists and is not an empty directory", .path.display())]
     TargetTaken { path: PathBuf },
+    /// Nothing but the store itself may write into its directory.
+    #[error("`{}` is in the store `{}`", .path.display(), .store.display())]
+    InStore { path: PathBuf, store: PathBuf },
     #[error("`{}` is being written by another restore", .path.display())]
     InProgress { path: PathBuf },
     /// A value cannot be written in the format.

@@ -1,7 +1,6 @@
 //! Exporting: writes the state of a checkpoint to files.
 
-use std::fs;
-use std::io::{self, BufWriter, Write};
+use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
@@ -10,9 +9,10 @@ use crate::format::index::IndexRow;
 use crate::format::segment::{SegmentReader, SegmentWriter};
 use crate::ops::read::{ReadError, Selection, Snapshot};
 use crate::ops::restore::error::{RestoreError, io_error};
-use crate::ops::restore::staging::{ExportedFile, Staging};
+use crate::ops::restore::exported_file::ExportedFile;
+use crate::ops::restore::staging::{Site, Staging};
 use crate::store::Store;
-use crate::values::digest::Digest;
+use crate::values::digest::{Digest, Hasher};
 use crate::values::id::Sequence;
 use crate::values::parallel;
 use crate::values::progress::Progress;
@@ -49,20 +49,20 @@ pub fn plan_export(
     format: ExportFormat,
 ) -> Result<ExportPlan, RestoreError> {
     let snapshot = Snapshot::open(store, sequence)?;
-    let directory = free_directory(directory)?;
+    let directory = Site::find(directory)?.directory;
     let files = match format {
-        ExportFormat::Parquet => snapshot.chains().map(|chain| shard_file(chain[0].shard)).collect(),
+        ExportFormat::Parquet => shards(&snapshot).into_iter().map(|(shard, _)| shard_file(shard)).collect(),
         ExportFormat::JsonLines => vec!["state.jsonl".to_owned()],
         ExportFormat::Csv => vec!["state.csv".to_owned()],
     };
     Ok(ExportPlan { snapshot, directory, format, files })
 }
 
-/// Writes the files of `plan`. The directory gets its name once everything in it is complete and flushed; until then it
-/// has another name, beside the target.
+/// Writes the files of `plan`. A new directory gets its name once everything in it is complete and flushed; until then
+/// it has another name, beside the target. Into an existing directory, complete files are moved.
 ///
-/// Parquet files that an interrupted attempt at the same plan has completed are verified and kept; the single file of
-/// the other formats is written again. If the system fails, the completed files are kept for the next attempt.
+/// Files that an interrupted attempt at the same plan has completed are verified and kept. If the system fails, the
+/// completed files are kept for the next attempt.
 pub fn apply_export(
     store: &Store,
     plan: &ExportPlan,
@@ -76,47 +76,34 @@ pub fn apply_export(
             export_rows(store, plan, &staging, progress).map(|file| vec![file])
         }
     };
-    if let (Err(RestoreError::Io { .. }), ExportFormat::Parquet) = (&written, plan.format) {
+    let placed = written.and_then(|files| staging.put_in_place(&plan.files).map(|()| files));
+    if let Err(RestoreError::Io { .. }) = &placed {
         staging.keep();
     }
-    let files = written?;
-    staging.put_in_place(&plan.directory)?;
-    Ok(files)
+    placed
 }
 
-/// Returns `directory`, with symbolic links resolved, if it does not exist or is an empty directory.
-fn free_directory(directory: &Path) -> Result<PathBuf, RestoreError> {
-    let taken = || RestoreError::TargetTaken { path: directory.to_owned() };
-    match fs::read_dir(directory) {
-        Ok(mut entries) => match entries.next() {
-            Some(_) => Err(taken()),
-            None => fs::canonicalize(directory).map_err(io_error("read", directory)),
-        },
-        Err(error) if error.kind() == io::ErrorKind::NotFound => match fs::symlink_metadata(directory) {
-            // A symbolic link to nowhere.
-            Ok(_) => Err(taken()),
-            Err(_) => std::path::absolute(directory).map_err(io_error("read", directory)),
-        },
-        Err(error) if error.kind() == io::ErrorKind::NotADirectory => Err(taken()),
-        Err(error) => Err(io_error("read", directory)(error)),
-    }
+/// Returns the shards that get a file, each with its segments. A state without rows has a file too, with its columns.
+fn shards(snapshot: &Snapshot) -> Vec<(u32, &[IndexRow])> {
+    let shards: Vec<_> = snapshot.chains().map(|chain| (chain[0].shard, chain)).collect();
+    if shards.is_empty() { vec![(0, &[])] } else { shards }
 }
 
 fn shard_file(shard: u32) -> String {
     format!("state-{shard:05}.parquet")
 }
 
-/// Writes a Parquet file for each shard that holds rows.
+/// Writes a Parquet file for each shard that has segments.
 fn export_shards(
     store: &Store,
     plan: &ExportPlan,
     staging: &Staging,
     progress: &dyn Progress,
 ) -> Result<Vec<ExportedFile>, RestoreError> {
-    let chains: Vec<&[IndexRow]> = plan.snapshot.chains().collect();
-    progress.start(chains.iter().copied().flatten().map(|row| row.bytes).sum());
-    let files = parallel::map(&chains, |chain| {
-        let name = shard_file(chain[0].shard);
+    let shards = shards(&plan.snapshot);
+    progress.start(plan.snapshot.index.iter().map(|row| row.bytes).sum());
+    let files = parallel::map(&shards, |(shard, chain)| {
+        let name = shard_file(*shard);
         if let Some(file) = staging.completed(&name) {
             progress.advance(chain.iter().map(|row| row.bytes).sum());
             return Ok(file);
@@ -142,7 +129,7 @@ fn shard_table(
 ) -> Result<(Bytes, Digest, u64), RestoreError> {
     let columns = snapshot.codec.columns();
     if let [base] = chain {
-        let bytes = store.object(base.object_ref())?;
+        let bytes = snapshot.object(store, base.object_ref())?;
         let table = SegmentReader::open(bytes.clone(), columns)
             .map_err(|source| ReadError::Table { path: base.object.path().to_string(), source })?;
         // Rows have one encoding: writing them again would give the same file.
@@ -171,7 +158,11 @@ fn export_rows(
     progress: &dyn Progress,
 ) -> Result<ExportedFile, RestoreError> {
     let name = plan.files[0].clone();
+    if let Some(file) = staging.completed(&name) {
+        return Ok(file);
+    }
     let path = staging.path.join(&name);
+    let mut sha256 = Hasher::new();
     let mut file = BufWriter::with_capacity(1 << 20, staging.create(&name)?);
     let mut line = Vec::new();
     let columns = plan.snapshot.codec.columns();
@@ -180,6 +171,7 @@ fn export_rows(
     if plan.format == ExportFormat::Csv {
         push_csv_header(names(), &mut line);
     }
+    sha256.update(&line);
     let (mut rows, mut bytes) = (0, line.len() as u64);
     let mut failed = file.write_all(&line).err().map(io_error("write", &path));
     plan.snapshot.rows(store, &Selection::default(), progress, |row| {
@@ -201,6 +193,7 @@ fn export_rows(
         let outcome = outcome
             .map_err(|column| RestoreError::Value { task: row.task, key: key(), column: columns[column].name.clone() })
             .and_then(|()| file.write_all(&line).map_err(io_error("write", &path)));
+        sha256.update(&line);
         rows += 1;
         bytes += line.len() as u64;
         failed = failed.take().or(outcome.err());
@@ -211,5 +204,7 @@ fn export_rows(
     }
     let file = file.into_inner().map_err(|error| io_error("write", &path)(error.into_error()))?;
     file.sync_all().map_err(io_error("flush", &path))?;
-    Ok(ExportedFile { name, rows, bytes, kept: false })
+    let file = ExportedFile { name, rows, bytes, kept: false };
+    staging.record(&file, sha256.finish())?;
+    Ok(file)
 }

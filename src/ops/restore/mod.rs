@@ -2,10 +2,11 @@
 
 mod error;
 mod export;
+mod exported_file;
 mod rollback;
 mod staging;
 
 pub use error::RestoreError;
 pub use export::{ExportFormat, ExportPlan, apply_export, plan_export};
+pub use exported_file::ExportedFile;
 pub use rollback::{RollbackPlan, Seek, apply_rollback, plan_rollback};
-pub use staging::ExportedFile;

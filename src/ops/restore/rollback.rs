@@ -147,6 +147,10 @@ pub fn apply_rollback(
         Some(found) if found != plan.latest => return Err(RestoreError::Moved { latest: found.sequence }),
         _ => {}
     }
+    let sequence = plan.snapshot.committed.manifest.sequence;
+    if !store.sequences()?.contains(&sequence) {
+        return Err(StoreError::NoCheckpoint { place: store.place(), sequence }.into());
+    }
     let objects = plan.snapshot.objects();
     progress.start(objects.iter().map(|object| object.bytes).sum());
     let outcomes = parallel::map(&objects, |object| {

@@ -1,9 +1,9 @@
 //! What is known of one replica while it is verified.
 
 use std::collections::HashSet;
-use std::sync::Arc;
 
 use crate::format::layout::{self, ObjectName};
+use crate::format::manifest::Parent;
 use crate::ops::finding::{FindingCode, Findings};
 use crate::ops::verify::needs::Needs;
 use crate::ops::verify::options::Options;
@@ -23,12 +23,16 @@ pub(super) struct ReplicaCheck {
     pub(super) store: Store,
     /// Whether it has the checkpoint that is verified; always if all are.
     pub(super) exists: bool,
-    /// Every number that has a directory, verified or not.
+    /// Every number that had a directory at first, verified or not.
     pub(super) all: Vec<Sequence>,
+    /// Every number that has a directory now.
+    pub(super) now: Vec<Sequence>,
     pub(super) only: Option<Sequence>,
     /// What was deliberately removed from it.
-    pub(super) departures: Arc<Departures>,
+    pub(super) departures: Departures,
     pub(super) roots: Vec<RootRead>,
+    /// Checkpoints whose parent was not found.
+    pub(super) gaps: Vec<(Sequence, Parent)>,
     pub(super) needs: Needs,
     pub(super) findings: Findings,
     pub(super) read_bytes: u64,
@@ -44,7 +48,7 @@ impl ReplicaCheck {
     pub(super) fn begin(
         place: Place,
         options: &Options<'_>,
-        departures: Arc<Departures>,
+        departures: Departures,
     ) -> Result<ReplicaCheck, StoreError> {
         let Place { replica, store, store_file } = place;
         let mut findings = Findings::default();
@@ -62,13 +66,15 @@ impl ReplicaCheck {
             findings.add(code, layout::STORE_FILE, format!("store {}", store.file.store), found, []);
         }
         let roots = parallel::map(&sequences, |&sequence| replica.read_root(&store.file, sequence));
-        check_roots(&store, &sequences, &roots, &departures, &mut findings);
+        let gaps = check_roots(&store, &sequences, &roots, &mut findings);
         let needs = Needs::read(&store, &roots, options.depth, &mut findings);
         Ok(ReplicaCheck {
             exists: options.only.is_none() || !sequences.is_empty(),
             replica,
             store,
+            now: all.clone(),
             all,
+            gaps,
             only: options.only,
             departures,
             roots,
@@ -83,6 +89,7 @@ impl ReplicaCheck {
     }
 
     pub(super) fn finish(self) -> Report {
+        let refused = self.findings.refused().cloned();
         let mut findings = self.findings.finish();
         for finding in &mut findings {
             finding.lost = self.needs.objects.lost(finding);
@@ -95,6 +102,7 @@ impl ReplicaCheck {
             unread: self.unread,
             intact: self.intact,
             left: self.left,
+            refused,
             findings,
         }
     }

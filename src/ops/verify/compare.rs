@@ -6,6 +6,7 @@ use crate::format::layout;
 use crate::ops::finding::{FindingCode, Severity, Subject};
 use crate::ops::verify::check::ReplicaCheck;
 use crate::ops::verify::report::Report;
+use crate::storage::StorageError;
 use crate::store::{Branch, Fork};
 use crate::values::digest::Digest;
 use crate::values::id::Sequence;
@@ -21,7 +22,7 @@ pub(super) fn compare(checks: &mut [ReplicaCheck], forks: &[Fork]) {
     let mut holders: BTreeMap<Sequence, Vec<usize>> = BTreeMap::new();
     let mut manifests: HashMap<Sequence, Vec<(Digest, usize)>> = HashMap::new();
     for (index, check) in checks.iter().enumerate() {
-        for &sequence in check.all.iter().filter(|&&sequence| check.only.is_none_or(|only| only == sequence)) {
+        for sequence in held(check) {
             holders.entry(sequence).or_default().push(index);
         }
         for (sequence, sha256) in whole_manifests(check) {
@@ -29,7 +30,7 @@ pub(super) fn compare(checks: &mut [ReplicaCheck], forks: &[Fork]) {
         }
     }
     for (index, check) in checks.iter_mut().enumerate() {
-        let own: BTreeSet<Sequence> = check.all.iter().copied().collect();
+        let own: BTreeSet<Sequence> = check.now.iter().copied().collect();
         let newest = own.last().copied();
         let absent = holders.iter().filter(|(sequence, _)| !own.contains(sequence));
         let absent = absent.filter_map(|(&sequence, holders)| {
@@ -66,6 +67,26 @@ pub(super) fn compare(checks: &mut [ReplicaCheck], forks: &[Fork]) {
             report_fork(check, fork);
         }
     }
+}
+
+/// Returns the checkpoints that a replica has had all the time, of those that are verified.
+fn held(check: &ReplicaCheck) -> impl Iterator<Item = Sequence> {
+    let is_held = |sequence: &Sequence| {
+        check.only.is_none_or(|only| only == *sequence) && check.now.binary_search(sequence).is_ok()
+    };
+    check.all.iter().copied().filter(is_held)
+}
+
+/// Tells whether replica `index` lacks newer checkpoints than its own that another one has had all the time.
+pub(super) fn is_behind(checks: &[ReplicaCheck], index: usize, forks: &[Fork]) -> bool {
+    let newest = checks[index].now.last().copied();
+    let place = checks[index].replica.place();
+    checks.iter().enumerate().filter(|(other, _)| *other != index).any(|(_, other)| {
+        let of_fork = |sequence: Sequence| {
+            forks.iter().any(|fork| fork.divides(sequence) && fork.is_between(&place, &other.replica.place()))
+        };
+        held(other).any(|sequence| Some(sequence) > newest && !of_fork(sequence))
+    })
 }
 
 /// Reports that a replica and an earlier one diverged, with both branches. The replica is the second.
@@ -106,6 +127,7 @@ pub(super) fn find_copies(reports: &mut [Report]) {
             damage.map(|finding| finding.path.clone()).collect()
         })
         .collect();
+    let refused: Vec<Option<StorageError>> = reports.iter().map(|report| report.refused.clone()).collect();
     let places: Vec<(String, HashSet<Sequence>)> =
         reports.iter().map(|report| (report.place.clone(), report.checkpoints.iter().copied().collect())).collect();
     for (number, report) in reports.iter_mut().enumerate() {
@@ -115,7 +137,8 @@ pub(super) fn find_copies(reports: &mut [Report]) {
             }
             let has_copy = |other: usize| {
                 let knows = finding.checkpoints.iter().any(|sequence| places[other].1.contains(sequence));
-                other != number && !damaged[other].contains(&finding.path) && (knows || finding.checkpoints.is_empty())
+                let is_whole = other != number && refused[other].is_none();
+                is_whole && !damaged[other].contains(&finding.path) && (knows || finding.checkpoints.is_empty())
             };
             finding.good_copy = (0..places.len()).find(|&other| has_copy(other)).map(|other| places[other].0.clone());
         }

@@ -20,6 +20,7 @@ mod replicas;
 mod report;
 mod roots;
 mod rows;
+mod second_look;
 mod segment_rows;
 mod strays;
 

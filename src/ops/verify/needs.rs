@@ -1,13 +1,16 @@
 //! What checkpoints need, according to their tables and `SHA256SUMS`.
 
-use std::collections::{HashMap, HashSet};
-use std::sync::Mutex;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
 
 use crate::format::index::{self, IndexRow};
 use crate::format::layout::{self, ObjectName};
 use crate::format::limits::MAX_SUMS_BYTES;
 use crate::format::manifest::{Manifest, ObjectRef};
 use crate::format::positions;
+use crate::input;
+use crate::job::JobSpec;
+use crate::job::definition::{self, DefinitionError, contradiction};
 use crate::ops::finding::{FindingCode, Findings, Subject};
 use crate::ops::read::index_problems;
 use crate::ops::verify::agreement::{
@@ -53,7 +56,7 @@ impl Needs {
         // The checkpoint before, which is usually the parent.
         let mut before: Option<(&Manifest, Vec<IndexRow>)> = None;
         // Most checkpoints share one job definition.
-        let jobs: Mutex<HashSet<ObjectName>> = Mutex::default();
+        let jobs = Jobs::default();
         for (batch, roots) in roots.chunks(BODIES_AT_ONCE).enumerate() {
             let known: &Findings = findings;
             let bodies = parallel::map(roots, |root| Body::read(store, root, &jobs, known));
@@ -79,6 +82,13 @@ impl Needs {
     }
 }
 
+/// A job definition, or what is wrong with it.
+type ReadJob = Result<Arc<JobSpec>, (FindingCode, String)>;
+
+/// The job definitions that were read, by their objects.
+#[derive(Default)]
+pub(super) struct Jobs(Mutex<HashMap<ObjectName, ReadJob>>);
+
 /// What one checkpoint needs.
 #[derive(Default)]
 pub(super) struct Body {
@@ -96,13 +106,13 @@ pub(super) struct Body {
 
 impl Body {
     /// Reads the tables of a checkpoint. `known` are the findings so far.
-    pub(super) fn read(store: &Store, root: &RootRead, jobs: &Mutex<HashSet<ObjectName>>, known: &Findings) -> Body {
+    pub(super) fn read(store: &Store, root: &RootRead, jobs: &Jobs, known: &Findings) -> Body {
         let mut body = Body::default();
         let mut index = None;
         if let Some(manifest) = root.usable() {
             body.add_all(FindingCode::ManifestWrong, manifest, manifest_problems(manifest));
-            let new_job = lock(jobs).insert(manifest.tables.job.object);
-            index = body.read_tables(store, root.sequence, manifest, new_job);
+            index = body.read_tables(store, root.sequence, manifest);
+            body.check_job(store, manifest, jobs);
             let tables = [manifest.tables.index, manifest.tables.positions, manifest.tables.job];
             let objects = match &index {
                 Some(index) => manifest.objects(index),
@@ -148,6 +158,7 @@ impl Body {
         let path = layout::sums(sequence);
         let bytes = match storage.get(&path, MAX_SUMS_BYTES) {
             Ok(bytes) => bytes,
+            Err(error) if self.findings.is_refusal(&error) => return,
             Err(error) => {
                 let found = if error.is_not_found() { "nothing".to_owned() } else { in_one_line(&error) };
                 return self.findings.add(FindingCode::SumsMissing, &path, "a checksum list", found, [sequence]);
@@ -177,21 +188,22 @@ impl Body {
         }
     }
 
-    /// Reads the index, the positions and the job definition, and returns the index.
+    /// Reads the index and the positions, and returns the index.
     pub(super) fn read_tables(
         &mut self,
         store: &Store,
         sequence: Sequence,
         manifest: &Manifest,
-        job_too: bool,
     ) -> Option<Vec<IndexRow>> {
         let tables = manifest.tables;
         let findings = &mut self.findings;
+        let mut read = |table: ObjectRef| store.object(table).inspect_err(|error| findings.note_refusal(error)).ok();
+        let (index_bytes, positions_bytes) = (read(tables.index), read(tables.positions));
         let mut wrong = |code, object: ObjectRef, expected: &str, found: String| {
             findings.add(code, object.object, expected, found, [sequence]);
         };
         let mut index = None;
-        if let Ok(bytes) = store.object(tables.index) {
+        if let Some(bytes) = index_bytes {
             match index::decode(bytes) {
                 Ok(rows) => {
                     let problems = index_problems(manifest, &rows).into_iter().chain(cut_problems(manifest, &rows));
@@ -203,7 +215,7 @@ impl Body {
                 Err(error) => wrong(FindingCode::ContentWrong, tables.index, "an index", in_one_line(&error)),
             }
         }
-        if let Ok(bytes) = store.object(tables.positions) {
+        if let Some(bytes) = positions_bytes {
             match positions::decode(bytes) {
                 Ok(rows) => {
                     for problem in positions_problems(manifest, &rows).into_iter().take(MAX_ALIKE) {
@@ -216,13 +228,45 @@ impl Body {
                 Err(error) => wrong(FindingCode::ContentWrong, tables.positions, "positions", in_one_line(&error)),
             }
         }
-        if job_too
-            && let Ok(bytes) = store.object(tables.job)
-            && let Err(error) = yaml_map(&bytes)
-        {
-            wrong(FindingCode::ContentWrong, tables.job, "a job definition", in_one_line(&error));
-        }
         index
+    }
+
+    /// Checks that a run accepts the job definition, and that it fits `manifest`.
+    fn check_job(&mut self, store: &Store, manifest: &Manifest, jobs: &Jobs) {
+        let sequence = manifest.sequence;
+        let object = manifest.tables.job.object;
+        let known = lock(&jobs.0).get(&object).cloned();
+        let job = known.or_else(|| {
+            let read = store.object(manifest.tables.job).inspect_err(|error| self.findings.note_refusal(error));
+            let job = read_job(&read.ok()?, sequence);
+            lock(&jobs.0).insert(object, job.clone());
+            Some(job)
+        });
+        match job {
+            Some(Ok(job)) => {
+                if let Some(problem) = contradiction(manifest, &job, input::BLOCK_BYTES) {
+                    let (subject, expected) = (Subject::Manifest(sequence), "a manifest that fits its job definition");
+                    self.findings.add(FindingCode::NotResumable, subject, expected, problem, [sequence]);
+                }
+            }
+            Some(Err((code, found))) => self.findings.add(code, object, "a job definition", found, [sequence]),
+            None => {}
+        }
+    }
+}
+
+fn read_job(bytes: &[u8], sequence: Sequence) -> ReadJob {
+    definition::parse(bytes, sequence).map(Arc::new).map_err(|error| match yaml_map(bytes) {
+        Err(error) => (FindingCode::ContentWrong, in_one_line(&error)),
+        Ok(()) => (FindingCode::NotResumable, without_sequence(&error)),
+    })
+}
+
+/// Describes `error` alike for all checkpoints that share the definition.
+fn without_sequence(error: &DefinitionError) -> String {
+    match error {
+        DefinitionError::Malformed { source, .. } => in_one_line(source),
+        DefinitionError::Store(_) | DefinitionError::NotText { .. } => "not UTF-8".to_owned(),
     }
 }
 

@@ -7,6 +7,13 @@ use crate::values::digest::Hasher;
 use crate::values::error_chain::in_one_line;
 use crate::values::progress::Progress;
 
+/// Why an object is not known to be intact.
+pub(super) enum Unproven {
+    Damaged(Problem),
+    /// The system refused to read it.
+    Refused(StorageError),
+}
+
 /// What is wrong with an object.
 pub(super) struct Problem {
     pub(super) code: FindingCode,
@@ -21,21 +28,24 @@ pub(super) fn check_object(
     expected_bytes: Option<u64>,
     read: bool,
     progress: &dyn Progress,
-) -> Result<u64, Problem> {
+) -> Result<u64, Unproven> {
     let path = object.path();
     let refuse = |error: StorageError| {
+        if error.is_inconclusive() {
+            return Unproven::Refused(error);
+        }
         let expected = expected_bytes.map_or_else(|| "an object".to_owned(), |bytes| format!("{bytes} bytes"));
         let (code, found) = if error.is_not_found() {
             (FindingCode::ObjectMissing, "nothing".to_owned())
         } else {
             (FindingCode::ObjectUnreadable, in_one_line(&error))
         };
-        Problem { code, expected, found }
+        Unproven::Damaged(Problem { code, expected, found })
     };
+    let damaged = |code, expected: String, found: String| Err(Unproven::Damaged(Problem { code, expected, found }));
     let bytes = storage.size(&path).map_err(refuse)?;
     if let Some(expected) = expected_bytes.filter(|expected| *expected != bytes) {
-        let (expected, found) = (format!("{expected} bytes"), format!("{bytes} bytes"));
-        return Err(Problem { code: FindingCode::ObjectSize, expected, found });
+        return damaged(FindingCode::ObjectSize, format!("{expected} bytes"), format!("{bytes} bytes"));
     }
     if !read {
         progress.advance(bytes);
@@ -48,13 +58,12 @@ pub(super) fn check_object(
     };
     let read = storage.scan(&path, bytes, hash).map_err(refuse)?;
     if read != bytes {
-        let (expected, found) = (format!("{bytes} bytes"), format!("{read} bytes"));
-        return Err(Problem { code: FindingCode::ObjectSize, expected, found });
+        return damaged(FindingCode::ObjectSize, format!("{bytes} bytes"), format!("{read} bytes"));
     }
     let digest = hasher.finish();
     if digest != object.digest {
-        let expected = format!("SHA-256 {}", object.digest);
-        return Err(Problem { code: FindingCode::ObjectDamaged, expected, found: format!("SHA-256 {digest}") });
+        let (expected, found) = (format!("SHA-256 {}", object.digest), format!("SHA-256 {digest}"));
+        return damaged(FindingCode::ObjectDamaged, expected, found);
     }
     Ok(bytes)
 }

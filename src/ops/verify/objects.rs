@@ -5,7 +5,7 @@ use crate::ops::finding::FindingCode;
 use crate::ops::verify::chains::Chain;
 use crate::ops::verify::check::ReplicaCheck;
 use crate::ops::verify::choice::Choice;
-use crate::ops::verify::object::check_object;
+use crate::ops::verify::object::{Unproven, check_object};
 use crate::ops::verify::options::{Depth, Options};
 use crate::values::parallel;
 use crate::values::progress::Progress;
@@ -51,7 +51,8 @@ pub(super) fn check_objects(checks: &mut [ReplicaCheck], options: &Options<'_>, 
                     check.intact.push(object);
                 }
             }
-            Err(problem) => {
+            Err(Unproven::Refused(error)) => drop(check.findings.is_refusal(&error)),
+            Err(Unproven::Damaged(problem)) => {
                 let checkpoints = check.needs.objects.uses[&object].checkpoints.iter().copied();
                 check.findings.add(problem.code, object, problem.expected, problem.found, checkpoints);
             }

@@ -28,8 +28,8 @@ fn place(store: &Store, replica: Replica, store_file: Option<Arc<StoreError>>) -
     let listed = replica.storage().list(None)?;
     let exists = |name: &str| listed.iter().any(|entry| entry.name == name);
     match store_file {
-        // An empty directory, a disk that is not mounted, another store.
-        Some(source) if !(exists(layout::CHECKPOINTS) && is_of_store(&replica, store)) => {
+        // An empty directory, a disk that is not mounted, another store; or nobody knows.
+        Some(source) if source.is_inconclusive() || !(exists(layout::CHECKPOINTS) && is_of_store(&replica, store)) => {
             Err(StoreError::Unusable { place: replica.place(), source })
         }
         store_file => {

@@ -8,9 +8,10 @@ use crate::format::manifest::Manifest;
 use crate::ops::finding::{FindingCode, Findings};
 use crate::ops::verify::choice::Choice;
 use crate::ops::verify::needs::Needs;
-use crate::ops::verify::object::check_object;
+use crate::ops::verify::object::{Unproven, check_object};
 use crate::ops::verify::options::{Depth, Options};
 use crate::storage::Storage;
+use crate::store::{Directory, StoreError};
 use crate::values::digest::Digest;
 use crate::values::error_chain::in_one_line;
 use crate::values::id::Sequence;
@@ -29,7 +30,12 @@ pub(super) struct Pruned {
 
 impl Pruned {
     /// Reads the two files of checkpoint `sequence`. `named` is the SHA-256 of its manifest in the history.
-    pub(super) fn read(storage: &dyn Storage, sequence: Sequence, named: Option<Digest>) -> Pruned {
+    pub(super) fn read(
+        storage: &dyn Storage,
+        sequence: Sequence,
+        named: Option<Digest>,
+        findings: &mut Findings,
+    ) -> Pruned {
         let directory = layout::pruned_dir(sequence);
         let read = |name: &'static str, limit| {
             let bytes = storage.get(&layout::file_in(&directory, name), limit);
@@ -39,6 +45,7 @@ impl Pruned {
         match (read(SUMS_FILE, MAX_SUMS_BYTES), read(MANIFEST_FILE, Manifest::MAX_BYTES)) {
             // A stray was all that the end of the grace period left.
             (Err((_, sums)), Err((_, manifest))) if sums.is_not_found() && manifest.is_not_found() => {}
+            (Err((_, error)), _) | (_, Err((_, error))) if findings.is_refusal(&error) => {}
             (Err((name, error)), _) | (_, Err((name, error))) => {
                 problem = Some((name, "the file".to_owned(), in_one_line(&error)));
             }
@@ -61,19 +68,19 @@ impl Pruned {
 }
 
 /// Checks the objects that only pruned checkpoints need. Their bytes are read only if all objects are read.
+///
+/// A checkpoint that was deleted or brought back meanwhile is left out.
 pub(super) fn check_pruned(
     storage: &dyn Storage,
     needs: &Needs,
     pruned: Vec<Pruned>,
     options: &Options<'_>,
     findings: &mut Findings,
-) {
+) -> Result<(), StoreError> {
     let mut users: BTreeMap<ObjectName, BTreeSet<Sequence>> = BTreeMap::new();
+    let mut problems = Vec::new();
     for Pruned { sequence, problem, objects, .. } in pruned.into_iter().filter(|pruned| !pruned.is_shared) {
-        if let Some((name, expected, found)) = problem {
-            let path = layout::file_in(&layout::pruned_dir(sequence), name);
-            findings.add(FindingCode::PrunedDamaged, &path, expected, found, []);
-        }
+        problems.extend(problem.map(|problem| (sequence, problem)));
         for object in objects.into_iter().filter(|object| !needs.objects.uses.contains_key(object)) {
             users.entry(object).or_default().insert(sequence);
         }
@@ -81,11 +88,26 @@ pub(super) fn check_pruned(
     let read = options.depth != Depth::Quick && matches!(options.choice, Choice::All);
     let objects: Vec<ObjectName> = users.keys().copied().collect();
     let outcomes = parallel::map(&objects, |object| check_object(storage, *object, None, read, &Silent));
+    let now: BTreeSet<String> =
+        storage.list(Directory::Pruned.path().as_ref())?.into_iter().map(|entry| entry.name).collect();
+    let is_left = |sequence: Sequence| now.contains(&sequence.to_string());
+    for (sequence, (name, expected, found)) in problems.into_iter().filter(|(sequence, _)| is_left(*sequence)) {
+        let path = layout::file_in(&layout::pruned_dir(sequence), name);
+        findings.add(FindingCode::PrunedDamaged, &path, expected, found, []);
+    }
     for (object, outcome) in objects.into_iter().zip(outcomes) {
-        if let Err(problem) = outcome {
-            let numbers: Vec<String> = users[&object].iter().map(|sequence| sequence.0.to_string()).collect();
+        let mut left = users[&object].iter().filter(|sequence| is_left(**sequence)).peekable();
+        if left.peek().is_none() {
+            continue;
+        }
+        if let Err(Unproven::Refused(error)) = &outcome {
+            findings.is_refusal(error);
+        }
+        if let Err(Unproven::Damaged(problem)) = outcome {
+            let numbers: Vec<String> = left.map(|sequence| sequence.0.to_string()).collect();
             let expected = format!("{}, for pruned checkpoint {}", problem.expected, numbers.join(", "));
             findings.add(FindingCode::PrunedDamaged, object, expected, problem.found, []);
         }
     }
+    Ok(())
 }

@@ -59,6 +59,10 @@ impl Records {
                     None => continue,
                     Some(_) => storage.get(&path, yaml::MAX_BYTES as u64),
                 };
+                // Removed since it was listed, or nothing is known about it.
+                if bytes.as_ref().is_err_and(|error| error.is_not_found() || findings.is_refusal(error)) {
+                    continue;
+                }
                 let code = match path.as_str() {
                     STORE_FILE => FindingCode::StoreFileDamaged,
                     REPLICAS_FILE => FindingCode::ReplicasFileDamaged,
@@ -97,6 +101,7 @@ impl Records {
 fn check_log(storage: &dyn Storage, path: &RelPath, findings: &mut Findings) {
     let broken = match storage.get(path, attempts::MAX_READ_BYTES) {
         Ok(bytes) => attempts::broken_lines(&bytes),
+        Err(error) if error.is_not_found() || findings.is_refusal(&error) => return,
         Err(error) => {
             let found = in_one_line(&error);
             return findings.add(FindingCode::LogDamaged, path, "lines as they were written", found, []);

@@ -1,7 +1,5 @@
 //! Verifies every replica of a store, and compares them.
 
-use std::sync::Arc;
-
 use crate::ops::verify::check::ReplicaCheck;
 use crate::ops::verify::choice::Choice;
 use crate::ops::verify::compare;
@@ -12,52 +10,54 @@ use crate::ops::verify::pruned::check_pruned;
 use crate::ops::verify::records::{self, Records};
 use crate::ops::verify::report::Report;
 use crate::ops::verify::rows::check_rows;
+use crate::ops::verify::second_look::{list_again, settle};
 use crate::ops::verify::strays::find_strays;
-use crate::store::records::history::Departures;
-use crate::store::{Replica, Store, StoreError, forks};
+use crate::store::records::history::{Departures, History};
+use crate::store::{Fork, Replica, Store, StoreError, forks};
 use crate::values::id::Sequence;
 use crate::values::progress::Progress;
 
 /// Verifies checkpoint `only`, or all of `store` and everything else in it, in each replica.
 ///
-/// `progress` counts bytes of objects. Fails only if no replica can be verified, or there is no such checkpoint.
+/// `progress` counts bytes of objects. Fails if no replica can be verified, if there is no such checkpoint, or if the
+/// system refuses to read a file.
 pub fn verify(
     store: &Store,
     only: Option<Sequence>,
     depth: Depth,
     progress: &dyn Progress,
 ) -> Result<Vec<Report>, StoreError> {
-    verify_with(store, &Options { only, depth, choice: Choice::All }, progress)
+    let mut reports = verify_with(store, &Options { only, depth, choice: Choice::All }, progress)?;
+    reports.iter_mut().find_map(|report| report.refused.take()).map_or(Ok(reports), |refused| Err(refused.into()))
 }
 
 /// Does the same with all the options. There is one report for each place of the store, in the order of
-/// [`Store::replicas`], then of [`Store::unavailable`].
+/// [`Store::replicas`], then of [`Store::unavailable`]. If the system refuses to read a file, the rest is verified all
+/// the same, and the report says so.
+///
+/// Others may write to the store meanwhile: what is reported was so at the end.
 pub fn verify_with(store: &Store, options: &Options<'_>, progress: &dyn Progress) -> Result<Vec<Report>, StoreError> {
-    // A history that cannot be read explains nothing.
-    let departures = |store: &Store| store.history().map(|history| history.departures()).unwrap_or_default();
     let found = places(store);
     let readable: Vec<Replica> = found.iter().flatten().map(|place| place.replica.clone()).collect();
     // What cannot be read is reported where it is.
     let forks = forks(&store.file, &readable).unwrap_or_default();
-    let known: Vec<(String, Departures)> =
-        found.iter().flatten().map(|place| (place.replica.place(), departures(&place.store))).collect();
+    let explanations = Explanations { store, forks: &forks };
     let mut replicas = Vec::new();
     for place in found {
-        replicas.push(place.and_then(|place| {
-            // What was removed on purpose, as far as any replica knows; but one branch of a fork knows nothing about
-            // the other.
-            let own = place.replica.place();
-            let is_apart = |other: &str| forks.iter().any(|fork| fork.is_between(&own, other));
-            let known = known.iter().filter(|(other, _)| !is_apart(other));
-            let departures = known.fold(Departures::default(), |all, (_, departures)| all.and(departures));
-            ReplicaCheck::begin(place, options, Arc::new(departures))
-        }));
+        replicas.push(match place {
+            Ok(place) => {
+                let departures = explanations.of(&place.store)?;
+                ReplicaCheck::begin(place, options, departures)
+            }
+            Err(error) => Err(error),
+        });
     }
+    let no_checkpoint = |sequence| StoreError::NoCheckpoint { place: store.place(), sequence };
     if replicas.iter().all(|replica| !matches!(replica, Ok(replica) if replica.exists)) {
         let Some(sequence) = options.only.filter(|_| replicas.iter().any(Result::is_ok)) else {
             return replicas.into_iter().map(|replica| replica.map(ReplicaCheck::finish)).collect();
         };
-        return Err(StoreError::NoCheckpoint { place: store.place(), sequence });
+        return Err(no_checkpoint(sequence));
     }
     let all_places = store.replicas().iter().map(Replica::place);
     let all_places = all_places.chain(store.unavailable.iter().map(|absent| absent.storage.place()));
@@ -69,11 +69,19 @@ pub fn verify_with(store: &Store, options: &Options<'_>, progress: &dyn Progress
             Err(error) => unavailable.push((position, Report::unavailable(place, &error))),
         }
     }
-    compare::compare(&mut checks, &forks);
     check_objects(&mut checks, options, progress);
     for check in &mut checks {
         check_content(check, options, progress)?;
     }
+    list_again(&mut checks, &forks)?;
+    for check in &mut checks {
+        let later = explanations.of(&check.store)?;
+        settle(check, later);
+    }
+    if let Some(sequence) = options.only.filter(|_| checks.iter().all(|check| check.roots.is_empty())) {
+        return Err(no_checkpoint(sequence));
+    }
+    compare::compare(&mut checks, &forks);
     if options.only.is_none() {
         check_records(&mut checks)?;
     }
@@ -85,6 +93,32 @@ pub fn verify_with(store: &Store, options: &Options<'_>, progress: &dyn Progress
     Ok(reports)
 }
 
+/// What explains missing checkpoints.
+struct Explanations<'a> {
+    store: &'a Store,
+    /// Where replicas diverged.
+    forks: &'a [Fork],
+}
+
+impl Explanations<'_> {
+    /// Returns what was removed on purpose from `replica`, as far as any replica knows; but one branch of a fork knows
+    /// nothing about the other.
+    fn of(&self, replica: &Store) -> Result<Departures, StoreError> {
+        // A history that cannot be read explains nothing.
+        let departures = |history: Result<History, StoreError>| history.unwrap_or_default().departures();
+        let all = match if self.forks.is_empty() { self.store } else { replica }.history() {
+            Err(error) if error.is_inconclusive() => return Err(error),
+            history => departures(history),
+        };
+        // What was brought back in one of them is still gone from the others.
+        let own = replica.place();
+        let is_apart = |other: &Replica| self.forks.iter().any(|fork| fork.is_between(&own, &other.place()));
+        let others = self.store.replicas().iter().filter(|other| !is_apart(other));
+        let alone = others.map(|other| Store::new(self.store.file.clone(), vec![other.storage().clone()]));
+        Ok(alone.fold(all, |all, other| all.or(departures(other.history()))))
+    }
+}
+
 /// Checks the rows of one replica, if they are to be read, and everything in it but its checkpoints.
 fn check_content(check: &mut ReplicaCheck, options: &Options<'_>, progress: &dyn Progress) -> Result<(), StoreError> {
     let ReplicaCheck { replica, store, roots, needs, findings, proven, departures, .. } = check;
@@ -93,8 +127,11 @@ fn check_content(check: &mut ReplicaCheck, options: &Options<'_>, progress: &dyn
     }
     if options.only.is_none() {
         let storage = replica.storage().as_ref();
-        let pruned = find_strays(storage, needs, roots, departures, findings)?;
-        check_pruned(storage, needs, pruned, options, findings);
+        match find_strays(storage, needs, roots, departures, findings) {
+            Ok(pruned) => check_pruned(storage, needs, pruned, options, findings)?,
+            Err(error) if error.is_inconclusive() => findings.note_refusal(&error),
+            Err(error) => return Err(error),
+        }
     }
     Ok(())
 }
@@ -103,12 +140,17 @@ fn check_content(check: &mut ReplicaCheck, options: &Options<'_>, progress: &dyn
 fn check_records(checks: &mut [ReplicaCheck]) -> Result<(), StoreError> {
     let mut records = Vec::new();
     for check in checks.iter_mut() {
-        let storage = check.replica.storage().as_ref();
-        records.push((check.replica.place(), Records::check(storage, &mut check.findings)?));
+        let found = match Records::check(check.replica.storage().as_ref(), &mut check.findings) {
+            Err(error) if check.findings.is_refusal(&error) => None,
+            found => Some((check.replica.place(), found?)),
+        };
+        records.push(found);
     }
-    let all: Vec<(String, &Records)> = records.iter().map(|(place, records)| (place.clone(), records)).collect();
-    for (check, (_, own)) in checks.iter_mut().zip(&records) {
-        records::compare(own, &all, &mut check.findings);
+    let all: Vec<(String, &Records)> = records.iter().flatten().map(|(place, found)| (place.clone(), found)).collect();
+    for (check, own) in checks.iter_mut().zip(&records) {
+        if let Some((_, own)) = own {
+            records::compare(own, &all, &mut check.findings);
+        }
     }
     Ok(())
 }

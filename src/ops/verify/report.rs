@@ -4,12 +4,13 @@ use std::collections::BTreeSet;
 
 use crate::format::layout::ObjectName;
 use crate::ops::finding::{Finding, FindingCode, Findings, Severity};
+use crate::storage::StorageError;
 use crate::store::StoreError;
 use crate::values::error_chain::in_one_line;
 use crate::values::id::Sequence;
 
 /// What `verify` learned about one replica of a store.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Report {
     pub place: String,
     /// The checkpoints that were verified, ascending.
@@ -25,6 +26,9 @@ pub struct Report {
     pub intact: Vec<ObjectName>,
     /// If objects take turns, those whose turn did not come.
     pub left: Vec<ObjectName>,
+    /// The first file that the system refused to read, if any. Then nothing is known about what depends on it, and the
+    /// findings are only about the rest.
+    pub refused: Option<StorageError>,
     /// Damage first, then by path.
     pub findings: Vec<Finding>,
 }
@@ -42,13 +46,19 @@ impl Report {
             unread: 0,
             intact: Vec::new(),
             left: Vec::new(),
+            refused: None,
             findings: findings.finish(),
         }
     }
 
-    /// Tells whether nothing is damaged.
+    /// Tells whether everything was read that was to be read, and nothing is damaged.
     pub fn is_intact(&self) -> bool {
-        self.findings.iter().all(|finding| finding.severity() < Severity::Damage)
+        self.refused.is_none() && !self.is_damaged()
+    }
+
+    /// Tells whether something is damaged.
+    pub fn is_damaged(&self) -> bool {
+        !self.findings.iter().all(|finding| finding.severity() < Severity::Damage)
     }
 
     /// Tells whether the replica has every checkpoint that the others have.

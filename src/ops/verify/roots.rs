@@ -10,26 +10,32 @@ use crate::values::digest::Digest;
 use crate::values::error_chain::in_one_line;
 use crate::values::id::Sequence;
 
-/// Checks manifests and the chain between them. `store` has one replica, which `roots` were read from.
+/// Checks manifests and the chain between them. `store` has one replica, which `roots` were read from. Returns the
+/// checkpoints whose parent was not found, for [`check_gap`].
 pub(super) fn check_roots(
     store: &Store,
     sequences: &[Sequence],
     roots: &[RootRead],
-    departures: &Departures,
     findings: &mut Findings,
-) {
-    let read_root = |sequence| store.replicas()[0].read_root(&store.file, sequence);
+) -> Vec<(Sequence, Parent)> {
+    let read_root = |sequence, findings: &mut Findings| {
+        let root = store.replicas()[0].read_root(&store.file, sequence);
+        note_refusals(&root, findings);
+        root
+    };
+    roots.iter().for_each(|root| note_refusals(root, findings));
     // The SHA-256 of each manifest, as the checkpoint's child names it.
     let mut promised: HashMap<Sequence, Digest> = HashMap::new();
     let parent_of = |root: &RootRead| root.usable().and_then(|manifest| manifest.parent);
     promised.extend(roots.iter().filter_map(parent_of).map(|parent| (parent.sequence, parent.sha256)));
     if let ([only], true) = (sequences, roots.len() == 1) {
-        let child = read_root(Sequence(only.0.saturating_add(1)));
+        let child = read_root(Sequence(only.0.saturating_add(1)), findings);
         promised.extend(parent_of(&child).map(|parent| (parent.sequence, parent.sha256)));
     }
     for root in roots {
         check_manifest(root, promised.get(&root.sequence).copied(), findings);
     }
+    let mut gaps = Vec::new();
     let known: HashMap<Sequence, &RootRead> = roots.iter().map(|root| (root.sequence, root)).collect();
     for root in roots {
         let Some(manifest) = root.usable() else { continue };
@@ -45,21 +51,51 @@ pub(super) fn check_roots(
                 findings.add(FindingCode::ChainBroken, subject, expected, found, [root.sequence]);
             }
             Some(parent) => match known.get(&parent.sequence) {
-                Some(parent_root) => check_link(root.sequence, parent, parent_root, findings),
+                Some(parent_root) => {
+                    check_link(root.sequence, parent, parent_root, findings);
+                    if matches!(parent_root.manifest, ManifestRead::Gone(_)) {
+                        gaps.push((root.sequence, parent));
+                    }
+                }
                 None => {
-                    let parent_root = read_root(parent.sequence);
+                    let parent_root = read_root(parent.sequence, findings);
                     match &parent_root.manifest {
-                        ManifestRead::Gone(_) => check_gap(root.sequence, parent, departures, findings),
+                        ManifestRead::Gone(_) => gaps.push((root.sequence, parent)),
                         _ => check_link(root.sequence, parent, &parent_root, findings),
                     }
                 }
             },
         }
     }
+    gaps
 }
 
-/// Distinguishes a parent that was removed on purpose from one that is lost.
-fn check_gap(sequence: Sequence, parent: Parent, departures: &Departures, findings: &mut Findings) {
+/// Remembers the files of a checkpoint that the system refused to read.
+fn note_refusals(root: &RootRead, findings: &mut Findings) {
+    if let ManifestRead::Unreadable(error) = &root.manifest {
+        findings.is_refusal(error);
+    }
+    if let Err(error) = &root.listed_sha256 {
+        findings.note_refusal(error);
+    }
+}
+
+/// Distinguishes a parent that was removed on purpose from one that is lost, or that has been brought back since.
+pub(super) fn check_gap(
+    store: &Store,
+    sequence: Sequence,
+    parent: Parent,
+    departures: &Departures,
+    findings: &mut Findings,
+) {
+    if findings.has(FindingCode::ManifestMissing, Subject::Manifest(parent.sequence)) {
+        return;
+    }
+    let found = store.replicas()[0].read_root(&store.file, parent.sequence);
+    note_refusals(&found, findings);
+    if !matches!(found.manifest, ManifestRead::Gone(_)) {
+        return check_link(sequence, parent, &found, findings);
+    }
     let subject = Subject::Manifest(sequence);
     let expected = format!("parent {} with SHA-256 {}", parent.sequence.0, parent.sha256);
     match departures.of(parent.sequence) {
@@ -84,6 +120,7 @@ fn check_manifest(root: &RootRead, promised: Option<Digest>, findings: &mut Find
         |code, expected: &str, found: String| findings.add(code, subject.clone(), expected, found, [root.sequence]);
     match &root.manifest {
         ManifestRead::Gone(_) => add(FindingCode::ManifestMissing, "a manifest", "nothing".into()),
+        ManifestRead::Unreadable(error) if error.is_inconclusive() => {}
         ManifestRead::Unreadable(error) => add(FindingCode::ManifestDamaged, "a manifest", in_one_line(error)),
         ManifestRead::Malformed(error) => add(FindingCode::ManifestDamaged, "a manifest", in_one_line(error)),
         ManifestRead::Misplaced(wrong) => {
@@ -110,8 +147,9 @@ fn check_link(sequence: Sequence, parent: Parent, found: &RootRead, findings: &m
     let is_reported = |code| findings.has(code, Subject::Manifest(parent.sequence));
     // Its own SHA256SUMS agrees with this link: the manifest was changed afterwards.
     let altered = found.listed() == Some(parent.sha256) && is_reported(FindingCode::ManifestAltered);
+    let is_refused = matches!(&found.manifest, ManifestRead::Unreadable(error) if error.is_inconclusive());
     let others = [FindingCode::ManifestMissing, FindingCode::ManifestDamaged, FindingCode::ManifestMisplaced];
-    if found.sha256 == Some(parent.sha256) || altered || others.into_iter().any(is_reported) {
+    if found.sha256 == Some(parent.sha256) || altered || is_refused || others.into_iter().any(is_reported) {
         return;
     }
     let found = found.sha256.map_or_else(|| "an unreadable manifest".to_owned(), |sha256| format!("SHA-256 {sha256}"));

@@ -137,8 +137,8 @@ fn users(chain: &Chain, roots: &[RootRead]) -> Vec<Sequence> {
 
 /// Why a chain cannot be read to its end.
 enum ChainError {
-    /// An object is missing or damaged, which is a finding of its own.
-    Store,
+    /// An object is missing or damaged, which is a finding of its own, or the system refused to read it.
+    Store(StoreError),
     /// An object is not a segment.
     Table { object: ObjectName, source: TableError },
 }
@@ -146,9 +146,12 @@ enum ChainError {
 impl ChainError {
     fn into_findings(self, users: Vec<Sequence>) -> Findings {
         let mut findings = Findings::default();
-        if let ChainError::Table { object, source } = self {
-            let (expected, found) = ("sorted rows of the state", in_one_line(&source));
-            findings.add(FindingCode::ContentWrong, object, expected, found, users);
+        match self {
+            ChainError::Store(error) => findings.note_refusal(&error),
+            ChainError::Table { object, source } => {
+                let (expected, found) = ("sorted rows of the state", in_one_line(&source));
+                findings.add(FindingCode::ContentWrong, object, expected, found, users);
+            }
         }
         findings
     }
@@ -185,7 +188,7 @@ fn count_live_keys(
     let failed = &failed;
     let mut sources = Vec::with_capacity(chain.rows.len());
     for (place, row) in chain.rows.iter().enumerate() {
-        let bytes = read_object(store, row.object_ref(), intact).map_err(|_| ChainError::Store)?;
+        let bytes = read_object(store, row.object_ref(), intact).map_err(ChainError::Store)?;
         progress.advance(row.bytes);
         let reader = SegmentReader::open(bytes, columns).map_err(|source| table_error(place, source))?;
         sources.push(reader.into_keys().inspect(move |batch| match batch {

@@ -34,7 +34,7 @@ pub(super) fn find_strays(
     let pruned = strays.list(Directory::Pruned)?;
     let pruned = pruned.iter().filter_map(|entry| entry.name.parse::<Sequence>().ok()).map(|sequence| {
         let named = departures.of(sequence).and_then(|departure| departure.sha256);
-        Pruned::read(storage, sequence, named)
+        Pruned::read(storage, sequence, named, strays.findings)
     });
     let pruned: Vec<Pruned> = pruned.collect();
     let pruned_dirs = pruned.iter().map(|pruned| layout::pruned_dir(pruned.sequence));

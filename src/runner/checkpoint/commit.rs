@@ -10,6 +10,7 @@ use crate::format::positions::PositionRow;
 use crate::format::{FORMAT, index, positions};
 use crate::runner::checkpoint::attempt::{AttemptTimes, micros};
 use crate::runner::checkpoint::checkpointer::Checkpointer;
+use crate::runner::checkpoint::proof::{TableBytes, prove};
 use crate::runner::checkpoint::uncertain::UncertainCommit;
 use crate::runner::error::RunError;
 use crate::runner::lineage::{Lineage, OlderPositions};
@@ -54,7 +55,7 @@ impl Checkpointer {
             newest: self.cuts.rows(cut.number).to_vec(),
             older: self.cuts.older(cut.number, self.drafts.iter().map(|draft| draft.cut)),
         };
-        let tables = self.put_tables(sequence, &rows)?;
+        let (tables, bytes) = self.put_tables(sequence, &rows)?;
         let mut objects: HashMap<ObjectName, u64> = rows.index.iter().map(|row| (row.object, row.bytes)).collect();
         objects.extend([tables.index, tables.positions, tables.job].map(|table| (table.object, table.bytes)));
         self.store.sync()?;
@@ -76,6 +77,7 @@ impl Checkpointer {
             is_relaid: false,
         };
         self.check_time(times.begun)?;
+        prove(&manifest, bytes)?;
         self.commit_manifest(manifest, after, is_staged, cut.begun)
     }
 
@@ -99,31 +101,34 @@ impl Checkpointer {
         Ok(OutsideFiles { outputs, is_staged, dead_letter, late_records, late })
     }
 
-    /// Writes the tables and the job's definition.
-    fn put_tables(&mut self, sequence: Sequence, rows: &TableRows) -> Result<Tables, RunError> {
-        let job = self.put_definition(sequence)?;
+    /// Writes the tables and the job's definition. Also returns their bytes.
+    fn put_tables(&mut self, sequence: Sequence, rows: &TableRows) -> Result<(Tables, TableBytes), RunError> {
+        let (job, definition) = self.put_definition(sequence)?;
         let older = rows.older.iter().flat_map(|older| older.positions.values());
         let position_rows: Vec<PositionRow> = older.chain(&rows.newest).cloned().collect();
         let owner = self.owner();
-        Ok(Tables {
-            index: self.put(&index::encode_of(&rows.index, owner), ObjectKind::Parquet)?,
-            positions: self.put(&positions::encode_of(&position_rows, owner), ObjectKind::Parquet)?,
-            job,
-        })
+        let bytes = TableBytes {
+            index: index::encode_of(&rows.index, owner).into(),
+            positions: positions::encode_of(&position_rows, owner).into(),
+            job: definition.into(),
+        };
+        let index = self.put(&bytes.index, ObjectKind::Parquet)?;
+        let positions = self.put(&bytes.positions, ObjectKind::Parquet)?;
+        Ok((Tables { index, positions, job }, bytes))
     }
 
-    /// Writes the job's definition, unless checkpoints share it and it was written before.
-    fn put_definition(&mut self, sequence: Sequence) -> Result<ObjectRef, RunError> {
+    /// Writes the job's definition, unless checkpoints share it and it was written before. Also returns its text.
+    fn put_definition(&mut self, sequence: Sequence) -> Result<(ObjectRef, String), RunError> {
         let takes_all = self.facts.takes_all();
-        if let Some(object) = self.definition.filter(|_| !takes_all) {
-            return Ok(object);
-        }
         let mut text = self.facts.definition.clone();
+        if let Some(object) = self.definition.filter(|_| !takes_all) {
+            return Ok((object, text));
+        }
         if takes_all {
             text += &format!("# of checkpoint {}\n", sequence.0);
         }
         let object = self.put(text.as_bytes(), ObjectKind::Yaml)?;
-        Ok(*self.definition.insert(object))
+        Ok((*self.definition.insert(object), text))
     }
 
     /// Makes the manifest, but for the sizes of objects and for the files outside the store.

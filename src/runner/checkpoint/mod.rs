@@ -9,6 +9,7 @@ pub(crate) mod encode;
 pub mod job_facts;
 mod positions;
 pub mod priority;
+mod proof;
 pub mod pruner;
 pub mod requests;
 mod shards;

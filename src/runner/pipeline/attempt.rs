@@ -1,6 +1,6 @@
 //! One attempt of a run: from the latest checkpoint to the end of the input.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -8,13 +8,14 @@ use crate::format::layout::ObjectName;
 use crate::format::manifest::Manifest;
 use crate::input::Partition;
 use crate::input::record::Filter;
-use crate::job::{Effect, FieldPath, InputFormat, JobSpec};
+use crate::job::{Difference, Effect, FieldPath, InputFormat, JobSpec};
 use crate::runner::checkpoint::priority::Priorities;
 use crate::runner::error::{JobError, ResumeError, RunError};
 use crate::runner::observer::{Observer, RunEvent, Summary};
 use crate::runner::options::{Control, Options};
 use crate::runner::output::plan::OutputPlan;
-use crate::runner::pipeline::prepare::{check_paths, open_store, resolve_types, with_types};
+use crate::runner::pipeline::field_types::{resolve_types, with_types};
+use crate::runner::pipeline::prepare::{check_paths, open_store};
 use crate::runner::pipeline::run::{RecordSteps, Run};
 use crate::runner::pipeline::start::start;
 use crate::runner::process::aggregate::Program;
@@ -23,8 +24,10 @@ use crate::runner::process::exec::plan::ExecPlan;
 use crate::runner::process::processor::Processor;
 use crate::runner::resume::damaged::skip;
 use crate::runner::resume::recover::Resumed;
+use crate::runner::resume::undecided::take_undecided;
 use crate::runner::resume::{outputs, recover};
 use crate::store::Store;
+use crate::values::id::Sequence;
 use crate::values::value::ColumnType;
 use crate::{input, job};
 
@@ -48,11 +51,12 @@ pub(crate) fn attempt(
         Some(store) => resume(store, job, options, output.as_ref(), threads)?,
     };
     let plans = output_plans(job, output.as_ref(), resumed.as_ref());
+    let declared: HashSet<FieldPath> = job.input.types.iter().map(|(field, _)| field.clone()).collect();
     // The definition in the checkpoint has the types that its run inferred; this one keeps them.
-    let (mut job, recovered, damaged) = match resumed {
-        None => (job.clone(), None, Vec::new()),
-        Some(Resumed { recovered, definition, damaged }) => {
-            (with_types(job, &definition), Some((recovered, definition)), damaged)
+    let (mut job, undecided, recovered, damaged) = match resumed {
+        None => (job.clone(), Vec::new(), None, Vec::new()),
+        Some(Resumed { recovered, definition, undecided, damaged }) => {
+            (with_types(job, &definition), undecided, Some((recovered, definition)), damaged)
         }
     };
     let partitions = if job.input.follow {
@@ -63,8 +67,8 @@ pub(crate) fn attempt(
         input::one_per_file(partitions, &job.base, is_known)
     };
     let partitions: Arc<[Partition]> = partitions.into();
-    resolve_types(&mut job, &partitions, observer)?;
-    let (processor, exec) = processor(&job, native, options);
+    resolve_types(&mut job, &undecided, &partitions, observer)?;
+    let (processor, exec) = processor(&job, &declared, native, options);
 
     let lineage = recovered.as_ref().map(|(recovered, _)| &recovered.lineage);
     let last = lineage.and_then(|lineage| lineage.last.as_ref()).map(|last| &last.manifest);
@@ -143,17 +147,35 @@ fn resume(
         }
     }
     let ranks = |manifest: &Manifest| ranks(job, manifest);
+    // Whether another type of a field fits, the state shows.
+    let is_known = |difference: &Difference| !matches!(difference, Difference::FieldType { .. });
     let resumed = recover::resume(store, options.latest_good, threads, ranks, |sequence, old| {
-        let mut differences = job::differences(old, &with_types(job, old));
-        differences.retain(|difference| difference.effect() == Effect::Unfit);
-        if differences.is_empty() { Ok(()) } else { Err(ResumeError::Unfit { sequence, differences }.into()) }
+        refuse_unfit(job, sequence, old, is_known)
     })?;
-    if let Some(resumed) = resumed.as_ref().filter(|resumed| !resumed.damaged.is_empty()) {
+    let Some(mut resumed) = resumed else { return Ok(None) };
+    resumed.undecided = take_undecided(&mut resumed.definition, &resumed.recovered);
+    let lineage = &resumed.recovered.lineage;
+    if let Some(last) = &lineage.last {
+        refuse_unfit(job, last.manifest.sequence, &resumed.definition, |_| true)?;
+    }
+    if !resumed.damaged.is_empty() {
         // A prune knows that a run needs the latest checkpoint, not that it has gone back to an older one.
-        let objects: Vec<ObjectName> = resumed.recovered.lineage.objects.iter().copied().collect();
+        let objects: Vec<ObjectName> = lineage.objects.iter().copied().collect();
         store.take_over(&objects)?;
     }
-    Ok(resumed)
+    Ok(Some(resumed))
+}
+
+/// Fails if `job` does not fit the state that `old` has made, as far as the differences that `counts` accepts show.
+fn refuse_unfit(
+    job: &JobSpec,
+    sequence: Sequence,
+    old: &JobSpec,
+    counts: impl Fn(&Difference) -> bool,
+) -> Result<(), RunError> {
+    let mut differences = job::differences(old, &with_types(job, old));
+    differences.retain(|difference| difference.effect() == Effect::Unfit && counts(difference));
+    if differences.is_empty() { Ok(()) } else { Err(ResumeError::Unfit { sequence, differences }.into()) }
 }
 
 /// Returns where the job's output goes and, if that has changed, where the output of the checkpoint went.
@@ -166,9 +188,11 @@ fn output_plans(job: &JobSpec, output: Option<&OutputPlan>, resumed: Option<&Res
     plans
 }
 
-/// Returns what is done with the records of `job`, whose types are resolved.
+/// Returns what is done with the records of `job`, whose types are resolved. The job file itself says the types of the
+/// `declared` fields.
 fn processor(
     job: &JobSpec,
+    declared: &HashSet<FieldPath>,
     native: Option<Arc<dyn Processor>>,
     options: &Options,
 ) -> (Arc<dyn Processor>, Option<ExecPlan>) {
@@ -180,7 +204,11 @@ fn processor(
         return (Arc::new(Mirror::new(&job.input.format)), exec);
     }
     let types: HashMap<FieldPath, ColumnType> = job.input.types.iter().cloned().collect();
-    (Arc::new(Program::new(&job.aggregates, &job.input.format, |field| types[field])), exec)
+    let is_inferred = |field: &FieldPath| {
+        !declared.contains(field) && !job.aggregates.iter().any(|aggregate| aggregate.needs_numbers(field))
+    };
+    let program = Program::new(&job.aggregates, &job.input.format, |field| types[field]);
+    (Arc::new(program.with_inferred(is_inferred)), exec)
 }
 
 /// Reports what happened to the replicas.
@@ -198,8 +226,7 @@ fn report_begin(store: Option<&Store>, last: Option<&Manifest>, observer: &dyn O
             store: store.unwrap_or_default(),
             sequence: last.sequence,
             created: last.created,
-            records: last.totals.records,
-            keys: last.totals.keys,
+            totals: last.totals,
         },
     });
 }

@@ -12,6 +12,7 @@
 
 pub mod attempt;
 pub mod director;
+pub mod field_types;
 pub mod gate;
 pub mod gauges;
 mod open_reader;

@@ -18,7 +18,6 @@ use crate::runner::pipeline::run::Run;
 /// Makes the reader of a run that continues from `lineage`, and plans what shards with an older cut apply again.
 /// Returns nothing if the run is asked to stop first.
 pub(crate) fn open_reader(run: &Run<'_>, plan: &mut Plan, lineage: &Lineage) -> Result<Option<Reader>, RunError> {
-    let next_block = lineage.last.as_ref().map_or(0, |last| last.manifest.block);
     let several_cuts = || {
         let last = lineage.last.as_ref().filter(|_| !lineage.older.is_empty());
         last.map(|last| ResumeError::SeveralCuts { sequence: last.manifest.sequence })
@@ -40,11 +39,11 @@ pub(crate) fn open_reader(run: &Run<'_>, plan: &mut Plan, lineage: &Lineage) -> 
         }
         // What the newest cut has read must still be there as well.
         let newest = lineage.positions.values().filter(|row| row.partition != "-").cloned().collect();
-        if make_reader(run, &columns, newest, next_block, partition_tasks.clone())?.is_none() {
+        if make_reader(run, &columns, newest, lineage, partition_tasks.clone())?.is_none() {
             return Ok(None);
         }
     }
-    make_reader(run, &columns, start, next_block, partition_tasks)
+    make_reader(run, &columns, start, lineage, partition_tasks)
 }
 
 /// Makes the reader, which checks that the input is the one that was read before. Returns nothing if the run is asked
@@ -53,9 +52,12 @@ fn make_reader(
     run: &Run<'_>,
     columns: &Columns,
     start: Vec<PositionRow>,
-    next_block: u64,
+    lineage: &Lineage,
     partition_tasks: Option<Arc<PartitionTasks>>,
 ) -> Result<Option<Reader>, RunError> {
+    let last = lineage.last.as_ref().map(|last| &last.manifest);
+    let next_block = last.map_or(0, |last| last.block);
+    let had_bad_records = last.is_some_and(|last| last.totals.skipped > 0);
     let (sender, receiver) = bounded(1);
     let columns = columns.clone();
     let (input, base, partitions) = (run.job.input.clone(), run.job.base.clone(), Arc::clone(&run.partitions));
@@ -66,7 +68,8 @@ fn make_reader(
                     partition_tasks.as_ref().map(|partition_tasks| partition_tasks.number(&partition.name))
                 };
                 let numbers = partitions.iter().map(number).map(Option::flatten).collect();
-                BlockReader::new(&input, partitions, &start, next_block)
+                let open = if had_bad_records { BlockReader::new } else { BlockReader::after_good_records };
+                open(&input, partitions, &start, next_block)
                     .map(|reader| Reader::Bounded(reader.with_task_numbers(numbers).with_columns(columns)))
             }
             true => FollowReader::new(&input, &base, &start, next_block, partition_tasks)

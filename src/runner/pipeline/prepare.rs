@@ -1,4 +1,4 @@
-//! What a run checks and opens before it reads: paths, the store, the types of fields.
+//! What a run checks and opens before it reads: paths and the store.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -6,30 +6,13 @@ use std::sync::Arc;
 use crate::format::FORMAT;
 use crate::format::store_file::StoreFile;
 use crate::input;
-use crate::input::Partition;
-use crate::input::record::sample;
-use crate::job::{AggregateFunction, FieldPath, JobSpec, OnError, OnLate};
+use crate::job::{JobSpec, OnError, OnLate};
 use crate::runner::error::{JobError, ResumeError, RunError};
-use crate::runner::observer::{Observer, RunEvent};
 use crate::runner::options::Options;
 use crate::runner::output::plan::OutputPlan;
 use crate::storage::Storage;
 use crate::store::{Store, StoreError, StoreLock};
 use crate::values::id::{Sequence, StoreId};
-use crate::values::value::ColumnType;
-
-/// Returns `job` with the field types that only `old` knows, for aggregates that are in both.
-pub(crate) fn with_types(job: &JobSpec, old: &JobSpec) -> JobSpec {
-    let mut job = job.clone();
-    let known: Vec<_> = job.input.types.iter().map(|(field, _)| field.clone()).collect();
-    let kept: Vec<_> = job.aggregates.iter().filter(|aggregate| old.aggregates.contains(aggregate)).cloned().collect();
-    let is_used = |field: &FieldPath| {
-        kept.iter().any(|aggregate| aggregate.field.as_ref() == Some(field) || aggregate.by.as_ref() == Some(field))
-    };
-    let types = old.input.types.iter().filter(|(field, _)| !known.contains(field) && is_used(field));
-    job.input.types.extend(types.cloned());
-    job
-}
 
 /// Refuses a job that would read what it writes, or write two outputs to the same file.
 pub(crate) fn check_paths(job: &JobSpec, output: Option<&OutputPlan>) -> Result<(), RunError> {
@@ -133,52 +116,3 @@ fn absolute_places(paths: &[PathBuf]) -> Result<Vec<String>, RunError> {
     }
     Ok(places)
 }
-
-/// Gives every field whose type matters a type: from the job file, or else from the first records.
-pub(crate) fn resolve_types(
-    job: &mut JobSpec,
-    partitions: &Arc<[Partition]>,
-    observer: &dyn Observer,
-) -> Result<(), RunError> {
-    use AggregateFunction::{First, Last, Max, Min};
-    let mut wanted: Vec<(FieldPath, Option<&'static str>)> = Vec::new();
-    for aggregate in &job.aggregates {
-        let compares = match aggregate.function {
-            Min => Some("min"),
-            Max => Some("max"),
-            First | Last => None,
-            _ => continue,
-        };
-        wanted.extend(aggregate.field.clone().map(|field| (field, compares)));
-        wanted.extend(aggregate.by.clone().map(|by| (by, Some("by"))));
-    }
-    let known = |job: &JobSpec, field: &FieldPath| job.input.types.iter().any(|(known, _)| known == field);
-    wanted.retain(|(field, _)| !known(job, field));
-    let fields: Vec<FieldPath> = wanted.iter().map(|(field, _)| field.clone()).collect();
-    let seen = sample(&job.input, partitions, &fields, SAMPLE_RECORDS)?;
-    for ((field, compares), seen) in wanted.into_iter().zip(seen) {
-        let column_type = match (seen, compares) {
-            (Some(ColumnType::Json), Some(function)) => {
-                return Err(JobError::MixedTypes { function, field: field.to_string() }.into());
-            }
-            (Some(ColumnType::Bool), Some(function)) => {
-                return Err(JobError::Unordered { function, field: field.to_string() }.into());
-            }
-            (Some(seen), _) => seen,
-            (None, compares) => {
-                let assumed = if compares.is_some() { ColumnType::Number } else { ColumnType::Text };
-                if !known(job, &field) {
-                    observer.event(&RunEvent::TypeAssumed { field: field.to_string(), column_type: assumed });
-                }
-                assumed
-            }
-        };
-        if !known(job, &field) {
-            job.input.types.push((field, column_type));
-        }
-    }
-    Ok(())
-}
-
-/// How many records are read to infer the types of fields.
-const SAMPLE_RECORDS: u64 = 1000;

@@ -4,6 +4,7 @@ use std::sync::Mutex;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use crate::format::manifest::Totals;
 use crate::job::JobSpec;
 use crate::runner::error::RunError;
 use crate::runner::observer::{Observer, RunEvent, Status, Summary};
@@ -86,8 +87,8 @@ struct Tally<'a> {
 /// What is kept of all attempts.
 #[derive(Default)]
 struct AttemptTotals {
-    /// The checkpoint that the first attempt resumed from, and its records.
-    first: Option<(Option<Sequence>, u64)>,
+    /// The checkpoint that the first attempt resumed from, and what it counts.
+    first: Option<(Option<Sequence>, Totals)>,
     checkpoints: u64,
     checkpoint_bytes: u64,
     pauses_micros: Vec<u64>,
@@ -100,9 +101,9 @@ impl Observer for Tally<'_> {
         {
             let mut totals = lock(&self.totals);
             match event {
-                RunEvent::Fresh { .. } => _ = totals.first.get_or_insert((None, 0)),
-                RunEvent::Resumed { sequence, records, .. } => {
-                    totals.first.get_or_insert((Some(*sequence), *records));
+                RunEvent::Fresh { .. } => _ = totals.first.get_or_insert_with(Default::default),
+                RunEvent::Resumed { sequence, totals: resumed, .. } => {
+                    totals.first.get_or_insert((Some(*sequence), *resumed));
                 }
                 RunEvent::Committed(done) => {
                     let manifest = &done.committed.manifest;
@@ -130,13 +131,15 @@ impl Tally<'_> {
     /// Returns the summary of all attempts. `last` is that of the last one.
     fn whole(&self, last: Summary, begun: Instant, restarts: u64) -> Summary {
         let mut totals = lock(&self.totals);
-        let (resumed_from, records_before) = totals.first.unwrap_or_default();
+        let (resumed_from, before) = totals.first.unwrap_or_default();
         let mut pauses_micros = std::mem::take(&mut totals.pauses_micros);
         pauses_micros.sort_unstable();
         Summary {
             restarts,
             resumed_from,
-            records: last.records_in_all.saturating_sub(records_before),
+            records: last.records_in_all.saturating_sub(before.records),
+            skipped: last.skipped_in_all.saturating_sub(before.skipped),
+            late: last.late_in_all.saturating_sub(before.late),
             checkpoints: totals.checkpoints,
             checkpoint_bytes: totals.checkpoint_bytes,
             pauses_micros,

@@ -1,10 +1,12 @@
 //! The time of a record, read from one of its fields.
 
+use std::borrow::Cow;
+
 use jiff::Timestamp;
 
 use crate::input::record::{BadRecord, Field};
 use crate::job::{EventTime, InputFormat, TimeUnit};
-use crate::values::decimal::Decimal;
+use crate::values::decimal::{Decimal, DecimalError};
 
 /// Reads the times of records.
 #[derive(Debug, Clone)]
@@ -14,8 +16,11 @@ pub struct TimeReader {
     untyped: bool,
 }
 
-/// The times that a record may have, in milliseconds: the years 100 to 9900, so that every window has a date.
-const BOUNDS: std::ops::Range<i64> = -59_011_459_200_000..250_246_540_800_000;
+/// The times that a record may have, in milliseconds: the years 100 to 9900, both in full, so that every window has a
+/// date.
+const BOUNDS: std::ops::Range<i64> = -59_011_459_200_000..250_278_163_200_000;
+/// The most digits of a second that a time is parsed with. What follows is less than a nanosecond.
+const SECOND_DIGITS: usize = 9;
 
 impl TimeReader {
     /// Makes a reader for `time` in records of `format`.
@@ -28,7 +33,7 @@ impl TimeReader {
     pub fn millis(&self, field: &Field<'_>) -> Result<i64, BadRecord> {
         let read = match field {
             Field::Number(text) => self.number(text),
-            Field::Text(text) if self.untyped && is_number(text.trim()) => self.number(text.trim()),
+            Field::Text(text) if self.untyped && is_number(text) => self.number(text.trim()),
             Field::Text(text) => rfc_3339(text),
             Field::Missing => Err("is missing".to_owned()),
             Field::Bool(_) => Err("is a bool, expected a time".to_owned()),
@@ -43,7 +48,8 @@ impl TimeReader {
             Some(number) => self.time.unit.millis(number),
             None => {
                 let per_second = i128::from(self.time.unit.per_second());
-                let number = Decimal::parse(text.as_bytes()).map_err(|error| format!("{error}: `{}`", shown(text)))?;
+                let number = Decimal::read(text, Some(Decimal::SCALE.unsigned_abs()));
+                let number = number.map_err(|error| format!("{error}: `{}`", shown(text)))?;
                 // A decimal is below 10^38 in its own units, so multiplying it by 1,000 needs care.
                 let (units, one) = (number.units(), Decimal::ONE.units());
                 let (whole, rest) = (units.div_euclid(one), units.rem_euclid(one));
@@ -90,18 +96,26 @@ fn whole(text: &str) -> Option<i64> {
 }
 
 fn is_number(text: &str) -> bool {
-    let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
-    digits.starts_with(|c: char| c.is_ascii_digit() || c == '.')
-        && digits.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b'e' | b'E' | b'+' | b'-'))
-        && !digits.get(1..).unwrap_or_default().contains(|c: char| c == '-' && !digits.contains(['e', 'E']))
+    !matches!(Decimal::read(text, Some(0)), Err(DecimalError::NotANumber))
 }
 
 fn rfc_3339(text: &str) -> Result<i64, String> {
     let expected = "expected a time as in RFC 3339, such as `2026-11-22T14:00:00Z`";
-    let moment: Timestamp = text.trim().parse().map_err(|_| format!("is `{}`, {expected}", shown(text)))?;
+    let parsed = without_finer_digits(text.trim()).parse::<Timestamp>();
+    let moment = parsed.map_err(|_| format!("is `{}`, {expected}", shown(text)))?;
     let millis = moment.as_nanosecond().div_euclid(1_000_000);
     let bounded = i64::try_from(millis).ok().filter(|millis| BOUNDS.contains(millis));
     bounded.ok_or_else(|| format!("is `{}`, which is not between the years 100 and 9900", shown(text)))
+}
+
+/// Cuts the fraction of a second to nanoseconds. RFC 3339 allows any number of digits.
+fn without_finer_digits(text: &str) -> Cow<'_, str> {
+    let Some((before, fraction)) = text.split_once('.') else { return Cow::Borrowed(text) };
+    let digits = fraction.bytes().take_while(u8::is_ascii_digit).count();
+    if digits <= SECOND_DIGITS {
+        return Cow::Borrowed(text);
+    }
+    Cow::Owned(format!("{before}.{}{}", &fraction[..SECOND_DIGITS], &fraction[digits..]))
 }
 
 fn shown(text: &str) -> String {
@@ -138,6 +152,40 @@ mod tests {
         let csv = reader(TimeUnit::Milliseconds, &InputFormat::Csv { delimiter: b',' });
         assert_eq!(csv.millis(&Field::Text(" 1795356000123 ".into())).unwrap(), 1_795_356_000_123);
         assert_eq!(csv.millis(&Field::Text("2026-11-22T14:00:00Z".into())).unwrap(), 1_795_356_000_000);
+    }
+
+    #[test]
+    fn a_time_may_be_spelled_in_every_way_of_rfc_3339() {
+        let read = |text: &'static str| reader(TimeUnit::Seconds, &InputFormat::Json).millis(&Field::Text(text.into()));
+        for (text, millis) in [
+            ("2026-11-22T14:00:00.123456789123456789Z", 1_795_356_000_123),
+            ("2026-11-22T14:00:00.9999999999999999999999+00:00", 1_795_356_000_999),
+            ("1969-12-31T23:59:59.99999999999999Z", -1),
+            ("2026-11-22t14:00:00z", 1_795_356_000_000),
+            ("2026-11-22 14:00:00Z", 1_795_356_000_000),
+            ("2026-11-22T19:30:00.5+05:30", 1_795_356_000_500),
+            ("2026-11-22T14:00:00-00:00", 1_795_356_000_000),
+            // A leap second counts as the second before it.
+            ("2016-12-31T23:59:60Z", 1_483_228_799_000),
+            ("0100-01-01T00:00:00Z", BOUNDS.start),
+            ("9899-12-31T12:00:00Z", 250_246_584_000_000),
+            ("9900-12-31T23:59:59.999Z", BOUNDS.end - 1),
+        ] {
+            assert_eq!(read(text).map_err(|bad| bad.reason), Ok(millis), "{text}");
+        }
+        for text in ["0099-12-31T23:59:59.999Z", "9901-01-01T00:00:00Z"] {
+            assert!(read(text).unwrap_err().reason.ends_with("is not between the years 100 and 9900"), "{text}");
+        }
+        for text in ["2026-11-22", "2026-11-22T14:00:00", "2026-11-22T14:00:00.Z", "2026-13-01T00:00:00Z", "", "now"] {
+            assert!(read(text).unwrap_err().reason.contains("expected a time as in RFC 3339"), "{text}");
+        }
+        let csv = |text: &'static str| {
+            reader(TimeUnit::Seconds, &InputFormat::Csv { delimiter: b',' }).millis(&Field::Text(text.into()))
+        };
+        for text in ["1795356000", " +1795356000 ", "01795356000.", "1795356000.00000000000000000000001", "1.795356e9"]
+        {
+            assert_eq!(csv(text), Ok(1_795_356_000_000), "{text}");
+        }
     }
 
     #[test]

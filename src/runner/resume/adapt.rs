@@ -1,18 +1,14 @@
 //! Converts the state of a checkpoint to the layout that the job needs now.
 
-use crate::format::manifest::{Manifest, Routing};
 use crate::format::rows::RowCodec;
-use crate::job::{AggregateFunction, Difference, FieldPath, JobSpec, TtlSpec};
-use crate::runner::error::{CheckpointError, ResumeError, RunError};
+use crate::job;
+use crate::job::{AggregateFunction, Difference, JobSpec};
+use crate::runner::error::{ResumeError, RunError};
 use crate::runner::observer::{Observer, RunEvent};
-use crate::runner::process::aggregate::Program;
-use crate::runner::process::exec::mirror::Mirror;
-use crate::runner::process::processor::Processor;
 use crate::runner::resume::recover::Recovered;
 use crate::runner::resume::reroute::{Layout, Source, reroute};
 use crate::runner::state::shard::Shard;
-use crate::values::value::{Column, ColumnType, Value};
-use crate::{input, job};
+use crate::values::value::{Column, Value};
 
 /// The layout that a job needs its state in.
 #[derive(Debug, Clone, Copy)]
@@ -39,7 +35,6 @@ pub fn adapt(
     let Some(last) = &recovered.lineage.last else { return Ok(recovered) };
     let manifest = &last.manifest;
     let sequence = manifest.sequence;
-    fits(manifest, definition)?;
     for difference in job::differences(definition, new.job) {
         match difference {
             Difference::AggregateAdded { new } => {
@@ -93,43 +88,4 @@ fn sources(before: &JobSpec, now: &JobSpec, old: &[Column], new: &[Column]) -> V
         }
     };
     new.iter().map(source).collect()
-}
-
-/// Fails if a manifest contradicts the job definition in the same checkpoint.
-fn fits(manifest: &Manifest, definition: &JobSpec) -> Result<(), RunError> {
-    let routing = match (&definition.exec, &definition.key) {
-        (Some(_), _) => Routing::Program,
-        (None, Some(_)) => Routing::KeyHash,
-        (None, None) => Routing::Partition,
-    };
-    let has_columns = definition.native.is_none();
-    let reason = if has_columns && columns(definition).as_deref() != Some(&manifest.columns) {
-        "its columns are not those of its job definition".to_owned()
-    } else if definition.key.is_some() && manifest.tasks != definition.tasks {
-        format!("it has {} tasks, its job definition {}", manifest.tasks, definition.tasks)
-    } else if manifest.routing != routing {
-        "its routing is not that of its job definition".to_owned()
-    } else if manifest.block_bytes != input::BLOCK_BYTES {
-        format!("its input is divided into blocks of {} bytes, expected {}", manifest.block_bytes, input::BLOCK_BYTES)
-    } else {
-        return Ok(());
-    };
-    Err(CheckpointError::Inconsistent { sequence: manifest.sequence, reason }.into())
-}
-
-/// Returns the columns of a job's state. Returns `None` if the definition lacks the type of a field.
-fn columns(definition: &JobSpec) -> Option<Vec<Column>> {
-    if definition.exec.is_some() {
-        return Some(Mirror::new(&definition.input.format).columns().to_vec());
-    }
-    let mut is_typed = true;
-    let type_of = |field: &FieldPath| {
-        let known = definition.input.types.iter().find(|(known, _)| known == field);
-        is_typed &= known.is_some();
-        known.map_or(ColumnType::Text, |(_, column_type)| *column_type)
-    };
-    let program = Program::new(&definition.aggregates, &definition.input.format, type_of);
-    let mut columns = program.columns().to_vec();
-    columns.extend(definition.ttl.as_ref().map(|_| TtlSpec::column()));
-    is_typed.then_some(columns)
 }

@@ -5,3 +5,4 @@ pub mod damaged;
 pub mod outputs;
 pub mod recover;
 pub mod reroute;
+pub mod undecided;

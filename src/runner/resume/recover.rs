@@ -12,15 +12,17 @@ use crate::format::rows::RowCodec;
 use crate::format::segment::SegmentReader;
 use crate::format::segment::merge::Merge;
 use crate::format::{index, positions};
-use crate::job::JobSpec;
 use crate::job::definition::definition;
+use crate::job::{FieldPath, JobSpec};
 use crate::runner::error::{CheckpointError, ResumeError, RunError};
 use crate::runner::lineage::{Lineage, OlderPositions};
 use crate::runner::process::exec::mirror;
+use crate::runner::resumable::{chains, check_tasks, fits};
 use crate::runner::resume::damaged::DamagedCheckpoint;
 use crate::runner::state::shard::Shard;
 use crate::store::{Committed, Store};
 use crate::values::id::Sequence;
+use crate::values::value::ColumnType;
 
 /// The state of a checkpoint in memory.
 #[derive(Debug)]
@@ -37,6 +39,8 @@ pub struct Resumed {
     pub recovered: Recovered,
     /// The definition of the job that wrote the state.
     pub definition: JobSpec,
+    /// The types that were assumed for fields that have no value in the state. The definition lacks them.
+    pub undecided: Vec<(FieldPath, ColumnType)>,
     /// The newer checkpoints, which are damaged, the newest first.
     pub damaged: Vec<DamagedCheckpoint>,
 }
@@ -63,6 +67,7 @@ pub fn resume(
         let readable = manifest.as_ref().ok().map(|committed| committed.manifest.clone());
         let read = manifest.map_err(RunError::from).and_then(|committed| {
             let definition = definition(store, &committed)?;
+            fits(&committed.manifest, &definition)?;
             check(sequence, &definition)?;
             let ranks = ranks(&committed.manifest);
             Ok((definition, recover_in_order(store, committed, threads, &ranks)?))
@@ -70,7 +75,7 @@ pub fn resume(
         let error = match read {
             Ok((definition, mut recovered)) => {
                 recovered.lineage.newest = Some(newest);
-                return Ok(Some(Resumed { recovered, definition, damaged }));
+                return Ok(Some(Resumed { recovered, definition, undecided: Vec::new(), damaged }));
             }
             Err(error) if error.is_damage() || (latest_good && error.is_unreadable()) => error,
             Err(error) => return Err(error),
@@ -106,9 +111,7 @@ fn recover_in_order(
     let mut objects: HashSet<_> = [tables.index, tables.positions, tables.job].map(|table| table.object).into();
     objects.extend(rows.iter().map(|row| row.object));
     let chains = chains(manifest, rows)?;
-    if position_rows.iter().any(|row| row.task.is_some_and(|task| task >= manifest.tasks)) {
-        return Err(inconsistent("its positions have a task that is not one of its tasks".to_owned()));
-    }
+    check_tasks(manifest, &position_rows)?;
     let known = position_rows.iter().filter_map(|row| Some((row.logical().as_bytes(), row.task?)));
     let partitions: HashMap<&[u8], u32> = known.collect();
     let codec = RowCodec::new(manifest.columns.clone());
@@ -128,23 +131,6 @@ fn recover_in_order(
     let newest = Some(committed.manifest.sequence);
     let lineage = Lineage { newest, last: Some(committed), chains, keys, positions, older, objects, is_relaid: false };
     Ok(Recovered { shards, lineage })
-}
-
-/// Sorts the segments of an index into the chains of the shards.
-fn chains(manifest: &Manifest, rows: Vec<IndexRow>) -> Result<Vec<Vec<IndexRow>>, CheckpointError> {
-    let mut chains: Vec<Vec<IndexRow>> = vec![Vec::new(); manifest.shards as usize];
-    for row in rows {
-        let shard = row.shard;
-        let expected = index::tasks_of(shard.min(manifest.shards - 1), manifest.tasks, manifest.shards);
-        match chains.get_mut(shard as usize) {
-            Some(chain) if expected == (row.first_task, row.last_task) => chain.push(row),
-            _ => {
-                let reason = format!("its index has a segment of shard {shard} that is not one of its shards");
-                return Err(CheckpointError::Inconsistent { sequence: manifest.sequence, reason });
-            }
-        }
-    }
-    Ok(chains)
 }
 
 /// Loads all shards on `threads` threads, in the order of their `ranks`.

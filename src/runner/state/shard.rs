@@ -73,6 +73,11 @@ impl Shard {
         }
     }
 
+    /// Returns whether the row has a value in `column`.
+    pub fn has(&self, index: usize, column: usize) -> bool {
+        RowCodec::has(self.rows.value(index), column)
+    }
+
     pub fn keys(&self) -> u64 {
         (self.rows.len - self.rows.free.len()) as u64
     }

@@ -5,7 +5,7 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, RenameFlags};
+use rustix::fs::{AtFlags, Mode, OFlags};
 use rustix::io::Errno;
 
 use crate::storage::TEMPORARY_PREFIX;
@@ -51,30 +51,6 @@ fn open_step_by_step(root: BorrowedFd<'_>, path: &str, flags: OFlags) -> Result<
     }
     let from = opened.as_ref().map_or(root, OwnedFd::as_fd);
     rustix::fs::openat(from, name, flags, Mode::empty())
-}
-
-/// Renames without replacing anything. Fails with `EXIST`, or `NOTEMPTY` for a directory, if `to` is taken.
-pub(crate) fn rename_new(from_dir: BorrowedFd<'_>, from: &str, to_dir: BorrowedFd<'_>, to: &str) -> Result<(), Errno> {
-    match rustix::fs::renameat_with(from_dir, from, to_dir, to, RenameFlags::NOREPLACE) {
-        // File systems that do not know the flag.
-        Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => rename_new_by_link(from_dir, from, to_dir, to),
-        result => result,
-    }
-}
-
-/// Does what [`rename_new`] does with calls that every system has: `link` refuses a taken name, and `rename` of a
-/// directory refuses one that is not empty.
-fn rename_new_by_link(from_dir: BorrowedFd<'_>, from: &str, to_dir: BorrowedFd<'_>, to: &str) -> Result<(), Errno> {
-    let found = rustix::fs::statat(from_dir, from, AtFlags::SYMLINK_NOFOLLOW)?;
-    if FileType::from_raw_mode(found.st_mode) != FileType::Directory {
-        rustix::fs::linkat(from_dir, from, to_dir, to, AtFlags::empty())?;
-        return rustix::fs::unlinkat(from_dir, from, AtFlags::empty());
-    }
-    match rustix::fs::statat(to_dir, to, AtFlags::SYMLINK_NOFOLLOW) {
-        Ok(_) => Err(Errno::EXIST),
-        Err(Errno::NOENT) => rustix::fs::renameat(from_dir, from, to_dir, to),
-        Err(error) => Err(error),
-    }
 }
 
 /// Returns a name that no other call returns, in this process or in another.
@@ -134,28 +110,5 @@ mod tests {
                 assert!(matches!(error, Errno::LOOP | Errno::NOTDIR), "{refused}: {error}");
             }
         }
-    }
-
-    #[test]
-    fn a_rename_by_link_replaces_nothing() {
-        let dir = tempfile::tempdir().unwrap();
-        for name in ["file", "taken"] {
-            fs::write(dir.path().join(name), name).unwrap();
-        }
-        for name in ["dir", "full"] {
-            fs::create_dir(dir.path().join(name)).unwrap();
-            fs::write(dir.path().join(name).join("x"), name).unwrap();
-        }
-        let root = File::open(dir.path()).unwrap();
-        let rename = |from, to| rename_new_by_link(root.as_fd(), from, root.as_fd(), to);
-        for (from, to) in [("file", "taken"), ("file", "full"), ("dir", "full"), ("dir", "taken")] {
-            assert_eq!(rename(from, to), Err(Errno::EXIST), "{from} to {to}");
-        }
-        assert_eq!(fs::read_to_string(dir.path().join("taken")).unwrap(), "taken");
-        assert_eq!(rename("file", "new"), Ok(()));
-        assert_eq!(rename("dir", "newdir"), Ok(()));
-        assert_eq!(rename("gone", "other"), Err(Errno::NOENT));
-        assert!(!dir.path().join("file").exists() && !dir.path().join("dir").exists());
-        assert_eq!(fs::read_to_string(dir.path().join("newdir/x")).unwrap(), "dir");
     }
 }

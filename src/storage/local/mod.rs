@@ -15,10 +15,11 @@ use bytes::Bytes;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, Timespec, Timestamps, UTIME_NOW};
 use rustix::io::Errno;
 
-use crate::storage::local::directory::{remove_directory, rename_new, temporary_name, write_new, write_new_directory};
+use crate::storage::local::directory::{remove_directory, temporary_name, write_new, write_new_directory};
 use crate::storage::local::flush::Flusher;
 use crate::storage::local::lock::LocalLock;
 use crate::storage::local::root::{Root, split};
+use crate::storage::rename::rename_new;
 use crate::storage::{Entry, LockGuard, Storage, StorageError};
 use crate::values::relpath::RelPath;
 
@@ -112,7 +113,7 @@ impl Storage for LocalStorage {
             return Err(StorageError::Exists { path: self.root.shown(path.as_str()) });
         }
         let temporary = self.write_temporary(dir.as_fd(), path, bytes)?;
-        let renamed = rename_new(dir.as_fd(), &temporary, dir.as_fd(), name);
+        let renamed = rename_new(dir.as_fd(), temporary.as_ref(), dir.as_fd(), name.as_ref());
         self.flusher.touch(parent);
         renamed.map_err(|source| {
             let _ = rustix::fs::unlinkat(&dir, temporary.as_str(), AtFlags::empty());
@@ -132,7 +133,7 @@ impl Storage for LocalStorage {
         }
         let temporary = temporary_name();
         let placed = write_new_directory(dir.as_fd(), &temporary, files)
-            .and_then(|()| Ok(rename_new(dir.as_fd(), &temporary, dir.as_fd(), name)?));
+            .and_then(|()| Ok(rename_new(dir.as_fd(), temporary.as_ref(), dir.as_fd(), name.as_ref())?));
         if let Err(source) = placed {
             remove_directory(dir.as_fd(), &temporary, files);
             return Err(failed(source));
@@ -178,9 +179,11 @@ impl Storage for LocalStorage {
         let from_dir = self.root.open_parent("rename", from)?;
         rustix::fs::statat(&from_dir, from_name, AtFlags::SYMLINK_NOFOLLOW).map_err(failed)?;
         let to_dir = self.make_dir("rename", to_parent)?;
-        rename_new(from_dir.as_fd(), from_name, to_dir.as_fd(), to_name).map_err(|source| match source {
-            Errno::EXIST | Errno::NOTEMPTY => self.root.failed("rename", to.as_str(), source),
-            source => failed(source),
+        rename_new(from_dir.as_fd(), from_name.as_ref(), to_dir.as_fd(), to_name.as_ref()).map_err(|source| {
+            match source {
+                Errno::EXIST | Errno::NOTEMPTY => self.root.failed("rename", to.as_str(), source),
+                source => failed(source),
+            }
         })?;
         // The new name before the old one is gone: a crash between the two must not lose both.
         self.flusher.flush_now(&self.root, to_parent)?;

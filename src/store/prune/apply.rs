@@ -75,8 +75,15 @@ fn check(store: &Store, plan: &Plan) -> Result<HashSet<ObjectName>, PruneError> 
     if let Some(pinned) = plan.removed().find(|checkpoint| pins.contains_key(&checkpoint.sequence)) {
         return moved(format!("checkpoint {} is pinned", pinned.sequence.0));
     }
-    for (replica, planned) in store.replicas.iter().zip(&plan.replicas) {
-        if !replica.sequences_in(PRUNED)?.iter().eq(&planned.pruned) {
+    // Each replica by itself: what is deleted there was chosen by what it had.
+    for index in store.sound() {
+        let (replica, planned) = (&store.replicas[index], &plan.replicas[index]);
+        let mut live = replica.sequences()?;
+        live.retain(|sequence| newer.binary_search(sequence).is_err());
+        if let Some(copied) = live.iter().find(|sequence| !planned.live.contains(sequence)) {
+            return moved(format!("checkpoint {} was copied to `{}`", copied.0, replica.place()));
+        }
+        if live.len() < planned.live.len() || !replica.sequences_in(PRUNED)?.iter().eq(&planned.pruned) {
             return moved("another process pruned it".to_owned());
         }
     }

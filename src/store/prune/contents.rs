@@ -11,7 +11,7 @@ use crate::values::parallel;
 use crate::values::relpath::RelPath;
 
 /// The contents of one replica.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Contents {
     /// Committed checkpoints.
     pub(super) live: BTreeSet<Sequence>,

@@ -26,6 +26,7 @@ pub mod policy;
 mod replica_plan;
 mod survey;
 mod sweep;
+pub mod trace;
 mod undo;
 
 pub use apply::{apply, apply_beside};

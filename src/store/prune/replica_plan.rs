@@ -15,6 +15,8 @@ use crate::values::relpath::RelPath;
 /// What is done in one replica.
 #[derive(Debug)]
 pub(super) struct ReplicaPlan {
+    /// All checkpoints.
+    pub(super) live: BTreeSet<Sequence>,
     /// The removed checkpoints that it has, ascending.
     pub(super) remove: Vec<Sequence>,
     /// The pruned checkpoints whose grace period is over, ascending.
@@ -114,6 +116,7 @@ impl Decision<'_> {
         });
         let removed_objects = contents.objects.iter().filter(|(name, _)| self.removed_objects.contains(name));
         ReplicaPlan {
+            live: contents.live.clone(),
             remove: contents.live.intersection(self.removed).copied().collect(),
             due: contents.pruned.intersection(self.due).copied().collect(),
             pruned: contents.pruned.clone(),

@@ -71,9 +71,18 @@ pub(super) struct Survey {
 }
 
 impl Survey {
-    /// Lists all replicas.
+    /// Lists all replicas. One that refuses is lost, and has no contents.
     pub(super) fn list(store: &Store) -> Result<Survey, PruneError> {
-        let replicas: Vec<Contents> = store.storages().map(Contents::list).collect::<Result<_, _>>()?;
+        let mut replicas: Vec<Contents> = Vec::new();
+        for (index, storage) in store.storages().enumerate() {
+            replicas.push(match Contents::list(storage) {
+                Err(error) if error.is_refusal() => {
+                    store.lose_unless_last(index, error)?;
+                    Contents::default()
+                }
+                listed => listed?,
+            });
+        }
         let mut objects = Objects::default();
         for (name, entry) in replicas.iter().flat_map(|contents| &contents.objects) {
             objects.add(*name, entry.bytes, true);
@@ -177,6 +186,15 @@ fn read_needs(
         None => Needs::Named(needs_of_index(store, &manifest)?),
     };
     Ok((manifest, committed.sha256, needs))
+}
+
+/// Returns the objects that the checkpoint in `directory` needs, each once.
+pub(super) fn objects_needed(
+    store: &Store,
+    directory: &RelPath,
+    sequence: Sequence,
+) -> Result<Vec<ObjectRef>, StoreError> {
+    needs_of_index(store, &read_whole(store, directory, sequence)?.0.manifest)
 }
 
 /// Reads the two files of a checkpoint from the first replica that has them intact.

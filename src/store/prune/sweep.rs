@@ -6,7 +6,9 @@ use crate::format::layout::{self, CHECKPOINTS, MANIFEST_FILE, ObjectName, PRUNED
 use crate::storage::{EntryKind, Storage, StorageError, TEMPORARY_PREFIX};
 use crate::store::prune::error::PruneError;
 use crate::store::prune::plan::Plan;
+use crate::store::prune::replica_plan::ReplicaPlan;
 use crate::store::records::history::{EventKind, NewEvent};
+use crate::store::replica::Replica;
 use crate::store::store::Store;
 use crate::values::digest::Digest;
 use crate::values::id::Sequence;
@@ -54,17 +56,32 @@ pub(super) struct Sweep<'a> {
 }
 
 impl Sweep<'_> {
+    /// Calls `act` with each replica that can be written to, as [`Store::on_each`] does.
+    fn on_each(
+        &mut self,
+        mut act: impl FnMut(&mut Self, &Replica, &ReplicaPlan) -> Result<(), PruneError>,
+    ) -> Result<(), PruneError> {
+        let (store, plan) = (self.store, self.plan);
+        for index in store.sound() {
+            match act(self, &store.replicas[index], &plan.replicas[index]) {
+                Err(PruneError::Store(error)) if error.is_refusal() => store.lose_unless_last(index, error)?,
+                done => done?,
+            }
+        }
+        Ok(())
+    }
+
     /// Deletes what is already decided: checkpoints whose grace period is over, and leftovers.
     pub(super) fn delete_due(&mut self) -> Result<(), PruneError> {
         let before = self.outcome.clone();
         let mut expired: BTreeSet<Sequence> = BTreeSet::new();
-        for (replica, planned) in self.store.replicas.iter().zip(&self.plan.replicas) {
+        self.on_each(|sweep, replica, planned| {
             let storage = replica.storage().as_ref();
             let mut doomed = Vec::new();
             for &sequence in &planned.due {
                 let directory = layout::pruned_dir(sequence);
                 if let Some(stray) = stray_in(storage, &directory)? {
-                    self.outcome.left.push(stray);
+                    sweep.outcome.left.push(stray);
                     continue;
                 }
                 // In one step: half a checkpoint must not be taken for one that can be brought back.
@@ -73,13 +90,13 @@ impl Sweep<'_> {
                 doomed.push(to);
                 expired.insert(sequence);
             }
-            self.delete_objects(replica, planned, &planned.leftover_objects)?;
+            sweep.delete_objects(replica, planned, &planned.leftover_objects)?;
             for directory in &doomed {
                 delete_directory(storage, directory)?;
             }
-            self.delete_temporary(storage, planned)?;
-            storage.sync()?;
-        }
+            sweep.delete_temporary(storage, planned)?;
+            Ok(storage.sync()?)
+        })?;
         self.outcome.expired = expired.len() as u64;
         let files = (self.outcome.objects - before.objects) + (self.outcome.temporary - before.temporary);
         if files > 0 {
@@ -101,33 +118,31 @@ impl Sweep<'_> {
     pub(super) fn remove_checkpoints(&mut self) -> Result<(), PruneError> {
         self.record_removal()?;
         let has_grace = self.plan.has_grace();
-        let mut doomed: Vec<Vec<RelPath>> = Vec::new();
-        for (storage, planned) in self.store.storages().zip(&self.plan.replicas) {
-            let mut renamed = Vec::new();
+        let mut removed: BTreeSet<Sequence> = BTreeSet::new();
+        self.on_each(|_, replica, planned| {
             for &sequence in &planned.remove {
                 let from = layout::checkpoint_dir(sequence);
                 let to = if has_grace { layout::pruned_dir(sequence) } else { doomed_dir(CHECKPOINTS, sequence) };
-                rename_over(storage, &from, &to)?;
-                renamed.push(to);
+                rename_over(replica.storage().as_ref(), &from, &to)?;
+                removed.insert(sequence);
             }
-            doomed.push(renamed);
-        }
-        self.outcome.checkpoints = self.plan.removed().count() as u64;
+            Ok(())
+        })?;
+        self.outcome.checkpoints = removed.len() as u64;
         if has_grace {
             return Ok(());
         }
-        for ((replica, planned), doomed) in self.store.replicas.iter().zip(&self.plan.replicas).zip(&doomed) {
+        self.on_each(|sweep, replica, planned| {
             let storage = replica.storage().as_ref();
-            self.delete_objects(replica, planned, &planned.removed_objects)?;
-            for directory in doomed {
-                match stray_in(storage, directory)? {
-                    None => delete_directory(storage, directory)?,
-                    Some(stray) => self.outcome.left.push(stray),
+            sweep.delete_objects(replica, planned, &planned.removed_objects)?;
+            for directory in planned.remove.iter().map(|&sequence| doomed_dir(CHECKPOINTS, sequence)) {
+                match stray_in(storage, &directory)? {
+                    None => delete_directory(storage, &directory)?,
+                    Some(stray) => sweep.outcome.left.push(stray),
                 }
             }
-            storage.sync()?;
-        }
-        Ok(())
+            Ok(storage.sync()?)
+        })
     }
 
     /// Records what is removed. On a full disk, a prune without a grace period deletes directories of removed
@@ -141,8 +156,9 @@ impl Sweep<'_> {
                 _ if plan.has_grace() => return Err(PruneError::NoRoom { source: error }),
                 None => return Err(error.into()),
                 Some(sequence) => {
-                    for (storage, planned) in self.store.storages().zip(&plan.replicas) {
-                        if planned.remove.contains(&sequence) {
+                    for index in self.store.sound() {
+                        let storage = self.store.replicas[index].storage().as_ref();
+                        if plan.replicas[index].remove.contains(&sequence) {
                             let to = doomed_dir(CHECKPOINTS, sequence);
                             rename_over(storage, &layout::checkpoint_dir(sequence), &to)?;
                             delete_directory(storage, &to)?;

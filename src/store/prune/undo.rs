@@ -73,7 +73,7 @@ pub fn apply_undo(
     if plan_undo(store, progress)? != *plan {
         return Err(PruneError::Moved { reason: "another process pruned it".to_owned() });
     }
-    for storage in store.storages() {
+    store.on_each(|storage| {
         for &(sequence, _) in &plan.checkpoints {
             let pruned = layout::pruned_dir(sequence);
             match storage.rename(&pruned, &layout::checkpoint_dir(sequence)) {
@@ -83,11 +83,9 @@ pub fn apply_undo(
                 renamed => renamed?,
             }
         }
-    }
-    // A replica from which one of them was deleted for good gets it from the others.
-    for &(sequence, _) in &plan.checkpoints {
-        store.spread(sequence)?;
-    }
+        Ok(())
+    })?;
+    store.complete(plan.checkpoints.iter().map(|&(sequence, _)| sequence))?;
     // Afterwards: until a checkpoint is back, only the history explains why it is missing.
     match store.record(&NewEvent::of_checkpoints(now, EventKind::Undone, plan.checkpoints.iter().copied())) {
         // An existing checkpoint needs no explanation.

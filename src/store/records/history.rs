@@ -28,6 +28,9 @@ const CHECKPOINTS_PER_EVENT: usize = 4_000;
 /// How many events there may be before the older half is folded into one.
 const MAX_EVENTS: usize = 200;
 
+/// How often the history is listed again because events were folded meanwhile.
+const MAX_LOOKS: u32 = 5;
+
 /// Something that happened to the checkpoints of a store.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Event {
@@ -172,12 +175,12 @@ pub struct Departures {
 }
 
 impl Departures {
-    /// Adds what another history knows: it is enough that one of them explains why a checkpoint is gone.
-    pub fn and(mut self, other: &Departures) -> Departures {
-        for (&sequence, &departure) in &other.named {
-            self.named.entry(sequence).or_insert(departure);
-        }
-        self.ranges.extend(&other.ranges);
+    /// Adds what a later look at the history says. What was explained then or is explained now has an explanation:
+    /// a checkpoint may have been removed or brought back in between.
+    #[must_use]
+    pub fn or(mut self, later: Departures) -> Departures {
+        self.named.extend(later.named);
+        self.ranges.extend(later.ranges);
         self
     }
 
@@ -192,27 +195,23 @@ impl Departures {
 }
 
 impl Store {
-    /// Reads the history. Replicas that were cut off from each other may have different events with the same number.
-    /// Fails if no replica can be listed.
+    /// Reads the history of all replicas, which may have different events with one number if they were cut off from each
+    /// other.
+    ///
+    /// Fails if no replica can be listed, or if the system refuses to read an event that no replica has intact.
     pub fn history(&self) -> Result<History, StoreError> {
-        let mut found: BTreeMap<u64, Vec<Sealed<Event>>> = BTreeMap::new();
-        let mut failed = Vec::new();
-        for storage in self.storages() {
-            let numbers = match numbers(storage) {
-                Ok(numbers) => numbers,
-                Err(error) => {
-                    failed.push(error);
-                    continue;
-                }
-            };
-            for number in numbers {
-                let events = found.entry(number).or_default();
-                events.extend(read(storage, number).filter(|event| !events.contains(event)));
+        let mut reading = Reading::default();
+        for _ in 0..MAX_LOOKS {
+            reading = self.read_history()?;
+            // Events that were folded since they were listed are in a newer one.
+            if !reading.is_outdated {
+                break;
             }
         }
-        if failed.len() == self.replicas.len() {
-            return Err(failed.swap_remove(0).into());
+        if let Some((_, error)) = reading.refused.pop_first() {
+            return Err(error.into());
         }
+        let found = reading.found;
         let last = found.keys().next_back().copied().unwrap_or(0);
         let unreadable = found.iter().filter(|(_, events)| events.is_empty()).map(|(number, _)| *number).collect();
         let events = found.into_values().flat_map(|mut events| {
@@ -225,7 +224,22 @@ impl Store {
         Ok(History { events: events.collect(), last, unreadable })
     }
 
-    /// Records an event in every replica, durably, before it happens.
+    fn read_history(&self) -> Result<Reading, StoreError> {
+        let mut reading = Reading::default();
+        let mut failed = Vec::new();
+        for storage in self.storages() {
+            match numbers(storage) {
+                Ok(numbers) => numbers.into_iter().for_each(|number| reading.add(number, storage)),
+                Err(error) => failed.push(error),
+            }
+        }
+        if failed.len() == self.replicas.len() {
+            return Err(failed.swap_remove(0).into());
+        }
+        Ok(reading)
+    }
+
+    /// Records an event in every replica that can be written to, durably, before it happens.
     ///
     /// The caller holds the lock of [`Store::lock_prune`]. An event of many checkpoints gets several numbers.
     pub fn record(&self, event: &NewEvent) -> Result<(), StoreError> {
@@ -287,7 +301,7 @@ impl Store {
             bytes: older.events.iter().fold(0, |sum, event| sum.saturating_add(event.bytes)),
         };
         self.write_event(&event)?;
-        for storage in self.storages() {
+        self.on_each(|storage| {
             for old in &older.events {
                 if read(storage, old.number).is_none_or(|event| event.value != *old) {
                     continue;
@@ -297,24 +311,25 @@ impl Store {
                     _ => {}
                 }
             }
-            storage.sync()?;
-        }
-        Ok(())
+            Ok(storage.sync()?)
+        })
     }
 
     fn write_event(&self, event: &Event) -> Result<(), StoreError> {
         let text = Sealed::write(event);
-        for storage in self.storages() {
+        self.on_each(|storage| {
             storage.create(&layout::event(event.number), text.as_bytes())?;
-            storage.sync()?;
-        }
-        Ok(())
+            Ok(storage.sync()?)
+        })
     }
 
     pub(super) fn last_event(&self) -> Result<u64, StoreError> {
         let mut last = 0;
-        for storage in self.storages() {
-            last = last.max(numbers(storage)?.into_iter().max().unwrap_or(0));
+        for index in self.reading_order() {
+            match numbers(self.replicas[index].storage().as_ref()) {
+                Ok(numbers) => last = last.max(numbers.into_iter().max().unwrap_or(0)),
+                Err(error) => self.lose_unless_last(index, error.into())?,
+            }
         }
         Ok(last)
     }
@@ -349,6 +364,40 @@ pub(super) fn read_whole(storage: &dyn Storage, number: u64) -> Option<(Event, B
     let bytes = storage.get(&layout::event(number), MAX_BYTES).ok()?;
     let event = parse(number, &bytes).filter(|event| event.is_whole)?;
     Some((event.value, bytes))
+}
+
+/// The events as they are found in one replica after another.
+#[derive(Default)]
+struct Reading {
+    /// Nothing for an event that is damaged in every replica so far. Replicas that were cut off from each other may have
+    /// different events with the same number.
+    found: BTreeMap<u64, Vec<Sealed<Event>>>,
+    /// Events that the system refused to read, and that are not intact in any other replica so far.
+    refused: BTreeMap<u64, StorageError>,
+    /// Whether an event is gone that was listed a moment ago.
+    is_outdated: bool,
+}
+
+impl Reading {
+    fn add(&mut self, number: u64, storage: &dyn Storage) {
+        match storage.get(&layout::event(number), MAX_BYTES) {
+            Ok(bytes) => {
+                let event = parse(number, &bytes);
+                let events = self.found.entry(number).or_default();
+                events.extend(event.filter(|event| !events.contains(event)));
+                if !events.is_empty() {
+                    self.refused.remove(&number);
+                }
+            }
+            Err(error) if error.is_not_found() => self.is_outdated = true,
+            Err(error) => {
+                let events = self.found.entry(number).or_default();
+                if error.is_inconclusive() && events.is_empty() {
+                    self.refused.insert(number, error);
+                }
+            }
+        }
+    }
 }
 
 /// Returns the SHA-256 of the manifest of each checkpoint that one replica's events name. An event that is not as it

@@ -12,11 +12,19 @@ use crate::store::records::history::{Event, EventKind, numbers, read_whole};
 use crate::store::store::Store;
 
 impl Store {
+    /// Tells whether the history of replica `index` differs from that of another that can be read.
+    pub(in crate::store) fn history_differs(&self, index: usize) -> Result<bool, StoreError> {
+        let own = events(self.replicas[index].storage().as_ref())?;
+        let others = self.replicas.iter().enumerate().filter(|(other, _)| *other != index);
+        let mut others = others.filter_map(|(_, replica)| events(replica.storage().as_ref()).ok());
+        Ok(others.any(|other| other != own))
+    }
+
     /// Gives each of `replicas` the events that the others have. Returns which of them failed, and why.
     ///
     /// If they have different events with one number, the first replica's event keeps it, and the others get new
     /// numbers. Whatever stops the merge, no event is lost, and the next one continues.
-    pub(in crate::store) fn merge_histories(&self, replicas: &[usize]) -> Vec<(usize, StoreError)> {
+    pub(in crate::store) fn merge_histories(&self, replicas: &BTreeSet<usize>) -> Vec<(usize, StoreError)> {
         let mut merge = Merge { storages: Vec::new(), failed: Vec::new() };
         let mut all: BTreeSet<u64> = BTreeSet::new();
         for &index in replicas {
@@ -106,4 +114,10 @@ fn has_later(storage: &dyn Storage, event: &Event) -> Result<bool, StorageError>
     let later = numbers(storage)?.into_iter().filter(|&later| later > event.number);
     let mut later = later.filter_map(|later| read_whole(storage, later));
     Ok(later.any(|(other, _)| Event { number: event.number, ..other } == *event))
+}
+
+/// Returns the bytes of every event of a replica, as far as they can be read.
+fn events(storage: &dyn Storage) -> Result<BTreeMap<u64, Option<Bytes>>, StorageError> {
+    let read = |number| (number, read_whole(storage, number).map(|(_, bytes)| bytes));
+    Ok(numbers(storage)?.into_iter().map(read).collect())
 }

@@ -41,14 +41,22 @@ struct PinFile {
 }
 
 impl Store {
-    /// Returns the pins of existing checkpoints, from all replicas.
+    /// Returns the pins of existing checkpoints, from all replicas that can be read.
     ///
     /// The name of the file is what counts: a file that cannot be read is a pin without a reason.
     pub fn pins(&self) -> Result<BTreeMap<Sequence, Pin>, StoreError> {
         let directory = layout::directory(PINS);
         let mut pins: BTreeMap<Sequence, Pin> = BTreeMap::new();
-        for storage in self.storages() {
-            for entry in storage.list(Some(&directory))? {
+        for index in self.reading_order() {
+            let storage = self.replicas[index].storage().as_ref();
+            let entries = match storage.list(Some(&directory)) {
+                Err(error) => {
+                    self.lose_unless_last(index, error.into())?;
+                    continue;
+                }
+                listed => listed?,
+            };
+            for entry in entries {
                 let Some(sequence) = layout::parse_pin(&entry.name).filter(|_| entry.kind == EntryKind::File) else {
                     continue;
                 };
@@ -64,7 +72,7 @@ impl Store {
         Ok(pins)
     }
 
-    /// Pins a checkpoint in every replica, durably. A pin that exists gets the new reason, if there is one.
+    /// Pins a checkpoint in every replica that can be written to, durably. A pin that exists gets the new reason, if there is one.
     ///
     /// The caller holds the lock of [`Store::lock_prune`] and knows that the checkpoint exists.
     pub fn pin(&self, sequence: Sequence, reason: Option<&str>, now: Timestamp) -> Result<(), StoreError> {
@@ -72,28 +80,27 @@ impl Store {
             PinFile { format: FORMAT, sequence, reason: reason.map(str::to_owned), created: in_milliseconds(now) };
         let text = Sealed::write(&file);
         let path = layout::pin(sequence);
-        for storage in self.storages() {
+        self.on_each(|storage| {
             match storage.create(&path, text.as_bytes()) {
                 Err(StorageError::Exists { .. }) if reason.is_some() => storage.replace(&path, text.as_bytes())?,
                 Err(StorageError::Exists { .. }) => {}
                 created => created?,
             }
-            storage.sync()?;
-        }
-        Ok(())
+            Ok(storage.sync()?)
+        })
     }
 
-    /// Removes the pin of a checkpoint in every replica, durably, and tells whether there was one.
+    /// Removes the pin of a checkpoint in every replica that can be written to, durably, and tells whether there was one.
     pub fn unpin(&self, sequence: Sequence) -> Result<bool, StoreError> {
         let mut was_pinned = false;
-        for storage in self.storages() {
+        self.on_each(|storage| {
             match storage.delete(&layout::pin(sequence)) {
-                Err(StorageError::NotFound { .. }) => continue,
+                Err(StorageError::NotFound { .. }) => return Ok(()),
                 deleted => deleted?,
             }
-            storage.sync()?;
             was_pinned = true;
-        }
+            Ok(storage.sync()?)
+        })?;
         Ok(was_pinned)
     }
 }

@@ -175,7 +175,7 @@ fn cells(clicks: &[&Click]) -> Vec<Cell> {
         text(pages.last().map(|(_, page)| *page)),
         text(opening.map(|(_, page)| *page)),
         text(closing.map(|(_, page)| *page)),
-        number(distinct.len()),
+        if distinct.is_empty() { Cell::Null } else { number(distinct.len()) },
     ]
 }
 

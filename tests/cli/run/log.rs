@@ -43,10 +43,13 @@ fn every_run_event_is_a_line_of_json_and_standard_output_stays_the_answer() {
     assert_eq!((&log[3]["records"], &log[3]["skipped"], &log[3]["ended"]), (&2.into(), &1.into(), &true.into()));
     assert_eq!((&log[4]["level"], &log[4]["message"]), (&"warning".into(), &"1 bad record was skipped".into()));
 
+    env.write("data.jsonl", env.read("data.jsonl") + "also not JSON\nnor this\n");
     let again = env.run(&["run", "job.yaml", "--log=json", "--quiet"]).expect(3);
-    assert_eq!(events(&lines(&again.stderr)), ["warning"], "{again}");
-    let text = env.run(&["run", "job.yaml", "--log", "text"]).expect(3);
-    assert!(text.stderr.starts_with("counting: resumes from checkpoint 1 of store ("), "{text}");
+    let log = lines(&again.stderr);
+    assert_eq!(events(&log), ["warning"], "{again}");
+    assert_eq!(log[0]["message"], "2 bad records were skipped, 3 since the job began");
+    let text = env.run(&["run", "job.yaml", "--log", "text"]).expect(0);
+    assert!(text.stderr.starts_with("counting: resumes from checkpoint 2 of store ("), "{text}");
 }
 
 #[test]

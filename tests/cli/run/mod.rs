@@ -36,6 +36,8 @@ mod signals;
 mod soak;
 mod store;
 mod summary;
+mod types;
+mod values;
 mod windows;
 
 /// How long a test waits for something that must happen soon.

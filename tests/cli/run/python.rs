@@ -216,6 +216,73 @@ fn what_a_job_prints_while_it_is_loaded_does_no_harm() {
 }
 
 #[test]
+fn what_a_script_starts_in_the_background_delays_nothing() {
+    let env = Env::new();
+    records(&env, 10);
+    // It inherits the standard streams, and would keep them open for a minute.
+    env.write("job.py", format!("import subprocess\nsubprocess.Popen(['sleep', '60'])\n{LISTING}"));
+    let begun = std::time::Instant::now();
+    env.run(&["check", "job.py", "data.jsonl"]).expect(0);
+    env.run(&["run", "job.py", "data.jsonl"]).expect(0);
+    assert!(begun.elapsed().as_secs() < 50, "{:?}", begun.elapsed());
+    env.write("job.py", format!("while True: print('x' * 100_000)\n{LISTING}"));
+    let output = env.run(&["run", "job.py", "data.jsonl"]).expect(2);
+    assert!(output.stderr.contains("it printed more than 16777216 bytes"), "{output}");
+}
+
+#[test]
+fn every_value_comes_back_as_it_was() {
+    let env = Env::new();
+    let values = r#"[True, 0, 1.0, -0.0, 1e16, 5e-324, 2 ** 70, 0.1 + 0.2, '', '\0', '\u2028', '1', 'e\u0301', None, [], {},
+        {'b': 1, 'a': {'z': [1, 1.0, True], '': None}}]"#;
+    let body = format!(
+        "for i, value in enumerate({values}):
+            self.state.setdefault('v%02d' % i, value)
+        for key in ['', '\\0', ' ', '1', '1.0', 'null', 'e\\u0301', '\\u00e9', '\\U0001f600']:
+            self.state.setdefault(key, key)
+        order = self.state.setdefault('order', {{'a': 1, 'b': 2}})
+        order['a'] = order.pop('a')
+        del self.state['v00']
+        self.state['v00'] = True
+        self.emit({{'n': data['n'], 'state': repr(self.state)}})"
+    );
+    env.write(
+        "job.py",
+        LISTING.replace("pass", &body).replace("'elided'}", "'elided'}; self.configs['output'] = 'out/'"),
+    );
+    let rows = || env.shell("cat out/*.jsonl").expect(0).stdout;
+    for count in 1..=4 {
+        records(&env, count);
+        env.run(&["run", "job.py", "data.jsonl"]).expect(0);
+    }
+    let resumed = rows();
+    assert_eq!(resumed.lines().count(), 4, "{resumed}");
+    for directory in ["out", "checkpoints"] {
+        fs::remove_dir_all(env.path(directory)).expect("removed");
+    }
+    env.run(&["run", "job.py", "data.jsonl"]).expect(0);
+    assert_eq!(rows(), resumed);
+}
+
+#[test]
+fn a_state_that_is_replaced_is_refused() {
+    let env = Env::new();
+    records(&env, 10);
+    env.write("job.py", LISTING.replace("pass", "self.state = {data['k']: 1}"));
+    let output = env.run(&["run", "job.py", "data.jsonl"]).expect(4);
+    assert!(output.stderr.contains("self.state cannot be replaced"), "{output}");
+    assert!(output.stderr.contains("at the record at byte 0 of `data.jsonl`"), "{output}");
+}
+
+#[test]
+fn the_name_of_a_script_may_look_like_an_option() {
+    let env = Env::new();
+    records(&env, 10);
+    env.write("-c.py", LISTING);
+    env.run(&["run", "./-c.py", "data.jsonl"]).expect(0);
+}
+
+#[test]
 fn a_job_finds_the_module_without_a_home() {
     let mut env = Env::new();
     records(&env, 10);
@@ -227,7 +294,12 @@ fn a_job_finds_the_module_without_a_home() {
         env.run(&["run", "job.py", "data.jsonl"]).expect(0);
     }
     assert_eq!(fs::read_dir(env.path("temporary")).expect("listed").count(), 1);
-    env.set("TMPDIR", "/proc/nowhere");
+    // A colon would end the path in PYTHONPATH.
+    fs::remove_dir_all(env.path("temporary/")).and_then(|()| fs::create_dir(env.path("temporary"))).expect("emptied");
+    env.set("HOME", &env.path("a:b").display().to_string());
+    env.run(&["run", "job.py", "data.jsonl"]).expect(0);
+    assert_eq!(fs::read_dir(env.path("temporary")).expect("listed").count(), 1);
+    env.set("HOME", "/proc/nowhere").set("TMPDIR", "/proc/nowhere");
     let output = env.run(&["run", "job.py", "data.jsonl"]).expect(2);
     assert!(output.stderr.contains("No module named 'samza'"), "{output}");
     assert!(

@@ -112,6 +112,35 @@ fn a_quota_that_is_used_up_is_an_error_like_a_full_disk() {
 }
 
 #[test]
+fn a_file_system_without_hard_links_that_cannot_refuse_a_taken_name_holds_a_store() {
+    let env = Env::in_memory();
+    counting(&env, "checkpoint: {store: store, replicas: [other]}\n");
+    if !can_trace(&env) {
+        return;
+    }
+    let refused = "strace -f -o /dev/null -e trace=linkat,renameat2 -e inject=linkat:error=EPERM \
+                   -e inject=renameat2:error=EINVAL ckpt";
+    for lines in ["{\"k\":\"a\"}\n", "{\"k\":\"a\"}\n{\"k\":\"b\"}\n"] {
+        env.write("data.jsonl", lines);
+        env.shell(&format!("{refused} run job.yaml -q")).expect(0);
+    }
+    for command in [
+        "pin store@2",
+        "restore store@1",
+        "copy store --to copy",
+        "restore store --to out-1",
+        "prune store --keep-last 1 --yes",
+    ] {
+        env.shell(&format!("{refused} {command}")).expect(0);
+    }
+    env.shell(&format!("{refused} prune store --undo --yes")).expect(0);
+    for store in ["store", "copy"] {
+        env.run(&["verify", store, "--deep"]).expect(0);
+    }
+    assert_eq!(checkpoints(&env.path("other")).len(), 3);
+}
+
+#[test]
 fn a_disk_that_fails_is_an_error_and_what_was_committed_is_whole() {
     let env = prepared(STORE);
     if !can_trace(&env) {

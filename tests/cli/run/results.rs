@@ -126,7 +126,7 @@ fn words_and_lines_of_text_are_counted() {
     env.run(&["run", "lines.yaml"]).expect(0);
     assert_eq!(
         env.read("out/lines.jsonl"),
-        [line(1), line(0), line(3)].map(|line| format!("{{\"line\":\"{line}\",\"times\":250}}\n")).concat()
+        [line(2), line(1), line(0), line(3)].map(|line| format!("{{\"line\":\"{line}\",\"times\":250}}\n")).concat()
     );
 }
 

@@ -126,7 +126,7 @@ fn sigterm_ends_a_run_whose_input_is_not_supplied_again() {
 
 #[test]
 fn a_second_signal_ends_the_run_at_once() {
-    for (second, status) in [(Signal::INT, 130), (Signal::TERM, 143)] {
+    for (second, status) in [(Signal::HUP, 129), (Signal::INT, 130), (Signal::TERM, 143)] {
         let (env, mut child, bytes) = reading_a_pipe(", schedule: 1h");
         drop(child.stdin.take());
         assert_eq!(wait(&mut child, PATIENCE), 0);
@@ -155,4 +155,32 @@ fn a_signal_while_checkpoints_are_disabled_stops_without_one() {
     assert_eq!(wait(&mut child, Duration::from_secs(20)), 0);
     assert!(said(child).0.contains("stopped; run it again to continue"));
     assert_eq!(super::files(&env.path("checkpoints")).len(), 0);
+}
+
+#[test]
+fn a_stopped_run_that_left_out_records_says_so_as_a_finished_one_does() {
+    for (input, warning) in [("not JSON\n", "1 bad record was skipped"), ("", "")] {
+        let env = Env::new();
+        env.write(
+            "job.yaml",
+            "job: j\ninput: {files: data.jsonl, follow: true, on_error: skip}\nkey: k\n\
+             process: {aggregate: {n: count}}\ncheckpoint: {store: store, records: 1}\n",
+        );
+        for life in 1..=2 {
+            let line = format!("{{\"k\":\"a\"}}\n{input}");
+            env.write("data.jsonl", line.repeat(life));
+            let mut child = piped(&env, &["run", "job.yaml"]);
+            until("the lines were read", || {
+                let last = checkpoints(&env.path("store")).last().copied();
+                let records = format!("  records: {}\n", life * line.lines().count());
+                last.is_some_and(|last| manifest(&env.path("store"), last).contains(&records))
+            });
+            signal(&child, Signal::TERM);
+            assert_eq!(wait(&mut child, PATIENCE), if input.is_empty() { 0 } else { 3 });
+            let (stdout, stderr) = said(child);
+            assert!(stdout.contains("stopped; run it again to continue") && stderr.contains(warning), "{stderr}");
+            let total = "1 bad record was skipped, 2 since the job began";
+            assert_eq!(stderr.contains(total), life == 2 && !input.is_empty(), "{stderr}");
+        }
+    }
 }

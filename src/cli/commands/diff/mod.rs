@@ -123,6 +123,7 @@ pub fn run(args: &Args, ui: &mut Ui) -> Result<Exit, CliError> {
 }
 
 fn open(target: &TargetArg, ui: &Ui) -> Result<Side, CliError> {
-    let (store, sequence) = target.checkpoint(ui)?;
-    Ok(Side::open(store, sequence)?)
+    let target = target.parse()?;
+    let store = target.open_branch(ui)?;
+    target.read(&store, &ui.now(), |sequence| Ok(Side::open(store.clone(), sequence)?))
 }

@@ -10,14 +10,14 @@ use crate::values::units::{Bytes, Count, Span};
 
 /// Prints how much changed, and where most.
 pub(super) fn show(report: &Report, limit: u64, ui: &mut Ui) -> Result<(), CliError> {
-    let zone = ui.now().time_zone().clone();
     let (comparison, totals) = (report.comparison, report.totals);
     let (old, new) = (comparison.old.manifest(), comparison.new.manifest());
     ui.heading(if report.is_equal() { "equal" } else { "different" })?;
+    let times = ui.times([old.created, new.created]);
     let mut line = |label: &str, text: String| ui.out(format!("{label:<10} {text}"));
     for (label, side) in [("old", &comparison.old), ("new", &comparison.new)] {
         let manifest = side.manifest();
-        let created = manifest.created.to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M:%S");
+        let created = times.show(manifest.created);
         let size = Bytes(manifest.totals.bytes);
         line(label, format!("{}, {created}, {}, {size}", name(side), counted(manifest.totals.keys, "key")))?;
     }

@@ -20,7 +20,7 @@ pub(super) fn show_positions(positions: &[PositionChange], limit: u64, ui: &mut 
     let mut sorted: Vec<&PositionChange> = positions.iter().collect();
     sorted.sort_by_key(|change| std::cmp::Reverse(change.bytes().unsigned_abs()));
     let mut table = Table::new([
-        Column::long("PARTITION"),
+        Column::name("PARTITION"),
         Column::number("BYTES"),
         Column::number("RECORDS"),
         Column::number("OFFSET"),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use jiff::{Timestamp, Zoned};
+use jiff::Timestamp;
 use serde::Serialize;
 
 use super::classes::ClassView;
@@ -20,12 +20,11 @@ pub(super) fn show(head: Head, description: &Description, classes: &[ClassView],
     if ui.is_json() {
         return ui.json(&DescriptionView::new(head, description, classes));
     }
-    let now = ui.now();
     ui.heading(format!("checkpoint {} of job {}", manifest.sequence.0, manifest.job))?;
     let lines = [
         vec![("store", head.store().to_owned())],
-        origin_lines(description, &now),
-        input_lines(description),
+        origin_lines(description, ui),
+        input_lines(description, ui),
         state_lines(manifest, classes),
         object_lines(description),
         file_lines(manifest),
@@ -39,9 +38,9 @@ pub(super) fn show(head: Head, description: &Description, classes: &[ClassView],
 /// A line of the description: its name and its text.
 type Line = (&'static str, String);
 
-fn origin_lines(description: &Description, now: &Zoned) -> Vec<Line> {
+fn origin_lines(description: &Description, ui: &Ui) -> Vec<Line> {
     let manifest = &description.committed.manifest;
-    let created = manifest.created.to_zoned(now.time_zone().clone()).strftime("%Y-%m-%d %H:%M:%S %Z");
+    let (created, now) = (ui.time(manifest.created), ui.now());
     let age = |time| Age::between(time, now.timestamp());
     let mut lines = vec![("created", format!("{created}, {}", age(manifest.created)))];
     if let Some(pin) = &description.pin {
@@ -61,7 +60,7 @@ fn origin_lines(description: &Description, now: &Zoned) -> Vec<Line> {
     lines
 }
 
-fn input_lines(description: &Description) -> Vec<Line> {
+fn input_lines(description: &Description, ui: &Ui) -> Vec<Line> {
     let manifest = &description.committed.manifest;
     let totals = manifest.totals;
     let input = format!(
@@ -77,7 +76,7 @@ fn input_lines(description: &Description) -> Vec<Line> {
         lines.push(("skipped", counted(totals.skipped, "record")));
     }
     if let Some(watermark) = moment(description.watermark) {
-        lines.push(("watermark", watermark.to_string()));
+        lines.push(("watermark", ui.time(watermark)));
     }
     if totals.late > 0 {
         lines.push(("late", counted(totals.late, "record")));

@@ -1,6 +1,6 @@
 //! `ckpt inspect`: shows what a checkpoint is and holds.
 
-use crate::cli::args::{TARGET_HELP, TargetArg, check_task};
+use crate::cli::args::{TARGET_HELP, TargetArg, check_task, most};
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::cli::progress::Unit;
@@ -80,30 +80,35 @@ pub struct Args {
 
 impl Args {
     fn limit(&self) -> Option<usize> {
-        (self.limit > 0).then_some(self.limit)
+        most(Some(self.limit))
     }
 }
 
 /// Prints the requested part of the checkpoint.
 pub fn run(args: &Args, ui: &mut Ui) -> Result<Exit, CliError> {
-    let (store, sequence) = args.target.checkpoint(ui)?;
-    let head = Head::new(&store, sequence);
+    let target = args.target.parse()?;
+    let store = target.open_branch(ui)?;
+    target.read(&store, &ui.now(), |sequence| show(args, &store, sequence, ui))
+}
+
+fn show(args: &Args, store: &Store, sequence: Sequence, ui: &mut Ui) -> Result<Exit, CliError> {
+    let head = Head::new(store, sequence);
     if args.state {
-        return show_state(args, head, &store, sequence, ui);
+        return show_state(args, head, store, sequence, ui);
     } else if args.tasks {
         let progress = ui.progress("reading", Unit::Bytes);
-        let tasks = inspect::tasks(&store, sequence, args.all, args.limit(), &progress)?;
+        let tasks = inspect::tasks(store, sequence, args.all, args.limit(), &progress)?;
         drop(progress);
         tasks::show(head, &tasks, ui)?;
     } else if args.positions {
-        positions::show(head, &Snapshot::open(&store, sequence)?.positions(&store)?, ui)?;
+        positions::show(head, &Snapshot::open(store, sequence)?.positions(store)?, ui)?;
     } else if args.objects {
-        objects::show(head, &inspect::objects(&store, sequence)?, ui)?;
+        objects::show(head, &inspect::objects(store, sequence)?, ui)?;
     } else if args.job {
-        job::show(head, &Snapshot::open(&store, sequence)?.job(&store)?, ui)?;
+        job::show(head, &Snapshot::open(store, sequence)?.job(store)?, ui)?;
     } else {
-        let description = inspect::describe(&store, sequence)?;
-        let classes = classes_of(&store, sequence, &description)?;
+        let description = inspect::describe(store, sequence)?;
+        let classes = classes_of(store, sequence, &description)?;
         description::show(head, &description, &classes, ui)?;
     }
     Ok(Exit::Clean)

@@ -21,7 +21,7 @@ pub(super) fn show(head: Head, objects: &[ObjectUse], ui: &mut Ui) -> Result<(),
         Column::number("ROWS"),
         Column::number("SIZE"),
         Column::text("PARENT"),
-        Column::long("OBJECT"),
+        Column::name("OBJECT"),
     ]);
     for object in objects {
         let view = ObjectView::new(object);

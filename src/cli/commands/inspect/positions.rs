@@ -18,7 +18,7 @@ pub(super) fn show(head: Head, rows: &[PositionRow], ui: &mut Ui) -> Result<(), 
         return ui.json(&PositionsView { head, positions });
     }
     let mut columns = vec![
-        Column::long("PARTITION"),
+        Column::name("PARTITION"),
         Column::number("TASK"),
         Column::number("OFFSET"),
         Column::number("RECORD"),
@@ -31,7 +31,7 @@ pub(super) fn show(head: Head, rows: &[PositionRow], ui: &mut Ui) -> Result<(), 
     columns.extend(has_time.then(|| Column::text("TIME")));
     let mut table = Table::new(columns);
     for row in rows {
-        let time = has_time.then(|| text::or_dash(moment(row.event_time)));
+        let time = has_time.then(|| text::or_dash(moment(row.event_time).map(|time| ui.time(time))));
         let mut cells = vec![
             row.partition.clone(),
             text::or_dash(row.task),

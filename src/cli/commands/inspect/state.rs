@@ -35,7 +35,7 @@ pub(super) fn show(
 }
 
 fn table(manifest: &Manifest, rows: &[StateRow]) -> Table {
-    let mut columns = vec![Column::number("TASK"), Column::long("KEY")];
+    let mut columns = vec![Column::number("TASK"), Column::name("KEY")];
     columns.extend(manifest.columns.iter().map(|column| match column.column_type {
         ColumnType::Int | ColumnType::Number => Column::number(column.name.clone()),
         ColumnType::Text | ColumnType::Json | ColumnType::Sketch => Column::long(column.name.clone()),

@@ -1,20 +1,22 @@
 //! `ckpt list`: lists the checkpoints of a store.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
 
 use jiff::Timestamp;
 
-use crate::cli::args::StoreArg;
+use crate::cli::args::{StoreArg, most};
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::cli::progress::Unit;
 use crate::cli::sparkline::sparkline;
 use crate::cli::table::{Column, Table};
 use crate::cli::text;
+use crate::cli::times::Times;
 use crate::cli::ui::Ui;
 use crate::ops::list::{Listed, Listing, list};
 use crate::ops::stats::{Counted, Stats, stats};
+use crate::store::prune::trace;
 use crate::store::records::pins::Pin;
 use crate::values::error_chain::in_one_line;
 use crate::values::id::Sequence;
@@ -24,12 +26,13 @@ mod views;
 
 /// List the checkpoints of a store, newest last
 ///
-/// Each line shows what caused a checkpoint, how many keys it has, how large it
-/// is, how much of it is new since the previous one, and how many records were
-/// applied. Below the table are the size trend, the age of the last good
-/// checkpoint, and replicas that are behind. A checkpoint whose manifest is
-/// damaged is listed too, and the exit code is then 1. Objects are not checked;
-/// `ckpt verify` and `ckpt latest --verified` do that.
+/// Each line shows when a checkpoint was made and what caused it, how many keys it
+/// has, how large it is, how much of it is new since the previous one, and how
+/// many records were applied. A narrow terminal shows only the first of these.
+/// Below the table are the size trend, how many pruned checkpoints can be brought
+/// back, the age of the last good checkpoint, and replicas that are behind. A
+/// checkpoint whose manifest is damaged is listed too, and the exit code is then
+/// 1. Objects are not checked; `ckpt verify` and `ckpt latest --verified` do that.
 ///
 /// With --sizes, the table shows how much of each checkpoint is new, how much
 /// others need too, and what removing only it would free. That reads the index
@@ -46,7 +49,7 @@ pub struct Args {
     /// The store
     pub store: StoreArg,
 
-    /// Show only the newest N checkpoints
+    /// Show only the newest N checkpoints; 0 means all
     #[arg(long, short = 'n', value_name = "N")]
     pub limit: Option<usize>,
 
@@ -68,7 +71,7 @@ pub fn run(args: &Args, ui: &mut Ui) -> Result<Exit, CliError> {
     let all = args.store.open_with(&args.replica, ui)?;
     let store = all.branch();
     ui.opened(&store);
-    let mut listing = list(&store, args.limit)?;
+    let mut listing = list(&store, most(args.limit))?;
     let last_good = listing.last_good().map(|(sequence, manifest)| (sequence, manifest.created));
     let growth = growth(&listing);
     let sizes =
@@ -79,12 +82,13 @@ pub fn run(args: &Args, ui: &mut Ui) -> Result<Exit, CliError> {
     let now = ui.now().timestamp();
     let pins = store.pins()?;
     let lags = all.lags();
+    let pruned = trace::pruned(&store).len() as u64;
     if ui.is_json() {
         let view = views::ListView::new(&store, &listing, &pins, sizes.as_ref(), last_good, now);
-        ui.json(&view.with_replicas(&lags))?;
+        ui.json(&view.with_replicas(&lags).with_pruned(pruned))?;
     } else {
         show(&listing, &pins, sizes.as_ref(), now, ui)?;
-        foot(growth, last_good, &listing, now, ui)?;
+        foot(growth, last_good, &listing, pruned, ui)?;
         lags.iter().filter_map(text::lag).for_each(|warning| ui.warn(warning));
     }
     Ok(if listing.is_clean() { Exit::Clean } else { Exit::No })
@@ -92,11 +96,11 @@ pub fn run(args: &Args, ui: &mut Ui) -> Result<Exit, CliError> {
 
 fn show(listing: &Listing, pins: &Pins, sizes: Option<&Stats>, now: Timestamp, ui: &mut Ui) -> Result<(), CliError> {
     match sizes {
-        None => ui.table(&table(listing, pins, now))?,
+        None => ui.table(&table(listing, pins, now, ui))?,
         Some(stats) => {
             let sizes = stats_by_sequence(stats);
             let shown = listing.checkpoints.iter().filter_map(|listed| sizes.get(&listed.sequence).copied());
-            ui.table(&crate::cli::commands::stats::table(shown, now))?;
+            ui.table(&crate::cli::commands::stats::table(&shown.collect::<Vec<_>>(), ui))?;
         }
     }
     for listed in &listing.checkpoints {
@@ -112,24 +116,31 @@ fn show(listing: &Listing, pins: &Pins, sizes: Option<&Stats>, now: Timestamp, u
     Ok(())
 }
 
-fn table(listing: &Listing, pins: &Pins, now: Timestamp) -> Table {
-    let mut columns = vec![
-        Column::number("NUMBER"),
-        Column::number("AGE"),
-        Column::text("CAUSE"),
-        Column::text("MODE"),
+fn table(listing: &Listing, pins: &Pins, now: Timestamp, ui: &Ui) -> Table {
+    let manifests = || listing.checkpoints.iter().filter_map(|listed| listed.manifest.as_ref().ok());
+    let modes: BTreeSet<&str> = manifests().map(|manifest| manifest.mode.name()).collect();
+    let is_pinned = |listed: &Listed| pins.contains_key(&listed.sequence);
+    let (has_modes, any_pinned) = (modes.len() > 1, listing.checkpoints.iter().any(is_pinned));
+    let mut columns =
+        vec![Column::number("NUMBER"), Column::text("TIME"), Column::number("AGE"), Column::text("CAUSE")];
+    // A job usually has one mode.
+    columns.extend(has_modes.then(|| Column::text("MODE").optional()));
+    columns.extend([
         Column::number("KEYS"),
         Column::number("SIZE"),
-        Column::number("NEW"),
-        Column::number("RECORDS"),
-    ];
-    let is_pinned = |listed: &Listed| pins.contains_key(&listed.sequence);
-    let any_pinned = listing.checkpoints.iter().any(is_pinned);
+        Column::number("NEW").optional(),
+        Column::number("RECORDS").optional(),
+    ]);
     columns.extend(any_pinned.then(|| Column::text("PIN")));
     let mut table = Table::new(columns);
+    let times = ui.times(manifests().map(|manifest| manifest.created));
     for listed in &listing.checkpoints {
-        let pin = if is_pinned(listed) { "pin" } else { "" };
-        table.row(cells(listed, now).into_iter().chain(any_pinned.then(|| pin.to_owned())));
+        let mut cells = cells(listed, &times, now);
+        cells.extend(any_pinned.then(|| if is_pinned(listed) { "pin" } else { "" }.to_owned()));
+        if !has_modes {
+            cells.remove(MODE);
+        }
+        table.row(cells);
     }
     table
 }
@@ -151,22 +162,27 @@ fn growth(listing: &Listing) -> Option<String> {
     Some(format!("{line}  {} to {}", Bytes(*least), Bytes(*most)))
 }
 
-/// Prints the lines below the table: none if there is a single checkpoint and it is good.
+/// Prints the lines below the table: none if there is a single checkpoint, it is good, and none was pruned.
 fn foot(
     growth: Option<String>,
     last_good: Option<(Sequence, Timestamp)>,
     listing: &Listing,
-    now: Timestamp,
+    pruned: u64,
     ui: &mut Ui,
 ) -> Result<(), CliError> {
+    let now = ui.now().timestamp();
     let newest = listing.checkpoints.iter().map(|listed| listed.sequence).max();
     let is_newest = last_good.map(|(sequence, _)| sequence) == newest;
-    if growth.is_none() && is_newest {
+    if growth.is_none() && is_newest && pruned == 0 {
         return Ok(());
     }
     ui.out("")?;
     if let Some(growth) = growth {
         ui.out(format!("sizes      {growth}"))?;
+    }
+    if pruned > 0 {
+        let pruned = text::counted(pruned, "checkpoint");
+        ui.out(format!("pruned     {pruned} that `ckpt prune --undo` can bring back"))?;
     }
     let good = match last_good {
         Some((sequence, created)) => format!("checkpoint {}, {}", sequence.0, Age::between(created, now)),
@@ -178,14 +194,19 @@ fn foot(
 
 type Pins = BTreeMap<Sequence, Pin>;
 
-fn cells(listed: &Listed, now: Timestamp) -> [String; 8] {
+/// The place of the mode among [`cells`].
+const MODE: usize = 4;
+
+/// Returns the cells of a line, including the mode.
+fn cells(listed: &Listed, times: &Times, now: Timestamp) -> Vec<String> {
     let number = listed.sequence.0.to_string();
     let Ok(manifest) = &listed.manifest else {
         let none = || "-".to_owned();
-        return [number, none(), "damaged".to_owned(), none(), none(), none(), none(), none()];
+        return vec![number, none(), none(), "damaged".to_owned(), none(), none(), none(), none(), none()];
     };
-    [
+    vec![
         number,
+        times.show(manifest.created),
         Age::between(manifest.created, now).to_string(),
         text::cause(manifest),
         manifest.mode.name().to_owned(),

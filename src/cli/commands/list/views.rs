@@ -27,6 +27,8 @@ pub(super) struct ListView {
     checkpoints: Vec<ListedView>,
     /// All replicas, including the one that is read first.
     replicas: Vec<LagView>,
+    /// Checkpoints that were pruned and can be brought back.
+    pruned: u64,
 }
 
 /// How far a replica is behind.
@@ -69,7 +71,7 @@ struct ContentView {
 }
 
 impl ListView {
-    /// Makes the document, without replicas.
+    /// Makes the document, without replicas and pruned checkpoints.
     pub(super) fn new(
         store: &Store,
         listing: &Listing,
@@ -100,12 +102,19 @@ impl ListView {
             last_good_age_seconds: last_good.map(|(_, created)| Age::between(created, now).seconds),
             checkpoints: checkpoints.collect(),
             replicas: Vec::new(),
+            pruned: 0,
         }
     }
 
     /// Adds the replicas.
     pub(super) fn with_replicas(mut self, lags: &[Lag]) -> ListView {
         self.replicas = lags.iter().map(LagView::new).collect();
+        self
+    }
+
+    /// Adds the number of pruned checkpoints.
+    pub(super) fn with_pruned(mut self, pruned: u64) -> ListView {
+        self.pruned = pruned;
         self
     }
 }

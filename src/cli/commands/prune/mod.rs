@@ -24,8 +24,8 @@ mod views;
 /// First shows which checkpoints go, why the others stay, and how much space
 /// that frees. Then asks for confirmation, unless --yes is given. A checkpoint
 /// stays if any rule keeps it; the latest one and pinned ones always stay. Hours,
-/// days, weeks and months are in UTC. Checkpoints are ordered by number,
-/// regardless of their times.
+/// days, weeks and months are in UTC; with --utc, the plan shows its times in UTC
+/// too. Checkpoints are ordered by number, regardless of their times.
 ///
 /// Removed checkpoints can be brought back with --undo until the grace period is
 /// over. The first prune after that deletes their objects. With `--grace 0s`,

@@ -10,8 +10,10 @@ use crate::values::units::{Age, Bytes, Count, Span, exact_duration};
 
 /// Prints what a prune would do.
 pub(super) fn show(plan: &Plan, ui: &mut Ui) -> Result<(), CliError> {
+    let times = ui.times(plan.checkpoints.iter().map(|checkpoint| checkpoint.created));
     let mut table = Table::new([
         Column::number("NUMBER"),
+        Column::text("TIME"),
         Column::number("AGE"),
         Column::number("KEYS"),
         Column::number("FREES"),
@@ -20,6 +22,7 @@ pub(super) fn show(plan: &Plan, ui: &mut Ui) -> Result<(), CliError> {
     for checkpoint in &plan.checkpoints {
         table.row([
             checkpoint.sequence.0.to_string(),
+            times.show(checkpoint.created),
             Age::between(checkpoint.created, plan.now).to_string(),
             Count(checkpoint.keys).to_string(),
             if checkpoint.is_removed() { Bytes(checkpoint.frees_bytes).to_string() } else { "-".to_owned() },

@@ -26,10 +26,11 @@ mod rollback;
 /// bytes before it, or `record:N` for the number of records before it. It must be
 /// at the start of a record; the input is read up to there to check it.
 ///
-/// With --to, writes the state into a directory, which must be empty or missing.
-/// It appears only when it is complete and flushed to disk. If a restore is
-/// interrupted, the next one to the same directory keeps the Parquet files that
-/// are complete. Rows are in the order of task and key. Parquet has one file per
+/// With --to, writes the state into a directory, which must be empty or missing,
+/// and not in a store. A missing one appears only when it is complete and flushed
+/// to disk. An empty one is filled, and keeps its owner and mode. If a restore is
+/// interrupted, the next one to the same directory keeps the files that are
+/// complete. Rows are in the order of task and key. Parquet has one file per
 /// shard; JSON lines and CSV have a single file. In those two, sketches of
 /// approx_distinct are given only by their size.
 ///
@@ -106,10 +107,13 @@ fn parse_seek(text: &str) -> Result<(String, SeekTo), String> {
 /// Rolls back, or exports the state.
 pub fn run(args: &Args, ui: &mut Ui) -> Result<Exit, CliError> {
     if let Some(directory) = &args.to {
-        let (store, sequence) = args.target.checkpoint(ui)?;
-        let plan = plan_export(&store, sequence, directory, args.format.into())?;
-        export::export(args.dry_run, &store, &plan, ui)?;
-        return Ok(Exit::Clean);
+        let target = args.target.parse()?;
+        let store = target.open_branch(ui)?;
+        return target.read(&store, &ui.now(), |sequence| {
+            let plan = plan_export(&store, sequence, directory, args.format.into())?;
+            export::export(args.dry_run, &store, &plan, ui)?;
+            Ok(Exit::Clean)
+        });
     }
     let store = args.target.parse()?.open(ui)?;
     if args.seek.is_empty() {
@@ -157,8 +161,10 @@ impl From<RestoreError> for CliError {
                 CliError::of(Exit::Busy, &error).hint("stop the run first, then restore again")
             }
             RestoreError::TargetTaken { .. } => {
-                CliError::of(Exit::Usage, &error).hint("name a directory that does not exist")
+                CliError::of(Exit::Usage, &error).hint("name an empty directory, or one that does not exist")
             }
+            RestoreError::InStore { .. } => CliError::of(Exit::Usage, &error)
+                .hint("name a directory outside of it; without `--to`, `ckpt restore` rolls the store back"),
             RestoreError::InProgress { .. } => CliError::of(Exit::Busy, &error),
             RestoreError::Value { .. } => CliError::of(Exit::Damaged, &error),
             RestoreError::Io { .. } => CliError::of(Exit::Failed, &error),

@@ -47,8 +47,8 @@ impl EventText {
 pub(super) fn texts(event: &RunEvent, now: Timestamp) -> Vec<EventText> {
     let one = match event {
         RunEvent::Fresh { store } => fresh(store.as_deref()),
-        RunEvent::Resumed { store, sequence, created, records, keys } => {
-            resumed(store, *sequence, *created, *records, *keys, now)
+        RunEvent::Resumed { store, sequence, created, totals } => {
+            resumed(store, *sequence, *created, totals.records, totals.keys, now)
         }
         RunEvent::WentBack { sequence, created, records, skipped } => {
             return went_back(*sequence, *created, *records, skipped, now);

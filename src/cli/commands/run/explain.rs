@@ -98,6 +98,8 @@ pub(super) fn explain(error: RunError, args: &JobArgs, text: &[u8]) -> CliError 
             .hint(format!("put the file back, or start another one: change the name of the dead-letter file in {job}")),
         RunError::Input(InputError::Lengthened { .. }) => CliError::of(Exit::Failed, &error)
             .hint("restore the file; a growing file must end with a line break whenever a run reaches its end"),
+        RunError::Input(InputError::Unquoted { .. }) => CliError::of(Exit::Failed, &error)
+            .hint("restore the file; a growing file must end with a whole record whenever a run reaches its end"),
         RunError::Job(JobError::MixedTypes { ref field, .. }) => {
             let hint = format!("declare its type: `input: types: {{{field}: number}}` or `text`");
             CliError::of(Exit::Usage, &error).hint(hint)

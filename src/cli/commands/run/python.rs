@@ -3,20 +3,19 @@
 use std::env;
 use std::ffi::{OsStr, OsString};
 use std::fs;
-use std::io::{self, Read, Write as _};
+use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::values::digest::Digest;
 
+mod describing;
+
 /// The Python module that jobs import, which `pip install ./python` installs too.
 const MODULE: &str = include_str!("../../../../python/samza.py");
-
-/// The most that is read of what a script prints until it has described its job, in bytes.
-const MAX_PRINTED_BYTES: u64 = 16 << 20;
 
 /// The line that precedes the description of a job. What is printed before it is not part of the job.
 const MARK: &str = "--- ckpt job ---";
@@ -39,21 +38,14 @@ pub(super) fn describe(script: &Path, environment: &[(OsString, OsString)]) -> R
             .caused_by(error)
             .hint("a Python job needs Python 3.9 or later; set `CKPT_PYTHON` to choose the interpreter")
     };
-    let mut child = Command::new(&python)
-        .arg(script.file_name().unwrap_or(script.as_os_str()))
+    let mut command = Command::new(&python);
+    command
+        .arg(argument(script))
         .current_dir(directory)
         .envs(environment.iter().map(|(name, value)| (name, value)))
         .env("CKPT_DESCRIBE", MARK)
-        .env_remove(crate::runner::process::exec::plan::PROGRAM_VARIABLE)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .spawn()
-        .map_err(|error| cannot(&error))?;
-    let mut printed = Vec::new();
-    if let Some(stdout) = child.stdout.take() {
-        stdout.take(MAX_PRINTED_BYTES).read_to_end(&mut printed).map_err(|error| cannot(&error))?;
-    }
-    let status = child.wait().map_err(|error| cannot(&error))?;
+        .env_remove(crate::runner::process::exec::plan::PROGRAM_VARIABLE);
+    let (printed, status) = describing::run(command).map_err(|error| cannot(&error))?;
     let (other, job) = split(&printed);
     if !other.is_empty() {
         // The script may print while it is loaded. That goes where everything else that it prints goes.
@@ -73,6 +65,12 @@ pub(super) fn describe(script: &Path, environment: &[(OsString, OsString)]) -> R
             .hint("it must create a SamzaJob and call `run()`: `if __name__ == '__main__': MyJob().run()`"));
     }
     Ok(job.to_vec())
+}
+
+/// Returns the name of a script as an argument of Python, to which a name that begins with `-` is an option.
+fn argument(script: &Path) -> OsString {
+    let name = script.file_name().unwrap_or(script.as_os_str());
+    if name.as_encoded_bytes().starts_with(b"-") { Path::new(".").join(name).into_os_string() } else { name.to_owned() }
 }
 
 /// Splits what a script printed into the description of its job, and what precedes it.
@@ -105,7 +103,13 @@ pub(super) fn environment() -> Vec<(OsString, OsString)> {
 /// Writes the module if needed, into the user's cache or else into a temporary directory, and returns its directory.
 fn module_directory() -> io::Result<PathBuf> {
     let digest = Digest::of(MODULE.as_bytes()).to_string();
-    let write_below = |directory: PathBuf| write_module(directory.join(&digest[..16]));
+    let write_below = |directory: PathBuf| {
+        // In PYTHONPATH a colon ends a path.
+        if directory.as_os_str().as_encoded_bytes().contains(&b':') {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, format!("`{}` has a colon", directory.display())));
+        }
+        write_module(directory.join(&digest[..16]))
+    };
     cache_directory().and_then(write_below).or_else(|error| {
         // A system service may have no home, or one that is read-only.
         private_directory(&env::temp_dir()).and_then(write_below).map_err(|_| error)

@@ -13,8 +13,7 @@ use crate::runner::options::Control;
 pub(super) fn listen() -> Result<Control, CliError> {
     let control = Control::default();
     let register = || {
-        // Losing the terminal stops a run as SIGTERM does.
-        for (signal, exit) in [(SIGINT, Exit::Interrupted), (SIGTERM, Exit::Terminated), (SIGHUP, Exit::Terminated)] {
+        for (signal, exit) in [(SIGINT, Exit::Interrupted), (SIGTERM, Exit::Terminated), (SIGHUP, Exit::HungUp)] {
             // In this order: the first signal sets the flag, and only a second one finds it set and exits.
             flag::register_conditional_shutdown(signal, i32::from(exit.code()), Arc::clone(&control.stop))?;
             flag::register(signal, Arc::clone(&control.stop))?;

@@ -84,10 +84,14 @@ fn checkpoints(job: &JobSpec, summary: &Summary) -> String {
 /// Warns about what is missing from the result, and returns the exit code.
 pub(super) fn warn(summary: &Summary, ui: &Ui) -> Exit {
     let mut exit = Exit::Clean;
-    let skipped = [(summary.skipped_in_all, "bad record", "skipped"), (summary.late_in_all, "late record", "left out")];
-    for (number, noun, done) in skipped.into_iter().filter(|(number, ..)| summary.ended && *number > 0) {
+    let skipped = [
+        (summary.skipped, summary.skipped_in_all, "bad record", "skipped"),
+        (summary.late, summary.late_in_all, "late record", "left out"),
+    ];
+    for (number, in_all, noun, done) in skipped.into_iter().filter(|(number, ..)| *number > 0) {
         let verb = if number == 1 { "was" } else { "were" };
-        ui.warn(format!("{} {verb} {done}", text::counted(number, noun)));
+        let total = if number == in_all { String::new() } else { format!(", {} since the job began", Count(in_all)) };
+        ui.warn(format!("{} {verb} {done}{total}", text::counted(number, noun)));
         exit = Exit::Incomplete;
     }
     for place in &summary.replicas_behind {

@@ -26,7 +26,7 @@ pub(super) fn loss(finding: &Finding, lost: &Lost) -> String {
     }
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 pub(super) struct FindingView {
     code: &'static str,
     severity: &'static str,
@@ -44,14 +44,14 @@ pub(super) struct FindingView {
 }
 
 /// What is lost: `state`, `positions`, `definition`, or `rows` with what they are.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 struct LostView {
     what: &'static str,
     #[serde(flatten)]
     rows: Option<RowsView>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 struct RowsView {
     first_task: u32,
     last_task: u32,

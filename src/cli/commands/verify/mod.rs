@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use crate::cli::args::{TARGETS_HELP, TargetArg};
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
-use crate::cli::json::VERSION;
 use crate::cli::progress::Unit;
+use crate::cli::target::Target;
 use crate::cli::ui::Ui;
 use crate::ops::verify::{Choice, Depth, Options, Report, Sample, verify_with};
 use crate::store::Store;
@@ -21,7 +21,6 @@ mod report;
 
 use outcome::Outcome;
 use read_times::ReadTimesFile;
-use report::{ReportView, VerifyView};
 
 /// Check that checkpoints are intact
 ///
@@ -30,7 +29,9 @@ use report::{ReportView, VerifyView};
 /// its checkpoints are checked, each object once. Verification continues after
 /// damage is found; docs/findings.md explains each finding. The exit code is 0 if
 /// everything is intact, 1 if something is damaged, 3 if everything is intact but
-/// a replica is behind or unavailable, and 10 if there is no checkpoint.
+/// a replica is behind or unavailable, 4 if the system refuses to read a file,
+/// and 10 if there is no checkpoint. If several targets are named, each of them
+/// is checked, and the exit code is the worst.
 ///
 /// --repair replaces damaged and missing files with good copies from any replica,
 /// and moves the damaged files into damaged/. Intact files are not touched. The
@@ -112,46 +113,72 @@ pub fn run(args: &Args, ui: &mut Ui) -> Result<Exit, CliError> {
         return Err(CliError::usage("`--for` verifies one store at a time, each with its own state file"));
     }
     let mut read_times = args.state.as_deref().map(ReadTimesFile::load).transpose()?;
+    // A mistake in any argument is reported before anything is read.
+    let targets: Vec<Target> = args.targets.iter().map(TargetArg::parse).collect::<Result<_, _>>()?;
     let mut outcome = Outcome::default();
-    let mut views = Vec::new();
-    for target in &args.targets {
-        let (store, reports) = verify(args, target, begun, read_times.as_mut(), ui)?;
-        let with_place = args.targets.len() > 1 || reports.len() > 1;
-        for report in &reports {
-            outcome.add(report);
-            if ui.is_json() {
-                views.push(ReportView::new(&target.as_ref().to_string_lossy(), report));
-            } else {
-                report::show(report, with_place, ui)?;
-            }
-        }
-        if args.repair {
-            repair::repair(args.dry_run, &store, &reports, &mut outcome, ui)?;
-        } else if !ui.is_json() && reports.iter().flat_map(|report| &report.findings).any(|f| f.good_copy.is_some()) {
-            ui.note("good copies exist: `ckpt verify --repair` replaces the damaged files");
+    for (given, target) in args.targets.iter().zip(&targets) {
+        let name = given.as_ref().to_string_lossy();
+        let done = verify(args, target, begun, read_times.as_mut(), ui)
+            .and_then(|(store, reports)| show(args, &name, &store, &reports, read_times.as_ref(), &mut outcome, ui));
+        match done {
+            // One that is not a store, or cannot be read, does not keep the others from being verified.
+            Err(error) if targets.len() > 1 => outcome.fail(&name, error, ui),
+            done => done?,
         }
     }
     if let (Some(read_times), Some(path)) = (&read_times, &args.state) {
         read_times.save(path)?;
     }
+    let exit = outcome.exit(args.repair && !args.dry_run);
     if ui.is_json() {
-        let (intact, repair) = (outcome.intact, outcome.repair.take());
-        ui.json(&VerifyView { version: VERSION, intact, targets: views, repair })?;
+        ui.json(&outcome.into_view())?;
     }
-    Ok(outcome.exit(args.repair && !args.dry_run))
+    Ok(exit)
+}
+
+/// Shows the reports on one target, and repairs it if asked.
+fn show(
+    args: &Args,
+    name: &str,
+    store: &Store,
+    reports: &[Report],
+    read_times: Option<&ReadTimesFile>,
+    outcome: &mut Outcome,
+    ui: &mut Ui,
+) -> Result<(), CliError> {
+    let with_place = args.targets.len() > 1 || reports.len() > 1;
+    for report in reports {
+        let unread = read_times.map(|read_times| read_times.unread(report)).unwrap_or_default();
+        outcome.add(name, report, &unread);
+        if !ui.is_json() {
+            report::show(report, &unread, with_place, ui)?;
+        }
+    }
+    if let Some(refused) = reports.iter().find_map(|report| report.refused.clone()) {
+        let error = CliError::from(refused);
+        let error =
+            if args.repair { error.hint("nothing was repaired: what cannot be read may be intact") } else { error };
+        outcome.fail(name, error, ui);
+        return Ok(());
+    }
+    if args.repair {
+        return repair::repair(args.dry_run, store, reports, outcome, ui);
+    }
+    if !ui.is_json() && reports.iter().flat_map(|report| &report.findings).any(|f| f.good_copy.is_some()) {
+        ui.note("good copies exist: `ckpt verify --repair` replaces the damaged files");
+    }
+    Ok(())
 }
 
 /// Verifies one target in all replicas of its store.
 fn verify(
     args: &Args,
-    target: &TargetArg,
+    target: &Target,
     begun: Instant,
     read_times: Option<&mut ReadTimesFile>,
     ui: &Ui,
 ) -> Result<(Store, Vec<Report>), CliError> {
-    let target = target.parse()?;
     let store = target.open_with(&args.replica, ui)?;
-    let only = target.reference.as_ref().map(|_| target.sequence(&store, &ui.now())).transpose()?;
     let seen = read_times.as_ref().map(|read_times| read_times.of_store(&store)).unwrap_or_default();
     let enough = || args.time.is_some_and(|time| begun.elapsed() >= time);
     let choice = match (args.sample, args.time) {
@@ -159,8 +186,14 @@ fn verify(
         (None, Some(_)) => Choice::Turn { read_times: &seen, enough: &enough },
         (None, None) => Choice::All,
     };
-    let options = Options { only, depth: args.depth(), choice };
-    let reports = verify_with(&store, &options, &ui.progress("verifying", Unit::Bytes))?;
+    let verify = |only| -> Result<Vec<Report>, CliError> {
+        let options = Options { only, depth: args.depth(), choice };
+        Ok(verify_with(&store, &options, &ui.progress("verifying", Unit::Bytes))?)
+    };
+    let reports = match &target.reference {
+        None => verify(None)?,
+        Some(_) => target.read(&store, &ui.now(), |sequence| verify(Some(sequence)))?,
+    };
     if let Some(read_times) = read_times {
         read_times.update(&reports, ui.now().timestamp());
     }

@@ -19,6 +19,17 @@ const VERSION: u32 = 1;
 /// The largest file that is read, in bytes: enough for more than two million objects.
 const MAX_BYTES: u64 = 256 << 20;
 
+/// What is known about objects that were not read this time.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Unread {
+    /// Whether there is a state file that says when objects were read.
+    pub(super) is_known: bool,
+    /// How many were never read.
+    pub(super) never: u64,
+    /// When the one was read that was not read for the longest time.
+    pub(super) oldest: Option<Timestamp>,
+}
+
 /// When each object was last found intact.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -66,6 +77,14 @@ impl ReadTimesFile {
             let times = report.intact.iter().map(|object| (*object, now)).chain(left).collect();
             self.replicas.insert(place, times);
         }
+    }
+
+    /// Returns what is known about the objects of `report` that were not read.
+    pub(super) fn unread(&self, report: &Report) -> Unread {
+        let known = self.replicas.get(&real(&report.place));
+        let times = report.left.iter().map(|object| known?.get(object).copied());
+        let (read, never): (Vec<_>, Vec<_>) = times.partition(Option::is_some);
+        Unread { is_known: true, never: never.len() as u64, oldest: read.into_iter().flatten().min() }
     }
 
     /// Writes the file. After a crash it is either the old or the new one, complete.

@@ -1,19 +1,21 @@
 //! The report on one replica of a target.
 
+use jiff::Timestamp;
 use serde::Serialize;
 
 use super::finding::{FindingView, loss};
-use super::outcome::RepairView;
+use super::read_times::Unread;
 use crate::cli::error::CliError;
 use crate::cli::text::{counted, ranges};
 use crate::cli::ui::Ui;
 use crate::ops::finding::FindingCode;
 use crate::ops::verify::Report;
+use crate::values::error_chain::in_one_line;
 use crate::values::id::Sequence;
-use crate::values::units::Bytes;
+use crate::values::units::{Age, Bytes, Count};
 
 /// Prints the findings in one replica, and the verdict.
-pub(super) fn show(report: &Report, with_place: bool, ui: &mut Ui) -> Result<(), CliError> {
+pub(super) fn show(report: &Report, unread: &Unread, with_place: bool, ui: &mut Ui) -> Result<(), CliError> {
     let place = if with_place { format!("{}: ", report.place) } else { String::new() };
     for finding in &report.findings {
         ui.out(format!("{place}{}: {}: `{}`", finding.severity().as_str(), finding.code, finding.path))?;
@@ -30,28 +32,24 @@ pub(super) fn show(report: &Report, with_place: bool, ui: &mut Ui) -> Result<(),
             None => ui.out(format!("  next: {}", finding.code.next_step()))?,
         }
     }
-    ui.out(format!("{place}{}", verdict(report)))
+    ui.out(format!("{place}{}", verdict(report, unread, ui.now().timestamp())))
 }
 
 /// Returns the last line.
-fn verdict(report: &Report) -> String {
-    let mut scope = format!(
-        "{}, {}, {} read",
-        counted(report.checkpoints.len() as u64, "checkpoint"),
-        counted(report.objects, "object"),
-        Bytes(report.read_bytes)
-    );
+fn verdict(report: &Report, unread: &Unread, now: Timestamp) -> String {
     if report.findings.iter().any(|finding| finding.code == FindingCode::ReplicaUnavailable) {
         return "NOT verified: unavailable".to_owned();
+    }
+    if report.refused.is_some() && !report.is_damaged() {
+        return "NOT verified: a file cannot be read".to_owned();
     }
     if report.checkpoints.is_empty() {
         return "nothing to verify: there is no checkpoint".to_owned();
     }
-    if report.unread > 0 && report.read_bytes > 0 {
-        scope += &format!(", {} not read", counted(report.unread, "object"));
-    }
+    let scope = scope(report, unread, now);
     if report.is_intact() {
-        return format!("intact: {scope}");
+        let as_far = if report.unread > 0 { " as far as read" } else { "" };
+        return format!("intact{as_far}: {scope}");
     }
     let damaged: Vec<Sequence> = report.damaged().into_iter().collect();
     let damaged = if damaged.is_empty() { "no checkpoint".to_owned() } else { checkpoints(&damaged) };
@@ -62,24 +60,33 @@ fn verdict(report: &Report) -> String {
     format!("NOT intact: {damaged} damaged; {newest}; {scope}")
 }
 
+/// Says how much was verified, and what was not read.
+fn scope(report: &Report, unread: &Unread, now: Timestamp) -> String {
+    let checkpoints = counted(report.checkpoints.len() as u64, "checkpoint");
+    let bytes = Bytes(report.read_bytes);
+    if report.unread == 0 {
+        return format!("{checkpoints}, {}, {bytes} read", counted(report.objects, "object"));
+    }
+    let read = Count(report.objects.saturating_sub(report.unread));
+    let mut scope = format!("{checkpoints}, {read} of {}, {bytes} read", counted(report.objects, "object"));
+    scope += &format!("; {} not read", Count(report.unread));
+    let never = (unread.never > 0).then(|| format!("{} of them never before", Count(unread.never)));
+    let oldest = unread.oldest.map(|time| format!("oldest reading {}", Age::between(time, now)));
+    let details: Vec<String> = never.into_iter().chain(oldest).collect();
+    if !details.is_empty() {
+        scope += &format!(" ({})", details.join(", "));
+    }
+    scope
+}
+
 /// Names checkpoints by number: `checkpoints 1 to 4 and 7`.
 fn checkpoints(sequences: &[Sequence]) -> String {
     let numbers: Vec<u64> = sequences.iter().map(|sequence| sequence.0).collect();
     format!("checkpoint{} {}", if numbers.len() == 1 { "" } else { "s" }, ranges(&numbers))
 }
 
-/// The whole document.
-#[derive(Debug, Serialize)]
-pub(super) struct VerifyView {
-    pub(super) version: u32,
-    pub(super) intact: bool,
-    pub(super) targets: Vec<ReportView>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) repair: Option<RepairView>,
-}
-
 /// The report on one replica of a target.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 pub(super) struct ReportView {
     target: String,
     store: String,
@@ -91,12 +98,21 @@ pub(super) struct ReportView {
     read_bytes: u64,
     /// Objects that were not read; only their size was checked.
     unread: u64,
+    /// How many of these were never read, according to the state file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    never_read: Option<u64>,
+    /// When the one of these was read that was not read for the longest time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    oldest_reading: Option<Timestamp>,
+    /// The first file that the system refused to read, and what it said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
     findings: Vec<FindingView>,
 }
 
 impl ReportView {
     /// Makes the view for `target`, as it was given.
-    pub(super) fn new(target: &str, report: &Report) -> ReportView {
+    pub(super) fn new(target: &str, report: &Report, unread: &Unread) -> ReportView {
         ReportView {
             target: target.to_owned(),
             store: report.place.clone(),
@@ -107,6 +123,9 @@ impl ReportView {
             objects: report.objects,
             read_bytes: report.read_bytes,
             unread: report.unread,
+            never_read: unread.is_known.then_some(unread.never),
+            oldest_reading: unread.oldest,
+            error: report.refused.as_ref().map(|error| in_one_line(error)),
             findings: report.findings.iter().map(|finding| FindingView::new(&report.place, finding)).collect(),
         }
     }

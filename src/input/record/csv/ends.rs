@@ -27,6 +27,19 @@ impl CsvEnds {
         CsvEnds { delimiter, state: State::FieldStart }
     }
 
+    /// Scans further bytes.
+    pub(crate) fn scan(&mut self, bytes: &[u8]) {
+        let mut from = 0;
+        while let Some(end) = self.next_end(bytes, from) {
+            from = end;
+        }
+    }
+
+    /// Returns whether the bytes so far end inside quotes.
+    pub(crate) fn is_in_quotes(&self) -> bool {
+        self.state == State::Quoted
+    }
+
     /// Returns the index after the `\n` that ends the record of `bytes[from]`, or `None` if all bytes were scanned
     /// without finding it.
     pub(crate) fn next_end(&mut self, bytes: &[u8], from: usize) -> Option<usize> {

@@ -202,11 +202,15 @@ proptest! {
 }
 
 #[test]
-fn empty_lines_are_not_records_and_line_ends_are_not_part_of_one() {
+fn empty_lines_are_records_of_text_only_and_line_ends_are_not_part_of_one() {
     let bytes = b"\xEF\xBB\xBF{\"a\":1}\r\n\n \t\r\n{\"a\":2}\n\n{\"a\":3}";
     assert_eq!(visited(&InputFormat::Json, &["a"], &block(bytes, None), 100), ["0@3 1", "1@17 2", "2@26 3"]);
     let bytes = b"a b\r\n\n  \r\nc";
-    assert_eq!(visited(&InputFormat::Text, &["line"], &block(bytes, None), 100), ["0@0 'a b'", "1@6 '  '", "2@10 'c'"]);
+    let expected = ["0@0 'a b'", "1@5 ''", "2@6 '  '", "3@10 'c'"];
+    assert_eq!(visited(&InputFormat::Text, &["line"], &block(bytes, None), 100), expected);
+    let bytes = b"\xEF\xBB\xBF\n\n";
+    assert_eq!(visited(&InputFormat::Text, &["line"], &block(bytes, None), 100), ["0@3 ''", "1@4 ''"]);
+    assert_eq!(visited(&InputFormat::Text, &["line"], &block(&bytes[..3], None), 100), [] as [&str; 0]);
 }
 
 #[test]

@@ -4,6 +4,7 @@ use cel::common::ast::{CallExpr, EntryExpr, Expr, IdedExpr, LiteralValue, Select
 use regex::Regex;
 
 use crate::input::record::bad_record::in_one_line;
+use crate::input::record::filter::numbers;
 use crate::input::record::filter::pattern::Pattern;
 use crate::job::field::FieldPath;
 
@@ -100,6 +101,8 @@ impl FieldNames<'_> {
         }
         let is_test = [operators::EQUALS, operators::NOT_EQUALS].contains(&name);
         let asks_type = |part: &IdedExpr| matches!(&part.expr, Expr::Call(call) if call.func_name == "type");
+        let is_replaced = !(is_operator && call.args.iter().any(has_no_number)) && !call.args.is_empty();
+        let replacement = numbers::replacement(name).filter(|_| is_replaced && call.target.is_none());
         if is_test && call.args.iter().any(asks_type) {
             let is_type = |part: &IdedExpr| matches!(&part.expr, Expr::Ident(name) if TYPES.contains(&name.as_str()));
             return call.args.iter_mut().filter(|arg| !is_type(arg)).try_for_each(|arg| self.rewrite(arg, false));
@@ -131,7 +134,11 @@ impl FieldNames<'_> {
         call.args
             .iter_mut()
             .filter(|arg| !is_pattern(arg))
-            .try_for_each(|arg| self.rewrite(arg, takes_text || is_beside_text))
+            .try_for_each(|arg| self.rewrite(arg, takes_text || is_beside_text))?;
+        if let Some(replacement) = replacement {
+            call.func_name = replacement.to_owned();
+        }
+        Ok(())
     }
 
     /// Returns whether the first name is a variable of a macro, not a field.
@@ -181,6 +188,12 @@ fn path(expression: &Expr) -> Option<Vec<String>> {
 
 fn is_text(part: &IdedExpr) -> bool {
     matches!(&part.expr, Expr::Literal(LiteralValue::String(_)))
+}
+
+/// Returns whether a comparison with `part` never compares numbers. The library's own is faster then.
+fn has_no_number(part: &IdedExpr) -> bool {
+    use LiteralValue::{Boolean, Bytes, Null, String};
+    matches!(&part.expr, Expr::Literal(String(_) | Boolean(_) | Null | Bytes(_))) || is_list_of_text(part)
 }
 
 fn is_list_of_text(part: &IdedExpr) -> bool {

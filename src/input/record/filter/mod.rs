@@ -12,10 +12,12 @@ use crate::input::record::field::Field;
 use crate::input::record::filter::field_names::FieldNames;
 use crate::input::record::filter::pattern::{Pattern, matches, pattern_type};
 use crate::input::record::filter::values::{Values, value_of};
+use crate::input::record::json::tree::Tree;
 use crate::job::field::FieldPath;
 use crate::values::catch_panic::catch_panic;
 
 mod field_names;
+mod numbers;
 mod pattern;
 mod values;
 
@@ -32,8 +34,10 @@ const PARSER_STACK_BYTES: usize = 256 << 20;
 /// characters cannot be written. A missing field is `null`, also one inside a missing object; `has(user.id)` is
 /// `user.id != null`.
 ///
-/// A JSON integer within 64 bits is an `int`, any other number a `double`. The two can be compared, but must be
-/// converted before they are added or multiplied: `double(amount) * 1.5`. Objects and arrays are maps and lists.
+/// A JSON integer within 64 bits is an `int` or, if it is too large for that, a `uint`; any other number with a point
+/// or an exponent is a `double`. Larger integers can only be compared and converted. Numbers compare by their exact
+/// value, whatever their types, but must be converted before they are added or multiplied: `double(amount) * 1.5`.
+/// Objects and arrays are maps and lists. If one has a name twice, at any depth, the record is bad.
 #[derive(Clone)]
 pub struct Filter {
     expression: Arc<IdedExpr>,
@@ -72,6 +76,7 @@ impl Filter {
         environment
             .add_member_overload("matches", "string_matches_pattern", STRING_TYPE, vec![pattern_type()], matches)
             .expect("no other overload takes a pattern");
+        numbers::declare(&mut environment);
         let program = environment.compile(expression).map_err(|errors| explain(&errors))?;
         let mut rewritten = program.expression().clone();
         if is_deeper(&rewritten, DEPTH_LIMIT) {
@@ -104,11 +109,13 @@ impl Filter {
     /// A result that is not a bool, or an operation on the wrong types, makes the record bad.
     pub fn keeps(&self, fields: &[Field<'_>]) -> Result<bool, BadRecord> {
         let bad = |reason: String| BadRecord { reason: format!("`where` fails: {reason}") };
+        let too_large = || bad("a number is too large".to_owned());
         let mut trees = Vec::new();
         for (index, field) in fields.iter().enumerate() {
-            if let Field::Json(text) = field {
-                let tree: serde_json::Value = serde_json::from_str(text).map_err(|error| bad(error.to_string()))?;
-                trees.push((index, value_of(&tree)));
+            match field {
+                Field::Json(text) => trees.push((index, value_of(Tree::parse(text)?).ok_or_else(too_large)?)),
+                Field::Number(text) if is_too_large(text) => return Err(too_large()),
+                _ => {}
             }
         }
         let values = Values { fields, trees, patterns: &self.patterns, has_numbers_in_text: self.has_numbers_in_text };
@@ -125,6 +132,12 @@ impl Filter {
     }
 }
 
+/// Returns whether a JSON number is neither an integer nor within the bounds of a binary fraction.
+fn is_too_large(text: &str) -> bool {
+    // Without an exponent, it takes more than 300 digits.
+    (text.len() > 300 || text.contains(['e', 'E'])) && numbers::number(text).is_none()
+}
+
 /// Describes an error in a few words, without the values.
 fn in_words(error: &ExecutionError) -> String {
     match error {
@@ -138,6 +151,7 @@ fn in_words(error: &ExecutionError) -> String {
         }
         ExecutionError::Overflow(..) => "a number is too large".to_owned(),
         ExecutionError::DivisionByZero(_) | ExecutionError::RemainderByZero(_) => "division by zero".to_owned(),
+        ExecutionError::FunctionError { function, message } => format!("`{function}`: {message}"),
         other => other.to_string(),
     }
 }
@@ -145,7 +159,14 @@ fn in_words(error: &ExecutionError) -> String {
 /// Describes the first error and where it is.
 fn explain(errors: &ParseErrors) -> String {
     let Some(error) = errors.errors.first() else { return "not an expression".to_owned() };
-    let what = in_one_line(error.msg.lines().next().unwrap_or_default());
+    let mut what = in_one_line(error.msg.lines().next().unwrap_or_default());
+    if what.starts_with("invalid int literal") {
+        what =
+            "the integer does not fit 64 bits with a sign; write `u` after it, or compare text: `string(id) == \"…\"`"
+                .to_owned();
+    } else if what.starts_with("invalid uint literal") {
+        what = "the integer does not fit 64 bits; compare text instead: `string(id) == \"…\"`".to_owned();
+    }
     match error.pos {
         (line @ 2.., column) => format!("line {line}, column {}: {what}", column.max(1)),
         (_, column) => format!("column {}: {what}", column.max(1)),

@@ -64,6 +64,63 @@ fn expressions_hold_or_do_not() {
 }
 
 #[test]
+fn integers_of_any_size_are_compared_by_their_exact_value() {
+    let record = concat!(
+        r#"{"i":9007199254740993,"u":18446744073709551615,"b":18446744073709551616,"c":-9223372036854775809,"#,
+        r#""d":9007199254740992.0,"e":18446744073709551616.0,"f":0.5,"l":[18446744073709551614,18446744073709551616],"#,
+        r#""m":{"x":18446744073709551617}}"#,
+    );
+    for (expression, expected) in [
+        ("u == 18446744073709551615u && u != 18446744073709551614u", true),
+        ("18446744073709551615u == u && u > 9223372036854775807", true),
+        ("b == u || b == 18446744073709551615u || u == b", false),
+        ("b > u && b > 18446744073709551615u && 18446744073709551615u < b && b >= b && b == b", true),
+        ("b in [18446744073709551615u] || u in l", false),
+        ("b in l && 18446744073709551614u in l", true),
+        ("c < -9223372036854775807 && c < 0 && c < b && c == c && c < 0.5", true),
+        ("i == d || d == i || i == 9007199254740992.0", false),
+        ("i > d && d < i && d == 9007199254740992 && i != d", true),
+        ("b == e && e == b && b == 18446744073709551616.0 && u < e && u != e", true),
+        ("b > f && f < b && c < f && b < 1e300 && b > -1e300", true),
+        ("l == [18446744073709551614u, 18446744073709551616.0] && l != [18446744073709551615u, 0]", true),
+        ("m == {'x': b} || m == {'x': u}", false),
+        ("string(b) == '18446744073709551616' && string(c) == '-9223372036854775809'", true),
+        ("double(b) == e && double(u) == e && double(i) == d", true),
+        ("u + 0u == 18446744073709551615u && uint(i) == 9007199254740993u && int(d) == 9007199254740992", true),
+        ("l.exists(x, x == b) && !l.exists(x, x == u)", true),
+    ] {
+        assert_eq!(keeps(expression, record), Ok(expected), "{expression}");
+    }
+    for (expression, reason) in [
+        ("int(b) == 1", "`where` fails: `int`: the number is too large"),
+        ("uint(c) == 1u", "`where` fails: `uint`: the number is too large"),
+        ("b > 's'", "`where` fails: cannot apply `>` to integer and string"),
+        ("huge > 1", "`where` fails: a number is too large"),
+        ("n in 5", "`where` fails: cannot apply `in` to int and int"),
+        ("int('1.5') == 1", "`where` fails: `int`: `1.5` is not an integer"),
+        ("double('x') == 1.0", "`where` fails: `double`: `x` is not a number"),
+        ("int(true) == 1", "`where` fails: cannot apply `int` to bool"),
+    ] {
+        let record = r#"{"n":1,"b":18446744073709551616,"c":-18446744073709551616,"huge":1e999}"#;
+        assert_eq!(keeps(expression, record), Err(reason.to_owned()), "{expression}");
+    }
+    for (literal, hint) in [("18446744073709551615", "write `u` after it"), ("18446744073709551616u", "compare text")] {
+        let error = Filter::new(&format!("id == {literal}")).unwrap_err();
+        assert!(error.starts_with("column 7: the integer does not fit 64 bits") && error.contains(hint), "{error}");
+    }
+}
+
+#[test]
+fn an_object_with_a_name_twice_is_bad_however_the_name_is_written() {
+    for expression in ["v.a == 2", "v['a'] == 2", "has(v.a)", "size(v) == 1", "v == {'a': 2}", "l.exists(x, x.a == 2)"]
+    {
+        let reason = keeps(expression, r#"{"v":{"a":1,"a":2},"l":[{"a":1,"a":2}]}"#).unwrap_err();
+        assert_eq!(reason, "field `a` appears twice", "{expression}");
+    }
+    assert_eq!(keeps("v.b == 2", r#"{"v":{"a":1,"a":2,"b":2}}"#), Ok(true), "nobody asks for it");
+}
+
+#[test]
 fn what_has_no_result_makes_the_record_bad() {
     for (expression, reason) in [
         ("n + 1", "`where` fails: the result is of type int, not bool"),

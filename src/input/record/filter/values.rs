@@ -2,13 +2,15 @@
 
 use std::collections::HashMap;
 
-use cel::common::types::{CelBool, CelDouble, CelInt, CelList, CelMap, CelMapKey, CelNull, CelString};
+use cel::common::types::{CelBool, CelList, CelMap, CelMapKey, CelNull, CelString};
 use cel::common::value::{CowVal, Val};
 use cel::context::VariableResolver;
 
 use crate::input::record::field::Field;
+use crate::input::record::filter::numbers::number;
 use crate::input::record::filter::pattern::Pattern;
 use crate::input::record::json::scan::is_number;
+use crate::input::record::json::tree::Tree;
 
 /// The values of one record's fields.
 pub(super) struct Values<'a> {
@@ -33,9 +35,11 @@ impl VariableResolver for Values<'_> {
         };
         Some(match self.fields.get(index)? {
             Field::Missing => CowVal::Borrowed(&CelNull),
-            Field::Text(text) if is_typed && self.has_numbers_in_text && is_number(text) => number(text),
+            Field::Text(text) if is_typed && self.has_numbers_in_text && is_number(text) => {
+                number(text).map_or_else(|| CowVal::owned(CelString::from(text.as_ref())), CowVal::Owned)
+            }
             Field::Text(text) => CowVal::owned(CelString::from(text.as_ref())),
-            Field::Number(text) => number(text),
+            Field::Number(text) => CowVal::Owned(number(text)?),
             Field::Bool(yes) => CowVal::owned(CelBool::from(*yes)),
             Field::Json(_) => {
                 let (_, tree) = self.trees.iter().find(|(known, _)| *known == index)?;
@@ -45,28 +49,20 @@ impl VariableResolver for Values<'_> {
     }
 }
 
-fn number<'b, 'v>(text: &str) -> CowVal<'b, 'v> {
-    match text.parse::<i64>() {
-        Ok(int) => CowVal::owned(CelInt::from(int)),
-        // Rust parses every JSON number, but may round it.
-        Err(_) => CowVal::owned(CelDouble::from(text.parse::<f64>().unwrap_or(f64::NAN))),
-    }
-}
-
-pub(super) fn value_of(tree: &serde_json::Value) -> Box<dyn Val> {
-    match tree {
-        serde_json::Value::Null => Box::new(CelNull),
-        serde_json::Value::Bool(yes) => Box::new(CelBool::from(*yes)),
-        serde_json::Value::Number(number) => match number.as_i64() {
-            Some(int) => Box::new(CelInt::from(int)),
-            None => Box::new(CelDouble::from(number.as_f64().unwrap_or(f64::NAN))),
-        },
-        serde_json::Value::String(text) => Box::new(CelString::from(text.clone())),
-        serde_json::Value::Array(values) => Box::new(CelList::from(values.iter().map(value_of).collect::<Vec<_>>())),
-        serde_json::Value::Object(values) => {
-            let map: HashMap<CelMapKey<'static>, Box<dyn Val>> =
-                values.iter().map(|(name, value)| (CelMapKey::from(name.clone()), value_of(value))).collect();
+/// Returns the value of `tree`. Returns `None` if one of its numbers is too large.
+pub(super) fn value_of(tree: Tree<'_>) -> Option<Box<dyn Val>> {
+    Some(match tree {
+        Tree::Null => Box::new(CelNull),
+        Tree::Bool(yes) => Box::new(CelBool::from(yes)),
+        Tree::Number(text) => number(text)?,
+        Tree::Text(text) => Box::new(CelString::from(text.into_owned())),
+        Tree::List(values) => Box::new(CelList::from(values.into_iter().map(value_of).collect::<Option<Vec<_>>>()?)),
+        Tree::Object(members) => {
+            let mut map: HashMap<CelMapKey<'static>, Box<dyn Val>> = HashMap::with_capacity(members.len());
+            for (name, value) in members {
+                map.insert(CelMapKey::from(name.into_owned()), value_of(value)?);
+            }
             Box::new(CelMap::from(map))
         }
-    }
+    })
 }

@@ -10,4 +10,5 @@ pub(super) mod fields;
 mod layout;
 mod object;
 pub(super) mod scan;
+pub(super) mod tree;
 mod unescape;

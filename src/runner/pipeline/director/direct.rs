@@ -1,7 +1,7 @@
 //! The director's loop: what it does with the events of the other threads, and when it takes a cut.
 
 use std::sync::atomic::Ordering;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 
@@ -40,6 +40,10 @@ pub(crate) enum End {
     Stop,
 }
 
+/// How long a run waits before it makes up for a calendar time that passed while the job was down. If the input ends
+/// before that, the last checkpoint makes up for it.
+const MAKE_UP_AFTER: Duration = Duration::from_secs(1);
+
 /// A cut that was taken at the gate, and waits for the accounts of the blocks before it.
 struct PendingCut {
     trigger: Trigger,
@@ -72,6 +76,8 @@ pub(crate) struct Director<'a> {
     replay_until: Option<Vec<u64>>,
     /// Whether the run ends before that.
     pub(super) is_cut_short: bool,
+    /// Whether the last checkpoint makes up for a calendar time that passed while the job was down.
+    pub(super) makes_up: bool,
     pending: Option<PendingCut>,
     /// A cut at the end that is complete, and waits for the outputs.
     pub(super) last_cut: Option<Cut>,
@@ -104,6 +110,7 @@ impl<'a> Director<'a> {
             checkpoints: Checkpoints::new(lineage),
             replay_until: plan.replay.as_ref().map(|replay| replay.until.clone()),
             is_cut_short: false,
+            makes_up: false,
             pending: None,
             last_cut: None,
             started,
@@ -148,11 +155,8 @@ impl<'a> Director<'a> {
         }
         self.is_cut_short |= is_replaying && !input_ended;
         let makes_checkpoints = self.threads.cuts.is_some();
-        if makes_checkpoints && !is_replaying && self.triggers.has_missed() {
-            // A calendar time that passed while the job was down is made up for before anything else.
-            return Some(Trigger::Schedule);
-        }
         if input_ended {
+            self.makes_up = self.triggers.has_missed();
             return Some(Trigger::EndOfInput);
         }
         if stops {
@@ -163,6 +167,9 @@ impl<'a> Director<'a> {
         }
         let (records, changed_bytes) = (self.accounts.sums.records, self.turns.changed_bytes(gauges));
         let mut inputs = self.triggers.inputs(self.run, records, changed_bytes);
+        if self.triggers.has_missed() && self.started.elapsed() < MAKE_UP_AFTER {
+            inputs.next_at = None;
+        }
         inputs.is_stale = self.turns.is_stale(gauges);
         inputs.requested = self.threads.requests.as_ref().is_some_and(Requests::is_any);
         let output_is_full = gauges.emitted_bytes.load(Ordering::Relaxed) >= MAX_EMITTED_BYTES;

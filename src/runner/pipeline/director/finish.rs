@@ -56,7 +56,7 @@ impl Director<'_> {
         events: &Receiver<ThreadEvent>,
     ) -> Result<(), RunError> {
         self.checkpoints.at_end = true;
-        let is_new = !self.is_cut_short && self.checkpoints.is_new(&cut, has_output);
+        let is_new = !self.is_cut_short && (self.makes_up || self.checkpoints.is_new(&cut, has_output));
         if let Some(file) = &mut self.accounts.dead_letter {
             file.append(&cut.dead_lines)?;
         }

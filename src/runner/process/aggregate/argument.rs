@@ -1,9 +1,10 @@
 //! The values that aggregates need of each record, packed for the thread that owns the key.
 
 use crate::format::limits::MAX_VALUE_BYTES;
-use crate::input::record::{BadRecord, Field};
+use crate::input::record::{BadRecord, Field, Tree, is_number};
 use crate::job::FieldPath;
 use crate::values::decimal::{Decimal, DecimalError};
+use crate::values::number_text::canonical_number;
 use crate::values::value::{ColumnType, Value};
 
 /// The arguments of all aggregates of a job. Aggregates that need the same value share an argument.
@@ -13,6 +14,8 @@ pub(super) struct Arguments {
     list: Vec<Argument>,
     /// Whether a text that reads as a number is a number, as in CSV and plain text, which have no types.
     untyped: bool,
+    /// For each field, whether only the first records say that it is a number.
+    is_inferred: Vec<bool>,
 }
 
 /// One value of a record.
@@ -31,8 +34,8 @@ pub(super) enum ArgumentKind {
     Number { round: Option<u8> },
     /// A value of a column of this type.
     Value(ColumnType),
-    /// The text of any value, for a sketch.
-    Text,
+    /// The bytes that only equal values of one type share, for a sketch.
+    Identity,
 }
 
 impl ArgumentKind {
@@ -47,7 +50,7 @@ impl ArgumentKind {
 
 impl Arguments {
     pub(super) fn new(untyped: bool) -> Arguments {
-        Arguments { fields: Vec::new(), list: Vec::new(), untyped }
+        Arguments { fields: Vec::new(), list: Vec::new(), untyped, is_inferred: Vec::new() }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -58,6 +61,7 @@ impl Arguments {
     pub(super) fn add(&mut self, field: &FieldPath, kind: ArgumentKind) -> usize {
         let field = self.fields.iter().position(|known| known == field).unwrap_or_else(|| {
             self.fields.push(field.clone());
+            self.is_inferred.push(false);
             self.fields.len() - 1
         });
         let argument = Argument { field, kind };
@@ -65,6 +69,14 @@ impl Arguments {
             self.list.push(argument);
             self.list.len() - 1
         })
+    }
+
+    /// Takes note of the fields whose type is only known from the first records.
+    ///
+    /// In text without types, a value of such a field that is not spelled as JSON spells numbers may be a code, such as
+    /// `007`. So it makes its record bad, where a number would change it.
+    pub(super) fn infer(&mut self, is_inferred: impl Fn(&FieldPath) -> bool) {
+        self.is_inferred = self.fields.iter().map(is_inferred).collect();
     }
 
     /// Appends the arguments of a record to `packed`. `fields` are the values of [`Arguments::fields`].
@@ -82,49 +94,77 @@ impl Arguments {
             match argument.kind {
                 ArgumentKind::Presence => {}
                 ArgumentKind::Number { round } => {
-                    let mut number = self.number(field).map_err(|reason| refuse(&reason))?;
-                    if let Some(places) = round {
-                        let rounded = number.round(places);
-                        number = rounded.ok_or_else(|| refuse(&DecimalError::TooLarge.to_string()))?;
-                    }
+                    let number = self.number(argument, field, round).map_err(|reason| refuse(&reason))?;
                     packed.extend_from_slice(&number.units().to_le_bytes());
                 }
                 ArgumentKind::Value(column_type) => {
-                    self.pack_value(field, column_type, packed).map_err(|r| refuse(&r))?
+                    if let (ColumnType::Json, Field::Json(text)) = (column_type, field) {
+                        Tree::parse(text)?;
+                    }
+                    self.pack_value(argument, field, column_type, packed).map_err(|r| refuse(&r))?
                 }
-                ArgumentKind::Text => match field {
-                    Field::Text(text) => put_text(packed, text),
-                    Field::Number(text) => match Decimal::parse(text.as_bytes()) {
-                        Ok(number) => put_text(packed, &number.to_string()),
-                        Err(_) => put_text(packed, text),
-                    },
-                    Field::Bool(yes) => put_text(packed, if *yes { "true" } else { "false" }),
-                    Field::Json(text) => put_text(packed, text),
-                    Field::Missing => unreachable!("a missing field has no text"),
-                },
+                ArgumentKind::Identity => self.pack_identity(field, packed)?,
             }
         }
         Ok(())
     }
 
     #[inline]
-    fn number(&self, field: &Field<'_>) -> Result<Decimal, String> {
+    fn number(&self, argument: &Argument, field: &Field<'_>, round: Option<u8>) -> Result<Decimal, String> {
         let text = match field {
             Field::Number(text) => text,
-            Field::Text(text) if self.untyped => text.as_ref().trim(),
+            Field::Text(text) if self.untyped && self.is_inferred[argument.field] && !is_number(text) => {
+                let name = &self.fields[argument.field];
+                return Err(format!(
+                    "is `{}`, which may be text: the first records have only numbers in `{name}`; declare \
+                     `types: {{{name}: text}}` or `types: {{{name}: number}}` in `input`",
+                    shorten(text)
+                ));
+            }
+            Field::Text(text) if self.untyped => text.as_ref(),
             other => return Err(format!("is {}, expected a number", kind_of(other))),
         };
-        Decimal::parse(text.as_bytes()).map_err(|error| format!("{error}: `{}`", shorten(text)))
+        Decimal::read(text, round).map_err(|error| match error {
+            DecimalError::TooFine => {
+                let name = &self.fields[argument.field];
+                format!("{error}: `{}`; round it, as in `sum(round({name}, 18))`", shorten(text))
+            }
+            error => format!("{error}: `{}`", shorten(text)),
+        })
     }
 
-    fn pack_value(&self, field: &Field<'_>, column_type: ColumnType, packed: &mut Vec<u8>) -> Result<(), String> {
+    /// Packs what a sketch counts: the same bytes for equal values, however they are spelled, and other bytes for a
+    /// value of another type.
+    ///
+    /// Text counts as it is. Text that reads as another value is marked by a byte that no text begins with.
+    fn pack_identity(&self, field: &Field<'_>, packed: &mut Vec<u8>) -> Result<(), BadRecord> {
+        match field {
+            Field::Text(text) if !self.untyped && reads_as_another(text) => {
+                put_bytes(packed, &[&[0xFF], text.as_bytes()].concat());
+            }
+            Field::Text(text) => put_text(packed, text),
+            Field::Number(text) => put_text(packed, &canonical_number(text)),
+            Field::Bool(yes) => put_text(packed, if *yes { "true" } else { "false" }),
+            Field::Json(text) => put_text(packed, &Tree::parse(text)?.canonical()),
+            Field::Missing => unreachable!("a missing field is not counted"),
+        }
+        Ok(())
+    }
+
+    fn pack_value(
+        &self,
+        argument: &Argument,
+        field: &Field<'_>,
+        column_type: ColumnType,
+        packed: &mut Vec<u8>,
+    ) -> Result<(), String> {
         match (column_type, field) {
             (ColumnType::Text, Field::Text(text)) => put_text(packed, text),
             (ColumnType::Bool, Field::Bool(yes)) => packed.push(u8::from(*yes)),
             (ColumnType::Bool, Field::Text(text)) if self.untyped && text == "true" => packed.push(1),
             (ColumnType::Bool, Field::Text(text)) if self.untyped && text == "false" => packed.push(0),
             (ColumnType::Int, Field::Number(_) | Field::Text(_)) => {
-                let number = self.number(field)?;
+                let number = self.number(argument, field, None)?;
                 let whole = number.units() / Decimal::ONE.units();
                 match i64::try_from(whole) {
                     Ok(whole) if i128::from(whole) * Decimal::ONE.units() == number.units() => {
@@ -160,7 +200,7 @@ impl Arguments {
                     ArgumentKind::Number { .. } | ArgumentKind::Value(ColumnType::Number) => 16,
                     ArgumentKind::Value(ColumnType::Int) => 8,
                     ArgumentKind::Value(ColumnType::Bool) => 1,
-                    ArgumentKind::Text | ArgumentKind::Value(_) => {
+                    ArgumentKind::Identity | ArgumentKind::Value(_) => {
                         let length = u32::from_le_bytes(packed[..4].try_into().expect("four bytes"));
                         packed = &packed[4..];
                         length as usize
@@ -175,9 +215,19 @@ impl Arguments {
 }
 
 fn put_text(packed: &mut Vec<u8>, text: &str) {
-    let length = u32::try_from(text.len()).expect("a field is below 4 GiB");
+    put_bytes(packed, text.as_bytes());
+}
+
+fn put_bytes(packed: &mut Vec<u8>, bytes: &[u8]) {
+    let length = u32::try_from(bytes.len()).expect("a field is below 4 GiB");
     packed.extend_from_slice(&length.to_le_bytes());
-    packed.extend_from_slice(text.as_bytes());
+    packed.extend_from_slice(bytes);
+}
+
+/// Returns whether a text is how a value of another type is packed for a sketch.
+fn reads_as_another(text: &str) -> bool {
+    matches!(text.as_bytes(), b"true" | b"false" | [b'[' | b'{', ..])
+        || (is_number(text) && canonical_number(text) == text)
 }
 
 fn kind_of(field: &Field<'_>) -> &'static str {

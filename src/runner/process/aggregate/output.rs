@@ -44,7 +44,7 @@ impl OutputColumn {
             },
             OutputSource::Estimate(column) => match &row[column] {
                 Value::Sketch(bytes) => Sketch::from_bytes(bytes).map_or(Value::Null, |s| Value::Int(s.estimate())),
-                _ => Value::Int(0),
+                _ => Value::Null,
             },
         }
     }

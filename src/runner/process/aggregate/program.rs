@@ -44,6 +44,12 @@ impl Program {
         program
     }
 
+    /// Takes note of the fields whose type is only known from the first records: neither declared nor needed.
+    pub fn with_inferred(mut self, is_inferred: impl Fn(&FieldPath) -> bool) -> Program {
+        self.arguments.infer(is_inferred);
+        self
+    }
+
     fn add(
         &mut self,
         aggregate: &AggregateSpec,
@@ -51,59 +57,50 @@ impl Program {
         type_of: &mut impl FnMut(&FieldPath) -> ColumnType,
     ) {
         let name = &aggregate.name;
+        let column = columns.len();
+        columns.extend(aggregate.columns(type_of));
         let field = || aggregate.field.as_ref().expect("the job file was checked: only `count` may have no field");
         let number = ArgumentKind::Number { round: aggregate.round };
         let source = match aggregate.function {
             AggregateFunction::Count => {
                 let field = aggregate.field.as_ref();
                 let argument = field.map(|field| self.arguments.add(field, ArgumentKind::Presence));
-                let column = push_column(columns, name.clone(), ColumnType::Int);
                 self.steps.push(Step::Count { column, argument });
                 OutputSource::Plain(column)
             }
             AggregateFunction::Sum => {
                 let argument = self.arguments.add(field(), number);
-                let column = push_column(columns, name.clone(), ColumnType::Number);
                 self.steps.push(Step::Sum { column, argument, name: name.clone() });
                 OutputSource::Plain(column)
             }
             AggregateFunction::Avg => {
                 let argument = self.arguments.add(field(), number);
-                let sum = push_column(columns, format!("{name}_sum"), ColumnType::Number);
-                let count = push_column(columns, format!("{name}_count"), ColumnType::Int);
+                let (sum, count) = (column, column + 1);
                 self.steps.push(Step::Mean { sum, count, argument, name: name.clone() });
                 OutputSource::Mean { sum, count }
             }
             AggregateFunction::ApproxDistinct => {
-                let argument = self.arguments.add(field(), ArgumentKind::Text);
-                let column = push_column(columns, name.clone(), ColumnType::Sketch);
+                let argument = self.arguments.add(field(), ArgumentKind::Identity);
                 self.steps.push(Step::Distinct { column, argument });
                 OutputSource::Estimate(column)
             }
             AggregateFunction::Min | AggregateFunction::Max | AggregateFunction::First | AggregateFunction::Last => {
-                OutputSource::Plain(self.add_keep(aggregate, field(), columns, type_of))
+                self.add_keep(aggregate, field(), column, columns);
+                OutputSource::Plain(column)
             }
         };
         self.outputs.push(OutputColumn { name: name.clone(), source });
     }
 
-    /// Adds an aggregate that keeps one of the values of `field`. Returns the column of the value.
-    fn add_keep(
-        &mut self,
-        aggregate: &AggregateSpec,
-        field: &FieldPath,
-        columns: &mut Vec<Column>,
-        type_of: &mut impl FnMut(&FieldPath) -> ColumnType,
-    ) -> usize {
-        let name = &aggregate.name;
-        let column_type = if aggregate.round.is_some() { ColumnType::Number } else { type_of(field) };
+    /// Adds an aggregate that keeps one of the values of `field` in `column`.
+    fn add_keep(&mut self, aggregate: &AggregateSpec, field: &FieldPath, column: usize, columns: &[Column]) {
+        let column_type = columns[column].column_type;
         let argument = self.arguments.add(field, ArgumentKind::of(column_type, aggregate.round));
-        let column = push_column(columns, name.clone(), column_type);
         let when = match (&aggregate.by, aggregate.function) {
             (Some(by), function) => {
-                let by_type = type_of(by);
+                let column = column + 1;
+                let by_type = columns[column].column_type;
                 let argument = self.arguments.add(by, ArgumentKind::of(by_type, None));
-                let column = push_column(columns, format!("{name}_by"), by_type);
                 Keep::By { column, argument, column_type: by_type, first: function == AggregateFunction::First }
             }
             (None, AggregateFunction::Min) => Keep::Smaller,
@@ -112,7 +109,6 @@ impl Program {
             (None, _) => Keep::Last,
         };
         self.steps.push(Step::Keep { column, argument, column_type, when });
-        column
     }
 
     #[inline]
@@ -154,10 +150,4 @@ impl Processor for Program {
     fn apply(&self, arguments: &[u8], row: &mut RowMut<'_>, _: &mut Context<'_>) -> Result<(), ProcessError> {
         self.apply_arguments(arguments, row)
     }
-}
-
-/// Adds a column and returns its number.
-fn push_column(columns: &mut Vec<Column>, name: String, column_type: ColumnType) -> usize {
-    columns.push(Column::new(name, column_type));
-    columns.len() - 1
 }

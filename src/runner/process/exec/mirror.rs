@@ -5,14 +5,11 @@ use xxhash_rust::xxh3::xxh3_64;
 use crate::format::limits::MAX_VALUE_BYTES;
 use crate::format::rows::RowCodec;
 use crate::input::record::{BadRecord, Field};
-use crate::job::{FieldPath, InputFormat};
+use crate::job::{ExecSpec, FieldPath, InputFormat};
 use crate::runner::process::processor::{Context, ProcessError, Processor};
 use crate::runner::state::row_mut::RowMut;
 use crate::runner::state::shard::Shard;
 use crate::values::value::{Column, ColumnType};
-
-/// The name of the only column in the state of a program.
-pub const VALUE_COLUMN: &str = "value";
 
 /// The processor of jobs with a program. A row is one JSON column; records are sent to the program instead of being
 /// applied.
@@ -29,7 +26,7 @@ impl Mirror {
             InputFormat::Text => vec![FieldPath::of("line")],
             InputFormat::Words => vec![FieldPath::of("word")],
         };
-        Mirror { fields, columns: vec![Column::new(VALUE_COLUMN, ColumnType::Json)] }
+        Mirror { fields, columns: vec![ExecSpec::column()] }
     }
 }
 
@@ -111,7 +108,7 @@ mod tests {
         let mut frozen = shard.take(usize::MAX / 2, |key| split_key(key).0).expect("all of it");
         frozen.rows.split_tasks();
         frozen.rows.sort();
-        let codec = RowCodec::new(vec![Column::new(VALUE_COLUMN, ColumnType::Json)]);
+        let codec = RowCodec::new(vec![ExecSpec::column()]);
         let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
         let value = |packed: &[u8]| codec.unpack(packed)[0].to_json();
         frozen.rows.iter().map(|row| (row.task, text(row.key), row.value.map(value))).collect()
