@@ -13,6 +13,7 @@ use proptest::test_runner::{Config, RngAlgorithm, TestError, TestRng, TestRunner
 
 use crate::support::random::{seed, variable};
 
+mod apart;
 mod oracle;
 mod steps;
 mod story;

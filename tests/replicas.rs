@@ -244,7 +244,7 @@ fn directories_that_are_not_copies_of_each_other_are_refused() {
     }
     let error = Pair::reopen(dir.path(), 1).expect_err("refused");
     assert!(
-        matches!(&error, StoreError::Diverged { sequence: Sequence(2), place, other }
+        matches!(&error, StoreError::Diverged { sequence: Sequence(2), place, other, .. }
         if place.ends_with("/a") && other.ends_with("/b")),
         "{error:?}"
     );

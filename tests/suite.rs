@@ -23,6 +23,7 @@ mod prune;
 mod races;
 mod repair;
 mod replicas;
+mod reunion;
 mod storage;
 mod store;
 mod support;

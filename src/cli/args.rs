@@ -38,15 +38,24 @@ impl StoreArg {
         self.open_with(&[], ui)
     }
 
+    /// Opens the store to read it, see [`Target::open_branch`].
+    pub fn open_branch(&self, ui: &Ui) -> Result<Store, CliError> {
+        self.target()?.open_branch(ui)
+    }
+
     /// Opens the store with its known replicas and those in `replicas`, which must exist.
     pub fn open_with(&self, replicas: &[PathBuf], ui: &Ui) -> Result<Store, CliError> {
+        self.target()?.open_with(replicas, ui)
+    }
+
+    fn target(&self) -> Result<Target, CliError> {
         let target = Target::parse(&self.0)?;
         if target.reference.is_some() {
             let (checkpoint, store) = (self.path().display(), target.store.display());
             return Err(CliError::usage(format!("expected a store, found the checkpoint `{checkpoint}`"))
                 .hint(format!("name only the store: `{store}`")));
         }
-        target.open_with(replicas, ui)
+        Ok(target)
     }
 
     /// Returns the path of the store.
@@ -77,18 +86,13 @@ impl TargetArg {
         Target::parse(&self.0)
     }
 
-    /// Opens the store and finds the checkpoint. A store alone means its latest checkpoint.
-    pub fn checkpoint(&self, ui: &Ui) -> Result<(Store, Sequence), CliError> {
+    /// Opens the store to change it, and finds the checkpoint; fails if the argument names only a store.
+    pub fn named_checkpoint(&self, ui: &Ui) -> Result<(Store, Sequence), CliError> {
+        self.refuse_store()?;
         let target = self.parse()?;
         let store = target.open(ui)?;
         let sequence = target.sequence(&store, &ui.now())?;
         Ok((store, sequence))
-    }
-
-    /// Opens the store and finds the checkpoint; fails if the argument names only a store.
-    pub fn named_checkpoint(&self, ui: &Ui) -> Result<(Store, Sequence), CliError> {
-        self.refuse_store()?;
-        self.checkpoint(ui)
     }
 
     /// Fails if the argument names only a store.

@@ -120,6 +120,7 @@ impl From<StoreError> for CliError {
             | StoreError::Index { .. }
             | StoreError::Mismatch { .. }
             | StoreError::Diverged { .. }
+            | StoreError::Unrelated { .. }
             | StoreError::Damaged { .. } => Exit::Damaged,
             StoreError::SamePlace { .. } => Exit::Usage,
             StoreError::StoreExists { .. }
@@ -133,8 +134,15 @@ impl From<StoreError> for CliError {
             StoreError::Manifest { source: ManifestError::Format { .. }, .. } => {
                 "use the version of ckpt that wrote it, or a later one"
             }
-            StoreError::Diverged { .. } => {
-                "find out which one is right (`ckpt diff`), move the other one away, and try again: a new copy is made"
+            StoreError::Diverged { place, other, own, others, .. }
+            | StoreError::Unrelated { place, other, own, others } => {
+                let branches = format!(
+                    "`{place}` has {own} of its own, and `{other}` has {others}; compare them with `ckpt diff {place} {other}`"
+                );
+                let keep = format!(
+                    "to give up one of them, copy it with `ckpt copy {other} --to NEW` (or `{place}`), move its directory away, and run the job, which makes a new replica there"
+                );
+                return CliError::of(exit, &error).hint(branches).hint(keep);
             }
             StoreError::SamePlace { .. } => "give each replica its own directory, preferably on another disk",
             StoreError::TooFewCopies { .. } => {

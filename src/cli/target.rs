@@ -88,6 +88,14 @@ impl Target {
         Ok(store)
     }
 
+    /// Opens the store to read the branch of the replica that the argument names: those that diverged from it are left
+    /// out, with a warning.
+    pub fn open_branch(&self, ui: &Ui) -> Result<Store, CliError> {
+        let store = Store::open_at(&self.store, &[])?.branch();
+        ui.opened(&store);
+        Ok(store)
+    }
+
     /// Calls `read` with the number of the named checkpoint, see [`Target::sequence`].
     ///
     /// A checkpoint may be pruned while it is read. If it was not named by its number, the one that its name means now

@@ -6,7 +6,7 @@ use std::fmt::{Display, Write as _};
 use jiff::Zoned;
 
 use crate::format::manifest::{Manifest, Routing, Trigger};
-use crate::store::{Fork, Lag};
+use crate::store::Lag;
 use crate::values::digest::Digest;
 use crate::values::units::Count;
 
@@ -62,16 +62,6 @@ pub fn lag(lag: &Lag) -> Option<String> {
         }
         _ => None,
     }
-}
-
-/// Describes where two replicas diverged.
-pub fn fork(fork: &Fork) -> String {
-    let [one, other] = fork.branches.each_ref().map(|branch| {
-        let numbers: Vec<u64> = branch.checkpoints.iter().map(|sequence| sequence.0).collect();
-        let own = if numbers.is_empty() { "none of its own".to_owned() } else { ranges(&numbers) };
-        format!("`{}` has {own}", branch.place)
-    });
-    format!("replicas diverged at checkpoint {}: {one}, {other}", fork.sequence.0)
 }
 
 /// Describes this process, which holds a store while `doing` something, for another one that finds it locked.

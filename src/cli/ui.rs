@@ -17,7 +17,7 @@ use crate::cli::log::{Journal, Level};
 use crate::cli::options::GlobalOptions;
 use crate::cli::progress::{Bar, LiveLine, Screen, Unit};
 use crate::cli::table::{Look, Table};
-use crate::cli::text::{self, escape, escape_lines};
+use crate::cli::text::{escape, escape_lines};
 use crate::cli::times::Times;
 use crate::store::Store;
 use crate::values::lock::lock;
@@ -183,14 +183,6 @@ impl Ui {
     pub(super) fn warn_of_stores(&self) {
         let stores = lock(&self.stores);
         stores.iter().flat_map(Store::take_notes).for_each(|note| self.warn(note.to_string()));
-    }
-
-    /// Warns of replicas that diverged, whose checkpoints appear as if they were of one history. Returns how many forks
-    /// there are.
-    pub fn warn_of_forks(&self, store: &Store) -> usize {
-        let forks = store.forks();
-        forks.iter().for_each(|fork| self.warn(text::fork(fork)));
-        forks.len()
     }
 
     /// Warns of places of the store that could not be written to, and says what they keep.

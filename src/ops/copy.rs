@@ -35,7 +35,7 @@ pub enum CopyError {
     /// The system refuses to read the source, which may be intact.
     #[error(transparent)]
     Source(ReadError),
-    /// The source's replicas diverged.
+    /// The source's replicas diverged, or it is unknown whether they or the target did.
     #[error(transparent)]
     SourceDiverged(Box<StoreError>),
     /// The target is another store.
@@ -249,19 +249,16 @@ fn open(source: &Store, target: &Arc<dyn Storage>) -> Result<Option<Store>, Copy
 fn check_undivided(source: &Store, target: Option<&Store>, sequences: &[Sequence]) -> Result<(), CopyError> {
     let replicas: Vec<Replica> =
         source.replicas().iter().chain(target.into_iter().flat_map(Store::replicas)).cloned().collect();
-    let mut forks = forks(&source.file, &replicas).into_iter();
-    let Some(fork) = forks.find(|fork| sequences.iter().any(|&sequence| fork.divides(sequence))) else {
+    let forks = forks(&source.file, &replicas).map_err(|(_, error)| CopyError::SourceDiverged(Box::new(error)))?;
+    let Some(fork) = forks.into_iter().find(|fork| sequences.iter().any(|&sequence| fork.divides(sequence))) else {
         return Ok(());
     };
     let [theirs, other] = &fork.branches;
-    match target.filter(|target| target.place() == other.place) {
-        Some(_) => Err(CopyError::Diverged {
-            sequence: fork.sequence,
-            place: other.place.clone(),
-            expected: theirs.sha256,
-            found: other.sha256,
-        }),
-        None => Err(CopyError::SourceDiverged(Box::new(fork.error()))),
+    match (fork.sequence, theirs.sha256, other.sha256) {
+        (Some(sequence), Some(expected), Some(found)) if target.is_some_and(|target| target.place() == other.place) => {
+            Err(CopyError::Diverged { sequence, place: other.place.clone(), expected, found })
+        }
+        _ => Err(CopyError::SourceDiverged(Box::new(fork.error()))),
     }
 }
 

@@ -75,6 +75,8 @@ codes! {
     ReplicaBehind "replica-behind" Note "nothing, if a run continues: its next checkpoint brings the replica up to date; otherwise `ckpt verify --repair`";
     /// Another replica has a different checkpoint with the same number, and each is intact by itself.
     ReplicaDiverged "replica-diverged" Damage "find out which one is right (`ckpt diff`), and move the other replica away";
+    /// Two replicas have so little in common that nothing shows whether one is a copy of the other.
+    ReplicaUnrelated "replica-unrelated" Damage "keep the branch of one with `ckpt copy` if you need it, move that replica away, and run the job, which makes a new copy";
     /// A replica lacks a checkpoint that another one has, although it has newer ones.
     CheckpointMissing "checkpoint-missing" Damage "`ckpt verify --repair`";
     /// A checkpoint's directory has no manifest.

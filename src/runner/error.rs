@@ -214,6 +214,7 @@ impl RunError {
                 error,
                 StoreError::NumberTaken { .. }
                     | StoreError::Diverged { .. }
+                    | StoreError::Unrelated { .. }
                     | StoreError::Busy { .. }
                     | StoreError::SamePlace { .. }
             ),

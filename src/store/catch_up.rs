@@ -1,4 +1,4 @@
-//! Making replicas equal: a replica gets the newest checkpoints that it is missing from the others.
+//! Making replicas equal: a replica gets what it is missing from the others.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
@@ -8,29 +8,34 @@ use crate::format::index;
 use crate::format::layout::{self, MANIFEST_FILE, ObjectName, SUMS_FILE};
 use crate::format::manifest::ObjectRef;
 use crate::storage::StorageError;
-use crate::store::divergence::forks;
+use crate::store::divergence::{Branch, Fork, forks};
 use crate::store::error::StoreError;
 use crate::store::health::StoreNote;
+use crate::store::replica::Replica;
 use crate::store::root::Committed;
 use crate::store::store::Store;
 use crate::values::error_chain::in_one_line;
 use crate::values::id::Sequence;
 use crate::values::relpath::RelPath;
 
-/// The largest event or pin that is copied, in bytes.
-const MAX_RECORD_BYTES: u64 = 1 << 20;
+/// The largest pin that is copied, in bytes.
+const MAX_PIN_BYTES: u64 = 1 << 20;
 
 /// What a replica does not have and others do.
 struct Missing {
+    /// The checkpoints that are older than its newest and were not pruned on purpose.
+    older: BTreeSet<Sequence>,
     /// The checkpoints that are newer than its own.
-    checkpoints: BTreeSet<Sequence>,
-    /// The events and pins, each with the index of a replica that has it.
-    records: BTreeMap<RelPath, usize>,
+    newer: BTreeSet<Sequence>,
+    /// Whether its history differs.
+    has_events: bool,
+    /// The pins, each with the index of a replica that has it.
+    pins: BTreeMap<RelPath, usize>,
 }
 
 impl Missing {
     fn is_empty(&self) -> bool {
-        self.checkpoints.is_empty() && self.records.is_empty()
+        self.older.is_empty() && self.newer.is_empty() && !self.has_events && self.pins.is_empty()
     }
 }
 
@@ -56,7 +61,9 @@ impl Store {
             match back {
                 Ok(copied) => self.regained(index, copied, false),
                 // It is back, and is not a copy of this store: that does not change by waiting.
-                Err(error @ (StoreError::Diverged { .. } | StoreError::Mismatch { .. })) => {
+                Err(
+                    error @ (StoreError::Diverged { .. } | StoreError::Unrelated { .. } | StoreError::Mismatch { .. }),
+                ) => {
                     self.health.refuse(index, self.replicas[index].place(), in_one_line(&error));
                 }
                 Err(_) => {}
@@ -110,8 +117,8 @@ impl Store {
         self.check_copies(self.sound().len())
     }
 
-    /// Copies to replica `index` every checkpoint that another has and that is newer than its own newest, and the events
-    /// and pins that it is missing.
+    /// Copies to replica `index` every checkpoint that another has, if it is newer than its own newest or was not pruned
+    /// on purpose, and the events and pins that it is missing.
     ///
     /// A prune would remove in one replica what is being copied to another, so neither happens during the other. Fails
     /// with [`StoreError::Busy`] if another process prunes for longer than a few seconds.
@@ -127,45 +134,70 @@ impl Store {
         let missing = self.missing(index)?;
         // Checkpoints share most of their objects: one that exists or was copied is not examined again.
         let mut known = HashSet::new();
-        for sequence in missing.checkpoints {
+        for sequence in missing.older {
             self.copy_checkpoint(index, sequence, &mut known, &mut copied)?;
         }
-        self.copy_records(index, missing.records)?;
+        // Before the newer ones, whose parents it may say were pruned; after the older ones, which it may say were
+        // brought back.
+        for (other, error) in self.merge_histories(&replicas.into_iter().collect()) {
+            if other == index {
+                return Err(error);
+            }
+            self.lose(other, &error);
+        }
+        for sequence in missing.newer {
+            self.copy_checkpoint(index, sequence, &mut known, &mut copied)?;
+        }
+        self.copy_pins(index, missing.pins)?;
         Ok(copied)
     }
 
     /// Returns what replica `index` should get from the others.
     fn missing(&self, index: usize) -> Result<Missing, StoreError> {
-        let newest = self.replicas[index].sequences()?.last().copied();
-        let mut checkpoints = BTreeSet::new();
+        let own = self.replicas[index].sequences()?;
+        let newest = own.last().copied();
+        let mut missing = BTreeSet::new();
         for other in self.others(index) {
             // A replica that cannot be listed has nothing to give.
-            let listed = self.replicas[other].sequences().unwrap_or_default();
-            checkpoints.extend(listed.into_iter().filter(|&sequence| Some(sequence) > newest));
+            missing.extend(self.replicas[other].sequences().unwrap_or_default());
         }
-        let mut records = BTreeMap::new();
-        for directory in [layout::HISTORY, layout::PINS].map(layout::directory) {
-            let own = self.replicas[index].storage().list(Some(&directory))?;
-            let own: BTreeSet<String> = own.into_iter().map(|entry| entry.name).collect();
-            for other in self.others(index) {
-                let listed = self.replicas[other].storage().list(Some(&directory)).unwrap_or_default();
-                for name in listed.into_iter().map(|entry| entry.name).filter(|name| !own.contains(name)) {
-                    let is_record = layout::parse_event(&name).is_some() || layout::parse_pin(&name).is_some();
-                    if let (true, Ok(path)) = (is_record, directory.join(&name)) {
-                        records.entry(path).or_insert(other);
-                    }
+        missing.retain(|sequence| own.binary_search(sequence).is_err());
+        let (newer, mut older): (BTreeSet<_>, BTreeSet<_>) =
+            missing.into_iter().partition(|&sequence| Some(sequence) > newest);
+        if !older.is_empty() {
+            // Read last: a prune records what it removes before it does.
+            match self.history().map(|history| history.departures()) {
+                Ok(departures) => older.retain(|&sequence| departures.of(sequence).is_none()),
+                // It may say that all of them were pruned.
+                Err(_) => older.clear(),
+            }
+        }
+        let has_events = self.history_differs(index)?;
+        Ok(Missing { older, newer, has_events, pins: self.missing_pins(index)? })
+    }
+
+    fn missing_pins(&self, index: usize) -> Result<BTreeMap<RelPath, usize>, StoreError> {
+        let directory = layout::directory(layout::PINS);
+        let own = self.replicas[index].storage().list(Some(&directory))?;
+        let own: BTreeSet<String> = own.into_iter().map(|entry| entry.name).collect();
+        let mut pins = BTreeMap::new();
+        for other in self.others(index) {
+            let listed = self.replicas[other].storage().list(Some(&directory)).unwrap_or_default();
+            for name in listed.into_iter().map(|entry| entry.name).filter(|name| !own.contains(name)) {
+                if let (Some(_), Ok(path)) = (layout::parse_pin(&name), directory.join(&name)) {
+                    pins.entry(path).or_insert(other);
                 }
             }
         }
-        Ok(Missing { checkpoints, records })
+        Ok(pins)
     }
 
-    /// Copies events and pins to replica `index`: those written while it was away.
-    fn copy_records(&self, index: usize, records: BTreeMap<RelPath, usize>) -> Result<(), StoreError> {
+    /// Copies pins to replica `index`: those set while it was away.
+    fn copy_pins(&self, index: usize, pins: BTreeMap<RelPath, usize>) -> Result<(), StoreError> {
         let target = self.replicas[index].storage();
-        for (path, from) in records {
+        for (path, from) in pins {
             // One that cannot be read there has nothing to give.
-            let Ok(bytes) = self.replicas[from].get(&path, MAX_RECORD_BYTES) else { continue };
+            let Ok(bytes) = self.replicas[from].get(&path, MAX_PIN_BYTES) else { continue };
             match target.create(&path, &bytes) {
                 Err(error) if !error.is_exists() => return Err(error.into()),
                 _ => {}
@@ -221,9 +253,14 @@ impl Store {
             Ok(()) => copied.checkpoints += 1,
             // Another process was faster: a repair, or another run without locks.
             Err(StorageError::Exists { .. }) => {
-                if target.manifest(&self.file, sequence)?.sha256 != committed.sha256 {
-                    let (place, other) = (self.replicas[index].place(), self.place());
-                    return Err(StoreError::Diverged { sequence, place, other });
+                let [own, others] = [target.manifest(&self.file, sequence)?, committed].map(|committed| Branch {
+                    place: String::new(),
+                    sha256: Some(committed.sha256),
+                    checkpoints: vec![sequence],
+                });
+                if own.sha256 != others.sha256 {
+                    let branches = [Branch { place: target.place(), ..own }, Branch { place: self.place(), ..others }];
+                    return Err(Fork { shared: None, sequence: Some(sequence), branches }.error());
                 }
             }
             Err(error) => return Err(error.into()),
@@ -270,17 +307,16 @@ impl Store {
         });
     }
 
-    /// Fails if two of `replicas` diverged. Replicas that cannot be listed are lost.
+    /// Fails if two of `replicas` diverged. Replicas that cannot be read are lost.
     pub(super) fn check_one_history(&self, replicas: &[usize]) -> Result<(), StoreError> {
-        let mut listed = Vec::new();
-        for &index in replicas {
-            match self.replicas[index].sequences() {
-                Ok(_) => listed.push(self.replicas[index].clone()),
-                Err(error) if self.replicas.len() == 1 => return Err(error),
-                Err(error) => self.lose(index, &error),
+        let mut readable = replicas.to_vec();
+        loop {
+            let compared: Vec<Replica> = readable.iter().map(|&index| self.replicas[index].clone()).collect();
+            match forks(&self.file, &compared) {
+                Ok(forks) => return forks.into_iter().next().map_or(Ok(()), |fork| Err(fork.error())),
+                Err((_, error)) if self.replicas.len() == 1 => return Err(error),
+                Err((position, error)) => self.lose(readable.remove(position), &error),
             }
         }
-        let fork = forks(&self.file, &listed).into_iter().next();
-        fork.map_or(Ok(()), |fork| Err(fork.error()))
     }
 }

@@ -54,7 +54,18 @@ pub enum StoreError {
     Index { object: ObjectName, source: TableError },
     /// Two replicas hold different checkpoints with the same number.
     #[error("`{place}` and `{other}` have different checkpoints {}: they are not copies of each other", .sequence.0)]
-    Diverged { sequence: Sequence, place: String, other: String },
+    Diverged {
+        sequence: Sequence,
+        place: String,
+        other: String,
+        /// The checkpoints that only `place` has, in words.
+        own: String,
+        /// The checkpoints that only `other` has, in words.
+        others: String,
+    },
+    /// Two replicas have so little in common that nothing shows whether they diverged.
+    #[error("cannot tell whether `{place}` with {own} and `{other}` with {others} are copies of each other")]
+    Unrelated { place: String, other: String, own: String, others: String },
     #[error("`{place}` and `{other}` are the same directory")]
     SamePlace { other: String, place: String },
     /// Fewer replicas can be written to than the store asks for.

@@ -55,7 +55,19 @@ impl Store {
             },
             read => read,
         };
-        self.first_good(&self.reading_order(), read)
+        match self.first_good(&self.reading_order(), read) {
+            // Whatever a replica has that cannot be read: the others had it pruned.
+            Err(error) if error.is_inconclusive() && self.is_pruned(sequence) => {
+                Err(StoreError::NoCheckpoint { place: self.place(), sequence })
+            }
+            read => read,
+        }
+    }
+
+    /// Tells whether the history says why a checkpoint is gone, and no replica that can be listed has it.
+    fn is_pruned(&self, sequence: Sequence) -> bool {
+        self.sequences().is_ok_and(|sequences| !sequences.contains(&sequence))
+            && self.history().is_ok_and(|history| history.departures().of(sequence).is_some())
     }
 
     /// Returns the bytes of the manifest that `committed` was read from.

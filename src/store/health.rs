@@ -27,6 +27,8 @@ pub enum StoreNote {
     MoreFellBack { count: u64 },
     /// A replica cannot be written to, and the others continue without it.
     Lost { place: String, reason: String },
+    /// A replica is not of the branch that is read.
+    NotRead { place: String, reason: String },
     /// A replica has everything again that the others have.
     CaughtUp {
         place: String,
@@ -54,6 +56,7 @@ impl fmt::Display for StoreNote {
             }
             StoreNote::MoreFellBack { count } => write!(f, "{count} more files were read from another replica"),
             StoreNote::Lost { place, reason } => write!(f, "replica `{place}` is lost: {reason}"),
+            StoreNote::NotRead { place, reason } => write!(f, "replica `{place}` is not used: {reason}"),
             StoreNote::CaughtUp { place, new, checkpoints, bytes } => {
                 let was = if *new { "was empty and has caught up" } else { "has caught up" };
                 let plural = if *checkpoints == 1 { "" } else { "s" };

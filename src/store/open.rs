@@ -116,6 +116,8 @@ impl Store {
         let (mut store, empty) = Store::open_for_run(places, min_copies)?;
         store.patience = patience;
         let lock = store.lock(holder)?;
+        // A run that is refused creates nothing.
+        store.check_one_history(&store.sound())?;
         for &index in &empty {
             if store.health.lost(index).is_none()
                 && let Err(error) = store.replicas[index].create_store(&store.file)

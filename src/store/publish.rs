@@ -52,11 +52,19 @@ impl Store {
 
     /// Makes existing objects that the caller's next checkpoint needs as new as those that it puts.
     ///
-    /// A caller that holds [`Store::lock`] and resumes from an older checkpoint than the latest, which alone is never
-    /// pruned, calls this first: nothing that is new is deleted while that lock is held. Missing objects are skipped.
+    /// A caller that holds [`Store::lock`] and builds on an older checkpoint than the latest, which alone is never
+    /// pruned, calls this first: nothing that is new is deleted while that lock is held. A replica from which the older
+    /// checkpoint was pruned gets the objects that it is missing from the others. Those that none has are skipped.
     pub fn take_over(&self, objects: &[ObjectName]) -> Result<(), StoreError> {
         let take_over = |_, replica: &Replica| -> Result<(), StoreError> {
-            objects.iter().try_for_each(|&object| replica.take_over(object).map(drop))
+            for &object in objects {
+                if !replica.take_over(object)?
+                    && let Some(bytes) = self.replicas.iter().find_map(|other| other.intact_object(object))
+                {
+                    replica.put(object, &bytes)?;
+                }
+            }
+            Ok(())
         };
         self.on_sound(take_over).map(drop)
     }

@@ -98,6 +98,16 @@ impl Store {
         Store { min_copies, order, patience: self.patience, ..Store::new(self.file.clone(), replicas) }
     }
 
+    /// Returns the store without replica `index`, for readers.
+    pub(super) fn without(&self, index: usize) -> Store {
+        let mut rest = self.clone();
+        rest.replicas.remove(index);
+        rest.order.retain(|&other| other != index);
+        rest.order.iter_mut().filter(|other| **other > index).for_each(|other| *other -= 1);
+        // What is known of replicas is known by index.
+        Store { health: Arc::default(), ..rest }
+    }
+
     /// Returns the storages of all replicas, lost or not.
     pub(super) fn storages(&self) -> impl Iterator<Item = &dyn Storage> {
         self.replicas.iter().map(|replica| replica.storage().as_ref())

@@ -108,24 +108,31 @@ pub fn run_job(
     process: &Process,
     control: &Control,
 ) -> Result<Summary, RunError> {
+    let storages = disks.iter().map(|disk| Arc::new(disk.open(process)) as Arc<dyn Storage>).collect();
+    run_job_on(job, text, storages, false, control)
+}
+
+/// Does the same on storages, and skips damaged checkpoints if `latest_good` is set.
+pub fn run_job_on(
+    job: &Path,
+    text: &str,
+    storages: Vec<Arc<dyn Storage>>,
+    latest_good: bool,
+    control: &Control,
+) -> Result<Summary, RunError> {
     let job = JobSpec::from_bytes(text.as_bytes(), job).expect("a job");
-    let names = ["a", "b", "c"];
-    let opened: BTreeMap<String, Arc<dyn Storage>> = names
-        .iter()
-        .zip(disks)
-        .map(|(name, disk)| ((*name).to_owned(), Arc::new(disk.open(process)) as Arc<dyn Storage>))
-        .collect();
+    let opened: BTreeMap<&str, Arc<dyn Storage>> = ["a", "b", "c"].into_iter().zip(storages).collect();
     let options = Options {
         threads: 2,
         must_resume: false,
-        latest_good: false,
+        latest_good,
         holder: "a test".to_owned(),
         clock: WallClock::new(Timestamp::now),
         random: [7; 16],
         processors: processors(),
         storages: StorageOpener::new(move |path| {
             let name = path.file_name().expect("the file has a name").to_string_lossy().into_owned();
-            Arc::clone(&opened[&name])
+            Arc::clone(&opened[name.as_str()])
         }),
         environment: Vec::new(),
     };

@@ -55,6 +55,8 @@ struct State {
     held: BTreeMap<String, (u64, String)>,
     processes: u64,
     temporaries: u64,
+    /// Where it is mounted, for messages.
+    place: String,
 }
 
 type Tree = BTreeMap<String, Node>;
@@ -128,6 +130,13 @@ impl Process {
             _ => 0,
         };
         Process(Arc::new(ProcessState { fault, room: AtomicI64::new(room), ..ProcessState::default() }))
+    }
+
+    /// Returns a process whose calls all fail: its disks are not mounted.
+    pub fn unmounted() -> Process {
+        let process = Process::default();
+        process.0.is_dead.store(true, Ordering::Relaxed);
+        process
     }
 
     /// Returns how many calls it has made.
@@ -241,7 +250,12 @@ pub enum Survival {
 impl Disk {
     /// Makes an empty disk.
     pub fn new() -> Disk {
-        Disk::default()
+        Disk::at("disk")
+    }
+
+    /// Makes an empty disk that is mounted at `place`.
+    pub fn at(place: &str) -> Disk {
+        Disk(Arc::new(Mutex::new(State { place: place.to_owned(), ..State::default() })))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -287,7 +301,8 @@ impl Disk {
                 }
             }
         }
-        let rest = State { seen: tree.clone(), lasting: tree, temporaries: state.temporaries, ..State::default() };
+        let State { temporaries, place, .. } = state;
+        let rest = State { seen: tree.clone(), lasting: tree, temporaries, place, ..State::default() };
         Disk(Arc::new(Mutex::new(rest)))
     }
 
@@ -460,7 +475,7 @@ impl SimulatedStorage {
 
 impl Storage for SimulatedStorage {
     fn place(&self) -> String {
-        "disk".to_owned()
+        self.disk.state().place.clone()
     }
 
     fn get(&self, path: &RelPath, limit: u64) -> Result<Bytes, StorageError> {

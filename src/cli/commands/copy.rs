@@ -96,7 +96,7 @@ fn chosen(args: &Args, ui: &Ui) -> Result<(Store, Vec<Sequence>, Vec<Sequence>),
         return Err(CliError::usage(format!("expected checkpoints of one store, found `{first}` and `{other}`"))
             .hint("copy each store separately"));
     }
-    let store = first.open(ui)?;
+    let store = first.open_branch(ui)?;
     let (mut sequences, mut named) = (Vec::new(), Vec::new());
     for target in &targets {
         match target.reference {

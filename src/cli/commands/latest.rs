@@ -58,7 +58,6 @@ pub struct Args {
 pub fn run(args: &Args, ui: &mut Ui) -> Result<Exit, CliError> {
     let store = args.store.open(ui)?;
     // Which branch has the latest checkpoint, nobody can say.
-    ui.warn_of_forks(&store);
     store.check_undivided()?;
     let (committed, damaged) = if args.verified { verified(&store, ui)? } else { (newest(&store)?, Vec::new()) };
     let manifest = &committed.manifest;

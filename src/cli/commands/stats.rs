@@ -44,8 +44,7 @@ pub struct Args {
 
 /// Prints the sizes of each checkpoint, then the totals.
 pub fn run(args: &Args, ui: &mut Ui) -> Result<Exit, CliError> {
-    let store = args.store.open(ui)?;
-    ui.warn_of_forks(&store);
+    let store = args.store.open_branch(ui)?;
     let stats = stats(&store, &ui.progress("reading", Unit::Count("checkpoints")))?;
     let from = stats.checkpoints.len().saturating_sub(args.limit.unwrap_or(usize::MAX));
     if ui.is_json() {

@@ -108,7 +108,7 @@ impl<'a> Planner<'a> {
                     continue;
                 }
                 let is_of_branch = !matches!(finding.code, ReplicasFileDamaged | ReplicasFileDiffers);
-                if is_of_branch && !self.sources.forks.is_empty() {
+                if is_of_branch && self.sources.forks.as_ref().is_none_or(|forks| !forks.is_empty()) {
                     continue;
                 }
                 let Ok(path) = RelPath::new(&finding.path) else { continue };

@@ -17,8 +17,8 @@ pub(super) struct Sources<'a> {
     pub(super) reports: &'a [Report],
     /// One for each report, if it can be read.
     pub(super) replicas: Vec<Option<Source>>,
-    /// Where replicas diverged.
-    pub(super) forks: Vec<Fork>,
+    /// Where replicas diverged; nothing if that is unknown.
+    pub(super) forks: Option<Vec<Fork>>,
     /// The checkpoints that were removed on purpose.
     pub(super) departures: Departures,
 }
@@ -43,7 +43,7 @@ impl<'a> Sources<'a> {
         let readable: Vec<Replica> = replicas.iter().flatten().map(|source| source.replica.clone()).collect();
         // A history that cannot be listed explains nothing.
         let departures = store.history().unwrap_or_default().departures();
-        Sources { store, reports, replicas, forks: forks(&store.file, &readable), departures }
+        Sources { store, reports, replicas, forks: forks(&store.file, &readable).ok(), departures }
     }
 
     /// Returns the replicas that can be read, each with its index.
@@ -53,7 +53,7 @@ impl<'a> Sources<'a> {
 
     /// Tells whether replicas may have different checkpoints with this number, each of them intact.
     pub(super) fn is_divided(&self, sequence: Sequence) -> bool {
-        self.forks.iter().any(|fork| fork.divides(sequence))
+        self.forks.as_ref().is_none_or(|forks| forks.iter().any(|fork| fork.divides(sequence)))
     }
 
     pub(super) fn place(&self, index: usize) -> String {

@@ -235,6 +235,8 @@ pub fn apply_rollback(
         outcome
     });
     outcomes.into_iter().collect::<Result<(), StoreError>>()?;
+    let old: Vec<ObjectName> = objects.iter().map(|object| object.object).collect();
+    store.take_over(&old)?;
     if let Some(positions) = &plan.positions {
         store.put(positions, ObjectKind::Parquet)?;
     }

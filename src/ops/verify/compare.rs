@@ -98,16 +98,18 @@ fn report_fork(check: &mut ReplicaCheck, fork: &Fork) {
         return;
     }
     let subject = verified.first().map_or_else(|| layout::CHECKPOINTS.into(), |&first| Subject::Manifest(first));
-    let describe = |branch: &Branch| {
-        let checkpoints = match branch.checkpoints[..] {
-            [] => "no checkpoint".to_owned(),
-            [only] => format!("checkpoint {}", only.0),
-            [first, .., last] => format!("checkpoints {} to {}", first.0, last.0),
-        };
-        format!("{checkpoints}, where {} has SHA-256 {}", fork.sequence.0, branch.sha256)
+    let describe = |branch: &Branch| match (fork.sequence, branch.sha256) {
+        (Some(sequence), Some(sha256)) => {
+            format!("{}, where {} has SHA-256 {sha256}", branch.describe(), sequence.0)
+        }
+        _ => branch.describe(),
+    };
+    let code = match fork.sequence {
+        Some(_) => FindingCode::ReplicaDiverged,
+        None => FindingCode::ReplicaUnrelated,
     };
     let expected = format!("`{}`: {}", theirs.place, describe(theirs));
-    check.findings.add(FindingCode::ReplicaDiverged, subject, expected, describe(own), verified);
+    check.findings.add(code, subject, expected, describe(own), verified);
 }
 
 /// Returns the manifests that are consistent by themselves.
@@ -130,7 +132,7 @@ pub(super) fn find_copies(reports: &mut [Report]) {
         reports.iter().map(|report| (report.place.clone(), report.checkpoints.iter().copied().collect())).collect();
     for (number, report) in reports.iter_mut().enumerate() {
         for finding in report.findings.iter_mut().filter(|finding| finding.severity() == Severity::Damage) {
-            if finding.code == FindingCode::ReplicaDiverged {
+            if matches!(finding.code, FindingCode::ReplicaDiverged | FindingCode::ReplicaUnrelated) {
                 continue;
             }
             let has_copy = |other: usize| {

@@ -62,9 +62,12 @@ impl ObjectTable {
 
     /// Returns what is lost, according to a finding.
     pub(super) fn lost(&self, finding: &Finding) -> Option<Lost> {
-        use FindingCode::{ChainBroken, ManifestWrong, PrunedDamaged, ReplicaDiverged, TotalsWrong};
+        use FindingCode::{ChainBroken, ManifestWrong, PrunedDamaged, ReplicaDiverged, ReplicaUnrelated, TotalsWrong};
         if finding.severity() < Severity::Damage
-            || matches!(finding.code, ChainBroken | ManifestWrong | PrunedDamaged | ReplicaDiverged | TotalsWrong)
+            || matches!(
+                finding.code,
+                ChainBroken | ManifestWrong | PrunedDamaged | ReplicaDiverged | ReplicaUnrelated | TotalsWrong
+            )
         {
             return None;
         }

@@ -12,8 +12,8 @@ use crate::ops::verify::report::Report;
 use crate::ops::verify::rows::check_rows;
 use crate::ops::verify::second_look::{list_again, settle};
 use crate::ops::verify::strays::find_strays;
-use crate::store::records::history::Departures;
-use crate::store::{Replica, Store, StoreError, forks};
+use crate::store::records::history::{Departures, History};
+use crate::store::{Fork, Replica, Store, StoreError, forks};
 use crate::values::id::Sequence;
 use crate::values::progress::Progress;
 
@@ -39,8 +39,9 @@ pub fn verify(
 pub fn verify_with(store: &Store, options: &Options<'_>, progress: &dyn Progress) -> Result<Vec<Report>, StoreError> {
     let found = places(store);
     let readable: Vec<Replica> = found.iter().flatten().map(|place| place.replica.clone()).collect();
-    let forks = forks(&store.file, &readable);
-    let explanations = Explanations { store, is_forked: !forks.is_empty() };
+    // What cannot be read is reported where it is.
+    let forks = forks(&store.file, &readable).unwrap_or_default();
+    let explanations = Explanations { store, forks: &forks };
     let mut replicas = Vec::new();
     for place in found {
         replicas.push(match place {
@@ -95,19 +96,26 @@ pub fn verify_with(store: &Store, options: &Options<'_>, progress: &dyn Progress
 /// What explains missing checkpoints.
 struct Explanations<'a> {
     store: &'a Store,
-    /// Whether replicas diverged.
-    is_forked: bool,
+    /// Where replicas diverged.
+    forks: &'a [Fork],
 }
 
 impl Explanations<'_> {
     /// Returns what was removed on purpose from `replica`, as far as any replica knows; but one branch of a fork knows
     /// nothing about the other.
     fn of(&self, replica: &Store) -> Result<Departures, StoreError> {
-        match if self.is_forked { replica } else { self.store }.history() {
-            Err(error) if error.is_inconclusive() => Err(error),
-            // A history that cannot be read explains nothing.
-            history => Ok(history.map(|history| history.departures()).unwrap_or_default()),
-        }
+        // A history that cannot be read explains nothing.
+        let departures = |history: Result<History, StoreError>| history.unwrap_or_default().departures();
+        let all = match if self.forks.is_empty() { self.store } else { replica }.history() {
+            Err(error) if error.is_inconclusive() => return Err(error),
+            history => departures(history),
+        };
+        // What was brought back in one of them is still gone from the others.
+        let own = replica.place();
+        let is_apart = |other: &Replica| self.forks.iter().any(|fork| fork.is_between(&own, &other.place()));
+        let others = self.store.replicas().iter().filter(|other| !is_apart(other));
+        let alone = others.map(|other| Store::new(self.store.file.clone(), vec![other.storage().clone()]));
+        Ok(alone.fold(all, |all, other| all.or(departures(other.history()))))
     }
 }
 

@@ -42,7 +42,8 @@ fn plan_once(store: &Store, request: &Request, now: Timestamp, progress: &dyn Pr
     store.check_undivided()?;
     let mut survey = Survey::read(store, progress)?;
     let earlier = pruned_earlier(store, &mut survey, request.grace, now, progress)?;
-    let kept_by = decide(&candidates(&survey), &pins, &request.policy, now, &request.zone)?;
+    let mut kept_by = decide(&candidates(&survey), &pins, &request.policy, now, &request.zone)?;
+    keep_newest_of_each(&survey, &mut kept_by);
 
     let mut uses = Uses::new(&survey);
     for needs in &earlier.needs {
@@ -72,6 +73,17 @@ fn plan_once(store: &Store, request: &Request, now: Timestamp, progress: &dyn Pr
     }
     let parents = survey.live.iter().filter_map(|checkpoint| checkpoint.parent).collect();
     Ok(Plan { request: request.clone(), now, checkpoints, pruned: earlier.list, leftovers, needed, parents, replicas })
+}
+
+/// Keeps the newest checkpoint of each replica: one that is behind must not be left without any, or a run that reaches
+/// no other would start over.
+fn keep_newest_of_each(survey: &Survey, kept_by: &mut [Vec<Rule>]) {
+    for newest in survey.replicas.iter().filter_map(|contents| contents.live.last()) {
+        let checkpoint = survey.live.iter().position(|checkpoint| checkpoint.sequence == *newest);
+        if let Some(rules) = checkpoint.map(|at| &mut kept_by[at]).filter(|rules| !rules.contains(&Rule::Latest)) {
+            rules.insert(0, Rule::Latest);
+        }
+    }
 }
 
 /// Who needs an object.

@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use bytes::Bytes;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -194,7 +195,8 @@ impl Departures {
 }
 
 impl Store {
-    /// Reads the history, each event from the first replica that has it intact.
+    /// Reads the history of all replicas, which may have different events with one number if they were cut off from each
+    /// other.
     ///
     /// Fails if no replica can be listed, or if the system refuses to read an event that no replica has intact.
     pub fn history(&self) -> Result<History, StoreError> {
@@ -211,8 +213,15 @@ impl Store {
         }
         let found = reading.found;
         let last = found.keys().next_back().copied().unwrap_or(0);
-        let unreadable = found.iter().filter(|(_, event)| event.is_none()).map(|(number, _)| *number).collect();
-        Ok(History { events: found.into_values().flatten().collect(), last, unreadable })
+        let unreadable = found.iter().filter(|(_, events)| events.is_empty()).map(|(number, _)| *number).collect();
+        let events = found.into_values().flat_map(|mut events| {
+            // One that is not as it was written counts only if there is no other.
+            let whole = events.iter().filter(|event| event.is_whole).count();
+            events.sort_by_key(|event| (!event.is_whole, event.value.time));
+            events.truncate(whole.max(1));
+            events.into_iter().map(|event| event.value)
+        });
+        Ok(History { events: events.collect(), last, unreadable })
     }
 
     fn read_history(&self) -> Result<Reading, StoreError> {
@@ -257,29 +266,36 @@ impl Store {
     }
 
     /// Folds the older events into one if there are many, so that a store that is pruned for years has a short history.
-    /// Checkpoints in `named` stay named one by one; of the others only the numbers are kept.
+    /// Checkpoints in `named` and the newest others stay named one by one, so that a replica that is far behind is still
+    /// known to be a copy; of the rest only the numbers are kept.
     pub fn fold_history(&self, named: &BTreeSet<Sequence>, now: Timestamp) -> Result<(), StoreError> {
-        let history = self.history()?;
-        if history.events.len() <= MAX_EVENTS {
+        let mut count = 0;
+        for storage in self.storages() {
+            count = count.max(numbers(storage)?.len());
+        }
+        if count <= MAX_EVENTS {
             return Ok(());
         }
+        let history = self.history()?;
         let older = &history.events[..history.events.len() - MAX_EVENTS / 2];
         let older = History { events: older.to_vec(), ..History::default() };
         let departures = older.departures();
-        let (kept, folded): (Vec<_>, Vec<_>) =
-            departures.named.iter().partition(|(sequence, _)| named.contains(sequence));
+        let mut all: Vec<_> = departures.named.iter().collect();
+        all.sort_by_key(|(sequence, _)| (named.contains(sequence), **sequence));
+        // An event that names more would be too large to be read again.
+        let (folded, kept) = all.split_at(all.len().saturating_sub(CHECKPOINTS_PER_EVENT));
+        let mut kept = kept.to_vec();
+        kept.sort_by_key(|(sequence, _)| **sequence);
         let entry = |(&sequence, &(time, sha256))| EventCheckpoint { sequence, sha256, time: Some(time) };
         let mut ranges: Vec<Range> = departures.ranges.clone();
         ranges.extend(folded.iter().map(|(sequence, _)| Range { first: **sequence, last: **sequence }));
-        // Keep the newest: an event that names more would be too large to be read again.
-        let skipped = kept.len().saturating_sub(CHECKPOINTS_PER_EVENT);
         let event = Event {
             format: FORMAT,
             number: history.last + 1,
             time: in_milliseconds(now),
             event: EventKind::Folded,
             policy: None,
-            checkpoints: kept.into_iter().skip(skipped).map(entry).collect(),
+            checkpoints: kept.into_iter().map(entry).collect(),
             ranges: merged(ranges),
             files: None,
             bytes: older.events.iter().fold(0, |sum, event| sum.saturating_add(event.bytes)),
@@ -287,6 +303,9 @@ impl Store {
         self.write_event(&event)?;
         self.on_each(|storage| {
             for old in &older.events {
+                if read(storage, old.number).is_none_or(|event| event.value != *old) {
+                    continue;
+                }
                 match storage.delete(&layout::event(old.number)) {
                     Err(error) if !error.is_not_found() => return Err(error.into()),
                     _ => {}
@@ -304,7 +323,7 @@ impl Store {
         })
     }
 
-    fn last_event(&self) -> Result<u64, StoreError> {
+    pub(super) fn last_event(&self) -> Result<u64, StoreError> {
         let mut last = 0;
         for index in self.reading_order() {
             match numbers(self.replicas[index].storage().as_ref()) {
@@ -329,18 +348,30 @@ fn merged(mut ranges: Vec<Range>) -> Vec<Range> {
     merged
 }
 
-fn numbers(storage: &dyn Storage) -> Result<Vec<u64>, StorageError> {
+pub(super) fn numbers(storage: &dyn Storage) -> Result<Vec<u64>, StorageError> {
     let directory = layout::directory(HISTORY);
     let entries = storage.list(Some(&directory))?;
     let files = entries.iter().filter(|entry| entry.kind == EntryKind::File);
     Ok(files.filter_map(|entry| layout::parse_event(&entry.name)).collect())
 }
 
+fn read(storage: &dyn Storage, number: u64) -> Option<Sealed<Event>> {
+    parse(number, &storage.get(&layout::event(number), MAX_BYTES).ok()?)
+}
+
+/// Reads an event that is as it was written, with its bytes.
+pub(super) fn read_whole(storage: &dyn Storage, number: u64) -> Option<(Event, Bytes)> {
+    let bytes = storage.get(&layout::event(number), MAX_BYTES).ok()?;
+    let event = parse(number, &bytes).filter(|event| event.is_whole)?;
+    Some((event.value, bytes))
+}
+
 /// The events as they are found in one replica after another.
 #[derive(Default)]
 struct Reading {
-    /// Nothing for an event that is damaged in every replica so far.
-    found: BTreeMap<u64, Option<Event>>,
+    /// Nothing for an event that is damaged in every replica so far. Replicas that were cut off from each other may have
+    /// different events with the same number.
+    found: BTreeMap<u64, Vec<Sealed<Event>>>,
     /// Events that the system refused to read, and that are not intact in any other replica so far.
     refused: BTreeMap<u64, StorageError>,
     /// Whether an event is gone that was listed a moment ago.
@@ -349,23 +380,21 @@ struct Reading {
 
 impl Reading {
     fn add(&mut self, number: u64, storage: &dyn Storage) {
-        if self.found.get(&number).is_some_and(Option::is_some) {
-            return;
-        }
         match storage.get(&layout::event(number), MAX_BYTES) {
             Ok(bytes) => {
-                let event = parse(number, &bytes).map(|event| event.value);
-                if event.is_some() {
+                let event = parse(number, &bytes);
+                let events = self.found.entry(number).or_default();
+                events.extend(event.filter(|event| !events.contains(event)));
+                if !events.is_empty() {
                     self.refused.remove(&number);
                 }
-                self.found.insert(number, event);
             }
             Err(error) if error.is_not_found() => self.is_outdated = true,
             Err(error) => {
-                if error.is_inconclusive() {
+                let events = self.found.entry(number).or_default();
+                if error.is_inconclusive() && events.is_empty() {
                     self.refused.insert(number, error);
                 }
-                self.found.entry(number).or_default();
             }
         }
     }
@@ -373,17 +402,20 @@ impl Reading {
 
 /// Returns the SHA-256 of the manifest of each checkpoint that one replica's events name. An event that is not as it
 /// was written does not count.
-pub fn named_in(storage: &dyn Storage) -> BTreeMap<Sequence, Digest> {
+pub fn named_in(storage: &dyn Storage) -> Result<BTreeMap<Sequence, Digest>, StorageError> {
     let mut named = BTreeMap::new();
-    // A history that cannot be listed names nothing.
-    for number in numbers(storage).unwrap_or_default() {
-        let Ok(bytes) = storage.get(&layout::event(number), MAX_BYTES) else { continue };
+    for number in numbers(storage)? {
+        let bytes = match storage.get(&layout::event(number), MAX_BYTES) {
+            Ok(bytes) => bytes,
+            Err(error @ StorageError::Io { .. }) => return Err(error),
+            Err(_) => continue,
+        };
         let event = parse(number, &bytes).filter(|event| event.is_whole).map(|event| event.value);
         if let Some(event) = event.filter(|event| event.event != EventKind::Other) {
             named.extend(event.checkpoints.into_iter().map(|checkpoint| (checkpoint.sequence, checkpoint.sha256)));
         }
     }
-    named
+    Ok(named)
 }
 
 /// Tells whether `bytes` are event `number`, as it was written.

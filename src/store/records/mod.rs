@@ -5,6 +5,7 @@
 
 pub mod attempts;
 pub mod history;
+pub mod merge;
 pub mod pins;
 pub mod requests;
 pub mod time;

@@ -362,6 +362,38 @@ fn two_runs_with_one_replica_each_end_in_an_error_that_names_both() {
 }
 
 #[test]
+fn a_branch_is_read_and_copied_by_itself_and_then_the_other_one_continues() {
+    let env = finished();
+    let places = env.read("store/replicas.yaml");
+    let data = env.read("data.jsonl");
+    for (store, line) in [("store", "{\"k\":\"x\"}\n"), ("r", "{\"k\":\"y\"}\n")] {
+        env.write(
+            "alone.yaml",
+            env.read("job.yaml").replace("store: store, replicas: [r], ", &format!("store: {store}, ")),
+        );
+        env.write("data.jsonl", data.clone() + line);
+        env.run(&["run", "alone.yaml"]).expect(0);
+    }
+    for store in ["store", "r"] {
+        env.write(&format!("{store}/replicas.yaml"), &places);
+    }
+    for (store, own, other) in [("store", "x", "y"), ("r", "y", "x")] {
+        let output = env.run(&["inspect", store, "--state"]).expect(0);
+        assert!(output.stdout.contains(own) && !output.stdout.contains(other), "{output}");
+        assert!(output.stderr.contains("is not used: "), "{output}");
+    }
+    let output = run(&env, 12);
+    assert!(output.stderr.contains("hint: to give up one of them, copy it with `ckpt copy r --to NEW`"), "{output}");
+    env.run(&["copy", "r", "--to", "new"]).expect(0);
+    fs::rename(env.path("r"), env.path("away")).expect("moved away");
+    env.write("data.jsonl", data + "{\"k\":\"x\"}\n");
+    run(&env, 0);
+    env.run(&["verify", "store", "--deep"]).expect(0);
+    env.run(&["verify", "new", "--deep"]).expect(0);
+    assert!(env.run(&["inspect", "new", "--state"]).expect(0).stdout.contains('y'));
+}
+
+#[test]
 fn what_was_pruned_does_not_come_back_with_a_replica_that_was_away_or_a_store_that_was_lost() {
     let env = finished();
     for line in ["c", "d", "e"] {

@@ -70,8 +70,10 @@ pub struct Args {
 
 /// Prints the list.
 pub fn run(args: &Args, ui: &mut Ui) -> Result<Exit, CliError> {
-    let store = args.store.open_with(&args.replica, ui)?;
-    let forks = ui.warn_of_forks(&store);
+    let all = args.store.open_with(&args.replica, ui)?;
+    let store = all.branch();
+    ui.opened(&store);
+    let is_divided = store.replicas().len() < all.replicas().len();
     let mut listing = list(&store, most(args.limit))?;
     let growth = growth(&listing);
     let sizes =
@@ -81,7 +83,7 @@ pub fn run(args: &Args, ui: &mut Ui) -> Result<Exit, CliError> {
     }
     let now = ui.now().timestamp();
     let pins = store.pins()?;
-    let lags = store.lags();
+    let lags = all.lags();
     let pruned = trace::pruned(&store).len() as u64;
     if ui.is_json() {
         let view = views::ListView::new(&store, &listing, &pins, sizes.as_ref(), now);
@@ -91,7 +93,7 @@ pub fn run(args: &Args, ui: &mut Ui) -> Result<Exit, CliError> {
         foot(growth, &listing, pruned, ui)?;
         lags.iter().filter_map(text::lag).for_each(|warning| ui.warn(warning));
     }
-    Ok(if listing.is_clean() && forks == 0 { Exit::Clean } else { Exit::No })
+    Ok(if listing.is_clean() && !is_divided { Exit::Clean } else { Exit::No })
 }
 
 fn show(listing: &Listing, pins: &Pins, sizes: Option<&Stats>, now: Timestamp, ui: &mut Ui) -> Result<(), CliError> {
