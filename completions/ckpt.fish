@@ -78,7 +78,7 @@ complete -c ckpt -n "__fish_ckpt_using_subcommand checkpoint" -s q -l quiet -d '
 complete -c ckpt -n "__fish_ckpt_using_subcommand checkpoint" -l utc -d 'Show and read times in UTC instead of the local time zone'
 complete -c ckpt -n "__fish_ckpt_using_subcommand checkpoint" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ckpt -n "__fish_ckpt_using_subcommand list" -s n -l limit -d 'Show only the newest N checkpoints; 0 means all' -r
-complete -c ckpt -n "__fish_ckpt_using_subcommand list" -l replica -d 'Also use a replica that the store does not know; can be repeated' -r -F
+complete -c ckpt -n "__fish_ckpt_using_subcommand list" -l replica -d 'Also use a replica that the store does not know; can be repeated' -r -f -a "(__fish_complete_directories)"
 complete -c ckpt -n "__fish_ckpt_using_subcommand list" -l color -d 'When to use color; `auto` means on a terminal, unless NO_COLOR is set' -r -f -a "auto\t'On a terminal'
 always\t'Everywhere'
 never\t'Nowhere'"
@@ -117,7 +117,7 @@ complete -c ckpt -n "__fish_ckpt_using_subcommand inspect" -s h -l help -d 'Prin
 complete -c ckpt -n "__fish_ckpt_using_subcommand verify" -l sample -d 'Read only one Nth of the objects, a different part each day' -r
 complete -c ckpt -n "__fish_ckpt_using_subcommand verify" -l for -d 'Stop starting new reads after this time, such as `10m`; next time, start with the objects unread for longest' -r
 complete -c ckpt -n "__fish_ckpt_using_subcommand verify" -l state -d 'The file where --for records when each object was read; must be outside the store' -r -F
-complete -c ckpt -n "__fish_ckpt_using_subcommand verify" -l replica -d 'Also check a replica that the store does not know; can be repeated' -r -F
+complete -c ckpt -n "__fish_ckpt_using_subcommand verify" -l replica -d 'Also check a replica that the store does not know; can be repeated' -r -f -a "(__fish_complete_directories)"
 complete -c ckpt -n "__fish_ckpt_using_subcommand verify" -l color -d 'When to use color; `auto` means on a terminal, unless NO_COLOR is set' -r -f -a "auto\t'On a terminal'
 always\t'Everywhere'
 never\t'Nowhere'"
@@ -141,13 +141,13 @@ complete -c ckpt -n "__fish_ckpt_using_subcommand diff" -l json -d 'Print the an
 complete -c ckpt -n "__fish_ckpt_using_subcommand diff" -s q -l quiet -d 'Print no notes and no progress; warnings and errors are still printed'
 complete -c ckpt -n "__fish_ckpt_using_subcommand diff" -l utc -d 'Show and read times in UTC instead of the local time zone'
 complete -c ckpt -n "__fish_ckpt_using_subcommand diff" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c ckpt -n "__fish_ckpt_using_subcommand restore" -l to -d 'Write the state into the directory DIR, and leave the store unchanged' -r -F
+complete -c ckpt -n "__fish_ckpt_using_subcommand restore" -l to -d 'Write the state into the directory DIR, and leave the store unchanged' -r -f -a "(__fish_complete_directories)"
 complete -c ckpt -n "__fish_ckpt_using_subcommand restore" -l format -d 'The format of the files' -r -f -a "parquet\t'One Parquet file per shard'
 jsonl\t'One JSON object per line'
 csv\t'CSV with a header line'"
 complete -c ckpt -n "__fish_ckpt_using_subcommand restore" -l seek -d 'Resume the input PARTITION at another position: `start`, `end`, a number of bytes, or `record:N`' -r
 complete -c ckpt -n "__fish_ckpt_using_subcommand restore" -l forget -d 'Let the input PARTITION go: the new checkpoint has no position in it' -r
-complete -c ckpt -n "__fish_ckpt_using_subcommand restore" -l input-base -d 'With --seek: the directory of the job file, which input paths are relative to' -r -F
+complete -c ckpt -n "__fish_ckpt_using_subcommand restore" -l input-base -d 'With --seek: the directory of the job file, which input paths are relative to' -r -f -a "(__fish_complete_directories)"
 complete -c ckpt -n "__fish_ckpt_using_subcommand restore" -l color -d 'When to use color; `auto` means on a terminal, unless NO_COLOR is set' -r -f -a "auto\t'On a terminal'
 always\t'Everywhere'
 never\t'Nowhere'"
@@ -240,3 +240,4 @@ complete -c ckpt -n "__fish_ckpt_using_subcommand help; and not __fish_seen_subc
 complete -c ckpt -n "__fish_ckpt_using_subcommand help; and not __fish_seen_subcommand_from run check checkpoint list log inspect verify diff restore prune pin unpin copy latest stats completions help" -f -a "stats" -d 'Show how much space a store uses, and what removing checkpoints would free'
 complete -c ckpt -n "__fish_ckpt_using_subcommand help; and not __fish_seen_subcommand_from run check checkpoint list log inspect verify diff restore prune pin unpin copy latest stats completions help" -f -a "completions" -d 'Print a completion script for a shell'
 complete -c ckpt -n "__fish_ckpt_using_subcommand help; and not __fish_seen_subcommand_from run check checkpoint list log inspect verify diff restore prune pin unpin copy latest stats completions help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c ckpt -n "__fish_ckpt_using_subcommand completions" -f -a "bash elvish fish powershell zsh"

@@ -213,7 +213,10 @@ fn a_wrong_job_file_is_refused_with_the_place_and_the_reason() {
         ("key: user\ntasks: 1000001\n", "2:8: expected a whole number of tasks from 1 to 1000000, found `1000001`"),
         ("key: user\ntasks: -1\n", "2:8: expected a whole number of tasks from 1 to 1000000, found `-1`"),
         ("key: user\ntasks: many\n", "2:8: expected a whole number of tasks from 1 to 1000000, found `many`"),
-        ("key: user\ntasks: '64'\n", "2:8: expected a whole number of tasks from 1 to 1000000, found `64`"),
+        (
+            "key: user\ntasks: '64'\n",
+            "2:8: expected a whole number of tasks from 1 to 1000000, found `64`, which is text: remove the quotes",
+        ),
         (
             "key: user\ntasks: 99999999999999999999\n",
             "2:8: expected a whole number of tasks from 1 to 1000000, found `99999999999999999999`",

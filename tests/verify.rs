@@ -19,6 +19,7 @@ use crate::support::simulated::Disk;
 use crate::support::store_builder::StoreBuilder;
 
 mod beside;
+mod line_ends;
 mod paced;
 mod refused;
 

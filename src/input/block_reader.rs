@@ -14,7 +14,7 @@ use crate::input::lane::Lane;
 use crate::input::partition::{Partition, Source};
 use crate::input::position::Position;
 use crate::input::prefix_digest::PrefixDigest;
-use crate::input::record::line::is_line_end;
+use crate::input::record::line::{is_line_end, late_line_end};
 use crate::input::resumed::kept_position;
 use crate::input::rules::BlockRules;
 use crate::input::stream::open_regular;
@@ -277,7 +277,8 @@ impl Progress {
             return Err(InputError::Unquoted { partition: partition.name.clone(), offset: row.offset });
         }
         // If the last line was counted without a line end, it was complete only if one follows.
-        let was_complete = found.last_byte.is_none_or(|byte| byte == b'\n') || is_line_end(&found.next_bytes);
+        let has_line_end = found.last_byte.is_none_or(|byte| byte == b'\n');
+        let was_complete = has_line_end || is_line_end(&found.next_bytes);
         let is_in_header = self.lane.as_ref().is_some_and(Lane::is_in_header);
         if is_in_header && !row.ended {
             return Err(InputError::Changed { partition: partition.name.clone(), offset: row.offset });
@@ -287,8 +288,22 @@ impl Progress {
         }
         if !found.has_more {
             self.close();
+        } else if row.ended && !has_line_end {
+            self.skip_line_end(&found.next_bytes);
         }
         Ok(())
+    }
+
+    /// Skips the line end of a line that was read without it.
+    fn skip_line_end(&mut self, next: &[u8]) {
+        let count = late_line_end(next);
+        self.offset += count as u64;
+        if let Some(lane) = &mut self.lane {
+            lane.skip(count);
+        }
+        if let Some(prefix) = &mut self.prefix {
+            prefix.update(&next[..count]);
+        }
     }
 
     /// Verifies the bytes before `row` by samples of the file at `path`.

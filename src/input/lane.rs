@@ -197,6 +197,11 @@ impl Lane {
         Ok(&self.carry[..count.min(self.carry.len())])
     }
 
+    /// Skips the next `count` bytes, which were peeked at.
+    pub(super) fn skip(&mut self, count: usize) {
+        self.take(count);
+    }
+
     /// Returns the byte before the offset, if it was read on the way there.
     pub(super) fn last_byte(&self) -> Option<u8> {
         self.last_byte

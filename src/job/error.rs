@@ -2,9 +2,10 @@
 
 use std::path::Path;
 
-use crate::job::read::section::mark_of;
+use crate::input::record::FilterError;
+use crate::job::read::section::{mark_of, node_of};
 use crate::values::yaml;
-use crate::values::yaml::YamlError;
+use crate::values::yaml::{Mark, Node, YamlError};
 
 /// What is wrong with a job file, and where.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -28,6 +29,19 @@ impl JobFileError {
         let mark = yaml::parse(text).ok().and_then(|root| mark_of(&root, key, value));
         let (line, column) = mark.map_or((1, 1), |mark| (mark.line, mark.column));
         JobFileError { file: file.display().to_string(), line, column, message: message.into() }
+    }
+
+    /// Returns an error about `where:`, at the character of the expression that `error` is about.
+    pub fn about_filter(text: &str, file: &Path, error: &FilterError) -> JobFileError {
+        let root = yaml::parse(text).ok();
+        let node = root.as_ref().and_then(|root| node_of(root, "where", None));
+        let index = node.and_then(Node::scalar).and_then(|scalar| error.index_in(&scalar.text));
+        let (mark, message) = match (node, index) {
+            (Some(node), Some(index)) => (yaml::place(text, node, index), format!("`where`: {}", error.reason)),
+            (Some(node), None) => (node.mark, format!("`where`: {error}")),
+            (None, _) => (Mark { line: 1, column: 1 }, format!("`where`: {error}")),
+        };
+        JobFileError { file: file.display().to_string(), line: mark.line, column: mark.column, message }
     }
 
     pub(super) fn new(file: &Path, error: YamlError) -> JobFileError {

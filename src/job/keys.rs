@@ -13,9 +13,22 @@ pub const KEYS: [(&str, &[&str]); 10] = [
     ("input.on_error", &["dead_letter"]),
     (
         "process",
-        &["aggregate", "exec", "timeout", "restarts", "backoff", "tick", "native", "window", "ttl", "time", "unit"],
+        &[
+            "aggregate",
+            "exec",
+            "timeout",
+            "restarts",
+            "backoff",
+            "tick",
+            "native",
+            "window",
+            "ttl",
+            "time",
+            "unit",
+            "ahead",
+        ],
     ),
-    ("process.window", &["time", "unit", "every", "length", "late", "on_late"]),
+    ("process.window", &["time", "unit", "every", "length", "late", "on_late", "ahead"]),
     ("process.window.on_late", &["dead_letter"]),
     (
         "checkpoint",
@@ -110,7 +123,7 @@ mod tests {
                 "process",
                 "",
                 "unknown key `` in `process`, expected one of `aggregate`, `exec`, `timeout`, `restarts`, `backoff`, \
-                 `tick`, `native`, `window`, `ttl`, `time`, `unit`",
+                 `tick`, `native`, `window`, `ttl`, `time`, `unit`, `ahead`",
             ),
         ] {
             assert_eq!(check(section, key).as_deref(), Some(answer));

@@ -84,6 +84,7 @@ fn write_process(lines: &mut Lines, job: &JobSpec) {
     if let Some(ttl) = &job.ttl {
         lines.add(1, "ttl", &exact_millis(ttl.ttl_millis));
         write_time(lines, 1, &ttl.time);
+        lines.add(1, "ahead", &exact_millis(ttl.ahead_millis));
     }
 }
 
@@ -116,6 +117,7 @@ fn write_window(lines: &mut Lines, window: &WindowSpec, has_late: bool) {
             lines.add(3, "dead_letter", &path(file));
         }
     }
+    lines.add(2, "ahead", &exact_millis(window.ahead_millis));
 }
 
 fn write_time(lines: &mut Lines, depth: usize, time: &EventTime) {

@@ -4,6 +4,7 @@
 //! target intact, and the next one continues.
 
 use std::collections::{BTreeMap, HashSet};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -11,7 +12,9 @@ use jiff::Timestamp;
 use crate::format::layout::ObjectName;
 use crate::format::manifest::ObjectRef;
 use crate::ops::read::{ReadError, Snapshot};
+use crate::storage::local::LocalStorage;
 use crate::storage::{Storage, StorageError, TEMPORARY_PREFIX};
+use crate::store::enclosing::outer_store;
 use crate::store::records::history::{EventKind, NewEvent};
 use crate::store::records::pins::Pin;
 use crate::store::{Committed, Replica, Store, StoreError, forks};
@@ -44,6 +47,11 @@ pub enum CopyError {
         expected: String,
         found: String,
     },
+    /// The target is inside of a store.
+    #[error("`{}` is in the store `{}`", .path.display(), .store.display())]
+    InStore { path: PathBuf, store: PathBuf },
+    #[error("`{}` is not a directory", .path.display())]
+    NotADirectory { path: PathBuf },
     /// The target holds something else.
     #[error("`{place}` is neither a store nor empty: it holds `{name}`")]
     Taken {
@@ -121,6 +129,20 @@ pub struct Copied {
     pub unreadable: BTreeMap<Sequence, ReadError>,
     /// Checkpoints that were pruned in the source before they were copied, ascending.
     pub removed: Vec<Sequence>,
+}
+
+/// Returns the storage in the directory `path`, which need not exist.
+///
+/// Fails with [`CopyError::InStore`] if it is inside of another store, and with [`CopyError::NotADirectory`] if it, or
+/// something on the way to it, is another kind of file.
+pub fn target(path: &Path) -> Result<Arc<dyn Storage>, CopyError> {
+    if let Some(store) = outer_store(path) {
+        return Err(CopyError::InStore { path: path.to_owned(), store });
+    }
+    match path.ancestors().find(|above| above.exists()).filter(|above| !above.is_dir()) {
+        Some(file) => Err(CopyError::NotADirectory { path: file.to_owned() }),
+        None => Ok(Arc::new(LocalStorage::new(path))),
+    }
 }
 
 /// Plans to copy the checkpoints `sequences` of `source` to the store at `target`, or to a new store there.

@@ -9,7 +9,7 @@ use crate::format::layout;
 use crate::format::manifest::Manifest;
 use crate::format::positions::{self, PositionRow};
 use crate::input;
-use crate::input::record::Filter;
+use crate::input::record::{Filter, FilterError};
 use crate::input::{BlockReader, Compression, FollowReader, InputError, Partition, Position, ResumedPartitions};
 use crate::job;
 use crate::job::definition;
@@ -17,11 +17,13 @@ use crate::job::{Difference, Effect, JobSpec};
 use crate::runner::error::{ResumeError, RunError};
 use crate::runner::output::plan::OutputPlan;
 use crate::runner::pipeline::field_types::with_types;
-use crate::runner::pipeline::prepare::{Places, check_paths};
+use crate::runner::pipeline::paths::check_paths;
+use crate::runner::pipeline::prepare::Places;
 use crate::runner::resumable::fits;
 use crate::runner::resume::recover::recover;
 use crate::runner::resume::undecided::take_undecided;
 use crate::runner::storage_opener::StorageOpener;
+use crate::storage::StorageError;
 use crate::store::{Committed, Store, StoreError, StoreNote};
 use crate::values::error_chain::in_one_line;
 
@@ -40,6 +42,8 @@ pub struct Report {
     pub problems: Vec<String>,
     /// What a run would report about the store and its replicas.
     pub notes: Vec<StoreNote>,
+    /// What is wrong with `where:`, which would keep a run from starting too.
+    pub filter: Option<FilterError>,
 }
 
 /// What a run would find of an input file.
@@ -89,7 +93,7 @@ impl InputState {
 impl Report {
     /// Returns whether a run would start.
     pub fn would_run(&self) -> bool {
-        self.problems.is_empty()
+        self.problems.is_empty() && self.filter.is_none()
     }
 
     /// Returns the number of files that are still to be read, and the minimum number of bytes.
@@ -118,10 +122,11 @@ pub fn check(job: &JobSpec) -> Result<Report, RunError> {
         inputs: Vec::new(),
         problems: Vec::new(),
         notes: Vec::new(),
+        filter: None,
     };
     let output = OutputPlan::new(job);
     if let Some(expression) = &job.filter {
-        report.problems.extend(Filter::new(expression).err().map(|reason| format!("`where`: {reason}")));
+        report.filter = Filter::new(expression).err();
     }
     report.problems.extend(check_paths(job, output.as_ref()).err().map(|error| in_one_line(&error)));
     let mut start = Vec::new();
@@ -149,6 +154,10 @@ fn check_store(job: &JobSpec, output: Option<&OutputPlan>, report: &mut Report) 
         Err(RunError::Store(StoreError::NoStore { .. })) => {
             let missing = |output| ResumeError::StoreMissing { place, output }.to_string();
             report.problems.extend(published.map(missing));
+            return Ok(Vec::new());
+        }
+        // One of the problems says so.
+        Err(RunError::Store(StoreError::Storage(StorageError::NotADirectory { .. }))) if !report.would_run() => {
             return Ok(Vec::new());
         }
         Err(error @ RunError::Store(StoreError::Storage(_))) => return Err(error),

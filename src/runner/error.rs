@@ -6,6 +6,7 @@ use crate::format::error::ManifestError;
 use crate::format::error::TableError;
 use crate::format::layout::ObjectName;
 use crate::input::InputError;
+use crate::input::record::FilterError;
 use crate::job::definition::DefinitionError;
 use crate::job::{Difference, JobFileError};
 use crate::runner::output::error::OutputError;
@@ -67,14 +68,19 @@ pub enum RunError {
 /// A mistake in the job file that only shows when the job is run.
 #[derive(Debug, thiserror::Error)]
 pub enum JobError {
-    #[error("`where`: {reason}")]
-    Filter { reason: String },
+    #[error("`where`: {0}")]
+    Filter(FilterError),
     /// The job names a processor that is not built in, or that refuses the job.
     #[error("{reason}")]
     Processor { reason: String },
     /// The job would read a file that it writes, or write two things to one file.
     #[error("`{path}` cannot be both {first} and {second} of a job")]
     SamePath { path: String, first: &'static str, second: &'static str },
+    #[error("the store of a job is a directory: `{path}` is not")]
+    StoreNotADirectory { path: String },
+    /// The job would write into a store, which only the store itself may do.
+    #[error("{what} of a job cannot be in a store: `{path}` is in `{store}`")]
+    InStore { what: &'static str, path: String, store: String },
     /// A function that compares values was given a field whose values have different types.
     #[error("`{function}({field})`: `{field}` has values of several types in the first records")]
     MixedTypes { function: &'static str, field: String },

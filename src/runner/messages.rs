@@ -13,6 +13,7 @@ use crate::runner::encoder_slots::EncoderSlot;
 use crate::runner::error::RunError;
 use crate::runner::observer::Done;
 use crate::runner::process::processor::ProcessError;
+use crate::runner::process::time_spans::TimeSpans;
 use crate::runner::rejected::{LateRecord, Rejected};
 use crate::runner::state::frozen::FrozenRows;
 use crate::runner::ticket::Ticket;
@@ -76,8 +77,8 @@ pub struct BlockTime {
     pub(crate) stream: u32,
     /// Bad records included.
     pub(crate) records: u64,
-    /// The largest time of its records, in milliseconds.
-    pub(crate) largest: Option<i64>,
+    /// The times of its records, in milliseconds.
+    pub(crate) times: TimeSpans,
     /// The streams that event time no longer waits for, as [`crate::input::Block::released`].
     pub(crate) released: Vec<u32>,
 }

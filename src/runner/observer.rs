@@ -84,6 +84,12 @@ pub enum RunEvent {
     },
     /// A file of the input is gone, or was replaced.
     Input(InputNote),
+    /// A partition has its first record that is too far ahead of the others to move the watermark.
+    EarlyRecord {
+        partition: String,
+        /// The largest time of the records that were read together.
+        time: Option<Timestamp>,
+    },
     /// A replica was lost or has caught up, or a file was read from another replica.
     Replica(StoreNote),
     Committed(Box<Done>),
@@ -202,6 +208,8 @@ pub struct Summary {
     pub late: u64,
     /// Late records since the job began.
     pub late_in_all: u64,
+    /// Records of this run that are too far ahead of the others to move the watermark.
+    pub early: u64,
     /// The files that were published at the end.
     pub outputs: Vec<Output>,
     /// The files of changes that were published by checkpoints.

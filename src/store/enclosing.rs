@@ -1,6 +1,5 @@
 //! Whether a path leads into a store, where nothing but the store itself may be written.
 
-use std::io;
 use std::path::{Component, Path, PathBuf};
 
 use crate::format::layout::{CHECKPOINTS, OBJECTS, STORE_FILE};
@@ -10,10 +9,22 @@ use crate::storage::real_path::real_path;
 ///
 /// Both count: where the path leads, and what it passes through by its text, because a directory of a store may be a
 /// symbolic link to another disk.
-pub fn enclosing_store(path: &Path) -> io::Result<Option<PathBuf>> {
-    let real = real_path(path)?;
-    let spelled = without_parents(&std::path::absolute(path)?);
-    Ok(real.ancestors().chain(spelled.ancestors()).find(|above| is_store(above)).map(Path::to_owned))
+pub fn enclosing_store(path: &Path) -> Option<PathBuf> {
+    store_above(path, 0)
+}
+
+/// Does the same for the directory of a store, which may be a store but not be in one.
+pub fn outer_store(path: &Path) -> Option<PathBuf> {
+    store_above(path, 1)
+}
+
+/// Looks at the directories above `path`, from `levels` above it.
+fn store_above(path: &Path, levels: usize) -> Option<PathBuf> {
+    // A path that cannot be resolved cannot be written to either.
+    let real = real_path(path).ok()?;
+    let spelled = without_parents(&std::path::absolute(path).ok()?);
+    let mut above = real.ancestors().skip(levels).chain(spelled.ancestors().skip(levels));
+    above.find(|directory| is_store(directory)).map(Path::to_owned)
 }
 
 /// Returns whether `directory` is a store, or was one before its `store.yaml` was lost.
@@ -64,8 +75,10 @@ mod tests {
             ("disk/x", None),
             ("s2/x", None),
         ] {
-            let found = enclosing_store(&root.join(path)).unwrap();
+            let found = enclosing_store(&root.join(path));
             assert_eq!(found, expected.map(|store| root.join(store)), "{path}");
+            let outer = outer_store(&root.join(path));
+            assert_eq!(outer, found.filter(|_| path != "s"), "{path}");
         }
     }
 }

@@ -12,9 +12,9 @@ use ckpt::store::Store;
 use ckpt::values::progress::Silent;
 use serde::Deserialize;
 
-use crate::support::Env;
 use crate::support::failing::Failing;
 use crate::support::store_builder::{StoreBuilder, three_checkpoints};
+use crate::support::{Env, tree};
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -232,6 +232,24 @@ fn json_says_what_was_done() {
     );
     assert_eq!(states, all("copied"));
     assert!(view.checkpoints.iter().all(|one| one.error.is_none()) && view.bytes > 0);
+}
+
+#[test]
+fn a_copy_into_a_store_is_refused_and_a_wrong_path_is_not_damage() {
+    let (env, _) = env();
+    env.run(&["copy", "s", "--to", "other"]).expect(0);
+    env.write("file", "x");
+    std::os::unix::fs::symlink("s/objects", env.path("link")).expect("linked");
+    let before = tree(env.dir());
+    for target in ["s/inside", "s/objects/x", "other/new/deep", "link/x", "new/../s/x", "link/../x"] {
+        let output = env.run(&["copy", "s", "--to", target]).expect(2);
+        assert!(output.stderr.contains("` is in the store `$DIR/"), "{target}: {output}");
+    }
+    for target in ["file", "file/below"] {
+        let output = env.run(&["copy", "s", "--to", target]).expect(2);
+        assert!(output.stderr.contains("file` is not a directory"), "{target}: {output}");
+    }
+    assert_eq!(tree(env.dir()), before);
 }
 
 #[test]

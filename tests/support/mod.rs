@@ -61,6 +61,12 @@ impl Env {
         self
     }
 
+    /// Removes a variable for the commands that follow.
+    pub fn unset(&mut self, name: &str) -> &mut Env {
+        self.variables.retain(|(old, _)| old != name);
+        self
+    }
+
     /// Stops the clock at `now`, in RFC 3339, for the commands that follow.
     pub fn at(&mut self, now: &str) -> &mut Env {
         self.set("CKPT_NOW", now)

@@ -10,7 +10,7 @@ use crate::cli::json::VERSION;
 use crate::cli::table::{Column, Table};
 use crate::cli::text;
 use crate::cli::ui::Ui;
-use crate::job::Effect;
+use crate::job::{Effect, JobFileError};
 use crate::runner::check::{Report, check};
 use crate::runner::error::RunError;
 use crate::values::id::Sequence;
@@ -41,11 +41,15 @@ const MAX_LISTED: usize = 50;
 
 /// Checks the job and prints the report.
 pub fn run(args: &Args, ui: &mut Ui) -> Result<Exit, CliError> {
-    let (job, ..) = read_job(&args.source)?;
-    let report = check(&job).map_err(|error| match error {
+    let (job, text, _) = read_job(&args.source)?;
+    let mut report = check(&job).map_err(|error| match error {
         RunError::Store(error) => error.into(),
         error => CliError::of(Exit::Failed, &error),
     })?;
+    if let Some(error) = report.filter.take() {
+        let text = String::from_utf8_lossy(&text);
+        report.problems.insert(0, JobFileError::about_filter(&text, &args.source.job, &error).to_string());
+    }
     if ui.is_json() {
         ui.json(&CheckView::new(&job.job, &report))?;
     } else {
@@ -80,7 +84,7 @@ fn show(job: &str, report: &Report, ui: &mut Ui) -> Result<(), CliError> {
     }
     ui.out("")?;
     let mut table = Table::new([
-        Column::text("PARTITION"),
+        Column::name("PARTITION"),
         Column::text("STATE"),
         Column::number("POSITION"),
         Column::number("UNREAD"),

@@ -1,7 +1,6 @@
 //! `ckpt copy`: copies checkpoints to another store.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use serde::Serialize;
 
@@ -13,8 +12,7 @@ use crate::cli::progress::Unit;
 use crate::cli::table::{Column, Table};
 use crate::cli::text::{self, counted};
 use crate::cli::ui::Ui;
-use crate::ops::copy::{Copied, CopyError, CopyPlan, Step, apply, plan};
-use crate::storage::local::LocalStorage;
+use crate::ops::copy::{Copied, CopyError, CopyPlan, Step, apply, plan, target};
 use crate::store::{Store, StoreError};
 use crate::values::error_chain::in_one_line;
 use crate::values::id::Sequence;
@@ -55,7 +53,7 @@ pub struct Args {
 pub fn run(args: &Args, ui: &mut Ui) -> Result<Exit, CliError> {
     let now = ui.now();
     let (source, sequences, named) = chosen(args, ui)?;
-    let plan = plan(&source, &sequences, Arc::new(LocalStorage::new(args.to.clone())))?;
+    let plan = plan(&source, &sequences, target(&args.to)?)?;
     let copied = if args.dry_run {
         None
     } else {
@@ -177,9 +175,10 @@ impl From<CopyError> for CliError {
             }
             CopyError::Source(error) => error.into(),
             CopyError::SourceDiverged(error) => (*error).into(),
-            CopyError::OtherStore { .. } | CopyError::Taken { .. } => {
+            CopyError::OtherStore { .. } | CopyError::Taken { .. } | CopyError::NotADirectory { .. } => {
                 CliError::of(Exit::Usage, &error).hint("name a directory that does not exist, or a copy of this store")
             }
+            CopyError::InStore { .. } => CliError::of(Exit::Usage, &error).hint("name a directory outside of it"),
             CopyError::Diverged { .. } => CliError::of(Exit::Failed, &error).hint(
                 "nothing was copied: two runs have continued from the same store; keep both, and copy to another directory",
             ),

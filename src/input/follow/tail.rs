@@ -16,7 +16,7 @@ use crate::input::partition::Partition;
 use crate::input::prefix_digest::PrefixDigest;
 use crate::input::record::csv::ends::CsvEnds;
 use crate::input::record::header::Header;
-use crate::input::record::line::{BYTE_ORDER_MARK, is_line_end};
+use crate::input::record::line::{BYTE_ORDER_MARK, is_line_end, late_line_end};
 use crate::input::rules::BlockRules;
 use crate::job::model::InputFormat;
 
@@ -251,6 +251,7 @@ impl Tail {
                 header = found.1;
             }
         }
+        self.skip_line_end(partition, file, is_complete)?;
         let begin = self.offset + header.len() as u64;
         let cell_bytes = self.rules.block_bytes - begin % self.rules.block_bytes;
         let mut length = cell_bytes + self.rules.beyond_bytes() as u64;
@@ -383,6 +384,20 @@ impl Tail {
         let overlap = &self.before.overlap;
         let again = self.read(partition, file, self.offset - overlap.len() as u64, overlap.len() as u64)?;
         if again == *overlap { Ok(()) } else { Err(self.truncated(partition)) }
+    }
+
+    /// Skips the line end of a line that was taken without it. A `\r` may still become half of one.
+    fn skip_line_end(&mut self, partition: &Partition, file: &File, is_complete: bool) -> Result<(), InputError> {
+        if self.before.overlap.last().is_none_or(|byte| *byte == b'\n') {
+            return Ok(());
+        }
+        let next = self.read(partition, file, self.offset, 2)?;
+        if next != b"\r" || is_complete {
+            let skipped = &next[..late_line_end(&next)];
+            self.before.take(skipped);
+            self.offset += skipped.len() as u64;
+        }
+        Ok(())
     }
 
     /// Fails if the last line was taken without a line end, and something else than a line end follows.

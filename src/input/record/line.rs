@@ -17,3 +17,14 @@ pub(crate) fn trim_line_end(line: &[u8]) -> &[u8] {
 pub(crate) fn is_line_end(next: &[u8]) -> bool {
     matches!(next, [] | [b'\n', ..] | [b'\r'] | [b'\r', b'\n', ..])
 }
+
+/// Returns how many of the bytes `next` are the line end of a last line that was read without it.
+///
+/// They must be skipped: where empty lines are records, the line end by itself would be another one.
+pub(crate) fn late_line_end(next: &[u8]) -> usize {
+    match next {
+        [b'\r', b'\n', ..] => 2,
+        [b'\n', ..] | [b'\r'] => 1,
+        _ => 0,
+    }
+}

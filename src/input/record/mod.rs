@@ -13,7 +13,7 @@ mod sample;
 pub use bad_record::BadRecord;
 pub use extractor::{Extractor, RecordPlace};
 pub use field::Field;
-pub use filter::Filter;
+pub use filter::{Filter, FilterError};
 pub use header::Header;
 pub(crate) use json::scan::is_number;
 pub(crate) use json::tree::Tree;

@@ -10,6 +10,6 @@ pub use checkpoint::{CheckpointSpec, KeepSpec, PriorityClass, PrioritySpec, Sche
 pub use input::{InputFormat, InputSpec, OnError, OnGone};
 pub use job::JobSpec;
 pub use output::{Emit, OutputFormat, OutputSpec};
-pub use process::{EventTime, ExecSpec, MAX_WINDOWS, OnLate, TimeUnit, TtlSpec, WindowSpec};
+pub use process::{AHEAD_MILLIS, EventTime, ExecSpec, MAX_WINDOWS, OnLate, TimeUnit, TtlSpec, WindowSpec};
 
 pub(super) use process::exact_millis;

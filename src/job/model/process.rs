@@ -11,6 +11,10 @@ use crate::values::value::{Column, ColumnType};
 /// The most windows that one record is in.
 pub const MAX_WINDOWS: i64 = 1_000;
 
+/// The default of `ahead:`, 366 days: longer than most inputs pause, and shorter than clocks are wrong that were never
+/// set.
+pub const AHEAD_MILLIS: i64 = 366 * 86_400_000;
+
 /// `process: exec:` and the keys that go with it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExecSpec {
@@ -75,6 +79,8 @@ pub struct WindowSpec {
     pub late_millis: i64,
     /// `on_late:` what happens to a record that is later than that; default `drop`.
     pub on_late: OnLate,
+    /// `ahead:` how far a record may be ahead of the others and still move the watermark; default [`AHEAD_MILLIS`].
+    pub ahead_millis: i64,
 }
 
 /// What happens to a record whose windows are all closed.
@@ -94,6 +100,8 @@ pub struct TtlSpec {
     pub time: EventTime,
     /// `ttl:` how long a key stays without a record.
     pub ttl_millis: i64,
+    /// `ahead:` as in [`WindowSpec::ahead_millis`].
+    pub ahead_millis: i64,
 }
 
 impl TimeUnit {

@@ -95,7 +95,12 @@ fn selector(section: &Section<'_>, tasks: Option<u32>) -> Result<Selector> {
         Some(("tasks", node)) => task_range(node, tasks.unwrap_or(1)),
         Some(("key", node)) => {
             let text = node.text("an expression such as `key.startsWith(\"vip-\")`")?;
-            key_filter(text).map_err(|reason| node.unfit(reason))?;
+            key_filter(text).map_err(|error| {
+                match error.index_in(text).and_then(|index| node.exact_mark_within(index)) {
+                    Some(mark) => unfit(mark, error.reason),
+                    None => node.unfit(error.to_string()),
+                }
+            })?;
             Ok(Selector::Key(text.to_owned()))
         }
         Some((_, node)) => {

@@ -45,8 +45,13 @@ impl<'a> Section<'a> {
     }
 }
 
-/// Returns the place of the scalar `value` below the dotted `key`, or else the place of the key's value.
+/// Returns the place of what [`node_of`] returns.
 pub(crate) fn mark_of(root: &Node, key: &str, value: Option<&str>) -> Option<Mark> {
+    node_of(root, key, value).map(|node| node.mark)
+}
+
+/// Returns the scalar `value` below the dotted `key`, or else the key's value.
+pub(crate) fn node_of<'a>(root: &'a Node, key: &str, value: Option<&str>) -> Option<&'a Node> {
     let mut node = root;
     for name in key.split('.') {
         // The short forms are not maps: `input: data.csv` is `input.files` too.
@@ -55,7 +60,7 @@ pub(crate) fn mark_of(root: &Node, key: &str, value: Option<&str>) -> Option<Mar
     }
     let is_value = |node: &&Node| node.scalar().is_some_and(|scalar| Some(scalar.text.as_str()) == value);
     let items = if let Kind::List(items) = &node.kind { items.as_slice() } else { &[] };
-    Some(items.iter().find(is_value).unwrap_or(node).mark)
+    Some(items.iter().find(is_value).unwrap_or(node))
 }
 
 pub(crate) fn unfit(mark: Mark, reason: impl Into<String>) -> YamlError {

@@ -3,7 +3,8 @@
 use crate::job::aggregate::AggregateSpec;
 use crate::job::field::FieldPath;
 use crate::job::model::{
-    Emit, EventTime, InputFormat, JobSpec, MAX_WINDOWS, OnLate, TimeUnit, TtlSpec, WindowSpec, exact_millis,
+    AHEAD_MILLIS, Emit, EventTime, InputFormat, JobSpec, MAX_WINDOWS, OnLate, TimeUnit, TtlSpec, WindowSpec,
+    exact_millis,
 };
 use crate::job::read::field::field;
 use crate::job::read::scalar::{choose, duration, path};
@@ -31,8 +32,9 @@ pub(super) fn read(
         return Err(node.unfit("`window` needs `key`: without a key each partition is a row of its own"));
     }
     let Some(ttl_node) = section.get("ttl") else {
-        if let Some(node) = section.get("time").or(section.get("unit")) {
-            return Err(node.unfit("`time` and `unit` in `process` need `ttl`; for windows, put them in `window`"));
+        if let Some(node) = section.get("time").or(section.get("unit")).or(section.get("ahead")) {
+            let reason = "`time`, `unit` and `ahead` in `process` need `ttl`; for windows, put them in `window`";
+            return Err(node.unfit(reason));
         }
         if let (Some(_), Some(node)) = (&window, section.get("window")) {
             let taken = WindowSpec::COLUMNS.into_iter().find(|column| is_taken(column, aggregates, key));
@@ -51,7 +53,7 @@ pub(super) fn read(
     if is_taken(TtlSpec::COLUMN, aggregates, None) {
         return Err(ttl_node.unfit(format!("`ttl` adds a column `{}`; rename the aggregate", TtlSpec::COLUMN)));
     }
-    Ok(Timing { window, ttl: Some(TtlSpec { time, ttl_millis }) })
+    Ok(Timing { window, ttl: Some(TtlSpec { time, ttl_millis, ahead_millis: ahead(&section)? }) })
 }
 
 fn is_taken(column: &str, aggregates: &[AggregateSpec], key: Option<&FieldPath>) -> bool {
@@ -84,7 +86,11 @@ fn window(node: &Node, format: &InputFormat) -> Result<WindowSpec> {
         Some(node) => millis(node)?,
     };
     let on_late = section.get("on_late").map_or(Ok(OnLate::Drop), on_late)?;
-    Ok(WindowSpec { time, every_millis, length_millis, late_millis, on_late })
+    Ok(WindowSpec { time, every_millis, length_millis, late_millis, on_late, ahead_millis: ahead(&section)? })
+}
+
+fn ahead(section: &Section<'_>) -> Result<i64> {
+    section.get("ahead").map_or(Ok(AHEAD_MILLIS), millis)
 }
 
 fn on_late(node: &Node) -> Result<OnLate> {
@@ -125,10 +131,10 @@ pub(super) fn check_output(job: &JobSpec, process: &Node) -> Result<()> {
     let node = section.require("window", "")?;
     let section = Section::new("process.window", node, "")?;
     if job.output.as_ref().is_some_and(|output| output.emit == Emit::Final)
-        && let Some(node) = section.get("late").or(section.get("on_late"))
+        && let Some(node) = section.get("late").or(section.get("on_late")).or(section.get("ahead"))
     {
-        let reason = "`late` and `on_late` need `output: emit: changes`: with `emit: final` windows close at the end \
-                      of the input, so no record is late";
+        let reason = "`late`, `on_late` and `ahead` need `output: emit: changes`: with `emit: final` windows close at \
+                      the end of the input, so no record is late";
         return Err(node.unfit(reason));
     }
     if let (OnLate::DeadLetter(_), false, Some(node)) =

@@ -8,6 +8,7 @@ mod chains;
 mod check;
 mod choice;
 mod compare;
+mod line_ends;
 mod needs;
 mod object;
 mod object_table;

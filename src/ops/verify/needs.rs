@@ -17,6 +17,7 @@ use crate::ops::verify::agreement::{
     Whole, cut_problems, index_regressions, manifest_problems, parent_problems, positions_problems,
 };
 use crate::ops::verify::chains::{Chain, Chains};
+use crate::ops::verify::line_ends;
 use crate::ops::verify::object_table::ObjectTable;
 use crate::ops::verify::options::Depth;
 use crate::storage::Storage;
@@ -170,6 +171,7 @@ impl Body {
                 let expected = layout::sums_text(self.objects.iter().map(|(object, _)| *object), sha256);
                 if *expected != *found {
                     let (expected, found) = first_difference(&expected, &found);
+                    let found = line_ends::explain(found, &bytes, |original| layout::parse_sums(original).is_some());
                     self.findings.add(FindingCode::SumsWrong, &path, expected, found, [sequence]);
                 }
             }
@@ -179,6 +181,7 @@ impl Body {
                 self.is_known = layout::parse_manifest_sum(&bytes).is_some();
                 if !self.is_known {
                     let found = format!("not a checksum list ({} bytes)", bytes.len());
+                    let found = line_ends::explain(found, &bytes, |original| layout::parse_sums(original).is_some());
                     self.findings.add(FindingCode::SumsWrong, &path, "a checksum list", found, [sequence]);
                 }
                 self.objects.extend(listed.into_iter().map(|object| (object, None)));

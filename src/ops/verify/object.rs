@@ -2,8 +2,9 @@
 
 use crate::format::layout::ObjectName;
 use crate::ops::finding::FindingCode;
+use crate::ops::verify::line_ends;
 use crate::storage::{Storage, StorageError};
-use crate::values::digest::Hasher;
+use crate::values::digest::{Digest, Hasher};
 use crate::values::error_chain::in_one_line;
 use crate::values::progress::Progress;
 
@@ -45,7 +46,8 @@ pub(super) fn check_object(
     let damaged = |code, expected: String, found: String| Err(Unproven::Damaged(Problem { code, expected, found }));
     let bytes = storage.size(&path).map_err(refuse)?;
     if let Some(expected) = expected_bytes.filter(|expected| *expected != bytes) {
-        return damaged(FindingCode::ObjectSize, format!("{expected} bytes"), format!("{bytes} bytes"));
+        let found = with_line_ends(storage, object, format!("{bytes} bytes"), bytes);
+        return damaged(FindingCode::ObjectSize, format!("{expected} bytes"), found);
     }
     if !read {
         progress.advance(bytes);
@@ -63,7 +65,19 @@ pub(super) fn check_object(
     let digest = hasher.finish();
     if digest != object.digest {
         let (expected, found) = (format!("SHA-256 {}", object.digest), format!("SHA-256 {digest}"));
+        let found = with_line_ends(storage, object, found, bytes);
         return damaged(FindingCode::ObjectDamaged, expected, found);
     }
     Ok(bytes)
+}
+
+/// The largest object of which it is examined whether only its line ends differ, in bytes.
+const MAX_TEXT_BYTES: u64 = 16 << 20;
+
+/// Returns `found`, and adds that only the line ends of an object of `bytes` bytes differ, if that is all.
+fn with_line_ends(storage: &dyn Storage, object: ObjectName, found: String, bytes: u64) -> String {
+    match storage.get(&object.path(), bytes.min(MAX_TEXT_BYTES)) {
+        Ok(bytes) => line_ends::explain(found, &bytes, |original| Digest::of(original) == object.digest),
+        Err(_) => found,
+    }
 }

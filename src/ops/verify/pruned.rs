@@ -7,6 +7,7 @@ use crate::format::limits::MAX_SUMS_BYTES;
 use crate::format::manifest::Manifest;
 use crate::ops::finding::{FindingCode, Findings};
 use crate::ops::verify::choice::Choice;
+use crate::ops::verify::line_ends;
 use crate::ops::verify::needs::Needs;
 use crate::ops::verify::object::{Unproven, check_object};
 use crate::ops::verify::options::{Depth, Options};
@@ -50,14 +51,20 @@ impl Pruned {
                 problem = Some((name, "the file".to_owned(), in_one_line(&error)));
             }
             (Ok(sums), Ok(manifest)) => match layout::parse_sums(&sums) {
-                None => problem = Some((SUMS_FILE, "a checksum list".to_owned(), "not a checksum list".to_owned())),
+                None => {
+                    let found = "not a checksum list".to_owned();
+                    let found = line_ends::explain(found, &sums, |original| layout::parse_sums(original).is_some());
+                    problem = Some((SUMS_FILE, "a checksum list".to_owned(), found));
+                }
                 Some((listed, sha256)) => {
                     objects = listed;
                     let found = Digest::of(&manifest);
                     if named == Some(found) && found != sha256 {
                         problem = Some((SUMS_FILE, format!("SHA-256 {found}"), format!("SHA-256 {sha256}")));
                     } else if found != sha256 {
-                        problem = Some((MANIFEST_FILE, format!("SHA-256 {sha256}"), format!("SHA-256 {found}")));
+                        let found = format!("SHA-256 {found}");
+                        let found = line_ends::explain(found, &manifest, |original| Digest::of(original) == sha256);
+                        problem = Some((MANIFEST_FILE, format!("SHA-256 {sha256}"), found));
                     }
                 }
             },

@@ -2,10 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use bytes::Bytes;
+
 use crate::format::layout::{self, HISTORY, PINS, REPLICAS_FILE, STORE_FILE};
 use crate::format::replicas_file::ReplicasFile;
 use crate::format::store_file::StoreFile;
 use crate::ops::finding::{FindingCode, Findings};
+use crate::ops::verify::line_ends;
 use crate::storage::{EntryKind, Storage, StorageError};
 use crate::store::records::{attempts, history, pins};
 use crate::values::digest::Digest;
@@ -68,12 +71,15 @@ impl Records {
                     REPLICAS_FILE => FindingCode::ReplicasFileDamaged,
                     _ => code.expect("other files are in a directory"),
                 };
-                let is_whole = bytes.as_ref().is_ok_and(|bytes| is_whole(&path, bytes) == Some(true));
-                let sha256 = bytes.as_ref().ok().filter(|_| is_whole).map(|bytes| Digest::of(bytes));
+                let is_intact = bytes.as_ref().is_ok_and(|bytes| is_whole(&path, bytes) == Some(true));
+                let sha256 = bytes.as_ref().ok().filter(|_| is_intact).map(|bytes| Digest::of(bytes));
                 // A store file that cannot be parsed has a finding already.
-                if !is_whole && !findings.has(FindingCode::StoreFileDamaged, &path) {
-                    let found = bytes
-                        .map_or_else(|error| in_one_line(&error), |bytes| format!("modified ({} bytes)", bytes.len()));
+                if !is_intact && !findings.has(FindingCode::StoreFileDamaged, &path) {
+                    let modified = |bytes: Bytes| {
+                        let found = format!("modified ({} bytes)", bytes.len());
+                        line_ends::explain(found, &bytes, |original| is_whole(&path, original) == Some(true))
+                    };
+                    let found = bytes.map_or_else(|error| in_one_line(&error), modified);
                     findings.add(code, &path, "the file as it was written", found, []);
                 }
                 if path.as_str() != STORE_FILE {
@@ -99,16 +105,18 @@ impl Records {
 
 /// Counts the lines of a file of the log that are not as they were written.
 fn check_log(storage: &dyn Storage, path: &RelPath, findings: &mut Findings) {
-    let broken = match storage.get(path, attempts::MAX_READ_BYTES) {
-        Ok(bytes) => attempts::broken_lines(&bytes),
+    let bytes = match storage.get(path, attempts::MAX_READ_BYTES) {
+        Ok(bytes) => bytes,
         Err(error) if error.is_not_found() || findings.is_refusal(&error) => return,
         Err(error) => {
             let found = in_one_line(&error);
             return findings.add(FindingCode::LogDamaged, path, "lines as they were written", found, []);
         }
     };
+    let broken = attempts::broken_lines(&bytes);
     if broken > 0 {
         let found = format!("{broken} modified line{}", if broken == 1 { "" } else { "s" });
+        let found = line_ends::explain(found, &bytes, |original| attempts::broken_lines(original) == 0);
         findings.add(FindingCode::LogDamaged, path, "lines as they were written", found, []);
     }
 }

@@ -2,8 +2,10 @@
 
 use std::collections::HashMap;
 
-use crate::format::manifest::Parent;
+use crate::format::layout;
+use crate::format::manifest::{Manifest, Parent};
 use crate::ops::finding::{FindingCode, Findings, Subject};
+use crate::ops::verify::line_ends;
 use crate::store::records::history::{Departure, Departures};
 use crate::store::{ManifestRead, Misplaced, RootRead, Store};
 use crate::values::digest::Digest;
@@ -33,7 +35,7 @@ pub(super) fn check_roots(
         promised.extend(parent_of(&child).map(|parent| (parent.sequence, parent.sha256)));
     }
     for root in roots {
-        check_manifest(root, promised.get(&root.sequence).copied(), findings);
+        check_manifest(store, root, promised.get(&root.sequence).copied(), findings);
     }
     let mut gaps = Vec::new();
     let known: HashMap<Sequence, &RootRead> = roots.iter().map(|root| (root.sequence, root)).collect();
@@ -52,7 +54,7 @@ pub(super) fn check_roots(
             }
             Some(parent) => match known.get(&parent.sequence) {
                 Some(parent_root) => {
-                    check_link(root.sequence, parent, parent_root, findings);
+                    check_link(store, root.sequence, parent, parent_root, findings);
                     if matches!(parent_root.manifest, ManifestRead::Gone(_)) {
                         gaps.push((root.sequence, parent));
                     }
@@ -61,13 +63,21 @@ pub(super) fn check_roots(
                     let parent_root = read_root(parent.sequence, findings);
                     match &parent_root.manifest {
                         ManifestRead::Gone(_) => gaps.push((root.sequence, parent)),
-                        _ => check_link(root.sequence, parent, &parent_root, findings),
+                        _ => check_link(store, root.sequence, parent, &parent_root, findings),
                     }
                 }
             },
         }
     }
     gaps
+}
+
+/// Returns `found`, and adds that only the line ends of a manifest differ if it is the `expected` one otherwise.
+fn with_line_ends(store: &Store, sequence: Sequence, found: String, expected: Option<Digest>) -> String {
+    match store.replicas()[0].get(&layout::manifest(sequence), Manifest::MAX_BYTES) {
+        Ok(bytes) => line_ends::explain(found, &bytes, |original| Some(Digest::of(original)) == expected),
+        Err(_) => found,
+    }
 }
 
 /// Remembers the files of a checkpoint that the system refused to read.
@@ -94,7 +104,7 @@ pub(super) fn check_gap(
     let found = store.replicas()[0].read_root(&store.file, parent.sequence);
     note_refusals(&found, findings);
     if !matches!(found.manifest, ManifestRead::Gone(_)) {
-        return check_link(sequence, parent, &found, findings);
+        return check_link(store, sequence, parent, &found, findings);
     }
     let subject = Subject::Manifest(sequence);
     let expected = format!("parent {} with SHA-256 {}", parent.sequence.0, parent.sha256);
@@ -114,7 +124,8 @@ pub(super) fn check_gap(
 }
 
 /// Checks one manifest by itself. `promised` is its SHA-256 as its child names it.
-fn check_manifest(root: &RootRead, promised: Option<Digest>, findings: &mut Findings) {
+fn check_manifest(store: &Store, root: &RootRead, promised: Option<Digest>, findings: &mut Findings) {
+    let expected = promised.or(root.listed());
     let subject = Subject::Manifest(root.sequence);
     let mut add =
         |code, expected: &str, found: String| findings.add(code, subject.clone(), expected, found, [root.sequence]);
@@ -122,7 +133,10 @@ fn check_manifest(root: &RootRead, promised: Option<Digest>, findings: &mut Find
         ManifestRead::Gone(_) => add(FindingCode::ManifestMissing, "a manifest", "nothing".into()),
         ManifestRead::Unreadable(error) if error.is_inconclusive() => {}
         ManifestRead::Unreadable(error) => add(FindingCode::ManifestDamaged, "a manifest", in_one_line(error)),
-        ManifestRead::Malformed(error) => add(FindingCode::ManifestDamaged, "a manifest", in_one_line(error)),
+        ManifestRead::Malformed(error) => {
+            let found = with_line_ends(store, root.sequence, in_one_line(error), expected);
+            add(FindingCode::ManifestDamaged, "a manifest", found);
+        }
         ManifestRead::Misplaced(wrong) => {
             for Misplaced { field, expected, found } in wrong {
                 add(FindingCode::ManifestMisplaced, &format!("{field} {expected}"), format!("{field} {found}"));
@@ -132,7 +146,8 @@ fn check_manifest(root: &RootRead, promised: Option<Digest>, findings: &mut Find
             if let (Some(listed), Some(sha256)) = (root.listed(), root.sha256) {
                 // If the checkpoint after it agrees with the manifest, SHA256SUMS was changed.
                 if listed != sha256 && promised != Some(sha256) {
-                    add(FindingCode::ManifestAltered, &format!("SHA-256 {listed}"), format!("SHA-256 {sha256}"));
+                    let found = with_line_ends(store, root.sequence, format!("SHA-256 {sha256}"), expected);
+                    add(FindingCode::ManifestAltered, &format!("SHA-256 {listed}"), found);
                 }
             }
         }
@@ -141,7 +156,7 @@ fn check_manifest(root: &RootRead, promised: Option<Digest>, findings: &mut Find
 
 /// Checks that `found` is the manifest of `parent`. A parent whose manifest has a finding of its own is not reported
 /// twice.
-fn check_link(sequence: Sequence, parent: Parent, found: &RootRead, findings: &mut Findings) {
+fn check_link(store: &Store, sequence: Sequence, parent: Parent, found: &RootRead, findings: &mut Findings) {
     let subject = Subject::Manifest(sequence);
     let expected = format!("parent {} with SHA-256 {}", parent.sequence.0, parent.sha256);
     let is_reported = |code| findings.has(code, Subject::Manifest(parent.sequence));
@@ -153,5 +168,6 @@ fn check_link(sequence: Sequence, parent: Parent, found: &RootRead, findings: &m
         return;
     }
     let found = found.sha256.map_or_else(|| "an unreadable manifest".to_owned(), |sha256| format!("SHA-256 {sha256}"));
+    let found = with_line_ends(store, parent.sequence, found, Some(parent.sha256));
     findings.add(FindingCode::ChainBroken, subject, expected, found, [sequence]);
 }

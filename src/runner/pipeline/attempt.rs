@@ -16,7 +16,8 @@ use crate::runner::observer::{Observer, RunEvent, Summary};
 use crate::runner::options::{Control, Options};
 use crate::runner::output::plan::OutputPlan;
 use crate::runner::pipeline::field_types::{resolve_types, with_types};
-use crate::runner::pipeline::prepare::{check_paths, open_store};
+use crate::runner::pipeline::paths::check_paths;
+use crate::runner::pipeline::prepare::open_store;
 use crate::runner::pipeline::run::{RecordSteps, Run};
 use crate::runner::pipeline::start::start;
 use crate::runner::process::aggregate::Program;
@@ -125,7 +126,7 @@ impl CheckedJob {
         let filter = match &job.filter {
             None => None,
             Some(expression) => {
-                let filter = Filter::new(expression).map_err(|reason| JobError::Filter { reason })?;
+                let filter = Filter::new(expression).map_err(JobError::Filter)?;
                 let untyped = matches!(job.input.format, InputFormat::Csv { .. });
                 Some(if untyped { filter.with_numbers_in_text() } else { filter })
             }

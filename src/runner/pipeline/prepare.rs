@@ -1,54 +1,19 @@
 //! What a run checks and opens before it reads: paths and the store.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::format::FORMAT;
 use crate::format::store_file::StoreFile;
-use crate::input;
-use crate::job::{JobSpec, OnError, OnLate};
-use crate::runner::error::{JobError, ResumeError, RunError};
+use crate::job::JobSpec;
+use crate::runner::error::{ResumeError, RunError};
 use crate::runner::options::Options;
 use crate::runner::output::plan::OutputPlan;
+use crate::runner::pipeline::paths::places;
 use crate::runner::storage_opener::StorageOpener;
 use crate::storage::Storage;
 use crate::store::{Store, StoreError, StoreLock};
-use crate::values::id::{Sequence, StoreId};
-
-/// Refuses a job that would read what it writes, or write two outputs to the same file.
-pub(crate) fn check_paths(job: &JobSpec, output: Option<&OutputPlan>) -> Result<(), RunError> {
-    let dead_letter = match &job.input.on_error {
-        OnError::DeadLetter(path) => Some((path.as_path(), "the dead-letter file")),
-        OnError::Fail | OnError::Skip => None,
-    };
-    let late = match job.window.as_ref().map(|window| &window.on_late) {
-        Some(OnLate::DeadLetter(path)) => Some((path.as_path(), "the file of late records")),
-        _ => None,
-    };
-    let same = |path: &Path, first, second| -> Result<(), RunError> {
-        Err(JobError::SamePath { path: path.display().to_string(), first, second }.into())
-    };
-    let is_input = |path: &Path| input::is_input(&job.input, &job.base, path);
-    if let Some(output) = output
-        && is_input(Path::new(&output.name(Sequence::FIRST)))
-    {
-        return same(&output.path(Sequence::FIRST), "an input", "the output");
-    }
-    for (path, what) in dead_letter.into_iter().chain(late) {
-        if output.is_some_and(|output| output.publishes(&job.resolve(path))) {
-            return same(path, "the output", what);
-        }
-        if is_input(path) {
-            return same(path, "an input", what);
-        }
-    }
-    match (dead_letter, late) {
-        (Some((dead, first)), Some((late, second))) if dead.components().eq(late.components()) => {
-            same(late, first, second)
-        }
-        _ => Ok(()),
-    }
-}
+use crate::values::id::StoreId;
 
 /// Opens the job's store and its replicas for writing, or creates the store. Fails if the store should exist and does
 /// not; a store of which only replicas are left is copied from one.
@@ -94,9 +59,7 @@ pub(crate) struct Places {
 
 impl Places {
     pub(crate) fn of(job: &JobSpec, opener: &StorageOpener) -> Result<Places, RunError> {
-        let checkpoint = &job.checkpoint;
-        let paths: Vec<PathBuf> =
-            std::iter::once(&checkpoint.store).chain(&checkpoint.replicas).map(|path| job.resolve(path)).collect();
+        let paths = places(job);
         let absolute = absolute_places(&paths)?;
         let storages: Vec<Arc<dyn Storage>> = paths.iter().map(|path| opener.open(path)).collect();
         for storage in &storages {

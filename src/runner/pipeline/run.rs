@@ -103,7 +103,7 @@ impl Run<'_> {
         let mut clock = plan.timing.as_ref()?.clock(positions.len());
         let watermark = lineage.positions.values().filter_map(|row| row.watermark).max();
         for (index, position) in positions.iter().enumerate() {
-            clock.resume(index, position.event_time, position.ended, watermark);
+            clock.resume(index, position.event_time, position.record, position.ended, watermark);
         }
         Some(clock)
     }

@@ -5,5 +5,6 @@ pub mod event_time;
 pub mod exec;
 pub mod processor;
 pub mod time_plan;
+pub mod time_spans;
 pub mod watermark;
 pub mod window;

@@ -16,6 +16,8 @@ pub struct TimePlan {
     pub field: usize,
     /// What the time is used for.
     pub rows: TimedRows,
+    /// How far the watermark may move past all known times.
+    pub ahead_millis: i64,
 }
 
 /// Which rows have a deadline, and what happens at the deadline.
@@ -72,26 +74,30 @@ impl TimePlan {
             return Some(TimePlan {
                 reader: TimeReader::new(&spec.time, format),
                 field,
+                // Without windows that close, the watermark means nothing.
+                ahead_millis: if rows.closes { spec.ahead_millis } else { i64::MAX },
                 rows: TimedRows::Windows(rows),
             });
         }
         let ttl = job.ttl.as_ref()?;
         let column = codec.columns().iter().position(|column| column.name == TtlSpec::COLUMN)?;
         let expiry = Expiry { ttl_millis: ttl.ttl_millis, column, offset: codec.offset(column) };
-        Some(TimePlan { reader: TimeReader::new(&ttl.time, format), field, rows: TimedRows::Expiry(expiry) })
+        let (reader, ahead_millis) = (TimeReader::new(&ttl.time, format), ttl.ahead_millis);
+        Some(TimePlan { reader, field, ahead_millis, rows: TimedRows::Expiry(expiry) })
     }
 
     /// Returns a clock of `partitions` partitions before the first record.
     pub fn clock(&self, partitions: usize) -> Clock {
-        match &self.rows {
-            TimedRows::Windows(rows) => Clock::new(partitions, rows.late_millis),
-            TimedRows::Expiry(_) => Clock::new(partitions, 0),
-        }
+        let late_millis = match &self.rows {
+            TimedRows::Windows(rows) => rows.late_millis,
+            TimedRows::Expiry(_) => 0,
+        };
+        Clock::new(partitions, late_millis, self.ahead_millis)
     }
 
-    /// Moves `clock` to the end of the input, past the end of the last window.
+    /// Moves `clock` to the end of the input, past the end of the last window that has a record that is not early.
     pub fn end(&self, clock: &mut Clock) {
-        if let (TimedRows::Windows(rows), Some(largest)) = (&self.rows, clock.largest())
+        if let (TimedRows::Windows(rows), Some(largest)) = (&self.rows, clock.reached())
             && rows.closes
         {
             clock.move_to(rows.windows.end(rows.windows.latest_start(largest)));
@@ -147,7 +153,7 @@ impl Expiry {
     }
 
     /// Returns when a row expires whose latest record has this time.
-    fn after(&self, time: i64) -> i64 {
+    pub fn after(&self, time: i64) -> i64 {
         let end = time.saturating_add(self.ttl_millis).min(i64::MAX - GRAIN_MILLIS);
         end + (-end).rem_euclid(GRAIN_MILLIS)
     }

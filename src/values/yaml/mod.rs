@@ -9,13 +9,16 @@
 mod error;
 mod limits;
 mod node;
+mod place;
 mod quote;
+mod tag;
 mod tree;
 mod typed;
 
 pub use error::{Mark, Problem, YamlError};
 pub use limits::{MAX_BYTES, MAX_DEPTH};
 pub use node::{Entry, Kind, Node, Scalar};
+pub use place::place;
 pub use quote::quote;
 pub use tree::{decode, parse};
 pub use typed::{from_str, to_string};

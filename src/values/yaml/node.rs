@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use saphyr_parser::ScalarStyle;
+
 use crate::values::units::shown;
 use crate::values::yaml::error::{Mark, Problem, YamlError};
 
@@ -29,8 +31,31 @@ pub struct Scalar {
     pub text: String,
     /// Whether it is written without quotes, so that it may be a number, true, false or nothing.
     pub plain: bool,
+    /// How it is written.
+    pub(super) style: Style,
     /// Where its first character is, if the document has the text character for character; see [`Node::mark_within`].
     pub(super) verbatim: Option<Mark>,
+}
+
+/// How a scalar is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Style {
+    Plain,
+    SingleQuoted,
+    DoubleQuoted,
+    /// After `|` or `>`.
+    Block,
+}
+
+impl Style {
+    pub(super) fn of(style: ScalarStyle) -> Style {
+        match style {
+            ScalarStyle::Plain => Style::Plain,
+            ScalarStyle::SingleQuoted => Style::SingleQuoted,
+            ScalarStyle::DoubleQuoted => Style::DoubleQuoted,
+            ScalarStyle::Literal | ScalarStyle::Folded => Style::Block,
+        }
+    }
 }
 
 /// A key of a map and its value.
@@ -54,18 +79,28 @@ impl Node {
 
     /// Returns a whole number that is not negative. A number in quotes is text.
     pub fn integer(&self, expected: &str) -> Result<u64, YamlError> {
-        let digits = |scalar: &&Scalar| scalar.plain && scalar.text.bytes().all(|byte| byte.is_ascii_digit());
+        let digits = |scalar: &&Scalar| scalar.text.bytes().all(|byte| byte.is_ascii_digit());
         let number = self.scalar().filter(digits).and_then(|scalar| scalar.text.parse().ok());
-        number.ok_or_else(|| self.wrong(expected))
+        number.ok_or_else(|| self.wrong(expected)).and_then(|number| self.unquoted(number, expected))
     }
 
     /// Returns `true` or `false`. `yes`, `no`, `on` and `off` are text.
     pub fn boolean(&self) -> Result<bool, YamlError> {
-        match self.scalar().filter(|scalar| scalar.plain).map(|scalar| scalar.text.as_str()) {
-            Some("true" | "True" | "TRUE") => Ok(true),
-            Some("false" | "False" | "FALSE") => Ok(false),
-            _ => Err(self.wrong("`true` or `false`")),
-        }
+        let expected = "`true` or `false`";
+        let value = match self.scalar().map(|scalar| scalar.text.as_str()) {
+            Some("true" | "True" | "TRUE") => true,
+            Some("false" | "False" | "FALSE") => false,
+            _ => return Err(self.wrong(expected)),
+        };
+        self.unquoted(value, expected)
+    }
+
+    /// Returns `value`, unless the document says that this scalar is text.
+    fn unquoted<T>(&self, value: T, expected: &str) -> Result<T, YamlError> {
+        let Some(text) = self.scalar().filter(|scalar| !scalar.plain) else { return Ok(value) };
+        let how = if text.style == Style::Plain { "its tag" } else { "the quotes" };
+        let found = format!("{self}, which is text: remove {how}");
+        Err(YamlError { mark: self.mark, problem: Problem::Type { expected: expected.to_owned(), found } })
     }
 
     pub fn list(&self, expected: &str) -> Result<&[Node], YamlError> {
@@ -97,10 +132,16 @@ impl Node {
     /// Returns where character `index` of a scalar's text is, or where the node begins if escapes or line breaks hide
     /// it.
     pub fn mark_within(&self, index: usize) -> Mark {
-        match self.scalar().and_then(|scalar| scalar.verbatim) {
-            Some(first) => Mark { column: first.column + index, ..first },
-            None => self.mark,
-        }
+        self.exact_mark_within(index).unwrap_or(self.mark)
+    }
+
+    /// Returns where character `index` of a scalar's text is; `None` if escapes or line breaks hide it. [`place`] finds
+    /// it with the document's help.
+    ///
+    /// [`place`]: crate::values::yaml::place
+    pub fn exact_mark_within(&self, index: usize) -> Option<Mark> {
+        let first = self.scalar().and_then(|scalar| scalar.verbatim)?;
+        Some(Mark { column: first.column + index, ..first })
     }
 
     /// Returns the error that something else was expected here.

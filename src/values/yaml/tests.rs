@@ -50,7 +50,7 @@ fn scalars_are_what_the_one_who_asks_needs() {
     assert_eq!(items[6].integer(""), Ok(7));
     for (index, message) in [
         (1, "line 1, column 6: expected a whole number, found `no`"),
-        (3, "line 1, column 16: expected a whole number, found `42`"),
+        (3, "line 1, column 16: expected a whole number, found `42`, which is text: remove the quotes"),
         (4, "line 1, column 22: expected a whole number, found nothing"),
         (7, "line 1, column 34: expected a whole number, found `1e3`"),
         (8, "line 1, column 39: expected a whole number, found `-1`"),
@@ -61,6 +61,82 @@ fn scalars_are_what_the_one_who_asks_needs() {
     assert!(items[1].boolean().is_err() && items[9].boolean().is_err());
     assert!(items[4].is_null() && !items[5].is_null());
     assert_eq!(root.text("a name").unwrap_err().to_string(), "line 1, column 1: expected a name, found a list");
+}
+
+#[test]
+fn a_tag_of_the_core_schema_decides_what_a_scalar_is() {
+    for text in [
+        "!!int \"8\"",
+        "!!int '8'",
+        "!!int 8",
+        "!<tag:yaml.org,2002:int> 8",
+        "%TAG !y! tag:yaml.org,2002:\n---\n!y!int \"8\"",
+    ] {
+        assert_eq!(parse(text).unwrap().integer("a number"), Ok(8), "{text}");
+    }
+    assert_eq!(parse("!!bool \"true\"").unwrap().boolean(), Ok(true));
+    assert!(parse("!!null \"\"").unwrap().is_null() && !parse("!<tag:yaml.org,2002:str>").unwrap().is_null());
+    for (text, message) in [
+        ("!!int eight", "expected a whole number after `!!int`, found `eight`"),
+        ("!!int 8.5", "expected a whole number after `!!int`, found `8.5`"),
+        ("!!float .", "expected a number after `!!float`, found `.`"),
+        ("!!bool yes", "expected `true` or `false` after `!!bool`, found `yes`"),
+        ("!!null x", "expected nothing after `!!null`, found `x`"),
+        ("!!seq x", "expected a list after `!!seq`, found `x`"),
+        ("!!map [x]", "expected a map after `!!map`, found a list"),
+        ("!!str {x: y}", "expected text after `!!str` or `!`, found a map"),
+        ("!<tag:yaml.org,2002:set> x", "unknown tag `!!set`"),
+        ("!<thing> x", "unknown tag `!<thing>`"),
+    ] {
+        assert_eq!(problem(text), format!("line 1, column 1: {message}"), "{text}");
+    }
+}
+
+#[test]
+fn a_number_that_is_text_says_why() {
+    for (text, found) in [
+        ("\"8\"", "found `8`, which is text: remove the quotes"),
+        ("'8'", "found `8`, which is text: remove the quotes"),
+        ("!!str 8", "found `8`, which is text: remove its tag"),
+        ("! 8", "found `8`, which is text: remove its tag"),
+        ("\"eight\"", "found `eight`"),
+    ] {
+        let error = parse(text).unwrap().integer("a number").unwrap_err();
+        assert_eq!(error.problem.to_string(), format!("expected a number, {found}"), "{text}");
+    }
+    let error = parse("\"true\"").unwrap().boolean().unwrap_err();
+    assert_eq!(error.problem.to_string(), "expected `true` or `false`, found `true`, which is text: remove the quotes");
+}
+
+#[test]
+fn every_character_of_a_scalar_has_a_place_however_it_is_written() {
+    for source in [
+        "x: ab + cd\ny: 1\n",
+        "x: 'ab + cd'\n",
+        "x: \"ab +\\n \\u0063d\"\n",
+        "x: |\n    ab\n      + cd\ny: 1\n",
+        "x: >-\n    ab\n    +\n\n    cd\ny: 1\n",
+        "x:\n  ab\n  + cd\ny: 1\n",
+        "x: 'ab\n  + cd'\r\n",
+        "x: !!str &w 'ab + cd'\n",
+        "x: &w !!str\n  ab\n  + cd\n",
+        "x: !!str |\n  ab\n  + cd\n",
+        "x: &w |\n  !ab\n  + cd\n",
+        "x: >  # folded\n  ab\n  + cd\n",
+        "x: |2\n    ab\r\n    + cd",
+    ] {
+        let root = parse(source).unwrap();
+        let node = &root.map("").unwrap()[0].value;
+        let text = node.text("").unwrap();
+        for (index, c) in text.chars().enumerate().filter(|(_, c)| "abd+".contains(*c)) {
+            let mark = place(source, node, index);
+            let line = source.split('\n').nth(mark.line - 1).unwrap();
+            assert_eq!(line.chars().nth(mark.column - 1), Some(c), "{source:?} {index} {mark:?}");
+        }
+        let end = place(source, node, text.chars().count());
+        let before_end = source.split('\n').nth(end.line - 1).unwrap().chars().nth(end.column - 2);
+        assert_eq!(before_end, Some('d'), "{source:?} {end:?}");
+    }
 }
 
 #[test]

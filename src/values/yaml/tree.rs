@@ -2,11 +2,12 @@
 
 use std::collections::{HashMap, HashSet};
 
-use saphyr_parser::{Event, Marker, Parser, ScalarStyle, Span, Tag};
+use saphyr_parser::{Event, Marker, Parser, ScalarStyle, Span};
 
 use crate::values::yaml::error::{Mark, Problem, YamlError};
 use crate::values::yaml::limits::{MAX_BYTES, MAX_DEPTH, MAX_TREE_BYTES};
-use crate::values::yaml::node::{Entry, Kind, Node, Scalar};
+use crate::values::yaml::node::{Entry, Kind, Node, Scalar, Style};
+use crate::values::yaml::tag::CoreTag;
 
 /// Parses one document.
 pub fn parse(text: &str) -> Result<Node, YamlError> {
@@ -98,18 +99,21 @@ impl Builder {
                     return Err(YamlError { mark, problem: Problem::SecondDocument });
                 }
                 Event::Scalar(value, style, anchor, tag) => {
-                    let plain = style == ScalarStyle::Plain && !is_string_tag(tag.as_deref(), mark)?;
+                    let plain = match CoreTag::read(tag.as_deref(), mark)? {
+                        Some(tag) => tag.types(&value, mark)?,
+                        None => style == ScalarStyle::Plain,
+                    };
                     let verbatim = first_character(&value, style, &span);
                     self.tree_bytes += size_of::<Entry>() + value.len();
-                    let scalar = Scalar { text: value.into_owned(), plain, verbatim };
+                    let scalar = Scalar { text: value.into_owned(), plain, style: Style::of(style), verbatim };
                     self.complete(Node { mark, kind: Kind::Scalar(scalar) }, anchor, 0)?;
                 }
                 Event::SequenceStart(anchor, tag) => {
-                    is_string_tag(tag.as_deref(), mark)?;
+                    CoreTag::read(tag.as_deref(), mark)?.map_or(Ok(()), |tag| tag.check_list(mark))?;
                     self.begin(mark, anchor, Content::List(Vec::new()))?;
                 }
                 Event::MappingStart(anchor, tag) => {
-                    is_string_tag(tag.as_deref(), mark)?;
+                    CoreTag::read(tag.as_deref(), mark)?.map_or(Ok(()), |tag| tag.check_map(mark))?;
                     let (entries, merges, marks) = (Vec::new(), Vec::new(), HashMap::new());
                     self.begin(mark, anchor, Content::Map { entries, merges, key: None, marks })?;
                 }
@@ -248,23 +252,6 @@ fn merge(mut entries: Vec<Entry>, merges: Vec<Node>) -> Result<Vec<Entry>, YamlE
         }
     }
     Ok(entries)
-}
-
-/// Returns whether a tag makes its node text. Refuses tags outside the core schema.
-fn is_string_tag(tag: Option<&Tag>, mark: Mark) -> Result<bool, YamlError> {
-    let Some(tag) = tag else {
-        return Ok(false);
-    };
-    let suffixes = ["str", "int", "float", "bool", "null", "seq", "map"];
-    let known = tag.is_yaml_core_schema() && suffixes.contains(&tag.suffix.as_str());
-    // A lone `!` means that the node is text, as if it were in quotes.
-    let lone = tag.handle.is_empty() && tag.suffix == "!";
-    if !known && !lone {
-        let shown = if tag.is_yaml_core_schema() { format!("!!{}", tag.suffix) } else { tag.to_string() };
-        let tag = shown.chars().take(60).collect();
-        return Err(YamlError { mark, problem: Problem::Tag { tag } });
-    }
-    Ok(lone || tag.suffix == "str")
 }
 
 fn mark_of(marker: &Marker) -> Mark {

@@ -48,10 +48,10 @@ fn unknown_keys_and_impossible_values_are_refused() {
 fn an_invalid_expression_is_refused() {
     let env = Env::new();
     env.write("data.jsonl", "{\"k\":\"a\",\"v\":1}\n");
-    for wrong in ["v > ", "nothing(v)"] {
+    for (wrong, place) in [("v > ", "4:11"), ("nothing(v)", "4:15")] {
         env.write("job.yaml", JOB.replace("v > 0", wrong));
         let output = env.run(&["run", "job.yaml"]).expect(2);
-        assert!(output.stderr.starts_with("error: job.yaml:4:8: "), "{output}");
+        assert!(output.stderr.starts_with(&format!("error: job.yaml:{place}: ")), "{output}");
         assert_eq!(files(env.dir()).len(), 2, "no store was created");
     }
 }
@@ -81,5 +81,43 @@ fn a_missing_job_file_is_refused() {
     assert_eq!(
         output.stderr,
         "error: cannot read job file `nothing.yaml`\n  caused by: No such file or directory (os error 2)\n"
+    );
+}
+
+#[test]
+fn a_wrong_expression_is_shown_at_its_character_in_the_job_file() {
+    let env = Env::new();
+    env.write("data.jsonl", "{\"k\":\"a\",\"v\":1}\n");
+    for (filter, place, reason) in [
+        ("v > ", "4:11", "the expression is incomplete"),
+        ("'v >> 0'", "4:12", "unexpected `>`"),
+        ("\"k == \\\"a\\\" && no(v)\"", "4:25", "unknown function `no`, or the wrong number of arguments"),
+        ("|\n  v > 0\n    && (k == 'a'", "6:17", "expected ')' at the end"),
+        (">\n  v > 0\n    && no(k)", "6:10", "unknown function `no`, or the wrong number of arguments"),
+        ("v > 0 &&\n  k.matches('[')", "5:12", "`matches`: error: unclosed character class"),
+        ("&w !!str v >", "4:20", "the expression is incomplete"),
+    ] {
+        env.write("job.yaml", JOB.replace("v > 0", filter));
+        let expected = format!("job.yaml:{place}: `where`: {reason}");
+        let output = env.run(&["run", "job.yaml"]).expect(2);
+        assert_eq!(output.stderr, format!("error: {expected}\n"), "{filter}");
+        let output = env.run(&["check", "job.yaml"]).expect(1);
+        assert!(output.stdout.contains(&format!("  problem  {expected}\n")), "{filter}: {output}");
+    }
+}
+
+#[test]
+fn numbers_may_have_a_tag_and_in_quotes_they_are_text() {
+    let env = Env::new();
+    env.write("data.jsonl", "{\"k\":\"a\",\"v\":1}\n");
+    for tasks in ["!!int \"8\"", "!<tag:yaml.org,2002:int> '8'"] {
+        env.write("job.yaml", JOB.replace("key: k", &format!("key: k\ntasks: {tasks}")));
+        env.run(&["check", "job.yaml"]).expect(0);
+    }
+    is_refused(
+        "key: k",
+        "key: k\ntasks: \"8\"",
+        "error: jobs/job.yaml:6:8: expected a whole number of tasks from 1 to 1000000, found `8`, which is text: remove the \
+         quotes\n",
     );
 }

@@ -128,6 +128,25 @@ fn a_run_that_goes_on_makes_up_for_a_missed_time_soon_after_its_start() {
 }
 
 #[test]
+fn a_checkpoint_of_the_future_does_not_delay_the_next_one() {
+    let mut env = Env::new();
+    env.at("2099-01-01T00:30:00Z");
+    let (mut child, stdin) = idle(&env, "mode: scheduled, schedule: 1h");
+    until("the run listens", || env.path("store/store.yaml").exists());
+    signal(&child, Signal::USR1);
+    until("there is a checkpoint", || checkpoints(&env.path("store")).len() == 1);
+    signal(&child, Signal::TERM);
+    assert_eq!(wait(&mut child, PATIENCE), 0);
+    drop(stdin);
+    env.unset("CKPT_NOW");
+    let (mut child, stdin) = idle(&env, "mode: scheduled, schedule: 100ms");
+    until("there is another checkpoint", || checkpoints(&env.path("store")).len() >= 2);
+    signal(&child, Signal::TERM);
+    assert_eq!(wait(&mut child, PATIENCE), 0);
+    drop(stdin);
+}
+
+#[test]
 fn a_number_of_records_triggers_a_checkpoint() {
     let env = Env::new();
     data(&env, 200_000);

@@ -22,6 +22,7 @@ struct Summary {
     skipped_in_all: u64,
     late: u64,
     late_in_all: u64,
+    early: u64,
     input_bytes: u64,
     keys: u64,
     checkpoints: u64,
@@ -73,6 +74,7 @@ fn the_summary_as_json_has_the_documented_fields_and_the_right_numbers() {
     assert_eq!((summary.resumed_from, summary.latest, summary.left_behind.len()), (None, Some(1), 0));
     assert_eq!((summary.records, summary.records_in_all, summary.keys), (1_000, 1_000, 10));
     assert_eq!((summary.skipped, summary.skipped_in_all, summary.late, summary.late_in_all), (0, 0, 0, 0));
+    assert_eq!(summary.early, 0);
     assert_eq!((summary.changes.files, summary.changes.rows, summary.changes.bytes), (0, 0, 0));
     assert_eq!(summary.input_bytes, env.read("data.jsonl").len() as u64);
     assert_eq!((summary.checkpoints, summary.pruned, summary.restarts), (1, 0, 0));

@@ -71,6 +71,13 @@ pub(super) fn texts(event: &RunEvent, now: Timestamp) -> Vec<EventText> {
             EventText::info("type_assumed", message, json!({ "field": field, "type": column_type }))
         }
         RunEvent::Input(note) => input(note),
+        RunEvent::EarlyRecord { partition, time } => {
+            let of = time.map(|time| format!(" of {time}")).unwrap_or_default();
+            let message = format!(
+                "`{partition}` has a record{of}, which is too far ahead of the others to move the watermark (see `ahead`)"
+            );
+            EventText::warning("early_record", message, json!({ "partition": partition, "time": time }))
+        }
         RunEvent::Replica(note) => EventText::warning("replica", note.to_string(), json!({})),
         RunEvent::CheckpointElided { cause } => {
             let message = "no checkpoint was made: nothing has changed since the latest one".to_owned();

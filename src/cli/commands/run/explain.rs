@@ -60,7 +60,9 @@ pub(super) fn explain(error: RunError, args: &JobArgs, text: &[u8]) -> CliError 
     let job = args.job.display();
     match error {
         RunError::Store(error) => error.into(),
-        RunError::Job(JobError::Filter { reason }) => in_job_file("where", None, reason),
+        RunError::Job(JobError::Filter(error)) => {
+            job_error(&JobFileError::about_filter(&text, &args.job, &error), &text, args)
+        }
         RunError::Input(InputError::NothingMatches { ref pattern } | InputError::Glob { ref pattern, .. }) => {
             in_job_file("input.files", Some(pattern), error.to_string())
         }
@@ -101,6 +103,12 @@ pub(super) fn explain(error: RunError, args: &JobArgs, text: &[u8]) -> CliError 
         )),
         RunError::Job(JobError::SamePath { .. }) => {
             CliError::of(Exit::Usage, &error).hint(format!("give it its own path in {job}"))
+        }
+        RunError::Job(JobError::StoreNotADirectory { .. }) => {
+            CliError::of(Exit::Usage, &error).hint(format!("change `checkpoint: store:` in {job}"))
+        }
+        RunError::Job(JobError::InStore { .. }) => {
+            CliError::of(Exit::Usage, &error).hint(format!("give it a path outside of the store in {job}"))
         }
         RunError::Resume(ResumeError::OtherJob { .. }) => {
             CliError::of(Exit::Usage, &error).hint(format!("change `job:` or `checkpoint: store:` in {job}"))

@@ -94,6 +94,11 @@ pub(super) fn warn(summary: &Summary, ui: &Ui) -> Exit {
         ui.warn(format!("{} {verb} {done}{total}", text::counted(number, noun)));
         exit = Exit::Incomplete;
     }
+    if summary.early > 0 {
+        let records = text::counted(summary.early, "record");
+        ui.warn(format!("{records} too far ahead of the others did not move the watermark (see `ahead`)"));
+        exit = Exit::Incomplete;
+    }
     for place in &summary.replicas_behind {
         ui.warn(format!("replica `{place}` is behind; it catches up in the next run, when it is available"));
         exit = Exit::Incomplete;
@@ -128,6 +133,7 @@ pub(super) struct SummaryView<'a> {
     skipped_in_all: u64,
     late: u64,
     late_in_all: u64,
+    early: u64,
     input_bytes: u64,
     keys: u64,
     checkpoints: u64,
@@ -170,6 +176,7 @@ impl<'a> SummaryView<'a> {
             skipped_in_all: summary.skipped_in_all,
             late: summary.late,
             late_in_all: summary.late_in_all,
+            early: summary.early,
             input_bytes: summary.input_bytes,
             keys: summary.keys,
             checkpoints: summary.checkpoints,

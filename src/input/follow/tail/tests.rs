@@ -115,12 +115,19 @@ fn a_file_that_was_cut_is_noticed_also_when_it_has_grown_again() {
 
 #[test]
 fn a_last_line_that_was_taken_without_an_end_may_only_get_one() {
-    for (more, fits) in [("\ntwo\n", true), ("\r\ntwo\n", true), (" more\n", false)] {
+    for (more, fits) in [("\ntwo\n", true), ("\r\ntwo\n", true), ("\n\n", true), (" more\n", false)] {
         let (_directory, path, partition, mut tail) = setup(InputFormat::Text, 1000);
         append(&path, b"one");
         assert_eq!(joined(&drain(&mut tail, &partition, &path, true)), "one");
         append(&path, more.as_bytes());
         tail.poll(&partition).unwrap();
-        assert_eq!(tail.next_block(&partition, BlockNumbers::default(), false).is_ok(), fits);
+        let block = tail.next_block(&partition, BlockNumbers::default(), false);
+        assert_eq!(block.is_ok(), fits);
+        if let Ok(block) = block {
+            // Neither the line end nor a part of it is a line of its own.
+            let bytes = block.expect("a whole line").bytes;
+            assert_eq!(bytes, more.trim_start_matches('\r').strip_prefix('\n').unwrap().as_bytes());
+            assert_eq!(digest(&tail), digest_of_file(&partition, tail.offset()));
+        }
     }
 }

@@ -4,6 +4,7 @@ use cel::common::ast::{CallExpr, EntryExpr, Expr, IdedExpr, LiteralValue, Select
 use regex::Regex;
 
 use crate::input::record::bad_record::in_one_line;
+use crate::input::record::filter::error::FilterError;
 use crate::input::record::filter::numbers;
 use crate::input::record::filter::pattern::Pattern;
 use crate::job::field::FieldPath;
@@ -40,7 +41,7 @@ pub(super) struct FieldNames<'a> {
 
 impl FieldNames<'_> {
     /// Rewrites `part`. If it is a field, it is needed `as_text` or with its own type.
-    pub(super) fn rewrite(&mut self, part: &mut IdedExpr, as_text: bool) -> Result<(), String> {
+    pub(super) fn rewrite(&mut self, part: &mut IdedExpr, as_text: bool) -> Result<(), FilterError> {
         if let Some(names) = path(&part.expr) {
             if !self.is_own(&names) {
                 part.expr = self.field(names, as_text);
@@ -91,7 +92,7 @@ impl FieldNames<'_> {
         }
     }
 
-    fn rewrite_call(&mut self, part: &mut IdedExpr) -> Result<(), String> {
+    fn rewrite_call(&mut self, part: &mut IdedExpr) -> Result<(), FilterError> {
         let Expr::Call(call) = &mut part.expr else { return Ok(()) };
         let name = call.func_name.as_str();
         let is_operator = !name.starts_with(|first: char| first.is_ascii_alphabetic());
@@ -155,13 +156,10 @@ impl FieldNames<'_> {
         Expr::Ident(format!("{}{index}", if as_text { '$' } else { '#' }))
     }
 
-    fn at(&self, id: u64, what: &str) -> String {
-        let Some((start, _)) = self.source.offset_for(id) else { return what.to_owned() };
-        let before: String = self.source.source.chars().take(start as usize).collect();
-        let column = before.rsplit('\n').next().map_or(0, |line| line.chars().count()) + 1;
-        match before.matches('\n').count() {
-            0 => format!("column {column}: {what}"),
-            lines => format!("line {}, column {column}: {what}", lines + 1),
+    fn at(&self, id: u64, what: &str) -> FilterError {
+        match self.source.offset_for(id) {
+            Some((start, _)) => FilterError::at(&self.source.source, start as usize, what),
+            None => FilterError::whole(what),
         }
     }
 }

@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use cel::common::ast::{EntryExpr, Expr, IdedExpr};
 use cel::common::types::{CelBool, STRING_TYPE};
-use cel::{Context, Env, ExecutionError, ParseErrors, Value};
+use cel::{Context, Env, ExecutionError, Value};
 
 use crate::input::record::bad_record::{BadRecord, in_one_line};
 use crate::input::record::field::Field;
+pub use crate::input::record::filter::error::FilterError;
 use crate::input::record::filter::field_names::FieldNames;
 use crate::input::record::filter::pattern::{Pattern, matches, pattern_type};
 use crate::input::record::filter::values::{Values, value_of};
@@ -16,6 +17,7 @@ use crate::input::record::json::tree::Tree;
 use crate::job::field::FieldPath;
 use crate::values::catch_panic::catch_panic;
 
+mod error;
 mod field_names;
 mod numbers;
 mod pattern;
@@ -54,10 +56,10 @@ impl fmt::Debug for Filter {
 }
 
 impl Filter {
-    /// Compiles `expression`. The error is a message with the column.
-    pub fn new(expression: &str) -> Result<Filter, String> {
+    /// Compiles `expression`.
+    pub fn new(expression: &str) -> Result<Filter, FilterError> {
         if expression.len() > EXPRESSION_BYTES {
-            return Err(format!("the expression is longer than {EXPRESSION_BYTES} bytes"));
+            return Err(FilterError::whole(format!("the expression is longer than {EXPRESSION_BYTES} bytes")));
         }
         // The parser recurses as deep as the expression is nested, before the depth can be checked.
         let compile = || catch_panic(|| Filter::compile(expression));
@@ -65,22 +67,24 @@ impl Filter {
             let thread = std::thread::Builder::new().stack_size(PARSER_STACK_BYTES).spawn_scoped(scope, compile);
             match thread.map(|thread| thread.join()) {
                 Ok(Ok(Ok(result))) => result,
-                Ok(Ok(Err(_)) | Err(_)) => Err("the expression cannot be parsed".to_owned()),
-                Err(error) => Err(format!("cannot start a thread to parse the expression: {error}")),
+                Ok(Ok(Err(_)) | Err(_)) => Err(FilterError::whole("the expression cannot be parsed")),
+                Err(error) => {
+                    Err(FilterError::whole(format!("cannot start a thread to parse the expression: {error}")))
+                }
             }
         })
     }
 
-    fn compile(expression: &str) -> Result<Filter, String> {
+    fn compile(expression: &str) -> Result<Filter, FilterError> {
         let mut environment = Env::stdlib().with_optional_support(false);
         environment
             .add_member_overload("matches", "string_matches_pattern", STRING_TYPE, vec![pattern_type()], matches)
             .expect("no other overload takes a pattern");
         numbers::declare(&mut environment);
-        let program = environment.compile(expression).map_err(|errors| explain(&errors))?;
+        let program = environment.compile(expression).map_err(|errors| FilterError::of_parser(&errors))?;
         let mut rewritten = program.expression().clone();
         if is_deeper(&rewritten, DEPTH_LIMIT) {
-            return Err(format!("the expression is nested more than {DEPTH_LIMIT} deep"));
+            return Err(FilterError::whole(format!("the expression is nested more than {DEPTH_LIMIT} deep")));
         }
         let mut names = FieldNames { source: program.source_info(), fields: vec![], patterns: vec![], scope: vec![] };
         names.rewrite(&mut rewritten, false)?;
@@ -153,23 +157,6 @@ fn in_words(error: &ExecutionError) -> String {
         ExecutionError::DivisionByZero(_) | ExecutionError::RemainderByZero(_) => "division by zero".to_owned(),
         ExecutionError::FunctionError { function, message } => format!("`{function}`: {message}"),
         other => other.to_string(),
-    }
-}
-
-/// Describes the first error and where it is.
-fn explain(errors: &ParseErrors) -> String {
-    let Some(error) = errors.errors.first() else { return "not an expression".to_owned() };
-    let mut what = in_one_line(error.msg.lines().next().unwrap_or_default());
-    if what.starts_with("invalid int literal") {
-        what =
-            "the integer does not fit 64 bits with a sign; write `u` after it, or compare text: `string(id) == \"…\"`"
-                .to_owned();
-    } else if what.starts_with("invalid uint literal") {
-        what = "the integer does not fit 64 bits; compare text instead: `string(id) == \"…\"`".to_owned();
-    }
-    match error.pos {
-        (line @ 2.., column) => format!("line {line}, column {}: {what}", column.max(1)),
-        (_, column) => format!("column {}: {what}", column.max(1)),
     }
 }
 

@@ -12,8 +12,7 @@ const KEY: &str = "key: user\n";
 
 #[test]
 fn windows_and_expiry_end_up_where_they_belong_and_in_the_definition() {
-    let window =
-        "  window: {time: at.ts, every: 1m, length: 5m, late: 10s, unit: ms, on_late: {dead_letter: late.jsonl}}\n";
+    let window = "  window: {time: at.ts, every: 1m, length: 5m, late: 10s, unit: ms, on_late: {dead_letter: late.jsonl}, ahead: 1d}\n";
     let read = job(window, "key: user\noutput: {files: out, emit: changes, format: parquet}\n").unwrap();
     assert_eq!(
         read.window,
@@ -26,14 +25,18 @@ fn windows_and_expiry_end_up_where_they_belong_and_in_the_definition() {
             length_millis: 300_000,
             late_millis: 10_000,
             on_late: OnLate::DeadLetter("late.jsonl".into()),
+            ahead_millis: 86_400_000,
         })
     );
     let short = job("  window: {time: ts, every: 1d}\n", "key: user\noutput: out\n").unwrap();
     let window = short.window.as_ref().unwrap();
     assert_eq!((window.length_millis, window.late_millis), (86_400_000, 0));
     let ttl = job("  ttl: 30d\n  time: ts\n", "").unwrap();
-    assert_eq!(ttl.ttl.as_ref().unwrap().ttl_millis, 30 * 86_400_000);
-    for job in [&read, &short, &ttl] {
+    let spec = ttl.ttl.as_ref().unwrap();
+    assert_eq!((spec.ttl_millis, spec.ahead_millis), (30 * 86_400_000, 366 * 86_400_000));
+    let near = job("  ttl: 30d\n  time: ts\n  ahead: 90m\n", "").unwrap();
+    assert_eq!(near.ttl.as_ref().unwrap().ahead_millis, 90 * 60_000);
+    for job in [&read, &short, &ttl, &near] {
         let definition = job.definition();
         assert_eq!(JobSpec::parse(&definition, Path::new("job.yaml")).as_ref(), Ok(job), "{definition}");
     }
@@ -54,7 +57,7 @@ fn what_cannot_be_combined_is_rejected_with_what_to_do() {
         (
             "  window: {time: ts, every: 1m, late: 1s}\n",
             "key: user\noutput: out\n",
-            "5:39: `late` and `on_late` need `output: emit: changes`",
+            "5:39: `late`, `on_late` and `ahead` need `output: emit: changes`",
         ),
         ("  window: {time: ts, every: 1m, on_late: dead_letter}\n", KEY, "5:42: `dead_letter` needs a file"),
         (
@@ -64,7 +67,7 @@ fn what_cannot_be_combined_is_rejected_with_what_to_do() {
         ),
         ("  window: {time: ts, every: 1m}\n", "key: window_end\n", "5:11: `window` adds a column `window_end`"),
         ("  ttl: 30d\n", KEY, "4:3: missing key `time` in `process`"),
-        ("  time: ts\n", KEY, "5:9: `time` and `unit` in `process` need `ttl`"),
+        ("  time: ts\n", KEY, "5:9: `time`, `unit` and `ahead` in `process` need `ttl`"),
         (
             "  ttl: 30d\n  time: ts\n  window: {time: ts, every: 1m}\n",
             KEY,
@@ -104,6 +107,6 @@ fn state_depends_on_the_bounds_of_windows_and_not_on_late_records() {
     );
     assert_eq!(changes(&old, &job("", KEY).unwrap()), ["`window` (1m every 1m by ts in s) was removed"]);
     let ttl = |ttl: &str| job(&format!("  ttl: {ttl}\n  time: ts\n"), KEY).unwrap();
-    assert!(differences(&ttl("1d"), &ttl("2d")).is_empty());
+    assert!(differences(&ttl("1d"), &ttl("2d\n  ahead: 1d")).is_empty());
     assert_eq!(changes(&job("", KEY).unwrap(), &ttl("1d")), ["`ttl` was added"]);
 }

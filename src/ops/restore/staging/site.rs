@@ -33,7 +33,7 @@ impl Site {
     /// left. It must not be in a store.
     pub(crate) fn find(path: &Path) -> Result<Site, RestoreError> {
         let failed = || io_error("read", path);
-        if let Some(store) = enclosing_store(path).map_err(failed())? {
+        if let Some(store) = enclosing_store(path) {
             return Err(RestoreError::InStore { path: path.to_owned(), store });
         }
         let taken = || RestoreError::TargetTaken { path: path.to_owned() };

@@ -1,6 +1,6 @@
 //! The accounts of the blocks, in their order: what was applied of each file, the sums, and the dead letters.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::format::manifest::Manifest;
@@ -23,8 +23,10 @@ pub(super) struct Accounts {
     /// The next block to account for.
     next: u64,
     /// Blocks that arrived before their turn.
-    early: BTreeMap<u64, BlockAccount>,
+    waiting: BTreeMap<u64, BlockAccount>,
     streams: Vec<StreamProgress>,
+    /// The records of each stream when the run began.
+    first_records: Vec<u64>,
     /// The tasks of the partitions, for a job without a key.
     partition_tasks: Option<Arc<PartitionTasks>>,
     /// What was applied of files that no longer had a position when the run began.
@@ -34,6 +36,7 @@ pub(super) struct Accounts {
     pub(super) sums: Sums,
     /// The sums when the run began.
     pub(super) before: Sums,
+    pub(super) early: EarlyRecords,
     pub(super) dead_lines: Vec<u8>,
     /// Where they go if there are no checkpoints.
     pub(super) dead_letter: Option<DeadLetterFile>,
@@ -46,6 +49,29 @@ pub(super) struct Sums {
     pub(super) records: u64,
     pub(super) skipped: u64,
     pub(super) input_bytes: u64,
+}
+
+/// Records whose time is so far ahead that they do not move the watermark.
+#[derive(Debug, Default)]
+pub(super) struct EarlyRecords {
+    pub(super) records: u64,
+    /// The streams that have some.
+    streams: BTreeSet<u32>,
+    /// The name of each such stream and the largest time, in milliseconds, until it is reported.
+    unreported: Vec<(String, i64)>,
+}
+
+impl EarlyRecords {
+    fn count(&mut self, stream: u32, name: &str, records: u64, largest: Option<i64>) {
+        self.records += records;
+        if let (true, Some(time)) = (self.streams.insert(stream), largest) {
+            self.unreported.push((name.to_owned(), time));
+        }
+    }
+
+    pub(super) fn take_unreported(&mut self) -> Vec<(String, i64)> {
+        std::mem::take(&mut self.unreported)
+    }
 }
 
 impl Accounts {
@@ -70,13 +96,15 @@ impl Accounts {
         };
         Accounts {
             next: reader.next_number(),
-            early: BTreeMap::new(),
+            waiting: BTreeMap::new(),
+            first_records: streams.iter().map(|stream| stream.records).collect(),
             streams,
             partition_tasks: plan.partition_tasks().cloned(),
             past,
             timing: plan.timing.clone().zip(clock),
             sums,
             before: sums,
+            early: EarlyRecords::default(),
             dead_lines: Vec::new(),
             dead_letter,
         }
@@ -89,13 +117,13 @@ impl Accounts {
 
     /// Adds the account of a block whose turn may not have come.
     pub(super) fn add(&mut self, account: BlockAccount) {
-        self.early.insert(account.number, account);
+        self.waiting.insert(account.number, account);
     }
 
     /// Accounts for the blocks whose turn it is, up to the block `cut`. Returns whether it is the next one.
     pub(super) fn advance(&mut self, cut: Option<u64>) -> Result<bool, RunError> {
         while cut != Some(self.next) {
-            let Some(account) = self.early.remove(&self.next) else { return Ok(false) };
+            let Some(account) = self.waiting.remove(&self.next) else { return Ok(false) };
             self.count(account)?;
         }
         Ok(true)
@@ -113,7 +141,10 @@ impl Accounts {
             append_line(&mut self.dead_lines, name, first_record, rejected);
         }
         if let (Some((_, clock)), Some(time)) = (&mut self.timing, &account.time) {
-            clock.advance(account.stream as usize, time.largest, &time.released);
+            let early = clock.advance(account.stream as usize, time.records, &time.times, &time.released).early;
+            if early > 0 {
+                self.early.count(account.stream, name, early, time.times.largest());
+            }
         }
         self.next += 1;
         let before = stream.records.max(stream.counted_records);
@@ -133,8 +164,16 @@ impl Accounts {
 
     /// Advances event time to the end of the input.
     pub(super) fn end_time(&mut self) {
-        if let Some((timing, clock)) = &mut self.timing {
-            timing.end(clock);
+        let Some((timing, clock)) = &mut self.timing else { return };
+        let reached = clock.reached();
+        timing.end(clock);
+        for (number, stream) in self.streams.iter().enumerate() {
+            // All records of such a file are early, though no other time was known when they were read.
+            let records = stream.records - self.first_records.get(number).copied().unwrap_or(0);
+            let time = clock.time(number).filter(|time| reached.is_some_and(|reached| *time > reached));
+            if let (Some(time), 1..) = (time, records) {
+                self.early.count(number as u32, &stream.name, records, Some(time));
+            }
         }
     }
 

@@ -4,6 +4,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
+use jiff::Timestamp;
 
 use crate::format::manifest::Trigger;
 use crate::input::{Compression, Partition, Position, Reader};
@@ -234,6 +235,9 @@ impl<'a> Director<'a> {
         {
             self.complete(pending);
             self.accounts.advance(None)?;
+        }
+        for (partition, time) in self.accounts.early.take_unreported() {
+            self.run.observer.event(&RunEvent::EarlyRecord { partition, time: Timestamp::from_millisecond(time).ok() });
         }
         Ok(())
     }

@@ -88,6 +88,7 @@ impl Director<'_> {
             skipped_in_all: sums.skipped,
             late,
             late_in_all: self.late_before + late,
+            early: self.accounts.early.records,
             input_bytes: sums.input_bytes - before.input_bytes,
             checkpoints: self.checkpoints.done.len() as u64,
             checkpoint_bytes: manifests().map(|manifest| manifest.totals.new_bytes).sum(),

@@ -125,10 +125,10 @@ fn policy(run: &Run<'_>) -> TriggerPolicy {
 }
 
 /// Returns the first calendar time that counts: the first after the latest checkpoint, so that one that passed while
-/// the job was down is made up for.
+/// the job was down is made up for. A checkpoint that is dated in the future, by a clock that was wrong, does not delay it.
 fn first_time(policy: &TriggerPolicy, latest: Option<&Manifest>, now: Timestamp) -> Option<Timestamp> {
     match &policy.times {
-        DueTimes::At(calendar) => calendar.next_after(latest.map_or(now, |latest| latest.created)),
+        DueTimes::At(calendar) => calendar.next_after(latest.map_or(now, |latest| latest.created.min(now))),
         DueTimes::None | DueTimes::After(_) => None,
     }
 }

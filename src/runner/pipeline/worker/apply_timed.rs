@@ -25,7 +25,7 @@ impl Worker<'_> {
         let mut moved = false;
         if let Some(timed) = &mut self.timed {
             let stream = time.stream as usize;
-            moved = timed.clock.advance(stream, time.largest, &time.released);
+            moved = timed.clock.advance(stream, time.records, &time.times, &time.released).moved;
             if stream >= timed.records.len() {
                 timed.records.resize(stream + 1, 0);
             }
@@ -92,6 +92,7 @@ impl Worker<'_> {
     }
 
     fn apply_to_expiring(&mut self, mut bytes: &[u8], expiry: &Expiry) -> Result<(), Box<ThreadEvent>> {
+        let watermark = self.timed.as_ref().map_or(i64::MIN, |timed| timed.clock.watermark());
         let mut heads = [Head::default(); GROUP];
         while !bytes.is_empty() {
             let count = self.look_ahead(bytes, &mut heads);
@@ -100,6 +101,12 @@ impl Worker<'_> {
                 bytes = rest;
                 let (time, arguments) = split_time(packed);
                 let shard = &mut self.shards[head.place as usize].1;
+                if expiry.after(time) <= watermark && shard.find(head.hash, key).is_none() {
+                    // The row would expire as soon as it is made.
+                    self.gauges.late.fetch_add(1, Ordering::Relaxed);
+                    shard.emitted().push_late(None);
+                    continue;
+                }
                 let (index, _) = shard.find_or_make(head.hash, key);
                 let mut row = shard.open(index);
                 let deadline = expiry.note(&mut row, time);

@@ -6,6 +6,7 @@ use crate::input::Block;
 use crate::runner::messages::{BlockAccount, BlockTime, BlockUpdates, ThreadEvent, WorkerMessage};
 use crate::runner::pipeline::plan::Route;
 use crate::runner::pipeline::worker::thread::Worker;
+use crate::runner::process::time_spans::TimeSpans;
 use crate::runner::ticket::Ticket;
 
 impl Worker<'_> {
@@ -17,11 +18,11 @@ impl Worker<'_> {
     /// [`Processor::pack`]: crate::runner::process::processor::Processor::pack
     pub(super) fn parse(&mut self, mut block: Block, ticket: Arc<Ticket>) {
         let mut updates: Vec<Vec<u8>> = (0..self.plan.workers).map(|_| self.spare.pop().unwrap_or_default()).collect();
-        let (mut account, largest) = self.take_records(&block, &mut updates);
+        let (mut account, times) = self.take_records(&block, &mut updates);
         if self.timed.is_some() {
             let (stream, records) = (block.stream, account.records);
             let released = std::mem::take(&mut block.released);
-            account.time = Some(Arc::new(BlockTime { stream, records, largest, released }));
+            account.time = Some(Arc::new(BlockTime { stream, records, times, released }));
         }
         let time = account.time.clone();
         let _ = self.channels.events.send(ThreadEvent::Parsed(account));
@@ -32,8 +33,8 @@ impl Worker<'_> {
         self.channels.buffers.put(block.bytes);
     }
 
-    /// Packs the records of a block into `updates`, one buffer per worker. Returns the account and the largest time.
-    fn take_records(&mut self, block: &Block, updates: &mut [Vec<u8>]) -> (BlockAccount, Option<i64>) {
+    /// Packs the records of a block into `updates`, one buffer per worker. Returns the account and the times.
+    fn take_records(&mut self, block: &Block, updates: &mut [Vec<u8>]) -> (BlockAccount, TimeSpans) {
         let plan = self.plan;
         let mut account = BlockAccount {
             number: block.number,
@@ -45,7 +46,7 @@ impl Worker<'_> {
             fatal: None,
             time: None,
         };
-        let mut largest = None;
+        let mut times = TimeSpans::new(plan.timing.as_ref().map_or(0, |timing| timing.ahead_millis));
         let mut last_bad = None;
         let replay = plan.replay.as_ref().filter(|replay| !replay.is_over(block.stream, block.offset));
         let own = match &plan.route {
@@ -56,7 +57,9 @@ impl Worker<'_> {
         account.records = self.extractor.each(block, |place, fields| {
             let result = fields.and_then(|fields| match &mut self.timed {
                 Some(timed) => {
-                    largest = largest.max(plan.route_timed(timed, own, block, place, fields, updates)?);
+                    if let Some(time) = plan.route_timed(timed, own, block, place, fields, updates)? {
+                        times.add(time);
+                    }
                     Ok(())
                 }
                 None => plan.route(own, block, place, fields, replay, updates),
@@ -72,6 +75,6 @@ impl Worker<'_> {
             }
             account.reject(&plan.on_error, block.offset, place, bad)
         });
-        (account, largest)
+        (account, times)
     }
 }

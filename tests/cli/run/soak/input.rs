@@ -27,14 +27,18 @@ pub(super) fn spoil(seed: u64, bytes: &[u8]) -> Vec<u8> {
     spoiled
 }
 
-/// Returns files whose records are in order of time, with a few exceptions.
+/// Ten years in milliseconds.
+const FAR_AHEAD: i64 = 3_653 * 86_400_000;
+
+/// Returns files whose records are in order of time, with a few exceptions, of which some are far ahead.
 pub(super) fn in_time(files: u64, count: usize) -> Vec<File> {
     let part = |file: u64| {
         let mut random = Random(file);
         let mut all = clicks(file, count, 50);
         for (i, click) in all.iter_mut().enumerate() {
             let behind = if random.below(500) == 0 { random.below(3_000) } else { random.below(40) };
-            click.ts = 1_795_356_000_000 + i as i64 * 5 - behind as i64;
+            let ahead = if i % 1_500 == 700 { FAR_AHEAD } else { 0 };
+            click.ts = 1_795_356_000_000 + i as i64 * 5 - behind as i64 + ahead;
             // Users come and go.
             click.user = format!("{}-{}", click.user, i / 400);
         }

@@ -276,7 +276,8 @@ impl<'a> Life<'a> {
         let view: Value = serde_json::from_str(&answer).unwrap_or(Value::Null);
         let finished = view["ended"] == Value::Bool(true);
         let has = |blow: &[Blow]| self.struck.iter().any(|struck| blow.contains(struck));
-        let left_out = ["skipped", "late"].iter().any(|name| view[name].as_u64().is_some_and(|number| number > 0));
+        let left_out =
+            ["skipped", "late", "early"].iter().any(|name| view[name].as_u64().is_some_and(|number| number > 0));
         let may = match status {
             // Before the run listens for signals they end it, and a second one always does.
             137 => has(&[Blow::Kill, Blow::KillAll]),

@@ -229,6 +229,8 @@ fn by_time() -> Vec<Story> {
             job: aggregates(&expiring, "  ttl: 1s\n  time: ts\n  unit: ms\n"),
             files: || in_time(10, 5_000),
             published: Published::Changes,
+            status: 3,
+            may_be_incomplete: true,
             ..Story::default()
         },
     ]

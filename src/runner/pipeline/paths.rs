@@ -1,0 +1,88 @@
+//! Whether the paths that a job names can be used together.
+
+use std::path::{Path, PathBuf};
+
+use crate::input;
+use crate::job::{JobSpec, OnError, OnLate};
+use crate::runner::error::{JobError, RunError};
+use crate::runner::output::plan::OutputPlan;
+use crate::storage::real_path::real_path;
+use crate::store::enclosing::{enclosing_store, outer_store};
+use crate::values::id::Sequence;
+
+/// Refuses a job that would read what it writes, write two outputs to the same file, or write into a store.
+pub(crate) fn check_paths(job: &JobSpec, output: Option<&OutputPlan>) -> Result<(), RunError> {
+    let dead_letter = match &job.input.on_error {
+        OnError::DeadLetter(path) => Some((path.as_path(), "the dead-letter file")),
+        OnError::Fail | OnError::Skip => None,
+    };
+    let late = match job.window.as_ref().map(|window| &window.on_late) {
+        Some(OnLate::DeadLetter(path)) => Some((path.as_path(), "the file of late records")),
+        _ => None,
+    };
+    let same = |path: &Path, first, second| -> Result<(), RunError> {
+        Err(JobError::SamePath { path: path.display().to_string(), first, second }.into())
+    };
+    let is_input = |path: &Path| input::is_input(&job.input, &job.base, path);
+    if let Some(output) = output
+        && is_input(Path::new(&output.name(Sequence::FIRST)))
+    {
+        return same(&output.path(Sequence::FIRST), "an input", "the output");
+    }
+    for (path, what) in dead_letter.into_iter().chain(late) {
+        if output.is_some_and(|output| output.publishes(&job.resolve(path))) {
+            return same(path, "the output", what);
+        }
+        if is_input(path) {
+            return same(path, "an input", what);
+        }
+    }
+    match (dead_letter, late) {
+        (Some((dead, first)), Some((late, second))) if dead.components().eq(late.components()) => {
+            return same(late, first, second);
+        }
+        _ => {}
+    }
+    let outputs = output.map(|output| (output.dir.clone(), "the output"));
+    let files = dead_letter.into_iter().chain(late).map(|(path, what)| (job.resolve(path), what));
+    check_stores(job, outputs.into_iter().chain(files))
+}
+
+/// Refuses a store that is a file or in another store, and any of `written` in a store, even in one that the run will
+/// create.
+fn check_stores(job: &JobSpec, written: impl Iterator<Item = (PathBuf, &'static str)>) -> Result<(), RunError> {
+    let in_store = |path: &Path, what, store: PathBuf| -> Result<(), RunError> {
+        let [path, store] = [path, &store].map(|path| path.display().to_string());
+        Err(JobError::InStore { what, path, store }.into())
+    };
+    let places = if job.checkpoint.enabled { places(job) } else { Vec::new() };
+    // A path that cannot be resolved cannot be written to either.
+    let is_in = |path: &Path, place: &Path| {
+        real_path(path).ok().zip(real_path(place).ok()).is_some_and(|(path, place)| path.starts_with(place))
+    };
+    // With replicas, a place that cannot be used is lost, which is not a mistake in the job file.
+    if let [store] = &places[..]
+        && let Some(file) = store.ancestors().find(|above| above.exists()).filter(|above| !above.is_dir())
+    {
+        return Err(JobError::StoreNotADirectory { path: file.display().to_string() }.into());
+    }
+    for (number, place) in places.iter().enumerate() {
+        let what = if number == 0 { "the store" } else { "a replica" };
+        let others = places.iter().filter(|other| is_in(place, other) && !is_in(other, place));
+        if let Some(store) = outer_store(place).or_else(|| others.cloned().next()) {
+            return in_store(place, what, store);
+        }
+    }
+    for (path, what) in written {
+        let own = || places.iter().find(|place| is_in(&path, place)).cloned();
+        if let Some(store) = enclosing_store(&path).or_else(own) {
+            return in_store(&path, what, store);
+        }
+    }
+    Ok(())
+}
+
+/// Returns the directories of the job's store and its replicas.
+pub(super) fn places(job: &JobSpec) -> Vec<PathBuf> {
+    std::iter::once(&job.checkpoint.store).chain(&job.checkpoint.replicas).map(|path| job.resolve(path)).collect()
+}
