@@ -224,7 +224,7 @@ impl Places {
             }
         }
         assert!(
-            (diverged > 0) == !expected.is_empty() || (self.may_be_unknown && diverged > 0),
+            (diverged > 0) != expected.is_empty() || (self.may_be_unknown && diverged > 0),
             "{expected:?}, found {reports:#?}"
         );
     }
