@@ -548,13 +548,14 @@ fn old_leftovers_are_deleted_and_foreign_files_stay() {
     assert_eq!(of(LeftoverKind::Object, Fate::Wait), [new.path().to_string()]);
     assert_eq!(
         of(LeftoverKind::Temporary, Fate::Remove),
-        [".tmp-\u{1b}[2J", "checkpoints/.tmp-1", "objects/sha256/00/.tmp-2"]
+        ["checkpoints/.tmp-1", "objects/sha256/00/.tmp-2"],
+        "a name that no writer gives to its files is not a leftover"
     );
     assert_eq!(of(LeftoverKind::Temporary, Fate::Wait), ["objects/sha256/00/.tmp-3"]);
     assert_eq!(of(LeftoverKind::SetAside, Fate::Leave), ["damaged/x.parquet.1"]);
     assert_eq!(
         of(LeftoverKind::Foreign, Fate::Leave),
-        ["checkpoints/old", "note.txt", "objects/sha256/00/.tmp-link", "objects/sha256/00/note.txt"]
+        [".tmp-\u{1b}[2J", "checkpoints/old", "note.txt", "objects/sha256/00/.tmp-link", "objects/sha256/00/note.txt"]
     );
     let outcome = apply(&builder.store, &plan, "a test", &Silent).expect("pruned");
     assert_eq!((outcome.objects, outcome.temporary, outcome.checkpoints), (1, 2, 0));

@@ -441,7 +441,7 @@ fn symbolic_links_inside_lead_nowhere() {
         storage.lock(&path("link/lock"), "me").map(drop),
     ] {
         match refused.unwrap_err() {
-            StorageError::NotADirectory { path } => assert!(path.ends_with("root/link"), "{path}"),
+            StorageError::Link { path } => assert!(path.ends_with("root/link"), "{path}"),
             error => panic!("{error:?}"),
         }
     }

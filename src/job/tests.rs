@@ -244,7 +244,7 @@ fn an_error_of_the_run_stands_at_its_value() {
     };
     assert_eq!(place(FULL, "input.files", Some("x-*.csv")), (4, 28));
     assert_eq!(place(FULL, "input.files", Some("gone")), (4, 10));
-    assert_eq!(place(FULL, "key", None), (13, 6));
+    assert_eq!(place(FULL, "key", None), (14, 6));
     assert_eq!(place("input: a.csv", "input.files", Some("a.csv")), (1, 8));
     assert_eq!(place("input: a.csv", "where", None), (1, 1));
     assert_eq!(place("[", "where", None), (1, 1));

@@ -243,7 +243,8 @@ fn job() -> Env {
 /// Runs the job to its end, and returns its state and everything that it published.
 fn finish_run(env: &Env, context: &str) -> End {
     let output = env.run(&["run", "job.yaml", "--quiet"]);
-    assert_eq!(output.status, 3, "{context}, then again: {output}");
+    // Its bad records may all be behind the checkpoint that it resumes from.
+    assert!(matches!(output.status, 0 | 3), "{context}, then again: {output}");
     check_intact(env, &["stores/a", "stores/b"], context);
     let open = |name: &str| Store::open(vec![Arc::new(LocalStorage::new(env.path(name)))]).expect("a store");
     let latest = |store: &Store| store.latest().expect("whole").expect("a checkpoint");
