@@ -16,8 +16,8 @@ pub struct Pace(Arc<(Mutex<State>, Condvar)>);
 struct State {
     /// How many changes the writer may make.
     permits: u64,
-    /// Whether it is about to make one.
-    is_waiting: bool,
+    /// How many of its threads are about to make one.
+    waiting: u32,
     is_done: bool,
 }
 
@@ -38,7 +38,7 @@ impl Pace {
         let mut state = self.state();
         state.permits += count;
         self.0.1.notify_all();
-        while !(state.is_done || state.is_waiting && state.permits == 0) {
+        while !(state.is_done || state.waiting > 0 && state.permits == 0) {
             state = self.wait(state);
         }
     }
@@ -52,13 +52,15 @@ impl Pace {
     /// Waits before a change of the writer.
     fn step(&self) {
         let mut state = self.state();
-        state.is_waiting = true;
+        state.waiting += 1;
         self.0.1.notify_all();
         while state.permits == 0 {
             state = self.wait(state);
         }
         state.permits -= 1;
-        state.is_waiting = false;
+        state.waiting -= 1;
+        // Another of its threads may wait, for which the reader would wait in vain.
+        self.0.1.notify_all();
     }
 }
 
