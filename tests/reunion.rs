@@ -5,10 +5,10 @@ use std::fs;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ckpt::ops::copy;
 use ckpt::ops::finding::{FindingCode, Severity};
 use ckpt::ops::restore::{PositionChanges, apply_rollback, plan_rollback};
 use ckpt::ops::verify::{Depth, verify};
+use ckpt::ops::{copy, repair};
 use ckpt::storage::Storage;
 use ckpt::storage::local::LocalStorage;
 use ckpt::store::prune::policy::Policy;
@@ -67,6 +67,22 @@ impl Replicas {
         self.open(&[name]).sequences().expect("listed").into_iter().map(|sequence| sequence.0).collect()
     }
 
+    fn repair(&self, names: &[&str]) {
+        let store = self.open(names);
+        let reports = verify(&store, None, Depth::Full, &Silent).expect("verified");
+        for outcome in repair::apply(&store, &repair::plan(&store, &reports), &Silent) {
+            outcome.result.expect("repaired");
+        }
+    }
+
+    /// Returns the history of a replica, event by event.
+    fn events(&self, name: &str) -> Vec<String> {
+        let entries = fs::read_dir(self.dir.path().join(name).join("history")).expect("listed");
+        let mut files: Vec<_> = entries.map(|entry| entry.expect("listed").path()).collect();
+        files.sort();
+        files.into_iter().map(|path| fs::read_to_string(path).expect("read")).collect()
+    }
+
     /// Checks that the replicas are intact, together and each by itself.
     #[track_caller]
     fn assert_intact(&self, names: &[&str]) {
@@ -123,6 +139,34 @@ fn what_one_replica_brought_back_alone_is_copied_to_the_others() {
 }
 
 #[test]
+fn a_repair_copies_what_one_replica_brought_back_alone_with_its_history() {
+    let replicas = Replicas::new(&[("a", 3), ("b", 3)], &[]);
+    replicas.prune(&["a", "b"], 1, 86_400);
+    replicas.undo(&["a"]);
+    replicas.repair(&["a", "b"]);
+    assert_eq!((replicas.checkpoints("a"), replicas.checkpoints("b")), (vec![1, 2, 3], vec![1, 2, 3]));
+    assert_eq!(replicas.events("b"), replicas.events("a"));
+    replicas.assert_intact(&["a", "b"]);
+}
+
+#[test]
+fn a_repair_leaves_out_an_event_whose_checkpoint_it_cannot_copy() {
+    let replicas = Replicas::new(&[("a", 3), ("b", 3)], &[]);
+    replicas.prune(&["a", "b"], 1, 86_400);
+    let explained = replicas.events("b");
+    replicas.undo(&["a"]);
+    let lost = replicas.open(&["a"]).manifest(Sequence(2)).expect("read").manifest.tables.index.object;
+    for name in ["a", "b"] {
+        fs::remove_file(replicas.dir.path().join(name).join(lost.path().as_str())).expect("deleted");
+    }
+    replicas.repair(&["a", "b"]);
+    assert_eq!(replicas.events("b"), explained);
+    let reports = verify(&replicas.open(&["b"]), None, Depth::Full, &Silent).expect("verified");
+    let gaps = reports[0].findings.iter().filter(|finding| finding.code == FindingCode::ChainGap);
+    assert_eq!(gaps.count(), 0, "{reports:#?}");
+}
+
+#[test]
 fn replicas_that_were_pruned_apart_exchange_their_histories() {
     let replicas = Replicas::new(&[("a", 4), ("b", 4)], &[]);
     replicas.prune(&["a"], 3, 0);
@@ -132,13 +176,7 @@ fn replicas_that_were_pruned_apart_exchange_their_histories() {
     let store = replicas.open(&["a", "b"]);
     store.make_equal().expect("equal");
     store.make_equal().expect("equal again");
-    let files = |name: &str| {
-        let entries = fs::read_dir(replicas.dir.path().join(name).join("history")).expect("listed");
-        let mut files: Vec<_> = entries.map(|entry| entry.expect("listed").path()).collect();
-        files.sort();
-        files.into_iter().map(|path| fs::read_to_string(path).expect("read")).collect::<Vec<_>>()
-    };
-    assert_eq!(files("a"), files("b"));
+    assert_eq!(replicas.events("a"), replicas.events("b"));
     assert_eq!(replicas.open(&["a"]).history().expect("read").events.len(), 3);
     assert_eq!((replicas.checkpoints("a"), replicas.checkpoints("b")), (vec![2, 3, 4], vec![4]));
     let reports = verify(&replicas.open(&["a", "b"]), None, Depth::Full, &Silent).expect("verified");

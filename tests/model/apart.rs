@@ -29,7 +29,7 @@ fn tell(story: &Story) {
 
 #[test]
 fn places_that_went_on_apart_stay_whole_and_meet_again_after_any_story() {
-    let cases = variable("CKPT_MODEL_CASES").or(variable("PROPTEST_CASES")).unwrap_or(64) as u32;
+    let cases = variable("CKPT_MODEL_CASES").or(variable("PROPTEST_CASES")).unwrap_or(24) as u32;
     let config = Config { cases, failure_persistence: None, max_shrink_iters: 600, ..Config::default() };
     let mut bytes = [0; 32];
     bytes[..8].copy_from_slice(&seed(0xa9a7).to_le_bytes());

@@ -1,6 +1,6 @@
 //! Performs the steps of a story.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use ckpt::input::{SeekTo, partition, seek};
@@ -60,12 +60,16 @@ impl World {
 
     fn prune(&mut self, keep: u64) {
         let Some(store) = self.store().filter(|_| self.model.damaged.is_none()) else { return };
+        // A replica that a dead run left behind keeps its newest checkpoint.
+        let number = |name: &String| name.strip_prefix("checkpoints/")?.strip_suffix("/manifest.yaml")?.parse().ok();
+        let newest_of = |disk: &Disk| disk.files().keys().filter_map(number).max();
+        let mut kept: BTreeSet<u64> = self.disks.iter().filter_map(newest_of).collect();
         let policy = Policy { last: keep, ..Policy::default() };
         let request = Request { policy, grace: std::time::Duration::from_secs(86_400), zone: TimeZone::UTC };
         let plan = plan_prune(&store, &request, self.now, &Silent).expect("planned");
         apply_prune(&store, &plan, HOLDER, &Silent).expect("pruned");
-        let newest: Vec<u64> = self.model.checkpoints.keys().rev().take(keep as usize).copied().collect();
-        let goes = |number: &u64| !newest.contains(number) && !self.model.pins.contains(number);
+        kept.extend(self.model.checkpoints.keys().rev().take(keep as usize));
+        let goes = |number: &u64| !kept.contains(number) && !self.model.pins.contains(number);
         let gone: BTreeMap<u64, Full> = self
             .model
             .checkpoints

@@ -8,6 +8,7 @@ mod apply;
 mod healed;
 mod plan;
 mod planner;
+mod records;
 mod sources;
 mod step;
 mod truth;

@@ -8,15 +8,13 @@ use crate::format::store_file::StoreFile;
 use crate::ops::finding::FindingCode;
 use crate::ops::repair::healed::{Steps, hopeless};
 use crate::ops::repair::plan::RepairPlan;
-use crate::ops::repair::sources::Sources;
+use crate::ops::repair::sources::{Source, Sources};
 use crate::ops::repair::step::{Cure, Origin, Step};
 use crate::ops::repair::truth::Truth;
-use crate::ops::verify::records::is_whole;
 use crate::ops::verify::{Report, is_of_store};
 use crate::store::Store;
 use crate::values::id::Sequence;
 use crate::values::relpath::RelPath;
-use crate::values::yaml;
 
 /// Plans to repair the damage in `reports`, which [`verify_with`](crate::ops::verify::verify_with) has just made about
 /// `store`.
@@ -29,8 +27,8 @@ pub fn plan(store: &Store, reports: &[Report]) -> RepairPlan {
 }
 
 /// Chooses the steps of a repair.
-struct Planner<'a> {
-    sources: Sources<'a>,
+pub(super) struct Planner<'a> {
+    pub(super) sources: Sources<'a>,
     steps: Steps,
 }
 
@@ -57,7 +55,7 @@ impl<'a> Planner<'a> {
         RepairPlan { steps, hopeless }
     }
 
-    fn add(&mut self, index: usize, path: RelPath, origin: Origin, bytes: u64, cure: Cure) {
+    pub(super) fn add(&mut self, index: usize, path: RelPath, origin: Origin, bytes: u64, cure: Cure) {
         let Some(source) = &self.sources.replicas[index] else { return };
         let target = source.replica.clone();
         let step = Step { place: self.sources.place(index), path: path.clone(), origin, bytes, cure, target };
@@ -84,43 +82,6 @@ impl<'a> Planner<'a> {
             if report.findings.iter().any(|finding| wrong.contains(&finding.code)) {
                 let origin = Origin::Copy(self.sources.place(from));
                 self.add(index, path.clone(), origin, bytes.len() as u64, Cure::File(bytes.clone()));
-            }
-        }
-    }
-
-    /// Repairs the small files that another replica has as they were written, and pruned checkpoints.
-    fn heal_records(&mut self) {
-        use FindingCode::*;
-        let codes = [
-            ReplicasFileDamaged,
-            ReplicasFileDiffers,
-            PinDamaged,
-            PinMissing,
-            EventDamaged,
-            EventMissing,
-            PrunedDamaged,
-        ];
-        let reports = self.sources.reports;
-        for (index, report) in reports.iter().enumerate() {
-            for finding in report.findings.iter().filter(|finding| codes.contains(&finding.code)) {
-                if let Some(object) = finding.subject.object() {
-                    self.heal_object(index, object);
-                    continue;
-                }
-                let is_of_branch = !matches!(finding.code, ReplicasFileDamaged | ReplicasFileDiffers);
-                if is_of_branch && self.sources.forks.as_ref().is_none_or(|forks| !forks.is_empty()) {
-                    continue;
-                }
-                let Ok(path) = RelPath::new(&finding.path) else { continue };
-                let good = self.sources.readable().find_map(|(other, source)| {
-                    let bytes = source.replica.get(&path, yaml::MAX_BYTES as u64).ok()?;
-                    let is_good = other != index && !self.sources.has_finding(other, &path);
-                    (is_good && is_whole(&path, &bytes) != Some(false)).then_some((other, bytes))
-                });
-                if let Some((from, bytes)) = good {
-                    let origin = Origin::Copy(self.sources.place(from));
-                    self.add(index, path, origin, bytes.len() as u64, Cure::File(bytes));
-                }
             }
         }
     }
@@ -192,14 +153,31 @@ impl<'a> Planner<'a> {
         if !findings.any(|finding| absent.contains(&finding.code) && finding.checkpoints.contains(&sequence)) {
             return;
         }
-        let (Some(objects), Some((sums, _))) = (&truth.objects, &truth.sums) else { return };
+        self.copy_checkpoint(index, sequence, truth);
+    }
+
+    /// Plans to copy a checkpoint to a replica unless it has it. Returns whether the replica will have it.
+    pub(super) fn bring(&mut self, index: usize, sequence: Sequence) -> bool {
+        let has_it = |source: &Source| source.sequences.contains(&sequence);
+        if self.sources.replicas[index].as_ref().is_some_and(has_it)
+            || self.steps.contains_key(&(index, layout::checkpoint_dir(sequence)))
+        {
+            return true;
+        }
+        self.sources.truth(sequence).is_some_and(|truth| self.copy_checkpoint(index, sequence, &truth))
+    }
+
+    /// Plans to write a checkpoint to a replica. Returns whether that is possible.
+    fn copy_checkpoint(&mut self, index: usize, sequence: Sequence, truth: &Truth) -> bool {
+        let (Some(objects), Some((sums, _))) = (&truth.objects, &truth.sums) else { return false };
         if objects.iter().any(|object| self.sources.find_object(object.object).is_none()) {
-            return;
+            return false;
         }
         let bytes = objects.iter().map(|object| object.bytes).fold(0, u64::saturating_add);
         let names = objects.iter().map(|object| object.object).collect();
         let cure = Cure::Checkpoint { objects: names, sums: sums.clone(), manifest: truth.manifest.clone() };
         self.add(index, layout::checkpoint_dir(sequence), Origin::Copy(self.sources.place(truth.from)), bytes, cure);
+        true
     }
 
     fn heal_objects(&mut self) {
@@ -216,7 +194,7 @@ impl<'a> Planner<'a> {
     }
 
     /// Repairs an object unless it is intact.
-    fn heal_object(&mut self, index: usize, object: ObjectName) {
+    pub(super) fn heal_object(&mut self, index: usize, object: ObjectName) {
         if self.steps.contains_key(&(index, object.path())) || self.sources.has_object(index, object) {
             return;
         }

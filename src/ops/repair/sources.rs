@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use crate::format::layout::{self, ObjectName};
 use crate::ops::verify::{Report, places};
-use crate::store::records::history::Departures;
+use crate::store::records::history::{Departures, History};
 use crate::store::{CheckpointFiles, Fork, Replica, Store, forks};
 use crate::values::id::Sequence;
 use crate::values::relpath::RelPath;
@@ -64,6 +64,13 @@ impl<'a> Sources<'a> {
     pub(super) fn files(&self, index: usize, sequence: Sequence) -> Option<CheckpointFiles> {
         let replica = &self.replicas[index].as_ref()?.replica;
         Some(replica.read_files(&self.store.file, &layout::checkpoint_dir(sequence), sequence))
+    }
+
+    /// Returns the history of replica `index` alone, as far as it can be read.
+    pub(super) fn own_history(&self, index: usize) -> History {
+        let Some(source) = &self.replicas[index] else { return History::default() };
+        let alone = Store::new(self.store.file.clone(), vec![source.replica.storage().clone()]);
+        alone.history().unwrap_or_default()
     }
 
     /// Returns the parent that the manifest of `child` in replica `index` names.

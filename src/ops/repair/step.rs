@@ -1,11 +1,14 @@
 //! One step of a repair.
 
+use std::cmp::Reverse;
+
 use bytes::Bytes;
 
 use crate::format::layout::{self, MANIFEST_FILE, ObjectName, SUMS_FILE};
 use crate::format::manifest::Manifest;
 use crate::storage::{Storage, StorageError};
 use crate::store::{Replica, StoreError};
+use crate::values::id::Sequence;
 use crate::values::relpath::RelPath;
 
 /// One file or checkpoint that is written.
@@ -42,16 +45,26 @@ pub(super) enum Cure {
         manifest: Bytes,
     },
     File(Bytes),
+    /// An event of the history.
+    Event {
+        number: u64,
+        bytes: Bytes,
+        /// Checkpoints that the replica must have before the event: it says that they were brought back.
+        back: Vec<Sequence>,
+    },
 }
 
 impl Step {
     /// Returns its place in the order: a checkpoint becomes intact after its objects, a store after its checkpoints.
-    pub(super) fn rank(&self) -> u8 {
+    /// Of the events, the newest comes first: a later prune may explain why a checkpoint is missing that was brought
+    /// back before.
+    pub(super) fn rank(&self) -> (u8, Reverse<u64>) {
         match self.cure {
-            Cure::Object(_) => 0,
-            Cure::Checkpoint { .. } => 1,
-            Cure::File(_) if self.path.as_str() != layout::STORE_FILE => 2,
-            Cure::File(_) => 3,
+            Cure::Object(_) => (0, Reverse(0)),
+            Cure::Checkpoint { .. } => (1, Reverse(0)),
+            Cure::Event { number, .. } => (2, Reverse(number)),
+            Cure::File(_) if self.path.as_str() != layout::STORE_FILE => (2, Reverse(0)),
+            Cure::File(_) => (3, Reverse(0)),
         }
     }
 
@@ -61,6 +74,14 @@ impl Step {
         match &self.cure {
             Cure::Object(object) => write_object(&self.target, *object, sources)?,
             Cure::File(bytes) => replace(target, &self.path, bytes)?,
+            Cure::Event { bytes, back, .. } => {
+                // An earlier step may have failed to bring it back.
+                let present = self.target.sequences()?;
+                if let Some(&sequence) = back.iter().find(|sequence| present.binary_search(sequence).is_err()) {
+                    return Err(StoreError::NoCheckpoint { place: self.place.clone(), sequence });
+                }
+                replace(target, &self.path, bytes)?;
+            }
             Cure::Checkpoint { objects, sums, manifest } => {
                 for object in objects {
                     if self.target.intact_object(*object).is_none() {
@@ -80,7 +101,12 @@ impl Step {
 
     /// Tells whether the target has the right bytes already.
     pub(super) fn is_done(&self) -> bool {
-        matches!(&self.cure, Cure::File(bytes) if has_bytes(self.target.storage().as_ref(), &self.path, bytes))
+        match &self.cure {
+            Cure::File(bytes) | Cure::Event { bytes, .. } => {
+                has_bytes(self.target.storage().as_ref(), &self.path, bytes)
+            }
+            Cure::Object(_) | Cure::Checkpoint { .. } => false,
+        }
     }
 }
 

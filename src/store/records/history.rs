@@ -17,6 +17,7 @@ use crate::store::records::time::in_milliseconds;
 use crate::store::store::Store;
 use crate::values::digest::Digest;
 use crate::values::id::Sequence;
+use crate::values::relpath::RelPath;
 use crate::values::yaml;
 
 /// The largest event that is read, in bytes.
@@ -140,6 +141,14 @@ pub struct Departure {
     pub time: Option<Timestamp>,
     /// The SHA-256 of its manifest; nothing if it was long ago.
     pub sha256: Option<Digest>,
+}
+
+impl Event {
+    /// Returns the checkpoints that it says were brought back.
+    pub fn brought_back(&self) -> impl Iterator<Item = Sequence> {
+        let is_undone = self.event == EventKind::Undone;
+        self.checkpoints.iter().filter(move |_| is_undone).map(|checkpoint| checkpoint.sequence)
+    }
 }
 
 impl History {
@@ -421,6 +430,12 @@ pub fn named_in(storage: &dyn Storage) -> Result<BTreeMap<Sequence, Digest>, Sto
 /// Tells whether `bytes` are event `number`, as it was written.
 pub fn is_whole(number: u64, bytes: &[u8]) -> bool {
     parse(number, bytes).is_some_and(|event| event.is_whole)
+}
+
+/// Reads the bytes of the file at `path`, if it is an event that is as it was written.
+pub fn whole_event(path: &RelPath, bytes: &[u8]) -> Option<Event> {
+    let number = layout::parse_event(path.as_str().strip_prefix(HISTORY)?.strip_prefix('/')?)?;
+    Some(parse(number, bytes).filter(|event| event.is_whole)?.value)
 }
 
 fn parse(number: u64, bytes: &[u8]) -> Option<Sealed<Event>> {
