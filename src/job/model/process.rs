@@ -79,7 +79,7 @@ pub struct WindowSpec {
     pub late_millis: i64,
     /// `on_late:` what happens to a record that is later than that; default `drop`.
     pub on_late: OnLate,
-    /// `ahead:` how far a record may be ahead of the others and still move the watermark; default [`AHEAD_MILLIS`].
+    /// `ahead:` how far a record may be ahead of the others and still move the watermark; 366 days by default.
     pub ahead_millis: i64,
 }
 
