@@ -249,7 +249,7 @@ fn an_error_of_the_run_stands_at_its_value() {
     assert_eq!(place("input: a.csv", "where", None), (1, 1));
     assert_eq!(place("[", "where", None), (1, 1));
     let error = JobFileError::about(FULL, Path::new("job.yaml"), "where", None, "is wrong");
-    assert_eq!(error.to_string(), "job.yaml:11:3: is wrong");
+    assert_eq!(error.to_string(), "job.yaml:12:3: is wrong");
 }
 
 #[test]
