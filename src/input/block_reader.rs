@@ -92,20 +92,20 @@ impl BlockReader {
         start: &[PositionRow],
         next_number: u64,
     ) -> Result<BlockReader, InputError> {
-        let grid = Grid { block_bytes: BLOCK_BYTES, lane_count: LANES };
-        BlockReader::with_grid(input, partitions, start, next_number, grid, true)
+        BlockReader::resuming(input, partitions, start, next_number, true)
     }
 
-    /// Like [`BlockReader::new`], for an input without bad records so far. No file can have ended inside quotes, so a
-    /// CSV file that has grown need not be read from its beginning to find that out.
-    pub fn after_good_records(
+    /// Like [`BlockReader::new`]. If the input had no bad records so far, no file can have ended inside quotes, so a CSV
+    /// file that has grown need not be read from its beginning to find that out.
+    pub fn resuming(
         input: &InputSpec,
         partitions: Arc<[Partition]>,
         start: &[PositionRow],
         next_number: u64,
+        had_bad_records: bool,
     ) -> Result<BlockReader, InputError> {
         let grid = Grid { block_bytes: BLOCK_BYTES, lane_count: LANES };
-        BlockReader::with_grid(input, partitions, start, next_number, grid, false)
+        BlockReader::with_grid(input, partitions, start, next_number, grid, had_bad_records)
     }
 
     /// Sets the number that the blocks of each partition have in a job without a key.

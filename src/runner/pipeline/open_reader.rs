@@ -85,8 +85,7 @@ fn make_reader(
                     partition_tasks.as_ref().map(|partition_tasks| partition_tasks.number(&partition.name))
                 };
                 let numbers = partitions.iter().map(number).map(Option::flatten).collect();
-                let open = if had_bad_records { BlockReader::new } else { BlockReader::after_good_records };
-                open(&input, partitions, &start, next_block)
+                BlockReader::resuming(&input, partitions, &start, next_block, had_bad_records)
                     .map(|reader| Reader::Bounded(reader.with_task_numbers(numbers).with_columns(columns)))
             }
             true => FollowReader::new(&input, &base, &start, next_block, partition_tasks, since)
