@@ -35,7 +35,7 @@ fn can(env: &Env, line: &str) -> bool {
     works
 }
 
-/// Gives everything to the other user, who can also run the binary then.
+/// Makes the other user the owner of everything, including a copy of the binary.
 fn give_away(env: &Env) {
     env.shell("cp \"$(command -v ckpt)\" ckpt && chmod 755 . ckpt && chown -R 65534:65534 .").expect(0);
 }

@@ -233,7 +233,7 @@ impl Storage for LocalStorage {
             error => error,
         })?;
         let now = Timespec { tv_sec: 0, tv_nsec: UTIME_NOW };
-        // A user who may write to the file but does not own it may only set both times.
+        // A user with write access who does not own the file is allowed to set only both times at once.
         let times = Timestamps { last_access: now, last_modification: now };
         rustix::fs::utimensat(&dir, name, &times, AtFlags::SYMLINK_NOFOLLOW).map_err(failed)
     }
