@@ -7,8 +7,11 @@
 //!
 //! `CKPT_MODEL_CASES` or `PROPTEST_CASES` sets the number of stories, 64 by default; `CKPT_SEED` chooses them.
 
+use std::fmt;
+
 use ckpt::format::layout;
 use ckpt::values::id::Sequence;
+use proptest::strategy::Strategy;
 use proptest::test_runner::{Config, RngAlgorithm, TestError, TestRng, TestRunner};
 
 use crate::support::random::{seed, variable};
@@ -19,10 +22,46 @@ mod steps;
 mod story;
 mod world;
 
-use story::{Step, Story, stories};
+use story::{Step, stories};
 use world::World;
 
-fn tell(story: &Story) {
+/// A list of steps, printed as a story.
+#[derive(Clone)]
+struct Story<S>(Vec<S>);
+
+impl<S: fmt::Debug> fmt::Debug for Story<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (number, step) in self.0.iter().enumerate() {
+            write!(f, "\n  {}. {step:?}", number + 1)?;
+        }
+        Ok(())
+    }
+}
+
+/// Tells `cases` of `stories`, unless the environment sets their number, and panics with the shortest that fails.
+fn tell_all<S: fmt::Debug + Clone>(
+    cases: u32,
+    otherwise: u64,
+    stories: impl Strategy<Value = Story<S>>,
+    tell: impl Fn(&Story<S>),
+) {
+    let cases = variable("CKPT_MODEL_CASES").or(variable("PROPTEST_CASES")).map_or(cases, |cases| cases as u32);
+    let config = Config { cases, failure_persistence: None, max_shrink_iters: 600, ..Config::default() };
+    let mut bytes = [0; 32];
+    bytes[..8].copy_from_slice(&seed(otherwise).to_le_bytes());
+    let mut runner = TestRunner::new_with_rng(config, TestRng::from_seed(RngAlgorithm::ChaCha, &bytes));
+    let outcome = runner.run(&stories, |story| {
+        tell(&story);
+        Ok(())
+    });
+    match outcome {
+        Ok(()) => println!("{cases} stories"),
+        Err(TestError::Fail(reason, story)) => panic!("{reason}\nthe shortest story:{story:?}"),
+        Err(error) => panic!("{error}"),
+    }
+}
+
+fn tell(story: &Story<Step>) {
     let mut world = World::new();
     for step in &story.0 {
         world.step(*step);
@@ -37,20 +76,7 @@ fn tell(story: &Story) {
 
 #[test]
 fn the_store_is_what_a_model_with_full_copies_says_after_any_story() {
-    let cases = variable("CKPT_MODEL_CASES").or(variable("PROPTEST_CASES")).unwrap_or(64) as u32;
-    let config = Config { cases, failure_persistence: None, max_shrink_iters: 600, ..Config::default() };
-    let mut bytes = [0; 32];
-    bytes[..8].copy_from_slice(&seed(0x5eed).to_le_bytes());
-    let mut runner = TestRunner::new_with_rng(config, TestRng::from_seed(RngAlgorithm::ChaCha, &bytes));
-    let outcome = runner.run(&stories(), |story| {
-        tell(&story);
-        Ok(())
-    });
-    match outcome {
-        Ok(()) => println!("{cases} stories"),
-        Err(TestError::Fail(reason, story)) => panic!("{reason}\nthe shortest story:{story:?}"),
-        Err(error) => panic!("{error}"),
-    }
+    tell_all(64, 0x5eed, stories(), tell);
 }
 
 #[test]

@@ -3,20 +3,20 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ckpt::format::manifest::{Routing, Trigger};
+use ckpt::format::manifest::Routing;
 use ckpt::ops::pin::pin;
 use ckpt::storage::Storage;
 use ckpt::store::Store;
 use ckpt::store::prune::policy::Policy;
 use ckpt::store::prune::{Request, apply, plan};
-use ckpt::store::records::attempts::{Attempt, AttemptLog, AttemptOutcome};
+use ckpt::store::records::attempts::AttemptLog;
 use ckpt::values::id::Sequence;
 use ckpt::values::progress::Silent;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use crate::support::simulated::Disk;
-use crate::support::store_builder::StoreBuilder;
+use crate::support::store_builder::{StoreBuilder, attempt};
 
 mod beside;
 mod line_ends;
@@ -62,23 +62,6 @@ fn built(disks: usize) -> (StoreBuilder, Vec<Disk>) {
     prune(&store, 4, DAY, now()).expect("pruned");
     pin(&store, Sequence(4), Some("why not"), now(), HOLDER).expect("pinned");
     store.set_places(vec!["a".to_owned(), "b".to_owned()]).expect("written");
-    AttemptLog::open(&store, "0123456789abcdef").add(&store, attempt());
+    AttemptLog::open(&store, "0123456789abcdef").add(&store, attempt(now()));
     (builder, disks)
-}
-
-fn attempt() -> Attempt {
-    Attempt {
-        number: 0,
-        time: now(),
-        run: String::new(),
-        trigger: Trigger::Schedule,
-        outcome: AttemptOutcome::Elided,
-        sequence: None,
-        pause_micros: 1,
-        snapshot_micros: 2,
-        write_micros: 3,
-        commit_micros: 4,
-        new_bytes: 5,
-        error: None,
-    }
 }

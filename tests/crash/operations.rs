@@ -14,7 +14,7 @@ use ckpt::ops::{copy, repair};
 use ckpt::storage::Storage;
 use ckpt::store::prune::policy::Policy;
 use ckpt::store::prune::{PruneError, Request, apply, apply_undo, plan, plan_undo};
-use ckpt::store::records::attempts::{Attempt, AttemptLog, AttemptOutcome};
+use ckpt::store::records::attempts::{AttemptLog, AttemptOutcome};
 use ckpt::store::records::requests::Answer;
 use ckpt::store::{Store, StoreError};
 use ckpt::values::id::Sequence;
@@ -25,7 +25,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::{Copies, Story, copies, trials};
 use crate::support::random::{Random, seed};
 use crate::support::simulated::{Disk, Fault, Process, Survival};
-use crate::support::store_builder::StoreBuilder;
+use crate::support::store_builder::{StoreBuilder, attempt};
 
 const DAY: Duration = Duration::from_secs(86_400);
 const HOLDER: &str = "a test";
@@ -305,27 +305,13 @@ fn requests_and_their_answers_disturb_nothing() {
 #[test]
 fn the_log_of_attempts_keeps_every_written_line_and_continues_after_a_torn_one() {
     let (_, before, _) = built(2);
-    let attempt = || Attempt {
-        number: 0,
-        time: now(),
-        run: String::new(),
-        trigger: Trigger::Schedule,
-        outcome: AttemptOutcome::Elided,
-        sequence: None,
-        pause_micros: 1,
-        snapshot_micros: 2,
-        write_micros: 3,
-        commit_micros: 4,
-        new_bytes: 5,
-        error: None,
-    };
     let write = |disks: &[Disk], process: &Process| {
         let storages = disks.iter().map(|disk| Arc::new(disk.open(process)) as Arc<dyn Storage>).collect();
         let Ok(store) = Store::open(storages) else { return 0 };
         let mut log = AttemptLog::open(&store, "0123456789abcdef");
         let mut written = 0;
         for _ in 0..4 {
-            log.add(&store, attempt());
+            log.add(&store, attempt(now()));
             written += u64::from(process.struck().is_none());
         }
         written

@@ -11,12 +11,11 @@ mod story;
 mod truth;
 
 use places::Places;
-use proptest::test_runner::{Config, RngAlgorithm, TestError, TestRng, TestRunner};
-use story::{Deed, PLACES, Step, Story, stories};
+use story::{Deed, PLACES, Step, stories};
 
-use crate::support::random::{seed, variable};
+use crate::model::{Story, tell_all};
 
-fn tell(story: &Story) {
+fn tell(story: &Story<Step>) {
     let mut places = Places::new();
     let run = Deed::Run { files: 2, keep: 0, grace: false, knows_all: false };
     places.step(Step { reach: 7, deed: run });
@@ -29,20 +28,7 @@ fn tell(story: &Story) {
 
 #[test]
 fn places_that_went_on_apart_stay_whole_and_meet_again_after_any_story() {
-    let cases = variable("CKPT_MODEL_CASES").or(variable("PROPTEST_CASES")).unwrap_or(24) as u32;
-    let config = Config { cases, failure_persistence: None, max_shrink_iters: 600, ..Config::default() };
-    let mut bytes = [0; 32];
-    bytes[..8].copy_from_slice(&seed(0xa9a7).to_le_bytes());
-    let mut runner = TestRunner::new_with_rng(config, TestRng::from_seed(RngAlgorithm::ChaCha, &bytes));
-    let outcome = runner.run(&stories(), |story| {
-        tell(&story);
-        Ok(())
-    });
-    match outcome {
-        Ok(()) => println!("{cases} stories"),
-        Err(TestError::Fail(reason, story)) => panic!("{reason}\nthe shortest story:{story:?}"),
-        Err(error) => panic!("{error}"),
-    }
+    tell_all(24, 0xa9a7, stories(), tell);
 }
 
 impl Places {

@@ -6,6 +6,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use crate::crash::Aftermath;
+use crate::model::Story;
 use crate::support::simulated::{Moment, Survival};
 
 /// What happens in a story. Numbers are taken modulo the number of things to choose from.
@@ -89,19 +90,6 @@ impl fmt::Debug for Step {
     }
 }
 
-/// A list of steps, printed as a story.
-#[derive(Clone)]
-pub struct Story(pub Vec<Step>);
-
-impl fmt::Debug for Story {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (number, step) in self.0.iter().enumerate() {
-            write!(f, "\n  {}. {step:?}", number + 1)?;
-        }
-        Ok(())
-    }
-}
-
 pub fn aftermath_of(number: u8) -> Aftermath {
     match number % 4 {
         0 | 1 => Aftermath::Death,
@@ -110,7 +98,7 @@ pub fn aftermath_of(number: u8) -> Aftermath {
     }
 }
 
-pub fn stories() -> impl Strategy<Value = Story> {
+pub(super) fn stories() -> impl Strategy<Value = Story<Step>> {
     let files = 0..4_u8;
     let step = prop_oneof![
         4 => files.clone().prop_map(|files| Step::Run { files }),

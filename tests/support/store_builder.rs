@@ -14,6 +14,7 @@ use ckpt::format::store_file::StoreFile;
 use ckpt::storage::Storage;
 use ckpt::storage::local::LocalStorage;
 use ckpt::store::Store;
+use ckpt::store::records::attempts::{Attempt, AttemptOutcome};
 use ckpt::values::decimal::Decimal;
 use ckpt::values::digest::Digest;
 use ckpt::values::id::{Sequence, StoreId};
@@ -344,4 +345,22 @@ pub fn three_checkpoints(path: &Path) -> StoreBuilder {
     builder.commit(&[("cyd", Some(30)), ("eve", Some(5))]);
     builder.commit(&[("dan", None), ("fay", Some(6))]);
     builder
+}
+
+/// Returns an attempt at `time` that found nothing to write.
+pub fn attempt(time: Timestamp) -> Attempt {
+    Attempt {
+        number: 0,
+        time,
+        run: String::new(),
+        trigger: Trigger::Schedule,
+        outcome: AttemptOutcome::Elided,
+        sequence: None,
+        pause_micros: 1,
+        snapshot_micros: 2,
+        write_micros: 3,
+        commit_micros: 4,
+        new_bytes: 5,
+        error: None,
+    }
 }

@@ -102,19 +102,22 @@ mod tests {
         names.iter().copied().map(FieldPath::of).collect()
     }
 
-    fn types(format: InputFormat, fields: &[&str], content: &str, max_records: u64) -> Vec<Option<ColumnType>> {
-        let directory = tempfile::tempdir().unwrap();
-        std::fs::write(directory.path().join("x"), content).unwrap();
-        let files = vec!["x".to_owned()];
-        let input = InputSpec {
-            files,
+    fn input(file: &str, format: InputFormat) -> InputSpec {
+        InputSpec {
+            files: vec![file.to_owned()],
             format,
             types: vec![],
             on_error: OnError::Fail,
             on_gone: OnGone::Stop,
             max_record_bytes: 1000,
             follow: false,
-        };
+        }
+    }
+
+    fn types(format: InputFormat, fields: &[&str], content: &str, max_records: u64) -> Vec<Option<ColumnType>> {
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::write(directory.path().join("x"), content).unwrap();
+        let input = input("x", format);
         let listed: Arc<[Partition]> = partitions(&input, directory.path()).unwrap().into();
         sample(&input, &listed, &paths(fields), max_records).unwrap()
     }
@@ -143,17 +146,7 @@ mod tests {
 
     #[test]
     fn standard_input_is_not_read() {
-        let files = vec!["-".to_owned()];
-        let format = InputFormat::Json;
-        let input = InputSpec {
-            files,
-            format,
-            types: vec![],
-            on_error: OnError::Fail,
-            on_gone: OnGone::Stop,
-            max_record_bytes: 1000,
-            follow: false,
-        };
+        let input = input("-", InputFormat::Json);
         let listed: Arc<[Partition]> = partitions(&input, std::path::Path::new("")).unwrap().into();
         assert_eq!(sample(&input, &listed, &paths(&["a"]), 1000).unwrap(), [None]);
     }

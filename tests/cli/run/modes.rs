@@ -49,6 +49,17 @@ fn idle(env: &Env, checkpoint: &str) -> (Child, ChildStdin) {
     (child, stdin)
 }
 
+/// Runs the idle job until it has made its first checkpoint, on request.
+fn make_one(env: &Env, checkpoint: &str) {
+    let (mut child, stdin) = idle(env, checkpoint);
+    until("the run listens", || env.path("store/store.yaml").exists());
+    signal(&child, Signal::USR1);
+    until("there is a checkpoint", || checkpoints(&env.path("store")).len() == 1);
+    signal(&child, Signal::TERM);
+    assert_eq!(wait(&mut child, PATIENCE), 0);
+    drop(stdin);
+}
+
 #[test]
 fn scheduled_checkpoints_are_complete_share_nothing_and_are_taken_even_if_nothing_changed() {
     let env = Env::new();
@@ -110,13 +121,7 @@ fn a_scheduled_time_that_passed_while_the_job_was_down_is_made_up_for_once() {
 #[test]
 fn a_run_that_goes_on_makes_up_for_a_missed_time_soon_after_its_start() {
     let mut env = Env::new();
-    let (mut child, stdin) = idle(&env, "mode: scheduled, schedule: \"0 0 1 1 *\"");
-    until("the run listens", || env.path("store/store.yaml").exists());
-    signal(&child, Signal::USR1);
-    until("there is a checkpoint", || checkpoints(&env.path("store")).len() == 1);
-    signal(&child, Signal::TERM);
-    assert_eq!(wait(&mut child, PATIENCE), 0);
-    drop(stdin);
+    make_one(&env, "mode: scheduled, schedule: \"0 0 1 1 *\"");
     env.at("2099-01-01T00:30:00Z");
     let (mut child, stdin) = idle(&env, "mode: scheduled, schedule: 1h");
     until("there is another checkpoint", || checkpoints(&env.path("store")).len() == 2);
@@ -131,13 +136,7 @@ fn a_run_that_goes_on_makes_up_for_a_missed_time_soon_after_its_start() {
 fn a_checkpoint_of_the_future_does_not_delay_the_next_one() {
     let mut env = Env::new();
     env.at("2099-01-01T00:30:00Z");
-    let (mut child, stdin) = idle(&env, "mode: scheduled, schedule: 1h");
-    until("the run listens", || env.path("store/store.yaml").exists());
-    signal(&child, Signal::USR1);
-    until("there is a checkpoint", || checkpoints(&env.path("store")).len() == 1);
-    signal(&child, Signal::TERM);
-    assert_eq!(wait(&mut child, PATIENCE), 0);
-    drop(stdin);
+    make_one(&env, "mode: scheduled, schedule: 1h");
     env.unset("CKPT_NOW");
     let (mut child, stdin) = idle(&env, "mode: scheduled, schedule: 100ms");
     until("there is another checkpoint", || checkpoints(&env.path("store")).len() >= 2);

@@ -54,6 +54,18 @@ fn state(env: &Env, store: &str) -> String {
     env.run(&["inspect", store, "--state", "--limit", "0"]).expect(0).stdout
 }
 
+/// Checks that an undisturbed run over all the input publishes the same rows as the runs so far, `count` of them.
+fn assert_unbroken(env: &Env, count: usize) {
+    let rows = || env.shell("cat out/*.jsonl").expect(0).stdout;
+    let resumed = rows();
+    assert_eq!(resumed.lines().count(), count, "{resumed}");
+    for directory in ["out", "checkpoints"] {
+        fs::remove_dir_all(env.path(directory)).expect("removed");
+    }
+    env.run(&["run", "job.py", "data.jsonl"]).expect(0);
+    assert_eq!(rows(), resumed);
+}
+
 #[test]
 fn the_listing_runs_unchanged_however_it_is_started() {
     let mut env = Env::new();
@@ -185,18 +197,11 @@ fn the_order_of_the_state_is_the_same_after_a_restart() {
         LISTING.replace("pass", body).replace("'elided'}", "'elided'}; self.configs['output'] = 'out/'"),
     );
     let (early, late) = ("{\"k\":\"z\"}\n{\"k\":\"a\"}\n", "{\"k\":\"y\"}\n{\"k\":\"b\"}\n");
-    let rows = || env.shell("cat out/*.jsonl").expect(0).stdout;
     env.write("data.jsonl", early);
     env.run(&["run", "job.py", "data.jsonl"]).expect(0);
     env.write("data.jsonl", [early, late].concat());
     env.run(&["run", "job.py", "data.jsonl"]).expect(0);
-    let resumed = rows();
-    assert_eq!(resumed.lines().count(), 4, "{resumed}");
-    for directory in ["out", "checkpoints"] {
-        fs::remove_dir_all(env.path(directory)).expect("removed");
-    }
-    env.run(&["run", "job.py", "data.jsonl"]).expect(0);
-    assert_eq!(rows(), resumed);
+    assert_unbroken(&env, 4);
 }
 
 #[test]
@@ -250,18 +255,11 @@ fn every_value_comes_back_as_it_was() {
         "job.py",
         LISTING.replace("pass", &body).replace("'elided'}", "'elided'}; self.configs['output'] = 'out/'"),
     );
-    let rows = || env.shell("cat out/*.jsonl").expect(0).stdout;
     for count in 1..=4 {
         records(&env, count);
         env.run(&["run", "job.py", "data.jsonl"]).expect(0);
     }
-    let resumed = rows();
-    assert_eq!(resumed.lines().count(), 4, "{resumed}");
-    for directory in ["out", "checkpoints"] {
-        fs::remove_dir_all(env.path(directory)).expect("removed");
-    }
-    env.run(&["run", "job.py", "data.jsonl"]).expect(0);
-    assert_eq!(rows(), resumed);
+    assert_unbroken(&env, 4);
 }
 
 #[test]

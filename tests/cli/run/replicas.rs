@@ -312,8 +312,8 @@ fn directories_that_cannot_be_replicas_are_refused() {
     }
 }
 
-#[test]
-fn two_runs_with_one_replica_each_end_in_an_error_that_names_both() {
+/// A finished job that continued twice, each time with only one of its replicas, and what `replicas.yaml` was before.
+fn parted() -> (Env, String) {
     let env = finished();
     let places = env.read("store/replicas.yaml");
     let data = env.read("data.jsonl");
@@ -325,6 +325,12 @@ fn two_runs_with_one_replica_each_end_in_an_error_that_names_both() {
         env.write("data.jsonl", data.clone() + line);
         env.run(&["run", "alone.yaml"]).expect(0);
     }
+    (env, places)
+}
+
+#[test]
+fn two_runs_with_one_replica_each_end_in_an_error_that_names_both() {
+    let (env, places) = parted();
     let output = run(&env, 12);
     assert!(
         output
@@ -363,17 +369,7 @@ fn two_runs_with_one_replica_each_end_in_an_error_that_names_both() {
 
 #[test]
 fn a_branch_is_read_and_copied_by_itself_and_then_the_other_one_continues() {
-    let env = finished();
-    let places = env.read("store/replicas.yaml");
-    let data = env.read("data.jsonl");
-    for (store, line) in [("store", "{\"k\":\"x\"}\n"), ("r", "{\"k\":\"y\"}\n")] {
-        env.write(
-            "alone.yaml",
-            env.read("job.yaml").replace("store: store, replicas: [r], ", &format!("store: {store}, ")),
-        );
-        env.write("data.jsonl", data.clone() + line);
-        env.run(&["run", "alone.yaml"]).expect(0);
-    }
+    let (env, places) = parted();
     for store in ["store", "r"] {
         env.write(&format!("{store}/replicas.yaml"), &places);
     }
@@ -386,7 +382,7 @@ fn a_branch_is_read_and_copied_by_itself_and_then_the_other_one_continues() {
     assert!(output.stderr.contains("hint: to give up one of them, copy it with `ckpt copy r --to NEW`"), "{output}");
     env.run(&["copy", "r", "--to", "new"]).expect(0);
     fs::rename(env.path("r"), env.path("away")).expect("moved away");
-    env.write("data.jsonl", data + "{\"k\":\"x\"}\n");
+    env.write("data.jsonl", env.read("data.jsonl").replace("\"y\"", "\"x\""));
     run(&env, 0);
     env.run(&["verify", "store", "--deep"]).expect(0);
     env.run(&["verify", "new", "--deep"]).expect(0);

@@ -6,6 +6,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use crate::crash::Aftermath;
+use crate::model::Story;
 use crate::model::story::aftermath_of;
 use crate::support::simulated::Moment;
 
@@ -127,20 +128,7 @@ pub fn after(number: u8) -> Aftermath {
     aftermath_of(number)
 }
 
-/// A list of steps, printed as a story.
-#[derive(Clone)]
-pub struct Story(pub Vec<Step>);
-
-impl fmt::Debug for Story {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (number, step) in self.0.iter().enumerate() {
-            write!(f, "\n  {}. {step:?}", number + 1)?;
-        }
-        Ok(())
-    }
-}
-
-pub fn stories() -> impl Strategy<Value = Story> {
+pub(super) fn stories() -> impl Strategy<Value = Story<Step>> {
     let files = 0..3_u8;
     let run = (files.clone(), 0..4_u8, any::<bool>(), any::<bool>())
         .prop_map(|(files, keep, grace, knows_all)| Deed::Run { files, keep, grace, knows_all });
