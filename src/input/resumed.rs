@@ -1,5 +1,6 @@
 //! The partitions of a job that resumes: those that exist, and those that were read and are gone.
 
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
@@ -37,7 +38,7 @@ impl ResumedPartitions {
         rows: &[PositionRow],
         created: SystemTime,
     ) -> Result<ResumedPartitions, InputError> {
-        let row_of = |name: &str| rows.iter().find(|row| row.partition == name);
+        let known: HashSet<&str> = rows.iter().map(|row| row.partition.as_str()).collect();
         let mut partitions = Vec::new();
         for pattern in &input.files {
             match listing::of_pattern(pattern, base)? {
@@ -50,39 +51,26 @@ impl ResumedPartitions {
                 found => partitions.extend(found),
             }
         }
-        let partitions = listing::one_per_file(listing::sorted(partitions), base, |name| row_of(name).is_some());
-        let mut listed =
-            ResumedPartitions { partitions: compressed(partitions, rows)?, lost: Vec::new(), renamed: Vec::new() };
+        let partitions = listing::one_per_file(listing::sorted(partitions), base, |name| known.contains(name));
+        let partitions = compressed(partitions, rows, &known)?;
+        let existing: HashSet<&str> = partitions.iter().map(|partition| partition.name.as_str()).collect();
+        let new: Vec<&Partition> =
+            partitions.iter().filter(|partition| !known.contains(partition.name.as_str())).collect();
+        let (mut missing, mut lost, mut renamed) = (Vec::new(), Vec::new(), Vec::new());
         for row in rows {
             // A rotated file of an input that was followed may disappear.
-            let is_listed = listed.partitions.iter().any(|partition| partition.name == row.partition);
-            if is_listed || row.generation_of.is_some() {
+            if existing.contains(row.partition.as_str()) || row.generation_of.is_some() {
                 continue;
             }
-            if listed.has_renamed(row, rows, created) {
-                listed.renamed.push(row.clone());
+            if new.iter().any(|partition| is_renamed(row, partition, created)) {
+                renamed.push(row.clone());
             } else if !was_read(row) {
-                listed.lost.push(row.clone());
+                lost.push(row.clone());
             }
-            listed.partitions.push(gone(row));
+            missing.push(gone(row));
         }
-        listed.partitions = listing::sorted(listed.partitions);
-        Ok(listed)
-    }
-
-    /// Returns whether a new file is the one of `row`, which is gone. The beginning of a small file proves that only if
-    /// the new one is as old.
-    fn has_renamed(&self, row: &PositionRow, rows: &[PositionRow], created: SystemTime) -> bool {
-        let is_new = |partition: &&Partition| !rows.iter().any(|row| row.partition == partition.name);
-        row.offset > 0
-            && self.partitions.iter().filter(is_new).any(|partition| {
-                let Source::File(path) = &partition.source else { return false };
-                let born = fs::metadata(path).and_then(|metadata| metadata.created()).ok();
-                let may_be_it = row.offset >= PROVING_BYTES || born.is_none_or(|born| born <= created);
-                // What cannot be read is reported when it is read.
-                may_be_it
-                    && PrefixDigest::of(partition, row.offset).is_ok_and(|digest| digest.finish() == row.fingerprint)
-            })
+        let partitions = listing::sorted(partitions.into_iter().chain(missing).collect());
+        Ok(ResumedPartitions { partitions, lost, renamed })
     }
 
     /// Returns the files that must not be gone: those that were renamed, and unless the job allows it, those that were
@@ -111,6 +99,19 @@ fn was_read(row: &PositionRow) -> bool {
     row.ended || (row.inode.is_some() && row.file_bytes == Some(row.offset))
 }
 
+/// Returns whether the new file `partition` is the one of `row`, which is gone. The beginning of a small file proves that
+/// only if the new one is as old.
+fn is_renamed(row: &PositionRow, partition: &Partition, created: SystemTime) -> bool {
+    let Source::File(path) = &partition.source else { return false };
+    if row.offset == 0 {
+        return false;
+    }
+    let born = fs::metadata(path).and_then(|metadata| metadata.created()).ok();
+    let may_be_it = row.offset >= PROVING_BYTES || born.is_none_or(|born| born <= created);
+    // What cannot be read is reported when it is read.
+    may_be_it && PrefixDigest::of(partition, row.offset).is_ok_and(|digest| digest.finish() == row.fingerprint)
+}
+
 fn gone(row: &PositionRow) -> Partition {
     Partition {
         name: row.partition.clone(),
@@ -122,27 +123,30 @@ fn gone(row: &PositionRow) -> Partition {
 
 /// Gives files that were compressed after they were read the names of their partitions, and leaves out those that are
 /// copies of files that still exist.
-fn compressed(partitions: Vec<Partition>, rows: &[PositionRow]) -> Result<Vec<Partition>, InputError> {
+fn compressed(
+    partitions: Vec<Partition>,
+    rows: &[PositionRow],
+    known: &HashSet<&str>,
+) -> Result<Vec<Partition>, InputError> {
+    let read: HashMap<&Path, &PositionRow> =
+        rows.iter().filter(|row| row.offset > 0).map(|row| (Path::new(&row.partition), row)).collect();
+    let existing: HashSet<&str> = partitions.iter().map(|partition| partition.name.as_str()).collect();
     let mut kept = Vec::new();
     for partition in &partitions {
-        match original(partition, rows)? {
+        let may_be_copy = partition.compression != Compression::None && !known.contains(partition.name.as_str());
+        let original = if may_be_copy { original(partition, &read)? } else { None };
+        match original {
             None => kept.push(partition.clone()),
-            Some(name) if partitions.iter().any(|other| other.name == name) => {}
+            Some(name) if existing.contains(name.as_str()) => {}
             Some(name) => kept.push(Partition { name, ..partition.clone() }),
         }
     }
     Ok(kept)
 }
 
-/// Returns the partition that a compressed file was made of, which its content proves.
-fn original(partition: &Partition, rows: &[PositionRow]) -> Result<Option<String>, InputError> {
-    if partition.compression == Compression::None || rows.iter().any(|row| row.partition == partition.name) {
-        return Ok(None);
-    }
-    let name = Path::new(&partition.name).with_extension("");
-    let Some(row) = rows.iter().find(|row| Path::new(&row.partition) == name && row.offset > 0) else {
-        return Ok(None);
-    };
+/// Returns the partition that a compressed file was made of, one of those that were `read`, which its content proves.
+fn original(partition: &Partition, read: &HashMap<&Path, &PositionRow>) -> Result<Option<String>, InputError> {
+    let Some(row) = read.get(Path::new(&partition.name).with_extension("").as_path()) else { return Ok(None) };
     let unpacked = Partition { name: row.partition.clone(), ..partition.clone() };
     match PrefixDigest::of(&unpacked, row.offset) {
         Ok(digest) => Ok((digest.finish() == row.fingerprint).then_some(unpacked.name)),
