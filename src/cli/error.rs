@@ -9,7 +9,7 @@ use crate::cli::exit::Exit;
 use crate::cli::text::escape;
 use crate::format::error::ManifestError;
 use crate::ops::read::ReadError;
-use crate::storage::StorageError;
+use crate::storage::{BucketFault, StorageError};
 use crate::store::StoreError;
 
 /// Why a command stopped.
@@ -182,9 +182,37 @@ impl From<StorageError> for CliError {
             | StorageError::NotAFile { .. }
             | StorageError::NotADirectory { .. }
             | StorageError::TooLarge { .. } => CliError::of(Exit::Damaged, &error).hint(VERIFY),
-            StorageError::Exists { .. } | StorageError::Io { .. } => CliError::of(Exit::Failed, &error),
+            StorageError::Bucket { fault, .. } => {
+                let exit = if *fault == BucketFault::NoBucket { Exit::NotFound } else { Exit::Failed };
+                CliError::of(exit, &error).hints_of(bucket_hint(*fault).map(str::to_owned))
+            }
+            StorageError::Exists { .. } | StorageError::Io { .. } | StorageError::Unsettled { .. } => {
+                CliError::of(Exit::Failed, &error)
+            }
         }
     }
+}
+
+/// Returns what to do about an answer of a bucket.
+fn bucket_hint(fault: BucketFault) -> Option<&'static str> {
+    Some(match fault {
+        BucketFault::NoCredentials => {
+            "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; also looked for in ~/.aws/credentials, a web identity, \
+             a container role and the metadata service of this machine"
+        }
+        BucketFault::WrongCredentials => "check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN",
+        BucketFault::ExpiredToken => "get new credentials, and start the command again",
+        BucketFault::Denied => "docs/object-storage.md lists the rights that ckpt needs",
+        BucketFault::NoBucket => "create the bucket, or correct its name or AWS_ENDPOINT_URL",
+        BucketFault::WrongRegion => "set AWS_REGION to the region of the bucket",
+        BucketFault::ClockSkew => "set the clock of this machine (`timedatectl`)",
+        BucketFault::Throttled => "try again later, or with fewer requests at once",
+        BucketFault::Unreachable => "check AWS_ENDPOINT_URL, the network and the proxy (HTTPS_PROXY)",
+        BucketFault::Encryption => "check the certificate of the server, or the proxy between here and there",
+        BucketFault::NotSupported => "docs/object-storage.md lists the servers that ckpt was tested with",
+        BucketFault::Configuration => "check the AWS_ variables of the environment",
+        BucketFault::TimedOut | BucketFault::Interrupted | BucketFault::Server => return None,
+    })
 }
 
 /// Returns a hint for an error of the system.

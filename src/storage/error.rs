@@ -1,6 +1,8 @@
 //! What can go wrong at a path of a storage.
 
+use std::error::Error;
 use std::io;
+use std::sync::Arc;
 
 use rustix::io::Errno;
 
@@ -40,6 +42,61 @@ pub enum StorageError {
     /// The system refused. `action` is `read`, `write`, `flush`, `list`, `delete`, `rename` or `lock`.
     #[error("cannot {action} `{path}`")]
     Io { action: &'static str, path: String, source: io::Error },
+    /// A bucket refused or did not answer. `action` is `reach`, `read`, `write`, `list` or `delete`.
+    #[error("cannot {action} `{path}`: {fault}")]
+    Bucket { action: &'static str, path: String, fault: BucketFault, source: Option<Arc<dyn Error + Send + Sync>> },
+    /// Whether a name in a bucket was created is not known, and cannot be found out now. It may appear at any time.
+    #[error("it is not known whether `{path}` was written")]
+    Unsettled { path: String, source: Arc<dyn Error + Send + Sync> },
+}
+
+/// Why a bucket did not do what it was asked to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum BucketFault {
+    #[error("no credentials were found")]
+    NoCredentials,
+    #[error("the server does not accept the credentials")]
+    WrongCredentials,
+    #[error("the credentials have expired")]
+    ExpiredToken,
+    #[error("access denied")]
+    Denied,
+    #[error("the bucket does not exist")]
+    NoBucket,
+    #[error("the bucket is in another region")]
+    WrongRegion,
+    #[error("the clock of this machine and that of the server differ too much")]
+    ClockSkew,
+    #[error("the server asks for fewer requests")]
+    Throttled,
+    #[error("the server cannot be reached")]
+    Unreachable,
+    #[error("no encrypted connection to the server is possible")]
+    Encryption,
+    #[error("the server did not answer in time")]
+    TimedOut,
+    #[error("the connection ended before the answer did")]
+    Interrupted,
+    #[error("the server failed")]
+    Server,
+    #[error("the server does not know the request")]
+    NotSupported,
+    #[error("the configuration is wrong")]
+    Configuration,
+}
+
+impl BucketFault {
+    /// Returns whether the server refused the request for good: it had no effect and will have none.
+    pub fn is_refusal(self) -> bool {
+        !matches!(
+            self,
+            BucketFault::Throttled
+                | BucketFault::Unreachable
+                | BucketFault::TimedOut
+                | BucketFault::Interrupted
+                | BucketFault::Server
+        )
+    }
 }
 
 /// An error of the system is made again from its number, or from its kind and words.
@@ -64,6 +121,10 @@ impl Clone for StorageError {
                 };
                 StorageError::Io { action, path, source }
             }
+            StorageError::Bucket { action, fault, source, .. } => {
+                StorageError::Bucket { action, path, fault: *fault, source: source.clone() }
+            }
+            StorageError::Unsettled { source, .. } => StorageError::Unsettled { path, source: source.clone() },
         }
     }
 }
@@ -89,7 +150,10 @@ impl StorageError {
     /// A disk that fails to return the bytes is damage: nobody will read them there.
     pub fn is_inconclusive(&self) -> bool {
         match self {
-            StorageError::Gone { .. } | StorageError::Link { .. } => true,
+            StorageError::Gone { .. }
+            | StorageError::Link { .. }
+            | StorageError::Bucket { .. }
+            | StorageError::Unsettled { .. } => true,
             StorageError::Io { source, .. } => !matches!(
                 Errno::from_io_error(source),
                 Some(Errno::IO | Errno::NODATA | Errno::BADMSG | Errno::ILSEQ | CORRUPTED)
@@ -109,6 +173,8 @@ impl StorageError {
             | StorageError::Link { path }
             | StorageError::TooLarge { path, .. }
             | StorageError::Held { path, .. }
+            | StorageError::Bucket { path, .. }
+            | StorageError::Unsettled { path, .. }
             | StorageError::Io { path, .. } => path,
         }
     }

@@ -9,6 +9,8 @@ use bytes::Bytes;
 
 use crate::values::relpath::RelPath;
 
+#[cfg(feature = "s3")]
+pub mod bucket;
 pub mod durable;
 pub mod error;
 pub mod local;
@@ -16,7 +18,7 @@ pub mod memory;
 pub mod real_path;
 pub mod rename;
 
-pub use error::StorageError;
+pub use error::{BucketFault, StorageError};
 
 /// How the names of temporary files and directories begin: those that are being written, or were when their writer
 /// died. No name in a store begins so.
