@@ -12,8 +12,8 @@ use jiff::Timestamp;
 use crate::format::layout::ObjectName;
 use crate::format::manifest::ObjectRef;
 use crate::ops::read::{ReadError, Snapshot};
-use crate::storage::local::LocalStorage;
-use crate::storage::{Storage, StorageError, TEMPORARY_PREFIX};
+use crate::storage::place;
+use crate::storage::{Storage, TEMPORARY_PREFIX};
 use crate::store::enclosing::outer_store;
 use crate::store::records::history::{EventKind, NewEvent};
 use crate::store::records::pins::Pin;
@@ -22,6 +22,7 @@ use crate::values::digest::Digest;
 use crate::values::id::Sequence;
 use crate::values::parallel;
 use crate::values::progress::Progress;
+use crate::values::url::is_url;
 
 /// Checkpoints whose tables are in memory at once.
 const SNAPSHOTS_AT_ONCE: usize = 256;
@@ -136,12 +137,15 @@ pub struct Copied {
 /// Fails with [`CopyError::InStore`] if it is inside of another store, and with [`CopyError::NotADirectory`] if it, or
 /// something on the way to it, is another kind of file.
 pub fn target(path: &Path) -> Result<Arc<dyn Storage>, CopyError> {
+    if is_url(path) {
+        return Ok(place::open(path));
+    }
     if let Some(store) = outer_store(path) {
         return Err(CopyError::InStore { path: path.to_owned(), store });
     }
     match path.ancestors().find(|above| above.exists()).filter(|above| !above.is_dir()) {
         Some(file) => Err(CopyError::NotADirectory { path: file.to_owned() }),
-        None => Ok(Arc::new(LocalStorage::new(path))),
+        None => Ok(place::open(path)),
     }
 }
 
@@ -313,7 +317,7 @@ fn vouched(
     for (object, size) in named.into_iter().zip(sizes) {
         match size {
             Ok(bytes) if wanted.get(&object) == Some(&bytes) => drop(there.insert(object)),
-            Err(error @ StorageError::Io { .. }) => return Err(error.into()),
+            Err(error) if error.is_refusal() => return Err(error.into()),
             // Missing or cut short: it is written again.
             Ok(_) | Err(_) => {}
         }
@@ -394,7 +398,7 @@ fn still_there(target: &Store, objects: &HashSet<ObjectName>) -> Result<HashSet<
     for (object, size) in objects.into_iter().zip(sizes) {
         match size {
             Ok(_) => drop(there.insert(object)),
-            Err(error @ StorageError::Io { .. }) => return Err(error.into()),
+            Err(error) if error.is_refusal() => return Err(error.into()),
             Err(_) => {}
         }
     }
@@ -447,7 +451,7 @@ fn copy_one(
     let names: Vec<ObjectName> = objects.iter().map(|object| object.object).collect();
     match target.adopt(sequence, &manifest, &names) {
         Ok(_) => {}
-        Err(StoreError::NumberTaken { .. }) => return Err(Failure::Taken),
+        Err(error) if error.is_taken() => return Err(Failure::Taken),
         Err(error) => return Err(Failure::Write(error)),
     }
     there.extend(names);

@@ -248,7 +248,7 @@ impl Store {
         }
         target.sync()?;
         let sums = layout::sums_text(objects.iter().map(|object| object.object), committed.sha256);
-        let files = [(SUMS_FILE, sums.as_bytes()), (MANIFEST_FILE, &yaml[..])];
+        let files = [(MANIFEST_FILE, &yaml[..]), (SUMS_FILE, sums.as_bytes())];
         match target.commit(sequence, &files) {
             Ok(()) => copied.checkpoints += 1,
             // Another process was faster: a repair, or another run without locks.

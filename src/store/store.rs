@@ -147,8 +147,16 @@ impl Store {
         &self,
         mut act: impl FnMut(&dyn Storage) -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {
+        self.on_each_replica(|replica| act(replica.storage().as_ref()))
+    }
+
+    /// Does the same with each replica.
+    pub(super) fn on_each_replica(
+        &self,
+        mut act: impl FnMut(&Replica) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
         for index in self.sound() {
-            match act(self.replicas[index].storage().as_ref()) {
+            match act(&self.replicas[index]) {
                 Err(error) if error.is_refusal() => self.lose_unless_last(index, error)?,
                 done => done?,
             }

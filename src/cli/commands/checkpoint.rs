@@ -95,7 +95,7 @@ fn wait(store: &Store, id: &str, patience: Duration) -> Result<Option<Answer>, C
 
 /// Tells whether a job holds the store; assumes so if the store has no locks.
 fn is_running(store: &Store) -> bool {
-    store.holder().map_or(true, |holder| holder.is_some())
+    store.may_be_held()
 }
 
 fn show(store: &Store, answer: &Answer, ui: &mut Ui) -> Result<Exit, CliError> {

@@ -24,8 +24,10 @@ use crate::values::relpath::RelPath;
 mod client;
 mod fault;
 mod profile;
+mod storage;
 pub mod url;
 
+pub use storage::Bucket;
 pub use url::{BucketUrl, BucketUrlError};
 
 /// How long a create waits before it asks again what became of it.
