@@ -151,7 +151,9 @@ impl From<StoreError> for CliError {
             StoreError::StoreFileGone { .. } => {
                 "restore `store.yaml` from a copy of the store with the same identity, which every manifest names"
             }
-            StoreError::NumberTaken { .. } | StoreError::Overtaken { .. } => "two runs are writing to the same store: stop one of them",
+            StoreError::NumberTaken { .. } | StoreError::Overtaken { .. } => {
+                "two runs are writing to the same store: stop one of them"
+            }
             _ if exit == Exit::Damaged => VERIFY,
             _ => return CliError::of(exit, &error),
         };

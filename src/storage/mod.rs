@@ -156,7 +156,6 @@ pub trait Storage: Send + Sync + fmt::Debug {
     /// A place that was gone may have come back on another disk. Until this is called it counts as gone, so that
     /// nothing is written to a wrong place, such as below a mount point without its disk.
     fn reopen(&self) {}
-
 }
 
 /// What only a file system does in one step. In object storage nothing is renamed, appended to or locked, and no time is

@@ -27,7 +27,7 @@ impl Store {
     /// Fails with [`StoreError::NotAReplica`] for one of `named` that is not of this store, and with
     /// [`StoreError::SamePlace`] if one of them is `own`.
     pub fn open_at(own: &Path, named: &[PathBuf]) -> Result<Store, StoreError> {
-                let places = choose_places(own, Store::places(place::open(own).as_ref()), named, real)?;
+        let places = choose_places(own, Store::places(place::open(own).as_ref()), named, real)?;
         let storages = places.paths.iter().map(|path| place::open(path)).collect();
         let store = match Store::open_available(storages, places.preferred, places.min_copies) {
             Err(StoreError::Storage(StorageError::NotADirectory { path })) => {

@@ -87,6 +87,10 @@ impl<S: Storage> FileSystem for Refusing<S> {
     }
 
     fn lock(&self, path: &RelPath, holder: &str) -> Result<Box<dyn LockGuard>, StorageError> {
-        if self.has_locks { self.inner.file_system().expect("a file system").lock(path, holder) } else { self.refuse("lock", path.as_str()) }
+        if self.has_locks {
+            self.inner.file_system().expect("a file system").lock(path, holder)
+        } else {
+            self.refuse("lock", path.as_str())
+        }
     }
 }

@@ -10,8 +10,8 @@ use parquet::arrow::{FieldLevels, ProjectionMask, parquet_to_arrow_field_levels}
 use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader, RowGroupMetaData};
 
 use crate::format::error::TableError;
-use crate::format::parquet::pages::CheckedGroup;
 use crate::format::owner::CHECKPOINT_KEY;
+use crate::format::parquet::pages::CheckedGroup;
 use crate::format::parquet::schema::{BATCH_BYTES, BATCH_ROWS, TableColumn, check_columns};
 use crate::values::catch_panic::catch_panic;
 

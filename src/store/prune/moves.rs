@@ -39,11 +39,7 @@ pub(super) fn bring_back(replica: &Replica, sequence: Sequence) -> Result<(), St
 
 /// Takes the directory of a checkpoint in `directory` out of use, for good. Returns where the rest of it is, which may be
 /// deleted at any time.
-pub(super) fn doom(
-    replica: &Replica,
-    directory: &str,
-    sequence: Sequence,
-) -> Result<Option<RelPath>, StorageError> {
+pub(super) fn doom(replica: &Replica, directory: &str, sequence: Sequence) -> Result<Option<RelPath>, StorageError> {
     let storage = replica.storage();
     let from = RelPath::new(format!("{directory}/{sequence}")).expect("the name is plain");
     let Some(file_system) = storage.file_system() else {

@@ -75,7 +75,8 @@ impl Sweep<'_> {
     /// Deletes what is already decided: checkpoints whose grace period is over, and leftovers.
     pub(super) fn delete_due(&mut self) -> Result<(), PruneError> {
         let before = self.outcome.clone();
-        let due: BTreeSet<Sequence> = self.plan.replicas.iter().flat_map(|planned| planned.due.iter().copied()).collect();
+        let due: BTreeSet<Sequence> =
+            self.plan.replicas.iter().flat_map(|planned| planned.due.iter().copied()).collect();
         let kept = self.record_expiry(&due)?;
         let mut expired: BTreeSet<Sequence> = BTreeSet::new();
         self.on_each(|sweep, replica, planned| {

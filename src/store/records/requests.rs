@@ -10,6 +10,7 @@ use crate::format::FORMAT;
 use crate::format::layout::{self, REQUESTS};
 use crate::storage::EntryKind;
 use crate::store::error::StoreError;
+use crate::store::lock::read_holder;
 use crate::store::records::attempts::AttemptOutcome;
 use crate::store::records::time::in_milliseconds;
 use crate::store::store::Store;
@@ -129,9 +130,14 @@ impl Store {
         }
     }
 
-    /// Tells whether a run may hold the store for writing. Where there are no locks, nobody knows.
+    /// Tells whether a run may hold the store for writing. Where there are no locks, a run that died may be taken for one
+    /// that runs.
     pub fn may_be_held(&self) -> bool {
-        !matches!(self.replicas[0].lock(&layout::lock_file(), ""), Ok(Some(_)))
+        let replica = &self.replicas[0];
+        if replica.is_without_locks() {
+            return read_holder(replica.storage().as_ref()).is_some();
+        }
+        !matches!(replica.lock(&layout::lock_file(), ""), Ok(Some(_)))
     }
 }
 
