@@ -13,12 +13,12 @@ use ckpt::storage::{Entry, EntryKind, FileSystem, Storage, StorageError, TEMPORA
 use ckpt::values::relpath::RelPath;
 
 macro_rules! promises {
-    (everywhere: $($everywhere:ident)* on_a_file_system: $($file_system:ident)*) => {
+    (everywhere { $($everywhere:ident)* } on_a_file_system { $($file_system:ident)* }) => {
         file_systems! { $($everywhere)* $($file_system)* }
 
         #[cfg(feature = "s3")]
         mod bucket {
-            use ckpt::storage::bucket::Bucket;
+            use ckpt::storage::remote::Bucket;
 
             use crate::support::bucket;
 
@@ -64,35 +64,37 @@ macro_rules! file_systems {
 }
 
 promises! {
-  everywhere:
-    an_empty_storage_lists_nothing_and_has_nothing
-    what_is_created_is_read_back
-    create_refuses_a_taken_name_and_leaves_it_alone
-    get_refuses_more_than_the_limit
-    a_range_ends_where_the_file_does
-    a_scan_hands_out_every_byte_in_order
-    a_created_directory_holds_its_files
-    create_dir_refuses_a_taken_name_and_leaves_it_alone
-    create_dir_refuses_names_that_lead_out
-    replace_puts_new_bytes_in_place_of_old
-    list_is_sorted_and_not_deep
-    delete_removes_one_file
-    delete_dir_removes_a_directory_of_files
-    sync_and_settle_may_be_called_at_any_time
-    directories_are_listed_by_their_root
-    files_are_listed_at_any_depth
-    of_many_threads_that_create_one_name_one_wins
-    of_many_threads_that_create_one_directory_one_wins
-  on_a_file_system:
-    what_does_not_exist_is_not_deleted
-    a_directory_takes_a_name_as_a_file_does
-    create_makes_directories_but_not_below_a_file
-    get_refuses_a_directory
-    a_directory_is_neither_replaced_nor_deleted_as_a_file
-    append_adds_to_what_is_there
-    rename_moves_files_and_directories
-    rename_refuses_a_taken_name_and_a_missing_source
-    a_lock_is_held_by_one_and_names_its_holder
+    everywhere {
+        an_empty_storage_lists_nothing_and_has_nothing
+        what_is_created_is_read_back
+        create_refuses_a_taken_name_and_leaves_it_alone
+        get_refuses_more_than_the_limit
+        a_range_ends_where_the_file_does
+        a_scan_hands_out_every_byte_in_order
+        a_created_directory_holds_its_files
+        create_dir_refuses_a_taken_name_and_leaves_it_alone
+        create_dir_refuses_names_that_lead_out
+        replace_puts_new_bytes_in_place_of_old
+        list_is_sorted_and_not_deep
+        delete_removes_one_file
+        delete_dir_removes_a_directory_of_files
+        sync_and_settle_may_be_called_at_any_time
+        directories_are_listed_by_their_root
+        files_are_listed_at_any_depth
+        of_many_threads_that_create_one_name_one_wins
+        of_many_threads_that_create_one_directory_one_wins
+    }
+    on_a_file_system {
+        what_does_not_exist_is_not_deleted
+        a_directory_takes_a_name_as_a_file_does
+        create_makes_directories_but_not_below_a_file
+        get_refuses_a_directory
+        a_directory_is_neither_replaced_nor_deleted_as_a_file
+        append_adds_to_what_is_there
+        rename_moves_files_and_directories
+        rename_refuses_a_taken_name_and_a_missing_source
+        a_lock_is_held_by_one_and_names_its_holder
+    }
 }
 
 fn path(text: &str) -> RelPath {

@@ -7,8 +7,8 @@ use crate::values::id::Sequence;
 pub struct Owner {
     /// The only checkpoint that the table belongs to.
     pub checkpoint: Option<Sequence>,
-    /// The attempt that wrote the table, in a store without locks: whoever finds an object there cannot keep others from
-    /// deleting it, so no attempt ever uses the object of another.
+    /// The attempt that wrote the table, in a store without locks. An attempt that finds an object there cannot keep
+    /// others from deleting it, so no attempt ever uses the object of another.
     pub attempt: Option<String>,
 }
 

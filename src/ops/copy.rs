@@ -168,12 +168,14 @@ pub fn plan(source: &Store, sequences: &[Sequence], target: Arc<dyn Storage>) ->
     let mut steps = BTreeMap::new();
     let mut needed: Vec<(Committed, Vec<ObjectRef>)> = Vec::new();
     for batch in sequences.chunks(SNAPSHOTS_AT_ONCE) {
-        let looked = parallel::map(batch, |&sequence| match existing.as_ref().filter(|_| taken.contains(&sequence)) {
-            Some(store) => Ok(compare(source, store, sequence)?.map(Looked::Done)),
-            None => match Snapshot::open(source, sequence) {
-                Ok(snapshot) => Ok(Some(Looked::Needed(snapshot.objects(), Box::new(snapshot.committed)))),
-                Err(error) => Ok(left_out(error)?.map(Looked::Done)),
-            },
+        let looked = parallel::map_on(source.readers(), batch, |&sequence| {
+            match existing.as_ref().filter(|_| taken.contains(&sequence)) {
+                Some(store) => Ok(compare(source, store, sequence)?.map(Looked::Done)),
+                None => match Snapshot::open(source, sequence) {
+                    Ok(snapshot) => Ok(Some(Looked::Needed(snapshot.objects(), Box::new(snapshot.committed)))),
+                    Err(error) => Ok(left_out(error)?.map(Looked::Done)),
+                },
+            }
         });
         for (&sequence, looked) in batch.iter().zip(looked) {
             match looked? {
@@ -307,12 +309,14 @@ fn vouched(
         if named.len() == wanted.len() {
             break;
         }
-        let snapshots = parallel::map(batch, |&sequence| Snapshot::open(target, sequence).map(|read| read.objects()));
+        let snapshots = parallel::map_on(target.readers(), batch, |&sequence| {
+            Snapshot::open(target, sequence).map(|read| read.objects())
+        });
         let objects = snapshots.into_iter().flatten().flatten().map(|object| object.object);
         named.extend(objects.filter(|object| wanted.contains_key(object)));
     }
     let named: Vec<ObjectName> = named.into_iter().collect();
-    let sizes = parallel::map(&named, |object| target.replicas()[0].size(&object.path()));
+    let sizes = parallel::map_on(target.readers(), &named, |object| target.replicas()[0].size(&object.path()));
     let mut there = HashSet::new();
     for (object, size) in named.into_iter().zip(sizes) {
         match size {
@@ -393,7 +397,7 @@ pub fn apply(
 /// Returns those of `objects` that were not pruned since the plan was made.
 fn still_there(target: &Store, objects: &HashSet<ObjectName>) -> Result<HashSet<ObjectName>, StoreError> {
     let objects: Vec<ObjectName> = objects.iter().copied().collect();
-    let sizes = parallel::map(&objects, |object| target.replicas()[0].size(&object.path()));
+    let sizes = parallel::map_on(target.readers(), &objects, |object| target.replicas()[0].size(&object.path()));
     let mut there = HashSet::new();
     for (object, size) in objects.into_iter().zip(sizes) {
         match size {
@@ -436,7 +440,7 @@ fn copy_one(
     let manifest = source.manifest_bytes(committed).map_err(read)?;
     let objects = Snapshot::of(source, committed.clone()).map_err(Failure::Read)?.objects();
     let missing: Vec<ObjectRef> = objects.iter().copied().filter(|object| !there.contains(&object.object)).collect();
-    let written = parallel::map(&missing, |&object| {
+    let written = parallel::map_on(source.object_readers().max(target.object_readers()), &missing, |&object| {
         let bytes = source.object_of(sequence, object).map_err(read)?;
         let put = target.put(&bytes, object.object.kind).map_err(Failure::Write)?;
         progress.advance(object.bytes);

@@ -94,7 +94,7 @@ pub fn stats(store: &Store, progress: &dyn Progress) -> Result<Stats, ReadError>
     let mut uses: HashMap<ObjectName, Use> = HashMap::new();
     let mut read: Vec<(Sequence, Result<Manifest, ReadError>)> = Vec::with_capacity(sequences.len());
     for batch in sequences.chunks(SNAPSHOTS_AT_ONCE) {
-        let snapshots = parallel::map(batch, |&sequence| {
+        let snapshots = parallel::map_on(store.readers(), batch, |&sequence| {
             let snapshot = Snapshot::open(store, sequence);
             progress.advance(1);
             snapshot.map(|snapshot| (snapshot.objects(), snapshot.committed.manifest))

@@ -134,8 +134,8 @@ impl Clone for StorageError {
 }
 
 impl StorageError {
-    /// Tells whether the place did not do what it was asked to, for a reason that lies with the place: the system or the
-    /// bucket refused, or the place is gone.
+    /// Tells whether the place did not do what it was asked to, because the system or the bucket refused, or
+    /// the place is gone.
     pub fn is_refusal(&self) -> bool {
         use StorageError::{Bucket, Gone, Io, Unsettled, Unusable};
         matches!(self, Io { .. } | Gone { .. } | Bucket { .. } | Unsettled { .. } | Unusable { .. })

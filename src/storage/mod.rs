@@ -17,6 +17,8 @@ pub mod local;
 pub mod memory;
 pub mod place;
 pub mod real_path;
+#[cfg(feature = "s3")]
+pub mod remote;
 pub mod rename;
 pub mod unusable;
 
@@ -45,6 +47,12 @@ pub trait Storage: Send + Sync + fmt::Debug {
 
     /// Returns the bytes in `range`, or fewer if the file ends before.
     fn get_range(&self, path: &RelPath, range: Range<u64>) -> Result<Bytes, StorageError>;
+
+    /// Returns the last `bytes` bytes, or all if there are fewer.
+    fn get_end(&self, path: &RelPath, bytes: u64) -> Result<Bytes, StorageError> {
+        let size = self.size(path)?;
+        self.get_range(path, size.saturating_sub(bytes)..size)
+    }
 
     /// Hands up to `limit` bytes at `path` to `visit`, one piece after another, and returns how many there were.
     ///

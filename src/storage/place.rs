@@ -18,7 +18,8 @@ pub fn open(path: &Path) -> Arc<dyn Storage> {
 
 #[cfg(feature = "s3")]
 fn open_url(url: &str) -> Arc<dyn Storage> {
-    use crate::storage::bucket::{Bucket, BucketUrl};
+    use crate::storage::bucket::BucketUrl;
+    use crate::storage::remote::Bucket;
     use crate::storage::unusable::Unusable;
 
     match url.parse::<BucketUrl>() {

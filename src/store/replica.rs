@@ -305,10 +305,11 @@ impl Replica {
     }
 
     /// Confirms that checkpoint `sequence`, which was just committed here without locks, is the newest, and that the one
-    /// that it builds on was not deleted meanwhile. Otherwise the writer slept while others went on: its number had
+    /// that it builds on was not deleted meanwhile. Otherwise the writer slept while others committed and
+    /// pruned: its number had
     /// become free again, or its objects may be gone. Its checkpoint is then taken back.
     ///
-    /// The latest checkpoint is never pruned, so a number that was pruned has a newer one after it. And whoever deletes
+    /// The latest checkpoint is never pruned, so a number that was pruned has a newer one after it. And a process that deletes
     /// objects first deletes the checkpoints that named them, then lists the checkpoints again: either it sees this one,
     /// or this call sees that the other one is gone.
     pub(super) fn confirm(&self, sequence: Sequence, builds_on: Option<Sequence>) -> Result<(), StoreError> {

@@ -60,7 +60,7 @@ impl Needs {
         let jobs = Jobs::default();
         for (batch, roots) in roots.chunks(BODIES_AT_ONCE).enumerate() {
             let known: &Findings = findings;
-            let bodies = parallel::map(roots, |root| Body::read(store, root, &jobs, known));
+            let bodies = parallel::map_on(store.readers(), roots, |root| Body::read(store, root, &jobs, known));
             for (place, (root, mut body)) in roots.iter().zip(bodies).enumerate() {
                 if let (Some(manifest), Some((parent, index))) = (root.usable(), &before) {
                     body.check_parent(manifest, Whole { manifest: parent, index });

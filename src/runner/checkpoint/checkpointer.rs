@@ -21,7 +21,7 @@ use crate::runner::observer::Done;
 use crate::runner::output::dead_letter::DeadLetterFile;
 use crate::runner::output::publisher::Publisher;
 use crate::store::records::attempts::AttemptLog;
-use crate::store::{Created, Replica, Store};
+use crate::store::{Created, Store};
 use crate::values::id::Sequence;
 
 /// Writes checkpoints one after another.
@@ -243,7 +243,7 @@ impl Checkpointer {
     /// they wrote is newer than the latest, and nobody deletes it.
     pub(super) fn owner(&self) -> Owner {
         let next = self.next_sequence();
-        let is_without_locks = self.store.replicas().iter().any(Replica::is_without_locks);
+        let is_without_locks = self.store.is_remote();
         Owner {
             checkpoint: self.facts.takes_all().then_some(next),
             attempt: is_without_locks.then(|| format!("{}-{next}", self.facts.run)),

@@ -7,8 +7,8 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
 
 use crate::runner::wall_clock::WallClock;
+use crate::store::Store;
 use crate::store::records::requests::Answer;
-use crate::store::{Replica, Store};
 use crate::values::lock::lock;
 
 /// How often the thread looks for requests.
@@ -71,7 +71,7 @@ impl RequestPoller {
     pub fn run(self) {
         // Those that were passed on and are still in the store.
         let mut known: BTreeSet<WaitingRequest> = BTreeSet::new();
-        let is_remote = self.store.replicas().iter().any(Replica::is_without_locks);
+        let is_remote = self.store.is_remote();
         let interval = if is_remote { REMOTE_POLL_INTERVAL } else { POLL_INTERVAL };
         loop {
             match self.answers.recv_timeout(interval) {

@@ -9,7 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use futures_util::StreamExt as _;
+use futures_util::{StreamExt as _, TryStreamExt as _};
 use object_store::path::Path;
 use object_store::{
     GetOptions, GetRange, ListResult, ObjectMeta, ObjectStore as _, ObjectStoreExt as _, PutMode, PutOptions,
@@ -25,11 +25,9 @@ mod client;
 mod fault;
 mod profile;
 mod settings;
-mod storage;
 pub mod url;
 
 pub use settings::Settings;
-pub use storage::Bucket;
 pub use url::{BucketUrl, BucketUrlError};
 
 /// How long a create waits before it asks again what became of it.
@@ -52,6 +50,10 @@ impl BucketStorage {
     pub fn with_settings(url: BucketUrl, settings: &Settings) -> Result<BucketStorage, StorageError> {
         let client = Client::new(&url, settings)?;
         Ok(BucketStorage { url, client })
+    }
+
+    pub fn url(&self) -> &BucketUrl {
+        &self.url
     }
 
     /// Returns the address.
@@ -93,6 +95,16 @@ impl BucketStorage {
         }
         let range = Some(GetRange::Bounded(range.start..range.end.min(i64::MAX as u64)));
         let options = GetOptions { range, ..GetOptions::default() };
+        let read = wait(async { self.client.repeating.get_opts(&self.key(path), options).await?.bytes().await });
+        match read {
+            Err(error) if code(&error.to_string()) == Some("InvalidRange") => Ok(Bytes::new()),
+            read => read.map_err(|error| self.failed("read", path, error)),
+        }
+    }
+
+    /// Returns the last `bytes` bytes, or all if there are fewer.
+    pub fn get_end(&self, path: &RelPath, bytes: u64) -> Result<Bytes, StorageError> {
+        let options = GetOptions { range: Some(GetRange::Suffix(bytes)), ..GetOptions::default() };
         let read = wait(async { self.client.repeating.get_opts(&self.key(path), options).await?.bytes().await });
         match read {
             Err(error) if code(&error.to_string()) == Some("InvalidRange") => Ok(Bytes::new()),
@@ -184,6 +196,23 @@ impl BucketStorage {
         Ok(entries)
     }
 
+    /// Returns all objects below `dir`, in the order of the server, each named by its path from there.
+    pub fn list_deep(&self, dir: &RelPath) -> Result<Vec<Entry>, StorageError> {
+        let above = self.key(dir);
+        let mut files = Vec::new();
+        let listed = wait(async {
+            let mut found = self.client.repeating.list(Some(&above));
+            while let Some(meta) = found.try_next().await? {
+                if let Some(name) = meta.location.as_ref().strip_prefix(above.as_ref()) {
+                    files.push(described(&meta, name.trim_start_matches('/').to_owned()));
+                }
+            }
+            Ok(())
+        });
+        listed.map_err(|error| self.failed("list", dir, error))?;
+        Ok(files)
+    }
+
     /// Deletes the object at `path`. One that does not exist is deleted already.
     pub fn delete(&self, path: &RelPath) -> Result<(), StorageError> {
         wait(self.client.repeating.delete(&self.key(path))).map_err(|error| self.failed("delete", path, error))
@@ -192,10 +221,9 @@ impl BucketStorage {
 
 fn entry(meta: ObjectMeta) -> Option<Entry> {
     let name = meta.location.filename()?.to_owned();
-    Some(Entry {
-        name,
-        kind: EntryKind::File,
-        bytes: meta.size,
-        modified_seconds: Some(meta.last_modified.timestamp()),
-    })
+    Some(described(&meta, name))
+}
+
+fn described(meta: &ObjectMeta, name: String) -> Entry {
+    Entry { name, kind: EntryKind::File, bytes: meta.size, modified_seconds: Some(meta.last_modified.timestamp()) }
 }

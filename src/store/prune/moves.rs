@@ -37,20 +37,23 @@ pub(super) fn bring_back(replica: &Replica, sequence: Sequence) -> Result<(), St
     }
 }
 
-/// Takes the directory of a checkpoint in `directory` out of use, for good. Returns where the rest of it is, which may be
-/// deleted at any time.
-pub(super) fn doom(replica: &Replica, directory: &str, sequence: Sequence) -> Result<Option<RelPath>, StorageError> {
+/// Takes the directory of a checkpoint in `directory` out of use, for good.
+pub(super) fn doom(replica: &Replica, directory: &str, sequence: Sequence) -> Result<(), StorageError> {
     let storage = replica.storage();
     let from = RelPath::new(format!("{directory}/{sequence}")).expect("the name is plain");
     let Some(file_system) = storage.file_system() else {
         // The one that readers look for first.
         delete_root(storage.as_ref(), &layout::checkpoint_dir(sequence))?;
-        delete_root(storage.as_ref(), &layout::pruned_dir(sequence))?;
-        return Ok(None);
+        return delete_root(storage.as_ref(), &layout::pruned_dir(sequence));
     };
-    let to = RelPath::new(format!("{directory}/{TEMPORARY_PREFIX}pruned-{sequence}")).expect("the name is plain");
-    rename_over(file_system, &from, &to)?;
-    Ok(Some(to))
+    doomed(replica, directory, sequence).map_or(Ok(()), |to| rename_over(file_system, &from, &to))
+}
+
+/// Returns where the rest of a checkpoint is that was taken out of use, which may be deleted at any time. In object
+/// storage nothing is left.
+pub(super) fn doomed(replica: &Replica, directory: &str, sequence: Sequence) -> Option<RelPath> {
+    let name = format!("{directory}/{TEMPORARY_PREFIX}pruned-{sequence}");
+    (!replica.is_without_locks()).then(|| RelPath::new(name).expect("the name is plain"))
 }
 
 pub(super) fn delete_directory(storage: &dyn Storage, directory: &RelPath) -> Result<(), StorageError> {

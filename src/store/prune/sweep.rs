@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use crate::format::layout::{self, CHECKPOINTS, MANIFEST_FILE, ObjectName, PRUNED, SUMS_FILE};
 use crate::storage::{EntryKind, Storage, StorageError};
 use crate::store::prune::error::PruneError;
-use crate::store::prune::moves::{delete_directory, doom, hide};
+use crate::store::prune::moves::{delete_directory, doom, doomed, hide};
 use crate::store::prune::plan::Plan;
 use crate::store::prune::replica_plan::ReplicaPlan;
 use crate::store::records::history::{EventKind, NewEvent};
@@ -81,7 +81,7 @@ impl Sweep<'_> {
         let mut expired: BTreeSet<Sequence> = BTreeSet::new();
         self.on_each(|sweep, replica, planned| {
             let storage = replica.storage().as_ref();
-            let mut doomed = Vec::new();
+            let mut doomed_here = Vec::new();
             for &sequence in planned.due.iter().filter(|sequence| !kept.contains(sequence)) {
                 let directory = layout::pruned_dir(sequence);
                 if let Some(stray) = stray_in(storage, &directory)? {
@@ -89,12 +89,13 @@ impl Sweep<'_> {
                     continue;
                 }
                 // In one step: half a checkpoint must not be taken for one that can be brought back.
-                doomed.extend(doom(replica, PRUNED, sequence)?);
+                doom(replica, PRUNED, sequence)?;
+                doomed_here.extend(doomed(replica, PRUNED, sequence));
                 expired.insert(sequence);
             }
             sweep.look_again(replica)?;
             sweep.delete_objects(replica, planned, &planned.leftover_objects)?;
-            for directory in &doomed {
+            for directory in &doomed_here {
                 delete_directory(storage, directory)?;
             }
             sweep.delete_temporary(replica, planned)?;
@@ -126,13 +127,12 @@ impl Sweep<'_> {
             self.record_expiry(&self.plan.removed().map(|checkpoint| checkpoint.sequence).collect())?;
         }
         let mut removed: BTreeSet<Sequence> = BTreeSet::new();
-        let mut doomed: BTreeMap<String, Vec<RelPath>> = BTreeMap::new();
         self.on_each(|_, replica, planned| {
             for &sequence in &planned.remove {
                 if has_grace {
                     hide(replica, sequence)?;
                 } else {
-                    doomed.entry(replica.place()).or_default().extend(doom(replica, CHECKPOINTS, sequence)?);
+                    doom(replica, CHECKPOINTS, sequence)?;
                 }
                 removed.insert(sequence);
             }
@@ -146,7 +146,7 @@ impl Sweep<'_> {
             let storage = replica.storage().as_ref();
             sweep.look_again(replica)?;
             sweep.delete_objects(replica, planned, &planned.removed_objects)?;
-            for directory in doomed.remove(&replica.place()).unwrap_or_default() {
+            for directory in planned.remove.iter().filter_map(|&sequence| doomed(replica, CHECKPOINTS, sequence)) {
                 match stray_in(storage, &directory)? {
                     None => delete_directory(storage, &directory)?,
                     Some(stray) => sweep.outcome.left.push(stray),
@@ -170,7 +170,8 @@ impl Sweep<'_> {
                     for index in self.store.sound() {
                         let replica = &self.store.replicas[index];
                         if plan.replicas[index].remove.contains(&sequence) {
-                            if let Some(directory) = doom(replica, CHECKPOINTS, sequence)? {
+                            doom(replica, CHECKPOINTS, sequence)?;
+                            if let Some(directory) = doomed(replica, CHECKPOINTS, sequence) {
                                 delete_directory(replica.storage().as_ref(), &directory)?;
                             }
                             replica.sync()?;
@@ -185,7 +186,7 @@ impl Sweep<'_> {
     /// Records that pruned checkpoints are about to be deleted, where nothing is locked: from then on nobody brings them
     /// back. Returns those that somebody brought back before.
     fn record_expiry(&self, sequences: &BTreeSet<Sequence>) -> Result<BTreeSet<Sequence>, PruneError> {
-        if sequences.is_empty() || !self.store.replicas.iter().any(Replica::is_without_locks) {
+        if sequences.is_empty() || !self.store.is_remote() {
             return Ok(BTreeSet::new());
         }
         let earlier = self.plan.pruned.iter().filter_map(|earlier| Some((earlier.sequence, earlier.sha256?)));

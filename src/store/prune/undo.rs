@@ -10,7 +10,6 @@ use crate::store::prune::error::PruneError;
 use crate::store::prune::moves::bring_back;
 use crate::store::prune::survey::Survey;
 use crate::store::records::history::{EventKind, NewEvent};
-use crate::store::replica::Replica;
 use crate::store::store::Store;
 use crate::values::digest::Digest;
 use crate::values::id::Sequence;
@@ -76,9 +75,9 @@ pub fn apply_undo(
         return Err(PruneError::Moved { reason: "another process pruned it".to_owned() });
     }
     let event = NewEvent::of_checkpoints(now, EventKind::Undone, plan.checkpoints.iter().copied());
-    let is_without_locks = store.replicas.iter().any(Replica::is_without_locks);
+    let is_without_locks = store.is_remote();
     if is_without_locks {
-        // Whoever deletes them records that first as well: the first of the two events decides.
+        // A process that deletes them records that first as well: the first of the two events decides.
         store.record(&event)?;
         let sequences: Vec<Sequence> = plan.checkpoints.iter().map(|(sequence, _)| *sequence).collect();
         if let Some(&sequence) = store.history()?.overruled(&sequences, EventKind::Undone).first() {

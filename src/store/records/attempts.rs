@@ -16,7 +16,6 @@ use crate::format::sealed::Sealed;
 use crate::storage::{EntryKind, Storage, StorageError};
 use crate::store::error::StoreError;
 use crate::store::records::time::in_milliseconds;
-use crate::store::replica::Replica;
 use crate::store::store::Store;
 use crate::values::id::Sequence;
 
@@ -139,7 +138,7 @@ impl AttemptLog {
             });
             log.last = log.last.max(newest.unwrap_or(0));
         }
-        if store.replicas.iter().any(Replica::is_without_locks) {
+        if store.is_remote() {
             // What another run has written stays.
             log.file = log.file.saturating_add(u64::from(log.bytes > 0));
             (log.bytes, log.lines) = (0, Some(Vec::new()));

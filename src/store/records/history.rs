@@ -14,7 +14,6 @@ use crate::format::sealed::Sealed;
 use crate::storage::{EntryKind, Storage, StorageError};
 use crate::store::error::StoreError;
 use crate::store::records::time::in_milliseconds;
-use crate::store::replica::Replica;
 use crate::store::store::Store;
 use crate::values::digest::Digest;
 use crate::values::id::Sequence;
@@ -278,7 +277,7 @@ impl Store {
     ///
     /// The caller holds the lock of [`Store::lock_prune`]. An event of many checkpoints gets several numbers.
     pub fn record(&self, event: &NewEvent) -> Result<(), StoreError> {
-        let is_without_locks = self.replicas.iter().any(Replica::is_without_locks);
+        let is_without_locks = self.is_remote();
         for _ in 0..MAX_LOOKS {
             match self.record_next(event) {
                 // Without locks, another process may record one at the same time.

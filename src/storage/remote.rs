@@ -4,10 +4,7 @@ use std::ops::Range;
 use std::sync::OnceLock;
 
 use bytes::Bytes;
-use futures_util::TryStreamExt as _;
-use object_store::ObjectStore as _;
 
-use crate::storage::bucket::client::wait;
 use crate::storage::bucket::{BucketStorage, BucketUrl};
 use crate::storage::{Entry, EntryKind, Storage, StorageError};
 use crate::values::relpath::RelPath;
@@ -27,7 +24,7 @@ impl Bucket {
 
     /// Returns a storage with a client that exists.
     pub fn of(storage: BucketStorage) -> Bucket {
-        Bucket { url: storage.url.clone(), opened: OnceLock::from(Ok(storage)) }
+        Bucket { url: storage.url().clone(), opened: OnceLock::from(Ok(storage)) }
     }
 
     fn opened(&self) -> Result<&BucketStorage, StorageError> {
@@ -47,6 +44,10 @@ impl Storage for Bucket {
 
     fn get_range(&self, path: &RelPath, range: Range<u64>) -> Result<Bytes, StorageError> {
         self.opened()?.get_range(path, range)
+    }
+
+    fn get_end(&self, path: &RelPath, bytes: u64) -> Result<Bytes, StorageError> {
+        self.opened()?.get_end(path, bytes)
     }
 
     fn scan(&self, path: &RelPath, limit: u64, visit: &mut dyn FnMut(&[u8])) -> Result<u64, StorageError> {
@@ -96,25 +97,7 @@ impl Storage for Bucket {
     }
 
     fn list_deep(&self, dir: &RelPath) -> Result<Vec<Entry>, StorageError> {
-        let opened = self.opened()?;
-        let above = opened.key(dir);
-        let mut files = Vec::new();
-        let listed = wait(async {
-            let mut found = opened.client.repeating.list(Some(&above));
-            while let Some(meta) = found.try_next().await? {
-                if let Some(name) = meta.location.as_ref().strip_prefix(above.as_ref()) {
-                    files.push(Entry {
-                        name: name.trim_start_matches('/').to_owned(),
-                        kind: EntryKind::File,
-                        bytes: meta.size,
-                        modified_seconds: Some(meta.last_modified.timestamp()),
-                    });
-                }
-            }
-            Ok(())
-        });
-        listed.map_err(|error| opened.failed("list", dir, error))?;
-        Ok(files)
+        self.opened()?.list_deep(dir)
     }
 
     fn delete(&self, path: &RelPath) -> Result<(), StorageError> {
