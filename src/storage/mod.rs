@@ -143,6 +143,12 @@ pub trait Storage: Send + Sync + fmt::Debug {
         Ok(())
     }
 
+    /// Proves, by writing, that the place keeps the promise of [`Storage::create`]: some servers ignore the condition. A
+    /// writer calls it before it relies on the place.
+    fn probe(&self) -> Result<(), StorageError> {
+        Ok(())
+    }
+
     /// Flushes everything that was created or deleted so far, and every name that [`Storage::create`] found taken.
     fn sync(&self) -> Result<(), StorageError>;
 

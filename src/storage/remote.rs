@@ -97,7 +97,9 @@ impl Storage for Bucket {
     }
 
     fn list_deep(&self, dir: &RelPath) -> Result<Vec<Entry>, StorageError> {
-        self.opened()?.list_deep(dir)
+        let mut files = Vec::new();
+        self.opened()?.list_deep(Some(dir), &mut |entry| files.push(entry))?;
+        Ok(files)
     }
 
     fn delete(&self, path: &RelPath) -> Result<(), StorageError> {
@@ -111,6 +113,10 @@ impl Storage for Bucket {
             }
         }
         Ok(())
+    }
+
+    fn probe(&self) -> Result<(), StorageError> {
+        self.opened()?.probe().map(drop)
     }
 
     fn sync(&self) -> Result<(), StorageError> {

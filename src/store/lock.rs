@@ -38,7 +38,11 @@ impl Store {
             let (storage, place) = (replica.storage(), replica.place());
             match (replica.lock(&layout::lock_file(), holder), &first) {
                 // Where there are no locks, only the commit keeps runs apart.
-                (Ok(None), _) => guards.extend(self.announce(index, holder)),
+                (Ok(None), _) => match storage.probe() {
+                    Ok(()) => guards.extend(self.announce(index, holder)),
+                    Err(error) if self.replicas.len() == 1 => return Err(error.into()),
+                    Err(error) => self.lose(index, &error.into()),
+                },
                 (Ok(Some(guard)), _) => match flush_names(storage.as_ref(), &[CHECKPOINTS]) {
                     Ok(()) => {
                         guards.push(guard);
@@ -98,7 +102,7 @@ impl Store {
         let Some(holder) = self.health.holder() else { return Ok(()) };
         match self.replicas[index].lock(&layout::lock_file(), &holder) {
             Ok(Some(guard)) => self.health.keep_lock(index, guard),
-            Ok(None) => {}
+            Ok(None) => self.replicas[index].storage().probe()?,
             // Only its name was gone: the lock is still ours.
             Err(StorageError::Held { holder: found, .. }) if found == holder => {}
             Err(StorageError::Held { holder, .. }) => {
