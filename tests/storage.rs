@@ -16,6 +16,15 @@ macro_rules! promises {
     (everywhere { $($everywhere:ident)* } on_a_file_system { $($file_system:ident)* }) => {
         file_systems! { $($everywhere)* $($file_system)* }
 
+        mod simulated_objects {
+            use crate::support::objects::Objects;
+
+            $(#[test]
+            fn $everywhere() {
+                super::$everywhere(&Objects::default().client(None));
+            })*
+        }
+
         #[cfg(feature = "s3")]
         mod bucket {
             use ckpt::storage::remote::Bucket;

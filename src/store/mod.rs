@@ -10,6 +10,7 @@ pub mod enclosing;
 mod error;
 mod fetch;
 mod health;
+mod hold;
 mod known;
 mod lag;
 mod lock;

@@ -71,6 +71,8 @@ pub enum EventKind {
     RemovedLeftovers,
     /// In object storage: pruned checkpoints are deleted now, and cannot be brought back.
     Expired,
+    /// In object storage: checkpoints that were to be pruned were pinned meanwhile, and stay.
+    Kept,
     /// Older events were combined.
     Folded,
     /// Something that only a later version does.
@@ -163,6 +165,7 @@ impl History {
                 match event.event {
                     // Pruned again after it was brought back.
                     EventKind::Pruned if first.get(&named) == Some(&EventKind::Undone) => drop(first.remove(&named)),
+                    EventKind::Kept => drop(first.remove(&named)),
                     EventKind::Undone | EventKind::Expired => drop(first.entry(named).or_insert(event.event)),
                     _ => {}
                 }
@@ -192,6 +195,12 @@ impl History {
                     // One that came too late brought nothing back.
                     for sequence in event.brought_back().filter(|sequence| !expired.contains(sequence)) {
                         departures.named.remove(&sequence);
+                    }
+                }
+                EventKind::Kept => {
+                    for checkpoint in &event.checkpoints {
+                        departures.named.remove(&checkpoint.sequence);
+                        expired.remove(&checkpoint.sequence);
                     }
                 }
                 EventKind::RemovedLeftovers | EventKind::Other => {}
