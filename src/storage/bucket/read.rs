@@ -24,11 +24,10 @@ pub(super) struct Pieces<'a> {
 
 impl<'a> Pieces<'a> {
     /// Asks for the object, or for a range that is not empty.
-    pub async fn open(client: &'a Client, key: &'a Path, range: Option<Range<u64>>) -> Result<Pieces<'a>> {
+    pub async fn open(client: &'a Client, key: &'a Path, range: Option<GetRange>) -> Result<Pieces<'a>> {
         let answer = client
             .repeat(0, async |store| {
-                let range = range.clone().map(GetRange::Bounded);
-                store.get_opts(key, GetOptions { range, ..GetOptions::default() }).await
+                store.get_opts(key, GetOptions { range: range.clone(), ..GetOptions::default() }).await
             })
             .await?;
         let (meta, left) = (answer.meta.clone(), answer.range.clone());
