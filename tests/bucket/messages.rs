@@ -54,6 +54,10 @@ fn assert_fault(error: &StorageError, expected: BucketFault, says: &str) {
 fn without_credentials_nothing_is_waited_for() {
     let settings = Settings::new([("AWS_EC2_METADATA_DISABLED".to_owned(), "true".to_owned())]);
     assert_fault(&error_of(&settings), BucketFault::NoCredentials, "no credentials were found");
+    // What answers for the machine gives no keys.
+    let role = Lossy::before("http://127.0.0.1:9", |_| Fate::AnswerInstead(403, ""));
+    let settings = Settings::new([("AWS_METADATA_ENDPOINT".to_owned(), role.endpoint())]);
+    assert_fault(&error_of(&settings), BucketFault::NoCredentials, "the service that gives credentials answered 403");
     // A key without its secret.
     let settings = Settings::new([("AWS_ACCESS_KEY_ID".to_owned(), "AKIDEXAMPLE".to_owned())]);
     assert_fault(&error_of(&settings), BucketFault::Configuration, "SecretAccessKey");
