@@ -13,6 +13,7 @@ mod health;
 mod hold;
 mod known;
 mod lag;
+mod lease;
 mod lock;
 mod open;
 mod places;

@@ -178,12 +178,11 @@ impl History {
     /// Returns the checkpoints that were pruned or left out, and not brought back.
     pub fn departures(&self) -> Departures {
         let mut departures = Departures::default();
-        let mut expired = BTreeSet::new();
         for event in &self.events {
             match event.event {
                 EventKind::Pruned | EventKind::LeftOut | EventKind::Folded | EventKind::Expired => {
                     if event.event == EventKind::Expired {
-                        expired.extend(event.checkpoints.iter().map(|checkpoint| checkpoint.sequence));
+                        departures.expired.extend(event.checkpoints.iter().map(|checkpoint| checkpoint.sequence));
                     }
                     departures.ranges.extend(event.ranges.iter().copied());
                     departures.named.extend(event.checkpoints.iter().map(|checkpoint| {
@@ -193,14 +192,16 @@ impl History {
                 }
                 EventKind::Undone => {
                     // One that came too late brought nothing back.
-                    for sequence in event.brought_back().filter(|sequence| !expired.contains(sequence)) {
+                    for sequence in
+                        event.brought_back().filter(|sequence| !departures.is_expired(*sequence)).collect::<Vec<_>>()
+                    {
                         departures.named.remove(&sequence);
                     }
                 }
                 EventKind::Kept => {
                     for checkpoint in &event.checkpoints {
                         departures.named.remove(&checkpoint.sequence);
-                        expired.remove(&checkpoint.sequence);
+                        departures.expired.remove(&checkpoint.sequence);
                     }
                 }
                 EventKind::RemovedLeftovers | EventKind::Other => {}
@@ -215,6 +216,8 @@ impl History {
 pub struct Departures {
     named: BTreeMap<Sequence, (Timestamp, Digest)>,
     ranges: Vec<Range>,
+    /// Those that were deleted for good, as far as the history says.
+    expired: BTreeSet<Sequence>,
 }
 
 impl Departures {
@@ -224,7 +227,13 @@ impl Departures {
     pub fn or(mut self, later: Departures) -> Departures {
         self.named.extend(later.named);
         self.ranges.extend(later.ranges);
+        self.expired.extend(later.expired);
         self
+    }
+
+    /// Tells whether checkpoint `sequence` was deleted for good, so that nothing that is left of it counts.
+    pub fn is_expired(&self, sequence: Sequence) -> bool {
+        self.expired.contains(&sequence)
     }
 
     /// Returns the departure of checkpoint `sequence`, if the history knows of one.
