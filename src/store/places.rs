@@ -59,8 +59,8 @@ impl Store {
         }
     }
 
-    /// Fails with [`StoreError::PlacesUnread`] if it is unknown which replicas the store has: whoever changes or deletes
-    /// something must reach all of them.
+    /// Fails with [`StoreError::PlacesUnread`] if it is unknown which replicas the store has. Callers that change or
+    /// delete something must reach all of them.
     pub fn check_places_known(&self) -> Result<(), StoreError> {
         match &self.places_unread {
             Some(source) => Err(StoreError::PlacesUnread { place: self.place(), source: source.clone() }),
