@@ -123,6 +123,7 @@ struct StateView {
     version: u32,
     store: String,
     job: String,
+    diverged: Vec<Value>,
     sequence: u64,
     columns: Vec<Value>,
     cut: bool,
@@ -182,6 +183,7 @@ struct PositionsView {
     version: u32,
     store: String,
     job: String,
+    diverged: Vec<Value>,
     sequence: u64,
     positions: Vec<Position>,
 }
@@ -216,6 +218,7 @@ struct ObjectsView {
     version: u32,
     store: String,
     job: String,
+    diverged: Vec<Value>,
     sequence: u64,
     objects: Vec<Object>,
 }
@@ -273,7 +276,7 @@ fn json_of_the_description_has_these_fields() {
     names.sort_unstable();
     assert_eq!(
         names.join(" "),
-        "bases block block_bytes classes columns created dead_letter deltas ended ended_partitions filled_shards job \
+        "bases block block_bytes classes columns created dead_letter deltas diverged ended ended_partitions filled_shards job \
          late_records longest_chain manifest_sha256 mode objects older_cuts outputs parent pin restored_from routing sequence shards store tasks \
          timings totals trigger version"
     );
