@@ -13,7 +13,8 @@ use crate::format::layout::ObjectName;
 use crate::format::manifest::ObjectRef;
 use crate::ops::read::{ReadError, Snapshot};
 use crate::storage::local::LocalStorage;
-use crate::storage::{Storage, StorageError, TEMPORARY_PREFIX};
+use crate::storage::{Entry, EntryKind, Storage, StorageError, TEMPORARY_PREFIX};
+use crate::store::LOST_AND_FOUND;
 use crate::store::enclosing::outer_store;
 use crate::store::records::history::{EventKind, NewEvent};
 use crate::store::records::pins::Pin;
@@ -227,7 +228,11 @@ fn open(source: &Store, target: &Arc<dyn Storage>) -> Result<Option<Store>, Copy
     let store = match Store::open(vec![Arc::clone(target)]) {
         Err(StoreError::NoStore { .. }) => {
             let entries = target.list(None).map_err(|error| failed(error.into()))?;
-            let foreign = entries.into_iter().find(|entry| !entry.name.starts_with(TEMPORARY_PREFIX));
+            let is_own = |entry: &Entry| {
+                let is_of_mount = entry.name == LOST_AND_FOUND && entry.kind == EntryKind::Directory;
+                is_of_mount || entry.name.starts_with(TEMPORARY_PREFIX)
+            };
+            let foreign = entries.into_iter().find(|entry| !is_own(entry));
             return foreign.map_or(Ok(None), |entry| Err(CopyError::Taken { place, name: entry.name }));
         }
         opened => opened.map_err(failed)?,
