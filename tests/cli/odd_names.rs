@@ -72,3 +72,28 @@ fn targets_that_are_not_utf8_are_filled() {
     }
     env.shell("o=$(printf 'copy\\377') && ckpt copy s --to \"$o\" && ckpt verify \"$o\"").expect(0);
 }
+
+/// Writes a job with this output directory, and one record.
+fn job(env: &Env, directory: &str, checkpoint: &str) {
+    env.write(&format!("{directory}data.jsonl"), "{\"k\":\"a\"}\n");
+    let text = format!("input: {{files: data.jsonl}}\nkey: k\nprocess: {{aggregate: {{n: count}}}}\n{checkpoint}");
+    env.write(&format!("{directory}job.yaml"), format!("job: j\n{text}"));
+}
+
+#[test]
+fn a_job_in_a_directory_that_is_not_utf8_can_run_but_cannot_have_replicas() {
+    let env = Env::new();
+    job(&env, "", "checkpoint: {store: s}\noutput: out/\n");
+    let made = "o=$(printf 'odd\\377') && mkdir \"$o\" && cp data.jsonl job.yaml \"$o\" && cd \"$o\"";
+    if env.shell(made).status != 0 {
+        println!("skipped: the file system refuses such names");
+        return;
+    }
+    let run = "cd \"$(printf 'odd\\377')\" && ckpt run job.yaml";
+    env.shell(run).expect(0);
+    env.shell("cd \"$(printf 'odd\\377')\" && cat out/j.jsonl && ckpt verify s --deep").expect(0);
+    env.shell("cd odd* && sed -i 's/store: s/store: s, replicas: [r]/' job.yaml").expect(0);
+    let output = env.shell(run).expect(2);
+    assert!(output.stderr.starts_with("error: the path of a store with replicas must be UTF-8: `"), "{output}");
+    env.shell("test ! -e odd*/r && test ! -e odd*/s/replicas.yaml").expect(0);
+}
