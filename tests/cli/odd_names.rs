@@ -81,6 +81,40 @@ fn job(env: &Env, directory: &str, checkpoint: &str) {
 }
 
 #[test]
+fn an_output_directory_may_have_any_name() {
+    for (given, file) in [
+        ("out", "out/j.jsonl"),
+        ("out/", "out/j.jsonl"),
+        ("out//", "out/j.jsonl"),
+        ("out/.", "out/j.jsonl"),
+        ("./out/./", "out/j.jsonl"),
+        ("made/../out", "out/j.jsonl"),
+        ("..", "../j.jsonl"),
+        (".", "j.jsonl"),
+        ("'out dir'", "out dir/j.jsonl"),
+        ("' '", " /j.jsonl"),
+        ("-rf", "-rf/j.jsonl"),
+        ("'--'", "--/j.jsonl"),
+        ("\"a\\nb\"", "a\nb/j.jsonl"),
+    ] {
+        let env = Env::new();
+        fs::create_dir_all(env.path("d")).expect("made");
+        job(&env, "d/", &format!("checkpoint: {{store: s}}\noutput: {given}\n"));
+        let output = env.run(&["run", "d/job.yaml"]).expect(0);
+        assert_eq!(env.read(&format!("d/{file}")), "{\"k\":\"a\",\"n\":1}\n", "{given}: {output}");
+        assert!(output.stdout.lines().all(|line| line.starts_with("j: ") || line.starts_with("  ")), "{output}");
+        // A second run finds what the first has published.
+        env.run(&["run", "d/job.yaml"]).expect(0);
+        env.run(&["verify", "d/s", "--deep"]).expect(0);
+    }
+    let env = Env::new();
+    for wrong in ["''", "\"a\\0b\""] {
+        job(&env, "", &format!("checkpoint: {{store: s}}\noutput: {wrong}\n"));
+        assert!(env.run(&["run", "job.yaml"]).expect(2).stderr.contains("expected a path"));
+    }
+}
+
+#[test]
 fn a_job_in_a_directory_that_is_not_utf8_can_run_but_cannot_have_replicas() {
     let env = Env::new();
     job(&env, "", "checkpoint: {store: s}\noutput: out/\n");
