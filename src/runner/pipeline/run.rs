@@ -8,7 +8,7 @@ use crate::format::rows::RowCodec;
 use crate::input::partition_tasks::PartitionTasks;
 use crate::input::record::{Filter, Sightings};
 use crate::input::{Columns, Partition, Position};
-use crate::job::{Emit, FieldPath, JobSpec, TtlSpec};
+use crate::job::{Emit, FieldPath, JobSpec, TtlSpec, Windows};
 use crate::runner::lineage::Lineage;
 use crate::runner::observer::{Observer, Summary};
 use crate::runner::options::Control;
@@ -19,7 +19,6 @@ use crate::runner::process::exec::plan::ExecPlan;
 use crate::runner::process::processor::Processor;
 use crate::runner::process::time_plan::TimePlan;
 use crate::runner::process::watermark::Clock;
-use crate::runner::process::window::Windows;
 use crate::runner::wall_clock::WallClock;
 use crate::values::id::Sequence;
 
