@@ -253,7 +253,7 @@ fn a_field_that_no_record_has_is_reported_at_the_end_of_the_first_run() {
     env.write("job.yaml", job(&format!("where: n == 1 || country == \"DE\"\n{aggregates}")));
     let output = env.run(&["run", "job.yaml", "--json"]).expect(0);
     for absent in ["mm", "empty", "country"] {
-        let warning = format!("warning: the job uses `{absent}`, which no record has; it was null\n");
+        let warning = format!("warning: none of the 2 records has `{absent}`, which the job uses; it was null\n");
         assert!(output.stderr.contains(&warning), "{output}");
     }
     assert!(!output.stderr.contains("`n`") && !output.stderr.contains("`k`"), "{output}");
@@ -261,7 +261,7 @@ fn a_field_that_no_record_has_is_reported_at_the_end_of_the_first_run() {
     // Earlier records may have had them.
     env.write("data.jsonl", env.read("data.jsonl") + "{\"k\":\"c\"}\n");
     let output = env.run(&["run", "job.yaml"]).expect(0);
-    assert!(!output.stderr.contains("which no record has"), "{output}");
+    assert!(!output.stderr.contains("which the job uses"), "{output}");
 }
 
 #[test]
@@ -274,6 +274,7 @@ fn a_column_that_no_csv_file_has_is_reported_and_an_empty_one_is_not() {
          process: {aggregate: {n: count}}\ncheckpoint: {store: s}\n",
     );
     let output = env.run(&["run", "job.yaml"]).expect(0);
-    assert!(output.stderr.contains("warning: the job uses `country`, which no record has; it was null\n"), "{output}");
+    let warning = "warning: none of the 2 records has `country`, which the job uses; it was null\n";
+    assert!(output.stderr.contains(warning), "{output}");
     assert!(!output.stderr.contains("`empty`"), "{output}");
 }

@@ -101,7 +101,11 @@ pub(super) fn warn(summary: &Summary, ui: &Ui) -> Exit {
     }
     // Earlier runs may have seen it.
     for field in summary.absent_fields.iter().filter(|_| summary.resumed_from.is_none()) {
-        ui.warn(format!("the job uses `{field}`, which no record has; it was null"));
+        let absent = match summary.records {
+            1 => "the only record does not have".to_owned(),
+            records => format!("none of the {} records has", Count(records)),
+        };
+        ui.warn(format!("{absent} `{field}`, which the job uses; it was null"));
     }
     for place in &summary.replicas_behind {
         ui.warn(format!("replica `{place}` is behind; it catches up in the next run, when it is available"));
