@@ -75,7 +75,10 @@ impl Needs {
                     let user = batch * BODIES_AT_ONCE + place;
                     chains.add(user, manifest, &body.index, body.partitions, body.windows.as_ref());
                 }
-                before = root.usable().filter(|_| body.has_index).map(|manifest| (manifest, body.index));
+                // One that was altered says nothing about its child.
+                let is_altered = findings.has(FindingCode::ManifestAltered, Subject::Manifest(root.sequence));
+                let parent = root.usable().filter(|_| body.has_index && !is_altered);
+                before = parent.map(|manifest| (manifest, body.index));
             }
         }
         needs.chains = chains.finish();

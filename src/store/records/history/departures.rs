@@ -1,4 +1,4 @@
-//! The events of a store, and which checkpoints they say are gone on purpose.
+//! The events of a store, and which checkpoints they say were removed on purpose.
 
 use std::collections::BTreeMap;
 
