@@ -161,7 +161,7 @@ fn lines_that_only_a_compressed_file_still_has_are_not_left_out() {
         assert_eq!(records(&env), 5, "{pattern}: {refused}");
         env.shell("gunzip logs/app.log.1.gz").expect(0);
         let mut child = start(&env);
-        until_applied(&env, &mut child, 9 + new as u64);
+        until_applied(&env, &mut child, 9 + new);
         stop(&env, child);
     }
 }
