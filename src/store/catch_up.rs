@@ -156,11 +156,30 @@ impl Store {
         }
         // Another process may have pruned or pinned before the lock was taken.
         let missing = self.missing(index)?;
+        if !missing.newer.is_empty() {
+            known.extend(self.objects_of_newest(index)?);
+        }
         for sequence in missing.newer {
             self.copy_checkpoint(index, sequence, &mut known, &mut copied)?;
         }
         self.copy_pins(index, missing.pins)?;
         Ok(copied)
+    }
+
+    /// Returns the objects of the newest checkpoint of a replica in object storage, which need not be written again: it is
+    /// never pruned. On a disk it is cheap to see what exists.
+    fn objects_of_newest(&self, index: usize) -> Result<Vec<ObjectName>, StoreError> {
+        let replica = &self.replicas[index];
+        if !replica.is_without_locks() {
+            return Ok(Vec::new());
+        }
+        let Some(&newest) = replica.sequences()?.last() else { return Ok(Vec::new()) };
+        match self.read_whole(&[index], newest) {
+            Ok((_, _, objects)) => Ok(objects.into_iter().map(|object| object.object).collect()),
+            Err(error) if error.is_inconclusive() => Err(error),
+            // Damaged: everything is written again.
+            Err(_) => Ok(Vec::new()),
+        }
     }
 
     /// Copies to replica `index` the checkpoints that are older than its newest. Also returns the objects that it now
