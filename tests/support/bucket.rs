@@ -89,6 +89,11 @@ impl Bucket {
     }
 }
 
+/// Tells whether the tests use a server that somebody named, rather than moto.
+pub fn is_a_real_server() -> bool {
+    env::var_os("CKPT_BUCKET_URL").is_some()
+}
+
 fn server() -> Option<Server> {
     if let Ok(url) = env::var("CKPT_BUCKET_URL") {
         let variables = env::vars().filter(|(name, _)| name.starts_with("AWS_")).collect();
