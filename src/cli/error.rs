@@ -194,7 +194,7 @@ impl From<StorageError> for CliError {
 }
 
 /// Returns what to do about an answer of a bucket.
-fn bucket_hint(fault: BucketFault) -> Option<&'static str> {
+pub(super) fn bucket_hint(fault: BucketFault) -> Option<&'static str> {
     Some(match fault {
         BucketFault::NoCredentials => {
             "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; also looked for in ~/.aws/credentials, a web identity, \
@@ -211,6 +211,7 @@ fn bucket_hint(fault: BucketFault) -> Option<&'static str> {
         BucketFault::Encryption => "check the certificate of the server, or the proxy between here and there",
         BucketFault::NotSupported => "docs/object-storage.md lists the servers that ckpt was tested with",
         BucketFault::Configuration => "check the AWS_ variables of the environment",
+        BucketFault::OddName => "rename the object, or read another prefix of the bucket",
         BucketFault::TimedOut | BucketFault::Interrupted | BucketFault::Server => return None,
     })
 }

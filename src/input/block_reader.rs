@@ -11,6 +11,7 @@ use crate::input::block::{BLOCK_BYTES, Block, BlockNumbers};
 use crate::input::columns::Columns;
 use crate::input::error::InputError;
 use crate::input::lane::Lane;
+use crate::input::object::ObjectReader;
 use crate::input::partition::{Partition, Source};
 use crate::input::position::Position;
 use crate::input::prefix_digest::PrefixDigest;
@@ -22,6 +23,8 @@ use crate::job::model::{InputFormat, InputSpec};
 
 /// How many partitions are read in turns.
 const LANES: usize = 16;
+/// Of how many groups after the one that is read the objects are being opened.
+const GROUPS_AHEAD: usize = 3;
 
 /// Hands out the blocks of the partitions in the one order.
 ///
@@ -44,6 +47,10 @@ pub struct BlockReader {
     moved: Vec<usize>,
     /// The partitions that have ended since the last block.
     released: Vec<u32>,
+    /// How many partitions, counted from the first, need not be prepared any more.
+    prepared: usize,
+    /// Whether a block was handed out.
+    has_given: bool,
 }
 
 /// How far one partition was read.
@@ -56,6 +63,8 @@ struct Progress {
     prefix: Option<PrefixDigest>,
     /// Open while its group is read.
     lane: Option<Lane>,
+    /// An object of which reading has begun, before its lane is opened.
+    prepared: Option<ObjectReader>,
     /// Whether its columns were checked.
     has_columns: bool,
     /// As in [`Position`].
@@ -152,6 +161,8 @@ impl BlockReader {
             task_numbers: None,
             moved: Vec::new(),
             released: Vec::new(),
+            prepared: 0,
+            has_given: false,
         })
     }
 
@@ -165,6 +176,7 @@ impl BlockReader {
                 return Ok(None);
             }
             let after = self.progress.len().min(first + self.lane_count);
+            self.prepare(after)?;
             let mut lowest: Option<(u64, usize)> = None;
             for index in first..after {
                 let progress = &mut self.progress[index];
@@ -188,6 +200,19 @@ impl BlockReader {
         }
     }
 
+    /// Starts to read the objects of the group that ends before `after`, and then those of the next groups: an object
+    /// that is opened only when its turn comes costs the time of a request.
+    fn prepare(&mut self, after: usize) -> Result<(), InputError> {
+        let groups_ahead = if self.has_given { GROUPS_AHEAD } else { 0 };
+        let until = self.progress.len().min(after + groups_ahead * self.lane_count);
+        while self.prepared < until && self.progress[self.prepared].prepare()? {
+            self.prepared += 1;
+        }
+        // What is open by now needs no preparation.
+        self.prepared = self.prepared.max(after);
+        Ok(())
+    }
+
     fn next_of(&mut self, index: usize, buffer: Vec<u8>) -> Result<Block, InputError> {
         let stream = number(index);
         let partition = self.task_numbers.as_ref().map_or(stream, |numbers| numbers[index]);
@@ -209,6 +234,7 @@ impl BlockReader {
             self.released.push(stream);
         }
         self.moved.push(index);
+        self.has_given = true;
         self.next_number += 1;
         block.released = std::mem::take(&mut self.released);
         Ok(block)
@@ -246,6 +272,7 @@ impl Progress {
             ended: false,
             prefix: None,
             lane: None,
+            prepared: None,
             has_columns: false,
             record: 0,
             event_time: None,
@@ -266,6 +293,18 @@ impl Progress {
             return Ok(());
         }
         let partition = Arc::clone(&self.partition);
+        if let (Some(etag), Source::Object(url)) = (&row.etag, &partition.source)
+            && row.offset > 0
+            // Otherwise it is a compressed copy, which its content proves.
+            && *url == row.partition
+        {
+            if (Some(etag), row.file_bytes) != (partition.etag.as_ref(), partition.file_bytes) {
+                return Err(replaced(&partition, row, etag));
+            }
+            if row.ended || partition.is_seekable() {
+                return self.resume_object(row);
+            }
+        }
         let found = match &partition.source {
             Source::File(path) if partition.is_seekable() => self.verify_file(path, row)?,
             _ => self.verify_by_reading(rules, row)?,
@@ -292,6 +331,36 @@ impl Progress {
             self.skip_line_end(&found.next_bytes);
         }
         Ok(())
+    }
+
+    /// Moves to the position `row` of an object that is the one that was read. One that was read to its end takes no
+    /// request.
+    fn resume_object(&mut self, row: &PositionRow) -> Result<(), InputError> {
+        if row.ended {
+            self.prefix = Some(PrefixDigest::Finished(row.fingerprint));
+            self.ended = true;
+            return Ok(());
+        }
+        let prefix = PrefixDigest::of(&self.partition, row.offset)?;
+        if prefix.clone().finish() != row.fingerprint {
+            return Err(InputError::Changed { partition: row.partition.clone(), offset: row.offset });
+        }
+        self.prefix = Some(prefix);
+        if self.partition.file_bytes == Some(row.offset) {
+            self.close();
+        }
+        Ok(())
+    }
+
+    /// Starts to read an object from its beginning. Returns false if too much is being read ahead already.
+    fn prepare(&mut self) -> Result<bool, InputError> {
+        match &self.partition.source {
+            Source::Object(url) if self.offset == 0 && !self.ended && self.lane.is_none() => {
+                self.prepared = ObjectReader::prepare(&self.partition, url)?;
+                Ok(self.prepared.is_some())
+            }
+            _ => Ok(true),
+        }
     }
 
     /// Skips the line end of a line that was read without it.
@@ -349,7 +418,10 @@ impl Progress {
             return Ok(None);
         }
         if self.lane.is_none() {
-            let mut lane = Lane::open(&self.partition, rules, self.offset)?;
+            let mut lane = match self.prepared.take() {
+                Some(object) => Lane::open_prepared(&self.partition, rules, object)?,
+                None => Lane::open(&self.partition, rules, self.offset)?,
+            };
             // A header that was written after the checkpoint is in the lane's digest, but not in the verified one.
             if let Some(prefix) = self.prefix.take().filter(|_| lane.offset() == self.offset) {
                 lane.set_prefix(prefix);
@@ -395,6 +467,15 @@ impl Progress {
             record: self.record,
             event_time: self.event_time,
         }
+    }
+}
+
+fn replaced(partition: &Partition, row: &PositionRow, etag: &str) -> InputError {
+    InputError::Replaced {
+        partition: partition.name.clone(),
+        offset: row.offset,
+        expected: etag.to_owned(),
+        found: partition.etag.clone().unwrap_or_default(),
     }
 }
 

@@ -10,6 +10,7 @@ mod gzip;
 mod lane;
 mod listing;
 mod note;
+pub(crate) mod object;
 mod partition;
 pub mod partition_tasks;
 mod position;

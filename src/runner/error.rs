@@ -219,7 +219,8 @@ impl RunError {
                     | StoreError::SamePlace { .. }
             ),
             RunError::Output(OutputError::Write { .. } | OutputError::DeadLetter { .. }) => true,
-            RunError::CheckpointTimeout { .. } | RunError::Input(InputError::Read { .. }) => true,
+            RunError::CheckpointTimeout { .. }
+            | RunError::Input(InputError::Read { .. } | InputError::Object { .. }) => true,
             _ => false,
         }
     }

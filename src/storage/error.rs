@@ -83,6 +83,8 @@ pub enum BucketFault {
     NotSupported,
     #[error("the configuration is wrong")]
     Configuration,
+    #[error("the name of an object has an empty part, `.`, `..` or a control character")]
+    OddName,
 }
 
 impl BucketFault {

@@ -318,6 +318,7 @@ impl StoreBuilder {
                 watermark: None,
                 generation_of: None,
                 inode: None,
+                etag: None,
             })
             .collect()
     }

@@ -23,6 +23,7 @@ use crate::values::relpath::RelPath;
 
 mod client;
 mod fault;
+pub mod objects;
 mod profile;
 pub mod url;
 

@@ -1,0 +1,30 @@
+//! Objects in buckets as partitions.
+//!
+//! An object never grows: one that is replaced has another ETag, which every read names. So nothing of an object that
+//! was read to its end is read again to prove that it is the same.
+
+#[cfg(feature = "s3")]
+mod find;
+#[cfg(feature = "s3")]
+mod reader;
+#[cfg(not(feature = "s3"))]
+mod unavailable;
+pub(crate) mod url;
+
+#[cfg(feature = "s3")]
+pub(super) use find::find;
+#[cfg(feature = "s3")]
+pub(super) use reader::ObjectReader;
+#[cfg(not(feature = "s3"))]
+pub(super) use unavailable::{ObjectReader, find};
+
+use crate::storage::StorageError;
+
+/// Why an object could not be read further. An [`io::Error`](std::io::Error) carries it through a decompressor.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ObjectFault {
+    #[error("the object was replaced")]
+    Replaced,
+    #[error(transparent)]
+    Storage(StorageError),
+}
