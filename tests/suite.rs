@@ -3,6 +3,8 @@
 mod architecture;
 mod assets;
 mod away;
+#[cfg(feature = "s3")]
+mod bucket;
 mod checkpointer;
 mod cli;
 mod crash;

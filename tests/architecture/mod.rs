@@ -71,7 +71,7 @@ const HOMES: [(&str, &[&str]); 18] = [
 const DOINGS: [(&str, &[&str], &str); 4] = [
     (r"\be?print(?:ln)?!|\bdbg!", &["src/cli/"], "prints"),
     (r"\b(?:Timestamp|Zoned|SystemTime)::now\b", &["src/cli/"], "reads the clock"),
-    (r"\benv::", &["src/cli/"], "reads the environment"),
+    (r"\benv::", &["src/cli/", "src/storage/bucket/settings.rs"], "reads the environment"),
     (
         r"\bstd::fs\b|\bFile::open\b",
         &["src/storage/", "src/input/", "src/runner/", "src/ops/", "src/cli/"],

@@ -10,6 +10,8 @@ use std::{fs, thread};
 
 use tempfile::TempDir;
 
+#[cfg(feature = "s3")]
+pub mod bucket;
 pub mod document;
 pub mod failing;
 pub mod in_process;

@@ -16,7 +16,7 @@ use object_store::{
     PutPayload,
 };
 
-use crate::storage::bucket::client::{Client, PATIENCE, wait};
+use crate::storage::bucket::client::{Client, wait};
 use crate::storage::bucket::fault::{Fault, code, failed, fault};
 use crate::storage::{Entry, EntryKind, StorageError};
 use crate::values::relpath::RelPath;
@@ -25,8 +25,10 @@ mod client;
 mod fault;
 pub mod objects;
 mod profile;
+mod settings;
 pub mod url;
 
+pub use settings::Settings;
 pub use url::{BucketUrl, BucketUrlError};
 
 /// How long a create waits before it asks again what became of it.
@@ -40,9 +42,14 @@ pub struct BucketStorage {
 }
 
 impl BucketStorage {
-    /// Returns a storage for the names below `url`, with credentials by the conventions of the cloud.
+    /// Returns a storage for the names below `url`, with the settings of this process's environment.
     pub fn new(url: BucketUrl) -> Result<BucketStorage, StorageError> {
-        let client = Client::new(&url)?;
+        BucketStorage::with_settings(url, &Settings::from_env())
+    }
+
+    /// Returns a storage for the names below `url`, with credentials by the conventions of the cloud.
+    pub fn with_settings(url: BucketUrl, settings: &Settings) -> Result<BucketStorage, StorageError> {
+        let client = Client::new(&url, settings)?;
         Ok(BucketStorage { url, client })
     }
 
@@ -140,7 +147,7 @@ impl BucketStorage {
                 Ok(_) | Err(StorageError::TooLarge { .. }) => {
                     return Err(StorageError::Exists { path: self.shown(path) });
                 }
-                Err(_) if begun.elapsed() > PATIENCE => {
+                Err(_) if begun.elapsed() > self.client.limits.patience => {
                     return Err(StorageError::Unsettled { path: self.shown(path), source: Arc::new(error) });
                 }
                 Err(_) => thread::sleep(PAUSE),

@@ -1,7 +1,9 @@
 //! The static keys of a profile in `~/.aws`.
 
+use std::fs;
 use std::path::PathBuf;
-use std::{env, fs};
+
+use crate::storage::bucket::settings::Settings;
 
 /// Keys as they are in a file.
 #[derive(Clone, PartialEq, Eq)]
@@ -12,11 +14,10 @@ pub(super) struct Keys {
 }
 
 /// Returns the keys of the profile that `AWS_PROFILE` names, or of `default`, if it has any.
-pub(super) fn keys() -> Option<Keys> {
-    let path = env::var_os("AWS_SHARED_CREDENTIALS_FILE").map(PathBuf::from);
-    let path = path.or_else(|| Some(PathBuf::from(env::var_os("HOME")?).join(".aws/credentials")))?;
-    let profile = env::var("AWS_PROFILE").unwrap_or_else(|_| "default".to_owned());
-    keys_in(&fs::read_to_string(path).ok()?, &profile)
+pub(super) fn keys(settings: &Settings) -> Option<Keys> {
+    let path = settings.get("AWS_SHARED_CREDENTIALS_FILE").map(PathBuf::from);
+    let path = path.or_else(|| Some(PathBuf::from(settings.get("HOME")?).join(".aws/credentials")))?;
+    keys_in(&fs::read_to_string(path).ok()?, settings.get("AWS_PROFILE").unwrap_or("default"))
 }
 
 fn keys_in(text: &str, profile: &str) -> Option<Keys> {

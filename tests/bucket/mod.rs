@@ -1,0 +1,3 @@
+//! Buckets on real servers: what the client does with names, contents, conditions and faults.
+
+mod requests;
