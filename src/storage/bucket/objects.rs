@@ -13,6 +13,7 @@ use tokio::task::JoinHandle;
 
 use crate::storage::bucket::client::{Client, wait};
 use crate::storage::bucket::fault::failed;
+use crate::storage::bucket::settings::Settings;
 use crate::storage::bucket::url::BucketUrl;
 use crate::storage::{BucketFault, StorageError};
 
@@ -61,7 +62,7 @@ impl Objects {
         if let Some(objects) = known.get(bucket) {
             return Ok(Arc::clone(objects));
         }
-        let client = Client::new(&BucketUrl { bucket: bucket.to_owned(), prefix: None })?;
+        let client = Client::new(&BucketUrl { bucket: bucket.to_owned(), prefix: None }, &Settings::from_env())?;
         let objects = Arc::new(Objects { bucket: bucket.to_owned(), client });
         known.insert(bucket.to_owned(), Arc::clone(&objects));
         Ok(objects)
