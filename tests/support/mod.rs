@@ -16,6 +16,8 @@ pub mod document;
 pub mod failing;
 pub mod in_process;
 pub mod interleaved;
+#[cfg(feature = "s3")]
+pub mod object_server;
 pub mod random;
 pub mod refusing;
 pub mod repository;
