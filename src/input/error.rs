@@ -3,13 +3,14 @@
 use std::io;
 
 use crate::input::object::ObjectFault;
+use crate::input::object::url::is_url;
 use crate::storage::StorageError;
 
 /// What is wrong with the input as a whole, or with one partition. An `offset` is in bytes after decompression.
 #[derive(Debug, thiserror::Error)]
 pub enum InputError {
     /// A path or glob of the job file matches nothing.
-    #[error("no input: `{pattern}` matches no file")]
+    #[error("no input: `{pattern}` matches no {}", if is_url(.pattern) { "object" } else { "file" })]
     NothingMatches { pattern: String },
     /// A glob has a syntax error.
     #[error("invalid glob `{pattern}`: {reason}")]

@@ -363,6 +363,25 @@ mod tests {
     }
 
     #[test]
+    fn an_object_is_input_if_its_address_matches() {
+        let files = vec!["s3://data/in/*.jsonl".to_owned(), "data/*.jsonl".to_owned()];
+        let input = InputSpec {
+            files,
+            format: InputFormat::Json,
+            types: vec![],
+            on_error: OnError::Fail,
+            on_gone: OnGone::Stop,
+            max_record_bytes: 1,
+            follow: false,
+        };
+        let base = tree();
+        let is_input = |path: &str| is_input(&input, base.path(), Path::new(path));
+        assert!(is_input("s3://data/in/a.jsonl") && is_input("data/new.jsonl"));
+        assert!(!is_input("s3://data/out/a.jsonl") && !is_input("s3://other/in/a.jsonl") && !is_input("in/a.jsonl"));
+        assert!(matches(&input, "s3://data/in/a.jsonl") && !matches(&input, "s3:/data/in/a.jsonl"));
+    }
+
+    #[test]
     fn a_pipe_is_refused_and_does_not_hang() {
         let base = tree();
         let path = base.path().join("data/pipe.jsonl");

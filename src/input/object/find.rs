@@ -6,6 +6,7 @@ use crate::input::error::InputError;
 use crate::input::object::url::{ObjectGlob, ObjectUrl};
 use crate::input::partition::{Compression, Partition, Source};
 use crate::storage::bucket::objects::{ObjectEntry, Objects};
+use crate::storage::{BucketFault, StorageError};
 
 /// Adds the objects that `pattern` matches, which may be none.
 ///
@@ -24,7 +25,15 @@ pub(in crate::input) fn find(pattern: &str, found: &mut Vec<Partition>) -> Resul
 
 fn named(objects: &Objects, url: ObjectUrl<'_>) -> Result<Vec<ObjectEntry>, InputError> {
     let described = objects.describe(&[url.key.to_owned()]).map_err(InputError::Storage)?;
-    Ok(described.into_iter().flatten().collect())
+    let found: Vec<ObjectEntry> = described.into_iter().flatten().collect();
+    // The answer about an object is the same whether it is missing or its bucket.
+    if found.is_empty()
+        && let Err(error @ StorageError::Bucket { fault: BucketFault::NoBucket, .. }) =
+            objects.list(url.key, true, |_| {})
+    {
+        return Err(InputError::Storage(error));
+    }
+    Ok(found)
 }
 
 fn list(objects: &Objects, pattern: &str, url: ObjectUrl<'_>) -> Result<Vec<ObjectEntry>, InputError> {

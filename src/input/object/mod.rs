@@ -9,6 +9,7 @@ mod find;
 mod reader;
 #[cfg(not(feature = "s3"))]
 mod unavailable;
+#[cfg_attr(not(feature = "s3"), allow(dead_code))]
 pub(crate) mod url;
 
 #[cfg(feature = "s3")]
@@ -21,6 +22,7 @@ pub(super) use unavailable::{ObjectReader, find};
 use crate::storage::StorageError;
 
 /// Why an object could not be read further. An [`io::Error`](std::io::Error) carries it through a decompressor.
+#[cfg_attr(not(feature = "s3"), allow(dead_code))]
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ObjectFault {
     #[error("the object was replaced")]

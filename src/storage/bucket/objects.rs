@@ -74,10 +74,11 @@ impl Objects {
     /// An object whose name ends in `/` comes without that slash and is empty: ask [`Objects::describe`] whether an
     /// object of the shorter name exists.
     pub fn list(&self, prefix: &str, is_flat: bool, mut visit: impl FnMut(ObjectEntry)) -> Result<(), StorageError> {
-        let mut page_token = None;
+        let mut page_token: Option<String> = None;
         loop {
             let delimiter = is_flat.then(|| "/".into());
-            let options = PaginatedListOptions { delimiter, page_token, ..PaginatedListOptions::default() };
+            let options =
+                PaginatedListOptions { delimiter, page_token: page_token.clone(), ..PaginatedListOptions::default() };
             let from = Some(prefix).filter(|prefix| !prefix.is_empty());
             let page = wait(self.client.repeating.list_paginated(from, options));
             let page = page.map_err(|error| self.failed("list", prefix, error))?;
@@ -87,9 +88,14 @@ impl Objects {
                 .map(entry)
                 .filter(|entry| entry.key.starts_with(prefix))
                 .for_each(&mut visit);
-            page_token = page.page_token;
-            if page_token.is_none() {
-                return Ok(());
+            match page.page_token {
+                None => return Ok(()),
+                // It would never end.
+                Some(token) if page_token.as_ref() == Some(&token) => {
+                    let (path, fault) = (self.shown(prefix), BucketFault::Server);
+                    return Err(StorageError::Bucket { action: "list", path, fault, source: None });
+                }
+                token => page_token = token,
             }
         }
     }
