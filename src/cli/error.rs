@@ -207,12 +207,21 @@ pub(super) fn bucket_hint(fault: BucketFault) -> Option<&'static str> {
         BucketFault::WrongRegion => "set AWS_REGION to the region of the bucket",
         BucketFault::ClockSkew => "set the clock of this machine (`timedatectl`)",
         BucketFault::Throttled => "try again later, or with fewer requests at once",
-        BucketFault::Unreachable => "check AWS_ENDPOINT_URL, the network and the proxy (HTTPS_PROXY)",
-        BucketFault::Encryption => "check the certificate of the server, or the proxy between here and there",
+        BucketFault::Unreachable => "check AWS_ENDPOINT_URL, the network and the proxy (HTTPS_PROXY, NO_PROXY)",
+        BucketFault::Encryption => {
+            "check the certificate of the server; AWS_CA_BUNDLE names a file with those of your own authority"
+        }
         BucketFault::NotSupported => "docs/object-storage.md lists the servers that ckpt was tested with",
         BucketFault::Configuration => "check the AWS_ variables of the environment",
-        BucketFault::OddName => "rename the object, or read another prefix of the bucket",
-        BucketFault::TimedOut | BucketFault::Interrupted | BucketFault::Server => return None,
+        BucketFault::NotS3 => "AWS_ENDPOINT_URL must lead to the server itself, not to its web console or a portal",
+        BucketFault::IgnoresConditions => {
+            "use another server: docs/object-storage.md lists those that ckpt was tested with"
+        }
+        BucketFault::Changed => "another program writes to the bucket; try again",
+        BucketFault::Archived => "restore the object in the bucket, and remove the lifecycle rule that archives it",
+        BucketFault::Full => "free space, or raise the quota of the bucket; committed checkpoints are unaffected",
+        BucketFault::OddName => "remove or rename the object; ckpt never creates such a name",
+        BucketFault::Refused | BucketFault::TimedOut | BucketFault::Interrupted | BucketFault::Server => return None,
     })
 }
 

@@ -42,7 +42,7 @@ pub enum StorageError {
     /// The system refused. `action` is `read`, `write`, `flush`, `list`, `delete`, `rename` or `lock`.
     #[error("cannot {action} `{path}`")]
     Io { action: &'static str, path: String, source: io::Error },
-    /// A bucket refused or did not answer. `action` is `reach`, `read`, `write`, `list` or `delete`.
+    /// A bucket refused or did not answer. `action` is `reach`, `use`, `read`, `write`, `list` or `delete`.
     #[error("cannot {action} `{path}`: {fault}")]
     Bucket { action: &'static str, path: String, fault: BucketFault, source: Option<Arc<dyn Error + Send + Sync>> },
     /// Whether a name in a bucket was created is not known, and cannot be found out now. It may appear at any time.
@@ -79,12 +79,26 @@ pub enum BucketFault {
     Interrupted,
     #[error("the server failed")]
     Server,
+    #[error("the server refuses the request")]
+    Refused,
     #[error("the server does not know the request")]
     NotSupported,
+    #[error("what answers does not speak the API of S3")]
+    NotS3,
+    /// Creating a name that exists succeeded.
+    #[error("the server ignores conditions, so two writers could both commit")]
+    IgnoresConditions,
+    #[error("the object changed while it was read")]
+    Changed,
+    #[error("the object is archived")]
+    Archived,
+    #[error("no room is left in the bucket")]
+    Full,
+    /// A name that is empty, `.` or `..` between two slashes, or has control characters.
+    #[error("a name in the bucket is not a path")]
+    OddName,
     #[error("the configuration is wrong")]
     Configuration,
-    #[error("the name of an object has an empty part, `.`, `..` or a control character")]
-    OddName,
 }
 
 impl BucketFault {
@@ -143,7 +157,11 @@ impl StorageError {
     /// Returns whether there is no room left.
     pub fn is_full(&self) -> bool {
         let full = |kind| matches!(kind, io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
-        matches!(self, StorageError::Io { source, .. } if full(source.kind()))
+        match self {
+            StorageError::Io { source, .. } => full(source.kind()),
+            StorageError::Bucket { fault, .. } => *fault == BucketFault::Full,
+            _ => false,
+        }
     }
 
     /// Returns whether the error says nothing about what is at the path: the system did not read it, and may do so for

@@ -1,14 +1,10 @@
 //! Each request of the client, against a real server.
 
 use ckpt::storage::StorageError;
-use ckpt::values::relpath::RelPath;
 
+use super::path;
 use crate::support::Env;
 use crate::support::bucket::Bucket;
-
-fn path(text: &str) -> RelPath {
-    RelPath::new(text).unwrap()
-}
 
 #[test]
 fn what_is_created_is_read_back_and_not_replaced_by_another_create() {
@@ -36,4 +32,79 @@ fn prefixes_are_separate_and_commands_get_the_same_environment() {
     one.set("AWS_REGION", "eu-west-1").unset("AWS_SECRET_ACCESS_KEY").reach_from(&mut env);
     let seen = env.shell("echo $AWS_ENDPOINT_URL $AWS_REGION $AWS_SECRET_ACCESS_KEY").expect(0);
     assert_eq!(seen.stdout, format!("{endpoint} eu-west-1\n"));
+}
+
+#[test]
+fn a_range_ends_where_the_object_does() {
+    let Some(bucket) = Bucket::fresh() else { return };
+    let storage = bucket.storage();
+    let (file, empty) = (path("file"), path("empty"));
+    storage.create(&file, b"0123456789").unwrap();
+    storage.create(&empty, b"").unwrap();
+    let cases = [(0..4, "0123"), (3..4, "3"), (8..99, "89"), (8..u64::MAX, "89"), (10..11, ""), (99..u64::MAX, "")];
+    for (range, expected) in cases {
+        assert_eq!(storage.get_range(&file, range.clone()).unwrap(), expected, "{range:?}");
+    }
+    assert_eq!(storage.get_range(&file, 5..5).unwrap(), "");
+    assert_eq!((storage.get_range(&empty, 0..10).unwrap(), storage.size(&empty).unwrap()), ("".into(), 0));
+    assert_eq!((storage.get(&empty, 0).unwrap(), storage.get(&file, 10).unwrap().len()), ("".into(), 10));
+    for range in [0..0, 0..1, 7..9] {
+        assert!(storage.get_range(&path("none"), range).unwrap_err().is_not_found());
+    }
+    assert_eq!(storage.list(None).unwrap().iter().map(|entry| entry.bytes).collect::<Vec<_>>(), [0, 10]);
+}
+
+#[test]
+fn a_scan_hands_out_every_byte_up_to_the_limit() {
+    let Some(bucket) = Bucket::fresh() else { return };
+    let storage = bucket.storage();
+    let content: Vec<u8> = (0..20_u32 << 20).map(|at| (at / 1000 + at % 251) as u8).collect();
+    let file = path("large");
+    storage.replace(&file, &content).unwrap();
+    assert_eq!(storage.size(&file).unwrap(), content.len() as u64);
+    assert!(storage.get(&file, 20 << 20).unwrap() == content);
+    for limit in [0, 1, 1_000_000, content.len() as u64, u64::MAX] {
+        let mut seen = Vec::new();
+        let count = storage.scan(&file, limit, &mut |piece| seen.extend_from_slice(piece)).unwrap();
+        let expected = &content[..content.len().min(usize::try_from(limit).unwrap_or(usize::MAX))];
+        assert!(count == expected.len() as u64 && seen == expected, "{limit}");
+    }
+    assert!(storage.get_range(&file, 9_999_999..10_000_099).unwrap() == content[9_999_999..10_000_099]);
+    assert!(storage.scan(&path("none"), 1, &mut |_| ()).unwrap_err().is_not_found());
+}
+
+#[test]
+fn a_large_object_is_uploaded_in_parts_and_replaces_a_smaller_one() {
+    let Some(mut bucket) = Bucket::fresh() else { return };
+    let storage = bucket.set("CKPT_BUCKET_PART", "5MiB").storage();
+    let content: Vec<u8> = (0..17_u32 << 20).map(|at| (at / 999) as u8).collect();
+    let file = path("objects/large");
+    storage.replace(&file, b"small").unwrap();
+    storage.replace(&file, &content).unwrap();
+    assert!(storage.get(&file, 17 << 20).unwrap() == content);
+    assert_eq!(storage.list(None).unwrap().len(), 1);
+    storage.replace(&file, &content[..5 << 20]).unwrap();
+    assert_eq!(storage.size(&file).unwrap(), 5 << 20);
+}
+
+#[test]
+fn what_does_not_exist_is_deleted_already() {
+    let Some(bucket) = Bucket::fresh() else { return };
+    let storage = bucket.storage();
+    storage.delete(&path("none")).unwrap();
+    storage.create(&path("a/b"), b"x").unwrap();
+    // A directory is not an object.
+    assert!(storage.get(&path("a"), 1).unwrap_err().is_not_found());
+    storage.delete(&path("a")).unwrap();
+    assert_eq!(storage.get(&path("a/b"), 1).unwrap(), "x");
+}
+
+#[test]
+fn a_probe_learns_the_time_and_leaves_nothing() {
+    let Some(bucket) = Bucket::fresh() else { return };
+    let storage = bucket.storage();
+    let seconds = storage.probe().unwrap();
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs() as i64;
+    assert!((seconds - now).abs() < 60, "{seconds} {now}");
+    assert!(storage.list(None).unwrap().is_empty());
 }

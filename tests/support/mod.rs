@@ -17,6 +17,8 @@ pub mod failing;
 pub mod in_process;
 pub mod interleaved;
 #[cfg(feature = "s3")]
+pub mod lossy;
+#[cfg(feature = "s3")]
 pub mod object_server;
 pub mod random;
 pub mod refusing;

@@ -1,79 +1,101 @@
 //! Requests to a bucket, answered on the calling thread.
 
-use std::error::Error;
 use std::future::Future;
-use std::net::{Ipv4Addr, TcpStream, ToSocketAddrs as _};
-use std::sync::{Arc, OnceLock};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use object_store::aws::{AmazonS3, AmazonS3Builder};
-use object_store::{BackoffConfig, ClientOptions, RetryConfig};
+use object_store::client::{HttpError, HttpErrorKind};
+use object_store::{Error, Result, RetryConfig};
 use tokio::runtime::{Builder, Runtime};
 
-use crate::storage::bucket::profile;
+use crate::storage::bucket::credentials::{self, Source};
+use crate::storage::bucket::endpoint::Endpoint;
+use crate::storage::bucket::fault::{Fault, fault, find, unusable};
+use crate::storage::bucket::profile::{self, Profile};
 use crate::storage::bucket::settings::{Limits, Settings};
 use crate::storage::bucket::url::BucketUrl;
+use crate::storage::bucket::waiting::Patience;
+use crate::storage::bucket::wire::{Connector, Refusal};
 use crate::storage::error::{BucketFault, StorageError};
 
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// The slowest connection over which bytes are sent, in bytes per second.
+const SLOWEST: u64 = 64 << 10;
 
-/// How long the metadata service of a machine may take to accept a connection, when nothing else names credentials.
-const METADATA_PATIENCE: Duration = Duration::from_secs(1);
-const METADATA_ADDRESS: &str = "169.254.169.254:80";
-
-/// Two ways to one bucket.
-#[derive(Debug, Clone)]
+/// The way to one bucket.
+#[derive(Debug)]
 pub(super) struct Client {
-    /// Repeats requests that may be repeated: reads, listings, deletions, and writes that replace.
-    pub repeating: Arc<AmazonS3>,
-    /// Sends each request once: a repeated create could lose to itself.
-    pub once: Arc<AmazonS3>,
+    /// Sends each request once: what is repeated, and when, is decided here.
+    store: AmazonS3,
     pub limits: Limits,
+    place: String,
+    has_answered: AtomicBool,
 }
 
 impl Client {
-    /// Returns a client for the bucket of `url`, with the credentials of the environment. Sends no request to the
-    /// bucket.
-    pub fn new(url: &BucketUrl, settings: &Settings) -> Result<Client, StorageError> {
-        // Only one process-wide provider is possible; that it is set already is no fault.
+    /// Returns a client for the bucket of `url`. Sends no request to the bucket.
+    pub fn new(url: &BucketUrl, settings: &Settings) -> std::result::Result<Client, StorageError> {
+        // Only one provider per process is possible, and it may be set already.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let failed = |source: object_store::Error| StorageError::Bucket {
-            action: "reach",
-            path: url.to_string(),
-            fault: BucketFault::Configuration,
-            source: Some(Arc::new(source)),
-        };
-        let limits = settings.limits().map_err(|name| StorageError::Bucket {
-            action: "reach",
-            path: url.to_string(),
-            fault: BucketFault::Configuration,
-            source: Some(Arc::from(
-                Box::from(format!("`{name}` is neither a duration nor a size")) as Box<dyn Error + Send + Sync>
-            )),
-        })?;
-        let mut builder = builder(settings)
-            .with_bucket_name(&url.bucket)
-            .with_client_options(options(settings, &limits))
-            .with_allow_http(allows_http(settings));
-        if !has_credentials(settings) {
-            match profile::keys(settings) {
-                Some(keys) => {
-                    builder = builder.with_access_key_id(keys.id).with_secret_access_key(keys.secret);
-                    if let Some(token) = keys.token {
-                        builder = builder.with_token(token);
-                    }
-                }
-                None if !metadata_answers(settings) => {
-                    let (path, fault) = (url.to_string(), BucketFault::NoCredentials);
-                    return Err(StorageError::Bucket { action: "reach", path, fault, source: None });
-                }
-                None => {}
+        let wrong = |fault, reason| unusable(url.to_string(), fault, reason);
+        let misconfigured = |reason| wrong(BucketFault::Configuration, Some(reason));
+        let limits = settings.limits().map_err(misconfigured)?;
+        let endpoint = Endpoint::of(settings).map_err(misconfigured)?;
+        let connector = Connector::new(settings, limits.timeout, &endpoint).map_err(misconfigured)?;
+        let mut builder = AmazonS3Builder::new();
+        for (name, value) in settings.iter() {
+            if let Ok(key) = name.to_ascii_lowercase().parse() {
+                builder = builder.with_config(key, value);
             }
         }
-        let repeating = builder.clone().with_retry(repeating(&limits)).build().map_err(failed)?;
-        let once = RetryConfig { max_retries: 0, ..repeating_never() };
-        let once = builder.with_retry(once).build().map_err(failed)?;
-        Ok(Client { repeating: Arc::new(repeating), once: Arc::new(once), limits })
+        if let Some(region) = profile::region(settings) {
+            builder = builder.with_region(region);
+        }
+        match credentials::find(settings) {
+            Some(Source::Profile) => builder = builder.with_credentials(Profile::of(settings)),
+            Some(Source::Environment | Source::Machine) => {}
+            None => return Err(wrong(BucketFault::NoCredentials, None)),
+        }
+        let never = RetryConfig { max_retries: 0, retry_timeout: Duration::ZERO, ..RetryConfig::default() };
+        let builder = builder
+            .with_bucket_name(&url.bucket)
+            .with_http_connector(connector)
+            .with_retry(never)
+            // Not every server has requests that delete several objects.
+            .with_disable_bulk_delete(true);
+        let store = builder.build().map_err(|error| misconfigured(reason(&error)))?;
+        Ok(Client { store, limits, place: url.to_string(), has_answered: AtomicBool::new(false) })
+    }
+
+    /// Sends a request with `bytes` of content, and repeats it as long as that may help.
+    pub async fn repeat<T>(&self, bytes: usize, request: impl AsyncFn(&AmazonS3) -> Result<T>) -> Result<T> {
+        let mut patience = self.patience();
+        loop {
+            match self.once(bytes, request(&self.store)).await {
+                Ok(answer) => return Ok(answer),
+                Err(error) => patience.wait(error).await?,
+            }
+        }
+    }
+
+    /// Waits for the answer to a request with `bytes` of content, up to the time that they take to send and the server
+    /// to begin its answer.
+    pub async fn once<T>(&self, bytes: usize, answer: impl Future<Output = Result<T>>) -> Result<T> {
+        let time = self.limits.timeout + Duration::from_secs(bytes as u64 / SLOWEST);
+        let answer = tokio::time::timeout(time, answer).await.unwrap_or_else(|_| Err(timed_out()));
+        if answer.as_ref().err().is_none_or(has_answered) {
+            self.has_answered.store(true, Ordering::Relaxed);
+        }
+        answer
+    }
+
+    pub fn store(&self) -> &AmazonS3 {
+        &self.store
+    }
+
+    pub fn patience(&self) -> Patience<'_> {
+        Patience::new(&self.place, self.limits.patience, &self.has_answered)
     }
 }
 
@@ -88,78 +110,28 @@ pub(super) fn wait<T>(future: impl Future<Output = T>) -> T {
     runtime.block_on(future)
 }
 
-fn builder(settings: &Settings) -> AmazonS3Builder {
-    let mut builder = AmazonS3Builder::new();
-    for (name, value) in settings.iter() {
-        if let Ok(key) = name.to_ascii_lowercase().parse() {
-            builder = builder.with_config(key, value);
-        }
-    }
-    builder
+/// Returns an error for a connection that ended before the answer did.
+pub(super) fn interrupted() -> Error {
+    broken(HttpErrorKind::Interrupted, "the answer is incomplete")
 }
 
-fn options(settings: &Settings, limits: &Limits) -> ClientOptions {
-    ClientOptions::new()
-        .with_timeout(limits.timeout)
-        .with_connect_timeout(CONNECT_TIMEOUT)
-        .with_allow_http(allows_http(settings))
+fn timed_out() -> Error {
+    broken(HttpErrorKind::Timeout, "no answer in time")
 }
 
-fn repeating(limits: &Limits) -> RetryConfig {
-    let backoff =
-        BackoffConfig { init_backoff: Duration::from_millis(100), max_backoff: Duration::from_secs(10), base: 2.0 };
-    RetryConfig { backoff, max_retries: 10, retry_timeout: limits.patience }
+fn broken(kind: HttpErrorKind, reason: &str) -> Error {
+    let error = HttpError::new(kind, std::io::Error::other(reason.to_owned()));
+    Error::Generic { store: "S3", source: Box::new(error) }
 }
 
-fn repeating_never() -> RetryConfig {
-    RetryConfig { max_retries: 0, retry_timeout: Duration::ZERO, ..RetryConfig::default() }
+fn has_answered(error: &Error) -> bool {
+    find::<Refusal>(error).is_some() || !matches!(fault(error), Fault::Other(_))
 }
 
-/// Returns whether requests may travel unencrypted: to this machine, or where somebody asked for it.
-fn allows_http(settings: &Settings) -> bool {
-    let names = ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT"];
-    let endpoint = names.into_iter().find_map(|name| settings.get(name)).unwrap_or_default();
-    is_this_machine(endpoint) || settings.get("AWS_ALLOW_HTTP") == Some("true")
-}
-
-fn is_this_machine(endpoint: &str) -> bool {
-    let host = endpoint.strip_prefix("http://").unwrap_or_default();
-    let host = host.split(['/', '?']).next().unwrap_or_default();
-    let name = host.rsplit_once(':').filter(|(_, port)| port.parse::<u16>().is_ok()).map_or(host, |(name, _)| name);
-    matches!(name, "localhost" | "[::1]") || name.parse::<Ipv4Addr>().is_ok_and(|address| address.is_loopback())
-}
-
-/// Returns whether the environment leads to credentials other than those of the machine.
-fn has_credentials(settings: &Settings) -> bool {
-    let names = [
-        "AWS_ACCESS_KEY_ID",
-        "AWS_WEB_IDENTITY_TOKEN_FILE",
-        "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
-        "AWS_CONTAINER_CREDENTIALS_FULL_URI",
-    ];
-    names.iter().any(|name| settings.get(name).is_some()) || settings.get("AWS_SKIP_SIGNATURE") == Some("true")
-}
-
-/// Returns whether this machine has a metadata service, which gives credentials to the roles of machines in the cloud.
-fn metadata_answers(settings: &Settings) -> bool {
-    if settings.get("AWS_EC2_METADATA_DISABLED").is_some_and(|value| value.eq_ignore_ascii_case("true")) {
-        return false;
-    }
-    let address = METADATA_ADDRESS.to_socket_addrs().ok().and_then(|mut found| found.next());
-    address.is_some_and(|address| TcpStream::connect_timeout(&address, METADATA_PATIENCE).is_ok())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_this_machine_is_reached_without_encryption() {
-        assert!(
-            is_this_machine("http://127.0.0.1:5000")
-                && is_this_machine("http://localhost")
-                && is_this_machine("http://[::1]:9")
-        );
-        assert!(!is_this_machine("http://10.0.0.1:9000") && !is_this_machine("http://127.evil.example/"));
+/// Returns what the library says about settings, without the name that it gives itself.
+fn reason(error: &Error) -> String {
+    match std::error::Error::source(error) {
+        Some(source) => source.to_string(),
+        None => error.to_string(),
     }
 }

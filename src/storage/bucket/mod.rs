@@ -5,40 +5,43 @@
 
 use std::ops::Range;
 use std::sync::Arc;
-use std::thread;
-use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use futures_util::StreamExt as _;
 use object_store::path::Path;
-use object_store::{
-    GetOptions, GetRange, ListResult, ObjectMeta, ObjectStore as _, ObjectStoreExt as _, PutMode, PutOptions,
-    PutPayload,
-};
+use object_store::{ObjectMeta, ObjectStoreExt as _};
 
 use crate::storage::bucket::client::{Client, wait};
-use crate::storage::bucket::fault::{Fault, code, failed, fault};
-use crate::storage::{Entry, EntryKind, StorageError};
+use crate::storage::bucket::fault::{Fault, cause, failed, fault};
+use crate::storage::bucket::list::Depth;
+use crate::storage::bucket::read::Pieces;
+use crate::storage::bucket::write::Created;
+use crate::storage::{Entry, StorageError};
 use crate::values::relpath::RelPath;
 
 mod client;
+mod credentials;
+mod endpoint;
 mod fault;
+mod list;
 pub mod objects;
+mod probe;
 mod profile;
+mod read;
 mod settings;
 pub mod url;
+mod waiting;
+mod wire;
+mod write;
 
 pub use settings::Settings;
 pub use url::{BucketUrl, BucketUrlError};
-
-/// How long a create waits before it asks again what became of it.
-const PAUSE: Duration = Duration::from_millis(100);
+pub use waiting::{Waiting, on_waiting};
 
 /// Keeps bytes under names in a bucket.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct BucketStorage {
     url: BucketUrl,
-    client: Client,
+    client: Arc<Client>,
 }
 
 impl BucketStorage {
@@ -47,9 +50,10 @@ impl BucketStorage {
         BucketStorage::with_settings(url, &Settings::from_env())
     }
 
-    /// Returns a storage for the names below `url`, with credentials by the conventions of the cloud.
+    /// Returns a storage for the names below `url`, with credentials by the conventions of the cloud. Sends no request
+    /// to the bucket.
     pub fn with_settings(url: BucketUrl, settings: &Settings) -> Result<BucketStorage, StorageError> {
-        let client = Client::new(&url, settings)?;
+        let client = Arc::new(Client::new(&url, settings)?);
         Ok(BucketStorage { url, client })
     }
 
@@ -58,28 +62,30 @@ impl BucketStorage {
         self.url.to_string()
     }
 
-    fn key(&self, path: &RelPath) -> Path {
-        Path::from(self.url.key(path))
+    /// Returns the name in the bucket, exactly as it is in `path`.
+    fn key(&self, path: &RelPath) -> Result<Path, StorageError> {
+        Path::parse(self.url.key(path)).map_err(|error| self.failed("use", path, &error.into()))
     }
 
     fn shown(&self, path: &RelPath) -> String {
         format!("{}/{path}", self.url)
     }
 
-    fn failed(&self, action: &'static str, path: &RelPath, source: object_store::Error) -> StorageError {
-        failed(action, self.shown(path), source)
+    fn failed(&self, action: &'static str, path: &RelPath, error: &object_store::Error) -> StorageError {
+        failed(action, self.shown(path), error)
     }
 
     /// Returns all bytes at `path`, at most `limit`.
     pub fn get(&self, path: &RelPath, limit: u64) -> Result<Bytes, StorageError> {
+        let key = self.key(path)?;
         let read = wait(async {
-            let answer = self.client.repeating.get(&self.key(path)).await?;
-            match answer.meta.size {
+            let pieces = Pieces::open(&self.client, &key, None).await?;
+            match pieces.meta.size {
                 found if found > limit => Ok(Err(found)),
-                _ => answer.bytes().await.map(Ok),
+                _ => pieces.rest().await.map(Ok),
             }
         });
-        match read.map_err(|error| self.failed("read", path, error))? {
+        match read.map_err(|error| self.failed("read", path, &error))? {
             Ok(bytes) => Ok(bytes),
             Err(found) => Err(StorageError::TooLarge { path: self.shown(path), limit, found }),
         }
@@ -90,26 +96,24 @@ impl BucketStorage {
         if range.is_empty() {
             return self.size(path).map(|_| Bytes::new());
         }
-        let range = Some(GetRange::Bounded(range.start..range.end.min(i64::MAX as u64)));
-        let options = GetOptions { range, ..GetOptions::default() };
-        let read = wait(async { self.client.repeating.get_opts(&self.key(path), options).await?.bytes().await });
+        let key = self.key(path)?;
+        let range = range.start..range.end.min(i64::MAX as u64);
+        let read = wait(async { Pieces::open(&self.client, &key, Some(range)).await?.rest().await });
         match read {
-            Err(error) if code(&error.to_string()) == Some("InvalidRange") => Ok(Bytes::new()),
-            read => read.map_err(|error| self.failed("read", path, error)),
+            Err(error) if fault(&error) == Fault::PastEnd => Ok(Bytes::new()),
+            read => read.map_err(|error| self.failed("read", path, &error)),
         }
     }
 
     /// Hands up to `limit` bytes at `path` to `visit`, one piece after another, and returns how many there were.
     pub fn scan(&self, path: &RelPath, limit: u64, visit: &mut dyn FnMut(&[u8])) -> Result<u64, StorageError> {
-        let failed = |error| self.failed("read", path, error);
-        let answer = wait(self.client.repeating.get(&self.key(path))).map_err(failed)?;
-        let expected = answer.meta.size.min(limit);
-        let mut pieces = answer.into_stream();
+        let key = self.key(path)?;
+        let failed = |error| self.failed("read", path, &error);
+        let mut pieces = wait(Pieces::open(&self.client, &key, None)).map_err(failed)?;
         let mut at = 0;
-        while at < expected {
-            let Some(piece) = wait(pieces.next()) else { break };
-            let piece = piece.map_err(failed)?;
-            let wanted = usize::try_from(expected - at).unwrap_or(usize::MAX).min(piece.len());
+        while at < limit {
+            let Some(piece) = wait(pieces.next()).map_err(failed)? else { break };
+            let wanted = usize::try_from(limit - at).unwrap_or(usize::MAX).min(piece.len());
             visit(&piece[..wanted]);
             at += wanted as u64;
         }
@@ -118,83 +122,78 @@ impl BucketStorage {
 
     /// Returns the size of the object at `path` in bytes.
     pub fn size(&self, path: &RelPath) -> Result<u64, StorageError> {
-        let meta = wait(self.client.repeating.head(&self.key(path)));
-        meta.map(|meta| meta.size).map_err(|error| self.failed("read", path, error))
+        self.meta(path).map(|meta| meta.size)
+    }
+
+    fn meta(&self, path: &RelPath) -> Result<ObjectMeta, StorageError> {
+        let key = self.key(path)?;
+        let meta = wait(async {
+            match self.client.repeat(0, async |store| store.head(&key).await).await {
+                // An answer without content does not say what is wrong, but the answer to a read does.
+                Err(error) if matches!(fault(&error), Fault::Other(_)) => {
+                    Pieces::open(&self.client, &key, Some(0..1)).await.map(|pieces| pieces.meta)
+                }
+                meta => meta,
+            }
+        });
+        meta.map_err(|error| self.failed("read", path, &error))
     }
 
     /// Creates `path` with `bytes` only if no such name exists.
     ///
-    /// An answer that is lost, or says that the server failed, leaves open whether the object was created, and whether
-    /// it still will be. So the object is read back: the same bytes are this call's own, provided that no other writer
-    /// uses equal ones, and other bytes are another writer's. Fails with [`StorageError::Unsettled`] if that cannot be
-    /// found out within a minute: then the object may appear at any later time.
+    /// An answer that is lost, or says that the server failed, leaves open whether the object was created. It is read
+    /// back then: with equal bytes it counts as created by this call, so callers that must know put something random
+    /// into them. Fails with [`StorageError::Unsettled`] if that cannot be found out; then it may also appear later.
     pub fn create(&self, path: &RelPath, bytes: &[u8]) -> Result<(), StorageError> {
-        let payload = PutPayload::from(bytes.to_vec());
-        let begun = Instant::now();
-        loop {
-            let options = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
-            let error = match wait(self.client.once.put_opts(&self.key(path), payload.clone(), options)) {
-                Ok(_) => return Ok(()),
-                Err(error) => error,
-            };
-            if let Fault::Other(fault) = fault(&error)
-                && fault.is_refusal()
-            {
-                return Err(self.failed("write", path, error));
-            }
-            match self.get(path, bytes.len() as u64) {
-                Ok(found) if found == bytes => return Ok(()),
-                Ok(_) | Err(StorageError::TooLarge { .. }) => {
-                    return Err(StorageError::Exists { path: self.shown(path) });
-                }
-                Err(_) if begun.elapsed() > self.client.limits.patience => {
-                    return Err(StorageError::Unsettled { path: self.shown(path), source: Arc::new(error) });
-                }
-                Err(_) => thread::sleep(PAUSE),
-            }
+        let key = self.key(path)?;
+        match wait(write::create(&self.client, &key, &Bytes::copy_from_slice(bytes))) {
+            Created::Ours => Ok(()),
+            Created::Taken => Err(StorageError::Exists { path: self.shown(path) }),
+            Created::Refused(error) => Err(self.failed("write", path, &error)),
+            Created::Unknown(error) => Err(StorageError::Unsettled { path: self.shown(path), source: cause(&error) }),
         }
     }
 
     /// Writes `bytes` to `path`, replacing the object of that name.
     pub fn replace(&self, path: &RelPath, bytes: &[u8]) -> Result<(), StorageError> {
-        let put = wait(self.client.repeating.put(&self.key(path), PutPayload::from(bytes.to_vec())));
-        put.map(drop).map_err(|error| self.failed("write", path, error))
+        let key = self.key(path)?;
+        let put = wait(write::replace(&self.client, &key, &Bytes::copy_from_slice(bytes)));
+        put.map_err(|error| self.failed("write", path, &error))
     }
 
     /// Returns the names directly below `dir`, or below the prefix, sorted.
     pub fn list(&self, dir: Option<&RelPath>) -> Result<Vec<Entry>, StorageError> {
-        let prefix = match (dir, &self.url.prefix) {
-            (Some(dir), _) => Some(self.key(dir)),
-            (None, Some(prefix)) => Some(Path::from(prefix.as_str())),
-            (None, None) => None,
-        };
-        let listed = wait(self.client.repeating.list_with_delimiter(prefix.as_ref()));
-        let ListResult { common_prefixes, objects, .. } = listed.map_err(|error| match dir {
-            Some(dir) => self.failed("list", dir, error),
-            None => failed("list", self.place(), error),
-        })?;
-        let directory = |path: Path| {
-            let name = path.filename().unwrap_or_default().to_owned();
-            Entry { name, kind: EntryKind::Directory, bytes: 0, modified_seconds: None }
-        };
-        let mut entries: Vec<Entry> = common_prefixes.into_iter().map(directory).collect();
-        entries.extend(objects.into_iter().filter_map(entry));
+        let mut entries = Vec::new();
+        self.visit(dir, Depth::One, &mut |entry| entries.push(entry))?;
         entries.sort_unstable();
         Ok(entries)
     }
 
+    /// Hands every object below `dir`, or below the prefix, to `visit`, named by its path from there, in the order of
+    /// the names.
+    pub fn list_deep(&self, dir: Option<&RelPath>, visit: &mut dyn FnMut(Entry)) -> Result<(), StorageError> {
+        self.visit(dir, Depth::All, visit)
+    }
+
+    fn visit(&self, dir: Option<&RelPath>, depth: Depth, visit: &mut dyn FnMut(Entry)) -> Result<(), StorageError> {
+        let above = match (dir, &self.url.prefix) {
+            (Some(dir), _) => format!("{}/", self.url.key(dir)),
+            (None, Some(prefix)) => format!("{prefix}/"),
+            (None, None) => String::new(),
+        };
+        let listed = wait(list::list(&self.client, &above, depth, visit));
+        listed.map_err(|error| match dir {
+            Some(dir) => self.failed("list", dir, &error),
+            None => failed("list", self.place(), &error),
+        })
+    }
+
     /// Deletes the object at `path`. One that does not exist is deleted already.
     pub fn delete(&self, path: &RelPath) -> Result<(), StorageError> {
-        wait(self.client.repeating.delete(&self.key(path))).map_err(|error| self.failed("delete", path, error))
+        let key = self.key(path)?;
+        match wait(self.client.repeat(0, async |store| store.delete(&key).await)) {
+            Err(error) if fault(&error) != Fault::Missing => Err(self.failed("delete", path, &error)),
+            _ => Ok(()),
+        }
     }
-}
-
-fn entry(meta: ObjectMeta) -> Option<Entry> {
-    let name = meta.location.filename()?.to_owned();
-    Some(Entry {
-        name,
-        kind: EntryKind::File,
-        bytes: meta.size,
-        modified_seconds: Some(meta.last_modified.timestamp()),
-    })
 }

@@ -4,23 +4,22 @@ use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, OnceLock};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use futures_util::StreamExt as _;
 use object_store::list::{PaginatedListOptions, PaginatedListStore as _};
 use object_store::path::Path;
-use object_store::{GetOptions, GetRange, ObjectMeta, ObjectStore as _, ObjectStoreExt as _};
+use object_store::{GetOptions, GetRange, ObjectMeta, ObjectStoreExt as _};
 use tokio::task::JoinHandle;
 
 use crate::storage::bucket::client::{Client, wait};
-use crate::storage::bucket::fault::failed;
+use crate::storage::bucket::fault::{Fault, failed, fault};
+use crate::storage::bucket::read::Pieces;
 use crate::storage::bucket::settings::Settings;
 use crate::storage::bucket::url::BucketUrl;
 use crate::storage::{BucketFault, StorageError};
 
 /// How many objects are examined at once.
 const HEADS: usize = 32;
-/// How often a body may end early, one request after another, without a single byte.
-const EMPTY_ANSWERS: u32 = 5;
 
 /// A bucket whose objects are read and never written.
 #[derive(Debug)]
@@ -74,102 +73,76 @@ impl Objects {
     /// An object whose name ends in `/` comes without that slash and is empty: ask [`Objects::describe`] whether an
     /// object of the shorter name exists.
     pub fn list(&self, prefix: &str, is_flat: bool, mut visit: impl FnMut(ObjectEntry)) -> Result<(), StorageError> {
-        let mut page_token: Option<String> = None;
+        let mut token: Option<String> = None;
         loop {
-            let delimiter = is_flat.then(|| "/".into());
-            let options =
-                PaginatedListOptions { delimiter, page_token: page_token.clone(), ..PaginatedListOptions::default() };
-            let from = Some(prefix).filter(|prefix| !prefix.is_empty());
-            let page = wait(self.client.repeating.list_paginated(from, options));
-            let page = page.map_err(|error| self.failed("list", prefix, error))?;
+            let page = wait(self.client.repeat(0, async |store| {
+                let options = PaginatedListOptions {
+                    delimiter: is_flat.then(|| "/".into()),
+                    page_token: token.clone(),
+                    ..PaginatedListOptions::default()
+                };
+                store.list_paginated(Some(prefix).filter(|prefix| !prefix.is_empty()), options).await
+            }));
+            let page = page.map_err(|error| failed("list", self.shown(prefix), &error))?;
             page.result
                 .objects
                 .into_iter()
                 .map(entry)
                 .filter(|entry| entry.key.starts_with(prefix))
                 .for_each(&mut visit);
-            match page.page_token {
+            match page.page_token.filter(|token| !token.is_empty()) {
                 None => return Ok(()),
                 // It would never end.
-                Some(token) if page_token.as_ref() == Some(&token) => {
+                next if next == token => {
                     let (path, fault) = (self.shown(prefix), BucketFault::Server);
                     return Err(StorageError::Bucket { action: "list", path, fault, source: None });
                 }
-                token => page_token = token,
+                next => token = next,
             }
         }
     }
 
     /// Returns what the server says about each of `keys`; nothing for an object that does not exist.
     pub fn describe(&self, keys: &[String]) -> Result<Vec<Option<ObjectEntry>>, StorageError> {
-        let describe = |key: &String| {
-            let (key, path) = (key.clone(), path(key));
-            async move { (key, self.client.repeating.head(&path).await) }
+        let describe = |key: String| async move {
+            let path = path(&key);
+            let answer = self.client.repeat(0, async |store| store.head(&path).await).await;
+            (key, answer)
         };
-        let requests: Vec<_> = keys.iter().map(describe).collect();
+        let requests: Vec<_> = keys.iter().cloned().map(describe).collect();
         let answers: Vec<_> = wait(futures_util::stream::iter(requests).buffered(HEADS).collect());
-        let entry = |(key, answer): (String, Result<ObjectMeta, object_store::Error>)| match answer {
+        let entry = |(key, answer): (String, object_store::Result<ObjectMeta>)| match answer {
             Ok(meta) => Ok(Some(entry(meta))),
-            Err(error) => match self.failed("read", &key, error) {
-                StorageError::NotFound { .. } => Ok(None),
-                error => Err(error),
-            },
+            Err(error) if fault(&error) == Fault::Missing => Ok(None),
+            Err(error) => Err(failed("read", self.shown(&key), &error)),
         };
         answers.into_iter().map(entry).collect()
     }
 
-    /// Starts to read `range`, which is in the object `key` with this `etag`.
+    /// Starts to read `range`, which is in the object `key` with this `etag` and not empty.
     pub fn fetch(self: &Arc<Self>, key: &str, etag: &str, range: Range<u64>) -> Fetch {
         let (objects, key, etag) = (Arc::clone(self), key.to_owned(), etag.to_owned());
         Fetch(wait(async { tokio::spawn(async move { objects.read(&key, &etag, range).await }) }))
     }
 
-    /// Reads `range` whole. What a body leaves out is asked for again, from where it stopped.
     async fn read(&self, key: &str, etag: &str, range: Range<u64>) -> Result<Bytes, ReadError> {
-        let length = usize::try_from(range.end - range.start).unwrap_or(usize::MAX);
-        let mut read = BytesMut::with_capacity(length);
-        let mut empty_answers = 0;
-        while read.len() < length {
-            let before = read.len();
-            let (start, end) = (range.start + before as u64, range.end);
-            let options = GetOptions {
-                // Without quotes it would be another tag.
-                if_match: Some(if etag.starts_with("W/") { etag.to_owned() } else { format!("\"{etag}\"") }),
-                range: Some(GetRange::Bounded(start..end)),
-                ..GetOptions::default()
-            };
-            let answer = self.client.repeating.get_opts(&path(key), options).await;
-            let answer = answer.map_err(|error| self.unread(key, error))?;
-            // Not every server knows the condition.
-            if answer.meta.e_tag.as_deref().map(unquoted) != Some(etag) {
-                return Err(ReadError::Replaced);
-            }
-            let mut pieces = answer.into_stream();
-            while let Some(piece) = pieces.next().await {
-                let piece = piece.map_err(|error| self.unread(key, error))?;
-                read.extend_from_slice(&piece[..piece.len().min(length - read.len())]);
-            }
-            empty_answers = if read.len() == before { empty_answers + 1 } else { 0 };
-            if empty_answers == EMPTY_ANSWERS {
-                let (path, fault) = (self.shown(key), BucketFault::Interrupted);
-                return Err(StorageError::Bucket { action: "read", path, fault, source: None }.into());
-            }
+        let failed = |error: object_store::Error| match fault(&error) {
+            Fault::Taken => ReadError::Replaced,
+            _ => failed("read", self.shown(key), &error).into(),
+        };
+        let options = GetOptions {
+            // Without quotes it would be another tag.
+            if_match: Some(if etag.starts_with("W/") { etag.to_owned() } else { format!("\"{etag}\"") }),
+            range: Some(GetRange::Bounded(range)),
+            ..GetOptions::default()
+        };
+        let path = path(key);
+        let pieces = Pieces::open_with(&self.client, &path, options).await.map_err(failed)?;
+        // Not every server knows the condition.
+        if pieces.meta.e_tag.as_deref().map(unquoted) != Some(etag) {
+            return Err(ReadError::Replaced);
         }
-        Ok(read.freeze())
-    }
-
-    fn unread(&self, key: &str, error: object_store::Error) -> ReadError {
-        if is_precondition(&error) { ReadError::Replaced } else { self.failed("read", key, error).into() }
-    }
-
-    fn failed(&self, action: &'static str, key: &str, error: object_store::Error) -> StorageError {
-        match error {
-            error @ object_store::Error::InvalidPath { .. } => {
-                let (path, fault, source) = (self.shown(key), BucketFault::OddName, Some(Arc::new(error) as _));
-                StorageError::Bucket { action, path, fault, source }
-            }
-            error => failed(action, self.shown(key), error),
-        }
+        pieces.rest().await.map_err(failed)
     }
 
     fn shown(&self, key: &str) -> String {
@@ -188,18 +161,6 @@ impl Drop for Fetch {
     fn drop(&mut self) {
         self.0.abort();
     }
-}
-
-/// Returns whether a server found another object than the one that was asked for, even after it had answered.
-fn is_precondition(error: &object_store::Error) -> bool {
-    let mut next: Option<&(dyn std::error::Error + 'static)> = Some(error);
-    while let Some(error) = next {
-        if matches!(error.downcast_ref(), Some(object_store::Error::Precondition { .. })) {
-            return true;
-        }
-        next = error.source();
-    }
-    false
 }
 
 fn entry(meta: ObjectMeta) -> ObjectEntry {

@@ -51,14 +51,17 @@ impl Settings {
         self.variables.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
-    /// Returns the limits, or the name of the variable that is not a duration or a size.
-    pub(super) fn limits(&self) -> Result<Limits, &'static str> {
+    /// Returns the limits, or which variable is not a duration or a size.
+    pub(super) fn limits(&self) -> Result<Limits, String> {
         let duration = |name: &'static str, default| match self.get(name) {
-            Some(text) => parse_duration(text).map_err(|_| name),
+            Some(text) => parse_duration(text).map_err(|_| format!("{name} is not a duration such as `30s`")),
             None => Ok(Duration::from_secs(default)),
         };
         let part_bytes = match self.get("CKPT_BUCKET_PART") {
-            Some(text) => parse_bytes(text).ok().filter(|bytes| *bytes > 0).ok_or("CKPT_BUCKET_PART")?,
+            Some(text) => {
+                let size = parse_bytes(text).ok().filter(|bytes| *bytes > 0);
+                size.ok_or_else(|| "CKPT_BUCKET_PART is not a size such as `32MiB`".to_owned())?
+            }
             None => 32 << 20,
         };
         Ok(Limits {
@@ -95,7 +98,8 @@ mod tests {
     fn limits_have_defaults_and_are_refused_when_they_are_not_numbers() {
         let limits = settings(&[("CKPT_BUCKET_TIMEOUT", "250ms")]).limits().unwrap();
         assert_eq!((limits.timeout, limits.patience), (Duration::from_millis(250), Duration::from_secs(60)));
-        assert_eq!(settings(&[("CKPT_BUCKET_PART", "0")]).limits(), Err("CKPT_BUCKET_PART"));
-        assert_eq!(settings(&[("CKPT_BUCKET_PATIENCE", "long")]).limits(), Err("CKPT_BUCKET_PATIENCE"));
+        for (name, value) in [("CKPT_BUCKET_PART", "0"), ("CKPT_BUCKET_PATIENCE", "long")] {
+            assert!(settings(&[(name, value)]).limits().unwrap_err().starts_with(name));
+        }
     }
 }
