@@ -2,7 +2,7 @@
 
 use std::io;
 
-use crate::input::object::ObjectFault;
+use crate::input::object::fault::ObjectFault;
 use crate::input::object::url::is_url;
 use crate::storage::StorageError;
 

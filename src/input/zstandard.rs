@@ -4,7 +4,7 @@ use std::io::{self, BufRead, BufReader, Read};
 
 use zstd::stream::read::Decoder;
 
-use crate::input::object::ObjectFault;
+use crate::input::object::fault::ObjectFault;
 
 /// How large a window may be, in bytes: what `zstd` accepts without `--long`.
 const MAX_WINDOW: &str = "128 MiB";

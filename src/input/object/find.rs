@@ -12,7 +12,7 @@ use crate::storage::{BucketFault, StorageError};
 ///
 /// A glob takes one listing of what begins like it. A name that exists as written is not a glob. What an interface of
 /// the cloud shows as a folder, an empty object whose name ends in `/`, is left out.
-pub(in crate::input) fn find(pattern: &str, found: &mut Vec<Partition>) -> Result<(), InputError> {
+pub(crate) fn find(pattern: &str, found: &mut Vec<Partition>) -> Result<(), InputError> {
     let url =
         ObjectUrl::parse(pattern).map_err(|reason| InputError::Address { address: pattern.to_owned(), reason })?;
     let objects = Objects::of(url.bucket).map_err(InputError::Storage)?;

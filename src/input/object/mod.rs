@@ -3,6 +3,7 @@
 //! An object never grows: one that is replaced has another ETag, which every read names. So nothing of an object that
 //! was read to its end is read again to prove that it is the same.
 
+pub(super) mod fault;
 #[cfg(feature = "s3")]
 mod find;
 #[cfg(feature = "s3")]
@@ -18,15 +19,3 @@ pub(super) use find::find;
 pub(super) use reader::ObjectReader;
 #[cfg(not(feature = "s3"))]
 pub(super) use unavailable::{ObjectReader, find};
-
-use crate::storage::StorageError;
-
-/// Why an object could not be read further. An [`io::Error`](std::io::Error) carries it through a decompressor.
-#[cfg_attr(not(feature = "s3"), allow(dead_code))]
-#[derive(Debug, thiserror::Error)]
-pub(super) enum ObjectFault {
-    #[error("the object was replaced")]
-    Replaced,
-    #[error(transparent)]
-    Storage(StorageError),
-}

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use bytes::{Buf as _, Bytes};
 
 use crate::input::error::InputError;
-use crate::input::object::ObjectFault;
+use crate::input::object::fault::ObjectFault;
 use crate::input::object::url::ObjectUrl;
 use crate::input::partition::Partition;
 use crate::storage::bucket::objects::{Fetch, Objects, ReadError};
@@ -25,7 +25,7 @@ const MAX_AHEAD: usize = 64;
 static AHEAD: AtomicUsize = AtomicUsize::new(0);
 
 /// Reads an object from any offset. The first range comes alone; the further reading goes, the more are read at once.
-pub(in crate::input) struct ObjectReader {
+pub(crate) struct ObjectReader {
     objects: Arc<Objects>,
     key: String,
     etag: String,
@@ -67,7 +67,7 @@ impl Drop for Permit {
 
 impl ObjectReader {
     /// Opens the object at `url`, whose size and ETag `partition` has. Sends no request yet.
-    pub(in crate::input) fn open(partition: &Partition, url: &str) -> Result<ObjectReader, InputError> {
+    pub(crate) fn open(partition: &Partition, url: &str) -> Result<ObjectReader, InputError> {
         let parsed = ObjectUrl::parse(url).map_err(|reason| InputError::Address { address: url.to_owned(), reason })?;
         let no_etag = || InputError::NoEtag { partition: partition.name.clone() };
         Ok(ObjectReader {
@@ -84,7 +84,7 @@ impl ObjectReader {
     }
 
     /// Opens the object at `url` and starts to read it, or returns nothing if too much is being read ahead already.
-    pub(in crate::input) fn prepare(partition: &Partition, url: &str) -> Result<Option<ObjectReader>, InputError> {
+    pub(crate) fn prepare(partition: &Partition, url: &str) -> Result<Option<ObjectReader>, InputError> {
         let Some(permit) = Permit::take() else { return Ok(None) };
         let mut reader = ObjectReader::open(partition, url)?;
         if reader.bytes > 0 {
@@ -94,17 +94,17 @@ impl ObjectReader {
     }
 
     /// Returns the size of the object.
-    pub(in crate::input) fn bytes(&self) -> u64 {
+    pub(crate) fn bytes(&self) -> u64 {
         self.bytes
     }
 
     /// Takes the first `bytes` for the whole object.
-    pub(in crate::input) fn end_at(&mut self, bytes: u64) {
+    pub(crate) fn end_at(&mut self, bytes: u64) {
         self.bytes = self.bytes.min(bytes);
     }
 
     /// Continues at `offset`.
-    pub(in crate::input) fn seek_to(&mut self, offset: u64) {
+    pub(crate) fn seek_to(&mut self, offset: u64) {
         let begin = self.at - self.current.len() as u64;
         if (begin..=self.at).contains(&offset) {
             self.current.advance((offset - begin) as usize);

@@ -6,26 +6,26 @@ use crate::input::error::InputError;
 use crate::input::partition::Partition;
 
 /// No object can be read.
-pub(in crate::input) enum ObjectReader {}
+pub(crate) enum ObjectReader {}
 
 impl ObjectReader {
-    pub(in crate::input) fn open(_: &Partition, url: &str) -> Result<ObjectReader, InputError> {
+    pub(crate) fn open(_: &Partition, url: &str) -> Result<ObjectReader, InputError> {
         Err(unavailable(url))
     }
 
-    pub(in crate::input) fn prepare(_: &Partition, url: &str) -> Result<Option<ObjectReader>, InputError> {
+    pub(crate) fn prepare(_: &Partition, url: &str) -> Result<Option<ObjectReader>, InputError> {
         Err(unavailable(url))
     }
 
-    pub(in crate::input) fn bytes(&self) -> u64 {
+    pub(crate) fn bytes(&self) -> u64 {
         match *self {}
     }
 
-    pub(in crate::input) fn end_at(&mut self, _: u64) {
+    pub(crate) fn end_at(&mut self, _: u64) {
         match *self {}
     }
 
-    pub(in crate::input) fn seek_to(&mut self, _: u64) {
+    pub(crate) fn seek_to(&mut self, _: u64) {
         match *self {}
     }
 }
@@ -36,7 +36,7 @@ impl Read for ObjectReader {
     }
 }
 
-pub(in crate::input) fn find(pattern: &str, _: &mut Vec<Partition>) -> Result<(), InputError> {
+pub(crate) fn find(pattern: &str, _: &mut Vec<Partition>) -> Result<(), InputError> {
     Err(unavailable(pattern))
 }
 

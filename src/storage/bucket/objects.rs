@@ -1,4 +1,4 @@
-//! The objects of a bucket, whoever wrote them: listed, examined, and read in ranges.
+//! The objects of a bucket that other programs wrote: listed, examined, and read in ranges.
 
 use std::collections::HashMap;
 use std::ops::Range;
