@@ -10,6 +10,7 @@ use ckpt::format::layout::{self, ObjectKind, ObjectName};
 use ckpt::format::manifest::Routing;
 use ckpt::ops::pin::{pin, unpin};
 use ckpt::ops::verify::{Depth, verify};
+use ckpt::storage::FileSystem as _;
 use ckpt::storage::memory::MemoryStorage;
 use ckpt::storage::{EntryKind, Storage};
 use ckpt::store::prune::policy::Policy;

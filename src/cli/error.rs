@@ -111,7 +111,7 @@ impl From<StoreError> for CliError {
             StoreError::NoStore { .. } | StoreError::NotAReplica { .. } | StoreError::NoCheckpoint { .. } => {
                 Exit::NotFound
             }
-            StoreError::Busy { .. } | StoreError::NumberTaken { .. } => Exit::Busy,
+            StoreError::Busy { .. } | StoreError::NumberTaken { .. } | StoreError::Overtaken { .. } => Exit::Busy,
             StoreError::Manifest { source: ManifestError::Format { .. }, .. } => Exit::Failed,
             StoreError::Manifest { .. }
             | StoreError::StoreFileGone { .. }
@@ -151,7 +151,9 @@ impl From<StoreError> for CliError {
             StoreError::StoreFileGone { .. } => {
                 "restore `store.yaml` from a copy of the store with the same identity, which every manifest names"
             }
-            StoreError::NumberTaken { .. } => "two runs are writing to the same store: stop one of them",
+            StoreError::NumberTaken { .. } | StoreError::Overtaken { .. } => {
+                "two runs are writing to the same store: stop one of them"
+            }
             _ if exit == Exit::Damaged => VERIFY,
             _ => return CliError::of(exit, &error),
         };
@@ -186,6 +188,7 @@ impl From<StorageError> for CliError {
                 let exit = if *fault == BucketFault::NoBucket { Exit::NotFound } else { Exit::Failed };
                 CliError::of(exit, &error).hints_of(bucket_hint(*fault).map(str::to_owned))
             }
+            StorageError::Unusable { .. } => CliError::of(Exit::Usage, &error),
             StorageError::Exists { .. } | StorageError::Io { .. } | StorageError::Unsettled { .. } => {
                 CliError::of(Exit::Failed, &error)
             }

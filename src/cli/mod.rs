@@ -34,6 +34,8 @@ pub mod target;
 pub mod text;
 pub mod times;
 pub mod ui;
+#[cfg(feature = "s3")]
+mod waiting;
 
 /// Checkpoints for stateful jobs: run, resume, inspect, verify, compare and restore
 ///
@@ -73,6 +75,7 @@ pub fn main_with(processors: &Processors) -> ExitCode {
             return error.exit.into();
         }
     };
+    ui.report_waiting();
     let outcome = match parsed {
         Ok(cli) => cli.command.run(&mut ui, processors, command()),
         Err(error) => explain(&error, &mut ui),

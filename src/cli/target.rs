@@ -17,6 +17,7 @@ use crate::store::prune::trace::{TraceFate, pruned as pruned_checkpoints, trace}
 use crate::store::{Committed, Store, StoreError};
 use crate::values::id::Sequence;
 use crate::values::units::{self, Age};
+use crate::values::url::is_url;
 
 /// How many checkpoints are tried because each was pruned while it was read.
 const MAX_LOOKS: u32 = 20;
@@ -69,6 +70,9 @@ impl Target {
             Some(Target { store: store.to_owned(), reference: Some(Reference::Number(sequence)) })
         };
         let whole = || Target { store: path.to_owned(), reference: None };
+        if is_url(path) {
+            return inside(path).unwrap_or_else(whole);
+        }
         if path.join(STORE_FILE).exists() {
             return whole();
         }

@@ -156,7 +156,15 @@ impl Ui {
     pub fn log_as_json(&mut self, job: Option<&str>) -> Journal {
         let journal = Journal::new(&self.screen, self.clock.clone(), self.quiet);
         let journal = job.map_or(journal.clone(), |job| journal.of_job(job));
-        self.journal.insert(journal).clone()
+        let journal = self.journal.insert(journal).clone();
+        self.report_waiting();
+        journal
+    }
+
+    /// Says on standard error what is waited for, while it is.
+    pub(super) fn report_waiting(&self) {
+        #[cfg(feature = "s3")]
+        crate::cli::waiting::report(&self.screen, self.journal.as_ref(), self.quiet);
     }
 
     /// Returns the journal, if notes, warnings and errors are written as JSON lines.

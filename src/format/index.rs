@@ -10,10 +10,10 @@ use arrow_array::{ArrayRef, RecordBatch, StringArray, UInt32Array, UInt64Array};
 use crate::format::error::TableError;
 use crate::format::layout::{ObjectKind, ObjectName};
 use crate::format::manifest::{Manifest, ObjectRef};
+use crate::format::owner::Owner;
 use crate::format::parquet::reader::TableReader;
 use crate::format::parquet::schema::{BATCH_ROWS, ColumnKind, TableColumn};
 use crate::format::parquet::writer::TableWriter;
-use crate::values::id::Sequence;
 
 /// Which rows of its shard a segment has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -94,14 +94,14 @@ pub fn task_of_key(key: &[u8], tasks: u32) -> u32 {
 
 /// Writes the table, sorted by shard and level. The rows may come in any order.
 pub fn encode(rows: &[IndexRow]) -> Vec<u8> {
-    encode_of(rows, None)
+    encode_of(rows, &Owner::default())
 }
 
-/// Does the same for a table that belongs to one checkpoint only, if `checkpoint` names it.
-pub fn encode_of(rows: &[IndexRow], checkpoint: Option<Sequence>) -> Vec<u8> {
+/// Does the same for a table of `owner`.
+pub fn encode_of(rows: &[IndexRow], owner: &Owner) -> Vec<u8> {
     let mut sorted: Vec<&IndexRow> = rows.iter().collect();
     sorted.sort_by_key(|row| (row.shard, row.level));
-    let mut table = TableWriter::new_of(&columns(), 2, checkpoint);
+    let mut table = TableWriter::new_of(&columns(), 2, owner);
     for rows in sorted.chunks(BATCH_ROWS) {
         let small = |field: fn(&IndexRow) -> u32| -> ArrayRef {
             Arc::new(rows.iter().map(|row| Some(field(row))).collect::<UInt32Array>())

@@ -8,6 +8,7 @@ pub mod index;
 pub mod layout;
 pub mod limits;
 pub mod manifest;
+pub mod owner;
 pub mod parquet;
 pub mod positions;
 pub mod replicas_file;

@@ -7,11 +7,11 @@ use arrow_array::types::{Int64Type, UInt32Type, UInt64Type};
 use arrow_array::{Array, ArrayRef, BooleanArray, Int64Array, RecordBatch, StringArray, UInt32Array, UInt64Array};
 
 use crate::format::error::TableError;
+use crate::format::owner::Owner;
 use crate::format::parquet::reader::TableReader;
 use crate::format::parquet::schema::{BATCH_ROWS, ColumnKind, TableColumn};
 use crate::format::parquet::writer::TableWriter;
 use crate::values::digest::Digest;
-use crate::values::id::Sequence;
 
 /// How far one partition was applied.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,11 +53,11 @@ impl PositionRow {
 
 /// Writes the table, sorted by partition and cut. The rows may come in any order.
 pub fn encode(rows: &[PositionRow]) -> Vec<u8> {
-    encode_of(rows, None)
+    encode_of(rows, &Owner::default())
 }
 
-/// Does the same for a table that belongs to one checkpoint only, if `checkpoint` names it.
-pub fn encode_of(rows: &[PositionRow], checkpoint: Option<Sequence>) -> Vec<u8> {
+/// Does the same for a table of `owner`.
+pub fn encode_of(rows: &[PositionRow], owner: &Owner) -> Vec<u8> {
     let mut sorted: Vec<&PositionRow> = rows.iter().collect();
     sorted.sort_by_key(|row| row.sort_key());
     let optional = Optional {
@@ -65,7 +65,7 @@ pub fn encode_of(rows: &[PositionRow], checkpoint: Option<Sequence>) -> Vec<u8> 
         following: rows.iter().any(|row| row.generation_of.is_some() || row.inode.is_some()),
         objects: rows.iter().any(|row| row.etag.is_some()),
     };
-    let mut table = TableWriter::new_of(&columns(optional), 0, checkpoint);
+    let mut table = TableWriter::new_of(&columns(optional), 0, owner);
     for rows in sorted.chunks(BATCH_ROWS) {
         let large = |field: fn(&PositionRow) -> Option<u64>| -> ArrayRef {
             Arc::new(rows.iter().map(|row| field(row)).collect::<UInt64Array>())

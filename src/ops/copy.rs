@@ -12,8 +12,8 @@ use jiff::Timestamp;
 use crate::format::layout::ObjectName;
 use crate::format::manifest::ObjectRef;
 use crate::ops::read::{ReadError, Snapshot};
-use crate::storage::local::LocalStorage;
-use crate::storage::{Storage, StorageError, TEMPORARY_PREFIX};
+use crate::storage::place;
+use crate::storage::{Storage, TEMPORARY_PREFIX};
 use crate::store::enclosing::outer_store;
 use crate::store::records::history::{EventKind, NewEvent};
 use crate::store::records::pins::Pin;
@@ -22,6 +22,7 @@ use crate::values::digest::Digest;
 use crate::values::id::Sequence;
 use crate::values::parallel;
 use crate::values::progress::Progress;
+use crate::values::url::is_url;
 
 /// Checkpoints whose tables are in memory at once.
 const SNAPSHOTS_AT_ONCE: usize = 256;
@@ -136,12 +137,15 @@ pub struct Copied {
 /// Fails with [`CopyError::InStore`] if it is inside of another store, and with [`CopyError::NotADirectory`] if it, or
 /// something on the way to it, is another kind of file.
 pub fn target(path: &Path) -> Result<Arc<dyn Storage>, CopyError> {
+    if is_url(path) {
+        return Ok(place::open(path));
+    }
     if let Some(store) = outer_store(path) {
         return Err(CopyError::InStore { path: path.to_owned(), store });
     }
     match path.ancestors().find(|above| above.exists()).filter(|above| !above.is_dir()) {
         Some(file) => Err(CopyError::NotADirectory { path: file.to_owned() }),
-        None => Ok(Arc::new(LocalStorage::new(path))),
+        None => Ok(place::open(path)),
     }
 }
 
@@ -164,12 +168,14 @@ pub fn plan(source: &Store, sequences: &[Sequence], target: Arc<dyn Storage>) ->
     let mut steps = BTreeMap::new();
     let mut needed: Vec<(Committed, Vec<ObjectRef>)> = Vec::new();
     for batch in sequences.chunks(SNAPSHOTS_AT_ONCE) {
-        let looked = parallel::map(batch, |&sequence| match existing.as_ref().filter(|_| taken.contains(&sequence)) {
-            Some(store) => Ok(compare(source, store, sequence)?.map(Looked::Done)),
-            None => match Snapshot::open(source, sequence) {
-                Ok(snapshot) => Ok(Some(Looked::Needed(snapshot.objects(), Box::new(snapshot.committed)))),
-                Err(error) => Ok(left_out(error)?.map(Looked::Done)),
-            },
+        let looked = parallel::map_on(source.readers(), batch, |&sequence| {
+            match existing.as_ref().filter(|_| taken.contains(&sequence)) {
+                Some(store) => Ok(compare(source, store, sequence)?.map(Looked::Done)),
+                None => match Snapshot::open(source, sequence) {
+                    Ok(snapshot) => Ok(Some(Looked::Needed(snapshot.objects(), Box::new(snapshot.committed)))),
+                    Err(error) => Ok(left_out(error)?.map(Looked::Done)),
+                },
+            }
         });
         for (&sequence, looked) in batch.iter().zip(looked) {
             match looked? {
@@ -303,17 +309,19 @@ fn vouched(
         if named.len() == wanted.len() {
             break;
         }
-        let snapshots = parallel::map(batch, |&sequence| Snapshot::open(target, sequence).map(|read| read.objects()));
+        let snapshots = parallel::map_on(target.readers(), batch, |&sequence| {
+            Snapshot::open(target, sequence).map(|read| read.objects())
+        });
         let objects = snapshots.into_iter().flatten().flatten().map(|object| object.object);
         named.extend(objects.filter(|object| wanted.contains_key(object)));
     }
     let named: Vec<ObjectName> = named.into_iter().collect();
-    let sizes = parallel::map(&named, |object| target.replicas()[0].size(&object.path()));
+    let sizes = parallel::map_on(target.readers(), &named, |object| target.replicas()[0].size(&object.path()));
     let mut there = HashSet::new();
     for (object, size) in named.into_iter().zip(sizes) {
         match size {
             Ok(bytes) if wanted.get(&object) == Some(&bytes) => drop(there.insert(object)),
-            Err(error @ StorageError::Io { .. }) => return Err(error.into()),
+            Err(error) if error.is_refusal() => return Err(error.into()),
             // Missing or cut short: it is written again.
             Ok(_) | Err(_) => {}
         }
@@ -389,12 +397,12 @@ pub fn apply(
 /// Returns those of `objects` that were not pruned since the plan was made.
 fn still_there(target: &Store, objects: &HashSet<ObjectName>) -> Result<HashSet<ObjectName>, StoreError> {
     let objects: Vec<ObjectName> = objects.iter().copied().collect();
-    let sizes = parallel::map(&objects, |object| target.replicas()[0].size(&object.path()));
+    let sizes = parallel::map_on(target.readers(), &objects, |object| target.replicas()[0].size(&object.path()));
     let mut there = HashSet::new();
     for (object, size) in objects.into_iter().zip(sizes) {
         match size {
             Ok(_) => drop(there.insert(object)),
-            Err(error @ StorageError::Io { .. }) => return Err(error.into()),
+            Err(error) if error.is_refusal() => return Err(error.into()),
             Err(_) => {}
         }
     }
@@ -432,7 +440,7 @@ fn copy_one(
     let manifest = source.manifest_bytes(committed).map_err(read)?;
     let objects = Snapshot::of(source, committed.clone()).map_err(Failure::Read)?.objects();
     let missing: Vec<ObjectRef> = objects.iter().copied().filter(|object| !there.contains(&object.object)).collect();
-    let written = parallel::map(&missing, |&object| {
+    let written = parallel::map_on(source.object_readers().max(target.object_readers()), &missing, |&object| {
         let bytes = source.object_of(sequence, object).map_err(read)?;
         let put = target.put(&bytes, object.object.kind).map_err(Failure::Write)?;
         progress.advance(object.bytes);
@@ -447,7 +455,7 @@ fn copy_one(
     let names: Vec<ObjectName> = objects.iter().map(|object| object.object).collect();
     match target.adopt(sequence, &manifest, &names) {
         Ok(_) => {}
-        Err(StoreError::NumberTaken { .. }) => return Err(Failure::Taken),
+        Err(error) if error.is_taken() => return Err(Failure::Taken),
         Err(error) => return Err(Failure::Write(error)),
     }
     there.extend(names);

@@ -70,7 +70,7 @@ fn prove(
         snapshot.objects().into_iter().filter(|object| !known().contains(&object.object)).collect();
     *total_bytes = objects.iter().map(|object| object.bytes).fold(*total_bytes, u64::saturating_add);
     progress.start(*total_bytes);
-    let proven = parallel::map(&objects, |&object| {
+    let proven = parallel::map_on(store.object_readers(), &objects, |&object| {
         snapshot.object(store, object)?;
         progress.advance(object.bytes);
         known().insert(object.object);

@@ -48,12 +48,13 @@ impl Listing {
 pub fn list(store: &Store, limit: Option<usize>) -> Result<Listing, StoreError> {
     let sequences = store.sequences()?;
     let older = sequences.len().saturating_sub(limit.unwrap_or(usize::MAX));
-    let checkpoints = parallel::map(&sequences[older..], |&sequence| match store.manifest(sequence) {
-        Err(error) if error.is_inconclusive() => Err(error),
-        // Pruned since it was listed.
-        Err(StoreError::NoCheckpoint { .. }) => Ok(None),
-        read => Ok(Some((sequence, read))),
-    });
+    let checkpoints =
+        parallel::map_on(store.readers(), &sequences[older..], |&sequence| match store.manifest(sequence) {
+            Err(error) if error.is_inconclusive() => Err(error),
+            // Pruned since it was listed.
+            Err(StoreError::NoCheckpoint { .. }) => Ok(None),
+            read => Ok(Some((sequence, read))),
+        });
     let checkpoints = checkpoints.into_iter().filter_map(Result::transpose).collect::<Result<Vec<_>, _>>()?;
     let (mut last_good, mut incomplete, mut removed) = (None, Vec::new(), Vec::new());
     for committed in checkpoints.iter().rev().filter_map(|(_, read)| read.as_ref().ok()) {

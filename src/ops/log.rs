@@ -67,7 +67,7 @@ pub fn log(store: &Store, selection: &Selection) -> Result<Log, StoreError> {
     let mut unlogged = store.sequences()?;
     unlogged.retain(|sequence| logged.binary_search(sequence).is_err());
     // `ckpt list` and `ckpt verify` report checkpoints that cannot be read.
-    let manifests = parallel::map(&unlogged, |&sequence| store.manifest(sequence).ok());
+    let manifests = parallel::map_on(store.readers(), &unlogged, |&sequence| store.manifest(sequence).ok());
     let manifests =
         manifests.into_iter().flatten().map(|committed| Happening::Checkpoint(Box::new(committed.manifest)));
     let unreadable = attempts.unreadable + history.unreadable.len() as u64;

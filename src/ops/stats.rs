@@ -5,13 +5,11 @@ use std::collections::HashMap;
 use crate::format::layout::{self, OBJECTS, ObjectName};
 use crate::format::manifest::{Manifest, ObjectRef};
 use crate::ops::read::{ReadError, Snapshot};
-use crate::storage::EntryKind;
 use crate::store::prune::trace;
 use crate::store::{Store, StoreError};
 use crate::values::id::Sequence;
 use crate::values::parallel;
 use crate::values::progress::Progress;
-use crate::values::relpath::RelPath;
 
 /// Checkpoints whose tables are in memory at once.
 const SNAPSHOTS_AT_ONCE: usize = 256;
@@ -96,7 +94,7 @@ pub fn stats(store: &Store, progress: &dyn Progress) -> Result<Stats, ReadError>
     let mut uses: HashMap<ObjectName, Use> = HashMap::new();
     let mut read: Vec<(Sequence, Result<Manifest, ReadError>)> = Vec::with_capacity(sequences.len());
     for batch in sequences.chunks(SNAPSHOTS_AT_ONCE) {
-        let snapshots = parallel::map(batch, |&sequence| {
+        let snapshots = parallel::map_on(store.readers(), batch, |&sequence| {
             let snapshot = Snapshot::open(store, sequence);
             progress.advance(1);
             snapshot.map(|snapshot| (snapshot.objects(), snapshot.committed.manifest))
@@ -166,27 +164,13 @@ fn pruned(store: &Store, uses: &HashMap<ObjectName, Use>) -> Pruned {
 /// Counts the objects of the first replica that are not in `uses`.
 fn unused(store: &Store, uses: &HashMap<ObjectName, Use>) -> Result<Unused, StoreError> {
     let storage = store.replicas()[0].storage();
-    let objects = layout::directory(OBJECTS);
-    let entries = storage.list(Some(&objects))?;
-    let directories: Vec<RelPath> = entries
-        .iter()
-        .filter(|entry| entry.kind == EntryKind::Directory)
-        .filter_map(|entry| objects.join(&entry.name).ok())
-        .collect();
-    let found = parallel::map(&directories, |directory| {
-        let entries = storage.list(Some(directory))?;
-        let files = entries.iter().filter(|entry| entry.kind == EntryKind::File);
-        let unused = files.filter(|entry| {
-            let object: Option<ObjectName> = entry.name.parse().ok();
-            object.is_some_and(|object| !uses.contains_key(&object))
-        });
-        Ok::<Unused, StoreError>(unused.fold(Unused::default(), |sum, entry| Unused {
-            objects: sum.objects + 1,
-            bytes: sum.bytes.saturating_add(entry.bytes),
-        }))
+    let files = storage.list_deep(&layout::directory(OBJECTS))?;
+    let unused = files.iter().filter(|entry| {
+        let object: Option<ObjectName> = entry.name.rsplit('/').next().and_then(|name| name.parse().ok());
+        object.is_some_and(|object| !uses.contains_key(&object))
     });
-    found.into_iter().try_fold(Unused::default(), |sum, found| {
-        let found = found?;
-        Ok(Unused { objects: sum.objects + found.objects, bytes: sum.bytes.saturating_add(found.bytes) })
-    })
+    Ok(unused.fold(Unused::default(), |sum, entry| Unused {
+        objects: sum.objects + 1,
+        bytes: sum.bytes.saturating_add(entry.bytes),
+    }))
 }

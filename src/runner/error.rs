@@ -213,6 +213,7 @@ impl RunError {
             RunError::Store(error) => !matches!(
                 error,
                 StoreError::NumberTaken { .. }
+                    | StoreError::Overtaken { .. }
                     | StoreError::Diverged { .. }
                     | StoreError::Unrelated { .. }
                     | StoreError::Busy { .. }

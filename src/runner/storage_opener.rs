@@ -5,10 +5,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::storage::Storage;
-use crate::storage::local::LocalStorage;
+use crate::storage::place;
 
-/// Opens the storage at a path. This is a local directory, unless a program that embeds the runner provides another
-/// kind.
+/// Opens the storage at a path. This is a directory or a bucket, unless a program that embeds the runner provides
+/// another kind.
 #[derive(Clone)]
 pub struct StorageOpener(Arc<Open>);
 
@@ -27,7 +27,7 @@ impl StorageOpener {
 
 impl Default for StorageOpener {
     fn default() -> StorageOpener {
-        StorageOpener::new(|path| Arc::new(LocalStorage::new(path)))
+        StorageOpener::new(place::open)
     }
 }
 

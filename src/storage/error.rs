@@ -45,6 +45,9 @@ pub enum StorageError {
     /// A bucket refused or did not answer. `action` is `reach`, `use`, `read`, `write`, `list` or `delete`.
     #[error("cannot {action} `{path}`: {fault}")]
     Bucket { action: &'static str, path: String, fault: BucketFault, source: Option<Arc<dyn Error + Send + Sync>> },
+    /// A place that ckpt cannot use, whatever it holds.
+    #[error("cannot use `{path}`: {reason}")]
+    Unusable { path: String, reason: String },
     /// Whether a name in a bucket was created is not known, and cannot be found out now. It may appear at any time.
     #[error("it is not known whether `{path}` was written")]
     Unsettled { path: String, source: Arc<dyn Error + Send + Sync> },
@@ -140,12 +143,20 @@ impl Clone for StorageError {
             StorageError::Bucket { action, fault, source, .. } => {
                 StorageError::Bucket { action, path, fault: *fault, source: source.clone() }
             }
+            StorageError::Unusable { reason, .. } => StorageError::Unusable { path, reason: reason.clone() },
             StorageError::Unsettled { source, .. } => StorageError::Unsettled { path, source: source.clone() },
         }
     }
 }
 
 impl StorageError {
+    /// Tells whether the place did not do what it was asked to, because the system or the bucket refused, or
+    /// the place is gone.
+    pub fn is_refusal(&self) -> bool {
+        use StorageError::{Bucket, Gone, Io, Unsettled, Unusable};
+        matches!(self, Io { .. } | Gone { .. } | Bucket { .. } | Unsettled { .. } | Unusable { .. })
+    }
+
     pub fn is_not_found(&self) -> bool {
         matches!(self, StorageError::NotFound { .. })
     }
@@ -173,6 +184,7 @@ impl StorageError {
             StorageError::Gone { .. }
             | StorageError::Link { .. }
             | StorageError::Bucket { .. }
+            | StorageError::Unusable { .. }
             | StorageError::Unsettled { .. } => true,
             StorageError::Io { source, .. } => !matches!(
                 Errno::from_io_error(source),
@@ -194,6 +206,7 @@ impl StorageError {
             | StorageError::TooLarge { path, .. }
             | StorageError::Held { path, .. }
             | StorageError::Bucket { path, .. }
+            | StorageError::Unusable { path, .. }
             | StorageError::Unsettled { path, .. }
             | StorageError::Io { path, .. } => path,
         }

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use bytes::Bytes;
 
 use crate::storage::error::StorageError;
-use crate::storage::{Entry, EntryKind, LockGuard, Storage};
+use crate::storage::{Entry, EntryKind, FileSystem, LockGuard, Storage};
 use crate::values::lock::lock;
 use crate::values::relpath::RelPath;
 
@@ -137,24 +137,6 @@ impl Storage for MemoryStorage {
         Ok(())
     }
 
-    fn rename(&self, from: &RelPath, to: &RelPath) -> Result<(), StorageError> {
-        let mut content = self.content();
-        let node = content.node(from)?.clone();
-        content.check_free(to)?;
-        if to.as_str().strip_prefix(from.as_str()).is_some_and(|rest| rest.starts_with('/')) {
-            let source = io::ErrorKind::InvalidInput.into();
-            return Err(StorageError::Io { action: "rename", path: shown(from.as_str()), source });
-        }
-        for path in content.below(from.as_str()) {
-            if let Some(node) = content.nodes.remove(&path) {
-                content.put(&format!("{to}{}", &path[from.as_str().len()..]), node);
-            }
-        }
-        content.nodes.remove(from.as_str());
-        content.put(to.as_str(), node);
-        Ok(())
-    }
-
     fn list(&self, dir: Option<&RelPath>) -> Result<Vec<Entry>, StorageError> {
         let content = self.content();
         if let Some(dir) = dir {
@@ -206,6 +188,30 @@ impl Storage for MemoryStorage {
     }
 
     fn sync(&self) -> Result<(), StorageError> {
+        Ok(())
+    }
+
+    fn file_system(&self) -> Option<&dyn FileSystem> {
+        Some(self)
+    }
+}
+
+impl FileSystem for MemoryStorage {
+    fn rename(&self, from: &RelPath, to: &RelPath) -> Result<(), StorageError> {
+        let mut content = self.content();
+        let node = content.node(from)?.clone();
+        content.check_free(to)?;
+        if to.as_str().strip_prefix(from.as_str()).is_some_and(|rest| rest.starts_with('/')) {
+            let source = io::ErrorKind::InvalidInput.into();
+            return Err(StorageError::Io { action: "rename", path: shown(from.as_str()), source });
+        }
+        for path in content.below(from.as_str()) {
+            if let Some(node) = content.nodes.remove(&path) {
+                content.put(&format!("{to}{}", &path[from.as_str().len()..]), node);
+            }
+        }
+        content.nodes.remove(from.as_str());
+        content.put(to.as_str(), node);
         Ok(())
     }
 

@@ -1,4 +1,4 @@
-//! Bytes at relative paths: the little that a store needs of a disk, or later of object storage.
+//! Bytes at relative paths: the little that a store needs of a disk or of object storage.
 //!
 //! Storage has never heard of a checkpoint. Every implementation passes the suite in `tests/storage.rs`.
 
@@ -15,8 +15,12 @@ pub mod durable;
 pub mod error;
 pub mod local;
 pub mod memory;
+pub mod place;
 pub mod real_path;
+#[cfg(feature = "s3")]
+pub mod remote;
 pub mod rename;
+pub mod unusable;
 
 pub use error::{BucketFault, StorageError};
 
@@ -43,6 +47,12 @@ pub trait Storage: Send + Sync + fmt::Debug {
 
     /// Returns the bytes in `range`, or fewer if the file ends before.
     fn get_range(&self, path: &RelPath, range: Range<u64>) -> Result<Bytes, StorageError>;
+
+    /// Returns the last `bytes` bytes, or all if there are fewer.
+    fn get_end(&self, path: &RelPath, bytes: u64) -> Result<Bytes, StorageError> {
+        let size = self.size(path)?;
+        self.get_range(path, size.saturating_sub(bytes)..size)
+    }
 
     /// Hands up to `limit` bytes at `path` to `visit`, one piece after another, and returns how many there were.
     ///
@@ -71,10 +81,12 @@ pub trait Storage: Send + Sync + fmt::Debug {
     /// with [`StorageError::Exists`] if the name is taken, whatever its content.
     fn create(&self, path: &RelPath, bytes: &[u8]) -> Result<(), StorageError>;
 
-    /// Creates the directory `path` with `files` in it, only if no such name exists.
+    /// Creates the directory `path` with `files` in it, only if no such name exists. The first file is its root.
     ///
-    /// It is durable on return. After a crash the directory is either absent or complete. Fails with
-    /// [`StorageError::Exists`] if the name is taken.
+    /// It is durable on return. A file system puts it in place in one step: after a crash the directory is either absent
+    /// or complete. In object storage it exists once its root does, and the other files follow: a crash may leave it
+    /// without some of them. Fails with [`StorageError::Exists`] if the name is taken, and with
+    /// [`StorageError::Unsettled`] if object storage does not say whether the root was created.
     fn create_dir(&self, path: &RelPath, files: &[(&str, &[u8])]) -> Result<(), StorageError>;
 
     /// Writes `bytes` to `path`, replacing the file of that name.
@@ -82,6 +94,87 @@ pub trait Storage: Send + Sync + fmt::Debug {
     /// They are durable on return. After a crash the file is the old one or the new one, whole.
     fn replace(&self, path: &RelPath, bytes: &[u8]) -> Result<(), StorageError>;
 
+    /// Returns the entries of the directory `dir`, or of the root, sorted by name. A directory that does not exist is
+    /// empty.
+    ///
+    /// Includes temporary names, see [`TEMPORARY_PREFIX`]. Fails with [`StorageError::Link`] if `dir` is a
+    /// symbolic link, and with [`StorageError::NotADirectory`] if it is something else.
+    fn list(&self, dir: Option<&RelPath>) -> Result<Vec<Entry>, StorageError>;
+
+    /// Returns the directories in `dir` that exist, sorted by name: in object storage those with the file `root`, and its
+    /// size and time.
+    fn list_dirs(&self, dir: &RelPath, root: &str) -> Result<Vec<Entry>, StorageError> {
+        let _ = root;
+        let mut entries = self.list(Some(dir))?;
+        entries.retain(|entry| entry.kind == EntryKind::Directory);
+        Ok(entries)
+    }
+
+    /// Returns all files below the directory `dir`, in no order, each named by its path from there.
+    fn list_deep(&self, dir: &RelPath) -> Result<Vec<Entry>, StorageError> {
+        let mut files = Vec::new();
+        for entry in self.list(Some(dir))? {
+            match (entry.kind, dir.join(&entry.name)) {
+                (EntryKind::File, _) => files.push(entry),
+                (EntryKind::Directory, Ok(below)) => files.extend(self.list_deep(&below)?.into_iter().map(|inner| {
+                    let name = format!("{}/{}", entry.name, inner.name);
+                    Entry { name, ..inner }
+                })),
+                _ => {}
+            }
+        }
+        Ok(files)
+    }
+
+    /// Deletes the file at `path`, or the symbolic link itself.
+    ///
+    /// Fails with [`StorageError::NotFound`] if it does not exist, which object storage does not notice, and with
+    /// [`StorageError::NotAFile`] if it is a directory.
+    fn delete(&self, path: &RelPath) -> Result<(), StorageError>;
+
+    /// Deletes the directory at `path` and the files in it. A crash may leave some of the files.
+    ///
+    /// Fails with [`StorageError::NotFound`] if it does not exist. Also fails if it contains a directory.
+    fn delete_dir(&self, path: &RelPath) -> Result<(), StorageError>;
+
+    /// Fails if this user cannot write to the place: it is mounted read-only, or the permissions do not allow it. Writes
+    /// nothing. A place that does not exist can be written to if it can be created.
+    fn check_writable(&self) -> Result<(), StorageError> {
+        Ok(())
+    }
+
+    /// Proves, by writing, that the place keeps the promise of [`Storage::create`]: some servers ignore the condition. A
+    /// writer calls it before it relies on the place.
+    fn probe(&self) -> Result<(), StorageError> {
+        Ok(())
+    }
+
+    /// Flushes everything that was created or deleted so far, and every name that [`Storage::create`] found taken.
+    fn sync(&self) -> Result<(), StorageError>;
+
+    /// Flushes the names in the directory `dir`, or in the root, even those that another process created or deleted: it
+    /// may have died before it flushed them. It is not an error if the directory does not exist.
+    fn sync_dir(&self, dir: Option<&RelPath>) -> Result<(), StorageError> {
+        // Enough for a storage on which everything is durable at once.
+        let _ = dir;
+        Ok(())
+    }
+
+    /// Returns what this place can do besides, if it is a file system. Object storage is not one.
+    fn file_system(&self) -> Option<&dyn FileSystem> {
+        None
+    }
+
+    /// Accepts the place as it is now.
+    ///
+    /// A place that was gone may have come back on another disk. Until this is called it counts as gone, so that
+    /// nothing is written to a wrong place, such as below a mount point without its disk.
+    fn reopen(&self) {}
+}
+
+/// What only a file system does in one step. In object storage nothing is renamed, appended to or locked, and no time is
+/// set: what needs one of these is done in another way there, see `docs/decisions/`.
+pub trait FileSystem: Storage {
     /// Appends `bytes` to the file at `path`, which is created, with the directories that lead to it, if it does not
     /// exist.
     ///
@@ -104,24 +197,6 @@ pub trait Storage: Send + Sync + fmt::Debug {
     /// [`StorageError::NotFound`] if `from` does not exist, and with [`StorageError::Exists`] if `to` is taken.
     fn rename(&self, from: &RelPath, to: &RelPath) -> Result<(), StorageError>;
 
-    /// Returns the entries of the directory `dir`, or of the root, sorted by name. A directory that does not exist is
-    /// empty.
-    ///
-    /// Includes temporary names, see [`TEMPORARY_PREFIX`]. Fails with [`StorageError::Link`] if `dir` is a
-    /// symbolic link, and with [`StorageError::NotADirectory`] if it is something else.
-    fn list(&self, dir: Option<&RelPath>) -> Result<Vec<Entry>, StorageError>;
-
-    /// Deletes the file at `path`, or the symbolic link itself.
-    ///
-    /// Fails with [`StorageError::NotFound`] if it does not exist, and with [`StorageError::NotAFile`] if it is a
-    /// directory.
-    fn delete(&self, path: &RelPath) -> Result<(), StorageError>;
-
-    /// Deletes the directory at `path` and the files in it. A crash may leave some of the files.
-    ///
-    /// Fails with [`StorageError::NotFound`] if it does not exist. Also fails if it contains a directory.
-    fn delete_dir(&self, path: &RelPath) -> Result<(), StorageError>;
-
     /// Makes the file at `path` as new as a file created now, see [`Entry::modified_seconds`]. That need not be
     /// durable.
     ///
@@ -130,29 +205,6 @@ pub trait Storage: Send + Sync + fmt::Debug {
         // Enough for a storage without times.
         self.size(path).map(drop)
     }
-
-    /// Fails if this user cannot write to the place: it is mounted read-only, or the permissions do not allow it. Writes
-    /// nothing. A place that does not exist can be written to if it can be created.
-    fn check_writable(&self) -> Result<(), StorageError> {
-        Ok(())
-    }
-
-    /// Flushes everything that was created or deleted so far, and every name that [`Storage::create`] found taken.
-    fn sync(&self) -> Result<(), StorageError>;
-
-    /// Flushes the names in the directory `dir`, or in the root, even those that another process created or deleted: it
-    /// may have died before it flushed them. It is not an error if the directory does not exist.
-    fn sync_dir(&self, dir: Option<&RelPath>) -> Result<(), StorageError> {
-        // Enough for a storage on which everything is durable at once.
-        let _ = dir;
-        Ok(())
-    }
-
-    /// Accepts the place as it is now.
-    ///
-    /// A place that was gone may have come back on another disk. Until this is called it counts as gone, so that
-    /// nothing is written to a wrong place, such as below a mount point without its disk.
-    fn reopen(&self) {}
 
     /// Takes the lock file at `path` until the guard is dropped or this process ends, and writes `holder` into it.
     ///

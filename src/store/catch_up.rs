@@ -248,7 +248,7 @@ impl Store {
         }
         target.sync()?;
         let sums = layout::sums_text(objects.iter().map(|object| object.object), committed.sha256);
-        let files = [(SUMS_FILE, sums.as_bytes()), (MANIFEST_FILE, &yaml[..])];
+        let files = [(MANIFEST_FILE, &yaml[..]), (SUMS_FILE, sums.as_bytes())];
         match target.commit(sequence, &files) {
             Ok(()) => copied.checkpoints += 1,
             // Another process was faster: a repair, or another run without locks.
@@ -282,6 +282,25 @@ impl Store {
         let rows = index::decode(bytes).map_err(|source| StoreError::Index { object: table.object, source })?;
         let objects = committed.manifest.objects(&rows);
         Ok((committed, yaml, objects))
+    }
+
+    /// Writes the checksum list of the newest checkpoint of each replica in object storage that does not have it: its
+    /// writer died after it had committed the manifest.
+    pub(super) fn complete_sums(&self) -> Result<(), StoreError> {
+        for index in self.sound().into_iter().filter(|&index| self.replicas[index].is_without_locks()) {
+            let replica = &self.replicas[index];
+            let Some(&newest) = replica.sequences()?.last() else { continue };
+            let path = layout::sums(newest);
+            match replica.size(&path) {
+                Err(error) if error.is_not_found() => {}
+                _ => continue,
+            }
+            // A damaged checkpoint is left to a repair.
+            let Ok((committed, _, objects)) = self.read_whole(&[index], newest) else { continue };
+            let sums = layout::sums_text(objects.iter().map(|object| object.object), committed.sha256);
+            replica.storage().replace(&path, sums.as_bytes())?;
+        }
+        Ok(())
     }
 
     /// Returns all replicas but `index`, in the order of reading.

@@ -4,6 +4,7 @@ use std::path::{Component, Path, PathBuf};
 
 use crate::format::layout::{CHECKPOINTS, OBJECTS, STORE_FILE};
 use crate::storage::real_path::real_path;
+use crate::values::url::is_url;
 
 /// Returns the directory of the store that `path` is, or is in, if any. `path` need not exist.
 ///
@@ -20,6 +21,9 @@ pub fn outer_store(path: &Path) -> Option<PathBuf> {
 
 /// Looks at the directories above `path`, from `levels` above it.
 fn store_above(path: &Path, levels: usize) -> Option<PathBuf> {
+    if is_url(path) {
+        return None;
+    }
     // A path that cannot be resolved cannot be written to either.
     let real = real_path(path).ok()?;
     let spelled = without_parents(&std::path::absolute(path).ok()?);

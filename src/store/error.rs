@@ -81,6 +81,9 @@ pub enum StoreError {
     /// Another writer committed this number first.
     #[error("checkpoint {sequence} was committed by another run")]
     NumberTaken { sequence: Sequence },
+    /// The same, in a place without locks; `holder` is how the other writer names itself.
+    #[error("checkpoint {sequence} was committed by another run: `{place}` is in use by {holder}")]
+    Overtaken { place: String, sequence: Sequence, holder: String },
     /// Another writer has the store; `holder` is how it names itself.
     #[error("`{place}` is in use by {holder}")]
     Busy { place: String, holder: String },
@@ -111,8 +114,12 @@ impl StoreError {
     /// Tells whether the system refused, and not for lack of space: the place is unmounted, read-only, broken or not for
     /// this user.
     pub fn is_refusal(&self) -> bool {
-        use StorageError::{Gone, Io};
-        matches!(self, StoreError::Storage(Io { .. } | Gone { .. })) && !self.is_full()
+        matches!(self, StoreError::Storage(error) if error.is_refusal() && !error.is_full())
+    }
+
+    /// Tells whether another writer has taken the number of a checkpoint.
+    pub fn is_taken(&self) -> bool {
+        matches!(self, StoreError::NumberTaken { .. } | StoreError::Overtaken { .. })
     }
 
     /// Tells whether the error is that the disk is full.

@@ -156,7 +156,9 @@ impl Store {
         let bytes = self.first_good(&order, |replica| replica.object(table))?;
         let rows = index::decode(bytes).map_err(|source| StoreError::Index { object: table.object, source })?;
         let objects = committed.manifest.objects(&rows);
-        let checked = parallel::map(&objects, |&object| self.first_good(&order, |replica| replica.check_size(object)));
+        let checked = parallel::map_on(self.readers(), &objects, |&object| {
+            self.first_good(&order, |replica| replica.check_size(object))
+        });
         checked.into_iter().collect()
     }
 

@@ -82,6 +82,8 @@ struct State {
     unreported: u64,
     /// The holder of the store, once it is locked.
     holder: Option<String>,
+    /// Who else said that it writes to a replica without locks.
+    rival: Option<String>,
     /// The locks of replicas that came back after the store was locked.
     guards: BTreeMap<usize, Box<dyn LockGuard>>,
 }
@@ -154,6 +156,14 @@ impl Health {
 
     pub(super) fn holder(&self) -> Option<String> {
         self.state().holder.clone()
+    }
+
+    pub(super) fn set_rival(&self, rival: Option<String>) {
+        self.state().rival = rival;
+    }
+
+    pub(super) fn rival(&self) -> Option<String> {
+        self.state().rival.clone()
     }
 
     pub(super) fn keep_lock(&self, index: usize, guard: Box<dyn LockGuard>) {

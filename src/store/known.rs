@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::format::layout::{self, PRUNED};
 use crate::format::manifest::Manifest;
 use crate::format::store_file::StoreFile;
-use crate::storage::StorageError;
 use crate::store::error::StoreError;
 use crate::store::records::history;
 use crate::store::replica::Replica;
@@ -67,7 +66,9 @@ impl Known {
                         sha256.filter(|_| usable.is_some()).into_iter().chain(listed).collect();
                     if !candidates.is_empty() {
                         known.manifests.entry(sequence).or_insert(candidates);
-                    } else if let ManifestRead::Unreadable(error @ StorageError::Io { .. }) = root.manifest {
+                    } else if let ManifestRead::Unreadable(error) = root.manifest
+                        && error.is_refusal()
+                    {
                         known.unread = Some(error.into());
                     }
                 }

@@ -1,6 +1,6 @@
 //! One writer at a time.
 
-use std::io;
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -8,9 +8,13 @@ use crate::format::layout::{self, CHECKPOINTS, HISTORY, PINS, PRUNED};
 use crate::storage::{LockGuard, Storage, StorageError};
 use crate::store::error::StoreError;
 use crate::store::store::Store;
+use crate::values::id::Sequence;
 use crate::values::relpath::RelPath;
 
 const PAUSE: Duration = Duration::from_millis(20);
+
+/// The longest name of a holder that is read, in bytes.
+const MAX_HOLDER_BYTES: u64 = 4096;
 
 /// Keeps other runs from writing to the store until it is dropped.
 #[derive(Debug)]
@@ -30,9 +34,16 @@ impl Store {
         let mut guards = Vec::new();
         let mut first = None;
         for index in self.sound() {
-            let (storage, place) = (self.replicas[index].storage(), self.replicas[index].place());
-            match (storage.lock(&layout::lock_file(), holder), &first) {
-                (Ok(guard), _) => match flush_names(storage.as_ref(), &[CHECKPOINTS]) {
+            let replica = &self.replicas[index];
+            let (storage, place) = (replica.storage(), replica.place());
+            match (replica.lock(&layout::lock_file(), holder), &first) {
+                // Where there are no locks, only the commit keeps runs apart.
+                (Ok(None), _) => match storage.probe() {
+                    Ok(()) => guards.extend(self.announce(index, holder)),
+                    Err(error) if self.replicas.len() == 1 => return Err(error.into()),
+                    Err(error) => self.lose(index, &error.into()),
+                },
+                (Ok(Some(guard)), _) => match flush_names(storage.as_ref(), &[CHECKPOINTS]) {
                     Ok(()) => {
                         guards.push(guard);
                         first.get_or_insert(place);
@@ -45,7 +56,6 @@ impl Store {
                     return Err(StoreError::SamePlace { place, other: other.clone() });
                 }
                 (Err(StorageError::Held { holder, .. }), _) => return Err(StoreError::Busy { place, holder }),
-                (Err(error), _) if is_without_locks(&error) => {}
                 (Err(error), _) if self.replicas.len() == 1 => return Err(error.into()),
                 (Err(error), _) => self.lose(index, &error.into()),
             }
@@ -55,17 +65,49 @@ impl Store {
         Ok(StoreLock { guards })
     }
 
+    /// Writes into a replica without locks who is about to write to it, so that a run whose number is taken can say by
+    /// whom. The name is removed with the guard.
+    fn announce(&self, index: usize, holder: &str) -> Option<Box<dyn LockGuard>> {
+        let storage = self.replicas[index].storage();
+        if !self.replicas[index].is_without_locks() {
+            return None;
+        }
+        self.health.set_rival(read_holder(storage.as_ref()).filter(|found| found != holder));
+        // It only informs.
+        storage.replace(&layout::lock_file(), holder.as_bytes()).ok()?;
+        Some(Box::new(Announcement { storage: storage.clone(), holder: holder.to_owned() }))
+    }
+
+    /// Returns the error of a number that is taken, which names the other writer where there are no locks.
+    pub fn taken(&self, sequence: Sequence) -> StoreError {
+        let without_locks = (0..self.replicas.len()).find(|&index| self.replicas[index].is_without_locks());
+        without_locks.map_or(StoreError::NumberTaken { sequence }, |index| self.taken_in(index, sequence))
+    }
+
+    /// Does the same for a number that is taken in replica `index`.
+    pub(super) fn taken_in(&self, index: usize, sequence: Sequence) -> StoreError {
+        let storage = self.replicas[index].storage();
+        let Some(own) = self.health.holder().filter(|_| self.replicas[index].is_without_locks()) else {
+            return StoreError::NumberTaken { sequence };
+        };
+        let found = read_holder(storage.as_ref()).filter(|found| *found != own);
+        match found.or_else(|| self.health.rival()) {
+            Some(holder) => StoreError::Overtaken { place: storage.place(), sequence, holder },
+            None => StoreError::NumberTaken { sequence },
+        }
+    }
+
     /// Locks a replica that was missing when the store was locked, for as long as any clone of this store lives.
     pub(super) fn lock_again(&self, index: usize) -> Result<(), StoreError> {
         let Some(holder) = self.health.holder() else { return Ok(()) };
-        match self.replicas[index].storage().lock(&layout::lock_file(), &holder) {
-            Ok(guard) => self.health.keep_lock(index, guard),
+        match self.replicas[index].lock(&layout::lock_file(), &holder) {
+            Ok(Some(guard)) => self.health.keep_lock(index, guard),
+            Ok(None) => self.replicas[index].storage().probe()?,
             // Only its name was gone: the lock is still ours.
             Err(StorageError::Held { holder: found, .. }) if found == holder => {}
             Err(StorageError::Held { holder, .. }) => {
                 return Err(StoreError::Busy { place: self.replicas[index].place(), holder });
             }
-            Err(error) if is_without_locks(&error) => {}
             Err(error) => return Err(error.into()),
         }
         Ok(())
@@ -112,17 +154,18 @@ impl Store {
     ) -> Result<Option<Box<dyn LockGuard>>, StoreError> {
         let storage = self.replicas[index].storage().as_ref();
         loop {
-            match storage.lock(&layout::prune_lock_file(), holder) {
-                Ok(guard) => {
+            match self.replicas[index].lock(&layout::prune_lock_file(), holder) {
+                Ok(Some(guard)) => {
                     flush_names(storage, &[CHECKPOINTS, PRUNED, PINS, HISTORY])?;
                     return Ok(Some(guard));
                 }
+                Ok(None) => return Ok(None),
                 Err(StorageError::Held { .. }) if begun.elapsed() < self.patience => thread::sleep(PAUSE),
                 Err(StorageError::Held { holder, .. }) => {
                     return Err(StoreError::Busy { place: storage.place(), holder });
                 }
                 // Not even space for the name of the lock: two prunes at once delete the same things.
-                Err(error) if is_without_locks(&error) || error.is_full() => return Ok(None),
+                Err(error) if error.is_full() => return Ok(None),
                 Err(error) => return Err(error.into()),
             }
         }
@@ -135,13 +178,33 @@ impl Store {
     }
 }
 
+/// The name of a writer in a replica without locks.
+#[derive(Debug)]
+struct Announcement {
+    storage: Arc<dyn Storage>,
+    holder: String,
+}
+
+impl LockGuard for Announcement {}
+
+impl Drop for Announcement {
+    fn drop(&mut self) {
+        if read_holder(self.storage.as_ref()).is_some_and(|found| found == self.holder) {
+            let _ = self.storage.delete(&layout::lock_file());
+        }
+    }
+}
+
+/// Returns who wrote the lock file of a storage.
+pub(super) fn read_holder(storage: &dyn Storage) -> Option<String> {
+    let bytes = storage.get(&layout::lock_file(), MAX_HOLDER_BYTES).ok()?;
+    let text: String = String::from_utf8_lossy(&bytes).chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    Some(text.trim().to_owned()).filter(|text| !text.is_empty())
+}
+
 /// Flushes the names in the root and in `directories`: an earlier holder of the lock may have died before it did.
 fn flush_names(storage: &dyn Storage, directories: &[&str]) -> Result<(), StorageError> {
     storage.sync_dir(None)?;
     let mut paths = directories.iter().map(|directory| RelPath::new(*directory).expect("the name is plain"));
     paths.try_for_each(|path| storage.sync_dir(Some(&path)))
-}
-
-fn is_without_locks(error: &StorageError) -> bool {
-    matches!(error, StorageError::Io { source, .. } if source.kind() == io::ErrorKind::Unsupported)
 }

@@ -126,6 +126,7 @@ impl Store {
             }
         }
         store.level(&empty)?;
+        store.complete_sums()?;
         Ok((store, lock))
     }
 

@@ -1,11 +1,9 @@
 //! Which directories are the replicas of the store that somebody names, and in which order they are used.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use crate::format::replicas_file::ReplicasFile;
-use crate::storage::local::LocalStorage;
-use crate::storage::{Storage, StorageError};
+use crate::storage::{StorageError, place};
 use crate::store::{Store, StoreError};
 
 /// The directories of a store.
@@ -29,9 +27,8 @@ impl Store {
     /// Fails with [`StoreError::NotAReplica`] for one of `named` that is not of this store, and with
     /// [`StoreError::SamePlace`] if one of them is `own`.
     pub fn open_at(own: &Path, named: &[PathBuf]) -> Result<Store, StoreError> {
-        let storage = |path: &Path| Arc::new(LocalStorage::new(path)) as Arc<dyn Storage>;
-        let places = choose_places(own, Store::places(storage(own).as_ref()), named, real)?;
-        let storages = places.paths.iter().map(|path| storage(path)).collect();
+        let places = choose_places(own, Store::places(place::open(own).as_ref()), named, real)?;
+        let storages = places.paths.iter().map(|path| place::open(path)).collect();
         let store = match Store::open_available(storages, places.preferred, places.min_copies) {
             Err(StoreError::Storage(StorageError::NotADirectory { path })) => {
                 return Err(StoreError::NoStore { place: path });

@@ -92,7 +92,8 @@ impl Store {
         for index in self.sound() {
             let of_replica = created.objects.iter().filter(|(_, places)| places.contains(&index));
             let objects: Vec<ObjectName> = of_replica.map(|(object, _)| *object).collect();
-            if objects.is_empty() {
+            // Without locks, only the sweep of a prune can tell what nobody needs.
+            if objects.is_empty() || self.replicas[index].is_without_locks() {
                 continue;
             }
             let Ok(_lock) = self.lock_prune_in(&[index], Some(index), &holder) else { continue };
@@ -124,7 +125,7 @@ impl Store {
     /// Fails with [`StoreError::TooFewCopies`] if too many replicas are lost on the way; some of them may have the
     /// checkpoint by then.
     pub fn commit(&self, manifest: &Manifest, objects: &[ObjectName]) -> Result<Committed, StoreError> {
-        self.adopt(manifest.sequence, manifest.to_yaml().as_bytes(), objects)
+        self.put_checkpoint(manifest.sequence, manifest.to_yaml().as_bytes(), objects, true)
     }
 
     /// Commits checkpoint `sequence` with exactly these bytes as its manifest, which another copy of the store has
@@ -132,10 +133,30 @@ impl Store {
     ///
     /// Everything else is as with [`Store::commit`]. The checkpoint's parent need not exist.
     pub fn adopt(&self, sequence: Sequence, manifest: &[u8], objects: &[ObjectName]) -> Result<Committed, StoreError> {
+        self.put_checkpoint(sequence, manifest, objects, false)
+    }
+
+    /// Confirms a checkpoint that was committed without an answer, see [`Replica::confirm`].
+    pub fn confirm(&self, committed: &Committed) -> Result<(), StoreError> {
+        let manifest = &committed.manifest;
+        self.on_sound(|_, replica| replica.confirm(manifest.sequence, builds_on(manifest))).map(drop)
+    }
+
+    /// Puts a checkpoint in place. A new one builds on another one, whose objects it shares.
+    fn put_checkpoint(
+        &self,
+        sequence: Sequence,
+        manifest: &[u8],
+        objects: &[ObjectName],
+        is_new: bool,
+    ) -> Result<Committed, StoreError> {
         // Nothing is written that could not be read again.
         let read = self.replicas[0].check_manifest(&self.file, sequence, manifest)?;
-        // Only a later replica may know the number, if the first has lost the checkpoint.
+        // Only a later replica may know the number, if the first has lost the checkpoint. A single one needs no question
+        // where a commit refuses a taken number by itself.
+        let is_asked = self.replicas.len() > 1 || !self.replicas[0].is_without_locks();
         let free = self.on_sound(|_, replica| match replica.check_free(sequence) {
+            _ if !is_asked => Ok(true),
             Err(StoreError::NumberTaken { .. }) => Ok(false),
             checked => checked.map(|()| true),
         })?;
@@ -145,20 +166,30 @@ impl Store {
         self.sync()?;
         let sha256 = Digest::of(manifest);
         let sums = sums(&read, objects, sha256);
-        let files = [(SUMS_FILE, sums.as_bytes()), (MANIFEST_FILE, manifest)];
+        let files = [(MANIFEST_FILE, manifest), (SUMS_FILE, sums.as_bytes())];
         let sound = self.sound();
         let mut copies = 0;
         for &index in self.order.iter().filter(|index| sound.contains(index)) {
-            match self.replicas[index].commit(sequence, &files) {
+            let replica = &self.replicas[index];
+            let committed = replica.commit(sequence, &files).map_err(StoreError::from);
+            match committed.and_then(|()| if is_new { replica.confirm(sequence, builds_on(&read)) } else { Ok(()) }) {
                 Ok(()) => copies += 1,
-                Err(error) if error.is_exists() && copies == 0 => return Err(StoreError::NumberTaken { sequence }),
-                Err(error) if self.replicas.len() == 1 => return Err(error.into()),
-                Err(error) => self.lose(index, &error.into()),
+                Err(StoreError::Storage(error)) if error.is_exists() && copies == 0 => {
+                    return Err(self.taken_in(index, sequence));
+                }
+                Err(error) if error.is_taken() && copies == 0 => return Err(self.taken_in(index, sequence)),
+                Err(error) if self.replicas.len() == 1 => return Err(error),
+                Err(error) => self.lose(index, &error),
             }
         }
         self.check_copies(copies)?;
         Ok(Committed { manifest: read, sha256 })
     }
+}
+
+/// Returns the checkpoint whose objects a new one shares.
+fn builds_on(manifest: &Manifest) -> Option<Sequence> {
+    manifest.restored_from.or(manifest.parent.map(|parent| parent.sequence))
 }
 
 /// Returns the objects that the checkpoints of a replica need, even pruned ones; nothing if that is unknown.

@@ -7,10 +7,10 @@ use std::{fmt, io, thread};
 use bytes::Bytes;
 
 use crate::format::error::ManifestError;
-use crate::format::layout::{self, CHECKPOINTS, ObjectName};
+use crate::format::layout::{self, CHECKPOINTS, MANIFEST_FILE, ObjectName, PRUNED};
 use crate::format::manifest::{Manifest, ObjectRef};
 use crate::format::store_file::StoreFile;
-use crate::storage::{EntryKind, LockGuard, Storage, StorageError};
+use crate::storage::{FileSystem, LockGuard, Storage, StorageError};
 use crate::store::error::StoreError;
 use crate::values::digest::Digest;
 use crate::values::id::Sequence;
@@ -38,6 +38,11 @@ impl Replica {
         &self.storage
     }
 
+    /// Tells whether the replica is in object storage, where nothing is locked or renamed.
+    pub fn is_without_locks(&self) -> bool {
+        self.storage.file_system().is_none()
+    }
+
     /// Returns where the replica is, for messages.
     pub fn place(&self) -> String {
         self.storage.place()
@@ -53,17 +58,24 @@ impl Replica {
         self.storage.size(path)
     }
 
-    /// Returns the numbers of the checkpoint directories, with a manifest or without, ascending.
+    /// Returns the numbers of the checkpoints, ascending: on a file system of their directories, with a manifest or
+    /// without.
+    ///
+    /// In object storage a pruned checkpoint is also in `pruned/` until it is deleted.
     pub fn sequences(&self) -> Result<Vec<Sequence>, StoreError> {
-        self.sequences_in(CHECKPOINTS)
+        let mut sequences = self.sequences_in(CHECKPOINTS)?;
+        if self.is_without_locks() && !sequences.is_empty() {
+            let pruned = self.sequences_in(PRUNED)?;
+            sequences.retain(|sequence| pruned.binary_search(sequence).is_err());
+        }
+        Ok(sequences)
     }
 
     /// Returns the numbers that directories in `directory` have, ascending.
     pub(super) fn sequences_in(&self, directory: &'static str) -> Result<Vec<Sequence>, StoreError> {
         let directory = layout::directory(directory);
-        let entries = self.storage.list(Some(&directory))?;
-        let directories = entries.iter().filter(|entry| entry.kind == EntryKind::Directory);
-        let mut sequences: Vec<Sequence> = directories.filter_map(|entry| entry.name.parse().ok()).collect();
+        let directories = self.storage.list_dirs(&directory, MANIFEST_FILE)?;
+        let mut sequences: Vec<Sequence> = directories.iter().filter_map(|entry| entry.name.parse().ok()).collect();
         sequences.sort_unstable();
         Ok(sequences)
     }
@@ -98,7 +110,8 @@ impl Replica {
             // A store that has lost only this file must not get another identity than its checkpoints have.
             Err(StorageError::NotFound { .. }) if self.sequences()?.is_empty() => Ok(()),
             Err(StorageError::NotFound { .. }) => Err(StoreError::StoreFileGone { place: self.place() }),
-            Err(error @ (StorageError::Io { .. } | StorageError::NotADirectory { .. })) => Err(error.into()),
+            Err(error @ StorageError::NotADirectory { .. }) => Err(error.into()),
+            Err(error) if error.is_refusal() => Err(error.into()),
             _ => Err(StoreError::StoreExists { place: self.place() }),
         }
     }
@@ -157,6 +170,11 @@ impl Replica {
                 Err(error) => return Err(error.into()),
             }
             if self.is_object(&path, bytes)? {
+                if self.is_without_locks() {
+                    // Written again, it is as new as one that was just written.
+                    self.storage.replace(&path, bytes)?;
+                    return Ok(false);
+                }
                 if self.take_over(object)? {
                     return Ok(false);
                 }
@@ -170,7 +188,7 @@ impl Replica {
     /// Tells whether the file at `path` has these bytes. It may also be damaged, not a file, or gone.
     fn is_object(&self, path: &RelPath, bytes: &[u8]) -> Result<bool, StoreError> {
         match self.storage.get(path, bytes.len() as u64) {
-            Err(error @ StorageError::Io { .. }) => Err(error.into()),
+            Err(error) if error.is_refusal() => Err(error.into()),
             found => Ok(found.is_ok_and(|found| found == bytes)),
         }
     }
@@ -183,7 +201,12 @@ impl Replica {
         if self.is_object(&path, bytes)? {
             return Ok(false);
         }
-        self.set_aside(object)?;
+        let Some(file_system) = self.storage.file_system() else {
+            self.keep_copy(&path, |number| layout::damaged(object, number))?;
+            self.storage.replace(&path, bytes)?;
+            return Ok(true);
+        };
+        self.set_aside(file_system, object)?;
         match self.storage.create(&path, bytes) {
             // On a file system without locks, another process was faster.
             Err(StorageError::Exists { .. }) if self.is_object(&path, bytes)? => Ok(false),
@@ -195,8 +218,12 @@ impl Replica {
     /// time deletes only older ones. Tells whether the object exists.
     pub(super) fn take_over(&self, object: ObjectName) -> Result<bool, StoreError> {
         let path = object.path();
+        let Some(file_system) = self.storage.file_system() else {
+            // There a commit proves that what it builds on still exists, see `Store::adopt`.
+            return Ok(self.storage.size(&path).is_ok());
+        };
         let _lock = self.lock_objects()?;
-        match self.storage.touch(&path) {
+        match file_system.touch(&path) {
             Ok(()) => Ok(true),
             Err(StorageError::NotFound { .. } | StorageError::NotAFile { .. }) => Ok(false),
             // The file of another user, which this one may only replace.
@@ -214,11 +241,10 @@ impl Replica {
         let path = layout::objects_lock_file();
         let begun = Instant::now();
         loop {
-            match self.storage.lock(&path, "") {
-                Ok(guard) => return Ok(Some(guard)),
+            match self.lock(&path, "") {
+                Ok(guard) => return Ok(guard),
                 Err(StorageError::Held { .. }) if begun.elapsed() < OBJECTS_PATIENCE => thread::sleep(OBJECTS_PAUSE),
-                // No locks here, or no space for one: a prune also spares, by age, what a run may need.
-                Err(StorageError::Io { source, .. }) if source.kind() == io::ErrorKind::Unsupported => return Ok(None),
+                // No space for it: a prune also spares, by age, what a run may need.
                 Err(error) if error.is_full() => return Ok(None),
                 Err(error) => return Err(error.into()),
             }
@@ -226,14 +252,37 @@ impl Replica {
     }
 
     /// Moves the file in the place of `object` into `damaged/`, where somebody can examine it.
-    fn set_aside(&self, object: ObjectName) -> Result<(), StoreError> {
+    fn set_aside(&self, file_system: &dyn FileSystem, object: ObjectName) -> Result<(), StoreError> {
         let mut number = 1;
         loop {
-            match self.storage.rename(&object.path(), &layout::damaged(object, number)) {
+            match file_system.rename(&object.path(), &layout::damaged(object, number)) {
                 Err(StorageError::Exists { .. }) if number < u32::MAX => number += 1,
                 Err(StorageError::NotFound { .. }) => return Ok(()),
                 renamed => return Ok(renamed?),
             }
+        }
+    }
+
+    /// Copies the file at `path`, if it exists and can be read, to the first name of `name_of` that is free, where
+    /// somebody can examine it.
+    pub(crate) fn keep_copy(&self, path: &RelPath, name_of: impl Fn(u32) -> RelPath) -> Result<(), StoreError> {
+        let Ok(bytes) = self.storage.size(path).and_then(|size| self.storage.get(path, size)) else { return Ok(()) };
+        let mut number = 1;
+        loop {
+            match self.storage.create(&name_of(number), &bytes) {
+                Err(StorageError::Exists { .. }) if number < u32::MAX => number += 1,
+                created => return Ok(created?),
+            }
+        }
+    }
+
+    /// Takes the lock file at `path`, see [`FileSystem::lock`]. Returns nothing where
+    /// there are no locks.
+    pub(super) fn lock(&self, path: &RelPath, holder: &str) -> Result<Option<Box<dyn LockGuard>>, StorageError> {
+        let Some(file_system) = self.storage.file_system() else { return Ok(None) };
+        match file_system.lock(path, holder) {
+            Err(StorageError::Io { source, .. }) if source.kind() == io::ErrorKind::Unsupported => Ok(None),
+            locked => locked.map(Some),
         }
     }
 
@@ -253,6 +302,29 @@ impl Replica {
     /// Puts the directory of a checkpoint in place, durably.
     pub(super) fn commit(&self, sequence: Sequence, files: &[(&str, &[u8])]) -> Result<(), StorageError> {
         self.storage.create_dir(&layout::checkpoint_dir(sequence), files)
+    }
+
+    /// Confirms that checkpoint `sequence`, which was just committed here without locks, is the newest, and that the one
+    /// that it builds on was not deleted meanwhile. Otherwise the writer slept while others committed and
+    /// pruned: its number had
+    /// become free again, or its objects may be gone. Its checkpoint is then taken back.
+    ///
+    /// The latest checkpoint is never pruned, so a number that was pruned has a newer one after it. And a process that deletes
+    /// objects first deletes the checkpoints that named them, then lists the checkpoints again: either it sees this one,
+    /// or this call sees that the other one is gone.
+    pub(super) fn confirm(&self, sequence: Sequence, builds_on: Option<Sequence>) -> Result<(), StoreError> {
+        if !self.is_without_locks() {
+            return Ok(());
+        }
+        let listed = self.sequences_in(CHECKPOINTS)?;
+        let is_newest = listed.last().is_none_or(|newest| *newest <= sequence);
+        let exists = |sequence: Sequence| listed.binary_search(&sequence).is_ok();
+        if is_newest && builds_on.is_none_or(exists) {
+            return Ok(());
+        }
+        self.storage.delete(&layout::manifest(sequence))?;
+        self.storage.delete(&layout::sums(sequence))?;
+        Err(StoreError::NumberTaken { sequence })
     }
 
     /// Fails if `found`, which `path` says, is not `expected`.

@@ -144,10 +144,10 @@ impl ManifestRead {
 }
 
 impl CheckpointFiles {
-    /// Returns the checkpoint and the bytes of its `SHA256SUMS`, or the first thing that is wrong with its files.
+    /// Returns the checkpoint and the bytes of its `SHA256SUMS`, none if it is not written yet, or the first thing that is wrong with its files.
     pub(super) fn whole(self, replica: &Replica) -> Result<(Committed, Bytes), StoreError> {
         let committed = self.root.committed(replica, &self.directory)?;
-        Ok((committed, self.sums.expect("the digest that it lists was read from it")))
+        Ok((committed, self.sums.unwrap_or_default()))
     }
 }
 
@@ -187,6 +187,11 @@ impl Replica {
         listed_sha256: Result<Digest, StoreError>,
     ) -> (RootRead, Option<Bytes>) {
         let sha256 = bytes.as_ref().ok().map(|bytes| Digest::of(bytes));
+        let listed_sha256 = match (listed_sha256, sha256) {
+            // In object storage the checksum list follows the manifest, and its writer may have died in between.
+            (Err(error), Some(sha256)) if error.is_not_found() && self.is_without_locks() => Ok(sha256),
+            (listed, _) => listed,
+        };
         let (manifest, bytes) = match bytes {
             Ok(bytes) => (ManifestRead::parse(file, sequence, &bytes), Some(bytes)),
             Err(error) if error.is_not_found() => (ManifestRead::Gone(error), None),
@@ -198,8 +203,7 @@ impl Replica {
     /// Returns the SHA-256 that `SHA256SUMS` has for the manifest.
     fn manifest_sum(&self, sequence: Sequence) -> Result<Digest, StoreError> {
         let path = layout::sums(sequence);
-        let size = self.size(&path)?;
-        let end = self.storage().get_range(&path, size.saturating_sub(layout::MANIFEST_SUM_BYTES + 1)..size)?;
+        let end = self.storage().get_end(&path, layout::MANIFEST_SUM_BYTES + 1)?;
         layout::parse_manifest_sum(&end).ok_or_else(|| StoreError::SumsDamaged { path: self.shown(&path) })
     }
 

@@ -11,9 +11,16 @@ use crate::store::error::StoreError;
 use crate::store::health::{Health, StoreNote};
 use crate::store::replica::Replica;
 use crate::values::error_chain::in_one_line;
+use crate::values::parallel;
 
 /// How long [`Store::lock_prune`] waits by default for other processes, which are usually done in a moment.
 pub(super) const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How many small files are read at once in object storage.
+const REMOTE_READERS: usize = 32;
+
+/// How many objects are read at once in object storage.
+const REMOTE_OBJECT_READERS: usize = 8;
 
 /// The checkpoints of one job.
 #[derive(Debug, Clone)]
@@ -57,6 +64,21 @@ impl Store {
     /// Returns the replicas, the one that is read first at the front.
     pub fn replicas(&self) -> &[Replica] {
         &self.replicas
+    }
+
+    /// Returns how many threads read small files at once: in object storage they wait most of the time.
+    pub fn readers(&self) -> usize {
+        if self.is_remote() { REMOTE_READERS } else { parallel::thread_count() }
+    }
+
+    /// Returns how many threads read objects at once, each of which may be large.
+    pub fn object_readers(&self) -> usize {
+        if self.is_remote() { REMOTE_OBJECT_READERS } else { parallel::thread_count() }
+    }
+
+    /// Tells whether a replica is in object storage.
+    pub fn is_remote(&self) -> bool {
+        self.replicas.iter().any(Replica::is_without_locks)
     }
 
     /// Returns where the store is, for messages: the place of the first replica.
@@ -147,8 +169,16 @@ impl Store {
         &self,
         mut act: impl FnMut(&dyn Storage) -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {
+        self.on_each_replica(|replica| act(replica.storage().as_ref()))
+    }
+
+    /// Does the same with each replica.
+    pub(super) fn on_each_replica(
+        &self,
+        mut act: impl FnMut(&Replica) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
         for index in self.sound() {
-            match act(self.replicas[index].storage().as_ref()) {
+            match act(&self.replicas[index]) {
                 Err(error) if error.is_refusal() => self.lose_unless_last(index, error)?,
                 done => done?,
             }

@@ -12,5 +12,6 @@ pub mod progress;
 pub mod relpath;
 pub mod rows_text;
 pub mod units;
+pub mod url;
 pub mod value;
 pub mod yaml;

@@ -18,7 +18,12 @@ pub fn thread_count() -> usize {
 ///
 /// Items are started in order, each by the next free thread.
 pub fn map<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
-    let threads = thread_count().min(items.len());
+    map_on(thread_count(), items, work)
+}
+
+/// Does the same on `threads` threads: more than there are cores, for work that waits most of the time.
+pub fn map_on<T: Sync, R: Send>(threads: usize, items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    let threads = threads.min(items.len());
     if threads <= 1 {
         return items.iter().map(work).collect();
     }

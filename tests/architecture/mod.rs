@@ -46,7 +46,7 @@ const ROOMS: &[&[&str]] = &[
 const NEIGHBORS: [(&str, &str); 1] = [("checkpoint", "resume")];
 
 /// The homes of crates that are easily used everywhere: the crate, and the paths that its home files begin with.
-const HOMES: [(&str, &[&str]); 18] = [
+const HOMES: [(&str, &[&str]); 22] = [
     ("arrow_array", &["src/format/"]),
     ("arrow_schema", &["src/format/"]),
     ("cel", &["src/input/record/"]),
@@ -64,6 +64,10 @@ const HOMES: [(&str, &[&str]); 18] = [
     ("serde_yaml", &["src/values/yaml/"]),
     ("sha2", &["src/values/digest.rs"]),
     ("signal_hook", &["src/runner/", "src/cli/"]),
+    ("object_store", &["src/storage/bucket/"]),
+    ("reqwest", &["src/storage/bucket/"]),
+    ("rustls", &["src/storage/bucket/"]),
+    ("tokio", &["src/storage/bucket/"]),
     ("walkdir", &["src/storage/local/"]),
 ];
 

@@ -245,6 +245,10 @@ fn two_halves_of_different_objects_are_not_read_as_one() {
 
 #[test]
 fn a_server_that_ignores_conditions_is_refused_by_the_probe() {
+    if std::env::var_os("CKPT_BUCKET_URL").is_some() {
+        println!("skipped: conditions are signed, and only moto does not check signatures");
+        return;
+    }
     let ignorant = |request: &Request| if request.kind() == "CREATE" { Fate::IgnoreCondition } else { Fate::Pass };
     let Some((_proxy, storage, bucket)) = through(ignorant) else { return };
     let error = storage.probe().unwrap_err();

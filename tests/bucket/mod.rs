@@ -3,6 +3,7 @@
 use ckpt::values::relpath::RelPath;
 
 mod faults;
+mod messages;
 mod names;
 mod races;
 mod requests;

@@ -146,15 +146,72 @@ pub fn start(program: &PathBuf, variables: &[(&str, &str)]) -> (u16, Child) {
     panic!("`{}` does not start", program.display());
 }
 
+/// A moto that checks keys and rights, with a user who has none.
+pub struct Guarded {
+    port: u16,
+    keys: (String, String),
+    _life: Child,
+}
+
+impl Guarded {
+    /// Starts it, or returns nothing if no server is installed.
+    pub fn start() -> Option<Guarded> {
+        let program = moto()?;
+        // Creating the bucket, the user and the key is allowed to everyone.
+        let (port, life) = start(&program, &[("INITIAL_NO_AUTH_ACTION_COUNT", "3")]);
+        put_bucket(port, BUCKET);
+        identity(port, "Action=CreateUser&UserName=u&Version=2010-05-08");
+        let answer = identity(port, "Action=CreateAccessKey&UserName=u&Version=2010-05-08");
+        let text = |name: &str| {
+            let (_, rest) = answer.split_once(&format!("<{name}>")).expect("a key");
+            rest.split_once('<').expect("a key").0.to_owned()
+        };
+        Some(Guarded { port, keys: (text("AccessKeyId"), text("SecretAccessKey")), _life: life })
+    }
+
+    /// Returns the key of the user without rights, and its secret.
+    pub fn keys(&self) -> (&str, &str) {
+        (&self.keys.0, &self.keys.1)
+    }
+
+    /// Returns the settings of a client with these keys.
+    pub fn settings(&self, id: &str, secret: &str) -> Vec<(String, String)> {
+        let mut variables = variables(self.port);
+        for (name, value) in &mut variables {
+            match name.as_str() {
+                "AWS_ACCESS_KEY_ID" => id.clone_into(value),
+                "AWS_SECRET_ACCESS_KEY" => secret.clone_into(value),
+                _ => {}
+            }
+        }
+        variables
+    }
+}
+
 /// Creates a bucket on a moto that checks no rights.
 pub fn put_bucket(port: u16, name: &str) {
-    let request =
-        format!("PUT /{name} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+    exchange(port, &format!("PUT /{name}"), "", "");
+}
+
+/// Sends a request to the part of moto that knows users.
+fn identity(port: u16, body: &str) -> String {
+    let scope = "Credential=x/20260101/us-east-1/iam/aws4_request, SignedHeaders=host, Signature=0";
+    let headers =
+        format!("Authorization: AWS4-HMAC-SHA256 {scope}\r\nContent-Type: application/x-www-form-urlencoded\r\n");
+    exchange(port, "POST /", &headers, body)
+}
+
+fn exchange(port: u16, line: &str, headers: &str, body: &str) -> String {
+    let length = body.len();
+    let request = format!(
+        "{line} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n{headers}Content-Length: {length}\r\nConnection: close\r\n\r\n{body}"
+    );
     let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).expect("connected");
     stream.write_all(request.as_bytes()).expect("sent");
     let mut answer = String::new();
     stream.read_to_string(&mut answer).expect("answered");
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    answer
 }
 
 /// Returns a port that nobody uses now.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use bytes::Bytes;
-use ckpt::storage::{Entry, LockGuard, Storage, StorageError};
+use ckpt::storage::{Entry, FileSystem, LockGuard, Storage, StorageError};
 use ckpt::values::relpath::RelPath;
 
 /// Wraps another storage. A clone is the same storage.
@@ -134,16 +134,6 @@ impl<S: Storage> Storage for Failing<S> {
         self.inner.replace(path, bytes)
     }
 
-    fn append(&self, path: &RelPath, bytes: &[u8]) -> Result<(), StorageError> {
-        self.call("write", path.as_str())?;
-        self.inner.append(path, bytes)
-    }
-
-    fn rename(&self, from: &RelPath, to: &RelPath) -> Result<(), StorageError> {
-        self.call("rename", from.as_str())?;
-        self.inner.rename(from, to)
-    }
-
     fn list(&self, dir: Option<&RelPath>) -> Result<Vec<Entry>, StorageError> {
         self.call("list", dir.map_or("", RelPath::as_str))?;
         self.inner.list(dir)
@@ -164,19 +154,35 @@ impl<S: Storage> Storage for Failing<S> {
         Ok(())
     }
 
-    fn touch(&self, path: &RelPath) -> Result<(), StorageError> {
-        self.call("write", path.as_str())?;
-        self.inner.touch(path)
-    }
-
     fn sync(&self) -> Result<(), StorageError> {
         self.call("flush", "")?;
         self.inner.sync()
     }
 
+    fn file_system(&self) -> Option<&dyn FileSystem> {
+        self.inner.file_system().map(|_| self as &dyn FileSystem)
+    }
+}
+
+impl<S: Storage> FileSystem for Failing<S> {
+    fn append(&self, path: &RelPath, bytes: &[u8]) -> Result<(), StorageError> {
+        self.call("write", path.as_str())?;
+        self.inner.file_system().expect("a file system").append(path, bytes)
+    }
+
+    fn rename(&self, from: &RelPath, to: &RelPath) -> Result<(), StorageError> {
+        self.call("rename", from.as_str())?;
+        self.inner.file_system().expect("a file system").rename(from, to)
+    }
+
+    fn touch(&self, path: &RelPath) -> Result<(), StorageError> {
+        self.call("write", path.as_str())?;
+        self.inner.file_system().expect("a file system").touch(path)
+    }
+
     fn lock(&self, path: &RelPath, holder: &str) -> Result<Box<dyn LockGuard>, StorageError> {
         self.call("lock", path.as_str())?;
-        self.inner.lock(path, holder)
+        self.inner.file_system().expect("a file system").lock(path, holder)
     }
 }
 

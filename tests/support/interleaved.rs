@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use ckpt::format::layout;
-use ckpt::storage::{Entry, LockGuard, Storage, StorageError};
+use ckpt::storage::{Entry, FileSystem, LockGuard, Storage, StorageError};
 use ckpt::values::relpath::RelPath;
 
 /// What the other process does.
@@ -123,14 +123,6 @@ impl<S: Storage> Storage for Interleaved<S> {
         self.inner().replace(path, bytes)
     }
 
-    fn append(&self, path: &RelPath, bytes: &[u8]) -> Result<(), StorageError> {
-        self.inner().append(path, bytes)
-    }
-
-    fn rename(&self, from: &RelPath, to: &RelPath) -> Result<(), StorageError> {
-        self.inner().rename(from, to)
-    }
-
     fn list(&self, dir: Option<&RelPath>) -> Result<Vec<Entry>, StorageError> {
         self.inner().list(dir)
     }
@@ -143,13 +135,6 @@ impl<S: Storage> Storage for Interleaved<S> {
         self.inner().delete_dir(path)
     }
 
-    fn touch(&self, path: &RelPath) -> Result<(), StorageError> {
-        if matches!(self.refused, Refused::Touch) {
-            return Err(denied("write", path));
-        }
-        self.inner().touch(path)
-    }
-
     fn sync(&self) -> Result<(), StorageError> {
         self.inner().sync()
     }
@@ -158,8 +143,29 @@ impl<S: Storage> Storage for Interleaved<S> {
         self.inner().sync_dir(dir)
     }
 
+    fn file_system(&self) -> Option<&dyn FileSystem> {
+        self.inner.file_system().map(|_| self as &dyn FileSystem)
+    }
+}
+
+impl<S: Storage> FileSystem for Interleaved<S> {
+    fn append(&self, path: &RelPath, bytes: &[u8]) -> Result<(), StorageError> {
+        self.inner().file_system().expect("a file system").append(path, bytes)
+    }
+
+    fn rename(&self, from: &RelPath, to: &RelPath) -> Result<(), StorageError> {
+        self.inner().file_system().expect("a file system").rename(from, to)
+    }
+
+    fn touch(&self, path: &RelPath) -> Result<(), StorageError> {
+        if matches!(self.refused, Refused::Touch) {
+            return Err(denied("write", path));
+        }
+        self.inner().file_system().expect("a file system").touch(path)
+    }
+
     fn lock(&self, path: &RelPath, holder: &str) -> Result<Box<dyn LockGuard>, StorageError> {
-        match self.inner().lock(path, holder) {
+        match self.inner().file_system().expect("a file system").lock(path, holder) {
             Err(StorageError::Held { path: shown, .. })
                 if self.process.is_none() && *path == layout::objects_lock_file() =>
             {

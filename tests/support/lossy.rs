@@ -25,11 +25,11 @@ pub enum Fate {
     AnswerInstead(u16, &'static str),
     /// This is the answer, whole, as it is sent.
     Raw(String),
-    /// The server does it so much later, and the answer follows.
+    /// The server does it after this time, and the answer follows.
     Delay(Duration),
-    /// The server does it so much later; nobody waits for the answer.
+    /// The server does it after this time; the answer is lost.
     DelayAndLose(Duration),
-    /// The answer is cut after so many bytes of its body.
+    /// The connection ends after this number of bytes of the answer's body.
     Cut(usize),
     /// The body of the answer arrives in pieces of this size, with pauses between.
     Slow(usize, Duration),

@@ -4,7 +4,7 @@ use std::io;
 use std::ops::Range;
 
 use bytes::Bytes;
-use ckpt::storage::{Entry, LockGuard, Storage, StorageError};
+use ckpt::storage::{Entry, FileSystem, LockGuard, Storage, StorageError};
 use ckpt::values::relpath::RelPath;
 
 /// Wraps another storage.
@@ -56,10 +56,6 @@ impl<S: Storage> Storage for Refusing<S> {
         self.refuse("write", path.as_str())
     }
 
-    fn rename(&self, from: &RelPath, _: &RelPath) -> Result<(), StorageError> {
-        self.refuse("rename", from.as_str())
-    }
-
     fn list(&self, dir: Option<&RelPath>) -> Result<Vec<Entry>, StorageError> {
         self.inner.list(dir)
     }
@@ -72,15 +68,29 @@ impl<S: Storage> Storage for Refusing<S> {
         self.refuse("delete", path.as_str())
     }
 
-    fn touch(&self, path: &RelPath) -> Result<(), StorageError> {
-        self.refuse("write", path.as_str())
-    }
-
     fn sync(&self) -> Result<(), StorageError> {
         self.inner.sync()
     }
 
+    fn file_system(&self) -> Option<&dyn FileSystem> {
+        self.inner.file_system().map(|_| self as &dyn FileSystem)
+    }
+}
+
+impl<S: Storage> FileSystem for Refusing<S> {
+    fn rename(&self, from: &RelPath, _: &RelPath) -> Result<(), StorageError> {
+        self.refuse("rename", from.as_str())
+    }
+
+    fn touch(&self, path: &RelPath) -> Result<(), StorageError> {
+        self.refuse("write", path.as_str())
+    }
+
     fn lock(&self, path: &RelPath, holder: &str) -> Result<Box<dyn LockGuard>, StorageError> {
-        if self.has_locks { self.inner.lock(path, holder) } else { self.refuse("lock", path.as_str()) }
+        if self.has_locks {
+            self.inner.file_system().expect("a file system").lock(path, holder)
+        } else {
+            self.refuse("lock", path.as_str())
+        }
     }
 }

@@ -34,7 +34,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use ckpt::storage::{Entry, EntryKind, LockGuard, Storage, StorageError, TEMPORARY_PREFIX};
+use ckpt::storage::{Entry, EntryKind, FileSystem, LockGuard, Storage, StorageError, TEMPORARY_PREFIX};
 use ckpt::values::relpath::RelPath;
 
 use super::random::Random;
@@ -547,43 +547,6 @@ impl Storage for SimulatedStorage {
         done.answer("replace", path.as_str())
     }
 
-    fn append(&self, path: &RelPath, bytes: &[u8]) -> Result<(), StorageError> {
-        let mut state = self.disk.state();
-        state.check_writable(path)?;
-        let done = self.process.change("append", path.as_str(), 0)?;
-        let old = state.file(path).map(|old| old.to_vec()).unwrap_or_default();
-        let half = bytes.len() / 2;
-        let part = [&old[..], &bytes[..half]].concat();
-        let zeros = [&part[..], &vec![0; bytes.len() - half]].concat();
-        let edits = |content: &[u8]| vec![(path.to_string(), file(content))];
-        let outcomes = vec![edits(&part), edits(&zeros), edits(&[&old[..], bytes].concat())];
-        state.change_durably(self.id, done, outcomes);
-        done.answer("append", path.as_str())
-    }
-
-    fn rename(&self, from: &RelPath, to: &RelPath) -> Result<(), StorageError> {
-        let mut state = self.disk.state();
-        let node = state.node(from)?.clone();
-        state.check_free(to)?;
-        if to.as_str().strip_prefix(from.as_str()).is_some_and(|rest| rest.starts_with('/')) {
-            let source = io::ErrorKind::InvalidInput.into();
-            return Err(StorageError::Io { action: "rename", path: shown(from.as_str()), source });
-        }
-        let done = self.process.change("rename", from.as_str(), 0)?;
-        let inner = below(&state.seen, from.as_str());
-        let new = |path: &str| format!("{to}{}", &path[from.as_str().len()..]);
-        let mut copied = vec![(to.to_string(), Some(node))];
-        copied.extend(inner.iter().map(|path| (new(path), state.seen.get(path).cloned())));
-        let removed = inner.iter().rev().cloned().chain([from.to_string()]).map(|path| (path, None));
-        let moved: Edits = copied.iter().cloned().chain(removed).collect();
-        match done {
-            Done::Whole => state.change_for_good(moved),
-            // A process never sees both names, but a disk may have them.
-            Done::Midway | Done::Unflushed | Done::ThenRefused => state.change(self.id, vec![copied, moved]),
-        }
-        done.answer("rename", from.as_str())
-    }
-
     fn list(&self, dir: Option<&RelPath>) -> Result<Vec<Entry>, StorageError> {
         let shown_dir = dir.map_or("", RelPath::as_str);
         let done = self.process.call("list", shown_dir)?;
@@ -646,12 +609,6 @@ impl Storage for SimulatedStorage {
         done.answer("delete_dir", path.as_str())
     }
 
-    fn touch(&self, path: &RelPath) -> Result<(), StorageError> {
-        let done = self.process.call("touch", path.as_str())?;
-        self.disk.state().file(path)?;
-        done.answer("touch", path.as_str())
-    }
-
     fn sync(&self) -> Result<(), StorageError> {
         let mut state = self.disk.state();
         let done = self.process.change("sync", "", 0)?;
@@ -684,6 +641,55 @@ impl Storage for SimulatedStorage {
             state.sync(id);
         }
         done.answer("sync_dir", shown_dir)
+    }
+
+    fn file_system(&self) -> Option<&dyn FileSystem> {
+        Some(self)
+    }
+}
+
+impl FileSystem for SimulatedStorage {
+    fn append(&self, path: &RelPath, bytes: &[u8]) -> Result<(), StorageError> {
+        let mut state = self.disk.state();
+        state.check_writable(path)?;
+        let done = self.process.change("append", path.as_str(), 0)?;
+        let old = state.file(path).map(|old| old.to_vec()).unwrap_or_default();
+        let half = bytes.len() / 2;
+        let part = [&old[..], &bytes[..half]].concat();
+        let zeros = [&part[..], &vec![0; bytes.len() - half]].concat();
+        let edits = |content: &[u8]| vec![(path.to_string(), file(content))];
+        let outcomes = vec![edits(&part), edits(&zeros), edits(&[&old[..], bytes].concat())];
+        state.change_durably(self.id, done, outcomes);
+        done.answer("append", path.as_str())
+    }
+
+    fn rename(&self, from: &RelPath, to: &RelPath) -> Result<(), StorageError> {
+        let mut state = self.disk.state();
+        let node = state.node(from)?.clone();
+        state.check_free(to)?;
+        if to.as_str().strip_prefix(from.as_str()).is_some_and(|rest| rest.starts_with('/')) {
+            let source = io::ErrorKind::InvalidInput.into();
+            return Err(StorageError::Io { action: "rename", path: shown(from.as_str()), source });
+        }
+        let done = self.process.change("rename", from.as_str(), 0)?;
+        let inner = below(&state.seen, from.as_str());
+        let new = |path: &str| format!("{to}{}", &path[from.as_str().len()..]);
+        let mut copied = vec![(to.to_string(), Some(node))];
+        copied.extend(inner.iter().map(|path| (new(path), state.seen.get(path).cloned())));
+        let removed = inner.iter().rev().cloned().chain([from.to_string()]).map(|path| (path, None));
+        let moved: Edits = copied.iter().cloned().chain(removed).collect();
+        match done {
+            Done::Whole => state.change_for_good(moved),
+            // A process never sees both names, but a disk may have them.
+            Done::Midway | Done::Unflushed | Done::ThenRefused => state.change(self.id, vec![copied, moved]),
+        }
+        done.answer("rename", from.as_str())
+    }
+
+    fn touch(&self, path: &RelPath) -> Result<(), StorageError> {
+        let done = self.process.call("touch", path.as_str())?;
+        self.disk.state().file(path)?;
+        done.answer("touch", path.as_str())
     }
 
     fn lock(&self, path: &RelPath, holder: &str) -> Result<Box<dyn LockGuard>, StorageError> {

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use ckpt::storage::{Entry, LockGuard, Storage, StorageError};
+use ckpt::storage::{Entry, FileSystem, LockGuard, Storage, StorageError};
 use ckpt::values::relpath::RelPath;
 
 /// Stops a writer before each of its changes until it may continue.
@@ -157,16 +157,6 @@ impl Storage for Paced {
         self.inner.replace(path, bytes)
     }
 
-    fn append(&self, path: &RelPath, bytes: &[u8]) -> Result<(), StorageError> {
-        self.change();
-        self.inner.append(path, bytes)
-    }
-
-    fn rename(&self, from: &RelPath, to: &RelPath) -> Result<(), StorageError> {
-        self.change();
-        self.inner.rename(from, to)
-    }
-
     fn delete(&self, path: &RelPath) -> Result<(), StorageError> {
         self.change();
         self.inner.delete(path)
@@ -177,11 +167,6 @@ impl Storage for Paced {
         self.inner.delete_dir(path)
     }
 
-    fn touch(&self, path: &RelPath) -> Result<(), StorageError> {
-        self.change();
-        self.inner.touch(path)
-    }
-
     fn sync(&self) -> Result<(), StorageError> {
         self.inner.sync()
     }
@@ -190,8 +175,29 @@ impl Storage for Paced {
         self.inner.sync_dir(dir)
     }
 
+    fn file_system(&self) -> Option<&dyn FileSystem> {
+        self.inner.file_system().map(|_| self as &dyn FileSystem)
+    }
+}
+
+impl FileSystem for Paced {
+    fn append(&self, path: &RelPath, bytes: &[u8]) -> Result<(), StorageError> {
+        self.change();
+        self.inner.file_system().expect("a file system").append(path, bytes)
+    }
+
+    fn rename(&self, from: &RelPath, to: &RelPath) -> Result<(), StorageError> {
+        self.change();
+        self.inner.file_system().expect("a file system").rename(from, to)
+    }
+
+    fn touch(&self, path: &RelPath) -> Result<(), StorageError> {
+        self.change();
+        self.inner.file_system().expect("a file system").touch(path)
+    }
+
     fn lock(&self, path: &RelPath, holder: &str) -> Result<Box<dyn LockGuard>, StorageError> {
         self.change();
-        self.inner.lock(path, holder)
+        self.inner.file_system().expect("a file system").lock(path, holder)
     }
 }

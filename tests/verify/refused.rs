@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use bytes::Bytes;
 use ckpt::ops::finding::Severity;
 use ckpt::ops::verify::{Depth, Options, verify, verify_with};
-use ckpt::storage::{Entry, LockGuard, Storage, StorageError};
+use ckpt::storage::{Entry, FileSystem, LockGuard, Storage, StorageError};
 use ckpt::store::Store;
 use ckpt::values::id::Sequence;
 use ckpt::values::progress::Silent;
@@ -91,10 +91,6 @@ impl Storage for Refusing {
         panic!("`verify` writes `{path}`")
     }
 
-    fn rename(&self, from: &RelPath, _to: &RelPath) -> Result<(), StorageError> {
-        panic!("`verify` renames `{from}`")
-    }
-
     fn delete(&self, path: &RelPath) -> Result<(), StorageError> {
         panic!("`verify` deletes `{path}`")
     }
@@ -105,6 +101,16 @@ impl Storage for Refusing {
 
     fn sync(&self) -> Result<(), StorageError> {
         panic!("`verify` flushes")
+    }
+
+    fn file_system(&self) -> Option<&dyn FileSystem> {
+        self.inner.file_system().map(|_| self as &dyn FileSystem)
+    }
+}
+
+impl FileSystem for Refusing {
+    fn rename(&self, from: &RelPath, _to: &RelPath) -> Result<(), StorageError> {
+        panic!("`verify` renames `{from}`")
     }
 
     fn lock(&self, path: &RelPath, _holder: &str) -> Result<Box<dyn LockGuard>, StorageError> {

@@ -52,7 +52,7 @@ const RUNNING_EVERY: Duration = Duration::from_secs(1);
 /// Sends the request and waits for the answer.
 pub fn run(args: &Args, ui: &mut Ui) -> Result<Exit, CliError> {
     let store = args.store.open(ui)?;
-    if !is_running(&store) {
+    if !store.may_be_held() {
         let message = format!("no job is running on `{}`", store.place());
         return Err(CliError::new(Exit::Failed, message).hint("start it with `ckpt run JOB.yaml`"));
     }
@@ -61,7 +61,7 @@ pub fn run(args: &Args, ui: &mut Ui) -> Result<Exit, CliError> {
     store.request(&id, &text::holder("`ckpt checkpoint`", &now), now.timestamp())?;
     let Some(answer) = wait(&store, &id, args.wait)? else {
         store.withdraw(&id);
-        let message = if is_running(&store) {
+        let message = if store.may_be_held() {
             format!("the job on `{}` did not answer within {}", store.place(), Span(args.wait))
         } else {
             format!("the job on `{}` ended without an answer", store.place())
@@ -80,7 +80,7 @@ fn wait(store: &Store, id: &str, patience: Duration) -> Result<Option<Answer>, C
             return Ok(Some(answer));
         }
         if looked.elapsed() >= RUNNING_EVERY {
-            if !is_running(store) {
+            if !store.may_be_held() {
                 // It may have answered just before it ended.
                 return Ok(store.take_answer(id)?);
             }
@@ -91,11 +91,6 @@ fn wait(store: &Store, id: &str, patience: Duration) -> Result<Option<Answer>, C
         }
         std::thread::sleep(ANSWER_EVERY.min(patience.saturating_sub(begun.elapsed())));
     }
-}
-
-/// Tells whether a job holds the store; assumes so if the store has no locks.
-fn is_running(store: &Store) -> bool {
-    store.holder().map_or(true, |holder| holder.is_some())
 }
 
 fn show(store: &Store, answer: &Answer, ui: &mut Ui) -> Result<Exit, CliError> {

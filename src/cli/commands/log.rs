@@ -161,7 +161,11 @@ fn outcome(attempt: &Attempt) -> String {
 
 fn cause(event: &Event) -> &'static str {
     match event.event {
-        EventKind::Pruned | EventKind::Undone | EventKind::RemovedLeftovers | EventKind::Folded => "prune",
+        EventKind::Pruned
+        | EventKind::Undone
+        | EventKind::RemovedLeftovers
+        | EventKind::Expired
+        | EventKind::Folded => "prune",
         EventKind::LeftOut => "copy",
         EventKind::Other => "-",
     }
@@ -179,6 +183,7 @@ fn effect(event: &Event) -> String {
         EventKind::RemovedLeftovers => {
             format!("removed {}{bytes}", text::counted(event.files.unwrap_or(0), "leftover file"))
         }
+        EventKind::Expired => format!("deleted {count}"),
         EventKind::Folded => format!("older prunes of {count}{bytes}"),
         EventKind::Other => "an event of a later version of ckpt".to_owned(),
     }

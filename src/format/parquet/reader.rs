@@ -10,8 +10,9 @@ use parquet::arrow::{FieldLevels, ProjectionMask, parquet_to_arrow_field_levels}
 use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader, RowGroupMetaData};
 
 use crate::format::error::TableError;
+use crate::format::owner::CHECKPOINT_KEY;
 use crate::format::parquet::pages::CheckedGroup;
-use crate::format::parquet::schema::{BATCH_BYTES, BATCH_ROWS, OWNER_KEY, TableColumn, check_columns};
+use crate::format::parquet::schema::{BATCH_BYTES, BATCH_ROWS, TableColumn, check_columns};
 use crate::values::catch_panic::catch_panic;
 
 /// The most rows of a row group that is read.
@@ -61,10 +62,10 @@ impl TableReader {
         self.metadata.file_metadata().num_rows() as u64
     }
 
-    /// Returns the value of [`OWNER_KEY`] in the metadata.
+    /// Returns the number of the only checkpoint that the table belongs to, if its metadata names one.
     pub(crate) fn owner(&self) -> Option<&str> {
         let pairs = self.metadata.file_metadata().key_value_metadata()?;
-        pairs.iter().find(|pair| pair.key == OWNER_KEY)?.value.as_deref()
+        pairs.iter().find(|pair| pair.key == CHECKPOINT_KEY)?.value.as_deref()
     }
 
     /// Skips the row groups that are not `wanted`.

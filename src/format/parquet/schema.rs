@@ -15,8 +15,6 @@ pub(crate) const GROUP_ROWS: usize = 1 << 17;
 pub(crate) const BATCH_ROWS: usize = 8192;
 /// What one batch may take when decoded, in bytes, whatever the file claims.
 pub(crate) const BATCH_BYTES: usize = 256 << 20;
-/// The key of the files' metadata that names the one checkpoint that a table belongs to.
-pub(crate) const OWNER_KEY: &str = "ckpt.checkpoint";
 
 /// The type of a column, which also decides its encoding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

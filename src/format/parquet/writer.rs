@@ -11,8 +11,8 @@ use parquet::file::metadata::{KeyValue, SortingColumn};
 use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesBuilder, WriterVersion};
 use parquet::schema::types::ColumnPath;
 
-use crate::format::parquet::schema::{ColumnKind, GROUP_ROWS, OWNER_KEY, TableColumn, arrow_schema, parquet_schema};
-use crate::values::id::Sequence;
+use crate::format::owner::Owner;
+use crate::format::parquet::schema::{ColumnKind, GROUP_ROWS, TableColumn, arrow_schema, parquet_schema};
 
 /// Where a page of keys ends, in bytes.
 ///
@@ -63,14 +63,12 @@ impl TableWriter {
         TableWriter::with_properties(columns, writer_properties(columns, sorted_columns).build())
     }
 
-    /// Starts a table that belongs to one checkpoint only, if `checkpoint` names it.
-    ///
-    /// The file names the checkpoint, so its bytes differ from those of a table with the same rows in any other
-    /// checkpoint.
-    pub(crate) fn new_of(columns: &[TableColumn], sorted_columns: usize, checkpoint: Option<Sequence>) -> TableWriter {
-        let Some(checkpoint) = checkpoint else { return TableWriter::new(columns, sorted_columns) };
-        let owner = KeyValue::new(OWNER_KEY.to_owned(), checkpoint.0.to_string());
-        let properties = writer_properties(columns, sorted_columns).set_key_value_metadata(Some(vec![owner]));
+    /// Does the same for a table of `owner`, whom the file names.
+    pub(crate) fn new_of(columns: &[TableColumn], sorted_columns: usize, owner: &Owner) -> TableWriter {
+        let pairs: Vec<KeyValue> =
+            owner.pairs().into_iter().map(|(key, value)| KeyValue::new(key.to_owned(), value)).collect();
+        let pairs = Some(pairs).filter(|pairs| !pairs.is_empty());
+        let properties = writer_properties(columns, sorted_columns).set_key_value_metadata(pairs);
         TableWriter::with_properties(columns, properties.build())
     }
 

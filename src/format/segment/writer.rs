@@ -1,9 +1,9 @@
 //! Writing a segment.
 
+use crate::format::owner::Owner;
 use crate::format::parquet::columns::{PendingRows, table_columns};
 use crate::format::parquet::writer::TableWriter;
 use crate::format::rows::{Row, RowCodec};
-use crate::values::id::Sequence;
 use crate::values::value::Column;
 
 /// What a segment contains, collected while it was written.
@@ -33,16 +33,14 @@ pub struct SegmentWriter {
 impl SegmentWriter {
     /// Starts a segment whose values have `columns`.
     pub fn new(columns: &[Column]) -> SegmentWriter {
-        SegmentWriter::new_of(columns, None)
+        SegmentWriter::new_of(columns, &Owner::default())
     }
 
-    /// Starts a segment that belongs to one checkpoint only, if `checkpoint` names it.
-    ///
-    /// Its bytes differ from those of a segment with the same rows in any other checkpoint.
-    pub fn new_of(columns: &[Column], checkpoint: Option<Sequence>) -> SegmentWriter {
+    /// Does the same for a segment of `owner`.
+    pub fn new_of(columns: &[Column], owner: &Owner) -> SegmentWriter {
         SegmentWriter {
             codec: RowCodec::new(columns.to_vec()),
-            table: TableWriter::new_of(&table_columns(columns), 2, checkpoint),
+            table: TableWriter::new_of(&table_columns(columns), 2, owner),
             pending: PendingRows::new(columns),
             stats: SegmentStats::default(),
             last_task: None,

@@ -1,6 +1,9 @@
 //! Addresses of objects, and globs over them: `s3://bucket/clicks/*.jsonl`.
 
+use std::path::Path;
+
 use crate::input::globs::{Part, has_wildcard, matches_name};
+use crate::values::url;
 
 const SCHEME: &str = "s3://";
 /// Why no address can be used.
@@ -19,10 +22,7 @@ pub(crate) struct ObjectUrl<'a> {
 
 /// Returns whether a path of the job file is an address rather than the path of a file.
 pub(crate) fn is_url(text: &str) -> bool {
-    text.split_once("://").is_some_and(|(scheme, _)| {
-        scheme.starts_with(|c: char| c.is_ascii_alphabetic())
-            && scheme.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.'))
-    })
+    url::is_url(Path::new(text))
 }
 
 impl<'a> ObjectUrl<'a> {

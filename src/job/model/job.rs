@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::values::url::is_url;
+
 use crate::job::aggregate::AggregateSpec;
 use crate::job::field::FieldPath;
 use crate::job::model::checkpoint::CheckpointSpec;
@@ -38,9 +40,9 @@ pub struct JobSpec {
 }
 
 impl JobSpec {
-    /// Returns `path` relative to the job file's directory, unless it is absolute.
+    /// Returns `path` relative to the job file's directory, unless it is absolute or a URL.
     pub fn resolve(&self, path: &Path) -> PathBuf {
-        self.base.join(path)
+        if is_url(path) { path.to_owned() } else { self.base.join(path) }
     }
 
     /// Returns the name of the first output column: the key's last name, or `partition` without a key.

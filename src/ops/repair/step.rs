@@ -73,14 +73,14 @@ impl Step {
         let target = self.target.storage().as_ref();
         match &self.cure {
             Cure::Object(object) => write_object(&self.target, *object, sources)?,
-            Cure::File(bytes) => replace(target, &self.path, bytes)?,
+            Cure::File(bytes) => replace(&self.target, &self.path, bytes)?,
             Cure::Event { bytes, back, .. } => {
                 // An earlier step may have failed to bring it back.
                 let present = self.target.sequences()?;
                 if let Some(&sequence) = back.iter().find(|sequence| present.binary_search(sequence).is_err()) {
                     return Err(StoreError::NoCheckpoint { place: self.place.clone(), sequence });
                 }
-                replace(target, &self.path, bytes)?;
+                replace(&self.target, &self.path, bytes)?;
             }
             Cure::Checkpoint { objects, sums, manifest } => {
                 for object in objects {
@@ -89,7 +89,7 @@ impl Step {
                     }
                 }
                 target.sync()?;
-                match target.create_dir(&self.path, &[(SUMS_FILE, sums), (MANIFEST_FILE, manifest)]) {
+                match target.create_dir(&self.path, &[(MANIFEST_FILE, manifest), (SUMS_FILE, sums)]) {
                     // A run was faster.
                     Err(StorageError::Exists { .. }) if has_manifest(target, &self.path, manifest) => {}
                     created => created?,
@@ -124,22 +124,27 @@ fn write_object(target: &Replica, object: ObjectName, sources: &[Replica]) -> Re
 }
 
 /// Moves the file at `path` into `damaged/`, unless it is right, and writes `bytes` in its place.
-fn replace(target: &dyn Storage, path: &RelPath, bytes: &[u8]) -> Result<(), StorageError> {
-    if has_bytes(target, path, bytes) {
+fn replace(target: &Replica, path: &RelPath, bytes: &[u8]) -> Result<(), StoreError> {
+    let storage = target.storage().as_ref();
+    if has_bytes(storage, path, bytes) {
         return Ok(());
     }
+    let Some(file_system) = storage.file_system() else {
+        target.keep_copy(path, |number| layout::damaged_file(path, number))?;
+        return Ok(storage.replace(path, bytes)?);
+    };
     let mut number = 1;
     loop {
-        match target.rename(path, &layout::damaged_file(path, number)) {
+        match file_system.rename(path, &layout::damaged_file(path, number)) {
             Err(StorageError::Exists { .. }) if number < u32::MAX => number += 1,
             Err(StorageError::NotFound { .. }) => break,
             renamed => break renamed?,
         }
     }
-    match target.create(path, bytes) {
+    match storage.create(path, bytes) {
         // Another process was faster, with the same bytes.
-        Err(StorageError::Exists { .. }) if has_bytes(target, path, bytes) => Ok(()),
-        created => created,
+        Err(StorageError::Exists { .. }) if has_bytes(storage, path, bytes) => Ok(()),
+        created => Ok(created?),
     }
 }
 

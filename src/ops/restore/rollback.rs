@@ -230,7 +230,7 @@ pub fn apply_rollback(
     }
     let objects = plan.snapshot.objects();
     progress.start(objects.iter().map(|object| object.bytes).sum());
-    let outcomes = parallel::map(&objects, |object| {
+    let outcomes = parallel::map_on(store.object_readers(), &objects, |object| {
         let outcome = store.object(*object).map(drop);
         progress.advance(object.bytes);
         outcome

@@ -65,7 +65,7 @@ impl ReplicaCheck {
             let found = if code == FindingCode::StoreFileMissing { "nothing".to_owned() } else { in_one_line(&*error) };
             findings.add(code, layout::STORE_FILE, format!("store {}", store.file.store), found, []);
         }
-        let roots = parallel::map(&sequences, |&sequence| replica.read_root(&store.file, sequence));
+        let roots = parallel::map_on(store.readers(), &sequences, |&sequence| replica.read_root(&store.file, sequence));
         let gaps = check_roots(&store, &sequences, &roots, &mut findings);
         let needs = Needs::read(&store, &roots, options.depth, &mut findings);
         Ok(ReplicaCheck {

@@ -60,7 +60,7 @@ impl Needs {
         let jobs = Jobs::default();
         for (batch, roots) in roots.chunks(BODIES_AT_ONCE).enumerate() {
             let known: &Findings = findings;
-            let bodies = parallel::map(roots, |root| Body::read(store, root, &jobs, known));
+            let bodies = parallel::map_on(store.readers(), roots, |root| Body::read(store, root, &jobs, known));
             for (place, (root, mut body)) in roots.iter().zip(bodies).enumerate() {
                 if let (Some(manifest), Some((parent, index))) = (root.usable(), &before) {
                     body.check_parent(manifest, Whole { manifest: parent, index });
@@ -160,6 +160,8 @@ impl Body {
         let bytes = match storage.get(&path, MAX_SUMS_BYTES) {
             Ok(bytes) => bytes,
             Err(error) if self.findings.is_refusal(&error) => return,
+            // In object storage it follows the manifest, and its writer may have died in between.
+            Err(error) if error.is_not_found() && storage.file_system().is_none() && self.is_known => return,
             Err(error) => {
                 let found = if error.is_not_found() { "nothing".to_owned() } else { in_one_line(&error) };
                 return self.findings.add(FindingCode::SumsMissing, &path, "a checksum list", found, [sequence]);

@@ -24,7 +24,13 @@ pub(super) fn check_objects(checks: &mut [ReplicaCheck], options: &Options<'_>, 
     let bytes = work.iter().filter_map(|(_, _, bytes)| *bytes);
     let chains = checks.iter().flat_map(|check| &check.needs.chains).map(Chain::bytes);
     progress.start(bytes.chain(chains).fold(0, u64::saturating_add));
-    let outcomes = parallel::map(&work, |(number, object, bytes)| {
+    let is_remote = checks.iter().any(|check| check.replica.is_without_locks());
+    let threads = match checks.first() {
+        Some(check) if is_remote && options.depth == Depth::Quick => check.store.readers(),
+        Some(check) => check.store.object_readers(),
+        None => return,
+    };
+    let outcomes = parallel::map_on(threads, &work, |(number, object, bytes)| {
         let read = match options.choice {
             _ if options.depth == Depth::Quick => false,
             Choice::All => true,

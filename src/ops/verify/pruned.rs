@@ -46,6 +46,8 @@ impl Pruned {
         match (read(SUMS_FILE, MAX_SUMS_BYTES), read(MANIFEST_FILE, Manifest::MAX_BYTES)) {
             // A stray was all that the end of the grace period left.
             (Err((_, sums)), Err((_, manifest))) if sums.is_not_found() && manifest.is_not_found() => {}
+            // In object storage the checksum list follows the manifest, and its writer may have died in between.
+            (Err((_, sums)), Ok(_)) if sums.is_not_found() && storage.file_system().is_none() => {}
             (Err((_, error)), _) | (_, Err((_, error))) if findings.is_refusal(&error) => {}
             (Err((name, error)), _) | (_, Err((name, error))) => {
                 problem = Some((name, "the file".to_owned(), in_one_line(&error)));

@@ -8,6 +8,7 @@ use crossbeam_channel::{Receiver, Sender};
 use crate::format::index::IndexRow;
 use crate::format::layout::ObjectKind;
 use crate::format::manifest::{ObjectRef, Trigger};
+use crate::format::owner::Owner;
 use crate::runner::checkpoint::attempt::AttemptTimes;
 use crate::runner::checkpoint::draft::Draft;
 use crate::runner::checkpoint::job_facts::JobFacts;
@@ -30,8 +31,8 @@ pub struct Checkpointer {
     pub(super) facts: JobFacts,
     pub(super) lineage: Lineage,
     pub(super) dead_letter: Option<DeadLetterFile>,
-    /// The object with the job's definition, once it is written.
-    pub(super) definition: Option<ObjectRef>,
+    /// The object with the job's definition, and its text, once it is written.
+    pub(super) definition: Option<(ObjectRef, String)>,
     /// What the next checkpoint will hold of each shard.
     pub(super) drafts: Vec<Draft>,
     /// The cuts of these drafts.
@@ -237,9 +238,16 @@ impl Checkpointer {
         self.lineage.newest.map_or(Sequence::FIRST, Sequence::next)
     }
 
-    /// Returns the checkpoint that owns the objects, if it shares none.
-    pub(super) fn owner(&self) -> Option<Sequence> {
-        self.facts.takes_all().then(|| self.next_sequence())
+    /// Returns whom the objects of the next checkpoint belong to: the checkpoint, if it shares none, and in a store
+    /// without locks the attempt. Attempts of a run with one number may share: until the checkpoint is committed, what
+    /// they wrote is newer than the latest, and nobody deletes it.
+    pub(super) fn owner(&self) -> Owner {
+        let next = self.next_sequence();
+        let is_without_locks = self.store.is_remote();
+        Owner {
+            checkpoint: self.facts.takes_all().then_some(next),
+            attempt: is_without_locks.then(|| format!("{}-{next}", self.facts.run)),
+        }
     }
 
     /// Writes an object, which no checkpoint names yet.

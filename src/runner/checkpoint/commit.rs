@@ -55,7 +55,7 @@ impl Checkpointer {
             newest: self.cuts.rows(cut.number).to_vec(),
             older: self.cuts.older(cut.number, self.drafts.iter().map(|draft| draft.cut)),
         };
-        let (tables, bytes) = self.put_tables(sequence, &rows)?;
+        let (tables, bytes) = self.put_tables(&rows)?;
         let mut objects: HashMap<ObjectName, u64> = rows.index.iter().map(|row| (row.object, row.bytes)).collect();
         objects.extend([tables.index, tables.positions, tables.job].map(|table| (table.object, table.bytes)));
         self.store.sync()?;
@@ -102,14 +102,14 @@ impl Checkpointer {
     }
 
     /// Writes the tables and the job's definition. Also returns their bytes.
-    fn put_tables(&mut self, sequence: Sequence, rows: &TableRows) -> Result<(Tables, TableBytes), RunError> {
-        let (job, definition) = self.put_definition(sequence)?;
+    fn put_tables(&mut self, rows: &TableRows) -> Result<(Tables, TableBytes), RunError> {
+        let (job, definition) = self.put_definition()?;
         let older = rows.older.iter().flat_map(|older| older.positions.values());
         let position_rows: Vec<PositionRow> = older.chain(&rows.newest).cloned().collect();
         let owner = self.owner();
         let bytes = TableBytes {
-            index: index::encode_of(&rows.index, owner).into(),
-            positions: positions::encode_of(&position_rows, owner).into(),
+            index: index::encode_of(&rows.index, &owner).into(),
+            positions: positions::encode_of(&position_rows, &owner).into(),
             job: definition.into(),
         };
         let index = self.put(&bytes.index, ObjectKind::Parquet)?;
@@ -118,17 +118,13 @@ impl Checkpointer {
     }
 
     /// Writes the job's definition, unless checkpoints share it and it was written before. Also returns its text.
-    fn put_definition(&mut self, sequence: Sequence) -> Result<(ObjectRef, String), RunError> {
-        let takes_all = self.facts.takes_all();
-        let mut text = self.facts.definition.clone();
-        if let Some(object) = self.definition.filter(|_| !takes_all) {
+    fn put_definition(&mut self) -> Result<(ObjectRef, String), RunError> {
+        if let Some((object, text)) = self.definition.clone().filter(|_| !self.facts.takes_all()) {
             return Ok((object, text));
         }
-        if takes_all {
-            text += &format!("# of checkpoint {}\n", sequence.0);
-        }
+        let text = self.facts.definition.clone() + &self.owner().comment();
         let object = self.put(text.as_bytes(), ObjectKind::Yaml)?;
-        Ok((*self.definition.insert(object), text))
+        Ok(self.definition.insert((object, text)).clone())
     }
 
     /// Makes the manifest, but for the sizes of objects and for the files outside the store.
@@ -211,7 +207,7 @@ impl Checkpointer {
                 Ok(self.continue_from(after, total_micros))
             }
             // Another process has taken the number.
-            Err(error @ StoreError::NumberTaken { .. }) => Err(error.into()),
+            Err(error) if error.is_taken() => Err(error.into()),
             // The checkpoint may exist all the same.
             Err(error) => {
                 let sha256 = Digest::of(manifest.to_yaml().as_bytes());

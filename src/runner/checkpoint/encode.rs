@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::format::error::TableError;
 use crate::format::index::{IndexRow, SegmentKind, tasks_of};
+use crate::format::owner::Owner;
 use crate::format::row_batch::RowBatch;
 use crate::format::segment::SegmentReader;
 use crate::format::segment::SegmentStats;
@@ -16,7 +17,6 @@ use crate::runner::encoder_slots::EncoderSlot;
 use crate::runner::error::RunError;
 use crate::runner::messages::FrozenShard;
 use crate::store::Store;
-use crate::values::id::Sequence;
 use crate::values::value::Column;
 
 /// What encodes the rows of shards; the threads share it.
@@ -24,8 +24,8 @@ use crate::values::value::Column;
 pub(crate) struct Encoder<'a> {
     pub(crate) store: &'a Store,
     pub(crate) columns: &'a [Column],
-    /// The checkpoint that owns the segments, if it shares none.
-    pub(crate) owner: Option<Sequence>,
+    /// Whom the segments belong to.
+    pub(crate) owner: Owner,
     /// Whether changed rows are published.
     pub(crate) wants_rows: bool,
     pub(crate) tasks: u32,
@@ -96,7 +96,7 @@ impl Encoder<'_> {
         rows: &RowBatch,
         kind: SegmentKind,
     ) -> Result<(Vec<u8>, SegmentStats), RunError> {
-        let mut writer = SegmentWriter::new_of(self.columns, self.owner);
+        let mut writer = SegmentWriter::new_of(self.columns, &self.owner);
         if below.is_empty() {
             for row in rows.iter().filter(|row| row.value.is_some() || kind == SegmentKind::Delta) {
                 writer.push(row);

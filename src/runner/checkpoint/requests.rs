@@ -14,6 +14,9 @@ use crate::values::lock::lock;
 /// How often the thread looks for requests.
 const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
+/// The same in object storage, where each look is a request that costs money.
+const REMOTE_POLL_INTERVAL: Duration = Duration::from_secs(2);
+
 /// A request that is waiting: the index of its replica, and its id.
 pub type WaitingRequest = (usize, String);
 
@@ -68,8 +71,10 @@ impl RequestPoller {
     pub fn run(self) {
         // Those that were passed on and are still in the store.
         let mut known: BTreeSet<WaitingRequest> = BTreeSet::new();
+        let is_remote = self.store.is_remote();
+        let interval = if is_remote { REMOTE_POLL_INTERVAL } else { POLL_INTERVAL };
         loop {
-            match self.answers.recv_timeout(POLL_INTERVAL) {
+            match self.answers.recv_timeout(interval) {
                 Ok(((index, id), answer)) => {
                     self.store.answer(index, &id, &answer);
                     continue;

@@ -3,7 +3,7 @@
 use crate::runner::error::RunError;
 use crate::runner::lineage::Lineage;
 use crate::runner::output::changes::ShardChanges;
-use crate::store::{Store, StoreError};
+use crate::store::Store;
 use crate::values::digest::Digest;
 use crate::values::id::Sequence;
 
@@ -30,9 +30,10 @@ impl UncertainCommit {
             return Ok(false);
         }
         if store.manifest(sequence)?.sha256 != self.sha256 {
-            return Err(StoreError::NumberTaken { sequence }.into());
+            return Err(store.taken(sequence).into());
         }
         store.check_sound()?;
+        self.after.last.as_ref().map_or(Ok(()), |committed| store.confirm(committed))?;
         Ok(true)
     }
 }

@@ -9,6 +9,7 @@ use crate::runner::output::plan::OutputPlan;
 use crate::storage::real_path::real_path;
 use crate::store::enclosing::{enclosing_store, outer_store};
 use crate::values::id::Sequence;
+use crate::values::url::is_url;
 
 /// Refuses a job that would read what it writes, write two outputs to the same file, or write into a store.
 pub(crate) fn check_paths(job: &JobSpec, output: Option<&OutputPlan>) -> Result<(), RunError> {
@@ -58,10 +59,14 @@ fn check_stores(job: &JobSpec, written: impl Iterator<Item = (PathBuf, &'static 
     let places = if job.checkpoint.enabled { places(job) } else { Vec::new() };
     // A path that cannot be resolved cannot be written to either.
     let is_in = |path: &Path, place: &Path| {
+        if is_url(path) || is_url(place) {
+            return path.starts_with(place);
+        }
         real_path(path).ok().zip(real_path(place).ok()).is_some_and(|(path, place)| path.starts_with(place))
     };
     // With replicas, a place that cannot be used is lost, which is not a mistake in the job file.
     if let [store] = &places[..]
+        && !is_url(store)
         && let Some(file) = store.ancestors().find(|above| above.exists()).filter(|above| !above.is_dir())
     {
         return Err(JobError::StoreNotADirectory { path: file.display().to_string() }.into());

@@ -14,6 +14,7 @@ use crate::runner::storage_opener::StorageOpener;
 use crate::storage::Storage;
 use crate::store::{Store, StoreError, StoreLock};
 use crate::values::id::StoreId;
+use crate::values::url::is_url;
 
 /// Opens the job's store and its replicas for writing, or creates the store. Fails if the store should exist and does
 /// not; a store of which only replicas are left is copied from one.
@@ -84,8 +85,8 @@ impl Places {
 fn absolute_places(paths: &[PathBuf]) -> Result<Vec<String>, RunError> {
     let mut places: Vec<String> = Vec::new();
     for (number, path) in paths.iter().enumerate() {
-        let path = std::path::absolute(path).unwrap_or_else(|_| path.clone());
-        let real = path.ancestors().find_map(|above| {
+        let path = if is_url(path) { path.clone() } else { std::path::absolute(path).unwrap_or_else(|_| path.clone()) };
+        let real = path.ancestors().filter(|_| !is_url(&path)).find_map(|above| {
             let rest = path.strip_prefix(above).ok()?;
             Some(std::fs::canonicalize(above).ok()?.join(rest))
         });

@@ -9,6 +9,10 @@ use object_store::client::{HttpError, HttpErrorKind};
 use crate::storage::bucket::wire::Refusal;
 use crate::storage::error::{BucketFault, StorageError};
 
+/// How the messages begin that only name the layers around the one that failed.
+const OUTER: [&str; 5] =
+    ["Generic S3 error", "Error performing", "HTTP error", "error sending request", "client error (Connect)"];
+
 /// What a request ran into.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fault {
@@ -81,17 +85,23 @@ pub(super) fn cause(error: &object_store::Error) -> Arc<dyn Error + Send + Sync>
     if let Some(refusal) = find::<Refusal>(error) {
         return Arc::new(refusal.clone());
     }
-    let mut innermost: &(dyn Error + 'static) = error;
-    let mut next = Some(innermost);
+    let mut texts: Vec<String> = Vec::new();
+    let mut next: Option<&(dyn Error + 'static)> = Some(error);
     while let Some(error) = next {
-        innermost = error;
+        texts.push(error.to_string());
         next = source(error);
     }
-    Arc::new(Cause(innermost.to_string()))
+    let innermost = texts.last().cloned().unwrap_or_default();
+    texts.retain(|text| !OUTER.iter().any(|outer| text.starts_with(outer)));
+    texts.dedup();
+    Arc::new(Cause(if texts.is_empty() { innermost } else { texts.join(": ") }))
 }
 
 /// Returns the meaning of the code, or of the status if there is none.
 fn refused(refusal: &Refusal) -> Fault {
+    if refusal.asks_for_keys && refusal.status < 500 {
+        return Fault::Other(BucketFault::NoCredentials);
+    }
     let code = refusal.code.as_deref().unwrap_or_default();
     Fault::Other(match code {
         "NoSuchKey" | "NoSuchVersion" => return Fault::Missing,
@@ -182,7 +192,7 @@ mod tests {
 
     fn answer(status: u16, code: Option<&str>) -> Fault {
         let code = code.map(str::to_owned);
-        refused(&Refusal { status, code, message: None, region: None, is_bodiless: false })
+        refused(&Refusal { status, code, message: None, region: None, is_bodiless: false, asks_for_keys: false })
     }
 
     #[test]

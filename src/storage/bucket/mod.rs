@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use object_store::path::Path;
-use object_store::{ObjectMeta, ObjectStoreExt as _};
+use object_store::{GetRange, ObjectMeta, ObjectStoreExt as _};
 
 use crate::storage::bucket::client::{Client, wait};
 use crate::storage::bucket::fault::{Fault, cause, failed, fault};
@@ -57,6 +57,10 @@ impl BucketStorage {
         Ok(BucketStorage { url, client })
     }
 
+    pub fn url(&self) -> &BucketUrl {
+        &self.url
+    }
+
     /// Returns the address.
     pub fn place(&self) -> String {
         self.url.to_string()
@@ -97,8 +101,16 @@ impl BucketStorage {
             return self.size(path).map(|_| Bytes::new());
         }
         let key = self.key(path)?;
-        let range = range.start..range.end.min(i64::MAX as u64);
-        let read = wait(async { Pieces::open(&self.client, &key, Some(range)).await?.rest().await });
+        self.get_part(path, &key, GetRange::Bounded(range.start..range.end.min(i64::MAX as u64)))
+    }
+
+    /// Returns the last `bytes` bytes, or all if there are fewer.
+    pub fn get_end(&self, path: &RelPath, bytes: u64) -> Result<Bytes, StorageError> {
+        self.get_part(path, &self.key(path)?, GetRange::Suffix(bytes))
+    }
+
+    fn get_part(&self, path: &RelPath, key: &Path, range: GetRange) -> Result<Bytes, StorageError> {
+        let read = wait(async { Pieces::open(&self.client, key, Some(range)).await?.rest().await });
         match read {
             Err(error) if fault(&error) == Fault::PastEnd => Ok(Bytes::new()),
             read => read.map_err(|error| self.failed("read", path, &error)),
@@ -131,7 +143,7 @@ impl BucketStorage {
             match self.client.repeat(0, async |store| store.head(&key).await).await {
                 // An answer without content does not say what is wrong, but the answer to a read does.
                 Err(error) if matches!(fault(&error), Fault::Other(_)) => {
-                    Pieces::open(&self.client, &key, Some(0..1)).await.map(|pieces| pieces.meta)
+                    Pieces::open(&self.client, &key, Some(GetRange::Bounded(0..1))).await.map(|pieces| pieces.meta)
                 }
                 meta => meta,
             }

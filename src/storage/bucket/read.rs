@@ -24,8 +24,7 @@ pub(super) struct Pieces<'a> {
 
 impl<'a> Pieces<'a> {
     /// Asks for the object, or for a range that is not empty.
-    pub async fn open(client: &'a Client, key: &'a Path, range: Option<Range<u64>>) -> Result<Pieces<'a>> {
-        let range = range.map(GetRange::Bounded);
+    pub async fn open(client: &'a Client, key: &'a Path, range: Option<GetRange>) -> Result<Pieces<'a>> {
         Pieces::open_with(client, key, GetOptions { range, ..GetOptions::default() }).await
     }
 

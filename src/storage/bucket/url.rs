@@ -31,15 +31,6 @@ pub enum BucketUrlError {
 }
 
 impl BucketUrl {
-    /// Returns whether `text` names a place by a URL rather than by a path.
-    pub fn is_url(text: &str) -> bool {
-        let scheme = text.split_once("://").map(|(scheme, _)| scheme);
-        scheme.is_some_and(|scheme| {
-            scheme.starts_with(|c: char| c.is_ascii_alphabetic())
-                && scheme.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.'))
-        })
-    }
-
     /// Returns the name in the bucket of `path`, which is relative to the prefix.
     pub fn key(&self, path: &RelPath) -> String {
         match &self.prefix {
@@ -105,11 +96,5 @@ mod tests {
         for url in wrong {
             assert!(url.parse::<BucketUrl>().is_err(), "{url}");
         }
-    }
-
-    #[test]
-    fn only_a_scheme_makes_a_url() {
-        assert!(BucketUrl::is_url("s3://b/x") && BucketUrl::is_url("gs://b/x"));
-        assert!(!BucketUrl::is_url("a:b") && !BucketUrl::is_url("./s3://x") && !BucketUrl::is_url("/data/s3"));
     }
 }

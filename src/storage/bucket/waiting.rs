@@ -2,12 +2,13 @@
 
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher as _, Hasher as _};
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use crate::storage::bucket::fault::{Fault, fault};
 use crate::storage::error::BucketFault;
+use crate::values::lock::lock;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
@@ -30,15 +31,15 @@ pub struct Waiting<'a> {
     pub patience: Duration,
 }
 
-type Observer = Box<dyn Fn(&Waiting) + Send + Sync>;
+type Observer = Arc<dyn Fn(&Waiting) + Send + Sync>;
 
-static OBSERVER: OnceLock<Observer> = OnceLock::new();
+static OBSERVER: Mutex<Option<Observer>> = Mutex::new(None);
 
 /// Has `observer` called for requests that have been repeated for more than two seconds, each time they fail.
 ///
-/// One observer serves the whole process; later ones are ignored. Several threads may call it at once.
+/// One observer serves the whole process, the latest. Several threads may call it at once.
 pub fn on_waiting(observer: impl Fn(&Waiting) + Send + Sync + 'static) {
-    let _ = OBSERVER.set(Box::new(observer));
+    *lock(&OBSERVER) = Some(Arc::new(observer));
 }
 
 /// Decides whether a request is repeated, and when.
@@ -68,7 +69,8 @@ impl<'a> Patience<'a> {
             (Some(pause), waited) => (pause, waited),
             (None, _) => return Err(error),
         };
-        if let (Fault::Other(fault), Some(observer), true) = (fault(&error), OBSERVER.get(), waited >= SILENCE) {
+        let observer = lock(&OBSERVER).clone().filter(|_| waited >= SILENCE);
+        if let (Fault::Other(fault), Some(observer)) = (fault(&error), observer) {
             observer(&Waiting { place: self.place, fault, waited, patience: self.limit });
         }
         tokio::time::sleep(pause).await;

@@ -30,11 +30,14 @@ pub(super) struct Refusal {
     pub region: Option<String>,
     /// Whether the request asks for no body, so that the answer cannot have a code.
     pub is_bodiless: bool,
+    /// Whether it is an answer of a service that gives credentials.
+    pub asks_for_keys: bool,
 }
 
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the server answered {}", self.status)?;
+        let who = if self.asks_for_keys { "the service that gives credentials" } else { "the server" };
+        write!(f, "{who} answered {}", self.status)?;
         if let Some(code) = &self.code {
             write!(f, " {code}")?;
         }
@@ -122,17 +125,25 @@ impl HttpService for Wire {
         Self: 'b,
     {
         Box::pin(async move {
-            // The library knows the answers of the metadata service.
-            let is_metadata = request.uri().path().starts_with("/latest/");
+            let asks_for_keys = asks_for_keys(&request);
             let (is_bodiless, is_read) = (request.method() == "HEAD", request.method() == "GET");
             let answer = self.client.execute(request).await?;
-            if is_metadata || (answer.status().is_success() && !(is_read && is_page(&answer))) {
+            if answer.status().is_success() && !(is_read && is_page(&answer)) {
                 return Ok(answer);
             }
-            let refusal = refusal(answer, is_bodiless).await?;
+            let refusal = Refusal { asks_for_keys, ..refusal(answer, is_bodiless).await? };
             Err(HttpError::new(HttpErrorKind::Unknown, refusal))
         })
     }
+}
+
+/// Returns whether the request goes to a service that gives credentials: to that of a machine or a container, which have
+/// addresses of their own, or to one that exchanges a token.
+fn asks_for_keys(request: &HttpRequest) -> bool {
+    let uri = request.uri();
+    uri.host().is_some_and(|host| host.starts_with("169.254."))
+        || uri.path().starts_with("/latest/")
+        || uri.query().is_some_and(|query| query.contains("Action=AssumeRole"))
 }
 
 /// Returns whether the answer is a web page, which a portal or a wrong address gives.
@@ -149,7 +160,8 @@ async fn refusal(answer: HttpResponse, is_bodiless: bool) -> Result<Refusal, Htt
     let body = answer.into_body().bytes().await?;
     let body = String::from_utf8_lossy(&body);
     let region = region.filter(|_| matches!(status, 301 | 307)).or_else(|| element(&body, "Region"));
-    Ok(Refusal { status, code: element(&body, "Code"), message: element(&body, "Message"), region, is_bodiless })
+    let (code, message) = (element(&body, "Code"), element(&body, "Message"));
+    Ok(Refusal { status, code, message, region, is_bodiless, asks_for_keys: false })
 }
 
 /// Returns the text of the first element `name` in an answer such as `<Error><Code>SlowDown</Code>…`.
@@ -181,6 +193,7 @@ mod tests {
             message: Some("Use another endpoint.".to_owned()),
             region: Some("eu-west-1".to_owned()),
             is_bodiless: false,
+            asks_for_keys: false,
         };
         let text =
             "the server answered 301 PermanentRedirect: Use another endpoint (the bucket is in region `eu-west-1`)";

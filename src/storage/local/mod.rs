@@ -20,7 +20,7 @@ use crate::storage::local::flush::Flusher;
 use crate::storage::local::lock::LocalLock;
 use crate::storage::local::root::{Root, split};
 use crate::storage::rename::rename_new;
-use crate::storage::{Entry, LockGuard, Storage, StorageError};
+use crate::storage::{Entry, FileSystem, LockGuard, Storage, StorageError};
 use crate::values::relpath::RelPath;
 
 mod directory;
@@ -152,6 +152,68 @@ impl Storage for LocalStorage {
         self.flusher.flush_now(&self.root, parent)
     }
 
+    fn list(&self, dir: Option<&RelPath>) -> Result<Vec<Entry>, StorageError> {
+        list::entries(&self.root, dir.map_or("", RelPath::as_str))
+    }
+
+    fn delete(&self, path: &RelPath) -> Result<(), StorageError> {
+        let (parent, name) = split(path);
+        let failed = |source: Errno| self.root.failed("delete", path.as_str(), source);
+        let dir = self.root.open_parent("delete", path)?;
+        let found = rustix::fs::statat(&dir, name, AtFlags::SYMLINK_NOFOLLOW).map_err(failed)?;
+        if FileType::from_raw_mode(found.st_mode) == FileType::Directory {
+            return Err(failed(Errno::ISDIR));
+        }
+        rustix::fs::unlinkat(&dir, name, AtFlags::empty()).map_err(failed)?;
+        self.flusher.touch(parent);
+        Ok(())
+    }
+
+    fn delete_dir(&self, path: &RelPath) -> Result<(), StorageError> {
+        let (parent, name) = split(path);
+        let failed = |source: io::Error| self.root.failed("delete", path.as_str(), source);
+        let dir = self.root.open_dir("delete", path.as_str())?;
+        for entry in list::names(&self.root, path.as_str()).map_err(|error| failed(error.into()))? {
+            match rustix::fs::unlinkat(&dir, entry.file_name(), AtFlags::empty()) {
+                Err(Errno::NOENT) => {}
+                result => result.map_err(|source| {
+                    self.root.failed("delete", &format!("{path}/{}", entry.file_name().to_string_lossy()), source)
+                })?,
+            }
+        }
+        let above = self.root.open_parent("delete", path)?;
+        rustix::fs::unlinkat(&above, name, AtFlags::REMOVEDIR).map_err(|source| failed(source.into()))?;
+        self.flusher.touch(parent);
+        Ok(())
+    }
+
+    fn check_writable(&self) -> Result<(), StorageError> {
+        let existing = self.root.path().ancestors().find(|path| path.exists());
+        // A relative path whose first name does not exist is created in the current directory.
+        let path = existing.filter(|path| !path.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let access = rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK;
+        rustix::fs::accessat(rustix::fs::CWD, path, access, AtFlags::EACCESS)
+            .map_err(|source| self.root.failed("write", "", source))
+    }
+
+    fn sync(&self) -> Result<(), StorageError> {
+        self.flusher.flush_all(&self.root)
+    }
+
+    fn sync_dir(&self, dir: Option<&RelPath>) -> Result<(), StorageError> {
+        self.flusher.flush_now(&self.root, dir.map_or("", RelPath::as_str))
+    }
+
+    fn reopen(&self) {
+        self.root.reopen();
+    }
+
+    fn file_system(&self) -> Option<&dyn FileSystem> {
+        Some(self)
+    }
+}
+
+impl FileSystem for LocalStorage {
     fn append(&self, path: &RelPath, bytes: &[u8]) -> Result<(), StorageError> {
         let failed = |source: io::Error| self.root.failed("write", path.as_str(), source);
         let (parent, name) = split(path);
@@ -190,41 +252,6 @@ impl Storage for LocalStorage {
         self.flusher.flush_now(&self.root, from_parent)
     }
 
-    fn list(&self, dir: Option<&RelPath>) -> Result<Vec<Entry>, StorageError> {
-        list::entries(&self.root, dir.map_or("", RelPath::as_str))
-    }
-
-    fn delete(&self, path: &RelPath) -> Result<(), StorageError> {
-        let (parent, name) = split(path);
-        let failed = |source: Errno| self.root.failed("delete", path.as_str(), source);
-        let dir = self.root.open_parent("delete", path)?;
-        let found = rustix::fs::statat(&dir, name, AtFlags::SYMLINK_NOFOLLOW).map_err(failed)?;
-        if FileType::from_raw_mode(found.st_mode) == FileType::Directory {
-            return Err(failed(Errno::ISDIR));
-        }
-        rustix::fs::unlinkat(&dir, name, AtFlags::empty()).map_err(failed)?;
-        self.flusher.touch(parent);
-        Ok(())
-    }
-
-    fn delete_dir(&self, path: &RelPath) -> Result<(), StorageError> {
-        let (parent, name) = split(path);
-        let failed = |source: io::Error| self.root.failed("delete", path.as_str(), source);
-        let dir = self.root.open_dir("delete", path.as_str())?;
-        for entry in list::names(&self.root, path.as_str()).map_err(|error| failed(error.into()))? {
-            match rustix::fs::unlinkat(&dir, entry.file_name(), AtFlags::empty()) {
-                Err(Errno::NOENT) => {}
-                result => result.map_err(|source| {
-                    self.root.failed("delete", &format!("{path}/{}", entry.file_name().to_string_lossy()), source)
-                })?,
-            }
-        }
-        let above = self.root.open_parent("delete", path)?;
-        rustix::fs::unlinkat(&above, name, AtFlags::REMOVEDIR).map_err(|source| failed(source.into()))?;
-        self.flusher.touch(parent);
-        Ok(())
-    }
-
     fn touch(&self, path: &RelPath) -> Result<(), StorageError> {
         let failed = |source: Errno| self.root.failed("write", path.as_str(), source);
         let (parent, name) = split(path);
@@ -236,27 +263,6 @@ impl Storage for LocalStorage {
         // A user with write access who does not own the file is allowed to set only both times at once.
         let times = Timestamps { last_access: now, last_modification: now };
         rustix::fs::utimensat(&dir, name, &times, AtFlags::SYMLINK_NOFOLLOW).map_err(failed)
-    }
-
-    fn check_writable(&self) -> Result<(), StorageError> {
-        let existing = self.root.path().ancestors().find(|path| path.exists());
-        // A relative path whose first name does not exist is created in the current directory.
-        let path = existing.filter(|path| !path.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let access = rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK;
-        rustix::fs::accessat(rustix::fs::CWD, path, access, AtFlags::EACCESS)
-            .map_err(|source| self.root.failed("write", "", source))
-    }
-
-    fn sync(&self) -> Result<(), StorageError> {
-        self.flusher.flush_all(&self.root)
-    }
-
-    fn sync_dir(&self, dir: Option<&RelPath>) -> Result<(), StorageError> {
-        self.flusher.flush_now(&self.root, dir.map_or("", RelPath::as_str))
-    }
-
-    fn reopen(&self) {
-        self.root.reopen();
     }
 
     fn lock(&self, path: &RelPath, holder: &str) -> Result<Box<dyn LockGuard>, StorageError> {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::format::layout::{DAMAGED, ObjectName};
+use crate::format::layout::{DAMAGED, MANIFEST_FILE, ObjectName};
 use crate::storage::{Entry, EntryKind, Storage, StorageError};
 use crate::store::directory::Directory;
 use crate::store::error::StoreError;
@@ -48,8 +48,12 @@ impl Contents {
     pub(super) fn list(storage: &dyn Storage) -> Result<Contents, StoreError> {
         let mut lister = Lister { storage, strays: Vec::new() };
         lister.list(Directory::Root)?;
-        let live = lister.sequences(Directory::Checkpoints)?;
+        let mut live = lister.sequences(Directory::Checkpoints)?;
         let pruned = lister.sequences(Directory::Pruned)?;
+        let newest_seconds = live.last_key_value().and_then(|(_, entry)| entry.modified_seconds);
+        if storage.file_system().is_none() {
+            live.retain(|sequence, _| !pruned.contains_key(sequence));
+        }
         lister.list(Directory::Pins)?;
         lister.list(Directory::History)?;
         for entry in lister.list(Directory::Damaged)? {
@@ -57,7 +61,6 @@ impl Contents {
         }
         lister.list(Directory::AboveObjects)?;
         let objects = lister.objects()?;
-        let newest_seconds = live.last_key_value().and_then(|(_, entry)| entry.modified_seconds);
         let (live, pruned) = (live.into_keys().collect(), pruned.into_keys().collect());
         Ok(Contents { live, pruned, objects, strays: lister.strays, newest_seconds })
     }
@@ -78,11 +81,21 @@ impl Lister<'_> {
     }
 
     fn sequences(&mut self, directory: Directory) -> Result<BTreeMap<Sequence, Entry>, StorageError> {
-        let entries = self.list(directory)?;
+        let entries = match directory.path() {
+            // Only a directory with a manifest is a checkpoint there.
+            Some(path) if self.storage.file_system().is_none() => {
+                let entries = self.storage.list_dirs(&path, MANIFEST_FILE)?;
+                self.sort(entries, Some(&path), |entry| directory.holds(entry))
+            }
+            _ => self.list(directory)?,
+        };
         Ok(entries.into_iter().filter_map(|entry| Some((entry.name.parse().ok()?, entry))).collect())
     }
 
     fn objects(&mut self) -> Result<BTreeMap<ObjectName, Entry>, StorageError> {
+        if self.storage.file_system().is_none() {
+            return self.all_objects();
+        }
         let groups = self.list(Directory::Objects)?;
         let above = Directory::Objects.path().expect("it is not the root");
         let listed = parallel::map(&groups, |group| {
@@ -100,6 +113,19 @@ impl Lister<'_> {
             objects.extend(entries.into_iter().filter_map(|entry| Some((object(&entry)?, entry))));
         }
         Ok(objects)
+    }
+
+    /// Lists the objects where one request lists all directories.
+    fn all_objects(&mut self) -> Result<BTreeMap<ObjectName, Entry>, StorageError> {
+        let above = Directory::Objects.path().expect("it is not the root");
+        let object = |entry: &Entry| {
+            let (_, name) = entry.name.split_once('/')?;
+            let object: ObjectName = name.parse().ok()?;
+            (object.path().as_str() == format!("{above}/{}", entry.name)).then_some(object)
+        };
+        let entries = self.storage.list_deep(&above)?;
+        let entries = self.sort(entries, Some(&above), |entry| object(entry).is_some());
+        Ok(entries.into_iter().filter_map(|entry| Some((object(&entry)?, entry))).collect())
     }
 
     /// Returns those of `entries` that belong in the directory at `path`, and adds the others to the strays.

@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use crate::format::layout::{OBJECTS, ObjectName};
-use crate::storage::Storage;
 use crate::store::error::StoreError;
 use crate::store::lock::StoreLock;
 use crate::store::prune::error::PruneError;
@@ -13,6 +12,9 @@ use crate::store::prune::sweep::{Sweep, Writers};
 use crate::store::replica::Replica;
 use crate::values::id::Sequence;
 use crate::values::relpath::RelPath;
+
+/// How much the clocks of the servers of a bucket may differ.
+const SERVER_SKEW_SECONDS: i64 = 300;
 
 impl Sweep<'_> {
     /// Deletes those of `objects` that nothing needs, one directory at a time.
@@ -24,13 +26,13 @@ impl Sweep<'_> {
     ) -> Result<(), PruneError> {
         let mut fresh = BTreeMap::new();
         for (group, objects) in by_directory(objects) {
-            self.delete_group(replica, &group, &objects, self.barrier(planned), &mut fresh)?;
+            self.delete_group(replica, &group, &objects, self.barrier(replica, planned), &mut fresh)?;
         }
         if fresh.is_empty() {
             return Ok(());
         }
         // As new as the latest checkpoint: only if no job runs is it certain that none of them is for the next one.
-        let Some(_lock) = self.lock_out_runs()? else {
+        let Some(_lock) = self.lock_out_runs(replica)? else {
             self.outcome.spared += fresh.len() as u64;
             return Ok(());
         };
@@ -80,13 +82,14 @@ impl Sweep<'_> {
     }
 
     /// Deletes temporary files and directories. One that cannot be deleted is not a reason to stop.
-    pub(super) fn delete_temporary(&mut self, storage: &dyn Storage, planned: &ReplicaPlan) -> Result<(), PruneError> {
-        let barrier = self.barrier(planned);
+    pub(super) fn delete_temporary(&mut self, replica: &Replica, planned: &ReplicaPlan) -> Result<(), PruneError> {
+        let storage = replica.storage();
+        let barrier = self.barrier(replica, planned);
         let is_fresh = |seconds: Option<i64>| seconds.is_none_or(|seconds| seconds >= barrier);
         let mut lock = None;
         for temporary in &planned.temporary {
             if is_fresh(temporary.modified_seconds) && lock.is_none() {
-                lock = self.lock_out_runs()?;
+                lock = self.lock_out_runs(replica)?;
                 if lock.is_none() {
                     self.outcome.spared += 1;
                     continue;
@@ -106,16 +109,22 @@ impl Sweep<'_> {
     }
 
     /// Returns the second, by the clock of the storage, from which files may belong to a running job.
-    fn barrier(&self, planned: &ReplicaPlan) -> i64 {
+    fn barrier(&self, replica: &Replica, planned: &ReplicaPlan) -> i64 {
         match planned.newest_seconds {
+            // Both times are of servers, which need not have the same clock.
+            newest if replica.is_without_locks() => newest.map_or(i64::MIN, |newest| newest - SERVER_SKEW_SECONDS),
             // A clock that was set back since says nothing about what is new.
             Some(newest) if newest <= self.plan.now.as_second() => newest,
             _ => i64::MIN,
         }
     }
 
-    /// Keeps runs out until the returned guard is dropped. Returns nothing if a run is writing.
-    fn lock_out_runs(&self) -> Result<Option<NoRun>, PruneError> {
+    /// Keeps runs out of `replica` until the returned guard is dropped. Returns nothing if a run is writing, or if that
+    /// cannot be known.
+    fn lock_out_runs(&self, replica: &Replica) -> Result<Option<NoRun>, PruneError> {
+        if replica.is_without_locks() {
+            return Ok(None);
+        }
         if self.writers == Writers::Nobody {
             return Ok(Some(NoRun { _lock: None }));
         }
@@ -127,7 +136,7 @@ impl Sweep<'_> {
     }
 
     /// Returns the objects of checkpoints that the plan does not know.
-    fn committed_since(&self) -> Result<HashSet<ObjectName>, PruneError> {
+    pub(super) fn committed_since(&self) -> Result<HashSet<ObjectName>, PruneError> {
         let planned: HashSet<Sequence> = self.plan.checkpoints.iter().map(|checkpoint| checkpoint.sequence).collect();
         let newer: Vec<Sequence> = self.store.sequences()?.into_iter().filter(|s| !planned.contains(s)).collect();
         objects_of(self.store, &newer)

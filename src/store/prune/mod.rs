@@ -20,6 +20,7 @@ mod contents;
 mod delete;
 mod error;
 mod leftovers;
+mod moves;
 mod plan;
 mod planning;
 pub mod policy;

@@ -118,7 +118,7 @@ impl Survey {
         progress: &dyn Progress,
     ) -> Result<Vec<Surveyed>, PruneError> {
         let objects = &self.objects;
-        let read = parallel::map(sequences, |&sequence| {
+        let read = parallel::map_on(store.readers(), sequences, |&sequence| {
             let read = read_needs(store, &directory(sequence), sequence, objects);
             progress.advance(1);
             read.map_err(|source| PruneError::Unreadable { sequence, source: Box::new(source) })

@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use crate::format::layout::{self, CHECKPOINTS, MANIFEST_FILE, ObjectName, PRUNED, SUMS_FILE};
-use crate::storage::{EntryKind, Storage, StorageError, TEMPORARY_PREFIX};
+use crate::storage::{EntryKind, Storage, StorageError};
 use crate::store::prune::error::PruneError;
+use crate::store::prune::moves::{delete_directory, doom, doomed, hide};
 use crate::store::prune::plan::Plan;
 use crate::store::prune::replica_plan::ReplicaPlan;
 use crate::store::records::history::{EventKind, NewEvent};
@@ -74,27 +75,30 @@ impl Sweep<'_> {
     /// Deletes what is already decided: checkpoints whose grace period is over, and leftovers.
     pub(super) fn delete_due(&mut self) -> Result<(), PruneError> {
         let before = self.outcome.clone();
+        let due: BTreeSet<Sequence> =
+            self.plan.replicas.iter().flat_map(|planned| planned.due.iter().copied()).collect();
+        let kept = self.record_expiry(&due)?;
         let mut expired: BTreeSet<Sequence> = BTreeSet::new();
         self.on_each(|sweep, replica, planned| {
             let storage = replica.storage().as_ref();
-            let mut doomed = Vec::new();
-            for &sequence in &planned.due {
+            let mut doomed_here = Vec::new();
+            for &sequence in planned.due.iter().filter(|sequence| !kept.contains(sequence)) {
                 let directory = layout::pruned_dir(sequence);
                 if let Some(stray) = stray_in(storage, &directory)? {
                     sweep.outcome.left.push(stray);
                     continue;
                 }
                 // In one step: half a checkpoint must not be taken for one that can be brought back.
-                let to = doomed_dir(PRUNED, sequence);
-                rename_over(storage, &directory, &to)?;
-                doomed.push(to);
+                doom(replica, PRUNED, sequence)?;
+                doomed_here.extend(doomed(replica, PRUNED, sequence));
                 expired.insert(sequence);
             }
+            sweep.look_again(replica)?;
             sweep.delete_objects(replica, planned, &planned.leftover_objects)?;
-            for directory in &doomed {
+            for directory in &doomed_here {
                 delete_directory(storage, directory)?;
             }
-            sweep.delete_temporary(storage, planned)?;
+            sweep.delete_temporary(replica, planned)?;
             Ok(storage.sync()?)
         })?;
         self.outcome.expired = expired.len() as u64;
@@ -118,12 +122,18 @@ impl Sweep<'_> {
     pub(super) fn remove_checkpoints(&mut self) -> Result<(), PruneError> {
         self.record_removal()?;
         let has_grace = self.plan.has_grace();
+        if !has_grace {
+            // Nobody can have brought back what is not pruned yet.
+            self.record_expiry(&self.plan.removed().map(|checkpoint| checkpoint.sequence).collect())?;
+        }
         let mut removed: BTreeSet<Sequence> = BTreeSet::new();
         self.on_each(|_, replica, planned| {
             for &sequence in &planned.remove {
-                let from = layout::checkpoint_dir(sequence);
-                let to = if has_grace { layout::pruned_dir(sequence) } else { doomed_dir(CHECKPOINTS, sequence) };
-                rename_over(replica.storage().as_ref(), &from, &to)?;
+                if has_grace {
+                    hide(replica, sequence)?;
+                } else {
+                    doom(replica, CHECKPOINTS, sequence)?;
+                }
                 removed.insert(sequence);
             }
             Ok(())
@@ -134,8 +144,9 @@ impl Sweep<'_> {
         }
         self.on_each(|sweep, replica, planned| {
             let storage = replica.storage().as_ref();
+            sweep.look_again(replica)?;
             sweep.delete_objects(replica, planned, &planned.removed_objects)?;
-            for directory in planned.remove.iter().map(|&sequence| doomed_dir(CHECKPOINTS, sequence)) {
+            for directory in planned.remove.iter().filter_map(|&sequence| doomed(replica, CHECKPOINTS, sequence)) {
                 match stray_in(storage, &directory)? {
                     None => delete_directory(storage, &directory)?,
                     Some(stray) => sweep.outcome.left.push(stray),
@@ -157,16 +168,42 @@ impl Sweep<'_> {
                 None => return Err(error.into()),
                 Some(sequence) => {
                     for index in self.store.sound() {
-                        let storage = self.store.replicas[index].storage().as_ref();
+                        let replica = &self.store.replicas[index];
                         if plan.replicas[index].remove.contains(&sequence) {
-                            let to = doomed_dir(CHECKPOINTS, sequence);
-                            rename_over(storage, &layout::checkpoint_dir(sequence), &to)?;
-                            delete_directory(storage, &to)?;
-                            storage.sync()?;
+                            doom(replica, CHECKPOINTS, sequence)?;
+                            if let Some(directory) = doomed(replica, CHECKPOINTS, sequence) {
+                                delete_directory(replica.storage().as_ref(), &directory)?;
+                            }
+                            replica.sync()?;
                         }
                     }
                 }
             }
+        }
+        Ok(())
+    }
+
+    /// Records that pruned checkpoints are about to be deleted, where nothing is locked: from then on nobody brings them
+    /// back. Returns those that somebody brought back before.
+    fn record_expiry(&self, sequences: &BTreeSet<Sequence>) -> Result<BTreeSet<Sequence>, PruneError> {
+        if sequences.is_empty() || !self.store.is_remote() {
+            return Ok(BTreeSet::new());
+        }
+        let earlier = self.plan.pruned.iter().filter_map(|earlier| Some((earlier.sequence, earlier.sha256?)));
+        let removed = self.plan.removed().map(|checkpoint| (checkpoint.sequence, checkpoint.sha256));
+        let all: BTreeMap<Sequence, Digest> = earlier.chain(removed).collect();
+        let named = all.into_iter().filter(|(sequence, _)| sequences.contains(sequence));
+        self.store.record(&NewEvent::of_checkpoints(self.plan.now, EventKind::Expired, named))?;
+        let sequences: Vec<Sequence> = sequences.iter().copied().collect();
+        Ok(self.store.history()?.overruled(&sequences, EventKind::Expired))
+    }
+
+    /// Learns again which objects are needed, where nothing is locked, after checkpoints were deleted and before their
+    /// objects are: a restore may have committed a new checkpoint of them, see [`Replica::confirm`].
+    fn look_again(&mut self, replica: &Replica) -> Result<(), PruneError> {
+        if replica.is_without_locks() {
+            let since = self.committed_since()?;
+            self.newer.extend(since);
         }
         Ok(())
     }
@@ -184,31 +221,6 @@ impl Sweep<'_> {
             bytes: plan.removed_bytes(),
             ..NewEvent::of_checkpoints(plan.now, EventKind::Pruned, all)
         }
-    }
-}
-
-/// Returns the name of a checkpoint's directory in `directory` while it is being deleted.
-fn doomed_dir(directory: &str, sequence: Sequence) -> RelPath {
-    RelPath::new(format!("{directory}/{TEMPORARY_PREFIX}pruned-{sequence}")).expect("the name is plain")
-}
-
-/// Renames a directory, and replaces an older one of that name, which is of the same checkpoint. A missing directory
-/// was renamed by a prune that was stopped.
-fn rename_over(storage: &dyn Storage, from: &RelPath, to: &RelPath) -> Result<(), StorageError> {
-    match storage.rename(from, to) {
-        Err(StorageError::Exists { .. }) => {
-            delete_directory(storage, to)?;
-            storage.rename(from, to)
-        }
-        Err(error) if error.is_not_found() => Ok(()),
-        renamed => renamed,
-    }
-}
-
-fn delete_directory(storage: &dyn Storage, directory: &RelPath) -> Result<(), StorageError> {
-    match storage.delete_dir(directory) {
-        Err(error) if error.is_not_found() => Ok(()),
-        deleted => deleted,
     }
 }
 

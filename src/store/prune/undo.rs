@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use crate::format::layout;
 use crate::store::error::StoreError;
 use crate::store::prune::error::PruneError;
+use crate::store::prune::moves::bring_back;
 use crate::store::prune::survey::Survey;
 use crate::store::records::history::{EventKind, NewEvent};
 use crate::store::store::Store;
@@ -73,21 +74,25 @@ pub fn apply_undo(
     if plan_undo(store, progress)? != *plan {
         return Err(PruneError::Moved { reason: "another process pruned it".to_owned() });
     }
-    store.on_each(|storage| {
-        for &(sequence, _) in &plan.checkpoints {
-            let pruned = layout::pruned_dir(sequence);
-            match storage.rename(&pruned, &layout::checkpoint_dir(sequence)) {
-                Err(error) if error.is_not_found() => {}
-                // A power failure left both names of the same checkpoint.
-                Err(error) if error.is_exists() => storage.delete_dir(&pruned).and_then(|()| storage.sync())?,
-                renamed => renamed?,
-            }
+    let event = NewEvent::of_checkpoints(now, EventKind::Undone, plan.checkpoints.iter().copied());
+    let is_without_locks = store.is_remote();
+    if is_without_locks {
+        // A process that deletes them records that first as well: the first of the two events decides.
+        store.record(&event)?;
+        let sequences: Vec<Sequence> = plan.checkpoints.iter().map(|(sequence, _)| *sequence).collect();
+        if let Some(&sequence) = store.history()?.overruled(&sequences, EventKind::Undone).first() {
+            return Err(PruneError::ObjectsGone { sequence, missing: 1 });
         }
-        Ok(())
+    }
+    store.on_each_replica(|replica| {
+        plan.checkpoints.iter().try_for_each(|&(sequence, _)| Ok(bring_back(replica, sequence)?))
     })?;
     store.complete(plan.checkpoints.iter().map(|&(sequence, _)| sequence))?;
     // Afterwards: until a checkpoint is back, only the history explains why it is missing.
-    match store.record(&NewEvent::of_checkpoints(now, EventKind::Undone, plan.checkpoints.iter().copied())) {
+    if is_without_locks {
+        return Ok(());
+    }
+    match store.record(&event) {
         // An existing checkpoint needs no explanation.
         Err(error) if error.is_full() => {}
         recorded => recorded?,

@@ -1,7 +1,8 @@
 //! The log of attempts: each time a run tried to make a checkpoint, and the outcome.
 //!
-//! The log is one line of JSON per attempt, in files `history/attempts-NUMBER.jsonl` that are only appended to. When a
-//! file is full, the next one is started; when there are many, the oldest is deleted. The log only explains: no
+//! The log is one line of JSON per attempt, in files `history/attempts-NUMBER.jsonl` that are only appended to; in object
+//! storage each run has its own files, which are written again, longer. When a file is full, the next one is started;
+//! when there are many, the oldest is deleted. The log only explains: no
 //! checkpoint depends on it, and a line that cannot be read, such as the last line of a killed run, is skipped.
 
 use std::collections::BTreeMap;
@@ -23,6 +24,10 @@ pub const MAX_FILE_BYTES: u64 = 1 << 20;
 
 /// How many files are kept: well over 100,000 attempts.
 pub const MAX_FILES: u64 = 32;
+
+/// The same limits where a file cannot grow, and is written again for each attempt.
+const MAX_REWRITTEN_BYTES: u64 = 64 << 10;
+const MAX_REWRITTEN_FILES: u64 = 512;
 
 /// The largest file that is read: a larger one was not written by this program.
 pub const MAX_READ_BYTES: u64 = 4 * MAX_FILE_BYTES;
@@ -107,12 +112,14 @@ pub struct AttemptLog {
     bytes: u64,
     /// Whether a file may end in the middle of a line.
     torn: bool,
+    /// The content of the file, if a replica is in object storage.
+    lines: Option<Vec<u8>>,
 }
 
 impl AttemptLog {
     /// Continues the log of `store`. Anything in it that cannot be read is left alone.
     pub fn open(store: &Store, run: &str) -> AttemptLog {
-        let mut log = AttemptLog { run: run.to_owned(), last: 0, file: 1, bytes: 0, torn: true };
+        let mut log = AttemptLog { run: run.to_owned(), last: 0, file: 1, bytes: 0, torn: true, lines: None };
         for index in store.sound() {
             let storage = store.replicas[index].storage().as_ref();
             let Some((file, bytes)) =
@@ -131,6 +138,11 @@ impl AttemptLog {
             });
             log.last = log.last.max(newest.unwrap_or(0));
         }
+        if store.is_remote() {
+            // What another run has written stays.
+            log.file = log.file.saturating_add(u64::from(log.bytes > 0));
+            (log.bytes, log.lines) = (0, Some(Vec::new()));
+        }
         log
     }
 
@@ -144,25 +156,36 @@ impl AttemptLog {
         let mut line = if self.torn && self.bytes > 0 { b"\n".to_vec() } else { Vec::new() };
         line.extend_from_slice(Sealed::write_line(&attempt).as_bytes());
         line.push(b'\n');
-        if self.bytes >= MAX_FILE_BYTES {
+        let (max_bytes, max_files) = match self.lines {
+            None => (MAX_FILE_BYTES, MAX_FILES),
+            Some(_) => (MAX_REWRITTEN_BYTES, MAX_REWRITTEN_FILES),
+        };
+        if self.bytes >= max_bytes {
             (self.file, self.bytes) = (self.file.saturating_add(1), 0);
+            self.lines.iter_mut().for_each(Vec::clear);
         }
         self.bytes += line.len() as u64;
         self.torn = false;
+        self.lines.iter_mut().for_each(|lines| lines.extend_from_slice(&line));
+        let path = layout::attempts(self.file);
         for index in store.sound() {
             let storage = store.replicas[index].storage().as_ref();
-            self.torn |= storage.append(&layout::attempts(self.file), &line).is_err();
+            let written = match storage.file_system() {
+                Some(file_system) => file_system.append(&path, &line),
+                None => storage.replace(&path, self.lines.as_deref().unwrap_or(&line)),
+            };
+            self.torn |= written.is_err();
             if self.bytes == line.len() as u64 {
-                drop_old(storage, self.file);
+                drop_old(storage, self.file, max_files);
             }
         }
     }
 }
 
 /// Deletes the files that are too many once `newest` is started.
-fn drop_old(storage: &dyn Storage, newest: u64) {
+fn drop_old(storage: &dyn Storage, newest: u64, max_files: u64) {
     let files = files(storage).unwrap_or_default();
-    for old in files.keys().filter(|old| old.saturating_add(MAX_FILES) <= newest) {
+    for old in files.keys().filter(|old| old.saturating_add(max_files) <= newest) {
         let _ = storage.delete(&layout::attempts(*old));
     }
 }
@@ -298,7 +321,7 @@ mod tests {
             storages[0].create(&layout::attempts(file), line.as_bytes()).unwrap();
         }
         let filler = vec![b'\n'; MAX_FILE_BYTES as usize];
-        storages[0].append(&layout::attempts(MAX_FILES), &filler).unwrap();
+        storages[0].file_system().unwrap().append(&layout::attempts(MAX_FILES), &filler).unwrap();
         AttemptLog::open(&store, "x").add(&store, attempt(None));
         assert_eq!(files(&storages[0]).unwrap().len() as u64, MAX_FILES);
         let read = store.attempts().unwrap();

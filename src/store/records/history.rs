@@ -69,6 +69,8 @@ pub enum EventKind {
     Undone,
     /// Leftovers were removed: objects that no checkpoint needs, and temporary files.
     RemovedLeftovers,
+    /// In object storage: pruned checkpoints are deleted now, and cannot be brought back.
+    Expired,
     /// Older events were combined.
     Folded,
     /// Something that only a later version does.
@@ -152,12 +154,34 @@ impl Event {
 }
 
 impl History {
+    /// Returns those of `checkpoints` that an event of the kind `kind`, `Expired` or `Undone`, does not concern, because
+    /// one of the other kind came first since they were pruned. No two events have the same number.
+    pub fn overruled(&self, checkpoints: &[Sequence], kind: EventKind) -> BTreeSet<Sequence> {
+        let mut first: BTreeMap<Sequence, EventKind> = BTreeMap::new();
+        for event in &self.events {
+            for named in event.checkpoints.iter().map(|checkpoint| checkpoint.sequence) {
+                match event.event {
+                    // Pruned again after it was brought back.
+                    EventKind::Pruned if first.get(&named) == Some(&EventKind::Undone) => drop(first.remove(&named)),
+                    EventKind::Undone | EventKind::Expired => drop(first.entry(named).or_insert(event.event)),
+                    _ => {}
+                }
+            }
+        }
+        let is_overruled = |sequence: &&Sequence| first.get(sequence).is_some_and(|first| *first != kind);
+        checkpoints.iter().filter(is_overruled).copied().collect()
+    }
+
     /// Returns the checkpoints that were pruned or left out, and not brought back.
     pub fn departures(&self) -> Departures {
         let mut departures = Departures::default();
+        let mut expired = BTreeSet::new();
         for event in &self.events {
             match event.event {
-                EventKind::Pruned | EventKind::LeftOut | EventKind::Folded => {
+                EventKind::Pruned | EventKind::LeftOut | EventKind::Folded | EventKind::Expired => {
+                    if event.event == EventKind::Expired {
+                        expired.extend(event.checkpoints.iter().map(|checkpoint| checkpoint.sequence));
+                    }
                     departures.ranges.extend(event.ranges.iter().copied());
                     departures.named.extend(event.checkpoints.iter().map(|checkpoint| {
                         let time = checkpoint.time.unwrap_or(event.time);
@@ -165,8 +189,9 @@ impl History {
                     }));
                 }
                 EventKind::Undone => {
-                    for checkpoint in &event.checkpoints {
-                        departures.named.remove(&checkpoint.sequence);
+                    // One that came too late brought nothing back.
+                    for sequence in event.brought_back().filter(|sequence| !expired.contains(sequence)) {
+                        departures.named.remove(&sequence);
                     }
                 }
                 EventKind::RemovedLeftovers | EventKind::Other => {}
@@ -252,6 +277,18 @@ impl Store {
     ///
     /// The caller holds the lock of [`Store::lock_prune`]. An event of many checkpoints gets several numbers.
     pub fn record(&self, event: &NewEvent) -> Result<(), StoreError> {
+        let is_without_locks = self.is_remote();
+        for _ in 0..MAX_LOOKS {
+            match self.record_next(event) {
+                // Without locks, another process may record one at the same time.
+                Err(StoreError::Storage(error)) if error.is_exists() && is_without_locks => {}
+                recorded => return recorded,
+            }
+        }
+        self.record_next(event)
+    }
+
+    fn record_next(&self, event: &NewEvent) -> Result<(), StoreError> {
         let parts: Vec<&[EventCheckpoint]> = match event.checkpoints.as_slice() {
             [] => vec![&[]],
             checkpoints => checkpoints.chunks(CHECKPOINTS_PER_EVENT).collect(),
@@ -416,7 +453,7 @@ pub fn named_in(storage: &dyn Storage) -> Result<BTreeMap<Sequence, Digest>, Sto
     for number in numbers(storage)? {
         let bytes = match storage.get(&layout::event(number), MAX_BYTES) {
             Ok(bytes) => bytes,
-            Err(error @ StorageError::Io { .. }) => return Err(error),
+            Err(error) if error.is_refusal() => return Err(error),
             Err(_) => continue,
         };
         let event = parse(number, &bytes).filter(|event| event.is_whole).map(|event| event.value);

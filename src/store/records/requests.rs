@@ -8,8 +8,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::format::FORMAT;
 use crate::format::layout::{self, REQUESTS};
-use crate::storage::{EntryKind, StorageError};
+use crate::storage::EntryKind;
 use crate::store::error::StoreError;
+use crate::store::lock::read_holder;
 use crate::store::records::attempts::AttemptOutcome;
 use crate::store::records::time::in_milliseconds;
 use crate::store::store::Store;
@@ -129,16 +130,14 @@ impl Store {
         }
     }
 
-    /// Returns who holds the store for writing, in the holder's own words.
-    ///
-    /// Fails if the place has no locks.
-    pub fn holder(&self) -> Result<Option<String>, StoreError> {
-        let path = layout::lock_file();
-        match self.replicas[0].storage().lock(&path, "") {
-            Ok(_) => Ok(None),
-            Err(StorageError::Held { holder, .. }) => Ok(Some(holder)),
-            Err(error) => Err(error.into()),
+    /// Tells whether a run may hold the store for writing. Where there are no locks, a run that died may be taken for one
+    /// that runs.
+    pub fn may_be_held(&self) -> bool {
+        let replica = &self.replicas[0];
+        if replica.is_without_locks() {
+            return read_holder(replica.storage().as_ref()).is_some();
         }
+        !matches!(replica.lock(&layout::lock_file(), ""), Ok(Some(_)))
     }
 }
 

@@ -1,0 +1,36 @@
+//! Where bytes are kept, by the name that a person gives: a directory, or a URL such as `s3://bucket/jobs/clicks`.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::storage::Storage;
+use crate::storage::local::LocalStorage;
+use crate::values::url::is_url;
+
+/// Returns the storage at `path`, which need not exist. A URL that names no bucket, or that this build of ckpt cannot
+/// reach, is an error of each use.
+pub fn open(path: &Path) -> Arc<dyn Storage> {
+    match path.to_str().filter(|_| is_url(path)) {
+        None => Arc::new(LocalStorage::new(path)),
+        Some(url) => open_url(url),
+    }
+}
+
+#[cfg(feature = "s3")]
+fn open_url(url: &str) -> Arc<dyn Storage> {
+    use crate::storage::bucket::BucketUrl;
+    use crate::storage::remote::Bucket;
+    use crate::storage::unusable::Unusable;
+
+    match url.parse::<BucketUrl>() {
+        Ok(url) => Arc::new(Bucket::new(url)),
+        Err(error) => Arc::new(Unusable::new(url, format!("{error}"))),
+    }
+}
+
+#[cfg(not(feature = "s3"))]
+fn open_url(url: &str) -> Arc<dyn Storage> {
+    use crate::storage::unusable::Unusable;
+
+    Arc::new(Unusable::new(url, "this ckpt was built without the feature `s3`".to_owned()))
+}
