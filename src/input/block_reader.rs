@@ -64,7 +64,7 @@ struct Progress {
     /// Open while its group is read.
     lane: Option<Lane>,
     /// An object of which reading has begun, before its lane is opened.
-    prepared: Option<ObjectReader>,
+    prepared: Option<Box<ObjectReader>>,
     /// Whether its columns were checked.
     has_columns: bool,
     /// As in [`Position`].
@@ -356,7 +356,7 @@ impl Progress {
     fn prepare(&mut self) -> Result<bool, InputError> {
         match &self.partition.source {
             Source::Object(url) if self.offset == 0 && !self.ended && self.lane.is_none() => {
-                self.prepared = ObjectReader::prepare(&self.partition, url)?;
+                self.prepared = ObjectReader::prepare(&self.partition, url)?.map(Box::new);
                 Ok(self.prepared.is_some())
             }
             _ => Ok(true),
@@ -419,7 +419,7 @@ impl Progress {
         }
         if self.lane.is_none() {
             let mut lane = match self.prepared.take() {
-                Some(object) => Lane::open_prepared(&self.partition, rules, object)?,
+                Some(object) => Lane::open_prepared(&self.partition, rules, *object)?,
                 None => Lane::open(&self.partition, rules, self.offset)?,
             };
             // A header that was written after the checkpoint is in the lane's digest, but not in the verified one.

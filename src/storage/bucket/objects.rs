@@ -11,7 +11,7 @@ use object_store::path::Path;
 use object_store::{GetOptions, GetRange, ObjectMeta, ObjectStoreExt as _};
 use tokio::task::JoinHandle;
 
-use crate::storage::bucket::client::{Client, wait};
+use crate::storage::bucket::client::{Client, spawn, wait};
 use crate::storage::bucket::fault::{Fault, failed, fault};
 use crate::storage::bucket::read::Pieces;
 use crate::storage::bucket::settings::Settings;
@@ -122,7 +122,7 @@ impl Objects {
     /// Starts to read `range`, which is in the object `key` with this `etag` and not empty.
     pub fn fetch(self: &Arc<Self>, key: &str, etag: &str, range: Range<u64>) -> Fetch {
         let (objects, key, etag) = (Arc::clone(self), key.to_owned(), etag.to_owned());
-        Fetch(wait(async { tokio::spawn(async move { objects.read(&key, &etag, range).await }) }))
+        Fetch(spawn(async move { objects.read(&key, &etag, range).await }))
     }
 
     async fn read(&self, key: &str, etag: &str, range: Range<u64>) -> Result<Bytes, ReadError> {

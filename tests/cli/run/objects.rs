@@ -36,8 +36,11 @@ pub(super) fn output(env: &Env, name: &str) -> String {
     env.shell(&format!("cat {name}-out/*")).expect(0).stdout
 }
 
+/// A glob, its format, and the files that it matches.
+type Input = (&'static str, &'static str, Vec<(String, Vec<u8>)>);
+
 /// The files of a job in each format, by their names.
-fn inputs() -> Vec<(&'static str, &'static str, Vec<(String, Vec<u8>)>)> {
+fn inputs() -> Vec<Input> {
     let json = [
         ("a.jsonl", lines(1, 40_000).into_bytes()),
         ("b.jsonl.gz", gzip(lines(2, 5000).as_bytes())),
