@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use super::objects::{job, lines, output, zstandard};
 use crate::support::Env;
+use crate::support::bucket::Bucket;
+use crate::support::lossy::{Fate, Lossy};
 use crate::support::object_server::{Fault, ObjectServer};
+use ckpt::values::relpath::RelPath;
 
 #[test]
 fn bodies_that_are_cut_resets_and_throttling_change_nothing() {
@@ -46,4 +49,35 @@ fn a_refused_read_names_the_object_and_the_next_run_resumes() {
     assert!(refused.stderr.contains("access denied"), "{refused}");
     let again = env.run(&["run", "refused.yaml"]).expect(0);
     assert!(again.stdout.contains("150,000 in total"), "{again}");
+}
+
+#[test]
+fn one_fault_at_any_request_to_a_real_server_changes_nothing() {
+    let Some(bucket) = Bucket::fresh() else { return };
+    let mut env = Env::new();
+    for (name, bytes) in
+        [("a.jsonl", lines(1, 60_000).into_bytes()), ("b.jsonl.zst", zstandard(lines(2, 900).as_bytes()))]
+    {
+        bucket.storage().replace(&RelPath::new(name).expect("a path"), &bytes).expect("written");
+        env.write(&format!("in/{name}"), bytes);
+    }
+    let proxy = Lossy::before(bucket.variable("AWS_ENDPOINT_URL"), |_| Fate::Pass);
+    bucket.reach_from(&mut env);
+    env.set("AWS_ENDPOINT_URL", &proxy.endpoint()).set("CKPT_BUCKET_TIMEOUT", "2s");
+    job(&env, "files", "{files: \"in/*\", format: json}", "");
+    env.run(&["run", "files.yaml"]).expect(0);
+    job(&env, "objects", &format!("{{files: \"{}/*\", format: json}}", bucket.url), "");
+    env.run(&["run", "objects.yaml"]).expect(0);
+    let count = proxy.seen().len();
+    assert!(count >= 4, "a listing and a request per MiB");
+    for at in 0..count {
+        for fate in [Fate::LoseAnswer, Fate::Cut(3), Fate::AnswerInstead(503, "SlowDown")] {
+            env.shell("rm -r objects objects-out").expect(0);
+            proxy.forget();
+            let shown = format!("{fate:?} at {at}");
+            proxy.decide(move |request| if request.earlier == at { fate.clone() } else { Fate::Pass });
+            env.run(&["run", "objects.yaml"]).expect(0);
+            assert_eq!(output(&env, "objects"), output(&env, "files"), "{shown}");
+        }
+    }
 }

@@ -80,6 +80,22 @@ fn an_object_that_was_replaced_between_runs_is_an_error_until_it_is_let_go() {
 }
 
 #[test]
+fn a_position_in_an_object_can_be_chosen() {
+    let mut env = Env::new();
+    let server = ObjectServer::start(&mut env);
+    for (name, bytes) in [("a.jsonl", lines(1, 1000).into_bytes()), ("b.jsonl.gz", gzip(lines(2, 1000).as_bytes()))] {
+        server.put(&format!("in/{name}"), bytes);
+    }
+    job(&env, "sought", "{files: \"s3://data/in/*\", format: json}", "");
+    env.run(&["run", "sought.yaml"]).expect(0);
+    for name in ["a.jsonl", "b.jsonl.gz"] {
+        env.run(&["restore", "sought", "--seek", &format!("s3://data/in/{name}=record:900")]).expect(0);
+        let again = env.run(&["run", "sought.yaml"]).expect(0);
+        assert!(again.stdout.contains("records       100 in"), "{again}");
+    }
+}
+
+#[test]
 fn an_object_that_is_replaced_while_it_is_read_is_an_error() {
     for ignores_conditions in [false, true] {
         let mut env = Env::new();

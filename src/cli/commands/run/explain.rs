@@ -67,7 +67,7 @@ pub(super) fn explain(error: RunError, args: &JobArgs, text: &[u8]) -> CliError 
         RunError::Input(InputError::NothingMatches { ref pattern } | InputError::Glob { ref pattern, .. }) => {
             in_job_file("input.files", Some(pattern), error.to_string())
         }
-        RunError::Input(InputError::Storage(error)) => error.into(),
+        RunError::Input(InputError::Storage(error @ StorageError::Bucket { .. })) => error.into(),
         RunError::Input(InputError::Object { source: StorageError::Bucket { fault, .. }, .. }) => {
             CliError::of(Exit::Failed, &error).hint(RESUMES).hints_of(bucket_hint(fault).map(str::to_owned))
         }
