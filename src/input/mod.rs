@@ -15,6 +15,7 @@ mod partition;
 pub mod partition_tasks;
 mod position;
 mod prefix_digest;
+mod progress;
 mod reader;
 pub mod record;
 mod resumed;
