@@ -2,11 +2,15 @@
 
 use ckpt::values::relpath::RelPath;
 
+mod commands;
 mod faults;
+mod kills;
 mod messages;
 mod names;
+mod operations;
 mod races;
 mod requests;
+mod scene;
 
 fn path(text: &str) -> RelPath {
     RelPath::new(text).unwrap()

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
@@ -80,6 +80,7 @@ struct Shared {
     upstream: String,
     decide: Mutex<Arc<Decide>>,
     seen: Mutex<Vec<Request>>,
+    done: AtomicUsize,
     has_ended: AtomicBool,
 }
 
@@ -93,6 +94,7 @@ impl Lossy {
             upstream: upstream.trim_start_matches("http://").trim_end_matches('/').to_owned(),
             decide: Mutex::new(Arc::new(decide)),
             seen: Mutex::new(Vec::new()),
+            done: AtomicUsize::new(0),
             has_ended: AtomicBool::new(false),
         });
         let of_thread = Arc::clone(&shared);
@@ -120,11 +122,17 @@ impl Lossy {
     /// Forgets the requests that came so far.
     pub fn forget(&self) {
         self.shared.seen.lock().expect("no panic").clear();
+        self.shared.done.store(0, Ordering::SeqCst);
     }
 
     /// Returns the requests that came so far.
     pub fn seen(&self) -> Vec<Request> {
         self.shared.seen.lock().expect("no panic").clone()
+    }
+
+    /// Returns how many requests were dealt with so far.
+    pub fn done(&self) -> usize {
+        self.shared.done.load(Ordering::SeqCst)
     }
 
     /// Returns how many requests of each kind came so far.
@@ -237,7 +245,9 @@ impl Shared {
             request.read_body(&mut reader)?;
             let known = self.note(&request);
             let decide = Arc::clone(&self.decide.lock().expect("no panic"));
-            if !self.answer(client, request, &known, &decide(&known))? {
+            let stays_open = self.answer(client, request, &known, &decide(&known));
+            self.done.fetch_add(1, Ordering::SeqCst);
+            if !stays_open? {
                 return client.shutdown(Shutdown::Both);
             }
         }

@@ -62,6 +62,7 @@ impl Client {
         let builder = builder
             .with_bucket_name(&url.bucket)
             .with_http_connector(connector)
+            .with_allow_http(endpoint.may_be_plain)
             .with_retry(never)
             // Not every server has requests that delete several objects.
             .with_disable_bulk_delete(true);

@@ -5,10 +5,10 @@ use std::pin::Pin;
 use std::time::Duration;
 use std::{fmt, fs};
 
-use object_store::ClientOptions;
 use object_store::client::{
     HttpClient, HttpConnector, HttpError, HttpErrorKind, HttpRequest, HttpResponse, HttpService,
 };
+use object_store::{ClientConfigKey, ClientOptions};
 use reqwest::tls::Certificate;
 
 use crate::storage::bucket::endpoint::Endpoint;
@@ -56,8 +56,8 @@ impl std::error::Error for Refusal {}
 /// Makes connections as the settings say.
 pub(super) struct Connector {
     connect_timeout: Duration,
-    /// Whether unencrypted connections are refused.
-    only_encrypted: bool,
+    /// Whether the server may be reached unencrypted.
+    may_be_plain: bool,
     /// Whether the proxy of the environment is left out: the server is this machine.
     is_direct: bool,
     certificates: Vec<Certificate>,
@@ -77,7 +77,7 @@ impl Connector {
         let connect_timeout = timeout.min(CONNECT_TIMEOUT);
         Ok(Connector {
             connect_timeout,
-            only_encrypted: !endpoint.may_be_plain,
+            may_be_plain: endpoint.may_be_plain,
             is_direct: endpoint.is_this_machine,
             certificates,
         })
@@ -91,15 +91,18 @@ impl fmt::Debug for Connector {
 }
 
 impl HttpConnector for Connector {
-    fn connect(&self, _: &ClientOptions) -> object_store::Result<HttpClient> {
+    fn connect(&self, options: &ClientOptions) -> object_store::Result<HttpClient> {
+        let may_be_plain = options.get_config_value(&ClientConfigKey::AllowHttp).as_deref() == Some("true");
+        // Only to services that give credentials, on this machine or next to it, the library allows more than we do.
+        let is_next_door = may_be_plain && !self.may_be_plain;
         let mut builder = reqwest::Client::builder()
             .user_agent(concat!("ckpt/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(self.connect_timeout)
             .pool_idle_timeout(IDLE_TIMEOUT)
-            .https_only(self.only_encrypted)
+            .https_only(!may_be_plain)
             .http1_only()
             .tls_certs_merge(self.certificates.iter().cloned());
-        if self.is_direct {
+        if self.is_direct || is_next_door {
             builder = builder.no_proxy();
         }
         let client = builder.build().map_err(|error| {

@@ -1,0 +1,115 @@
+//! Commands that are killed at one of their requests, before or after the server does it: the next one finds all that
+//! was committed, and ends as if nothing had happened.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI32, Ordering};
+use std::thread;
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use super::scene::{Scene, moments};
+use crate::support::bucket::Bucket;
+use crate::support::code;
+use crate::support::lossy::Fate;
+
+/// Runs a command and kills it at its request number `at`, before or after the server does it. Returns whether that was
+/// before its end.
+fn killed(scene: &Scene, arguments: &[&str], at: usize, after: bool) -> bool {
+    let process = Arc::new(AtomicI32::new(0));
+    let of_proxy = Arc::clone(&process);
+    scene.proxy.forget();
+    scene.proxy.decide(move |request| {
+        if request.earlier < at {
+            return Fate::Pass;
+        }
+        if after {
+            return Fate::LoseAnswer;
+        }
+        kill(&of_proxy);
+        Fate::Reset
+    });
+    let arguments: Vec<String> = arguments.iter().map(|word| word.replace("$BUCKET", &scene.url)).collect();
+    let mut command = scene.env.command(&arguments.iter().map(String::as_str).collect::<Vec<_>>());
+    command.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null());
+    let mut child = command.spawn().expect("started");
+    process.store(child.id() as i32, Ordering::SeqCst);
+    if after {
+        // The proxy answers nothing from this request on, so the command cannot do more than that.
+        while child.try_wait().expect("waited").is_none() && scene.proxy.done() <= at {
+            thread::yield_now();
+        }
+        kill(&process);
+    }
+    let status = code(child.wait().expect("waited"));
+    scene.proxy.decide(|_| Fate::Pass);
+    assert!(matches!(status, 0 | 137), "{status}");
+    status == 137
+}
+
+/// Kills the process once its number is known.
+fn kill(process: &AtomicI32) {
+    loop {
+        if let Some(process) = Pid::from_raw(process.load(Ordering::SeqCst)) {
+            let _ = kill_process(process, Signal::KILL);
+            return;
+        }
+        thread::yield_now();
+    }
+}
+
+/// Kills a command at its requests, and runs it again.
+fn at_requests(arguments: &[&str], prepare: fn() -> Option<Scene>, check: fn(&Scene)) {
+    let mut kills = 0;
+    for (at, kind) in moments(arguments, prepare, 2) {
+        let scene = prepare().expect("a server");
+        kills += u32::from(killed(&scene, arguments, at, kind == 1));
+        scene.run(arguments).expect(0);
+        check(&scene);
+    }
+    if Bucket::fresh().is_some() {
+        assert!(kills > 3, "{kills} kills");
+    }
+}
+
+#[test]
+fn a_run_that_is_killed_at_a_request_resumes() {
+    let prepare = || {
+        let scene = Scene::new("{store: '$BUCKET'}")?;
+        scene.input(9);
+        Some(scene)
+    };
+    at_requests(&["run", "job.yaml"], prepare, |scene| scene.has_state("$BUCKET", 9));
+}
+
+#[test]
+fn a_run_with_a_replica_in_a_bucket_that_is_killed_at_a_request_resumes() {
+    let prepare = || {
+        let scene = Scene::new("{store: local, replicas: ['$BUCKET']}")?;
+        scene.input(9);
+        Some(scene)
+    };
+    at_requests(&["run", "job.yaml"], prepare, |scene| {
+        scene.has_state("local", 9);
+        scene.has_state("$BUCKET", 9);
+    });
+}
+
+#[test]
+fn a_prune_that_is_killed_at_a_request_is_finished_by_the_next() {
+    let prepare = || Scene::new("{store: '$BUCKET'}");
+    let arguments = ["prune", "$BUCKET", "--keep-last", "1", "--yes"];
+    at_requests(&arguments, prepare, |scene| scene.has_state("$BUCKET", 6));
+}
+
+#[test]
+fn a_copy_that_is_killed_at_a_request_is_finished_by_the_next() {
+    let prepare = || Scene::new("{store: local}");
+    let check = |scene: &Scene| scene.has_state("$BUCKET", 6);
+    at_requests(&["copy", "local", "--to", "$BUCKET"], prepare, check);
+}
+
+#[test]
+fn a_rollback_that_is_killed_at_a_request_can_be_repeated() {
+    let prepare = || Scene::new("{store: '$BUCKET'}");
+    at_requests(&["restore", "$BUCKET@1"], prepare, |scene| scene.has_state("$BUCKET", 3));
+}
