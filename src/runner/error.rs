@@ -210,6 +210,7 @@ impl RunError {
     /// Returns whether another attempt at a checkpoint may succeed after one has failed with this error.
     pub fn may_pass(&self) -> bool {
         match self {
+            RunError::Input(InputError::Object { .. }) => true,
             RunError::Store(error) => !matches!(
                 error,
                 StoreError::NumberTaken { .. }
@@ -220,8 +221,7 @@ impl RunError {
                     | StoreError::SamePlace { .. }
             ),
             RunError::Output(OutputError::Write { .. } | OutputError::DeadLetter { .. }) => true,
-            RunError::CheckpointTimeout { .. }
-            | RunError::Input(InputError::Read { .. } | InputError::Object { .. }) => true,
+            RunError::CheckpointTimeout { .. } | RunError::Input(InputError::Read { .. }) => true,
             _ => false,
         }
     }

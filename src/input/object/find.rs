@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::input::error::InputError;
 use crate::input::object::url::{ObjectGlob, ObjectUrl};
 use crate::input::partition::{Compression, Partition, Source};
-use crate::storage::bucket::objects::{ObjectEntry, Objects};
+use crate::storage::bucket::reader::{BucketReader, ObjectEntry};
 use crate::storage::{BucketFault, StorageError};
 
 /// Adds the objects that `pattern` matches, which may be none.
@@ -15,7 +15,7 @@ use crate::storage::{BucketFault, StorageError};
 pub(crate) fn find(pattern: &str, found: &mut Vec<Partition>) -> Result<(), InputError> {
     let url =
         ObjectUrl::parse(pattern).map_err(|reason| InputError::Address { address: pattern.to_owned(), reason })?;
-    let objects = Objects::of(url.bucket).map_err(InputError::Storage)?;
+    let objects = BucketReader::of(url.bucket).map_err(InputError::Storage)?;
     let entries = if url.has_wildcard() { list(&objects, pattern, url)? } else { named(&objects, url)? };
     for entry in entries {
         found.push(partition(url, entry)?);
@@ -23,7 +23,7 @@ pub(crate) fn find(pattern: &str, found: &mut Vec<Partition>) -> Result<(), Inpu
     Ok(())
 }
 
-fn named(objects: &Objects, url: ObjectUrl<'_>) -> Result<Vec<ObjectEntry>, InputError> {
+fn named(objects: &BucketReader, url: ObjectUrl<'_>) -> Result<Vec<ObjectEntry>, InputError> {
     let described = objects.describe(&[url.key.to_owned()]).map_err(InputError::Storage)?;
     let found: Vec<ObjectEntry> = described.into_iter().flatten().collect();
     // The answer about an object is the same whether it is missing or its bucket.
@@ -36,7 +36,7 @@ fn named(objects: &Objects, url: ObjectUrl<'_>) -> Result<Vec<ObjectEntry>, Inpu
     Ok(found)
 }
 
-fn list(objects: &Objects, pattern: &str, url: ObjectUrl<'_>) -> Result<Vec<ObjectEntry>, InputError> {
+fn list(objects: &BucketReader, pattern: &str, url: ObjectUrl<'_>) -> Result<Vec<ObjectEntry>, InputError> {
     let glob = ObjectGlob::new(url.key).map_err(|reason| InputError::Glob { pattern: pattern.to_owned(), reason })?;
     let mut entries = Vec::new();
     let mut is_name = false;

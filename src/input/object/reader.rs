@@ -11,7 +11,7 @@ use crate::input::error::InputError;
 use crate::input::object::fault::ObjectFault;
 use crate::input::object::url::ObjectUrl;
 use crate::input::partition::Partition;
-use crate::storage::bucket::objects::{Fetch, Objects, ReadError};
+use crate::storage::bucket::reader::{BucketReader, Fetch, ReadError};
 
 /// How much one request asks for.
 const RANGE_BYTES: u64 = 1 << 20;
@@ -26,7 +26,7 @@ static AHEAD: AtomicUsize = AtomicUsize::new(0);
 
 /// Reads an object from any offset. The first range comes alone; the further reading goes, the more are read at once.
 pub(crate) struct ObjectReader {
-    objects: Arc<Objects>,
+    objects: Arc<BucketReader>,
     key: String,
     etag: String,
     bytes: u64,
@@ -71,7 +71,7 @@ impl ObjectReader {
         let parsed = ObjectUrl::parse(url).map_err(|reason| InputError::Address { address: url.to_owned(), reason })?;
         let no_etag = || InputError::NoEtag { partition: partition.name.clone() };
         Ok(ObjectReader {
-            objects: Objects::of(parsed.bucket).map_err(InputError::Storage)?,
+            objects: BucketReader::of(parsed.bucket).map_err(InputError::Storage)?,
             key: parsed.key.to_owned(),
             etag: partition.etag.clone().ok_or_else(no_etag)?,
             bytes: partition.file_bytes.unwrap_or(0),

@@ -4,13 +4,13 @@ use std::path::Path;
 
 use crate::format::limits::MAX_VALUE_BYTES;
 use crate::input::names;
-use crate::input::object::url::is_url;
 use crate::job::model::{InputFormat, InputSpec, OnError, OnGone};
 use crate::job::read::scalar::{bytes, choose, path, path_text};
 use crate::job::read::section::{Result, Section};
 use crate::job::read::types;
 use crate::job::read::types::TypedField;
 use crate::values::units;
+use crate::values::url::is_url;
 use crate::values::yaml::{Kind, Node};
 
 const DEFAULT_RECORD_BYTES: u64 = 16 * 1024 * 1024;
@@ -51,7 +51,7 @@ fn follow(node: &Node, files: &[String]) -> Result<bool> {
     if files.iter().any(|file| file == "-") {
         return Err(node.unfit("standard input cannot be followed: it is read until it is closed; remove `follow`"));
     }
-    if let Some(file) = files.iter().find(|file| is_url(file)) {
+    if let Some(file) = files.iter().find(|file| is_url(Path::new(file))) {
         let shown = units::shown(file);
         let reason = "objects never grow; remove `follow`, and run the job again to read new objects";
         return Err(node.unfit(format!("`{shown}` cannot be followed: {reason}")));
@@ -81,7 +81,7 @@ fn files(node: &Node) -> Result<Vec<String>> {
         if file == "-" && nodes.len() > 1 {
             return Err(node.unfit("standard input, `-`, cannot be read together with other files"));
         }
-        if is_url(file) {
+        if is_url(Path::new(file)) {
             check_address(node, file)?;
         }
         if files.iter().any(|before| before == file) {

@@ -23,7 +23,7 @@ const HEADS: usize = 32;
 
 /// A bucket whose objects are read and never written.
 #[derive(Debug)]
-pub struct Objects {
+pub struct BucketReader {
     bucket: String,
     client: Client,
 }
@@ -52,17 +52,17 @@ pub enum ReadError {
 #[derive(Debug)]
 pub struct Fetch(JoinHandle<Result<Bytes, ReadError>>);
 
-impl Objects {
+impl BucketReader {
     /// Returns the bucket of this name. All callers in the process share its connections and credentials.
-    pub fn of(bucket: &str) -> Result<Arc<Objects>, StorageError> {
-        static KNOWN: OnceLock<Mutex<HashMap<String, Arc<Objects>>>> = OnceLock::new();
+    pub fn of(bucket: &str) -> Result<Arc<BucketReader>, StorageError> {
+        static KNOWN: OnceLock<Mutex<HashMap<String, Arc<BucketReader>>>> = OnceLock::new();
         let known = KNOWN.get_or_init(Mutex::default);
         let mut known = known.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         if let Some(objects) = known.get(bucket) {
             return Ok(Arc::clone(objects));
         }
         let client = Client::new(&BucketUrl { bucket: bucket.to_owned(), prefix: None }, &Settings::from_env())?;
-        let objects = Arc::new(Objects { bucket: bucket.to_owned(), client });
+        let objects = Arc::new(BucketReader { bucket: bucket.to_owned(), client });
         known.insert(bucket.to_owned(), Arc::clone(&objects));
         Ok(objects)
     }
@@ -70,7 +70,7 @@ impl Objects {
     /// Passes the objects whose names begin with `prefix` to `visit`, page by page. With `is_flat`, without those that
     /// have another `/` after the prefix.
     ///
-    /// An object whose name ends in `/` comes without that slash and is empty: ask [`Objects::describe`] whether an
+    /// An object whose name ends in `/` comes without that slash and is empty: ask [`BucketReader::describe`] whether an
     /// object of the shorter name exists.
     pub fn list(&self, prefix: &str, is_flat: bool, mut visit: impl FnMut(ObjectEntry)) -> Result<(), StorageError> {
         let mut token: Option<String> = None;
