@@ -94,6 +94,7 @@ impl Maker {
             watermark: None,
             generation_of: None,
             inode: None,
+            etag: None,
         };
         let put = |bytes: &[u8], kind| self.store.put(bytes, kind).map(|put| put.object);
         let tables = Tables {

@@ -96,6 +96,7 @@ fn write_tables(directory: &Path) {
         watermark: None,
         generation_of: None,
         inode: None,
+        etag: None,
     };
     let stdin = PositionRow { task: Some(4), offset: 12, record: 2, ended: true, file_bytes: None, ..position("-") };
     let columns = [

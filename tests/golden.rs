@@ -6,7 +6,9 @@ use std::path::Path;
 use crate::support::{Env, repository};
 
 /// The stores, by the directory of their job.
-const STORES: &[&str] = &["format-1/keyed", "format-1/keyless", "format-1/program"];
+const STORES: &[&str] = &["format-1/keyed", "format-1/keyless", "format-1/objects", "format-1/program"];
+/// The store of a job that reads its `data/` from a bucket.
+const OBJECTS: &str = "format-1/objects";
 
 /// Creates a directory with a copy of a job as it was left.
 fn left_behind(name: &str) -> Env {
@@ -17,6 +19,21 @@ fn left_behind(name: &str) -> Env {
         env.write(inner, fs::read(repository::path(&file)).expect("readable"));
     }
     env
+}
+
+/// Serves the data of a job as objects. Returns false if this `ckpt` reads none.
+#[cfg(feature = "s3")]
+fn serve_data(env: &mut Env) -> bool {
+    let server = crate::support::object_server::ObjectServer::start(env);
+    for (name, bytes) in crate::support::tree(&env.path("data")) {
+        server.put(&format!("golden/{name}"), bytes);
+    }
+    true
+}
+
+#[cfg(not(feature = "s3"))]
+fn serve_data(_: &mut Env) -> bool {
+    false
 }
 
 #[test]
@@ -57,7 +74,10 @@ fn sha256sum_proves_golden_stores_without_ckpt() {
 #[test]
 fn jobs_resume_from_golden_stores() {
     for name in STORES {
-        let env = left_behind(name);
+        let mut env = left_behind(name);
+        if *name == OBJECTS && !serve_data(&mut env) {
+            continue;
+        }
         let outputs = |env: &Env| -> Vec<(String, Vec<u8>)> {
             let name = |path: &Path| path.file_name().expect("a name").to_string_lossy().into_owned();
             // Not every job has an output.

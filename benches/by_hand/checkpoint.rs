@@ -66,6 +66,7 @@ pub fn commit(
         watermark: None,
         generation_of: None,
         inode: None,
+        etag: None,
     };
     // Only the segments at the ends of the chains are new.
     let last_level = segments.iter().map(|row| row.level).max().unwrap_or_default();

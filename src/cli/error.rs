@@ -202,7 +202,7 @@ impl From<StorageError> for CliError {
 }
 
 /// Returns what to do about an answer of a bucket.
-fn bucket_hint(fault: BucketFault) -> Option<&'static str> {
+pub(super) fn bucket_hint(fault: BucketFault) -> Option<&'static str> {
     Some(match fault {
         BucketFault::NoCredentials => {
             "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; also looked for in ~/.aws/credentials, a web identity, \

@@ -40,6 +40,8 @@ pub struct PositionRow {
     pub generation_of: Option<String>,
     /// The inode of the file, for followed input. Only a hint: the fingerprint is the proof.
     pub inode: Option<u64>,
+    /// The ETag of an object in a bucket, which proves that it was not replaced.
+    pub etag: Option<String>,
 }
 
 impl PositionRow {
@@ -58,9 +60,12 @@ pub fn encode(rows: &[PositionRow]) -> Vec<u8> {
 pub fn encode_of(rows: &[PositionRow], owner: &Owner) -> Vec<u8> {
     let mut sorted: Vec<&PositionRow> = rows.iter().collect();
     sorted.sort_by_key(|row| row.sort_key());
-    let has_time = rows.iter().any(|row| row.event_time.is_some() || row.watermark.is_some());
-    let following = rows.iter().any(|row| row.generation_of.is_some() || row.inode.is_some());
-    let mut table = TableWriter::new_of(&columns(has_time, following), 0, owner);
+    let optional = Optional {
+        time: rows.iter().any(|row| row.event_time.is_some() || row.watermark.is_some()),
+        following: rows.iter().any(|row| row.generation_of.is_some() || row.inode.is_some()),
+        objects: rows.iter().any(|row| row.etag.is_some()),
+    };
+    let mut table = TableWriter::new_of(&columns(optional), 0, owner);
     for rows in sorted.chunks(BATCH_ROWS) {
         let large = |field: fn(&PositionRow) -> Option<u64>| -> ArrayRef {
             Arc::new(rows.iter().map(|row| field(row)).collect::<UInt64Array>())
@@ -79,12 +84,15 @@ pub fn encode_of(rows: &[PositionRow], owner: &Owner) -> Vec<u8> {
             large(|row| row.file_bytes),
             Arc::new(StringArray::from(fingerprints)),
         ];
-        if has_time {
+        if optional.time {
             arrays.extend([signed(|row| row.event_time), signed(|row| row.watermark)]);
         }
-        if following {
+        if optional.following {
             arrays.push(Arc::new(rows.iter().map(|row| row.generation_of.as_deref()).collect::<StringArray>()));
             arrays.push(large(|row| row.inode));
+        }
+        if optional.objects {
+            arrays.push(Arc::new(rows.iter().map(|row| row.etag.as_deref()).collect::<StringArray>()));
         }
         table.write(arrays);
     }
@@ -95,11 +103,9 @@ pub fn encode_of(rows: &[PositionRow], owner: &Owner) -> Vec<u8> {
 ///
 /// Fails if it is another kind of table, or if its rows are not strictly sorted by partition and cut.
 pub fn decode(bytes: bytes::Bytes) -> Result<Vec<PositionRow>, TableError> {
-    let mut table = match TableReader::open(bytes.clone(), columns(false, false)) {
-        // Jobs with event time have two more columns, and so have jobs that follow their input.
-        Err(error @ TableError::Columns { .. }) => [(true, false), (false, true), (true, true)]
-            .into_iter()
-            .find_map(|(has_time, following)| TableReader::open(bytes.clone(), columns(has_time, following)).ok())
+    let mut table = match TableReader::open(bytes.clone(), columns(Optional::default())) {
+        Err(error @ TableError::Columns { .. }) => Optional::all()
+            .find_map(|optional| TableReader::open(bytes.clone(), columns(optional)).ok())
             .ok_or(error)?,
         opened => opened?,
     };
@@ -123,7 +129,24 @@ impl PositionRow {
     }
 }
 
-fn columns(has_time: bool, following: bool) -> Vec<TableColumn> {
+/// Which columns a table has besides those that every table has.
+#[derive(Debug, Clone, Copy, Default)]
+struct Optional {
+    /// Of jobs with event time.
+    time: bool,
+    /// Of jobs that follow their input.
+    following: bool,
+    /// Of jobs that read objects in buckets.
+    objects: bool,
+}
+
+impl Optional {
+    fn all() -> impl Iterator<Item = Optional> {
+        (1..8).map(|bits| Optional { time: bits & 1 > 0, following: bits & 2 > 0, objects: bits & 4 > 0 })
+    }
+}
+
+fn columns(optional: Optional) -> Vec<TableColumn> {
     let mut columns = vec![
         TableColumn::required("partition", ColumnKind::Text),
         TableColumn::nullable("task", ColumnKind::UInt32),
@@ -134,12 +157,15 @@ fn columns(has_time: bool, following: bool) -> Vec<TableColumn> {
         TableColumn::nullable("file_bytes", ColumnKind::UInt64),
         TableColumn::required("fingerprint", ColumnKind::Text),
     ];
-    if has_time {
+    if optional.time {
         columns.extend(["event_time", "watermark"].map(|name| TableColumn::nullable(name, ColumnKind::Int)));
     }
-    if following {
+    if optional.following {
         columns.push(TableColumn::nullable("generation_of", ColumnKind::Text));
         columns.push(TableColumn::nullable("inode", ColumnKind::UInt64));
+    }
+    if optional.objects {
+        columns.push(TableColumn::nullable("etag", ColumnKind::Text));
     }
     columns
 }
@@ -151,7 +177,10 @@ fn read_row(batch: &RecordBatch, at: usize) -> Result<PositionRow, String> {
         let array = batch.column_by_name(name)?.as_primitive::<Int64Type>();
         array.is_valid(at).then(|| array.value(at))
     };
-    let generation_of = batch.column_by_name("generation_of").map(|column| column.as_string::<i32>());
+    let text_of = |name: &str| {
+        let array = batch.column_by_name(name)?.as_string::<i32>();
+        array.is_valid(at).then(|| array.value(at).to_owned())
+    };
     let inode = batch.column_by_name("inode").map(|column| column.as_primitive::<UInt64Type>());
     let task = batch.column(1).as_primitive::<UInt32Type>();
     Ok(PositionRow {
@@ -165,8 +194,9 @@ fn read_row(batch: &RecordBatch, at: usize) -> Result<PositionRow, String> {
         fingerprint: text(7).parse().map_err(|error| format!("fingerprint: {error}"))?,
         event_time: signed("event_time"),
         watermark: signed("watermark"),
-        generation_of: generation_of.filter(|column| column.is_valid(at)).map(|column| column.value(at).to_owned()),
+        generation_of: text_of("generation_of"),
         inode: inode.filter(|column| column.is_valid(at)).map(|column| column.value(at)),
+        etag: text_of("etag"),
     })
 }
 
@@ -188,6 +218,7 @@ mod tests {
             watermark: None,
             generation_of: None,
             inode: None,
+            etag: None,
         }
     }
 
@@ -221,6 +252,16 @@ mod tests {
             assert_eq!(decode(bytes.into()), Ok(rows));
         }
         assert_eq!((rotated.logical(), row("b", 1).logical()), ("a.log", "b"));
+    }
+
+    #[test]
+    fn the_column_of_objects_is_there_with_any_of_the_others() {
+        let object = PositionRow { etag: Some("9b2cf5-3".to_owned()), ..row("s3://data/a.jsonl", 4) };
+        let timed = PositionRow { event_time: Some(7), ..object.clone() };
+        let followed = PositionRow { inode: Some(7), ..row("a.log", 4) };
+        for rows in [vec![object], vec![timed.clone()], vec![followed, timed]] {
+            assert_eq!(decode(encode(&rows).into()), Ok(rows));
+        }
     }
 
     #[test]

@@ -2,15 +2,40 @@
 
 use std::io;
 
+use crate::input::object::fault::ObjectFault;
+use crate::input::object::url::is_url;
+use crate::storage::StorageError;
+
 /// What is wrong with the input as a whole, or with one partition. An `offset` is in bytes after decompression.
 #[derive(Debug, thiserror::Error)]
 pub enum InputError {
     /// A path or glob of the job file matches nothing.
-    #[error("no input: `{pattern}` matches no file")]
+    #[error("no input: `{pattern}` matches no {}", if is_url(.pattern) { "object" } else { "file" })]
     NothingMatches { pattern: String },
     /// A glob has a syntax error.
     #[error("invalid glob `{pattern}`: {reason}")]
     Glob { pattern: String, reason: String },
+    /// An address cannot be the one of objects, or this version cannot read any.
+    #[error("cannot read `{address}`: {reason}")]
+    Address { address: String, reason: String },
+    /// The server does not say which object has a name.
+    #[error("input `{partition}` has no ETag, which proves that it was not replaced")]
+    NoEtag { partition: String },
+    /// A bucket could not be listed, or an object not be examined.
+    #[error(transparent)]
+    Storage(StorageError),
+    /// An object could not be read.
+    #[error("cannot read input `{partition}` at byte {offset}")]
+    Object { partition: String, offset: u64, source: StorageError },
+    /// Another object has the name of the one that was read.
+    #[error(
+        "input `{partition}` was replaced: the checkpoint has read {offset} bytes of the object with ETag `{expected}`, \
+         it now has ETag `{found}`"
+    )]
+    Replaced { partition: String, offset: u64, expected: String, found: String },
+    /// An object was replaced since it was listed.
+    #[error("input `{partition}` was replaced while it was read, at byte {offset}")]
+    ReplacedInRun { partition: String, offset: u64 },
     /// Standard input is listed with something else.
     #[error("`-`, standard input, can only be read alone")]
     StdinNotAlone,
@@ -66,6 +91,11 @@ pub enum InputError {
 impl InputError {
     /// Returns the error of a read at `offset` of `partition`.
     pub(super) fn read(partition: &str, offset: u64, source: io::Error) -> InputError {
-        InputError::Read { partition: partition.to_owned(), offset, source }
+        let partition = partition.to_owned();
+        match source.downcast::<ObjectFault>() {
+            Ok(ObjectFault::Replaced) => InputError::ReplacedInRun { partition, offset },
+            Ok(ObjectFault::Storage(source)) => InputError::Object { partition, offset, source },
+            Err(source) => InputError::Read { partition, offset, source },
+        }
     }
 }

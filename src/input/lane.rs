@@ -7,6 +7,7 @@ use memchr::{memchr, memrchr};
 
 use crate::input::block::{Block, BlockNumbers};
 use crate::input::error::InputError;
+use crate::input::object::ObjectReader;
 use crate::input::partition::Partition;
 use crate::input::prefix_digest::PrefixDigest;
 use crate::input::record::csv::ends::CsvEnds;
@@ -42,7 +43,7 @@ pub(super) struct Lane {
     prefix: PrefixDigest,
     /// The byte before `offset`, if it was read on the way there.
     last_byte: Option<u8>,
-    /// The size of an uncompressed file when it was opened.
+    /// The size of an uncompressed file or object when it was opened.
     opened_bytes: u64,
     /// Whether `offset` is in the text of the header line.
     is_in_header: bool,
@@ -61,6 +62,15 @@ impl Lane {
     /// Opens `partition` at `offset`, where a record begins. At 0 the header line comes first.
     pub(super) fn open(partition: &Partition, rules: &BlockRules, offset: u64) -> Result<Lane, InputError> {
         Lane::over(partition, rules, stream::open(partition)?, offset)
+    }
+
+    /// Opens an object of which reading has begun, at its beginning.
+    pub(super) fn open_prepared(
+        partition: &Partition,
+        rules: &BlockRules,
+        object: ObjectReader,
+    ) -> Result<Lane, InputError> {
+        Lane::over(partition, rules, stream::of_object(partition, object)?, 0)
     }
 
     /// Returns whether `offset` of the CSV file `partition` is inside quotes. Reads everything before it.
@@ -89,9 +99,11 @@ impl Lane {
             is_in_header: false,
             is_in_quotes: false,
         };
-        if let Stream::Plain(file) = &lane.stream {
-            lane.opened_bytes = file.metadata().map_err(|source| lane.read_error(0, source))?.len();
-        }
+        lane.opened_bytes = match &lane.stream {
+            Stream::Plain(file) => file.metadata().map_err(|source| lane.read_error(0, source))?.len(),
+            Stream::Object(object) => object.bytes(),
+            Stream::Forward(_) => 0,
+        };
         if let InputFormat::Csv { delimiter } = rules.format {
             lane.take_header(delimiter, offset)?;
             lane.ends = Ends::Csv(CsvEnds::new(delimiter));
@@ -142,6 +154,14 @@ impl Lane {
                 let found = file.seek(SeekFrom::Start(offset - 1)).and_then(|_| file.read(&mut before));
                 let sought = found.and_then(|length| Ok((length, file.seek(SeekFrom::Start(offset))?)));
                 let (length, _) = sought.map_err(|source| self.read_error(offset, source))?;
+                self.last_byte = before[..length].first().copied();
+                self.carry.clear();
+                self.is_drained = false;
+            }
+            Stream::Object(object) => {
+                object.seek_to(offset - 1);
+                let mut before = [0];
+                let length = object.read(&mut before).map_err(|source| self.read_error(offset - 1, source))?;
                 self.last_byte = before[..length].first().copied();
                 self.carry.clear();
                 self.is_drained = false;

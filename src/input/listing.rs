@@ -1,4 +1,4 @@
-//! The partitions: the files that the paths and globs of a job file match.
+//! The partitions: the files and objects that the paths and globs of a job file match.
 
 use std::collections::HashMap;
 use std::fs;
@@ -8,6 +8,8 @@ use std::path::{Component, Path};
 
 use crate::input::error::InputError;
 use crate::input::globs;
+use crate::input::object;
+use crate::input::object::url::is_url;
 use crate::input::partition::{Compression, Partition, Source};
 use crate::input::stream::not_regular;
 use crate::input::walk::{self, WalkError};
@@ -82,8 +84,12 @@ pub(super) fn matches_pattern(pattern: &str, name: &str) -> bool {
     pattern_matches(pattern, Path::new(name))
 }
 
-/// Returns the names of the partitions that a path or glob of the job file matches, none if they cannot be listed.
+/// Returns the names of the files that a path or glob of the job file matches, none if they cannot be listed. A bucket
+/// is not asked.
 pub fn names(pattern: &str, base: &Path) -> Vec<String> {
+    if is_url(pattern) {
+        return Vec::new();
+    }
     let listed = of_pattern(pattern, base).map(sorted).unwrap_or_default();
     listed.into_iter().map(|partition| partition.name).collect()
 }
@@ -104,6 +110,10 @@ pub(super) fn is_named(input: &InputSpec, name: &str) -> bool {
 }
 
 fn pattern_matches(pattern: &str, path: &Path) -> bool {
+    let name = path.to_str().unwrap_or_default();
+    if is_url(pattern) || is_url(name) {
+        return object::url::matches(pattern, name);
+    }
     let (Some(pattern), Some(path)) = (tidy(Path::new(pattern)), tidy(path)) else { return false };
     pattern == path || globs::matches(&pattern, &path)
 }
@@ -115,7 +125,7 @@ fn pattern_matches(pattern: &str, path: &Path) -> bool {
 pub fn one_per_file(partitions: Vec<Partition>, base: &Path, is_known: impl Fn(&str) -> bool) -> Vec<Partition> {
     let id = |partition: &Partition| match &partition.source {
         Source::File(path) => fs::metadata(path).ok().map(|metadata| (metadata.dev(), metadata.ino())),
-        Source::Stdin | Source::Gone => None,
+        Source::Object(_) | Source::Stdin | Source::Gone => None,
     };
     let mut names: HashMap<(u64, u64), Vec<usize>> = HashMap::new();
     for (index, partition) in partitions.iter().enumerate() {
@@ -158,8 +168,11 @@ fn is_glob(pattern: &str, base: &Path) -> bool {
     globs::has_wildcard(pattern) && fs::metadata(base.join(pattern)).is_err()
 }
 
-/// Adds the files that the path or glob `pattern` matches, which may be none.
+/// Adds the files or objects that the path or glob `pattern` matches, which may be none.
 fn find(pattern: &str, base: &Path, found: &mut Vec<Partition>) -> Result<(), InputError> {
+    if is_url(pattern) {
+        return object::find(pattern, found);
+    }
     if is_glob(pattern, base) {
         return find_glob(pattern, base, found);
     }
@@ -175,18 +188,32 @@ fn find(pattern: &str, base: &Path, found: &mut Vec<Partition>) -> Result<(), In
 pub fn partition(name: &str, base: &Path) -> Result<Partition, InputError> {
     match name {
         "-" => Ok(Partition::stdin()),
+        url if is_url(url) => {
+            let mut found = Vec::new();
+            object::find(url, &mut found)?;
+            let nothing = || InputError::NothingMatches { pattern: url.to_owned() };
+            found.into_iter().find(|partition| partition.name == url).ok_or_else(nothing)
+        }
         path => find_path(path, base),
     }
 }
 
 /// Returns whether the file at `path`, as written in the job file, is input of the job, or would be if it existed.
+///
+/// Objects are compared by their names only, which takes no request.
 pub fn is_input(input: &InputSpec, base: &Path, path: &Path) -> bool {
+    if input.files.iter().any(|pattern| pattern_matches(pattern, path)) {
+        return true;
+    }
+    if path.to_str().is_some_and(is_url) {
+        return false;
+    }
     let same = |partition: &Partition| match (&partition.source, fs::canonicalize(base.join(path))) {
         (Source::File(file), Ok(path)) => fs::canonicalize(file).is_ok_and(|file| file == path),
         _ => false,
     };
-    input.files.iter().any(|pattern| pattern_matches(pattern, path))
-        || partitions(input, base).is_ok_and(|partitions| partitions.iter().any(same))
+    let mut patterns = input.files.iter().filter(|pattern| !is_url(pattern));
+    patterns.any(|pattern| of_pattern(pattern, base).is_ok_and(|partitions| partitions.iter().any(same)))
 }
 
 /// Returns the file at a path that is not a glob.
@@ -235,7 +262,8 @@ pub(super) fn regular(name: String, path: &Path, metadata: &fs::Metadata) -> Res
         return Err(InputError::read(&name, 0, not_regular(metadata)));
     }
     let compression = Compression::of(path);
-    Ok(Partition { name, source: Source::File(path.to_owned()), compression, file_bytes: Some(metadata.len()) })
+    let source = Source::File(path.to_owned());
+    Ok(Partition { name, source, compression, file_bytes: Some(metadata.len()), etag: None })
 }
 
 /// Returns `path` with `/`, without `.` and double slashes, or `None` if it is not UTF-8.
@@ -335,6 +363,25 @@ mod tests {
     }
 
     #[test]
+    fn an_object_is_input_if_its_address_matches() {
+        let files = vec!["s3://data/in/*.jsonl".to_owned(), "data/*.jsonl".to_owned()];
+        let input = InputSpec {
+            files,
+            format: InputFormat::Json,
+            types: vec![],
+            on_error: OnError::Fail,
+            on_gone: OnGone::Stop,
+            max_record_bytes: 1,
+            follow: false,
+        };
+        let base = tree();
+        let is_input = |path: &str| is_input(&input, base.path(), Path::new(path));
+        assert!(is_input("s3://data/in/a.jsonl") && is_input("data/new.jsonl"));
+        assert!(!is_input("s3://data/out/a.jsonl") && !is_input("s3://other/in/a.jsonl") && !is_input("in/a.jsonl"));
+        assert!(matches(&input, "s3://data/in/a.jsonl") && !matches(&input, "s3:/data/in/a.jsonl"));
+    }
+
+    #[test]
     fn a_pipe_is_refused_and_does_not_hang() {
         let base = tree();
         let path = base.path().join("data/pipe.jsonl");
@@ -352,6 +399,7 @@ mod tests {
             source: Source::File(path),
             compression: Compression::None,
             file_bytes: None,
+            etag: None,
         };
         assert!(stream::open(&replaced).is_err());
     }

@@ -2,24 +2,28 @@
 
 use std::path::{Path, PathBuf};
 
-/// A replayable source with a position of its own: a file, or standard input.
+/// A replayable source with a position of its own: a file, an object in a bucket, or standard input.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Partition {
-    /// The path as in the job file, with `/`; `-` for standard input.
+    /// The path as in the job file, with `/`; the URL of an object; `-` for standard input.
     pub name: String,
     pub source: Source,
     pub compression: Compression,
     /// The size as stored at the time it was listed; `None` for standard input.
     pub file_bytes: Option<u64>,
+    /// For an object, its ETag at the time it was listed.
+    pub etag: Option<String>,
 }
 
 /// Where the bytes of a partition come from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Source {
     File(PathBuf),
+    /// The object with this URL.
+    Object(String),
     /// To resume, the same bytes must be piped in again.
     Stdin,
-    /// A file that was read and is gone.
+    /// A file or an object that was read and is gone.
     Gone,
 }
 
@@ -47,7 +51,8 @@ impl Compression {
 impl Partition {
     /// Returns the partition of standard input.
     pub(super) fn stdin() -> Partition {
-        Partition { name: "-".to_owned(), source: Source::Stdin, compression: Compression::None, file_bytes: None }
+        let (source, compression) = (Source::Stdin, Compression::None);
+        Partition { name: "-".to_owned(), source, compression, file_bytes: None, etag: None }
     }
 
     /// Returns whether reading can start at any offset, without reading what is before it.

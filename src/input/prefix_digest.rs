@@ -5,6 +5,8 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
 
 use crate::input::error::InputError;
+use crate::input::object::ObjectReader;
+use crate::input::object::url::is_url;
 use crate::input::partition::{Compression, Partition, Source};
 use crate::input::stream;
 use crate::input::stream::Stream;
@@ -20,14 +22,17 @@ const SAMPLE_BYTES: u64 = 4 * 1024;
 /// It covers the bytes that were applied, even if the file has other bytes by now.
 ///
 /// For an uncompressed file it is the SHA-256 of samples, followed by the offset as 8 bytes, little-endian. The samples
-/// are the first 256 KiB, and the first 4 KiB of each further 256 KiB, all cut at the offset. For what can only be read
-/// from the beginning it is the SHA-256 of all bytes.
+/// are the first 256 KiB, and the first 4 KiB of each further 256 KiB, all cut at the offset. For an uncompressed object,
+/// whose ETag proves more, they are only the first 256 KiB: every further one would be a request. For what can only be
+/// read from the beginning it is the SHA-256 of all bytes.
 #[derive(Debug, Clone)]
 pub enum PrefixDigest {
-    /// Of all bytes, for a compressed file and standard input.
+    /// Of all bytes, for what is compressed and standard input.
     Whole(Hasher),
     /// Of the samples before `offset`, for an uncompressed file, also once it is compressed.
     Sampled { hasher: Hasher, offset: u64 },
+    /// Of the first cell before `offset`, for an uncompressed object, also once it is compressed.
+    Beginning { hasher: Hasher, offset: u64 },
     /// Of bytes that are not read any further.
     Finished(Digest),
 }
@@ -42,6 +47,8 @@ impl PrefixDigest {
     pub fn at_start(name: &str) -> PrefixDigest {
         if name == "-" || Compression::of(Path::new(name)) != Compression::None {
             PrefixDigest::Whole(Hasher::new())
+        } else if is_url(name) {
+            PrefixDigest::Beginning { hasher: Hasher::new(), offset: 0 }
         } else {
             PrefixDigest::Sampled { hasher: Hasher::new(), offset: 0 }
         }
@@ -55,6 +62,7 @@ impl PrefixDigest {
                 PrefixDigest::of_file(&mut file, offset)
                     .map_err(|source| InputError::read(&partition.name, offset, source))
             }
+            Source::Object(url) if partition.is_seekable() => PrefixDigest::of_object(partition, url, offset),
             _ => {
                 let mut digest = PrefixDigest::new(partition);
                 digest.read_through(partition, &mut stream::open(partition)?, 0, offset, |_| {})?;
@@ -78,6 +86,21 @@ impl PrefixDigest {
         Ok(PrefixDigest::Sampled { hasher, offset })
     }
 
+    /// Reads the first cell before `offset`, which takes one request.
+    fn of_object(partition: &Partition, url: &str, offset: u64) -> Result<PrefixDigest, InputError> {
+        let found = partition.file_bytes.unwrap_or(0);
+        if found < offset {
+            return Err(InputError::Shrunk { partition: partition.name.clone(), offset, found });
+        }
+        let mut object = ObjectReader::open(partition, url)?;
+        object.end_at(offset.min(CELL_BYTES));
+        let mut bytes = Vec::new();
+        object.read_to_end(&mut bytes).map_err(|source| InputError::read(&partition.name, 0, source))?;
+        let mut hasher = Hasher::new();
+        hasher.update(&bytes);
+        Ok(PrefixDigest::Beginning { hasher, offset })
+    }
+
     /// Adds the next bytes.
     pub(super) fn update(&mut self, bytes: &[u8]) {
         match self {
@@ -89,6 +112,11 @@ impl PrefixDigest {
                     hasher.update(&bytes[(from - *offset) as usize..(to - *offset) as usize]);
                 }
                 *offset = end;
+            }
+            PrefixDigest::Beginning { hasher, offset } => {
+                let wanted = CELL_BYTES.saturating_sub(*offset).min(bytes.len() as u64);
+                hasher.update(&bytes[..wanted as usize]);
+                *offset += bytes.len() as u64;
             }
         }
     }
@@ -125,7 +153,7 @@ impl PrefixDigest {
         match self {
             PrefixDigest::Whole(hasher) => hasher.finish(),
             PrefixDigest::Finished(digest) => digest,
-            PrefixDigest::Sampled { mut hasher, offset } => {
+            PrefixDigest::Sampled { mut hasher, offset } | PrefixDigest::Beginning { mut hasher, offset } => {
                 hasher.update(&offset.to_le_bytes());
                 hasher.finish()
             }
@@ -154,6 +182,7 @@ mod tests {
             source: Source::File(file.path().to_owned()),
             compression: Compression::None,
             file_bytes: None,
+            etag: None,
         }
     }
 

@@ -11,7 +11,7 @@ use crate::input::position::{Position, PositionChange};
 #[derive(Debug)]
 pub enum Reader {
     /// Reads files to their ends.
-    Bounded(BlockReader),
+    Bounded(Box<BlockReader>),
     /// Reads files as they grow.
     Following(Box<FollowReader>),
 }

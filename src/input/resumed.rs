@@ -54,15 +54,23 @@ impl ResumedPartitions {
         let partitions = listing::one_per_file(listing::sorted(partitions), base, |name| known.contains(name));
         let partitions = compressed(partitions, rows, &known)?;
         let existing: HashSet<&str> = partitions.iter().map(|partition| partition.name.as_str()).collect();
-        let new: Vec<&Partition> =
-            partitions.iter().filter(|partition| !known.contains(partition.name.as_str())).collect();
+        let (new_objects, new): (Vec<&Partition>, Vec<&Partition>) = partitions
+            .iter()
+            .filter(|partition| !known.contains(partition.name.as_str()))
+            .partition(|partition| matches!(partition.source, Source::Object(_)));
+        let new_objects: HashSet<_> =
+            new_objects.into_iter().map(|new| (new.etag.as_deref(), new.file_bytes)).collect();
         let (mut missing, mut lost, mut renamed) = (Vec::new(), Vec::new(), Vec::new());
         for row in rows {
             // A rotated file of an input that was followed may disappear.
             if existing.contains(row.partition.as_str()) || row.generation_of.is_some() {
                 continue;
             }
-            if new.iter().any(|partition| is_renamed(row, partition, created)) {
+            let is_copied = row.etag.is_some()
+                && row.offset > 0
+                && row.file_bytes >= Some(PROVING_BYTES)
+                && new_objects.contains(&(row.etag.as_deref(), row.file_bytes));
+            if is_copied || new.iter().any(|partition| is_renamed(row, partition, created)) {
                 renamed.push(row.clone());
             } else if !was_read(row) {
                 lost.push(row.clone());
@@ -91,7 +99,8 @@ impl ResumedPartitions {
     }
 }
 
-/// Files that begin with this many equal bytes are the same by more than coincidence.
+/// Files that begin with this many equal bytes are the same by more than coincidence, and so are objects of this size
+/// with the same ETag.
 const PROVING_BYTES: u64 = 4096;
 
 /// Returns whether a file was read to its end. A followed file has no end: it was read as far as it was written.
@@ -103,7 +112,7 @@ fn was_read(row: &PositionRow) -> bool {
 /// only if the new one is as old.
 fn is_renamed(row: &PositionRow, partition: &Partition, created: SystemTime) -> bool {
     let Source::File(path) = &partition.source else { return false };
-    if row.offset == 0 {
+    if row.offset == 0 || row.etag.is_some() {
         return false;
     }
     let born = fs::metadata(path).and_then(|metadata| metadata.created()).ok();
@@ -118,6 +127,7 @@ fn gone(row: &PositionRow) -> Partition {
         source: Source::Gone,
         compression: Compression::of(Path::new(&row.partition)),
         file_bytes: row.file_bytes,
+        etag: row.etag.clone(),
     }
 }
 

@@ -161,6 +161,7 @@ mod tests {
             watermark: None,
             generation_of: None,
             inode: None,
+            etag: None,
         };
         let listed: Arc<[Partition]> = partitions(input, base).unwrap().into();
         let mut reader = BlockReader::new(input, listed, &[row], 7).unwrap();

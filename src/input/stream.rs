@@ -6,6 +6,7 @@ use std::path::Path;
 
 use crate::input::error::InputError;
 use crate::input::gzip::Gzip;
+use crate::input::object::ObjectReader;
 use crate::input::partition::{Compression, Partition, Source};
 use crate::input::zstandard::Zstandard;
 
@@ -13,6 +14,8 @@ use crate::input::zstandard::Zstandard;
 pub(super) enum Stream {
     /// An uncompressed file, which can be read from any offset.
     Plain(File),
+    /// An uncompressed object, which can be read from any offset.
+    Object(ObjectReader),
     /// What can only be read from the beginning.
     Forward(Box<dyn Read + Send>),
 }
@@ -23,6 +26,7 @@ impl Stream {
         loop {
             let read = match self {
                 Stream::Plain(file) => file.read(buffer),
+                Stream::Object(object) => object.read(buffer),
                 Stream::Forward(stream) => stream.read(buffer),
             };
             match read {
@@ -37,21 +41,38 @@ impl Stream {
 pub(super) fn open(partition: &Partition) -> Result<Stream, InputError> {
     let path = match &partition.source {
         Source::File(path) => path,
+        Source::Object(url) => return of_object(partition, ObjectReader::open(partition, url)?),
         Source::Stdin => return Ok(Stream::Forward(Box::new(io::stdin()))),
         Source::Gone => return Err(InputError::read(&partition.name, 0, io::ErrorKind::NotFound.into())),
     };
     let file = open_regular(partition, path)?;
     Ok(match partition.compression {
         Compression::None => Stream::Plain(file),
-        Compression::Gzip => {
-            let packed = BufReader::with_capacity(64 * 1024, file);
-            Stream::Forward(Box::new(Gzip::new(packed)))
-        }
-        Compression::Zstd => {
-            let unpacked = Zstandard::new(file).map_err(|source| InputError::read(&partition.name, 0, source))?;
-            Stream::Forward(Box::new(unpacked))
-        }
+        compression => decompressed(partition, compression, file)?,
     })
+}
+
+/// Returns the stream of the object `partition`, which was opened at its beginning.
+pub(super) fn of_object(partition: &Partition, object: ObjectReader) -> Result<Stream, InputError> {
+    Ok(match partition.compression {
+        Compression::None => Stream::Object(object),
+        compression => decompressed(partition, compression, object)?,
+    })
+}
+
+fn decompressed(
+    partition: &Partition,
+    compression: Compression,
+    packed: impl Read + Send + 'static,
+) -> Result<Stream, InputError> {
+    Ok(Stream::Forward(match compression {
+        Compression::None => Box::new(packed),
+        Compression::Gzip => Box::new(Gzip::new(BufReader::with_capacity(64 * 1024, packed))),
+        Compression::Zstd => {
+            let unpacked = Zstandard::new(packed);
+            Box::new(unpacked.map_err(|source| InputError::read(&partition.name, 0, source))?)
+        }
+    }))
 }
 
 /// Opens the regular file `path` of `partition`. It is checked first, because opening a pipe would wait for a writer.

@@ -4,6 +4,8 @@ use std::io::{self, BufRead, BufReader, Read};
 
 use zstd::stream::read::Decoder;
 
+use crate::input::object::fault::ObjectFault;
+
 /// How large a window may be, in bytes: what `zstd` accepts without `--long`.
 const MAX_WINDOW: &str = "128 MiB";
 
@@ -33,6 +35,9 @@ impl<R: BufRead> Read for Zstandard<R> {
 
 /// Says what to do about an error of the decoder, which only has a message.
 fn explain(error: io::Error, has_read: bool) -> io::Error {
+    if error.get_ref().is_some_and(|inner| inner.is::<ObjectFault>()) {
+        return error;
+    }
     let message = error.to_string();
     let reason = if message.contains("ictionary") {
         "it was compressed with a dictionary; decompress it first".to_owned()

@@ -74,6 +74,7 @@ pub fn seek(
             watermark: None,
             generation_of: old.generation_of.clone(),
             inode: None,
+            etag: partition.etag,
         });
     }
     Ok(rows)

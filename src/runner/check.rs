@@ -1,5 +1,6 @@
 //! What a run would do, without starting it. Writes nothing and keeps no lock.
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
@@ -260,8 +261,9 @@ fn check_files(job: &JobSpec, start: &[PositionRow], report: &mut Report) {
     for row in &missing {
         report.unreadable(row, &InputError::Gone { partition: row.partition.clone(), offset: row.offset });
     }
+    let by_name: HashMap<&str, &PositionRow> = start.iter().map(|row| (row.partition.as_str(), row)).collect();
     for partition in &listed.partitions {
-        let Some(row) = start.iter().find(|row| row.partition == partition.name) else {
+        let Some(&row) = by_name.get(partition.name.as_str()) else {
             let unread_bytes = partition.file_bytes.filter(|_| partition.compression == Compression::None);
             let (offset, state) = (0, InputState::New);
             report.inputs.push(InputReport { partition: partition.name.clone(), offset, state, unread_bytes });
@@ -282,7 +284,7 @@ fn check_files(job: &JobSpec, start: &[PositionRow], report: &mut Report) {
                 }
                 continue;
             }
-            input::Source::File(_) => {
+            input::Source::File(_) | input::Source::Object(_) => {
                 let alone: Arc<[Partition]> = Arc::new([partition.clone()]);
                 Some(BlockReader::new(&job.input, alone, std::slice::from_ref(row), row.cut))
             }

@@ -213,6 +213,7 @@ impl RunError {
     /// Returns whether another attempt at a checkpoint may succeed after one has failed with this error.
     pub fn may_pass(&self) -> bool {
         match self {
+            RunError::Input(InputError::Object { .. }) => true,
             RunError::Store(error) => !matches!(
                 error,
                 StoreError::NumberTaken { .. }

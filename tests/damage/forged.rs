@@ -248,6 +248,7 @@ fn positions_cases() -> Vec<Case> {
         ("watermark", P(|rows| row(rows).watermark = Some(5)), &["positions-wrong"]),
         ("generation_of", P(|rows| row(rows).generation_of = Some("a".to_owned())), &[]),
         ("inode", P(|rows| row(rows).inode = Some(1)), &[]),
+        ("etag", P(|rows| row(rows).etag = Some("a".to_owned())), &[]),
         // The positions of the shard that waits.
         ("cut", P(|rows| drop(rows.drain(..2))), &["positions-wrong"]),
         ("record", P(|rows| rows[0].record -= 1), &["positions-wrong"]),
@@ -309,7 +310,8 @@ fn every_forged_field_is_found_if_anything_else_in_the_store_depends_on_it() {
         event_time,
         watermark,
         generation_of,
-        inode
+        inode,
+        etag
     });
     let cases = [
         ("manifest", manifest_fields, manifest_cases()),

@@ -18,6 +18,8 @@ pub mod in_process;
 pub mod interleaved;
 #[cfg(feature = "s3")]
 pub mod lossy;
+#[cfg(feature = "s3")]
+pub mod object_server;
 pub mod objects;
 pub mod random;
 pub mod refusing;

@@ -319,6 +319,7 @@ impl StoreBuilder {
                 watermark: None,
                 generation_of: None,
                 inode: None,
+                etag: None,
             })
             .collect()
     }

@@ -87,6 +87,7 @@ fn rows(partitions: &[Partition], positions: &[Position]) -> Vec<PositionRow> {
             watermark: None,
             generation_of: None,
             inode: None,
+            etag: None,
         })
         .collect()
 }

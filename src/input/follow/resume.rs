@@ -122,6 +122,7 @@ fn keep(files: &mut Files, row: &PositionRow) {
         compression: Compression::None,
         // What was not read of it will not be missed again.
         file_bytes: Some(row.offset),
+        etag: None,
     };
     let position = Position { generation_of: Some(of.into()), ..kept_position(Arc::new(partition), row) };
     let stream = files.slots.len();

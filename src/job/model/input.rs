@@ -8,7 +8,8 @@ use crate::values::value::ColumnType;
 /// `input:`
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InputSpec {
-    /// `files:` a path, a glob, or a list of them without duplicates; a lone `-` is standard input.
+    /// `files:` a path, a glob, the URL of an object or a glob of URLs, or a list of them without duplicates; a lone `-`
+    /// is standard input.
     pub files: Vec<String>,
     /// `format: json | csv | text`. The default follows from the extension of the files, before `.gz` or `.zst`:
     /// `.jsonl`, `.ndjson` and `.json`; `.csv` and `.tsv`; `.txt` and `.log`.

@@ -10,6 +10,7 @@ use crate::job::read::section::{Result, Section};
 use crate::job::read::types;
 use crate::job::read::types::TypedField;
 use crate::values::units;
+use crate::values::url::is_url;
 use crate::values::yaml::{Kind, Node};
 
 const DEFAULT_RECORD_BYTES: u64 = 16 * 1024 * 1024;
@@ -50,6 +51,11 @@ fn follow(node: &Node, files: &[String]) -> Result<bool> {
     if files.iter().any(|file| file == "-") {
         return Err(node.unfit("standard input cannot be followed: it is read until it is closed; remove `follow`"));
     }
+    if let Some(file) = files.iter().find(|file| is_url(Path::new(file))) {
+        let shown = units::shown(file);
+        let reason = "objects never grow; remove `follow`, and run the job again to read new objects";
+        return Err(node.unfit(format!("`{shown}` cannot be followed: {reason}")));
+    }
     let is_packed = |file: &&String| [".gz", ".zst"].iter().any(|ending| file.to_ascii_lowercase().ends_with(ending));
     if let Some(file) = files.iter().find(is_packed) {
         let shown = units::shown(file);
@@ -75,12 +81,24 @@ fn files(node: &Node) -> Result<Vec<String>> {
         if file == "-" && nodes.len() > 1 {
             return Err(node.unfit("standard input, `-`, cannot be read together with other files"));
         }
+        if is_url(Path::new(file)) {
+            check_address(node, file)?;
+        }
         if files.iter().any(|before| before == file) {
             return Err(node.unfit(format!("{node} is listed twice")));
         }
         files.push(file.to_owned());
     }
     Ok(files)
+}
+
+/// Refuses what cannot be the address of an object, or a glob over objects.
+fn check_address(node: &Node, address: &str) -> Result<()> {
+    #[cfg(not(feature = "s3"))]
+    let parsed: std::result::Result<(), String> = Err(crate::input::object::url::WITHOUT_S3.to_owned());
+    #[cfg(feature = "s3")]
+    let parsed = crate::input::object::url::ObjectUrl::parse(address).map(drop);
+    parsed.map_err(|reason| node.unfit(format!("cannot read `{}`: {reason}", units::shown(address))))
 }
 
 fn format(section: &Section<'_>, files_node: &Node, files: &[String], base: &Path) -> Result<InputFormat> {
@@ -114,7 +132,7 @@ fn format(section: &Section<'_>, files_node: &Node, files: &[String], base: &Pat
 }
 
 /// Returns the formats that the names of the files show, each with a name: the path or glob, or, if that does not show
-/// a format, the files that it matches.
+/// a format, the files that it matches. A bucket is not asked.
 fn formats_by_name(files: &[String], base: &Path) -> Vec<(String, InputFormat)> {
     let mut formats = Vec::new();
     for file in files {

@@ -80,6 +80,7 @@ mod tests {
             watermark: None,
             generation_of: None,
             inode: None,
+            etag: None,
         }
     }
 

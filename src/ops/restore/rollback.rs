@@ -200,6 +200,7 @@ fn unread(partition: &str, task: u32, cut: u64, old: &PositionRow) -> PositionRo
         watermark: old.watermark,
         generation_of: None,
         inode: None,
+        etag: None,
     }
 }
 

@@ -132,5 +132,6 @@ fn row(
         watermark,
         generation_of: cut_position.position.generation_of.as_deref().map(str::to_owned),
         inode,
+        etag: partition.etag.clone(),
     })
 }

@@ -86,7 +86,7 @@ fn make_reader(
                 };
                 let numbers = partitions.iter().map(number).map(Option::flatten).collect();
                 BlockReader::resuming(&input, partitions, &start, next_block, had_bad_records)
-                    .map(|reader| Reader::Bounded(reader.with_task_numbers(numbers).with_columns(columns)))
+                    .map(|reader| Reader::Bounded(Box::new(reader.with_task_numbers(numbers).with_columns(columns))))
             }
             true => FollowReader::new(&input, &base, &start, next_block, partition_tasks, since)
                 .map(|reader| Reader::Following(Box::new(reader.with_columns(columns)))),

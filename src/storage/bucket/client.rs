@@ -9,6 +9,7 @@ use object_store::aws::{AmazonS3, AmazonS3Builder};
 use object_store::client::{HttpError, HttpErrorKind};
 use object_store::{Error, Result, RetryConfig};
 use tokio::runtime::{Builder, Runtime};
+use tokio::task::JoinHandle;
 
 use crate::storage::bucket::credentials::{self, Source};
 use crate::storage::bucket::endpoint::Endpoint;
@@ -100,15 +101,24 @@ impl Client {
     }
 }
 
-/// Runs `future` to its end. The threads behind it serve all buckets of this process.
+/// Runs `future` to its end.
 pub(super) fn wait<T>(future: impl Future<Output = T>) -> T {
+    runtime().block_on(future)
+}
+
+/// Runs `future` in the background.
+pub(super) fn spawn<T: Send + 'static>(future: impl Future<Output = T> + Send + 'static) -> JoinHandle<T> {
+    runtime().spawn(future)
+}
+
+/// Returns the threads that serve all buckets of this process.
+fn runtime() -> &'static Runtime {
     static RUNTIME: OnceLock<Runtime> = OnceLock::new();
-    let runtime = RUNTIME.get_or_init(|| {
+    RUNTIME.get_or_init(|| {
         let mut builder = Builder::new_multi_thread();
         builder.worker_threads(2).thread_name("bucket").enable_all();
         builder.build().expect("threads can be started")
-    });
-    runtime.block_on(future)
+    })
 }
 
 /// Returns an error for a connection that ended before the answer did.

@@ -26,6 +26,7 @@ mod list;
 mod probe;
 mod profile;
 mod read;
+pub mod reader;
 mod settings;
 pub mod url;
 mod waiting;

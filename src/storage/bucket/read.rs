@@ -25,11 +25,19 @@ pub(super) struct Pieces<'a> {
 impl<'a> Pieces<'a> {
     /// Asks for the object, or for a range that is not empty.
     pub async fn open(client: &'a Client, key: &'a Path, range: Option<GetRange>) -> Result<Pieces<'a>> {
-        let answer = client
-            .repeat(0, async |store| {
-                store.get_opts(key, GetOptions { range: range.clone(), ..GetOptions::default() }).await
-            })
-            .await?;
+        Pieces::open_with(client, key, GetOptions { range, ..GetOptions::default() }).await
+    }
+
+    /// Asks for what `options` say.
+    pub async fn open_with(client: &'a Client, key: &'a Path, options: GetOptions) -> Result<Pieces<'a>> {
+        let mut patience = client.patience();
+        // As `Client::repeat`, whose requests cannot move to another thread.
+        let answer = loop {
+            match client.once(0, client.store().get_opts(key, options.clone())).await {
+                Ok(answer) => break answer,
+                Err(error) => patience.wait(error).await?,
+            }
+        };
         let (meta, left) = (answer.meta.clone(), answer.range.clone());
         Ok(Pieces { client, key, patience: client.patience(), meta, left, stream: answer.into_stream() })
     }

@@ -27,6 +27,12 @@ mod latest_good;
 mod log;
 mod metrics;
 mod modes;
+#[cfg(feature = "s3")]
+mod object_faults;
+#[cfg(feature = "s3")]
+mod objects;
+#[cfg(feature = "s3")]
+mod objects_replaced;
 mod output;
 mod paths;
 mod programs;

@@ -65,6 +65,8 @@ struct PositionView<'a> {
     file_bytes: Option<u64>,
     fingerprint: String,
     #[serde(skip_serializing_if = "Option::is_none")]
+    etag: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     event_time: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
     watermark: Option<Timestamp>,
@@ -81,6 +83,7 @@ impl<'a> PositionView<'a> {
             ended: row.ended,
             file_bytes: row.file_bytes,
             fingerprint: row.fingerprint.to_string(),
+            etag: row.etag.as_deref(),
             event_time: moment(row.event_time),
             watermark: moment(row.watermark),
         }

@@ -1,7 +1,7 @@
 //! Explanations for runs that failed.
 
 use super::job::{JobArgs, job_error};
-use crate::cli::error::CliError;
+use crate::cli::error::{CliError, bucket_hint};
 use crate::cli::exit::Exit;
 use crate::cli::progress::Unit;
 use crate::cli::target::Target;
@@ -12,6 +12,7 @@ use crate::ops::latest::newest_intact;
 use crate::runner::error::{JobError, RecordError, ResumeError, RunError};
 use crate::runner::output::error::OutputError;
 use crate::runner::process::exec::failure::ProgramFailure;
+use crate::storage::StorageError;
 use crate::values::error_chain::in_one_line;
 use crate::values::units::Age;
 
@@ -65,6 +66,15 @@ pub(super) fn explain(error: RunError, args: &JobArgs, text: &[u8]) -> CliError 
         }
         RunError::Input(InputError::NothingMatches { ref pattern } | InputError::Glob { ref pattern, .. }) => {
             in_job_file("input.files", Some(pattern), error.to_string())
+        }
+        RunError::Input(InputError::Storage(error @ StorageError::Bucket { .. })) => error.into(),
+        RunError::Input(InputError::Object { source: StorageError::Bucket { fault, .. }, .. }) => {
+            CliError::of(Exit::Failed, &error).hint(RESUMES).hints_of(bucket_hint(fault).map(str::to_owned))
+        }
+        RunError::Input(InputError::Replaced { .. } | InputError::ReplacedInRun { .. }) => {
+            CliError::of(Exit::Failed, &error)
+                .hint(format!("give the new object a name of its own and restore the old one, or {START_OVER}"))
+                .hint("or run `ckpt restore STORE --forget PARTITION` to read the object as a new one")
         }
         RunError::Input(InputError::Truncated { .. }) => CliError::of(Exit::Failed, &error).hint(format!(
             "rotate by renaming the file (logrotate: `create` instead of `copytruncate`), and {START_OVER}"

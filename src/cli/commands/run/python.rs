@@ -10,6 +10,7 @@ use std::process::Command;
 
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
+use crate::input::object::url::is_url;
 use crate::values::digest::Digest;
 
 mod describing;
@@ -161,7 +162,7 @@ fn write_module(directory: PathBuf) -> io::Result<PathBuf> {
 }
 
 /// Returns the input files of the command line as a job names them: relative if they are below its directory, else
-/// absolute.
+/// absolute. A URL stays as it is.
 pub(super) fn inputs(given: &[PathBuf], job: &Path) -> Result<Vec<String>, CliError> {
     let cannot = |path: &Path, error: &io::Error| {
         CliError::usage(format!("cannot read input `{}`", path.display())).caused_by(error)
@@ -171,6 +172,9 @@ pub(super) fn inputs(given: &[PathBuf], job: &Path) -> Result<Vec<String>, CliEr
     let name = |path: &PathBuf| {
         if path.as_os_str() == OsStr::new("-") {
             return Ok("-".to_owned());
+        }
+        if let Some(url) = path.to_str().filter(|path| is_url(path)) {
+            return Ok(url.to_owned());
         }
         fs::metadata(path).map_err(|error| cannot(path, &error))?;
         let absolute = std::path::absolute(path).map_err(|error| cannot(path, &error))?;

@@ -11,7 +11,8 @@ fn setup(format: InputFormat, max_record_bytes: u64) -> (tempfile::TempDir, Path
     let path = directory.path().join("app.log");
     std::fs::write(&path, "").unwrap();
     let source = Source::File(path.clone());
-    let partition = Partition { name: "app.log".to_owned(), source, compression: Compression::None, file_bytes: None };
+    let partition =
+        Partition { name: "app.log".to_owned(), source, compression: Compression::None, file_bytes: None, etag: None };
     let rules = BlockRules { format, max_record_bytes, block_bytes: 32 };
     let tail = Tail::new(&rules, &partition);
     (directory, path, partition, tail)
