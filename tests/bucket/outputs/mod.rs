@@ -18,6 +18,7 @@ mod kills;
 mod lossy;
 mod places;
 mod published;
+mod restored;
 
 /// A directory with a job that writes below a prefix of a bucket.
 struct Scene {
