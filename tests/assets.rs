@@ -58,8 +58,7 @@ fn manual_page(command: clap::Command, name: &str, others: &[&str]) -> Vec<u8> {
     // Every section defines the apostrophe again.
     let page = String::from_utf8(page).expect("pages are UTF-8");
     let body = with_examples_as_typed(&page.replace(APOSTROPHE, ""));
-    // The date is empty, not missing: the version must not take its place.
-    let body = body.replacen(" 1  \"", " 1 \"\" \"", 1);
+    let body = body.replacen(" 1  \"", &format!(" 1 \"{DATE}\" \""), 1);
     let mut end = String::from(".SH \"EXIT STATUS\"\n");
     for exit in Exit::ALL {
         end += &format!(".TP 5\n{}\n{}\n", exit.code(), exit.meaning().replace('-', "\\-"));
@@ -111,6 +110,9 @@ fn with_examples_as_typed(page: &str) -> String {
     marked
 }
 
+/// The date of the manual, as in the title of each page. A release sets it.
+const DATE: &str = "2026-11-27";
+
 const APOSTROPHE: &str = ".ie \\n(.g .ds Aq \\(aq\n.el .ds Aq '\n";
 
 #[test]
@@ -118,7 +120,7 @@ fn the_pages_have_a_date_the_values_of_options_and_examples_as_they_are_typed() 
     for path in repository::files("man") {
         let page = fs::read_to_string(repository::path(&path)).expect("readable");
         let title = page.lines().find(|line| line.starts_with(".TH ")).expect("a title");
-        assert!(title.contains(" 1 \"\" \"ckpt "), "{path}: {title}");
+        assert!(title.contains(&format!(" 1 \"{DATE}\" \"ckpt ")), "{path}: {title}");
         let synopsis = page.split(".SH ").find(|section| section.starts_with("SYNOPSIS")).expect("a synopsis");
         for (option, value) in [("to", "DIR"), ("format", "FORMAT"), ("color", "WHEN")] {
             let named = synopsis.contains(&format!("\\-\\-{option}\\fR \\fI"));

@@ -117,3 +117,22 @@ fn a_manifest_with_another_number_in_it_is_healed_and_nothing_is_hopeless() {
         assert_eq!(world.disks[1].files()[&path], whole);
     }
 }
+
+#[test]
+fn a_manifest_that_names_another_object_is_healed_and_its_child_is_not_blamed() {
+    let mut world = World::new();
+    world.step(Step::Run { files: 2 });
+    world.step(Step::Run { files: 1 });
+    let path = layout::manifest(Sequence(world.known_newest() - 1)).to_string();
+    let whole = world.disks[1].files()[&path].clone();
+    let text = String::from_utf8(whole.clone()).expect("text");
+    let names: Vec<usize> = text.match_indices("object: ").map(|(at, _)| at + "object: ".len()).collect();
+    assert!(names.len() >= 3, "{text}");
+    for at in names {
+        let mut bytes = whole.clone();
+        bytes[at] = if bytes[at] == b'0' { b'1' } else { b'0' };
+        world.disks[1].damage(&path, Some(&bytes));
+        world.repair();
+        assert_eq!(world.disks[1].files()[&path], whole);
+    }
+}

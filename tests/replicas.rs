@@ -386,3 +386,22 @@ fn stopped_at_any_call_in_any_replica_the_next_run_finds_both_equal() {
         }
     }
 }
+
+#[test]
+fn a_list_of_places_that_was_not_read_is_neither_none_nor_written_again() {
+    let pair = Pair::new(1);
+    let places = |names: [&str; 2]| names.map(str::to_owned).to_vec();
+    pair.builder.store.set_places(places(["/x", "/y"])).expect("written");
+    let path = pair.dir.path().join("a/replicas.yaml");
+    let before = fs::read(&path).expect("it exists");
+    let stopping = |calls| Failing::new(LocalStorage::new(pair.dir.path().join("a"))).fail_between(calls, 1);
+    let store = |storage: Failing<LocalStorage>| Store::new(pair.builder.store.file.clone(), vec![Arc::new(storage)]);
+    let error = Store::places(&store(stopping(0)).replicas()[0]).expect_err("not read");
+    assert!(error.is_inconclusive(), "{error:?}");
+    for list in [places(["/x", "/z"]), vec!["/x".to_owned()]] {
+        store(stopping(0)).set_places(list).expect_err("not read");
+        assert_eq!(fs::read(&path).expect("it exists"), before);
+    }
+    store(stopping(9)).set_places(places(["/x", "/z"])).expect("written");
+    assert_ne!(fs::read(&path).expect("it exists"), before);
+}

@@ -21,6 +21,7 @@ use jiff::tz::TimeZone;
 
 use crate::support::failing::Failing;
 use crate::support::store_builder::StoreBuilder;
+use crate::support::tree;
 
 /// Replicas that have committed the same checkpoints, up to some number.
 struct Replicas {
@@ -136,6 +137,68 @@ fn what_one_replica_brought_back_alone_is_copied_to_the_others() {
     replicas.open(&["a", "b"]).make_equal().expect("equal");
     assert_eq!((replicas.checkpoints("a"), replicas.checkpoints("b")), (vec![1, 2, 3], vec![1, 2, 3]));
     replicas.assert_intact(&["a", "b"]);
+}
+
+/// Makes two replicas of which `b` brought everything back and pruned it again, while `a` removed leftovers.
+fn pruned_again_apart() -> Replicas {
+    let replicas = Replicas::new(&[("a", 4), ("b", 4)], &[]);
+    replicas.prune(&["a", "b"], 1, 86_400);
+    replicas.undo(&["b"]);
+    replicas.prune(&["a"], 1, 0);
+    replicas.prune(&["b"], 1, 0);
+    replicas
+}
+
+#[test]
+fn a_checkpoint_that_was_pruned_again_stays_pruned_when_histories_are_merged() {
+    let replicas = pruned_again_apart();
+    let (own, others) = (replicas.events("a"), replicas.events("b"));
+    assert_eq!((own.len(), others.len()), (2, 3), "{own:#?}\n{others:#?}");
+    replicas.open(&["a", "b"]).make_equal().expect("equal");
+    assert_eq!((replicas.checkpoints("a"), replicas.checkpoints("b")), (vec![4], vec![4]));
+    assert_eq!(replicas.events("a"), replicas.events("b"));
+    assert_eq!(replicas.events("a").len(), 4);
+    replicas.assert_intact(&["a", "b"]);
+}
+
+/// Makes replicas equal with storages that stop after each call, and checks after each that every replica is intact by
+/// itself, and that the next try makes them equal.
+fn assert_intact_wherever_it_stops(story: impl Fn() -> Replicas) {
+    let mut before = None;
+    for calls in 0.. {
+        let replicas = story();
+        let stopping = Arc::new(Failing::new(LocalStorage::new(replicas.dir.path().join("a"))).fail_after(calls));
+        let beside = stopping.beside(LocalStorage::new(replicas.dir.path().join("b")));
+        let opened = Store::open(vec![stopping.clone(), Arc::new(beside)]);
+        let done = opened.is_ok_and(|store| store.make_equal().is_ok());
+        let left = Some(tree(replicas.dir.path()));
+        if left != before {
+            before = left;
+            replicas.assert_intact(&["a", "b"]);
+            replicas.open(&["a", "b"]).make_equal().expect("equal");
+            assert_eq!(replicas.events("a"), replicas.events("b"), "stopped after {calls} calls");
+            assert_eq!(replicas.checkpoints("a"), replicas.checkpoints("b"), "stopped after {calls} calls");
+            replicas.assert_intact(&["a", "b"]);
+        }
+        if done && stopping.calls() < calls {
+            return;
+        }
+    }
+}
+
+#[test]
+fn a_merge_of_what_was_pruned_again_is_intact_wherever_it_stops() {
+    assert_intact_wherever_it_stops(pruned_again_apart);
+}
+
+#[test]
+fn a_merge_of_what_was_brought_back_is_intact_wherever_it_stops() {
+    assert_intact_wherever_it_stops(|| {
+        let replicas = Replicas::new(&[("a", 3), ("b", 3)], &[]);
+        replicas.prune(&["a", "b"], 1, 86_400);
+        replicas.undo(&["a"]);
+        replicas
+    });
 }
 
 #[test]

@@ -13,8 +13,26 @@ use ckpt::storage::{Entry, EntryKind, FileSystem, Storage, StorageError, TEMPORA
 use ckpt::values::relpath::RelPath;
 
 macro_rules! promises {
-    (everywhere { $($everywhere:ident)* } on_a_file_system { $($file_system:ident)* }) => {
-        file_systems! { $($everywhere)* $($file_system)* }
+    (
+        everywhere { $($everywhere:ident)* }
+        for_many_threads { $($threads:ident)* }
+        on_a_file_system { $($file_system:ident)* }
+    ) => {
+        file_systems! { $($everywhere)* $($threads)* $($file_system)* }
+
+        mod simulated_objects {
+            use crate::support::objects::Objects;
+
+            $(#[test]
+            fn $everywhere() {
+                super::$everywhere(&Objects::default().client(None));
+            })*
+
+            $(#[test]
+            fn $threads() {
+                super::$threads(&Objects::default().client(None));
+            })*
+        }
 
         #[cfg(feature = "s3")]
         mod bucket {
@@ -26,6 +44,13 @@ macro_rules! promises {
             fn $everywhere() {
                 let Some(fresh) = bucket::Bucket::fresh() else { return };
                 super::$everywhere(&Bucket::of(fresh.storage()));
+            })*
+
+            // The server that tests start by themselves does not do each request in one step.
+            $(#[test]
+            fn $threads() {
+                let Some(fresh) = bucket::Bucket::fresh().filter(|_| bucket::is_a_real_server()) else { return };
+                super::$threads(&Bucket::of(fresh.storage()));
             })*
         }
     };
@@ -81,6 +106,8 @@ promises! {
         sync_and_settle_may_be_called_at_any_time
         directories_are_listed_by_their_root
         files_are_listed_at_any_depth
+    }
+    for_many_threads {
         of_many_threads_that_create_one_name_one_wins
         of_many_threads_that_create_one_directory_one_wins
     }

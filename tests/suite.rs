@@ -20,6 +20,7 @@ mod growth;
 mod hostile;
 mod job_file;
 mod model;
+mod objects;
 mod prose;
 mod prune;
 mod races;

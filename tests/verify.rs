@@ -22,6 +22,7 @@ mod beside;
 mod line_ends;
 mod paced;
 mod refused;
+mod refused_rows;
 
 const DAY: Duration = Duration::from_secs(86_400);
 const HOLDER: &str = "a test";

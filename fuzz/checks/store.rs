@@ -49,7 +49,7 @@ pub fn check(data: &[u8]) {
     let _ = history.departures();
     let _ = store.pins().expect("read");
     let _ = store.take_answer(id).expect("read");
-    let _ = Store::places(storage.as_ref());
+    let _ = Store::places(&store.replicas()[0]);
     for sequence in store.sequences().expect("listed") {
         let _ = store.manifest(sequence);
     }

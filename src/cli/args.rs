@@ -38,6 +38,11 @@ impl StoreArg {
         self.open_with(&[], ui)
     }
 
+    /// Opens the store to change it, see [`Target::open_to_change`].
+    pub fn open_to_change(&self, ui: &Ui) -> Result<Store, CliError> {
+        self.target()?.open_to_change(ui)
+    }
+
     /// Opens the store to read it, see [`Target::open_branch`].
     pub fn open_branch(&self, ui: &Ui) -> Result<Store, CliError> {
         self.target()?.open_branch(ui)
@@ -90,7 +95,7 @@ impl TargetArg {
     pub fn named_checkpoint(&self, ui: &Ui) -> Result<(Store, Sequence), CliError> {
         self.refuse_store()?;
         let target = self.parse()?;
-        let store = target.open(ui)?;
+        let store = target.open_to_change(ui)?;
         let sequence = target.sequence(&store, &ui.now())?;
         Ok((store, sequence))
     }

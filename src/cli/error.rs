@@ -113,6 +113,7 @@ impl From<StoreError> for CliError {
             }
             StoreError::Busy { .. } | StoreError::NumberTaken { .. } | StoreError::Overtaken { .. } => Exit::Busy,
             StoreError::Manifest { source: ManifestError::Format { .. }, .. } => Exit::Failed,
+            StoreError::PlacesUnread { source, .. } if source.is_of_later_version() => Exit::Failed,
             StoreError::Manifest { .. }
             | StoreError::StoreFileGone { .. }
             | StoreError::ManifestDamaged { .. }
@@ -121,6 +122,7 @@ impl From<StoreError> for CliError {
             | StoreError::Mismatch { .. }
             | StoreError::Diverged { .. }
             | StoreError::Unrelated { .. }
+            | StoreError::PlacesUnread { .. }
             | StoreError::Damaged { .. } => Exit::Damaged,
             StoreError::SamePlace { .. } => Exit::Usage,
             StoreError::StoreExists { .. }
@@ -130,6 +132,9 @@ impl From<StoreError> for CliError {
         };
         let hint = match &error {
             StoreError::NoStore { .. } => "a store is the directory that a job file names in `checkpoint: store:`",
+            StoreError::PlacesUnread { .. } => {
+                "nothing was changed; the next run of the job writes `replicas.yaml` again, and so does `ckpt verify STORE --replica DIR --repair`"
+            }
             StoreError::NoCheckpoint { .. } => "`ckpt list STORE` lists the checkpoints",
             StoreError::Manifest { source: ManifestError::Format { .. }, .. } => {
                 "use the version of ckpt that wrote it, or a later one"

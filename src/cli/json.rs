@@ -31,12 +31,21 @@ pub struct JobHead {
     #[serde(flatten)]
     head: StoreHead,
     job: String,
+    /// Replicas that are not read because they diverged, or because it is not known whether they did.
+    diverged: Vec<DivergedView>,
+}
+
+#[derive(Debug, Serialize)]
+struct DivergedView {
+    store: String,
+    reason: String,
 }
 
 impl JobHead {
     /// Makes the head for `store`.
     pub fn new(store: &Store) -> JobHead {
-        JobHead { head: StoreHead::new(store), job: store.file.job.clone() }
+        let diverged = store.not_read.iter().cloned().map(|(store, reason)| DivergedView { store, reason });
+        JobHead { head: StoreHead::new(store), job: store.file.job.clone(), diverged: diverged.collect() }
     }
 
     /// Returns the path of the store.

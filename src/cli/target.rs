@@ -85,6 +85,15 @@ impl Target {
         self.open_with(&[], ui)
     }
 
+    /// Opens the store with its known replicas to change it or to delete something. Fails if it is unknown which
+    /// replicas it has.
+    pub fn open_to_change(&self, ui: &Ui) -> Result<Store, CliError> {
+        let store = Store::open_at(&self.store, &[])?;
+        store.check_places_known()?;
+        ui.opened(&store);
+        Ok(store)
+    }
+
     /// Opens the store with its known replicas and those at `replicas`, which must exist.
     pub fn open_with(&self, replicas: &[PathBuf], ui: &Ui) -> Result<Store, CliError> {
         let store = Store::open_at(&self.store, replicas)?;

@@ -16,6 +16,7 @@ pub mod row_batch;
 pub mod rows;
 pub mod sealed;
 pub mod segment;
+pub mod sketch;
 pub mod store_file;
 
 /// The store format that this version writes, and the only one that it reads.

@@ -12,6 +12,7 @@ pub(crate) mod keys;
 pub(crate) mod model;
 mod parse;
 mod read;
+mod windows;
 mod write;
 
 pub use aggregate::{AggregateFunction, AggregateSpec};
@@ -25,6 +26,7 @@ pub use model::{
     CheckpointSpec, Emit, EventTime, ExecSpec, InputFormat, InputSpec, JobSpec, KeepSpec, OnError, OnGone, OnLate,
     OutputFormat, OutputSpec, PriorityClass, PrioritySpec, Schedule, Selector, TimeUnit, TtlSpec, WindowSpec,
 };
+pub use windows::Windows;
 
 #[cfg(test)]
 mod tests;

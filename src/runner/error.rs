@@ -78,6 +78,9 @@ pub enum JobError {
     SamePath { path: String, first: &'static str, second: &'static str },
     #[error("the store of a job is a directory: `{path}` is not")]
     StoreNotADirectory { path: String },
+    /// A store in several places lists them in a file of text.
+    #[error("the path of a store with replicas must be UTF-8: `{path}` is not")]
+    PlaceNotUtf8 { path: String },
     /// The job would write into a store, which only the store itself may do.
     #[error("{what} of a job cannot be in a store: `{path}` is in `{store}`")]
     InStore { what: &'static str, path: String, store: String },

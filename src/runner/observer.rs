@@ -214,6 +214,8 @@ pub struct Summary {
     pub outputs: Vec<Output>,
     /// The files of changes that were published by checkpoints.
     pub changes: PublishedChanges,
+    /// Fields of the job that no record of this run had.
+    pub absent_fields: Vec<String>,
     /// The replicas that do not have the latest checkpoint.
     pub replicas_behind: Vec<String>,
 }

@@ -127,29 +127,50 @@ impl Store {
         if self.missing(index)?.is_empty() {
             return Ok(copied);
         }
-        let replicas = [&self.sound()[..], &[index]].concat();
+        let mut replicas: BTreeSet<usize> = self.sound().into_iter().chain([index]).collect();
         let holder = self.health.holder().unwrap_or_default();
-        let _lock = self.lock_prune_in(&replicas, Some(index), &holder)?;
-        // Another process may have pruned or pinned meanwhile.
-        let missing = self.missing(index)?;
+        let in_order: Vec<usize> = replicas.iter().copied().collect();
+        let _lock = self.lock_prune_in(&in_order, Some(index), &holder)?;
         // Checkpoints share most of their objects: one that exists or was copied is not examined again.
         let mut known = HashSet::new();
-        for sequence in missing.older {
-            self.copy_checkpoint(index, sequence, &mut known, &mut copied)?;
+        // A merged history may say that they were brought back: from then on, nothing explains why one is missing.
+        for other in in_order {
+            let given = self.copy_older(other);
+            match given {
+                Ok((given, objects)) if other == index => (copied, known) = (given, objects),
+                Ok((given, _)) if given == Copied::default() => {}
+                Ok((given, _)) => self.regained(other, given, false),
+                Err(error) if other == index => return Err(error),
+                Err(error) => {
+                    self.lose(other, &error);
+                    replicas.remove(&other);
+                }
+            }
         }
-        // Before the newer ones, whose parents it may say were pruned; after the older ones, which it may say were
-        // brought back.
-        for (other, error) in self.merge_histories(&replicas.into_iter().collect()) {
+        // Before the newer ones, whose parents it may say were pruned.
+        for (other, error) in self.merge_histories(&replicas) {
             if other == index {
                 return Err(error);
             }
             self.lose(other, &error);
         }
+        // Another process may have pruned or pinned before the lock was taken.
+        let missing = self.missing(index)?;
         for sequence in missing.newer {
             self.copy_checkpoint(index, sequence, &mut known, &mut copied)?;
         }
         self.copy_pins(index, missing.pins)?;
         Ok(copied)
+    }
+
+    /// Copies to replica `index` the checkpoints that are older than its newest. Also returns the objects that it now
+    /// has.
+    fn copy_older(&self, index: usize) -> Result<(Copied, HashSet<ObjectName>), StoreError> {
+        let (mut known, mut copied) = (HashSet::new(), Copied::default());
+        for sequence in self.missing(index)?.older {
+            self.copy_checkpoint(index, sequence, &mut known, &mut copied)?;
+        }
+        Ok((copied, known))
     }
 
     /// Returns what replica `index` should get from the others.

@@ -5,6 +5,9 @@ use crate::storage::{Entry, EntryKind};
 use crate::values::id::Sequence;
 use crate::values::relpath::RelPath;
 
+/// A directory that file systems have at their root, where a store may be.
+pub const LOST_AND_FOUND: &str = "lost+found";
+
 /// A directory of a store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Directory {
@@ -49,7 +52,7 @@ impl Directory {
                 | layout::LOCK_FILE
                 | layout::PRUNE_LOCK_FILE
                 | layout::OBJECTS_LOCK_FILE => is_file,
-                CHECKPOINTS | DAMAGED | PINS | HISTORY | PRUNED | REQUESTS | "objects" => is_directory,
+                CHECKPOINTS | DAMAGED | PINS | HISTORY | PRUNED | REQUESTS | LOST_AND_FOUND | "objects" => is_directory,
                 _ => false,
             },
             Directory::Checkpoints | Directory::Pruned => is_directory && name.parse::<Sequence>().is_ok(),
@@ -85,6 +88,7 @@ mod tests {
             (Directory::Root, "store.yaml", file),
             (Directory::Root, "pins", directory),
             (Directory::Root, "notes", nothing),
+            (Directory::Root, "lost+found", directory),
             (Directory::Checkpoints, "00000042", directory),
             (Directory::Pruned, "42", nothing),
             (Directory::Pins, "00000042.yaml", file),

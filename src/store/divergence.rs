@@ -85,11 +85,12 @@ impl Store {
             };
             let index = branch.replicas.iter().position(|replica| replica.place() == other.place());
             branch = branch.without(index.expect("it was not removed yet"));
-            let (place, reason) = (other.place(), in_one_line(&error));
-            notes.push(StoreNote::NotRead { place, reason });
+            notes.push((other.place(), in_one_line(&error)));
         }
-        notes.into_iter().for_each(|note| branch.health.note(note));
-        branch
+        for (place, reason) in notes.iter().cloned() {
+            branch.health.note(StoreNote::NotRead { place, reason });
+        }
+        Store { not_read: notes, ..branch }
     }
 
     /// Fails with [`StoreError::Diverged`] if two replicas diverged: whatever is done to both could destroy what

@@ -20,6 +20,9 @@ pub enum StoreError {
     /// A place that was named as a replica is not one of this store.
     #[error("`{place}` is not a replica")]
     NotAReplica { place: String, source: Arc<StoreError> },
+    /// The list of its replicas cannot be used, and what is changed or deleted here may be needed there.
+    #[error("cannot tell which replicas `{place}` has")]
+    PlacesUnread { place: String, source: Arc<StoreError> },
     #[error("`{place}` has checkpoints, but no `store.yaml`")]
     StoreFileGone { place: String },
     #[error("`{place}` already holds a store")]
@@ -106,9 +109,16 @@ impl StoreError {
     pub fn refusal(&self) -> Option<&StorageError> {
         match self {
             StoreError::Storage(error) => Some(error).filter(|error| error.is_inconclusive()),
-            StoreError::Unusable { source, .. } | StoreError::NotAReplica { source, .. } => source.refusal(),
+            StoreError::Unusable { source, .. }
+            | StoreError::NotAReplica { source, .. }
+            | StoreError::PlacesUnread { source, .. } => source.refusal(),
             _ => None,
         }
+    }
+
+    /// Tells whether a later version of ckpt wrote the file.
+    pub fn is_of_later_version(&self) -> bool {
+        matches!(self, StoreError::Manifest { source: ManifestError::Format { .. }, .. })
     }
 
     /// Tells whether the system refused, and not for lack of space: the place is unmounted, read-only, broken or not for

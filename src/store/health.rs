@@ -29,6 +29,8 @@ pub enum StoreNote {
     Lost { place: String, reason: String },
     /// A replica is not of the branch that is read.
     NotRead { place: String, reason: String },
+    /// It is unknown which replicas the store has.
+    PlacesUnread { reason: String },
     /// A replica has everything again that the others have.
     CaughtUp {
         place: String,
@@ -57,6 +59,7 @@ impl fmt::Display for StoreNote {
             StoreNote::MoreFellBack { count } => write!(f, "{count} more files were read from another replica"),
             StoreNote::Lost { place, reason } => write!(f, "replica `{place}` is lost: {reason}"),
             StoreNote::NotRead { place, reason } => write!(f, "replica `{place}` is not used: {reason}"),
+            StoreNote::PlacesUnread { reason } => f.write_str(reason),
             StoreNote::CaughtUp { place, new, checkpoints, bytes } => {
                 let was = if *new { "was empty and has caught up" } else { "has caught up" };
                 let plural = if *checkpoints == 1 { "" } else { "s" };

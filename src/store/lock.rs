@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use crate::format::layout::{self, CHECKPOINTS, HISTORY, PINS, PRUNED};
 use crate::storage::{LockGuard, Storage, StorageError};
 use crate::store::error::StoreError;
+use crate::store::lease;
 use crate::store::store::Store;
 use crate::values::id::Sequence;
 use crate::values::relpath::RelPath;
@@ -154,7 +155,12 @@ impl Store {
     ) -> Result<Option<Box<dyn LockGuard>>, StoreError> {
         let storage = self.replicas[index].storage().as_ref();
         loop {
-            match self.replicas[index].lock(&layout::prune_lock_file(), holder) {
+            let replica = &self.replicas[index];
+            let taken = match replica.is_without_locks() {
+                true => lease::take(replica.storage(), &layout::prune_lock_file(), holder).map(Some),
+                false => replica.lock(&layout::prune_lock_file(), holder),
+            };
+            match taken {
                 Ok(Some(guard)) => {
                     flush_names(storage, &[CHECKPOINTS, PRUNED, PINS, HISTORY])?;
                     return Ok(Some(guard));

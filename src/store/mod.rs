@@ -10,8 +10,10 @@ pub mod enclosing;
 mod error;
 mod fetch;
 mod health;
+mod hold;
 mod known;
 mod lag;
+mod lease;
 mod lock;
 mod open;
 mod places;
@@ -23,7 +25,7 @@ mod root;
 #[expect(clippy::module_inception, reason = "the floor has the name of its main type")]
 mod store;
 
-pub use directory::Directory;
+pub use directory::{Directory, LOST_AND_FOUND};
 pub use divergence::{Branch, Fork, forks};
 pub use error::StoreError;
 pub use health::StoreNote;

@@ -8,7 +8,7 @@ use crate::format::layout;
 use crate::format::manifest::Manifest;
 use crate::format::replicas_file::ReplicasFile;
 use crate::format::store_file::StoreFile;
-use crate::storage::Storage;
+use crate::storage::{Storage, StorageError};
 use crate::store::error::StoreError;
 use crate::store::lock::StoreLock;
 use crate::store::replica::Replica;
@@ -169,10 +169,16 @@ impl Store {
         Ok((store, empty))
     }
 
-    /// Reads which places the store at `storage` is kept in, if it has a list of them.
-    pub fn places(storage: &dyn Storage) -> Option<ReplicasFile> {
-        let bytes = storage.get(&layout::replicas_file(), Manifest::MAX_BYTES).ok()?;
-        ReplicasFile::from_yaml(&bytes).ok()
+    /// Reads which places the store of `replica` is kept in, if it has a list of them.
+    ///
+    /// Fails if the list cannot be read or is damaged: the store may have replicas.
+    pub fn places(replica: &Replica) -> Result<Option<ReplicasFile>, StoreError> {
+        let path = layout::replicas_file();
+        let bytes = match replica.get(&path, Manifest::MAX_BYTES) {
+            Err(StorageError::NotFound { .. } | StorageError::NotADirectory { .. }) => return Ok(None),
+            read => replica.bounded(&path, read)?,
+        };
+        ReplicasFile::from_yaml(&bytes).map(Some).map_err(|source| replica.unreadable(&path, source))
     }
 
     /// Writes into every replica which `places` the store is kept in, so that all can be found from each. A single
@@ -180,9 +186,11 @@ impl Store {
     pub fn set_places(&self, places: Vec<String>) -> Result<(), StoreError> {
         let alone = places.len() == 1;
         let file = ReplicasFile { format: FORMAT, min_copies: self.min_copies, places };
-        let done = self.on_sound(|_, replica| match Store::places(replica.storage().as_ref()) {
-            Some(known) if known == file && !alone => Ok(()),
-            None if alone => Ok(()),
+        let done = self.on_sound(|_, replica| match Store::places(replica) {
+            Ok(Some(known)) if known == file && !alone => Ok(()),
+            Ok(None) if alone => Ok(()),
+            // A list that is damaged is written again; one that was not read, or is of a later version, may be right.
+            Err(error) if error.is_inconclusive() || error.is_of_later_version() => Err(error),
             _ if alone => Ok(replica.storage().delete(&layout::replicas_file())?),
             _ => Ok(replica.storage().replace(&layout::replicas_file(), file.to_yaml().as_bytes())?),
         });

@@ -1,10 +1,14 @@
 //! Which directories are the replicas of the store that somebody names, and in which order they are used.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::format::replicas_file::ReplicasFile;
 use crate::storage::{StorageError, place};
+use crate::store::health::StoreNote;
+use crate::store::replica::Replica;
 use crate::store::{Store, StoreError};
+use crate::values::error_chain::in_one_line;
 
 /// The directories of a store.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,9 +29,14 @@ impl Store {
     /// `own` is read first. A store knows its replicas from `replicas.yaml`, which counts only if it names the store's
     /// own directory: a copy of a store that was made by hand, or is mounted elsewhere, stands alone.
     /// Fails with [`StoreError::NotAReplica`] for one of `named` that is not of this store, and with
-    /// [`StoreError::SamePlace`] if one of them is `own`.
+    /// [`StoreError::SamePlace`] if one of them is `own`. If `replicas.yaml` cannot be used, the store is opened alone,
+    /// with a note, and [`Store::check_places_known`] fails.
     pub fn open_at(own: &Path, named: &[PathBuf]) -> Result<Store, StoreError> {
-        let places = choose_places(own, Store::places(place::open(own).as_ref()), named, real)?;
+        let (known, unread) = match Store::places(&Replica::new(place::open(own))) {
+            Ok(known) => (known, None),
+            Err(error) => (None, Some(Arc::new(error))),
+        };
+        let places = choose_places(own, known, named, real)?;
         let storages = places.paths.iter().map(|path| place::open(path)).collect();
         let store = match Store::open_available(storages, places.preferred, places.min_copies) {
             Err(StoreError::Storage(StorageError::NotADirectory { path })) => {
@@ -35,12 +44,25 @@ impl Store {
             }
             opened => opened?,
         };
+        let store = Store { places_unread: unread, ..store };
+        if let Err(error) = store.check_places_known() {
+            store.health.note(StoreNote::PlacesUnread { reason: in_one_line(&error) });
+        }
         let required: Vec<String> = places.required.iter().map(|path| path.display().to_string()).collect();
         match store.unavailable.iter().find(|absent| required.contains(&absent.storage.place())) {
             Some(absent) => {
                 Err(StoreError::NotAReplica { place: absent.storage.place(), source: absent.error.clone() })
             }
             None => Ok(store),
+        }
+    }
+
+    /// Fails with [`StoreError::PlacesUnread`] if it is unknown which replicas the store has. Callers that change or
+    /// delete something must reach all of them.
+    pub fn check_places_known(&self) -> Result<(), StoreError> {
+        match &self.places_unread {
+            Some(source) => Err(StoreError::PlacesUnread { place: self.place(), source: source.clone() }),
+            None => Ok(()),
         }
     }
 }

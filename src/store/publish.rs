@@ -136,10 +136,32 @@ impl Store {
         self.put_checkpoint(sequence, manifest, objects, false)
     }
 
-    /// Confirms a checkpoint that was committed without an answer, see [`Replica::confirm`].
+    /// Confirms a checkpoint that was committed without an answer: fails if its number was not free, see
+    /// [`Store::commit`].
     pub fn confirm(&self, committed: &Committed) -> Result<(), StoreError> {
-        let manifest = &committed.manifest;
-        self.on_sound(|_, replica| replica.confirm(manifest.sequence, builds_on(manifest))).map(drop)
+        let (sequence, sha256) = (committed.manifest.sequence, committed.sha256);
+        self.on_sound(|index, _| self.confirm_in(index, sequence, sha256)).map(drop)
+    }
+
+    /// Confirms that the number of checkpoint `sequence`, which was just committed in replica `index`, was never used
+    /// before, where nothing is locked. Otherwise its writer slept while others committed and pruned, until the number
+    /// was free again; the checkpoint is then taken back.
+    ///
+    /// The latest checkpoint is never pruned. So a number that was used before has a newer one after it, and the history
+    /// names the checkpoint that had it.
+    fn confirm_in(&self, index: usize, sequence: Sequence, sha256: Digest) -> Result<(), StoreError> {
+        let replica = &self.replicas[index];
+        if !replica.is_without_locks() || replica.sequences_in(CHECKPOINTS)?.last() <= Some(&sequence) {
+            return Ok(());
+        }
+        match self.history()?.departures().of(sequence) {
+            Some(departure) if departure.sha256 != Some(sha256) => {
+                replica.storage().delete(&layout::manifest(sequence))?;
+                replica.storage().delete(&layout::sums(sequence))?;
+                Err(StoreError::NumberTaken { sequence })
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Puts a checkpoint in place. A new one builds on another one, whose objects it shares.
@@ -167,12 +189,15 @@ impl Store {
         let sha256 = Digest::of(manifest);
         let sums = sums(&read, objects, sha256);
         let files = [(MANIFEST_FILE, manifest), (SUMS_FILE, sums.as_bytes())];
+        // What is not the latest may be pruned at any time.
+        let base = builds_on(&read).filter(|base| is_new && self.is_remote() && base.next() != sequence);
+        let _hold = base.map(|base| self.hold(base, read.created)).transpose()?;
         let sound = self.sound();
         let mut copies = 0;
         for &index in self.order.iter().filter(|index| sound.contains(index)) {
             let replica = &self.replicas[index];
             let committed = replica.commit(sequence, &files).map_err(StoreError::from);
-            match committed.and_then(|()| if is_new { replica.confirm(sequence, builds_on(&read)) } else { Ok(()) }) {
+            match committed.and_then(|()| if is_new { self.confirm_in(index, sequence, sha256) } else { Ok(()) }) {
                 Ok(()) => copies += 1,
                 Err(StoreError::Storage(error)) if error.is_exists() && copies == 0 => {
                     return Err(self.taken_in(index, sequence));

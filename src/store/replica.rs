@@ -304,29 +304,6 @@ impl Replica {
         self.storage.create_dir(&layout::checkpoint_dir(sequence), files)
     }
 
-    /// Confirms that checkpoint `sequence`, which was just committed here without locks, is the newest, and that the one
-    /// that it builds on was not deleted meanwhile. Otherwise the writer slept while others committed and
-    /// pruned: its number had
-    /// become free again, or its objects may be gone. Its checkpoint is then taken back.
-    ///
-    /// The latest checkpoint is never pruned, so a number that was pruned has a newer one after it. And a process that deletes
-    /// objects first deletes the checkpoints that named them, then lists the checkpoints again: either it sees this one,
-    /// or this call sees that the other one is gone.
-    pub(super) fn confirm(&self, sequence: Sequence, builds_on: Option<Sequence>) -> Result<(), StoreError> {
-        if !self.is_without_locks() {
-            return Ok(());
-        }
-        let listed = self.sequences_in(CHECKPOINTS)?;
-        let is_newest = listed.last().is_none_or(|newest| *newest <= sequence);
-        let exists = |sequence: Sequence| listed.binary_search(&sequence).is_ok();
-        if is_newest && builds_on.is_none_or(exists) {
-            return Ok(());
-        }
-        self.storage.delete(&layout::manifest(sequence))?;
-        self.storage.delete(&layout::sums(sequence))?;
-        Err(StoreError::NumberTaken { sequence })
-    }
-
     /// Fails if `found`, which `path` says, is not `expected`.
     fn check<T: PartialEq + fmt::Display>(
         &self,

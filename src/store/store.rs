@@ -29,6 +29,10 @@ pub struct Store {
     pub file: StoreFile,
     /// Places that should be replicas and cannot be used.
     pub unavailable: Vec<Unavailable>,
+    /// Replicas that [`Store::branch`] left out, and why.
+    pub not_read: Vec<(String, String)>,
+    /// Why the list of its replicas could not be used.
+    pub(super) places_unread: Option<Arc<StoreError>>,
     /// How long to wait for another process that prunes, pins or copies.
     pub patience: Duration,
     /// In the order of reading; at least one.
@@ -57,8 +61,9 @@ impl Store {
         assert!(!replicas.is_empty(), "a store has at least one replica");
         let (min_copies, order) = (replicas.len(), (0..replicas.len()).collect());
         let replicas = replicas.into_iter().map(Replica::new).collect();
-        let unavailable = Vec::new();
-        Store { file, unavailable, patience: PATIENCE, replicas, min_copies, order, health: Arc::default() }
+        let (unavailable, not_read, places_unread) = (Vec::new(), Vec::new(), None);
+        let (patience, health) = (PATIENCE, Arc::default());
+        Store { file, unavailable, not_read, places_unread, patience, replicas, min_copies, order, health }
     }
 
     /// Returns the replicas, the one that is read first at the front.

@@ -24,8 +24,10 @@ fn first(kind: &'static str, fate: Fate) -> impl Fn(&Request) -> Fate + Send + S
     move |request| if request.kind() == kind && request.earlier_of_kind == 0 { fate.clone() } else { Fate::Pass }
 }
 
-/// What the client can be asked to do, and how to see whether it was done.
-const ACTIONS: &[(&str, fn(&BucketStorage))] = &[
+/// Asks the client to do something, and looks whether it was done.
+type Action = fn(&BucketStorage);
+
+const ACTIONS: &[(&str, Action)] = &[
     ("create", |storage| {
         storage.create(&path("new"), b"nonce 1").unwrap();
         assert_eq!(storage.get(&path("new"), 100).unwrap(), "nonce 1");
@@ -105,7 +107,7 @@ fn no_action_is_disturbed_by_one_fault_at_any_of_its_requests() {
 }
 
 /// Runs `action` with `fate` for its request number `at`, and returns whether there was one.
-fn disturb(name: &str, action: fn(&BucketStorage), fate: &Fate, at: usize) -> bool {
+fn disturb(name: &str, action: Action, fate: &Fate, at: usize) -> bool {
     let (proxy, storage, bucket) = through(|_| Fate::Pass).expect("a server");
     let direct = bucket.storage();
     direct.replace(&path("old"), b"0123456789").unwrap();

@@ -49,7 +49,7 @@ fn odd_names_are_kept_as_they_are() {
 fn a_listing_of_several_pages_has_every_name_once() {
     let Some(bucket) = Bucket::fresh() else { return };
     let storage = bucket.storage();
-    let name = |number: usize| format!("d/{number:05}{}", if number % 10 == 0 { "/deep" } else { "" });
+    let name = |number: usize| format!("d/{number:05}{}", if number.is_multiple_of(10) { "/deep" } else { "" });
     thread::scope(|scope| {
         for thread in 0..4 {
             let storage = &storage;

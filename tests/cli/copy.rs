@@ -283,3 +283,17 @@ fn pins_are_copied_with_their_checkpoints_and_later() {
     assert_eq!(copy(&[]).pins, [1]);
     assert!(env.path("c/pins/00000001.yaml").exists());
 }
+
+#[test]
+fn the_root_of_a_file_system_can_be_a_copy() {
+    let (env, _) = env();
+    fs::create_dir_all(env.path("disk/lost+found")).expect("made");
+    env.run(&["copy", "s", "--to", "disk"]).expect(0);
+    let output = env.run(&["verify", "disk"]).expect(0);
+    assert!(!output.stdout.contains("lost+found"), "{output}");
+    env.run(&["prune", "disk", "--keep-last", "1", "--grace", "0s", "--yes"]).expect(0);
+    assert!(env.path("disk/lost+found").is_dir());
+    // A file of that name is something else.
+    env.write("other/lost+found", "x");
+    env.run(&["copy", "s", "--to", "other"]).expect(2);
+}

@@ -149,12 +149,12 @@ fn keys_are_listed_with_old_and_new_values_column_by_column() {
   + clicks  5
   + spent   5.25
   + city    city of eve
-  + pages   sketch of 3 bytes, SHA-256 039058c6f2c0
+  + pages   sketch of 8 bytes, SHA-256 0bc11351e49f
 - dan  (task 3)
   - clicks  4
   - spent   4.25
   - city    city of dan
-  - pages   sketch of 3 bytes, SHA-256 039058c6f2c0
+  - pages   sketch of 8 bytes, SHA-256 0bc11351e49f
 ~ cyd  (task 4)
   - clicks  3
   + clicks  30
@@ -164,7 +164,7 @@ fn keys_are_listed_with_old_and_new_values_column_by_column() {
   + clicks  6
   + spent   6.25
   + city    city of fay
-  + pages   sketch of 3 bytes, SHA-256 039058c6f2c0
+  + pages   sketch of 8 bytes, SHA-256 0bc11351e49f
 ";
     assert_eq!(output.stdout, expected);
     let back = env.run(&["diff", "s@3", "s@1", "--keys"]).expect(1).stdout;

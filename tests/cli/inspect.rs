@@ -78,7 +78,7 @@ fn state_is_the_rows_in_the_order_of_task_and_key() {
     let keys: Vec<(&str, &str)> = lines[1..].iter().map(|line| (line[1], line[2])).collect();
     let expected = [("ann", "1"), ("eve", "5"), ("cyd", "30"), ("xan", "9"), ("bob", "2"), ("fay", "6")];
     assert_eq!(keys, expected);
-    assert!(output.stdout.contains("sketch of 3 bytes"), "{output}");
+    assert!(output.stdout.contains("sketch of 8 bytes"), "{output}");
     let older = env.run(&["inspect", "s@1", "--state"]).expect(0);
     assert!(older.stdout.contains(" dan ") && !older.stdout.contains(" eve "), "{older}");
 }
@@ -123,6 +123,7 @@ struct StateView {
     version: u32,
     store: String,
     job: String,
+    diverged: Vec<Value>,
     sequence: u64,
     columns: Vec<Value>,
     cut: bool,
@@ -143,7 +144,7 @@ fn json_of_state_has_typed_values() {
     assert_eq!((view.version, view.sequence, view.cut, view.rows.len()), (1, 3, true, 4));
     let row = &view.rows[3];
     assert_eq!((row.task, row.key.as_str()), (4, "xan"));
-    let expected = serde_json::json!({"clicks": 9, "spent": 9.25, "city": null, "pages": "sketch of 3 bytes"});
+    let expected = serde_json::json!({"clicks": 9, "spent": 9.25, "city": null, "pages": "sketch of 8 bytes"});
     assert_eq!(Value::Object(row.values.clone()), expected);
 }
 
@@ -182,6 +183,7 @@ struct PositionsView {
     version: u32,
     store: String,
     job: String,
+    diverged: Vec<Value>,
     sequence: u64,
     positions: Vec<Position>,
 }
@@ -216,6 +218,7 @@ struct ObjectsView {
     version: u32,
     store: String,
     job: String,
+    diverged: Vec<Value>,
     sequence: u64,
     objects: Vec<Object>,
 }
@@ -273,7 +276,7 @@ fn json_of_the_description_has_these_fields() {
     names.sort_unstable();
     assert_eq!(
         names.join(" "),
-        "bases block block_bytes classes columns created dead_letter deltas ended ended_partitions filled_shards job \
+        "bases block block_bytes classes columns created dead_letter deltas diverged ended ended_partitions filled_shards job \
          late_records longest_chain manifest_sha256 mode objects older_cuts outputs parent pin restored_from routing sequence shards store tasks \
          timings totals trigger version"
     );

@@ -12,6 +12,7 @@ struct View {
     version: u32,
     store: String,
     job: String,
+    diverged: Vec<serde_json::Value>,
     older: u64,
     last_good: Option<u64>,
     last_good_age_seconds: Option<i64>,

@@ -13,6 +13,7 @@ mod list;
 mod log;
 mod odd_names;
 mod pin;
+mod places;
 mod prune;
 mod pruned;
 mod refused;

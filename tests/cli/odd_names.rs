@@ -72,3 +72,62 @@ fn targets_that_are_not_utf8_are_filled() {
     }
     env.shell("o=$(printf 'copy\\377') && ckpt copy s --to \"$o\" && ckpt verify \"$o\"").expect(0);
 }
+
+/// Writes a job with this output directory, and one record.
+fn job(env: &Env, directory: &str, checkpoint: &str) {
+    env.write(&format!("{directory}data.jsonl"), "{\"k\":\"a\"}\n");
+    let text = format!("input: {{files: data.jsonl}}\nkey: k\nprocess: {{aggregate: {{n: count}}}}\n{checkpoint}");
+    env.write(&format!("{directory}job.yaml"), format!("job: j\n{text}"));
+}
+
+#[test]
+fn an_output_directory_may_have_any_name() {
+    for (given, file) in [
+        ("out", "out/j.jsonl"),
+        ("out/", "out/j.jsonl"),
+        ("out//", "out/j.jsonl"),
+        ("out/.", "out/j.jsonl"),
+        ("./out/./", "out/j.jsonl"),
+        ("made/../out", "out/j.jsonl"),
+        ("..", "../j.jsonl"),
+        (".", "j.jsonl"),
+        ("'out dir'", "out dir/j.jsonl"),
+        ("' '", " /j.jsonl"),
+        ("-rf", "-rf/j.jsonl"),
+        ("'--'", "--/j.jsonl"),
+        ("\"a\\nb\"", "a\nb/j.jsonl"),
+    ] {
+        let env = Env::new();
+        fs::create_dir_all(env.path("d")).expect("made");
+        job(&env, "d/", &format!("checkpoint: {{store: s}}\noutput: {given}\n"));
+        let output = env.run(&["run", "d/job.yaml"]).expect(0);
+        assert_eq!(env.read(&format!("d/{file}")), "{\"k\":\"a\",\"n\":1}\n", "{given}: {output}");
+        assert!(output.stdout.lines().all(|line| line.starts_with("j: ") || line.starts_with("  ")), "{output}");
+        // A second run finds what the first has published.
+        env.run(&["run", "d/job.yaml"]).expect(0);
+        env.run(&["verify", "d/s", "--deep"]).expect(0);
+    }
+    let env = Env::new();
+    for wrong in ["''", "\"a\\0b\""] {
+        job(&env, "", &format!("checkpoint: {{store: s}}\noutput: {wrong}\n"));
+        assert!(env.run(&["run", "job.yaml"]).expect(2).stderr.contains("expected a path"));
+    }
+}
+
+#[test]
+fn a_job_in_a_directory_that_is_not_utf8_can_run_but_cannot_have_replicas() {
+    let env = Env::new();
+    job(&env, "", "checkpoint: {store: s}\noutput: out/\n");
+    let made = "o=$(printf 'odd\\377') && mkdir \"$o\" && cp data.jsonl job.yaml \"$o\" && cd \"$o\"";
+    if env.shell(made).status != 0 {
+        println!("skipped: the file system refuses such names");
+        return;
+    }
+    let run = "cd \"$(printf 'odd\\377')\" && ckpt run job.yaml";
+    env.shell(run).expect(0);
+    env.shell("cd \"$(printf 'odd\\377')\" && cat out/j.jsonl && ckpt verify s --deep").expect(0);
+    env.shell("cd odd* && sed -i 's/store: s/store: s, replicas: [r]/' job.yaml").expect(0);
+    let output = env.shell(run).expect(2);
+    assert!(output.stderr.starts_with("error: the path of a store with replicas must be UTF-8: `"), "{output}");
+    env.shell("test ! -e odd*/r && test ! -e odd*/s/replicas.yaml").expect(0);
+}

@@ -163,7 +163,7 @@ fn lines_are_in_the_order_of_task_and_key() {
     let json = env.read("j/state.jsonl");
     assert_eq!(
         json.lines().next(),
-        Some(r#"{"task":0,"key":"ann","clicks":1,"spent":1.25,"city":"city of ann","pages":"sketch of 3 bytes"}"#)
+        Some(r#"{"task":0,"key":"ann","clicks":1,"spent":1.25,"city":"city of ann","pages":"sketch of 8 bytes"}"#)
     );
     let keys = |text: &str| -> Vec<(u32, String)> {
         text.lines()
@@ -176,7 +176,7 @@ fn lines_are_in_the_order_of_task_and_key() {
     assert_eq!(keys(&json), builder.state().keys().cloned().collect::<Vec<_>>());
     let csv = env.read("c/state.csv");
     assert_eq!(csv.lines().next(), Some("task,key,clicks,spent,city,pages"));
-    assert_eq!(csv.lines().nth(4), Some("4,xan,9,9.25,,sketch of 3 bytes"));
+    assert_eq!(csv.lines().nth(4), Some("4,xan,9,9.25,,sketch of 8 bytes"));
     assert_eq!(csv.lines().count(), 7);
 }
 

@@ -14,6 +14,7 @@ struct View {
     version: u32,
     store: String,
     job: String,
+    diverged: Vec<serde_json::Value>,
     logical_bytes: u64,
     objects: u64,
     stored_bytes: u64,

@@ -35,7 +35,7 @@ struct Server {
     url: String,
     variables: Vec<(String, String)>,
     /// Ends the server when this process ends, however that happens.
-    _life: Option<Child>,
+    _life: Option<Life>,
 }
 
 impl Bucket {
@@ -89,16 +89,21 @@ impl Bucket {
     }
 }
 
+/// Tells whether the tests use a server that somebody named, rather than moto.
+pub fn is_a_real_server() -> bool {
+    env::var_os("CKPT_BUCKET_URL").is_some()
+}
+
 fn server() -> Option<Server> {
     if let Ok(url) = env::var("CKPT_BUCKET_URL") {
         let variables = env::vars().filter(|(name, _)| name.starts_with("AWS_")).collect();
         return Some(Server { url: url.trim_end_matches('/').to_owned(), variables, _life: None });
     }
     let program = moto()?;
-    let (port, child) = start(&program, &[]);
+    let (port, life) = start(&program, &[]);
     let variables = variables(port);
     put_bucket(port, BUCKET);
-    Some(Server { url: format!("s3://{BUCKET}"), variables, _life: Some(child) })
+    Some(Server { url: format!("s3://{BUCKET}"), variables, _life: Some(life) })
 }
 
 fn variables(port: u16) -> Vec<(String, String)> {
@@ -123,22 +128,32 @@ pub fn moto() -> Option<PathBuf> {
     places.find_map(|place| Some(place.join("moto_server")).filter(|path| path.is_file()))
 }
 
+/// Keeps a server running until it is dropped.
+pub struct Life(Child);
+
+impl Drop for Life {
+    fn drop(&mut self) {
+        drop(self.0.stdin.take());
+        let _ = self.0.wait();
+    }
+}
+
 /// Starts moto on a free port with `variables` in its environment, and returns the port and what keeps it running.
 ///
 /// The shell that starts it waits for the end of its input, which is the end of this process or of the value that is
 /// returned.
-pub fn start(program: &PathBuf, variables: &[(&str, &str)]) -> (u16, Child) {
+pub fn start(program: &PathBuf, variables: &[(&str, &str)]) -> (u16, Life) {
     const LINE: &str = r#""$@" >/dev/null 2>&1 & server=$!; cat >/dev/null; kill $server"#;
     for _ in 0..5 {
         let port = free_port();
         let mut command = Command::new("sh");
         command.args(["-c", LINE, "sh"]).arg(program).args(["-H", "127.0.0.1", "-p", &port.to_string()]);
         command.envs(variables.iter().copied()).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
-        let child = command.spawn().expect("a shell");
+        let life = Life(command.spawn().expect("a shell"));
         let begun = Instant::now();
         while begun.elapsed() < PATIENCE {
             if answers(port) {
-                return (port, child);
+                return (port, life);
             }
             thread::sleep(Duration::from_millis(50));
         }
@@ -150,7 +165,7 @@ pub fn start(program: &PathBuf, variables: &[(&str, &str)]) -> (u16, Child) {
 pub struct Guarded {
     port: u16,
     keys: (String, String),
-    _life: Child,
+    _life: Life,
 }
 
 impl Guarded {

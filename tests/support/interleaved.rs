@@ -127,6 +127,14 @@ impl<S: Storage> Storage for Interleaved<S> {
         self.inner().list(dir)
     }
 
+    fn list_dirs(&self, dir: &RelPath, root: &str) -> Result<Vec<Entry>, StorageError> {
+        self.inner().list_dirs(dir, root)
+    }
+
+    fn list_deep(&self, dir: &RelPath) -> Result<Vec<Entry>, StorageError> {
+        self.inner().list_deep(dir)
+    }
+
     fn delete(&self, path: &RelPath) -> Result<(), StorageError> {
         self.inner().delete(path)
     }

@@ -18,6 +18,7 @@ pub mod in_process;
 pub mod interleaved;
 #[cfg(feature = "s3")]
 pub mod lossy;
+pub mod objects;
 pub mod random;
 pub mod refusing;
 pub mod repository;

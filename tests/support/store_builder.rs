@@ -10,6 +10,7 @@ use ckpt::format::manifest::{Manifest, Mode, ObjectRef, Parent, Routing, Tables,
 use ckpt::format::positions::{self, PositionRow};
 use ckpt::format::rows::{Row, RowCodec};
 use ckpt::format::segment::SegmentWriter;
+use ckpt::format::sketch::Sketch;
 use ckpt::format::store_file::StoreFile;
 use ckpt::storage::Storage;
 use ckpt::storage::local::LocalStorage;
@@ -327,7 +328,7 @@ impl StoreBuilder {
 pub fn values(key: &str, clicks: i64) -> Vec<Value> {
     let spent = Decimal::parse(format!("{clicks}.25").as_bytes()).expect("a number");
     let city = if key.starts_with('x') { Value::Null } else { Value::Text(format!("city of {key}")) };
-    vec![Value::Int(clicks), Value::Number(spent), city, Value::Sketch(vec![1, 2, 3])]
+    vec![Value::Int(clicks), Value::Number(spent), city, Value::Sketch(Sketch::default().to_bytes())]
 }
 
 /// Returns when checkpoint `number` was created: ten minutes after the previous one.

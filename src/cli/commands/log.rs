@@ -165,6 +165,7 @@ fn cause(event: &Event) -> &'static str {
         | EventKind::Undone
         | EventKind::RemovedLeftovers
         | EventKind::Expired
+        | EventKind::Kept
         | EventKind::Folded => "prune",
         EventKind::LeftOut => "copy",
         EventKind::Other => "-",
@@ -184,6 +185,7 @@ fn effect(event: &Event) -> String {
             format!("removed {}{bytes}", text::counted(event.files.unwrap_or(0), "leftover file"))
         }
         EventKind::Expired => format!("deleted {count}"),
+        EventKind::Kept => format!("kept {count}, pinned meanwhile"),
         EventKind::Folded => format!("older prunes of {count}{bytes}"),
         EventKind::Other => "an event of a later version of ckpt".to_owned(),
     }

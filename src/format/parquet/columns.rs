@@ -14,6 +14,7 @@ use crate::format::error::TableError;
 use crate::format::limits::MAX_VALUE_BYTES;
 use crate::format::parquet::schema::{BATCH_ROWS, ColumnKind, TableColumn};
 use crate::format::rows::{Row, RowCodec, int_at, number_at};
+use crate::format::sketch::Sketch;
 use crate::values::decimal::Decimal;
 use crate::values::value::{Column, ColumnType, Value};
 
@@ -277,6 +278,14 @@ impl<'a> BatchRows<'a> {
             }
         }
         Ok(())
+    }
+
+    /// Returns whether any value is a sketch that cannot be read.
+    pub(crate) fn has_bad_sketch(&self) -> bool {
+        self.values.iter().any(|values| match values {
+            Values::Sketch(array) => array.iter().flatten().any(|bytes| Sketch::from_bytes(bytes).is_none()),
+            _ => false,
+        })
     }
 
     /// Appends the value of `row` as [`RowCodec::pack`] would.

@@ -14,6 +14,7 @@ pub struct KeyBatch {
     tasks: UInt32Array,
     keys: StringArray,
     deleted: BooleanArray,
+    has_bad_sketch: bool,
 }
 
 impl Default for KeyBatch {
@@ -24,7 +25,16 @@ impl Default for KeyBatch {
 
 impl KeyBatch {
     pub(crate) fn new(tasks: UInt32Array, keys: StringArray, deleted: BooleanArray) -> KeyBatch {
-        KeyBatch { tasks, keys, deleted }
+        KeyBatch { tasks, keys, deleted, has_bad_sketch: false }
+    }
+
+    pub(crate) fn with_bad_sketch(self, has_bad_sketch: bool) -> KeyBatch {
+        KeyBatch { has_bad_sketch, ..self }
+    }
+
+    /// Returns whether the value of a row has a sketch that cannot be read.
+    pub fn has_bad_sketch(&self) -> bool {
+        self.has_bad_sketch
     }
 
     pub fn len(&self) -> usize {

@@ -147,6 +147,7 @@ impl SegmentReader {
         self.next_with(|_, batch| {
             let rows = BatchRows::new(batch);
             KeyBatch::new(rows.tasks.clone(), rows.keys.clone(), rows.deleted.clone())
+                .with_bad_sketch(rows.has_bad_sketch())
         })
     }
 }

@@ -15,6 +15,7 @@ use crate::input::record::field::Field;
 use crate::input::record::header::Header;
 use crate::input::record::json::fields::JsonFields;
 use crate::input::record::line::{BYTE_ORDER_MARK, trim_line_end};
+use crate::input::record::sightings::Sightings;
 use crate::job::field::FieldPath;
 use crate::job::model::InputFormat;
 
@@ -35,6 +36,9 @@ pub struct Extractor {
     format: Format,
     field_count: usize,
     max_record_bytes: u64,
+    sightings: Option<Arc<Sightings>>,
+    /// The fields that no record has had so far.
+    unseen: Vec<usize>,
 }
 
 /// The requested fields, by format.
@@ -60,7 +64,47 @@ impl Extractor {
             InputFormat::Text => Format::Text(is("line")),
             InputFormat::Words => Format::Words(is("word")),
         };
-        Extractor { format, field_count: fields.len(), max_record_bytes }
+        let (sightings, unseen) = (None, Vec::new());
+        Extractor { format, field_count: fields.len(), max_record_bytes, sightings, unseen }
+    }
+
+    /// Notes in `sightings` which of the fields records have.
+    #[must_use]
+    pub fn noting(mut self, sightings: Arc<Sightings>) -> Extractor {
+        self.unseen = (0..sightings.count()).collect();
+        self.sightings = Some(sightings);
+        self
+    }
+
+    /// Passes each record of `block` to `visit`, see [`Extractor::split`], and notes the fields that it has.
+    pub fn each(
+        &mut self,
+        block: &Block,
+        mut visit: impl FnMut(RecordPlace<'_>, Result<&[Field<'_>], BadRecord>) -> bool,
+    ) -> u64 {
+        if self.unseen.is_empty() {
+            return self.split(block, visit);
+        }
+        let mut unseen = std::mem::take(&mut self.unseen);
+        let before = unseen.clone();
+        let mut has_records = false;
+        let count = self.split(block, |place, fields| {
+            if let Ok(fields) = &fields {
+                has_records = true;
+                unseen.retain(|field| matches!(fields[*field], Field::Missing));
+            }
+            visit(place, fields)
+        });
+        // A column may be empty in every record.
+        if let Format::Csv(csv) = &self.format {
+            unseen.retain(|field| !csv.has_column(*field));
+        }
+        if let Some(sightings) = self.sightings.as_ref().filter(|_| has_records) {
+            sightings.see_record();
+            before.iter().filter(|field| !unseen.contains(field)).for_each(|field| sightings.see(*field));
+        }
+        self.unseen = unseen;
+        count
     }
 
     /// Passes each record of `block` to `visit`: its fields in the order of the request, or what is wrong with it.
@@ -68,7 +112,7 @@ impl Extractor {
     /// The whole record is checked, so malformed JSON after the last requested field is found, too. Empty lines are
     /// records of [`InputFormat::Text`], and of nothing else. With [`InputFormat::Words`] a record is passed once for each word, with the same place. Stops when
     /// `visit` returns false. Returns the number of records, including the one at which it stopped.
-    pub fn each(
+    fn split(
         &mut self,
         block: &Block,
         mut visit: impl FnMut(RecordPlace<'_>, Result<&[Field<'_>], BadRecord>) -> bool,

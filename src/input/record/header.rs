@@ -14,16 +14,16 @@ impl Header {
     pub(crate) fn parse(line: &[u8], delimiter: u8) -> Result<Header, String> {
         let line = trim_line_end(line.strip_prefix(BYTE_ORDER_MARK).unwrap_or(line));
         let line = std::str::from_utf8(line).map_err(|_| "the header line is not UTF-8".to_owned())?;
+        // Without this, a file whose lines end with CR alone is a header line without records.
+        if has_bare_return(line) {
+            return Err("the header line has a carriage return in it; convert the line ends of the file to LF or CRLF"
+                .to_owned());
+        }
         let mut names: Vec<String> = Vec::new();
         split(line, delimiter, |_, name| names.push(name.into_owned()))
             .map_err(|bad| format!("the header line is {bad}"))?;
         if line.is_empty() {
             return Err("the header line is empty".to_owned());
-        }
-        // Without this, a file whose lines end with CR alone is a header line without records.
-        if has_bare_return(line) {
-            return Err("the header line has a carriage return in it; convert the line ends of the file to LF or CRLF"
-                .to_owned());
         }
         Ok(Header { names })
     }

@@ -9,6 +9,7 @@ pub(super) mod header;
 mod json;
 pub(super) mod line;
 mod sample;
+mod sightings;
 
 pub use bad_record::BadRecord;
 pub use extractor::{Extractor, RecordPlace};
@@ -18,3 +19,4 @@ pub use header::Header;
 pub(crate) use json::scan::is_number;
 pub(crate) use json::tree::Tree;
 pub use sample::sample;
+pub use sightings::Sightings;

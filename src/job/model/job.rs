@@ -40,9 +40,10 @@ pub struct JobSpec {
 }
 
 impl JobSpec {
-    /// Returns `path` relative to the job file's directory, unless it is absolute or a URL.
+    /// Returns `path` relative to the job file's directory, unless it is absolute or a URL. It has no `.` and no slash at its end,
+    /// with which a directory could not be created.
     pub fn resolve(&self, path: &Path) -> PathBuf {
-        if is_url(path) { path.to_owned() } else { self.base.join(path) }
+        if is_url(path) { path.to_owned() } else { self.base.join(path).components().collect() }
     }
 
     /// Returns the name of the first output column: the key's last name, or `partition` without a key.

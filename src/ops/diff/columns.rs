@@ -1,6 +1,7 @@
 //! The columns of two checkpoints, side by side.
 
 use crate::format::rows::RowCodec;
+use crate::input::record::Tree;
 use crate::ops::diff::change::Change;
 use crate::values::value::{ColumnType, Value};
 
@@ -41,6 +42,8 @@ pub struct Columns {
     places: Vec<(Option<usize>, Option<usize>)>,
     /// Whether equal packed values are equal values.
     same: bool,
+    /// Whether different packed values may be equal values.
+    has_json: bool,
 }
 
 impl Columns {
@@ -56,7 +59,9 @@ impl Columns {
             old: old_place.map(|place| old.columns()[place].column_type),
             new: new_place.map(|place| new.columns()[place].column_type),
         });
-        Columns { pairs: pairs.collect(), places, same: old.columns() == new.columns(), old, new }
+        let same = old.columns() == new.columns();
+        let has_json = new.columns().iter().any(|column| column.column_type == ColumnType::Json);
+        Columns { pairs: pairs.collect(), places, same, has_json, old, new }
     }
 
     pub fn pairs(&self) -> &[ColumnPair] {
@@ -75,11 +80,11 @@ impl Columns {
 
     /// Tells whether two packed values differ in a column that both checkpoints have.
     pub(super) fn differ(&self, old: &[u8], new: &[u8]) -> bool {
-        if self.same {
+        if self.same && (old == new || !self.has_json) {
             return old != new;
         }
         let (old, new) = (self.old.unpack(old), self.new.unpack(new));
-        self.common().any(|(_, old_place, new_place)| old[old_place] != new[new_place])
+        self.common().any(|(_, old_place, new_place)| !are_equal(&old[old_place], &new[new_place]))
     }
 
     /// Returns the values of a key: all of them if the key is new or gone, otherwise those that differ. Columns that
@@ -94,7 +99,11 @@ impl Columns {
         };
         if change.old.is_some() && change.new.is_some() {
             let all = self.common().map(|(pair, old, new)| value(&pair.name, Some(old), Some(new)));
-            return all.filter(|value| value.old != value.new).collect();
+            let is_changed = |value: &ValueChange<'_>| match (&value.old, &value.new) {
+                (Some(old), Some(new)) => !are_equal(old, new),
+                (old, new) => old != new,
+            };
+            return all.filter(is_changed).collect();
         }
         let all = self.pairs.iter().zip(&self.places).map(|(pair, (old, new))| value(&pair.name, *old, *new));
         all.filter(|value| value.old.is_some() || value.new.is_some()).collect()
@@ -103,6 +112,17 @@ impl Columns {
     fn common(&self) -> impl Iterator<Item = (&ColumnPair, usize, usize)> {
         let pairs = self.pairs.iter().zip(&self.places).filter(|(pair, _)| pair.is_common());
         pairs.filter_map(|(pair, (old, new))| Some((pair, (*old)?, (*new)?)))
+    }
+}
+
+/// Compares JSON values by what they say, not by how they are written.
+fn are_equal(old: &Value, new: &Value) -> bool {
+    let canonical = |text: &str| Tree::of_any(text).map(|tree| tree.canonical());
+    match (old, new) {
+        (Value::Json(old), Value::Json(new)) => {
+            old == new || canonical(old).is_some_and(|old| Some(old) == canonical(new))
+        }
+        (old, new) => old == new,
     }
 }
 
@@ -139,6 +159,25 @@ mod tests {
         let gone: Vec<&str> =
             columns.values(&Change { new: None, ..change }).iter().map(|value| value.column).collect();
         assert_eq!(gone, ["t", "a", "gone"]);
+    }
+
+    #[test]
+    fn objects_and_arrays_are_compared_by_value() {
+        let codec = codec(&[("v", ColumnType::Json), ("n", ColumnType::Int)]);
+        let columns = Columns::new(codec.clone(), codec.clone());
+        let packed = |json: &str| packed(&codec, &[Value::Json(json.to_owned()), Value::Int(1)]);
+        for (old, new, differ) in [
+            (r#"{"a":1,"b":[1,2]}"#, r#"{ "b": [1.0, 2], "a": 1 }"#, false),
+            (r#"{"a":1}"#, r#"{"a":"1"}"#, true),
+            ("[1,2]", "[2,1]", true),
+            ("{not", "{not", false),
+            ("{not", "{ not", true),
+            ("{} x", "{}  x", true),
+        ] {
+            assert_eq!(columns.differ(&packed(old), &packed(new)), differ, "{old} {new}");
+            let change = Change { task: 0, key: b"k", old: Some(&packed(old)), new: Some(&packed(new)) };
+            assert_eq!(columns.values(&change).len(), usize::from(differ), "{old} {new}");
+        }
     }
 
     #[test]

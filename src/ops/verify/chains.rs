@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::format::index::IndexRow;
 use crate::format::layout::ObjectName;
 use crate::format::manifest::{Manifest, Routing};
+use crate::job::Windows;
 use crate::ops::read::index_problems;
 use crate::store::RootRead;
 
@@ -16,6 +17,8 @@ pub(super) struct Chain {
     pub(super) users: Vec<usize>,
     /// The tasks of the partitions, for a job without a key.
     pub(super) partitions: Arc<HashMap<String, u32>>,
+    /// The windows of the job, which its keys name.
+    pub(super) windows: Option<Windows>,
 }
 
 impl Chain {
@@ -35,7 +38,7 @@ impl Chain {
     }
 }
 
-/// What distinguishes chains: tasks, shard, routing with columns, and segments. In most stores only the shard and the
+/// What distinguishes chains: tasks, shard, routing with columns and windows, and segments. In most stores only the shard and the
 /// segments differ.
 type ChainKey = (u32, u32, String, Vec<ObjectName>);
 
@@ -58,6 +61,7 @@ impl Chains {
         manifest: &Manifest,
         index: &[IndexRow],
         partitions: HashMap<String, u32>,
+        windows: Option<&Windows>,
     ) {
         if !index_problems(manifest, index).is_empty() {
             return;
@@ -66,7 +70,7 @@ impl Chains {
         for (partition, &task) in &partitions {
             alike &= *self.tasks.entry((manifest.tasks, partition.clone())).or_insert(task) == task;
         }
-        let columns = format!("{:?} {:?}", manifest.routing, manifest.columns);
+        let columns = format!("{:?} {:?} {windows:?}", manifest.routing, manifest.columns);
         let partitions = Arc::new(partitions);
         for chain in index.chunk_by(|a, b| a.shard == b.shard) {
             let names = chain.iter().map(|row| row.object).collect();
@@ -75,8 +79,8 @@ impl Chains {
             match self.chains.get_mut(place) {
                 Some(known) if alike && known.agrees_with(chain) => known.users.push(user),
                 _ => {
-                    let (rows, partitions) = (chain.to_vec(), partitions.clone());
-                    self.chains.push(Chain { rows, users: vec![user], partitions });
+                    let (rows, partitions, windows) = (chain.to_vec(), partitions.clone(), windows.cloned());
+                    self.chains.push(Chain { rows, users: vec![user], partitions, windows });
                 }
             }
         }
@@ -117,6 +121,7 @@ fn is_prefix(roots: &[RootRead], chain: &Chain, other: &Chain) -> bool {
     let (Some(one), Some(two)) = (manifest(chain), manifest(other)) else { return false };
     let alike = (one.tasks, one.routing, &one.columns) == (two.tasks, two.routing, &two.columns);
     alike
+        && chain.windows == other.windows
         && chain.rows.starts_with(&other.rows)
         && (one.routing != Routing::Partition || chain.partitions == other.partitions)
 }

@@ -9,8 +9,8 @@ use crate::format::limits::MAX_SUMS_BYTES;
 use crate::format::manifest::{Manifest, ObjectRef};
 use crate::format::positions;
 use crate::input;
-use crate::job::JobSpec;
 use crate::job::definition::{self, DefinitionError, contradiction};
+use crate::job::{JobSpec, Windows};
 use crate::ops::finding::{FindingCode, Findings, Subject};
 use crate::ops::read::index_problems;
 use crate::ops::verify::agreement::{
@@ -73,9 +73,12 @@ impl Needs {
                 needs.objects.add_parts(root.usable(), &body.index);
                 if let (Depth::Deep, Some(manifest)) = (depth, root.usable()) {
                     let user = batch * BODIES_AT_ONCE + place;
-                    chains.add(user, manifest, &body.index, body.partitions);
+                    chains.add(user, manifest, &body.index, body.partitions, body.windows.as_ref());
                 }
-                before = root.usable().filter(|_| body.has_index).map(|manifest| (manifest, body.index));
+                // One that was altered says nothing about its child.
+                let is_altered = findings.has(FindingCode::ManifestAltered, Subject::Manifest(root.sequence));
+                let parent = root.usable().filter(|_| body.has_index && !is_altered);
+                before = parent.map(|manifest| (manifest, body.index));
             }
         }
         needs.chains = chains.finish();
@@ -103,6 +106,8 @@ pub(super) struct Body {
     has_index: bool,
     /// The tasks of the partitions, for a job without a key.
     pub(super) partitions: HashMap<String, u32>,
+    /// The windows of the job.
+    windows: Option<Windows>,
 }
 
 impl Body {
@@ -249,6 +254,7 @@ impl Body {
         });
         match job {
             Some(Ok(job)) => {
+                self.windows = job.window.as_ref().map(Windows::new);
                 if let Some(problem) = contradiction(manifest, &job, input::BLOCK_BYTES) {
                     let (subject, expected) = (Subject::Manifest(sequence), "a manifest that fits its job definition");
                     self.findings.add(FindingCode::NotResumable, subject, expected, problem, [sequence]);

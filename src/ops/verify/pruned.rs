@@ -44,6 +44,8 @@ impl Pruned {
         };
         let (mut problem, mut objects) = (None, Vec::new());
         match (read(SUMS_FILE, MAX_SUMS_BYTES), read(MANIFEST_FILE, Manifest::MAX_BYTES)) {
+            // What is left of a checkpoint that is being deleted.
+            (Ok(_), Err((_, manifest))) if manifest.is_not_found() && storage.file_system().is_none() => {}
             // A stray was all that the end of the grace period left.
             (Err((_, sums)), Err((_, manifest))) if sums.is_not_found() && manifest.is_not_found() => {}
             // In object storage the checksum list follows the manifest, and its writer may have died in between.

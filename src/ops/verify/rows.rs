@@ -3,17 +3,17 @@
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, HashSet};
 
-use bytes::Bytes;
-
 use crate::format::error::TableError;
 use crate::format::index;
 use crate::format::layout::ObjectName;
-use crate::format::manifest::{ObjectRef, Routing};
+use crate::format::manifest::Routing;
 use crate::format::segment::SegmentReader;
 use crate::format::segment::keys;
 use crate::format::segment::keys::KeyBatch;
 use crate::ops::finding::{FindingCode, Findings, Subject};
 use crate::ops::verify::chains::{Chain, group};
+use crate::ops::verify::read_object::read_object;
+use crate::ops::verify::refused_rows::refused_rows;
 use crate::ops::verify::segment_rows::SegmentRows;
 use crate::store::{RootRead, Store, StoreError};
 use crate::values::error_chain::in_one_line;
@@ -117,15 +117,20 @@ fn check_chains(
         Routing::KeyHash => Some(index::task_of_key(key, manifest.tasks)),
         Routing::Partition => std::str::from_utf8(key).ok().and_then(|key| longest.partitions.get(key).copied()),
     };
-    let inspect = |place: usize, batch: &KeyBatch| seen.borrow_mut()[place].observe(batch, &longest.rows[place], owner);
+    let inspect = |place: usize, batch: &KeyBatch| {
+        seen.borrow_mut()[place].observe(batch, &longest.rows[place], longest.windows.as_ref(), owner);
+    };
     let live = count_live_keys(store, &manifest.columns, longest, intact, progress, &inspect)
         .map_err(|error| error.into_findings(users(longest, roots)))?;
     // Progress counts the other chains too.
     progress.advance(chains[1..].iter().fold(0, |sum, chain| sum.saturating_add(chain.bytes())));
     let seen = seen.into_inner();
-    let check = |chain: &&Chain| ChainCheck {
-        live_keys: Some(live[chain.rows.len() - 1]),
-        findings: row_findings(chain, &seen, &users(chain, roots)),
+    let check = |chain: &&Chain| {
+        let mut findings = row_findings(chain, &seen, &users(chain, roots));
+        if seen[..chain.rows.len()].iter().any(|seen| seen.is_suspicious) {
+            findings.append(refused_rows(store, &manifest.columns, chain, intact, &users(chain, roots)));
+        }
+        ChainCheck { live_keys: Some(live[chain.rows.len() - 1]), findings }
     };
     Ok(chains.iter().map(check).collect())
 }
@@ -198,16 +203,4 @@ fn count_live_keys(
     }
     let base = sources.remove(0);
     keys::count_live(base, sources).map_err(|source| table_error(failed.get(), source))
-}
-
-/// Reads an object, and does not verify it again if it is one of `intact`.
-fn read_object(store: &Store, object: ObjectRef, intact: &HashSet<ObjectName>) -> Result<Bytes, StoreError> {
-    if intact.contains(&object.object)
-        && let [replica] = store.replicas()
-        && let Ok(bytes) = replica.get(&object.object.path(), object.bytes)
-        && bytes.len() as u64 == object.bytes
-    {
-        return Ok(bytes);
-    }
-    store.object(object)
 }

@@ -2,6 +2,7 @@
 
 use crate::format::index::IndexRow;
 use crate::format::segment::keys::KeyBatch;
+use crate::job::Windows;
 
 /// The content of a segment, according to its rows.
 #[derive(Debug, Clone, Default)]
@@ -12,10 +13,20 @@ pub(super) struct SegmentRows {
     pub(super) largest_key: Option<Vec<u8>>,
     pub(super) misrouted: u64,
     pub(super) first_misrouted: Option<String>,
+    /// Whether a row may be one that a run refuses: a newer segment may replace it.
+    pub(super) is_suspicious: bool,
 }
 
 impl SegmentRows {
-    pub(super) fn observe(&mut self, batch: &KeyBatch, segment: &IndexRow, owner: impl Fn(u32, &[u8]) -> Option<u32>) {
+    pub(super) fn observe(
+        &mut self,
+        batch: &KeyBatch,
+        segment: &IndexRow,
+        windows: Option<&Windows>,
+        owner: impl Fn(u32, &[u8]) -> Option<u32>,
+    ) {
+        let is_of_no_window = |windows: &Windows| (0..batch.len()).any(|row| windows.split(batch.key(row)).is_none());
+        self.is_suspicious |= batch.has_bad_sketch() || windows.is_some_and(is_of_no_window);
         self.rows += batch.len() as u64;
         self.tombstones += batch.tombstones() as u64;
         for (task, rows) in batch.runs() {

@@ -32,7 +32,8 @@ pub(super) fn find_strays(
         strays.list(directory)?;
     }
     let pruned = strays.list(Directory::Pruned)?;
-    let pruned = pruned.iter().filter_map(|entry| entry.name.parse::<Sequence>().ok()).map(|sequence| {
+    let pruned = pruned.iter().filter_map(|entry| entry.name.parse::<Sequence>().ok());
+    let pruned = pruned.filter(|sequence| !departures.is_expired(*sequence)).map(|sequence| {
         let named = departures.of(sequence).and_then(|departure| departure.sha256);
         Pruned::read(storage, sequence, named, strays.findings)
     });

@@ -3,9 +3,8 @@
 use std::sync::Arc;
 
 use crate::format::rows::{Change, RowCodec};
-use crate::job::WindowSpec;
+use crate::job::{WindowSpec, Windows};
 use crate::runner::process::processor::Processor;
-use crate::runner::process::window::Windows;
 use crate::values::value::{Column, ColumnType, Value};
 
 /// The columns of a job's output.

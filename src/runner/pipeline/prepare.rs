@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::format::FORMAT;
 use crate::format::store_file::StoreFile;
 use crate::job::JobSpec;
-use crate::runner::error::{ResumeError, RunError};
+use crate::runner::error::{JobError, ResumeError, RunError};
 use crate::runner::options::Options;
 use crate::runner::output::plans::OutputPlans;
 use crate::runner::pipeline::paths::places;
@@ -83,20 +83,26 @@ impl Places {
 /// Returns the paths in a form that is valid from anywhere: absolute, with symbolic links resolved as far as they
 /// exist.
 fn absolute_places(paths: &[PathBuf]) -> Result<Vec<String>, RunError> {
-    let mut places: Vec<String> = Vec::new();
+    let mut places: Vec<PathBuf> = Vec::new();
     for (number, path) in paths.iter().enumerate() {
         let path = if is_url(path) { path.clone() } else { std::path::absolute(path).unwrap_or_else(|_| path.clone()) };
         let real = path.ancestors().filter(|_| !is_url(&path)).find_map(|above| {
             let rest = path.strip_prefix(above).ok()?;
             Some(std::fs::canonicalize(above).ok()?.join(rest))
         });
-        let place = real.unwrap_or(path).display().to_string();
-        let place = place.trim_end_matches('/').to_owned();
+        let place: PathBuf = real.unwrap_or(path).components().collect();
         if let Some(first) = places.iter().position(|other| *other == place) {
             let shown = |number: usize| paths[number].display().to_string();
             return Err(StoreError::SamePlace { place: shown(number), other: shown(first) }.into());
         }
         places.push(place);
     }
-    Ok(places)
+    if places.len() == 1 {
+        // A single place is not listed.
+        return Ok(vec![places[0].display().to_string()]);
+    }
+    let text = |place: PathBuf| {
+        place.into_os_string().into_string().map_err(|path| JobError::PlaceNotUtf8 { path: path.display().to_string() })
+    };
+    Ok(places.into_iter().map(text).collect::<Result<_, _>>()?)
 }

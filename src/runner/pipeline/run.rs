@@ -6,9 +6,9 @@ use std::time::Instant;
 use crate::format::manifest::Mode;
 use crate::format::rows::RowCodec;
 use crate::input::partition_tasks::PartitionTasks;
-use crate::input::record::Filter;
+use crate::input::record::{Filter, Sightings};
 use crate::input::{Columns, Partition, Position};
-use crate::job::{Emit, FieldPath, JobSpec, TtlSpec};
+use crate::job::{Emit, FieldPath, JobSpec, TtlSpec, Windows};
 use crate::runner::lineage::Lineage;
 use crate::runner::observer::{Observer, Summary};
 use crate::runner::options::Control;
@@ -19,7 +19,6 @@ use crate::runner::process::exec::plan::ExecPlan;
 use crate::runner::process::processor::Processor;
 use crate::runner::process::time_plan::TimePlan;
 use crate::runner::process::watermark::Clock;
-use crate::runner::process::window::Windows;
 use crate::runner::wall_clock::WallClock;
 use crate::values::id::Sequence;
 
@@ -127,6 +126,21 @@ impl Run<'_> {
         fields.extend(plan.filter.iter().flat_map(|filter| filter.fields().to_vec()));
         fields.extend(self.time_field().cloned());
         fields
+    }
+
+    /// Returns the fields of `where` and of the aggregates that no record of the run has had. A program or the processor
+    /// of an embedder decides by itself.
+    pub(crate) fn absent_fields(&self, plan: &Plan, sightings: &Sightings) -> Vec<String> {
+        let is_own = self.job.native.is_none() && plan.exec.is_none();
+        let is_asked = |index: usize| (is_own && index < plan.field_count) || plan.filter_fields.contains(&index);
+        let mut absent = Vec::new();
+        for (index, field) in self.fields(plan).iter().enumerate().filter(|(index, _)| is_asked(*index)) {
+            let name = field.to_string();
+            if sightings.is_absent(index) && !absent.contains(&name) {
+                absent.push(name);
+            }
+        }
+        absent
     }
 
     /// Returns the columns that CSV files must have. A field of `where` is null in a file that does not have it, and

@@ -8,7 +8,7 @@ use std::thread::{Scope, ScopedJoinHandle};
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 
 use crate::input::StreamNames;
-use crate::input::record::Extractor;
+use crate::input::record::{Extractor, Sightings};
 use crate::input::{Block, Reader};
 use crate::runner::checkpoint::checkpointer::Checkpointer;
 use crate::runner::checkpoint::job_facts::JobFacts;
@@ -71,6 +71,8 @@ pub(crate) fn run(run: &Run<'_>, prepared: Prepared, store: Option<&Store>) -> R
     let mut director = Director::new(run, &plan, &lineage, (&reader, &*gate), clock.clone(), own_dead_letter);
     let starts = worker_starts(&plan, shards, &reader, clock);
     let slots = EncoderSlots::new(facts.encoders);
+    let fields = run.fields(&plan);
+    let sightings = Arc::new(Sightings::new(fields.len()));
     let alive = spawn_reader(reader, &gate, plan.workers, &buffers, block_sender, &event_sender);
     std::thread::scope(|scope| {
         let mut workers = Vec::new();
@@ -84,7 +86,8 @@ pub(crate) fn run(run: &Run<'_>, prepared: Prepared, store: Option<&Store>) -> R
                 frozen: frozen_sender.clone(),
                 slots: slots.clone(),
             };
-            let extractor = Extractor::new(&run.job.input.format, &run.fields(&plan), run.job.input.max_record_bytes);
+            let extractor = Extractor::new(&run.job.input.format, &fields, run.job.input.max_record_bytes)
+                .noting(Arc::clone(&sightings));
             let worker = Worker::new(&plan, &gauges, run.observer, channels, extractor, start);
             workers.push(scope.spawn(guarded(&event_sender, move || worker.run())));
         }
@@ -112,7 +115,7 @@ pub(crate) fn run(run: &Run<'_>, prepared: Prepared, store: Option<&Store>) -> R
             let _ = worker.join();
         }
         let pruned = store_threads.map_or(Ok(0), |threads| threads.end(&mut director))?;
-        result.map(|summary| Summary { pruned, ..summary })
+        result.map(|summary| Summary { pruned, absent_fields: run.absent_fields(&plan, &sightings), ..summary })
     })
 }
 

@@ -1,10 +1,9 @@
 //! What a run does by the time of its records: windows that close and keys that expire.
 
 use crate::format::rows::{RowCodec, int_at};
-use crate::job::{Emit, InputFormat, JobSpec, OnLate, TtlSpec};
+use crate::job::{Emit, InputFormat, JobSpec, OnLate, TtlSpec, Windows};
 use crate::runner::process::event_time::TimeReader;
 use crate::runner::process::watermark::Clock;
-use crate::runner::process::window::Windows;
 use crate::runner::state::row_mut::RowMut;
 use crate::runner::state::shard::Shard;
 

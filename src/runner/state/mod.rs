@@ -8,6 +8,5 @@ pub mod frozen;
 pub mod row_mut;
 pub mod rows;
 pub mod shard;
-pub mod sketch;
 pub mod table;
 pub mod variables;

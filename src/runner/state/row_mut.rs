@@ -3,8 +3,8 @@
 #![warn(missing_docs)]
 
 use crate::format::rows::{RowCodec, int_at, number_at};
+use crate::format::sketch::Sketch;
 use crate::runner::state::rows::{put_u32, u32_at};
-use crate::runner::state::sketch::Sketch;
 use crate::runner::state::variables::{Variable, Variables};
 use crate::values::decimal::Decimal;
 use crate::values::value::ColumnType;

@@ -1,6 +1,6 @@
 //! The values of columns that have no fixed size: text, JSON and sketches.
 
-use crate::runner::state::sketch::Sketch;
+use crate::format::sketch::Sketch;
 use crate::values::value::ColumnType;
 
 /// The value of a column that has no fixed size.

@@ -8,6 +8,7 @@ use crate::store::prune::error::PruneError;
 use crate::store::prune::moves::{delete_directory, doom, doomed, hide};
 use crate::store::prune::plan::Plan;
 use crate::store::prune::replica_plan::ReplicaPlan;
+use crate::store::prune::survey::objects_needed;
 use crate::store::records::history::{EventKind, NewEvent};
 use crate::store::replica::Replica;
 use crate::store::store::Store;
@@ -93,7 +94,7 @@ impl Sweep<'_> {
                 doomed_here.extend(doomed(replica, PRUNED, sequence));
                 expired.insert(sequence);
             }
-            sweep.look_again(replica)?;
+            sweep.look_again(replica, &kept)?;
             sweep.delete_objects(replica, planned, &planned.leftover_objects)?;
             for directory in &doomed_here {
                 delete_directory(storage, directory)?;
@@ -122,13 +123,11 @@ impl Sweep<'_> {
     pub(super) fn remove_checkpoints(&mut self) -> Result<(), PruneError> {
         self.record_removal()?;
         let has_grace = self.plan.has_grace();
-        if !has_grace {
-            // Nobody can have brought back what is not pruned yet.
-            self.record_expiry(&self.plan.removed().map(|checkpoint| checkpoint.sequence).collect())?;
-        }
+        let all: BTreeSet<Sequence> = self.plan.removed().map(|checkpoint| checkpoint.sequence).collect();
+        let kept = if has_grace { self.keep_pinned(&all)? } else { self.record_expiry(&all)? };
         let mut removed: BTreeSet<Sequence> = BTreeSet::new();
         self.on_each(|_, replica, planned| {
-            for &sequence in &planned.remove {
+            for &sequence in planned.remove.iter().filter(|sequence| !kept.contains(sequence)) {
                 if has_grace {
                     hide(replica, sequence)?;
                 } else {
@@ -144,9 +143,10 @@ impl Sweep<'_> {
         }
         self.on_each(|sweep, replica, planned| {
             let storage = replica.storage().as_ref();
-            sweep.look_again(replica)?;
+            sweep.look_again(replica, &kept)?;
             sweep.delete_objects(replica, planned, &planned.removed_objects)?;
-            for directory in planned.remove.iter().filter_map(|&sequence| doomed(replica, CHECKPOINTS, sequence)) {
+            let remove = planned.remove.iter().filter(|sequence| !kept.contains(sequence));
+            for directory in remove.filter_map(|&sequence| doomed(replica, CHECKPOINTS, sequence)) {
                 match stray_in(storage, &directory)? {
                     None => delete_directory(storage, &directory)?,
                     Some(stray) => sweep.outcome.left.push(stray),
@@ -184,26 +184,55 @@ impl Sweep<'_> {
     }
 
     /// Records that pruned checkpoints are about to be deleted, where nothing is locked: from then on nobody brings them
-    /// back. Returns those that somebody brought back before.
+    /// back. Returns those that somebody brought back or pinned before.
     fn record_expiry(&self, sequences: &BTreeSet<Sequence>) -> Result<BTreeSet<Sequence>, PruneError> {
         if sequences.is_empty() || !self.store.is_remote() {
             return Ok(BTreeSet::new());
         }
-        let earlier = self.plan.pruned.iter().filter_map(|earlier| Some((earlier.sequence, earlier.sha256?)));
-        let removed = self.plan.removed().map(|checkpoint| (checkpoint.sequence, checkpoint.sha256));
-        let all: BTreeMap<Sequence, Digest> = earlier.chain(removed).collect();
-        let named = all.into_iter().filter(|(sequence, _)| sequences.contains(sequence));
+        // All of them were recorded when they were pruned.
+        let departures = self.store.history()?.departures();
+        let named = sequences.iter().filter_map(|&sequence| Some((sequence, departures.of(sequence)?.sha256?)));
         self.store.record(&NewEvent::of_checkpoints(self.plan.now, EventKind::Expired, named))?;
+        let mut kept = self.keep_pinned(sequences)?;
         let sequences: Vec<Sequence> = sequences.iter().copied().collect();
-        Ok(self.store.history()?.overruled(&sequences, EventKind::Expired))
+        kept.extend(self.store.history()?.overruled(&sequences, EventKind::Expired));
+        Ok(kept)
+    }
+
+    /// Returns those of `sequences` that were pinned after the plan was made, where nothing is locked, and records that
+    /// they stay. A process that pins one looks at the history afterwards, where the event of this prune
+    /// is by now.
+    fn keep_pinned(&self, sequences: &BTreeSet<Sequence>) -> Result<BTreeSet<Sequence>, PruneError> {
+        if sequences.is_empty() || !self.store.is_remote() {
+            return Ok(BTreeSet::new());
+        }
+        let pinned = self.store.pinned()?;
+        let kept: BTreeSet<Sequence> = sequences.intersection(&pinned).copied().collect();
+        if !kept.is_empty() {
+            let removed = self.plan.removed().map(|checkpoint| (checkpoint.sequence, checkpoint.sha256));
+            let named = removed.filter(|(sequence, _)| kept.contains(sequence));
+            self.store.record(&NewEvent::of_checkpoints(self.plan.now, EventKind::Kept, named))?;
+        }
+        Ok(kept)
     }
 
     /// Learns again which objects are needed, where nothing is locked, after checkpoints were deleted and before their
-    /// objects are: a restore may have committed a new checkpoint of them, see [`Replica::confirm`].
-    fn look_again(&mut self, replica: &Replica) -> Result<(), PruneError> {
-        if replica.is_without_locks() {
-            let since = self.committed_since()?;
-            self.newer.extend(since);
+    /// objects are: a restore may have committed a new checkpoint of them. The
+    /// objects of those that are `kept` are needed as well.
+    fn look_again(&mut self, replica: &Replica, kept: &BTreeSet<Sequence>) -> Result<(), PruneError> {
+        if !replica.is_without_locks() {
+            return Ok(());
+        }
+        let since = self.committed_since()?;
+        self.newer.extend(since);
+        for &sequence in kept {
+            for directory in [layout::checkpoint_dir(sequence), layout::pruned_dir(sequence)] {
+                match objects_needed(self.store, &directory, sequence) {
+                    Ok(objects) => self.newer.extend(objects.iter().map(|object| object.object)),
+                    Err(error) if error.is_not_found() => {}
+                    Err(error) => return Err(error.into()),
+                }
+            }
         }
         Ok(())
     }

@@ -2,26 +2,27 @@
 //!
 //! Events only explain; no checkpoint depends on them. An event that cannot be read is skipped.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
-use bytes::Bytes;
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
 
 use crate::format::FORMAT;
-use crate::format::layout::{self, HISTORY};
+use crate::format::layout;
 use crate::format::sealed::Sealed;
-use crate::storage::{EntryKind, Storage, StorageError};
 use crate::store::error::StoreError;
 use crate::store::records::time::in_milliseconds;
 use crate::store::store::Store;
-use crate::values::digest::Digest;
 use crate::values::id::Sequence;
-use crate::values::relpath::RelPath;
-use crate::values::yaml;
 
-/// The largest event that is read, in bytes.
-const MAX_BYTES: u64 = yaml::MAX_BYTES as u64;
+mod departures;
+mod event;
+mod reading;
+
+pub use departures::{Departure, Departures, History};
+pub use event::{Event, EventCheckpoint, EventKind, NewEvent, Range};
+use reading::{Reading, read};
+pub use reading::{is_whole, named_in, whole_event};
+pub(super) use reading::{numbers, read_whole};
 
 /// How many checkpoints one event names; more make several events.
 const CHECKPOINTS_PER_EVENT: usize = 4_000;
@@ -31,202 +32,6 @@ const MAX_EVENTS: usize = 200;
 
 /// How often the history is listed again because events were folded meanwhile.
 const MAX_LOOKS: u32 = 5;
-
-/// Something that happened to the checkpoints of a store.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Event {
-    /// The store format.
-    pub format: u32,
-    /// From 1.
-    pub number: u64,
-    pub time: Timestamp,
-    pub event: EventKind,
-    /// The retention policy that was applied.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub policy: Option<String>,
-    /// Ascending.
-    #[serde(skip_serializing_if = "Vec::is_empty", default)]
-    pub checkpoints: Vec<EventCheckpoint>,
-    /// Numbers of pruned checkpoints that are no longer named one by one, ascending.
-    #[serde(skip_serializing_if = "Vec::is_empty", default)]
-    pub ranges: Vec<Range>,
-    /// How many files, for leftovers.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub files: Option<u64>,
-    /// Bytes that this frees, at once or after the grace period.
-    pub bytes: u64,
-}
-
-/// The kind of an event.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum EventKind {
-    /// Checkpoints were pruned.
-    Pruned,
-    /// Checkpoints were left out when others were copied here.
-    LeftOut,
-    /// Checkpoints were brought back.
-    Undone,
-    /// Leftovers were removed: objects that no checkpoint needs, and temporary files.
-    RemovedLeftovers,
-    /// In object storage: pruned checkpoints are deleted now, and cannot be brought back.
-    Expired,
-    /// Older events were combined.
-    Folded,
-    /// Something that only a later version does.
-    #[serde(other)]
-    Other,
-}
-
-/// A checkpoint of an event.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct EventCheckpoint {
-    pub sequence: Sequence,
-    /// The SHA-256 of its manifest.
-    pub sha256: Digest,
-    /// When it was pruned, in an event that combines others.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub time: Option<Timestamp>,
-}
-
-/// Consecutive numbers of checkpoints.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Range {
-    pub first: Sequence,
-    pub last: Sequence,
-}
-
-/// An event that is about to happen, to be recorded.
-#[derive(Debug, Clone)]
-pub struct NewEvent {
-    pub time: Timestamp,
-    pub kind: EventKind,
-    /// The retention policy that is applied.
-    pub policy: Option<String>,
-    /// Ascending.
-    pub checkpoints: Vec<EventCheckpoint>,
-    /// How many files, for leftovers.
-    pub files: Option<u64>,
-    /// Bytes that this frees.
-    pub bytes: u64,
-}
-
-impl NewEvent {
-    /// Makes an event about `checkpoints`, each with the SHA-256 of its manifest, ascending.
-    pub fn of_checkpoints(
-        time: Timestamp,
-        kind: EventKind,
-        checkpoints: impl IntoIterator<Item = (Sequence, Digest)>,
-    ) -> NewEvent {
-        let entry = |(sequence, sha256)| EventCheckpoint { sequence, sha256, time: None };
-        let checkpoints = checkpoints.into_iter().map(entry).collect();
-        NewEvent { time, kind, policy: None, checkpoints, files: None, bytes: 0 }
-    }
-}
-
-/// The history of a store.
-#[derive(Debug, Clone, Default)]
-pub struct History {
-    /// The events that can be read, ascending.
-    pub events: Vec<Event>,
-    /// The highest number of any event, readable or not.
-    pub last: u64,
-    /// The numbers of events that cannot be read.
-    pub unreadable: Vec<u64>,
-}
-
-/// What the history says about a missing checkpoint: it was pruned, or left out of a copy.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Departure {
-    /// Nothing if it was long ago.
-    pub time: Option<Timestamp>,
-    /// The SHA-256 of its manifest; nothing if it was long ago.
-    pub sha256: Option<Digest>,
-}
-
-impl Event {
-    /// Returns the checkpoints that it says were brought back.
-    pub fn brought_back(&self) -> impl Iterator<Item = Sequence> {
-        let is_undone = self.event == EventKind::Undone;
-        self.checkpoints.iter().filter(move |_| is_undone).map(|checkpoint| checkpoint.sequence)
-    }
-}
-
-impl History {
-    /// Returns those of `checkpoints` that an event of the kind `kind`, `Expired` or `Undone`, does not concern, because
-    /// one of the other kind came first since they were pruned. No two events have the same number.
-    pub fn overruled(&self, checkpoints: &[Sequence], kind: EventKind) -> BTreeSet<Sequence> {
-        let mut first: BTreeMap<Sequence, EventKind> = BTreeMap::new();
-        for event in &self.events {
-            for named in event.checkpoints.iter().map(|checkpoint| checkpoint.sequence) {
-                match event.event {
-                    // Pruned again after it was brought back.
-                    EventKind::Pruned if first.get(&named) == Some(&EventKind::Undone) => drop(first.remove(&named)),
-                    EventKind::Undone | EventKind::Expired => drop(first.entry(named).or_insert(event.event)),
-                    _ => {}
-                }
-            }
-        }
-        let is_overruled = |sequence: &&Sequence| first.get(sequence).is_some_and(|first| *first != kind);
-        checkpoints.iter().filter(is_overruled).copied().collect()
-    }
-
-    /// Returns the checkpoints that were pruned or left out, and not brought back.
-    pub fn departures(&self) -> Departures {
-        let mut departures = Departures::default();
-        let mut expired = BTreeSet::new();
-        for event in &self.events {
-            match event.event {
-                EventKind::Pruned | EventKind::LeftOut | EventKind::Folded | EventKind::Expired => {
-                    if event.event == EventKind::Expired {
-                        expired.extend(event.checkpoints.iter().map(|checkpoint| checkpoint.sequence));
-                    }
-                    departures.ranges.extend(event.ranges.iter().copied());
-                    departures.named.extend(event.checkpoints.iter().map(|checkpoint| {
-                        let time = checkpoint.time.unwrap_or(event.time);
-                        (checkpoint.sequence, (time, checkpoint.sha256))
-                    }));
-                }
-                EventKind::Undone => {
-                    // One that came too late brought nothing back.
-                    for sequence in event.brought_back().filter(|sequence| !expired.contains(sequence)) {
-                        departures.named.remove(&sequence);
-                    }
-                }
-                EventKind::RemovedLeftovers | EventKind::Other => {}
-            }
-        }
-        departures
-    }
-}
-
-/// The checkpoints that were pruned or left out, and not brought back.
-#[derive(Debug, Clone, Default)]
-pub struct Departures {
-    named: BTreeMap<Sequence, (Timestamp, Digest)>,
-    ranges: Vec<Range>,
-}
-
-impl Departures {
-    /// Adds what a later look at the history says. What was explained then or is explained now has an explanation:
-    /// a checkpoint may have been removed or brought back in between.
-    #[must_use]
-    pub fn or(mut self, later: Departures) -> Departures {
-        self.named.extend(later.named);
-        self.ranges.extend(later.ranges);
-        self
-    }
-
-    /// Returns the departure of checkpoint `sequence`, if the history knows of one.
-    pub fn of(&self, sequence: Sequence) -> Option<Departure> {
-        if let Some(&(time, sha256)) = self.named.get(&sequence) {
-            return Some(Departure { time: Some(time), sha256: Some(sha256) });
-        }
-        let in_range = self.ranges.iter().any(|range| (range.first..=range.last).contains(&sequence));
-        in_range.then_some(Departure { time: None, sha256: None })
-    }
-}
 
 impl Store {
     /// Reads the history of all replicas, which may have different events with one number if they were cut off from each
@@ -392,91 +197,6 @@ fn merged(mut ranges: Vec<Range>) -> Vec<Range> {
         }
     }
     merged
-}
-
-pub(super) fn numbers(storage: &dyn Storage) -> Result<Vec<u64>, StorageError> {
-    let directory = layout::directory(HISTORY);
-    let entries = storage.list(Some(&directory))?;
-    let files = entries.iter().filter(|entry| entry.kind == EntryKind::File);
-    Ok(files.filter_map(|entry| layout::parse_event(&entry.name)).collect())
-}
-
-fn read(storage: &dyn Storage, number: u64) -> Option<Sealed<Event>> {
-    parse(number, &storage.get(&layout::event(number), MAX_BYTES).ok()?)
-}
-
-/// Reads an event that is as it was written, with its bytes.
-pub(super) fn read_whole(storage: &dyn Storage, number: u64) -> Option<(Event, Bytes)> {
-    let bytes = storage.get(&layout::event(number), MAX_BYTES).ok()?;
-    let event = parse(number, &bytes).filter(|event| event.is_whole)?;
-    Some((event.value, bytes))
-}
-
-/// The events as they are found in one replica after another.
-#[derive(Default)]
-struct Reading {
-    /// Nothing for an event that is damaged in every replica so far. Replicas that were cut off from each other may have
-    /// different events with the same number.
-    found: BTreeMap<u64, Vec<Sealed<Event>>>,
-    /// Events that the system refused to read, and that are not intact in any other replica so far.
-    refused: BTreeMap<u64, StorageError>,
-    /// Whether an event is gone that was listed a moment ago.
-    is_outdated: bool,
-}
-
-impl Reading {
-    fn add(&mut self, number: u64, storage: &dyn Storage) {
-        match storage.get(&layout::event(number), MAX_BYTES) {
-            Ok(bytes) => {
-                let event = parse(number, &bytes);
-                let events = self.found.entry(number).or_default();
-                events.extend(event.filter(|event| !events.contains(event)));
-                if !events.is_empty() {
-                    self.refused.remove(&number);
-                }
-            }
-            Err(error) if error.is_not_found() => self.is_outdated = true,
-            Err(error) => {
-                let events = self.found.entry(number).or_default();
-                if error.is_inconclusive() && events.is_empty() {
-                    self.refused.insert(number, error);
-                }
-            }
-        }
-    }
-}
-
-/// Returns the SHA-256 of the manifest of each checkpoint that one replica's events name. An event that is not as it
-/// was written does not count.
-pub fn named_in(storage: &dyn Storage) -> Result<BTreeMap<Sequence, Digest>, StorageError> {
-    let mut named = BTreeMap::new();
-    for number in numbers(storage)? {
-        let bytes = match storage.get(&layout::event(number), MAX_BYTES) {
-            Ok(bytes) => bytes,
-            Err(error) if error.is_refusal() => return Err(error),
-            Err(_) => continue,
-        };
-        let event = parse(number, &bytes).filter(|event| event.is_whole).map(|event| event.value);
-        if let Some(event) = event.filter(|event| event.event != EventKind::Other) {
-            named.extend(event.checkpoints.into_iter().map(|checkpoint| (checkpoint.sequence, checkpoint.sha256)));
-        }
-    }
-    Ok(named)
-}
-
-/// Tells whether `bytes` are event `number`, as it was written.
-pub fn is_whole(number: u64, bytes: &[u8]) -> bool {
-    parse(number, bytes).is_some_and(|event| event.is_whole)
-}
-
-/// Reads the bytes of the file at `path`, if it is an event that is as it was written.
-pub fn whole_event(path: &RelPath, bytes: &[u8]) -> Option<Event> {
-    let number = layout::parse_event(path.as_str().strip_prefix(HISTORY)?.strip_prefix('/')?)?;
-    Some(parse(number, bytes).filter(|event| event.is_whole)?.value)
-}
-
-fn parse(number: u64, bytes: &[u8]) -> Option<Sealed<Event>> {
-    Sealed::read(bytes).filter(|event: &Sealed<Event>| event.value.format == FORMAT && event.value.number == number)
 }
 
 #[cfg(test)]

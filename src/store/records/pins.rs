@@ -1,6 +1,6 @@
 //! Pins, which keep checkpoints from being pruned.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -72,13 +72,37 @@ impl Store {
         Ok(pins)
     }
 
+    /// Returns the numbers of all pins, whether their checkpoints exist or not.
+    pub(in crate::store) fn pinned(&self) -> Result<BTreeSet<Sequence>, StoreError> {
+        let directory = layout::directory(PINS);
+        let mut pinned = BTreeSet::new();
+        for index in self.reading_order() {
+            match self.replicas[index].storage().list(Some(&directory)) {
+                Err(error) => self.lose_unless_last(index, error.into())?,
+                Ok(entries) => pinned.extend(entries.iter().filter_map(|entry| layout::parse_pin(&entry.name))),
+            }
+        }
+        Ok(pinned)
+    }
+
+    /// Fails if checkpoint `sequence`, which was just pinned, is being pruned, where nothing is locked.
+    ///
+    /// A prune records what it removes, then looks at the pins; a pin is written before the history is read. So at least
+    /// one of the two sees the other.
+    pub(in crate::store) fn check_pin(&self, sequence: Sequence) -> Result<(), StoreError> {
+        if !self.is_remote()
+            || (self.history()?.departures().of(sequence).is_none() && self.sequences()?.contains(&sequence))
+        {
+            return Ok(());
+        }
+        Err(StoreError::NoCheckpoint { place: self.place(), sequence })
+    }
+
     /// Pins a checkpoint in every replica that can be written to, durably. A pin that exists gets the new reason, if there is one.
     ///
     /// The caller holds the lock of [`Store::lock_prune`] and knows that the checkpoint exists.
     pub fn pin(&self, sequence: Sequence, reason: Option<&str>, now: Timestamp) -> Result<(), StoreError> {
-        let file =
-            PinFile { format: FORMAT, sequence, reason: reason.map(str::to_owned), created: in_milliseconds(now) };
-        let text = Sealed::write(&file);
+        let text = Store::pin_text(sequence, reason, now);
         let path = layout::pin(sequence);
         self.on_each(|storage| {
             match storage.create(&path, text.as_bytes()) {
@@ -87,7 +111,18 @@ impl Store {
                 created => created?,
             }
             Ok(storage.sync()?)
-        })
+        })?;
+        if let Err(error) = self.check_pin(sequence) {
+            self.unpin(sequence)?;
+            return Err(error);
+        }
+        Ok(())
+    }
+
+    /// Returns the content of a pin.
+    pub(in crate::store) fn pin_text(sequence: Sequence, reason: Option<&str>, now: Timestamp) -> String {
+        let reason = reason.map(str::to_owned);
+        Sealed::write(&PinFile { format: FORMAT, sequence, reason, created: in_milliseconds(now) })
     }
 
     /// Removes the pin of a checkpoint in every replica that can be written to, durably, and tells whether there was one.

@@ -141,3 +141,27 @@ fn a_file_that_appears_and_rotates_before_it_is_seen_is_read() {
         assert_eq!(counts, expected.map(|(name, count)| (name.to_owned(), count)), "{format}");
     }
 }
+
+#[test]
+fn lines_that_only_a_compressed_file_still_has_are_not_left_out() {
+    for (pattern, new) in [("logs/app.log", 2), ("'logs/app.log*'", 2), ("'logs/app.log*'", 20)] {
+        let env = Env::new();
+        job(&env, pattern, "key: k\n");
+        fs::create_dir(env.path("logs")).unwrap();
+        append(&env.path("logs/app.log"), &lines(0, 5));
+        let mut child = start(&env);
+        until_applied(&env, &mut child, 5);
+        stop(&env, child);
+        // What was written since then is in the compressed file only.
+        append(&env.path("logs/app.log"), &lines(5, 9));
+        env.shell("cd logs && mv app.log app.log.1 && gzip app.log.1").expect(0);
+        append(&env.path("logs/app.log"), &lines(9, 9 + new));
+        let refused = env.run(&["run", "job.yaml"]).expect(4);
+        assert!(refused.stderr.starts_with("error: ") || refused.stderr.contains("\nerror: "), "{refused}");
+        assert_eq!(records(&env), 5, "{pattern}: {refused}");
+        env.shell("gunzip logs/app.log.1.gz").expect(0);
+        let mut child = start(&env);
+        until_applied(&env, &mut child, 9 + new);
+        stop(&env, child);
+    }
+}

@@ -243,3 +243,38 @@ fn zeros_after_the_last_gzip_member_are_padding() {
     env.write("data.jsonl.gz", &packed);
     env.run(&["run", "job.yaml"]).expect(4);
 }
+
+#[test]
+fn a_field_that_no_record_has_is_reported_at_the_end_of_the_first_run() {
+    let env = Env::new();
+    let job = |more: &str| format!("job: j\ninput: {{files: data.jsonl}}\nkey: k\n{more}checkpoint: {{store: s}}\n");
+    env.write("data.jsonl", "{\"k\":\"a\",\"n\":1,\"empty\":null}\n{\"k\":\"b\"}\n");
+    let aggregates = "process: {aggregate: {n: sum(n), m: last(mm), e: count(empty)}}\n";
+    env.write("job.yaml", job(&format!("where: n == 1 || country == \"DE\"\n{aggregates}")));
+    let output = env.run(&["run", "job.yaml", "--json"]).expect(0);
+    for absent in ["mm", "empty", "country"] {
+        let warning = format!("warning: none of the 2 records has `{absent}`, which the job uses; it was null\n");
+        assert!(output.stderr.contains(&warning), "{output}");
+    }
+    assert!(!output.stderr.contains("`n`") && !output.stderr.contains("`k`"), "{output}");
+    assert!(output.stdout.contains("\"absent_fields\":[\"mm\",\"empty\",\"country\"]"), "{output}");
+    // Earlier records may have had them.
+    env.write("data.jsonl", env.read("data.jsonl") + "{\"k\":\"c\"}\n");
+    let output = env.run(&["run", "job.yaml"]).expect(0);
+    assert!(!output.stderr.contains("which the job uses"), "{output}");
+}
+
+#[test]
+fn a_column_that_no_csv_file_has_is_reported_and_an_empty_one_is_not() {
+    let env = Env::new();
+    env.write("data.csv", "k,empty\na,\nb,\n");
+    env.write(
+        "job.yaml",
+        "job: j\ninput: {files: data.csv}\nkey: k\nwhere: empty == null && country == null\n\
+         process: {aggregate: {n: count}}\ncheckpoint: {store: s}\n",
+    );
+    let output = env.run(&["run", "job.yaml"]).expect(0);
+    let warning = "warning: none of the 2 records has `country`, which the job uses; it was null\n";
+    assert!(output.stderr.contains(warning), "{output}");
+    assert!(!output.stderr.contains("`empty`"), "{output}");
+}

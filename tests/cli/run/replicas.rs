@@ -93,6 +93,8 @@ fn assert_equal(env: &Env) {
 fn finished() -> Env {
     let env = Env::new();
     replicated(&env, "");
+    // On a busy machine a short run would make another checkpoint on the way.
+    env.write("job.yaml", env.read("job.yaml").replace("schedule: 20ms", "schedule: 1h"));
     env.write("data.jsonl", "{\"k\":\"a\"}\n{\"k\":\"b\"}\n{\"k\":\"a\"}\n");
     let output = env.run(&["run", "job.yaml"]).expect(0);
     assert_eq!(output.stderr, "counting: starts from scratch; checkpoints go to store\n");
@@ -360,6 +362,14 @@ fn two_runs_with_one_replica_each_end_in_an_error_that_names_both() {
     ] {
         let output = env.run(arguments).expect(status);
         assert!(output.stderr.contains(both), "{output}");
+    }
+    let inspect = ["inspect", "store@2", "--json"];
+    for arguments in [&["list", "store", "--json"][..], &["stats", "store", "--json"], &inspect] {
+        let output = env.run(arguments);
+        let document: serde_json::Value = serde_json::from_str(&output.stdout).expect("a document");
+        let diverged = document["diverged"].as_array().expect("a list");
+        assert_eq!((diverged.len(), &diverged[0]["store"]), (1, &"$DIR/r".into()), "{output}");
+        assert!(diverged[0]["reason"].as_str().is_some_and(|reason| reason.contains("different checkpoints 2")));
     }
     let output = env.run(&["check", "job.yaml"]).expect(1);
     assert!(output.stdout.contains("problem  `store` and `r` have different checkpoints 2"), "{output}");

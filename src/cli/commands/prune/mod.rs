@@ -116,7 +116,7 @@ impl Args {
 
 /// Prunes, or undoes the last prune.
 pub fn run(args: &Args, ui: &mut Ui) -> Result<Exit, CliError> {
-    let store = args.store.open(ui)?;
+    let store = args.store.open_to_change(ui)?;
     if args.undo { undo(args, &store, ui) } else { prune(args, &store, ui) }
 }
 

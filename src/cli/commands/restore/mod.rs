@@ -127,7 +127,7 @@ pub fn run(args: &Args, ui: &mut Ui) -> Result<Exit, CliError> {
             Ok(Exit::Clean)
         });
     }
-    let store = args.target.parse()?.open(ui)?;
+    let store = args.target.parse()?.open_to_change(ui)?;
     if args.seek.is_empty() && args.forget.is_empty() {
         args.target.refuse_store()?;
     }

@@ -107,6 +107,9 @@ pub(super) fn explain(error: RunError, args: &JobArgs, text: &[u8]) -> CliError 
         RunError::Job(JobError::StoreNotADirectory { .. }) => {
             CliError::of(Exit::Usage, &error).hint(format!("change `checkpoint: store:` in {job}"))
         }
+        RunError::Job(JobError::PlaceNotUtf8 { .. }) => {
+            CliError::of(Exit::Usage, &error).hint("rename the directory, or use the store without replicas")
+        }
         RunError::Job(JobError::InStore { .. }) => {
             CliError::of(Exit::Usage, &error).hint(format!("give it a path outside of the store in {job}"))
         }

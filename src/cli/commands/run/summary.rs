@@ -99,6 +99,14 @@ pub(super) fn warn(summary: &Summary, ui: &Ui) -> Exit {
         ui.warn(format!("{records} too far ahead of the others did not move the watermark (see `ahead`)"));
         exit = Exit::Incomplete;
     }
+    // Earlier runs may have seen it.
+    for field in summary.absent_fields.iter().filter(|_| summary.resumed_from.is_none()) {
+        let absent = match summary.records {
+            1 => "the only record does not have".to_owned(),
+            records => format!("none of the {} records has", Count(records)),
+        };
+        ui.warn(format!("{absent} `{field}`, which the job uses; it was null"));
+    }
     for place in &summary.replicas_behind {
         ui.warn(format!("replica `{place}` is behind; it catches up in the next run, when it is available"));
         exit = Exit::Incomplete;
@@ -148,6 +156,7 @@ pub(super) struct SummaryView<'a> {
     outputs: &'a [Output],
     changes: ChangesView,
     replicas_behind: &'a [String],
+    absent_fields: &'a [String],
 }
 
 /// Totals of the files of changes.
@@ -194,6 +203,7 @@ impl<'a> SummaryView<'a> {
                 ChangesView { files, rows, bytes }
             },
             replicas_behind: &summary.replicas_behind,
+            absent_fields: &summary.absent_fields,
         }
     }
 }

@@ -41,6 +41,11 @@ impl CsvFields {
         self.header = Some(header.clone());
     }
 
+    /// Returns whether the header has the column of the requested name `slot`.
+    pub(crate) fn has_column(&self, slot: usize) -> bool {
+        self.columns.iter().any(|(_, other)| *other == slot)
+    }
+
     /// Fills `slots`, which are all [`Field::Missing`], from `record`, which has no line end.
     pub(crate) fn extract<'a>(&self, record: &'a str, slots: &mut [Field<'a>]) -> Result<(), BadRecord> {
         let mut wanted = self.columns.iter().peekable();

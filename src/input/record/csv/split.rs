@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use memchr::memchr;
+use memchr::{memchr, memchr2};
 
 use crate::input::record::bad_record::BadRecord;
 
@@ -40,7 +40,10 @@ pub(crate) fn split<'a>(
             let inside = text(at + 1, close)?;
             take(index, if doubled { Cow::Owned(inside.replace("\"\"", "\"")) } else { Cow::Borrowed(inside) });
         } else {
-            end = memchr(delimiter, &bytes[at..]).map_or(bytes.len(), |length| at + length);
+            end = memchr2(delimiter, b'\r', &bytes[at..]).map_or(bytes.len(), |length| at + length);
+            if bytes.get(end) == Some(&b'\r') && delimiter != b'\r' {
+                return Err(malformed(end, "a carriage return that is not part of a line end"));
+            }
             take(index, Cow::Borrowed(text(at, end)?));
         }
         index += 1;

@@ -239,6 +239,18 @@ fn csv_fields_go_by_the_names_of_the_header() {
             "6@52 bad: malformed CSV at byte 0: a quoted field has no closing quote",
         ]
     );
+    let returns = b"1,2\r3,4\n\"a\rb\",\"\r\"\r\n5,6\r\r\n\"7\"\r,8\n9,0\r\n";
+    let seen = visited(&csv, &["a", "b"], &block(returns, Some(&["a", "b"])), 100);
+    assert_eq!(
+        seen,
+        [
+            "0@0 bad: malformed CSV at byte 3: a carriage return that is not part of a line end",
+            "1@8 'a\rb' '\r'",
+            "2@19 bad: malformed CSV at byte 3: a carriage return that is not part of a line end",
+            "3@25 bad: malformed CSV at byte 3: text after the closing quote of a field",
+            "4@32 '9' '0'",
+        ]
+    );
     let tabs = InputFormat::Csv { delimiter: b'\t' };
     assert_eq!(visited(&tabs, &["u.id"], &block(b"\t\n7\t8\n", Some(&["u.id", "b"])), 100), ["0@0 -", "1@2 '7'"]);
     let strange = InputFormat::Csv { delimiter: 0xA9 };

@@ -28,6 +28,16 @@ impl<'a> Tree<'a> {
         Tree::take(&mut Scan::new(text)).map_err(|fault| fault.explain(text))
     }
 
+    /// Parses any text. Nothing if it is not one JSON value, or is nested deeper than a record may be.
+    pub(crate) fn of_any(text: &'a str) -> Option<Tree<'a>> {
+        let mut scan = Scan::new(text);
+        scan.value(0).ok()?;
+        match scan.after_space() {
+            None => Tree::parse(text).ok(),
+            Some(_) => None,
+        }
+    }
+
     fn take(scan: &mut Scan<'a>) -> Scanned<Tree<'a>> {
         match scan.after_space() {
             Some(b'{') => Tree::take_object(scan),

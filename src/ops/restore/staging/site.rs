@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use crate::ops::restore::error::{RestoreError, io_error};
 use crate::ops::restore::staging::journal;
 use crate::storage::real_path::real_path;
+use crate::store::LOST_AND_FOUND;
 use crate::store::enclosing::enclosing_store;
 
 /// The ending of the name of the staging directory; inside of an existing directory its whole name.
@@ -17,8 +18,6 @@ const JOURNAL: &str = ".ckpt-restore.journal";
 /// A file that has the name of a Parquet file but is not one, so that readers of the directory fail.
 const INCOMPLETE: &str = "state-incomplete.parquet";
 pub(super) const INCOMPLETE_TEXT: &str = "This directory is incomplete: run `ckpt restore --to` again.\n";
-/// A directory that file systems have at their root.
-const LOST_AND_FOUND: &str = "lost+found";
 
 /// A directory to fill.
 pub(crate) struct Site {

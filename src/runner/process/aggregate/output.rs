@@ -1,6 +1,6 @@
 //! The columns of the output, computed from those of the state.
 
-use crate::runner::state::sketch::Sketch;
+use crate::format::sketch::Sketch;
 use crate::values::value::{Column, ColumnType, Value};
 
 /// A column of the output. It has the name of its aggregate.

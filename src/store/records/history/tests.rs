@@ -2,7 +2,9 @@ use std::sync::Arc;
 
 use super::*;
 use crate::format::store_file::StoreFile;
+use crate::storage::Storage;
 use crate::storage::memory::MemoryStorage;
+use crate::values::digest::Digest;
 use crate::values::id::StoreId;
 
 fn store(replicas: usize) -> (Store, Vec<MemoryStorage>) {

@@ -72,6 +72,8 @@ pub(super) struct Figures {
     pub(super) commits: u64,
     /// Commands that acted on the store between or during lives.
     pub(super) acts: u64,
+    /// Rounds at whose end the job was resumed from some of its checkpoints.
+    pub(super) resumed: u64,
 }
 
 impl Figures {
@@ -85,6 +87,7 @@ impl Figures {
         self.killed += other.killed;
         self.commits += other.commits;
         self.acts += other.acts;
+        self.resumed += other.resumed;
         for (blow, count) in &other.blows {
             *self.blows.entry(*blow).or_default() += count;
         }
@@ -93,10 +96,11 @@ impl Figures {
 
 impl fmt::Display for Figures {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Figures { rounds, lives, killed, commits, acts, .. } = self;
+        let Figures { rounds, lives, killed, commits, acts, resumed, .. } = self;
         write!(
             f,
-            "{rounds:>5} rounds {lives:>6} lives {killed:>6} killed {commits:>7} checkpoints {acts:>5} acts; blows:"
+            "{rounds:>5} rounds {lives:>6} lives {killed:>6} killed {commits:>7} checkpoints {acts:>5} acts \
+             {resumed:>5} resumed; blows:"
         )?;
         self.blows.iter().try_for_each(|(blow, count)| write!(f, " {} {count},", blow.name()))?;
         write!(f, " {} in all", self.blows())

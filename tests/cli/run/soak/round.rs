@@ -87,6 +87,38 @@ impl Teller {
         assert_whole(&env, story, &fate);
         assert_tidy(&env, story.stores());
         assert_no_program(&env);
+        if !fate.damaged && random.below(3) == 0 {
+            self.resume_from_some(&env, story, &calm_store, &mut random);
+            figures.resumed += 1;
+        }
+    }
+
+    /// Resumes the job from some of its checkpoints, each alone in a store of its own, and checks that it ends with the
+    /// state of the undisturbed run.
+    fn resume_from_some(&self, env: &Env, story: &Story, calm_store: &str, random: &mut Random) {
+        let there = checkpoints(&env.path("store"));
+        for _ in 0..2 {
+            let number = there[random.below(there.len() as u64) as usize];
+            let alone = prepare(story, &self.input, Env::in_memory());
+            // What earlier lives wrote beside the store is not there.
+            let mut job = env.read(story.job_file).replace("{dead_letter: late.jsonl}", "drop");
+            for file in ["out/bad.jsonl", "bad.jsonl"] {
+                job = job.replace(&format!("{{dead_letter: {file}}}"), "skip");
+            }
+            alone.write(story.job_file, job);
+            let store = alone.path("store").display().to_string();
+            env.run(&["copy", &format!("store@{number}"), "--to", &store]).expect(0);
+            let mut command = alone.command(&[&story.arguments(2)[..], &["--must-resume"]].concat());
+            if let Some(name) = story.standard_input {
+                command.stdin(fs::File::open(alone.path(name)).expect("opened"));
+            }
+            let output = command.output().expect("started");
+            let said = String::from_utf8_lossy(&output.stderr);
+            // Only a run that leaves records out itself ends with the story's status.
+            let is_fine = output.status.code() == Some(0) || output.status.code() == Some(story.status);
+            assert!(is_fine, "{} from checkpoint {number}: {said}", story.name);
+            alone.run(&["diff", calm_store, "store", "--limit", "5"]).expect(0);
+        }
     }
 }
 

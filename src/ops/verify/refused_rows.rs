@@ -1,0 +1,84 @@
+//! Finds the rows of a checkpoint that a run would refuse or misread.
+
+use std::collections::HashSet;
+
+use crate::format::layout::ObjectName;
+use crate::format::rows::RowCodec;
+use crate::format::segment::SegmentReader;
+use crate::format::segment::merge::Merge;
+use crate::format::sketch::Sketch;
+use crate::ops::finding::{FindingCode, Findings, Subject};
+use crate::ops::verify::chains::Chain;
+use crate::ops::verify::read_object::read_object;
+use crate::store::Store;
+use crate::values::id::Sequence;
+use crate::values::value::{Column, Value};
+
+/// Rows that are wrong in the same way.
+#[derive(Default)]
+struct Refused {
+    count: u64,
+    first: String,
+}
+
+impl Refused {
+    fn add(&mut self, key: &[u8]) {
+        if self.count == 0 {
+            self.first = String::from_utf8_lossy(key).chars().take(80).collect();
+        }
+        self.count += 1;
+    }
+}
+
+/// Returns findings about the live rows of `chain` whose sketches cannot be read, or whose keys do not end with the
+/// start of a window of the job. `users` are the checkpoints that have the chain.
+///
+/// Segments that cannot be read have findings of their own.
+pub(super) fn refused_rows(
+    store: &Store,
+    columns: &[Column],
+    chain: &Chain,
+    intact: &HashSet<ObjectName>,
+    users: &[Sequence],
+) -> Findings {
+    let mut findings = Findings::default();
+    let mut sources = Vec::with_capacity(chain.rows.len());
+    for row in &chain.rows {
+        let bytes = match read_object(store, row.object_ref(), intact) {
+            Ok(bytes) => bytes,
+            Err(error) => {
+                findings.note_refusal(&error);
+                return findings;
+            }
+        };
+        let Ok(reader) = SegmentReader::open(bytes, columns) else { return findings };
+        sources.push(reader);
+    }
+    let codec = RowCodec::new(columns.to_vec());
+    let (mut sketches, mut keys) = (Refused::default(), Refused::default());
+    let read = Merge::new(sources).for_each(|row| {
+        let Some(packed) = row.value else { return true };
+        let is_bad = |value: &Value| matches!(value, Value::Sketch(bytes) if Sketch::from_bytes(bytes).is_none());
+        if codec.unpack(packed).iter().any(is_bad) {
+            sketches.add(row.key);
+        }
+        if chain.windows.as_ref().is_some_and(|windows| windows.split(row.key).is_none()) {
+            keys.add(row.key);
+        }
+        true
+    });
+    if read.is_err() {
+        return findings;
+    }
+    for (refused, expected, what) in [
+        (sketches, "sketches that a run can read", "with a sketch that cannot be read"),
+        (keys, "keys that end with the start of a window", "whose key does not"),
+    ] {
+        for &sequence in users.iter().filter(|_| refused.count > 0) {
+            let shard = chain.rows[0].shard;
+            let found = format!("{} rows of shard {shard} {what}, the first is {:?}", refused.count, refused.first);
+            findings.add(FindingCode::NotResumable, Subject::Manifest(sequence), expected, found, [sequence]);
+        }
+    }
+    findings
+}
