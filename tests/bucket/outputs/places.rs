@@ -40,6 +40,17 @@ fn dead_letters_that_would_have_the_name_of_an_output_are_refused() {
 }
 
 #[test]
+fn an_output_that_the_job_would_read_is_refused() {
+    for (out, dead) in [("BUCKET/read", "bad.jsonl"), ("out", "BUCKET/read/bad.jsonl")] {
+        let Some(scene) = scene(out, dead) else { return };
+        scene.job_file("files: data.jsonl", "files: BUCKET/read/*.jsonl");
+        let check = scene.env.run(&["check", "job.yaml"]);
+        let text = format!("{check}");
+        assert!(check.status != 0 && text.contains("an input"), "{text}");
+    }
+}
+
+#[test]
 fn urls_that_name_no_prefix_or_no_object_are_refused_in_their_line() {
     for (out, dead, expected) in [
         ("gs://bucket/out", "bad.jsonl", "job.yaml:6:"),
