@@ -172,7 +172,7 @@ Register-ArgumentCompleter -Native -CommandName 'ckpt' -ScriptBlock {
             break
         }
         'ckpt;restore' {
-            [CompletionResult]::new('--to', '--to', [CompletionResultType]::ParameterName, 'Write the state into the directory DIR, and leave the store unchanged')
+            [CompletionResult]::new('--to', '--to', [CompletionResultType]::ParameterName, 'Write the state into the directory or URL DIR, and leave the store unchanged')
             [CompletionResult]::new('--format', '--format', [CompletionResultType]::ParameterName, 'The format of the files')
             [CompletionResult]::new('--seek', '--seek', [CompletionResultType]::ParameterName, 'Resume the input PARTITION at another position: `start`, `end`, a number of bytes, or `record:N`')
             [CompletionResult]::new('--forget', '--forget', [CompletionResultType]::ParameterName, 'Let the input PARTITION go: the new checkpoint has no position in it')

@@ -160,7 +160,7 @@ set edit:completion:arg-completer[ckpt] = {|@words|
             cand --help 'Print help (see more with ''--help'')'
         }
         &'ckpt;restore'= {
-            cand --to 'Write the state into the directory DIR, and leave the store unchanged'
+            cand --to 'Write the state into the directory or URL DIR, and leave the store unchanged'
             cand --format 'The format of the files'
             cand --seek 'Resume the input PARTITION at another position: `start`, `end`, a number of bytes, or `record:N`'
             cand --forget 'Let the input PARTITION go: the new checkpoint has no position in it'

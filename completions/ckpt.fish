@@ -142,7 +142,7 @@ complete -c ckpt -n "__fish_ckpt_using_subcommand diff" -l json -d 'Print the an
 complete -c ckpt -n "__fish_ckpt_using_subcommand diff" -s q -l quiet -d 'Print no notes and no progress; warnings and errors are still printed'
 complete -c ckpt -n "__fish_ckpt_using_subcommand diff" -l utc -d 'Show and read times in UTC instead of the local time zone'
 complete -c ckpt -n "__fish_ckpt_using_subcommand diff" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c ckpt -n "__fish_ckpt_using_subcommand restore" -l to -d 'Write the state into the directory DIR, and leave the store unchanged' -r -f -a "(__fish_complete_directories)"
+complete -c ckpt -n "__fish_ckpt_using_subcommand restore" -l to -d 'Write the state into the directory or URL DIR, and leave the store unchanged' -r -f -a "(__fish_complete_directories)"
 complete -c ckpt -n "__fish_ckpt_using_subcommand restore" -l format -d 'The format of the files' -r -f -a "parquet\t'One Parquet file per shard'
 jsonl\t'One JSON object per line'
 csv\t'CSV with a header line'"

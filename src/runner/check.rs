@@ -16,7 +16,7 @@ use crate::job;
 use crate::job::definition;
 use crate::job::{Difference, Effect, JobSpec};
 use crate::runner::error::{ResumeError, RunError};
-use crate::runner::output::plan::OutputPlan;
+use crate::runner::output::plans::OutputPlans;
 use crate::runner::pipeline::field_types::with_types;
 use crate::runner::pipeline::paths::check_paths;
 use crate::runner::pipeline::prepare::Places;
@@ -125,14 +125,17 @@ pub fn check(job: &JobSpec) -> Result<Report, RunError> {
         notes: Vec::new(),
         filter: None,
     };
-    let output = OutputPlan::new(job);
+    let outputs = OutputPlans::new(job).unwrap_or_else(|error| {
+        report.problems.push(in_one_line(&error));
+        OutputPlans::default()
+    });
     if let Some(expression) = &job.filter {
         report.filter = Filter::new(expression).err();
     }
-    report.problems.extend(check_paths(job, output.as_ref()).err().map(|error| in_one_line(&error)));
+    report.problems.extend(check_paths(job, &outputs).err().map(|error| in_one_line(&error)));
     let mut start = Vec::new();
     if job.checkpoint.enabled {
-        start = check_store(job, output.as_ref(), &mut report)?;
+        start = check_store(job, &outputs, &mut report)?;
     }
     if job.input.follow {
         check_followed(job, &start, &mut report);
@@ -143,10 +146,11 @@ pub fn check(job: &JobSpec) -> Result<Report, RunError> {
 }
 
 /// Finds the latest checkpoint and checks whether the job fits it. Returns its positions.
-fn check_store(job: &JobSpec, output: Option<&OutputPlan>, report: &mut Report) -> Result<Vec<PositionRow>, RunError> {
+fn check_store(job: &JobSpec, outputs: &OutputPlans, report: &mut Report) -> Result<Vec<PositionRow>, RunError> {
     let place = job.resolve(&job.checkpoint.store).display().to_string();
     report.store = Some(place.clone());
-    let published = output.and_then(OutputPlan::published).map(|path| path.display().to_string());
+    // A place that cannot be reached is a problem already.
+    let published = outputs.published().unwrap_or_default();
     let store = match Places::of(job, &StorageOpener::default()).and_then(|places| Ok((places.examine(job)?, places))) {
         Ok((store, places)) => {
             report.holder = places.paths.iter().find_map(|path| holder(&path.join(layout::LOCK_FILE)));

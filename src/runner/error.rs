@@ -223,7 +223,9 @@ impl RunError {
                     | StoreError::Busy { .. }
                     | StoreError::SamePlace { .. }
             ),
-            RunError::Output(OutputError::Write { .. } | OutputError::DeadLetter { .. }) => true,
+            RunError::Output(OutputError::Write { .. } | OutputError::DeadLetter { .. } | OutputError::Bucket(_)) => {
+                true
+            }
             RunError::CheckpointTimeout { .. } | RunError::Input(InputError::Read { .. }) => true,
             _ => false,
         }

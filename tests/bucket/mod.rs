@@ -8,6 +8,7 @@ mod kills;
 mod messages;
 mod names;
 mod operations;
+mod outputs;
 mod races;
 mod requests;
 mod scene;

@@ -4,9 +4,9 @@ use std::path::Path;
 
 use crate::format::limits::MAX_VALUE_BYTES;
 use crate::input::names;
-use crate::job::model::{InputFormat, InputSpec, OnError, OnGone};
-use crate::job::read::scalar::{bytes, choose, path, path_text};
-use crate::job::read::section::{Result, Section};
+use crate::job::model::{InputFormat, InputSpec, JobSpec, OnError, OnGone};
+use crate::job::read::scalar::{bytes, choose, object_or_path, path_text};
+use crate::job::read::section::{Result, Section, mark_of, unfit};
 use crate::job::read::types;
 use crate::job::read::types::TypedField;
 use crate::values::units;
@@ -189,11 +189,22 @@ fn delimiter(node: &Node) -> Result<u8> {
     }
 }
 
+/// Rejects dead letters in a bucket that no checkpoint would publish.
+pub(super) fn check_dead_letters(job: &JobSpec, node: &Node) -> Result<()> {
+    match &job.input.on_error {
+        OnError::DeadLetter(path) if is_url(path) && !job.checkpoint.enabled => Err(unfit(
+            mark_of(node, "on_error", None).unwrap_or(node.mark),
+            "a bucket gets the dead letters with each checkpoint, but `checkpoint: enabled` is false",
+        )),
+        _ => Ok(()),
+    }
+}
+
 fn on_error(node: &Node) -> Result<OnError> {
     if let Kind::Map(_) = node.kind {
         let section = Section::new("input.on_error", node, "")?;
         let file = section.require("dead_letter", "the file for bad records")?;
-        return Ok(OnError::DeadLetter(path(file)?));
+        return Ok(OnError::DeadLetter(object_or_path(file)?));
     }
     let expected = "`fail`, `skip` or `dead_letter: FILE`";
     match node.text(expected)? {

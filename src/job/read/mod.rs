@@ -64,6 +64,7 @@ fn read(root: &Node, base: &Path) -> Result<(JobSpec, Vec<TypedField>)> {
     let base = base.to_owned();
     let job =
         JobSpec { job, input, filter, key, tasks, aggregates, exec, native, window, ttl, checkpoint, output, base };
+    input::check_dead_letters(&job, top.require("input", "")?)?;
     output::check(&job, top.get("output"))?;
     time::check_output(&job, process_node)?;
     Ok((job, types))

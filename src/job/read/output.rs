@@ -1,7 +1,7 @@
 //! `output:`
 
 use crate::job::model::{Emit, JobSpec, OutputFormat, OutputSpec};
-use crate::job::read::scalar::{choose, path};
+use crate::job::read::scalar::{choose, path_or_url};
 use crate::job::read::section::{Result, Section, mark_of, unfit};
 use crate::values::yaml::Node;
 
@@ -9,10 +9,10 @@ use crate::values::yaml::Node;
 pub(super) fn read(node: &Node, is_program: bool) -> Result<OutputSpec> {
     let default = if is_program { Emit::Rows } else { Emit::Final };
     if node.scalar().is_some() {
-        return Ok(OutputSpec { files: path(node)?, format: OutputFormat::Json, emit: default });
+        return Ok(OutputSpec { files: path_or_url(node)?, format: OutputFormat::Json, emit: default });
     }
     let section = Section::new("output", node, "a directory, or a map with `files`")?;
-    let files = path(section.require("files", "the directory to write to")?)?;
+    let files = path_or_url(section.require("files", "the directory to write to")?)?;
     let formats = [OutputFormat::Json, OutputFormat::Csv, OutputFormat::Parquet].map(|one| (one.name(), one));
     let format = section.get("format").map_or(Ok(OutputFormat::Json), |node| choose(node, "format", &formats))?;
     let emits = [Emit::Final, Emit::Changes, Emit::Rows].map(|one| (one.name(), one));

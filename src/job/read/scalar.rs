@@ -7,6 +7,7 @@ use crate::job::keys::{list, unknown};
 use crate::job::read::section::Result;
 use crate::values::units;
 use crate::values::units::UnitError;
+use crate::values::url::is_url;
 use crate::values::yaml::{Node, YamlError};
 
 /// Reads a whole number from `least` to `most`.
@@ -54,6 +55,34 @@ pub(super) fn path(node: &Node) -> Result<PathBuf> {
 pub(super) fn path_text<'a>(node: &'a Node, expected: &str) -> Result<&'a str> {
     let text = node.text(expected)?;
     if text.is_empty() || text.contains('\0') { Err(node.wrong(expected)) } else { Ok(text) }
+}
+
+/// Reads a path, or the URL of a prefix in a bucket.
+pub(super) fn path_or_url(node: &Node) -> Result<PathBuf> {
+    let path = path(node)?;
+    if is_url(&path) {
+        check_url(&path.to_string_lossy()).map_err(|reason| node.unfit(reason))?;
+    }
+    Ok(path)
+}
+
+/// Reads the path of a file, or the URL that objects are named after.
+pub(super) fn object_or_path(node: &Node) -> Result<PathBuf> {
+    let path = path_or_url(node)?;
+    // `s3://bucket` alone names no object.
+    let has_name = path.components().count() > 2 && !node.text("")?.ends_with('/');
+    if !is_url(&path) || has_name { Ok(path) } else { Err(node.wrong("the URL of an object: s3://BUCKET/PREFIX/NAME")) }
+}
+
+#[cfg(feature = "s3")]
+fn check_url(url: &str) -> std::result::Result<(), String> {
+    use crate::storage::bucket::{BucketUrl, BucketUrlError};
+    url.parse::<BucketUrl>().map(drop).map_err(|error: BucketUrlError| error.to_string())
+}
+
+#[cfg(not(feature = "s3"))]
+fn check_url(url: &str) -> std::result::Result<(), String> {
+    Err(format!("`{url}`: this ckpt was built without the feature `s3`, so it reads and writes no buckets"))
 }
 
 fn unit(node: &Node, error: UnitError) -> YamlError {

@@ -7,7 +7,7 @@ use crate::job::model::{
     exact_millis,
 };
 use crate::job::read::field::field;
-use crate::job::read::scalar::{choose, duration, path};
+use crate::job::read::scalar::{choose, duration, object_or_path};
 use crate::job::read::section::{Result, Section};
 use crate::values::yaml::{Kind, Node};
 
@@ -96,7 +96,7 @@ fn ahead(section: &Section<'_>) -> Result<i64> {
 fn on_late(node: &Node) -> Result<OnLate> {
     if let Kind::Map(_) = node.kind {
         let section = Section::new("process.window.on_late", node, "")?;
-        return Ok(OnLate::DeadLetter(path(section.require("dead_letter", "the file for late records")?)?));
+        return Ok(OnLate::DeadLetter(object_or_path(section.require("dead_letter", "the file for late records")?)?));
     }
     let expected = "`drop`, `fail` or `dead_letter: FILE`";
     match node.text(expected)? {

@@ -4,6 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::ops::read::ReadError;
+use crate::storage::StorageError;
 use crate::store::StoreError;
 use crate::values::id::Sequence;
 
@@ -25,6 +26,15 @@ pub enum RestoreError {
     /// Nothing but the store itself may write into its directory.
     #[error("`{}` is in the store `{}`", .path.display(), .store.display())]
     InStore { path: PathBuf, store: PathBuf },
+    /// A prefix of a bucket has objects.
+    #[error("`{url}` is not empty: it has `{name}`")]
+    PrefixTaken { url: String, name: String },
+    /// A URL does not name a prefix of a bucket.
+    #[error("{reason}")]
+    Url { reason: String },
+    /// A bucket did not do what it was asked to.
+    #[error(transparent)]
+    Bucket(#[from] StorageError),
     #[error("`{}` is being written by another restore", .path.display())]
     InProgress { path: PathBuf },
     /// A value cannot be written in the format.

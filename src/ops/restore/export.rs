@@ -1,6 +1,5 @@
 //! Exporting: writes the state of a checkpoint to files.
 
-use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
@@ -8,9 +7,9 @@ use bytes::Bytes;
 use crate::format::index::IndexRow;
 use crate::format::segment::{SegmentReader, SegmentWriter};
 use crate::ops::read::{ReadError, Selection, Snapshot};
-use crate::ops::restore::error::{RestoreError, io_error};
+use crate::ops::restore::error::RestoreError;
 use crate::ops::restore::exported_file::ExportedFile;
-use crate::ops::restore::staging::{Site, Staging};
+use crate::ops::restore::target::Target;
 use crate::store::Store;
 use crate::values::digest::{Digest, Hasher};
 use crate::values::id::Sequence;
@@ -34,14 +33,15 @@ pub enum ExportFormat {
 #[derive(Debug, Clone)]
 pub struct ExportPlan {
     pub snapshot: Snapshot,
-    /// The directory that the files will be in.
+    /// The directory that the files will be in, or the URL of a prefix of a bucket.
     pub directory: PathBuf,
     pub format: ExportFormat,
     /// Their names.
     pub files: Vec<String>,
 }
 
-/// Plans to write the state of checkpoint `sequence` into `directory`, which must be empty or not exist.
+/// Plans to write the state of checkpoint `sequence` into `directory`, or below the prefix of a bucket that it names.
+/// That must be empty or not exist.
 pub fn plan_export(
     store: &Store,
     sequence: Sequence,
@@ -49,17 +49,18 @@ pub fn plan_export(
     format: ExportFormat,
 ) -> Result<ExportPlan, RestoreError> {
     let snapshot = Snapshot::open(store, sequence)?;
-    let directory = Site::find(directory)?.directory;
-    let files = match format {
+    let files: Vec<String> = match format {
         ExportFormat::Parquet => shards(&snapshot).into_iter().map(|(shard, _)| shard_file(shard)).collect(),
         ExportFormat::JsonLines => vec!["state.jsonl".to_owned()],
         ExportFormat::Csv => vec!["state.csv".to_owned()],
     };
+    let directory = Target::find(directory, &files)?;
     Ok(ExportPlan { snapshot, directory, format, files })
 }
 
 /// Writes the files of `plan`. A new directory gets its name once everything in it is complete and flushed; until then
-/// it has another name, beside the target. Into an existing directory, complete files are moved.
+/// it has another name, beside the target. Into an existing directory, complete files are moved. Below the prefix of a
+/// bucket, each file is there once it is complete, and `_SUCCESS` once all are.
 ///
 /// Files that an interrupted attempt at the same plan has completed are verified and kept. If the system fails, the
 /// completed files are kept for the next attempt.
@@ -69,16 +70,16 @@ pub fn apply_export(
     progress: &dyn Progress,
 ) -> Result<Vec<ExportedFile>, RestoreError> {
     let purpose = format!("{} {:?}", plan.snapshot.committed.sha256, plan.format);
-    let mut staging = Staging::open(&plan.directory, &purpose)?;
+    let mut target = Target::open(&plan.directory, &plan.files, &purpose)?;
     let written = match plan.format {
-        ExportFormat::Parquet => export_shards(store, plan, &staging, progress),
+        ExportFormat::Parquet => export_shards(store, plan, &target, progress),
         ExportFormat::JsonLines | ExportFormat::Csv => {
-            export_rows(store, plan, &staging, progress).map(|file| vec![file])
+            export_rows(store, plan, &target, progress).map(|file| vec![file])
         }
     };
-    let placed = written.and_then(|files| staging.put_in_place(&plan.files).map(|()| files));
-    if let Err(RestoreError::Io { .. }) = &placed {
-        staging.keep();
+    let placed = written.and_then(|files| target.put_in_place(&plan.files).map(|()| files));
+    if let Err(RestoreError::Io { .. } | RestoreError::Bucket(_)) = &placed {
+        target.keep();
     }
     placed
 }
@@ -97,24 +98,22 @@ fn shard_file(shard: u32) -> String {
 fn export_shards(
     store: &Store,
     plan: &ExportPlan,
-    staging: &Staging,
+    target: &Target,
     progress: &dyn Progress,
 ) -> Result<Vec<ExportedFile>, RestoreError> {
     let shards = shards(&plan.snapshot);
     progress.start(plan.snapshot.index.iter().map(|row| row.bytes).sum());
     let files = parallel::map(&shards, |(shard, chain)| {
         let name = shard_file(*shard);
-        if let Some(file) = staging.completed(&name) {
+        if let Some(file) = target.completed(&name) {
             progress.advance(chain.iter().map(|row| row.bytes).sum());
             return Ok(file);
         }
         let (bytes, digest, rows) = shard_table(store, &plan.snapshot, chain, progress)?;
-        let path = staging.path.join(&name);
-        let mut file = staging.create(&name)?;
-        file.write_all(&bytes).map_err(io_error("write", &path))?;
-        file.sync_all().map_err(io_error("flush", &path))?;
+        let mut writer = target.create(&name)?;
+        writer.write(&bytes)?;
         let file = ExportedFile { name, rows, bytes: bytes.len() as u64, kept: false };
-        staging.record(&file, digest)?;
+        writer.complete(&file, digest)?;
         Ok(file)
     });
     files.into_iter().collect()
@@ -154,16 +153,15 @@ fn shard_table(
 fn export_rows(
     store: &Store,
     plan: &ExportPlan,
-    staging: &Staging,
+    target: &Target,
     progress: &dyn Progress,
 ) -> Result<ExportedFile, RestoreError> {
     let name = plan.files[0].clone();
-    if let Some(file) = staging.completed(&name) {
+    if let Some(file) = target.completed(&name) {
         return Ok(file);
     }
-    let path = staging.path.join(&name);
     let mut sha256 = Hasher::new();
-    let mut file = BufWriter::with_capacity(1 << 20, staging.create(&name)?);
+    let mut writer = target.create(&name)?;
     let mut line = Vec::new();
     let columns = plan.snapshot.codec.columns();
     let names = || ["task", "key"].into_iter().chain(columns.iter().map(|column| column.name.as_str()));
@@ -173,7 +171,7 @@ fn export_rows(
     }
     sha256.update(&line);
     let (mut rows, mut bytes) = (0, line.len() as u64);
-    let mut failed = file.write_all(&line).err().map(io_error("write", &path));
+    let mut failed = writer.write(&line).err();
     plan.snapshot.rows(store, &Selection::default(), progress, |row| {
         line.clear();
         let values = plan.snapshot.values(row);
@@ -192,7 +190,7 @@ fn export_rows(
         };
         let outcome = outcome
             .map_err(|column| RestoreError::Value { task: row.task, key: key(), column: columns[column].name.clone() })
-            .and_then(|()| file.write_all(&line).map_err(io_error("write", &path)));
+            .and_then(|()| writer.write(&line));
         sha256.update(&line);
         rows += 1;
         bytes += line.len() as u64;
@@ -202,9 +200,7 @@ fn export_rows(
     if let Some(error) = failed {
         return Err(error);
     }
-    let file = file.into_inner().map_err(|error| io_error("write", &path)(error.into_error()))?;
-    file.sync_all().map_err(io_error("flush", &path))?;
     let file = ExportedFile { name, rows, bytes, kept: false };
-    staging.record(&file, sha256.finish())?;
+    writer.complete(&file, sha256.finish())?;
     Ok(file)
 }

@@ -3,8 +3,11 @@
 mod error;
 mod export;
 mod exported_file;
+#[cfg(feature = "s3")]
+mod prefix;
 mod rollback;
 mod staging;
+mod target;
 
 pub use error::RestoreError;
 pub use export::{ExportFormat, ExportPlan, apply_export, plan_export};

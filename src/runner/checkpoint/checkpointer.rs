@@ -18,7 +18,7 @@ use crate::runner::error::RunError;
 use crate::runner::lineage::Lineage;
 use crate::runner::messages::{CheckpointOutcome, Cut, FrozenShard, ThreadEvent};
 use crate::runner::observer::Done;
-use crate::runner::output::dead_letter::DeadLetterFile;
+use crate::runner::output::plan::Staged;
 use crate::runner::output::publisher::Publisher;
 use crate::store::records::attempts::AttemptLog;
 use crate::store::{Created, Store};
@@ -30,7 +30,6 @@ pub struct Checkpointer {
     pub(super) store: Store,
     pub(super) facts: JobFacts,
     pub(super) lineage: Lineage,
-    pub(super) dead_letter: Option<DeadLetterFile>,
     /// The object with the job's definition, and its text, once it is written.
     pub(super) definition: Option<(ObjectRef, String)>,
     /// What the next checkpoint will hold of each shard.
@@ -39,7 +38,7 @@ pub struct Checkpointer {
     pub(super) cuts: KnownCuts,
     /// Rows written for these drafts that are not in any checkpoint.
     pub(super) changed_keys: u64,
-    /// Lines for the dead-letter file that are not in any checkpoint.
+    /// Dead letters that the publisher does not have yet.
     pub(super) dead_lines: Vec<u8>,
     /// New objects that no checkpoint names.
     pub(super) unnamed: Created,
@@ -49,19 +48,13 @@ pub struct Checkpointer {
     /// The log of attempts, once there is an attempt.
     log: Option<AttemptLog>,
     pub(super) publisher: Publisher,
-    /// A committed checkpoint whose output file is not in place yet.
-    pub(super) unpublished: Option<Sequence>,
+    /// Files of the latest checkpoint that are not in place yet.
+    pub(super) unpublished: Vec<Staged>,
 }
 
 impl Checkpointer {
     /// Makes a checkpointer that continues from `lineage`.
-    pub fn new(
-        store: Store,
-        facts: JobFacts,
-        mut lineage: Lineage,
-        dead_letter: Option<DeadLetterFile>,
-        publisher: Publisher,
-    ) -> Checkpointer {
+    pub fn new(store: Store, facts: JobFacts, mut lineage: Lineage, publisher: Publisher) -> Checkpointer {
         let shards = facts.shards as usize;
         lineage.chains.resize(shards, Vec::new());
         lineage.keys.resize(shards, 0);
@@ -71,7 +64,6 @@ impl Checkpointer {
             store,
             facts,
             lineage,
-            dead_letter,
             definition: None,
             changed_keys: 0,
             dead_lines: Vec::new(),
@@ -80,7 +72,7 @@ impl Checkpointer {
             uncertain: None,
             log: None,
             publisher,
-            unpublished: None,
+            unpublished: Vec::new(),
         }
     }
 
@@ -187,8 +179,9 @@ impl Checkpointer {
         let Some(uncertain) = &self.uncertain else { return Ok(None) };
         let exists = uncertain.exists(&self.store)?;
         let Some(uncertain) = self.uncertain.take() else { return Ok(None) };
+        self.publisher.settle(exists);
         if exists {
-            self.unpublished = uncertain.is_staged.then_some(uncertain.sequence);
+            self.unpublished = uncertain.staged;
             return Ok(Some(self.continue_from(uncertain.after, uncertain.total_micros)));
         }
         for (draft, mut older) in self.drafts.iter_mut().zip(uncertain.changes) {
@@ -216,11 +209,11 @@ impl Checkpointer {
         Done { committed, total_micros }
     }
 
-    /// Publishes the output file of the latest checkpoint, if it is not in place. Nothing else is committed before.
+    /// Publishes the files of the latest checkpoint that are not in place. Nothing else is committed before.
     fn publish(&mut self) -> Result<(), RunError> {
-        if let Some(sequence) = self.unpublished {
-            self.publisher.publish(sequence)?;
-            self.unpublished = None;
+        while let Some(staged) = self.unpublished.first() {
+            staged.publish()?;
+            self.unpublished.remove(0);
         }
         Ok(())
     }

@@ -16,6 +16,8 @@ use crate::runner::error::RunError;
 use crate::runner::lineage::{Lineage, OlderPositions};
 use crate::runner::messages::Cut;
 use crate::runner::observer::Done;
+use crate::runner::output::lines::LineOutput;
+use crate::runner::output::plan::Staged;
 use crate::store::{Committed, StoreError};
 use crate::values::digest::Digest;
 use crate::values::id::Sequence;
@@ -23,8 +25,8 @@ use crate::values::id::Sequence;
 /// The files outside the store that belong to the checkpoint.
 struct OutsideFiles {
     outputs: Vec<Output>,
-    /// Whether one of them is staged by the checkpointer.
-    is_staged: bool,
+    /// Those of them that the checkpointer publishes.
+    staged: Vec<Staged>,
     dead_letter: Option<DeadLetter>,
     late_records: Option<DeadLetter>,
     /// Late records since the job began.
@@ -48,7 +50,6 @@ impl Checkpointer {
             return Err(StoreError::NumberTaken { sequence: expected }.into());
         }
         let files = self.write_files(cut, sequence)?;
-        let is_staged = files.is_staged;
         self.cuts.make_rows(&self.lineage)?;
         let rows = TableRows {
             index: self.drafts.iter().flat_map(|draft| &draft.chain).cloned().collect(),
@@ -78,27 +79,24 @@ impl Checkpointer {
         };
         self.check_time(times.begun)?;
         prove(&manifest, bytes)?;
-        self.commit_manifest(manifest, after, is_staged, cut.begun)
+        self.commit_manifest(manifest, after, files.staged, cut.begun)
     }
 
-    /// Appends to the dead-letter files and stages the output file.
+    /// Appends to the dead-letter files and stages the output files.
     fn write_files(&mut self, cut: &Cut, sequence: Sequence) -> Result<OutsideFiles, RunError> {
-        let dead_letter = match &mut self.dead_letter {
-            None => None,
-            Some(file) => {
-                let bytes = file.append(&self.dead_lines)?;
-                self.dead_lines.clear();
-                Some(DeadLetter { path: file.name().to_owned(), bytes })
-            }
-        };
+        if let Some(dead) = &mut self.publisher.dead {
+            dead.add(&self.dead_lines)?;
+            self.dead_lines.clear();
+        }
         let late = self.lineage.last.as_ref().map_or(0, |last| last.manifest.totals.late);
         let late = late + self.drafts.iter().map(|draft| draft.changes.late_count()).sum::<u64>();
         let late_records = self.drafts.iter_mut().flat_map(|draft| draft.changes.take_late()).collect();
-        let late_records = self.publisher.append_late(late_records)?;
+        self.publisher.add_late(late_records)?;
+        let file = |lines: &Option<LineOutput>| lines.as_ref().and_then(LineOutput::file);
+        let (dead_letter, late_records) = (file(&self.publisher.dead), file(&self.publisher.late));
         let staged = self.publisher.stage(sequence, self.drafts.iter().map(|draft| &draft.changes))?;
-        let is_staged = staged.is_some();
-        let outputs = cut.outputs.iter().cloned().chain(staged).collect();
-        Ok(OutsideFiles { outputs, is_staged, dead_letter, late_records, late })
+        let outputs = cut.outputs.iter().chain(staged.iter().map(|staged| &staged.output)).cloned().collect();
+        Ok(OutsideFiles { outputs, staged, dead_letter, late_records, late })
     }
 
     /// Writes the tables and the job's definition. Also returns their bytes.
@@ -192,7 +190,7 @@ impl Checkpointer {
         &mut self,
         manifest: Manifest,
         mut after: Lineage,
-        is_staged: bool,
+        staged: Vec<Staged>,
         begun: Instant,
     ) -> Result<Done, RunError> {
         let sequence = manifest.sequence;
@@ -203,7 +201,8 @@ impl Checkpointer {
         match committed {
             Ok(committed) => {
                 after.last = Some(committed);
-                self.unpublished = is_staged.then_some(sequence);
+                self.unpublished = staged;
+                self.publisher.committed(false);
                 Ok(self.continue_from(after, total_micros))
             }
             // Another process has taken the number.
@@ -212,8 +211,9 @@ impl Checkpointer {
             Err(error) => {
                 let sha256 = Digest::of(manifest.to_yaml().as_bytes());
                 after.last = Some(Committed { manifest, sha256 });
-                let uncertain = UncertainCommit { sequence, sha256, after, total_micros, is_staged, changes };
+                let uncertain = UncertainCommit { sequence, sha256, after, total_micros, staged, changes };
                 self.uncertain = Some(Box::new(uncertain));
+                self.publisher.committed(true);
                 Err(error.into())
             }
         }

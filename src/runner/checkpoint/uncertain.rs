@@ -3,6 +3,7 @@
 use crate::runner::error::RunError;
 use crate::runner::lineage::Lineage;
 use crate::runner::output::changes::ShardChanges;
+use crate::runner::output::plan::Staged;
 use crate::store::Store;
 use crate::values::digest::Digest;
 use crate::values::id::Sequence;
@@ -16,8 +17,8 @@ pub(super) struct UncertainCommit {
     /// What the next checkpoint continues from if this one exists.
     pub(super) after: Lineage,
     pub(super) total_micros: u64,
-    /// Whether it publishes a staged file.
-    pub(super) is_staged: bool,
+    /// The files that it publishes.
+    pub(super) staged: Vec<Staged>,
     /// What each shard publishes with a later checkpoint if this one does not exist.
     pub(super) changes: Vec<ShardChanges>,
 }

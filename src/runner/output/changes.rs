@@ -1,10 +1,9 @@
 //! The rows that changed since they were last published, on their way into the next file.
 
-use crate::format::manifest::Output;
 use crate::format::row_batch::RowBatch;
 use crate::format::rows::Change;
 use crate::runner::output::error::OutputError;
-use crate::runner::output::plan::OutputPlan;
+use crate::runner::output::plan::{OutputPlan, Staged};
 use crate::runner::output::shape::RowShape;
 use crate::runner::output::staged::StagedFile;
 use crate::runner::rejected::LateRecord;
@@ -56,7 +55,7 @@ pub fn stage_changes(
     shape: &RowShape,
     sequence: Sequence,
     shards: &[&ShardChanges],
-) -> Result<Option<Output>, OutputError> {
+) -> Result<Option<Staged>, OutputError> {
     let batches: Vec<&RowBatch> = shards.iter().flat_map(|shard| [&shard.rows, shard.emitted.rows()]).collect();
     let mut order: Vec<(u32, u32)> = Vec::new();
     for (place, batch) in batches.iter().enumerate() {

@@ -174,6 +174,11 @@ impl DeadLetterFile {
         &self.name
     }
 
+    /// Returns how many bytes of the file count.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
     /// Appends `lines`, flushes them, and returns the size of the file in bytes. After an error, none of the lines
     /// counts, and they can be appended again.
     pub fn append(&mut self, lines: &[u8]) -> Result<u64, OutputError> {

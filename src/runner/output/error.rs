@@ -2,6 +2,8 @@
 
 use std::io;
 
+use crate::storage::StorageError;
+
 /// Why an output file or a dead-letter file cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum OutputError {
@@ -21,4 +23,16 @@ pub enum OutputError {
     /// The path of a dead-letter file is taken by something else.
     #[error("refusing to overwrite `{path}`: not a dead-letter file")]
     DeadLetterTaken { path: String },
+    /// A bucket did not do what it was asked to.
+    #[error(transparent)]
+    Bucket(#[from] StorageError),
+    /// Another object has the name of an output.
+    #[error("refusing to overwrite `{path}`: not the output of this checkpoint")]
+    Taken { path: String },
+    /// A committed checkpoint publishes an object that is neither staged nor in place.
+    #[error("cannot publish `{path}`: `{staged}` is gone")]
+    Gone { path: String, staged: String },
+    /// The job file names a place that cannot be opened.
+    #[error("{reason}")]
+    Place { reason: String },
 }

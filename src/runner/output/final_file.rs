@@ -1,9 +1,8 @@
 //! The output file of a job that publishes its state at the end.
 
-use crate::format::manifest::Output;
 use crate::format::rows::Change;
 use crate::runner::output::error::OutputError;
-use crate::runner::output::plan::OutputPlan;
+use crate::runner::output::plan::{OutputPlan, Staged};
 use crate::runner::output::shape::RowShape;
 use crate::runner::output::staged::StagedFile;
 use crate::runner::state::shard::Shard;
@@ -15,7 +14,7 @@ pub fn stage(
     shape: &RowShape,
     sequence: Sequence,
     shards: &[(u32, Shard)],
-) -> Result<Output, OutputError> {
+) -> Result<Staged, OutputError> {
     let mut order: Vec<(u32, u32)> = Vec::new();
     for (place, (_, shard)) in shards.iter().enumerate() {
         order.extend(shard.indices().map(|row| (place as u32, row as u32)));

@@ -1,25 +1,27 @@
-//! What each checkpoint writes outside the store: its file of changes, and the late records.
+//! What each checkpoint writes outside the store: its file of changes, the dead letters and the late records.
 
 use std::sync::Arc;
 
-use crate::format::manifest::{DeadLetter, Output};
 use crate::input::StreamNames;
 use crate::job::Emit;
 use crate::runner::output::changes::{ShardChanges, stage_changes};
-use crate::runner::output::dead_letter::{DeadLetterFile, append_line};
+use crate::runner::output::dead_letter::append_line;
 use crate::runner::output::error::OutputError;
-use crate::runner::output::plan::OutputPlan;
+use crate::runner::output::lines::LineOutput;
+use crate::runner::output::plan::{OutputPlan, Staged};
 use crate::runner::output::shape::RowShape;
 use crate::runner::rejected::LateRecord;
 use crate::values::id::Sequence;
 
-/// Writes and publishes the files of changes and of late records.
+/// Writes the files of changes, of dead letters and of late records.
 #[derive(Debug)]
 pub struct Publisher {
     /// Where files of changes go, if the job has any.
     pub changes: Option<(OutputPlan, RowShape)>,
+    /// Where bad records go, if they are kept.
+    pub dead: Option<LineOutput>,
     /// Where late records go, if they are kept.
-    pub late: Option<DeadLetterFile>,
+    pub late: Option<LineOutput>,
     /// The names of the partitions that records come from, by stream.
     pub names: Arc<StreamNames>,
 }
@@ -30,33 +32,44 @@ impl Publisher {
         self.changes.as_ref().is_some_and(|(plan, shape)| plan.emit == Emit::Changes && shape.windows.is_none())
     }
 
-    /// Stages the file of checkpoint `sequence`. Returns `None` if there is nothing to write.
+    /// Stages the files of checkpoint `sequence` that have anything in them.
     pub fn stage<'a>(
         &self,
         sequence: Sequence,
         shards: impl Iterator<Item = &'a ShardChanges>,
-    ) -> Result<Option<Output>, OutputError> {
-        let Some((plan, shape)) = &self.changes else { return Ok(None) };
-        stage_changes(plan, shape, sequence, &shards.collect::<Vec<_>>())
+    ) -> Result<Vec<Staged>, OutputError> {
+        let mut staged = Vec::new();
+        if let Some((plan, shape)) = &self.changes {
+            staged.extend(stage_changes(plan, shape, sequence, &shards.collect::<Vec<_>>())?);
+        }
+        for lines in [&self.dead, &self.late].into_iter().flatten() {
+            staged.extend(lines.stage(sequence)?);
+        }
+        Ok(staged)
     }
 
-    /// Renames the file of checkpoint `sequence`, which is committed, into place.
-    pub fn publish(&self, sequence: Sequence) -> Result<(), OutputError> {
-        match &self.changes {
-            Some((plan, _)) => plan.publish(sequence),
-            None => Ok(()),
+    /// Notes that the checkpoint of the staged files is committed, or, if it `may_be` only, that this is not known yet.
+    pub fn committed(&mut self, may_be: bool) {
+        for lines in [&mut self.dead, &mut self.late].into_iter().flatten() {
+            lines.committed(may_be);
         }
     }
 
-    /// Appends late records to their file in the order of the input. Returns how much of the file belongs to the next
-    /// checkpoint.
-    pub fn append_late(&mut self, mut records: Vec<LateRecord>) -> Result<Option<DeadLetter>, OutputError> {
-        let Some(file) = &mut self.late else { return Ok(None) };
+    /// Notes whether the checkpoint exists of which that was not known.
+    pub fn settle(&mut self, exists: bool) {
+        for lines in [&mut self.dead, &mut self.late].into_iter().flatten() {
+            lines.settle(exists);
+        }
+    }
+
+    /// Adds late records for the next checkpoint, in the order of the input.
+    pub fn add_late(&mut self, mut records: Vec<LateRecord>) -> Result<(), OutputError> {
+        let Some(output) = &mut self.late else { return Ok(()) };
         records.sort_by_key(|record| (record.block, record.rejected.index));
         let mut lines = Vec::new();
         for LateRecord { stream, first_record, rejected, .. } in &records {
             append_line(&mut lines, &self.names.get(*stream), *first_record, rejected);
         }
-        Ok(Some(DeadLetter { path: file.name().to_owned(), bytes: file.append(&lines)? }))
+        output.add(&lines)
     }
 }

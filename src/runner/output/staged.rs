@@ -1,14 +1,11 @@
 //! An output file while it is written. Rows are encoded and hashed on their way to the staged file.
 
-use std::fs::File;
-use std::io::{self, BufWriter, Write};
-
 use crate::format::manifest::Output;
 use crate::format::parquet::values::ValuesWriter;
 use crate::job::OutputFormat;
 use crate::runner::output::error::OutputError;
-use crate::runner::output::plan::OutputPlan;
-use crate::storage::durable::{create_replacing, flush_directory, make_directory};
+use crate::runner::output::place::PlaceWriter;
+use crate::runner::output::plan::{OutputPlan, Staged};
 use crate::values::digest::Hasher;
 use crate::values::id::Sequence;
 use crate::values::rows_text::{JsonLines, push_csv, push_csv_header};
@@ -21,7 +18,9 @@ const BUFFER_BYTES: usize = 1 << 16;
 pub(crate) struct StagedFile<'a> {
     plan: &'a OutputPlan,
     sequence: Sequence,
-    file: BufWriter<File>,
+    /// The name under which it is staged.
+    name: String,
+    file: PlaceWriter<'a>,
     hasher: Hasher,
     bytes: u64,
     rows: u64,
@@ -35,13 +34,13 @@ impl<'a> StagedFile<'a> {
         sequence: Sequence,
         columns: &[Column],
     ) -> Result<StagedFile<'a>, OutputError> {
-        let error = plan.error(sequence);
-        make_directory(&plan.dir).map_err(&error)?;
-        let file = create_replacing(&plan.staged(sequence)).map_err(&error)?;
+        let name = plan.stage(sequence)?;
+        let file = plan.place.create(&name, sequence).map_err(plan.at(sequence))?;
         Ok(StagedFile {
             plan,
             sequence,
-            file: BufWriter::with_capacity(1 << 20, file),
+            name,
+            file,
             hasher: Hasher::new(),
             bytes: 0,
             rows: 0,
@@ -71,22 +70,17 @@ impl<'a> StagedFile<'a> {
     }
 
     /// Flushes the file and describes it.
-    pub(crate) fn finish(mut self) -> Result<Output, OutputError> {
-        let error = self.plan.error(self.sequence);
+    pub(crate) fn finish(mut self) -> Result<Staged, OutputError> {
         let encoder = std::mem::replace(&mut self.encoder, Encoder::new(OutputFormat::Json, &[]));
         let bytes = encoder.finish();
         self.put(&bytes)?;
-        let file = self.file.into_inner().map_err(|failed| error(failed.into_error()))?;
-        file.sync_all().map_err(&error)?;
-        // The name must be durable too: the checkpoint relies on it.
-        flush_directory(&self.plan.dir).map_err(&error)?;
         let path = self.plan.name(self.sequence);
-        Ok(Output { path, sha256: self.hasher.finish(), bytes: self.bytes, rows: self.rows })
+        let output = Output { path, sha256: self.hasher.finish(), bytes: self.bytes, rows: self.rows };
+        self.plan.complete(self.file, self.sequence, self.name, output)
     }
 
     fn put(&mut self, bytes: &[u8]) -> Result<(), OutputError> {
-        let written: io::Result<()> = self.file.write_all(bytes);
-        written.map_err(self.plan.error(self.sequence))?;
+        self.file.write(bytes).map_err(self.plan.at(self.sequence))?;
         self.hasher.update(bytes);
         self.bytes += bytes.len() as u64;
         Ok(())

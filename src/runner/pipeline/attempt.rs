@@ -14,9 +14,11 @@ use crate::runner::checkpoint::priority::Priorities;
 use crate::runner::error::{JobError, ResumeError, RunError};
 use crate::runner::observer::{Observer, RunEvent, Summary};
 use crate::runner::options::{Control, Options};
+use crate::runner::output::error::OutputError;
 use crate::runner::output::plan::OutputPlan;
+use crate::runner::output::plans::OutputPlans;
 use crate::runner::pipeline::field_types::{resolve_types, with_types};
-use crate::runner::pipeline::paths::check_paths;
+use crate::runner::pipeline::paths::{check_paths, places};
 use crate::runner::pipeline::prepare::open_store;
 use crate::runner::pipeline::run::{RecordSteps, Run};
 use crate::runner::pipeline::start::start;
@@ -25,11 +27,13 @@ use crate::runner::process::exec::mirror::Mirror;
 use crate::runner::process::exec::plan::ExecPlan;
 use crate::runner::process::processor::Processor;
 use crate::runner::resume::damaged::skip;
+use crate::runner::resume::outputs::History;
+use crate::runner::resume::recover;
 use crate::runner::resume::recover::Resumed;
 use crate::runner::resume::undecided::take_undecided;
-use crate::runner::resume::{outputs, recover};
 use crate::store::Store;
 use crate::values::id::Sequence;
+use crate::values::url::is_url;
 use crate::values::value::ColumnType;
 use crate::{input, job};
 
@@ -41,18 +45,18 @@ pub(crate) fn attempt(
     observer: &dyn Observer,
 ) -> Result<Summary, RunError> {
     let begun = Instant::now();
-    let output = OutputPlan::new(job);
+    let outputs = OutputPlans::new(job)?;
     // Mistakes in the job file come first: they leave no store behind.
-    let CheckedJob { filter, native, partitions } = CheckedJob::new(job, options, output.as_ref())?;
-    let opened = if job.checkpoint.enabled { Some(open_store(job, options, output.as_ref())?) } else { None };
+    let CheckedJob { filter, native, partitions } = CheckedJob::new(job, options, &outputs)?;
+    let opened = if job.checkpoint.enabled { Some(open_store(job, options, &outputs)?) } else { None };
     let store = opened.as_ref().map(|(store, _)| store.clone());
     report_notes(store.as_ref(), observer);
     let threads = options.threads.max(1);
     let resumed = match &store {
         None => None,
-        Some(store) => resume(store, job, options, output.as_ref(), threads)?,
+        Some(store) => resume(store, job, options, &outputs, threads)?,
     };
-    let plans = output_plans(job, output.as_ref(), resumed.as_ref());
+    let plans = output_plans(job, &outputs, resumed.as_ref())?;
     let declared: HashSet<FieldPath> = job.input.types.iter().map(|(field, _)| field.clone()).collect();
     // The definition in the checkpoint has the types that its run inferred; this one keeps them.
     let (mut job, undecided, recovered, damaged) = match resumed {
@@ -83,10 +87,13 @@ pub(crate) fn attempt(
     let lineage = recovered.as_ref().map(|(recovered, _)| &recovered.lineage);
     let last = lineage.and_then(|lineage| lineage.last.as_ref()).map(|last| &last.manifest);
     if let (Some(last), false) = (last, damaged.is_empty()) {
-        skip(last, &damaged, output.as_ref(), observer)?;
+        skip(last, &damaged, outputs.rows.as_ref(), observer)?;
     }
     let newest = lineage.and_then(|lineage| lineage.newest);
-    outputs::reconcile(store.as_ref(), last, newest, &plans, observer)?;
+    let history = History::of(store.as_ref(), last, newest, &plans)?;
+    // Another machine may run the job at the same time only if the store is where both can reach it.
+    let is_alone = !places(&job).iter().any(|place| is_url(place));
+    history.reconcile(&plans, is_alone, observer)?;
     report_begin(store.as_ref(), last, observer);
     notes.into_iter().for_each(|note| observer.event(&RunEvent::Input(note)));
     report_notes(store.as_ref(), observer);
@@ -98,7 +105,7 @@ pub(crate) fn attempt(
         seed: xxhash_rust::xxh3::xxh3_64(&options.random),
         holder: options.holder.as_str(),
         partitions,
-        output,
+        outputs,
         begun,
         skipped_checkpoints: damaged.into_iter().map(|damaged| damaged.sequence).collect(),
         threads,
@@ -122,7 +129,7 @@ struct CheckedJob {
 }
 
 impl CheckedJob {
-    fn new(job: &JobSpec, options: &Options, output: Option<&OutputPlan>) -> Result<CheckedJob, RunError> {
+    fn new(job: &JobSpec, options: &Options, outputs: &OutputPlans) -> Result<CheckedJob, RunError> {
         let filter = match &job.filter {
             None => None,
             Some(expression) => {
@@ -140,7 +147,7 @@ impl CheckedJob {
             }
             listed => listed?,
         };
-        check_paths(job, output)?;
+        check_paths(job, outputs)?;
         Ok(CheckedJob { filter, native, partitions })
     }
 }
@@ -161,13 +168,13 @@ fn resume(
     store: &Store,
     job: &JobSpec,
     options: &Options,
-    output: Option<&OutputPlan>,
+    outputs: &OutputPlans,
     threads: usize,
 ) -> Result<Option<Resumed>, RunError> {
     if store.sequences()?.is_empty() {
         let place = store.place();
-        if let Some(published) = output.and_then(OutputPlan::published) {
-            return Err(ResumeError::CheckpointsMissing { place, output: published.display().to_string() }.into());
+        if let Some(output) = outputs.published()? {
+            return Err(ResumeError::CheckpointsMissing { place, output }.into());
         }
         if options.must_resume {
             return Err(ResumeError::NothingToResume { place }.into());
@@ -206,13 +213,21 @@ fn refuse_unfit(
 }
 
 /// Returns where the job's output goes and, if that has changed, where the output of the checkpoint went.
-fn output_plans(job: &JobSpec, output: Option<&OutputPlan>, resumed: Option<&Resumed>) -> Vec<OutputPlan> {
-    let mut plans: Vec<OutputPlan> = output.into_iter().cloned().collect();
+fn output_plans(
+    job: &JobSpec,
+    outputs: &OutputPlans,
+    resumed: Option<&Resumed>,
+) -> Result<Vec<OutputPlan>, OutputError> {
+    let mut plans: Vec<OutputPlan> = outputs.iter().cloned().collect();
     if let Some(resumed) = resumed {
-        let before = JobSpec { base: job.base.clone(), ..resumed.definition.clone() };
-        plans.extend(OutputPlan::new(&before).filter(|before| Some(before) != output));
+        let before = OutputPlans::new(&JobSpec { base: job.base.clone(), ..resumed.definition.clone() })?;
+        for plan in before.iter() {
+            if !plans.contains(plan) {
+                plans.push(plan.clone());
+            }
+        }
     }
-    plans
+    Ok(plans)
 }
 
 /// Returns what is done with the records of `job`, whose types are resolved. The job file itself says the types of the

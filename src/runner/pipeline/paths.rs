@@ -6,13 +6,15 @@ use crate::input;
 use crate::job::{JobSpec, OnError, OnLate};
 use crate::runner::error::{JobError, RunError};
 use crate::runner::output::plan::OutputPlan;
+use crate::runner::output::plans::OutputPlans;
 use crate::storage::real_path::real_path;
 use crate::store::enclosing::{enclosing_store, outer_store};
 use crate::values::id::Sequence;
 use crate::values::url::is_url;
 
 /// Refuses a job that would read what it writes, write two outputs to the same file, or write into a store.
-pub(crate) fn check_paths(job: &JobSpec, output: Option<&OutputPlan>) -> Result<(), RunError> {
+pub(crate) fn check_paths(job: &JobSpec, outputs: &OutputPlans) -> Result<(), RunError> {
+    let output = outputs.rows.as_ref();
     let dead_letter = match &job.input.on_error {
         OnError::DeadLetter(path) => Some((path.as_path(), "the dead-letter file")),
         OnError::Fail | OnError::Skip => None,
@@ -28,13 +30,18 @@ pub(crate) fn check_paths(job: &JobSpec, output: Option<&OutputPlan>) -> Result<
     if let Some(output) = output
         && is_input(Path::new(&output.name(Sequence::FIRST)))
     {
-        return same(&output.path(Sequence::FIRST), "an input", "the output");
+        return same(Path::new(&output.shown(Sequence::FIRST)), "an input", "the output");
     }
-    for (path, what) in dead_letter.into_iter().chain(late) {
-        if output.is_some_and(|output| output.publishes(&job.resolve(path))) {
+    let lines = [(dead_letter, &outputs.dead), (late, &outputs.late)];
+    for ((path, what), plan) in lines.into_iter().filter_map(|(file, plan)| Some((file?, plan))) {
+        let collides = |output: &OutputPlan| match plan {
+            Some(plan) => output.collides_with(plan),
+            None => output.publishes(&job.resolve(path)),
+        };
+        if output.is_some_and(collides) {
             return same(path, "the output", what);
         }
-        if is_input(path) {
+        if is_input(path) || plan.as_ref().is_some_and(|plan| is_input(Path::new(&plan.name(Sequence::FIRST)))) {
             return same(path, "an input", what);
         }
     }
@@ -44,10 +51,34 @@ pub(crate) fn check_paths(job: &JobSpec, output: Option<&OutputPlan>) -> Result<
         }
         _ => {}
     }
-    let outputs = output.map(|output| (output.dir.clone(), "the output"));
-    let files = dead_letter.into_iter().chain(late).map(|(path, what)| (job.resolve(path), what));
-    check_stores(job, outputs.into_iter().chain(files))
+    let directory = output.and_then(|output| output.place.directory());
+    let directory = directory.map(|directory| (directory.to_owned(), "the output"));
+    let files = dead_letter.into_iter().chain(late).filter(|(path, _)| !is_url(path));
+    let files = files.map(|(path, what)| (job.resolve(path), what));
+    check_stores(job, directory.into_iter().chain(files))?;
+    for (plan, what) in [&outputs.rows, &outputs.dead, &outputs.late].into_iter().zip(WRITTEN) {
+        plan.as_ref().map_or(Ok(()), |plan| check_bucket(job, plan, what))?;
+    }
+    Ok(())
 }
+
+/// Refuses an output in a store that is in a bucket.
+fn check_bucket(job: &JobSpec, plan: &OutputPlan, what: &'static str) -> Result<(), RunError> {
+    if plan.place.directory().is_some() {
+        return Ok(());
+    }
+    let place = plan.place.shown("");
+    let path = place.trim_end_matches('/').to_owned();
+    let own = places(job).into_iter().find(|store| is_url(store) && Path::new(&path).starts_with(store));
+    let store = match own {
+        Some(store) => Some(store.display().to_string()),
+        None => plan.place.enclosing_store().map_err(plan.at(Sequence::FIRST))?,
+    };
+    store.map_or(Ok(()), |store| Err(JobError::InStore { what, path, store }.into()))
+}
+
+/// What a job writes, in the order of [`OutputPlans`].
+const WRITTEN: [&str; 3] = ["the output", "the dead-letter file", "the file of late records"];
 
 /// Refuses a store that is a file or in another store, and any of `written` in a store, even in one that the run will
 /// create.

@@ -8,7 +8,7 @@ use crate::format::store_file::StoreFile;
 use crate::job::JobSpec;
 use crate::runner::error::{JobError, ResumeError, RunError};
 use crate::runner::options::Options;
-use crate::runner::output::plan::OutputPlan;
+use crate::runner::output::plans::OutputPlans;
 use crate::runner::pipeline::paths::places;
 use crate::runner::storage_opener::StorageOpener;
 use crate::storage::Storage;
@@ -21,14 +21,14 @@ use crate::values::url::is_url;
 pub(crate) fn open_store(
     job: &JobSpec,
     options: &Options,
-    output: Option<&OutputPlan>,
+    outputs: &OutputPlans,
 ) -> Result<(Store, StoreLock), RunError> {
     let places = Places::of(job, &options.storages)?;
     let open = || Store::open_for_writing(places.storages.clone(), job.checkpoint.min_copies, &options.holder);
     let (store, lock) = match open() {
         Err(StoreError::NoStore { place }) => {
-            if let Some(published) = output.and_then(OutputPlan::published) {
-                return Err(ResumeError::StoreMissing { place, output: published.display().to_string() }.into());
+            if let Some(output) = outputs.published()? {
+                return Err(ResumeError::StoreMissing { place, output }.into());
             }
             if options.must_resume {
                 return Err(ResumeError::NothingToResume { place }.into());

@@ -12,7 +12,7 @@ use crate::job::{Emit, FieldPath, JobSpec, TtlSpec, Windows};
 use crate::runner::lineage::Lineage;
 use crate::runner::observer::{Observer, Summary};
 use crate::runner::options::Control;
-use crate::runner::output::plan::OutputPlan;
+use crate::runner::output::plans::OutputPlans;
 use crate::runner::output::shape::RowShape;
 use crate::runner::pipeline::plan::{Plan, Route};
 use crate::runner::process::exec::plan::ExecPlan;
@@ -35,7 +35,7 @@ pub(crate) struct Run<'a> {
     pub(crate) seed: u64,
     pub(crate) holder: &'a str,
     pub(crate) partitions: Arc<[Partition]>,
-    pub(crate) output: Option<OutputPlan>,
+    pub(crate) outputs: OutputPlans,
     pub(crate) begun: Instant,
     /// Damaged ones, the newest first.
     pub(crate) skipped_checkpoints: Vec<Sequence>,
@@ -109,7 +109,7 @@ impl Run<'_> {
 
     /// Returns the shape of the output rows.
     pub(crate) fn shape(&self, plan: &Plan) -> RowShape {
-        let emit = self.output.as_ref().map(|output| output.emit);
+        let emit = self.outputs.rows.as_ref().map(|output| output.emit);
         RowShape {
             processor: Arc::clone(&plan.processor),
             codec: plan.codec.clone(),

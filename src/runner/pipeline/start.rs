@@ -14,6 +14,8 @@ use crate::runner::error::{CheckpointError, RunError};
 use crate::runner::lineage::Lineage;
 use crate::runner::observer::{RunEvent, Summary};
 use crate::runner::output::dead_letter::{DeadLetterFile, RollBack};
+use crate::runner::output::lines::LineOutput;
+use crate::runner::output::plan::OutputPlan;
 use crate::runner::pipeline::gauges::Gauges;
 use crate::runner::pipeline::open_reader::open_reader;
 use crate::runner::pipeline::plan::Plan;
@@ -38,7 +40,7 @@ pub(crate) fn start(
     let mut plan = run.plan(steps, recovered.as_ref().map(|(recovered, _)| &recovered.lineage));
     let (shards, lineage) = load(run, &plan, recovered)?;
     let store = opened.as_ref().map(|(store, _)| store);
-    let (dead_letter, late) = open_dead_letters(run, store, &lineage)?;
+    let (dead, late) = open_dead_letters(run, store, &lineage)?;
     let Some(reader) = open_reader(run, &mut plan, &lineage)? else { return Ok(run.stopped_early(&lineage)) };
     let gauges = prioritize(run, &mut plan);
     let names = Arc::new(StreamNames::new(reader.positions().iter().map(input::Position::logical)));
@@ -46,7 +48,7 @@ pub(crate) fn start(
         exec.set_names(Arc::clone(&names));
     }
     let facts = job_facts(run, &plan);
-    threads::run(run, Prepared { plan, gauges, shards, lineage, facts, reader, names, dead_letter, late }, store)
+    threads::run(run, Prepared { plan, gauges, shards, lineage, facts, reader, names, dead, late }, store)
 }
 
 /// Adapts the recovered state to the plan. Without any, the state is empty.
@@ -92,11 +94,11 @@ fn open_dead_letters(
     run: &Run<'_>,
     store: Option<&Store>,
     lineage: &Lineage,
-) -> Result<(Option<DeadLetterFile>, Option<DeadLetterFile>), RunError> {
+) -> Result<(Option<LineOutput>, Option<LineOutput>), RunError> {
     let job = run.job;
     let last = lineage.last.as_ref().map(|last| &last.manifest);
     let roll_back = store.zip(last).map(|(store, last)| RollBack::find(store, last)).transpose()?.flatten();
-    let open = |path: &Path, part: fn(&Manifest) -> Option<&DeadLetter>| -> Result<DeadLetterFile, RunError> {
+    let open = |path: &Path, part: fn(&Manifest) -> Option<&DeadLetter>| -> Result<LineOutput, RunError> {
         let (name, path, committed) = (path.display().to_string(), job.resolve(path), last.and_then(part));
         if let Some(roll_back) = &roll_back
             && let Some((sequence, moved_to)) = roll_back.apply(&name, &path, committed, part)?
@@ -104,17 +106,20 @@ fn open_dead_letters(
             let (path, moved_to) = (path.display().to_string(), moved_to.display().to_string());
             run.observer.event(&RunEvent::Superseded { sequence, path, moved_to });
         }
-        Ok(DeadLetterFile::open(&name, &path, committed)?)
+        Ok(LineOutput::File(DeadLetterFile::open(&name, &path, committed)?))
     };
-    let dead_letter = match &job.input.on_error {
+    let objects = |plan: &OutputPlan| Some(LineOutput::objects(plan.clone()));
+    let dead = match &job.input.on_error {
+        _ if run.outputs.dead.is_some() => run.outputs.dead.as_ref().and_then(objects),
         OnError::DeadLetter(path) => Some(open(path, |manifest| manifest.dead_letter.as_ref())?),
         OnError::Fail | OnError::Skip => None,
     };
     let late = match job.window.as_ref().map(|window| &window.on_late) {
+        _ if run.outputs.late.is_some() => run.outputs.late.as_ref().and_then(objects),
         Some(OnLate::DeadLetter(path)) => Some(open(path, |manifest| manifest.late_records.as_ref())?),
         _ => None,
     };
-    Ok((dead_letter, late))
+    Ok((dead, late))
 }
 
 /// Plans the priorities of shards, in mode priority. Returns the gauges, which then have one for each shard.

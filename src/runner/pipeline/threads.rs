@@ -19,7 +19,7 @@ use crate::runner::error::RunError;
 use crate::runner::lineage::Lineage;
 use crate::runner::messages::{Buffers, FrozenShard, ThreadEvent, WorkerMessage};
 use crate::runner::observer::Summary;
-use crate::runner::output::dead_letter::DeadLetterFile;
+use crate::runner::output::lines::LineOutput;
 use crate::runner::output::publisher::Publisher;
 use crate::runner::pipeline::director::direct::Director;
 use crate::runner::pipeline::gate::Gate;
@@ -46,8 +46,8 @@ pub(crate) struct Prepared {
     pub(crate) facts: JobFacts,
     pub(crate) reader: Reader,
     pub(crate) names: Arc<StreamNames>,
-    pub(crate) dead_letter: Option<DeadLetterFile>,
-    pub(crate) late: Option<DeadLetterFile>,
+    pub(crate) dead: Option<LineOutput>,
+    pub(crate) late: Option<LineOutput>,
 }
 
 /// The thread of a worker, which returns the worker's shards.
@@ -55,7 +55,7 @@ type WorkerHandle<'scope> = ScopedJoinHandle<'scope, Vec<(u32, Shard)>>;
 
 /// Runs all threads until the input ends or the run is asked to stop. Checkpoints go to `store`, if there is one.
 pub(crate) fn run(run: &Run<'_>, prepared: Prepared, store: Option<&Store>) -> Result<Summary, RunError> {
-    let Prepared { plan, gauges, shards, lineage, facts, reader, names, mut dead_letter, late } = prepared;
+    let Prepared { plan, gauges, shards, lineage, facts, reader, names, dead, late } = prepared;
     let (event_sender, events) = unbounded();
     let (block_sender, blocks) = unbounded();
     let (frozen_sender, frozen) = unbounded();
@@ -63,7 +63,11 @@ pub(crate) fn run(run: &Run<'_>, prepared: Prepared, store: Option<&Store>) -> R
     let buffers = Buffers::default();
     let clock = run.event_clock(&plan, &lineage, &reader.positions());
     let gate = Arc::new(Gate::new(&reader, inboxes.clone(), event_sender.clone(), Arc::clone(&names)));
-    let own_dead_letter = if store.is_none() { dead_letter.take() } else { None };
+    // Objects of lines need checkpoints, which the job file is checked for.
+    let (dead, own_dead_letter) = match dead {
+        Some(LineOutput::File(file)) if store.is_none() => (None, Some(file)),
+        dead => (dead, None),
+    };
     let mut director = Director::new(run, &plan, &lineage, (&reader, &*gate), clock.clone(), own_dead_letter);
     let starts = worker_starts(&plan, shards, &reader, clock);
     let slots = EncoderSlots::new(facts.encoders);
@@ -91,8 +95,8 @@ pub(crate) fn run(run: &Run<'_>, prepared: Prepared, store: Option<&Store>) -> R
         drop(frozen_sender);
         let mut store_threads = None;
         if let Some(store) = store {
-            let publisher = publisher(run, &plan, late, names);
-            let checkpointer = Checkpointer::new(store.clone(), facts, lineage, dead_letter, publisher);
+            let publisher = publisher(run, &plan, dead, late, names);
+            let checkpointer = Checkpointer::new(store.clone(), facts, lineage, publisher);
             store_threads =
                 Some(spawn_store_threads(scope, run, checkpointer, frozen, store, &event_sender, &mut director));
         }
@@ -152,9 +156,15 @@ fn spawn_reader(
 }
 
 /// Returns what puts files outside the store with each checkpoint.
-fn publisher(run: &Run<'_>, plan: &Plan, late: Option<DeadLetterFile>, names: Arc<StreamNames>) -> Publisher {
-    let changes = run.output.clone().filter(|output| output.emit.is_by_checkpoint());
-    Publisher { changes: changes.map(|output| (output, run.shape(plan))), late, names }
+fn publisher(
+    run: &Run<'_>,
+    plan: &Plan,
+    dead: Option<LineOutput>,
+    late: Option<LineOutput>,
+    names: Arc<StreamNames>,
+) -> Publisher {
+    let changes = run.outputs.rows.clone().filter(|output| output.emit.is_by_checkpoint());
+    Publisher { changes: changes.map(|output| (output, run.shape(plan))), dead, late, names }
 }
 
 /// The threads that work on the store.

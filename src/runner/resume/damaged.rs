@@ -38,8 +38,8 @@ pub fn skip(
     });
     // Files of changes depend on the whole history of the state: `outputs::reconcile` handles them.
     let Some(plan) = output.filter(|plan| plan.emit == Emit::Final) else { return Ok(()) };
-    let (name, path) = (plan.name(good.sequence), plan.path(good.sequence));
-    let shown = || path.display().to_string();
+    let name = plan.name(good.sequence);
+    let shown = || plan.shown(good.sequence);
     for DamagedCheckpoint { sequence, manifest, .. } in damaged {
         // A manifest could name any file. Only the output of this job is ever moved.
         let named = manifest.iter().flat_map(|manifest| &manifest.outputs).find(|named| named.path == name);
@@ -50,11 +50,10 @@ pub fn skip(
             Some(named) if is_good(named) => {}
             Some(named) => {
                 if let Some(moved_to) = plan.supersede(Some(named), *sequence)? {
-                    let moved_to = moved_to.display().to_string();
                     observer.event(&RunEvent::Superseded { sequence: *sequence, path: shown(), moved_to });
                 }
             }
-            None if manifest.is_none() && path.exists() => {
+            None if manifest.is_none() && plan.is_in_place(*sequence)? => {
                 observer.event(&RunEvent::PerhapsPublished { sequence: *sequence, path: shown() });
             }
             None => {}

@@ -4,6 +4,8 @@
 //! a roll back, or after damaged checkpoints were skipped, the files of checkpoints that are no longer part of the
 //! history are superseded, and the files of those that are part of it again are reinstated.
 
+use std::collections::{BTreeSet, HashSet};
+
 use crate::format::manifest::{Manifest, Output};
 use crate::runner::error::RunError;
 use crate::runner::observer::{Observer, RunEvent};
@@ -13,77 +15,88 @@ use crate::values::id::Sequence;
 
 /// The checkpoints that led to a state.
 #[derive(Debug, Default)]
-struct History {
+pub struct History {
     /// The checkpoints of the history, the newest first, each with the files that it has published.
     members: Vec<(Sequence, Vec<Output>)>,
     /// The numbers of abandoned checkpoints, as ranges that exclude both bounds.
     abandoned: Vec<(Sequence, Sequence)>,
+    /// The highest number in use.
+    newest: Option<Sequence>,
 }
 
-/// Finishes what a crash has interrupted, supersedes the files of abandoned checkpoints, and removes what was never
-/// published.
-///
-/// `last` is the checkpoint that the run resumes from, and `newest` the highest number in use. `plans` say where the
-/// output of the job goes and, if that has changed, where the output of `last` went.
-pub fn reconcile(
-    store: Option<&Store>,
-    last: Option<&Manifest>,
-    newest: Option<Sequence>,
-    plans: &[OutputPlan],
-    observer: &dyn Observer,
-) -> Result<(), RunError> {
-    let history = match (store, last) {
-        (Some(store), Some(last)) => history(store, last, newest.unwrap_or(last.sequence), plans)?,
-        _ => History::default(),
-    };
-    for plan in plans {
-        for (sequence, outputs) in &history.members {
-            for output in outputs {
-                if plan.recover(output, *sequence)?
-                    || (plan.emit.is_by_checkpoint() && plan.reinstate(output, *sequence)?)
+impl History {
+    /// Follows the history back from `last`, the checkpoint that the run resumes from; `newest` is the highest number
+    /// in use. `plans` say where the output of the job goes and, if that has changed, where the output of `last` went.
+    ///
+    /// Looks only at `last` itself, unless the run has rolled back or skipped checkpoints. Fails if the system refuses
+    /// to read one.
+    pub fn of(
+        store: Option<&Store>,
+        last: Option<&Manifest>,
+        newest: Option<Sequence>,
+        plans: &[OutputPlan],
+    ) -> Result<History, StoreError> {
+        let (Some(store), Some(last)) = (store, last) else { return Ok(History { newest, ..History::default() }) };
+        let newest = newest.unwrap_or(last.sequence);
+        let mut history = History { newest: Some(newest), ..History::default() };
+        if newest > last.sequence {
+            history.abandoned.push((last.sequence, newest.next()));
+        }
+        let is_behind = newest > last.sequence || last.restored_from.is_some();
+        let whole = is_behind && plans.iter().any(|plan| plan.emit.is_by_checkpoint());
+        let mut at = last.clone();
+        loop {
+            let before = at.restored_from.or(at.parent.map(|parent| parent.sequence));
+            let continues = whole || at.restored_from.is_some();
+            history.members.push((at.sequence, std::mem::take(&mut at.outputs)));
+            let Some(before) = before.filter(|before| *before < at.sequence && continues) else { break };
+            history.abandoned.push((before, at.sequence));
+            // The history ends at a checkpoint that was pruned or is damaged. The files of older checkpoints stay as
+            // they are.
+            match store.manifest(before) {
+                Ok(committed) => at = committed.manifest,
+                Err(error) if error.is_inconclusive() => return Err(error),
+                Err(_) => break,
+            }
+        }
+        Ok(history)
+    }
+
+    /// Finishes what a crash has interrupted, supersedes the files of abandoned checkpoints, and removes what was never
+    /// published. If the run `is_alone`, no other run of the job can have staged anything.
+    pub fn reconcile(&self, plans: &[OutputPlan], is_alone: bool, observer: &dyn Observer) -> Result<(), RunError> {
+        for plan in plans {
+            self.reconcile_place(plan, is_alone, observer)?;
+        }
+        Ok(())
+    }
+
+    fn reconcile_place(&self, plan: &OutputPlan, is_alone: bool, observer: &dyn Observer) -> Result<(), RunError> {
+        let mut staged = plan.staged_names()?;
+        let existing = match &self.members[..] {
+            [] => HashSet::new(),
+            [(only, _)] if self.abandoned.is_empty() => plan.names(Some(*only))?,
+            _ => plan.names(None)?,
+        };
+        for (sequence, outputs) in &self.members {
+            for output in outputs.iter().filter(|output| output.path == plan.name(*sequence)) {
+                if plan.recover(output, *sequence, &mut staged)?
+                    || (plan.emit.is_by_checkpoint() && plan.reinstate(output, *sequence, &existing)?)
                 {
-                    let path = plan.path(*sequence).display().to_string();
+                    let path = plan.shown(*sequence);
                     observer.event(&RunEvent::Published { path, rows: output.rows, bytes: output.bytes });
                 }
             }
         }
         let is_abandoned =
-            |sequence: &Sequence| history.abandoned.iter().any(|(after, before)| after < sequence && sequence < before);
-        for sequence in plan.sequences()?.into_iter().filter(is_abandoned) {
-            let path = plan.path(sequence).display().to_string();
+            |sequence: &Sequence| self.abandoned.iter().any(|(after, before)| after < sequence && sequence < before);
+        let found: BTreeSet<Sequence> = existing.iter().filter_map(|name| plan.sequence_of(name)).collect();
+        for sequence in found.into_iter().filter(is_abandoned) {
             if let Some(moved_to) = plan.supersede(None, sequence)? {
-                let moved_to = moved_to.display().to_string();
-                observer.event(&RunEvent::Superseded { sequence, path, moved_to });
+                observer.event(&RunEvent::Superseded { sequence, path: plan.shown(sequence), moved_to });
             }
         }
-        plan.remove_strays()?;
+        let newest = if is_alone { Some(Sequence(u64::MAX)) } else { self.newest };
+        Ok(plan.remove_strays(staged, newest)?)
     }
-    Ok(())
-}
-
-/// Follows the history back from `last`. Looks only at `last` itself, unless the run has rolled back or skipped
-/// checkpoints. Fails if the system refuses to read one.
-fn history(store: &Store, last: &Manifest, newest: Sequence, plans: &[OutputPlan]) -> Result<History, StoreError> {
-    let mut history = History::default();
-    if newest > last.sequence {
-        history.abandoned.push((last.sequence, newest.next()));
-    }
-    let is_behind = newest > last.sequence || last.restored_from.is_some();
-    let whole = is_behind && plans.iter().any(|plan| plan.emit.is_by_checkpoint());
-    let mut at = last.clone();
-    loop {
-        let before = at.restored_from.or(at.parent.map(|parent| parent.sequence));
-        let continues = whole || at.restored_from.is_some();
-        history.members.push((at.sequence, std::mem::take(&mut at.outputs)));
-        let Some(before) = before.filter(|before| *before < at.sequence && continues) else { break };
-        history.abandoned.push((before, at.sequence));
-        // The history ends at a checkpoint that was pruned or is damaged. The files of older checkpoints stay as they
-        // are.
-        match store.manifest(before) {
-            Ok(committed) => at = committed.manifest,
-            Err(error) if error.is_inconclusive() => return Err(error),
-            Err(_) => break,
-        }
-    }
-    Ok(history)
 }

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use object_store::list::{PaginatedListOptions, PaginatedListStore as _};
+use object_store::list::{PaginatedListOptions, PaginatedListResult, PaginatedListStore as _};
 use object_store::path::Path;
 use object_store::{ObjectMeta, Result};
 
@@ -22,16 +22,7 @@ pub(super) enum Depth {
 pub(super) async fn list(client: &Client, prefix: &str, depth: Depth, visit: &mut dyn FnMut(Entry)) -> Result<()> {
     let mut token: Option<String> = None;
     loop {
-        let page = client
-            .repeat(0, async |store| {
-                let options = PaginatedListOptions {
-                    delimiter: (depth == Depth::One).then_some(Cow::Borrowed("/")),
-                    page_token: token.clone(),
-                    ..PaginatedListOptions::default()
-                };
-                store.list_paginated(Some(prefix).filter(|prefix| !prefix.is_empty()), options).await
-            })
-            .await?;
+        let page = page(client, prefix, depth, token).await?;
         for directory in page.result.common_prefixes {
             if let Some(name) = below(prefix, &directory) {
                 visit(Entry { name, kind: EntryKind::Directory, bytes: 0, modified_seconds: None });
@@ -43,6 +34,25 @@ pub(super) async fn list(client: &Client, prefix: &str, depth: Depth, visit: &mu
             return Ok(());
         }
     }
+}
+
+/// Returns the next names that begin with `prefix`.
+pub(super) async fn page(
+    client: &Client,
+    prefix: &str,
+    depth: Depth,
+    token: Option<String>,
+) -> Result<PaginatedListResult> {
+    client
+        .repeat(0, async |store| {
+            let options = PaginatedListOptions {
+                delimiter: (depth == Depth::One).then_some(Cow::Borrowed("/")),
+                page_token: token.clone(),
+                ..PaginatedListOptions::default()
+            };
+            store.list_paginated(Some(prefix).filter(|prefix| !prefix.is_empty()), options).await
+        })
+        .await
 }
 
 fn file(prefix: &str, meta: ObjectMeta) -> Option<Entry> {

@@ -23,6 +23,7 @@ mod credentials;
 mod endpoint;
 mod fault;
 mod list;
+pub mod objects;
 mod probe;
 mod profile;
 mod read;

@@ -35,7 +35,9 @@ mod rollback;
 /// and not in a store. A missing one appears only when it is complete and flushed
 /// to disk. An empty one is filled, and keeps its owner and mode. If a restore is
 /// interrupted, the next one to the same directory keeps the files that are
-/// complete. Rows are in the order of task and key. Parquet has one file per
+/// complete. With the URL of a prefix in a bucket, such as s3://bucket/state/, the
+/// prefix must be empty; each file appears when it is complete, and `_SUCCESS` when
+/// all are. Rows are in the order of task and key. Parquet has one file per
 /// shard; JSON lines and CSV have a single file. In those two, sketches of
 /// approx_distinct are given only by their size.
 ///
@@ -51,7 +53,7 @@ pub struct Args {
     #[arg(value_name = "TARGET", help = target_help())]
     pub target: TargetArg,
 
-    /// Write the state into the directory DIR, and leave the store unchanged
+    /// Write the state into the directory or URL DIR, and leave the store unchanged
     #[arg(long, value_name = "DIR")]
     pub to: Option<PathBuf>,
 
@@ -180,6 +182,10 @@ impl From<RestoreError> for CliError {
             }
             RestoreError::InStore { .. } => CliError::of(Exit::Usage, &error)
                 .hint("name a directory outside of it; without `--to`, `ckpt restore` rolls the store back"),
+            RestoreError::PrefixTaken { .. } => CliError::of(Exit::Usage, &error)
+                .hint("name a prefix that has no objects; an interrupted restore continues only with the same checkpoint and format"),
+            RestoreError::Url { .. } => CliError::of(Exit::Usage, &error),
+            RestoreError::Bucket(error) => error.into(),
             RestoreError::InProgress { .. } => CliError::of(Exit::Busy, &error),
             RestoreError::Value { .. } => CliError::of(Exit::Damaged, &error),
             RestoreError::Io { .. } => CliError::of(Exit::Failed, &error),

@@ -152,6 +152,10 @@ pub(super) fn explain(error: RunError, args: &JobArgs, text: &[u8]) -> CliError 
             .hint(format!("put the store back, or move `{output}` away to start from scratch")),
         RunError::Resume(ResumeError::CheckpointsMissing { ref output, .. }) => CliError::of(Exit::NotFound, &error)
             .hint(format!("put the checkpoints back, or move `{output}` away to start from scratch")),
+        RunError::Output(OutputError::Bucket(error)) => error.into(),
+        RunError::Output(OutputError::Taken { ref path }) => CliError::of(Exit::Failed, &error)
+            .hint(format!("move `{path}` away, or change `output: files:` or `job:` in {job}")),
+        RunError::Output(OutputError::Place { .. }) => CliError::of(Exit::Usage, &error),
         RunError::Output(OutputError::DeadLetterTaken { .. }) => CliError::of(Exit::Failed, &error)
             .hint(format!("name another file in {job} (`input: on_error: dead_letter`), or move this one away")),
         RunError::Checkpoint(_) => {

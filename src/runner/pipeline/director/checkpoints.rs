@@ -1,6 +1,5 @@
 //! The checkpoints of a run, and the attempts at them.
 
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::Sender;
@@ -112,12 +111,13 @@ impl Checkpoints {
             ended: manifest.ended,
             outputs: manifest.outputs.clone(),
         });
-        if run.output.as_ref().is_some_and(|output| output.emit.is_by_checkpoint()) {
-            for output in &manifest.outputs {
+        if let Some(plan) = run.outputs.rows.as_ref().filter(|plan| plan.emit.is_by_checkpoint()) {
+            let name = plan.name(manifest.sequence);
+            for output in manifest.outputs.iter().filter(|output| output.path == name) {
                 self.changes.files += 1;
                 self.changes.rows += output.rows;
                 self.changes.bytes += output.bytes;
-                let path = run.job.resolve(Path::new(&output.path)).display().to_string();
+                let path = plan.shown(manifest.sequence);
                 run.observer.event(&RunEvent::Published { path, rows: output.rows, bytes: output.bytes });
             }
         }
@@ -135,7 +135,7 @@ impl Checkpoints {
         // again.
         let has_skipped = self.newest != self.latest_sequence();
         self.latest.as_ref().is_none_or(|latest| {
-            let other_output = outputs && latest.outputs != cut.outputs;
+            let other_output = outputs && cut.outputs.iter().any(|output| !latest.outputs.contains(output));
             let is_end_new = cut.ended && (!latest.ended || other_output);
             // The checkpointer knows whether the latest checkpoint has those positions.
             let has_pending = cut.positions.iter().any(|cut| cut.position.has_pending_bytes());

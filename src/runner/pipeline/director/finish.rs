@@ -31,18 +31,18 @@ impl Director<'_> {
         let mut cut = self.last_cut.take().expect("a run ends with a cut");
         let sequence = self.checkpoints.newest.map_or(Sequence::FIRST, Sequence::next);
         let is_final = |output: &&OutputPlan| end == End::Input && output.emit == Emit::Final;
-        let staged = match self.run.output.as_ref().filter(is_final) {
+        let staged = match self.run.outputs.rows.as_ref().filter(is_final) {
             None => None,
-            Some(output) => Some((output, final_file::stage(output, &self.run.shape(plan), sequence, shards)?)),
+            Some(output) => Some(final_file::stage(output, &self.run.shape(plan), sequence, shards)?),
         };
         cut.sequence = Some(sequence);
-        cut.outputs = staged.iter().map(|(_, output)| output.clone()).collect();
+        cut.outputs = staged.iter().map(|staged| staged.output.clone()).collect();
         let outputs = cut.outputs.clone();
         self.make_last_checkpoint(cut, staged.is_some(), events)?;
-        if let Some((plan, Output { rows, bytes, .. })) = staged {
-            plan.publish(sequence)?;
-            let path = plan.path(sequence).display().to_string();
-            self.run.observer.event(&RunEvent::Published { path, rows, bytes });
+        if let Some(staged) = staged {
+            staged.publish()?;
+            let Output { rows, bytes, .. } = staged.output;
+            self.run.observer.event(&RunEvent::Published { path: staged.shown(), rows, bytes });
         }
         let keys = shards.iter().map(|(_, shard)| shard.keys()).sum();
         Ok(Summary { keys, ended: end == End::Input, outputs, ..self.summary(gauges) })

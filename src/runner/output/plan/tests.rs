@@ -1,0 +1,88 @@
+use std::fs;
+
+use super::*;
+use crate::values::digest::Digest;
+
+fn plan(dir: &Path, emit: Emit) -> OutputPlan {
+    let place: Arc<dyn OutputPlace> = Arc::new(place::Directory(dir.to_owned()));
+    let (stem, ending) = ("job".to_owned(), ".jsonl".to_owned());
+    OutputPlan { files: PathBuf::from("out"), place, stem, ending, format: OutputFormat::Json, emit }
+}
+
+fn new(path: &str) -> Output {
+    Output { path: path.into(), sha256: Digest::of(b"new"), bytes: 3, rows: 1 }
+}
+
+#[test]
+fn an_interrupted_publication_is_finished_and_strays_are_removed() {
+    for (emit, name) in [(Emit::Final, "job.jsonl"), (Emit::Changes, "job-00000007.jsonl")] {
+        let dir = tempfile::tempdir().unwrap();
+        let plan = plan(dir.path(), emit);
+        let path = dir.path().join(name);
+        let output = new(&format!("out/{name}"));
+        assert_eq!(
+            (plan.shown(Sequence(7)), plan.name(Sequence(7))),
+            (path.display().to_string(), output.path.clone())
+        );
+        fs::write(&path, "old").unwrap();
+        let staged = |number: u64| dir.path().join(plan.stage(Sequence(number)).unwrap());
+        let recover = |output: &Output| plan.recover(output, Sequence(7), &mut plan.staged_names().unwrap());
+        fs::write(staged(7), "new").unwrap();
+        fs::write(staged(8), "torn").unwrap();
+        fs::write(dir.path().join(".job.jsonl.ckpt-mine"), "not ours").unwrap();
+        fs::write(dir.path().join(".other.jsonl.ckpt-00000008"), "not ours").unwrap();
+        assert!(!recover(&new("elsewhere/job.jsonl")).unwrap());
+        assert!(recover(&output).unwrap());
+        plan.remove_strays(plan.staged_names().unwrap(), None).unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "new");
+        assert!(!staged(8).exists());
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 3, "what is not ours stays");
+        fs::write(staged(7), "neW").unwrap();
+        assert!(!recover(&output).unwrap(), "other bytes are never published");
+        assert_eq!(fs::read_to_string(&path).unwrap(), "new");
+        assert_eq!(plan.published().unwrap(), Some(path.display().to_string()));
+    }
+}
+
+#[test]
+fn only_published_files_are_superseded_and_nothing_is_overwritten() {
+    let dir = tempfile::tempdir().unwrap();
+    let plan = plan(dir.path(), Emit::Final);
+    let path = dir.path().join("job.jsonl");
+    let output = new("out/job.jsonl");
+    assert_eq!(plan.supersede(Some(&output), Sequence(7)).unwrap(), None);
+    fs::write(&path, "old").unwrap();
+    assert_eq!(plan.supersede(Some(&output), Sequence(7)).unwrap(), None);
+    for name in ["job.jsonl.withdrawn-00000007", "job.jsonl.withdrawn-00000007.2"] {
+        fs::write(&path, "new").unwrap();
+        assert_eq!(
+            plan.supersede(Some(&output), Sequence(7)).unwrap(),
+            Some(dir.path().join(name).display().to_string())
+        );
+        assert!(!path.exists());
+        assert_eq!(fs::read_to_string(dir.path().join(name)).unwrap(), "new");
+    }
+    fs::write(dir.path().join("job.jsonl.withdrawn-00000007"), "mine").unwrap();
+    let reinstate = || {
+        let existing = plan.place.names("").unwrap().into_iter().collect();
+        plan.reinstate(&output, Sequence(7), &existing).unwrap()
+    };
+    assert!(reinstate(), "the second is what the checkpoint has published");
+    assert!(!reinstate() && path.exists());
+}
+
+#[test]
+fn files_of_changes_name_their_checkpoint() {
+    let plan = plan(Path::new("/out"), Emit::Changes);
+    assert_eq!(plan.sequence_of("job-00000042.jsonl"), Some(Sequence(42)));
+    for other in [
+        "job-42.jsonl",
+        "job.jsonl",
+        "job-00000042.csv",
+        "job2-00000042.jsonl",
+        "job-00000042.jsonl.withdrawn-00000042",
+    ] {
+        assert_eq!(plan.sequence_of(other), None, "{other}");
+    }
+    assert!(plan.publishes(Path::new("/out/job-00000001.jsonl")) && !plan.publishes(Path::new("/job-00000001.jsonl")));
+}
