@@ -50,13 +50,20 @@ pub enum Fate {
 #[derive(Debug, Clone)]
 pub struct Client {
     objects: Objects,
-    fate: Arc<Mutex<(u64, Option<(u64, Fate)>)>>,
+    plan: Arc<Mutex<Plan>>,
+}
+
+/// How many writes a process has made, and which one has a fate of its own.
+#[derive(Debug)]
+struct Plan {
+    writes: u64,
+    fate: Option<(u64, Fate)>,
 }
 
 impl Objects {
     /// Returns a process whose write number `at`, counted from 0, has `fate`.
     pub fn client(&self, fate: Option<(u64, Fate)>) -> Client {
-        Client { objects: self.clone(), fate: Arc::new(Mutex::new((0, fate))) }
+        Client { objects: self.clone(), plan: Arc::new(Mutex::new(Plan { writes: 0, fate })) }
     }
 
     /// Returns a copy that changes on its own.
@@ -113,16 +120,16 @@ impl State {
 impl Client {
     /// Returns how many writes the process has made.
     pub fn writes(&self) -> u64 {
-        self.fate.lock().unwrap_or_else(PoisonError::into_inner).0
+        self.plan.lock().unwrap_or_else(PoisonError::into_inner).writes
     }
 
     /// Makes a write. `Ok(false)` says that a created name is taken.
     fn write(&self, path: &RelPath, request: Request) -> Result<bool, StorageError> {
         let fate = {
-            let mut fate = self.fate.lock().unwrap_or_else(PoisonError::into_inner);
-            fate.0 += 1;
-            let number = fate.0 - 1;
-            fate.1.filter(|(at, _)| *at == number).map(|(_, fate)| fate)
+            let mut plan = self.plan.lock().unwrap_or_else(PoisonError::into_inner);
+            plan.writes += 1;
+            let number = plan.writes - 1;
+            plan.fate.filter(|(at, _)| *at == number).map(|(_, fate)| fate)
         };
         let mut state = self.objects.state();
         match fate {

@@ -1,6 +1,6 @@
 //! What a run checks and opens before it reads: paths and the store.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::format::FORMAT;
@@ -85,12 +85,7 @@ impl Places {
 fn absolute_places(paths: &[PathBuf]) -> Result<Vec<String>, RunError> {
     let mut places: Vec<PathBuf> = Vec::new();
     for (number, path) in paths.iter().enumerate() {
-        let path = if is_url(path) { path.clone() } else { std::path::absolute(path).unwrap_or_else(|_| path.clone()) };
-        let real = path.ancestors().filter(|_| !is_url(&path)).find_map(|above| {
-            let rest = path.strip_prefix(above).ok()?;
-            Some(std::fs::canonicalize(above).ok()?.join(rest))
-        });
-        let place: PathBuf = real.unwrap_or(path).components().collect();
+        let place = if is_url(path) { path.clone() } else { absolute(path) };
         if let Some(first) = places.iter().position(|other| *other == place) {
             let shown = |number: usize| paths[number].display().to_string();
             return Err(StoreError::SamePlace { place: shown(number), other: shown(first) }.into());
@@ -105,4 +100,13 @@ fn absolute_places(paths: &[PathBuf]) -> Result<Vec<String>, RunError> {
         place.into_os_string().into_string().map_err(|path| JobError::PlaceNotUtf8 { path: path.display().to_string() })
     };
     Ok(places.into_iter().map(text).collect::<Result<_, _>>()?)
+}
+
+fn absolute(path: &Path) -> PathBuf {
+    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let real = path.ancestors().find_map(|above| {
+        let rest = path.strip_prefix(above).ok()?;
+        Some(std::fs::canonicalize(above).ok()?.join(rest))
+    });
+    real.unwrap_or(path).components().collect()
 }
