@@ -1,4 +1,5 @@
-//! A lock for where there are none: an object that others respect for an hour after it was last written.
+//! A lock for where there are none: an object that others respect for a minute after it was last written, or until its
+//! holder is known to have died.
 //!
 //! Commits, prunes, undos, pins and restores are safe without it. It keeps two prunes from doing the same work, and it is
 //! what a copy relies on: objects are named by their content, so an object that a copy writes may be one that a prune is
@@ -11,15 +12,18 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use crossbeam_channel::{RecvTimeoutError, Sender, bounded};
+use rustix::io::Errno;
+use rustix::process::{Pid, test_kill_process};
+use rustix::system::uname;
 
 use crate::storage::{LockGuard, Storage, StorageError, TEMPORARY_PREFIX};
 use crate::values::relpath::RelPath;
 
 /// How long a lease counts after it was last written, in seconds by the clock of the server.
-const LEASE_SECONDS: i64 = 3_600;
+const LEASE_SECONDS: i64 = 60;
 
 /// How often the holder writes it again.
-const RENEWAL: Duration = Duration::from_secs(300);
+const RENEWAL: Duration = Duration::from_secs(10);
 
 /// The longest lease that is read, in bytes.
 const MAX_BYTES: u64 = 4096;
@@ -50,8 +54,9 @@ pub(super) fn take(
     }
     let found = storage.get(path, MAX_BYTES).map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
     let holder = |found: &str| found.lines().next().unwrap_or("another process").to_owned();
+    let is_dead = found.as_ref().is_ok_and(|found| is_dead(found));
     match (found, age(storage.as_ref(), path)?) {
-        (Ok(found), Some(age)) if age <= LEASE_SECONDS => {
+        (Ok(found), Some(age)) if age <= LEASE_SECONDS && !is_dead => {
             Err(StorageError::Held { path: path.to_string(), holder: holder(&found) })
         }
         (Err(error), _) if !error.is_not_found() => Err(error),
@@ -76,7 +81,7 @@ fn hold(storage: &Arc<dyn Storage>, path: &RelPath, text: String) -> Box<dyn Loc
             let _ = place.replace(&name, content.as_bytes());
         }
     };
-    // Without a thread it ends after an hour.
+    // Without a thread it ends after a minute.
     let thread = thread::Builder::new().name("lease".to_owned()).spawn(renew);
     let renewal = thread.ok().map(|thread| (stop, thread));
     Box::new(Lease { storage: Arc::clone(storage), path: path.clone(), text, renewal })
@@ -94,6 +99,16 @@ impl Drop for Lease {
     }
 }
 
+/// Tells whether the process that `holder` names, `process NUMBER on HOST`, was on this machine and has ended.
+fn is_dead(holder: &str) -> bool {
+    let named = holder.split_once("process ").and_then(|(_, rest)| rest.split_once(" on "));
+    let Some((number, rest)) = named else { return false };
+    let host = rest.split([',', '\n']).next().unwrap_or_default();
+    let (own, number) = (uname(), number.parse().ok().and_then(Pid::from_raw));
+    own.nodename().to_bytes() == host.as_bytes()
+        && number.is_some_and(|process| test_kill_process(process) == Err(Errno::SRCH))
+}
+
 /// Returns how long ago the file at `path` was written, in seconds by the clock of the server.
 fn age(storage: &dyn Storage, path: &RelPath) -> Result<Option<i64>, StorageError> {
     let clock = RelPath::new(format!("{TEMPORARY_PREFIX}clock-{}", random())).expect("the name is plain");
@@ -108,4 +123,19 @@ fn age(storage: &dyn Storage, path: &RelPath) -> Result<Option<i64>, StorageErro
 fn random() -> String {
     // Each state has random keys.
     format!("{:016x}", RandomState::new().build_hasher().finish())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_process_of_this_machine_is_known_to_be_dead() {
+        let host = uname().nodename().to_string_lossy().into_owned();
+        let holder = |number: u32, host: &str| format!("`ckpt prune`, process {number} on {host}, since now\nx\n");
+        // Larger than any number of a process.
+        assert!(is_dead(&holder(1 << 30, &host)));
+        assert!(!is_dead(&holder(std::process::id(), &host)));
+        assert!(!is_dead(&holder(1 << 30, &format!("{host}2"))) && !is_dead("a test") && !is_dead(""));
+    }
 }
