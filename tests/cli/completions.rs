@@ -67,7 +67,7 @@ fn zsh_and_fish_offer_paths_where_paths_are_wanted_and_values_where_values_are()
     assert!(positional.len() > 15, "{positional:?}");
     assert_eq!(positional.iter().find(|line| line.contains(":_default'")), None);
     assert!(
-        zsh.contains("'--to=[Write the state into the directory DIR, and leave the store unchanged]:DIR:_files -/'")
+        zsh.contains("'--to=[Write the state into the directory or URL DIR, and leave the store unchanged]:DIR:_files -/'")
     );
     let fish = script("fish");
     let values =
