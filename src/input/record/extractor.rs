@@ -76,7 +76,7 @@ impl Extractor {
         self
     }
 
-    /// Passes each record of `block` to `visit`, see [`Extractor::split`], and notes the fields that it has.
+    /// Passes each record of `block` to `visit`, see `split`, and notes the fields that it has.
     pub fn each(
         &mut self,
         block: &Block,
