@@ -66,9 +66,9 @@ fn zsh_and_fish_offer_paths_where_paths_are_wanted_and_values_where_values_are()
     let positional: Vec<&str> = zsh.lines().filter(|line| line.starts_with("':") || line.starts_with("'*::")).collect();
     assert!(positional.len() > 15, "{positional:?}");
     assert_eq!(positional.iter().find(|line| line.contains(":_default'")), None);
-    assert!(
-        zsh.contains("'--to=[Write the state into the directory or URL DIR, and leave the store unchanged]:DIR:_files -/'")
-    );
+    assert!(zsh.contains(
+        "'--to=[Write the state into the directory or URL DIR, and leave the store unchanged]:DIR:_files -/'"
+    ));
     let fish = script("fish");
     let values =
         "complete -c ckpt -n \"__fish_ckpt_using_subcommand completions\" -f -a \"bash elvish fish powershell zsh\"";
