@@ -161,7 +161,7 @@ pub fn start(program: &PathBuf, variables: &[(&str, &str)]) -> (u16, Life) {
     panic!("`{}` does not start", program.display());
 }
 
-/// A moto that checks keys and rights, with a user who has none.
+/// A moto server that checks credentials and permissions, with a user who has no permissions.
 pub struct Guarded {
     port: u16,
     keys: (String, String),

@@ -31,7 +31,8 @@ pub(crate) trait OutputPlace: fmt::Debug + Send + Sync {
     /// Returns whether `copy` is what an interrupted [`OutputPlace::rename`] of `name` has left.
     fn is_copy(&self, name: &str, copy: &str) -> Result<bool, PlaceError>;
 
-    /// Returns whether a file that is in place may belong to someone else, who must not lose it.
+    /// Returns whether other programs may publish here too, so that a file that is already in place must not be
+    /// replaced.
     fn is_shared(&self) -> bool;
 
     /// Returns a name under which the file `name` of checkpoint `sequence` is staged.
