@@ -31,6 +31,7 @@ fn open_url(url: &str) -> Arc<dyn Storage> {
 #[cfg(not(feature = "s3"))]
 fn open_url(url: &str) -> Arc<dyn Storage> {
     use crate::storage::unusable::Unusable;
+    use crate::values::url::WITHOUT_S3;
 
-    Arc::new(Unusable::new(url, "this ckpt was built without the feature `s3`".to_owned()))
+    Arc::new(Unusable::new(url, WITHOUT_S3.to_owned()))
 }

@@ -5,8 +5,6 @@
 //! what a copy relies on: objects are named by their content, so an object that a copy writes may be one that a prune is
 //! about to delete.
 
-use std::collections::hash_map::RandomState;
-use std::hash::{BuildHasher as _, Hasher as _};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -17,6 +15,7 @@ use rustix::process::{Pid, test_kill_process};
 use rustix::system::uname;
 
 use crate::storage::{LockGuard, Storage, StorageError, TEMPORARY_PREFIX};
+use crate::values::random::random;
 use crate::values::relpath::RelPath;
 
 /// How long a lease counts after it was last written, in seconds by the clock of the server.
@@ -47,7 +46,7 @@ pub(super) fn take(
     holder: &str,
 ) -> Result<Box<dyn LockGuard>, StorageError> {
     // Two leases never have the same text.
-    let text = format!("{holder}\n{}\n", random());
+    let text = format!("{holder}\n{:016x}\n", random());
     match storage.create(path, text.as_bytes()) {
         Err(error) if error.is_exists() => {}
         created => return created.map(|()| hold(storage, path, text)),
@@ -111,18 +110,13 @@ fn is_dead(holder: &str) -> bool {
 
 /// Returns how long ago the file at `path` was written, in seconds by the clock of the server.
 fn age(storage: &dyn Storage, path: &RelPath) -> Result<Option<i64>, StorageError> {
-    let clock = RelPath::new(format!("{TEMPORARY_PREFIX}clock-{}", random())).expect("the name is plain");
+    let clock = RelPath::new(format!("{TEMPORARY_PREFIX}clock-{:016x}", random())).expect("the name is plain");
     storage.create(&clock, b"")?;
     let entries = storage.list(None)?;
     storage.delete(&clock)?;
     let modified =
         |name: &str| entries.iter().find(|entry| entry.name == name).and_then(|entry| entry.modified_seconds);
     Ok(modified(clock.as_str()).zip(modified(path.as_str())).map(|(now, then)| now - then))
-}
-
-fn random() -> String {
-    // Each state has random keys.
-    format!("{:016x}", RandomState::new().build_hasher().finish())
 }
 
 #[cfg(test)]

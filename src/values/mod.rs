@@ -9,6 +9,7 @@ pub mod lock;
 pub mod number_text;
 pub mod parallel;
 pub mod progress;
+pub mod random;
 pub mod relpath;
 pub mod rows_text;
 pub mod units;

@@ -2,6 +2,10 @@
 
 use std::path::Path;
 
+/// Why no URL can be used in a build without the feature `s3`.
+#[cfg(not(feature = "s3"))]
+pub const WITHOUT_S3: &str = "this ckpt was built without the feature `s3`";
+
 /// Returns whether `path` names a place by a URL rather than in the file system: `SCHEME://REST`.
 pub fn is_url(path: &Path) -> bool {
     let scheme = path.to_str().and_then(|text| text.split_once("://")).map(|(scheme, _)| scheme);
@@ -9,6 +13,15 @@ pub fn is_url(path: &Path) -> bool {
         scheme.starts_with(|c: char| c.is_ascii_alphabetic())
             && scheme.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.'))
     })
+}
+
+/// Returns whether a bucket can have this name: 3 to 63 lower-case letters, digits, dots and hyphens; older buckets also
+/// have capitals and underscores, and up to 255 characters.
+pub fn is_bucket_name(name: &str) -> bool {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+    (3..=255).contains(&name.len())
+        && name.chars().all(is_plain)
+        && name.starts_with(|c: char| c.is_ascii_alphanumeric())
 }
 
 #[cfg(test)]

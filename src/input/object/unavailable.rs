@@ -4,6 +4,7 @@ use std::io::{self, Read};
 
 use crate::input::error::InputError;
 use crate::input::partition::Partition;
+use crate::values::url::WITHOUT_S3;
 
 /// No object can be read.
 pub(crate) enum ObjectReader {}
@@ -41,5 +42,5 @@ pub(crate) fn find(pattern: &str, _: &mut Vec<Partition>) -> Result<(), InputErr
 }
 
 fn unavailable(url: &str) -> InputError {
-    InputError::Address { address: url.to_owned(), reason: super::url::WITHOUT_S3.to_owned() }
+    InputError::Address { address: url.to_owned(), reason: WITHOUT_S3.to_owned() }
 }

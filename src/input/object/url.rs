@@ -6,9 +6,6 @@ use crate::input::globs::{Part, has_wildcard, matches_name};
 use crate::values::url;
 
 const SCHEME: &str = "s3://";
-/// Why no address can be used.
-#[cfg(not(feature = "s3"))]
-pub(crate) const WITHOUT_S3: &str = "this ckpt was built without the feature `s3`";
 /// The longest name of an object, in bytes.
 const MAX_KEY_BYTES: usize = 1024;
 
@@ -33,11 +30,7 @@ impl<'a> ObjectUrl<'a> {
             return Err(format!("ckpt reads s3://BUCKET/OBJECT, not {scheme}://"));
         };
         let (bucket, key) = rest.split_once('/').unwrap_or((rest, ""));
-        let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
-        if !(3..=255).contains(&bucket.len())
-            || !bucket.chars().all(is_plain)
-            || !bucket.starts_with(|c: char| c.is_ascii_alphanumeric())
-        {
+        if !url::is_bucket_name(bucket) {
             return Err(format!("`{bucket}` cannot be the name of a bucket; expected s3://BUCKET/OBJECT"));
         }
         if key.is_empty() || key.ends_with('/') {

@@ -95,7 +95,7 @@ fn files(node: &Node) -> Result<Vec<String>> {
 /// Refuses what cannot be the address of an object, or a glob over objects.
 fn check_address(node: &Node, address: &str) -> Result<()> {
     #[cfg(not(feature = "s3"))]
-    let parsed: std::result::Result<(), String> = Err(crate::input::object::url::WITHOUT_S3.to_owned());
+    let parsed: std::result::Result<(), String> = Err(crate::values::url::WITHOUT_S3.to_owned());
     #[cfg(feature = "s3")]
     let parsed = crate::input::object::url::ObjectUrl::parse(address).map(drop);
     parsed.map_err(|reason| node.unfit(format!("cannot read `{}`: {reason}", units::shown(address))))

@@ -82,7 +82,8 @@ fn check_url(url: &str) -> std::result::Result<(), String> {
 
 #[cfg(not(feature = "s3"))]
 fn check_url(url: &str) -> std::result::Result<(), String> {
-    Err(format!("`{url}`: this ckpt was built without the feature `s3`, so it reads and writes no buckets"))
+    use crate::values::url::WITHOUT_S3;
+    Err(format!("`{url}`: {WITHOUT_S3}, so it reads and writes no buckets"))
 }
 
 fn unit(node: &Node, error: UnitError) -> YamlError {

@@ -130,5 +130,6 @@ impl TargetWriter<'_> {
 
 #[cfg(not(feature = "s3"))]
 fn no_buckets(url: &Path, _: &[String]) -> RestoreError {
-    RestoreError::Url { reason: format!("`{}`: this ckpt was built without the feature `s3`", url.display()) }
+    use crate::values::url::WITHOUT_S3;
+    RestoreError::Url { reason: format!("`{}`: {WITHOUT_S3}", url.display()) }
 }

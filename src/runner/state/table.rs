@@ -1,6 +1,6 @@
 //! A hash table from the hash of a key to its row.
 
-use std::hash::{BuildHasher, Hasher, RandomState};
+use crate::values::random::random;
 
 /// Finds rows by the hash of their key, with open addressing and linear probing.
 ///
@@ -19,7 +19,6 @@ pub(crate) struct Table {
 
 impl Default for Table {
     fn default() -> Table {
-        let random = || RandomState::new().build_hasher().finish();
         Table { entries: Vec::new(), len: 0, secret: [random(), random() | 1] }
     }
 }

@@ -1,10 +1,11 @@
 //! Listing the names below a prefix, page by page.
 
 use std::borrow::Cow;
+use std::ops::ControlFlow;
 
-use object_store::list::{PaginatedListOptions, PaginatedListResult, PaginatedListStore as _};
+use object_store::list::{PaginatedListOptions, PaginatedListStore as _};
 use object_store::path::Path;
-use object_store::{ObjectMeta, Result};
+use object_store::{ListResult, ObjectMeta, Result};
 
 use crate::storage::bucket::client::Client;
 use crate::storage::{Entry, EntryKind};
@@ -20,39 +21,49 @@ pub(super) enum Depth {
 
 /// Hands the entries below `prefix`, which is empty or ends with a slash, to `visit`, in the order of their names.
 pub(super) async fn list(client: &Client, prefix: &str, depth: Depth, visit: &mut dyn FnMut(Entry)) -> Result<()> {
-    let mut token: Option<String> = None;
-    loop {
-        let page = page(client, prefix, depth, token).await?;
-        for directory in page.result.common_prefixes {
+    let entries = |page: ListResult| {
+        for directory in page.common_prefixes {
             if let Some(name) = below(prefix, &directory) {
                 visit(Entry { name, kind: EntryKind::Directory, bytes: 0, modified_seconds: None });
             }
         }
-        page.result.objects.into_iter().filter_map(|meta| file(prefix, meta)).for_each(&mut *visit);
-        token = page.page_token.filter(|token| !token.is_empty());
-        if token.is_none() {
-            return Ok(());
-        }
-    }
+        page.objects.into_iter().filter_map(|meta| file(prefix, meta)).for_each(&mut *visit);
+        ControlFlow::Continue(())
+    };
+    pages(client, prefix, depth, entries).await
 }
 
-/// Returns the next names that begin with `prefix`.
-pub(super) async fn page(
+/// Hands the names that begin with `prefix` to `visit`, page by page, until it breaks.
+pub(super) async fn pages(
     client: &Client,
     prefix: &str,
     depth: Depth,
-    token: Option<String>,
-) -> Result<PaginatedListResult> {
-    client
-        .repeat(0, async |store| {
-            let options = PaginatedListOptions {
-                delimiter: (depth == Depth::One).then_some(Cow::Borrowed("/")),
-                page_token: token.clone(),
-                ..PaginatedListOptions::default()
-            };
-            store.list_paginated(Some(prefix).filter(|prefix| !prefix.is_empty()), options).await
-        })
-        .await
+    mut visit: impl FnMut(ListResult) -> ControlFlow<()>,
+) -> Result<()> {
+    let mut token: Option<String> = None;
+    loop {
+        let page = client
+            .repeat(0, async |store| {
+                let options = PaginatedListOptions {
+                    delimiter: (depth == Depth::One).then_some(Cow::Borrowed("/")),
+                    page_token: token.clone(),
+                    ..PaginatedListOptions::default()
+                };
+                store.list_paginated(Some(prefix).filter(|prefix| !prefix.is_empty()), options).await
+            })
+            .await?;
+        if visit(page.result).is_break() {
+            return Ok(());
+        }
+        match page.page_token.filter(|token| !token.is_empty()) {
+            None => return Ok(()),
+            next if next == token => {
+                let source = "the server lists the same page again and again".into();
+                return Err(object_store::Error::Generic { store: "S3", source });
+            }
+            next => token = next,
+        }
+    }
 }
 
 fn file(prefix: &str, meta: ObjectMeta) -> Option<Entry> {

@@ -1,6 +1,7 @@
 //! Objects of any size: written in parts, copied on the server, and found by how their names begin.
 
 use std::mem;
+use std::ops::ControlFlow;
 
 use bytes::Bytes;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
@@ -9,7 +10,7 @@ use object_store::{MultipartId, ObjectStoreExt as _, PutPayload};
 
 use crate::storage::StorageError;
 use crate::storage::bucket::client::wait;
-use crate::storage::bucket::list::{Depth, page};
+use crate::storage::bucket::list::{Depth, pages};
 use crate::storage::bucket::read::Pieces;
 use crate::storage::bucket::{BucketStorage, BucketUrl};
 use crate::values::digest::{Digest, Hasher};
@@ -65,22 +66,11 @@ impl BucketStorage {
     ) -> Result<(), StorageError> {
         let above = self.url.prefix.as_ref().map_or(String::new(), |prefix| format!("{prefix}/"));
         let prefix = format!("{above}{beginning}");
-        let listed = wait(async {
-            let mut token = None;
-            loop {
-                let page = page(&self.client, &prefix, depth, token).await?;
-                for meta in &page.result.objects {
-                    let name = meta.location.as_ref().strip_prefix(&above).filter(|name| !name.is_empty());
-                    if name.is_some_and(|name| !visit(name)) {
-                        return Ok(());
-                    }
-                }
-                token = page.page_token.filter(|token| !token.is_empty());
-                if token.is_none() {
-                    return Ok(());
-                }
-            }
-        });
+        let listed = wait(pages(&self.client, &prefix, depth, |page| {
+            let mut names = page.objects.iter().filter_map(|meta| meta.location.as_ref().strip_prefix(&above));
+            let is_over = names.any(|name| !name.is_empty() && !visit(name));
+            if is_over { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        }));
         listed.map_err(|error| super::failed("list", self.place(), &error))
     }
 

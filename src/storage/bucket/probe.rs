@@ -1,10 +1,8 @@
 //! Whether a server keeps the one promise that commits build on.
 
-use std::collections::hash_map::RandomState;
-use std::hash::{BuildHasher as _, Hasher as _};
-
 use crate::storage::bucket::BucketStorage;
 use crate::storage::error::{BucketFault, StorageError};
+use crate::values::random::random;
 use crate::values::relpath::RelPath;
 
 /// How the names begin that are created to learn what a server does.
@@ -31,9 +29,4 @@ impl BucketStorage {
             }
         }
     }
-}
-
-fn random() -> u64 {
-    // Each state has random keys.
-    RandomState::new().build_hasher().finish()
 }

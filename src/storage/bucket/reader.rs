@@ -1,22 +1,22 @@
 //! The objects of a bucket that other programs wrote: listed, examined, and read in ranges.
 
 use std::collections::HashMap;
-use std::ops::Range;
+use std::ops::{ControlFlow, Range};
 use std::sync::{Arc, Mutex, OnceLock};
 
 use bytes::Bytes;
 use futures_util::StreamExt as _;
-use object_store::list::{PaginatedListOptions, PaginatedListStore as _};
 use object_store::path::Path;
 use object_store::{GetOptions, GetRange, ObjectMeta, ObjectStoreExt as _};
 use tokio::task::JoinHandle;
 
+use crate::storage::StorageError;
 use crate::storage::bucket::client::{Client, spawn, wait};
 use crate::storage::bucket::fault::{Fault, failed, fault};
+use crate::storage::bucket::list::{Depth, pages};
 use crate::storage::bucket::read::Pieces;
 use crate::storage::bucket::settings::Settings;
 use crate::storage::bucket::url::BucketUrl;
-use crate::storage::{BucketFault, StorageError};
 
 /// How many objects are examined at once.
 const HEADS: usize = 32;
@@ -73,33 +73,13 @@ impl BucketReader {
     /// An object whose name ends in `/` comes without that slash and is empty: ask [`BucketReader::describe`] whether an
     /// object of the shorter name exists.
     pub fn list(&self, prefix: &str, is_flat: bool, mut visit: impl FnMut(ObjectEntry)) -> Result<(), StorageError> {
-        let mut token: Option<String> = None;
-        loop {
-            let page = wait(self.client.repeat(0, async |store| {
-                let options = PaginatedListOptions {
-                    delimiter: is_flat.then(|| "/".into()),
-                    page_token: token.clone(),
-                    ..PaginatedListOptions::default()
-                };
-                store.list_paginated(Some(prefix).filter(|prefix| !prefix.is_empty()), options).await
-            }));
-            let page = page.map_err(|error| failed("list", self.shown(prefix), &error))?;
-            page.result
-                .objects
-                .into_iter()
-                .map(entry)
-                .filter(|entry| entry.key.starts_with(prefix))
-                .for_each(&mut visit);
-            match page.page_token.filter(|token| !token.is_empty()) {
-                None => return Ok(()),
-                // It would never end.
-                next if next == token => {
-                    let (path, fault) = (self.shown(prefix), BucketFault::Server);
-                    return Err(StorageError::Bucket { action: "list", path, fault, source: None });
-                }
-                next => token = next,
-            }
-        }
+        let depth = if is_flat { Depth::One } else { Depth::All };
+        let listed = wait(pages(&self.client, prefix, depth, |page| {
+            let entries = page.objects.into_iter().map(entry);
+            entries.filter(|entry| entry.key.starts_with(prefix)).for_each(&mut visit);
+            ControlFlow::Continue(())
+        }));
+        listed.map_err(|error| failed("list", self.shown(prefix), &error))
     }
 
     /// Returns what the server says about each of `keys`; nothing for an object that does not exist.

@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::values::relpath::RelPath;
+use crate::values::url::is_bucket_name;
 
 const SCHEME: &str = "s3://";
 
@@ -52,11 +53,7 @@ impl FromStr for BucketUrl {
         if bucket.is_empty() {
             return Err(BucketUrlError::NoBucket { url: url.to_owned() });
         }
-        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
-        if !(3..=255).contains(&bucket.len())
-            || !bucket.chars().all(plain)
-            || !bucket.starts_with(char::is_alphanumeric)
-        {
+        if !is_bucket_name(bucket) {
             return Err(BucketUrlError::Bucket { url: url.to_owned(), bucket: bucket.to_owned() });
         }
         let prefix = match prefix.strip_suffix('/').unwrap_or(prefix) {

@@ -1,7 +1,5 @@
 //! Waiting for a server that may answer later.
 
-use std::collections::hash_map::RandomState;
-use std::hash::{BuildHasher as _, Hasher as _};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -9,6 +7,7 @@ use std::time::{Duration, Instant};
 use crate::storage::bucket::fault::{Fault, fault};
 use crate::storage::error::BucketFault;
 use crate::values::lock::lock;
+use crate::values::random::random;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
@@ -86,15 +85,13 @@ impl<'a> Patience<'a> {
         let pause = self.pause;
         self.pause = (self.pause * 2).min(LONGEST_PAUSE);
         // Requests that failed together are not repeated together.
-        Some(pause / 2 + pause.mul_f64(random() / 2.0))
+        Some(pause / 2 + pause.mul_f64(fraction() / 2.0))
     }
 }
 
 /// Returns a number between 0 and 1.
-fn random() -> f64 {
-    // Each state has random keys.
-    let bits = RandomState::new().build_hasher().finish();
-    (bits >> 11) as f64 / (1_u64 << 53) as f64
+fn fraction() -> f64 {
+    (random() >> 11) as f64 / (1_u64 << 53) as f64
 }
 
 #[cfg(test)]

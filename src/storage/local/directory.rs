@@ -1,7 +1,6 @@
 //! System calls on names in an open directory.
 
 use std::fs::File;
-use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
@@ -10,6 +9,7 @@ use rustix::io::Errno;
 
 use crate::storage::TEMPORARY_PREFIX;
 use crate::storage::durable::flush_opened;
+use crate::values::random::random;
 
 /// For reading whatever has the name, without waiting for a writer.
 pub(crate) const READ: OFlags =
@@ -55,8 +55,8 @@ fn open_step_by_step(root: BorrowedFd<'_>, path: &str, flags: OFlags) -> Result<
 
 /// Returns a name that no other call returns, in this process or in another.
 pub(crate) fn temporary_name() -> String {
-    // Each state has random keys, which is random enough: a name that is taken after all is refused when it is created.
-    format!("{TEMPORARY_PREFIX}{:016x}", RandomState::new().build_hasher().finish())
+    // A name that is taken after all is refused when it is created.
+    format!("{TEMPORARY_PREFIX}{:016x}", random())
 }
 
 /// Writes and flushes a new file.

@@ -4,8 +4,6 @@
 //! Another run of the job may stage objects at the same time. Which of them a checkpoint publishes is decided by its
 //! commit, so a staged object is a stray only once its number is committed.
 
-use std::collections::hash_map::RandomState;
-use std::hash::{BuildHasher as _, Hasher as _};
 use std::path::Path;
 use std::sync::Mutex;
 
@@ -18,6 +16,7 @@ use crate::storage::StorageError;
 use crate::storage::bucket::{BucketStorage, BucketUrl};
 use crate::values::id::Sequence;
 use crate::values::lock::lock;
+use crate::values::random::random;
 use crate::values::relpath::RelPath;
 
 /// A prefix of the names in a bucket.
@@ -91,8 +90,7 @@ impl OutputPlace for Bucket {
     }
 
     fn staging_name(&self, name: &str, sequence: Sequence) -> String {
-        // The keys of its hasher are random.
-        format!(".{name}.ckpt-{sequence}-{:016x}", RandomState::new().build_hasher().finish())
+        format!(".{name}.ckpt-{sequence}-{:016x}", random())
     }
 
     fn create(&self, staged: &str, sequence: Sequence) -> Result<PlaceWriter<'_>, PlaceError> {

@@ -21,7 +21,8 @@ fn open_url(url: &Path) -> Result<Arc<dyn OutputPlace>, OutputError> {
 
 #[cfg(not(feature = "s3"))]
 fn open_url(url: &Path) -> Result<Arc<dyn OutputPlace>, OutputError> {
-    Err(OutputError::Place { reason: format!("`{}`: this ckpt was built without the feature `s3`", url.display()) })
+    use crate::values::url::WITHOUT_S3;
+    Err(OutputError::Place { reason: format!("`{}`: {WITHOUT_S3}", url.display()) })
 }
 
 /// Returns `files` as manifests name it: a directory as it is, and a URL in its one spelling.
