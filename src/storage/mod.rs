@@ -87,7 +87,16 @@ pub trait Storage: Send + Sync + fmt::Debug {
     /// or complete. In object storage it exists once its root does, and the other files follow: a crash may leave it
     /// without some of them. Fails with [`StorageError::Exists`] if the name is taken, and with
     /// [`StorageError::Unsettled`] if object storage does not say whether the root was created.
-    fn create_dir(&self, path: &RelPath, files: &[(&str, &[u8])]) -> Result<(), StorageError>;
+    fn create_dir(&self, path: &RelPath, files: &[(&str, &[u8])]) -> Result<(), StorageError> {
+        // Where there are no directories.
+        let outside = || StorageError::NotADirectory { path: format!("{}/{path}", self.place()) };
+        let inside = |name: &str| path.join(name).ok().filter(|_| !name.contains('/')).ok_or_else(outside);
+        let names = files.iter().map(|(name, _)| inside(name)).collect::<Result<Vec<RelPath>, _>>()?;
+        for (number, (name, (_, bytes))) in names.iter().zip(files).enumerate() {
+            if number == 0 { self.create(name, bytes) } else { self.replace(name, bytes) }?;
+        }
+        Ok(())
+    }
 
     /// Writes `bytes` to `path`, replacing the file of that name.
     ///
@@ -104,10 +113,18 @@ pub trait Storage: Send + Sync + fmt::Debug {
     /// Returns the directories in `dir` that exist, sorted by name: in object storage those with the file `root`, and its
     /// size and time.
     fn list_dirs(&self, dir: &RelPath, root: &str) -> Result<Vec<Entry>, StorageError> {
-        let _ = root;
-        let mut entries = self.list(Some(dir))?;
-        entries.retain(|entry| entry.kind == EntryKind::Directory);
-        Ok(entries)
+        if self.file_system().is_some() {
+            let mut entries = self.list(Some(dir))?;
+            entries.retain(|entry| entry.kind == EntryKind::Directory);
+            return Ok(entries);
+        }
+        let directories = self.list_deep(dir)?.into_iter().filter_map(|entry| {
+            let name = entry.name.strip_suffix(root)?.strip_suffix('/').filter(|name| !name.contains('/'))?;
+            Some(Entry { name: name.to_owned(), kind: EntryKind::Directory, ..entry })
+        });
+        let mut directories: Vec<Entry> = directories.collect();
+        directories.sort_unstable();
+        Ok(directories)
     }
 
     /// Returns all files below the directory `dir`, in no order, each named by its path from there.
@@ -134,8 +151,17 @@ pub trait Storage: Send + Sync + fmt::Debug {
 
     /// Deletes the directory at `path` and the files in it. A crash may leave some of the files.
     ///
-    /// Fails with [`StorageError::NotFound`] if it does not exist. Also fails if it contains a directory.
-    fn delete_dir(&self, path: &RelPath) -> Result<(), StorageError>;
+    /// Fails with [`StorageError::NotFound`] if it does not exist, which object storage does not notice. On a file system,
+    /// also fails if it contains a directory.
+    fn delete_dir(&self, path: &RelPath) -> Result<(), StorageError> {
+        // Where there are no directories.
+        for entry in self.list_deep(path)? {
+            if let Ok(path) = path.join(&entry.name) {
+                self.delete(&path)?;
+            }
+        }
+        Ok(())
+    }
 
     /// Fails if this user cannot write to the place: it is mounted read-only, or the permissions do not allow it. Writes
     /// nothing. A place that does not exist can be written to if it can be created.
@@ -181,7 +207,7 @@ pub trait FileSystem: Storage {
     /// The bytes are durable on return. An error or a crash may leave some of them, or a longer file that begins with
     /// them.
     fn append(&self, path: &RelPath, bytes: &[u8]) -> Result<(), StorageError> {
-        // Fallback for storages that cannot append: callers keep such files small.
+        // Enough for a storage in memory.
         let mut all = match self.get(path, u64::MAX) {
             Ok(found) => found.to_vec(),
             Err(error) if error.is_not_found() => Vec::new(),

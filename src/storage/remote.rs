@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use bytes::Bytes;
 
 use crate::storage::bucket::{BucketStorage, BucketUrl};
-use crate::storage::{Entry, EntryKind, Storage, StorageError};
+use crate::storage::{Entry, Storage, StorageError};
 use crate::values::relpath::RelPath;
 
 /// The names below a URL, as a storage.
@@ -62,38 +62,12 @@ impl Storage for Bucket {
         self.opened()?.create(path, bytes)
     }
 
-    fn create_dir(&self, path: &RelPath, files: &[(&str, &[u8])]) -> Result<(), StorageError> {
-        let opened = self.opened()?;
-        let mut named = Vec::with_capacity(files.len());
-        for (name, bytes) in files {
-            let inside = path.join(name).ok().filter(|_| !name.contains('/'));
-            let inside = inside.ok_or_else(|| StorageError::NotADirectory { path: format!("{}/{path}", self.url) })?;
-            named.push((inside, bytes));
-        }
-        let Some(((root, bytes), rest)) = named.split_first() else { return Ok(()) };
-        opened.create(root, bytes)?;
-        rest.iter().try_for_each(|(path, bytes)| opened.replace(path, bytes))
-    }
-
     fn replace(&self, path: &RelPath, bytes: &[u8]) -> Result<(), StorageError> {
         self.opened()?.replace(path, bytes)
     }
 
     fn list(&self, dir: Option<&RelPath>) -> Result<Vec<Entry>, StorageError> {
         self.opened()?.list(dir)
-    }
-
-    fn list_dirs(&self, dir: &RelPath, root: &str) -> Result<Vec<Entry>, StorageError> {
-        let mut directories: Vec<Entry> = self
-            .list_deep(dir)?
-            .into_iter()
-            .filter_map(|entry| {
-                let name = entry.name.strip_suffix(root)?.strip_suffix('/').filter(|name| !name.contains('/'))?;
-                Some(Entry { name: name.to_owned(), kind: EntryKind::Directory, ..entry })
-            })
-            .collect();
-        directories.sort_unstable();
-        Ok(directories)
     }
 
     fn list_deep(&self, dir: &RelPath) -> Result<Vec<Entry>, StorageError> {
@@ -104,15 +78,6 @@ impl Storage for Bucket {
 
     fn delete(&self, path: &RelPath) -> Result<(), StorageError> {
         self.opened()?.delete(path)
-    }
-
-    fn delete_dir(&self, path: &RelPath) -> Result<(), StorageError> {
-        for entry in self.list_deep(path)? {
-            if let Ok(path) = path.join(&entry.name) {
-                self.delete(&path)?;
-            }
-        }
-        Ok(())
     }
 
     fn probe(&self) -> Result<(), StorageError> {

@@ -45,10 +45,6 @@ impl Storage for Unusable {
         self.refuse()
     }
 
-    fn create_dir(&self, _: &RelPath, _: &[(&str, &[u8])]) -> Result<(), StorageError> {
-        self.refuse()
-    }
-
     fn replace(&self, _: &RelPath, _: &[u8]) -> Result<(), StorageError> {
         self.refuse()
     }
@@ -58,10 +54,6 @@ impl Storage for Unusable {
     }
 
     fn delete(&self, _: &RelPath) -> Result<(), StorageError> {
-        self.refuse()
-    }
-
-    fn delete_dir(&self, _: &RelPath) -> Result<(), StorageError> {
         self.refuse()
     }
 

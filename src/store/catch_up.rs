@@ -170,7 +170,7 @@ impl Store {
     /// never pruned. On a disk it is cheap to see what exists.
     fn objects_of_newest(&self, index: usize) -> Result<Vec<ObjectName>, StoreError> {
         let replica = &self.replicas[index];
-        if !replica.is_without_locks() {
+        if !replica.is_remote() {
             return Ok(Vec::new());
         }
         let Some(&newest) = replica.sequences()?.last() else { return Ok(Vec::new()) };
@@ -327,7 +327,7 @@ impl Store {
     /// Writes the checksum list of the newest checkpoint of each replica in object storage that does not have it: its
     /// writer died after it had committed the manifest.
     pub(super) fn complete_sums(&self) -> Result<(), StoreError> {
-        for index in self.sound().into_iter().filter(|&index| self.replicas[index].is_without_locks()) {
+        for index in self.sound().into_iter().filter(|&index| self.replicas[index].is_remote()) {
             let replica = &self.replicas[index];
             let Some(&newest) = replica.sequences()?.last() else { continue };
             let path = layout::sums(newest);

@@ -28,7 +28,7 @@ impl Store {
     pub(super) fn hold(&self, sequence: Sequence, now: Timestamp) -> Result<Hold, StoreError> {
         let mut hold = Hold { sequence, storages: Vec::new() };
         let (path, text) = (layout::pin(sequence), Store::pin_text(sequence, Some(REASON), now));
-        for index in self.sound().into_iter().filter(|&index| self.replicas[index].is_without_locks()) {
+        for index in self.sound().into_iter().filter(|&index| self.replicas[index].is_remote()) {
             let storage = self.replicas[index].storage();
             match storage.create(&path, text.as_bytes()) {
                 Ok(()) => hold.storages.push(Arc::clone(storage)),

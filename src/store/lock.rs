@@ -70,7 +70,7 @@ impl Store {
     /// whom. The name is removed with the guard.
     fn announce(&self, index: usize, holder: &str) -> Option<Box<dyn LockGuard>> {
         let storage = self.replicas[index].storage();
-        if !self.replicas[index].is_without_locks() {
+        if !self.replicas[index].is_remote() {
             return None;
         }
         self.health.set_rival(read_holder(storage.as_ref()).filter(|found| found != holder));
@@ -81,14 +81,14 @@ impl Store {
 
     /// Returns the error of a number that is taken, which names the other writer where there are no locks.
     pub fn taken(&self, sequence: Sequence) -> StoreError {
-        let without_locks = (0..self.replicas.len()).find(|&index| self.replicas[index].is_without_locks());
+        let without_locks = (0..self.replicas.len()).find(|&index| self.replicas[index].is_remote());
         without_locks.map_or(StoreError::NumberTaken { sequence }, |index| self.taken_in(index, sequence))
     }
 
     /// Does the same for a number that is taken in replica `index`.
     pub(super) fn taken_in(&self, index: usize, sequence: Sequence) -> StoreError {
         let storage = self.replicas[index].storage();
-        let Some(own) = self.health.holder().filter(|_| self.replicas[index].is_without_locks()) else {
+        let Some(own) = self.health.holder().filter(|_| self.replicas[index].is_remote()) else {
             return StoreError::NumberTaken { sequence };
         };
         let found = read_holder(storage.as_ref()).filter(|found| *found != own);
@@ -156,7 +156,7 @@ impl Store {
         let storage = self.replicas[index].storage().as_ref();
         loop {
             let replica = &self.replicas[index];
-            let taken = match replica.is_without_locks() {
+            let taken = match replica.is_remote() {
                 true => lease::take(replica.storage(), &layout::prune_lock_file(), holder).map(Some),
                 false => replica.lock(&layout::prune_lock_file(), holder),
             };

@@ -93,7 +93,7 @@ impl Store {
             let of_replica = created.objects.iter().filter(|(_, places)| places.contains(&index));
             let objects: Vec<ObjectName> = of_replica.map(|(object, _)| *object).collect();
             // Without locks, only the sweep of a prune can tell what nobody needs.
-            if objects.is_empty() || self.replicas[index].is_without_locks() {
+            if objects.is_empty() || self.replicas[index].is_remote() {
                 continue;
             }
             let Ok(_lock) = self.lock_prune_in(&[index], Some(index), &holder) else { continue };
@@ -151,7 +151,7 @@ impl Store {
     /// names the checkpoint that had it.
     fn confirm_in(&self, index: usize, sequence: Sequence, sha256: Digest) -> Result<(), StoreError> {
         let replica = &self.replicas[index];
-        if !replica.is_without_locks() || replica.sequences_in(CHECKPOINTS)?.last() <= Some(&sequence) {
+        if !replica.is_remote() || replica.sequences_in(CHECKPOINTS)?.last() <= Some(&sequence) {
             return Ok(());
         }
         match self.history()?.departures().of(sequence) {
@@ -176,14 +176,14 @@ impl Store {
         let read = self.replicas[0].check_manifest(&self.file, sequence, manifest)?;
         // Only a later replica may know the number, if the first has lost the checkpoint. A single one needs no question
         // where a commit refuses a taken number by itself.
-        let is_asked = self.replicas.len() > 1 || !self.replicas[0].is_without_locks();
-        let free = self.on_sound(|_, replica| match replica.check_free(sequence) {
-            _ if !is_asked => Ok(true),
-            Err(StoreError::NumberTaken { .. }) => Ok(false),
-            checked => checked.map(|()| true),
-        })?;
-        if free.contains(&false) {
-            return Err(StoreError::NumberTaken { sequence });
+        if self.replicas.len() > 1 || !self.is_remote() {
+            let free = self.on_sound(|_, replica| match replica.check_free(sequence) {
+                Err(StoreError::NumberTaken { .. }) => Ok(false),
+                checked => checked.map(|()| true),
+            })?;
+            if free.contains(&false) {
+                return Err(StoreError::NumberTaken { sequence });
+            }
         }
         self.sync()?;
         let sha256 = Digest::of(manifest);

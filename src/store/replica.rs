@@ -39,7 +39,7 @@ impl Replica {
     }
 
     /// Tells whether the replica is in object storage, where nothing is locked or renamed.
-    pub fn is_without_locks(&self) -> bool {
+    pub fn is_remote(&self) -> bool {
         self.storage.file_system().is_none()
     }
 
@@ -64,7 +64,7 @@ impl Replica {
     /// In object storage a pruned checkpoint is also in `pruned/` until it is deleted.
     pub fn sequences(&self) -> Result<Vec<Sequence>, StoreError> {
         let mut sequences = self.sequences_in(CHECKPOINTS)?;
-        if self.is_without_locks() && !sequences.is_empty() {
+        if self.is_remote() && !sequences.is_empty() {
             let pruned = self.sequences_in(PRUNED)?;
             sequences.retain(|sequence| pruned.binary_search(sequence).is_err());
         }
@@ -170,7 +170,7 @@ impl Replica {
                 Err(error) => return Err(error.into()),
             }
             if self.is_object(&path, bytes)? {
-                if self.is_without_locks() {
+                if self.is_remote() {
                     // Written again, it is as new as one that was just written.
                     self.storage.replace(&path, bytes)?;
                     return Ok(false);

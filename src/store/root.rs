@@ -189,7 +189,7 @@ impl Replica {
         let sha256 = bytes.as_ref().ok().map(|bytes| Digest::of(bytes));
         let listed_sha256 = match (listed_sha256, sha256) {
             // In object storage the checksum list follows the manifest, and its writer may have died in between.
-            (Err(error), Some(sha256)) if error.is_not_found() && self.is_without_locks() => Ok(sha256),
+            (Err(error), Some(sha256)) if error.is_not_found() && self.is_remote() => Ok(sha256),
             (listed, _) => listed,
         };
         let (manifest, bytes) = match bytes {

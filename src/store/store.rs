@@ -83,7 +83,7 @@ impl Store {
 
     /// Tells whether a replica is in object storage.
     pub fn is_remote(&self) -> bool {
-        self.replicas.iter().any(Replica::is_without_locks)
+        self.replicas.iter().any(Replica::is_remote)
     }
 
     /// Returns where the store is, for messages: the place of the first replica.

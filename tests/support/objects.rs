@@ -189,18 +189,6 @@ impl Storage for Client {
         }
     }
 
-    fn create_dir(&self, path: &RelPath, files: &[(&str, &[u8])]) -> Result<(), StorageError> {
-        let refused = || StorageError::NotADirectory { path: path.to_string() };
-        let names: Vec<RelPath> = files
-            .iter()
-            .map(|(name, _)| path.join(name).ok().filter(|_| !name.contains('/')).ok_or_else(refused))
-            .collect::<Result<_, _>>()?;
-        for (number, (file, (_, bytes))) in names.into_iter().zip(files).enumerate() {
-            if number == 0 { self.create(&file, bytes) } else { self.replace(&file, bytes) }?;
-        }
-        Ok(())
-    }
-
     fn replace(&self, path: &RelPath, bytes: &[u8]) -> Result<(), StorageError> {
         self.write(path, Request::Put(path.to_string(), Bytes::copy_from_slice(bytes))).map(drop)
     }
@@ -220,27 +208,12 @@ impl Storage for Client {
         Ok(entries.into_values().collect())
     }
 
-    fn list_dirs(&self, dir: &RelPath, root: &str) -> Result<Vec<Entry>, StorageError> {
-        let found = self.below(&format!("{dir}/")).into_iter().filter_map(|(name, entry)| {
-            let name = name.strip_suffix(root)?.strip_suffix('/').filter(|name| !name.contains('/'))?.to_owned();
-            Some(Entry { name, kind: EntryKind::Directory, ..entry })
-        });
-        Ok(found.collect())
-    }
-
     fn list_deep(&self, dir: &RelPath) -> Result<Vec<Entry>, StorageError> {
         Ok(self.below(&format!("{dir}/")).into_iter().map(|(_, entry)| entry).collect())
     }
 
     fn delete(&self, path: &RelPath) -> Result<(), StorageError> {
         self.write(path, Request::Delete(path.to_string())).map(drop)
-    }
-
-    fn delete_dir(&self, path: &RelPath) -> Result<(), StorageError> {
-        for entry in self.list_deep(path)? {
-            self.delete(&path.join(&entry.name).expect("a name"))?;
-        }
-        Ok(())
     }
 
     fn sync(&self) -> Result<(), StorageError> {

@@ -24,12 +24,11 @@ pub(super) fn check_objects(checks: &mut [ReplicaCheck], options: &Options<'_>, 
     let bytes = work.iter().filter_map(|(_, _, bytes)| *bytes);
     let chains = checks.iter().flat_map(|check| &check.needs.chains).map(Chain::bytes);
     progress.start(bytes.chain(chains).fold(0, u64::saturating_add));
-    let is_remote = checks.iter().any(|check| check.replica.is_without_locks());
-    let threads = match checks.first() {
-        Some(check) if is_remote && options.depth == Depth::Quick => check.store.readers(),
-        Some(check) => check.store.object_readers(),
-        None => return,
+    let readers = |check: &ReplicaCheck| match options.depth {
+        Depth::Quick => check.store.readers(),
+        _ => check.store.object_readers(),
     };
+    let threads = checks.iter().map(readers).max().unwrap_or(1);
     let outcomes = parallel::map_on(threads, &work, |(number, object, bytes)| {
         let read = match options.choice {
             _ if options.depth == Depth::Quick => false,

@@ -236,10 +236,10 @@ impl Checkpointer {
     /// they wrote is newer than the latest, and nobody deletes it.
     pub(super) fn owner(&self) -> Owner {
         let next = self.next_sequence();
-        let is_without_locks = self.store.is_remote();
+        let is_remote = self.store.is_remote();
         Owner {
             checkpoint: self.facts.takes_all().then_some(next),
-            attempt: is_without_locks.then(|| format!("{}-{next}", self.facts.run)),
+            attempt: is_remote.then(|| format!("{}-{next}", self.facts.run)),
         }
     }
 

@@ -112,7 +112,7 @@ impl Sweep<'_> {
     fn barrier(&self, replica: &Replica, planned: &ReplicaPlan) -> i64 {
         match planned.newest_seconds {
             // Both times are of servers, which need not have the same clock.
-            newest if replica.is_without_locks() => newest.map_or(i64::MIN, |newest| newest - SERVER_SKEW_SECONDS),
+            newest if replica.is_remote() => newest.map_or(i64::MIN, |newest| newest - SERVER_SKEW_SECONDS),
             // A clock that was set back since says nothing about what is new.
             Some(newest) if newest <= self.plan.now.as_second() => newest,
             _ => i64::MIN,
@@ -122,7 +122,7 @@ impl Sweep<'_> {
     /// Keeps runs out of `replica` until the returned guard is dropped. Returns nothing if a run is writing, or if that
     /// cannot be known.
     fn lock_out_runs(&self, replica: &Replica) -> Result<Option<NoRun>, PruneError> {
-        if replica.is_without_locks() {
+        if replica.is_remote() {
             return Ok(None);
         }
         if self.writers == Writers::Nobody {

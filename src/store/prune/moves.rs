@@ -53,7 +53,7 @@ pub(super) fn doom(replica: &Replica, directory: &str, sequence: Sequence) -> Re
 /// storage nothing is left.
 pub(super) fn doomed(replica: &Replica, directory: &str, sequence: Sequence) -> Option<RelPath> {
     let name = format!("{directory}/{TEMPORARY_PREFIX}pruned-{sequence}");
-    (!replica.is_without_locks()).then(|| RelPath::new(name).expect("the name is plain"))
+    (!replica.is_remote()).then(|| RelPath::new(name).expect("the name is plain"))
 }
 
 pub(super) fn delete_directory(storage: &dyn Storage, directory: &RelPath) -> Result<(), StorageError> {
@@ -68,10 +68,7 @@ pub(super) fn delete_directory(storage: &dyn Storage, directory: &RelPath) -> Re
 fn rename_over(file_system: &dyn FileSystem, from: &RelPath, to: &RelPath) -> Result<(), StorageError> {
     match file_system.rename(from, to) {
         Err(StorageError::Exists { .. }) => {
-            match file_system.delete_dir(to) {
-                Err(error) if !error.is_not_found() => return Err(error),
-                _ => {}
-            }
+            delete_directory(file_system, to)?;
             file_system.rename(from, to)
         }
         Err(error) if error.is_not_found() => Ok(()),

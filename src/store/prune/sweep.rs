@@ -189,10 +189,7 @@ impl Sweep<'_> {
         if sequences.is_empty() || !self.store.is_remote() {
             return Ok(BTreeSet::new());
         }
-        // All of them were recorded when they were pruned.
-        let departures = self.store.history()?.departures();
-        let named = sequences.iter().filter_map(|&sequence| Some((sequence, departures.of(sequence)?.sha256?)));
-        self.store.record(&NewEvent::of_checkpoints(self.plan.now, EventKind::Expired, named))?;
+        self.record_what_became_of(sequences, EventKind::Expired)?;
         let mut kept = self.keep_pinned(sequences)?;
         let sequences: Vec<Sequence> = sequences.iter().copied().collect();
         kept.extend(self.store.history()?.overruled(&sequences, EventKind::Expired));
@@ -200,8 +197,7 @@ impl Sweep<'_> {
     }
 
     /// Returns those of `sequences` that were pinned after the plan was made, where nothing is locked, and records that
-    /// they stay. A process that pins one looks at the history afterwards, where the event of this prune
-    /// is by now.
+    /// they stay. A process that pins one looks at the history afterwards, where the event of this prune is by now.
     fn keep_pinned(&self, sequences: &BTreeSet<Sequence>) -> Result<BTreeSet<Sequence>, PruneError> {
         if sequences.is_empty() || !self.store.is_remote() {
             return Ok(BTreeSet::new());
@@ -209,18 +205,23 @@ impl Sweep<'_> {
         let pinned = self.store.pinned()?;
         let kept: BTreeSet<Sequence> = sequences.intersection(&pinned).copied().collect();
         if !kept.is_empty() {
-            let removed = self.plan.removed().map(|checkpoint| (checkpoint.sequence, checkpoint.sha256));
-            let named = removed.filter(|(sequence, _)| kept.contains(sequence));
-            self.store.record(&NewEvent::of_checkpoints(self.plan.now, EventKind::Kept, named))?;
+            self.record_what_became_of(&kept, EventKind::Kept)?;
         }
         Ok(kept)
     }
 
+    /// Records an event about `sequences`, which the history names since they were pruned.
+    fn record_what_became_of(&self, sequences: &BTreeSet<Sequence>, kind: EventKind) -> Result<(), PruneError> {
+        let departures = self.store.history()?.departures();
+        let named = sequences.iter().filter_map(|&sequence| Some((sequence, departures.of(sequence)?.sha256?)));
+        Ok(self.store.record(&NewEvent::of_checkpoints(self.plan.now, kind, named))?)
+    }
+
     /// Learns again which objects are needed, where nothing is locked, after checkpoints were deleted and before their
-    /// objects are: a restore may have committed a new checkpoint of them. The
-    /// objects of those that are `kept` are needed as well.
+    /// objects are: a restore may have committed a new checkpoint of them. The objects of those that are `kept` are
+    /// needed as well.
     fn look_again(&mut self, replica: &Replica, kept: &BTreeSet<Sequence>) -> Result<(), PruneError> {
-        if !replica.is_without_locks() {
+        if !replica.is_remote() {
             return Ok(());
         }
         let since = self.committed_since()?;

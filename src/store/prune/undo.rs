@@ -75,8 +75,8 @@ pub fn apply_undo(
         return Err(PruneError::Moved { reason: "another process pruned it".to_owned() });
     }
     let event = NewEvent::of_checkpoints(now, EventKind::Undone, plan.checkpoints.iter().copied());
-    let is_without_locks = store.is_remote();
-    if is_without_locks {
+    let is_remote = store.is_remote();
+    if is_remote {
         // A process that deletes them records that first as well: the first of the two events decides.
         store.record(&event)?;
         let sequences: Vec<Sequence> = plan.checkpoints.iter().map(|(sequence, _)| *sequence).collect();
@@ -89,7 +89,7 @@ pub fn apply_undo(
     })?;
     store.complete(plan.checkpoints.iter().map(|&(sequence, _)| sequence))?;
     // Afterwards: until a checkpoint is back, only the history explains why it is missing.
-    if is_without_locks {
+    if is_remote {
         return Ok(());
     }
     match store.record(&event) {

@@ -82,11 +82,11 @@ impl Store {
     ///
     /// The caller holds the lock of [`Store::lock_prune`]. An event of many checkpoints gets several numbers.
     pub fn record(&self, event: &NewEvent) -> Result<(), StoreError> {
-        let is_without_locks = self.is_remote();
+        let is_remote = self.is_remote();
         for _ in 0..MAX_LOOKS {
             match self.record_next(event) {
                 // Without locks, another process may record one at the same time.
-                Err(StoreError::Storage(error)) if error.is_exists() && is_without_locks => {}
+                Err(StoreError::Storage(error)) if error.is_exists() && is_remote => {}
                 recorded => return recorded,
             }
         }

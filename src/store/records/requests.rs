@@ -134,7 +134,7 @@ impl Store {
     /// that runs.
     pub fn may_be_held(&self) -> bool {
         let replica = &self.replicas[0];
-        if replica.is_without_locks() {
+        if replica.is_remote() {
             return read_holder(replica.storage().as_ref()).is_some();
         }
         !matches!(replica.lock(&layout::lock_file(), ""), Ok(Some(_)))
