@@ -92,6 +92,15 @@ pub fn tries_all() -> bool {
     std::env::var("CKPT_FAULTS").is_ok_and(|value| value == "all")
 }
 
+/// Returns at which of `calls` calls something happens: all, or a sample.
+pub fn sampled(calls: u64, sample: usize, random: &mut Random) -> Vec<u64> {
+    let mut stops: Vec<u64> = (0..calls).collect();
+    while !tries_all() && stops.len() > sample {
+        stops.swap_remove(random.below(stops.len() as u64) as usize);
+    }
+    stops
+}
+
 /// A fault, and what comes after it.
 pub type Trial = (Fault, Aftermath);
 

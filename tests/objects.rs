@@ -15,25 +15,20 @@ use ckpt::format::layout::{ObjectKind, ObjectName};
 use ckpt::format::manifest::{Parent, Routing, Trigger};
 use ckpt::format::owner::Owner;
 use ckpt::ops::finding::Severity;
-use ckpt::ops::pin::pin;
 use ckpt::ops::read::Snapshot;
-use ckpt::ops::restore::{PositionChanges, apply_rollback, plan_rollback};
 use ckpt::ops::verify::{Depth, verify};
-use ckpt::ops::{copy, repair};
 use ckpt::storage::Storage;
-use ckpt::store::prune::policy::Policy;
-use ckpt::store::prune::{Request, apply, apply_undo, plan, plan_undo};
 use ckpt::store::{Store, StoreError};
 use ckpt::values::id::Sequence;
 use ckpt::values::progress::Silent;
-use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
-use crate::crash::tries_all;
+use crate::crash::sampled;
 use crate::support::interleaved::Stopped;
 use crate::support::objects::{Client, Fate, Objects};
 use crate::support::random::{Random, seed};
 use crate::support::store_builder::StoreBuilder;
+use crate::support::writers::{Process, text};
 
 /// How many calls of each first writer are tried by default.
 const SAMPLE: usize = 6;
@@ -75,63 +70,34 @@ fn now() -> Timestamp {
     "2026-11-23T12:00:00Z".parse().expect("a time")
 }
 
-fn text(error: impl std::fmt::Display) -> String {
-    error.to_string()
-}
-
 impl Writer {
     fn work(self, place: Arc<dyn Storage>, elsewhere: &Objects) -> Result<(), String> {
-        let holder = format!("{self:?}");
-        let open = |place| {
-            let mut store = Store::open(vec![place]).map_err(text)?;
-            store.patience = Duration::ZERO;
-            Ok::<Store, String>(store)
-        };
-        let prune = |grace, now| {
-            let store = open(Arc::clone(&place))?;
-            let request = Request { policy: Policy { last: 2, ..Policy::default() }, grace, zone: TimeZone::UTC };
-            let plan = plan(&store, &request, now, &Silent).map_err(text)?;
-            apply(&store, &plan, &holder, &Silent).map(drop).map_err(text)
-        };
+        let (holder, later) = (format!("{self:?}"), now() + SignedDuration::from_hours(48));
+        let now = if self == PruneLater { later } else { now() };
+        let process = Process { places: vec![place], holder: &holder, now };
         match self {
-            Commit | CommitThrice => {
-                let (store, _lock) = Store::open_for_writing(vec![place], 1, &holder).map_err(text)?;
-                let times = if self == Commit { 1 } else { 3 };
-                let mut latest = store.sequences().map_err(text)?.pop().ok_or("no checkpoint")?;
-                for _ in 0..times {
-                    commit_after(&store, latest).map_err(text)?;
-                    latest = latest.next();
-                }
-                Ok(())
-            }
-            PruneAtOnce => prune(Duration::ZERO, now()),
-            PruneWithGrace => prune(DAY, now()),
-            PruneLater => prune(DAY, now() + SignedDuration::from_hours(48)),
-            Undo => {
-                let store = open(place)?;
-                let plan = plan_undo(&store, &Silent).map_err(text)?;
-                apply_undo(&store, &plan, &holder, now(), &Silent).map_err(text)
-            }
-            Pin => pin(&open(place)?, Sequence(3), None, now(), &holder).map(drop).map_err(text),
-            RollBack => {
-                let store = open(place)?;
-                let plan = plan_rollback(&store, Sequence(3), PositionChanges::default(), now()).map_err(text)?;
-                apply_rollback(&store, &plan, &holder, &Silent).map(drop).map_err(text)
-            }
-            CopyInto => {
-                let source = open(Arc::new(elsewhere.client(None)))?;
-                let plan = copy::plan(&source, &source.sequences().map_err(text)?, place).map_err(text)?;
-                copy::apply(&source, &plan, now(), &holder, &Silent).map(drop).map_err(text)
-            }
-            Repair => {
-                let store = open(place)?;
-                let reports = verify(&store, None, Depth::Full, &Silent).map_err(text)?;
-                let _lock = store.lock_prune(&holder).map_err(text)?;
-                let plan = repair::plan(&store, &reports);
-                repair::apply(&store, &plan, &Silent).into_iter().try_for_each(|outcome| outcome.result.map_err(text))
-            }
+            Commit => commit_times(process.places, &holder, 1),
+            CommitThrice => commit_times(process.places, &holder, 3),
+            PruneAtOnce => process.prune(Duration::ZERO),
+            PruneWithGrace | PruneLater => process.prune(DAY),
+            Undo => process.undo(),
+            Pin => process.pin(Sequence(3)),
+            RollBack => process.roll_back(Sequence(3)),
+            CopyInto => process.copy_from(Arc::new(elsewhere.client(None))),
+            Repair => process.repair(),
         }
     }
+}
+
+/// Opens the store as a run does, and commits the next checkpoints.
+fn commit_times(places: Vec<Arc<dyn Storage>>, holder: &str, times: u32) -> Result<(), String> {
+    let (store, _lock) = Store::open_for_writing(places, 1, holder).map_err(text)?;
+    let mut latest = store.sequences().map_err(text)?.pop().ok_or("no checkpoint")?;
+    for _ in 0..times {
+        commit_after(&store, latest).map_err(text)?;
+        latest = latest.next();
+    }
+    Ok(())
 }
 
 /// Commits a checkpoint with the content of `latest`, as a run does: with tables of its own, and segments that both
@@ -253,20 +219,12 @@ fn race(first: Writer, second: Writer, at: u64, pause: i64) -> u64 {
     process.calls()
 }
 
-fn sampled(calls: u64, random: &mut Random) -> Vec<u64> {
-    let mut stops: Vec<u64> = (0..calls).collect();
-    while !tries_all() && stops.len() > SAMPLE {
-        stops.swap_remove(random.below(stops.len() as u64) as usize);
-    }
-    stops
-}
-
 fn beside_all(writers: &[Writer]) {
     let mut random = Random(seed(0x0b1e));
     for &first in writers {
         for second in ALL {
             let calls = race(first, second, u64::MAX, 0);
-            for at in sampled(calls, &mut random) {
+            for at in sampled(calls, SAMPLE, &mut random) {
                 race(first, second, at, 0);
                 if !relies_on_the_lease(first, second) {
                     race(first, second, at, 4_000);
@@ -319,7 +277,7 @@ fn a_write_without_an_answer_leaves_whole_checkpoints_whatever_became_of_it() {
             client.writes()
         };
         let writes = work(None);
-        for at in sampled(writes, &mut random) {
+        for at in sampled(writes, SAMPLE, &mut random) {
             for fate in [Fate::Lost, Fate::Unanswered, Fate::Late(1), Fate::Late(4), Fate::Late(u64::MAX)] {
                 work(Some((at, fate)));
             }

@@ -12,24 +12,19 @@ use std::time::Duration;
 
 use ckpt::format::manifest::Routing;
 use ckpt::ops::finding::Severity;
-use ckpt::ops::pin::pin;
-use ckpt::ops::restore::{PositionChanges, apply_rollback, plan_rollback};
 use ckpt::ops::verify::{Depth, verify};
-use ckpt::ops::{copy, repair};
 use ckpt::storage::Storage;
 use ckpt::store::Store;
-use ckpt::store::prune::policy::Policy;
-use ckpt::store::prune::{Request, apply, apply_undo, plan, plan_undo};
 use ckpt::values::id::Sequence;
 use ckpt::values::progress::Silent;
 use jiff::Timestamp;
-use jiff::tz::TimeZone;
 
-use crate::crash::tries_all;
+use crate::crash::sampled;
 use crate::support::interleaved::{Stopped, impatient};
 use crate::support::random::{Random, seed};
 use crate::support::simulated::Disk;
 use crate::support::store_builder::StoreBuilder;
+use crate::support::writers::{Process, text};
 
 /// How many calls of each first writer are tried by default.
 const SAMPLE: usize = 12;
@@ -38,10 +33,6 @@ type Places = Vec<Arc<dyn Storage>>;
 
 fn now() -> Timestamp {
     "2026-11-23T12:00:00Z".parse().expect("a time")
-}
-
-fn text(error: impl std::fmt::Display) -> String {
-    error.to_string()
 }
 
 /// What is done to the store.
@@ -70,44 +61,18 @@ const WITH_GRACE: Writer = Prune { grace: Duration::from_secs(86_400) };
 
 impl Writer {
     fn work(self, places: Places, elsewhere: &Disk) -> Result<(), String> {
-        let holder = format!("{self:?}");
-        let open = |places| {
-            let mut store = Store::open(places).map_err(text)?;
-            store.patience = Duration::ZERO;
-            Ok::<Store, String>(store)
-        };
+        let process = Process { places, holder: &format!("{self:?}"), now: now() };
         match self {
-            CatchUp => Store::open_for_writing_within(places, 1, &holder, Duration::ZERO).map(drop).map_err(text),
-            Prune { grace } => {
-                let store = open(places)?;
-                let request = Request { policy: Policy { last: 2, ..Policy::default() }, grace, zone: TimeZone::UTC };
-                let plan = plan(&store, &request, now(), &Silent).map_err(text)?;
-                apply(&store, &plan, &holder, &Silent).map(drop).map_err(text)
+            CatchUp => {
+                let Process { places, holder, .. } = process;
+                Store::open_for_writing_within(places, 1, holder, Duration::ZERO).map(drop).map_err(text)
             }
-            Undo => {
-                let store = open(places)?;
-                let plan = plan_undo(&store, &Silent).map_err(text)?;
-                apply_undo(&store, &plan, &holder, now(), &Silent).map_err(text)
-            }
-            Pin => pin(&open(places)?, Sequence(3), None, now(), &holder).map(drop).map_err(text),
-            RollBack => {
-                let store = open(places)?;
-                let plan = plan_rollback(&store, Sequence(3), PositionChanges::default(), now()).map_err(text)?;
-                apply_rollback(&store, &plan, &holder, &Silent).map(drop).map_err(text)
-            }
-            CopyInto => {
-                let source = open(vec![Arc::new(elsewhere.calm())])?;
-                let target = Arc::clone(&places[1]);
-                let plan = copy::plan(&source, &source.sequences().map_err(text)?, target).map_err(text)?;
-                copy::apply(&source, &plan, now(), &holder, &Silent).map(drop).map_err(text)
-            }
-            Repair => {
-                let store = open(places)?;
-                let reports = verify(&store, None, Depth::Full, &Silent).map_err(text)?;
-                let _lock = store.lock_prune(&holder).map_err(text)?;
-                let plan = repair::plan(&store, &reports);
-                repair::apply(&store, &plan, &Silent).into_iter().try_for_each(|outcome| outcome.result.map_err(text))
-            }
+            Prune { grace } => process.prune(grace),
+            Undo => process.undo(),
+            Pin => process.pin(Sequence(3)),
+            RollBack => process.roll_back(Sequence(3)),
+            CopyInto => process.copy_from(Arc::new(elsewhere.calm())),
+            Repair => process.repair(),
         }
     }
 }
@@ -184,10 +149,7 @@ fn race(first: Writer, second: Writer, at: u64) -> u64 {
 
 fn race_everywhere(first: Writer, second: Writer, random: &mut Random) {
     let calls = race(first, second, u64::MAX);
-    let mut stops: Vec<u64> = (0..calls).collect();
-    while !tries_all() && stops.len() > SAMPLE {
-        stops.swap_remove(random.below(stops.len() as u64) as usize);
-    }
+    let stops = sampled(calls, SAMPLE, random);
     for &at in &stops {
         race(first, second, at);
     }

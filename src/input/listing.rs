@@ -291,17 +291,19 @@ mod tests {
     use crate::job::model::{InputFormat, OnError, OnGone};
 
     fn list(files: &[&str], base: &Path) -> Result<Vec<String>, InputError> {
-        let files = files.iter().map(|file| (*file).to_owned()).collect();
-        let input = InputSpec {
-            files,
+        Ok(partitions(&input(files), base)?.into_iter().map(|partition| partition.name).collect())
+    }
+
+    fn input(files: &[&str]) -> InputSpec {
+        InputSpec {
+            files: files.iter().map(|file| (*file).to_owned()).collect(),
             format: InputFormat::Json,
             types: vec![],
             on_error: OnError::Fail,
             on_gone: OnGone::Stop,
             max_record_bytes: 1,
             follow: false,
-        };
-        Ok(partitions(&input, base)?.into_iter().map(|partition| partition.name).collect())
+        }
     }
 
     fn tree() -> tempfile::TempDir {
@@ -364,16 +366,7 @@ mod tests {
 
     #[test]
     fn an_object_is_input_if_its_address_matches() {
-        let files = vec!["s3://data/in/*.jsonl".to_owned(), "data/*.jsonl".to_owned()];
-        let input = InputSpec {
-            files,
-            format: InputFormat::Json,
-            types: vec![],
-            on_error: OnError::Fail,
-            on_gone: OnGone::Stop,
-            max_record_bytes: 1,
-            follow: false,
-        };
+        let input = input(&["s3://data/in/*.jsonl", "data/*.jsonl"]);
         let base = tree();
         let is_input = |path: &str| is_input(&input, base.path(), Path::new(path));
         assert!(is_input("s3://data/in/a.jsonl") && is_input("data/new.jsonl"));

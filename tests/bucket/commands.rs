@@ -2,21 +2,13 @@
 
 use std::time::{Duration, Instant};
 
+use super::scene::JOB;
 use crate::support::bucket::{Bucket, free_port};
 use crate::support::lossy::{Fate, Lossy, Request};
 use crate::support::{Env, Output};
 
 const SECRET: &str = "wJalrXUtnFEMI-this-is-secret";
 const TOKEN: &str = "FwoGZXIvYXdzE-so-is-this";
-
-const JOB: &str = "job: clicks
-input:
-  files: [in.jsonl]
-key: user
-process: {aggregate: {n: count}}
-output: out
-checkpoint: {store: 's3://ckpt-tests/PREFIX'}
-";
 
 /// An environment with keys, and short times.
 fn env(variables: &[(&str, &str)]) -> Env {
@@ -123,7 +115,7 @@ fn job(decide: impl Fn(&Request) -> Fate + Send + Sync + 'static) -> Option<(Env
     let mut env = Env::new();
     bucket.reach_from(&mut env);
     env.set("AWS_ENDPOINT_URL", &proxy.endpoint());
-    env.write("job.yaml", JOB.replace("s3://ckpt-tests/PREFIX", &bucket.url.to_string()));
+    env.write("job.yaml", format!("{JOB}checkpoint: {{store: '{}'}}\n", bucket.url));
     env.write("in.jsonl", "{\"user\":\"a\"}\n{\"user\":\"b\"}\n{\"user\":\"a\"}\n");
     Some((env, proxy, bucket))
 }

@@ -7,7 +7,7 @@ use std::thread;
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::scene::{Scene, moments};
+use super::scene::{COPY, PRUNE, ROLL_BACK, RUN, RUN_WITH_REPLICA, Scene, Story, moments};
 use crate::support::bucket::Bucket;
 use crate::support::code;
 use crate::support::lossy::Fate;
@@ -57,14 +57,14 @@ fn kill(process: &AtomicI32) {
     }
 }
 
-/// Kills a command at its requests, and runs it again.
-fn at_requests(arguments: &[&str], prepare: fn() -> Option<Scene>, check: fn(&Scene)) {
+/// Kills the command of `story` at its requests, and runs it again.
+fn at_requests(story: &Story) {
     let mut kills = 0;
-    for (at, kind) in moments(arguments, prepare, 2) {
-        let scene = prepare().expect("a server");
-        kills += u32::from(killed(&scene, arguments, at, kind == 1));
-        scene.run(arguments).expect(0);
-        check(&scene);
+    for (at, kind) in moments(story, 2) {
+        let scene = (story.prepare)().expect("a server");
+        kills += u32::from(killed(&scene, story.arguments, at, kind == 1));
+        scene.run(story.arguments).expect(0);
+        (story.check)(&scene);
     }
     if Bucket::fresh().is_some() {
         assert!(kills > 3, "{kills} kills");
@@ -73,43 +73,25 @@ fn at_requests(arguments: &[&str], prepare: fn() -> Option<Scene>, check: fn(&Sc
 
 #[test]
 fn a_run_that_is_killed_at_a_request_resumes() {
-    let prepare = || {
-        let scene = Scene::new("{store: '$BUCKET'}")?;
-        scene.input(9);
-        Some(scene)
-    };
-    at_requests(&["run", "job.yaml"], prepare, |scene| scene.has_state("$BUCKET", 9));
+    at_requests(&RUN);
 }
 
 #[test]
 fn a_run_with_a_replica_in_a_bucket_that_is_killed_at_a_request_resumes() {
-    let prepare = || {
-        let scene = Scene::new("{store: local, replicas: ['$BUCKET']}")?;
-        scene.input(9);
-        Some(scene)
-    };
-    at_requests(&["run", "job.yaml"], prepare, |scene| {
-        scene.has_state("local", 9);
-        scene.has_state("$BUCKET", 9);
-    });
+    at_requests(&RUN_WITH_REPLICA);
 }
 
 #[test]
 fn a_prune_that_is_killed_at_a_request_is_finished_by_the_next() {
-    let prepare = || Scene::new("{store: '$BUCKET'}");
-    let arguments = ["prune", "$BUCKET", "--keep-last", "1", "--yes"];
-    at_requests(&arguments, prepare, |scene| scene.has_state("$BUCKET", 6));
+    at_requests(&PRUNE);
 }
 
 #[test]
 fn a_copy_that_is_killed_at_a_request_is_finished_by_the_next() {
-    let prepare = || Scene::new("{store: local}");
-    let check = |scene: &Scene| scene.has_state("$BUCKET", 6);
-    at_requests(&["copy", "local", "--to", "$BUCKET"], prepare, check);
+    at_requests(&COPY);
 }
 
 #[test]
 fn a_rollback_that_is_killed_at_a_request_can_be_repeated() {
-    let prepare = || Scene::new("{store: '$BUCKET'}");
-    at_requests(&["restore", "$BUCKET@1"], prepare, |scene| scene.has_state("$BUCKET", 3));
+    at_requests(&ROLL_BACK);
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::scene::{Scene, moments};
+use super::scene::{COPY, PRUNE, ROLL_BACK, RUN, RUN_WITH_REPLICA, Scene, Story, moments};
 use crate::support::lossy::Fate;
 
 /// Faults after which a command must end as if nothing had happened.
@@ -10,58 +10,40 @@ fn fates() -> [Fate; 4] {
     [Fate::LoseAnswer, Fate::AnswerAfter(503, "SlowDown"), Fate::AnswerInstead(500, "InternalError"), Fate::Cut(1)]
 }
 
-/// Runs a command with a fault at its requests: each time `prepare` makes the scene, and `check` looks at what the
-/// command did.
-fn at_requests(arguments: &[&str], prepare: fn() -> Option<Scene>, check: fn(&Scene)) {
-    for (at, kind) in moments(arguments, prepare, fates().len()) {
-        let scene = prepare().expect("a server");
+/// Runs the command of `story` with a fault at its requests.
+fn at_requests(story: &Story) {
+    for (at, kind) in moments(story, fates().len()) {
+        let scene = (story.prepare)().expect("a server");
         let fate = fates()[kind].clone();
-        let output = scene.disturbed(arguments, &fate, at);
+        let output = scene.disturbed(story.arguments, &fate, at);
         assert_eq!(output.status, 0, "{fate:?} at request {at}: {output}\n{:?}", scene.proxy.seen().get(at));
-        check(&scene);
+        (story.check)(&scene);
     }
 }
 
 #[test]
 fn a_run_is_not_disturbed_by_one_fault_at_a_request() {
-    let prepare = || {
-        let scene = Scene::new("{store: '$BUCKET'}")?;
-        scene.input(9);
-        Some(scene)
-    };
-    at_requests(&["run", "job.yaml"], prepare, |scene| scene.has_state("$BUCKET", 9));
+    at_requests(&RUN);
 }
 
 #[test]
 fn a_replica_catches_up_whatever_happens_to_one_request() {
-    let prepare = || {
-        let scene = Scene::new("{store: local, replicas: ['$BUCKET']}")?;
-        scene.input(9);
-        Some(scene)
-    };
-    at_requests(&["run", "job.yaml"], prepare, |scene| {
-        scene.has_state("local", 9);
-        scene.has_state("$BUCKET", 9);
-    });
+    at_requests(&RUN_WITH_REPLICA);
 }
 
 #[test]
 fn a_prune_is_not_disturbed_by_one_fault_at_a_request() {
-    let prepare = || Scene::new("{store: '$BUCKET'}");
-    let arguments = ["prune", "$BUCKET", "--keep-last", "1", "--yes"];
-    at_requests(&arguments, prepare, |scene| scene.has_state("$BUCKET", 6));
+    at_requests(&PRUNE);
 }
 
 #[test]
 fn a_copy_is_not_disturbed_by_one_fault_at_a_request() {
-    let prepare = || Scene::new("{store: local}");
-    at_requests(&["copy", "local", "--to", "$BUCKET"], prepare, |scene| scene.has_state("$BUCKET", 6));
+    at_requests(&COPY);
 }
 
 #[test]
 fn a_rollback_is_not_disturbed_by_one_fault_at_a_request() {
-    let prepare = || Scene::new("{store: '$BUCKET'}");
-    at_requests(&["restore", "$BUCKET@1"], prepare, |scene| scene.has_state("$BUCKET", 3));
+    at_requests(&ROLL_BACK);
 }
 
 #[test]

@@ -4,7 +4,8 @@ use crate::support::bucket::Bucket;
 use crate::support::lossy::{Fate, Lossy};
 use crate::support::{Env, Output};
 
-const JOB: &str = "job: clicks
+/// The job, but for its store.
+pub const JOB: &str = "job: clicks
 input:
   files: [in.jsonl]
 key: user
@@ -34,6 +35,13 @@ impl Scene {
         scene.run(&["run", "job.yaml"]).expect(0);
         scene.input(6);
         scene.run(&["run", "job.yaml"]).expect(0);
+        Some(scene)
+    }
+
+    /// Does the same for a job that has more input since its last run.
+    fn with_input(checkpoint: &str) -> Option<Scene> {
+        let scene = Scene::new(checkpoint)?;
+        scene.input(9);
         Some(scene)
     }
 
@@ -69,15 +77,58 @@ impl Scene {
     }
 }
 
-/// Returns at which requests of a command something happens, and which of `kinds` it is: eight spread over the command,
-/// or everything at each request if `CKPT_BUCKET_THOROUGH` is 1. Nothing if no server is installed.
-pub fn moments(arguments: &[&str], prepare: fn() -> Option<Scene>, kinds: usize) -> Vec<(usize, usize)> {
+/// A command that something happens to, the scene before it, and what holds afterwards.
+pub struct Story {
+    pub arguments: &'static [&'static str],
+    /// Returns nothing if no server is installed.
+    pub prepare: fn() -> Option<Scene>,
+    pub check: fn(&Scene),
+}
+
+/// A job with its store in a bucket runs again.
+pub const RUN: Story = Story {
+    arguments: &["run", "job.yaml"],
+    prepare: || Scene::with_input("{store: '$BUCKET'}"),
+    check: |scene| scene.has_state("$BUCKET", 9),
+};
+
+/// The same with a replica in a bucket.
+pub const RUN_WITH_REPLICA: Story = Story {
+    arguments: &["run", "job.yaml"],
+    prepare: || Scene::with_input("{store: local, replicas: ['$BUCKET']}"),
+    check: |scene| {
+        scene.has_state("local", 9);
+        scene.has_state("$BUCKET", 9);
+    },
+};
+
+pub const PRUNE: Story = Story {
+    arguments: &["prune", "$BUCKET", "--keep-last", "1", "--yes"],
+    prepare: || Scene::new("{store: '$BUCKET'}"),
+    check: |scene| scene.has_state("$BUCKET", 6),
+};
+
+pub const COPY: Story = Story {
+    arguments: &["copy", "local", "--to", "$BUCKET"],
+    prepare: || Scene::new("{store: local}"),
+    check: |scene| scene.has_state("$BUCKET", 6),
+};
+
+pub const ROLL_BACK: Story = Story {
+    arguments: &["restore", "$BUCKET@1"],
+    prepare: || Scene::new("{store: '$BUCKET'}"),
+    check: |scene| scene.has_state("$BUCKET", 3),
+};
+
+/// Returns at which requests of the command of `story` something happens, and which of `kinds` it is: eight spread over
+/// the command, or everything at each request if `CKPT_BUCKET_THOROUGH` is 1. Nothing if no server is installed.
+pub fn moments(story: &Story, kinds: usize) -> Vec<(usize, usize)> {
     const MOMENTS: usize = 8;
-    let Some(scene) = prepare() else { return Vec::new() };
+    let Some(scene) = (story.prepare)() else { return Vec::new() };
     scene.proxy.forget();
-    scene.run(arguments).expect(0);
+    scene.run(story.arguments).expect(0);
     let count = scene.proxy.seen().len();
-    assert!(count > MOMENTS, "{arguments:?}: {count} requests");
+    assert!(count > MOMENTS, "{:?}: {count} requests", story.arguments);
     if std::env::var("CKPT_BUCKET_THOROUGH").is_ok_and(|value| value == "1") {
         return (0..count).flat_map(|at| (0..kinds).map(move |kind| (at, kind))).collect();
     }
