@@ -45,8 +45,8 @@ pub enum StorageError {
     /// A bucket refused or did not answer. `action` is `reach`, `use`, `read`, `write`, `list` or `delete`.
     #[error("cannot {action} `{path}`: {fault}")]
     Bucket { action: &'static str, path: String, fault: BucketFault, source: Option<Arc<dyn Error + Send + Sync>> },
-    /// A place that ckpt cannot use, whatever it holds.
-    #[error("cannot use `{path}`: {reason}")]
+    /// A place that ckpt cannot use, whatever it holds. The reason names it.
+    #[error("{reason}")]
     Unusable { path: String, reason: String },
     /// Whether a name in a bucket was created is not known, and cannot be found out now. It may appear at any time.
     #[error("it is not known whether `{path}` was written")]

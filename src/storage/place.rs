@@ -33,5 +33,5 @@ fn open_url(url: &str) -> Arc<dyn Storage> {
     use crate::storage::unusable::Unusable;
     use crate::values::url::WITHOUT_S3;
 
-    Arc::new(Unusable::new(url, WITHOUT_S3.to_owned()))
+    Arc::new(Unusable::new(url, format!("`{url}`: {WITHOUT_S3}")))
 }

@@ -15,6 +15,7 @@ pub struct Unusable {
 }
 
 impl Unusable {
+    /// Returns the place `place`. The reason is the whole message, and names the place.
     pub fn new(place: &str, reason: String) -> Unusable {
         Unusable { place: place.to_owned(), reason }
     }
