@@ -204,6 +204,15 @@ pub fn path_with_binary() -> std::ffi::OsString {
     std::env::join_paths(std::iter::once(first).chain(std::env::split_paths(&rest))).expect("no colon in it")
 }
 
+/// Calls its function when it is dropped, even if the test fails: a thread that waits for this test would wait forever.
+pub struct AtEnd<F: Fn()>(pub F);
+
+impl<F: Fn()> Drop for AtEnd<F> {
+    fn drop(&mut self) {
+        (self.0)();
+    }
+}
+
 /// Returns the exit code as a shell shows it.
 pub fn code(status: ExitStatus) -> i32 {
     status.code().or_else(|| status.signal().map(|signal| 128 + signal)).expect("the process has ended")

@@ -25,11 +25,11 @@ use ckpt::values::id::Sequence;
 use ckpt::values::progress::Silent;
 use jiff::SignedDuration;
 
-use super::paced::{ALL, Calls, Pace, Paced, Schedule};
+use super::paced::{Calls, Pace, Paced, Schedule};
 use super::{DAY, HOLDER, built, calm, now, open, prune};
-use crate::support::Env;
 use crate::support::random::{Random, seed};
 use crate::support::simulated::Disk;
+use crate::support::{AtEnd, Env};
 
 /// Reads a store, and fails if it finds it damaged. The flag says whether no change is half done.
 type Reader = (&'static str, fn(&Store, bool) -> Result<(), String>);
@@ -215,9 +215,8 @@ fn read_beside(reader: &Reader, writer: &Writer, disks: &[Disk], schedule: Optio
     let context = format!("`{}` beside `{}`, {schedule:?}", reader.0, writer.0);
     thread::scope(|scope| {
         let written = scope.spawn(|| {
-            let written = writer.1(writing);
-            pace.finish();
-            written
+            let _finished = AtEnd(|| pace.finish());
+            writer.1(writing)
         });
         if let Some(Schedule::Stopped(count)) = schedule {
             pace.advance(count);
@@ -225,8 +224,9 @@ fn read_beside(reader: &Reader, writer: &Writer, disks: &[Disk], schedule: Optio
         // A replica that was behind before may have been listed for the last time before it caught up.
         let is_settled = !matches!(schedule, Some(Schedule::EachFrom(_) | Schedule::Stopped(_)));
         let is_settled = is_settled && writer.0 != "catching up";
+        let released = AtEnd(|| pace.release());
         let read = opened(reading).and_then(|store| reader.1(&store, is_settled));
-        pace.advance(ALL);
+        drop(released);
         let written = written.join().expect("the writer does not panic");
         assert_eq!(read, Ok(()), "{context}");
         assert_eq!(written, Ok(()), "{context}");

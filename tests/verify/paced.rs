@@ -43,6 +43,12 @@ impl Pace {
         }
     }
 
+    /// Lets the writer make all of its changes, and does not wait for it.
+    pub fn release(&self) {
+        self.state().permits += ALL;
+        self.0.1.notify_all();
+    }
+
     /// Tells the reader that the writer has nothing left to do.
     pub fn finish(&self) {
         self.state().is_done = true;

@@ -294,15 +294,6 @@ fn input_that_cannot_be_followed_is_an_error_that_says_why() {
     assert!(gone.stderr.contains("error: input `logs/app.log` is gone: "), "{gone}");
 }
 
-/// Ends the writer, even if the test fails.
-pub(super) struct Ends<'a>(pub(super) &'a AtomicBool);
-
-impl Drop for Ends<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-}
-
 /// Writes numbered lines from 1 in torn pieces to `app.log` and rotates it now and then, until told to stop. Returns
 /// the number of lines.
 pub(super) fn write_and_rotate(dir: PathBuf, done: &AtomicBool, seed: u64) -> u64 {

@@ -2,19 +2,19 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
 use super::super::data::Random;
-use super::super::follow::{Ends, append, expected, lines, write_and_rotate};
+use super::super::follow::{append, expected, lines, write_and_rotate};
 use super::super::published::net;
 use super::super::{PATIENCE, checkpoints, manifest};
 use super::life::{Figures, Life, Pace};
 use super::outcome::{assert_tidy, published, state};
 use super::story::{Story, following_job};
-use crate::support::Env;
+use crate::support::{AtEnd, Env};
 
 /// Runs the job while its log grows and rotates, and checks that every line was counted once.
 pub(super) fn round(env: &Env, story: &Story, blows: u64, random: &mut Random, figures: &mut Figures) {
@@ -31,7 +31,7 @@ pub(super) fn round(env: &Env, story: &Story, blows: u64, random: &mut Random, f
     let end = figures.blows() + blows;
     let count = std::thread::scope(|scope| {
         let writer = scope.spawn(|| write_and_rotate(dir.clone(), &done, seed));
-        let ends = Ends(&done);
+        let ends = AtEnd(|| done.store(true, Ordering::Relaxed));
         while figures.blows() < end {
             let mut life = Life::start(env, story, &arguments(random), false);
             life.strike(random, &pace, figures);
