@@ -353,3 +353,24 @@ impl Replica {
         format!("{}/{path}", self.place())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::storage::memory::MemoryStorage;
+
+    #[test]
+    fn a_newer_checkpoint_is_found_whatever_the_length_of_its_number() {
+        let numbers = [42, 9_999_999, 10_000_000, 99_999_999, 100_000_000].map(Sequence);
+        for latest in 1..numbers.len() {
+            let storage = MemoryStorage::new();
+            for &number in &numbers[..=latest] {
+                storage.create_dir(&layout::checkpoint_dir(number), &[(MANIFEST_FILE, b"x")]).unwrap();
+            }
+            let replica = Replica::new(Arc::new(storage));
+            for &number in &numbers[..=latest] {
+                assert_eq!(replica.has_newer(number).unwrap(), number < numbers[latest], "{number}");
+            }
+        }
+    }
+}
