@@ -105,6 +105,7 @@ promises! {
         delete_dir_removes_a_directory_of_files
         sync_and_settle_may_be_called_at_any_time
         directories_are_listed_by_their_root
+        directories_after_a_name_are_listed
         files_are_listed_at_any_depth
     }
     for_many_threads {
@@ -193,6 +194,18 @@ fn directories_are_listed_by_their_root(storage: &dyn Storage) {
     let listed = storage.list_dirs(&path("a"), "root").unwrap();
     assert!(listed.iter().all(|entry| entry.kind == EntryKind::Directory));
     assert_eq!(listed.iter().map(|entry| entry.name.as_str()).collect::<Vec<_>>(), ["42", "8"]);
+}
+
+fn directories_after_a_name_are_listed(storage: &dyn Storage) {
+    for name in ["41", "42", "42-x", "8"] {
+        storage.create_dir(&path(&format!("a/{name}")), &[("root", b"123"), ("other", b"1")]).unwrap();
+    }
+    for (after, expected) in [("", 4), ("41", 3), ("42", 2), ("42-x", 1), ("5", 1), ("8", 0)] {
+        let mut all = storage.list_dirs(&path("a"), "root").unwrap();
+        let listed = storage.list_dirs_after(&path("a"), "root", after).unwrap();
+        assert_eq!(listed, all.split_off(4 - expected), "{after}");
+    }
+    assert!(storage.list_dirs_after(&path("none"), "root", "4").unwrap().is_empty());
 }
 
 fn files_are_listed_at_any_depth(storage: &dyn Storage) {

@@ -118,12 +118,14 @@ pub trait Storage: Send + Sync + fmt::Debug {
             entries.retain(|entry| entry.kind == EntryKind::Directory);
             return Ok(entries);
         }
-        let directories = self.list_deep(dir)?.into_iter().filter_map(|entry| {
-            let name = entry.name.strip_suffix(root)?.strip_suffix('/').filter(|name| !name.contains('/'))?;
-            Some(Entry { name: name.to_owned(), kind: EntryKind::Directory, ..entry })
-        });
-        let mut directories: Vec<Entry> = directories.collect();
-        directories.sort_unstable();
+        Ok(directories_of(self.list_deep(dir)?, root))
+    }
+
+    /// Returns those of [`Storage::list_dirs`] whose names come after `after`, by the order of their bytes. Object storage
+    /// does not list the others.
+    fn list_dirs_after(&self, dir: &RelPath, root: &str, after: &str) -> Result<Vec<Entry>, StorageError> {
+        let mut directories = self.list_dirs(dir, root)?;
+        directories.retain(|entry| entry.name.as_str() > after);
         Ok(directories)
     }
 
@@ -238,6 +240,17 @@ pub trait FileSystem: Storage {
     /// holds a lock. The file stays when the lock is released. If there is no room for `holder`, the lock is taken
     /// without it.
     fn lock(&self, path: &RelPath, holder: &str) -> Result<Box<dyn LockGuard>, StorageError>;
+}
+
+/// Returns the directories that have a file `root`, sorted by name, with its size and time.
+fn directories_of(files: Vec<Entry>, root: &str) -> Vec<Entry> {
+    let directories = files.into_iter().filter_map(|entry| {
+        let name = entry.name.strip_suffix(root)?.strip_suffix('/').filter(|name| !name.contains('/'))?;
+        Some(Entry { name: name.to_owned(), kind: EntryKind::Directory, ..entry })
+    });
+    let mut directories: Vec<Entry> = directories.collect();
+    directories.sort_unstable();
+    directories
 }
 
 /// Holds a lock until it is dropped.

@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use bytes::Bytes;
 
 use crate::storage::bucket::{BucketStorage, BucketUrl};
-use crate::storage::{Entry, Storage, StorageError};
+use crate::storage::{Entry, Storage, StorageError, directories_of};
 use crate::values::relpath::RelPath;
 
 /// The names below a URL, as a storage.
@@ -74,6 +74,15 @@ impl Storage for Bucket {
         let mut files = Vec::new();
         self.opened()?.list_deep(Some(dir), &mut |entry| files.push(entry))?;
         Ok(files)
+    }
+
+    fn list_dirs_after(&self, dir: &RelPath, root: &str, after: &str) -> Result<Vec<Entry>, StorageError> {
+        let mut files = Vec::new();
+        self.opened()?.list_after(dir, after, &mut |entry| files.push(entry))?;
+        let mut directories = directories_of(files, root);
+        // A server may ignore where a listing should start.
+        directories.retain(|entry| entry.name.as_str() > after);
+        Ok(directories)
     }
 
     fn delete(&self, path: &RelPath) -> Result<(), StorageError> {

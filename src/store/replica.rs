@@ -23,6 +23,9 @@ const MAX_PUT_ATTEMPTS: u32 = 5;
 const OBJECTS_PATIENCE: Duration = Duration::from_secs(60);
 const OBJECTS_PAUSE: Duration = Duration::from_millis(2);
 
+/// Numbers below this one begin with a zero in a name, so all larger ones come after them in a listing.
+const LISTED_IN_ORDER: Sequence = Sequence(10_000_000);
+
 /// One copy of a store.
 #[derive(Debug, Clone)]
 pub struct Replica {
@@ -78,6 +81,18 @@ impl Replica {
         let mut sequences: Vec<Sequence> = directories.iter().filter_map(|entry| entry.name.parse().ok()).collect();
         sequences.sort_unstable();
         Ok(sequences)
+    }
+
+    /// Returns whether a checkpoint with a number above `sequence` is in `checkpoints/`.
+    pub(super) fn has_newer(&self, sequence: Sequence) -> Result<bool, StoreError> {
+        // Nine digits may come before eight.
+        if sequence >= LISTED_IN_ORDER {
+            return Ok(self.sequences_in(CHECKPOINTS)?.last() > Some(&sequence));
+        }
+        let directory = layout::directory(CHECKPOINTS);
+        let directories = self.storage.list_dirs_after(&directory, MANIFEST_FILE, &sequence.to_string())?;
+        let is_newer = |name: &str| name.parse::<Sequence>().is_ok_and(|number| number > sequence);
+        Ok(directories.iter().any(|entry| is_newer(&entry.name)))
     }
 
     /// Returns an object whose bytes are what its name promises, whatever its size. Memory is bounded by the size of
@@ -336,5 +351,26 @@ impl Replica {
     /// Returns a path with the replica's place, for messages.
     pub(super) fn shown(&self, path: &RelPath) -> String {
         format!("{}/{path}", self.place())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::storage::memory::MemoryStorage;
+
+    #[test]
+    fn a_newer_checkpoint_is_found_whatever_the_length_of_its_number() {
+        let numbers = [42, 9_999_999, 10_000_000, 99_999_999, 100_000_000].map(Sequence);
+        for latest in 1..numbers.len() {
+            let storage = MemoryStorage::new();
+            for &number in &numbers[..=latest] {
+                storage.create_dir(&layout::checkpoint_dir(number), &[(MANIFEST_FILE, b"x")]).unwrap();
+            }
+            let replica = Replica::new(Arc::new(storage));
+            for &number in &numbers[..=latest] {
+                assert_eq!(replica.has_newer(number).unwrap(), number < numbers[latest], "{number}");
+            }
+        }
     }
 }

@@ -1,10 +1,11 @@
 //! Each request of the client, against a real server.
 
-use ckpt::storage::StorageError;
+use ckpt::storage::{Storage as _, StorageError, remote};
 
 use super::path;
 use crate::support::Env;
 use crate::support::bucket::Bucket;
+use crate::support::object_server::ObjectServer;
 
 #[test]
 fn what_is_created_is_read_back_and_not_replaced_by_another_create() {
@@ -97,6 +98,25 @@ fn what_does_not_exist_is_deleted_already() {
     assert!(storage.get(&path("a"), 1).unwrap_err().is_not_found());
     storage.delete(&path("a")).unwrap();
     assert_eq!(storage.get(&path("a/b"), 1).unwrap(), "x");
+}
+
+#[test]
+fn names_before_the_first_one_wanted_cost_no_requests() {
+    let server = ObjectServer::start(&mut Env::new());
+    for number in 1..=1500 {
+        for file in ["SHA256SUMS", "manifest.yaml"] {
+            server.put(&format!("store/checkpoints/{number:08}/{file}"), "x");
+        }
+    }
+    let storage = remote::Bucket::of(server.storage("store"));
+    let listed = |after: &str| {
+        let listed = storage.list_dirs_after(&path("checkpoints"), "manifest.yaml", after).unwrap();
+        (listed.len(), server.take_requests("LIST").len())
+    };
+    assert_eq!(listed(""), (1500, 3));
+    assert_eq!(listed("00000400"), (1100, 3));
+    assert_eq!(listed("00001499"), (1, 1));
+    assert_eq!(listed("00001500"), (0, 1));
 }
 
 #[test]

@@ -131,6 +131,10 @@ impl<S: Storage> Storage for Interleaved<S> {
         self.inner().list_dirs(dir, root)
     }
 
+    fn list_dirs_after(&self, dir: &RelPath, root: &str, after: &str) -> Result<Vec<Entry>, StorageError> {
+        self.inner().list_dirs_after(dir, root, after)
+    }
+
     fn list_deep(&self, dir: &RelPath) -> Result<Vec<Entry>, StorageError> {
         self.inner().list_deep(dir)
     }

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread;
 use std::time::Duration;
 
+use ckpt::storage::bucket::{BucketStorage, Settings};
 use ckpt::values::digest::Digest;
 
 use super::Env;
@@ -22,6 +23,7 @@ const BUCKET: &str = "data";
 #[derive(Clone)]
 pub struct ObjectServer {
     state: Arc<Mutex<State>>,
+    port: u16,
 }
 
 /// What goes wrong with one read of an object.
@@ -65,7 +67,7 @@ impl ObjectServer {
     pub fn start(env: &mut Env) -> ObjectServer {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
         let port = listener.local_addr().expect("bound").port();
-        let server = ObjectServer { state: Arc::default() };
+        let server = ObjectServer { state: Arc::default(), port };
         let accepting = server.clone();
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
@@ -73,13 +75,26 @@ impl ObjectServer {
                 thread::spawn(move || server.serve(&stream));
             }
         });
-        env.set("AWS_ENDPOINT_URL", &format!("http://127.0.0.1:{port}"));
-        for (name, value) in
-            [("AWS_ACCESS_KEY_ID", "test"), ("AWS_SECRET_ACCESS_KEY", "test"), ("AWS_REGION", "us-east-1")]
-        {
-            env.set(name, value);
+        for (name, value) in server.variables() {
+            env.set(name, &value);
         }
         server
+    }
+
+    /// Returns a client in this process for the names below `prefix`.
+    pub fn storage(&self, prefix: &str) -> BucketStorage {
+        let url = format!("s3://{BUCKET}/{prefix}").parse().expect("an address");
+        let variables = self.variables().into_iter().map(|(name, value)| (name.to_owned(), value));
+        BucketStorage::with_settings(url, &Settings::new(variables)).expect("a client")
+    }
+
+    fn variables(&self) -> [(&'static str, String); 4] {
+        [
+            ("AWS_ENDPOINT_URL", format!("http://127.0.0.1:{}", self.port)),
+            ("AWS_ACCESS_KEY_ID", "test".to_owned()),
+            ("AWS_SECRET_ACCESS_KEY", "test".to_owned()),
+            ("AWS_REGION", "us-east-1".to_owned()),
+        ]
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -178,7 +193,7 @@ impl ObjectServer {
     /// Answers a listing with one page.
     fn list(&self, stream: &TcpStream, request: &Request) -> bool {
         let query = |name: &str| request.query.get(name).map_or("", String::as_str);
-        let (prefix, after) = (query("prefix"), query("continuation-token"));
+        let (prefix, after) = (query("prefix"), query("continuation-token").max(query("start-after")));
         let mut state = self.state();
         state.requests.push(format!("LIST {prefix}"));
         let (mut contents, mut prefixes) = (String::new(), BTreeSet::new());

@@ -19,8 +19,15 @@ pub(super) enum Depth {
     All,
 }
 
-/// Hands the entries below `prefix`, which is empty or ends with a slash, to `visit`, in the order of their names.
-pub(super) async fn list(client: &Client, prefix: &str, depth: Depth, visit: &mut dyn FnMut(Entry)) -> Result<()> {
+/// Hands the entries below `prefix`, which is empty or ends with a slash, to `visit`, in the order of their names. With
+/// `after`, the server leaves out the names up to that one.
+pub(super) async fn list(
+    client: &Client,
+    prefix: &str,
+    after: Option<&str>,
+    depth: Depth,
+    visit: &mut dyn FnMut(Entry),
+) -> Result<()> {
     let entries = |page: ListResult| {
         for directory in page.common_prefixes {
             if let Some(name) = below(prefix, &directory) {
@@ -30,13 +37,14 @@ pub(super) async fn list(client: &Client, prefix: &str, depth: Depth, visit: &mu
         page.objects.into_iter().filter_map(|meta| file(prefix, meta)).for_each(&mut *visit);
         ControlFlow::Continue(())
     };
-    pages(client, prefix, depth, entries).await
+    pages(client, prefix, after, depth, entries).await
 }
 
 /// Hands the names that begin with `prefix` to `visit`, page by page, until it breaks.
 pub(super) async fn pages(
     client: &Client,
     prefix: &str,
+    after: Option<&str>,
     depth: Depth,
     mut visit: impl FnMut(ListResult) -> ControlFlow<()>,
 ) -> Result<()> {
@@ -45,6 +53,8 @@ pub(super) async fn pages(
         let page = client
             .repeat(0, async |store| {
                 let options = PaginatedListOptions {
+                    // The token of a later page contains it.
+                    offset: after.filter(|_| token.is_none()).map(str::to_owned),
                     delimiter: (depth == Depth::One).then_some(Cow::Borrowed("/")),
                     page_token: token.clone(),
                     ..PaginatedListOptions::default()

@@ -177,7 +177,7 @@ impl BucketStorage {
     /// Returns the names directly below `dir`, or below the prefix, sorted.
     pub fn list(&self, dir: Option<&RelPath>) -> Result<Vec<Entry>, StorageError> {
         let mut entries = Vec::new();
-        self.visit(dir, Depth::One, &mut |entry| entries.push(entry))?;
+        self.visit(dir, None, Depth::One, &mut |entry| entries.push(entry))?;
         entries.sort_unstable();
         Ok(entries)
     }
@@ -185,16 +185,29 @@ impl BucketStorage {
     /// Hands every object below `dir`, or below the prefix, to `visit`, named by its path from there, in the order of
     /// the names.
     pub fn list_deep(&self, dir: Option<&RelPath>, visit: &mut dyn FnMut(Entry)) -> Result<(), StorageError> {
-        self.visit(dir, Depth::All, visit)
+        self.visit(dir, None, Depth::All, visit)
     }
 
-    fn visit(&self, dir: Option<&RelPath>, depth: Depth, visit: &mut dyn FnMut(Entry)) -> Result<(), StorageError> {
+    /// Does the same for the objects whose names come after `after`, which is a path from `dir`. Names before it cost no
+    /// requests.
+    pub fn list_after(&self, dir: &RelPath, after: &str, visit: &mut dyn FnMut(Entry)) -> Result<(), StorageError> {
+        self.visit(Some(dir), Some(after), Depth::All, visit)
+    }
+
+    fn visit(
+        &self,
+        dir: Option<&RelPath>,
+        after: Option<&str>,
+        depth: Depth,
+        visit: &mut dyn FnMut(Entry),
+    ) -> Result<(), StorageError> {
         let above = match (dir, &self.url.prefix) {
             (Some(dir), _) => format!("{}/", self.url.key(dir)),
             (None, Some(prefix)) => format!("{prefix}/"),
             (None, None) => String::new(),
         };
-        let listed = wait(list::list(&self.client, &above, depth, visit));
+        let after = after.map(|after| format!("{above}{after}"));
+        let listed = wait(list::list(&self.client, &above, after.as_deref(), depth, visit));
         listed.map_err(|error| match dir {
             Some(dir) => self.failed("list", dir, &error),
             None => failed("list", self.place(), &error),
