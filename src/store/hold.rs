@@ -28,8 +28,8 @@ pub(super) struct Hold {
 impl Store {
     /// Holds checkpoint `sequence` in the replicas without locks.
     ///
-    /// Fails with [`StoreError::NoCheckpoint`] if it is being pruned. If the process dies, the pin stays: nothing tells a
-    /// dead process from one that sleeps and will commit. Its reason says who made it, and which command removes it.
+    /// Fails with [`StoreError::NoCheckpoint`] if it is being pruned. If the process dies, the pin stays: a dead process
+    /// looks like one that sleeps and will commit. Its reason says who made it, and which command removes it.
     pub(super) fn hold(&self, sequence: Sequence, now: Timestamp) -> Result<Hold, StoreError> {
         let path = layout::pin(sequence);
         let text = Store::pin_text(sequence, Some(&self.hold_reason(sequence)), now);

@@ -103,7 +103,7 @@ fn a_large_object_is_created_in_parts_and_replaces_nothing() {
     other[7 << 20] ^= 1;
     assert!(storage.create(&file, &other).unwrap_err().is_exists());
     assert!(storage.get(&file, 17 << 20).unwrap() == content);
-    // Whoever creates the same bytes has made the object.
+    // The same bytes count as created.
     storage.create(&file, &content).unwrap();
     assert_eq!(storage.list(None).unwrap().len(), 1);
 }
