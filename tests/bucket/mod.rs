@@ -3,6 +3,7 @@
 use ckpt::values::relpath::RelPath;
 
 mod commands;
+mod damage;
 mod faults;
 mod kills;
 mod messages;

@@ -1,5 +1,7 @@
 //! A job and its store in a bucket, and what is expected of it.
 
+use ckpt::storage::bucket::BucketStorage;
+
 use crate::support::bucket::Bucket;
 use crate::support::lossy::{Fate, Lossy};
 use crate::support::{Env, Output};
@@ -46,9 +48,14 @@ impl Scene {
         Some(scene)
     }
 
+    /// Returns a client for the bucket that does not go through the proxy.
+    pub fn storage(&self) -> BucketStorage {
+        self.bucket.storage()
+    }
+
     /// Damages files of the store in the bucket: one object is gone, one has other bytes, and so has a manifest.
     fn damaged(self) -> Scene {
-        let storage = self.bucket.storage();
+        let storage = self.storage();
         let mut names = Vec::new();
         storage.list_deep(None, &mut |entry| names.push(entry.name)).expect("listed");
         let mut objects = names.iter().filter(|name| name.starts_with("objects/"));
