@@ -4,6 +4,7 @@ use ckpt::values::relpath::RelPath;
 
 mod commands;
 mod damage;
+mod example;
 mod faults;
 mod kills;
 mod messages;
