@@ -304,6 +304,11 @@ impl Findings {
         });
     }
 
+    /// Drops all findings with `code`.
+    pub(super) fn drop_all(&mut self, code: FindingCode) {
+        self.found.retain(|(found, ..), _| *found != code);
+    }
+
     /// Tells whether there is a finding with `code` about `subject`.
     pub(super) fn has(&self, code: FindingCode, subject: impl Into<Subject>) -> bool {
         let first = (code, subject.into(), String::new(), String::new());

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 
@@ -14,17 +15,19 @@ use crate::values::relpath::RelPath;
 pub struct Bucket {
     url: BucketUrl,
     opened: OnceLock<Result<BucketStorage, StorageError>>,
+    /// Whether the server was proven since the place was last accepted.
+    is_proven: AtomicBool,
 }
 
 impl Bucket {
     /// Returns a storage for the names below `url`. Sends no request, and looks for no credentials yet.
     pub fn new(url: BucketUrl) -> Bucket {
-        Bucket { url, opened: OnceLock::new() }
+        Bucket { url, opened: OnceLock::new(), is_proven: AtomicBool::new(false) }
     }
 
     /// Returns a storage with a client that exists.
     pub fn of(storage: BucketStorage) -> Bucket {
-        Bucket { url: storage.url().clone(), opened: OnceLock::from(Ok(storage)) }
+        Bucket { opened: OnceLock::from(Ok(storage.clone())), ..Bucket::new(storage.url().clone()) }
     }
 
     fn opened(&self) -> Result<&BucketStorage, StorageError> {
@@ -90,10 +93,18 @@ impl Storage for Bucket {
     }
 
     fn probe(&self) -> Result<(), StorageError> {
-        self.opened()?.probe().map(drop)
+        if !self.is_proven.load(Ordering::Relaxed) {
+            self.opened()?.probe()?;
+            self.is_proven.store(true, Ordering::Relaxed);
+        }
+        Ok(())
     }
 
     fn sync(&self) -> Result<(), StorageError> {
         Ok(())
+    }
+
+    fn reopen(&self) {
+        self.is_proven.store(false, Ordering::Relaxed);
     }
 }

@@ -10,13 +10,17 @@ use crate::store::error::StoreError;
 use crate::store::store::Store;
 use crate::values::id::Sequence;
 
-/// The reason that the pin gives.
-const REASON: &str = "another checkpoint is being made of this one";
+/// How the reason of such a pin begins.
+pub(super) const HOLD_REASON: &str = "a checkpoint is being made of this one by ";
+
+/// The longest pin that is read, in bytes.
+const MAX_BYTES: u64 = 16 * 1024;
 
 /// Pins a checkpoint until it is dropped, if it was not pinned before.
 #[derive(Debug)]
 pub(super) struct Hold {
     sequence: Sequence,
+    text: String,
     /// The replicas in which it was not pinned before.
     storages: Vec<Arc<dyn Storage>>,
 }
@@ -24,13 +28,15 @@ pub(super) struct Hold {
 impl Store {
     /// Holds checkpoint `sequence` in the replicas without locks.
     ///
-    /// Fails with [`StoreError::NoCheckpoint`] if it is being pruned. If the process dies, the pin stays.
+    /// Fails with [`StoreError::NoCheckpoint`] if it is being pruned. If the process dies, the pin stays: a dead process
+    /// looks like one that sleeps and will commit. Its reason says who made it, and which command removes it.
     pub(super) fn hold(&self, sequence: Sequence, now: Timestamp) -> Result<Hold, StoreError> {
-        let mut hold = Hold { sequence, storages: Vec::new() };
-        let (path, text) = (layout::pin(sequence), Store::pin_text(sequence, Some(REASON), now));
+        let path = layout::pin(sequence);
+        let text = Store::pin_text(sequence, Some(&self.hold_reason(sequence)), now);
+        let mut hold = Hold { sequence, text, storages: Vec::new() };
         for index in self.sound().into_iter().filter(|&index| self.replicas[index].is_remote()) {
             let storage = self.replicas[index].storage();
-            match storage.create(&path, text.as_bytes()) {
+            match storage.create(&path, hold.text.as_bytes()) {
                 Ok(()) => hold.storages.push(Arc::clone(storage)),
                 Err(error) if error.is_exists() => {}
                 Err(error) => return Err(error.into()),
@@ -38,12 +44,22 @@ impl Store {
         }
         self.check_pin(sequence).map(|()| hold)
     }
+
+    fn hold_reason(&self, sequence: Sequence) -> String {
+        let holder = self.health.holder().unwrap_or_else(|| "another process".to_owned());
+        let command = format!("ckpt unpin {}@{}", self.place(), sequence.0);
+        format!("{HOLD_REASON}{holder}. If it has ended, `{command}` removes this pin")
+    }
 }
 
 impl Drop for Hold {
     fn drop(&mut self) {
         for storage in &self.storages {
-            let _ = storage.delete(&layout::pin(self.sequence));
+            let path = layout::pin(self.sequence);
+            // Somebody may have pinned it meanwhile, for longer.
+            if storage.get(&path, MAX_BYTES).is_ok_and(|found| found == self.text.as_bytes()) {
+                let _ = storage.delete(&path);
+            }
         }
     }
 }

@@ -157,7 +157,11 @@ impl Store {
         loop {
             let replica = &self.replicas[index];
             let taken = match replica.is_remote() {
-                true => lease::take(replica.storage(), &layout::prune_lock_file(), holder).map(Some),
+                // What is written under the lease relies on conditions too.
+                true => replica
+                    .storage()
+                    .probe()
+                    .and_then(|()| lease::take(replica.storage(), &layout::prune_lock_file(), holder).map(Some)),
                 false => replica.lock(&layout::prune_lock_file(), holder),
             };
             match taken {

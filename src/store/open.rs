@@ -80,6 +80,8 @@ impl Store {
     pub fn create(replicas: Vec<Arc<dyn Storage>>, file: StoreFile) -> Result<Store, StoreError> {
         let store = Store::new(file, replicas);
         store.replicas.iter().try_for_each(Replica::check_no_store)?;
+        // A server that is refused gets no store.
+        store.replicas.iter().try_for_each(|replica| replica.storage().probe())?;
         store.replicas.iter().try_for_each(|replica| replica.create_store(&store.file))?;
         Ok(store)
     }

@@ -9,6 +9,7 @@ use crate::store::health::StoreNote;
 use crate::store::replica::Replica;
 use crate::store::{Store, StoreError};
 use crate::values::error_chain::in_one_line;
+use crate::values::url::is_url;
 
 /// The directories of a store.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,7 +78,7 @@ fn choose_places(
 ) -> Result<Places, StoreError> {
     let listed = known.and_then(|known| {
         let paths: Vec<PathBuf> = known.places.iter().map(PathBuf::from).collect();
-        let preferred = paths.iter().position(|path| path.is_absolute() && real(path) == real(own))?;
+        let preferred = paths.iter().position(|path| is_whole(path) && real(path) == real(own))?;
         Some((paths, preferred, known.min_copies))
     });
     let (mut paths, preferred, min_copies) = listed.unwrap_or_else(|| (vec![own.to_owned()], 0, 1));
@@ -98,6 +99,11 @@ fn choose_places(
     // Messages show the name that the caller used.
     paths[preferred] = own.to_owned();
     Ok(Places { paths, preferred, min_copies, required })
+}
+
+/// Returns whether a path means the same place wherever it is used.
+fn is_whole(path: &Path) -> bool {
+    path.is_absolute() || is_url(path)
 }
 
 /// Returns a path without symbolic links, as far as they can be resolved.
@@ -134,6 +140,9 @@ mod tests {
         assert_eq!(choose("/copy", known, &[]).unwrap(), places(&["/copy"], 0, 1, &[]));
         assert_eq!(choose("/a", Some((&["a", "/b"], 1)), &[]).unwrap(), places(&["/a"], 0, 1, &[]));
         assert_eq!(choose("/a", None, &[]).unwrap(), places(&["/a"], 0, 1, &[]));
+        let known = Some((&["/b", "s3://bucket/x"][..], 1));
+        assert_eq!(choose("s3://bucket/x/", known, &[]).unwrap(), places(&["/b", "s3://bucket/x/"], 1, 1, &[]));
+        assert_eq!(choose("s3://bucket/y", known, &[]).unwrap(), places(&["s3://bucket/y"], 0, 1, &[]));
     }
 
     #[test]

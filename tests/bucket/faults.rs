@@ -130,7 +130,32 @@ fn no_upload_in_parts_is_disturbed_by_one_fault() {
             assert!(storage.get(&path("large"), 11 << 20).unwrap() == content, "{kind} {fate:?}");
             let repeated = proxy.counts()[kind] > if kind == "PART" { 3 } else { 1 };
             assert!(repeated, "{kind} {fate:?}: {:?}", proxy.counts());
+            proxy.forget();
+            proxy.decide(first(kind, fate.clone()));
+            storage.create(&path("created"), &content).unwrap();
+            assert!(storage.get(&path("created"), 11 << 20).unwrap() == content, "{kind} {fate:?}");
+            assert!(proxy.counts()[kind] > if kind == "PART" { 3 } else { 1 }, "{kind} {fate:?}: {:?}", proxy.counts());
         }
+    }
+}
+
+#[test]
+fn a_large_create_that_another_writer_overtakes_has_lost() {
+    let content: Vec<u8> = (0..11_u32 << 20).map(|at| (at / 777) as u8).collect();
+    for fate in [Fate::Pass, Fate::AnswerInstead(503, "SlowDown"), Fate::LoseAnswer] {
+        let Some((proxy, storage, bucket)) = through(|_| Fate::Pass) else { return };
+        let (direct, chosen) = (bucket.storage(), fate.clone());
+        // The other writer comes while the last part is sent.
+        proxy.decide(move |request| {
+            if request.kind() == "COMPLETE" && request.earlier_of_kind == 0 {
+                direct.replace(&path("large"), b"of another writer").unwrap();
+                return chosen.clone();
+            }
+            Fate::Pass
+        });
+        let error = storage.create(&path("large"), &content).unwrap_err();
+        assert!(error.is_exists(), "{fate:?}: {error:?}");
+        assert_eq!(storage.get(&path("large"), 100).unwrap(), "of another writer");
     }
 }
 

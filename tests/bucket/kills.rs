@@ -7,10 +7,10 @@ use std::thread;
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::scene::{COPY, PRUNE, ROLL_BACK, RUN, RUN_WITH_REPLICA, Scene, Story, moments};
+use super::scene::{COPY, PRUNE, REPAIR, ROLL_BACK, RUN, RUN_WITH_REPLICA, Scene, Story, moments};
 use crate::support::bucket::Bucket;
 use crate::support::code;
-use crate::support::lossy::Fate;
+use crate::support::lossy::{Fate, Request};
 
 /// Runs a command and kills it at its request number `at`, before or after the server does it. Returns whether that was
 /// before its end.
@@ -89,6 +89,30 @@ fn a_prune_that_is_killed_at_a_request_is_finished_by_the_next() {
 #[test]
 fn a_copy_that_is_killed_at_a_request_is_finished_by_the_next() {
     at_requests(&COPY);
+}
+
+#[test]
+fn a_repair_that_is_killed_at_a_request_is_finished_by_the_next() {
+    at_requests(&REPAIR);
+}
+
+#[test]
+fn a_rollback_that_is_killed_leaves_a_pin_that_names_the_command_to_remove_it() {
+    let Some(scene) = (ROLL_BACK.prepare)() else { return };
+    scene.proxy.forget();
+    scene.run(ROLL_BACK.arguments).expect(0);
+    let is_commit = |request: &Request| request.kind() == "CREATE" && request.path.contains("/manifest.yaml");
+    let commit = scene.proxy.seen().iter().position(is_commit).expect("a commit");
+    let scene = (ROLL_BACK.prepare)().expect("a server");
+    assert!(killed(&scene, ROLL_BACK.arguments, commit, false));
+    let shown = scene.run(&["inspect", "$BUCKET@1"]).expect(0).stdout;
+    let command = format!("ckpt unpin {}@1", scene.url);
+    assert!(shown.contains("`ckpt restore`, process ") && shown.contains(&command), "{shown}");
+    scene.run(&["unpin", "$BUCKET@1"]).expect(0);
+    scene.run(ROLL_BACK.arguments).expect(0);
+    let shown = scene.run(&["inspect", "$BUCKET@1"]).expect(0).stdout;
+    assert!(!shown.contains("unpin"), "{shown}");
+    (ROLL_BACK.check)(&scene);
 }
 
 #[test]

@@ -3,6 +3,8 @@
 use ckpt::values::relpath::RelPath;
 
 mod commands;
+mod damage;
+mod example;
 mod faults;
 mod kills;
 mod messages;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::scene::{COPY, PRUNE, ROLL_BACK, RUN, RUN_WITH_REPLICA, Scene, Story, moments};
+use super::scene::{COPY, PRUNE, REPAIR, ROLL_BACK, RUN, RUN_WITH_REPLICA, Scene, Story, moments};
 use crate::support::lossy::Fate;
 
 /// Faults after which a command must end as if nothing had happened.
@@ -44,6 +44,11 @@ fn a_copy_is_not_disturbed_by_one_fault_at_a_request() {
 #[test]
 fn a_rollback_is_not_disturbed_by_one_fault_at_a_request() {
     at_requests(&ROLL_BACK);
+}
+
+#[test]
+fn a_repair_is_not_disturbed_by_one_fault_at_a_request() {
+    at_requests(&REPAIR);
 }
 
 #[test]

@@ -5,6 +5,7 @@ use ckpt::storage::{Storage as _, StorageError, remote};
 use super::path;
 use crate::support::Env;
 use crate::support::bucket::Bucket;
+use crate::support::lossy::{Fate, Lossy};
 use crate::support::object_server::ObjectServer;
 
 #[test]
@@ -86,6 +87,26 @@ fn a_large_object_is_uploaded_in_parts_and_replaces_a_smaller_one() {
     assert_eq!(storage.list(None).unwrap().len(), 1);
     storage.replace(&file, &content[..5 << 20]).unwrap();
     assert_eq!(storage.size(&file).unwrap(), 5 << 20);
+}
+
+#[test]
+fn a_large_object_is_created_in_parts_and_replaces_nothing() {
+    let Some(mut bucket) = Bucket::fresh() else { return };
+    let proxy = Lossy::before(bucket.variable("AWS_ENDPOINT_URL"), |_| Fate::Pass);
+    let storage = bucket.set("CKPT_BUCKET_PART", "5MiB").set("AWS_ENDPOINT_URL", &proxy.endpoint()).storage();
+    let content: Vec<u8> = (0..17_u32 << 20).map(|at| (at / 999) as u8).collect();
+    let file = path("objects/large");
+    storage.create(&file, &content).unwrap();
+    let counts = proxy.counts();
+    assert_eq!((counts["BEGIN"], counts["PART"], counts["COMPLETE"]), (1, 4, 1), "{counts:?}");
+    assert!(!counts.contains_key("CREATE"), "{counts:?}");
+    let mut other = content.clone();
+    other[7 << 20] ^= 1;
+    assert!(storage.create(&file, &other).unwrap_err().is_exists());
+    assert!(storage.get(&file, 17 << 20).unwrap() == content);
+    // The same bytes count as created.
+    storage.create(&file, &content).unwrap();
+    assert_eq!(storage.list(None).unwrap().len(), 1);
 }
 
 #[test]

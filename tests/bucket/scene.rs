@@ -1,5 +1,7 @@
 //! A job and its store in a bucket, and what is expected of it.
 
+use ckpt::storage::bucket::BucketStorage;
+
 use crate::support::bucket::Bucket;
 use crate::support::lossy::{Fate, Lossy};
 use crate::support::{Env, Output};
@@ -18,6 +20,7 @@ pub struct Scene {
     pub env: Env,
     pub proxy: Lossy,
     pub url: String,
+    bucket: Bucket,
 }
 
 impl Scene {
@@ -30,7 +33,7 @@ impl Scene {
         env.set("AWS_ENDPOINT_URL", &proxy.endpoint()).set("CKPT_BUCKET_TIMEOUT", "2s");
         let url = bucket.url.to_string();
         env.write("job.yaml", format!("{JOB}checkpoint: {}\n", checkpoint.replace("$BUCKET", &url)));
-        let scene = Scene { env, proxy, url };
+        let scene = Scene { env, proxy, url, bucket };
         scene.input(3);
         scene.run(&["run", "job.yaml"]).expect(0);
         scene.input(6);
@@ -43,6 +46,26 @@ impl Scene {
         let scene = Scene::new(checkpoint)?;
         scene.input(9);
         Some(scene)
+    }
+
+    /// Returns a client for the bucket that does not go through the proxy.
+    pub fn storage(&self) -> BucketStorage {
+        self.bucket.storage()
+    }
+
+    /// Damages files of the store in the bucket: one object is gone, one has other bytes, and so has a manifest.
+    fn damaged(self) -> Scene {
+        let storage = self.storage();
+        let mut names = Vec::new();
+        storage.list_deep(None, &mut |entry| names.push(entry.name)).expect("listed");
+        let mut objects = names.iter().filter(|name| name.starts_with("objects/"));
+        let (one, other) = (objects.next().expect("an object"), objects.next().expect("another"));
+        storage.delete(&super::path(one)).expect("deleted");
+        for name in [other, "checkpoints/00000001/manifest.yaml"] {
+            storage.replace(&super::path(name), b"damage").expect("written");
+        }
+        self.run(&["verify", "$BUCKET"]).expect(1);
+        self
     }
 
     /// Writes the first `count` records of the input.
@@ -118,6 +141,15 @@ pub const ROLL_BACK: Story = Story {
     arguments: &["restore", "$BUCKET@1"],
     prepare: || Scene::new("{store: '$BUCKET'}"),
     check: |scene| scene.has_state("$BUCKET", 3),
+};
+
+pub const REPAIR: Story = Story {
+    arguments: &["verify", "--repair", "$BUCKET"],
+    prepare: || Scene::new("{store: '$BUCKET', replicas: [local]}").map(Scene::damaged),
+    check: |scene| {
+        scene.has_state("$BUCKET", 6);
+        scene.has_state("local", 6);
+    },
 };
 
 /// Returns at which requests of the command of `story` something happens, and which of `kinds` it is: eight spread over

@@ -19,7 +19,7 @@ use ckpt::values::progress::Silent;
 use ckpt::values::relpath::RelPath;
 use jiff::Timestamp;
 
-use super::scene::{Files, Scene, files_of, in_memory};
+use super::scene::{Files, Place, Scene, files_of, in_bucket, on_disk};
 use crate::support::store_builder::StoreBuilder;
 use crate::support::{repository, tree};
 
@@ -107,15 +107,24 @@ fn shapes(is_long: bool) -> Vec<Shape> {
 }
 
 /// Returns what is found, or nothing when the store cannot even be opened.
-fn found(storages: &[MemoryStorage]) -> Option<Vec<Vec<Finding>>> {
-    let places = storages.iter().map(|storage| Arc::new(storage.clone()) as Arc<dyn Storage>).collect();
-    let store = Store::open_available(places, 0, storages.len()).ok()?;
+fn found(storages: &[Arc<dyn Storage>]) -> Option<Vec<Vec<Finding>>> {
+    let store = Store::open_available(storages.to_vec(), 0, storages.len()).ok()?;
     let reports = verify(&store, None, Depth::Full, &Silent).ok()?;
     Some(reports.into_iter().map(|report| report.findings).collect())
 }
 
 #[test]
 fn a_bit_that_is_flipped_anywhere_is_found() {
+    flip(on_disk);
+}
+
+#[test]
+fn a_bit_that_is_flipped_anywhere_in_a_bucket_is_found() {
+    flip(in_bucket);
+}
+
+/// Flips bits of stores in a `place`, one after another.
+fn flip(place: Place) {
     let (tries, seed) = (number("CKPT_FLIPS", 300), number("CKPT_SEED", 1));
     println!("CKPT_FLIPS={tries} CKPT_SEED={seed}");
     let shapes = shapes(tries >= 10_000);
@@ -123,7 +132,7 @@ fn a_bit_that_is_flipped_anywhere_is_found() {
     let mut missed = Vec::new();
     let mut codes: BTreeMap<String, u64> = BTreeMap::new();
     for (number, shape) in shapes.iter().enumerate() {
-        let storages: Vec<MemoryStorage> = shape.replicas.iter().map(in_memory).collect();
+        let storages: Vec<Arc<dyn Storage>> = shape.replicas.iter().map(place).collect();
         let before = found(&storages).expect("whole");
         let files: Vec<(usize, &String, &Vec<u8>)> = shape
             .replicas

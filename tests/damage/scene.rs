@@ -15,6 +15,7 @@ use ckpt::store::Store;
 use ckpt::values::id::Sequence;
 use ckpt::values::relpath::RelPath;
 
+use crate::support::objects::Objects;
 use crate::support::{Env, tree};
 
 /// The files of one directory, by their relative paths.
@@ -176,9 +177,26 @@ pub fn in_memory(files: &Files) -> MemoryStorage {
     storage
 }
 
+/// Makes a place of files.
+pub type Place = fn(&Files) -> Arc<dyn Storage>;
+
+/// Copies files into something like a directory.
+pub fn on_disk(files: &Files) -> Arc<dyn Storage> {
+    Arc::new(in_memory(files))
+}
+
+/// Copies files into simulated object storage.
+pub fn in_bucket(files: &Files) -> Arc<dyn Storage> {
+    let storage = Objects::default().client(None);
+    for (path, bytes) in files {
+        storage.create(&RelPath::new(path).expect("a plain path"), bytes).expect("created");
+    }
+    Arc::new(storage)
+}
+
 /// Returns the files of a storage.
-pub fn files_of(storage: &MemoryStorage) -> Files {
-    fn walk(storage: &MemoryStorage, directory: Option<&RelPath>, files: &mut Files) {
+pub fn files_of(storage: &dyn Storage) -> Files {
+    fn walk(storage: &dyn Storage, directory: Option<&RelPath>, files: &mut Files) {
         for entry in storage.list(directory).expect("listed") {
             let path = directory.map_or_else(|| RelPath::new(&entry.name), |dir| dir.join(&entry.name)).expect("plain");
             match entry.kind {

@@ -8,11 +8,10 @@ use ckpt::ops::finding::{FindingCode, Severity};
 use ckpt::ops::repair::{apply, plan};
 use ckpt::ops::verify::{Depth, Report, verify};
 use ckpt::storage::Storage;
-use ckpt::storage::memory::MemoryStorage;
 use ckpt::store::{Store, StoreError};
 use ckpt::values::progress::Silent;
 
-use super::scene::{Files, Scene, Target, files_of, in_memory};
+use super::scene::{Files, Place, Scene, Target, files_of, in_bucket, on_disk};
 use crate::support::repository;
 
 /// Where the table is kept.
@@ -23,6 +22,15 @@ const HEAD: &str = "\
 # `object-damaged` stands for `object-size` too. `tests/damage/table.rs` compares; UPDATE=1 rewrites it. The finding that the parent of checkpoint 3 was pruned is left out.
 #
 # file | damage | in the first replica, in the second, in both equally, or in both differently | findings: `1` and `2` are the replicas, `@` names a file other than the damaged one | after the repair
+";
+
+/// Where those lines are kept that are others in a bucket.
+const BUCKET_TABLE: &str = "tests/data/damage_bucket.txt";
+
+const BUCKET_HEAD: &str = "\
+# Where `damage.txt` is different for a store whose replicas are in buckets: there a checkpoint exists with its manifest, and `SHA256SUMS`
+# may follow later. `tests/damage/table.rs` compares; UPDATE=1 rewrites it.
+#
 ";
 
 /// What is done to a file.
@@ -147,18 +155,22 @@ struct Outcome {
 }
 
 /// Opens the store; the second value says whether the replicas are reported in the other order.
-fn open(storages: &[MemoryStorage]) -> Result<(Store, bool), StoreError> {
-    let places: Vec<Arc<dyn Storage>> =
-        storages.iter().map(|storage| Arc::new(storage.clone()) as Arc<dyn Storage>).collect();
-    let store = Store::open_available(places.clone(), 0, 2)?;
+fn open(places: &[Arc<dyn Storage>]) -> Result<(Store, bool), StoreError> {
+    let store = Store::open_available(places.to_vec(), 0, 2)?;
     let is_swapped = matches!(&store.unavailable[..], [absent] if Arc::ptr_eq(&absent.storage, &places[0]));
     Ok((store, is_swapped))
 }
 
 /// Verifies, repairs, and verifies again what was `damaged`.
-fn try_out(originals: &[Files; 2], damaged: &[Files; 2], target: &Target, names: &BTreeMap<String, &str>) -> Outcome {
+fn try_out(
+    place: Place,
+    originals: &[Files; 2],
+    damaged: &[Files; 2],
+    target: &Target,
+    names: &BTreeMap<String, &str>,
+) -> Outcome {
     let mut wrong = Vec::new();
-    let storages: Vec<MemoryStorage> = damaged.iter().map(in_memory).collect();
+    let storages: Vec<Arc<dyn Storage>> = damaged.iter().map(place).collect();
     let looked_at = open(&storages)
         .and_then(|(store, is_swapped)| Ok((verify(&store, None, Depth::Full, &Silent)?, store, is_swapped)));
     let (reports, store, is_swapped) = match looked_at {
@@ -172,7 +184,7 @@ fn try_out(originals: &[Files; 2], damaged: &[Files; 2], target: &Target, names:
     if !failed.is_empty() {
         wrong.push(format!("{failed:?}"));
     }
-    let after: Vec<Files> = storages.iter().map(|storage| without_aside(files_of(storage))).collect();
+    let after: Vec<Files> = storages.iter().map(|storage| without_aside(files_of(storage.as_ref()))).collect();
     for (number, (after, damaged)) in after.iter().zip(damaged).enumerate() {
         for (path, bytes) in damaged.iter().filter(|(path, bytes)| originals[number].get(*path) == Some(*bytes)) {
             if after.get(path) != Some(bytes) {
@@ -211,8 +223,8 @@ pub fn is_complete() -> bool {
     repository::updates() || std::env::var_os("CKPT_DAMAGE").is_some_and(|value| value == "all")
 }
 
-#[test]
-fn each_kind_of_damage_to_each_file_is_found_and_healed_and_nothing_else_is_touched() {
+/// Tries the damages in `place`, all of them or one in four, and returns their lines of the table.
+fn lines(kind: Place, is_complete: bool) -> Vec<String> {
     let scene = Scene::new();
     let originals = [scene.files("a"), scene.files("b")];
     let names: BTreeMap<String, &str> = scene.targets.iter().map(|target| (target.path.clone(), target.name)).collect();
@@ -230,8 +242,8 @@ fn each_kind_of_damage_to_each_file_is_found_and_healed_and_nothing_else_is_touc
         }
     }
     // One in four detects a change of any kind; any four consecutive cells are the same damage in other replicas.
-    let tried = cells.iter().enumerate().filter(|(number, _)| is_complete() || (number + number / 4) % 4 == 0);
-    let outcomes = tried.map(|(_, (case, target, damaged))| (case, try_out(&originals, damaged, target, &names)));
+    let tried = cells.iter().enumerate().filter(|(number, _)| is_complete || (number + number / 4) % 4 == 0);
+    let outcomes = tried.map(|(_, (case, target, damaged))| (case, try_out(kind, &originals, damaged, target, &names)));
     let (mut lines, mut wrong) = (Vec::new(), Vec::new());
     for (case, outcome) in outcomes {
         lines.push(format!("{case} | {}", outcome.columns));
@@ -239,10 +251,38 @@ fn each_kind_of_damage_to_each_file_is_found_and_healed_and_nothing_else_is_touc
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     println!("{} of {} damages tried", lines.len(), cells.len());
+    lines
+}
+
+#[test]
+fn each_kind_of_damage_to_each_file_is_found_and_healed_and_nothing_else_is_touched() {
+    let lines = lines(on_disk, is_complete());
     if is_complete() {
         let table = format!("{HEAD}{}\n", lines.join("\n"));
         return repository::assert_generated(TABLE, table.as_bytes());
     }
+    assert_in_table(&lines);
+}
+
+#[test]
+fn each_kind_of_damage_in_a_bucket_is_found_and_healed_and_nothing_else_is_touched() {
+    let lines = lines(in_bucket, is_complete());
+    let table = fs::read_to_string(repository::path(TABLE)).expect("the table");
+    let same: BTreeSet<&str> = table.lines().collect();
+    let other: Vec<&str> = lines.iter().map(String::as_str).filter(|line| !same.contains(line)).collect();
+    if is_complete() {
+        let table = format!("{BUCKET_HEAD}{}\n", other.join("\n"));
+        return repository::assert_generated(BUCKET_TABLE, table.as_bytes());
+    }
+    let table = fs::read_to_string(repository::path(BUCKET_TABLE)).expect("the table");
+    let known: BTreeSet<&str> = table.lines().collect();
+    let new: Vec<&&str> = other.iter().filter(|line| !known.contains(**line)).collect();
+    assert!(new.is_empty(), "neither in {TABLE} nor in {BUCKET_TABLE}: {new:#?}");
+}
+
+/// Checks that all lines are in the table.
+#[track_caller]
+fn assert_in_table(lines: &[String]) {
     let table = fs::read_to_string(repository::path(TABLE)).expect("the table");
     let known: BTreeSet<&str> = table.lines().collect();
     let new: Vec<&String> = lines.iter().filter(|line| !known.contains(line.as_str())).collect();
@@ -250,5 +290,5 @@ fn each_kind_of_damage_to_each_file_is_found_and_healed_and_nothing_else_is_touc
 }
 
 fn short(error: &str) -> String {
-    error.replace("`memory/", "`").chars().take(60).collect()
+    error.replace("`memory/", "`").replace("`s3://simulated/", "`").chars().take(60).collect()
 }

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 
 use crate::format::layout::{self, ObjectKind, ObjectName};
 use crate::format::manifest::{Manifest, ObjectRef, Parent, Timings, Totals, Trigger};
+use crate::format::owner::Owner;
 use crate::format::positions::{self, PositionRow};
 use crate::input::PrefixDigest;
 use crate::ops::read::Snapshot;
@@ -14,6 +15,7 @@ use crate::values::digest::Digest;
 use crate::values::id::Sequence;
 use crate::values::parallel;
 use crate::values::progress::Progress;
+use crate::values::random::random;
 
 /// A rollback that has not been applied.
 #[derive(Debug, Clone)]
@@ -101,7 +103,10 @@ pub fn plan_rollback(
         for partition in changes.forget {
             plan.forget(&mut rows, partition)?;
         }
-        plan.set_positions(rows);
+        // Without locks, what this writes must not be what somebody else wrote and a prune is about to delete.
+        let attempt = || format!("{:016x}{:016x}-{}", random(), random(), plan.manifest.sequence);
+        let owner = Owner { checkpoint: None, attempt: store.is_remote().then(attempt) };
+        plan.set_positions(rows, &owner);
     }
     Ok(plan)
 }
@@ -158,9 +163,9 @@ impl RollbackPlan {
     }
 
     /// Makes `rows` the positions of the new checkpoint.
-    fn set_positions(&mut self, mut rows: Vec<PositionRow>) {
+    fn set_positions(&mut self, mut rows: Vec<PositionRow>, owner: &Owner) {
         rows.sort_by(|a, b| (&a.partition, a.cut).cmp(&(&b.partition, b.cut)));
-        let bytes = positions::encode(&rows);
+        let bytes = positions::encode_of(&rows, owner);
         let name = ObjectName { digest: Digest::of(&bytes), kind: ObjectKind::Parquet };
         let object = ObjectRef { object: name, bytes: bytes.len() as u64 };
         let manifest = &mut self.manifest;

@@ -4,6 +4,7 @@
 //! once in each replica, however many checkpoints share it. A finding never stops the rest.
 
 mod agreement;
+mod bare;
 mod chains;
 mod check;
 mod choice;

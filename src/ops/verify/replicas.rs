@@ -1,5 +1,6 @@
 //! Verifies every replica of a store, and compares them.
 
+use crate::ops::verify::bare::{find_bare, report_bare};
 use crate::ops::verify::check::ReplicaCheck;
 use crate::ops::verify::choice::Choice;
 use crate::ops::verify::compare;
@@ -75,8 +76,11 @@ pub fn verify_with(store: &Store, options: &Options<'_>, progress: &dyn Progress
     }
     list_again(&mut checks, &forks)?;
     for check in &mut checks {
+        let bare = find_bare(check)?;
         let later = explanations.of(&check.store)?;
-        settle(check, later);
+        check.departures = std::mem::take(&mut check.departures).or(later);
+        report_bare(check, &bare);
+        settle(check);
     }
     if let Some(sequence) = options.only.filter(|_| checks.iter().all(|check| check.roots.is_empty())) {
         return Err(no_checkpoint(sequence));

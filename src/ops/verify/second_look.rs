@@ -12,7 +12,6 @@ use std::time::Duration;
 use crate::ops::verify::check::ReplicaCheck;
 use crate::ops::verify::compare::is_behind;
 use crate::ops::verify::roots::check_gap;
-use crate::store::records::history::Departures;
 use crate::store::{Fork, StoreError};
 use crate::values::id::Sequence;
 
@@ -39,9 +38,8 @@ pub(super) fn list_again(checks: &mut [ReplicaCheck], forks: &[Fork]) -> Result<
 }
 
 /// Drops what was found about checkpoints that were removed on purpose meanwhile, and checks the chain of the others.
-/// `later` is what the history says now.
-pub(super) fn settle(check: &mut ReplicaCheck, later: Departures) {
-    check.departures = std::mem::take(&mut check.departures).or(later);
+/// The departures of `check` are what the history says now, too.
+pub(super) fn settle(check: &mut ReplicaCheck) {
     let now: BTreeSet<Sequence> = check.now.iter().copied().collect();
     let listed = check.roots.iter().map(|root| root.sequence);
     let is_removed = |sequence: &Sequence| !now.contains(sequence) && check.departures.of(*sequence).is_some();

@@ -9,6 +9,7 @@ use object_store::client::{
     HttpClient, HttpConnector, HttpError, HttpErrorKind, HttpRequest, HttpResponse, HttpService,
 };
 use object_store::{ClientConfigKey, ClientOptions};
+use reqwest::header::{HeaderValue, IF_NONE_MATCH};
 use reqwest::tls::Certificate;
 
 use crate::storage::bucket::endpoint::Endpoint;
@@ -18,6 +19,11 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Servers close connections that nobody uses, and a request on such a connection is lost.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(15);
+
+tokio::task_local! {
+    /// Set while an upload in parts may only end as a new object: the library has no way to ask for that.
+    pub(super) static ONLY_IF_FREE: ();
+}
 
 /// An answer that is not a success.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -122,7 +128,7 @@ struct Wire {
 type Answer<'a> = Pin<Box<dyn Future<Output = Result<HttpResponse, HttpError>> + Send + 'a>>;
 
 impl HttpService for Wire {
-    fn call<'a, 'b>(&'a self, request: HttpRequest) -> Answer<'b>
+    fn call<'a, 'b>(&'a self, mut request: HttpRequest) -> Answer<'b>
     where
         'a: 'b,
         Self: 'b,
@@ -130,6 +136,9 @@ impl HttpService for Wire {
         Box::pin(async move {
             let asks_for_keys = asks_for_keys(&request);
             let (is_bodiless, is_read) = (request.method() == "HEAD", request.method() == "GET");
+            if request.method() == "POST" && ONLY_IF_FREE.try_with(|()| ()).is_ok() {
+                request.headers_mut().insert(IF_NONE_MATCH, HeaderValue::from_static("*"));
+            }
             let answer = self.client.execute(request).await?;
             if answer.status().is_success() && !(is_read && is_page(&answer)) {
                 return Ok(answer);

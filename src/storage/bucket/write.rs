@@ -9,10 +9,15 @@ use object_store::{Error, ObjectStore as _, ObjectStoreExt as _, PutMode, PutOpt
 use crate::storage::bucket::client::{Client, interrupted};
 use crate::storage::bucket::fault::{Fault, fault};
 use crate::storage::bucket::read::Pieces;
+use crate::storage::bucket::wire::ONLY_IF_FREE;
 use crate::storage::error::BucketFault;
 
 /// How many parts of one object are sent at once.
 const PARTS_AT_ONCE: usize = 4;
+
+/// Up to this size, an object is created in one request. Whatever is not named by its content is smaller: not every server
+/// knows the condition at the end of an upload in parts.
+const MAX_WHOLE_CREATE_BYTES: usize = 5 << 20;
 
 /// What became of a create.
 pub(super) enum Created {
@@ -34,14 +39,17 @@ pub(super) async fn create(client: &Client, key: &Path, bytes: &Bytes) -> Create
     // Whether an earlier request may have created it, or may still do so.
     let mut is_sent = false;
     loop {
-        let options = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
-        let put = client.store().put_opts(key, payload(bytes), options);
-        let error = match client.once(bytes.len(), put).await {
-            Ok(_) => return Created::Ours,
+        let error = match put_if_free(client, key, bytes).await {
+            Ok(()) => return Created::Ours,
             Err(error) => error,
         };
         let why = match fault(&error) {
             Fault::Taken => settle(client, key, bytes, interrupted()).await,
+            // The parts were made into the object by a request without an answer, or given up.
+            Fault::NoUpload => {
+                is_sent = true;
+                settle(client, key, bytes, interrupted()).await
+            }
             Fault::Other(BucketFault::Unreachable) => Err(error),
             fault if fault.may_pass() => {
                 is_sent = true;
@@ -59,6 +67,20 @@ pub(super) async fn create(client: &Client, key: &Path, bytes: &Bytes) -> Create
             return if is_sent { Created::Unknown(error) } else { Created::Refused(error) };
         }
     }
+}
+
+/// Sends an object that must not replace another one, in parts if it is large.
+async fn put_if_free(client: &Client, key: &Path, bytes: &Bytes) -> Result<()> {
+    if bytes.len() <= client.limits.part_bytes.max(MAX_WHOLE_CREATE_BYTES) {
+        let options = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
+        return client.once(bytes.len(), client.store().put_opts(key, payload(bytes), options)).await.map(drop);
+    }
+    let id = client.repeat(0, async |store| store.create_multipart(key).await).await?;
+    let sent = ONLY_IF_FREE.scope((), upload(client, key, &id, bytes)).await;
+    if sent.as_ref().is_err_and(|error| fault(error) != Fault::NoUpload) {
+        let _ = client.once(0, client.store().abort_multipart(key, &id)).await;
+    }
+    sent
 }
 
 /// Returns whether the name has the bytes `expected`, or why that is not known: `free` if there is no such name.

@@ -10,6 +10,7 @@ use crate::format::layout::{self, PINS};
 use crate::format::sealed::Sealed;
 use crate::storage::{EntryKind, Storage, StorageError};
 use crate::store::error::StoreError;
+use crate::store::hold::HOLD_REASON;
 use crate::store::records::time::in_milliseconds;
 use crate::store::store::Store;
 use crate::values::id::Sequence;
@@ -106,7 +107,9 @@ impl Store {
         let path = layout::pin(sequence);
         self.on_each(|storage| {
             match storage.create(&path, text.as_bytes()) {
-                Err(StorageError::Exists { .. }) if reason.is_some() => storage.replace(&path, text.as_bytes())?,
+                Err(StorageError::Exists { .. }) if reason.is_some() || is_hold(storage, sequence) => {
+                    storage.replace(&path, text.as_bytes())?;
+                }
                 Err(StorageError::Exists { .. }) => {}
                 created => created?,
             }
@@ -138,6 +141,11 @@ impl Store {
         })?;
         Ok(was_pinned)
     }
+}
+
+/// Tells whether a checkpoint is only pinned until another one is made of it.
+fn is_hold(storage: &dyn Storage, sequence: Sequence) -> bool {
+    read(storage, sequence).reason.is_some_and(|reason| reason.starts_with(HOLD_REASON))
 }
 
 /// Tells whether `bytes` are the pin of checkpoint `sequence`, as it was written.

@@ -318,7 +318,10 @@ impl<'a> Life<'a> {
             let exactly = format!("\"checkpoint\":{latest},");
             // A run resumes from somewhere else if the store was behind or damaged, and says so.
             assert!(
-                self.goes_back || self.story.moves || resumes.is_none_or(|line| line.contains(&exactly)),
+                self.goes_back
+                    || self.story.moves
+                    || self.story.in_bucket
+                    || resumes.is_none_or(|line| line.contains(&exactly)),
                 "not from {latest}: {said}"
             );
         }

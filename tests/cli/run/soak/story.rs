@@ -2,6 +2,7 @@
 
 use super::super::data::{AGGREGATES, clicks, csv, gzip, json, zstandard};
 use super::input::{File, in_time, many, spoil, words};
+use crate::support::bucket::Bucket;
 
 /// A job, its input, and what may happen to it.
 pub(super) struct Story {
@@ -26,6 +27,8 @@ pub(super) struct Story {
     pub(super) restarts: bool,
     /// Whether every checkpoint takes everything, even when nothing changed.
     pub(super) is_complete: bool,
+    /// Whether it keeps its store, or the other copy of it, in a bucket, which the job calls `$BUCKET`.
+    pub(super) in_bucket: bool,
     /// Whether its stores disappear and come back.
     pub(super) moves: bool,
     /// What may happen between two lives, and during one.
@@ -66,6 +69,16 @@ impl Story {
         self.name == "following"
     }
 
+    /// Returns whether there is what it needs: it may be a server of buckets.
+    pub(super) fn can_be_tried(&self) -> bool {
+        !self.in_bucket || Bucket::fresh().is_some()
+    }
+
+    /// Returns how many places its store has.
+    pub(super) fn place_count(&self) -> usize {
+        self.stores().len() + usize::from(self.in_bucket)
+    }
+
     /// Returns the directories of its store.
     pub(super) fn stores(&self) -> &'static [&'static str] {
         if self.moves { &["store", "r"] } else { &["store"] }
@@ -97,6 +110,7 @@ impl Default for Story {
             program: false,
             restarts: false,
             is_complete: false,
+            in_bucket: false,
             moves: false,
             between: &[],
             beside: LOOKS,
@@ -132,7 +146,10 @@ const PRIORITY: &str = "mode: priority, max_staleness: 300ms, budget: 20KiB, pri
 
 /// Returns all stories.
 pub(super) fn all() -> Vec<Story> {
-    [aggregating(), publishing(), by_time(), in_modes(), with_stores(), with_programs()].into_iter().flatten().collect()
+    [aggregating(), publishing(), by_time(), in_modes(), with_stores(), with_programs(), in_buckets()]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 fn aggregating() -> Vec<Story> {
@@ -268,6 +285,37 @@ fn in_modes() -> Vec<Story> {
             files: jsonl,
             written: &["out/j.jsonl"],
             is_complete: true,
+            ..Story::default()
+        },
+    ]
+}
+
+fn in_buckets() -> Vec<Story> {
+    let kept_in = |places: &str| {
+        aggregates(
+            &format!(
+                "{KEYED}tasks: 4\ncheckpoint: {{{places}, schedule: 50ms}}\noutput: {{files: out, emit: changes}}"
+            ),
+            "",
+        )
+    };
+    vec![
+        Story {
+            name: "store_in_a_bucket",
+            job: kept_in("store: '$BUCKET', replicas: [store]"),
+            files: jsonl,
+            published: Published::Changes,
+            in_bucket: true,
+            between: &[Act::RollBack],
+            ..Story::default()
+        },
+        Story {
+            name: "replica_in_a_bucket",
+            job: kept_in("store: store, replicas: ['$BUCKET']"),
+            files: jsonl,
+            published: Published::Changes,
+            in_bucket: true,
+            between: &[Act::Command(&["prune", "store", "--keep-last", "2", "--yes"])],
             ..Story::default()
         },
     ]
