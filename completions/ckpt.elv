@@ -46,6 +46,7 @@ set edit:completion:arg-completer[ckpt] = {|@words|
             cand help 'Print this message or the help of the given subcommand(s)'
         }
         &'ckpt;run'= {
+            cand --set 'Use VALUE instead of what the job file has for KEY, such as `checkpoint.schedule=1s`; may be repeated. Without a value, the key is left out'
             cand --threads 'The number of threads that parse and apply records [default: the number of cores]'
             cand --log 'The format of events, warnings and errors on standard error'
             cand --metrics 'Serve metrics for Prometheus at http://ADDR/metrics; ADDR is HOST:PORT, or a port on this machine'
@@ -60,6 +61,7 @@ set edit:completion:arg-completer[ckpt] = {|@words|
             cand --help 'Print help (see more with ''--help'')'
         }
         &'ckpt;check'= {
+            cand --set 'Use VALUE instead of what the job file has for KEY, such as `checkpoint.schedule=1s`; may be repeated. Without a value, the key is left out'
             cand --color 'When to use color; `auto` means on a terminal, unless NO_COLOR is set'
             cand --json 'Print the answer as JSON'
             cand -q 'Print no notes and no progress; warnings and errors are still printed'

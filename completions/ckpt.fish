@@ -49,6 +49,7 @@ complete -c ckpt -n "__fish_ckpt_needs_command" -f -a "latest" -d 'Print the pat
 complete -c ckpt -n "__fish_ckpt_needs_command" -f -a "stats" -d 'Show how much space a store uses, and what removing checkpoints would free'
 complete -c ckpt -n "__fish_ckpt_needs_command" -f -a "completions" -d 'Print a completion script for a shell'
 complete -c ckpt -n "__fish_ckpt_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c ckpt -n "__fish_ckpt_using_subcommand run" -l set -d 'Use VALUE instead of what the job file has for KEY, such as `checkpoint.schedule=1s`; may be repeated. Without a value, the key is left out' -r
 complete -c ckpt -n "__fish_ckpt_using_subcommand run" -l threads -d 'The number of threads that parse and apply records [default: the number of cores]' -r
 complete -c ckpt -n "__fish_ckpt_using_subcommand run" -l log -d 'The format of events, warnings and errors on standard error' -r -f -a "text\t'Text for people'
 json\t'One JSON object per line'"
@@ -62,6 +63,7 @@ complete -c ckpt -n "__fish_ckpt_using_subcommand run" -l json -d 'Print the ans
 complete -c ckpt -n "__fish_ckpt_using_subcommand run" -s q -l quiet -d 'Print no notes and no progress; warnings and errors are still printed'
 complete -c ckpt -n "__fish_ckpt_using_subcommand run" -l utc -d 'Show and read times in UTC instead of the local time zone'
 complete -c ckpt -n "__fish_ckpt_using_subcommand run" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c ckpt -n "__fish_ckpt_using_subcommand check" -l set -d 'Use VALUE instead of what the job file has for KEY, such as `checkpoint.schedule=1s`; may be repeated. Without a value, the key is left out' -r
 complete -c ckpt -n "__fish_ckpt_using_subcommand check" -l color -d 'When to use color; `auto` means on a terminal, unless NO_COLOR is set' -r -f -a "auto\t'On a terminal'
 always\t'Everywhere'
 never\t'Nowhere'"

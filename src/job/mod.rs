@@ -6,12 +6,14 @@ pub mod definition;
 mod difference;
 mod error;
 pub(crate) mod field;
+mod fill;
 mod given;
 mod key_filter;
 pub(crate) mod keys;
 pub(crate) mod model;
 mod parse;
 mod read;
+mod setting;
 mod windows;
 mod write;
 
@@ -19,7 +21,8 @@ pub use aggregate::{AggregateFunction, AggregateSpec};
 pub use difference::{Difference, Effect, differences};
 pub use error::JobFileError;
 pub use field::{ExpressionError, FieldPath};
-pub use given::GivenInput;
+pub use fill::Variables;
+pub use given::{GivenInput, Overrides};
 pub use key_filter::key_filter;
 pub use keys::KEYS;
 pub use model::{

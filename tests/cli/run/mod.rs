@@ -43,6 +43,7 @@ mod replicas;
 mod resources;
 mod results;
 mod retention;
+mod settings;
 mod signals;
 mod soak;
 mod store;

@@ -90,18 +90,19 @@ pub(super) fn explain(error: RunError, args: &JobArgs, text: &[u8]) -> CliError 
             .hint("or run `ckpt restore STORE --forget PARTITION` to read the file as a new one"),
         RunError::Record(RecordError::Bad { ref beginning, .. }) => {
             let begins = format!("the record starts with `{beginning}`");
-            CliError::of(Exit::Failed, &error).hint(begins).hint(format!(
+            CliError::of(Exit::BadRecord, &error).hint(begins).hint(format!(
                 "fix the input, or set `input: on_error: skip` or `dead_letter: FILE` in {job}; the next run resumes from \
                  the latest checkpoint"
             ))
         }
         RunError::Record(RecordError::Late { ref beginning, .. }) => {
             let begins = format!("the record starts with `{beginning}`");
-            CliError::of(Exit::Failed, &error).hint(begins).hint(format!(
+            CliError::of(Exit::BadRecord, &error).hint(begins).hint(format!(
                 "increase `late`, or set `on_late: drop` or `dead_letter: FILE` in `window` of {job}; the next run resumes \
                  from the latest checkpoint"
             ))
         }
+        RunError::Record(RecordError::Unapplied { .. }) => CliError::of(Exit::BadRecord, &error),
         RunError::Resume(ResumeError::Unfit { sequence, ref differences }) => {
             let message = format!("{job} does not fit the state in checkpoint {}", sequence.0);
             let mut unfit = CliError::usage(message);
