@@ -20,6 +20,7 @@
 //!
 //! Below all of them are small files: rejected records, tickets, encoder slots, and how storages are opened.
 
+pub mod bad_reasons;
 pub mod check;
 pub mod checkpoint;
 pub mod encoder_slots;

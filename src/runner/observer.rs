@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use crate::format::manifest::{Output, Totals, Trigger};
 use crate::input::InputNote;
+use crate::runner::bad_reasons::BadReason;
 use crate::runner::state::content::Content;
 use crate::store::{Committed, StoreNote};
 use crate::values::id::Sequence;
@@ -184,6 +185,8 @@ pub struct Summary {
     pub skipped: u64,
     /// Bad records that were skipped since the job began.
     pub skipped_in_all: u64,
+    /// Why the bad records of this run were skipped, the most frequent reason first.
+    pub bad_reasons: Vec<BadReason>,
     /// Bytes of input that were applied, after decompression.
     pub input_bytes: u64,
     /// Keys in the state when the run ended.

@@ -31,7 +31,7 @@ const STRANGERS: [(&str, &str); 3] = [("ops", "runner"), ("runner", "ops"), ("st
 /// The rooms of the runner, from the bottom up. A room knows itself and those below it; the files in one entry are one
 /// room.
 const ROOMS: &[&[&str]] = &[
-    &["encoder_slots", "rejected", "storage_opener", "ticket", "wall_clock"],
+    &["encoder_slots", "bad_reasons", "rejected", "storage_opener", "ticket", "wall_clock"],
     &["state"],
     &["process"],
     &["output"],

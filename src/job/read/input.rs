@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::format::limits::MAX_VALUE_BYTES;
 use crate::input::names;
-use crate::job::model::{InputFormat, InputSpec, JobSpec, OnError, OnGone};
+use crate::job::model::{InputFormat, InputSpec, JobSpec, MaxBad, OnError, OnGone};
 use crate::job::read::scalar::{bytes, choose, object_or_path, path_text};
 use crate::job::read::section::{Mistakes, Result, Section, mark_of, unfit};
 use crate::job::read::types;
@@ -28,7 +28,7 @@ pub(super) fn read(node: &Node, base: &Path) -> Result<(InputSpec, Vec<TypedFiel
     let listed = mistakes.get(files_node.and_then(|node| Ok((node, files(node)?))));
     let format = listed.as_ref().and_then(|(node, files)| mistakes.get(format(&section, node, files, base)));
     let typed_fields = format.as_ref().map(|format| mistakes.take(types::read(section.get("types"), format)));
-    let on_error = mistakes.get(section.get("on_error").map_or(Ok(OnError::Fail), on_error));
+    let on_error = mistakes.get(section.get("on_error").map_or(Ok((OnError::Fail, None)), on_error));
     let gone = [("stop", OnGone::Stop), ("warn", OnGone::Warn)];
     let on_gone = section.get("on_gone").map_or(Ok(OnGone::Stop), |node| choose(node, "on_gone", &gone));
     let on_gone = mistakes.get(on_gone);
@@ -39,11 +39,11 @@ pub(super) fn read(node: &Node, base: &Path) -> Result<(InputSpec, Vec<TypedFiel
         mistakes.take(section.get("follow").map_or(Ok(false), |node| follow(node, files.as_deref().unwrap_or(&[]))));
     mistakes.none()?;
     let everything = (files, format, typed_fields, on_error, on_gone);
-    let (Some(files), Some(format), Some(typed_fields), Some(on_error), Some(on_gone)) = everything else {
+    let (Some(files), Some(format), Some(typed_fields), Some((on_error, max_bad)), Some(on_gone)) = everything else {
         unreachable!("what could not be read is a mistake");
     };
     let types = typed_fields.iter().map(|typed| (typed.field.clone(), typed.column_type)).collect();
-    Ok((InputSpec { files, format, types, on_error, on_gone, max_record_bytes, follow }, typed_fields))
+    Ok((InputSpec { files, format, types, on_error, max_bad, on_gone, max_record_bytes, follow }, typed_fields))
 }
 
 fn max_record_bytes(node: &Node) -> Result<u64> {
@@ -209,17 +209,28 @@ pub(super) fn check_dead_letters(job: &JobSpec, node: &Node) -> Result<()> {
     }
 }
 
-fn on_error(node: &Node) -> Result<OnError> {
-    if let Kind::Map(_) = node.kind {
+fn on_error(node: &Node) -> Result<(OnError, Option<MaxBad>)> {
+    if let Kind::Map(entries) = &node.kind {
         let section = Section::new("input.on_error", node, "")?;
-        let file = section.require("dead_letter", "the file for bad records")?;
-        return Ok(OnError::DeadLetter(object_or_path(file)?));
+        if entries.is_empty() {
+            section.require("dead_letter", "the file for bad records")?;
+        }
+        let mut mistakes = Mistakes::default();
+        let file = mistakes.take(section.get("dead_letter").map(object_or_path).transpose());
+        let max_bad = mistakes.take(section.get("max").map(max_bad).transpose());
+        mistakes.none()?;
+        return Ok((file.map_or(OnError::Skip, OnError::DeadLetter), max_bad));
     }
     let expected = "`fail`, `skip` or `dead_letter: FILE`";
     match node.text(expected)? {
-        "fail" => Ok(OnError::Fail),
-        "skip" => Ok(OnError::Skip),
+        "fail" => Ok((OnError::Fail, None)),
+        "skip" => Ok((OnError::Skip, None)),
         "dead_letter" => Err(node.unfit("`dead_letter` needs a file: `on_error: {dead_letter: bad.jsonl}`")),
         _ => Err(node.wrong(expected)),
     }
+}
+
+fn max_bad(node: &Node) -> Result<MaxBad> {
+    let expected = "a number of records, at least 1, or a share such as `1%` or `0.05%`";
+    MaxBad::parse(node.text(expected)?).ok_or_else(|| node.wrong(expected))
 }

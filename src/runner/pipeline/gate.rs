@@ -1,5 +1,6 @@
 //! The gate that blocks pass on their way to the workers. A cut can be taken here at any time.
 
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -27,6 +28,18 @@ struct GateState {
     positions: Vec<Option<Position>>,
     /// Whether no more blocks are handed out.
     is_closed: bool,
+    /// How the positions changed with the blocks that are not accounted for yet, the oldest first.
+    recent: VecDeque<Change>,
+}
+
+/// How a block has changed the positions.
+struct Change {
+    /// The number of the block after it.
+    next_number: u64,
+    /// The streams before it.
+    streams: usize,
+    /// Where those that it has moved were before it.
+    moved: Vec<(usize, Option<Position>)>,
 }
 
 impl Gate {
@@ -38,7 +51,8 @@ impl Gate {
         names: Arc<StreamNames>,
     ) -> Gate {
         let positions = reader.positions().into_iter().map(Some).collect();
-        let state = GateState { next_number: reader.next_number(), positions, is_closed: false };
+        let state =
+            GateState { next_number: reader.next_number(), positions, is_closed: false, recent: VecDeque::new() };
         let unread_bytes = AtomicU64::new(reader.unread_bytes().unwrap_or(0));
         Gate { state: Mutex::new(state), inboxes, events, names, unread_bytes }
     }
@@ -56,6 +70,35 @@ impl Gate {
             let _ = inbox.send(WorkerMessage::Cut(cut.clone()));
         }
         (state.next_number, state.positions.clone())
+    }
+
+    /// Cuts before the block `number`, which was handed out and is neither accounted for nor applied, and closes the
+    /// gate. Returns where each stream was there.
+    pub(crate) fn cut_before(&self, number: u64) -> Vec<Option<Position>> {
+        let mut state = lock(&self.state);
+        state.is_closed = true;
+        while state.recent.back().is_some_and(|change| change.next_number > number)
+            && let Some(change) = state.recent.pop_back()
+        {
+            state.positions.truncate(change.streams);
+            for (stream, position) in change.moved.into_iter().rev() {
+                state.positions[stream] = position;
+            }
+        }
+        state.next_number = number;
+        let cut = WorkerCut { number, chosen: None, ended: false };
+        for inbox in &self.inboxes {
+            let _ = inbox.send(WorkerMessage::Cut(cut.clone()));
+        }
+        state.positions.clone()
+    }
+
+    /// Notes that the blocks before `number` are accounted for.
+    pub(crate) fn forget_before(&self, number: u64) {
+        let mut state = lock(&self.state);
+        while state.recent.front().is_some_and(|change| change.next_number <= number) {
+            state.recent.pop_front();
+        }
     }
 
     /// Returns whether every partition was handed out at least up to its offset in `offsets`, which are in the order of
@@ -78,6 +121,8 @@ impl Gate {
         if state.is_closed {
             return false;
         }
+        let number_before = state.next_number;
+        let (streams, mut before) = (state.positions.len(), Vec::new());
         reader.take_changes(|moved| match moved {
             PositionChange::Moved(stream, position) if stream == state.positions.len() => {
                 // The director learns of the stream before any of its blocks can be accounted for.
@@ -87,13 +132,20 @@ impl Gate {
                 let _ = self.events.send(ThreadEvent::Opened(opened));
                 state.positions.push(Some(*position));
             }
-            PositionChange::Moved(stream, position) => state.positions[stream] = Some(*position),
-            PositionChange::Over(stream) => state.positions[stream] = None,
+            PositionChange::Moved(stream, position) => {
+                before.push((stream, state.positions[stream].replace(*position)));
+            }
+            PositionChange::Over(stream) => before.push((stream, state.positions[stream].take())),
         });
+        before.retain(|(stream, _)| *stream < streams);
         for note in reader.take_notes() {
             let _ = self.events.send(ThreadEvent::InputNote(note));
         }
         state.next_number = reader.next_number();
+        let next_number = state.next_number;
+        if next_number > number_before {
+            state.recent.push_back(Change { next_number, streams, moved: before });
+        }
         if let Some(bytes) = reader.unread_bytes() {
             self.unread_bytes.store(bytes, Ordering::Relaxed);
         }

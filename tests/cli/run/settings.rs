@@ -135,7 +135,7 @@ output: {files: out, format: jsn, emit: change}
             "14:34: `mode: priority` needs `priorities`, a `budget`, or both",
             "14:57: expected a whole number of checkpoints, found `x`",
             "14:60: unknown key `days` in `checkpoint.keep`, expected one of `last`",
-            "14:81: expected a whole number of failed attempts in a row, at most 1000000, found `-1`",
+            "14:80: expected a whole number of failed attempts in a row, at most 1000000, found `-1`",
             "15:30: unknown format `jsn`, did you mean `json`?",
             "15:41: unknown emit `change`, did you mean `changes`?",
         ];

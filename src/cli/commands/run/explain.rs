@@ -1,6 +1,7 @@
 //! Explanations for runs that failed.
 
 use super::job::{JobArgs, job_error};
+use super::summary::bad_reason;
 use crate::cli::error::{CliError, bucket_hint};
 use crate::cli::exit::Exit;
 use crate::cli::progress::Unit;
@@ -100,6 +101,12 @@ pub(super) fn explain(error: RunError, args: &JobArgs, text: &[u8]) -> CliError 
             CliError::of(Exit::BadRecord, &error).hint(begins).hint(format!(
                 "increase `late`, or set `on_late: drop` or `dead_letter: FILE` in `window` of {job}; the next run resumes \
                  from the latest checkpoint"
+            ))
+        }
+        RunError::Record(RecordError::TooManyBad { ref reasons, .. }) => {
+            CliError::of(Exit::BadRecord, &error).hints_of(reasons.iter().map(bad_reason)).hint(format!(
+                "fix the input, or raise `input: on_error: max` in {job}; nothing was published since the latest \
+                 checkpoint, from which the next run resumes"
             ))
         }
         RunError::Record(RecordError::Unapplied { .. }) => CliError::of(Exit::BadRecord, &error),
