@@ -84,6 +84,58 @@ fn a_run_that_a_bad_record_ends_keeps_what_came_before_it() {
 }
 
 #[test]
+fn the_checkpoint_before_a_bad_record_fits_windows_triggers_and_priorities() {
+    for (process, checkpoint) in [
+        ("{aggregate: {n: count, sum: sum(v)}}", "records: 3000"),
+        ("{aggregate: {n: count, sum: sum(v)}, window: {time: v, every: 10m}}", "records: 20000"),
+        ("{aggregate: {n: count, sum: sum(v)}, ttl: 1d, time: v}", "schedule: 1h"),
+        ("{aggregate: {n: count, sum: sum(v)}}", "mode: priority, schedule: 20ms, budget: 1KiB"),
+    ] {
+        let env = Env::new();
+        for (name, bad) in [("data/0.jsonl", None), ("data/1.jsonl", Some(9)), ("data/2.jsonl", None)] {
+            input(&env, name, 12, bad);
+        }
+        let write = |on_error: &str| {
+            env.write(
+                "job.yaml",
+                format!(
+                    "job: j\ninput: {{files: data/*.jsonl, on_error: {on_error}}}\nkey: k\nprocess: {process}\n\
+                     checkpoint: {{store: store, {checkpoint}}}\noutput: {{files: out, emit: changes}}\n"
+                ),
+            );
+        };
+        let published = |env: &Env| {
+            let mut rows: Vec<String> = Vec::new();
+            for (name, bytes) in crate::support::tree(&env.path("out")) {
+                assert!(!name.starts_with('.'), "{name}");
+                rows.extend(String::from_utf8(bytes).expect("text").lines().map(str::to_owned));
+            }
+            rows
+        };
+        write("fail");
+        env.run(&["run", "job.yaml", "--threads", "3"]).expect(5);
+        let before = checkpoints(&env.path("store")).len();
+        assert!(before > 0, "{checkpoint}");
+        env.run(&["verify", "--deep", "store"]).expect(0);
+        write("skip");
+        env.run(&["run", "job.yaml", "--threads", "2"]).expect(3);
+        let resumed = (state(&env), published(&env));
+        fs::remove_dir_all(env.path("store")).unwrap();
+        fs::remove_dir_all(env.path("out")).unwrap();
+        env.run(&["run", "job.yaml", "--threads", "3"]).expect(3);
+        let rows = |text: &str| serde_json::from_str::<serde_json::Value>(text).expect("JSON")["rows"].clone();
+        assert_eq!(rows(&resumed.0), rows(&state(&env)), "{process} {checkpoint}");
+        if process.contains("window") {
+            // A window is published once, whichever checkpoint does it.
+            let (mut once, mut again) = (resumed.1, published(&env));
+            once.sort();
+            again.sort();
+            assert_eq!(once, again);
+        }
+    }
+}
+
+#[test]
 fn a_bad_record_in_the_first_block_leaves_no_checkpoint() {
     let env = Env::new();
     env.write("data/a.jsonl", "{\"k\":\"a\",\"v\":1}\nbad\n");
