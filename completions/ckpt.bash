@@ -64,6 +64,9 @@ _ckpt() {
             ckpt,run)
                 cmd="ckpt__subcmd__run"
                 ;;
+            ckpt,schema)
+                cmd="ckpt__subcmd__schema"
+                ;;
             ckpt,stats)
                 cmd="ckpt__subcmd__stats"
                 ;;
@@ -115,6 +118,9 @@ _ckpt() {
             ckpt__subcmd__help,run)
                 cmd="ckpt__subcmd__help__subcmd__run"
                 ;;
+            ckpt__subcmd__help,schema)
+                cmd="ckpt__subcmd__help__subcmd__schema"
+                ;;
             ckpt__subcmd__help,stats)
                 cmd="ckpt__subcmd__help__subcmd__stats"
                 ;;
@@ -131,7 +137,7 @@ _ckpt() {
 
     case "${cmd}" in
         ckpt)
-            opts="-q -h -V --json --quiet --color --utc --help --version run check checkpoint list log inspect verify diff restore prune pin unpin copy latest stats completions help"
+            opts="-q -h -V --json --quiet --color --utc --help --version run check checkpoint list log inspect verify diff restore prune pin unpin copy latest stats schema completions help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -278,7 +284,7 @@ _ckpt() {
             return 0
             ;;
         ckpt__subcmd__help)
-            opts="run check checkpoint list log inspect verify diff restore prune pin unpin copy latest stats completions help"
+            opts="run check checkpoint list log inspect verify diff restore prune pin unpin copy latest stats schema completions help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -474,6 +480,20 @@ _ckpt() {
             return 0
             ;;
         ckpt__subcmd__help__subcmd__run)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ckpt__subcmd__help__subcmd__schema)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -811,6 +831,24 @@ _ckpt() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ckpt__subcmd__schema)
+            opts="-q -h --json --quiet --color --utc --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
                 --color)
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0

@@ -42,6 +42,7 @@ set edit:completion:arg-completer[ckpt] = {|@words|
             cand copy 'Copy checkpoints to another store'
             cand latest 'Print the path of the newest checkpoint, for scripts'
             cand stats 'Show how much space a store uses, and what removing checkpoints would free'
+            cand schema 'Print the JSON Schema of job files, for editors'
             cand completions 'Print a completion script for a shell'
             cand help 'Print this message or the help of the given subcommand(s)'
         }
@@ -250,6 +251,15 @@ set edit:completion:arg-completer[ckpt] = {|@words|
             cand -h 'Print help (see more with ''--help'')'
             cand --help 'Print help (see more with ''--help'')'
         }
+        &'ckpt;schema'= {
+            cand --color 'When to use color; `auto` means on a terminal, unless NO_COLOR is set'
+            cand --json 'Print the answer as JSON'
+            cand -q 'Print no notes and no progress; warnings and errors are still printed'
+            cand --quiet 'Print no notes and no progress; warnings and errors are still printed'
+            cand --utc 'Show and read times in UTC instead of the local time zone'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+        }
         &'ckpt;completions'= {
             cand --color 'When to use color; `auto` means on a terminal, unless NO_COLOR is set'
             cand --json 'Print the answer as JSON'
@@ -275,6 +285,7 @@ set edit:completion:arg-completer[ckpt] = {|@words|
             cand copy 'Copy checkpoints to another store'
             cand latest 'Print the path of the newest checkpoint, for scripts'
             cand stats 'Show how much space a store uses, and what removing checkpoints would free'
+            cand schema 'Print the JSON Schema of job files, for editors'
             cand completions 'Print a completion script for a shell'
             cand help 'Print this message or the help of the given subcommand(s)'
         }
@@ -307,6 +318,8 @@ set edit:completion:arg-completer[ckpt] = {|@words|
         &'ckpt;help;latest'= {
         }
         &'ckpt;help;stats'= {
+        }
+        &'ckpt;help;schema'= {
         }
         &'ckpt;help;completions'= {
         }

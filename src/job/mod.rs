@@ -13,6 +13,7 @@ pub(crate) mod keys;
 pub(crate) mod model;
 mod parse;
 mod read;
+mod schema;
 mod setting;
 mod windows;
 mod write;
@@ -29,6 +30,7 @@ pub use model::{
     CheckpointSpec, Emit, EventTime, ExecSpec, InputFormat, InputSpec, JobSpec, KeepSpec, MaxBad, OnError, OnGone,
     OnLate, OutputFormat, OutputSpec, PriorityClass, PrioritySpec, Schedule, Selector, TimeUnit, TtlSpec, WindowSpec,
 };
+pub use schema::schema;
 pub use windows::Windows;
 
 #[cfg(test)]

@@ -20,6 +20,7 @@ mod refused;
 mod restore;
 mod restore_to;
 mod run;
+mod schema;
 mod stats;
 mod streams;
 mod times;

@@ -18,6 +18,7 @@ pub mod pin;
 pub mod prune;
 pub mod restore;
 pub mod run;
+pub mod schema;
 pub mod stats;
 pub mod unpin;
 pub mod verify;
@@ -40,6 +41,7 @@ pub enum Command {
     Copy(copy::Args),
     Latest(latest::Args),
     Stats(stats::Args),
+    Schema(schema::Args),
     Completions(completions::Args),
 }
 
@@ -62,6 +64,7 @@ impl Command {
             Command::Copy(args) => copy::run(args, ui),
             Command::Latest(args) => latest::run(args, ui),
             Command::Stats(args) => stats::run(args, ui),
+            Command::Schema(_) => schema::run(ui),
             Command::Completions(args) => completions::run(args, program, ui),
         }
     }
