@@ -14,7 +14,8 @@ use crate::input::record::{Filter, FilterError};
 use crate::input::{BlockReader, Compression, FollowReader, InputError, Partition, Position, ResumedPartitions};
 use crate::job;
 use crate::job::definition;
-use crate::job::{Difference, Effect, JobSpec};
+use crate::job::{Difference, Effect, FieldPath, JobSpec};
+use crate::runner::check_names::{FirstRecords, first_records};
 use crate::runner::error::{ResumeError, RunError};
 use crate::runner::output::plans::OutputPlans;
 use crate::runner::pipeline::field_types::with_types;
@@ -43,6 +44,8 @@ pub struct Report {
     pub problems: Vec<String>,
     /// What a run would report about the store and its replicas.
     pub notes: Vec<StoreNote>,
+    /// What the first records say about the names in the job file, if the run would start from nothing.
+    pub first_records: FirstRecords,
     /// What is wrong with `where:`, which would keep a run from starting too.
     pub filter: Option<FilterError>,
 }
@@ -123,14 +126,19 @@ pub fn check(job: &JobSpec) -> Result<Report, RunError> {
         inputs: Vec::new(),
         problems: Vec::new(),
         notes: Vec::new(),
+        first_records: FirstRecords::default(),
         filter: None,
     };
     let outputs = OutputPlans::new(job).unwrap_or_else(|error| {
         report.problems.push(in_one_line(&error));
         OutputPlans::default()
     });
+    let mut filter_fields = Vec::new();
     if let Some(expression) = &job.filter {
-        report.filter = Filter::new(expression).err();
+        match Filter::new(expression) {
+            Ok(filter) => filter_fields = filter.fields().to_vec(),
+            Err(error) => report.filter = Some(error),
+        }
     }
     report.problems.extend(check_paths(job, &outputs).err().map(|error| in_one_line(&error)));
     let mut start = Vec::new();
@@ -142,7 +150,35 @@ pub fn check(job: &JobSpec) -> Result<Report, RunError> {
     } else {
         check_files(job, &start, &mut report);
     }
+    check_first_records(job, &filter_fields, &mut report);
     Ok(report)
+}
+
+/// Compares the names in the job file with the first records of the files that a run would read.
+fn check_first_records(job: &JobSpec, filter: &[FieldPath], report: &mut Report) {
+    let is_unread = |partition: &Partition| {
+        let mut inputs = report.inputs.iter();
+        let input = inputs.find(|input| input.partition == partition.name);
+        let states = [InputState::New, InputState::Unread, InputState::Grown];
+        partition.source != input::Source::Stdin && input.is_some_and(|input| states.contains(&input.state))
+    };
+    // What is wrong with the list of files is a problem already.
+    let partitions = input::present(&job.input, &job.base).unwrap_or_default();
+    let unread: Vec<Partition> = partitions.into_iter().filter(is_unread).collect();
+    if unread.is_empty() {
+        return;
+    }
+    match first_records(job, filter, unread) {
+        Ok(found) if report.latest.is_none() => report.first_records = found,
+        // Earlier runs may have seen what the first records of the new files do not have.
+        Ok(_) => {}
+        Err(error) => {
+            let problem = in_one_line(&error);
+            if !report.problems.contains(&problem) {
+                report.problems.push(problem);
+            }
+        }
+    }
 }
 
 /// Finds the latest checkpoint and checks whether the job fits it. Returns its positions.

@@ -22,6 +22,7 @@
 
 pub mod bad_reasons;
 pub mod check;
+pub mod check_names;
 pub mod checkpoint;
 pub mod encoder_slots;
 pub mod error;

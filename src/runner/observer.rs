@@ -83,6 +83,12 @@ pub enum RunEvent {
         field: String,
         column_type: ColumnType,
     },
+    /// No record before the first checkpoint has this field of the job.
+    AbsentField {
+        field: String,
+        /// The number of records so far.
+        records: u64,
+    },
     /// A partition has its first record that is too far ahead of the others to move the watermark.
     EarlyRecord {
         partition: String,

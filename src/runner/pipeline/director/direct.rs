@@ -23,7 +23,7 @@ use crate::runner::pipeline::director::turns::{CutShards, Turns};
 use crate::runner::pipeline::gate::Gate;
 use crate::runner::pipeline::gauges::Gauges;
 use crate::runner::pipeline::plan::Plan;
-use crate::runner::pipeline::run::Run;
+use crate::runner::pipeline::run::{Run, WatchedFields};
 use crate::runner::process::watermark::Clock;
 use crate::store::records::attempts::AttemptOutcome;
 use crate::store::records::requests::Answer;
@@ -77,6 +77,7 @@ pub(crate) struct Director<'a> {
     pub(super) checkpoints: Checkpoints,
     /// While some shards are behind others: the offset in each partition where all are at the same block.
     replay_until: Option<Vec<u64>>,
+    pub(crate) watched: WatchedFields,
     /// Whether the run ends before that.
     pub(super) is_cut_short: bool,
     /// Whether the last checkpoint makes up for a calendar time that passed while the job was down.
@@ -101,6 +102,7 @@ impl<'a> Director<'a> {
         (reader, gate): (&Reader, &'a Gate),
         clock: Option<Clock>,
         dead_letter: Option<DeadLetterFile>,
+        watched: WatchedFields,
     ) -> Director<'a> {
         let started = Instant::now();
         Director {
@@ -112,6 +114,7 @@ impl<'a> Director<'a> {
             turns: Turns::new(run, plan, lineage, started),
             checkpoints: Checkpoints::new(lineage),
             replay_until: plan.replay.as_ref().map(|replay| replay.until.clone()),
+            watched,
             is_cut_short: false,
             makes_up: false,
             pending: None,
@@ -340,7 +343,15 @@ impl<'a> Director<'a> {
     }
 
     fn committed(&mut self, done: Done) {
+        let is_first = self.checkpoints.latest.is_none();
         self.checkpoints.committed(self.run, done);
+        // At its end, the run says so in any case.
+        if is_first && !self.checkpoints.at_end {
+            let records = self.accounts.sums.records;
+            for field in self.watched.absent() {
+                self.run.observer.event(&RunEvent::AbsentField { field, records });
+            }
+        }
         if let Some(commits) = &self.threads.commits {
             // One waiting notice is as good as two.
             let _ = commits.try_send(());
