@@ -28,6 +28,7 @@ set edit:completion:arg-completer[ckpt] = {|@words|
             cand -V 'Print version'
             cand --version 'Print version'
             cand run 'Run a job, or resume it from its latest checkpoint'
+            cand init 'Look at an input and write a job file for it'
             cand check 'Show what `ckpt run` would do with a job, and whether it would start'
             cand checkpoint 'Ask the running job for a checkpoint, and wait for it'
             cand list 'List the checkpoints of a store, newest last'
@@ -54,6 +55,18 @@ set edit:completion:arg-completer[ckpt] = {|@words|
             cand --color 'When to use color; `auto` means on a terminal, unless NO_COLOR is set'
             cand --must-resume 'Fail if there is no checkpoint to resume from'
             cand --latest-good 'If the latest checkpoint is damaged, resume from the newest intact one; report what is lost, and move away outputs that the skipped checkpoints published'
+            cand --json 'Print the answer as JSON'
+            cand -q 'Print no notes and no progress; warnings and errors are still printed'
+            cand --quiet 'Print no notes and no progress; warnings and errors are still printed'
+            cand --utc 'Show and read times in UTC instead of the local time zone'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+        }
+        &'ckpt;init'= {
+            cand -o 'The job file to write, which must not exist; `-` means standard output [default: named after the first input]'
+            cand --output 'The job file to write, which must not exist; `-` means standard output [default: named after the first input]'
+            cand --format 'The format of the input, if the names of the files do not show it [default: from the names, or the first bytes]'
+            cand --color 'When to use color; `auto` means on a terminal, unless NO_COLOR is set'
             cand --json 'Print the answer as JSON'
             cand -q 'Print no notes and no progress; warnings and errors are still printed'
             cand --quiet 'Print no notes and no progress; warnings and errors are still printed'
@@ -271,6 +284,7 @@ set edit:completion:arg-completer[ckpt] = {|@words|
         }
         &'ckpt;help'= {
             cand run 'Run a job, or resume it from its latest checkpoint'
+            cand init 'Look at an input and write a job file for it'
             cand check 'Show what `ckpt run` would do with a job, and whether it would start'
             cand checkpoint 'Ask the running job for a checkpoint, and wait for it'
             cand list 'List the checkpoints of a store, newest last'
@@ -290,6 +304,8 @@ set edit:completion:arg-completer[ckpt] = {|@words|
             cand help 'Print this message or the help of the given subcommand(s)'
         }
         &'ckpt;help;run'= {
+        }
+        &'ckpt;help;init'= {
         }
         &'ckpt;help;check'= {
         }

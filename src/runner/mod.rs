@@ -26,6 +26,7 @@ pub mod check_names;
 pub mod checkpoint;
 pub mod encoder_slots;
 pub mod error;
+pub mod job_draft;
 pub mod lineage;
 pub mod messages;
 pub mod observer;
@@ -38,6 +39,7 @@ pub mod resumable;
 pub mod resume;
 pub mod state;
 pub mod storage_opener;
+pub mod survey;
 pub mod ticket;
 pub mod wall_clock;
 

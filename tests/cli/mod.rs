@@ -7,6 +7,7 @@ mod copy;
 mod diff;
 mod exit_codes;
 mod help;
+mod init;
 mod inspect;
 mod latest;
 mod list;

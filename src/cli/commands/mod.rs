@@ -10,6 +10,7 @@ pub mod checkpoint;
 pub mod completions;
 pub mod copy;
 pub mod diff;
+pub mod init;
 pub mod inspect;
 pub mod latest;
 pub mod list;
@@ -27,6 +28,7 @@ pub mod verify;
 #[derive(Debug, Clone, clap::Subcommand)]
 pub enum Command {
     Run(run::Args),
+    Init(init::Args),
     Check(check::Args),
     Checkpoint(checkpoint::Args),
     List(list::Args),
@@ -50,6 +52,7 @@ impl Command {
     pub fn run(&self, ui: &mut Ui, processors: &Processors, program: clap::Command) -> Result<Exit, CliError> {
         match self {
             Command::Run(args) => run::run(args, ui, processors),
+            Command::Init(args) => init::run(args, ui),
             Command::Check(args) => check::run(args, ui),
             Command::Checkpoint(args) => checkpoint::run(args, ui),
             Command::List(args) => list::run(args, ui),
