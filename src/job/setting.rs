@@ -13,7 +13,8 @@ pub(super) fn put(root: &mut Node, setting: &str, number: usize) -> Result<()> {
     let form = || unfit(mark, "expected KEY=VALUE, such as `checkpoint.schedule=1s`");
     let (key, value) = setting.split_once('=').ok_or_else(form)?;
     let names: Vec<&str> = key.split('.').collect();
-    let (last, outer) = names.split_last().filter(|_| !names.contains(&"")).ok_or_else(form)?;
+    let (last, outer) =
+        names.split_last().filter(|_| !names.contains(&"") && names.len() <= yaml::MAX_DEPTH).ok_or_else(form)?;
     let mut section = root;
     for (depth, name) in outer.iter().enumerate() {
         let entries = entries(section, &names[..depth], mark)?;

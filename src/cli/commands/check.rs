@@ -60,7 +60,7 @@ pub fn run(args: &Args, ui: &mut Ui) -> Result<Exit, CliError> {
     for absent in &report.first_records.absent {
         let message = absence(absent, report.first_records.records);
         let text = String::from_utf8_lossy(&text);
-        ui.warn(JobFileError::about(&text, &args.source.job, &absent.key, None, message).to_string());
+        ui.warn(args.source.at_key(&text, &absent.key, message));
     }
     report.notes.iter().for_each(|note| ui.warn(note.to_string()));
     Ok(if report.would_run() { Exit::Clean } else { Exit::No })

@@ -86,6 +86,7 @@ fn a_wrong_setting_is_reported_as_it_was_given() {
         ("checkpoint.schedul=1s", "unknown key `schedul` in `checkpoint`, did you mean `schedule`?"),
         ("checkpoint", "expected KEY=VALUE, such as `checkpoint.schedule=1s`"),
         (".a=1", "expected KEY=VALUE"),
+        (&format!("{}=1", vec!["a"; 30_000].join(".")), "expected KEY=VALUE"),
         ("key.name=x", "`key` is `k`, which has no keys"),
         ("checkpoint.keep={last: 3", "invalid YAML: "),
         ("tasks=0", "expected a whole number of tasks from 1 to 1000000, found `0`"),

@@ -28,6 +28,16 @@ pub struct JobArgs {
     pub settings: Vec<String>,
 }
 
+impl JobArgs {
+    /// Returns `message` about the value of a dotted key, with its place if that is in a job file.
+    pub fn at_key(&self, text: &str, key: &str, message: String) -> String {
+        match python::is_script(&self.job) {
+            true => format!("{}: {message}", self.job.display()),
+            false => JobFileError::about(text, &self.job, key, None, message).to_string(),
+        }
+    }
+}
+
 /// Reads the job. Returns its definition, its text, and the environment of its programs.
 pub fn read_job(args: &JobArgs) -> Result<(JobSpec, Vec<u8>, Environment), CliError> {
     let inputs = python::inputs(&args.inputs, &args.job)?;
