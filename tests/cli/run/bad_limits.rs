@@ -173,11 +173,12 @@ fn more_bad_records_than_the_job_allows_stop_it_without_publishing() {
             assert_eq!(env.path("out/j.jsonl").exists(), is_fine, "{on_error}");
             assert_eq!(checkpoints(&env.path("store")).is_empty(), !is_fine, "{on_error}");
             if !is_fine {
+                let records = if bad == 1 { "1 record" } else { &format!("{bad} records") };
                 assert!(
                     output.stderr.starts_with(&format!(
                         "j: starts from scratch; checkpoints go to store\n\
                          error: too many bad records: {bad} of 100, and `max` is {max}\n\
-                         hint: {bad}: "
+                         \x20 caused by: {records}: "
                     )),
                     "{output}"
                 );
@@ -217,7 +218,7 @@ fn the_summary_counts_each_reason_with_an_example() {
     let lines: Vec<&str> = shown.lines().filter(|line| line.starts_with("  bad ")).collect();
     assert_eq!(lines.len(), 3, "{shown}");
     assert!(
-        lines[0].starts_with("  bad           2: ") && lines[0].contains("such as record 1 of `data/a.jsonl`"),
+        lines[0].starts_with("  bad           2 records: ") && lines[0].contains("such as record 1 of `data/a.jsonl`"),
         "{shown}"
     );
 }

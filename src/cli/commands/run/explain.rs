@@ -104,7 +104,9 @@ pub(super) fn explain(error: RunError, args: &JobArgs, text: &[u8]) -> CliError 
             ))
         }
         RunError::Record(RecordError::TooManyBad { ref reasons, .. }) => {
-            CliError::of(Exit::BadRecord, &error).hints_of(reasons.iter().map(bad_reason)).hint(format!(
+            let mut too_many = CliError::of(Exit::BadRecord, &error);
+            too_many.causes.extend(reasons.iter().map(bad_reason));
+            too_many.hint(format!(
                 "fix the input, or raise `input: on_error: max` in {job}; nothing was published since the latest \
                  checkpoint, from which the next run resumes"
             ))

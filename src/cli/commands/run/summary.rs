@@ -60,10 +60,8 @@ pub(super) fn show(job: &JobSpec, summary: &Summary, ui: &mut Ui) -> Result<(), 
 pub(super) fn bad_reason(reason: &BadReason) -> String {
     let BadExample { partition, offset, record, reason: why, beginning } = &reason.example;
     let such_as = if reason.count == 1 { "" } else { "such as " };
-    format!(
-        "{}: {why} ({such_as}record {record} of `{partition}` at byte {offset}: `{beginning}`)",
-        Count(reason.count)
-    )
+    let records = text::counted(reason.count, "record");
+    format!("{records}: {why} ({such_as}record {record} of `{partition}` at byte {offset}: `{beginning}`)")
 }
 
 fn records(summary: &Summary) -> String {
