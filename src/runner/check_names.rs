@@ -1,4 +1,4 @@
-//! The names in a job file, compared with the first records of its input.
+//! The names in a job file, compared with the first records of its files.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
