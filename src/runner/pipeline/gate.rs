@@ -1,6 +1,5 @@
 //! The gate that blocks pass on their way to the workers. A cut can be taken here at any time.
 
-use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -9,6 +8,7 @@ use crossbeam_channel::Sender;
 use crate::input::StreamNames;
 use crate::input::{Position, PositionChange, Reader};
 use crate::runner::messages::{ChosenShards, StreamProgress, ThreadEvent, WorkerCut, WorkerMessage};
+use crate::runner::pipeline::recent::Recent;
 use crate::values::lock::lock;
 
 /// Knows which blocks were handed out. The cut is taken here and not by the reader, which may be waiting for input.
@@ -28,18 +28,8 @@ struct GateState {
     positions: Vec<Option<Position>>,
     /// Whether no more blocks are handed out.
     is_closed: bool,
-    /// How the positions changed with the blocks that are not accounted for yet, the oldest first.
-    recent: VecDeque<Change>,
-}
-
-/// How a block has changed the positions.
-struct Change {
-    /// The number of the block after it.
-    next_number: u64,
-    /// The streams before it.
-    streams: usize,
-    /// Where those that it has moved were before it.
-    moved: Vec<(usize, Option<Position>)>,
+    /// How they changed with the blocks that are not accounted for yet.
+    recent: Recent<Position>,
 }
 
 impl Gate {
@@ -51,8 +41,7 @@ impl Gate {
         names: Arc<StreamNames>,
     ) -> Gate {
         let positions = reader.positions().into_iter().map(Some).collect();
-        let state =
-            GateState { next_number: reader.next_number(), positions, is_closed: false, recent: VecDeque::new() };
+        let state = GateState { next_number: reader.next_number(), positions, is_closed: false, recent: Recent::new() };
         let unread_bytes = AtomicU64::new(reader.unread_bytes().unwrap_or(0));
         Gate { state: Mutex::new(state), inboxes, events, names, unread_bytes }
     }
@@ -76,15 +65,9 @@ impl Gate {
     /// gate. Returns where each stream was there.
     pub(crate) fn cut_before(&self, number: u64) -> Vec<Option<Position>> {
         let mut state = lock(&self.state);
+        let state = &mut *state;
         state.is_closed = true;
-        while state.recent.back().is_some_and(|change| change.next_number > number)
-            && let Some(change) = state.recent.pop_back()
-        {
-            state.positions.truncate(change.streams);
-            for (stream, position) in change.moved.into_iter().rev() {
-                state.positions[stream] = position;
-            }
-        }
+        state.recent.take_back(number, &mut state.positions);
         state.next_number = number;
         let cut = WorkerCut { number, chosen: None, ended: false };
         for inbox in &self.inboxes {
@@ -95,10 +78,7 @@ impl Gate {
 
     /// Notes that the blocks before `number` are accounted for.
     pub(crate) fn forget_before(&self, number: u64) {
-        let mut state = lock(&self.state);
-        while state.recent.front().is_some_and(|change| change.next_number <= number) {
-            state.recent.pop_front();
-        }
+        lock(&self.state).recent.forget_before(number);
     }
 
     /// Returns whether every partition was handed out at least up to its offset in `offsets`, which are in the order of
@@ -137,14 +117,13 @@ impl Gate {
             }
             PositionChange::Over(stream) => before.push((stream, state.positions[stream].take())),
         });
-        before.retain(|(stream, _)| *stream < streams);
         for note in reader.take_notes() {
             let _ = self.events.send(ThreadEvent::InputNote(note));
         }
         state.next_number = reader.next_number();
         let next_number = state.next_number;
-        if next_number > number_before {
-            state.recent.push_back(Change { next_number, streams, moved: before });
+        if !before.is_empty() || state.positions.len() > streams || next_number > number_before {
+            state.recent.note(next_number > number_before, next_number, streams, before);
         }
         if let Some(bytes) = reader.unread_bytes() {
             self.unread_bytes.store(bytes, Ordering::Relaxed);

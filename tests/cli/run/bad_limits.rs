@@ -42,10 +42,10 @@ fn state(env: &Env) -> String {
 #[test]
 fn a_run_that_a_bad_record_ends_keeps_what_came_before_it() {
     for threads in ["1", "4"] {
-        for (file, block) in [("data/0.jsonl", 20), ("data/0.jsonl", 0), ("data/1.jsonl", 3)] {
+        for (file, block) in [("data/0.jsonl", 6), ("data/0.jsonl", 0), ("data/1.jsonl", 3)] {
             let env = Env::new();
             for name in ["data/0.jsonl", "data/1.jsonl", "data/2.jsonl"] {
-                input(&env, name, 24, (name == file).then_some(block));
+                input(&env, name, 8, (name == file).then_some(block));
             }
             job(&env, "fail", "output: {files: out, emit: changes}\n");
             let run = ["run", "job.yaml", "--threads", threads];
@@ -93,7 +93,7 @@ fn the_checkpoint_before_a_bad_record_fits_windows_triggers_and_priorities() {
     ] {
         let env = Env::new();
         for (name, bad) in [("data/0.jsonl", None), ("data/1.jsonl", Some(9)), ("data/2.jsonl", None)] {
-            input(&env, name, 12, bad);
+            input(&env, name, 10, bad);
         }
         let write = |on_error: &str| {
             env.write(
