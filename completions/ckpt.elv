@@ -28,6 +28,7 @@ set edit:completion:arg-completer[ckpt] = {|@words|
             cand -V 'Print version'
             cand --version 'Print version'
             cand run 'Run a job, or resume it from its latest checkpoint'
+            cand init 'Look at an input and write a job file for it'
             cand check 'Show what `ckpt run` would do with a job, and whether it would start'
             cand checkpoint 'Ask the running job for a checkpoint, and wait for it'
             cand list 'List the checkpoints of a store, newest last'
@@ -42,10 +43,12 @@ set edit:completion:arg-completer[ckpt] = {|@words|
             cand copy 'Copy checkpoints to another store'
             cand latest 'Print the path of the newest checkpoint, for scripts'
             cand stats 'Show how much space a store uses, and what removing checkpoints would free'
+            cand schema 'Print the JSON Schema of job files, for editors'
             cand completions 'Print a completion script for a shell'
             cand help 'Print this message or the help of the given subcommand(s)'
         }
         &'ckpt;run'= {
+            cand --set 'Use VALUE instead of what the job file has for KEY, such as `checkpoint.schedule=1s`; may be repeated. Without a value, the key is left out'
             cand --threads 'The number of threads that parse and apply records [default: the number of cores]'
             cand --log 'The format of events, warnings and errors on standard error'
             cand --metrics 'Serve metrics for Prometheus at http://ADDR/metrics; ADDR is HOST:PORT, or a port on this machine'
@@ -59,7 +62,20 @@ set edit:completion:arg-completer[ckpt] = {|@words|
             cand -h 'Print help (see more with ''--help'')'
             cand --help 'Print help (see more with ''--help'')'
         }
+        &'ckpt;init'= {
+            cand -o 'The job file to write, which must not exist; `-` means standard output [default: named after the first input]'
+            cand --output 'The job file to write, which must not exist; `-` means standard output [default: named after the first input]'
+            cand --format 'The format of the input, if the names of the files do not show it [default: from the names, or the first bytes]'
+            cand --color 'When to use color; `auto` means on a terminal, unless NO_COLOR is set'
+            cand --json 'Print the answer as JSON'
+            cand -q 'Print no notes and no progress; warnings and errors are still printed'
+            cand --quiet 'Print no notes and no progress; warnings and errors are still printed'
+            cand --utc 'Show and read times in UTC instead of the local time zone'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+        }
         &'ckpt;check'= {
+            cand --set 'Use VALUE instead of what the job file has for KEY, such as `checkpoint.schedule=1s`; may be repeated. Without a value, the key is left out'
             cand --color 'When to use color; `auto` means on a terminal, unless NO_COLOR is set'
             cand --json 'Print the answer as JSON'
             cand -q 'Print no notes and no progress; warnings and errors are still printed'
@@ -248,6 +264,15 @@ set edit:completion:arg-completer[ckpt] = {|@words|
             cand -h 'Print help (see more with ''--help'')'
             cand --help 'Print help (see more with ''--help'')'
         }
+        &'ckpt;schema'= {
+            cand --color 'When to use color; `auto` means on a terminal, unless NO_COLOR is set'
+            cand --json 'Print the answer as JSON'
+            cand -q 'Print no notes and no progress; warnings and errors are still printed'
+            cand --quiet 'Print no notes and no progress; warnings and errors are still printed'
+            cand --utc 'Show and read times in UTC instead of the local time zone'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+        }
         &'ckpt;completions'= {
             cand --color 'When to use color; `auto` means on a terminal, unless NO_COLOR is set'
             cand --json 'Print the answer as JSON'
@@ -259,6 +284,7 @@ set edit:completion:arg-completer[ckpt] = {|@words|
         }
         &'ckpt;help'= {
             cand run 'Run a job, or resume it from its latest checkpoint'
+            cand init 'Look at an input and write a job file for it'
             cand check 'Show what `ckpt run` would do with a job, and whether it would start'
             cand checkpoint 'Ask the running job for a checkpoint, and wait for it'
             cand list 'List the checkpoints of a store, newest last'
@@ -273,10 +299,13 @@ set edit:completion:arg-completer[ckpt] = {|@words|
             cand copy 'Copy checkpoints to another store'
             cand latest 'Print the path of the newest checkpoint, for scripts'
             cand stats 'Show how much space a store uses, and what removing checkpoints would free'
+            cand schema 'Print the JSON Schema of job files, for editors'
             cand completions 'Print a completion script for a shell'
             cand help 'Print this message or the help of the given subcommand(s)'
         }
         &'ckpt;help;run'= {
+        }
+        &'ckpt;help;init'= {
         }
         &'ckpt;help;check'= {
         }
@@ -305,6 +334,8 @@ set edit:completion:arg-completer[ckpt] = {|@words|
         &'ckpt;help;latest'= {
         }
         &'ckpt;help;stats'= {
+        }
+        &'ckpt;help;schema'= {
         }
         &'ckpt;help;completions'= {
         }

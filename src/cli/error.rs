@@ -19,6 +19,8 @@ pub struct CliError {
     pub exit: Exit,
     /// What failed, to what, and what was found: lower case, names in backquotes, no full stop.
     pub message: String,
+    /// Further errors of the same kind, such as the other mistakes in a file.
+    pub others: Vec<String>,
     /// The causes, the nearest first.
     pub causes: Vec<String>,
     /// What the user can do, each a sentence without a full stop.
@@ -29,7 +31,7 @@ impl CliError {
     /// Makes an error with an exit code.
     pub fn new(exit: Exit, message: impl Into<String>) -> CliError {
         let exit = if exit == Exit::Clean { Exit::Failed } else { exit };
-        CliError { exit, message: message.into(), causes: Vec::new(), hints: Vec::new() }
+        CliError { exit, message: message.into(), others: Vec::new(), causes: Vec::new(), hints: Vec::new() }
     }
 
     /// Makes an error about invalid arguments or an invalid job file.
@@ -95,6 +97,7 @@ impl CliError {
     /// Returns the lines to print, without line breaks and safe for a terminal.
     pub fn lines(&self) -> Vec<String> {
         let mut lines = vec![format!("error: {}", escape(&self.message))];
+        lines.extend(self.others.iter().map(|other| format!("error: {}", escape(other))));
         lines.extend(self.causes.iter().map(|cause| format!("  caused by: {}", escape(cause))));
         lines.extend(self.hints.iter().map(|hint| format!("hint: {}", escape(hint))));
         lines

@@ -16,6 +16,8 @@ pub enum Exit {
     Incomplete = 3,
     /// Not done, for a reason without its own code, such as an I/O error.
     Failed = 4,
+    /// A record of the input ended the run.
+    BadRecord = 5,
     /// The store or the checkpoint does not exist.
     NotFound = 10,
     /// Another process is writing to the store.
@@ -32,12 +34,13 @@ pub enum Exit {
 
 impl Exit {
     /// All codes, ascending.
-    pub const ALL: [Exit; 11] = [
+    pub const ALL: [Exit; 12] = [
         Exit::Clean,
         Exit::No,
         Exit::Usage,
         Exit::Incomplete,
         Exit::Failed,
+        Exit::BadRecord,
         Exit::NotFound,
         Exit::Busy,
         Exit::Damaged,
@@ -59,6 +62,7 @@ impl Exit {
             Exit::Usage => "invalid arguments or job file",
             Exit::Incomplete => "completed with omissions: records skipped, a replica behind",
             Exit::Failed => "failed for another reason: an I/O error, a full disk",
+            Exit::BadRecord => "stopped by a record of the input that is bad, late, or cannot be applied",
             Exit::NotFound => "no such store or checkpoint",
             Exit::Busy => "busy: another process is writing to the store",
             Exit::Damaged => "failed because the store is damaged",
@@ -93,7 +97,7 @@ mod tests {
 
     #[test]
     fn the_codes_are_those_that_scripts_rely_on() {
-        assert_eq!(Exit::ALL.map(Exit::code), [0, 1, 2, 3, 4, 10, 11, 12, 129, 130, 143]);
+        assert_eq!(Exit::ALL.map(Exit::code), [0, 1, 2, 3, 4, 5, 10, 11, 12, 129, 130, 143]);
     }
 
     #[test]

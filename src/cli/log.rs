@@ -67,6 +67,9 @@ impl Journal {
     pub(super) fn error(&self, error: &CliError) {
         let mut fields = Map::new();
         fields.insert("causes".to_owned(), error.causes.clone().into());
+        if !error.others.is_empty() {
+            fields.insert("others".to_owned(), error.others.clone().into());
+        }
         fields.insert("hints".to_owned(), error.hints.clone().into());
         fields.insert("exit_code".to_owned(), error.exit.code().into());
         self.write(Level::Error, "failed", &error.message, &fields);

@@ -24,29 +24,37 @@ impl Columns {
     /// Fails if the header of `partition` lacks a required column, or has a requested one twice.
     pub(super) fn check(&self, partition: &str, header: &Header) -> Result<(), InputError> {
         let refuse = |reason| InputError::Header { partition: partition.to_owned(), reason };
-        self.problem(&header.names).map_or(Ok(()), |reason| Err(refuse(reason)))
+        let problems = self.problems(&header.names);
+        if problems.is_empty() { Ok(()) } else { Err(refuse(problems.join("; "))) }
     }
 
-    fn problem(&self, names: &[String]) -> Option<String> {
+    fn problems(&self, names: &[String]) -> Vec<String> {
+        let mut problems: Vec<String> = Vec::new();
         let twice = |name: &str| format!("column `{}` appears twice in the header line", in_one_line(name));
         for (fields, is_required) in [(&self.required, true), (&self.optional, false)] {
             for name in fields.iter().map(|field| field.names.join(".")) {
-                match names.iter().filter(|other| **other == name).count() {
-                    0 if is_required || is_mistake(&name, names) => return Some(missing(&name, names)),
-                    0 | 1 => {}
-                    _ => return Some(twice(&name)),
+                let problem = match names.iter().filter(|other| **other == name).count() {
+                    0 if is_required || is_mistake(&name, names) => missing(&name, names),
+                    0 | 1 => continue,
+                    _ => twice(&name),
+                };
+                if !problems.contains(&problem) {
+                    problems.push(problem);
                 }
             }
         }
+        if !problems.is_empty() {
+            return problems;
+        }
         if self.all {
             if let Some(index) = names.iter().position(String::is_empty) {
-                return Some(format!("column {} has no name in the header line", index + 1));
+                return vec![format!("column {} has no name in the header line", index + 1)];
             }
             let mut sorted: Vec<&String> = names.iter().collect();
             sorted.sort_unstable();
-            return sorted.windows(2).find(|pair| pair[0] == pair[1]).map(|pair| twice(pair[0]));
+            problems.extend(sorted.windows(2).find(|pair| pair[0] == pair[1]).map(|pair| twice(pair[0])));
         }
-        None
+        problems
     }
 }
 
@@ -80,7 +88,7 @@ mod tests {
 
     fn problem(columns: &Columns, header: &[&str]) -> String {
         let names: Vec<String> = header.iter().map(|name| (*name).to_owned()).collect();
-        columns.problem(&names).unwrap_or_default()
+        columns.problems(&names).join("; ")
     }
 
     #[test]
@@ -98,6 +106,17 @@ mod tests {
         assert_eq!(problem(&all, &["k", "v"]), "");
         assert_eq!(problem(&all, &["k", "v", "v"]), "column `v` appears twice in the header line");
         assert_eq!(problem(&all, &["k", "", "v"]), "column 2 has no name in the header line");
+    }
+
+    #[test]
+    fn all_missing_columns_are_reported_at_once() {
+        let required = ["amout", "user", "ts", "amout"].map(FieldPath::of).to_vec();
+        let columns = Columns { required, ..Columns::default() };
+        assert_eq!(
+            problem(&columns, &["amount", "user", "at"]),
+            "the header line has no column `amout`, did you mean `amount`?; the header line has no column `ts`, it has \
+             `amount`, `user`, `at`"
+        );
     }
 
     #[test]

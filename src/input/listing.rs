@@ -300,6 +300,7 @@ mod tests {
             format: InputFormat::Json,
             types: vec![],
             on_error: OnError::Fail,
+            max_bad: None,
             on_gone: OnGone::Stop,
             max_record_bytes: 1,
             follow: false,

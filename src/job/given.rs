@@ -1,5 +1,6 @@
 //! Input that the command line names instead of the job file.
 
+use crate::job::fill::Variables;
 use crate::job::read::input::format_by_name;
 use crate::job::read::section::unfit;
 use crate::values::yaml;
@@ -14,6 +15,21 @@ pub enum GivenInput<'a> {
     Files(&'a [String]),
     /// Standard input, unless the job file has an input.
     StandardInput,
+}
+
+/// What the command line and the environment put into a job file.
+#[derive(Clone, Copy)]
+pub struct Overrides<'a> {
+    pub input: GivenInput<'a>,
+    /// `KEY=VALUE`, in the order in which they apply.
+    pub settings: &'a [String],
+    /// The environment; without it, `${VAR}` and `~` stay as they are.
+    pub variables: Option<Variables<'a>>,
+}
+
+impl Overrides<'_> {
+    /// Nothing but the job file counts.
+    pub const NONE: Overrides<'static> = Overrides { input: GivenInput::None, settings: &[], variables: None };
 }
 
 /// Replaces `input:` of a job file, or its `files:`, by `given`.
@@ -65,7 +81,8 @@ mod tests {
 
     fn files(input: &str, given: GivenInput<'_>) -> Result<(Vec<String>, InputFormat), String> {
         let text = format!("job: j\n{input}process: {{aggregate: {{n: count}}}}\n");
-        let job = JobSpec::parse_given(&text, Path::new("job.yaml"), given).map_err(|error| error.to_string())?;
+        let job = JobSpec::parse_with(&text, Path::new("job.yaml"), &Overrides { input: given, ..Overrides::NONE })
+            .map_err(|error| error.to_string())?;
         Ok((job.input.files, job.input.format))
     }
 

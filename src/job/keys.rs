@@ -10,7 +10,7 @@ use crate::values::units::shown;
 pub const KEYS: [(&str, &[&str]); 10] = [
     ("", &["job", "input", "where", "key", "tasks", "process", "checkpoint", "output"]),
     ("input", &["files", "format", "delimiter", "split", "types", "on_error", "on_gone", "max_record_bytes", "follow"]),
-    ("input.on_error", &["dead_letter"]),
+    ("input.on_error", &["dead_letter", "max"]),
     (
         "process",
         &[

@@ -6,12 +6,15 @@ pub mod definition;
 mod difference;
 mod error;
 pub(crate) mod field;
+mod fill;
 mod given;
 mod key_filter;
 pub(crate) mod keys;
 pub(crate) mod model;
 mod parse;
 mod read;
+mod schema;
+mod setting;
 mod windows;
 mod write;
 
@@ -19,13 +22,15 @@ pub use aggregate::{AggregateFunction, AggregateSpec};
 pub use difference::{Difference, Effect, differences};
 pub use error::JobFileError;
 pub use field::{ExpressionError, FieldPath};
-pub use given::GivenInput;
+pub use fill::Variables;
+pub use given::{GivenInput, Overrides};
 pub use key_filter::key_filter;
 pub use keys::KEYS;
 pub use model::{
-    CheckpointSpec, Emit, EventTime, ExecSpec, InputFormat, InputSpec, JobSpec, KeepSpec, OnError, OnGone, OnLate,
-    OutputFormat, OutputSpec, PriorityClass, PrioritySpec, Schedule, Selector, TimeUnit, TtlSpec, WindowSpec,
+    CheckpointSpec, Emit, EventTime, ExecSpec, InputFormat, InputSpec, JobSpec, KeepSpec, MaxBad, OnError, OnGone,
+    OnLate, OutputFormat, OutputSpec, PriorityClass, PrioritySpec, Schedule, Selector, TimeUnit, TtlSpec, WindowSpec,
 };
+pub use schema::schema;
 pub use windows::Windows;
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ input:
   files: [data/a b.csv.gz, "x-*.csv"]
   delimiter: ";"
   types: {ts: int, '"unit price"': number}
-  on_error: {dead_letter: bad.csv}
+  on_error: {dead_letter: bad.csv, max: 0.250%}
   on_gone: warn
   max_record_bytes: 1.5MiB
   follow: false
@@ -62,6 +62,7 @@ fn every_key_ends_up_where_it_belongs() {
         [(FieldPath::of("ts"), ColumnType::Int), (FieldPath::of("unit price"), ColumnType::Number)]
     );
     assert_eq!(job.input.on_error, OnError::DeadLetter(PathBuf::from("bad.csv")));
+    assert_eq!(job.input.max_bad, Some(MaxBad::Share(2_500)));
     assert_eq!(job.input.on_gone, OnGone::Warn);
     assert_eq!(job.input.max_record_bytes, 3 << 19);
     assert_eq!(job.filter.as_deref(), Some("amount > 0\n  && country == \"DE\"\n"));
@@ -195,7 +196,7 @@ fn differences_name_what_no_longer_fits() {
         ("../stores/x", "y"),
         ("out/", "other/"),
         ("x-*.csv", "y-*.csv"),
-        ("{dead_letter: bad.csv}", "skip"),
+        ("{dead_letter: bad.csv, max: 0.250%}", "skip"),
         ("count()", "count"),
         ("  min_copies: 2\n", ""),
     ] {

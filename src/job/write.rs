@@ -48,12 +48,17 @@ fn write_input(lines: &mut Lines, input: &InputSpec) {
             lines.add(2, &quote(&field.to_string()), column_type.name());
         }
     }
-    match &input.on_error {
-        OnError::Fail => lines.add(1, "on_error", "fail"),
-        OnError::Skip => lines.add(1, "on_error", "skip"),
-        OnError::DeadLetter(file) => {
+    match (&input.on_error, input.max_bad) {
+        (OnError::Fail, _) => lines.add(1, "on_error", "fail"),
+        (OnError::Skip, None) => lines.add(1, "on_error", "skip"),
+        (on_error, max) => {
             lines.begin(1, "on_error");
-            lines.add(2, "dead_letter", &path(file));
+            if let OnError::DeadLetter(file) = on_error {
+                lines.add(2, "dead_letter", &path(file));
+            }
+            if let Some(max) = max {
+                lines.add(2, "max", &max.to_string());
+            }
         }
     }
     // The default is left out, as in the definitions of jobs that are older than this key.

@@ -14,7 +14,8 @@ use crate::input::record::{Filter, FilterError};
 use crate::input::{BlockReader, Compression, FollowReader, InputError, Partition, Position, ResumedPartitions};
 use crate::job;
 use crate::job::definition;
-use crate::job::{Difference, Effect, JobSpec};
+use crate::job::{Difference, Effect, FieldPath, JobSpec};
+use crate::runner::check_names::{FirstRecords, first_records};
 use crate::runner::error::{ResumeError, RunError};
 use crate::runner::output::plans::OutputPlans;
 use crate::runner::pipeline::field_types::with_types;
@@ -43,6 +44,8 @@ pub struct Report {
     pub problems: Vec<String>,
     /// What a run would report about the store and its replicas.
     pub notes: Vec<StoreNote>,
+    /// What the first records say about the names in the job file, if the run would start from nothing.
+    pub first_records: FirstRecords,
     /// What is wrong with `where:`, which would keep a run from starting too.
     pub filter: Option<FilterError>,
 }
@@ -123,26 +126,51 @@ pub fn check(job: &JobSpec) -> Result<Report, RunError> {
         inputs: Vec::new(),
         problems: Vec::new(),
         notes: Vec::new(),
+        first_records: FirstRecords::default(),
         filter: None,
     };
     let outputs = OutputPlans::new(job).unwrap_or_else(|error| {
         report.problems.push(in_one_line(&error));
         OutputPlans::default()
     });
+    let mut filter_fields = Vec::new();
     if let Some(expression) = &job.filter {
-        report.filter = Filter::new(expression).err();
+        match Filter::new(expression) {
+            Ok(filter) => filter_fields = filter.fields().to_vec(),
+            Err(error) => report.filter = Some(error),
+        }
     }
     report.problems.extend(check_paths(job, &outputs).err().map(|error| in_one_line(&error)));
     let mut start = Vec::new();
     if job.checkpoint.enabled {
         start = check_store(job, &outputs, &mut report)?;
     }
-    if job.input.follow {
-        check_followed(job, &start, &mut report);
-    } else {
-        check_files(job, &start, &mut report);
-    }
+    let mut unread =
+        if job.input.follow { check_followed(job, &start, &mut report) } else { check_files(job, &start, &mut report) };
+    unread.truncate(MAX_FIRST_FILES);
+    check_first_records(job, &filter_fields, unread, &mut report);
     Ok(report)
+}
+
+/// The most files whose first records are read.
+const MAX_FIRST_FILES: usize = 64;
+
+/// Compares the names in the job file with the first records of `unread`, files that a run would read.
+fn check_first_records(job: &JobSpec, filter: &[FieldPath], unread: Vec<Partition>, report: &mut Report) {
+    if unread.is_empty() {
+        return;
+    }
+    match first_records(job, filter, unread) {
+        Ok(found) if report.latest.is_none() => report.first_records = found,
+        // Earlier runs may have seen what the first records of the new files do not have.
+        Ok(_) => {}
+        Err(error) => {
+            let problem = in_one_line(&error);
+            if !report.problems.contains(&problem) {
+                report.problems.push(problem);
+            }
+        }
+    }
 }
 
 /// Finds the latest checkpoint and checks whether the job fits it. Returns its positions.
@@ -252,15 +280,18 @@ fn holder(path: &Path) -> Option<String> {
     is_held.then(|| text.trim().to_owned())
 }
 
-fn check_files(job: &JobSpec, start: &[PositionRow], report: &mut Report) {
+/// Checks the files and objects. Returns the files that have unread records. Reading objects would cost requests.
+fn check_files(job: &JobSpec, start: &[PositionRow], report: &mut Report) -> Vec<Partition> {
     let created = report.latest.as_ref().map(|latest| latest.created).unwrap_or_default();
     let listed = match ResumedPartitions::list(&job.input, &job.base, start, created.into()) {
         Ok(listed) => listed,
         Err(error) => {
             report.problems.push(in_one_line(&error));
-            return;
+            return Vec::new();
         }
     };
+    let is_file = |partition: &&Partition| matches!(partition.source, input::Source::File(_));
+    let mut unread = Vec::new();
     let missing: Vec<&PositionRow> = listed.missing(&job.input).collect();
     for row in &missing {
         report.unreadable(row, &InputError::Gone { partition: row.partition.clone(), offset: row.offset });
@@ -271,6 +302,7 @@ fn check_files(job: &JobSpec, start: &[PositionRow], report: &mut Report) {
             let unread_bytes = partition.file_bytes.filter(|_| partition.compression == Compression::None);
             let (offset, state) = (0, InputState::New);
             report.inputs.push(InputReport { partition: partition.name.clone(), offset, state, unread_bytes });
+            unread.extend(Some(partition).filter(is_file).cloned());
             continue;
         };
         // What standard input will contain is unknown until it is read.
@@ -306,6 +338,7 @@ fn check_files(job: &JobSpec, start: &[PositionRow], report: &mut Report) {
                     InputState::Unread
                 };
                 let size = partition.file_bytes.filter(|_| is_plain);
+                unread.extend(Some(partition).filter(|partition| !ended && is_file(partition)).cloned());
                 let unread_bytes = if ended { Some(0) } else { size.map(|size| size.saturating_sub(row.offset)) };
                 report.inputs.push(InputReport {
                     partition: partition.name.clone(),
@@ -322,9 +355,11 @@ fn check_files(job: &JobSpec, start: &[PositionRow], report: &mut Report) {
             }),
         }
     }
+    unread
 }
 
-fn check_followed(job: &JobSpec, start: &[PositionRow], report: &mut Report) {
+/// Checks followed files. Returns those that have unread records.
+fn check_followed(job: &JobSpec, start: &[PositionRow], report: &mut Report) -> Vec<Partition> {
     let last = report.latest.as_ref().filter(|latest| latest.restored_from.is_none());
     let since = last.map(|latest| latest.created.into());
     let reader = FollowReader::new(&job.input, &job.base, start, 0, None, since);
@@ -333,9 +368,10 @@ fn check_followed(job: &JobSpec, start: &[PositionRow], report: &mut Report) {
         Ok(positions) => positions,
         Err(error) => {
             report.problems.push(in_one_line(&error));
-            return;
+            return Vec::new();
         }
     };
+    let mut with_unread = Vec::new();
     for Position { partition, generation_of, inode, offset, .. } in positions {
         let size = partition.file_bytes.unwrap_or(0);
         let row = start.iter().find(|row| row.inode == inode && row.offset == offset);
@@ -353,7 +389,11 @@ fn check_followed(job: &JobSpec, start: &[PositionRow], report: &mut Report) {
             state,
             unread_bytes: Some(unread),
         });
+        if unread > 0 && generation_of.is_none() {
+            with_unread.push(Partition::clone(&partition));
+        }
     }
+    with_unread
 }
 
 impl Report {

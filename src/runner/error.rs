@@ -8,7 +8,8 @@ use crate::format::layout::ObjectName;
 use crate::input::InputError;
 use crate::input::record::FilterError;
 use crate::job::definition::DefinitionError;
-use crate::job::{Difference, JobFileError};
+use crate::job::{Difference, JobFileError, MaxBad};
+use crate::runner::bad_reasons::BadReason;
 use crate::runner::output::error::OutputError;
 use crate::runner::process::exec::failure::ProgramFailure;
 use crate::runner::state::content::ContentMismatch;
@@ -160,6 +161,17 @@ pub enum RecordError {
         record: u64,
         reason: String,
         beginning: String,
+    },
+    /// More records were bad than `on_error: max` allows.
+    #[error("too many bad records: {skipped} of {records}, and `max` is {max}")]
+    TooManyBad {
+        /// Bad records since the job began.
+        skipped: u64,
+        /// Records since the job began.
+        records: u64,
+        max: MaxBad,
+        /// Why those of this run are bad, the most frequent reason first.
+        reasons: Vec<BadReason>,
     },
     /// A record arrived after all its windows had closed, with `on_late: fail`.
     #[error("late record {record} of `{partition}` at byte {offset}: {reason}")]

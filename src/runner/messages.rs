@@ -9,6 +9,7 @@ use crate::format::manifest::{Output, Trigger};
 use crate::input::record::{BadRecord, RecordPlace};
 use crate::input::{InputError, InputNote, Position};
 use crate::job::OnError;
+use crate::runner::bad_reasons::BadReasons;
 use crate::runner::encoder_slots::EncoderSlot;
 use crate::runner::error::RunError;
 use crate::runner::observer::Done;
@@ -65,6 +66,8 @@ pub struct BlockAccount {
     pub skipped: u64,
     /// The bad records that go to the dead-letter file.
     pub dead: Vec<Rejected>,
+    /// Why records are bad.
+    pub reasons: BadReasons<Rejected>,
     /// The bad record that ends the run.
     pub fatal: Option<Rejected>,
     /// For a job with event time.
@@ -116,6 +119,8 @@ pub struct BlockUpdates {
     pub number: u64,
     /// The packed records.
     pub bytes: Vec<u8>,
+    /// Whether a bad record of the block ends the run. Then neither the block nor any later one is applied.
+    pub ends_run: bool,
     /// For a job with event time.
     pub time: Option<Arc<BlockTime>>,
     /// Dropped once they are applied.
@@ -158,24 +163,22 @@ impl BlockAccount {
         place: RecordPlace<'_>,
         bad: BadRecord,
     ) -> bool {
-        let rejected = |bytes: &[u8]| Rejected {
+        let rejected = |most_bytes: usize| Rejected {
             index: place.index,
             offset: block_offset + place.at as u64,
             reason: bad.reason.clone(),
-            bytes: bytes.to_vec(),
+            bytes: place.bytes[..place.bytes.len().min(most_bytes)].to_vec(),
         };
         self.skipped += 1;
-        match on_error {
-            OnError::Skip => true,
-            OnError::DeadLetter(_) => {
-                self.dead.push(rejected(place.bytes));
-                true
-            }
-            OnError::Fail => {
-                self.fatal = Some(rejected(&place.bytes[..place.bytes.len().min(SHOWN_BYTES)]));
-                false
-            }
+        if *on_error == OnError::Fail {
+            self.fatal = Some(rejected(SHOWN_BYTES));
+            return false;
         }
+        self.reasons.count(&bad.reason, rejected);
+        if let OnError::DeadLetter(_) = on_error {
+            self.dead.push(rejected(usize::MAX));
+        }
+        true
     }
 }
 

@@ -20,10 +20,13 @@
 //!
 //! Below all of them are small files: rejected records, tickets, encoder slots, and how storages are opened.
 
+pub mod bad_reasons;
 pub mod check;
+pub mod check_names;
 pub mod checkpoint;
 pub mod encoder_slots;
 pub mod error;
+pub mod job_draft;
 pub mod lineage;
 pub mod messages;
 pub mod observer;
@@ -36,6 +39,7 @@ pub mod resumable;
 pub mod resume;
 pub mod state;
 pub mod storage_opener;
+pub mod survey;
 pub mod ticket;
 pub mod wall_clock;
 

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use crate::format::manifest::{Output, Totals, Trigger};
 use crate::input::InputNote;
+use crate::runner::bad_reasons::BadReason;
 use crate::runner::state::content::Content;
 use crate::store::{Committed, StoreNote};
 use crate::values::id::Sequence;
@@ -81,6 +82,12 @@ pub enum RunEvent {
     TypeAssumed {
         field: String,
         column_type: ColumnType,
+    },
+    /// No record before the first checkpoint has this field of the job.
+    AbsentField {
+        field: String,
+        /// The number of records so far.
+        records: u64,
     },
     /// A partition has its first record that is too far ahead of the others to move the watermark.
     EarlyRecord {
@@ -184,6 +191,8 @@ pub struct Summary {
     pub skipped: u64,
     /// Bad records that were skipped since the job began.
     pub skipped_in_all: u64,
+    /// Why the bad records of this run were skipped, the most frequent reason first.
+    pub bad_reasons: Vec<BadReason>,
     /// Bytes of input that were applied, after decompression.
     pub input_bytes: u64,
     /// Keys in the state when the run ended.

@@ -31,7 +31,7 @@ const STRANGERS: [(&str, &str); 3] = [("ops", "runner"), ("runner", "ops"), ("st
 /// The rooms of the runner, from the bottom up. A room knows itself and those below it; the files in one entry are one
 /// room.
 const ROOMS: &[&[&str]] = &[
-    &["encoder_slots", "rejected", "storage_opener", "ticket", "wall_clock"],
+    &["encoder_slots", "bad_reasons", "rejected", "storage_opener", "ticket", "wall_clock"],
     &["state"],
     &["process"],
     &["output"],
@@ -39,7 +39,7 @@ const ROOMS: &[&[&str]] = &[
     &["resume"],
     &["checkpoint"],
     &["pipeline"],
-    &["check"],
+    &["check", "check_names", "job_draft", "survey"],
 ];
 
 /// Rooms on the same level that do not know each other: the room, and what it must not know.

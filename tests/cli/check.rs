@@ -20,9 +20,19 @@ struct View {
     created: Option<String>,
     problems: Vec<String>,
     changes: Vec<Change>,
+    first_records: u64,
+    absent_fields: Vec<Absent>,
     inputs: Vec<Input>,
     files_to_read: u64,
     bytes_to_read: u64,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Absent {
+    field: String,
+    key: String,
+    near: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -241,4 +251,73 @@ fn the_verdict_is_that_of_a_run_whatever_is_wrong_with_a_replica() {
         let ran = env.run(&["run", "job.yaml"]);
         assert_eq!((checked.status, ran.status == 0), (status, status == 0), "{case}: {checked}{ran}");
     }
+}
+
+#[test]
+fn it_says_which_fields_the_first_records_do_not_have() {
+    let env = Env::new();
+    env.write(
+        "job.yaml",
+        "job: j\ninput: data.jsonl\nwhere: user.contry == \"DE\"\nkey: user.id\nprocess:\n  aggregate:\n    n: count\n    \
+         spent: sum(amout)\n    other: max(unheard)\n",
+    );
+    env.write("data.jsonl", "{\"user\":{\"id\":1,\"country\":\"DE\"},\"amount\":3}\n".repeat(2));
+    let output = check(&env, 0);
+    assert_eq!(
+        output.stderr,
+        "warning: job.yaml:3:8: none of the first 2 records has `user.contry`, did you mean `user.country`?\n\
+         warning: job.yaml:8:12: none of the first 2 records has `amout`, did you mean `amount`?\n\
+         warning: job.yaml:9:12: none of the first 2 records has `unheard`\n"
+    );
+    let seen = view(&env, 0);
+    let absent: Vec<(&str, &str, Option<&str>)> =
+        seen.absent_fields.iter().map(|one| (one.field.as_str(), one.key.as_str(), one.near.as_deref())).collect();
+    assert_eq!(
+        absent,
+        [
+            ("user.contry", "where", Some("user.country")),
+            ("amout", "process.aggregate.spent", Some("amount")),
+            ("unheard", "process.aggregate.other", None),
+        ]
+    );
+    assert_eq!(seen.first_records, 2);
+    // A run has seen the records, so it knows better.
+    env.run(&["run", "job.yaml"]).expect(0);
+    assert_eq!(check(&env, 0).stderr, "");
+}
+
+#[test]
+fn columns_that_a_csv_file_lacks_are_a_problem() {
+    let env = Env::new();
+    env.write(
+        "job.yaml",
+        "job: j\ninput: data.csv\nwhere: contry == \"DE\"\nkey: usr\nprocess: {aggregate: {spent: sum(amout)}}\n",
+    );
+    env.write("data.csv", "user,amount,country\na,1,DE\n");
+    let problems = view(&env, 1).problems;
+    assert_eq!(
+        problems,
+        ["input `data.csv`: the header line has no column `usr`, did you mean `user`?; the header line has no column \
+          `amout`, did you mean `amount`?"]
+    );
+    let run = env.run(&["run", "job.yaml"]).expect(4);
+    assert!(run.stderr.contains(&problems[0]), "{run}");
+    env.write("job.yaml", env.read("job.yaml").replace("usr", "user").replace("amout", "amount"));
+    let output = check(&env, 0);
+    let expected = "warning: job.yaml:3:8: the only record does not have `contry`, did you mean `country`?\n";
+    assert_eq!(output.stderr, expected);
+}
+
+#[test]
+fn a_run_warns_of_a_field_that_no_record_has_after_its_first_checkpoint() {
+    let env = Env::new();
+    env.write("data.jsonl", "{\"k\":\"a\",\"amount\":1}\n".repeat(400_000));
+    env.write(
+        "job.yaml",
+        "job: j\ninput: data.jsonl\nkey: k\nprocess: {aggregate: {s: sum(amout)}}\ncheckpoint: {records: 1, schedule: 1h}\n",
+    );
+    let output = env.run(&["run", "job.yaml"]).expect(0);
+    let first = output.stderr.find("warning: j: field `amout`, which the job uses, was in none of the ");
+    let last = output.stderr.find("warning: none of the 400,000 records has `amout`, which the job uses; it was null");
+    assert!(first.is_some() && first < last, "{output}");
 }

@@ -12,6 +12,7 @@ use crate::cli::text;
 use crate::cli::ui::Ui;
 use crate::job::{Effect, JobFileError};
 use crate::runner::check::{Report, check};
+use crate::runner::check_names::AbsentField;
 use crate::runner::error::RunError;
 use crate::values::id::Sequence;
 use crate::values::units::{Age, Bytes, Count};
@@ -20,8 +21,9 @@ use crate::values::units::{Age, Bytes, Count};
 ///
 /// Checks everything that a run checks before its first record: whether the job
 /// file is valid, which checkpoint it would resume from, how a changed job file
-/// affects the state, and whether the input files still match what was read from
-/// them. Writes nothing. The state itself is not read; `ckpt verify` does that.
+/// affects the state, whether the input files still match what was read from them,
+/// and whether their first records have the fields that the job names. Writes
+/// nothing. The state itself is not read; `ckpt verify` does that.
 ///
 /// The exit code is 0 if a run would start, 1 if it would not, and 2 if the job
 /// file is invalid.
@@ -54,6 +56,11 @@ pub fn run(args: &Args, ui: &mut Ui) -> Result<Exit, CliError> {
         ui.json(&CheckView::new(&job.job, &report))?;
     } else {
         show(&job.job, &report, ui)?;
+    }
+    for absent in &report.first_records.absent {
+        let message = absence(absent, report.first_records.records);
+        let text = String::from_utf8_lossy(&text);
+        ui.warn(args.source.at_key(&text, &absent.key, message));
     }
     report.notes.iter().for_each(|note| ui.warn(note.to_string()));
     Ok(if report.would_run() { Exit::Clean } else { Exit::No })
@@ -113,6 +120,16 @@ fn outcome(report: &Report) -> String {
     }
 }
 
+/// Says that none of the first records has a field.
+fn absence(absent: &AbsentField, records: u64) -> String {
+    let field = &absent.field;
+    let near = absent.near.as_ref().map(|near| format!(", did you mean `{near}`?")).unwrap_or_default();
+    match records {
+        1 => format!("the only record does not have `{field}`{near}"),
+        records => format!("none of the first {} records has `{field}`{near}", Count(records)),
+    }
+}
+
 fn meaning(effect: Effect) -> &'static str {
     match effect {
         Effect::Reroutes => "the state is re-routed",
@@ -134,9 +151,18 @@ struct CheckView<'a> {
     created: Option<Timestamp>,
     problems: &'a [String],
     changes: Vec<ChangeView>,
+    first_records: u64,
+    absent_fields: Vec<AbsentView<'a>>,
     inputs: Vec<InputView<'a>>,
     files_to_read: u64,
     bytes_to_read: u64,
+}
+
+#[derive(Debug, Serialize)]
+struct AbsentView<'a> {
+    field: &'a str,
+    key: &'a str,
+    near: Option<&'a str>,
 }
 
 #[derive(Debug, Serialize)]
@@ -151,6 +177,12 @@ struct InputView<'a> {
     state: &'static str,
     offset: u64,
     unread_bytes: Option<u64>,
+}
+
+impl<'a> AbsentView<'a> {
+    fn new(absent: &'a AbsentField) -> AbsentView<'a> {
+        AbsentView { field: &absent.field, key: &absent.key, near: absent.near.as_deref() }
+    }
 }
 
 impl<'a> CheckView<'a> {
@@ -182,6 +214,8 @@ impl<'a> CheckView<'a> {
             changes: changes
                 .map(|change| ChangeView { change: change.to_string(), effect: effect(change.effect()) })
                 .collect(),
+            first_records: report.first_records.records,
+            absent_fields: report.first_records.absent.iter().map(AbsentView::new).collect(),
             inputs: inputs.collect(),
             files_to_read,
             bytes_to_read,

@@ -10,6 +10,7 @@ pub mod checkpoint;
 pub mod completions;
 pub mod copy;
 pub mod diff;
+pub mod init;
 pub mod inspect;
 pub mod latest;
 pub mod list;
@@ -18,6 +19,7 @@ pub mod pin;
 pub mod prune;
 pub mod restore;
 pub mod run;
+pub mod schema;
 pub mod stats;
 pub mod unpin;
 pub mod verify;
@@ -26,6 +28,7 @@ pub mod verify;
 #[derive(Debug, Clone, clap::Subcommand)]
 pub enum Command {
     Run(run::Args),
+    Init(init::Args),
     Check(check::Args),
     Checkpoint(checkpoint::Args),
     List(list::Args),
@@ -40,6 +43,7 @@ pub enum Command {
     Copy(copy::Args),
     Latest(latest::Args),
     Stats(stats::Args),
+    Schema(schema::Args),
     Completions(completions::Args),
 }
 
@@ -48,6 +52,7 @@ impl Command {
     pub fn run(&self, ui: &mut Ui, processors: &Processors, program: clap::Command) -> Result<Exit, CliError> {
         match self {
             Command::Run(args) => run::run(args, ui, processors),
+            Command::Init(args) => init::run(args, ui),
             Command::Check(args) => check::run(args, ui),
             Command::Checkpoint(args) => checkpoint::run(args, ui),
             Command::List(args) => list::run(args, ui),
@@ -62,6 +67,7 @@ impl Command {
             Command::Copy(args) => copy::run(args, ui),
             Command::Latest(args) => latest::run(args, ui),
             Command::Stats(args) => stats::run(args, ui),
+            Command::Schema(_) => schema::run(ui),
             Command::Completions(args) => completions::run(args, program, ui),
         }
     }

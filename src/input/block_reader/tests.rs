@@ -20,6 +20,7 @@ pub(crate) fn spec(format: InputFormat, files: &[&str], max_record_bytes: u64) -
         format,
         types: vec![],
         on_error: OnError::Fail,
+        max_bad: None,
         on_gone: OnGone::Stop,
         max_record_bytes,
         follow: false,

@@ -108,6 +108,7 @@ mod tests {
             format,
             types: vec![],
             on_error: OnError::Fail,
+            max_bad: None,
             on_gone: OnGone::Stop,
             max_record_bytes: 1000,
             follow: false,

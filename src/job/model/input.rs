@@ -1,5 +1,6 @@
 //! `input:`
 
+use std::fmt;
 use std::path::PathBuf;
 
 use crate::job::field::FieldPath;
@@ -19,6 +20,8 @@ pub struct InputSpec {
     pub types: Vec<(FieldPath, ColumnType)>,
     /// `on_error:` default `fail`.
     pub on_error: OnError,
+    /// `on_error: max:` the bad records that are too many; default none.
+    pub max_bad: Option<MaxBad>,
     /// `on_gone:` default `stop`.
     pub on_gone: OnGone,
     /// `max_record_bytes:` default 16 MiB. A longer record is a bad record.
@@ -50,6 +53,51 @@ pub enum OnError {
     Skip,
     /// `dead_letter: FILE`: it is counted, skipped, and appended to a file.
     DeadLetter(PathBuf),
+}
+
+/// How many bad records a job may leave out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MaxBad {
+    /// `max: 100`
+    Records(u64),
+    /// `max: 1%` of all records, in millionths.
+    Share(u32),
+}
+
+impl MaxBad {
+    /// Returns whether `bad` of `records` are more than that.
+    pub fn is_exceeded(self, bad: u64, records: u64) -> bool {
+        match self {
+            MaxBad::Records(max) => bad > max,
+            MaxBad::Share(millionths) => u128::from(bad) * 1_000_000 > u128::from(records) * u128::from(millionths),
+        }
+    }
+
+    /// Parses a number of records, or a percentage with up to four decimal places.
+    pub fn parse(text: &str) -> Option<MaxBad> {
+        let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.to_owned());
+        let Some(percent) = text.strip_suffix('%') else {
+            return digits(text)?.parse().ok().filter(|records| *records > 0).map(MaxBad::Records);
+        };
+        let (whole, fraction) = percent.trim_end().split_once('.').unwrap_or((percent.trim_end(), "0"));
+        let fraction = digits(fraction).filter(|fraction| (1..=4).contains(&fraction.len()))?;
+        let whole = digits(whole).filter(|whole| !whole.is_empty())?;
+        let millionths: u32 = format!("{whole}{fraction:0<4}").parse().ok()?;
+        (1..1_000_000).contains(&millionths).then_some(MaxBad::Share(millionths))
+    }
+}
+
+impl fmt::Display for MaxBad {
+    /// Writes it as in a job file.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            MaxBad::Records(max) => write!(f, "{max}"),
+            MaxBad::Share(millionths) => {
+                let text = format!("{}.{:04}", millionths / 10_000, millionths % 10_000);
+                write!(f, "{}%", text.trim_end_matches('0').trim_end_matches('.'))
+            }
+        }
+    }
 }
 
 /// What happens when a file is gone that was not read to its end.

@@ -7,7 +7,7 @@ mod output;
 mod process;
 
 pub use checkpoint::{CheckpointSpec, KeepSpec, PriorityClass, PrioritySpec, Schedule, Selector};
-pub use input::{InputFormat, InputSpec, OnError, OnGone};
+pub use input::{InputFormat, InputSpec, MaxBad, OnError, OnGone};
 pub use job::JobSpec;
 pub use output::{Emit, OutputFormat, OutputSpec};
 pub use process::{AHEAD_MILLIS, EventTime, ExecSpec, MAX_WINDOWS, OnLate, TimeUnit, TtlSpec, WindowSpec};

@@ -7,7 +7,7 @@ use crate::job::field::FieldPath;
 use crate::job::keys::list;
 use crate::job::model::InputFormat;
 use crate::job::read::field::{check_field, within};
-use crate::job::read::section::{Result, unfit};
+use crate::job::read::section::{Result, all, unfit};
 use crate::values::units;
 use crate::values::yaml::{Entry, Node};
 
@@ -27,7 +27,7 @@ pub(super) fn read(node: &Node, format: &InputFormat, key: Option<&FieldPath>) -
     if entries.len() > MAX_AGGREGATES {
         return Err(node.unfit(format!("expected at most {MAX_AGGREGATES} aggregates, found {}", entries.len())));
     }
-    let aggregates = entries.iter().map(|entry| aggregate(entry, format, key)).collect::<Result<Vec<_>>>()?;
+    let aggregates = all(entries.iter().map(|entry| aggregate(entry, format, key)))?;
     check_columns(entries, &aggregates)?;
     Ok(aggregates)
 }

@@ -8,7 +8,7 @@ use crate::job::calendar::Calendar;
 use crate::job::model::{CheckpointSpec, KeepSpec, Schedule};
 use crate::job::read::priority;
 use crate::job::read::scalar::{bytes, bytes_above_zero, choose, duration, longer_than_zero, path};
-use crate::job::read::section::{Result, Section};
+use crate::job::read::section::{Mistakes, Result, Section};
 use crate::store::prune::DEFAULT_GRACE;
 use crate::store::prune::policy::Policy;
 use crate::values::units;
@@ -22,31 +22,32 @@ pub(super) fn read(node: Option<&Node>, job: &str, tasks: Option<u32>) -> Result
     let default_store = Path::new("checkpoints").join(job);
     let Some(node) = node else { return Ok(default(default_store)) };
     let section = Section::new("checkpoint", node, "a map such as `{schedule: 10m}`")?;
-    let enabled = section.get("enabled").map_or(Ok(true), Node::boolean)?;
-    let state_bytes = section.get("state_bytes").map(bytes_above_zero).transpose()?;
-    let records = section.get("records").map(records).transpose()?;
-    let mode = section.get("mode").map_or(Ok(Mode::Elided), mode)?;
-    let schedule = match section.get("schedule") {
-        Some(node) => Some(schedule(node, mode)?),
-        None if mode == Mode::Scheduled => {
-            let reason = "`mode: scheduled` needs a `schedule`, such as `6h` or `\"0 */6 * * *\"`";
-            return Err(section.unfit("mode", reason));
-        }
-        None => (state_bytes.is_none() && records.is_none()).then_some(Schedule::Every(DEFAULT_SCHEDULE)),
+    let mut mistakes = Mistakes::default();
+    let enabled = mistakes.take(section.get("enabled").map_or(Ok(true), Node::boolean));
+    let state_bytes = mistakes.take(section.get("state_bytes").map(bytes_above_zero).transpose());
+    let records = mistakes.take(section.get("records").map(records).transpose());
+    let mode = mistakes.get(section.get("mode").map_or(Ok(Mode::Elided), mode));
+    let has_others = section.get("state_bytes").or(section.get("records")).is_some();
+    let schedule = mode.map(|mode| mistakes.take(read_schedule(&section, mode, has_others)));
+    let min_pause = mistakes.take(section.get("min_pause").map_or(Ok(Duration::ZERO), duration));
+    let jitter = mistakes.take(section.get("jitter").map_or(Ok(Duration::ZERO), duration));
+    let timeout = mistakes.take(section.get("timeout").map(longer_than_zero).transpose());
+    let tolerate = mistakes.take(section.get("tolerate").map_or(Ok(0), tolerate));
+    let priority = mode.map(|mode| mistakes.take(priority::read(&section, mode, tasks)));
+    let store = mistakes.take(section.get("store").map_or(Ok(default_store), path));
+    let replicas = mistakes.get(replicas(section.get("replicas"), &store));
+    let copies = replicas.as_ref().map(|replicas| 1 + replicas.len());
+    let min_copies = copies
+        .map(|copies| mistakes.take(section.get("min_copies").map_or(Ok(copies), |node| min_copies(node, copies))));
+    let keep = mistakes.take(section.get("keep").map(keep).transpose());
+    mistakes.none()?;
+    let everything = (mode, schedule, priority, replicas, min_copies);
+    let (Some(mode), Some(schedule), Some(priority), Some(replicas), Some(min_copies)) = everything else {
+        unreachable!("what could not be read is a mistake");
     };
-    let min_pause = section.get("min_pause").map_or(Ok(Duration::ZERO), duration)?;
-    let jitter = section.get("jitter").map_or(Ok(Duration::ZERO), duration)?;
     if let (Some(node), None) = (section.get("jitter"), &schedule) {
         return Err(node.unfit("`jitter` delays scheduled checkpoints; it needs a `schedule`"));
     }
-    let timeout = section.get("timeout").map(longer_than_zero).transpose()?;
-    let tolerate = section.get("tolerate").map_or(Ok(0), tolerate)?;
-    let priority = priority::read(&section, mode, tasks)?;
-    let store = section.get("store").map_or(Ok(default_store), path)?;
-    let replicas = replicas(section.get("replicas"), &store)?;
-    let copies = 1 + replicas.len();
-    let min_copies = section.get("min_copies").map_or(Ok(copies), |node| min_copies(node, copies))?;
-    let keep = section.get("keep").map(keep).transpose()?;
     Ok(CheckpointSpec {
         enabled,
         schedule,
@@ -86,6 +87,18 @@ fn default(store: PathBuf) -> CheckpointSpec {
 
 fn mode(node: &Node) -> Result<Mode> {
     choose(node, "mode", &[Mode::Elided, Mode::Priority, Mode::Scheduled].map(|mode| (mode.name(), mode)))
+}
+
+/// Reads `schedule:`. `has_others` says whether other keys trigger checkpoints.
+fn read_schedule(section: &Section<'_>, mode: Mode, has_others: bool) -> Result<Option<Schedule>> {
+    match section.get("schedule") {
+        Some(node) => schedule(node, mode).map(Some),
+        None if mode == Mode::Scheduled => {
+            let reason = "`mode: scheduled` needs a `schedule`, such as `6h` or `\"0 */6 * * *\"`";
+            Err(section.unfit("mode", reason))
+        }
+        None => Ok((!has_others).then_some(Schedule::Every(DEFAULT_SCHEDULE))),
+    }
 }
 
 fn schedule(node: &Node, mode: Mode) -> Result<Schedule> {
@@ -144,20 +157,25 @@ fn min_copies(node: &Node, copies: usize) -> Result<usize> {
 
 fn keep(node: &Node) -> Result<KeepSpec> {
     let section = Section::new("checkpoint.keep", node, "a map such as `{last: 10, daily: 7}`")?;
-    let count = |key| section.get(key).map_or(Ok(0), |node| node.integer("a whole number of checkpoints"));
-    let duration = |key| section.get(key).map(duration).transpose();
+    let mut mistakes = Mistakes::default();
+    let within = mistakes.take(section.get("within").map(duration).transpose());
+    let grace = mistakes.take(section.get("grace").map(duration).transpose());
+    let bytes = mistakes.take(section.get("bytes").map(bytes).transpose());
+    let mut count =
+        |key| mistakes.take(section.get(key).map_or(Ok(0), |node| node.integer("a whole number of checkpoints")));
     let policy = Policy {
         all: false,
-        last: count("last")?,
-        hourly: count("hourly")?,
-        daily: count("daily")?,
-        weekly: count("weekly")?,
-        monthly: count("monthly")?,
-        within: duration("within")?,
-        bytes: section.get("bytes").map(bytes).transpose()?,
+        last: count("last"),
+        hourly: count("hourly"),
+        daily: count("daily"),
+        weekly: count("weekly"),
+        monthly: count("monthly"),
+        within,
+        bytes,
     };
+    mistakes.none()?;
     if policy.check().is_err() {
         return Err(node.unfit("`keep` needs a rule that keeps something, such as `last: 10`"));
     }
-    Ok(KeepSpec { policy, grace: duration("grace")?.unwrap_or(DEFAULT_GRACE) })
+    Ok(KeepSpec { policy, grace: grace.unwrap_or(DEFAULT_GRACE) })
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::job::model::ExecSpec;
 use crate::job::read::scalar::longer_than_zero;
-use crate::job::read::section::{Result, Section, unfit};
+use crate::job::read::section::{Mistakes, Result, Section, unfit};
 use crate::values::units::shown;
 use crate::values::yaml::{Kind, Node};
 
@@ -39,23 +39,24 @@ pub(super) fn read(process: &Section<'_>) -> Result<Option<ExecSpec>> {
             return Err(other_node.unfit(reason));
         }
     }
-    let restarts = match process.get("restarts") {
-        None => 0,
-        Some(node) => match node.integer("a whole number of restarts")? {
-            restarts @ 0..=MAX_RESTARTS => restarts as u32,
-            _ => return Err(node.wrong("at most 1000000 restarts")),
-        },
-    };
+    let mut mistakes = Mistakes::default();
+    let command = mistakes.take(command(node));
+    let restarts = mistakes.take(process.get("restarts").map_or(Ok(0), restarts));
+    let timeout = mistakes.take(process.get("timeout").map_or(Ok(DEFAULT_TIMEOUT), longer_than_zero));
+    let backoff = mistakes.take(process.get("backoff").map_or(Ok(DEFAULT_BACKOFF), longer_than_zero));
+    let tick = mistakes.take(process.get("tick").map(longer_than_zero).transpose());
+    mistakes.none()?;
     if let (Some(node), 0) = (process.get("backoff"), restarts) {
         return Err(node.unfit("`backoff` needs `restarts`: without it nothing is restarted"));
     }
-    Ok(Some(ExecSpec {
-        command: command(node)?,
-        timeout: process.get("timeout").map_or(Ok(DEFAULT_TIMEOUT), longer_than_zero)?,
-        restarts,
-        backoff: process.get("backoff").map_or(Ok(DEFAULT_BACKOFF), longer_than_zero)?,
-        tick: process.get("tick").map(longer_than_zero).transpose()?,
-    }))
+    Ok(Some(ExecSpec { command, timeout, restarts, backoff, tick }))
+}
+
+fn restarts(node: &Node) -> Result<u32> {
+    match node.integer("a whole number of restarts")? {
+        restarts @ 0..=MAX_RESTARTS => Ok(restarts as u32),
+        _ => Err(node.wrong("at most 1000000 restarts")),
+    }
 }
 
 /// Reads `native:`, the name of a processor compiled into the runner, if the section `process` has one.

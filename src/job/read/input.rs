@@ -4,9 +4,9 @@ use std::path::Path;
 
 use crate::format::limits::MAX_VALUE_BYTES;
 use crate::input::names;
-use crate::job::model::{InputFormat, InputSpec, JobSpec, OnError, OnGone};
+use crate::job::model::{InputFormat, InputSpec, JobSpec, MaxBad, OnError, OnGone};
 use crate::job::read::scalar::{bytes, choose, object_or_path, path_text};
-use crate::job::read::section::{Result, Section, mark_of, unfit};
+use crate::job::read::section::{Mistakes, Result, Section, mark_of, unfit};
 use crate::job::read::types;
 use crate::job::read::types::TypedField;
 use crate::values::units;
@@ -23,25 +23,34 @@ const FILES: &str = "a path, a glob or a list of them";
 pub(super) fn read(node: &Node, base: &Path) -> Result<(InputSpec, Vec<TypedField>)> {
     let is_short = !matches!(node.kind, Kind::Map(_));
     let section = if is_short { Section::empty("input", node) } else { Section::new("input", node, FILES)? };
-    let files_node = if is_short { node } else { section.require("files", FILES)? };
-    let files = files(files_node)?;
-    let format = format(&section, files_node, &files, base)?;
-    let typed_fields = types::read(section.get("types"), &format)?;
+    let mut mistakes = Mistakes::default();
+    let files_node = if is_short { Ok(node) } else { section.require("files", FILES) };
+    let listed = mistakes.get(files_node.and_then(|node| Ok((node, files(node)?))));
+    let format = listed.as_ref().and_then(|(node, files)| mistakes.get(format(&section, node, files, base)));
+    let typed_fields = format.as_ref().map(|format| mistakes.take(types::read(section.get("types"), format)));
+    let on_error = mistakes.get(section.get("on_error").map_or(Ok((OnError::Fail, None)), on_error));
+    let gone = [("stop", OnGone::Stop), ("warn", OnGone::Warn)];
+    let on_gone = section.get("on_gone").map_or(Ok(OnGone::Stop), |node| choose(node, "on_gone", &gone));
+    let on_gone = mistakes.get(on_gone);
+    let max_record_bytes = section.get("max_record_bytes").map_or(Ok(DEFAULT_RECORD_BYTES), max_record_bytes);
+    let max_record_bytes = mistakes.take(max_record_bytes);
+    let files = listed.map(|(_, files)| files);
+    let follow =
+        mistakes.take(section.get("follow").map_or(Ok(false), |node| follow(node, files.as_deref().unwrap_or(&[]))));
+    mistakes.none()?;
+    let everything = (files, format, typed_fields, on_error, on_gone);
+    let (Some(files), Some(format), Some(typed_fields), Some((on_error, max_bad)), Some(on_gone)) = everything else {
+        unreachable!("what could not be read is a mistake");
+    };
     let types = typed_fields.iter().map(|typed| (typed.field.clone(), typed.column_type)).collect();
-    let on_error = section.get("on_error").map_or(Ok(OnError::Fail), on_error)?;
-    let on_gone = match section.get("on_gone") {
-        None => OnGone::Stop,
-        Some(node) => choose(node, "on_gone", &[("stop", OnGone::Stop), ("warn", OnGone::Warn)])?,
-    };
-    let max_record_bytes = match section.get("max_record_bytes") {
-        None => DEFAULT_RECORD_BYTES,
-        Some(node) => match bytes(node)? {
-            bytes @ 1..=MAX_RECORD_BYTES => bytes,
-            _ => return Err(node.wrong("a size from 1 byte to 32MiB")),
-        },
-    };
-    let follow = section.get("follow").map_or(Ok(false), |node| follow(node, &files))?;
-    Ok((InputSpec { files, format, types, on_error, on_gone, max_record_bytes, follow }, typed_fields))
+    Ok((InputSpec { files, format, types, on_error, max_bad, on_gone, max_record_bytes, follow }, typed_fields))
+}
+
+fn max_record_bytes(node: &Node) -> Result<u64> {
+    match bytes(node)? {
+        bytes @ 1..=MAX_RECORD_BYTES => Ok(bytes),
+        _ => Err(node.wrong("a size from 1 byte to 32MiB")),
+    }
 }
 
 fn follow(node: &Node, files: &[String]) -> Result<bool> {
@@ -200,17 +209,28 @@ pub(super) fn check_dead_letters(job: &JobSpec, node: &Node) -> Result<()> {
     }
 }
 
-fn on_error(node: &Node) -> Result<OnError> {
-    if let Kind::Map(_) = node.kind {
+fn on_error(node: &Node) -> Result<(OnError, Option<MaxBad>)> {
+    if let Kind::Map(entries) = &node.kind {
         let section = Section::new("input.on_error", node, "")?;
-        let file = section.require("dead_letter", "the file for bad records")?;
-        return Ok(OnError::DeadLetter(object_or_path(file)?));
+        if entries.is_empty() {
+            section.require("dead_letter", "the file for bad records")?;
+        }
+        let mut mistakes = Mistakes::default();
+        let file = mistakes.take(section.get("dead_letter").map(object_or_path).transpose());
+        let max_bad = mistakes.take(section.get("max").map(max_bad).transpose());
+        mistakes.none()?;
+        return Ok((file.map_or(OnError::Skip, OnError::DeadLetter), max_bad));
     }
     let expected = "`fail`, `skip` or `dead_letter: FILE`";
     match node.text(expected)? {
-        "fail" => Ok(OnError::Fail),
-        "skip" => Ok(OnError::Skip),
+        "fail" => Ok((OnError::Fail, None)),
+        "skip" => Ok((OnError::Skip, None)),
         "dead_letter" => Err(node.unfit("`dead_letter` needs a file: `on_error: {dead_letter: bad.jsonl}`")),
         _ => Err(node.wrong(expected)),
     }
+}
+
+fn max_bad(node: &Node) -> Result<MaxBad> {
+    let expected = "a number of records, at least 1, or a share such as `1%` or `0.05%`";
+    MaxBad::parse(node.text(expected)?).ok_or_else(|| node.wrong(expected))
 }

@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
-use crate::job::model::JobSpec;
+use crate::job::model::{InputFormat, JobSpec};
 use crate::job::read::field::field;
 use crate::job::read::process::Process;
-use crate::job::read::section::{Result, Section, mark_of, unfit};
+use crate::job::read::section::{Mistakes, Result, Section, all, mark_of, node_of, unfit};
 use crate::job::read::time::Timing;
 use crate::job::read::types::TypedField;
 use crate::values::yaml::Node;
@@ -22,6 +22,7 @@ mod scalar;
 pub(super) mod section;
 mod time;
 mod types;
+pub(super) mod unknown_keys;
 
 const DEFAULT_TASKS: u32 = 64;
 const MAX_TASKS: u64 = 1_000_000;
@@ -42,32 +43,59 @@ pub(super) fn definition(root: &Node) -> Result<JobSpec> {
 
 fn read(root: &Node, base: &Path) -> Result<(JobSpec, Vec<TypedField>)> {
     let top = Section::new("", root, "a job file, which is a map with `job`, `input` and `process`")?;
-    let job = job_name(top.require("job", "the job's name")?)?;
-    let (input, types) = input::read(top.require("input", "the files to read")?, base)?;
-    let filter = top.get("where").map(filter).transpose()?;
-    let key = top.get("key").map(|node| field(node, &input.format)).transpose()?;
-    let tasks = tasks(&top, key.is_some())?;
-    let process_node = top.require("process", "what to compute")?;
-    let Process { aggregates, exec, native } = process::read(process_node, &input.format, key.as_ref())?;
-    let Timing { window, ttl } = time::read(process_node, &input.format, key.as_ref(), &aggregates)?;
-    let checkpoint = checkpoint::read(top.get("checkpoint"), &job, key.is_some().then_some(tasks))?;
-    if checkpoint.priority.is_some() {
-        priority::check_process(process_node)?;
-        if let (true, Some(node)) = (input.follow, top.get("checkpoint")) {
-            let mark = mark_of(node, "mode", None).unwrap_or(node.mark);
-            let reason = "`mode: priority` rereads input from the oldest cut, but `follow` numbers blocks as they \
-                          arrive: use another mode";
-            return Err(unfit(mark, reason));
-        }
-    }
-    let output = top.get("output").map(|node| output::read(node, exec.is_some())).transpose()?;
+    let mut mistakes = Mistakes::default();
+    let job = mistakes.take(top.require("job", "the job's name").and_then(job_name));
+    let input_node = mistakes.get(top.require("input", "the files to read"));
+    let input = input_node.and_then(|node| mistakes.get(input::read(node, base)));
+    // JSON can have any field, so an unknown format adds no mistakes to the one that it is.
+    let format = input.as_ref().map_or(InputFormat::Json, |(input, _)| input.format.clone());
+    let filter = mistakes.take(top.get("where").map(filter).transpose());
+    let key = mistakes.take(top.get("key").map(|node| field(node, &format)).transpose());
+    let is_keyed = top.get("key").is_some();
+    let tasks = mistakes.get(tasks(&top, is_keyed));
+    let process_node = mistakes.get(top.require("process", "what to compute"));
+    let process = process_node.and_then(|node| mistakes.get(process::read(node, &format, key.as_ref())));
+    let aggregates = process.as_ref().map_or(&[][..], |process| &process.aggregates);
+    let timing =
+        process_node.and_then(|node| mistakes.get(time::read(node, &format, is_keyed, key.as_ref(), aggregates)));
+    let tasks_of_key = is_keyed.then_some(tasks.unwrap_or(MAX_TASKS as u32));
+    let checkpoint = mistakes.get(checkpoint::read(top.get("checkpoint"), &job, tasks_of_key));
+    let is_program = process_node.is_some_and(|node| node_of(node, "exec", None).is_some());
+    let output = mistakes.take(top.get("output").map(|node| output::read(node, is_program)).transpose());
+    mistakes.none()?;
+    let everything = (input, tasks, process_node.zip(process), timing, checkpoint);
+    let (Some((input, types)), Some(tasks), Some((process_node, process)), Some(timing), Some(checkpoint)) = everything
+    else {
+        unreachable!("what could not be read is a mistake");
+    };
+    let (Process { aggregates, exec, native }, Timing { window, ttl }) = (process, timing);
     let base = base.to_owned();
     let job =
         JobSpec { job, input, filter, key, tasks, aggregates, exec, native, window, ttl, checkpoint, output, base };
-    input::check_dead_letters(&job, top.require("input", "")?)?;
-    output::check(&job, top.get("output"))?;
-    time::check_output(&job, process_node)?;
+    all([
+        check_priority(&job, process_node, top.get("checkpoint")),
+        input::check_dead_letters(&job, top.require("input", "")?),
+        output::check(&job, top.get("output")),
+        time::check_output(&job, process_node),
+    ])?;
     Ok((job, types))
+}
+
+/// Rejects what does not work in mode priority.
+fn check_priority(job: &JobSpec, process: &Node, checkpoint: Option<&Node>) -> Result<()> {
+    if job.checkpoint.priority.is_none() {
+        return Ok(());
+    }
+    priority::check_process(process)?;
+    match checkpoint {
+        Some(node) if job.input.follow => {
+            let mark = mark_of(node, "mode", None).unwrap_or(node.mark);
+            let reason = "`mode: priority` rereads input from the oldest cut, but `follow` numbers blocks as they \
+                          arrive: use another mode";
+            Err(unfit(mark, reason))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn job_name(node: &Node) -> Result<String> {

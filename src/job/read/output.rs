@@ -2,7 +2,7 @@
 
 use crate::job::model::{Emit, JobSpec, OutputFormat, OutputSpec};
 use crate::job::read::scalar::{choose, path_or_url};
-use crate::job::read::section::{Result, Section, mark_of, unfit};
+use crate::job::read::section::{Mistakes, Result, Section, mark_of, unfit};
 use crate::values::yaml::Node;
 
 /// Reads the output of a job, whose rows a program emits if `is_program`.
@@ -12,11 +12,15 @@ pub(super) fn read(node: &Node, is_program: bool) -> Result<OutputSpec> {
         return Ok(OutputSpec { files: path_or_url(node)?, format: OutputFormat::Json, emit: default });
     }
     let section = Section::new("output", node, "a directory, or a map with `files`")?;
-    let files = path_or_url(section.require("files", "the directory to write to")?)?;
+    let mut mistakes = Mistakes::default();
+    let files = mistakes.take(section.require("files", "the directory to write to").and_then(path_or_url));
     let formats = [OutputFormat::Json, OutputFormat::Csv, OutputFormat::Parquet].map(|one| (one.name(), one));
-    let format = section.get("format").map_or(Ok(OutputFormat::Json), |node| choose(node, "format", &formats))?;
+    let format = section.get("format").map_or(Ok(OutputFormat::Json), |node| choose(node, "format", &formats));
+    let format = mistakes.get(format);
     let emits = [Emit::Final, Emit::Changes, Emit::Rows].map(|one| (one.name(), one));
-    let emit = section.get("emit").map_or(Ok(default), |node| choose(node, "emit", &emits))?;
+    let emit = mistakes.get(section.get("emit").map_or(Ok(default), |node| choose(node, "emit", &emits)));
+    mistakes.none()?;
+    let (Some(format), Some(emit)) = (format, emit) else { unreachable!("what could not be read is a mistake") };
     if let (Some(node), true) = (section.get("emit"), (emit == Emit::Rows) != is_program) {
         return Err(node.unfit(if is_program {
             "the output of a program is the rows that it emits: use `emit: rows`"

@@ -7,7 +7,7 @@ use crate::input::globs::PartitionGlob;
 use crate::job::key_filter::key_filter;
 use crate::job::model::{PriorityClass, PrioritySpec, Selector};
 use crate::job::read::scalar::{bytes_above_zero, longer_than_zero, within_range};
-use crate::job::read::section::{Result, Section, unfit};
+use crate::job::read::section::{Mistakes, Result, Section, all, unfit};
 use crate::values::yaml::Node;
 
 const DEFAULT_STALENESS: Duration = Duration::from_secs(600);
@@ -23,9 +23,11 @@ pub(super) fn read(section: &Section<'_>, mode: Mode, tasks: Option<u32>) -> Res
         (_, None) => return Ok(None),
         (_, Some((key, node))) => return Err(node.unfit(format!("`{key}` needs `mode: priority`"))),
     }
-    let budget_bytes = section.get("budget").map(bytes_above_zero).transpose()?;
-    let max_staleness = section.get("max_staleness").map_or(Ok(DEFAULT_STALENESS), longer_than_zero)?;
-    let classes = section.get("priorities").map_or(Ok(Vec::new()), |node| classes(node, tasks))?;
+    let mut mistakes = Mistakes::default();
+    let budget_bytes = mistakes.take(section.get("budget").map(bytes_above_zero).transpose());
+    let max_staleness = mistakes.take(section.get("max_staleness").map_or(Ok(DEFAULT_STALENESS), longer_than_zero));
+    let classes = mistakes.take(section.get("priorities").map_or(Ok(Vec::new()), |node| classes(node, tasks)));
+    mistakes.none()?;
     if classes.is_empty() && budget_bytes.is_none() {
         return Err(section.unfit("mode", "`mode: priority` needs `priorities`, a `budget`, or both"));
     }
@@ -51,8 +53,7 @@ fn classes(node: &Node, tasks: Option<u32>) -> Result<Vec<PriorityClass>> {
         return Err(node.unfit(format!("expected at most {MAX_CLASSES} classes, found {}", nodes.len())));
     }
     let mut classes: Vec<PriorityClass> = Vec::new();
-    for node in nodes {
-        let class = class(node, tasks)?;
+    for (class, node) in all(nodes.iter().map(|node| class(node, tasks)))?.into_iter().zip(nodes) {
         if classes.iter().any(|other| other.name == class.name) {
             return Err(node.unfit(format!("there are two classes `{}`; give one of them another `name`", class.name)));
         }

@@ -45,6 +45,37 @@ impl<'a> Section<'a> {
     }
 }
 
+/// The mistakes that were found so far. What does not depend on a wrong value is still read.
+#[derive(Debug, Default)]
+pub(crate) struct Mistakes(Vec<YamlError>);
+
+impl Mistakes {
+    /// Returns the value, or keeps the error and returns a default.
+    pub(crate) fn take<T: Default>(&mut self, result: Result<T>) -> T {
+        result.unwrap_or_else(|error| {
+            self.0.push(error);
+            T::default()
+        })
+    }
+
+    /// Returns the value, or keeps the error.
+    pub(crate) fn get<T>(&mut self, result: Result<T>) -> Option<T> {
+        self.take(result.map(Some))
+    }
+
+    /// Fails with all mistakes if there are any.
+    pub(crate) fn none(self) -> Result<()> {
+        YamlError::of_several(self.0).map_or(Ok(()), Err)
+    }
+}
+
+/// Returns all values, or all errors.
+pub(super) fn all<T>(results: impl IntoIterator<Item = Result<T>>) -> Result<Vec<T>> {
+    let mut mistakes = Mistakes::default();
+    let values = results.into_iter().filter_map(|result| mistakes.get(result)).collect();
+    mistakes.none().map(|()| values)
+}
+
 /// Returns the place of what [`node_of`] returns.
 pub(crate) fn mark_of(root: &Node, key: &str, value: Option<&str>) -> Option<Mark> {
     node_of(root, key, value).map(|node| node.mark)

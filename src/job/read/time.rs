@@ -8,7 +8,7 @@ use crate::job::model::{
 };
 use crate::job::read::field::field;
 use crate::job::read::scalar::{choose, duration, object_or_path};
-use crate::job::read::section::{Result, Section};
+use crate::job::read::section::{Mistakes, Result, Section};
 use crate::values::yaml::{Kind, Node};
 
 const MAX_MILLIS: i64 = 3_660 * 86_400_000;
@@ -23,12 +23,13 @@ pub(super) struct Timing {
 pub(super) fn read(
     process: &Node,
     format: &InputFormat,
+    is_keyed: bool,
     key: Option<&FieldPath>,
     aggregates: &[AggregateSpec],
 ) -> Result<Timing> {
     let section = Section::new("process", process, "a map with `aggregate`")?;
     let window = section.get("window").map(|node| window(node, format)).transpose()?;
-    if let (Some(node), None) = (section.get("window"), key) {
+    if let (Some(node), false) = (section.get("window"), is_keyed) {
         return Err(node.unfit("`window` needs `key`: without a key each partition is a row of its own"));
     }
     let Some(ttl_node) = section.get("ttl") else {
@@ -64,11 +65,24 @@ fn is_taken(column: &str, aggregates: &[AggregateSpec], key: Option<&FieldPath>)
 
 fn window(node: &Node, format: &InputFormat) -> Result<WindowSpec> {
     let section = Section::new("process.window", node, "a map such as `{time: ts, every: 1m}`")?;
-    let time = event_time(&section, format)?;
-    let every_millis = millis(section.require("every", "how often a window starts, such as `1m`")?)?;
-    let length_millis = match section.get("length") {
+    let mut mistakes = Mistakes::default();
+    let time = mistakes.get(event_time(&section, format));
+    let every = section.require("every", "how often a window starts, such as `1m`").and_then(millis);
+    let every_millis = mistakes.get(every);
+    let length_millis = mistakes.take(section.get("length").map(millis).transpose());
+    let late_millis = mistakes.take(match section.get("late") {
+        None => Ok(0),
+        Some(node) => duration(node).and_then(|late| if late.is_zero() { Ok(0) } else { millis(node) }),
+    });
+    let on_late = mistakes.get(section.get("on_late").map_or(Ok(OnLate::Drop), on_late));
+    let ahead_millis = mistakes.take(ahead(&section));
+    mistakes.none()?;
+    let (Some(time), Some(every_millis), Some(on_late)) = (time, every_millis, on_late) else {
+        unreachable!("what could not be read is a mistake");
+    };
+    let length_millis = match section.get("length").zip(length_millis) {
         None => every_millis,
-        Some(node) => match millis(node)? {
+        Some((node, length)) => match length {
             length if length % every_millis != 0 => {
                 let every = exact_millis(every_millis);
                 return Err(node.wrong(&format!("a multiple of `every`, which is {every}")));
@@ -80,13 +94,7 @@ fn window(node: &Node, format: &InputFormat) -> Result<WindowSpec> {
             length => length,
         },
     };
-    let late_millis = match section.get("late") {
-        None => 0,
-        Some(node) if duration(node)?.is_zero() => 0,
-        Some(node) => millis(node)?,
-    };
-    let on_late = section.get("on_late").map_or(Ok(OnLate::Drop), on_late)?;
-    Ok(WindowSpec { time, every_millis, length_millis, late_millis, on_late, ahead_millis: ahead(&section)? })
+    Ok(WindowSpec { time, every_millis, length_millis, late_millis, on_late, ahead_millis })
 }
 
 fn ahead(section: &Section<'_>) -> Result<i64> {

@@ -5,10 +5,10 @@ use crate::job::field::FieldPath;
 use crate::job::model::InputFormat;
 use crate::job::read::field::check_field;
 use crate::job::read::scalar::choose;
-use crate::job::read::section::{Result, unfit};
+use crate::job::read::section::{Result, all, unfit};
 use crate::values::units;
 use crate::values::value::ColumnType;
-use crate::values::yaml::{Mark, Node};
+use crate::values::yaml::{Entry, Mark, Node};
 
 /// The types that a field can have.
 const TYPES: [ColumnType; 5] =
@@ -25,17 +25,22 @@ pub(super) struct TypedField {
 pub(super) fn read(node: Option<&Node>, format: &InputFormat) -> Result<Vec<TypedField>> {
     let mut types: Vec<TypedField> = Vec::new();
     let entries = node.map_or(Ok(&[][..]), |node| node.map("a map from fields to types"))?;
-    for entry in entries {
-        let mark = entry.key_mark;
-        let field = FieldPath::parse(&entry.key).map_err(|error| unfit(mark, error.reason))?;
-        check_field(&field, format, mark)?;
-        if types.iter().any(|before| before.field == field) {
-            return Err(unfit(mark, format!("the type of `{field}` is given twice")));
+    for typed in all(entries.iter().map(|entry| typed_field(entry, format)))? {
+        let TypedField { field, mark, .. } = &typed;
+        if types.iter().any(|before| before.field == *field) {
+            return Err(unfit(*mark, format!("the type of `{field}` is given twice")));
         }
-        let column_type = choose(&entry.value, "type", &TYPES.map(|one| (one.name(), one)))?;
-        types.push(TypedField { field, column_type, mark });
+        types.push(typed);
     }
     Ok(types)
+}
+
+fn typed_field(entry: &Entry, format: &InputFormat) -> Result<TypedField> {
+    let mark = entry.key_mark;
+    let field = FieldPath::parse(&entry.key).map_err(|error| unfit(mark, error.reason))?;
+    check_field(&field, format, mark)?;
+    let column_type = choose(&entry.value, "type", &TYPES.map(|one| (one.name(), one)))?;
+    Ok(TypedField { field, column_type, mark })
 }
 
 /// Rejects types of fields that no aggregate uses, and types that an aggregate cannot use.

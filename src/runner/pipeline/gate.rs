@@ -8,6 +8,7 @@ use crossbeam_channel::Sender;
 use crate::input::StreamNames;
 use crate::input::{Position, PositionChange, Reader};
 use crate::runner::messages::{ChosenShards, StreamProgress, ThreadEvent, WorkerCut, WorkerMessage};
+use crate::runner::pipeline::recent::Recent;
 use crate::values::lock::lock;
 
 /// Knows which blocks were handed out. The cut is taken here and not by the reader, which may be waiting for input.
@@ -27,6 +28,8 @@ struct GateState {
     positions: Vec<Option<Position>>,
     /// Whether no more blocks are handed out.
     is_closed: bool,
+    /// How they changed with the blocks that are not accounted for yet.
+    recent: Recent<Position>,
 }
 
 impl Gate {
@@ -38,7 +41,7 @@ impl Gate {
         names: Arc<StreamNames>,
     ) -> Gate {
         let positions = reader.positions().into_iter().map(Some).collect();
-        let state = GateState { next_number: reader.next_number(), positions, is_closed: false };
+        let state = GateState { next_number: reader.next_number(), positions, is_closed: false, recent: Recent::new() };
         let unread_bytes = AtomicU64::new(reader.unread_bytes().unwrap_or(0));
         Gate { state: Mutex::new(state), inboxes, events, names, unread_bytes }
     }
@@ -56,6 +59,26 @@ impl Gate {
             let _ = inbox.send(WorkerMessage::Cut(cut.clone()));
         }
         (state.next_number, state.positions.clone())
+    }
+
+    /// Cuts before the block `number`, which was handed out and is neither accounted for nor applied, and closes the
+    /// gate. Returns where each stream was there.
+    pub(crate) fn cut_before(&self, number: u64) -> Vec<Option<Position>> {
+        let mut state = lock(&self.state);
+        let state = &mut *state;
+        state.is_closed = true;
+        state.recent.take_back(number, &mut state.positions);
+        state.next_number = number;
+        let cut = WorkerCut { number, chosen: None, ended: false };
+        for inbox in &self.inboxes {
+            let _ = inbox.send(WorkerMessage::Cut(cut.clone()));
+        }
+        state.positions.clone()
+    }
+
+    /// Notes that the blocks before `number` are accounted for.
+    pub(crate) fn forget_before(&self, number: u64) {
+        lock(&self.state).recent.forget_before(number);
     }
 
     /// Returns whether every partition was handed out at least up to its offset in `offsets`, which are in the order of
@@ -78,6 +101,8 @@ impl Gate {
         if state.is_closed {
             return false;
         }
+        let number_before = state.next_number;
+        let (streams, mut before) = (state.positions.len(), Vec::new());
         reader.take_changes(|moved| match moved {
             PositionChange::Moved(stream, position) if stream == state.positions.len() => {
                 // The director learns of the stream before any of its blocks can be accounted for.
@@ -87,13 +112,19 @@ impl Gate {
                 let _ = self.events.send(ThreadEvent::Opened(opened));
                 state.positions.push(Some(*position));
             }
-            PositionChange::Moved(stream, position) => state.positions[stream] = Some(*position),
-            PositionChange::Over(stream) => state.positions[stream] = None,
+            PositionChange::Moved(stream, position) => {
+                before.push((stream, state.positions[stream].replace(*position)));
+            }
+            PositionChange::Over(stream) => before.push((stream, state.positions[stream].take())),
         });
         for note in reader.take_notes() {
             let _ = self.events.send(ThreadEvent::InputNote(note));
         }
         state.next_number = reader.next_number();
+        let next_number = state.next_number;
+        if !before.is_empty() || state.positions.len() > streams || next_number > number_before {
+            state.recent.note(next_number > number_before, next_number, streams, before);
+        }
         if let Some(bytes) = reader.unread_bytes() {
             self.unread_bytes.store(bytes, Ordering::Relaxed);
         }

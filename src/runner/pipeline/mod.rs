@@ -20,6 +20,7 @@ pub mod paths;
 pub mod plan;
 pub mod prepare;
 mod read_thread;
+mod recent;
 pub mod restart;
 pub mod run;
 mod start;

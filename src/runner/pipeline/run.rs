@@ -50,6 +50,26 @@ pub(crate) struct RecordSteps {
     pub(crate) exec: Option<ExecPlan>,
 }
 
+/// The fields of a job that records should have.
+pub(crate) struct WatchedFields {
+    /// The index of each among the fields that are extracted, and its name.
+    names: Vec<(usize, String)>,
+    sightings: Arc<Sightings>,
+}
+
+impl WatchedFields {
+    /// Returns those that no record of the run has had.
+    pub(crate) fn absent(&self) -> Vec<String> {
+        let mut absent: Vec<String> = Vec::new();
+        for (index, name) in &self.names {
+            if self.sightings.is_absent(*index) && !absent.contains(name) {
+                absent.push(name.clone());
+            }
+        }
+        absent
+    }
+}
+
 impl Run<'_> {
     /// Plans how records are routed. A job without a key has a task for each partition that it ever had.
     pub(crate) fn plan(&self, steps: RecordSteps, lineage: Option<&Lineage>) -> Plan {
@@ -128,19 +148,14 @@ impl Run<'_> {
         fields
     }
 
-    /// Returns the fields of `where` and of the aggregates that no record of the run has had. A program or the processor
-    /// of an embedder decides by itself.
-    pub(crate) fn absent_fields(&self, plan: &Plan, sightings: &Sightings) -> Vec<String> {
+    /// Returns the fields of `where` and of the aggregates, which `sightings` watches for. A program or the processor of
+    /// an embedder decides by itself.
+    pub(crate) fn watched_fields(&self, plan: &Plan, sightings: &Arc<Sightings>) -> WatchedFields {
         let is_own = self.job.native.is_none() && plan.exec.is_none();
         let is_asked = |index: usize| (is_own && index < plan.field_count) || plan.filter_fields.contains(&index);
-        let mut absent = Vec::new();
-        for (index, field) in self.fields(plan).iter().enumerate().filter(|(index, _)| is_asked(*index)) {
-            let name = field.to_string();
-            if sightings.is_absent(index) && !absent.contains(&name) {
-                absent.push(name);
-            }
-        }
-        absent
+        let fields = self.fields(plan).into_iter().enumerate().filter(|(index, _)| is_asked(*index));
+        let names = fields.map(|(index, field)| (index, field.to_string())).collect();
+        WatchedFields { names, sightings: Arc::clone(sightings) }
     }
 
     /// Returns the columns that CSV files must have. A field of `where` is null in a file that does not have it, and

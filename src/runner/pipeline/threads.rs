@@ -68,11 +68,12 @@ pub(crate) fn run(run: &Run<'_>, prepared: Prepared, store: Option<&Store>) -> R
         Some(LineOutput::File(file)) if store.is_none() => (None, Some(file)),
         dead => (dead, None),
     };
-    let mut director = Director::new(run, &plan, &lineage, (&reader, &*gate), clock.clone(), own_dead_letter);
-    let starts = worker_starts(&plan, shards, &reader, clock);
-    let slots = EncoderSlots::new(facts.encoders);
     let fields = run.fields(&plan);
     let sightings = Arc::new(Sightings::new(fields.len()));
+    let watched = run.watched_fields(&plan, &sightings);
+    let mut director = Director::new(run, &plan, &lineage, (&reader, &*gate), clock.clone(), own_dead_letter, watched);
+    let starts = worker_starts(&plan, shards, &reader, clock);
+    let slots = EncoderSlots::new(facts.encoders);
     let alive = spawn_reader(reader, &gate, plan.workers, &buffers, block_sender, &event_sender);
     std::thread::scope(|scope| {
         let mut workers = Vec::new();
@@ -115,7 +116,7 @@ pub(crate) fn run(run: &Run<'_>, prepared: Prepared, store: Option<&Store>) -> R
             let _ = worker.join();
         }
         let pruned = store_threads.map_or(Ok(0), |threads| threads.end(&mut director))?;
-        result.map(|summary| Summary { pruned, absent_fields: run.absent_fields(&plan, &sightings), ..summary })
+        result.map(|summary| Summary { pruned, absent_fields: director.watched.absent(), ..summary })
     })
 }
 

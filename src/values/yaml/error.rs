@@ -64,7 +64,30 @@ pub enum Problem {
     /// A value has the wrong type. `expected` may include an example.
     #[error("expected {expected}, found {found}")]
     Type { expected: String, found: String },
+    /// Several things are wrong, each at its place. The error as a whole is at the first of them.
+    #[error("{}", .errors.iter().map(|error| error.to_string()).collect::<Vec<_>>().join("; "))]
+    Several { errors: Vec<YamlError> },
     /// It is YAML, but not what such a file holds.
     #[error("{reason}")]
     Unfit { reason: String },
+}
+
+impl YamlError {
+    /// Makes one error of several, by place. Returns `None` if there are none.
+    pub fn of_several(errors: impl IntoIterator<Item = YamlError>) -> Option<YamlError> {
+        let mut errors: Vec<YamlError> = errors.into_iter().flat_map(YamlError::each).collect();
+        errors.sort_by_key(|error| error.mark);
+        match errors.as_slice() {
+            [] | [_] => errors.pop(),
+            [first, ..] => Some(YamlError { mark: first.mark, problem: Problem::Several { errors } }),
+        }
+    }
+
+    /// Returns the errors that this one consists of, by place; usually only itself.
+    pub fn each(self) -> Vec<YamlError> {
+        match self.problem {
+            Problem::Several { errors } => errors,
+            _ => vec![self],
+        }
+    }
 }

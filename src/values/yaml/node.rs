@@ -103,6 +103,32 @@ impl Node {
         Err(YamlError { mark: self.mark, problem: Problem::Type { expected: expected.to_owned(), found } })
     }
 
+    /// Makes a scalar that is written without quotes.
+    pub fn plain(text: &str, mark: Mark) -> Node {
+        let scalar = Scalar { text: text.to_owned(), plain: true, style: Style::Plain, verbatim: None };
+        Node { mark, kind: Kind::Scalar(scalar) }
+    }
+
+    /// Replaces the text of a scalar. Whether it is in quotes stays.
+    pub fn set_text(&mut self, text: String) {
+        if let Kind::Scalar(scalar) = &mut self.kind {
+            (scalar.text, scalar.verbatim) = (text, None);
+        }
+    }
+
+    /// Gives the node and everything in it the place `mark`.
+    pub fn move_to(&mut self, mark: Mark) {
+        self.mark = mark;
+        match &mut self.kind {
+            Kind::Scalar(scalar) => scalar.verbatim = None,
+            Kind::List(items) => items.iter_mut().for_each(|item| item.move_to(mark)),
+            Kind::Map(entries) => entries.iter_mut().for_each(|entry| {
+                entry.key_mark = mark;
+                entry.value.move_to(mark);
+            }),
+        }
+    }
+
     pub fn list(&self, expected: &str) -> Result<&[Node], YamlError> {
         match &self.kind {
             Kind::List(items) => Ok(items),

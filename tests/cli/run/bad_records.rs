@@ -97,7 +97,7 @@ fn a_bad_record_stops_the_run_and_is_reported_with_its_place() {
     for bad in &BAD {
         let env = Env::new();
         job(&env, bad, "");
-        let output = env.run(&["run", "job.yaml", "--quiet"]).expect(4);
+        let output = env.run(&["run", "job.yaml", "--quiet"]).expect(5);
         let Bad { record, offset, reason, begins, .. } = bad;
         assert_eq!(output.stdout, "");
         assert_eq!(
@@ -153,7 +153,7 @@ fn a_line_of_100_megabytes_is_a_bad_record() {
     let bad = Bad { input: b"", ..BAD[0] };
     job(&env, &bad, "");
     env.write("data", input);
-    let output = env.run(&["run", "job.yaml", "--quiet"]).expect(4);
+    let output = env.run(&["run", "job.yaml", "--quiet"]).expect(5);
     assert!(
         output.stderr.starts_with("error: bad record 1 of `data` at byte 16: is longer than 16777216 bytes\nhint: the record starts with `{\"k\":\"xxx"),
         "{output}"
@@ -173,7 +173,7 @@ fn a_sum_that_overflows_ends_the_run_whatever_on_error_is() {
     };
     for on_error in ["fail", "skip", "{dead_letter: bad.jsonl}"] {
         job(&env, &bad, &format!(", on_error: {on_error}"));
-        let output = env.run(&["run", "job.yaml", "--quiet", "--threads", "3"]).expect(4);
+        let output = env.run(&["run", "job.yaml", "--quiet", "--threads", "3"]).expect(5);
         assert_eq!(output.stderr, "error: `sum` overflows: its sum reaches 10^20 for key `a`\n");
         assert!(super::checkpoints(&env.path("store")).is_empty());
     }

@@ -108,7 +108,7 @@ fn an_output_that_someone_changed_is_not_moved() {
     data += "broken\n";
     env.write("data.jsonl", data);
     env.write(OUTPUT, "mine");
-    let output = env.run(&["run", "job.yaml", "--latest-good"]).expect(4);
+    let output = env.run(&["run", "job.yaml", "--latest-good"]).expect(5);
     assert!(output.stderr.contains("warning: counting: going back to checkpoint 2"), "{output}");
     assert_eq!(env.read(OUTPUT), "mine");
     assert_eq!(fs::read_dir(env.path("out")).expect("a directory").count(), 1);

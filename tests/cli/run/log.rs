@@ -63,7 +63,7 @@ fn an_error_ends_the_log_with_its_causes_hints_and_exit_code() {
     assert!(log[0]["causes"][0].as_str().expect("a cause").contains("No such file"), "{missing}");
 
     env.write("data.jsonl", "not JSON\n");
-    let bad = env.run(&["run", "job.yaml", "--log", "json"]).expect(4);
+    let bad = env.run(&["run", "job.yaml", "--log", "json"]).expect(5);
     let log = lines(&bad.stderr);
     assert_eq!(events(&log), ["started", "failed"]);
     assert!(log[1]["hints"].as_array().expect("a list").len() > 1, "{bad}");

@@ -9,6 +9,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::support::Env;
 
+mod bad_limits;
 mod bad_records;
 mod chains;
 mod changes;
@@ -43,6 +44,7 @@ mod replicas;
 mod resources;
 mod results;
 mod retention;
+mod settings;
 mod signals;
 mod soak;
 mod store;

@@ -39,6 +39,7 @@ struct Summary {
     #[allow(dead_code)]
     replicas_behind: Vec<String>,
     absent_fields: Vec<String>,
+    bad_records: Vec<serde_json::Value>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -74,7 +75,7 @@ fn the_summary_as_json_has_the_documented_fields_and_the_right_numbers() {
     assert_eq!((summary.version, summary.job.as_str(), summary.ended), (1, "counting", true));
     assert_eq!((summary.resumed_from, summary.latest, summary.left_behind.len()), (None, Some(1), 0));
     assert_eq!((summary.records, summary.records_in_all, summary.keys), (1_000, 1_000, 10));
-    assert!(summary.absent_fields.is_empty());
+    assert!(summary.absent_fields.is_empty() && summary.bad_records.is_empty());
     assert_eq!((summary.skipped, summary.skipped_in_all, summary.late, summary.late_in_all), (0, 0, 0, 0));
     assert_eq!(summary.early, 0);
     assert_eq!((summary.changes.files, summary.changes.rows, summary.changes.bytes), (0, 0, 0));

@@ -65,7 +65,7 @@ fn a_type_may_be_declared_until_the_state_has_a_value_of_the_field() {
     let output = env.run(&["run", "job.yaml"]).expect(0);
     assert!(!output.stderr.contains("field `n`"), "the run that assumed the type has said so: {output}");
     env.write("data.jsonl", without.clone() + "{\"k\":\"a\",\"n\":7}\n");
-    let output = env.run(&["run", "job.yaml"]).expect(4);
+    let output = env.run(&["run", "job.yaml"]).expect(5);
     assert!(output.stderr.contains("field `n` is a number, expected text"), "{output}");
     env.write("job.yaml", env.read("job.yaml").replace("data.jsonl}", "data.jsonl, types: {n: number}}"));
     env.run(&["check", "job.yaml"]).expect(0);

@@ -81,7 +81,7 @@ fn a_late_record_ends_the_run_if_the_job_file_says_so() {
     data(&env, "data-1.jsonl", &[("a", 10, 1)]);
     env.run(&["run", "job.yaml"]).expect(0);
     data(&env, "data-2.jsonl", &[("a", 200, 1), ("a", 11, 1)]);
-    let output = env.run(&["run", "job.yaml", "--quiet"]).expect(4);
+    let output = env.run(&["run", "job.yaml", "--quiet"]).expect(5);
     assert!(
         output.stderr.starts_with("error: late record 1 of `data-2.jsonl` at byte 25: is late: its window ended at"),
         "{output}"
@@ -155,7 +155,7 @@ fn a_bad_time_names_the_unit_that_it_may_be_in() {
     let env = Env::new();
     windowed(&env, "every: 1m", "");
     data(&env, "data-1.jsonl", &[("a", 1_795_356_000_123, 1)]);
-    let output = env.run(&["run", "job.yaml", "--quiet"]).expect(4);
+    let output = env.run(&["run", "job.yaml", "--quiet"]).expect(5);
     assert!(output.stderr.contains("did you mean `unit: ms`?"), "{output}");
 }
 

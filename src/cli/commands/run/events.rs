@@ -70,6 +70,13 @@ pub(super) fn texts(event: &RunEvent, now: Timestamp) -> Vec<EventText> {
             );
             EventText::info("type_assumed", message, json!({ "field": field, "type": column_type }))
         }
+        RunEvent::AbsentField { field, records } => {
+            let message = format!(
+                "field `{field}`, which the job uses, was in none of the {} so far",
+                counted(*records, "record")
+            );
+            EventText::warning("absent_field", message, json!({ "field": field, "records": records }))
+        }
         RunEvent::EarlyRecord { partition, time } => {
             let of = time.map(|time| format!(" of {time}")).unwrap_or_default();
             let message = format!(

@@ -1,6 +1,7 @@
 //! Explanations for runs that failed.
 
 use super::job::{JobArgs, job_error};
+use super::summary::bad_reason;
 use crate::cli::error::{CliError, bucket_hint};
 use crate::cli::exit::Exit;
 use crate::cli::progress::Unit;
@@ -90,18 +91,27 @@ pub(super) fn explain(error: RunError, args: &JobArgs, text: &[u8]) -> CliError 
             .hint("or run `ckpt restore STORE --forget PARTITION` to read the file as a new one"),
         RunError::Record(RecordError::Bad { ref beginning, .. }) => {
             let begins = format!("the record starts with `{beginning}`");
-            CliError::of(Exit::Failed, &error).hint(begins).hint(format!(
+            CliError::of(Exit::BadRecord, &error).hint(begins).hint(format!(
                 "fix the input, or set `input: on_error: skip` or `dead_letter: FILE` in {job}; the next run resumes from \
                  the latest checkpoint"
             ))
         }
         RunError::Record(RecordError::Late { ref beginning, .. }) => {
             let begins = format!("the record starts with `{beginning}`");
-            CliError::of(Exit::Failed, &error).hint(begins).hint(format!(
+            CliError::of(Exit::BadRecord, &error).hint(begins).hint(format!(
                 "increase `late`, or set `on_late: drop` or `dead_letter: FILE` in `window` of {job}; the next run resumes \
                  from the latest checkpoint"
             ))
         }
+        RunError::Record(RecordError::TooManyBad { ref reasons, .. }) => {
+            let mut too_many = CliError::of(Exit::BadRecord, &error);
+            too_many.causes.extend(reasons.iter().map(bad_reason));
+            too_many.hint(format!(
+                "fix the input, or raise `input: on_error: max` in {job}; nothing was published since the latest \
+                 checkpoint, from which the next run resumes"
+            ))
+        }
+        RunError::Record(RecordError::Unapplied { .. }) => CliError::of(Exit::BadRecord, &error),
         RunError::Resume(ResumeError::Unfit { sequence, ref differences }) => {
             let message = format!("{job} does not fit the state in checkpoint {}", sequence.0);
             let mut unfit = CliError::usage(message);

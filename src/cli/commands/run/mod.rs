@@ -52,6 +52,7 @@ use summary::SummaryView;
 ///   ckpt run examples/clicks.yaml
 ///   ckpt run words.yaml data/words.txt
 ///   ckpt run visits.py data/clicks-0.jsonl
+///   ckpt run job.yaml --set checkpoint.schedule=1s
 ///   ckpt run --must-resume job.yaml
 ///   ckpt run --latest-good job.yaml
 #[derive(Debug, Clone, clap::Args)]

@@ -12,6 +12,7 @@ use crate::cli::text;
 use crate::cli::ui::Ui;
 use crate::format::manifest::Output;
 use crate::job::JobSpec;
+use crate::runner::bad_reasons::{BadExample, BadReason};
 use crate::runner::observer::{PublishedChanges, Summary};
 use crate::values::id::Sequence;
 use crate::values::units::{Bytes, Count, Rate, Span};
@@ -26,6 +27,9 @@ pub(super) fn show(job: &JobSpec, summary: &Summary, ui: &mut Ui) -> Result<(), 
         summary.resumed_from.map_or_else(|| "nothing".to_owned(), |sequence| format!("checkpoint {}", sequence.0));
     ui.out(format!("  resumed from  {resumed}"))?;
     ui.out(format!("  records       {}", records(summary)))?;
+    for reason in &summary.bad_reasons {
+        ui.out(format!("  bad           {}", bad_reason(reason)))?;
+    }
     ui.out(format!("  keys          {}", Count(summary.keys)))?;
     ui.out(format!("  checkpoints   {}", checkpoints(job, summary)))?;
     if summary.restarts > 0 {
@@ -50,6 +54,14 @@ pub(super) fn show(job: &JobSpec, summary: &Summary, ui: &mut Ui) -> Result<(), 
         ))?;
     }
     Ok(())
+}
+
+/// Says how many records are bad for a reason, with an example.
+pub(super) fn bad_reason(reason: &BadReason) -> String {
+    let BadExample { partition, offset, record, reason: why, beginning } = &reason.example;
+    let such_as = if reason.count == 1 { "" } else { "such as " };
+    let records = text::counted(reason.count, "record");
+    format!("{records}: {why} ({such_as}record {record} of `{partition}` at byte {offset}: `{beginning}`)")
 }
 
 fn records(summary: &Summary) -> String {
@@ -139,6 +151,7 @@ pub(super) struct SummaryView<'a> {
     records_per_second: u64,
     skipped: u64,
     skipped_in_all: u64,
+    bad_records: Vec<BadRecordsView<'a>>,
     late: u64,
     late_in_all: u64,
     early: u64,
@@ -157,6 +170,24 @@ pub(super) struct SummaryView<'a> {
     changes: ChangesView,
     replicas_behind: &'a [String],
     absent_fields: &'a [String],
+}
+
+/// The bad records of one reason.
+#[derive(Debug, Serialize)]
+struct BadRecordsView<'a> {
+    count: u64,
+    reason: &'a str,
+    partition: &'a str,
+    offset: u64,
+    record: u64,
+    data: &'a str,
+}
+
+impl<'a> BadRecordsView<'a> {
+    fn new(bad: &'a BadReason) -> BadRecordsView<'a> {
+        let BadExample { partition, offset, record, reason, beginning } = &bad.example;
+        BadRecordsView { count: bad.count, reason, partition, offset: *offset, record: *record, data: beginning }
+    }
 }
 
 /// Totals of the files of changes.
@@ -183,6 +214,7 @@ impl<'a> SummaryView<'a> {
             records_per_second: Rate { count: summary.records, elapsed: summary.elapsed }.per_second(),
             skipped: summary.skipped,
             skipped_in_all: summary.skipped_in_all,
+            bad_records: summary.bad_reasons.iter().map(BadRecordsView::new).collect(),
             late: summary.late,
             late_in_all: summary.late_in_all,
             early: summary.early,

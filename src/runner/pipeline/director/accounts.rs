@@ -6,6 +6,8 @@ use std::sync::Arc;
 use crate::format::manifest::Manifest;
 use crate::input::partition_tasks::PartitionTasks;
 use crate::input::{Position, Reader};
+use crate::job::MaxBad;
+use crate::runner::bad_reasons::{BadExample, BadReasons};
 use crate::runner::error::{RecordError, RunError};
 use crate::runner::lineage::Lineage;
 use crate::runner::messages::{BlockAccount, CutPosition, PastInput, StreamProgress};
@@ -18,10 +20,19 @@ use crate::runner::rejected::{LateRecord, Rejected};
 /// Without checkpoints, this many bytes of dead letters are written at once.
 const DEAD_LINES_BYTES: usize = 1 << 20;
 
+/// With at least this many records, a share of bad ones that is too large ends the run between two checkpoints, too.
+const ENOUGH_RECORDS: u64 = 1_000;
+
 /// The accounts of all blocks before the next one.
 pub(super) struct Accounts {
     /// The next block to account for.
     next: u64,
+    /// The first block of the run.
+    first: u64,
+    /// The bad record that ends the run. It is in the next block.
+    pub(super) fatal: Option<RecordError>,
+    max_bad: Option<MaxBad>,
+    pub(super) reasons: BadReasons<BadExample>,
     /// Blocks that arrived before their turn.
     waiting: BTreeMap<u64, BlockAccount>,
     streams: Vec<StreamProgress>,
@@ -82,6 +93,7 @@ impl Accounts {
         reader: &Reader,
         clock: Option<Clock>,
         dead_letter: Option<DeadLetterFile>,
+        max_bad: Option<MaxBad>,
     ) -> Accounts {
         let positions = reader.positions();
         let mut streams: Vec<StreamProgress> = positions.iter().map(StreamProgress::new).collect();
@@ -96,6 +108,10 @@ impl Accounts {
         };
         Accounts {
             next: reader.next_number(),
+            first: reader.next_number(),
+            fatal: None,
+            max_bad,
+            reasons: BadReasons::default(),
             waiting: BTreeMap::new(),
             first_records: streams.iter().map(|stream| stream.records).collect(),
             streams,
@@ -122,11 +138,11 @@ impl Accounts {
 
     /// Accounts for the blocks whose turn it is, up to the block `cut`. Returns whether it is the next one.
     pub(super) fn advance(&mut self, cut: Option<u64>) -> Result<bool, RunError> {
-        while cut != Some(self.next) {
+        while cut != Some(self.next) && self.fatal.is_none() {
             let Some(account) = self.waiting.remove(&self.next) else { return Ok(false) };
             self.count(account)?;
         }
-        Ok(true)
+        Ok(self.fatal.is_none())
     }
 
     fn count(&mut self, account: BlockAccount) -> Result<(), RunError> {
@@ -135,8 +151,10 @@ impl Accounts {
         if let Some(Rejected { index, offset, reason, bytes }) = account.fatal {
             let beginning = String::from_utf8_lossy(&bytes).into_owned();
             let (partition, record) = (name.to_string(), first_record + index);
-            return Err(RecordError::Bad { partition, offset, record, reason, beginning }.into());
+            self.fatal = Some(RecordError::Bad { partition, offset, record, reason, beginning });
+            return Ok(());
         }
+        self.reasons.extend(account.reasons, name, first_record);
         for rejected in &account.dead {
             append_line(&mut self.dead_lines, name, first_record, rejected);
         }
@@ -154,12 +172,30 @@ impl Accounts {
         self.sums.input_bytes += account.end_offset.saturating_sub(from);
         stream.offset = account.end_offset;
         self.sums.skipped += account.skipped;
+        // A share of few records says little. A cut looks at it in any case.
+        if matches!(self.max_bad, Some(MaxBad::Records(_))) || self.sums.records >= ENOUGH_RECORDS {
+            self.check_max_bad()?;
+        }
         if let Some(file) = &mut self.dead_letter
             && self.dead_lines.len() >= DEAD_LINES_BYTES
         {
             file.append(&std::mem::take(&mut self.dead_lines))?;
         }
         Ok(())
+    }
+
+    /// Fails if more records were bad than the job allows.
+    pub(super) fn check_max_bad(&self) -> Result<(), RecordError> {
+        let Sums { records, skipped, .. } = self.sums;
+        match self.max_bad.filter(|max| max.is_exceeded(skipped, records)) {
+            None => Ok(()),
+            Some(max) => Err(RecordError::TooManyBad { skipped, records, max, reasons: self.reasons.sorted() }),
+        }
+    }
+
+    /// Returns the number of the next block, and whether it is the first of the run.
+    pub(super) fn next_block(&self) -> (u64, bool) {
+        (self.next, self.next == self.first)
     }
 
     /// Advances event time to the end of the input.

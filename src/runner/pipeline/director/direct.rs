@@ -23,7 +23,7 @@ use crate::runner::pipeline::director::turns::{CutShards, Turns};
 use crate::runner::pipeline::gate::Gate;
 use crate::runner::pipeline::gauges::Gauges;
 use crate::runner::pipeline::plan::Plan;
-use crate::runner::pipeline::run::Run;
+use crate::runner::pipeline::run::{Run, WatchedFields};
 use crate::runner::process::watermark::Clock;
 use crate::store::records::attempts::AttemptOutcome;
 use crate::store::records::requests::Answer;
@@ -39,6 +39,8 @@ pub(crate) enum End {
     Input,
     /// The run was asked to stop.
     Stop,
+    /// A bad record ends the run, which has a last cut before it.
+    BadRecord,
 }
 
 /// How long a run waits before it makes up for a calendar time that passed while the job was down. If the input ends
@@ -75,6 +77,7 @@ pub(crate) struct Director<'a> {
     pub(super) checkpoints: Checkpoints,
     /// While some shards are behind others: the offset in each partition where all are at the same block.
     replay_until: Option<Vec<u64>>,
+    pub(crate) watched: WatchedFields,
     /// Whether the run ends before that.
     pub(super) is_cut_short: bool,
     /// Whether the last checkpoint makes up for a calendar time that passed while the job was down.
@@ -99,17 +102,19 @@ impl<'a> Director<'a> {
         (reader, gate): (&Reader, &'a Gate),
         clock: Option<Clock>,
         dead_letter: Option<DeadLetterFile>,
+        watched: WatchedFields,
     ) -> Director<'a> {
         let started = Instant::now();
         Director {
             run,
             gate,
             threads: StoreThreads::default(),
-            accounts: Accounts::new(plan, lineage, reader, clock, dead_letter),
+            accounts: Accounts::new(plan, lineage, reader, clock, dead_letter, run.job.input.max_bad),
             triggers: Triggers::new(run, lineage, started),
             turns: Turns::new(run, plan, lineage, started),
             checkpoints: Checkpoints::new(lineage),
             replay_until: plan.replay.as_ref().map(|replay| replay.until.clone()),
+            watched,
             is_cut_short: false,
             makes_up: false,
             pending: None,
@@ -133,6 +138,13 @@ impl<'a> Director<'a> {
                     next_tick = Instant::now() + TICK;
                     self.run.observer.status(&self.status(gauges));
                 }
+            }
+            if self.accounts.fatal.is_some() {
+                if !self.checkpoints.busy {
+                    self.cut_before_fatal()?;
+                    return Ok(End::BadRecord);
+                }
+                continue;
             }
             if let Some(trigger) = self.due(input_ended, gauges) {
                 self.take_cut(trigger, gauges)?;
@@ -204,6 +216,21 @@ impl<'a> Director<'a> {
         self.account()
     }
 
+    /// Takes a last cut before the block whose bad record ends the run. Fails with that record if there is nothing to
+    /// keep, or no checkpoint to keep it in.
+    fn cut_before_fatal(&mut self) -> Result<(), RunError> {
+        let begun = Instant::now();
+        let (number, is_first) = self.accounts.next_block();
+        if is_first || self.threads.cuts.is_none() || self.is_replaying() {
+            return Err(self.accounts.fatal.take().expect("a bad record ends the run").into());
+        }
+        if let Some(requests) = &mut self.threads.requests {
+            requests.serve();
+        }
+        let positions = self.gate.cut_before(number);
+        self.complete(PendingCut { trigger: Trigger::Shutdown, begun, number, positions })
+    }
+
     /// Takes an event. Fails if it ends the run.
     pub(crate) fn take(&mut self, event: ThreadEvent) -> Result<(), RunError> {
         match event {
@@ -219,6 +246,8 @@ impl<'a> Director<'a> {
                 return Err(RecordError::Unapplied { reason: error.reason, key }.into());
             }
             ThreadEvent::Late(record) => return Err(self.accounts.late_record(*record).into()),
+            // What follows the bad record does not count.
+            ThreadEvent::Input(_) if self.accounts.fatal.is_some() => {}
             ThreadEvent::Input(error) => return Err(error.into()),
             ThreadEvent::Opened(stream) => self.accounts.open(stream),
             ThreadEvent::Panicked => return Err(RunError::Panicked),
@@ -233,9 +262,13 @@ impl<'a> Director<'a> {
         if self.accounts.advance(number)?
             && let Some(pending) = self.pending.take()
         {
-            self.complete(pending);
+            self.complete(pending)?;
             self.accounts.advance(None)?;
         }
+        if self.accounts.fatal.is_some() {
+            self.pending = None;
+        }
+        self.gate.forget_before(self.accounts.next_block().0);
         for (partition, time) in self.accounts.early.take_unreported() {
             self.run.observer.event(&RunEvent::EarlyRecord { partition, time: Timestamp::from_millisecond(time).ok() });
         }
@@ -243,7 +276,8 @@ impl<'a> Director<'a> {
     }
 
     /// Completes a cut. All blocks before it are accounted for, none after it.
-    fn complete(&mut self, pending: PendingCut) {
+    fn complete(&mut self, pending: PendingCut) -> Result<(), RunError> {
+        self.accounts.check_max_bad()?;
         let PendingCut { trigger, begun, number, positions } = pending;
         let ended = trigger == Trigger::EndOfInput;
         if ended {
@@ -270,6 +304,7 @@ impl<'a> Director<'a> {
         } else if let Some(cuts) = &self.threads.cuts {
             self.checkpoints.start(cut, cuts);
         }
+        Ok(())
     }
 
     fn take_outcome(&mut self, outcome: CheckpointOutcome) -> Result<(), RunError> {
@@ -308,7 +343,15 @@ impl<'a> Director<'a> {
     }
 
     fn committed(&mut self, done: Done) {
+        let is_first = self.checkpoints.latest.is_none();
         self.checkpoints.committed(self.run, done);
+        // At its end, the run says so in any case.
+        if is_first && !self.checkpoints.at_end {
+            let records = self.accounts.sums.records;
+            for field in self.watched.absent() {
+                self.run.observer.event(&RunEvent::AbsentField { field, records });
+            }
+        }
         if let Some(commits) = &self.threads.commits {
             // One waiting notice is as good as two.
             let _ = commits.try_send(());

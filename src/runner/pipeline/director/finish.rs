@@ -39,6 +39,9 @@ impl Director<'_> {
         cut.outputs = staged.iter().map(|staged| staged.output.clone()).collect();
         let outputs = cut.outputs.clone();
         self.make_last_checkpoint(cut, staged.is_some(), events)?;
+        if let Some(bad) = self.accounts.fatal.take() {
+            return Err(bad.into());
+        }
         if let Some(staged) = staged {
             staged.publish()?;
             let Output { rows, bytes, .. } = staged.output;
@@ -89,6 +92,7 @@ impl Director<'_> {
             late,
             late_in_all: self.late_before + late,
             early: self.accounts.early.records,
+            bad_reasons: self.accounts.reasons.sorted(),
             input_bytes: sums.input_bytes - before.input_bytes,
             checkpoints: self.checkpoints.done.len() as u64,
             checkpoint_bytes: manifests().map(|manifest| manifest.totals.new_bytes).sum(),

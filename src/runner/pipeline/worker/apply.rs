@@ -29,6 +29,9 @@ impl Worker<'_> {
             if self.program.as_ref().is_some_and(|link| !link.has_room()) {
                 return Flow::Continue(());
             }
+            if self.is_held() {
+                return Flow::Continue(());
+            }
             let Some(updates) = self.early.remove(&self.next) else { return Flow::Continue(()) };
             let (mut bytes, ticket) = (updates.bytes, updates.ticket);
             let applied = match &updates.time {
@@ -52,6 +55,11 @@ impl Worker<'_> {
             self.take_slice();
             drop(ticket);
         }
+    }
+
+    /// Returns whether the next block has a bad record that ends the run.
+    pub(super) fn is_held(&self) -> bool {
+        self.early.get(&self.next).is_some_and(|updates| updates.ends_run)
     }
 
     fn apply(&mut self, mut bytes: &[u8]) -> Result<(), Box<ThreadEvent>> {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::input::Block;
+use crate::runner::bad_reasons::BadReasons;
 use crate::runner::messages::{BlockAccount, BlockTime, BlockUpdates, ThreadEvent, WorkerMessage};
 use crate::runner::pipeline::plan::Route;
 use crate::runner::pipeline::worker::thread::Worker;
@@ -24,11 +25,11 @@ impl Worker<'_> {
             let released = std::mem::take(&mut block.released);
             account.time = Some(Arc::new(BlockTime { stream, records, times, released }));
         }
-        let time = account.time.clone();
+        let (time, ends_run) = (account.time.clone(), account.fatal.is_some());
         let _ = self.channels.events.send(ThreadEvent::Parsed(account));
         for (peer, bytes) in self.channels.peers.iter().zip(updates) {
             let (number, time, ticket) = (block.number, time.clone(), Arc::clone(&ticket));
-            let _ = peer.send(WorkerMessage::Updates(BlockUpdates { number, bytes, time, ticket }));
+            let _ = peer.send(WorkerMessage::Updates(BlockUpdates { number, bytes, ends_run, time, ticket }));
         }
         self.channels.buffers.put(block.bytes);
     }
@@ -43,6 +44,7 @@ impl Worker<'_> {
             records: 0,
             skipped: 0,
             dead: Vec::new(),
+            reasons: BadReasons::default(),
             fatal: None,
             time: None,
         };

@@ -184,7 +184,8 @@ impl<'a> Worker<'a> {
     }
 
     fn is_finished(&self) -> bool {
-        let is_done = self.early.is_empty() && self.cut.is_none() && self.freezing.is_none();
+        let is_applied = self.early.is_empty() || self.is_held();
+        let is_done = is_applied && self.cut.is_none() && self.freezing.is_none();
         self.is_finishing && is_done && self.is_program_idle()
     }
 }
