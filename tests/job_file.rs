@@ -363,6 +363,22 @@ fn a_wrong_job_file_is_refused_with_the_place_and_the_reason() {
         ("checkpoint: {replicas: b}\n", "1:24: expected a list of directories, found `b`"),
         ("checkpoint: {store: a, replicas: [a]}\n", "1:35: the replica `a` is the store itself"),
         ("checkpoint: {replicas: [b, b]}\n", "1:28: `b` is listed twice"),
+        // Patterns.
+        ("input: {files: a.log, pattern: combnied}\n", "1:32: unknown pattern `combnied`, did you mean `combined`?"),
+        ("input: {files: a.log, pattern: 'a (b'}\n", "1:35: not a regular expression: unclosed group"),
+        (
+            "input: {files: a.log, pattern: 'a (b)'}\n",
+            "1:32: the pattern `a (b)` has no named groups; write what is to be a field as `(?<user>\\S+)`",
+        ),
+        ("input: {files: a.jsonl, pattern: common}\n", "1:34: `pattern` needs `format: text`"),
+        (
+            "input: {files: a.log, pattern: common, split: words}\n",
+            "1:32: `pattern` and `split` cannot be used together",
+        ),
+        (
+            "input: {files: a.log, pattern: common}\nkey: hots\n",
+            "2:6: unknown field `hots` of the pattern, did you mean `host`?",
+        ),
         // Output.
         ("output: [out/]\n", "1:9: expected a directory, or a map with `files`, found a list"),
         ("output: {format: csv}\n", "1:9: missing key `files` in `output`: the directory to write to"),

@@ -5,6 +5,7 @@ use std::fmt;
 use crate::job::aggregate::AggregateSpec;
 use crate::job::field::FieldPath;
 use crate::job::model::{InputFormat, JobSpec, TtlSpec, WindowSpec};
+use crate::values::units::shown;
 use crate::values::value::ColumnType;
 
 /// Something in a job that the state of its checkpoint depends on, and that has changed: `old` made the state, `new` is
@@ -31,7 +32,7 @@ pub enum Difference {
     Window { old: Option<WindowSpec>, new: Option<WindowSpec> },
     /// `ttl:` was added or removed, or goes by another time.
     Ttl { old: Option<TtlSpec>, new: Option<TtlSpec> },
-    /// `format:`, `delimiter:` or `split:` was changed.
+    /// `format:`, `delimiter:`, `split:` or `pattern:` was changed.
     InputFormat { old: InputFormat, new: InputFormat },
     /// A field has another type in `types:`.
     FieldType { field: FieldPath, old: ColumnType, new: ColumnType },
@@ -223,6 +224,7 @@ fn described(format: &InputFormat) -> String {
         InputFormat::Csv { delimiter: b'\t' } => "csv separated by tabs".to_owned(),
         InputFormat::Csv { delimiter } => format!("csv separated by `{}`", char::from(*delimiter)),
         InputFormat::Words => "text split into words".to_owned(),
+        InputFormat::Pattern(pattern) => format!("text with the pattern `{}`", shown(pattern.text())),
         InputFormat::Json | InputFormat::Text => format.name().to_owned(),
     }
 }

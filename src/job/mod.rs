@@ -23,8 +23,8 @@ pub use given::GivenInput;
 pub use key_filter::key_filter;
 pub use keys::KEYS;
 pub use model::{
-    CheckpointSpec, Emit, EventTime, ExecSpec, InputFormat, InputSpec, JobSpec, KeepSpec, OnError, OnGone, OnLate,
-    OutputFormat, OutputSpec, PriorityClass, PrioritySpec, Schedule, Selector, TimeUnit, TtlSpec, WindowSpec,
+    CheckpointSpec, Emit, EventTime, ExecSpec, InputFormat, InputSpec, JobSpec, KeepSpec, LinePattern, OnError, OnGone,
+    OnLate, OutputFormat, OutputSpec, PriorityClass, PrioritySpec, Schedule, Selector, TimeUnit, TtlSpec, WindowSpec,
 };
 pub use windows::Windows;
 

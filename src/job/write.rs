@@ -37,9 +37,10 @@ fn write_input(lines: &mut Lines, input: &InputSpec) {
     lines.begin(0, "input");
     lines.list(1, "files", input.files.iter().map(|file| quote(file)));
     lines.add(1, "format", input.format.name());
-    match input.format {
-        InputFormat::Csv { delimiter } => lines.add(1, "delimiter", &quote(&char::from(delimiter).to_string())),
+    match &input.format {
+        InputFormat::Csv { delimiter } => lines.add(1, "delimiter", &quote(&char::from(*delimiter).to_string())),
         InputFormat::Words => lines.add(1, "split", "words"),
+        InputFormat::Pattern(pattern) => lines.add(1, "pattern", &quote(pattern.text())),
         InputFormat::Json | InputFormat::Text => {}
     }
     if !input.types.is_empty() {

@@ -16,6 +16,7 @@ use crate::input::record::header::Header;
 use crate::input::record::json::fields::JsonFields;
 use crate::input::record::line::{BYTE_ORDER_MARK, trim_line_end};
 use crate::input::record::sightings::Sightings;
+use crate::input::record::text::LineFields;
 use crate::job::field::FieldPath;
 use crate::job::model::InputFormat;
 
@@ -50,6 +51,7 @@ enum Format {
     Text(Vec<bool>),
     /// Whether each requested field is the word.
     Words(Vec<bool>),
+    Lines(Box<LineFields>),
 }
 
 impl Extractor {
@@ -63,6 +65,7 @@ impl Extractor {
             InputFormat::Csv { delimiter } => Format::Csv(CsvFields::new(*delimiter, fields)),
             InputFormat::Text => Format::Text(is("line")),
             InputFormat::Words => Format::Words(is("word")),
+            InputFormat::Pattern(pattern) => Format::Lines(Box::new(LineFields::new(pattern, fields))),
         };
         let (sightings, unseen) = (None, Vec::new());
         Extractor { format, field_count: fields.len(), max_record_bytes, sightings, unseen }
@@ -152,6 +155,11 @@ impl Extractor {
                     set(&mut fields, is_line, text);
                     visit(place, Ok(&fields))
                 }
+            }),
+            Format::Lines(line_fields) => lines(block, max_record_bytes, Skip::Empty, |place, text| {
+                clear(&mut fields);
+                let result = text.and_then(|text| line_fields.extract(text, &mut fields));
+                visit(place, result.map(|()| &*fields))
             }),
             Format::Words(is_word) => lines(block, max_record_bytes, Skip::Empty, |place, text| match text {
                 Err(bad) => visit(place, Err(bad)),

@@ -10,6 +10,7 @@ mod json;
 pub(super) mod line;
 mod sample;
 mod sightings;
+mod text;
 
 pub use bad_record::BadRecord;
 pub use extractor::{Extractor, RecordPlace};
@@ -20,3 +21,4 @@ pub(crate) use json::scan::is_number;
 pub(crate) use json::tree::Tree;
 pub use sample::sample;
 pub use sightings::Sightings;
+pub(crate) use text::logfmt_pairs;

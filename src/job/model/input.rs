@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use crate::job::field::FieldPath;
+use crate::job::model::pattern::LinePattern;
 use crate::values::value::ColumnType;
 
 /// `input:`
@@ -39,6 +40,8 @@ pub enum InputFormat {
     /// `format: text` with `split: words`: each line is a record, and each of its words (Unicode, UAX 29) is applied
     /// with the single field `word`.
     Words,
+    /// `format: text` with `pattern:` each line is a record with the fields of the pattern.
+    Pattern(LinePattern),
 }
 
 /// What happens to a bad record.
@@ -62,12 +65,27 @@ pub enum OnGone {
 }
 
 impl InputFormat {
-    /// Returns the value of `format:` in a job file. Both kinds of text have the same one.
+    /// Returns the value of `format:` in a job file. All kinds of text have the same one.
     pub fn name(&self) -> &'static str {
         match self {
             InputFormat::Json => "json",
             InputFormat::Csv { .. } => "csv",
-            InputFormat::Text | InputFormat::Words => "text",
+            InputFormat::Text | InputFormat::Words | InputFormat::Pattern(_) => "text",
         }
+    }
+
+    /// Returns the names of the fields that a record can have. Returns `None` if the job file does not tell them.
+    pub fn field_names(&self) -> Option<Vec<String>> {
+        match self {
+            InputFormat::Json | InputFormat::Csv { .. } => None,
+            InputFormat::Text => Some(vec!["line".to_owned()]),
+            InputFormat::Words => Some(vec!["word".to_owned()]),
+            InputFormat::Pattern(pattern) => pattern.field_names(),
+        }
+    }
+
+    /// Returns whether the fields have no types of their own, so that text which is a number is one.
+    pub fn has_numbers_in_text(&self) -> bool {
+        matches!(self, InputFormat::Csv { .. } | InputFormat::Pattern(_))
     }
 }

@@ -4,12 +4,15 @@ mod checkpoint;
 mod input;
 mod job;
 mod output;
+mod pattern;
 mod process;
 
 pub use checkpoint::{CheckpointSpec, KeepSpec, PriorityClass, PrioritySpec, Schedule, Selector};
 pub use input::{InputFormat, InputSpec, OnError, OnGone};
 pub use job::JobSpec;
 pub use output::{Emit, OutputFormat, OutputSpec};
+pub use pattern::LinePattern;
 pub use process::{AHEAD_MILLIS, EventTime, ExecSpec, MAX_WINDOWS, OnLate, TimeUnit, TtlSpec, WindowSpec};
 
+pub(crate) use pattern::{ACCESS_FIELDS, SYSLOG_FIELDS, whole_line};
 pub(super) use process::exact_millis;

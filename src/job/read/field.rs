@@ -1,7 +1,8 @@
 //! Fields, and the expressions that name them.
 
 use crate::job::field::{ExpressionError, FieldPath};
-use crate::job::model::InputFormat;
+use crate::job::keys::unknown;
+use crate::job::model::{InputFormat, LinePattern};
 use crate::job::read::section::{Result, unfit};
 use crate::values::units;
 use crate::values::yaml::{Mark, Node, YamlError};
@@ -26,12 +27,25 @@ pub(super) fn check_field(field: &FieldPath, format: &InputFormat, mark: Mark) -
         }
         InputFormat::Text => "line",
         InputFormat::Words => "word",
+        InputFormat::Pattern(pattern) => return check_pattern_field(field, pattern, mark),
     };
     if *field == FieldPath::of(only) {
         return Ok(());
     }
     let split = if only == "word" { " split into words" } else { "" };
     Err(unfit(mark, format!("text{split} only has the field `{only}`, found `{}`", units::shown(&field.to_string()))))
+}
+
+fn check_pattern_field(field: &FieldPath, pattern: &LinePattern, mark: Mark) -> Result<()> {
+    if field.is_nested() {
+        let whole = FieldPath::of(field.names.join("."));
+        let reason = format!("text has no nested fields; write a name that has dots as `{whole}`");
+        return Err(unfit(mark, reason));
+    }
+    let Some(names) = pattern.field_names() else { return Ok(()) };
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let name = field.last_name();
+    if names.contains(&name) { Ok(()) } else { Err(unfit(mark, unknown("field", name, " of the pattern", &names))) }
 }
 
 /// Returns an error at the character of the scalar `node` that `error` is about.

@@ -5,6 +5,7 @@ use std::path::Path;
 use crate::format::limits::MAX_VALUE_BYTES;
 use crate::input::names;
 use crate::job::model::{InputFormat, InputSpec, JobSpec, OnError, OnGone};
+use crate::job::read::pattern::pattern;
 use crate::job::read::scalar::{bytes, choose, object_or_path, path_text};
 use crate::job::read::section::{Result, Section, mark_of, unfit};
 use crate::job::read::types;
@@ -109,16 +110,27 @@ fn format(section: &Section<'_>, files_node: &Node, files: &[String], base: &Pat
         Some(node) => {
             choose(node, "format", &[("json", InputFormat::Json), ("csv", csv), ("text", InputFormat::Text)])?
         }
-        None => same_format(files_node, by_name(), has_delimiter)?.ok_or_else(|| {
-            let hint = "add `format: json`, `format: csv` or `format: text`";
-            let first = files.first().map_or("", String::as_str);
-            files_node.unfit(format!("the name `{}` does not show the format; {hint}", units::shown(first)))
-        })?,
+        None => match same_format(files_node, by_name(), has_delimiter)? {
+            Some(format) => format,
+            None if section.get("pattern").is_some() => InputFormat::Text,
+            None => {
+                let hint = "add `format: json`, `format: csv` or `format: text`";
+                let first = units::shown(files.first().map_or("", String::as_str));
+                return Err(files_node.unfit(format!("the name `{first}` does not show the format; {hint}")));
+            }
+        },
     };
     if let (Some(_), false, InputFormat::Csv { .. }) = (given, has_delimiter, &format) {
         let mut csv = by_name();
         csv.retain(|(_, format)| matches!(format, InputFormat::Csv { .. }));
         format = same_format(files_node, csv, false)?.unwrap_or(format);
+    }
+    if let Some(node) = section.get("pattern") {
+        return match (format, section.get("split")) {
+            (InputFormat::Text, None) => Ok(InputFormat::Pattern(pattern(node)?)),
+            (InputFormat::Text, Some(_)) => Err(node.unfit("`pattern` and `split` cannot be used together")),
+            _ => Err(node.unfit("`pattern` needs `format: text`")),
+        };
     }
     match (section.get("delimiter"), section.get("split")) {
         (Some(node), _) if !matches!(format, InputFormat::Csv { .. }) => {
@@ -169,13 +181,28 @@ fn same_format(node: &Node, formats: Vec<(String, InputFormat)>, has_delimiter: 
 pub(crate) fn format_by_name(file: &str) -> Option<InputFormat> {
     let name = file.to_ascii_lowercase();
     let name = name.strip_suffix(".gz").or_else(|| name.strip_suffix(".zst")).unwrap_or(&name);
-    match name.rsplit_once('.')?.1 {
+    let mut extension = name.rsplit_once('.')?.1;
+    // Rotated logs: `access.log.1`, `access.log-20261024`.
+    if is_rotation(extension) {
+        extension = name.strip_suffix(extension)?.strip_suffix('.')?.rsplit_once('.')?.1;
+    }
+    if let Some((before, rotation)) = extension.split_once('-')
+        && is_rotation(rotation)
+    {
+        extension = before;
+    }
+    match extension {
         "jsonl" | "ndjson" | "json" => Some(InputFormat::Json),
         "csv" => Some(InputFormat::Csv { delimiter: b',' }),
         "tsv" => Some(InputFormat::Csv { delimiter: b'\t' }),
         "txt" | "log" => Some(InputFormat::Text),
         _ => None,
     }
+}
+
+/// Returns whether `text` is the number or the date of a rotated log, or a glob for it.
+fn is_rotation(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'-' | b'_' | b'*' | b'?'))
 }
 
 fn delimiter(node: &Node) -> Result<u8> {

@@ -16,6 +16,7 @@ mod exec;
 mod field;
 pub(super) mod input;
 mod output;
+mod pattern;
 mod priority;
 mod process;
 mod scalar;

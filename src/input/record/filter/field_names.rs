@@ -8,6 +8,7 @@ use crate::input::record::filter::error::FilterError;
 use crate::input::record::filter::numbers;
 use crate::input::record::filter::pattern::Pattern;
 use crate::job::field::FieldPath;
+use crate::job::keys::unknown;
 
 /// The functions that an expression may call. The parser has expanded macros by then.
 const FUNCTIONS: [&str; 13] = [
@@ -37,6 +38,8 @@ pub(super) struct FieldNames<'a> {
     pub(super) patterns: Vec<Pattern>,
     /// The variables of macros, the innermost last.
     pub(super) scope: Vec<String>,
+    /// The fields that records can have, if that is known.
+    pub(super) known: Option<&'a [String]>,
 }
 
 impl FieldNames<'_> {
@@ -44,7 +47,7 @@ impl FieldNames<'_> {
     pub(super) fn rewrite(&mut self, part: &mut IdedExpr, as_text: bool) -> Result<(), FilterError> {
         if let Some(names) = path(&part.expr) {
             if !self.is_own(&names) {
-                part.expr = self.field(names, as_text);
+                part.expr = self.field(part.id, names, as_text)?;
             }
             return Ok(());
         }
@@ -54,7 +57,7 @@ impl FieldNames<'_> {
                 Some(names) if self.is_own(&names) => Ok(()),
                 Some(mut names) => {
                     names.push(std::mem::take(&mut select.field));
-                    let field = IdedExpr { id: part.id, expr: self.field(names, false) };
+                    let field = IdedExpr { id: part.id, expr: self.field(part.id, names, false)? };
                     let null = IdedExpr { id: part.id, expr: Expr::Literal(LiteralValue::Null) };
                     let func_name = operators::NOT_EQUALS.to_owned();
                     part.expr = Expr::Call(CallExpr { func_name, target: None, args: vec![field, null] });
@@ -147,13 +150,18 @@ impl FieldNames<'_> {
         names[0].starts_with('@') || self.scope.contains(&names[0])
     }
 
-    fn field(&mut self, names: Vec<String>, as_text: bool) -> Expr {
+    fn field(&mut self, id: u64, names: Vec<String>, as_text: bool) -> Result<Expr, FilterError> {
+        let name = names.join(".");
+        if let Some(known) = self.known.filter(|known| !known.contains(&name)) {
+            let known: Vec<&str> = known.iter().map(String::as_str).collect();
+            return Err(self.at(id, &unknown("field", &name, "", &known)));
+        }
         let field = FieldPath { names };
         let index = self.fields.iter().position(|known| *known == field).unwrap_or_else(|| {
             self.fields.push(field);
             self.fields.len() - 1
         });
-        Expr::Ident(format!("{}{index}", if as_text { '$' } else { '#' }))
+        Ok(Expr::Ident(format!("{}{index}", if as_text { '$' } else { '#' })))
     }
 
     fn at(&self, id: u64, what: &str) -> FilterError {

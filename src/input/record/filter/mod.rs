@@ -15,6 +15,7 @@ use crate::input::record::filter::pattern::{Pattern, matches, pattern_type};
 use crate::input::record::filter::values::{Values, value_of};
 use crate::input::record::json::tree::Tree;
 use crate::job::field::FieldPath;
+use crate::job::model::InputFormat;
 use crate::values::catch_panic::catch_panic;
 
 mod error;
@@ -58,11 +59,26 @@ impl fmt::Debug for Filter {
 impl Filter {
     /// Compiles `expression`.
     pub fn new(expression: &str) -> Result<Filter, FilterError> {
+        Filter::on_fields(expression, None)
+    }
+
+    /// Compiles the `where:` expression of a job that reads `format`.
+    pub fn of_format(expression: &str, format: &InputFormat) -> Result<Filter, FilterError> {
+        let known = match format {
+            InputFormat::Pattern(pattern) => pattern.field_names(),
+            _ => None,
+        };
+        let filter = Filter::on_fields(expression, known.as_deref())?;
+        Ok(Filter { has_numbers_in_text: format.has_numbers_in_text(), ..filter })
+    }
+
+    /// Compiles `expression` for records that can have the fields `known`, if that is known.
+    fn on_fields(expression: &str, known: Option<&[String]>) -> Result<Filter, FilterError> {
         if expression.len() > EXPRESSION_BYTES {
             return Err(FilterError::whole(format!("the expression is longer than {EXPRESSION_BYTES} bytes")));
         }
         // The parser recurses as deep as the expression is nested, before the depth can be checked.
-        let compile = || catch_panic(|| Filter::compile(expression));
+        let compile = || catch_panic(|| Filter::compile(expression, known));
         std::thread::scope(|scope| {
             let thread = std::thread::Builder::new().stack_size(PARSER_STACK_BYTES).spawn_scoped(scope, compile);
             match thread.map(|thread| thread.join()) {
@@ -75,7 +91,7 @@ impl Filter {
         })
     }
 
-    fn compile(expression: &str) -> Result<Filter, FilterError> {
+    fn compile(expression: &str, known: Option<&[String]>) -> Result<Filter, FilterError> {
         let mut environment = Env::stdlib().with_optional_support(false);
         environment
             .add_member_overload("matches", "string_matches_pattern", STRING_TYPE, vec![pattern_type()], matches)
@@ -86,7 +102,8 @@ impl Filter {
         if is_deeper(&rewritten, DEPTH_LIMIT) {
             return Err(FilterError::whole(format!("the expression is nested more than {DEPTH_LIMIT} deep")));
         }
-        let mut names = FieldNames { source: program.source_info(), fields: vec![], patterns: vec![], scope: vec![] };
+        let mut names =
+            FieldNames { source: program.source_info(), fields: vec![], patterns: vec![], scope: vec![], known };
         names.rewrite(&mut rewritten, false)?;
         Ok(Filter {
             fields: names.fields.into(),
