@@ -101,7 +101,7 @@ fn a_wrong_job_file_is_refused_with_the_place_and_the_reason() {
         ("taks: 4\n", "1:1: unknown key `taks`, did you mean `tasks`?"),
         (
             "colour: red\n",
-            "1:1: unknown key `colour`, expected one of `job`, `input`, `where`, `key`, `tasks`, `process`, `checkpoint`, `output`",
+            "1:1: unknown key `colour`, expected one of `job`, `input`, `let`, `where`, `key`, `tasks`, `process`, `checkpoint`, `output`",
         ),
         ("schedule: 10m\n", "1:1: unknown key `schedule`; it belongs in `checkpoint`"),
         (
@@ -375,9 +375,21 @@ fn a_wrong_job_file_is_refused_with_the_place_and_the_reason() {
             "input: {files: a.log, pattern: common, split: words}\n",
             "1:32: `pattern` and `split` cannot be used together",
         ),
+        ("input: {files: a.log, pattern: common}\nkey: hots\n", "2:6: unknown field `hots`, did you mean `host`?"),
+        // Computed fields.
+        ("let: {a: lowr(b)}\n", "1:14: unknown function `lowr`, did you mean `lower`?"),
+        ("let: {a: 'b +'}\n", "1:14: the expression is incomplete"),
         (
-            "input: {files: a.log, pattern: common}\nkey: hots\n",
-            "2:6: unknown field `hots` of the pattern, did you mean `host`?",
+            "let: {a-b: 1}\n",
+            "1:7: expected a name of at most 100 letters (`a` to `z`), digits and `_` that does not start \
+          with a digit, found `a-b`",
+        ),
+        ("let: {in: 1}\n", "1:7: `in` is a word of expressions; choose another name"),
+        ("let: {a: 1, b: a.c}\n", "1:17: `a` is computed, so it has no member `c`"),
+        ("let: {a: 1}\nkey: a.b\n", "2:6: `a` is computed, so it has no members, found `a.b`"),
+        (
+            "input: {files: a.log, pattern: common}\nlet: {a: hots}\n",
+            "2:10: unknown field `hots`, did you mean `host`?",
         ),
         // Output.
         ("output: [out/]\n", "1:9: expected a directory, or a map with `files`, found a list"),

@@ -303,6 +303,7 @@ mod tests {
             on_gone: OnGone::Stop,
             max_record_bytes: 1,
             follow: false,
+            computed: vec![],
         }
     }
 

@@ -143,6 +143,7 @@ mod tests {
             on_gone: OnGone::Stop,
             max_record_bytes: 1 << 20,
             follow: false,
+            computed: vec![],
         }
     }
 

@@ -8,7 +8,7 @@ use crate::values::units::shown;
 ///
 /// A test compares them with the rows of that document.
 pub const KEYS: [(&str, &[&str]); 10] = [
-    ("", &["job", "input", "where", "key", "tasks", "process", "checkpoint", "output"]),
+    ("", &["job", "input", "let", "where", "key", "tasks", "process", "checkpoint", "output"]),
     (
         "input",
         &[

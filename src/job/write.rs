@@ -15,6 +15,12 @@ pub(super) fn write(job: &JobSpec) -> String {
     let mut lines = Lines(String::new());
     lines.add(0, "job", &quote(&job.job));
     write_input(&mut lines, &job.input);
+    if !job.input.computed.is_empty() {
+        lines.begin(0, "let");
+        for computed in &job.input.computed {
+            lines.add(1, &quote(&computed.name), &quote(&computed.expression));
+        }
+    }
     if let Some(filter) = &job.filter {
         lines.add(0, "where", &quote(filter));
     }

@@ -130,7 +130,7 @@ pub fn check(job: &JobSpec) -> Result<Report, RunError> {
         OutputPlans::default()
     });
     if let Some(expression) = &job.filter {
-        report.filter = Filter::of_format(expression, &job.input.format).err();
+        report.filter = Filter::of_input(expression, &job.input).err();
     }
     report.problems.extend(check_paths(job, &outputs).err().map(|error| in_one_line(&error)));
     let mut start = Vec::new();

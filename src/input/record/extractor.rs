@@ -16,9 +16,10 @@ use crate::input::record::header::Header;
 use crate::input::record::json::fields::JsonFields;
 use crate::input::record::line::{BYTE_ORDER_MARK, trim_line_end};
 use crate::input::record::sightings::Sightings;
+use crate::input::record::steps::{Source, Steps};
 use crate::input::record::text::LineFields;
 use crate::job::field::FieldPath;
-use crate::job::model::InputFormat;
+use crate::job::model::{InputFormat, InputSpec};
 
 /// Where a record is in its block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,6 +37,8 @@ pub struct RecordPlace<'a> {
 pub struct Extractor {
     format: Format,
     field_count: usize,
+    /// What makes the requested fields of those of the record, if they are not the same.
+    steps: Option<Steps>,
     max_record_bytes: u64,
     sightings: Option<Arc<Sightings>>,
     /// The fields that no record has had so far.
@@ -68,7 +71,18 @@ impl Extractor {
             InputFormat::Pattern(pattern) => Format::Lines(Box::new(LineFields::new(pattern, fields))),
         };
         let (sightings, unseen) = (None, Vec::new());
-        Extractor { format, field_count: fields.len(), max_record_bytes, sightings, unseen }
+        Extractor { format, field_count: fields.len(), steps: None, max_record_bytes, sightings, unseen }
+    }
+
+    /// Returns an extractor of `fields`, which the records of `input` have or which are computed.
+    pub fn of_input(input: &InputSpec, fields: &[FieldPath]) -> Extractor {
+        match Steps::new(input, fields) {
+            None => Extractor::new(&input.format, fields, input.max_record_bytes),
+            Some((steps, of_record)) => {
+                let extractor = Extractor::new(&input.format, &of_record, input.max_record_bytes);
+                Extractor { steps: Some(steps), ..extractor }
+            }
+        }
     }
 
     /// Notes in `sightings` which of the fields records have.
@@ -100,7 +114,11 @@ impl Extractor {
         });
         // A column may be empty in every record.
         if let Format::Csv(csv) = &self.format {
-            unseen.retain(|field| !csv.has_column(*field));
+            unseen.retain(|field| match self.steps.as_ref().map(|steps| steps.source(*field)) {
+                None => !csv.has_column(*field),
+                Some(Source::Record(column)) => !csv.has_column(column),
+                Some(Source::Computed(_)) => true,
+            });
         }
         if let Some(sightings) = self.sightings.as_ref().filter(|_| has_records) {
             sightings.see_record();
@@ -110,12 +128,27 @@ impl Extractor {
         count
     }
 
+    /// Passes each record of `block` to `visit` with the requested fields, some of which may be computed.
+    fn split(
+        &mut self,
+        block: &Block,
+        mut visit: impl FnMut(RecordPlace<'_>, Result<&[Field<'_>], BadRecord>) -> bool,
+    ) -> u64 {
+        let Some(steps) = self.steps.take() else { return self.split_record(block, visit) };
+        let count = self.split_record(block, |place, fields| match fields {
+            Err(bad) => visit(place, Err(bad)),
+            Ok(fields) => steps.apply(fields, |fields| visit(place, fields)),
+        });
+        self.steps = Some(steps);
+        count
+    }
+
     /// Passes each record of `block` to `visit`: its fields in the order of the request, or what is wrong with it.
     ///
     /// The whole record is checked, so malformed JSON after the last requested field is found, too. Empty lines are
     /// records of [`InputFormat::Text`], and of nothing else. With [`InputFormat::Words`] a record is passed once for each word, with the same place. Stops when
     /// `visit` returns false. Returns the number of records, including the one at which it stopped.
-    fn split(
+    fn split_record(
         &mut self,
         block: &Block,
         mut visit: impl FnMut(RecordPlace<'_>, Result<&[Field<'_>], BadRecord>) -> bool,

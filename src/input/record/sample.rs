@@ -34,7 +34,7 @@ pub fn sample(
     let has_text_only = input.format.has_numbers_in_text();
     let existing = partitions.iter().filter(|partition| partition.source != Source::Gone).cloned().collect();
     let mut reader = BlockReader::new(input, existing, &[], 0)?;
-    let mut extractor = Extractor::new(&input.format, fields, input.max_record_bytes);
+    let mut extractor = Extractor::of_input(input, fields);
     let mut seen_count = 0;
     let mut buffer = Vec::new();
     while seen_count < max_records
@@ -111,6 +111,7 @@ mod tests {
             on_gone: OnGone::Stop,
             max_record_bytes: 1000,
             follow: false,
+            computed: vec![],
         }
     }
 

@@ -26,6 +26,16 @@ pub struct InputSpec {
     pub max_record_bytes: u64,
     /// `follow:` whether to keep reading files as they grow; default false.
     pub follow: bool,
+    /// `let:` at the top of the job file: fields that are computed of each record, in order.
+    pub computed: Vec<ComputedField>,
+}
+
+/// `let:` a field that is computed from the fields of a record and the computed ones before it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ComputedField {
+    pub name: String,
+    /// In the language of `where:`, with exact numbers.
+    pub expression: String,
 }
 
 /// How the bytes of a partition are split into records, and records into fields.

@@ -8,7 +8,7 @@ mod pattern;
 mod process;
 
 pub use checkpoint::{CheckpointSpec, KeepSpec, PriorityClass, PrioritySpec, Schedule, Selector};
-pub use input::{InputFormat, InputSpec, OnError, OnGone};
+pub use input::{ComputedField, InputFormat, InputSpec, OnError, OnGone};
 pub use job::JobSpec;
 pub use output::{Emit, OutputFormat, OutputSpec};
 pub use pattern::LinePattern;

@@ -5,6 +5,8 @@ use std::path::Path;
 use crate::format::limits::MAX_VALUE_BYTES;
 use crate::input::names;
 use crate::job::model::{InputFormat, InputSpec, JobSpec, OnError, OnGone};
+use crate::job::read::computed;
+use crate::job::read::field::KnownFields;
 use crate::job::read::pattern::pattern;
 use crate::job::read::scalar::{bytes, choose, object_or_path, path_text};
 use crate::job::read::section::{Result, Section, mark_of, unfit};
@@ -18,16 +20,18 @@ const DEFAULT_RECORD_BYTES: u64 = 16 * 1024 * 1024;
 const MAX_RECORD_BYTES: u64 = MAX_VALUE_BYTES as u64;
 const FILES: &str = "a path, a glob or a list of them";
 
-/// Reads the input. Returns the entries of `types:` with their places, too: whether they fit depends on the aggregates.
+/// Reads the input, with the fields that `let:` computes. Returns the entries of `types:` with their places, too: whether they fit depends on the aggregates.
 ///
 /// If the names of the files must show the format, those that match below `base` do.
-pub(super) fn read(node: &Node, base: &Path) -> Result<(InputSpec, Vec<TypedField>)> {
+pub(super) fn read(node: &Node, computed: Option<&Node>, base: &Path) -> Result<(InputSpec, Vec<TypedField>)> {
     let is_short = !matches!(node.kind, Kind::Map(_));
     let section = if is_short { Section::empty("input", node) } else { Section::new("input", node, FILES)? };
     let files_node = if is_short { node } else { section.require("files", FILES)? };
     let files = files(files_node)?;
     let format = format(&section, files_node, &files, base)?;
-    let typed_fields = types::read(section.get("types"), &format)?;
+    let computed = computed::read(computed, &format)?;
+    let known = KnownFields { format: &format, computed: &computed };
+    let typed_fields = types::read(section.get("types"), known)?;
     let types = typed_fields.iter().map(|typed| (typed.field.clone(), typed.column_type)).collect();
     let on_error = section.get("on_error").map_or(Ok(OnError::Fail), on_error)?;
     let on_gone = match section.get("on_gone") {
@@ -42,7 +46,7 @@ pub(super) fn read(node: &Node, base: &Path) -> Result<(InputSpec, Vec<TypedFiel
         },
     };
     let follow = section.get("follow").map_or(Ok(false), |node| follow(node, &files))?;
-    Ok((InputSpec { files, format, types, on_error, on_gone, max_record_bytes, follow }, typed_fields))
+    Ok((InputSpec { files, format, types, on_error, on_gone, max_record_bytes, follow, computed }, typed_fields))
 }
 
 fn follow(node: &Node, files: &[String]) -> Result<bool> {

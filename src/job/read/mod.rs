@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::job::model::JobSpec;
-use crate::job::read::field::field;
+use crate::job::read::field::{KnownFields, field};
 use crate::job::read::process::Process;
 use crate::job::read::section::{Result, Section, mark_of, unfit};
 use crate::job::read::time::Timing;
@@ -12,6 +12,7 @@ use crate::values::yaml::Node;
 
 mod aggregates;
 mod checkpoint;
+mod computed;
 mod exec;
 mod field;
 pub(super) mod input;
@@ -44,13 +45,14 @@ pub(super) fn definition(root: &Node) -> Result<JobSpec> {
 fn read(root: &Node, base: &Path) -> Result<(JobSpec, Vec<TypedField>)> {
     let top = Section::new("", root, "a job file, which is a map with `job`, `input` and `process`")?;
     let job = job_name(top.require("job", "the job's name")?)?;
-    let (input, types) = input::read(top.require("input", "the files to read")?, base)?;
+    let (input, types) = input::read(top.require("input", "the files to read")?, top.get("let"), base)?;
+    let known = KnownFields::of(&input);
     let filter = top.get("where").map(filter).transpose()?;
-    let key = top.get("key").map(|node| field(node, &input.format)).transpose()?;
+    let key = top.get("key").map(|node| field(node, known)).transpose()?;
     let tasks = tasks(&top, key.is_some())?;
     let process_node = top.require("process", "what to compute")?;
-    let Process { aggregates, exec, native } = process::read(process_node, &input.format, key.as_ref())?;
-    let Timing { window, ttl } = time::read(process_node, &input.format, key.as_ref(), &aggregates)?;
+    let Process { aggregates, exec, native } = process::read(process_node, known, key.as_ref())?;
+    let Timing { window, ttl } = time::read(process_node, known, key.as_ref(), &aggregates)?;
     let checkpoint = checkpoint::read(top.get("checkpoint"), &job, key.is_some().then_some(tasks))?;
     if checkpoint.priority.is_some() {
         priority::check_process(process_node)?;

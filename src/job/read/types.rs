@@ -3,7 +3,7 @@
 use crate::job::aggregate::AggregateSpec;
 use crate::job::field::FieldPath;
 use crate::job::model::InputFormat;
-use crate::job::read::field::check_field;
+use crate::job::read::field::{KnownFields, check_field};
 use crate::job::read::scalar::choose;
 use crate::job::read::section::{Result, unfit};
 use crate::values::units;
@@ -22,13 +22,13 @@ pub(super) struct TypedField {
 }
 
 /// Reads `types:`, if there is one.
-pub(super) fn read(node: Option<&Node>, format: &InputFormat) -> Result<Vec<TypedField>> {
+pub(super) fn read(node: Option<&Node>, known: KnownFields<'_>) -> Result<Vec<TypedField>> {
     let mut types: Vec<TypedField> = Vec::new();
     let entries = node.map_or(Ok(&[][..]), |node| node.map("a map from fields to types"))?;
     for entry in entries {
         let mark = entry.key_mark;
         let field = FieldPath::parse(&entry.key).map_err(|error| unfit(mark, error.reason))?;
-        check_field(&field, format, mark)?;
+        check_field(&field, known, mark)?;
         if types.iter().any(|before| before.field == field) {
             return Err(unfit(mark, format!("the type of `{field}` is given twice")));
         }

@@ -130,7 +130,7 @@ struct CheckedJob {
 
 impl CheckedJob {
     fn new(job: &JobSpec, options: &Options, outputs: &OutputPlans) -> Result<CheckedJob, RunError> {
-        let filter = job.filter.as_ref().map(|expression| Filter::of_format(expression, &job.input.format));
+        let filter = job.filter.as_ref().map(|expression| Filter::of_input(expression, &job.input));
         let filter = filter.transpose().map_err(JobError::Filter)?;
         let native = job.native.as_ref().map(|name| options.processors.make(name, job)).transpose();
         let native = native.map_err(|reason| JobError::Processor { reason })?;

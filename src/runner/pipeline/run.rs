@@ -6,7 +6,7 @@ use std::time::Instant;
 use crate::format::manifest::Mode;
 use crate::format::rows::RowCodec;
 use crate::input::partition_tasks::PartitionTasks;
-use crate::input::record::{Filter, Sightings};
+use crate::input::record::{Filter, Sightings, record_fields};
 use crate::input::{Columns, Partition, Position};
 use crate::job::{Emit, FieldPath, JobSpec, TtlSpec, Windows};
 use crate::runner::lineage::Lineage;
@@ -150,6 +150,7 @@ impl Run<'_> {
         let mut required: Vec<FieldPath> = self.job.key.iter().chain(self.time_field()).cloned().collect();
         let own = if self.job.native.is_some() { &mut optional } else { &mut required };
         own.extend_from_slice(plan.processor.fields());
+        let [required, optional] = [required, optional].map(|fields| record_fields(&self.job.input, &fields));
         Columns { required, optional, all: plan.exec.is_some() }
     }
 

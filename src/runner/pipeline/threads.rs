@@ -86,8 +86,7 @@ pub(crate) fn run(run: &Run<'_>, prepared: Prepared, store: Option<&Store>) -> R
                 frozen: frozen_sender.clone(),
                 slots: slots.clone(),
             };
-            let extractor = Extractor::new(&run.job.input.format, &fields, run.job.input.max_record_bytes)
-                .noting(Arc::clone(&sightings));
+            let extractor = Extractor::of_input(&run.job.input, &fields).noting(Arc::clone(&sightings));
             let worker = Worker::new(&plan, &gauges, run.observer, channels, extractor, start);
             workers.push(scope.spawn(guarded(&event_sender, move || worker.run())));
         }
