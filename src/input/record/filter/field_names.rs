@@ -29,6 +29,9 @@ const FUNCTIONS: [&str; 13] = [
     "uint",
 ];
 
+/// The most arguments of `case`, each two of which are nested one deeper.
+const MAX_CASE_ARGUMENTS: usize = 81;
+
 /// The names of types, which are not fields next to `type(x) ==`.
 const TYPES: [&str; 10] = ["bool", "bytes", "double", "int", "list", "map", "null_type", "string", "type", "uint"];
 
@@ -245,6 +248,9 @@ impl FieldNames<'_> {
     fn rewrite_case(&mut self, part: &mut IdedExpr) -> Result<(), FilterError> {
         let id = part.id;
         let Expr::Call(call) = &mut part.expr else { return Ok(()) };
+        if call.args.len() > MAX_CASE_ARGUMENTS {
+            return Err(self.at(id, &format!("`case` takes at most {MAX_CASE_ARGUMENTS} arguments")));
+        }
         if call.args.len() < 2 {
             return Err(self.at(id, "`case` takes pairs of a condition and a value, and a value for all others"));
         }

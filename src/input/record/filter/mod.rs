@@ -127,6 +127,9 @@ impl Filter {
             is_exact,
         };
         names.rewrite(&mut rewritten, false)?;
+        if is_deeper(&rewritten, 2 * DEPTH_LIMIT) {
+            return Err(FilterError::whole("the cases of the expression are nested too deep"));
+        }
         Ok(Filter {
             fields: names.fields.into(),
             patterns: names.patterns.into(),

@@ -171,6 +171,10 @@ pub(super) fn equals(a: &dyn Val, b: &dyn Val) -> bool {
         };
         return a.len() == b.len() && a.iter().all(|(key, value)| has(key.inner(), value.as_ref()));
     }
+    // The types of this file ask this function.
+    if number_of(a).is_some() || number_of(b).is_some() {
+        return false;
+    }
     a.equals(b)
 }
 
