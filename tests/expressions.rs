@@ -229,3 +229,96 @@ fn a_changed_let_is_refused_only_where_the_state_depends_on_it() {
     let output = env.run(&["run", "job.yaml"]).expect(2);
     assert!(output.stderr.contains("the computed field `n` was added: `n + 1`"), "{output}");
 }
+
+/// Writes an export for people and what plain Python computes of it.
+const EXPORT: &str = r#"
+import collections, csv, decimal, random, re
+r = random.Random(3)
+D = decimal.Decimal
+names = ["x", "y", "1.000", "007"]
+with open("export.csv", "w", newline="", encoding="utf-8") as f:
+    out = csv.writer(f, delimiter=";")
+    out.writerow(["name", "amount"])
+    for i in range(3000):
+        cents = r.randint(-5_000_000, 5_000_000_000)
+        shown = f"{abs(cents) / 100:,.2f}".translate(str.maketrans(",.", ".,"))
+        form = r.choice(["{s}{n} €", "{s}€ {n}", "{s}{n}"])
+        amount = form.format(s="-" if cents < 0 else "", n=shown)
+        if r.random() < 0.1:
+            amount = r.choice(["NA", "-", "", "12.5", "n/a", "1,2,3"])
+        out.writerow([r.choice(names), amount])
+rows = collections.defaultdict(lambda: [0, 0, D(0)])
+bad = 0
+for row in csv.DictReader(open("export.csv", encoding="utf-8"), delimiter=";"):
+    amount = row["amount"]
+    name = row["name"].replace(".", "")
+    if amount in ("NA", "-", ""):
+        rows[name][0] += 1
+        continue
+    digits = re.sub("[€ ]", "", amount)
+    if not re.fullmatch(r"-?\d{1,3}(\.\d{3})*(,\d+)?", digits):
+        bad += 1
+        continue
+    rows[name][0] += 1
+    rows[name][1] += 1
+    rows[name][2] += D(digits.replace(".", "").replace(",", "."))
+with open("expected.csv", "w") as f:
+    f.write("name,n,amounts,total\n")
+    for name in sorted(rows):
+        n, amounts, total = rows[name]
+        total = format(total, "f")
+        f.write(f"{name},{n},{amounts},{total.rstrip('0').rstrip('.') if '.' in total else total}\n")
+print(bad)
+"#;
+
+#[test]
+fn an_export_for_people_gives_what_python_computes() {
+    let env = Env::new();
+    env.write("export.py", EXPORT);
+    let bad = env.shell("python3 export.py").expect(0).stdout;
+    let job = |numbers: &str| {
+        format!(
+            "job: j\ninput:\n  files: export.csv\n  delimiter: ;\n  nulls: [NA, '-']\n  numbers: {numbers}\n  \
+             on_error: {{dead_letter: bad.jsonl}}\nkey: name\n\
+             process: {{aggregate: {{n: count, amounts: count(amount), total: sum(amount)}}}}\n\
+             output: {{files: out, format: csv}}\n"
+        )
+    };
+    env.write("job.yaml", job("{thousands: '.', decimal: ',', strip: '€ '}"));
+    env.run(&["run", "job.yaml", "--threads", "2"]).expect(3);
+    assert_eq!(env.read("bad.jsonl").lines().count().to_string(), bad.trim());
+    assert_eq!(env.read("out/j.csv"), env.read("expected.csv"));
+    env.write("job.yaml", job("{decimal: ',', strip: '€ '}"));
+    let output = env.run(&["run", "job.yaml"]).expect(2);
+    assert!(output.stderr.contains("`numbers` in `input` was changed"), "{output}");
+}
+
+#[test]
+fn an_expression_that_is_nested_too_deep_is_refused_and_one_less_deep_is_computed() {
+    let cases = format!("case({}", "1 > 2, 0, ".repeat(20));
+    let nested = |count: usize, before: &str, after: &str| {
+        (0..count).fold("1".to_owned(), |inner, _| format!("{before}{inner}{after}"))
+    };
+    let check = move || {
+        for (before, after, fits) in
+            [("", " + 1", 98), ("upper(", ")", 90), ("", " == 1", 98), (cases.as_str(), ")", 4)]
+        {
+            let computed = value(&nested(fits, before, after));
+            assert!(!computed.contains(' '), "{computed}");
+        }
+        assert_eq!(value(&nested(5, &cases, ")")), "the cases of the expression are nested too deep");
+    };
+    // The stack of a worker.
+    std::thread::Builder::new().stack_size(16 << 20).spawn(check).expect("a thread").join().expect("no panic");
+}
+
+#[test]
+fn a_worker_computes_the_deepest_expression() {
+    let env = Env::new();
+    env.write("a.jsonl", "{\"a\":1}\n".repeat(100));
+    let sum = "a".to_owned() + &" + a".repeat(98);
+    let process = "process: {aggregate: {s: sum(n), most: max(n)}}";
+    env.write("job.yaml", format!("job: k\ninput: a.jsonl\nlet: {{n: {sum}}}\n{process}\noutput: out\n"));
+    env.run(&["run", "job.yaml"]).expect(0);
+    assert_eq!(env.read("out/k.jsonl"), "{\"partition\":\"a.jsonl\",\"s\":9900,\"most\":99}\n");
+}

@@ -376,6 +376,24 @@ fn a_wrong_job_file_is_refused_with_the_place_and_the_reason() {
             "1:32: `pattern` and `split` cannot be used together",
         ),
         ("input: {files: a.log, pattern: common}\nkey: hots\n", "2:6: unknown field `hots`, did you mean `host`?"),
+        // Exports.
+        (
+            "input: {files: a.jsonl, nulls: [NA]}\n",
+            "1:32: `nulls` needs `format: csv` or a `pattern`, whose fields are all text",
+        ),
+        ("input: {files: a.csv, nulls: NA}\n", "1:30: expected a list of texts such as `[\"NA\", \"-\"]`, found `NA`"),
+        (
+            "input: {files: a.csv, numbers: {decimel: ','}}\n",
+            "1:33: unknown key `decimel` in `input.numbers`, did you mean `decimal`?",
+        ),
+        (
+            "input: {files: a.csv, numbers: {thousands: '.'}}\n",
+            "1:44: `thousands` and `decimal` are the same character",
+        ),
+        (
+            "input: {files: a.csv, numbers: {decimal: x}}\n",
+            "1:42: expected one character that is not a digit, a letter or a sign, found `x`",
+        ),
         // Computed fields.
         ("let: {a: lowr(b)}\n", "1:14: unknown function `lowr`, did you mean `lower`?"),
         ("let: {a: 'b +'}\n", "1:14: the expression is incomplete"),

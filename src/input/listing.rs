@@ -304,6 +304,8 @@ mod tests {
             max_record_bytes: 1,
             follow: false,
             computed: vec![],
+            nulls: vec![],
+            numbers: None,
         }
     }
 

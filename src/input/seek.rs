@@ -144,6 +144,8 @@ mod tests {
             max_record_bytes: 1 << 20,
             follow: false,
             computed: vec![],
+            nulls: vec![],
+            numbers: None,
         }
     }
 

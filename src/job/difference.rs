@@ -35,6 +35,8 @@ pub enum Difference {
     Ttl { old: Option<TtlSpec>, new: Option<TtlSpec> },
     /// `format:`, `delimiter:`, `split:` or `pattern:` was changed.
     InputFormat { old: InputFormat, new: InputFormat },
+    /// `nulls:` or `numbers:` was changed. The key.
+    Cleaning { key: &'static str },
     /// A computed field that the state depends on was added, removed or changed: its expressions.
     Computed { name: String, old: Option<String>, new: Option<String> },
     /// A field has another type in `types:`.
@@ -68,6 +70,9 @@ pub fn differences(old: &JobSpec, new: &JobSpec) -> Vec<Difference> {
         let (old, new) = (old.input.format.clone(), new.input.format.clone());
         found.push(Difference::InputFormat { old, new });
     }
+    let is_changed =
+        [("nulls", old.input.nulls != new.input.nulls), ("numbers", old.input.numbers != new.input.numbers)];
+    found.extend(is_changed.iter().filter(|(_, changed)| *changed).map(|(key, _)| Difference::Cleaning { key }));
     found.extend(routing(old, new));
     found.extend(window(old, new));
     found.extend(ttl(old, new));
@@ -204,6 +209,7 @@ impl Difference {
             | Difference::Ttl { .. }
             | Difference::InputFormat { .. }
             | Difference::Computed { .. }
+            | Difference::Cleaning { .. }
             | Difference::FieldType { .. } => Effect::Unfit,
         }
     }
@@ -242,6 +248,7 @@ impl fmt::Display for Difference {
             Difference::InputFormat { old, new } => {
                 write!(f, "the input format was {}, is now {}", described(old), described(new))
             }
+            Difference::Cleaning { key } => write!(f, "`{key}` in `input` was changed"),
             Difference::Computed { name, old: Some(old), new: Some(new) } if old == new => {
                 write!(f, "the computed field `{name}` comes in another order in `let`")
             }

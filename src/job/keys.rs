@@ -7,7 +7,7 @@ use crate::values::units::shown;
 /// The keys of each section of a job file, in the order of `docs/job-file.md`. The name of the top level is empty.
 ///
 /// A test compares them with the rows of that document.
-pub const KEYS: [(&str, &[&str]); 10] = [
+pub const KEYS: [(&str, &[&str]); 11] = [
     ("", &["job", "input", "let", "where", "key", "tasks", "process", "checkpoint", "output"]),
     (
         "input",
@@ -17,6 +17,8 @@ pub const KEYS: [(&str, &[&str]); 10] = [
             "delimiter",
             "split",
             "pattern",
+            "nulls",
+            "numbers",
             "types",
             "on_error",
             "on_gone",
@@ -24,6 +26,7 @@ pub const KEYS: [(&str, &[&str]); 10] = [
             "follow",
         ],
     ),
+    ("input.numbers", &["thousands", "decimal", "strip"]),
     ("input.on_error", &["dead_letter"]),
     (
         "process",

@@ -49,6 +49,17 @@ fn write_input(lines: &mut Lines, input: &InputSpec) {
         InputFormat::Pattern(pattern) => lines.add(1, "pattern", &quote(pattern.text())),
         InputFormat::Json | InputFormat::Text => {}
     }
+    if !input.nulls.is_empty() {
+        lines.list(1, "nulls", input.nulls.iter().map(|text| quote(text)));
+    }
+    if let Some(form) = &input.numbers {
+        lines.begin(1, "numbers");
+        if let Some(thousands) = form.thousands {
+            lines.add(2, "thousands", &quote(&thousands.to_string()));
+        }
+        lines.add(2, "decimal", &quote(&form.decimal.to_string()));
+        lines.add(2, "strip", &quote(&form.strip));
+    }
     if !input.types.is_empty() {
         lines.begin(1, "types");
         for (field, column_type) in &input.types {

@@ -24,6 +24,8 @@ pub(crate) fn spec(format: InputFormat, files: &[&str], max_record_bytes: u64) -
         max_record_bytes,
         follow: false,
         computed: vec![],
+        nulls: vec![],
+        numbers: None,
     }
 }
 

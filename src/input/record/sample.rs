@@ -112,6 +112,8 @@ mod tests {
             max_record_bytes: 1000,
             follow: false,
             computed: vec![],
+            nulls: vec![],
+            numbers: None,
         }
     }
 

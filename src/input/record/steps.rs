@@ -1,10 +1,11 @@
 //! What is done with the fields of a record before the job uses them.
 
-use crate::input::record::bad_record::BadRecord;
+use crate::input::record::bad_record::{BadRecord, in_one_line};
 use crate::input::record::computation::{Computation, Computed};
 use crate::input::record::field::Field;
+use crate::input::record::json::scan::is_number;
 use crate::job::field::FieldPath;
-use crate::job::model::{ComputedField, InputSpec};
+use crate::job::model::{ComputedField, InputSpec, NumberForm};
 
 /// The computed fields that a job uses, and where each requested field comes from.
 #[derive(Debug, Clone)]
@@ -13,6 +14,8 @@ pub(super) struct Steps {
     computed: Vec<ComputedStep>,
     /// Of each requested field.
     sources: Vec<Source>,
+    nulls: Vec<String>,
+    numbers: Option<NumberForm>,
 }
 
 #[derive(Debug, Clone)]
@@ -36,7 +39,7 @@ impl Steps {
     pub(super) fn new(input: &InputSpec, fields: &[FieldPath]) -> Option<(Steps, Vec<FieldPath>)> {
         let all: Vec<Computation> = computations(input);
         let needed = needed(input, &all, fields);
-        if needed.is_empty() {
+        if needed.is_empty() && input.nulls.is_empty() && input.numbers.is_none() {
             return None;
         }
         let mut of_record: Vec<FieldPath> = Vec::new();
@@ -51,7 +54,8 @@ impl Steps {
             computed.push(ComputedStep { computation, sources });
         }
         let sources = fields.iter().map(|field| place(field, &needed)).collect();
-        Some((Steps { computed, sources }, of_record))
+        let (nulls, numbers) = (input.nulls.clone(), input.numbers.clone());
+        Some((Steps { computed, sources, nulls, numbers }, of_record))
     }
 
     /// Returns where the requested field `index` comes from.
@@ -65,6 +69,33 @@ impl Steps {
         of_record: &[Field<'_>],
         take: impl FnOnce(Result<&[Field<'_>], BadRecord>) -> T,
     ) -> T {
+        if self.nulls.is_empty() && self.numbers.is_none() {
+            return self.compute(of_record, take);
+        }
+        match of_record.iter().map(|field| self.cleaned(field)).collect::<Result<Vec<_>, _>>() {
+            Ok(cleaned) => self.compute(&cleaned, take),
+            Err(bad) => take(Err(bad)),
+        }
+    }
+
+    /// Returns `field` without texts for missing values, and with numbers as JSON writes them.
+    fn cleaned<'f>(&self, field: &'f Field<'_>) -> Result<Field<'f>, BadRecord> {
+        let Field::Text(text) = field else { return Ok(field.borrowed()) };
+        if self.nulls.iter().any(|null| null == text) {
+            return Ok(Field::Missing);
+        }
+        let Some(form) = &self.numbers else { return Ok(field.borrowed()) };
+        match form.read(text) {
+            Some(number) => Ok(Field::Text(number.into())),
+            None if is_number(text) => {
+                let text = in_one_line(text);
+                Err(BadRecord { reason: format!("`{text}` is a number, but not as `numbers` says they are written") })
+            }
+            None => Ok(field.borrowed()),
+        }
+    }
+
+    fn compute<T>(&self, of_record: &[Field<'_>], take: impl FnOnce(Result<&[Field<'_>], BadRecord>) -> T) -> T {
         let mut values: Vec<Computed> = Vec::with_capacity(self.computed.len());
         for step in &self.computed {
             match step.computation.compute(&gather(&step.sources, of_record, &values)) {

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use crate::job::field::FieldPath;
+use crate::job::model::number_form::NumberForm;
 use crate::job::model::pattern::LinePattern;
 use crate::values::value::ColumnType;
 
@@ -28,6 +29,10 @@ pub struct InputSpec {
     pub follow: bool,
     /// `let:` at the top of the job file: fields that are computed of each record, in order.
     pub computed: Vec<ComputedField>,
+    /// `nulls:` texts that stand for a missing value.
+    pub nulls: Vec<String>,
+    /// `numbers:` how numbers are written.
+    pub numbers: Option<NumberForm>,
 }
 
 /// `let:` a field that is computed from the fields of a record and the computed ones before it.

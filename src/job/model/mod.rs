@@ -3,6 +3,7 @@
 mod checkpoint;
 mod input;
 mod job;
+mod number_form;
 mod output;
 mod pattern;
 mod process;
@@ -10,6 +11,7 @@ mod process;
 pub use checkpoint::{CheckpointSpec, KeepSpec, PriorityClass, PrioritySpec, Schedule, Selector};
 pub use input::{ComputedField, InputFormat, InputSpec, OnError, OnGone};
 pub use job::JobSpec;
+pub use number_form::NumberForm;
 pub use output::{Emit, OutputFormat, OutputSpec};
 pub use pattern::LinePattern;
 pub use process::{AHEAD_MILLIS, EventTime, ExecSpec, MAX_WINDOWS, OnLate, TimeUnit, TtlSpec, WindowSpec};

@@ -5,13 +5,13 @@ use std::path::Path;
 use crate::format::limits::MAX_VALUE_BYTES;
 use crate::input::names;
 use crate::job::model::{InputFormat, InputSpec, JobSpec, OnError, OnGone};
-use crate::job::read::computed;
 use crate::job::read::field::KnownFields;
 use crate::job::read::pattern::pattern;
 use crate::job::read::scalar::{bytes, choose, object_or_path, path_text};
 use crate::job::read::section::{Result, Section, mark_of, unfit};
 use crate::job::read::types;
 use crate::job::read::types::TypedField;
+use crate::job::read::{cleaning, computed};
 use crate::values::units;
 use crate::values::url::is_url;
 use crate::values::yaml::{Kind, Node};
@@ -30,6 +30,8 @@ pub(super) fn read(node: &Node, computed: Option<&Node>, base: &Path) -> Result<
     let files = files(files_node)?;
     let format = format(&section, files_node, &files, base)?;
     let computed = computed::read(computed, &format)?;
+    let nulls = cleaning::nulls(section.get("nulls"), &format)?;
+    let numbers = cleaning::numbers(section.get("numbers"), &format)?;
     let known = KnownFields { format: &format, computed: &computed };
     let typed_fields = types::read(section.get("types"), known)?;
     let types = typed_fields.iter().map(|typed| (typed.field.clone(), typed.column_type)).collect();
@@ -46,7 +48,9 @@ pub(super) fn read(node: &Node, computed: Option<&Node>, base: &Path) -> Result<
         },
     };
     let follow = section.get("follow").map_or(Ok(false), |node| follow(node, &files))?;
-    Ok((InputSpec { files, format, types, on_error, on_gone, max_record_bytes, follow, computed }, typed_fields))
+    let input =
+        InputSpec { files, format, types, on_error, on_gone, max_record_bytes, follow, computed, nulls, numbers };
+    Ok((input, typed_fields))
 }
 
 fn follow(node: &Node, files: &[String]) -> Result<bool> {

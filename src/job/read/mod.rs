@@ -12,6 +12,7 @@ use crate::values::yaml::Node;
 
 mod aggregates;
 mod checkpoint;
+mod cleaning;
 mod computed;
 mod exec;
 mod field;

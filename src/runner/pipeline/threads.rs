@@ -34,6 +34,9 @@ use crate::runner::state::shard::Shard;
 use crate::runner::ticket::Ticket;
 use crate::store::Store;
 
+/// A stack that is large enough to evaluate any expression of a job file, also in a build without optimization.
+const WORKER_STACK_BYTES: usize = 16 << 20;
+
 /// Blocks in flight at any time, for each worker.
 const BLOCKS_PER_WORKER: usize = 4;
 
@@ -88,7 +91,9 @@ pub(crate) fn run(run: &Run<'_>, prepared: Prepared, store: Option<&Store>) -> R
             };
             let extractor = Extractor::of_input(&run.job.input, &fields).noting(Arc::clone(&sightings));
             let worker = Worker::new(&plan, &gauges, run.observer, channels, extractor, start);
-            workers.push(scope.spawn(guarded(&event_sender, move || worker.run())));
+            let builder = std::thread::Builder::new().stack_size(WORKER_STACK_BYTES);
+            let thread = builder.spawn_scoped(scope, guarded(&event_sender, move || worker.run()));
+            workers.push(thread.expect("a thread can be started"));
         }
         // The checkpointer ends when the workers have.
         drop(frozen_sender);

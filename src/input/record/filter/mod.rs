@@ -127,7 +127,7 @@ impl Filter {
             is_exact,
         };
         names.rewrite(&mut rewritten, false)?;
-        if is_deeper(&rewritten, 2 * DEPTH_LIMIT) {
+        if is_deeper(&rewritten, DEPTH_LIMIT) {
             return Err(FilterError::whole("the cases of the expression are nested too deep"));
         }
         Ok(Filter {
