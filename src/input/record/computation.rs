@@ -65,7 +65,7 @@ impl Computation {
         let bad = |reason: String| BadRecord { reason: format!("`let` cannot compute `{}`: {reason}", self.name) };
         let computed = self.filter.evaluate(fields, bad, |value| computed(value, is_untyped).map_err(bad))?;
         match &computed {
-            Computed::Text(text) | Computed::Json(text) if text.len() > MAX_VALUE_BYTES as usize => {
+            Computed::Text(text) | Computed::Json(text) if text.len() > MAX_VALUE_BYTES => {
                 Err(bad(format!("the result is longer than {MAX_VALUE_BYTES} bytes")))
             }
             _ => Ok(computed),
