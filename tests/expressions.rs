@@ -322,3 +322,35 @@ fn a_worker_computes_the_deepest_expression() {
     env.run(&["run", "job.yaml"]).expect(0);
     assert_eq!(env.read("out/k.jsonl"), "{\"partition\":\"a.jsonl\",\"s\":9900,\"most\":99}\n");
 }
+
+#[test]
+fn text_in_other_encodings_is_converted_and_bad_records_keep_their_places() {
+    let env = Env::new();
+    let texts = ["Größe", "Café 5 €", "x", "ÿþ"];
+    let lines: Vec<String> =
+        (0..1000).map(|n| format!("{};{}\n", texts[n % 4], if n == 997 { "ü" } else { "1" })).collect();
+    let content = format!("stück;preis €\n{}", lines.concat());
+    let encoded: Vec<u8> =
+        content.chars().map(|c| if c == '€' { 0x80 } else { u8::try_from(u32::from(c)).unwrap() }).collect();
+    env.write("a.csv", encoded);
+    env.write("b.csv", content);
+    let mut outputs = Vec::new();
+    for (file, encoding) in [("a.csv", "windows-1252"), ("b.csv", "utf-8")] {
+        env.write(
+            "job.yaml",
+            format!(
+                "job: {}\ninput: {{files: {file}, delimiter: ;, encoding: {encoding}, on_error: {{dead_letter: bad.jsonl}}}}\n\
+                 key: stück\nprocess: {{aggregate: {{n: sum(\"preis €\")}}}}\ncheckpoint: {{enabled: false}}\noutput: out\n",
+                &file[..1]
+            )
+            .replace("sum(\"preis €\")", "'sum(\"preis €\")'"),
+        );
+        env.run(&["run", "job.yaml"]).expect(3);
+        let bad = env.read("bad.jsonl");
+        assert!(bad.contains("Café 5 €;ü"), "{bad}");
+        outputs.push(env.read(&format!("out/{}.jsonl", &file[..1])));
+        std::fs::remove_file(env.path("bad.jsonl")).expect("removed");
+    }
+    assert_eq!(outputs[0], outputs[1]);
+    assert!(outputs[0].contains("{\"stück\":\"Café 5 €\",\"n\":249}"), "{}", outputs[0]);
+}

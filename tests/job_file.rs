@@ -377,6 +377,8 @@ fn a_wrong_job_file_is_refused_with_the_place_and_the_reason() {
         ),
         ("input: {files: a.log, pattern: common}\nkey: hots\n", "2:6: unknown field `hots`, did you mean `host`?"),
         // Exports.
+        ("input: {files: a.csv, encoding: latin1}\n", "1:33: unknown encoding `latin1`, did you mean `latin-1`?"),
+        ("input: {files: a.jsonl, encoding: latin-1}\n", "1:35: JSON is always UTF-8; remove `encoding`"),
         (
             "input: {files: a.jsonl, nulls: [NA]}\n",
             "1:32: `nulls` needs `format: csv` or a `pattern`, whose fields are all text",

@@ -35,7 +35,7 @@ pub enum Difference {
     Ttl { old: Option<TtlSpec>, new: Option<TtlSpec> },
     /// `format:`, `delimiter:`, `split:` or `pattern:` was changed.
     InputFormat { old: InputFormat, new: InputFormat },
-    /// `nulls:` or `numbers:` was changed. The key.
+    /// `encoding:`, `nulls:` or `numbers:` was changed. The key.
     Cleaning { key: &'static str },
     /// A computed field that the state depends on was added, removed or changed: its expressions.
     Computed { name: String, old: Option<String>, new: Option<String> },
@@ -70,8 +70,11 @@ pub fn differences(old: &JobSpec, new: &JobSpec) -> Vec<Difference> {
         let (old, new) = (old.input.format.clone(), new.input.format.clone());
         found.push(Difference::InputFormat { old, new });
     }
-    let is_changed =
-        [("nulls", old.input.nulls != new.input.nulls), ("numbers", old.input.numbers != new.input.numbers)];
+    let is_changed = [
+        ("encoding", old.input.encoding != new.input.encoding),
+        ("nulls", old.input.nulls != new.input.nulls),
+        ("numbers", old.input.numbers != new.input.numbers),
+    ];
     found.extend(is_changed.iter().filter(|(_, changed)| *changed).map(|(key, _)| Difference::Cleaning { key }));
     found.extend(routing(old, new));
     found.extend(window(old, new));

@@ -17,6 +17,7 @@ pub const KEYS: [(&str, &[&str]); 11] = [
             "delimiter",
             "split",
             "pattern",
+            "encoding",
             "nulls",
             "numbers",
             "types",

@@ -170,7 +170,7 @@ fn definitions_have_exactly_the_known_keys() {
     for text in [
         FULL,
         "job: a\ninput: {files: x.txt, split: words}\nkey: word\nprocess: {exec: [a], restarts: 1, tick: 1s}\n",
-        "job: a\ninput: {files: x.log, pattern: logfmt, nulls: [NA], numbers: {thousands: \"'\", strip: €}}\nlet: {y: x + 1}\nprocess: {native: x}\n",
+        "job: a\ninput: {files: x.log, pattern: logfmt, encoding: latin-1, nulls: [NA], numbers: {thousands: \"'\", strip: €}}\nlet: {y: x + 1}\nprocess: {native: x}\n",
         "job: a\ninput: x.jsonl\nprocess: {aggregate: {n: count}, ttl: 1d, time: t}\n",
         "job: a\ninput: x.jsonl\nkey: k\nprocess:\n  aggregate: {n: count}\n  \
          window: {time: t, every: 1m, on_late: {dead_letter: l}}\n",

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use crate::job::model::{
-    CheckpointSpec, Emit, EventTime, ExecSpec, InputFormat, InputSpec, JobSpec, KeepSpec, OnError, OnGone, OnLate,
-    PriorityClass, PrioritySpec, Schedule, Selector, WindowSpec, exact_millis,
+    CheckpointSpec, Emit, Encoding, EventTime, ExecSpec, InputFormat, InputSpec, JobSpec, KeepSpec, OnError, OnGone,
+    OnLate, PriorityClass, PrioritySpec, Schedule, Selector, WindowSpec, exact_millis,
 };
 use crate::store::prune::policy::Policy;
 use crate::values::units::{exact_bytes, exact_duration};
@@ -48,6 +48,9 @@ fn write_input(lines: &mut Lines, input: &InputSpec) {
         InputFormat::Words => lines.add(1, "split", "words"),
         InputFormat::Pattern(pattern) => lines.add(1, "pattern", &quote(pattern.text())),
         InputFormat::Json | InputFormat::Text => {}
+    }
+    if input.encoding != Encoding::Utf8 {
+        lines.add(1, "encoding", input.encoding.name());
     }
     if !input.nulls.is_empty() {
         lines.list(1, "nulls", input.nulls.iter().map(|text| quote(text)));

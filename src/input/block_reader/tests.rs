@@ -26,6 +26,7 @@ pub(crate) fn spec(format: InputFormat, files: &[&str], max_record_bytes: u64) -
         computed: vec![],
         nulls: vec![],
         numbers: None,
+        encoding: crate::job::model::Encoding::Utf8,
     }
 }
 

@@ -3,6 +3,7 @@
 pub(super) mod bad_record;
 mod computation;
 pub(crate) mod csv;
+pub(super) mod decoding;
 pub(super) mod extractor;
 mod field;
 pub(crate) mod filter;

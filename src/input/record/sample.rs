@@ -114,6 +114,7 @@ mod tests {
             computed: vec![],
             nulls: vec![],
             numbers: None,
+            encoding: crate::job::model::Encoding::Utf8,
         }
     }
 

@@ -33,6 +33,28 @@ pub struct InputSpec {
     pub nulls: Vec<String>,
     /// `numbers:` how numbers are written.
     pub numbers: Option<NumberForm>,
+    /// `encoding:` default UTF-8.
+    pub encoding: Encoding,
+}
+
+/// What the bytes of text stand for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Encoding {
+    Utf8,
+    /// ISO 8859-1.
+    Latin1,
+    Windows1252,
+}
+
+impl Encoding {
+    /// The encodings with their names in job files.
+    pub const NAMED: [(&str, Encoding); 3] =
+        [("utf-8", Encoding::Utf8), ("latin-1", Encoding::Latin1), ("windows-1252", Encoding::Windows1252)];
+
+    /// Returns the value of `encoding:` in a job file.
+    pub fn name(self) -> &'static str {
+        Encoding::NAMED.iter().find(|(_, encoding)| *encoding == self).map_or("", |(name, _)| name)
+    }
 }
 
 /// `let:` a field that is computed from the fields of a record and the computed ones before it.

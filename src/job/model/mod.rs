@@ -9,7 +9,7 @@ mod pattern;
 mod process;
 
 pub use checkpoint::{CheckpointSpec, KeepSpec, PriorityClass, PrioritySpec, Schedule, Selector};
-pub use input::{ComputedField, InputFormat, InputSpec, OnError, OnGone};
+pub use input::{ComputedField, Encoding, InputFormat, InputSpec, OnError, OnGone};
 pub use job::JobSpec;
 pub use number_form::NumberForm;
 pub use output::{Emit, OutputFormat, OutputSpec};

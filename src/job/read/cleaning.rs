@@ -1,10 +1,20 @@
-//! `input: nulls:` and `input: numbers:`
+//! `input: encoding:`, `nulls:` and `numbers:`
 
-use crate::job::model::{InputFormat, NumberForm};
+use crate::job::model::{Encoding, InputFormat, NumberForm};
+use crate::job::read::scalar::choose;
 use crate::job::read::section::{Result, Section};
 use crate::values::yaml::{Kind, Node};
 
 const MAX_NULLS: usize = 100;
+
+/// Reads what the bytes of text stand for.
+pub(super) fn encoding(node: Option<&Node>, format: &InputFormat) -> Result<Encoding> {
+    match node {
+        None => Ok(Encoding::Utf8),
+        Some(node) if *format == InputFormat::Json => Err(node.unfit("JSON is always UTF-8; remove `encoding`")),
+        Some(node) => choose(node, "encoding", &Encoding::NAMED),
+    }
+}
 
 /// Reads the texts that stand for missing values.
 pub(super) fn nulls(node: Option<&Node>, format: &InputFormat) -> Result<Vec<String>> {

@@ -30,6 +30,7 @@ pub(super) fn read(node: &Node, computed: Option<&Node>, base: &Path) -> Result<
     let files = files(files_node)?;
     let format = format(&section, files_node, &files, base)?;
     let computed = computed::read(computed, &format)?;
+    let encoding = cleaning::encoding(section.get("encoding"), &format)?;
     let nulls = cleaning::nulls(section.get("nulls"), &format)?;
     let numbers = cleaning::numbers(section.get("numbers"), &format)?;
     let known = KnownFields { format: &format, computed: &computed };
@@ -48,8 +49,19 @@ pub(super) fn read(node: &Node, computed: Option<&Node>, base: &Path) -> Result<
         },
     };
     let follow = section.get("follow").map_or(Ok(false), |node| follow(node, &files))?;
-    let input =
-        InputSpec { files, format, types, on_error, on_gone, max_record_bytes, follow, computed, nulls, numbers };
+    let input = InputSpec {
+        files,
+        format,
+        types,
+        on_error,
+        on_gone,
+        max_record_bytes,
+        follow,
+        computed,
+        nulls,
+        numbers,
+        encoding,
+    };
     Ok((input, typed_fields))
 }
 
