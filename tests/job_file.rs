@@ -101,7 +101,7 @@ fn a_wrong_job_file_is_refused_with_the_place_and_the_reason() {
         ("taks: 4\n", "1:1: unknown key `taks`, did you mean `tasks`?"),
         (
             "colour: red\n",
-            "1:1: unknown key `colour`, expected one of `job`, `input`, `where`, `key`, `tasks`, `process`, `checkpoint`, `output`",
+            "1:1: unknown key `colour`, expected one of `job`, `input`, `let`, `where`, `key`, `tasks`, `process`, `checkpoint`, `output`",
         ),
         ("schedule: 10m\n", "1:1: unknown key `schedule`; it belongs in `checkpoint`"),
         (
@@ -363,6 +363,54 @@ fn a_wrong_job_file_is_refused_with_the_place_and_the_reason() {
         ("checkpoint: {replicas: b}\n", "1:24: expected a list of directories, found `b`"),
         ("checkpoint: {store: a, replicas: [a]}\n", "1:35: the replica `a` is the store itself"),
         ("checkpoint: {replicas: [b, b]}\n", "1:28: `b` is listed twice"),
+        // Patterns.
+        ("input: {files: a.log, pattern: combnied}\n", "1:32: unknown pattern `combnied`, did you mean `combined`?"),
+        ("input: {files: a.log, pattern: 'a (b'}\n", "1:35: not a regular expression: unclosed group"),
+        (
+            "input: {files: a.log, pattern: 'a (b)'}\n",
+            "1:32: the pattern `a (b)` has no named groups; write what is to be a field as `(?<user>\\S+)`",
+        ),
+        ("input: {files: a.jsonl, pattern: common}\n", "1:34: `pattern` needs `format: text`"),
+        (
+            "input: {files: a.log, pattern: common, split: words}\n",
+            "1:32: `pattern` and `split` cannot be used together",
+        ),
+        ("input: {files: a.log, pattern: common}\nkey: hots\n", "2:6: unknown field `hots`, did you mean `host`?"),
+        // Exports.
+        ("input: {files: a.csv, encoding: latin1}\n", "1:33: unknown encoding `latin1`, did you mean `latin-1`?"),
+        ("input: {files: a.jsonl, encoding: latin-1}\n", "1:35: JSON is always UTF-8; remove `encoding`"),
+        (
+            "input: {files: a.jsonl, nulls: [NA]}\n",
+            "1:32: `nulls` needs `format: csv` or a `pattern`, whose fields are all text",
+        ),
+        ("input: {files: a.csv, nulls: NA}\n", "1:30: expected a list of texts such as `[\"NA\", \"-\"]`, found `NA`"),
+        (
+            "input: {files: a.csv, numbers: {decimel: ','}}\n",
+            "1:33: unknown key `decimel` in `input.numbers`, did you mean `decimal`?",
+        ),
+        (
+            "input: {files: a.csv, numbers: {thousands: '.'}}\n",
+            "1:44: `thousands` and `decimal` are the same character",
+        ),
+        (
+            "input: {files: a.csv, numbers: {decimal: x}}\n",
+            "1:42: expected one character that is not a digit, a letter or a sign, found `x`",
+        ),
+        // Computed fields.
+        ("let: {a: lowr(b)}\n", "1:14: unknown function `lowr`, did you mean `lower`?"),
+        ("let: {a: 'b +'}\n", "1:14: the expression is incomplete"),
+        (
+            "let: {a-b: 1}\n",
+            "1:7: expected a name of at most 100 letters (`a` to `z`), digits and `_` that does not start \
+          with a digit, found `a-b`",
+        ),
+        ("let: {in: 1}\n", "1:7: `in` is a word of expressions; choose another name"),
+        ("let: {a: 1, b: a.c}\n", "1:17: `a` is computed, so it has no member `c`"),
+        ("let: {a: 1}\nkey: a.b\n", "2:6: `a` is computed, so it has no members, found `a.b`"),
+        (
+            "input: {files: a.log, pattern: common}\nlet: {a: hots}\n",
+            "2:10: unknown field `hots`, did you mean `host`?",
+        ),
         // Output.
         ("output: [out/]\n", "1:9: expected a directory, or a map with `files`, found a list"),
         ("output: {format: csv}\n", "1:9: missing key `files` in `output`: the directory to write to"),

@@ -13,6 +13,7 @@ mod dependencies;
 mod diff;
 mod divergence;
 mod docs;
+mod expressions;
 mod format_tables;
 mod fuzz_corpus;
 mod golden;

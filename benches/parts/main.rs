@@ -18,7 +18,7 @@ use ckpt::format::segment::merge::Merge;
 use ckpt::format::segment::{SegmentReader, SegmentWriter};
 use ckpt::input::Block;
 use ckpt::input::record::Extractor;
-use ckpt::job::{FieldPath, InputFormat};
+use ckpt::job::{FieldPath, InputFormat, LinePattern};
 use ckpt::ops::diff::{Comparison, Scope, Side};
 use ckpt::ops::verify::{Depth, verify};
 use ckpt::runner::state::shard::Shard;
@@ -41,6 +41,7 @@ fn main() {
     let codec = RowCodec::new(vec![Column::new("n", ColumnType::Int), Column::new("s", ColumnType::Number)]);
     hashing(&mut bench);
     records(&mut bench, rows);
+    access_log(&mut bench, rows);
     state(&mut bench, &codec, rows);
     segments(&mut bench, &codec, rows);
     stores(&mut bench, &codec, rows);
@@ -121,17 +122,7 @@ fn records(bench: &mut Bench, rows: u64) {
             )
         })
         .collect();
-    let block = Block {
-        number: 0,
-        partition: 0,
-        stream: 0,
-        offset: 0,
-        end_offset: lines.len() as u64,
-        continues_line: false,
-        bytes: lines.into_bytes(),
-        header: None,
-        released: Vec::new(),
-    };
+    let block = block_of(lines);
     let fields = ["user", "amount"].map(|name| FieldPath::parse(name).expect("a field"));
     let mut extractor = Extractor::new(&InputFormat::Json, &fields, 16 << 20);
     bench.measure("scan JSON lines, two fields", rows.min(100_000), "records", || {
@@ -142,6 +133,54 @@ fn records(bench: &mut Bench, rows: u64) {
         });
         assert_eq!(black_box(seen) as u64, rows.min(100_000));
     });
+}
+
+fn access_log(bench: &mut Bench, rows: u64) {
+    let count = rows.min(100_000);
+    let line = |n: u64| {
+        format!(
+            "192.0.2.{} - - [24/Oct/2026:13:{:02}:{:02} +0200] \"GET /catalog/item-{:05} HTTP/1.1\" {} {} \
+             \"https://example.com/\" \"Mozilla/5.0 (X11; Linux x86_64; rv:130.0) Gecko/20100101 Firefox/130.0\"\n",
+            n % 250,
+            n / 60 % 60,
+            n % 60,
+            n * 7919 % 5_000,
+            [200, 200, 304, 404][n as usize % 4],
+            n * 31 % 60_000
+        )
+    };
+    let block = block_of((0..count).map(line).collect());
+    let fields = ["path", "status", "bytes"].map(|name| FieldPath::parse(name).expect("a field"));
+    let by_hand = r#"(?<host>\S+) (?<ident>\S+) (?<user>\S+) \[(?<time>[^\]]+)\] "(?<method>[A-Z]+) (?<path>\S+) [^"]*" (?<status>\d+) (?<bytes>\d+|-) "[^"]*" "[^"]*""#;
+    for (name, pattern) in [
+        ("split lines of the combined format", LinePattern::Combined),
+        ("match lines with an expression", LinePattern::Regex(by_hand.to_owned())),
+    ] {
+        let mut extractor = Extractor::new(&InputFormat::Pattern(pattern), &fields, 16 << 20);
+        bench.measure(name, count, "records", || {
+            let mut seen = 0;
+            extractor.each(&block, |_, fields| {
+                seen += usize::from(fields.is_ok());
+                true
+            });
+            assert_eq!(black_box(seen) as u64, count);
+        });
+    }
+}
+
+/// Returns a block with `lines`.
+fn block_of(lines: String) -> Block {
+    Block {
+        number: 0,
+        partition: 0,
+        stream: 0,
+        offset: 0,
+        end_offset: lines.len() as u64,
+        continues_line: false,
+        bytes: lines.into_bytes(),
+        header: None,
+        released: Vec::new(),
+    }
 }
 
 fn state(bench: &mut Bench, codec: &RowCodec, rows: u64) {

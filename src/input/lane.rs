@@ -136,7 +136,7 @@ impl Lane {
         };
         if end > 0 {
             let header =
-                Header::parse(&self.carry[..end], delimiter).map_err(|reason| refuse(&self.partition, reason))?;
+                self.rules.header(&self.carry[..end], delimiter).map_err(|reason| refuse(&self.partition, reason))?;
             self.header = Some(Arc::new(header));
             let text_end = trim_line_end(&self.carry[..end]).len();
             let reached = usize::try_from(offset).ok().filter(|offset| (1..end).contains(offset));
@@ -437,7 +437,12 @@ mod tests {
         let path = directory.path().join("x.jsonl");
         std::fs::write(&path, "{\"a\":1}\n".repeat(100)).unwrap();
         let partition = crate::input::partition("x.jsonl", directory.path()).unwrap();
-        let rules = BlockRules { format: InputFormat::Json, max_record_bytes: 100, block_bytes: 16 };
+        let rules = BlockRules {
+            format: InputFormat::Json,
+            encoding: crate::job::model::Encoding::Utf8,
+            max_record_bytes: 100,
+            block_bytes: 16,
+        };
         let mut lane = Lane::open(&partition, &rules, 0).unwrap();
         assert!(lane.has_more().unwrap());
         lane.next_block(BlockNumbers::default(), Vec::new()).unwrap();
@@ -456,7 +461,12 @@ mod tests {
     fn standard_input_gives_the_same_blocks_however_it_comes() {
         let partition = Partition::stdin();
         let bytes = b"\"a\",b\n1,2\n33,\"4\n4\"\n5,6\n77777777777777777777,8\n9,10";
-        let rules = BlockRules { format: InputFormat::Csv { delimiter: b',' }, max_record_bytes: 12, block_bytes: 16 };
+        let rules = BlockRules {
+            format: InputFormat::Csv { delimiter: b',' },
+            encoding: crate::job::model::Encoding::Utf8,
+            max_record_bytes: 12,
+            block_bytes: 16,
+        };
         let read = |step: usize, offset: u64| {
             let stream = Stream::Forward(Box::new(Slow { bytes, step, is_interrupted: false }));
             let mut lane = Lane::over(&partition, &rules, stream, offset).unwrap();

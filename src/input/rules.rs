@@ -1,11 +1,14 @@
 //! How the bytes of every partition are cut into blocks.
 
-use crate::job::model::{InputFormat, InputSpec};
+use crate::input::record::decoding::decode;
+use crate::input::record::header::Header;
+use crate::job::model::{Encoding, InputFormat, InputSpec};
 
 /// What the blocks of a partition depend on, beside its bytes.
 #[derive(Debug, Clone)]
 pub(super) struct BlockRules {
     pub(super) format: InputFormat,
+    pub(super) encoding: Encoding,
     pub(super) max_record_bytes: u64,
     /// The size of the cells in which blocks begin.
     pub(super) block_bytes: u64,
@@ -13,7 +16,20 @@ pub(super) struct BlockRules {
 
 impl BlockRules {
     pub(super) fn new(input: &InputSpec, block_bytes: u64) -> BlockRules {
-        BlockRules { format: input.format.clone(), max_record_bytes: input.max_record_bytes, block_bytes }
+        BlockRules {
+            format: input.format.clone(),
+            encoding: input.encoding,
+            max_record_bytes: input.max_record_bytes,
+            block_bytes,
+        }
+    }
+
+    /// Parses a header line. The error is a message.
+    pub(super) fn header(&self, line: &[u8], delimiter: u8) -> Result<Header, String> {
+        match decode(self.encoding, line) {
+            Some(text) => Header::parse(text.as_bytes(), delimiter),
+            None => Header::parse(line, delimiter),
+        }
     }
 
     /// Returns how many bytes to read at once when it is unknown how many are needed.

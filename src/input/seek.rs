@@ -144,6 +144,10 @@ mod tests {
             on_gone: OnGone::Stop,
             max_record_bytes: 1 << 20,
             follow: false,
+            computed: vec![],
+            nulls: vec![],
+            numbers: None,
+            encoding: crate::job::model::Encoding::Utf8,
         }
     }
 

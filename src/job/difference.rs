@@ -2,9 +2,11 @@
 
 use std::fmt;
 
+use crate::input::record::computed_fields;
 use crate::job::aggregate::AggregateSpec;
 use crate::job::field::FieldPath;
-use crate::job::model::{InputFormat, JobSpec, TtlSpec, WindowSpec};
+use crate::job::model::{ComputedField, InputFormat, JobSpec, TtlSpec, WindowSpec};
+use crate::values::units::shown;
 use crate::values::value::ColumnType;
 
 /// Something in a job that the state of its checkpoint depends on, and that has changed: `old` made the state, `new` is
@@ -31,8 +33,12 @@ pub enum Difference {
     Window { old: Option<WindowSpec>, new: Option<WindowSpec> },
     /// `ttl:` was added or removed, or goes by another time.
     Ttl { old: Option<TtlSpec>, new: Option<TtlSpec> },
-    /// `format:`, `delimiter:` or `split:` was changed.
+    /// `format:`, `delimiter:`, `split:` or `pattern:` was changed.
     InputFormat { old: InputFormat, new: InputFormat },
+    /// `encoding:`, `nulls:` or `numbers:` was changed. The key.
+    Cleaning { key: &'static str },
+    /// A computed field that the state depends on was added, removed or changed: its expressions.
+    Computed { name: String, old: Option<String>, new: Option<String> },
     /// A field has another type in `types:`.
     FieldType { field: FieldPath, old: ColumnType, new: ColumnType },
 }
@@ -64,10 +70,17 @@ pub fn differences(old: &JobSpec, new: &JobSpec) -> Vec<Difference> {
         let (old, new) = (old.input.format.clone(), new.input.format.clone());
         found.push(Difference::InputFormat { old, new });
     }
+    let is_changed = [
+        ("encoding", old.input.encoding != new.input.encoding),
+        ("nulls", old.input.nulls != new.input.nulls),
+        ("numbers", old.input.numbers != new.input.numbers),
+    ];
+    found.extend(is_changed.iter().filter(|(_, changed)| *changed).map(|(key, _)| Difference::Cleaning { key }));
     found.extend(routing(old, new));
     found.extend(window(old, new));
     found.extend(ttl(old, new));
     found.extend(field_types(old, new));
+    found.extend(computed(old, new));
     let (old_owner, new_owner) = (state_owner(old), state_owner(new));
     if old_owner == new_owner {
         found.extend(aggregates(old, new));
@@ -121,6 +134,32 @@ fn field_types(old: &JobSpec, new: &JobSpec) -> Vec<Difference> {
     found
 }
 
+/// Returns the computed fields on which the state depends and that are not the same in both jobs.
+fn computed(old: &JobSpec, new: &JobSpec) -> Vec<Difference> {
+    let mut fields: Vec<FieldPath> = new.key.iter().cloned().collect();
+    let window = new.window.as_ref().map(|window| &window.time);
+    fields.extend(window.or(new.ttl.as_ref().map(|ttl| &ttl.time)).map(|time| time.field.clone()));
+    let in_both = new.aggregates.iter().filter(|aggregate| old.aggregates.contains(aggregate));
+    fields.extend(in_both.flat_map(|aggregate| aggregate.field.iter().chain(&aggregate.by).cloned()));
+    let (of_old, of_new) = (computed_fields(&old.input, &fields), computed_fields(&new.input, &fields));
+    if of_old == of_new {
+        return Vec::new();
+    }
+    let find = |list: &[&ComputedField], name: &str| {
+        list.iter().find(|field| field.name == name).map(|field| field.expression.clone())
+    };
+    let mut names: Vec<&String> = of_old.iter().chain(&of_new).map(|field| &field.name).collect();
+    names.sort_unstable();
+    names.dedup();
+    let all = names.into_iter().map(|name| {
+        let (old, new) = (find(&of_old, name), find(&of_new, name));
+        Difference::Computed { name: name.clone(), old, new }
+    });
+    let (same, changed): (Vec<_>, Vec<_>) =
+        all.partition(|found| matches!(found, Difference::Computed { old, new, .. } if old == new));
+    if changed.is_empty() { same } else { changed }
+}
+
 /// Describes what makes the state of `job`.
 fn state_owner(job: &JobSpec) -> String {
     match (&job.exec, &job.native) {
@@ -172,6 +211,8 @@ impl Difference {
             | Difference::Window { .. }
             | Difference::Ttl { .. }
             | Difference::InputFormat { .. }
+            | Difference::Computed { .. }
+            | Difference::Cleaning { .. }
             | Difference::FieldType { .. } => Effect::Unfit,
         }
     }
@@ -210,6 +251,17 @@ impl fmt::Display for Difference {
             Difference::InputFormat { old, new } => {
                 write!(f, "the input format was {}, is now {}", described(old), described(new))
             }
+            Difference::Cleaning { key } => write!(f, "`{key}` in `input` was changed"),
+            Difference::Computed { name, old: Some(old), new: Some(new) } if old == new => {
+                write!(f, "the computed field `{name}` comes in another order in `let`")
+            }
+            Difference::Computed { name, old: Some(old), new: Some(new) } => {
+                write!(f, "the computed field `{name}` was `{}`, is now `{}`", shown(old), shown(new))
+            }
+            Difference::Computed { name, new: Some(new), .. } => {
+                write!(f, "the computed field `{name}` was added: `{}`", shown(new))
+            }
+            Difference::Computed { name, .. } => write!(f, "the computed field `{name}` was removed"),
             Difference::FieldType { field, old, new } => {
                 write!(f, "the type of `{field}` was {}, is now {}", old.name(), new.name())
             }
@@ -223,6 +275,7 @@ fn described(format: &InputFormat) -> String {
         InputFormat::Csv { delimiter: b'\t' } => "csv separated by tabs".to_owned(),
         InputFormat::Csv { delimiter } => format!("csv separated by `{}`", char::from(*delimiter)),
         InputFormat::Words => "text split into words".to_owned(),
+        InputFormat::Pattern(pattern) => format!("text with the pattern `{}`", shown(pattern.text())),
         InputFormat::Json | InputFormat::Text => format.name().to_owned(),
     }
 }

@@ -7,9 +7,27 @@ use crate::values::units::shown;
 /// The keys of each section of a job file, in the order of `docs/job-file.md`. The name of the top level is empty.
 ///
 /// A test compares them with the rows of that document.
-pub const KEYS: [(&str, &[&str]); 10] = [
-    ("", &["job", "input", "where", "key", "tasks", "process", "checkpoint", "output"]),
-    ("input", &["files", "format", "delimiter", "split", "types", "on_error", "on_gone", "max_record_bytes", "follow"]),
+pub const KEYS: [(&str, &[&str]); 11] = [
+    ("", &["job", "input", "let", "where", "key", "tasks", "process", "checkpoint", "output"]),
+    (
+        "input",
+        &[
+            "files",
+            "format",
+            "delimiter",
+            "split",
+            "pattern",
+            "encoding",
+            "nulls",
+            "numbers",
+            "types",
+            "on_error",
+            "on_gone",
+            "max_record_bytes",
+            "follow",
+        ],
+    ),
+    ("input.numbers", &["thousands", "decimal", "strip"]),
     ("input.on_error", &["dead_letter", "max"]),
     (
         "process",
@@ -73,7 +91,7 @@ pub(super) fn check(section: &str, key: &str) -> Option<String> {
 
 /// Returns a message about an unknown name that suggests the nearest known one, or else lists all. `place` follows the
 /// name.
-pub(super) fn unknown(what: &str, name: &str, place: &str, known: &[&str]) -> String {
+pub(crate) fn unknown(what: &str, name: &str, place: &str, known: &[&str]) -> String {
     let beginning = format!("unknown {what} `{}`{place}", shown(name));
     match nearest(name, known) {
         Some(near) => format!("{beginning}, did you mean `{near}`?"),

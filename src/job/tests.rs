@@ -114,6 +114,11 @@ fn the_format_follows_from_the_first_file() {
         ("a.tsv", InputFormat::Csv { delimiter: b'\t' }),
         ("a.txt", InputFormat::Text),
         ("var/x.log.gz", InputFormat::Text),
+        ("x.log-20261024.gz", InputFormat::Text),
+        ("x.log-2026-10-24", InputFormat::Text),
+        ("x.log.1", InputFormat::Text),
+        ("x.log.2026-10-24.zst", InputFormat::Text),
+        ("x.json-*.gz", InputFormat::Json),
     ] {
         let job = parse(&format!("job: a\ninput: '{file}'\nprocess: {{aggregate: {{n: count}}}}\n"));
         assert_eq!(job.input.format, format, "{file}");
@@ -166,7 +171,7 @@ fn definitions_have_exactly_the_known_keys() {
     for text in [
         FULL,
         "job: a\ninput: {files: x.txt, split: words}\nkey: word\nprocess: {exec: [a], restarts: 1, tick: 1s}\n",
-        "job: a\ninput: x.txt\nprocess: {native: x}\n",
+        "job: a\ninput: {files: x.log, pattern: logfmt, encoding: latin-1, nulls: [NA], numbers: {thousands: \"'\", strip: €}}\nlet: {y: x + 1}\nprocess: {native: x}\n",
         "job: a\ninput: x.jsonl\nprocess: {aggregate: {n: count}, ttl: 1d, time: t}\n",
         "job: a\ninput: x.jsonl\nkey: k\nprocess:\n  aggregate: {n: count}\n  \
          window: {time: t, every: 1m, on_late: {dead_letter: l}}\n",

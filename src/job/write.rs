@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use crate::job::model::{
-    CheckpointSpec, Emit, EventTime, ExecSpec, InputFormat, InputSpec, JobSpec, KeepSpec, OnError, OnGone, OnLate,
-    PriorityClass, PrioritySpec, Schedule, Selector, WindowSpec, exact_millis,
+    CheckpointSpec, Emit, Encoding, EventTime, ExecSpec, InputFormat, InputSpec, JobSpec, KeepSpec, OnError, OnGone,
+    OnLate, PriorityClass, PrioritySpec, Schedule, Selector, WindowSpec, exact_millis,
 };
 use crate::store::prune::policy::Policy;
 use crate::values::units::{exact_bytes, exact_duration};
@@ -15,6 +15,12 @@ pub(super) fn write(job: &JobSpec) -> String {
     let mut lines = Lines(String::new());
     lines.add(0, "job", &quote(&job.job));
     write_input(&mut lines, &job.input);
+    if !job.input.computed.is_empty() {
+        lines.begin(0, "let");
+        for computed in &job.input.computed {
+            lines.add(1, &quote(&computed.name), &quote(&computed.expression));
+        }
+    }
     if let Some(filter) = &job.filter {
         lines.add(0, "where", &quote(filter));
     }
@@ -37,10 +43,25 @@ fn write_input(lines: &mut Lines, input: &InputSpec) {
     lines.begin(0, "input");
     lines.list(1, "files", input.files.iter().map(|file| quote(file)));
     lines.add(1, "format", input.format.name());
-    match input.format {
-        InputFormat::Csv { delimiter } => lines.add(1, "delimiter", &quote(&char::from(delimiter).to_string())),
+    match &input.format {
+        InputFormat::Csv { delimiter } => lines.add(1, "delimiter", &quote(&char::from(*delimiter).to_string())),
         InputFormat::Words => lines.add(1, "split", "words"),
+        InputFormat::Pattern(pattern) => lines.add(1, "pattern", &quote(pattern.text())),
         InputFormat::Json | InputFormat::Text => {}
+    }
+    if input.encoding != Encoding::Utf8 {
+        lines.add(1, "encoding", input.encoding.name());
+    }
+    if !input.nulls.is_empty() {
+        lines.list(1, "nulls", input.nulls.iter().map(|text| quote(text)));
+    }
+    if let Some(form) = &input.numbers {
+        lines.begin(1, "numbers");
+        if let Some(thousands) = form.thousands {
+            lines.add(2, "thousands", &quote(&thousands.to_string()));
+        }
+        lines.add(2, "decimal", &quote(&form.decimal.to_string()));
+        lines.add(2, "strip", &quote(&form.strip));
     }
     if !input.types.is_empty() {
         lines.begin(1, "types");

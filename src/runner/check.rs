@@ -135,7 +135,7 @@ pub fn check(job: &JobSpec) -> Result<Report, RunError> {
     });
     let mut filter_fields = Vec::new();
     if let Some(expression) = &job.filter {
-        match Filter::new(expression) {
+        match Filter::of_input(expression, &job.input) {
             Ok(filter) => filter_fields = filter.fields().to_vec(),
             Err(error) => report.filter = Some(error),
         }

@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::input::record::{Extractor, Sightings};
+use crate::input::record::{Extractor, Sightings, computed_fields, record_fields};
 use crate::input::{BlockReader, Columns, InputError, Partition};
 use crate::job::keys::nearest;
-use crate::job::{FieldPath, InputFormat, JobSpec};
+use crate::job::{FieldPath, InputFormat, InputSpec, JobSpec};
 
 /// How many records are read.
 const MAX_RECORDS: u64 = 1_000;
@@ -44,12 +44,13 @@ pub(crate) fn first_records(
     filter: &[FieldPath],
     partitions: Vec<Partition>,
 ) -> Result<FirstRecords, InputError> {
-    let asked = asked(job, filter);
+    let named = named(job, filter);
+    let asked: Vec<_> = named.iter().flat_map(|(field, key)| of_record(&job.input, field, key)).collect();
     let fields: Vec<FieldPath> = asked.iter().map(|(field, _)| field.clone()).collect();
     let sightings = Arc::new(Sightings::new(fields.len()));
     let input = &job.input;
-    let mut reader = BlockReader::new(input, partitions.into(), &[], 0)?.with_columns(columns(job, &asked));
-    let mut extractor = Extractor::new(&input.format, &fields, input.max_record_bytes).noting(Arc::clone(&sightings));
+    let mut reader = BlockReader::new(input, partitions.into(), &[], 0)?.with_columns(columns(job, &named));
+    let mut extractor = Extractor::of_record(input, &fields).noting(Arc::clone(&sightings));
     let mut names = Names::default();
     let (mut records, mut buffer) = (0, Vec::new());
     for _ in 0..MAX_BLOCKS {
@@ -87,22 +88,31 @@ pub(crate) fn first_records(
 
 /// Returns the fields that the job names, each with the dotted key that names it. A program or the processor of an
 /// embedder asks for more.
-fn asked(job: &JobSpec, filter: &[FieldPath]) -> Vec<(FieldPath, String)> {
-    let mut asked: Vec<(FieldPath, String)> = filter.iter().map(|field| (field.clone(), "where".to_owned())).collect();
-    asked.extend(job.key.iter().map(|key| (key.clone(), "key".to_owned())));
+fn named(job: &JobSpec, filter: &[FieldPath]) -> Vec<(FieldPath, String)> {
+    let mut named: Vec<(FieldPath, String)> = filter.iter().map(|field| (field.clone(), "where".to_owned())).collect();
+    named.extend(job.key.iter().map(|key| (key.clone(), "key".to_owned())));
     for aggregate in &job.aggregates {
         let fields = aggregate.field.iter().chain(&aggregate.by);
-        asked.extend(fields.map(|field| (field.clone(), format!("process.aggregate.{}", aggregate.name))));
+        named.extend(fields.map(|field| (field.clone(), format!("process.aggregate.{}", aggregate.name))));
     }
-    asked.extend(job.window.iter().map(|window| (window.time.field.clone(), "process.window.time".to_owned())));
-    asked.extend(job.ttl.iter().map(|ttl| (ttl.time.field.clone(), "process.time".to_owned())));
-    asked
+    named.extend(job.window.iter().map(|window| (window.time.field.clone(), "process.window.time".to_owned())));
+    named.extend(job.ttl.iter().map(|ttl| (ttl.time.field.clone(), "process.time".to_owned())));
+    named
+}
+
+/// Returns the fields of records that `field` is or is computed from, each with the dotted key that names it.
+fn of_record(input: &InputSpec, field: &FieldPath, key: &str) -> Vec<(FieldPath, String)> {
+    let field = std::slice::from_ref(field);
+    let key = if computed_fields(input, field).is_empty() { key } else { "let" };
+    record_fields(input, field).into_iter().map(|field| (field, key.to_owned())).collect()
 }
 
 /// Returns the columns that the run asks of CSV files.
-fn columns(job: &JobSpec, asked: &[(FieldPath, String)]) -> Columns {
-    let (optional, required): (Vec<_>, Vec<_>) = asked.iter().cloned().partition(|(_, key)| key == "where");
-    let fields = |asked: Vec<(FieldPath, String)>| asked.into_iter().map(|(field, _)| field).collect();
+fn columns(job: &JobSpec, named: &[(FieldPath, String)]) -> Columns {
+    let (optional, required): (Vec<_>, Vec<_>) = named.iter().cloned().partition(|(_, key)| key == "where");
+    let fields = |named: Vec<(FieldPath, String)>| {
+        record_fields(&job.input, &named.into_iter().map(|(field, _)| field).collect::<Vec<_>>())
+    };
     Columns { required: fields(required), optional: fields(optional), all: job.exec.is_some() }
 }
 

@@ -57,6 +57,7 @@ impl Draft<'_> {
                 text += &format!("  delimiter: {}\n", quote(&char::from(*delimiter).to_string()));
             }
             InputFormat::Words => text += "  split: words\n",
+            InputFormat::Pattern(pattern) => text += &format!("  pattern: {}\n", literal(pattern.text())),
             InputFormat::Json | InputFormat::Text => {}
         }
         let key = self.key();

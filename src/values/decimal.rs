@@ -1,5 +1,7 @@
 //! Exact decimal numbers: 128-bit fixed point with 18 decimal places.
 
+mod arithmetic;
+
 use std::cmp::Ordering;
 use std::fmt;
 

@@ -24,6 +24,10 @@ pub(crate) fn spec(format: InputFormat, files: &[&str], max_record_bytes: u64) -
         on_gone: OnGone::Stop,
         max_record_bytes,
         follow: false,
+        computed: vec![],
+        nulls: vec![],
+        numbers: None,
+        encoding: crate::job::model::Encoding::Utf8,
     }
 }
 

@@ -352,7 +352,7 @@ impl Tail {
             let from = if bytes.starts_with(BYTE_ORDER_MARK) { BYTE_ORDER_MARK.len() } else { 0 };
             if let Some(end) = CsvEnds::new(delimiter).next_end(&bytes, from) {
                 bytes.truncate(end);
-                let header = Header::parse(&bytes, delimiter).map_err(refuse)?;
+                let header = self.rules.header(&bytes, delimiter).map_err(refuse)?;
                 return Ok(Some((Arc::new(header), bytes)));
             }
             if bytes.len() as u64 > self.rules.kept_bytes() {

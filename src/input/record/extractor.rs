@@ -11,13 +11,16 @@ use crate::input::block::Block;
 use crate::input::record::bad_record::BadRecord;
 use crate::input::record::csv::ends::CsvEnds;
 use crate::input::record::csv::fields::CsvFields;
+use crate::input::record::decoding::{decode, decoded_length};
 use crate::input::record::field::Field;
 use crate::input::record::header::Header;
 use crate::input::record::json::fields::JsonFields;
 use crate::input::record::line::{BYTE_ORDER_MARK, trim_line_end};
 use crate::input::record::sightings::Sightings;
+use crate::input::record::steps::Steps;
+use crate::input::record::text::LineFields;
 use crate::job::field::FieldPath;
-use crate::job::model::InputFormat;
+use crate::job::model::{Encoding, InputFormat, InputSpec};
 
 /// Where a record is in its block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,7 +29,7 @@ pub struct RecordPlace<'a> {
     pub at: usize,
     /// Its number in the block, from 0.
     pub index: u64,
-    /// Its bytes, without the line's end.
+    /// Its bytes in UTF-8, without the line's end.
     pub bytes: &'a [u8],
 }
 
@@ -35,6 +38,9 @@ pub struct RecordPlace<'a> {
 pub struct Extractor {
     format: Format,
     field_count: usize,
+    /// What makes the requested fields of those of the record, if they are not the same.
+    steps: Option<Steps>,
+    encoding: Encoding,
     max_record_bytes: u64,
     sightings: Option<Arc<Sightings>>,
     /// The fields that no record has had so far.
@@ -50,6 +56,7 @@ enum Format {
     Text(Vec<bool>),
     /// Whether each requested field is the word.
     Words(Vec<bool>),
+    Lines(Box<LineFields>),
 }
 
 impl Extractor {
@@ -63,12 +70,39 @@ impl Extractor {
             InputFormat::Csv { delimiter } => Format::Csv(CsvFields::new(*delimiter, fields)),
             InputFormat::Text => Format::Text(is("line")),
             InputFormat::Words => Format::Words(is("word")),
+            InputFormat::Pattern(pattern) => Format::Lines(Box::new(LineFields::new(pattern, fields))),
         };
         let (sightings, unseen) = (None, Vec::new());
-        Extractor { format, field_count: fields.len(), max_record_bytes, sightings, unseen }
+        Extractor {
+            format,
+            field_count: fields.len(),
+            steps: None,
+            encoding: Encoding::Utf8,
+            max_record_bytes,
+            sightings,
+            unseen,
+        }
     }
 
-    /// Notes in `sightings` which of the fields records have.
+    /// Returns an extractor of `fields`, which the records of `input` have or which are computed.
+    pub fn of_input(input: &InputSpec, fields: &[FieldPath]) -> Extractor {
+        let extractor = match Steps::new(input, fields) {
+            None => Extractor::new(&input.format, fields, input.max_record_bytes),
+            Some((steps, of_record)) => {
+                let extractor = Extractor::new(&input.format, &of_record, input.max_record_bytes);
+                Extractor { steps: Some(steps), ..extractor }
+            }
+        };
+        Extractor { encoding: input.encoding, ..extractor }
+    }
+
+    /// Returns an extractor of `fields`, which the records of `input` have. Nothing is computed, and no text is null.
+    pub fn of_record(input: &InputSpec, fields: &[FieldPath]) -> Extractor {
+        Extractor { encoding: input.encoding, ..Extractor::new(&input.format, fields, input.max_record_bytes) }
+    }
+
+    /// Notes in `sightings` which of the fields records have: of [`record_fields`](super::record_fields), those that
+    /// the requested ones are or are computed from.
     #[must_use]
     pub fn noting(mut self, sightings: Arc<Sightings>) -> Extractor {
         self.unseen = (0..sightings.count()).collect();
@@ -76,8 +110,24 @@ impl Extractor {
         self
     }
 
-    /// Passes each record of `block` to `visit`, see `split`, and notes the fields that it has.
+    /// Passes each record of `block` to `visit`: its fields in the order of the request, or what is wrong with it. See
+    /// `split`.
     pub fn each(
+        &mut self,
+        block: &Block,
+        mut visit: impl FnMut(RecordPlace<'_>, Result<&[Field<'_>], BadRecord>) -> bool,
+    ) -> u64 {
+        let Some(steps) = self.steps.take() else { return self.watch(block, visit) };
+        let count = self.watch(block, |place, fields| match fields {
+            Err(bad) => visit(place, Err(bad)),
+            Ok(fields) => steps.apply(fields, |fields| visit(place, fields)),
+        });
+        self.steps = Some(steps);
+        count
+    }
+
+    /// Splits `block`, and notes the fields that its records have.
+    fn watch(
         &mut self,
         block: &Block,
         mut visit: impl FnMut(RecordPlace<'_>, Result<&[Field<'_>], BadRecord>) -> bool,
@@ -107,27 +157,30 @@ impl Extractor {
         count
     }
 
-    /// Passes each record of `block` to `visit`: its fields in the order of the request, or what is wrong with it.
+    /// Passes each record of `block` to `visit`: its own fields, or what is wrong with it.
     ///
     /// The whole record is checked, so malformed JSON after the last requested field is found, too. Empty lines are
-    /// records of [`InputFormat::Text`], and of nothing else. With [`InputFormat::Words`] a record is passed once for each word, with the same place. Stops when
-    /// `visit` returns false. Returns the number of records, including the one at which it stopped.
+    /// records of [`InputFormat::Text`], and of nothing else. With [`InputFormat::Words`] a record is passed once for
+    /// each word, with the same place. Stops when `visit` returns false. Returns the number of records, including the
+    /// one at which it stopped.
     fn split(
         &mut self,
         block: &Block,
         mut visit: impl FnMut(RecordPlace<'_>, Result<&[Field<'_>], BadRecord>) -> bool,
     ) -> u64 {
+        let decoded = decode(self.encoding, &block.bytes);
+        let source = Text { block, encoding: self.encoding, decoded: decoded.as_deref() };
         let mut fields = vec![Field::Missing; self.field_count];
         let max_record_bytes = self.max_record_bytes;
         match &mut self.format {
-            Format::Json(json) if json.is_direct() => lines(block, max_record_bytes, Skip::Blank, |place, text| {
+            Format::Json(json) if json.is_direct() => lines(source, max_record_bytes, Skip::Blank, |place, text| {
                 clear(&mut fields);
                 let result = text.and_then(|text| json.extract(text, &mut fields));
                 visit(place, result.map(|()| &*fields))
             }),
             Format::Json(json) => {
                 let mut slots = vec![Field::Missing; json.slot_count()];
-                lines(block, max_record_bytes, Skip::Blank, |place, text| {
+                lines(source, max_record_bytes, Skip::Blank, |place, text| {
                     clear(&mut slots);
                     let result = text.and_then(|text| json.extract(text, &mut slots));
                     for (field, slot) in fields.iter_mut().zip(json.slots()) {
@@ -140,20 +193,25 @@ impl Extractor {
                 csv.select(block.header.as_ref().unwrap_or(&Arc::new(Header { names: Vec::new() })));
                 let mut ends = CsvEnds::new(csv.delimiter);
                 let next_end = |bytes: &[u8], from: usize| ends.next_end(bytes, from);
-                records(block, max_record_bytes, Skip::Empty, next_end, |place, text| {
+                records(source, max_record_bytes, Skip::Empty, next_end, |place, text| {
                     clear(&mut fields);
                     let result = text.and_then(|text| csv.extract(text, &mut fields));
                     visit(place, result.map(|()| &*fields))
                 })
             }
-            Format::Text(is_line) => lines(block, max_record_bytes, Skip::Nothing, |place, text| match text {
+            Format::Text(is_line) => lines(source, max_record_bytes, Skip::Nothing, |place, text| match text {
                 Err(bad) => visit(place, Err(bad)),
                 Ok(text) => {
                     set(&mut fields, is_line, text);
                     visit(place, Ok(&fields))
                 }
             }),
-            Format::Words(is_word) => lines(block, max_record_bytes, Skip::Empty, |place, text| match text {
+            Format::Lines(line_fields) => lines(source, max_record_bytes, Skip::Empty, |place, text| {
+                clear(&mut fields);
+                let result = text.and_then(|text| line_fields.extract(text, &mut fields));
+                visit(place, result.map(|()| &*fields))
+            }),
+            Format::Words(is_word) => lines(source, max_record_bytes, Skip::Empty, |place, text| match text {
                 Err(bad) => visit(place, Err(bad)),
                 Ok(text) => text.unicode_words().all(|word| {
                     set(&mut fields, is_word, word);
@@ -178,6 +236,14 @@ fn set<'a>(fields: &mut [Field<'a>], is_wanted: &[bool], text: &'a str) {
     }
 }
 
+/// A block and, if it is not UTF-8, its text.
+#[derive(Clone, Copy)]
+struct Text<'a> {
+    block: &'a Block,
+    encoding: Encoding,
+    decoded: Option<&'a str>,
+}
+
 /// Which lines are not records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Skip {
@@ -191,27 +257,30 @@ enum Skip {
 /// Passes the lines of `block` to `visit`.
 #[inline]
 fn lines<'a>(
-    block: &'a Block,
+    source: Text<'a>,
     max_record_bytes: u64,
     skip: Skip,
     visit: impl FnMut(RecordPlace<'a>, Result<&'a str, BadRecord>) -> bool,
 ) -> u64 {
     let next_end = |bytes: &[u8], from: usize| memchr(b'\n', &bytes[from..]).map(|length| from + length + 1);
-    records(block, max_record_bytes, skip, next_end, visit)
+    records(source, max_record_bytes, skip, next_end, visit)
 }
 
 /// Passes the records of `block`, whose ends `next_end` finds, to `visit`: their text, or what is wrong with them.
 #[inline]
 fn records<'a>(
-    block: &'a Block,
+    source: Text<'a>,
     max_record_bytes: u64,
     skip: Skip,
     mut next_end: impl FnMut(&[u8], usize) -> Option<usize>,
     mut visit: impl FnMut(RecordPlace<'a>, Result<&'a str, BadRecord>) -> bool,
 ) -> u64 {
+    let Text { block, encoding, decoded } = source;
     let bytes = block.bytes.as_slice();
+    // The index of the next byte, and of its character in the decoded text.
+    let mut reached = (0, 0);
     // Checking all bytes at once is faster. If that fails, each record is checked by itself.
-    let whole = std::str::from_utf8(bytes).ok();
+    let whole = if decoded.is_some() { None } else { std::str::from_utf8(bytes).ok() };
     let mut next = if block.offset == 0 && bytes.starts_with(BYTE_ORDER_MARK) { BYTE_ORDER_MARK.len() } else { 0 };
     let mut index = 0;
     while next < bytes.len() {
@@ -225,12 +294,17 @@ fn records<'a>(
         if is_skipped {
             continue;
         }
-        let place = RecordPlace { at, index, bytes: record };
+        let decoded = decoded.map(|decoded| {
+            let start = reached.1 + decoded_length(encoding, &bytes[reached.0..at]);
+            reached = (at + record.len(), start + decoded_length(encoding, record));
+            &decoded[start..reached.1]
+        });
+        let place = RecordPlace { at, index, bytes: decoded.map_or(record, str::as_bytes) };
         index += 1;
         let text = if record.len() as u64 > max_record_bytes {
             Err(BadRecord { reason: format!("is longer than {max_record_bytes} bytes") })
         } else {
-            text(whole, record, at..at + record.len())
+            decoded.map_or_else(|| text(whole, record, at..at + record.len()), Ok)
         };
         if !visit(place, text) {
             break;

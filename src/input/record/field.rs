@@ -16,3 +16,16 @@ pub enum Field<'a> {
     /// A JSON object or array, as written.
     Json(&'a str),
 }
+
+impl Field<'_> {
+    /// Returns the same value without a copy of its text.
+    pub(super) fn borrowed(&self) -> Field<'_> {
+        match self {
+            Field::Missing => Field::Missing,
+            Field::Text(text) => Field::Text(Cow::Borrowed(text)),
+            Field::Number(text) => Field::Number(text),
+            Field::Bool(truth) => Field::Bool(*truth),
+            Field::Json(text) => Field::Json(text),
+        }
+    }
+}

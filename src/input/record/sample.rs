@@ -10,15 +10,15 @@ use crate::input::record::extractor::Extractor;
 use crate::input::record::field::Field;
 use crate::input::record::json::scan::is_number;
 use crate::job::field::FieldPath;
-use crate::job::model::{InputFormat, InputSpec};
+use crate::job::model::InputSpec;
 use crate::values::decimal::Decimal;
 use crate::values::value::ColumnType;
 
 /// Returns the types of `fields` in the first `max_records` records of the input, or `None` for a field that none of
 /// them has.
 ///
-/// A field that only has numbers is a number, and likewise for bools and text; anything else is JSON. In CSV, text that
-/// is a JSON number is a number, so `007` stays text. Bad records are skipped, and so is the last line of a followed
+/// A field that only has numbers is a number, and likewise for bools and text; anything else is JSON. In CSV and
+/// in text with a pattern, text that is a JSON number is a number, so `007` stays text. Bad records are skipped, and so is the last line of a followed
 /// file until it is whole. Standard input is not read, so the
 /// result for each field is `None`.
 pub fn sample(
@@ -31,10 +31,10 @@ pub fn sample(
     if fields.is_empty() || partitions.iter().any(|partition| partition.source == Source::Stdin) {
         return Ok(types);
     }
-    let has_text_only = matches!(input.format, InputFormat::Csv { .. });
+    let has_text_only = input.format.has_numbers_in_text();
     let existing = partitions.iter().filter(|partition| partition.source != Source::Gone).cloned().collect();
     let mut reader = BlockReader::new(input, existing, &[], 0)?;
-    let mut extractor = Extractor::new(&input.format, fields, input.max_record_bytes);
+    let mut extractor = Extractor::of_input(input, fields);
     let mut seen_count = 0;
     let mut buffer = Vec::new();
     while seen_count < max_records
@@ -96,7 +96,7 @@ fn join(known: Option<ColumnType>, found: Option<ColumnType>) -> Option<ColumnTy
 mod tests {
     use super::*;
     use crate::input::listing::partitions;
-    use crate::job::model::{OnError, OnGone};
+    use crate::job::model::{InputFormat, OnError, OnGone};
 
     fn paths(names: &[&str]) -> Vec<FieldPath> {
         names.iter().copied().map(FieldPath::of).collect()
@@ -112,6 +112,10 @@ mod tests {
             on_gone: OnGone::Stop,
             max_record_bytes: 1000,
             follow: false,
+            computed: vec![],
+            nulls: vec![],
+            numbers: None,
+            encoding: crate::job::model::Encoding::Utf8,
         }
     }
 

@@ -4,6 +4,8 @@ use std::fmt;
 use std::path::PathBuf;
 
 use crate::job::field::FieldPath;
+use crate::job::model::number_form::NumberForm;
+use crate::job::model::pattern::LinePattern;
 use crate::values::value::ColumnType;
 
 /// `input:`
@@ -28,6 +30,42 @@ pub struct InputSpec {
     pub max_record_bytes: u64,
     /// `follow:` whether to keep reading files as they grow; default false.
     pub follow: bool,
+    /// `let:` at the top of the job file: fields that are computed of each record, in order.
+    pub computed: Vec<ComputedField>,
+    /// `nulls:` texts that stand for a missing value.
+    pub nulls: Vec<String>,
+    /// `numbers:` how numbers are written.
+    pub numbers: Option<NumberForm>,
+    /// `encoding:` default UTF-8.
+    pub encoding: Encoding,
+}
+
+/// What the bytes of text stand for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Encoding {
+    Utf8,
+    /// ISO 8859-1.
+    Latin1,
+    Windows1252,
+}
+
+impl Encoding {
+    /// The encodings with their names in job files.
+    pub const NAMED: [(&str, Encoding); 3] =
+        [("utf-8", Encoding::Utf8), ("latin-1", Encoding::Latin1), ("windows-1252", Encoding::Windows1252)];
+
+    /// Returns the value of `encoding:` in a job file.
+    pub fn name(self) -> &'static str {
+        Encoding::NAMED.iter().find(|(_, encoding)| *encoding == self).map_or("", |(name, _)| name)
+    }
+}
+
+/// `let:` a field that is computed from the fields of a record and the computed ones before it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ComputedField {
+    pub name: String,
+    /// In the language of `where:`, with exact numbers.
+    pub expression: String,
 }
 
 /// How the bytes of a partition are split into records, and records into fields.
@@ -42,6 +80,8 @@ pub enum InputFormat {
     /// `format: text` with `split: words`: each line is a record, and each of its words (Unicode, UAX 29) is applied
     /// with the single field `word`.
     Words,
+    /// `format: text` with `pattern:` each line is a record with the fields of the pattern.
+    Pattern(LinePattern),
 }
 
 /// What happens to a bad record.
@@ -110,12 +150,27 @@ pub enum OnGone {
 }
 
 impl InputFormat {
-    /// Returns the value of `format:` in a job file. Both kinds of text have the same one.
+    /// Returns the value of `format:` in a job file. All kinds of text have the same one.
     pub fn name(&self) -> &'static str {
         match self {
             InputFormat::Json => "json",
             InputFormat::Csv { .. } => "csv",
-            InputFormat::Text | InputFormat::Words => "text",
+            InputFormat::Text | InputFormat::Words | InputFormat::Pattern(_) => "text",
         }
+    }
+
+    /// Returns the names of the fields that a record can have. Returns `None` if the job file does not tell them.
+    pub fn field_names(&self) -> Option<Vec<String>> {
+        match self {
+            InputFormat::Json | InputFormat::Csv { .. } => None,
+            InputFormat::Text => Some(vec!["line".to_owned()]),
+            InputFormat::Words => Some(vec!["word".to_owned()]),
+            InputFormat::Pattern(pattern) => pattern.field_names(),
+        }
+    }
+
+    /// Returns whether the fields have no types of their own, so that text which is a number is one.
+    pub fn has_numbers_in_text(&self) -> bool {
+        matches!(self, InputFormat::Csv { .. } | InputFormat::Pattern(_))
     }
 }

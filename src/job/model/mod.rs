@@ -3,13 +3,18 @@
 mod checkpoint;
 mod input;
 mod job;
+mod number_form;
 mod output;
+mod pattern;
 mod process;
 
 pub use checkpoint::{CheckpointSpec, KeepSpec, PriorityClass, PrioritySpec, Schedule, Selector};
-pub use input::{InputFormat, InputSpec, MaxBad, OnError, OnGone};
+pub use input::{ComputedField, Encoding, InputFormat, InputSpec, MaxBad, OnError, OnGone};
 pub use job::JobSpec;
+pub use number_form::NumberForm;
 pub use output::{Emit, OutputFormat, OutputSpec};
+pub use pattern::LinePattern;
 pub use process::{AHEAD_MILLIS, EventTime, ExecSpec, MAX_WINDOWS, OnLate, TimeUnit, TtlSpec, WindowSpec};
 
+pub(crate) use pattern::{ACCESS_FIELDS, SYSLOG_FIELDS, whole_line};
 pub(super) use process::exact_millis;

@@ -5,8 +5,7 @@ use std::collections::HashMap;
 use crate::job::aggregate::AggregateSpec;
 use crate::job::field::FieldPath;
 use crate::job::keys::list;
-use crate::job::model::InputFormat;
-use crate::job::read::field::{check_field, within};
+use crate::job::read::field::{KnownFields, check_field, within};
 use crate::job::read::section::{Result, all, unfit};
 use crate::values::units;
 use crate::values::yaml::{Entry, Node};
@@ -18,7 +17,7 @@ const MAX_NAME_CHARS: usize = 100;
 const RESERVED_COLUMNS: [&str; 3] = ["task", "key", "deleted"];
 
 /// Reads the aggregates, at least one.
-pub(super) fn read(node: &Node, format: &InputFormat, key: Option<&FieldPath>) -> Result<Vec<AggregateSpec>> {
+pub(super) fn read(node: &Node, known: KnownFields<'_>, key: Option<&FieldPath>) -> Result<Vec<AggregateSpec>> {
     let expected = "a map from names to aggregates such as `clicks: count`";
     let entries = node.map(expected)?;
     if entries.is_empty() {
@@ -27,19 +26,19 @@ pub(super) fn read(node: &Node, format: &InputFormat, key: Option<&FieldPath>) -
     if entries.len() > MAX_AGGREGATES {
         return Err(node.unfit(format!("expected at most {MAX_AGGREGATES} aggregates, found {}", entries.len())));
     }
-    let aggregates = all(entries.iter().map(|entry| aggregate(entry, format, key)))?;
+    let aggregates = all(entries.iter().map(|entry| aggregate(entry, known, key)))?;
     check_columns(entries, &aggregates)?;
     Ok(aggregates)
 }
 
-fn aggregate(entry: &Entry, format: &InputFormat, key: Option<&FieldPath>) -> Result<AggregateSpec> {
+fn aggregate(entry: &Entry, known: KnownFields<'_>, key: Option<&FieldPath>) -> Result<AggregateSpec> {
     let name = entry.key.as_str();
     check_name(entry, key)?;
     let node = &entry.value;
     let expression = node.text("an aggregate such as `count` or `sum(amount)`")?;
     let aggregate = AggregateSpec::parse(name, expression).map_err(|error| within(node, error))?;
     for field in aggregate.field.iter().chain(&aggregate.by) {
-        check_field(field, format, node.mark)?;
+        check_field(field, known, node.mark)?;
     }
     Ok(aggregate)
 }

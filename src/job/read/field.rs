@@ -1,22 +1,42 @@
 //! Fields, and the expressions that name them.
 
 use crate::job::field::{ExpressionError, FieldPath};
-use crate::job::model::InputFormat;
+use crate::job::keys::unknown;
+use crate::job::model::{ComputedField, InputFormat, InputSpec, LinePattern};
 use crate::job::read::section::{Result, unfit};
 use crate::values::units;
 use crate::values::yaml::{Mark, Node, YamlError};
 
+/// The fields that a job can use.
+#[derive(Clone, Copy)]
+pub(super) struct KnownFields<'a> {
+    /// What records have.
+    pub(super) format: &'a InputFormat,
+    /// What `let` adds.
+    pub(super) computed: &'a [ComputedField],
+}
+
+impl<'a> KnownFields<'a> {
+    pub(super) fn of(input: &'a InputSpec) -> KnownFields<'a> {
+        KnownFields { format: &input.format, computed: &input.computed }
+    }
+}
+
 /// Reads a field that records of this format can have.
-pub(super) fn field(node: &Node, format: &InputFormat) -> Result<FieldPath> {
+pub(super) fn field(node: &Node, known: KnownFields<'_>) -> Result<FieldPath> {
     let text = node.text("a field such as `user` or `user.id`")?;
     let field = FieldPath::parse(text).map_err(|error| within(node, error))?;
-    check_field(&field, format, node.mark)?;
+    check_field(&field, known, node.mark)?;
     Ok(field)
 }
 
 /// Rejects a field that records of this format never have.
-pub(super) fn check_field(field: &FieldPath, format: &InputFormat, mark: Mark) -> Result<()> {
-    let only = match format {
+pub(super) fn check_field(field: &FieldPath, known: KnownFields<'_>, mark: Mark) -> Result<()> {
+    if known.computed.iter().any(|computed| computed.name == field.names[0]) {
+        let reason = || format!("`{}` is computed, so it has no members, found `{field}`", field.names[0]);
+        return if field.is_nested() { Err(unfit(mark, reason())) } else { Ok(()) };
+    }
+    let only = match known.format {
         InputFormat::Json => return Ok(()),
         InputFormat::Csv { .. } if !field.is_nested() => return Ok(()),
         InputFormat::Csv { .. } => {
@@ -26,12 +46,26 @@ pub(super) fn check_field(field: &FieldPath, format: &InputFormat, mark: Mark) -
         }
         InputFormat::Text => "line",
         InputFormat::Words => "word",
+        InputFormat::Pattern(pattern) => return check_pattern_field(field, pattern, known, mark),
     };
     if *field == FieldPath::of(only) {
         return Ok(());
     }
     let split = if only == "word" { " split into words" } else { "" };
     Err(unfit(mark, format!("text{split} only has the field `{only}`, found `{}`", units::shown(&field.to_string()))))
+}
+
+fn check_pattern_field(field: &FieldPath, pattern: &LinePattern, known: KnownFields<'_>, mark: Mark) -> Result<()> {
+    if field.is_nested() {
+        let whole = FieldPath::of(field.names.join("."));
+        let reason = format!("text has no nested fields; write a name that has dots as `{whole}`");
+        return Err(unfit(mark, reason));
+    }
+    let Some(names) = pattern.field_names() else { return Ok(()) };
+    let computed = known.computed.iter().map(|computed| computed.name.as_str());
+    let names: Vec<&str> = names.iter().map(String::as_str).chain(computed).collect();
+    let name = field.last_name();
+    if names.contains(&name) { Ok(()) } else { Err(unfit(mark, unknown("field", name, "", &names))) }
 }
 
 /// Returns an error at the character of the scalar `node` that `error` is about.

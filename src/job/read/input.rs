@@ -4,11 +4,16 @@ use std::path::Path;
 
 use crate::format::limits::MAX_VALUE_BYTES;
 use crate::input::names;
-use crate::job::model::{InputFormat, InputSpec, JobSpec, MaxBad, OnError, OnGone};
+use crate::job::model::{
+    ComputedField, Encoding, InputFormat, InputSpec, JobSpec, MaxBad, NumberForm, OnError, OnGone,
+};
+use crate::job::read::field::KnownFields;
+use crate::job::read::pattern::pattern;
 use crate::job::read::scalar::{bytes, choose, object_or_path, path_text};
 use crate::job::read::section::{Mistakes, Result, Section, mark_of, unfit};
 use crate::job::read::types;
 use crate::job::read::types::TypedField;
+use crate::job::read::{cleaning, computed};
 use crate::values::units;
 use crate::values::url::is_url;
 use crate::values::yaml::{Kind, Node};
@@ -17,17 +22,18 @@ const DEFAULT_RECORD_BYTES: u64 = 16 * 1024 * 1024;
 const MAX_RECORD_BYTES: u64 = MAX_VALUE_BYTES as u64;
 const FILES: &str = "a path, a glob or a list of them";
 
-/// Reads the input. Returns the entries of `types:` with their places, too: whether they fit depends on the aggregates.
+/// Reads the input, with the fields that `let:` computes. Returns the entries of `types:` with their places, too:
+/// whether they fit depends on the aggregates.
 ///
 /// If the names of the files must show the format, those that match below `base` do.
-pub(super) fn read(node: &Node, base: &Path) -> Result<(InputSpec, Vec<TypedField>)> {
+pub(super) fn read(node: &Node, computed: Option<&Node>, base: &Path) -> Result<(InputSpec, Vec<TypedField>)> {
     let is_short = !matches!(node.kind, Kind::Map(_));
     let section = if is_short { Section::empty("input", node) } else { Section::new("input", node, FILES)? };
     let mut mistakes = Mistakes::default();
     let files_node = if is_short { Ok(node) } else { section.require("files", FILES) };
     let listed = mistakes.get(files_node.and_then(|node| Ok((node, files(node)?))));
     let format = listed.as_ref().and_then(|(node, files)| mistakes.get(format(&section, node, files, base)));
-    let typed_fields = format.as_ref().map(|format| mistakes.take(types::read(section.get("types"), format)));
+    let fields = format.map(|format| fields(&section, computed, format, &mut mistakes));
     let on_error = mistakes.get(section.get("on_error").map_or(Ok((OnError::Fail, None)), on_error));
     let gone = [("stop", OnGone::Stop), ("warn", OnGone::Warn)];
     let on_gone = section.get("on_gone").map_or(Ok(OnGone::Stop), |node| choose(node, "on_gone", &gone));
@@ -38,12 +44,50 @@ pub(super) fn read(node: &Node, base: &Path) -> Result<(InputSpec, Vec<TypedFiel
     let follow =
         mistakes.take(section.get("follow").map_or(Ok(false), |node| follow(node, files.as_deref().unwrap_or(&[]))));
     mistakes.none()?;
-    let everything = (files, format, typed_fields, on_error, on_gone);
-    let (Some(files), Some(format), Some(typed_fields), Some((on_error, max_bad)), Some(on_gone)) = everything else {
+    let (Some(files), Some(fields), Some((on_error, max_bad)), Some(on_gone)) = (files, fields, on_error, on_gone)
+    else {
         unreachable!("what could not be read is a mistake");
     };
-    let types = typed_fields.iter().map(|typed| (typed.field.clone(), typed.column_type)).collect();
-    Ok((InputSpec { files, format, types, on_error, max_bad, on_gone, max_record_bytes, follow }, typed_fields))
+    let Fields { format, computed, encoding, nulls, numbers, typed } = fields;
+    let types = typed.iter().map(|typed| (typed.field.clone(), typed.column_type)).collect();
+    let input = InputSpec {
+        files,
+        format,
+        types,
+        on_error,
+        max_bad,
+        on_gone,
+        max_record_bytes,
+        follow,
+        computed,
+        nulls,
+        numbers,
+        encoding,
+    };
+    Ok((input, typed))
+}
+
+/// The fields of records, and how they are read.
+struct Fields {
+    format: InputFormat,
+    computed: Vec<ComputedField>,
+    encoding: Encoding,
+    nulls: Vec<String>,
+    numbers: Option<NumberForm>,
+    typed: Vec<TypedField>,
+}
+
+fn fields(section: &Section<'_>, computed: Option<&Node>, format: InputFormat, mistakes: &mut Mistakes) -> Fields {
+    let encoding = mistakes.get(cleaning::encoding(section.get("encoding"), &format)).unwrap_or(Encoding::Utf8);
+    let nulls = mistakes.take(cleaning::nulls(section.get("nulls"), &format));
+    let numbers = mistakes.take(cleaning::numbers(section.get("numbers"), &format));
+    let computed = mistakes.get(computed::read(computed, &format));
+    let typed = computed.as_ref().map_or(Vec::new(), |computed| {
+        let known = KnownFields { format: &format, computed };
+        mistakes.take(types::read(section.get("types"), known))
+    });
+    let computed = computed.unwrap_or_default();
+    Fields { format, computed, encoding, nulls, numbers, typed }
 }
 
 fn max_record_bytes(node: &Node) -> Result<u64> {
@@ -118,16 +162,27 @@ fn format(section: &Section<'_>, files_node: &Node, files: &[String], base: &Pat
         Some(node) => {
             choose(node, "format", &[("json", InputFormat::Json), ("csv", csv), ("text", InputFormat::Text)])?
         }
-        None => same_format(files_node, by_name(), has_delimiter)?.ok_or_else(|| {
-            let hint = "add `format: json`, `format: csv` or `format: text`";
-            let first = files.first().map_or("", String::as_str);
-            files_node.unfit(format!("the name `{}` does not show the format; {hint}", units::shown(first)))
-        })?,
+        None => match same_format(files_node, by_name(), has_delimiter)? {
+            Some(format) => format,
+            None if section.get("pattern").is_some() => InputFormat::Text,
+            None => {
+                let hint = "add `format: json`, `format: csv` or `format: text`";
+                let first = units::shown(files.first().map_or("", String::as_str));
+                return Err(files_node.unfit(format!("the name `{first}` does not show the format; {hint}")));
+            }
+        },
     };
     if let (Some(_), false, InputFormat::Csv { .. }) = (given, has_delimiter, &format) {
         let mut csv = by_name();
         csv.retain(|(_, format)| matches!(format, InputFormat::Csv { .. }));
         format = same_format(files_node, csv, false)?.unwrap_or(format);
+    }
+    if let Some(node) = section.get("pattern") {
+        return match (format, section.get("split")) {
+            (InputFormat::Text, None) => Ok(InputFormat::Pattern(pattern(node)?)),
+            (InputFormat::Text, Some(_)) => Err(node.unfit("`pattern` and `split` cannot be used together")),
+            _ => Err(node.unfit("`pattern` needs `format: text`")),
+        };
     }
     match (section.get("delimiter"), section.get("split")) {
         (Some(node), _) if !matches!(format, InputFormat::Csv { .. }) => {
@@ -178,13 +233,28 @@ fn same_format(node: &Node, formats: Vec<(String, InputFormat)>, has_delimiter: 
 pub(crate) fn format_by_name(file: &str) -> Option<InputFormat> {
     let name = file.to_ascii_lowercase();
     let name = name.strip_suffix(".gz").or_else(|| name.strip_suffix(".zst")).unwrap_or(&name);
-    match name.rsplit_once('.')?.1 {
+    let mut extension = name.rsplit_once('.')?.1;
+    // Rotated logs: `access.log.1`, `access.log-20261024`.
+    if is_rotation(extension) {
+        extension = name.strip_suffix(extension)?.strip_suffix('.')?.rsplit_once('.')?.1;
+    }
+    if let Some((before, rotation)) = extension.split_once('-')
+        && is_rotation(rotation)
+    {
+        extension = before;
+    }
+    match extension {
         "jsonl" | "ndjson" | "json" => Some(InputFormat::Json),
         "csv" => Some(InputFormat::Csv { delimiter: b',' }),
         "tsv" => Some(InputFormat::Csv { delimiter: b'\t' }),
         "txt" | "log" => Some(InputFormat::Text),
         _ => None,
     }
+}
+
+/// Returns whether `text` is the number or the date of a rotated log, or a glob for it.
+fn is_rotation(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'-' | b'_' | b'*' | b'?'))
 }
 
 fn delimiter(node: &Node) -> Result<u8> {

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::job::model::{InputFormat, JobSpec};
-use crate::job::read::field::field;
+use crate::job::read::field::{KnownFields, field};
 use crate::job::read::process::Process;
 use crate::job::read::section::{Mistakes, Result, Section, all, mark_of, node_of, unfit};
 use crate::job::read::time::Timing;
@@ -12,10 +12,13 @@ use crate::values::yaml::Node;
 
 mod aggregates;
 mod checkpoint;
+mod cleaning;
+mod computed;
 mod exec;
 mod field;
 pub(super) mod input;
 mod output;
+mod pattern;
 mod priority;
 mod process;
 mod scalar;
@@ -46,18 +49,19 @@ fn read(root: &Node, base: &Path) -> Result<(JobSpec, Vec<TypedField>)> {
     let mut mistakes = Mistakes::default();
     let job = mistakes.take(top.require("job", "the job's name").and_then(job_name));
     let input_node = mistakes.get(top.require("input", "the files to read"));
-    let input = input_node.and_then(|node| mistakes.get(input::read(node, base)));
+    let input = input_node.and_then(|node| mistakes.get(input::read(node, top.get("let"), base)));
     // JSON can have any field, so an unknown format adds no mistakes to the one that it is.
-    let format = input.as_ref().map_or(InputFormat::Json, |(input, _)| input.format.clone());
+    let any = KnownFields { format: &InputFormat::Json, computed: &[] };
+    let known = input.as_ref().map_or(any, |(input, _)| KnownFields::of(input));
     let filter = mistakes.take(top.get("where").map(filter).transpose());
-    let key = mistakes.take(top.get("key").map(|node| field(node, &format)).transpose());
+    let key = mistakes.take(top.get("key").map(|node| field(node, known)).transpose());
     let is_keyed = top.get("key").is_some();
     let tasks = mistakes.get(tasks(&top, is_keyed));
     let process_node = mistakes.get(top.require("process", "what to compute"));
-    let process = process_node.and_then(|node| mistakes.get(process::read(node, &format, key.as_ref())));
+    let process = process_node.and_then(|node| mistakes.get(process::read(node, known, key.as_ref())));
     let aggregates = process.as_ref().map_or(&[][..], |process| &process.aggregates);
     let timing =
-        process_node.and_then(|node| mistakes.get(time::read(node, &format, is_keyed, key.as_ref(), aggregates)));
+        process_node.and_then(|node| mistakes.get(time::read(node, known, is_keyed, key.as_ref(), aggregates)));
     let tasks_of_key = is_keyed.then_some(tasks.unwrap_or(MAX_TASKS as u32));
     let checkpoint = mistakes.get(checkpoint::read(top.get("checkpoint"), &job, tasks_of_key));
     let is_program = process_node.is_some_and(|node| node_of(node, "exec", None).is_some());

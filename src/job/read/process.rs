@@ -2,7 +2,8 @@
 
 use crate::job::aggregate::AggregateSpec;
 use crate::job::field::FieldPath;
-use crate::job::model::{ExecSpec, InputFormat};
+use crate::job::model::ExecSpec;
+use crate::job::read::field::KnownFields;
 use crate::job::read::section::{Result, Section};
 use crate::job::read::{aggregates, exec};
 use crate::values::yaml::Node;
@@ -15,7 +16,7 @@ pub(super) struct Process {
     pub(super) native: Option<String>,
 }
 
-pub(super) fn read(node: &Node, format: &InputFormat, key: Option<&FieldPath>) -> Result<Process> {
+pub(super) fn read(node: &Node, known: KnownFields<'_>, key: Option<&FieldPath>) -> Result<Process> {
     let section = Section::new("process", node, "a map with `aggregate` or `exec`")?;
     if let Some(exec) = exec::read(&section)? {
         return Ok(Process { exec: Some(exec), ..Process::default() });
@@ -24,5 +25,5 @@ pub(super) fn read(node: &Node, format: &InputFormat, key: Option<&FieldPath>) -
         return Ok(Process { native: Some(native), ..Process::default() });
     }
     let node = section.require("aggregate", "what to compute for each key, or `exec`: a program of your own")?;
-    Ok(Process { aggregates: aggregates::read(node, format, key)?, ..Process::default() })
+    Ok(Process { aggregates: aggregates::read(node, known, key)?, ..Process::default() })
 }

@@ -3,10 +3,9 @@
 use crate::job::aggregate::AggregateSpec;
 use crate::job::field::FieldPath;
 use crate::job::model::{
-    AHEAD_MILLIS, Emit, EventTime, InputFormat, JobSpec, MAX_WINDOWS, OnLate, TimeUnit, TtlSpec, WindowSpec,
-    exact_millis,
+    AHEAD_MILLIS, Emit, EventTime, JobSpec, MAX_WINDOWS, OnLate, TimeUnit, TtlSpec, WindowSpec, exact_millis,
 };
-use crate::job::read::field::field;
+use crate::job::read::field::{KnownFields, field};
 use crate::job::read::scalar::{choose, duration, object_or_path};
 use crate::job::read::section::{Mistakes, Result, Section};
 use crate::values::yaml::{Kind, Node};
@@ -22,13 +21,13 @@ pub(super) struct Timing {
 /// Reads what `process`, which has these aggregates, does with the time of records.
 pub(super) fn read(
     process: &Node,
-    format: &InputFormat,
+    known: KnownFields<'_>,
     is_keyed: bool,
     key: Option<&FieldPath>,
     aggregates: &[AggregateSpec],
 ) -> Result<Timing> {
     let section = Section::new("process", process, "a map with `aggregate`")?;
-    let window = section.get("window").map(|node| window(node, format)).transpose()?;
+    let window = section.get("window").map(|node| window(node, known)).transpose()?;
     if let (Some(node), false) = (section.get("window"), is_keyed) {
         return Err(node.unfit("`window` needs `key`: without a key each partition is a row of its own"));
     }
@@ -50,7 +49,7 @@ pub(super) fn read(
         return Err(ttl_node.unfit(reason));
     }
     let ttl_millis = millis(ttl_node)?;
-    let time = event_time(&section, format)?;
+    let time = event_time(&section, known)?;
     if is_taken(TtlSpec::COLUMN, aggregates, None) {
         return Err(ttl_node.unfit(format!("`ttl` adds a column `{}`; rename the aggregate", TtlSpec::COLUMN)));
     }
@@ -63,10 +62,10 @@ fn is_taken(column: &str, aggregates: &[AggregateSpec], key: Option<&FieldPath>)
     is_key || names.any(|name| name.eq_ignore_ascii_case(column))
 }
 
-fn window(node: &Node, format: &InputFormat) -> Result<WindowSpec> {
+fn window(node: &Node, known: KnownFields<'_>) -> Result<WindowSpec> {
     let section = Section::new("process.window", node, "a map such as `{time: ts, every: 1m}`")?;
     let mut mistakes = Mistakes::default();
-    let time = mistakes.get(event_time(&section, format));
+    let time = mistakes.get(event_time(&section, known));
     let every = section.require("every", "how often a window starts, such as `1m`").and_then(millis);
     let every_millis = mistakes.get(every);
     let length_millis = mistakes.take(section.get("length").map(millis).transpose());
@@ -115,11 +114,11 @@ fn on_late(node: &Node) -> Result<OnLate> {
     }
 }
 
-fn event_time(section: &Section<'_>, format: &InputFormat) -> Result<EventTime> {
+fn event_time(section: &Section<'_>, known: KnownFields<'_>) -> Result<EventTime> {
     let node = section.require("time", "the field that says when a record happened, such as `ts`")?;
     let units = TimeUnit::ALL.map(|unit| (unit.name(), unit));
     let unit = section.get("unit").map_or(Ok(TimeUnit::Seconds), |node| choose(node, "unit", &units))?;
-    Ok(EventTime { field: field(node, format)?, unit })
+    Ok(EventTime { field: field(node, known)?, unit })
 }
 
 /// Reads a duration of whole milliseconds, longer than zero.

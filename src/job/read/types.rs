@@ -3,7 +3,7 @@
 use crate::job::aggregate::AggregateSpec;
 use crate::job::field::FieldPath;
 use crate::job::model::InputFormat;
-use crate::job::read::field::check_field;
+use crate::job::read::field::{KnownFields, check_field};
 use crate::job::read::scalar::choose;
 use crate::job::read::section::{Result, all, unfit};
 use crate::values::units;
@@ -22,10 +22,10 @@ pub(super) struct TypedField {
 }
 
 /// Reads `types:`, if there is one.
-pub(super) fn read(node: Option<&Node>, format: &InputFormat) -> Result<Vec<TypedField>> {
+pub(super) fn read(node: Option<&Node>, known: KnownFields<'_>) -> Result<Vec<TypedField>> {
     let mut types: Vec<TypedField> = Vec::new();
     let entries = node.map_or(Ok(&[][..]), |node| node.map("a map from fields to types"))?;
-    for typed in all(entries.iter().map(|entry| typed_field(entry, format)))? {
+    for typed in all(entries.iter().map(|entry| typed_field(entry, known)))? {
         let TypedField { field, mark, .. } = &typed;
         if types.iter().any(|before| before.field == *field) {
             return Err(unfit(*mark, format!("the type of `{field}` is given twice")));
@@ -35,10 +35,10 @@ pub(super) fn read(node: Option<&Node>, format: &InputFormat) -> Result<Vec<Type
     Ok(types)
 }
 
-fn typed_field(entry: &Entry, format: &InputFormat) -> Result<TypedField> {
+fn typed_field(entry: &Entry, known: KnownFields<'_>) -> Result<TypedField> {
     let mark = entry.key_mark;
     let field = FieldPath::parse(&entry.key).map_err(|error| unfit(mark, error.reason))?;
-    check_field(&field, format, mark)?;
+    check_field(&field, known, mark)?;
     let column_type = choose(&entry.value, "type", &TYPES.map(|one| (one.name(), one)))?;
     Ok(TypedField { field, column_type, mark })
 }

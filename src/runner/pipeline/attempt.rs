@@ -9,7 +9,7 @@ use crate::format::layout::ObjectName;
 use crate::format::manifest::Manifest;
 use crate::input::record::Filter;
 use crate::input::{InputError, Partition, ResumedPartitions};
-use crate::job::{Difference, Effect, FieldPath, InputFormat, JobSpec};
+use crate::job::{Difference, Effect, FieldPath, JobSpec};
 use crate::runner::checkpoint::priority::Priorities;
 use crate::runner::error::{JobError, ResumeError, RunError};
 use crate::runner::observer::{Observer, RunEvent, Summary};
@@ -130,14 +130,8 @@ struct CheckedJob {
 
 impl CheckedJob {
     fn new(job: &JobSpec, options: &Options, outputs: &OutputPlans) -> Result<CheckedJob, RunError> {
-        let filter = match &job.filter {
-            None => None,
-            Some(expression) => {
-                let filter = Filter::new(expression).map_err(JobError::Filter)?;
-                let untyped = matches!(job.input.format, InputFormat::Csv { .. });
-                Some(if untyped { filter.with_numbers_in_text() } else { filter })
-            }
-        };
+        let filter = job.filter.as_ref().map(|expression| Filter::of_input(expression, &job.input));
+        let filter = filter.transpose().map_err(JobError::Filter)?;
         let native = job.native.as_ref().map(|name| options.processors.make(name, job)).transpose();
         let native = native.map_err(|reason| JobError::Processor { reason })?;
         let partitions = match input::partitions(&job.input, &job.base) {

@@ -6,7 +6,7 @@ use std::time::Instant;
 use crate::format::manifest::Mode;
 use crate::format::rows::RowCodec;
 use crate::input::partition_tasks::PartitionTasks;
-use crate::input::record::{Filter, Sightings};
+use crate::input::record::{Filter, Sightings, record_fields};
 use crate::input::{Columns, Partition, Position};
 use crate::job::{Emit, FieldPath, JobSpec, TtlSpec, Windows};
 use crate::runner::lineage::Lineage;
@@ -52,9 +52,9 @@ pub(crate) struct RecordSteps {
 
 /// The fields of a job that records should have.
 pub(crate) struct WatchedFields {
-    /// The index of each among the fields that are extracted, and its name.
+    /// The index of each among the fields of the record that are extracted, and its name.
     names: Vec<(usize, String)>,
-    sightings: Arc<Sightings>,
+    pub(crate) sightings: Arc<Sightings>,
 }
 
 impl WatchedFields {
@@ -148,14 +148,18 @@ impl Run<'_> {
         fields
     }
 
-    /// Returns the fields of `where` and of the aggregates, which `sightings` watches for. A program or the processor of
-    /// an embedder decides by itself.
-    pub(crate) fn watched_fields(&self, plan: &Plan, sightings: &Arc<Sightings>) -> WatchedFields {
+    /// Returns the fields of records that `where` and the aggregates use, to watch for. A program or the processor of an
+    /// embedder decides by itself.
+    pub(crate) fn watched_fields(&self, plan: &Plan) -> WatchedFields {
         let is_own = self.job.native.is_none() && plan.exec.is_none();
         let is_asked = |index: usize| (is_own && index < plan.field_count) || plan.filter_fields.contains(&index);
-        let fields = self.fields(plan).into_iter().enumerate().filter(|(index, _)| is_asked(*index));
-        let names = fields.map(|(index, field)| (index, field.to_string())).collect();
-        WatchedFields { names, sightings: Arc::clone(sightings) }
+        let fields = self.fields(plan);
+        let of_record = record_fields(&self.job.input, &fields);
+        let asked = fields.into_iter().enumerate().filter(|(index, _)| is_asked(*index));
+        let asked = record_fields(&self.job.input, &asked.map(|(_, field)| field).collect::<Vec<_>>());
+        let sightings = Arc::new(Sightings::new(of_record.len()));
+        let watched = of_record.into_iter().enumerate().filter(|(_, field)| asked.contains(field));
+        WatchedFields { names: watched.map(|(index, field)| (index, field.to_string())).collect(), sightings }
     }
 
     /// Returns the columns that CSV files must have. A field of `where` is null in a file that does not have it, and
@@ -165,6 +169,7 @@ impl Run<'_> {
         let mut required: Vec<FieldPath> = self.job.key.iter().chain(self.time_field()).cloned().collect();
         let own = if self.job.native.is_some() { &mut optional } else { &mut required };
         own.extend_from_slice(plan.processor.fields());
+        let [required, optional] = [required, optional].map(|fields| record_fields(&self.job.input, &fields));
         Columns { required, optional, all: plan.exec.is_some() }
     }
 

@@ -8,7 +8,7 @@ use std::thread::{Scope, ScopedJoinHandle};
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 
 use crate::input::StreamNames;
-use crate::input::record::{Extractor, Sightings};
+use crate::input::record::Extractor;
 use crate::input::{Block, Reader};
 use crate::runner::checkpoint::checkpointer::Checkpointer;
 use crate::runner::checkpoint::job_facts::JobFacts;
@@ -33,6 +33,9 @@ use crate::runner::process::watermark::Clock;
 use crate::runner::state::shard::Shard;
 use crate::runner::ticket::Ticket;
 use crate::store::Store;
+
+/// A stack that is large enough to evaluate any expression of a job file, also in a build without optimization.
+const WORKER_STACK_BYTES: usize = 16 << 20;
 
 /// Blocks in flight at any time, for each worker.
 const BLOCKS_PER_WORKER: usize = 4;
@@ -69,8 +72,8 @@ pub(crate) fn run(run: &Run<'_>, prepared: Prepared, store: Option<&Store>) -> R
         dead => (dead, None),
     };
     let fields = run.fields(&plan);
-    let sightings = Arc::new(Sightings::new(fields.len()));
-    let watched = run.watched_fields(&plan, &sightings);
+    let watched = run.watched_fields(&plan);
+    let sightings = Arc::clone(&watched.sightings);
     let mut director = Director::new(run, &plan, &lineage, (&reader, &*gate), clock.clone(), own_dead_letter, watched);
     let starts = worker_starts(&plan, shards, &reader, clock);
     let slots = EncoderSlots::new(facts.encoders);
@@ -87,10 +90,11 @@ pub(crate) fn run(run: &Run<'_>, prepared: Prepared, store: Option<&Store>) -> R
                 frozen: frozen_sender.clone(),
                 slots: slots.clone(),
             };
-            let extractor = Extractor::new(&run.job.input.format, &fields, run.job.input.max_record_bytes)
-                .noting(Arc::clone(&sightings));
+            let extractor = Extractor::of_input(&run.job.input, &fields).noting(Arc::clone(&sightings));
             let worker = Worker::new(&plan, &gauges, run.observer, channels, extractor, start);
-            workers.push(scope.spawn(guarded(&event_sender, move || worker.run())));
+            let builder = std::thread::Builder::new().stack_size(WORKER_STACK_BYTES);
+            let thread = builder.spawn_scoped(scope, guarded(&event_sender, move || worker.run()));
+            workers.push(thread.expect("a thread can be started"));
         }
         // The checkpointer ends when the workers have.
         drop(frozen_sender);

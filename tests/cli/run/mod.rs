@@ -36,6 +36,7 @@ mod objects;
 mod objects_replaced;
 mod output;
 mod paths;
+mod patterns;
 mod programs;
 mod protocol;
 mod published;

@@ -13,7 +13,7 @@ fn setup(format: InputFormat, max_record_bytes: u64) -> (tempfile::TempDir, Path
     let source = Source::File(path.clone());
     let partition =
         Partition { name: "app.log".to_owned(), source, compression: Compression::None, file_bytes: None, etag: None };
-    let rules = BlockRules { format, max_record_bytes, block_bytes: 32 };
+    let rules = BlockRules { format, encoding: crate::job::model::Encoding::Utf8, max_record_bytes, block_bytes: 32 };
     let tail = Tail::new(&rules, &partition);
     (directory, path, partition, tail)
 }

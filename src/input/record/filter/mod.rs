@@ -5,22 +5,31 @@ use std::sync::Arc;
 
 use cel::common::ast::{EntryExpr, Expr, IdedExpr};
 use cel::common::types::{CelBool, STRING_TYPE};
+use cel::common::value::Val;
 use cel::{Context, Env, ExecutionError, Value};
 
 use crate::input::record::bad_record::{BadRecord, in_one_line};
 use crate::input::record::field::Field;
+pub(super) use crate::input::record::filter::arguments::number_text;
 pub use crate::input::record::filter::error::FilterError;
-use crate::input::record::filter::field_names::FieldNames;
+use crate::input::record::filter::field_names::{FieldNames, KnownFields};
+pub use crate::input::record::filter::functions::function_names;
 use crate::input::record::filter::pattern::{Pattern, matches, pattern_type};
 use crate::input::record::filter::values::{Values, value_of};
 use crate::input::record::json::tree::Tree;
 use crate::job::field::FieldPath;
+use crate::job::model::{InputFormat, InputSpec};
 use crate::values::catch_panic::catch_panic;
 
+mod arguments;
+mod conversions;
 mod error;
+mod exact;
 mod field_names;
+mod functions;
 mod numbers;
 mod pattern;
+mod times;
 mod values;
 
 /// The longest expression, in bytes.
@@ -47,6 +56,8 @@ pub struct Filter {
     patterns: Arc<[Pattern]>,
     environment: Arc<Env>,
     has_numbers_in_text: bool,
+    /// Whether its numbers are those of the aggregates instead of CEL's.
+    is_exact: bool,
 }
 
 impl fmt::Debug for Filter {
@@ -58,11 +69,29 @@ impl fmt::Debug for Filter {
 impl Filter {
     /// Compiles `expression`.
     pub fn new(expression: &str) -> Result<Filter, FilterError> {
+        Filter::on_fields(expression, &KnownFields::default(), false)
+    }
+
+    /// Compiles the `where:` expression of a job that reads `input`.
+    pub fn of_input(expression: &str, input: &InputSpec) -> Result<Filter, FilterError> {
+        let computed = input.computed.iter().map(|computed| computed.name.clone()).collect();
+        let filter = Filter::on_fields(expression, &KnownFields::new(&input.format, computed), false)?;
+        Ok(Filter { has_numbers_in_text: input.format.has_numbers_in_text(), ..filter })
+    }
+
+    /// Compiles an expression with exact numbers, over records of `format` with the computed fields `before`.
+    pub(super) fn exact(expression: &str, format: &InputFormat, before: &[&str]) -> Result<Filter, FilterError> {
+        let computed = before.iter().map(|name| (*name).to_owned()).collect();
+        let filter = Filter::on_fields(expression, &KnownFields::new(format, computed), true)?;
+        Ok(Filter { has_numbers_in_text: format.has_numbers_in_text(), ..filter })
+    }
+
+    fn on_fields(expression: &str, known: &KnownFields, is_exact: bool) -> Result<Filter, FilterError> {
         if expression.len() > EXPRESSION_BYTES {
             return Err(FilterError::whole(format!("the expression is longer than {EXPRESSION_BYTES} bytes")));
         }
         // The parser recurses as deep as the expression is nested, before the depth can be checked.
-        let compile = || catch_panic(|| Filter::compile(expression));
+        let compile = || catch_panic(|| Filter::compile(expression, known, is_exact));
         std::thread::scope(|scope| {
             let thread = std::thread::Builder::new().stack_size(PARSER_STACK_BYTES).spawn_scoped(scope, compile);
             match thread.map(|thread| thread.join()) {
@@ -75,25 +104,39 @@ impl Filter {
         })
     }
 
-    fn compile(expression: &str) -> Result<Filter, FilterError> {
+    fn compile(expression: &str, known: &KnownFields, is_exact: bool) -> Result<Filter, FilterError> {
         let mut environment = Env::stdlib().with_optional_support(false);
         environment
             .add_member_overload("matches", "string_matches_pattern", STRING_TYPE, vec![pattern_type()], matches)
             .expect("no other overload takes a pattern");
         numbers::declare(&mut environment);
+        conversions::declare(&mut environment);
+        exact::declare(&mut environment);
+        functions::declare(&mut environment);
         let program = environment.compile(expression).map_err(|errors| FilterError::of_parser(&errors))?;
         let mut rewritten = program.expression().clone();
         if is_deeper(&rewritten, DEPTH_LIMIT) {
             return Err(FilterError::whole(format!("the expression is nested more than {DEPTH_LIMIT} deep")));
         }
-        let mut names = FieldNames { source: program.source_info(), fields: vec![], patterns: vec![], scope: vec![] };
+        let mut names = FieldNames {
+            source: program.source_info(),
+            fields: vec![],
+            patterns: vec![],
+            scope: vec![],
+            known,
+            is_exact,
+        };
         names.rewrite(&mut rewritten, false)?;
+        if is_deeper(&rewritten, DEPTH_LIMIT) {
+            return Err(FilterError::whole("the cases of the expression are nested too deep"));
+        }
         Ok(Filter {
             fields: names.fields.into(),
             patterns: names.patterns.into(),
             expression: Arc::new(rewritten),
             environment: Arc::new(environment),
             has_numbers_in_text: false,
+            is_exact,
         })
     }
 
@@ -101,6 +144,11 @@ impl Filter {
     /// `zip == "12345"`, `zip.startsWith("12")`, `size(zip)`.
     pub fn with_numbers_in_text(self) -> Filter {
         Filter { has_numbers_in_text: true, ..self }
+    }
+
+    /// Returns whether text that is a JSON number is a number.
+    pub(super) fn has_numbers_in_text(&self) -> bool {
+        self.has_numbers_in_text
     }
 
     /// Returns the fields that the expression uses.
@@ -113,24 +161,42 @@ impl Filter {
     /// A result that is not a bool, or an operation on the wrong types, makes the record bad.
     pub fn keeps(&self, fields: &[Field<'_>]) -> Result<bool, BadRecord> {
         let bad = |reason: String| BadRecord { reason: format!("`where` fails: {reason}") };
+        self.evaluate(fields, bad, |value| match value.downcast_ref::<CelBool>() {
+            Some(keeps) => Ok(*keeps.inner()),
+            None => Err(bad(format!("the result is of type {}, not bool", value.get_type().name()))),
+        })
+    }
+
+    /// Computes the value from these fields and passes it to `take`. `bad` makes an error from a reason.
+    pub(super) fn evaluate<T>(
+        &self,
+        fields: &[Field<'_>],
+        bad: impl Fn(String) -> BadRecord,
+        take: impl FnOnce(&dyn Val) -> Result<T, BadRecord>,
+    ) -> Result<T, BadRecord> {
         let too_large = || bad("a number is too large".to_owned());
         let mut trees = Vec::new();
         for (index, field) in fields.iter().enumerate() {
             match field {
-                Field::Json(text) => trees.push((index, value_of(Tree::parse(text)?).ok_or_else(too_large)?)),
-                Field::Number(text) if is_too_large(text) => return Err(too_large()),
+                Field::Json(text) => {
+                    trees.push((index, value_of(Tree::parse(text)?, self.is_exact).ok_or_else(too_large)?))
+                }
+                Field::Number(text) if !self.is_exact && is_too_large(text) => return Err(too_large()),
                 _ => {}
             }
         }
-        let values = Values { fields, trees, patterns: &self.patterns, has_numbers_in_text: self.has_numbers_in_text };
+        let values = Values {
+            fields,
+            trees,
+            patterns: &self.patterns,
+            has_numbers_in_text: self.has_numbers_in_text,
+            is_exact: self.is_exact,
+        };
         let mut context = Context::with_env(self.environment.clone());
         context.set_variable_resolver(&values);
         let result = Value::resolve_val(&self.expression, &context);
         match result {
-            Ok(value) => match value.downcast_ref::<CelBool>() {
-                Some(keeps) => Ok(*keeps.inner()),
-                None => Err(bad(format!("the result is of type {}, not bool", value.get_type().name()))),
-            },
+            Ok(value) => take(value.as_ref()),
             Err(error) => Err(bad(in_one_line(&in_words(&error)))),
         }
     }

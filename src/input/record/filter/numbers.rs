@@ -8,11 +8,11 @@ use std::cmp::Ordering;
 use std::sync::LazyLock;
 
 use cel::common::ast::operators;
-use cel::common::types::{CelBool, CelDouble, CelInt, CelList, CelMap, CelString, CelUInt, DYN_TYPE, Type};
+use cel::common::types::{CelBool, CelDouble, CelInt, CelList, CelMap, CelUInt, DYN_TYPE, Type};
 use cel::common::value::{CowVal, StaticVal, Val};
 use cel::{Env, ExecutionError};
 
-use crate::values::decimal::{Decimal, DecimalError};
+use crate::values::decimal::Decimal;
 
 /// An integer that does not fit 64 bits, with or without a sign.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,14 +22,24 @@ pub(super) struct LargeInteger {
     digits: String,
 }
 
+/// A number that is not an integer of 64 bits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Exact {
+    /// Nothing if it has more digits than an exact number can have.
+    pub(super) number: Option<Decimal>,
+    /// As the record has it, if it comes from one.
+    pub(super) written: Option<String>,
+}
+
 /// A number of any of the types.
-enum Number<'a> {
+pub(super) enum Number<'a> {
     Integer(i128),
     Large(&'a LargeInteger),
     Fraction(f64),
+    Exact(Decimal),
 }
 
-type Answer<'b, 'v> = Result<CowVal<'b, 'v>, ExecutionError>;
+pub(super) type Answer<'b, 'v> = Result<CowVal<'b, 'v>, ExecutionError>;
 
 /// Returns the value of a JSON number. Returns `None` if it is too large for a binary fraction.
 pub(super) fn number<'v>(text: &str) -> Option<Box<dyn Val + 'v>> {
@@ -77,38 +87,36 @@ pub(super) fn declare(environment: &mut Env) {
     add("@greater", two(), |args| compare(">", &args).map(|order| truth(order.is_gt())));
     add("@greater_equals", two(), |args| compare(">=", &args).map(|order| truth(order.is_ge())));
     add("@member", two(), |args| contains(&args).map(truth));
-    add("@double", vec![DYN_TYPE], to_double);
-    add("@int", vec![DYN_TYPE], to_int);
-    add("@uint", vec![DYN_TYPE], to_uint);
-    environment
-        .add_overload("string", "large_integer_to_string", vec![large_integer_type()], |args| {
-            match args.first().and_then(|arg| arg.downcast_ref::<LargeInteger>()) {
-                Some(integer) => Ok(CowVal::owned(CelString::from(integer.to_string()))),
-                None => Err(ExecutionError::missing_argument_or_target()),
-            }
-        })
-        .expect("no other overload takes such an integer");
 }
 
 fn truth<'b, 'v>(yes: bool) -> CowVal<'b, 'v> {
     CowVal::owned(CelBool::from(yes))
 }
 
-fn number_of(value: &dyn Val) -> Option<Number<'_>> {
+pub(super) fn number_of(value: &dyn Val) -> Option<Number<'_>> {
     if let Some(integer) = value.downcast_ref::<CelInt>() {
         Some(Number::Integer((*integer.inner()).into()))
     } else if let Some(integer) = value.downcast_ref::<CelUInt>() {
         Some(Number::Integer((*integer.inner()).into()))
     } else if let Some(fraction) = value.downcast_ref::<CelDouble>() {
         Some(Number::Fraction(*fraction.inner()))
+    } else if let Some(large) = value.downcast_ref::<LargeInteger>() {
+        Some(Number::Large(large))
     } else {
-        value.downcast_ref::<LargeInteger>().map(Number::Large)
+        let exact = value.downcast_ref::<Exact>()?;
+        match (exact.number, &exact.written) {
+            (Some(number), _) => Some(Number::Exact(number)),
+            // It has more digits than an exact number can have.
+            (None, written) => Some(Number::Fraction(written.as_ref()?.parse().ok()?)),
+        }
     }
 }
 
 /// Compares two numbers by their exact value. Returns `None` if one is not a number (NaN).
 fn compare_numbers(a: &Number<'_>, b: &Number<'_>) -> Option<Ordering> {
     Some(match (a, b) {
+        (Number::Exact(a), b) => compare_exact(*a, b)?,
+        (a, Number::Exact(b)) => compare_exact(*b, a)?.reverse(),
         (Number::Integer(a), Number::Integer(b)) => a.cmp(b),
         (Number::Fraction(a), Number::Fraction(b)) => a.partial_cmp(b)?,
         (Number::Large(a), Number::Large(b)) => a.cmp(b),
@@ -122,6 +130,22 @@ fn compare_numbers(a: &Number<'_>, b: &Number<'_>) -> Option<Ordering> {
     })
 }
 
+/// Compares an exact number. The shortest text of a fraction is how the expression or the record has it.
+fn compare_exact(a: Decimal, b: &Number<'_>) -> Option<Ordering> {
+    let other = match b {
+        Number::Exact(b) => return Some(a.cmp(b)),
+        Number::Integer(b) => Decimal::from_units(b.checked_mul(Decimal::ONE.units())?),
+        Number::Large(b) => Decimal::parse(b.to_string().as_bytes()).ok(),
+        Number::Fraction(b) => Decimal::parse(b.to_string().as_bytes()).ok(),
+    };
+    match (other, b) {
+        (Some(other), _) => Some(a.cmp(&other)),
+        (None, Number::Large(b)) => Some(b.sign().reverse()),
+        (None, Number::Fraction(b)) => a.to_string().parse::<f64>().ok()?.partial_cmp(b),
+        (None, _) => None,
+    }
+}
+
 fn integer_to_fraction(integer: i128, fraction: f64) -> Option<Ordering> {
     if fraction.is_nan() {
         return None;
@@ -132,7 +156,7 @@ fn integer_to_fraction(integer: i128, fraction: f64) -> Option<Ordering> {
 }
 
 /// Returns whether two values are equal. Numbers are, if their value is.
-fn equals(a: &dyn Val, b: &dyn Val) -> bool {
+pub(super) fn equals(a: &dyn Val, b: &dyn Val) -> bool {
     if let (Some(a), Some(b)) = (number_of(a), number_of(b)) {
         return compare_numbers(&a, &b) == Some(Ordering::Equal);
     }
@@ -146,6 +170,10 @@ fn equals(a: &dyn Val, b: &dyn Val) -> bool {
             b.iter().any(|(other, found)| equals(key, other.inner()) && equals(value, found.as_ref()))
         };
         return a.len() == b.len() && a.iter().all(|(key, value)| has(key.inner(), value.as_ref()));
+    }
+    // The types of this file ask this function.
+    if number_of(a).is_some() || number_of(b).is_some() {
+        return false;
     }
     a.equals(b)
 }
@@ -171,69 +199,9 @@ fn contains(args: &[CowVal<'_, '_>]) -> Result<bool, ExecutionError> {
     container.contains(value).map_err(|_| no_overload("in", args))
 }
 
-fn no_overload(sign: &str, args: &[CowVal<'_, '_>]) -> ExecutionError {
+pub(super) fn no_overload(sign: &str, args: &[CowVal<'_, '_>]) -> ExecutionError {
     let types = args.iter().map(|arg| arg.get_type().name().to_owned()).collect();
     ExecutionError::no_such_overload(sign, types)
-}
-
-fn to_double<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Answer<'b, 'v> {
-    let value = args[0].as_ref();
-    let fraction = match number_of(value) {
-        Some(Number::Integer(integer)) => integer as f64,
-        Some(Number::Fraction(fraction)) => fraction,
-        Some(Number::Large(integer)) => integer.to_string().parse().unwrap_or(f64::INFINITY),
-        None => {
-            let text = text_of("double", &args)?;
-            match Decimal::read(text, None) {
-                Err(DecimalError::NotANumber) => return Err(no_number("double", text)),
-                _ => text.trim().parse().unwrap_or(f64::INFINITY),
-            }
-        }
-    };
-    if fraction.is_infinite() && !matches!(number_of(value), Some(Number::Fraction(_))) {
-        return Err(ExecutionError::function_error("double", "the number is too large"));
-    }
-    Ok(CowVal::owned(CelDouble::from(fraction)))
-}
-
-fn to_int<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Answer<'b, 'v> {
-    let integer = i64::try_from(integer_of("int", &args)?).map_err(|_| too_large("int"))?;
-    Ok(CowVal::owned(CelInt::from(integer)))
-}
-
-fn to_uint<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Answer<'b, 'v> {
-    let integer = u64::try_from(integer_of("uint", &args)?).map_err(|_| too_large("uint"))?;
-    Ok(CowVal::owned(CelUInt::from(integer)))
-}
-
-/// Returns the argument of a conversion as an integer. A fraction loses its decimal places.
-fn integer_of(name: &str, args: &[CowVal<'_, '_>]) -> Result<i128, ExecutionError> {
-    match number_of(args[0].as_ref()) {
-        Some(Number::Integer(integer)) => Ok(integer),
-        // 2^64 and beyond fit neither type.
-        Some(Number::Fraction(fraction)) if fraction.abs() < 18_446_744_073_709_551_616.0 => Ok(fraction as i128),
-        Some(Number::Fraction(_) | Number::Large(_)) => Err(too_large(name)),
-        None => {
-            let text = text_of(name, args)?;
-            let number = Decimal::read(text, None).map_err(|_| no_number(name, text))?;
-            let (whole, one) = (number.units() / Decimal::ONE.units(), Decimal::ONE.units());
-            if whole * one == number.units() { Ok(whole) } else { Err(no_number(name, text)) }
-        }
-    }
-}
-
-fn text_of<'a>(name: &str, args: &'a [CowVal<'_, '_>]) -> Result<&'a str, ExecutionError> {
-    let text: Option<&CelString<'_>> = args[0].downcast_ref();
-    text.map(|text| text.inner()).ok_or_else(|| no_overload(name, args))
-}
-
-fn too_large(name: &str) -> ExecutionError {
-    ExecutionError::function_error(name, "the number is too large")
-}
-
-fn no_number(name: &str, text: &str) -> ExecutionError {
-    let what = if name == "double" { "a number" } else { "an integer" };
-    ExecutionError::function_error(name, format!("`{}` is not {what}", text.chars().take(40).collect::<String>()))
 }
 
 impl LargeInteger {
@@ -269,7 +237,7 @@ impl std::fmt::Display for LargeInteger {
     }
 }
 
-fn large_integer_type() -> Type {
+pub(super) fn large_integer_type() -> Type {
     Type::new_opaque_type("integer")
 }
 
@@ -300,3 +268,31 @@ impl Val for LargeInteger {
 }
 
 impl StaticVal for LargeInteger {}
+
+impl Val for Exact {
+    fn get_type(&self) -> &Type {
+        Self::cel_type()
+    }
+
+    fn cel_type() -> &'static Type {
+        static TYPE: LazyLock<Type> = LazyLock::new(|| Type::new_opaque_type("number"));
+        &TYPE
+    }
+
+    fn equals(&self, other: &dyn Val) -> bool {
+        equals(self, other)
+    }
+
+    fn clone_as_boxed<'v>(&self) -> Box<dyn Val + 'v>
+    where
+        Self: 'v,
+    {
+        Box::new(self.clone())
+    }
+
+    fn as_any(&self) -> Option<&dyn Any> {
+        Some(self)
+    }
+}
+
+impl StaticVal for Exact {}

@@ -222,3 +222,28 @@ fn a_filter_can_be_shared() {
     fn shared<T: Send + Sync + Clone>(_: &T) {}
     shared(&Filter::new("a == 1").unwrap());
 }
+
+#[test]
+fn a_number_of_any_size_is_not_equal_to_what_is_not_a_number() {
+    let record = r#"{"n":18446744073709551616,"f":2.5,"s":"x","t":true,"l":[18446744073709551616]}"#;
+    for expression in
+        ["n == s", "s == n", "n == 'x'", "n == t", "n == null", "n == l", "n in ['x']", "f == s", "[n] == [s]"]
+    {
+        assert_eq!(keeps(expression, record), Ok(false), "{expression}");
+    }
+    for expression in ["n == s", "s == n", "n == \"x\"", "n == t", "n == null", "n == l", "f == s", "[n] == [s]"] {
+        let computation = crate::input::record::Computation::new("x", expression, &InputFormat::Json, &[]).unwrap();
+        let fields: Vec<Field<'_>> = computation
+            .fields()
+            .iter()
+            .map(|field| match field.last_name() {
+                "n" => Field::Number("18446744073709551616"),
+                "f" => Field::Number("2.5"),
+                "t" => Field::Bool(true),
+                "l" => Field::Json("[18446744073709551616]"),
+                _ => Field::Text("x".into()),
+            })
+            .collect();
+        assert_eq!(computation.compute(&fields), Ok(crate::input::record::Computed::Bool(false)), "{expression}");
+    }
+}

@@ -7,7 +7,7 @@ use cel::common::value::{CowVal, Val};
 use cel::context::VariableResolver;
 
 use crate::input::record::field::Field;
-use crate::input::record::filter::numbers::number;
+use crate::input::record::filter::exact::value_of_number;
 use crate::input::record::filter::pattern::Pattern;
 use crate::input::record::json::scan::is_number;
 use crate::input::record::json::tree::Tree;
@@ -19,6 +19,8 @@ pub(super) struct Values<'a> {
     pub(super) trees: Vec<(usize, Box<dyn Val>)>,
     pub(super) patterns: &'a [Pattern],
     pub(super) has_numbers_in_text: bool,
+    /// Whether numbers are exact.
+    pub(super) is_exact: bool,
 }
 
 impl VariableResolver for Values<'_> {
@@ -36,10 +38,11 @@ impl VariableResolver for Values<'_> {
         Some(match self.fields.get(index)? {
             Field::Missing => CowVal::Borrowed(&CelNull),
             Field::Text(text) if is_typed && self.has_numbers_in_text && is_number(text) => {
-                number(text).map_or_else(|| CowVal::owned(CelString::from(text.as_ref())), CowVal::Owned)
+                value_of_number(text, self.is_exact)
+                    .map_or_else(|| CowVal::owned(CelString::from(text.as_ref())), CowVal::Owned)
             }
             Field::Text(text) => CowVal::owned(CelString::from(text.as_ref())),
-            Field::Number(text) => CowVal::Owned(number(text)?),
+            Field::Number(text) => CowVal::Owned(value_of_number(text, self.is_exact)?),
             Field::Bool(yes) => CowVal::owned(CelBool::from(*yes)),
             Field::Json(_) => {
                 let (_, tree) = self.trees.iter().find(|(known, _)| *known == index)?;
@@ -50,17 +53,20 @@ impl VariableResolver for Values<'_> {
 }
 
 /// Returns the value of `tree`. Returns `None` if one of its numbers is too large.
-pub(super) fn value_of(tree: Tree<'_>) -> Option<Box<dyn Val>> {
+pub(super) fn value_of(tree: Tree<'_>, is_exact: bool) -> Option<Box<dyn Val>> {
     Some(match tree {
         Tree::Null => Box::new(CelNull),
         Tree::Bool(yes) => Box::new(CelBool::from(yes)),
-        Tree::Number(text) => number(text)?,
+        Tree::Number(text) => value_of_number(text, is_exact)?,
         Tree::Text(text) => Box::new(CelString::from(text.into_owned())),
-        Tree::List(values) => Box::new(CelList::from(values.into_iter().map(value_of).collect::<Option<Vec<_>>>()?)),
+        Tree::List(values) => {
+            let values = values.into_iter().map(|value| value_of(value, is_exact));
+            Box::new(CelList::from(values.collect::<Option<Vec<_>>>()?))
+        }
         Tree::Object(members) => {
             let mut map: HashMap<CelMapKey<'static>, Box<dyn Val>> = HashMap::with_capacity(members.len());
             for (name, value) in members {
-                map.insert(CelMapKey::from(name.into_owned()), value_of(value)?);
+                map.insert(CelMapKey::from(name.into_owned()), value_of(value, is_exact)?);
             }
             Box::new(CelMap::from(map))
         }

@@ -21,11 +21,7 @@ pub struct Mirror {
 
 impl Mirror {
     pub fn new(format: &InputFormat) -> Mirror {
-        let fields = match format {
-            InputFormat::Json | InputFormat::Csv { .. } => Vec::new(),
-            InputFormat::Text => vec![FieldPath::of("line")],
-            InputFormat::Words => vec![FieldPath::of("word")],
-        };
+        let fields = format.field_names().unwrap_or_default().into_iter().map(FieldPath::of).collect();
         Mirror { fields, columns: vec![ExecSpec::column()] }
     }
 }

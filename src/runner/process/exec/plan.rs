@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use crate::input::Block;
 use crate::input::StreamNames;
-use crate::input::record::{BadRecord, Field, Header, RecordPlace, csv};
-use crate::job::{ExecSpec, FieldPath, InputFormat, JobSpec};
+use crate::input::record::{BadRecord, Field, Header, RecordPlace, csv, logfmt_pairs};
+use crate::job::{ExecSpec, FieldPath, InputFormat, JobSpec, LinePattern};
 use crate::runner::process::exec::protocol;
 use crate::runner::process::exec::protocol::PROTOCOL;
 
@@ -23,6 +23,8 @@ pub struct ExecPlan {
     pub(crate) job: String,
     pub(crate) key: Option<String>,
     format: InputFormat,
+    /// The names of the fields of text.
+    names_in_text: Vec<String>,
     /// The names of the partitions that records come from, by stream.
     names: Arc<StreamNames>,
     /// Whether there is an output for rows that a program emits.
@@ -43,6 +45,7 @@ impl ExecPlan {
             job: job.job.clone(),
             key: job.key.as_ref().map(FieldPath::to_string),
             format: job.input.format.clone(),
+            names_in_text: job.input.format.field_names().unwrap_or_default(),
             names: Arc::default(),
             emits: job.output.is_some(),
         }
@@ -97,15 +100,17 @@ impl ExecPlan {
                 let text = std::str::from_utf8(place.bytes).expect("the record was parsed as text");
                 push_row(body, text, *delimiter, block.header.as_deref())
             }
-            InputFormat::Text | InputFormat::Words => {
-                let name = if self.format == InputFormat::Text { "line" } else { "word" };
-                body.push(b'{');
-                if let Some(Field::Text(text)) = fields.first() {
-                    protocol::push_text(body, name);
-                    body.push(b':');
-                    protocol::push_text(body, text);
-                }
-                body.push(b'}');
+            InputFormat::Pattern(LinePattern::Logfmt) => {
+                let text = std::str::from_utf8(place.bytes).expect("the record was parsed as text");
+                push_texts(body, logfmt_pairs(text).iter().map(|(name, value)| (*name, &**value)));
+                Ok(())
+            }
+            InputFormat::Text | InputFormat::Words | InputFormat::Pattern(_) => {
+                let texts = self.names_in_text.iter().zip(fields).filter_map(|(name, field)| match field {
+                    Field::Text(text) => Some((name.as_str(), &**text)),
+                    _ => None,
+                });
+                push_texts(body, texts);
                 Ok(())
             }
         })
@@ -114,6 +119,20 @@ impl ExecPlan {
 
 /// The environment variable that tells a program that it was started by ckpt.
 pub const PROGRAM_VARIABLE: &str = "CKPT_PROGRAM";
+
+/// Appends an object of strings.
+fn push_texts<'a>(body: &mut Vec<u8>, texts: impl Iterator<Item = (&'a str, &'a str)>) {
+    body.push(b'{');
+    for (index, (name, text)) in texts.enumerate() {
+        if index > 0 {
+            body.push(b',');
+        }
+        protocol::push_text(body, name);
+        body.push(b':');
+        protocol::push_text(body, text);
+    }
+    body.push(b'}');
+}
 
 /// Appends a CSV row as a JSON object of strings.
 pub(crate) fn push_row(
