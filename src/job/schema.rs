@@ -109,17 +109,21 @@ fn any_of(kind: &str, path: &str, rows: &[Row<'_>]) -> Value {
 fn alternative(kind: &str, path: &str, rows: &[Row<'_>]) -> Value {
     let has_section = KEYS.iter().any(|(section, _)| *section == path);
     match kind {
-        "name" | "text" | "field" | "path" | "URL" | "CEL expression" | "glob" | "character" => reference("text"),
+        "name" | "text" | "field" | "path" | "URL" | "CEL expression" | "regular expression" | "glob" | "character" => {
+            reference("text")
+        }
         "list" if path == "process.exec" => {
             json!({ "type": ["array", "string"], "items": reference("text"), "minItems": 1 })
         }
-        "list" | "list of paths" => json!({ "type": "array", "items": reference("text") }),
+        "list" | "list of paths" | "list of texts" => json!({ "type": "array", "items": reference("text") }),
         "list of maps" => json!({ "type": "array", "items": section(path, rows) }),
         "map" if has_section => section(path, rows),
         "map" if path == "process.aggregate" => {
             json!({ "type": "object", "minProperties": 1, "additionalProperties": reference("aggregate") })
         }
-        "map" => json!({ "type": "object", "additionalProperties": reference("text") }),
+        "map" | "map from names to expressions" => {
+            json!({ "type": "object", "additionalProperties": reference("text") })
+        }
         "map from fields to types" => json!({
             "type": "object",
             "additionalProperties": { "enum": ["number", "int", "text", "bool", "json"] },

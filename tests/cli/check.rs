@@ -287,6 +287,29 @@ fn it_says_which_fields_the_first_records_do_not_have() {
 }
 
 #[test]
+fn it_says_which_fields_of_computed_ones_the_first_records_do_not_have() {
+    let env = Env::new();
+    let job = "job: j\ninput: data.jsonl\nlet:\n  paid: coalesce(amout, 0)\n  unused: nothing\nkey: user\nprocess:\n  \
+               aggregate: {spent: sum(paid)}\n";
+    env.write("job.yaml", job);
+    env.write("data.jsonl", "{\"user\":\"a\",\"amount\":3}\n".repeat(2));
+    let warning = "warning: job.yaml:4:3: none of the first 2 records has `amout`, did you mean `amount`?\n";
+    assert_eq!(check(&env, 0).stderr, warning);
+    let output = env.run(&["run", "job.yaml"]).expect(0);
+    let warning = "warning: none of the 2 records has `amout`, which the job uses; it was null";
+    assert!(output.stderr.contains(warning), "{output}");
+    let csv = job.replace("data.jsonl", "data.csv").replace("job: j", "job: c");
+    env.write("job.yaml", &csv);
+    env.write("data.csv", "user,amount\na,3\n");
+    let problem = "the header line has no column `amout`, did you mean `amount`?";
+    assert!(view(&env, 1).problems[0].contains(problem));
+    assert!(env.run(&["run", "job.yaml"]).expect(4).stderr.contains(problem));
+    env.write("job.yaml", csv.replace("amout", "amount"));
+    assert_eq!(check(&env, 0).stderr, "");
+    env.run(&["run", "job.yaml"]).expect(0);
+}
+
+#[test]
 fn columns_that_a_csv_file_lacks_are_a_problem() {
     let env = Env::new();
     env.write(
