@@ -21,6 +21,7 @@ mod growth;
 mod hostile;
 mod job_file;
 mod model;
+mod monitoring;
 mod objects;
 mod prose;
 mod prune;

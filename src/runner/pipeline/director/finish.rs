@@ -38,6 +38,7 @@ impl Director<'_> {
         cut.sequence = Some(sequence);
         cut.outputs = staged.iter().map(|staged| staged.output.clone()).collect();
         let outputs = cut.outputs.clone();
+        self.run.observer.status(&self.status(gauges));
         self.make_last_checkpoint(cut, staged.is_some(), events)?;
         if let Some(bad) = self.accounts.fatal.take() {
             return Err(bad.into());
@@ -64,7 +65,12 @@ impl Director<'_> {
             file.append(&cut.dead_lines)?;
         }
         match self.threads.cuts.as_ref().filter(|_| is_new) {
-            None => self.answer_elided(),
+            None => {
+                self.answer_elided();
+                if self.threads.cuts.is_some() && !self.is_cut_short {
+                    self.run.observer.event(&RunEvent::CheckpointElided { cause: cut.trigger });
+                }
+            }
             Some(cuts) => self.checkpoints.start(cut, cuts),
         }
         while self.checkpoints.busy {
