@@ -101,7 +101,8 @@ pub(crate) fn run(run: &Run<'_>, prepared: Prepared, store: Option<&Store>) -> R
             if let Some(store) = store {
                 let publisher = publisher(run, &plan, dead, late, names);
                 let checkpointer = Checkpointer::new(store.clone(), facts, lineage, publisher);
-                store_threads.spawn(scope, run, checkpointer, frozen, store, &event_sender, &mut director)?;
+                store_threads.spawn_checkpointer(scope, checkpointer, frozen, &event_sender, &mut director)?;
+                store_threads.spawn_others(scope, run, store, &mut director)?;
             }
             direct(&mut director, &mut workers, &inboxes, &events, &plan, &gauges)
         };
@@ -197,15 +198,12 @@ struct StoreHandles<'scope> {
 }
 
 impl<'scope> StoreHandles<'scope> {
-    /// Starts the checkpointer, the thread that looks for requests, and the pruner if the job has keep rules. Gives the
-    /// director its ends.
-    fn spawn<'env>(
+    /// Starts the checkpointer, and gives the director its end.
+    fn spawn_checkpointer(
         &mut self,
-        scope: &'scope Scope<'scope, 'env>,
-        run: &'env Run<'_>,
+        scope: &'scope Scope<'scope, '_>,
         checkpointer: Checkpointer,
         frozen: Receiver<FrozenShard>,
-        store: &Store,
         events: &Sender<ThreadEvent>,
         director: &mut Director<'_>,
     ) -> Result<(), RunError> {
@@ -213,6 +211,17 @@ impl<'scope> StoreHandles<'scope> {
         let sender = events.clone();
         self.checkpointer = Some(spawn(scope, guarded(events, move || checkpointer.run(&frozen, &cuts, &sender)))?);
         director.threads.cuts = Some(cut_sender);
+        Ok(())
+    }
+
+    /// Starts the thread that looks for requests, and the pruner if the job has keep rules. Gives the director its ends.
+    fn spawn_others<'env>(
+        &mut self,
+        scope: &'scope Scope<'scope, 'env>,
+        run: &'env Run<'_>,
+        store: &Store,
+        director: &mut Director<'_>,
+    ) -> Result<(), RunError> {
         let (requests, poller) = Requests::new(store.clone(), run.clock.clone());
         spawn(scope, move || poller.run())?;
         director.threads.requests = Some(requests);
