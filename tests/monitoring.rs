@@ -6,13 +6,12 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::support::Env;
-use crate::support::repository;
+use crate::support::{Ending, Env, repository};
 
 /// How long Prometheus may take to start and to read what is expected, on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -74,16 +73,6 @@ fn promtool_accepts_the_rules_and_their_tests() {
         let output = Command::new("promtool").args(arguments).current_dir(repository::path("monitoring")).output();
         let output = output.expect("started");
         assert!(output.status.success(), "{arguments:?}: {output:?}");
-    }
-}
-
-/// A process that ends with the test.
-struct Ending(Child);
-
-impl Drop for Ending {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
     }
 }
 

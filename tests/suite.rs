@@ -10,6 +10,7 @@ mod cli;
 mod crash;
 mod damage;
 mod dependencies;
+mod deploy;
 mod diff;
 mod divergence;
 mod docs;
