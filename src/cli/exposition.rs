@@ -111,14 +111,14 @@ mod tests {
             "# HELP ckpt_build The version.\n# TYPE ckpt_build info\nckpt_build_info{version=\"1\"} 1\n\
              # HELP ckpt_input_bytes All input.\n# TYPE ckpt_input_bytes counter\n# UNIT ckpt_input_bytes bytes\n\
              ckpt_input_bytes_total 3\n\
-             # HELP ckpt_known A number.\n# TYPE ckpt_known gauge\nckpt_known 4\n# EOF\n"
+             # HELP ckpt_known A number.\n# TYPE ckpt_known gauge\nckpt_known{} 4\n# EOF\n"
         );
         assert_eq!(
             prometheus_text(&registry),
             "# HELP ckpt_build_info The version.\n# TYPE ckpt_build_info gauge\nckpt_build_info{version=\"1\"} 1\n\
              # HELP ckpt_input_bytes_total All input.\n# TYPE ckpt_input_bytes_total counter\n\
              ckpt_input_bytes_total 3\n\
-             # HELP ckpt_known A number.\n# TYPE ckpt_known gauge\nckpt_known 4\n"
+             # HELP ckpt_known A number.\n# TYPE ckpt_known gauge\nckpt_known{} 4\n"
         );
     }
 }

@@ -111,7 +111,10 @@ pub fn run(args: &Args, ui: &mut Ui, processors: &Processors) -> Result<Exit, Cl
     let control = signals::listen()?;
     let now = ui.now().timestamp();
     let observer: Box<dyn Observer> = match args.log {
-        LogFormat::Text => Box::new(StatusPrinter { line: ui.live_line(), job: job.job.clone(), now }),
+        LogFormat::Text => {
+            let (line, has_checkpoints) = (ui.live_line(), job.checkpoint.enabled);
+            Box::new(StatusPrinter { line, job: job.job.clone(), now, has_checkpoints })
+        }
         LogFormat::Json => Box::new(LogWriter::new(ui.log_as_json(Some(&job.job)), now)),
     };
     let metrics = Arc::new(Metrics::new(&job.job, options.clock.clone()));
