@@ -3,12 +3,13 @@
 use std::fs;
 
 use ckpt::ops::finding::{FindingCode, Severity};
+use ckpt::ops::restore::{PositionChanges, apply_rollback, plan_rollback};
 use ckpt::ops::verify::{Depth, verify};
 use ckpt::store::{Store, StoreError};
 use ckpt::values::id::Sequence;
 use ckpt::values::progress::Silent;
 
-use super::Replicas;
+use super::{Replicas, now};
 use crate::support::store_builder::StoreBuilder;
 
 /// Makes replicas of which `a` and `b` diverged at checkpoint 3. `c` and `d` have the two checkpoints before, and know
@@ -55,6 +56,22 @@ fn two_replicas_that_are_behind_different_branches_have_diverged() {
     let replicas = behind_two_branches();
     assert_apart(&replicas.open(&["c", "d"]));
     assert_eq!((replicas.checkpoints("c"), replicas.checkpoints("d")), (vec![2], vec![2]));
+}
+
+#[test]
+fn a_number_that_the_history_names_is_not_given_again() {
+    let replicas = Replicas::new(&[("b", 4), ("c", 2)], &[]);
+    replicas.prune(&["b", "c"], 1, 86_400);
+    replicas.undo(&["c"]);
+    assert_eq!(replicas.checkpoints("c"), [1, 2]);
+    let alone = replicas.open(&["c"]);
+    assert_eq!(alone.newest_number().expect("read"), Some(Sequence(3)));
+    let plan = plan_rollback(&alone, Sequence(1), PositionChanges::default(), now()).expect("planned");
+    apply_rollback(&alone, &plan, "test", &Silent).expect("restored");
+    assert_eq!(replicas.checkpoints("c"), [1, 2, 4]);
+    replicas.assert_intact(&["c"]);
+    let error = replicas.open(&["b", "c"]).check_undivided().expect_err("they diverged");
+    assert!(matches!(error, StoreError::Diverged { sequence: Sequence(4), .. }), "{error:?}");
 }
 
 #[test]
