@@ -76,6 +76,7 @@ impl Checkpointer {
             older: rows.older,
             objects: objects.into_keys().collect(),
             is_relaid: false,
+            has_skipped: false,
         };
         self.check_time(times.begun)?;
         prove(&manifest, bytes)?;

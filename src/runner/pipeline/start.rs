@@ -38,8 +38,11 @@ pub(crate) fn start(
     recovered: Option<(Recovered, JobSpec)>,
 ) -> Result<Summary, RunError> {
     let mut plan = run.plan(steps, recovered.as_ref().map(|(recovered, _)| &recovered.lineage));
-    let (shards, lineage) = load(run, &plan, recovered)?;
+    let (shards, mut lineage) = load(run, &plan, recovered)?;
     let store = opened.as_ref().map(|(store, _)| store);
+    if let (Some(store), None) = (store, lineage.newest) {
+        lineage.newest = store.newest_number()?;
+    }
     let (dead, late) = open_dead_letters(run, store, &lineage)?;
     let Some(reader) = open_reader(run, &mut plan, &lineage)? else { return Ok(run.stopped_early(&lineage)) };
     let gauges = prioritize(run, &mut plan);
