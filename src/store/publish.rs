@@ -13,6 +13,7 @@ use crate::store::store::Store;
 use crate::values::digest::Digest;
 use crate::values::id::Sequence;
 use crate::values::lock::lock;
+use crate::values::parallel;
 use crate::values::relpath::RelPath;
 
 /// The outcome of putting bytes into the store.
@@ -54,19 +55,30 @@ impl Store {
     ///
     /// A caller that holds [`Store::lock`] and builds on an older checkpoint than the latest, which alone is never
     /// pruned, calls this first: nothing that is new is deleted while that lock is held. A replica from which the older
-    /// checkpoint was pruned gets the objects that it is missing from the others. Those that none has are skipped.
+    /// checkpoint was pruned gets the objects that it is missing from the others. Those that none has are skipped. Fails
+    /// if an object is missing and it is not known whether another replica has it.
     pub fn take_over(&self, objects: &[ObjectName]) -> Result<(), StoreError> {
         let take_over = |_, replica: &Replica| -> Result<(), StoreError> {
-            for &object in objects {
-                if !replica.take_over(object)?
-                    && let Some(bytes) = self.replicas.iter().find_map(|other| other.intact_object(object))
-                {
-                    replica.put(object, &bytes)?;
-                }
-            }
-            Ok(())
+            let readers = if replica.is_remote() { self.readers() } else { 1 };
+            let taken = parallel::map_on(readers, objects, |&object| self.take_over_in(replica, object));
+            taken.into_iter().collect()
         };
         self.on_sound(take_over).map(drop)
+    }
+
+    fn take_over_in(&self, replica: &Replica, object: ObjectName) -> Result<(), StoreError> {
+        if replica.take_over(object)? {
+            return Ok(());
+        }
+        let mut unknown = None;
+        for other in &self.replicas {
+            match other.try_intact_object(object) {
+                Ok(Some(bytes)) => return replica.put(object, &bytes).map(drop),
+                Ok(None) => {}
+                Err(error) => unknown = Some(error),
+            }
+        }
+        unknown.map_or(Ok(()), Err)
     }
 
     /// Does the same as [`Store::put`], and notes in `created` where the object did not exist before, even if it fails.

@@ -98,9 +98,17 @@ impl Replica {
     /// Returns an object whose bytes are what its name promises, whatever its size. Memory is bounded by the size of
     /// the file.
     pub fn intact_object(&self, object: ObjectName) -> Option<Bytes> {
-        let size = self.storage.size(&object.path()).ok()?;
-        let bytes = self.storage.get(&object.path(), size).ok()?;
-        (Digest::of(&bytes) == object.digest).then_some(bytes)
+        self.try_intact_object(object).unwrap_or_default()
+    }
+
+    /// Does the same, but fails if it is not known whether the object is intact.
+    pub(super) fn try_intact_object(&self, object: ObjectName) -> Result<Option<Bytes>, StoreError> {
+        let path = object.path();
+        match self.storage.size(&path).and_then(|size| self.storage.get(&path, size)) {
+            Ok(bytes) => Ok((Digest::of(&bytes) == object.digest).then_some(bytes)),
+            Err(error) if error.is_inconclusive() => Err(error.into()),
+            Err(_) => Ok(None),
+        }
     }
 
     /// Reads `store.yaml`.
@@ -235,7 +243,10 @@ impl Replica {
         let path = object.path();
         let Some(file_system) = self.storage.file_system() else {
             // There a commit proves that what it builds on still exists, see `Store::adopt`.
-            return Ok(self.storage.size(&path).is_ok());
+            return match self.storage.size(&path) {
+                Err(error) if error.is_inconclusive() => Err(error.into()),
+                found => Ok(found.is_ok()),
+            };
         };
         let _lock = self.lock_objects()?;
         match file_system.touch(&path) {
