@@ -7,13 +7,14 @@ use std::{fmt, io, thread};
 use bytes::Bytes;
 
 use crate::format::error::ManifestError;
-use crate::format::layout::{self, CHECKPOINTS, MANIFEST_FILE, ObjectName, PRUNED};
+use crate::format::layout::{self, CHECKPOINTS, MANIFEST_FILE, ObjectName, PRUNED, SUMS_FILE};
 use crate::format::manifest::{Manifest, ObjectRef};
 use crate::format::store_file::StoreFile;
 use crate::storage::{FileSystem, LockGuard, Storage, StorageError};
 use crate::store::error::StoreError;
 use crate::values::digest::Digest;
 use crate::values::id::Sequence;
+use crate::values::parallel;
 use crate::values::relpath::RelPath;
 
 /// How often `put` replaces a damaged object before it gives up: other writers may be replacing it as well.
@@ -328,6 +329,21 @@ impl Replica {
     /// Puts the directory of a checkpoint in place, durably.
     pub(super) fn commit(&self, sequence: Sequence, files: &[(&str, &[u8])]) -> Result<(), StorageError> {
         self.storage.create_dir(&layout::checkpoint_dir(sequence), files)
+    }
+
+    /// Does the same, and in object storage returns whether a checkpoint with a higher number exists now, see
+    /// [`Replica::has_newer`].
+    pub(super) fn commit_and_look(&self, sequence: Sequence, manifest: &[u8], sums: &[u8]) -> Result<bool, StoreError> {
+        let (root, sums) = ((MANIFEST_FILE, manifest), (SUMS_FILE, sums));
+        if !self.is_remote() {
+            return Ok(self.commit(sequence, &[root, sums]).map(|()| false)?);
+        }
+        self.commit(sequence, &[root])?;
+        // Both come after the manifest, and share a round trip.
+        let write_sums = || self.storage.replace(&layout::sums(sequence), sums.1);
+        let (written, has_newer) = parallel::both(write_sums, || self.has_newer(sequence));
+        written?;
+        has_newer
     }
 
     /// Fails if `found`, which `path` says, is not `expected`.

@@ -8,7 +8,7 @@ use super::path;
 use crate::support::Env;
 use crate::support::bucket::Bucket;
 use crate::support::lossy::{Fate, Lossy};
-use crate::support::object_server::ObjectServer;
+use crate::support::object_server::{ObjectServer, rounds};
 
 #[test]
 fn what_is_created_is_read_back_and_not_replaced_by_another_create() {
@@ -171,7 +171,7 @@ fn many_objects_are_deleted_at_once() {
     let storage = remote::Bucket::of(server.storage("store"));
     storage.delete_all(&names).unwrap();
     assert_eq!(server.take_requests("DELETE").len(), 200);
-    let rounds = server.take_rounds();
+    let rounds = rounds(&server.take_times());
     assert!(rounds < 50, "{rounds} deletions came one after another");
     assert!(storage.list(None).unwrap().is_empty());
 }

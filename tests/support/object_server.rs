@@ -47,8 +47,8 @@ struct State {
     objects: BTreeMap<String, Vec<u8>>,
     /// The method and the target of each request.
     requests: Vec<String>,
-    /// When each request came and was answered.
-    times: Vec<(Instant, Instant)>,
+    /// The method and the target of each request, and when it came and was answered.
+    times: Vec<Timed>,
     /// For the next reads of objects.
     faults: VecDeque<Fault>,
     /// How long each read of an object takes.
@@ -58,6 +58,9 @@ struct State {
     ignores_conditions: bool,
     ignores_start_after: bool,
 }
+
+/// A request and when it came and was answered.
+pub type Timed = (String, Instant, Instant);
 
 /// A request, as far as it matters.
 struct Request {
@@ -130,17 +133,11 @@ impl ObjectServer {
         self.state().latency = latency;
     }
 
-    /// Returns how many requests since the last call came one after another: the most of which none overlap.
-    pub fn take_rounds(&self) -> usize {
+    /// Returns the requests since the last call, in the order in which they came.
+    pub fn take_times(&self) -> Vec<Timed> {
         let mut times = std::mem::take(&mut self.state().times);
-        times.sort_unstable_by_key(|(_, end)| *end);
-        let (mut rounds, mut last) = (0, None);
-        for (start, end) in times {
-            if last.is_none_or(|last| start >= last) {
-                (rounds, last) = (rounds + 1, Some(end));
-            }
-        }
-        rounds
+        times.sort_unstable_by_key(|(_, start, _)| *start);
+        times
     }
 
     /// Makes the server answer as if no request had a condition.
@@ -165,7 +162,9 @@ impl ObjectServer {
             let (start, latency) = (Instant::now(), self.state().latency);
             thread::sleep(latency);
             // Before the answer is sent, since the next request may come before this thread continues.
-            self.state().times.push((start, Instant::now()));
+            let name =
+                format!("{} {}{}", request.method, request.key, request.query.get("prefix").unwrap_or(&String::new()));
+            self.state().times.push((name, start, Instant::now()));
             let is_open = match request.method.as_str() {
                 _ if request.key.is_empty() => self.list(stream, &request),
                 "PUT" | "DELETE" => self.write(stream, request),
@@ -290,6 +289,19 @@ impl ObjectServer {
         let body = format!("<ListBucketResult>{contents}{prefixes}{next}</ListBucketResult>");
         send(stream, format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len()).as_bytes())
     }
+}
+
+/// Returns how many of `requests` came one after another: the most of which none overlap.
+pub fn rounds(requests: &[Timed]) -> usize {
+    let mut requests: Vec<&Timed> = requests.iter().collect();
+    requests.sort_unstable_by_key(|(_, _, end)| *end);
+    let (mut rounds, mut last) = (0, None);
+    for (_, start, end) in requests {
+        if last.is_none_or(|last| *start >= last) {
+            (rounds, last) = (rounds + 1, Some(*end));
+        }
+    }
+    rounds
 }
 
 fn etag(bytes: &[u8]) -> String {
