@@ -270,7 +270,7 @@ fn publisher(dir: &Path) -> (OutputPlan, Publisher) {
     let text =
         "job: j\ninput: data.jsonl\nkey: k\nprocess: {aggregate: {n: count}}\noutput: {files: out, emit: changes}\n";
     let job = JobSpec::parse(text, &dir.join("job.yaml")).expect("a job");
-    let program = Program::new(&job.aggregates, &job.input.format, |_| ColumnType::Text);
+    let program = Program::new(&job.aggregates, &job.input, |_| ColumnType::Text);
     let shape = RowShape {
         processor: Arc::new(program),
         codec: RowCodec::new(columns()),

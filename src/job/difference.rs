@@ -140,7 +140,7 @@ fn computed(old: &JobSpec, new: &JobSpec) -> Vec<Difference> {
     let window = new.window.as_ref().map(|window| &window.time);
     fields.extend(window.or(new.ttl.as_ref().map(|ttl| &ttl.time)).map(|time| time.field.clone()));
     let in_both = new.aggregates.iter().filter(|aggregate| old.aggregates.contains(aggregate));
-    fields.extend(in_both.flat_map(|aggregate| aggregate.field.iter().chain(&aggregate.by).cloned()));
+    fields.extend(in_both.flat_map(|aggregate| aggregate.fields().cloned()));
     let (of_old, of_new) = (computed_fields(&old.input, &fields), computed_fields(&new.input, &fields));
     if of_old == of_new {
         return Vec::new();

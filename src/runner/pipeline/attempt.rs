@@ -243,7 +243,7 @@ fn processor(
     let is_inferred = |field: &FieldPath| {
         !declared.contains(field) && !job.aggregates.iter().any(|aggregate| aggregate.needs_numbers(field))
     };
-    let program = Program::new(&job.aggregates, &job.input.format, |field| types[field]);
+    let program = Program::new(&job.aggregates, &job.input, |field| types[field]);
     (Arc::new(program.with_inferred(is_inferred)), exec)
 }
 
