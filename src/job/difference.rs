@@ -62,7 +62,7 @@ pub enum Effect {
 /// [`Effect::Unfit`].
 ///
 /// Left out is what state does not depend on, and what only affects the records still to come: input files, `where:`,
-/// the command of `exec:`, `on_error:`, `late:`, `on_late:`, the length of `ttl:`, the schedule, the store and the
+/// `delete:`, the command of `exec:`, `on_error:`, `late:`, `on_late:`, the length of `ttl:`, the schedule, the store and the
 /// output.
 pub fn differences(old: &JobSpec, new: &JobSpec) -> Vec<Difference> {
     let mut found = Vec::new();

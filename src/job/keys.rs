@@ -33,6 +33,7 @@ pub const KEYS: [(&str, &[&str]); 11] = [
         "process",
         &[
             "aggregate",
+            "delete",
             "exec",
             "timeout",
             "restarts",
@@ -140,8 +141,8 @@ mod tests {
             (
                 "process",
                 "",
-                "unknown key `` in `process`, expected one of `aggregate`, `exec`, `timeout`, `restarts`, `backoff`, \
-                 `tick`, `native`, `window`, `ttl`, `time`, `unit`, `ahead`",
+                "unknown key `` in `process`, expected one of `aggregate`, `delete`, `exec`, `timeout`, `restarts`, \
+                 `backoff`, `tick`, `native`, `window`, `ttl`, `time`, `unit`, `ahead`",
             ),
         ] {
             assert_eq!(check(section, key).as_deref(), Some(answer));

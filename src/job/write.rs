@@ -102,6 +102,9 @@ fn write_process(lines: &mut Lines, job: &JobSpec) {
     for aggregate in &job.aggregates {
         lines.add(2, &quote(&aggregate.name), &quote(&aggregate.to_string()));
     }
+    if let Some(delete) = &job.delete {
+        lines.add(1, "delete", &quote(&delete.expression));
+    }
     if let Some(window) = &job.window {
         // Where no record can be late, the two keys about late records are errors.
         let has_late = job.output.as_ref().is_none_or(|output| output.emit == Emit::Changes);

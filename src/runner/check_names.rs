@@ -94,6 +94,8 @@ fn named(job: &JobSpec, filter: &[FieldPath]) -> Vec<(FieldPath, String)> {
     for aggregate in &job.aggregates {
         named.extend(aggregate.fields().map(|field| (field.clone(), format!("process.aggregate.{}", aggregate.name))));
     }
+    let delete = job.delete.iter().flat_map(|delete| &delete.fields);
+    named.extend(delete.map(|field| (field.clone(), "process.delete".to_owned())));
     named.extend(job.window.iter().map(|window| (window.time.field.clone(), "process.window.time".to_owned())));
     named.extend(job.ttl.iter().map(|ttl| (ttl.time.field.clone(), "process.time".to_owned())));
     named

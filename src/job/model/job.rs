@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::values::url::is_url;
 
 use crate::job::aggregate::AggregateSpec;
+use crate::job::condition::Condition;
 use crate::job::field::FieldPath;
 use crate::job::model::checkpoint::CheckpointSpec;
 use crate::job::model::input::InputSpec;
@@ -25,6 +26,8 @@ pub struct JobSpec {
     pub tasks: u32,
     /// `process: aggregate:` in the order of the file. Empty only with `exec` or `native`.
     pub aggregates: Vec<AggregateSpec>,
+    /// `process: delete:` the records that delete the row of their key. Only with `aggregates`. Excludes `window`.
+    pub delete: Option<Condition>,
     /// `process: exec:` a program. Excludes `aggregates` and `native`.
     pub exec: Option<ExecSpec>,
     /// `process: native:` the name of a processor compiled into the runner. Excludes `aggregates` and `exec`.

@@ -72,10 +72,24 @@ fn read(root: &Node, base: &Path) -> Result<(JobSpec, Vec<TypedField>)> {
     else {
         unreachable!("what could not be read is a mistake");
     };
-    let (Process { aggregates, exec, native }, Timing { window, ttl }) = (process, timing);
+    let (Process { aggregates, delete, exec, native }, Timing { window, ttl }) = (process, timing);
     let base = base.to_owned();
-    let job =
-        JobSpec { job, input, filter, key, tasks, aggregates, exec, native, window, ttl, checkpoint, output, base };
+    let job = JobSpec {
+        job,
+        input,
+        filter,
+        key,
+        tasks,
+        aggregates,
+        delete,
+        exec,
+        native,
+        window,
+        ttl,
+        checkpoint,
+        output,
+        base,
+    };
     all([
         check_priority(&job, process_node, top.get("checkpoint")),
         input::check_dead_letters(&job, top.require("input", "")?),

@@ -14,7 +14,7 @@ use crate::runner::observer::{Observer, Summary};
 use crate::runner::options::Control;
 use crate::runner::output::plans::OutputPlans;
 use crate::runner::output::shape::RowShape;
-use crate::runner::pipeline::plan::{Plan, Route};
+use crate::runner::pipeline::plan::{Plan, RecordTest, Route};
 use crate::runner::process::exec::plan::ExecPlan;
 use crate::runner::process::processor::Processor;
 use crate::runner::process::time_plan::TimePlan;
@@ -45,6 +45,8 @@ pub(crate) struct Run<'a> {
 /// What is done with each record.
 pub(crate) struct RecordSteps {
     pub(crate) filter: Option<Filter>,
+    /// Which records delete the row of their key.
+    pub(crate) delete: Option<Filter>,
     pub(crate) processor: Arc<dyn Processor>,
     /// The program that applies records instead of the processor, if the job has one.
     pub(crate) exec: Option<ExecPlan>,
@@ -73,7 +75,7 @@ impl WatchedFields {
 impl Run<'_> {
     /// Plans how records are routed. A job without a key has a task for each partition that it ever had.
     pub(crate) fn plan(&self, steps: RecordSteps, lineage: Option<&Lineage>) -> Plan {
-        let RecordSteps { filter, processor, exec } = steps;
+        let RecordSteps { filter, delete, processor, exec } = steps;
         let job = self.job;
         let field_count = processor.fields().len();
         let (route, tasks) = match &job.key {
@@ -93,19 +95,24 @@ impl Run<'_> {
         let most = if job.checkpoint.mode == Mode::Priority { 4 * MAX_SHARDS } else { MAX_SHARDS };
         let shards = same.map_or_else(|| tasks.min(most), |manifest| manifest.shards);
         let key_fields = usize::from(job.key.is_some());
-        let filter_start = field_count + key_fields;
-        let filter_fields = filter_start..filter_start + filter.as_ref().map_or(0, |filter| filter.fields().len());
+        let mut next_field = field_count + key_fields;
+        let mut test = |filter: Filter| {
+            let fields = next_field..next_field + filter.fields().len();
+            next_field = fields.end;
+            RecordTest { filter, fields }
+        };
+        let (filter, delete) = (filter.map(&mut test), delete.map(&mut test));
         let mut columns = processor.columns().to_vec();
         columns.extend(job.ttl.as_ref().map(|_| TtlSpec::column()));
         let codec = RowCodec::new(columns);
         Plan {
-            timing: TimePlan::new(job, filter_fields.end, &codec),
+            timing: TimePlan::new(job, next_field, &codec),
             codec,
             processor,
             field_count,
             exec,
             filter,
-            filter_fields,
+            delete,
             route,
             tasks,
             shards,
@@ -139,20 +146,22 @@ impl Run<'_> {
         }
     }
 
-    /// Returns the fields that are extracted from each record: the processor's, the key, the filter's, the time.
+    /// Returns the fields that are extracted from each record: the processor's, the key, those of `where` and `delete`,
+    /// the time.
     pub(crate) fn fields(&self, plan: &Plan) -> Vec<FieldPath> {
         let mut fields = plan.processor.fields().to_vec();
         fields.extend(self.job.key.clone());
-        fields.extend(plan.filter.iter().flat_map(|filter| filter.fields().to_vec()));
+        fields.extend(plan.filter.iter().chain(&plan.delete).flat_map(|test| test.filter.fields().to_vec()));
         fields.extend(self.time_field().cloned());
         fields
     }
 
-    /// Returns the fields of records that `where` and the aggregates use, to watch for. A program or the processor of an
+    /// Returns the fields of records that `where`, `delete` and the aggregates use, to watch for. A program or the processor of an
     /// embedder decides by itself.
     pub(crate) fn watched_fields(&self, plan: &Plan) -> WatchedFields {
         let is_own = self.job.native.is_none() && plan.exec.is_none();
-        let is_asked = |index: usize| (is_own && index < plan.field_count) || plan.filter_fields.contains(&index);
+        let is_tested = |index: usize| plan.filter.iter().chain(&plan.delete).any(|test| test.fields.contains(&index));
+        let is_asked = |index: usize| (is_own && index < plan.field_count) || is_tested(index);
         let fields = self.fields(plan);
         let of_record = record_fields(&self.job.input, &fields);
         let asked = fields.into_iter().enumerate().filter(|(index, _)| is_asked(*index));
@@ -165,8 +174,11 @@ impl Run<'_> {
     /// Returns the columns that CSV files must have. A field of `where` is null in a file that does not have it, and
     /// the processor of an embedder decides by itself.
     pub(crate) fn columns(&self, plan: &Plan) -> Columns {
-        let mut optional: Vec<FieldPath> = plan.filter.iter().flat_map(|filter| filter.fields().to_vec()).collect();
+        let fields_of =
+            |test: &Option<RecordTest>| test.iter().flat_map(|test| test.filter.fields().to_vec()).collect();
+        let mut optional: Vec<FieldPath> = fields_of(&plan.filter);
         let mut required: Vec<FieldPath> = self.job.key.iter().chain(self.time_field()).cloned().collect();
+        required.extend::<Vec<FieldPath>>(fields_of(&plan.delete));
         let own = if self.job.native.is_some() { &mut optional } else { &mut required };
         own.extend_from_slice(plan.processor.fields());
         let [required, optional] = [required, optional].map(|fields| record_fields(&self.job.input, &fields));

@@ -15,6 +15,7 @@ mod chains;
 mod changes;
 mod conditions;
 mod data;
+mod deletions;
 mod disk;
 mod early;
 mod emit_changes;
