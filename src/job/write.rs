@@ -35,6 +35,9 @@ pub(super) fn write(job: &JobSpec) -> String {
         lines.add(1, "files", &path(&output.files));
         lines.add(1, "format", output.format.name());
         lines.add(1, "emit", output.emit.name());
+        if let Some(having) = &output.having {
+            lines.add(1, "having", &quote(having));
+        }
     }
     lines.0
 }

@@ -53,4 +53,11 @@ impl JobSpec {
     pub fn key_name(&self) -> &str {
         self.key.as_ref().map_or("partition", FieldPath::last_name)
     }
+
+    /// Returns the names of the columns that the output of aggregates has, without that of changes.
+    pub fn output_columns(&self) -> impl Iterator<Item = &str> {
+        let of_windows = self.window.iter().flat_map(|_| WindowSpec::COLUMNS);
+        let of_aggregates = self.aggregates.iter().map(|aggregate| aggregate.name.as_str());
+        std::iter::once(self.key_name()).chain(of_windows).chain(of_aggregates)
+    }
 }

@@ -70,6 +70,13 @@ fn check_pattern_field(field: &FieldPath, pattern: &LinePattern, known: KnownFie
     if names.contains(&name) { Ok(()) } else { Err(unfit(mark, unknown("field", name, "", &names))) }
 }
 
+/// Reads the text of an expression such as `example`.
+pub(super) fn expression(node: &Node, example: &str) -> Result<String> {
+    let expected = format!("an expression such as `{example}`");
+    let text = node.text(&expected)?;
+    if text.trim().is_empty() { Err(node.wrong(&expected)) } else { Ok(text.to_owned()) }
+}
+
 /// Checks the condition `expression`, which begins at character `at` of the scalar `node`.
 pub(super) fn condition(node: &Node, at: usize, expression: &str, known: KnownFields<'_>) -> Result<Condition> {
     let computed = known.computed.iter().map(|computed| computed.name.clone()).collect();

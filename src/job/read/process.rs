@@ -4,7 +4,7 @@ use crate::job::aggregate::AggregateSpec;
 use crate::job::condition::Condition;
 use crate::job::field::FieldPath;
 use crate::job::model::ExecSpec;
-use crate::job::read::field::{KnownFields, condition};
+use crate::job::read::field::{KnownFields, condition, expression};
 use crate::job::read::section::{Mistakes, Result, Section};
 use crate::job::read::{aggregates, exec};
 use crate::values::yaml::Node;
@@ -43,7 +43,5 @@ fn delete(node: &Node, process: &Section<'_>, known: KnownFields<'_>, key: Optio
         let reason = "`delete` and `window` cannot be used together: a window leaves the state when it closes";
         return Err(node.unfit(reason));
     }
-    let expected = "an expression such as `op == \"d\"`";
-    let expression = node.text(expected)?;
-    if expression.trim().is_empty() { Err(node.wrong(expected)) } else { condition(node, 0, expression, known) }
+    condition(node, 0, &expression(node, "op == \"d\"")?, known)
 }

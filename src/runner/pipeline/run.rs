@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::format::manifest::Mode;
-use crate::format::rows::RowCodec;
+use crate::format::rows::{Change, RowCodec};
 use crate::input::partition_tasks::PartitionTasks;
 use crate::input::record::{Filter, Sightings, record_fields};
 use crate::input::{Columns, Partition, Position};
@@ -12,13 +12,17 @@ use crate::job::{Emit, FieldPath, JobSpec, TtlSpec, Windows};
 use crate::runner::lineage::Lineage;
 use crate::runner::observer::{Observer, Summary};
 use crate::runner::options::Control;
+use crate::runner::output::error::OutputError;
+use crate::runner::output::having::Having;
 use crate::runner::output::plans::OutputPlans;
 use crate::runner::output::shape::RowShape;
+use crate::runner::output::shown::ShownRows;
 use crate::runner::pipeline::plan::{Plan, RecordTest, Route};
 use crate::runner::process::exec::plan::ExecPlan;
 use crate::runner::process::processor::Processor;
 use crate::runner::process::time_plan::TimePlan;
 use crate::runner::process::watermark::Clock;
+use crate::runner::state::shard::Shard;
 use crate::runner::wall_clock::WallClock;
 use crate::values::id::Sequence;
 
@@ -137,13 +141,44 @@ impl Run<'_> {
     /// Returns the shape of the output rows.
     pub(crate) fn shape(&self, plan: &Plan) -> RowShape {
         let emit = self.outputs.rows.as_ref().map(|output| output.emit);
-        RowShape {
+        let mut shape = RowShape {
             processor: Arc::clone(&plan.processor),
             codec: plan.codec.clone(),
             windows: self.job.window.as_ref().map(Windows::new),
             key_name: self.job.key_name().to_owned(),
             has_change: emit == Some(Emit::Changes) && self.job.window.is_none(),
+            having: None,
+        };
+        let having = self.job.output.as_ref().and_then(|output| output.having.as_ref());
+        shape.having = having.map(|expression| Having::new(expression, &shape.columns()));
+        shape
+    }
+
+    /// Returns the rows that readers of the files of changes have, if `having` keeps others from them: those of the
+    /// latest checkpoint, made by a run of `before`. Unless that one had the same `having`, readers may have any row.
+    pub(crate) fn shown_rows(
+        &self,
+        plan: &Plan,
+        shards: &[Shard],
+        before: Option<&JobSpec>,
+    ) -> Result<Option<ShownRows>, OutputError> {
+        let shape = self.shape(plan);
+        let Some(output) = self.job.output.as_ref().filter(|_| shape.has_change && shape.having.is_some()) else {
+            return Ok(None);
+        };
+        let old = before.and_then(|before| before.output.as_ref());
+        let is_same = old.is_some_and(|old| (old.emit, &old.having) == (output.emit, &output.having));
+        let mut keys: Vec<Box<[u8]>> = Vec::new();
+        let mut packed = Vec::new();
+        for (shard, index) in shards.iter().flat_map(|shard| shard.indices().map(move |index| (shard, index))) {
+            packed.clear();
+            shard.pack_row(index, &mut packed);
+            let key = shard.key(index);
+            if !is_same || shape.keeps(key, &shape.values(Change::None, key, Some(&packed)))? {
+                keys.push(key.into());
+            }
         }
+        Ok(Some(ShownRows::new(keys.into_iter())))
     }
 
     /// Returns the fields that are extracted from each record: the processor's, the key, those of `where` and `delete`,

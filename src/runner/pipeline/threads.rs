@@ -19,8 +19,10 @@ use crate::runner::error::RunError;
 use crate::runner::lineage::Lineage;
 use crate::runner::messages::{Buffers, FrozenShard, ThreadEvent, WorkerMessage};
 use crate::runner::observer::Summary;
+use crate::runner::output::having::STACK_BYTES;
 use crate::runner::output::lines::LineOutput;
 use crate::runner::output::publisher::Publisher;
+use crate::runner::output::shown::ShownRows;
 use crate::runner::pipeline::director::direct::Director;
 use crate::runner::pipeline::gate::Gate;
 use crate::runner::pipeline::gauges::Gauges;
@@ -33,9 +35,6 @@ use crate::runner::process::watermark::Clock;
 use crate::runner::state::shard::Shard;
 use crate::runner::ticket::Ticket;
 use crate::store::Store;
-
-/// A stack that is large enough to evaluate any expression of a job file, also in a build without optimization.
-const WORKER_STACK_BYTES: usize = 16 << 20;
 
 /// Blocks in flight at any time, for each worker.
 const BLOCKS_PER_WORKER: usize = 4;
@@ -51,6 +50,7 @@ pub(crate) struct Prepared {
     pub(crate) names: Arc<StreamNames>,
     pub(crate) dead: Option<LineOutput>,
     pub(crate) late: Option<LineOutput>,
+    pub(crate) shown: Option<ShownRows>,
 }
 
 /// The thread of a worker, which returns the worker's shards.
@@ -58,7 +58,7 @@ type WorkerHandle<'scope> = ScopedJoinHandle<'scope, Vec<(u32, Shard)>>;
 
 /// Runs all threads until the input ends or the run is asked to stop. Checkpoints go to `store`, if there is one.
 pub(crate) fn run(run: &Run<'_>, prepared: Prepared, store: Option<&Store>) -> Result<Summary, RunError> {
-    let Prepared { plan, gauges, shards, lineage, facts, reader, names, dead, late } = prepared;
+    let Prepared { plan, gauges, shards, lineage, facts, reader, names, dead, late, shown } = prepared;
     let (event_sender, events) = unbounded();
     let (block_sender, blocks) = unbounded();
     let (frozen_sender, frozen) = unbounded();
@@ -92,7 +92,7 @@ pub(crate) fn run(run: &Run<'_>, prepared: Prepared, store: Option<&Store>) -> R
             };
             let extractor = Extractor::of_input(&run.job.input, &fields).noting(Arc::clone(&sightings));
             let worker = Worker::new(&plan, &gauges, run.observer, channels, extractor, start);
-            let builder = std::thread::Builder::new().stack_size(WORKER_STACK_BYTES);
+            let builder = std::thread::Builder::new().stack_size(STACK_BYTES);
             let thread = builder.spawn_scoped(scope, guarded(&event_sender, move || worker.run()));
             workers.push(thread.expect("a thread can be started"));
         }
@@ -100,7 +100,7 @@ pub(crate) fn run(run: &Run<'_>, prepared: Prepared, store: Option<&Store>) -> R
         drop(frozen_sender);
         let mut store_threads = None;
         if let Some(store) = store {
-            let publisher = publisher(run, &plan, dead, late, names);
+            let publisher = Publisher { shown, ..publisher(run, &plan, dead, late, names) };
             let checkpointer = Checkpointer::new(store.clone(), facts, lineage, publisher);
             store_threads =
                 Some(spawn_store_threads(scope, run, checkpointer, frozen, store, &event_sender, &mut director));
@@ -169,7 +169,7 @@ fn publisher(
     names: Arc<StreamNames>,
 ) -> Publisher {
     let changes = run.outputs.rows.clone().filter(|output| output.emit.is_by_checkpoint());
-    Publisher { changes: changes.map(|output| (output, run.shape(plan))), dead, late, names }
+    Publisher { changes: changes.map(|output| (output, run.shape(plan))), shown: None, dead, late, names }
 }
 
 /// The threads that work on the store.
@@ -192,7 +192,10 @@ fn spawn_store_threads<'scope, 'env>(
 ) -> StoreHandles<'scope> {
     let (cut_sender, cuts) = unbounded();
     let sender = events.clone();
-    let checkpointer = scope.spawn(guarded(events, move || checkpointer.run(&frozen, &cuts, &sender)));
+    // It evaluates `having`.
+    let builder = std::thread::Builder::new().stack_size(STACK_BYTES);
+    let checkpointer = builder.spawn_scoped(scope, guarded(events, move || checkpointer.run(&frozen, &cuts, &sender)));
+    let checkpointer = checkpointer.expect("a thread can be started");
     director.threads.cuts = Some(cut_sender);
     let (requests, poller) = Requests::new(store.clone(), run.clock.clone());
     scope.spawn(move || poller.run());

@@ -24,6 +24,7 @@ mod follow;
 mod follow_identity;
 mod formats;
 mod globs;
+mod having;
 mod input;
 mod job_file;
 mod latest_good;

@@ -95,6 +95,11 @@ impl Filter {
         Ok(Filter { has_numbers_in_text: format.has_numbers_in_text(), ..filter })
     }
 
+    /// Compiles an expression with exact numbers over the columns of a table. Its fields are columns.
+    pub(crate) fn on_columns(expression: &str, columns: Vec<String>) -> Result<Filter, FilterError> {
+        Filter::on_fields(expression, &KnownFields::only(columns), true)
+    }
+
     fn on_fields(expression: &str, known: &KnownFields, is_exact: bool) -> Result<Filter, FilterError> {
         if expression.len() > EXPRESSION_BYTES {
             return Err(FilterError::whole(format!("the expression is longer than {EXPRESSION_BYTES} bytes")));
