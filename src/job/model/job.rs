@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::values::url::is_url;
 
 use crate::job::aggregate::AggregateSpec;
+use crate::job::condition::Condition;
 use crate::job::field::FieldPath;
 use crate::job::model::checkpoint::CheckpointSpec;
 use crate::job::model::input::InputSpec;
@@ -25,6 +26,8 @@ pub struct JobSpec {
     pub tasks: u32,
     /// `process: aggregate:` in the order of the file. Empty only with `exec` or `native`.
     pub aggregates: Vec<AggregateSpec>,
+    /// `process: delete:` the records that delete the row of their key. Only with `aggregates`. Excludes `window`.
+    pub delete: Option<Condition>,
     /// `process: exec:` a program. Excludes `aggregates` and `native`.
     pub exec: Option<ExecSpec>,
     /// `process: native:` the name of a processor compiled into the runner. Excludes `aggregates` and `exec`.
@@ -49,5 +52,12 @@ impl JobSpec {
     /// Returns the name of the first output column: the key's last name, or `partition` without a key.
     pub fn key_name(&self) -> &str {
         self.key.as_ref().map_or("partition", FieldPath::last_name)
+    }
+
+    /// Returns the names of the columns that the output of aggregates has, without that of changes.
+    pub fn output_columns(&self) -> impl Iterator<Item = &str> {
+        let of_windows = self.window.iter().flat_map(|_| WindowSpec::COLUMNS);
+        let of_aggregates = self.aggregates.iter().map(|aggregate| aggregate.name.as_str());
+        std::iter::once(self.key_name()).chain(of_windows).chain(of_aggregates)
     }
 }

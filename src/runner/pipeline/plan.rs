@@ -31,9 +31,10 @@ pub struct Plan {
     /// The program that applies records instead of the processor, if the job has one.
     pub exec: Option<ExecPlan>,
     /// Which records are kept.
-    pub filter: Option<Filter>,
-    /// Where the filter's fields are among the fields of a record.
-    pub filter_fields: Range<usize>,
+    pub filter: Option<RecordTest>,
+    /// Which records delete the row of their key. Behind the key, a packed record then has a byte that says whether it
+    /// does.
+    pub delete: Option<RecordTest>,
     pub route: Route,
     pub tasks: u32,
     pub shards: u32,
@@ -49,6 +50,14 @@ pub struct Plan {
     pub on_error: OnError,
     /// For a job with event time.
     pub timing: Option<TimePlan>,
+}
+
+/// A condition on the fields of a record.
+#[derive(Debug)]
+pub struct RecordTest {
+    pub filter: Filter,
+    /// Where its fields are among the fields of a record.
+    pub fields: Range<usize>,
 }
 
 /// How a record finds its task.
@@ -113,7 +122,29 @@ impl Plan {
             let start = update.len();
             return exec.push(update, block, place, fields, task).inspect_err(|_| update.truncate(start));
         }
-        self.push(key.as_bytes(), task, updates, |update| self.processor.pack(&fields[..self.field_count], update))
+        self.push(key.as_bytes(), task, updates, |update| self.pack(fields, update))
+    }
+
+    /// Appends to `packed` what is to be done with the row of a record.
+    #[inline]
+    pub(crate) fn pack(&self, fields: &[Field<'_>], packed: &mut Vec<u8>) -> Result<(), BadRecord> {
+        if let Some(delete) = &self.delete {
+            let deletes = delete.filter.is_true(&fields[delete.fields.clone()], "`delete`")?;
+            packed.push(u8::from(deletes));
+            if deletes {
+                return Ok(());
+            }
+        }
+        self.processor.pack(&fields[..self.field_count], packed)
+    }
+
+    /// Returns the arguments of the processor in what [`Plan::pack`] packed, or nothing if the row is to be deleted.
+    #[inline]
+    pub(crate) fn arguments<'a>(&self, packed: &'a [u8]) -> Option<&'a [u8]> {
+        match &self.delete {
+            None => Some(packed),
+            Some(_) => (packed[0] == 0).then(|| &packed[1..]),
+        }
     }
 
     /// Returns the tasks of the partitions, for a job without a key.
@@ -128,7 +159,7 @@ impl Plan {
     #[inline]
     pub(crate) fn keeps(&self, fields: &[Field<'_>]) -> Result<bool, BadRecord> {
         match &self.filter {
-            Some(filter) => filter.keeps(&fields[self.filter_fields.clone()]),
+            Some(test) => test.filter.keeps(&fields[test.fields.clone()]),
             None => Ok(true),
         }
     }

@@ -19,8 +19,10 @@ use crate::runner::error::RunError;
 use crate::runner::lineage::Lineage;
 use crate::runner::messages::{Buffers, FrozenShard, ThreadEvent, WorkerMessage};
 use crate::runner::observer::Summary;
+use crate::runner::output::having::STACK_BYTES;
 use crate::runner::output::lines::LineOutput;
 use crate::runner::output::publisher::Publisher;
+use crate::runner::output::shown::ShownRows;
 use crate::runner::pipeline::director::direct::Director;
 use crate::runner::pipeline::gate::Gate;
 use crate::runner::pipeline::gauges::Gauges;
@@ -33,9 +35,6 @@ use crate::runner::process::watermark::Clock;
 use crate::runner::state::shard::Shard;
 use crate::runner::ticket::Ticket;
 use crate::store::Store;
-
-/// A stack that is large enough to evaluate any expression of a job file, also in a build without optimization.
-const WORKER_STACK_BYTES: usize = 16 << 20;
 
 /// Blocks in flight at any time, for each worker.
 const BLOCKS_PER_WORKER: usize = 4;
@@ -51,6 +50,7 @@ pub(crate) struct Prepared {
     pub(crate) names: Arc<StreamNames>,
     pub(crate) dead: Option<LineOutput>,
     pub(crate) late: Option<LineOutput>,
+    pub(crate) shown: Option<ShownRows>,
 }
 
 /// The thread of a worker, which returns the worker's shards.
@@ -58,7 +58,7 @@ type WorkerHandle<'scope> = ScopedJoinHandle<'scope, Vec<(u32, Shard)>>;
 
 /// Runs all threads until the input ends or the run is asked to stop. Checkpoints go to `store`, if there is one.
 pub(crate) fn run(run: &Run<'_>, prepared: Prepared, store: Option<&Store>) -> Result<Summary, RunError> {
-    let Prepared { plan, gauges, shards, lineage, facts, reader, names, dead, late } = prepared;
+    let Prepared { plan, gauges, shards, lineage, facts, reader, names, dead, late, shown } = prepared;
     let (event_sender, events) = unbounded();
     let (block_sender, blocks) = unbounded();
     let (frozen_sender, frozen) = unbounded();
@@ -94,12 +94,12 @@ pub(crate) fn run(run: &Run<'_>, prepared: Prepared, store: Option<&Store>) -> R
                 };
                 let extractor = Extractor::of_input(&run.job.input, &fields).noting(Arc::clone(&sightings));
                 let worker = Worker::new(&plan, &gauges, run.observer, channels, extractor, start);
-                workers.push(spawn_worker(scope, guarded(&event_sender, move || worker.run()))?);
+                workers.push(spawn_deep(scope, guarded(&event_sender, move || worker.run()))?);
             }
             // The checkpointer ends when the workers have.
             drop(frozen_sender);
             if let Some(store) = store {
-                let publisher = publisher(run, &plan, dead, late, names);
+                let publisher = Publisher { shown, ..publisher(run, &plan, dead, late, names) };
                 let checkpointer = Checkpointer::new(store.clone(), facts, lineage, publisher);
                 store_threads.spawn_checkpointer(scope, checkpointer, frozen, &event_sender, &mut director)?;
                 store_threads.spawn_others(scope, run, store, &mut director)?;
@@ -125,11 +125,11 @@ pub(crate) fn run(run: &Run<'_>, prepared: Prepared, store: Option<&Store>) -> R
 }
 
 /// Starts a thread with a stack that is large enough for the expressions of a job.
-fn spawn_worker<'scope, T: Send + 'scope>(
+fn spawn_deep<'scope, T: Send + 'scope>(
     scope: &'scope Scope<'scope, '_>,
     work: impl FnOnce() -> T + Send + 'scope,
 ) -> Result<ScopedJoinHandle<'scope, T>, RunError> {
-    let builder = Builder::new().stack_size(WORKER_STACK_BYTES);
+    let builder = Builder::new().stack_size(STACK_BYTES);
     builder.spawn_scoped(scope, work).map_err(|source| RunError::Thread { source })
 }
 
@@ -186,7 +186,7 @@ fn publisher(
     names: Arc<StreamNames>,
 ) -> Publisher {
     let changes = run.outputs.rows.clone().filter(|output| output.emit.is_by_checkpoint());
-    Publisher { changes: changes.map(|output| (output, run.shape(plan))), dead, late, names }
+    Publisher { changes: changes.map(|output| (output, run.shape(plan))), shown: None, dead, late, names }
 }
 
 /// The threads that work on the store.
@@ -209,7 +209,7 @@ impl<'scope> StoreHandles<'scope> {
     ) -> Result<(), RunError> {
         let (cut_sender, cuts) = unbounded();
         let sender = events.clone();
-        self.checkpointer = Some(spawn(scope, guarded(events, move || checkpointer.run(&frozen, &cuts, &sender)))?);
+        self.checkpointer = Some(spawn_deep(scope, guarded(events, move || checkpointer.run(&frozen, &cuts, &sender)))?);
         director.threads.cuts = Some(cut_sender);
         Ok(())
     }

@@ -10,6 +10,7 @@ use crate::runner::error::RunError;
 use crate::runner::messages::{Cut, ThreadEvent};
 use crate::runner::observer::{RunEvent, Summary};
 use crate::runner::output::final_file;
+use crate::runner::output::having::on_large_stack;
 use crate::runner::output::plan::OutputPlan;
 use crate::runner::pipeline::director::direct::{Director, End};
 use crate::runner::pipeline::gauges::Gauges;
@@ -33,7 +34,10 @@ impl Director<'_> {
         let is_final = |output: &&OutputPlan| end == End::Input && output.emit == Emit::Final;
         let staged = match self.run.outputs.rows.as_ref().filter(is_final) {
             None => None,
-            Some(output) => Some(final_file::stage(output, &self.run.shape(plan), sequence, shards)?),
+            Some(output) => {
+                let shape = self.run.shape(plan);
+                Some(on_large_stack(|| final_file::stage(output, &shape, sequence, shards))?)
+            }
         };
         cut.sequence = Some(sequence);
         cut.outputs = staged.iter().map(|staged| staged.output.clone()).collect();

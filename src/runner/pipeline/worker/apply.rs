@@ -70,8 +70,13 @@ impl Worker<'_> {
         'block: while !bytes.is_empty() {
             let count = self.look_ahead(bytes, &mut heads);
             for head in &heads[..count] {
-                let (key, arguments, rest) = head.split(bytes);
+                let (key, packed, rest) = head.split(bytes);
+                bytes = rest;
                 let (number, shard) = &mut self.shards[head.place as usize];
+                let Some(arguments) = self.plan.arguments(packed) else {
+                    shard.remove(head.hash, key);
+                    continue;
+                };
                 let keys = shard.keys();
                 let mut row = shard.row(head.hash, key);
                 if let Err(error) = self.plan.processor.apply(arguments, &mut row, &mut Context::new(key)) {
@@ -83,7 +88,6 @@ impl Worker<'_> {
                 {
                     priorities.classify(*number, key);
                 }
-                bytes = rest;
             }
         }
         self.gauges.add(self.load(), before);
