@@ -94,7 +94,8 @@ impl Replay {
 }
 
 impl Plan {
-    /// Packs one record for the worker that owns its key, if the filter keeps it.
+    /// Packs one record for the worker that owns its key, if the filter keeps it. If a program applies it, returns the
+    /// number of that worker.
     #[inline]
     pub(crate) fn route(
         &self,
@@ -104,25 +105,28 @@ impl Plan {
         fields: &[Field<'_>],
         replay: Option<&Replay>,
         updates: &mut [Vec<u8>],
-    ) -> Result<(), BadRecord> {
+    ) -> Result<Option<usize>, BadRecord> {
         if !self.keeps(fields)? {
-            return Ok(());
+            return Ok(None);
         }
         let (key, task) = self.key_of(own, fields)?;
         if let Some(replay) = replay {
             let task = task.unwrap_or_else(|| self.task_of_hash(xxh3_64(key.as_bytes())));
             let shard = shard_of(task, self.tasks, self.shards) as usize;
             if replay.has_applied(shard, block.stream, block.offset + place.at as u64) {
-                return Ok(());
+                return Ok(None);
             }
         }
         if let Some(exec) = &self.exec {
             let task = task.unwrap_or_else(|| self.task_of_hash(xxh3_64(key.as_bytes())));
-            let update = &mut updates[shard_of(task, self.tasks, self.shards) as usize % self.workers];
+            let worker = shard_of(task, self.tasks, self.shards) as usize % self.workers;
+            let update = &mut updates[worker];
             let start = update.len();
-            return exec.push(update, block, place, fields, task).inspect_err(|_| update.truncate(start));
+            exec.push(update, block, place, fields, task).inspect_err(|_| update.truncate(start))?;
+            return Ok(Some(worker));
         }
-        self.push(key.as_bytes(), task, updates, |update| self.pack(fields, update))
+        self.push(key.as_bytes(), task, updates, |update| self.pack(fields, update))?;
+        Ok(None)
     }
 
     /// Appends to `packed` what is to be done with the row of a record.

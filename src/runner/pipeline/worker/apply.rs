@@ -33,10 +33,10 @@ impl Worker<'_> {
                 return Flow::Continue(());
             }
             let Some(updates) = self.early.remove(&self.next) else { return Flow::Continue(()) };
-            let (mut bytes, ticket) = (updates.bytes, updates.ticket);
+            let (mut bytes, sources, ticket) = (updates.bytes, updates.sources, updates.ticket);
             let applied = match &updates.time {
                 _ if self.program.is_some() => {
-                    self.send_batch(&bytes, ticket.clone())?;
+                    self.send_batch(&bytes, sources, ticket.clone())?;
                     Ok(())
                 }
                 None => self.apply(&bytes),
