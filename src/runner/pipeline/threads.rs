@@ -209,7 +209,8 @@ impl<'scope> StoreHandles<'scope> {
     ) -> Result<(), RunError> {
         let (cut_sender, cuts) = unbounded();
         let sender = events.clone();
-        self.checkpointer = Some(spawn_deep(scope, guarded(events, move || checkpointer.run(&frozen, &cuts, &sender)))?);
+        self.checkpointer =
+            Some(spawn_deep(scope, guarded(events, move || checkpointer.run(&frozen, &cuts, &sender)))?);
         director.threads.cuts = Some(cut_sender);
         Ok(())
     }
