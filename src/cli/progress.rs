@@ -6,9 +6,8 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle, WeakProgressBar};
-use unicode_width::UnicodeWidthStr as _;
 
-use crate::cli::table::terminal_width;
+use crate::cli::table::{terminal_width, width as columns};
 use crate::cli::text::escape;
 use crate::values::lock::lock;
 use crate::values::progress::Progress;
@@ -210,7 +209,7 @@ fn fitting(text: &LiveText, progress: Option<String>, width: usize) -> String {
     let mut line = escape(&text.first).into_owned();
     for part in progress.iter().chain(&text.rest) {
         let longer = format!("{line}, {}", escape(part));
-        if longer.width() >= width {
+        if columns(&longer) >= width {
             break;
         }
         line = longer;

@@ -8,6 +8,8 @@ use comfy_table::{Attribute, Cell, CellAlignment, ContentArrangement};
 use crate::cli::table::fit::{Cut, GAP, fit, shorten};
 use crate::cli::text::escape;
 
+pub(super) use fit::width;
+
 mod fit;
 
 /// A column of a [`Table`].
