@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle, WeakProgressBar};
 
-use crate::cli::table::{terminal_width, width as columns};
+use crate::cli::table::{terminal_width, text_width};
 use crate::cli::text::escape;
 use crate::values::lock::lock;
 use crate::values::progress::Progress;
@@ -209,7 +209,7 @@ fn fitting(text: &LiveText, progress: Option<String>, width: usize) -> String {
     let mut line = escape(&text.first).into_owned();
     for part in progress.iter().chain(&text.rest) {
         let longer = format!("{line}, {}", escape(part));
-        if columns(&longer) >= width {
+        if text_width(&longer) >= width {
             break;
         }
         line = longer;

@@ -8,8 +8,6 @@ use comfy_table::{Attribute, Cell, CellAlignment, ContentArrangement};
 use crate::cli::table::fit::{Cut, GAP, fit, shorten};
 use crate::cli::text::escape;
 
-pub(super) use fit::width;
-
 mod fit;
 
 /// A column of a [`Table`].
@@ -169,6 +167,11 @@ fn replace_placeholder(line: &mut String, cell: &str) {
     if is_overlong(cell) {
         *line = line.replacen(&PLACEHOLDER.repeat(MOST_PADDED), cell, 1);
     }
+}
+
+/// Returns the number of columns that `text` takes on a terminal.
+pub(super) fn text_width(text: &str) -> usize {
+    fit::width(text)
 }
 
 /// Returns the width of a terminal, or 80 if it is unknown.

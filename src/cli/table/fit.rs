@@ -21,7 +21,7 @@ pub(super) enum Cut {
 }
 
 /// Returns the number of columns that `text` takes on a terminal.
-pub(in crate::cli) fn width(text: &str) -> usize {
+pub(super) fn width(text: &str) -> usize {
     text.width()
 }
 
