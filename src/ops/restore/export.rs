@@ -16,16 +16,16 @@ use crate::values::id::Sequence;
 use crate::values::parallel;
 use crate::values::progress::Progress;
 use crate::values::rows_text::{JsonLines, invalid_json, push_csv, push_csv_header};
-use crate::values::value::Value;
+use crate::values::value::{Column, Value};
 
 /// The format of exported state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ExportFormat {
     /// One Parquet file per shard, with the columns `task`, `key` and those of the state.
     Parquet,
-    /// One file, with one JSON object per line. Of a sketch only the size in bytes is written.
+    /// One file, with one JSON object per line. Of a sketch only what it estimates is written.
     JsonLines,
-    /// One file with a header line. Of a sketch only the size in bytes is written.
+    /// One file with a header line. Of a sketch only what it estimates is written.
     Csv,
 }
 
@@ -164,6 +164,8 @@ fn export_rows(
     let mut writer = target.create(&name)?;
     let mut line = Vec::new();
     let columns = plan.snapshot.codec.columns();
+    let is_written: Vec<bool> = columns.iter().map(|column| !column.is_estimated(columns)).collect();
+    let columns: Vec<&Column> = columns.iter().zip(&is_written).filter(|(_, yes)| **yes).map(|(one, _)| one).collect();
     let names = || ["task", "key"].into_iter().chain(columns.iter().map(|column| column.name.as_str()));
     let json_lines = JsonLines::new(names());
     if plan.format == ExportFormat::Csv {
@@ -174,7 +176,8 @@ fn export_rows(
     let mut failed = writer.write(&line).err();
     plan.snapshot.rows(store, &Selection::default(), progress, |row| {
         line.clear();
-        let values = plan.snapshot.values(row);
+        let all = plan.snapshot.values(row).into_iter().zip(&is_written);
+        let values: Vec<Value> = all.filter(|(_, yes)| **yes).map(|(value, _)| value).collect();
         let key = || String::from_utf8_lossy(row.key).into_owned();
         let head = [Value::Int(row.task.into()), Value::Text(key())];
         let all = head.iter().chain(&values);

@@ -6,7 +6,7 @@ use crate::format::layout::ObjectName;
 use crate::format::rows::RowCodec;
 use crate::format::segment::SegmentReader;
 use crate::format::segment::merge::Merge;
-use crate::format::sketch::Sketch;
+use crate::format::sketch;
 use crate::ops::finding::{FindingCode, Findings, Subject};
 use crate::ops::verify::chains::Chain;
 use crate::ops::verify::read_object::read_object;
@@ -58,8 +58,11 @@ pub(super) fn refused_rows(
     let (mut sketches, mut keys) = (Refused::default(), Refused::default());
     let read = Merge::new(sources).for_each(|row| {
         let Some(packed) = row.value else { return true };
-        let is_bad = |value: &Value| matches!(value, Value::Sketch(bytes) if Sketch::from_bytes(bytes).is_none());
-        if codec.unpack(packed).iter().any(is_bad) {
+        let is_bad = |(value, column): (&Value, &Column)| match value {
+            Value::Sketch(bytes) => sketch::estimate(column.column_type, bytes, None).is_none(),
+            _ => false,
+        };
+        if codec.unpack(packed).iter().zip(columns).any(is_bad) {
             sketches.add(row.key);
         }
         if chain.windows.as_ref().is_some_and(|windows| windows.split(row.key).is_none()) {

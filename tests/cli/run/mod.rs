@@ -44,6 +44,7 @@ mod programs;
 mod protocol;
 mod published;
 mod python;
+mod quantiles;
 mod rejects;
 mod replicas;
 mod resources;
