@@ -130,8 +130,8 @@ mod tests {
     }
 
     #[test]
-    fn whole_numbers_up_to_256_and_short_numbers_are_exact() {
-        for n in -256..=256 {
+    fn whole_numbers_below_256_and_short_numbers_are_exact() {
+        for n in -255..=255 {
             let number = number(&n.to_string());
             assert_eq!(sketch([number]).estimate(Decimal::ONE), Some(number));
         }
@@ -168,7 +168,9 @@ mod tests {
 
     #[test]
     fn other_bytes_are_refused() {
-        let bytes = sketch(["1", "2", "-3", "0", "1e9"].map(number)).to_bytes();
+        let all = sketch(["1", "2", "-3", "0", "1e9"].map(number)).to_bytes();
+        assert!(Quantiles::from_bytes(&all).is_some());
+        let bytes = sketch(["1", "2", "1e9"].map(number)).to_bytes();
         assert!(Quantiles::from_bytes(&bytes).is_some());
         for length in 0..bytes.len() {
             assert!(Quantiles::from_bytes(&bytes[..length]).is_none(), "{length} bytes");
