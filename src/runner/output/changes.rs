@@ -4,12 +4,12 @@ use crate::format::row_batch::RowBatch;
 use crate::format::rows::{Change, Row};
 use crate::runner::output::error::OutputError;
 use crate::runner::output::plan::{OutputPlan, Staged};
-use crate::runner::output::shape::RowShape;
 use crate::runner::output::shown::ShownRows;
 use crate::runner::output::staged::StagedFile;
 use crate::runner::rejected::LateRecord;
 use crate::runner::state::emitted::Emitted;
 use crate::runner::state::frozen::merge_changes;
+use crate::shape::RowShape;
 use crate::values::id::Sequence;
 use crate::values::value::Value;
 

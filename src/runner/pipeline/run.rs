@@ -14,18 +14,18 @@ use crate::runner::lineage::Lineage;
 use crate::runner::observer::{Observer, Summary};
 use crate::runner::options::Control;
 use crate::runner::output::error::OutputError;
-use crate::runner::output::having::Having;
 use crate::runner::output::plans::OutputPlans;
-use crate::runner::output::shape::RowShape;
 use crate::runner::output::shown::ShownRows;
 use crate::runner::pipeline::plan::{Plan, RecordTest, Route};
 use crate::runner::pipeline::spawn::on_deep_stack;
 use crate::runner::process::exec::plan::ExecPlan;
 use crate::runner::process::processor::Processor;
+use crate::runner::process::processor_rows::ProcessorRows;
 use crate::runner::process::time_plan::TimePlan;
 use crate::runner::process::watermark::Clock;
 use crate::runner::state::shard::Shard;
 use crate::runner::wall_clock::WallClock;
+use crate::shape::{Having, RowShape};
 use crate::values::id::Sequence;
 
 /// The most shards that a job has.
@@ -144,7 +144,7 @@ impl Run<'_> {
     pub(crate) fn shape(&self, plan: &Plan) -> RowShape {
         let emit = self.outputs.rows.as_ref().map(|output| output.emit);
         let mut shape = RowShape {
-            processor: Arc::clone(&plan.processor),
+            output: Arc::new(ProcessorRows(Arc::clone(&plan.processor))),
             codec: plan.codec.clone(),
             windows: self.job.window.as_ref().map(Windows::new),
             key_name: self.job.key_name().to_owned(),

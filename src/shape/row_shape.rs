@@ -1,20 +1,36 @@
 //! The columns of an output, and the values in them for a row of state.
 
+use std::fmt;
 use std::sync::Arc;
 
 use crate::format::rows::{Change, RowCodec};
 use crate::job::{WindowSpec, Windows};
-use crate::runner::output::error::OutputError;
-use crate::runner::output::having::Having;
-use crate::runner::process::processor::Processor;
+use crate::shape::having::Having;
 use crate::values::units::shown;
 use crate::values::value::{Column, ColumnType, Value};
+
+/// Computes the output of a row of state.
+pub trait RowOutput: fmt::Debug + Send + Sync {
+    /// Returns the columns of the output, without the key.
+    fn columns(&self) -> Vec<Column>;
+
+    /// Returns the values in them for a row. Columns that the run adds to the state may follow in `row`.
+    fn values(&self, row: &[Value]) -> Vec<Value>;
+}
+
+/// `having` cannot be computed for a row.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{reason} (the row of `{key}`)")]
+pub struct HavingError {
+    pub key: String,
+    pub reason: String,
+}
 
 /// The columns of a job's output.
 #[derive(Debug, Clone)]
 pub struct RowShape {
     /// Computes the output of a row.
-    pub processor: Arc<dyn Processor>,
+    pub output: Arc<dyn RowOutput>,
     /// How the values of rows are packed.
     pub codec: RowCodec,
     /// The windows, if each row belongs to one.
@@ -39,7 +55,7 @@ impl RowShape {
         if self.windows.is_some() {
             columns.extend(WindowSpec::COLUMNS.map(text));
         }
-        columns.extend(self.processor.output_columns());
+        columns.extend(self.output.columns());
         columns
     }
 
@@ -58,21 +74,19 @@ impl RowShape {
         }
         match packed {
             Some(packed) => {
-                // Columns that the run adds to the state follow the processor's.
-                let row = self.codec.unpack(packed);
-                values.extend(self.processor.output(&row[..self.processor.columns().len()]));
+                values.extend(self.output.values(&self.codec.unpack(packed)));
             }
-            None => values.extend(self.processor.output_columns().iter().map(|_| Value::Null)),
+            None => values.extend(self.output.columns().iter().map(|_| Value::Null)),
         }
         values
     }
 
     /// Returns whether a row that has the output `values` is output.
-    pub fn keeps(&self, row_key: &[u8], values: &[Value]) -> Result<bool, OutputError> {
+    pub fn keeps(&self, row_key: &[u8], values: &[Value]) -> Result<bool, HavingError> {
         let Some(having) = &self.having else { return Ok(true) };
         having.keeps(values).map_err(|reason| {
             let key = shown(&String::from_utf8_lossy(row_key));
-            OutputError::Having { key, reason }
+            HavingError { key, reason }
         })
     }
 
