@@ -19,6 +19,7 @@ mod prune;
 mod pruned;
 mod refused;
 mod restore;
+mod restore_output;
 mod restore_to;
 mod run;
 mod schema;

@@ -1,11 +1,13 @@
 //! Rows that no run writes: a run refuses to resume from them, or misreads them, so `--deep` finds them.
 
+use ckpt::format::quantiles::Quantiles;
 use ckpt::ops::finding::{FindingCode, Severity};
 use ckpt::ops::verify::{Depth, verify};
 use ckpt::store::Store;
+use ckpt::values::decimal::Decimal;
 use ckpt::values::id::Sequence;
 use ckpt::values::progress::Silent;
-use ckpt::values::value::{Column, ColumnType, Value};
+use ckpt::values::value::{Column, ColumnType, Estimate, Value};
 
 use crate::support::store_builder::{JOB, StoreBuilder};
 
@@ -36,6 +38,33 @@ fn a_sketch_that_no_run_can_read_is_found_until_it_is_replaced() {
     assert_eq!(of, [(FindingCode::NotResumable, 2), (FindingCode::NotResumable, 3)], "{found:?}");
     assert!(found[0].2.contains("1 rows") && found[0].2.ends_with("the first is \"ann\""), "{found:?}");
     assert_eq!(damage(&builder.store, Depth::Full), []);
+}
+
+#[test]
+fn a_sketch_of_quantiles_that_no_run_can_read_is_found() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let value_of = |name: &str, clicks: i64| match name {
+        "clicks" => Value::Int(clicks),
+        "ms_sketch" if clicks == 13 => Value::Sketch(Quantiles::default().to_bytes()),
+        "ms_sketch" => {
+            let mut sketch = Quantiles::default();
+            sketch.update(Decimal::ONE);
+            Value::Sketch(sketch.to_bytes())
+        }
+        _ => Value::Number(Decimal::ONE),
+    };
+    let mut estimate = Column::new("ms", ColumnType::Number);
+    estimate.estimate =
+        Some(Estimate { sketch: "ms_sketch".to_owned(), quantile: Some(Decimal::parse(b"0.5").expect("a number")) });
+    let columns =
+        vec![Column::new("clicks", ColumnType::Int), estimate, Column::new("ms_sketch", ColumnType::Quantiles)];
+    let mut builder = StoreBuilder::keyed(dir.path()).with_columns(columns, value_of);
+    builder.commit(&[("ann", Some(1))]);
+    assert_eq!(damage(&builder.store, Depth::Deep), []);
+    builder.commit(&[("bob", Some(13))]);
+    let found = damage(&builder.store, Depth::Deep);
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(found[0].0 == FindingCode::NotResumable && found[0].2.ends_with("the first is \"bob\""), "{found:?}");
 }
 
 #[test]

@@ -3,7 +3,9 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::job::definition::DefinitionError;
 use crate::ops::read::ReadError;
+use crate::shape::HavingError;
 use crate::storage::StorageError;
 use crate::store::StoreError;
 use crate::values::id::Sequence;
@@ -40,6 +42,17 @@ pub enum RestoreError {
     /// A value cannot be written in the format.
     #[error("column `{column}` of key {key:?} in task {task} is not valid JSON")]
     Value { task: u32, key: String, column: String },
+    #[error(transparent)]
+    Definition(#[from] DefinitionError),
+    #[error("checkpoint {} is not consistent: {reason}", .sequence.0)]
+    Contradiction { sequence: Sequence, reason: String },
+    /// The job has no aggregates.
+    #[error("the output of the job of checkpoint {} does not follow from its state: a program or a processor writes it", .sequence.0)]
+    OwnOutput { sequence: Sequence },
+    #[error("cannot compute `having`")]
+    Having(#[from] HavingError),
+    #[error("cannot start a thread")]
+    Thread { source: io::Error },
     /// `action` is `create`, `write`, `flush`, `rename`, `remove`, `lock` or `read`.
     #[error("cannot {action} `{}`", .path.display())]
     Io { action: &'static str, path: PathBuf, source: io::Error },
