@@ -66,6 +66,7 @@ fn facts(timeout: Option<Duration>) -> JobFacts {
         tasks: TASKS,
         shards: SHARDS,
         routing: Routing::KeyHash,
+        key: None,
         columns: columns(),
         block_bytes: 256 * 1024,
         timeout,
@@ -275,6 +276,7 @@ fn publisher(dir: &Path) -> (OutputPlan, Publisher) {
         processor: Arc::new(program),
         codec: RowCodec::new(columns()),
         windows: None,
+        parts: None,
         key_name: "k".to_owned(),
         has_change: true,
     };

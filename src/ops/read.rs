@@ -7,6 +7,7 @@ use bytes::Bytes;
 
 use crate::format::error::TableError;
 use crate::format::index::{self, IndexRow, SegmentKind};
+use crate::format::key_shape::KeyShape;
 use crate::format::manifest::{Manifest, ObjectRef, Routing};
 use crate::format::positions::{self, PositionRow};
 use crate::format::row_batch::RowBatch;
@@ -224,6 +225,16 @@ impl Snapshot {
         }
         Merge::new(sources).for_each(visit).map_err(|source| ReadError::Table { path: path(failed.get()), source })
     }
+}
+
+/// Returns the parts of a key, if keys have parts. A damaged key is its first part as it is, and lacks the others.
+pub fn key_values(shape: Option<&KeyShape>, key: &[u8]) -> Vec<Value> {
+    let Some(shape) = shape else { return Vec::new() };
+    shape.split(key).unwrap_or_else(|| {
+        let mut values = vec![Value::Null; shape.columns().len()];
+        values[0] = Value::Text(String::from_utf8_lossy(key).into_owned());
+        values
+    })
 }
 
 /// Returns how `index` contradicts `manifest`.

@@ -27,6 +27,7 @@ fn sample() -> Manifest {
         block: 1234,
         older_cuts: Vec::new(),
         block_bytes: 262_144,
+        key: None,
         columns: vec![Column::new("clicks", ColumnType::Int), Column::new("spent", ColumnType::Number)],
         timings: Timings { pause_micros: 900, snapshot_micros: 12_000, write_micros: 150_000 },
         totals: Totals { keys: u64::MAX, changed_keys: 5, ..Totals::default() },

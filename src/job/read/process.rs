@@ -1,8 +1,7 @@
 //! `process:`
 
 use crate::job::aggregate::AggregateSpec;
-use crate::job::field::FieldPath;
-use crate::job::model::ExecSpec;
+use crate::job::model::{ExecSpec, KeyField};
 use crate::job::read::field::KnownFields;
 use crate::job::read::section::{Result, Section};
 use crate::job::read::{aggregates, exec};
@@ -16,7 +15,7 @@ pub(super) struct Process {
     pub(super) native: Option<String>,
 }
 
-pub(super) fn read(node: &Node, known: KnownFields<'_>, key: Option<&FieldPath>) -> Result<Process> {
+pub(super) fn read(node: &Node, known: KnownFields<'_>, is_keyed: bool, key: &[KeyField]) -> Result<Process> {
     let section = Section::new("process", node, "a map with `aggregate` or `exec`")?;
     if let Some(exec) = exec::read(&section)? {
         return Ok(Process { exec: Some(exec), ..Process::default() });
@@ -25,5 +24,5 @@ pub(super) fn read(node: &Node, known: KnownFields<'_>, key: Option<&FieldPath>)
         return Ok(Process { native: Some(native), ..Process::default() });
     }
     let node = section.require("aggregate", "what to compute for each key, or `exec`: a program of your own")?;
-    Ok(Process { aggregates: aggregates::read(node, known, key)?, ..Process::default() })
+    Ok(Process { aggregates: aggregates::read(node, known, is_keyed, key)?, ..Process::default() })
 }

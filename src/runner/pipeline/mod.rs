@@ -15,6 +15,7 @@ pub mod director;
 pub mod field_types;
 pub mod gate;
 pub mod gauges;
+mod key_parts;
 mod open_reader;
 pub mod paths;
 pub mod plan;

@@ -1,5 +1,6 @@
 //! How records find their tasks and shards, and what all workers share.
 
+use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -13,6 +14,7 @@ use crate::input::partition_tasks::PartitionTasks;
 use crate::input::record::{BadRecord, Field, Filter, RecordPlace};
 use crate::job::OnError;
 use crate::runner::checkpoint::priority::Priorities;
+use crate::runner::pipeline::key_parts::KeyParts;
 use crate::runner::pipeline::worker::head::{HEAD_BYTES, Head};
 use crate::runner::process::exec::mirror;
 use crate::runner::process::exec::plan::ExecPlan;
@@ -56,6 +58,8 @@ pub struct Plan {
 pub enum Route {
     /// By the hash of its key: the field at this index.
     Key(usize),
+    /// By the hash of its key, which consists of the fields from this index on.
+    Parts(usize, KeyParts),
     /// By its partition.
     Partition(Arc<PartitionTasks>),
 }
@@ -119,7 +123,7 @@ impl Plan {
     /// Returns the tasks of the partitions, for a job without a key.
     pub(crate) fn partition_tasks(&self) -> Option<&Arc<PartitionTasks>> {
         match &self.route {
-            Route::Key(_) => None,
+            Route::Key(_) | Route::Parts(..) => None,
             Route::Partition(partition_tasks) => Some(partition_tasks),
         }
     }
@@ -139,12 +143,13 @@ impl Plan {
         &'f self,
         own: Own<'f>,
         fields: &'f [Field<'_>],
-    ) -> Result<(&'f str, Option<u32>), BadRecord> {
+    ) -> Result<(Cow<'f, str>, Option<u32>), BadRecord> {
         match &self.route {
-            Route::Key(place) => Ok((key_text(&fields[*place])?, None)),
+            Route::Key(place) => Ok((Cow::Borrowed(key_text(&fields[*place])?), None)),
+            Route::Parts(first, parts) => Ok((Cow::Owned(parts.compose(&fields[*first..*first + parts.len()])?), None)),
             Route::Partition(_) => {
                 let (name, task) = own.expect("a block of a job without a key has a known partition");
-                Ok((name, Some(task)))
+                Ok((Cow::Borrowed(name), Some(task)))
             }
         }
     }
@@ -185,7 +190,7 @@ impl Plan {
     pub fn routing(&self) -> Routing {
         match &self.route {
             _ if self.exec.is_some() => Routing::Program,
-            Route::Key(_) => Routing::KeyHash,
+            Route::Key(_) | Route::Parts(..) => Routing::KeyHash,
             Route::Partition { .. } => Routing::Partition,
         }
     }
@@ -201,7 +206,7 @@ impl Plan {
             return mirror::split_key(key).0;
         }
         match &self.route {
-            Route::Key(_) => self.task_of_hash(hash),
+            Route::Key(_) | Route::Parts(..) => self.task_of_hash(hash),
             Route::Partition(partition_tasks) => {
                 let name = std::str::from_utf8(key).expect("the name of a partition is text");
                 partition_tasks.task(name).expect("the keys of a job without one are its partitions")

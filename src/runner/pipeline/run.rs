@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use crate::format::key_shape::KeyShape;
 use crate::format::manifest::Mode;
 use crate::format::rows::RowCodec;
 use crate::input::partition_tasks::PartitionTasks;
@@ -14,6 +15,7 @@ use crate::runner::observer::{Observer, Summary};
 use crate::runner::options::Control;
 use crate::runner::output::plans::OutputPlans;
 use crate::runner::output::shape::RowShape;
+use crate::runner::pipeline::key_parts::KeyParts;
 use crate::runner::pipeline::plan::{Plan, Route};
 use crate::runner::process::exec::plan::ExecPlan;
 use crate::runner::process::processor::Processor;
@@ -76,9 +78,10 @@ impl Run<'_> {
         let RecordSteps { filter, processor, exec } = steps;
         let job = self.job;
         let field_count = processor.fields().len();
-        let (route, tasks) = match &job.key {
-            Some(_) => (Route::Key(field_count), job.tasks),
-            None => {
+        let (route, tasks) = match &job.key[..] {
+            [_] => (Route::Key(field_count), job.tasks),
+            [_, ..] => (Route::Parts(field_count, KeyParts::new(job)), job.tasks),
+            [] => {
                 let known = lineage.into_iter().flat_map(|lineage| lineage.positions.values());
                 let known = known.filter_map(|row| Some((row.logical(), row.task?)));
                 let new = self.partitions.iter().map(|partition| partition.name.as_str());
@@ -92,8 +95,7 @@ impl Run<'_> {
         // Mode priority takes or leaves whole shards, so it has more of them.
         let most = if job.checkpoint.mode == Mode::Priority { 4 * MAX_SHARDS } else { MAX_SHARDS };
         let shards = same.map_or_else(|| tasks.min(most), |manifest| manifest.shards);
-        let key_fields = usize::from(job.key.is_some());
-        let filter_start = field_count + key_fields;
+        let filter_start = field_count + job.key.len();
         let filter_fields = filter_start..filter_start + filter.as_ref().map_or(0, |filter| filter.fields().len());
         let mut columns = processor.columns().to_vec();
         columns.extend(job.ttl.as_ref().map(|_| TtlSpec::column()));
@@ -134,7 +136,9 @@ impl Run<'_> {
             processor: Arc::clone(&plan.processor),
             codec: plan.codec.clone(),
             windows: self.job.window.as_ref().map(Windows::new),
-            key_name: self.job.key_name().to_owned(),
+            key_name: self.job.key_names()[0].to_owned(),
+            // The windows of a row are columns of their own.
+            parts: self.job.key_shape().map(|shape| KeyShape { window: false, ..shape }),
             has_change: emit == Some(Emit::Changes) && self.job.window.is_none(),
         }
     }
@@ -142,7 +146,7 @@ impl Run<'_> {
     /// Returns the fields that are extracted from each record: the processor's, the key, the filter's, the time.
     pub(crate) fn fields(&self, plan: &Plan) -> Vec<FieldPath> {
         let mut fields = plan.processor.fields().to_vec();
-        fields.extend(self.job.key.clone());
+        fields.extend(self.job.key_fields().cloned());
         fields.extend(plan.filter.iter().flat_map(|filter| filter.fields().to_vec()));
         fields.extend(self.time_field().cloned());
         fields
@@ -166,7 +170,7 @@ impl Run<'_> {
     /// the processor of an embedder decides by itself.
     pub(crate) fn columns(&self, plan: &Plan) -> Columns {
         let mut optional: Vec<FieldPath> = plan.filter.iter().flat_map(|filter| filter.fields().to_vec()).collect();
-        let mut required: Vec<FieldPath> = self.job.key.iter().chain(self.time_field()).cloned().collect();
+        let mut required: Vec<FieldPath> = self.job.key_fields().chain(self.time_field()).cloned().collect();
         let own = if self.job.native.is_some() { &mut optional } else { &mut required };
         own.extend_from_slice(plan.processor.fields());
         let [required, optional] = [required, optional].map(|fields| record_fields(&self.job.input, &fields));

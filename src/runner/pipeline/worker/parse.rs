@@ -52,7 +52,7 @@ impl Worker<'_> {
         let mut last_bad = None;
         let replay = plan.replay.as_ref().filter(|replay| !replay.is_over(block.stream, block.offset));
         let own = match &plan.route {
-            Route::Key(_) => None,
+            Route::Key(_) | Route::Parts(..) => None,
             Route::Partition(partition_tasks) => Some(partition_tasks.entry(block.partition)),
         };
         let own = own.as_ref().map(|(name, task)| (&**name, *task));

@@ -63,7 +63,7 @@ impl Plan {
         timed.arguments.clear();
         self.processor.pack(&fields[..self.field_count], &mut timed.arguments)?;
         match &timing.rows {
-            TimedRows::Windows(rows) => self.push_to_windows(timed, rows, (key, time), block, place, updates)?,
+            TimedRows::Windows(rows) => self.push_to_windows(timed, rows, (&key, time), block, place, updates)?,
             TimedRows::Expiry(_) => self.push(key.as_bytes(), task, updates, |update| {
                 update.extend_from_slice(&time.to_le_bytes());
                 update.extend_from_slice(&timed.arguments);

@@ -26,7 +26,25 @@ pub(crate) struct Hello<'a> {
     pub(crate) workers: usize,
     /// The first and the last task of each range that the program is given.
     pub(crate) tasks: Vec<(u32, u32)>,
-    pub(crate) key: Option<String>,
+    pub(crate) key: Option<HelloKey>,
+}
+
+/// The fields that route records.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub(crate) enum HelloKey {
+    One(String),
+    Several(Vec<String>),
+}
+
+impl HelloKey {
+    pub(crate) fn new(mut fields: Vec<String>) -> Option<HelloKey> {
+        match fields.len() {
+            0 => None,
+            1 => fields.pop().map(HelloKey::One),
+            _ => Some(HelloKey::Several(fields)),
+        }
+    }
 }
 
 impl Hello<'_> {
