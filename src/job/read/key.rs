@@ -58,3 +58,75 @@ fn check_name(fields: &[KeyField], index: usize, node: &Node) -> Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use crate::job::{Difference, JobFileError, JobSpec, differences};
+
+    fn parse(key: &str, process: &str) -> Result<JobSpec, JobFileError> {
+        let text = format!("job: j\ninput: a.jsonl\nkey: {key}\nprocess: {process}\n");
+        JobSpec::parse(&text, Path::new("j.yaml"))
+    }
+
+    const COUNT: &str = "{aggregate: {n: count}}";
+
+    #[test]
+    fn a_key_has_one_field_or_several_with_types() {
+        for (key, names, definition) in [
+            ("user.id", vec!["id"], "key: user.id\n"),
+            ("[user.id]", vec!["id"], "key: user.id\n"),
+            ("[path, {status: int}]", vec!["path", "status"], "key:\n  - path\n  - {status: int}\n"),
+            ("[path, http.status: int]", vec!["path", "status"], "key:\n  - path\n  - {http.status: int}\n"),
+            ("['\"a b\"': text, c]", vec!["a b", "c"], "key:\n  - {'\"a b\"': text}\n  - c\n"),
+            ("\n- a\n- b: bool\n", vec!["a", "b"], "key:\n  - a\n  - {b: bool}\n"),
+        ] {
+            let job = parse(key, COUNT).unwrap();
+            assert_eq!(job.key_names(), names);
+            let text = job.definition();
+            let quotes = |text: &str| text.replace('\'', "").replace(['\\', '"'], "");
+            assert!(quotes(&text).contains(&quotes(definition)), "{text}");
+            assert_eq!(JobSpec::parse_definition(&text).unwrap().key, job.key);
+        }
+    }
+
+    #[test]
+    fn a_key_that_cannot_be_columns_is_refused() {
+        let window = "{aggregate: {n: count}, window: {time: t, every: 1m}}";
+        let ttl = "{aggregate: {n: count}, ttl: 1h, time: t}";
+        for (key, process, reason) in [
+            ("[]", COUNT, "expected a key of 1 to 8 fields, found 0"),
+            ("[a, b, c, d, e, f, g, h, i]", COUNT, "expected a key of 1 to 8 fields, found 9"),
+            ("{a: int}", COUNT, "a field such as `user`"),
+            ("[a, [b]]", COUNT, "a field such as `user`"),
+            ("[a, {b: int, c: int}]", COUNT, "or with a type `status: int`"),
+            ("[a, b: json]", COUNT, "unknown type `json`"),
+            ("[a: int]", COUNT, "a key of one field is text"),
+            ("[a.x, b.X]", COUNT, "two parts of the key have the name `X`"),
+            ("[a, Task]", COUNT, "`task`, `key`, `deleted`; rename `Task` with `let`"),
+            ("[a, n]", COUNT, "the column `n` is the key; rename the aggregate"),
+            ("[a, n_sum]", "{aggregate: {n: avg(x)}}", "`n` needs the column `n_sum`, which is the key"),
+            ("[a, window_start]", window, "`window` adds a column `window_start`"),
+            ("[a, event_time]", ttl, "`ttl` adds a column `event_time`; rename the job's own"),
+        ] {
+            let error = parse(key, process).expect_err(key).to_string();
+            assert!(error.contains(reason), "{key}: {error}");
+        }
+        assert!(parse("event_time", ttl).is_ok(), "a key of one field is not a column of the state");
+    }
+
+    #[test]
+    fn another_order_or_type_of_the_parts_is_another_key() {
+        let job = |key: &str| parse(key, COUNT).unwrap();
+        for (old, new, shown) in [
+            ("[a, b]", "[b, a]", "the key was `[a, b]`, is now `[b, a]`"),
+            ("[a, b]", "[a, b: text]", "the key was `[a, b]`, is now `[a, b: text]`"),
+            ("a", "[a, b]", "the key was `a`, is now `[a, b]`"),
+        ] {
+            let found = differences(&job(old), &job(new));
+            assert_eq!(found.iter().map(Difference::to_string).collect::<Vec<_>>(), [shown]);
+        }
+        assert_eq!(differences(&job("a"), &job("[a]")), []);
+    }
+}

@@ -9,7 +9,7 @@ use crate::format::key_shape::KeyShape;
 use crate::format::parquet::values::ValuesWriter;
 use crate::format::rows::Row;
 use crate::format::segment::{SegmentReader, SegmentWriter};
-use crate::ops::read::{ReadError, Selection, Snapshot};
+use crate::ops::read::{ReadError, Selection, Snapshot, key_values};
 use crate::ops::restore::error::RestoreError;
 use crate::ops::restore::exported_file::ExportedFile;
 use crate::ops::restore::target::Target;
@@ -196,8 +196,11 @@ fn head_values(shape: Option<&KeyShape>, row: Row<'_>) -> Result<Vec<Value>, Res
     let text = || String::from_utf8_lossy(row.key).into_owned();
     let task = Value::Int(row.task.into());
     let Some(shape) = shape else { return Ok(vec![task, Value::Text(text())]) };
-    let parts = shape.split(row.key).ok_or_else(|| RestoreError::Key { task: row.task, key: text() })?;
-    Ok([task].into_iter().chain(parts).collect())
+    let has_text = || shape.columns().iter().any(|column| column.column_type == ColumnType::Text);
+    if shape.split(row.key).is_none() && !has_text() {
+        return Err(RestoreError::Key { task: row.task, key: text() });
+    }
+    Ok([task].into_iter().chain(key_values(Some(shape), row.key)).collect())
 }
 
 /// Writes all rows into one text file, in the order of task and key.
