@@ -52,6 +52,7 @@ set edit:completion:arg-completer[ckpt] = {|@words|
             cand --threads 'The number of threads that parse and apply records [default: the number of cores]'
             cand --log 'The format of events, warnings and errors on standard error'
             cand --metrics 'Serve metrics for Prometheus at http://ADDR/metrics; ADDR is HOST:PORT, or a port on this machine'
+            cand --metrics-file 'Write the metrics to this file, for the textfile collector of Prometheus''s node exporter: every 15 seconds, and at the end of the run'
             cand --color 'When to use color; `auto` means on a terminal, unless NO_COLOR is set'
             cand --must-resume 'Fail if there is no checkpoint to resume from'
             cand --latest-good 'If the latest checkpoint is damaged, resume from the newest intact one; report what is lost, and move away outputs that the skipped checkpoints published'
@@ -146,6 +147,7 @@ set edit:completion:arg-completer[ckpt] = {|@words|
             cand --for 'Stop starting new reads after this time, such as `10m`; next time, start with the objects unread for longest'
             cand --state 'The file where --for records when each object was read; must be outside the store'
             cand --replica 'Also check a replica that the store does not know; can be repeated'
+            cand --metrics-file 'Write what was found as metrics to this file, for the textfile collector of Prometheus''s node exporter'
             cand --color 'When to use color; `auto` means on a terminal, unless NO_COLOR is set'
             cand -v 'List the leftovers of runs that were cut short one by one, instead of counting them'
             cand --verbose 'List the leftovers of runs that were cut short one by one, instead of counting them'
@@ -256,6 +258,7 @@ set edit:completion:arg-completer[ckpt] = {|@words|
         &'ckpt;stats'= {
             cand -n 'Show only the newest N checkpoints; totals still cover all, and 0 shows only them'
             cand --limit 'Show only the newest N checkpoints; totals still cover all, and 0 shows only them'
+            cand --metrics-file 'Write the totals as metrics to this file, for the textfile collector of Prometheus''s node exporter'
             cand --color 'When to use color; `auto` means on a terminal, unless NO_COLOR is set'
             cand --json 'Print the answer as JSON'
             cand -q 'Print no notes and no progress; warnings and errors are still printed'

@@ -56,6 +56,7 @@ complete -c ckpt -n "__fish_ckpt_using_subcommand run" -l threads -d 'The number
 complete -c ckpt -n "__fish_ckpt_using_subcommand run" -l log -d 'The format of events, warnings and errors on standard error' -r -f -a "text\t'Text for people'
 json\t'One JSON object per line'"
 complete -c ckpt -n "__fish_ckpt_using_subcommand run" -l metrics -d 'Serve metrics for Prometheus at http://ADDR/metrics; ADDR is HOST:PORT, or a port on this machine' -r
+complete -c ckpt -n "__fish_ckpt_using_subcommand run" -l metrics-file -d 'Write the metrics to this file, for the textfile collector of Prometheus\'s node exporter: every 15 seconds, and at the end of the run' -r -F
 complete -c ckpt -n "__fish_ckpt_using_subcommand run" -l color -d 'When to use color; `auto` means on a terminal, unless NO_COLOR is set' -r -f -a "auto\t'On a terminal'
 always\t'Everywhere'
 never\t'Nowhere'"
@@ -133,6 +134,7 @@ complete -c ckpt -n "__fish_ckpt_using_subcommand verify" -l sample -d 'Read onl
 complete -c ckpt -n "__fish_ckpt_using_subcommand verify" -l for -d 'Stop starting new reads after this time, such as `10m`; next time, start with the objects unread for longest' -r
 complete -c ckpt -n "__fish_ckpt_using_subcommand verify" -l state -d 'The file where --for records when each object was read; must be outside the store' -r -F
 complete -c ckpt -n "__fish_ckpt_using_subcommand verify" -l replica -d 'Also check a replica that the store does not know; can be repeated' -r -f -a "(__fish_complete_directories)"
+complete -c ckpt -n "__fish_ckpt_using_subcommand verify" -l metrics-file -d 'Write what was found as metrics to this file, for the textfile collector of Prometheus\'s node exporter' -r -F
 complete -c ckpt -n "__fish_ckpt_using_subcommand verify" -l color -d 'When to use color; `auto` means on a terminal, unless NO_COLOR is set' -r -f -a "auto\t'On a terminal'
 always\t'Everywhere'
 never\t'Nowhere'"
@@ -225,6 +227,7 @@ complete -c ckpt -n "__fish_ckpt_using_subcommand latest" -s q -l quiet -d 'Prin
 complete -c ckpt -n "__fish_ckpt_using_subcommand latest" -l utc -d 'Show and read times in UTC instead of the local time zone'
 complete -c ckpt -n "__fish_ckpt_using_subcommand latest" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ckpt -n "__fish_ckpt_using_subcommand stats" -s n -l limit -d 'Show only the newest N checkpoints; totals still cover all, and 0 shows only them' -r
+complete -c ckpt -n "__fish_ckpt_using_subcommand stats" -l metrics-file -d 'Write the totals as metrics to this file, for the textfile collector of Prometheus\'s node exporter' -r -F
 complete -c ckpt -n "__fish_ckpt_using_subcommand stats" -l color -d 'When to use color; `auto` means on a terminal, unless NO_COLOR is set' -r -f -a "auto\t'On a terminal'
 always\t'Everywhere'
 never\t'Nowhere'"

@@ -194,6 +194,7 @@ class SamzaJob:
         self.__state = None
         self.__task = None
         self.__output = None
+        self.__program = None
         return self
 
     def _set_state(self, state):
@@ -207,9 +208,10 @@ class SamzaJob:
         self.task = self.__task = task
         self.__state = state
 
-    def _connect(self, output):
-        """Says where the rows of the output go; None if it does not take any."""
+    def _connect(self, output, program=None):
+        """Says where the rows of the output and the rejected records go; None if they are not taken."""
         self.__output = output
+        self.__program = program
 
     def setup(self):
         """Is called first. Sets ``self.configs``, the keys of a job file; docs/job-file.md lists them."""
@@ -234,6 +236,16 @@ class SamzaJob:
         if not isinstance(row, dict):
             raise TypeError('emit needs a dictionary, found %s' % type(row).__name__)
         self.__output.emit(self.__task, _json(None, row))
+
+    def reject(self, reason):
+        """Rejects the current record: it counts as a bad record, and ``on_error`` in ``configs`` says what happens to it.
+
+        What ``process`` has changed and emitted for the record so far is kept, so call this first: ``return self.reject('no amount')``.
+        If it is called again for the same record, the first reason counts.
+        """
+        if self.__program is None:
+            raise RuntimeError('reject works in process only')
+        self.__program.reject(reason)
 
     def run(self):
         """Runs the job with ckpt. The arguments of the command line, input files and options, go to ``ckpt run``."""
@@ -405,6 +417,12 @@ def _words(error):
         words = '%s: %s' % (type(error).__name__, error)
     except Exception:
         words = type(error).__name__
+    return _text(words)
+
+
+def _text(words):
+    """Returns words as Unicode text of limited length."""
+    words = str(words)
     if len(words) > _MOST_WORDS:
         words = words[:_MOST_WORDS] + '...'
     return words.encode('utf-8', 'backslashreplace').decode()
@@ -417,13 +435,23 @@ class _Output:
         self._stream = stream
         self._process = os.getpid()
         self._rows = []
+        self._rejected = {}
         self._characters = 0
 
     def emit(self, task, row):
         self._rows.append('[%d,%s]' % (task, row))
         self._characters += len(row)
         if self._characters > _PART_CHARACTERS:
-            self.write('{"type":"part","emit":[%s]}\n' % self._take_rows())
+            self.write('{"type":"part"%s}\n' % self._take())
+
+    def reject(self, record, reason):
+        """Adds a record that is rejected, by its index in the batch."""
+        if record in self._rejected:
+            return
+        self._rejected[record] = reason
+        self._characters += len(reason)
+        if self._characters > _PART_CHARACTERS:
+            self.write('{"type":"part"%s}\n' % self._take())
 
     def changed(self, states):
         """Hands over what may have changed in the states, in parts. Returns the last part as fields of a message."""
@@ -443,8 +471,8 @@ class _Output:
         return _changes(changed, deleted)
 
     def done(self, number, fields=''):
-        if self._rows:
-            fields += ',"emit":[%s]' % self._take_rows()
+        if self._rows or self._rejected:
+            fields += self._take()
         self.write('{"type":"done","number":%d%s}\n' % (number, fields))
 
     def write(self, line):
@@ -458,11 +486,17 @@ class _Output:
     def say(self, message):
         self.write(_encode(message) + '\n')
 
-    def _take_rows(self):
-        rows = ','.join(self._rows)
-        self._rows.clear()
+    def _take(self):
+        """Returns the rows and the rejected records since the last call as fields of a message."""
+        fields = ''
+        if self._rows:
+            fields += ',"emit":[%s]' % ','.join(self._rows)
+            self._rows.clear()
+        if self._rejected:
+            fields += ',"rejected":%s' % _encode(list(self._rejected.items()))
+            self._rejected.clear()
         self._characters = 0
-        return rows
+        return fields
 
 
 def _changes(changed, deleted):
@@ -529,7 +563,7 @@ class _Program:
                 gc.collect()
                 gc.freeze()
                 gc.set_threshold(50_000, 20, 100)
-                job._connect(output)
+                job._connect(output, self)
                 output.say({'type': 'ready', 'protocol': PROTOCOL})
             elif kind == 'hello':
                 if message['protocol'] != PROTOCOL:
@@ -539,6 +573,12 @@ class _Program:
                 job._connect(None)
                 _check_result('close', job.close())
                 return
+
+    def reject(self, reason):
+        """Rejects the current record."""
+        if self._record is None:
+            raise RuntimeError('reject works in process only')
+        self._output.reject(self._record, _text(reason))
 
     def _batch(self, message):
         job, states = self._job, self._states

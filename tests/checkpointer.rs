@@ -83,7 +83,7 @@ fn a_checkpoint_that_no_run_could_resume_from_is_not_committed() {
     {
         let mut facts = facts(None);
         facts.definition = facts.definition.replace(from, to);
-        let publisher = Publisher { changes: None, dead: None, late: None, names: Arc::default() };
+        let publisher = Publisher { changes: None, shown: None, dead: None, late: None, names: Arc::default() };
         let results = play_all(Arc::new(storage.clone()), &attempts(), facts, publisher, |_, _| false);
         assert_eq!(results, "fff", "{from}");
         assert!(store(Arc::new(storage.clone())).sequences().expect("listed").is_empty());
@@ -133,7 +133,7 @@ fn play_without(
     timeout: Option<Duration>,
     waits: fn(usize, u32) -> bool,
 ) -> String {
-    let publisher = Publisher { changes: None, dead: None, late: None, names: Arc::default() };
+    let publisher = Publisher { changes: None, shown: None, dead: None, late: None, names: Arc::default() };
     play_all(storage, attempts, facts(timeout), publisher, waits)
 }
 
@@ -271,7 +271,7 @@ fn publisher(dir: &Path) -> (OutputPlan, Publisher) {
     let text =
         "job: j\ninput: data.jsonl\nkey: k\nprocess: {aggregate: {n: count}}\noutput: {files: out, emit: changes}\n";
     let job = JobSpec::parse(text, &dir.join("job.yaml")).expect("a job");
-    let program = Program::new(&job.aggregates, &job.input.format, |_| ColumnType::Text);
+    let program = Program::new(&job.aggregates, &job.input, |_| ColumnType::Text);
     let shape = RowShape {
         processor: Arc::new(program),
         codec: RowCodec::new(columns()),
@@ -279,9 +279,13 @@ fn publisher(dir: &Path) -> (OutputPlan, Publisher) {
         parts: None,
         key_name: "k".to_owned(),
         has_change: true,
+        having: None,
     };
     let plan = OutputPlan::new(&job).expect("a place").expect("an output");
-    (plan.clone(), Publisher { changes: Some((plan, shape)), dead: None, late: None, names: Arc::default() })
+    (
+        plan.clone(),
+        Publisher { changes: Some((plan, shape)), shown: None, dead: None, late: None, names: Arc::default() },
+    )
 }
 
 /// Returns the checkpoints whose files are in place.

@@ -360,6 +360,28 @@ fn what_two_rollbacks_write_is_never_the_same_object() {
     assert_ne!(plan(), plan());
 }
 
+#[test]
+fn an_object_that_gets_no_answer_is_not_taken_for_missing() {
+    let (objects, elsewhere) = built(false);
+    let open = |places: &[&Objects]| {
+        let places = places.iter().map(|place| Arc::new(place.client(None)) as Arc<dyn Storage>);
+        Store::open(places.collect()).expect("opened")
+    };
+    let needed = Snapshot::open(&open(&[&objects]), Sequence(LATEST)).expect("read").committed.manifest.tables.index;
+    let (object, name) = (needed.object, needed.object.path());
+
+    // One that is missing is copied from the other replica.
+    objects.client(None).delete(&name).expect("deleted");
+    open(&[&objects, &elsewhere]).take_over(&[object]).expect("copied");
+    open(&[&objects]).object(needed).expect("copied");
+
+    objects.client(None).delete(&name).expect("deleted");
+    elsewhere.silence(&name);
+    open(&[&objects, &elsewhere]).take_over(&[object]).expect_err("unknown in one replica, missing in the other");
+    let error = open(&[&elsewhere]).take_over(&[object]).expect_err("unknown in the only replica");
+    assert!(error.is_inconclusive(), "{error}");
+}
+
 /// Returns a partition that a checkpoint has a position in.
 fn partition_of(store: &Store, sequence: Sequence) -> String {
     let positions = Snapshot::open(store, sequence).and_then(|snapshot| snapshot.positions(store));

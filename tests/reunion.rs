@@ -23,6 +23,8 @@ use crate::support::failing::Failing;
 use crate::support::store_builder::StoreBuilder;
 use crate::support::tree;
 
+mod behind;
+
 /// Replicas that have committed the same checkpoints, up to some number.
 struct Replicas {
     dir: tempfile::TempDir,

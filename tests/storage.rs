@@ -102,6 +102,7 @@ promises! {
         replace_puts_new_bytes_in_place_of_old
         list_is_sorted_and_not_deep
         delete_removes_one_file
+        delete_all_removes_files_and_skips_missing_ones
         delete_dir_removes_a_directory_of_files
         sync_and_settle_may_be_called_at_any_time
         directories_are_listed_by_their_root
@@ -400,6 +401,17 @@ fn delete_removes_one_file(storage: &dyn Storage) {
     assert_eq!(names(storage, Some("a")), ["two"]);
     storage.create(&path("a/one"), b"again").unwrap();
     assert_eq!(read(storage, "a/one"), b"again");
+}
+
+fn delete_all_removes_files_and_skips_missing_ones(storage: &dyn Storage) {
+    let all: Vec<RelPath> = (0..40).map(|number| path(&format!("a/{number}"))).collect();
+    for path in all.iter().skip(1) {
+        storage.create(path, b"1").unwrap();
+    }
+    storage.create(&path("a/other"), b"1").unwrap();
+    storage.delete_all(&all).unwrap();
+    assert_eq!(names(storage, Some("a")), ["other"]);
+    storage.delete_all(&[]).unwrap();
 }
 
 fn delete_dir_removes_a_directory_of_files(storage: &dyn Storage) {

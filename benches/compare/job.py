@@ -8,11 +8,11 @@ import sys
 from measure import Failed, fresh, run, say
 
 SMALL = {
-    'turns': 2, 'records': 200_000, 'users': 20_000, 'keys': 100_000, 'pause_keys': 20_000, 'tasks': 10_000, 'deltas': 20,
+    'turns': 2, 'records': 200_000, 'lines': 50_000, 'users': 20_000, 'keys': 100_000, 'pause_keys': 20_000, 'tasks': 10_000, 'deltas': 20,
     'big_mib': 64, 'checkpoints': 200, 'starts': 10, 'python_records': 50_000, 'growth': [10_000, 100_000],
 }
 FULL = {
-    'turns': 5, 'records': 10_000_000, 'users': 1_000_000, 'keys': 10_000_000, 'pause_keys': 1_000_000, 'tasks': 1_000_000, 'deltas': 100,
+    'turns': 5, 'records': 10_000_000, 'lines': 3_000_000, 'users': 1_000_000, 'keys': 10_000_000, 'pause_keys': 1_000_000, 'tasks': 1_000_000, 'deltas': 100,
     'big_mib': 4096, 'checkpoints': 10_000, 'starts': 50, 'python_records': 2_000_000, 'growth': [1_000_000, 10_000_000, 100_000_000],
 }
 

@@ -1,6 +1,7 @@
 """Sections about the run: its speed, its checkpoints, its memory."""
 
 import os
+import random
 import shutil
 import statistics
 import subprocess
@@ -54,6 +55,43 @@ def batch(bench):
             taken = turns(bench.of['turns'], ckpt=ours, other=lambda: run([python, engines, engine, clicks]))
             rows.append(Row('count and sum by user, a checkpoint a second', '%.2f s' % seconds(taken['ckpt']),
                             '%s, whole process: %.2f s' % (engine, seconds(taken['other'])), ratio(taken['ckpt'], taken['other'])))
+    shutil.rmtree(directory)
+    return rows
+
+
+def access(bench):
+    """Lines of an access log in the combined format, against Miller, which splits at spaces, and GoAccess, which parses them too."""
+    def write(part):
+        choose = random.Random(1)
+        with open(part, 'w') as file:
+            for number in range(bench.of['lines']):
+                path = '/shop/item/%d' % min(choose.randrange(5_000), choose.randrange(5_000))
+                file.write('10.%d.%d.%d - - [27/Nov/2026:%02d:%02d:%02d +0000] "GET %s HTTP/1.1" %d %d "https://example.com/" "Mozilla/5.0 (X11; Linux x86_64)"\n' % (
+                    choose.randrange(4), choose.randrange(256), choose.randrange(256), number // 3_600 % 24, number // 60 % 60, number % 60,
+                    path, choose.choice((200, 200, 200, 304, 404, 500)), choose.randrange(100_000)))
+    log, directory = bench.make('access.log', write), fresh(bench.path('access'))
+    os.makedirs(directory)
+    job = os.path.join(directory, 'access.yaml')
+    with open(job, 'w') as file:
+        file.write('job: access\ninput: {files: %s, pattern: combined}\nkey: path\nprocess:\n  aggregate: {n: count, bytes: sum(bytes)}\n' % log)
+        file.write('checkpoint: {schedule: 1s, store: store}\n')
+
+    def ours():
+        fresh(os.path.join(directory, 'store'))
+        return bench.run_job(job)
+
+    what, rows = '%s lines of a log in the combined format, count and sum of bytes by path, a checkpoint a second' % count(bench.of['lines']), []
+    others = {'mlr': ['--inidx', '--ifs', ' ', '--ojson', 'stats1', '-a', 'count,sum', '-f', '10', '-g', '7', log],
+              'goaccess': [log, '--log-format=COMBINED', '--no-global-config', '-o', os.path.join(directory, 'report.json')]}
+    for other, arguments in others.items():
+        if not shutil.which(other):
+            say('  skipped: there is no %s' % other)
+            continue
+        # GoAccess makes many reports, which takes minutes.
+        taken = turns(1 if other == 'goaccess' else bench.of['turns'], ckpt=ours, other=lambda: run([other, *arguments]))
+        per_second = bench.of['lines'] / seconds(taken['ckpt'])
+        rows.append(Row(what, '%.2f s, %s lines/s' % (seconds(taken['ckpt']), count(int(per_second))), '%s: %.2f s' % (other, seconds(taken['other'])),
+                        ratio(taken['ckpt'], taken['other']), 'at least 1,000,000 lines/s'))
     shutil.rmtree(directory)
     return rows
 

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 /// Whatever is accepted as an answer is also JSON to an independent reader, with the same contents.
 pub fn check(data: &[u8]) {
-    let Ok(AnswerSummary { kind, changed, deleted, emitted }) = read_answer(data) else { return };
+    let Ok(AnswerSummary { kind, changed, deleted, emitted, rejected }) = read_answer(data) else { return };
     let tree: Value = match serde_json::from_slice(data) {
         Ok(tree) => tree,
         // Values are stored as they are written, and parsed when they are put into the state.
@@ -21,4 +21,5 @@ pub fn check(data: &[u8]) {
     assert_eq!(tree["type"], kind);
     let count = |field: &str| tree[field].as_array().map_or(0, Vec::len);
     assert_eq!((count("changed"), count("deleted"), count("emit")), (changed, deleted, emitted));
+    assert_eq!(count("rejected"), rejected);
 }

@@ -365,6 +365,33 @@ class ProgramTest(unittest.TestCase):
         talk = Talk(body, HELLO + [batch(1, [0, 0, {}])], PROGRAM)
         self.assertLess(len(talk.answers[-1]['message']), 5000)
 
+    def test_records_are_rejected_with_a_reason(self):
+        body = r'''
+    def process(self, data):
+        if data['n'] == 1:
+            self.state['seen'] = True
+            self.emit({'n': 1})
+            self.reject('is one')
+            return self.reject('again')
+        if data['n'] == 2: self.reject(ValueError('caf\udce9'))
+    def window(self): self.reject('too late')
+'''
+        records = [[0, at, {'n': at}] for at in range(4)]
+        messages = HELLO + [batch(1, *records), batch(2, *records[3:]), {'type': 'tick', 'number': 3, 'ended': True}]
+        talk = Talk(body, messages, PROGRAM)
+        rejected = [[1, 'is one'], [2, r'caf\udce9']]
+        self.assertEqual(talk.answers[1:3], [
+            {'type': 'done', 'number': 1, 'emit': [[0, {'n': 1}]], 'rejected': rejected},
+            {'type': 'done', 'number': 2},
+        ])
+        self.assertEqual(talk.answers[3]['message'], 'RuntimeError: reject works in process only')
+
+    def test_many_rejected_records_are_handed_over_in_parts(self):
+        body = '    def process(self, data): self.reject("x" * 3_000)'
+        talk = Talk(body, HELLO + [batch(1, *[[0, at, {}] for at in range(1000)])], PROGRAM)
+        rejected = [row[0] for answer in talk.answers for row in answer.get('rejected', [])]
+        self.assertEqual((rejected, talk.answers[1]['type']), (list(range(1000)), 'part'))
+
     def test_emit_needs_a_dictionary(self):
         talk = Talk('    def process(self, data): self.emit([1])', HELLO + [batch(1, [0, 0, {}])], PROGRAM)
         self.assertEqual(talk.answers[-1]['message'], 'TypeError: emit needs a dictionary, found list')

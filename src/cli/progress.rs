@@ -7,9 +7,11 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle, WeakProgressBar};
 
+use crate::cli::table::{terminal_width, text_width};
 use crate::cli::text::escape;
 use crate::values::lock::lock;
 use crate::values::progress::Progress;
+use crate::values::units::Span;
 
 /// The time between two plain lines without a terminal.
 const PLAIN_EVERY: Duration = Duration::from_secs(10);
@@ -115,58 +117,68 @@ pub struct LiveLine {
 
 #[derive(Debug)]
 enum Shown {
-    Live { bar: ProgressBar, has_bar: Mutex<bool> },
-    Plain { last: Mutex<Instant> },
+    /// The bar is not drawn: it estimates the time left. The width is that of the terminal now.
+    Live {
+        bar: ProgressBar,
+        width: fn() -> u16,
+        has_progress: Mutex<bool>,
+    },
+    Plain {
+        last: Mutex<Instant>,
+    },
     Never,
+}
+
+/// What the live line shows, the most important parts first.
+#[derive(Debug, Default)]
+pub struct LiveText {
+    pub first: String,
+    /// How much of how much is done.
+    pub progress: Option<(u64, u64)>,
+    pub rest: Vec<String>,
 }
 
 impl LiveLine {
     /// Makes a line that is `live` on a terminal or `plain` elsewhere; `notes` turns [`LiveLine::note`] on.
     pub(super) fn new(screen: &Screen, live: bool, plain: bool, notes: bool) -> LiveLine {
         let shown = match (live, plain) {
-            (true, _) => return LiveLine::on(screen, target(true), notes),
+            (true, _) => return LiveLine::on(screen, target(true), error_width, notes),
             (false, true) => Shown::Plain { last: Mutex::new(Instant::now()) },
             (false, false) => Shown::Never,
         };
         LiveLine { screen: screen.clone(), notes, shown }
     }
 
-    fn on(screen: &Screen, target: ProgressDrawTarget, notes: bool) -> LiveLine {
+    fn on(screen: &Screen, target: ProgressDrawTarget, width: fn() -> u16, notes: bool) -> LiveLine {
         let bar = ProgressBar::with_draw_target(None, target);
         bar.set_style(style("{wide_msg}"));
         screen.set_live(&bar);
-        LiveLine { screen: screen.clone(), notes, shown: Shown::Live { bar, has_bar: Mutex::new(false) } }
+        LiveLine { screen: screen.clone(), notes, shown: Shown::Live { bar, width, has_progress: Mutex::new(false) } }
     }
 
-    /// Shows `text` instead of the previous text.
-    pub fn show(&self, text: &str) {
+    /// Shows `text` instead of the previous text, as many of its parts as fit.
+    pub fn show(&self, text: &LiveText) {
         match &self.shown {
-            Shown::Live { bar, .. } => bar.set_message(escape(text).into_owned()),
+            Shown::Live { bar, width, has_progress } => {
+                let progress = text.progress.map(|(done, total)| {
+                    bar.set_length(total);
+                    bar.set_position(done);
+                    // What earlier runs did says nothing about the speed of this one.
+                    if !std::mem::replace(&mut *lock(has_progress), true) {
+                        bar.reset_eta();
+                    }
+                    let left = Duration::from_secs(bar.eta().as_secs());
+                    let left = if left.is_zero() { String::new() } else { format!(", {} left", Span(left)) };
+                    format!("{}%{left}", percent(done, total))
+                });
+                bar.set_message(fitting(text, progress, usize::from(width())));
+            }
             Shown::Plain { last } => {
                 if is_due(&mut lock(last), Instant::now()) {
-                    self.screen.print(&escape(text));
+                    let progress = text.progress.map(|(done, total)| format!("{}%", percent(done, total)));
+                    self.screen.print(&fitting(text, progress, usize::MAX));
                 }
             }
-            Shown::Never => {}
-        }
-    }
-
-    /// Shows `position` as a share of `total`, the time left, and `text`.
-    pub fn bar(&self, position: u64, total: u64, text: &str) {
-        match &self.shown {
-            Shown::Live { bar, has_bar } => {
-                bar.set_length(total);
-                bar.set_position(position);
-                let mut has_bar = lock(has_bar);
-                if !*has_bar {
-                    // What earlier runs did says nothing about the speed of this one.
-                    bar.reset_eta();
-                    bar.set_style(style("[{bar:20}] {percent:>3}% {eta} left  {wide_msg}"));
-                    *has_bar = true;
-                }
-                bar.set_message(escape(text).into_owned());
-            }
-            Shown::Plain { .. } => self.show(&format!("{}% {text}", percent(position, total))),
             Shown::Never => {}
         }
     }
@@ -190,6 +202,24 @@ impl Drop for LiveLine {
             bar.finish_and_clear();
         }
     }
+}
+
+/// Joins the parts of `text` that fit into a line of `width` columns. The first one is always there.
+fn fitting(text: &LiveText, progress: Option<String>, width: usize) -> String {
+    let mut line = escape(&text.first).into_owned();
+    for part in progress.iter().chain(&text.rest) {
+        let longer = format!("{line}, {}", escape(part));
+        if text_width(&longer) >= width {
+            break;
+        }
+        line = longer;
+    }
+    line
+}
+
+/// Returns the width of the terminal of standard error, or 80 if it is unknown.
+fn error_width() -> u16 {
+    terminal_width(stderr())
 }
 
 fn target(live: bool) -> ProgressDrawTarget {

@@ -1,6 +1,7 @@
 //! Tables of aligned columns without rules.
 
 use std::borrow::Cow;
+use std::os::fd::AsFd;
 
 use comfy_table::{Attribute, Cell, CellAlignment, ContentArrangement};
 
@@ -165,6 +166,19 @@ fn placed(cell: &str) -> Cell {
 fn replace_placeholder(line: &mut String, cell: &str) {
     if is_overlong(cell) {
         *line = line.replacen(&PLACEHOLDER.repeat(MOST_PADDED), cell, 1);
+    }
+}
+
+/// Returns the number of columns that `text` takes on a terminal.
+pub(super) fn text_width(text: &str) -> usize {
+    fit::width(text)
+}
+
+/// Returns the width of a terminal, or 80 if it is unknown.
+pub(super) fn terminal_width(terminal: impl AsFd) -> u16 {
+    match rustix::termios::tcgetwinsize(terminal) {
+        Ok(size) if size.ws_col > 0 => size.ws_col,
+        _ => 80,
     }
 }
 

@@ -16,7 +16,7 @@ use crate::cli::exit::Exit;
 use crate::cli::log::{Journal, Level};
 use crate::cli::options::GlobalOptions;
 use crate::cli::progress::{Bar, LiveLine, Screen, Unit};
-use crate::cli::table::{Look, Table};
+use crate::cli::table::{Look, Table, terminal_width};
 use crate::cli::text::{escape, escape_lines};
 use crate::cli::times::Times;
 use crate::store::Store;
@@ -48,7 +48,7 @@ impl Ui {
         let err = Stream::new(io::stderr().is_terminal());
         let fixed = env::var(NOW_VARIABLE).ok();
         let clock = Clock::new(fixed.as_deref(), options.utc)?;
-        let width = if out.terminal { Some(terminal_width()) } else { None };
+        let width = if out.terminal { Some(terminal_width(io::stdout())) } else { None };
         Ok(Ui::on(options, out, err, width, clock, Box::new(BufWriter::with_capacity(64 * 1024, io::stdout()))))
     }
 
@@ -297,14 +297,6 @@ impl Ui {
             return Ok(());
         }
         Err(CliError::new(Exit::Failed, "cannot write to standard output").caused_by(&error))
-    }
-}
-
-/// Returns the width of the terminal of standard output, or 80 if it is unknown.
-fn terminal_width() -> u16 {
-    match rustix::termios::tcgetwinsize(io::stdout()) {
-        Ok(size) if size.ws_col > 0 => size.ws_col,
-        _ => 80,
     }
 }
 

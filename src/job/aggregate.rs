@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::job::condition::Condition;
 use crate::job::field::{Cursor, ExpressionError, FieldPath, fail};
 use crate::job::keys::unknown;
 use crate::values::value::{Column, ColumnType};
@@ -20,6 +21,8 @@ pub struct AggregateSpec {
     /// `sum(round(amount, 2))`: rounds each value half to even to this many decimal places before it is used. For sum,
     /// avg, min and max.
     pub round: Option<u8>,
+    /// `count where status >= 500`: which records it is computed of.
+    pub condition: Option<Condition>,
 }
 
 /// What an aggregate computes.
@@ -75,7 +78,8 @@ impl fmt::Display for AggregateFunction {
 }
 
 impl AggregateSpec {
-    /// Parses the expression of the aggregate `name`.
+    /// Parses the expression of the aggregate `name`. What follows `where` is not parsed: the fields of its condition
+    /// are left empty.
     pub fn parse(name: &str, expression: &str) -> Result<AggregateSpec, ExpressionError> {
         let mut cursor = Cursor::new(expression);
         cursor.skip_space();
@@ -88,9 +92,17 @@ impl AggregateSpec {
             let names = AggregateFunction::ALL.map(AggregateFunction::name);
             return Err(fail(start, unknown("aggregate", &word, "", &names)));
         };
-        let mut aggregate = AggregateSpec { name: name.to_owned(), function, field: None, by: None, round: None };
+        let mut aggregate =
+            AggregateSpec { name: name.to_owned(), function, field: None, by: None, round: None, condition: None };
         if cursor.take('(') {
             aggregate.read_arguments(&mut cursor)?;
+        }
+        if cursor.take_word("where") {
+            let expression = cursor.rest();
+            if expression.is_empty() {
+                return Err(cursor.wrong("a condition such as `status >= 500`"));
+            }
+            aggregate.condition = Some(Condition { expression, fields: Vec::new() });
         }
         cursor.end()?;
         if aggregate.field.is_none() && function != Count {
@@ -125,6 +137,12 @@ impl AggregateSpec {
             (Min | Max | First | Last, by) => vec![kept(&self.field, &mut type_of), kept(by, &mut type_of)],
         };
         self.column_names().into_iter().zip(types).map(|(name, column_type)| Column::new(name, column_type)).collect()
+    }
+
+    /// Returns the fields that the aggregate uses.
+    pub fn fields(&self) -> impl Iterator<Item = &FieldPath> {
+        let of_condition = self.condition.iter().flat_map(|condition| &condition.fields);
+        self.field.iter().chain(&self.by).chain(of_condition)
     }
 
     /// Returns the fields whose values the aggregate keeps or compares, which therefore need a type.
@@ -186,15 +204,18 @@ impl AggregateSpec {
 impl fmt::Display for AggregateSpec {
     /// Writes the expression without the name. [`AggregateSpec::parse`] reads it back.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Some(field) = &self.field else {
-            return f.pad(self.function.name());
-        };
-        let argument = match (self.round, &self.by) {
-            (Some(places), _) => format!("round({field}, {places})"),
-            (None, Some(by)) => format!("{field} by {by}"),
-            (None, None) => field.to_string(),
-        };
-        f.pad(&format!("{}({argument})", self.function))
+        let mut text = self.function.name().to_owned();
+        if let Some(field) = &self.field {
+            text += &match (self.round, &self.by) {
+                (Some(places), _) => format!("(round({field}, {places}))"),
+                (None, Some(by)) => format!("({field} by {by})"),
+                (None, None) => format!("({field})"),
+            };
+        }
+        if let Some(condition) = &self.condition {
+            text += &format!(" where {}", condition.expression);
+        }
+        f.pad(&text)
     }
 }
 
@@ -217,6 +238,9 @@ mod tests {
             ("first(city  by ts)", "first(city by ts)"),
             ("last(by by by)", "last(by by by)"),
             ("approx_distinct(page)", "approx_distinct(page)"),
+            ("count where  a == \"x y\" ", "count where a == \"x y\""),
+            ("sum(a)where b>0", "sum(a) where b>0"),
+            ("first(a by where) where where > 0", "first(a by where) where where > 0"),
         ] {
             let aggregate = AggregateSpec::parse("x", text).unwrap();
             assert_eq!(aggregate.to_string(), printed);
@@ -259,6 +283,9 @@ mod tests {
             ("sum(round(x, -1))", 13, "expected a number of decimal places from 0 to 18, found `-1`"),
             ("count(*)", 6, "expected a field, found `*`; plain `count` counts all records"),
             ("count(distinct x)", 15, "expected `)`, found `x`"),
+            ("count where ", 12, "expected a condition such as `status >= 500`, found the end"),
+            ("count if a > 0", 6, "expected the end, found `if`"),
+            ("sum where a > 0", 0, "`sum` needs a field: `sum(amount)`"),
             ("sum(a + b)", 6, "expected `)`, found `+`"),
         ] {
             assert_eq!(AggregateSpec::parse("x", text).unwrap_err(), fail(at, reason), "{text:?}");

@@ -62,7 +62,7 @@ pub enum Effect {
 /// [`Effect::Unfit`].
 ///
 /// Left out is what state does not depend on, and what only affects the records still to come: input files, `where:`,
-/// the command of `exec:`, `on_error:`, `late:`, `on_late:`, the length of `ttl:`, the schedule, the store and the
+/// `delete:`, the command of `exec:`, `on_error:`, `late:`, `on_late:`, the length of `ttl:`, the schedule, the store and the
 /// output.
 pub fn differences(old: &JobSpec, new: &JobSpec) -> Vec<Difference> {
     let mut found = Vec::new();
@@ -140,7 +140,7 @@ fn computed(old: &JobSpec, new: &JobSpec) -> Vec<Difference> {
     let window = new.window.as_ref().map(|window| &window.time);
     fields.extend(window.or(new.ttl.as_ref().map(|ttl| &ttl.time)).map(|time| time.field.clone()));
     let in_both = new.aggregates.iter().filter(|aggregate| old.aggregates.contains(aggregate));
-    fields.extend(in_both.flat_map(|aggregate| aggregate.field.iter().chain(&aggregate.by).cloned()));
+    fields.extend(in_both.flat_map(|aggregate| aggregate.fields().cloned()));
     let (of_old, of_new) = (computed_fields(&old.input, &fields), computed_fields(&new.input, &fields));
     if of_old == of_new {
         return Vec::new();

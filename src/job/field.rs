@@ -141,6 +141,13 @@ impl Cursor {
         found
     }
 
+    /// Takes everything that is left, without white space around it.
+    pub(super) fn rest(&mut self) -> String {
+        let rest: String = self.chars[self.at..].iter().collect();
+        self.at = self.chars.len();
+        rest.trim().to_owned()
+    }
+
     /// Takes the path of a field.
     pub(super) fn path(&mut self) -> Result<FieldPath, ExpressionError> {
         let mut names = Vec::new();

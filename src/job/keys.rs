@@ -33,6 +33,7 @@ pub const KEYS: [(&str, &[&str]); 11] = [
         "process",
         &[
             "aggregate",
+            "delete",
             "exec",
             "timeout",
             "restarts",
@@ -71,7 +72,7 @@ pub const KEYS: [(&str, &[&str]); 11] = [
     ),
     ("checkpoint.priorities", &["name", "tasks", "key", "partitions", "weight", "every"]),
     ("checkpoint.keep", &["last", "hourly", "daily", "weekly", "monthly", "within", "bytes", "grace"]),
-    ("output", &["files", "format", "emit"]),
+    ("output", &["files", "format", "emit", "having"]),
 ];
 
 /// Returns what is wrong with `key` in `section`, or `None` if the section has this key.
@@ -136,12 +137,12 @@ mod tests {
             ("input", "tasks", "unknown key `tasks` in `input`; it belongs at the top of the file"),
             ("", "keep", "unknown key `keep`; it belongs in `checkpoint`"),
             ("", "Job", "unknown key `Job`, did you mean `job`?"),
-            ("output", "x", "unknown key `x` in `output`, expected one of `files`, `format`, `emit`"),
+            ("output", "x", "unknown key `x` in `output`, expected one of `files`, `format`, `emit`, `having`"),
             (
                 "process",
                 "",
-                "unknown key `` in `process`, expected one of `aggregate`, `exec`, `timeout`, `restarts`, `backoff`, \
-                 `tick`, `native`, `window`, `ttl`, `time`, `unit`, `ahead`",
+                "unknown key `` in `process`, expected one of `aggregate`, `delete`, `exec`, `timeout`, `restarts`, \
+                 `backoff`, `tick`, `native`, `window`, `ttl`, `time`, `unit`, `ahead`",
             ),
         ] {
             assert_eq!(check(section, key).as_deref(), Some(answer));

@@ -2,6 +2,7 @@
 
 mod aggregate;
 pub mod calendar;
+mod condition;
 pub mod definition;
 mod difference;
 mod error;
@@ -19,6 +20,7 @@ mod windows;
 mod write;
 
 pub use aggregate::{AggregateFunction, AggregateSpec};
+pub use condition::Condition;
 pub use difference::{Difference, Effect, differences};
 pub use error::JobFileError;
 pub use field::{ExpressionError, FieldPath};

@@ -178,7 +178,7 @@ fn definitions() -> Value {
             pattern(r"^\s*0\s*$"),
             reference("variable"),
         ] },
-        "aggregate": or_variable(pattern(&format!(r"^\s*({functions})\s*(\(.*\))?\s*$"))),
+        "aggregate": or_variable(pattern(&format!(r"^\s*({functions})\s*(\(.*\))?\s*(where\b[\s\S]*)?$"))),
     })
 }
 

@@ -39,6 +39,9 @@ pub(super) fn write(job: &JobSpec) -> String {
         lines.add(1, "files", &path(&output.files));
         lines.add(1, "format", output.format.name());
         lines.add(1, "emit", output.emit.name());
+        if let Some(having) = &output.having {
+            lines.add(1, "having", &quote(having));
+        }
     }
     lines.0
 }
@@ -110,6 +113,9 @@ fn write_process(lines: &mut Lines, job: &JobSpec) {
     }
     for aggregate in &job.aggregates {
         lines.add(2, &quote(&aggregate.name), &quote(&aggregate.to_string()));
+    }
+    if let Some(delete) = &job.delete {
+        lines.add(1, "delete", &quote(&delete.expression));
     }
     if let Some(window) = &job.window {
         // Where no record can be late, the two keys about late records are errors.

@@ -92,9 +92,10 @@ fn named(job: &JobSpec, filter: &[FieldPath]) -> Vec<(FieldPath, String)> {
     let mut named: Vec<(FieldPath, String)> = filter.iter().map(|field| (field.clone(), "where".to_owned())).collect();
     named.extend(job.key_fields().map(|key| (key.clone(), "key".to_owned())));
     for aggregate in &job.aggregates {
-        let fields = aggregate.field.iter().chain(&aggregate.by);
-        named.extend(fields.map(|field| (field.clone(), format!("process.aggregate.{}", aggregate.name))));
+        named.extend(aggregate.fields().map(|field| (field.clone(), format!("process.aggregate.{}", aggregate.name))));
     }
+    let delete = job.delete.iter().flat_map(|delete| &delete.fields);
+    named.extend(delete.map(|field| (field.clone(), "process.delete".to_owned())));
     named.extend(job.window.iter().map(|window| (window.time.field.clone(), "process.window.time".to_owned())));
     named.extend(job.ttl.iter().map(|ttl| (ttl.time.field.clone(), "process.time".to_owned())));
     named

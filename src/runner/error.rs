@@ -1,5 +1,6 @@
 //! Why a run ends with an error.
 
+use std::io;
 use std::time::Duration;
 
 use crate::format::error::ManifestError;
@@ -61,6 +62,8 @@ pub enum RunError {
         /// Why the last of them failed.
         source: Box<RunError>,
     },
+    #[error("cannot start a thread")]
+    Thread { source: io::Error },
     /// A thread of the run panicked, which is a bug.
     #[error("a thread of the run panicked")]
     Panicked,

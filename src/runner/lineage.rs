@@ -14,7 +14,8 @@ use crate::values::id::Sequence;
 pub struct Lineage {
     /// The checkpoint that the next one builds on.
     pub last: Option<Committed>,
-    /// The highest number in use: that of `last`, unless the run has skipped damaged checkpoints.
+    /// The highest number in use: that of `last`, unless the run has skipped damaged checkpoints, or a replica that is
+    /// away has newer ones.
     pub newest: Option<Sequence>,
     /// The segments of each shard, the base first.
     pub chains: Vec<Vec<IndexRow>>,
@@ -29,6 +30,8 @@ pub struct Lineage {
     /// Whether the layout of the state differs from `last`, so that the next checkpoint is needed even if no record was
     /// applied.
     pub is_relaid: bool,
+    /// Whether the run has skipped damaged checkpoints.
+    pub has_skipped: bool,
 }
 
 /// An older cut and its positions.

@@ -13,9 +13,10 @@ use crate::runner::bad_reasons::BadReasons;
 use crate::runner::encoder_slots::EncoderSlot;
 use crate::runner::error::RunError;
 use crate::runner::observer::Done;
+use crate::runner::process::exec::sources::Sources;
 use crate::runner::process::processor::ProcessError;
 use crate::runner::process::time_spans::TimeSpans;
-use crate::runner::rejected::{LateRecord, Rejected};
+use crate::runner::rejected::{BlockAnswer, LateRecord, Rejected};
 use crate::runner::state::frozen::FrozenRows;
 use crate::runner::ticket::Ticket;
 use crate::store::StoreNote;
@@ -27,6 +28,8 @@ use crate::values::lock::lock;
 pub enum ThreadEvent {
     /// A block was parsed.
     Parsed(BlockAccount),
+    /// A program has applied its records of a block.
+    Answered(BlockAnswer),
     /// A record of this key could not be applied.
     Unapplied(ProcessError, String),
     /// A worker cannot continue.
@@ -70,6 +73,12 @@ pub struct BlockAccount {
     pub reasons: BadReasons<Rejected>,
     /// The bad record that ends the run.
     pub fatal: Option<Rejected>,
+    /// The numbers of the bad records in the block, ascending.
+    pub bad_indices: Vec<u64>,
+    /// How many programs have been sent records of the block, and have not answered yet.
+    pub unanswered: usize,
+    /// The records that programs have rejected, in the order of their answers.
+    pub answered: Vec<Rejected>,
     /// For a job with event time.
     pub time: Option<Arc<BlockTime>>,
 }
@@ -119,6 +128,8 @@ pub struct BlockUpdates {
     pub number: u64,
     /// The packed records.
     pub bytes: Vec<u8>,
+    /// Where they come from, if a program applies them.
+    pub sources: Sources,
     /// Whether a bad record of the block ends the run. Then neither the block nor any later one is applied.
     pub ends_run: bool,
     /// For a job with event time.
@@ -163,18 +174,43 @@ impl BlockAccount {
         place: RecordPlace<'_>,
         bad: BadRecord,
     ) -> bool {
-        let rejected = |most_bytes: usize| Rejected {
+        self.bad_indices.push(place.index);
+        self.note_bad(on_error, &bad.reason, |most_bytes| Rejected {
             index: place.index,
             offset: block_offset + place.at as u64,
             reason: bad.reason.clone(),
             bytes: place.bytes[..place.bytes.len().min(most_bytes)].to_vec(),
-        };
+        })
+    }
+
+    /// Notes the records that programs have rejected, once all of them have answered.
+    pub(crate) fn reject_answered(&mut self, on_error: &OnError) {
+        let mut answered = std::mem::take(&mut self.answered);
+        // A line of text with several words is counted as bad only once.
+        answered.sort_by_key(|rejected| rejected.index);
+        answered.dedup_by_key(|rejected| rejected.index);
+        answered.retain(|rejected| self.bad_indices.binary_search(&rejected.index).is_err());
+        for Rejected { index, offset, reason, bytes } in &answered {
+            let goes_on = self.note_bad(on_error, reason, |most_bytes| {
+                let bytes = bytes[..bytes.len().min(most_bytes)].to_vec();
+                Rejected { index: *index, offset: *offset, reason: reason.clone(), bytes }
+            });
+            if !goes_on {
+                return;
+            }
+        }
+        self.dead.sort_by_key(|rejected| rejected.index);
+    }
+
+    /// Counts a bad record. `rejected` returns it with at most that many of its bytes. Returns false if the run ends
+    /// with it.
+    fn note_bad(&mut self, on_error: &OnError, reason: &str, rejected: impl Fn(usize) -> Rejected) -> bool {
         self.skipped += 1;
         if *on_error == OnError::Fail {
             self.fatal = Some(rejected(SHOWN_BYTES));
             return false;
         }
-        self.reasons.count(&bad.reason, rejected);
+        self.reasons.count(reason, &rejected);
         if let OnError::DeadLetter(_) = on_error {
             self.dead.push(rejected(usize::MAX));
         }

@@ -14,6 +14,15 @@ pub struct Rejected {
     pub bytes: Vec<u8>,
 }
 
+/// What a program has said about its records of a block.
+#[derive(Debug)]
+pub struct BlockAnswer {
+    /// The number of the block.
+    pub number: u64,
+    /// The records that it has rejected.
+    pub rejected: Vec<Rejected>,
+}
+
 /// A late record.
 #[derive(Debug, Clone)]
 pub struct LateRecord {

@@ -151,18 +151,27 @@ pub trait Storage: Send + Sync + fmt::Debug {
     /// [`StorageError::NotAFile`] if it is a directory.
     fn delete(&self, path: &RelPath) -> Result<(), StorageError>;
 
+    /// Deletes the files at `paths`, in object storage several at once. Those that do not exist are skipped.
+    ///
+    /// After an error, some of the others may be deleted.
+    fn delete_all(&self, paths: &[RelPath]) -> Result<(), StorageError> {
+        for path in paths {
+            match self.delete(path) {
+                Err(error) if !error.is_not_found() => return Err(error),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
     /// Deletes the directory at `path` and the files in it. A crash may leave some of the files.
     ///
     /// Fails with [`StorageError::NotFound`] if it does not exist, which object storage does not notice. On a file system,
     /// also fails if it contains a directory.
     fn delete_dir(&self, path: &RelPath) -> Result<(), StorageError> {
         // Where there are no directories.
-        for entry in self.list_deep(path)? {
-            if let Ok(path) = path.join(&entry.name) {
-                self.delete(&path)?;
-            }
-        }
-        Ok(())
+        let files = self.list_deep(path)?;
+        self.delete_all(&files.iter().filter_map(|entry| path.join(&entry.name).ok()).collect::<Vec<_>>())
     }
 
     /// Fails if this user cannot write to the place: it is mounted read-only, or the permissions do not allow it. Writes

@@ -92,6 +92,10 @@ impl Storage for Bucket {
         self.opened()?.delete(path)
     }
 
+    fn delete_all(&self, paths: &[RelPath]) -> Result<(), StorageError> {
+        self.opened()?.delete_all(paths)
+    }
+
     fn probe(&self) -> Result<(), StorageError> {
         if !self.is_proven.load(Ordering::Relaxed) {
             self.opened()?.probe()?;

@@ -71,18 +71,24 @@ impl Branch {
 }
 
 impl Store {
-    /// Returns the store without the replicas that diverged from the first, for readers that must not mix branches. A
-    /// note names each of them.
+    /// Returns the store without the replicas that diverged from the first or from one before them, for readers that
+    /// must not mix branches. A note names each of them.
     pub fn branch(&self) -> Store {
         let mut branch = self.clone();
         let mut notes = Vec::new();
-        for other in self.replicas[1..].iter().rev() {
-            let pair = [self.replicas[0].clone(), other.clone()];
-            let error = match forks(&self.file, &pair).map(|mut forks| forks.pop()) {
+        let mut kept = vec![self.replicas[0].clone()];
+        // What only some of them know is decided by all.
+        if self.replicas.len() > 1 && self.check_undivided().is_ok() {
+            kept = self.replicas.clone();
+        }
+        for other in &self.replicas[kept.len()..] {
+            kept.push(other.clone());
+            let error = match forks(&self.file, &kept).map(|forks| forks.into_iter().next()) {
                 Ok(None) => continue,
                 Ok(Some(fork)) => fork.error(),
                 Err((_, error)) => error,
             };
+            kept.pop();
             let index = branch.replicas.iter().position(|replica| replica.place() == other.place());
             branch = branch.without(index.expect("it was not removed yet"));
             notes.push((other.place(), in_one_line(&error)));
@@ -122,6 +128,11 @@ pub fn forks(file: &StoreFile, replicas: &[Replica]) -> Result<Vec<Fork>, (usize
     let agree = |&(one, other): &(usize, usize)| {
         let (Some(newest), Some(other_newest)) = (listed[one].last(), listed[other].last()) else { return false };
         let least = *newest.min(other_newest);
+        // The history of a replica that is behind may name newer ones, which belong to another branch.
+        let names_newer = |side: usize| listed[side].last() == Some(&least) && !Known::ends_at(&replicas[side], least);
+        if [one, other].into_iter().any(names_newer) {
+            return false;
+        }
         let [known, theirs] = [one, other].map(|side| Known::at(file, &replicas[side], &listed[side], least));
         known.is_some() && known == theirs
     };

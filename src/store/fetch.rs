@@ -40,6 +40,19 @@ impl Store {
         Ok(all.into_iter().collect())
     }
 
+    /// Returns the highest number that was given to a checkpoint, as far as is known: a replica that is behind may know
+    /// from its history that another one, which is away, has newer checkpoints.
+    pub fn newest_number(&self) -> Result<Option<Sequence>, StoreError> {
+        let newest = self.sequences()?.pop();
+        // A single place was ahead of all others, and to read its history would take many requests.
+        if self.is_remote() && self.replicas.len() == 1 {
+            return Ok(newest);
+        }
+        // A history that cannot be read names nothing.
+        let named = self.history().unwrap_or_default().newest_named();
+        Ok(newest.max(named))
+    }
+
     /// Reads the manifest of checkpoint `sequence`, and checks that it is the one that was committed and has this store
     /// and number.
     ///

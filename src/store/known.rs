@@ -44,6 +44,12 @@ impl Known {
         known.manifests.remove(&sequence)
     }
 
+    /// Tells whether the history of a replica names no checkpoint after its newest one, `newest`.
+    pub(super) fn ends_at(replica: &Replica, newest: Sequence) -> bool {
+        history::named_in(replica.storage().as_ref())
+            .is_ok_and(|named| named.into_iter().all(|(sequence, _)| sequence <= newest))
+    }
+
     /// Returns everything that a replica with the checkpoints `listed` knows.
     pub(super) fn read(file: &StoreFile, replica: &Replica, listed: Vec<Sequence>) -> Known {
         let live: BTreeSet<Sequence> = listed.iter().copied().collect();

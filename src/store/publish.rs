@@ -13,6 +13,7 @@ use crate::store::store::Store;
 use crate::values::digest::Digest;
 use crate::values::id::Sequence;
 use crate::values::lock::lock;
+use crate::values::parallel;
 use crate::values::relpath::RelPath;
 
 /// The outcome of putting bytes into the store.
@@ -31,6 +32,13 @@ pub struct Created {
 }
 
 impl Created {
+    /// Adds what `other` has.
+    pub fn merge(&mut self, other: Created) {
+        for (object, places) in other.objects {
+            self.objects.entry(object).or_default().extend(places);
+        }
+    }
+
     /// Forgets the objects that `keep` does not name.
     pub fn retain(&mut self, keep: impl Fn(&ObjectName) -> bool) {
         self.objects.retain(|object, _| keep(object));
@@ -54,19 +62,30 @@ impl Store {
     ///
     /// A caller that holds [`Store::lock`] and builds on an older checkpoint than the latest, which alone is never
     /// pruned, calls this first: nothing that is new is deleted while that lock is held. A replica from which the older
-    /// checkpoint was pruned gets the objects that it is missing from the others. Those that none has are skipped.
+    /// checkpoint was pruned gets the objects that it is missing from the others. Those that none has are skipped. Fails
+    /// if an object is missing and it is not known whether another replica has it.
     pub fn take_over(&self, objects: &[ObjectName]) -> Result<(), StoreError> {
         let take_over = |_, replica: &Replica| -> Result<(), StoreError> {
-            for &object in objects {
-                if !replica.take_over(object)?
-                    && let Some(bytes) = self.replicas.iter().find_map(|other| other.intact_object(object))
-                {
-                    replica.put(object, &bytes)?;
-                }
-            }
-            Ok(())
+            let readers = if replica.is_remote() { self.readers() } else { 1 };
+            let taken = parallel::map_on(readers, objects, |&object| self.take_over_in(replica, object));
+            taken.into_iter().collect()
         };
         self.on_sound(take_over).map(drop)
+    }
+
+    fn take_over_in(&self, replica: &Replica, object: ObjectName) -> Result<(), StoreError> {
+        if replica.take_over(object)? {
+            return Ok(());
+        }
+        let mut unknown = None;
+        for other in &self.replicas {
+            match other.try_intact_object(object) {
+                Ok(Some(bytes)) => return replica.put(object, &bytes).map(drop),
+                Ok(None) => {}
+                Err(error) => unknown = Some(error),
+            }
+        }
+        unknown.map_or(Ok(()), Err)
     }
 
     /// Does the same as [`Store::put`], and notes in `created` where the object did not exist before, even if it fails.
@@ -81,6 +100,24 @@ impl Store {
             Ok(())
         });
         put.map(|_| ObjectRef { object, bytes: bytes.len() as u64 })
+    }
+
+    /// Puts several objects as [`Store::put_noted`] does, in object storage at once.
+    pub fn put_all_noted(
+        &self,
+        objects: &[(&[u8], ObjectKind)],
+        created: &mut Created,
+    ) -> Result<Vec<ObjectRef>, StoreError> {
+        let put = parallel::map_on(self.writers(), objects, |&(bytes, kind)| {
+            let mut created = Created::default();
+            (self.put_noted(bytes, kind, &mut created), created)
+        });
+        let put = put.into_iter().map(|(put, new)| {
+            created.merge(new);
+            put
+        });
+        // All of them are noted, even if one failed.
+        put.collect::<Vec<_>>().into_iter().collect()
     }
 
     /// Deletes the objects that were created, each where it was created, unless a checkpoint there names them: another
@@ -151,9 +188,15 @@ impl Store {
     /// names the checkpoint that had it.
     fn confirm_in(&self, index: usize, sequence: Sequence, sha256: Digest) -> Result<(), StoreError> {
         let replica = &self.replicas[index];
-        if !replica.is_remote() || !replica.has_newer(sequence)? {
-            return Ok(());
+        if replica.is_remote() && replica.has_newer(sequence)? {
+            return self.confirm_number(index, sequence, sha256);
         }
+        Ok(())
+    }
+
+    /// Does the same where a checkpoint with a higher number exists.
+    fn confirm_number(&self, index: usize, sequence: Sequence, sha256: Digest) -> Result<(), StoreError> {
+        let replica = &self.replicas[index];
         match self.history()?.departures().of(sequence) {
             Some(departure) if departure.sha256 != Some(sha256) => {
                 replica.storage().delete(&layout::manifest(sequence))?;
@@ -196,8 +239,12 @@ impl Store {
         let mut copies = 0;
         for &index in self.order.iter().filter(|index| sound.contains(index)) {
             let replica = &self.replicas[index];
-            let committed = replica.commit(sequence, &files).map_err(StoreError::from);
-            match committed.and_then(|()| if is_new { self.confirm_in(index, sequence, sha256) } else { Ok(()) }) {
+            let committed = match is_new {
+                true => replica.commit_and_look(sequence, manifest, sums.as_bytes()),
+                false => replica.commit(sequence, &files).map(|()| false).map_err(StoreError::from),
+            };
+            let confirm = |has_newer| if has_newer { self.confirm_number(index, sequence, sha256) } else { Ok(()) };
+            match committed.and_then(confirm) {
                 Ok(()) => copies += 1,
                 Err(StoreError::Storage(error)) if error.is_exists() && copies == 0 => {
                     return Err(self.taken_in(index, sequence));

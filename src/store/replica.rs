@@ -7,13 +7,14 @@ use std::{fmt, io, thread};
 use bytes::Bytes;
 
 use crate::format::error::ManifestError;
-use crate::format::layout::{self, CHECKPOINTS, MANIFEST_FILE, ObjectName, PRUNED};
+use crate::format::layout::{self, CHECKPOINTS, MANIFEST_FILE, ObjectName, PRUNED, SUMS_FILE};
 use crate::format::manifest::{Manifest, ObjectRef};
 use crate::format::store_file::StoreFile;
 use crate::storage::{FileSystem, LockGuard, Storage, StorageError};
 use crate::store::error::StoreError;
 use crate::values::digest::Digest;
 use crate::values::id::Sequence;
+use crate::values::parallel;
 use crate::values::relpath::RelPath;
 
 /// How often `put` replaces a damaged object before it gives up: other writers may be replacing it as well.
@@ -98,9 +99,17 @@ impl Replica {
     /// Returns an object whose bytes are what its name promises, whatever its size. Memory is bounded by the size of
     /// the file.
     pub fn intact_object(&self, object: ObjectName) -> Option<Bytes> {
-        let size = self.storage.size(&object.path()).ok()?;
-        let bytes = self.storage.get(&object.path(), size).ok()?;
-        (Digest::of(&bytes) == object.digest).then_some(bytes)
+        self.try_intact_object(object).unwrap_or_default()
+    }
+
+    /// Does the same, but fails if it is not known whether the object is intact.
+    pub(super) fn try_intact_object(&self, object: ObjectName) -> Result<Option<Bytes>, StoreError> {
+        let path = object.path();
+        match self.storage.size(&path).and_then(|size| self.storage.get(&path, size)) {
+            Ok(bytes) => Ok((Digest::of(&bytes) == object.digest).then_some(bytes)),
+            Err(error) if error.is_inconclusive() => Err(error.into()),
+            Err(_) => Ok(None),
+        }
     }
 
     /// Reads `store.yaml`.
@@ -235,7 +244,10 @@ impl Replica {
         let path = object.path();
         let Some(file_system) = self.storage.file_system() else {
             // There a commit proves that what it builds on still exists, see `Store::adopt`.
-            return Ok(self.storage.size(&path).is_ok());
+            return match self.storage.size(&path) {
+                Err(error) if error.is_inconclusive() => Err(error.into()),
+                found => Ok(found.is_ok()),
+            };
         };
         let _lock = self.lock_objects()?;
         match file_system.touch(&path) {
@@ -317,6 +329,21 @@ impl Replica {
     /// Puts the directory of a checkpoint in place, durably.
     pub(super) fn commit(&self, sequence: Sequence, files: &[(&str, &[u8])]) -> Result<(), StorageError> {
         self.storage.create_dir(&layout::checkpoint_dir(sequence), files)
+    }
+
+    /// Does the same, and in object storage returns whether a checkpoint with a higher number exists now, see
+    /// [`Replica::has_newer`].
+    pub(super) fn commit_and_look(&self, sequence: Sequence, manifest: &[u8], sums: &[u8]) -> Result<bool, StoreError> {
+        let (root, sums) = ((MANIFEST_FILE, manifest), (SUMS_FILE, sums));
+        if !self.is_remote() {
+            return Ok(self.commit(sequence, &[root, sums]).map(|()| false)?);
+        }
+        self.commit(sequence, &[root])?;
+        // Both come after the manifest, and share a round trip.
+        let write_sums = || self.storage.replace(&layout::sums(sequence), sums.1);
+        let (written, has_newer) = parallel::both(write_sums, || self.has_newer(sequence));
+        written?;
+        has_newer
     }
 
     /// Fails if `found`, which `path` says, is not `expected`.

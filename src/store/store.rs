@@ -22,6 +22,9 @@ const REMOTE_READERS: usize = 32;
 /// How many objects are read at once in object storage.
 const REMOTE_OBJECT_READERS: usize = 8;
 
+/// How many objects are put at once in object storage.
+const REMOTE_WRITERS: usize = 32;
+
 /// The checkpoints of one job.
 #[derive(Debug, Clone)]
 pub struct Store {
@@ -79,6 +82,11 @@ impl Store {
     /// Returns how many threads read objects at once, each of which may be large.
     pub fn object_readers(&self) -> usize {
         if self.is_remote() { REMOTE_OBJECT_READERS } else { parallel::thread_count() }
+    }
+
+    /// Returns how many objects a caller puts at once. A disk flushes no faster if it gets several.
+    pub fn writers(&self) -> usize {
+        if self.is_remote() { REMOTE_WRITERS } else { 1 }
     }
 
     /// Tells whether a replica is in object storage.

@@ -44,6 +44,15 @@ pub fn map_on<T: Sync, R: Send>(threads: usize, items: &[T], work: impl Fn(&T) -
     results.into_iter().map(|(_, result)| result).collect()
 }
 
+/// Does two things at once, and returns both results.
+pub fn both<A: Send, B>(one: impl FnOnce() -> A + Send, other: impl FnOnce() -> B) -> (A, B) {
+    thread::scope(|scope| {
+        let one = scope.spawn(one);
+        let other = other();
+        (one.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)), other)
+    })
+}
+
 /// Where `work` of [`in_order`] sends the results of one item.
 pub struct Outlet<'a, R, E> {
     sender: &'a Sender<Result<R, E>>,

@@ -1,6 +1,6 @@
 //! What goes wrong between a person and a bucket, and how fast and how clearly they learn of it.
 
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 use std::{fs, thread};
 
@@ -9,6 +9,7 @@ use ckpt::storage::{BucketFault, StorageError};
 use ckpt::values::error_chain::in_one_line;
 
 use super::path;
+use crate::support::Ending;
 use crate::support::bucket::{Bucket, Guarded, free_port};
 use crate::support::lossy::{Fate, Lossy};
 
@@ -197,16 +198,6 @@ fn wrong_keys_missing_rights_and_missing_buckets_are_told_apart() {
     }
 }
 
-/// Ends a process with the test.
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 #[test]
 fn a_certificate_that_nobody_vouches_for_is_refused_and_one_of_a_bundle_is_not() {
     let dir = tempfile::tempdir().unwrap();
@@ -224,7 +215,7 @@ fn a_certificate_that_nobody_vouches_for_is_refused_and_one_of_a_bundle_is_not()
     }
     let port = free_port();
     let serve = format!("s_server -accept {port} -cert cert -key key -www -quiet");
-    let _server = Running(openssl(&serve).spawn().unwrap());
+    let _server = Ending(openssl(&serve).spawn().unwrap());
     let endpoint = format!("https://localhost:{port}");
     for _ in 0..100 {
         if std::net::TcpStream::connect(("127.0.0.1", port)).is_ok() {

@@ -13,6 +13,7 @@ mod operations;
 mod outputs;
 mod races;
 mod requests;
+mod round_trips;
 mod scene;
 
 fn path(text: &str) -> RelPath {

@@ -1,12 +1,14 @@
 //! Each request of the client, against a real server.
 
+use std::time::Duration;
+
 use ckpt::storage::{Storage as _, StorageError, remote};
 
 use super::path;
 use crate::support::Env;
 use crate::support::bucket::Bucket;
 use crate::support::lossy::{Fate, Lossy};
-use crate::support::object_server::ObjectServer;
+use crate::support::object_server::{ObjectServer, rounds};
 
 #[test]
 fn what_is_created_is_read_back_and_not_replaced_by_another_create() {
@@ -138,6 +140,40 @@ fn names_before_the_first_one_wanted_cost_no_requests() {
     assert_eq!(listed("00000400"), (1100, 3));
     assert_eq!(listed("00001499"), (1, 1));
     assert_eq!(listed("00001500"), (0, 1));
+    // Where that is not known, they are left out all the same.
+    server.ignore_start_after();
+    assert_eq!(listed("00000400"), (1100, 3));
+    assert_eq!(listed("00001500"), (0, 3));
+}
+
+#[test]
+fn names_are_listed_from_a_given_one_by_every_server() {
+    let Some(bucket) = Bucket::fresh() else { return };
+    let storage = remote::Bucket::of(bucket.storage());
+    for number in 8..=12 {
+        storage.create(&path(&format!("checkpoints/{number:08}/manifest.yaml")), b"x").unwrap();
+    }
+    let listed = |after: &str| {
+        let listed = storage.list_dirs_after(&path("checkpoints"), "manifest.yaml", after).unwrap();
+        listed.into_iter().map(|entry| entry.name).collect::<Vec<String>>()
+    };
+    assert_eq!(listed("00000010"), ["00000011", "00000012"]);
+    assert_eq!(listed("00000012"), [""; 0]);
+    assert_eq!(listed("").len(), 5);
+}
+
+#[test]
+fn many_objects_are_deleted_at_once() {
+    let server = ObjectServer::start(&mut Env::new());
+    let names: Vec<_> = (0..200).map(|number| path(&format!("objects/{number}"))).collect();
+    names.iter().for_each(|name| server.put(&format!("store/{name}"), "x"));
+    server.set_latency(Duration::from_millis(20));
+    let storage = remote::Bucket::of(server.storage("store"));
+    storage.delete_all(&names).unwrap();
+    assert_eq!(server.take_requests("DELETE").len(), 200);
+    let rounds = rounds(&server.take_times());
+    assert!(rounds < 50, "{rounds} deletions came one after another");
+    assert!(storage.list(None).unwrap().is_empty());
 }
 
 #[test]

@@ -1,7 +1,12 @@
 //! `ckpt latest`.
 
 use std::fs;
+use std::sync::Arc;
 
+use ckpt::format::manifest::Trigger;
+use ckpt::storage::local::LocalStorage;
+use ckpt::store::Store;
+use ckpt::store::records::attempts::{Attempt, AttemptLog, AttemptOutcome};
 use serde::Deserialize;
 
 use crate::support::Env;
@@ -17,6 +22,7 @@ struct View {
     path: String,
     created: String,
     age_seconds: i64,
+    confirmed: String,
     too_old: bool,
     verified: bool,
     damaged: Vec<Damaged>,
@@ -122,6 +128,43 @@ fn too_old_is_exit_code_1_and_the_path_is_printed_all_the_same() {
         serde_json::from_str(&env.run(&["latest", "s", "--max-age", "1m", "--json"]).expect(1).stdout).expect("a view");
     assert!(view.too_old && !view.verified);
     env.run(&["latest", "s", "--max-age", "soon"]).expect(2);
+}
+
+#[test]
+fn an_attempt_that_found_nothing_new_renews_the_newest_checkpoint() {
+    let env = env();
+    let store = Store::open(vec![Arc::new(LocalStorage::new(env.path("s")))]).expect("opened");
+    let attempt = |time: &str, outcome| Attempt {
+        number: 0,
+        time: time.parse().expect("a time"),
+        run: String::new(),
+        trigger: Trigger::Schedule,
+        outcome,
+        sequence: None,
+        pause_micros: 0,
+        snapshot_micros: 0,
+        write_micros: 0,
+        commit_micros: 0,
+        new_bytes: 0,
+        error: None,
+    };
+    let mut log = AttemptLog::open(&store, "run");
+    let verdict = || env.run(&["latest", "s", "--max-age", "10m"]).status;
+    assert_eq!(verdict(), 1);
+    // One that failed, and one from before the checkpoint, which a restore may have made.
+    log.add(&store, attempt("2026-11-22T14:59:00Z", AttemptOutcome::Failed));
+    log.add(&store, attempt("2026-11-22T14:29:00Z", AttemptOutcome::Elided));
+    assert_eq!(verdict(), 1);
+    log.add(&store, attempt("2026-11-22T14:55:00Z", AttemptOutcome::Elided));
+    assert_eq!(verdict(), 0);
+    let late = env.run(&["latest", "s", "--max-age", "1m"]).expect(1);
+    assert_eq!(late.stderr, "checkpoint 3 was last confirmed 5m ago; the limit is 1m\n");
+    let view = env.run(&["latest", "s", "--max-age", "10m", "--json"]).expect(0).stdout;
+    let view: View = serde_json::from_str(&view).expect("a view");
+    assert_eq!((view.confirmed.as_str(), view.age_seconds), ("2026-11-22T14:55:00Z", 1800));
+    // It renewed the damaged one, not the older one that is intact.
+    damage(&env, 3, 2);
+    assert_eq!(env.run(&["latest", "s", "--verified", "--max-age", "10m"]).status, 1);
 }
 
 #[test]

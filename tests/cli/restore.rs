@@ -370,7 +370,7 @@ fn a_position_that_is_moved_back_is_applied_again_and_the_state_stays() {
 fn a_position_that_is_moved_forward_skips_records() {
     let env = finished_job();
     env.write("job/data/a.jsonl", env.read("job/data/a.jsonl") + "{\"k\":\"a\"}\nbroken\n{\"k\":\"a\"}\n");
-    env.run(&["run", "job/job.yaml"]).expect(4);
+    env.run(&["run", "job/job.yaml"]).expect(5);
     // Byte 47 is after the broken line.
     let output = env.shell("cd job && ckpt restore store --seek data/a.jsonl=47 --json").expect(0);
     assert_eq!(output.stderr, "warning: 2 records of `data/a.jsonl` will never be applied\n");

@@ -4,11 +4,11 @@
 //! requests, and fails at a given one.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ckpt::storage::bucket::{BucketStorage, Settings};
 use ckpt::values::digest::Digest;
@@ -47,12 +47,20 @@ struct State {
     objects: BTreeMap<String, Vec<u8>>,
     /// The method and the target of each request.
     requests: Vec<String>,
+    /// The method and the target of each request, and when it came and was answered.
+    times: Vec<Timed>,
     /// For the next reads of objects.
     faults: VecDeque<Fault>,
-    /// How long each read takes.
+    /// How long each read of an object takes.
     delay: Duration,
+    /// How long each request takes.
+    latency: Duration,
     ignores_conditions: bool,
+    ignores_start_after: bool,
 }
+
+/// A request and when it came and was answered.
+pub type Timed = (String, Instant, Instant);
 
 /// A request, as far as it matters.
 struct Request {
@@ -60,6 +68,7 @@ struct Request {
     key: String,
     query: BTreeMap<String, String>,
     headers: BTreeMap<String, String>,
+    body: Vec<u8>,
 }
 
 impl ObjectServer {
@@ -119,9 +128,26 @@ impl ObjectServer {
         self.state().delay = delay;
     }
 
+    /// Makes each request slow.
+    pub fn set_latency(&self, latency: Duration) {
+        self.state().latency = latency;
+    }
+
+    /// Returns the requests since the last call, in the order in which they came.
+    pub fn take_times(&self) -> Vec<Timed> {
+        let mut times = std::mem::take(&mut self.state().times);
+        times.sort_unstable_by_key(|(_, start, _)| *start);
+        times
+    }
+
     /// Makes the server answer as if no request had a condition.
     pub fn ignore_conditions(&self) {
         self.state().ignores_conditions = true;
+    }
+
+    /// Makes the server begin each listing with the first name.
+    pub fn ignore_start_after(&self) {
+        self.state().ignores_start_after = true;
     }
 
     /// Returns the requests since the last call whose method and target begin with `beginning`.
@@ -133,8 +159,17 @@ impl ObjectServer {
     fn serve(&self, stream: &TcpStream) {
         let mut lines = BufReader::new(stream);
         while let Some(request) = read_request(&mut lines) {
-            let is_open =
-                if request.key.is_empty() { self.list(stream, &request) } else { self.read(stream, &request) };
+            let (start, latency) = (Instant::now(), self.state().latency);
+            thread::sleep(latency);
+            // Before the answer is sent, since the next request may come before this thread continues.
+            let name =
+                format!("{} {}{}", request.method, request.key, request.query.get("prefix").unwrap_or(&String::new()));
+            self.state().times.push((name, start, Instant::now()));
+            let is_open = match request.method.as_str() {
+                _ if request.key.is_empty() => self.list(stream, &request),
+                "PUT" | "DELETE" => self.write(stream, request),
+                _ => self.read(stream, &request),
+            };
             if !is_open {
                 let _ = stream.shutdown(Shutdown::Both);
                 return;
@@ -167,7 +202,12 @@ impl ObjectServer {
         drop(state);
         let range = request.headers.get("range").and_then(|range| {
             let (start, end) = range.strip_prefix("bytes=")?.split_once('-')?;
-            Some(start.parse::<usize>().ok()?..end.parse::<usize>().ok()?.min(bytes.len() - 1) + 1)
+            let last = bytes.len() - 1;
+            match start.parse::<usize>() {
+                Ok(start) => Some(start..end.parse::<usize>().ok()?.min(last) + 1),
+                // The last bytes.
+                Err(_) => Some(bytes.len().saturating_sub(end.parse().ok()?)..bytes.len()),
+            }
         });
         let (status, content_range) = match &range {
             None => ("200 OK", String::new()),
@@ -190,11 +230,29 @@ impl ObjectServer {
         send(stream, &[head.as_bytes(), &body[..sent]].concat()) && !matches!(fault, Some(Fault::Cut(_)))
     }
 
+    /// Answers a put, which may be on the condition that the name is free, or a deletion.
+    fn write(&self, stream: &TcpStream, request: Request) -> bool {
+        let mut state = self.state();
+        state.requests.push(format!("{} {}", request.method, request.key));
+        if request.method == "DELETE" {
+            state.objects.remove(&request.key);
+            return send(stream, b"HTTP/1.1 204 No Content\r\n\r\n");
+        }
+        let is_conditional = request.headers.contains_key("if-none-match") && !state.ignores_conditions;
+        if is_conditional && state.objects.contains_key(&request.key) {
+            return refuse(stream, "412 Precondition Failed", "PreconditionFailed");
+        }
+        let etag = etag(&request.body);
+        state.objects.insert(request.key, request.body);
+        send(stream, format!("HTTP/1.1 200 OK\r\nETag: {etag}\r\nContent-Length: 0\r\n\r\n").as_bytes())
+    }
+
     /// Answers a listing with one page.
     fn list(&self, stream: &TcpStream, request: &Request) -> bool {
         let query = |name: &str| request.query.get(name).map_or("", String::as_str);
-        let (prefix, after) = (query("prefix"), query("continuation-token").max(query("start-after")));
         let mut state = self.state();
+        let start_after = if state.ignores_start_after { "" } else { query("start-after") };
+        let (prefix, after) = (query("prefix"), query("continuation-token").max(start_after));
         state.requests.push(format!("LIST {prefix}"));
         let (mut contents, mut prefixes) = (String::new(), BTreeSet::new());
         let (mut count, mut last, mut is_truncated) = (0, "", false);
@@ -233,6 +291,19 @@ impl ObjectServer {
     }
 }
 
+/// Returns how many of `requests` came one after another: the most of which none overlap.
+pub fn rounds(requests: &[Timed]) -> usize {
+    let mut requests: Vec<&Timed> = requests.iter().collect();
+    requests.sort_unstable_by_key(|(_, _, end)| *end);
+    let (mut rounds, mut last) = (0, None);
+    for (_, start, end) in requests {
+        if last.is_none_or(|last| *start >= last) {
+            (rounds, last) = (rounds + 1, Some(*end));
+        }
+    }
+    rounds
+}
+
 fn etag(bytes: &[u8]) -> String {
     format!("\"{}\"", &Digest::of(bytes).to_string()[..32])
 }
@@ -267,7 +338,10 @@ fn read_request(lines: &mut BufReader<&TcpStream>) -> Option<Request> {
         let (name, value) = line.split_once(':')?;
         headers.insert(name.to_ascii_lowercase(), value.trim().to_owned());
     }
-    Some(Request { method, key, query, headers })
+    let length = headers.get("content-length").and_then(|length: &String| length.parse().ok()).unwrap_or(0);
+    let mut body = vec![0; length];
+    lines.read_exact(&mut body).ok()?;
+    Some(Request { method, key, query, headers, body })
 }
 
 /// Decodes `%41` and the like.

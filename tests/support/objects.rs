@@ -24,6 +24,8 @@ pub struct Objects(Arc<Mutex<State>>);
 struct State {
     objects: BTreeMap<String, (Bytes, i64)>,
     seconds: i64,
+    /// The name whose reads get no answer.
+    silent: Option<String>,
     /// Requests that arrive late, each with the number of writes that come before.
     late: Vec<(u64, Request)>,
 }
@@ -74,6 +76,11 @@ impl Objects {
     /// Sets the clock of the server forward.
     pub fn pass(&self, seconds: i64) {
         self.state().seconds += seconds;
+    }
+
+    /// Lets reads of `name` get no answer.
+    pub fn silence(&self, name: &RelPath) {
+        self.state().silent = Some(name.to_string());
     }
 
     /// Lets everything arrive that is late.
@@ -139,12 +146,12 @@ impl Client {
             Some(Fate::Late(writes)) => state.late.push((writes, request)),
         }
         drop(state);
-        Err(unanswered(path))
+        Err(unanswered("write", path))
     }
 }
 
-fn unanswered(path: &RelPath) -> StorageError {
-    StorageError::Bucket { action: "write", path: path.to_string(), fault: BucketFault::TimedOut, source: None }
+fn unanswered(action: &'static str, path: &RelPath) -> StorageError {
+    StorageError::Bucket { action, path: path.to_string(), fault: BucketFault::TimedOut, source: None }
 }
 
 impl Storage for Client {
@@ -224,6 +231,9 @@ impl Storage for Client {
 impl Client {
     fn object(&self, path: &RelPath) -> Result<Bytes, StorageError> {
         let state = self.objects.state();
+        if state.silent.as_deref() == Some(path.as_str()) {
+            return Err(unanswered("read", path));
+        }
         let found = state.objects.get(path.as_str()).map(|(bytes, _)| bytes.clone());
         found.ok_or_else(|| StorageError::NotFound { path: format!("{}/{path}", self.place()) })
     }

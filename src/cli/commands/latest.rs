@@ -12,7 +12,9 @@ use crate::cli::json::CheckpointHead;
 use crate::cli::progress::Unit;
 use crate::cli::ui::Ui;
 use crate::format::layout;
+use crate::format::manifest::Manifest;
 use crate::ops::latest::newest_intact;
+use crate::store::records::attempts::AttemptOutcome;
 use crate::store::{Committed, Store};
 use crate::values::error_chain::in_one_line;
 use crate::values::id::Sequence;
@@ -33,7 +35,8 @@ const SKEW_SECONDS: i64 = 60;
 ///
 /// With --max-age, the exit code is 1 if the checkpoint is older than that, or if
 /// it is dated further in the future than that, because then its age is unknown.
-/// Its path is printed anyway.
+/// Its path is printed anyway. An attempt that found nothing new renews the
+/// newest checkpoint: a job without input is healthy.
 ///
 /// Examples:
 ///   ckpt latest checkpoints/clicks
@@ -64,7 +67,8 @@ pub fn run(args: &Args, ui: &mut Ui) -> Result<Exit, CliError> {
     for (sequence, error) in &damaged {
         ui.warn(format!("checkpoint {} is newer but damaged: {error}", sequence.0));
     }
-    let age = Age::between(manifest.created, ui.now().timestamp());
+    let confirmed = if damaged.is_empty() { confirmed(&store, manifest)? } else { manifest.created };
+    let age = Age::between(confirmed, ui.now().timestamp());
     let is_beyond = |most: &Duration| i128::from(age.seconds.unsigned_abs()) > i128::from(most.as_secs());
     let too_old = args.max_age.filter(is_beyond);
     let path = args.store.path().join(layout::checkpoint_dir(manifest.sequence).as_str());
@@ -73,7 +77,8 @@ pub fn run(args: &Args, ui: &mut Ui) -> Result<Exit, CliError> {
             head: CheckpointHead::new(&store, manifest.sequence),
             path: path.display().to_string(),
             created: manifest.created,
-            age_seconds: age.seconds,
+            age_seconds: Age::between(manifest.created, ui.now().timestamp()).seconds,
+            confirmed,
             too_old: too_old.is_some(),
             verified: args.verified,
             damaged: damaged.into_iter().map(|(sequence, error)| DamagedView { sequence: sequence.0, error }).collect(),
@@ -86,9 +91,19 @@ pub fn run(args: &Args, ui: &mut Ui) -> Result<Exit, CliError> {
         let created = ui.time(manifest.created);
         ui.warn(format!("checkpoint {number} is dated in the future ({created}): a clock is or was wrong"));
     } else if let Some(most) = too_old {
-        ui.note(format!("checkpoint {number} was made {age}; the limit is {}", Span(most)));
+        let made = if confirmed > manifest.created { "was last confirmed" } else { "was made" };
+        ui.note(format!("checkpoint {number} {made} {age}; the limit is {}", Span(most)));
     }
     Ok(if too_old.is_some() { Exit::No } else { Exit::Clean })
+}
+
+/// Returns when an attempt last found that nothing had changed since the newest checkpoint, or else when it was made.
+fn confirmed(store: &Store, newest: &Manifest) -> Result<Timestamp, CliError> {
+    let attempts = store.attempts()?.attempts;
+    let elided = attempts.iter().filter(|attempt| attempt.outcome == AttemptOutcome::Elided);
+    // A restore may have made the newest checkpoint since then.
+    let elided = elided.map(|attempt| attempt.time).filter(|time| *time > newest.created);
+    Ok(elided.max().unwrap_or(newest.created))
 }
 
 /// Returns the newest checkpoint. Its objects exist, but their bytes are not read.
@@ -129,6 +144,8 @@ struct LatestView {
     path: String,
     created: Timestamp,
     age_seconds: i64,
+    /// When an attempt last found that the checkpoint is up to date, or else when it was made.
+    confirmed: Timestamp,
     too_old: bool,
     /// Whether every byte was read.
     verified: bool,

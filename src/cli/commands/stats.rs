@@ -1,11 +1,15 @@
 //! `ckpt stats`: shows how much space a store uses, and what removing checkpoints would free.
 
+use std::path::{Path, PathBuf};
+
 use jiff::Timestamp;
+use prometheus_client::registry::Registry;
 use serde::Serialize;
 
 use crate::cli::args::StoreArg;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
+use crate::cli::exposition::{self, Known};
 use crate::cli::json::{JobHead, SharingView};
 use crate::cli::progress::Unit;
 use crate::cli::table::{Column, Table};
@@ -40,12 +44,19 @@ pub struct Args {
     /// Show only the newest N checkpoints; totals still cover all, and 0 shows only them
     #[arg(long, short = 'n', value_name = "N")]
     pub limit: Option<usize>,
+
+    /// Write the totals as metrics to this file, for the textfile collector of Prometheus's node exporter
+    #[arg(long, value_name = "FILE")]
+    pub metrics_file: Option<PathBuf>,
 }
 
 /// Prints the sizes of each checkpoint, then the totals.
 pub fn run(args: &Args, ui: &mut Ui) -> Result<Exit, CliError> {
     let store = args.store.open_branch(ui)?;
     let stats = stats(&store, &ui.progress("reading", Unit::Count("checkpoints")))?;
+    if let Some(path) = &args.metrics_file {
+        write_metrics(&store, &stats, path)?;
+    }
     let from = stats.checkpoints.len().saturating_sub(args.limit.unwrap_or(usize::MAX));
     if ui.is_json() {
         ui.json(&StatsView::new(&store, &stats, from))?;
@@ -59,6 +70,23 @@ pub fn run(args: &Args, ui: &mut Ui) -> Result<Exit, CliError> {
     }
     warn(&stats.checkpoints, ui);
     Ok(if stats.is_clean() { Exit::Clean } else { Exit::No })
+}
+
+/// Writes the totals for Prometheus.
+fn write_metrics(store: &Store, stats: &Stats, path: &Path) -> Result<(), CliError> {
+    let mut registry = Registry::with_prefix_and_labels(
+        "ckpt_store",
+        [("job_name".into(), store.file.job.clone().into()), ("store".into(), store.place().into())].into_iter(),
+    );
+    let mut gauge = |name: &str, help: &str, value: Option<u64>| {
+        let gauge = Known::default();
+        gauge.set(value);
+        gauge.register(&mut registry, name, help);
+    };
+    gauge("checkpoints", "Checkpoints in the store", Some(stats.checkpoints.len() as u64));
+    gauge("bytes", "Objects that checkpoints need", Some(stats.stored_bytes));
+    gauge("unused_bytes", "Objects that no checkpoint needs", stats.unused.map(|unused| unused.bytes));
+    exposition::write_file(&registry, path)
 }
 
 /// Returns the table of the sizes of `checkpoints`.

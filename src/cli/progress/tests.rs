@@ -66,24 +66,43 @@ fn a_bar_shows_bytes_done_and_disappears() {
     assert!(paper.text().ends_with("<clear>"), "{}", paper.text());
 }
 
+fn live(first: &str, progress: Option<(u64, u64)>, rest: &[&str]) -> LiveText {
+    LiveText { first: first.to_owned(), progress, rest: rest.iter().map(|part| (*part).to_owned()).collect() }
+}
+
 #[test]
-fn a_live_line_shows_a_bar_only_once_there_is_a_position() {
+fn a_live_line_shows_progress_only_once_there_is_a_position() {
     let paper = Paper::default();
-    let line = LiveLine::on(&Screen::default(), paper.target(), true);
-    line.show("starting\u{1b}[2J");
+    let line = LiveLine::on(&Screen::default(), paper.target(), || 80, true);
+    line.show(&live("starting\u{1b}[2J", None, &[]));
     assert!(paper.text().contains("starting\\u{1b}[2J") && !paper.text().contains('%'), "{}", paper.text());
-    line.bar(25, 100, "1,000 records/s");
+    line.show(&live("checkpoint 1", Some((25, 100)), &["1,000 records/s"]));
     line.shown.live().force_draw();
-    assert!(paper.text().contains(" 25% "), "{}", paper.text());
-    assert!(paper.text().contains("left  1,000 records/s"), "{}", paper.text());
+    assert!(paper.text().contains("checkpoint 1, 25%"), "{}", paper.text());
+    assert!(paper.text().contains(", 1,000 records/s"), "{}", paper.text());
+}
+
+#[test]
+fn a_line_has_as_many_whole_parts_as_fit_and_always_the_first() {
+    let text = live("checkpoint 7 is 3 s old", None, &["12 records", "3/s"]);
+    let progress = || Some("45%, 8 s left".to_owned());
+    for (width, expected) in [
+        (200, "checkpoint 7 is 3 s old, 45%, 8 s left, 12 records, 3/s"),
+        (55, "checkpoint 7 is 3 s old, 45%, 8 s left, 12 records"),
+        (45, "checkpoint 7 is 3 s old, 45%, 8 s left"),
+        (30, "checkpoint 7 is 3 s old"),
+        (5, "checkpoint 7 is 3 s old"),
+    ] {
+        assert_eq!(fitting(&text, progress(), width), expected, "{width}");
+    }
 }
 
 #[test]
 fn permanent_lines_are_printed_while_the_live_line_is_hidden() {
     let paper = Paper::default();
     let screen = Screen::default();
-    let line = LiveLine::on(&screen, paper.target(), true);
-    line.show("working");
+    let line = LiveLine::on(&screen, paper.target(), || 80, true);
+    line.show(&live("working", None, &[]));
     screen.around(|| paper.write("NOTE").expect("written"));
     let text = paper.text();
     let note = text.find("NOTE").expect("printed");

@@ -19,7 +19,7 @@ pub enum Field<'a> {
 
 impl Field<'_> {
     /// Returns the same value without a copy of its text.
-    pub(super) fn borrowed(&self) -> Field<'_> {
+    pub(crate) fn borrowed(&self) -> Field<'_> {
         match self {
             Field::Missing => Field::Missing,
             Field::Text(text) => Field::Text(Cow::Borrowed(text)),

@@ -6,6 +6,7 @@ use crate::format::key_shape::KeyShape;
 use crate::values::url::is_url;
 
 use crate::job::aggregate::AggregateSpec;
+use crate::job::condition::Condition;
 use crate::job::field::FieldPath;
 use crate::job::model::checkpoint::CheckpointSpec;
 use crate::job::model::input::InputSpec;
@@ -27,6 +28,8 @@ pub struct JobSpec {
     pub tasks: u32,
     /// `process: aggregate:` in the order of the file. Empty only with `exec` or `native`.
     pub aggregates: Vec<AggregateSpec>,
+    /// `process: delete:` the records that delete the row of their key. Only with `aggregates`. Excludes `window`.
+    pub delete: Option<Condition>,
     /// `process: exec:` a program. Excludes `aggregates` and `native`.
     pub exec: Option<ExecSpec>,
     /// `process: native:` the name of a processor compiled into the runner. Excludes `aggregates` and `exec`.
@@ -64,5 +67,12 @@ impl JobSpec {
         let parts = || self.key.iter().map(KeyField::part).collect();
         let has_parts = self.key.len() > 1 && self.exec.is_none();
         has_parts.then(|| KeyShape { parts: parts(), window: self.window.is_some() })
+    }
+
+    /// Returns the names of the columns that the output of aggregates has, without that of changes.
+    pub fn output_columns(&self) -> impl Iterator<Item = &str> {
+        let of_windows = self.window.iter().flat_map(|_| WindowSpec::COLUMNS);
+        let of_aggregates = self.aggregates.iter().map(|aggregate| aggregate.name.as_str());
+        self.key_names().into_iter().chain(of_windows).chain(of_aggregates)
     }
 }

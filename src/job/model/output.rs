@@ -12,6 +12,8 @@ pub struct OutputSpec {
     pub format: OutputFormat,
     /// `emit: final | changes | rows`; default `rows` with `exec`, otherwise `final`.
     pub emit: Emit,
+    /// `having:` an expression over the columns of the output; only the rows for which it is true are written.
+    pub having: Option<String>,
 }
 
 /// Which rows an output has, and when they are written.

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use crate::job::aggregate::AggregateSpec;
 use crate::job::keys::list;
 use crate::job::model::KeyField;
-use crate::job::read::field::{KnownFields, check_field, within};
+use crate::job::read::field::{KnownFields, check_field, condition, within};
 use crate::job::read::section::{Result, all, unfit};
 use crate::values::units;
 use crate::values::yaml::{Entry, Node};
@@ -50,7 +50,12 @@ fn aggregate(entry: &Entry, known: KnownFields<'_>) -> Result<AggregateSpec> {
     let name = entry.key.as_str();
     let node = &entry.value;
     let expression = node.text("an aggregate such as `count` or `sum(amount)`")?;
-    let aggregate = AggregateSpec::parse(name, expression).map_err(|error| within(node, error))?;
+    let mut aggregate = AggregateSpec::parse(name, expression).map_err(|error| within(node, error))?;
+    if let Some(found) = &mut aggregate.condition {
+        // It is the end of the expression.
+        let at = expression.trim_end().chars().count() - found.expression.chars().count();
+        *found = condition(node, at, &found.expression, known)?;
+    }
     for field in aggregate.field.iter().chain(&aggregate.by) {
         check_field(field, known, node.mark)?;
     }

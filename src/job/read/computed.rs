@@ -2,6 +2,7 @@
 
 use crate::input::record::Computation;
 use crate::job::model::{ComputedField, InputFormat};
+use crate::job::read::field::within_expression;
 use crate::job::read::section::{Result, unfit};
 use crate::values::units::shown;
 use crate::values::yaml::{Entry, Node};
@@ -67,13 +68,7 @@ fn field(entry: &Entry, format: &InputFormat, before: &[ComputedField]) -> Resul
         return Err(node.wrong(expected));
     }
     let known: Vec<&str> = before.iter().map(|field| field.name.as_str()).collect();
-    Computation::new(name, expression, format, &known).map_err(|error| {
-        let index = error.index_in(expression);
-        let exact = index.and_then(|index| node.exact_mark_within(index));
-        match exact {
-            Some(mark) => unfit(mark, error.reason),
-            None => node.unfit(error.to_string()),
-        }
-    })?;
+    Computation::new(name, expression, format, &known)
+        .map_err(|error| within_expression(node, 0, expression, error))?;
     Ok(ComputedField { name: name.clone(), expression: expression.to_owned() })
 }

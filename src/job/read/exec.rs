@@ -18,9 +18,10 @@ const MAX_NATIVE_CHARS: usize = 100;
 const COMPANIONS: [&str; 4] = ["timeout", "restarts", "backoff", "tick"];
 
 /// The keys that exclude `exec`, and what the program does instead of them.
-const EXCLUDED: [(&str, &str); 4] = [
+const EXCLUDED: [(&str, &str); 5] = [
     ("aggregate", "decides what to compute"),
     ("native", "decides what to compute"),
+    ("delete", "deletes its own keys"),
     ("window", "forms its own windows"),
     ("ttl", "decides what expires"),
 ];
@@ -62,7 +63,7 @@ fn restarts(node: &Node) -> Result<u32> {
 /// Reads `native:`, the name of a processor compiled into the runner, if the section `process` has one.
 pub(super) fn read_native(process: &Section<'_>) -> Result<Option<String>> {
     let Some(node) = process.get("native") else { return Ok(None) };
-    for other in ["aggregate", "window", "ttl"] {
+    for other in ["aggregate", "delete", "window", "ttl"] {
         if let Some(other_node) = process.get(other) {
             return Err(other_node.unfit(format!("`{other}` and `native` cannot be used together")));
         }

@@ -1,5 +1,7 @@
 //! Fields, and the expressions that name them.
 
+use crate::input::record::{Filter, FilterError};
+use crate::job::condition::Condition;
 use crate::job::field::{ExpressionError, FieldPath};
 use crate::job::keys::unknown;
 use crate::job::model::{ComputedField, InputFormat, InputSpec, LinePattern};
@@ -66,6 +68,31 @@ fn check_pattern_field(field: &FieldPath, pattern: &LinePattern, known: KnownFie
     let names: Vec<&str> = names.iter().map(String::as_str).chain(computed).collect();
     let name = field.last_name();
     if names.contains(&name) { Ok(()) } else { Err(unfit(mark, unknown("field", name, "", &names))) }
+}
+
+/// Reads the text of an expression such as `example`.
+pub(super) fn expression(node: &Node, example: &str) -> Result<String> {
+    let expected = format!("an expression such as `{example}`");
+    let text = node.text(&expected)?;
+    if text.trim().is_empty() { Err(node.wrong(&expected)) } else { Ok(text.to_owned()) }
+}
+
+/// Checks the condition `expression`, which begins at character `at` of the scalar `node`.
+pub(super) fn condition(node: &Node, at: usize, expression: &str, known: KnownFields<'_>) -> Result<Condition> {
+    let computed = known.computed.iter().map(|computed| computed.name.clone()).collect();
+    let filter = Filter::on_records(expression, known.format, computed);
+    let filter = filter.map_err(|error| within_expression(node, at, expression, error))?;
+    Ok(Condition { expression: expression.to_owned(), fields: filter.fields().to_vec() })
+}
+
+/// Returns an error at the character that `error` is about of `expression`, which begins at character `at` of the
+/// scalar `node`.
+pub(super) fn within_expression(node: &Node, at: usize, expression: &str, error: FilterError) -> YamlError {
+    let exact = error.index_in(expression).and_then(|index| node.exact_mark_within(at + index));
+    match exact {
+        Some(mark) => unfit(mark, error.reason),
+        None => node.unfit(error.to_string()),
+    }
 }
 
 /// Returns an error at the character of the scalar `node` that `error` is about.

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::job::model::{InputFormat, JobSpec};
-use crate::job::read::field::KnownFields;
+use crate::job::read::field::{KnownFields, expression};
 use crate::job::read::process::Process;
 use crate::job::read::section::{Mistakes, Result, Section, all, mark_of, node_of, unfit};
 use crate::job::read::time::Timing;
@@ -54,7 +54,7 @@ fn read(root: &Node, base: &Path) -> Result<(JobSpec, Vec<TypedField>)> {
     // JSON can have any field, so an unknown format adds no mistakes to the one that it is.
     let any = KnownFields { format: &InputFormat::Json, computed: &[] };
     let known = input.as_ref().map_or(any, |(input, _)| KnownFields::of(input));
-    let filter = mistakes.take(top.get("where").map(filter).transpose());
+    let filter = mistakes.take(top.get("where").map(|node| expression(node, "amount > 0")).transpose());
     let key = mistakes.take(top.get("key").map_or(Ok(Vec::new()), |node| key::read(node, known)));
     let is_keyed = top.get("key").is_some();
     let tasks = mistakes.get(tasks(&top, is_keyed));
@@ -72,10 +72,24 @@ fn read(root: &Node, base: &Path) -> Result<(JobSpec, Vec<TypedField>)> {
     else {
         unreachable!("what could not be read is a mistake");
     };
-    let (Process { aggregates, exec, native }, Timing { window, ttl }) = (process, timing);
+    let (Process { aggregates, delete, exec, native }, Timing { window, ttl }) = (process, timing);
     let base = base.to_owned();
-    let job =
-        JobSpec { job, input, filter, key, tasks, aggregates, exec, native, window, ttl, checkpoint, output, base };
+    let job = JobSpec {
+        job,
+        input,
+        filter,
+        key,
+        tasks,
+        aggregates,
+        delete,
+        exec,
+        native,
+        window,
+        ttl,
+        checkpoint,
+        output,
+        base,
+    };
     all([
         check_priority(&job, process_node, top.get("checkpoint")),
         input::check_dead_letters(&job, top.require("input", "")?),
@@ -111,12 +125,6 @@ fn job_name(node: &Node) -> Result<String> {
         return Ok(name.to_owned());
     }
     Err(node.wrong("a name of at most 100 letters, digits, `-`, `_` and `.` that starts with a letter, a digit or `_`"))
-}
-
-fn filter(node: &Node) -> Result<String> {
-    let expected = "an expression such as `amount > 0`";
-    let text = node.text(expected)?;
-    if text.trim().is_empty() { Err(node.wrong(expected)) } else { Ok(text.to_owned()) }
 }
 
 fn tasks(top: &Section<'_>, keyed: bool) -> Result<u32> {

@@ -84,7 +84,7 @@ pub fn plan_rollback(
     }
     let old = snapshot.manifest();
     let manifest = Manifest {
-        sequence: latest.sequence.next(),
+        sequence: store.newest_number()?.unwrap_or(latest.sequence).next(),
         parent: Some(latest),
         created: in_milliseconds(now),
         trigger: Trigger::Restore,

@@ -1,7 +1,6 @@
 //! The thread that turns frozen shards into checkpoints while records are processed.
 
 use std::collections::HashSet;
-use std::time::Instant;
 
 use crossbeam_channel::{Receiver, Sender};
 
@@ -246,13 +245,5 @@ impl Checkpointer {
     /// Writes an object, which no checkpoint names yet.
     pub(super) fn put(&mut self, bytes: &[u8], kind: ObjectKind) -> Result<ObjectRef, RunError> {
         Ok(self.store.put_noted(bytes, kind, &mut self.unnamed)?)
-    }
-
-    /// Fails if an attempt that began at `begun` takes too long.
-    pub(super) fn check_time(&self, begun: Instant) -> Result<(), RunError> {
-        match self.facts.timeout {
-            Some(timeout) if begun.elapsed() > timeout => Err(RunError::CheckpointTimeout { timeout }),
-            _ => Ok(()),
-        }
     }
 }

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use crate::format::index::IndexRow;
 use crate::format::layout::{ObjectKind, ObjectName};
-use crate::format::manifest::{DeadLetter, Manifest, ObjectRef, Output, Parent, Tables, Timings, Totals};
+use crate::format::manifest::{DeadLetter, Manifest, Output, Parent, Tables, Timings, Totals};
 use crate::format::positions::PositionRow;
 use crate::format::{FORMAT, index, positions};
 use crate::runner::checkpoint::attempt::{AttemptTimes, micros};
@@ -76,8 +76,9 @@ impl Checkpointer {
             older: rows.older,
             objects: objects.into_keys().collect(),
             is_relaid: false,
+            has_skipped: false,
         };
-        self.check_time(times.begun)?;
+        self.facts.check_time(times.begun)?;
         prove(&manifest, bytes)?;
         self.commit_manifest(manifest, after, files.staged, cut.begun)
     }
@@ -99,30 +100,30 @@ impl Checkpointer {
         Ok(OutsideFiles { outputs, staged, dead_letter, late_records, late })
     }
 
-    /// Writes the tables and the job's definition. Also returns their bytes.
+    /// Writes the tables, and the job's definition unless it was written before. Also returns their bytes.
     fn put_tables(&mut self, rows: &TableRows) -> Result<(Tables, TableBytes), RunError> {
-        let (job, definition) = self.put_definition()?;
+        // Checkpoints share the definition, if they share anything.
+        let written = self.definition.clone().filter(|_| !self.facts.takes_all());
+        let definition = match &written {
+            Some((_, text)) => text.clone(),
+            None => self.facts.definition.clone() + &self.owner().comment(),
+        };
         let older = rows.older.iter().flat_map(|older| older.positions.values());
         let position_rows: Vec<PositionRow> = older.chain(&rows.newest).cloned().collect();
         let owner = self.owner();
         let bytes = TableBytes {
             index: index::encode_of(&rows.index, &owner).into(),
             positions: positions::encode_of(&position_rows, &owner).into(),
-            job: definition.into(),
+            job: definition.clone().into(),
         };
-        let index = self.put(&bytes.index, ObjectKind::Parquet)?;
-        let positions = self.put(&bytes.positions, ObjectKind::Parquet)?;
-        Ok((Tables { index, positions, job }, bytes))
-    }
-
-    /// Writes the job's definition, unless checkpoints share it and it was written before. Also returns its text.
-    fn put_definition(&mut self) -> Result<(ObjectRef, String), RunError> {
-        if let Some((object, text)) = self.definition.clone().filter(|_| !self.facts.takes_all()) {
-            return Ok((object, text));
+        let mut objects = vec![(&*bytes.index, ObjectKind::Parquet), (&*bytes.positions, ObjectKind::Parquet)];
+        if written.is_none() {
+            objects.push((&*bytes.job, ObjectKind::Yaml));
         }
-        let text = self.facts.definition.clone() + &self.owner().comment();
-        let object = self.put(text.as_bytes(), ObjectKind::Yaml)?;
-        Ok(self.definition.insert((object, text)).clone())
+        let put = self.store.put_all_noted(&objects, &mut self.unnamed)?;
+        let job = put.get(2).copied().or(written.map(|(object, _)| object)).expect("it is written now or was before");
+        self.definition = Some((job, definition));
+        Ok((Tables { index: put[0], positions: put[1], job }, bytes))
     }
 
     /// Makes the manifest, but for the sizes of objects and for the files outside the store.

@@ -1,9 +1,10 @@
 //! What every checkpoint of a run says alike.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::format::key_shape::KeyShape;
 use crate::format::manifest::{Mode, Routing};
+use crate::runner::error::RunError;
 use crate::values::value::Column;
 
 /// The facts about the job that its checkpoints record, or are made by.
@@ -35,5 +36,13 @@ impl JobFacts {
     /// Returns whether each checkpoint holds all rows, and shares no object with others.
     pub fn takes_all(&self) -> bool {
         self.mode == Mode::Scheduled
+    }
+
+    /// Fails if an attempt that began at `begun` takes too long.
+    pub(super) fn check_time(&self, begun: Instant) -> Result<(), RunError> {
+        match self.timeout {
+            Some(timeout) if begun.elapsed() > timeout => Err(RunError::CheckpointTimeout { timeout }),
+            _ => Ok(()),
+        }
     }
 }

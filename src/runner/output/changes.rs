@@ -1,15 +1,17 @@
 //! The rows that changed since they were last published, on their way into the next file.
 
 use crate::format::row_batch::RowBatch;
-use crate::format::rows::Change;
+use crate::format::rows::{Change, Row};
 use crate::runner::output::error::OutputError;
 use crate::runner::output::plan::{OutputPlan, Staged};
 use crate::runner::output::shape::RowShape;
+use crate::runner::output::shown::ShownRows;
 use crate::runner::output::staged::StagedFile;
 use crate::runner::rejected::LateRecord;
 use crate::runner::state::emitted::Emitted;
 use crate::runner::state::frozen::merge_changes;
 use crate::values::id::Sequence;
+use crate::values::value::Value;
 
 /// What a shard has to publish in the next file.
 #[derive(Debug, Clone, Default)]
@@ -47,7 +49,7 @@ impl ShardChanges {
 }
 
 /// Stages the file of checkpoint `sequence` with the changes of `shards`, sorted by key, and flushes it. Returns `None`
-/// if there are no changes.
+/// if there are no changes. With `shown`, a row that readers have and for which `having` is no longer true is deleted.
 ///
 /// Objects that programs have emitted follow the rows, in the order of the shards.
 pub fn stage_changes(
@@ -55,29 +57,69 @@ pub fn stage_changes(
     shape: &RowShape,
     sequence: Sequence,
     shards: &[&ShardChanges],
+    mut shown: Option<&mut ShownRows>,
 ) -> Result<Option<Staged>, OutputError> {
+    shown.iter_mut().for_each(|shown| shown.begin());
     let batches: Vec<&RowBatch> = shards.iter().flat_map(|shard| [&shard.rows, shard.emitted.rows()]).collect();
     let mut order: Vec<(u32, u32)> = Vec::new();
     for (place, batch) in batches.iter().enumerate() {
         order.extend((0..batch.len()).map(|row| (place as u32, row as u32)));
     }
-    if order.is_empty() && shards.iter().all(|shard| shard.emitted.objects().is_empty()) {
-        return Ok(None);
-    }
     let row = |&(place, row): &(u32, u32)| batches[place as usize].row(row as usize);
     order.sort_unstable_by(|a, b| shape.order_of(row(a).key).cmp(&shape.order_of(row(b).key)));
-    let mut file = StagedFile::create(plan, sequence, &shape.columns())?;
+    let mut file = LazyFile { plan, shape, sequence, file: None };
     for place in &order {
         let change = batches[place.0 as usize].change(place.1 as usize);
-        let row = row(place);
-        file.push(&shape.values(change, row.key, row.value))?;
+        if let Some(values) = output_of(shape, change, row(place), shown.as_deref_mut())? {
+            file.get()?.push(&values)?;
+        }
     }
     for emitted in shards.iter().map(|shard| &shard.emitted) {
         if !emitted.objects().is_empty() {
-            file.push_lines(emitted.objects(), emitted.len() - emitted.rows().len() as u64)?;
+            file.get()?.push_lines(emitted.objects(), emitted.len() - emitted.rows().len() as u64)?;
         }
     }
-    file.finish().map(Some)
+    file.file.map(StagedFile::finish).transpose()
+}
+
+/// Returns the values of a changed row, if it is output.
+fn output_of(
+    shape: &RowShape,
+    change: Change,
+    row: Row<'_>,
+    shown: Option<&mut ShownRows>,
+) -> Result<Option<Vec<Value>>, OutputError> {
+    let mut values = shape.values(change, row.key, row.value);
+    let keeps = row.value.is_some() && shape.keeps(row.key, &values)?;
+    let Some(shown) = shown else {
+        return Ok((keeps || row.value.is_none()).then_some(values));
+    };
+    Ok(match shown.stage(row.key, keeps) {
+        Change::None => None,
+        Change::Delete => Some(shape.values(Change::Delete, row.key, None)),
+        change => {
+            values[0] = Value::Text(change.name().to_owned());
+            Some(values)
+        }
+    })
+}
+
+/// A file that is created when it gets its first row.
+struct LazyFile<'a> {
+    plan: &'a OutputPlan,
+    shape: &'a RowShape,
+    sequence: Sequence,
+    file: Option<StagedFile<'a>>,
+}
+
+impl<'a> LazyFile<'a> {
+    fn get(&mut self) -> Result<&mut StagedFile<'a>, OutputError> {
+        let file = match self.file.take() {
+            Some(file) => file,
+            None => StagedFile::create(self.plan, self.sequence, &self.shape.columns())?,
+        };
+        Ok(self.file.insert(file))
+    }
 }
 
 #[cfg(test)]

@@ -32,6 +32,9 @@ pub enum OutputError {
     /// A committed checkpoint publishes an object that is neither staged nor in place.
     #[error("cannot publish `{path}`: `{staged}` is gone")]
     Gone { path: String, staged: String },
+    /// `having` cannot be computed for a row.
+    #[error("{reason} (the row of `{key}`)")]
+    Having { key: String, reason: String },
     /// The job file names a place that cannot be opened.
     #[error("{reason}")]
     Place { reason: String },

@@ -26,7 +26,10 @@ pub fn stage(
     for place in &order {
         packed.clear();
         shards[place.0 as usize].1.pack_row(place.1 as usize, &mut packed);
-        file.push(&shape.values(Change::None, key(place), Some(&packed)))?;
+        let values = shape.values(Change::None, key(place), Some(&packed));
+        if shape.keeps(key(place), &values)? {
+            file.push(&values)?;
+        }
     }
     file.finish()
 }

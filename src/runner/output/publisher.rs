@@ -10,6 +10,7 @@ use crate::runner::output::error::OutputError;
 use crate::runner::output::lines::LineOutput;
 use crate::runner::output::plan::{OutputPlan, Staged};
 use crate::runner::output::shape::RowShape;
+use crate::runner::output::shown::ShownRows;
 use crate::runner::rejected::LateRecord;
 use crate::values::id::Sequence;
 
@@ -18,6 +19,8 @@ use crate::values::id::Sequence;
 pub struct Publisher {
     /// Where files of changes go, if the job has any.
     pub changes: Option<(OutputPlan, RowShape)>,
+    /// Which rows their readers have, if `having` keeps others from them.
+    pub shown: Option<ShownRows>,
     /// Where bad records go, if they are kept.
     pub dead: Option<LineOutput>,
     /// Where late records go, if they are kept.
@@ -34,13 +37,13 @@ impl Publisher {
 
     /// Stages the files of checkpoint `sequence` that have anything in them.
     pub fn stage<'a>(
-        &self,
+        &mut self,
         sequence: Sequence,
         shards: impl Iterator<Item = &'a ShardChanges>,
     ) -> Result<Vec<Staged>, OutputError> {
         let mut staged = Vec::new();
         if let Some((plan, shape)) = &self.changes {
-            staged.extend(stage_changes(plan, shape, sequence, &shards.collect::<Vec<_>>())?);
+            staged.extend(stage_changes(plan, shape, sequence, &shards.collect::<Vec<_>>(), self.shown.as_mut())?);
         }
         for lines in [&self.dead, &self.late].into_iter().flatten() {
             staged.extend(lines.stage(sequence)?);
@@ -53,6 +56,7 @@ impl Publisher {
         for lines in [&mut self.dead, &mut self.late].into_iter().flatten() {
             lines.committed(may_be);
         }
+        self.shown.iter_mut().for_each(|shown| shown.committed(may_be));
     }
 
     /// Notes whether the checkpoint exists of which that was not known.
@@ -60,6 +64,7 @@ impl Publisher {
         for lines in [&mut self.dead, &mut self.late].into_iter().flatten() {
             lines.settle(exists);
         }
+        self.shown.iter_mut().for_each(|shown| shown.settle(exists));
     }
 
     /// Adds late records for the next checkpoint, in the order of the input.

@@ -5,7 +5,10 @@ use std::sync::Arc;
 use crate::format::key_shape::KeyShape;
 use crate::format::rows::{Change, RowCodec};
 use crate::job::{WindowSpec, Windows};
+use crate::runner::output::error::OutputError;
+use crate::runner::output::having::Having;
 use crate::runner::process::processor::Processor;
+use crate::values::units::shown;
 use crate::values::value::{Column, ColumnType, Value};
 
 /// The columns of a job's output.
@@ -23,6 +26,8 @@ pub struct RowShape {
     pub parts: Option<KeyShape>,
     /// Whether the first column says how the row changed.
     pub has_change: bool,
+    /// Which rows are output; all of them without it.
+    pub having: Option<Having>,
 }
 
 /// The name of the column that says how a row changed.
@@ -63,6 +68,15 @@ impl RowShape {
             None => values.extend(self.processor.output_columns().iter().map(|_| Value::Null)),
         }
         values
+    }
+
+    /// Returns whether a row that has the output `values` is output.
+    pub fn keeps(&self, row_key: &[u8], values: &[Value]) -> Result<bool, OutputError> {
+        let Some(having) = &self.having else { return Ok(true) };
+        having.keeps(values).map_err(|reason| {
+            let key = shown(&String::from_utf8_lossy(row_key));
+            OutputError::Having { key, reason }
+        })
     }
 
     /// Returns the values of the key's columns.

@@ -47,7 +47,7 @@ pub(crate) fn attempt(
     let begun = Instant::now();
     let outputs = OutputPlans::new(job)?;
     // Mistakes in the job file come first: they leave no store behind.
-    let CheckedJob { filter, native, partitions } = CheckedJob::new(job, options, &outputs)?;
+    let CheckedJob { filter, delete, native, partitions } = CheckedJob::new(job, options, &outputs)?;
     let opened = if job.checkpoint.enabled { Some(open_store(job, options, &outputs)?) } else { None };
     let store = opened.as_ref().map(|(store, _)| store.clone());
     report_notes(store.as_ref(), observer);
@@ -110,7 +110,7 @@ pub(crate) fn attempt(
         skipped_checkpoints: damaged.into_iter().map(|damaged| damaged.sequence).collect(),
         threads,
     };
-    let mut summary = start(&run, RecordSteps { filter, processor, exec }, opened, recovered)?;
+    let mut summary = start(&run, RecordSteps { filter, delete, processor, exec }, opened, recovered)?;
     if let Some(store) = &store {
         // A replica that was lost in the last checkpoint, or came back after it, gets a last chance.
         store.catch_up();
@@ -123,6 +123,7 @@ pub(crate) fn attempt(
 /// What is known to be right about a job before its store is opened.
 struct CheckedJob {
     filter: Option<Filter>,
+    delete: Option<Filter>,
     /// The built-in processor, if the job names one.
     native: Option<Arc<dyn Processor>>,
     partitions: Vec<Partition>,
@@ -132,6 +133,8 @@ impl CheckedJob {
     fn new(job: &JobSpec, options: &Options, outputs: &OutputPlans) -> Result<CheckedJob, RunError> {
         let filter = job.filter.as_ref().map(|expression| Filter::of_input(expression, &job.input));
         let filter = filter.transpose().map_err(JobError::Filter)?;
+        let delete = job.delete.as_ref().map(|delete| Filter::of_input(&delete.expression, &job.input));
+        let delete = delete.map(|delete| delete.expect("the job file was checked"));
         let native = job.native.as_ref().map(|name| options.processors.make(name, job)).transpose();
         let native = native.map_err(|reason| JobError::Processor { reason })?;
         let partitions = match input::partitions(&job.input, &job.base) {
@@ -142,7 +145,7 @@ impl CheckedJob {
             listed => listed?,
         };
         check_paths(job, outputs)?;
-        Ok(CheckedJob { filter, native, partitions })
+        Ok(CheckedJob { filter, delete, native, partitions })
     }
 }
 
@@ -243,7 +246,7 @@ fn processor(
     let is_inferred = |field: &FieldPath| {
         !declared.contains(field) && !job.aggregates.iter().any(|aggregate| aggregate.needs_numbers(field))
     };
-    let program = Program::new(&job.aggregates, &job.input.format, |field| types[field]);
+    let program = Program::new(&job.aggregates, &job.input, |field| types[field]);
     (Arc::new(program.with_inferred(is_inferred)), exec)
 }
 

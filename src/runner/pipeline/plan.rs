@@ -33,9 +33,10 @@ pub struct Plan {
     /// The program that applies records instead of the processor, if the job has one.
     pub exec: Option<ExecPlan>,
     /// Which records are kept.
-    pub filter: Option<Filter>,
-    /// Where the filter's fields are among the fields of a record.
-    pub filter_fields: Range<usize>,
+    pub filter: Option<RecordTest>,
+    /// Which records delete the row of their key. Behind the key, a packed record then has a byte that says whether it
+    /// does.
+    pub delete: Option<RecordTest>,
     pub route: Route,
     pub tasks: u32,
     pub shards: u32,
@@ -51,6 +52,14 @@ pub struct Plan {
     pub on_error: OnError,
     /// For a job with event time.
     pub timing: Option<TimePlan>,
+}
+
+/// A condition on the fields of a record.
+#[derive(Debug)]
+pub struct RecordTest {
+    pub filter: Filter,
+    /// Where its fields are among the fields of a record.
+    pub fields: Range<usize>,
 }
 
 /// How a record finds its task.
@@ -89,7 +98,8 @@ impl Replay {
 }
 
 impl Plan {
-    /// Packs one record for the worker that owns its key, if the filter keeps it.
+    /// Packs one record for the worker that owns its key, if the filter keeps it. If a program applies it, returns the
+    /// number of that worker.
     #[inline]
     pub(crate) fn route(
         &self,
@@ -99,25 +109,50 @@ impl Plan {
         fields: &[Field<'_>],
         replay: Option<&Replay>,
         updates: &mut [Vec<u8>],
-    ) -> Result<(), BadRecord> {
+    ) -> Result<Option<usize>, BadRecord> {
         if !self.keeps(fields)? {
-            return Ok(());
+            return Ok(None);
         }
         let (key, task) = self.key_of(own, fields)?;
         if let Some(replay) = replay {
             let task = task.unwrap_or_else(|| self.task_of_hash(xxh3_64(key.as_bytes())));
             let shard = shard_of(task, self.tasks, self.shards) as usize;
             if replay.has_applied(shard, block.stream, block.offset + place.at as u64) {
-                return Ok(());
+                return Ok(None);
             }
         }
         if let Some(exec) = &self.exec {
             let task = task.unwrap_or_else(|| self.task_of_hash(xxh3_64(key.as_bytes())));
-            let update = &mut updates[shard_of(task, self.tasks, self.shards) as usize % self.workers];
+            let worker = shard_of(task, self.tasks, self.shards) as usize % self.workers;
+            let update = &mut updates[worker];
             let start = update.len();
-            return exec.push(update, block, place, fields, task).inspect_err(|_| update.truncate(start));
+            exec.push(update, block, place, fields, task).inspect_err(|_| update.truncate(start))?;
+            return Ok(Some(worker));
         }
-        self.push(key.as_bytes(), task, updates, |update| self.processor.pack(&fields[..self.field_count], update))
+        self.push(key.as_bytes(), task, updates, |update| self.pack(fields, update))?;
+        Ok(None)
+    }
+
+    /// Appends to `packed` what is to be done with the row of a record.
+    #[inline]
+    pub(crate) fn pack(&self, fields: &[Field<'_>], packed: &mut Vec<u8>) -> Result<(), BadRecord> {
+        if let Some(delete) = &self.delete {
+            let deletes = delete.filter.is_true(&fields[delete.fields.clone()], "`delete`")?;
+            packed.push(u8::from(deletes));
+            if deletes {
+                return Ok(());
+            }
+        }
+        self.processor.pack(&fields[..self.field_count], packed)
+    }
+
+    /// Returns the arguments of the processor in what [`Plan::pack`] packed, or nothing if the row is to be deleted.
+    #[inline]
+    pub(crate) fn arguments<'a>(&self, packed: &'a [u8]) -> Option<&'a [u8]> {
+        match &self.delete {
+            None => Some(packed),
+            Some(_) => (packed[0] == 0).then(|| &packed[1..]),
+        }
     }
 
     /// Returns the tasks of the partitions, for a job without a key.
@@ -132,7 +167,7 @@ impl Plan {
     #[inline]
     pub(crate) fn keeps(&self, fields: &[Field<'_>]) -> Result<bool, BadRecord> {
         match &self.filter {
-            Some(filter) => filter.keeps(&fields[self.filter_fields.clone()]),
+            Some(test) => test.filter.keeps(&fields[test.fields.clone()]),
             None => Ok(true),
         }
     }

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use crate::format::key_shape::KeyShape;
 use crate::format::manifest::Mode;
-use crate::format::rows::RowCodec;
+use crate::format::rows::{Change, RowCodec};
 use crate::input::partition_tasks::PartitionTasks;
 use crate::input::record::{Filter, Sightings, record_fields};
 use crate::input::{Columns, Partition, Position};
@@ -13,14 +13,18 @@ use crate::job::{Emit, FieldPath, JobSpec, TtlSpec, Windows};
 use crate::runner::lineage::Lineage;
 use crate::runner::observer::{Observer, Summary};
 use crate::runner::options::Control;
+use crate::runner::output::error::OutputError;
+use crate::runner::output::having::Having;
 use crate::runner::output::plans::OutputPlans;
 use crate::runner::output::shape::RowShape;
+use crate::runner::output::shown::ShownRows;
 use crate::runner::pipeline::key_parts::KeyParts;
-use crate::runner::pipeline::plan::{Plan, Route};
+use crate::runner::pipeline::plan::{Plan, RecordTest, Route};
 use crate::runner::process::exec::plan::ExecPlan;
 use crate::runner::process::processor::Processor;
 use crate::runner::process::time_plan::TimePlan;
 use crate::runner::process::watermark::Clock;
+use crate::runner::state::shard::Shard;
 use crate::runner::wall_clock::WallClock;
 use crate::values::id::Sequence;
 
@@ -47,6 +51,8 @@ pub(crate) struct Run<'a> {
 /// What is done with each record.
 pub(crate) struct RecordSteps {
     pub(crate) filter: Option<Filter>,
+    /// Which records delete the row of their key.
+    pub(crate) delete: Option<Filter>,
     pub(crate) processor: Arc<dyn Processor>,
     /// The program that applies records instead of the processor, if the job has one.
     pub(crate) exec: Option<ExecPlan>,
@@ -75,7 +81,7 @@ impl WatchedFields {
 impl Run<'_> {
     /// Plans how records are routed. A job without a key has a task for each partition that it ever had.
     pub(crate) fn plan(&self, steps: RecordSteps, lineage: Option<&Lineage>) -> Plan {
-        let RecordSteps { filter, processor, exec } = steps;
+        let RecordSteps { filter, delete, processor, exec } = steps;
         let job = self.job;
         let field_count = processor.fields().len();
         let (route, tasks) = match &job.key[..] {
@@ -95,19 +101,24 @@ impl Run<'_> {
         // Mode priority takes or leaves whole shards, so it has more of them.
         let most = if job.checkpoint.mode == Mode::Priority { 4 * MAX_SHARDS } else { MAX_SHARDS };
         let shards = same.map_or_else(|| tasks.min(most), |manifest| manifest.shards);
-        let filter_start = field_count + job.key.len();
-        let filter_fields = filter_start..filter_start + filter.as_ref().map_or(0, |filter| filter.fields().len());
+        let mut next_field = field_count + job.key.len();
+        let mut test = |filter: Filter| {
+            let fields = next_field..next_field + filter.fields().len();
+            next_field = fields.end;
+            RecordTest { filter, fields }
+        };
+        let (filter, delete) = (filter.map(&mut test), delete.map(&mut test));
         let mut columns = processor.columns().to_vec();
         columns.extend(job.ttl.as_ref().map(|_| TtlSpec::column()));
         let codec = RowCodec::new(columns);
         Plan {
-            timing: TimePlan::new(job, filter_fields.end, &codec),
+            timing: TimePlan::new(job, next_field, &codec),
             codec,
             processor,
             field_count,
             exec,
             filter,
-            filter_fields,
+            delete,
             route,
             tasks,
             shards,
@@ -132,7 +143,7 @@ impl Run<'_> {
     /// Returns the shape of the output rows.
     pub(crate) fn shape(&self, plan: &Plan) -> RowShape {
         let emit = self.outputs.rows.as_ref().map(|output| output.emit);
-        RowShape {
+        let mut shape = RowShape {
             processor: Arc::clone(&plan.processor),
             codec: plan.codec.clone(),
             windows: self.job.window.as_ref().map(Windows::new),
@@ -140,23 +151,56 @@ impl Run<'_> {
             // The windows of a row are columns of their own.
             parts: self.job.key_shape().map(|shape| KeyShape { window: false, ..shape }),
             has_change: emit == Some(Emit::Changes) && self.job.window.is_none(),
-        }
+            having: None,
+        };
+        let having = self.job.output.as_ref().and_then(|output| output.having.as_ref());
+        shape.having = having.map(|expression| Having::new(expression, &shape.columns()));
+        shape
     }
 
-    /// Returns the fields that are extracted from each record: the processor's, the key, the filter's, the time.
+    /// Returns the rows that readers of the files of changes have, if `having` keeps others from them: those of the
+    /// latest checkpoint, made by a run of `before`. Unless that one had the same `having`, readers may have any row.
+    pub(crate) fn shown_rows(
+        &self,
+        plan: &Plan,
+        shards: &[Shard],
+        before: Option<&JobSpec>,
+    ) -> Result<Option<ShownRows>, OutputError> {
+        let shape = self.shape(plan);
+        let Some(output) = self.job.output.as_ref().filter(|_| shape.has_change && shape.having.is_some()) else {
+            return Ok(None);
+        };
+        let old = before.and_then(|before| before.output.as_ref());
+        let is_same = old.is_some_and(|old| (old.emit, &old.having) == (output.emit, &output.having));
+        let mut keys: Vec<Box<[u8]>> = Vec::new();
+        let mut packed = Vec::new();
+        for (shard, index) in shards.iter().flat_map(|shard| shard.indices().map(move |index| (shard, index))) {
+            packed.clear();
+            shard.pack_row(index, &mut packed);
+            let key = shard.key(index);
+            if !is_same || shape.keeps(key, &shape.values(Change::None, key, Some(&packed)))? {
+                keys.push(key.into());
+            }
+        }
+        Ok(Some(ShownRows::new(keys.into_iter())))
+    }
+
+    /// Returns the fields that are extracted from each record: the processor's, the key, those of `where` and `delete`,
+    /// the time.
     pub(crate) fn fields(&self, plan: &Plan) -> Vec<FieldPath> {
         let mut fields = plan.processor.fields().to_vec();
         fields.extend(self.job.key_fields().cloned());
-        fields.extend(plan.filter.iter().flat_map(|filter| filter.fields().to_vec()));
+        fields.extend(plan.filter.iter().chain(&plan.delete).flat_map(|test| test.filter.fields().to_vec()));
         fields.extend(self.time_field().cloned());
         fields
     }
 
-    /// Returns the fields of records that `where` and the aggregates use, to watch for. A program or the processor of an
+    /// Returns the fields of records that `where`, `delete` and the aggregates use, to watch for. A program or the processor of an
     /// embedder decides by itself.
     pub(crate) fn watched_fields(&self, plan: &Plan) -> WatchedFields {
         let is_own = self.job.native.is_none() && plan.exec.is_none();
-        let is_asked = |index: usize| (is_own && index < plan.field_count) || plan.filter_fields.contains(&index);
+        let is_tested = |index: usize| plan.filter.iter().chain(&plan.delete).any(|test| test.fields.contains(&index));
+        let is_asked = |index: usize| (is_own && index < plan.field_count) || is_tested(index);
         let fields = self.fields(plan);
         let of_record = record_fields(&self.job.input, &fields);
         let asked = fields.into_iter().enumerate().filter(|(index, _)| is_asked(*index));
@@ -169,8 +213,11 @@ impl Run<'_> {
     /// Returns the columns that CSV files must have. A field of `where` is null in a file that does not have it, and
     /// the processor of an embedder decides by itself.
     pub(crate) fn columns(&self, plan: &Plan) -> Columns {
-        let mut optional: Vec<FieldPath> = plan.filter.iter().flat_map(|filter| filter.fields().to_vec()).collect();
+        let fields_of =
+            |test: &Option<RecordTest>| test.iter().flat_map(|test| test.filter.fields().to_vec()).collect();
+        let mut optional: Vec<FieldPath> = fields_of(&plan.filter);
         let mut required: Vec<FieldPath> = self.job.key_fields().chain(self.time_field()).cloned().collect();
+        required.extend::<Vec<FieldPath>>(fields_of(&plan.delete));
         let own = if self.job.native.is_some() { &mut optional } else { &mut required };
         own.extend_from_slice(plan.processor.fields());
         let [required, optional] = [required, optional].map(|fields| record_fields(&self.job.input, &fields));

@@ -14,6 +14,7 @@ use crate::runner::error::{CheckpointError, RunError};
 use crate::runner::lineage::Lineage;
 use crate::runner::observer::{RunEvent, Summary};
 use crate::runner::output::dead_letter::{DeadLetterFile, RollBack};
+use crate::runner::output::having::on_large_stack;
 use crate::runner::output::lines::LineOutput;
 use crate::runner::output::plan::OutputPlan;
 use crate::runner::pipeline::gauges::Gauges;
@@ -38,8 +39,13 @@ pub(crate) fn start(
     recovered: Option<(Recovered, JobSpec)>,
 ) -> Result<Summary, RunError> {
     let mut plan = run.plan(steps, recovered.as_ref().map(|(recovered, _)| &recovered.lineage));
-    let (shards, lineage) = load(run, &plan, recovered)?;
+    let before = recovered.as_ref().map(|(_, definition)| definition.clone());
+    let (shards, mut lineage) = load(run, &plan, recovered)?;
+    let shown = on_large_stack(|| run.shown_rows(&plan, &shards, before.as_ref()))?;
     let store = opened.as_ref().map(|(store, _)| store);
+    if let (Some(store), None) = (store, lineage.newest) {
+        lineage.newest = store.newest_number()?;
+    }
     let (dead, late) = open_dead_letters(run, store, &lineage)?;
     let Some(reader) = open_reader(run, &mut plan, &lineage)? else { return Ok(run.stopped_early(&lineage)) };
     let gauges = prioritize(run, &mut plan);
@@ -48,7 +54,7 @@ pub(crate) fn start(
         exec.set_names(Arc::clone(&names));
     }
     let facts = job_facts(run, &plan);
-    threads::run(run, Prepared { plan, gauges, shards, lineage, facts, reader, names, dead, late }, store)
+    threads::run(run, Prepared { plan, gauges, shards, lineage, facts, reader, names, dead, late, shown }, store)
 }
 
 /// Adapts the recovered state to the plan. Without any, the state is empty.

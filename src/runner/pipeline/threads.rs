@@ -3,7 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::thread::{Scope, ScopedJoinHandle};
+use std::thread::{Builder, Scope, ScopedJoinHandle};
 
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 
@@ -19,8 +19,10 @@ use crate::runner::error::RunError;
 use crate::runner::lineage::Lineage;
 use crate::runner::messages::{Buffers, FrozenShard, ThreadEvent, WorkerMessage};
 use crate::runner::observer::Summary;
+use crate::runner::output::having::STACK_BYTES;
 use crate::runner::output::lines::LineOutput;
 use crate::runner::output::publisher::Publisher;
+use crate::runner::output::shown::ShownRows;
 use crate::runner::pipeline::director::direct::Director;
 use crate::runner::pipeline::gate::Gate;
 use crate::runner::pipeline::gauges::Gauges;
@@ -33,9 +35,6 @@ use crate::runner::process::watermark::Clock;
 use crate::runner::state::shard::Shard;
 use crate::runner::ticket::Ticket;
 use crate::store::Store;
-
-/// A stack that is large enough to evaluate any expression of a job file, also in a build without optimization.
-const WORKER_STACK_BYTES: usize = 16 << 20;
 
 /// Blocks in flight at any time, for each worker.
 const BLOCKS_PER_WORKER: usize = 4;
@@ -51,6 +50,7 @@ pub(crate) struct Prepared {
     pub(crate) names: Arc<StreamNames>,
     pub(crate) dead: Option<LineOutput>,
     pub(crate) late: Option<LineOutput>,
+    pub(crate) shown: Option<ShownRows>,
 }
 
 /// The thread of a worker, which returns the worker's shards.
@@ -58,7 +58,7 @@ type WorkerHandle<'scope> = ScopedJoinHandle<'scope, Vec<(u32, Shard)>>;
 
 /// Runs all threads until the input ends or the run is asked to stop. Checkpoints go to `store`, if there is one.
 pub(crate) fn run(run: &Run<'_>, prepared: Prepared, store: Option<&Store>) -> Result<Summary, RunError> {
-    let Prepared { plan, gauges, shards, lineage, facts, reader, names, dead, late } = prepared;
+    let Prepared { plan, gauges, shards, lineage, facts, reader, names, dead, late, shown } = prepared;
     let (event_sender, events) = unbounded();
     let (block_sender, blocks) = unbounded();
     let (frozen_sender, frozen) = unbounded();
@@ -77,36 +77,36 @@ pub(crate) fn run(run: &Run<'_>, prepared: Prepared, store: Option<&Store>) -> R
     let mut director = Director::new(run, &plan, &lineage, (&reader, &*gate), clock.clone(), own_dead_letter, watched);
     let starts = worker_starts(&plan, shards, &reader, clock);
     let slots = EncoderSlots::new(facts.encoders);
-    let alive = spawn_reader(reader, &gate, plan.workers, &buffers, block_sender, &event_sender);
+    let alive = spawn_reader(reader, &gate, plan.workers, &buffers, block_sender, &event_sender)?;
     std::thread::scope(|scope| {
         let mut workers = Vec::new();
-        for (start, inbox) in starts.into_iter().zip(receivers) {
-            let channels = WorkerChannels {
-                blocks: blocks.clone(),
-                buffers: buffers.clone(),
-                inbox,
-                peers: inboxes.clone(),
-                events: event_sender.clone(),
-                frozen: frozen_sender.clone(),
-                slots: slots.clone(),
-            };
-            let extractor = Extractor::of_input(&run.job.input, &fields).noting(Arc::clone(&sightings));
-            let worker = Worker::new(&plan, &gauges, run.observer, channels, extractor, start);
-            let builder = std::thread::Builder::new().stack_size(WORKER_STACK_BYTES);
-            let thread = builder.spawn_scoped(scope, guarded(&event_sender, move || worker.run()));
-            workers.push(thread.expect("a thread can be started"));
-        }
-        // The checkpointer ends when the workers have.
-        drop(frozen_sender);
-        let mut store_threads = None;
-        if let Some(store) = store {
-            let publisher = publisher(run, &plan, dead, late, names);
-            let checkpointer = Checkpointer::new(store.clone(), facts, lineage, publisher);
-            store_threads =
-                Some(spawn_store_threads(scope, run, checkpointer, frozen, store, &event_sender, &mut director));
-        }
-        let work = || direct(&mut director, &mut workers, &inboxes, &events, &plan, &gauges);
-        // A panic here must not leave the other threads waiting forever.
+        let mut store_threads = StoreHandles::default();
+        let work = || {
+            for (start, inbox) in starts.into_iter().zip(receivers) {
+                let channels = WorkerChannels {
+                    blocks: blocks.clone(),
+                    buffers: buffers.clone(),
+                    inbox,
+                    peers: inboxes.clone(),
+                    events: event_sender.clone(),
+                    frozen: frozen_sender.clone(),
+                    slots: slots.clone(),
+                };
+                let extractor = Extractor::of_input(&run.job.input, &fields).noting(Arc::clone(&sightings));
+                let worker = Worker::new(&plan, &gauges, run.observer, channels, extractor, start);
+                workers.push(spawn_deep(scope, guarded(&event_sender, move || worker.run()))?);
+            }
+            // The checkpointer ends when the workers have.
+            drop(frozen_sender);
+            if let Some(store) = store {
+                let publisher = Publisher { shown, ..publisher(run, &plan, dead, late, names) };
+                let checkpointer = Checkpointer::new(store.clone(), facts, lineage, publisher);
+                store_threads.spawn_checkpointer(scope, checkpointer, frozen, &event_sender, &mut director)?;
+                store_threads.spawn_others(scope, run, store, &mut director)?;
+            }
+            direct(&mut director, &mut workers, &inboxes, &events, &plan, &gauges)
+        };
+        // A failure or a panic here must not leave the threads that have started waiting forever.
         let result = catch_unwind(AssertUnwindSafe(work)).unwrap_or(Err(RunError::Panicked));
         // Whatever happened: let every thread end. If one panicked, it has said so, and the result is an error.
         gauges.aborting.store(true, Ordering::Relaxed);
@@ -119,9 +119,26 @@ pub(crate) fn run(run: &Run<'_>, prepared: Prepared, store: Option<&Store>) -> R
         for worker in workers {
             let _ = worker.join();
         }
-        let pruned = store_threads.map_or(Ok(0), |threads| threads.end(&mut director))?;
+        let pruned = store_threads.end(&mut director)?;
         result.map(|summary| Summary { pruned, absent_fields: director.watched.absent(), ..summary })
     })
+}
+
+/// Starts a thread with a stack that is large enough for the expressions of a job.
+fn spawn_deep<'scope, T: Send + 'scope>(
+    scope: &'scope Scope<'scope, '_>,
+    work: impl FnOnce() -> T + Send + 'scope,
+) -> Result<ScopedJoinHandle<'scope, T>, RunError> {
+    let builder = Builder::new().stack_size(STACK_BYTES);
+    builder.spawn_scoped(scope, work).map_err(|source| RunError::Thread { source })
+}
+
+/// Starts a thread.
+fn spawn<'scope, T: Send + 'scope>(
+    scope: &'scope Scope<'scope, '_>,
+    work: impl FnOnce() -> T + Send + 'scope,
+) -> Result<ScopedJoinHandle<'scope, T>, RunError> {
+    Builder::new().spawn_scoped(scope, work).map_err(|source| RunError::Thread { source })
 }
 
 /// Deals the shards to the workers.
@@ -147,7 +164,7 @@ fn spawn_reader(
     buffers: &Buffers,
     blocks: Sender<(Block, Arc<Ticket>)>,
     events: &Sender<ThreadEvent>,
-) -> Sender<()> {
+) -> Result<Sender<()>, RunError> {
     let (alive_sender, alive) = bounded(0);
     let (permit_sender, permits) = unbounded();
     for _ in 0..BLOCKS_PER_WORKER * workers {
@@ -156,8 +173,8 @@ fn spawn_reader(
     let (gate, buffers) = (Arc::clone(gate), buffers.clone());
     let thread = ReadThread { reader, gate, alive, permits, permit_sender, buffers, blocks, events: events.clone() };
     // Not scoped: a read that never returns must not keep the run from ending.
-    std::thread::spawn(guarded(events, move || thread.run()));
-    alive_sender
+    Builder::new().spawn(guarded(events, move || thread.run())).map_err(|source| RunError::Thread { source })?;
+    Ok(alive_sender)
 }
 
 /// Returns what puts files outside the store with each checkpoint.
@@ -169,48 +186,61 @@ fn publisher(
     names: Arc<StreamNames>,
 ) -> Publisher {
     let changes = run.outputs.rows.clone().filter(|output| output.emit.is_by_checkpoint());
-    Publisher { changes: changes.map(|output| (output, run.shape(plan))), dead, late, names }
+    Publisher { changes: changes.map(|output| (output, run.shape(plan))), shown: None, dead, late, names }
 }
 
 /// The threads that work on the store.
+#[derive(Default)]
 struct StoreHandles<'scope> {
-    checkpointer: ScopedJoinHandle<'scope, ()>,
+    checkpointer: Option<ScopedJoinHandle<'scope, ()>>,
     /// Returns the number of checkpoints that it has pruned.
     pruner: Option<ScopedJoinHandle<'scope, u64>>,
 }
 
-/// Starts the checkpointer, the thread that looks for requests, and the pruner if the job has keep rules. Gives the
-/// director its ends.
-fn spawn_store_threads<'scope, 'env>(
-    scope: &'scope Scope<'scope, 'env>,
-    run: &'env Run<'_>,
-    checkpointer: Checkpointer,
-    frozen: Receiver<FrozenShard>,
-    store: &Store,
-    events: &Sender<ThreadEvent>,
-    director: &mut Director<'_>,
-) -> StoreHandles<'scope> {
-    let (cut_sender, cuts) = unbounded();
-    let sender = events.clone();
-    let checkpointer = scope.spawn(guarded(events, move || checkpointer.run(&frozen, &cuts, &sender)));
-    director.threads.cuts = Some(cut_sender);
-    let (requests, poller) = Requests::new(store.clone(), run.clock.clone());
-    scope.spawn(move || poller.run());
-    director.threads.requests = Some(requests);
-    let pruner = run.job.checkpoint.keep.clone().map(|keep| {
-        let (sender, commits) = bounded(1);
-        let (store, holder) = (store.clone(), run.holder.to_owned());
-        let pruner = Pruner { store, keep, holder, clock: run.clock.clone(), observer: run.observer };
-        director.threads.commits = Some(sender);
-        scope.spawn(move || pruner.run(&commits))
-    });
-    StoreHandles { checkpointer, pruner }
-}
+impl<'scope> StoreHandles<'scope> {
+    /// Starts the checkpointer, and gives the director its end.
+    fn spawn_checkpointer(
+        &mut self,
+        scope: &'scope Scope<'scope, '_>,
+        checkpointer: Checkpointer,
+        frozen: Receiver<FrozenShard>,
+        events: &Sender<ThreadEvent>,
+        director: &mut Director<'_>,
+    ) -> Result<(), RunError> {
+        let (cut_sender, cuts) = unbounded();
+        let sender = events.clone();
+        self.checkpointer =
+            Some(spawn_deep(scope, guarded(events, move || checkpointer.run(&frozen, &cuts, &sender)))?);
+        director.threads.cuts = Some(cut_sender);
+        Ok(())
+    }
 
-impl StoreHandles<'_> {
+    /// Starts the thread that looks for requests, and the pruner if the job has keep rules. Gives the director its ends.
+    fn spawn_others<'env>(
+        &mut self,
+        scope: &'scope Scope<'scope, 'env>,
+        run: &'env Run<'_>,
+        store: &Store,
+        director: &mut Director<'_>,
+    ) -> Result<(), RunError> {
+        let (requests, poller) = Requests::new(store.clone(), run.clock.clone());
+        spawn(scope, move || poller.run())?;
+        director.threads.requests = Some(requests);
+        if let Some(keep) = run.job.checkpoint.keep.clone() {
+            let (sender, commits) = bounded(1);
+            let (store, holder) = (store.clone(), run.holder.to_owned());
+            let pruner = Pruner { store, keep, holder, clock: run.clock.clone(), observer: run.observer };
+            self.pruner = Some(spawn(scope, move || pruner.run(&commits))?);
+            director.threads.commits = Some(sender);
+        }
+        Ok(())
+    }
+
     /// Waits for the threads to end, the pruner last. Returns the number of checkpoints that it has pruned.
     fn end(self, director: &mut Director<'_>) -> Result<u64, RunError> {
-        let _ = self.checkpointer.join();
+        if let Some(checkpointer) = self.checkpointer {
+            let _ = checkpointer.join();
+        }
         // Nothing writes to the store any more: the last prune need not keep files that a checkpoint might need.
         director.threads.commits = None;
         self.pruner.map_or(Ok(0), ScopedJoinHandle::join).map_err(|_| RunError::Panicked)

@@ -60,7 +60,9 @@ pub fn resume(
     check: impl Fn(Sequence, &JobSpec) -> Result<(), RunError>,
 ) -> Result<Option<Resumed>, RunError> {
     let sequences = store.sequences()?;
-    let Some(&newest) = sequences.last() else { return Ok(None) };
+    if sequences.is_empty() {
+        return Ok(None);
+    }
     let mut damaged = Vec::new();
     for &sequence in sequences.iter().rev() {
         let manifest = store.manifest(sequence);
@@ -74,7 +76,8 @@ pub fn resume(
         });
         let error = match read {
             Ok((definition, mut recovered)) => {
-                recovered.lineage.newest = Some(newest);
+                recovered.lineage.newest = store.newest_number()?;
+                recovered.lineage.has_skipped = !damaged.is_empty();
                 return Ok(Some(Resumed { recovered, definition, undecided: Vec::new(), damaged }));
             }
             Err(error) if error.is_damage() || (latest_good && error.is_unreadable()) => error,
@@ -129,7 +132,8 @@ fn recover_in_order(
     // The rows of a partition are sorted by cut, so the newest remains.
     let positions = position_rows.into_iter().map(|row| (row.partition.clone(), row)).collect();
     let newest = Some(committed.manifest.sequence);
-    let lineage = Lineage { newest, last: Some(committed), chains, keys, positions, older, objects, is_relaid: false };
+    let (last, is_relaid, has_skipped) = (Some(committed), false, false);
+    let lineage = Lineage { newest, last, chains, keys, positions, older, objects, is_relaid, has_skipped };
     Ok(Recovered { shards, lineage })
 }
 

@@ -7,6 +7,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use object_store::path::Path;
 use object_store::{GetRange, ObjectMeta, ObjectStoreExt as _};
 
@@ -37,6 +38,9 @@ mod write;
 pub use settings::Settings;
 pub use url::{BucketUrl, BucketUrlError};
 pub use waiting::{Waiting, on_waiting};
+
+/// How many objects are deleted at once.
+const DELETIONS_AT_ONCE: usize = 32;
 
 /// Keeps bytes under names in a bucket.
 #[derive(Debug, Clone)]
@@ -216,8 +220,18 @@ impl BucketStorage {
 
     /// Deletes the object at `path`. One that does not exist is deleted already.
     pub fn delete(&self, path: &RelPath) -> Result<(), StorageError> {
+        wait(self.delete_one(path))
+    }
+
+    /// Deletes the objects at `paths`, several at once: not every server has requests that delete several objects.
+    pub fn delete_all(&self, paths: &[RelPath]) -> Result<(), StorageError> {
+        let deletions = paths.iter().map(|path| self.delete_one(path));
+        wait(stream::iter(deletions).buffer_unordered(DELETIONS_AT_ONCE).try_collect())
+    }
+
+    async fn delete_one(&self, path: &RelPath) -> Result<(), StorageError> {
         let key = self.key(path)?;
-        match wait(self.client.repeat(0, async |store| store.delete(&key).await)) {
+        match self.client.repeat(0, async |store| store.delete(&key).await).await {
             Err(error) if fault(&error) != Fault::Missing => Err(self.failed("delete", path, &error)),
             _ => Ok(()),
         }

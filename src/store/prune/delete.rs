@@ -60,6 +60,7 @@ impl Sweep<'_> {
         // List again: an object that a job has taken over since is new.
         let found: HashMap<String, Option<i64>> =
             storage.list(Some(&directory))?.into_iter().map(|entry| (entry.name, entry.modified_seconds)).collect();
+        let mut unneeded = Vec::new();
         for &(name, bytes) in objects {
             let needed = self.newer.contains(&name) || self.plan.needed.contains(&name);
             let Some(modified) = found.get(&name.to_string()).filter(|_| !needed) else {
@@ -70,14 +71,14 @@ impl Sweep<'_> {
                 fresh.insert(name, bytes);
                 continue;
             }
-            match storage.delete(&name.path()) {
-                Err(error) if !error.is_not_found() => return Err(error.into()),
-                _ => {}
-            }
-            self.outcome.objects += 1;
-            self.outcome.freed_bytes = self.outcome.freed_bytes.saturating_add(bytes);
-            self.progress.advance(1);
+            unneeded.push((name.path(), bytes));
         }
+        let (paths, sizes): (Vec<RelPath>, Vec<u64>) = unneeded.into_iter().unzip();
+        storage.delete_all(&paths)?;
+        let deleted = paths.len() as u64;
+        self.outcome.objects += deleted;
+        self.outcome.freed_bytes = sizes.into_iter().fold(self.outcome.freed_bytes, u64::saturating_add);
+        self.progress.advance(deleted);
         Ok(())
     }
 

@@ -90,10 +90,13 @@ fn is_zero(number: &u64) -> bool {
     *number == 0
 }
 
+/// What tells attempts apart: replicas that were cut off from each other may have different ones with one number.
+type Attempted = (u64, Timestamp, String);
+
 /// The attempts in a log.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Attempts {
-    /// Ascending by number.
+    /// Ascending by number, then by time.
     pub attempts: Vec<Attempt>,
     /// How many older ones were dropped.
     pub dropped: u64,
@@ -134,7 +137,7 @@ impl AttemptLog {
             let newest = [file, file.saturating_sub(1)].into_iter().find_map(|file| {
                 let mut attempts = BTreeMap::new();
                 read(storage, file, &mut attempts);
-                attempts.last_key_value().map(|(number, _)| *number)
+                attempts.last_key_value().map(|((number, ..), _)| *number)
             });
             log.last = log.last.max(newest.unwrap_or(0));
         }
@@ -191,7 +194,7 @@ fn drop_old(storage: &dyn Storage, newest: u64, max_files: u64) {
 }
 
 impl Store {
-    /// Reads the log of attempts, each from the first replica that has it. Fails if no replica can be listed.
+    /// Reads the log of attempts of all replicas. Fails if no replica can be listed.
     pub fn attempts(&self) -> Result<Attempts, StoreError> {
         let mut attempts = BTreeMap::new();
         let mut unreadable = 0;
@@ -208,7 +211,7 @@ impl Store {
         if failed.len() == self.replicas.len() {
             return Err(failed.swap_remove(0).into());
         }
-        let dropped = attempts.first_key_value().map_or(0, |(first, _): (&u64, _)| first.saturating_sub(1));
+        let dropped = attempts.first_key_value().map_or(0, |((first, ..), _): (&Attempted, _)| first.saturating_sub(1));
         Ok(Attempts { attempts: attempts.into_values().collect(), dropped, unreadable })
     }
 }
@@ -222,13 +225,15 @@ fn files(storage: &dyn Storage) -> Result<BTreeMap<u64, u64>, StorageError> {
 }
 
 /// Reads one file into `attempts`, and skips those that are known. Returns how many lines cannot be read.
-fn read(storage: &dyn Storage, file: u64, attempts: &mut BTreeMap<u64, Attempt>) -> u64 {
+fn read(storage: &dyn Storage, file: u64, attempts: &mut BTreeMap<Attempted, Attempt>) -> u64 {
     // Deleted since, or unreadable: its content is unknown.
     let Ok(bytes) = storage.get(&layout::attempts(file), MAX_READ_BYTES) else { return 0 };
     let mut unreadable = 0;
     for line in bytes.split(|&byte| byte == b'\n').filter(|line| !line.is_empty()) {
         match parse(line) {
-            Some(attempt) => drop(attempts.entry(attempt.number).or_insert(attempt)),
+            Some(attempt) => {
+                attempts.insert((attempt.number, attempt.time, attempt.run.clone()), attempt);
+            }
             None => unreadable += 1,
         }
     }
@@ -310,6 +315,19 @@ mod tests {
         storages[0].delete(&layout::attempts(1)).unwrap();
         AttemptLog::open(&store, "two").add(&store, attempt(None));
         assert_eq!(numbers(&store), [1, 2, 3, 4]);
+    }
+
+    #[test]
+    fn attempts_that_were_given_one_number_apart_are_all_read() {
+        let (both, storages) = store(2);
+        AttemptLog::open(&both, "both").add(&both, attempt(None));
+        for (run, storage) in ["one", "two"].into_iter().zip(&storages) {
+            let alone = Store::new(both.file.clone(), vec![Arc::new(storage.clone())]);
+            AttemptLog::open(&alone, run).add(&alone, attempt(None));
+        }
+        let read = both.attempts().unwrap().attempts;
+        let found: Vec<_> = read.iter().map(|attempt| (attempt.number, attempt.run.as_str())).collect();
+        assert_eq!(found, [(1, "both"), (2, "one"), (2, "two")]);
     }
 
     #[test]

@@ -22,8 +22,9 @@ impl Store {
 
     /// Gives each of `replicas` the events that the others have. Returns which of them failed, and why.
     ///
-    /// If they have different events with one number, one event keeps it, and the others get new numbers. What the
-    /// history says of each checkpoint never changes, wherever the merge stops: the next one continues.
+    /// If they have different events with one number, one event keeps it, and the others get new numbers. Of those that
+    /// later events have overtaken in everything, only one is kept. What the history says of each checkpoint never
+    /// changes, wherever the merge stops: the next one continues.
     ///
     /// The caller has copied the checkpoints that a merged history no longer explains.
     pub(in crate::store) fn merge_histories(&self, replicas: &BTreeSet<usize>) -> Vec<(usize, StoreError)> {

@@ -239,6 +239,11 @@ impl Places {
             assert_eq!(found.as_ref(), damaged, "{name}: neither as it was nor as it was damaged");
             assert!(!has_copy, "{name} was not repaired");
             self.disks[first].damage(name, original.map(|bytes| &bytes[..]));
+            // The others get the checkpoint that could not be copied.
+            let reports = verify(&store, None, Depth::Full, &Silent).expect("looked at");
+            for outcome in repair::apply(&store, &repair::plan(&store, &reports), &Silent) {
+                outcome.result.expect("copied");
+            }
         }
         Some(Outcome::Done)
     }

@@ -10,11 +10,12 @@ use std::time::{Duration, Instant};
 use super::metrics::Metrics;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
+use crate::cli::exposition;
 
 /// The path of the metrics.
 const PATH: &str = "/metrics";
-/// The text format of OpenMetrics, which Prometheus reads.
-const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+/// What a client accepts that wants OpenMetrics, as Prometheus does. Others get the older text format.
+const OPEN_METRICS: &str = "application/openmetrics-text";
 /// How long a connection may take to send the request, and to receive the answer.
 const TIMEOUT: Duration = Duration::from_secs(5);
 /// The most connections answered at once; others are closed.
@@ -27,12 +28,11 @@ pub(super) struct MetricsServer {
     is_stopped: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
     address: SocketAddr,
-    metrics: Arc<Metrics>,
 }
 
 impl MetricsServer {
     /// Starts to answer at `address`: `HOST:PORT`, or a port on this machine. Port 0 means any free port.
-    pub(super) fn start(address: &str, metrics: Metrics) -> Result<MetricsServer, CliError> {
+    pub(super) fn start(address: &str, metrics: &Arc<Metrics>) -> Result<MetricsServer, CliError> {
         let whole = if address.parse::<u16>().is_ok() { format!("127.0.0.1:{address}") } else { address.to_owned() };
         let expected = "expected HOST:PORT, such as 127.0.0.1:9184, or a port";
         let wrong = || CliError::usage(format!("`--metrics {address}`: {expected}"));
@@ -43,15 +43,9 @@ impl MetricsServer {
         let listener = TcpListener::bind(resolved).map_err(refused)?;
         let address = listener.local_addr().map_err(refused)?;
         let is_stopped = Arc::new(AtomicBool::new(false));
-        let metrics = Arc::new(metrics);
-        let (stopped, shown) = (Arc::clone(&is_stopped), Arc::clone(&metrics));
+        let (stopped, shown) = (Arc::clone(&is_stopped), Arc::clone(metrics));
         let thread = std::thread::spawn(move || listen(&listener, &shown, &stopped));
-        Ok(MetricsServer { is_stopped, thread: Some(thread), address, metrics })
-    }
-
-    /// Returns the metrics.
-    pub(super) fn metrics(&self) -> &Metrics {
-        &self.metrics
+        Ok(MetricsServer { is_stopped, thread: Some(thread), address })
     }
 
     /// Returns the URL of the metrics.
@@ -112,7 +106,14 @@ fn answer(mut connection: &TcpStream, metrics: &Metrics) -> io::Result<()> {
     let mut words = request.lines().next().unwrap_or_default().split(' ');
     let (method, target) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
     let (status, content_type, body) = match (method, target.split('?').next().unwrap_or_default()) {
-        ("GET" | "HEAD", PATH) => ("200 OK", CONTENT_TYPE, metrics.encode()),
+        ("GET" | "HEAD", PATH) if accepts(&request, OPEN_METRICS) => {
+            let content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+            ("200 OK", content_type, exposition::open_metrics(metrics.registry()))
+        }
+        ("GET" | "HEAD", PATH) => {
+            let content_type = "text/plain; version=0.0.4; charset=utf-8";
+            ("200 OK", content_type, exposition::prometheus_text(metrics.registry()))
+        }
         ("GET" | "HEAD", _) => ("404 Not Found", "text/plain", format!("the metrics are at {PATH}\n")),
         _ => ("405 Method Not Allowed", "text/plain", "only GET is supported\n".to_owned()),
     };
@@ -125,6 +126,13 @@ fn answer(mut connection: &TcpStream, metrics: &Metrics) -> io::Result<()> {
         connection.write_all(body.as_bytes())?;
     }
     connection.flush()
+}
+
+/// Returns whether the request has `media_type` in an `Accept` header.
+fn accepts(request: &str, media_type: &str) -> bool {
+    let headers = request.lines().skip(1).filter_map(|line| line.split_once(':'));
+    let mut accepted = headers.filter(|(name, _)| name.eq_ignore_ascii_case("accept")).map(|(_, types)| types);
+    accepted.any(|types| types.to_ascii_lowercase().contains(media_type))
 }
 
 /// Reads up to the empty line that ends the head of a request.

@@ -1,5 +1,8 @@
 //! `ckpt run`: runs a job, or resumes it.
 
+use std::path::PathBuf;
+use std::sync::Arc;
+
 use serde_json::Value;
 
 use crate::cli::commands::run::http::MetricsServer;
@@ -29,7 +32,7 @@ mod signals;
 mod summary;
 
 use job::{Environment, JobArgs, read_job};
-use metrics::Metrics;
+use metrics::{Metrics, MetricsFile};
 use observer::{All, LogWriter, StatusPrinter};
 use summary::SummaryView;
 
@@ -81,6 +84,11 @@ pub struct Args {
     /// Serve metrics for Prometheus at http://ADDR/metrics; ADDR is HOST:PORT, or a port on this machine
     #[arg(long, value_name = "ADDR")]
     pub metrics: Option<String>,
+
+    /// Write the metrics to this file, for the textfile collector of Prometheus's node exporter: every 15 seconds, and
+    /// at the end of the run
+    #[arg(long, value_name = "FILE")]
+    pub metrics_file: Option<PathBuf>,
 }
 
 /// The format of messages on standard error.
@@ -103,24 +111,48 @@ pub fn run(args: &Args, ui: &mut Ui, processors: &Processors) -> Result<Exit, Cl
     let control = signals::listen()?;
     let now = ui.now().timestamp();
     let observer: Box<dyn Observer> = match args.log {
-        LogFormat::Text => Box::new(StatusPrinter { line: ui.live_line(), job: job.job.clone(), now }),
+        LogFormat::Text => {
+            let (line, has_checkpoints) = (ui.live_line(), job.checkpoint.enabled);
+            Box::new(StatusPrinter { line, job: job.job.clone(), now, has_checkpoints })
+        }
         LogFormat::Json => Box::new(LogWriter::new(ui.log_as_json(Some(&job.job)), now)),
     };
-    let address = args.metrics.as_ref();
-    let server = address.map(|address| MetricsServer::start(address, Metrics::new(&job.job))).transpose()?;
-    let mut observers = vec![&*observer];
+    let metrics = Arc::new(Metrics::new(&job.job, options.clock.clone()));
+    let server = args.metrics.as_ref().map(|address| MetricsServer::start(address, &metrics)).transpose()?;
+    let file = args.metrics_file.as_ref().map(|path| MetricsFile::start(&metrics, path)).transpose()?;
+    let mut observers = vec![&*observer, &*metrics];
     if let Some(server) = &server {
         ui.note(format!("{}: metrics at {}", job.job, server.url()));
-        observers.push(server.metrics());
+    }
+    if let Some(file) = &file {
+        observers.push(file);
     }
     let outcome = run_job(&job, &options, &control, &All(observers));
     drop((observer, server));
+    let ended = end(outcome, args, &job, &bytes, ui);
+    if let Some(file) = &file {
+        metrics.ended(ended.as_ref().map_or_else(|error| error.exit, |exit| *exit).code());
+        if let Err(error) = file.write() {
+            ui.warn(error.message);
+        }
+    }
+    ended
+}
+
+/// Reports how the run ended.
+fn end(
+    outcome: Result<Summary, RunError>,
+    args: &Args,
+    job: &JobSpec,
+    bytes: &[u8],
+    ui: &mut Ui,
+) -> Result<Exit, CliError> {
     let summary = outcome.map_err(|error| match error {
-        RunError::Resume(ResumeError::LatestDamaged { .. }) => explain::explain_damage(&error, &job, ui),
-        error => explain::explain(error, &args.source, &bytes),
+        RunError::Resume(ResumeError::LatestDamaged { .. }) => explain::explain_damage(&error, job, ui),
+        error => explain::explain(error, &args.source, bytes),
     })?;
-    log_summary(&job, &summary, ui);
-    summary::show(&job, &summary, ui)?;
+    log_summary(job, &summary, ui);
+    summary::show(job, &summary, ui)?;
     Ok(summary::warn(&summary, ui))
 }
 

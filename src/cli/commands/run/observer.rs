@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::events::texts;
 use crate::cli::log::{Journal, Level};
-use crate::cli::progress::LiveLine;
+use crate::cli::progress::{LiveLine, LiveText};
 use crate::runner::observer::{Observer, RunEvent, Status};
 use crate::values::lock::lock;
 use crate::values::units::{Bytes, Count, Rate, Span};
@@ -21,6 +21,8 @@ pub(super) struct StatusPrinter {
     pub(super) line: LiveLine,
     pub(super) job: String,
     pub(super) now: Timestamp,
+    /// Whether the job makes checkpoints.
+    pub(super) has_checkpoints: bool,
 }
 
 impl Observer for StatusPrinter {
@@ -36,20 +38,26 @@ impl Observer for StatusPrinter {
 
     fn status(&self, status: &Status) {
         let rate = Rate { count: status.records_of_run, elapsed: status.elapsed };
-        let mut text = format!(
-            "{} records, {rate}, {} keys, state {}",
-            Count(status.records),
-            Count(status.keys),
-            Bytes(status.memory_bytes)
-        );
-        if let Some((sequence, at, took)) = status.last {
-            let age = Duration::from_secs(at.elapsed().as_secs());
-            text += &format!(", checkpoint {} {} ago took {}", sequence.0, Span(age), Span(took));
-        }
-        match status.total_bytes {
-            Some(total) => self.line.bar(status.input_bytes, total, &text),
-            None => self.line.show(&text),
-        }
+        let records = format!("{} records", Count(status.records));
+        let mut rest = vec![
+            rate.to_string(),
+            format!("{} keys", Count(status.keys)),
+            format!("state {}", Bytes(status.memory_bytes)),
+        ];
+        let first = match status.last {
+            Some((sequence, at, took)) => {
+                rest.insert(0, records);
+                let age = Span(Duration::from_secs(at.elapsed().as_secs()));
+                format!("checkpoint {} is {age} old (took {})", sequence.0, Span(took))
+            }
+            None if self.has_checkpoints => {
+                rest.insert(0, records);
+                "no checkpoint yet".to_owned()
+            }
+            None => records,
+        };
+        let progress = status.total_bytes.map(|total| (status.input_bytes, total));
+        self.line.show(&LiveText { first, progress, rest });
     }
 }
 

@@ -14,11 +14,13 @@ use crate::store::Store;
 use crate::values::units;
 
 mod finding;
+mod metrics;
 mod outcome;
 mod read_times;
 mod repair;
 mod report;
 
+use metrics::Metrics;
 use outcome::Outcome;
 use read_times::ReadTimesFile;
 
@@ -83,6 +85,10 @@ pub struct Args {
     #[arg(long)]
     pub repair: bool,
 
+    /// Write what was found as metrics to this file, for the textfile collector of Prometheus's node exporter
+    #[arg(long, value_name = "FILE")]
+    pub metrics_file: Option<PathBuf>,
+
     /// With --repair: show what would be repaired, without repairing it
     #[arg(long, requires = "repair")]
     pub dry_run: bool,
@@ -120,20 +126,32 @@ pub fn run(args: &Args, ui: &mut Ui) -> Result<Exit, CliError> {
     // A mistake in any argument is reported before anything is read.
     let targets: Vec<Target> = args.targets.iter().map(TargetArg::parse).collect::<Result<_, _>>()?;
     let mut outcome = Outcome::default();
+    let metrics = Metrics::default();
     for (given, target) in args.targets.iter().zip(&targets) {
         let name = given.as_ref().to_string_lossy();
-        let done = verify(args, target, begun, read_times.as_mut(), ui)
-            .and_then(|(store, reports)| show(args, &name, &store, &reports, read_times.as_ref(), &mut outcome, ui));
+        let done = verify(args, target, begun, read_times.as_mut(), ui).and_then(|(store, reports)| {
+            reports.iter().for_each(|report| metrics.add(report));
+            show(args, &name, &store, &reports, read_times.as_ref(), &mut outcome, ui)
+        });
         match done {
             // One that is not a store, or cannot be read, does not keep the others from being verified.
             Err(error) if targets.len() > 1 => outcome.fail(&name, error, ui),
-            done => done?,
+            Err(error) => {
+                if let Some(path) = &args.metrics_file {
+                    metrics.write(error.exit, ui.now().timestamp(), path)?;
+                }
+                return Err(error);
+            }
+            Ok(()) => {}
         }
     }
     if let (Some(read_times), Some(path)) = (&read_times, &args.state) {
         read_times.save(path)?;
     }
     let exit = outcome.exit(args.repair && !args.dry_run);
+    if let Some(path) = &args.metrics_file {
+        metrics.write(exit, ui.now().timestamp(), path)?;
+    }
     if ui.is_json() {
         ui.json(&outcome.into_view())?;
     }

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Read as _};
 use std::path::Path;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::cli::error::CliError;
+use crate::cli::replace_file::replace_file;
 use crate::format::layout::ObjectName;
 use crate::ops::verify::{ReadTimes, Report};
 use crate::store::Store;
@@ -89,20 +90,8 @@ impl ReadTimesFile {
 
     /// Writes the file. After a crash it is either the old or the new one, complete.
     pub(super) fn save(&self, path: &Path) -> Result<(), CliError> {
-        let mut temporary = path.as_os_str().to_owned();
-        temporary.push(format!(".tmp-{}", std::process::id()));
-        let temporary = Path::new(&temporary);
-        let write = || {
-            let mut file = File::create(temporary)?;
-            file.write_all(&serde_json::to_vec(self)?)?;
-            file.sync_all()?;
-            fs::rename(temporary, path)
-        };
-        write().map_err(|error| {
-            // The first error is the one to report.
-            let _ = fs::remove_file(temporary);
-            CliError::io("write", path, &error)
-        })
+        let bytes = serde_json::to_vec(self).map_err(|error| CliError::io("write", path, &error.into()))?;
+        replace_file(path, &bytes)
     }
 }
 

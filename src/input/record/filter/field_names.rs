@@ -53,6 +53,11 @@ impl KnownFields {
         KnownFields { of_record, computed }
     }
 
+    /// Just these.
+    pub(super) fn only(names: Vec<String>) -> KnownFields {
+        KnownFields { of_record: Some(names), computed: Vec::new() }
+    }
+
     /// Returns what is wrong with the field `names`.
     fn fault(&self, names: &[String]) -> Option<String> {
         if self.computed.contains(&names[0]) {

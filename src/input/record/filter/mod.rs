@@ -75,8 +75,17 @@ impl Filter {
     /// Compiles the `where:` expression of a job that reads `input`.
     pub fn of_input(expression: &str, input: &InputSpec) -> Result<Filter, FilterError> {
         let computed = input.computed.iter().map(|computed| computed.name.clone()).collect();
-        let filter = Filter::on_fields(expression, &KnownFields::new(&input.format, computed), false)?;
-        Ok(Filter { has_numbers_in_text: input.format.has_numbers_in_text(), ..filter })
+        Filter::on_records(expression, &input.format, computed)
+    }
+
+    /// Compiles an expression like that of `where:` over records of `format` with the fields `computed`.
+    pub(crate) fn on_records(
+        expression: &str,
+        format: &InputFormat,
+        computed: Vec<String>,
+    ) -> Result<Filter, FilterError> {
+        let filter = Filter::on_fields(expression, &KnownFields::new(format, computed), false)?;
+        Ok(Filter { has_numbers_in_text: format.has_numbers_in_text(), ..filter })
     }
 
     /// Compiles an expression with exact numbers, over records of `format` with the computed fields `before`.
@@ -84,6 +93,11 @@ impl Filter {
         let computed = before.iter().map(|name| (*name).to_owned()).collect();
         let filter = Filter::on_fields(expression, &KnownFields::new(format, computed), true)?;
         Ok(Filter { has_numbers_in_text: format.has_numbers_in_text(), ..filter })
+    }
+
+    /// Compiles an expression with exact numbers over the columns of a table. Its fields are columns.
+    pub(crate) fn on_columns(expression: &str, columns: Vec<String>) -> Result<Filter, FilterError> {
+        Filter::on_fields(expression, &KnownFields::only(columns), true)
     }
 
     fn on_fields(expression: &str, known: &KnownFields, is_exact: bool) -> Result<Filter, FilterError> {
@@ -160,7 +174,12 @@ impl Filter {
     ///
     /// A result that is not a bool, or an operation on the wrong types, makes the record bad.
     pub fn keeps(&self, fields: &[Field<'_>]) -> Result<bool, BadRecord> {
-        let bad = |reason: String| BadRecord { reason: format!("`where` fails: {reason}") };
+        self.is_true(fields, "`where`")
+    }
+
+    /// Returns whether the expression is true of a record with these fields. Errors call it `name`.
+    pub(crate) fn is_true(&self, fields: &[Field<'_>], name: &str) -> Result<bool, BadRecord> {
+        let bad = |reason: String| BadRecord { reason: format!("{name} fails: {reason}") };
         self.evaluate(fields, bad, |value| match value.downcast_ref::<CelBool>() {
             Some(keeps) => Ok(*keeps.inner()),
             None => Err(bad(format!("the result is of type {}, not bool", value.get_type().name()))),

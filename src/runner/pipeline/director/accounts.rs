@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::format::manifest::Manifest;
 use crate::input::partition_tasks::PartitionTasks;
 use crate::input::{Position, Reader};
-use crate::job::MaxBad;
+use crate::job::{MaxBad, OnError};
 use crate::runner::bad_reasons::{BadExample, BadReasons};
 use crate::runner::error::{RecordError, RunError};
 use crate::runner::lineage::Lineage;
@@ -15,7 +15,7 @@ use crate::runner::output::dead_letter::{DeadLetterFile, append_line};
 use crate::runner::pipeline::plan::{Plan, Replay};
 use crate::runner::process::time_plan::TimePlan;
 use crate::runner::process::watermark::{Clock, NEVER};
-use crate::runner::rejected::{LateRecord, Rejected};
+use crate::runner::rejected::{BlockAnswer, LateRecord, Rejected};
 
 /// Without checkpoints, this many bytes of dead letters are written at once.
 const DEAD_LINES_BYTES: usize = 1 << 20;
@@ -31,6 +31,7 @@ pub(super) struct Accounts {
     first: u64,
     /// The bad record that ends the run. It is in the next block.
     pub(super) fatal: Option<RecordError>,
+    on_error: OnError,
     max_bad: Option<MaxBad>,
     pub(super) reasons: BadReasons<BadExample>,
     /// Blocks that arrived before their turn.
@@ -110,6 +111,7 @@ impl Accounts {
             next: reader.next_number(),
             first: reader.next_number(),
             fatal: None,
+            on_error: plan.on_error.clone(),
             max_bad,
             reasons: BadReasons::default(),
             waiting: BTreeMap::new(),
@@ -136,23 +138,42 @@ impl Accounts {
         self.waiting.insert(account.number, account);
     }
 
+    /// Adds what a program has said about its records of a block.
+    pub(super) fn answer(&mut self, answer: BlockAnswer) {
+        if let Some(account) = self.waiting.get_mut(&answer.number) {
+            account.unanswered -= 1;
+            account.answered.extend(answer.rejected);
+        }
+    }
+
     /// Accounts for the blocks whose turn it is, up to the block `cut`. Returns whether it is the next one.
+    ///
+    /// A block counts once the programs have answered: they may have rejected some of its records.
     pub(super) fn advance(&mut self, cut: Option<u64>) -> Result<bool, RunError> {
         while cut != Some(self.next) && self.fatal.is_none() {
-            let Some(account) = self.waiting.remove(&self.next) else { return Ok(false) };
+            let next = self.waiting.first_entry().filter(|entry| *entry.key() == self.next);
+            let Some(entry) = next.filter(|entry| entry.get().unanswered == 0) else { return Ok(false) };
+            let account = entry.remove();
             self.count(account)?;
         }
         Ok(self.fatal.is_none())
     }
 
-    fn count(&mut self, account: BlockAccount) -> Result<(), RunError> {
+    fn count(&mut self, mut account: BlockAccount) -> Result<(), RunError> {
         let stream = &mut self.streams[account.stream as usize];
         let (name, first_record) = (&stream.name, stream.records);
-        if let Some(Rejected { index, offset, reason, bytes }) = account.fatal {
+        let bad_record = |Rejected { index, offset, reason, bytes }| {
             let beginning = String::from_utf8_lossy(&bytes).into_owned();
-            let (partition, record) = (name.to_string(), first_record + index);
-            self.fatal = Some(RecordError::Bad { partition, offset, record, reason, beginning });
+            RecordError::Bad { partition: name.to_string(), offset, record: first_record + index, reason, beginning }
+        };
+        if let Some(rejected) = account.fatal {
+            self.fatal = Some(bad_record(rejected));
             return Ok(());
+        }
+        account.reject_answered(&self.on_error);
+        if let Some(rejected) = account.fatal {
+            // Programs have applied the rest of the block, and perhaps more: there is no cut before the record.
+            return Err(bad_record(rejected).into());
         }
         self.reasons.extend(account.reasons, name, first_record);
         for rejected in &account.dead {

@@ -17,10 +17,12 @@ use crate::values::id::Sequence;
 pub(super) struct Checkpoints {
     /// The latest checkpoint.
     pub(super) latest: Option<Latest>,
-    /// The highest number in use: that of the latest, unless damaged checkpoints were skipped.
+    /// As [`Lineage::newest`].
     pub(super) newest: Option<Sequence>,
     /// As [`Lineage::is_relaid`], until a checkpoint is committed.
     pub(super) is_relaid: bool,
+    /// As [`Lineage::has_skipped`], until a checkpoint is committed.
+    has_skipped: bool,
     pub(super) resumed_from: Option<Sequence>,
     /// The checkpoints of this run.
     pub(super) done: Vec<Done>,
@@ -60,6 +62,7 @@ impl Checkpoints {
             latest,
             newest: lineage.newest,
             is_relaid: lineage.is_relaid,
+            has_skipped: lineage.has_skipped,
             done: Vec::new(),
             last_done: None,
             changes: PublishedChanges::default(),
@@ -122,7 +125,7 @@ impl Checkpoints {
             }
         }
         self.newest = Some(manifest.sequence);
-        self.is_relaid = false;
+        (self.is_relaid, self.has_skipped) = (false, false);
         self.last_done = Some((manifest.sequence, Instant::now(), Duration::from_micros(done.total_micros)));
         run.observer.event(&RunEvent::Committed(Box::new(done.clone())));
         self.done.push(done);
@@ -131,15 +134,13 @@ impl Checkpoints {
     /// Returns whether the last cut has anything that the latest checkpoint does not have. `outputs` says whether the
     /// run publishes output files at its end.
     pub(super) fn is_new(&self, cut: &Cut, outputs: bool) -> bool {
-        // After skipping damaged checkpoints there is always something to commit: else the next run would find them
-        // again.
-        let has_skipped = self.newest != self.latest_sequence();
         self.latest.as_ref().is_none_or(|latest| {
             let other_output = outputs && cut.outputs.iter().any(|output| !latest.outputs.contains(output));
             let is_end_new = cut.ended && (!latest.ended || other_output);
             // The checkpointer knows whether the latest checkpoint has those positions.
             let has_pending = cut.positions.iter().any(|cut| cut.position.has_pending_bytes());
-            has_skipped || self.is_relaid || latest.block != cut.number || is_end_new || has_pending
+            // Otherwise the next run would find the damaged checkpoints again.
+            self.has_skipped || self.is_relaid || latest.block != cut.number || is_end_new || has_pending
         })
     }
 }

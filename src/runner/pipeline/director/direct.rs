@@ -238,6 +238,10 @@ impl<'a> Director<'a> {
                 self.accounts.add(account);
                 self.account()?;
             }
+            ThreadEvent::Answered(answer) => {
+                self.accounts.answer(answer);
+                self.account()?;
+            }
             ThreadEvent::InputNote(note) => self.run.observer.event(&RunEvent::Input(note)),
             ThreadEvent::Replica(note) => self.run.observer.event(&RunEvent::Replica(note)),
             ThreadEvent::Checkpoint(outcome) => self.take_outcome(outcome)?,

@@ -10,6 +10,7 @@ use crate::runner::error::RunError;
 use crate::runner::messages::{Cut, ThreadEvent};
 use crate::runner::observer::{RunEvent, Summary};
 use crate::runner::output::final_file;
+use crate::runner::output::having::on_large_stack;
 use crate::runner::output::plan::OutputPlan;
 use crate::runner::pipeline::director::direct::{Director, End};
 use crate::runner::pipeline::gauges::Gauges;
@@ -33,11 +34,15 @@ impl Director<'_> {
         let is_final = |output: &&OutputPlan| end == End::Input && output.emit == Emit::Final;
         let staged = match self.run.outputs.rows.as_ref().filter(is_final) {
             None => None,
-            Some(output) => Some(final_file::stage(output, &self.run.shape(plan), sequence, shards)?),
+            Some(output) => {
+                let shape = self.run.shape(plan);
+                Some(on_large_stack(|| final_file::stage(output, &shape, sequence, shards))?)
+            }
         };
         cut.sequence = Some(sequence);
         cut.outputs = staged.iter().map(|staged| staged.output.clone()).collect();
         let outputs = cut.outputs.clone();
+        self.run.observer.status(&self.status(gauges));
         self.make_last_checkpoint(cut, staged.is_some(), events)?;
         if let Some(bad) = self.accounts.fatal.take() {
             return Err(bad.into());
@@ -64,7 +69,12 @@ impl Director<'_> {
             file.append(&cut.dead_lines)?;
         }
         match self.threads.cuts.as_ref().filter(|_| is_new) {
-            None => self.answer_elided(),
+            None => {
+                self.answer_elided();
+                if self.threads.cuts.is_some() && !self.is_cut_short {
+                    self.run.observer.event(&RunEvent::CheckpointElided { cause: cut.trigger });
+                }
+            }
             Some(cuts) => self.checkpoints.start(cut, cuts),
         }
         while self.checkpoints.busy {

@@ -33,10 +33,10 @@ impl Worker<'_> {
                 return Flow::Continue(());
             }
             let Some(updates) = self.early.remove(&self.next) else { return Flow::Continue(()) };
-            let (mut bytes, ticket) = (updates.bytes, updates.ticket);
+            let (mut bytes, sources, ticket) = (updates.bytes, updates.sources, updates.ticket);
             let applied = match &updates.time {
                 _ if self.program.is_some() => {
-                    self.send_batch(&bytes, ticket.clone())?;
+                    self.send_batch(&bytes, sources, ticket.clone())?;
                     Ok(())
                 }
                 None => self.apply(&bytes),
@@ -70,8 +70,13 @@ impl Worker<'_> {
         'block: while !bytes.is_empty() {
             let count = self.look_ahead(bytes, &mut heads);
             for head in &heads[..count] {
-                let (key, arguments, rest) = head.split(bytes);
+                let (key, packed, rest) = head.split(bytes);
+                bytes = rest;
                 let (number, shard) = &mut self.shards[head.place as usize];
+                let Some(arguments) = self.plan.arguments(packed) else {
+                    shard.remove(head.hash, key);
+                    continue;
+                };
                 let keys = shard.keys();
                 let mut row = shard.row(head.hash, key);
                 if let Err(error) = self.plan.processor.apply(arguments, &mut row, &mut Context::new(key)) {
@@ -83,7 +88,6 @@ impl Worker<'_> {
                 {
                     priorities.classify(*number, key);
                 }
-                bytes = rest;
             }
         }
         self.gauges.add(self.load(), before);

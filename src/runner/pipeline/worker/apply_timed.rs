@@ -99,8 +99,12 @@ impl Worker<'_> {
             for head in &heads[..count] {
                 let (key, packed, rest) = head.split(bytes);
                 bytes = rest;
-                let (time, arguments) = split_time(packed);
+                let (time, packed) = split_time(packed);
                 let shard = &mut self.shards[head.place as usize].1;
+                let Some(arguments) = self.plan.arguments(packed) else {
+                    shard.remove(head.hash, key);
+                    continue;
+                };
                 if expiry.after(time) <= watermark && shard.find(head.hash, key).is_none() {
                     // The row would expire as soon as it is made.
                     self.gauges.late.fetch_add(1, Ordering::Relaxed);

@@ -7,6 +7,7 @@ use crate::runner::bad_reasons::BadReasons;
 use crate::runner::messages::{BlockAccount, BlockTime, BlockUpdates, ThreadEvent, WorkerMessage};
 use crate::runner::pipeline::plan::Route;
 use crate::runner::pipeline::worker::thread::Worker;
+use crate::runner::process::exec::sources::Sources;
 use crate::runner::process::time_spans::TimeSpans;
 use crate::runner::ticket::Ticket;
 
@@ -19,23 +20,33 @@ impl Worker<'_> {
     /// [`Processor::pack`]: crate::runner::process::processor::Processor::pack
     pub(super) fn parse(&mut self, mut block: Block, ticket: Arc<Ticket>) {
         let mut updates: Vec<Vec<u8>> = (0..self.plan.workers).map(|_| self.spare.pop().unwrap_or_default()).collect();
-        let (mut account, times) = self.take_records(&block, &mut updates);
+        let mut sources: Vec<Sources> = (0..self.plan.workers).map(|_| Sources::default()).collect();
+        let (mut account, times) = self.take_records(&block, &mut updates, &mut sources);
         if self.timed.is_some() {
             let (stream, records) = (block.stream, account.records);
             let released = std::mem::take(&mut block.released);
             account.time = Some(Arc::new(BlockTime { stream, records, times, released }));
         }
         let (time, ends_run) = (account.time.clone(), account.fatal.is_some());
+        if !ends_run {
+            account.unanswered = sources.iter().filter(|sources| sources.count() > 0).count();
+        }
         let _ = self.channels.events.send(ThreadEvent::Parsed(account));
-        for (peer, bytes) in self.channels.peers.iter().zip(updates) {
+        for ((peer, bytes), sources) in self.channels.peers.iter().zip(updates).zip(sources) {
             let (number, time, ticket) = (block.number, time.clone(), Arc::clone(&ticket));
-            let _ = peer.send(WorkerMessage::Updates(BlockUpdates { number, bytes, ends_run, time, ticket }));
+            let _ = peer.send(WorkerMessage::Updates(BlockUpdates { number, bytes, sources, ends_run, time, ticket }));
         }
         self.channels.buffers.put(block.bytes);
     }
 
-    /// Packs the records of a block into `updates`, one buffer per worker. Returns the account and the times.
-    fn take_records(&mut self, block: &Block, updates: &mut [Vec<u8>]) -> (BlockAccount, TimeSpans) {
+    /// Packs the records of a block into `updates`, one buffer per worker, and notes in `sources` where those that go to
+    /// programs come from. Returns the account and the times.
+    fn take_records(
+        &mut self,
+        block: &Block,
+        updates: &mut [Vec<u8>],
+        sources: &mut [Sources],
+    ) -> (BlockAccount, TimeSpans) {
         let plan = self.plan;
         let mut account = BlockAccount {
             number: block.number,
@@ -46,6 +57,9 @@ impl Worker<'_> {
             dead: Vec::new(),
             reasons: BadReasons::default(),
             fatal: None,
+            bad_indices: Vec::new(),
+            unanswered: 0,
+            answered: Vec::new(),
             time: None,
         };
         let mut times = TimeSpans::new(plan.timing.as_ref().map_or(0, |timing| timing.ahead_millis));
@@ -64,7 +78,12 @@ impl Worker<'_> {
                     }
                     Ok(())
                 }
-                None => plan.route(own, block, place, fields, replay, updates),
+                None => {
+                    if let Some(worker) = plan.route(own, block, place, fields, replay, updates)? {
+                        sources[worker].push(block.offset, place);
+                    }
+                    Ok(())
+                }
             });
             let Err(bad) = result else { return true };
             // A line of text with several words gives several records, but is counted as bad only once.

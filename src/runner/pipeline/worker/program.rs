@@ -12,6 +12,7 @@ use crate::runner::process::exec::failure::ProgramFailure;
 use crate::runner::process::exec::link::Link;
 use crate::runner::process::exec::mirror;
 use crate::runner::process::exec::protocol::StateUpdate;
+use crate::runner::process::exec::sources::Sources;
 use crate::runner::ticket::Ticket;
 
 impl Worker<'_> {
@@ -70,13 +71,13 @@ impl Worker<'_> {
         self.check(asked)
     }
 
-    /// Hands the program the records of a block.
-    pub(super) fn send_batch(&mut self, body: &[u8], ticket: Arc<Ticket>) -> Flow {
+    /// Hands the program its records of the next block.
+    pub(super) fn send_batch(&mut self, body: &[u8], sources: Sources, ticket: Arc<Ticket>) -> Flow {
         let Some(link) = &mut self.program else { return Flow::Continue(()) };
         if body.is_empty() {
             return Flow::Continue(());
         }
-        let sent = link.batch(body, ticket);
+        let sent = link.batch(self.next, body, sources, ticket);
         self.check(sent)
     }
 
@@ -91,6 +92,9 @@ impl Worker<'_> {
         let taken = self.take_over(&reply.update);
         self.gauges.add(self.load(), before);
         self.check(taken)?;
+        if let Some(answer) = reply.answer {
+            let _ = self.channels.events.send(ThreadEvent::Answered(answer));
+        }
         if let Some((cut, paused)) = reply.cut {
             self.freeze(cut, paused);
         }

@@ -61,7 +61,7 @@ impl Plan {
         let (key, task) = self.key_of(own, fields)?;
         let time = timing.reader.millis(&fields[timing.field])?;
         timed.arguments.clear();
-        self.processor.pack(&fields[..self.field_count], &mut timed.arguments)?;
+        self.pack(fields, &mut timed.arguments)?;
         match &timing.rows {
             TimedRows::Windows(rows) => self.push_to_windows(timed, rows, (&key, time), block, place, updates)?,
             TimedRows::Expiry(_) => self.push(key.as_bytes(), task, updates, |update| {

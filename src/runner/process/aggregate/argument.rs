@@ -1,8 +1,9 @@
 //! The values that aggregates need of each record, packed for the thread that owns the key.
 
 use crate::format::limits::MAX_VALUE_BYTES;
-use crate::input::record::{BadRecord, Field, Tree, is_number};
-use crate::job::FieldPath;
+use crate::input::record::{BadRecord, Field, Filter, Tree, is_number};
+use crate::job::{Condition, FieldPath};
+use crate::runner::process::aggregate::conditions::Conditions;
 use crate::values::decimal::{Decimal, DecimalError};
 use crate::values::number_text::canonical_number;
 use crate::values::value::{ColumnType, Value};
@@ -12,6 +13,7 @@ use crate::values::value::{ColumnType, Value};
 pub(super) struct Arguments {
     pub(super) fields: Vec<FieldPath>,
     list: Vec<Argument>,
+    conditions: Conditions,
     /// Whether a text that reads as a number is a number, as in CSV and plain text, which have no types.
     untyped: bool,
     /// For each field, whether only the first records say that it is a number.
@@ -21,13 +23,17 @@ pub(super) struct Arguments {
 /// One value of a record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Argument {
-    /// An index into the fields.
+    /// An index into the fields, which [`ArgumentKind::Truth`] does not need.
     field: usize,
     kind: ArgumentKind,
+    /// The condition without which the argument is missing.
+    condition: Option<usize>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ArgumentKind {
+    /// Only whether the condition is true.
+    Truth,
     /// Only whether the field has a value.
     Presence,
     /// An exact number, rounded to this number of decimal places.
@@ -50,21 +56,45 @@ impl ArgumentKind {
 
 impl Arguments {
     pub(super) fn new(untyped: bool) -> Arguments {
-        Arguments { fields: Vec::new(), list: Vec::new(), untyped, is_inferred: Vec::new() }
+        Arguments {
+            fields: Vec::new(),
+            list: Vec::new(),
+            conditions: Conditions::default(),
+            untyped,
+            is_inferred: Vec::new(),
+        }
     }
 
     pub(super) fn len(&self) -> usize {
         self.list.len()
     }
 
-    /// Returns the number of an argument, after adding it if it is new.
-    pub(super) fn add(&mut self, field: &FieldPath, kind: ArgumentKind) -> usize {
-        let field = self.fields.iter().position(|known| known == field).unwrap_or_else(|| {
+    /// Returns the number of an argument, after adding it if it is new. Unless `condition` is true, it is missing.
+    pub(super) fn add(&mut self, field: &FieldPath, kind: ArgumentKind, condition: Option<usize>) -> usize {
+        let field = self.add_field(field);
+        self.add_argument(Argument { field, kind, condition })
+    }
+
+    /// Returns the number of the argument that exists if `condition` is true, after adding it if it is new.
+    pub(super) fn add_truth(&mut self, condition: usize) -> usize {
+        self.add_argument(Argument { field: 0, kind: ArgumentKind::Truth, condition: Some(condition) })
+    }
+
+    /// Returns the number of the condition of the aggregate `name`, after adding it if it is new.
+    pub(super) fn add_condition(&mut self, name: &str, condition: &Condition, filter: Filter) -> usize {
+        let fields = condition.fields.iter().map(|field| self.add_field(field)).collect();
+        self.conditions.add(name, condition, filter, fields)
+    }
+
+    fn add_field(&mut self, field: &FieldPath) -> usize {
+        self.fields.iter().position(|known| known == field).unwrap_or_else(|| {
             self.fields.push(field.clone());
             self.is_inferred.push(false);
             self.fields.len() - 1
-        });
-        let argument = Argument { field, kind };
+        })
+    }
+
+    fn add_argument(&mut self, argument: Argument) -> usize {
         self.list.iter().position(|known| *known == argument).unwrap_or_else(|| {
             self.list.push(argument);
             self.list.len() - 1
@@ -82,7 +112,14 @@ impl Arguments {
     /// Appends the arguments of a record to `packed`. `fields` are the values of [`Arguments::fields`].
     #[inline]
     pub(super) fn pack(&self, fields: &[Field<'_>], packed: &mut Vec<u8>) -> Result<(), BadRecord> {
+        let holds = self.conditions.hold(fields)?;
         for argument in &self.list {
+            if let Some(holds) = argument.condition.map(|condition| holds[condition])
+                && (!holds || argument.kind == ArgumentKind::Truth)
+            {
+                packed.push(u8::from(holds));
+                continue;
+            }
             let field = &fields[argument.field];
             if matches!(field, Field::Missing) {
                 packed.push(0);
@@ -92,7 +129,7 @@ impl Arguments {
             let refuse =
                 |reason: &str| BadRecord { reason: format!("field `{}` {reason}", self.fields[argument.field]) };
             match argument.kind {
-                ArgumentKind::Presence => {}
+                ArgumentKind::Truth | ArgumentKind::Presence => {}
                 ArgumentKind::Number { round } => {
                     let number = self.number(argument, field, round).map_err(|reason| refuse(&reason))?;
                     packed.extend_from_slice(&number.units().to_le_bytes());
@@ -196,7 +233,7 @@ impl Arguments {
             packed = rest;
             if present {
                 let length = match argument.kind {
-                    ArgumentKind::Presence => 0,
+                    ArgumentKind::Truth | ArgumentKind::Presence => 0,
                     ArgumentKind::Number { .. } | ArgumentKind::Value(ColumnType::Number) => 16,
                     ArgumentKind::Value(ColumnType::Int) => 8,
                     ArgumentKind::Value(ColumnType::Bool) => 1,

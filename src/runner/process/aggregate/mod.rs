@@ -4,6 +4,7 @@
 //! with `process: aggregate:`.
 
 mod argument;
+mod conditions;
 mod output;
 mod program;
 mod step;

@@ -1,8 +1,8 @@
 //! The aggregates of a job as a [`Processor`].
 
 use crate::format::rows::RowCodec;
-use crate::input::record::{BadRecord, Field};
-use crate::job::{AggregateFunction, AggregateSpec, FieldPath, InputFormat};
+use crate::input::record::{BadRecord, Field, Filter};
+use crate::job::{AggregateFunction, AggregateSpec, FieldPath, InputFormat, InputSpec};
 use crate::runner::process::aggregate::argument::{ArgumentKind, Arguments};
 use crate::runner::process::aggregate::output::{OutputColumn, OutputSource};
 use crate::runner::process::aggregate::step::{Keep, Step};
@@ -23,22 +23,26 @@ pub struct Program {
 const MAX_INLINE: usize = 8;
 
 impl Program {
-    /// Makes the program for `aggregates`. `type_of` returns the type of a field that `min`, `max`, `first` or `last`
+    /// Makes the program for `aggregates` of the records of `input`. `type_of` returns the type of a field that `min`, `max`, `first` or `last`
     /// keeps.
     pub fn new(
         aggregates: &[AggregateSpec],
-        format: &InputFormat,
+        input: &InputSpec,
         mut type_of: impl FnMut(&FieldPath) -> ColumnType,
     ) -> Program {
         let mut program = Program {
-            arguments: Arguments::new(!matches!(format, InputFormat::Json)),
+            arguments: Arguments::new(!matches!(input.format, InputFormat::Json)),
             steps: Vec::new(),
             codec: RowCodec::new(Vec::new()),
             outputs: Vec::new(),
         };
         let mut columns = Vec::new();
         for aggregate in aggregates {
-            program.add(aggregate, &mut columns, &mut type_of);
+            let condition = aggregate.condition.as_ref().map(|condition| {
+                let filter = Filter::of_input(&condition.expression, input).expect("the job file was checked");
+                program.arguments.add_condition(&aggregate.name, condition, filter)
+            });
+            program.add(aggregate, condition, &mut columns, &mut type_of);
         }
         program.codec = RowCodec::new(columns);
         program
@@ -53,6 +57,7 @@ impl Program {
     fn add(
         &mut self,
         aggregate: &AggregateSpec,
+        condition: Option<usize>,
         columns: &mut Vec<Column>,
         type_of: &mut impl FnMut(&FieldPath) -> ColumnType,
     ) {
@@ -63,44 +68,47 @@ impl Program {
         let number = ArgumentKind::Number { round: aggregate.round };
         let source = match aggregate.function {
             AggregateFunction::Count => {
-                let field = aggregate.field.as_ref();
-                let argument = field.map(|field| self.arguments.add(field, ArgumentKind::Presence));
+                let argument = match &aggregate.field {
+                    Some(field) => Some(self.arguments.add(field, ArgumentKind::Presence, condition)),
+                    None => condition.map(|condition| self.arguments.add_truth(condition)),
+                };
                 self.steps.push(Step::Count { column, argument });
                 OutputSource::Plain(column)
             }
             AggregateFunction::Sum => {
-                let argument = self.arguments.add(field(), number);
+                let argument = self.arguments.add(field(), number, condition);
                 self.steps.push(Step::Sum { column, argument, name: name.clone() });
                 OutputSource::Plain(column)
             }
             AggregateFunction::Avg => {
-                let argument = self.arguments.add(field(), number);
+                let argument = self.arguments.add(field(), number, condition);
                 let (sum, count) = (column, column + 1);
                 self.steps.push(Step::Mean { sum, count, argument, name: name.clone() });
                 OutputSource::Mean { sum, count }
             }
             AggregateFunction::ApproxDistinct => {
-                let argument = self.arguments.add(field(), ArgumentKind::Identity);
+                let argument = self.arguments.add(field(), ArgumentKind::Identity, condition);
                 self.steps.push(Step::Distinct { column, argument });
                 OutputSource::Estimate(column)
             }
             AggregateFunction::Min | AggregateFunction::Max | AggregateFunction::First | AggregateFunction::Last => {
-                self.add_keep(aggregate, field(), column, columns);
+                self.add_keep(aggregate, condition, column, columns);
                 OutputSource::Plain(column)
             }
         };
         self.outputs.push(OutputColumn { name: name.clone(), source });
     }
 
-    /// Adds an aggregate that keeps one of the values of `field` in `column`.
-    fn add_keep(&mut self, aggregate: &AggregateSpec, field: &FieldPath, column: usize, columns: &[Column]) {
+    /// Adds an aggregate that keeps one of the values of its field in `column`.
+    fn add_keep(&mut self, aggregate: &AggregateSpec, condition: Option<usize>, column: usize, columns: &[Column]) {
         let column_type = columns[column].column_type;
-        let argument = self.arguments.add(field, ArgumentKind::of(column_type, aggregate.round));
+        let field = aggregate.field.as_ref().expect("the job file was checked: only `count` may have no field");
+        let argument = self.arguments.add(field, ArgumentKind::of(column_type, aggregate.round), condition);
         let when = match (&aggregate.by, aggregate.function) {
             (Some(by), function) => {
                 let column = column + 1;
                 let by_type = columns[column].column_type;
-                let argument = self.arguments.add(by, ArgumentKind::of(by_type, None));
+                let argument = self.arguments.add(by, ArgumentKind::of(by_type, None), condition);
                 Keep::By { column, argument, column_type: by_type, first: function == AggregateFunction::First }
             }
             (None, AggregateFunction::Min) => Keep::Smaller,

@@ -57,6 +57,9 @@ pub enum ProgramFailure {
     OtherTask { task: u32 },
     #[error("it emitted a row, but the job has no `output`")]
     NoOutput,
+    /// It rejected a record that the request does not have.
+    #[error("it rejected record {record} of a request that has {records} records")]
+    NoSuchRecord { record: usize, records: usize },
     /// It handed over something that cannot be stored.
     #[error("it handed over {reason} (task {task}, key `{}`)", shown(.key))]
     State { task: u32, key: String, reason: String },

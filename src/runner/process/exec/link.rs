@@ -12,6 +12,8 @@ use super::protocol;
 use super::protocol::{Answer, Hello, PROTOCOL, RESTORE_BYTES, StateUpdate};
 use crate::runner::process::exec::failure::ProgramFailure;
 use crate::runner::process::exec::plan::ExecPlan;
+use crate::runner::process::exec::sources::Sources;
+use crate::runner::rejected::{BlockAnswer, Rejected};
 use crate::runner::ticket::Ticket;
 
 /// The maximum number of requests that a program has not answered yet.
@@ -48,16 +50,27 @@ struct Request {
 
 #[derive(Debug)]
 enum RequestKind {
-    /// The line that was sent. The ticket is returned when the batch is answered.
-    Batch {
-        line: Arc<Vec<u8>>,
-        _ticket: Arc<Ticket>,
-    },
+    /// Records of a block.
+    Batch(Batch),
     /// A checkpoint at the cut before this block.
     Checkpoint {
         cut: u64,
     },
     Tick,
+}
+
+/// The records of a block that the program was sent.
+#[derive(Debug)]
+struct Batch {
+    /// The number of the block.
+    block: u64,
+    /// The line that was sent.
+    line: Arc<Vec<u8>>,
+    sources: Sources,
+    /// The records that the program has rejected so far.
+    rejected: Vec<Rejected>,
+    /// Returned when the batch is answered.
+    _ticket: Arc<Ticket>,
 }
 
 /// What an answer means for the worker.
@@ -67,6 +80,24 @@ pub(crate) struct Reply {
     pub(crate) update: StateUpdate,
     /// The cut for which the program has now handed over all changes, and how long it was paused for that.
     pub(crate) cut: Option<(u64, Duration)>,
+    /// The batch that the program has now answered.
+    pub(crate) answer: Option<BlockAnswer>,
+}
+
+impl Request {
+    /// Notes records that the program rejects: their indices in the batch, and why.
+    fn reject(&mut self, records: Vec<(usize, String)>) -> Result<(), ProgramFailure> {
+        for (record, reason) in records {
+            let RequestKind::Batch(batch) = &mut self.kind else {
+                return Err(ProgramFailure::NoSuchRecord { record, records: 0 });
+            };
+            let Some(rejected) = batch.sources.rejected(record, reason) else {
+                return Err(ProgramFailure::NoSuchRecord { record, records: batch.sources.count() });
+            };
+            batch.rejected.push(rejected);
+        }
+        Ok(())
+    }
 }
 
 impl<'a> Link<'a> {
@@ -217,10 +248,17 @@ impl<'a> Link<'a> {
         self.unanswered.is_empty()
     }
 
-    /// Sends the program the records in `body`, which was made by [`ExecPlan::push`].
-    pub(crate) fn batch(&mut self, body: &[u8], ticket: Arc<Ticket>) -> Result<(), ProgramFailure> {
+    /// Sends the program the records in `body`, which was made by [`ExecPlan::push`], of the block number `block`.
+    pub(crate) fn batch(
+        &mut self,
+        block: u64,
+        body: &[u8],
+        sources: Sources,
+        ticket: Arc<Ticket>,
+    ) -> Result<(), ProgramFailure> {
         let line = Arc::new(protocol::batch(self.next_number, body));
-        self.ask(Arc::clone(&line), RequestKind::Batch { line, _ticket: ticket })
+        let batch = Batch { block, line: Arc::clone(&line), sources, rejected: Vec::new(), _ticket: ticket };
+        self.ask(line, RequestKind::Batch(batch))
     }
 
     /// Asks for everything that changed before `cut`.
@@ -271,23 +309,26 @@ impl<'a> Link<'a> {
             Incoming::End => return Err(self.ended()),
         };
         match answer {
-            Answer::Part(update) => {
-                if self.unanswered.is_empty() {
-                    return Err(ProgramFailure::Unasked);
-                }
-                Ok(Reply { update, cut: None })
+            Answer::Part(mut update) => {
+                let Some(request) = self.unanswered.front_mut() else { return Err(ProgramFailure::Unasked) };
+                request.reject(std::mem::take(&mut update.rejected))?;
+                Ok(Reply { update, cut: None, answer: None })
             }
-            Answer::Done { number, update } => {
-                let Some(request) = self.unanswered.pop_front() else { return Err(ProgramFailure::Unasked) };
+            Answer::Done { number, mut update } => {
+                let Some(mut request) = self.unanswered.pop_front() else { return Err(ProgramFailure::Unasked) };
                 if request.number != number {
                     return Err(ProgramFailure::WrongNumber { expected: request.number, found: number });
                 }
+                request.reject(std::mem::take(&mut update.rejected))?;
                 let begun = std::mem::replace(&mut self.begun, self.heard);
-                let cut = match request.kind {
-                    RequestKind::Checkpoint { cut } => Some((cut, begun.elapsed())),
-                    RequestKind::Batch { .. } | RequestKind::Tick => None,
+                let (cut, answer) = match request.kind {
+                    RequestKind::Checkpoint { cut } => (Some((cut, begun.elapsed())), None),
+                    RequestKind::Batch(Batch { block, rejected, .. }) => {
+                        (None, Some(BlockAnswer { number: block, rejected }))
+                    }
+                    RequestKind::Tick => (None, None),
                 };
-                Ok(Reply { update, cut })
+                Ok(Reply { update, cut, answer })
             }
             Answer::Error { message, record } => {
                 let place = record.and_then(|record| self.place_of(record));
@@ -377,7 +418,7 @@ impl<'a> Link<'a> {
 
     /// Describes the records that the program was working on.
     fn work(&self) -> Option<String> {
-        let RequestKind::Batch { line, .. } = &self.unanswered.front()?.kind else { return None };
+        let RequestKind::Batch(Batch { line, .. }) = &self.unanswered.front()?.kind else { return None };
         let (partition, first, last) = protocol::extent_of(line)?;
         Some(if first == last {
             format!("the record at byte {first} of `{partition}`")
@@ -388,7 +429,7 @@ impl<'a> Link<'a> {
 
     /// Describes a record of the batch that the program was working on.
     fn place_of(&self, record: usize) -> Option<String> {
-        let RequestKind::Batch { line, .. } = &self.unanswered.front()?.kind else { return None };
+        let RequestKind::Batch(Batch { line, .. }) = &self.unanswered.front()?.kind else { return None };
         let (partition, _, _) = protocol::extent_of(line)?;
         let (offset, data) = protocol::record_of(line, record)?;
         let mut shown: String = data.chars().take(SHOWN_BYTES).collect();

@@ -11,3 +11,4 @@ pub mod link;
 pub mod mirror;
 pub mod plan;
 pub mod protocol;
+pub mod sources;

@@ -164,6 +164,8 @@ pub(crate) struct StateUpdate {
     pub(crate) changes: RowBatch,
     /// Rows for the output: the task and a JSON object for each.
     pub(crate) rows: Vec<(u32, Box<str>)>,
+    /// Records of the current batch that the program rejects: their indices, and why.
+    pub(crate) rejected: Vec<(usize, String)>,
 }
 
 /// An answer as it is written.
@@ -180,6 +182,8 @@ struct Line<'a> {
     deleted: Vec<(u32, String)>,
     #[serde(borrow, default)]
     emit: Vec<(u32, &'a RawValue)>,
+    #[serde(default)]
+    rejected: Vec<(usize, String)>,
     message: Option<String>,
     record: Option<usize>,
 }
@@ -199,6 +203,7 @@ impl Answer {
             ("changed", !line.changed.is_empty()),
             ("deleted", !line.deleted.is_empty()),
             ("emit", !line.emit.is_empty()),
+            ("rejected", !line.rejected.is_empty()),
         ] {
             if is_there && !hands_over {
                 return unexpected(field);
@@ -220,10 +225,10 @@ impl Answer {
             "error" => {
                 Ok(Answer::Error { message: line.message.ok_or("`error` needs a `message`")?, record: line.record })
             }
-            "part" => Ok(Answer::Part(StateUpdate::from_line(&line)?)),
+            "part" => Ok(Answer::Part(StateUpdate::from_line(line)?)),
             "done" => Ok(Answer::Done {
                 number: line.number.ok_or_else(|| missing("number"))?,
-                update: StateUpdate::from_line(&line)?,
+                update: StateUpdate::from_line(line)?,
             }),
             other => Err(format!("`{}` is not an answer type", crate::values::units::shown(other))),
         }
@@ -231,7 +236,7 @@ impl Answer {
 }
 
 impl StateUpdate {
-    fn from_line(line: &Line<'_>) -> Result<StateUpdate, String> {
+    fn from_line(line: Line<'_>) -> Result<StateUpdate, String> {
         let mut update = StateUpdate::default();
         for (task, key, value) in &line.changed {
             update.changes.push(*task, key.as_bytes(), Some(value.get().as_bytes()));
@@ -245,6 +250,7 @@ impl StateUpdate {
             }
             update.rows.push((*task, row.get().into()));
         }
+        update.rejected = line.rejected;
         Ok(update)
     }
 }
@@ -279,6 +285,7 @@ pub struct AnswerSummary {
     pub changed: usize,
     pub deleted: usize,
     pub emitted: usize,
+    pub rejected: usize,
 }
 
 /// Parses a line of a program as a run does, for tests of the protocol. The error says what is wrong with it.
@@ -286,7 +293,7 @@ pub fn read_answer(line: &[u8]) -> Result<AnswerSummary, String> {
     let of = |kind, update: &StateUpdate| {
         let deleted = update.changes.iter().filter(|row| row.value.is_none()).count();
         let changed = update.changes.iter().count() - deleted;
-        AnswerSummary { kind, changed, deleted, emitted: update.rows.len() }
+        AnswerSummary { kind, changed, deleted, emitted: update.rows.len(), rejected: update.rejected.len() }
     };
     Ok(match Answer::parse(line)? {
         Answer::Ready { .. } => of("ready", &StateUpdate::default()),
@@ -309,6 +316,9 @@ mod tests {
         assert_eq!(update.rows, [(3, r#"{"x": [1]}"#.into())]);
         assert!(matches!(Answer::parse(br#"{"type":"ready","protocol":1}"#), Ok(Answer::Ready { protocol: Some(1) })));
         assert!(matches!(Answer::parse(br#"{"type":"part"}"#), Ok(Answer::Part(_))));
+        let line = br#"{"type":"part","rejected":[[0,"no amount"],[7,"too old"]]}"#;
+        let Ok(Answer::Part(update)) = Answer::parse(line) else { panic!("{:?}", Answer::parse(line)) };
+        assert_eq!(update.rejected, [(0, "no amount".to_owned()), (7, "too old".to_owned())]);
         let error = Answer::parse(br#"{"type":"error","message":"no","record":2}"#);
         assert!(matches!(error, Ok(Answer::Error { message, record: Some(2) }) if message == "no"));
     }
@@ -324,6 +334,7 @@ mod tests {
             (br#"{"type":"error"}"#, "`error` needs a `message`"),
             (br#"{"type":"ready","number":1}"#, "`ready` has no `number`"),
             (br#"{"type":"ready","emit":[[1,{}]]}"#, "`ready` has no `emit`"),
+            (br#"{"type":"ready","rejected":[[1,"no"]]}"#, "`ready` has no `rejected`"),
             (br#"{"type":"part","emit":[[1,2]]}"#, "a row in `emit` is not an object"),
             (
                 br#"{"type":"done","number":1,"changed":[["a",1]]}"#,
@@ -331,7 +342,7 @@ mod tests {
             ),
             (
                 br#"{"type":"done","number":1,"emited":[]}"#,
-                "unknown field `emited`, expected one of `type`, `number`, `protocol`, `changed`, `deleted`, `emit`, `message`, `record` at byte 34",
+                "unknown field `emited`, expected one of `type`, `number`, `protocol`, `changed`, `deleted`, `emit`, `rejected`, `message`, `record` at byte 34",
             ),
         ] {
             assert_eq!(Answer::parse(line).unwrap_err(), reason);

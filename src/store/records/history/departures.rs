@@ -48,6 +48,16 @@ impl History {
         checkpoints.iter().filter(is_overruled).copied().collect()
     }
 
+    /// Returns the highest number of a checkpoint that an event names.
+    pub fn newest_named(&self) -> Option<Sequence> {
+        let events = self.events.iter().filter(|event| event.event != EventKind::Other);
+        let numbers = events.flat_map(|event| {
+            let named = event.checkpoints.iter().map(|checkpoint| checkpoint.sequence);
+            named.chain(event.ranges.iter().map(|range| range.last))
+        });
+        numbers.max()
+    }
+
     /// Returns the checkpoints that were pruned or left out, and not brought back.
     pub fn departures(&self) -> Departures {
         let mut departures = Departures::default();

@@ -1,0 +1,78 @@
+//! How many requests a run waits for one after another.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ckpt::format::manifest::Routing;
+use ckpt::storage::remote;
+
+use crate::support::Env;
+use crate::support::object_server::{ObjectServer, Timed, rounds};
+use crate::support::store_builder::StoreBuilder;
+
+/// Runs a job with many keys on a store with `checkpoints` checkpoints, and returns the requests of its last commit:
+/// from its first object until the run looks for the log of attempts.
+fn requests_of_a_commit(tasks: u32, checkpoints: u32) -> Vec<Timed> {
+    let mut env = Env::new();
+    let server = ObjectServer::start(&mut env);
+    env.write(
+        "job.yaml",
+        format!(
+            "job: counting\ninput: {{files: \"in/*.jsonl\"}}\nkey: k\ntasks: {tasks}\n\
+             process: {{aggregate: {{n: count}}}}\ncheckpoint: {{store: \"s3://data/store\"}}\n"
+        ),
+    );
+    let records: String = (0..500).map(|key| format!("{{\"k\":\"{key}\"}}\n")).collect();
+    for number in 0..checkpoints {
+        env.write(&format!("in/{number}.jsonl"), &records);
+        env.run(&["run", "job.yaml"]).expect(0);
+    }
+    env.write("in/last.jsonl", &records);
+    // Long enough to tell what waits for an answer from what comes a little later.
+    server.set_latency(Duration::from_millis(150));
+    server.take_times();
+    env.run(&["run", "job.yaml"]).expect(0);
+    let mut times = server.take_times();
+    let first = times.iter().position(|(name, ..)| name.starts_with("PUT store/objects/")).expect("an object");
+    times.drain(..first);
+    let logged = times.iter().position(|(name, ..)| name.starts_with("GET store/history/")).expect("a log of attempts");
+    times.truncate(logged);
+    times
+}
+
+#[test]
+fn a_commit_takes_four_round_trips_whatever_it_has() {
+    for (tasks, checkpoints) in [(1, 0), (1, 3), (8, 1), (64, 1)] {
+        let requests = requests_of_a_commit(tasks, checkpoints);
+        let puts = requests.iter().filter(|(name, ..)| name.starts_with("PUT store/objects/")).count();
+        assert!(puts >= 4, "{requests:?}");
+        let names: Vec<&String> = requests.iter().map(|(name, ..)| name).collect();
+        let rounds = rounds(&requests);
+        assert!(rounds <= 4, "{rounds} round trips with {tasks} tasks and {checkpoints} checkpoints: {names:#?}");
+    }
+}
+
+#[test]
+fn many_checkpoints_are_read_several_at_once() {
+    const CHECKPOINTS: usize = 200;
+    let mut env = Env::new();
+    let server = ObjectServer::start(&mut env);
+    let place = Arc::new(remote::Bucket::of(server.storage("store")));
+    let mut builder = StoreBuilder::on(vec![place], 8, 2, Routing::KeyHash);
+    for number in 0..CHECKPOINTS {
+        builder.commit(&[("ann", Some(number as i64))]);
+    }
+    server.set_latency(Duration::from_millis(50));
+    let commands = [&["list", "s3://data/store"][..], &["prune", "s3://data/store", "--keep-last", "1", "--dry-run"]];
+    for command in commands {
+        server.take_times();
+        env.run(command).expect(0);
+        let requests = server.take_times();
+        let rounds = rounds(&requests);
+        assert!(
+            requests.len() > CHECKPOINTS && rounds < CHECKPOINTS / 4,
+            "{command:?}: {rounds} of {}",
+            requests.len()
+        );
+    }
+}
