@@ -33,12 +33,22 @@ enum Source {
     Computed(usize),
 }
 
-impl Steps {
-    /// Returns the steps for the fields of `input`, and the fields that they need of the record. Returns nothing if the
-    /// fields are those of the record.
-    pub(super) fn new(input: &InputSpec, fields: &[FieldPath]) -> Option<(Steps, Vec<FieldPath>)> {
-        let all: Vec<Computation> = computations(input);
-        let needed = needed(input, &all, fields);
+/// The computed fields that requested ones need, and where each value comes from.
+struct Plan {
+    /// The indexes of the computed fields, ascending.
+    needed: Vec<usize>,
+    /// Of the fields that each of these uses.
+    of_computed: Vec<Vec<Source>>,
+    /// Of each requested field.
+    of_requested: Vec<Source>,
+    /// The fields of the record, each once.
+    of_record: Vec<FieldPath>,
+}
+
+impl Plan {
+    /// Plans for the fields of `input`. Returns nothing if the fields are those of the record.
+    fn new(input: &InputSpec, fields: &[FieldPath]) -> Option<Plan> {
+        let needed = needed(input, fields);
         if needed.is_empty() && input.nulls.is_empty() && input.numbers.is_none() {
             return None;
         }
@@ -47,15 +57,25 @@ impl Steps {
             let computed = before.iter().rposition(|index| is_named(field, &input.computed[*index].name));
             computed.map_or_else(|| Source::Record(place_in(&mut of_record, field)), Source::Computed)
         };
-        let mut computed = Vec::new();
+        let mut of_computed = Vec::new();
         for (count, index) in needed.iter().enumerate() {
-            let computation = all[*index].clone();
-            let sources = computation.fields().iter().map(|field| place(field, &needed[..count])).collect();
-            computed.push(ComputedStep { computation, sources });
+            let uses = &input.computed[*index].fields;
+            of_computed.push(uses.iter().map(|field| place(field, &needed[..count])).collect());
         }
-        let sources = fields.iter().map(|field| place(field, &needed)).collect();
+        let of_requested = fields.iter().map(|field| place(field, &needed)).collect();
+        Some(Plan { needed, of_computed, of_requested, of_record })
+    }
+}
+
+impl Steps {
+    /// Returns the steps for the fields of `input`, and the fields that they need of the record. Returns nothing if the
+    /// fields are those of the record.
+    pub(super) fn new(input: &InputSpec, fields: &[FieldPath]) -> Option<(Steps, Vec<FieldPath>)> {
+        let Plan { needed, of_computed, of_requested, of_record } = Plan::new(input, fields)?;
+        let step = |(index, sources)| ComputedStep { computation: computation(input, index), sources };
+        let computed = needed.into_iter().zip(of_computed).map(step).collect();
         let (nulls, numbers) = (input.nulls.clone(), input.numbers.clone());
-        Some((Steps { computed, sources, nulls, numbers }, of_record))
+        Some((Steps { computed, sources: of_requested, nulls, numbers }, of_record))
     }
 
     /// Computes the fields of a record that has `of_record`, and passes the requested ones to `take`.
@@ -104,35 +124,33 @@ impl Steps {
 
 /// Returns the fields of the records themselves that `fields` are, or are computed from.
 pub fn record_fields(input: &InputSpec, fields: &[FieldPath]) -> Vec<FieldPath> {
-    Steps::new(input, fields).map_or_else(|| fields.to_vec(), |(_, of_record)| of_record)
+    Plan::new(input, fields).map_or_else(|| fields.to_vec(), |plan| plan.of_record)
 }
 
 /// Returns the computed fields that `fields` are, or are computed from.
 pub fn computed_fields<'a>(input: &'a InputSpec, fields: &[FieldPath]) -> Vec<&'a ComputedField> {
-    needed(input, &computations(input), fields).into_iter().map(|index| &input.computed[index]).collect()
+    needed(input, fields).into_iter().map(|index| &input.computed[index]).collect()
 }
 
-/// Compiles all computed fields of `input`. The job file was checked.
-fn computations(input: &InputSpec) -> Vec<Computation> {
-    let names: Vec<&str> = input.computed.iter().map(|field| field.name.as_str()).collect();
-    let compile = |(index, name): (usize, &&str)| {
-        let expression = &input.computed[index].expression;
-        Computation::new(name, expression, &input.format, &names[..index]).expect("the job file was checked")
-    };
-    names.iter().enumerate().map(compile).collect()
+/// Compiles the computed field `index` of `input`. The job file was checked.
+fn computation(input: &InputSpec, index: usize) -> Computation {
+    let before: Vec<&str> = input.computed[..index].iter().map(|field| field.name.as_str()).collect();
+    let ComputedField { name, expression, .. } = &input.computed[index];
+    Computation::new(name, expression, &input.format, &before).expect("the job file was checked")
 }
 
 /// Returns the indexes of the computed fields that `fields` are, or need.
-fn needed(input: &InputSpec, all: &[Computation], fields: &[FieldPath]) -> Vec<usize> {
-    let mut is_needed = vec![false; all.len()];
-    let mut asked: Vec<(&FieldPath, usize)> = fields.iter().map(|field| (field, all.len())).collect();
+fn needed(input: &InputSpec, fields: &[FieldPath]) -> Vec<usize> {
+    let count = input.computed.len();
+    let mut is_needed = vec![false; count];
+    let mut asked: Vec<(&FieldPath, usize)> = fields.iter().map(|field| (field, count)).collect();
     while let Some((field, before)) = asked.pop() {
         let found = (0..before).rev().find(|index| is_named(field, &input.computed[*index].name));
         if let Some(index) = found.filter(|index| !std::mem::replace(&mut is_needed[*index], true)) {
-            asked.extend(all[index].fields().iter().map(|field| (field, index)));
+            asked.extend(input.computed[index].fields.iter().map(|field| (field, index)));
         }
     }
-    (0..all.len()).filter(|index| is_needed[*index]).collect()
+    (0..count).filter(|index| is_needed[*index]).collect()
 }
 
 fn is_named(field: &FieldPath, name: &str) -> bool {

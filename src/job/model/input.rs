@@ -64,6 +64,8 @@ impl Encoding {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ComputedField {
     pub name: String,
+    /// What the expression uses: fields of the record, and computed fields before this one.
+    pub fields: Vec<FieldPath>,
     /// In the language of `where:`, with exact numbers.
     pub expression: String,
 }

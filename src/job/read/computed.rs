@@ -68,7 +68,8 @@ fn field(entry: &Entry, format: &InputFormat, before: &[ComputedField]) -> Resul
         return Err(node.wrong(expected));
     }
     let known: Vec<&str> = before.iter().map(|field| field.name.as_str()).collect();
-    Computation::new(name, expression, format, &known)
+    let computation = Computation::new(name, expression, format, &known)
         .map_err(|error| within_expression(node, 0, expression, error))?;
-    Ok(ComputedField { name: name.clone(), expression: expression.to_owned() })
+    let fields = computation.fields().to_vec();
+    Ok(ComputedField { name: name.clone(), fields, expression: expression.to_owned() })
 }

@@ -3,18 +3,6 @@
 use crate::input::record::{Field, Filter};
 use crate::values::value::{Column, Value};
 
-/// A stack that is large enough to evaluate any expression of a job file, also in a build without optimization.
-pub(crate) const STACK_BYTES: usize = 16 << 20;
-
-/// Calls `evaluate` in a thread that has such a stack.
-pub(crate) fn on_large_stack<T: Send>(evaluate: impl FnOnce() -> T + Send) -> T {
-    std::thread::scope(|scope| {
-        let builder = std::thread::Builder::new().stack_size(STACK_BYTES);
-        let thread = builder.spawn_scoped(scope, evaluate).expect("a thread can be started");
-        thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-    })
-}
-
 /// A condition on the rows of the output.
 #[derive(Debug, Clone)]
 pub struct Having {

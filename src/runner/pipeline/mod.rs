@@ -24,6 +24,7 @@ mod read_thread;
 mod recent;
 pub mod restart;
 pub mod run;
+mod spawn;
 mod start;
 mod threads;
 pub mod worker;

@@ -10,6 +10,7 @@ use crate::input::partition_tasks::PartitionTasks;
 use crate::input::record::{Filter, Sightings, record_fields};
 use crate::input::{Columns, Partition, Position};
 use crate::job::{Emit, FieldPath, JobSpec, TtlSpec, Windows};
+use crate::runner::error::RunError;
 use crate::runner::lineage::Lineage;
 use crate::runner::observer::{Observer, Summary};
 use crate::runner::options::Control;
@@ -20,6 +21,7 @@ use crate::runner::output::shape::RowShape;
 use crate::runner::output::shown::ShownRows;
 use crate::runner::pipeline::key_parts::KeyParts;
 use crate::runner::pipeline::plan::{Plan, RecordTest, Route};
+use crate::runner::pipeline::spawn::on_deep_stack;
 use crate::runner::process::exec::plan::ExecPlan;
 use crate::runner::process::processor::Processor;
 use crate::runner::process::time_plan::TimePlan;
@@ -165,24 +167,26 @@ impl Run<'_> {
         plan: &Plan,
         shards: &[Shard],
         before: Option<&JobSpec>,
-    ) -> Result<Option<ShownRows>, OutputError> {
+    ) -> Result<Option<ShownRows>, RunError> {
         let shape = self.shape(plan);
         let Some(output) = self.job.output.as_ref().filter(|_| shape.has_change && shape.having.is_some()) else {
             return Ok(None);
         };
         let old = before.and_then(|before| before.output.as_ref());
         let is_same = old.is_some_and(|old| (old.emit, &old.having) == (output.emit, &output.having));
-        let mut keys: Vec<Box<[u8]>> = Vec::new();
-        let mut packed = Vec::new();
-        for (shard, index) in shards.iter().flat_map(|shard| shard.indices().map(move |index| (shard, index))) {
-            packed.clear();
-            shard.pack_row(index, &mut packed);
-            let key = shard.key(index);
-            if !is_same || shape.keeps(key, &shape.values(Change::None, key, Some(&packed)))? {
-                keys.push(key.into());
+        let keys = || -> Result<Vec<Box<[u8]>>, OutputError> {
+            let (mut keys, mut packed) = (Vec::new(), Vec::new());
+            for (shard, index) in shards.iter().flat_map(|shard| shard.indices().map(move |index| (shard, index))) {
+                packed.clear();
+                shard.pack_row(index, &mut packed);
+                let key = shard.key(index);
+                if !is_same || shape.keeps(key, &shape.values(Change::None, key, Some(&packed)))? {
+                    keys.push(key.into());
+                }
             }
-        }
-        Ok(Some(ShownRows::new(keys.into_iter())))
+            Ok(keys)
+        };
+        Ok(Some(ShownRows::new(on_deep_stack(keys)?.into_iter())))
     }
 
     /// Returns the fields that are extracted from each record: the processor's, the key, those of `where` and `delete`,
@@ -195,8 +199,8 @@ impl Run<'_> {
         fields
     }
 
-    /// Returns the fields of records that `where`, `delete` and the aggregates use, to watch for. A program or the processor of an
-    /// embedder decides by itself.
+    /// Returns the fields of records that `where`, `delete` and the aggregates use, to watch for. A program or the
+    /// processor of an embedder decides by itself.
     pub(crate) fn watched_fields(&self, plan: &Plan) -> WatchedFields {
         let is_own = self.job.native.is_none() && plan.exec.is_none();
         let is_tested = |index: usize| plan.filter.iter().chain(&plan.delete).any(|test| test.fields.contains(&index));

@@ -14,7 +14,6 @@ use crate::runner::error::{CheckpointError, RunError};
 use crate::runner::lineage::Lineage;
 use crate::runner::observer::{RunEvent, Summary};
 use crate::runner::output::dead_letter::{DeadLetterFile, RollBack};
-use crate::runner::output::having::on_large_stack;
 use crate::runner::output::lines::LineOutput;
 use crate::runner::output::plan::OutputPlan;
 use crate::runner::pipeline::gauges::Gauges;
@@ -41,7 +40,7 @@ pub(crate) fn start(
     let mut plan = run.plan(steps, recovered.as_ref().map(|(recovered, _)| &recovered.lineage));
     let before = recovered.as_ref().map(|(_, definition)| definition.clone());
     let (shards, mut lineage) = load(run, &plan, recovered)?;
-    let shown = on_large_stack(|| run.shown_rows(&plan, &shards, before.as_ref()))?;
+    let shown = run.shown_rows(&plan, &shards, before.as_ref())?;
     let store = opened.as_ref().map(|(store, _)| store);
     if let (Some(store), None) = (store, lineage.newest) {
         lineage.newest = store.newest_number()?;

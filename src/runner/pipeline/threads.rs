@@ -19,7 +19,6 @@ use crate::runner::error::RunError;
 use crate::runner::lineage::Lineage;
 use crate::runner::messages::{Buffers, FrozenShard, ThreadEvent, WorkerMessage};
 use crate::runner::observer::Summary;
-use crate::runner::output::having::STACK_BYTES;
 use crate::runner::output::lines::LineOutput;
 use crate::runner::output::publisher::Publisher;
 use crate::runner::output::shown::ShownRows;
@@ -29,6 +28,7 @@ use crate::runner::pipeline::gauges::Gauges;
 use crate::runner::pipeline::plan::Plan;
 use crate::runner::pipeline::read_thread::ReadThread;
 use crate::runner::pipeline::run::Run;
+use crate::runner::pipeline::spawn::{spawn, spawn_deep};
 use crate::runner::pipeline::worker::route_timed::TimedState;
 use crate::runner::pipeline::worker::thread::{Worker, WorkerChannels, WorkerStart};
 use crate::runner::process::watermark::Clock;
@@ -122,23 +122,6 @@ pub(crate) fn run(run: &Run<'_>, prepared: Prepared, store: Option<&Store>) -> R
         let pruned = store_threads.end(&mut director)?;
         result.map(|summary| Summary { pruned, absent_fields: director.watched.absent(), ..summary })
     })
-}
-
-/// Starts a thread with a stack that is large enough for the expressions of a job.
-fn spawn_deep<'scope, T: Send + 'scope>(
-    scope: &'scope Scope<'scope, '_>,
-    work: impl FnOnce() -> T + Send + 'scope,
-) -> Result<ScopedJoinHandle<'scope, T>, RunError> {
-    let builder = Builder::new().stack_size(STACK_BYTES);
-    builder.spawn_scoped(scope, work).map_err(|source| RunError::Thread { source })
-}
-
-/// Starts a thread.
-fn spawn<'scope, T: Send + 'scope>(
-    scope: &'scope Scope<'scope, '_>,
-    work: impl FnOnce() -> T + Send + 'scope,
-) -> Result<ScopedJoinHandle<'scope, T>, RunError> {
-    Builder::new().spawn_scoped(scope, work).map_err(|source| RunError::Thread { source })
 }
 
 /// Deals the shards to the workers.

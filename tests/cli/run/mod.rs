@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::Child;
+use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -114,6 +114,22 @@ pub(super) fn until(what: &str, mut condition: impl FnMut() -> bool) {
         assert!(begun.elapsed() < PATIENCE, "waited too long until {what}");
         std::thread::sleep(Duration::from_millis(2));
     }
+}
+
+/// Starts a run with `SLOW` set, which its program knows, and kills it once the store `s` has a checkpoint; and again
+/// once it has more.
+pub(super) fn kill_slow_runs(env: &mut Env, arguments: &[&str]) {
+    env.set("SLOW", "1");
+    for least in [1, 3] {
+        let mut command = env.command(arguments);
+        let mut run = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("started");
+        until("there is a checkpoint", || {
+            checkpoints(&env.path("s")).len() >= least || run.try_wait().is_ok_and(|end| end.is_some())
+        });
+        run.kill().expect("killed");
+        run.wait().expect("waited");
+    }
+    env.set("SLOW", "");
 }
 
 /// Writes a job file `job.yaml` that counts the records of `data.jsonl` by `k`, with `more` at its end.

@@ -1,9 +1,8 @@
 //! What programs emit, and the examples.
 
 use std::fs;
-use std::process::Stdio;
 
-use super::{checkpoints, until};
+use super::kill_slow_runs;
 use crate::support::{Env, repository};
 
 /// Returns the rows that job `job` published into `dir`, in the order of the files.
@@ -53,17 +52,7 @@ fn rows_are_published_once_with_their_checkpoints_whatever_happens() {
         fs::remove_dir_all(env.path("out")).expect("removed");
     };
     again(&env);
-    env.set("SLOW", "1");
-    for least in [1, 3] {
-        let mut command = env.command(&["run", "evens.py", "data.jsonl", "--threads", "2"]);
-        let mut run = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("started");
-        until("there is a checkpoint", || {
-            checkpoints(&env.path("s")).len() >= least || run.try_wait().is_ok_and(|end| end.is_some())
-        });
-        run.kill().expect("killed");
-        run.wait().expect("waited");
-    }
-    env.set("SLOW", "");
+    kill_slow_runs(&mut env, &["run", "evens.py", "data.jsonl", "--threads", "2"]);
     env.run(&["run", "evens.py", "data.jsonl", "--threads", "2"]).expect(0);
     let mut found = rows(&env, "out", "evens-0");
     found.sort();

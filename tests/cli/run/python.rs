@@ -1,9 +1,8 @@
 //! Jobs that are Python classes.
 
 use std::fs;
-use std::process::Stdio;
 
-use super::{checkpoints, until};
+use super::{checkpoints, kill_slow_runs};
 use crate::support::{Env, binary, repository};
 
 /// The job of the module's documentation, verbatim.
@@ -94,17 +93,7 @@ fn the_state_of_a_class_survives_being_killed() {
     let undisturbed = state(&env, "s");
     assert!(undisturbed.contains(r#""last":["#), "{undisturbed}");
     fs::remove_dir_all(env.path("s")).expect("removed");
-    env.set("SLOW", "1");
-    for least in [1, 3] {
-        let mut command = env.command(&["run", "visits.py", "data.jsonl", "--threads", "2"]);
-        let mut run = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("started");
-        until("there is a checkpoint", || {
-            checkpoints(&env.path("s")).len() >= least || run.try_wait().is_ok_and(|end| end.is_some())
-        });
-        run.kill().expect("killed");
-        run.wait().expect("waited");
-    }
-    env.set("SLOW", "");
+    kill_slow_runs(&mut env, &["run", "visits.py", "data.jsonl", "--threads", "2"]);
     let output = env.run(&["run", "visits.py", "data.jsonl"]).expect(0);
     assert!(!output.stdout.contains("resumed from  nothing"), "{output}");
     assert_eq!(state(&env, "s"), undisturbed);

@@ -2,9 +2,8 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::process::Stdio;
 
-use super::{checkpoints, until};
+use super::{checkpoints, kill_slow_runs};
 use crate::support::Env;
 
 /// Counts, and rejects every seventh record.
@@ -73,17 +72,7 @@ fn a_rejected_record_is_a_dead_letter_exactly_once_whatever_happens() {
     let state = |env: &Env| env.run(&["inspect", "s", "--state", "--limit", "0"]).expect(0).stdout;
     let undisturbed_state = state(&env);
     reset(&env);
-    env.set("SLOW", "1");
-    for least in [1, 3] {
-        let mut command = env.command(&["run", "picky.py", "--threads", "2"]);
-        let mut run = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("started");
-        until("there is a checkpoint", || {
-            checkpoints(&env.path("s")).len() >= least || run.try_wait().is_ok_and(|end| end.is_some())
-        });
-        run.kill().expect("killed");
-        run.wait().expect("waited");
-    }
-    env.set("SLOW", "");
+    kill_slow_runs(&mut env, &["run", "picky.py", "--threads", "2"]);
     let output = env.run(&["run", "picky.py", "--threads", "2"]).expect(3);
     assert!(!output.stdout.contains("resumed from  nothing"), "{output}");
     assert!(env.read("bad.jsonl") == undisturbed);

@@ -28,6 +28,7 @@ mod exact;
 mod field_names;
 mod functions;
 mod numbers;
+mod opaque;
 mod pattern;
 mod times;
 mod values;

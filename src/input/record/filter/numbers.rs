@@ -3,15 +3,14 @@
 //! The library compares an integer with a fraction after rounding it to one, and has no integers beyond 64 bits. So the
 //! comparisons of an expression are replaced by the functions here.
 
-use std::any::Any;
 use std::cmp::Ordering;
-use std::sync::LazyLock;
 
 use cel::common::ast::operators;
 use cel::common::types::{CelBool, CelDouble, CelInt, CelList, CelMap, CelUInt, DYN_TYPE, Type};
-use cel::common::value::{CowVal, StaticVal, Val};
+use cel::common::value::{CowVal, Val};
 use cel::{Env, ExecutionError};
 
+use crate::input::record::filter::opaque::opaque_value;
 use crate::values::decimal::Decimal;
 
 /// An integer that does not fit 64 bits, with or without a sign.
@@ -241,58 +240,5 @@ pub(super) fn large_integer_type() -> Type {
     Type::new_opaque_type("integer")
 }
 
-impl Val for LargeInteger {
-    fn get_type(&self) -> &Type {
-        Self::cel_type()
-    }
-
-    fn cel_type() -> &'static Type {
-        static TYPE: LazyLock<Type> = LazyLock::new(large_integer_type);
-        &TYPE
-    }
-
-    fn equals(&self, other: &dyn Val) -> bool {
-        equals(self, other)
-    }
-
-    fn clone_as_boxed<'v>(&self) -> Box<dyn Val + 'v>
-    where
-        Self: 'v,
-    {
-        Box::new(self.clone())
-    }
-
-    fn as_any(&self) -> Option<&dyn Any> {
-        Some(self)
-    }
-}
-
-impl StaticVal for LargeInteger {}
-
-impl Val for Exact {
-    fn get_type(&self) -> &Type {
-        Self::cel_type()
-    }
-
-    fn cel_type() -> &'static Type {
-        static TYPE: LazyLock<Type> = LazyLock::new(|| Type::new_opaque_type("number"));
-        &TYPE
-    }
-
-    fn equals(&self, other: &dyn Val) -> bool {
-        equals(self, other)
-    }
-
-    fn clone_as_boxed<'v>(&self) -> Box<dyn Val + 'v>
-    where
-        Self: 'v,
-    {
-        Box::new(self.clone())
-    }
-
-    fn as_any(&self) -> Option<&dyn Any> {
-        Some(self)
-    }
-}
-
-impl StaticVal for Exact {}
+opaque_value!(LargeInteger, large_integer_type(), equals);
+opaque_value!(Exact, Type::new_opaque_type("number"), equals);

@@ -1,12 +1,11 @@
 //! The regular expressions of `matches`.
 
-use std::any::Any;
-use std::sync::LazyLock;
-
 use cel::ExecutionError;
 use cel::common::types::{CelBool, CelString, Type};
-use cel::common::value::{CowVal, StaticVal, Val};
+use cel::common::value::CowVal;
 use regex::Regex;
+
+use crate::input::record::filter::opaque::opaque_value;
 
 /// A regular expression of `matches`. It is compiled once; the library would compile it for each record.
 #[derive(Debug, Clone)]
@@ -16,29 +15,7 @@ pub(super) fn pattern_type() -> Type {
     Type::new_opaque_type("pattern")
 }
 
-impl Val for Pattern {
-    fn get_type(&self) -> &Type {
-        Self::cel_type()
-    }
-
-    fn cel_type() -> &'static Type {
-        static TYPE: LazyLock<Type> = LazyLock::new(pattern_type);
-        &TYPE
-    }
-
-    fn clone_as_boxed<'v>(&self) -> Box<dyn Val + 'v>
-    where
-        Self: 'v,
-    {
-        Box::new(self.clone())
-    }
-
-    fn as_any(&self) -> Option<&dyn Any> {
-        Some(self)
-    }
-}
-
-impl StaticVal for Pattern {}
+opaque_value!(Pattern, pattern_type());
 
 /// The function `matches` for a text and a [`Pattern`].
 pub(super) fn matches<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Result<CowVal<'b, 'v>, ExecutionError> {

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use memchr::{memchr, memchr2};
 
-use crate::input::record::text::line::{Expected, Line};
+use crate::input::record::text::line::{Expected, Line, MONTHS, begins_like};
 
 // The places of the fields in `ACCESS_FIELDS`.
 const HOST: usize = 0;
@@ -19,9 +19,6 @@ const STATUS: usize = 8;
 const BYTES: usize = 9;
 const REFERER: usize = 10;
 const AGENT: usize = 11;
-
-const MONTHS: [&[u8]; 12] =
-    [b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec"];
 
 /// Passes the fields of `text` to `take`, with their place in `ACCESS_FIELDS`.
 pub(super) fn split<'a>(
@@ -71,15 +68,8 @@ pub(super) fn time(text: &str) -> Cow<'_, str> {
 }
 
 fn is_time(time: &[u8]) -> bool {
-    const FORM: &[u8; 26] = b"00/Mmm/0000:00:00:00 +0000";
-    time.len() == FORM.len()
-        && time.iter().zip(FORM).all(|(byte, form)| match form {
-            b'0' => byte.is_ascii_digit(),
-            b'M' | b'm' => byte.is_ascii_alphabetic(),
-            b'+' => matches!(byte, b'+' | b'-'),
-            _ => byte == form,
-        })
-        && MONTHS.contains(&&time[3..6])
+    const FORM: &[u8] = b"00/MMM/0000:00:00:00 +0000";
+    time.len() == FORM.len() && begins_like(time, FORM) && MONTHS.contains(&&time[3..6])
 }
 
 /// Takes a text in quotes, in which a backslash protects the next character. The text stays as it is written.

@@ -29,6 +29,23 @@ impl Expected {
     }
 }
 
+/// The names of months in logs.
+pub(super) const MONTHS: [&[u8]; 12] =
+    [b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec"];
+
+/// Returns whether `text` begins like `form`, in which `0` stands for any digit, `_` for a digit or a space, `M` for a
+/// letter, and `+` for a sign. Everything else stands for itself.
+pub(super) fn begins_like(text: &[u8], form: &[u8]) -> bool {
+    text.len() >= form.len()
+        && text.iter().zip(form).all(|(byte, form)| match form {
+            b'0' => byte.is_ascii_digit(),
+            b'_' => byte.is_ascii_digit() || *byte == b' ',
+            b'M' => byte.is_ascii_alphabetic(),
+            b'+' => matches!(byte, b'+' | b'-'),
+            _ => byte == form,
+        })
+}
+
 impl<'a> Line<'a> {
     pub(super) fn new(text: &'a str) -> Line<'a> {
         Line { text, at: 0 }

@@ -2,7 +2,7 @@
 
 use memchr::memchr;
 
-use crate::input::record::text::line::{Expected, Line};
+use crate::input::record::text::line::{Expected, Line, MONTHS, begins_like};
 
 // The places of the fields in `SYSLOG_FIELDS`.
 const PRIORITY: usize = 0;
@@ -29,8 +29,8 @@ pub(super) fn split_old<'a>(text: &'a str, take: &mut impl FnMut(usize, &'a str)
     let expected = line.expected("a time such as `Oct 11 22:14:15`");
     let is_rfc_3339 = line.rest().starts_with(|first: char| first.is_ascii_digit());
     let time = match is_rfc_3339 {
-        true => line.until(|rest| memchr(b' ', rest)).filter(|time| is_new_time(time)),
-        false => line.until(|_| Some(OLD_TIME.len())).filter(|time| is_old_time(time)),
+        true => line.until(|rest| memchr(b' ', rest)).filter(|time| is_new_time(time.as_bytes())),
+        false => line.until(|_| Some(OLD_TIME.len())).filter(|time| is_old_time(time.as_bytes())),
     };
     take(TIME, time.ok_or(expected)?);
     line.skip(" ")?;
@@ -55,7 +55,7 @@ pub(super) fn split_new<'a>(text: &'a str, take: &mut impl FnMut(usize, &'a str)
     line.skip("1 ")?;
     let expected = line.expected("a time such as `2026-10-11T22:14:15.003Z`, or `-`");
     let time = line.word("a time")?;
-    if time != "-" && !is_new_time(time) {
+    if time != "-" && !is_new_time(time.as_bytes()) {
         return Err(expected);
     }
     take(TIME, time);
@@ -104,25 +104,17 @@ fn split_tag(text: &str) -> (Option<(&str, &str)>, &str) {
     if tag.0.is_empty() { (None, text) } else { (Some(tag), message) }
 }
 
-const OLD_TIME: &[u8; 15] = b"Mmm 10 22:14:15";
+/// A day of one digit has a space before it.
+const OLD_TIME: &[u8] = b"MMM _0 00:00:00";
 
-fn is_old_time(time: &str) -> bool {
-    const MONTHS: &str = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec";
-    let fits = time.bytes().zip(OLD_TIME).enumerate().all(|(at, (byte, form))| match form {
-        // A day of one digit has a space before it.
-        b'1' if at == 4 => byte.is_ascii_digit() || byte == b' ',
-        b'0'..=b'9' => byte.is_ascii_digit(),
-        b'M' | b'm' => byte.is_ascii_alphabetic(),
-        _ => byte == *form,
-    });
-    time.len() == OLD_TIME.len() && fits && MONTHS.split(' ').any(|month| time.starts_with(month))
+fn is_old_time(time: &[u8]) -> bool {
+    time.len() == OLD_TIME.len() && begins_like(time, OLD_TIME) && MONTHS.contains(&&time[..3])
 }
 
 /// Returns whether `time` begins as RFC 3339 says. What reads it checks the rest.
-fn is_new_time(time: &str) -> bool {
-    const FORM: &[u8; 19] = b"0000-00-00T00:00:00";
-    let fits = |(byte, form): (u8, &u8)| if *form == b'0' { byte.is_ascii_digit() } else { byte == *form };
-    time.len() > FORM.len() && time.bytes().zip(FORM).all(fits)
+fn is_new_time(time: &[u8]) -> bool {
+    const FORM: &[u8] = b"0000-00-00T00:00:00";
+    time.len() > FORM.len() && begins_like(time, FORM)
 }
 
 /// Returns the length of the structured data at the beginning of `rest`.

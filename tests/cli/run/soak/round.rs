@@ -86,8 +86,7 @@ impl Teller {
         let calm_store = calm.path("store").display().to_string();
         env.run(&["diff", &calm_store, "store", "--limit", "5"]).expect(0);
         assert_whole(&env, story, &fate);
-        // In a bucket, a prune spares for some minutes what a run may still need.
-        assert_tidy(&env, if story.in_bucket { &[] } else { story.stores() });
+        assert_tidy(&env, story.stores());
         assert_no_program(&env);
         if !fate.damaged && random.below(3) == 0 {
             self.resume_from_some(&env, story, &calm_store, &mut random);

@@ -1,0 +1,42 @@
+//! How the threads of a run are started. One that cannot be started is an error.
+
+use std::thread::{Builder, Scope, ScopedJoinHandle};
+
+use crate::runner::error::RunError;
+
+/// A stack that is large enough to evaluate any expression of a job file, also in a build without optimization.
+const DEEP_STACK_BYTES: usize = 16 << 20;
+
+/// Starts a thread.
+pub(super) fn spawn<'scope, T: Send + 'scope>(
+    scope: &'scope Scope<'scope, '_>,
+    work: impl FnOnce() -> T + Send + 'scope,
+) -> Result<ScopedJoinHandle<'scope, T>, RunError> {
+    start(Builder::new(), scope, work)
+}
+
+/// Starts a thread that can evaluate expressions.
+pub(super) fn spawn_deep<'scope, T: Send + 'scope>(
+    scope: &'scope Scope<'scope, '_>,
+    work: impl FnOnce() -> T + Send + 'scope,
+) -> Result<ScopedJoinHandle<'scope, T>, RunError> {
+    start(Builder::new().stack_size(DEEP_STACK_BYTES), scope, work)
+}
+
+/// Does `work`, which evaluates expressions, in a thread that can.
+pub(super) fn on_deep_stack<T: Send, E: Send + Into<RunError>>(
+    work: impl FnOnce() -> Result<T, E> + Send,
+) -> Result<T, RunError> {
+    std::thread::scope(|scope| {
+        let thread = spawn_deep(scope, work)?;
+        thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)).map_err(Into::into)
+    })
+}
+
+fn start<'scope, T: Send + 'scope>(
+    builder: Builder,
+    scope: &'scope Scope<'scope, '_>,
+    work: impl FnOnce() -> T + Send + 'scope,
+) -> Result<ScopedJoinHandle<'scope, T>, RunError> {
+    builder.spawn_scoped(scope, work).map_err(|source| RunError::Thread { source })
+}
