@@ -11,6 +11,7 @@
 //! A worker parses any block, and hands its packed records to the workers that own their shards.
 
 pub mod attempt;
+mod block_keys;
 pub mod director;
 pub mod field_types;
 pub mod gate;

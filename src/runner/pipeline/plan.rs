@@ -1,6 +1,5 @@
 //! How records find their tasks and shards, and what all workers share.
 
-use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -14,6 +13,7 @@ use crate::input::partition_tasks::PartitionTasks;
 use crate::input::record::{BadRecord, Field, Filter, RecordPlace};
 use crate::job::OnError;
 use crate::runner::checkpoint::priority::Priorities;
+use crate::runner::pipeline::block_keys::BlockKeys;
 use crate::runner::pipeline::key_parts::KeyParts;
 use crate::runner::pipeline::worker::head::{HEAD_BYTES, Head};
 use crate::runner::process::exec::mirror;
@@ -103,7 +103,7 @@ impl Plan {
     #[inline]
     pub(crate) fn route(
         &self,
-        own: Own<'_>,
+        keys: &mut BlockKeys<'_>,
         block: &Block,
         place: RecordPlace<'_>,
         fields: &[Field<'_>],
@@ -113,7 +113,7 @@ impl Plan {
         if !self.keeps(fields)? {
             return Ok(None);
         }
-        let (key, task) = self.key_of(own, fields)?;
+        let (key, task) = keys.of(fields)?;
         if let Some(replay) = replay {
             let task = task.unwrap_or_else(|| self.task_of_hash(xxh3_64(key.as_bytes())));
             let shard = shard_of(task, self.tasks, self.shards) as usize;
@@ -169,23 +169,6 @@ impl Plan {
         match &self.filter {
             Some(test) => test.filter.keeps(&fields[test.fields.clone()]),
             None => Ok(true),
-        }
-    }
-
-    /// Returns the key of a record, and its task if the key does not determine it.
-    #[inline]
-    pub(crate) fn key_of<'f>(
-        &'f self,
-        own: Own<'f>,
-        fields: &'f [Field<'_>],
-    ) -> Result<(Cow<'f, str>, Option<u32>), BadRecord> {
-        match &self.route {
-            Route::Key(place) => Ok((Cow::Borrowed(key_text(&fields[*place])?), None)),
-            Route::Parts(first, parts) => Ok((Cow::Owned(parts.compose(&fields[*first..*first + parts.len()])?), None)),
-            Route::Partition(_) => {
-                let (name, task) = own.expect("a block of a job without a key has a known partition");
-                Ok((Cow::Borrowed(name), Some(task)))
-            }
         }
     }
 
@@ -247,21 +230,5 @@ impl Plan {
                 partition_tasks.task(name).expect("the keys of a job without one are its partitions")
             }
         }
-    }
-}
-
-/// The name and the task of a block's partition, in a job without a key.
-pub(crate) type Own<'a> = Option<(&'a str, u32)>;
-
-#[inline]
-pub(crate) fn key_text<'f>(field: &'f Field<'_>) -> Result<&'f str, BadRecord> {
-    let refuse = |reason: &str| Err(BadRecord { reason: format!("the key {reason}") });
-    match field {
-        Field::Text(text) => Ok(text),
-        Field::Number(text) => Ok(text),
-        Field::Bool(true) => Ok("true"),
-        Field::Bool(false) => Ok("false"),
-        Field::Missing => refuse("field is missing or null"),
-        Field::Json(_) => refuse("is an object or a list, expected text, a number or a bool"),
     }
 }
