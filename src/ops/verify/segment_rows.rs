@@ -21,10 +21,11 @@ impl SegmentRows {
         &mut self,
         batch: &KeyBatch,
         segment: &IndexRow,
-        is_refused: impl Fn(&[u8]) -> bool,
+        is_refused: Option<&dyn Fn(&[u8]) -> bool>,
         owner: impl Fn(u32, &[u8]) -> Option<u32>,
     ) {
-        self.is_suspicious |= batch.has_bad_sketch() || (0..batch.len()).any(|row| is_refused(batch.key(row)));
+        let has_refused = |is_refused: &dyn Fn(&[u8]) -> bool| (0..batch.len()).any(|row| is_refused(batch.key(row)));
+        self.is_suspicious |= batch.has_bad_sketch() || is_refused.is_some_and(has_refused);
         self.rows += batch.len() as u64;
         self.tombstones += batch.tombstones() as u64;
         for (task, rows) in batch.runs() {
