@@ -11,7 +11,6 @@
 //! A worker parses any block, and hands its packed records to the workers that own their shards.
 
 pub mod attempt;
-mod block_keys;
 pub mod director;
 pub mod field_types;
 pub mod gate;
@@ -24,6 +23,7 @@ pub mod prepare;
 mod read_thread;
 mod recent;
 pub mod restart;
+mod route;
 pub mod run;
 mod spawn;
 mod start;

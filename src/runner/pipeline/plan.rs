@@ -13,8 +13,7 @@ use crate::input::partition_tasks::PartitionTasks;
 use crate::input::record::{BadRecord, Field, Filter, RecordPlace};
 use crate::job::OnError;
 use crate::runner::checkpoint::priority::Priorities;
-use crate::runner::pipeline::block_keys::BlockKeys;
-use crate::runner::pipeline::key_parts::KeyParts;
+use crate::runner::pipeline::route::{BlockKeys, Route};
 use crate::runner::pipeline::worker::head::{HEAD_BYTES, Head};
 use crate::runner::process::exec::mirror;
 use crate::runner::process::exec::plan::ExecPlan;
@@ -60,17 +59,6 @@ pub struct RecordTest {
     pub filter: Filter,
     /// Where its fields are among the fields of a record.
     pub fields: Range<usize>,
-}
-
-/// How a record finds its task.
-#[derive(Debug)]
-pub enum Route {
-    /// By the hash of its key: the field at this index.
-    Key(usize),
-    /// By the hash of its key, which consists of the fields from this index on.
-    Parts(usize, KeyParts),
-    /// By its partition.
-    Partition(Arc<PartitionTasks>),
 }
 
 /// What some shards apply again after the run has resumed from a checkpoint that has them at an older cut than others.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::input::Block;
 use crate::runner::bad_reasons::BadReasons;
 use crate::runner::messages::{BlockAccount, BlockTime, BlockUpdates, ThreadEvent, WorkerMessage};
-use crate::runner::pipeline::block_keys::BlockKeys;
+use crate::runner::pipeline::route::BlockKeys;
 use crate::runner::pipeline::worker::thread::Worker;
 use crate::runner::process::exec::sources::Sources;
 use crate::runner::process::time_spans::TimeSpans;

@@ -7,8 +7,8 @@
 use crate::format::limits::MAX_VALUE_BYTES;
 use crate::input::Block;
 use crate::input::record::{BadRecord, Field, RecordPlace};
-use crate::runner::pipeline::block_keys::BlockKeys;
 use crate::runner::pipeline::plan::Plan;
+use crate::runner::pipeline::route::BlockKeys;
 use crate::runner::process::time_plan::{TimePlan, TimedRows, WindowRows};
 use crate::runner::process::watermark::Clock;
 use crate::runner::process::window::RowKeys;

@@ -1,10 +1,21 @@
-//! The keys of the records of a block.
+//! How records get their keys and find their tasks.
 
 use std::sync::Arc;
 
+use crate::input::partition_tasks::PartitionTasks;
 use crate::input::record::{BadRecord, Field};
 use crate::runner::pipeline::key_parts::KeyParts;
-use crate::runner::pipeline::plan::Route;
+
+/// How a record finds its task.
+#[derive(Debug)]
+pub enum Route {
+    /// By the hash of its key: the field at this index.
+    Key(usize),
+    /// By the hash of its key, which consists of the fields from this index on.
+    Parts(usize, KeyParts),
+    /// By its partition.
+    Partition(Arc<PartitionTasks>),
+}
 
 /// What gives the records of a block their keys.
 #[derive(Debug)]
