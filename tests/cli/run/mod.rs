@@ -44,6 +44,7 @@ mod programs;
 mod protocol;
 mod published;
 mod python;
+mod python_package;
 mod rejects;
 mod replicas;
 mod resources;
