@@ -46,6 +46,7 @@ mod programs;
 mod protocol;
 mod published;
 mod python;
+mod python_package;
 mod rejects;
 mod replicas;
 mod resources;
