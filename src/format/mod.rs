@@ -6,6 +6,7 @@ mod ddsketch;
 mod document;
 pub mod error;
 pub mod index;
+pub mod key_shape;
 pub mod layout;
 pub mod limits;
 pub mod manifest;

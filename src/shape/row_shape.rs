@@ -3,8 +3,9 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::format::key_shape::KeyShape;
 use crate::format::rows::{Change, RowCodec};
-use crate::job::{WindowSpec, Windows};
+use crate::job::{JobSpec, WindowSpec, Windows};
 use crate::shape::having::Having;
 use crate::values::units::shown;
 use crate::values::value::{Column, ColumnType, Value};
@@ -37,6 +38,8 @@ pub struct RowShape {
     pub windows: Option<Windows>,
     /// The name of the key column.
     pub key_name: String,
+    /// What a key consists of, if it has several parts. Each is a column then.
+    pub parts: Option<KeyShape>,
     /// Whether the first column says how the row changed.
     pub has_change: bool,
     /// Which rows are output; all of them without it.
@@ -47,11 +50,28 @@ pub struct RowShape {
 pub const CHANGE_COLUMN: &str = "op";
 
 impl RowShape {
+    /// Returns the shape of the output of `job`. `codec` packs the values of its rows.
+    pub fn new(job: &JobSpec, output: Arc<dyn RowOutput>, codec: RowCodec, has_change: bool) -> RowShape {
+        let mut shape = RowShape {
+            output,
+            codec,
+            windows: job.window.as_ref().map(Windows::new),
+            key_name: job.key_names()[0].to_owned(),
+            // The windows of a row are columns of their own.
+            parts: job.key_shape().map(|shape| KeyShape { window: false, ..shape }),
+            has_change,
+            having: None,
+        };
+        let having = job.output.as_ref().and_then(|output| output.having.as_ref());
+        shape.having = having.map(|expression| Having::new(expression, &shape.columns()));
+        shape
+    }
+
     pub fn columns(&self) -> Vec<Column> {
         let text = |name: &str| Column::new(name, ColumnType::Text);
         let mut columns: Vec<Column> = Vec::new();
         columns.extend(self.has_change.then(|| text(CHANGE_COLUMN)));
-        columns.push(text(&self.key_name));
+        columns.extend(self.parts.as_ref().map_or_else(|| vec![text(&self.key_name)], KeyShape::columns));
         if self.windows.is_some() {
             columns.extend(WindowSpec::COLUMNS.map(text));
         }
@@ -61,21 +81,19 @@ impl RowShape {
 
     /// Returns the output for a row, one value per column. Only the key columns of a deleted row have values.
     pub fn values(&self, change: Change, row_key: &[u8], packed: Option<&[u8]>) -> Vec<Value> {
-        let text = |bytes: &[u8]| Value::Text(String::from_utf8_lossy(bytes).into_owned());
         let mut values = Vec::new();
         values.extend(self.has_change.then(|| Value::Text(change.name().to_owned())));
         match self.windows.as_ref().map(|windows| (windows, windows.split(row_key))) {
-            None => values.push(text(row_key)),
-            Some((_, None)) => values.extend([text(row_key), Value::Null, Value::Null]),
+            None => values.extend(self.key_values(row_key)),
+            Some((_, None)) => values.extend(self.key_values(row_key).into_iter().chain([Value::Null, Value::Null])),
             Some((windows, Some((key, start)))) => {
                 let moment = |millis| Value::Text(windows.stamp(millis));
-                values.extend([text(key), moment(start), moment(windows.end(start))]);
+                values.extend(self.key_values(key));
+                values.extend([moment(start), moment(windows.end(start))]);
             }
         }
         match packed {
-            Some(packed) => {
-                values.extend(self.output.values(&self.codec.unpack(packed)));
-            }
+            Some(packed) => values.extend(self.output.values(&self.codec.unpack(packed))),
             None => values.extend(self.output.columns().iter().map(|_| Value::Null)),
         }
         values
@@ -88,6 +106,20 @@ impl RowShape {
             let key = shown(&String::from_utf8_lossy(row_key));
             HavingError { key, reason }
         })
+    }
+
+    /// Returns whether the key of a row has the parts that keys of the job have.
+    pub fn fits(&self, row_key: &[u8]) -> bool {
+        let key = self.windows.as_ref().and_then(|windows| windows.split(row_key)).map_or(row_key, |(key, _)| key);
+        self.parts.as_ref().is_none_or(|parts| parts.split(key).is_some())
+    }
+
+    /// Returns the values of the key's columns.
+    fn key_values(&self, key: &[u8]) -> Vec<Value> {
+        match &self.parts {
+            None => vec![Value::Text(String::from_utf8_lossy(key).into_owned())],
+            Some(parts) => parts.split(key).expect("the caller composed or checked every key"),
+        }
     }
 
     /// Returns the sort key of a row: its key, then its window.

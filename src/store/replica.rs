@@ -98,12 +98,9 @@ impl Replica {
 
     /// Returns an object whose bytes are what its name promises, whatever its size. Memory is bounded by the size of
     /// the file.
-    pub fn intact_object(&self, object: ObjectName) -> Option<Bytes> {
-        self.try_intact_object(object).unwrap_or_default()
-    }
-
-    /// Does the same, but fails if it is not known whether the object is intact.
-    pub(super) fn try_intact_object(&self, object: ObjectName) -> Result<Option<Bytes>, StoreError> {
+    ///
+    /// Fails if the object was not read: it may be intact.
+    pub fn intact_object(&self, object: ObjectName) -> Result<Option<Bytes>, StoreError> {
         let path = object.path();
         match self.storage.size(&path).and_then(|size| self.storage.get(&path, size)) {
             Ok(bytes) => Ok((Digest::of(&bytes) == object.digest).then_some(bytes)),
@@ -255,7 +252,7 @@ impl Replica {
             Err(StorageError::NotFound { .. } | StorageError::NotAFile { .. }) => Ok(false),
             // The file of another user, which this one may only replace.
             Err(StorageError::Io { source, .. }) if source.kind() == io::ErrorKind::PermissionDenied => {
-                let Some(bytes) = self.intact_object(object) else { return Ok(false) };
+                let Some(bytes) = self.intact_object(object)? else { return Ok(false) };
                 self.storage.replace(&path, &bytes)?;
                 Ok(true)
             }
@@ -290,10 +287,15 @@ impl Replica {
         }
     }
 
-    /// Copies the file at `path`, if it exists and can be read, to the first name of `name_of` that is free, where
-    /// somebody can examine it.
+    /// Copies the file at `path`, if it exists, to the first name of `name_of` that is free, where somebody can examine
+    /// it. One that nobody can read any more is skipped. Fails if it was not read, although it may be readable.
     pub(crate) fn keep_copy(&self, path: &RelPath, name_of: impl Fn(u32) -> RelPath) -> Result<(), StoreError> {
-        let Ok(bytes) = self.storage.size(path).and_then(|size| self.storage.get(path, size)) else { return Ok(()) };
+        let bytes = match self.storage.size(path).and_then(|size| self.storage.get(path, size)) {
+            Ok(bytes) => bytes,
+            Err(error @ StorageError::TooLarge { .. }) => return Err(error.into()),
+            Err(error) if error.is_inconclusive() => return Err(error.into()),
+            Err(_) => return Ok(()),
+        };
         let mut number = 1;
         loop {
             match self.storage.create(&name_of(number), &bytes) {

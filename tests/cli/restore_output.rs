@@ -47,6 +47,7 @@ fn it_has_the_bytes_that_the_run_wrote_at_each_checkpoint() {
         ("parquet", job.replace("{files: out}", "{files: out, format: parquet}")),
         ("windows", job.replace("checkpoint:", "  window: {time: ts, every: 10m}\ncheckpoint:")),
         ("keyless", job.replace("key: k\n", "")),
+        ("several", job.replace("key: k\n", "key: [k, ts: int]\n")),
     ] {
         let env = Env::new();
         let expected = outputs(&env, &job, "out");

@@ -27,6 +27,7 @@ fn sample() -> Manifest {
         block: 1234,
         older_cuts: Vec::new(),
         block_bytes: 262_144,
+        key: None,
         columns: vec![Column::new("clicks", ColumnType::Int), Column::new("spent", ColumnType::Number)],
         timings: Timings { pause_micros: 900, snapshot_micros: 12_000, write_micros: 150_000 },
         totals: Totals { keys: u64::MAX, changed_keys: 5, ..Totals::default() },
@@ -104,6 +105,12 @@ fn what_contradicts_itself_is_refused() {
     for quantile in ["'1.5'", "'-0'", "'0.50'", "half"] {
         let wrong = format!("type: number\n  estimate:\n    sketch: clicks\n    quantile: {quantile}");
         assert!(reason(&yaml.replace("type: number", &wrong)).contains("from 0 to 1"), "{quantile}");
+    }
+    let with_key = |parts: &str| yaml.replace("columns:", &format!("key: {{parts: [{parts}]}}\ncolumns:"));
+    assert!(Manifest::from_yaml(with_key("{name: a}, {name: b, type: int}").as_bytes()).is_ok());
+    let nine: Vec<String> = (0..9).map(|part| format!("{{name: p{part}}}")).collect();
+    for parts in ["", "{name: a}", "{name: a}, {name: a}", "{name: a}, {name: clicks}", &nine.join(", ")] {
+        assert!(reason(&with_key(parts)).starts_with("key:"), "{parts}");
     }
     assert!(reason(&yaml.replace(".yaml", ".parquet")).starts_with("tables.job:"));
     assert!(reason(&yaml.replace("ended: false", "ended: false\nended: true")).contains("duplicate"));

@@ -8,12 +8,12 @@ use crate::format::sketch;
 use crate::input;
 use crate::job::definition::{contradiction, definition};
 use crate::job::state_columns::state_columns;
-use crate::job::{FieldPath, JobSpec, OutputFormat, Windows};
+use crate::job::{FieldPath, JobSpec, OutputFormat};
 use crate::ops::read::{Selection, Snapshot};
 use crate::ops::restore::error::RestoreError;
 use crate::ops::restore::exported_file::ExportedFile;
 use crate::ops::restore::target::Target;
-use crate::shape::{AggregateRows, Encoder, Having, HavingError, RowOutput, RowShape};
+use crate::shape::{AggregateRows, Encoder, HavingError, RowOutput, RowShape};
 use crate::store::Store;
 use crate::values::deep_stack::on_deep_stack;
 use crate::values::digest::Hasher;
@@ -43,16 +43,7 @@ impl JobOutput {
             return Err(RestoreError::OwnOutput { sequence });
         }
         let format = job.output.as_ref().map_or(OutputFormat::Json, |output| output.format);
-        let mut shape = RowShape {
-            output: rows_of(&job, &manifest.columns),
-            codec: snapshot.codec.clone(),
-            windows: job.window.as_ref().map(Windows::new),
-            key_name: job.key_name().to_owned(),
-            has_change: false,
-            having: None,
-        };
-        let having = job.output.as_ref().and_then(|output| output.having.as_ref());
-        shape.having = having.map(|expression| Having::new(expression, &shape.columns()));
+        let shape = RowShape::new(&job, rows_of(&job, &manifest.columns), snapshot.codec.clone(), false);
         Ok(JobOutput { file_name: format!("{}.{}", job.job, format.ending()), format, shape })
     }
 
@@ -64,11 +55,18 @@ impl JobOutput {
         target: &Target,
         progress: &dyn Progress,
     ) -> Result<ExportedFile, RestoreError> {
-        let mut batch = RowBatch::new();
+        let (mut batch, mut unfit) = (RowBatch::new(), None);
         snapshot.rows(store, &Selection::default(), progress, |row| {
-            batch.push(row.task, row.key, row.value);
-            true
+            if self.shape.fits(row.key) {
+                batch.push(row.task, row.key, row.value);
+            } else {
+                unfit = Some(RestoreError::Key { task: row.task, key: String::from_utf8_lossy(row.key).into_owned() });
+            }
+            unfit.is_none()
         })?;
+        if let Some(error) = unfit {
+            return Err(error);
+        }
         let columns = self.shape.columns();
         let mut writer = target.create(&self.file_name)?;
         let mut encoder = Encoder::new(self.format, &columns);

@@ -208,7 +208,7 @@ impl From<RestoreError> for CliError {
             RestoreError::Url { .. } => CliError::of(Exit::Usage, &error),
             RestoreError::Bucket(error) => error.into(),
             RestoreError::InProgress { .. } => CliError::of(Exit::Busy, &error),
-            RestoreError::Value { .. } | RestoreError::Definition(_) | RestoreError::Contradiction { .. } => {
+            RestoreError::Value { .. } | RestoreError::Key { .. } | RestoreError::Definition(_) | RestoreError::Contradiction { .. } => {
                 CliError::of(Exit::Damaged, &error)
             }
             RestoreError::OwnOutput { .. } => {

@@ -330,9 +330,9 @@ impl<'a> Link<'a> {
                 };
                 Ok(Reply { update, cut, answer })
             }
-            Answer::Error { message, record } => {
+            Answer::Error { message, record, traceback } => {
                 let place = record.and_then(|record| self.place_of(record));
-                Err(ProgramFailure::Reported { message, place })
+                Err(ProgramFailure::Reported { message, place, traceback })
             }
             Answer::Ready { .. } => Err(ProgramFailure::Unasked),
         }
