@@ -122,7 +122,7 @@ fn ttl(old: &JobSpec, new: &JobSpec) -> Option<Difference> {
 fn field_types(old: &JobSpec, new: &JobSpec) -> Vec<Difference> {
     let is_kept = |field: &FieldPath| {
         let of_field = |a: &&AggregateSpec| a.field.as_ref() == Some(field) || a.by.as_ref() == Some(field);
-        old.aggregates.iter().filter(of_field).any(|aggregate| new.aggregates.contains(aggregate))
+        old.aggregates.iter().filter(of_field).any(|aggregate| aggregate.continues_one_of(&new.aggregates))
     };
     let mut found = Vec::new();
     for (field, old_type) in old.input.types.iter().filter(|(field, _)| is_kept(field)) {
@@ -139,7 +139,7 @@ fn computed(old: &JobSpec, new: &JobSpec) -> Vec<Difference> {
     let mut fields: Vec<FieldPath> = new.key_fields().cloned().collect();
     let window = new.window.as_ref().map(|window| &window.time);
     fields.extend(window.or(new.ttl.as_ref().map(|ttl| &ttl.time)).map(|time| time.field.clone()));
-    let in_both = new.aggregates.iter().filter(|aggregate| old.aggregates.contains(aggregate));
+    let in_both = new.aggregates.iter().filter(|aggregate| aggregate.continues_one_of(&old.aggregates));
     fields.extend(in_both.flat_map(|aggregate| aggregate.fields().cloned()));
     let (of_old, of_new) = (computed_fields(&old.input, &fields), computed_fields(&new.input, &fields));
     if of_old == of_new {
@@ -174,14 +174,14 @@ fn aggregates(old: &JobSpec, new: &JobSpec) -> Vec<Difference> {
     for old in &old.aggregates {
         match new.aggregates.iter().find(|new| new.name == old.name) {
             None => found.push(Difference::AggregateRemoved { old: old.clone() }),
-            Some(new) if new != old => {
+            Some(new) if new != old && !new.shares_sketch(old) => {
                 found.push(Difference::AggregateChanged { old: old.clone(), new: new.clone() });
             }
             Some(_) => {}
         }
     }
     for new in &new.aggregates {
-        if !old.aggregates.iter().any(|old| old.name == new.name) {
+        if !old.aggregates.iter().any(|old| old.name == new.name || old.shares_sketch(new)) {
             found.push(Difference::AggregateAdded { new: new.clone() });
         }
     }

@@ -47,6 +47,7 @@ mod protocol;
 mod published;
 mod python;
 mod python_package;
+mod quantiles;
 mod rejects;
 mod replicas;
 mod resources;

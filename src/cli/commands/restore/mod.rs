@@ -38,8 +38,8 @@ mod rollback;
 /// complete. With the URL of a prefix in a bucket, such as s3://bucket/state/, the
 /// prefix must be empty; each file appears when it is complete, and `_SUCCESS` when
 /// all are. Rows are in the order of task and key. Parquet has one file per
-/// shard; JSON lines and CSV have a single file. In those two, sketches of
-/// approx_distinct are given only by their size.
+/// shard; JSON lines and CSV have a single file. In those two, sketches are left
+/// out, and only what they estimate is written.
 ///
 /// Examples:
 ///   ckpt restore checkpoints/clicks@latest~1 --dry-run
