@@ -276,6 +276,7 @@ fn publisher(dir: &Path) -> (OutputPlan, Publisher) {
         codec: RowCodec::new(columns()),
         windows: None,
         key_name: "k".to_owned(),
+        has_task: false,
         has_change: true,
         having: None,
     };

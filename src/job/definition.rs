@@ -1,7 +1,7 @@
 //! The job that wrote a checkpoint.
 
 use crate::format::manifest::{Manifest, Routing};
-use crate::job::{ExecSpec, FieldPath, JobFileError, JobSpec, TtlSpec};
+use crate::job::{FieldPath, JobFileError, JobSpec, TtlSpec};
 use crate::store::{Committed, Store, StoreError};
 use crate::values::id::Sequence;
 use crate::values::value::{Column, ColumnType};
@@ -54,8 +54,8 @@ pub fn contradiction(manifest: &Manifest, definition: &JobSpec, block_bytes: u64
 
 /// Returns the columns of a job's state. Returns `None` if the definition lacks the type of a field.
 fn columns(definition: &JobSpec) -> Option<Vec<Column>> {
-    if definition.exec.is_some() {
-        return Some(vec![ExecSpec::column()]);
+    if let Some(exec) = &definition.exec {
+        return Some(exec.state_columns());
     }
     let mut is_typed = true;
     let mut type_of = |field: &FieldPath| {

@@ -14,7 +14,7 @@ const MAX_AGGREGATES: usize = 1_000;
 const MAX_NAME_CHARS: usize = 100;
 
 /// Columns that every state table has beside those of the job.
-const RESERVED_COLUMNS: [&str; 3] = ["task", "key", "deleted"];
+pub(super) const RESERVED_COLUMNS: [&str; 3] = ["task", "key", "deleted"];
 
 /// Reads the aggregates, at least one.
 pub(super) fn read(node: &Node, known: KnownFields<'_>, key: Option<&FieldPath>) -> Result<Vec<AggregateSpec>> {
@@ -53,13 +53,7 @@ fn check_name(entry: &Entry, key: Option<&FieldPath>) -> Result<()> {
     let name = entry.key.as_str();
     let shown = units::shown(name);
     let key_name = key.map_or("partition", FieldPath::last_name);
-    let fits = name.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '-'))
-        && name.starts_with(|c: char| c.is_alphabetic() || c == '_')
-        && name.chars().count() <= MAX_NAME_CHARS;
-    if !fits {
-        let expected = "a name of at most 100 letters, digits, `_` and `-` that starts with a letter or `_`";
-        return Err(unfit(entry.key_mark, format!("expected {expected}, found `{shown}`")));
-    }
+    check_column_name(entry)?;
     if name.to_lowercase() == key_name.to_lowercase() {
         let owner = if key.is_some() { "the key" } else { "the name of the partition" };
         return Err(unfit(entry.key_mark, format!("the column `{shown}` is {owner}; rename the aggregate")));
@@ -70,6 +64,19 @@ fn check_name(entry: &Entry, key: Option<&FieldPath>) -> Result<()> {
         return Err(unfit(entry.key_mark, reason));
     }
     Ok(())
+}
+
+/// Rejects a name that cannot be a column.
+pub(super) fn check_column_name(entry: &Entry) -> Result<()> {
+    let name = entry.key.as_str();
+    let fits = name.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '-'))
+        && name.starts_with(|c: char| c.is_alphabetic() || c == '_')
+        && name.chars().count() <= MAX_NAME_CHARS;
+    if fits {
+        return Ok(());
+    }
+    let expected = "a name of at most 100 letters, digits, `_` and `-` that starts with a letter or `_`";
+    Err(unfit(entry.key_mark, format!("expected {expected}, found `{}`", units::shown(name))))
 }
 
 /// Rejects aggregates that would share a column of the output or the state. Case is ignored, as in SQL.

@@ -13,6 +13,7 @@ mod bad_limits;
 mod bad_records;
 mod chains;
 mod changes;
+mod columns;
 mod conditions;
 mod data;
 mod deletions;

@@ -9,7 +9,7 @@ use crossbeam_channel::{Receiver, SendTimeoutError, TrySendError, never, select}
 
 use super::child::{Child, Incoming, describe};
 use super::protocol;
-use super::protocol::{Answer, Hello, PROTOCOL, RESTORE_BYTES, StateUpdate};
+use super::protocol::{Answer, ColumnTypes, Hello, PROTOCOL, RESTORE_BYTES, StateUpdate};
 use crate::runner::process::exec::failure::ProgramFailure;
 use crate::runner::process::exec::plan::ExecPlan;
 use crate::runner::process::exec::sources::Sources;
@@ -129,6 +129,8 @@ impl<'a> Link<'a> {
             workers,
             tasks,
             key: plan.key.clone(),
+            columns: ColumnTypes(&plan.columns),
+            output_columns: ColumnTypes(&plan.output_columns),
         };
         link.send(hello.line())?;
         Ok(link)
