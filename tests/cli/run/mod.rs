@@ -13,6 +13,7 @@ mod bad_limits;
 mod bad_records;
 mod chains;
 mod changes;
+mod columns;
 mod composite_jobs;
 mod composite_keys;
 mod conditions;
