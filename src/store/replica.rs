@@ -155,7 +155,7 @@ impl Replica {
             found,
             found_bytes,
         };
-        let bytes = match self.storage.get(&path, object.bytes) {
+        let bytes = match self.storage.get_known(&path, object.bytes, object.object.digest) {
             Err(StorageError::TooLarge { found, .. }) => return Err(damaged(None, found)),
             read => read?,
         };
