@@ -1,9 +1,6 @@
 //! What a run would do, without starting it. Writes nothing and keeps no lock.
 
 use std::collections::HashMap;
-use std::fs::File;
-use std::io::Read;
-use std::path::Path;
 use std::sync::Arc;
 
 use crate::format::layout;
@@ -26,6 +23,7 @@ use crate::runner::resume::recover::recover;
 use crate::runner::resume::undecided::take_undecided;
 use crate::runner::storage_opener::StorageOpener;
 use crate::storage::StorageError;
+use crate::storage::local::holder;
 use crate::store::{Committed, Store, StoreError, StoreNote};
 use crate::values::error_chain::in_one_line;
 
@@ -181,7 +179,7 @@ fn check_store(job: &JobSpec, outputs: &OutputPlans, report: &mut Report) -> Res
     let published = outputs.published().unwrap_or_default();
     let store = match Places::of(job, &StorageOpener::default()).and_then(|places| Ok((places.examine(job)?, places))) {
         Ok((store, places)) => {
-            report.holder = places.paths.iter().find_map(|path| holder(&path.join(layout::LOCK_FILE)));
+            report.holder = places.paths.iter().find_map(|path| holder(&path.join(layout::LOCK_FILE)).ok()?);
             store
         }
         Err(RunError::Store(StoreError::NoStore { .. })) => {
@@ -265,19 +263,6 @@ fn newest(rows: &[PositionRow], cuts: usize) -> Vec<PositionRow> {
         Some(PositionRow { ended: row.ended && is_applied, inode: row.inode.filter(|_| is_applied), ..row.clone() })
     });
     newest.collect()
-}
-
-/// Returns who holds the lock file at `path`, in its own words. The lock is tried only briefly, in shared mode.
-fn holder(path: &Path) -> Option<String> {
-    // Opening a pipe would wait for its writer.
-    if !std::fs::symlink_metadata(path).ok()?.is_file() {
-        return None;
-    }
-    let mut file = File::open(path).ok()?;
-    let mut text = String::new();
-    (&mut file).take(4096).read_to_string(&mut text).ok()?;
-    let is_held = !text.is_empty() && matches!(file.try_lock_shared(), Err(std::fs::TryLockError::WouldBlock));
-    is_held.then(|| text.trim().to_owned())
 }
 
 /// Checks the files and objects. Returns the files that have unread records. Reading objects would cost requests.

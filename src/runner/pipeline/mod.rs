@@ -16,6 +16,7 @@ pub mod field_types;
 pub mod gate;
 pub mod gauges;
 mod open_reader;
+mod operation;
 pub mod paths;
 pub mod plan;
 pub mod prepare;
