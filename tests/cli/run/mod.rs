@@ -28,6 +28,7 @@ mod follow_identity;
 mod formats;
 mod globs;
 mod having;
+mod history;
 mod input;
 mod job_file;
 mod latest_good;
