@@ -24,6 +24,7 @@ mod early;
 mod emit_changes;
 mod exec;
 mod follow;
+mod follow_compressed;
 mod follow_identity;
 mod formats;
 mod globs;
