@@ -38,6 +38,7 @@ Register-ArgumentCompleter -Native -CommandName 'ckpt' -ScriptBlock {
             [CompletionResult]::new('checkpoint', 'checkpoint', [CompletionResultType]::ParameterValue, 'Ask the running job for a checkpoint, and wait for it')
             [CompletionResult]::new('list', 'list', [CompletionResultType]::ParameterValue, 'List the checkpoints of a store, newest last')
             [CompletionResult]::new('log', 'log', [CompletionResultType]::ParameterValue, 'Show what happened to a store, newest last')
+            [CompletionResult]::new('report', 'report', [CompletionResultType]::ParameterValue, 'Write a report about a store as one HTML page, to look at or to attach to a ticket')
             [CompletionResult]::new('inspect', 'inspect', [CompletionResultType]::ParameterValue, 'Show what a checkpoint is, or what it holds')
             [CompletionResult]::new('verify', 'verify', [CompletionResultType]::ParameterValue, 'Check that checkpoints are intact')
             [CompletionResult]::new('diff', 'diff', [CompletionResultType]::ParameterValue, 'Show what changed between two checkpoints')
@@ -139,6 +140,22 @@ Register-ArgumentCompleter -Native -CommandName 'ckpt' -ScriptBlock {
             [CompletionResult]::new('--cache', '--cache', [CompletionResultType]::ParameterName, 'Keep copies of what commands read from buckets in this directory, for inspect, list, log, diff, stats and restore --to; every copy is proven before it is used [default: none, or CKPT_CACHE]')
             [CompletionResult]::new('--cache-size', '--cache-size', [CompletionResultType]::ParameterName, 'The most that the cache takes [default: 5 GiB, or CKPT_CACHE_SIZE]')
             [CompletionResult]::new('--failed', '--failed', [CompletionResultType]::ParameterName, 'Show only failed attempts')
+            [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Print the answer as JSON')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Print no notes and no progress; warnings and errors are still printed')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Print no notes and no progress; warnings and errors are still printed')
+            [CompletionResult]::new('--utc', '--utc', [CompletionResultType]::ParameterName, 'Show and read times in UTC instead of the local time zone')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            break
+        }
+        'ckpt;report' {
+            [CompletionResult]::new('-o', '-o', [CompletionResultType]::ParameterName, 'The file to write, which must not exist; `-` means standard output [default: JOB-report.html]')
+            [CompletionResult]::new('--output', '--output', [CompletionResultType]::ParameterName, 'The file to write, which must not exist; `-` means standard output [default: JOB-report.html]')
+            [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use color; `auto` means on a terminal, unless NO_COLOR is set')
+            [CompletionResult]::new('-f', '-f', [CompletionResultType]::ParameterName, 'Replace the file if it exists')
+            [CompletionResult]::new('--force', '--force', [CompletionResultType]::ParameterName, 'Replace the file if it exists')
+            [CompletionResult]::new('--quick', '--quick', [CompletionResultType]::ParameterName, 'Do not read the rows of the state: leave out the largest tasks and keys, and what changed')
+            [CompletionResult]::new('--verify', '--verify', [CompletionResultType]::ParameterName, 'Verify the store and its replicas, and show the findings')
             [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Print the answer as JSON')
             [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Print no notes and no progress; warnings and errors are still printed')
             [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Print no notes and no progress; warnings and errors are still printed')
@@ -352,6 +369,7 @@ Register-ArgumentCompleter -Native -CommandName 'ckpt' -ScriptBlock {
             [CompletionResult]::new('checkpoint', 'checkpoint', [CompletionResultType]::ParameterValue, 'Ask the running job for a checkpoint, and wait for it')
             [CompletionResult]::new('list', 'list', [CompletionResultType]::ParameterValue, 'List the checkpoints of a store, newest last')
             [CompletionResult]::new('log', 'log', [CompletionResultType]::ParameterValue, 'Show what happened to a store, newest last')
+            [CompletionResult]::new('report', 'report', [CompletionResultType]::ParameterValue, 'Write a report about a store as one HTML page, to look at or to attach to a ticket')
             [CompletionResult]::new('inspect', 'inspect', [CompletionResultType]::ParameterValue, 'Show what a checkpoint is, or what it holds')
             [CompletionResult]::new('verify', 'verify', [CompletionResultType]::ParameterValue, 'Check that checkpoints are intact')
             [CompletionResult]::new('diff', 'diff', [CompletionResultType]::ParameterValue, 'Show what changed between two checkpoints')
@@ -383,6 +401,9 @@ Register-ArgumentCompleter -Native -CommandName 'ckpt' -ScriptBlock {
             break
         }
         'ckpt;help;log' {
+            break
+        }
+        'ckpt;help;report' {
             break
         }
         'ckpt;help;inspect' {

@@ -35,6 +35,7 @@ set edit:completion:arg-completer[ckpt] = {|@words|
             cand checkpoint 'Ask the running job for a checkpoint, and wait for it'
             cand list 'List the checkpoints of a store, newest last'
             cand log 'Show what happened to a store, newest last'
+            cand report 'Write a report about a store as one HTML page, to look at or to attach to a ticket'
             cand inspect 'Show what a checkpoint is, or what it holds'
             cand verify 'Check that checkpoints are intact'
             cand diff 'Show what changed between two checkpoints'
@@ -130,6 +131,21 @@ set edit:completion:arg-completer[ckpt] = {|@words|
             cand --cache 'Keep copies of what commands read from buckets in this directory, for inspect, list, log, diff, stats and restore --to; every copy is proven before it is used [default: none, or CKPT_CACHE]'
             cand --cache-size 'The most that the cache takes [default: 5 GiB, or CKPT_CACHE_SIZE]'
             cand --failed 'Show only failed attempts'
+            cand --json 'Print the answer as JSON'
+            cand -q 'Print no notes and no progress; warnings and errors are still printed'
+            cand --quiet 'Print no notes and no progress; warnings and errors are still printed'
+            cand --utc 'Show and read times in UTC instead of the local time zone'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+        }
+        &'ckpt;report'= {
+            cand -o 'The file to write, which must not exist; `-` means standard output [default: JOB-report.html]'
+            cand --output 'The file to write, which must not exist; `-` means standard output [default: JOB-report.html]'
+            cand --color 'When to use color; `auto` means on a terminal, unless NO_COLOR is set'
+            cand -f 'Replace the file if it exists'
+            cand --force 'Replace the file if it exists'
+            cand --quick 'Do not read the rows of the state: leave out the largest tasks and keys, and what changed'
+            cand --verify 'Verify the store and its replicas, and show the findings'
             cand --json 'Print the answer as JSON'
             cand -q 'Print no notes and no progress; warnings and errors are still printed'
             cand --quiet 'Print no notes and no progress; warnings and errors are still printed'
@@ -330,6 +346,7 @@ set edit:completion:arg-completer[ckpt] = {|@words|
             cand checkpoint 'Ask the running job for a checkpoint, and wait for it'
             cand list 'List the checkpoints of a store, newest last'
             cand log 'Show what happened to a store, newest last'
+            cand report 'Write a report about a store as one HTML page, to look at or to attach to a ticket'
             cand inspect 'Show what a checkpoint is, or what it holds'
             cand verify 'Check that checkpoints are intact'
             cand diff 'Show what changed between two checkpoints'
@@ -355,6 +372,8 @@ set edit:completion:arg-completer[ckpt] = {|@words|
         &'ckpt;help;list'= {
         }
         &'ckpt;help;log'= {
+        }
+        &'ckpt;help;report'= {
         }
         &'ckpt;help;inspect'= {
         }

@@ -18,6 +18,7 @@ mod places;
 mod prune;
 mod pruned;
 mod refused;
+mod report;
 mod restore;
 mod restore_to;
 mod run;

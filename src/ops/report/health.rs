@@ -9,6 +9,7 @@ use crate::job::model::Schedule;
 use crate::ops::finding::Severity;
 use crate::ops::list::Listing;
 use crate::ops::log::{Happening, Log};
+use crate::ops::report::part::Missing;
 use crate::ops::stats::Stats;
 use crate::ops::verify;
 use crate::store::Lag;
@@ -44,6 +45,11 @@ pub enum Concern {
     /// That many older checkpoints cannot be read.
     OlderDamaged {
         checkpoints: u64,
+    },
+    /// A part of the newest checkpoints cannot be read: it is damaged, or that is not known.
+    Unread {
+        is_damage: bool,
+        reason: String,
     },
     /// A replica has another history.
     Diverged {
@@ -82,8 +88,10 @@ impl Concern {
             Concern::NewestDamaged { .. }
             | Concern::OlderDamaged { .. }
             | Concern::Diverged { .. }
+            | Concern::Unread { is_damage: true, .. }
             | Concern::Findings { .. } => Level::Damaged,
             Concern::Failing { .. }
+            | Concern::Unread { is_damage: false, .. }
             | Concern::Overdue { .. }
             | Concern::ReplicaUnusable { .. }
             | Concern::ReplicaBehind { .. }
@@ -110,6 +118,8 @@ pub(super) struct Facts<'a> {
     pub(super) diverged: &'a [(String, String)],
     pub(super) job: Option<&'a JobSpec>,
     pub(super) verified: Option<&'a [verify::Report]>,
+    /// Why parts of the report are missing.
+    pub(super) unread: [Option<&'a Missing>; 5],
     pub(super) now: Timestamp,
 }
 
@@ -118,6 +128,7 @@ impl Health {
         let confirmed = facts.confirmed();
         let mut concerns: Vec<Concern> = Vec::new();
         concerns.extend(facts.damaged());
+        concerns.extend(facts.unread());
         concerns.extend(facts.diverged.iter().cloned().map(|(place, reason)| Concern::Diverged { place, reason }));
         concerns.extend(facts.findings());
         concerns.extend(facts.failing());
@@ -162,6 +173,22 @@ impl Facts<'_> {
         let older = self.stats.checkpoints.iter().filter(|counted| counted.sizes.is_err());
         let checkpoints = older.filter(|counted| Some(counted.sequence) != newest).count() as u64;
         concerns.extend((checkpoints > 0).then_some(Concern::OlderDamaged { checkpoints }));
+        concerns
+    }
+
+    /// Returns each reason once: several parts may need the same file.
+    fn unread(&self) -> Vec<Concern> {
+        let concern = |missing: &Missing| match missing {
+            Missing::Damaged(reason) => Some(Concern::Unread { is_damage: true, reason: reason.clone() }),
+            Missing::Failed(reason) => Some(Concern::Unread { is_damage: false, reason: reason.clone() }),
+            Missing::LeftOut | Missing::Nothing => None,
+        };
+        let mut concerns: Vec<Concern> = Vec::new();
+        for concern in self.unread.iter().copied().flatten().filter_map(concern) {
+            if !concerns.contains(&concern) {
+                concerns.push(concern);
+            }
+        }
         concerns
     }
 

@@ -87,19 +87,20 @@ pub fn run(args: &Args, ui: &mut Ui) -> Result<Exit, CliError> {
         Step::Changes => ui.progress("comparing", Unit::Bytes),
         Step::Verification => ui.progress("verifying", Unit::Bytes),
     })?;
-    let page = Page::new(&store, &report, ui).html();
+    let page = Page::new(&store, &report, ui);
+    let html = page.html();
     if to_stdout {
-        ui.out_bytes(page.as_bytes())?;
+        ui.out_bytes(html.as_bytes())?;
     } else {
-        write(&file, page.as_bytes(), args.force)?;
-        let (level, bytes) = (report.health.level(), page.len() as u64);
+        write(&file, html.as_bytes(), args.force)?;
+        let (level, bytes) = (report.health.level(), html.len() as u64);
         if ui.is_json() {
             ui.json(&ReportView {
                 head: JobHead::new(&store),
                 file: file.display().to_string(),
                 bytes,
                 health: health::name(level),
-                concerns: page::concerns(&report, &store, ui),
+                concerns: page.concerns(),
             })?;
         } else {
             ui.out(format!("wrote {}: {}, {}", file.display(), health::word(level).to_lowercase(), Bytes(bytes)))?;
