@@ -143,7 +143,7 @@ _ckpt() {
 
     case "${cmd}" in
         ckpt)
-            opts="-q -h -V --json --quiet --color --utc --help --version run init check checkpoint list log inspect verify diff restore prune pin unpin copy latest stats schema completions help"
+            opts="-V -q -h --version --verbose --json --quiet --color --utc --help run init check checkpoint list log inspect verify diff restore prune pin unpin copy latest stats schema completions help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -19,14 +19,15 @@ set edit:completion:arg-completer[ckpt] = {|@words|
     var completions = [
         &'ckpt'= {
             cand --color 'When to use color; `auto` means on a terminal, unless NO_COLOR is set'
+            cand -V 'Print the version'
+            cand --version 'Print the version'
+            cand --verbose 'With --version, also print the commit, the target, the features, and the formats'
             cand --json 'Print the answer as JSON'
             cand -q 'Print no notes and no progress; warnings and errors are still printed'
             cand --quiet 'Print no notes and no progress; warnings and errors are still printed'
             cand --utc 'Show and read times in UTC instead of the local time zone'
             cand -h 'Print help (see more with ''--help'')'
             cand --help 'Print help (see more with ''--help'')'
-            cand -V 'Print version'
-            cand --version 'Print version'
             cand run 'Run a job, or resume it from its latest checkpoint'
             cand init 'Look at an input and write a job file for it'
             cand check 'Show what `ckpt run` would do with a job, and whether it would start'

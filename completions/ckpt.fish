@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_ckpt_global_optspecs
-    string join \n json q/quiet color= utc h/help V/version
+    string join \n V/version verbose json q/quiet color= utc h/help
 end
 
 function __fish_ckpt_needs_command
@@ -27,11 +27,12 @@ end
 complete -c ckpt -n "__fish_ckpt_needs_command" -l color -d 'When to use color; `auto` means on a terminal, unless NO_COLOR is set' -r -f -a "auto\t'On a terminal'
 always\t'Everywhere'
 never\t'Nowhere'"
+complete -c ckpt -n "__fish_ckpt_needs_command" -s V -l version -d 'Print the version'
+complete -c ckpt -n "__fish_ckpt_needs_command" -l verbose -d 'With --version, also print the commit, the target, the features, and the formats'
 complete -c ckpt -n "__fish_ckpt_needs_command" -l json -d 'Print the answer as JSON'
 complete -c ckpt -n "__fish_ckpt_needs_command" -s q -l quiet -d 'Print no notes and no progress; warnings and errors are still printed'
 complete -c ckpt -n "__fish_ckpt_needs_command" -l utc -d 'Show and read times in UTC instead of the local time zone'
 complete -c ckpt -n "__fish_ckpt_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c ckpt -n "__fish_ckpt_needs_command" -s V -l version -d 'Print version'
 complete -c ckpt -n "__fish_ckpt_needs_command" -f -a "run" -d 'Run a job, or resume it from its latest checkpoint'
 complete -c ckpt -n "__fish_ckpt_needs_command" -f -a "init" -d 'Look at an input and write a job file for it'
 complete -c ckpt -n "__fish_ckpt_needs_command" -f -a "check" -d 'Show what `ckpt run` would do with a job, and whether it would start'

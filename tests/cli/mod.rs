@@ -26,3 +26,4 @@ mod stats;
 mod streams;
 mod times;
 mod verify;
+mod version;
