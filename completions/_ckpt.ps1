@@ -136,7 +136,7 @@ Register-ArgumentCompleter -Native -CommandName 'ckpt' -ScriptBlock {
         }
         'ckpt;inspect' {
             [CompletionResult]::new('--task', '--task', [CompletionResultType]::ParameterName, 'Show only rows of task N')
-            [CompletionResult]::new('--key', '--key', [CompletionResultType]::ParameterName, 'Show only the row of key K, reading only its shard; exit with code 1 if there is no such key')
+            [CompletionResult]::new('--key', '--key', [CompletionResultType]::ParameterName, 'Show only the row of key K, reading only its shard; exit with code 1 if there is no such key. A key of several fields is `--key path=/cart --key status=500` or `--key ''["/cart",500]''`')
             [CompletionResult]::new('-n', '-n', [CompletionResultType]::ParameterName, 'Show at most N rows or tasks; 0 means all')
             [CompletionResult]::new('--limit', '--limit', [CompletionResultType]::ParameterName, 'Show at most N rows or tasks; 0 means all')
             [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use color; `auto` means on a terminal, unless NO_COLOR is set')
@@ -177,7 +177,7 @@ Register-ArgumentCompleter -Native -CommandName 'ckpt' -ScriptBlock {
         }
         'ckpt;diff' {
             [CompletionResult]::new('--task', '--task', [CompletionResultType]::ParameterName, 'Compare only keys of task N')
-            [CompletionResult]::new('--key', '--key', [CompletionResultType]::ParameterName, 'Compare only keys that start with PREFIX')
+            [CompletionResult]::new('--key', '--key', [CompletionResultType]::ParameterName, 'Compare only keys that start with PREFIX; a key of several fields is a list such as `["/cart",500]`')
             [CompletionResult]::new('-n', '-n', [CompletionResultType]::ParameterName, 'Show at most N keys, or tasks and partitions; 0 means all, and totals always cover all [default: all keys, 10 tasks and partitions]')
             [CompletionResult]::new('--limit', '--limit', [CompletionResultType]::ParameterName, 'Show at most N keys, or tasks and partitions; 0 means all, and totals always cover all [default: all keys, 10 tasks and partitions]')
             [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use color; `auto` means on a terminal, unless NO_COLOR is set')

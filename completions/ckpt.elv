@@ -126,7 +126,7 @@ set edit:completion:arg-completer[ckpt] = {|@words|
         }
         &'ckpt;inspect'= {
             cand --task 'Show only rows of task N'
-            cand --key 'Show only the row of key K, reading only its shard; exit with code 1 if there is no such key'
+            cand --key 'Show only the row of key K, reading only its shard; exit with code 1 if there is no such key. A key of several fields is `--key path=/cart --key status=500` or `--key ''["/cart",500]''`'
             cand -n 'Show at most N rows or tasks; 0 means all'
             cand --limit 'Show at most N rows or tasks; 0 means all'
             cand --color 'When to use color; `auto` means on a terminal, unless NO_COLOR is set'
@@ -165,7 +165,7 @@ set edit:completion:arg-completer[ckpt] = {|@words|
         }
         &'ckpt;diff'= {
             cand --task 'Compare only keys of task N'
-            cand --key 'Compare only keys that start with PREFIX'
+            cand --key 'Compare only keys that start with PREFIX; a key of several fields is a list such as `["/cart",500]`'
             cand -n 'Show at most N keys, or tasks and partitions; 0 means all, and totals always cover all [default: all keys, 10 tasks and partitions]'
             cand --limit 'Show at most N keys, or tasks and partitions; 0 means all, and totals always cover all [default: all keys, 10 tasks and partitions]'
             cand --color 'When to use color; `auto` means on a terminal, unless NO_COLOR is set'

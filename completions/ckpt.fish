@@ -116,7 +116,7 @@ complete -c ckpt -n "__fish_ckpt_using_subcommand log" -s q -l quiet -d 'Print n
 complete -c ckpt -n "__fish_ckpt_using_subcommand log" -l utc -d 'Show and read times in UTC instead of the local time zone'
 complete -c ckpt -n "__fish_ckpt_using_subcommand log" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ckpt -n "__fish_ckpt_using_subcommand inspect" -l task -d 'Show only rows of task N' -r
-complete -c ckpt -n "__fish_ckpt_using_subcommand inspect" -l key -d 'Show only the row of key K, reading only its shard; exit with code 1 if there is no such key' -r
+complete -c ckpt -n "__fish_ckpt_using_subcommand inspect" -l key -d 'Show only the row of key K, reading only its shard; exit with code 1 if there is no such key. A key of several fields is `--key path=/cart --key status=500` or `--key \'["/cart",500]\'`' -r
 complete -c ckpt -n "__fish_ckpt_using_subcommand inspect" -s n -l limit -d 'Show at most N rows or tasks; 0 means all' -r
 complete -c ckpt -n "__fish_ckpt_using_subcommand inspect" -l color -d 'When to use color; `auto` means on a terminal, unless NO_COLOR is set' -r -f -a "auto\t'On a terminal'
 always\t'Everywhere'
@@ -149,7 +149,7 @@ complete -c ckpt -n "__fish_ckpt_using_subcommand verify" -s q -l quiet -d 'Prin
 complete -c ckpt -n "__fish_ckpt_using_subcommand verify" -l utc -d 'Show and read times in UTC instead of the local time zone'
 complete -c ckpt -n "__fish_ckpt_using_subcommand verify" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ckpt -n "__fish_ckpt_using_subcommand diff" -l task -d 'Compare only keys of task N' -r
-complete -c ckpt -n "__fish_ckpt_using_subcommand diff" -l key -d 'Compare only keys that start with PREFIX' -r
+complete -c ckpt -n "__fish_ckpt_using_subcommand diff" -l key -d 'Compare only keys that start with PREFIX; a key of several fields is a list such as `["/cart",500]`' -r
 complete -c ckpt -n "__fish_ckpt_using_subcommand diff" -s n -l limit -d 'Show at most N keys, or tasks and partitions; 0 means all, and totals always cover all [default: all keys, 10 tasks and partitions]' -r
 complete -c ckpt -n "__fish_ckpt_using_subcommand diff" -l color -d 'When to use color; `auto` means on a terminal, unless NO_COLOR is set' -r -f -a "auto\t'On a terminal'
 always\t'Everywhere'

@@ -120,6 +120,7 @@ impl Maker {
             block: number,
             older_cuts: Vec::new(),
             block_bytes: 262_144,
+            key: None,
             columns: self.codec.columns().to_vec(),
             timings: Timings::default(),
             totals: Totals {

@@ -196,7 +196,10 @@ fn a_wrong_job_file_is_refused_with_the_place_and_the_reason() {
         // Where, key and tasks.
         ("where: ''\n", "1:8: expected an expression such as `amount > 0`, found ``"),
         ("where: {a: b}\n", "1:8: expected an expression such as `amount > 0`, found a map"),
-        ("key: [user, page]\n", "1:6: expected a field such as `user` or `user.id`, found a list"),
+        ("key: [[user], page]\n", "1:7: expected a field such as `user` or `user.id`, found a list"),
+        ("key: []\n", "1:6: expected a key of 1 to 8 fields, found 0"),
+        ("key: [user, user]\n", "1:13: two parts of the key have the name `user`; rename one with `let`"),
+        ("key: [user, page: float]\n", "1:19: unknown type `float`, expected one of `number`, `int`, `text`, `bool`"),
         ("key: user..id\n", "1:11: expected the name of a field, found `.`"),
         ("key: unit price\n", "1:11: expected the end, found `price`"),
         (

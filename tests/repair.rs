@@ -20,6 +20,8 @@ use crate::support::failing::Failing;
 use crate::support::store_builder::StoreBuilder;
 use crate::support::tree;
 
+mod unread;
+
 /// The replicas.
 const NAMES: [&str; 2] = ["a", "b"];
 

@@ -113,6 +113,7 @@ fn prepare(store: &Store, sequence: u64, parent: Option<&Committed>) -> Manifest
         block: 10 * sequence,
         older_cuts: Vec::new(),
         block_bytes: 262_144,
+        key: None,
         columns: vec![Column::new("clicks", ColumnType::Int)],
         timings: Timings::default(),
         totals: Totals::default(),

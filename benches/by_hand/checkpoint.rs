@@ -102,6 +102,7 @@ pub fn commit(
         block: 1,
         older_cuts: Vec::new(),
         block_bytes: 262_144,
+        key: None,
         columns: columns.to_vec(),
         timings: Timings::default(),
         totals: Totals {

@@ -104,8 +104,8 @@ class StateTest(unittest.TestCase):
         endless = []
         endless.append(endless)
         for value in [{1}, (1, 2), {1: 2}, float('inf'), b'x', object(), [float('nan')], '\ud800', endless]:
-            self.state['bad'] = value
             with self.assertRaisesRegex(TypeError, "the state of key 'bad' is not JSON"):
+                self.state['bad'] = value
                 taken(self.state)
 
     def test_a_type_that_would_be_lost_is_refused_wherever_it_is(self):
@@ -130,9 +130,16 @@ class StateTest(unittest.TestCase):
             ([{Text('x'): 1}], 'a key of type Text becomes str'),
             ({None: 1}, 'a key of type NoneType becomes str'),
         ]:
-            self.state['bad'] = value
             with self.assertRaisesRegex(TypeError, r"the state of key 'bad' is not JSON: it would be .*\(%s\)" % change):
+                self.state['bad'] = value
                 taken(self.state)
+
+    def test_a_value_of_another_type_is_refused_where_it_is_set(self):
+        for value in [{1}, (1, 2), collections.Counter(), decimal.Decimal(1), object()]:
+            for put in (self.state.__setitem__, self.state.setdefault, lambda key, value: self.state.update({key: value})):
+                with self.assertRaisesRegex(TypeError, "the state of key 'bad' is not JSON"):
+                    put('bad', value)
+        self.assertEqual(taken(self.state), {})
 
     def test_keys_are_plain_text_at_once(self):
         class Color(str, enum.Enum):
@@ -195,8 +202,8 @@ class StateTest(unittest.TestCase):
         values += [collections.defaultdict(int), collections.deque([1]), enum.IntFlag('F', 'A B').A, type('Text', (str,), {})('x')]
         for value in values:
             for wrap in (lambda v: v, lambda v: [v], lambda v: {'deep': {'er': [v]}}):
-                self.state['culprit'] = wrap(value)
                 with self.assertRaisesRegex(TypeError, "^the state of key 'culprit' is not JSON: "):
+                    self.state['culprit'] = wrap(value)
                     self.state._take()
 
     def test_numbers_are_the_same_digit_by_digit(self):
@@ -225,7 +232,16 @@ class Talk:
 
     @property
     def answers(self):
-        return [json.loads(line) for line in self.output.splitlines()]
+        """The answers, without tracebacks."""
+        answers = [json.loads(line) for line in self.output.splitlines()]
+        for answer in answers:
+            answer.pop('traceback', None)
+        return answers
+
+    @property
+    def traceback(self):
+        """The traceback of the error that the program has reported."""
+        return json.loads(self.output.splitlines()[-1])['traceback']
 
 
 HELLO = [{'type': 'hello', 'protocol': 1}, {'type': 'start'}]
@@ -287,8 +303,25 @@ class ProgramTest(unittest.TestCase):
         body = '    def process(self, data): self.state[data["k"]] = 1 / data["n"]'
         talk = Talk(body, HELLO + [batch(1, [0, 0, {'k': 'a', 'n': 1}], [0, 9, {'k': 'b', 'n': 0}])], PROGRAM)
         self.assertEqual(talk.answers[-1], {'type': 'error', 'message': 'ZeroDivisionError: division by zero', 'record': 1})
-        self.assertEqual(talk.status, 1)
-        self.assertIn('Traceback', talk.errors)
+        self.assertEqual((talk.status, talk.errors), (1, ''))
+        self.assertRegex(talk.traceback, r'^Traceback .*\n  File ".*/a job.py", line 3, in process\n(.*\n)+ZeroDivisionError: division by zero\n$')
+
+    def test_a_traceback_has_the_lines_of_the_job_only(self):
+        body = '''
+    def process(self, data): self.add(data)
+    def add(self, data):
+        try:
+            self.state['x'] = {1}
+        except TypeError as error:
+            raise ValueError('no') from error
+'''
+        talk = Talk(body, HELLO + [batch(1, [0, 0, {}])], PROGRAM)
+        lines = [line.split(', ', 1)[1] for line in talk.traceback.splitlines() if line.startswith('  File')]
+        self.assertEqual(lines, ['line 7, in add', 'line 4, in process', 'line 9, in add'])
+        self.assertEqual(talk.traceback.count('Traceback'), 2)
+        # What only the package sees has no line of the job.
+        talk = Talk('    def process(self, data): self.state["x"] = [{1}]', HELLO + [batch(1, [0, 0, {}]), {'type': 'checkpoint', 'number': 2}], PROGRAM)
+        self.assertNotIn('traceback', json.loads(talk.output.splitlines()[-1]))
 
     def test_an_exception_is_reported_whatever_its_text_is(self):
         for raised, message in [
@@ -328,7 +361,8 @@ class ProgramTest(unittest.TestCase):
             messages = HELLO + [batch(1, [0, 0, {}]), {'type': 'tick', 'number': 2, 'ended': True}]
             talk = Talk(body, messages, PROGRAM)
             self.assertEqual(talk.status, 1)
-            self.assertRegex(talk.errors, r'TypeError: (self|Job)\.state cannot be replaced, because ckpt would not see the changes')
+            shown = talk.errors or talk.traceback
+            self.assertRegex(shown, r'TypeError: (self|Job)\.state cannot be replaced, because ckpt would not see the changes')
 
     def test_a_state_that_is_updated_in_place_is_kept(self):
         body = '    def process(self, data):\n        self.state |= {"a": 1}\n        self.task = self._output = None\n        self.emit({})'
@@ -433,6 +467,7 @@ class DescribeTest(unittest.TestCase):
     def test_configs_that_are_not_json_are_named(self):
         described = self.describe('    def setup(self): self.configs["key"] = {1}')
         self.assertIn("configs['key'] is not JSON", described.errors)
+        self.assertNotIn('Traceback', described.errors)
         self.assertNotEqual(described.status, 0)
 
 
@@ -447,6 +482,13 @@ class DescribeTest(unittest.TestCase):
         described = self.describe('    print("printed", end="")', {'CKPT_DESCRIBE': '--- job ---'})
         printed, job = described.output.split('\n--- job ---\n')
         self.assertEqual((printed, json.loads(job)['job']), ('printed', 'a_job'))
+
+
+    def test_a_mistake_in_setup_is_shown_with_the_lines_of_the_job_only(self):
+        described = self.describe('    def setup(self): self.confgs["key"] = 1')
+        files = [line.split(', ', 1)[1] for line in described.errors.splitlines() if line.startswith('  File')]
+        self.assertEqual((described.status, files), (1, ['line 3, in setup']))
+        self.assertRegex(described.errors, "AttributeError: 'Job' object has no attribute 'confgs'")
 
 
 class LaunchTest(unittest.TestCase):

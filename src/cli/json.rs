@@ -1,8 +1,11 @@
 //! What the JSON documents of several commands share.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 
+use crate::format::key_shape::KeyShape;
 use crate::ops::stats::Sizes;
 use crate::store::Store;
 use crate::values::id::Sequence;
@@ -101,6 +104,11 @@ impl From<&Sizes> for SharingView {
 /// Returns a value as JSON. A number keeps all its digits; a JSON value that is not valid JSON becomes a string.
 pub fn raw(value: &Value) -> Box<RawValue> {
     RawValue::from_string(value.to_json()).unwrap_or_else(|_| raw_text(&value.to_string()))
+}
+
+/// Returns the parts of a key by the names of their columns.
+pub fn parts(shape: &KeyShape, values: &[Value]) -> BTreeMap<String, Box<RawValue>> {
+    shape.columns().into_iter().map(|column| column.name).zip(values.iter().map(raw)).collect()
 }
 
 /// Returns text as a JSON string.

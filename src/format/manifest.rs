@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::format::document;
 use crate::format::error::ManifestError;
+use crate::format::key_shape::KeyShape;
 use crate::format::layout::{ObjectKind, ObjectName};
 use crate::values::digest::Digest;
 use crate::values::id::{Sequence, StoreId};
@@ -46,6 +47,9 @@ pub struct Manifest {
     pub older_cuts: Vec<OlderCut>,
     /// The block size of the input in bytes: blocks begin at its multiples.
     pub block_bytes: u64,
+    /// What keys consist of, if they have several parts.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub key: Option<KeyShape>,
     pub columns: Vec<Column>,
     pub timings: Timings,
     pub totals: Totals,
@@ -285,6 +289,17 @@ impl Manifest {
         let mut names = HashSet::new();
         if let Some(twice) = self.columns.iter().find(|column| !names.insert(&column.name)) {
             return Err(format!("columns: found {:?} twice", twice.name));
+        }
+        if let Some(key) = &self.key {
+            let (count, most) = (key.parts.len(), KeyShape::MAX_PARTS);
+            if !(2..=most).contains(&count) {
+                return Err(format!("key: expected 2 to {most} parts, found {count}"));
+            }
+            let columns = key.columns();
+            let mut names: HashSet<&String> = self.columns.iter().map(|column| &column.name).collect();
+            if let Some(twice) = columns.iter().find(|column| !names.insert(&column.name)) {
+                return Err(format!("key: found {:?} twice", twice.name));
+            }
         }
         for (field, table, kind) in [
             ("index", self.tables.index, ObjectKind::Parquet),

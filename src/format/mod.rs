@@ -5,6 +5,7 @@
 mod document;
 pub mod error;
 pub mod index;
+pub mod key_shape;
 pub mod layout;
 pub mod limits;
 pub mod manifest;

@@ -32,18 +32,20 @@ pub fn parse(bytes: &[u8], sequence: Sequence) -> Result<JobSpec, DefinitionErro
 /// Returns how `manifest` contradicts the definition in its checkpoint, which keeps every run from resuming.
 /// `block_bytes` is the size of the blocks of input that a run reads.
 pub fn contradiction(manifest: &Manifest, definition: &JobSpec, block_bytes: u64) -> Option<String> {
-    let routing = match (&definition.exec, &definition.key) {
+    let routing = match (&definition.exec, definition.key.is_empty()) {
         (Some(_), _) => Routing::Program,
-        (None, Some(_)) => Routing::KeyHash,
-        (None, None) => Routing::Partition,
+        (None, false) => Routing::KeyHash,
+        (None, true) => Routing::Partition,
     };
     let has_columns = definition.native.is_none();
     if has_columns && columns(definition).as_deref() != Some(&manifest.columns) {
         Some("its columns are not those of its job definition".to_owned())
-    } else if definition.key.is_some() && manifest.tasks != definition.tasks {
+    } else if !definition.key.is_empty() && manifest.tasks != definition.tasks {
         Some(format!("it has {} tasks, its job definition {}", manifest.tasks, definition.tasks))
     } else if manifest.routing != routing {
         Some("its routing is not that of its job definition".to_owned())
+    } else if manifest.key != definition.key_shape() {
+        Some("the parts of its key are not those of its job definition".to_owned())
     } else if manifest.block_bytes != block_bytes {
         let found = manifest.block_bytes;
         Some(format!("its input is divided into blocks of {found} bytes, expected {block_bytes}"))

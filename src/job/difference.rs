@@ -5,7 +5,7 @@ use std::fmt;
 use crate::input::record::computed_fields;
 use crate::job::aggregate::AggregateSpec;
 use crate::job::field::FieldPath;
-use crate::job::model::{ComputedField, InputFormat, JobSpec, TtlSpec, WindowSpec};
+use crate::job::model::{ComputedField, InputFormat, JobSpec, KeyField, TtlSpec, WindowSpec};
 use crate::values::units::shown;
 use crate::values::value::ColumnType;
 
@@ -14,7 +14,7 @@ use crate::values::value::ColumnType;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Difference {
     /// `key:` was changed, added or removed.
-    Key { old: Option<FieldPath>, new: Option<FieldPath> },
+    Key { old: Vec<KeyField>, new: Vec<KeyField> },
     /// `tasks:` was changed.
     Tasks { old: u32, new: u32 },
     /// `tasks:` was changed, and only the program that made the state knows the task of a key.
@@ -136,7 +136,7 @@ fn field_types(old: &JobSpec, new: &JobSpec) -> Vec<Difference> {
 
 /// Returns the computed fields on which the state depends and that are not the same in both jobs.
 fn computed(old: &JobSpec, new: &JobSpec) -> Vec<Difference> {
-    let mut fields: Vec<FieldPath> = new.key.iter().cloned().collect();
+    let mut fields: Vec<FieldPath> = new.key_fields().cloned().collect();
     let window = new.window.as_ref().map(|window| &window.time);
     fields.extend(window.or(new.ttl.as_ref().map(|ttl| &ttl.time)).map(|time| time.field.clone()));
     let in_both = new.aggregates.iter().filter(|aggregate| old.aggregates.contains(aggregate));
@@ -222,10 +222,12 @@ impl fmt::Display for Difference {
     /// Says what was and what is now: ``aggregate `spent` was sum(amount), is now avg(amount)``.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Difference::Key { old: Some(old), new: Some(new) } => write!(f, "the key was `{old}`, is now `{new}`"),
-            Difference::Key { old: Some(old), .. } => write!(f, "the key `{old}` was removed"),
-            Difference::Key { new: Some(new), .. } => write!(f, "the key `{new}` was added"),
-            Difference::Key { .. } => write!(f, "there is no key"),
+            Difference::Key { old, new } => match (&old[..], &new[..]) {
+                ([], []) => write!(f, "there is no key"),
+                (old, []) => write!(f, "the key `{}` was removed", key(old)),
+                ([], new) => write!(f, "the key `{}` was added", key(new)),
+                (old, new) => write!(f, "the key was `{}`, is now `{}`", key(old), key(new)),
+            },
             Difference::Tasks { old, new } => write!(f, "`tasks` was {old}, is now {new}"),
             Difference::ProgramTasks { old, new } => {
                 write!(f, "`tasks` was {old}, is now {new}: the keys of a program cannot move to other tasks")
@@ -266,6 +268,13 @@ impl fmt::Display for Difference {
                 write!(f, "the type of `{field}` was {}, is now {}", old.name(), new.name())
             }
         }
+    }
+}
+
+fn key(fields: &[KeyField]) -> String {
+    match fields {
+        [only] => only.to_string(),
+        fields => format!("[{}]", fields.iter().map(KeyField::to_string).collect::<Vec<_>>().join(", ")),
     }
 }
 

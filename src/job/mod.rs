@@ -29,9 +29,9 @@ pub use given::{GivenInput, Overrides};
 pub use key_filter::key_filter;
 pub use keys::KEYS;
 pub use model::{
-    CheckpointSpec, Emit, EventTime, ExecSpec, InputFormat, InputSpec, JobSpec, KeepSpec, LinePattern, MaxBad, OnError,
-    OnGone, OnLate, OutputFormat, OutputSpec, PriorityClass, PrioritySpec, Schedule, Selector, TimeUnit, TtlSpec,
-    WindowSpec,
+    CheckpointSpec, Emit, EventTime, ExecSpec, InputFormat, InputSpec, JobSpec, KeepSpec, KeyField, LinePattern,
+    MaxBad, OnError, OnGone, OnLate, OutputFormat, OutputSpec, PriorityClass, PrioritySpec, Schedule, Selector,
+    TimeUnit, TtlSpec, WindowSpec,
 };
 pub use schema::schema;
 pub use windows::Windows;

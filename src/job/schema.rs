@@ -5,6 +5,7 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::format::key_shape::KeyShape;
 use crate::job::aggregate::AggregateFunction;
 use crate::job::keys::KEYS;
 
@@ -116,6 +117,20 @@ fn alternative(kind: &str, path: &str, rows: &[Row<'_>]) -> Value {
             json!({ "type": ["array", "string"], "items": reference("text"), "minItems": 1 })
         }
         "list" | "list of paths" | "list of texts" => json!({ "type": "array", "items": reference("text") }),
+        "list of fields" => json!({
+            "type": "array",
+            "items": { "anyOf": [
+                reference("text"),
+                {
+                    "type": "object",
+                    "minProperties": 1,
+                    "maxProperties": 1,
+                    "additionalProperties": { "enum": ["number", "int", "text", "bool"] },
+                },
+            ] },
+            "minItems": 1,
+            "maxItems": KeyShape::MAX_PARTS,
+        }),
         "list of maps" => json!({ "type": "array", "items": section(path, rows) }),
         "map" if has_section => section(path, rows),
         "map" if path == "process.aggregate" => {

@@ -66,7 +66,7 @@ fn every_key_ends_up_where_it_belongs() {
     assert_eq!(job.input.on_gone, OnGone::Warn);
     assert_eq!(job.input.max_record_bytes, 3 << 19);
     assert_eq!(job.filter.as_deref(), Some("amount > 0\n  && country == \"DE\"\n"));
-    assert_eq!((job.key.clone(), job.tasks), (Some(FieldPath::of("user")), 1_000_000));
+    assert_eq!((job.key_fields().collect::<Vec<_>>(), job.tasks), (vec![&FieldPath::of("user")], 1_000_000));
     let names: Vec<&str> = job.aggregates.iter().map(|aggregate| aggregate.name.as_str()).collect();
     assert_eq!(names, ["clicks", "spent", "home", "seen", "price", "größe"]);
     assert_eq!(job.checkpoint.schedule, Some(Schedule::Every(Duration::from_secs(5_400))));
@@ -86,13 +86,13 @@ fn every_key_ends_up_where_it_belongs() {
     assert_eq!(job.output, Some(output));
     assert_eq!(job.resolve(&job.checkpoint.store), Path::new("jobs/../stores/x"));
     assert_eq!(job.resolve(Path::new("/abs")), Path::new("/abs"));
-    assert_eq!(job.key_name(), "user");
+    assert_eq!(job.key_names(), ["user"]);
 }
 
 #[test]
 fn what_is_left_out_has_its_default() {
     let job = parse("job: 42\ninput: data.jsonl\nkey: no\nprocess: {aggregate: {n: count}}\n");
-    assert_eq!((job.job.as_str(), job.key_name(), job.tasks), ("42", "no", 64));
+    assert_eq!((job.job.as_str(), &job.key_names()[..], job.tasks), ("42", &["no"][..], 64));
     assert_eq!((job.input.format, job.input.on_error), (InputFormat::Json, OnError::Fail));
     assert_eq!(job.input.max_record_bytes, 16 << 20);
     assert_eq!((job.filter, job.output), (None, None));
@@ -102,7 +102,7 @@ fn what_is_left_out_has_its_default() {
     assert_eq!(job.checkpoint.store, Path::new("checkpoints/42"));
     assert_eq!(job.checkpoint.min_copies, 1);
     let job = parse("job: a\ninput: b.txt\nprocess: {aggregate: {n: count}}\ncheckpoint: {state_bytes: 1}\n");
-    assert_eq!((job.key_name(), job.tasks, &job.checkpoint.schedule), ("partition", 0, &None));
+    assert_eq!((&job.key_names()[..], job.tasks, &job.checkpoint.schedule), (&["partition"][..], 0, &None));
 }
 
 #[test]

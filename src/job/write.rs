@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use crate::job::model::{
-    CheckpointSpec, Emit, Encoding, EventTime, ExecSpec, InputFormat, InputSpec, JobSpec, KeepSpec, OnError, OnGone,
-    OnLate, PriorityClass, PrioritySpec, Schedule, Selector, WindowSpec, exact_millis,
+    CheckpointSpec, Emit, Encoding, EventTime, ExecSpec, InputFormat, InputSpec, JobSpec, KeepSpec, KeyField, OnError,
+    OnGone, OnLate, PriorityClass, PrioritySpec, Schedule, Selector, WindowSpec, exact_millis,
 };
 use crate::store::prune::policy::Policy;
 use crate::values::units::{exact_bytes, exact_duration};
@@ -24,8 +24,12 @@ pub(super) fn write(job: &JobSpec) -> String {
     if let Some(filter) = &job.filter {
         lines.add(0, "where", &quote(filter));
     }
-    if let Some(key) = &job.key {
-        lines.add(0, "key", &quote(&key.to_string()));
+    match &job.key[..] {
+        [] => {}
+        [KeyField { field, .. }] => lines.add(0, "key", &quote(&field.to_string())),
+        fields => lines.list(0, "key", fields.iter().map(key_field)),
+    }
+    if !job.key.is_empty() {
         lines.add(0, "tasks", &job.tasks.to_string());
     }
     write_process(&mut lines, job);
@@ -40,6 +44,11 @@ pub(super) fn write(job: &JobSpec) -> String {
         }
     }
     lines.0
+}
+
+fn key_field(part: &KeyField) -> String {
+    let field = quote(&part.field.to_string());
+    part.column_type.map_or_else(|| field.clone(), |column_type| format!("{{{field}: {}}}", column_type.name()))
 }
 
 fn write_input(lines: &mut Lines, input: &InputSpec) {

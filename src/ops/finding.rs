@@ -122,7 +122,8 @@ codes! {
     /// The number of keys in the state differs from what the manifest says.
     TotalsWrong "totals-wrong" Damage "go back to an intact checkpoint, and report it: the writer was at fault, not the disk";
     /// A run refuses to resume from it, or would misread it, although its bytes are intact: the job definition is
-    /// unusable or contradicts the manifest, a sketch cannot be read, or a key has no window in a job with windows.
+    /// unusable or contradicts the manifest, a sketch cannot be read, a key has no window in a job with windows, or it
+    /// does not have the parts of the job's key.
     NotResumable "not-resumable" Damage "`ckpt run --latest-good` resumes from an older checkpoint; `ckpt restore --to` still writes the state of this one; report it: the writer was at fault, not the disk";
     /// A pin was modified; it still keeps its checkpoint.
     PinDamaged "pin-damaged" Note "`ckpt verify --repair` if there is a replica; otherwise pin the checkpoint again, with the reason";

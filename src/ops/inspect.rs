@@ -6,7 +6,7 @@ use crate::format::index::{self, IndexRow, SegmentKind};
 use crate::format::layout::ObjectName;
 use crate::format::manifest::ObjectRef;
 use crate::format::positions::PositionRow;
-use crate::ops::read::{ReadError, Selection, Snapshot};
+use crate::ops::read::{ReadError, Selection, Snapshot, key_values};
 use crate::store::records::pins::Pin;
 use crate::store::{Committed, Store};
 use crate::values::id::Sequence;
@@ -181,6 +181,8 @@ pub fn tasks(
 pub struct StateRow {
     pub task: u32,
     pub key: String,
+    /// The parts of the key, if it has several: one value for each column of the key's shape.
+    pub parts: Vec<Value>,
     /// One value for each column of the manifest.
     pub values: Vec<Value>,
 }
@@ -198,6 +200,7 @@ pub fn state(
         excerpt.push(limit, || StateRow {
             task: row.task,
             key: String::from_utf8_lossy(row.key).into_owned(),
+            parts: key_values(snapshot.manifest().key.as_ref(), row.key),
             values: snapshot.values(row),
         })
     })?;

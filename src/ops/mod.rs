@@ -13,6 +13,7 @@ pub mod log;
 pub mod pin;
 pub mod read;
 pub mod repair;
+pub mod report;
 pub mod restore;
 pub mod seek;
 pub mod stats;

@@ -7,6 +7,7 @@ use bytes::Bytes;
 
 use crate::format::error::TableError;
 use crate::format::index::{self, IndexRow, SegmentKind};
+use crate::format::key_shape::KeyShape;
 use crate::format::manifest::{Manifest, ObjectRef, Routing};
 use crate::format::positions::{self, PositionRow};
 use crate::format::row_batch::RowBatch;
@@ -18,7 +19,7 @@ use crate::values::id::Sequence;
 use crate::values::parallel;
 use crate::values::parallel::Outlet;
 use crate::values::progress::Progress;
-use crate::values::value::Value;
+use crate::values::value::{ColumnType, Value};
 
 /// How many rows a reading thread hands to the caller at once.
 const BATCH_ROWS: usize = 4096;
@@ -224,6 +225,19 @@ impl Snapshot {
         }
         Merge::new(sources).for_each(visit).map_err(|source| ReadError::Table { path: path(failed.get()), source })
     }
+}
+
+/// Returns the parts of a key, if keys have parts. A key that does not have them is the value of the first column of
+/// text, or else of the first column, and the others are null.
+pub fn key_values(shape: Option<&KeyShape>, key: &[u8]) -> Vec<Value> {
+    let Some(shape) = shape else { return Vec::new() };
+    shape.split(key).unwrap_or_else(|| {
+        let columns = shape.columns();
+        let place = columns.iter().position(|column| column.column_type == ColumnType::Text);
+        let mut values = vec![Value::Null; columns.len()];
+        values[place.unwrap_or(0)] = Value::Text(String::from_utf8_lossy(key).into_owned());
+        values
+    })
 }
 
 /// Returns how `index` contradicts `manifest`.

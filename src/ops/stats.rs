@@ -61,6 +61,8 @@ pub struct Sizes {
     pub shared_bytes: u64,
     /// Bytes that no other checkpoint needs: removing this one alone would free them.
     pub reclaimable_bytes: u64,
+    /// Bytes that no older checkpoint needs: the store grew by them.
+    pub added_bytes: u64,
 }
 
 impl Stats {
@@ -118,23 +120,28 @@ pub fn stats(store: &Store, progress: &dyn Progress) -> Result<Stats, ReadError>
         }
     }
     let mut reclaimable = vec![0u64; read.len()];
-    for used in uses.values().filter(|used| !used.is_shared) {
-        reclaimable[used.first] += used.bytes;
+    let mut added = vec![0u64; read.len()];
+    for used in uses.values() {
+        added[used.first] = added[used.first].saturating_add(used.bytes);
+        if !used.is_shared {
+            reclaimable[used.first] = reclaimable[used.first].saturating_add(used.bytes);
+        }
     }
     let is_known = read.iter().all(|(_, manifest)| manifest.is_ok());
     let unused = if is_known { Some(unused(store, &uses)?) } else { None };
     let pruned = pruned(store, &uses);
-    let sizes = |(manifest, reclaimable_bytes): (Manifest, u64)| Sizes {
+    let sizes = |manifest: Manifest, reclaimable_bytes: u64, added_bytes: u64| Sizes {
         shared_bytes: manifest.totals.bytes.saturating_sub(reclaimable_bytes),
         reclaimable_bytes,
+        added_bytes,
         manifest,
     };
     let checkpoints: Vec<Counted> = read
         .into_iter()
-        .zip(reclaimable)
-        .map(|((sequence, manifest), bytes)| Counted {
+        .zip(reclaimable.into_iter().zip(added))
+        .map(|((sequence, manifest), (reclaimable, added))| Counted {
             sequence,
-            sizes: manifest.map(|manifest| sizes((manifest, bytes))),
+            sizes: manifest.map(|manifest| sizes(manifest, reclaimable, added)),
         })
         .collect();
     let logical = checkpoints.iter().filter_map(|counted| Some(counted.sizes.as_ref().ok()?.manifest.totals.bytes));

@@ -90,7 +90,7 @@ pub(crate) fn first_records(
 /// embedder asks for more.
 fn named(job: &JobSpec, filter: &[FieldPath]) -> Vec<(FieldPath, String)> {
     let mut named: Vec<(FieldPath, String)> = filter.iter().map(|field| (field.clone(), "where".to_owned())).collect();
-    named.extend(job.key.iter().map(|key| (key.clone(), "key".to_owned())));
+    named.extend(job.key_fields().map(|key| (key.clone(), "key".to_owned())));
     for aggregate in &job.aggregates {
         named.extend(aggregate.fields().map(|field| (field.clone(), format!("process.aggregate.{}", aggregate.name))));
     }

@@ -2,7 +2,6 @@
 
 use std::ops::Range;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 
@@ -15,19 +14,17 @@ use crate::values::relpath::RelPath;
 pub struct Bucket {
     url: BucketUrl,
     opened: OnceLock<Result<BucketStorage, StorageError>>,
-    /// Whether the server was proven since the place was last accepted.
-    is_proven: AtomicBool,
 }
 
 impl Bucket {
     /// Returns a storage for the names below `url`. Sends no request, and looks for no credentials yet.
     pub fn new(url: BucketUrl) -> Bucket {
-        Bucket { url, opened: OnceLock::new(), is_proven: AtomicBool::new(false) }
+        Bucket { url, opened: OnceLock::new() }
     }
 
     /// Returns a storage with a client that exists.
     pub fn of(storage: BucketStorage) -> Bucket {
-        Bucket { opened: OnceLock::from(Ok(storage.clone())), ..Bucket::new(storage.url().clone()) }
+        Bucket { url: storage.url().clone(), opened: OnceLock::from(Ok(storage)) }
     }
 
     fn opened(&self) -> Result<&BucketStorage, StorageError> {
@@ -97,11 +94,7 @@ impl Storage for Bucket {
     }
 
     fn probe(&self) -> Result<(), StorageError> {
-        if !self.is_proven.load(Ordering::Relaxed) {
-            self.opened()?.probe()?;
-            self.is_proven.store(true, Ordering::Relaxed);
-        }
-        Ok(())
+        self.opened()?.prove()
     }
 
     fn sync(&self) -> Result<(), StorageError> {
@@ -109,6 +102,8 @@ impl Storage for Bucket {
     }
 
     fn reopen(&self) {
-        self.is_proven.store(false, Ordering::Relaxed);
+        if let Some(Ok(storage)) = self.opened.get() {
+            storage.distrust();
+        }
     }
 }

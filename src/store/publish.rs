@@ -79,7 +79,7 @@ impl Store {
         }
         let mut unknown = None;
         for other in &self.replicas {
-            match other.try_intact_object(object) {
+            match other.intact_object(object) {
                 Ok(Some(bytes)) => return replica.put(object, &bytes).map(drop),
                 Ok(None) => {}
                 Err(error) => unknown = Some(error),

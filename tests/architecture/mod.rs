@@ -46,9 +46,12 @@ const ROOMS: &[&[&str]] = &[
 const NEIGHBORS: [(&str, &str); 1] = [("checkpoint", "resume")];
 
 /// The homes of crates that are easily used everywhere: the crate, and the paths that its home files begin with.
-const HOMES: [(&str, &[&str]); 22] = [
+const HOMES: [(&str, &[&str]); 25] = [
     ("arrow_array", &["src/format/"]),
     ("arrow_schema", &["src/format/"]),
+    ("base64", &["src/cli/commands/report/"]),
+    ("maud", &["src/cli/commands/report/"]),
+    ("plotters", &["src/cli/commands/report/"]),
     ("cel", &["src/input/record/"]),
     ("clap", &["src/cli/"]),
     ("clap_complete", &["src/cli/"]),

@@ -180,6 +180,23 @@ fn many_objects_are_deleted_at_once() {
 }
 
 #[test]
+fn a_run_probes_a_server_once_for_everything_in_its_bucket() {
+    let mut env = Env::new();
+    let server = ObjectServer::start(&mut env);
+    env.write("in.jsonl", "{\"k\":\"a\"}\n");
+    env.write(
+        "job.yaml",
+        "job: counting\ninput: {files: [in.jsonl]}\nkey: k\nprocess: {aggregate: {n: count}}\n\
+         output: {files: \"s3://data/out/\"}\n\
+         checkpoint: {store: \"s3://data/store\", replicas: [\"s3://data/one\", \"s3://data/other\"]}\n",
+    );
+    env.run(&["run", "job.yaml"]).expect(0);
+    let puts = server.take_requests("PUT");
+    let probes: Vec<&String> = puts.iter().filter(|put| put.contains("/.tmp-probe-")).collect();
+    assert!(probes.len() == 2 && probes[0] == probes[1], "{probes:?}");
+}
+
+#[test]
 fn a_probe_learns_the_time_and_leaves_nothing() {
     let Some(bucket) = Bucket::fresh() else { return };
     let storage = bucket.storage();

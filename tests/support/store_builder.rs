@@ -206,6 +206,7 @@ impl StoreBuilder {
             block: self.block,
             older_cuts: Vec::new(),
             block_bytes: 262_144,
+            key: None,
             columns: self.codec.columns().to_vec(),
             timings: Timings { pause_micros: 850, snapshot_micros: 12_400, write_micros: 310_250 },
             totals: Totals {

@@ -1,11 +1,14 @@
 //! Rows that no run writes: a run refuses to resume from them, or misreads them, so `--deep` finds them.
 
 use ckpt::ops::finding::{FindingCode, Severity};
+use ckpt::ops::restore::{ExportFormat, apply_export, plan_export};
 use ckpt::ops::verify::{Depth, verify};
 use ckpt::store::Store;
 use ckpt::values::id::Sequence;
 use ckpt::values::progress::Silent;
 use ckpt::values::value::{Column, ColumnType, Value};
+
+use ckpt::format::key_shape::{KeyPart, KeyShape};
 
 use crate::support::store_builder::{JOB, StoreBuilder};
 
@@ -57,4 +60,74 @@ fn a_key_without_the_start_of_a_window_is_found_in_a_job_with_windows() {
         assert_eq!((*code, checkpoints.as_slice()), (FindingCode::NotResumable, &[Sequence(2)][..]), "{found}");
         assert!(found.contains("whose key does not"), "{found}");
     }
+}
+
+#[test]
+fn a_key_without_the_parts_of_the_jobs_key_is_found_and_refused() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut builder = StoreBuilder::keyed(&dir.path().join("store"));
+    let part = |name: &str, column_type| KeyPart { name: name.to_owned(), column_type };
+    let shape = KeyShape { parts: vec![part("user", None), part("size", Some(ColumnType::Int))], window: false };
+    let job = JOB.replace("key: user", "key: [user, size: int]");
+    let mut commit = |changes: &[(&str, Option<i64>)]| {
+        let mut draft = builder.draft(changes);
+        draft.job = job.clone().into_bytes();
+        draft.manifest.key = Some(shape.clone());
+        builder.commit_draft(draft)
+    };
+    let wrong = ["ann", r#"["a"]"#, r#"["a", 1]"#, r#"["a","1"]"#, r#"["a",1.0]"#, r#"["a",1]@x"#];
+    commit(&[(r#"["a",1]"#, Some(1)), (r#"["",-2]"#, Some(1))]);
+    let changes: Vec<_> = wrong.iter().map(|key| (*key, Some(2))).collect();
+    commit(&changes);
+    let changes: Vec<_> = wrong.iter().map(|key| (*key, None)).collect();
+    commit(&changes);
+    let found = damage(&builder.store, Depth::Deep);
+    let rows: usize = found
+        .iter()
+        .map(|(code, checkpoints, found)| {
+            assert_eq!((*code, checkpoints.as_slice()), (FindingCode::NotResumable, &[Sequence(2)][..]), "{found}");
+            assert!(found.contains("whose key does not have them"), "{found}");
+            found.split_once(' ').and_then(|(count, _)| count.parse::<usize>().ok()).expect("a count")
+        })
+        .sum();
+    assert_eq!(rows, wrong.len(), "{found:?}");
+    let refused = |sequence| {
+        let committed = builder.store.manifest(Sequence(sequence)).expect("a manifest");
+        ckpt::runner::resume::recover::recover(&builder.store, committed, 1)
+            .map(|_| ())
+            .map_err(|error| format!("{error:?}"))
+    };
+    assert!(refused(2).expect_err("refused").contains("does not have the parts"));
+    assert_eq!((refused(1), refused(3)), (Ok(()), Ok(())));
+    for format in [ExportFormat::Parquet, ExportFormat::Csv] {
+        let target = dir.path().join(format!("{format:?}"));
+        let plan = plan_export(&builder.store, Sequence(2), &target, format).expect("planned");
+        let files = apply_export(&builder.store, &plan, &Silent).expect("written");
+        assert_eq!(files.iter().map(|file| file.rows).sum::<u64>(), 2 + wrong.len() as u64);
+    }
+    let csv = std::fs::read_to_string(dir.path().join("Csv/state.csv")).expect("written");
+    assert!(csv.contains(",a,1,1,") && csv.contains(",ann,,2,") && csv.contains(",\"[\"\"a\"\", 1]\",,2,"), "{csv}");
+}
+
+#[test]
+fn a_manifest_whose_key_is_not_that_of_its_job_is_found() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut builder = StoreBuilder::keyed(dir.path());
+    let part = |name: &str| KeyPart { name: name.to_owned(), column_type: None };
+    let shape = KeyShape { parts: vec![part("user"), part("size")], window: false };
+    for (key, of_job) in [(None, "[user, size]"), (Some(shape.clone()), "user"), (Some(shape.clone()), "[size, user]")]
+    {
+        let mut draft = builder.draft(&[(r#"["a",1]"#, Some(1))]);
+        draft.job = JOB.replace("key: user", &format!("key: {of_job}")).into_bytes();
+        draft.manifest.key = key;
+        builder.commit_draft(draft);
+    }
+    let mut draft = builder.draft(&[]);
+    draft.job = JOB.replace("key: user", "key: [user, size]").into_bytes();
+    draft.manifest.key = Some(shape);
+    builder.commit_draft(draft);
+    let found = damage(&builder.store, Depth::Full);
+    let of: Vec<_> = found.iter().map(|(code, checkpoints, _)| (*code, checkpoints[0].0)).collect();
+    assert_eq!(of, [1, 2, 3].map(|sequence| (FindingCode::NotResumable, sequence)), "{found:?}");
+    assert!(found.iter().all(|(_, _, found)| found.contains("the parts of its key are not those")), "{found:?}");
 }

@@ -83,7 +83,7 @@ pub fn run(args: &Args, ui: &mut Ui) -> Result<Exit, CliError> {
         return Ok(Exit::Clean);
     }
     write(&file, &text)?;
-    let key = written.key.as_ref().map(ToString::to_string);
+    let key = written.key_fields().next().map(ToString::to_string);
     if ui.is_json() {
         let fields = survey.fields.iter().map(|field| field.path.to_string()).collect();
         let file = file.display().to_string();

@@ -149,7 +149,8 @@ fn took(micros: u64) -> String {
     Span(Duration::from_micros(micros)).to_string()
 }
 
-fn outcome(attempt: &Attempt) -> String {
+/// Says what came of an attempt.
+pub(super) fn outcome(attempt: &Attempt) -> String {
     match (attempt.outcome, attempt.sequence, &attempt.error) {
         (AttemptOutcome::Committed, Some(sequence), _) => format!("checkpoint {}", sequence.0),
         (AttemptOutcome::Committed, None, _) => "checkpoint".to_owned(),
@@ -159,7 +160,8 @@ fn outcome(attempt: &Attempt) -> String {
     }
 }
 
-fn cause(event: &Event) -> &'static str {
+/// Names the command that caused an event.
+pub(super) fn cause(event: &Event) -> &'static str {
     match event.event {
         EventKind::Pruned
         | EventKind::Undone
@@ -172,7 +174,8 @@ fn cause(event: &Event) -> &'static str {
     }
 }
 
-fn effect(event: &Event) -> String {
+/// Says what happened.
+pub(super) fn effect(event: &Event) -> String {
     let in_range = |range: &Range| range.last.0.saturating_sub(range.first.0).saturating_add(1);
     let in_ranges = event.ranges.iter().map(in_range).fold(event.checkpoints.len() as u64, u64::saturating_add);
     let count = text::counted(in_ranges, "checkpoint");

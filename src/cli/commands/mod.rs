@@ -17,6 +17,7 @@ pub mod list;
 pub mod log;
 pub mod pin;
 pub mod prune;
+pub mod report;
 pub mod restore;
 pub mod run;
 pub mod schema;
@@ -33,6 +34,7 @@ pub enum Command {
     Checkpoint(checkpoint::Args),
     List(list::Args),
     Log(log::Args),
+    Report(report::Args),
     Inspect(inspect::Args),
     Verify(verify::Args),
     Diff(diff::Args),
@@ -57,6 +59,7 @@ impl Command {
             Command::Checkpoint(args) => checkpoint::run(args, ui),
             Command::List(args) => list::run(args, ui),
             Command::Log(args) => log::run(args, ui),
+            Command::Report(args) => report::run(args, ui),
             Command::Inspect(args) => inspect::run(args, ui),
             Command::Verify(args) => verify::run(args, ui),
             Command::Diff(args) => diff::run(args, ui),

@@ -27,6 +27,7 @@ fn sample() -> Manifest {
         block: 1234,
         older_cuts: Vec::new(),
         block_bytes: 262_144,
+        key: None,
         columns: vec![Column::new("clicks", ColumnType::Int), Column::new("spent", ColumnType::Number)],
         timings: Timings { pause_micros: 900, snapshot_micros: 12_000, write_micros: 150_000 },
         totals: Totals { keys: u64::MAX, changed_keys: 5, ..Totals::default() },
@@ -97,6 +98,12 @@ fn what_contradicts_itself_is_refused() {
     assert!(reason(&yaml.replace("shards: 8", "shards: 65")).starts_with("shards:"));
     assert!(reason(&yaml.replace("block_bytes: 262144", "block_bytes: 0")).starts_with("block_bytes:"));
     assert!(reason(&yaml.replace("name: spent", "name: clicks")).starts_with("columns:"));
+    let with_key = |parts: &str| yaml.replace("columns:", &format!("key: {{parts: [{parts}]}}\ncolumns:"));
+    assert!(Manifest::from_yaml(with_key("{name: a}, {name: b, type: int}").as_bytes()).is_ok());
+    let nine: Vec<String> = (0..9).map(|part| format!("{{name: p{part}}}")).collect();
+    for parts in ["", "{name: a}", "{name: a}, {name: a}", "{name: a}, {name: clicks}", &nine.join(", ")] {
+        assert!(reason(&with_key(parts)).starts_with("key:"), "{parts}");
+    }
     assert!(reason(&yaml.replace(".yaml", ".parquet")).starts_with("tables.job:"));
     assert!(reason(&yaml.replace("ended: false", "ended: false\nended: true")).contains("duplicate"));
     assert!(reason(&yaml.replace("ended: false", "endet: false")).contains("endet"));

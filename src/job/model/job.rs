@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::format::key_shape::KeyShape;
 use crate::values::url::is_url;
 
 use crate::job::aggregate::AggregateSpec;
@@ -9,6 +10,7 @@ use crate::job::condition::Condition;
 use crate::job::field::FieldPath;
 use crate::job::model::checkpoint::CheckpointSpec;
 use crate::job::model::input::InputSpec;
+use crate::job::model::key::KeyField;
 use crate::job::model::output::OutputSpec;
 use crate::job::model::process::{ExecSpec, TtlSpec, WindowSpec};
 
@@ -20,8 +22,8 @@ pub struct JobSpec {
     pub input: InputSpec,
     /// `where:` a CEL expression; only records for which it is true are kept.
     pub filter: Option<String>,
-    /// `key:` the field that routes records; without it each partition is a task.
-    pub key: Option<FieldPath>,
+    /// `key:` the fields that route records; without any, each partition is a task.
+    pub key: Vec<KeyField>,
     /// `tasks:` 1 to 1,000,000, default 64; 0 without a key.
     pub tasks: u32,
     /// `process: aggregate:` in the order of the file. Empty only with `exec` or `native`.
@@ -49,15 +51,28 @@ impl JobSpec {
         if is_url(path) { path.to_owned() } else { self.base.join(path).components().collect() }
     }
 
-    /// Returns the name of the first output column: the key's last name, or `partition` without a key.
-    pub fn key_name(&self) -> &str {
-        self.key.as_ref().map_or("partition", FieldPath::last_name)
+    /// Returns the fields of the key.
+    pub fn key_fields(&self) -> impl Iterator<Item = &FieldPath> {
+        self.key.iter().map(|part| &part.field)
+    }
+
+    /// Returns the names of the first output columns: the last names of the key's fields, or `partition` without a key.
+    pub fn key_names(&self) -> Vec<&str> {
+        let names: Vec<&str> = self.key_fields().map(FieldPath::last_name).collect();
+        if names.is_empty() { vec!["partition"] } else { names }
+    }
+
+    /// Returns what the keys of rows consist of, if the key has several fields and the state is not a program's.
+    pub fn key_shape(&self) -> Option<KeyShape> {
+        let parts = || self.key.iter().map(KeyField::part).collect();
+        let has_parts = self.key.len() > 1 && self.exec.is_none();
+        has_parts.then(|| KeyShape { parts: parts(), window: self.window.is_some() })
     }
 
     /// Returns the names of the columns that the output of aggregates has, without that of changes.
     pub fn output_columns(&self) -> impl Iterator<Item = &str> {
         let of_windows = self.window.iter().flat_map(|_| WindowSpec::COLUMNS);
         let of_aggregates = self.aggregates.iter().map(|aggregate| aggregate.name.as_str());
-        std::iter::once(self.key_name()).chain(of_windows).chain(of_aggregates)
+        self.key_names().into_iter().chain(of_windows).chain(of_aggregates)
     }
 }

@@ -3,6 +3,7 @@
 mod checkpoint;
 mod input;
 mod job;
+mod key;
 mod number_form;
 mod output;
 mod pattern;
@@ -11,6 +12,7 @@ mod process;
 pub use checkpoint::{CheckpointSpec, KeepSpec, PriorityClass, PrioritySpec, Schedule, Selector};
 pub use input::{ComputedField, Encoding, InputFormat, InputSpec, MaxBad, OnError, OnGone};
 pub use job::JobSpec;
+pub use key::KeyField;
 pub use number_form::NumberForm;
 pub use output::{Emit, OutputFormat, OutputSpec};
 pub use pattern::LinePattern;

@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::format::key_shape::KeyShape;
 use crate::job::field::FieldPath;
 use crate::values::units::exact_duration;
 use crate::values::value::{Column, ColumnType};
@@ -143,7 +144,7 @@ impl TimeUnit {
 
 impl WindowSpec {
     /// The columns that the output has between the key and the aggregates.
-    pub const COLUMNS: [&str; 2] = ["window_start", "window_end"];
+    pub const COLUMNS: [&str; 2] = [KeyShape::WINDOW_COLUMN, "window_end"];
 
     /// Returns whether `other` divides time into the same windows.
     pub fn has_rows_of(&self, other: &WindowSpec) -> bool {

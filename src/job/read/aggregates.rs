@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use crate::job::aggregate::AggregateSpec;
-use crate::job::field::FieldPath;
 use crate::job::keys::list;
+use crate::job::model::KeyField;
 use crate::job::read::field::{KnownFields, check_field, condition, within};
 use crate::job::read::section::{Result, all, unfit};
 use crate::values::units;
@@ -14,10 +14,15 @@ const MAX_AGGREGATES: usize = 1_000;
 const MAX_NAME_CHARS: usize = 100;
 
 /// Columns that every state table has beside those of the job.
-const RESERVED_COLUMNS: [&str; 3] = ["task", "key", "deleted"];
+pub(super) const RESERVED_COLUMNS: [&str; 3] = ["task", "key", "deleted"];
 
 /// Reads the aggregates, at least one.
-pub(super) fn read(node: &Node, known: KnownFields<'_>, key: Option<&FieldPath>) -> Result<Vec<AggregateSpec>> {
+pub(super) fn read(
+    node: &Node,
+    known: KnownFields<'_>,
+    is_keyed: bool,
+    key: &[KeyField],
+) -> Result<Vec<AggregateSpec>> {
     let expected = "a map from names to aggregates such as `clicks: count`";
     let entries = node.map(expected)?;
     if entries.is_empty() {
@@ -26,14 +31,23 @@ pub(super) fn read(node: &Node, known: KnownFields<'_>, key: Option<&FieldPath>)
     if entries.len() > MAX_AGGREGATES {
         return Err(node.unfit(format!("expected at most {MAX_AGGREGATES} aggregates, found {}", entries.len())));
     }
-    let aggregates = all(entries.iter().map(|entry| aggregate(entry, known, key)))?;
+    let mut names: Vec<&str> = key.iter().map(|part| part.field.last_name()).collect();
+    if !is_keyed {
+        names.push("partition");
+    }
+    let aggregates = all(entries.iter().map(|entry| {
+        check_name(entry, &names, is_keyed)?;
+        aggregate(entry, known)
+    }))?;
     check_columns(entries, &aggregates)?;
+    if key.len() > 1 {
+        check_parts(entries, &aggregates, &names)?;
+    }
     Ok(aggregates)
 }
 
-fn aggregate(entry: &Entry, known: KnownFields<'_>, key: Option<&FieldPath>) -> Result<AggregateSpec> {
+fn aggregate(entry: &Entry, known: KnownFields<'_>) -> Result<AggregateSpec> {
     let name = entry.key.as_str();
-    check_name(entry, key)?;
     let node = &entry.value;
     let expression = node.text("an aggregate such as `count` or `sum(amount)`")?;
     let mut aggregate = AggregateSpec::parse(name, expression).map_err(|error| within(node, error))?;
@@ -49,10 +63,9 @@ fn aggregate(entry: &Entry, known: KnownFields<'_>, key: Option<&FieldPath>) -> 
 }
 
 /// Rejects a name that cannot be a column of the output and of the state.
-fn check_name(entry: &Entry, key: Option<&FieldPath>) -> Result<()> {
+fn check_name(entry: &Entry, key_names: &[&str], is_keyed: bool) -> Result<()> {
     let name = entry.key.as_str();
     let shown = units::shown(name);
-    let key_name = key.map_or("partition", FieldPath::last_name);
     let fits = name.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '-'))
         && name.starts_with(|c: char| c.is_alphabetic() || c == '_')
         && name.chars().count() <= MAX_NAME_CHARS;
@@ -60,8 +73,8 @@ fn check_name(entry: &Entry, key: Option<&FieldPath>) -> Result<()> {
         let expected = "a name of at most 100 letters, digits, `_` and `-` that starts with a letter or `_`";
         return Err(unfit(entry.key_mark, format!("expected {expected}, found `{shown}`")));
     }
-    if name.to_lowercase() == key_name.to_lowercase() {
-        let owner = if key.is_some() { "the key" } else { "the name of the partition" };
+    if key_names.iter().any(|key_name| name.to_lowercase() == key_name.to_lowercase()) {
+        let owner = if is_keyed { "the key" } else { "the name of the partition" };
         return Err(unfit(entry.key_mark, format!("the column `{shown}` is {owner}; rename the aggregate")));
     }
     if RESERVED_COLUMNS.contains(&name.to_lowercase().as_str()) {
@@ -70,6 +83,21 @@ fn check_name(entry: &Entry, key: Option<&FieldPath>) -> Result<()> {
         return Err(unfit(entry.key_mark, reason));
     }
     Ok(())
+}
+
+/// Rejects aggregates whose columns in the state would have the name of a part of the key.
+fn check_parts(entries: &[Entry], aggregates: &[AggregateSpec], parts: &[&str]) -> Result<()> {
+    all(entries.iter().zip(aggregates).map(|(entry, aggregate)| {
+        let columns = aggregate.column_names();
+        match columns.iter().find(|column| parts.iter().any(|part| part.to_lowercase() == column.to_lowercase())) {
+            None => Ok(()),
+            Some(column) => {
+                let reason = format!("`{}` needs the column `{column}`, which is the key; rename it", aggregate.name);
+                Err(unfit(entry.key_mark, reason))
+            }
+        }
+    }))
+    .map(|_| ())
 }
 
 /// Rejects aggregates that would share a column of the output or the state. Case is ignored, as in SQL.

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::job::model::{InputFormat, JobSpec};
-use crate::job::read::field::{KnownFields, expression, field};
+use crate::job::read::field::{KnownFields, expression};
 use crate::job::read::process::Process;
 use crate::job::read::section::{Mistakes, Result, Section, all, mark_of, node_of, unfit};
 use crate::job::read::time::Timing;
@@ -17,6 +17,7 @@ mod computed;
 mod exec;
 mod field;
 pub(super) mod input;
+mod key;
 mod output;
 mod pattern;
 mod priority;
@@ -54,14 +55,13 @@ fn read(root: &Node, base: &Path) -> Result<(JobSpec, Vec<TypedField>)> {
     let any = KnownFields { format: &InputFormat::Json, computed: &[] };
     let known = input.as_ref().map_or(any, |(input, _)| KnownFields::of(input));
     let filter = mistakes.take(top.get("where").map(|node| expression(node, "amount > 0")).transpose());
-    let key = mistakes.take(top.get("key").map(|node| field(node, known)).transpose());
+    let key = mistakes.take(top.get("key").map_or(Ok(Vec::new()), |node| key::read(node, known)));
     let is_keyed = top.get("key").is_some();
     let tasks = mistakes.get(tasks(&top, is_keyed));
     let process_node = mistakes.get(top.require("process", "what to compute"));
-    let process = process_node.and_then(|node| mistakes.get(process::read(node, known, key.as_ref())));
+    let process = process_node.and_then(|node| mistakes.get(process::read(node, known, is_keyed, &key)));
     let aggregates = process.as_ref().map_or(&[][..], |process| &process.aggregates);
-    let timing =
-        process_node.and_then(|node| mistakes.get(time::read(node, known, is_keyed, key.as_ref(), aggregates)));
+    let timing = process_node.and_then(|node| mistakes.get(time::read(node, known, is_keyed, &key, aggregates)));
     let tasks_of_key = is_keyed.then_some(tasks.unwrap_or(MAX_TASKS as u32));
     let checkpoint = mistakes.get(checkpoint::read(top.get("checkpoint"), &job, tasks_of_key));
     let is_program = process_node.is_some_and(|node| node_of(node, "exec", None).is_some());

@@ -58,7 +58,9 @@ pub(super) fn check(job: &JobSpec, node: Option<&Node>) -> Result<()> {
         return Err(unfit(mark, reason));
     }
     let is_op = |name: &str| emit == Emit::Changes && name.eq_ignore_ascii_case("op");
-    if job.window.is_none() && (is_op(job.key_name()) || job.aggregates.iter().any(|one| is_op(&one.name))) {
+    if job.window.is_none()
+        && (job.key_names().into_iter().any(is_op) || job.aggregates.iter().any(|one| is_op(&one.name)))
+    {
         return Err(unfit(mark, "`emit: changes` adds a column `op`; rename the job's own"));
     }
     Ok(())

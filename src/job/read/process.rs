@@ -2,8 +2,7 @@
 
 use crate::job::aggregate::AggregateSpec;
 use crate::job::condition::Condition;
-use crate::job::field::FieldPath;
-use crate::job::model::ExecSpec;
+use crate::job::model::{ExecSpec, KeyField};
 use crate::job::read::field::{KnownFields, condition, expression};
 use crate::job::read::section::{Mistakes, Result, Section};
 use crate::job::read::{aggregates, exec};
@@ -18,7 +17,7 @@ pub(super) struct Process {
     pub(super) native: Option<String>,
 }
 
-pub(super) fn read(node: &Node, known: KnownFields<'_>, key: Option<&FieldPath>) -> Result<Process> {
+pub(super) fn read(node: &Node, known: KnownFields<'_>, is_keyed: bool, key: &[KeyField]) -> Result<Process> {
     let section = Section::new("process", node, "a map with `aggregate` or `exec`")?;
     if let Some(exec) = exec::read(&section)? {
         return Ok(Process { exec: Some(exec), ..Process::default() });
@@ -28,15 +27,15 @@ pub(super) fn read(node: &Node, known: KnownFields<'_>, key: Option<&FieldPath>)
     }
     let node = section.require("aggregate", "what to compute for each key, or `exec`: a program of your own")?;
     let mut mistakes = Mistakes::default();
-    let aggregates = mistakes.take(aggregates::read(node, known, key));
-    let delete = mistakes.take(section.get("delete").map(|node| delete(node, &section, known, key)).transpose());
+    let aggregates = mistakes.take(aggregates::read(node, known, is_keyed, key));
+    let delete = mistakes.take(section.get("delete").map(|node| delete(node, &section, known, is_keyed)).transpose());
     mistakes.none()?;
     Ok(Process { aggregates, delete, ..Process::default() })
 }
 
 /// Reads `delete:`, which needs rows that one record can name.
-fn delete(node: &Node, process: &Section<'_>, known: KnownFields<'_>, key: Option<&FieldPath>) -> Result<Condition> {
-    if key.is_none() {
+fn delete(node: &Node, process: &Section<'_>, known: KnownFields<'_>, is_keyed: bool) -> Result<Condition> {
+    if !is_keyed {
         return Err(node.unfit("`delete` needs `key`: without a key each partition is a row of its own"));
     }
     if process.get("window").is_some() {

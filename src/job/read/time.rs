@@ -1,9 +1,8 @@
 //! `process: window:` and `process: ttl:`
 
 use crate::job::aggregate::AggregateSpec;
-use crate::job::field::FieldPath;
 use crate::job::model::{
-    AHEAD_MILLIS, Emit, EventTime, JobSpec, MAX_WINDOWS, OnLate, TimeUnit, TtlSpec, WindowSpec, exact_millis,
+    AHEAD_MILLIS, Emit, EventTime, JobSpec, KeyField, MAX_WINDOWS, OnLate, TimeUnit, TtlSpec, WindowSpec, exact_millis,
 };
 use crate::job::read::field::{KnownFields, field};
 use crate::job::read::scalar::{choose, duration, object_or_path};
@@ -23,7 +22,7 @@ pub(super) fn read(
     process: &Node,
     known: KnownFields<'_>,
     is_keyed: bool,
-    key: Option<&FieldPath>,
+    key: &[KeyField],
     aggregates: &[AggregateSpec],
 ) -> Result<Timing> {
     let section = Section::new("process", process, "a map with `aggregate`")?;
@@ -50,14 +49,17 @@ pub(super) fn read(
     }
     let ttl_millis = millis(ttl_node)?;
     let time = event_time(&section, known)?;
-    if is_taken(TtlSpec::COLUMN, aggregates, None) {
-        return Err(ttl_node.unfit(format!("`ttl` adds a column `{}`; rename the aggregate", TtlSpec::COLUMN)));
+    // A key of one field has no column of its own in the state.
+    let parts = if key.len() > 1 { key } else { &[] };
+    if is_taken(TtlSpec::COLUMN, aggregates, parts) {
+        let own = if is_taken(TtlSpec::COLUMN, aggregates, &[]) { "the aggregate" } else { "the job's own" };
+        return Err(ttl_node.unfit(format!("`ttl` adds a column `{}`; rename {own}", TtlSpec::COLUMN)));
     }
     Ok(Timing { window, ttl: Some(TtlSpec { time, ttl_millis, ahead_millis: ahead(&section)? }) })
 }
 
-fn is_taken(column: &str, aggregates: &[AggregateSpec], key: Option<&FieldPath>) -> bool {
-    let is_key = key.is_some_and(|key| key.last_name().eq_ignore_ascii_case(column));
+fn is_taken(column: &str, aggregates: &[AggregateSpec], key: &[KeyField]) -> bool {
+    let is_key = key.iter().any(|part| part.field.last_name().eq_ignore_ascii_case(column));
     let mut names = aggregates.iter().flat_map(AggregateSpec::column_names);
     is_key || names.any(|name| name.eq_ignore_ascii_case(column))
 }

@@ -3,7 +3,9 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::format::index;
+use crate::format::key_shape::KeyShape;
 use crate::format::manifest::{Manifest, Routing};
+use crate::ops::diff::change::Change;
 use crate::ops::diff::columns::Columns;
 use crate::ops::diff::positions::{PositionChange, position_changes};
 use crate::ops::diff::scope::{Limits, Scope};
@@ -39,6 +41,12 @@ impl Comparison {
             self.old.partition_tasks().iter().all(|(name, task)| new.get(name).is_none_or(|other| other == task))
         };
         layout(old) == layout(new) && (new.routing != Routing::Partition || same_partitions())
+    }
+
+    /// Returns what the key of `change` consists of, if it has several parts.
+    pub fn shape_of(&self, change: &Change<'_>) -> Option<&KeyShape> {
+        let side = if change.new.is_some() { &self.new } else { &self.old };
+        side.manifest().key.as_ref()
     }
 
     /// Tells whether the two were written by different job definitions.

@@ -59,8 +59,8 @@ impl<'a> Planner<'a> {
         let Some(source) = &self.sources.replicas[index] else { return };
         let target = source.replica.clone();
         let step = Step { place: self.sources.place(index), path: path.clone(), origin, bytes, cure, target };
-        // It may have been written since it was verified.
-        if !step.is_done() {
+        // It may have been written since it was verified. What was not read may be right.
+        if matches!(step.is_done(), Ok(false)) {
             self.steps.entry((index, path)).or_insert(step);
         }
     }
@@ -193,9 +193,9 @@ impl<'a> Planner<'a> {
         }
     }
 
-    /// Repairs an object unless it is intact.
+    /// Repairs an object that is missing or damaged.
     pub(super) fn heal_object(&mut self, index: usize, object: ObjectName) {
-        if self.steps.contains_key(&(index, object.path())) || self.sources.has_object(index, object) {
+        if self.steps.contains_key(&(index, object.path())) || !self.sources.lacks_object(index, object) {
             return;
         }
         if let Some((from, bytes)) = self.sources.find_object(object) {

@@ -70,7 +70,8 @@ impl Planner<'_> {
     /// Copies events to a replica. One that says that checkpoints were brought back takes away what explains why they
     /// are missing there, so it is copied only together with them.
     fn heal_events(&mut self, index: usize, events: Vec<GoodEvent>) {
-        let mut history = self.sources.own_history(index);
+        // Without it, nobody knows which checkpoints were pruned again.
+        let Some(mut history) = self.sources.own_history(index) else { return };
         history.events.extend(events.iter().map(|good| good.event.clone()));
         history.events.sort_by_key(|event| event.number);
         let departures = history.departures();

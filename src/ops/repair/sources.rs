@@ -66,11 +66,10 @@ impl<'a> Sources<'a> {
         Some(replica.read_files(&self.store.file, &layout::checkpoint_dir(sequence), sequence))
     }
 
-    /// Returns the history of replica `index` alone, as far as it can be read.
-    pub(super) fn own_history(&self, index: usize) -> History {
-        let Some(source) = &self.replicas[index] else { return History::default() };
-        let alone = Store::new(self.store.file.clone(), vec![source.replica.storage().clone()]);
-        alone.history().unwrap_or_default()
+    /// Returns the history of replica `index` alone, if it can be read.
+    pub(super) fn own_history(&self, index: usize) -> Option<History> {
+        let source = self.replicas[index].as_ref()?;
+        Store::new(self.store.file.clone(), vec![source.replica.storage().clone()]).history().ok()
     }
 
     /// Returns the parent that the manifest of `child` in replica `index` names.
@@ -85,11 +84,22 @@ impl<'a> Sources<'a> {
 
     /// Returns a good copy of an object, and the index of the replica that has it.
     pub(super) fn find_object(&self, object: ObjectName) -> Option<(usize, Bytes)> {
-        self.readable().find_map(|(index, source)| Some((index, source.replica.intact_object(object)?)))
+        self.readable().find_map(|(index, source)| Some((index, source.replica.intact_object(object).ok()??)))
     }
 
-    /// Tells whether replica `index` has an intact copy of an object.
+    /// Tells whether replica `index` is known to have an intact copy of an object.
     pub(super) fn has_object(&self, index: usize, object: ObjectName) -> bool {
-        self.replicas[index].as_ref().is_some_and(|source| source.replica.intact_object(object).is_some())
+        self.look_for(index, object) == Some(true)
+    }
+
+    /// Tells whether replica `index` is known to lack an intact copy of an object.
+    pub(super) fn lacks_object(&self, index: usize, object: ObjectName) -> bool {
+        self.look_for(index, object) == Some(false)
+    }
+
+    /// Tells whether replica `index` has an intact copy of an object; nothing if the replica was not read.
+    fn look_for(&self, index: usize, object: ObjectName) -> Option<bool> {
+        let found = self.replicas[index].as_ref()?.replica.intact_object(object).ok()?;
+        Some(found.is_some())
     }
 }

@@ -84,7 +84,7 @@ impl Step {
             }
             Cure::Checkpoint { objects, sums, manifest } => {
                 for object in objects {
-                    if self.target.intact_object(*object).is_none() {
+                    if self.target.intact_object(*object)?.is_none() {
                         write_object(&self.target, *object, sources)?;
                     }
                 }
@@ -99,13 +99,13 @@ impl Step {
         Ok(target.sync()?)
     }
 
-    /// Tells whether the target has the right bytes already.
-    pub(super) fn is_done(&self) -> bool {
+    /// Tells whether the target has the right bytes already. Fails if it was not read.
+    pub(super) fn is_done(&self) -> Result<bool, StorageError> {
         match &self.cure {
             Cure::File(bytes) | Cure::Event { bytes, .. } => {
                 has_bytes(self.target.storage().as_ref(), &self.path, bytes)
             }
-            Cure::Object(_) | Cure::Checkpoint { .. } => false,
+            Cure::Object(_) | Cure::Checkpoint { .. } => Ok(false),
         }
     }
 }
@@ -118,15 +118,21 @@ fn has_manifest(storage: &dyn Storage, path: &RelPath, manifest: &Bytes) -> bool
 
 /// Writes a good copy of `object` from the first of `sources` that has one.
 fn write_object(target: &Replica, object: ObjectName, sources: &[Replica]) -> Result<(), StoreError> {
-    let bytes = sources.iter().find_map(|source| source.intact_object(object));
-    let bytes = bytes.ok_or_else(|| StorageError::NotFound { path: object.path().to_string() })?;
-    target.replace_damaged(object, &bytes).map(drop)
+    let mut unread = None;
+    for source in sources {
+        match source.intact_object(object) {
+            Ok(Some(bytes)) => return target.replace_damaged(object, &bytes).map(drop),
+            Ok(None) => {}
+            Err(error) => unread = Some(error),
+        }
+    }
+    Err(unread.unwrap_or_else(|| StorageError::NotFound { path: object.path().to_string() }.into()))
 }
 
 /// Moves the file at `path` into `damaged/`, unless it is right, and writes `bytes` in its place.
 fn replace(target: &Replica, path: &RelPath, bytes: &[u8]) -> Result<(), StoreError> {
     let storage = target.storage().as_ref();
-    if has_bytes(storage, path, bytes) {
+    if has_bytes(storage, path, bytes)? {
         return Ok(());
     }
     let Some(file_system) = storage.file_system() else {
@@ -143,11 +149,14 @@ fn replace(target: &Replica, path: &RelPath, bytes: &[u8]) -> Result<(), StoreEr
     }
     match storage.create(path, bytes) {
         // Another process was faster, with the same bytes.
-        Err(StorageError::Exists { .. }) if has_bytes(storage, path, bytes) => Ok(()),
+        Err(StorageError::Exists { .. }) if has_bytes(storage, path, bytes)? => Ok(()),
         created => Ok(created?),
     }
 }
 
-fn has_bytes(storage: &dyn Storage, path: &RelPath, bytes: &[u8]) -> bool {
-    storage.get(path, bytes.len() as u64).is_ok_and(|found| found == bytes)
+fn has_bytes(storage: &dyn Storage, path: &RelPath, bytes: &[u8]) -> Result<bool, StorageError> {
+    match storage.get(path, bytes.len() as u64) {
+        Err(error) if error.is_inconclusive() => Err(error),
+        found => Ok(found.is_ok_and(|found| found == bytes)),
+    }
 }

@@ -40,6 +40,9 @@ pub enum RestoreError {
     /// A value cannot be written in the format.
     #[error("column `{column}` of key {key:?} in task {task} is not valid JSON")]
     Value { task: u32, key: String, column: String },
+    /// A key does not have the parts that the manifest says, and no column is text.
+    #[error("key {key:?} in task {task} does not have the parts of the job's key")]
+    Key { task: u32, key: String },
     /// `action` is `create`, `write`, `flush`, `rename`, `remove`, `lock` or `read`.
     #[error("cannot {action} `{}`", .path.display())]
     Io { action: &'static str, path: PathBuf, source: io::Error },

@@ -5,8 +5,11 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 
 use crate::format::index::IndexRow;
+use crate::format::key_shape::KeyShape;
+use crate::format::parquet::values::ValuesWriter;
+use crate::format::rows::Row;
 use crate::format::segment::{SegmentReader, SegmentWriter};
-use crate::ops::read::{ReadError, Selection, Snapshot};
+use crate::ops::read::{ReadError, Selection, Snapshot, key_values};
 use crate::ops::restore::error::RestoreError;
 use crate::ops::restore::exported_file::ExportedFile;
 use crate::ops::restore::target::Target;
@@ -16,12 +19,12 @@ use crate::values::id::Sequence;
 use crate::values::parallel;
 use crate::values::progress::Progress;
 use crate::values::rows_text::{JsonLines, invalid_json, push_csv, push_csv_header};
-use crate::values::value::Value;
+use crate::values::value::{Column, ColumnType, Value};
 
 /// The format of exported state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ExportFormat {
-    /// One Parquet file per shard, with the columns `task`, `key` and those of the state.
+    /// One Parquet file per shard, with the columns `task`, `key` or its parts, and those of the state.
     Parquet,
     /// One file, with one JSON object per line. Of a sketch only the size in bytes is written.
     JsonLines,
@@ -127,7 +130,7 @@ fn shard_table(
     progress: &dyn Progress,
 ) -> Result<(Bytes, Digest, u64), RestoreError> {
     let columns = snapshot.codec.columns();
-    if let [base] = chain {
+    if let ([base], None) = (chain, &snapshot.manifest().key) {
         let bytes = snapshot.object(store, base.object_ref())?;
         let table = SegmentReader::open(bytes.clone(), columns)
             .map_err(|source| ReadError::Table { path: base.object.path().to_string(), source })?;
@@ -136,6 +139,9 @@ fn shard_table(
             progress.advance(base.bytes);
             return Ok((bytes, base.object.digest, base.rows));
         }
+    }
+    if let Some(shape) = &snapshot.manifest().key {
+        return shard_table_of_parts(store, snapshot, shape, chain, progress);
     }
     let mut writer = SegmentWriter::new(columns);
     snapshot.chain_rows(store, chain, progress, |row| {
@@ -147,6 +153,54 @@ fn shard_table(
     let (bytes, stats) = writer.finish();
     let digest = Digest::of(&bytes);
     Ok((bytes.into(), digest, stats.rows))
+}
+
+/// The same with a column for each part of the key.
+fn shard_table_of_parts(
+    store: &Store,
+    snapshot: &Snapshot,
+    shape: &KeyShape,
+    chain: &[IndexRow],
+    progress: &dyn Progress,
+) -> Result<(Bytes, Digest, u64), RestoreError> {
+    let mut columns = vec![Column::new("task", ColumnType::Int)];
+    columns.extend(shape.columns());
+    columns.extend_from_slice(snapshot.codec.columns());
+    let mut writer = ValuesWriter::new(&columns);
+    let (mut bytes, mut rows, mut failed) = (Vec::new(), 0, None);
+    snapshot.chain_rows(store, chain, progress, |row| {
+        if row.value.is_none() {
+            return true;
+        }
+        match head_values(Some(shape), row) {
+            Ok(mut values) => {
+                values.extend(snapshot.values(row));
+                writer.push(&values);
+                bytes.append(&mut writer.take_bytes());
+                rows += 1;
+            }
+            Err(error) => failed = Some(error),
+        }
+        failed.is_none()
+    })?;
+    if let Some(error) = failed {
+        return Err(error);
+    }
+    bytes.append(&mut writer.finish());
+    let digest = Digest::of(&bytes);
+    Ok((bytes.into(), digest, rows))
+}
+
+/// Returns the values that precede those of the state: the task, and the key or its parts.
+fn head_values(shape: Option<&KeyShape>, row: Row<'_>) -> Result<Vec<Value>, RestoreError> {
+    let text = || String::from_utf8_lossy(row.key).into_owned();
+    let task = Value::Int(row.task.into());
+    let Some(shape) = shape else { return Ok(vec![task, Value::Text(text())]) };
+    let has_text = || shape.columns().iter().any(|column| column.column_type == ColumnType::Text);
+    if shape.split(row.key).is_none() && !has_text() {
+        return Err(RestoreError::Key { task: row.task, key: text() });
+    }
+    Ok([task].into_iter().chain(key_values(Some(shape), row.key)).collect())
 }
 
 /// Writes all rows into one text file, in the order of task and key.
@@ -164,7 +218,9 @@ fn export_rows(
     let mut writer = target.create(&name)?;
     let mut line = Vec::new();
     let columns = plan.snapshot.codec.columns();
-    let names = || ["task", "key"].into_iter().chain(columns.iter().map(|column| column.name.as_str()));
+    let shape = plan.snapshot.manifest().key.as_ref();
+    let key = shape.map_or_else(|| vec![Column::new("key", ColumnType::Text)], KeyShape::columns);
+    let names = || ["task"].into_iter().chain(key.iter().chain(columns).map(|column| column.name.as_str()));
     let json_lines = JsonLines::new(names());
     if plan.format == ExportFormat::Csv {
         push_csv_header(names(), &mut line);
@@ -175,8 +231,14 @@ fn export_rows(
     plan.snapshot.rows(store, &Selection::default(), progress, |row| {
         line.clear();
         let values = plan.snapshot.values(row);
+        let head = match head_values(shape, row) {
+            Ok(head) => head,
+            Err(error) => {
+                failed = failed.take().or(Some(error));
+                return false;
+            }
+        };
         let key = || String::from_utf8_lossy(row.key).into_owned();
-        let head = [Value::Int(row.task.into()), Value::Text(key())];
         let all = head.iter().chain(&values);
         let outcome = match plan.format {
             ExportFormat::Csv => {

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::format::index::IndexRow;
+use crate::format::key_shape::KeyShape;
 use crate::format::layout::ObjectName;
 use crate::format::manifest::{Manifest, Routing};
 use crate::job::Windows;
@@ -24,6 +25,16 @@ pub(super) struct Chain {
 impl Chain {
     pub(super) fn bytes(&self) -> u64 {
         self.rows.iter().fold(0, |sum, row| sum.saturating_add(row.bytes))
+    }
+
+    /// Tells whether a run refuses a key: it does not end with the start of a window, or lacks the parts that it should
+    /// have.
+    pub(super) fn refuses(&self, shape: Option<&KeyShape>, key: &[u8]) -> bool {
+        self.has_no_window(key) || shape.is_some_and(|shape| shape.split(key).is_none())
+    }
+
+    pub(super) fn has_no_window(&self, key: &[u8]) -> bool {
+        self.windows.as_ref().is_some_and(|windows| windows.split(key).is_none())
     }
 
     /// Tells whether another index says the same about the same segments, whatever their cuts.
@@ -70,7 +81,7 @@ impl Chains {
         for (partition, &task) in &partitions {
             alike &= *self.tasks.entry((manifest.tasks, partition.clone())).or_insert(task) == task;
         }
-        let columns = format!("{:?} {:?} {windows:?}", manifest.routing, manifest.columns);
+        let columns = format!("{:?} {:?} {:?} {windows:?}", manifest.routing, manifest.key, manifest.columns);
         let partitions = Arc::new(partitions);
         for chain in index.chunk_by(|a, b| a.shard == b.shard) {
             let names = chain.iter().map(|row| row.object).collect();
@@ -119,7 +130,7 @@ pub(super) fn group(roots: &[RootRead], chains: &[Chain]) -> Vec<Vec<usize>> {
 fn is_prefix(roots: &[RootRead], chain: &Chain, other: &Chain) -> bool {
     let manifest = |chain: &Chain| chain.users.first().and_then(|&user| roots[user].usable());
     let (Some(one), Some(two)) = (manifest(chain), manifest(other)) else { return false };
-    let alike = (one.tasks, one.routing, &one.columns) == (two.tasks, two.routing, &two.columns);
+    let alike = (one.tasks, one.routing, &one.key, &one.columns) == (two.tasks, two.routing, &two.key, &two.columns);
     alike
         && chain.windows == other.windows
         && chain.rows.starts_with(&other.rows)

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use crate::format::layout::ObjectName;
+use crate::format::manifest::Manifest;
 use crate::format::rows::RowCodec;
 use crate::format::segment::SegmentReader;
 use crate::format::segment::merge::Merge;
@@ -12,7 +13,7 @@ use crate::ops::verify::chains::Chain;
 use crate::ops::verify::read_object::read_object;
 use crate::store::Store;
 use crate::values::id::Sequence;
-use crate::values::value::{Column, Value};
+use crate::values::value::Value;
 
 /// Rows that are wrong in the same way.
 #[derive(Default)]
@@ -31,12 +32,12 @@ impl Refused {
 }
 
 /// Returns findings about the live rows of `chain` whose sketches cannot be read, or whose keys do not end with the
-/// start of a window of the job. `users` are the checkpoints that have the chain.
+/// start of a window of the job or do not have the parts of its key. `users` are the checkpoints that have the chain.
 ///
 /// Segments that cannot be read have findings of their own.
 pub(super) fn refused_rows(
     store: &Store,
-    columns: &[Column],
+    manifest: &Manifest,
     chain: &Chain,
     intact: &HashSet<ObjectName>,
     users: &[Sequence],
@@ -51,19 +52,21 @@ pub(super) fn refused_rows(
                 return findings;
             }
         };
-        let Ok(reader) = SegmentReader::open(bytes, columns) else { return findings };
+        let Ok(reader) = SegmentReader::open(bytes, &manifest.columns) else { return findings };
         sources.push(reader);
     }
-    let codec = RowCodec::new(columns.to_vec());
-    let (mut sketches, mut keys) = (Refused::default(), Refused::default());
+    let codec = RowCodec::new(manifest.columns.clone());
+    let [mut sketches, mut keys, mut parts] = [const { Refused { count: 0, first: String::new() } }; 3];
     let read = Merge::new(sources).for_each(|row| {
         let Some(packed) = row.value else { return true };
         let is_bad = |value: &Value| matches!(value, Value::Sketch(bytes) if Sketch::from_bytes(bytes).is_none());
         if codec.unpack(packed).iter().any(is_bad) {
             sketches.add(row.key);
         }
-        if chain.windows.as_ref().is_some_and(|windows| windows.split(row.key).is_none()) {
+        if chain.has_no_window(row.key) {
             keys.add(row.key);
+        } else if chain.refuses(manifest.key.as_ref(), row.key) {
+            parts.add(row.key);
         }
         true
     });
@@ -73,6 +76,7 @@ pub(super) fn refused_rows(
     for (refused, expected, what) in [
         (sketches, "sketches that a run can read", "with a sketch that cannot be read"),
         (keys, "keys that end with the start of a window", "whose key does not"),
+        (parts, "keys with the parts of the job's key", "whose key does not have them"),
     ] {
         for &sequence in users.iter().filter(|_| refused.count > 0) {
             let shard = chain.rows[0].shard;

@@ -117,8 +117,12 @@ fn check_chains(
         Routing::KeyHash => Some(index::task_of_key(key, manifest.tasks)),
         Routing::Partition => std::str::from_utf8(key).ok().and_then(|key| longest.partitions.get(key).copied()),
     };
+    // Most keys can be anything.
+    let can_refuse = longest.windows.is_some() || manifest.key.is_some();
+    let is_refused = |key: &[u8]| longest.refuses(manifest.key.as_ref(), key);
     let inspect = |place: usize, batch: &KeyBatch| {
-        seen.borrow_mut()[place].observe(batch, &longest.rows[place], longest.windows.as_ref(), owner);
+        let has_refused = can_refuse && (0..batch.len()).any(|row| is_refused(batch.key(row)));
+        seen.borrow_mut()[place].observe(batch, &longest.rows[place], has_refused, owner);
     };
     let live = count_live_keys(store, &manifest.columns, longest, intact, progress, &inspect)
         .map_err(|error| error.into_findings(users(longest, roots)))?;
@@ -128,7 +132,7 @@ fn check_chains(
     let check = |chain: &&Chain| {
         let mut findings = row_findings(chain, &seen, &users(chain, roots));
         if seen[..chain.rows.len()].iter().any(|seen| seen.is_suspicious) {
-            findings.append(refused_rows(store, &manifest.columns, chain, intact, &users(chain, roots)));
+            findings.append(refused_rows(store, manifest, chain, intact, &users(chain, roots)));
         }
         ChainCheck { live_keys: Some(live[chain.rows.len() - 1]), findings }
     };

@@ -2,7 +2,6 @@
 
 use crate::format::index::IndexRow;
 use crate::format::segment::keys::KeyBatch;
-use crate::job::Windows;
 
 /// The content of a segment, according to its rows.
 #[derive(Debug, Clone, Default)]
@@ -22,11 +21,10 @@ impl SegmentRows {
         &mut self,
         batch: &KeyBatch,
         segment: &IndexRow,
-        windows: Option<&Windows>,
+        has_refused: bool,
         owner: impl Fn(u32, &[u8]) -> Option<u32>,
     ) {
-        let is_of_no_window = |windows: &Windows| (0..batch.len()).any(|row| windows.split(batch.key(row)).is_none());
-        self.is_suspicious |= batch.has_bad_sketch() || windows.is_some_and(is_of_no_window);
+        self.is_suspicious |= batch.has_bad_sketch() || has_refused;
         self.rows += batch.len() as u64;
         self.tombstones += batch.tombstones() as u64;
         for (task, rows) in batch.runs() {

@@ -156,6 +156,7 @@ impl Checkpointer {
             block: cut.number,
             older_cuts: rows.older.iter().map(|older| older.cut.clone()).collect(),
             block_bytes: facts.block_bytes,
+            key: facts.key.clone(),
             columns: facts.columns.clone(),
             timings: Timings {
                 pause_micros: times.pause_micros,

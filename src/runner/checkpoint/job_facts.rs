@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use crate::format::key_shape::KeyShape;
 use crate::format::manifest::{Mode, Routing};
 use crate::runner::error::RunError;
 use crate::values::value::Column;
@@ -17,6 +18,8 @@ pub struct JobFacts {
     pub tasks: u32,
     pub shards: u32,
     pub routing: Routing,
+    /// What keys consist of, if they have several parts.
+    pub key: Option<KeyShape>,
     /// The columns of the state.
     pub columns: Vec<Column>,
     /// The size of the input's grid in bytes.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::format::key_shape::KeyShape;
 use crate::format::rows::{Change, RowCodec};
 use crate::job::{WindowSpec, Windows};
 use crate::runner::output::error::OutputError;
@@ -21,6 +22,8 @@ pub struct RowShape {
     pub windows: Option<Windows>,
     /// The name of the key column.
     pub key_name: String,
+    /// What a key consists of, if it has several parts. Each is a column then.
+    pub parts: Option<KeyShape>,
     /// Whether the first column says how the row changed.
     pub has_change: bool,
     /// Which rows are output; all of them without it.
@@ -35,7 +38,7 @@ impl RowShape {
         let text = |name: &str| Column::new(name, ColumnType::Text);
         let mut columns: Vec<Column> = Vec::new();
         columns.extend(self.has_change.then(|| text(CHANGE_COLUMN)));
-        columns.push(text(&self.key_name));
+        columns.extend(self.parts.as_ref().map_or_else(|| vec![text(&self.key_name)], KeyShape::columns));
         if self.windows.is_some() {
             columns.extend(WindowSpec::COLUMNS.map(text));
         }
@@ -45,15 +48,15 @@ impl RowShape {
 
     /// Returns the output for a row, one value per column. Only the key columns of a deleted row have values.
     pub fn values(&self, change: Change, row_key: &[u8], packed: Option<&[u8]>) -> Vec<Value> {
-        let text = |bytes: &[u8]| Value::Text(String::from_utf8_lossy(bytes).into_owned());
         let mut values = Vec::new();
         values.extend(self.has_change.then(|| Value::Text(change.name().to_owned())));
         match self.windows.as_ref().map(|windows| (windows, windows.split(row_key))) {
-            None => values.push(text(row_key)),
-            Some((_, None)) => values.extend([text(row_key), Value::Null, Value::Null]),
+            None => values.extend(self.key_values(row_key)),
+            Some((_, None)) => values.extend(self.key_values(row_key).into_iter().chain([Value::Null, Value::Null])),
             Some((windows, Some((key, start)))) => {
                 let moment = |millis| Value::Text(windows.stamp(millis));
-                values.extend([text(key), moment(start), moment(windows.end(start))]);
+                values.extend(self.key_values(key));
+                values.extend([moment(start), moment(windows.end(start))]);
             }
         }
         match packed {
@@ -74,6 +77,14 @@ impl RowShape {
             let key = shown(&String::from_utf8_lossy(row_key));
             OutputError::Having { key, reason }
         })
+    }
+
+    /// Returns the values of the key's columns.
+    fn key_values(&self, key: &[u8]) -> Vec<Value> {
+        match &self.parts {
+            None => vec![Value::Text(String::from_utf8_lossy(key).into_owned())],
+            Some(parts) => parts.split(key).expect("the run composed or checked every key"),
+        }
     }
 
     /// Returns the sort key of a row: its key, then its window.

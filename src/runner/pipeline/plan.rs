@@ -13,6 +13,7 @@ use crate::input::partition_tasks::PartitionTasks;
 use crate::input::record::{BadRecord, Field, Filter, RecordPlace};
 use crate::job::OnError;
 use crate::runner::checkpoint::priority::Priorities;
+use crate::runner::pipeline::route::{BlockKeys, Route};
 use crate::runner::pipeline::worker::head::{HEAD_BYTES, Head};
 use crate::runner::process::exec::mirror;
 use crate::runner::process::exec::plan::ExecPlan;
@@ -60,15 +61,6 @@ pub struct RecordTest {
     pub fields: Range<usize>,
 }
 
-/// How a record finds its task.
-#[derive(Debug)]
-pub enum Route {
-    /// By the hash of its key: the field at this index.
-    Key(usize),
-    /// By its partition.
-    Partition(Arc<PartitionTasks>),
-}
-
 /// What some shards apply again after the run has resumed from a checkpoint that has them at an older cut than others.
 #[derive(Debug, Clone, Default)]
 pub struct Replay {
@@ -99,7 +91,7 @@ impl Plan {
     #[inline]
     pub(crate) fn route(
         &self,
-        own: Own<'_>,
+        keys: &mut BlockKeys<'_>,
         block: &Block,
         place: RecordPlace<'_>,
         fields: &[Field<'_>],
@@ -109,7 +101,7 @@ impl Plan {
         if !self.keeps(fields)? {
             return Ok(None);
         }
-        let (key, task) = self.key_of(own, fields)?;
+        let (key, task) = keys.of(fields)?;
         if let Some(replay) = replay {
             let task = task.unwrap_or_else(|| self.task_of_hash(xxh3_64(key.as_bytes())));
             let shard = shard_of(task, self.tasks, self.shards) as usize;
@@ -154,7 +146,7 @@ impl Plan {
     /// Returns the tasks of the partitions, for a job without a key.
     pub(crate) fn partition_tasks(&self) -> Option<&Arc<PartitionTasks>> {
         match &self.route {
-            Route::Key(_) => None,
+            Route::Key(_) | Route::Parts(..) => None,
             Route::Partition(partition_tasks) => Some(partition_tasks),
         }
     }
@@ -165,22 +157,6 @@ impl Plan {
         match &self.filter {
             Some(test) => test.filter.keeps(&fields[test.fields.clone()]),
             None => Ok(true),
-        }
-    }
-
-    /// Returns the key of a record, and its task if the key does not determine it.
-    #[inline]
-    pub(crate) fn key_of<'f>(
-        &'f self,
-        own: Own<'f>,
-        fields: &'f [Field<'_>],
-    ) -> Result<(&'f str, Option<u32>), BadRecord> {
-        match &self.route {
-            Route::Key(place) => Ok((key_text(&fields[*place])?, None)),
-            Route::Partition(_) => {
-                let (name, task) = own.expect("a block of a job without a key has a known partition");
-                Ok((name, Some(task)))
-            }
         }
     }
 
@@ -220,7 +196,7 @@ impl Plan {
     pub fn routing(&self) -> Routing {
         match &self.route {
             _ if self.exec.is_some() => Routing::Program,
-            Route::Key(_) => Routing::KeyHash,
+            Route::Key(_) | Route::Parts(..) => Routing::KeyHash,
             Route::Partition { .. } => Routing::Partition,
         }
     }
@@ -236,27 +212,11 @@ impl Plan {
             return mirror::split_key(key).0;
         }
         match &self.route {
-            Route::Key(_) => self.task_of_hash(hash),
+            Route::Key(_) | Route::Parts(..) => self.task_of_hash(hash),
             Route::Partition(partition_tasks) => {
                 let name = std::str::from_utf8(key).expect("the name of a partition is text");
                 partition_tasks.task(name).expect("the keys of a job without one are its partitions")
             }
         }
-    }
-}
-
-/// The name and the task of a block's partition, in a job without a key.
-pub(crate) type Own<'a> = Option<(&'a str, u32)>;
-
-#[inline]
-pub(crate) fn key_text<'f>(field: &'f Field<'_>) -> Result<&'f str, BadRecord> {
-    let refuse = |reason: &str| Err(BadRecord { reason: format!("the key {reason}") });
-    match field {
-        Field::Text(text) => Ok(text),
-        Field::Number(text) => Ok(text),
-        Field::Bool(true) => Ok("true"),
-        Field::Bool(false) => Ok("false"),
-        Field::Missing => refuse("field is missing or null"),
-        Field::Json(_) => refuse("is an object or a list, expected text, a number or a bool"),
     }
 }

@@ -36,6 +36,7 @@ pub fn run(job: &JobSpec, options: &Options, control: &Control, observer: &dyn O
             Ok(summary) => return Ok(tally.whole(summary, begun, restarts_in_all)),
             Err(error) => error,
         };
+        show_traceback(&error, observer);
         if tally.take_committed() {
             restarts = 0;
         }
@@ -70,6 +71,16 @@ pub fn run(job: &JobSpec, options: &Options, control: &Control, observer: &dyn O
         }
         // Only the first attempt must find a checkpoint.
         options.must_resume = false;
+    }
+}
+
+/// Shows where a program has failed. Several programs may fail at once, for the same reason; the run has one error.
+fn show_traceback(error: &RunError, observer: &dyn Observer) {
+    let RunError::Program { program, worker, failure } = error else { return };
+    let ProgramFailure::Reported { traceback: Some(traceback), .. } = failure else { return };
+    for line in traceback.lines() {
+        let (program, line) = (program.clone(), line.to_owned());
+        observer.event(&RunEvent::ProgramSaid { program, worker: *worker, line });
     }
 }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use crate::format::key_shape::KeyShape;
 use crate::format::manifest::Mode;
 use crate::format::rows::{Change, RowCodec};
 use crate::input::partition_tasks::PartitionTasks;
@@ -18,7 +19,9 @@ use crate::runner::output::having::Having;
 use crate::runner::output::plans::OutputPlans;
 use crate::runner::output::shape::RowShape;
 use crate::runner::output::shown::ShownRows;
-use crate::runner::pipeline::plan::{Plan, RecordTest, Route};
+use crate::runner::pipeline::key_parts::KeyParts;
+use crate::runner::pipeline::plan::{Plan, RecordTest};
+use crate::runner::pipeline::route::Route;
 use crate::runner::pipeline::spawn::on_deep_stack;
 use crate::runner::process::exec::plan::ExecPlan;
 use crate::runner::process::processor::Processor;
@@ -84,9 +87,10 @@ impl Run<'_> {
         let RecordSteps { filter, delete, processor, exec } = steps;
         let job = self.job;
         let field_count = processor.fields().len();
-        let (route, tasks) = match &job.key {
-            Some(_) => (Route::Key(field_count), job.tasks),
-            None => {
+        let (route, tasks) = match &job.key[..] {
+            [_] => (Route::Key(field_count), job.tasks),
+            [_, ..] => (Route::Parts(field_count, KeyParts::new(job)), job.tasks),
+            [] => {
                 let known = lineage.into_iter().flat_map(|lineage| lineage.positions.values());
                 let known = known.filter_map(|row| Some((row.logical(), row.task?)));
                 let new = self.partitions.iter().map(|partition| partition.name.as_str());
@@ -100,8 +104,7 @@ impl Run<'_> {
         // Mode priority takes or leaves whole shards, so it has more of them.
         let most = if job.checkpoint.mode == Mode::Priority { 4 * MAX_SHARDS } else { MAX_SHARDS };
         let shards = same.map_or_else(|| tasks.min(most), |manifest| manifest.shards);
-        let key_fields = usize::from(job.key.is_some());
-        let mut next_field = field_count + key_fields;
+        let mut next_field = field_count + job.key.len();
         let mut test = |filter: Filter| {
             let fields = next_field..next_field + filter.fields().len();
             next_field = fields.end;
@@ -147,7 +150,9 @@ impl Run<'_> {
             processor: Arc::clone(&plan.processor),
             codec: plan.codec.clone(),
             windows: self.job.window.as_ref().map(Windows::new),
-            key_name: self.job.key_name().to_owned(),
+            key_name: self.job.key_names()[0].to_owned(),
+            // The windows of a row are columns of their own.
+            parts: self.job.key_shape().map(|shape| KeyShape { window: false, ..shape }),
             has_change: emit == Some(Emit::Changes) && self.job.window.is_none(),
             having: None,
         };
@@ -189,7 +194,7 @@ impl Run<'_> {
     /// the time.
     pub(crate) fn fields(&self, plan: &Plan) -> Vec<FieldPath> {
         let mut fields = plan.processor.fields().to_vec();
-        fields.extend(self.job.key.clone());
+        fields.extend(self.job.key_fields().cloned());
         fields.extend(plan.filter.iter().chain(&plan.delete).flat_map(|test| test.filter.fields().to_vec()));
         fields.extend(self.time_field().cloned());
         fields
@@ -216,7 +221,7 @@ impl Run<'_> {
         let fields_of =
             |test: &Option<RecordTest>| test.iter().flat_map(|test| test.filter.fields().to_vec()).collect();
         let mut optional: Vec<FieldPath> = fields_of(&plan.filter);
-        let mut required: Vec<FieldPath> = self.job.key.iter().chain(self.time_field()).cloned().collect();
+        let mut required: Vec<FieldPath> = self.job.key_fields().chain(self.time_field()).cloned().collect();
         required.extend::<Vec<FieldPath>>(fields_of(&plan.delete));
         let own = if self.job.native.is_some() { &mut optional } else { &mut required };
         own.extend_from_slice(plan.processor.fields());

@@ -85,6 +85,7 @@ fn job_facts(run: &Run<'_>, plan: &Plan) -> JobFacts {
         tasks: plan.tasks,
         shards: plan.shards,
         routing: plan.routing(),
+        key: job.key_shape(),
         columns: plan.codec.columns().to_vec(),
         block_bytes: input::BLOCK_BYTES,
         timeout: job.checkpoint.timeout,

@@ -217,6 +217,10 @@ fn load(
             wrong = Some("a row is in a task that its key does not belong to");
             return false;
         }
+        if manifest.key.as_ref().is_some_and(|shape| shape.split(row.key).is_none()) {
+            wrong = Some("a key does not have the parts of the job's key");
+            return false;
+        }
         pending.push(row.task, key, Some(packed));
         hashes.push(hash);
         if hashes.len() == PENDING_ROWS && !load_pending(&mut pending, &mut hashes) {

@@ -1,8 +1,9 @@
 //! Requests to a bucket, answered on the calling thread.
 
+use std::collections::BTreeMap;
 use std::future::Future;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use object_store::aws::{AmazonS3, AmazonS3Builder};
@@ -20,23 +21,46 @@ use crate::storage::bucket::url::BucketUrl;
 use crate::storage::bucket::waiting::Patience;
 use crate::storage::bucket::wire::{Connector, Refusal};
 use crate::storage::error::{BucketFault, StorageError};
+use crate::values::lock::lock;
 
 /// The slowest connection over which bytes are sent, in bytes per second.
 const SLOWEST: u64 = 64 << 10;
 
-/// The way to one bucket.
+/// Sends requests to one bucket.
 #[derive(Debug)]
 pub(super) struct Client {
-    /// Sends each request once: what is repeated, and when, is decided here.
-    store: AmazonS3,
+    pool: Arc<Pool>,
     pub limits: Limits,
     place: String,
-    has_answered: AtomicBool,
 }
 
-impl Client {
-    /// Returns a client for the bucket of `url`. Sends no request to the bucket.
-    pub fn new(url: &BucketUrl, settings: &Settings) -> std::result::Result<Client, StorageError> {
+/// The connections to one bucket, and what is known about its server. All clients of a process that have the same
+/// settings share them.
+#[derive(Debug)]
+struct Pool {
+    /// Sends each request once: what is repeated, and when, is decided here.
+    store: AmazonS3,
+    limits: Limits,
+    has_answered: AtomicBool,
+    /// Whether the server has proven that it honors conditions.
+    is_proven: AtomicBool,
+}
+
+impl Pool {
+    /// Returns the pool for the bucket of `url`, which the first call makes.
+    fn shared(url: &BucketUrl, settings: &Settings) -> std::result::Result<Arc<Pool>, StorageError> {
+        static POOLS: Mutex<BTreeMap<(String, Settings), Arc<Pool>>> = Mutex::new(BTreeMap::new());
+        let mut pools = lock(&POOLS);
+        let key = (url.bucket.clone(), settings.clone());
+        if let Some(pool) = pools.get(&key) {
+            return Ok(Arc::clone(pool));
+        }
+        let pool = Arc::new(Pool::new(url, settings)?);
+        pools.insert(key, Arc::clone(&pool));
+        Ok(pool)
+    }
+
+    fn new(url: &BucketUrl, settings: &Settings) -> std::result::Result<Pool, StorageError> {
         // Only one provider per process is possible, and it may be set already.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let wrong = |fault, reason| unusable(url.to_string(), fault, reason);
@@ -67,14 +91,31 @@ impl Client {
             // Not every server has requests that delete several objects.
             .with_disable_bulk_delete(true);
         let store = builder.build().map_err(|error| misconfigured(reason(&error)))?;
-        Ok(Client { store, limits, place: url.to_string(), has_answered: AtomicBool::new(false) })
+        Ok(Pool { store, limits, has_answered: AtomicBool::new(false), is_proven: AtomicBool::new(false) })
+    }
+}
+
+impl Client {
+    /// Returns a client for the bucket of `url`. Sends no request to the bucket.
+    pub fn new(url: &BucketUrl, settings: &Settings) -> std::result::Result<Client, StorageError> {
+        let pool = Pool::shared(url, settings)?;
+        Ok(Client { limits: pool.limits, pool, place: url.to_string() })
+    }
+
+    /// Returns whether the server has proven to this process that it honors conditions.
+    pub fn is_proven(&self) -> bool {
+        self.pool.is_proven.load(Ordering::Relaxed)
+    }
+
+    pub fn set_proven(&self, is_proven: bool) {
+        self.pool.is_proven.store(is_proven, Ordering::Relaxed);
     }
 
     /// Sends a request with `bytes` of content, and repeats it as long as that may help.
     pub async fn repeat<T>(&self, bytes: usize, request: impl AsyncFn(&AmazonS3) -> Result<T>) -> Result<T> {
         let mut patience = self.patience();
         loop {
-            match self.once(bytes, request(&self.store)).await {
+            match self.once(bytes, request(self.store())).await {
                 Ok(answer) => return Ok(answer),
                 Err(error) => patience.wait(error).await?,
             }
@@ -87,17 +128,17 @@ impl Client {
         let time = self.limits.timeout + Duration::from_secs(bytes as u64 / SLOWEST);
         let answer = tokio::time::timeout(time, answer).await.unwrap_or_else(|_| Err(timed_out()));
         if answer.as_ref().err().is_none_or(has_answered) {
-            self.has_answered.store(true, Ordering::Relaxed);
+            self.pool.has_answered.store(true, Ordering::Relaxed);
         }
         answer
     }
 
     pub fn store(&self) -> &AmazonS3 {
-        &self.store
+        &self.pool.store
     }
 
     pub fn patience(&self) -> Patience<'_> {
-        Patience::new(&self.place, self.limits.patience, &self.has_answered)
+        Patience::new(&self.place, self.limits.patience, &self.pool.has_answered)
     }
 }
 

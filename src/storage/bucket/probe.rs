@@ -9,6 +9,20 @@ use crate::values::relpath::RelPath;
 const PREFIX: &str = ".tmp-probe-";
 
 impl BucketStorage {
+    /// Probes the server unless it has already proven to this process that it honors conditions.
+    pub fn prove(&self) -> Result<(), StorageError> {
+        if !self.client.is_proven() {
+            self.probe()?;
+            self.client.set_proven(true);
+        }
+        Ok(())
+    }
+
+    /// Makes the next [`BucketStorage::prove`] probe the server again: another one may answer.
+    pub fn distrust(&self) {
+        self.client.set_proven(false);
+    }
+
     /// Creates a random name twice, and deletes it. Returns the time of the server in seconds since 1970.
     ///
     /// Fails with [`BucketFault::IgnoresConditions`] if the second create succeeds too: two writers of such a bucket

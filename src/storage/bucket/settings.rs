@@ -10,7 +10,7 @@ use crate::values::units::{parse_bytes, parse_duration};
 const PREFIXES: [&str; 2] = ["AWS_", "CKPT_BUCKET_"];
 
 /// The variables of an environment that concern buckets.
-#[derive(Clone, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Settings {
     variables: BTreeMap<String, String>,
 }

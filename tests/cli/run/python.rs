@@ -171,7 +171,8 @@ fn a_value_that_would_come_back_as_another_type_is_refused() {
     let job = LISTING.replace("pass", "self.state.setdefault('c', collections.Counter()).update(x=1)");
     env.write("job.py", format!("import collections\n{job}"));
     let output = env.run(&["run", "job.py", "data.jsonl"]).expect(4);
-    let expected = r#"the state of key 'c' is not JSON: it would be {"x":10} after a restart (Counter becomes dict)"#;
+    let expected = "the state of key 'c' is not JSON: it would be {} after a restart (Counter becomes dict), at the record \
+                    at byte 0 of `data.jsonl`";
     assert!(output.stderr.contains(expected), "{output}");
     assert_eq!(checkpoints(&env.path("checkpoints/job")), [0; 0]);
 }

@@ -6,7 +6,8 @@ use crate::cli::error::CliError;
 use crate::cli::text::sketch_with_digest;
 use crate::cli::ui::Ui;
 use crate::ops::diff::{Change, ChangeKind, Comparison};
-use crate::values::value::Value;
+use crate::ops::read::key_values;
+use crate::values::value::{Column, Value};
 
 /// Names the two checkpoints above the list of keys.
 pub(super) fn show_sides(comparison: &Comparison, ui: &mut Ui) -> Result<(), CliError> {
@@ -21,7 +22,7 @@ pub(super) fn show(comparison: &Comparison, change: &Change<'_>, ui: &mut Ui) ->
         ChangeKind::Removed => ('-', Paint::Old),
         ChangeKind::Changed => ('~', Paint::Changed),
     };
-    ui.painted(paint, format!("{sign} {}  (task {})", String::from_utf8_lossy(change.key), change.task))?;
+    ui.painted(paint, format!("{sign} {}  (task {})", key(comparison, change), change.task))?;
     let values = comparison.columns.values(change);
     let width = values.iter().map(|value| value.column.chars().count()).max().unwrap_or(0);
     for value in values {
@@ -32,6 +33,14 @@ pub(super) fn show(comparison: &Comparison, change: &Change<'_>, ui: &mut Ui) ->
         }
     }
     Ok(())
+}
+
+/// Returns a key for people: `path=/cart status=500` if it has several parts.
+fn key(comparison: &Comparison, change: &Change<'_>) -> String {
+    let Some(shape) = comparison.shape_of(change) else { return String::from_utf8_lossy(change.key).into_owned() };
+    let values = key_values(Some(shape), change.key);
+    let part = |(column, value): (&Column, &Value)| format!("{}={}", column.name, shown(value).unwrap_or_default());
+    shape.columns().iter().zip(&values).map(part).collect::<Vec<_>>().join(" ")
 }
 
 /// Returns a value for people; `None` for null. Text is quoted if its start or end would be invisible.

@@ -57,7 +57,7 @@ pub struct Args {
     #[arg(long, value_name = "N")]
     pub task: Option<u32>,
 
-    /// Compare only keys that start with PREFIX
+    /// Compare only keys that start with PREFIX; a key of several fields is a list such as `["/cart",500]`
     #[arg(long, value_name = "PREFIX", allow_hyphen_values = true)]
     pub key: Option<String>,
 

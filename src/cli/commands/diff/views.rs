@@ -8,11 +8,12 @@ use serde_json::value::RawValue;
 
 use super::report::Report;
 use crate::cli::error::CliError;
-use crate::cli::json::{VERSION, raw, raw_text};
+use crate::cli::json::{VERSION, parts, raw, raw_text};
 use crate::cli::text::sketch_with_digest;
 use crate::cli::ui::Ui;
 use crate::format::positions::PositionRow;
 use crate::ops::diff::{Change, ChangeKind, Comparison, PositionChange, Side, Tally, ValueChange};
+use crate::ops::read::key_values;
 use crate::values::value::{ColumnType, Value};
 
 /// Prints the documents that follow the changed keys. `task_limit` is the most tasks to list; `None` lists none.
@@ -36,6 +37,9 @@ pub(super) struct KeyView<'a> {
     change: &'static str,
     task: u32,
     key: String,
+    /// By column, if the key has several parts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parts: Option<BTreeMap<String, Box<RawValue>>>,
     /// By column. Of a changed key, only the columns that differ.
     old: Option<BTreeMap<&'a str, Box<RawValue>>>,
     new: Option<BTreeMap<&'a str, Box<RawValue>>>,
@@ -58,6 +62,7 @@ impl<'a> KeyView<'a> {
             },
             task: change.task,
             key: String::from_utf8_lossy(change.key).into_owned(),
+            parts: comparison.shape_of(change).map(|shape| parts(shape, &key_values(Some(shape), change.key))),
             old: change.old.map(|_| map(|value| value.old.clone())),
             new: change.new.map(|_| map(|value| value.new.clone())),
         }

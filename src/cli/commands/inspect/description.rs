@@ -10,6 +10,7 @@ use super::head::{ColumnView, Head, column_views, moment};
 use crate::cli::error::CliError;
 use crate::cli::text::{self, counted};
 use crate::cli::ui::Ui;
+use crate::format::key_shape::{KeyPart, KeyShape};
 use crate::format::manifest::{DeadLetter, Manifest, Mode, OlderCut, Output, Routing, Timings, Totals, Trigger};
 use crate::ops::inspect::Description;
 use crate::values::units::{Age, Bytes, Count, Span};
@@ -100,6 +101,15 @@ fn state_lines(manifest: &Manifest, classes: &[ClassView]) -> Vec<Line> {
         ("state", format!("{}, {} changed", counted(totals.keys, "key"), Count(totals.changed_keys))),
         ("columns", columns.collect::<Vec<_>>().join(", ")),
     ]);
+    if let Some(key) = &manifest.key {
+        let part = |part: &KeyPart| match part.column_type {
+            None => part.name.clone(),
+            Some(column_type) => format!("{} {}", part.name, column_type.name()),
+        };
+        let mut parts: Vec<String> = key.parts.iter().map(part).collect();
+        parts.extend(key.window.then(|| KeyShape::WINDOW_COLUMN.to_owned()));
+        lines.insert(lines.len() - 1, ("key", parts.join(", ")));
+    }
     lines
 }
 
@@ -191,6 +201,8 @@ struct LayoutView<'a> {
     tasks: u32,
     shards: u32,
     routing: Routing,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key: &'a Option<KeyShape>,
     columns: Vec<ColumnView<'a>>,
 }
 
@@ -267,6 +279,7 @@ impl LayoutView<'_> {
             tasks: manifest.tasks,
             shards: manifest.shards,
             routing: manifest.routing,
+            key: &manifest.key,
             columns: column_views(manifest),
         }
     }

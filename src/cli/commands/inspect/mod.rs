@@ -6,7 +6,7 @@ use crate::cli::exit::Exit;
 use crate::cli::progress::Unit;
 use crate::cli::ui::Ui;
 use crate::format::manifest::Mode;
-use crate::ops::inspect::{self, Description};
+use crate::ops::inspect::{self, Description, Excerpt};
 use crate::ops::read::{Selection, Snapshot};
 use crate::store::Store;
 use crate::values::id::Sequence;
@@ -15,6 +15,7 @@ mod classes;
 mod description;
 mod head;
 mod job;
+mod key;
 mod objects;
 mod positions;
 mod state;
@@ -65,9 +66,10 @@ pub struct Args {
     #[arg(long, value_name = "N", requires = "state")]
     pub task: Option<u32>,
 
-    /// Show only the row of key K, reading only its shard; exit with code 1 if there is no such key
+    /// Show only the row of key K, reading only its shard; exit with code 1 if there is no such key. A key of several
+    /// fields is `--key path=/cart --key status=500` or `--key '["/cart",500]'`
     #[arg(long, value_name = "K", requires = "state", allow_hyphen_values = true)]
-    pub key: Option<String>,
+    pub key: Vec<String>,
 
     /// Show tasks without keys too
     #[arg(long, requires = "tasks")]
@@ -117,11 +119,21 @@ fn show(args: &Args, store: &Store, sequence: Sequence, ui: &mut Ui) -> Result<E
 fn show_state(args: &Args, head: Head, store: &Store, sequence: Sequence, ui: &mut Ui) -> Result<Exit, CliError> {
     let snapshot = Snapshot::open(store, sequence)?;
     check_task(args.task, snapshot.manifest())?;
-    let selection = Selection { task: args.task, key: args.key.clone() };
-    let rows = inspect::state(store, &snapshot, &selection, args.limit(), &ui.progress("reading", Unit::Bytes))?;
-    state::show(head, snapshot.manifest(), &rows, args.key.as_deref(), ui)?;
+    let progress = ui.progress("reading", Unit::Bytes);
+    let read = |key| inspect::state(store, &snapshot, &Selection { task: args.task, key }, args.limit(), &progress);
+    let rows = if args.key.is_empty() {
+        read(None)?
+    } else {
+        let mut found = Excerpt { rows: Vec::new(), cut: false };
+        for key in key::keys(snapshot.manifest().key.as_ref(), &args.key)? {
+            found.rows.extend(read(Some(key))?.rows);
+        }
+        found
+    };
+    drop(progress);
+    state::show(head, snapshot.manifest(), &rows, &args.key, ui)?;
     // Whether a key exists is a question with an answer.
-    Ok(if args.key.is_some() && rows.rows.is_empty() { Exit::No } else { Exit::Clean })
+    Ok(if !args.key.is_empty() && rows.rows.is_empty() { Exit::No } else { Exit::Clean })
 }
 
 fn classes_of(

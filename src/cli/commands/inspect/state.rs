@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 
 use super::head::{ColumnView, Head, column_views, note_cut};
 use crate::cli::error::CliError;
-use crate::cli::json::raw;
+use crate::cli::json::{parts, raw};
 use crate::cli::table::{Column, Table};
 use crate::cli::text;
 use crate::cli::ui::Ui;
@@ -15,12 +15,12 @@ use crate::format::manifest::Manifest;
 use crate::ops::inspect::{Excerpt, StateRow};
 use crate::values::value::{ColumnType, Value};
 
-/// Prints the rows. `key` is the only key that was asked for.
+/// Prints the rows. `key` is the only key that was asked for, if any was.
 pub(super) fn show(
     head: Head,
     manifest: &Manifest,
     rows: &Excerpt<StateRow>,
-    key: Option<&str>,
+    key: &[String],
     ui: &mut Ui,
 ) -> Result<(), CliError> {
     if ui.is_json() {
@@ -28,14 +28,21 @@ pub(super) fn show(
     }
     ui.table(&table(manifest, &rows.rows))?;
     match key {
-        Some(key) if rows.rows.is_empty() => ui.note(format!("there is no key `{key}`")),
+        [_, ..] if rows.rows.is_empty() => ui.note(format!("there is no key `{}`", key.join(" "))),
         _ => note_cut(rows.cut, "rows", ui),
     }
     Ok(())
 }
 
 fn table(manifest: &Manifest, rows: &[StateRow]) -> Table {
-    let mut columns = vec![Column::number("TASK"), Column::name("KEY")];
+    let mut columns = vec![Column::number("TASK")];
+    match &manifest.key {
+        None => columns.push(Column::name("KEY")),
+        Some(shape) => columns.extend(shape.columns().into_iter().map(|column| match column.column_type {
+            ColumnType::Text => Column::name(column.name),
+            _ => Column::number(column.name),
+        })),
+    }
     columns.extend(manifest.columns.iter().map(|column| match column.column_type {
         ColumnType::Int | ColumnType::Number => Column::number(column.name.clone()),
         ColumnType::Text | ColumnType::Json | ColumnType::Sketch => Column::long(column.name.clone()),
@@ -43,11 +50,13 @@ fn table(manifest: &Manifest, rows: &[StateRow]) -> Table {
     }));
     let mut table = Table::new(columns);
     for row in rows {
+        let key =
+            if row.parts.is_empty() { vec![row.key.clone()] } else { row.parts.iter().map(Value::to_string).collect() };
         let values = row.values.iter().map(|value| match value {
             Value::Sketch(bytes) => text::sketch(bytes),
             other => other.to_string(),
         });
-        table.row([row.task.to_string(), row.key.clone()].into_iter().chain(values));
+        table.row([row.task.to_string()].into_iter().chain(key).chain(values));
     }
     table
 }
@@ -66,6 +75,9 @@ struct StateView<'a> {
 struct StateRowView<'a> {
     task: u32,
     key: &'a str,
+    /// By column, if the key has several parts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parts: Option<BTreeMap<String, Box<RawValue>>>,
     /// By column.
     values: BTreeMap<&'a str, Box<RawValue>>,
 }
@@ -76,6 +88,7 @@ impl<'a> StateView<'a> {
         let view = |row: &'a StateRow| StateRowView {
             task: row.task,
             key: &row.key,
+            parts: manifest.key.as_ref().map(|shape| parts(shape, &row.parts)),
             values: names().zip(row.values.iter().map(raw)).collect(),
         };
         let views = rows.rows.iter().map(view).collect();

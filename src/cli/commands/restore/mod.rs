@@ -187,7 +187,7 @@ impl From<RestoreError> for CliError {
             RestoreError::Url { .. } => CliError::of(Exit::Usage, &error),
             RestoreError::Bucket(error) => error.into(),
             RestoreError::InProgress { .. } => CliError::of(Exit::Busy, &error),
-            RestoreError::Value { .. } => CliError::of(Exit::Damaged, &error),
+            RestoreError::Value { .. } | RestoreError::Key { .. } => CliError::of(Exit::Damaged, &error),
             RestoreError::Io { .. } => CliError::of(Exit::Failed, &error),
         }
     }

@@ -15,8 +15,29 @@ use crate::values::digest::Digest;
 
 mod describing;
 
-/// The Python module that jobs import, which `pip install ./python` installs too.
-const MODULE: &str = include_str!("../../../../python/samza.py");
+/// The name of a file of the Python package, and its content.
+macro_rules! module {
+    ($name:literal) => {
+        ($name, include_str!(concat!("../../../../python/samza/", $name)))
+    };
+}
+
+/// The Python package that jobs import, which `pip install ./python` installs too. `__init__.py` is the last file: when
+/// it exists, the others do.
+const PACKAGE: [(&str, &str); 12] = [
+    module!("_columns.py"),
+    module!("_errors.py"),
+    module!("_job.py"),
+    module!("_json.py"),
+    module!("_program.py"),
+    module!("_start.py"),
+    module!("_state.py"),
+    module!("_streams.py"),
+    module!("_worker.py"),
+    module!("py.typed"),
+    module!("testing.py"),
+    module!("__init__.py"),
+];
 
 /// The line that precedes the description of a job. What is printed before it is not part of the job.
 const MARK: &str = "--- ckpt job ---";
@@ -85,9 +106,9 @@ fn split(printed: &[u8]) -> (&[u8], &[u8]) {
     }
 }
 
-/// Returns the environment in which Python finds the module, unless another one precedes it in `PYTHONPATH`.
+/// Returns the environment in which Python finds the package, unless another one precedes it in `PYTHONPATH`.
 ///
-/// Empty if the module cannot be written; then it must be installed.
+/// Empty if the package cannot be written; then it must be installed.
 pub(super) fn environment() -> Vec<(OsString, OsString)> {
     let Ok(directory) = module_directory() else { return Vec::new() };
     let path = match env::var_os("PYTHONPATH").filter(|path| !path.is_empty()) {
@@ -101,15 +122,16 @@ pub(super) fn environment() -> Vec<(OsString, OsString)> {
     vec![("PYTHONPATH".into(), path)]
 }
 
-/// Writes the module if needed, into the user's cache or else into a temporary directory, and returns its directory.
+/// Writes the package if needed, into the user's cache or else into a temporary directory. Returns the directory that
+/// it is in.
 fn module_directory() -> io::Result<PathBuf> {
-    let digest = Digest::of(MODULE.as_bytes()).to_string();
+    let digest = Digest::of(PACKAGE.map(|(name, content)| [name, content].join("\n")).concat().as_bytes()).to_string();
     let write_below = |directory: PathBuf| {
         // In PYTHONPATH a colon ends a path.
         if directory.as_os_str().as_encoded_bytes().contains(&b':') {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, format!("`{}` has a colon", directory.display())));
         }
-        write_module(directory.join(&digest[..16]))
+        write_package(directory.join(&digest[..16]))
     };
     cache_directory().and_then(write_below).or_else(|error| {
         // A system service may have no home, or one that is read-only.
@@ -117,7 +139,7 @@ fn module_directory() -> io::Result<PathBuf> {
     })
 }
 
-/// Returns the directory for modules in the user's cache.
+/// Returns the directory for packages in the user's cache.
 fn cache_directory() -> io::Result<PathBuf> {
     let variable = |name| env::var_os(name).filter(|value| Path::new(value).is_absolute()).map(PathBuf::from);
     let cache = variable("XDG_CACHE_HOME").or_else(|| Some(variable("HOME")?.join(".cache")));
@@ -127,7 +149,7 @@ fn cache_directory() -> io::Result<PathBuf> {
 
 /// Returns a directory below `parent` that only this user can write to, which it makes if needed.
 ///
-/// Everybody can write to a temporary directory, and the writer of the module decides what the job runs. So a
+/// Everybody can write to a temporary directory, and the writer of the package decides what the job runs. So a
 /// directory of another user, or a symbolic link, is an error.
 fn private_directory(parent: &Path) -> io::Result<PathBuf> {
     let user = rustix::process::geteuid().as_raw();
@@ -143,22 +165,23 @@ fn private_directory(parent: &Path) -> io::Result<PathBuf> {
     Ok(directory)
 }
 
-/// Writes the module into `directory` if it is not there yet. Returns the directory.
-fn write_module(directory: PathBuf) -> io::Result<PathBuf> {
-    let path = directory.join("samza.py");
-    if fs::read(&path).is_ok_and(|found| found == MODULE.as_bytes()) {
-        return Ok(directory);
+/// Writes the files of the package below `directory`, unless they exist. Returns the directory.
+fn write_package(directory: PathBuf) -> io::Result<PathBuf> {
+    let package = directory.join("samza");
+    for (name, content) in PACKAGE {
+        let path = package.join(name);
+        if fs::read(&path).is_ok_and(|found| found == content.as_bytes()) {
+            continue;
+        }
+        let write = || {
+            fs::create_dir_all(&package)?;
+            let temporary = package.join(format!(".{name}.{}", std::process::id()));
+            fs::write(&temporary, content)?;
+            fs::rename(&temporary, &path)
+        };
+        write().map_err(|error| io::Error::new(error.kind(), format!("cannot write `{}`: {error}", path.display())))?;
     }
-    let write = || {
-        fs::create_dir_all(&directory)?;
-        let temporary = directory.join(format!(".samza.py.{}", std::process::id()));
-        fs::write(&temporary, MODULE)?;
-        fs::rename(&temporary, &path)
-    };
-    match write() {
-        Ok(()) => Ok(directory),
-        Err(error) => Err(io::Error::new(error.kind(), format!("cannot write `{}`: {error}", path.display()))),
-    }
+    Ok(directory)
 }
 
 /// Returns the input files of the command line as a job names them: relative if they are below its directory, else

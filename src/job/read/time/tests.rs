@@ -1,3 +1,4 @@
+use crate::job::FieldPath;
 use std::path::Path;
 
 use super::*;

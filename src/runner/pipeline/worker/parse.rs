@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::input::Block;
 use crate::runner::bad_reasons::BadReasons;
 use crate::runner::messages::{BlockAccount, BlockTime, BlockUpdates, ThreadEvent, WorkerMessage};
-use crate::runner::pipeline::plan::Route;
+use crate::runner::pipeline::route::BlockKeys;
 use crate::runner::pipeline::worker::thread::Worker;
 use crate::runner::process::exec::sources::Sources;
 use crate::runner::process::time_spans::TimeSpans;
@@ -65,21 +65,17 @@ impl Worker<'_> {
         let mut times = TimeSpans::new(plan.timing.as_ref().map_or(0, |timing| timing.ahead_millis));
         let mut last_bad = None;
         let replay = plan.replay.as_ref().filter(|replay| !replay.is_over(block.stream, block.offset));
-        let own = match &plan.route {
-            Route::Key(_) => None,
-            Route::Partition(partition_tasks) => Some(partition_tasks.entry(block.partition)),
-        };
-        let own = own.as_ref().map(|(name, task)| (&**name, *task));
+        let mut keys = BlockKeys::new(&plan.route, block.partition);
         account.records = self.extractor.each(block, |place, fields| {
             let result = fields.and_then(|fields| match &mut self.timed {
                 Some(timed) => {
-                    if let Some(time) = plan.route_timed(timed, own, block, place, fields, updates)? {
+                    if let Some(time) = plan.route_timed(timed, &mut keys, block, place, fields, updates)? {
                         times.add(time);
                     }
                     Ok(())
                 }
                 None => {
-                    if let Some(worker) = plan.route(own, block, place, fields, replay, updates)? {
+                    if let Some(worker) = plan.route(&mut keys, block, place, fields, replay, updates)? {
                         sources[worker].push(block.offset, place);
                     }
                     Ok(())

@@ -7,7 +7,8 @@
 use crate::format::limits::MAX_VALUE_BYTES;
 use crate::input::Block;
 use crate::input::record::{BadRecord, Field, RecordPlace};
-use crate::runner::pipeline::plan::{Own, Plan};
+use crate::runner::pipeline::plan::Plan;
+use crate::runner::pipeline::route::BlockKeys;
 use crate::runner::process::time_plan::{TimePlan, TimedRows, WindowRows};
 use crate::runner::process::watermark::Clock;
 use crate::runner::process::window::RowKeys;
@@ -48,7 +49,7 @@ impl Plan {
     pub(crate) fn route_timed(
         &self,
         timed: &mut TimedState,
-        own: Own<'_>,
+        keys: &mut BlockKeys<'_>,
         block: &Block,
         place: RecordPlace<'_>,
         fields: &[Field<'_>],
@@ -58,7 +59,7 @@ impl Plan {
         if !self.keeps(fields)? {
             return Ok(None);
         }
-        let (key, task) = self.key_of(own, fields)?;
+        let (key, task) = keys.of(fields)?;
         let time = timing.reader.millis(&fields[timing.field])?;
         timed.arguments.clear();
         self.pack(fields, &mut timed.arguments)?;

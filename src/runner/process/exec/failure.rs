@@ -51,6 +51,8 @@ pub enum ProgramFailure {
         message: String,
         /// The record that it was working on.
         place: Option<String>,
+        /// The lines of the program that led to the error.
+        traceback: Option<String>,
     },
     /// It handed over something for a task that it was not given.
     #[error("it handed over something for task {task}, which is not one of its own")]

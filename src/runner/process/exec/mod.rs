@@ -6,9 +6,12 @@
 //! task and a key with one JSON column.
 
 pub mod child;
+mod ending;
 pub mod failure;
 pub mod link;
 pub mod mirror;
 pub mod plan;
 pub mod protocol;
+mod request;
+mod restore;
 pub mod sources;

@@ -10,7 +10,7 @@ use crate::input::StreamNames;
 use crate::input::record::{BadRecord, Field, Header, RecordPlace, csv, logfmt_pairs};
 use crate::job::{ExecSpec, FieldPath, InputFormat, JobSpec, LinePattern};
 use crate::runner::process::exec::protocol;
-use crate::runner::process::exec::protocol::PROTOCOL;
+use crate::runner::process::exec::protocol::{HelloKey, PROTOCOL};
 
 /// How the programs of a run are started, and what they are told.
 #[derive(Debug)]
@@ -21,7 +21,7 @@ pub struct ExecPlan {
     pub(crate) timeout: Duration,
     pub(crate) tick: Option<Duration>,
     pub(crate) job: String,
-    pub(crate) key: Option<String>,
+    pub(crate) key: Option<HelloKey>,
     format: InputFormat,
     /// The names of the fields of text.
     names_in_text: Vec<String>,
@@ -43,7 +43,7 @@ impl ExecPlan {
             timeout: exec.timeout,
             tick: exec.tick,
             job: job.job.clone(),
-            key: job.key.as_ref().map(FieldPath::to_string),
+            key: HelloKey::new(job.key_fields().map(FieldPath::to_string).collect()),
             format: job.input.format.clone(),
             names_in_text: job.input.format.field_names().unwrap_or_default(),
             names: Arc::default(),

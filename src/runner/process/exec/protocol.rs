@@ -26,7 +26,25 @@ pub(crate) struct Hello<'a> {
     pub(crate) workers: usize,
     /// The first and the last task of each range that the program is given.
     pub(crate) tasks: Vec<(u32, u32)>,
-    pub(crate) key: Option<String>,
+    pub(crate) key: Option<HelloKey>,
+}
+
+/// The fields that route records.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub(crate) enum HelloKey {
+    One(String),
+    Several(Vec<String>),
+}
+
+impl HelloKey {
+    pub(crate) fn new(mut fields: Vec<String>) -> Option<HelloKey> {
+        match fields.len() {
+            0 => None,
+            1 => fields.pop().map(HelloKey::One),
+            _ => Some(HelloKey::Several(fields)),
+        }
+    }
 }
 
 impl Hello<'_> {
@@ -136,7 +154,7 @@ pub(crate) enum Answer {
     /// The end of the answer to the request with this number.
     Done { number: u64, update: StateUpdate },
     /// The program cannot continue. `record` is an index into the batch that it was working on.
-    Error { message: String, record: Option<usize> },
+    Error { message: String, record: Option<usize>, traceback: Option<String> },
 }
 
 /// What a program hands over: changes to its state, and output.
@@ -168,6 +186,7 @@ struct Line<'a> {
     rejected: Vec<(usize, String)>,
     message: Option<String>,
     record: Option<usize>,
+    traceback: Option<String>,
 }
 
 impl Answer {
@@ -196,6 +215,7 @@ impl Answer {
             ("protocol", line.protocol.is_some(), "ready"),
             ("message", line.message.is_some(), "error"),
             ("record", line.record.is_some(), "error"),
+            ("traceback", line.traceback.is_some(), "error"),
         ] {
             if is_there && line.kind != kind {
                 return unexpected(field);
@@ -204,9 +224,11 @@ impl Answer {
         let missing = |field: &str| format!("`{}` needs a `{field}`", line.kind);
         match line.kind.as_str() {
             "ready" => Ok(Answer::Ready { protocol: line.protocol }),
-            "error" => {
-                Ok(Answer::Error { message: line.message.ok_or("`error` needs a `message`")?, record: line.record })
-            }
+            "error" => Ok(Answer::Error {
+                message: line.message.ok_or("`error` needs a `message`")?,
+                record: line.record,
+                traceback: line.traceback,
+            }),
             "part" => Ok(Answer::Part(StateUpdate::from_line(line)?)),
             "done" => Ok(Answer::Done {
                 number: line.number.ok_or_else(|| missing("number"))?,
@@ -302,7 +324,9 @@ mod tests {
         let Ok(Answer::Part(update)) = Answer::parse(line) else { panic!("{:?}", Answer::parse(line)) };
         assert_eq!(update.rejected, [(0, "no amount".to_owned()), (7, "too old".to_owned())]);
         let error = Answer::parse(br#"{"type":"error","message":"no","record":2}"#);
-        assert!(matches!(error, Ok(Answer::Error { message, record: Some(2) }) if message == "no"));
+        assert!(matches!(error, Ok(Answer::Error { message, record: Some(2), traceback: None }) if message == "no"));
+        let error = Answer::parse(br#"{"type":"error","message":"no","traceback":"line 1\nline 2"}"#);
+        assert!(matches!(error, Ok(Answer::Error { traceback: Some(lines), .. }) if lines == "line 1\nline 2"));
     }
 
     #[test]
@@ -324,7 +348,7 @@ mod tests {
             ),
             (
                 br#"{"type":"done","number":1,"emited":[]}"#,
-                "unknown field `emited`, expected one of `type`, `number`, `protocol`, `changed`, `deleted`, `emit`, `rejected`, `message`, `record` at byte 34",
+                "unknown field `emited`, expected one of `type`, `number`, `protocol`, `changed`, `deleted`, `emit`, `rejected`, `message`, `record`, `traceback` at byte 34",
             ),
         ] {
             assert_eq!(Answer::parse(line).unwrap_err(), reason);

@@ -1,0 +1,202 @@
+//! Whether a store and its job are well, and if not, why.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::job::JobSpec;
+use crate::job::model::Schedule;
+use crate::ops::finding::Severity;
+use crate::ops::list::Listing;
+use crate::ops::log::{Happening, Log};
+use crate::ops::stats::Stats;
+use crate::ops::verify;
+use crate::store::Lag;
+use crate::store::records::attempts::AttemptOutcome;
+use crate::values::error_chain::in_one_line;
+use crate::values::id::Sequence;
+
+/// A checkpoint is overdue after that many intervals of the schedule.
+const OVERDUE_INTERVALS: u32 = 3;
+
+/// No checkpoint is overdue sooner, however short the interval is.
+const OVERDUE_AFTER: Duration = Duration::from_secs(60);
+
+/// How bad things are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Level {
+    /// Nothing is known to be wrong.
+    Good,
+    /// Somebody should look at it.
+    Attention,
+    /// Something is damaged or lost.
+    Damaged,
+}
+
+/// Something that somebody on duty should know.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Concern {
+    /// The newest checkpoint cannot be read, or lacks objects.
+    NewestDamaged {
+        sequence: Sequence,
+        reason: String,
+    },
+    /// That many older checkpoints cannot be read.
+    OlderDamaged {
+        checkpoints: u64,
+    },
+    /// A replica has another history.
+    Diverged {
+        place: String,
+        reason: String,
+    },
+    /// `ckpt verify` found damage in a replica.
+    Findings {
+        place: String,
+        damage: u64,
+    },
+    /// The last attempts failed.
+    Failing {
+        attempts: u64,
+        since: Timestamp,
+        reason: Option<String>,
+    },
+    /// The newest checkpoint is older than the schedule of the job lets expect, and the input was not read to its end.
+    Overdue {
+        schedule: Duration,
+    },
+    ReplicaUnusable {
+        place: String,
+        reason: String,
+    },
+    ReplicaBehind {
+        place: String,
+        checkpoints: u64,
+    },
+    NoCheckpoint,
+}
+
+impl Concern {
+    pub fn level(&self) -> Level {
+        match self {
+            Concern::NewestDamaged { .. }
+            | Concern::OlderDamaged { .. }
+            | Concern::Diverged { .. }
+            | Concern::Findings { .. } => Level::Damaged,
+            Concern::Failing { .. }
+            | Concern::Overdue { .. }
+            | Concern::ReplicaUnusable { .. }
+            | Concern::ReplicaBehind { .. }
+            | Concern::NoCheckpoint => Level::Attention,
+        }
+    }
+}
+
+/// What is known about the health of a store and its job.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Health {
+    /// The worst first.
+    pub concerns: Vec<Concern>,
+    /// When the newest checkpoint was made, or an attempt last found nothing new.
+    pub confirmed: Option<Timestamp>,
+}
+
+/// Everything that the health depends on.
+pub(super) struct Facts<'a> {
+    pub(super) listing: &'a Listing,
+    pub(super) stats: &'a Stats,
+    pub(super) log: &'a Log,
+    pub(super) lags: &'a [Lag],
+    pub(super) diverged: &'a [(String, String)],
+    pub(super) job: Option<&'a JobSpec>,
+    pub(super) verified: Option<&'a [verify::Report]>,
+    pub(super) now: Timestamp,
+}
+
+impl Health {
+    pub(super) fn of(facts: &Facts<'_>) -> Health {
+        let confirmed = facts.confirmed();
+        let mut concerns: Vec<Concern> = Vec::new();
+        concerns.extend(facts.damaged());
+        concerns.extend(facts.diverged.iter().cloned().map(|(place, reason)| Concern::Diverged { place, reason }));
+        concerns.extend(facts.findings());
+        concerns.extend(facts.failing());
+        concerns.extend(confirmed.and_then(|confirmed| facts.overdue(confirmed)));
+        concerns.extend(facts.lags.iter().filter_map(|lag| replica(lag, facts.diverged)));
+        if facts.stats.checkpoints.is_empty() {
+            concerns.push(Concern::NoCheckpoint);
+        }
+        concerns.sort_by_key(|concern| std::cmp::Reverse(concern.level()));
+        Health { concerns, confirmed }
+    }
+
+    pub fn level(&self) -> Level {
+        self.concerns.iter().map(Concern::level).max().unwrap_or(Level::Good)
+    }
+}
+
+impl Facts<'_> {
+    fn confirmed(&self) -> Option<Timestamp> {
+        let (_, created) = self.listing.last_good?;
+        let elided = self.log.happenings.iter().rev().find_map(|happening| match happening {
+            Happening::Attempt(attempt) if attempt.outcome == AttemptOutcome::Elided => Some(attempt.time),
+            _ => None,
+        });
+        Some(elided.map_or(created, |elided| elided.max(created)))
+    }
+
+    fn damaged(&self) -> Vec<Concern> {
+        let mut concerns = Vec::new();
+        let newest = self.stats.checkpoints.last().map(|counted| counted.sequence);
+        let listed = self.listing.checkpoints.last().and_then(|listed| {
+            let error = self.listing.error(listed)?;
+            Some((listed.sequence, in_one_line(error)))
+        });
+        let unreadable = |sequence: Sequence| {
+            let counted = self.stats.checkpoints.iter().find(|counted| counted.sequence == sequence)?;
+            Some((sequence, in_one_line(counted.sizes.as_ref().err()?)))
+        };
+        if let Some((sequence, reason)) = listed.or_else(|| unreadable(newest?)) {
+            concerns.push(Concern::NewestDamaged { sequence, reason });
+        }
+        let older = self.stats.checkpoints.iter().filter(|counted| counted.sizes.is_err());
+        let checkpoints = older.filter(|counted| Some(counted.sequence) != newest).count() as u64;
+        concerns.extend((checkpoints > 0).then_some(Concern::OlderDamaged { checkpoints }));
+        concerns
+    }
+
+    fn findings(&self) -> impl Iterator<Item = Concern> {
+        self.verified.unwrap_or_default().iter().filter_map(|report| {
+            let damage = report.findings.iter().filter(|finding| finding.severity() == Severity::Damage).count() as u64;
+            (damage > 0).then(|| Concern::Findings { place: report.place.clone(), damage })
+        })
+    }
+
+    fn failing(&self) -> Option<Concern> {
+        let attempts = self.log.happenings.iter().rev().filter_map(|happening| match happening {
+            Happening::Attempt(attempt) => Some(attempt),
+            _ => None,
+        });
+        let failed: Vec<_> = attempts.take_while(|attempt| attempt.outcome == AttemptOutcome::Failed).collect();
+        let (last, first) = (failed.first()?, failed.last()?);
+        Some(Concern::Failing { attempts: failed.len() as u64, since: first.time, reason: last.error.clone() })
+    }
+
+    fn overdue(&self, confirmed: Timestamp) -> Option<Concern> {
+        let newest = self.stats.checkpoints.last()?.sizes.as_ref().ok()?;
+        let Some(Schedule::Every(every)) = self.job?.checkpoint.schedule else { return None };
+        let most = every.saturating_mul(OVERDUE_INTERVALS).max(OVERDUE_AFTER);
+        let age = Duration::try_from(self.now.duration_since(confirmed)).ok()?;
+        (!newest.manifest.ended && age > most).then_some(Concern::Overdue { schedule: every })
+    }
+}
+
+fn replica(lag: &Lag, diverged: &[(String, String)]) -> Option<Concern> {
+    let place = lag.place.clone();
+    match (&lag.error, lag.behind) {
+        _ if diverged.iter().any(|(other, _)| *other == place) => None,
+        (Some(reason), _) => Some(Concern::ReplicaUnusable { place, reason: reason.clone() }),
+        (None, Some(checkpoints)) if checkpoints > 0 => Some(Concern::ReplicaBehind { place, checkpoints }),
+        _ => None,
+    }
+}
