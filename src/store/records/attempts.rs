@@ -18,6 +18,7 @@ use crate::store::error::StoreError;
 use crate::store::records::time::in_milliseconds;
 use crate::store::store::Store;
 use crate::values::id::Sequence;
+use crate::values::parallel;
 
 /// The size at which a file is full.
 pub const MAX_FILE_BYTES: u64 = 1 << 20;
@@ -136,7 +137,9 @@ impl AttemptLog {
             // The newest file may hold nothing but half a line.
             let newest = [file, file.saturating_sub(1)].into_iter().find_map(|file| {
                 let mut attempts = BTreeMap::new();
-                read(storage, file, &mut attempts);
+                if let Ok(bytes) = storage.get(&layout::attempts(file), MAX_READ_BYTES) {
+                    add(&bytes, &mut attempts);
+                }
                 attempts.last_key_value().map(|((number, ..), _)| *number)
             });
             log.last = log.last.max(newest.unwrap_or(0));
@@ -202,7 +205,11 @@ impl Store {
         for storage in self.storages() {
             match files(storage) {
                 Ok(files) => {
-                    let count: u64 = files.keys().map(|&file| read(storage, file, &mut attempts)).sum();
+                    let files: Vec<u64> = files.into_keys().collect();
+                    let read = |file: &u64| storage.get(&layout::attempts(*file), MAX_READ_BYTES);
+                    // Deleted since, or unreadable: its content is unknown.
+                    let read = parallel::map_on(self.readers_of(storage), &files, read).into_iter().flatten();
+                    let count: u64 = read.map(|bytes| add(&bytes, &mut attempts)).sum();
                     unreadable = unreadable.max(count);
                 }
                 Err(error) => failed.push(error),
@@ -224,10 +231,8 @@ fn files(storage: &dyn Storage) -> Result<BTreeMap<u64, u64>, StorageError> {
     Ok(files.filter_map(|entry| Some((layout::parse_attempts(&entry.name)?, entry.bytes))).collect())
 }
 
-/// Reads one file into `attempts`, and skips those that are known. Returns how many lines cannot be read.
-fn read(storage: &dyn Storage, file: u64, attempts: &mut BTreeMap<Attempted, Attempt>) -> u64 {
-    // Deleted since, or unreadable: its content is unknown.
-    let Ok(bytes) = storage.get(&layout::attempts(file), MAX_READ_BYTES) else { return 0 };
+/// Adds the content of one file to `attempts`. Returns how many lines cannot be read.
+fn add(bytes: &[u8], attempts: &mut BTreeMap<Attempted, Attempt>) -> u64 {
     let mut unreadable = 0;
     for line in bytes.split(|&byte| byte == b'\n').filter(|line| !line.is_empty()) {
         match parse(line) {
