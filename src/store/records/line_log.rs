@@ -15,6 +15,7 @@ use crate::format::sealed::Sealed;
 use crate::storage::{EntryKind, Storage, StorageError};
 use crate::store::error::StoreError;
 use crate::store::store::Store;
+use crate::values::parallel;
 use crate::values::relpath::RelPath;
 
 /// The size at which a file is full.
@@ -182,7 +183,11 @@ where
         match files(storage, kind) {
             Ok(files) => {
                 let older = if extent == Extent::Whole { 0 } else { files.len().saturating_sub(NEWEST_FILES) };
-                let count: u64 = files.keys().skip(older).map(|&file| read(storage, kind, file, &mut take)).sum();
+                let files: Vec<u64> = files.into_keys().skip(older).collect();
+                let get = |file: &u64| storage.get(&kind.path(*file), MAX_READ_BYTES);
+                // Deleted since, or unreadable: its content is unknown.
+                let got = parallel::map_on(store.readers_of(storage), &files, get).into_iter().flatten();
+                let count: u64 = got.map(|bytes| take_all(&bytes, &mut take)).sum();
                 unreadable = unreadable.max(count);
             }
             Err(error) => failed.push(error),
@@ -223,14 +228,18 @@ pub(super) fn files(storage: &dyn Storage, kind: LogKind) -> Result<BTreeMap<u64
 }
 
 /// Calls `take` with each line of a file that is as it was written. Returns how many lines are not.
-pub(super) fn read<T>(storage: &dyn Storage, kind: LogKind, file: u64, mut take: impl FnMut(T)) -> u64
+pub(super) fn read<T>(storage: &dyn Storage, kind: LogKind, file: u64, take: impl FnMut(T)) -> u64
 where
     T: Serialize + DeserializeOwned,
 {
     // Deleted since, or unreadable: its content is unknown.
-    let Ok(bytes) = storage.get(&kind.path(file), MAX_READ_BYTES) else { return 0 };
+    storage.get(&kind.path(file), MAX_READ_BYTES).map_or(0, |bytes| take_all(&bytes, take))
+}
+
+/// Calls `take` with each line that is as it was written. Returns how many are not.
+fn take_all<T: Serialize + DeserializeOwned>(bytes: &[u8], mut take: impl FnMut(T)) -> u64 {
     let mut unreadable = 0;
-    for line in lines(&bytes) {
+    for line in lines(bytes) {
         match parse(line) {
             Some(value) => take(value),
             None => unreadable += 1,
