@@ -97,7 +97,10 @@ pub fn main_with(processors: &Processors) -> ExitCode {
 /// Parses the options from invalid arguments as far as possible, so that an error respects `--color` too.
 fn options_of_invalid(arguments: &[OsString]) -> GlobalOptions {
     let matches = command().ignore_errors(true).try_get_matches_from(arguments);
-    matches.ok().and_then(|matches| GlobalOptions::from_arg_matches(&matches).ok()).unwrap_or_default()
+    let options = matches.ok().and_then(|matches| GlobalOptions::from_arg_matches(&matches).ok()).unwrap_or_default();
+    // Nothing after the first mistake was parsed.
+    let has_json = arguments.iter().take_while(|argument| *argument != "--").any(|argument| argument == "--json");
+    GlobalOptions { json: options.json || has_json, ..options }
 }
 
 /// Prints clap's message: help and version as the answer, anything else as an error.
