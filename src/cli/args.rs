@@ -12,7 +12,7 @@ use crate::values::id::Sequence;
 
 /// The help of an argument that names one checkpoint, or a store as its latest.
 pub const TARGET_HELP: &str = "The checkpoint: STORE@REF or its directory, where REF is a number, `latest`, \
-    `latest~2`, or a time such as `2h ago`; a store alone means its latest checkpoint";
+    `latest~2`, or a time such as `2h ago`; a store alone means its latest checkpoint; a job file means its store";
 
 /// The help of an argument that names one checkpoint and never a store.
 pub const CHECKPOINT_HELP: &str = "The checkpoint: STORE@REF or its directory, where REF is a number, `latest`, \
@@ -56,7 +56,7 @@ impl StoreArg {
     fn target(&self) -> Result<Target, CliError> {
         let target = Target::parse(&self.0)?;
         if target.reference.is_some() {
-            let (checkpoint, store) = (self.path().display(), target.store.display());
+            let (checkpoint, store) = (Path::new(&self.0).display(), target.store.display());
             return Err(CliError::usage(format!("expected a store, found the checkpoint `{checkpoint}`"))
                 .hint(format!("name only the store: `{store}`")));
         }
@@ -64,8 +64,8 @@ impl StoreArg {
     }
 
     /// Returns the path of the store.
-    pub fn path(&self) -> &Path {
-        Path::new(&self.0)
+    pub fn path(&self) -> Result<PathBuf, CliError> {
+        Ok(self.target()?.store)
     }
 }
 

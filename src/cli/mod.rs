@@ -108,7 +108,10 @@ pub fn main_with(processors: &Processors) -> ExitCode {
 /// Parses the options from invalid arguments as far as possible, so that an error respects `--color` too.
 fn options_of_invalid(arguments: &[OsString]) -> GlobalOptions {
     let matches = parse_leniently(arguments);
-    matches.and_then(|matches| GlobalOptions::from_arg_matches(&matches).ok()).unwrap_or_default()
+    let options = matches.and_then(|matches| GlobalOptions::from_arg_matches(&matches).ok()).unwrap_or_default();
+    // Nothing after the first mistake was parsed.
+    let has_json = arguments.iter().take_while(|argument| *argument != "--").any(|argument| argument == "--json");
+    GlobalOptions { json: options.json || has_json, ..options }
 }
 
 /// Parses arguments as far as possible. Unlike errors, `--help` ends the parsing.

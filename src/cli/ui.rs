@@ -14,6 +14,7 @@ use crate::cli::clock::{Clock, NOW_VARIABLE};
 use crate::cli::color::{BOLD, Paint, RED, Stream, YELLOW, is_dumb, paint, paint_prefix};
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
+use crate::cli::json::ErrorView;
 use crate::cli::log::{Journal, Level};
 use crate::cli::options::GlobalOptions;
 use crate::cli::progress::{Bar, LiveLine, Screen, Unit};
@@ -238,6 +239,16 @@ impl Ui {
             let code = if line.starts_with("error") { RED } else { BOLD };
             self.screen.print(&paint_prefix(self.err_color && !line.starts_with(' '), code, &line));
         }
+        self.error_as_json(error);
+    }
+
+    /// Prints an error as one line of JSON, with `--json`.
+    fn error_as_json(&self, error: &CliError) {
+        if self.json
+            && let Ok(line) = serde_json::to_string(&ErrorView::from(error))
+        {
+            self.screen.print(&line);
+        }
     }
 
     /// Prints clap's message about the arguments, which may have several lines, on standard error.
@@ -246,6 +257,8 @@ impl Ui {
             let prefix = self.err_color && line.starts_with("error:");
             self.screen.print(&paint_prefix(prefix, RED, line));
         }
+        let first = text.lines().next().unwrap_or_default();
+        self.error_as_json(&CliError::usage(first.strip_prefix("error: ").unwrap_or(first)));
     }
 
     /// Prints a help text, with clap's colors if color is on.

@@ -73,7 +73,7 @@ pub fn run(args: &Args, ui: &mut Ui) -> Result<Exit, CliError> {
     let age = Age::between(confirmed, ui.now().timestamp());
     let is_beyond = |most: &Duration| i128::from(age.seconds.unsigned_abs()) > i128::from(most.as_secs());
     let too_old = args.max_age.filter(is_beyond);
-    let path = args.store.path().join(layout::checkpoint_dir(manifest.sequence).as_str());
+    let path = args.store.path()?.join(layout::checkpoint_dir(manifest.sequence).as_str());
     if ui.is_json() {
         ui.json(&LatestView {
             head: CheckpointHead::new(&store, manifest.sequence),
