@@ -75,6 +75,14 @@ impl Archive {
     }
 }
 
+/// What a search among files has found.
+pub(super) enum Sought<T> {
+    Found(T),
+    Nothing,
+    /// Nothing, but one of them was renamed or removed since it was seen.
+    Moved,
+}
+
 /// Opens those of `candidates` that begin with the `offset` bytes that have this fingerprint, and returns the first one
 /// that `is_it`.
 ///
@@ -84,16 +92,20 @@ pub(super) fn first<'a>(
     offset: u64,
     fingerprint: &Digest,
     is_it: impl Fn(&Archive) -> Result<bool, InputError>,
-) -> Result<Option<Archive>, InputError> {
+) -> Result<Sought<Box<Archive>>, InputError> {
+    let mut sought = Sought::Nothing;
     for seen in candidates {
         match Archive::open(seen, offset) {
-            Ok(Some(archive)) if archive.begins_with(fingerprint) && is_it(&archive)? => return Ok(Some(archive)),
-            Ok(_) => {}
+            Ok(Some(archive)) if archive.begins_with(fingerprint) && is_it(&archive)? => {
+                return Ok(Sought::Found(Box::new(archive)));
+            }
+            Ok(Some(_)) => {}
+            Ok(None) => sought = Sought::Moved,
             Err(InputError::Read { source, .. }) if source.raw_os_error().is_none() => {}
             Err(error) => return Err(error),
         }
     }
-    Ok(None)
+    Ok(sought)
 }
 
 /// Returns the name of a file before it was compressed: `app.log.1` for `app.log.1.gz`.

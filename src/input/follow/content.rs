@@ -18,7 +18,7 @@ const CHUNK_BYTES: usize = 64 * 1024;
 /// The bytes of a followed file, which can be read at any offset.
 pub(super) enum Content {
     Plain(File),
-    Packed(RefCell<Unpacked>),
+    Packed(Box<RefCell<Unpacked>>),
 }
 
 /// A compressed file, which does not change, and some of its bytes.
@@ -36,7 +36,7 @@ impl Content {
     pub(super) fn packed(partition: &Partition, file: File) -> Result<Content, InputError> {
         let stream = begin(partition, &file)?;
         let unpacked = Unpacked { partition: partition.clone(), file, stream, start: 0, window: Vec::new() };
-        Ok(Content::Packed(RefCell::new(unpacked)))
+        Ok(Content::Packed(Box::new(RefCell::new(unpacked))))
     }
 
     /// Returns the size as of now, or `None` for a compressed file.

@@ -21,6 +21,11 @@ use crate::job::model::InputSpec;
 /// How long a rotated file must not have grown before its last line is taken without a line end, and before a file that
 /// is gone is given up.
 pub(super) const QUIET: Duration = Duration::from_secs(10);
+/// The most files that are kept open.
+pub(super) const MAX_OPEN: usize = 512;
+/// How often to search for a file while files are being renamed, and the pause in between.
+pub(super) const MAX_SEARCHES: usize = 50;
+pub(super) const SEARCH_PAUSE: Duration = Duration::from_millis(10);
 
 /// All files that are or were followed. A stream is the index of its slot.
 pub(super) struct Files {
@@ -176,7 +181,10 @@ impl Files {
 
     /// Returns whether the file is or was followed.
     pub(super) fn is_known(&self, seen: &SeenFile) -> bool {
-        self.by_id.contains_key(&seen.id) || self.finished.contains(&(seen.id, seen.born))
+        let followed = self.by_id.get(&seen.id).and_then(|stream| self.slots[*stream].file());
+        // The inode of a file that is gone may be reused.
+        let is_it = |file: &Followed| file.born.zip(seen.born).is_none_or(|(before, now)| before == now);
+        followed.is_some_and(is_it) || self.finished.contains(&(seen.id, seen.born))
     }
 
     /// Checks the sizes of the open files.

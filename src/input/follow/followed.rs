@@ -4,6 +4,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
+use jiff::Timestamp;
+
 use crate::input::error::InputError;
 use crate::input::follow::archive::{Archive, unpacked_name};
 use crate::input::follow::directory::{Age, SeenFile};
@@ -92,7 +94,7 @@ impl Followed {
     pub(super) fn position(&self) -> Position {
         let name = if self.is_gone || self.is_displaced {
             // Another file may have its name by now, and positions need different names.
-            gone_name(&self.of, self.id.inode)
+            gone_name(&self.of, self.id, self.born)
         } else {
             self.partition.name.clone()
         };
@@ -159,7 +161,16 @@ impl Followed {
     }
 }
 
-/// Returns the name of the position of a file that has no name of its own any more.
-pub(super) fn gone_name(of: &str, inode: u64) -> String {
-    format!("{of} (gone, inode {inode})")
+/// Returns the name of the position of a file that has no name of its own any more. Its inode may be reused, so the
+/// time of its creation is part of it.
+fn gone_name(of: &str, id: FileId, born: Option<SystemTime>) -> String {
+    match born.and_then(|born| Timestamp::try_from(born).ok()) {
+        Some(born) => format!("{} {born})", gone_prefix(of, id.inode)),
+        None => format!("{})", gone_prefix(of, id.inode)),
+    }
+}
+
+/// Returns how the name of the position of such a file begins.
+pub(super) fn gone_prefix(of: &str, inode: u64) -> String {
+    format!("{of} (gone, inode {inode}")
 }

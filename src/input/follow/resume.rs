@@ -6,8 +6,8 @@ use crate::format::positions::PositionRow;
 use crate::input::error::InputError;
 use crate::input::follow::directory::SeenFile;
 use crate::input::follow::files::{Files, Rotation, Slot};
-use crate::input::follow::followed::gone_name;
-use crate::input::follow::search::{Found, Notes, Search, Where};
+use crate::input::follow::followed::gone_prefix;
+use crate::input::follow::search::{Found, Notes, Search, Where, is_gone_name};
 use crate::input::follow::tail::Tail;
 use crate::input::lane::Lane;
 use crate::input::partition::{Compression, Partition, Source};
@@ -78,7 +78,12 @@ fn add(files: &mut Files, found: Found, row: &PositionRow) -> Result<(), InputEr
         Found::File(seen, opened) => {
             check_quotes(files, &seen, row)?;
             let mut tail = match opened {
-                None => Tail::new(&files.rules, &seen.partition),
+                None => {
+                    let mut tail = Tail::new(&files.rules, &seen.partition);
+                    // If it was renamed, the first scan will find it.
+                    tail.open(&seen.partition, &seen.path, seen.id)?;
+                    tail
+                }
                 Some((file, prefix)) => Tail::resume(&files.rules, &seen.partition, file, row.offset, prefix)?,
             };
             tail.set_size(&seen.partition, seen.size)?;
@@ -109,7 +114,8 @@ fn check_quotes(files: &Files, seen: &SeenFile, row: &PositionRow) -> Result<(),
 /// without a key, the position says which task the partition has.
 fn keep(files: &mut Files, row: &PositionRow) {
     let of = row.logical();
-    let name = gone_name(of, row.inode.unwrap_or(0));
+    let inode = row.inode.unwrap_or(0);
+    let name = if is_gone_name(row) { row.partition.clone() } else { format!("{})", gone_prefix(of, inode)) };
     let partition = Partition {
         source: Source::File(files.base.join(&name)),
         name,

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::input::error::InputError;
-use crate::input::follow::archive::{self, Archive, unpacked_name};
+use crate::input::follow::archive::{self, Archive, Sought, unpacked_name};
 use crate::input::follow::directory::{SeenFile, is_rotated_name, listed, siblings};
 use crate::input::follow::file_id::FileId;
-use crate::input::follow::files::{Files, QUIET, Rotation, Slot};
+use crate::input::follow::files::{Files, MAX_OPEN, MAX_SEARCHES, QUIET, Rotation, SEARCH_PAUSE, Slot};
 use crate::input::follow::proof::Proof;
 use crate::input::follow::replaced::{Outcome, resume_in};
 use crate::input::follow::rotations::{Directories, NewFile, new_unlisted, rotated_unseen, update_rotations};
@@ -52,23 +52,42 @@ pub(super) fn find_files(files: &mut Files, now: Instant) -> Result<(), InputErr
     new.extend(new_unlisted(files, &new, &mut directories)?);
     new.extend(rotated_unseen(files, &new)?);
     new.sort_by(|a, b| a.seen.age.cmp(&b.seen.age).then_with(|| a.seen.partition.name.cmp(&b.seen.partition.name)));
+    let mut open_count = files.open_count();
     for NewFile { seen, of, is_listed } in new {
         // A file may have two names.
-        if files.by_id.contains_key(&seen.id) {
+        if files.is_known(&seen) {
             continue;
         }
         if seen.partition.compression != Compression::None {
-            if let Some(archive) = Archive::open(&seen, 0)? {
-                files.add_archive(archive, &of, 0, (0, None))?;
-            }
+            let archive = open_archive(files, seen, &of)?;
+            files.add_archive(archive, &of, 0, (0, None))?;
             continue;
         }
         let mut tail = Tail::new(&files.rules, &seen.partition);
+        // Whatever becomes of it, an open file can be read. If it was renamed, the next scan will find it.
+        if open_count < MAX_OPEN && tail.open(&seen.partition, &seen.path, seen.id)? {
+            open_count += 1;
+        }
         tail.set_size(&seen.partition, seen.size)?;
         files.add(seen, &of, tail, (0, None), is_listed)?;
     }
     separate_names(files);
     Ok(())
+}
+
+/// Opens a compressed file, which may have been renamed since it was seen. Files that came after it must not be read
+/// without it.
+fn open_archive(files: &Files, mut seen: SeenFile, of: &str) -> Result<Archive, InputError> {
+    for _ in 0..MAX_SEARCHES {
+        if let Some(archive) = Archive::open(&seen, 0)? {
+            return Ok(archive);
+        }
+        std::thread::sleep(SEARCH_PAUSE);
+        let found = siblings(of, &files.base)?.packed.into_iter().find(|other| other.id == seen.id);
+        let Some(found) = found else { break };
+        seen = found;
+    }
+    Err(InputError::Gone { partition: seen.partition.name, offset: 0 })
 }
 
 /// Returns the new files among those that the input matches.
@@ -98,7 +117,24 @@ fn continue_replaced(files: &mut Files, new: &mut Vec<NewFile>) -> Result<(), In
 
 /// Searches the directory of a file that the input does not match any more.
 fn find_lost(files: &mut Files, stream: usize, directories: &mut Directories, now: Instant) -> Result<(), InputError> {
-    let Slot::File(file) = &files.slots[stream] else { return Ok(()) };
+    for _ in 0..MAX_SEARCHES {
+        if try_find_lost(files, stream, directories, now)? {
+            break;
+        }
+        std::thread::sleep(SEARCH_PAUSE);
+        directories.clear();
+    }
+    Ok(())
+}
+
+/// Does so, and returns whether nothing was renamed meanwhile.
+fn try_find_lost(
+    files: &mut Files,
+    stream: usize,
+    directories: &mut Directories,
+    now: Instant,
+) -> Result<bool, InputError> {
+    let Slot::File(file) = &files.slots[stream] else { return Ok(true) };
     let of = Arc::clone(&file.of);
     if !directories.contains_key(&of) {
         directories.insert(Arc::clone(&of), siblings(&of, &files.base)?);
@@ -108,7 +144,7 @@ fn find_lost(files: &mut Files, stream: usize, directories: &mut Directories, no
     let found = match directories[&of].plain.iter().find(|seen| seen.id == file.id) {
         Some(seen) => match file.check_identity(seen)? {
             Proof::Same(_) => Some(seen),
-            Proof::Moved => return Ok(()),
+            Proof::Moved => return Ok(false),
             Proof::Other => {
                 is_reused = true;
                 None
@@ -117,20 +153,24 @@ fn find_lost(files: &mut Files, stream: usize, directories: &mut Directories, no
         None => None,
     };
     let was_gone = file.is_gone;
-    // An open file still has all that the compressed one has.
-    let may_be_archived = found.is_none() && !was_gone && (was_current || !file.tail.is_open());
+    // An open file still has all that the compressed one has, but the next one may only follow it if it is known where
+    // the last one is.
+    let is_last = files.generations.get(&of).is_some_and(|generations| generations.last() == Some(&stream));
+    let may_be_archived = found.is_none() && !was_gone && (is_last || !file.tail.is_open());
     let archive = match may_be_archived {
         true => archive_of(files, stream, &directories[&of].packed)?,
-        false => None,
+        false => Sought::Nothing,
     };
-    let Slot::File(file) = &mut files.slots[stream] else { return Ok(()) };
+    let Slot::File(file) = &mut files.slots[stream] else { return Ok(true) };
     match found {
         Some(seen) => files.moved.extend(file.update(seen, false, now)?.then_some(stream)),
         None if was_gone => {}
         None => {
-            if let Some(archive) = archive {
+            if let Sought::Found(archive) = archive {
                 files.finished.insert((archive.seen.id, archive.seen.born));
-                file.continue_in(archive);
+                file.continue_in(*archive);
+            } else if let Sought::Moved = archive {
+                return Ok(false);
             } else if !file.tail.is_open() && !file.tail.is_read() {
                 let (partition, offset) = (file.partition.name.clone(), file.tail.offset());
                 if files.input.on_gone == OnGone::Stop {
@@ -152,15 +192,15 @@ fn find_lost(files: &mut Files, stream: usize, directories: &mut Directories, no
         let rotation = Rotation { stream: Some(stream), age: file.age, born: file.born, until: None };
         files.rotations.entry(of).and_modify(|known| known.until = None).or_insert(rotation);
     }
-    Ok(())
+    Ok(true)
 }
 
 /// Finds the compressed file that was made of a file that is gone.
-fn archive_of(files: &Files, stream: usize, packed: &[SeenFile]) -> Result<Option<Archive>, InputError> {
-    let Slot::File(file) = &files.slots[stream] else { return Ok(None) };
+fn archive_of(files: &Files, stream: usize, packed: &[SeenFile]) -> Result<Sought<Box<Archive>>, InputError> {
+    let Slot::File(file) = &files.slots[stream] else { return Ok(Sought::Nothing) };
     let (offset, size) = (file.tail.offset(), file.tail.size());
     if size == 0 {
-        return Ok(None);
+        return Ok(Sought::Nothing);
     }
     let may_be_it = |seen: &&SeenFile| {
         let name = seen.partition.name.as_str();

@@ -5,20 +5,16 @@ use std::time::{Duration, SystemTime};
 
 use crate::format::positions::PositionRow;
 use crate::input::error::InputError;
-use crate::input::follow::archive::{self, Archive, unpacked_name};
+use crate::input::follow::archive::{self, Archive, Sought, unpacked_name};
 use crate::input::follow::directory::{Age, SeenFile, Siblings, listed, may_be_generation, siblings};
 use crate::input::follow::file_id::FileId;
-use crate::input::follow::files::{Files, QUIET};
-use crate::input::follow::followed::gone_name;
+use crate::input::follow::files::{Files, MAX_SEARCHES, QUIET, SEARCH_PAUSE};
+use crate::input::follow::followed::gone_prefix;
 use crate::input::follow::proof::{Opened, Proof, prove};
 use crate::input::listing::is_named;
 use crate::input::note::InputNote;
 use crate::input::resumed::PROVING_BYTES;
 use crate::job::model::OnGone;
-
-/// How often to search for a file while files are being renamed, and the pause in between.
-const MAX_SEARCHES: usize = 50;
-const SEARCH_PAUSE: Duration = Duration::from_millis(10);
 
 /// Where the file of a position is searched.
 #[derive(Debug, Clone, Copy)]
@@ -62,6 +58,13 @@ pub(super) enum Found {
 }
 
 impl Found {
+    fn id(&self) -> FileId {
+        match self {
+            Found::File(seen, _) => seen.id,
+            Found::Archive(archive) => archive.seen.id,
+        }
+    }
+
     pub(super) fn age(&self) -> Age {
         match self {
             Found::File(seen, _) => seen.age,
@@ -109,36 +112,44 @@ impl Search<'_> {
 
     /// Finds the file of `row` at one place.
     pub(super) fn find(&mut self, row: &PositionRow, place: Where) -> Result<Option<Found>, InputError> {
-        let among = match place {
-            Where::Files(among) => among,
-            Where::Archives(among) => {
-                let found = self.find_archive(row, among)?;
-                self.used.extend(found.iter().map(|archive| archive.seen.id));
-                return Ok(found.map(|archive| Found::Archive(Box::new(archive))));
-            }
-        };
         for _ in 0..MAX_SEARCHES {
-            let mut has_moved = false;
-            for seen in self.candidates(row, among)? {
-                match prove(&seen, row.offset, &row.fingerprint)? {
-                    Proof::Other if among == Among::SameFile && self.was_overwritten(row, &seen) => {
-                        return Err(overwritten(row, &seen));
-                    }
-                    Proof::Other => {}
-                    Proof::Moved => has_moved = true,
-                    Proof::Same(opened) => {
-                        self.used.insert(seen.id);
-                        return Ok(Some(Found::File(Box::new(seen), opened)));
-                    }
+            let sought = match place {
+                Where::Files(among) => self.find_file(row, among)?,
+                Where::Archives(among) => match self.find_archive(row, among)? {
+                    Sought::Found(archive) => Sought::Found(Found::Archive(archive)),
+                    Sought::Nothing => Sought::Nothing,
+                    Sought::Moved => Sought::Moved,
+                },
+            };
+            match sought {
+                Sought::Found(found) => {
+                    self.used.insert(found.id());
+                    return Ok(Some(found));
+                }
+                Sought::Nothing => break,
+                Sought::Moved => {
+                    std::thread::sleep(SEARCH_PAUSE);
+                    self.refresh()?;
                 }
             }
-            if !has_moved {
-                break;
-            }
-            std::thread::sleep(SEARCH_PAUSE);
-            self.refresh()?;
         }
         Ok(None)
+    }
+
+    /// Returns the file of `row`, if it is not compressed.
+    fn find_file(&mut self, row: &PositionRow, among: Among) -> Result<Sought<Found>, InputError> {
+        let mut sought = Sought::Nothing;
+        for seen in self.candidates(row, among)? {
+            match prove(&seen, row.offset, &row.fingerprint)? {
+                Proof::Other if among == Among::SameFile && self.was_overwritten(row, &seen) => {
+                    return Err(overwritten(row, &seen));
+                }
+                Proof::Other => {}
+                Proof::Moved => sought = Sought::Moved,
+                Proof::Same(opened) => return Ok(Sought::Found(Found::File(Box::new(seen), opened))),
+            }
+        }
+        Ok(sought)
     }
 
     /// Returns whether `seen`, which begins with other bytes, is the file of `row` nevertheless: `copytruncate` of
@@ -191,11 +202,11 @@ impl Search<'_> {
     }
 
     /// Returns the compressed file that was made of the file of `row`.
-    fn find_archive(&mut self, row: &PositionRow, among: Archives) -> Result<Option<Archive>, InputError> {
+    fn find_archive(&mut self, row: &PositionRow, among: Archives) -> Result<Sought<Box<Archive>>, InputError> {
         let of = row.logical();
         let is_read = row.file_bytes.is_none_or(|bytes| bytes <= row.offset);
         if row.inode.is_none() || (is_read && (row.offset == 0 || is_gone_name(row))) {
-            return Ok(None);
+            return Ok(Sought::Nothing);
         }
         self.look(of)?;
         let then = self.files.since.map(|since| Age::at(since.checked_sub(QUIET).unwrap_or(since)));
@@ -275,6 +286,6 @@ fn overwritten(row: &PositionRow, seen: &SeenFile) -> InputError {
 }
 
 /// Returns whether the file of `row` was gone when the position was written.
-fn is_gone_name(row: &PositionRow) -> bool {
-    row.inode.is_some_and(|inode| row.partition == gone_name(row.logical(), inode))
+pub(super) fn is_gone_name(row: &PositionRow) -> bool {
+    row.inode.is_some_and(|inode| row.partition.starts_with(&gone_prefix(row.logical(), inode)))
 }
