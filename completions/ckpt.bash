@@ -149,7 +149,7 @@ _ckpt() {
 
     case "${cmd}" in
         ckpt)
-            opts="-q -h -V --json --quiet --color --utc --help --version run init check checkpoint list log report inspect verify diff restore prune pin unpin copy latest stats schema completions help"
+            opts="-q -h -V --json --quiet --color --utc --cache --cache-size --help --version run init check checkpoint list log report inspect verify diff restore prune pin unpin copy latest stats schema completions help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -157,6 +157,14 @@ _ckpt() {
             case "${prev}" in
                 --color)
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                --cache)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --cache-size)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 *)
@@ -167,7 +175,7 @@ _ckpt() {
             return 0
             ;;
         ckpt__subcmd__check)
-            opts="-q -h --set --json --quiet --color --utc --help"
+            opts="-q -h --set --json --quiet --color --utc --cache --cache-size --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -181,6 +189,14 @@ _ckpt() {
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
+                --cache)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --cache-size)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -189,7 +205,7 @@ _ckpt() {
             return 0
             ;;
         ckpt__subcmd__checkpoint)
-            opts="-q -h --wait --json --quiet --color --utc --help"
+            opts="-q -h --wait --json --quiet --color --utc --cache --cache-size --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -203,6 +219,14 @@ _ckpt() {
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
+                --cache)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --cache-size)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -211,7 +235,7 @@ _ckpt() {
             return 0
             ;;
         ckpt__subcmd__completions)
-            opts="-q -h --json --quiet --color --utc --help bash elvish fish powershell zsh"
+            opts="-q -h --json --quiet --color --utc --cache --cache-size --help bash elvish fish powershell zsh"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -219,6 +243,14 @@ _ckpt() {
             case "${prev}" in
                 --color)
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                --cache)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --cache-size)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 *)
@@ -229,7 +261,7 @@ _ckpt() {
             return 0
             ;;
         ckpt__subcmd__copy)
-            opts="-q -h --to --dry-run --json --quiet --color --utc --help"
+            opts="-q -h --to --dry-run --json --quiet --color --utc --cache --cache-size --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -254,6 +286,14 @@ _ckpt() {
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
+                --cache)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --cache-size)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -262,7 +302,7 @@ _ckpt() {
             return 0
             ;;
         ckpt__subcmd__diff)
-            opts="-n -q -h --keys --stat --task --key --limit --json --quiet --color --utc --help"
+            opts="-n -q -h --keys --stat --task --key --limit --json --quiet --color --utc --cache --cache-size --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -286,6 +326,14 @@ _ckpt() {
                     ;;
                 --color)
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                --cache)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --cache-size)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 *)
@@ -590,7 +638,7 @@ _ckpt() {
             return 0
             ;;
         ckpt__subcmd__init)
-            opts="-o -q -h --output --format --json --quiet --color --utc --help"
+            opts="-o -q -h --output --format --json --quiet --color --utc --cache --cache-size --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -634,6 +682,14 @@ _ckpt() {
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
+                --cache)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --cache-size)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -642,7 +698,7 @@ _ckpt() {
             return 0
             ;;
         ckpt__subcmd__inspect)
-            opts="-n -q -h --state --tasks --positions --objects --job --task --key --all --limit --json --quiet --color --utc --help"
+            opts="-n -q -h --state --tasks --positions --objects --job --task --key --all --limit --json --quiet --color --utc --cache --cache-size --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -668,6 +724,14 @@ _ckpt() {
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
+                --cache)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --cache-size)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -676,7 +740,7 @@ _ckpt() {
             return 0
             ;;
         ckpt__subcmd__latest)
-            opts="-q -h --verified --max-age --json --quiet --color --utc --help"
+            opts="-q -h --verified --max-age --json --quiet --color --utc --cache --cache-size --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -690,6 +754,14 @@ _ckpt() {
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
+                --cache)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --cache-size)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -698,7 +770,7 @@ _ckpt() {
             return 0
             ;;
         ckpt__subcmd__list)
-            opts="-n -r -q -h --limit --reverse --sizes --replica --json --quiet --color --utc --help"
+            opts="-n -r -q -h --limit --reverse --sizes --replica --json --quiet --color --utc --cache --cache-size --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -731,6 +803,14 @@ _ckpt() {
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
+                --cache)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --cache-size)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -739,7 +819,7 @@ _ckpt() {
             return 0
             ;;
         ckpt__subcmd__log)
-            opts="-n -q -h --limit --since --failed --json --quiet --color --utc --help"
+            opts="-n -q -h --limit --since --failed --json --quiet --color --utc --cache --cache-size --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -761,6 +841,14 @@ _ckpt() {
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
+                --cache)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --cache-size)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -769,7 +857,7 @@ _ckpt() {
             return 0
             ;;
         ckpt__subcmd__pin)
-            opts="-q -h --reason --json --quiet --color --utc --help"
+            opts="-q -h --reason --json --quiet --color --utc --cache --cache-size --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -783,6 +871,14 @@ _ckpt() {
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
+                --cache)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --cache-size)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -791,7 +887,7 @@ _ckpt() {
             return 0
             ;;
         ckpt__subcmd__prune)
-            opts="-y -q -h --keep-last --keep-hourly --keep-daily --keep-weekly --keep-monthly --keep-within --keep-bytes --keep-all --grace --undo --dry-run --yes --json --quiet --color --utc --help"
+            opts="-y -q -h --keep-last --keep-hourly --keep-daily --keep-weekly --keep-monthly --keep-within --keep-bytes --keep-all --grace --undo --dry-run --yes --json --quiet --color --utc --cache --cache-size --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -833,6 +929,14 @@ _ckpt() {
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
+                --cache)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --cache-size)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -841,7 +945,7 @@ _ckpt() {
             return 0
             ;;
         ckpt__subcmd__report)
-            opts="-o -f -q -h --output --force --quick --verify --json --quiet --color --utc --help"
+            opts="-o -f -q -h --output --force --quick --verify --json --quiet --color --utc --cache --cache-size --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -881,6 +985,14 @@ _ckpt() {
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
+                --cache)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --cache-size)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -889,7 +1001,7 @@ _ckpt() {
             return 0
             ;;
         ckpt__subcmd__restore)
-            opts="-q -h --to --format --seek --forget --input-base --dry-run --json --quiet --color --utc --help"
+            opts="-q -h --to --format --seek --forget --input-base --dry-run --json --quiet --color --utc --cache --cache-size --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -941,6 +1053,14 @@ _ckpt() {
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
+                --cache)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --cache-size)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -949,7 +1069,7 @@ _ckpt() {
             return 0
             ;;
         ckpt__subcmd__run)
-            opts="-q -h --set --must-resume --latest-good --threads --log --metrics --metrics-file --json --quiet --color --utc --help"
+            opts="-q -h --set --must-resume --latest-good --threads --log --metrics --metrics-file --json --quiet --color --utc --cache --cache-size --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -990,6 +1110,14 @@ _ckpt() {
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
+                --cache)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --cache-size)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -998,7 +1126,7 @@ _ckpt() {
             return 0
             ;;
         ckpt__subcmd__schema)
-            opts="-q -h --json --quiet --color --utc --help"
+            opts="-q -h --json --quiet --color --utc --cache --cache-size --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1006,6 +1134,14 @@ _ckpt() {
             case "${prev}" in
                 --color)
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                --cache)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --cache-size)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 *)
@@ -1016,7 +1152,7 @@ _ckpt() {
             return 0
             ;;
         ckpt__subcmd__stats)
-            opts="-n -q -h --limit --metrics-file --json --quiet --color --utc --help"
+            opts="-n -q -h --limit --metrics-file --json --quiet --color --utc --cache --cache-size --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1049,6 +1185,14 @@ _ckpt() {
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
+                --cache)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --cache-size)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -1057,7 +1201,7 @@ _ckpt() {
             return 0
             ;;
         ckpt__subcmd__unpin)
-            opts="-q -h --json --quiet --color --utc --help"
+            opts="-q -h --json --quiet --color --utc --cache --cache-size --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1065,6 +1209,14 @@ _ckpt() {
             case "${prev}" in
                 --color)
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                --cache)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --cache-size)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 *)
@@ -1075,7 +1227,7 @@ _ckpt() {
             return 0
             ;;
         ckpt__subcmd__verify)
-            opts="-v -q -h --verbose --quick --deep --sample --for --state --replica --repair --metrics-file --dry-run --json --quiet --color --utc --help"
+            opts="-v -q -h --verbose --quick --deep --sample --for --state --replica --repair --metrics-file --dry-run --json --quiet --color --utc --cache --cache-size --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1136,6 +1288,14 @@ _ckpt() {
                     ;;
                 --color)
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                --cache)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --cache-size)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 *)

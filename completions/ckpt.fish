@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_ckpt_global_optspecs
-    string join \n json q/quiet color= utc h/help V/version
+    string join \n json q/quiet color= utc cache= cache-size= h/help V/version
 end
 
 function __fish_ckpt_needs_command
@@ -27,6 +27,8 @@ end
 complete -c ckpt -n "__fish_ckpt_needs_command" -l color -d 'When to use color; `auto` means on a terminal, unless NO_COLOR is set' -r -f -a "auto\t'On a terminal'
 always\t'Everywhere'
 never\t'Nowhere'"
+complete -c ckpt -n "__fish_ckpt_needs_command" -l cache -d 'Keep copies of what commands read from buckets in this directory, for inspect, list, log, diff, stats and restore --to; every copy is proven before it is used [default: none, or CKPT_CACHE]' -r -F
+complete -c ckpt -n "__fish_ckpt_needs_command" -l cache-size -d 'The most that the cache takes [default: 5 GiB, or CKPT_CACHE_SIZE]' -r
 complete -c ckpt -n "__fish_ckpt_needs_command" -l json -d 'Print the answer as JSON'
 complete -c ckpt -n "__fish_ckpt_needs_command" -s q -l quiet -d 'Print no notes and no progress; warnings and errors are still printed'
 complete -c ckpt -n "__fish_ckpt_needs_command" -l utc -d 'Show and read times in UTC instead of the local time zone'
@@ -61,6 +63,8 @@ complete -c ckpt -n "__fish_ckpt_using_subcommand run" -l metrics-file -d 'Write
 complete -c ckpt -n "__fish_ckpt_using_subcommand run" -l color -d 'When to use color; `auto` means on a terminal, unless NO_COLOR is set' -r -f -a "auto\t'On a terminal'
 always\t'Everywhere'
 never\t'Nowhere'"
+complete -c ckpt -n "__fish_ckpt_using_subcommand run" -l cache -d 'Keep copies of what commands read from buckets in this directory, for inspect, list, log, diff, stats and restore --to; every copy is proven before it is used [default: none, or CKPT_CACHE]' -r -F
+complete -c ckpt -n "__fish_ckpt_using_subcommand run" -l cache-size -d 'The most that the cache takes [default: 5 GiB, or CKPT_CACHE_SIZE]' -r
 complete -c ckpt -n "__fish_ckpt_using_subcommand run" -l must-resume -d 'Fail if there is no checkpoint to resume from'
 complete -c ckpt -n "__fish_ckpt_using_subcommand run" -l latest-good -d 'If the latest checkpoint is damaged, resume from the newest intact one; report what is lost, and move away outputs that the skipped checkpoints published'
 complete -c ckpt -n "__fish_ckpt_using_subcommand run" -l json -d 'Print the answer as JSON'
@@ -74,6 +78,8 @@ text\t'Lines of text'"
 complete -c ckpt -n "__fish_ckpt_using_subcommand init" -l color -d 'When to use color; `auto` means on a terminal, unless NO_COLOR is set' -r -f -a "auto\t'On a terminal'
 always\t'Everywhere'
 never\t'Nowhere'"
+complete -c ckpt -n "__fish_ckpt_using_subcommand init" -l cache -d 'Keep copies of what commands read from buckets in this directory, for inspect, list, log, diff, stats and restore --to; every copy is proven before it is used [default: none, or CKPT_CACHE]' -r -F
+complete -c ckpt -n "__fish_ckpt_using_subcommand init" -l cache-size -d 'The most that the cache takes [default: 5 GiB, or CKPT_CACHE_SIZE]' -r
 complete -c ckpt -n "__fish_ckpt_using_subcommand init" -l json -d 'Print the answer as JSON'
 complete -c ckpt -n "__fish_ckpt_using_subcommand init" -s q -l quiet -d 'Print no notes and no progress; warnings and errors are still printed'
 complete -c ckpt -n "__fish_ckpt_using_subcommand init" -l utc -d 'Show and read times in UTC instead of the local time zone'
@@ -82,6 +88,8 @@ complete -c ckpt -n "__fish_ckpt_using_subcommand check" -l set -d 'Use VALUE in
 complete -c ckpt -n "__fish_ckpt_using_subcommand check" -l color -d 'When to use color; `auto` means on a terminal, unless NO_COLOR is set' -r -f -a "auto\t'On a terminal'
 always\t'Everywhere'
 never\t'Nowhere'"
+complete -c ckpt -n "__fish_ckpt_using_subcommand check" -l cache -d 'Keep copies of what commands read from buckets in this directory, for inspect, list, log, diff, stats and restore --to; every copy is proven before it is used [default: none, or CKPT_CACHE]' -r -F
+complete -c ckpt -n "__fish_ckpt_using_subcommand check" -l cache-size -d 'The most that the cache takes [default: 5 GiB, or CKPT_CACHE_SIZE]' -r
 complete -c ckpt -n "__fish_ckpt_using_subcommand check" -l json -d 'Print the answer as JSON'
 complete -c ckpt -n "__fish_ckpt_using_subcommand check" -s q -l quiet -d 'Print no notes and no progress; warnings and errors are still printed'
 complete -c ckpt -n "__fish_ckpt_using_subcommand check" -l utc -d 'Show and read times in UTC instead of the local time zone'
@@ -90,6 +98,8 @@ complete -c ckpt -n "__fish_ckpt_using_subcommand checkpoint" -l wait -d 'How lo
 complete -c ckpt -n "__fish_ckpt_using_subcommand checkpoint" -l color -d 'When to use color; `auto` means on a terminal, unless NO_COLOR is set' -r -f -a "auto\t'On a terminal'
 always\t'Everywhere'
 never\t'Nowhere'"
+complete -c ckpt -n "__fish_ckpt_using_subcommand checkpoint" -l cache -d 'Keep copies of what commands read from buckets in this directory, for inspect, list, log, diff, stats and restore --to; every copy is proven before it is used [default: none, or CKPT_CACHE]' -r -F
+complete -c ckpt -n "__fish_ckpt_using_subcommand checkpoint" -l cache-size -d 'The most that the cache takes [default: 5 GiB, or CKPT_CACHE_SIZE]' -r
 complete -c ckpt -n "__fish_ckpt_using_subcommand checkpoint" -l json -d 'Print the answer as JSON'
 complete -c ckpt -n "__fish_ckpt_using_subcommand checkpoint" -s q -l quiet -d 'Print no notes and no progress; warnings and errors are still printed'
 complete -c ckpt -n "__fish_ckpt_using_subcommand checkpoint" -l utc -d 'Show and read times in UTC instead of the local time zone'
@@ -99,6 +109,8 @@ complete -c ckpt -n "__fish_ckpt_using_subcommand list" -l replica -d 'Also use 
 complete -c ckpt -n "__fish_ckpt_using_subcommand list" -l color -d 'When to use color; `auto` means on a terminal, unless NO_COLOR is set' -r -f -a "auto\t'On a terminal'
 always\t'Everywhere'
 never\t'Nowhere'"
+complete -c ckpt -n "__fish_ckpt_using_subcommand list" -l cache -d 'Keep copies of what commands read from buckets in this directory, for inspect, list, log, diff, stats and restore --to; every copy is proven before it is used [default: none, or CKPT_CACHE]' -r -F
+complete -c ckpt -n "__fish_ckpt_using_subcommand list" -l cache-size -d 'The most that the cache takes [default: 5 GiB, or CKPT_CACHE_SIZE]' -r
 complete -c ckpt -n "__fish_ckpt_using_subcommand list" -s r -l reverse -d 'Show the newest first'
 complete -c ckpt -n "__fish_ckpt_using_subcommand list" -l sizes -d 'Show what each checkpoint shares, and what removing it would free'
 complete -c ckpt -n "__fish_ckpt_using_subcommand list" -l json -d 'Print the answer as JSON'
@@ -110,6 +122,8 @@ complete -c ckpt -n "__fish_ckpt_using_subcommand log" -l since -d 'Show only en
 complete -c ckpt -n "__fish_ckpt_using_subcommand log" -l color -d 'When to use color; `auto` means on a terminal, unless NO_COLOR is set' -r -f -a "auto\t'On a terminal'
 always\t'Everywhere'
 never\t'Nowhere'"
+complete -c ckpt -n "__fish_ckpt_using_subcommand log" -l cache -d 'Keep copies of what commands read from buckets in this directory, for inspect, list, log, diff, stats and restore --to; every copy is proven before it is used [default: none, or CKPT_CACHE]' -r -F
+complete -c ckpt -n "__fish_ckpt_using_subcommand log" -l cache-size -d 'The most that the cache takes [default: 5 GiB, or CKPT_CACHE_SIZE]' -r
 complete -c ckpt -n "__fish_ckpt_using_subcommand log" -l failed -d 'Show only failed attempts'
 complete -c ckpt -n "__fish_ckpt_using_subcommand log" -l json -d 'Print the answer as JSON'
 complete -c ckpt -n "__fish_ckpt_using_subcommand log" -s q -l quiet -d 'Print no notes and no progress; warnings and errors are still printed'
@@ -119,6 +133,8 @@ complete -c ckpt -n "__fish_ckpt_using_subcommand report" -s o -l output -d 'The
 complete -c ckpt -n "__fish_ckpt_using_subcommand report" -l color -d 'When to use color; `auto` means on a terminal, unless NO_COLOR is set' -r -f -a "auto\t'On a terminal'
 always\t'Everywhere'
 never\t'Nowhere'"
+complete -c ckpt -n "__fish_ckpt_using_subcommand report" -l cache -d 'Keep copies of what commands read from buckets in this directory, for inspect, list, log, diff, stats and restore --to; every copy is proven before it is used [default: none, or CKPT_CACHE]' -r -F
+complete -c ckpt -n "__fish_ckpt_using_subcommand report" -l cache-size -d 'The most that the cache takes [default: 5 GiB, or CKPT_CACHE_SIZE]' -r
 complete -c ckpt -n "__fish_ckpt_using_subcommand report" -s f -l force -d 'Replace the file if it exists'
 complete -c ckpt -n "__fish_ckpt_using_subcommand report" -l quick -d 'Do not read the rows of the state: leave out the largest tasks and keys, and what changed'
 complete -c ckpt -n "__fish_ckpt_using_subcommand report" -l verify -d 'Verify the store and its replicas, and show the findings'
@@ -132,6 +148,8 @@ complete -c ckpt -n "__fish_ckpt_using_subcommand inspect" -s n -l limit -d 'Sho
 complete -c ckpt -n "__fish_ckpt_using_subcommand inspect" -l color -d 'When to use color; `auto` means on a terminal, unless NO_COLOR is set' -r -f -a "auto\t'On a terminal'
 always\t'Everywhere'
 never\t'Nowhere'"
+complete -c ckpt -n "__fish_ckpt_using_subcommand inspect" -l cache -d 'Keep copies of what commands read from buckets in this directory, for inspect, list, log, diff, stats and restore --to; every copy is proven before it is used [default: none, or CKPT_CACHE]' -r -F
+complete -c ckpt -n "__fish_ckpt_using_subcommand inspect" -l cache-size -d 'The most that the cache takes [default: 5 GiB, or CKPT_CACHE_SIZE]' -r
 complete -c ckpt -n "__fish_ckpt_using_subcommand inspect" -l state -d 'Show the rows of the state by task and key, as stored: a mean is its sum and its count'
 complete -c ckpt -n "__fish_ckpt_using_subcommand inspect" -l tasks -d 'Show each task that has keys, with its shard, keys, and bytes before encoding'
 complete -c ckpt -n "__fish_ckpt_using_subcommand inspect" -l positions -d 'Show how far each partition of the input was applied'
@@ -150,6 +168,8 @@ complete -c ckpt -n "__fish_ckpt_using_subcommand verify" -l metrics-file -d 'Wr
 complete -c ckpt -n "__fish_ckpt_using_subcommand verify" -l color -d 'When to use color; `auto` means on a terminal, unless NO_COLOR is set' -r -f -a "auto\t'On a terminal'
 always\t'Everywhere'
 never\t'Nowhere'"
+complete -c ckpt -n "__fish_ckpt_using_subcommand verify" -l cache -d 'Keep copies of what commands read from buckets in this directory, for inspect, list, log, diff, stats and restore --to; every copy is proven before it is used [default: none, or CKPT_CACHE]' -r -F
+complete -c ckpt -n "__fish_ckpt_using_subcommand verify" -l cache-size -d 'The most that the cache takes [default: 5 GiB, or CKPT_CACHE_SIZE]' -r
 complete -c ckpt -n "__fish_ckpt_using_subcommand verify" -s v -l verbose -d 'List the leftovers of runs that were cut short one by one, instead of counting them'
 complete -c ckpt -n "__fish_ckpt_using_subcommand verify" -l quick -d 'Check only that every object exists and has the right size'
 complete -c ckpt -n "__fish_ckpt_using_subcommand verify" -l deep -d 'Also read every row: order, routing, counts and totals'
@@ -165,6 +185,8 @@ complete -c ckpt -n "__fish_ckpt_using_subcommand diff" -s n -l limit -d 'Show a
 complete -c ckpt -n "__fish_ckpt_using_subcommand diff" -l color -d 'When to use color; `auto` means on a terminal, unless NO_COLOR is set' -r -f -a "auto\t'On a terminal'
 always\t'Everywhere'
 never\t'Nowhere'"
+complete -c ckpt -n "__fish_ckpt_using_subcommand diff" -l cache -d 'Keep copies of what commands read from buckets in this directory, for inspect, list, log, diff, stats and restore --to; every copy is proven before it is used [default: none, or CKPT_CACHE]' -r -F
+complete -c ckpt -n "__fish_ckpt_using_subcommand diff" -l cache-size -d 'The most that the cache takes [default: 5 GiB, or CKPT_CACHE_SIZE]' -r
 complete -c ckpt -n "__fish_ckpt_using_subcommand diff" -l keys -d 'List every changed key with its old and new values, by task and key'
 complete -c ckpt -n "__fish_ckpt_using_subcommand diff" -l stat -d 'Show how many keys changed in each task'
 complete -c ckpt -n "__fish_ckpt_using_subcommand diff" -l json -d 'Print the answer as JSON'
@@ -181,6 +203,8 @@ complete -c ckpt -n "__fish_ckpt_using_subcommand restore" -l input-base -d 'Wit
 complete -c ckpt -n "__fish_ckpt_using_subcommand restore" -l color -d 'When to use color; `auto` means on a terminal, unless NO_COLOR is set' -r -f -a "auto\t'On a terminal'
 always\t'Everywhere'
 never\t'Nowhere'"
+complete -c ckpt -n "__fish_ckpt_using_subcommand restore" -l cache -d 'Keep copies of what commands read from buckets in this directory, for inspect, list, log, diff, stats and restore --to; every copy is proven before it is used [default: none, or CKPT_CACHE]' -r -F
+complete -c ckpt -n "__fish_ckpt_using_subcommand restore" -l cache-size -d 'The most that the cache takes [default: 5 GiB, or CKPT_CACHE_SIZE]' -r
 complete -c ckpt -n "__fish_ckpt_using_subcommand restore" -l dry-run -d 'Show what would be done, without doing it'
 complete -c ckpt -n "__fish_ckpt_using_subcommand restore" -l json -d 'Print the answer as JSON'
 complete -c ckpt -n "__fish_ckpt_using_subcommand restore" -s q -l quiet -d 'Print no notes and no progress; warnings and errors are still printed'
@@ -197,6 +221,8 @@ complete -c ckpt -n "__fish_ckpt_using_subcommand prune" -l grace -d 'How long r
 complete -c ckpt -n "__fish_ckpt_using_subcommand prune" -l color -d 'When to use color; `auto` means on a terminal, unless NO_COLOR is set' -r -f -a "auto\t'On a terminal'
 always\t'Everywhere'
 never\t'Nowhere'"
+complete -c ckpt -n "__fish_ckpt_using_subcommand prune" -l cache -d 'Keep copies of what commands read from buckets in this directory, for inspect, list, log, diff, stats and restore --to; every copy is proven before it is used [default: none, or CKPT_CACHE]' -r -F
+complete -c ckpt -n "__fish_ckpt_using_subcommand prune" -l cache-size -d 'The most that the cache takes [default: 5 GiB, or CKPT_CACHE_SIZE]' -r
 complete -c ckpt -n "__fish_ckpt_using_subcommand prune" -l keep-all -d 'Keep all checkpoints; remove only leftovers, and pruned checkpoints whose grace period is over'
 complete -c ckpt -n "__fish_ckpt_using_subcommand prune" -l undo -d 'Bring back the checkpoints that the last prune removed'
 complete -c ckpt -n "__fish_ckpt_using_subcommand prune" -l dry-run -d 'Show the plan without carrying it out'
@@ -209,6 +235,8 @@ complete -c ckpt -n "__fish_ckpt_using_subcommand pin" -l reason -d 'Why the che
 complete -c ckpt -n "__fish_ckpt_using_subcommand pin" -l color -d 'When to use color; `auto` means on a terminal, unless NO_COLOR is set' -r -f -a "auto\t'On a terminal'
 always\t'Everywhere'
 never\t'Nowhere'"
+complete -c ckpt -n "__fish_ckpt_using_subcommand pin" -l cache -d 'Keep copies of what commands read from buckets in this directory, for inspect, list, log, diff, stats and restore --to; every copy is proven before it is used [default: none, or CKPT_CACHE]' -r -F
+complete -c ckpt -n "__fish_ckpt_using_subcommand pin" -l cache-size -d 'The most that the cache takes [default: 5 GiB, or CKPT_CACHE_SIZE]' -r
 complete -c ckpt -n "__fish_ckpt_using_subcommand pin" -l json -d 'Print the answer as JSON'
 complete -c ckpt -n "__fish_ckpt_using_subcommand pin" -s q -l quiet -d 'Print no notes and no progress; warnings and errors are still printed'
 complete -c ckpt -n "__fish_ckpt_using_subcommand pin" -l utc -d 'Show and read times in UTC instead of the local time zone'
@@ -216,6 +244,8 @@ complete -c ckpt -n "__fish_ckpt_using_subcommand pin" -s h -l help -d 'Print he
 complete -c ckpt -n "__fish_ckpt_using_subcommand unpin" -l color -d 'When to use color; `auto` means on a terminal, unless NO_COLOR is set' -r -f -a "auto\t'On a terminal'
 always\t'Everywhere'
 never\t'Nowhere'"
+complete -c ckpt -n "__fish_ckpt_using_subcommand unpin" -l cache -d 'Keep copies of what commands read from buckets in this directory, for inspect, list, log, diff, stats and restore --to; every copy is proven before it is used [default: none, or CKPT_CACHE]' -r -F
+complete -c ckpt -n "__fish_ckpt_using_subcommand unpin" -l cache-size -d 'The most that the cache takes [default: 5 GiB, or CKPT_CACHE_SIZE]' -r
 complete -c ckpt -n "__fish_ckpt_using_subcommand unpin" -l json -d 'Print the answer as JSON'
 complete -c ckpt -n "__fish_ckpt_using_subcommand unpin" -s q -l quiet -d 'Print no notes and no progress; warnings and errors are still printed'
 complete -c ckpt -n "__fish_ckpt_using_subcommand unpin" -l utc -d 'Show and read times in UTC instead of the local time zone'
@@ -224,6 +254,8 @@ complete -c ckpt -n "__fish_ckpt_using_subcommand copy" -l to -d 'The store to c
 complete -c ckpt -n "__fish_ckpt_using_subcommand copy" -l color -d 'When to use color; `auto` means on a terminal, unless NO_COLOR is set' -r -f -a "auto\t'On a terminal'
 always\t'Everywhere'
 never\t'Nowhere'"
+complete -c ckpt -n "__fish_ckpt_using_subcommand copy" -l cache -d 'Keep copies of what commands read from buckets in this directory, for inspect, list, log, diff, stats and restore --to; every copy is proven before it is used [default: none, or CKPT_CACHE]' -r -F
+complete -c ckpt -n "__fish_ckpt_using_subcommand copy" -l cache-size -d 'The most that the cache takes [default: 5 GiB, or CKPT_CACHE_SIZE]' -r
 complete -c ckpt -n "__fish_ckpt_using_subcommand copy" -l dry-run -d 'Show what would be copied, without copying'
 complete -c ckpt -n "__fish_ckpt_using_subcommand copy" -l json -d 'Print the answer as JSON'
 complete -c ckpt -n "__fish_ckpt_using_subcommand copy" -s q -l quiet -d 'Print no notes and no progress; warnings and errors are still printed'
@@ -233,6 +265,8 @@ complete -c ckpt -n "__fish_ckpt_using_subcommand latest" -l max-age -d 'Exit wi
 complete -c ckpt -n "__fish_ckpt_using_subcommand latest" -l color -d 'When to use color; `auto` means on a terminal, unless NO_COLOR is set' -r -f -a "auto\t'On a terminal'
 always\t'Everywhere'
 never\t'Nowhere'"
+complete -c ckpt -n "__fish_ckpt_using_subcommand latest" -l cache -d 'Keep copies of what commands read from buckets in this directory, for inspect, list, log, diff, stats and restore --to; every copy is proven before it is used [default: none, or CKPT_CACHE]' -r -F
+complete -c ckpt -n "__fish_ckpt_using_subcommand latest" -l cache-size -d 'The most that the cache takes [default: 5 GiB, or CKPT_CACHE_SIZE]' -r
 complete -c ckpt -n "__fish_ckpt_using_subcommand latest" -l verified -d 'Read every byte, and print the newest intact checkpoint'
 complete -c ckpt -n "__fish_ckpt_using_subcommand latest" -l json -d 'Print the answer as JSON'
 complete -c ckpt -n "__fish_ckpt_using_subcommand latest" -s q -l quiet -d 'Print no notes and no progress; warnings and errors are still printed'
@@ -243,6 +277,8 @@ complete -c ckpt -n "__fish_ckpt_using_subcommand stats" -l metrics-file -d 'Wri
 complete -c ckpt -n "__fish_ckpt_using_subcommand stats" -l color -d 'When to use color; `auto` means on a terminal, unless NO_COLOR is set' -r -f -a "auto\t'On a terminal'
 always\t'Everywhere'
 never\t'Nowhere'"
+complete -c ckpt -n "__fish_ckpt_using_subcommand stats" -l cache -d 'Keep copies of what commands read from buckets in this directory, for inspect, list, log, diff, stats and restore --to; every copy is proven before it is used [default: none, or CKPT_CACHE]' -r -F
+complete -c ckpt -n "__fish_ckpt_using_subcommand stats" -l cache-size -d 'The most that the cache takes [default: 5 GiB, or CKPT_CACHE_SIZE]' -r
 complete -c ckpt -n "__fish_ckpt_using_subcommand stats" -l json -d 'Print the answer as JSON'
 complete -c ckpt -n "__fish_ckpt_using_subcommand stats" -s q -l quiet -d 'Print no notes and no progress; warnings and errors are still printed'
 complete -c ckpt -n "__fish_ckpt_using_subcommand stats" -l utc -d 'Show and read times in UTC instead of the local time zone'
@@ -250,6 +286,8 @@ complete -c ckpt -n "__fish_ckpt_using_subcommand stats" -s h -l help -d 'Print 
 complete -c ckpt -n "__fish_ckpt_using_subcommand schema" -l color -d 'When to use color; `auto` means on a terminal, unless NO_COLOR is set' -r -f -a "auto\t'On a terminal'
 always\t'Everywhere'
 never\t'Nowhere'"
+complete -c ckpt -n "__fish_ckpt_using_subcommand schema" -l cache -d 'Keep copies of what commands read from buckets in this directory, for inspect, list, log, diff, stats and restore --to; every copy is proven before it is used [default: none, or CKPT_CACHE]' -r -F
+complete -c ckpt -n "__fish_ckpt_using_subcommand schema" -l cache-size -d 'The most that the cache takes [default: 5 GiB, or CKPT_CACHE_SIZE]' -r
 complete -c ckpt -n "__fish_ckpt_using_subcommand schema" -l json -d 'Print the answer as JSON'
 complete -c ckpt -n "__fish_ckpt_using_subcommand schema" -s q -l quiet -d 'Print no notes and no progress; warnings and errors are still printed'
 complete -c ckpt -n "__fish_ckpt_using_subcommand schema" -l utc -d 'Show and read times in UTC instead of the local time zone'
@@ -257,6 +295,8 @@ complete -c ckpt -n "__fish_ckpt_using_subcommand schema" -s h -l help -d 'Print
 complete -c ckpt -n "__fish_ckpt_using_subcommand completions" -l color -d 'When to use color; `auto` means on a terminal, unless NO_COLOR is set' -r -f -a "auto\t'On a terminal'
 always\t'Everywhere'
 never\t'Nowhere'"
+complete -c ckpt -n "__fish_ckpt_using_subcommand completions" -l cache -d 'Keep copies of what commands read from buckets in this directory, for inspect, list, log, diff, stats and restore --to; every copy is proven before it is used [default: none, or CKPT_CACHE]' -r -F
+complete -c ckpt -n "__fish_ckpt_using_subcommand completions" -l cache-size -d 'The most that the cache takes [default: 5 GiB, or CKPT_CACHE_SIZE]' -r
 complete -c ckpt -n "__fish_ckpt_using_subcommand completions" -l json -d 'Print the answer as JSON'
 complete -c ckpt -n "__fish_ckpt_using_subcommand completions" -s q -l quiet -d 'Print no notes and no progress; warnings and errors are still printed'
 complete -c ckpt -n "__fish_ckpt_using_subcommand completions" -l utc -d 'Show and read times in UTC instead of the local time zone'

@@ -278,6 +278,7 @@ fn publisher(dir: &Path) -> (OutputPlan, Publisher) {
         windows: None,
         parts: None,
         key_name: "k".to_owned(),
+        has_task: false,
         has_change: true,
         having: None,
     };

@@ -35,7 +35,7 @@ impl From<OsString> for StoreArg {
 impl StoreArg {
     /// Opens the store with its known replicas; fails if the argument names a checkpoint.
     pub fn open(&self, ui: &Ui) -> Result<Store, CliError> {
-        self.open_with(&[], ui)
+        self.target()?.open(ui)
     }
 
     /// Opens the store to change it, see [`Target::open_to_change`].
@@ -43,14 +43,14 @@ impl StoreArg {
         self.target()?.open_to_change(ui)
     }
 
-    /// Opens the store to read it, see [`Target::open_branch`].
-    pub fn open_branch(&self, ui: &Ui) -> Result<Store, CliError> {
-        self.target()?.open_branch(ui)
+    /// Opens the store to show what is in it, see [`Target::open_to_show`].
+    pub fn open_to_show(&self, ui: &Ui) -> Result<Store, CliError> {
+        self.target()?.open_to_show(ui)
     }
 
-    /// Opens the store with its known replicas and those in `replicas`, which must exist.
-    pub fn open_with(&self, replicas: &[PathBuf], ui: &Ui) -> Result<Store, CliError> {
-        self.target()?.open_with(replicas, ui)
+    /// Does the same for all branches, see [`Target::open_all_to_show`].
+    pub fn open_all_to_show(&self, replicas: &[PathBuf], ui: &Ui) -> Result<Store, CliError> {
+        self.target()?.open_all_to_show(replicas, ui)
     }
 
     fn target(&self) -> Result<Target, CliError> {

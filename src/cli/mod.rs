@@ -18,6 +18,7 @@ use crate::cli::ui::Ui;
 use crate::runner::process::processor::Processors;
 
 pub mod args;
+mod cache;
 pub mod clock;
 pub mod color;
 pub mod commands;

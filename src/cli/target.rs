@@ -12,6 +12,7 @@ use crate::cli::text::{counted, ranges};
 use crate::cli::times::Times;
 use crate::cli::ui::Ui;
 use crate::format::layout::{CHECKPOINTS, STORE_FILE};
+use crate::storage::place::{self, open_cached};
 use crate::store::prune::DEFAULT_GRACE;
 use crate::store::prune::trace::{TraceFate, pruned as pruned_checkpoints, trace};
 use crate::store::{Committed, Store, StoreError};
@@ -107,6 +108,26 @@ impl Target {
         let store = Store::open_at(&self.store, &[])?.branch();
         ui.opened(&store);
         Ok(store)
+    }
+
+    /// Does the same for a command that only shows or exports what it reads: it may come from the cache.
+    pub fn open_to_show(&self, ui: &Ui) -> Result<Store, CliError> {
+        let store = self.open_through_cache(&[], ui)?.branch();
+        ui.opened(&store);
+        Ok(store)
+    }
+
+    /// Does the same with the replicas of all branches and those at `replicas`, which must exist.
+    pub fn open_all_to_show(&self, replicas: &[PathBuf], ui: &Ui) -> Result<Store, CliError> {
+        let store = self.open_through_cache(replicas, ui)?;
+        ui.opened(&store);
+        Ok(store)
+    }
+
+    fn open_through_cache(&self, replicas: &[PathBuf], ui: &Ui) -> Result<Store, CliError> {
+        let cache = ui.cache();
+        let open = |path: &Path| cache.as_ref().map_or_else(|| place::open(path), |cache| open_cached(path, cache));
+        Ok(Store::open_at_through(&self.store, replicas, &open)?)
     }
 
     /// Calls `read` with the number of the named checkpoint, see [`Target::sequence`].

@@ -2,13 +2,14 @@
 
 use std::env;
 use std::io::{self, BufWriter, IsTerminal as _, Write};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use clap::builder::StyledStr;
 use jiff::{Timestamp, Zoned};
 use serde::Serialize;
 use serde_json::Map;
 
+use crate::cli::cache::CacheChoice;
 use crate::cli::clock::{Clock, NOW_VARIABLE};
 use crate::cli::color::{BOLD, Paint, RED, Stream, YELLOW, is_dumb, paint, paint_prefix};
 use crate::cli::error::CliError;
@@ -19,6 +20,7 @@ use crate::cli::progress::{Bar, LiveLine, Screen, Unit};
 use crate::cli::table::{Look, Table, terminal_width};
 use crate::cli::text::{escape, escape_lines};
 use crate::cli::times::Times;
+use crate::storage::cache::Cache;
 use crate::store::Store;
 use crate::values::lock::lock;
 
@@ -37,6 +39,7 @@ pub struct Ui {
     clock: Clock,
     /// Where notes, warnings and errors go with `--log json`.
     journal: Option<Journal>,
+    cache: CacheChoice,
     /// The stores that were opened. They may have notes to print at the end.
     stores: Mutex<Vec<Store>>,
 }
@@ -49,7 +52,8 @@ impl Ui {
         let fixed = env::var(NOW_VARIABLE).ok();
         let clock = Clock::new(fixed.as_deref(), options.utc)?;
         let width = if out.terminal { Some(terminal_width(io::stdout())) } else { None };
-        Ok(Ui::on(options, out, err, width, clock, Box::new(BufWriter::with_capacity(64 * 1024, io::stdout()))))
+        let writer = Box::new(BufWriter::with_capacity(64 * 1024, io::stdout()));
+        Ok(Ui { cache: CacheChoice::new(options)?, ..Ui::on(options, out, err, width, clock, writer) })
     }
 
     fn on(
@@ -72,6 +76,7 @@ impl Ui {
             screen: Screen::default(),
             clock,
             journal: None,
+            cache: CacheChoice::default(),
             stores: Mutex::default(),
         }
     }
@@ -165,6 +170,16 @@ impl Ui {
     pub(super) fn report_waiting(&self) {
         #[cfg(feature = "s3")]
         crate::cli::waiting::report(&self.screen, self.journal.as_ref(), self.quiet);
+    }
+
+    /// Returns the cache for commands that only show or export what a bucket has, if the user wants one. Warns if it
+    /// cannot be used.
+    pub(super) fn cache(&self) -> Option<Arc<Cache>> {
+        let (cache, reason) = self.cache.open();
+        if let Some(reason) = reason {
+            self.warn(reason);
+        }
+        cache
     }
 
     /// Returns the journal, if notes, warnings and errors are written as JSON lines.

@@ -11,7 +11,7 @@ use crate::format::key_shape::KeyShape;
 use crate::format::layout::{ObjectKind, ObjectName};
 use crate::values::digest::Digest;
 use crate::values::id::{Sequence, StoreId};
-use crate::values::value::Column;
+use crate::values::value::{Column, ColumnType};
 use crate::values::yaml;
 
 /// `manifest.yaml`: everything about one checkpoint that is not a row.
@@ -301,6 +301,9 @@ impl Manifest {
                 return Err(format!("key: found {:?} twice", twice.name));
             }
         }
+        if let Some(wrong) = self.columns.iter().find(|column| !is_sound_estimate(column, &self.columns)) {
+            return Err(format!("columns: {:?} cannot be an estimate of the sketch that it names", wrong.name));
+        }
         for (field, table, kind) in [
             ("index", self.tables.index, ObjectKind::Parquet),
             ("positions", self.tables.positions, ObjectKind::Parquet),
@@ -311,6 +314,16 @@ impl Manifest {
             }
         }
         Ok(())
+    }
+}
+
+/// Returns whether a column that is an estimate has the type of one, and names a sketch of the right kind.
+fn is_sound_estimate(column: &Column, columns: &[Column]) -> bool {
+    let Some(estimate) = &column.estimate else { return true };
+    let sketch = columns.iter().find(|sketch| sketch.name == estimate.sketch).map(|sketch| sketch.column_type);
+    match estimate.quantile {
+        None => (column.column_type, sketch) == (ColumnType::Int, Some(ColumnType::Sketch)),
+        Some(_) => (column.column_type, sketch) == (ColumnType::Number, Some(ColumnType::Quantiles)),
     }
 }
 

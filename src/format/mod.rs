@@ -2,6 +2,7 @@
 //!
 //! Nothing here opens a file.
 
+mod ddsketch;
 mod document;
 pub mod error;
 pub mod index;
@@ -12,6 +13,7 @@ pub mod manifest;
 pub mod owner;
 pub mod parquet;
 pub mod positions;
+pub mod quantiles;
 pub mod replicas_file;
 pub mod row_batch;
 pub mod rows;

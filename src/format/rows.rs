@@ -4,7 +4,7 @@
 //! are equal values.
 
 use crate::values::decimal::Decimal;
-use crate::values::value::{Column, ColumnType, Value};
+use crate::values::value::{Column, ColumnType, Estimate, Value};
 
 /// Packs and unpacks the values of rows that have certain columns.
 ///
@@ -16,6 +16,15 @@ pub struct RowCodec {
     columns: Vec<Column>,
     offsets: Vec<usize>,
     fixed_bytes: usize,
+    estimates: Vec<RowEstimate>,
+}
+
+/// A column whose values a sketch in another column decides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RowEstimate {
+    pub column: usize,
+    pub sketch: usize,
+    pub quantile: Option<Decimal>,
 }
 
 impl RowCodec {
@@ -29,12 +38,23 @@ impl RowCodec {
                     ColumnType::Int => 8,
                     ColumnType::Number => 16,
                     ColumnType::Bool => 1,
-                    ColumnType::Text | ColumnType::Json | ColumnType::Sketch => 4,
+                    ColumnType::Text | ColumnType::Json | ColumnType::Sketch | ColumnType::Quantiles => 4,
                 };
                 at
             })
             .collect();
-        RowCodec { columns, offsets, fixed_bytes: offset }
+        let estimate = |(column, described): (usize, &Column)| {
+            let Estimate { sketch, quantile } = described.estimate.as_ref()?;
+            let sketch = columns.iter().position(|column| column.name == *sketch)?;
+            Some(RowEstimate { column, sketch, quantile: *quantile })
+        };
+        let estimates = columns.iter().enumerate().filter_map(estimate).collect();
+        RowCodec { columns, offsets, fixed_bytes: offset, estimates }
+    }
+
+    /// Returns the columns whose values sketches decide.
+    pub fn estimates(&self) -> &[RowEstimate] {
+        &self.estimates
     }
 
     pub fn columns(&self) -> &[Column] {
@@ -75,19 +95,41 @@ impl RowCodec {
             let at = start + self.offsets[index];
             match (self.columns[index].column_type, value) {
                 (_, Value::Null) => continue,
-                (ColumnType::Int, Value::Int(number)) => packed[at..at + 8].copy_from_slice(&number.to_le_bytes()),
-                (ColumnType::Number, Value::Number(number)) => {
-                    packed[at..at + 16].copy_from_slice(&number.units().to_le_bytes());
-                }
-                (ColumnType::Bool, Value::Bool(yes)) => packed[at] = u8::from(*yes),
                 (ColumnType::Text, Value::Text(text)) | (ColumnType::Json, Value::Json(text)) => {
                     put_variable(packed, at, text.as_bytes());
                 }
-                (ColumnType::Sketch, Value::Sketch(bytes)) => put_variable(packed, at, bytes),
-                (column_type, value) => panic!("a {column_type:?} column cannot hold {value:?}"),
+                (ColumnType::Sketch | ColumnType::Quantiles, Value::Sketch(bytes)) => put_variable(packed, at, bytes),
+                (_, value) => {
+                    self.put_fixed(&mut packed[start..], index, value);
+                    continue;
+                }
             }
             packed[start + index / 8] |= 1 << (index % 8);
         }
+    }
+
+    /// Sets the value of a column that has a fixed size in `packed`, the packing of a row.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the value does not have the type of its column.
+    pub fn put_fixed(&self, packed: &mut [u8], index: usize, value: &Value) {
+        let at = self.offsets[index];
+        match (self.columns[index].column_type, value) {
+            (_, Value::Null) => {
+                let end = self.offsets.get(index + 1).copied().unwrap_or(self.fixed_bytes);
+                packed[at..end].fill(0);
+                packed[index / 8] &= !(1 << (index % 8));
+                return;
+            }
+            (ColumnType::Int, Value::Int(number)) => packed[at..at + 8].copy_from_slice(&number.to_le_bytes()),
+            (ColumnType::Number, Value::Number(number)) => {
+                packed[at..at + 16].copy_from_slice(&number.units().to_le_bytes());
+            }
+            (ColumnType::Bool, Value::Bool(yes)) => packed[at] = u8::from(*yes),
+            (column_type, value) => panic!("a {column_type:?} column cannot hold {value:?}"),
+        }
+        packed[index / 8] |= 1 << (index % 8);
     }
 
     /// Unpacks what [`RowCodec::pack`] packed.
@@ -112,7 +154,7 @@ impl RowCodec {
                     ColumnType::Bool => Value::Bool(packed[at] != 0),
                     ColumnType::Text => Value::Text(text(variable(at))),
                     ColumnType::Json => Value::Json(text(variable(at))),
-                    ColumnType::Sketch => Value::Sketch(variable(at)),
+                    ColumnType::Sketch | ColumnType::Quantiles => Value::Sketch(variable(at)),
                 }
             })
             .collect()
@@ -202,7 +244,7 @@ mod tests {
 
     fn columns() -> Vec<Column> {
         use ColumnType::*;
-        [Int, Number, Text, Bool, Json, Sketch, Int, Text, Int]
+        [Int, Number, Text, Bool, Json, Sketch, Int, Text, Int, Quantiles]
             .into_iter()
             .enumerate()
             .map(|(i, column_type)| Column::new(format!("c{i}"), column_type))
@@ -222,6 +264,7 @@ mod tests {
             Value::Int(i64::MAX),
             Value::Text(String::new()),
             Value::Int(0),
+            Value::Sketch(Vec::new()),
         ];
         let mut packed = Vec::new();
         for hole in 0..=full.len() {

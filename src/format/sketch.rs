@@ -1,6 +1,10 @@
-//! The approximate number of distinct values. Only this file knows the sketch crate.
+//! The approximate number of distinct values, and what sketches estimate. Only this file knows the sketch crate.
 
 use datasketches::hll::{HllSketch, HllType};
+
+use crate::format::quantiles::Quantiles;
+use crate::values::decimal::Decimal;
+use crate::values::value::{ColumnType, Value};
 
 /// An Apache DataSketches HyperLogLog sketch of 2^12 registers. Its standard error is 1.6 %; below about 100 values it
 /// is exact.
@@ -61,6 +65,20 @@ impl Sketch {
         let sketch = HllSketch::deserialize(bytes).ok()?;
         (sketch.lg_config_k() == LOG_REGISTERS).then_some(Sketch(sketch))
     }
+}
+
+/// Returns what a sketch in a column of `column_type` estimates: a quantile, or the number of distinct values. Returns
+/// `None` if the sketch is malformed.
+pub fn estimate(column_type: ColumnType, bytes: &[u8], quantile: Option<Decimal>) -> Option<Value> {
+    match column_type {
+        ColumnType::Quantiles => Some(quantile_value(&Quantiles::from_bytes(bytes)?, quantile)),
+        _ => Sketch::from_bytes(bytes).map(|sketch| Value::Int(sketch.estimate())),
+    }
+}
+
+/// Returns a quantile that a sketch estimates. Returns null if it is not said which one.
+pub fn quantile_value(quantiles: &Quantiles, quantile: Option<Decimal>) -> Value {
+    quantile.and_then(|quantile| quantiles.estimate(quantile)).map_or(Value::Null, Value::Number)
 }
 
 #[cfg(test)]

@@ -5,7 +5,8 @@ use std::fmt;
 use crate::job::condition::Condition;
 use crate::job::field::{Cursor, ExpressionError, FieldPath, fail};
 use crate::job::keys::unknown;
-use crate::values::value::{Column, ColumnType};
+use crate::values::decimal::Decimal;
+use crate::values::units::shown;
 
 /// One aggregate: `spent: sum(amount)`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,6 +22,8 @@ pub struct AggregateSpec {
     /// `sum(round(amount, 2))`: rounds each value half to even to this many decimal places before it is used. For sum,
     /// avg, min and max.
     pub round: Option<u8>,
+    /// `approx_quantile(ms, 0.99)`: the fraction, from 0 to 1.
+    pub quantile: Option<Decimal>,
     /// `count where status >= 500`: which records it is computed of.
     pub condition: Option<Condition>,
 }
@@ -40,13 +43,15 @@ pub enum AggregateFunction {
     Last,
     /// About how many distinct values, from a HyperLogLog sketch.
     ApproxDistinct,
+    /// About the smallest value that a share of the values do not exceed, from a DDSketch.
+    ApproxQuantile,
 }
 
 use AggregateFunction::*;
 
 impl AggregateFunction {
     /// All functions, in the order of `docs/job-file.md`.
-    pub const ALL: [AggregateFunction; 8] = [Count, Sum, Min, Max, Avg, First, Last, ApproxDistinct];
+    pub const ALL: [AggregateFunction; 9] = [Count, Sum, Min, Max, Avg, First, Last, ApproxDistinct, ApproxQuantile];
 
     /// Returns the function's name in a job file.
     pub fn name(self) -> &'static str {
@@ -59,11 +64,12 @@ impl AggregateFunction {
             First => "first",
             Last => "last",
             ApproxDistinct => "approx_distinct",
+            ApproxQuantile => "approx_quantile",
         }
     }
 
     fn takes_round(self) -> bool {
-        matches!(self, Sum | Avg | Min | Max)
+        matches!(self, Sum | Avg | Min | Max | ApproxQuantile)
     }
 
     fn takes_by(self) -> bool {
@@ -92,8 +98,15 @@ impl AggregateSpec {
             let names = AggregateFunction::ALL.map(AggregateFunction::name);
             return Err(fail(start, unknown("aggregate", &word, "", &names)));
         };
-        let mut aggregate =
-            AggregateSpec { name: name.to_owned(), function, field: None, by: None, round: None, condition: None };
+        let mut aggregate = AggregateSpec {
+            name: name.to_owned(),
+            function,
+            field: None,
+            by: None,
+            round: None,
+            quantile: None,
+            condition: None,
+        };
         if cursor.take('(') {
             aggregate.read_arguments(&mut cursor)?;
         }
@@ -106,37 +119,11 @@ impl AggregateSpec {
         }
         cursor.end()?;
         if aggregate.field.is_none() && function != Count {
-            let reason = format!("`{function}` needs a field: `{function}(amount)`");
+            let example = if function == ApproxQuantile { "ms, 0.99" } else { "amount" };
+            let reason = format!("`{function}` needs a field: `{function}({example})`");
             return Err(fail(start, reason));
         }
         Ok(aggregate)
-    }
-
-    /// Returns the names of the state columns that the aggregate needs, as `docs/format.md` lists them.
-    pub fn column_names(&self) -> Vec<String> {
-        let name = &self.name;
-        match (self.function, &self.by) {
-            (Avg, _) => vec![format!("{name}_sum"), format!("{name}_count")],
-            (_, Some(_)) => vec![name.clone(), format!("{name}_by")],
-            (_, None) => vec![name.clone()],
-        }
-    }
-
-    /// Returns the state columns that the aggregate needs. `type_of` returns the type of a field whose values it keeps.
-    pub fn columns(&self, mut type_of: impl FnMut(&FieldPath) -> ColumnType) -> Vec<Column> {
-        let kept = |field: &Option<FieldPath>, type_of: &mut dyn FnMut(&FieldPath) -> ColumnType| {
-            type_of(field.as_ref().expect("only `count` may have no field"))
-        };
-        let types = match (self.function, &self.by) {
-            (Count, _) => vec![ColumnType::Int],
-            (Sum, _) => vec![ColumnType::Number],
-            (Avg, _) => vec![ColumnType::Number, ColumnType::Int],
-            (ApproxDistinct, _) => vec![ColumnType::Sketch],
-            (Min | Max, _) if self.round.is_some() => vec![ColumnType::Number],
-            (Min | Max | First | Last, None) => vec![kept(&self.field, &mut type_of)],
-            (Min | Max | First | Last, by) => vec![kept(&self.field, &mut type_of), kept(by, &mut type_of)],
-        };
-        self.column_names().into_iter().zip(types).map(|(name, column_type)| Column::new(name, column_type)).collect()
     }
 
     /// Returns the fields that the aggregate uses.
@@ -153,7 +140,8 @@ impl AggregateSpec {
 
     /// Returns whether the values of `field` must be numbers.
     pub fn needs_numbers(&self, field: &FieldPath) -> bool {
-        self.field.as_ref() == Some(field) && (matches!(self.function, Sum | Avg) || self.round.is_some())
+        self.field.as_ref() == Some(field)
+            && (matches!(self.function, Sum | Avg | ApproxQuantile) || self.round.is_some())
     }
 
     /// Returns whether the values of `field` must have an order.
@@ -175,7 +163,10 @@ impl AggregateSpec {
         let first = cursor.path()?;
         if first == FieldPath::of("round") && cursor.take('(') {
             if !function.takes_round() {
-                return Err(fail(argument_at, "`round` only works in `sum`, `avg`, `min` and `max`"));
+                return Err(fail(
+                    argument_at,
+                    "`round` only works in `sum`, `avg`, `min`, `max` and `approx_quantile`",
+                ));
             }
             self.field = Some(cursor.path()?);
             cursor.expect(',')?;
@@ -197,8 +188,28 @@ impl AggregateSpec {
             }
             self.by = Some(cursor.path()?);
         }
+        if function == ApproxQuantile {
+            self.quantile = Some(read_fraction(cursor)?);
+        }
         cursor.expect(')')
     }
+}
+
+/// Reads the second argument of a quantile: a fraction.
+fn read_fraction(cursor: &mut Cursor) -> Result<Decimal, ExpressionError> {
+    if !cursor.take(',') {
+        return Err(cursor.wrong("`,` and a fraction such as `0.99`"));
+    }
+    cursor.skip_space();
+    let at = cursor.at();
+    let mut text = cursor.word();
+    if cursor.take('.') {
+        text = format!("{text}.{}", cursor.word());
+    }
+    let fraction = Decimal::parse(text.as_bytes()).ok();
+    fraction
+        .filter(|fraction| (Decimal::ZERO..=Decimal::ONE).contains(fraction))
+        .ok_or_else(|| fail(at, format!("expected a fraction from 0 to 1 such as `0.99`, found `{}`", shown(&text))))
 }
 
 impl fmt::Display for AggregateSpec {
@@ -206,10 +217,11 @@ impl fmt::Display for AggregateSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut text = self.function.name().to_owned();
         if let Some(field) = &self.field {
-            text += &match (self.round, &self.by) {
-                (Some(places), _) => format!("(round({field}, {places}))"),
-                (None, Some(by)) => format!("({field} by {by})"),
-                (None, None) => format!("({field})"),
+            let value = self.round.map_or(field.to_string(), |places| format!("round({field}, {places})"));
+            text += &match (self.quantile, &self.by) {
+                (Some(quantile), _) => format!("({value}, {quantile})"),
+                (None, Some(by)) => format!("({value} by {by})"),
+                (None, None) => format!("({value})"),
             };
         }
         if let Some(condition) = &self.condition {
@@ -238,6 +250,8 @@ mod tests {
             ("first(city  by ts)", "first(city by ts)"),
             ("last(by by by)", "last(by by by)"),
             ("approx_distinct(page)", "approx_distinct(page)"),
+            ("approx_quantile( ms , 0.990) where ok", "approx_quantile(ms, 0.99) where ok"),
+            ("approx_quantile(round(took.ms, 3), 1)", "approx_quantile(round(took.ms, 3), 1)"),
             ("count where  a == \"x y\" ", "count where a == \"x y\""),
             ("sum(a)where b>0", "sum(a) where b>0"),
             ("first(a by where) where where > 0", "first(a by where) where where > 0"),
@@ -268,7 +282,7 @@ mod tests {
                 "median(x)",
                 0,
                 "unknown aggregate `median`, expected one of `count`, `sum`, `min`, `max`, `avg`, `first`, `last`, \
-                 `approx_distinct`",
+                 `approx_distinct`, `approx_quantile`",
             ),
             ("sum", 0, "`sum` needs a field: `sum(amount)`"),
             ("sum()", 0, "`sum` needs a field: `sum(amount)`"),
@@ -277,7 +291,7 @@ mod tests {
             ("sum(x y)", 6, "expected `)`, found `y`"),
             ("sum(x by y)", 6, "`by` only works in `first` and `last`"),
             ("first(x by)", 10, "expected the name of a field, found `)`"),
-            ("first(round(x, 2))", 6, "`round` only works in `sum`, `avg`, `min` and `max`"),
+            ("first(round(x, 2))", 6, "`round` only works in `sum`, `avg`, `min`, `max` and `approx_quantile`"),
             ("sum(round(x))", 11, "expected `,`, found `)`"),
             ("sum(round(x, 19))", 13, "expected a number of decimal places from 0 to 18, found `19`"),
             ("sum(round(x, -1))", 13, "expected a number of decimal places from 0 to 18, found `-1`"),
@@ -286,6 +300,11 @@ mod tests {
             ("count where ", 12, "expected a condition such as `status >= 500`, found the end"),
             ("count if a > 0", 6, "expected the end, found `if`"),
             ("sum where a > 0", 0, "`sum` needs a field: `sum(amount)`"),
+            ("approx_quantile", 0, "`approx_quantile` needs a field: `approx_quantile(ms, 0.99)`"),
+            ("approx_quantile(ms)", 18, "expected `,` and a fraction such as `0.99`, found `)`"),
+            ("approx_quantile(ms, 99)", 20, "expected a fraction from 0 to 1 such as `0.99`, found `99`"),
+            ("approx_quantile(ms, 1.5)", 20, "expected a fraction from 0 to 1 such as `0.99`, found `1.5`"),
+            ("approx_quantile(ms, p)", 20, "expected a fraction from 0 to 1 such as `0.99`, found `p`"),
             ("sum(a + b)", 6, "expected `)`, found `+`"),
         ] {
             assert_eq!(AggregateSpec::parse("x", text).unwrap_err(), fail(at, reason), "{text:?}");

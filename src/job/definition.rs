@@ -1,7 +1,8 @@
 //! The job that wrote a checkpoint.
 
 use crate::format::manifest::{Manifest, Routing};
-use crate::job::{ExecSpec, FieldPath, JobFileError, JobSpec, TtlSpec};
+use crate::job::state_columns::{state_columns, without_estimates};
+use crate::job::{FieldPath, JobFileError, JobSpec, TtlSpec};
 use crate::store::{Committed, Store, StoreError};
 use crate::values::id::Sequence;
 use crate::values::value::{Column, ColumnType};
@@ -38,7 +39,7 @@ pub fn contradiction(manifest: &Manifest, definition: &JobSpec, block_bytes: u64
         (None, true) => Routing::Partition,
     };
     let has_columns = definition.native.is_none();
-    if has_columns && columns(definition).as_deref() != Some(&manifest.columns) {
+    if has_columns && !has_columns_of(manifest, definition) {
         Some("its columns are not those of its job definition".to_owned())
     } else if !definition.key.is_empty() && manifest.tasks != definition.tasks {
         Some(format!("it has {} tasks, its job definition {}", manifest.tasks, definition.tasks))
@@ -54,19 +55,24 @@ pub fn contradiction(manifest: &Manifest, definition: &JobSpec, block_bytes: u64
     }
 }
 
+/// Returns whether the columns are those that this version or an older one gives to the job's state.
+fn has_columns_of(manifest: &Manifest, definition: &JobSpec) -> bool {
+    let Some(columns) = columns(definition) else { return false };
+    columns == manifest.columns || without_estimates(&columns) == manifest.columns
+}
+
 /// Returns the columns of a job's state. Returns `None` if the definition lacks the type of a field.
 fn columns(definition: &JobSpec) -> Option<Vec<Column>> {
-    if definition.exec.is_some() {
-        return Some(vec![ExecSpec::column()]);
+    if let Some(exec) = &definition.exec {
+        return Some(exec.state_columns());
     }
     let mut is_typed = true;
-    let mut type_of = |field: &FieldPath| {
+    let type_of = |field: &FieldPath| {
         let known = definition.input.types.iter().find(|(known, _)| known == field);
         is_typed &= known.is_some();
         known.map_or(ColumnType::Text, |(_, column_type)| *column_type)
     };
-    let of_aggregates = definition.aggregates.iter().flat_map(|aggregate| aggregate.columns(&mut type_of));
-    let mut columns: Vec<Column> = of_aggregates.collect();
+    let mut columns: Vec<Column> = state_columns(&definition.aggregates, type_of).into_iter().flatten().collect();
     columns.extend(definition.ttl.as_ref().map(|_| TtlSpec::column()));
     is_typed.then_some(columns)
 }

@@ -16,6 +16,7 @@ mod parse;
 mod read;
 mod schema;
 mod setting;
+pub(crate) mod state_columns;
 mod windows;
 mod write;
 

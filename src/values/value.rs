@@ -19,8 +19,10 @@ pub enum ColumnType {
     Bool,
     /// Any JSON value, as its text.
     Json,
-    /// The bytes of a sketch, which only ckpt reads.
+    /// The bytes of a sketch of distinct values.
     Sketch,
+    /// The bytes of a sketch of quantiles.
+    Quantiles,
 }
 
 impl ColumnType {
@@ -33,6 +35,7 @@ impl ColumnType {
             ColumnType::Bool => "bool",
             ColumnType::Json => "json",
             ColumnType::Sketch => "sketch",
+            ColumnType::Quantiles => "quantiles",
         }
     }
 
@@ -51,11 +54,52 @@ pub struct Column {
     /// The type of its values. Any of them may be missing.
     #[serde(rename = "type")]
     pub column_type: ColumnType,
+    /// Where its values come from, if a sketch in another column decides them.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub estimate: Option<Estimate>,
+}
+
+/// What a column estimates.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Estimate {
+    /// The column that has the sketch.
+    pub sketch: String,
+    /// Which quantile, from 0 to 1. Without it, the number of distinct values.
+    #[serde(skip_serializing_if = "Option::is_none", default, with = "quantile_text")]
+    pub quantile: Option<Decimal>,
 }
 
 impl Column {
     pub fn new(name: impl Into<String>, column_type: ColumnType) -> Column {
-        Column { name: name.into(), column_type }
+        Column { name: name.into(), column_type, estimate: None }
+    }
+
+    /// Returns whether another of `columns` shows what the sketch in this one estimates.
+    pub fn is_estimated(&self, columns: &[Column]) -> bool {
+        columns.iter().any(|column| column.estimate.as_ref().is_some_and(|estimate| estimate.sketch == self.name))
+    }
+}
+
+/// A quantile as text, which keeps all its digits.
+mod quantile_text {
+    use serde::de::Error as _;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use crate::values::decimal::Decimal;
+
+    pub(super) fn serialize<S: Serializer>(quantile: &Option<Decimal>, to: S) -> Result<S::Ok, S::Error> {
+        quantile.map(|quantile| quantile.to_string()).serialize(to)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Decimal>, D::Error> {
+        let text = String::deserialize(from)?;
+        let quantile = Decimal::parse(text.as_bytes()).ok().filter(|quantile| quantile.to_string() == text);
+        let is_fraction = |quantile: &Decimal| (Decimal::ZERO..=Decimal::ONE).contains(quantile);
+        match quantile.filter(is_fraction) {
+            Some(quantile) => Ok(Some(quantile)),
+            None => Err(D::Error::custom(format!("expected a quantile from 0 to 1, found {text:?}"))),
+        }
     }
 }
 
@@ -71,6 +115,7 @@ pub enum Value {
     Bool(bool),
     /// The text of a JSON value.
     Json(String),
+    /// Of either kind of sketch.
     Sketch(Vec<u8>),
 }
 

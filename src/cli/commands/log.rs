@@ -60,7 +60,7 @@ pub struct Args {
 /// Prints the log.
 pub fn run(args: &Args, ui: &mut Ui) -> Result<Exit, CliError> {
     let since = args.since.as_deref().map(|text| time(text, &ui.now())).transpose()?;
-    let store = args.store.open_branch(ui)?;
+    let store = args.store.open_to_show(ui)?;
     let log = log(&store, &Selection { since, failed: args.failed, limit: most(args.limit) })?;
     if ui.is_json() {
         ui.json(&LogView::new(&store, &log))?;

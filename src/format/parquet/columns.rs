@@ -14,7 +14,7 @@ use crate::format::error::TableError;
 use crate::format::limits::MAX_VALUE_BYTES;
 use crate::format::parquet::schema::{BATCH_ROWS, ColumnKind, TableColumn};
 use crate::format::rows::{Row, RowCodec, int_at, number_at};
-use crate::format::sketch::Sketch;
+use crate::format::sketch;
 use crate::values::decimal::Decimal;
 use crate::values::value::{Column, ColumnType, Value};
 
@@ -40,7 +40,7 @@ pub(crate) fn kind_of(column_type: ColumnType) -> ColumnKind {
         ColumnType::Text => ColumnKind::Text,
         ColumnType::Bool => ColumnKind::Bool,
         ColumnType::Json => ColumnKind::Json,
-        ColumnType::Sketch => ColumnKind::Bytes,
+        ColumnType::Sketch | ColumnType::Quantiles => ColumnKind::Bytes,
     }
 }
 
@@ -152,7 +152,7 @@ impl PendingValues {
             }
             ColumnType::Bool => PendingValues::Bool(BooleanBuilder::with_capacity(BATCH_ROWS)),
             ColumnType::Text | ColumnType::Json => PendingValues::Text(BinaryBuilder::new()),
-            ColumnType::Sketch => PendingValues::Sketch(BinaryBuilder::new()),
+            ColumnType::Sketch | ColumnType::Quantiles => PendingValues::Sketch(BinaryBuilder::new()),
         }
     }
 
@@ -280,10 +280,12 @@ impl<'a> BatchRows<'a> {
         Ok(())
     }
 
-    /// Returns whether any value is a sketch that cannot be read.
-    pub(crate) fn has_bad_sketch(&self) -> bool {
-        self.values.iter().any(|values| match values {
-            Values::Sketch(array) => array.iter().flatten().any(|bytes| Sketch::from_bytes(bytes).is_none()),
+    /// Returns whether any value is a sketch that cannot be read. The values have `columns`.
+    pub(crate) fn has_bad_sketch(&self, columns: &[Column]) -> bool {
+        self.values.iter().zip(columns).any(|(values, column)| match values {
+            Values::Sketch(array) => {
+                array.iter().flatten().any(|bytes| sketch::estimate(column.column_type, bytes, None).is_none())
+            }
             _ => false,
         })
     }

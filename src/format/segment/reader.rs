@@ -144,10 +144,10 @@ impl SegmentReader {
     }
 
     fn next_keys(&mut self) -> Option<Result<KeyBatch, TableError>> {
-        self.next_with(|_, batch| {
+        self.next_with(|codec, batch| {
             let rows = BatchRows::new(batch);
             KeyBatch::new(rows.tasks.clone(), rows.keys.clone(), rows.deleted.clone())
-                .with_bad_sketch(rows.has_bad_sketch())
+                .with_bad_sketch(rows.has_bad_sketch(codec.columns()))
         })
     }
 }

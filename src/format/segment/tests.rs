@@ -58,14 +58,16 @@ fn any_value(column_type: ColumnType) -> BoxedStrategy<Value> {
         ColumnType::Text => any::<String>().prop_map(Value::Text).boxed(),
         ColumnType::Bool => any::<bool>().prop_map(Value::Bool).boxed(),
         ColumnType::Json => any::<u32>().prop_map(|n| Value::Json(format!("[{n}]"))).boxed(),
-        ColumnType::Sketch => prop::collection::vec(any::<u8>(), 0..20).prop_map(Value::Sketch).boxed(),
+        ColumnType::Sketch | ColumnType::Quantiles => {
+            prop::collection::vec(any::<u8>(), 0..20).prop_map(Value::Sketch).boxed()
+        }
     };
     prop_oneof![1 => Just(Value::Null), 4 => some].boxed()
 }
 
 fn any_table() -> impl Strategy<Value = (Vec<Column>, Rows)> {
     use ColumnType::*;
-    let any_type = prop::sample::select(vec![Int, Number, Text, Bool, Json, Sketch]);
+    let any_type = prop::sample::select(vec![Int, Number, Text, Bool, Json, Sketch, Quantiles]);
     prop::collection::vec(any_type, 0..10).prop_flat_map(|types| {
         let values: Vec<_> = types.iter().map(|column_type| any_value(*column_type)).collect();
         let row = prop_oneof![1 => Just(None), 4 => values.prop_map(Some)];

@@ -26,9 +26,9 @@ use crate::values::value::{Column, ColumnType, Value};
 pub enum ExportFormat {
     /// One Parquet file per shard, with the columns `task`, `key` or its parts, and those of the state.
     Parquet,
-    /// One file, with one JSON object per line. Of a sketch only the size in bytes is written.
+    /// One file, with one JSON object per line. Of a sketch only what it estimates is written.
     JsonLines,
-    /// One file with a header line. Of a sketch only the size in bytes is written.
+    /// One file with a header line. Of a sketch only what it estimates is written.
     Csv,
 }
 
@@ -220,7 +220,10 @@ fn export_rows(
     let columns = plan.snapshot.codec.columns();
     let shape = plan.snapshot.manifest().key.as_ref();
     let key = shape.map_or_else(|| vec![Column::new("key", ColumnType::Text)], KeyShape::columns);
-    let names = || ["task"].into_iter().chain(key.iter().chain(columns).map(|column| column.name.as_str()));
+    let is_written: Vec<bool> = columns.iter().map(|column| !column.is_estimated(columns)).collect();
+    let columns: Vec<&Column> = columns.iter().zip(&is_written).filter(|(_, yes)| **yes).map(|(one, _)| one).collect();
+    let names =
+        || ["task"].into_iter().chain(key.iter().chain(columns.iter().copied()).map(|column| column.name.as_str()));
     let json_lines = JsonLines::new(names());
     if plan.format == ExportFormat::Csv {
         push_csv_header(names(), &mut line);
@@ -230,7 +233,8 @@ fn export_rows(
     let mut failed = writer.write(&line).err();
     plan.snapshot.rows(store, &Selection::default(), progress, |row| {
         line.clear();
-        let values = plan.snapshot.values(row);
+        let all = plan.snapshot.values(row).into_iter().zip(&is_written);
+        let values: Vec<Value> = all.filter(|(_, yes)| **yes).map(|(value, _)| value).collect();
         let head = match head_values(shape, row) {
             Ok(head) => head,
             Err(error) => {

@@ -7,13 +7,13 @@ use crate::format::manifest::Manifest;
 use crate::format::rows::RowCodec;
 use crate::format::segment::SegmentReader;
 use crate::format::segment::merge::Merge;
-use crate::format::sketch::Sketch;
+use crate::format::sketch;
 use crate::ops::finding::{FindingCode, Findings, Subject};
 use crate::ops::verify::chains::Chain;
 use crate::ops::verify::read_object::read_object;
 use crate::store::Store;
 use crate::values::id::Sequence;
-use crate::values::value::Value;
+use crate::values::value::{Column, Value};
 
 /// Rows that are wrong in the same way.
 #[derive(Default)]
@@ -59,8 +59,11 @@ pub(super) fn refused_rows(
     let [mut sketches, mut keys, mut parts] = [const { Refused { count: 0, first: String::new() } }; 3];
     let read = Merge::new(sources).for_each(|row| {
         let Some(packed) = row.value else { return true };
-        let is_bad = |value: &Value| matches!(value, Value::Sketch(bytes) if Sketch::from_bytes(bytes).is_none());
-        if codec.unpack(packed).iter().any(is_bad) {
+        let is_bad = |(value, column): (&Value, &Column)| match value {
+            Value::Sketch(bytes) => sketch::estimate(column.column_type, bytes, None).is_none(),
+            _ => false,
+        };
+        if codec.unpack(packed).iter().zip(&manifest.columns).any(is_bad) {
             sketches.add(row.key);
         }
         if chain.has_no_window(row.key) {

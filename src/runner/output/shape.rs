@@ -7,6 +7,7 @@ use crate::format::rows::{Change, RowCodec};
 use crate::job::{WindowSpec, Windows};
 use crate::runner::output::error::OutputError;
 use crate::runner::output::having::Having;
+use crate::runner::process::exec::mirror::{TASK_BYTES, split_key};
 use crate::runner::process::processor::Processor;
 use crate::values::units::shown;
 use crate::values::value::{Column, ColumnType, Value};
@@ -24,6 +25,9 @@ pub struct RowShape {
     pub key_name: String,
     /// What a key consists of, if it has several parts. Each is a column then.
     pub parts: Option<KeyShape>,
+    /// Whether a column with the task precedes the key, which then begins with its task, as the keys in the shards of a
+    /// program do.
+    pub has_task: bool,
     /// Whether the first column says how the row changed.
     pub has_change: bool,
     /// Which rows are output; all of them without it.
@@ -32,12 +36,16 @@ pub struct RowShape {
 
 /// The name of the column that says how a row changed.
 pub const CHANGE_COLUMN: &str = "op";
+/// The names of the columns with the task and the key of a program's state, as in its tables.
+const TASK_COLUMN: &str = "task";
+pub const KEY_COLUMN: &str = "key";
 
 impl RowShape {
     pub fn columns(&self) -> Vec<Column> {
         let text = |name: &str| Column::new(name, ColumnType::Text);
         let mut columns: Vec<Column> = Vec::new();
         columns.extend(self.has_change.then(|| text(CHANGE_COLUMN)));
+        columns.extend(self.has_task.then(|| Column::new(TASK_COLUMN, ColumnType::Int)));
         columns.extend(self.parts.as_ref().map_or_else(|| vec![text(&self.key_name)], KeyShape::columns));
         if self.windows.is_some() {
             columns.extend(WindowSpec::COLUMNS.map(text));
@@ -50,6 +58,8 @@ impl RowShape {
     pub fn values(&self, change: Change, row_key: &[u8], packed: Option<&[u8]>) -> Vec<Value> {
         let mut values = Vec::new();
         values.extend(self.has_change.then(|| Value::Text(change.name().to_owned())));
+        let (task, row_key) = self.split_task(row_key);
+        values.extend(task.map(|task| Value::Int(task.into())));
         match self.windows.as_ref().map(|windows| (windows, windows.split(row_key))) {
             None => values.extend(self.key_values(row_key)),
             Some((_, None)) => values.extend(self.key_values(row_key).into_iter().chain([Value::Null, Value::Null])),
@@ -68,6 +78,15 @@ impl RowShape {
             None => values.extend(self.processor.output_columns().iter().map(|_| Value::Null)),
         }
         values
+    }
+
+    /// Splits a key with its task, if it has one.
+    fn split_task<'a>(&self, row_key: &'a [u8]) -> (Option<u32>, &'a [u8]) {
+        if !self.has_task {
+            return (None, row_key);
+        }
+        let (task, key) = split_key(row_key);
+        (Some(task), key)
     }
 
     /// Returns whether a row that has the output `values` is output.
@@ -90,6 +109,11 @@ impl RowShape {
     /// Returns the sort key of a row: its key, then its window.
     #[inline]
     pub fn order_of<'a>(&self, row_key: &'a [u8]) -> (&'a [u8], &'a [u8]) {
+        if self.has_task {
+            // Two tasks may have the same key.
+            let (task, key) = row_key.split_at(TASK_BYTES);
+            return (key, task);
+        }
         match &self.windows {
             None => (row_key, &[]),
             Some(_) => match memchr::memrchr(b'@', row_key) {

@@ -239,8 +239,8 @@ fn processor(
     if let Some(native) = native {
         return (native, exec);
     }
-    if exec.is_some() {
-        return (Arc::new(Mirror::new(&job.input.format)), exec);
+    if let Some(spec) = &job.exec {
+        return (Arc::new(Mirror::new(&job.input.format, spec)), exec);
     }
     let types: HashMap<FieldPath, ColumnType> = job.input.types.iter().cloned().collect();
     let is_inferred = |field: &FieldPath| {

@@ -17,7 +17,7 @@ use crate::runner::options::Control;
 use crate::runner::output::error::OutputError;
 use crate::runner::output::having::Having;
 use crate::runner::output::plans::OutputPlans;
-use crate::runner::output::shape::RowShape;
+use crate::runner::output::shape::{KEY_COLUMN, RowShape};
 use crate::runner::output::shown::ShownRows;
 use crate::runner::pipeline::key_parts::KeyParts;
 use crate::runner::pipeline::plan::{Plan, RecordTest};
@@ -150,9 +150,10 @@ impl Run<'_> {
             processor: Arc::clone(&plan.processor),
             codec: plan.codec.clone(),
             windows: self.job.window.as_ref().map(Windows::new),
-            key_name: self.job.key_names()[0].to_owned(),
+            key_name: if plan.exec.is_some() { KEY_COLUMN } else { self.job.key_names()[0] }.to_owned(),
             // The windows of a row are columns of their own.
             parts: self.job.key_shape().map(|shape| KeyShape { window: false, ..shape }),
+            has_task: plan.exec.is_some(),
             has_change: emit == Some(Emit::Changes) && self.job.window.is_none(),
             having: None,
         };

@@ -2,13 +2,14 @@
 
 use crate::format::rows::RowCodec;
 use crate::job;
-use crate::job::{AggregateFunction, Difference, JobSpec};
+use crate::job::state_columns::without_estimates;
+use crate::job::{AggregateFunction, AggregateSpec, Difference, JobSpec};
 use crate::runner::error::{ResumeError, RunError};
 use crate::runner::observer::{Observer, RunEvent};
 use crate::runner::resume::recover::Recovered;
 use crate::runner::resume::reroute::{Layout, Source, reroute};
 use crate::runner::state::shard::Shard;
-use crate::values::value::{Column, Value};
+use crate::values::value::{Column, ColumnType, Value};
 
 /// The layout that a job needs its state in.
 #[derive(Debug, Clone, Copy)]
@@ -57,6 +58,8 @@ pub fn adapt(
     if !recovered.lineage.older.is_empty() {
         return Err(ResumeError::SeveralCuts { sequence }.into());
     }
+    // What an older version has left out can wait until something changes.
+    let is_asked = manifest.tasks != new.tasks || without_estimates(new_columns) != old_columns;
     let sources = sources(definition, new.job, old_columns, new_columns);
     let layout = Layout { codec: new.codec, sources, tasks: new.tasks, shards: new.shards };
     let (old_tasks, old_codec) = (manifest.tasks, RowCodec::new(manifest.columns.clone()));
@@ -68,7 +71,7 @@ pub fn adapt(
     }
     recovered.lineage.chains = Vec::new();
     recovered.lineage.keys = shards.iter().map(Shard::keys).collect();
-    recovered.lineage.is_relaid = true;
+    recovered.lineage.is_relaid = is_asked;
     recovered.shards = shards;
     Ok(recovered)
 }
@@ -79,7 +82,11 @@ fn sources(before: &JobSpec, now: &JobSpec, old: &[Column], new: &[Column]) -> V
     let source = |column: &Column| {
         let owner = now.aggregates.iter().find(|aggregate| aggregate.column_names().contains(&column.name));
         let is_kept = owner.is_none_or(|owner| before.aggregates.contains(owner));
-        match old.iter().position(|old| old == column).filter(|_| is_kept) {
+        let place = match owner.filter(|_| is_sketch(column.column_type)) {
+            Some(owner) => sketch_of(owner, before, old),
+            None => old.iter().position(|old| old == column).filter(|_| is_kept),
+        };
+        match place {
             Some(number) => Source::Column(number),
             None if owner.is_some_and(|owner| owner.function == AggregateFunction::Count) => {
                 Source::Constant(Value::Int(0))
@@ -88,4 +95,16 @@ fn sources(before: &JobSpec, now: &JobSpec, old: &[Column], new: &[Column]) -> V
         }
     };
     new.iter().map(source).collect()
+}
+
+fn is_sketch(column_type: ColumnType) -> bool {
+    matches!(column_type, ColumnType::Sketch | ColumnType::Quantiles)
+}
+
+/// Returns the place of the sketch in `old`, the columns of the job `before`, that has what `aggregate` needs. Older
+/// versions named it after the aggregate.
+fn sketch_of(aggregate: &AggregateSpec, before: &JobSpec, old: &[Column]) -> Option<usize> {
+    let place = |name: &str| old.iter().position(|column| column.name == name && is_sketch(column.column_type));
+    let name = aggregate.sketch_column(&before.aggregates)?;
+    place(&name).or_else(|| place(&aggregate.name))
 }

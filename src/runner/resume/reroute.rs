@@ -4,6 +4,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use crate::format::index::shard_of;
 use crate::format::rows::RowCodec;
+use crate::format::sketch;
 use crate::runner::state::content::{Content, ContentMismatch};
 use crate::runner::state::shard::Shard;
 use crate::values::value::Value;
@@ -104,7 +105,13 @@ impl Layout<'_> {
             Source::Column(column) => values[*column].clone(),
             Source::Constant(value) => value.clone(),
         };
-        let new: Vec<Value> = self.sources.iter().map(value).collect();
+        let mut new: Vec<Value> = self.sources.iter().map(value).collect();
+        for estimate in self.codec.estimates() {
+            if let Value::Sketch(bytes) = &new[estimate.sketch] {
+                let column_type = self.codec.columns()[estimate.sketch].column_type;
+                new[estimate.column] = sketch::estimate(column_type, bytes, estimate.quantile).unwrap_or_default();
+            }
+        }
         whole.clear();
         self.codec.pack(&new, whole);
         whole

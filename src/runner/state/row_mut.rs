@@ -2,6 +2,7 @@
 
 #![warn(missing_docs)]
 
+use crate::format::quantiles::Quantiles;
 use crate::format::rows::{RowCodec, int_at, number_at};
 use crate::format::sketch::Sketch;
 use crate::runner::state::rows::{put_u32, u32_at};
@@ -101,7 +102,7 @@ impl RowMut<'_> {
             Some(size) => &self.packed[at..at + size],
             None => match self.variables.get(u32_at(self.packed, at)) {
                 Variable::Bytes(bytes) => bytes,
-                Variable::Sketch(_) => &[],
+                Variable::Sketch(_) | Variable::Quantiles(_) => &[],
             },
         })
     }
@@ -119,6 +120,22 @@ impl RowMut<'_> {
         self.set_present(column);
     }
 
+    /// Removes the value of `column`, which must not be a sketch.
+    pub fn clear(&mut self, column: usize) {
+        if !self.has(column) {
+            return;
+        }
+        let at = self.codec.offset(column);
+        match fixed_size(self.codec.columns()[column].column_type) {
+            Some(size) => self.packed[at..at + size].fill(0),
+            None => {
+                self.variables.remove(u32_at(self.packed, at));
+                put_u32(self.packed, at, 0);
+            }
+        }
+        self.packed[column / 8] &= !(1 << (column % 8));
+    }
+
     /// Returns the sketch in `column`, after adding an empty one if it has no value.
     pub fn sketch(&mut self, column: usize, at: usize) -> &mut Sketch {
         if !self.has(column) {
@@ -128,7 +145,20 @@ impl RowMut<'_> {
         }
         match self.variables.get_mut(u32_at(self.packed, at)) {
             Variable::Sketch(sketch) => sketch,
-            Variable::Bytes(_) => unreachable!("a sketch column holds sketches"),
+            Variable::Bytes(_) | Variable::Quantiles(_) => unreachable!("a sketch column holds sketches"),
+        }
+    }
+
+    /// Returns the sketch of quantiles in `column`, after adding an empty one if it has no value.
+    pub fn quantiles(&mut self, column: usize, at: usize) -> &mut Quantiles {
+        if !self.has(column) {
+            let slot = self.variables.push(Variable::Quantiles(Box::default()));
+            put_u32(self.packed, at, slot);
+            self.set_present(column);
+        }
+        match self.variables.get_mut(u32_at(self.packed, at)) {
+            Variable::Quantiles(quantiles) => quantiles,
+            Variable::Bytes(_) | Variable::Sketch(_) => unreachable!("a column of quantiles holds nothing else"),
         }
     }
 }
@@ -138,6 +168,6 @@ fn fixed_size(column_type: ColumnType) -> Option<usize> {
         ColumnType::Int => Some(8),
         ColumnType::Number => Some(16),
         ColumnType::Bool => Some(1),
-        ColumnType::Text | ColumnType::Json | ColumnType::Sketch => None,
+        ColumnType::Text | ColumnType::Json | ColumnType::Sketch | ColumnType::Quantiles => None,
     }
 }

@@ -253,7 +253,7 @@ impl Shard {
         }
         match self.variables.get(u32_at(value, self.codec.offset(column))) {
             Variable::Bytes(bytes) => Some(bytes),
-            Variable::Sketch(_) => None,
+            Variable::Sketch(_) | Variable::Quantiles(_) => None,
         }
     }
 
@@ -405,9 +405,17 @@ impl Shard {
             match self.variables.get(u32_at(value, at)) {
                 Variable::Bytes(bytes) => packed.extend_from_slice(bytes),
                 Variable::Sketch(sketch) => packed.extend_from_slice(&sketch.to_bytes()),
+                Variable::Quantiles(quantiles) => packed.extend_from_slice(&quantiles.to_bytes()),
             }
             let length = (packed.len() - before) as u32;
             put_u32(&mut packed[start..], at, length);
+        }
+        for estimate in self.codec.estimates() {
+            if RowCodec::has(value, estimate.sketch) {
+                let sketch = self.variables.get(u32_at(value, self.codec.offset(estimate.sketch)));
+                let estimated = sketch.estimate(estimate.quantile);
+                self.codec.put_fixed(&mut packed[start..], estimate.column, &estimated);
+            }
         }
     }
 

@@ -1,7 +1,9 @@
 //! The values of columns that have no fixed size: text, JSON and sketches.
 
-use crate::format::sketch::Sketch;
-use crate::values::value::ColumnType;
+use crate::format::quantiles::Quantiles;
+use crate::format::sketch::{Sketch, quantile_value};
+use crate::values::decimal::Decimal;
+use crate::values::value::{ColumnType, Value};
 
 /// The value of a column that has no fixed size.
 #[derive(Debug, Clone)]
@@ -10,6 +12,8 @@ pub(crate) enum Variable {
     Bytes(Box<[u8]>),
     /// A sketch, ready to count.
     Sketch(Box<Sketch>),
+    /// A sketch of quantiles, ready to count.
+    Quantiles(Box<Quantiles>),
 }
 
 impl Variable {
@@ -17,7 +21,17 @@ impl Variable {
     pub(crate) fn from_bytes(column_type: ColumnType, bytes: &[u8]) -> Option<Variable> {
         match column_type {
             ColumnType::Sketch => Sketch::from_bytes(bytes).map(|sketch| Variable::Sketch(Box::new(sketch))),
+            ColumnType::Quantiles => Quantiles::from_bytes(bytes).map(|counts| Variable::Quantiles(Box::new(counts))),
             _ => Some(Variable::Bytes(bytes.into())),
+        }
+    }
+
+    /// Returns what a sketch estimates: the number of distinct values, or a quantile.
+    pub(crate) fn estimate(&self, quantile: Option<Decimal>) -> Value {
+        match self {
+            Variable::Bytes(_) => Value::Null,
+            Variable::Sketch(sketch) => Value::Int(sketch.estimate()),
+            Variable::Quantiles(quantiles) => quantile_value(quantiles, quantile),
         }
     }
 }

@@ -43,16 +43,21 @@ fn table(manifest: &Manifest, rows: &[StateRow]) -> Table {
             _ => Column::number(column.name),
         })),
     }
-    columns.extend(manifest.columns.iter().map(|column| match column.column_type {
+    // The estimate of a sketch says more than its size.
+    let shown = |place: &usize| !manifest.columns[*place].is_estimated(&manifest.columns);
+    let places: Vec<usize> = (0..manifest.columns.len()).filter(shown).collect();
+    columns.extend(places.iter().map(|place| &manifest.columns[*place]).map(|column| match column.column_type {
         ColumnType::Int | ColumnType::Number => Column::number(column.name.clone()),
-        ColumnType::Text | ColumnType::Json | ColumnType::Sketch => Column::long(column.name.clone()),
+        ColumnType::Text | ColumnType::Json | ColumnType::Sketch | ColumnType::Quantiles => {
+            Column::long(column.name.clone())
+        }
         ColumnType::Bool => Column::text(column.name.clone()),
     }));
     let mut table = Table::new(columns);
     for row in rows {
         let key =
             if row.parts.is_empty() { vec![row.key.clone()] } else { row.parts.iter().map(Value::to_string).collect() };
-        let values = row.values.iter().map(|value| match value {
+        let values = places.iter().map(|place| match &row.values[*place] {
             Value::Sketch(bytes) => text::sketch(bytes),
             other => other.to_string(),
         });

@@ -38,8 +38,8 @@ mod rollback;
 /// complete. With the URL of a prefix in a bucket, such as s3://bucket/state/, the
 /// prefix must be empty; each file appears when it is complete, and `_SUCCESS` when
 /// all are. Rows are in the order of task and key. Parquet has one file per
-/// shard; JSON lines and CSV have a single file. In those two, sketches of
-/// approx_distinct are given only by their size.
+/// shard; JSON lines and CSV have a single file. In those two, sketches are left
+/// out, and only what they estimate is written.
 ///
 /// Examples:
 ///   ckpt restore checkpoints/clicks@latest~1 --dry-run
@@ -120,7 +120,7 @@ fn parse_seek(text: &str) -> Result<(String, SeekTo), String> {
 pub fn run(args: &Args, ui: &mut Ui) -> Result<Exit, CliError> {
     if let Some(directory) = &args.to {
         let target = args.target.parse()?;
-        let store = target.open_branch(ui)?;
+        let store = target.open_to_show(ui)?;
         return target.read(&store, &ui.now(), |sequence| {
             let plan = plan_export(&store, sequence, directory, args.format.into())?;
             export::export(args.dry_run, &store, &plan, ui)?;

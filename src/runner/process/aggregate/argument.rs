@@ -285,7 +285,7 @@ fn name_of(column_type: ColumnType) -> &'static str {
         ColumnType::Text => "text",
         ColumnType::Bool => "a bool",
         ColumnType::Json => "JSON",
-        ColumnType::Sketch => "a sketch",
+        ColumnType::Sketch | ColumnType::Quantiles => "a sketch",
     }
 }
 

@@ -1,6 +1,5 @@
 //! The columns of the output, computed from those of the state.
 
-use crate::format::sketch::Sketch;
 use crate::values::value::{Column, ColumnType, Value};
 
 /// A column of the output. It has the name of its aggregate.
@@ -16,8 +15,6 @@ pub(super) enum OutputSource {
     Plain(usize),
     /// One column divided by another.
     Mean { sum: usize, count: usize },
-    /// The estimate of the sketch in this column.
-    Estimate(usize),
 }
 
 impl OutputSource {
@@ -26,7 +23,6 @@ impl OutputSource {
         match self {
             OutputSource::Plain(column) => columns[column].column_type,
             OutputSource::Mean { .. } => ColumnType::Number,
-            OutputSource::Estimate(_) => ColumnType::Int,
         }
     }
 }
@@ -40,10 +36,6 @@ impl OutputColumn {
                 (Value::Number(sum), Value::Int(count)) => {
                     u64::try_from(*count).ok().and_then(|count| sum.mean(count)).map_or(Value::Null, Value::Number)
                 }
-                _ => Value::Null,
-            },
-            OutputSource::Estimate(column) => match &row[column] {
-                Value::Sketch(bytes) => Sketch::from_bytes(bytes).map_or(Value::Null, |s| Value::Int(s.estimate())),
                 _ => Value::Null,
             },
         }

@@ -2,6 +2,7 @@
 
 use crate::format::rows::RowCodec;
 use crate::input::record::{BadRecord, Field, Filter};
+use crate::job::state_columns::state_columns;
 use crate::job::{AggregateFunction, AggregateSpec, FieldPath, InputFormat, InputSpec};
 use crate::runner::process::aggregate::argument::{ArgumentKind, Arguments};
 use crate::runner::process::aggregate::output::{OutputColumn, OutputSource};
@@ -28,7 +29,7 @@ impl Program {
     pub fn new(
         aggregates: &[AggregateSpec],
         input: &InputSpec,
-        mut type_of: impl FnMut(&FieldPath) -> ColumnType,
+        type_of: impl FnMut(&FieldPath) -> ColumnType,
     ) -> Program {
         let mut program = Program {
             arguments: Arguments::new(!matches!(input.format, InputFormat::Json)),
@@ -37,12 +38,12 @@ impl Program {
             outputs: Vec::new(),
         };
         let mut columns = Vec::new();
-        for aggregate in aggregates {
+        for (aggregate, added) in aggregates.iter().zip(state_columns(aggregates, type_of)) {
             let condition = aggregate.condition.as_ref().map(|condition| {
                 let filter = Filter::of_input(&condition.expression, input).expect("the job file was checked");
                 program.arguments.add_condition(&aggregate.name, condition, filter)
             });
-            program.add(aggregate, condition, &mut columns, &mut type_of);
+            program.add(aggregate, condition, added, &mut columns);
         }
         program.codec = RowCodec::new(columns);
         program
@@ -58,12 +59,13 @@ impl Program {
         &mut self,
         aggregate: &AggregateSpec,
         condition: Option<usize>,
+        added: Vec<Column>,
         columns: &mut Vec<Column>,
-        type_of: &mut impl FnMut(&FieldPath) -> ColumnType,
     ) {
         let name = &aggregate.name;
         let column = columns.len();
-        columns.extend(aggregate.columns(type_of));
+        let has_sketch = added.len() == 2;
+        columns.extend(added);
         let field = || aggregate.field.as_ref().expect("the job file was checked: only `count` may have no field");
         let number = ArgumentKind::Number { round: aggregate.round };
         let source = match aggregate.function {
@@ -88,8 +90,16 @@ impl Program {
             }
             AggregateFunction::ApproxDistinct => {
                 let argument = self.arguments.add(field(), ArgumentKind::Identity, condition);
-                self.steps.push(Step::Distinct { column, argument });
-                OutputSource::Estimate(column)
+                self.steps.push(Step::Distinct { column: column + 1, argument });
+                OutputSource::Plain(column)
+            }
+            AggregateFunction::ApproxQuantile => {
+                // Another quantile of the same values fills the sketch otherwise.
+                if has_sketch {
+                    let argument = self.arguments.add(field(), number, condition);
+                    self.steps.push(Step::Quantiles { column: column + 1, argument });
+                }
+                OutputSource::Plain(column)
             }
             AggregateFunction::Min | AggregateFunction::Max | AggregateFunction::First | AggregateFunction::Last => {
                 self.add_keep(aggregate, condition, column, columns);

@@ -15,6 +15,7 @@ pub(super) enum Step {
     Mean { sum: usize, count: usize, argument: usize, name: String },
     Keep { column: usize, argument: usize, column_type: ColumnType, when: Keep },
     Distinct { column: usize, argument: usize },
+    Quantiles { column: usize, argument: usize },
 }
 
 /// When a step replaces the value of a column.
@@ -62,6 +63,12 @@ impl Step {
                 if let Some(text) = values[*argument] {
                     let at = row.offset(*column);
                     row.sketch(*column, at).update(text);
+                }
+            }
+            Step::Quantiles { column, argument } => {
+                if let Some(bytes) = values[*argument] {
+                    let at = row.offset(*column);
+                    row.quantiles(*column, at).update(number_at(bytes, 0));
                 }
             }
         }
@@ -132,6 +139,6 @@ fn compare(column_type: ColumnType, a: &[u8], b: &[u8]) -> Ordering {
     match column_type {
         ColumnType::Int => int_at(a, 0).cmp(&int_at(b, 0)),
         ColumnType::Number => number_at(a, 0).cmp(&number_at(b, 0)),
-        ColumnType::Bool | ColumnType::Text | ColumnType::Json | ColumnType::Sketch => a.cmp(b),
+        _ => a.cmp(b),
     }
 }

@@ -8,7 +8,7 @@ use crossbeam_channel::{Receiver, TrySendError};
 
 use super::child::{Child, Incoming};
 use super::protocol;
-use super::protocol::{Answer, Hello, PROTOCOL, StateUpdate};
+use super::protocol::{Answer, ColumnTypes, Hello, PROTOCOL, StateUpdate};
 use crate::runner::process::exec::failure::ProgramFailure;
 use crate::runner::process::exec::plan::ExecPlan;
 use crate::runner::process::exec::request::{Batch, Request, RequestKind};
@@ -77,6 +77,8 @@ impl<'a> Link<'a> {
             workers,
             tasks,
             key: plan.key.clone(),
+            columns: ColumnTypes(&plan.columns),
+            output_columns: ColumnTypes(&plan.output_columns),
         };
         link.send(hello.line())?;
         Ok(link)
