@@ -148,6 +148,11 @@ impl Ui {
         Ok(())
     }
 
+    /// Prints the rows of a table without its header.
+    pub fn table_rows(&mut self, table: &Table) -> Result<(), CliError> {
+        table.render(self.look).iter().skip(1).try_for_each(|line| self.put(&[line.as_bytes(), b"\n"]))
+    }
+
     /// Prints one JSON document on its own line. `view` is a struct with a field `version`.
     pub fn json(&mut self, view: &impl Serialize) -> Result<(), CliError> {
         let mut document = serde_json::to_vec(view)

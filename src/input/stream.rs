@@ -48,7 +48,7 @@ pub(super) fn open(partition: &Partition) -> Result<Stream, InputError> {
     let file = open_regular(partition, path)?;
     Ok(match partition.compression {
         Compression::None => Stream::Plain(file),
-        compression => decompressed(partition, compression, file)?,
+        compression => unpacked(partition, compression, file)?,
     })
 }
 
@@ -56,11 +56,12 @@ pub(super) fn open(partition: &Partition) -> Result<Stream, InputError> {
 pub(super) fn of_object(partition: &Partition, object: ObjectReader) -> Result<Stream, InputError> {
     Ok(match partition.compression {
         Compression::None => Stream::Object(object),
-        compression => decompressed(partition, compression, object)?,
+        compression => unpacked(partition, compression, object)?,
     })
 }
 
-fn decompressed(
+/// Unpacks `packed`, from which nothing was read yet.
+pub(super) fn unpacked(
     partition: &Partition,
     compression: Compression,
     packed: impl Read + Send + 'static,
@@ -69,8 +70,8 @@ fn decompressed(
         Compression::None => Box::new(packed),
         Compression::Gzip => Box::new(Gzip::new(BufReader::with_capacity(64 * 1024, packed))),
         Compression::Zstd => {
-            let unpacked = Zstandard::new(packed);
-            Box::new(unpacked.map_err(|source| InputError::read(&partition.name, 0, source))?)
+            let frames = Zstandard::new(packed);
+            Box::new(frames.map_err(|source| InputError::read(&partition.name, 0, source))?)
         }
     }))
 }

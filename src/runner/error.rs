@@ -225,6 +225,15 @@ impl RunError {
         }
     }
 
+    /// Returns whether the run has waited in vain for the server of its store.
+    pub fn is_unreachable(&self) -> bool {
+        match self {
+            RunError::Store(StoreError::Storage(StorageError::Bucket { fault, .. })) => !fault.is_refusal(),
+            RunError::TooManyFailures { source, .. } => source.is_unreachable(),
+            _ => false,
+        }
+    }
+
     /// Returns whether another attempt at a checkpoint may succeed after one has failed with this error.
     pub fn may_pass(&self) -> bool {
         match self {

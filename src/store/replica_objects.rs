@@ -44,7 +44,7 @@ impl Replica {
             found,
             found_bytes,
         };
-        let bytes = match self.storage().get(&path, object.bytes) {
+        let bytes = match self.storage().get_known(&path, object.bytes, object.object.digest) {
             Err(StorageError::TooLarge { found, .. }) => return Err(damaged(None, found)),
             read => read?,
         };
@@ -176,11 +176,14 @@ impl Replica {
         }
     }
 
-    /// Copies the file at `path`, if it exists and can be read, to the first name of `name_of` that is free, where
-    /// somebody can examine it.
+    /// Copies the file at `path`, if it exists, to the first name of `name_of` that is free, where somebody can examine
+    /// it. One that nobody can read any more is skipped. Fails if it was not read, although it may be readable.
     pub(crate) fn keep_copy(&self, path: &RelPath, name_of: impl Fn(u32) -> RelPath) -> Result<(), StoreError> {
-        let Ok(bytes) = self.storage().size(path).and_then(|size| self.storage().get(path, size)) else {
-            return Ok(());
+        let bytes = match self.storage().size(path).and_then(|size| self.storage().get(path, size)) {
+            Ok(bytes) => bytes,
+            Err(error @ StorageError::TooLarge { .. }) => return Err(error.into()),
+            Err(error) if error.is_inconclusive() => return Err(error.into()),
+            Err(_) => return Ok(()),
         };
         let mut number = 1;
         loop {

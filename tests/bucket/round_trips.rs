@@ -76,3 +76,31 @@ fn many_checkpoints_are_read_several_at_once() {
         );
     }
 }
+
+#[test]
+fn a_resume_and_a_log_read_several_files_at_once() {
+    let mut env = Env::new();
+    let server = ObjectServer::start(&mut env);
+    env.write(
+        "job.yaml",
+        "job: counting\ninput: {files: \"in/*.jsonl\"}\nkey: k\ntasks: 64\nprocess: {aggregate: {n: count}}\n\
+         checkpoint: {store: \"s3://data/store\"}\n",
+    );
+    let records: String = (0..500).map(|key| format!("{{\"k\":\"{key}\"}}\n")).collect();
+    for number in 0..12 {
+        env.write(&format!("in/{number}.jsonl"), &records);
+        env.run(&["run", "job.yaml", "--threads", "1"]).expect(0);
+    }
+    server.set_latency(Duration::from_millis(50));
+    let requests = |command: &[&str], beginning: &str| {
+        server.take_times();
+        env.run(command).expect(0);
+        let mut requests = server.take_times();
+        requests.retain(|(name, ..)| name.starts_with(beginning));
+        (requests.len(), rounds(&requests))
+    };
+    let (count, one_after_another) = requests(&["run", "job.yaml", "--threads", "1"], "GET store/objects/");
+    assert!(count > 12 && one_after_another <= count / 3, "{one_after_another} of {count} objects");
+    let (count, one_after_another) = requests(&["log", "s3://data/store"], "GET store/history/");
+    assert!(count >= 12 && one_after_another <= 3, "{one_after_another} of {count} files");
+}

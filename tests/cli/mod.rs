@@ -27,3 +27,4 @@ mod stats;
 mod streams;
 mod times;
 mod verify;
+mod version;

@@ -15,6 +15,8 @@ use crate::format::layout;
 use crate::format::manifest::Manifest;
 use crate::ops::latest::newest_intact;
 use crate::store::records::attempts::AttemptOutcome;
+use crate::store::records::line_log::Extent;
+use crate::store::records::operations::OperationKind;
 use crate::store::{Committed, Store};
 use crate::values::error_chain::in_one_line;
 use crate::values::id::Sequence;
@@ -35,8 +37,8 @@ const SKEW_SECONDS: i64 = 60;
 ///
 /// With --max-age, the exit code is 1 if the checkpoint is older than that, or if
 /// it is dated further in the future than that, because then its age is unknown.
-/// Its path is printed anyway. An attempt that found nothing new renews the
-/// newest checkpoint: a job without input is healthy.
+/// Its path is printed anyway. An attempt or a run that found nothing new renews
+/// the newest checkpoint: a job without input is healthy.
 ///
 /// Examples:
 ///   ckpt latest checkpoints/clicks
@@ -97,13 +99,20 @@ pub fn run(args: &Args, ui: &mut Ui) -> Result<Exit, CliError> {
     Ok(if too_old.is_some() { Exit::No } else { Exit::Clean })
 }
 
-/// Returns when an attempt last found that nothing had changed since the newest checkpoint, or else when it was made.
+/// Returns when an attempt last found that nothing had changed since the newest checkpoint, or a run read the input to
+/// its end and found nothing new; or else when the checkpoint was made.
 fn confirmed(store: &Store, newest: &Manifest) -> Result<Timestamp, CliError> {
-    let attempts = store.attempts()?.attempts;
+    let attempts = store.attempts(Extent::Whole)?.attempts;
     let elided = attempts.iter().filter(|attempt| attempt.outcome == AttemptOutcome::Elided);
+    let elided = elided.map(|attempt| attempt.time);
+    let operations = store.operations(Extent::Whole)?.operations;
+    let ended = operations.iter().filter_map(|operation| match operation.what {
+        OperationKind::Ended(end) if end.latest == Some(newest.sequence) => Some(operation.time),
+        _ => None,
+    });
     // A restore may have made the newest checkpoint since then.
-    let elided = elided.map(|attempt| attempt.time).filter(|time| *time > newest.created);
-    Ok(elided.max().unwrap_or(newest.created))
+    let times = elided.chain(ended).filter(|time| *time > newest.created);
+    Ok(times.max().unwrap_or(newest.created))
 }
 
 /// Returns the newest checkpoint. Its objects exist, but their bytes are not read.
@@ -144,7 +153,7 @@ struct LatestView {
     path: String,
     created: Timestamp,
     age_seconds: i64,
-    /// When an attempt last found that the checkpoint is up to date, or else when it was made.
+    /// When an attempt or a run last found that the checkpoint is up to date, or else when it was made.
     confirmed: Timestamp,
     too_old: bool,
     /// Whether every byte was read.

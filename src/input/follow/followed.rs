@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
 use crate::input::error::InputError;
+use crate::input::follow::archive::{Archive, unpacked_name};
 use crate::input::follow::directory::{Age, SeenFile};
 use crate::input::follow::file_id::FileId;
 use crate::input::follow::proof::{Proof, prove};
@@ -34,6 +35,8 @@ pub(super) struct Followed {
     pub(super) is_listed: bool,
     /// Whether it has no name any more.
     pub(super) is_gone: bool,
+    /// If it has none because it was compressed, the compressed file. `partition` has the name that it had before.
+    pub(super) archive: Option<FileId>,
     /// Whether another file has its name, and its own new name is not known yet.
     pub(super) is_displaced: bool,
     /// Whether it was rotated and will not grow, so that its last line needs no line end.
@@ -64,6 +67,7 @@ impl Followed {
             is_released: false,
             is_listed,
             is_gone: false,
+            archive: None,
             is_displaced: false,
             is_complete: false,
             grown_at: Instant::now(),
@@ -74,6 +78,15 @@ impl Followed {
     /// Returns whether it is the file that is being written: it has the name of its partition.
     pub(super) fn is_current(&self) -> bool {
         !self.is_gone && !self.is_displaced && *self.partition.name == *self.of
+    }
+
+    /// Returns its name, without the ending if it is among the compressed files `packed`.
+    pub(super) fn unpacked_name<'a>(&'a self, packed: &'a [SeenFile]) -> Option<&'a str> {
+        match self.archive {
+            Some(id) => packed.iter().find(|seen| seen.id == id).map(|seen| unpacked_name(&seen.partition.name)),
+            // Of one that is gone, nothing is known but a name that it had once.
+            None => (!self.is_gone && !self.is_displaced).then_some(&self.partition.name),
+        }
     }
 
     pub(super) fn position(&self) -> Position {
@@ -99,13 +112,29 @@ impl Followed {
 
     /// Checks whether `seen`, which has this file's inode, is this file: the inode of a removed file can be reused.
     pub(super) fn check_identity(&self, seen: &SeenFile) -> Result<Proof, InputError> {
-        // The inode of an open file is not reused.
-        let is_same =
-            self.tail.is_open() || (seen.partition.name == self.partition.name && seen.size >= self.tail.size());
+        // The inode of an open file is not reused, but that of a file which is read in a compressed one may be.
+        if self.tail.is_open() && !self.tail.is_packed() {
+            return Ok(Proof::Same(None));
+        }
+        if self.born.zip(seen.born).is_some_and(|(before, now)| before != now) {
+            return Ok(Proof::Other);
+        }
+        let is_same = seen.partition.name == self.partition.name && seen.size >= self.tail.size();
         if is_same || self.tail.offset() == 0 {
             return Ok(Proof::Same(None));
         }
         prove(seen, self.tail.offset(), &self.tail.prefix().clone().finish())
+    }
+
+    /// Records that it is gone because it was compressed. Unless it is open, it is read on in the compressed file.
+    pub(super) fn continue_in(&mut self, archive: Archive) {
+        self.archive = Some(archive.seen.id);
+        self.age = archive.seen.age;
+        self.partition = Arc::new(archive.seen.partition);
+        if !self.tail.is_open() {
+            self.tail.continue_in(archive.content, archive.bytes);
+            self.is_complete = true;
+        }
     }
 
     /// Updates the file to what was seen of it. Returns whether its position has another name now.
@@ -116,6 +145,7 @@ impl Followed {
             self.partition = Arc::new(seen.partition.clone());
             self.path = seen.path.clone();
             self.is_gone = false;
+            self.archive = None;
             self.is_displaced = false;
         }
         self.is_listed = is_listed;

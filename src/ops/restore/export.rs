@@ -106,7 +106,7 @@ fn export_shards(
 ) -> Result<Vec<ExportedFile>, RestoreError> {
     let shards = shards(&plan.snapshot);
     progress.start(plan.snapshot.index.iter().map(|row| row.bytes).sum());
-    let files = parallel::map(&shards, |(shard, chain)| {
+    let files = parallel::map_on(store.object_readers(), &shards, |(shard, chain)| {
         let name = shard_file(*shard);
         if let Some(file) = target.completed(&name) {
             progress.advance(chain.iter().map(|row| row.bytes).sum());

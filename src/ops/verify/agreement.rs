@@ -21,7 +21,8 @@ pub(super) fn manifest_problems(manifest: &Manifest) -> Vec<String> {
         problems.push(format!("trigger {:?}, but ended: {}", manifest.trigger, manifest.ended));
     }
     // Which columns they are is compared with the job definition.
-    let has_sketch = manifest.columns.iter().any(|column| column.column_type == ColumnType::Sketch);
+    let is_sketch = |column_type| matches!(column_type, ColumnType::Sketch | ColumnType::Quantiles);
+    let has_sketch = manifest.columns.iter().any(|column| is_sketch(column.column_type));
     if manifest.routing == Routing::Program && has_sketch {
         problems.push("the state of a program, but with a sketch, which programs do not have".to_owned());
     }

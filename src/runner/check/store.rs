@@ -1,9 +1,5 @@
 //! Whether the store can be resumed from.
 
-use std::fs::File;
-use std::io::Read;
-use std::path::Path;
-
 use crate::format::layout;
 use crate::format::positions::{self, PositionRow};
 use crate::job;
@@ -19,6 +15,7 @@ use crate::runner::resume::recover::recover;
 use crate::runner::resume::undecided::take_undecided;
 use crate::runner::storage_opener::StorageOpener;
 use crate::storage::StorageError;
+use crate::storage::local::holder;
 use crate::store::{Committed, Store, StoreError};
 use crate::values::error_chain::in_one_line;
 
@@ -34,7 +31,7 @@ pub(super) fn check_store(
     let published = outputs.published().unwrap_or_default();
     let store = match Places::of(job, &StorageOpener::default()).and_then(|places| Ok((places.examine(job)?, places))) {
         Ok((store, places)) => {
-            report.holder = places.paths.iter().find_map(|path| holder(&path.join(layout::LOCK_FILE)));
+            report.holder = places.paths.iter().find_map(|path| holder(&path.join(layout::LOCK_FILE)).ok()?);
             store
         }
         Err(RunError::Store(StoreError::NoStore { .. })) => {
@@ -118,17 +115,4 @@ fn newest(rows: &[PositionRow], cuts: usize) -> Vec<PositionRow> {
         Some(PositionRow { ended: row.ended && is_applied, inode: row.inode.filter(|_| is_applied), ..row.clone() })
     });
     newest.collect()
-}
-
-/// Returns who holds the lock file at `path`, in its own words. The lock is tried only briefly, in shared mode.
-fn holder(path: &Path) -> Option<String> {
-    // Opening a pipe would wait for its writer.
-    if !std::fs::symlink_metadata(path).ok()?.is_file() {
-        return None;
-    }
-    let mut file = File::open(path).ok()?;
-    let mut text = String::new();
-    (&mut file).take(4096).read_to_string(&mut text).ok()?;
-    let is_held = !text.is_empty() && matches!(file.try_lock_shared(), Err(std::fs::TryLockError::WouldBlock));
-    is_held.then(|| text.trim().to_owned())
 }

@@ -29,11 +29,11 @@ pub fn run(job: &JobSpec, options: &Options, control: &Control, observer: &dyn O
     let tally = Tally { observer, totals: Mutex::default() };
     let mut options = options.clone();
     let mut restarts = 0;
-    let mut restarts_in_all = 0;
+    let mut restarts_in_all: u32 = 0;
     loop {
-        let error = match attempt(job, &options, control, &tally) {
+        let error = match attempt(job, &options, control, &tally, restarts_in_all) {
             Ok(summary) if restarts_in_all == 0 => return Ok(summary),
-            Ok(summary) => return Ok(tally.whole(summary, begun, restarts_in_all)),
+            Ok(summary) => return Ok(tally.whole(summary, begun, restarts_in_all.into())),
             Err(error) => error,
         };
         show_traceback(&error, observer);

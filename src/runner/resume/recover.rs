@@ -92,7 +92,7 @@ pub fn resume(
     Err(ResumeError::NoneIntact { place: store.place(), causes }.into())
 }
 
-/// Reads the state of a checkpoint, `threads` shards at a time. Verifies every byte that it reads.
+/// Reads the state of a checkpoint, `threads` shards at a time, in object storage some more. Verifies every byte that it reads.
 pub fn recover(store: &Store, committed: Committed, threads: usize) -> Result<Recovered, RunError> {
     recover_in_order(store, committed, threads, &[])
 }
@@ -114,6 +114,8 @@ fn recover_in_order(
     let mut objects: HashSet<_> = [tables.index, tables.positions, tables.job].map(|table| table.object).into();
     objects.extend(rows.iter().map(|row| row.object));
     let chains = chains(manifest, rows)?;
+    // Object storage is waited for most of the time.
+    let threads = if store.is_remote() { threads.max(store.object_readers()) } else { threads };
     check_tasks(manifest, &position_rows)?;
     let known = position_rows.iter().filter_map(|row| Some((row.logical().as_bytes(), row.task?)));
     let partitions: HashMap<&[u8], u32> = known.collect();

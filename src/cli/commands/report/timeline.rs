@@ -9,7 +9,7 @@ use super::axis::Scale;
 use super::chart::{Chart, Series};
 use super::page::{Page, left_out, section};
 use super::table::{Cell, Kind, Table};
-use crate::cli::commands::log::{cause, effect, outcome};
+use crate::cli::commands::log::rows::{cause, done, effect, outcome, start};
 use crate::cli::text::{counted, trigger};
 use crate::ops::log::Happening;
 use crate::store::records::attempts::{Attempt, AttemptOutcome};
@@ -123,6 +123,16 @@ impl Page<'_> {
             Happening::Event(event) => {
                 let none = Cell::none;
                 vec![when, Cell::text(cause(event)), Cell::text(effect(event)), none(), none(), none(), none()]
+            }
+            Happening::Start(run) => {
+                let none = Cell::none;
+                vec![when, Cell::text("run"), Cell::text(start(run)), none(), none(), none(), none()]
+            }
+            Happening::Operation(operation) => {
+                let none = Cell::none;
+                let (cause, elapsed, what) = done(&operation.what);
+                let elapsed = elapsed.map_or_else(none, micros);
+                vec![when, Cell::text(cause), Cell::text(what), elapsed, none(), none(), none()]
             }
         }
     }

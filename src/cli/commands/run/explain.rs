@@ -80,9 +80,9 @@ pub(super) fn explain(error: RunError, args: &JobArgs, text: &[u8]) -> CliError 
         RunError::Input(InputError::Truncated { .. }) => CliError::of(Exit::Failed, &error).hint(format!(
             "rotate by renaming the file (logrotate: `create` instead of `copytruncate`), and {START_OVER}"
         )),
-        RunError::Input(InputError::RotatedAway { .. }) => CliError::of(Exit::Failed, &error)
-            .hint("put the rotated file back next to the others, uncompressed")
-            .hint(let_go(job)),
+        RunError::Input(InputError::RotatedAway { .. }) => {
+            CliError::of(Exit::Failed, &error).hint("put the rotated file back next to the others").hint(let_go(job))
+        }
         RunError::Input(InputError::Gone { .. }) => {
             CliError::of(Exit::Failed, &error).hint("put the input back under its name").hint(let_go(job))
         }
