@@ -40,7 +40,7 @@ complete -c ckpt -n "__fish_ckpt_needs_command" -f -a "check" -d 'Show what `ckp
 complete -c ckpt -n "__fish_ckpt_needs_command" -f -a "checkpoint" -d 'Ask the running job for a checkpoint, and wait for it'
 complete -c ckpt -n "__fish_ckpt_needs_command" -f -a "list" -d 'List the checkpoints of a store, newest last'
 complete -c ckpt -n "__fish_ckpt_needs_command" -f -a "log" -d 'Show what happened to a store, newest last'
-complete -c ckpt -n "__fish_ckpt_needs_command" -f -a "report" -d 'Write a report about a store as one HTML page, to look at or to attach to a ticket'
+complete -c ckpt -n "__fish_ckpt_needs_command" -f -a "report" -d 'Write a page about a store, to look at or to attach to a ticket'
 complete -c ckpt -n "__fish_ckpt_needs_command" -f -a "inspect" -d 'Show what a checkpoint is, or what it holds'
 complete -c ckpt -n "__fish_ckpt_needs_command" -f -a "verify" -d 'Check that checkpoints are intact'
 complete -c ckpt -n "__fish_ckpt_needs_command" -f -a "diff" -d 'Show what changed between two checkpoints'
@@ -133,6 +133,8 @@ complete -c ckpt -n "__fish_ckpt_using_subcommand report" -s o -l output -d 'The
 complete -c ckpt -n "__fish_ckpt_using_subcommand report" -l color -d 'When to use color; `auto` means on a terminal, unless NO_COLOR is set' -r -f -a "auto\t'On a terminal'
 always\t'Everywhere'
 never\t'Nowhere'"
+complete -c ckpt -n "__fish_ckpt_using_subcommand report" -l cache -d 'Keep copies of what commands read from buckets in this directory, for inspect, list, log, diff, stats and restore --to; every copy is proven before it is used [default: none, or CKPT_CACHE]' -r -F
+complete -c ckpt -n "__fish_ckpt_using_subcommand report" -l cache-size -d 'The most that the cache takes [default: 5 GiB, or CKPT_CACHE_SIZE]' -r
 complete -c ckpt -n "__fish_ckpt_using_subcommand report" -s f -l force -d 'Replace the file if it exists'
 complete -c ckpt -n "__fish_ckpt_using_subcommand report" -l quick -d 'Do not read the rows of the state: leave out the largest tasks and keys, and what changed'
 complete -c ckpt -n "__fish_ckpt_using_subcommand report" -l verify -d 'Verify the store and its replicas, and show the findings'
@@ -305,7 +307,7 @@ complete -c ckpt -n "__fish_ckpt_using_subcommand help; and not __fish_seen_subc
 complete -c ckpt -n "__fish_ckpt_using_subcommand help; and not __fish_seen_subcommand_from run init check checkpoint list log report inspect verify diff restore prune pin unpin copy latest stats schema completions help" -f -a "checkpoint" -d 'Ask the running job for a checkpoint, and wait for it'
 complete -c ckpt -n "__fish_ckpt_using_subcommand help; and not __fish_seen_subcommand_from run init check checkpoint list log report inspect verify diff restore prune pin unpin copy latest stats schema completions help" -f -a "list" -d 'List the checkpoints of a store, newest last'
 complete -c ckpt -n "__fish_ckpt_using_subcommand help; and not __fish_seen_subcommand_from run init check checkpoint list log report inspect verify diff restore prune pin unpin copy latest stats schema completions help" -f -a "log" -d 'Show what happened to a store, newest last'
-complete -c ckpt -n "__fish_ckpt_using_subcommand help; and not __fish_seen_subcommand_from run init check checkpoint list log report inspect verify diff restore prune pin unpin copy latest stats schema completions help" -f -a "report" -d 'Write a report about a store as one HTML page, to look at or to attach to a ticket'
+complete -c ckpt -n "__fish_ckpt_using_subcommand help; and not __fish_seen_subcommand_from run init check checkpoint list log report inspect verify diff restore prune pin unpin copy latest stats schema completions help" -f -a "report" -d 'Write a page about a store, to look at or to attach to a ticket'
 complete -c ckpt -n "__fish_ckpt_using_subcommand help; and not __fish_seen_subcommand_from run init check checkpoint list log report inspect verify diff restore prune pin unpin copy latest stats schema completions help" -f -a "inspect" -d 'Show what a checkpoint is, or what it holds'
 complete -c ckpt -n "__fish_ckpt_using_subcommand help; and not __fish_seen_subcommand_from run init check checkpoint list log report inspect verify diff restore prune pin unpin copy latest stats schema completions help" -f -a "verify" -d 'Check that checkpoints are intact'
 complete -c ckpt -n "__fish_ckpt_using_subcommand help; and not __fish_seen_subcommand_from run init check checkpoint list log report inspect verify diff restore prune pin unpin copy latest stats schema completions help" -f -a "diff" -d 'Show what changed between two checkpoints'

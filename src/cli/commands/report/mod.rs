@@ -30,7 +30,7 @@ mod timeline;
 
 use page::Page;
 
-/// Write a report about a store as one HTML page, to look at or to attach to a ticket
+/// Write a page about a store, to look at or to attach to a ticket
 ///
 /// The page says whether the job is healthy and why, and shows the attempts to
 /// make a checkpoint, the growth of the state and the store, what pruning would
