@@ -56,6 +56,7 @@ mod signals;
 mod soak;
 mod store;
 mod summary;
+mod trickle;
 mod types;
 mod values;
 mod windows;
