@@ -61,6 +61,7 @@ mod signals;
 mod soak;
 mod store;
 mod summary;
+mod trickle;
 mod types;
 mod values;
 mod windows;

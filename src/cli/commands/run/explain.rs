@@ -138,6 +138,9 @@ pub(super) fn explain(error: RunError, args: &JobArgs, text: &[u8]) -> CliError 
         }
         RunError::Output(OutputError::DeadLetterShort { .. }) => CliError::of(Exit::Failed, &error)
             .hint(format!("put the file back, or start another one: change the name of the dead-letter file in {job}")),
+        RunError::Input(InputError::NoColumn { .. }) => {
+            CliError::of(Exit::Usage, &error).hint(format!("fix the name in {job}, or the header line of the file"))
+        }
         RunError::Input(InputError::Lengthened { .. }) => CliError::of(Exit::Failed, &error)
             .hint("restore the file; a growing file must end with a line break whenever a run reaches its end"),
         RunError::Input(InputError::Unquoted { .. }) => CliError::of(Exit::Failed, &error)
