@@ -104,3 +104,47 @@ fn a_resume_and_a_log_read_several_files_at_once() {
     let (count, one_after_another) = requests(&["log", "s3://data/store"], "GET store/history/");
     assert!(count >= 12 && one_after_another <= 3, "{one_after_another} of {count} files");
 }
+
+#[test]
+fn a_verification_lists_all_directories_at_once_and_finds_what_does_not_belong_in_them() {
+    const CHECKPOINTS: usize = 60;
+    let mut env = Env::new();
+    let server = ObjectServer::start(&mut env);
+    let place = Arc::new(remote::Bucket::of(server.storage("store")));
+    let mut builder = StoreBuilder::on(vec![place], 8, 2, Routing::KeyHash);
+    for number in 0..CHECKPOINTS {
+        builder.commit(&[("ann", Some(number as i64))]);
+    }
+    let strays = [
+        "checkpoints/00000007/notes",
+        "checkpoints/00000007/deep/notes",
+        "checkpoints/other/manifest.yaml",
+        "objects/sha256/0a/notes",
+        "objects/sha256/zz/notes",
+        "objects/md5/0a/notes",
+        "pruned/notes",
+    ];
+    strays.iter().for_each(|name| server.put(&format!("store/{name}"), "x"));
+    server.take_requests("");
+    let output = env.run(&["verify", "s3://data/store", "--json"]).expect(0);
+    let listings = server.take_requests("LIST");
+    assert!(listings.len() < CHECKPOINTS, "{listings:#?}");
+    let document: serde_json::Value = serde_json::from_str(&output.stdout).expect("JSON");
+    let findings = document["targets"][0]["findings"].as_array().expect("findings");
+    let mut found: Vec<&str> = findings
+        .iter()
+        .filter(|finding| finding["code"] == "foreign-file")
+        .filter_map(|finding| finding["path"].as_str())
+        .collect();
+    found.sort_unstable();
+    let expected = [
+        "checkpoints/00000007/deep",
+        "checkpoints/00000007/notes",
+        "checkpoints/other",
+        "objects/md5",
+        "objects/sha256/0a/notes",
+        "objects/sha256/zz",
+        "pruned/notes",
+    ];
+    assert_eq!(found, expected, "{output}");
+}
