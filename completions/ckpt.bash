@@ -61,6 +61,9 @@ _ckpt() {
             ckpt,prune)
                 cmd="ckpt__subcmd__prune"
                 ;;
+            ckpt,report)
+                cmd="ckpt__subcmd__report"
+                ;;
             ckpt,restore)
                 cmd="ckpt__subcmd__restore"
                 ;;
@@ -117,6 +120,9 @@ _ckpt() {
                 ;;
             ckpt__subcmd__help,prune)
                 cmd="ckpt__subcmd__help__subcmd__prune"
+                ;;
+            ckpt__subcmd__help,report)
+                cmd="ckpt__subcmd__help__subcmd__report"
                 ;;
             ckpt__subcmd__help,restore)
                 cmd="ckpt__subcmd__help__subcmd__restore"
@@ -338,7 +344,7 @@ _ckpt() {
             return 0
             ;;
         ckpt__subcmd__help)
-            opts="run init check checkpoint list log inspect verify diff restore prune pin unpin copy latest stats schema completions help"
+            opts="run init check checkpoint list log report inspect verify diff restore prune pin unpin copy latest stats schema completions help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -520,6 +526,20 @@ _ckpt() {
             return 0
             ;;
         ckpt__subcmd__help__subcmd__prune)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ckpt__subcmd__help__subcmd__report)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
