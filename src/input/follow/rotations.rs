@@ -55,6 +55,10 @@ pub(super) fn new_unlisted(
     listed: &[NewFile],
     directories: &mut Directories,
 ) -> Result<Vec<NewFile>, InputError> {
+    // What a file has now decides whether a compressed one is its copy.
+    if !files.rotations.is_empty() {
+        files.poll()?;
+    }
     let mut new: Vec<NewFile> = Vec::new();
     let mut copies = Vec::new();
     for (of, rotation) in &files.rotations {
