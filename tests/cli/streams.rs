@@ -75,7 +75,7 @@ fn with_json_an_error_is_also_a_document_the_last_line_of_standard_error() {
     }
     let line = env.run(&["run", "wrong.yaml", "--json"]).expect(2).stderr;
     let document: serde_json::Value = serde_json::from_str(line.lines().last().expect("a line")).expect("JSON");
-    assert_eq!(document["others"].as_array().map(Vec::len), Some(1), "{line}");
+    assert_eq!(document["others"].as_array().map(Vec::len), Some(2), "{line}");
     // A log in JSON has its own form.
     let logged = env.run(&["run", "none.yaml", "--json", "--log", "json"]).expect(2).stderr;
     assert_eq!(logged.lines().count(), 1, "{logged}");

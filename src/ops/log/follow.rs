@@ -20,8 +20,11 @@ pub struct Follower {
     /// What may be logged in a moment: checkpoints without an attempt, and starts of runs without an origin.
     waiting: HashSet<Key>,
     /// The files of the history, and the checkpoints, when they were last read.
-    found: Option<(BTreeSet<(String, u64)>, Vec<Sequence>)>,
+    found: Option<Found>,
 }
+
+/// The files of a history with their sizes, and the checkpoints of a store.
+type Found = (BTreeSet<(String, u64)>, Vec<Sequence>);
 
 /// What tells happenings apart.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
