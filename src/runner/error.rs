@@ -42,7 +42,7 @@ pub enum RunError {
         /// The number of the worker, from 0.
         worker: usize,
         #[source]
-        failure: ProgramFailure,
+        failure: Box<ProgramFailure>,
     },
     /// A program failed, and the job may be restarted but cannot be.
     #[error("cannot restart the job: there is no checkpoint to resume from, or standard input cannot be read again")]

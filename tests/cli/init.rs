@@ -136,7 +136,8 @@ fn the_named_patterns_are_recognized_by_the_first_lines() {
     let logfmt = |n: usize| format!("level=info user=u{} took={n}ms msg=\"request = done\"\n", n % 3);
     let prose = |n: usize| format!("INFO request {n} is done, a = {n}\n");
     let dated = |n: usize| format!("2026-10-24T13:55:{:02}Z INFO main: request {n}\n", n % 60);
-    let lines: [(&str, &dyn Fn(usize) -> String, Option<&str>, &str); 7] = [
+    type Line<'a> = &'a dyn Fn(usize) -> String;
+    let lines: [(&str, Line<'_>, Option<&str>, &str); 7] = [
         ("access.log", &combined, Some("combined"), "key: host\n"),
         ("access.log-20261024.gz", &common, Some("common"), "key: host\n"),
         ("syslog", &rfc3164, Some("rfc3164"), "key: host\n"),

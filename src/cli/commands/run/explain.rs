@@ -180,12 +180,11 @@ pub(super) fn explain(error: RunError, args: &JobArgs, text: &[u8]) -> CliError 
         RunError::Resume(ResumeError::NativeColumns { .. }) => {
             CliError::of(Exit::Usage, &error).hint(format!("{START_OVER}: the columns of a processor cannot change"))
         }
-        RunError::Program { failure: ProgramFailure::Start { ref source }, .. } => {
-            in_job_file("process.exec", None, format!("{error}: {source}"))
-        }
-        RunError::Program { .. } | RunError::RestartsSpent { .. } | RunError::NoRestart { .. } => {
-            CliError::of(Exit::Failed, &error).hint(RESUMES)
-        }
+        RunError::Program { ref failure, .. } => match &**failure {
+            ProgramFailure::Start { source } => in_job_file("process.exec", None, format!("{error}: {source}")),
+            _ => CliError::of(Exit::Failed, &error).hint(RESUMES),
+        },
+        RunError::RestartsSpent { .. } | RunError::NoRestart { .. } => CliError::of(Exit::Failed, &error).hint(RESUMES),
         _ => CliError::of(Exit::Failed, &error),
     }
 }

@@ -169,7 +169,7 @@ impl Worker<'_> {
             }
         }
         let program = self.program_name().to_owned();
-        let error = RunError::Program { program, worker: self.number(), failure };
+        let error = RunError::Program { program, worker: self.number(), failure: Box::new(failure) };
         let _ = self.channels.events.send(ThreadEvent::Failed(Box::new(error)));
         Flow::Break(())
     }
