@@ -149,7 +149,7 @@ _ckpt() {
 
     case "${cmd}" in
         ckpt)
-            opts="-q -h -V --json --quiet --color --utc --cache --cache-size --help --version run init check checkpoint list log report inspect verify diff restore prune pin unpin copy latest stats schema completions help"
+            opts="-V -q -h --version --verbose --json --quiet --color --utc --cache --cache-size --help run init check checkpoint list log report inspect verify diff restore prune pin unpin copy latest stats schema completions help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -819,7 +819,7 @@ _ckpt() {
             return 0
             ;;
         ckpt__subcmd__log)
-            opts="-n -q -h --limit --since --failed --json --quiet --color --utc --cache --cache-size --help"
+            opts="-n -f -q -h --limit --since --failed --follow --json --quiet --color --utc --cache --cache-size --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_ckpt_global_optspecs
-    string join \n json q/quiet color= utc cache= cache-size= h/help V/version
+    string join \n V/version verbose json q/quiet color= utc cache= cache-size= h/help
 end
 
 function __fish_ckpt_needs_command
@@ -29,17 +29,18 @@ always\t'Everywhere'
 never\t'Nowhere'"
 complete -c ckpt -n "__fish_ckpt_needs_command" -l cache -d 'Keep copies of what commands read from buckets in this directory, for inspect, list, log, diff, stats and restore --to; every copy is proven before it is used [default: none, or CKPT_CACHE]' -r -F
 complete -c ckpt -n "__fish_ckpt_needs_command" -l cache-size -d 'The most that the cache takes [default: 5 GiB, or CKPT_CACHE_SIZE]' -r
+complete -c ckpt -n "__fish_ckpt_needs_command" -s V -l version -d 'Print the version'
+complete -c ckpt -n "__fish_ckpt_needs_command" -l verbose -d 'With --version, also print the commit, the target, the features, and the formats'
 complete -c ckpt -n "__fish_ckpt_needs_command" -l json -d 'Print the answer as JSON'
 complete -c ckpt -n "__fish_ckpt_needs_command" -s q -l quiet -d 'Print no notes and no progress; warnings and errors are still printed'
 complete -c ckpt -n "__fish_ckpt_needs_command" -l utc -d 'Show and read times in UTC instead of the local time zone'
 complete -c ckpt -n "__fish_ckpt_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c ckpt -n "__fish_ckpt_needs_command" -s V -l version -d 'Print version'
 complete -c ckpt -n "__fish_ckpt_needs_command" -f -a "run" -d 'Run a job, or resume it from its latest checkpoint'
 complete -c ckpt -n "__fish_ckpt_needs_command" -f -a "init" -d 'Look at an input and write a job file for it'
 complete -c ckpt -n "__fish_ckpt_needs_command" -f -a "check" -d 'Show what `ckpt run` would do with a job, and whether it would start'
 complete -c ckpt -n "__fish_ckpt_needs_command" -f -a "checkpoint" -d 'Ask the running job for a checkpoint, and wait for it'
 complete -c ckpt -n "__fish_ckpt_needs_command" -f -a "list" -d 'List the checkpoints of a store, newest last'
-complete -c ckpt -n "__fish_ckpt_needs_command" -f -a "log" -d 'Show what happened to a store, newest last'
+complete -c ckpt -n "__fish_ckpt_needs_command" -f -a "log" -d 'Show what happened to a job and its store, newest last'
 complete -c ckpt -n "__fish_ckpt_needs_command" -f -a "report" -d 'Write a page about a store, to look at or to attach to a ticket'
 complete -c ckpt -n "__fish_ckpt_needs_command" -f -a "inspect" -d 'Show what a checkpoint is, or what it holds'
 complete -c ckpt -n "__fish_ckpt_needs_command" -f -a "verify" -d 'Check that checkpoints are intact'
@@ -124,7 +125,8 @@ always\t'Everywhere'
 never\t'Nowhere'"
 complete -c ckpt -n "__fish_ckpt_using_subcommand log" -l cache -d 'Keep copies of what commands read from buckets in this directory, for inspect, list, log, diff, stats and restore --to; every copy is proven before it is used [default: none, or CKPT_CACHE]' -r -F
 complete -c ckpt -n "__fish_ckpt_using_subcommand log" -l cache-size -d 'The most that the cache takes [default: 5 GiB, or CKPT_CACHE_SIZE]' -r
-complete -c ckpt -n "__fish_ckpt_using_subcommand log" -l failed -d 'Show only failed attempts'
+complete -c ckpt -n "__fish_ckpt_using_subcommand log" -l failed -d 'Show only attempts and runs that failed, and runs that were killed'
+complete -c ckpt -n "__fish_ckpt_using_subcommand log" -s f -l follow -d 'Keep printing what happens, until interrupted'
 complete -c ckpt -n "__fish_ckpt_using_subcommand log" -l json -d 'Print the answer as JSON'
 complete -c ckpt -n "__fish_ckpt_using_subcommand log" -s q -l quiet -d 'Print no notes and no progress; warnings and errors are still printed'
 complete -c ckpt -n "__fish_ckpt_using_subcommand log" -l utc -d 'Show and read times in UTC instead of the local time zone'
@@ -306,7 +308,7 @@ complete -c ckpt -n "__fish_ckpt_using_subcommand help; and not __fish_seen_subc
 complete -c ckpt -n "__fish_ckpt_using_subcommand help; and not __fish_seen_subcommand_from run init check checkpoint list log report inspect verify diff restore prune pin unpin copy latest stats schema completions help" -f -a "check" -d 'Show what `ckpt run` would do with a job, and whether it would start'
 complete -c ckpt -n "__fish_ckpt_using_subcommand help; and not __fish_seen_subcommand_from run init check checkpoint list log report inspect verify diff restore prune pin unpin copy latest stats schema completions help" -f -a "checkpoint" -d 'Ask the running job for a checkpoint, and wait for it'
 complete -c ckpt -n "__fish_ckpt_using_subcommand help; and not __fish_seen_subcommand_from run init check checkpoint list log report inspect verify diff restore prune pin unpin copy latest stats schema completions help" -f -a "list" -d 'List the checkpoints of a store, newest last'
-complete -c ckpt -n "__fish_ckpt_using_subcommand help; and not __fish_seen_subcommand_from run init check checkpoint list log report inspect verify diff restore prune pin unpin copy latest stats schema completions help" -f -a "log" -d 'Show what happened to a store, newest last'
+complete -c ckpt -n "__fish_ckpt_using_subcommand help; and not __fish_seen_subcommand_from run init check checkpoint list log report inspect verify diff restore prune pin unpin copy latest stats schema completions help" -f -a "log" -d 'Show what happened to a job and its store, newest last'
 complete -c ckpt -n "__fish_ckpt_using_subcommand help; and not __fish_seen_subcommand_from run init check checkpoint list log report inspect verify diff restore prune pin unpin copy latest stats schema completions help" -f -a "report" -d 'Write a page about a store, to look at or to attach to a ticket'
 complete -c ckpt -n "__fish_ckpt_using_subcommand help; and not __fish_seen_subcommand_from run init check checkpoint list log report inspect verify diff restore prune pin unpin copy latest stats schema completions help" -f -a "inspect" -d 'Show what a checkpoint is, or what it holds'
 complete -c ckpt -n "__fish_ckpt_using_subcommand help; and not __fish_seen_subcommand_from run init check checkpoint list log report inspect verify diff restore prune pin unpin copy latest stats schema completions help" -f -a "verify" -d 'Check that checkpoints are intact'
