@@ -102,7 +102,8 @@ fn a_resume_and_a_log_read_several_files_at_once() {
     let (count, one_after_another) = requests(&["run", "job.yaml", "--threads", "1"], "GET store/objects/");
     assert!(count > 12 && one_after_another <= count / 3, "{one_after_another} of {count} objects");
     let (count, one_after_another) = requests(&["log", "s3://data/store"], "GET store/history/");
-    assert!(count >= 12 && one_after_another <= 3, "{one_after_another} of {count} files");
+    // The runs, the attempts, and what else has happened.
+    assert!(count >= 24 && one_after_another <= 5, "{one_after_another} of {count} files");
 }
 
 #[test]

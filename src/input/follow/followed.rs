@@ -8,7 +8,7 @@ use jiff::Timestamp;
 
 use crate::input::error::InputError;
 use crate::input::follow::archive::{Archive, unpacked_name};
-use crate::input::follow::directory::{Age, SeenFile};
+use crate::input::follow::directory::{Age, SeenFile, Siblings};
 use crate::input::follow::file_id::FileId;
 use crate::input::follow::proof::{Proof, prove};
 use crate::input::follow::tail::Tail;
@@ -82,12 +82,16 @@ impl Followed {
         !self.is_gone && !self.is_displaced && *self.partition.name == *self.of
     }
 
-    /// Returns its name, without the ending if it is among the compressed files `packed`.
-    pub(super) fn unpacked_name<'a>(&'a self, packed: &'a [SeenFile]) -> Option<&'a str> {
+    /// Returns the name that it has among `siblings`, without the ending of a compressed file. That is not the name by
+    /// which it was known before if it was renamed since.
+    pub(super) fn unpacked_name<'a>(&self, siblings: &'a Siblings) -> Option<&'a str> {
+        let name_in =
+            |files: &'a [SeenFile], id| files.iter().find(|seen| seen.id == id).map(|seen| &*seen.partition.name);
         match self.archive {
-            Some(id) => packed.iter().find(|seen| seen.id == id).map(|seen| unpacked_name(&seen.partition.name)),
-            // Of one that is gone, nothing is known but a name that it had once.
-            None => (!self.is_gone && !self.is_displaced).then_some(&self.partition.name),
+            Some(id) => name_in(&siblings.packed, id).map(unpacked_name),
+            // Another file may have the identity of one that is gone.
+            None if self.is_gone || self.is_displaced => None,
+            None => name_in(&siblings.plain, self.id),
         }
     }
 

@@ -65,7 +65,8 @@ pub(super) fn new_unlisted(
         if !directories.contains_key(of) {
             directories.insert(Arc::clone(of), siblings(of, &files.base)?);
         }
-        let Siblings { plain, packed } = &directories[of];
+        let siblings = &directories[of];
+        let Siblings { plain, packed } = siblings;
         let is_new =
             |seen: &&SeenFile| !files.is_known(seen) && !listed.iter().chain(&new).any(|new| new.seen.id == seen.id);
         let is_younger = |seen: &&SeenFile| {
@@ -80,7 +81,7 @@ pub(super) fn new_unlisted(
         };
         for seen in packed.iter().filter(is_new).filter(is_younger).filter(is_whole) {
             let last = rotation.stream.and_then(|stream| files.slots[stream].file());
-            let last = last.and_then(|file| file.unpacked_name(packed));
+            let last = last.and_then(|file| file.unpacked_name(siblings));
             let name = unpacked_name(&seen.partition.name);
             if last.is_some_and(|last| is_older_name(name, last, of)) {
                 continue;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs::{self, OpenOptions};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -297,8 +297,8 @@ fn input_that_cannot_be_followed_is_an_error_that_says_why() {
     assert!(gone.stderr.contains("error: input `logs/app.log` is gone: "), "{gone}");
 }
 
-/// Writes numbered lines from 1 in torn pieces to `app.log`, rotates it now and then and compresses what was rotated,
-/// until told to stop. Returns the number of lines.
+/// Writes numbered lines from 1 in torn pieces to `app.log`, and rotates it now and then, until told to stop. Returns the
+/// number of lines.
 pub(super) fn write_and_rotate(dir: PathBuf, done: &AtomicBool, seed: u64) -> u64 {
     let mut random = Random(seed);
     let mut count = 1;
@@ -307,11 +307,6 @@ pub(super) fn write_and_rotate(dir: PathBuf, done: &AtomicBool, seed: u64) -> u6
         let end = count + 1 + random.below(40);
         let text = lines(count, end);
         count = end;
-        // Nobody has a rotated file open for writing now.
-        let rotated = dir.join(format!("app.log.{}", 1 + random.below(3)));
-        if random.below(8) == 0 && rotated.exists() {
-            assert!(Command::new("gzip").arg(rotated).status().expect("started").success());
-        }
         let mut file = OpenOptions::new().create(true).append(true).open(&log).expect("opened");
         let mut rest = text.as_bytes();
         while !rest.is_empty() {

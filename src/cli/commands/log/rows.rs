@@ -120,7 +120,7 @@ fn took(micros: u64) -> String {
 }
 
 /// Says what a run started from.
-pub(in crate::cli) fn start(run: &Start) -> String {
+pub(crate) fn start(run: &Start) -> String {
     let started = if run.operation.restart > 0 { "restarted" } else { "started" };
     let origin = match run.origin {
         None => started.to_owned(),
@@ -138,7 +138,7 @@ pub(in crate::cli) fn start(run: &Start) -> String {
 }
 
 /// Returns the cause of an operation, how long it took in microseconds, and what was done.
-pub(in crate::cli) fn done(what: &OperationKind) -> (&'static str, Option<u64>, String) {
+pub(crate) fn done(what: &OperationKind) -> (&'static str, Option<u64>, String) {
     let all_of = |end: &RunEnd| {
         let latest = end.latest.map_or_else(String::new, |latest| format!(", latest checkpoint {}", latest.0));
         format!("{}{latest}", text::counted(end.records, "record"))
@@ -168,7 +168,7 @@ pub(in crate::cli) fn done(what: &OperationKind) -> (&'static str, Option<u64>, 
 }
 
 /// Says what came of an attempt.
-pub(in crate::cli) fn outcome(attempt: &Attempt) -> String {
+pub(crate) fn outcome(attempt: &Attempt) -> String {
     match (attempt.outcome, attempt.sequence, &attempt.error) {
         (AttemptOutcome::Committed, Some(sequence), _) => format!("checkpoint {}", sequence.0),
         (AttemptOutcome::Committed, None, _) => "checkpoint".to_owned(),
@@ -179,7 +179,7 @@ pub(in crate::cli) fn outcome(attempt: &Attempt) -> String {
 }
 
 /// Names the command that caused an event.
-pub(in crate::cli) fn cause(event: &Event) -> &'static str {
+pub(crate) fn cause(event: &Event) -> &'static str {
     match event.event {
         EventKind::Pruned
         | EventKind::Undone
@@ -193,7 +193,7 @@ pub(in crate::cli) fn cause(event: &Event) -> &'static str {
 }
 
 /// Says what happened.
-pub(in crate::cli) fn effect(event: &Event) -> String {
+pub(crate) fn effect(event: &Event) -> String {
     let in_range = |range: &Range| range.last.0.saturating_sub(range.first.0).saturating_add(1);
     let in_ranges = event.ranges.iter().map(in_range).fold(event.checkpoints.len() as u64, u64::saturating_add);
     let count = text::counted(in_ranges, "checkpoint");
