@@ -27,7 +27,7 @@ impl Bucket {
         Bucket { url, opened: OnceLock::new(), copies: None }
     }
 
-    /// Does the same for a reader that takes from `cache` what it has, see [`Copies`].
+    /// Does the same for a reader that takes from `cache` what it has, see `Copies`.
     pub fn cached(url: BucketUrl, cache: &Arc<Cache>) -> Bucket {
         Bucket { copies: Some(Copies::new(Arc::clone(cache))), ..Bucket::new(url) }
     }
