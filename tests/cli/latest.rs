@@ -179,6 +179,8 @@ fn a_run_that_found_nothing_new_renews_the_newest_checkpoint() {
     env.at("2026-11-22T15:00:00Z").run(&["run", "job.yaml"]).expect(0);
     env.at("2026-11-22T15:05:00Z");
     env.run(&["latest", "s", "--max-age", "10m"]).expect(0);
+    let page = env.run(&["report", "s", "--output", "-"]).expect(0).stdout;
+    assert!(page.contains("made 1h ago; 5m ago nothing had changed since"), "{page}");
     let late = env.run(&["latest", "s", "--max-age", "1m"]).expect(1);
     assert_eq!(late.stderr, "checkpoint 1 was last confirmed 5m ago; the limit is 1m\n");
     // A run that fails renews nothing.

@@ -13,10 +13,8 @@ use crate::cli::progress::Unit;
 use crate::cli::ui::Ui;
 use crate::format::layout;
 use crate::format::manifest::Manifest;
-use crate::ops::latest::newest_intact;
-use crate::store::records::attempts::AttemptOutcome;
+use crate::ops::latest::{self, newest_intact};
 use crate::store::records::line_log::Extent;
-use crate::store::records::operations::OperationKind;
 use crate::store::{Committed, Store};
 use crate::values::error_chain::in_one_line;
 use crate::values::id::Sequence;
@@ -99,20 +97,11 @@ pub fn run(args: &Args, ui: &mut Ui) -> Result<Exit, CliError> {
     Ok(if too_old.is_some() { Exit::No } else { Exit::Clean })
 }
 
-/// Returns when an attempt last found that nothing had changed since the newest checkpoint, or a run read the input to
-/// its end and found nothing new; or else when the checkpoint was made.
+/// Returns when the newest checkpoint was last found to be up to date, see [`latest::confirmed`].
 fn confirmed(store: &Store, newest: &Manifest) -> Result<Timestamp, CliError> {
     let attempts = store.attempts(Extent::Whole)?.attempts;
-    let elided = attempts.iter().filter(|attempt| attempt.outcome == AttemptOutcome::Elided);
-    let elided = elided.map(|attempt| attempt.time);
     let operations = store.operations(Extent::Whole)?.operations;
-    let ended = operations.iter().filter_map(|operation| match operation.what {
-        OperationKind::Ended(end) if end.latest == Some(newest.sequence) => Some(operation.time),
-        _ => None,
-    });
-    // A restore may have made the newest checkpoint since then.
-    let times = elided.chain(ended).filter(|time| *time > newest.created);
-    Ok(times.max().unwrap_or(newest.created))
+    Ok(latest::confirmed((newest.sequence, newest.created), attempts.iter(), operations.iter()))
 }
 
 /// Returns the newest checkpoint. Its objects exist, but their bytes are not read.

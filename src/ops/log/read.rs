@@ -27,6 +27,24 @@ pub struct Log {
     pub older: usize,
 }
 
+impl Log {
+    /// Returns the selected attempts to make a checkpoint.
+    pub fn attempts(&self) -> impl DoubleEndedIterator<Item = &Attempt> {
+        self.happenings.iter().filter_map(|happening| match happening {
+            Happening::Attempt(attempt) => Some(attempt),
+            _ => None,
+        })
+    }
+
+    /// Returns the selected operations, but for the starts of runs.
+    pub fn operations(&self) -> impl DoubleEndedIterator<Item = &Operation> {
+        self.happenings.iter().filter_map(|happening| match happening {
+            Happening::Operation(operation) => Some(operation),
+            _ => None,
+        })
+    }
+}
+
 /// Which happenings are selected.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Selection {

@@ -7,8 +7,9 @@ use jiff::Timestamp;
 use crate::job::JobSpec;
 use crate::job::model::Schedule;
 use crate::ops::finding::Severity;
+use crate::ops::latest;
 use crate::ops::list::Listing;
-use crate::ops::log::{Happening, Log};
+use crate::ops::log::Log;
 use crate::ops::report::part::Missing;
 use crate::ops::stats::Stats;
 use crate::ops::verify;
@@ -105,7 +106,7 @@ impl Concern {
 pub struct Health {
     /// The worst first.
     pub concerns: Vec<Concern>,
-    /// When the newest checkpoint was made, or an attempt last found nothing new.
+    /// When the newest checkpoint was made, or an attempt or a run last found nothing new.
     pub confirmed: Option<Timestamp>,
 }
 
@@ -148,12 +149,7 @@ impl Health {
 
 impl Facts<'_> {
     fn confirmed(&self) -> Option<Timestamp> {
-        let (_, created) = self.listing.last_good?;
-        let elided = self.log.happenings.iter().rev().find_map(|happening| match happening {
-            Happening::Attempt(attempt) if attempt.outcome == AttemptOutcome::Elided => Some(attempt.time),
-            _ => None,
-        });
-        Some(elided.map_or(created, |elided| elided.max(created)))
+        Some(latest::confirmed(self.listing.last_good?, self.log.attempts(), self.log.operations()))
     }
 
     fn damaged(&self) -> Vec<Concern> {
@@ -200,11 +196,8 @@ impl Facts<'_> {
     }
 
     fn failing(&self) -> Option<Concern> {
-        let attempts = self.log.happenings.iter().rev().filter_map(|happening| match happening {
-            Happening::Attempt(attempt) => Some(attempt),
-            _ => None,
-        });
-        let failed: Vec<_> = attempts.take_while(|attempt| attempt.outcome == AttemptOutcome::Failed).collect();
+        let failed: Vec<_> =
+            self.log.attempts().rev().take_while(|attempt| attempt.outcome == AttemptOutcome::Failed).collect();
         let (last, first) = (failed.first()?, failed.last()?);
         Some(Concern::Failing { attempts: failed.len() as u64, since: first.time, reason: last.error.clone() })
     }

@@ -22,7 +22,7 @@ impl Page<'_> {
     /// Returns the section about attempts.
     pub(super) fn timeline(&self) -> Markup {
         let happenings = &self.report.log.happenings;
-        let attempts: Vec<&Attempt> = happenings.iter().filter_map(attempt).collect();
+        let attempts: Vec<&Attempt> = self.report.log.attempts().collect();
         let failed = attempts.iter().filter(|attempt| attempt.outcome == AttemptOutcome::Failed).count() as u64;
         let elided = attempts.iter().filter(|attempt| attempt.outcome == AttemptOutcome::Elided).count() as u64;
         let committed = attempts.len() as u64 - failed - elided;
@@ -140,13 +140,6 @@ impl Page<'_> {
     /// Returns a cell with a time.
     pub(super) fn when(&self, time: Timestamp) -> Cell {
         Cell::number(self.times.show(time), time.as_millisecond() as f64)
-    }
-}
-
-fn attempt(happening: &Happening) -> Option<&Attempt> {
-    match happening {
-        Happening::Attempt(attempt) => Some(attempt),
-        _ => None,
     }
 }
 
