@@ -116,7 +116,7 @@ impl Replica {
             self.storage().replace(&path, bytes)?;
             return Ok(true);
         };
-        self.set_aside(file_system, object)?;
+        Replica::set_aside(file_system, &path, |number| layout::damaged(object, number))?;
         match self.storage().create(&path, bytes) {
             // On a file system without locks, another process was faster.
             Err(StorageError::Exists { .. }) if self.is_object(&path, bytes)? => Ok(false),
@@ -164,11 +164,15 @@ impl Replica {
         }
     }
 
-    /// Moves the file in the place of `object` into `damaged/`, where somebody can examine it.
-    fn set_aside(&self, file_system: &dyn FileSystem, object: ObjectName) -> Result<(), StoreError> {
+    /// Moves the file at `path`, if it exists, to the first name of `name_of` that is free, where somebody can examine it.
+    pub(crate) fn set_aside(
+        file_system: &dyn FileSystem,
+        path: &RelPath,
+        name_of: impl Fn(u32) -> RelPath,
+    ) -> Result<(), StoreError> {
         let mut number = 1;
         loop {
-            match file_system.rename(&object.path(), &layout::damaged(object, number)) {
+            match file_system.rename(path, &name_of(number)) {
                 Err(StorageError::Exists { .. }) if number < u32::MAX => number += 1,
                 Err(StorageError::NotFound { .. }) => return Ok(()),
                 renamed => return Ok(renamed?),
