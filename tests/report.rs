@@ -1,4 +1,5 @@
-//! The page of `ckpt report` in a real browser: what it shows, who can use it, and that nothing in it acts.
+//! The page of `ckpt report` in a real browser: what it shows, that everyone can use it, and that no content of a store
+//! runs as code in it.
 
 use std::fmt::Write as _;
 use std::fs;

@@ -235,7 +235,7 @@ fn store_of_job(path: &Path) -> Result<Option<PathBuf>, CliError> {
     let (job, ..) = read_job(&JobArgs { job: path.to_owned(), inputs, settings: Vec::new() })?;
     if !job.checkpoint.enabled {
         return Err(CliError::usage(format!(
-            "job file `{}` disables checkpoints, so there is no store",
+            "the job file `{}` disables checkpoints, so the job has no store",
             path.display()
         )));
     }

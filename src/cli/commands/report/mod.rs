@@ -36,8 +36,8 @@ use page::Page;
 /// make a checkpoint, the growth of the state and the store, what pruning would
 /// free, the positions in the input, the replicas, the largest and fastest-growing
 /// tasks and keys, and what changed between the last checkpoints. It is a single
-/// file that loads nothing from elsewhere, so it can be opened anywhere. It
-/// contains keys and values of the state: see who may read it.
+/// file that loads nothing from elsewhere, so it can be opened anywhere. It shows
+/// keys and values from the state, so share it only with people who may see them.
 ///
 /// Reads the state of the newest checkpoint, and what differs in two older ones;
 /// --quick reads neither. --verify also checks every byte and shows what it found.
