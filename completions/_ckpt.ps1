@@ -22,20 +22,24 @@ Register-ArgumentCompleter -Native -CommandName 'ckpt' -ScriptBlock {
     $completions = @(switch ($command) {
         'ckpt' {
             [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use color; `auto` means on a terminal, unless NO_COLOR is set')
+            [CompletionResult]::new('--cache', '--cache', [CompletionResultType]::ParameterName, 'Keep copies of what commands read from buckets in this directory, for inspect, list, log, diff, stats and restore --to; every copy is proven before it is used [default: none, or CKPT_CACHE]')
+            [CompletionResult]::new('--cache-size', '--cache-size', [CompletionResultType]::ParameterName, 'The most that the cache takes [default: 5 GiB, or CKPT_CACHE_SIZE]')
+            [CompletionResult]::new('-V', '-V ', [CompletionResultType]::ParameterName, 'Print the version')
+            [CompletionResult]::new('--version', '--version', [CompletionResultType]::ParameterName, 'Print the version')
+            [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'With --version, also print the commit, the target, the features, and the formats')
             [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Print the answer as JSON')
             [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Print no notes and no progress; warnings and errors are still printed')
             [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Print no notes and no progress; warnings and errors are still printed')
             [CompletionResult]::new('--utc', '--utc', [CompletionResultType]::ParameterName, 'Show and read times in UTC instead of the local time zone')
             [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
             [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
-            [CompletionResult]::new('-V', '-V ', [CompletionResultType]::ParameterName, 'Print version')
-            [CompletionResult]::new('--version', '--version', [CompletionResultType]::ParameterName, 'Print version')
             [CompletionResult]::new('run', 'run', [CompletionResultType]::ParameterValue, 'Run a job, or resume it from its latest checkpoint')
             [CompletionResult]::new('init', 'init', [CompletionResultType]::ParameterValue, 'Look at an input and write a job file for it')
             [CompletionResult]::new('check', 'check', [CompletionResultType]::ParameterValue, 'Show what `ckpt run` would do with a job, and whether it would start')
             [CompletionResult]::new('checkpoint', 'checkpoint', [CompletionResultType]::ParameterValue, 'Ask the running job for a checkpoint, and wait for it')
             [CompletionResult]::new('list', 'list', [CompletionResultType]::ParameterValue, 'List the checkpoints of a store, newest last')
-            [CompletionResult]::new('log', 'log', [CompletionResultType]::ParameterValue, 'Show what happened to a store, newest last')
+            [CompletionResult]::new('log', 'log', [CompletionResultType]::ParameterValue, 'Show what happened to a job and its store, newest last')
+            [CompletionResult]::new('report', 'report', [CompletionResultType]::ParameterValue, 'Write a page about a store, to look at or to attach to a ticket')
             [CompletionResult]::new('inspect', 'inspect', [CompletionResultType]::ParameterValue, 'Show what a checkpoint is, or what it holds')
             [CompletionResult]::new('verify', 'verify', [CompletionResultType]::ParameterValue, 'Check that checkpoints are intact')
             [CompletionResult]::new('diff', 'diff', [CompletionResultType]::ParameterValue, 'Show what changed between two checkpoints')
@@ -58,6 +62,8 @@ Register-ArgumentCompleter -Native -CommandName 'ckpt' -ScriptBlock {
             [CompletionResult]::new('--metrics', '--metrics', [CompletionResultType]::ParameterName, 'Serve metrics for Prometheus at http://ADDR/metrics; ADDR is HOST:PORT, or a port on this machine')
             [CompletionResult]::new('--metrics-file', '--metrics-file', [CompletionResultType]::ParameterName, 'Write the metrics to this file, for the textfile collector of Prometheus''s node exporter: every 15 seconds, and at the end of the run')
             [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use color; `auto` means on a terminal, unless NO_COLOR is set')
+            [CompletionResult]::new('--cache', '--cache', [CompletionResultType]::ParameterName, 'Keep copies of what commands read from buckets in this directory, for inspect, list, log, diff, stats and restore --to; every copy is proven before it is used [default: none, or CKPT_CACHE]')
+            [CompletionResult]::new('--cache-size', '--cache-size', [CompletionResultType]::ParameterName, 'The most that the cache takes [default: 5 GiB, or CKPT_CACHE_SIZE]')
             [CompletionResult]::new('--must-resume', '--must-resume', [CompletionResultType]::ParameterName, 'Fail if there is no checkpoint to resume from')
             [CompletionResult]::new('--latest-good', '--latest-good', [CompletionResultType]::ParameterName, 'If the latest checkpoint is damaged, resume from the newest intact one; report what is lost, and move away outputs that the skipped checkpoints published')
             [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Print the answer as JSON')
@@ -73,6 +79,8 @@ Register-ArgumentCompleter -Native -CommandName 'ckpt' -ScriptBlock {
             [CompletionResult]::new('--output', '--output', [CompletionResultType]::ParameterName, 'The job file to write, which must not exist; `-` means standard output [default: named after the first input]')
             [CompletionResult]::new('--format', '--format', [CompletionResultType]::ParameterName, 'The format of the input, if the names of the files do not show it [default: from the names, or the first bytes]')
             [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use color; `auto` means on a terminal, unless NO_COLOR is set')
+            [CompletionResult]::new('--cache', '--cache', [CompletionResultType]::ParameterName, 'Keep copies of what commands read from buckets in this directory, for inspect, list, log, diff, stats and restore --to; every copy is proven before it is used [default: none, or CKPT_CACHE]')
+            [CompletionResult]::new('--cache-size', '--cache-size', [CompletionResultType]::ParameterName, 'The most that the cache takes [default: 5 GiB, or CKPT_CACHE_SIZE]')
             [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Print the answer as JSON')
             [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Print no notes and no progress; warnings and errors are still printed')
             [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Print no notes and no progress; warnings and errors are still printed')
@@ -84,6 +92,8 @@ Register-ArgumentCompleter -Native -CommandName 'ckpt' -ScriptBlock {
         'ckpt;check' {
             [CompletionResult]::new('--set', '--set', [CompletionResultType]::ParameterName, 'Use VALUE instead of what the job file has for KEY, such as `checkpoint.schedule=1s`; may be repeated. Without a value, the key is left out')
             [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use color; `auto` means on a terminal, unless NO_COLOR is set')
+            [CompletionResult]::new('--cache', '--cache', [CompletionResultType]::ParameterName, 'Keep copies of what commands read from buckets in this directory, for inspect, list, log, diff, stats and restore --to; every copy is proven before it is used [default: none, or CKPT_CACHE]')
+            [CompletionResult]::new('--cache-size', '--cache-size', [CompletionResultType]::ParameterName, 'The most that the cache takes [default: 5 GiB, or CKPT_CACHE_SIZE]')
             [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Print the answer as JSON')
             [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Print no notes and no progress; warnings and errors are still printed')
             [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Print no notes and no progress; warnings and errors are still printed')
@@ -95,6 +105,8 @@ Register-ArgumentCompleter -Native -CommandName 'ckpt' -ScriptBlock {
         'ckpt;checkpoint' {
             [CompletionResult]::new('--wait', '--wait', [CompletionResultType]::ParameterName, 'How long to wait for the answer, such as `30s`')
             [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use color; `auto` means on a terminal, unless NO_COLOR is set')
+            [CompletionResult]::new('--cache', '--cache', [CompletionResultType]::ParameterName, 'Keep copies of what commands read from buckets in this directory, for inspect, list, log, diff, stats and restore --to; every copy is proven before it is used [default: none, or CKPT_CACHE]')
+            [CompletionResult]::new('--cache-size', '--cache-size', [CompletionResultType]::ParameterName, 'The most that the cache takes [default: 5 GiB, or CKPT_CACHE_SIZE]')
             [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Print the answer as JSON')
             [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Print no notes and no progress; warnings and errors are still printed')
             [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Print no notes and no progress; warnings and errors are still printed')
@@ -108,6 +120,8 @@ Register-ArgumentCompleter -Native -CommandName 'ckpt' -ScriptBlock {
             [CompletionResult]::new('--limit', '--limit', [CompletionResultType]::ParameterName, 'Show only the newest N checkpoints; 0 means all')
             [CompletionResult]::new('--replica', '--replica', [CompletionResultType]::ParameterName, 'Also use a replica that the store does not know; can be repeated')
             [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use color; `auto` means on a terminal, unless NO_COLOR is set')
+            [CompletionResult]::new('--cache', '--cache', [CompletionResultType]::ParameterName, 'Keep copies of what commands read from buckets in this directory, for inspect, list, log, diff, stats and restore --to; every copy is proven before it is used [default: none, or CKPT_CACHE]')
+            [CompletionResult]::new('--cache-size', '--cache-size', [CompletionResultType]::ParameterName, 'The most that the cache takes [default: 5 GiB, or CKPT_CACHE_SIZE]')
             [CompletionResult]::new('-r', '-r', [CompletionResultType]::ParameterName, 'Show the newest first')
             [CompletionResult]::new('--reverse', '--reverse', [CompletionResultType]::ParameterName, 'Show the newest first')
             [CompletionResult]::new('--sizes', '--sizes', [CompletionResultType]::ParameterName, 'Show what each checkpoint shares, and what removing it would free')
@@ -124,7 +138,29 @@ Register-ArgumentCompleter -Native -CommandName 'ckpt' -ScriptBlock {
             [CompletionResult]::new('--limit', '--limit', [CompletionResultType]::ParameterName, 'Show only the newest N entries; 0 means all')
             [CompletionResult]::new('--since', '--since', [CompletionResultType]::ParameterName, 'Show only entries since this time, such as `2026-11-22T14:00` or `2h ago`')
             [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use color; `auto` means on a terminal, unless NO_COLOR is set')
-            [CompletionResult]::new('--failed', '--failed', [CompletionResultType]::ParameterName, 'Show only failed attempts')
+            [CompletionResult]::new('--cache', '--cache', [CompletionResultType]::ParameterName, 'Keep copies of what commands read from buckets in this directory, for inspect, list, log, diff, stats and restore --to; every copy is proven before it is used [default: none, or CKPT_CACHE]')
+            [CompletionResult]::new('--cache-size', '--cache-size', [CompletionResultType]::ParameterName, 'The most that the cache takes [default: 5 GiB, or CKPT_CACHE_SIZE]')
+            [CompletionResult]::new('--failed', '--failed', [CompletionResultType]::ParameterName, 'Show only attempts and runs that failed, and runs that were killed')
+            [CompletionResult]::new('-f', '-f', [CompletionResultType]::ParameterName, 'Keep printing what happens, until interrupted')
+            [CompletionResult]::new('--follow', '--follow', [CompletionResultType]::ParameterName, 'Keep printing what happens, until interrupted')
+            [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Print the answer as JSON')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Print no notes and no progress; warnings and errors are still printed')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Print no notes and no progress; warnings and errors are still printed')
+            [CompletionResult]::new('--utc', '--utc', [CompletionResultType]::ParameterName, 'Show and read times in UTC instead of the local time zone')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            break
+        }
+        'ckpt;report' {
+            [CompletionResult]::new('-o', '-o', [CompletionResultType]::ParameterName, 'The file to write, which must not exist; `-` means standard output [default: JOB-report.html]')
+            [CompletionResult]::new('--output', '--output', [CompletionResultType]::ParameterName, 'The file to write, which must not exist; `-` means standard output [default: JOB-report.html]')
+            [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use color; `auto` means on a terminal, unless NO_COLOR is set')
+            [CompletionResult]::new('--cache', '--cache', [CompletionResultType]::ParameterName, 'Keep copies of what commands read from buckets in this directory, for inspect, list, log, diff, stats and restore --to; every copy is proven before it is used [default: none, or CKPT_CACHE]')
+            [CompletionResult]::new('--cache-size', '--cache-size', [CompletionResultType]::ParameterName, 'The most that the cache takes [default: 5 GiB, or CKPT_CACHE_SIZE]')
+            [CompletionResult]::new('-f', '-f', [CompletionResultType]::ParameterName, 'Replace the file if it exists')
+            [CompletionResult]::new('--force', '--force', [CompletionResultType]::ParameterName, 'Replace the file if it exists')
+            [CompletionResult]::new('--quick', '--quick', [CompletionResultType]::ParameterName, 'Do not read the rows of the state: leave out the largest tasks and keys, and what changed')
+            [CompletionResult]::new('--verify', '--verify', [CompletionResultType]::ParameterName, 'Verify the store and its replicas, and show the findings')
             [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Print the answer as JSON')
             [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Print no notes and no progress; warnings and errors are still printed')
             [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Print no notes and no progress; warnings and errors are still printed')
@@ -139,6 +175,8 @@ Register-ArgumentCompleter -Native -CommandName 'ckpt' -ScriptBlock {
             [CompletionResult]::new('-n', '-n', [CompletionResultType]::ParameterName, 'Show at most N rows or tasks; 0 means all')
             [CompletionResult]::new('--limit', '--limit', [CompletionResultType]::ParameterName, 'Show at most N rows or tasks; 0 means all')
             [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use color; `auto` means on a terminal, unless NO_COLOR is set')
+            [CompletionResult]::new('--cache', '--cache', [CompletionResultType]::ParameterName, 'Keep copies of what commands read from buckets in this directory, for inspect, list, log, diff, stats and restore --to; every copy is proven before it is used [default: none, or CKPT_CACHE]')
+            [CompletionResult]::new('--cache-size', '--cache-size', [CompletionResultType]::ParameterName, 'The most that the cache takes [default: 5 GiB, or CKPT_CACHE_SIZE]')
             [CompletionResult]::new('--state', '--state', [CompletionResultType]::ParameterName, 'Show the rows of the state by task and key, as stored: a mean is its sum and its count')
             [CompletionResult]::new('--tasks', '--tasks', [CompletionResultType]::ParameterName, 'Show each task that has keys, with its shard, keys, and bytes before encoding')
             [CompletionResult]::new('--positions', '--positions', [CompletionResultType]::ParameterName, 'Show how far each partition of the input was applied')
@@ -160,6 +198,8 @@ Register-ArgumentCompleter -Native -CommandName 'ckpt' -ScriptBlock {
             [CompletionResult]::new('--replica', '--replica', [CompletionResultType]::ParameterName, 'Also check a replica that the store does not know; can be repeated')
             [CompletionResult]::new('--metrics-file', '--metrics-file', [CompletionResultType]::ParameterName, 'Write what was found as metrics to this file, for the textfile collector of Prometheus''s node exporter')
             [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use color; `auto` means on a terminal, unless NO_COLOR is set')
+            [CompletionResult]::new('--cache', '--cache', [CompletionResultType]::ParameterName, 'Keep copies of what commands read from buckets in this directory, for inspect, list, log, diff, stats and restore --to; every copy is proven before it is used [default: none, or CKPT_CACHE]')
+            [CompletionResult]::new('--cache-size', '--cache-size', [CompletionResultType]::ParameterName, 'The most that the cache takes [default: 5 GiB, or CKPT_CACHE_SIZE]')
             [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'List the leftovers of runs that were cut short one by one, instead of counting them')
             [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'List the leftovers of runs that were cut short one by one, instead of counting them')
             [CompletionResult]::new('--quick', '--quick', [CompletionResultType]::ParameterName, 'Check only that every object exists and has the right size')
@@ -180,6 +220,8 @@ Register-ArgumentCompleter -Native -CommandName 'ckpt' -ScriptBlock {
             [CompletionResult]::new('-n', '-n', [CompletionResultType]::ParameterName, 'Show at most N keys, or tasks and partitions; 0 means all, and totals always cover all [default: all keys, 10 tasks and partitions]')
             [CompletionResult]::new('--limit', '--limit', [CompletionResultType]::ParameterName, 'Show at most N keys, or tasks and partitions; 0 means all, and totals always cover all [default: all keys, 10 tasks and partitions]')
             [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use color; `auto` means on a terminal, unless NO_COLOR is set')
+            [CompletionResult]::new('--cache', '--cache', [CompletionResultType]::ParameterName, 'Keep copies of what commands read from buckets in this directory, for inspect, list, log, diff, stats and restore --to; every copy is proven before it is used [default: none, or CKPT_CACHE]')
+            [CompletionResult]::new('--cache-size', '--cache-size', [CompletionResultType]::ParameterName, 'The most that the cache takes [default: 5 GiB, or CKPT_CACHE_SIZE]')
             [CompletionResult]::new('--keys', '--keys', [CompletionResultType]::ParameterName, 'List every changed key with its old and new values, by task and key')
             [CompletionResult]::new('--stat', '--stat', [CompletionResultType]::ParameterName, 'Show how many keys changed in each task')
             [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Print the answer as JSON')
@@ -197,6 +239,8 @@ Register-ArgumentCompleter -Native -CommandName 'ckpt' -ScriptBlock {
             [CompletionResult]::new('--forget', '--forget', [CompletionResultType]::ParameterName, 'Let the input PARTITION go: the new checkpoint has no position in it')
             [CompletionResult]::new('--input-base', '--input-base', [CompletionResultType]::ParameterName, 'With --seek: the directory of the job file, which input paths are relative to')
             [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use color; `auto` means on a terminal, unless NO_COLOR is set')
+            [CompletionResult]::new('--cache', '--cache', [CompletionResultType]::ParameterName, 'Keep copies of what commands read from buckets in this directory, for inspect, list, log, diff, stats and restore --to; every copy is proven before it is used [default: none, or CKPT_CACHE]')
+            [CompletionResult]::new('--cache-size', '--cache-size', [CompletionResultType]::ParameterName, 'The most that the cache takes [default: 5 GiB, or CKPT_CACHE_SIZE]')
             [CompletionResult]::new('--dry-run', '--dry-run', [CompletionResultType]::ParameterName, 'Show what would be done, without doing it')
             [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Print the answer as JSON')
             [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Print no notes and no progress; warnings and errors are still printed')
@@ -216,6 +260,8 @@ Register-ArgumentCompleter -Native -CommandName 'ckpt' -ScriptBlock {
             [CompletionResult]::new('--keep-bytes', '--keep-bytes', [CompletionResultType]::ParameterName, 'Keep the newest ones that together need at most SIZE bytes, such as `10GiB`')
             [CompletionResult]::new('--grace', '--grace', [CompletionResultType]::ParameterName, 'How long removed checkpoints can be brought back, and how old leftovers must be')
             [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use color; `auto` means on a terminal, unless NO_COLOR is set')
+            [CompletionResult]::new('--cache', '--cache', [CompletionResultType]::ParameterName, 'Keep copies of what commands read from buckets in this directory, for inspect, list, log, diff, stats and restore --to; every copy is proven before it is used [default: none, or CKPT_CACHE]')
+            [CompletionResult]::new('--cache-size', '--cache-size', [CompletionResultType]::ParameterName, 'The most that the cache takes [default: 5 GiB, or CKPT_CACHE_SIZE]')
             [CompletionResult]::new('--keep-all', '--keep-all', [CompletionResultType]::ParameterName, 'Keep all checkpoints; remove only leftovers, and pruned checkpoints whose grace period is over')
             [CompletionResult]::new('--undo', '--undo', [CompletionResultType]::ParameterName, 'Bring back the checkpoints that the last prune removed')
             [CompletionResult]::new('--dry-run', '--dry-run', [CompletionResultType]::ParameterName, 'Show the plan without carrying it out')
@@ -232,6 +278,8 @@ Register-ArgumentCompleter -Native -CommandName 'ckpt' -ScriptBlock {
         'ckpt;pin' {
             [CompletionResult]::new('--reason', '--reason', [CompletionResultType]::ParameterName, 'Why the checkpoint is pinned')
             [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use color; `auto` means on a terminal, unless NO_COLOR is set')
+            [CompletionResult]::new('--cache', '--cache', [CompletionResultType]::ParameterName, 'Keep copies of what commands read from buckets in this directory, for inspect, list, log, diff, stats and restore --to; every copy is proven before it is used [default: none, or CKPT_CACHE]')
+            [CompletionResult]::new('--cache-size', '--cache-size', [CompletionResultType]::ParameterName, 'The most that the cache takes [default: 5 GiB, or CKPT_CACHE_SIZE]')
             [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Print the answer as JSON')
             [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Print no notes and no progress; warnings and errors are still printed')
             [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Print no notes and no progress; warnings and errors are still printed')
@@ -242,6 +290,8 @@ Register-ArgumentCompleter -Native -CommandName 'ckpt' -ScriptBlock {
         }
         'ckpt;unpin' {
             [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use color; `auto` means on a terminal, unless NO_COLOR is set')
+            [CompletionResult]::new('--cache', '--cache', [CompletionResultType]::ParameterName, 'Keep copies of what commands read from buckets in this directory, for inspect, list, log, diff, stats and restore --to; every copy is proven before it is used [default: none, or CKPT_CACHE]')
+            [CompletionResult]::new('--cache-size', '--cache-size', [CompletionResultType]::ParameterName, 'The most that the cache takes [default: 5 GiB, or CKPT_CACHE_SIZE]')
             [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Print the answer as JSON')
             [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Print no notes and no progress; warnings and errors are still printed')
             [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Print no notes and no progress; warnings and errors are still printed')
@@ -253,6 +303,8 @@ Register-ArgumentCompleter -Native -CommandName 'ckpt' -ScriptBlock {
         'ckpt;copy' {
             [CompletionResult]::new('--to', '--to', [CompletionResultType]::ParameterName, 'The store to copy to')
             [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use color; `auto` means on a terminal, unless NO_COLOR is set')
+            [CompletionResult]::new('--cache', '--cache', [CompletionResultType]::ParameterName, 'Keep copies of what commands read from buckets in this directory, for inspect, list, log, diff, stats and restore --to; every copy is proven before it is used [default: none, or CKPT_CACHE]')
+            [CompletionResult]::new('--cache-size', '--cache-size', [CompletionResultType]::ParameterName, 'The most that the cache takes [default: 5 GiB, or CKPT_CACHE_SIZE]')
             [CompletionResult]::new('--dry-run', '--dry-run', [CompletionResultType]::ParameterName, 'Show what would be copied, without copying')
             [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Print the answer as JSON')
             [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Print no notes and no progress; warnings and errors are still printed')
@@ -265,6 +317,8 @@ Register-ArgumentCompleter -Native -CommandName 'ckpt' -ScriptBlock {
         'ckpt;latest' {
             [CompletionResult]::new('--max-age', '--max-age', [CompletionResultType]::ParameterName, 'Exit with code 1 if the checkpoint is older than this, such as `1h`, or as far in the future')
             [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use color; `auto` means on a terminal, unless NO_COLOR is set')
+            [CompletionResult]::new('--cache', '--cache', [CompletionResultType]::ParameterName, 'Keep copies of what commands read from buckets in this directory, for inspect, list, log, diff, stats and restore --to; every copy is proven before it is used [default: none, or CKPT_CACHE]')
+            [CompletionResult]::new('--cache-size', '--cache-size', [CompletionResultType]::ParameterName, 'The most that the cache takes [default: 5 GiB, or CKPT_CACHE_SIZE]')
             [CompletionResult]::new('--verified', '--verified', [CompletionResultType]::ParameterName, 'Read every byte, and print the newest intact checkpoint')
             [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Print the answer as JSON')
             [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Print no notes and no progress; warnings and errors are still printed')
@@ -279,6 +333,8 @@ Register-ArgumentCompleter -Native -CommandName 'ckpt' -ScriptBlock {
             [CompletionResult]::new('--limit', '--limit', [CompletionResultType]::ParameterName, 'Show only the newest N checkpoints; totals still cover all, and 0 shows only them')
             [CompletionResult]::new('--metrics-file', '--metrics-file', [CompletionResultType]::ParameterName, 'Write the totals as metrics to this file, for the textfile collector of Prometheus''s node exporter')
             [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use color; `auto` means on a terminal, unless NO_COLOR is set')
+            [CompletionResult]::new('--cache', '--cache', [CompletionResultType]::ParameterName, 'Keep copies of what commands read from buckets in this directory, for inspect, list, log, diff, stats and restore --to; every copy is proven before it is used [default: none, or CKPT_CACHE]')
+            [CompletionResult]::new('--cache-size', '--cache-size', [CompletionResultType]::ParameterName, 'The most that the cache takes [default: 5 GiB, or CKPT_CACHE_SIZE]')
             [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Print the answer as JSON')
             [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Print no notes and no progress; warnings and errors are still printed')
             [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Print no notes and no progress; warnings and errors are still printed')
@@ -289,6 +345,8 @@ Register-ArgumentCompleter -Native -CommandName 'ckpt' -ScriptBlock {
         }
         'ckpt;schema' {
             [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use color; `auto` means on a terminal, unless NO_COLOR is set')
+            [CompletionResult]::new('--cache', '--cache', [CompletionResultType]::ParameterName, 'Keep copies of what commands read from buckets in this directory, for inspect, list, log, diff, stats and restore --to; every copy is proven before it is used [default: none, or CKPT_CACHE]')
+            [CompletionResult]::new('--cache-size', '--cache-size', [CompletionResultType]::ParameterName, 'The most that the cache takes [default: 5 GiB, or CKPT_CACHE_SIZE]')
             [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Print the answer as JSON')
             [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Print no notes and no progress; warnings and errors are still printed')
             [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Print no notes and no progress; warnings and errors are still printed')
@@ -299,6 +357,8 @@ Register-ArgumentCompleter -Native -CommandName 'ckpt' -ScriptBlock {
         }
         'ckpt;completions' {
             [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use color; `auto` means on a terminal, unless NO_COLOR is set')
+            [CompletionResult]::new('--cache', '--cache', [CompletionResultType]::ParameterName, 'Keep copies of what commands read from buckets in this directory, for inspect, list, log, diff, stats and restore --to; every copy is proven before it is used [default: none, or CKPT_CACHE]')
+            [CompletionResult]::new('--cache-size', '--cache-size', [CompletionResultType]::ParameterName, 'The most that the cache takes [default: 5 GiB, or CKPT_CACHE_SIZE]')
             [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Print the answer as JSON')
             [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Print no notes and no progress; warnings and errors are still printed')
             [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Print no notes and no progress; warnings and errors are still printed')
@@ -313,7 +373,8 @@ Register-ArgumentCompleter -Native -CommandName 'ckpt' -ScriptBlock {
             [CompletionResult]::new('check', 'check', [CompletionResultType]::ParameterValue, 'Show what `ckpt run` would do with a job, and whether it would start')
             [CompletionResult]::new('checkpoint', 'checkpoint', [CompletionResultType]::ParameterValue, 'Ask the running job for a checkpoint, and wait for it')
             [CompletionResult]::new('list', 'list', [CompletionResultType]::ParameterValue, 'List the checkpoints of a store, newest last')
-            [CompletionResult]::new('log', 'log', [CompletionResultType]::ParameterValue, 'Show what happened to a store, newest last')
+            [CompletionResult]::new('log', 'log', [CompletionResultType]::ParameterValue, 'Show what happened to a job and its store, newest last')
+            [CompletionResult]::new('report', 'report', [CompletionResultType]::ParameterValue, 'Write a page about a store, to look at or to attach to a ticket')
             [CompletionResult]::new('inspect', 'inspect', [CompletionResultType]::ParameterValue, 'Show what a checkpoint is, or what it holds')
             [CompletionResult]::new('verify', 'verify', [CompletionResultType]::ParameterValue, 'Check that checkpoints are intact')
             [CompletionResult]::new('diff', 'diff', [CompletionResultType]::ParameterValue, 'Show what changed between two checkpoints')
@@ -345,6 +406,9 @@ Register-ArgumentCompleter -Native -CommandName 'ckpt' -ScriptBlock {
             break
         }
         'ckpt;help;log' {
+            break
+        }
+        'ckpt;help;report' {
             break
         }
         'ckpt;help;inspect' {

@@ -61,6 +61,9 @@ _ckpt() {
             ckpt,prune)
                 cmd="ckpt__subcmd__prune"
                 ;;
+            ckpt,report)
+                cmd="ckpt__subcmd__report"
+                ;;
             ckpt,restore)
                 cmd="ckpt__subcmd__restore"
                 ;;
@@ -118,6 +121,9 @@ _ckpt() {
             ckpt__subcmd__help,prune)
                 cmd="ckpt__subcmd__help__subcmd__prune"
                 ;;
+            ckpt__subcmd__help,report)
+                cmd="ckpt__subcmd__help__subcmd__report"
+                ;;
             ckpt__subcmd__help,restore)
                 cmd="ckpt__subcmd__help__subcmd__restore"
                 ;;
@@ -143,7 +149,7 @@ _ckpt() {
 
     case "${cmd}" in
         ckpt)
-            opts="-q -h -V --json --quiet --color --utc --help --version run init check checkpoint list log inspect verify diff restore prune pin unpin copy latest stats schema completions help"
+            opts="-V -q -h --version --verbose --json --quiet --color --utc --cache --cache-size --help run init check checkpoint list log report inspect verify diff restore prune pin unpin copy latest stats schema completions help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -151,6 +157,14 @@ _ckpt() {
             case "${prev}" in
                 --color)
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                --cache)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --cache-size)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 *)
@@ -161,7 +175,7 @@ _ckpt() {
             return 0
             ;;
         ckpt__subcmd__check)
-            opts="-q -h --set --json --quiet --color --utc --help"
+            opts="-q -h --set --json --quiet --color --utc --cache --cache-size --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -175,6 +189,14 @@ _ckpt() {
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
+                --cache)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --cache-size)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -183,7 +205,7 @@ _ckpt() {
             return 0
             ;;
         ckpt__subcmd__checkpoint)
-            opts="-q -h --wait --json --quiet --color --utc --help"
+            opts="-q -h --wait --json --quiet --color --utc --cache --cache-size --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -197,6 +219,14 @@ _ckpt() {
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
+                --cache)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --cache-size)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -205,7 +235,7 @@ _ckpt() {
             return 0
             ;;
         ckpt__subcmd__completions)
-            opts="-q -h --json --quiet --color --utc --help bash elvish fish powershell zsh"
+            opts="-q -h --json --quiet --color --utc --cache --cache-size --help bash elvish fish powershell zsh"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -213,6 +243,14 @@ _ckpt() {
             case "${prev}" in
                 --color)
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                --cache)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --cache-size)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 *)
@@ -223,7 +261,7 @@ _ckpt() {
             return 0
             ;;
         ckpt__subcmd__copy)
-            opts="-q -h --to --dry-run --json --quiet --color --utc --help"
+            opts="-q -h --to --dry-run --json --quiet --color --utc --cache --cache-size --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -248,6 +286,14 @@ _ckpt() {
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
+                --cache)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --cache-size)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -256,7 +302,7 @@ _ckpt() {
             return 0
             ;;
         ckpt__subcmd__diff)
-            opts="-n -q -h --keys --stat --task --key --limit --json --quiet --color --utc --help"
+            opts="-n -q -h --keys --stat --task --key --limit --json --quiet --color --utc --cache --cache-size --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -282,6 +328,14 @@ _ckpt() {
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
+                --cache)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --cache-size)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -290,7 +344,7 @@ _ckpt() {
             return 0
             ;;
         ckpt__subcmd__help)
-            opts="run init check checkpoint list log inspect verify diff restore prune pin unpin copy latest stats schema completions help"
+            opts="run init check checkpoint list log report inspect verify diff restore prune pin unpin copy latest stats schema completions help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -485,6 +539,20 @@ _ckpt() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        ckpt__subcmd__help__subcmd__report)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         ckpt__subcmd__help__subcmd__restore)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
@@ -570,7 +638,7 @@ _ckpt() {
             return 0
             ;;
         ckpt__subcmd__init)
-            opts="-o -q -h --output --format --json --quiet --color --utc --help"
+            opts="-o -q -h --output --format --json --quiet --color --utc --cache --cache-size --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -614,6 +682,14 @@ _ckpt() {
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
+                --cache)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --cache-size)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -622,7 +698,7 @@ _ckpt() {
             return 0
             ;;
         ckpt__subcmd__inspect)
-            opts="-n -q -h --state --tasks --positions --objects --job --task --key --all --limit --json --quiet --color --utc --help"
+            opts="-n -q -h --state --tasks --positions --objects --job --task --key --all --limit --json --quiet --color --utc --cache --cache-size --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -648,6 +724,14 @@ _ckpt() {
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
+                --cache)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --cache-size)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -656,7 +740,7 @@ _ckpt() {
             return 0
             ;;
         ckpt__subcmd__latest)
-            opts="-q -h --verified --max-age --json --quiet --color --utc --help"
+            opts="-q -h --verified --max-age --json --quiet --color --utc --cache --cache-size --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -670,6 +754,14 @@ _ckpt() {
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
+                --cache)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --cache-size)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -678,7 +770,7 @@ _ckpt() {
             return 0
             ;;
         ckpt__subcmd__list)
-            opts="-n -r -q -h --limit --reverse --sizes --replica --json --quiet --color --utc --help"
+            opts="-n -r -q -h --limit --reverse --sizes --replica --json --quiet --color --utc --cache --cache-size --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -711,6 +803,14 @@ _ckpt() {
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
+                --cache)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --cache-size)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -719,7 +819,7 @@ _ckpt() {
             return 0
             ;;
         ckpt__subcmd__log)
-            opts="-n -q -h --limit --since --failed --json --quiet --color --utc --help"
+            opts="-n -f -q -h --limit --since --failed --follow --json --quiet --color --utc --cache --cache-size --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -741,6 +841,14 @@ _ckpt() {
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
+                --cache)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --cache-size)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -749,7 +857,7 @@ _ckpt() {
             return 0
             ;;
         ckpt__subcmd__pin)
-            opts="-q -h --reason --json --quiet --color --utc --help"
+            opts="-q -h --reason --json --quiet --color --utc --cache --cache-size --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -763,6 +871,14 @@ _ckpt() {
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
+                --cache)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --cache-size)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -771,7 +887,7 @@ _ckpt() {
             return 0
             ;;
         ckpt__subcmd__prune)
-            opts="-y -q -h --keep-last --keep-hourly --keep-daily --keep-weekly --keep-monthly --keep-within --keep-bytes --keep-all --grace --undo --dry-run --yes --json --quiet --color --utc --help"
+            opts="-y -q -h --keep-last --keep-hourly --keep-daily --keep-weekly --keep-monthly --keep-within --keep-bytes --keep-all --grace --undo --dry-run --yes --json --quiet --color --utc --cache --cache-size --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -813,6 +929,70 @@ _ckpt() {
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
+                --cache)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --cache-size)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ckpt__subcmd__report)
+            opts="-o -f -q -h --output --force --quick --verify --json --quiet --color --utc --cache --cache-size --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --output)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                -o)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                --cache)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --cache-size)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -821,7 +1001,7 @@ _ckpt() {
             return 0
             ;;
         ckpt__subcmd__restore)
-            opts="-q -h --to --format --seek --forget --input-base --dry-run --json --quiet --color --utc --help"
+            opts="-q -h --to --format --seek --forget --input-base --dry-run --json --quiet --color --utc --cache --cache-size --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -873,6 +1053,14 @@ _ckpt() {
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
+                --cache)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --cache-size)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -881,7 +1069,7 @@ _ckpt() {
             return 0
             ;;
         ckpt__subcmd__run)
-            opts="-q -h --set --must-resume --latest-good --threads --log --metrics --metrics-file --json --quiet --color --utc --help"
+            opts="-q -h --set --must-resume --latest-good --threads --log --metrics --metrics-file --json --quiet --color --utc --cache --cache-size --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -922,6 +1110,14 @@ _ckpt() {
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
+                --cache)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --cache-size)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -930,7 +1126,7 @@ _ckpt() {
             return 0
             ;;
         ckpt__subcmd__schema)
-            opts="-q -h --json --quiet --color --utc --help"
+            opts="-q -h --json --quiet --color --utc --cache --cache-size --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -938,6 +1134,14 @@ _ckpt() {
             case "${prev}" in
                 --color)
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                --cache)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --cache-size)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 *)
@@ -948,7 +1152,7 @@ _ckpt() {
             return 0
             ;;
         ckpt__subcmd__stats)
-            opts="-n -q -h --limit --metrics-file --json --quiet --color --utc --help"
+            opts="-n -q -h --limit --metrics-file --json --quiet --color --utc --cache --cache-size --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -981,6 +1185,14 @@ _ckpt() {
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
+                --cache)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --cache-size)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -989,7 +1201,7 @@ _ckpt() {
             return 0
             ;;
         ckpt__subcmd__unpin)
-            opts="-q -h --json --quiet --color --utc --help"
+            opts="-q -h --json --quiet --color --utc --cache --cache-size --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -997,6 +1209,14 @@ _ckpt() {
             case "${prev}" in
                 --color)
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                --cache)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --cache-size)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 *)
@@ -1007,7 +1227,7 @@ _ckpt() {
             return 0
             ;;
         ckpt__subcmd__verify)
-            opts="-v -q -h --verbose --quick --deep --sample --for --state --replica --repair --metrics-file --dry-run --json --quiet --color --utc --help"
+            opts="-v -q -h --verbose --quick --deep --sample --for --state --replica --repair --metrics-file --dry-run --json --quiet --color --utc --cache --cache-size --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1068,6 +1288,14 @@ _ckpt() {
                     ;;
                 --color)
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                --cache)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --cache-size)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 *)

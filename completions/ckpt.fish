@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_ckpt_global_optspecs
-    string join \n json q/quiet color= utc h/help V/version
+    string join \n V/version verbose json q/quiet color= utc cache= cache-size= h/help
 end
 
 function __fish_ckpt_needs_command
@@ -27,17 +27,21 @@ end
 complete -c ckpt -n "__fish_ckpt_needs_command" -l color -d 'When to use color; `auto` means on a terminal, unless NO_COLOR is set' -r -f -a "auto\t'On a terminal'
 always\t'Everywhere'
 never\t'Nowhere'"
+complete -c ckpt -n "__fish_ckpt_needs_command" -l cache -d 'Keep copies of what commands read from buckets in this directory, for inspect, list, log, diff, stats and restore --to; every copy is proven before it is used [default: none, or CKPT_CACHE]' -r -F
+complete -c ckpt -n "__fish_ckpt_needs_command" -l cache-size -d 'The most that the cache takes [default: 5 GiB, or CKPT_CACHE_SIZE]' -r
+complete -c ckpt -n "__fish_ckpt_needs_command" -s V -l version -d 'Print the version'
+complete -c ckpt -n "__fish_ckpt_needs_command" -l verbose -d 'With --version, also print the commit, the target, the features, and the formats'
 complete -c ckpt -n "__fish_ckpt_needs_command" -l json -d 'Print the answer as JSON'
 complete -c ckpt -n "__fish_ckpt_needs_command" -s q -l quiet -d 'Print no notes and no progress; warnings and errors are still printed'
 complete -c ckpt -n "__fish_ckpt_needs_command" -l utc -d 'Show and read times in UTC instead of the local time zone'
 complete -c ckpt -n "__fish_ckpt_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c ckpt -n "__fish_ckpt_needs_command" -s V -l version -d 'Print version'
 complete -c ckpt -n "__fish_ckpt_needs_command" -f -a "run" -d 'Run a job, or resume it from its latest checkpoint'
 complete -c ckpt -n "__fish_ckpt_needs_command" -f -a "init" -d 'Look at an input and write a job file for it'
 complete -c ckpt -n "__fish_ckpt_needs_command" -f -a "check" -d 'Show what `ckpt run` would do with a job, and whether it would start'
 complete -c ckpt -n "__fish_ckpt_needs_command" -f -a "checkpoint" -d 'Ask the running job for a checkpoint, and wait for it'
 complete -c ckpt -n "__fish_ckpt_needs_command" -f -a "list" -d 'List the checkpoints of a store, newest last'
-complete -c ckpt -n "__fish_ckpt_needs_command" -f -a "log" -d 'Show what happened to a store, newest last'
+complete -c ckpt -n "__fish_ckpt_needs_command" -f -a "log" -d 'Show what happened to a job and its store, newest last'
+complete -c ckpt -n "__fish_ckpt_needs_command" -f -a "report" -d 'Write a page about a store, to look at or to attach to a ticket'
 complete -c ckpt -n "__fish_ckpt_needs_command" -f -a "inspect" -d 'Show what a checkpoint is, or what it holds'
 complete -c ckpt -n "__fish_ckpt_needs_command" -f -a "verify" -d 'Check that checkpoints are intact'
 complete -c ckpt -n "__fish_ckpt_needs_command" -f -a "diff" -d 'Show what changed between two checkpoints'
@@ -60,6 +64,8 @@ complete -c ckpt -n "__fish_ckpt_using_subcommand run" -l metrics-file -d 'Write
 complete -c ckpt -n "__fish_ckpt_using_subcommand run" -l color -d 'When to use color; `auto` means on a terminal, unless NO_COLOR is set' -r -f -a "auto\t'On a terminal'
 always\t'Everywhere'
 never\t'Nowhere'"
+complete -c ckpt -n "__fish_ckpt_using_subcommand run" -l cache -d 'Keep copies of what commands read from buckets in this directory, for inspect, list, log, diff, stats and restore --to; every copy is proven before it is used [default: none, or CKPT_CACHE]' -r -F
+complete -c ckpt -n "__fish_ckpt_using_subcommand run" -l cache-size -d 'The most that the cache takes [default: 5 GiB, or CKPT_CACHE_SIZE]' -r
 complete -c ckpt -n "__fish_ckpt_using_subcommand run" -l must-resume -d 'Fail if there is no checkpoint to resume from'
 complete -c ckpt -n "__fish_ckpt_using_subcommand run" -l latest-good -d 'If the latest checkpoint is damaged, resume from the newest intact one; report what is lost, and move away outputs that the skipped checkpoints published'
 complete -c ckpt -n "__fish_ckpt_using_subcommand run" -l json -d 'Print the answer as JSON'
@@ -73,6 +79,8 @@ text\t'Lines of text'"
 complete -c ckpt -n "__fish_ckpt_using_subcommand init" -l color -d 'When to use color; `auto` means on a terminal, unless NO_COLOR is set' -r -f -a "auto\t'On a terminal'
 always\t'Everywhere'
 never\t'Nowhere'"
+complete -c ckpt -n "__fish_ckpt_using_subcommand init" -l cache -d 'Keep copies of what commands read from buckets in this directory, for inspect, list, log, diff, stats and restore --to; every copy is proven before it is used [default: none, or CKPT_CACHE]' -r -F
+complete -c ckpt -n "__fish_ckpt_using_subcommand init" -l cache-size -d 'The most that the cache takes [default: 5 GiB, or CKPT_CACHE_SIZE]' -r
 complete -c ckpt -n "__fish_ckpt_using_subcommand init" -l json -d 'Print the answer as JSON'
 complete -c ckpt -n "__fish_ckpt_using_subcommand init" -s q -l quiet -d 'Print no notes and no progress; warnings and errors are still printed'
 complete -c ckpt -n "__fish_ckpt_using_subcommand init" -l utc -d 'Show and read times in UTC instead of the local time zone'
@@ -81,6 +89,8 @@ complete -c ckpt -n "__fish_ckpt_using_subcommand check" -l set -d 'Use VALUE in
 complete -c ckpt -n "__fish_ckpt_using_subcommand check" -l color -d 'When to use color; `auto` means on a terminal, unless NO_COLOR is set' -r -f -a "auto\t'On a terminal'
 always\t'Everywhere'
 never\t'Nowhere'"
+complete -c ckpt -n "__fish_ckpt_using_subcommand check" -l cache -d 'Keep copies of what commands read from buckets in this directory, for inspect, list, log, diff, stats and restore --to; every copy is proven before it is used [default: none, or CKPT_CACHE]' -r -F
+complete -c ckpt -n "__fish_ckpt_using_subcommand check" -l cache-size -d 'The most that the cache takes [default: 5 GiB, or CKPT_CACHE_SIZE]' -r
 complete -c ckpt -n "__fish_ckpt_using_subcommand check" -l json -d 'Print the answer as JSON'
 complete -c ckpt -n "__fish_ckpt_using_subcommand check" -s q -l quiet -d 'Print no notes and no progress; warnings and errors are still printed'
 complete -c ckpt -n "__fish_ckpt_using_subcommand check" -l utc -d 'Show and read times in UTC instead of the local time zone'
@@ -89,6 +99,8 @@ complete -c ckpt -n "__fish_ckpt_using_subcommand checkpoint" -l wait -d 'How lo
 complete -c ckpt -n "__fish_ckpt_using_subcommand checkpoint" -l color -d 'When to use color; `auto` means on a terminal, unless NO_COLOR is set' -r -f -a "auto\t'On a terminal'
 always\t'Everywhere'
 never\t'Nowhere'"
+complete -c ckpt -n "__fish_ckpt_using_subcommand checkpoint" -l cache -d 'Keep copies of what commands read from buckets in this directory, for inspect, list, log, diff, stats and restore --to; every copy is proven before it is used [default: none, or CKPT_CACHE]' -r -F
+complete -c ckpt -n "__fish_ckpt_using_subcommand checkpoint" -l cache-size -d 'The most that the cache takes [default: 5 GiB, or CKPT_CACHE_SIZE]' -r
 complete -c ckpt -n "__fish_ckpt_using_subcommand checkpoint" -l json -d 'Print the answer as JSON'
 complete -c ckpt -n "__fish_ckpt_using_subcommand checkpoint" -s q -l quiet -d 'Print no notes and no progress; warnings and errors are still printed'
 complete -c ckpt -n "__fish_ckpt_using_subcommand checkpoint" -l utc -d 'Show and read times in UTC instead of the local time zone'
@@ -98,6 +110,8 @@ complete -c ckpt -n "__fish_ckpt_using_subcommand list" -l replica -d 'Also use 
 complete -c ckpt -n "__fish_ckpt_using_subcommand list" -l color -d 'When to use color; `auto` means on a terminal, unless NO_COLOR is set' -r -f -a "auto\t'On a terminal'
 always\t'Everywhere'
 never\t'Nowhere'"
+complete -c ckpt -n "__fish_ckpt_using_subcommand list" -l cache -d 'Keep copies of what commands read from buckets in this directory, for inspect, list, log, diff, stats and restore --to; every copy is proven before it is used [default: none, or CKPT_CACHE]' -r -F
+complete -c ckpt -n "__fish_ckpt_using_subcommand list" -l cache-size -d 'The most that the cache takes [default: 5 GiB, or CKPT_CACHE_SIZE]' -r
 complete -c ckpt -n "__fish_ckpt_using_subcommand list" -s r -l reverse -d 'Show the newest first'
 complete -c ckpt -n "__fish_ckpt_using_subcommand list" -l sizes -d 'Show what each checkpoint shares, and what removing it would free'
 complete -c ckpt -n "__fish_ckpt_using_subcommand list" -l json -d 'Print the answer as JSON'
@@ -109,17 +123,35 @@ complete -c ckpt -n "__fish_ckpt_using_subcommand log" -l since -d 'Show only en
 complete -c ckpt -n "__fish_ckpt_using_subcommand log" -l color -d 'When to use color; `auto` means on a terminal, unless NO_COLOR is set' -r -f -a "auto\t'On a terminal'
 always\t'Everywhere'
 never\t'Nowhere'"
-complete -c ckpt -n "__fish_ckpt_using_subcommand log" -l failed -d 'Show only failed attempts'
+complete -c ckpt -n "__fish_ckpt_using_subcommand log" -l cache -d 'Keep copies of what commands read from buckets in this directory, for inspect, list, log, diff, stats and restore --to; every copy is proven before it is used [default: none, or CKPT_CACHE]' -r -F
+complete -c ckpt -n "__fish_ckpt_using_subcommand log" -l cache-size -d 'The most that the cache takes [default: 5 GiB, or CKPT_CACHE_SIZE]' -r
+complete -c ckpt -n "__fish_ckpt_using_subcommand log" -l failed -d 'Show only attempts and runs that failed, and runs that were killed'
+complete -c ckpt -n "__fish_ckpt_using_subcommand log" -s f -l follow -d 'Keep printing what happens, until interrupted'
 complete -c ckpt -n "__fish_ckpt_using_subcommand log" -l json -d 'Print the answer as JSON'
 complete -c ckpt -n "__fish_ckpt_using_subcommand log" -s q -l quiet -d 'Print no notes and no progress; warnings and errors are still printed'
 complete -c ckpt -n "__fish_ckpt_using_subcommand log" -l utc -d 'Show and read times in UTC instead of the local time zone'
 complete -c ckpt -n "__fish_ckpt_using_subcommand log" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c ckpt -n "__fish_ckpt_using_subcommand report" -s o -l output -d 'The file to write, which must not exist; `-` means standard output [default: JOB-report.html]' -r -F
+complete -c ckpt -n "__fish_ckpt_using_subcommand report" -l color -d 'When to use color; `auto` means on a terminal, unless NO_COLOR is set' -r -f -a "auto\t'On a terminal'
+always\t'Everywhere'
+never\t'Nowhere'"
+complete -c ckpt -n "__fish_ckpt_using_subcommand report" -l cache -d 'Keep copies of what commands read from buckets in this directory, for inspect, list, log, diff, stats and restore --to; every copy is proven before it is used [default: none, or CKPT_CACHE]' -r -F
+complete -c ckpt -n "__fish_ckpt_using_subcommand report" -l cache-size -d 'The most that the cache takes [default: 5 GiB, or CKPT_CACHE_SIZE]' -r
+complete -c ckpt -n "__fish_ckpt_using_subcommand report" -s f -l force -d 'Replace the file if it exists'
+complete -c ckpt -n "__fish_ckpt_using_subcommand report" -l quick -d 'Do not read the rows of the state: leave out the largest tasks and keys, and what changed'
+complete -c ckpt -n "__fish_ckpt_using_subcommand report" -l verify -d 'Verify the store and its replicas, and show the findings'
+complete -c ckpt -n "__fish_ckpt_using_subcommand report" -l json -d 'Print the answer as JSON'
+complete -c ckpt -n "__fish_ckpt_using_subcommand report" -s q -l quiet -d 'Print no notes and no progress; warnings and errors are still printed'
+complete -c ckpt -n "__fish_ckpt_using_subcommand report" -l utc -d 'Show and read times in UTC instead of the local time zone'
+complete -c ckpt -n "__fish_ckpt_using_subcommand report" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ckpt -n "__fish_ckpt_using_subcommand inspect" -l task -d 'Show only rows of task N' -r
 complete -c ckpt -n "__fish_ckpt_using_subcommand inspect" -l key -d 'Show only the row of key K, reading only its shard; exit with code 1 if there is no such key. A key of several fields is `--key path=/cart --key status=500` or `--key \'["/cart",500]\'`' -r
 complete -c ckpt -n "__fish_ckpt_using_subcommand inspect" -s n -l limit -d 'Show at most N rows or tasks; 0 means all' -r
 complete -c ckpt -n "__fish_ckpt_using_subcommand inspect" -l color -d 'When to use color; `auto` means on a terminal, unless NO_COLOR is set' -r -f -a "auto\t'On a terminal'
 always\t'Everywhere'
 never\t'Nowhere'"
+complete -c ckpt -n "__fish_ckpt_using_subcommand inspect" -l cache -d 'Keep copies of what commands read from buckets in this directory, for inspect, list, log, diff, stats and restore --to; every copy is proven before it is used [default: none, or CKPT_CACHE]' -r -F
+complete -c ckpt -n "__fish_ckpt_using_subcommand inspect" -l cache-size -d 'The most that the cache takes [default: 5 GiB, or CKPT_CACHE_SIZE]' -r
 complete -c ckpt -n "__fish_ckpt_using_subcommand inspect" -l state -d 'Show the rows of the state by task and key, as stored: a mean is its sum and its count'
 complete -c ckpt -n "__fish_ckpt_using_subcommand inspect" -l tasks -d 'Show each task that has keys, with its shard, keys, and bytes before encoding'
 complete -c ckpt -n "__fish_ckpt_using_subcommand inspect" -l positions -d 'Show how far each partition of the input was applied'
@@ -138,6 +170,8 @@ complete -c ckpt -n "__fish_ckpt_using_subcommand verify" -l metrics-file -d 'Wr
 complete -c ckpt -n "__fish_ckpt_using_subcommand verify" -l color -d 'When to use color; `auto` means on a terminal, unless NO_COLOR is set' -r -f -a "auto\t'On a terminal'
 always\t'Everywhere'
 never\t'Nowhere'"
+complete -c ckpt -n "__fish_ckpt_using_subcommand verify" -l cache -d 'Keep copies of what commands read from buckets in this directory, for inspect, list, log, diff, stats and restore --to; every copy is proven before it is used [default: none, or CKPT_CACHE]' -r -F
+complete -c ckpt -n "__fish_ckpt_using_subcommand verify" -l cache-size -d 'The most that the cache takes [default: 5 GiB, or CKPT_CACHE_SIZE]' -r
 complete -c ckpt -n "__fish_ckpt_using_subcommand verify" -s v -l verbose -d 'List the leftovers of runs that were cut short one by one, instead of counting them'
 complete -c ckpt -n "__fish_ckpt_using_subcommand verify" -l quick -d 'Check only that every object exists and has the right size'
 complete -c ckpt -n "__fish_ckpt_using_subcommand verify" -l deep -d 'Also read every row: order, routing, counts and totals'
@@ -153,6 +187,8 @@ complete -c ckpt -n "__fish_ckpt_using_subcommand diff" -s n -l limit -d 'Show a
 complete -c ckpt -n "__fish_ckpt_using_subcommand diff" -l color -d 'When to use color; `auto` means on a terminal, unless NO_COLOR is set' -r -f -a "auto\t'On a terminal'
 always\t'Everywhere'
 never\t'Nowhere'"
+complete -c ckpt -n "__fish_ckpt_using_subcommand diff" -l cache -d 'Keep copies of what commands read from buckets in this directory, for inspect, list, log, diff, stats and restore --to; every copy is proven before it is used [default: none, or CKPT_CACHE]' -r -F
+complete -c ckpt -n "__fish_ckpt_using_subcommand diff" -l cache-size -d 'The most that the cache takes [default: 5 GiB, or CKPT_CACHE_SIZE]' -r
 complete -c ckpt -n "__fish_ckpt_using_subcommand diff" -l keys -d 'List every changed key with its old and new values, by task and key'
 complete -c ckpt -n "__fish_ckpt_using_subcommand diff" -l stat -d 'Show how many keys changed in each task'
 complete -c ckpt -n "__fish_ckpt_using_subcommand diff" -l json -d 'Print the answer as JSON'
@@ -169,6 +205,8 @@ complete -c ckpt -n "__fish_ckpt_using_subcommand restore" -l input-base -d 'Wit
 complete -c ckpt -n "__fish_ckpt_using_subcommand restore" -l color -d 'When to use color; `auto` means on a terminal, unless NO_COLOR is set' -r -f -a "auto\t'On a terminal'
 always\t'Everywhere'
 never\t'Nowhere'"
+complete -c ckpt -n "__fish_ckpt_using_subcommand restore" -l cache -d 'Keep copies of what commands read from buckets in this directory, for inspect, list, log, diff, stats and restore --to; every copy is proven before it is used [default: none, or CKPT_CACHE]' -r -F
+complete -c ckpt -n "__fish_ckpt_using_subcommand restore" -l cache-size -d 'The most that the cache takes [default: 5 GiB, or CKPT_CACHE_SIZE]' -r
 complete -c ckpt -n "__fish_ckpt_using_subcommand restore" -l dry-run -d 'Show what would be done, without doing it'
 complete -c ckpt -n "__fish_ckpt_using_subcommand restore" -l json -d 'Print the answer as JSON'
 complete -c ckpt -n "__fish_ckpt_using_subcommand restore" -s q -l quiet -d 'Print no notes and no progress; warnings and errors are still printed'
@@ -185,6 +223,8 @@ complete -c ckpt -n "__fish_ckpt_using_subcommand prune" -l grace -d 'How long r
 complete -c ckpt -n "__fish_ckpt_using_subcommand prune" -l color -d 'When to use color; `auto` means on a terminal, unless NO_COLOR is set' -r -f -a "auto\t'On a terminal'
 always\t'Everywhere'
 never\t'Nowhere'"
+complete -c ckpt -n "__fish_ckpt_using_subcommand prune" -l cache -d 'Keep copies of what commands read from buckets in this directory, for inspect, list, log, diff, stats and restore --to; every copy is proven before it is used [default: none, or CKPT_CACHE]' -r -F
+complete -c ckpt -n "__fish_ckpt_using_subcommand prune" -l cache-size -d 'The most that the cache takes [default: 5 GiB, or CKPT_CACHE_SIZE]' -r
 complete -c ckpt -n "__fish_ckpt_using_subcommand prune" -l keep-all -d 'Keep all checkpoints; remove only leftovers, and pruned checkpoints whose grace period is over'
 complete -c ckpt -n "__fish_ckpt_using_subcommand prune" -l undo -d 'Bring back the checkpoints that the last prune removed'
 complete -c ckpt -n "__fish_ckpt_using_subcommand prune" -l dry-run -d 'Show the plan without carrying it out'
@@ -197,6 +237,8 @@ complete -c ckpt -n "__fish_ckpt_using_subcommand pin" -l reason -d 'Why the che
 complete -c ckpt -n "__fish_ckpt_using_subcommand pin" -l color -d 'When to use color; `auto` means on a terminal, unless NO_COLOR is set' -r -f -a "auto\t'On a terminal'
 always\t'Everywhere'
 never\t'Nowhere'"
+complete -c ckpt -n "__fish_ckpt_using_subcommand pin" -l cache -d 'Keep copies of what commands read from buckets in this directory, for inspect, list, log, diff, stats and restore --to; every copy is proven before it is used [default: none, or CKPT_CACHE]' -r -F
+complete -c ckpt -n "__fish_ckpt_using_subcommand pin" -l cache-size -d 'The most that the cache takes [default: 5 GiB, or CKPT_CACHE_SIZE]' -r
 complete -c ckpt -n "__fish_ckpt_using_subcommand pin" -l json -d 'Print the answer as JSON'
 complete -c ckpt -n "__fish_ckpt_using_subcommand pin" -s q -l quiet -d 'Print no notes and no progress; warnings and errors are still printed'
 complete -c ckpt -n "__fish_ckpt_using_subcommand pin" -l utc -d 'Show and read times in UTC instead of the local time zone'
@@ -204,6 +246,8 @@ complete -c ckpt -n "__fish_ckpt_using_subcommand pin" -s h -l help -d 'Print he
 complete -c ckpt -n "__fish_ckpt_using_subcommand unpin" -l color -d 'When to use color; `auto` means on a terminal, unless NO_COLOR is set' -r -f -a "auto\t'On a terminal'
 always\t'Everywhere'
 never\t'Nowhere'"
+complete -c ckpt -n "__fish_ckpt_using_subcommand unpin" -l cache -d 'Keep copies of what commands read from buckets in this directory, for inspect, list, log, diff, stats and restore --to; every copy is proven before it is used [default: none, or CKPT_CACHE]' -r -F
+complete -c ckpt -n "__fish_ckpt_using_subcommand unpin" -l cache-size -d 'The most that the cache takes [default: 5 GiB, or CKPT_CACHE_SIZE]' -r
 complete -c ckpt -n "__fish_ckpt_using_subcommand unpin" -l json -d 'Print the answer as JSON'
 complete -c ckpt -n "__fish_ckpt_using_subcommand unpin" -s q -l quiet -d 'Print no notes and no progress; warnings and errors are still printed'
 complete -c ckpt -n "__fish_ckpt_using_subcommand unpin" -l utc -d 'Show and read times in UTC instead of the local time zone'
@@ -212,6 +256,8 @@ complete -c ckpt -n "__fish_ckpt_using_subcommand copy" -l to -d 'The store to c
 complete -c ckpt -n "__fish_ckpt_using_subcommand copy" -l color -d 'When to use color; `auto` means on a terminal, unless NO_COLOR is set' -r -f -a "auto\t'On a terminal'
 always\t'Everywhere'
 never\t'Nowhere'"
+complete -c ckpt -n "__fish_ckpt_using_subcommand copy" -l cache -d 'Keep copies of what commands read from buckets in this directory, for inspect, list, log, diff, stats and restore --to; every copy is proven before it is used [default: none, or CKPT_CACHE]' -r -F
+complete -c ckpt -n "__fish_ckpt_using_subcommand copy" -l cache-size -d 'The most that the cache takes [default: 5 GiB, or CKPT_CACHE_SIZE]' -r
 complete -c ckpt -n "__fish_ckpt_using_subcommand copy" -l dry-run -d 'Show what would be copied, without copying'
 complete -c ckpt -n "__fish_ckpt_using_subcommand copy" -l json -d 'Print the answer as JSON'
 complete -c ckpt -n "__fish_ckpt_using_subcommand copy" -s q -l quiet -d 'Print no notes and no progress; warnings and errors are still printed'
@@ -221,6 +267,8 @@ complete -c ckpt -n "__fish_ckpt_using_subcommand latest" -l max-age -d 'Exit wi
 complete -c ckpt -n "__fish_ckpt_using_subcommand latest" -l color -d 'When to use color; `auto` means on a terminal, unless NO_COLOR is set' -r -f -a "auto\t'On a terminal'
 always\t'Everywhere'
 never\t'Nowhere'"
+complete -c ckpt -n "__fish_ckpt_using_subcommand latest" -l cache -d 'Keep copies of what commands read from buckets in this directory, for inspect, list, log, diff, stats and restore --to; every copy is proven before it is used [default: none, or CKPT_CACHE]' -r -F
+complete -c ckpt -n "__fish_ckpt_using_subcommand latest" -l cache-size -d 'The most that the cache takes [default: 5 GiB, or CKPT_CACHE_SIZE]' -r
 complete -c ckpt -n "__fish_ckpt_using_subcommand latest" -l verified -d 'Read every byte, and print the newest intact checkpoint'
 complete -c ckpt -n "__fish_ckpt_using_subcommand latest" -l json -d 'Print the answer as JSON'
 complete -c ckpt -n "__fish_ckpt_using_subcommand latest" -s q -l quiet -d 'Print no notes and no progress; warnings and errors are still printed'
@@ -231,6 +279,8 @@ complete -c ckpt -n "__fish_ckpt_using_subcommand stats" -l metrics-file -d 'Wri
 complete -c ckpt -n "__fish_ckpt_using_subcommand stats" -l color -d 'When to use color; `auto` means on a terminal, unless NO_COLOR is set' -r -f -a "auto\t'On a terminal'
 always\t'Everywhere'
 never\t'Nowhere'"
+complete -c ckpt -n "__fish_ckpt_using_subcommand stats" -l cache -d 'Keep copies of what commands read from buckets in this directory, for inspect, list, log, diff, stats and restore --to; every copy is proven before it is used [default: none, or CKPT_CACHE]' -r -F
+complete -c ckpt -n "__fish_ckpt_using_subcommand stats" -l cache-size -d 'The most that the cache takes [default: 5 GiB, or CKPT_CACHE_SIZE]' -r
 complete -c ckpt -n "__fish_ckpt_using_subcommand stats" -l json -d 'Print the answer as JSON'
 complete -c ckpt -n "__fish_ckpt_using_subcommand stats" -s q -l quiet -d 'Print no notes and no progress; warnings and errors are still printed'
 complete -c ckpt -n "__fish_ckpt_using_subcommand stats" -l utc -d 'Show and read times in UTC instead of the local time zone'
@@ -238,6 +288,8 @@ complete -c ckpt -n "__fish_ckpt_using_subcommand stats" -s h -l help -d 'Print 
 complete -c ckpt -n "__fish_ckpt_using_subcommand schema" -l color -d 'When to use color; `auto` means on a terminal, unless NO_COLOR is set' -r -f -a "auto\t'On a terminal'
 always\t'Everywhere'
 never\t'Nowhere'"
+complete -c ckpt -n "__fish_ckpt_using_subcommand schema" -l cache -d 'Keep copies of what commands read from buckets in this directory, for inspect, list, log, diff, stats and restore --to; every copy is proven before it is used [default: none, or CKPT_CACHE]' -r -F
+complete -c ckpt -n "__fish_ckpt_using_subcommand schema" -l cache-size -d 'The most that the cache takes [default: 5 GiB, or CKPT_CACHE_SIZE]' -r
 complete -c ckpt -n "__fish_ckpt_using_subcommand schema" -l json -d 'Print the answer as JSON'
 complete -c ckpt -n "__fish_ckpt_using_subcommand schema" -s q -l quiet -d 'Print no notes and no progress; warnings and errors are still printed'
 complete -c ckpt -n "__fish_ckpt_using_subcommand schema" -l utc -d 'Show and read times in UTC instead of the local time zone'
@@ -245,27 +297,30 @@ complete -c ckpt -n "__fish_ckpt_using_subcommand schema" -s h -l help -d 'Print
 complete -c ckpt -n "__fish_ckpt_using_subcommand completions" -l color -d 'When to use color; `auto` means on a terminal, unless NO_COLOR is set' -r -f -a "auto\t'On a terminal'
 always\t'Everywhere'
 never\t'Nowhere'"
+complete -c ckpt -n "__fish_ckpt_using_subcommand completions" -l cache -d 'Keep copies of what commands read from buckets in this directory, for inspect, list, log, diff, stats and restore --to; every copy is proven before it is used [default: none, or CKPT_CACHE]' -r -F
+complete -c ckpt -n "__fish_ckpt_using_subcommand completions" -l cache-size -d 'The most that the cache takes [default: 5 GiB, or CKPT_CACHE_SIZE]' -r
 complete -c ckpt -n "__fish_ckpt_using_subcommand completions" -l json -d 'Print the answer as JSON'
 complete -c ckpt -n "__fish_ckpt_using_subcommand completions" -s q -l quiet -d 'Print no notes and no progress; warnings and errors are still printed'
 complete -c ckpt -n "__fish_ckpt_using_subcommand completions" -l utc -d 'Show and read times in UTC instead of the local time zone'
 complete -c ckpt -n "__fish_ckpt_using_subcommand completions" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c ckpt -n "__fish_ckpt_using_subcommand help; and not __fish_seen_subcommand_from run init check checkpoint list log inspect verify diff restore prune pin unpin copy latest stats schema completions help" -f -a "run" -d 'Run a job, or resume it from its latest checkpoint'
-complete -c ckpt -n "__fish_ckpt_using_subcommand help; and not __fish_seen_subcommand_from run init check checkpoint list log inspect verify diff restore prune pin unpin copy latest stats schema completions help" -f -a "init" -d 'Look at an input and write a job file for it'
-complete -c ckpt -n "__fish_ckpt_using_subcommand help; and not __fish_seen_subcommand_from run init check checkpoint list log inspect verify diff restore prune pin unpin copy latest stats schema completions help" -f -a "check" -d 'Show what `ckpt run` would do with a job, and whether it would start'
-complete -c ckpt -n "__fish_ckpt_using_subcommand help; and not __fish_seen_subcommand_from run init check checkpoint list log inspect verify diff restore prune pin unpin copy latest stats schema completions help" -f -a "checkpoint" -d 'Ask the running job for a checkpoint, and wait for it'
-complete -c ckpt -n "__fish_ckpt_using_subcommand help; and not __fish_seen_subcommand_from run init check checkpoint list log inspect verify diff restore prune pin unpin copy latest stats schema completions help" -f -a "list" -d 'List the checkpoints of a store, newest last'
-complete -c ckpt -n "__fish_ckpt_using_subcommand help; and not __fish_seen_subcommand_from run init check checkpoint list log inspect verify diff restore prune pin unpin copy latest stats schema completions help" -f -a "log" -d 'Show what happened to a store, newest last'
-complete -c ckpt -n "__fish_ckpt_using_subcommand help; and not __fish_seen_subcommand_from run init check checkpoint list log inspect verify diff restore prune pin unpin copy latest stats schema completions help" -f -a "inspect" -d 'Show what a checkpoint is, or what it holds'
-complete -c ckpt -n "__fish_ckpt_using_subcommand help; and not __fish_seen_subcommand_from run init check checkpoint list log inspect verify diff restore prune pin unpin copy latest stats schema completions help" -f -a "verify" -d 'Check that checkpoints are intact'
-complete -c ckpt -n "__fish_ckpt_using_subcommand help; and not __fish_seen_subcommand_from run init check checkpoint list log inspect verify diff restore prune pin unpin copy latest stats schema completions help" -f -a "diff" -d 'Show what changed between two checkpoints'
-complete -c ckpt -n "__fish_ckpt_using_subcommand help; and not __fish_seen_subcommand_from run init check checkpoint list log inspect verify diff restore prune pin unpin copy latest stats schema completions help" -f -a "restore" -d 'Roll back to an older checkpoint, or export its state'
-complete -c ckpt -n "__fish_ckpt_using_subcommand help; and not __fish_seen_subcommand_from run init check checkpoint list log inspect verify diff restore prune pin unpin copy latest stats schema completions help" -f -a "prune" -d 'Remove checkpoints that no rule keeps, and leftovers of crashed runs'
-complete -c ckpt -n "__fish_ckpt_using_subcommand help; and not __fish_seen_subcommand_from run init check checkpoint list log inspect verify diff restore prune pin unpin copy latest stats schema completions help" -f -a "pin" -d 'Keep a checkpoint from being pruned'
-complete -c ckpt -n "__fish_ckpt_using_subcommand help; and not __fish_seen_subcommand_from run init check checkpoint list log inspect verify diff restore prune pin unpin copy latest stats schema completions help" -f -a "unpin" -d 'Remove the pin of a checkpoint'
-complete -c ckpt -n "__fish_ckpt_using_subcommand help; and not __fish_seen_subcommand_from run init check checkpoint list log inspect verify diff restore prune pin unpin copy latest stats schema completions help" -f -a "copy" -d 'Copy checkpoints to another store'
-complete -c ckpt -n "__fish_ckpt_using_subcommand help; and not __fish_seen_subcommand_from run init check checkpoint list log inspect verify diff restore prune pin unpin copy latest stats schema completions help" -f -a "latest" -d 'Print the path of the newest checkpoint, for scripts'
-complete -c ckpt -n "__fish_ckpt_using_subcommand help; and not __fish_seen_subcommand_from run init check checkpoint list log inspect verify diff restore prune pin unpin copy latest stats schema completions help" -f -a "stats" -d 'Show how much space a store uses, and what removing checkpoints would free'
-complete -c ckpt -n "__fish_ckpt_using_subcommand help; and not __fish_seen_subcommand_from run init check checkpoint list log inspect verify diff restore prune pin unpin copy latest stats schema completions help" -f -a "schema" -d 'Print the JSON Schema of job files, for editors'
-complete -c ckpt -n "__fish_ckpt_using_subcommand help; and not __fish_seen_subcommand_from run init check checkpoint list log inspect verify diff restore prune pin unpin copy latest stats schema completions help" -f -a "completions" -d 'Print a completion script for a shell'
-complete -c ckpt -n "__fish_ckpt_using_subcommand help; and not __fish_seen_subcommand_from run init check checkpoint list log inspect verify diff restore prune pin unpin copy latest stats schema completions help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c ckpt -n "__fish_ckpt_using_subcommand help; and not __fish_seen_subcommand_from run init check checkpoint list log report inspect verify diff restore prune pin unpin copy latest stats schema completions help" -f -a "run" -d 'Run a job, or resume it from its latest checkpoint'
+complete -c ckpt -n "__fish_ckpt_using_subcommand help; and not __fish_seen_subcommand_from run init check checkpoint list log report inspect verify diff restore prune pin unpin copy latest stats schema completions help" -f -a "init" -d 'Look at an input and write a job file for it'
+complete -c ckpt -n "__fish_ckpt_using_subcommand help; and not __fish_seen_subcommand_from run init check checkpoint list log report inspect verify diff restore prune pin unpin copy latest stats schema completions help" -f -a "check" -d 'Show what `ckpt run` would do with a job, and whether it would start'
+complete -c ckpt -n "__fish_ckpt_using_subcommand help; and not __fish_seen_subcommand_from run init check checkpoint list log report inspect verify diff restore prune pin unpin copy latest stats schema completions help" -f -a "checkpoint" -d 'Ask the running job for a checkpoint, and wait for it'
+complete -c ckpt -n "__fish_ckpt_using_subcommand help; and not __fish_seen_subcommand_from run init check checkpoint list log report inspect verify diff restore prune pin unpin copy latest stats schema completions help" -f -a "list" -d 'List the checkpoints of a store, newest last'
+complete -c ckpt -n "__fish_ckpt_using_subcommand help; and not __fish_seen_subcommand_from run init check checkpoint list log report inspect verify diff restore prune pin unpin copy latest stats schema completions help" -f -a "log" -d 'Show what happened to a job and its store, newest last'
+complete -c ckpt -n "__fish_ckpt_using_subcommand help; and not __fish_seen_subcommand_from run init check checkpoint list log report inspect verify diff restore prune pin unpin copy latest stats schema completions help" -f -a "report" -d 'Write a page about a store, to look at or to attach to a ticket'
+complete -c ckpt -n "__fish_ckpt_using_subcommand help; and not __fish_seen_subcommand_from run init check checkpoint list log report inspect verify diff restore prune pin unpin copy latest stats schema completions help" -f -a "inspect" -d 'Show what a checkpoint is, or what it holds'
+complete -c ckpt -n "__fish_ckpt_using_subcommand help; and not __fish_seen_subcommand_from run init check checkpoint list log report inspect verify diff restore prune pin unpin copy latest stats schema completions help" -f -a "verify" -d 'Check that checkpoints are intact'
+complete -c ckpt -n "__fish_ckpt_using_subcommand help; and not __fish_seen_subcommand_from run init check checkpoint list log report inspect verify diff restore prune pin unpin copy latest stats schema completions help" -f -a "diff" -d 'Show what changed between two checkpoints'
+complete -c ckpt -n "__fish_ckpt_using_subcommand help; and not __fish_seen_subcommand_from run init check checkpoint list log report inspect verify diff restore prune pin unpin copy latest stats schema completions help" -f -a "restore" -d 'Roll back to an older checkpoint, or export its state'
+complete -c ckpt -n "__fish_ckpt_using_subcommand help; and not __fish_seen_subcommand_from run init check checkpoint list log report inspect verify diff restore prune pin unpin copy latest stats schema completions help" -f -a "prune" -d 'Remove checkpoints that no rule keeps, and leftovers of crashed runs'
+complete -c ckpt -n "__fish_ckpt_using_subcommand help; and not __fish_seen_subcommand_from run init check checkpoint list log report inspect verify diff restore prune pin unpin copy latest stats schema completions help" -f -a "pin" -d 'Keep a checkpoint from being pruned'
+complete -c ckpt -n "__fish_ckpt_using_subcommand help; and not __fish_seen_subcommand_from run init check checkpoint list log report inspect verify diff restore prune pin unpin copy latest stats schema completions help" -f -a "unpin" -d 'Remove the pin of a checkpoint'
+complete -c ckpt -n "__fish_ckpt_using_subcommand help; and not __fish_seen_subcommand_from run init check checkpoint list log report inspect verify diff restore prune pin unpin copy latest stats schema completions help" -f -a "copy" -d 'Copy checkpoints to another store'
+complete -c ckpt -n "__fish_ckpt_using_subcommand help; and not __fish_seen_subcommand_from run init check checkpoint list log report inspect verify diff restore prune pin unpin copy latest stats schema completions help" -f -a "latest" -d 'Print the path of the newest checkpoint, for scripts'
+complete -c ckpt -n "__fish_ckpt_using_subcommand help; and not __fish_seen_subcommand_from run init check checkpoint list log report inspect verify diff restore prune pin unpin copy latest stats schema completions help" -f -a "stats" -d 'Show how much space a store uses, and what removing checkpoints would free'
+complete -c ckpt -n "__fish_ckpt_using_subcommand help; and not __fish_seen_subcommand_from run init check checkpoint list log report inspect verify diff restore prune pin unpin copy latest stats schema completions help" -f -a "schema" -d 'Print the JSON Schema of job files, for editors'
+complete -c ckpt -n "__fish_ckpt_using_subcommand help; and not __fish_seen_subcommand_from run init check checkpoint list log report inspect verify diff restore prune pin unpin copy latest stats schema completions help" -f -a "completions" -d 'Print a completion script for a shell'
+complete -c ckpt -n "__fish_ckpt_using_subcommand help; and not __fish_seen_subcommand_from run init check checkpoint list log report inspect verify diff restore prune pin unpin copy latest stats schema completions help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c ckpt -n "__fish_ckpt_using_subcommand completions" -f -a "bash elvish fish powershell zsh"

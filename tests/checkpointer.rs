@@ -26,6 +26,7 @@ use ckpt::runner::state::frozen::FrozenRows;
 use ckpt::shape::RowShape;
 use ckpt::storage::Storage;
 use ckpt::storage::memory::MemoryStorage;
+use ckpt::store::records::line_log::Extent;
 use ckpt::store::{Committed, Store};
 use ckpt::values::id::{Sequence, StoreId};
 use ckpt::values::progress::Silent;
@@ -279,6 +280,7 @@ fn publisher(dir: &Path) -> (OutputPlan, Publisher) {
         windows: None,
         parts: None,
         key_name: "k".to_owned(),
+        has_task: false,
         has_change: true,
         having: None,
     };
@@ -352,7 +354,7 @@ fn an_attempt_that_takes_too_long_is_not_committed_and_leaves_nothing() {
     assert_eq!(play(Arc::new(storage.clone()), &attempts(), Some(Duration::ZERO)), "fff");
     let names: Vec<String> = storage.list(None).expect("listed").into_iter().map(|entry| entry.name).collect();
     assert_eq!(names, ["history"]);
-    let attempts = store(Arc::new(storage)).attempts().expect("read").attempts;
+    let attempts = store(Arc::new(storage)).attempts(Extent::Whole).expect("read").attempts;
     let errors: Vec<_> = attempts.iter().map(|attempt| (attempt.number, attempt.error.as_deref())).collect();
     let error = Some("the checkpoint was not finished within 0 s");
     assert_eq!(errors, [(1, error), (2, error), (3, error)]);

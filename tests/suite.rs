@@ -29,6 +29,7 @@ mod prune;
 mod races;
 mod repair;
 mod replicas;
+mod report;
 mod reunion;
 mod storage;
 mod store;

@@ -8,6 +8,7 @@ use ckpt::storage::Storage;
 use ckpt::storage::memory::MemoryStorage;
 use ckpt::store::Store;
 use ckpt::store::records::attempts::AttemptLog;
+use ckpt::store::records::line_log::Extent;
 use ckpt::values::id::StoreId;
 use ckpt::values::relpath::RelPath;
 
@@ -35,11 +36,11 @@ pub fn check(data: &[u8]) {
     } else {
         storage.create(&path, bytes).expect("made");
     }
-    let before = store.attempts().expect("read");
+    let before = store.attempts(Extent::Whole).expect("read");
     let mut log = AttemptLog::open(&store, "0011223344556677");
     if let Some(attempt) = before.attempts.last() {
         log.add(&store, attempt.clone());
-        let after = store.attempts().expect("read");
+        let after = store.attempts(Extent::Whole).expect("read");
         assert!(after.attempts.len() <= before.attempts.len() + 1);
     }
     let history = store.history().expect("read");

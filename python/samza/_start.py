@@ -15,7 +15,7 @@ from samza._streams import take_streams
 
 def launch() -> NoReturn:
     """Becomes `ckpt run SCRIPT ARGUMENTS`."""
-    ckpt = os.environ.get('CKPT') or shutil.which('ckpt')
+    ckpt = os.environ.get('CKPT') or _installed() or shutil.which('ckpt')
     if not ckpt:
         raise SystemExit('ckpt is not in PATH; install it, or set CKPT=/path/to/ckpt')
     environment = dict(os.environ)
@@ -26,6 +26,21 @@ def launch() -> NoReturn:
         os.execve(ckpt, [ckpt, 'run', _script()] + sys.argv[1:], environment)
     except OSError as error:
         raise SystemExit('cannot start %s: %s' % (ckpt, error.strerror)) from None
+
+
+def _installed() -> str | None:
+    """Returns the ckpt that was installed with this package, as in a virtual environment that is not activated."""
+    # Workers do not need it, and it takes a while to import.
+    from importlib import metadata
+
+    try:
+        paths = [str(path.locate()) for path in metadata.files('samza') or ()]
+    except metadata.PackageNotFoundError:
+        return None
+    this = os.path.realpath(__file__)
+    if not any(os.path.realpath(path) == this for path in paths):
+        return None
+    return next((path for path in paths if os.path.basename(path) == 'ckpt' and os.access(path, os.X_OK)), None)
 
 
 def describe(job: SamzaJob) -> None:

@@ -82,7 +82,7 @@ class RunTest(unittest.TestCase):
 class ReadmeTest(unittest.TestCase):
     def test_the_examples_of_the_readme_run(self):
         with open(os.path.join(PACKAGE, 'README.md')) as file:
-            job, test = [block.split('```')[0] for block in file.read().split('```python\n')[1:3]]
+            job, test = [block.split('```')[0] for block in file.read().split('```python\n')[1::2]]
         with tempfile.TemporaryDirectory() as directory:
             for name, text in [('sessions.py', job), ('test_sessions.py', test + '\n\ntest_an_hour_without_a_click_ends_a_session()\n')]:
                 with open(os.path.join(directory, name), 'w') as file:

@@ -12,7 +12,7 @@ use crate::values::id::Sequence;
 
 /// The help of an argument that names one checkpoint, or a store as its latest.
 pub const TARGET_HELP: &str = "The checkpoint: STORE@REF or its directory, where REF is a number, `latest`, \
-    `latest~2`, or a time such as `2h ago`; a store alone means its latest checkpoint";
+    `latest~2`, or a time such as `2h ago`; a store alone means its latest checkpoint; a job file means its store";
 
 /// The help of an argument that names one checkpoint and never a store.
 pub const CHECKPOINT_HELP: &str = "The checkpoint: STORE@REF or its directory, where REF is a number, `latest`, \
@@ -35,7 +35,7 @@ impl From<OsString> for StoreArg {
 impl StoreArg {
     /// Opens the store with its known replicas; fails if the argument names a checkpoint.
     pub fn open(&self, ui: &Ui) -> Result<Store, CliError> {
-        self.open_with(&[], ui)
+        self.target()?.open(ui)
     }
 
     /// Opens the store to change it, see [`Target::open_to_change`].
@@ -43,20 +43,20 @@ impl StoreArg {
         self.target()?.open_to_change(ui)
     }
 
-    /// Opens the store to read it, see [`Target::open_branch`].
-    pub fn open_branch(&self, ui: &Ui) -> Result<Store, CliError> {
-        self.target()?.open_branch(ui)
+    /// Opens the store to show what is in it, see [`Target::open_to_show`].
+    pub fn open_to_show(&self, ui: &Ui) -> Result<Store, CliError> {
+        self.target()?.open_to_show(ui)
     }
 
-    /// Opens the store with its known replicas and those in `replicas`, which must exist.
-    pub fn open_with(&self, replicas: &[PathBuf], ui: &Ui) -> Result<Store, CliError> {
-        self.target()?.open_with(replicas, ui)
+    /// Does the same for all branches, see [`Target::open_all_to_show`].
+    pub fn open_all_to_show(&self, replicas: &[PathBuf], ui: &Ui) -> Result<Store, CliError> {
+        self.target()?.open_all_to_show(replicas, ui)
     }
 
     fn target(&self) -> Result<Target, CliError> {
         let target = Target::parse(&self.0)?;
         if target.reference.is_some() {
-            let (checkpoint, store) = (self.path().display(), target.store.display());
+            let (checkpoint, store) = (Path::new(&self.0).display(), target.store.display());
             return Err(CliError::usage(format!("expected a store, found the checkpoint `{checkpoint}`"))
                 .hint(format!("name only the store: `{store}`")));
         }
@@ -64,8 +64,8 @@ impl StoreArg {
     }
 
     /// Returns the path of the store.
-    pub fn path(&self) -> &Path {
-        Path::new(&self.0)
+    pub fn path(&self) -> Result<PathBuf, CliError> {
+        Ok(self.target()?.store)
     }
 }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 
+use crate::cli::error::CliError;
 use crate::format::key_shape::KeyShape;
 use crate::ops::stats::Sizes;
 use crate::store::Store;
@@ -13,6 +14,24 @@ use crate::values::value::Value;
 
 /// The version of every document. Adding a field keeps it; changing or removing one makes a new version.
 pub const VERSION: u32 = 1;
+
+/// The error that ends a command.
+#[derive(Debug, Serialize)]
+pub struct ErrorView<'a> {
+    version: u32,
+    error: &'a str,
+    others: &'a [String],
+    causes: &'a [String],
+    hints: &'a [String],
+    exit_code: u8,
+}
+
+impl<'a> From<&'a CliError> for ErrorView<'a> {
+    fn from(error: &'a CliError) -> ErrorView<'a> {
+        let CliError { exit, message, others, causes, hints } = error;
+        ErrorView { version: VERSION, error: message, others, causes, hints, exit_code: exit.code() }
+    }
+}
 
 /// The start of a document about a store.
 #[derive(Debug, Serialize)]

@@ -8,7 +8,7 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
-use clap::{CommandFactory as _, FromArgMatches as _};
+use clap::{ArgAction, ArgMatches, CommandFactory as _, FromArgMatches as _};
 
 use crate::cli::commands::Command;
 use crate::cli::error::CliError;
@@ -18,6 +18,7 @@ use crate::cli::ui::Ui;
 use crate::runner::process::processor::Processors;
 
 pub mod args;
+mod cache;
 pub mod clock;
 pub mod color;
 pub mod commands;
@@ -36,6 +37,7 @@ pub mod target;
 pub mod text;
 pub mod times;
 pub mod ui;
+mod version;
 #[cfg(feature = "s3")]
 mod waiting;
 
@@ -44,8 +46,17 @@ mod waiting;
 /// `ckpt run` runs a job so that a crash costs seconds and never changes the result. The other commands manage the
 /// checkpoints that a run makes.
 #[derive(Debug, Clone, clap::Parser)]
-#[command(name = "ckpt", version, max_term_width = 100, subcommand_required = true, arg_required_else_help = true)]
+#[command(name = "ckpt", version, disable_version_flag = true, max_term_width = 100)]
+#[command(subcommand_required = true, arg_required_else_help = true)]
 pub struct Cli {
+    /// Print the version
+    #[arg(long, short = 'V', action = ArgAction::Version)]
+    version: Option<bool>,
+
+    /// With --version, also print the commit, the target, the features, and the formats
+    #[arg(long, requires = "version")]
+    verbose: bool,
+
     #[command(flatten)]
     pub options: GlobalOptions,
     #[command(subcommand)]
@@ -80,7 +91,7 @@ pub fn main_with(processors: &Processors) -> ExitCode {
     ui.report_waiting();
     let outcome = match parsed {
         Ok(cli) => cli.command.run(&mut ui, processors, command()),
-        Err(error) => explain(&error, &mut ui),
+        Err(error) => explain(&error, &arguments, &mut ui),
     };
     ui.warn_of_stores();
     // If the answer could not be written, the command failed, whatever it returned.
@@ -96,15 +107,29 @@ pub fn main_with(processors: &Processors) -> ExitCode {
 
 /// Parses the options from invalid arguments as far as possible, so that an error respects `--color` too.
 fn options_of_invalid(arguments: &[OsString]) -> GlobalOptions {
-    let matches = command().ignore_errors(true).try_get_matches_from(arguments);
-    matches.ok().and_then(|matches| GlobalOptions::from_arg_matches(&matches).ok()).unwrap_or_default()
+    let matches = parse_leniently(arguments);
+    let options = matches.and_then(|matches| GlobalOptions::from_arg_matches(&matches).ok()).unwrap_or_default();
+    // Nothing after the first mistake was parsed.
+    let has_json = arguments.iter().take_while(|argument| *argument != "--").any(|argument| argument == "--json");
+    GlobalOptions { json: options.json || has_json, ..options }
+}
+
+/// Parses arguments as far as possible. Unlike errors, `--help` ends the parsing.
+fn parse_leniently(arguments: &[OsString]) -> Option<ArgMatches> {
+    let command = command().ignore_errors(true).mut_arg("version", |version| version.action(ArgAction::SetTrue));
+    command.try_get_matches_from(arguments).ok()
 }
 
 /// Prints clap's message: help and version as the answer, anything else as an error.
-fn explain(error: &clap::Error, ui: &mut Ui) -> Result<Exit, CliError> {
+fn explain(error: &clap::Error, arguments: &[OsString], ui: &mut Ui) -> Result<Exit, CliError> {
     let text = error.render();
     match error.kind() {
-        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => ui.help(&text).map(|()| Exit::Clean),
+        ErrorKind::DisplayHelp => ui.help(&text).map(|()| Exit::Clean),
+        ErrorKind::DisplayVersion => {
+            // clap stops at `--version`, wherever it is, so `--verbose` may follow it.
+            let is_verbose = parse_leniently(arguments).is_some_and(|matches| matches.get_flag("verbose"));
+            version::print(is_verbose, ui).map(|()| Exit::Clean)
+        }
         _ => {
             ui.usage(&text.to_string());
             Ok(Exit::Usage)

@@ -3,9 +3,9 @@
 use std::borrow::Cow;
 use std::os::fd::AsFd;
 
-use comfy_table::{Attribute, Cell, CellAlignment, ContentArrangement};
+use comfy_table::{Attribute, Cell, CellAlignment, ColumnConstraint, ContentArrangement, Width};
 
-use crate::cli::table::fit::{Cut, GAP, fit, shorten};
+use crate::cli::table::fit::{Cut, GAP, fit, shorten, wrapped};
 use crate::cli::text::escape;
 
 mod fit;
@@ -17,12 +17,14 @@ pub struct Column {
     right: bool,
     cut: Cut,
     is_optional: bool,
+    /// The least width.
+    least: usize,
 }
 
 impl Column {
     /// Makes a text column, aligned to the left and never cut.
     pub fn text(name: impl Into<Cow<'static, str>>) -> Column {
-        Column { name: name.into(), right: false, cut: Cut::Never, is_optional: false }
+        Column { name: name.into(), right: false, cut: Cut::Never, is_optional: false, least: 0 }
     }
 
     /// Makes a number column, aligned to the right and never cut.
@@ -35,10 +37,22 @@ impl Column {
         Column { cut: Cut::End, ..Column::text(name) }
     }
 
+    /// Makes the last column of a table, of text that is never cut: where the terminal is too narrow, it continues on
+    /// further lines.
+    pub fn wrapped(name: impl Into<Cow<'static, str>>) -> Column {
+        Column { cut: Cut::Wrap, ..Column::text(name) }
+    }
+
     /// Makes a column of names that tell the rows apart, such as paths and keys. If the terminal is too narrow, each
     /// is shortened in its middle, and different names stay different.
     pub fn name(name: impl Into<Cow<'static, str>>) -> Column {
         Column { cut: Cut::Middle, ..Column::text(name) }
+    }
+
+    /// Makes the column at least `width` wide, so that tables that follow each other look like one.
+    #[must_use]
+    pub fn at_least(self, width: usize) -> Column {
+        Column { least: width, ..self }
     }
 
     /// Leaves the column out if the terminal is too narrow for all of them, the last optional one first.
@@ -88,8 +102,9 @@ impl Table {
         let shown = self.shown(&wants, look.width);
         let cuts: Vec<(usize, Cut)> = shown.iter().map(|&at| (wants[at], self.columns[at].cut)).collect();
         let limits = fit(&cuts, look.width);
-        let columns: Vec<Vec<Cow<'_, str>>> =
+        let mut columns: Vec<Vec<Cow<'_, str>>> =
             shown.iter().zip(&limits).map(|(&at, &limit)| self.cells(at, limit)).collect();
+        let continued = self.wrap(&shown, &wants, &limits, &mut columns);
 
         let mut table = comfy_table::Table::new();
         table.load_style(comfy_table::presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
@@ -105,13 +120,52 @@ impl Table {
         for (place, &at) in shown.iter().enumerate() {
             let column = table.column_mut(place).expect("the header has every column");
             column.set_padding((if place == 0 { 0 } else { GAP }, 0));
+            if self.columns[at].least > 0 {
+                let width = self.columns[at].least + if place == 0 { 0 } else { usize::from(GAP) };
+                column.set_constraint(ColumnConstraint::LowerBoundary(Width::Fixed(width as u16)));
+            }
             column.set_cell_alignment(if self.columns[at].right { CellAlignment::Right } else { CellAlignment::Left });
         }
         let mut lines: Vec<String> = table.trim_fmt().lines().map(str::to_owned).collect();
         for (row, line) in lines.iter_mut().skip(1).enumerate() {
             columns.iter().for_each(|cells| replace_placeholder(line, &cells[row]));
         }
+        let mut continued = continued.into_iter();
         lines
+            .into_iter()
+            .enumerate()
+            .flat_map(|(row, line)| {
+                let further = if row == 0 { None } else { continued.next() };
+                std::iter::once(line).chain(further.unwrap_or_default())
+            })
+            .collect()
+    }
+
+    /// Leaves the first line of each cell of a wrapped column, which is the last, in `columns`. Returns the further lines
+    /// of each row.
+    fn wrap(
+        &self,
+        shown: &[usize],
+        wants: &[usize],
+        limits: &[Option<usize>],
+        columns: &mut [Vec<Cow<'_, str>>],
+    ) -> Vec<Vec<String>> {
+        let (Some(&at), Some(&Some(limit)), Some(cells)) = (shown.last(), limits.last(), columns.last_mut()) else {
+            return Vec::new();
+        };
+        if self.columns[at].cut != Cut::Wrap {
+            return Vec::new();
+        }
+        let before = shown.iter().zip(limits).rev().skip(1);
+        let indent: usize = before.map(|(&at, limit)| limit.unwrap_or(wants[at]) + usize::from(GAP)).sum();
+        let mut continued = Vec::new();
+        for cell in cells {
+            let mut lines = wrapped(cell, limit).into_iter();
+            let first = lines.next().unwrap_or_default();
+            continued.push(lines.map(|line| format!("{:indent$}{line}", "")).collect());
+            *cell = Cow::Owned(first);
+        }
+        continued
     }
 
     fn header(&self, at: usize, limit: Option<usize>) -> String {
@@ -142,7 +196,8 @@ impl Table {
     /// Returns the width of the widest cell of a column.
     fn natural_width(&self, at: usize) -> usize {
         let cells = self.rows.iter().map(|row| fit::width(&row[at]));
-        cells.chain([fit::width(&escape(&self.columns[at].name))]).max().unwrap_or(0)
+        let name = fit::width(&escape(&self.columns[at].name));
+        cells.chain([name, self.columns[at].least]).max().unwrap_or(0)
     }
 }
 

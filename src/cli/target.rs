@@ -1,4 +1,4 @@
-//! TARGET: a store, the directory of a checkpoint, or `STORE@REF`.
+//! TARGET: a store, the directory of a checkpoint, or `STORE@REF`. A job file means the store of its job.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -6,12 +6,14 @@ use std::str::FromStr as _;
 
 use jiff::{Timestamp, Zoned};
 
+use crate::cli::commands::run::job::{JobArgs, read_job};
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::cli::text::{counted, ranges};
 use crate::cli::times::Times;
 use crate::cli::ui::Ui;
-use crate::format::layout::{CHECKPOINTS, STORE_FILE};
+use crate::format::layout::{CHECKPOINTS, MANIFEST_FILE, REPLICAS_FILE, STORE_FILE};
+use crate::storage::place::{self, open_cached};
 use crate::store::prune::DEFAULT_GRACE;
 use crate::store::prune::trace::{TraceFate, pruned as pruned_checkpoints, trace};
 use crate::store::{Committed, Store, StoreError};
@@ -54,9 +56,14 @@ impl Target {
         if path.is_dir() {
             return Ok(Target::of_directory(path));
         }
+        if let Some(store) = store_of_job(path)? {
+            return Ok(Target { store, reference: None });
+        }
         match path.to_str().and_then(|text| text.rsplit_once('@')) {
             Some((store, reference)) if !store.is_empty() && !reference.contains('/') => {
-                Ok(Target { store: store.into(), reference: Some(Reference::parse(reference)?) })
+                let reference = Some(Reference::parse(reference)?);
+                let store = store_of_job(Path::new(store))?.unwrap_or_else(|| store.into());
+                Ok(Target { store, reference })
             }
             _ => Ok(Target::of_directory(path)),
         }
@@ -107,6 +114,26 @@ impl Target {
         let store = Store::open_at(&self.store, &[])?.branch();
         ui.opened(&store);
         Ok(store)
+    }
+
+    /// Does the same for a command that only shows or exports what it reads: it may come from the cache.
+    pub fn open_to_show(&self, ui: &Ui) -> Result<Store, CliError> {
+        let store = self.open_through_cache(&[], ui)?.branch();
+        ui.opened(&store);
+        Ok(store)
+    }
+
+    /// Does the same with the replicas of all branches and those at `replicas`, which must exist.
+    pub fn open_all_to_show(&self, replicas: &[PathBuf], ui: &Ui) -> Result<Store, CliError> {
+        let store = self.open_through_cache(replicas, ui)?;
+        ui.opened(&store);
+        Ok(store)
+    }
+
+    fn open_through_cache(&self, replicas: &[PathBuf], ui: &Ui) -> Result<Store, CliError> {
+        let cache = ui.cache();
+        let open = |path: &Path| cache.as_ref().map_or_else(|| place::open(path), |cache| open_cached(path, cache));
+        Ok(Store::open_at_through(&self.store, replicas, &open)?)
     }
 
     /// Calls `read` with the number of the named checkpoint, see [`Target::sequence`].
@@ -193,6 +220,26 @@ impl Reference {
             Reference::Time(_) => None,
         }
     }
+}
+
+/// Returns the store of a job if `path` is the file of one, by its name.
+fn store_of_job(path: &Path) -> Result<Option<PathBuf>, CliError> {
+    let ending = path.extension().and_then(OsStr::to_str);
+    let is_small_file =
+        matches!(path.file_name().and_then(OsStr::to_str), Some(STORE_FILE | REPLICAS_FILE | MANIFEST_FILE));
+    if is_small_file || is_url(path) || !matches!(ending, Some("yaml" | "yml" | "py")) || !path.is_file() {
+        return Ok(None);
+    }
+    // A script may leave its input to the command line.
+    let inputs = if ending == Some("py") { vec![PathBuf::from("-")] } else { Vec::new() };
+    let (job, ..) = read_job(&JobArgs { job: path.to_owned(), inputs, settings: Vec::new() })?;
+    if !job.checkpoint.enabled {
+        return Err(CliError::usage(format!(
+            "the job file `{}` disables checkpoints, so the job has no store",
+            path.display()
+        )));
+    }
+    Ok(Some(job.resolve(&job.checkpoint.store)))
 }
 
 const FORMS: &str =

@@ -2,23 +2,26 @@
 
 use std::env;
 use std::io::{self, BufWriter, IsTerminal as _, Write};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use clap::builder::StyledStr;
 use jiff::{Timestamp, Zoned};
 use serde::Serialize;
 use serde_json::Map;
 
+use crate::cli::cache::CacheChoice;
 use crate::cli::clock::{Clock, NOW_VARIABLE};
 use crate::cli::color::{BOLD, Paint, RED, Stream, YELLOW, is_dumb, paint, paint_prefix};
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
+use crate::cli::json::ErrorView;
 use crate::cli::log::{Journal, Level};
 use crate::cli::options::GlobalOptions;
 use crate::cli::progress::{Bar, LiveLine, Screen, Unit};
 use crate::cli::table::{Look, Table, terminal_width};
 use crate::cli::text::{escape, escape_lines};
 use crate::cli::times::Times;
+use crate::storage::cache::Cache;
 use crate::store::Store;
 use crate::values::lock::lock;
 
@@ -37,6 +40,7 @@ pub struct Ui {
     clock: Clock,
     /// Where notes, warnings and errors go with `--log json`.
     journal: Option<Journal>,
+    cache: CacheChoice,
     /// The stores that were opened. They may have notes to print at the end.
     stores: Mutex<Vec<Store>>,
 }
@@ -49,7 +53,8 @@ impl Ui {
         let fixed = env::var(NOW_VARIABLE).ok();
         let clock = Clock::new(fixed.as_deref(), options.utc)?;
         let width = if out.terminal { Some(terminal_width(io::stdout())) } else { None };
-        Ok(Ui::on(options, out, err, width, clock, Box::new(BufWriter::with_capacity(64 * 1024, io::stdout()))))
+        let writer = Box::new(BufWriter::with_capacity(64 * 1024, io::stdout()));
+        Ok(Ui { cache: CacheChoice::new(options)?, ..Ui::on(options, out, err, width, clock, writer) })
     }
 
     fn on(
@@ -72,6 +77,7 @@ impl Ui {
             screen: Screen::default(),
             clock,
             journal: None,
+            cache: CacheChoice::default(),
             stores: Mutex::default(),
         }
     }
@@ -143,6 +149,11 @@ impl Ui {
         Ok(())
     }
 
+    /// Prints the rows of a table without its header.
+    pub fn table_rows(&mut self, table: &Table) -> Result<(), CliError> {
+        table.render(self.look).iter().skip(1).try_for_each(|line| self.put(&[line.as_bytes(), b"\n"]))
+    }
+
     /// Prints one JSON document on its own line. `view` is a struct with a field `version`.
     pub fn json(&mut self, view: &impl Serialize) -> Result<(), CliError> {
         let mut document = serde_json::to_vec(view)
@@ -165,6 +176,16 @@ impl Ui {
     pub(super) fn report_waiting(&self) {
         #[cfg(feature = "s3")]
         crate::cli::waiting::report(&self.screen, self.journal.as_ref(), self.quiet);
+    }
+
+    /// Returns the cache for commands that only show or export what a bucket has, if the user wants one. Warns if it
+    /// cannot be used.
+    pub(super) fn cache(&self) -> Option<Arc<Cache>> {
+        let (cache, reason) = self.cache.open();
+        if let Some(reason) = reason {
+            self.warn(reason);
+        }
+        cache
     }
 
     /// Returns the journal, if notes, warnings and errors are written as JSON lines.
@@ -218,6 +239,16 @@ impl Ui {
             let code = if line.starts_with("error") { RED } else { BOLD };
             self.screen.print(&paint_prefix(self.err_color && !line.starts_with(' '), code, &line));
         }
+        self.error_as_json(error);
+    }
+
+    /// Prints an error as one line of JSON, with `--json`.
+    fn error_as_json(&self, error: &CliError) {
+        if self.json
+            && let Ok(line) = serde_json::to_string(&ErrorView::from(error))
+        {
+            self.screen.print(&line);
+        }
     }
 
     /// Prints clap's message about the arguments, which may have several lines, on standard error.
@@ -226,6 +257,8 @@ impl Ui {
             let prefix = self.err_color && line.starts_with("error:");
             self.screen.print(&paint_prefix(prefix, RED, line));
         }
+        let first = text.lines().next().unwrap_or_default();
+        self.error_as_json(&CliError::usage(first.strip_prefix("error: ").unwrap_or(first)));
     }
 
     /// Prints a help text, with clap's colors if color is on.

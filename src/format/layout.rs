@@ -214,6 +214,16 @@ pub fn parse_attempts(name: &str) -> Option<u64> {
     name.strip_prefix("attempts-")?.strip_suffix(".jsonl")?.parse().ok().map(|Sequence(number)| number)
 }
 
+/// Returns file `number` of the log of operations, from 1: `history/operations-00000001.jsonl`.
+pub fn operations(number: u64) -> RelPath {
+    plain(format!("{HISTORY}/operations-{number:08}.jsonl"))
+}
+
+/// Parses the name of a file of the log of operations.
+pub fn parse_operations(name: &str) -> Option<u64> {
+    name.strip_prefix("operations-")?.strip_suffix(".jsonl")?.parse().ok().map(|Sequence(number)| number)
+}
+
 /// Returns request `id`, which is 32 hexadecimal digits: `requests/ID.yaml`.
 pub fn request(id: &str) -> RelPath {
     plain(format!("{REQUESTS}/{id}.yaml"))

@@ -290,9 +290,6 @@ impl Manifest {
         if let Some(twice) = self.columns.iter().find(|column| !names.insert(&column.name)) {
             return Err(format!("columns: found {:?} twice", twice.name));
         }
-        if let Some(wrong) = self.columns.iter().find(|column| !is_sound_estimate(column, &self.columns)) {
-            return Err(format!("columns: {:?} cannot be an estimate of the sketch that it names", wrong.name));
-        }
         if let Some(key) = &self.key {
             let (count, most) = (key.parts.len(), KeyShape::MAX_PARTS);
             if !(2..=most).contains(&count) {
@@ -303,6 +300,9 @@ impl Manifest {
             if let Some(twice) = columns.iter().find(|column| !names.insert(&column.name)) {
                 return Err(format!("key: found {:?} twice", twice.name));
             }
+        }
+        if let Some(wrong) = self.columns.iter().find(|column| !is_sound_estimate(column, &self.columns)) {
+            return Err(format!("columns: {:?} cannot be an estimate of the sketch that it names", wrong.name));
         }
         for (field, table, kind) in [
             ("index", self.tables.index, ObjectKind::Parquet),

@@ -1,5 +1,7 @@
 //! Approximate quantiles of numbers: a DDSketch whose arithmetic is exact.
 
+use std::ops::RangeInclusive;
+
 use crate::format::ddsketch::{self, Counts, MAX_COUNT};
 use crate::values::decimal::Decimal;
 
@@ -18,6 +20,9 @@ const BUCKET_BITS: u32 = 7;
 /// A number is its units divided by 10^18, which is 5^18 times 2^18.
 const FIVES: u64 = 5u64.pow(Decimal::SCALE as u32);
 const TWOS: i32 = Decimal::SCALE as i32;
+
+/// The exponents of the units in a bucket, from that of a single unit to that of the largest number.
+const EXPONENTS: RangeInclusive<i32> = -49..=77;
 
 /// The number of bits of `FIVES`.
 const FIVES_BITS: i32 = (u64::BITS - FIVES.leading_zeros()) as i32;
@@ -95,14 +100,17 @@ fn index_of(units: u128) -> i16 {
 /// that is nearest to the middle. Returns `None` if no number can be in the bucket.
 fn typical_of(index: i16) -> Option<i128> {
     let exponent = i32::from(index).div_euclid(BUCKETS_PER_DOUBLE) + TWOS - BUCKET_BITS as i32;
+    if !EXPONENTS.contains(&exponent) {
+        return None;
+    }
     let leading = i128::from(i32::from(index).rem_euclid(BUCKETS_PER_DOUBLE) + BUCKETS_PER_DOUBLE);
     let bound = |leading: i128| match leading * i128::from(FIVES) {
-        units if exponent < 0 => Some((units >> -exponent) + i128::from(units & ((1 << -exponent) - 1) != 0)),
-        units => units.checked_mul(1i128.checked_shl(exponent as u32)?),
+        units if exponent < 0 => (units >> -exponent) + i128::from(units & ((1 << -exponent) - 1) != 0),
+        units => units << exponent,
     };
     let limit = 10i128.pow(u32::from(Decimal::PRECISION));
-    let (first, last) = (bound(leading)?, bound(leading + 1).unwrap_or(limit).min(limit) - 1);
-    if !(-110..=110).contains(&exponent) || first > last {
+    let (first, last) = (bound(leading), bound(leading + 1).min(limit) - 1);
+    if first > last {
         return None;
     }
     let steps = (0..=last.ilog10()).rev().map(|digits| 10i128.pow(digits));
@@ -162,8 +170,11 @@ mod tests {
         }
         assert_eq!(index_of(1), -7661);
         assert_eq!(index_of(10u128.pow(38) - 1), 8493);
-        assert_eq!(typical_of(i16::MIN), None);
-        assert_eq!(typical_of(i16::MAX), None);
+        for index in i16::MIN..=i16::MAX {
+            let typical = typical_of(index);
+            assert!(typical.is_none_or(|units| index_of(units.unsigned_abs()) == index), "{index}: {typical:?}");
+            assert!(typical.is_none() || (-7661..=8493).contains(&index), "{index}: {typical:?}");
+        }
     }
 
     #[test]

@@ -7,6 +7,7 @@ use crate::format::positions::PositionRow;
 use crate::input::block::{BLOCK_BYTES, Block, BlockNumbers};
 use crate::input::columns::Columns;
 use crate::input::error::InputError;
+use crate::input::lane::Lane;
 use crate::input::partition::Partition;
 use crate::input::position::Position;
 use crate::input::progress::Progress;
@@ -43,6 +44,8 @@ pub struct BlockReader {
     prepared: usize,
     /// Whether a block was handed out.
     has_given: bool,
+    /// Whether a block may end early when standard input pauses.
+    may_pause: bool,
 }
 
 /// The parameters of the order. Tests use small ones.
@@ -94,6 +97,13 @@ impl BlockReader {
         self
     }
 
+    /// Sets whether a block may end before its cell does, when standard input pauses. The records stay in their order,
+    /// but where blocks end then depends on time.
+    pub fn with_pauses(mut self, may_pause: bool) -> BlockReader {
+        self.may_pause = may_pause;
+        self
+    }
+
     /// Sets the columns that CSV files must have.
     pub fn with_columns(mut self, columns: Columns) -> BlockReader {
         self.columns = columns;
@@ -134,6 +144,7 @@ impl BlockReader {
             released: Vec::new(),
             prepared: 0,
             has_given: false,
+            may_pause: false,
         })
     }
 
@@ -151,7 +162,7 @@ impl BlockReader {
             let mut lowest: Option<(u64, usize)> = None;
             for index in first..after {
                 let progress = &mut self.progress[index];
-                if !progress.ended && progress.lane.is_none() {
+                if !progress.ended && progress.lane.as_ref().is_none_or(Lane::is_paused) {
                     self.moved.push(index);
                 }
                 let had_ended = progress.ended;
@@ -197,8 +208,9 @@ impl BlockReader {
             self.columns.check(&progress.partition.name, header)?;
         }
         progress.has_columns = true;
+        lane.set_may_pause(self.may_pause);
         let mut block = lane.next_block(numbers, buffer)?;
-        let has_more = lane.has_more()?;
+        let has_more = lane.may_have_more()?;
         progress.offset = block.end_offset;
         if !has_more {
             progress.close();

@@ -23,9 +23,22 @@ pub struct Columns {
 impl Columns {
     /// Fails if the header of `partition` lacks a required column, or has a requested one twice.
     pub(super) fn check(&self, partition: &str, header: &Header) -> Result<(), InputError> {
-        let refuse = |reason| InputError::Header { partition: partition.to_owned(), reason };
         let problems = self.problems(&header.names);
-        if problems.is_empty() { Ok(()) } else { Err(refuse(problems.join("; "))) }
+        if problems.is_empty() {
+            return Ok(());
+        }
+        let (partition, reason) = (partition.to_owned(), problems.join("; "));
+        Err(match self.is_one_missing(&header.names) {
+            true => InputError::NoColumn { partition, reason },
+            false => InputError::Header { partition, reason },
+        })
+    }
+
+    /// Returns whether the header lacks a column that is required or was probably meant.
+    fn is_one_missing(&self, names: &[String]) -> bool {
+        let is_missing = |field: &FieldPath| !names.contains(&field.names.join("."));
+        let is_meant = |field: &&FieldPath| is_mistake(&field.names.join("."), names);
+        self.required.iter().any(is_missing) || self.optional.iter().filter(is_meant).any(is_missing)
     }
 
     fn problems(&self, names: &[String]) -> Vec<String> {

@@ -86,6 +86,9 @@ pub enum InputError {
     /// The header line of a CSV file is unusable.
     #[error("input `{partition}`: {reason}")]
     Header { partition: String, reason: String },
+    /// A CSV file does not have a column that the job names.
+    #[error("input `{partition}`: {reason}")]
+    NoColumn { partition: String, reason: String },
 }
 
 impl InputError {

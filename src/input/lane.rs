@@ -2,6 +2,7 @@
 
 use std::io::{self, Read, Seek, SeekFrom};
 use std::sync::Arc;
+use std::time::Duration;
 
 use memchr::{memchr, memrchr};
 
@@ -49,7 +50,14 @@ pub(super) struct Lane {
     is_in_header: bool,
     /// Whether `offset` is inside quotes, as far as the bytes on the way there were read.
     is_in_quotes: bool,
+    /// Whether a block may end before its cell does, when standard input pauses.
+    may_pause: bool,
+    /// Whether standard input paused after the last block, so that it is not known whether more follows.
+    is_paused: bool,
 }
+
+/// How long a block of whole records waits for more of standard input.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Where the last two records of a block begin. `last` is the end of the bytes if no further record has begun yet.
 #[derive(Debug, Clone, Copy, Default)]
@@ -98,11 +106,13 @@ impl Lane {
             opened_bytes: 0,
             is_in_header: false,
             is_in_quotes: false,
+            may_pause: false,
+            is_paused: false,
         };
         lane.opened_bytes = match &lane.stream {
             Stream::Plain(file) => file.metadata().map_err(|source| lane.read_error(0, source))?.len(),
             Stream::Object(object) => object.bytes(),
-            Stream::Forward(_) => 0,
+            Stream::Pipe(_) | Stream::Forward(_) => 0,
         };
         if let InputFormat::Csv { delimiter } = rules.format {
             lane.take_header(delimiter, offset)?;
@@ -166,7 +176,7 @@ impl Lane {
                 self.carry.clear();
                 self.is_drained = false;
             }
-            Stream::Forward(_) => self.read_to(offset)?,
+            Stream::Pipe(_) | Stream::Forward(_) => self.read_to(offset)?,
         }
         self.offset = offset;
         Ok(())
@@ -189,9 +199,26 @@ impl Lane {
         Ok(())
     }
 
-    /// Returns whether any bytes are left.
+    /// Returns whether any bytes are left. Waits if standard input pauses.
     pub(super) fn has_more(&mut self) -> Result<bool, InputError> {
+        self.is_paused = false;
         Ok(!self.carry.is_empty() || self.read_chunk()?)
+    }
+
+    /// Returns whether any bytes are left after a block, or may be left because standard input pauses.
+    pub(super) fn may_have_more(&mut self) -> Result<bool, InputError> {
+        self.is_paused = self.may_pause && self.carry.is_empty() && !self.stream.arrives_within(PATIENCE);
+        if self.is_paused { Ok(true) } else { self.has_more() }
+    }
+
+    /// Lets a block end before its cell does, when standard input pauses.
+    pub(super) fn set_may_pause(&mut self, may_pause: bool) {
+        self.may_pause = may_pause;
+    }
+
+    /// Returns whether standard input paused after the last block.
+    pub(super) fn is_paused(&self) -> bool {
+        self.is_paused
     }
 
     /// Returns the offset at which the next record begins.
@@ -246,8 +273,8 @@ impl Lane {
         self.offset / self.rules.block_bytes
     }
 
-    /// Returns the block of all records that begin in the same cell as the next one, in `buffer`. [`Lane::has_more`]
-    /// must have returned true.
+    /// Returns the block of all records that begin in the same cell as the next one, in `buffer`, or of those that
+    /// arrived before standard input paused. [`Lane::has_more`] must have returned true.
     pub(super) fn next_block(&mut self, numbers: BlockNumbers, mut buffer: Vec<u8>) -> Result<Block, InputError> {
         // The record that has the last byte of the cell is the last one of the block.
         let cell_bytes = (self.cell() + 1).saturating_mul(self.rules.block_bytes) - self.offset;
@@ -264,7 +291,7 @@ impl Lane {
         self.carry.clear();
         let continues_line = self.is_in_line();
         let end = loop {
-            self.fill(&mut buffer[..target], &mut filled)?;
+            let pauses = self.fill(&mut buffer[..target], &mut filled)?;
             if let Some(end) = self.find_end(&buffer[..filled], scanned, cell_bytes, &mut starts) {
                 break end;
             }
@@ -274,6 +301,12 @@ impl Lane {
             scanned = filled;
             if (filled - starts.last) as u64 > self.rules.kept_bytes() {
                 return self.cut_block(numbers, buffer, filled, starts);
+            }
+            if pauses {
+                match self.whole_records(&buffer[..filled], &mut starts) {
+                    0 => continue,
+                    end => break end,
+                }
             }
             target = filled + filled.clamp(self.rules.chunk_bytes(), 1 << 20);
             if buffer.len() < target {
@@ -355,16 +388,40 @@ impl Lane {
         }
     }
 
-    /// Reads until `buffer` is full or the stream ends.
-    fn fill(&mut self, buffer: &mut [u8], filled: &mut usize) -> Result<(), InputError> {
+    /// Returns the length of the whole records in `bytes`, of which [`Lane::find_end`] has found no end of the block, and
+    /// where the last one begins. What follows them is scanned again.
+    fn whole_records(&mut self, bytes: &[u8], starts: &mut Starts) -> usize {
+        match &mut self.ends {
+            Ends::Lines => {
+                let end = memrchr(b'\n', bytes).map_or(0, |at| at + 1);
+                let last = memrchr(b'\n', &bytes[..end.saturating_sub(1)]).map_or(0, |at| at + 1);
+                if end > 0 {
+                    *starts = Starts { last, before: last };
+                }
+                end
+            }
+            Ends::Csv(ends) => {
+                if let (true, InputFormat::Csv { delimiter }) = (starts.last > 0, &self.rules.format) {
+                    *ends = CsvEnds::new(*delimiter);
+                }
+                starts.last
+            }
+        }
+    }
+
+    /// Reads until `buffer` is full or the stream ends. Returns true if it pauses before, and that matters.
+    fn fill(&mut self, buffer: &mut [u8], filled: &mut usize) -> Result<bool, InputError> {
         while *filled < buffer.len() && !self.is_drained {
+            if self.may_pause && *filled > 0 && !self.stream.arrives_within(PATIENCE) {
+                return Ok(true);
+            }
             match self.stream.read_some(&mut buffer[*filled..]) {
                 Ok(0) => self.drain(self.offset + *filled as u64)?,
                 Ok(length) => *filled += length,
                 Err(source) => return Err(self.read_error(self.offset + *filled as u64, source)),
             }
         }
-        Ok(())
+        Ok(false)
     }
 
     /// Reads a chunk into the carry. Returns false at the end of the stream.

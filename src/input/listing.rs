@@ -51,23 +51,25 @@ pub fn present(input: &InputSpec, base: &Path) -> Result<Vec<Partition>, InputEr
 }
 
 /// Lists the files whose names a rotation makes of those of the input: for `logs/*.log`, those that match
-/// `logs/*.log.[0-9]*` and the like.
+/// `logs/*.log.[0-9]*` and the like, and `logs/*.log.gz`.
 pub(super) fn rotated(input: &InputSpec, base: &Path) -> Result<Vec<Partition>, InputError> {
     let mut found = Vec::new();
     for pattern in &input.files {
         let glob = if is_glob(pattern, base) { pattern.clone() } else { globs::literal(pattern) };
-        let paths = match walk::list(&format!("{glob}[-._~][0-9]*"), base) {
-            Err(WalkError::Read { path, source }) => {
-                return Err(InputError::read(&path.display().to_string(), 0, source));
-            }
-            // Nothing can follow `**`, which matches those files anyway.
-            Err(WalkError::Syntax(_)) => continue,
-            Ok(paths) => paths,
-        };
-        for below in paths {
-            let path = base.join(&below);
-            if let (Some(name), Ok(metadata)) = (tidy(&below), fs::metadata(&path)) {
-                found.extend(regular(name, &path, &metadata));
+        for ending in ["[-._~][0-9]*", ".gz", ".zst"] {
+            let paths = match walk::list(&format!("{glob}{ending}"), base) {
+                Err(WalkError::Read { path, source }) => {
+                    return Err(InputError::read(&path.display().to_string(), 0, source));
+                }
+                // Nothing can follow `**`, which matches those files anyway.
+                Err(WalkError::Syntax(_)) => continue,
+                Ok(paths) => paths,
+            };
+            for below in paths {
+                let path = base.join(&below);
+                if let (Some(name), Ok(metadata)) = (tidy(&below), fs::metadata(&path)) {
+                    found.extend(regular(name, &path, &metadata));
+                }
             }
         }
     }

@@ -13,6 +13,7 @@ mod note;
 pub(crate) mod object;
 mod partition;
 pub mod partition_tasks;
+mod pipe;
 mod position;
 mod prefix_digest;
 mod progress;

@@ -228,6 +228,12 @@ impl Progress {
                 self.close();
             }
         }
+        // After a pause it may turn out that nothing follows.
+        if let Some(lane) = self.lane.as_mut().filter(|lane| lane.is_paused())
+            && !lane.has_more()?
+        {
+            self.close();
+        }
         Ok(self.lane.as_ref())
     }
 

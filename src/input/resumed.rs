@@ -101,7 +101,7 @@ impl ResumedPartitions {
 
 /// Files that begin with this many equal bytes are the same by more than coincidence, and so are objects of this size
 /// with the same ETag.
-const PROVING_BYTES: u64 = 4096;
+pub(super) const PROVING_BYTES: u64 = 4096;
 
 /// Returns whether a file was read to its end. A followed file has no end: it was read as far as it was written.
 fn was_read(row: &PositionRow) -> bool {

@@ -3,11 +3,13 @@
 use std::fs::{File, Metadata};
 use std::io::{self, BufReader, Read};
 use std::path::Path;
+use std::time::Duration;
 
 use crate::input::error::InputError;
 use crate::input::gzip::Gzip;
 use crate::input::object::ObjectReader;
 use crate::input::partition::{Compression, Partition, Source};
+use crate::input::pipe::Pipe;
 use crate::input::zstandard::Zstandard;
 
 /// The bytes of a partition, decompressed.
@@ -16,6 +18,8 @@ pub(super) enum Stream {
     Plain(File),
     /// An uncompressed object, which can be read from any offset.
     Object(ObjectReader),
+    /// Standard input.
+    Pipe(Pipe),
     /// What can only be read from the beginning.
     Forward(Box<dyn Read + Send>),
 }
@@ -27,12 +31,21 @@ impl Stream {
             let read = match self {
                 Stream::Plain(file) => file.read(buffer),
                 Stream::Object(object) => object.read(buffer),
+                Stream::Pipe(pipe) => pipe.read(buffer),
                 Stream::Forward(stream) => stream.read(buffer),
             };
             match read {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 other => return other,
             }
+        }
+    }
+
+    /// Returns whether more of standard input, or its end, arrives within `patience`. Other streams never pause.
+    pub(super) fn arrives_within(&mut self, patience: Duration) -> bool {
+        match self {
+            Stream::Pipe(pipe) => pipe.arrives_within(patience),
+            Stream::Plain(_) | Stream::Object(_) | Stream::Forward(_) => true,
         }
     }
 }
@@ -42,13 +55,16 @@ pub(super) fn open(partition: &Partition) -> Result<Stream, InputError> {
     let path = match &partition.source {
         Source::File(path) => path,
         Source::Object(url) => return of_object(partition, ObjectReader::open(partition, url)?),
-        Source::Stdin => return Ok(Stream::Forward(Box::new(io::stdin()))),
+        Source::Stdin => {
+            let pipe = Pipe::new(io::stdin());
+            return pipe.map(Stream::Pipe).map_err(|source| InputError::read(&partition.name, 0, source));
+        }
         Source::Gone => return Err(InputError::read(&partition.name, 0, io::ErrorKind::NotFound.into())),
     };
     let file = open_regular(partition, path)?;
     Ok(match partition.compression {
         Compression::None => Stream::Plain(file),
-        compression => decompressed(partition, compression, file)?,
+        compression => unpacked(partition, compression, file)?,
     })
 }
 
@@ -56,11 +72,12 @@ pub(super) fn open(partition: &Partition) -> Result<Stream, InputError> {
 pub(super) fn of_object(partition: &Partition, object: ObjectReader) -> Result<Stream, InputError> {
     Ok(match partition.compression {
         Compression::None => Stream::Object(object),
-        compression => decompressed(partition, compression, object)?,
+        compression => unpacked(partition, compression, object)?,
     })
 }
 
-fn decompressed(
+/// Unpacks `packed`, from which nothing was read yet.
+pub(super) fn unpacked(
     partition: &Partition,
     compression: Compression,
     packed: impl Read + Send + 'static,
@@ -69,8 +86,8 @@ fn decompressed(
         Compression::None => Box::new(packed),
         Compression::Gzip => Box::new(Gzip::new(BufReader::with_capacity(64 * 1024, packed))),
         Compression::Zstd => {
-            let unpacked = Zstandard::new(packed);
-            Box::new(unpacked.map_err(|source| InputError::read(&partition.name, 0, source))?)
+            let frames = Zstandard::new(packed);
+            Box::new(frames.map_err(|source| InputError::read(&partition.name, 0, source))?)
         }
     }))
 }

@@ -2,7 +2,7 @@
 
 use crate::format::manifest::{Manifest, Routing};
 use crate::job::state_columns::{state_columns, without_estimates};
-use crate::job::{ExecSpec, FieldPath, JobFileError, JobSpec, TtlSpec};
+use crate::job::{FieldPath, JobFileError, JobSpec, TtlSpec};
 use crate::store::{Committed, Store, StoreError};
 use crate::values::id::Sequence;
 use crate::values::value::{Column, ColumnType};
@@ -63,8 +63,8 @@ fn has_columns_of(manifest: &Manifest, definition: &JobSpec) -> bool {
 
 /// Returns the columns of a job's state. Returns `None` if the definition lacks the type of a field.
 fn columns(definition: &JobSpec) -> Option<Vec<Column>> {
-    if definition.exec.is_some() {
-        return Some(vec![ExecSpec::column()]);
+    if let Some(exec) = &definition.exec {
+        return Some(exec.state_columns());
     }
     let mut is_typed = true;
     let type_of = |field: &FieldPath| {

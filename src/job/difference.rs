@@ -5,9 +5,9 @@ use std::fmt;
 use crate::input::record::computed_fields;
 use crate::job::aggregate::AggregateSpec;
 use crate::job::field::FieldPath;
-use crate::job::model::{ComputedField, InputFormat, JobSpec, KeyField, TtlSpec, WindowSpec};
+use crate::job::model::{ComputedField, ExecSpec, InputFormat, JobSpec, KeyField, TtlSpec, WindowSpec};
 use crate::values::units::shown;
-use crate::values::value::ColumnType;
+use crate::values::value::{Column, ColumnType};
 
 /// Something in a job that the state of its checkpoint depends on, and that has changed: `old` made the state, `new` is
 /// in the job file.
@@ -21,6 +21,8 @@ pub enum Difference {
     ProgramTasks { old: u32, new: u32 },
     /// `exec`, `native` or `aggregate` was replaced by another of them. Both are descriptions for messages.
     Process { old: String, new: String },
+    /// The program that made the state had other columns. Both are descriptions for messages.
+    ProgramColumns { old: String, new: String },
     /// The state does not have this aggregate.
     AggregateAdded { new: AggregateSpec },
     /// The job file does not have this aggregate.
@@ -84,6 +86,7 @@ pub fn differences(old: &JobSpec, new: &JobSpec) -> Vec<Difference> {
     let (old_owner, new_owner) = (state_owner(old), state_owner(new));
     if old_owner == new_owner {
         found.extend(aggregates(old, new));
+        found.extend(program_columns(old, new));
     } else {
         found.push(Difference::Process { old: old_owner, new: new_owner });
     }
@@ -160,6 +163,17 @@ fn computed(old: &JobSpec, new: &JobSpec) -> Vec<Difference> {
     if changed.is_empty() { same } else { changed }
 }
 
+/// Returns the difference between the columns that the programs of both jobs declare.
+fn program_columns(old: &JobSpec, new: &JobSpec) -> Option<Difference> {
+    let columns = |job: &JobSpec| job.exec.as_ref().map(ExecSpec::state_columns).unwrap_or_default();
+    let described = |columns: &[Column]| {
+        let one = |column: &Column| format!("{} {}", column.name, column.column_type.name());
+        shown(&columns.iter().map(one).collect::<Vec<_>>().join(", "))
+    };
+    let (old, new) = (columns(old), columns(new));
+    (old != new).then(|| Difference::ProgramColumns { old: described(&old), new: described(&new) })
+}
+
 /// Describes what makes the state of `job`.
 fn state_owner(job: &JobSpec) -> String {
     match (&job.exec, &job.native) {
@@ -206,6 +220,7 @@ impl Difference {
             Difference::AggregateOrder { .. } => Effect::Reorders,
             Difference::Key { .. }
             | Difference::ProgramTasks { .. }
+            | Difference::ProgramColumns { .. }
             | Difference::Process { .. }
             | Difference::AggregateChanged { .. }
             | Difference::Window { .. }
@@ -231,6 +246,9 @@ impl fmt::Display for Difference {
             Difference::Tasks { old, new } => write!(f, "`tasks` was {old}, is now {new}"),
             Difference::ProgramTasks { old, new } => {
                 write!(f, "`tasks` was {old}, is now {new}: the keys of a program cannot move to other tasks")
+            }
+            Difference::ProgramColumns { old, new } => {
+                write!(f, "the columns of the program's state were {old}, are now {new}")
             }
             Difference::Process { old, new } => write!(f, "the state was made by {old}, {new} cannot use it"),
             Difference::AggregateAdded { new } => write!(f, "aggregate `{}` is new: {new}", new.name),

@@ -39,6 +39,7 @@ pub const KEYS: [(&str, &[&str]); 11] = [
             "restarts",
             "backoff",
             "tick",
+            "columns",
             "native",
             "window",
             "ttl",
@@ -72,7 +73,7 @@ pub const KEYS: [(&str, &[&str]); 11] = [
     ),
     ("checkpoint.priorities", &["name", "tasks", "key", "partitions", "weight", "every"]),
     ("checkpoint.keep", &["last", "hourly", "daily", "weekly", "monthly", "within", "bytes", "grace"]),
-    ("output", &["files", "format", "emit", "having"]),
+    ("output", &["files", "format", "emit", "columns", "having"]),
 ];
 
 /// Returns what is wrong with `key` in `section`, or `None` if the section has this key.
@@ -137,12 +138,16 @@ mod tests {
             ("input", "tasks", "unknown key `tasks` in `input`; it belongs at the top of the file"),
             ("", "keep", "unknown key `keep`; it belongs in `checkpoint`"),
             ("", "Job", "unknown key `Job`, did you mean `job`?"),
-            ("output", "x", "unknown key `x` in `output`, expected one of `files`, `format`, `emit`, `having`"),
+            (
+                "output",
+                "x",
+                "unknown key `x` in `output`, expected one of `files`, `format`, `emit`, `columns`, `having`",
+            ),
             (
                 "process",
                 "",
                 "unknown key `` in `process`, expected one of `aggregate`, `delete`, `exec`, `timeout`, `restarts`, \
-                 `backoff`, `tick`, `native`, `window`, `ttl`, `time`, `unit`, `ahead`",
+                 `backoff`, `tick`, `columns`, `native`, `window`, `ttl`, `time`, `unit`, `ahead`",
             ),
         ] {
             assert_eq!(check(section, key).as_deref(), Some(answer));

@@ -139,7 +139,7 @@ fn alternative(kind: &str, path: &str, rows: &[Row<'_>]) -> Value {
         "map" | "map from names to expressions" => {
             json!({ "type": "object", "additionalProperties": reference("text") })
         }
-        "map from fields to types" => json!({
+        "map from fields to types" | "map from columns to types" => json!({
             "type": "object",
             "additionalProperties": { "enum": ["number", "int", "text", "bool", "json"] },
         }),

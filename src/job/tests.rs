@@ -81,8 +81,13 @@ fn every_key_ends_up_where_it_belongs() {
     let rules = "--keep-last 10 --keep-hourly 24 --keep-daily 7 --keep-weekly 4 --keep-monthly 12";
     assert_eq!(keep.policy.to_string(), format!("{rules} --keep-within 1d12h --keep-bytes 10GiB"));
     assert_eq!(keep.grace, Duration::from_secs(5_400));
-    let output =
-        OutputSpec { files: PathBuf::from("out/"), format: OutputFormat::Csv, emit: Emit::Final, having: None };
+    let output = OutputSpec {
+        files: PathBuf::from("out/"),
+        format: OutputFormat::Csv,
+        emit: Emit::Final,
+        columns: Vec::new(),
+        having: None,
+    };
     assert_eq!(job.output, Some(output));
     assert_eq!(job.resolve(&job.checkpoint.store), Path::new("jobs/../stores/x"));
     assert_eq!(job.resolve(Path::new("/abs")), Path::new("/abs"));
@@ -171,7 +176,7 @@ fn definitions_have_exactly_the_known_keys() {
     let mut found = BTreeSet::new();
     for text in [
         FULL,
-        "job: a\ninput: {files: x.txt, split: words}\nkey: word\nprocess: {exec: [a], restarts: 1, tick: 1s}\n",
+        "job: a\ninput: {files: x.txt, split: words}\nkey: word\nprocess: {exec: [a], restarts: 1, tick: 1s, columns: {n: int}}\noutput: {files: o, format: csv, columns: {m: text}}\n",
         "job: a\ninput: {files: x.log, pattern: logfmt, encoding: latin-1, nulls: [NA], numbers: {thousands: \"'\", strip: €}}\nlet: {y: x + 1}\nprocess: {native: x}\n",
         "job: a\ninput: x.jsonl\nkey: k\nprocess: {aggregate: {n: count}, delete: d, ttl: 1d, time: t}\noutput: {files: o, having: n > 1}\n",
         "job: a\ninput: x.jsonl\nkey: k\nprocess:\n  aggregate: {n: count}\n  \

@@ -8,6 +8,7 @@ use crate::job::model::{
 };
 use crate::store::prune::policy::Policy;
 use crate::values::units::{exact_bytes, exact_duration};
+use crate::values::value::Column;
 use crate::values::yaml::quote;
 
 /// Writes `job` as a job file with every default filled in.
@@ -39,6 +40,7 @@ pub(super) fn write(job: &JobSpec) -> String {
         lines.add(1, "files", &path(&output.files));
         lines.add(1, "format", output.format.name());
         lines.add(1, "emit", output.emit.name());
+        write_columns(&mut lines, &output.columns);
         if let Some(having) = &output.having {
             lines.add(1, "having", &quote(having));
         }
@@ -129,6 +131,16 @@ fn write_process(lines: &mut Lines, job: &JobSpec) {
     }
 }
 
+/// Writes the columns that a program declares, if it does.
+fn write_columns(lines: &mut Lines, columns: &[Column]) {
+    if !columns.is_empty() {
+        lines.begin(1, "columns");
+    }
+    for column in columns {
+        lines.add(2, &quote(&column.name), column.column_type.name());
+    }
+}
+
 fn write_exec(lines: &mut Lines, exec: &ExecSpec) {
     lines.list(1, "exec", exec.command.iter().map(|word| quote(word)));
     lines.add(1, "timeout", &exact_duration(exec.timeout));
@@ -139,6 +151,7 @@ fn write_exec(lines: &mut Lines, exec: &ExecSpec) {
     if let Some(tick) = exec.tick {
         lines.add(1, "tick", &exact_duration(tick));
     }
+    write_columns(lines, &exec.columns);
 }
 
 fn write_window(lines: &mut Lines, window: &WindowSpec, has_late: bool) {

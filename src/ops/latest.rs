@@ -3,9 +3,13 @@
 use std::collections::HashSet;
 use std::sync::Mutex;
 
+use jiff::Timestamp;
+
 use crate::format::layout::ObjectName;
 use crate::format::manifest::ObjectRef;
 use crate::ops::read::{ReadError, Snapshot};
+use crate::store::records::attempts::{Attempt, AttemptOutcome};
+use crate::store::records::operations::{Operation, OperationKind};
 use crate::store::{Committed, Store, StoreError};
 use crate::values::id::Sequence;
 use crate::values::lock::lock;
@@ -53,6 +57,22 @@ pub fn newest_intact(store: &Store, below: Option<Sequence>, progress: &dyn Prog
         }
     }
     Ok(Newest { committed: None, damaged })
+}
+
+/// Returns when an attempt last found that nothing had changed since the newest checkpoint, or a run read the input to
+/// its end and found nothing new; or else when the checkpoint was made.
+pub fn confirmed<'a>(
+    (newest, created): (Sequence, Timestamp),
+    attempts: impl Iterator<Item = &'a Attempt>,
+    operations: impl Iterator<Item = &'a Operation>,
+) -> Timestamp {
+    let elided = attempts.filter(|attempt| attempt.outcome == AttemptOutcome::Elided).map(|attempt| attempt.time);
+    let ended = operations.filter_map(|operation| match operation.what {
+        OperationKind::Ended(end) if end.latest == Some(newest) => Some(operation.time),
+        _ => None,
+    });
+    // A restore may have made the newest checkpoint since then.
+    elided.chain(ended).fold(created, Timestamp::max)
 }
 
 /// Reads every byte of a checkpoint, except for objects that are known to be `good`.

@@ -56,7 +56,7 @@ pub(crate) fn first_records(
     for _ in 0..MAX_BLOCKS {
         let block = match reader.next(buffer) {
             // The header line of a followed file may not be complete.
-            Err(InputError::Header { .. }) if input.follow => break,
+            Err(InputError::Header { .. } | InputError::NoColumn { .. }) if input.follow => break,
             Ok(None) => break,
             block => block?,
         };

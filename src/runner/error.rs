@@ -42,7 +42,7 @@ pub enum RunError {
         /// The number of the worker, from 0.
         worker: usize,
         #[source]
-        failure: ProgramFailure,
+        failure: Box<ProgramFailure>,
     },
     /// A program failed, and the job may be restarted but cannot be.
     #[error("cannot restart the job: there is no checkpoint to resume from, or standard input cannot be read again")]
@@ -221,6 +221,15 @@ impl RunError {
             RunError::Store(StoreError::Storage(error @ StorageError::Io { action: "read", .. })) => {
                 !error.is_inconclusive()
             }
+            _ => false,
+        }
+    }
+
+    /// Returns whether the run has waited in vain for the server of its store.
+    pub fn is_unreachable(&self) -> bool {
+        match self {
+            RunError::Store(StoreError::Storage(StorageError::Bucket { fault, .. })) => !fault.is_refusal(),
+            RunError::TooManyFailures { source, .. } => source.is_unreachable(),
             _ => false,
         }
     }

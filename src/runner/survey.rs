@@ -5,9 +5,9 @@ use std::collections::{HashMap, HashSet};
 use serde_json::Value;
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::input::record::{Extractor, Field, is_number};
+use crate::input::record::{Extractor, Field, is_number, logfmt_pairs};
 use crate::input::{BlockReader, InputError, Source, one_per_file, partitions};
-use crate::job::{EventTime, FieldPath, InputFormat, JobSpec, TimeUnit};
+use crate::job::{EventTime, FieldPath, InputFormat, JobSpec, LinePattern, TimeUnit};
 use crate::runner::process::event_time::TimeReader;
 use crate::values::decimal::Decimal;
 use crate::values::units::shown;
@@ -70,7 +70,11 @@ pub fn survey(job: &JobSpec) -> Result<Survey, InputError> {
     let mut buffer = Vec::new();
     for _ in 0..MAX_BLOCKS {
         let Some(block) = reader.next(buffer)? else { break };
-        let names = block.header.as_ref().map_or(&[][..], |header| &header.names);
+        let names = match (&block.header, &input.format) {
+            (Some(header), _) => header.names.clone(),
+            (None, InputFormat::Pattern(pattern)) => pattern.field_names().unwrap_or_default(),
+            (None, _) => Vec::new(),
+        };
         let names: Vec<FieldPath> = names.iter().filter(|name| !name.is_empty()).map(FieldPath::of).collect();
         names.iter().for_each(|name| _ = fields.place(name));
         Extractor::new(&input.format, &names, input.max_record_bytes).each(&block, |place, values| {
@@ -80,6 +84,12 @@ pub fn survey(job: &JobSpec) -> Result<Survey, InputError> {
                     Ok(value) => fields.add_json(&mut Vec::new(), &value),
                     Err(_) => survey.bad += 1,
                 },
+                Ok(_) if input.format == InputFormat::Pattern(LinePattern::Logfmt) => {
+                    let text = String::from_utf8_lossy(place.bytes);
+                    for (name, value) in logfmt_pairs(&text).iter().filter(|(name, _)| !name.is_empty()) {
+                        fields.add(&FieldPath::of(*name), &Field::Text(value.clone()));
+                    }
+                }
                 Ok(values) => names.iter().zip(values).for_each(|(name, value)| fields.add(name, value)),
             }
             survey.records += 1;
@@ -92,6 +102,44 @@ pub fn survey(job: &JobSpec) -> Result<Survey, InputError> {
     }
     survey.fields = fields.seen.into_iter().map(Seen::finish).collect();
     Ok(survey)
+}
+
+/// Returns the named pattern that the first lines of the input of `job`, which is text, have, with their survey.
+pub fn recognize(job: &JobSpec) -> Result<Option<(LinePattern, Survey)>, InputError> {
+    for (_, pattern) in LinePattern::NAMED {
+        let mut job = job.clone();
+        job.input.format = InputFormat::Pattern(pattern.clone());
+        let survey = survey(&job)?;
+        if survey.is_of(&pattern) {
+            return Ok(Some((pattern, survey)));
+        }
+    }
+    Ok(None)
+}
+
+impl Survey {
+    /// Returns whether nearly all records fit `pattern`, and it is likely to be meant.
+    fn is_of(&self, pattern: &LinePattern) -> bool {
+        let good = self.records - self.bad;
+        if good == 0 || self.bad * 20 > self.records {
+            return false;
+        }
+        let of = |name: &str| self.fields.iter().find(|field| field.path == FieldPath::of(name));
+        let count = |name: &str| of(name).map_or(0, |field| field.count);
+        match pattern {
+            // Prose may have an `=`, and a name without one is `true`, but not the same names again and again.
+            LinePattern::Logfmt => {
+                let is_steady = |field: &&SeenField| field.count * 10 >= good * 9 && field.example != "true";
+                self.fields.iter().filter(is_steady).count() > 1
+            }
+            // Any text that follows a time could be a host and a message.
+            LinePattern::Rfc3164 => {
+                let is_classic = of("time").is_some_and(|time| time.time.is_none());
+                count("app") * 2 >= good && (is_classic || count("pid") > 0)
+            }
+            LinePattern::Common | LinePattern::Combined | LinePattern::Rfc5424 | LinePattern::Regex(_) => true,
+        }
+    }
 }
 
 /// The fields that were found so far.

@@ -4,6 +4,7 @@ mod aggregate_rows;
 mod encoder;
 mod having;
 mod row_shape;
+pub mod task_key;
 
 pub use aggregate_rows::AggregateRows;
 pub use encoder::Encoder;

@@ -7,6 +7,7 @@ use crate::format::key_shape::KeyShape;
 use crate::format::rows::{Change, RowCodec};
 use crate::job::{JobSpec, WindowSpec, Windows};
 use crate::shape::having::Having;
+use crate::shape::task_key::{TASK_BYTES, split_key};
 use crate::values::units::shown;
 use crate::values::value::{Column, ColumnType, Value};
 
@@ -40,6 +41,9 @@ pub struct RowShape {
     pub key_name: String,
     /// What a key consists of, if it has several parts. Each is a column then.
     pub parts: Option<KeyShape>,
+    /// Whether a column with the task precedes the key, which then begins with its task, as the keys in the shards of a
+    /// program do.
+    pub has_task: bool,
     /// Whether the first column says how the row changed.
     pub has_change: bool,
     /// Which rows are output; all of them without it.
@@ -48,6 +52,9 @@ pub struct RowShape {
 
 /// The name of the column that says how a row changed.
 pub const CHANGE_COLUMN: &str = "op";
+/// The names of the columns with the task and the key of a program's state, as in its tables.
+const TASK_COLUMN: &str = "task";
+const KEY_COLUMN: &str = "key";
 
 impl RowShape {
     /// Returns the shape of the output of `job`. `codec` packs the values of its rows.
@@ -56,9 +63,10 @@ impl RowShape {
             output,
             codec,
             windows: job.window.as_ref().map(Windows::new),
-            key_name: job.key_names()[0].to_owned(),
+            key_name: if job.exec.is_some() { KEY_COLUMN } else { job.key_names()[0] }.to_owned(),
             // The windows of a row are columns of their own.
             parts: job.key_shape().map(|shape| KeyShape { window: false, ..shape }),
+            has_task: job.exec.is_some(),
             has_change,
             having: None,
         };
@@ -71,6 +79,7 @@ impl RowShape {
         let text = |name: &str| Column::new(name, ColumnType::Text);
         let mut columns: Vec<Column> = Vec::new();
         columns.extend(self.has_change.then(|| text(CHANGE_COLUMN)));
+        columns.extend(self.has_task.then(|| Column::new(TASK_COLUMN, ColumnType::Int)));
         columns.extend(self.parts.as_ref().map_or_else(|| vec![text(&self.key_name)], KeyShape::columns));
         if self.windows.is_some() {
             columns.extend(WindowSpec::COLUMNS.map(text));
@@ -83,6 +92,8 @@ impl RowShape {
     pub fn values(&self, change: Change, row_key: &[u8], packed: Option<&[u8]>) -> Vec<Value> {
         let mut values = Vec::new();
         values.extend(self.has_change.then(|| Value::Text(change.name().to_owned())));
+        let (task, row_key) = self.split_task(row_key);
+        values.extend(task.map(|task| Value::Int(task.into())));
         match self.windows.as_ref().map(|windows| (windows, windows.split(row_key))) {
             None => values.extend(self.key_values(row_key)),
             Some((_, None)) => values.extend(self.key_values(row_key).into_iter().chain([Value::Null, Value::Null])),
@@ -97,6 +108,15 @@ impl RowShape {
             None => values.extend(self.output.columns().iter().map(|_| Value::Null)),
         }
         values
+    }
+
+    /// Splits a key with its task, if it has one.
+    fn split_task<'a>(&self, row_key: &'a [u8]) -> (Option<u32>, &'a [u8]) {
+        if !self.has_task {
+            return (None, row_key);
+        }
+        let (task, key) = split_key(row_key);
+        (Some(task), key)
     }
 
     /// Returns whether a row that has the output `values` is output.
@@ -125,6 +145,11 @@ impl RowShape {
     /// Returns the sort key of a row: its key, then its window.
     #[inline]
     pub fn order_of<'a>(&self, row_key: &'a [u8]) -> (&'a [u8], &'a [u8]) {
+        if self.has_task {
+            // Two tasks may have the same key.
+            let (task, key) = row_key.split_at(TASK_BYTES);
+            return (key, task);
+        }
         match &self.windows {
             None => (row_key, &[]),
             Some(_) => match memchr::memrchr(b'@', row_key) {

@@ -7,10 +7,14 @@ use std::ops::Range;
 
 use bytes::Bytes;
 
+use crate::values::digest::Digest;
 use crate::values::relpath::RelPath;
 
 #[cfg(feature = "s3")]
 pub mod bucket;
+pub mod cache;
+#[cfg(feature = "s3")]
+mod copies;
 pub mod durable;
 pub mod error;
 pub mod local;
@@ -30,7 +34,7 @@ pub const TEMPORARY_PREFIX: &str = ".tmp-";
 
 /// A place that keeps bytes under relative paths.
 ///
-/// Nothing that is read is cached. All methods may be called from several threads at once. No symbolic link below the
+/// Nothing that is read is cached, unless somebody asked for that, see [`place::open_cached`]. All methods may be called from several threads at once. No symbolic link below the
 /// place is followed: a path that leads through one, or through a file, fails with [`StorageError::Link`] or
 /// [`StorageError::NotADirectory`]. A
 /// file that also has a name elsewhere can be read; writing to it replaces it by a file of its own.
@@ -44,6 +48,13 @@ pub trait Storage: Send + Sync + fmt::Debug {
     /// [`StorageError::NotFound`] if no such name exists; with [`StorageError::NotAFile`] for a directory, a symbolic
     /// link, a device or a FIFO, which are never read or waited for.
     fn get(&self, path: &RelPath, limit: u64) -> Result<Bytes, StorageError>;
+
+    /// Returns all bytes at `path`, which should have this SHA-256, as [`Storage::get`] does. A storage may return bytes
+    /// with that SHA-256 from elsewhere, even if the file is damaged or missing.
+    fn get_known(&self, path: &RelPath, limit: u64, sha256: Digest) -> Result<Bytes, StorageError> {
+        let _ = sha256;
+        self.get(path, limit)
+    }
 
     /// Returns the bytes in `range`, or fewer if the file ends before.
     fn get_range(&self, path: &RelPath, range: Range<u64>) -> Result<Bytes, StorageError>;

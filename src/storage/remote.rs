@@ -1,12 +1,16 @@
 //! A bucket as a [`Storage`]: its credentials are looked for with the first use.
 
 use std::ops::Range;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 
+use crate::storage::bucket::tag::Part;
 use crate::storage::bucket::{BucketStorage, BucketUrl};
+use crate::storage::cache::Cache;
+use crate::storage::copies::Copies;
 use crate::storage::{Entry, Storage, StorageError, directories_of};
+use crate::values::digest::Digest;
 use crate::values::relpath::RelPath;
 
 /// The names below a URL, as a storage.
@@ -14,17 +18,23 @@ use crate::values::relpath::RelPath;
 pub struct Bucket {
     url: BucketUrl,
     opened: OnceLock<Result<BucketStorage, StorageError>>,
+    copies: Option<Copies>,
 }
 
 impl Bucket {
     /// Returns a storage for the names below `url`. Sends no request, and looks for no credentials yet.
     pub fn new(url: BucketUrl) -> Bucket {
-        Bucket { url, opened: OnceLock::new() }
+        Bucket { url, opened: OnceLock::new(), copies: None }
+    }
+
+    /// Does the same for a reader that takes from `cache` what it has, see `Copies`.
+    pub fn cached(url: BucketUrl, cache: &Arc<Cache>) -> Bucket {
+        Bucket { copies: Some(Copies::new(Arc::clone(cache))), ..Bucket::new(url) }
     }
 
     /// Returns a storage with a client that exists.
     pub fn of(storage: BucketStorage) -> Bucket {
-        Bucket { url: storage.url().clone(), opened: OnceLock::from(Ok(storage)) }
+        Bucket { url: storage.url().clone(), opened: OnceLock::from(Ok(storage)), copies: None }
     }
 
     fn opened(&self) -> Result<&BucketStorage, StorageError> {
@@ -39,7 +49,18 @@ impl Storage for Bucket {
     }
 
     fn get(&self, path: &RelPath, limit: u64) -> Result<Bytes, StorageError> {
-        self.opened()?.get(path, limit)
+        match &self.copies {
+            Some(copies) => copies.get(self.opened()?, path, Part::Whole, limit),
+            None => self.opened()?.get(path, limit),
+        }
+    }
+
+    fn get_known(&self, path: &RelPath, limit: u64, sha256: Digest) -> Result<Bytes, StorageError> {
+        let read = || self.opened()?.get(path, limit);
+        match &self.copies {
+            Some(copies) => copies.get_known(sha256, limit, read),
+            None => read(),
+        }
     }
 
     fn get_range(&self, path: &RelPath, range: Range<u64>) -> Result<Bytes, StorageError> {
@@ -47,7 +68,10 @@ impl Storage for Bucket {
     }
 
     fn get_end(&self, path: &RelPath, bytes: u64) -> Result<Bytes, StorageError> {
-        self.opened()?.get_end(path, bytes)
+        match &self.copies {
+            Some(copies) => copies.get(self.opened()?, path, Part::End(bytes), u64::MAX),
+            None => self.opened()?.get_end(path, bytes),
+        }
     }
 
     fn scan(&self, path: &RelPath, limit: u64, visit: &mut dyn FnMut(&[u8])) -> Result<u64, StorageError> {
@@ -67,12 +91,20 @@ impl Storage for Bucket {
     }
 
     fn list(&self, dir: Option<&RelPath>) -> Result<Vec<Entry>, StorageError> {
-        self.opened()?.list(dir)
+        let storage = self.opened()?;
+        let Some(copies) = &self.copies else { return storage.list(dir) };
+        let mut entries = copies.list(storage, dir, false)?;
+        entries.sort_unstable();
+        Ok(entries)
     }
 
     fn list_deep(&self, dir: &RelPath) -> Result<Vec<Entry>, StorageError> {
+        let storage = self.opened()?;
+        if let Some(copies) = &self.copies {
+            return copies.list(storage, Some(dir), true);
+        }
         let mut files = Vec::new();
-        self.opened()?.list_deep(Some(dir), &mut |entry| files.push(entry))?;
+        storage.list_deep(Some(dir), &mut |entry| files.push(entry))?;
         Ok(files)
     }
 

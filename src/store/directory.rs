@@ -58,7 +58,8 @@ impl Directory {
             Directory::Checkpoints | Directory::Pruned => is_directory && name.parse::<Sequence>().is_ok(),
             Directory::Pins => is_file && layout::parse_pin(name).is_some(),
             Directory::History => {
-                is_file && (layout::parse_event(name).is_some() || layout::parse_attempts(name).is_some())
+                let parsers = [layout::parse_event, layout::parse_attempts, layout::parse_operations];
+                is_file && parsers.iter().any(|parse| parse(name).is_some())
             }
             Directory::Requests => {
                 is_file && (layout::parse_request(name).is_some() || layout::parse_answer(name).is_some())
@@ -94,6 +95,8 @@ mod tests {
             (Directory::Pins, "00000042.yaml", file),
             (Directory::History, "00000007.yaml", file),
             (Directory::History, "attempts-00000001.jsonl", file),
+            (Directory::History, "operations-00000001.jsonl", file),
+            (Directory::History, "others-00000001.jsonl", nothing),
             (Directory::Requests, "0123456789abcdef0123456789abcdef.answer.yaml", file),
             (Directory::Requests, "x.yaml", nothing),
             (Directory::Damaged, "anything", file),

@@ -31,7 +31,8 @@ impl Store {
     pub fn lags(&self) -> Vec<Lag> {
         // A checkpoint that is committed between two listings is in the second only. So all are listed twice: what one
         // had at first, and another does not have now, is missing there.
-        let first: Vec<_> = self.replicas.iter().map(Replica::sequences).collect();
+        let is_alone = self.replicas.len() == 1;
+        let first: Vec<_> = if is_alone { Vec::new() } else { self.replicas.iter().map(Replica::sequences).collect() };
         let listed: Vec<_> = self.replicas.iter().map(|replica| (replica.place(), replica.sequences())).collect();
         let all: BTreeSet<Sequence> =
             first.iter().filter_map(|listed| listed.as_ref().ok()).flatten().copied().collect();

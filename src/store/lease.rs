@@ -100,12 +100,17 @@ impl Drop for Lease {
 
 /// Tells whether the process that `holder` names, `process NUMBER on HOST`, was on this machine and has ended.
 fn is_dead(holder: &str) -> bool {
-    let named = holder.split_once("process ").and_then(|(_, rest)| rest.split_once(" on "));
-    let Some((number, rest)) = named else { return false };
-    let host = rest.split([',', '\n']).next().unwrap_or_default();
-    let (own, number) = (uname(), number.parse().ok().and_then(Pid::from_raw));
-    own.nodename().to_bytes() == host.as_bytes()
-        && number.is_some_and(|process| test_kill_process(process) == Err(Errno::SRCH))
+    is_alive(holder) == Some(false)
+}
+
+/// Tells whether a process exists that has the number of the one that `holder` names; nothing if that one is or was on
+/// another machine.
+pub(super) fn is_alive(holder: &str) -> Option<bool> {
+    let (number, rest) = holder.split_once("process ")?.1.split_once(" on ")?;
+    let host = rest.split([',', '\n']).next()?;
+    let (own, number) = (uname(), number.parse().ok().and_then(Pid::from_raw)?);
+    let is_here = own.nodename().to_bytes() == host.as_bytes();
+    is_here.then(|| test_kill_process(number) != Err(Errno::SRCH))
 }
 
 /// Returns how long ago the file at `path` was written, in seconds by the clock of the server.

@@ -1,13 +1,16 @@
 //! One writer at a time.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::format::layout::{self, CHECKPOINTS, HISTORY, PINS, PRUNED};
+use crate::storage::local;
 use crate::storage::{LockGuard, Storage, StorageError};
 use crate::store::error::StoreError;
 use crate::store::lease;
+use crate::store::replica::Replica;
 use crate::store::store::Store;
 use crate::values::id::Sequence;
 use crate::values::relpath::RelPath;
@@ -181,6 +184,14 @@ impl Store {
         }
     }
 
+    /// Tells whether the run that named itself `holder` still holds the store; nothing if that is unknown.
+    pub fn is_held_by(&self, holder: &str) -> Option<bool> {
+        let answers: Vec<Option<bool>> = self.replicas.iter().map(|replica| is_held(replica, holder)).collect();
+        // It holds all replicas that it could reach.
+        let is_held = answers.contains(&Some(true));
+        (is_held || !answers.contains(&None)).then_some(is_held)
+    }
+
     /// Flushes the names of existing checkpoints, for callers that rely on them without taking a lock: the process that
     /// committed them may have died before it did.
     pub fn flush_checkpoints(&self) -> Result<(), StoreError> {
@@ -203,6 +214,16 @@ impl Drop for Announcement {
             let _ = self.storage.delete(&layout::lock_file());
         }
     }
+}
+
+/// Tells whether `holder` holds a replica; nothing if that is unknown.
+fn is_held(replica: &Replica, holder: &str) -> Option<bool> {
+    if replica.is_remote() {
+        // Nothing is locked there, but the process may be on this machine.
+        return lease::is_alive(holder);
+    }
+    let found = local::holder(&Path::new(&replica.place()).join(layout::LOCK_FILE));
+    found.ok().map(|found| found.as_deref() == Some(holder))
 }
 
 /// Returns who wrote the lock file of a storage.

@@ -21,6 +21,7 @@ pub mod prune;
 mod publish;
 pub mod records;
 mod replica;
+mod replica_objects;
 mod root;
 #[expect(clippy::module_inception, reason = "the floor has the name of its main type")]
 mod store;

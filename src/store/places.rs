@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::format::replicas_file::ReplicasFile;
-use crate::storage::{StorageError, place};
+use crate::storage::{Storage, StorageError, place};
 use crate::store::health::StoreNote;
 use crate::store::replica::Replica;
 use crate::store::{Store, StoreError};
@@ -33,12 +33,21 @@ impl Store {
     /// [`StoreError::SamePlace`] if one of them is `own`. If `replicas.yaml` cannot be used, the store is opened alone,
     /// with a note, and [`Store::check_places_known`] fails.
     pub fn open_at(own: &Path, named: &[PathBuf]) -> Result<Store, StoreError> {
-        let (known, unread) = match Store::places(&Replica::new(place::open(own))) {
+        Store::open_at_through(own, named, &place::open)
+    }
+
+    /// Does the same, with the storage that `open` returns for each place.
+    pub fn open_at_through(
+        own: &Path,
+        named: &[PathBuf],
+        open: &dyn Fn(&Path) -> Arc<dyn Storage>,
+    ) -> Result<Store, StoreError> {
+        let (known, unread) = match Store::places(&Replica::new(open(own))) {
             Ok(known) => (known, None),
             Err(error) => (None, Some(Arc::new(error))),
         };
         let places = choose_places(own, known, named, real)?;
-        let storages = places.paths.iter().map(|path| place::open(path)).collect();
+        let storages = places.paths.iter().map(|path| open(path)).collect();
         let store = match Store::open_available(storages, places.preferred, places.min_copies) {
             Err(StoreError::Storage(StorageError::NotADirectory { path })) => {
                 return Err(StoreError::NoStore { place: path });

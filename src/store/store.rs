@@ -79,6 +79,11 @@ impl Store {
         if self.is_remote() { REMOTE_READERS } else { parallel::thread_count() }
     }
 
+    /// Returns how many small files are read at once in `storage`: on a disk one after another.
+    pub(super) fn readers_of(&self, storage: &dyn Storage) -> usize {
+        if storage.file_system().is_none() { REMOTE_READERS } else { 1 }
+    }
+
     /// Returns how many threads read objects at once, each of which may be large.
     pub fn object_readers(&self) -> usize {
         if self.is_remote() { REMOTE_OBJECT_READERS } else { parallel::thread_count() }

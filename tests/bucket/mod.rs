@@ -2,6 +2,7 @@
 
 use ckpt::values::relpath::RelPath;
 
+mod cache;
 mod commands;
 mod damage;
 mod example;

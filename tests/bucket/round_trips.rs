@@ -76,3 +76,76 @@ fn many_checkpoints_are_read_several_at_once() {
         );
     }
 }
+
+#[test]
+fn a_resume_and_a_log_read_several_files_at_once() {
+    let mut env = Env::new();
+    let server = ObjectServer::start(&mut env);
+    env.write(
+        "job.yaml",
+        "job: counting\ninput: {files: \"in/*.jsonl\"}\nkey: k\ntasks: 64\nprocess: {aggregate: {n: count}}\n\
+         checkpoint: {store: \"s3://data/store\"}\n",
+    );
+    let records: String = (0..500).map(|key| format!("{{\"k\":\"{key}\"}}\n")).collect();
+    for number in 0..12 {
+        env.write(&format!("in/{number}.jsonl"), &records);
+        env.run(&["run", "job.yaml", "--threads", "1"]).expect(0);
+    }
+    server.set_latency(Duration::from_millis(50));
+    let requests = |command: &[&str], beginning: &str| {
+        server.take_times();
+        env.run(command).expect(0);
+        let mut requests = server.take_times();
+        requests.retain(|(name, ..)| name.starts_with(beginning));
+        (requests.len(), rounds(&requests))
+    };
+    let (count, one_after_another) = requests(&["run", "job.yaml", "--threads", "1"], "GET store/objects/");
+    assert!(count > 12 && one_after_another <= count / 3, "{one_after_another} of {count} objects");
+    let (count, one_after_another) = requests(&["log", "s3://data/store"], "GET store/history/");
+    // The runs, the attempts, and what else has happened.
+    assert!(count >= 24 && one_after_another <= 5, "{one_after_another} of {count} files");
+}
+
+#[test]
+fn a_verification_lists_all_directories_at_once_and_finds_what_does_not_belong_in_them() {
+    const CHECKPOINTS: usize = 60;
+    let mut env = Env::new();
+    let server = ObjectServer::start(&mut env);
+    let place = Arc::new(remote::Bucket::of(server.storage("store")));
+    let mut builder = StoreBuilder::on(vec![place], 8, 2, Routing::KeyHash);
+    for number in 0..CHECKPOINTS {
+        builder.commit(&[("ann", Some(number as i64))]);
+    }
+    let strays = [
+        "checkpoints/00000007/notes",
+        "checkpoints/00000007/deep/notes",
+        "checkpoints/other/manifest.yaml",
+        "objects/sha256/0a/notes",
+        "objects/sha256/zz/notes",
+        "objects/md5/0a/notes",
+        "pruned/notes",
+    ];
+    strays.iter().for_each(|name| server.put(&format!("store/{name}"), "x"));
+    server.take_requests("");
+    let output = env.run(&["verify", "s3://data/store", "--json"]).expect(0);
+    let listings = server.take_requests("LIST");
+    assert!(listings.len() < CHECKPOINTS, "{listings:#?}");
+    let document: serde_json::Value = serde_json::from_str(&output.stdout).expect("JSON");
+    let findings = document["targets"][0]["findings"].as_array().expect("findings");
+    let mut found: Vec<&str> = findings
+        .iter()
+        .filter(|finding| finding["code"] == "foreign-file")
+        .filter_map(|finding| finding["path"].as_str())
+        .collect();
+    found.sort_unstable();
+    let expected = [
+        "checkpoints/00000007/deep",
+        "checkpoints/00000007/notes",
+        "checkpoints/other",
+        "objects/md5",
+        "objects/sha256/0a/notes",
+        "objects/sha256/zz",
+        "pruned/notes",
+    ];
+    assert_eq!(found, expected, "{output}");
+}

@@ -89,8 +89,13 @@ fn the_examples_in_help_texts_run() {
     for verb in verbs.get_subcommands().map(clap::Command::get_name).filter(|name| *name != "help") {
         for example in examples(verb) {
             // Commands that not every machine has are replaced by stand-ins; paths are below the test's own directory.
-            let mut line =
-                example.replace("/mnt/backup", "backup").replace("/var/lib/", "").replace("a/store b/store", "a b");
+            let places = [
+                ("/mnt/backup", "backup"),
+                ("/var/lib/", ""),
+                ("/var/log/nginx/", "data/"),
+                ("a/store b/store", "a b"),
+            ];
+            let mut line = places.iter().fold(example.clone(), |line, (place, here)| line.replace(place, here));
             for (program, stand_in) in [("| jq", "| true"), ("mail -s", "true")] {
                 if let Some(at) = line.find(program) {
                     line.truncate(at);

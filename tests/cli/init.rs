@@ -118,3 +118,47 @@ fn what_cannot_be_described_is_refused() {
     env.run(&["run", "jobs/a.yaml"]).expect(0);
     env.run(&["init", "c.bin", "--format", "text", "--output", "-"]).expect(0);
 }
+
+#[test]
+fn the_named_patterns_are_recognized_by_the_first_lines() {
+    let combined = |n: usize| {
+        format!(
+            "10.0.0.{} - - [24/Oct/2026:13:55:{:02} +0200] \"GET /page/{} HTTP/1.1\" 200 {} \"-\" \"curl/8.1\"\n",
+            n % 5,
+            n % 60,
+            n % 7,
+            n * 10
+        )
+    };
+    let common = |n: usize| combined(n).replace(" \"-\" \"curl/8.1\"", "");
+    let rfc3164 = |n: usize| format!("Oct 24 13:55:{:02} web{} sshd[{n}]: Accepted key\n", n % 60, n % 3);
+    let rfc5424 = |n: usize| format!("<34>1 2026-10-24T13:55:{:02}Z web{} su - ID{n} - failed\n", n % 60, n % 3);
+    let logfmt = |n: usize| format!("level=info user=u{} took={n}ms msg=\"request = done\"\n", n % 3);
+    let prose = |n: usize| format!("INFO request {n} is done, a = {n}\n");
+    let dated = |n: usize| format!("2026-10-24T13:55:{:02}Z INFO main: request {n}\n", n % 60);
+    type Line<'a> = &'a dyn Fn(usize) -> String;
+    let lines: [(&str, Line<'_>, Option<&str>, &str); 7] = [
+        ("access.log", &combined, Some("combined"), "key: host\n"),
+        ("access.log-20261024.gz", &common, Some("common"), "key: host\n"),
+        ("syslog", &rfc3164, Some("rfc3164"), "key: host\n"),
+        ("syslog.log", &rfc5424, Some("rfc5424"), "key: host\n"),
+        ("app.log", &logfmt, Some("logfmt"), "key: user\n"),
+        ("prose.log", &prose, None, "# No field groups the records"),
+        ("dated.log", &dated, None, "# No field groups the records"),
+    ];
+    for (name, line, pattern, key) in lines {
+        let env = Env::new();
+        // A damaged line hides nothing.
+        let text: String = (0..100).map(line).chain(["\u{7f}\n".to_owned()]).collect();
+        env.write(name.trim_end_matches(".gz"), text);
+        if name.ends_with(".gz") {
+            env.shell(&format!("gzip {}", name.trim_end_matches(".gz"))).expect(0);
+        }
+        let arguments: &[&str] = if name == "syslog" { &["syslog", "--format", "text"] } else { &[name] };
+        let text = init_and_run(&env, arguments);
+        let written =
+            text.lines().find_map(|line| line.strip_prefix("  pattern: ")).map(|pattern| pattern.replace('"', ""));
+        assert_eq!(written.as_deref(), pattern, "{name}\n{text}");
+        assert!(text.contains("  format: text\n") && text.contains(key), "{name}\n{text}");
+    }
+}

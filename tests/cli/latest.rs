@@ -168,6 +168,28 @@ fn an_attempt_that_found_nothing_new_renews_the_newest_checkpoint() {
 }
 
 #[test]
+fn a_run_that_found_nothing_new_renews_the_newest_checkpoint() {
+    let mut env = Env::new();
+    env.write("data.jsonl", "{\"k\":1}\n");
+    env.write(
+        "job.yaml",
+        "job: j\ninput: data.jsonl\nkey: k\nprocess: {aggregate: {n: count}}\ncheckpoint: {store: s}\n",
+    );
+    env.at("2026-11-22T14:00:00Z").run(&["run", "job.yaml"]).expect(0);
+    env.at("2026-11-22T15:00:00Z").run(&["run", "job.yaml"]).expect(0);
+    env.at("2026-11-22T15:05:00Z");
+    env.run(&["latest", "s", "--max-age", "10m"]).expect(0);
+    let page = env.run(&["report", "s", "--output", "-"]).expect(0).stdout;
+    assert!(page.contains("made 1h ago; 5m ago nothing had changed since"), "{page}");
+    let late = env.run(&["latest", "s", "--max-age", "1m"]).expect(1);
+    assert_eq!(late.stderr, "checkpoint 1 was last confirmed 5m ago; the limit is 1m\n");
+    // A run that fails renews nothing.
+    env.write("data.jsonl", "{\"k\":1}\nbad\n");
+    env.at("2026-11-22T15:20:00Z").run(&["run", "job.yaml"]).expect(5);
+    env.run(&["latest", "s", "--max-age", "10m"]).expect(1);
+}
+
+#[test]
 fn a_checkpoint_of_the_future_is_never_fresh() {
     let mut env = env();
     // It is half an hour ahead of the clock.

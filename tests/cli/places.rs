@@ -86,3 +86,38 @@ fn a_list_of_replicas_that_may_not_be_read_is_not_taken_for_none() {
     fs::set_permissions(&list, fs::Permissions::from_mode(0o600)).expect("root");
     assert_refused(&env, &format!("{OTHER} ./ckpt"), 4, "Permission denied (os error 13)");
 }
+
+#[test]
+fn a_job_file_names_the_store_of_its_job() {
+    let mut env = Env::new();
+    env.at("2026-11-22T15:00:00Z");
+    env.write("in.jsonl", "{\"k\":1}\n");
+    let job = "job: j\ninput: in.jsonl\nkey: k\nprocess: {aggregate: {n: count}}\n";
+    env.write("jobs/job.yaml", format!("{job}checkpoint: {{store: ../s}}\n").replace("in.jsonl", "../in.jsonl"));
+    env.run(&["run", "jobs/job.yaml"]).expect(0);
+    let of = |arguments: &[&str]| env.run(arguments).expect(0).stdout;
+    for (by_job, by_store) in [
+        (&["list", "jobs/job.yaml"][..], &["list", "jobs/../s"][..]),
+        (&["inspect", "jobs/job.yaml"], &["inspect", "jobs/../s"]),
+        (&["inspect", "jobs/job.yaml@1", "--state"], &["inspect", "jobs/../s@1", "--state"]),
+        (&["inspect", "jobs/job.yaml@latest", "--tasks"], &["inspect", "jobs/../s@latest", "--tasks"]),
+        (&["latest", "jobs/job.yaml"], &["latest", "jobs/../s"]),
+        (&["log", "jobs/job.yaml", "--json"], &["log", "jobs/../s", "--json"]),
+        (&["verify", "jobs/job.yaml"], &["verify", "jobs/../s"]),
+        (&["diff", "jobs/job.yaml@1", "jobs/job.yaml"], &["diff", "jobs/../s@1", "jobs/../s"]),
+    ] {
+        assert_eq!(of(by_job), of(by_store), "{by_job:?}");
+    }
+    // The path can be opened from here.
+    let latest = of(&["latest", "jobs/job.yaml"]);
+    assert!(env.path(latest.trim_end()).join("manifest.yaml").exists(), "{latest}");
+    env.run(&["pin", "jobs/job.yaml@1"]).expect(0);
+    env.run(&["list", "jobs/job.yaml@1"]).expect(2);
+    // A mistake in it is reported as one in a job file. The files of a store are not job files.
+    env.write("wrong.yaml", "job: j\n");
+    env.write("off.yaml", format!("{job}checkpoint: {{enabled: false}}\n"));
+    assert!(env.run(&["list", "wrong.yaml"]).expect(2).stderr.contains("missing key `input`"));
+    assert!(env.run(&["list", "off.yaml"]).expect(2).stderr.contains("disables checkpoints"));
+    env.run(&["list", "s/store.yaml"]).expect(10);
+    env.run(&["list", "in.jsonl"]).expect(10);
+}

@@ -45,3 +45,38 @@ fn color_is_for_terminals_and_on_request() {
     assert!(!env.run_on_terminal(&["--help"]).text.contains('\u{1b}'));
     assert!(env.run_on_terminal(&["--color=always", "x"]).text.starts_with(red));
 }
+
+#[test]
+fn with_json_an_error_is_also_a_document_the_last_line_of_standard_error() {
+    let env = Env::new();
+    env.write("wrong.yaml", "job: j\nunknown: 1\ninput: x\nother: 2\nprocess: {aggregate: {n: count}}\nkey: k\n");
+    let cases: [(&[&str], i32); 5] = [
+        (&["list", "nothing"], 10),
+        (&["list", "nothing", "--limit", "many"], 2),
+        (&["inspect"], 2),
+        (&["run", "wrong.yaml"], 2),
+        (&["run", "none.yaml", "--quiet"], 2),
+    ];
+    for (arguments, code) in cases {
+        let plain = env.run(arguments).expect(code);
+        let output = env.run(&[arguments, &["--json"]].concat()).expect(code);
+        assert_eq!(output.stdout, "", "{arguments:?}");
+        let (text, line) = output.stderr.trim_end().rsplit_once('\n').expect("text and a document");
+        // A usage names the options that were given.
+        assert_eq!(text.replace(" --json", ""), plain.stderr.trim_end(), "the text stays");
+        let document: serde_json::Value = serde_json::from_str(line).expect("JSON");
+        assert_eq!((&document["version"], &document["exit_code"]), (&1.into(), &code.into()), "{line}");
+        let first = text.lines().next().expect("a line");
+        assert_eq!(first, format!("error: {}", document["error"].as_str().expect("a message")), "{arguments:?}");
+        for (field, prefix) in [("causes", "  caused by: "), ("hints", "hint: ")] {
+            let shown = text.lines().filter_map(|line| line.strip_prefix(prefix)).count();
+            assert_eq!(document[field].as_array().map(Vec::len), Some(shown), "{arguments:?}: {field}");
+        }
+    }
+    let line = env.run(&["run", "wrong.yaml", "--json"]).expect(2).stderr;
+    let document: serde_json::Value = serde_json::from_str(line.lines().last().expect("a line")).expect("JSON");
+    assert_eq!(document["others"].as_array().map(Vec::len), Some(2), "{line}");
+    // A log in JSON has its own form.
+    let logged = env.run(&["run", "none.yaml", "--json", "--log", "json"]).expect(2).stderr;
+    assert_eq!(logged.lines().count(), 1, "{logged}");
+}

@@ -15,6 +15,7 @@ use ckpt::storage::Storage;
 use ckpt::store::prune::policy::Policy;
 use ckpt::store::prune::{PruneError, Request, apply, apply_undo, plan, plan_undo};
 use ckpt::store::records::attempts::{AttemptLog, AttemptOutcome};
+use ckpt::store::records::line_log::Extent;
 use ckpt::store::records::requests::Answer;
 use ckpt::store::{Store, StoreError};
 use ckpt::values::id::Sequence;
@@ -318,7 +319,7 @@ fn the_log_of_attempts_keeps_every_written_line_and_continues_after_a_torn_one()
     };
     let numbers = |disks: &[Disk]| -> Vec<u64> {
         let store = Store::open(calm(disks)).expect("opened");
-        store.attempts().expect("read").attempts.iter().map(|attempt| attempt.number).collect()
+        store.attempts(Extent::Whole).expect("read").attempts.iter().map(|attempt| attempt.number).collect()
     };
     let process = Process::default();
     let fork = || -> Vec<Disk> { before.iter().map(Disk::after_death).collect() };

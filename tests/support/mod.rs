@@ -10,6 +10,7 @@ use std::{fs, thread};
 
 use tempfile::TempDir;
 
+pub mod browser;
 #[cfg(feature = "s3")]
 pub mod bucket;
 pub mod document;

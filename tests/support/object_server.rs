@@ -114,6 +114,15 @@ impl ObjectServer {
         self.state().objects.insert(key.to_owned(), bytes.into());
     }
 
+    pub fn get(&self, key: &str) -> Vec<u8> {
+        self.state().objects[key].clone()
+    }
+
+    /// Returns the names of all objects.
+    pub fn names(&self) -> Vec<String> {
+        self.state().objects.keys().cloned().collect()
+    }
+
     pub fn delete(&self, key: &str) {
         self.state().objects.remove(key).expect("it exists");
     }

@@ -12,9 +12,9 @@ use crate::cli::json::VERSION;
 use crate::cli::text::counted;
 use crate::cli::ui::Ui;
 use crate::input::{InputError, names};
-use crate::job::JobSpec;
+use crate::job::{InputFormat, JobSpec};
 use crate::runner::job_draft::{Draft, job_name};
-use crate::runner::survey::survey;
+use crate::runner::survey::{Survey, recognize, survey};
 use crate::values::url::is_url;
 use crate::values::yaml::quote;
 
@@ -22,12 +22,13 @@ use crate::values::yaml::quote;
 ///
 /// Reads the first records and writes a job file with comments: which fields there
 /// are and of what type, a field to group the records by and others that may fit,
-/// what can be added up, and where the time is. The job file runs as it is; what
-/// to edit is marked.
+/// what can be added up, and where the time is. Access logs, syslog and logfmt are
+/// recognized by their lines. The job file runs as it is; what to edit is marked.
 ///
 /// Examples:
 ///   ckpt init examples/data/orders.jsonl
 ///   ckpt init "examples/data/clicks-*.jsonl" --output per-user.yaml
+///   ckpt init "/var/log/nginx/access.log*"
 ///   ckpt init examples/data/words.txt --format text --output -
 #[derive(Debug, Clone, PartialEq, Eq, clap::Args)]
 #[command(verbatim_doc_comment)]
@@ -70,11 +71,11 @@ pub fn run(args: &Args, ui: &mut Ui) -> Result<Exit, CliError> {
     };
     let files = given.iter().map(|input| below(input, &file)).collect::<Result<Vec<_>, _>>()?;
     let job = job_of(&name, &files, &file, args.format)?;
-    let survey = survey(&job).map_err(|error| match error {
+    let (format, survey) = look_at(&job).map_err(|error| match error {
         InputError::NothingMatches { .. } => CliError::usage(error.to_string()),
         error => CliError::of(Exit::Failed, &error),
     })?;
-    let draft = Draft { name: &name, file: &file, files: &job.input.files, format: &job.input.format, survey: &survey };
+    let draft = Draft { name: &name, file: &file, files: &job.input.files, format: &format, survey: &survey };
     let text = draft.text();
     let written = JobSpec::parse(&text, &file)
         .map_err(|error| CliError::new(Exit::Failed, format!("cannot write a job file for this input: {error}")))?;
@@ -103,6 +104,16 @@ pub fn run(args: &Args, ui: &mut Ui) -> Result<Exit, CliError> {
         ui.note(format!("`ckpt run {}` runs the job; the file says what to edit", file.display()));
     }
     Ok(Exit::Clean)
+}
+
+/// Reads the first records. Returns the format too: lines of text may have one of the named patterns.
+fn look_at(job: &JobSpec) -> Result<(InputFormat, Survey), InputError> {
+    if job.input.format == InputFormat::Text
+        && let Some((pattern, survey)) = recognize(job)?
+    {
+        return Ok((InputFormat::Pattern(pattern), survey));
+    }
+    Ok((job.input.format.clone(), survey(job)?))
 }
 
 fn text_of(path: &Path) -> Result<String, CliError> {

@@ -13,8 +13,8 @@ use crate::cli::progress::Unit;
 use crate::cli::ui::Ui;
 use crate::format::layout;
 use crate::format::manifest::Manifest;
-use crate::ops::latest::newest_intact;
-use crate::store::records::attempts::AttemptOutcome;
+use crate::ops::latest::{self, newest_intact};
+use crate::store::records::line_log::Extent;
 use crate::store::{Committed, Store};
 use crate::values::error_chain::in_one_line;
 use crate::values::id::Sequence;
@@ -35,8 +35,8 @@ const SKEW_SECONDS: i64 = 60;
 ///
 /// With --max-age, the exit code is 1 if the checkpoint is older than that, or if
 /// it is dated further in the future than that, because then its age is unknown.
-/// Its path is printed anyway. An attempt that found nothing new renews the
-/// newest checkpoint: a job without input is healthy.
+/// Its path is printed anyway. An attempt or a run that found nothing new renews
+/// the newest checkpoint: a job without input is healthy.
 ///
 /// Examples:
 ///   ckpt latest checkpoints/clicks
@@ -71,7 +71,7 @@ pub fn run(args: &Args, ui: &mut Ui) -> Result<Exit, CliError> {
     let age = Age::between(confirmed, ui.now().timestamp());
     let is_beyond = |most: &Duration| i128::from(age.seconds.unsigned_abs()) > i128::from(most.as_secs());
     let too_old = args.max_age.filter(is_beyond);
-    let path = args.store.path().join(layout::checkpoint_dir(manifest.sequence).as_str());
+    let path = args.store.path()?.join(layout::checkpoint_dir(manifest.sequence).as_str());
     if ui.is_json() {
         ui.json(&LatestView {
             head: CheckpointHead::new(&store, manifest.sequence),
@@ -97,13 +97,11 @@ pub fn run(args: &Args, ui: &mut Ui) -> Result<Exit, CliError> {
     Ok(if too_old.is_some() { Exit::No } else { Exit::Clean })
 }
 
-/// Returns when an attempt last found that nothing had changed since the newest checkpoint, or else when it was made.
+/// Returns when the newest checkpoint was last found to be up to date, see [`latest::confirmed`].
 fn confirmed(store: &Store, newest: &Manifest) -> Result<Timestamp, CliError> {
-    let attempts = store.attempts()?.attempts;
-    let elided = attempts.iter().filter(|attempt| attempt.outcome == AttemptOutcome::Elided);
-    // A restore may have made the newest checkpoint since then.
-    let elided = elided.map(|attempt| attempt.time).filter(|time| *time > newest.created);
-    Ok(elided.max().unwrap_or(newest.created))
+    let attempts = store.attempts(Extent::Whole)?.attempts;
+    let operations = store.operations(Extent::Whole)?.operations;
+    Ok(latest::confirmed((newest.sequence, newest.created), attempts.iter(), operations.iter()))
 }
 
 /// Returns the newest checkpoint. Its objects exist, but their bytes are not read.
@@ -144,7 +142,7 @@ struct LatestView {
     path: String,
     created: Timestamp,
     age_seconds: i64,
-    /// When an attempt last found that the checkpoint is up to date, or else when it was made.
+    /// When an attempt or a run last found that the checkpoint is up to date, or else when it was made.
     confirmed: Timestamp,
     too_old: bool,
     /// Whether every byte was read.

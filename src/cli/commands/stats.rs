@@ -52,7 +52,7 @@ pub struct Args {
 
 /// Prints the sizes of each checkpoint, then the totals.
 pub fn run(args: &Args, ui: &mut Ui) -> Result<Exit, CliError> {
-    let store = args.store.open_branch(ui)?;
+    let store = args.store.open_to_show(ui)?;
     let stats = stats(&store, &ui.progress("reading", Unit::Count("checkpoints")))?;
     if let Some(path) = &args.metrics_file {
         write_metrics(&store, &stats, path)?;

@@ -106,3 +106,44 @@ fn optional_columns_are_left_out_where_they_do_not_fit() {
     assert_eq!(render(None), "one  two  three");
     assert_eq!([15, 14, 8, 7].map(|width| render(Some(width))), ["one  two  three", "one  two", "one  two", "one"]);
 }
+
+#[test]
+fn a_wrapped_column_continues_below_itself_and_loses_nothing() {
+    let mut table = Table::new([Column::number("N"), Column::text("WHEN").optional(), Column::wrapped("OUTCOME")]);
+    let long = "failed: cannot write `a/b`: no space is left on that device, which is a disk";
+    table.row(["1", "now", "fine"]);
+    table.row(["2", "later", long]);
+    table.row(["3", "then", &"x".repeat(70)]);
+    let lines = table.render(Look { color: false, width: Some(45) });
+    assert_eq!(
+        lines,
+        [
+            "N  WHEN   OUTCOME",
+            "1  now    fine",
+            "2  later  failed: cannot write `a/b`: no",
+            "          space is left on that device, which",
+            "          is a disk",
+            "3  then   xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx",
+            "          xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx",
+        ]
+    );
+    assert!(table.render(Look::default())[2].ends_with(long));
+    for width in 0..80 {
+        let lines = table.render(Look { color: false, width: Some(width) });
+        let letters = |text: &str| text.chars().filter(|c| !c.is_whitespace()).count();
+        let shown: usize = lines.iter().map(|line| letters(line)).sum();
+        assert!(shown >= letters(long) + 70 + "fineOUTCOMEN123".len(), "{width}: {lines:#?}");
+    }
+}
+
+#[test]
+fn tables_that_follow_each_other_look_like_one() {
+    let rows = |cell: &str| {
+        let mut table =
+            Table::new([Column::text("WHAT").at_least(8), Column::number("TOOK").at_least(6), Column::text("END")]);
+        table.row([cell, "1", "x"]);
+        table.render(Look::default())[1].clone()
+    };
+    assert_eq!(rows("a"), "a              1  x");
+    assert_eq!(rows("schedule"), "schedule       1  x");
+}

@@ -21,6 +21,8 @@ fn everything_in_a_store_has_its_place() {
     assert_eq!(read(answer(id)), (None, Some(id.to_owned())));
     let file = "attempts-00000007.jsonl";
     assert_eq!((attempts(7).as_str(), parse_attempts(file)), ("history/attempts-00000007.jsonl", Some(7)));
+    assert_eq!(operations(7).as_str(), "history/operations-00000007.jsonl");
+    assert_eq!((parse_operations("operations-00000007.jsonl"), parse_operations(file)), (Some(7), None));
     assert_eq!((parse_attempts("attempts-7.jsonl"), parse_event(file)), (None, None));
     assert_eq!((parse_pin("42.yaml"), parse_event("00000007")), (None, None));
     assert_eq!(sums(Sequence(123_456_789)).as_str(), "checkpoints/123456789/SHA256SUMS");

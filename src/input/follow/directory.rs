@@ -39,6 +39,23 @@ pub(super) struct Age {
 }
 
 impl Age {
+    /// The age of a file that was last written to at `time`.
+    pub(super) fn at(time: SystemTime) -> Age {
+        let since_epoch = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let seconds = i64::try_from(since_epoch.as_secs()).unwrap_or(i64::MAX);
+        Age { modified: (seconds, i64::from(since_epoch.subsec_nanos())), rotation: 0 }
+    }
+
+    /// Returns whether both were last written to at the same time.
+    pub(super) fn is_same_time(&self, other: &Age) -> bool {
+        self.modified == other.modified
+    }
+
+    /// Returns whether it was last written to before `other` was.
+    pub(super) fn is_before(&self, other: &Age) -> bool {
+        self.modified < other.modified
+    }
+
     fn of(name: &str, metadata: &Metadata) -> Age {
         let digits = name.len() - name.trim_end_matches(|c: char| c.is_ascii_digit()).len();
         let rotation = name[name.len() - digits..].parse().unwrap_or(0);
@@ -68,10 +85,12 @@ impl SeenFile {
 
 /// Lists the existing files of the input, by name. Compressed files are left out, since they cannot be followed.
 pub(super) fn listed(input: &InputSpec, base: &Path) -> Result<Vec<SeenFile>, InputError> {
-    examine(present(input, base)?)
+    let mut seen = examine(present(input, base)?)?;
+    seen.retain(|seen| seen.partition.compression == Compression::None);
+    Ok(seen)
 }
 
-/// Lists the existing files whose names are those of rotated files of the input.
+/// Lists the existing files whose names are those of rotated files of the input, compressed or not.
 pub(super) fn listed_rotated(input: &InputSpec, base: &Path) -> Result<Vec<SeenFile>, InputError> {
     examine(rotated(input, base)?)
 }
@@ -79,7 +98,7 @@ pub(super) fn listed_rotated(input: &InputSpec, base: &Path) -> Result<Vec<SeenF
 fn examine(partitions: Vec<Partition>) -> Result<Vec<SeenFile>, InputError> {
     let mut seen = Vec::new();
     for partition in partitions {
-        let (Source::File(path), Compression::None) = (&partition.source, partition.compression) else { continue };
+        let Source::File(path) = &partition.source else { continue };
         let path = path.clone();
         match fs::metadata(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
@@ -90,10 +109,18 @@ fn examine(partitions: Vec<Partition>) -> Result<Vec<SeenFile>, InputError> {
     Ok(seen)
 }
 
-/// Lists the uncompressed files in the directory of the partition `name`.
+/// The files in the directory of a partition.
+#[derive(Debug)]
+pub(super) struct Siblings {
+    pub(super) plain: Vec<SeenFile>,
+    /// The compressed ones.
+    pub(super) packed: Vec<SeenFile>,
+}
+
+/// Lists the files in the directory of the partition `name`.
 ///
 /// A file that is renamed during the listing may be missed, so it is repeated until two in a row are equal.
-pub(super) fn siblings(name: &str, base: &Path) -> Result<Vec<SeenFile>, InputError> {
+pub(super) fn siblings(name: &str, base: &Path) -> Result<Siblings, InputError> {
     let mut before = read_directory(name, base)?;
     for _ in 0..MAX_READS {
         let now = read_directory(name, base)?;
@@ -104,7 +131,8 @@ pub(super) fn siblings(name: &str, base: &Path) -> Result<Vec<SeenFile>, InputEr
             break;
         }
     }
-    Ok(before)
+    let (plain, packed) = before.into_iter().partition(|seen| seen.partition.compression == Compression::None);
+    Ok(Siblings { plain, packed })
 }
 
 fn read_directory(name: &str, base: &Path) -> Result<Vec<SeenFile>, InputError> {
@@ -123,9 +151,7 @@ fn read_directory(name: &str, base: &Path) -> Result<Vec<SeenFile>, InputError> 
         // A file that has just been removed does not exist.
         let Ok(metadata) = fs::metadata(&path) else { continue };
         let Ok(partition) = regular(format!("{above}{file_name}"), &path, &metadata) else { continue };
-        if partition.compression == Compression::None {
-            seen.push(SeenFile::new(partition, path, &metadata));
-        }
+        seen.push(SeenFile::new(partition, path, &metadata));
     }
     seen.sort_by(|a, b| a.path.cmp(&b.path));
     Ok(seen)
@@ -144,6 +170,27 @@ pub(super) fn is_rotated_name(name: &str, of: &str) -> bool {
     name.strip_prefix(of).is_some_and(is_rotation)
 }
 
+/// Returns whether the names of two rotated files of `of` say that `name` is the older one: `app.log.3` is older than
+/// `app.log.2`, and `app.log-20261121` than `app.log-20261122`.
+pub(super) fn is_older_name(name: &str, than: &str, of: &str) -> bool {
+    let (Some(name), Some(than)) = (rotation(name, of), rotation(than, of)) else { return false };
+    let number = |text: &str| text[1..].parse::<u64>().ok().filter(|_| text.len() <= 5);
+    match (number(name), number(than)) {
+        (Some(name), Some(than)) => name > than,
+        (None, None) => name.len() == than.len() && name < than,
+        _ => false,
+    }
+}
+
+/// Returns what a rotation has put into the name, with its separator.
+fn rotation<'a>(name: &'a str, of: &str) -> Option<&'a str> {
+    let middle = || {
+        let (stem, ending) = of.rsplit_once('.').filter(|(_, ending)| !ending.contains('/'))?;
+        name.strip_prefix(stem)?.strip_suffix(ending)?.strip_suffix('.')
+    };
+    name.strip_prefix(of).filter(|rest| is_rotation(rest)).or_else(|| middle().filter(|rest| is_rotation(rest)))
+}
+
 /// Returns whether `rest` is what a rotation appends to a name.
 fn is_rotation(rest: &str) -> bool {
     let Some(rest) = rest.strip_prefix(['.', '-', '_', '~']) else { return false };
@@ -154,12 +201,7 @@ fn is_rotation(rest: &str) -> bool {
 /// Does the same less strictly, for files that the input does not match: also accepts `app-20261122.log` and
 /// `app.1.log`.
 pub(super) fn may_be_generation(name: &str, of: &str) -> bool {
-    if is_rotated_name(name, of) {
-        return true;
-    }
-    let Some((stem, ending)) = of.rsplit_once('.').filter(|(_, ending)| !ending.contains('/')) else { return false };
-    let middle = name.strip_prefix(stem).and_then(|rest| rest.strip_suffix(ending)?.strip_suffix('.'));
-    middle.is_some_and(is_rotation)
+    rotation(name, of).is_some()
 }
 
 #[cfg(test)]
@@ -193,6 +235,23 @@ mod tests {
         assert!(may_be_generation("log.1", "log") && !may_be_generation("b", "a.b/log"));
         assert_eq!(bases("a.1/app.log.2026-11-22.7").next(), Some("a.1/app.log"));
         assert_eq!(bases("a.1/app.log-errors").next(), None);
+    }
+
+    #[test]
+    fn names_say_which_rotated_file_is_older() {
+        for (older, newer) in [
+            ("app.log.3", "app.log.2"),
+            ("app.log.10", "app.log.9"),
+            ("app.log-20261121", "app.log-20261122"),
+            ("app-20261121.log", "app-20261122.log"),
+            ("app.2.log", "app.1.log"),
+        ] {
+            assert!(is_older_name(older, newer, "app.log") && !is_older_name(newer, older, "app.log"), "{older}");
+        }
+        // These do not say it.
+        for (name, other) in [("app.log", "app.log.1"), ("app.log.1", "app.log-20261122"), ("app.log.1", "app.log.1")] {
+            assert!(!is_older_name(name, other, "app.log") && !is_older_name(other, name, "app.log"), "{name}");
+        }
     }
 
     #[test]

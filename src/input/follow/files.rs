@@ -7,6 +7,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use crate::input::block::BLOCK_BYTES;
 use crate::input::error::InputError;
+use crate::input::follow::archive::Archive;
 use crate::input::follow::directory::{Age, SeenFile};
 use crate::input::follow::file_id::FileId;
 use crate::input::follow::followed::Followed;
@@ -20,6 +21,11 @@ use crate::job::model::InputSpec;
 /// How long a rotated file must not have grown before its last line is taken without a line end, and before a file that
 /// is gone is given up.
 pub(super) const QUIET: Duration = Duration::from_secs(10);
+/// The most files that are kept open.
+pub(super) const MAX_OPEN: usize = 512;
+/// How often to search for a file while files are being renamed, and the pause in between.
+pub(super) const MAX_SEARCHES: usize = 50;
+pub(super) const SEARCH_PAUSE: Duration = Duration::from_millis(10);
 
 /// All files that are or were followed. A stream is the index of its slot.
 pub(super) struct Files {
@@ -49,15 +55,26 @@ pub(super) struct Files {
     pub(super) unproven: HashSet<FileId>,
 }
 
-/// A file that has lost the name of its partition. Further files may have had the name since and lost it, too.
+/// The last file that had the name of a partition and lost it. Further files may have had the name since and lost it,
+/// too.
 #[derive(Debug)]
 pub(super) struct Rotation {
-    pub(super) stream: usize,
+    /// `None` if the file is gone and is not followed.
+    pub(super) stream: Option<usize>,
     pub(super) age: Age,
     /// When it was created, as far as known.
     pub(super) born: Option<SystemTime>,
     /// Until when to look for those files; `None` while no file has the name.
     pub(super) until: Option<Instant>,
+}
+
+impl Rotation {
+    /// Returns the rotation of a file of which only this is known: it still had the name when the input was last looked
+    /// at, a while before `since`.
+    pub(super) fn unknown(since: SystemTime) -> Rotation {
+        let then = since.checked_sub(QUIET).unwrap_or(since);
+        Rotation { stream: None, age: Age::at(then), born: Some(then), until: None }
+    }
 }
 
 /// What became of a stream.
@@ -119,11 +136,33 @@ impl Files {
         Ok(())
     }
 
+    /// Adds a compressed file, which does not grow, as the newest generation of the partition `of`. It was opened for
+    /// `offset`, where it is read on.
+    pub(super) fn add_archive(
+        &mut self,
+        archive: Archive,
+        of: &str,
+        offset: u64,
+        before: (u64, Option<i64>),
+    ) -> Result<(), InputError> {
+        let seen = archive.seen.clone();
+        let tail = archive.into_tail(&self.rules, offset)?;
+        self.add(seen, of, tail, before, false)?;
+        if let Some(Slot::File(file)) = self.slots.last_mut() {
+            file.is_gone = true;
+            file.archive = Some(file.id);
+            file.is_complete = true;
+        }
+        Ok(())
+    }
+
     /// Continues a stream in another file, which begins with the bytes that were read of the stream.
     pub(super) fn replace(&mut self, stream: usize, seen: SeenFile, tail: Tail) {
         let (of, number, before) = match &self.slots[stream] {
             Slot::File(file) => {
-                self.by_id.remove(&file.id);
+                if self.by_id.get(&file.id) == Some(&stream) {
+                    self.by_id.remove(&file.id);
+                }
                 self.finished.insert((file.id, file.born));
                 (Arc::clone(&file.of), file.number, file.before)
             }
@@ -142,7 +181,10 @@ impl Files {
 
     /// Returns whether the file is or was followed.
     pub(super) fn is_known(&self, seen: &SeenFile) -> bool {
-        self.by_id.contains_key(&seen.id) || self.finished.contains(&(seen.id, seen.born))
+        let followed = self.by_id.get(&seen.id).and_then(|stream| self.slots[*stream].file());
+        // The inode of a file that is gone may be reused.
+        let is_it = |file: &Followed| file.born.zip(seen.born).is_none_or(|(before, now)| before == now);
+        followed.is_some_and(is_it) || self.finished.contains(&(seen.id, seen.born))
     }
 
     /// Checks the sizes of the open files.

@@ -4,8 +4,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
+use jiff::Timestamp;
+
 use crate::input::error::InputError;
-use crate::input::follow::directory::{Age, SeenFile};
+use crate::input::follow::archive::{Archive, unpacked_name};
+use crate::input::follow::directory::{Age, SeenFile, Siblings};
 use crate::input::follow::file_id::FileId;
 use crate::input::follow::proof::{Proof, prove};
 use crate::input::follow::tail::Tail;
@@ -34,6 +37,8 @@ pub(super) struct Followed {
     pub(super) is_listed: bool,
     /// Whether it has no name any more.
     pub(super) is_gone: bool,
+    /// If it has none because it was compressed, the compressed file. `partition` has the name that it had before.
+    pub(super) archive: Option<FileId>,
     /// Whether another file has its name, and its own new name is not known yet.
     pub(super) is_displaced: bool,
     /// Whether it was rotated and will not grow, so that its last line needs no line end.
@@ -64,6 +69,7 @@ impl Followed {
             is_released: false,
             is_listed,
             is_gone: false,
+            archive: None,
             is_displaced: false,
             is_complete: false,
             grown_at: Instant::now(),
@@ -76,10 +82,23 @@ impl Followed {
         !self.is_gone && !self.is_displaced && *self.partition.name == *self.of
     }
 
+    /// Returns the name that it has among `siblings`, without the ending of a compressed file. That is not the name by
+    /// which it was known before if it was renamed since.
+    pub(super) fn unpacked_name<'a>(&self, siblings: &'a Siblings) -> Option<&'a str> {
+        let name_in =
+            |files: &'a [SeenFile], id| files.iter().find(|seen| seen.id == id).map(|seen| &*seen.partition.name);
+        match self.archive {
+            Some(id) => name_in(&siblings.packed, id).map(unpacked_name),
+            // Another file may have the identity of one that is gone.
+            None if self.is_gone || self.is_displaced => None,
+            None => name_in(&siblings.plain, self.id),
+        }
+    }
+
     pub(super) fn position(&self) -> Position {
         let name = if self.is_gone || self.is_displaced {
             // Another file may have its name by now, and positions need different names.
-            gone_name(&self.of, self.id.inode)
+            gone_name(&self.of, self.id, self.born)
         } else {
             self.partition.name.clone()
         };
@@ -99,13 +118,29 @@ impl Followed {
 
     /// Checks whether `seen`, which has this file's inode, is this file: the inode of a removed file can be reused.
     pub(super) fn check_identity(&self, seen: &SeenFile) -> Result<Proof, InputError> {
-        // The inode of an open file is not reused.
-        let is_same =
-            self.tail.is_open() || (seen.partition.name == self.partition.name && seen.size >= self.tail.size());
+        // The inode of an open file is not reused, but that of a file which is read in a compressed one may be.
+        if self.tail.is_open() && !self.tail.is_packed() {
+            return Ok(Proof::Same(None));
+        }
+        if self.born.zip(seen.born).is_some_and(|(before, now)| before != now) {
+            return Ok(Proof::Other);
+        }
+        let is_same = seen.partition.name == self.partition.name && seen.size >= self.tail.size();
         if is_same || self.tail.offset() == 0 {
             return Ok(Proof::Same(None));
         }
         prove(seen, self.tail.offset(), &self.tail.prefix().clone().finish())
+    }
+
+    /// Records that it is gone because it was compressed. Unless it is open, it is read on in the compressed file.
+    pub(super) fn continue_in(&mut self, archive: Archive) {
+        self.archive = Some(archive.seen.id);
+        self.age = archive.seen.age;
+        self.partition = Arc::new(archive.seen.partition);
+        if !self.tail.is_open() {
+            self.tail.continue_in(archive.content, archive.bytes);
+            self.is_complete = true;
+        }
     }
 
     /// Updates the file to what was seen of it. Returns whether its position has another name now.
@@ -116,6 +151,7 @@ impl Followed {
             self.partition = Arc::new(seen.partition.clone());
             self.path = seen.path.clone();
             self.is_gone = false;
+            self.archive = None;
             self.is_displaced = false;
         }
         self.is_listed = is_listed;
@@ -129,7 +165,16 @@ impl Followed {
     }
 }
 
-/// Returns the name of the position of a file that has no name of its own any more.
-pub(super) fn gone_name(of: &str, inode: u64) -> String {
-    format!("{of} (gone, inode {inode})")
+/// Returns the name of the position of a file that has no name of its own any more. Its inode may be reused, so the
+/// time of its creation is part of it.
+fn gone_name(of: &str, id: FileId, born: Option<SystemTime>) -> String {
+    match born.and_then(|born| Timestamp::try_from(born).ok()) {
+        Some(born) => format!("{} {born})", gone_prefix(of, id.inode)),
+        None => format!("{})", gone_prefix(of, id.inode)),
+    }
+}
+
+/// Returns how the name of the position of such a file begins.
+pub(super) fn gone_prefix(of: &str, inode: u64) -> String {
+    format!("{of} (gone, inode {inode}")
 }

@@ -8,7 +8,7 @@ use crate::format::positions::PositionRow;
 use crate::input::block::{Block, BlockNumbers};
 use crate::input::columns::Columns;
 use crate::input::error::InputError;
-use crate::input::follow::files::{Files, Slot};
+use crate::input::follow::files::{Files, MAX_OPEN, Slot};
 use crate::input::follow::{resume, scan};
 use crate::input::note::InputNote;
 use crate::input::partition_tasks::PartitionTasks;
@@ -17,8 +17,6 @@ use crate::job::model::InputSpec;
 
 /// How often the directories are scanned.
 const SCAN_PAUSE: Duration = Duration::from_secs(1);
-/// The most files that are kept open.
-const MAX_OPEN: usize = 512;
 
 /// Hands out blocks of files as they grow.
 pub struct FollowReader {

@@ -1,25 +1,22 @@
 //! Scans of the directories: which files exist, which were renamed, which are new.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crate::input::error::InputError;
-use crate::input::follow::directory::{
-    SeenFile, bases, is_rotated_name, listed, listed_rotated, may_be_generation, siblings,
-};
+use crate::input::follow::archive::{self, Archive, Sought, unpacked_name};
+use crate::input::follow::directory::{SeenFile, is_rotated_name, listed, siblings};
 use crate::input::follow::file_id::FileId;
-use crate::input::follow::files::{Files, QUIET, Rotation, Slot};
-use crate::input::follow::followed::Followed;
+use crate::input::follow::files::{Files, MAX_OPEN, MAX_SEARCHES, QUIET, Rotation, SEARCH_PAUSE, Slot};
 use crate::input::follow::proof::Proof;
 use crate::input::follow::replaced::{Outcome, resume_in};
+use crate::input::follow::rotations::{Directories, NewFile, new_unlisted, rotated_unseen, update_rotations};
 use crate::input::follow::tail::Tail;
-use crate::input::listing::matches;
 use crate::input::note::InputNote;
+use crate::input::partition::Compression;
 use crate::job::model::OnGone;
 
-/// How long after a file has taken the name of a rotated one to look for generations between the two.
-const ROTATION: Duration = Duration::from_secs(10);
 /// How many rotated files of a partition keep a position after they were read, if no glob matches them.
 const MAX_ROTATED: usize = 16;
 
@@ -45,7 +42,7 @@ pub(super) fn find_files(files: &mut Files, now: Instant) -> Result<(), InputErr
             Some((_, Proof::Other)) | None => lost.push(stream),
         }
     }
-    let mut directories: HashMap<Arc<str>, Vec<SeenFile>> = HashMap::new();
+    let mut directories = Directories::new();
     for &stream in &lost {
         find_lost(files, stream, &mut directories, now)?;
     }
@@ -55,12 +52,22 @@ pub(super) fn find_files(files: &mut Files, now: Instant) -> Result<(), InputErr
     new.extend(new_unlisted(files, &new, &mut directories)?);
     new.extend(rotated_unseen(files, &new)?);
     new.sort_by(|a, b| a.seen.age.cmp(&b.seen.age).then_with(|| a.seen.partition.name.cmp(&b.seen.partition.name)));
+    let mut open_count = files.open_count();
     for NewFile { seen, of, is_listed } in new {
         // A file may have two names.
-        if files.by_id.contains_key(&seen.id) {
+        if files.is_known(&seen) {
+            continue;
+        }
+        if seen.partition.compression != Compression::None {
+            let archive = open_archive(files, seen, &of)?;
+            files.add_archive(archive, &of, 0, (0, None))?;
             continue;
         }
         let mut tail = Tail::new(&files.rules, &seen.partition);
+        // Whatever becomes of it, an open file can be read. If it was renamed, the next scan will find it.
+        if open_count < MAX_OPEN && tail.open(&seen.partition, &seen.path, seen.id)? {
+            open_count += 1;
+        }
         tail.set_size(&seen.partition, seen.size)?;
         files.add(seen, &of, tail, (0, None), is_listed)?;
     }
@@ -68,13 +75,19 @@ pub(super) fn find_files(files: &mut Files, now: Instant) -> Result<(), InputErr
     Ok(())
 }
 
-/// A file that was not known before the scan.
-struct NewFile {
-    seen: SeenFile,
-    /// The name of its partition.
-    of: String,
-    /// Whether the paths and globs of the input match it.
-    is_listed: bool,
+/// Opens a compressed file, which may have been renamed since it was seen. Files that came after it must not be read
+/// without it.
+fn open_archive(files: &Files, mut seen: SeenFile, of: &str) -> Result<Archive, InputError> {
+    for _ in 0..MAX_SEARCHES {
+        if let Some(archive) = Archive::open(&seen, 0)? {
+            return Ok(archive);
+        }
+        std::thread::sleep(SEARCH_PAUSE);
+        let found = siblings(of, &files.base)?.packed.into_iter().find(|other| other.id == seen.id);
+        let Some(found) = found else { break };
+        seen = found;
+    }
+    Err(InputError::Gone { partition: seen.partition.name, offset: 0 })
 }
 
 /// Returns the new files among those that the input matches.
@@ -90,28 +103,6 @@ fn new_listed(files: &Files, listed: &[SeenFile]) -> Vec<NewFile> {
     new.collect()
 }
 
-/// Returns the files that may have come between two generations, and that the input does not match.
-fn new_unlisted(
-    files: &Files,
-    listed: &[NewFile],
-    directories: &mut HashMap<Arc<str>, Vec<SeenFile>>,
-) -> Result<Vec<NewFile>, InputError> {
-    let mut new: Vec<NewFile> = Vec::new();
-    for (of, Rotation { age, born, .. }) in &files.rotations {
-        if !directories.contains_key(of) {
-            directories.insert(Arc::clone(of), siblings(of, &files.base)?);
-        }
-        for seen in &directories[of] {
-            let is_known = files.is_known(seen) || listed.iter().chain(&new).any(|new| new.seen.id == seen.id);
-            let is_younger = seen.age > *age && born.zip(seen.born).is_none_or(|(older, newer)| newer >= older);
-            if !is_known && is_younger && may_be_generation(&seen.partition.name, of) {
-                new.push(NewFile { seen: seen.clone(), of: of.to_string(), is_listed: false });
-            }
-        }
-    }
-    Ok(new)
-}
-
 /// Continues the partitions whose files were replaced by copies, and takes those copies out of `new`.
 fn continue_replaced(files: &mut Files, new: &mut Vec<NewFile>) -> Result<(), InputError> {
     let mut outcomes = Vec::new();
@@ -124,78 +115,63 @@ fn continue_replaced(files: &mut Files, new: &mut Vec<NewFile>) -> Result<(), In
     Ok(())
 }
 
-/// Returns the rotated files of partitions of which no file is known: they appeared and were rotated since the input
-/// was last looked at, and the input does not match them.
-fn rotated_unseen(files: &mut Files, new: &[NewFile]) -> Result<Vec<NewFile>, InputError> {
-    let mut found = Vec::new();
-    let taken: HashSet<FileId> = new.iter().map(|new| new.seen.id).collect();
-    for seen in listed_rotated(&files.input, &files.base)? {
-        let is_known = files.is_known(&seen);
-        if is_known || taken.contains(&seen.id) || files.unproven.contains(&seen.id) {
-            continue;
-        }
-        let of = bases(&seen.partition.name).find(|base| matches(&files.input, base)).map(str::to_owned);
-        let Some(of) = of else { continue };
-        // Of a partition that is known, younger files are generations only after a rotation.
-        if files.generations.contains_key(of.as_str()) {
-            continue;
-        }
-        match seen.born.zip(files.since) {
-            Some((born, since)) if born >= since => found.push(NewFile { seen, of, is_listed: false }),
-            Some(_) => {}
-            None => {
-                files.unproven.insert(seen.id);
-                files.notes.push(InputNote::Unproven { file: seen.partition.name, partition: of });
-            }
-        }
-    }
-    Ok(found)
-}
-
-/// Forgets old rotations, and updates the ages of the others.
-fn update_rotations(files: &mut Files, now: Instant) {
-    let (slots, generations) = (&files.slots, &files.generations);
-    let has_current = |of: &Arc<str>| {
-        let mut of_partition = generations.get(of).into_iter().flatten().filter_map(|stream| slots[*stream].file());
-        of_partition.any(Followed::is_current)
-    };
-    files.rotations.retain(|of, rotation| {
-        if let Some(file) = slots[rotation.stream].file() {
-            rotation.age = file.age;
-        }
-        if rotation.until.is_none() && has_current(of) {
-            rotation.until = Some(now + ROTATION);
-        }
-        rotation.until.is_none_or(|until| until > now)
-    });
-}
-
 /// Searches the directory of a file that the input does not match any more.
-fn find_lost(
+fn find_lost(files: &mut Files, stream: usize, directories: &mut Directories, now: Instant) -> Result<(), InputError> {
+    for _ in 0..MAX_SEARCHES {
+        if try_find_lost(files, stream, directories, now)? {
+            break;
+        }
+        std::thread::sleep(SEARCH_PAUSE);
+        directories.clear();
+    }
+    Ok(())
+}
+
+/// Does so, and returns whether nothing was renamed meanwhile.
+fn try_find_lost(
     files: &mut Files,
     stream: usize,
-    directories: &mut HashMap<Arc<str>, Vec<SeenFile>>,
+    directories: &mut Directories,
     now: Instant,
-) -> Result<(), InputError> {
-    let Slot::File(file) = &mut files.slots[stream] else { return Ok(()) };
+) -> Result<bool, InputError> {
+    let Slot::File(file) = &files.slots[stream] else { return Ok(true) };
     let of = Arc::clone(&file.of);
     if !directories.contains_key(&of) {
         directories.insert(Arc::clone(&of), siblings(&of, &files.base)?);
     }
     let was_current = file.is_current();
-    let found = match directories[&of].iter().find(|seen| seen.id == file.id) {
+    let mut is_reused = false;
+    let found = match directories[&of].plain.iter().find(|seen| seen.id == file.id) {
         Some(seen) => match file.check_identity(seen)? {
             Proof::Same(_) => Some(seen),
-            Proof::Moved => return Ok(()),
-            Proof::Other => None,
+            Proof::Moved => return Ok(false),
+            Proof::Other => {
+                is_reused = true;
+                None
+            }
         },
         None => None,
     };
+    let was_gone = file.is_gone;
+    // An open file still has all that the compressed one has, but the next one may only follow it if it is known where
+    // the last one is.
+    let is_last = files.generations.get(&of).is_some_and(|generations| generations.last() == Some(&stream));
+    let may_be_archived = found.is_none() && !was_gone && (is_last || !file.tail.is_open());
+    let archive = match may_be_archived {
+        true => archive_of(files, stream, &directories[&of].packed)?,
+        false => Sought::Nothing,
+    };
+    let Slot::File(file) = &mut files.slots[stream] else { return Ok(true) };
     match found {
         Some(seen) => files.moved.extend(file.update(seen, false, now)?.then_some(stream)),
-        None if file.is_gone => {}
+        None if was_gone => {}
         None => {
-            if !file.tail.is_open() && !file.tail.is_read() {
+            if let Sought::Found(archive) = archive {
+                files.finished.insert((archive.seen.id, archive.seen.born));
+                file.continue_in(*archive);
+            } else if let Sought::Moved = archive {
+                return Ok(false);
+            } else if !file.tail.is_open() && !file.tail.is_read() {
                 let (partition, offset) = (file.partition.name.clone(), file.tail.offset());
                 if files.input.on_gone == OnGone::Stop {
                     return Err(InputError::Gone { partition, offset });
@@ -208,12 +184,40 @@ fn find_lost(
             files.moved.push(stream);
         }
     }
+    if is_reused && files.by_id.get(&file.id) == Some(&stream) {
+        files.by_id.remove(&file.id);
+    }
     if was_current && !file.is_current() {
         // If a rotation follows another one, files that came between them are still searched for.
-        let rotation = Rotation { stream, age: file.age, born: file.born, until: None };
+        let rotation = Rotation { stream: Some(stream), age: file.age, born: file.born, until: None };
         files.rotations.entry(of).and_modify(|known| known.until = None).or_insert(rotation);
     }
-    Ok(())
+    Ok(true)
+}
+
+/// Finds the compressed file that was made of a file that is gone.
+fn archive_of(files: &Files, stream: usize, packed: &[SeenFile]) -> Result<Sought<Box<Archive>>, InputError> {
+    let Slot::File(file) = &files.slots[stream] else { return Ok(Sought::Nothing) };
+    let (offset, size) = (file.tail.offset(), file.tail.size());
+    if size == 0 {
+        return Ok(Sought::Nothing);
+    }
+    let may_be_it = |seen: &&SeenFile| {
+        let name = seen.partition.name.as_str();
+        let is_named_alike = archive::may_be_of(name, &file.of) || unpacked_name(name) == file.partition.name;
+        is_named_alike && !seen.age.is_before(&file.age) && !files.is_known(seen)
+    };
+    let mut candidates: Vec<&SeenFile> = packed.iter().filter(may_be_it).collect();
+    // Files that were written later may begin alike.
+    candidates.sort_by_key(|seen| seen.age);
+    archive::first(candidates.into_iter(), offset, &file.tail.prefix().clone().finish(), |archive| {
+        if file.tail.is_open() {
+            let end = size.min(archive.bytes);
+            return Ok(end > 0 && file.tail.agrees_with(&file.partition, &archive.content, end)?);
+        }
+        // Nothing of its content is known if nothing was read of it.
+        Ok(offset > 0 || (archive.bytes == size && archive.seen.age.is_same_time(&file.age)))
+    })
 }
 
 /// Makes sure that no two files have the same name: the file that was seen later has it.
@@ -276,7 +280,9 @@ fn give_up(files: &mut Files, stream: usize) {
     if !file.is_released {
         files.released.extend(u32::try_from(stream));
     }
-    files.by_id.remove(&file.id);
+    if files.by_id.get(&file.id) == Some(&stream) {
+        files.by_id.remove(&file.id);
+    }
     let generations = files.generations.entry(Arc::clone(&file.of)).or_default();
     let is_last = generations.len() == 1;
     files.slots[stream] = if is_last {

@@ -1,8 +1,5 @@
 //! One file while it grows: from the bytes that have arrived to whole records.
 
-use std::fs::File;
-use std::io;
-use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -11,6 +8,7 @@ use memchr::{memchr, memrchr};
 use crate::input::block::{Block, BlockNumbers};
 use crate::input::columns::Columns;
 use crate::input::error::InputError;
+use crate::input::follow::content::Content;
 use crate::input::follow::file_id::{FileId, open_if};
 use crate::input::partition::Partition;
 use crate::input::prefix_digest::PrefixDigest;
@@ -34,7 +32,7 @@ type HeaderLine = (Arc<Header>, Vec<u8>);
 pub(super) struct Tail {
     rules: BlockRules,
     /// `None` while it is closed.
-    file: Option<File>,
+    file: Option<Content>,
     /// Where the next record begins.
     offset: u64,
     before: Before,
@@ -94,7 +92,7 @@ impl Tail {
     pub(super) fn resume(
         rules: &BlockRules,
         partition: &Partition,
-        file: File,
+        file: Content,
         offset: u64,
         prefix: PrefixDigest,
     ) -> Result<Tail, InputError> {
@@ -103,9 +101,7 @@ impl Tail {
             tail.header = tail.find_header(partition, &file, delimiter, offset)?.map(|(header, _)| header);
         }
         let length = OVERLAP_BYTES.min(usize::try_from(offset).unwrap_or(usize::MAX));
-        let mut overlap = vec![0; length];
-        let read = file.read_exact_at(&mut overlap, offset - length as u64);
-        read.map_err(|source| read_error(partition, offset, source))?;
+        let overlap = file.read(partition, offset - length as u64, length as u64)?;
         tail.before = Before { prefix, overlap };
         (tail.offset, tail.size) = (offset, offset);
         tail.file = Some(file);
@@ -142,6 +138,16 @@ impl Tail {
         self.size = self.offset;
     }
 
+    /// Continues in `content`, which begins with the bytes before the offset and has `bytes` in all.
+    pub(super) fn continue_in(&mut self, content: Content, bytes: u64) {
+        (self.file, self.size, self.tried_size) = (Some(content), bytes, 0);
+    }
+
+    /// Returns whether it is read in a compressed file.
+    pub(super) fn is_packed(&self) -> bool {
+        matches!(self.file, Some(Content::Packed(_)))
+    }
+
     pub(super) fn is_open(&self) -> bool {
         self.file.is_some()
     }
@@ -153,7 +159,7 @@ impl Tail {
     /// Opens the file at `path` unless it is open. Returns false if the file there is not `id`.
     pub(super) fn open(&mut self, partition: &Partition, path: &Path, id: FileId) -> Result<bool, InputError> {
         if self.file.is_none() {
-            self.file = open_if(partition, path, id)?;
+            self.file = open_if(partition, path, id)?.map(Content::Plain);
         }
         Ok(self.file.is_some())
     }
@@ -170,7 +176,8 @@ impl Tail {
     /// Checks the size of the file, if it is open. Returns whether it has changed.
     pub(super) fn poll(&mut self, partition: &Partition) -> Result<bool, InputError> {
         let Some(file) = &self.file else { return Ok(false) };
-        let size = file.metadata().map_err(|source| read_error(partition, self.offset, source))?.size();
+        let size = file.size().map_err(|source| InputError::read(&partition.name, self.offset, source))?;
+        let Some(size) = size else { return Ok(false) };
         let before = self.size;
         self.set_size(partition, size)?;
         Ok(size != before)
@@ -178,12 +185,12 @@ impl Tail {
 
     /// Returns whether `copy` has the bytes that were not handed out yet, at the same offset. Those of a file that is
     /// closed are not known.
-    pub(super) fn rest_is_in(&self, partition: &Partition, copy: &File) -> Result<bool, InputError> {
+    pub(super) fn rest_is_in(&self, partition: &Partition, copy: &Content) -> Result<bool, InputError> {
         let Some(file) = &self.file else { return Ok(self.is_read()) };
         let mut at = self.offset;
         loop {
-            let rest = self.read(partition, file, at, CHUNK_BYTES)?;
-            if rest != self.read(partition, copy, at, rest.len() as u64)? {
+            let rest = file.read(partition, at, CHUNK_BYTES)?;
+            if rest != copy.read(partition, at, rest.len() as u64)? {
                 return Ok(false);
             }
             at += rest.len() as u64;
@@ -191,6 +198,21 @@ impl Tail {
                 return Ok(true);
             }
         }
+    }
+
+    /// Returns whether the bytes from the offset to `end` are those of `copy`. Those of a file that is closed are not
+    /// known.
+    pub(super) fn agrees_with(&self, partition: &Partition, copy: &Content, end: u64) -> Result<bool, InputError> {
+        let Some(file) = &self.file else { return Ok(true) };
+        let mut at = self.offset;
+        while at < end {
+            let length = CHUNK_BYTES.min(end - at);
+            if file.read(partition, at, length)? != copy.read(partition, at, length)? {
+                return Ok(false);
+            }
+            at += length;
+        }
+        Ok(true)
     }
 
     /// Returns the digest of the bytes before the offset.
@@ -238,7 +260,7 @@ impl Tail {
     fn find_records(
         &mut self,
         partition: &Partition,
-        file: &File,
+        file: &Content,
         is_complete: bool,
     ) -> Result<Option<(u64, Vec<u8>)>, InputError> {
         self.check_overlap(partition, file)?;
@@ -258,7 +280,7 @@ impl Tail {
         let cell_bytes = self.rules.block_bytes - begin % self.rules.block_bytes;
         let mut length = cell_bytes + self.rules.beyond_bytes() as u64;
         loop {
-            let mut bytes = self.read(partition, file, begin, length)?;
+            let mut bytes = file.read(partition, begin, length)?;
             self.check_end(partition, begin, &bytes)?;
             let is_all = (bytes.len() as u64) < length || begin + length >= self.size;
             let is_long = bytes.len() as u64 > self.rules.kept_bytes();
@@ -286,7 +308,7 @@ impl Tail {
     fn find_long(
         &mut self,
         partition: &Partition,
-        file: &File,
+        file: &Content,
         header: &[u8],
         is_complete: bool,
         mut bytes: Vec<u8>,
@@ -303,7 +325,7 @@ impl Tail {
             Long { scanned: offset, before, ends: CsvEnds::new(delimiter) }
         });
         loop {
-            let chunk = self.read(partition, file, long.scanned, CHUNK_BYTES)?;
+            let chunk = file.read(partition, long.scanned, CHUNK_BYTES)?;
             let end = if is_csv { long.ends.next_end(&chunk, 0) } else { memchr(b'\n', &chunk).map(|at| at + 1) };
             let taken = &chunk[..end.unwrap_or(chunk.len())];
             long.before.take(taken);
@@ -341,14 +363,14 @@ impl Tail {
     fn find_header(
         &self,
         partition: &Partition,
-        file: &File,
+        file: &Content,
         delimiter: u8,
         limit: u64,
     ) -> Result<Option<HeaderLine>, InputError> {
         let refuse = |reason| InputError::Header { partition: partition.name.clone(), reason };
         let mut length = 4 * 1024;
         loop {
-            let mut bytes = self.read(partition, file, 0, length)?;
+            let mut bytes = file.read(partition, 0, length)?;
             let from = if bytes.starts_with(BYTE_ORDER_MARK) { BYTE_ORDER_MARK.len() } else { 0 };
             if let Some(end) = CsvEnds::new(delimiter).next_end(&bytes, from) {
                 bytes.truncate(end);
@@ -365,35 +387,19 @@ impl Tail {
         }
     }
 
-    /// Returns up to `length` bytes from `begin`, fewer only at the end of the file.
-    fn read(&self, partition: &Partition, file: &File, begin: u64, length: u64) -> Result<Vec<u8>, InputError> {
-        let mut bytes = vec![0; usize::try_from(length).unwrap_or(usize::MAX)];
-        let mut filled = 0;
-        while filled < bytes.len() {
-            match file.read_at(&mut bytes[filled..], begin + filled as u64) {
-                Ok(0) => break,
-                Ok(count) => filled += count,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(source) => return Err(read_error(partition, begin, source)),
-            }
-        }
-        bytes.truncate(filled);
-        Ok(bytes)
-    }
-
     /// Verifies that the last bytes before the offset are those that were read.
-    fn check_overlap(&self, partition: &Partition, file: &File) -> Result<(), InputError> {
+    fn check_overlap(&self, partition: &Partition, file: &Content) -> Result<(), InputError> {
         let overlap = &self.before.overlap;
-        let again = self.read(partition, file, self.offset - overlap.len() as u64, overlap.len() as u64)?;
+        let again = file.read(partition, self.offset - overlap.len() as u64, overlap.len() as u64)?;
         if again == *overlap { Ok(()) } else { Err(self.truncated(partition)) }
     }
 
     /// Skips the line end of a line that was taken without it. A `\r` may still become half of one.
-    fn skip_line_end(&mut self, partition: &Partition, file: &File, is_complete: bool) -> Result<(), InputError> {
+    fn skip_line_end(&mut self, partition: &Partition, file: &Content, is_complete: bool) -> Result<(), InputError> {
         if self.before.overlap.last().is_none_or(|byte| *byte == b'\n') {
             return Ok(());
         }
-        let next = self.read(partition, file, self.offset, 2)?;
+        let next = file.read(partition, self.offset, 2)?;
         if next != b"\r" || is_complete {
             let skipped = &next[..late_line_end(&next)];
             self.before.take(skipped);
@@ -414,10 +420,6 @@ impl Tail {
     fn truncated(&self, partition: &Partition) -> InputError {
         InputError::Truncated { partition: partition.name.clone(), offset: self.offset }
     }
-}
-
-fn read_error(partition: &Partition, offset: u64, source: io::Error) -> InputError {
-    InputError::read(&partition.name, offset, source)
 }
 
 #[cfg(test)]

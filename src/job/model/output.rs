@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use crate::values::value::Column;
+
 /// `output:`
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OutputSpec {
@@ -12,6 +14,8 @@ pub struct OutputSpec {
     pub format: OutputFormat,
     /// `emit: final | changes | rows`; default `rows` with `exec`, otherwise `final`.
     pub emit: Emit,
+    /// `columns:` the columns of the rows that a program emits; empty if they are any JSON objects.
+    pub columns: Vec<Column>,
     /// `having:` an expression over the columns of the output; only the rows for which it is true are written.
     pub having: Option<String>,
 }

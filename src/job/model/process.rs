@@ -30,15 +30,21 @@ pub struct ExecSpec {
     pub backoff: Duration,
     /// `tick:` how often the program is told the time.
     pub tick: Option<Duration>,
+    /// `columns:` the columns of the program's state; empty if each value is any JSON.
+    pub columns: Vec<Column>,
 }
 
 impl ExecSpec {
-    /// The only column of a program's state.
+    /// The only column of a program's state, unless it declares its columns.
     pub const COLUMN: &str = "value";
 
-    /// Returns that column with its type.
-    pub fn column() -> Column {
-        Column::new(ExecSpec::COLUMN, ColumnType::Json)
+    /// Returns the columns of the program's state.
+    pub fn state_columns(&self) -> Vec<Column> {
+        if self.columns.is_empty() {
+            vec![Column::new(ExecSpec::COLUMN, ColumnType::Json)]
+        } else {
+            self.columns.clone()
+        }
     }
 }
 

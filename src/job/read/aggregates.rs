@@ -66,13 +66,7 @@ fn aggregate(entry: &Entry, known: KnownFields<'_>) -> Result<AggregateSpec> {
 fn check_name(entry: &Entry, key_names: &[&str], is_keyed: bool) -> Result<()> {
     let name = entry.key.as_str();
     let shown = units::shown(name);
-    let fits = name.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '-'))
-        && name.starts_with(|c: char| c.is_alphabetic() || c == '_')
-        && name.chars().count() <= MAX_NAME_CHARS;
-    if !fits {
-        let expected = "a name of at most 100 letters, digits, `_` and `-` that starts with a letter or `_`";
-        return Err(unfit(entry.key_mark, format!("expected {expected}, found `{shown}`")));
-    }
+    check_column_name(entry)?;
     if key_names.iter().any(|key_name| name.to_lowercase() == key_name.to_lowercase()) {
         let owner = if is_keyed { "the key" } else { "the name of the partition" };
         return Err(unfit(entry.key_mark, format!("the column `{shown}` is {owner}; rename the aggregate")));
@@ -98,6 +92,19 @@ fn check_parts(entries: &[Entry], aggregates: &[AggregateSpec], parts: &[&str]) 
         }
     }))
     .map(|_| ())
+}
+
+/// Rejects a name that cannot be a column.
+pub(super) fn check_column_name(entry: &Entry) -> Result<()> {
+    let name = entry.key.as_str();
+    let fits = name.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '-'))
+        && name.starts_with(|c: char| c.is_alphabetic() || c == '_')
+        && name.chars().count() <= MAX_NAME_CHARS;
+    if fits {
+        return Ok(());
+    }
+    let expected = "a name of at most 100 letters, digits, `_` and `-` that starts with a letter or `_`";
+    Err(unfit(entry.key_mark, format!("expected {expected}, found `{}`", units::shown(name))))
 }
 
 /// Rejects aggregates that would share a column of the output or the state. Case is ignored, as in SQL.

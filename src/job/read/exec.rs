@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::job::model::ExecSpec;
+use crate::job::read::columns;
 use crate::job::read::scalar::longer_than_zero;
 use crate::job::read::section::{Mistakes, Result, Section, unfit};
 use crate::values::units::shown;
@@ -15,7 +16,7 @@ const MAX_ARGUMENTS: usize = 1_000;
 const MAX_NATIVE_CHARS: usize = 100;
 
 /// The keys that only go with `exec`.
-const COMPANIONS: [&str; 4] = ["timeout", "restarts", "backoff", "tick"];
+const COMPANIONS: [&str; 5] = ["timeout", "restarts", "backoff", "tick", "columns"];
 
 /// The keys that exclude `exec`, and what the program does instead of them.
 const EXCLUDED: [(&str, &str); 5] = [
@@ -46,11 +47,12 @@ pub(super) fn read(process: &Section<'_>) -> Result<Option<ExecSpec>> {
     let timeout = mistakes.take(process.get("timeout").map_or(Ok(DEFAULT_TIMEOUT), longer_than_zero));
     let backoff = mistakes.take(process.get("backoff").map_or(Ok(DEFAULT_BACKOFF), longer_than_zero));
     let tick = mistakes.take(process.get("tick").map(longer_than_zero).transpose());
+    let columns = mistakes.get(process.get("columns").map_or(Ok(Vec::new()), columns::of_state));
     mistakes.none()?;
     if let (Some(node), 0) = (process.get("backoff"), restarts) {
         return Err(node.unfit("`backoff` needs `restarts`: without it nothing is restarted"));
     }
-    Ok(Some(ExecSpec { command, timeout, restarts, backoff, tick }))
+    Ok(Some(ExecSpec { command, timeout, restarts, backoff, tick, columns: columns.unwrap_or_default() }))
 }
 
 fn restarts(node: &Node) -> Result<u32> {
@@ -125,6 +127,7 @@ mod tests {
             restarts: 0,
             backoff: Duration::from_secs(1),
             tick: None,
+            columns: Vec::new(),
         };
         assert_eq!(job.exec.as_ref(), Some(&expected));
         assert!(job.aggregates.is_empty());
@@ -132,7 +135,11 @@ mod tests {
         let exec = full.exec.clone().unwrap();
         assert_eq!((exec.to_string().as_str(), exec.restarts), ("./count", 3));
         assert_eq!((exec.timeout, exec.tick), (Duration::from_millis(250), Some(Duration::from_secs(10))));
-        for job in [job, full] {
+        let typed = parse("{exec: ./count, columns: {clicks: int, spent: number, 'é-1': json}}").unwrap();
+        let names: Vec<_> =
+            typed.exec.iter().flat_map(|exec| &exec.columns).map(|column| column.name.as_str()).collect();
+        assert_eq!(names, ["clicks", "spent", "é-1"]);
+        for job in [job, full, typed] {
             let definition = job.definition();
             let again =
                 JobSpec::parse(&definition, Path::new("job.yaml")).unwrap_or_else(|e| panic!("{e}\n{definition}"));
@@ -165,6 +172,23 @@ mod tests {
             ),
             ("{exec: [a], timeout: 0s}", "job.yaml:4:31: expected a duration longer than zero, found `0s`"),
             ("{exec: [a], backoff: 2s}", "job.yaml:4:31: `backoff` needs `restarts`: without it nothing is restarted"),
+            (
+                "{columns: {n: int}, aggregate: {n: count}}",
+                "job.yaml:4:20: `columns` needs `exec`: it configures a program",
+            ),
+            ("{exec: [a], columns: {}}", "job.yaml:4:31: expected 1 to 1000 columns, found 0"),
+            (
+                "{exec: [a], columns: {n: float}}",
+                "job.yaml:4:35: unknown type `float`, expected one of `number`, `text`, `bool`, `int`, `json`",
+            ),
+            (
+                "{exec: [a], columns: {n: int, N: int}}",
+                "job.yaml:4:40: `N` and `n` differ only in case; rename one of them",
+            ),
+            (
+                "{exec: [a], columns: {Key: text}}",
+                "job.yaml:4:32: the name `Key` is reserved: every state table has the columns `task`, `key`, `deleted`",
+            ),
             ("{exec: [a], restarts: -1}", "job.yaml:4:32: expected a whole number of restarts, found `-1`"),
         ] {
             assert_eq!(parse(process).unwrap_err(), message, "{process}");

@@ -13,6 +13,7 @@ use crate::values::yaml::Node;
 mod aggregates;
 mod checkpoint;
 mod cleaning;
+mod columns;
 mod computed;
 mod exec;
 mod field;

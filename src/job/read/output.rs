@@ -2,6 +2,7 @@
 
 use crate::input::record::Filter;
 use crate::job::model::{Emit, JobSpec, OutputFormat, OutputSpec};
+use crate::job::read::columns;
 use crate::job::read::field::{expression, within_expression};
 use crate::job::read::scalar::{choose, path_or_url};
 use crate::job::read::section::{Mistakes, Result, Section, mark_of, node_of, unfit};
@@ -11,7 +12,13 @@ use crate::values::yaml::Node;
 pub(super) fn read(node: &Node, is_program: bool) -> Result<OutputSpec> {
     let default = if is_program { Emit::Rows } else { Emit::Final };
     if node.scalar().is_some() {
-        return Ok(OutputSpec { files: path_or_url(node)?, format: OutputFormat::Json, emit: default, having: None });
+        return Ok(OutputSpec {
+            files: path_or_url(node)?,
+            format: OutputFormat::Json,
+            emit: default,
+            columns: Vec::new(),
+            having: None,
+        });
     }
     let section = Section::new("output", node, "a directory, or a map with `files`")?;
     let mut mistakes = Mistakes::default();
@@ -22,19 +29,26 @@ pub(super) fn read(node: &Node, is_program: bool) -> Result<OutputSpec> {
     let emits = [Emit::Final, Emit::Changes, Emit::Rows].map(|one| (one.name(), one));
     let emit = mistakes.get(section.get("emit").map_or(Ok(default), |node| choose(node, "emit", &emits)));
     let having = mistakes.take(section.get("having").map(|node| expression(node, "spent > 100")).transpose());
+    let columns = mistakes.get(section.get("columns").map_or(Ok(Vec::new()), columns::of_rows));
     mistakes.none()?;
-    let (Some(format), Some(emit)) = (format, emit) else { unreachable!("what could not be read is a mistake") };
-    if let (Some(node), true) = (section.get("emit"), (emit == Emit::Rows) != is_program) {
-        return Err(node.unfit(if is_program {
-            "the output of a program is the rows that it emits: use `emit: rows`"
-        } else {
-            "`emit: rows` needs `exec`: only a program emits rows"
-        }));
+    let (Some(format), Some(emit), Some(columns)) = (format, emit, columns) else {
+        unreachable!("what could not be read is a mistake")
+    };
+    if let (Some(node), true) = (section.get("emit"), emit == Emit::Rows && !is_program) {
+        return Err(node.unfit("`emit: rows` needs `exec`: only a program emits rows"));
     }
-    if let (Some(node), true) = (section.get("format"), is_program && format != OutputFormat::Json) {
-        return Err(node.unfit("the rows of a program have no fixed columns: its output needs `format: json`"));
+    if let (Some(node), true) = (section.get("columns"), emit != Emit::Rows) {
+        return Err(node.unfit("`columns` of `output` are those of emitted rows, which only `emit: rows` writes"));
     }
-    Ok(OutputSpec { files, format, emit, having })
+    if let (Some(node), true) = (section.get("format"), emit == Emit::Rows && columns.is_empty()) {
+        let name = format.name();
+        if format != OutputFormat::Json {
+            return Err(
+                node.unfit(format!("`format: {name}` needs `columns`: those of the rows that the program emits"))
+            );
+        }
+    }
+    Ok(OutputSpec { files, format, emit, columns, having })
 }
 
 /// Rejects an output that is never written, and one that would have two columns of the same name.
@@ -58,9 +72,10 @@ pub(super) fn check(job: &JobSpec, node: Option<&Node>) -> Result<()> {
         return Err(unfit(mark, reason));
     }
     let is_op = |name: &str| emit == Emit::Changes && name.eq_ignore_ascii_case("op");
-    if job.window.is_none()
-        && (job.key_names().into_iter().any(is_op) || job.aggregates.iter().any(|one| is_op(&one.name)))
-    {
+    let of_program = job.exec.iter().flat_map(|exec| &exec.columns).map(|column| &column.name);
+    let mut columns = job.aggregates.iter().map(|one| &one.name).chain(of_program);
+    let has_op = job.exec.is_none() && job.key_names().into_iter().any(is_op) || columns.any(|name| is_op(name));
+    if job.window.is_none() && has_op {
         return Err(unfit(mark, "`emit: changes` adds a column `op`; rename the job's own"));
     }
     Ok(())

@@ -11,7 +11,7 @@ use crate::values::value::ColumnType;
 use crate::values::yaml::{Entry, Mark, Node};
 
 /// The types that a field can have.
-const TYPES: [ColumnType; 5] =
+pub(super) const TYPES: [ColumnType; 5] =
     [ColumnType::Number, ColumnType::Text, ColumnType::Bool, ColumnType::Int, ColumnType::Json];
 
 /// An entry of `types:`.

@@ -139,14 +139,7 @@ fn replace(target: &Replica, path: &RelPath, bytes: &[u8]) -> Result<(), StoreEr
         target.keep_copy(path, |number| layout::damaged_file(path, number))?;
         return Ok(storage.replace(path, bytes)?);
     };
-    let mut number = 1;
-    loop {
-        match file_system.rename(path, &layout::damaged_file(path, number)) {
-            Err(StorageError::Exists { .. }) if number < u32::MAX => number += 1,
-            Err(StorageError::NotFound { .. }) => break,
-            renamed => break renamed?,
-        }
-    }
+    Replica::set_aside(file_system, path, |number| layout::damaged_file(path, number))?;
     match storage.create(path, bytes) {
         // Another process was faster, with the same bytes.
         Err(StorageError::Exists { .. }) if has_bytes(storage, path, bytes)? => Ok(()),

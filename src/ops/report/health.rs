@@ -7,8 +7,10 @@ use jiff::Timestamp;
 use crate::job::JobSpec;
 use crate::job::model::Schedule;
 use crate::ops::finding::Severity;
+use crate::ops::latest;
 use crate::ops::list::Listing;
-use crate::ops::log::{Happening, Log};
+use crate::ops::log::Log;
+use crate::ops::report::part::Missing;
 use crate::ops::stats::Stats;
 use crate::ops::verify;
 use crate::store::Lag;
@@ -44,6 +46,11 @@ pub enum Concern {
     /// That many older checkpoints cannot be read.
     OlderDamaged {
         checkpoints: u64,
+    },
+    /// A part of the newest checkpoints cannot be read: it is damaged, or that is not known.
+    Unread {
+        is_damage: bool,
+        reason: String,
     },
     /// A replica has another history.
     Diverged {
@@ -82,8 +89,10 @@ impl Concern {
             Concern::NewestDamaged { .. }
             | Concern::OlderDamaged { .. }
             | Concern::Diverged { .. }
+            | Concern::Unread { is_damage: true, .. }
             | Concern::Findings { .. } => Level::Damaged,
             Concern::Failing { .. }
+            | Concern::Unread { is_damage: false, .. }
             | Concern::Overdue { .. }
             | Concern::ReplicaUnusable { .. }
             | Concern::ReplicaBehind { .. }
@@ -97,7 +106,7 @@ impl Concern {
 pub struct Health {
     /// The worst first.
     pub concerns: Vec<Concern>,
-    /// When the newest checkpoint was made, or an attempt last found nothing new.
+    /// When the newest checkpoint was made, or an attempt or a run last found nothing new.
     pub confirmed: Option<Timestamp>,
 }
 
@@ -110,6 +119,8 @@ pub(super) struct Facts<'a> {
     pub(super) diverged: &'a [(String, String)],
     pub(super) job: Option<&'a JobSpec>,
     pub(super) verified: Option<&'a [verify::Report]>,
+    /// Why parts of the report are missing.
+    pub(super) unread: [Option<&'a Missing>; 5],
     pub(super) now: Timestamp,
 }
 
@@ -118,6 +129,7 @@ impl Health {
         let confirmed = facts.confirmed();
         let mut concerns: Vec<Concern> = Vec::new();
         concerns.extend(facts.damaged());
+        concerns.extend(facts.unread());
         concerns.extend(facts.diverged.iter().cloned().map(|(place, reason)| Concern::Diverged { place, reason }));
         concerns.extend(facts.findings());
         concerns.extend(facts.failing());
@@ -137,12 +149,7 @@ impl Health {
 
 impl Facts<'_> {
     fn confirmed(&self) -> Option<Timestamp> {
-        let (_, created) = self.listing.last_good?;
-        let elided = self.log.happenings.iter().rev().find_map(|happening| match happening {
-            Happening::Attempt(attempt) if attempt.outcome == AttemptOutcome::Elided => Some(attempt.time),
-            _ => None,
-        });
-        Some(elided.map_or(created, |elided| elided.max(created)))
+        Some(latest::confirmed(self.listing.last_good?, self.log.attempts(), self.log.operations()))
     }
 
     fn damaged(&self) -> Vec<Concern> {
@@ -165,6 +172,22 @@ impl Facts<'_> {
         concerns
     }
 
+    /// Returns each reason once: several parts may need the same file.
+    fn unread(&self) -> Vec<Concern> {
+        let concern = |missing: &Missing| match missing {
+            Missing::Damaged(reason) => Some(Concern::Unread { is_damage: true, reason: reason.clone() }),
+            Missing::Failed(reason) => Some(Concern::Unread { is_damage: false, reason: reason.clone() }),
+            Missing::LeftOut | Missing::Nothing => None,
+        };
+        let mut concerns: Vec<Concern> = Vec::new();
+        for concern in self.unread.iter().copied().flatten().filter_map(concern) {
+            if !concerns.contains(&concern) {
+                concerns.push(concern);
+            }
+        }
+        concerns
+    }
+
     fn findings(&self) -> impl Iterator<Item = Concern> {
         self.verified.unwrap_or_default().iter().filter_map(|report| {
             let damage = report.findings.iter().filter(|finding| finding.severity() == Severity::Damage).count() as u64;
@@ -173,11 +196,8 @@ impl Facts<'_> {
     }
 
     fn failing(&self) -> Option<Concern> {
-        let attempts = self.log.happenings.iter().rev().filter_map(|happening| match happening {
-            Happening::Attempt(attempt) => Some(attempt),
-            _ => None,
-        });
-        let failed: Vec<_> = attempts.take_while(|attempt| attempt.outcome == AttemptOutcome::Failed).collect();
+        let failed: Vec<_> =
+            self.log.attempts().rev().take_while(|attempt| attempt.outcome == AttemptOutcome::Failed).collect();
         let (last, first) = (failed.first()?, failed.last()?);
         Some(Concern::Failing { attempts: failed.len() as u64, since: first.time, reason: last.error.clone() })
     }

@@ -8,7 +8,7 @@ use jiff::tz::TimeZone;
 use crate::format::manifest::Manifest;
 use crate::format::positions::PositionRow;
 use crate::job::JobSpec;
-use crate::job::definition::definition;
+use crate::job::definition::{DefinitionError, definition};
 use crate::ops::diff::{Comparison, Scope, Side};
 use crate::ops::inspect::latest_positions;
 use crate::ops::list::{Listing, list};
@@ -19,20 +19,23 @@ use crate::ops::verify;
 use crate::store::prune::{Plan, Request, plan};
 use crate::store::records::pins::Pin;
 use crate::store::{Lag, Store};
-use crate::values::error_chain::in_one_line;
 use crate::values::id::Sequence;
 use crate::values::progress::{Progress, Silent};
 
 mod changes;
 mod health;
+mod part;
 mod ranges;
 mod state;
 mod top;
 
 pub use changes::{Changes, KeyChange, KeyGrowth, TaskGrowth};
 pub use health::{Concern, Health, Level};
+pub use part::{Missing, Part};
 pub use ranges::{Ranges, TaskRange};
 pub use state::{KeyUse, State};
+
+use part::{failed, part, trouble, unread};
 
 /// How many of the newest checkpoints are looked at for the last good one, before all are.
 const LISTED: usize = 50;
@@ -62,20 +65,6 @@ pub enum Step {
     /// Everything; progress counts bytes.
     Verification,
 }
-
-/// Why a part of a report is missing.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Missing {
-    /// The options leave it out.
-    LeftOut,
-    /// There is nothing that it could be about.
-    Nothing,
-    /// It could not be read.
-    Failed(String),
-}
-
-/// A part of a report, or why it is missing.
-pub type Part<T> = Result<T, Missing>;
 
 /// What somebody on duty wants to know about a store.
 #[derive(Debug)]
@@ -132,12 +121,14 @@ pub fn report<P: Progress>(
     let readable: Vec<&Sizes> = stats.checkpoints.iter().filter_map(|counted| counted.sizes.as_ref().ok()).collect();
     let latest = readable.last().map(|sizes| sizes.manifest.sequence);
     let snapshot = part(latest, |latest| Snapshot::open(store, latest));
-    let job = snapshot
-        .as_ref()
-        .map_err(Missing::clone)
-        .and_then(|snapshot| definition(store, &snapshot.committed).map_err(failed));
+    let job = snapshot.as_ref().map_err(Missing::clone).and_then(|snapshot| {
+        definition(store, &snapshot.committed).map_err(|error| match error {
+            DefinitionError::Store(error) => unread(ReadError::Store(error)),
+            error => Missing::damaged(error),
+        })
+    });
     let positions = snapshot.as_ref().map_err(Missing::clone).and_then(|snapshot| {
-        let rows = snapshot.positions(store).map_err(failed)?;
+        let rows = snapshot.positions(store).map_err(unread)?;
         Ok(latest_positions(&rows).cloned().collect())
     });
     let rows_of = |snapshot: &Part<Snapshot>| -> Part<State> {
@@ -145,7 +136,7 @@ pub fn report<P: Progress>(
             return Err(Missing::LeftOut);
         }
         let snapshot = snapshot.as_ref().map_err(Missing::clone)?;
-        State::read(store, snapshot, &progress(Step::State)).map_err(failed)
+        State::read(store, snapshot, &progress(Step::State)).map_err(unread)
     };
     let compare = |old: Option<Sequence>| -> Part<Changes> {
         if !options.reads_rows {
@@ -162,6 +153,7 @@ pub fn report<P: Progress>(
     } else {
         Err(Missing::LeftOut)
     };
+    let state = rows_of(&snapshot);
     let log = log(store, &Selection::default())?;
     let lags = all.lags();
     let health = Health::of(&health::Facts {
@@ -172,6 +164,7 @@ pub fn report<P: Progress>(
         diverged: &store.not_read,
         job: job.as_ref().ok(),
         verified: verified.as_deref().ok(),
+        unread: [trouble(&job), trouble(&positions), trouble(&state), trouble(&changes), trouble(&growth)],
         now: options.now,
     });
     Ok(Report {
@@ -179,7 +172,7 @@ pub fn report<P: Progress>(
         pins: store.pins()?,
         pruning: pruning(store, job.as_ref(), options),
         ranges: ranges::read(store, &readable),
-        state: rows_of(&snapshot),
+        state,
         listing,
         log,
         lags,
@@ -190,15 +183,6 @@ pub fn report<P: Progress>(
         verified,
         stats,
     })
-}
-
-/// Reads a part of something that may not exist.
-fn part<A, T>(of: Option<A>, read: impl FnOnce(A) -> Result<T, ReadError>) -> Part<T> {
-    read(of.ok_or(Missing::Nothing)?).map_err(failed)
-}
-
-fn failed(error: impl std::error::Error) -> Missing {
-    Missing::Failed(in_one_line(&error))
 }
 
 /// Returns the checkpoint that the growth is measured from: the newest that is at least a day older than the latest, or

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use crate::ops::read::Snapshot;
-use crate::ops::report::{Missing, Part};
+use crate::ops::report::part::{Missing, Part};
 use crate::ops::stats::Sizes;
 use crate::store::Store;
 use crate::values::id::Sequence;

@@ -111,7 +111,7 @@ fn export_shards(
 ) -> Result<Vec<ExportedFile>, RestoreError> {
     let shards = shards(&plan.snapshot);
     progress.start(plan.snapshot.index.iter().map(|row| row.bytes).sum());
-    let files = parallel::map(&shards, |(shard, chain)| {
+    let files = parallel::map_on(store.object_readers(), &shards, |(shard, chain)| {
         let name = shard_file(*shard);
         if let Some(file) = target.completed(&name) {
             progress.advance(chain.iter().map(|row| row.bytes).sum());
@@ -236,10 +236,10 @@ fn export_rows(
     let mut writer = target.create(&name)?;
     let mut line = Vec::new();
     let columns = plan.snapshot.codec.columns();
-    let is_written: Vec<bool> = columns.iter().map(|column| !column.is_estimated(columns)).collect();
-    let columns: Vec<&Column> = columns.iter().zip(&is_written).filter(|(_, yes)| **yes).map(|(one, _)| one).collect();
     let shape = plan.snapshot.manifest().key.as_ref();
     let key = shape.map_or_else(|| vec![Column::new("key", ColumnType::Text)], KeyShape::columns);
+    let is_written: Vec<bool> = columns.iter().map(|column| !column.is_estimated(columns)).collect();
+    let columns: Vec<&Column> = columns.iter().zip(&is_written).filter(|(_, yes)| **yes).map(|(one, _)| one).collect();
     let names =
         || ["task"].into_iter().chain(key.iter().chain(columns.iter().copied()).map(|column| column.name.as_str()));
     let json_lines = JsonLines::new(names());

@@ -20,10 +20,11 @@ pub(super) fn manifest_problems(manifest: &Manifest) -> Vec<String> {
     if !is_restore && manifest.ended != (manifest.trigger == Trigger::EndOfInput) {
         problems.push(format!("trigger {:?}, but ended: {}", manifest.trigger, manifest.ended));
     }
-    let is_of_program =
-        matches!(&manifest.columns[..], [only] if only.name == "value" && only.column_type == ColumnType::Json);
-    if manifest.routing == Routing::Program && !is_of_program {
-        problems.push("the state of a program, but with other columns than `value`".to_owned());
+    // Which columns they are is compared with the job definition.
+    let is_sketch = |column_type| matches!(column_type, ColumnType::Sketch | ColumnType::Quantiles);
+    let has_sketch = manifest.columns.iter().any(|column| is_sketch(column.column_type));
+    if manifest.routing == Routing::Program && has_sketch {
+        problems.push("the state of a program, but with a sketch, which programs do not have".to_owned());
     }
     let totals = &manifest.totals;
     for (what, part) in [("skipped", totals.skipped), ("late", totals.late), ("past", totals.past_records)] {

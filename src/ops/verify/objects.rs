@@ -24,11 +24,8 @@ pub(super) fn check_objects(checks: &mut [ReplicaCheck], options: &Options<'_>, 
     let bytes = work.iter().filter_map(|(_, _, bytes)| *bytes);
     let chains = checks.iter().flat_map(|check| &check.needs.chains).map(Chain::bytes);
     progress.start(bytes.chain(chains).fold(0, u64::saturating_add));
-    let readers = |check: &ReplicaCheck| match options.depth {
-        Depth::Quick => check.store.readers(),
-        _ => check.store.object_readers(),
-    };
-    let threads = checks.iter().map(readers).max().unwrap_or(1);
+    // Objects pass through piece by piece: even many at once take little memory.
+    let threads = checks.iter().map(|check| check.store.readers()).max().unwrap_or(1);
     let outcomes = parallel::map_on(threads, &work, |(number, object, bytes)| {
         let read = match options.choice {
             _ if options.depth == Depth::Quick => false,

@@ -10,7 +10,8 @@ use crate::format::store_file::StoreFile;
 use crate::ops::finding::{FindingCode, Findings};
 use crate::ops::verify::line_ends;
 use crate::storage::{EntryKind, Storage, StorageError};
-use crate::store::records::{attempts, history, pins};
+use crate::store::records::line_log::MAX_READ_BYTES;
+use crate::store::records::{attempts, history, operations, pins};
 use crate::values::digest::Digest;
 use crate::values::error_chain::in_one_line;
 use crate::values::relpath::RelPath;
@@ -54,8 +55,9 @@ impl Records {
                 if entry.kind != EntryKind::File {
                     continue;
                 }
-                if code == Some(FindingCode::EventDamaged) && layout::parse_attempts(&entry.name).is_some() {
-                    check_log(storage, &path, findings);
+                if let Some(broken_lines) = log_reader(&entry.name).filter(|_| code == Some(FindingCode::EventDamaged))
+                {
+                    check_log(storage, &path, broken_lines, findings);
                     continue;
                 }
                 let bytes = match is_whole(&path, b"") {
@@ -103,9 +105,17 @@ impl Records {
     }
 }
 
-/// Counts the lines of a file of the log that are not as they were written.
-fn check_log(storage: &dyn Storage, path: &RelPath, findings: &mut Findings) {
-    let bytes = match storage.get(path, attempts::MAX_READ_BYTES) {
+/// Returns what counts the broken lines of a file of `history/`, if it is one of a log.
+fn log_reader(name: &str) -> Option<fn(&[u8]) -> usize> {
+    if layout::parse_attempts(name).is_some() {
+        return Some(attempts::broken_lines);
+    }
+    layout::parse_operations(name).map(|_| operations::broken_lines as fn(&[u8]) -> usize)
+}
+
+/// Counts the lines of a file of a log that are not as they were written.
+fn check_log(storage: &dyn Storage, path: &RelPath, broken_lines: fn(&[u8]) -> usize, findings: &mut Findings) {
+    let bytes = match storage.get(path, MAX_READ_BYTES) {
         Ok(bytes) => bytes,
         Err(error) if error.is_not_found() || findings.is_refusal(&error) => return,
         Err(error) => {
@@ -113,10 +123,10 @@ fn check_log(storage: &dyn Storage, path: &RelPath, findings: &mut Findings) {
             return findings.add(FindingCode::LogDamaged, path, "lines as they were written", found, []);
         }
     };
-    let broken = attempts::broken_lines(&bytes);
+    let broken = broken_lines(&bytes);
     if broken > 0 {
         let found = format!("{broken} modified line{}", if broken == 1 { "" } else { "s" });
-        let found = line_ends::explain(found, &bytes, |original| attempts::broken_lines(original) == 0);
+        let found = line_ends::explain(found, &bytes, |original| broken_lines(original) == 0);
         findings.add(FindingCode::LogDamaged, path, "lines as they were written", found, []);
     }
 }

@@ -117,12 +117,12 @@ fn check_chains(
         Routing::KeyHash => Some(index::task_of_key(key, manifest.tasks)),
         Routing::Partition => std::str::from_utf8(key).ok().and_then(|key| longest.partitions.get(key).copied()),
     };
-    let is_refused = |key: &[u8]| longest.refuses(manifest.key.as_ref(), key);
     // Most keys can be anything.
-    let is_refused: Option<&dyn Fn(&[u8]) -> bool> =
-        (longest.windows.is_some() || manifest.key.is_some()).then_some(&is_refused);
+    let can_refuse = longest.windows.is_some() || manifest.key.is_some();
+    let is_refused = |key: &[u8]| longest.refuses(manifest.key.as_ref(), key);
     let inspect = |place: usize, batch: &KeyBatch| {
-        seen.borrow_mut()[place].observe(batch, &longest.rows[place], is_refused, owner);
+        let has_refused = can_refuse && (0..batch.len()).any(|row| is_refused(batch.key(row)));
+        seen.borrow_mut()[place].observe(batch, &longest.rows[place], has_refused, owner);
     };
     let live = count_live_keys(store, &manifest.columns, longest, intact, progress, &inspect)
         .map_err(|error| error.into_findings(users(longest, roots)))?;

@@ -21,11 +21,10 @@ impl SegmentRows {
         &mut self,
         batch: &KeyBatch,
         segment: &IndexRow,
-        is_refused: Option<&dyn Fn(&[u8]) -> bool>,
+        has_refused: bool,
         owner: impl Fn(u32, &[u8]) -> Option<u32>,
     ) {
-        let has_refused = |is_refused: &dyn Fn(&[u8]) -> bool| (0..batch.len()).any(|row| is_refused(batch.key(row)));
-        self.is_suspicious |= batch.has_bad_sketch() || is_refused.is_some_and(has_refused);
+        self.is_suspicious |= batch.has_bad_sketch() || has_refused;
         self.rows += batch.len() as u64;
         self.tombstones += batch.tombstones() as u64;
         for (task, rows) in batch.runs() {

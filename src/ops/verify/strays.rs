@@ -1,6 +1,6 @@
 //! Finds everything in a replica that is not part of the store.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use crate::format::layout::{self, DAMAGED, ObjectName};
 use crate::ops::finding::{FindingCode, Findings};
@@ -20,7 +20,8 @@ pub(super) fn find_strays(
     departures: &Departures,
     findings: &mut Findings,
 ) -> Result<Vec<Pruned>, StoreError> {
-    let mut strays = Strays { storage, findings };
+    let mut strays = Strays { storage, findings, listed: BTreeMap::new() };
+    strays.look_below(Directory::Checkpoints)?;
     for directory in [
         Directory::Root,
         Directory::Checkpoints,
@@ -31,6 +32,7 @@ pub(super) fn find_strays(
     ] {
         strays.list(directory)?;
     }
+    strays.look_below(Directory::Pruned)?;
     let pruned = strays.list(Directory::Pruned)?;
     let pruned = pruned.iter().filter_map(|entry| entry.name.parse::<Sequence>().ok());
     let pruned = pruned.filter(|sequence| !departures.is_expired(*sequence)).map(|sequence| {
@@ -56,9 +58,29 @@ pub(super) fn find_strays(
 struct Strays<'a> {
     storage: &'a dyn Storage,
     findings: &'a mut Findings,
+    /// The entries of directories that were listed together with others, by their paths.
+    listed: BTreeMap<String, BTreeSet<Entry>>,
 }
 
 impl Strays<'_> {
+    /// Lists all directories below `directory` at once in object storage, where each costs a request otherwise.
+    fn look_below(&mut self, directory: Directory) -> Result<(), StoreError> {
+        let Some(above) = directory.path().filter(|_| self.storage.file_system().is_none()) else { return Ok(()) };
+        self.listed.entry(above.to_string()).or_default();
+        for file in self.storage.list_deep(&above)? {
+            let (mut path, mut name) = (above.to_string(), file.name.as_str());
+            while let Some((first, below)) = name.split_once('/') {
+                let entry =
+                    Entry { name: first.to_owned(), kind: EntryKind::Directory, bytes: 0, modified_seconds: None };
+                self.listed.entry(path.clone()).or_default().insert(entry);
+                (path, name) = (format!("{path}/{first}"), below);
+            }
+            let name = name.to_owned();
+            self.listed.entry(path).or_default().insert(Entry { name, ..file });
+        }
+        Ok(())
+    }
+
     /// Lists a directory, reports what does not belong in it, and returns the rest.
     fn list(&mut self, directory: Directory) -> Result<Vec<Entry>, StoreError> {
         self.sort(directory.path().as_ref(), |entry| directory.holds(entry))
@@ -66,7 +88,11 @@ impl Strays<'_> {
 
     /// Does the same with the directory at `path`, in which entries belong if `belongs` says so.
     fn sort(&mut self, path: Option<&RelPath>, belongs: impl Fn(&Entry) -> bool) -> Result<Vec<Entry>, StoreError> {
-        let (belonging, others): (Vec<Entry>, Vec<Entry>) = self.storage.list(path)?.into_iter().partition(belongs);
+        let entries = match path.and_then(|path| self.listed.remove(path.as_str())) {
+            Some(listed) => listed.into_iter().collect(),
+            None => self.storage.list(path)?,
+        };
+        let (belonging, others): (Vec<Entry>, Vec<Entry>) = entries.into_iter().partition(belongs);
         for entry in others {
             let path = path.map_or_else(|| entry.name.clone(), |path| format!("{path}/{}", entry.name));
             let code = if entry.has_temporary_name() { FindingCode::Leftover } else { FindingCode::ForeignFile };
@@ -82,6 +108,7 @@ impl Strays<'_> {
 
     /// Reports objects that neither a checkpoint nor a pruned one, whose objects are `waiting`, needs.
     fn find_unused(&mut self, needs: &Needs, waiting: &HashSet<ObjectName>) -> Result<(), StoreError> {
+        self.look_below(Directory::Objects)?;
         let above = Directory::Objects.path().expect("it is not the root");
         for group in self.list(Directory::Objects)? {
             let Ok(directory) = above.join(&group.name) else { continue };

@@ -2,6 +2,7 @@
 
 use crate::format::row_batch::RowBatch;
 use crate::format::rows::{Change, Row};
+use crate::job::Emit;
 use crate::runner::output::error::OutputError;
 use crate::runner::output::plan::{OutputPlan, Staged};
 use crate::runner::output::shown::ShownRows;
@@ -10,6 +11,7 @@ use crate::runner::rejected::LateRecord;
 use crate::runner::state::emitted::Emitted;
 use crate::runner::state::frozen::merge_changes;
 use crate::shape::RowShape;
+use crate::shape::task_key::shard_key;
 use crate::values::id::Sequence;
 use crate::values::value::Value;
 
@@ -66,17 +68,24 @@ pub fn stage_changes(
         order.extend((0..batch.len()).map(|row| (place as u32, row as u32)));
     }
     let row = |&(place, row): &(u32, u32)| batches[place as usize].row(row as usize);
-    order.sort_unstable_by(|a, b| shape.order_of(row(a).key).cmp(&shape.order_of(row(b).key)));
+    if shape.has_task {
+        order.sort_unstable_by(|a, b| (row(a).key, row(a).task).cmp(&(row(b).key, row(b).task)));
+    } else {
+        order.sort_unstable_by(|a, b| shape.order_of(row(a).key).cmp(&shape.order_of(row(b).key)));
+    }
     let mut file = LazyFile { plan, shape, sequence, file: None };
     for place in &order {
         let change = batches[place.0 as usize].change(place.1 as usize);
-        if let Some(values) = output_of(shape, change, row(place), shown.as_deref_mut())? {
+        let row = row(place);
+        let with_task = if shape.has_task { shard_key(row.task, row.key) } else { Vec::new() };
+        let row = if shape.has_task { Row { key: &with_task, ..row } } else { row };
+        if let Some(values) = output_of(shape, change, row, shown.as_deref_mut())? {
             file.get()?.push(&values)?;
         }
     }
     for emitted in shards.iter().map(|shard| &shard.emitted) {
         if !emitted.objects().is_empty() {
-            file.get()?.push_lines(emitted.objects(), emitted.len() - emitted.rows().len() as u64)?;
+            file.get()?.push_objects(emitted.objects())?;
         }
     }
     file.file.map(StagedFile::finish).transpose()
@@ -116,6 +125,7 @@ impl<'a> LazyFile<'a> {
     fn get(&mut self) -> Result<&mut StagedFile<'a>, OutputError> {
         let file = match self.file.take() {
             Some(file) => file,
+            None if self.plan.emit == Emit::Rows => StagedFile::create(self.plan, self.sequence, &self.plan.columns)?,
             None => StagedFile::create(self.plan, self.sequence, &self.shape.columns())?,
         };
         Ok(self.file.insert(file))

@@ -16,6 +16,7 @@ use crate::runner::output::error::OutputError;
 use crate::runner::output::place::{self, Found, OutputPlace, PlaceError, PlaceWriter};
 use crate::values::id::Sequence;
 use crate::values::url::is_url;
+use crate::values::value::Column;
 
 /// Where output files go, and what they are called.
 #[derive(Debug, Clone)]
@@ -30,6 +31,8 @@ pub struct OutputPlan {
     pub format: OutputFormat,
     /// Which rows are written, and when.
     pub emit: Emit,
+    /// The columns of the rows that a program emits, if it declares them.
+    pub columns: Vec<Column>,
 }
 
 /// A file that is staged, under a name that only its checkpoint knows.
@@ -67,6 +70,7 @@ impl OutputPlan {
             ending: format!(".{}", output.format.ending()),
             format: output.format,
             emit: output.emit,
+            columns: output.columns.clone(),
         }))
     }
 
@@ -82,6 +86,7 @@ impl OutputPlan {
             ending: text(path.extension()).map_or(String::new(), |extension| format!(".{extension}")),
             format: OutputFormat::Json,
             emit: Emit::Rows,
+            columns: Vec::new(),
         }))
     }
 

@@ -5,6 +5,7 @@ use crate::job::OutputFormat;
 use crate::runner::output::error::OutputError;
 use crate::runner::output::place::PlaceWriter;
 use crate::runner::output::plan::{OutputPlan, Staged};
+use crate::runner::process::exec::typed::partial_row;
 use crate::shape::Encoder;
 use crate::values::digest::Hasher;
 use crate::values::id::Sequence;
@@ -58,11 +59,18 @@ impl<'a> StagedFile<'a> {
         Ok(())
     }
 
-    /// Appends `rows` lines as they are. The format must be JSON.
-    pub(crate) fn push_lines(&mut self, lines: &[u8], rows: u64) -> Result<(), OutputError> {
+    /// Appends objects that a program has emitted, one per line. If the plan has no columns, they are written as they
+    /// are.
+    pub(crate) fn push_objects(&mut self, lines: &[u8]) -> Result<(), OutputError> {
+        let plan = self.plan;
+        if !plan.columns.is_empty() {
+            return lines.split_inclusive(|byte| *byte == b'\n').try_for_each(|line| {
+                self.push(&partial_row(&plan.columns, line).expect("the row was checked when it was emitted"))
+            });
+        }
         let bytes = self.encoder.take_bytes();
         self.put(&bytes)?;
-        self.rows += rows;
+        self.rows += lines.iter().filter(|byte| **byte == b'\n').count() as u64;
         self.put(lines)
     }
 

@@ -18,6 +18,7 @@ use crate::runner::output::error::OutputError;
 use crate::runner::output::plan::OutputPlan;
 use crate::runner::output::plans::OutputPlans;
 use crate::runner::pipeline::field_types::{resolve_types, with_types};
+use crate::runner::pipeline::operation::{LoggingObserver, run_name};
 use crate::runner::pipeline::paths::{check_paths, places};
 use crate::runner::pipeline::prepare::open_store;
 use crate::runner::pipeline::run::{RecordSteps, Run};
@@ -37,22 +38,53 @@ use crate::values::url::is_url;
 use crate::values::value::ColumnType;
 use crate::{input, job};
 
-/// Runs the job once, from its latest checkpoint.
+/// Runs the job once, from its latest checkpoint. It has been restarted `restart` times before.
 pub(crate) fn attempt(
     job: &JobSpec,
     options: &Options,
     control: &Control,
     observer: &dyn Observer,
+    restart: u32,
 ) -> Result<Summary, RunError> {
     let begun = Instant::now();
     let outputs = OutputPlans::new(job)?;
     // Mistakes in the job file come first: they leave no store behind.
-    let CheckedJob { filter, delete, native, partitions } = CheckedJob::new(job, options, &outputs)?;
-    let opened = if job.checkpoint.enabled { Some(open_store(job, options, &outputs)?) } else { None };
-    let store = opened.as_ref().map(|(store, _)| store.clone());
-    report_notes(store.as_ref(), observer);
+    let checked = CheckedJob::new(job, options, &outputs)?;
+    let (store, _lock) = match job.checkpoint.enabled {
+        true => Some(open_store(job, options, &outputs)?).unzip(),
+        false => (None, None),
+    };
+    let seed = xxhash_rust::xxh3::xxh3_64(&options.random);
+    let observer = LoggingObserver::start(observer, options, store.as_ref(), run_name(seed), restart);
+    let outcome =
+        attempt_on(store.as_ref(), job, options, checked, outputs, Given { control, observer: &observer, begun, seed });
+    observer.end(&outcome);
+    outcome
+}
+
+/// What an attempt is given from outside.
+struct Given<'a> {
+    control: &'a Control,
+    observer: &'a dyn Observer,
+    begun: Instant,
+    /// Drawn at random for each run.
+    seed: u64,
+}
+
+/// Runs a job that was checked. The caller holds `store`.
+fn attempt_on(
+    store: Option<&Store>,
+    job: &JobSpec,
+    options: &Options,
+    checked: CheckedJob,
+    outputs: OutputPlans,
+    given: Given<'_>,
+) -> Result<Summary, RunError> {
+    let Given { control, observer, begun, seed } = given;
+    let CheckedJob { filter, delete, native, partitions } = checked;
+    report_notes(store, observer);
     let threads = options.threads.max(1);
-    let resumed = match &store {
+    let resumed = match store {
         None => None,
         Some(store) => resume(store, job, options, &outputs, threads)?,
     };
@@ -90,19 +122,19 @@ pub(crate) fn attempt(
         skip(last, &damaged, outputs.rows.as_ref(), observer)?;
     }
     let newest = lineage.and_then(|lineage| lineage.newest);
-    let history = History::of(store.as_ref(), last, newest, &plans)?;
+    let history = History::of(store, last, newest, &plans)?;
     // Another machine may run the job at the same time only if the store is where both can reach it.
     let is_alone = !places(&job).iter().any(|place| is_url(place));
     history.reconcile(&plans, is_alone, observer)?;
-    report_begin(store.as_ref(), last, observer);
+    report_begin(store, last, observer);
     notes.into_iter().for_each(|note| observer.event(&RunEvent::Input(note)));
-    report_notes(store.as_ref(), observer);
+    report_notes(store, observer);
     let run = Run {
         job: &job,
         control,
         observer,
         clock: options.clock.clone(),
-        seed: xxhash_rust::xxh3::xxh3_64(&options.random),
+        seed,
         holder: options.holder.as_str(),
         partitions,
         outputs,
@@ -110,13 +142,13 @@ pub(crate) fn attempt(
         skipped_checkpoints: damaged.into_iter().map(|damaged| damaged.sequence).collect(),
         threads,
     };
-    let mut summary = start(&run, RecordSteps { filter, delete, processor, exec }, opened, recovered)?;
-    if let Some(store) = &store {
+    let mut summary = start(&run, RecordSteps { filter, delete, processor, exec }, store, recovered)?;
+    if let Some(store) = store {
         // A replica that was lost in the last checkpoint, or came back after it, gets a last chance.
         store.catch_up();
         summary.replicas_behind = store.lost().into_iter().map(|(place, _)| place).collect();
     }
-    report_notes(store.as_ref(), observer);
+    report_notes(store, observer);
     Ok(summary)
 }
 
@@ -239,8 +271,8 @@ fn processor(
     if let Some(native) = native {
         return (native, exec);
     }
-    if exec.is_some() {
-        return (Arc::new(Mirror::new(&job.input.format)), exec);
+    if let Some(spec) = &job.exec {
+        return (Arc::new(Mirror::new(&job.input.format, spec)), exec);
     }
     let types: HashMap<FieldPath, ColumnType> = job.input.types.iter().cloned().collect();
     let is_inferred = |field: &FieldPath| {

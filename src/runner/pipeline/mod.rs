@@ -17,6 +17,7 @@ pub mod gate;
 pub mod gauges;
 mod key_parts;
 mod open_reader;
+mod operation;
 pub mod paths;
 pub mod plan;
 pub mod prepare;

@@ -78,6 +78,8 @@ fn make_reader(
     let (sender, receiver) = bounded(1);
     let columns = columns.clone();
     let (input, base, partitions) = (run.job.input.clone(), run.job.base.clone(), Arc::clone(&run.partitions));
+    // Watermarks move between blocks, so with event time the ends of blocks must not depend on time.
+    let may_pause = run.job.window.is_none() && run.job.ttl.is_none();
     std::thread::spawn(move || {
         let reader = match input.follow {
             false => {
@@ -86,7 +88,8 @@ fn make_reader(
                 };
                 let numbers = partitions.iter().map(number).map(Option::flatten).collect();
                 BlockReader::resuming(&input, partitions, &start, next_block, had_bad_records)
-                    .map(|reader| Reader::Bounded(Box::new(reader.with_task_numbers(numbers).with_columns(columns))))
+                    .map(|reader| reader.with_task_numbers(numbers).with_columns(columns).with_pauses(may_pause))
+                    .map(|reader| Reader::Bounded(Box::new(reader)))
             }
             true => FollowReader::new(&input, &base, &start, next_block, partition_tasks, since)
                 .map(|reader| Reader::Following(Box::new(reader.with_columns(columns)))),

@@ -29,11 +29,11 @@ pub fn run(job: &JobSpec, options: &Options, control: &Control, observer: &dyn O
     let tally = Tally { observer, totals: Mutex::default() };
     let mut options = options.clone();
     let mut restarts = 0;
-    let mut restarts_in_all = 0;
+    let mut restarts_in_all: u32 = 0;
     loop {
-        let error = match attempt(job, &options, control, &tally) {
+        let error = match attempt(job, &options, control, &tally, restarts_in_all) {
             Ok(summary) if restarts_in_all == 0 => return Ok(summary),
-            Ok(summary) => return Ok(tally.whole(summary, begun, restarts_in_all)),
+            Ok(summary) => return Ok(tally.whole(summary, begun, restarts_in_all.into())),
             Err(error) => error,
         };
         show_traceback(&error, observer);
@@ -77,7 +77,7 @@ pub fn run(job: &JobSpec, options: &Options, control: &Control, observer: &dyn O
 /// Shows where a program has failed. Several programs may fail at once, for the same reason; the run has one error.
 fn show_traceback(error: &RunError, observer: &dyn Observer) {
     let RunError::Program { program, worker, failure } = error else { return };
-    let ProgramFailure::Reported { traceback: Some(traceback), .. } = failure else { return };
+    let ProgramFailure::Reported { traceback: Some(traceback), .. } = &**failure else { return };
     for line in traceback.lines() {
         let (program, line) = (program.clone(), line.to_owned());
         observer.event(&RunEvent::ProgramSaid { program, worker: *worker, line });
@@ -86,7 +86,7 @@ fn show_traceback(error: &RunError, observer: &dyn Observer) {
 
 /// Returns whether another attempt may not fail in the same way.
 fn may_restart(error: &RunError) -> bool {
-    matches!(error, RunError::Program { failure, .. } if !matches!(failure, ProgramFailure::Start { .. }))
+    matches!(error, RunError::Program { failure, .. } if !matches!(**failure, ProgramFailure::Start { .. }))
 }
 
 /// Passes on what an attempt reports, and keeps what the summary of all attempts needs.

@@ -18,13 +18,14 @@ use crate::runner::output::lines::LineOutput;
 use crate::runner::output::plan::OutputPlan;
 use crate::runner::pipeline::gauges::Gauges;
 use crate::runner::pipeline::open_reader::open_reader;
+use crate::runner::pipeline::operation::run_name;
 use crate::runner::pipeline::plan::Plan;
 use crate::runner::pipeline::run::{RecordSteps, Run};
 use crate::runner::pipeline::threads::{self, Prepared};
 use crate::runner::resume::adapt::{NewLayout, adapt};
 use crate::runner::resume::recover::Recovered;
 use crate::runner::state::shard::Shard;
-use crate::store::{Store, StoreLock};
+use crate::store::Store;
 
 /// The most threads that encode shards for a checkpoint. Each holds the rows of one shard a second time.
 const MAX_ENCODERS: usize = 3;
@@ -34,14 +35,13 @@ const MAX_ENCODERS: usize = 3;
 pub(crate) fn start(
     run: &Run<'_>,
     steps: RecordSteps,
-    opened: Option<(Store, StoreLock)>,
+    store: Option<&Store>,
     recovered: Option<(Recovered, JobSpec)>,
 ) -> Result<Summary, RunError> {
     let mut plan = run.plan(steps, recovered.as_ref().map(|(recovered, _)| &recovered.lineage));
     let before = recovered.as_ref().map(|(_, definition)| definition.clone());
     let (shards, mut lineage) = load(run, &plan, recovered)?;
     let shown = run.shown_rows(&plan, &shards, before.as_ref())?;
-    let store = opened.as_ref().map(|(store, _)| store);
     if let (Some(store), None) = (store, lineage.newest) {
         lineage.newest = store.newest_number()?;
     }
@@ -89,7 +89,7 @@ fn job_facts(run: &Run<'_>, plan: &Plan) -> JobFacts {
         columns: plan.codec.columns().to_vec(),
         block_bytes: input::BLOCK_BYTES,
         timeout: job.checkpoint.timeout,
-        run: format!("{:016x}", run.seed),
+        run: run_name(run.seed),
         encoders: plan.workers.min(MAX_ENCODERS),
     }
 }

@@ -103,6 +103,9 @@ pub(crate) fn run(run: &Run<'_>, prepared: Prepared, store: Option<&Store>) -> R
                 let checkpointer = Checkpointer::new(store.clone(), facts, lineage, publisher);
                 store_threads.spawn_checkpointer(scope, checkpointer, frozen, &event_sender, &mut director)?;
                 store_threads.spawn_others(scope, run, store, &mut director)?;
+            } else {
+                // Nobody writes what the workers freeze: dropped as it is sent, it holds no encoder slot.
+                drop(frozen);
             }
             direct(&mut director, &mut workers, &inboxes, &events, &plan, &gauges)
         };

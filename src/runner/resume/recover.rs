@@ -16,10 +16,10 @@ use crate::job::definition::definition;
 use crate::job::{FieldPath, JobSpec};
 use crate::runner::error::{CheckpointError, ResumeError, RunError};
 use crate::runner::lineage::{Lineage, OlderPositions};
-use crate::runner::process::exec::mirror;
 use crate::runner::resumable::{chains, check_tasks, fits};
 use crate::runner::resume::damaged::DamagedCheckpoint;
 use crate::runner::state::shard::Shard;
+use crate::shape::task_key::shard_key;
 use crate::store::{Committed, Store};
 use crate::values::id::Sequence;
 use crate::values::value::ColumnType;
@@ -92,7 +92,7 @@ pub fn resume(
     Err(ResumeError::NoneIntact { place: store.place(), causes }.into())
 }
 
-/// Reads the state of a checkpoint, `threads` shards at a time. Verifies every byte that it reads.
+/// Reads the state of a checkpoint, `threads` shards at a time, in object storage some more. Verifies every byte that it reads.
 pub fn recover(store: &Store, committed: Committed, threads: usize) -> Result<Recovered, RunError> {
     recover_in_order(store, committed, threads, &[])
 }
@@ -114,6 +114,8 @@ fn recover_in_order(
     let mut objects: HashSet<_> = [tables.index, tables.positions, tables.job].map(|table| table.object).into();
     objects.extend(rows.iter().map(|row| row.object));
     let chains = chains(manifest, rows)?;
+    // Object storage is waited for most of the time.
+    let threads = if store.is_remote() { threads.max(store.object_readers()) } else { threads };
     check_tasks(manifest, &position_rows)?;
     let known = position_rows.iter().filter_map(|row| Some((row.logical().as_bytes(), row.task?)));
     let partitions: HashMap<&[u8], u32> = known.collect();
@@ -210,7 +212,7 @@ fn load(
     let is_program = manifest.routing == Routing::Program;
     let merged = Merge::new(sources).for_each(|row| {
         let Some(packed) = row.value else { return true };
-        let program_key = is_program.then(|| mirror::shard_key(row.task, row.key));
+        let program_key = is_program.then(|| shard_key(row.task, row.key));
         let key = program_key.as_deref().unwrap_or(row.key);
         let hash = xxh3_64(key);
         if !is_ours(row, hash) {

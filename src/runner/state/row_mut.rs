@@ -120,6 +120,22 @@ impl RowMut<'_> {
         self.set_present(column);
     }
 
+    /// Removes the value of `column`, which must not be a sketch.
+    pub fn clear(&mut self, column: usize) {
+        if !self.has(column) {
+            return;
+        }
+        let at = self.codec.offset(column);
+        match fixed_size(self.codec.columns()[column].column_type) {
+            Some(size) => self.packed[at..at + size].fill(0),
+            None => {
+                self.variables.remove(u32_at(self.packed, at));
+                put_u32(self.packed, at, 0);
+            }
+        }
+        self.packed[column / 8] &= !(1 << (column % 8));
+    }
+
     /// Returns the sketch in `column`, after adding an empty one if it has no value.
     pub fn sketch(&mut self, column: usize, at: usize) -> &mut Sketch {
         if !self.has(column) {

@@ -41,6 +41,8 @@ struct Pool {
     /// Sends each request once: what is repeated, and when, is decided here.
     store: AmazonS3,
     limits: Limits,
+    /// The address of the server, empty for the cloud's own.
+    server: String,
     has_answered: AtomicBool,
     /// Whether the server has proven that it honors conditions.
     is_proven: AtomicBool,
@@ -91,7 +93,8 @@ impl Pool {
             // Not every server has requests that delete several objects.
             .with_disable_bulk_delete(true);
         let store = builder.build().map_err(|error| misconfigured(reason(&error)))?;
-        Ok(Pool { store, limits, has_answered: AtomicBool::new(false), is_proven: AtomicBool::new(false) })
+        let server = Endpoint::address(settings).unwrap_or_default().to_owned();
+        Ok(Pool { store, limits, server, has_answered: AtomicBool::new(false), is_proven: AtomicBool::new(false) })
     }
 }
 
@@ -100,6 +103,11 @@ impl Client {
     pub fn new(url: &BucketUrl, settings: &Settings) -> std::result::Result<Client, StorageError> {
         let pool = Pool::shared(url, settings)?;
         Ok(Client { limits: pool.limits, pool, place: url.to_string() })
+    }
+
+    /// Returns the address of the server, which is empty for the cloud's own.
+    pub fn server(&self) -> &str {
+        &self.pool.server
     }
 
     /// Returns whether the server has proven to this process that it honors conditions.

@@ -17,6 +17,11 @@ pub(super) struct Endpoint {
 }
 
 impl Endpoint {
+    /// Returns the address that `settings` name, as it is written there.
+    pub fn address(settings: &Settings) -> Option<&str> {
+        NAMES.into_iter().find_map(|name| settings.get(name))
+    }
+
     /// Returns the endpoint of `settings`, or what is wrong with it.
     pub fn of(settings: &Settings) -> Result<Endpoint, String> {
         let allowed = settings.get("AWS_ALLOW_HTTP").is_some_and(|value| value.eq_ignore_ascii_case("true"));

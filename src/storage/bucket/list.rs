@@ -8,6 +8,7 @@ use object_store::path::Path;
 use object_store::{ListResult, ObjectMeta, Result};
 
 use crate::storage::bucket::client::Client;
+use crate::storage::bucket::tag::Tag;
 use crate::storage::{Entry, EntryKind};
 
 /// Which names are listed.
@@ -26,15 +27,19 @@ pub(super) async fn list(
     prefix: &str,
     after: Option<&str>,
     depth: Depth,
-    visit: &mut dyn FnMut(Entry),
+    visit: &mut dyn FnMut(Entry, Option<Tag>),
 ) -> Result<()> {
     let entries = |page: ListResult| {
         for directory in page.common_prefixes {
             if let Some(name) = below(prefix, &directory) {
-                visit(Entry { name, kind: EntryKind::Directory, bytes: 0, modified_seconds: None });
+                visit(Entry { name, kind: EntryKind::Directory, bytes: 0, modified_seconds: None }, None);
             }
         }
-        page.objects.into_iter().filter_map(|meta| file(prefix, meta)).for_each(&mut *visit);
+        for meta in page.objects {
+            if let Some(entry) = file(prefix, &meta) {
+                visit(entry, Tag::of(&meta));
+            }
+        }
         ControlFlow::Continue(())
     };
     pages(client, prefix, after, depth, entries).await
@@ -76,7 +81,7 @@ pub(super) async fn pages(
     }
 }
 
-fn file(prefix: &str, meta: ObjectMeta) -> Option<Entry> {
+fn file(prefix: &str, meta: &ObjectMeta) -> Option<Entry> {
     let name = below(prefix, &meta.location)?;
     let modified_seconds = Some(meta.last_modified.timestamp());
     Some(Entry { name, kind: EntryKind::File, bytes: meta.size, modified_seconds })

@@ -15,6 +15,7 @@ use crate::storage::bucket::client::{Client, wait};
 use crate::storage::bucket::fault::{Fault, cause, failed, fault};
 use crate::storage::bucket::list::Depth;
 use crate::storage::bucket::read::Pieces;
+use crate::storage::bucket::tag::{Part, Tag};
 use crate::storage::bucket::write::Created;
 use crate::storage::{Entry, StorageError};
 use crate::values::relpath::RelPath;
@@ -30,6 +31,8 @@ mod profile;
 mod read;
 pub mod reader;
 mod settings;
+pub mod tag;
+mod tagged;
 pub mod url;
 mod waiting;
 mod wire;
@@ -86,18 +89,7 @@ impl BucketStorage {
 
     /// Returns all bytes at `path`, at most `limit`.
     pub fn get(&self, path: &RelPath, limit: u64) -> Result<Bytes, StorageError> {
-        let key = self.key(path)?;
-        let read = wait(async {
-            let pieces = Pieces::open(&self.client, &key, None).await?;
-            match pieces.meta.size {
-                found if found > limit => Ok(Err(found)),
-                _ => pieces.rest().await.map(Ok),
-            }
-        });
-        match read.map_err(|error| self.failed("read", path, &error))? {
-            Ok(bytes) => Ok(bytes),
-            Err(found) => Err(StorageError::TooLarge { path: self.shown(path), limit, found }),
-        }
+        self.get_tagged(path, Part::Whole, limit).map(|(bytes, _)| bytes)
     }
 
     /// Returns the bytes in `range`, or fewer if the object ends before.
@@ -106,20 +98,17 @@ impl BucketStorage {
             return self.size(path).map(|_| Bytes::new());
         }
         let key = self.key(path)?;
-        self.get_part(path, &key, GetRange::Bounded(range.start..range.end.min(i64::MAX as u64)))
-    }
-
-    /// Returns the last `bytes` bytes, or all if there are fewer.
-    pub fn get_end(&self, path: &RelPath, bytes: u64) -> Result<Bytes, StorageError> {
-        self.get_part(path, &self.key(path)?, GetRange::Suffix(bytes))
-    }
-
-    fn get_part(&self, path: &RelPath, key: &Path, range: GetRange) -> Result<Bytes, StorageError> {
-        let read = wait(async { Pieces::open(&self.client, key, Some(range)).await?.rest().await });
+        let range = GetRange::Bounded(range.start..range.end.min(i64::MAX as u64));
+        let read = wait(async { Pieces::open(&self.client, &key, Some(range)).await?.rest().await });
         match read {
             Err(error) if fault(&error) == Fault::PastEnd => Ok(Bytes::new()),
             read => read.map_err(|error| self.failed("read", path, &error)),
         }
+    }
+
+    /// Returns the last `bytes` bytes, or all if there are fewer.
+    pub fn get_end(&self, path: &RelPath, bytes: u64) -> Result<Bytes, StorageError> {
+        self.get_tagged(path, Part::End(bytes), u64::MAX).map(|(bytes, _)| bytes)
     }
 
     /// Hands up to `limit` bytes at `path` to `visit`, one piece after another, and returns how many there were.
@@ -181,7 +170,7 @@ impl BucketStorage {
     /// Returns the names directly below `dir`, or below the prefix, sorted.
     pub fn list(&self, dir: Option<&RelPath>) -> Result<Vec<Entry>, StorageError> {
         let mut entries = Vec::new();
-        self.visit(dir, None, Depth::One, &mut |entry| entries.push(entry))?;
+        self.visit(dir, None, Depth::One, &mut |entry, _| entries.push(entry))?;
         entries.sort_unstable();
         Ok(entries)
     }
@@ -189,13 +178,13 @@ impl BucketStorage {
     /// Hands every object below `dir`, or below the prefix, to `visit`, named by its path from there, in the order of
     /// the names.
     pub fn list_deep(&self, dir: Option<&RelPath>, visit: &mut dyn FnMut(Entry)) -> Result<(), StorageError> {
-        self.visit(dir, None, Depth::All, visit)
+        self.visit(dir, None, Depth::All, &mut |entry, _| visit(entry))
     }
 
     /// Does the same for the objects whose names come after `after`, which is a path from `dir`. Names before it cost no
     /// requests.
     pub fn list_after(&self, dir: &RelPath, after: &str, visit: &mut dyn FnMut(Entry)) -> Result<(), StorageError> {
-        self.visit(Some(dir), Some(after), Depth::All, visit)
+        self.visit(Some(dir), Some(after), Depth::All, &mut |entry, _| visit(entry))
     }
 
     fn visit(
@@ -203,7 +192,7 @@ impl BucketStorage {
         dir: Option<&RelPath>,
         after: Option<&str>,
         depth: Depth,
-        visit: &mut dyn FnMut(Entry),
+        visit: &mut dyn FnMut(Entry, Option<Tag>),
     ) -> Result<(), StorageError> {
         let above = match (dir, &self.url.prefix) {
             (Some(dir), _) => format!("{}/", self.url.key(dir)),

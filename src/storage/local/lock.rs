@@ -1,9 +1,10 @@
 //! Lock files.
 
 use std::fs::{File, TryLockError};
-use std::io;
+use std::io::{self, Read as _};
 use std::os::fd::BorrowedFd;
 use std::os::unix::fs::{FileExt, MetadataExt as _};
+use std::path::Path;
 
 use rustix::fs::{AtFlags, Mode, OFlags};
 use rustix::io::Errno;
@@ -58,6 +59,27 @@ impl LocalLock {
             // lock.
             _ => Ok(LocalLock { file }),
         }
+    }
+}
+
+/// Returns who holds the lock file at `path`, in its own words. The lock is tried only briefly, in shared mode.
+///
+/// Fails if that cannot be found out, for instance because the file system has no locks.
+pub fn holder(path: &Path) -> io::Result<Option<String>> {
+    // Opening a pipe would wait for its writer.
+    match std::fs::symlink_metadata(path) {
+        Ok(found) if found.is_file() => {}
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => return Ok(None),
+    }
+    let mut file = File::open(path)?;
+    let mut text = String::new();
+    (&mut file).take(MAX_HOLDER_BYTES as u64).read_to_string(&mut text)?;
+    match file.try_lock_shared() {
+        _ if text.is_empty() => Ok(None),
+        Ok(()) => Ok(None),
+        Err(TryLockError::WouldBlock) => Ok(Some(text.trim().to_owned())),
+        Err(TryLockError::Error(error)) => Err(error),
     }
 }
 

@@ -30,6 +30,8 @@ mod lock;
 mod read;
 mod root;
 
+pub use lock::holder;
+
 const APPEND: OFlags = OFlags::WRONLY
     .union(OFlags::APPEND)
     .union(OFlags::CREATE)

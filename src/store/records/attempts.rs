@@ -1,39 +1,16 @@
 //! The log of attempts: each time a run tried to make a checkpoint, and the outcome.
-//!
-//! The log is one line of JSON per attempt, in files `history/attempts-NUMBER.jsonl` that are only appended to; in object
-//! storage each run has its own files, which are written again, longer. When a file is full, the next one is started;
-//! when there are many, the oldest is deleted. The log only explains: no
-//! checkpoint depends on it, and a line that cannot be read, such as the last line of a killed run, is skipped.
 
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::format::layout::{self, HISTORY};
 use crate::format::manifest::Trigger;
-use crate::format::sealed::Sealed;
-use crate::storage::{EntryKind, Storage, StorageError};
 use crate::store::error::StoreError;
+use crate::store::records::line_log::{Extent, LineLog, LogKind, broken, limited, read, read_all};
 use crate::store::records::time::in_milliseconds;
 use crate::store::store::Store;
 use crate::values::id::Sequence;
-
-/// The size at which a file is full.
-pub const MAX_FILE_BYTES: u64 = 1 << 20;
-
-/// How many files are kept: well over 100,000 attempts.
-pub const MAX_FILES: u64 = 32;
-
-/// The same limits where a file cannot grow, and is written again for each attempt.
-const MAX_REWRITTEN_BYTES: u64 = 64 << 10;
-const MAX_REWRITTEN_FILES: u64 = 512;
-
-/// The largest file that is read: a larger one was not written by this program.
-pub const MAX_READ_BYTES: u64 = 4 * MAX_FILE_BYTES;
-
-/// The longest error that is logged, in characters.
-const MAX_ERROR_CHARS: usize = 2_000;
 
 /// One attempt to make a checkpoint.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -110,144 +87,49 @@ pub struct AttemptLog {
     run: String,
     /// The number of the last attempt.
     last: u64,
-    /// The file that is written to, and its size in bytes; the largest of all replicas.
-    file: u64,
-    bytes: u64,
-    /// Whether a file may end in the middle of a line.
-    torn: bool,
-    /// The content of the file, if a replica is in object storage.
-    lines: Option<Vec<u8>>,
+    log: LineLog,
 }
 
 impl AttemptLog {
     /// Continues the log of `store`. Anything in it that cannot be read is left alone.
     pub fn open(store: &Store, run: &str) -> AttemptLog {
-        let mut log = AttemptLog { run: run.to_owned(), last: 0, file: 1, bytes: 0, torn: true, lines: None };
-        for index in store.sound() {
-            let storage = store.replicas[index].storage().as_ref();
-            let Some((file, bytes)) =
-                files(storage).ok().and_then(|files| files.last_key_value().map(|(f, b)| (*f, *b)))
-            else {
-                continue;
-            };
-            if (file, bytes) > (log.file, log.bytes) {
-                (log.file, log.bytes) = (file, bytes);
-            }
+        let mut last = 0;
+        let log = LineLog::open(store, LogKind::Attempts, |storage, file| {
             // The newest file may hold nothing but half a line.
             let newest = [file, file.saturating_sub(1)].into_iter().find_map(|file| {
-                let mut attempts = BTreeMap::new();
-                read(storage, file, &mut attempts);
-                attempts.last_key_value().map(|((number, ..), _)| *number)
+                let mut newest = None;
+                read(storage, LogKind::Attempts, file, |attempt: Attempt| newest = newest.max(Some(attempt.number)));
+                newest
             });
-            log.last = log.last.max(newest.unwrap_or(0));
-        }
-        if store.is_remote() {
-            // What another run has written stays.
-            log.file = log.file.saturating_add(u64::from(log.bytes > 0));
-            (log.bytes, log.lines) = (0, Some(Vec::new()));
-        }
-        log
+            last = last.max(newest.unwrap_or(0));
+        });
+        AttemptLog { run: run.to_owned(), last, log }
     }
 
     /// Logs an attempt in every replica that can be written to, and gives it its number. If that fails, the line is
     /// lost: the log never makes a checkpoint fail.
     pub fn add(&mut self, store: &Store, attempt: Attempt) {
         self.last = self.last.saturating_add(1);
-        let error = attempt.error.map(|error| error.chars().take(MAX_ERROR_CHARS).collect());
-        let time = in_milliseconds(attempt.time);
-        let attempt = Attempt { number: self.last, time, run: self.run.clone(), error, ..attempt };
-        let mut line = if self.torn && self.bytes > 0 { b"\n".to_vec() } else { Vec::new() };
-        line.extend_from_slice(Sealed::write_line(&attempt).as_bytes());
-        line.push(b'\n');
-        let (max_bytes, max_files) = match self.lines {
-            None => (MAX_FILE_BYTES, MAX_FILES),
-            Some(_) => (MAX_REWRITTEN_BYTES, MAX_REWRITTEN_FILES),
-        };
-        if self.bytes >= max_bytes {
-            (self.file, self.bytes) = (self.file.saturating_add(1), 0);
-            self.lines.iter_mut().for_each(Vec::clear);
-        }
-        self.bytes += line.len() as u64;
-        self.torn = false;
-        self.lines.iter_mut().for_each(|lines| lines.extend_from_slice(&line));
-        let path = layout::attempts(self.file);
-        for index in store.sound() {
-            let storage = store.replicas[index].storage().as_ref();
-            let written = match storage.file_system() {
-                Some(file_system) => file_system.append(&path, &line),
-                None => storage.replace(&path, self.lines.as_deref().unwrap_or(&line)),
-            };
-            self.torn |= written.is_err();
-            if self.bytes == line.len() as u64 {
-                drop_old(storage, self.file, max_files);
-            }
-        }
-    }
-}
-
-/// Deletes the files that are too many once `newest` is started.
-fn drop_old(storage: &dyn Storage, newest: u64, max_files: u64) {
-    let files = files(storage).unwrap_or_default();
-    for old in files.keys().filter(|old| old.saturating_add(max_files) <= newest) {
-        let _ = storage.delete(&layout::attempts(*old));
+        let (error, time) = (attempt.error.map(limited), in_milliseconds(attempt.time));
+        self.log.add(store, &Attempt { number: self.last, time, run: self.run.clone(), error, ..attempt });
     }
 }
 
 impl Store {
-    /// Reads the log of attempts of all replicas. Fails if no replica can be listed.
-    pub fn attempts(&self) -> Result<Attempts, StoreError> {
+    /// Reads `extent` of the log of attempts of all replicas. Fails if no replica can be listed.
+    pub fn attempts(&self, extent: Extent) -> Result<Attempts, StoreError> {
         let mut attempts = BTreeMap::new();
-        let mut unreadable = 0;
-        let mut failed = Vec::new();
-        for storage in self.storages() {
-            match files(storage) {
-                Ok(files) => {
-                    let count: u64 = files.keys().map(|&file| read(storage, file, &mut attempts)).sum();
-                    unreadable = unreadable.max(count);
-                }
-                Err(error) => failed.push(error),
-            }
-        }
-        if failed.len() == self.replicas.len() {
-            return Err(failed.swap_remove(0).into());
-        }
+        let unreadable = read_all(self, LogKind::Attempts, extent, |attempt: Attempt| {
+            attempts.insert((attempt.number, attempt.time, attempt.run.clone()), attempt);
+        })?;
         let dropped = attempts.first_key_value().map_or(0, |((first, ..), _): (&Attempted, _)| first.saturating_sub(1));
         Ok(Attempts { attempts: attempts.into_values().collect(), dropped, unreadable })
     }
 }
 
-/// Returns the files of the log, by number, with their sizes in bytes.
-fn files(storage: &dyn Storage) -> Result<BTreeMap<u64, u64>, StorageError> {
-    let directory = layout::directory(HISTORY);
-    let entries = storage.list(Some(&directory))?;
-    let files = entries.into_iter().filter(|entry| entry.kind == EntryKind::File);
-    Ok(files.filter_map(|entry| Some((layout::parse_attempts(&entry.name)?, entry.bytes))).collect())
-}
-
-/// Reads one file into `attempts`, and skips those that are known. Returns how many lines cannot be read.
-fn read(storage: &dyn Storage, file: u64, attempts: &mut BTreeMap<Attempted, Attempt>) -> u64 {
-    // Deleted since, or unreadable: its content is unknown.
-    let Ok(bytes) = storage.get(&layout::attempts(file), MAX_READ_BYTES) else { return 0 };
-    let mut unreadable = 0;
-    for line in bytes.split(|&byte| byte == b'\n').filter(|line| !line.is_empty()) {
-        match parse(line) {
-            Some(attempt) => {
-                attempts.insert((attempt.number, attempt.time, attempt.run.clone()), attempt);
-            }
-            None => unreadable += 1,
-        }
-    }
-    unreadable
-}
-
 /// Returns how many lines of a file of the log are not as they were written.
 pub fn broken_lines(bytes: &[u8]) -> usize {
-    bytes.split(|&byte| byte == b'\n').filter(|line| !line.is_empty() && parse(line).is_none()).count()
-}
-
-/// Reads a line that is as it was written.
-fn parse(line: &[u8]) -> Option<Attempt> {
-    Sealed::read_line(line).filter(|attempt| attempt.is_whole).map(|attempt| attempt.value)
+    broken::<Attempt>(bytes)
 }
 
 #[cfg(test)]
@@ -255,8 +137,11 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
+    use crate::format::layout;
     use crate::format::store_file::StoreFile;
+    use crate::storage::Storage;
     use crate::storage::memory::MemoryStorage;
+    use crate::store::records::line_log::{MAX_ERROR_CHARS, MAX_FILE_BYTES, MAX_FILES, files};
     use crate::values::id::StoreId;
 
     fn store(replicas: usize) -> (Store, Vec<MemoryStorage>) {
@@ -285,7 +170,7 @@ mod tests {
     }
 
     fn numbers(store: &Store) -> Vec<u64> {
-        store.attempts().unwrap().attempts.iter().map(|attempt| attempt.number).collect()
+        store.attempts(Extent::Whole).unwrap().attempts.iter().map(|attempt| attempt.number).collect()
     }
 
     #[test]
@@ -297,9 +182,9 @@ mod tests {
         bytes.extend_from_slice(b"{\"number\":2,\"ti");
         storages[0].replace(&path, &bytes).unwrap();
         let mut log = AttemptLog::open(&store, "two");
-        log.add(&store, attempt(Some(&"x".repeat(5_000))));
+        log.add(&store, attempt(Some(&"x".repeat(MAX_ERROR_CHARS + 1))));
         log.add(&store, attempt(None));
-        let read = store.attempts().unwrap();
+        let read = store.attempts(Extent::Whole).unwrap();
         assert_eq!((numbers(&store), read.unreadable, read.dropped), (vec![1, 2, 3], 1, 0));
         assert_eq!(read.attempts[1].error.as_ref().unwrap().len(), MAX_ERROR_CHARS);
         assert_eq!((read.attempts[0].run.as_str(), read.attempts[2].run.as_str()), ("one", "two"));
@@ -325,7 +210,7 @@ mod tests {
             let alone = Store::new(both.file.clone(), vec![Arc::new(storage.clone())]);
             AttemptLog::open(&alone, run).add(&alone, attempt(None));
         }
-        let read = both.attempts().unwrap().attempts;
+        let read = both.attempts(Extent::Whole).unwrap().attempts;
         let found: Vec<_> = read.iter().map(|attempt| (attempt.number, attempt.run.as_str())).collect();
         assert_eq!(found, [(1, "both"), (2, "one"), (2, "two")]);
     }
@@ -341,8 +226,8 @@ mod tests {
         let filler = vec![b'\n'; MAX_FILE_BYTES as usize];
         storages[0].file_system().unwrap().append(&layout::attempts(MAX_FILES), &filler).unwrap();
         AttemptLog::open(&store, "x").add(&store, attempt(None));
-        assert_eq!(files(&storages[0]).unwrap().len() as u64, MAX_FILES);
-        let read = store.attempts().unwrap();
+        assert_eq!(files(&storages[0], LogKind::Attempts).unwrap().len() as u64, MAX_FILES);
+        let read = store.attempts(Extent::Whole).unwrap();
         assert_eq!((read.dropped, read.attempts.last().unwrap().number), (19, MAX_FILES * 10 + 1));
     }
 }

@@ -13,6 +13,7 @@ use crate::store::error::StoreError;
 use crate::store::records::time::in_milliseconds;
 use crate::store::store::Store;
 use crate::values::id::Sequence;
+use crate::values::parallel;
 
 mod departures;
 mod event;
@@ -68,7 +69,11 @@ impl Store {
         let mut failed = Vec::new();
         for storage in self.storages() {
             match numbers(storage) {
-                Ok(numbers) => numbers.into_iter().for_each(|number| reading.add(number, storage)),
+                Ok(numbers) => {
+                    let read = |number: &u64| reading::bytes(storage, *number);
+                    let events = parallel::map_on(self.readers_of(storage), &numbers, read);
+                    numbers.into_iter().zip(events).for_each(|(number, bytes)| reading.add(number, bytes));
+                }
                 Err(error) => failed.push(error),
             }
         }

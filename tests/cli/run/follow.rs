@@ -128,10 +128,13 @@ fn torn_lines_are_counted_once_and_files_that_appear_are_read() {
     env.run(&["verify", "--deep", "store"]).expect(0);
 }
 
-/// Renames `app.log.2` to `app.log.3`, `app.log.1` to `app.log.2`, `app.log` to `app.log.1`.
+/// Renames `app.log.2` to `app.log.3`, `app.log.1` to `app.log.2`, `app.log` to `app.log.1`, and compressed ones alike.
 pub(super) fn rotate(dir: &Path, name: &str, keep: usize) {
     for number in (1..keep).rev() {
-        let _ = fs::rename(dir.join(format!("{name}.{number}")), dir.join(format!("{name}.{}", number + 1)));
+        for ending in ["", ".gz"] {
+            let renamed = dir.join(format!("{name}.{}{ending}", number + 1));
+            let _ = fs::rename(dir.join(format!("{name}.{number}{ending}")), renamed);
+        }
     }
     let _ = fs::rename(dir.join(name), dir.join(format!("{name}.1")));
 }
@@ -294,8 +297,8 @@ fn input_that_cannot_be_followed_is_an_error_that_says_why() {
     assert!(gone.stderr.contains("error: input `logs/app.log` is gone: "), "{gone}");
 }
 
-/// Writes numbered lines from 1 in torn pieces to `app.log` and rotates it now and then, until told to stop. Returns
-/// the number of lines.
+/// Writes numbered lines from 1 in torn pieces to `app.log`, and rotates it now and then, until told to stop. Returns the
+/// number of lines.
 pub(super) fn write_and_rotate(dir: PathBuf, done: &AtomicBool, seed: u64) -> u64 {
     let mut random = Random(seed);
     let mut count = 1;

@@ -20,11 +20,12 @@ fn data(env: &Env, records: usize) {
     env.write("data.jsonl", (0..records).map(line).collect::<String>());
 }
 
-/// Returns the log of the store as JSON.
+/// Returns the attempts in the log of the store as JSON.
 fn log(env: &Env) -> Vec<Value> {
     let output = env.run(&["log", "store", "--json"]).expect(0);
     let view: Value = serde_json::from_str(&output.stdout).expect("JSON");
-    view["log"].as_array().expect("a list").clone()
+    let entries = view["log"].as_array().expect("a list").iter();
+    entries.filter(|entry| entry["cause"].is_string()).cloned().collect()
 }
 
 fn field<'a>(attempt: &'a Value, name: &str) -> &'a str {

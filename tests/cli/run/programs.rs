@@ -75,14 +75,14 @@ fn an_output_that_does_not_fit_a_program_is_refused() {
     env.write("data.jsonl", "");
     for (output, more, expected) in [
         (
-            "{files: out/, emit: final}",
+            "{files: out/, emit: final, columns: {n: int}}",
             "",
-            "job.yaml:4:29: the output of a program is the rows that it emits: use `emit: rows`",
+            "job.yaml:4:45: `columns` of `output` are those of emitted rows, which only `emit: rows` writes",
         ),
         (
             "{files: out/, format: csv}",
             "",
-            "job.yaml:4:31: the rows of a program have no fixed columns: its output needs `format: json`",
+            "job.yaml:4:31: `format: csv` needs `columns`: those of the rows that the program emits",
         ),
         (
             "out/",

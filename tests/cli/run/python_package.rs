@@ -69,3 +69,33 @@ fn the_package_is_written_whole() {
     fs::write(written.join("_state.py"), "damaged").expect("written");
     env.run(&["run", "job.py", "data.jsonl"]).expect(0);
 }
+
+#[test]
+fn the_package_has_the_version_of_the_program() {
+    let init = fs::read_to_string(repository::path("python/samza/__init__.py")).expect("readable");
+    assert!(init.contains(concat!("\n__version__ = '", env!("CARGO_PKG_VERSION"), "'\n")), "{init}");
+}
+
+/// In a virtual environment that is not activated, the programs beside the package are not on the PATH.
+#[test]
+fn the_package_starts_the_ckpt_that_was_installed_with_it() {
+    let mut env = Env::new();
+    env.write("job.py", JOB);
+    let package = repository::path("python/samza").display().to_string();
+    env.shell(&format!("mkdir -p venv/lib copy && cp -r '{package}' venv/lib && cp -r '{package}' copy")).expect(0);
+    let info = "venv/lib/samza-0.1.0.dist-info";
+    env.write(&format!("{info}/METADATA"), "Metadata-Version: 2.1\nName: samza\nVersion: 0.1.0\n");
+    env.write(&format!("{info}/RECORD"), "../bin/ckpt,,\nsamza/_start.py,,\n");
+    env.write("venv/bin/ckpt", "#!/bin/sh\necho \"installed: $*\"\n");
+    env.shell("chmod +x venv/bin/ckpt").expect(0);
+    env.set("PYTHONPATH", "venv/lib");
+    let output = env.shell("python3 job.py a.jsonl").expect(0);
+    assert!(output.stdout.starts_with("installed: run ") && output.stdout.ends_with("job.py a.jsonl\n"), "{output}");
+    // Another copy of the package was not installed with it.
+    env.set("PYTHONPATH", "copy:venv/lib");
+    let output = env.shell("python3 job.py --help").expect(0);
+    assert!(output.stdout.contains("Usage: ckpt run"), "{output}");
+    env.set("PYTHONPATH", "venv/lib").set("CKPT", "/bin/echo");
+    let output = env.shell("python3 job.py").expect(0);
+    assert!(output.stdout.starts_with("run "), "{output}");
+}

@@ -80,6 +80,17 @@ fn assert_resumes(env: &Env, store: &str) {
 }
 
 #[test]
+fn a_large_state_without_checkpoints_does_not_keep_a_run_from_ending() {
+    let env = Env::in_memory();
+    counting(&env, "checkpoint: {enabled: false}\n");
+    let padding = "x".repeat(1_000);
+    let lines: String = (0..30_000).map(|key| format!("{{\"k\":\"{key}{padding}\"}}\n")).collect();
+    env.write("data.jsonl", lines);
+    env.shell("timeout 100 ckpt run -q job.yaml --threads 2").expect(0);
+    assert_eq!(env.read("out/counting.jsonl").lines().count(), 30_000);
+}
+
+#[test]
 fn a_full_disk_under_the_output_leaves_the_checkpoints_and_the_next_run_publishes() {
     let env = prepared("checkpoint: {store: store, schedule: 5ms}\n");
     if !can_mount(&env) {
@@ -105,7 +116,7 @@ fn a_quota_that_is_used_up_is_an_error_like_a_full_disk() {
     if !can_trace(&env) {
         return;
     }
-    let inject = "strace -f -o /dev/null -e trace=fsync,fdatasync -e inject=fsync,fdatasync:error=EDQUOT:when=30+";
+    let inject = "strace -f -o /dev/null -e trace=fsync,fdatasync -e inject=fsync,fdatasync:error=EDQUOT:when=20+";
     let output = env.shell(&format!("{inject} ckpt run job.yaml -q")).expect(4);
     assert_said(&output, "Disk quota exceeded (os error 122)", "raise the quota or free space");
     assert_resumes(&env, "disk/store");
@@ -237,7 +248,7 @@ fn a_thousand_files_need_few_open_at_once_and_too_low_a_limit_is_an_error() {
 fn a_run_that_runs_out_of_memory_dies_and_the_next_one_resumes() {
     let env = prepared("checkpoint: {store: disk/store, schedule: 5ms, state_bytes: 10KiB}\n");
     let mut died = 0;
-    for kibibytes in (40_000..=100_000).step_by(10_000) {
+    for kibibytes in (60_000..=120_000).step_by(10_000) {
         // A thread that cannot be started is an error, too, and no reason to wait for the others.
         let output = env.shell(&format!("ulimit -v {kibibytes}; timeout 60 ckpt run job.yaml -q --threads 2"));
         assert!([0, 4, 101, 134, 139].contains(&output.status), "{output}");

@@ -124,6 +124,6 @@ pub fn run(args: &Args, ui: &mut Ui) -> Result<Exit, CliError> {
 
 fn open(target: &TargetArg, ui: &Ui) -> Result<Side, CliError> {
     let target = target.parse()?;
-    let store = target.open_branch(ui)?;
+    let store = target.open_to_show(ui)?;
     target.read(&store, &ui.now(), |sequence| Ok(Side::open(store.clone(), sequence)?))
 }

@@ -38,7 +38,10 @@ fn keys_of_parts(shape: &KeyShape, given: &[String]) -> Result<Vec<String>, CliE
     let mut keys: Vec<Vec<Value>> = vec![Vec::new()];
     for (values, column) in parts.into_iter().zip(&columns) {
         let Some(values) = values else { return Err(wrong(format!("the key also has the part `{}`", column.name))) };
-        keys = keys.iter().flat_map(|key| values.iter().map(|value| [&key[..], &[value.clone()]].concat())).collect();
+        keys = keys
+            .iter()
+            .flat_map(|key| values.iter().map(|value| [&key[..], std::slice::from_ref(value)].concat()))
+            .collect();
     }
     Ok(keys.iter().map(|key| shape.key(key)).collect())
 }

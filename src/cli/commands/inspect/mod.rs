@@ -89,7 +89,7 @@ impl Args {
 /// Prints the requested part of the checkpoint.
 pub fn run(args: &Args, ui: &mut Ui) -> Result<Exit, CliError> {
     let target = args.target.parse()?;
-    let store = target.open_branch(ui)?;
+    let store = target.open_to_show(ui)?;
     target.read(&store, &ui.now(), |sequence| show(args, &store, sequence, ui))
 }
 

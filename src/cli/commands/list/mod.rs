@@ -70,7 +70,7 @@ pub struct Args {
 
 /// Prints the list.
 pub fn run(args: &Args, ui: &mut Ui) -> Result<Exit, CliError> {
-    let all = args.store.open_with(&args.replica, ui)?;
+    let all = args.store.open_all_to_show(&args.replica, ui)?;
     let store = all.branch();
     ui.opened(&store);
     let is_divided = store.replicas().len() < all.replicas().len();
@@ -83,7 +83,9 @@ pub fn run(args: &Args, ui: &mut Ui) -> Result<Exit, CliError> {
     }
     let now = ui.now().timestamp();
     let pins = store.pins()?;
-    let lags = all.lags();
+    let is_alone = all.replicas().len() == 1 && all.unavailable.is_empty();
+    // A single place is not behind another.
+    let lags = if is_alone && !ui.is_json() { Vec::new() } else { all.lags() };
     let pruned = trace::pruned(&store).len() as u64;
     if ui.is_json() {
         let view = views::ListView::new(&store, &listing, &pins, sizes.as_ref(), now);

@@ -5,7 +5,7 @@ use maud::{Markup, html};
 use super::page::Page;
 use super::table::shorten;
 use crate::cli::text::counted;
-use crate::ops::report::{Concern, Level, Report};
+use crate::ops::report::{Concern, Level};
 use crate::values::units::{Age, Bytes, Count, Span};
 
 /// Returns the name of a level in JSON and in the style of the page.
@@ -71,8 +71,13 @@ impl Page<'_> {
         format!("The last good checkpoint of job {job} is {}, made {age}{confirmed}{ended}.", sequence.0)
     }
 
+    /// Returns the concerns as sentences.
+    pub(super) fn concerns(&self) -> Vec<String> {
+        self.report.health.concerns.iter().map(|concern| self.concern(concern)).collect()
+    }
+
     /// Says what somebody on duty should know.
-    pub(super) fn concern(&self, concern: &Concern) -> String {
+    fn concern(&self, concern: &Concern) -> String {
         match concern {
             Concern::NewestDamaged { sequence, reason } => {
                 format!("The newest checkpoint, {}, is damaged: {}", sequence.0, shorten(reason))
@@ -80,6 +85,8 @@ impl Page<'_> {
             Concern::OlderDamaged { checkpoints } => {
                 format!("{} cannot be read", counted(*checkpoints, "older checkpoint"))
             }
+            Concern::Unread { is_damage: true, reason } => format!("Damaged: {}", shorten(reason)),
+            Concern::Unread { is_damage: false, reason } => format!("Not everything can be read: {}", shorten(reason)),
             Concern::Diverged { place, reason } => {
                 format!("Replica {} is not of this history: {}", shorten(place), shorten(reason))
             }
@@ -87,9 +94,12 @@ impl Page<'_> {
                 format!("Verification found damage in {}: {}", shorten(place), counted(*damage, "finding"))
             }
             Concern::Failing { attempts, since, reason } => {
-                let (count, since) = (counted(*attempts, "attempt"), self.times.show(*since));
+                let since = self.times.show(*since);
                 let reason = reason.as_ref().map(|reason| format!(": {}", shorten(reason))).unwrap_or_default();
-                format!("The last {count} failed, since {since}{reason}")
+                match attempts {
+                    1 => format!("The last attempt failed, at {since}{reason}"),
+                    _ => format!("The last {} attempts failed, since {since}{reason}", Count(*attempts)),
+                }
             }
             Concern::Overdue { schedule } => format!(
                 "The job makes a checkpoint every {}, and there has been none for longer: it may not be running",
@@ -108,14 +118,14 @@ impl Page<'_> {
     fn facts(&self) -> Markup {
         let Some(latest) = self.report.readable().next_back().map(|sizes| &sizes.manifest) else { return html! {} };
         let totals = latest.totals;
-        let readable = self.report.stats.checkpoints.len();
+        let checkpoints = self.report.stats.checkpoints.len() as u64;
         let tasks = format!("{} in {}", Count(latest.tasks.into()), counted(latest.shards.into(), "shard"));
         let mut facts = vec![
             ("Newest checkpoint", format!("{}, {}", latest.sequence.0, self.times.show(latest.created))),
             ("State", format!("{}, {}", counted(totals.keys, "key"), Bytes(totals.bytes))),
             ("Tasks", tasks),
             ("Input applied", format!("{}, {}", counted(totals.records, "record"), Bytes(totals.input_bytes))),
-            ("Checkpoints", Count(readable as u64).to_string()),
+            ("Checkpoints", Count(checkpoints).to_string()),
             ("Mode", latest.mode.name().to_owned()),
         ];
         if totals.skipped > 0 {
@@ -133,9 +143,4 @@ impl Page<'_> {
             }
         }
     }
-}
-
-/// Returns the concerns as sentences.
-pub(super) fn concerns(report: &Report, page: &Page<'_>) -> Vec<String> {
-    report.health.concerns.iter().map(|concern| page.concern(concern)).collect()
 }

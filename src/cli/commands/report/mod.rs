@@ -30,14 +30,14 @@ mod timeline;
 
 use page::Page;
 
-/// Write a report about a store as one HTML page, to look at or to attach to a ticket
+/// Write a page about a store, to look at or to attach to a ticket
 ///
 /// The page says whether the job is healthy and why, and shows the attempts to
 /// make a checkpoint, the growth of the state and the store, what pruning would
 /// free, the positions in the input, the replicas, the largest and fastest-growing
 /// tasks and keys, and what changed between the last checkpoints. It is a single
-/// file that loads nothing from elsewhere, so it can be opened anywhere. It
-/// contains keys and values of the state: see who may read it.
+/// file that loads nothing from elsewhere, so it can be opened anywhere. It shows
+/// keys and values from the state, so share it only with people who may see them.
 ///
 /// Reads the state of the newest checkpoint, and what differs in two older ones;
 /// --quick reads neither. --verify also checks every byte and shows what it found.
@@ -87,19 +87,20 @@ pub fn run(args: &Args, ui: &mut Ui) -> Result<Exit, CliError> {
         Step::Changes => ui.progress("comparing", Unit::Bytes),
         Step::Verification => ui.progress("verifying", Unit::Bytes),
     })?;
-    let page = Page::new(&store, &report, ui).html();
+    let page = Page::new(&store, &report, ui);
+    let html = page.html();
     if to_stdout {
-        ui.out_bytes(page.as_bytes())?;
+        ui.out_bytes(html.as_bytes())?;
     } else {
-        write(&file, page.as_bytes(), args.force)?;
-        let (level, bytes) = (report.health.level(), page.len() as u64);
+        write(&file, html.as_bytes(), args.force)?;
+        let (level, bytes) = (report.health.level(), html.len() as u64);
         if ui.is_json() {
             ui.json(&ReportView {
                 head: JobHead::new(&store),
                 file: file.display().to_string(),
                 bytes,
                 health: health::name(level),
-                concerns: page::concerns(&report, &store, ui),
+                concerns: page.concerns(),
             })?;
         } else {
             ui.out(format!("wrote {}: {}, {}", file.display(), health::word(level).to_lowercase(), Bytes(bytes)))?;

@@ -6,7 +6,6 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-use super::health;
 use super::table::shorten;
 use crate::cli::times::Times;
 use crate::cli::ui::Ui;
@@ -119,8 +118,9 @@ pub(super) fn part<T>(part: &Part<T>, left_out: &str, nothing: &str, html: impl 
         Ok(part) => html(part),
         Err(Missing::LeftOut) => html! { p.soft { (left_out) } },
         Err(Missing::Nothing) => html! { p.soft { (nothing) } },
+        Err(Missing::Damaged(reason)) => html! { p { span.word.damaged { "Damaged" } ": " (shorten(reason)) } },
         Err(Missing::Failed(reason)) => {
-            html! { p { span.word.damaged { "Not known" } ", because it cannot be read: " (shorten(reason)) } }
+            html! { p { span.word.attention { "Not known" } ": " (shorten(reason)) } }
         }
     }
 }
@@ -128,12 +128,6 @@ pub(super) fn part<T>(part: &Part<T>, left_out: &str, nothing: &str, html: impl 
 /// Says how many rows of a table are missing; nothing if none are.
 pub(super) fn left_out(shown: usize, all: usize, which: &str) -> Option<String> {
     (shown < all).then(|| format!("Shown are the {which} {shown} of {all}."))
-}
-
-/// Returns the concerns as sentences.
-pub(super) fn concerns(report: &Report, place: &Store, ui: &Ui) -> Vec<String> {
-    let page = Page::new(place, report, ui);
-    health::concerns(report, &page)
 }
 
 /// Returns the content security policy: nothing is loaded, and only this style and this script are used.

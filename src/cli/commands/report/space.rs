@@ -33,7 +33,7 @@ impl Page<'_> {
                 ("Size", Kind::Number),
                 ("New", Kind::Number),
                 ("Frees", Kind::Number),
-                ("Pin", Kind::Text),
+                ("Pin", Kind::Wide),
             ],
             rows: shown.iter().rev().map(|counted| self.checkpoint(counted)).collect(),
         };

@@ -9,7 +9,7 @@ use super::axis::Scale;
 use super::chart::{Chart, Series};
 use super::page::{Page, left_out, section};
 use super::table::{Cell, Kind, Table};
-use crate::cli::commands::log::{cause, effect, outcome};
+use crate::cli::commands::log::rows::{cause, done, effect, outcome, start};
 use crate::cli::text::{counted, trigger};
 use crate::ops::log::Happening;
 use crate::store::records::attempts::{Attempt, AttemptOutcome};
@@ -22,7 +22,7 @@ impl Page<'_> {
     /// Returns the section about attempts.
     pub(super) fn timeline(&self) -> Markup {
         let happenings = &self.report.log.happenings;
-        let attempts: Vec<&Attempt> = happenings.iter().filter_map(attempt).collect();
+        let attempts: Vec<&Attempt> = self.report.log.attempts().collect();
         let failed = attempts.iter().filter(|attempt| attempt.outcome == AttemptOutcome::Failed).count() as u64;
         let elided = attempts.iter().filter(|attempt| attempt.outcome == AttemptOutcome::Elided).count() as u64;
         let committed = attempts.len() as u64 - failed - elided;
@@ -124,19 +124,22 @@ impl Page<'_> {
                 let none = Cell::none;
                 vec![when, Cell::text(cause(event)), Cell::text(effect(event)), none(), none(), none(), none()]
             }
+            Happening::Start(run) => {
+                let none = Cell::none;
+                vec![when, Cell::text("run"), Cell::text(start(run)), none(), none(), none(), none()]
+            }
+            Happening::Operation(operation) => {
+                let none = Cell::none;
+                let (cause, elapsed, what) = done(&operation.what);
+                let elapsed = elapsed.map_or_else(none, micros);
+                vec![when, Cell::text(cause), Cell::text(what), elapsed, none(), none(), none()]
+            }
         }
     }
 
     /// Returns a cell with a time.
     pub(super) fn when(&self, time: Timestamp) -> Cell {
         Cell::number(self.times.show(time), time.as_millisecond() as f64)
-    }
-}
-
-fn attempt(happening: &Happening) -> Option<&Attempt> {
-    match happening {
-        Happening::Attempt(attempt) => Some(attempt),
-        _ => None,
     }
 }
 

@@ -137,7 +137,7 @@ fn parse_seek(text: &str) -> Result<(String, SeekTo), String> {
 pub fn run(args: &Args, ui: &mut Ui) -> Result<Exit, CliError> {
     if let Some(directory) = &args.to {
         let target = args.target.parse()?;
-        let store = target.open_branch(ui)?;
+        let store = target.open_to_show(ui)?;
         return target.read(&store, &ui.now(), |sequence| {
             let format = match args.what {
                 Some(What::Output) => ExportFormat::Output,

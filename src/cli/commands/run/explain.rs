@@ -80,9 +80,9 @@ pub(super) fn explain(error: RunError, args: &JobArgs, text: &[u8]) -> CliError 
         RunError::Input(InputError::Truncated { .. }) => CliError::of(Exit::Failed, &error).hint(format!(
             "rotate by renaming the file (logrotate: `create` instead of `copytruncate`), and {START_OVER}"
         )),
-        RunError::Input(InputError::RotatedAway { .. }) => CliError::of(Exit::Failed, &error)
-            .hint("put the rotated file back next to the others, uncompressed")
-            .hint(let_go(job)),
+        RunError::Input(InputError::RotatedAway { .. }) => {
+            CliError::of(Exit::Failed, &error).hint("put the rotated file back next to the others").hint(let_go(job))
+        }
         RunError::Input(InputError::Gone { .. }) => {
             CliError::of(Exit::Failed, &error).hint("put the input back under its name").hint(let_go(job))
         }
@@ -138,6 +138,9 @@ pub(super) fn explain(error: RunError, args: &JobArgs, text: &[u8]) -> CliError 
         }
         RunError::Output(OutputError::DeadLetterShort { .. }) => CliError::of(Exit::Failed, &error)
             .hint(format!("put the file back, or start another one: change the name of the dead-letter file in {job}")),
+        RunError::Input(InputError::NoColumn { .. }) => {
+            CliError::of(Exit::Usage, &error).hint(format!("fix the name in {job}, or the header line of the file"))
+        }
         RunError::Input(InputError::Lengthened { .. }) => CliError::of(Exit::Failed, &error)
             .hint("restore the file; a growing file must end with a line break whenever a run reaches its end"),
         RunError::Input(InputError::Unquoted { .. }) => CliError::of(Exit::Failed, &error)
@@ -177,12 +180,11 @@ pub(super) fn explain(error: RunError, args: &JobArgs, text: &[u8]) -> CliError 
         RunError::Resume(ResumeError::NativeColumns { .. }) => {
             CliError::of(Exit::Usage, &error).hint(format!("{START_OVER}: the columns of a processor cannot change"))
         }
-        RunError::Program { failure: ProgramFailure::Start { ref source }, .. } => {
-            in_job_file("process.exec", None, format!("{error}: {source}"))
-        }
-        RunError::Program { .. } | RunError::RestartsSpent { .. } | RunError::NoRestart { .. } => {
-            CliError::of(Exit::Failed, &error).hint(RESUMES)
-        }
+        RunError::Program { ref failure, .. } => match &**failure {
+            ProgramFailure::Start { source } => in_job_file("process.exec", None, format!("{error}: {source}")),
+            _ => CliError::of(Exit::Failed, &error).hint(RESUMES),
+        },
+        RunError::RestartsSpent { .. } | RunError::NoRestart { .. } => CliError::of(Exit::Failed, &error).hint(RESUMES),
         _ => CliError::of(Exit::Failed, &error),
     }
 }

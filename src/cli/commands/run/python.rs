@@ -22,8 +22,8 @@ macro_rules! module {
     };
 }
 
-/// The Python package that jobs import, which `pip install ./python` installs too. `__init__.py` is the last file: when
-/// it exists, the others do.
+/// The Python package that jobs import, which `pip install .` installs too. `__init__.py` is the last file: when it
+/// exists, the others do.
 const PACKAGE: [(&str, &str); 12] = [
     module!("_columns.py"),
     module!("_errors.py"),

@@ -9,6 +9,7 @@ use crate::ops::finding::FindingCode;
 use crate::ops::repair::{self, Origin, RepairPlan, Step};
 use crate::ops::verify::Report;
 use crate::store::Store;
+use crate::store::records::operations::{OperationKind, OperationLog};
 use crate::values::error_chain::in_one_line;
 
 /// Plans the repair of a store, carries it out unless it is a dry run, and reports the result.
@@ -26,6 +27,11 @@ pub(super) fn repair(
     let outcomes =
         if dry_run { Vec::new() } else { repair::apply(store, &plan, &ui.progress("repairing", Unit::Bytes)) };
     let failed = outcomes.iter().filter(|outcome| outcome.result.is_err()).count();
+    let repaired = outcomes.len() - failed;
+    if repaired > 0 {
+        let files = OperationKind::Repaired { files: repaired as u64 };
+        OperationLog::open(store, None, 0).add(ui.now().timestamp(), files);
+    }
     outcome.repaired &= plan.hopeless.is_empty() && failed == 0;
     // A replica that was only behind has caught up.
     let is_available = |report: &Report| report.findings.iter().all(|f| f.code != FindingCode::ReplicaUnavailable);

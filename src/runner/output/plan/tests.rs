@@ -6,7 +6,15 @@ use crate::values::digest::Digest;
 fn plan(dir: &Path, emit: Emit) -> OutputPlan {
     let place: Arc<dyn OutputPlace> = Arc::new(place::Directory(dir.to_owned()));
     let (stem, ending) = ("job".to_owned(), ".jsonl".to_owned());
-    OutputPlan { files: PathBuf::from("out"), place, stem, ending, format: OutputFormat::Json, emit }
+    OutputPlan {
+        files: PathBuf::from("out"),
+        place,
+        stem,
+        ending,
+        format: OutputFormat::Json,
+        emit,
+        columns: Vec::new(),
+    }
 }
 
 fn new(path: &str) -> Output {

@@ -11,9 +11,12 @@ use crate::runner::process::exec::child::Incoming;
 use crate::runner::process::exec::failure::ProgramFailure;
 use crate::runner::process::exec::link::Link;
 use crate::runner::process::exec::mirror;
+use crate::runner::process::exec::plan::ExecPlan;
 use crate::runner::process::exec::protocol::StateUpdate;
 use crate::runner::process::exec::sources::Sources;
+use crate::runner::process::exec::typed::RowWriter;
 use crate::runner::ticket::Ticket;
+use crate::shape::task_key::split_key;
 
 impl Worker<'_> {
     /// Starts the worker's program, if the job has one, and hands it the state.
@@ -33,11 +36,16 @@ impl Worker<'_> {
         };
         let shards = &self.shards;
         let rows = |push: &mut dyn FnMut(u32, &str, &[u8]) -> bool| {
+            let mut typed = RowWriter::new(&plan.codec);
             for (_, shard) in shards {
                 for index in shard.indices() {
-                    let (task, key) = mirror::split_key(shard.key(index));
+                    let (task, key) = split_key(shard.key(index));
                     let key = std::str::from_utf8(key).expect("keys are UTF-8");
-                    if !push(task, key, shard.bytes(index, 0).unwrap_or(b"null")) {
+                    let value = match exec.is_typed() {
+                        true => typed.object(shard, index),
+                        false => shard.bytes(index, 0).unwrap_or(b"null"),
+                    };
+                    if !push(task, key, value) {
                         return;
                     }
                 }
@@ -107,13 +115,16 @@ impl Worker<'_> {
         for row in update.changes.iter() {
             let key = || String::from_utf8_lossy(row.key).into_owned();
             let place = self.place_of(row.task).ok_or(ProgramFailure::OtherTask { task: row.task })?;
-            mirror::put(&mut self.shards[place].1, &plan.codec, row.task, row.key, row.value)
+            let is_typed = plan.exec.as_ref().is_some_and(ExecPlan::is_typed);
+            mirror::put(&mut self.shards[place].1, &plan.codec, is_typed, row.task, row.key, row.value)
                 .map_err(|reason| ProgramFailure::State { task: row.task, key: key(), reason })?;
         }
         if !update.rows.is_empty() && !plan.exec.as_ref().is_some_and(|exec| exec.emits()) {
             return Err(ProgramFailure::NoOutput);
         }
         for (task, row) in &update.rows {
+            let checked = plan.exec.as_ref().map_or(Ok(()), |exec| exec.check_row(row));
+            checked.map_err(|reason| ProgramFailure::Row { reason })?;
             let place = self.place_of(*task).ok_or(ProgramFailure::OtherTask { task: *task })?;
             self.shards[place].1.emitted().push_object(row);
         }
@@ -159,7 +170,7 @@ impl Worker<'_> {
             }
         }
         let program = self.program_name().to_owned();
-        let error = RunError::Program { program, worker: self.number(), failure };
+        let error = RunError::Program { program, worker: self.number(), failure: Box::new(failure) };
         let _ = self.channels.events.send(ThreadEvent::Failed(Box::new(error)));
         Flow::Break(())
     }

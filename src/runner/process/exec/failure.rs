@@ -57,8 +57,11 @@ pub enum ProgramFailure {
     /// It handed over something for a task that it was not given.
     #[error("it handed over something for task {task}, which is not one of its own")]
     OtherTask { task: u32 },
-    #[error("it emitted a row, but the job has no `output`")]
+    #[error("it emitted a row, but the job has no `output` with `emit: rows`")]
     NoOutput,
+    /// It emitted a row that does not have the columns of the output.
+    #[error("it emitted {reason}")]
+    Row { reason: String },
     /// It rejected a record that the request does not have.
     #[error("it rejected record {record} of a request that has {records} records")]
     NoSuchRecord { record: usize, records: usize },

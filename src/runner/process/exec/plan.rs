@@ -8,9 +8,11 @@ use std::time::Duration;
 use crate::input::Block;
 use crate::input::StreamNames;
 use crate::input::record::{BadRecord, Field, Header, RecordPlace, csv, logfmt_pairs};
-use crate::job::{ExecSpec, FieldPath, InputFormat, JobSpec, LinePattern};
+use crate::job::{Emit, ExecSpec, FieldPath, InputFormat, JobSpec, LinePattern};
 use crate::runner::process::exec::protocol;
 use crate::runner::process::exec::protocol::{HelloKey, PROTOCOL};
+use crate::runner::process::exec::typed::partial_row;
+use crate::values::value::Column;
 
 /// How the programs of a run are started, and what they are told.
 #[derive(Debug)]
@@ -29,6 +31,9 @@ pub struct ExecPlan {
     names: Arc<StreamNames>,
     /// Whether there is an output for rows that a program emits.
     emits: bool,
+    /// The columns of the program's state and of its rows, if it declares them.
+    pub(crate) columns: Vec<Column>,
+    pub(crate) output_columns: Vec<Column>,
 }
 
 impl ExecPlan {
@@ -47,7 +52,9 @@ impl ExecPlan {
             format: job.input.format.clone(),
             names_in_text: job.input.format.field_names().unwrap_or_default(),
             names: Arc::default(),
-            emits: job.output.is_some(),
+            emits: job.output.as_ref().is_some_and(|output| output.emit == Emit::Rows),
+            columns: exec.columns.clone(),
+            output_columns: job.output.as_ref().map(|output| output.columns.clone()).unwrap_or_default(),
         }
     }
 
@@ -67,6 +74,20 @@ impl ExecPlan {
     /// Returns whether there is an output for rows that a program emits.
     pub(crate) fn emits(&self) -> bool {
         self.emits
+    }
+
+    /// Returns whether the program declares the columns of its state.
+    pub(crate) fn is_typed(&self) -> bool {
+        !self.columns.is_empty()
+    }
+
+    /// Checks that a row that the program emits has the columns of the output, if the program declares them.
+    pub(crate) fn check_row(&self, row: &str) -> Result<(), String> {
+        if self.output_columns.is_empty() {
+            Ok(())
+        } else {
+            partial_row(&self.output_columns, row.as_bytes()).map(drop)
+        }
     }
 
     /// Returns the name of the program for messages: its script, if it has one.

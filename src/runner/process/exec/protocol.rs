@@ -1,9 +1,10 @@
 //! The messages between ckpt and a program: one JSON object per line. `docs/protocol.md` is the specification.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use serde_json::value::RawValue;
 
 use crate::format::row_batch::RowBatch;
+use crate::values::value::Column;
 
 /// The version of the protocol.
 pub const PROTOCOL: u32 = 1;
@@ -27,6 +28,10 @@ pub(crate) struct Hello<'a> {
     /// The first and the last task of each range that the program is given.
     pub(crate) tasks: Vec<(u32, u32)>,
     pub(crate) key: Option<HelloKey>,
+    #[serde(skip_serializing_if = "ColumnTypes::is_empty")]
+    pub(crate) columns: ColumnTypes<'a>,
+    #[serde(skip_serializing_if = "ColumnTypes::is_empty")]
+    pub(crate) output_columns: ColumnTypes<'a>,
 }
 
 /// The fields that route records.
@@ -44,6 +49,22 @@ impl HelloKey {
             1 => fields.pop().map(HelloKey::One),
             _ => Some(HelloKey::Several(fields)),
         }
+    }
+}
+
+/// Declared columns: an object with their names and types, in order.
+#[derive(Debug)]
+pub(crate) struct ColumnTypes<'a>(pub(crate) &'a [Column]);
+
+impl ColumnTypes<'_> {
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl Serialize for ColumnTypes<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|column| (&column.name, column.column_type)))
     }
 }
 

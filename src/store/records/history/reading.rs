@@ -24,13 +24,17 @@ pub(in crate::store::records) fn numbers(storage: &dyn Storage) -> Result<Vec<u6
     Ok(files.filter_map(|entry| layout::parse_event(&entry.name)).collect())
 }
 
+pub(super) fn bytes(storage: &dyn Storage, number: u64) -> Result<Bytes, StorageError> {
+    storage.get(&layout::event(number), MAX_BYTES)
+}
+
 pub(super) fn read(storage: &dyn Storage, number: u64) -> Option<Sealed<Event>> {
-    parse(number, &storage.get(&layout::event(number), MAX_BYTES).ok()?)
+    parse(number, &bytes(storage, number).ok()?)
 }
 
 /// Reads an event that is as it was written, with its bytes.
 pub(in crate::store::records) fn read_whole(storage: &dyn Storage, number: u64) -> Option<(Event, Bytes)> {
-    let bytes = storage.get(&layout::event(number), MAX_BYTES).ok()?;
+    let bytes = bytes(storage, number).ok()?;
     let event = parse(number, &bytes).filter(|event| event.is_whole)?;
     Some((event.value, bytes))
 }
@@ -48,8 +52,8 @@ pub(super) struct Reading {
 }
 
 impl Reading {
-    pub(super) fn add(&mut self, number: u64, storage: &dyn Storage) {
-        match storage.get(&layout::event(number), MAX_BYTES) {
+    pub(super) fn add(&mut self, number: u64, bytes: Result<Bytes, StorageError>) {
+        match bytes {
             Ok(bytes) => {
                 let event = parse(number, &bytes);
                 let events = self.found.entry(number).or_default();
@@ -74,7 +78,7 @@ impl Reading {
 pub fn named_in(storage: &dyn Storage) -> Result<BTreeMap<Sequence, Digest>, StorageError> {
     let mut named = BTreeMap::new();
     for number in numbers(storage)? {
-        let bytes = match storage.get(&layout::event(number), MAX_BYTES) {
+        let bytes = match bytes(storage, number) {
             Ok(bytes) => bytes,
             Err(error) if error.is_refusal() => return Err(error),
             Err(_) => continue,

@@ -1,0 +1,78 @@
+//! What a run would do, without starting it. Writes nothing and keeps no lock.
+
+use crate::input::Partition;
+use crate::input::record::Filter;
+use crate::job::{FieldPath, JobSpec};
+use crate::runner::check::inputs::{check_files, check_followed};
+use crate::runner::check::store::check_store;
+use crate::runner::check_names::{FirstRecords, first_records};
+use crate::runner::error::RunError;
+use crate::runner::output::plans::OutputPlans;
+use crate::runner::pipeline::paths::check_paths;
+use crate::values::error_chain::in_one_line;
+
+mod inputs;
+mod report;
+mod store;
+
+pub use report::{InputReport, InputState, Report};
+
+/// Checks everything that a run of `job` checks before its first record, except for the state itself, which
+/// `ckpt verify` checks.
+///
+/// What would keep a run from starting is in the report. Fails only if the store cannot be examined.
+pub fn check(job: &JobSpec) -> Result<Report, RunError> {
+    let mut report = Report {
+        store: None,
+        holder: None,
+        latest: None,
+        differences: Vec::new(),
+        inputs: Vec::new(),
+        problems: Vec::new(),
+        notes: Vec::new(),
+        first_records: FirstRecords::default(),
+        filter: None,
+    };
+    let outputs = OutputPlans::new(job).unwrap_or_else(|error| {
+        report.problems.push(in_one_line(&error));
+        OutputPlans::default()
+    });
+    let mut filter_fields = Vec::new();
+    if let Some(expression) = &job.filter {
+        match Filter::of_input(expression, &job.input) {
+            Ok(filter) => filter_fields = filter.fields().to_vec(),
+            Err(error) => report.filter = Some(error),
+        }
+    }
+    report.problems.extend(check_paths(job, &outputs).err().map(|error| in_one_line(&error)));
+    let mut start = Vec::new();
+    if job.checkpoint.enabled {
+        start = check_store(job, &outputs, &mut report)?;
+    }
+    let mut unread =
+        if job.input.follow { check_followed(job, &start, &mut report) } else { check_files(job, &start, &mut report) };
+    unread.truncate(MAX_FIRST_FILES);
+    check_first_records(job, &filter_fields, unread, &mut report);
+    Ok(report)
+}
+
+/// The most files whose first records are read.
+const MAX_FIRST_FILES: usize = 64;
+
+/// Compares the names in the job file with the first records of `unread`, files that a run would read.
+fn check_first_records(job: &JobSpec, filter: &[FieldPath], unread: Vec<Partition>, report: &mut Report) {
+    if unread.is_empty() {
+        return;
+    }
+    match first_records(job, filter, unread) {
+        Ok(found) if report.latest.is_none() => report.first_records = found,
+        // Earlier runs may have seen what the first records of the new files do not have.
+        Ok(_) => {}
+        Err(error) => {
+            let problem = in_one_line(&error);
+            if !report.problems.contains(&problem) {
+                report.problems.push(problem);
+            }
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! Whether the store can be resumed from.
+
+use crate::format::layout;
+use crate::format::positions::{self, PositionRow};
+use crate::job;
+use crate::job::definition;
+use crate::job::{Difference, Effect, JobSpec};
+use crate::runner::check::report::Report;
+use crate::runner::error::{ResumeError, RunError};
+use crate::runner::output::plans::OutputPlans;
+use crate::runner::pipeline::field_types::with_types;
+use crate::runner::pipeline::prepare::Places;
+use crate::runner::resumable::fits;
+use crate::runner::resume::recover::recover;
+use crate::runner::resume::undecided::take_undecided;
+use crate::runner::storage_opener::StorageOpener;
+use crate::storage::StorageError;
+use crate::storage::local::holder;
+use crate::store::{Committed, Store, StoreError};
+use crate::values::error_chain::in_one_line;
+
+/// Finds the latest checkpoint and checks whether the job fits it. Returns its positions.
+pub(super) fn check_store(
+    job: &JobSpec,
+    outputs: &OutputPlans,
+    report: &mut Report,
+) -> Result<Vec<PositionRow>, RunError> {
+    let place = job.resolve(&job.checkpoint.store).display().to_string();
+    report.store = Some(place.clone());
+    // A place that cannot be reached is a problem already.
+    let published = outputs.published().unwrap_or_default();
+    let store = match Places::of(job, &StorageOpener::default()).and_then(|places| Ok((places.examine(job)?, places))) {
+        Ok((store, places)) => {
+            report.holder = places.paths.iter().find_map(|path| holder(&path.join(layout::LOCK_FILE)).ok()?);
+            store
+        }
+        Err(RunError::Store(StoreError::NoStore { .. })) => {
+            let missing = |output| ResumeError::StoreMissing { place, output }.to_string();
+            report.problems.extend(published.map(missing));
+            return Ok(Vec::new());
+        }
+        // One of the problems says so.
+        Err(RunError::Store(StoreError::Storage(StorageError::NotADirectory { .. }))) if !report.would_run() => {
+            return Ok(Vec::new());
+        }
+        Err(error @ RunError::Store(StoreError::Storage(_))) => return Err(error),
+        Err(error) => {
+            report.problems.push(in_one_line(&error));
+            return Ok(Vec::new());
+        }
+    };
+    if let Some(holder) = &report.holder {
+        report.problems.push(format!("the store is locked by {holder}"));
+    }
+    let start = check_latest(job, &store, published, report);
+    report.notes = store.take_notes();
+    Ok(start)
+}
+
+/// Checks whether the job fits the latest checkpoint of `store`. Returns its positions.
+fn check_latest(job: &JobSpec, store: &Store, published: Option<String>, report: &mut Report) -> Vec<PositionRow> {
+    let committed = match store.latest_present() {
+        Ok(Some(committed)) => committed,
+        Ok(None) => {
+            let missing = |output| ResumeError::CheckpointsMissing { place: store.place(), output }.to_string();
+            report.problems.extend(published.map(missing));
+            return Vec::new();
+        }
+        Err(error) => {
+            report.problems.push(in_one_line(&error));
+            return Vec::new();
+        }
+    };
+    report.latest = Some(Box::new(committed.manifest.clone()));
+    let definition = match old_job(store, &committed, job) {
+        Ok(definition) => definition,
+        Err(error) => {
+            report.problems.push(in_one_line(&error));
+            return Vec::new();
+        }
+    };
+    report.differences = job::differences(&definition, &with_types(job, &definition));
+    let unfit = report.differences.iter().filter(|difference| difference.effect() == Effect::Unfit);
+    report.problems.extend(unfit.map(|difference| format!("does not fit the checkpoint: {difference}")));
+    let table = committed.manifest.tables.positions;
+    let rows = store.object(table).map_err(RunError::from);
+    let rows = rows.and_then(|bytes| positions::decode(bytes).map_err(RunError::table(table.object)));
+    match rows {
+        Ok(rows) => newest(&rows, committed.manifest.older_cuts.len() + 1),
+        Err(error) => {
+            report.problems.push(in_one_line(&error));
+            Vec::new()
+        }
+    }
+}
+
+/// Returns the job that wrote a checkpoint. If `job` has other types, fields that have no value in the state have none.
+/// Only the state shows that, so it is read.
+fn old_job(store: &Store, committed: &Committed, job: &JobSpec) -> Result<JobSpec, RunError> {
+    let mut definition = definition::definition(store, committed)?;
+    fits(&committed.manifest, &definition)?;
+    let differences = job::differences(&definition, &with_types(job, &definition));
+    if differences.iter().any(|difference| matches!(difference, Difference::FieldType { .. })) {
+        take_undecided(&mut definition, &recover(store, committed.clone(), 1)?);
+    }
+    Ok(definition)
+}
+
+/// Returns the newest row of each partition. The rows must be sorted by partition and cut. A partition that some shards
+/// have not applied up to there, at one of `cuts`, was not read to its end.
+fn newest(rows: &[PositionRow], cuts: usize) -> Vec<PositionRow> {
+    let newest = rows.chunk_by(|a, b| a.partition == b.partition).filter_map(|rows| {
+        let row = rows.last()?;
+        let is_applied = row.offset == 0 || (rows.len() == cuts && rows.iter().all(|older| older.offset >= row.offset));
+        Some(PositionRow { ended: row.ended && is_applied, inode: row.inode.filter(|_| is_applied), ..row.clone() })
+    });
+    newest.collect()
+}

@@ -1,0 +1,200 @@
+//! The objects of a replica: how they are read, written, and replaced when they are damaged.
+
+use std::time::{Duration, Instant};
+use std::{io, thread};
+
+use bytes::Bytes;
+
+use crate::format::layout::{self, ObjectName};
+use crate::format::manifest::ObjectRef;
+use crate::storage::{FileSystem, LockGuard, StorageError};
+use crate::store::error::StoreError;
+use crate::store::replica::Replica;
+use crate::values::digest::Digest;
+use crate::values::relpath::RelPath;
+
+/// How often `put` replaces a damaged object before it gives up: other writers may be replacing it as well.
+const MAX_PUT_ATTEMPTS: u32 = 5;
+
+/// How long taking over an object waits for a prune that is deleting others.
+const OBJECTS_PATIENCE: Duration = Duration::from_secs(60);
+const OBJECTS_PAUSE: Duration = Duration::from_millis(2);
+
+impl Replica {
+    /// Returns an object whose bytes are what its name promises, whatever its size. Memory is bounded by the size of
+    /// the file.
+    ///
+    /// Fails if the object was not read: it may be intact.
+    pub fn intact_object(&self, object: ObjectName) -> Result<Option<Bytes>, StoreError> {
+        let path = object.path();
+        match self.storage().size(&path).and_then(|size| self.storage().get(&path, size)) {
+            Ok(bytes) => Ok((Digest::of(&bytes) == object.digest).then_some(bytes)),
+            Err(error) if error.is_inconclusive() => Err(error.into()),
+            Err(_) => Ok(None),
+        }
+    }
+
+    /// Reads an object and verifies it.
+    pub(super) fn object(&self, object: ObjectRef) -> Result<Bytes, StoreError> {
+        let path = object.object.path();
+        let damaged = |found, found_bytes| StoreError::Damaged {
+            path: self.shown(&path),
+            expected: object.object.digest,
+            expected_bytes: object.bytes,
+            found,
+            found_bytes,
+        };
+        let bytes = match self.storage().get_known(&path, object.bytes, object.object.digest) {
+            Err(StorageError::TooLarge { found, .. }) => return Err(damaged(None, found)),
+            read => read?,
+        };
+        let (found, found_bytes) = (Digest::of(&bytes), bytes.len() as u64);
+        if found != object.object.digest || found_bytes != object.bytes {
+            return Err(damaged(Some(found), found_bytes));
+        }
+        Ok(bytes)
+    }
+
+    /// Fails if an object is missing or has another size.
+    pub(super) fn check_size(&self, object: ObjectRef) -> Result<(), StoreError> {
+        let path = object.object.path();
+        match self.storage().size(&path)? {
+            found_bytes if found_bytes == object.bytes => Ok(()),
+            found_bytes => Err(StoreError::Damaged {
+                path: self.shown(&path),
+                expected: object.object.digest,
+                expected_bytes: object.bytes,
+                found: None,
+                found_bytes,
+            }),
+        }
+    }
+
+    /// Writes an object unless it exists and is intact, and tells whether it did.
+    pub(super) fn put(&self, object: ObjectName, bytes: &[u8]) -> Result<bool, StoreError> {
+        let path = object.path();
+        for _ in 0..MAX_PUT_ATTEMPTS {
+            match self.storage().create(&path, bytes) {
+                Ok(()) => return Ok(true),
+                Err(StorageError::Exists { .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
+            if self.is_object(&path, bytes)? {
+                if self.is_remote() {
+                    // Written again, it is as new as one that was just written.
+                    self.storage().replace(&path, bytes)?;
+                    return Ok(false);
+                }
+                if self.take_over(object)? {
+                    return Ok(false);
+                }
+            } else {
+                return self.replace_damaged(object, bytes);
+            }
+        }
+        Err(StorageError::Exists { path: self.shown(&path) }.into())
+    }
+
+    /// Tells whether the file at `path` has these bytes. It may also be damaged, not a file, or gone.
+    fn is_object(&self, path: &RelPath, bytes: &[u8]) -> Result<bool, StoreError> {
+        match self.storage().get(path, bytes.len() as u64) {
+            Err(error) if error.is_refusal() => Err(error.into()),
+            found => Ok(found.is_ok_and(|found| found == bytes)),
+        }
+    }
+
+    /// Writes an object in the place of a damaged or missing one, which is moved to `damaged/`. Tells whether it did: an
+    /// object that another process has replaced meanwhile stays as it is.
+    pub fn replace_damaged(&self, object: ObjectName, bytes: &[u8]) -> Result<bool, StoreError> {
+        let path = object.path();
+        let _lock = self.lock_objects()?;
+        if self.is_object(&path, bytes)? {
+            return Ok(false);
+        }
+        let Some(file_system) = self.storage().file_system() else {
+            self.keep_copy(&path, |number| layout::damaged(object, number))?;
+            self.storage().replace(&path, bytes)?;
+            return Ok(true);
+        };
+        Replica::set_aside(file_system, &path, |number| layout::damaged(object, number))?;
+        match self.storage().create(&path, bytes) {
+            // On a file system without locks, another process was faster.
+            Err(StorageError::Exists { .. }) if self.is_object(&path, bytes)? => Ok(false),
+            created => Ok(created.map(|()| true)?),
+        }
+    }
+
+    /// Makes an object, which is about to be needed, as new as one that was just written: a prune that runs at the same
+    /// time deletes only older ones. Tells whether the object exists.
+    pub(super) fn take_over(&self, object: ObjectName) -> Result<bool, StoreError> {
+        let path = object.path();
+        let Some(file_system) = self.storage().file_system() else {
+            // There a commit proves that what it builds on still exists, see `Store::adopt`.
+            return match self.storage().size(&path) {
+                Err(error) if error.is_inconclusive() => Err(error.into()),
+                found => Ok(found.is_ok()),
+            };
+        };
+        let _lock = self.lock_objects()?;
+        match file_system.touch(&path) {
+            Ok(()) => Ok(true),
+            Err(StorageError::NotFound { .. } | StorageError::NotAFile { .. }) => Ok(false),
+            // The file of another user, which this one may only replace.
+            Err(StorageError::Io { source, .. }) if source.kind() == io::ErrorKind::PermissionDenied => {
+                let Some(bytes) = self.intact_object(object)? else { return Ok(false) };
+                self.storage().replace(&path, &bytes)?;
+                Ok(true)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Keeps objects from being deleted while one is taken over, and vice versa. It is never held for long.
+    pub(super) fn lock_objects(&self) -> Result<Option<Box<dyn LockGuard>>, StoreError> {
+        let path = layout::objects_lock_file();
+        let begun = Instant::now();
+        loop {
+            match self.lock(&path, "") {
+                Ok(guard) => return Ok(guard),
+                Err(StorageError::Held { .. }) if begun.elapsed() < OBJECTS_PATIENCE => thread::sleep(OBJECTS_PAUSE),
+                // No space for it: a prune also spares, by age, what a run may need.
+                Err(error) if error.is_full() => return Ok(None),
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    /// Moves the file at `path`, if it exists, to the first name of `name_of` that is free, where somebody can examine it.
+    pub(crate) fn set_aside(
+        file_system: &dyn FileSystem,
+        path: &RelPath,
+        name_of: impl Fn(u32) -> RelPath,
+    ) -> Result<(), StoreError> {
+        let mut number = 1;
+        loop {
+            match file_system.rename(path, &name_of(number)) {
+                Err(StorageError::Exists { .. }) if number < u32::MAX => number += 1,
+                Err(StorageError::NotFound { .. }) => return Ok(()),
+                renamed => return Ok(renamed?),
+            }
+        }
+    }
+
+    /// Copies the file at `path`, if it exists, to the first name of `name_of` that is free, where somebody can examine
+    /// it. One that nobody can read any more is skipped. Fails if it was not read, although it may be readable.
+    pub(crate) fn keep_copy(&self, path: &RelPath, name_of: impl Fn(u32) -> RelPath) -> Result<(), StoreError> {
+        let bytes = match self.storage().size(path).and_then(|size| self.storage().get(path, size)) {
+            Ok(bytes) => bytes,
+            Err(error @ StorageError::TooLarge { .. }) => return Err(error.into()),
+            Err(error) if error.is_inconclusive() => return Err(error.into()),
+            Err(_) => return Ok(()),
+        };
+        let mut number = 1;
+        loop {
+            match self.storage().create(&name_of(number), &bytes) {
+                Err(StorageError::Exists { .. }) if number < u32::MAX => number += 1,
+                created => return Ok(created?),
+            }
+        }
+    }
+}
