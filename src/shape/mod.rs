@@ -4,9 +4,11 @@ mod aggregate_rows;
 mod encoder;
 mod having;
 mod row_shape;
+mod state_rows;
 pub mod task_key;
 
 pub use aggregate_rows::AggregateRows;
 pub use encoder::Encoder;
 pub use having::Having;
 pub use row_shape::{CHANGE_COLUMN, HavingError, RowOutput, RowShape};
+pub use state_rows::StateRows;

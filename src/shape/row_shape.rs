@@ -1,5 +1,6 @@
 //! The columns of an output, and the values in them for a row of state.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -7,7 +8,7 @@ use crate::format::key_shape::KeyShape;
 use crate::format::rows::{Change, RowCodec};
 use crate::job::{JobSpec, WindowSpec, Windows};
 use crate::shape::having::Having;
-use crate::shape::task_key::{TASK_BYTES, split_key};
+use crate::shape::task_key::{TASK_BYTES, shard_key, split_key};
 use crate::values::units::shown;
 use crate::values::value::{Column, ColumnType, Value};
 
@@ -110,6 +111,11 @@ impl RowShape {
         values
     }
 
+    /// Returns the key that a row of a state table has in memory, which is what the functions of a shape take.
+    pub fn row_key<'a>(&self, task: u32, key: &'a [u8]) -> Cow<'a, [u8]> {
+        if self.has_task { shard_key(task, key).into() } else { key.into() }
+    }
+
     /// Splits a key with its task, if it has one.
     fn split_task<'a>(&self, row_key: &'a [u8]) -> (Option<u32>, &'a [u8]) {
         if !self.has_task {
@@ -119,13 +125,15 @@ impl RowShape {
         (Some(task), key)
     }
 
+    /// Returns the key that a state table has for `row_key`, as text.
+    pub fn table_key(&self, row_key: &[u8]) -> String {
+        String::from_utf8_lossy(self.split_task(row_key).1).into_owned()
+    }
+
     /// Returns whether a row that has the output `values` is output.
     pub fn keeps(&self, row_key: &[u8], values: &[Value]) -> Result<bool, HavingError> {
         let Some(having) = &self.having else { return Ok(true) };
-        having.keeps(values).map_err(|reason| {
-            let key = shown(&String::from_utf8_lossy(row_key));
-            HavingError { key, reason }
-        })
+        having.keeps(values).map_err(|reason| HavingError { key: shown(&self.table_key(row_key)), reason })
     }
 
     /// Returns whether the key of a row has the parts that keys of the job have.

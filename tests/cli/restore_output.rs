@@ -2,6 +2,9 @@
 
 use std::fs;
 
+use serde_json::Value;
+
+use super::run::kill_slow_runs;
 use crate::support::{Env, repository};
 
 /// Reads the only file of the directory.
@@ -85,6 +88,71 @@ fn a_store_of_a_version_without_estimates_gives_the_output_of_its_run() {
     assert!(only_file(&env, "at") == only_file(&env, "out"));
 }
 
+/// A program that keeps how many records a key has, and the last of them.
+const PROGRAM: &str = "import os, time
+from samza import SamzaJob
+
+class Last(SamzaJob):
+    COLUMNS
+
+    def process(self, data):
+        if os.environ.get('SLOW') and data['n'] % 50 == 0:
+            time.sleep(0.01)
+        row = self.state.get(data['k']) or {'n': 0, 'last': None}
+        self.state[data['k']] = {'n': row['n'] + 1, 'last': data}
+
+if __name__ == '__main__':
+    Last().run()
+";
+
+#[test]
+fn after_kills_it_is_the_output_of_a_run_over_the_input_up_to_there() {
+    let aggregates = "{n: count, first: first(n), last: last(text), p: 'approx_quantile(n, 0.9)', d: approx_distinct(n)}";
+    let program = |columns: &str| PROGRAM.replace("COLUMNS", columns);
+    let typed = program("columns = {'n': int, 'last': 'json'}");
+    let exec = "exec: [python3, program.py]";
+    for (name, script, process, output) in [
+        ("aggregates", String::new(), format!("aggregate: {aggregates}"), "format: csv, having: n > 2 && p < 9000.0"),
+        ("program", program("pass"), exec.to_owned(), "format: json"),
+        ("columns", typed, format!("{exec}\n  columns: {{n: int, last: json}}"), "format: parquet, having: n != 3"),
+    ] {
+        let mut env = Env::new();
+        env.write("program.py", &script);
+        let line = |i: u64| {
+            let text = format!("t{}{}", i % 13, " of many".repeat(12));
+            format!("{{\"k\":\"k{}\",\"n\":{i},\"text\":\"{text}\"}}\n", i * i % 89)
+        };
+        let data: String = (0..12_000).map(line).collect();
+        env.write("data.jsonl", &data);
+        env.write(
+            "job.yaml",
+            format!(
+                "job: j\ninput: data.jsonl\nkey: k\ntasks: 8\nprocess:\n  {process}\n\
+                 checkpoint: {{store: s, schedule: 50ms, records: 2000}}\noutput: {{files: out, emit: final, {output}}}\n"
+            ),
+        );
+        kill_slow_runs(&mut env, &["run", "job.yaml"]);
+        env.run(&["run", "job.yaml"]).expect(0);
+        let list: Value = serde_json::from_str(&env.run(&["list", "s", "--json"]).expect(0).stdout).expect("JSON");
+        let numbers = list["checkpoints"].as_array().expect("a list").iter();
+        let numbers: Vec<u64> = numbers.map(|one| one["sequence"].as_u64().expect("a number")).collect();
+        for number in &numbers {
+            let at = format!("s@{number}");
+            env.run(&["restore", &at, "--to", &format!("at-{number}"), "--as", "output"]).expect(0);
+            let positions = env.run(&["inspect", &at, "--positions", "--json"]).expect(0).stdout;
+            let positions: Value = serde_json::from_str(&positions).expect("JSON");
+            let bytes = positions["positions"][0]["offset"].as_u64().expect("a position");
+            let cut = format!("cut-{number}");
+            env.write(&format!("{cut}/program.py"), &script);
+            env.write(&format!("{cut}/data.jsonl"), &data[..bytes as usize]);
+            env.write(&format!("{cut}/job.yaml"), env.read("job.yaml"));
+            env.run(&["run", &format!("{cut}/job.yaml")]).expect(0);
+            let expected = only_file(&env, &format!("{cut}/out"));
+            assert!(only_file(&env, &format!("at-{number}")) == expected, "{name}: checkpoint {number} of {numbers:?}");
+        }
+    }
+}
+
 #[test]
 fn what_does_not_follow_from_the_state_is_refused() {
     let env = Env::new();
@@ -111,4 +179,29 @@ fn what_does_not_follow_from_the_state_is_refused() {
     let run = env.run(&["run", "job.yaml"]);
     assert_ne!(run.status, 0, "{run}");
     assert!(!env.path("x").exists());
+}
+
+#[test]
+fn an_output_that_is_not_in_the_state_is_refused() {
+    let env = Env::new();
+    env.write("data.jsonl", "{\"k\":\"a\",\"ts\":1,\"n\":1}\n{\"k\":\"b\",\"ts\":900,\"n\":2}\n");
+    env.write("program.py", PROGRAM.replace("COLUMNS", "pass"));
+    let window = "aggregate: {n: count}, window: {time: ts, every: 1m}";
+    for (process, output, reason) in [
+        ("exec: [python3, program.py]", "output: out", "it is the rows that the program emitted"),
+        (window, "output: {files: out, emit: changes}", "windows leave the state when they close"),
+        (window, "", "windows leave the state when they close"),
+    ] {
+        env.shell("rm -rf s").expect(0);
+        env.write(
+            "job.yaml",
+            format!("job: j\ninput: data.jsonl\nkey: k\nprocess: {{{process}}}\ncheckpoint: {{store: s}}\n{output}\n"),
+        );
+        env.run(&["run", "job.yaml"]).expect(0);
+        let refused = env.run(&["restore", "s", "--to", "x", "--as", "output"]).expect(2);
+        let expected = format!("the job's output at checkpoint 1 does not follow from its state: {reason}");
+        assert!(refused.stderr.contains(&expected), "{refused}");
+        assert!(refused.stderr.contains("leave out `--as output`"), "{refused}");
+        assert!(!env.path("x").exists());
+    }
 }

@@ -49,9 +49,8 @@ pub enum RestoreError {
     Definition(#[from] DefinitionError),
     #[error("checkpoint {} is not consistent: {reason}", .sequence.0)]
     Contradiction { sequence: Sequence, reason: String },
-    /// The job has no aggregates.
-    #[error("the output of the job of checkpoint {} does not follow from its state: a program or a processor writes it", .sequence.0)]
-    OwnOutput { sequence: Sequence },
+    #[error("the job's output at checkpoint {} does not follow from its state: {reason}", .sequence.0)]
+    OwnOutput { sequence: Sequence, reason: &'static str },
     #[error("cannot compute `having`")]
     Having(#[from] HavingError),
     #[error("cannot start a thread")]

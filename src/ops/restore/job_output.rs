@@ -8,12 +8,12 @@ use crate::format::sketch;
 use crate::input;
 use crate::job::definition::{contradiction, definition};
 use crate::job::state_columns::state_columns;
-use crate::job::{FieldPath, JobSpec, OutputFormat};
+use crate::job::{Emit, FieldPath, JobSpec, OutputFormat};
 use crate::ops::read::{Selection, Snapshot};
 use crate::ops::restore::error::RestoreError;
 use crate::ops::restore::exported_file::ExportedFile;
 use crate::ops::restore::target::Target;
-use crate::shape::{AggregateRows, Encoder, HavingError, RowOutput, RowShape};
+use crate::shape::{AggregateRows, Encoder, HavingError, RowOutput, RowShape, StateRows};
 use crate::store::Store;
 use crate::values::deep_stack::on_deep_stack;
 use crate::values::digest::Hasher;
@@ -39,8 +39,8 @@ impl JobOutput {
         if let Some(reason) = contradiction(manifest, &job, input::BLOCK_BYTES) {
             return Err(RestoreError::Contradiction { sequence, reason });
         }
-        if job.aggregates.is_empty() {
-            return Err(RestoreError::OwnOutput { sequence });
+        if let Some(reason) = lack(&job) {
+            return Err(RestoreError::OwnOutput { sequence, reason });
         }
         let format = job.output.as_ref().map_or(OutputFormat::Json, |output| output.format);
         let shape = RowShape::new(&job, rows_of(&job, &manifest.columns), snapshot.codec.clone(), false);
@@ -58,7 +58,7 @@ impl JobOutput {
         let (mut batch, mut unfit) = (RowBatch::new(), None);
         snapshot.rows(store, &Selection::default(), progress, |row| {
             if self.shape.fits(row.key) {
-                batch.push(row.task, row.key, row.value);
+                batch.push(row.task, &self.shape.row_key(row.task, row.key), row.value);
             } else {
                 unfit = Some(RestoreError::Key { task: row.task, key: String::from_utf8_lossy(row.key).into_owned() });
             }
@@ -81,7 +81,7 @@ impl JobOutput {
             let row = batch.row(place);
             let values = self.shape.values(Change::None, row.key, row.value);
             if let Some(column) = invalid_json(&values) {
-                let key = String::from_utf8_lossy(row.key).into_owned();
+                let key = self.shape.table_key(row.key);
                 return Err(RestoreError::Value { task: row.task, key, column: columns[column].name.clone() });
             }
             encoder.push(&values);
@@ -115,8 +115,25 @@ impl JobOutput {
     }
 }
 
+/// Returns why the output of `job` does not follow from its state, unless it does.
+fn lack(job: &JobSpec) -> Option<&'static str> {
+    let emit = job.output.as_ref().map(|output| output.emit);
+    if job.native.is_some() {
+        Some("a processor in Rust computes it")
+    } else if emit == Some(Emit::Rows) {
+        Some("it is the rows that the program emitted")
+    } else if job.window.is_some() && emit != Some(Emit::Final) {
+        Some("windows leave the state when they close")
+    } else {
+        None
+    }
+}
+
 /// Returns what makes the output of rows with the columns `found`.
 fn rows_of(job: &JobSpec, found: &[Column]) -> Arc<dyn RowOutput> {
+    if job.exec.is_some() {
+        return Arc::new(StateRows(found.to_vec()));
+    }
     let type_of = |field: &FieldPath| {
         let known = job.input.types.iter().find(|(known, _)| known == field);
         known.map_or(ColumnType::Text, |(_, column_type)| *column_type)

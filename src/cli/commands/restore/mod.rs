@@ -44,7 +44,8 @@ mod rollback;
 /// With --as output, writes the file that the job would have written with `emit:
 /// final` at TARGET, in the format of its output: the columns of the output, sorted
 /// by key, without the rows that `having` leaves out. The rows are in memory
-/// meanwhile. It does not work for programs, which decide themselves what they write.
+/// meanwhile. Rows that a program emitted are not in the state, nor are closed
+/// windows, so jobs that publish these with each checkpoint are refused.
 ///
 /// Examples:
 ///   ckpt restore checkpoints/clicks@latest~1 --dry-run
