@@ -95,6 +95,6 @@ fn check_having(job: &JobSpec, output: &OutputSpec, node: &Node) -> Result<()> {
         let reason = "`having` needs `columns` in `process`, which say what the values of the program's state are";
         return Err(node.unfit(reason));
     }
-    let checked = Filter::on_columns(having, job.output_columns());
+    let checked = Filter::on_columns(having, &job.output_columns());
     checked.map(drop).map_err(|error| within_expression(node, 0, having, error))
 }
