@@ -33,6 +33,7 @@ mod history;
 mod input;
 mod job_file;
 mod latest_good;
+mod layouts;
 mod log;
 mod metrics;
 mod modes;
