@@ -107,7 +107,8 @@ if __name__ == '__main__':
 
 #[test]
 fn after_kills_it_is_the_output_of_a_run_over_the_input_up_to_there() {
-    let aggregates = "{n: count, first: first(n), last: last(text), p: 'approx_quantile(n, 0.9)', d: approx_distinct(n)}";
+    let aggregates =
+        "{n: count, first: first(n), last: last(text), p: 'approx_quantile(n, 0.9)', d: approx_distinct(n)}";
     let program = |columns: &str| PROGRAM.replace("COLUMNS", columns);
     let typed = program("columns = {'n': int, 'last': 'json'}");
     let exec = "exec: [python3, program.py]";

@@ -135,6 +135,7 @@ impl StoreBuilder {
                 (name, ColumnType::Number) if column.estimate.is_some() => {
                     format!("{name}: \"approx_quantile({name}, 0.5)\"")
                 }
+                (name, ColumnType::Int) if column.estimate.is_some() => format!("{name}: approx_distinct({name})"),
                 (name, ColumnType::Int) => format!("{name}: count"),
                 (name, ColumnType::Sketch) => format!("{name}: approx_distinct({name})"),
                 ("spent", _) => "spent: sum(spent)".to_owned(),
