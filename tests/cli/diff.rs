@@ -11,14 +11,7 @@ use ckpt::format::manifest::Routing;
 use ckpt::values::value::{Column, ColumnType};
 
 use crate::support::Env;
-use crate::support::store_builder::{Change as Edit, StoreBuilder, three_checkpoints};
-
-fn env() -> Env {
-    let mut env = Env::new();
-    env.at("2026-11-22T15:00:00Z");
-    three_checkpoints(&env.path("s"));
-    env
-}
+use crate::support::store_builder::{Change as Edit, StoreBuilder, with_three_checkpoints as env};
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]

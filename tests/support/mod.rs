@@ -15,6 +15,7 @@ pub mod browser;
 pub mod bucket;
 pub mod document;
 pub mod failing;
+pub mod headed;
 pub mod in_process;
 pub mod interleaved;
 pub mod json_schema;
