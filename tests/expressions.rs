@@ -10,7 +10,7 @@ use crate::support::{Env, repository};
 
 /// The value of an expression without fields, as JSON, or why there is none.
 fn value(expression: &str) -> String {
-    let computation = match Computation::new("x", expression, &InputFormat::Json, &[]) {
+    let computation = match Computation::new("x", expression, &InputFormat::Json, false, &[]) {
         Ok(computation) => computation,
         Err(error) => return error.to_string(),
     };

@@ -25,7 +25,7 @@ pub fn check(data: &[u8]) {
 /// A computed field has the same value each time.
 fn computed(text: &str) {
     for format in [InputFormat::Json, InputFormat::Csv { delimiter: b',' }] {
-        let Ok(computation) = Computation::new("x", text, &format, &["earlier"]) else { return };
+        let Ok(computation) = Computation::new("x", text, &format, false, &["earlier"]) else { return };
         let samples = samples();
         for first in 0..samples.len() {
             let count = computation.fields().len();

@@ -11,6 +11,7 @@ mod fill;
 mod given;
 mod key_filter;
 pub(crate) mod keys;
+pub(crate) mod message_field;
 pub(crate) mod model;
 mod parse;
 mod read;
@@ -32,7 +33,7 @@ pub use keys::KEYS;
 pub use model::{
     CheckpointSpec, Emit, EventTime, ExecSpec, InputFormat, InputSpec, JobSpec, KeepSpec, KeyField, LinePattern,
     MaxBad, OnError, OnGone, OnLate, OutputFormat, OutputSpec, PriorityClass, PrioritySpec, Schedule, Selector,
-    TimeUnit, TtlSpec, WindowSpec,
+    TimeUnit, TopicSpec, TopicStart, TtlSpec, WindowSpec,
 };
 pub use schema::schema;
 pub use windows::Windows;

@@ -17,6 +17,8 @@ pub mod document;
 pub mod failing;
 pub mod in_process;
 pub mod interleaved;
+#[cfg(feature = "kafka")]
+pub mod kafka;
 #[cfg(feature = "s3")]
 pub mod lossy;
 #[cfg(feature = "s3")]

@@ -321,6 +321,7 @@ impl StoreBuilder {
                 generation_of: None,
                 inode: None,
                 etag: None,
+                message: None,
             })
             .collect()
     }

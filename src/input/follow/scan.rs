@@ -35,7 +35,7 @@ pub(super) fn find_files(files: &mut Files, now: Instant) -> Result<(), InputErr
     let mut lost = Vec::new();
     for stream in 0..files.slots.len() {
         let Slot::File(file) = &mut files.slots[stream] else { continue };
-        match known.get(&file.id).map(|seen| Ok((seen, file.check_identity(seen)?))).transpose()? {
+        match known.get(&file.id).map(|seen| Ok::<_, InputError>((seen, file.check_identity(seen)?))).transpose()? {
             Some((seen, Proof::Same(_))) => files.moved.extend(file.update(seen, true, now)?.then_some(stream)),
             // The next scan will find it.
             Some((_, Proof::Moved)) => {}

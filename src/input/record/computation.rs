@@ -42,15 +42,16 @@ impl Computed {
 }
 
 impl Computation {
-    /// Compiles the expression of the computed field `name` of a job that reads `format`. `before` are the computed
+    /// Compiles the expression of the computed field `name` of a job that reads `format`, perhaps from a topic. `before` are the computed
     /// fields that come before it.
     pub fn new(
         name: &str,
         expression: &str,
         format: &InputFormat,
+        is_topic: bool,
         before: &[&str],
     ) -> Result<Computation, FilterError> {
-        let filter = Filter::exact(expression, format, before)?;
+        let filter = Filter::exact(expression, format, is_topic, before)?;
         Ok(Computation { name: name.to_owned(), filter })
     }
 

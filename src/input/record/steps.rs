@@ -136,7 +136,7 @@ pub fn computed_fields<'a>(input: &'a InputSpec, fields: &[FieldPath]) -> Vec<&'
 fn computation(input: &InputSpec, index: usize) -> Computation {
     let before: Vec<&str> = input.computed[..index].iter().map(|field| field.name.as_str()).collect();
     let ComputedField { name, expression, .. } = &input.computed[index];
-    Computation::new(name, expression, &input.format, &before).expect("the job file was checked")
+    Computation::new(name, expression, &input.format, input.topic.is_some(), &before).expect("the job file was checked")
 }
 
 /// Returns the indexes of the computed fields that `fields` are, or need.

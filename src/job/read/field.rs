@@ -4,6 +4,7 @@ use crate::input::record::{Filter, FilterError};
 use crate::job::condition::Condition;
 use crate::job::field::{ExpressionError, FieldPath};
 use crate::job::keys::unknown;
+use crate::job::message_field::MessageField;
 use crate::job::model::{ComputedField, InputFormat, InputSpec, LinePattern};
 use crate::job::read::section::{Result, unfit};
 use crate::values::units;
@@ -16,11 +17,13 @@ pub(super) struct KnownFields<'a> {
     pub(super) format: &'a InputFormat,
     /// What `let` adds.
     pub(super) computed: &'a [ComputedField],
+    /// Whether records are messages of a topic, which have a few fields of their own.
+    pub(super) is_topic: bool,
 }
 
 impl<'a> KnownFields<'a> {
     pub(super) fn of(input: &'a InputSpec) -> KnownFields<'a> {
-        KnownFields { format: &input.format, computed: &input.computed }
+        KnownFields { format: &input.format, computed: &input.computed, is_topic: input.topic.is_some() }
     }
 }
 
@@ -37,6 +40,9 @@ pub(super) fn check_field(field: &FieldPath, known: KnownFields<'_>, mark: Mark)
     if known.computed.iter().any(|computed| computed.name == field.names[0]) {
         let reason = || format!("`{}` is computed, so it has no members, found `{field}`", field.names[0]);
         return if field.is_nested() { Err(unfit(mark, reason())) } else { Ok(()) };
+    }
+    if known.is_topic && MessageField::of(field).is_some() {
+        return Ok(());
     }
     let only = match known.format {
         InputFormat::Json => return Ok(()),
@@ -80,7 +86,7 @@ pub(super) fn expression(node: &Node, example: &str) -> Result<String> {
 /// Checks the condition `expression`, which begins at character `at` of the scalar `node`.
 pub(super) fn condition(node: &Node, at: usize, expression: &str, known: KnownFields<'_>) -> Result<Condition> {
     let computed = known.computed.iter().map(|computed| computed.name.clone()).collect();
-    let filter = Filter::on_records(expression, known.format, computed);
+    let filter = Filter::on_records(expression, known.format, known.is_topic, computed);
     let filter = filter.map_err(|error| within_expression(node, at, expression, error))?;
     Ok(Condition { expression: expression.to_owned(), fields: filter.fields().to_vec() })
 }

@@ -26,6 +26,7 @@ mod process;
 mod scalar;
 pub(super) mod section;
 mod time;
+mod topic;
 mod types;
 pub(super) mod unknown_keys;
 
@@ -53,7 +54,7 @@ fn read(root: &Node, base: &Path) -> Result<(JobSpec, Vec<TypedField>)> {
     let input_node = mistakes.get(top.require("input", "the files to read"));
     let input = input_node.and_then(|node| mistakes.get(input::read(node, top.get("let"), base)));
     // JSON can have any field, so an unknown format adds no mistakes to the one that it is.
-    let any = KnownFields { format: &InputFormat::Json, computed: &[] };
+    let any = KnownFields { format: &InputFormat::Json, computed: &[], is_topic: false };
     let known = input.as_ref().map_or(any, |(input, _)| KnownFields::of(input));
     let filter = mistakes.take(top.get("where").map(|node| expression(node, "amount > 0")).transpose());
     let key = mistakes.take(top.get("key").map_or(Ok(Vec::new()), |node| key::read(node, known)));
@@ -93,6 +94,7 @@ fn read(root: &Node, base: &Path) -> Result<(JobSpec, Vec<TypedField>)> {
     };
     all([
         check_priority(&job, process_node, top.get("checkpoint")),
+        check_program(&job, process_node),
         input::check_dead_letters(&job, top.require("input", "")?),
         output::check(&job, top.get("output")),
         time::check_output(&job, process_node),
@@ -107,11 +109,27 @@ fn check_priority(job: &JobSpec, process: &Node, checkpoint: Option<&Node>) -> R
     }
     priority::check_process(process)?;
     match checkpoint {
+        Some(node) if job.input.topic.is_some() => {
+            let mark = mark_of(node, "mode", None).unwrap_or(node.mark);
+            let reason = "`mode: priority` rereads input from the oldest cut, but the messages of a topic come in \
+                          another order each time: use another mode";
+            Err(unfit(mark, reason))
+        }
         Some(node) if job.input.follow => {
             let mark = mark_of(node, "mode", None).unwrap_or(node.mark);
             let reason = "`mode: priority` rereads input from the oldest cut, but `follow` numbers blocks as they \
                           arrive: use another mode";
             Err(unfit(mark, reason))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Rejects a program that would read a topic.
+fn check_program(job: &JobSpec, process: &Node) -> Result<()> {
+    match node_of(process, "exec", None) {
+        Some(node) if job.input.topic.is_some() => {
+            Err(node.unfit("programs cannot read topics yet: use `aggregate`, or read the messages from files"))
         }
         _ => Ok(()),
     }

@@ -10,6 +10,7 @@ use crate::input::record::filter::pattern::Pattern;
 use crate::input::record::filter::{exact, functions, numbers, times};
 use crate::job::field::FieldPath;
 use crate::job::keys::{nearest, unknown};
+use crate::job::message_field::MessageField;
 use crate::job::model::InputFormat;
 
 /// The functions that an expression may call. The parser has expanded macros by then.
@@ -41,21 +42,23 @@ pub(super) struct KnownFields {
     /// The fields that a record can have, if that is known.
     of_record: Option<Vec<String>>,
     computed: Vec<String>,
+    /// Whether records are messages of a topic, which have a few fields of their own.
+    is_topic: bool,
 }
 
 impl KnownFields {
     /// Those of records of `format`, and computed ones.
-    pub(super) fn new(format: &InputFormat, computed: Vec<String>) -> KnownFields {
+    pub(super) fn new(format: &InputFormat, is_topic: bool, computed: Vec<String>) -> KnownFields {
         let of_record = match format {
             InputFormat::Pattern(pattern) => pattern.field_names(),
             _ => None,
         };
-        KnownFields { of_record, computed }
+        KnownFields { of_record, computed, is_topic }
     }
 
     /// Just these.
     pub(super) fn only(names: Vec<String>) -> KnownFields {
-        KnownFields { of_record: Some(names), computed: Vec::new() }
+        KnownFields { of_record: Some(names), ..KnownFields::default() }
     }
 
     /// Returns what is wrong with the field `names`.
@@ -63,6 +66,9 @@ impl KnownFields {
         if self.computed.contains(&names[0]) {
             let reason = || format!("`{}` is computed, so it has no member `{}`", names[0], names[1..].join("."));
             return (names.len() > 1).then(reason);
+        }
+        if self.is_topic && MessageField::of(&FieldPath { names: names.to_vec() }).is_some() {
+            return None;
         }
         let name = names.join(".");
         let of_record = self.of_record.as_ref().filter(|known| !known.contains(&name))?;

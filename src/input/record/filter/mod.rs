@@ -76,23 +76,30 @@ impl Filter {
     /// Compiles the `where:` expression of a job that reads `input`.
     pub fn of_input(expression: &str, input: &InputSpec) -> Result<Filter, FilterError> {
         let computed = input.computed.iter().map(|computed| computed.name.clone()).collect();
-        Filter::on_records(expression, &input.format, computed)
+        Filter::on_records(expression, &input.format, input.topic.is_some(), computed)
     }
 
-    /// Compiles an expression like that of `where:` over records of `format` with the fields `computed`.
+    /// Compiles an expression like that of `where:` over records of `format` with the fields `computed`. Messages of a
+    /// topic have a few fields more.
     pub(crate) fn on_records(
         expression: &str,
         format: &InputFormat,
+        is_topic: bool,
         computed: Vec<String>,
     ) -> Result<Filter, FilterError> {
-        let filter = Filter::on_fields(expression, &KnownFields::new(format, computed), false)?;
+        let filter = Filter::on_fields(expression, &KnownFields::new(format, is_topic, computed), false)?;
         Ok(Filter { has_numbers_in_text: format.has_numbers_in_text(), ..filter })
     }
 
     /// Compiles an expression with exact numbers, over records of `format` with the computed fields `before`.
-    pub(super) fn exact(expression: &str, format: &InputFormat, before: &[&str]) -> Result<Filter, FilterError> {
+    pub(super) fn exact(
+        expression: &str,
+        format: &InputFormat,
+        is_topic: bool,
+        before: &[&str],
+    ) -> Result<Filter, FilterError> {
         let computed = before.iter().map(|name| (*name).to_owned()).collect();
-        let filter = Filter::on_fields(expression, &KnownFields::new(format, computed), true)?;
+        let filter = Filter::on_fields(expression, &KnownFields::new(format, is_topic, computed), true)?;
         Ok(Filter { has_numbers_in_text: format.has_numbers_in_text(), ..filter })
     }
 
