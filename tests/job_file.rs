@@ -147,10 +147,10 @@ fn a_wrong_job_file_is_refused_with_the_place_and_the_reason() {
         ),
         (
             "input: {files: a, format: parquet}\n",
-            "1:27: unknown format `parquet`, expected one of `json`, `csv`, `text`",
+            "1:27: unknown format `parquet`, expected one of `json`, `jsonl`, `csv`, `text`",
         ),
         ("input: {files: a, format: jsn}\n", "1:27: unknown format `jsn`, did you mean `json`?"),
-        ("input: {files: a, format: [json]}\n", "1:27: expected one of `json`, `csv`, `text`, found a list"),
+        ("input: {files: a, format: [json]}\n", "1:27: expected one of `json`, `jsonl`, `csv`, `text`, found a list"),
         ("input: {files: a.jsonl, delimiter: ';'}\n", "1:36: `delimiter` needs `format: csv`"),
         (
             "input: {files: a.csv, delimiter: '||'}\n",
@@ -426,7 +426,7 @@ fn a_wrong_job_file_is_refused_with_the_place_and_the_reason() {
         ("output: {format: csv}\n", "1:9: missing key `files` in `output`: the directory to write to"),
         (
             "output: {files: out/, format: text}\n",
-            "1:31: unknown format `text`, expected one of `json`, `csv`, `parquet`",
+            "1:31: unknown format `text`, expected one of `json`, `jsonl`, `csv`, `parquet`",
         ),
         ("output: {files: out/, emit: all}\n", "1:29: unknown emit `all`, expected one of `final`, `changes`, `rows`"),
         // YAML.

@@ -9,6 +9,7 @@ mod exit_codes;
 mod help;
 mod init;
 mod inspect;
+mod json_paths;
 mod latest;
 mod list;
 mod log;

@@ -160,7 +160,12 @@ fn format(section: &Section<'_>, files_node: &Node, files: &[String], base: &Pat
     let csv = InputFormat::Csv { delimiter: b',' };
     let mut format = match given {
         Some(node) => {
-            choose(node, "format", &[("json", InputFormat::Json), ("csv", csv), ("text", InputFormat::Text)])?
+            let json = InputFormat::Json;
+            choose(
+                node,
+                "format",
+                &[("json", json.clone()), ("jsonl", json), ("csv", csv), ("text", InputFormat::Text)],
+            )?
         }
         None => match same_format(files_node, by_name(), has_delimiter)? {
             Some(format) => format,

@@ -23,7 +23,8 @@ pub(super) fn read(node: &Node, is_program: bool) -> Result<OutputSpec> {
     let section = Section::new("output", node, "a directory, or a map with `files`")?;
     let mut mistakes = Mistakes::default();
     let files = mistakes.take(section.require("files", "the directory to write to").and_then(path_or_url));
-    let formats = [OutputFormat::Json, OutputFormat::Csv, OutputFormat::Parquet].map(|one| (one.name(), one));
+    let names = [OutputFormat::Json, OutputFormat::Csv, OutputFormat::Parquet].map(|one| (one.name(), one));
+    let formats = [&names[..1], &[("jsonl", OutputFormat::Json)], &names[1..]].concat();
     let format = section.get("format").map_or(Ok(OutputFormat::Json), |node| choose(node, "format", &formats));
     let format = mistakes.get(format);
     let emits = [Emit::Final, Emit::Changes, Emit::Rows].map(|one| (one.name(), one));

@@ -2,9 +2,12 @@
 
 use std::path::PathBuf;
 
+use schemars::SchemaGenerator;
+
 use crate::cli::args::{CHECKPOINT_HELP, TargetArg};
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
+use crate::cli::json_schema::Document;
 use crate::cli::ui::Ui;
 use crate::input::SeekTo;
 use crate::ops::restore::{ExportFormat, PositionChanges, RestoreError, plan_export, plan_rollback};
@@ -98,8 +101,9 @@ fn target_help() -> String {
 pub enum Format {
     /// One Parquet file per shard
     Parquet,
-    /// One JSON object per line
-    Jsonl,
+    /// One JSON object per line; `jsonl` means the same
+    #[value(alias = "jsonl")]
+    Json,
     /// CSV with a header line
     Csv,
 }
@@ -115,7 +119,7 @@ impl From<Format> for ExportFormat {
     fn from(format: Format) -> ExportFormat {
         match format {
             Format::Parquet => ExportFormat::Parquet,
-            Format::Jsonl => ExportFormat::JsonLines,
+            Format::Json => ExportFormat::JsonLines,
             Format::Csv => ExportFormat::Csv,
         }
     }
@@ -133,6 +137,10 @@ fn parse_seek(text: &str) -> Result<(String, SeekTo), String> {
     };
     Ok((partition.to_owned(), to.ok_or(expected)?))
 }
+
+/// What it prints with `--json`.
+pub const DOCUMENTS: &[Document] =
+    &[SchemaGenerator::subschema_for::<rollback::RollbackView>, SchemaGenerator::subschema_for::<export::ExportView>];
 
 /// Rolls back, or exports the state.
 pub fn run(args: &Args, ui: &mut Ui) -> Result<Exit, CliError> {

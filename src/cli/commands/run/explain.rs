@@ -22,7 +22,7 @@ pub(super) fn explain_damage(error: &RunError, job: &JobSpec, ui: &Ui) -> CliErr
     let explained = CliError::of(Exit::Damaged, error);
     let RunError::Resume(ResumeError::LatestDamaged { sequence, .. }) = error else { return explained };
     let store = job.resolve(&job.checkpoint.store);
-    let newest = Target { store: store.clone(), reference: None }
+    let newest = Target { store: store.clone(), reference: None, job_directory: None }
         .open(ui)
         .ok()
         .and_then(|store| newest_intact(&store, Some(*sequence), &ui.progress("verifying", Unit::Bytes)).ok());
