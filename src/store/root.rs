@@ -14,6 +14,7 @@ use crate::store::error::StoreError;
 use crate::store::replica::Replica;
 use crate::values::digest::Digest;
 use crate::values::id::Sequence;
+use crate::values::parallel;
 use crate::values::relpath::RelPath;
 
 /// A manifest as it was committed.
@@ -159,15 +160,17 @@ impl Replica {
     }
 
     fn read_root_and_bytes(&self, file: &StoreFile, sequence: Sequence) -> (RootRead, Option<Bytes>) {
-        let bytes = self.get(&layout::manifest(sequence), Manifest::MAX_BYTES);
-        self.root_of(file, sequence, bytes, self.manifest_sum(sequence))
+        let read_manifest = || self.get(&layout::manifest(sequence), Manifest::MAX_BYTES);
+        let (bytes, listed) = self.at_once(read_manifest, || self.manifest_sum(sequence));
+        self.root_of(file, sequence, bytes, listed)
     }
 
     /// Reads both files in `directory`, where checkpoint `sequence` of the store that `file` describes should be.
     pub fn read_files(&self, file: &StoreFile, directory: &RelPath, sequence: Sequence) -> CheckpointFiles {
-        let bytes = self.get(&layout::file_in(directory, MANIFEST_FILE), Manifest::MAX_BYTES);
+        let manifest_path = layout::file_in(directory, MANIFEST_FILE);
         let sums_path = layout::file_in(directory, SUMS_FILE);
-        let sums = self.get(&sums_path, MAX_SUMS_BYTES);
+        let read_manifest = || self.get(&manifest_path, Manifest::MAX_BYTES);
+        let (bytes, sums) = self.at_once(read_manifest, || self.get(&sums_path, MAX_SUMS_BYTES));
         let (listed, sums) = match sums {
             Ok(sums) => {
                 let listed = layout::parse_manifest_sum(&sums);
@@ -177,6 +180,11 @@ impl Replica {
         };
         let (root, manifest) = self.root_of(file, sequence, bytes, listed);
         CheckpointFiles { root, manifest, sums, directory: directory.clone() }
+    }
+
+    /// Reads two files: in object storage at once, since each is waited for.
+    fn at_once<A: Send, B>(&self, one: impl FnOnce() -> A + Send, other: impl FnOnce() -> B) -> (A, B) {
+        if self.is_remote() { parallel::both(one, other) } else { (one(), other()) }
     }
 
     fn root_of(

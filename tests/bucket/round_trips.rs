@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ckpt::format::manifest::Routing;
-use ckpt::storage::remote;
+use ckpt::storage::{Storage as _, remote};
+use ckpt::values::relpath::RelPath;
 
 use crate::support::Env;
 use crate::support::object_server::{ObjectServer, Timed, rounds};
@@ -75,6 +76,51 @@ fn many_checkpoints_are_read_several_at_once() {
             requests.len()
         );
     }
+}
+
+#[test]
+fn the_names_of_many_checkpoints_are_listed_several_pages_at_once() {
+    let server = ObjectServer::start(&mut Env::new());
+    // First without gaps, then with some, then far apart; and names that are not numbers.
+    let numbers = (1..=2_500).chain((2_501..9_000).step_by(9)).chain([700_000, 12_345_678, 123_456_789]);
+    let mut expected: Vec<String> = numbers.map(|number: u32| format!("{number:08}")).collect();
+    expected.extend(["00000500-old", "0000050", "other"].map(str::to_owned));
+    expected.sort_unstable();
+    for name in &expected {
+        server.put(&format!("store/checkpoints/{name}/manifest.yaml"), "x");
+        server.put(&format!("store/checkpoints/{name}/SHA256SUMS"), "y");
+    }
+    server.put("store/checkpoints/00000007.txt", "x");
+    server.put("store/history/1.yaml", "x");
+    let storage = remote::Bucket::of(server.storage("store"));
+    let directory = RelPath::new("checkpoints").expect("a path");
+    let listed = || -> Vec<String> {
+        let directories = storage.list_dirs(&directory, "manifest.yaml").expect("listed");
+        directories.into_iter().map(|entry| entry.name).collect()
+    };
+    server.set_latency(Duration::from_millis(50));
+    server.take_times();
+    assert!(listed() == expected);
+    let requests = server.take_times();
+    let rounds = rounds(&requests);
+    assert!(requests.len() >= 10 && rounds <= 9, "{rounds} of {}", requests.len());
+    assert_eq!(storage.list_deep(&directory).expect("listed").len(), 2 * expected.len() + 1);
+    server.set_latency(Duration::ZERO);
+    server.ignore_start_after();
+    assert!(listed() == expected, "a server that begins each listing with the first name");
+}
+
+#[test]
+fn both_files_of_a_checkpoint_are_read_at_once() {
+    let server = ObjectServer::start(&mut Env::new());
+    let place = Arc::new(remote::Bucket::of(server.storage("store")));
+    let mut builder = StoreBuilder::on(vec![place], 8, 2, Routing::KeyHash);
+    let sequence = builder.commit(&[("ann", Some(1))]);
+    server.set_latency(Duration::from_millis(150));
+    server.take_times();
+    builder.store.manifest(sequence).expect("a manifest");
+    let requests = server.take_times();
+    assert_eq!((requests.len(), rounds(&requests)), (2, 1), "{requests:?}");
 }
 
 #[test]

@@ -28,6 +28,7 @@ mod list;
 pub mod objects;
 mod probe;
 mod profile;
+mod ranges;
 mod read;
 pub mod reader;
 mod settings;

@@ -66,7 +66,7 @@ impl BucketStorage {
     ) -> Result<(), StorageError> {
         let above = self.url.prefix.as_ref().map_or(String::new(), |prefix| format!("{prefix}/"));
         let prefix = format!("{above}{beginning}");
-        let listed = wait(pages(&self.client, &prefix, None, depth, |page| {
+        let listed = wait(pages(&self.client, &prefix, None, depth, |page, _| {
             let mut names = page.objects.iter().filter_map(|meta| meta.location.as_ref().strip_prefix(&above));
             let is_over = names.any(|name| !name.is_empty() && !visit(name));
             if is_over { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }

@@ -74,7 +74,7 @@ impl BucketReader {
     /// object of the shorter name exists.
     pub fn list(&self, prefix: &str, is_flat: bool, mut visit: impl FnMut(ObjectEntry)) -> Result<(), StorageError> {
         let depth = if is_flat { Depth::One } else { Depth::All };
-        let listed = wait(pages(&self.client, prefix, None, depth, |page| {
+        let listed = wait(pages(&self.client, prefix, None, depth, |page, _| {
             let entries = page.objects.into_iter().map(entry);
             entries.filter(|entry| entry.key.starts_with(prefix)).for_each(&mut visit);
             ControlFlow::Continue(())
