@@ -99,6 +99,10 @@ fn state_can_be_narrowed_to_a_task_a_key_and_a_number_of_rows() {
     assert_eq!(keys(&["--key", "cyd", "--task", "4"], 0), quiet("cyd"));
     assert_eq!(keys(&["--key", "dan"], 1), (String::new(), "there is no key `dan`\n".to_owned()));
     assert_eq!(keys(&["--key", "cyd", "--task", "5"], 1).0, "");
+    assert_eq!(keys(&["--prefix", "c"], 0), quiet("cyd"));
+    assert_eq!(keys(&["--prefix", ""], 0), quiet("ann eve cyd xan bob fay"));
+    assert_eq!(keys(&["--prefix", "x", "--task", "5"], 0), quiet(""));
+    assert_eq!(keys(&["--prefix", "cydx"], 0), quiet(""));
     assert_eq!(keys(&["--limit", "0"], 0), quiet("ann eve cyd xan bob fay"));
     assert_eq!(keys(&["--limit", "6"], 0), quiet("ann eve cyd xan bob fay"));
     let cut = "there are more rows: `--limit 0` shows all\n".to_owned();
@@ -242,7 +246,7 @@ fn objects_are_shared_with_the_parent_or_new() {
     let env = env();
     let shares = |number: u64| {
         let view: ObjectsView = view(&env, &[&format!("s@{number}"), "--objects"]);
-        assert!(view.objects.iter().all(|object| env.path("s").join(&object.path).is_file()));
+        assert!(view.objects.iter().all(|object| env.path(&object.path).is_file()));
         view.objects.into_iter().map(|object| (object.role, object.shared)).collect::<Vec<_>>()
     };
     assert!(shares(1).iter().all(|(_, shared)| *shared == Some(false)));

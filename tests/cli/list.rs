@@ -216,7 +216,7 @@ fn the_footer_shows_how_many_pruned_checkpoints_can_be_brought_back() {
 fn a_limit_of_zero_shows_all() {
     let env = env();
     three_checkpoints(&env.path("s"));
-    for verb in ["list", "log"] {
+    for verb in ["list", "log", "stats"] {
         assert_eq!(env.run(&[verb, "s", "-n", "0"]).expect(0), env.run(&[verb, "s"]).expect(0));
     }
 }

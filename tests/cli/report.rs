@@ -131,10 +131,10 @@ fn damaged_bytes_are_found_where_they_are_read() {
     let objects: serde_json::Value = serde_json::from_str(&objects).expect("JSON");
     let objects = objects["objects"].as_array().expect("objects");
     let base = objects.iter().find(|object| object["role"] == "base").expect("a base");
-    let path = format!("s/{}", base["path"].as_str().expect("a path"));
-    let mut bytes = std::fs::read(env.path(&path)).expect("readable");
+    let path = base["path"].as_str().expect("a path");
+    let mut bytes = std::fs::read(env.path(path)).expect("readable");
     bytes[7] ^= 1;
-    env.write(&path, bytes);
+    env.write(path, bytes);
     assert_eq!(view(&env, &["--quick"], 0).health, "good");
     // What cannot be read is missing, and the rest of the page is there.
     let read = view(&env, &[], 1);
