@@ -8,8 +8,8 @@ use crate::job::model::{ComputedField, InputFormat, InputSpec};
 /// The fields that exist, as far as that is known.
 #[derive(Debug, Clone, Copy)]
 pub enum KnownFields<'a> {
-    /// Those of records of a format, those that `let` adds, and if they are messages of a topic, a few of their own.
-    OfRecords { format: &'a InputFormat, computed: &'a [ComputedField], is_topic: bool },
+    /// Those of records of a format, and those that `let` adds. Messages of a topic have a few more.
+    OfRecords { format: &'a InputFormat, is_topic: bool, computed: &'a [ComputedField] },
     /// The columns of a table, and no others.
     Columns(&'a [String]),
 }
@@ -17,10 +17,10 @@ pub enum KnownFields<'a> {
 impl<'a> KnownFields<'a> {
     /// Any field may exist.
     pub const ANY: KnownFields<'static> =
-        KnownFields::OfRecords { format: &InputFormat::Json, computed: &[], is_topic: false };
+        KnownFields::OfRecords { format: &InputFormat::Json, is_topic: false, computed: &[] };
 
     pub fn of(input: &'a InputSpec) -> KnownFields<'a> {
-        KnownFields::OfRecords { format: &input.format, computed: &input.computed, is_topic: input.topic.is_some() }
+        KnownFields::OfRecords { format: &input.format, is_topic: input.topic.is_some(), computed: &input.computed }
     }
 
     /// Returns the format of the records. The values of a table have types, as in JSON.
@@ -36,7 +36,7 @@ impl<'a> KnownFields<'a> {
         self.computed().any(|name| name == field.names[0])
     }
 
-    /// Returns whether `field` is one that messages of a topic have.
+    /// Returns whether each message has `field` beside its value.
     pub fn is_of_message(self, field: &FieldPath) -> bool {
         matches!(self, KnownFields::OfRecords { is_topic: true, .. }) && MessageField::of(field).is_some()
     }
@@ -51,9 +51,14 @@ impl<'a> KnownFields<'a> {
         if self.is_of_message(field) {
             return None;
         }
+        let of_pattern;
         let known = match self {
-            KnownFields::Columns(columns) => columns.to_vec(),
-            KnownFields::OfRecords { format, .. } => format.field_names()?,
+            KnownFields::Columns(columns) => columns,
+            KnownFields::OfRecords { format: InputFormat::Pattern(pattern), .. } => {
+                of_pattern = pattern.field_names()?;
+                &of_pattern
+            }
+            KnownFields::OfRecords { .. } => return None,
         };
         let name = names.join(".");
         let all: Vec<&str> = known.iter().map(String::as_str).chain(self.computed()).collect();

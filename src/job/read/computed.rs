@@ -68,7 +68,7 @@ fn field(entry: &Entry, format: &InputFormat, is_topic: bool, before: &[Computed
     if expression.trim().is_empty() {
         return Err(node.wrong(expected));
     }
-    let known = KnownFields::OfRecords { format, computed: before, is_topic };
+    let known = KnownFields::OfRecords { format, is_topic, computed: before };
     let computation =
         Computation::new(name, expression, known).map_err(|error| within_expression(node, 0, expression, error))?;
     let fields = computation.fields().to_vec();

@@ -106,7 +106,7 @@ fn fields(
     let numbers = mistakes.take(cleaning::numbers(section.get("numbers"), &format));
     let computed = mistakes.get(computed::read(computed, &format, is_topic));
     let typed = computed.as_ref().map_or(Vec::new(), |computed| {
-        let known = KnownFields::OfRecords { format: &format, computed, is_topic };
+        let known = KnownFields::OfRecords { format: &format, is_topic, computed };
         mistakes.take(types::read(section.get("types"), known))
     });
     let computed = computed.unwrap_or_default();
