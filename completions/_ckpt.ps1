@@ -237,6 +237,7 @@ Register-ArgumentCompleter -Native -CommandName 'ckpt' -ScriptBlock {
         'ckpt;restore' {
             [CompletionResult]::new('--to', '--to', [CompletionResultType]::ParameterName, 'Write the state into the directory or URL DIR, and leave the store unchanged')
             [CompletionResult]::new('--format', '--format', [CompletionResultType]::ParameterName, 'The format of the files')
+            [CompletionResult]::new('--as', '--as', [CompletionResultType]::ParameterName, 'What to write instead of the state')
             [CompletionResult]::new('--seek', '--seek', [CompletionResultType]::ParameterName, 'Resume the input PARTITION at another position: `start`, `end`, a number of bytes, or `record:N`')
             [CompletionResult]::new('--forget', '--forget', [CompletionResultType]::ParameterName, 'Let the input PARTITION go: the new checkpoint has no position in it')
             [CompletionResult]::new('--input-base', '--input-base', [CompletionResultType]::ParameterName, 'With --seek: the directory of the job file, which input paths are relative to')

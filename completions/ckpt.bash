@@ -1009,7 +1009,7 @@ _ckpt() {
             return 0
             ;;
         ckpt__subcmd__restore)
-            opts="-q -h --to --format --seek --forget --input-base --dry-run --json --quiet --color --utc --cache --cache-size --help"
+            opts="-q -h --to --format --as --seek --forget --input-base --dry-run --json --quiet --color --utc --cache --cache-size --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1032,6 +1032,10 @@ _ckpt() {
                     ;;
                 --format)
                     COMPREPLY=($(compgen -W "parquet json csv" -- "${cur}"))
+                    return 0
+                    ;;
+                --as)
+                    COMPREPLY=($(compgen -W "output" -- "${cur}"))
                     return 0
                     ;;
                 --seek)

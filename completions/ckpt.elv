@@ -223,6 +223,7 @@ set edit:completion:arg-completer[ckpt] = {|@words|
         &'ckpt;restore'= {
             cand --to 'Write the state into the directory or URL DIR, and leave the store unchanged'
             cand --format 'The format of the files'
+            cand --as 'What to write instead of the state'
             cand --seek 'Resume the input PARTITION at another position: `start`, `end`, a number of bytes, or `record:N`'
             cand --forget 'Let the input PARTITION go: the new checkpoint has no position in it'
             cand --input-base 'With --seek: the directory of the job file, which input paths are relative to'

@@ -201,6 +201,7 @@ complete -c ckpt -n "__fish_ckpt_using_subcommand restore" -l to -d 'Write the s
 complete -c ckpt -n "__fish_ckpt_using_subcommand restore" -l format -d 'The format of the files' -r -f -a "parquet\t'One Parquet file per shard'
 json\t'One JSON object per line; `jsonl` means the same'
 csv\t'CSV with a header line'"
+complete -c ckpt -n "__fish_ckpt_using_subcommand restore" -l as -d 'What to write instead of the state' -r -f -a "output\t'The file that the job\'s output would be'"
 complete -c ckpt -n "__fish_ckpt_using_subcommand restore" -l seek -d 'Resume the input PARTITION at another position: `start`, `end`, a number of bytes, or `record:N`' -r
 complete -c ckpt -n "__fish_ckpt_using_subcommand restore" -l forget -d 'Let the input PARTITION go: the new checkpoint has no position in it' -r
 complete -c ckpt -n "__fish_ckpt_using_subcommand restore" -l input-base -d 'With --seek: the directory of the job file, which input paths are relative to' -r -f -a "(__fish_complete_directories)"

@@ -27,7 +27,7 @@
 //! | 2 format | [`mod@format`] |
 //! | 3 storage | [`storage`] |
 //! | 4 store | [`store`] |
-//! | 5 job, input | [`job`] [`input`] |
+//! | 5 job, input, shape | [`job`] [`input`] [`shape`] |
 //! | 6 operations, runner | [`ops`] [`runner`] |
 //! | 7 command line | [`cli`] |
 
@@ -39,6 +39,7 @@ pub mod input;
 pub mod job;
 pub mod ops;
 pub mod runner;
+pub mod shape;
 pub mod storage;
 pub mod store;
 pub mod values;

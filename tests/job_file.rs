@@ -409,7 +409,7 @@ fn a_wrong_job_file_is_refused_with_the_place_and_the_reason() {
         ),
         ("let: {in: 1}\n", "1:7: `in` is a word of expressions; choose another name"),
         ("let: {a: 1, b: a.c}\n", "1:17: `a` is computed, so it has no member `c`"),
-        ("let: {a: 1}\nkey: a.b\n", "2:6: `a` is computed, so it has no members, found `a.b`"),
+        ("let: {a: 1}\nkey: a.b\n", "2:6: `a` is computed, so it has no member `b`"),
         (
             "input: {files: a.log, pattern: common}\nlet: {a: hots}\n",
             "2:10: unknown field `hots`, did you mean `host`?",

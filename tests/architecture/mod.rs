@@ -13,13 +13,14 @@ mod imports;
 use imports::{Imports, Module};
 
 /// The module of every file below `src`, and its floor.
-const FLOORS: [(&str, u8); 9] = [
+const FLOORS: [(&str, u8); 10] = [
     ("values", 1),
     ("format", 2),
     ("storage", 3),
     ("store", 4),
     ("job", 5),
     ("input", 5),
+    ("shape", 5),
     ("ops", 6),
     ("runner", 6),
     ("cli", 7),

@@ -21,6 +21,7 @@ mod pruned;
 mod refused;
 mod report;
 mod restore;
+mod restore_output;
 mod restore_to;
 mod run;
 mod schema;

@@ -122,14 +122,22 @@ impl StoreBuilder {
         let columns = self.codec.columns();
         let kept: Vec<&Column> = columns
             .iter()
-            .filter(|column| !matches!(column.column_type, ColumnType::Int | ColumnType::Sketch))
+            .filter(|column| {
+                !matches!(column.column_type, ColumnType::Int | ColumnType::Sketch | ColumnType::Quantiles)
+            })
+            .filter(|column| column.estimate.is_none())
             .filter(|column| column.name != "spent")
             .collect();
         let types: Vec<String> =
             kept.iter().map(|column| format!("{}: {}", column.name, column.column_type.name())).collect();
         let aggregates: Vec<String> = columns
             .iter()
+            .filter(|column| !column.is_estimated(columns))
             .map(|column| match (&*column.name, column.column_type) {
+                (name, ColumnType::Number) if column.estimate.is_some() => {
+                    format!("{name}: \"approx_quantile({name}, 0.5)\"")
+                }
+                (name, ColumnType::Int) if column.estimate.is_some() => format!("{name}: approx_distinct({name})"),
                 (name, ColumnType::Int) => format!("{name}: count"),
                 (name, ColumnType::Sketch) => format!("{name}: approx_distinct({name})"),
                 ("spent", _) => "spent: sum(spent)".to_owned(),

@@ -4,8 +4,9 @@ use std::collections::HashMap;
 
 use crate::job::aggregate::AggregateSpec;
 use crate::job::keys::list;
+use crate::job::known_fields::KnownFields;
 use crate::job::model::KeyField;
-use crate::job::read::field::{KnownFields, check_field, condition, within};
+use crate::job::read::field::{check_field, condition, within};
 use crate::job::read::section::{Result, all, unfit};
 use crate::values::units;
 use crate::values::yaml::{Entry, Node};

@@ -4,10 +4,10 @@ use std::path::Path;
 
 use crate::format::limits::MAX_VALUE_BYTES;
 use crate::input::names;
+use crate::job::known_fields::KnownFields;
 use crate::job::model::{
     ComputedField, Encoding, InputFormat, InputSpec, JobSpec, MaxBad, NumberForm, OnError, OnGone,
 };
-use crate::job::read::field::KnownFields;
 use crate::job::read::pattern::pattern;
 use crate::job::read::scalar::{bytes, choose, object_or_path, path_text};
 use crate::job::read::section::{Mistakes, Result, Section, mark_of, unfit};
@@ -83,7 +83,7 @@ fn fields(section: &Section<'_>, computed: Option<&Node>, format: InputFormat, m
     let numbers = mistakes.take(cleaning::numbers(section.get("numbers"), &format));
     let computed = mistakes.get(computed::read(computed, &format));
     let typed = computed.as_ref().map_or(Vec::new(), |computed| {
-        let known = KnownFields { format: &format, computed };
+        let known = KnownFields::OfRecords { format: &format, computed };
         mistakes.take(types::read(section.get("types"), known))
     });
     let computed = computed.unwrap_or_default();

@@ -168,7 +168,7 @@ pub(super) fn explain(error: RunError, args: &JobArgs, text: &[u8]) -> CliError 
         RunError::Output(OutputError::Bucket(error)) => error.into(),
         RunError::Output(OutputError::Taken { ref path }) => CliError::of(Exit::Failed, &error)
             .hint(format!("move `{path}` away, or change `output: files:` or `job:` in {job}")),
-        RunError::Output(OutputError::Having { .. }) => CliError::of(Exit::Failed, &error)
+        RunError::Output(OutputError::Having(_)) => CliError::of(Exit::Failed, &error)
             .hint("write `having` so that it can be computed for every row; the run continues from its checkpoints"),
         RunError::Output(OutputError::Place { .. }) => CliError::of(Exit::Usage, &error),
         RunError::Output(OutputError::DeadLetterTaken { .. }) => CliError::of(Exit::Failed, &error)
