@@ -95,6 +95,7 @@ impl Maker {
             generation_of: None,
             inode: None,
             etag: None,
+            message: None,
         };
         let put = |bytes: &[u8], kind| self.store.put(bytes, kind).map(|put| put.object);
         let tables = Tables {

@@ -25,7 +25,7 @@
 //! | --- | --- |
 //! | 1 values | [`values`] |
 //! | 2 format | [`mod@format`] |
-//! | 3 storage | [`storage`] |
+//! | 3 storage, Kafka | [`storage`] [`kafka`] |
 //! | 4 store | [`store`] |
 //! | 5 job, input, shape | [`job`] [`input`] [`shape`] |
 //! | 6 operations, runner | [`ops`] [`runner`] |
@@ -37,6 +37,7 @@ pub mod cli;
 pub mod format;
 pub mod input;
 pub mod job;
+pub mod kafka;
 pub mod ops;
 pub mod runner;
 pub mod shape;

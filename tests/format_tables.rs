@@ -97,6 +97,7 @@ fn write_tables(directory: &Path) {
         generation_of: None,
         inode: None,
         etag: None,
+        message: None,
     };
     let stdin = PositionRow { task: Some(4), offset: 12, record: 2, ended: true, file_bytes: None, ..position("-") };
     let columns = [

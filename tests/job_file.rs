@@ -410,6 +410,13 @@ fn a_wrong_job_file_is_refused_with_the_place_and_the_reason() {
         ("let: {in: 1}\n", "1:7: `in` is a word of expressions; choose another name"),
         ("let: {a: 1, b: a.c}\n", "1:17: `a` is computed, so it has no member `c`"),
         ("let: {a: 1}\nkey: a.b\n", "2:6: `a` is computed, so it has no member `b`"),
+        ("input: {files: a.txt}\nlet: {a: lower(lin)}\n", "2:16: unknown field `lin`, did you mean `line`?"),
+        ("input: {files: a.txt, split: words}\nlet: {a: w}\n", "2:10: unknown field `w`, expected `word`"),
+        (
+            "process: {aggregate: {p: approx_quantile(ms, 0.99)}}\n",
+            "1:44: expected `,` and a fraction such as `0.99`, found the end; in braces, put an aggregate that has a comma \
+             in quotes",
+        ),
         (
             "input: {files: a.log, pattern: common}\nlet: {a: hots}\n",
             "2:10: unknown field `hots`, did you mean `host`?",

@@ -21,6 +21,7 @@ mod golden;
 mod growth;
 mod hostile;
 mod job_file;
+mod kafka;
 mod model;
 mod monitoring;
 mod objects;

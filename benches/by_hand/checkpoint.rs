@@ -67,6 +67,7 @@ pub fn commit(
         generation_of: None,
         inode: None,
         etag: None,
+        message: None,
     };
     // Only the segments at the ends of the chains are new.
     let last_level = segments.iter().map(|row| row.level).max().unwrap_or_default();

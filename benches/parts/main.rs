@@ -179,6 +179,7 @@ fn block_of(lines: String) -> Block {
         continues_line: false,
         bytes: lines.into_bytes(),
         header: None,
+        messages: None,
         released: Vec::new(),
     }
 }

@@ -27,7 +27,7 @@ pub fn check(data: &[u8]) {
 fn computed(text: &str) {
     let earlier = ComputedField { name: "earlier".to_owned(), expression: "1".to_owned(), fields: Vec::new() };
     for format in [InputFormat::Json, InputFormat::Csv { delimiter: b',' }] {
-        let known = KnownFields::OfRecords { format: &format, computed: slice::from_ref(&earlier) };
+        let known = KnownFields::OfRecords { format: &format, computed: slice::from_ref(&earlier), is_topic: false };
         let Ok(computation) = Computation::new("x", text, known) else { return };
         let samples = samples();
         for first in 0..samples.len() {

@@ -32,6 +32,7 @@ pub fn check(data: &[u8]) {
         end_offset: bytes.len() as u64,
         continues_line: false,
         header,
+        messages: None,
         released: Vec::new(),
     };
     let mut last = None;

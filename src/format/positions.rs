@@ -42,6 +42,21 @@ pub struct PositionRow {
     pub inode: Option<u64>,
     /// The ETag of an object in a bucket, which proves that it was not replaced.
     pub etag: Option<String>,
+    /// For a partition of a topic, where it is read next.
+    pub message: Option<MessagePosition>,
+}
+
+/// A position in a partition of a topic.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MessagePosition {
+    /// The id that the cluster has given the topic, if it is known. A topic that is made again has another one.
+    pub topic_id: Option<String>,
+    /// The offset of the next message.
+    pub offset: u64,
+    /// The epoch of the leader that the last message came from, if it is known.
+    pub leader_epoch: Option<u32>,
+    /// The offset of the last message that was applied, of which the fingerprint is; nothing if there was none.
+    pub proof_offset: Option<u64>,
 }
 
 impl PositionRow {
@@ -64,6 +79,7 @@ pub fn encode_of(rows: &[PositionRow], owner: &Owner) -> Vec<u8> {
         time: rows.iter().any(|row| row.event_time.is_some() || row.watermark.is_some()),
         following: rows.iter().any(|row| row.generation_of.is_some() || row.inode.is_some()),
         objects: rows.iter().any(|row| row.etag.is_some()),
+        messages: rows.iter().any(|row| row.message.is_some()),
     };
     let mut table = TableWriter::new_of(&columns(optional), 0, owner);
     for rows in sorted.chunks(BATCH_ROWS) {
@@ -93,6 +109,14 @@ pub fn encode_of(rows: &[PositionRow], owner: &Owner) -> Vec<u8> {
         }
         if optional.objects {
             arrays.push(Arc::new(rows.iter().map(|row| row.etag.as_deref()).collect::<StringArray>()));
+        }
+        if optional.messages {
+            let ids = rows.iter().map(|row| row.message.as_ref()?.topic_id.as_deref());
+            let epochs = rows.iter().map(|row| row.message.as_ref()?.leader_epoch);
+            arrays.push(Arc::new(ids.collect::<StringArray>()));
+            arrays.push(large(|row| row.message.as_ref().map(|message| message.offset)));
+            arrays.push(Arc::new(epochs.collect::<UInt32Array>()));
+            arrays.push(large(|row| row.message.as_ref()?.proof_offset));
         }
         table.write(arrays);
     }
@@ -138,11 +162,18 @@ struct Optional {
     following: bool,
     /// Of jobs that read objects in buckets.
     objects: bool,
+    /// Of jobs that read topics.
+    messages: bool,
 }
 
 impl Optional {
     fn all() -> impl Iterator<Item = Optional> {
-        (1..8).map(|bits| Optional { time: bits & 1 > 0, following: bits & 2 > 0, objects: bits & 4 > 0 })
+        (1..16).map(|bits| Optional {
+            time: bits & 1 > 0,
+            following: bits & 2 > 0,
+            objects: bits & 4 > 0,
+            messages: bits & 8 > 0,
+        })
     }
 }
 
@@ -167,6 +198,12 @@ fn columns(optional: Optional) -> Vec<TableColumn> {
     if optional.objects {
         columns.push(TableColumn::nullable("etag", ColumnKind::Text));
     }
+    if optional.messages {
+        columns.push(TableColumn::nullable("topic_id", ColumnKind::Text));
+        columns.push(TableColumn::nullable("topic_offset", ColumnKind::UInt64));
+        columns.push(TableColumn::nullable("leader_epoch", ColumnKind::UInt32));
+        columns.push(TableColumn::nullable("proof_offset", ColumnKind::UInt64));
+    }
     columns
 }
 
@@ -181,7 +218,20 @@ fn read_row(batch: &RecordBatch, at: usize) -> Result<PositionRow, String> {
         let array = batch.column_by_name(name)?.as_string::<i32>();
         array.is_valid(at).then(|| array.value(at).to_owned())
     };
-    let inode = batch.column_by_name("inode").map(|column| column.as_primitive::<UInt64Type>());
+    let large_of = |name: &str| {
+        let array = batch.column_by_name(name)?.as_primitive::<UInt64Type>();
+        array.is_valid(at).then(|| array.value(at))
+    };
+    let epoch = || {
+        let array = batch.column_by_name("leader_epoch")?.as_primitive::<UInt32Type>();
+        array.is_valid(at).then(|| array.value(at))
+    };
+    let message = large_of("topic_offset").map(|offset| MessagePosition {
+        topic_id: text_of("topic_id"),
+        offset,
+        leader_epoch: epoch(),
+        proof_offset: large_of("proof_offset"),
+    });
     let task = batch.column(1).as_primitive::<UInt32Type>();
     Ok(PositionRow {
         partition: text(0).to_owned(),
@@ -195,8 +245,9 @@ fn read_row(batch: &RecordBatch, at: usize) -> Result<PositionRow, String> {
         event_time: signed("event_time"),
         watermark: signed("watermark"),
         generation_of: text_of("generation_of"),
-        inode: inode.filter(|column| column.is_valid(at)).map(|column| column.value(at)),
+        inode: large_of("inode"),
         etag: text_of("etag"),
+        message,
     })
 }
 
@@ -219,6 +270,7 @@ mod tests {
             generation_of: None,
             inode: None,
             etag: None,
+            message: None,
         }
     }
 
@@ -260,6 +312,22 @@ mod tests {
         let timed = PositionRow { event_time: Some(7), ..object.clone() };
         let followed = PositionRow { inode: Some(7), ..row("a.log", 4) };
         for rows in [vec![object], vec![timed.clone()], vec![followed, timed]] {
+            assert_eq!(decode(encode(&rows).into()), Ok(rows));
+        }
+    }
+
+    #[test]
+    fn the_columns_of_messages_are_there_with_any_of_the_others() {
+        let message = MessagePosition {
+            topic_id: Some("x9zyOZ8XQO6cP0f1LLb0Mw".to_owned()),
+            offset: 1 << 50,
+            leader_epoch: Some(7),
+            proof_offset: Some((1 << 50) - 2),
+        };
+        let least = MessagePosition { topic_id: None, leader_epoch: None, proof_offset: None, ..message.clone() };
+        let read = PositionRow { message: Some(message), ..row("clicks/0", 4) };
+        let unread = PositionRow { message: Some(least), event_time: Some(7), ..row("clicks/1", 4) };
+        for rows in [vec![read.clone()], vec![read, unread, row("data.jsonl", 4)]] {
             assert_eq!(decode(encode(&rows).into()), Ok(rows));
         }
     }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::input::messages::Messages;
 use crate::input::record::header::Header;
 
 /// The size of the cells in which blocks begin, in bytes.
@@ -29,6 +30,8 @@ pub struct Block {
     pub continues_line: bool,
     /// The names of the fields, for CSV.
     pub header: Option<Arc<Header>>,
+    /// The messages of a topic. Without them, the records are lines or rows of `bytes`.
+    pub messages: Option<Box<Messages>>,
     /// Streams that have no more records, or none for now, once this block is applied. Event time does not wait for
     /// them until their next block.
     pub released: Vec<u32>,
@@ -46,7 +49,7 @@ impl BlockNumbers {
     /// Returns the block with these numbers that has the records from `offset` to `end_offset`.
     pub(super) fn block(self, offset: u64, end_offset: u64, bytes: Vec<u8>, header: Option<Arc<Header>>) -> Block {
         let BlockNumbers { number, partition, stream } = self;
-        let (continues_line, released) = (false, Vec::new());
-        Block { number, partition, stream, offset, bytes, end_offset, continues_line, header, released }
+        let (continues_line, messages, released) = (false, None, Vec::new());
+        Block { number, partition, stream, offset, bytes, end_offset, continues_line, header, messages, released }
     }
 }

@@ -4,6 +4,7 @@ use std::io;
 
 use crate::input::object::fault::ObjectFault;
 use crate::input::object::url::is_url;
+use crate::kafka::KafkaError;
 use crate::storage::StorageError;
 
 /// What is wrong with the input as a whole, or with one partition. An `offset` is in bytes after decompression.
@@ -83,12 +84,43 @@ pub enum InputError {
     /// A job without a key has no free task for another partition.
     #[error("no task is left for input `{partition}`: a job without a key follows at most {tasks} files")]
     TooMany { partition: String, tasks: u32 },
+    /// A topic could not be read.
+    #[error(transparent)]
+    Kafka(#[from] KafkaError),
+    /// The file with the settings of the Kafka client is unusable.
+    #[error("cannot use the settings file `{path}`: {reason}")]
+    SettingsFile { path: String, reason: String },
+    /// Messages that were not read are gone; `found` is the first offset that the partition still has.
+    #[error(
+        "{} of `{partition}` are gone: the checkpoint has read up to offset {offset}, and the partition now begins at \
+         offset {found}", count(.found - .offset)
+    )]
+    MessagesGone { partition: String, offset: u64, found: u64 },
+    /// A partition has fewer messages than were read; `found` is where it ends.
+    #[error(
+        "`{partition}` was truncated or made again: the checkpoint has read up to offset {offset}, and the partition \
+         ends at offset {found}"
+    )]
+    TopicShrunk { partition: String, offset: u64, found: u64 },
+    /// Another topic has the name of the one that was read.
+    #[error(
+        "the topic of `{partition}` was deleted and made again: the checkpoint has read the one with id `{expected}`, \
+         it now has id `{found}`"
+    )]
+    TopicMadeAgain { partition: String, expected: String, found: String },
+    /// The last message that was read is another one now.
+    #[error("`{partition}` is not the one that was read: the message at offset {offset} has changed")]
+    OtherMessage { partition: String, offset: u64 },
     /// The header line of a CSV file is unusable.
     #[error("input `{partition}`: {reason}")]
     Header { partition: String, reason: String },
     /// A CSV file does not have a column that the job names.
     #[error("input `{partition}`: {reason}")]
     NoColumn { partition: String, reason: String },
+}
+
+fn count(messages: u64) -> String {
+    if messages == 1 { "1 message".to_owned() } else { format!("{messages} messages") }
 }
 
 impl InputError {

@@ -12,15 +12,19 @@ use crate::input::object;
 use crate::input::object::url::is_url;
 use crate::input::partition::{Compression, Partition, Source};
 use crate::input::stream::not_regular;
+use crate::input::topic;
 use crate::input::walk::{self, WalkError};
 use crate::job::model::InputSpec;
 
-/// Lists the partitions of `input`, sorted by name, each name once. Relative paths are relative to `base`.
+/// Lists the partitions of `input`, sorted by name, each name once; those of a topic by number. Relative paths are relative to `base`.
 ///
 /// A name is the path as written, without `.` and double slashes. A glob (`*`, `?`, `[a-z]`, `**`) does not match
 /// hidden files and skips directories; its `**` does not follow links to directories. A path that exists as written is not a glob. Anything but a regular file is an
 /// error.
 pub fn partitions(input: &InputSpec, base: &Path) -> Result<Vec<Partition>, InputError> {
+    if let Some(topic) = &input.topic {
+        return topic::partitions(topic, base);
+    }
     if input.files.iter().any(|file| file == "-") {
         return match input.files.as_slice() {
             [_] => Ok(vec![Partition::stdin()]),
@@ -127,7 +131,7 @@ fn pattern_matches(pattern: &str, path: &Path) -> bool {
 pub fn one_per_file(partitions: Vec<Partition>, base: &Path, is_known: impl Fn(&str) -> bool) -> Vec<Partition> {
     let id = |partition: &Partition| match &partition.source {
         Source::File(path) => fs::metadata(path).ok().map(|metadata| (metadata.dev(), metadata.ino())),
-        Source::Object(_) | Source::Stdin | Source::Gone => None,
+        Source::Object(_) | Source::Stdin | Source::Topic | Source::Gone => None,
     };
     let mut names: HashMap<(u64, u64), Vec<usize>> = HashMap::new();
     for (index, partition) in partitions.iter().enumerate() {
@@ -299,6 +303,7 @@ mod tests {
     fn input(files: &[&str]) -> InputSpec {
         InputSpec {
             files: files.iter().map(|file| (*file).to_owned()).collect(),
+            topic: None,
             format: InputFormat::Json,
             types: vec![],
             on_error: OnError::Fail,

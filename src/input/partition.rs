@@ -23,6 +23,8 @@ pub enum Source {
     Object(String),
     /// To resume, the same bytes must be piped in again.
     Stdin,
+    /// A partition of a topic.
+    Topic,
     /// A file or an object that was read and is gone.
     Gone,
 }

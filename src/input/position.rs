@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::format::positions::MessagePosition;
 use crate::input::partition::Partition;
 use crate::input::prefix_digest::PrefixDigest;
 use crate::values::digest::Digest;
@@ -15,7 +16,10 @@ pub struct Position {
     pub generation_of: Option<Arc<str>>,
     /// For a followed file, its inode.
     pub inode: Option<u64>,
-    /// The bytes that were handed out, after decompression. Includes the header line of CSV.
+    /// For a partition of a topic, where it is read next.
+    pub message: Option<MessagePosition>,
+    /// The bytes that were handed out, after decompression. Includes the header line of CSV. Of a topic, the bytes of
+    /// the values, and one for each message.
     pub offset: u64,
     /// Whether the end was reached.
     pub ended: bool,

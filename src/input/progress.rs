@@ -258,6 +258,7 @@ impl Progress {
         };
         Position {
             partition: Arc::clone(&self.partition),
+            message: None,
             generation_of: None,
             inode: None,
             offset: self.offset,

@@ -6,6 +6,7 @@ use crate::input::error::InputError;
 use crate::input::follow::FollowReader;
 use crate::input::note::InputNote;
 use crate::input::position::{Position, PositionChange};
+use crate::input::topic::TopicReader;
 
 /// Hands out blocks, one after another.
 #[derive(Debug)]
@@ -14,6 +15,8 @@ pub enum Reader {
     Bounded(Box<BlockReader>),
     /// Reads files as they grow.
     Following(Box<FollowReader>),
+    /// Reads a topic.
+    Topic(Box<TopicReader>),
 }
 
 /// The next step of a reader.
@@ -32,6 +35,11 @@ impl Reader {
         match self {
             Reader::Bounded(reader) => Ok(reader.next(buffer)?.map_or(Step::Ended, Step::Block)),
             Reader::Following(reader) => Ok(reader.next_block()?.map_or(Step::Idle, Step::Block)),
+            Reader::Topic(reader) => Ok(match reader.next_block()? {
+                Some(block) => Step::Block(block),
+                None if reader.has_ended() => Step::Ended,
+                None => Step::Idle,
+            }),
         }
     }
 
@@ -40,6 +48,7 @@ impl Reader {
         match self {
             Reader::Bounded(reader) => reader.next_number(),
             Reader::Following(reader) => reader.next_number(),
+            Reader::Topic(reader) => reader.next_number(),
         }
     }
 
@@ -48,6 +57,7 @@ impl Reader {
         match self {
             Reader::Bounded(reader) => reader.positions(),
             Reader::Following(reader) => reader.positions(),
+            Reader::Topic(reader) => reader.positions(),
         }
     }
 
@@ -58,6 +68,7 @@ impl Reader {
                 reader.take_moved(|stream, position| visit(PositionChange::Moved(stream, Box::new(position))));
             }
             Reader::Following(reader) => reader.take_changes(visit),
+            Reader::Topic(reader) => reader.take_changes(visit),
         }
     }
 
@@ -66,14 +77,15 @@ impl Reader {
         match self {
             Reader::Bounded(_) => Vec::new(),
             Reader::Following(reader) => reader.take_notes(),
+            Reader::Topic(reader) => reader.take_notes(),
         }
     }
 
     /// Returns how many bytes of the files were not handed out when their sizes were last checked, or `None` for an
-    /// input that ends.
+    /// input that ends, or a topic.
     pub fn unread_bytes(&self) -> Option<u64> {
         match self {
-            Reader::Bounded(_) => None,
+            Reader::Bounded(_) | Reader::Topic(_) => None,
             Reader::Following(reader) => Some(reader.unread_bytes()),
         }
     }

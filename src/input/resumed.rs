@@ -169,6 +169,7 @@ fn original(partition: &Partition, read: &HashMap<&Path, &PositionRow>) -> Resul
 pub(super) fn kept_position(partition: Arc<Partition>, row: &PositionRow) -> Position {
     Position {
         partition,
+        message: None,
         generation_of: row.generation_of.as_deref().map(Arc::from),
         inode: row.inode,
         offset: row.offset,

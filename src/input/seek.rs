@@ -137,6 +137,7 @@ mod tests {
         let files = vec!["*".to_owned()];
         InputSpec {
             files,
+            topic: None,
             format,
             types: vec![],
             on_error: OnError::Fail,
@@ -167,6 +168,7 @@ mod tests {
             generation_of: None,
             inode: None,
             etag: None,
+            message: None,
         };
         let listed: Arc<[Partition]> = partitions(input, base).unwrap().into();
         let mut reader = BlockReader::new(input, listed, &[row], 7).unwrap();

@@ -59,7 +59,9 @@ pub(super) fn open(partition: &Partition) -> Result<Stream, InputError> {
             let pipe = Pipe::new(io::stdin());
             return pipe.map(Stream::Pipe).map_err(|source| InputError::read(&partition.name, 0, source));
         }
-        Source::Gone => return Err(InputError::read(&partition.name, 0, io::ErrorKind::NotFound.into())),
+        Source::Topic | Source::Gone => {
+            return Err(InputError::read(&partition.name, 0, io::ErrorKind::NotFound.into()));
+        }
     };
     let file = open_regular(partition, path)?;
     Ok(match partition.compression {

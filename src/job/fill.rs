@@ -7,9 +7,10 @@ use crate::values::yaml::{Kind, MAX_BYTES, Node, YamlError};
 pub type Variables<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 /// The keys whose values are paths, which may start with `~/`. Those of the input may be globs.
-const PATHS: [&str; 8] = [
+const PATHS: [&str; 9] = [
     "input",
     "input.files",
+    "input.kafka.settings_file",
     "input.on_error.dead_letter",
     "process.window.on_late.dead_letter",
     "checkpoint.store",

@@ -62,7 +62,7 @@ pub(super) fn put(root: &mut Node, given: GivenInput<'_>) -> Result<(), YamlErro
         input.kind = Kind::Map(Vec::new());
     }
     let Kind::Map(keys) = &mut input.kind else { return Ok(()) };
-    keys.retain(|entry| entry.key != "files");
+    keys.retain(|entry| !matches!(entry.key.as_str(), "files" | "kafka"));
     keys.push(entry("files", names));
     let has_format = keys.iter().any(|entry| entry.key == "format")
         || files.first().is_some_and(|first| format_by_name(first).is_some());

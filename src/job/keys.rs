@@ -7,12 +7,13 @@ use crate::values::units::shown;
 /// The keys of each section of a job file, in the order of `docs/job-file.md`. The name of the top level is empty.
 ///
 /// A test compares them with the rows of that document.
-pub const KEYS: [(&str, &[&str]); 11] = [
+pub const KEYS: [(&str, &[&str]); 12] = [
     ("", &["job", "input", "let", "where", "key", "tasks", "process", "checkpoint", "output"]),
     (
         "input",
         &[
             "files",
+            "kafka",
             "format",
             "delimiter",
             "split",
@@ -27,6 +28,7 @@ pub const KEYS: [(&str, &[&str]); 11] = [
             "follow",
         ],
     ),
+    ("input.kafka", &["brokers", "topic", "start", "until", "columns", "settings", "settings_file", "timeout"]),
     ("input.numbers", &["thousands", "decimal", "strip"]),
     ("input.on_error", &["dead_letter", "max"]),
     (
@@ -111,7 +113,8 @@ pub(crate) fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
     }
     let name = name.to_lowercase().replace('-', "_");
     let allowed = (name.chars().count() / 3).max(1);
-    let near = known.iter().map(|candidate| (damerau_levenshtein(&name, candidate), *candidate));
+    let plain = |candidate: &str| candidate.to_lowercase().replace('-', "_");
+    let near = known.iter().map(|candidate| (damerau_levenshtein(&name, &plain(candidate)), *candidate));
     near.filter(|(distance, candidate)| *distance <= allowed && *distance < candidate.len()).min().map(|(_, near)| near)
 }
 

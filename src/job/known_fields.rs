@@ -2,23 +2,25 @@
 
 use crate::job::field::FieldPath;
 use crate::job::keys::unknown;
+use crate::job::message_field::MessageField;
 use crate::job::model::{ComputedField, InputFormat, InputSpec};
 
 /// The fields that exist, as far as that is known.
 #[derive(Debug, Clone, Copy)]
 pub enum KnownFields<'a> {
-    /// Those of records of a format, and those that `let` adds.
-    OfRecords { format: &'a InputFormat, computed: &'a [ComputedField] },
+    /// Those of records of a format, those that `let` adds, and if they are messages of a topic, a few of their own.
+    OfRecords { format: &'a InputFormat, computed: &'a [ComputedField], is_topic: bool },
     /// The columns of a table, and no others.
     Columns(&'a [String]),
 }
 
 impl<'a> KnownFields<'a> {
     /// Any field may exist.
-    pub const ANY: KnownFields<'static> = KnownFields::OfRecords { format: &InputFormat::Json, computed: &[] };
+    pub const ANY: KnownFields<'static> =
+        KnownFields::OfRecords { format: &InputFormat::Json, computed: &[], is_topic: false };
 
     pub fn of(input: &'a InputSpec) -> KnownFields<'a> {
-        KnownFields::OfRecords { format: &input.format, computed: &input.computed }
+        KnownFields::OfRecords { format: &input.format, computed: &input.computed, is_topic: input.topic.is_some() }
     }
 
     /// Returns the format of the records. The values of a table have types, as in JSON.
@@ -34,6 +36,11 @@ impl<'a> KnownFields<'a> {
         self.computed().any(|name| name == field.names[0])
     }
 
+    /// Returns whether `field` is one that messages of a topic have.
+    pub fn is_of_message(self, field: &FieldPath) -> bool {
+        matches!(self, KnownFields::OfRecords { is_topic: true, .. }) && MessageField::of(field).is_some()
+    }
+
     /// Returns why `field` never exists, if that is known.
     pub fn fault(self, field: &FieldPath) -> Option<String> {
         let names = &field.names;
@@ -41,14 +48,12 @@ impl<'a> KnownFields<'a> {
             let reason = || format!("`{}` is computed, so it has no member `{}`", names[0], names[1..].join("."));
             return field.is_nested().then(reason);
         }
-        let of_pattern;
+        if self.is_of_message(field) {
+            return None;
+        }
         let known = match self {
-            KnownFields::Columns(columns) => columns,
-            KnownFields::OfRecords { format: InputFormat::Pattern(pattern), .. } => {
-                of_pattern = pattern.field_names()?;
-                &of_pattern
-            }
-            KnownFields::OfRecords { .. } => return None,
+            KnownFields::Columns(columns) => columns.to_vec(),
+            KnownFields::OfRecords { format, .. } => format.field_names()?,
         };
         let name = names.join(".");
         let all: Vec<&str> = known.iter().map(String::as_str).chain(self.computed()).collect();

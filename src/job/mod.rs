@@ -12,6 +12,7 @@ mod given;
 mod key_filter;
 pub(crate) mod keys;
 pub(crate) mod known_fields;
+pub(crate) mod message_field;
 pub(crate) mod model;
 mod parse;
 mod read;
@@ -34,7 +35,7 @@ pub use known_fields::KnownFields;
 pub use model::{
     CheckpointSpec, ComputedField, Emit, EventTime, ExecSpec, InputFormat, InputSpec, JobSpec, KeepSpec, KeyField,
     LinePattern, MaxBad, OnError, OnGone, OnLate, OutputFormat, OutputSpec, PriorityClass, PrioritySpec, Schedule,
-    Selector, TimeUnit, TtlSpec, WindowSpec,
+    Selector, TimeUnit, TopicSpec, TopicStart, TtlSpec, WindowSpec,
 };
 pub use schema::schema;
 pub use windows::Windows;

@@ -82,9 +82,11 @@ fn section(name: &str, rows: &[Row<'_>]) -> Value {
         "required": required,
         "additionalProperties": false,
     });
-    if name == "process" {
-        let one = |key: &str| json!({ "required": [key] });
-        extend(&mut schema, json!({ "anyOf": [one("aggregate"), one("exec"), one("native")] }));
+    let one = |key: &str| json!({ "required": [key] });
+    match name {
+        "input" => extend(&mut schema, json!({ "anyOf": [one("files"), one("kafka")] })),
+        "process" => extend(&mut schema, json!({ "anyOf": [one("aggregate"), one("exec"), one("native")] })),
+        _ => {}
     }
     schema
 }

@@ -3,6 +3,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::*;
+use crate::job::model::TopicStart;
 use crate::values::value::ColumnType;
 use crate::values::yaml;
 use crate::values::yaml::{Entry, Kind, Node};
@@ -178,6 +179,8 @@ fn definitions_have_exactly_the_known_keys() {
         FULL,
         "job: a\ninput: {files: x.txt, split: words}\nkey: word\nprocess: {exec: [a], restarts: 1, tick: 1s, columns: {n: int}}\noutput: {files: o, format: csv, columns: {m: text}}\n",
         "job: a\ninput: {files: x.log, pattern: logfmt, encoding: latin-1, nulls: [NA], numbers: {thousands: \"'\", strip: €}}\nlet: {y: x + 1}\nprocess: {native: x}\n",
+        "job: a\ninput:\n  kafka: {brokers: 'a:1,b:2', topic: t, start: latest, until: latest, columns: [k, n], settings: {a: b}, \
+         settings_file: s, timeout: 1m}\n  format: csv\nprocess: {aggregate: {n: count}}\n",
         "job: a\ninput: x.jsonl\nkey: k\nprocess: {aggregate: {n: count}, delete: d, ttl: 1d, time: t}\noutput: {files: o, having: n > 1}\n",
         "job: a\ninput: x.jsonl\nkey: k\nprocess:\n  aggregate: {n: count}\n  \
          window: {time: t, every: 1m, on_late: {dead_letter: l}}\n",
@@ -286,4 +289,57 @@ proptest::proptest! {
             proptest::prop_assert_eq!(JobSpec::parse(&job.definition(), Path::new("jobs/job.yaml")), Ok(job));
         }
     }
+}
+
+fn topic(kafka: &str, rest: &str) -> Result<JobSpec, String> {
+    let text = format!("job: j\ninput: {{kafka: {kafka}{rest}}}\nprocess: {{aggregate: {{n: count}}}}\n");
+    JobSpec::parse(&text, Path::new("job.yaml")).map_err(|error| error.to_string())
+}
+
+#[test]
+fn a_topic_is_followed_unless_it_ends_at_the_latest_message() {
+    let followed = topic("{brokers: 'a:1', topic: t}", ", format: json").unwrap();
+    assert!(followed.input.follow && followed.input.files.is_empty());
+    let batch = topic("{brokers: 'a:1', topic: t, until: latest}", ", format: json").unwrap();
+    assert!(!batch.input.follow);
+    for job in [followed, batch] {
+        assert_eq!(JobSpec::parse(&job.definition(), Path::new("job.yaml")), Ok(job.clone()));
+        assert_eq!(job.input.topic.unwrap().start, TopicStart::Earliest);
+    }
+}
+
+#[test]
+fn mistakes_about_topics_are_found_where_they_are() {
+    let brokers = "brokers: 'a:1', topic: t";
+    for (kafka, rest, expected) in [
+        ("{topic: t}", ", format: json", "missing key `brokers` in `input.kafka`"),
+        ("{brokers: a, topic: t}", ", format: json", "brokers such as `localhost:9092`"),
+        ("{brokers: 'a:1', topic: a/b}", ", format: json", "a name of at most 249"),
+        (&format!("{{{brokers}}}"), "", "the format of the messages is unknown"),
+        (&format!("{{{brokers}}}"), ", format: json, files: x", "a job reads files or a topic"),
+        (&format!("{{{brokers}}}"), ", format: json, follow: true", "followed unless `until: latest`"),
+        (&format!("{{{brokers}}}"), ", format: csv", "add `columns`"),
+        (&format!("{{{brokers}, columns: [a]}}"), ", format: json", "`columns` needs `format: csv`"),
+        (&format!("{{{brokers}, columns: [a, a]}}"), ", format: csv", "found `a` again"),
+        (&format!("{{{brokers}, until: 5}}"), ", format: json", "unknown until `5`"),
+        (&format!("{{{brokers}, settings: {{sasl.password: x}}}}"), ", format: json", "in the file `settings_file`"),
+        (&format!("{{{brokers}, settings: {{isolation.level: x}}}}"), ", format: json", "ckpt sets it itself"),
+    ] {
+        let error = topic(kafka, rest).unwrap_err();
+        assert!(error.contains(expected), "{kafka}{rest}: {error}");
+    }
+}
+
+#[test]
+fn the_fields_of_messages_are_known_in_topics_only() {
+    let of = |input: &str, key: &str| {
+        let text =
+            format!("job: j\ninput: {{{input}, format: text}}\nkey: {key}\nprocess: {{aggregate: {{n: count}}}}\n");
+        JobSpec::parse(&text, Path::new("job.yaml")).map_err(|error| error.to_string())
+    };
+    for key in ["_key", "_time", "_partition", "_offset", "_headers.trace", "line"] {
+        assert!(of("kafka: {brokers: 'a:1', topic: t}", key).is_ok(), "{key}");
+    }
+    assert!(of("kafka: {brokers: 'a:1', topic: t}", "_value").unwrap_err().contains("only has the field `line`"));
+    assert!(of("files: x.txt", "_key").unwrap_err().contains("only has the field `line`"));
 }

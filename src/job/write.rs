@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::job::model::{
     CheckpointSpec, Emit, Encoding, EventTime, ExecSpec, InputFormat, InputSpec, JobSpec, KeepSpec, KeyField, OnError,
-    OnGone, OnLate, PriorityClass, PrioritySpec, Schedule, Selector, WindowSpec, exact_millis,
+    OnGone, OnLate, PriorityClass, PrioritySpec, Schedule, Selector, TopicSpec, WindowSpec, exact_millis,
 };
 use crate::store::prune::policy::Policy;
 use crate::values::units::{exact_bytes, exact_duration};
@@ -55,7 +55,10 @@ fn key_field(part: &KeyField) -> String {
 
 fn write_input(lines: &mut Lines, input: &InputSpec) {
     lines.begin(0, "input");
-    lines.list(1, "files", input.files.iter().map(|file| quote(file)));
+    match &input.topic {
+        None => lines.list(1, "files", input.files.iter().map(|file| quote(file))),
+        Some(topic) => write_topic(lines, topic, input.follow),
+    }
     lines.add(1, "format", input.format.name());
     match &input.format {
         InputFormat::Csv { delimiter } => lines.add(1, "delimiter", &quote(&char::from(*delimiter).to_string())),
@@ -101,7 +104,32 @@ fn write_input(lines: &mut Lines, input: &InputSpec) {
         lines.add(1, "on_gone", "warn");
     }
     lines.add(1, "max_record_bytes", &exact_bytes(input.max_record_bytes));
-    lines.add(1, "follow", &input.follow.to_string());
+    if input.topic.is_none() {
+        lines.add(1, "follow", &input.follow.to_string());
+    }
+}
+
+fn write_topic(lines: &mut Lines, topic: &TopicSpec, is_followed: bool) {
+    lines.begin(1, "kafka");
+    lines.add(2, "brokers", &quote(&topic.brokers));
+    lines.add(2, "topic", &quote(&topic.topic));
+    lines.add(2, "start", topic.start.name());
+    if !is_followed {
+        lines.add(2, "until", "latest");
+    }
+    if !topic.columns.is_empty() {
+        lines.list(2, "columns", topic.columns.iter().map(|column| quote(column)));
+    }
+    if !topic.settings.is_empty() {
+        lines.begin(2, "settings");
+        for (name, value) in &topic.settings {
+            lines.add(3, &quote(name), &quote(value));
+        }
+    }
+    if let Some(file) = &topic.settings_file {
+        lines.add(2, "settings_file", &path(file));
+    }
+    lines.add(2, "timeout", &exact_duration(topic.timeout));
 }
 
 fn write_process(lines: &mut Lines, job: &JobSpec) {

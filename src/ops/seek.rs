@@ -24,6 +24,9 @@ pub enum SeekError {
     },
     #[error("`--seek` names the input `{partition}` twice")]
     NamedTwice { partition: String },
+    /// Where a message is, only the brokers know.
+    #[error("cannot seek in `{partition}`, a partition of a topic")]
+    Topic { partition: String },
     /// The input is not where it was looked for, or cannot be read.
     #[error(transparent)]
     Input(#[from] InputError),
@@ -56,6 +59,9 @@ pub fn seek(
         if rows.iter().any(|row| row.partition == *name) {
             return Err(SeekError::NamedTwice { partition: name.clone() });
         }
+        if old.message.is_some() {
+            return Err(SeekError::Topic { partition: name.clone() });
+        }
         let partition = input::partition(name, base)?;
         let sought = input::seek(&job.input, &partition, *to).map_err(|error| match error {
             input::SeekError::Input(error) => SeekError::Input(error),
@@ -75,6 +81,7 @@ pub fn seek(
             generation_of: old.generation_of.clone(),
             inode: None,
             etag: partition.etag,
+            message: None,
         });
     }
     Ok(rows)

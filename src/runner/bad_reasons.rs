@@ -1,6 +1,6 @@
 //! Why records of a run were bad: how often each reason occurred, with an example.
 
-use crate::runner::rejected::Rejected;
+use crate::runner::rejected::{RecordOffset, Rejected};
 
 /// The most reasons that are told apart. The others are counted together.
 const MAX_REASONS: usize = 20;
@@ -20,8 +20,7 @@ pub struct BadReason {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BadExample {
     pub partition: String,
-    /// The offset of the record's first byte, after decompression.
-    pub offset: u64,
+    pub offset: RecordOffset,
     /// The number of the record in the partition, from 0.
     pub record: u64,
     pub reason: String,
@@ -70,11 +69,17 @@ impl BadReasons<Rejected> {
 
 impl BadReasons<BadExample> {
     /// Adds the bad records of a block of `partition`, whose first record has the number `first_record`.
-    pub fn extend(&mut self, block: BadReasons<Rejected>, partition: &str, first_record: u64) {
+    pub fn extend(
+        &mut self,
+        block: BadReasons<Rejected>,
+        partition: &str,
+        first_record: u64,
+        offset_of: impl Fn(u64) -> RecordOffset,
+    ) {
         for Counted { kind, count, example } in block.reasons {
             self.add(&kind, count, || BadExample {
                 partition: partition.to_owned(),
-                offset: example.offset,
+                offset: offset_of(example.offset),
                 record: first_record + example.index,
                 reason: example.reason,
                 beginning: String::from_utf8_lossy(&example.bytes).into_owned(),
@@ -135,7 +140,7 @@ mod tests {
             reasons.count(&format!("field `{letter}`"), |_| rejected.clone());
         }
         let mut all = BadReasons::default();
-        all.extend(reasons, "p", 100);
+        all.extend(reasons, "p", 100, RecordOffset::Byte);
         let sorted = all.sorted();
         assert_eq!(sorted.iter().map(|reason| reason.count).sum::<u64>(), 30);
         assert_eq!((sorted.len(), sorted[0].count, sorted[0].example.record), (20, 7, 119));

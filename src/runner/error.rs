@@ -13,6 +13,7 @@ use crate::job::{Difference, JobFileError, MaxBad};
 use crate::runner::bad_reasons::BadReason;
 use crate::runner::output::error::OutputError;
 use crate::runner::process::exec::failure::ProgramFailure;
+use crate::runner::rejected::RecordOffset;
 use crate::runner::state::content::ContentMismatch;
 use crate::storage::StorageError;
 use crate::store::StoreError;
@@ -155,11 +156,10 @@ pub enum ResumeError {
 #[derive(Debug, thiserror::Error)]
 pub enum RecordError {
     /// A bad record, with `on_error: fail`.
-    #[error("bad record {record} of `{partition}` at byte {offset}: {reason}")]
+    #[error("bad record {record} of `{partition}` at {offset}: {reason}")]
     Bad {
         partition: String,
-        /// The offset of the record's first byte, after decompression.
-        offset: u64,
+        offset: RecordOffset,
         /// The number of the record in the partition, from 0.
         record: u64,
         reason: String,
@@ -177,11 +177,10 @@ pub enum RecordError {
         reasons: Vec<BadReason>,
     },
     /// A record arrived after all its windows had closed, with `on_late: fail`.
-    #[error("late record {record} of `{partition}` at byte {offset}: {reason}")]
+    #[error("late record {record} of `{partition}` at {offset}: {reason}")]
     Late {
         partition: String,
-        /// The offset of the record's first byte, after decompression.
-        offset: u64,
+        offset: RecordOffset,
         /// The number of the record in the partition, from 0.
         record: u64,
         reason: String,

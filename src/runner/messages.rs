@@ -167,17 +167,11 @@ impl Buffers {
 impl BlockAccount {
     /// Notes a bad record. Returns false if the run ends with it.
     #[cold]
-    pub(crate) fn reject(
-        &mut self,
-        on_error: &OnError,
-        block_offset: u64,
-        place: RecordPlace<'_>,
-        bad: BadRecord,
-    ) -> bool {
+    pub(crate) fn reject(&mut self, on_error: &OnError, place: RecordPlace<'_>, bad: BadRecord) -> bool {
         self.bad_indices.push(place.index);
         self.note_bad(on_error, &bad.reason, |most_bytes| Rejected {
             index: place.index,
-            offset: block_offset + place.at as u64,
+            offset: place.offset,
             reason: bad.reason.clone(),
             bytes: place.bytes[..place.bytes.len().min(most_bytes)].to_vec(),
         })

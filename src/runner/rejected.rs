@@ -1,6 +1,39 @@
 //! Records that are not applied: bad records and late records.
 
+use std::fmt;
+
 use crate::job::OnLate;
+
+/// Where a record begins in its partition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RecordOffset {
+    /// The offset of its first byte in a file, after decompression.
+    Byte(u64),
+    /// The offset of a message in a partition of a topic.
+    Message(u64),
+}
+
+impl fmt::Display for RecordOffset {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            RecordOffset::Byte(offset) => write!(f, "byte {offset}"),
+            RecordOffset::Message(offset) => write!(f, "offset {offset}"),
+        }
+    }
+}
+
+impl RecordOffset {
+    /// Returns the offset of a message or of a record in a file.
+    pub fn of(is_message: bool, offset: u64) -> RecordOffset {
+        if is_message { RecordOffset::Message(offset) } else { RecordOffset::Byte(offset) }
+    }
+
+    pub fn number(self) -> u64 {
+        match self {
+            RecordOffset::Byte(offset) | RecordOffset::Message(offset) => offset,
+        }
+    }
+}
 
 /// A bad record.
 #[derive(Debug, Clone)]

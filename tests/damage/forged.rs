@@ -10,7 +10,7 @@ use std::sync::Arc;
 use ckpt::format::index::{self, IndexRow, SegmentKind};
 use ckpt::format::layout::{self, MANIFEST_FILE, ObjectKind, ObjectName, SUMS_FILE};
 use ckpt::format::manifest::{DeadLetter, Manifest, Mode, OlderCut, Output, Routing, Trigger};
-use ckpt::format::positions::{self, PositionRow};
+use ckpt::format::positions::{self, MessagePosition, PositionRow};
 use ckpt::format::rows::{Row, RowCodec};
 use ckpt::format::segment::{SegmentReader, SegmentWriter};
 use ckpt::ops::finding::Severity;
@@ -228,6 +228,10 @@ fn index_cases() -> Vec<Case> {
     ]
 }
 
+fn message() -> MessagePosition {
+    MessagePosition { topic_id: None, offset: 5, leader_epoch: None, proof_offset: None }
+}
+
 #[rustfmt::skip]
 fn positions_cases() -> Vec<Case> {
     use Forge::Positions as P;
@@ -249,6 +253,7 @@ fn positions_cases() -> Vec<Case> {
         ("generation_of", P(|rows| row(rows).generation_of = Some("a".to_owned())), &[]),
         ("inode", P(|rows| row(rows).inode = Some(1)), &[]),
         ("etag", P(|rows| row(rows).etag = Some("a".to_owned())), &[]),
+        ("message", P(|rows| row(rows).message = Some(message())), &[]),
         // The positions of the shard that waits.
         ("cut", P(|rows| drop(rows.drain(..2))), &["positions-wrong"]),
         ("record", P(|rows| rows[0].record -= 1), &["positions-wrong"]),
@@ -311,7 +316,8 @@ fn every_forged_field_is_found_if_anything_else_in_the_store_depends_on_it() {
         watermark,
         generation_of,
         inode,
-        etag
+        etag,
+        message
     });
     let cases = [
         ("manifest", manifest_fields, manifest_cases()),

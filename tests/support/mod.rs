@@ -19,6 +19,8 @@ pub mod headed;
 pub mod in_process;
 pub mod interleaved;
 pub mod json_schema;
+#[cfg(feature = "kafka")]
+pub mod kafka;
 #[cfg(feature = "s3")]
 pub mod lossy;
 #[cfg(feature = "s3")]

@@ -331,6 +331,7 @@ impl StoreBuilder {
                 generation_of: None,
                 inode: None,
                 etag: None,
+                message: None,
             })
             .collect()
     }

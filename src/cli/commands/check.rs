@@ -67,6 +67,7 @@ pub fn run(args: &Args, ui: &mut Ui) -> Result<Exit, CliError> {
         let text = String::from_utf8_lossy(&text);
         ui.warn(args.source.at_key(&text, &absent.key, message));
     }
+    report.input_notes.iter().for_each(|note| ui.warn(note.to_string()));
     report.notes.iter().for_each(|note| ui.warn(note.to_string()));
     Ok(if report.would_run() { Exit::Clean } else { Exit::No })
 }
@@ -102,12 +103,19 @@ fn show(job: &str, report: &Report, ui: &mut Ui) -> Result<(), CliError> {
         Column::number("UNREAD"),
     ]);
     for input in report.inputs.iter().take(MAX_LISTED) {
-        let unread = input.unread_bytes.map_or("-".to_owned(), |bytes| Bytes(bytes).to_string());
-        table.row([input.partition.as_str(), input.state.name(), &Count(input.offset).to_string(), &unread]);
+        let (position, unread) = match &input.message {
+            Some(message) => (message.offset, text::counted(message.unread, "message")),
+            None => {
+                let unread = input.unread_bytes.map_or("-".to_owned(), |bytes| Bytes(bytes).to_string());
+                (input.offset, unread)
+            }
+        };
+        table.row([input.partition.as_str(), input.state.name(), &Count(position).to_string(), &unread]);
     }
     ui.table(&table)?;
     match report.inputs.len().checked_sub(MAX_LISTED) {
         None | Some(0) => Ok(()),
+        Some(more) if is_topic(report) => ui.out(format!("and {}", text::counted(more as u64, "more partition"))),
         Some(more) => ui.out(format!("and {}", text::counted(more as u64, "more file"))),
     }
 }
@@ -121,8 +129,18 @@ fn outcome(report: &Report) -> String {
     };
     match files {
         0 => format!("{from}; there is no new input"),
+        partitions if is_topic(report) => {
+            let unread = report.inputs.iter().filter_map(|input| input.message).map(|message| message.unread).sum();
+            let (partitions, messages) = (text::counted(partitions, "partition"), text::counted(unread, "message"));
+            format!("{from} and read {partitions} ({messages})")
+        }
         files => format!("{from} and read {} ({})", text::counted(files, "file"), Bytes(bytes)),
     }
+}
+
+/// Returns whether the input is a topic.
+fn is_topic(report: &Report) -> bool {
+    report.inputs.iter().any(|input| input.message.is_some())
 }
 
 /// Says that none of the first records has a field.
@@ -185,6 +203,10 @@ struct InputView<'a> {
     state: &'static str,
     offset: u64,
     unread_bytes: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    topic_offset: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unread_messages: Option<u64>,
 }
 
 impl<'a> AbsentView<'a> {
@@ -209,6 +231,8 @@ impl<'a> CheckView<'a> {
             state: input.state.name(),
             offset: input.offset,
             unread_bytes: input.unread_bytes,
+            topic_offset: input.message.map(|message| message.offset),
+            unread_messages: input.message.map(|message| message.unread),
         });
         CheckView {
             version: VERSION,

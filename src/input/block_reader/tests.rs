@@ -17,6 +17,7 @@ pub(crate) fn spec(format: InputFormat, files: &[&str], max_record_bytes: u64) -
     let files = files.iter().map(|file| (*file).to_owned()).collect();
     InputSpec {
         files,
+        topic: None,
         format,
         types: vec![],
         on_error: OnError::Fail,
@@ -93,6 +94,7 @@ fn rows(partitions: &[Partition], positions: &[Position]) -> Vec<PositionRow> {
             generation_of: None,
             inode: None,
             etag: None,
+            message: None,
         })
         .collect()
 }

@@ -105,6 +105,7 @@ impl Followed {
         let partition = Partition { name, file_bytes: Some(self.tail.size()), ..(*self.partition).clone() };
         Position {
             partition: Arc::new(partition),
+            message: None,
             generation_of,
             inode: Some(self.id.inode),
             offset: self.tail.offset(),

@@ -46,7 +46,7 @@ fn try_find_files(files: &mut Files, now: Instant) -> Result<bool, InputError> {
     for stream in 0..files.slots.len() {
         let Slot::File(file) = &mut files.slots[stream] else { continue };
         let was_current = file.is_current();
-        match known.get(&file.id).map(|seen| Ok((seen, file.check_identity(seen)?))).transpose()? {
+        match known.get(&file.id).map(|seen| Ok::<_, InputError>((seen, file.check_identity(seen)?))).transpose()? {
             Some((seen, Proof::Same(_))) => {
                 files.moved.extend(file.update(seen, true, now)?.then_some(stream));
                 if was_current {

@@ -8,6 +8,7 @@ use memchr::memchr;
 use unicode_segmentation::UnicodeSegmentation;
 
 use crate::input::block::Block;
+use crate::input::messages::Messages;
 use crate::input::record::bad_record::BadRecord;
 use crate::input::record::csv::ends::CsvEnds;
 use crate::input::record::csv::fields::CsvFields;
@@ -16,6 +17,7 @@ use crate::input::record::field::Field;
 use crate::input::record::header::Header;
 use crate::input::record::json::fields::JsonFields;
 use crate::input::record::line::{BYTE_ORDER_MARK, trim_line_end};
+use crate::input::record::message_fields::{MessageFields, NumberTexts};
 use crate::input::record::sightings::Sightings;
 use crate::input::record::steps::Steps;
 use crate::input::record::text::LineFields;
@@ -29,6 +31,8 @@ pub struct RecordPlace<'a> {
     pub at: usize,
     /// Its number in the block, from 0.
     pub index: u64,
+    /// Where it begins in the partition: the offset of its first byte, or that of the message.
+    pub offset: u64,
     /// Its bytes in UTF-8, without the line's end.
     pub bytes: &'a [u8],
 }
@@ -45,6 +49,8 @@ pub struct Extractor {
     sightings: Option<Arc<Sightings>>,
     /// The fields that no record has had so far.
     unseen: Vec<usize>,
+    /// Those of messages.
+    of_message: MessageFields,
 }
 
 /// The requested fields, by format.
@@ -81,24 +87,23 @@ impl Extractor {
             max_record_bytes,
             sightings,
             unseen,
+            of_message: MessageFields::default(),
         }
     }
 
     /// Returns an extractor of `fields`, which the records of `input` have or which are computed.
     pub fn of_input(input: &InputSpec, fields: &[FieldPath]) -> Extractor {
-        let extractor = match Steps::new(input, fields) {
-            None => Extractor::new(&input.format, fields, input.max_record_bytes),
-            Some((steps, of_record)) => {
-                let extractor = Extractor::new(&input.format, &of_record, input.max_record_bytes);
-                Extractor { steps: Some(steps), ..extractor }
-            }
-        };
-        Extractor { encoding: input.encoding, ..extractor }
+        match Steps::new(input, fields) {
+            None => Extractor::of_record(input, fields),
+            Some((steps, of_record)) => Extractor { steps: Some(steps), ..Extractor::of_record(input, &of_record) },
+        }
     }
 
     /// Returns an extractor of `fields`, which the records of `input` have. Nothing is computed, and no text is null.
     pub fn of_record(input: &InputSpec, fields: &[FieldPath]) -> Extractor {
-        Extractor { encoding: input.encoding, ..Extractor::new(&input.format, fields, input.max_record_bytes) }
+        let of_message = input.topic.as_ref().map(|_| MessageFields::new(fields)).unwrap_or_default();
+        let extractor = Extractor::new(&input.format, fields, input.max_record_bytes);
+        Extractor { encoding: input.encoding, of_message, ..extractor }
     }
 
     /// Notes in `sightings` which of the fields records have: of [`record_fields`](super::record_fields), those that
@@ -168,6 +173,9 @@ impl Extractor {
         block: &Block,
         mut visit: impl FnMut(RecordPlace<'_>, Result<&[Field<'_>], BadRecord>) -> bool,
     ) -> u64 {
+        if let Some(messages) = &block.messages {
+            return self.split_messages(block, messages, visit);
+        }
         let decoded = decode(self.encoding, &block.bytes);
         let source = Text { block, encoding: self.encoding, decoded: decoded.as_deref() };
         let mut fields = vec![Field::Missing; self.field_count];
@@ -218,6 +226,88 @@ impl Extractor {
                     visit(place, Ok(&fields))
                 }),
             }),
+        }
+    }
+}
+
+impl Extractor {
+    /// Passes each message of `block` to `visit` like [`Extractor::split`] does a record. A message is one record.
+    fn split_messages(
+        &mut self,
+        block: &Block,
+        messages: &Messages,
+        mut visit: impl FnMut(RecordPlace<'_>, Result<&[Field<'_>], BadRecord>) -> bool,
+    ) -> u64 {
+        if let Format::Csv(csv) = &mut self.format {
+            csv.select(block.header.as_ref().unwrap_or(&Arc::new(Header { names: Vec::new() })));
+        }
+        for number in 0..messages.count() {
+            let value = messages.value(number);
+            let (at, bytes) = (value.start, trim_line_end(&block.bytes[value]));
+            let place = RecordPlace { at, index: number as u64, offset: messages.offset(number), bytes };
+            let numbers =
+                if self.of_message.has_numbers() { NumberTexts::of(messages, number) } else { Default::default() };
+            let mut fields = vec![Field::Missing; self.field_count];
+            let checked = self.of_message.check_tombstone(messages, number).and_then(|()| self.check_bytes(bytes));
+            let result = checked.and_then(|text| {
+                if !messages.is_tombstone(number) {
+                    self.format.extract(text, &mut fields)?;
+                }
+                self.of_message.fill(messages, number, &numbers, &mut fields)?;
+                Ok(text)
+            });
+            let goes_on = match (result, &self.format) {
+                (Err(bad), _) => visit(place, Err(bad)),
+                (Ok(text), Format::Words(is_word)) if !messages.is_tombstone(number) => {
+                    text.unicode_words().all(|word| {
+                        set(&mut fields, is_word, word);
+                        visit(place, Ok(&fields))
+                    })
+                }
+                (Ok(_), _) => visit(place, Ok(&fields)),
+            };
+            if !goes_on {
+                return number as u64 + 1;
+            }
+        }
+        messages.count() as u64
+    }
+
+    /// Returns the text of a value that is not too long.
+    fn check_bytes<'a>(&self, bytes: &'a [u8]) -> Result<&'a str, BadRecord> {
+        if bytes.len() as u64 > self.max_record_bytes {
+            return Err(BadRecord { reason: format!("is longer than {} bytes", self.max_record_bytes) });
+        }
+        text(None, bytes, 0..0)
+    }
+}
+
+impl Format {
+    /// Sets the requested fields of the record `text`. Words are left out.
+    fn extract<'a>(&mut self, text: &'a str, fields: &mut [Field<'a>]) -> Result<(), BadRecord> {
+        match self {
+            Format::Json(json) if json.is_direct() => json.extract(text, fields),
+            Format::Json(json) => {
+                let mut slots = vec![Field::Missing; json.slot_count()];
+                json.extract(text, &mut slots)?;
+                for (field, slot) in fields.iter_mut().zip(json.slots()) {
+                    *field = slots[*slot].clone();
+                }
+                Ok(())
+            }
+            Format::Csv(csv) => {
+                let end = CsvEnds::new(csv.delimiter).next_end(text.as_bytes(), 0);
+                if end.is_some_and(|end| end < text.len()) {
+                    return Err(BadRecord { reason: "has more than one row, expected one row per message".to_owned() });
+                }
+                csv.extract(text, fields)
+            }
+            Format::Text(is_line) => {
+                set(fields, is_line, text);
+                Ok(())
+            }
+            Format::Lines(line_fields) => line_fields.extract(text, fields),
+            Format::Words(_) => Ok(()),
         }
     }
 }
@@ -299,7 +389,8 @@ fn records<'a>(
             reached = (at + record.len(), start + decoded_length(encoding, record));
             &decoded[start..reached.1]
         });
-        let place = RecordPlace { at, index, bytes: decoded.map_or(record, str::as_bytes) };
+        let offset = block.offset + at as u64;
+        let place = RecordPlace { at, index, offset, bytes: decoded.map_or(record, str::as_bytes) };
         index += 1;
         let text = if record.len() as u64 > max_record_bytes {
             Err(BadRecord { reason: format!("is longer than {max_record_bytes} bytes") })

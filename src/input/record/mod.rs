@@ -10,6 +10,7 @@ pub(crate) mod filter;
 pub(super) mod header;
 mod json;
 pub(super) mod line;
+mod message_fields;
 mod sample;
 mod sightings;
 mod steps;

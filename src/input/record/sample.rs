@@ -1,5 +1,6 @@
 //! The types of fields, according to the first records.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use crate::input::block::Block;
@@ -9,6 +10,7 @@ use crate::input::partition::{Partition, Source};
 use crate::input::record::extractor::Extractor;
 use crate::input::record::field::Field;
 use crate::input::record::json::scan::is_number;
+use crate::input::topic::TopicReader;
 use crate::job::field::FieldPath;
 use crate::job::model::InputSpec;
 use crate::values::decimal::Decimal;
@@ -20,9 +22,10 @@ use crate::values::value::ColumnType;
 /// A field that only has numbers is a number, and likewise for bools and text; anything else is JSON. In CSV and
 /// in text with a pattern, text that is a JSON number is a number, so `007` stays text. Bad records are skipped, and so is the last line of a followed
 /// file until it is whole. Standard input is not read, so the
-/// result for each field is `None`.
+/// result for each field is `None`. Relative paths are relative to `base`.
 pub fn sample(
     input: &InputSpec,
+    base: &Path,
     partitions: &Arc<[Partition]>,
     fields: &[FieldPath],
     max_records: u64,
@@ -33,15 +36,22 @@ pub fn sample(
     }
     let has_text_only = input.format.has_numbers_in_text();
     let existing = partitions.iter().filter(|partition| partition.source != Source::Gone).cloned().collect();
-    let mut reader = BlockReader::new(input, existing, &[], 0)?;
+    let mut reader = match &input.topic {
+        None => SampleReader::Files(Box::new(BlockReader::new(input, existing, &[], 0)?)),
+        Some(_) => {
+            let input = InputSpec { follow: false, ..input.clone() };
+            SampleReader::Topic(Box::new(TopicReader::new(&input, base, &[], 0, None)?))
+        }
+    };
     let mut extractor = Extractor::of_input(input, fields);
     let mut seen_count = 0;
     let mut buffer = Vec::new();
     while seen_count < max_records
-        && let Some(block) = next_block(&mut reader, buffer, input.follow)?
+        && let Some(block) = reader.next_block(buffer, input.follow)?
     {
         extractor.each(&block, |place, record| {
-            let is_whole = !input.follow || place.at + place.bytes.len() < block.bytes.len();
+            let is_whole =
+                !input.follow || block.messages.is_some() || place.at + place.bytes.len() < block.bytes.len();
             if !is_whole {
                 return false;
             }
@@ -63,11 +73,28 @@ pub fn sample(
     Ok(types)
 }
 
-/// Returns the next block. A header line that has not arrived yet ends a followed input.
-fn next_block(reader: &mut BlockReader, buffer: Vec<u8>, follow: bool) -> Result<Option<Block>, InputError> {
-    match reader.next(buffer) {
-        Err(InputError::Header { .. }) if follow => Ok(None),
-        other => other,
+/// Reads the first records.
+enum SampleReader {
+    Files(Box<BlockReader>),
+    /// Up to the latest message.
+    Topic(Box<TopicReader>),
+}
+
+impl SampleReader {
+    /// Returns the next block. A header line that has not arrived yet ends a followed input.
+    fn next_block(&mut self, buffer: Vec<u8>, follow: bool) -> Result<Option<Block>, InputError> {
+        match self {
+            SampleReader::Files(reader) => match reader.next(buffer) {
+                Err(InputError::Header { .. }) if follow => Ok(None),
+                other => other,
+            },
+            SampleReader::Topic(reader) => loop {
+                let block = reader.next_block()?;
+                if block.is_some() || reader.has_ended() {
+                    return Ok(block);
+                }
+            },
+        }
     }
 }
 
@@ -105,6 +132,7 @@ mod tests {
     fn input(file: &str, format: InputFormat) -> InputSpec {
         InputSpec {
             files: vec![file.to_owned()],
+            topic: None,
             format,
             types: vec![],
             on_error: OnError::Fail,
@@ -124,7 +152,7 @@ mod tests {
         std::fs::write(directory.path().join("x"), content).unwrap();
         let input = input("x", format);
         let listed: Arc<[Partition]> = partitions(&input, directory.path()).unwrap().into();
-        sample(&input, &listed, &paths(fields), max_records).unwrap()
+        sample(&input, directory.path(), &listed, &paths(fields), max_records).unwrap()
     }
 
     #[test]
@@ -153,6 +181,6 @@ mod tests {
     fn standard_input_is_not_read() {
         let input = input("-", InputFormat::Json);
         let listed: Arc<[Partition]> = partitions(&input, std::path::Path::new("")).unwrap().into();
-        assert_eq!(sample(&input, &listed, &paths(&["a"]), 1000).unwrap(), [None]);
+        assert_eq!(sample(&input, std::path::Path::new(""), &listed, &paths(&["a"]), 1000).unwrap(), [None]);
     }
 }

@@ -136,7 +136,11 @@ pub fn computed_fields<'a>(input: &'a InputSpec, fields: &[FieldPath]) -> Vec<&'
 /// Compiles the computed field `index` of `input`. The job file was checked.
 fn computation(input: &InputSpec, index: usize) -> Computation {
     let ComputedField { name, expression, .. } = &input.computed[index];
-    let known = KnownFields::OfRecords { format: &input.format, computed: &input.computed[..index] };
+    let known = KnownFields::OfRecords {
+        format: &input.format,
+        computed: &input.computed[..index],
+        is_topic: input.topic.is_some(),
+    };
     Computation::new(name, expression, known).expect("the job file was checked")
 }
 

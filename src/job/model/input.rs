@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use crate::job::field::FieldPath;
 use crate::job::model::number_form::NumberForm;
 use crate::job::model::pattern::LinePattern;
+use crate::job::model::topic::TopicSpec;
 use crate::values::value::ColumnType;
 
 /// `input:`
@@ -14,6 +15,8 @@ pub struct InputSpec {
     /// `files:` a path, a glob, the URL of an object or a glob of URLs, or a list of them without duplicates; a lone `-`
     /// is standard input.
     pub files: Vec<String>,
+    /// `kafka:` a topic, which is read instead of files.
+    pub topic: Option<TopicSpec>,
     /// `format: json | csv | text`. The default follows from the extension of the files, before `.gz` or `.zst`:
     /// `.jsonl`, `.ndjson` and `.json`; `.csv` and `.tsv`; `.txt` and `.log`.
     pub format: InputFormat,
@@ -28,7 +31,8 @@ pub struct InputSpec {
     pub on_gone: OnGone,
     /// `max_record_bytes:` default 16 MiB. A longer record is a bad record.
     pub max_record_bytes: u64,
-    /// `follow:` whether to keep reading files as they grow; default false.
+    /// `follow:` whether to keep reading files as they grow; default false. A topic is followed unless it is read
+    /// `until: latest`.
     pub follow: bool,
     /// `let:` at the top of the job file: fields that are computed of each record, in order.
     pub computed: Vec<ComputedField>,

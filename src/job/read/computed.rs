@@ -37,7 +37,7 @@ const RESERVED: [&str; 21] = [
 ];
 
 /// Reads the computed fields of records of `format`, if there are any.
-pub(super) fn read(node: Option<&Node>, format: &InputFormat) -> Result<Vec<ComputedField>> {
+pub(super) fn read(node: Option<&Node>, format: &InputFormat, is_topic: bool) -> Result<Vec<ComputedField>> {
     let Some(node) = node else { return Ok(Vec::new()) };
     let entries = node.map("a map from names to expressions such as `total: price * quantity`")?;
     if entries.len() > MAX_COMPUTED {
@@ -45,13 +45,13 @@ pub(super) fn read(node: Option<&Node>, format: &InputFormat) -> Result<Vec<Comp
     }
     let mut computed: Vec<ComputedField> = Vec::new();
     for entry in entries {
-        let field = field(entry, format, &computed)?;
+        let field = field(entry, format, is_topic, &computed)?;
         computed.push(field);
     }
     Ok(computed)
 }
 
-fn field(entry: &Entry, format: &InputFormat, before: &[ComputedField]) -> Result<ComputedField> {
+fn field(entry: &Entry, format: &InputFormat, is_topic: bool, before: &[ComputedField]) -> Result<ComputedField> {
     let Entry { key: name, key_mark, value: node } = entry;
     let fits = name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
         && name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
@@ -68,7 +68,7 @@ fn field(entry: &Entry, format: &InputFormat, before: &[ComputedField]) -> Resul
     if expression.trim().is_empty() {
         return Err(node.wrong(expected));
     }
-    let known = KnownFields::OfRecords { format, computed: before };
+    let known = KnownFields::OfRecords { format, computed: before, is_topic };
     let computation =
         Computation::new(name, expression, known).map_err(|error| within_expression(node, 0, expression, error))?;
     let fields = computation.fields().to_vec();

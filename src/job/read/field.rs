@@ -19,7 +19,8 @@ pub(super) fn field(node: &Node, known: KnownFields<'_>) -> Result<FieldPath> {
 
 /// Rejects a field that records of this format never have.
 pub(super) fn check_field(field: &FieldPath, known: KnownFields<'_>, mark: Mark) -> Result<()> {
-    let of_format = if known.is_computed(field) { None } else { format_fault(field, known.format()) };
+    let of_format =
+        if known.is_computed(field) || known.is_of_message(field) { None } else { format_fault(field, known.format()) };
     of_format.or_else(|| known.fault(field)).map_or(Ok(()), |reason| Err(unfit(mark, reason)))
 }
 

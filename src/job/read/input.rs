@@ -13,7 +13,7 @@ use crate::job::read::scalar::{bytes, choose, object_or_path, path_text};
 use crate::job::read::section::{Mistakes, Result, Section, mark_of, unfit};
 use crate::job::read::types;
 use crate::job::read::types::TypedField;
-use crate::job::read::{cleaning, computed};
+use crate::job::read::{cleaning, computed, topic};
 use crate::values::units;
 use crate::values::url::is_url;
 use crate::values::yaml::{Kind, Node};
@@ -30,10 +30,22 @@ pub(super) fn read(node: &Node, computed: Option<&Node>, base: &Path) -> Result<
     let is_short = !matches!(node.kind, Kind::Map(_));
     let section = if is_short { Section::empty("input", node) } else { Section::new("input", node, FILES)? };
     let mut mistakes = Mistakes::default();
-    let files_node = if is_short { Ok(node) } else { section.require("files", FILES) };
-    let listed = mistakes.get(files_node.and_then(|node| Ok((node, files(node)?))));
+    let topic_node = section.get("kafka");
+    let topic = topic_node.and_then(|node| mistakes.get(topic::read(node)));
+    let files_node = match topic_node {
+        None if is_short => Ok(node),
+        None => section.require("files", FILES),
+        Some(node) => Ok(node),
+    };
+    let listed = match topic_node {
+        Some(node) => topic.as_ref().map(|_| (node, Vec::new())),
+        None => mistakes.get(files_node.and_then(|node| Ok((node, files(node)?)))),
+    };
     let format = listed.as_ref().and_then(|(node, files)| mistakes.get(format(&section, node, files, base)));
-    let fields = format.map(|format| fields(&section, computed, format, &mut mistakes));
+    if let (Some(node), Some((topic, _)), Some(format)) = (topic_node, &topic, &format) {
+        mistakes.take(topic::check(&section, node, topic, format));
+    }
+    let fields = format.map(|format| fields(&section, computed, format, topic.is_some(), &mut mistakes));
     let on_error = mistakes.get(section.get("on_error").map_or(Ok((OnError::Fail, None)), on_error));
     let gone = [("stop", OnGone::Stop), ("warn", OnGone::Warn)];
     let on_gone = section.get("on_gone").map_or(Ok(OnGone::Stop), |node| choose(node, "on_gone", &gone));
@@ -41,8 +53,12 @@ pub(super) fn read(node: &Node, computed: Option<&Node>, base: &Path) -> Result<
     let max_record_bytes = section.get("max_record_bytes").map_or(Ok(DEFAULT_RECORD_BYTES), max_record_bytes);
     let max_record_bytes = mistakes.take(max_record_bytes);
     let files = listed.map(|(_, files)| files);
-    let follow =
-        mistakes.take(section.get("follow").map_or(Ok(false), |node| follow(node, files.as_deref().unwrap_or(&[]))));
+    let follow = match &topic {
+        Some((_, is_followed)) => *is_followed,
+        None => {
+            mistakes.take(section.get("follow").map_or(Ok(false), |node| follow(node, files.as_deref().unwrap_or(&[]))))
+        }
+    };
     mistakes.none()?;
     let (Some(files), Some(fields), Some((on_error, max_bad)), Some(on_gone)) = (files, fields, on_error, on_gone)
     else {
@@ -52,6 +68,7 @@ pub(super) fn read(node: &Node, computed: Option<&Node>, base: &Path) -> Result<
     let types = typed.iter().map(|typed| (typed.field.clone(), typed.column_type)).collect();
     let input = InputSpec {
         files,
+        topic: topic.map(|(topic, _)| topic),
         format,
         types,
         on_error,
@@ -77,13 +94,19 @@ struct Fields {
     typed: Vec<TypedField>,
 }
 
-fn fields(section: &Section<'_>, computed: Option<&Node>, format: InputFormat, mistakes: &mut Mistakes) -> Fields {
+fn fields(
+    section: &Section<'_>,
+    computed: Option<&Node>,
+    format: InputFormat,
+    is_topic: bool,
+    mistakes: &mut Mistakes,
+) -> Fields {
     let encoding = mistakes.get(cleaning::encoding(section.get("encoding"), &format)).unwrap_or(Encoding::Utf8);
     let nulls = mistakes.take(cleaning::nulls(section.get("nulls"), &format));
     let numbers = mistakes.take(cleaning::numbers(section.get("numbers"), &format));
-    let computed = mistakes.get(computed::read(computed, &format));
+    let computed = mistakes.get(computed::read(computed, &format, is_topic));
     let typed = computed.as_ref().map_or(Vec::new(), |computed| {
-        let known = KnownFields::OfRecords { format: &format, computed };
+        let known = KnownFields::OfRecords { format: &format, computed, is_topic };
         mistakes.take(types::read(section.get("types"), known))
     });
     let computed = computed.unwrap_or_default();
@@ -172,8 +195,10 @@ fn format(section: &Section<'_>, files_node: &Node, files: &[String], base: &Pat
             None if section.get("pattern").is_some() => InputFormat::Text,
             None => {
                 let hint = "add `format: json`, `format: csv` or `format: text`";
-                let first = units::shown(files.first().map_or("", String::as_str));
-                return Err(files_node.unfit(format!("the name `{first}` does not show the format; {hint}")));
+                return Err(files_node.unfit(match files.first() {
+                    Some(first) => format!("the name `{}` does not show the format; {hint}", units::shown(first)),
+                    None => format!("the format of the messages is unknown; {hint}"),
+                }));
             }
         },
     };

@@ -27,6 +27,7 @@ mod process;
 mod scalar;
 pub(super) mod section;
 mod time;
+mod topic;
 mod types;
 pub(super) mod unknown_keys;
 
@@ -93,6 +94,7 @@ fn read(root: &Node, base: &Path) -> Result<(JobSpec, Vec<TypedField>)> {
     };
     all([
         check_priority(&job, process_node, top.get("checkpoint")),
+        check_program(&job, process_node),
         input::check_dead_letters(&job, top.require("input", "")?),
         output::check(&job, top.get("output")),
         time::check_output(&job, process_node),
@@ -107,11 +109,27 @@ fn check_priority(job: &JobSpec, process: &Node, checkpoint: Option<&Node>) -> R
     }
     priority::check_process(process)?;
     match checkpoint {
+        Some(node) if job.input.topic.is_some() => {
+            let mark = mark_of(node, "mode", None).unwrap_or(node.mark);
+            let reason = "`mode: priority` rereads input from the oldest cut, but the messages of a topic come in \
+                          another order each time: use another mode";
+            Err(unfit(mark, reason))
+        }
         Some(node) if job.input.follow => {
             let mark = mark_of(node, "mode", None).unwrap_or(node.mark);
             let reason = "`mode: priority` rereads input from the oldest cut, but `follow` numbers blocks as they \
                           arrive: use another mode";
             Err(unfit(mark, reason))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Rejects a program that would read a topic.
+fn check_program(job: &JobSpec, process: &Node) -> Result<()> {
+    match node_of(process, "exec", None) {
+        Some(node) if job.input.topic.is_some() => {
+            Err(node.unfit("programs cannot read topics yet: use `aggregate`, or read the messages from files"))
         }
         _ => Ok(()),
     }

@@ -5,9 +5,11 @@ use std::sync::Arc;
 
 use crate::format::positions::PositionRow;
 use crate::input;
-use crate::input::{BlockReader, Compression, FollowReader, InputError, Partition, Position, ResumedPartitions};
+use crate::input::{
+    BlockReader, Compression, FollowReader, InputError, Partition, Position, ResumedPartitions, TopicReader,
+};
 use crate::job::JobSpec;
-use crate::runner::check::report::{InputReport, InputState, Report};
+use crate::runner::check::report::{InputMessages, InputReport, InputState, Report};
 use crate::values::error_chain::in_one_line;
 
 /// Checks the files and objects. Returns the files that have unread records. Reading objects would cost requests.
@@ -31,13 +33,19 @@ pub(super) fn check_files(job: &JobSpec, start: &[PositionRow], report: &mut Rep
         let Some(&row) = by_name.get(partition.name.as_str()) else {
             let unread_bytes = partition.file_bytes.filter(|_| partition.compression == Compression::None);
             let (offset, state) = (0, InputState::New);
-            report.inputs.push(InputReport { partition: partition.name.clone(), offset, state, unread_bytes });
+            report.inputs.push(InputReport {
+                partition: partition.name.clone(),
+                offset,
+                state,
+                unread_bytes,
+                message: None,
+            });
             unread.extend(Some(partition).filter(is_file).cloned());
             continue;
         };
         // What standard input will contain is unknown until it is read.
         let proven = match partition.source {
-            input::Source::Stdin => None,
+            input::Source::Stdin | input::Source::Topic => None,
             input::Source::Gone => {
                 if !missing.iter().any(|row| row.partition == partition.name) {
                     let (offset, state) = (row.offset, InputState::Gone);
@@ -46,6 +54,7 @@ pub(super) fn check_files(job: &JobSpec, start: &[PositionRow], report: &mut Rep
                         offset,
                         state,
                         unread_bytes: Some(0),
+                        message: None,
                     });
                 }
                 continue;
@@ -75,6 +84,7 @@ pub(super) fn check_files(job: &JobSpec, start: &[PositionRow], report: &mut Rep
                     offset: row.offset,
                     state,
                     unread_bytes,
+                    message: None,
                 });
             }
             None => report.inputs.push(InputReport {
@@ -82,10 +92,37 @@ pub(super) fn check_files(job: &JobSpec, start: &[PositionRow], report: &mut Rep
                 offset: row.offset,
                 state: InputState::Unread,
                 unread_bytes: None,
+                message: None,
             }),
         }
     }
     unread
+}
+
+/// Checks the partitions of a topic.
+pub(super) fn check_topic(job: &JobSpec, start: &[PositionRow], report: &mut Report) {
+    let reader = TopicReader::new(&job.input, &job.base, start, 0, None);
+    let looked = reader.and_then(|mut reader| Ok((reader.look()?, reader.take_notes())));
+    let (partitions, notes) = match looked {
+        Ok(looked) => looked,
+        Err(error) => return report.problems.push(in_one_line(&error)),
+    };
+    report.input_notes = notes;
+    for (position, unread) in partitions {
+        let Some(message) = &position.message else { continue };
+        let state = match start.iter().any(|row| row.partition == position.partition.name) {
+            false => InputState::New,
+            true if unread == 0 => InputState::Read,
+            true => InputState::Unread,
+        };
+        report.inputs.push(InputReport {
+            partition: position.partition.name.clone(),
+            offset: position.offset,
+            state,
+            unread_bytes: None,
+            message: Some(InputMessages { offset: message.offset, unread }),
+        });
+    }
 }
 
 /// Checks followed files. Returns those that have unread records.
@@ -118,6 +155,7 @@ pub(super) fn check_followed(job: &JobSpec, start: &[PositionRow], report: &mut 
             offset,
             state,
             unread_bytes: Some(unread),
+            message: None,
         });
         if unread > 0 && generation_of.is_none() {
             with_unread.push(Partition::clone(&partition));

@@ -3,7 +3,7 @@
 use crate::input::Partition;
 use crate::input::record::Filter;
 use crate::job::{FieldPath, JobSpec};
-use crate::runner::check::inputs::{check_files, check_followed};
+use crate::runner::check::inputs::{check_files, check_followed, check_topic};
 use crate::runner::check::store::check_store;
 use crate::runner::check_names::{FirstRecords, first_records};
 use crate::runner::error::RunError;
@@ -15,7 +15,7 @@ mod inputs;
 mod report;
 mod store;
 
-pub use report::{InputReport, InputState, Report};
+pub use report::{InputMessages, InputReport, InputState, Report};
 
 /// Checks everything that a run of `job` checks before its first record, except for the state itself, which
 /// `ckpt verify` checks.
@@ -28,6 +28,7 @@ pub fn check(job: &JobSpec) -> Result<Report, RunError> {
         latest: None,
         differences: Vec::new(),
         inputs: Vec::new(),
+        input_notes: Vec::new(),
         problems: Vec::new(),
         notes: Vec::new(),
         first_records: FirstRecords::default(),
@@ -49,8 +50,14 @@ pub fn check(job: &JobSpec) -> Result<Report, RunError> {
     if job.checkpoint.enabled {
         start = check_store(job, &outputs, &mut report)?;
     }
-    let mut unread =
-        if job.input.follow { check_followed(job, &start, &mut report) } else { check_files(job, &start, &mut report) };
+    let mut unread = match job.input.follow {
+        _ if job.input.topic.is_some() => {
+            check_topic(job, &start, &mut report);
+            Vec::new()
+        }
+        true => check_followed(job, &start, &mut report),
+        false => check_files(job, &start, &mut report),
+    };
     unread.truncate(MAX_FIRST_FILES);
     check_first_records(job, &filter_fields, unread, &mut report);
     Ok(report)

@@ -2,8 +2,8 @@
 
 use crate::format::manifest::Manifest;
 use crate::format::positions::PositionRow;
-use crate::input::InputError;
 use crate::input::record::FilterError;
+use crate::input::{InputError, InputNote};
 use crate::job::Difference;
 use crate::runner::check_names::FirstRecords;
 use crate::store::StoreNote;
@@ -20,6 +20,8 @@ pub struct Report {
     /// How the job file differs from the job that wrote the latest checkpoint.
     pub differences: Vec<Difference>,
     pub inputs: Vec<InputReport>,
+    /// What a run would report about the input.
+    pub input_notes: Vec<InputNote>,
     /// The reasons why a run could not start.
     pub problems: Vec<String>,
     /// What a run would report about the store and its replicas.
@@ -39,6 +41,17 @@ pub struct InputReport {
     pub state: InputState,
     /// The number of bytes that are still to be read, if that is known without reading them.
     pub unread_bytes: Option<u64>,
+    /// For a partition of a topic, its place there.
+    pub message: Option<InputMessages>,
+}
+
+/// What a run would find of a partition of a topic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct InputMessages {
+    /// The offset of the next message.
+    pub offset: u64,
+    /// The number of offsets up to the end; some of them may have no message.
+    pub unread: u64,
 }
 
 /// What a run would find of a file.
@@ -84,7 +97,7 @@ impl Report {
     pub fn to_go(&self) -> (u64, u64) {
         let has_more = |input: &&InputReport| match input.state {
             InputState::Read | InputState::Gone | InputState::Bad => false,
-            _ => input.unread_bytes != Some(0),
+            _ => input.unread_bytes != Some(0) && input.message.is_none_or(|message| message.unread > 0),
         };
         self.inputs
             .iter()
@@ -96,6 +109,6 @@ impl Report {
     pub(super) fn unreadable(&mut self, row: &PositionRow, error: &InputError) {
         self.problems.push(in_one_line(error));
         let (partition, offset) = (row.partition.clone(), row.offset);
-        self.inputs.push(InputReport { partition, offset, state: InputState::Bad, unread_bytes: None });
+        self.inputs.push(InputReport { partition, offset, state: InputState::Bad, unread_bytes: None, message: None });
     }
 }

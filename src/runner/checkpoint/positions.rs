@@ -133,5 +133,6 @@ fn row(
         generation_of: cut_position.position.generation_of.as_deref().map(str::to_owned),
         inode,
         etag: partition.etag.clone(),
+        message: cut_position.position.message.clone(),
     })
 }

@@ -98,7 +98,7 @@ fn attempt_on(
         }
     };
     let (partitions, notes) = match &recovered {
-        _ if job.input.follow => (partitions, Vec::new()),
+        _ if job.input.follow || job.input.topic.is_some() => (partitions, Vec::new()),
         None => (input::one_per_file(partitions, &job.base, |_| false), Vec::new()),
         Some((recovered, _)) => {
             let lineage = &recovered.lineage;

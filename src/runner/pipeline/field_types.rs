@@ -44,7 +44,7 @@ pub(crate) fn resolve_types(
     let is_number = |field: &FieldPath| job.aggregates.iter().any(|aggregate| aggregate.needs_numbers(field));
     let is_decided = |field: &&FieldPath| job.input.format == InputFormat::Json && is_number(field);
     let sampled: Vec<FieldPath> = open.iter().filter(|field| !is_decided(field)).cloned().collect();
-    let seen = sample(&job.input, partitions, &sampled, SAMPLE_RECORDS)?;
+    let seen = sample(&job.input, &job.base, partitions, &sampled, SAMPLE_RECORDS)?;
     let seen: Vec<(&FieldPath, ColumnType)> =
         sampled.iter().zip(seen).filter_map(|(field, seen)| Some((field, seen?))).collect();
     let of = |types: &[(&FieldPath, ColumnType)], field: &FieldPath| {

@@ -9,7 +9,7 @@ use crossbeam_channel::{RecvTimeoutError, bounded};
 
 use crate::format::positions::PositionRow;
 use crate::input::partition_tasks::PartitionTasks;
-use crate::input::{BlockReader, Columns, FollowReader, Partition, Reader, Source};
+use crate::input::{BlockReader, Columns, FollowReader, Partition, Reader, Source, TopicReader};
 use crate::runner::error::{ResumeError, RunError};
 use crate::runner::lineage::Lineage;
 use crate::runner::observer::RunEvent;
@@ -24,7 +24,7 @@ pub(crate) fn open_reader(run: &Run<'_>, plan: &mut Plan, lineage: &Lineage) -> 
         let last = lineage.last.as_ref().filter(|_| !lineage.older.is_empty());
         last.map(|last| ResumeError::SeveralCuts { sequence: last.manifest.sequence })
     };
-    if run.job.input.follow
+    if (run.job.input.follow || run.job.input.topic.is_some())
         && let Some(error) = several_cuts()
     {
         return Err(error.into());
@@ -82,6 +82,9 @@ fn make_reader(
     let may_pause = run.job.window.is_none() && run.job.ttl.is_none();
     std::thread::spawn(move || {
         let reader = match input.follow {
+            _ if input.topic.is_some() => TopicReader::new(&input, &base, &start, next_block, partition_tasks)
+                .and_then(|reader| reader.with_columns(columns))
+                .map(|reader| Reader::Topic(Box::new(reader))),
             false => {
                 let number = |partition: &Partition| {
                     partition_tasks.as_ref().map(|partition_tasks| partition_tasks.number(&partition.name))

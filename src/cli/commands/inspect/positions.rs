@@ -28,6 +28,8 @@ pub(super) fn show(head: Head, rows: &[PositionRow], ui: &mut Ui) -> Result<(), 
         Column::text("ENDED"),
     ];
     // A job that does not go by time has no event times.
+    let is_topic = rows.iter().any(|row| row.message.is_some());
+    columns.extend(is_topic.then(|| Column::number("TOPIC OFFSET")));
     let has_time = rows.iter().any(|row| row.event_time.is_some());
     columns.extend(has_time.then(|| Column::text("TIME")));
     let mut table = Table::new(columns);
@@ -42,6 +44,8 @@ pub(super) fn show(head: Head, rows: &[PositionRow], ui: &mut Ui) -> Result<(), 
             Count(row.cut).to_string(),
             text::yes(row.ended).to_owned(),
         ];
+        let message = row.message.as_ref().map(|message| Count(message.offset));
+        cells.extend(is_topic.then(|| text::or_dash(message)));
         cells.extend(time);
         table.row(cells);
     }
@@ -68,6 +72,14 @@ struct PositionView<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     etag: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    topic_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    topic_offset: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    leader_epoch: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    proof_offset: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     event_time: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
     watermark: Option<Timestamp>,
@@ -75,6 +87,7 @@ struct PositionView<'a> {
 
 impl<'a> PositionView<'a> {
     fn new(row: &'a PositionRow) -> PositionView<'a> {
+        let message = row.message.as_ref();
         PositionView {
             partition: &row.partition,
             task: row.task,
@@ -85,6 +98,10 @@ impl<'a> PositionView<'a> {
             file_bytes: row.file_bytes,
             fingerprint: row.fingerprint.to_string(),
             etag: row.etag.as_deref(),
+            topic_id: message.and_then(|message| message.topic_id.as_deref()),
+            topic_offset: message.map(|message| message.offset),
+            leader_epoch: message.and_then(|message| message.leader_epoch),
+            proof_offset: message.and_then(|message| message.proof_offset),
             event_time: moment(row.event_time),
             watermark: moment(row.watermark),
         }

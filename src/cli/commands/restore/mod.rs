@@ -178,7 +178,9 @@ impl From<SeekError> for CliError {
             SeekError::Read(error) => error.into(),
             SeekError::NoPartition { ref partition, ref known } => no_partition(&error, partition, known),
             SeekError::Definition(_) => CliError::of(Exit::Damaged, &error),
-            SeekError::NamedTwice { .. } | SeekError::Position(_) => CliError::of(Exit::Usage, &error),
+            SeekError::NamedTwice { .. } | SeekError::Topic { .. } | SeekError::Position(_) => {
+                CliError::of(Exit::Usage, &error)
+            }
             SeekError::Input(_) => {
                 CliError::of(Exit::Failed, &error).hint("set `--input-base` to the directory of the job file")
             }

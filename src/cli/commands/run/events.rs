@@ -125,6 +125,15 @@ fn input(note: &InputNote) -> EventText {
         InputNote::Replaced { partition } => {
             EventText::warning("input_replaced", message, json!({ "partition": partition }))
         }
+        InputNote::BrokersAway { brokers, patience } => {
+            let fields = json!({ "brokers": brokers, "timeout_seconds": patience.as_secs_f64() });
+            EventText::warning("brokers_away", message, fields)
+        }
+        InputNote::BrokersBack { brokers } => EventText::info("brokers_back", message, json!({ "brokers": brokers })),
+        InputNote::MessagesLost { partition, from, until } => {
+            let fields = json!({ "partition": partition, "from": from, "until": until });
+            EventText::warning("messages_lost", message, fields)
+        }
         InputNote::Unproven { file, partition } => {
             EventText::warning("input_unproven", message, json!({ "file": file, "partition": partition }))
         }

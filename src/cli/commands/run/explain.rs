@@ -9,6 +9,7 @@ use crate::cli::target::Target;
 use crate::cli::ui::Ui;
 use crate::input::InputError;
 use crate::job::{JobFileError, JobSpec};
+use crate::kafka::KafkaError;
 use crate::ops::latest::newest_intact;
 use crate::runner::error::{JobError, RecordError, ResumeError, RunError};
 use crate::runner::output::error::OutputError;
@@ -89,6 +90,22 @@ pub(super) fn explain(error: RunError, args: &JobArgs, text: &[u8]) -> CliError 
         RunError::Input(InputError::Shrunk { .. } | InputError::Changed { .. }) => CliError::of(Exit::Failed, &error)
             .hint(format!("restore the input, or {START_OVER}: its records cannot be separated from the state"))
             .hint("or run `ckpt restore STORE --forget PARTITION` to read the file as a new one"),
+        RunError::Input(InputError::MessagesGone { .. }) => CliError::of(Exit::Failed, &error)
+            .hint(format!("to continue without the messages that are gone, set `input: on_gone: warn` in {job}"))
+            .hint("keep messages longer than a job may stand still: `retention.ms` of the topic"),
+        RunError::Input(
+            InputError::TopicShrunk { .. } | InputError::TopicMadeAgain { .. } | InputError::OtherMessage { .. },
+        ) => CliError::of(Exit::Failed, &error)
+            .hint(format!("{START_OVER}: the messages of the old topic cannot be separated from the state")),
+        RunError::Input(InputError::Kafka(KafkaError::Unavailable)) => {
+            in_job_file("input.kafka", None, error.to_string())
+        }
+        RunError::Input(InputError::Kafka(KafkaError::UnknownTopic { ref topic })) => {
+            in_job_file("input.kafka.topic", Some(topic), error.to_string())
+        }
+        RunError::Input(InputError::Kafka(KafkaError::Away { .. })) => CliError::of(Exit::Failed, &error)
+            .hint(format!("check `input: kafka: brokers` in {job}, and whether the brokers run"))
+            .hint(RESUMES),
         RunError::Record(RecordError::Bad { ref beginning, .. }) => {
             let begins = format!("the record starts with `{beginning}`");
             CliError::of(Exit::BadRecord, &error).hint(begins).hint(format!(

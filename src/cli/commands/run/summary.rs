@@ -62,7 +62,7 @@ pub(super) fn bad_reason(reason: &BadReason) -> String {
     let BadExample { partition, offset, record, reason: why, beginning } = &reason.example;
     let such_as = if reason.count == 1 { "" } else { "such as " };
     let records = text::counted(reason.count, "record");
-    format!("{records}: {why} ({such_as}record {record} of `{partition}` at byte {offset}: `{beginning}`)")
+    format!("{records}: {why} ({such_as}record {record} of `{partition}` at {offset}: `{beginning}`)")
 }
 
 fn records(summary: &Summary) -> String {
@@ -188,7 +188,14 @@ struct BadRecordsView<'a> {
 impl<'a> BadRecordsView<'a> {
     fn new(bad: &'a BadReason) -> BadRecordsView<'a> {
         let BadExample { partition, offset, record, reason, beginning } = &bad.example;
-        BadRecordsView { count: bad.count, reason, partition, offset: *offset, record: *record, data: beginning }
+        BadRecordsView {
+            count: bad.count,
+            reason,
+            partition,
+            offset: offset.number(),
+            record: *record,
+            data: beginning,
+        }
     }
 }
 

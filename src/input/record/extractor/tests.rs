@@ -16,6 +16,7 @@ fn block(bytes: &[u8], header: Option<&[&str]>) -> Block {
         end_offset: bytes.len() as u64,
         continues_line: false,
         header,
+        messages: None,
         released: Vec::new(),
     }
 }

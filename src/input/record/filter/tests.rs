@@ -16,6 +16,7 @@ fn keeps(expression: &str, record: &str) -> Result<bool, String> {
         end_offset,
         continues_line: false,
         header: None,
+        messages: None,
         released: Vec::new(),
     };
     let mut result = Err("no record".to_owned());

@@ -15,7 +15,7 @@ use crate::runner::output::dead_letter::{DeadLetterFile, append_line};
 use crate::runner::pipeline::plan::{Plan, Replay};
 use crate::runner::process::time_plan::TimePlan;
 use crate::runner::process::watermark::{Clock, NEVER};
-use crate::runner::rejected::{BlockAnswer, LateRecord, Rejected};
+use crate::runner::rejected::{BlockAnswer, LateRecord, RecordOffset, Rejected};
 
 /// Without checkpoints, this many bytes of dead letters are written at once.
 const DEAD_LINES_BYTES: usize = 1 << 20;
@@ -37,6 +37,8 @@ pub(super) struct Accounts {
     /// Blocks that arrived before their turn.
     waiting: BTreeMap<u64, BlockAccount>,
     streams: Vec<StreamProgress>,
+    /// Whether they are partitions of a topic.
+    are_topics: bool,
     /// The records of each stream when the run began.
     first_records: Vec<u64>,
     /// The tasks of the partitions, for a job without a key.
@@ -117,6 +119,7 @@ impl Accounts {
             waiting: BTreeMap::new(),
             first_records: streams.iter().map(|stream| stream.records).collect(),
             streams,
+            are_topics: positions.iter().any(|position| position.message.is_some()),
             partition_tasks: plan.partition_tasks().cloned(),
             past,
             timing: plan.timing.clone().zip(clock),
@@ -160,10 +163,12 @@ impl Accounts {
     }
 
     fn count(&mut self, mut account: BlockAccount) -> Result<(), RunError> {
+        let are_topics = self.are_topics;
         let stream = &mut self.streams[account.stream as usize];
         let (name, first_record) = (&stream.name, stream.records);
         let bad_record = |Rejected { index, offset, reason, bytes }| {
             let beginning = String::from_utf8_lossy(&bytes).into_owned();
+            let offset = RecordOffset::of(are_topics, offset);
             RecordError::Bad { partition: name.to_string(), offset, record: first_record + index, reason, beginning }
         };
         if let Some(rejected) = account.fatal {
@@ -175,7 +180,8 @@ impl Accounts {
             // Programs have applied the rest of the block, and perhaps more: there is no cut before the record.
             return Err(bad_record(rejected).into());
         }
-        self.reasons.extend(account.reasons, name, first_record);
+        let offset_of = |offset| RecordOffset::of(are_topics, offset);
+        self.reasons.extend(account.reasons, name, first_record, offset_of);
         for rejected in &account.dead {
             append_line(&mut self.dead_lines, name, first_record, rejected);
         }
@@ -264,7 +270,7 @@ impl Accounts {
         let LateRecord { stream, first_record, rejected, .. } = late;
         RecordError::Late {
             partition: self.streams[stream as usize].name.to_string(),
-            offset: rejected.offset,
+            offset: RecordOffset::of(self.are_topics, rejected.offset),
             record: first_record + rejected.index,
             reason: rejected.reason,
             beginning: String::from_utf8_lossy(&rejected.bytes).into_owned(),

@@ -20,6 +20,8 @@ impl Director<'_> {
             input_bytes_of_run: sums.input_bytes - before.input_bytes,
             total_bytes: self.total_bytes,
             lag_bytes: match self.run.job.input.follow {
+                // How many bytes of a topic are unread, only its brokers know.
+                _ if self.run.job.input.topic.is_some() => None,
                 true => Some(self.gate.unread_bytes()),
                 false => self.total_bytes.map(|total| total.saturating_sub(sums.input_bytes)),
             },

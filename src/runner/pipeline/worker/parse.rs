@@ -69,14 +69,14 @@ impl Worker<'_> {
         account.records = self.extractor.each(block, |place, fields| {
             let result = fields.and_then(|fields| match &mut self.timed {
                 Some(timed) => {
-                    if let Some(time) = plan.route_timed(timed, &mut keys, block, place, fields, updates)? {
+                    if let Some(time) = plan.route_timed(timed, &mut keys, place, fields, updates)? {
                         times.add(time);
                     }
                     Ok(())
                 }
                 None => {
                     if let Some(worker) = plan.route(&mut keys, block, place, fields, replay, updates)? {
-                        sources[worker].push(block.offset, place);
+                        sources[worker].push(place);
                     }
                     Ok(())
                 }
@@ -90,7 +90,7 @@ impl Worker<'_> {
                 // It was counted when the newest cut was taken.
                 return true;
             }
-            account.reject(&plan.on_error, block.offset, place, bad)
+            account.reject(&plan.on_error, place, bad)
         });
         (account, times)
     }

@@ -5,7 +5,6 @@
 //! of the record comes next.
 
 use crate::format::limits::MAX_VALUE_BYTES;
-use crate::input::Block;
 use crate::input::record::{BadRecord, Field, RecordPlace};
 use crate::runner::pipeline::plan::Plan;
 use crate::runner::pipeline::route::BlockKeys;
@@ -50,7 +49,6 @@ impl Plan {
         &self,
         timed: &mut TimedState,
         keys: &mut BlockKeys<'_>,
-        block: &Block,
         place: RecordPlace<'_>,
         fields: &[Field<'_>],
         updates: &mut [Vec<u8>],
@@ -64,7 +62,7 @@ impl Plan {
         timed.arguments.clear();
         self.pack(fields, &mut timed.arguments)?;
         match &timing.rows {
-            TimedRows::Windows(rows) => self.push_to_windows(timed, rows, (key, time), block, place, updates)?,
+            TimedRows::Windows(rows) => self.push_to_windows(timed, rows, (key, time), place, updates)?,
             TimedRows::Expiry(_) => self.push(key.as_bytes(), task, updates, |update| {
                 update.extend_from_slice(&time.to_le_bytes());
                 update.extend_from_slice(&timed.arguments);
@@ -80,7 +78,6 @@ impl Plan {
         timed: &mut TimedState,
         rows: &WindowRows,
         (key, time): (&str, i64),
-        block: &Block,
         place: RecordPlace<'_>,
         updates: &mut [Vec<u8>],
     ) -> Result<(), BadRecord> {
@@ -99,7 +96,7 @@ impl Plan {
                     None => update.push(LATEST),
                     Some(bytes) => {
                         update.push(LATEST_WITH_PLACE);
-                        update.extend_from_slice(&(block.offset + place.at as u64).to_le_bytes());
+                        update.extend_from_slice(&place.offset.to_le_bytes());
                         update.extend_from_slice(&place.index.to_le_bytes());
                         update.extend_from_slice(&(bytes.len() as u64).to_le_bytes());
                         update.extend_from_slice(bytes);

@@ -111,7 +111,7 @@ impl ExecPlan {
         if body.is_empty() {
             protocol::begin_batch(body, &self.names.get(block.stream));
         }
-        protocol::push_record(body, task, block.offset + place.at as u64, |body| match &self.format {
+        protocol::push_record(body, task, place.offset, |body| match &self.format {
             // The record was checked when it was parsed.
             InputFormat::Json => {
                 body.extend_from_slice(place.bytes.trim_ascii());

@@ -21,10 +21,10 @@ struct Place {
 }
 
 impl Sources {
-    /// Adds the next record of a batch, from a block that begins at `block_offset`.
-    pub(crate) fn push(&mut self, block_offset: u64, place: RecordPlace<'_>) {
+    /// Adds the next record of a batch.
+    pub(crate) fn push(&mut self, place: RecordPlace<'_>) {
         self.bytes.extend_from_slice(place.bytes);
-        let (index, offset, end) = (place.index, block_offset + place.at as u64, self.bytes.len());
+        let (index, offset, end) = (place.index, place.offset, self.bytes.len());
         self.places.push(Place { index, offset, end });
     }
 
@@ -50,7 +50,7 @@ mod tests {
     fn a_record_is_found_with_its_place_and_its_bytes() {
         let mut sources = Sources::default();
         for (at, index, bytes) in [(0, 0, &b"one"[..]), (4, 1, b""), (9, 3, b"three")] {
-            sources.push(100, RecordPlace { at, index, bytes });
+            sources.push(RecordPlace { at, index, offset: 100 + at as u64, bytes });
         }
         let found = |record| {
             let rejected = sources.rejected(record, "no".to_owned())?;

@@ -1,0 +1,149 @@
+//! One partition of a topic while it is read.
+
+use std::sync::Arc;
+
+use crate::format::positions::{MessagePosition, PositionRow};
+use crate::input::block::{BLOCK_BYTES, Block, BlockNumbers};
+use crate::input::messages::Messages;
+use crate::input::partition::Partition;
+use crate::input::position::Position;
+use crate::input::prefix_digest::PrefixDigest;
+use crate::input::record::header::Header;
+use crate::kafka::Message;
+use crate::values::digest::Digest;
+
+/// The most messages of a block.
+const BLOCK_MESSAGES: usize = 4096;
+
+/// One partition of a topic while it is read.
+pub(super) struct Lane {
+    pub(super) partition: Arc<Partition>,
+    /// Its number in the topic.
+    pub(super) number: u32,
+    /// The number in the blocks: among the partition tasks, or of the stream.
+    pub(super) block_partition: u32,
+    /// The offset of the next message to take.
+    pub(super) next: u64,
+    /// Where reading ends, if it does.
+    pub(super) end: Option<u64>,
+    /// Whether there are no more messages, or none for now.
+    pub(super) is_at_end: bool,
+    /// Whether event time no longer waits for it.
+    pub(super) is_released: bool,
+    /// What was taken and not handed out.
+    messages: Messages,
+    bytes: Vec<u8>,
+    /// As in [`Position`].
+    offset: u64,
+    topic_id: Option<String>,
+    /// The offset after the last message that was handed out.
+    handed_out: u64,
+    proof: Option<(u64, Digest)>,
+    record: u64,
+    event_time: Option<i64>,
+}
+
+impl Lane {
+    /// Makes the lane of a partition that was never read.
+    pub(super) fn new(partition: Partition, number: u32, topic_id: Option<String>, start: u64) -> Lane {
+        Lane {
+            partition: Arc::new(partition),
+            number,
+            block_partition: number,
+            next: start,
+            end: None,
+            is_at_end: false,
+            is_released: false,
+            messages: Messages::of(number),
+            bytes: Vec::new(),
+            offset: 0,
+            topic_id,
+            handed_out: start,
+            proof: None,
+            record: 0,
+            event_time: None,
+        }
+    }
+
+    /// Continues at the position `row`; `next` is the offset of the next message.
+    pub(super) fn resume(&mut self, row: &PositionRow, next: u64) {
+        (self.next, self.handed_out) = (next, next);
+        (self.offset, self.record, self.event_time) = (row.offset, row.record, row.event_time);
+        let proof = row.message.as_ref().and_then(|message| message.proof_offset);
+        self.proof = proof.map(|offset| (offset, row.fingerprint));
+    }
+
+    /// Ends the partition before the message `end`.
+    pub(super) fn end_at(&mut self, end: u64) {
+        self.end = Some(end);
+        self.is_at_end = self.next >= end;
+    }
+
+    /// Takes a message, unless it is one after the end.
+    pub(super) fn take(&mut self, message: &Message<'_>) {
+        if message.offset < self.next {
+            // It was asked for again, because reading was set to a new place.
+            return;
+        }
+        if self.end.is_some_and(|end| message.offset >= end) {
+            self.is_at_end = true;
+            return;
+        }
+        self.messages.push(message, &mut self.bytes);
+        self.next = message.offset + 1;
+        self.is_at_end = self.end.is_some_and(|end| self.next >= end);
+        self.is_released = false;
+    }
+
+    pub(super) fn has_messages(&self) -> bool {
+        self.messages.count() > 0
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.messages.count() >= BLOCK_MESSAGES || self.bytes.len() as u64 >= BLOCK_BYTES
+    }
+
+    /// Returns whether it was read to its end and everything was handed out.
+    pub(super) fn has_ended(&self) -> bool {
+        self.end.is_some() && self.is_at_end && !self.has_messages()
+    }
+
+    /// Hands out what was taken.
+    pub(super) fn next_block(&mut self, number: u64, stream: u32, header: Option<Arc<Header>>) -> Block {
+        let messages = Messages::of(self.number);
+        let messages = std::mem::replace(&mut self.messages, messages);
+        let bytes = std::mem::take(&mut self.bytes);
+        let from = self.offset;
+        self.offset += bytes.len() as u64;
+        self.handed_out = self.next;
+        self.proof = messages.proof(&bytes).or(self.proof);
+        let numbers = BlockNumbers { number, partition: self.block_partition, stream };
+        Block { messages: Some(Box::new(messages)), ..numbers.block(from, self.offset, bytes, header) }
+    }
+
+    pub(super) fn position(&self) -> Position {
+        let ended = self.has_ended();
+        // Behind the last message there may be offsets without one.
+        let offset = if ended { self.end.map_or(self.next, |end| end.max(self.next)) } else { self.handed_out };
+        let prefix = match self.proof {
+            Some((_, digest)) => PrefixDigest::Finished(digest),
+            None => PrefixDigest::new(&self.partition),
+        };
+        Position {
+            partition: Arc::clone(&self.partition),
+            message: Some(MessagePosition {
+                topic_id: self.topic_id.clone(),
+                offset,
+                leader_epoch: None,
+                proof_offset: self.proof.map(|(offset, _)| offset),
+            }),
+            generation_of: None,
+            inode: None,
+            offset: self.offset,
+            ended,
+            prefix,
+            record: self.record,
+            event_time: self.event_time,
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! The partitions of a topic.
+
+use std::path::Path;
+
+use crate::input::error::InputError;
+use crate::input::partition::{Compression, Partition, Source};
+use crate::input::topic::connection::settings;
+use crate::job::model::TopicSpec;
+use crate::kafka::Topic;
+
+/// Lists the partitions of `topic`, in the order of their numbers.
+pub(crate) fn partitions(topic: &TopicSpec, base: &Path) -> Result<Vec<Partition>, InputError> {
+    let count = Topic::open(&settings(topic, base)?)?.partition_count()?;
+    Ok((0..count).map(|number| partition(&topic.topic, number)).collect())
+}
+
+/// Returns partition `number` of `topic`.
+pub(super) fn partition(topic: &str, number: u32) -> Partition {
+    Partition {
+        name: format!("{topic}/{number}"),
+        source: Source::Topic,
+        compression: Compression::None,
+        file_bytes: None,
+        etag: None,
+    }
+}
+
+/// Returns the number of the partition `name`, if it is one of `topic`.
+pub(super) fn number(topic: &str, name: &str) -> Option<u32> {
+    name.strip_prefix(topic)?.strip_prefix('/')?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn partitions_are_named_after_their_topic() {
+        assert_eq!(partition("clicks", 12).name, "clicks/12");
+        assert_eq!(number("clicks", "clicks/12"), Some(12));
+        for other in ["clicks", "clicks/", "clicks/x", "clicks2/1", "data/clicks/1"] {
+            assert_eq!(number("clicks", other), None, "{other}");
+        }
+    }
+}

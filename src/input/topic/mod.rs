@@ -1,0 +1,12 @@
+//! Topics of Apache Kafka as input. Each partition of the topic is a partition.
+//!
+//! The messages of all partitions come in the order in which the brokers send them, which another run does not repeat.
+
+mod connection;
+mod lane;
+mod listing;
+mod proof;
+mod reader;
+
+pub(super) use listing::partitions;
+pub use reader::TopicReader;

@@ -1,0 +1,123 @@
+//! The proof that a topic is the one that was read.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::format::positions::{MessagePosition, PositionRow};
+use crate::input::error::InputError;
+use crate::input::messages::digest;
+use crate::input::note::InputNote;
+use crate::input::topic::connection::Watch;
+use crate::job::model::OnGone;
+use crate::kafka::{Bounds, Polled, Topic};
+use crate::values::digest::Digest;
+
+/// How long one poll waits.
+const POLL: Duration = Duration::from_millis(100);
+
+/// Where a partition resumes.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Resumed {
+    pub(super) next: u64,
+    /// The first offset that was not read and is gone, if messages are.
+    pub(super) lost_from: Option<u64>,
+}
+
+/// Decides where a partition that has `bounds` now resumes from `position`.
+pub(super) fn resume_at(
+    partition: &str,
+    position: &MessagePosition,
+    topic_id: Option<&String>,
+    bounds: &Bounds,
+    on_gone: OnGone,
+) -> Result<Resumed, InputError> {
+    let (partition, offset) = (partition.to_owned(), position.offset);
+    if let (Some(expected), Some(found)) = (&position.topic_id, topic_id)
+        && expected != found
+    {
+        return Err(InputError::TopicMadeAgain { partition, expected: expected.clone(), found: found.clone() });
+    }
+    let Bounds(found) = bounds;
+    if offset > found.end {
+        return Err(InputError::TopicShrunk { partition, offset, found: found.end });
+    }
+    match (offset < found.start, on_gone) {
+        (false, _) => Ok(Resumed { next: offset, lost_from: None }),
+        (true, OnGone::Warn) => Ok(Resumed { next: found.start, lost_from: Some(offset) }),
+        (true, OnGone::Stop) => Err(InputError::MessagesGone { partition, offset, found: found.start }),
+    }
+}
+
+/// Reads again the last message that was applied of each partition in `rows`, as far as the topic still has it. Fails if
+/// it is another one. Returns what people should know.
+pub(super) fn prove(
+    topic: &Topic,
+    rows: &BTreeMap<u32, (&PositionRow, Bounds)>,
+    watch: &mut Watch,
+) -> Result<Vec<InputNote>, InputError> {
+    let mut notes = Vec::new();
+    let mut open: BTreeMap<u32, (u64, &PositionRow)> = BTreeMap::new();
+    for (number, (row, Bounds(bounds))) in rows {
+        let proof = row.message.as_ref().and_then(|message| message.proof_offset);
+        if let Some(offset) = proof.filter(|offset| bounds.contains(offset)) {
+            open.insert(*number, (offset, row));
+        }
+    }
+    if open.is_empty() {
+        return Ok(notes);
+    }
+    let starts: Vec<(u32, u64)> = open.iter().map(|(number, (offset, _))| (*number, *offset)).collect();
+    topic.assign(&starts)?;
+    while !open.is_empty() {
+        let mut found: Option<(u32, u64, Digest)> = None;
+        let polled = topic.poll(POLL, |message| {
+            let digest = digest(message.key, message.value, message.time);
+            found = Some((message.partition, message.offset, digest));
+        })?;
+        if let Some((number, offset, digest)) = found
+            && let Some((expected, row)) = open.remove(&number)
+            // A compacted topic may not have the message any more.
+            && offset == expected
+            && digest != row.fingerprint
+        {
+            return Err(InputError::OtherMessage { partition: row.partition.clone(), offset });
+        }
+        match polled {
+            Polled::End(number) => _ = open.remove(&number),
+            // It was deleted since its bounds were asked for; that is found out when the partition is read.
+            Polled::OutOfRange => break,
+            Polled::Message | Polled::Nothing => {}
+        }
+        notes.extend(watch.look(topic)?);
+    }
+    Ok(notes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn resume(offset: u64, expected: Option<&str>, found: Option<&str>, on_gone: OnGone) -> Result<Resumed, String> {
+        let topic_id = expected.map(str::to_owned);
+        let position = MessagePosition { topic_id, offset, leader_epoch: None, proof_offset: None };
+        let found = found.map(str::to_owned);
+        resume_at("t/0", &position, found.as_ref(), &Bounds(10..20), on_gone).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_partition_resumes_only_within_what_the_same_topic_has() {
+        let at = |next| Ok(Resumed { next, lost_from: None });
+        for offset in [10, 15, 20] {
+            assert_eq!(resume(offset, Some("a"), Some("a"), OnGone::Stop), at(offset));
+        }
+        assert_eq!(resume(15, None, Some("a"), OnGone::Stop), at(15), "the id was not known");
+        assert_eq!(resume(15, Some("a"), None, OnGone::Stop), at(15), "the id is not known");
+        let lost = Ok(Resumed { next: 10, lost_from: Some(7) });
+        assert_eq!(resume(7, None, None, OnGone::Warn), lost);
+        assert!(resume(7, None, None, OnGone::Stop).unwrap_err().contains("3 messages"));
+        for on_gone in [OnGone::Stop, OnGone::Warn] {
+            assert!(resume(21, None, None, on_gone).unwrap_err().contains("ends at offset 20"));
+            assert!(resume(15, Some("a"), Some("b"), on_gone).unwrap_err().contains("made again"));
+        }
+    }
+}

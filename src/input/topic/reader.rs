@@ -1,0 +1,308 @@
+//! The reader of a topic.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::format::positions::PositionRow;
+use crate::input::block::Block;
+use crate::input::columns::Columns;
+use crate::input::error::InputError;
+use crate::input::note::InputNote;
+use crate::input::partition_tasks::PartitionTasks;
+use crate::input::position::{Position, PositionChange};
+use crate::input::record::header::Header;
+use crate::input::topic::connection::{Watch, settings};
+use crate::input::topic::lane::Lane;
+use crate::input::topic::listing::{number, partition};
+use crate::input::topic::proof::{Resumed, prove, resume_at};
+use crate::job::message_field::MessageField;
+use crate::job::model::{InputSpec, OnGone, TopicSpec, TopicStart};
+use crate::kafka::{Bounds, Message, Polled, Topic};
+
+/// How long messages are gathered before a block is handed out that is not full.
+const GATHERING: Duration = Duration::from_millis(10);
+
+/// How long one poll waits while messages are gathered.
+const POLL: Duration = Duration::from_millis(5);
+
+/// How often a topic that is followed is checked for new partitions.
+const COUNT_PAUSE: Duration = Duration::from_secs(30);
+
+/// Hands out the messages of a topic as they arrive.
+pub struct TopicReader {
+    topic: Topic,
+    spec: TopicSpec,
+    on_gone: OnGone,
+    follow: bool,
+    /// In the order of their numbers.
+    lanes: Vec<Lane>,
+    tasks: Option<Arc<PartitionTasks>>,
+    /// The names of the fields, for CSV.
+    header: Option<Arc<Header>>,
+    next_number: u64,
+    /// The lane that is tried first.
+    turn: usize,
+    /// The lanes whose positions have changed since they were last taken.
+    moved: Vec<usize>,
+    notes: Vec<InputNote>,
+    watch: Watch,
+    next_count: Instant,
+}
+
+impl std::fmt::Debug for TopicReader {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("TopicReader").field("next_number", &self.next_number).finish_non_exhaustive()
+    }
+}
+
+impl TopicReader {
+    /// Resumes from `start`, the positions of a checkpoint. `next_number` is the number of the first block.
+    ///
+    /// Fails if the topic is not the one that was read, or if messages that were not read are gone. A partition without a
+    /// position starts where the job says, or at its beginning if other partitions have positions.
+    pub fn new(
+        input: &InputSpec,
+        base: &Path,
+        start: &[PositionRow],
+        next_number: u64,
+        tasks: Option<Arc<PartitionTasks>>,
+    ) -> Result<TopicReader, InputError> {
+        let spec = input.topic.clone().expect("the job reads a topic");
+        let topic = Topic::open(&settings(&spec, base)?)?;
+        let header = (!spec.columns.is_empty()).then(|| Arc::new(Header { names: spec.columns.clone() }));
+        let mut reader = TopicReader {
+            topic,
+            watch: Watch::new(&spec),
+            spec,
+            on_gone: input.on_gone,
+            follow: input.follow,
+            lanes: Vec::new(),
+            tasks,
+            header,
+            next_number,
+            turn: 0,
+            moved: Vec::new(),
+            notes: Vec::new(),
+            next_count: Instant::now() + COUNT_PAUSE,
+        };
+        reader.open_lanes(start)?;
+        reader.assign()?;
+        Ok(reader)
+    }
+
+    /// Fails if the messages of a CSV topic lack one of `columns`.
+    pub fn with_columns(self, mut columns: Columns) -> Result<TopicReader, InputError> {
+        if let Some(header) = &self.header {
+            columns.required.retain(|field| MessageField::of(field).is_none());
+            columns.optional.retain(|field| MessageField::of(field).is_none());
+            columns.check(&self.spec.topic, header)?;
+        }
+        Ok(self)
+    }
+
+    /// Opens the lanes of all partitions, at the positions `start`.
+    fn open_lanes(&mut self, start: &[PositionRow]) -> Result<(), InputError> {
+        let (count, id) = (self.topic.partition_count()?, self.topic.id()?);
+        let mut rows: BTreeMap<u32, (&PositionRow, Bounds)> = BTreeMap::new();
+        for row in start {
+            let number = number(&self.spec.topic, &row.partition).filter(|number| *number < count);
+            let gone = || InputError::Gone { partition: row.partition.clone(), offset: row.offset };
+            let number = number.ok_or_else(gone)?;
+            rows.insert(number, (row, self.topic.bounds(number)?));
+        }
+        for number in 0..count {
+            let bounds = match rows.get(&number) {
+                Some((_, bounds)) => bounds.clone(),
+                None => self.topic.bounds(number)?,
+            };
+            let Bounds(range) = &bounds;
+            let is_latest = start.is_empty() && self.spec.start == TopicStart::Latest;
+            let first = if is_latest { range.end } else { range.start };
+            let mut lane = Lane::new(partition(&self.spec.topic, number), number, id.clone(), first);
+            if let Some((row, _)) = rows.get(&number) {
+                let Resumed { next, lost_from } = match &row.message {
+                    Some(position) => resume_at(&row.partition, position, id.as_ref(), &bounds, self.on_gone)?,
+                    None => Resumed { next: range.start, lost_from: None },
+                };
+                if let Some(from) = lost_from {
+                    self.notes.push(InputNote::MessagesLost { partition: row.partition.clone(), from, until: next });
+                }
+                lane.resume(row, next);
+            }
+            if !self.follow {
+                lane.end_at(range.end);
+            }
+            self.add(lane)?;
+        }
+        self.notes.extend(prove(&self.topic, &rows, &mut self.watch)?);
+        Ok(())
+    }
+
+    fn add(&mut self, mut lane: Lane) -> Result<(), InputError> {
+        if let Some(tasks) = &self.tasks {
+            let name = &lane.partition.name;
+            let too_many = || InputError::TooMany { partition: name.clone(), tasks: tasks.tasks() };
+            lane.block_partition = tasks.number(name).ok_or_else(too_many)?;
+        }
+        self.lanes.push(lane);
+        Ok(())
+    }
+
+    /// Makes the brokers send what comes next in each lane.
+    fn assign(&mut self) -> Result<(), InputError> {
+        let open = self.lanes.iter().filter(|lane| lane.end.is_none_or(|end| lane.next < end));
+        let starts: Vec<(u32, u64)> = open.map(|lane| (lane.number, lane.next)).collect();
+        Ok(self.topic.assign(&starts)?)
+    }
+
+    /// Returns the next block, or `None` if nothing has arrived.
+    pub fn next_block(&mut self) -> Result<Option<Block>, InputError> {
+        self.notes.extend(self.watch.look(&self.topic)?);
+        if self.follow && Instant::now() >= self.next_count {
+            self.find_new_partitions()?;
+            self.next_count = Instant::now() + COUNT_PAUSE;
+        }
+        let begun = Instant::now();
+        let full = loop {
+            if let Some(lane) = self.lanes.iter().position(Lane::is_full) {
+                break Some(lane);
+            }
+            let lanes = &mut self.lanes;
+            let take = |message: Message<'_>| {
+                if let Some(lane) = lanes.get_mut(message.partition as usize) {
+                    lane.take(&message);
+                }
+            };
+            match self.topic.poll(POLL, take)? {
+                Polled::Message => {}
+                Polled::End(number) => self.reach_end(number),
+                Polled::OutOfRange => self.find_place()?,
+                Polled::Nothing if begun.elapsed() >= GATHERING => break None,
+                Polled::Nothing => {}
+            }
+            if begun.elapsed() >= 2 * GATHERING && self.lanes.iter().any(Lane::has_messages) {
+                break None;
+            }
+        };
+        let count = self.lanes.len();
+        let waiting = || (0..count).map(|step| (self.turn + step) % count).find(|at| self.lanes[*at].has_messages());
+        Ok(full.or_else(waiting).map(|lane| self.take_block(lane)))
+    }
+
+    /// Returns whether everything was handed out of a topic that is read until its latest message.
+    pub fn has_ended(&mut self) -> bool {
+        let has_ended = !self.follow && self.lanes.iter().all(Lane::has_ended);
+        if has_ended {
+            // Behind the last message there may be offsets without one.
+            self.moved.extend(0..self.lanes.len());
+        }
+        has_ended
+    }
+
+    /// Returns the position of each partition, and how many offsets are unread.
+    pub fn look(&self) -> Result<Vec<(Position, u64)>, InputError> {
+        let look = |lane: &Lane| {
+            let Bounds(range) = self.topic.bounds(lane.number)?;
+            Ok((lane.position(), range.end.saturating_sub(lane.next)))
+        };
+        self.lanes.iter().map(look).collect()
+    }
+
+    fn take_block(&mut self, index: usize) -> Block {
+        let stream = u32::try_from(index).expect("there are fewer partitions than 2^32");
+        let mut block = self.lanes[index].next_block(self.next_number, stream, self.header.clone());
+        self.next_number += 1;
+        self.moved.push(index);
+        self.turn = index + 1;
+        for (stream, lane) in (0..).zip(&mut self.lanes) {
+            if lane.is_at_end && !lane.is_released && !lane.has_messages() {
+                lane.is_released = true;
+                block.released.push(stream);
+            }
+        }
+        block
+    }
+
+    /// Notes that a partition has no more messages for now.
+    fn reach_end(&mut self, number: u32) {
+        let index = number as usize;
+        if let Some(lane) = self.lanes.get_mut(index)
+            && !lane.is_at_end
+        {
+            lane.is_at_end = true;
+            if lane.end.is_some() {
+                self.moved.push(index);
+            }
+        }
+    }
+
+    /// Finds the place of the partition that has no message at the offset that is to be read next.
+    fn find_place(&mut self) -> Result<(), InputError> {
+        let id = self.topic.id()?;
+        for lane in &mut self.lanes {
+            if lane.end.is_some() && lane.is_at_end {
+                continue;
+            }
+            let bounds = self.topic.bounds(lane.number)?;
+            let Some(mut position) = lane.position().message else { continue };
+            position.offset = lane.next;
+            let name = &lane.partition.name;
+            let Resumed { next, lost_from } = resume_at(name, &position, id.as_ref(), &bounds, self.on_gone)?;
+            if let Some(from) = lost_from {
+                self.notes.push(InputNote::MessagesLost { partition: name.clone(), from, until: next });
+                lane.next = next;
+            }
+        }
+        self.assign()
+    }
+
+    /// Adds the partitions that the topic got since it was last looked at. Fails if it is another topic by now.
+    fn find_new_partitions(&mut self) -> Result<(), InputError> {
+        if !self.topic.answers()? {
+            return Ok(());
+        }
+        let (count, id) = (self.topic.partition_count()?, self.topic.id()?);
+        let known = u32::try_from(self.lanes.len()).unwrap_or(u32::MAX);
+        if let Some(message) = self.lanes.first().and_then(|lane| lane.position().message)
+            && let (Some(expected), Some(found)) = (message.topic_id, id.clone())
+            && expected != found
+        {
+            let partition = self.lanes[0].partition.name.clone();
+            return Err(InputError::TopicMadeAgain { partition, expected, found });
+        }
+        for number in known..count {
+            let Bounds(range) = self.topic.bounds(number)?;
+            self.moved.push(self.lanes.len());
+            self.add(Lane::new(partition(&self.spec.topic, number), number, id.clone(), range.start))?;
+        }
+        if count > known { self.assign() } else { Ok(()) }
+    }
+
+    /// Returns what people should know since the last call.
+    pub fn take_notes(&mut self) -> Vec<InputNote> {
+        std::mem::take(&mut self.notes)
+    }
+
+    /// Returns the number that the next block will have.
+    pub fn next_number(&self) -> u64 {
+        self.next_number
+    }
+
+    /// Returns the position of each partition before the next block.
+    pub fn positions(&self) -> Vec<Position> {
+        self.lanes.iter().map(Lane::position).collect()
+    }
+
+    /// Passes to `visit` the positions that have changed since the last call. New partitions come in the order of their
+    /// numbers.
+    pub fn take_changes(&mut self, mut visit: impl FnMut(PositionChange)) {
+        let mut moved = std::mem::take(&mut self.moved);
+        moved.sort_unstable();
+        moved.dedup();
+        for index in moved {
+            visit(PositionChange::Moved(index, Box::new(self.lanes[index].position())));
+        }
+    }
+}

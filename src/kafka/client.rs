@@ -1,0 +1,239 @@
+//! The client, which is librdkafka.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use rdkafka::client::ClientContext;
+use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
+use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
+use rdkafka::error::{KafkaError as ClientError, RDKafkaErrorCode as Code};
+use rdkafka::message::{BorrowedMessage, Headers as _, Message as _};
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+
+use crate::kafka::error::KafkaError;
+use crate::kafka::message::{Bounds, Message, Polled};
+use crate::kafka::settings::{OWN_PROPERTIES, Settings};
+use crate::kafka::topic_id::topic_id;
+
+/// How long one request may take while the topic is read.
+const REQUEST_PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long a broker that was lost may take to answer.
+const ANSWER_PATIENCE: Duration = Duration::from_secs(1);
+
+/// A topic that is being read.
+pub struct Topic {
+    settings: Settings,
+    consumer: BaseConsumer<Events>,
+}
+
+impl std::fmt::Debug for Topic {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Topic").field("topic", &self.settings.topic).finish_non_exhaustive()
+    }
+}
+
+/// What the client reports beside messages.
+#[derive(Debug, Default)]
+struct Events {
+    /// Whether a broker was lost since this was last checked.
+    has_lost_brokers: AtomicBool,
+}
+
+impl ClientContext for Events {
+    fn log(&self, _: RDKafkaLogLevel, _: &str, _: &str) {}
+
+    fn error(&self, error: ClientError, _: &str) {
+        if error.rdkafka_error_code().is_some_and(is_about_brokers) {
+            self.has_lost_brokers.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
+impl ConsumerContext for Events {}
+
+impl Topic {
+    /// Connects to the brokers, and finds the topic. Fails if nobody answers in time.
+    pub fn open(settings: &Settings) -> Result<Topic, KafkaError> {
+        let consumer = consumer(settings)?;
+        let topic = Topic { settings: settings.clone(), consumer };
+        topic.count_partitions(settings.patience)?;
+        Ok(topic)
+    }
+
+    /// Returns the number of partitions. They are numbered from 0.
+    pub fn partition_count(&self) -> Result<u32, KafkaError> {
+        self.count_partitions(REQUEST_PATIENCE)
+    }
+
+    fn count_partitions(&self, patience: Duration) -> Result<u32, KafkaError> {
+        let begun = Instant::now();
+        loop {
+            let left = patience.saturating_sub(begun.elapsed());
+            let metadata = self.consumer.fetch_metadata(Some(&self.settings.topic), left);
+            let metadata = metadata.map_err(|error| self.failure(&error, patience))?;
+            let found = metadata.topics().first().map(|topic| (topic.error(), topic.partitions().len()));
+            match found {
+                Some((None, count)) if count > 0 => return Ok(u32::try_from(count).unwrap_or(u32::MAX)),
+                // A broker that has just started, or a topic that was just made, is not known everywhere.
+                Some((error, _)) if !is_final(error.map(Code::from)) && begun.elapsed() < patience => {
+                    std::thread::sleep(Duration::from_millis(100));
+                }
+                Some((error, _)) => {
+                    let code = error.map_or(Code::UnknownTopicOrPartition, Code::from);
+                    return Err(self.failure(&ClientError::MetadataFetch(code), patience));
+                }
+                None => return Err(KafkaError::UnknownTopic { topic: self.settings.topic.clone() }),
+            }
+        }
+    }
+
+    /// Returns the id that the cluster has given the topic, if it is known.
+    pub fn id(&self) -> Result<Option<String>, KafkaError> {
+        Ok(topic_id(self.consumer.client().native_ptr(), &self.settings.topic, REQUEST_PATIENCE))
+    }
+
+    /// Returns the offsets of a partition that can be read now: of transactions, only those that were committed.
+    pub fn bounds(&self, partition: u32) -> Result<Bounds, KafkaError> {
+        let found = self.consumer.fetch_watermarks(&self.settings.topic, number(partition), REQUEST_PATIENCE);
+        let (low, high) = found.map_err(|error| self.failure(&error, REQUEST_PATIENCE))?;
+        Ok(Bounds(low.max(0).unsigned_abs()..high.max(0).unsigned_abs()))
+    }
+
+    /// Starts to read these partitions, each from an offset.
+    pub fn assign(&self, starts: &[(u32, u64)]) -> Result<(), KafkaError> {
+        let mut list = TopicPartitionList::new();
+        for (partition, offset) in starts {
+            let offset = Offset::Offset(i64::try_from(*offset).unwrap_or(i64::MAX));
+            let added = list.add_partition_offset(&self.settings.topic, number(*partition), offset);
+            added.map_err(|error| self.refused(&error))?;
+        }
+        self.consumer.assign(&list).map_err(|error| self.refused(&error))
+    }
+
+    /// Waits for the next message, which is passed to `take`. Messages of one partition come in their order.
+    pub fn poll(&self, patience: Duration, take: impl FnOnce(Message<'_>)) -> Result<Polled, KafkaError> {
+        match self.consumer.poll(patience) {
+            None => Ok(Polled::Nothing),
+            Some(Ok(message)) => {
+                take(borrowed(&message));
+                Ok(Polled::Message)
+            }
+            Some(Err(ClientError::PartitionEOF(partition))) => Ok(Polled::End(partition.unsigned_abs())),
+            Some(Err(error)) => match error.rdkafka_error_code() {
+                Some(Code::AutoOffsetReset | Code::OffsetOutOfRange) => Ok(Polled::OutOfRange),
+                code if is_final(code) => Err(self.failure(&error, patience)),
+                // Everything else is retried by the client, until a broker answers.
+                _ => {
+                    self.consumer.context().has_lost_brokers.store(true, Ordering::Relaxed);
+                    Ok(Polled::Nothing)
+                }
+            },
+        }
+    }
+
+    /// Returns whether the brokers answer. Asks them only if one was lost since the last call that returned true.
+    pub fn answers(&self) -> Result<bool, KafkaError> {
+        let lost = &self.consumer.context().has_lost_brokers;
+        if !lost.load(Ordering::Relaxed) {
+            return Ok(true);
+        }
+        match self.consumer.fetch_metadata(Some(&self.settings.topic), ANSWER_PATIENCE) {
+            Ok(_) => {
+                lost.store(false, Ordering::Relaxed);
+                Ok(true)
+            }
+            Err(error) if is_final(error.rdkafka_error_code()) => Err(self.failure(&error, ANSWER_PATIENCE)),
+            Err(_) => Ok(false),
+        }
+    }
+
+    /// Returns the error for what the client has reported after `waited`.
+    fn failure(&self, error: &ClientError, waited: Duration) -> KafkaError {
+        match error.rdkafka_error_code() {
+            Some(Code::UnknownTopicOrPartition | Code::UnknownTopic | Code::UnknownPartition) => {
+                KafkaError::UnknownTopic { topic: self.settings.topic.clone() }
+            }
+            code if is_final(code) => self.refused(error),
+            _ => KafkaError::Away { brokers: self.settings.brokers.clone(), seconds: waited.as_secs().max(1) },
+        }
+    }
+
+    fn refused(&self, error: &ClientError) -> KafkaError {
+        let reason = error.rdkafka_error_code().map_or_else(|| error.to_string(), |code| code.to_string());
+        KafkaError::Refused { topic: self.settings.topic.clone(), reason }
+    }
+}
+
+fn consumer(settings: &Settings) -> Result<BaseConsumer<Events>, KafkaError> {
+    if let Some((property, _)) = settings.properties.iter().find(|(name, _)| OWN_PROPERTIES.contains(&name.as_str())) {
+        let reason = "ckpt sets it itself".to_owned();
+        return Err(KafkaError::Setting { property: property.clone(), reason });
+    }
+    let mut config = ClientConfig::new();
+    // The client asks for a group even though it joins none; smaller queues, because workers are seldom slower than it.
+    config.set("group.id", "ckpt").set("client.id", "ckpt").set("queued.max.messages.kbytes", "32768");
+    for (name, value) in &settings.properties {
+        config.set(name, value);
+    }
+    config
+        .set("bootstrap.servers", &settings.brokers)
+        .set("allow.auto.create.topics", "false")
+        // Without it, messages that are gone would be skipped without a word.
+        .set("auto.offset.reset", "error")
+        .set("check.crcs", "true")
+        .set("enable.auto.commit", "false")
+        .set("enable.auto.offset.store", "false")
+        .set("enable.partition.eof", "true")
+        .set("isolation.level", "read_committed");
+    config.create_with_context(Events::default()).map_err(|error| match error {
+        ClientError::ClientConfig(_, reason, property, _) => KafkaError::Setting { property, reason },
+        other => KafkaError::Setting { property: "bootstrap.servers".to_owned(), reason: other.to_string() },
+    })
+}
+
+fn number(partition: u32) -> i32 {
+    i32::try_from(partition).unwrap_or(i32::MAX)
+}
+
+fn borrowed<'a>(message: &'a BorrowedMessage<'_>) -> Message<'a> {
+    let headers = message.headers().map(|headers| headers.iter().map(|header| (header.key, header.value)).collect());
+    Message {
+        partition: message.partition().unsigned_abs(),
+        offset: message.offset().unsigned_abs(),
+        time: message.timestamp().to_millis(),
+        key: message.key(),
+        value: message.payload(),
+        headers: headers.unwrap_or_default(),
+    }
+}
+
+/// Returns whether waiting cannot help.
+fn is_final(code: Option<Code>) -> bool {
+    code.is_some_and(|code| {
+        matches!(
+            code,
+            Code::UnknownTopicOrPartition
+                | Code::UnknownTopic
+                | Code::UnknownPartition
+                | Code::InvalidTopic
+                | Code::TopicAuthorizationFailed
+                | Code::ClusterAuthorizationFailed
+                | Code::SaslAuthenticationFailed
+                | Code::Authentication
+                | Code::UnsupportedSASLMechanism
+                | Code::Fatal
+                | Code::BadMessage
+                | Code::BadCompression
+                | Code::NotImplemented
+                | Code::UnsupportedFeature
+        )
+    })
+}
+
+fn is_about_brokers(code: Code) -> bool {
+    matches!(
+        code,
+        Code::AllBrokersDown | Code::BrokerTransportFailure | Code::Resolve | Code::OperationTimedOut | Code::SSL
+    )
+}

@@ -1,0 +1,34 @@
+//! What a client hands out.
+
+use std::ops::Range;
+
+/// A message, as long as the client holds it.
+#[derive(Debug, Clone)]
+pub struct Message<'a> {
+    pub partition: u32,
+    pub offset: u64,
+    /// The time that the producer or the broker has given it, in milliseconds since 1970-01-01T00:00:00Z.
+    pub time: Option<i64>,
+    pub key: Option<&'a [u8]>,
+    /// `None` for a tombstone.
+    pub value: Option<&'a [u8]>,
+    /// The headers in their order, which may have a name several times.
+    pub headers: Vec<(&'a str, Option<&'a [u8]>)>,
+}
+
+/// The offsets of a partition that can be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bounds(pub Range<u64>);
+
+/// What a poll has found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Polled {
+    /// A message, which was passed on.
+    Message,
+    /// This partition has no more messages for now.
+    End(u32),
+    /// This partition has no message at the offset that is to be read next.
+    OutOfRange,
+    /// Nothing has arrived.
+    Nothing,
+}

@@ -1,0 +1,21 @@
+//! A narrow client of Apache Kafka: one topic, read partition by partition from offsets that the caller chooses.
+//!
+//! The client joins no group and commits no offsets. What was read is in the checkpoints of the job.
+
+#[cfg(feature = "kafka")]
+mod client;
+mod error;
+mod message;
+mod settings;
+#[cfg(feature = "kafka")]
+mod topic_id;
+#[cfg(not(feature = "kafka"))]
+mod unavailable;
+
+#[cfg(feature = "kafka")]
+pub use client::Topic;
+pub use error::KafkaError;
+pub use message::{Bounds, Message, Polled};
+pub use settings::{OWN_PROPERTIES, Settings, is_secret, parse_properties};
+#[cfg(not(feature = "kafka"))]
+pub use unavailable::Topic;

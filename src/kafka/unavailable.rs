@@ -1,0 +1,41 @@
+//! The client of a build without the feature `kafka`, which reads nothing.
+
+use std::time::Duration;
+
+use crate::kafka::error::KafkaError;
+use crate::kafka::message::{Bounds, Message, Polled};
+use crate::kafka::settings::Settings;
+
+/// A topic that cannot be opened.
+#[derive(Debug)]
+pub enum Topic {}
+
+impl Topic {
+    pub fn open(_: &Settings) -> Result<Topic, KafkaError> {
+        Err(KafkaError::Unavailable)
+    }
+
+    pub fn partition_count(&self) -> Result<u32, KafkaError> {
+        match *self {}
+    }
+
+    pub fn id(&self) -> Result<Option<String>, KafkaError> {
+        match *self {}
+    }
+
+    pub fn bounds(&self, _: u32) -> Result<Bounds, KafkaError> {
+        match *self {}
+    }
+
+    pub fn assign(&self, _: &[(u32, u64)]) -> Result<(), KafkaError> {
+        match *self {}
+    }
+
+    pub fn poll(&self, _: Duration, _: impl FnOnce(Message<'_>)) -> Result<Polled, KafkaError> {
+        match *self {}
+    }
+
+    pub fn answers(&self) -> Result<bool, KafkaError> {
+        match *self {}
+    }
+}

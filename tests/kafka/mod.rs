@@ -1,0 +1,23 @@
+//! Topics of a real broker.
+
+#[cfg(feature = "kafka")]
+mod client;
+#[cfg(feature = "kafka")]
+mod runs;
+
+#[cfg(not(feature = "kafka"))]
+use crate::support::Env;
+
+#[test]
+#[cfg(not(feature = "kafka"))]
+fn without_the_feature_a_topic_is_refused_with_the_command_that_builds_it() {
+    println!("left out: the tests of topics need `--features kafka` and a broker, see CONTRIBUTING.md");
+    let env = Env::new();
+    env.write(
+        "job.yaml",
+        "job: j\ninput: {kafka: {brokers: 'localhost:9092', topic: t}, format: json}\nprocess: {aggregate: {n: count}}\n",
+    );
+    let refused = env.run(&["run", "job.yaml"]).expect(2);
+    assert!(refused.stderr.contains("job.yaml:2:16: this ckpt was built without the feature `kafka`"), "{refused}");
+    assert!(refused.stderr.contains("cargo build --release --features kafka"), "{refused}");
+}
