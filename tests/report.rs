@@ -4,10 +4,12 @@
 use std::fmt::Write as _;
 use std::fs;
 
+use ckpt::format::manifest::Routing;
 use serde_json::Value;
 
 use crate::support::Env;
 use crate::support::browser::{Browser, axe};
+use crate::support::store_builder::StoreBuilder;
 
 /// Names and values that would act in a page that does not escape them.
 const HOSTILE: [&str; 5] = [
@@ -108,4 +110,33 @@ fn tables_are_sorted_and_searched_with_the_keyboard() {
     assert!(shown.as_u64().is_some_and(|shown| shown < all), "{shown} of {all}");
     assert_eq!(count, format!("{shown} of {all} rows"));
     assert_eq!(browser.complaints(), Vec::<String>::new());
+}
+
+/// The most bytes of a page, whatever the store.
+const MAX_BYTES: u64 = 2_000_000;
+
+#[test]
+fn a_page_about_a_store_with_many_checkpoints_and_tasks_is_small_and_opens_at_once() {
+    if axe().is_none() {
+        return;
+    }
+    let env = Env::in_memory();
+    let mut builder = StoreBuilder::create(&env.path("s"), 1_000_000, 16, Routing::KeyHash);
+    // The number of rows and points is limited, so that 10,000 checkpoints make no larger page.
+    for number in 0..300 {
+        let keys: Vec<String> = (0..4).map(|key| format!("a key of some length {}", number * 3 + key)).collect();
+        let changes: Vec<_> = keys.iter().map(|key| (key.as_str(), Some(i64::from(number)))).collect();
+        builder.commit(&changes);
+    }
+    env.run(&["report", "s", "-o", "report.html"]).expect(0);
+    let bytes = env.path("report.html").metadata().expect("a file").len();
+    assert!(bytes < MAX_BYTES, "{bytes} bytes");
+    let mut browser = Browser::start(env.dir());
+    browser.look(1280, false);
+    browser.open(&env.path("report.html"));
+    let loaded = browser.evaluate("performance.getEntriesByType('navigation')[0].loadEventEnd");
+    let charts = browser.evaluate("document.querySelectorAll('svg.chart').length");
+    assert!(charts.as_u64() >= Some(5), "{charts}");
+    // It is less than a second, unless the machine is busy.
+    assert!(loaded.as_f64().is_some_and(|millis| millis < 10_000.0), "{loaded} ms, {bytes} bytes");
 }

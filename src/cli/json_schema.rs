@@ -14,6 +14,8 @@ pub fn schema(title: &str, documents: &[Document]) -> Schema {
     let dialect = settings.meta_schema.clone();
     let mut generator = settings.into_generator();
     let mut schemas: Vec<Schema> = documents.iter().map(|document| document(&mut generator)).collect();
+    // It would be that of the first type that the document's own type contains.
+    schemas.iter_mut().for_each(|schema| drop(schema.remove("description")));
     let schema = if schemas.len() == 1 { schemas.remove(0) } else { json_schema!({ "anyOf": schemas }) };
     let mut headed = json_schema!({ "$schema": dialect, "title": title });
     for (name, value) in schema.as_object().into_iter().flatten() {

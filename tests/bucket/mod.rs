@@ -13,6 +13,7 @@ mod names;
 mod operations;
 mod outputs;
 mod races;
+mod report;
 mod requests;
 mod round_trips;
 mod scene;
