@@ -24,7 +24,7 @@
 //! | floor | where |
 //! | --- | --- |
 //! | 1 values | [`values`] |
-//! | 2 format | [`mod@format`] |
+//! | 2 format, samza | [`mod@format`] [`samza`] |
 //! | 3 storage | [`storage`] |
 //! | 4 store | [`store`] |
 //! | 5 job, input | [`job`] [`input`] |
@@ -39,6 +39,7 @@ pub mod input;
 pub mod job;
 pub mod ops;
 pub mod runner;
+pub mod samza;
 pub mod storage;
 pub mod store;
 pub mod values;

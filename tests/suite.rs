@@ -31,6 +31,7 @@ mod repair;
 mod replicas;
 mod report;
 mod reunion;
+mod samza;
 mod storage;
 mod store;
 mod support;

@@ -22,6 +22,7 @@ mod report;
 mod restore;
 mod restore_to;
 mod run;
+mod samza;
 mod schema;
 mod stats;
 mod streams;
