@@ -51,7 +51,7 @@ Register-ArgumentCompleter -Native -CommandName 'ckpt' -ScriptBlock {
             [CompletionResult]::new('latest', 'latest', [CompletionResultType]::ParameterValue, 'Print the path of the newest checkpoint, for scripts')
             [CompletionResult]::new('stats', 'stats', [CompletionResultType]::ParameterValue, 'Show how much space a store uses, and what removing checkpoints would free')
             [CompletionResult]::new('samza', 'samza', [CompletionResultType]::ParameterValue, 'Look at checkpoints of Apache Samza')
-            [CompletionResult]::new('schema', 'schema', [CompletionResultType]::ParameterValue, 'Print the JSON Schema of job files, for editors')
+            [CompletionResult]::new('schema', 'schema', [CompletionResultType]::ParameterValue, 'Print the JSON Schema of job files, or of what a command prints with --json')
             [CompletionResult]::new('completions', 'completions', [CompletionResultType]::ParameterValue, 'Print a completion script for a shell')
             [CompletionResult]::new('help', 'help', [CompletionResultType]::ParameterValue, 'Print this message or the help of the given subcommand(s)')
             break
@@ -173,6 +173,7 @@ Register-ArgumentCompleter -Native -CommandName 'ckpt' -ScriptBlock {
         'ckpt;inspect' {
             [CompletionResult]::new('--task', '--task', [CompletionResultType]::ParameterName, 'Show only rows of task N')
             [CompletionResult]::new('--key', '--key', [CompletionResultType]::ParameterName, 'Show only the row of key K, reading only its shard; exit with code 1 if there is no such key. A key of several fields is `--key path=/cart --key status=500` or `--key ''["/cart",500]''`')
+            [CompletionResult]::new('--prefix', '--prefix', [CompletionResultType]::ParameterName, 'Show only rows whose key starts with PREFIX; a key of several fields is a list such as `["/cart",500]`')
             [CompletionResult]::new('-n', '-n', [CompletionResultType]::ParameterName, 'Show at most N rows or tasks; 0 means all')
             [CompletionResult]::new('--limit', '--limit', [CompletionResultType]::ParameterName, 'Show at most N rows or tasks; 0 means all')
             [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use color; `auto` means on a terminal, unless NO_COLOR is set')
@@ -217,7 +218,8 @@ Register-ArgumentCompleter -Native -CommandName 'ckpt' -ScriptBlock {
         }
         'ckpt;diff' {
             [CompletionResult]::new('--task', '--task', [CompletionResultType]::ParameterName, 'Compare only keys of task N')
-            [CompletionResult]::new('--key', '--key', [CompletionResultType]::ParameterName, 'Compare only keys that start with PREFIX; a key of several fields is a list such as `["/cart",500]`')
+            [CompletionResult]::new('--key', '--key', [CompletionResultType]::ParameterName, 'Compare only key K. A key of several fields is `--key path=/cart --key status=500` or `--key ''["/cart",500]''`')
+            [CompletionResult]::new('--prefix', '--prefix', [CompletionResultType]::ParameterName, 'Compare only keys that start with PREFIX; a key of several fields is a list such as `["/cart",500]`')
             [CompletionResult]::new('-n', '-n', [CompletionResultType]::ParameterName, 'Show at most N keys, or tasks and partitions; 0 means all, and totals always cover all [default: all keys, 10 tasks and partitions]')
             [CompletionResult]::new('--limit', '--limit', [CompletionResultType]::ParameterName, 'Show at most N keys, or tasks and partitions; 0 means all, and totals always cover all [default: all keys, 10 tasks and partitions]')
             [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use color; `auto` means on a terminal, unless NO_COLOR is set')
@@ -236,6 +238,7 @@ Register-ArgumentCompleter -Native -CommandName 'ckpt' -ScriptBlock {
         'ckpt;restore' {
             [CompletionResult]::new('--to', '--to', [CompletionResultType]::ParameterName, 'Write the state into the directory or URL DIR, and leave the store unchanged')
             [CompletionResult]::new('--format', '--format', [CompletionResultType]::ParameterName, 'The format of the files')
+            [CompletionResult]::new('--as', '--as', [CompletionResultType]::ParameterName, 'What to write instead of the state')
             [CompletionResult]::new('--seek', '--seek', [CompletionResultType]::ParameterName, 'Resume the input PARTITION at another position: `start`, `end`, a number of bytes, or `record:N`')
             [CompletionResult]::new('--forget', '--forget', [CompletionResultType]::ParameterName, 'Let the input PARTITION go: the new checkpoint has no position in it')
             [CompletionResult]::new('--input-base', '--input-base', [CompletionResultType]::ParameterName, 'With --seek: the directory of the job file, which input paths are relative to')
@@ -330,12 +333,13 @@ Register-ArgumentCompleter -Native -CommandName 'ckpt' -ScriptBlock {
             break
         }
         'ckpt;stats' {
-            [CompletionResult]::new('-n', '-n', [CompletionResultType]::ParameterName, 'Show only the newest N checkpoints; totals still cover all, and 0 shows only them')
-            [CompletionResult]::new('--limit', '--limit', [CompletionResultType]::ParameterName, 'Show only the newest N checkpoints; totals still cover all, and 0 shows only them')
+            [CompletionResult]::new('-n', '-n', [CompletionResultType]::ParameterName, 'Show only the newest N checkpoints; 0 means all, and totals always cover all')
+            [CompletionResult]::new('--limit', '--limit', [CompletionResultType]::ParameterName, 'Show only the newest N checkpoints; 0 means all, and totals always cover all')
             [CompletionResult]::new('--metrics-file', '--metrics-file', [CompletionResultType]::ParameterName, 'Write the totals as metrics to this file, for the textfile collector of Prometheus''s node exporter')
             [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use color; `auto` means on a terminal, unless NO_COLOR is set')
             [CompletionResult]::new('--cache', '--cache', [CompletionResultType]::ParameterName, 'Keep copies of what commands read from buckets in this directory, for inspect, list, log, diff, stats and restore --to; every copy is proven before it is used [default: none, or CKPT_CACHE]')
             [CompletionResult]::new('--cache-size', '--cache-size', [CompletionResultType]::ParameterName, 'The most that the cache takes [default: 5 GiB, or CKPT_CACHE_SIZE]')
+            [CompletionResult]::new('--totals', '--totals', [CompletionResultType]::ParameterName, 'Show only the totals')
             [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Print the answer as JSON')
             [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Print no notes and no progress; warnings and errors are still printed')
             [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Print no notes and no progress; warnings and errors are still printed')
@@ -464,7 +468,7 @@ Register-ArgumentCompleter -Native -CommandName 'ckpt' -ScriptBlock {
             [CompletionResult]::new('latest', 'latest', [CompletionResultType]::ParameterValue, 'Print the path of the newest checkpoint, for scripts')
             [CompletionResult]::new('stats', 'stats', [CompletionResultType]::ParameterValue, 'Show how much space a store uses, and what removing checkpoints would free')
             [CompletionResult]::new('samza', 'samza', [CompletionResultType]::ParameterValue, 'Look at checkpoints of Apache Samza')
-            [CompletionResult]::new('schema', 'schema', [CompletionResultType]::ParameterValue, 'Print the JSON Schema of job files, for editors')
+            [CompletionResult]::new('schema', 'schema', [CompletionResultType]::ParameterValue, 'Print the JSON Schema of job files, or of what a command prints with --json')
             [CompletionResult]::new('completions', 'completions', [CompletionResultType]::ParameterValue, 'Print a completion script for a shell')
             [CompletionResult]::new('help', 'help', [CompletionResultType]::ParameterValue, 'Print this message or the help of the given subcommand(s)')
             break

@@ -341,7 +341,7 @@ _ckpt() {
             return 0
             ;;
         ckpt__subcmd__diff)
-            opts="-n -q -h --keys --stat --task --key --limit --json --quiet --color --utc --cache --cache-size --help"
+            opts="-n -q -h --keys --stat --task --key --prefix --limit --json --quiet --color --utc --cache --cache-size --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -352,6 +352,10 @@ _ckpt() {
                     return 0
                     ;;
                 --key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --prefix)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -793,7 +797,7 @@ _ckpt() {
             return 0
             ;;
         ckpt__subcmd__inspect)
-            opts="-n -q -h --state --tasks --positions --objects --job --task --key --all --limit --json --quiet --color --utc --cache --cache-size --help"
+            opts="-n -q -h --state --tasks --positions --objects --job --task --key --prefix --all --limit --json --quiet --color --utc --cache --cache-size --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -804,6 +808,10 @@ _ckpt() {
                     return 0
                     ;;
                 --key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --prefix)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1096,7 +1104,7 @@ _ckpt() {
             return 0
             ;;
         ckpt__subcmd__restore)
-            opts="-q -h --to --format --seek --forget --input-base --dry-run --json --quiet --color --utc --cache --cache-size --help"
+            opts="-q -h --to --format --as --seek --forget --input-base --dry-run --json --quiet --color --utc --cache --cache-size --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1118,7 +1126,11 @@ _ckpt() {
                     return 0
                     ;;
                 --format)
-                    COMPREPLY=($(compgen -W "parquet jsonl csv" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "parquet json csv" -- "${cur}"))
+                    return 0
+                    ;;
+                --as)
+                    COMPREPLY=($(compgen -W "output" -- "${cur}"))
                     return 0
                     ;;
                 --seek)
@@ -1411,7 +1423,7 @@ _ckpt() {
             return 0
             ;;
         ckpt__subcmd__schema)
-            opts="-q -h --json --quiet --color --utc --cache --cache-size --help"
+            opts="-q -h --json --quiet --color --utc --cache --cache-size --help job error version run init check checkpoint list log report inspect verify diff restore prune pin unpin copy latest stats samza"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1437,7 +1449,7 @@ _ckpt() {
             return 0
             ;;
         ckpt__subcmd__stats)
-            opts="-n -q -h --limit --metrics-file --json --quiet --color --utc --cache --cache-size --help"
+            opts="-n -q -h --limit --totals --metrics-file --json --quiet --color --utc --cache --cache-size --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -48,7 +48,7 @@ set edit:completion:arg-completer[ckpt] = {|@words|
             cand latest 'Print the path of the newest checkpoint, for scripts'
             cand stats 'Show how much space a store uses, and what removing checkpoints would free'
             cand samza 'Look at checkpoints of Apache Samza'
-            cand schema 'Print the JSON Schema of job files, for editors'
+            cand schema 'Print the JSON Schema of job files, or of what a command prints with --json'
             cand completions 'Print a completion script for a shell'
             cand help 'Print this message or the help of the given subcommand(s)'
         }
@@ -162,6 +162,7 @@ set edit:completion:arg-completer[ckpt] = {|@words|
         &'ckpt;inspect'= {
             cand --task 'Show only rows of task N'
             cand --key 'Show only the row of key K, reading only its shard; exit with code 1 if there is no such key. A key of several fields is `--key path=/cart --key status=500` or `--key ''["/cart",500]''`'
+            cand --prefix 'Show only rows whose key starts with PREFIX; a key of several fields is a list such as `["/cart",500]`'
             cand -n 'Show at most N rows or tasks; 0 means all'
             cand --limit 'Show at most N rows or tasks; 0 means all'
             cand --color 'When to use color; `auto` means on a terminal, unless NO_COLOR is set'
@@ -204,7 +205,8 @@ set edit:completion:arg-completer[ckpt] = {|@words|
         }
         &'ckpt;diff'= {
             cand --task 'Compare only keys of task N'
-            cand --key 'Compare only keys that start with PREFIX; a key of several fields is a list such as `["/cart",500]`'
+            cand --key 'Compare only key K. A key of several fields is `--key path=/cart --key status=500` or `--key ''["/cart",500]''`'
+            cand --prefix 'Compare only keys that start with PREFIX; a key of several fields is a list such as `["/cart",500]`'
             cand -n 'Show at most N keys, or tasks and partitions; 0 means all, and totals always cover all [default: all keys, 10 tasks and partitions]'
             cand --limit 'Show at most N keys, or tasks and partitions; 0 means all, and totals always cover all [default: all keys, 10 tasks and partitions]'
             cand --color 'When to use color; `auto` means on a terminal, unless NO_COLOR is set'
@@ -222,6 +224,7 @@ set edit:completion:arg-completer[ckpt] = {|@words|
         &'ckpt;restore'= {
             cand --to 'Write the state into the directory or URL DIR, and leave the store unchanged'
             cand --format 'The format of the files'
+            cand --as 'What to write instead of the state'
             cand --seek 'Resume the input PARTITION at another position: `start`, `end`, a number of bytes, or `record:N`'
             cand --forget 'Let the input PARTITION go: the new checkpoint has no position in it'
             cand --input-base 'With --seek: the directory of the job file, which input paths are relative to'
@@ -310,12 +313,13 @@ set edit:completion:arg-completer[ckpt] = {|@words|
             cand --help 'Print help (see more with ''--help'')'
         }
         &'ckpt;stats'= {
-            cand -n 'Show only the newest N checkpoints; totals still cover all, and 0 shows only them'
-            cand --limit 'Show only the newest N checkpoints; totals still cover all, and 0 shows only them'
+            cand -n 'Show only the newest N checkpoints; 0 means all, and totals always cover all'
+            cand --limit 'Show only the newest N checkpoints; 0 means all, and totals always cover all'
             cand --metrics-file 'Write the totals as metrics to this file, for the textfile collector of Prometheus''s node exporter'
             cand --color 'When to use color; `auto` means on a terminal, unless NO_COLOR is set'
             cand --cache 'Keep copies of what commands read from buckets in this directory, for inspect, list, log, diff, stats and restore --to; every copy is proven before it is used [default: none, or CKPT_CACHE]'
             cand --cache-size 'The most that the cache takes [default: 5 GiB, or CKPT_CACHE_SIZE]'
+            cand --totals 'Show only the totals'
             cand --json 'Print the answer as JSON'
             cand -q 'Print no notes and no progress; warnings and errors are still printed'
             cand --quiet 'Print no notes and no progress; warnings and errors are still printed'
@@ -432,7 +436,7 @@ set edit:completion:arg-completer[ckpt] = {|@words|
             cand latest 'Print the path of the newest checkpoint, for scripts'
             cand stats 'Show how much space a store uses, and what removing checkpoints would free'
             cand samza 'Look at checkpoints of Apache Samza'
-            cand schema 'Print the JSON Schema of job files, for editors'
+            cand schema 'Print the JSON Schema of job files, or of what a command prints with --json'
             cand completions 'Print a completion script for a shell'
             cand help 'Print this message or the help of the given subcommand(s)'
         }

@@ -53,7 +53,7 @@ complete -c ckpt -n "__fish_ckpt_needs_command" -f -a "copy" -d 'Copy checkpoint
 complete -c ckpt -n "__fish_ckpt_needs_command" -f -a "latest" -d 'Print the path of the newest checkpoint, for scripts'
 complete -c ckpt -n "__fish_ckpt_needs_command" -f -a "stats" -d 'Show how much space a store uses, and what removing checkpoints would free'
 complete -c ckpt -n "__fish_ckpt_needs_command" -f -a "samza" -d 'Look at checkpoints of Apache Samza'
-complete -c ckpt -n "__fish_ckpt_needs_command" -f -a "schema" -d 'Print the JSON Schema of job files, for editors'
+complete -c ckpt -n "__fish_ckpt_needs_command" -f -a "schema" -d 'Print the JSON Schema of job files, or of what a command prints with --json'
 complete -c ckpt -n "__fish_ckpt_needs_command" -f -a "completions" -d 'Print a completion script for a shell'
 complete -c ckpt -n "__fish_ckpt_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c ckpt -n "__fish_ckpt_using_subcommand run" -l set -d 'Use VALUE instead of what the job file has for KEY, such as `checkpoint.schedule=1s`; may be repeated. Without a value, the key is left out' -r
@@ -74,7 +74,7 @@ complete -c ckpt -n "__fish_ckpt_using_subcommand run" -s q -l quiet -d 'Print n
 complete -c ckpt -n "__fish_ckpt_using_subcommand run" -l utc -d 'Show and read times in UTC instead of the local time zone'
 complete -c ckpt -n "__fish_ckpt_using_subcommand run" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ckpt -n "__fish_ckpt_using_subcommand init" -s o -l output -d 'The job file to write, which must not exist; `-` means standard output [default: named after the first input]' -r -F
-complete -c ckpt -n "__fish_ckpt_using_subcommand init" -l format -d 'The format of the input, if the names of the files do not show it [default: from the names, or the first bytes]' -r -f -a "json\t'A JSON object per line'
+complete -c ckpt -n "__fish_ckpt_using_subcommand init" -l format -d 'The format of the input, if the names of the files do not show it [default: from the names, or the first bytes]' -r -f -a "json\t'One JSON object per line; `jsonl` means the same'
 csv\t'CSV with a header line'
 text\t'Lines of text'"
 complete -c ckpt -n "__fish_ckpt_using_subcommand init" -l color -d 'When to use color; `auto` means on a terminal, unless NO_COLOR is set' -r -f -a "auto\t'On a terminal'
@@ -147,6 +147,7 @@ complete -c ckpt -n "__fish_ckpt_using_subcommand report" -l utc -d 'Show and re
 complete -c ckpt -n "__fish_ckpt_using_subcommand report" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ckpt -n "__fish_ckpt_using_subcommand inspect" -l task -d 'Show only rows of task N' -r
 complete -c ckpt -n "__fish_ckpt_using_subcommand inspect" -l key -d 'Show only the row of key K, reading only its shard; exit with code 1 if there is no such key. A key of several fields is `--key path=/cart --key status=500` or `--key \'["/cart",500]\'`' -r
+complete -c ckpt -n "__fish_ckpt_using_subcommand inspect" -l prefix -d 'Show only rows whose key starts with PREFIX; a key of several fields is a list such as `["/cart",500]`' -r
 complete -c ckpt -n "__fish_ckpt_using_subcommand inspect" -s n -l limit -d 'Show at most N rows or tasks; 0 means all' -r
 complete -c ckpt -n "__fish_ckpt_using_subcommand inspect" -l color -d 'When to use color; `auto` means on a terminal, unless NO_COLOR is set' -r -f -a "auto\t'On a terminal'
 always\t'Everywhere'
@@ -183,7 +184,8 @@ complete -c ckpt -n "__fish_ckpt_using_subcommand verify" -s q -l quiet -d 'Prin
 complete -c ckpt -n "__fish_ckpt_using_subcommand verify" -l utc -d 'Show and read times in UTC instead of the local time zone'
 complete -c ckpt -n "__fish_ckpt_using_subcommand verify" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ckpt -n "__fish_ckpt_using_subcommand diff" -l task -d 'Compare only keys of task N' -r
-complete -c ckpt -n "__fish_ckpt_using_subcommand diff" -l key -d 'Compare only keys that start with PREFIX; a key of several fields is a list such as `["/cart",500]`' -r
+complete -c ckpt -n "__fish_ckpt_using_subcommand diff" -l key -d 'Compare only key K. A key of several fields is `--key path=/cart --key status=500` or `--key \'["/cart",500]\'`' -r
+complete -c ckpt -n "__fish_ckpt_using_subcommand diff" -l prefix -d 'Compare only keys that start with PREFIX; a key of several fields is a list such as `["/cart",500]`' -r
 complete -c ckpt -n "__fish_ckpt_using_subcommand diff" -s n -l limit -d 'Show at most N keys, or tasks and partitions; 0 means all, and totals always cover all [default: all keys, 10 tasks and partitions]' -r
 complete -c ckpt -n "__fish_ckpt_using_subcommand diff" -l color -d 'When to use color; `auto` means on a terminal, unless NO_COLOR is set' -r -f -a "auto\t'On a terminal'
 always\t'Everywhere'
@@ -198,8 +200,9 @@ complete -c ckpt -n "__fish_ckpt_using_subcommand diff" -l utc -d 'Show and read
 complete -c ckpt -n "__fish_ckpt_using_subcommand diff" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ckpt -n "__fish_ckpt_using_subcommand restore" -l to -d 'Write the state into the directory or URL DIR, and leave the store unchanged' -r -f -a "(__fish_complete_directories)"
 complete -c ckpt -n "__fish_ckpt_using_subcommand restore" -l format -d 'The format of the files' -r -f -a "parquet\t'One Parquet file per shard'
-jsonl\t'One JSON object per line'
+json\t'One JSON object per line; `jsonl` means the same'
 csv\t'CSV with a header line'"
+complete -c ckpt -n "__fish_ckpt_using_subcommand restore" -l as -d 'What to write instead of the state' -r -f -a "output\t'The file that the job\'s output would be'"
 complete -c ckpt -n "__fish_ckpt_using_subcommand restore" -l seek -d 'Resume the input PARTITION at another position: `start`, `end`, a number of bytes, or `record:N`' -r
 complete -c ckpt -n "__fish_ckpt_using_subcommand restore" -l forget -d 'Let the input PARTITION go: the new checkpoint has no position in it' -r
 complete -c ckpt -n "__fish_ckpt_using_subcommand restore" -l input-base -d 'With --seek: the directory of the job file, which input paths are relative to' -r -f -a "(__fish_complete_directories)"
@@ -275,13 +278,14 @@ complete -c ckpt -n "__fish_ckpt_using_subcommand latest" -l json -d 'Print the 
 complete -c ckpt -n "__fish_ckpt_using_subcommand latest" -s q -l quiet -d 'Print no notes and no progress; warnings and errors are still printed'
 complete -c ckpt -n "__fish_ckpt_using_subcommand latest" -l utc -d 'Show and read times in UTC instead of the local time zone'
 complete -c ckpt -n "__fish_ckpt_using_subcommand latest" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c ckpt -n "__fish_ckpt_using_subcommand stats" -s n -l limit -d 'Show only the newest N checkpoints; totals still cover all, and 0 shows only them' -r
+complete -c ckpt -n "__fish_ckpt_using_subcommand stats" -s n -l limit -d 'Show only the newest N checkpoints; 0 means all, and totals always cover all' -r
 complete -c ckpt -n "__fish_ckpt_using_subcommand stats" -l metrics-file -d 'Write the totals as metrics to this file, for the textfile collector of Prometheus\'s node exporter' -r -F
 complete -c ckpt -n "__fish_ckpt_using_subcommand stats" -l color -d 'When to use color; `auto` means on a terminal, unless NO_COLOR is set' -r -f -a "auto\t'On a terminal'
 always\t'Everywhere'
 never\t'Nowhere'"
 complete -c ckpt -n "__fish_ckpt_using_subcommand stats" -l cache -d 'Keep copies of what commands read from buckets in this directory, for inspect, list, log, diff, stats and restore --to; every copy is proven before it is used [default: none, or CKPT_CACHE]' -r -F
 complete -c ckpt -n "__fish_ckpt_using_subcommand stats" -l cache-size -d 'The most that the cache takes [default: 5 GiB, or CKPT_CACHE_SIZE]' -r
+complete -c ckpt -n "__fish_ckpt_using_subcommand stats" -l totals -d 'Show only the totals'
 complete -c ckpt -n "__fish_ckpt_using_subcommand stats" -l json -d 'Print the answer as JSON'
 complete -c ckpt -n "__fish_ckpt_using_subcommand stats" -s q -l quiet -d 'Print no notes and no progress; warnings and errors are still printed'
 complete -c ckpt -n "__fish_ckpt_using_subcommand stats" -l utc -d 'Show and read times in UTC instead of the local time zone'
@@ -372,10 +376,11 @@ complete -c ckpt -n "__fish_ckpt_using_subcommand help; and not __fish_seen_subc
 complete -c ckpt -n "__fish_ckpt_using_subcommand help; and not __fish_seen_subcommand_from run init check checkpoint list log report inspect verify diff restore prune pin unpin copy latest stats samza schema completions help" -f -a "latest" -d 'Print the path of the newest checkpoint, for scripts'
 complete -c ckpt -n "__fish_ckpt_using_subcommand help; and not __fish_seen_subcommand_from run init check checkpoint list log report inspect verify diff restore prune pin unpin copy latest stats samza schema completions help" -f -a "stats" -d 'Show how much space a store uses, and what removing checkpoints would free'
 complete -c ckpt -n "__fish_ckpt_using_subcommand help; and not __fish_seen_subcommand_from run init check checkpoint list log report inspect verify diff restore prune pin unpin copy latest stats samza schema completions help" -f -a "samza" -d 'Look at checkpoints of Apache Samza'
-complete -c ckpt -n "__fish_ckpt_using_subcommand help; and not __fish_seen_subcommand_from run init check checkpoint list log report inspect verify diff restore prune pin unpin copy latest stats samza schema completions help" -f -a "schema" -d 'Print the JSON Schema of job files, for editors'
+complete -c ckpt -n "__fish_ckpt_using_subcommand help; and not __fish_seen_subcommand_from run init check checkpoint list log report inspect verify diff restore prune pin unpin copy latest stats samza schema completions help" -f -a "schema" -d 'Print the JSON Schema of job files, or of what a command prints with --json'
 complete -c ckpt -n "__fish_ckpt_using_subcommand help; and not __fish_seen_subcommand_from run init check checkpoint list log report inspect verify diff restore prune pin unpin copy latest stats samza schema completions help" -f -a "completions" -d 'Print a completion script for a shell'
 complete -c ckpt -n "__fish_ckpt_using_subcommand help; and not __fish_seen_subcommand_from run init check checkpoint list log report inspect verify diff restore prune pin unpin copy latest stats samza schema completions help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c ckpt -n "__fish_ckpt_using_subcommand help; and __fish_seen_subcommand_from samza" -f -a "inspect" -d 'Show what is in checkpoints of Samza'
 complete -c ckpt -n "__fish_ckpt_using_subcommand help; and __fish_seen_subcommand_from samza" -f -a "verify" -d 'Check that checkpoints of Samza are whole'
 complete -c ckpt -n "__fish_ckpt_using_subcommand help; and __fish_seen_subcommand_from samza" -f -a "diff" -d 'Show what differs between checkpoints of Samza'
+complete -c ckpt -n "__fish_ckpt_using_subcommand schema" -f -a "job error version run init check checkpoint list log report inspect verify diff restore prune pin unpin copy latest stats samza"
 complete -c ckpt -n "__fish_ckpt_using_subcommand completions" -f -a "bash elvish fish powershell zsh"

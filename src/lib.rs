@@ -27,7 +27,7 @@
 //! | 2 format, samza | [`mod@format`] [`samza`] |
 //! | 3 storage | [`storage`] |
 //! | 4 store | [`store`] |
-//! | 5 job, input | [`job`] [`input`] |
+//! | 5 job, input, shape | [`job`] [`input`] [`shape`] |
 //! | 6 operations, runner | [`ops`] [`runner`] |
 //! | 7 command line | [`cli`] |
 
@@ -40,6 +40,7 @@ pub mod job;
 pub mod ops;
 pub mod runner;
 pub mod samza;
+pub mod shape;
 pub mod storage;
 pub mod store;
 pub mod values;

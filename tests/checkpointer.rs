@@ -18,11 +18,12 @@ use ckpt::runner::lineage::Lineage;
 use ckpt::runner::messages::{CheckpointOutcome, Cut, FrozenShard, PastInput, ThreadEvent};
 use ckpt::runner::output::plan::OutputPlan;
 use ckpt::runner::output::publisher::Publisher;
-use ckpt::runner::output::shape::RowShape;
 use ckpt::runner::process::aggregate::Program;
+use ckpt::runner::process::processor_rows::ProcessorRows;
 use ckpt::runner::resume::recover::recover;
 use ckpt::runner::state::emitted::Emitted;
 use ckpt::runner::state::frozen::FrozenRows;
+use ckpt::shape::RowShape;
 use ckpt::storage::Storage;
 use ckpt::storage::memory::MemoryStorage;
 use ckpt::store::records::line_log::Extent;
@@ -274,7 +275,7 @@ fn publisher(dir: &Path) -> (OutputPlan, Publisher) {
     let job = JobSpec::parse(text, &dir.join("job.yaml")).expect("a job");
     let program = Program::new(&job.aggregates, &job.input, |_| ColumnType::Text);
     let shape = RowShape {
-        processor: Arc::new(program),
+        output: Arc::new(ProcessorRows(Arc::new(program))),
         codec: RowCodec::new(columns()),
         windows: None,
         parts: None,

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use ckpt::format::index;
 use ckpt::format::manifest::Routing;
 use ckpt::ops::diff::{Change, ChangeKind, Comparison, Limits, Scope, Side};
+use ckpt::ops::key_filter::KeyFilter;
 use ckpt::values::id::Sequence;
 use ckpt::values::progress::Silent;
 use ckpt::values::value::Value;
@@ -65,7 +66,11 @@ fn expected(old: &State, new: &State, task_of: impl Fn(&str) -> u32, scope: &Sco
     keys.into_iter()
         .filter(|(task, key)| {
             scope.task.is_none_or(|only| only == *task)
-                && scope.prefix.as_ref().is_none_or(|prefix| key.starts_with(prefix))
+                && match &scope.keys {
+                    KeyFilter::All => true,
+                    KeyFilter::Only(keys) => keys.contains(key),
+                    KeyFilter::StartsWith(prefix) => key.starts_with(prefix),
+                }
         })
         .filter_map(|at| {
             let kind = match (old.get(&at), new.get(&at)) {
@@ -93,8 +98,12 @@ fn found(comparison: &Comparison) -> Found {
 }
 
 fn any_scope() -> impl Strategy<Value = Scope> {
-    (prop::option::weighted(0.3, 0..8u32), prop::option::weighted(0.3, "[a-dx]"))
-        .prop_map(|(task, prefix)| Scope { task, prefix })
+    let keys = prop_oneof![
+        2 => Just(KeyFilter::All),
+        1 => "[a-dx]".prop_map(KeyFilter::StartsWith),
+        1 => prop::collection::vec("[a-dx][0-9]?", 1..3).prop_map(KeyFilter::Only),
+    ];
+    (prop::option::weighted(0.3, 0..8u32), keys).prop_map(|(task, keys)| Scope { task, keys })
 }
 
 proptest! {

@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 use std::fs;
 
 use ckpt::input::record::{Computation, Computed, function_names};
-use ckpt::job::InputFormat;
+use ckpt::job::KnownFields;
 
 use crate::support::{Env, repository};
 
 /// The value of an expression without fields, as JSON, or why there is none.
 fn value(expression: &str) -> String {
-    let computation = match Computation::new("x", expression, &InputFormat::Json, &[]) {
+    let computation = match Computation::new("x", expression, KnownFields::ANY) {
         Ok(computation) => computation,
         Err(error) => return error.to_string(),
     };

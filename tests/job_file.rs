@@ -147,10 +147,10 @@ fn a_wrong_job_file_is_refused_with_the_place_and_the_reason() {
         ),
         (
             "input: {files: a, format: parquet}\n",
-            "1:27: unknown format `parquet`, expected one of `json`, `csv`, `text`",
+            "1:27: unknown format `parquet`, expected one of `json`, `jsonl`, `csv`, `text`",
         ),
         ("input: {files: a, format: jsn}\n", "1:27: unknown format `jsn`, did you mean `json`?"),
-        ("input: {files: a, format: [json]}\n", "1:27: expected one of `json`, `csv`, `text`, found a list"),
+        ("input: {files: a, format: [json]}\n", "1:27: expected one of `json`, `jsonl`, `csv`, `text`, found a list"),
         ("input: {files: a.jsonl, delimiter: ';'}\n", "1:36: `delimiter` needs `format: csv`"),
         (
             "input: {files: a.csv, delimiter: '||'}\n",
@@ -409,7 +409,14 @@ fn a_wrong_job_file_is_refused_with_the_place_and_the_reason() {
         ),
         ("let: {in: 1}\n", "1:7: `in` is a word of expressions; choose another name"),
         ("let: {a: 1, b: a.c}\n", "1:17: `a` is computed, so it has no member `c`"),
-        ("let: {a: 1}\nkey: a.b\n", "2:6: `a` is computed, so it has no members, found `a.b`"),
+        ("let: {a: 1}\nkey: a.b\n", "2:6: `a` is computed, so it has no member `b`"),
+        ("input: {files: a.txt}\nlet: {a: lower(lin)}\n", "2:16: unknown field `lin`, did you mean `line`?"),
+        ("input: {files: a.txt, split: words}\nlet: {a: w}\n", "2:10: unknown field `w`, expected `word`"),
+        (
+            "process: {aggregate: {p: approx_quantile(ms, 0.99)}}\n",
+            "1:44: expected `,` and a fraction such as `0.99`, found the end; in braces, put an aggregate that has a comma \
+             in quotes",
+        ),
         (
             "input: {files: a.log, pattern: common}\nlet: {a: hots}\n",
             "2:10: unknown field `hots`, did you mean `host`?",
@@ -419,7 +426,7 @@ fn a_wrong_job_file_is_refused_with_the_place_and_the_reason() {
         ("output: {format: csv}\n", "1:9: missing key `files` in `output`: the directory to write to"),
         (
             "output: {files: out/, format: text}\n",
-            "1:31: unknown format `text`, expected one of `json`, `csv`, `parquet`",
+            "1:31: unknown format `text`, expected one of `json`, `jsonl`, `csv`, `parquet`",
         ),
         ("output: {files: out/, emit: all}\n", "1:29: unknown emit `all`, expected one of `final`, `changes`, `rows`"),
         // YAML.

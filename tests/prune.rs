@@ -615,7 +615,7 @@ fn a_note_in_a_checkpoint_directory_is_not_deleted() {
     prune(&builder.store, &last(2, DAY)).expect("pruned");
     assert!(root.join("pruned/00000002/note.txt").exists());
     let outcome = prune_at(&builder.store, &last(2, DAY), now() + SignedDuration::from_hours(30)).expect("pruned");
-    assert_eq!((outcome.left, outcome.expired), (vec!["pruned/00000002/note.txt".to_owned()], 5));
+    assert_eq!((outcome.left, outcome.expired), (vec![root.join("pruned/00000002/note.txt").display().to_string()], 5));
     assert!(root.join("pruned/00000002/note.txt").exists());
     assert_whole(&builder.store);
 }

@@ -88,6 +88,19 @@ fn a_checkpoint_file_that_sigkill_tore_is_damaged() {
     assert_eq!(finding.task.as_deref(), Some("Partition 0"));
 }
 
+/// SIGKILL left such a file when it came between the snapshot and the checkpoint.
+#[test]
+fn an_unreadable_index_is_damage_unless_the_checkpoints_name_others() {
+    let golden = Golden::new();
+    let index = golden.find("blobs/blobs/blobs/1/Partition_0", "snapshot-index");
+    fs::write(index.with_file_name("snapshot-index-x"), b"").expect("written");
+    let report = golden.verify(&["blobs"]);
+    assert!(report.is_intact() && report.findings.iter().any(|f| f.code == SamzaCode::IndexUnfinished), "{report:?}");
+    assert!(golden.codes(&["blobs/blobs"]).contains(&SamzaCode::IndexDamaged));
+    fs::write(&index, b"").expect("written");
+    assert!(golden.codes(&["blobs"]).contains(&SamzaCode::IndexDamaged));
+}
+
 #[test]
 fn a_cut_or_a_changed_byte_in_an_offset_file_is_always_found() {
     let golden = Golden::new();
@@ -164,6 +177,10 @@ fn every_code_is_found_where_it_should_be() {
     });
     case(&["blobs/blobs"], SamzaCode::IndexDamaged, &|golden| {
         edit(&golden.find("blobs/blobs/blobs/1/Partition_0", "snapshot-index"), |text| text[..200].to_owned());
+    });
+    case(&["blobs"], SamzaCode::IndexUnfinished, &|golden| {
+        let index = golden.find("blobs/blobs/blobs/1/Partition_0", "snapshot-index");
+        fs::write(index.with_file_name("snapshot-index-x"), b"").expect("written");
     });
     case(&["blobs"], SamzaCode::IndexMissing, &|golden| {
         fs::remove_file(golden.find("blobs/blobs/blobs/1/Partition_0", "snapshot-index")).expect("removed");

@@ -9,7 +9,7 @@ import sys
 from count import Count
 
 job = Count()
-job.state = {}
+job._begin(0, {})
 records = 0
 with open(sys.argv[1], 'rb') as lines:
     for line in lines:

@@ -1,9 +1,10 @@
 //! Expressions in job files: `where`, the names of fields, aggregates.
 
 use std::borrow::Cow;
+use std::slice;
 
 use ckpt::input::record::{Computation, Field, Filter};
-use ckpt::job::{FieldPath, InputFormat};
+use ckpt::job::{ComputedField, FieldPath, InputFormat, KnownFields};
 
 /// A filter gives the same answer each time; a field name prints as text that parses to the same name.
 pub fn check(data: &[u8]) {
@@ -24,8 +25,10 @@ pub fn check(data: &[u8]) {
 
 /// A computed field has the same value each time.
 fn computed(text: &str) {
+    let earlier = ComputedField { name: "earlier".to_owned(), expression: "1".to_owned(), fields: Vec::new() };
     for format in [InputFormat::Json, InputFormat::Csv { delimiter: b',' }] {
-        let Ok(computation) = Computation::new("x", text, &format, &["earlier"]) else { return };
+        let known = KnownFields::OfRecords { format: &format, computed: slice::from_ref(&earlier) };
+        let Ok(computation) = Computation::new("x", text, known) else { return };
         let samples = samples();
         for first in 0..samples.len() {
             let count = computation.fields().len();

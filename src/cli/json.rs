@@ -1,23 +1,28 @@
 //! What the JSON documents of several commands share.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 
 use crate::cli::error::CliError;
 use crate::format::key_shape::KeyShape;
+use crate::format::manifest::Output;
 use crate::ops::stats::Sizes;
 use crate::store::Store;
 use crate::values::id::Sequence;
+use crate::values::url::is_url;
 use crate::values::value::Value;
 
 /// The version of every document. Adding a field keeps it; changing or removing one makes a new version.
 pub const VERSION: u32 = 1;
 
 /// The error that ends a command.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct ErrorView<'a> {
+    #[schemars(extend("const" = VERSION))]
     version: u32,
     error: &'a str,
     others: &'a [String],
@@ -34,8 +39,9 @@ impl<'a> From<&'a CliError> for ErrorView<'a> {
 }
 
 /// The start of a document about a store.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct StoreHead {
+    #[schemars(extend("const" = VERSION))]
     version: u32,
     store: String,
 }
@@ -48,7 +54,7 @@ impl StoreHead {
 }
 
 /// The start of a document about a store and its job.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct JobHead {
     #[serde(flatten)]
     head: StoreHead,
@@ -57,7 +63,7 @@ pub struct JobHead {
     diverged: Vec<DivergedView>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct DivergedView {
     store: String,
     reason: String,
@@ -77,7 +83,7 @@ impl JobHead {
 }
 
 /// The start of a document about one checkpoint.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct CheckpointHead {
     #[serde(flatten)]
     head: StoreHead,
@@ -92,8 +98,9 @@ impl CheckpointHead {
 }
 
 /// The start of a document of a command that has `--dry-run`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct DryRunHead {
+    #[schemars(extend("const" = VERSION))]
     version: u32,
     dry_run: bool,
     store: String,
@@ -107,7 +114,7 @@ impl DryRunHead {
 }
 
 /// What a checkpoint shares with others, in bytes.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct SharingView {
     shared_bytes: u64,
     /// What removing only this checkpoint would free.
@@ -128,6 +135,22 @@ pub fn raw(value: &Value) -> Box<RawValue> {
 /// Returns the parts of a key by the names of their columns.
 pub fn parts(shape: &KeyShape, values: &[Value]) -> BTreeMap<String, Box<RawValue>> {
     shape.columns().into_iter().map(|column| column.name).zip(values.iter().map(raw)).collect()
+}
+
+/// Returns the path of a file in the store or replica at `place`, which can be opened from the current directory.
+pub fn path_in(place: &str, path: &str) -> String {
+    if path.is_empty() { place.to_owned() } else { format!("{}/{path}", place.trim_end_matches('/')) }
+}
+
+/// Returns files that were published, with paths that can be opened from the current directory. `base` is the directory
+/// of the job file.
+pub fn published(base: &Path, outputs: &[Output]) -> Vec<Output> {
+    outputs.iter().map(|output| Output { path: path_from(base, &output.path), ..output.clone() }).collect()
+}
+
+/// Returns `path` relative to `base`, unless it is absolute or a URL.
+pub fn path_from(base: &Path, path: &str) -> String {
+    if is_url(Path::new(path)) { path.to_owned() } else { base.join(path).display().to_string() }
 }
 
 /// Returns text as a JSON string.

@@ -27,6 +27,8 @@ pub mod error;
 pub mod exit;
 mod exposition;
 pub mod json;
+pub mod json_schema;
+mod key;
 pub mod log;
 pub mod options;
 pub mod progress;

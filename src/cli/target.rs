@@ -31,6 +31,8 @@ pub struct Target {
     pub store: PathBuf,
     /// The checkpoint; `None` if the argument names only the store.
     pub reference: Option<Reference>,
+    /// The directory of the job file, if the argument names one.
+    pub job_directory: Option<PathBuf>,
 }
 
 /// A checkpoint, as a user names it.
@@ -56,14 +58,17 @@ impl Target {
         if path.is_dir() {
             return Ok(Target::of_directory(path));
         }
-        if let Some(store) = store_of_job(path)? {
-            return Ok(Target { store, reference: None });
+        if let Some(target) = target_of_job(path)? {
+            return Ok(target);
         }
         match path.to_str().and_then(|text| text.rsplit_once('@')) {
             Some((store, reference)) if !store.is_empty() && !reference.contains('/') => {
                 let reference = Some(Reference::parse(reference)?);
-                let store = store_of_job(Path::new(store))?.unwrap_or_else(|| store.into());
-                Ok(Target { store, reference })
+                let store = Path::new(store);
+                Ok(match target_of_job(store)? {
+                    Some(target) => Target { reference, ..target },
+                    None => Target { store: store.to_owned(), reference, job_directory: None },
+                })
             }
             _ => Ok(Target::of_directory(path)),
         }
@@ -74,9 +79,10 @@ impl Target {
             let sequence = path.file_name()?.to_str()?.parse().ok()?;
             let above = path.parent().filter(|above| above.file_name() == Some(OsStr::new(CHECKPOINTS)))?;
             let store = above.parent().filter(|store| !store.as_os_str().is_empty()).unwrap_or(Path::new("."));
-            Some(Target { store: store.to_owned(), reference: Some(Reference::Number(sequence)) })
+            let reference = Some(Reference::Number(sequence));
+            Some(Target { store: store.to_owned(), reference, job_directory: None })
         };
-        let whole = || Target { store: path.to_owned(), reference: None };
+        let whole = || Target { store: path.to_owned(), reference: None, job_directory: None };
         if is_url(path) {
             return inside(path).unwrap_or_else(whole);
         }
@@ -223,7 +229,7 @@ impl Reference {
 }
 
 /// Returns the store of a job if `path` is the file of one, by its name.
-fn store_of_job(path: &Path) -> Result<Option<PathBuf>, CliError> {
+fn target_of_job(path: &Path) -> Result<Option<Target>, CliError> {
     let ending = path.extension().and_then(OsStr::to_str);
     let is_small_file =
         matches!(path.file_name().and_then(OsStr::to_str), Some(STORE_FILE | REPLICAS_FILE | MANIFEST_FILE));
@@ -239,7 +245,8 @@ fn store_of_job(path: &Path) -> Result<Option<PathBuf>, CliError> {
             path.display()
         )));
     }
-    Ok(Some(job.resolve(&job.checkpoint.store)))
+    let store = job.resolve(&job.checkpoint.store);
+    Ok(Some(Target { store, reference: None, job_directory: Some(job.base) }))
 }
 
 const FORMS: &str =

@@ -1,16 +1,19 @@
 //! What `ckpt --version` prints.
 
+use schemars::{JsonSchema, SchemaGenerator};
 use serde::Serialize;
 
 use crate::cli::error::CliError;
 use crate::cli::json::VERSION;
+use crate::cli::json_schema::Document;
 use crate::cli::ui::Ui;
 use crate::format::FORMAT;
 use crate::runner::process::exec::protocol::PROTOCOL;
 
 /// The version of the program, what it was built from, and what it reads and writes.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct VersionView {
+    #[schemars(extend("const" = VERSION))]
     version: u32,
     ckpt: &'static str,
     /// Null if it was not recorded.
@@ -19,6 +22,7 @@ struct VersionView {
     rustc: &'static str,
     features: Vec<&'static str>,
     store_format: u32,
+    #[schemars(with = "Vec<u32>")]
     readable_store_formats: [u32; 1],
     program_protocol: u32,
 }
@@ -38,6 +42,9 @@ impl VersionView {
         }
     }
 }
+
+/// What it prints with `--json`.
+pub(super) const DOCUMENTS: &[Document] = &[SchemaGenerator::subschema_for::<VersionView>];
 
 /// Prints the version; if `is_verbose`, with what the program was built from and the formats that it knows.
 pub(super) fn print(is_verbose: bool, ui: &mut Ui) -> Result<(), CliError> {

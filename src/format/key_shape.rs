@@ -3,6 +3,7 @@
 //! The key is a JSON array without spaces, such as `["/cart",500]`. Equal parts give equal text, so a key can be hashed,
 //! sorted and compared like any other. In a job with windows, `@` and the start of the window follow.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -10,7 +11,7 @@ use crate::values::decimal::Decimal;
 use crate::values::value::{Column, ColumnType, Value};
 
 /// What the keys of a job with several key fields consist of.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct KeyShape {
     /// In the order of the array.
@@ -21,7 +22,7 @@ pub struct KeyShape {
 }
 
 /// One field of a key.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct KeyPart {
     /// The name of its column.

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::format::document;
@@ -66,7 +67,7 @@ pub struct Manifest {
 }
 
 /// An older cut that some shards have instead of the checkpoint's own.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct OlderCut {
     /// The cut: the shards have the state after all blocks before this number.
@@ -88,7 +89,7 @@ pub struct Parent {
 }
 
 /// How a checkpoint chooses what to save.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Mode {
     /// What changed; the rest is shared with the parent.
@@ -112,7 +113,7 @@ impl Mode {
 }
 
 /// What caused a checkpoint.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Trigger {
     /// `schedule` in the job file.
@@ -134,7 +135,7 @@ pub enum Trigger {
 }
 
 /// How keys are assigned to tasks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Routing {
     /// By the key: the XXH3-64 of its bytes modulo the number of tasks.
@@ -146,7 +147,7 @@ pub enum Routing {
 }
 
 /// How long a checkpoint took.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Timings {
     /// The longest pause of any worker.
@@ -158,7 +159,7 @@ pub struct Timings {
 }
 
 /// Counts and sizes of a checkpoint.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Totals {
     /// Keys in the state.
@@ -192,7 +193,7 @@ fn is_zero(number: &u64) -> bool {
 }
 
 /// An output file that a checkpoint publishes.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Output {
     /// As in the job file: absolute, or relative to the directory of the job file.
@@ -203,7 +204,7 @@ pub struct Output {
 }
 
 /// The part of a dead-letter file that belongs to a checkpoint.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DeadLetter {
     /// As in the job file.

@@ -76,6 +76,19 @@ pub fn estimate(column_type: ColumnType, bytes: &[u8], quantile: Option<Decimal>
     }
 }
 
+/// Returns whether a row may have the estimate `stored` beside a sketch that estimates `computed`.
+///
+/// Quantiles are defined exactly. Versions of the sketch library may differ in how they estimate a number of distinct
+/// values, though by no more than the error of the sketch, so 2 % are allowed.
+pub fn agrees(stored: &Value, computed: &Value) -> bool {
+    match (stored, computed) {
+        (Value::Int(stored), Value::Int(computed)) => {
+            stored.abs_diff(*computed).saturating_mul(50) <= computed.unsigned_abs()
+        }
+        _ => stored == computed,
+    }
+}
+
 /// Returns a quantile that a sketch estimates. Returns null if it is not said which one.
 pub fn quantile_value(quantiles: &Quantiles, quantile: Option<Decimal>) -> Value {
     quantile.and_then(|quantile| quantiles.estimate(quantile)).map_or(Value::Null, Value::Number)
@@ -121,6 +134,24 @@ mod tests {
                 }
             }
             assert_eq!(stopped.estimate(), straight.estimate());
+        }
+    }
+
+    #[test]
+    fn an_estimate_agrees_with_its_sketch_within_the_error_of_the_sketch() {
+        let number = |text: &str| Value::Number(Decimal::parse(text.as_bytes()).unwrap());
+        for (stored, computed, expected) in [
+            (Value::Int(1_020), Value::Int(1_000), true),
+            (Value::Int(1_021), Value::Int(1_000), false),
+            (Value::Int(979), Value::Int(1_000), false),
+            (Value::Int(i64::MIN), Value::Int(1_000), false),
+            (Value::Int(49), Value::Int(48), false),
+            (Value::Int(0), Value::Int(0), true),
+            (Value::Null, Value::Int(0), false),
+            (number("1.5"), number("1.50"), true),
+            (number("1.5"), number("1.51"), false),
+        ] {
+            assert_eq!(agrees(&stored, &computed), expected, "{stored:?} {computed:?}");
         }
     }
 

@@ -153,6 +153,7 @@ mod tests {
             (&["k", " value"][..], ", did you mean ` value`?"),
             (&["k", "VALUE"], ", did you mean `VALUE`?"),
             (&["k", "valeu"], ", did you mean `valeu`?"),
+            (&["k", "Valeu"], ", did you mean `Valeu`?"),
             (&["k;value"], ", it has `k;value`"),
         ] {
             assert_eq!(problem(&columns, header), format!("the header line has no column `value`{expected}"));

@@ -111,7 +111,8 @@ pub(crate) fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
     }
     let name = name.to_lowercase().replace('-', "_");
     let allowed = (name.chars().count() / 3).max(1);
-    let near = known.iter().map(|candidate| (damerau_levenshtein(&name, candidate), *candidate));
+    let plain = |candidate: &str| candidate.to_lowercase().replace('-', "_");
+    let near = known.iter().map(|candidate| (damerau_levenshtein(&name, &plain(candidate)), *candidate));
     near.filter(|(distance, candidate)| *distance <= allowed && *distance < candidate.len()).min().map(|(_, near)| near)
 }
 

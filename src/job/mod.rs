@@ -11,6 +11,7 @@ mod fill;
 mod given;
 mod key_filter;
 pub(crate) mod keys;
+pub(crate) mod known_fields;
 pub(crate) mod model;
 mod parse;
 mod read;
@@ -29,10 +30,11 @@ pub use fill::Variables;
 pub use given::{GivenInput, Overrides};
 pub use key_filter::key_filter;
 pub use keys::KEYS;
+pub use known_fields::KnownFields;
 pub use model::{
-    CheckpointSpec, Emit, EventTime, ExecSpec, InputFormat, InputSpec, JobSpec, KeepSpec, KeyField, LinePattern,
-    MaxBad, OnError, OnGone, OnLate, OutputFormat, OutputSpec, PriorityClass, PrioritySpec, Schedule, Selector,
-    TimeUnit, TtlSpec, WindowSpec,
+    CheckpointSpec, ComputedField, Emit, EventTime, ExecSpec, InputFormat, InputSpec, JobSpec, KeepSpec, KeyField,
+    LinePattern, MaxBad, OnError, OnGone, OnLate, OutputFormat, OutputSpec, PriorityClass, PrioritySpec, Schedule,
+    Selector, TimeUnit, TtlSpec, WindowSpec,
 };
 pub use schema::schema;
 pub use windows::Windows;

@@ -133,6 +133,9 @@ codes! {
     /// unusable or contradicts the manifest, a sketch cannot be read, a key has no window in a job with windows, or it
     /// does not have the parts of the job's key.
     NotResumable "not-resumable" Damage "`ckpt run --latest-good` resumes from an older checkpoint; `ckpt restore --to` still writes the state of this one; report it: the writer was at fault, not the disk";
+    /// A row has another estimate than its sketch gives. A run goes by the sketch, but queries and exports show
+    /// the estimate.
+    EstimateWrong "estimate-wrong" Damage "go back to an intact checkpoint, or let the job update the row, which computes the estimate again; report it: the writer was at fault, not the disk";
     /// A pin was modified; it still keeps its checkpoint.
     PinDamaged "pin-damaged" Note "`ckpt verify --repair` if there is a replica; otherwise pin the checkpoint again, with the reason";
     /// A replica lacks a pin that another one has; the pin counts.

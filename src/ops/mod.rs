@@ -7,6 +7,7 @@ pub mod copy;
 pub mod diff;
 pub mod finding;
 pub mod inspect;
+pub mod key_filter;
 pub mod latest;
 pub mod list;
 pub mod log;

@@ -14,6 +14,7 @@ use crate::format::row_batch::RowBatch;
 use crate::format::rows::{Row, RowCodec};
 use crate::format::segment::SegmentReader;
 use crate::format::segment::merge::Merge;
+use crate::ops::key_filter::KeyFilter;
 use crate::store::{Committed, Store, StoreError};
 use crate::values::id::Sequence;
 use crate::values::parallel;
@@ -67,8 +68,8 @@ impl ReadError {
 pub struct Selection {
     /// Only rows of this task.
     pub task: Option<u32>,
-    /// Only the row of this key. [`Snapshot::task_of_key`] tells what narrows the search.
-    pub key: Option<String>,
+    /// A filter of single keys narrows the search to their tasks, see [`Snapshot::task_of_key`].
+    pub keys: KeyFilter,
 }
 
 /// A checkpoint whose manifest and index have been read.
@@ -161,25 +162,16 @@ impl Snapshot {
         progress: &dyn Progress,
         mut visit: impl FnMut(Row<'_>) -> bool,
     ) -> Result<(), ReadError> {
-        let mut task = selection.task;
-        if let Some(key) = &selection.key
-            && self.manifest().routing != Routing::Program
-        {
-            match (self.task_of_key(store, key)?, task) {
-                (None, _) => return Ok(()),
-                (Some(owner), Some(task)) if owner != task => return Ok(()),
-                (owner, _) => task = owner,
-            }
-        }
-        let key = selection.key.as_deref();
-        let in_task = |row: &&IndexRow| task.is_none_or(|task| (row.first_task..=row.last_task).contains(&task));
-        let has_key =
-            |row: &&IndexRow| key.is_none_or(|key| row.smallest_key.as_str() <= key && key <= row.largest_key.as_str());
-        let segments: Vec<&IndexRow> = self.index.iter().filter(in_task).filter(has_key).collect();
+        let tasks = self.tasks(store, selection)?;
+        let in_tasks = |first: u32, last: u32| {
+            tasks.as_ref().is_none_or(|tasks| tasks.iter().any(|task| (first..=last).contains(task)))
+        };
+        let keys = &selection.keys;
+        let may_match = |row: &&IndexRow| in_tasks(row.first_task, row.last_task) && keys.may_be_in(row);
+        let segments: Vec<&IndexRow> = self.index.iter().filter(may_match).collect();
         let chains: Vec<&[&IndexRow]> = segments.chunk_by(|a, b| a.shard == b.shard).collect();
         progress.start(segments.iter().map(|row| row.bytes).sum());
-        let wanted =
-            |row: &Row<'_>| task.is_none_or(|task| row.task == task) && key.is_none_or(|key| row.key == key.as_bytes());
+        let wanted = |row: &Row<'_>| in_tasks(row.task, row.task) && keys.holds(row.key);
         let read = |chain: &&[&IndexRow], outlet: &Outlet<'_, RowBatch, ReadError>| {
             let mut batch = RowBatch::new();
             self.chain_rows(store, chain, progress, |row| {
@@ -195,6 +187,20 @@ impl Snapshot {
             Ok(())
         };
         parallel::in_order(&chains, read, |batch| batch.iter().all(&mut visit))
+    }
+
+    /// Returns the tasks that may have rows of `selection`; `None` if any task may.
+    fn tasks(&self, store: &Store, selection: &Selection) -> Result<Option<Vec<u32>>, ReadError> {
+        let KeyFilter::Only(keys) = &selection.keys else { return Ok(selection.task.map(|task| vec![task])) };
+        if self.manifest().routing == Routing::Program {
+            return Ok(selection.task.map(|task| vec![task]));
+        }
+        let mut tasks = Vec::new();
+        for key in keys {
+            tasks.extend(self.task_of_key(store, key)?);
+        }
+        tasks.retain(|owner| selection.task.is_none_or(|task| task == *owner));
+        Ok(Some(tasks))
     }
 
     /// Passes the merged rows of one shard, tombstones included, to `visit` until there are no more or it returns

@@ -152,7 +152,7 @@ impl Draft<'_> {
     fn add_process(&self, text: &mut String, key: Option<&SeenField>, sums: &[&SeenField]) {
         let key_path = key.map(|key| &key.path);
         let mut columns = Columns::new(key_path, *self.format == InputFormat::Words);
-        *text += "# EDIT: what to compute for each row: count, sum, avg, min, max, first, last, approx_distinct.\n\
+        *text += "# EDIT: what to compute for each row: count, sum, avg, min, max, first, last,\n# approx_distinct, approx_quantile.\n\
                   process:\n  aggregate:\n";
         *text += &format!("    {}: count\n", columns.name("records"));
         let fields = || self.survey.fields.iter().filter(|field| Some(&field.path) != key_path && field.count > 0);

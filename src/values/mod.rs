@@ -2,6 +2,7 @@
 
 pub mod catch_panic;
 pub mod decimal;
+pub mod deep_stack;
 pub mod digest;
 pub mod error_chain;
 pub mod id;

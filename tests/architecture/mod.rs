@@ -13,7 +13,7 @@ mod imports;
 use imports::{Imports, Module};
 
 /// The module of every file below `src`, and its floor.
-const FLOORS: [(&str, u8); 10] = [
+const FLOORS: [(&str, u8); 11] = [
     ("values", 1),
     ("format", 2),
     ("samza", 2),
@@ -21,6 +21,7 @@ const FLOORS: [(&str, u8); 10] = [
     ("store", 4),
     ("job", 5),
     ("input", 5),
+    ("shape", 5),
     ("ops", 6),
     ("runner", 6),
     ("cli", 7),

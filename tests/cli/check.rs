@@ -332,6 +332,19 @@ fn columns_that_a_csv_file_lacks_are_a_problem() {
 }
 
 #[test]
+fn a_field_that_text_does_not_have_is_an_error_before_the_start() {
+    let env = Env::new();
+    env.write("a.log", "INFO done\n");
+    env.write("job.yaml", "job: j\ninput: a.log\nwhere: lin.contains(\"INFO\")\nprocess: {aggregate: {n: count}}\n");
+    let expected = "unknown field `lin`, did you mean `line`?";
+    let problems = view(&env, 1).problems;
+    assert!(problems[0].contains(expected) && problems[0].contains("job.yaml:3:8: "), "{problems:?}");
+    let run = env.run(&["run", "job.yaml"]).expect(2);
+    assert!(run.stderr.contains(expected), "{run}");
+    assert!(!env.path("checkpoints").exists());
+}
+
+#[test]
 fn a_run_warns_of_a_field_that_no_record_has_after_its_first_checkpoint() {
     let env = Env::new();
     env.write("data.jsonl", "{\"k\":\"a\",\"amount\":1}\n".repeat(400_000));

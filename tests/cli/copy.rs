@@ -161,15 +161,15 @@ fn a_damaged_checkpoint_is_left_out_and_reported() {
         view["objects"].as_array().expect("objects").iter().filter_map(|o| o["path"].as_str()).collect();
     let older = env.read("s/checkpoints/00000002/SHA256SUMS");
     let own = objects.iter().find(|path| !older.contains(*path)).expect("an object of its own");
-    let good = fs::read(env.path("s").join(own)).expect("readable");
-    fs::write(env.path("s").join(own), vec![0; good.len()]).expect("written");
+    let good = fs::read(env.path(own)).expect("readable");
+    fs::write(env.path(own), vec![0; good.len()]).expect("written");
     let (view, states) = states(&env, &["copy", "s", "--to", "copy", "--json"], 3);
     let names: Vec<&str> = states.iter().map(|(_, state)| state.as_str()).collect();
     assert_eq!(names, ["damaged", "copied", "damaged"]);
     assert!(view.checkpoints[2].error.as_ref().is_some_and(|error| error.contains("is damaged")), "{view:?}");
     env.run(&["verify", "copy@2"]).expect(0);
     assert!(!env.path("copy/checkpoints/00000003").exists());
-    fs::write(env.path("s").join(own), good).expect("written");
+    fs::write(env.path(own), good).expect("written");
     let output = env.run(&["copy", "s@3", "--to", "copy"]).expect(0);
     assert!(output.stdout.starts_with("copied 1 checkpoint to copy: "), "{output}");
 }

@@ -11,14 +11,7 @@ use ckpt::format::manifest::Routing;
 use ckpt::values::value::{Column, ColumnType};
 
 use crate::support::Env;
-use crate::support::store_builder::{Change as Edit, StoreBuilder, three_checkpoints};
-
-fn env() -> Env {
-    let mut env = Env::new();
-    env.at("2026-11-22T15:00:00Z");
-    three_checkpoints(&env.path("s"));
-    env
-}
+use crate::support::store_builder::{Change as Edit, StoreBuilder, with_three_checkpoints as env};
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -204,7 +197,7 @@ fn segments(env: &Env, number: u64) -> Vec<Segment> {
     let segments = objects.filter(|object| object["level"].is_u64());
     segments
         .map(|object| Segment {
-            path: env.path("s").join(object["path"].as_str().expect("a path")),
+            path: env.path(object["path"].as_str().expect("a path")),
             shard: object["shard"].as_u64().expect("a number"),
             level: object["level"].as_u64().expect("a number"),
             bytes: object["bytes"].as_u64().expect("a number"),
@@ -393,14 +386,37 @@ fn a_scope_compares_its_keys_and_nothing_else() {
     };
     assert_eq!(keys(&["--task", "3"], 1), "dan");
     assert_eq!(keys(&["--task", "1"], 0), "");
-    assert_eq!(keys(&["--key", "c"], 1), "cyd");
+    assert_eq!(keys(&["--prefix", "c"], 1), "cyd");
+    assert_eq!(keys(&["--prefix", "cyd"], 1), "cyd");
+    assert_eq!(keys(&["--prefix", "cyda"], 0), "");
+    assert_eq!(keys(&["--prefix", "bo"], 0), "");
+    assert_eq!(keys(&["--prefix", "d", "--task", "3"], 1), "dan");
+    assert_eq!(keys(&["--prefix", "d", "--task", "4"], 0), "");
     assert_eq!(keys(&["--key", "cyd"], 1), "cyd");
-    assert_eq!(keys(&["--key", "cyda"], 0), "");
-    assert_eq!(keys(&["--key", "bo"], 0), "");
-    assert_eq!(keys(&["--key", "d", "--task", "3"], 1), "dan");
-    assert_eq!(keys(&["--key", "d", "--task", "4"], 0), "");
+    assert_eq!(keys(&["--key", "c"], 0), "");
+    assert_eq!(keys(&["--key", "cyd", "--task", "3"], 0), "");
+    env.run(&["diff", "s@1", "s@3", "--key", "a", "--key", "b"]).expect(2);
+    env.run(&["diff", "s@1", "s@3", "--key", "a", "--prefix", "b"]).expect(2);
     let output = env.run(&["diff", "s@1", "s@3", "--task", "8"]).expect(2);
     assert_eq!(output.stderr, "error: there is no task 8: tasks are 0 to 7\n");
+}
+
+#[test]
+fn of_a_single_key_only_its_shard_is_read() {
+    let env = Env::new();
+    let records: String = (0..2_000).map(|key| format!("{{\"k\":\"key{key}\"}}\n")).collect();
+    env.write("job.yaml", "job: j\ninput: a.jsonl\nkey: k\nprocess: {aggregate: {n: count}}\ncheckpoint: {store: s}\n");
+    for times in [1, 2] {
+        env.write("a.jsonl", records.repeat(times));
+        env.run(&["run", "job.yaml"]).expect(0);
+    }
+    let read = |arguments: &[&str]| {
+        let (keys, _, total) = json(&env, &[&["s@1", "s@2"], arguments].concat(), 1);
+        assert_eq!(keys.iter().map(|line| line.key.as_str()).collect::<Vec<_>>(), ["key1234"]);
+        total.bytes_read
+    };
+    let (one, all) = (read(&["--key", "key1234"]), read(&["--prefix", "key1234"]));
+    assert!(one * 2 < all, "{one} of {all} bytes");
 }
 
 #[test]

@@ -4,14 +4,8 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::support::Env;
-use crate::support::store_builder::{JOB, StoreBuilder, three_checkpoints};
-
-fn env() -> Env {
-    let mut env = Env::new();
-    env.at("2026-11-22T15:00:00Z");
-    three_checkpoints(&env.path("s"));
-    env
-}
+use crate::support::headed::Headed;
+use crate::support::store_builder::{JOB, StoreBuilder, with_three_checkpoints as env};
 
 /// The words of each line.
 fn words(text: &str) -> Vec<Vec<&str>> {
@@ -99,6 +93,10 @@ fn state_can_be_narrowed_to_a_task_a_key_and_a_number_of_rows() {
     assert_eq!(keys(&["--key", "cyd", "--task", "4"], 0), quiet("cyd"));
     assert_eq!(keys(&["--key", "dan"], 1), (String::new(), "there is no key `dan`\n".to_owned()));
     assert_eq!(keys(&["--key", "cyd", "--task", "5"], 1).0, "");
+    assert_eq!(keys(&["--prefix", "c"], 0), quiet("cyd"));
+    assert_eq!(keys(&["--prefix", ""], 0), quiet("ann eve cyd xan bob fay"));
+    assert_eq!(keys(&["--prefix", "x", "--task", "5"], 0), quiet(""));
+    assert_eq!(keys(&["--prefix", "cydx"], 0), quiet(""));
     assert_eq!(keys(&["--limit", "0"], 0), quiet("ann eve cyd xan bob fay"));
     assert_eq!(keys(&["--limit", "6"], 0), quiet("ann eve cyd xan bob fay"));
     let cut = "there are more rows: `--limit 0` shows all\n".to_owned();
@@ -120,10 +118,6 @@ fn a_key_without_routing_is_a_partition() {
 #[serde(deny_unknown_fields)]
 #[allow(dead_code)]
 struct StateView {
-    version: u32,
-    store: String,
-    job: String,
-    diverged: Vec<Value>,
     sequence: u64,
     columns: Vec<Value>,
     cut: bool,
@@ -140,8 +134,8 @@ struct StateRow {
 
 #[test]
 fn json_of_state_has_typed_values() {
-    let view: StateView = view(&env(), &["s", "--state", "--limit", "4"]);
-    assert_eq!((view.version, view.sequence, view.cut, view.rows.len()), (1, 3, true, 4));
+    let view: Headed<StateView> = view(&env(), &["s", "--state", "--limit", "4"]);
+    assert_eq!((view.head.version, view.sequence, view.cut, view.rows.len()), (1, 3, true, 4));
     let row = &view.rows[3];
     assert_eq!((row.task, row.key.as_str()), (4, "xan"));
     let expected = serde_json::json!({"clicks": 9, "spent": 9.25, "city": null, "pages": "sketch of 8 bytes"});
@@ -180,10 +174,6 @@ fn all_of_a_million_tasks_are_rows_only_when_asked_for() {
 #[serde(deny_unknown_fields)]
 #[allow(dead_code)]
 struct PositionsView {
-    version: u32,
-    store: String,
-    job: String,
-    diverged: Vec<Value>,
     sequence: u64,
     positions: Vec<Position>,
 }
@@ -207,7 +197,7 @@ fn positions_say_how_far_each_partition_is() {
     let env = env();
     let output = env.run(&["inspect", "s@2", "--positions"]).expect(0);
     assert_eq!(words(&output.stdout)[1], ["data/clicks.jsonl", "-", "280", "7", "1,000,000", "2"]);
-    let view: PositionsView = view(&env, &["s@2", "--positions"]);
+    let view: Headed<PositionsView> = view(&env, &["s@2", "--positions"]);
     assert_eq!((view.positions[0].offset, view.positions[0].record, view.positions[0].ended), (280, 7, false));
 }
 
@@ -215,10 +205,6 @@ fn positions_say_how_far_each_partition_is() {
 #[serde(deny_unknown_fields)]
 #[allow(dead_code)]
 struct ObjectsView {
-    version: u32,
-    store: String,
-    job: String,
-    diverged: Vec<Value>,
     sequence: u64,
     objects: Vec<Object>,
 }
@@ -241,9 +227,9 @@ struct Object {
 fn objects_are_shared_with_the_parent_or_new() {
     let env = env();
     let shares = |number: u64| {
-        let view: ObjectsView = view(&env, &[&format!("s@{number}"), "--objects"]);
-        assert!(view.objects.iter().all(|object| env.path("s").join(&object.path).is_file()));
-        view.objects.into_iter().map(|object| (object.role, object.shared)).collect::<Vec<_>>()
+        let view: Headed<ObjectsView> = view(&env, &[&format!("s@{number}"), "--objects"]);
+        assert!(view.objects.iter().all(|object| env.path(&object.path).is_file()));
+        view.objects.iter().map(|object| (object.role.clone(), object.shared)).collect::<Vec<_>>()
     };
     assert!(shares(1).iter().all(|(_, shared)| *shared == Some(false)));
     let expected = [

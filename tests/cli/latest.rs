@@ -10,7 +10,7 @@ use ckpt::store::records::attempts::{Attempt, AttemptLog, AttemptOutcome};
 use serde::Deserialize;
 
 use crate::support::Env;
-use crate::support::store_builder::{StoreBuilder, three_checkpoints};
+use crate::support::store_builder::{StoreBuilder, with_three_checkpoints as env};
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -33,13 +33,6 @@ struct View {
 struct Damaged {
     sequence: u64,
     error: String,
-}
-
-fn env() -> Env {
-    let mut env = Env::new();
-    env.at("2026-11-22T15:00:00Z");
-    three_checkpoints(&env.path("s"));
-    env
 }
 
 /// Damages an object that checkpoint `newer` has and `older` has not.

@@ -3,16 +3,15 @@
 use serde::Deserialize;
 
 use crate::support::Env;
-use crate::support::store_builder::{StoreBuilder, three_checkpoints};
+use crate::support::headed::Headed;
+use crate::support::store_builder::{StoreBuilder, with_three_checkpoints as env};
+
+type View = Headed<Listing>;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[allow(dead_code)]
-struct View {
-    version: u32,
-    store: String,
-    job: String,
-    diverged: Vec<serde_json::Value>,
+struct Listing {
     older: u64,
     last_good: Option<u64>,
     last_good_age_seconds: Option<i64>,
@@ -59,16 +58,9 @@ enum Checkpoint {
     },
 }
 
-fn env() -> Env {
-    let mut env = Env::new();
-    env.at("2026-11-22T15:00:00Z");
-    env
-}
-
 #[test]
 fn one_line_per_checkpoint_newest_last() {
     let env = env();
-    three_checkpoints(&env.path("s"));
     let output = env.run(&["list", "s"]).expect(0);
     assert_eq!(output.stderr, "");
     let lines: Vec<Vec<&str>> = output.stdout.lines().map(|line| line.split_whitespace().collect()).collect();
@@ -83,7 +75,6 @@ fn one_line_per_checkpoint_newest_last() {
 #[test]
 fn the_limit_keeps_the_newest_and_reverse_reverses_the_order() {
     let env = env();
-    three_checkpoints(&env.path("s"));
     let output = env.run(&["list", "s", "--limit", "2", "--reverse"]).expect(0);
     let rows = output.stdout.lines().skip(1).take_while(|line| !line.is_empty());
     let numbers: Vec<&str> = rows.filter_map(|line| line.split_whitespace().next()).collect();
@@ -95,10 +86,9 @@ fn the_limit_keeps_the_newest_and_reverse_reverses_the_order() {
 #[test]
 fn json_has_every_number() {
     let env = env();
-    three_checkpoints(&env.path("s"));
     let output = env.run(&["list", "s", "--json"]).expect(0);
     let view: View = serde_json::from_str(&output.stdout).expect("a view");
-    assert_eq!((view.version, view.job.as_str(), view.older), (1, "clicks", 0));
+    assert_eq!((view.head.version, view.head.job.as_str(), view.older), (1, "clicks", 0));
     let Checkpoint::Read { sequence: 3, age_seconds, keys, changed_keys, bytes, new_bytes, ref created, .. } =
         view.checkpoints[2]
     else {
@@ -111,7 +101,6 @@ fn json_has_every_number() {
 #[test]
 fn a_damaged_manifest_is_a_line_and_exit_code_1() {
     let env = env();
-    three_checkpoints(&env.path("s"));
     env.write("s/checkpoints/00000002/manifest.yaml", "format: 1\n\u{1b}[2J");
     let output = env.run(&["list", "s"]).expect(1);
     assert_eq!(output.stdout.lines().position(str::is_empty), Some(4));
@@ -124,7 +113,7 @@ fn a_damaged_manifest_is_a_line_and_exit_code_1() {
 
 #[test]
 fn an_empty_store_has_a_header_and_a_note() {
-    let env = env();
+    let env = Env::new();
     StoreBuilder::keyed(&env.path("s"));
     let output = env.run(&["list", "s"]).expect(0);
     assert_eq!((output.stdout.lines().count(), output.stderr.as_str()), (1, "no checkpoint yet\n"));
@@ -133,7 +122,6 @@ fn an_empty_store_has_a_header_and_a_note() {
 #[test]
 fn a_missing_store_is_exit_code_10_and_a_checkpoint_is_wrong_usage() {
     let env = env();
-    three_checkpoints(&env.path("s"));
     env.run(&["list", "nothing"]).expect(10);
     env.run(&["list", "s@2"]).expect(2);
     env.run(&["list", "s/checkpoints/00000002"]).expect(2);
@@ -142,7 +130,6 @@ fn a_missing_store_is_exit_code_10_and_a_checkpoint_is_wrong_usage() {
 #[test]
 fn a_reader_that_goes_away_is_not_an_error() {
     let env = env();
-    three_checkpoints(&env.path("s"));
     for verb in ["list", "inspect", "verify"] {
         let output = env.shell(&format!("{{ sleep 0.2; ckpt {verb} s; echo $? >status; }} | true; cat status"));
         assert_eq!((output.stdout.as_str(), output.stderr.as_str()), ("0\n", ""), "{verb}");
@@ -152,7 +139,6 @@ fn a_reader_that_goes_away_is_not_an_error() {
 #[test]
 fn ten_thousand_checkpoints_are_listed_quickly() {
     let env = env();
-    three_checkpoints(&env.path("s"));
     let dir = env.path("s/checkpoints");
     let manifest = env.read("s/checkpoints/00000003/manifest.yaml");
     for number in 4..=2000u64 {
@@ -175,7 +161,6 @@ fn ten_thousand_checkpoints_are_listed_quickly() {
 #[test]
 fn the_footer_shows_the_sizes_over_time_and_the_age_of_the_last_good_checkpoint() {
     let mut env = env();
-    three_checkpoints(&env.path("s"));
     let foot = |env: &Env, arguments: &[&str], status: i32| -> Vec<String> {
         let output = env.run(arguments).expect(status);
         output.stdout.lines().skip_while(|line| !line.is_empty()).skip(1).map(str::to_owned).collect()
@@ -201,7 +186,6 @@ fn the_footer_shows_the_sizes_over_time_and_the_age_of_the_last_good_checkpoint(
 #[test]
 fn the_footer_shows_how_many_pruned_checkpoints_can_be_brought_back() {
     let env = env();
-    three_checkpoints(&env.path("s"));
     let view = |env: &Env| -> View {
         serde_json::from_str(&env.run(&["list", "s", "--json"]).expect(0).stdout).expect("a view")
     };
@@ -215,8 +199,7 @@ fn the_footer_shows_how_many_pruned_checkpoints_can_be_brought_back() {
 #[test]
 fn a_limit_of_zero_shows_all() {
     let env = env();
-    three_checkpoints(&env.path("s"));
-    for verb in ["list", "log"] {
+    for verb in ["list", "log", "stats"] {
         assert_eq!(env.run(&[verb, "s", "-n", "0"]).expect(0), env.run(&[verb, "s"]).expect(0));
     }
 }
@@ -225,7 +208,6 @@ fn a_limit_of_zero_shows_all() {
 fn on_a_narrow_terminal_the_line_of_a_checkpoint_is_one_line() {
     let mut env = env();
     env.set("TZ", "America/New_York");
-    three_checkpoints(&env.path("s"));
     let seen = env.run_on_terminal(&["list", "s", "--color", "never"]);
     let lines: Vec<&str> = seen.text.lines().collect();
     assert!(lines[1].contains("  2026-11-22T09:10:00-05:00  50m ago  schedule  "), "{seen:?}");
@@ -235,7 +217,6 @@ fn on_a_narrow_terminal_the_line_of_a_checkpoint_is_one_line() {
 #[test]
 fn a_checkpoint_of_the_future_is_not_just_new() {
     let mut env = env();
-    three_checkpoints(&env.path("s"));
     env.at("2026-11-22T11:30:00Z");
     let output = env.run(&["list", "s"]).expect(0);
     assert!(output.stdout.contains(" in 3h (clock?)  schedule"), "{output}");
@@ -245,7 +226,6 @@ fn a_checkpoint_of_the_future_is_not_just_new() {
 #[test]
 fn sizes_are_shown_as_stats_counts_them() {
     let env = env();
-    three_checkpoints(&env.path("s"));
     let table = |arguments: &[&str]| -> Vec<Vec<String>> {
         let output = env.run(arguments).expect(0);
         let rows = output.stdout.lines().take_while(|line| !line.is_empty());

@@ -2,15 +2,7 @@
 
 use serde::Deserialize;
 
-use crate::support::Env;
-use crate::support::store_builder::three_checkpoints;
-
-fn env() -> Env {
-    let mut env = Env::new();
-    env.at("2026-11-22T15:00:00Z");
-    three_checkpoints(&env.path("s"));
-    env
-}
+use crate::support::store_builder::with_three_checkpoints as env;
 
 #[test]
 fn a_pin_is_shown_and_keeps_its_checkpoint_until_it_is_removed() {

@@ -1,14 +1,7 @@
 //! A checkpoint that was pruned, and is asked for.
 
 use crate::support::Env;
-use crate::support::store_builder::three_checkpoints;
-
-fn env() -> Env {
-    let mut env = Env::new();
-    env.at("2026-11-22T15:00:00Z");
-    three_checkpoints(&env.path("s"));
-    env
-}
+use crate::support::store_builder::with_three_checkpoints as env;
 
 #[test]
 fn a_pruned_checkpoint_is_named_with_the_command_that_brings_it_back() {

@@ -6,16 +6,15 @@ use ckpt::values::digest::Digest;
 use serde::Deserialize;
 
 use crate::support::Env;
-use crate::support::store_builder::{StoreBuilder, three_checkpoints};
+use crate::support::headed::Headed;
+use crate::support::store_builder::{StoreBuilder, with_three_checkpoints};
+
+type View = Headed<Written>;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[allow(dead_code)]
-struct View {
-    version: u32,
-    store: String,
-    job: String,
-    diverged: Vec<serde_json::Value>,
+struct Written {
     file: String,
     bytes: u64,
     health: String,
@@ -24,9 +23,8 @@ struct View {
 
 /// A store with three checkpoints, and the clock some time after the last.
 fn env() -> Env {
-    let mut env = Env::new();
+    let mut env = with_three_checkpoints();
     env.at("2026-11-22T14:31:00Z");
-    three_checkpoints(&env.path("s"));
     env
 }
 
@@ -131,10 +129,10 @@ fn damaged_bytes_are_found_where_they_are_read() {
     let objects: serde_json::Value = serde_json::from_str(&objects).expect("JSON");
     let objects = objects["objects"].as_array().expect("objects");
     let base = objects.iter().find(|object| object["role"] == "base").expect("a base");
-    let path = format!("s/{}", base["path"].as_str().expect("a path"));
-    let mut bytes = std::fs::read(env.path(&path)).expect("readable");
+    let path = base["path"].as_str().expect("a path");
+    let mut bytes = std::fs::read(env.path(path)).expect("readable");
     bytes[7] ^= 1;
-    env.write(&path, bytes);
+    env.write(path, bytes);
     assert_eq!(view(&env, &["--quick"], 0).health, "good");
     // What cannot be read is missing, and the rest of the page is there.
     let read = view(&env, &[], 1);
@@ -152,6 +150,9 @@ fn a_store_without_checkpoints_has_a_page_too() {
     env.at("2026-11-22T14:31:00Z");
     drop(StoreBuilder::keyed(&env.path("s")));
     let view = view(&env, &["--verify"], 0);
-    assert_eq!((view.health.as_str(), view.concerns), ("attention", vec!["There is no checkpoint yet".to_owned()]));
+    assert_eq!(
+        (view.health.as_str(), &view.concerns[..]),
+        ("attention", &["There is no checkpoint yet".to_owned()][..])
+    );
     assert!(env.read("r.html").contains("Job clicks has no checkpoint yet."));
 }

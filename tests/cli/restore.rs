@@ -77,7 +77,7 @@ fn a_damaged_checkpoint_is_not_restored() {
     let (env, _) = env();
     let path = env.run(&["inspect", "s@1", "--objects", "--json"]).expect(0).stdout;
     let view: serde_json::Value = serde_json::from_str(&path).expect("a view");
-    let path = env.path("s").join(view["objects"][3]["path"].as_str().expect("a path"));
+    let path = env.path(view["objects"][3]["path"].as_str().expect("a path"));
     fs::write(path, b"x").expect("written");
     for arguments in [
         &["restore", "s@1"][..],

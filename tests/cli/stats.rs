@@ -5,16 +5,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Deserialize;
 
 use crate::support::Env;
-use crate::support::store_builder::{StoreBuilder, three_checkpoints};
+use crate::support::headed::Headed;
+use crate::support::store_builder::{StoreBuilder, with_three_checkpoints as env};
+
+type View = Headed<Sizes>;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[allow(dead_code)]
-struct View {
-    version: u32,
-    store: String,
-    job: String,
-    diverged: Vec<serde_json::Value>,
+struct Sizes {
     logical_bytes: u64,
     objects: u64,
     stored_bytes: u64,
@@ -46,12 +45,6 @@ enum Checkpoint {
     },
 }
 
-fn env() -> Env {
-    let mut env = Env::new();
-    env.at("2026-11-22T15:00:00Z");
-    env
-}
-
 fn view(env: &Env, arguments: &[&str], status: i32) -> View {
     serde_json::from_str(&env.run(arguments).expect(status).stdout).expect("a view")
 }
@@ -69,12 +62,11 @@ fn objects(env: &Env, checkpoints: u64) -> Vec<BTreeMap<String, u64>> {
 #[test]
 fn the_numbers_are_those_of_the_files() {
     let env = env();
-    three_checkpoints(&env.path("s"));
     let view = view(&env, &["stats", "s", "--json"], 0);
     let all = objects(&env, 3);
     let sum = |objects: &BTreeMap<String, u64>| objects.values().sum::<u64>();
     let union: BTreeMap<String, u64> = all.iter().flatten().map(|(path, bytes)| (path.clone(), *bytes)).collect();
-    assert_eq!((view.version, view.logical_bytes), (1, all.iter().map(sum).sum()));
+    assert_eq!((view.head.version, view.logical_bytes), (1, all.iter().map(sum).sum()));
     assert_eq!((view.objects, view.stored_bytes), (union.len() as u64, sum(&union)));
     assert_eq!(view.older_bytes, sum(&union) - sum(&all[2]));
     assert_eq!((view.unused_objects, view.unused_bytes), (Some(0), Some(0)));
@@ -94,7 +86,6 @@ fn the_numbers_are_those_of_the_files() {
 #[test]
 fn the_table_and_the_totals_fit_a_terminal() {
     let env = env();
-    three_checkpoints(&env.path("s"));
     env.write(&format!("s/objects/sha256/ab/{}.parquet", "ab".repeat(32)), "left over");
     let output = env.run(&["stats", "s"]).expect(0);
     let lines: Vec<&str> = output.stdout.lines().collect();
@@ -104,7 +95,7 @@ fn the_table_and_the_totals_fit_a_terminal() {
     assert_eq!(starts, ["logical", "stored", "older", "unused"]);
     assert!(lines[8].ends_with("9 B  1 object that no checkpoint needs"), "{output}");
     assert!(lines.iter().all(|line| line.chars().count() <= 80), "{output}");
-    let limited = env.run(&["stats", "s", "--limit", "0"]).expect(0);
+    let limited = env.run(&["stats", "s", "--totals"]).expect(0);
     assert_eq!(limited.stdout.lines().collect::<Vec<_>>(), lines[5..]);
     let limited = view(&env, &["stats", "s", "--limit", "1", "--json"], 0);
     assert_eq!((limited.older, limited.checkpoints.len()), (2, 1));
@@ -113,7 +104,6 @@ fn the_table_and_the_totals_fit_a_terminal() {
 #[test]
 fn a_checkpoint_that_cannot_be_read_is_a_line_and_unused_bytes_are_unknown() {
     let env = env();
-    three_checkpoints(&env.path("s"));
     env.write("s/checkpoints/00000002/manifest.yaml", "format: 1\n\u{1b}[2J");
     let output = env.run(&["stats", "s"]).expect(1);
     assert!(output.stderr.starts_with("warning: checkpoint 2: "), "{output}");
@@ -125,7 +115,7 @@ fn a_checkpoint_that_cannot_be_read_is_a_line_and_unused_bytes_are_unknown() {
 
 #[test]
 fn an_empty_store_has_totals_of_zero() {
-    let env = env();
+    let env = Env::new();
     StoreBuilder::keyed(&env.path("s"));
     let view = view(&env, &["stats", "s", "--json"], 0);
     assert_eq!((view.logical_bytes, view.stored_bytes, view.older_bytes, view.unused_bytes), (0, 0, 0, Some(0)));

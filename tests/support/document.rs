@@ -256,11 +256,13 @@ pub fn broken_links(name: &str) -> Vec<String> {
 
 /// Returns the anchors under which GitHub makes the headings of a document available.
 fn anchors(text: &str) -> impl Iterator<Item = String> {
-    let headings = text.lines().filter(|line| line.starts_with('#'));
-    headings.map(|line| {
-        let kept = line.trim_start_matches('#').trim().chars().filter(|c| c.is_alphanumeric() || " -_".contains(*c));
-        kept.collect::<String>().to_lowercase().replace(' ', "-")
-    })
+    text.lines().filter(|line| line.starts_with('#')).map(anchor)
+}
+
+/// Returns the anchor of a heading.
+pub fn anchor(heading: &str) -> String {
+    let kept = heading.trim_start_matches('#').trim().chars().filter(|c| c.is_alphanumeric() || " -_".contains(*c));
+    kept.collect::<String>().to_lowercase().replace(' ', "-")
 }
 
 #[test]

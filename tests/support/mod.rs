@@ -15,8 +15,10 @@ pub mod browser;
 pub mod bucket;
 pub mod document;
 pub mod failing;
+pub mod headed;
 pub mod in_process;
 pub mod interleaved;
+pub mod json_schema;
 #[cfg(feature = "s3")]
 pub mod lossy;
 #[cfg(feature = "s3")]
@@ -112,14 +114,18 @@ impl Env {
         command
     }
 
-    /// Runs the binary without input.
+    /// Runs the binary without input. With `--json`, what it prints must fit its schema.
+    #[track_caller]
     pub fn run(&self, arguments: &[&str]) -> Output {
         self.run_with_input(arguments, b"")
     }
 
-    /// Runs the binary and feeds it `input`.
+    /// Runs the binary and feeds it `input`. With `--json`, what it prints must fit its schema.
+    #[track_caller]
     pub fn run_with_input(&self, arguments: &[&str], input: &[u8]) -> Output {
-        self.finish(self.command(arguments), input)
+        let output = self.finish(self.command(arguments), input);
+        json_schema::check(arguments, &output);
+        output
     }
 
     /// Runs a shell command line in which `ckpt` is the binary: for pipes and closed streams.

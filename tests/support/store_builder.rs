@@ -22,6 +22,8 @@ use ckpt::values::id::{Sequence, StoreId};
 use ckpt::values::value::{Column, ColumnType, Value};
 use jiff::{SignedDuration, Timestamp};
 
+use crate::support::Env;
+
 /// The job definition in a store with a key, 8 tasks and the usual columns.
 pub const JOB: &str = "job: clicks
 input: {files: data/clicks.jsonl, types: {city: text}}
@@ -120,14 +122,22 @@ impl StoreBuilder {
         let columns = self.codec.columns();
         let kept: Vec<&Column> = columns
             .iter()
-            .filter(|column| !matches!(column.column_type, ColumnType::Int | ColumnType::Sketch))
+            .filter(|column| {
+                !matches!(column.column_type, ColumnType::Int | ColumnType::Sketch | ColumnType::Quantiles)
+            })
+            .filter(|column| column.estimate.is_none())
             .filter(|column| column.name != "spent")
             .collect();
         let types: Vec<String> =
             kept.iter().map(|column| format!("{}: {}", column.name, column.column_type.name())).collect();
         let aggregates: Vec<String> = columns
             .iter()
+            .filter(|column| !column.is_estimated(columns))
             .map(|column| match (&*column.name, column.column_type) {
+                (name, ColumnType::Number) if column.estimate.is_some() => {
+                    format!("{name}: \"approx_quantile({name}, 0.5)\"")
+                }
+                (name, ColumnType::Int) if column.estimate.is_some() => format!("{name}: approx_distinct({name})"),
                 (name, ColumnType::Int) => format!("{name}: count"),
                 (name, ColumnType::Sketch) => format!("{name}: approx_distinct({name})"),
                 ("spent", _) => "spent: sum(spent)".to_owned(),
@@ -337,6 +347,14 @@ pub fn values(key: &str, clicks: i64) -> Vec<Value> {
 fn created(number: u64) -> Timestamp {
     let first: Timestamp = "2026-11-22T14:00:00Z".parse().expect("a time");
     first + SignedDuration::from_mins(10 * i64::try_from(number).expect("a small number"))
+}
+
+/// Returns an environment with the store `s` of [`three_checkpoints`], half an hour after the last of them.
+pub fn with_three_checkpoints() -> Env {
+    let mut env = Env::new();
+    env.at("2026-11-22T15:00:00Z");
+    three_checkpoints(&env.path("s"));
+    env
 }
 
 /// Builds the store that most tests look at: three checkpoints of a job with a key, with deltas and a tombstone.

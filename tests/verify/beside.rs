@@ -79,7 +79,7 @@ const READERS: [Reader; 10] = [
         let compare = || -> Result<(), ReadError> {
             let sides = [Side::open(store.clone(), PRUNED)?, Side::open(store.clone(), KEPT)?];
             let [old, new] = sides;
-            let comparison = Comparison::new(old, new, Scope { task: None, prefix: None });
+            let comparison = Comparison::new(old, new, Scope::default());
             comparison.changes(&Silent, |_| true).map(drop)
         };
         allowed(PRUNED, compare())

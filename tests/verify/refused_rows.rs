@@ -1,12 +1,15 @@
 //! Rows that no run writes: a run refuses to resume from them, or misreads them, so `--deep` finds them.
 
+use ckpt::format::quantiles::Quantiles;
+use ckpt::format::sketch::Sketch;
 use ckpt::ops::finding::{FindingCode, Severity};
 use ckpt::ops::restore::{ExportFormat, apply_export, plan_export};
 use ckpt::ops::verify::{Depth, verify};
 use ckpt::store::Store;
+use ckpt::values::decimal::Decimal;
 use ckpt::values::id::Sequence;
 use ckpt::values::progress::Silent;
-use ckpt::values::value::{Column, ColumnType, Value};
+use ckpt::values::value::{Column, ColumnType, Estimate, Value};
 
 use ckpt::format::key_shape::{KeyPart, KeyShape};
 
@@ -38,6 +41,83 @@ fn a_sketch_that_no_run_can_read_is_found_until_it_is_replaced() {
     let of: Vec<_> = found.iter().map(|(code, checkpoints, _)| (*code, checkpoints[0].0)).collect();
     assert_eq!(of, [(FindingCode::NotResumable, 2), (FindingCode::NotResumable, 3)], "{found:?}");
     assert!(found[0].2.contains("1 rows") && found[0].2.ends_with("the first is \"ann\""), "{found:?}");
+    assert_eq!(damage(&builder.store, Depth::Full), []);
+}
+
+#[test]
+fn a_sketch_of_quantiles_that_no_run_can_read_is_found() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let value_of = |name: &str, clicks: i64| match name {
+        "clicks" => Value::Int(clicks),
+        "ms_sketch" if clicks == 13 => Value::Sketch(Quantiles::default().to_bytes()),
+        "ms_sketch" => {
+            let mut sketch = Quantiles::default();
+            sketch.update(Decimal::ONE);
+            Value::Sketch(sketch.to_bytes())
+        }
+        _ => Value::Number(Decimal::ONE),
+    };
+    let mut estimate = Column::new("ms", ColumnType::Number);
+    estimate.estimate =
+        Some(Estimate { sketch: "ms_sketch".to_owned(), quantile: Some(Decimal::parse(b"0.5").expect("a number")) });
+    let columns =
+        vec![Column::new("clicks", ColumnType::Int), estimate, Column::new("ms_sketch", ColumnType::Quantiles)];
+    let mut builder = StoreBuilder::keyed(dir.path()).with_columns(columns, value_of);
+    builder.commit(&[("ann", Some(1))]);
+    assert_eq!(damage(&builder.store, Depth::Deep), []);
+    builder.commit(&[("bob", Some(13))]);
+    let found = damage(&builder.store, Depth::Deep);
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(found[0].0 == FindingCode::NotResumable && found[0].2.ends_with("the first is \"bob\""), "{found:?}");
+}
+
+#[test]
+fn an_estimate_that_is_not_that_of_its_sketch_is_found_until_it_is_replaced() {
+    let dir = tempfile::tempdir().expect("a directory");
+    // 13 has a wrong quantile, 14 a wrong count, 15 an estimate without a sketch, and 16 a sketch without an estimate.
+    let value_of = |name: &str, clicks: i64| {
+        let mut quantiles = Quantiles::default();
+        quantiles.update(Decimal::ONE);
+        let mut distinct = Sketch::default();
+        (0..1_000u32).for_each(|value| distinct.update(&value.to_le_bytes()));
+        match (name, clicks) {
+            ("clicks", _) => Value::Int(clicks),
+            ("ms" | "pages", 16) | ("ms_sketch" | "pages_sketch", 15) => Value::Null,
+            ("ms", 13) => Value::Number(Decimal::parse(b"1.01").expect("a number")),
+            ("ms", _) => Value::Number(Decimal::ONE),
+            ("pages", 14) => Value::Int(distinct.estimate() * 103 / 100),
+            // Another version of the library may round differently.
+            ("pages", _) => Value::Int(distinct.estimate() + 3),
+            ("ms_sketch", _) => Value::Sketch(quantiles.to_bytes()),
+            _ => Value::Sketch(distinct.to_bytes()),
+        }
+    };
+    let estimate = |name: &str, column_type, quantile: Option<&[u8]>| {
+        let quantile = quantile.map(|text| Decimal::parse(text).expect("a number"));
+        Column {
+            estimate: Some(Estimate { sketch: format!("{name}_sketch"), quantile }),
+            ..Column::new(name, column_type)
+        }
+    };
+    let columns = vec![
+        Column::new("clicks", ColumnType::Int),
+        estimate("ms", ColumnType::Number, Some(b"0.5")),
+        Column::new("ms_sketch", ColumnType::Quantiles),
+        estimate("pages", ColumnType::Int, None),
+        Column::new("pages_sketch", ColumnType::Sketch),
+    ];
+    let mut builder = StoreBuilder::keyed(dir.path()).with_columns(columns, value_of);
+    builder.commit(&[("ann", Some(1)), ("bob", Some(2))]);
+    assert_eq!(damage(&builder.store, Depth::Deep), []);
+    for (wrong, number) in [(13, 2), (14, 4), (15, 6), (16, 8)] {
+        builder.commit(&[("ann", Some(wrong))]);
+        builder.commit(&[("ann", Some(1))]);
+        let found = damage(&builder.store, Depth::Deep);
+        let newest = found.last().expect("a finding");
+        assert_eq!((newest.0, newest.1.as_slice()), (FindingCode::EstimateWrong, &[Sequence(number)][..]), "{found:?}");
+        assert!(newest.2.contains("1 rows") && newest.2.ends_with("the first is \"ann\""), "{found:?}");
+        assert_eq!(found.len() as u64, number / 2, "{found:?}");
+    }
     assert_eq!(damage(&builder.store, Depth::Full), []);
 }
 

@@ -1,12 +1,14 @@
 //! `ckpt check`: says what a run would do.
 
 use jiff::Timestamp;
+use schemars::{JsonSchema, SchemaGenerator};
 use serde::Serialize;
 
 use crate::cli::commands::run::job::{JobArgs, read_job};
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::cli::json::VERSION;
+use crate::cli::json_schema::Document;
 use crate::cli::table::{Column, Table};
 use crate::cli::text;
 use crate::cli::ui::Ui;
@@ -40,6 +42,9 @@ pub struct Args {
 
 /// The most files listed for people.
 const MAX_LISTED: usize = 50;
+
+/// What it prints with `--json`.
+pub const DOCUMENTS: &[Document] = &[SchemaGenerator::subschema_for::<CheckView<'static>>];
 
 /// Checks the job and prints the report.
 pub fn run(args: &Args, ui: &mut Ui) -> Result<Exit, CliError> {
@@ -140,8 +145,9 @@ fn meaning(effect: Effect) -> &'static str {
     }
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct CheckView<'a> {
+    #[schemars(extend("const" = VERSION))]
     version: u32,
     job: &'a str,
     would_run: bool,
@@ -158,22 +164,24 @@ struct CheckView<'a> {
     bytes_to_read: u64,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct AbsentView<'a> {
     field: &'a str,
     key: &'a str,
     near: Option<&'a str>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct ChangeView {
     change: String,
+    #[schemars(extend("enum" = ["reroutes", "starts_empty", "drops", "reorders", "unfit"]))]
     effect: &'static str,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct InputView<'a> {
     partition: &'a str,
+    #[schemars(extend("enum" = ["new", "unread", "grown", "read", "rotated", "gone", "bad"]))]
     state: &'static str,
     offset: u64,
     unread_bytes: Option<u64>,

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
+use schemars::{JsonSchema, SchemaGenerator};
 use serde::Serialize;
 
 use crate::cli::args::StoreArg;
@@ -10,6 +11,7 @@ use crate::cli::entropy::random_id;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::cli::json::StoreHead;
+use crate::cli::json_schema::Document;
 use crate::cli::text;
 use crate::cli::ui::Ui;
 use crate::store::Store;
@@ -48,6 +50,9 @@ const ANSWER_EVERY: Duration = Duration::from_millis(50);
 
 /// How often to check that the job is still running.
 const RUNNING_EVERY: Duration = Duration::from_secs(1);
+
+/// What it prints with `--json`.
+pub const DOCUMENTS: &[Document] = &[SchemaGenerator::subschema_for::<AnswerView<'static>>];
 
 /// Sends the request and waits for the answer.
 pub fn run(args: &Args, ui: &mut Ui) -> Result<Exit, CliError> {
@@ -127,7 +132,7 @@ fn show(store: &Store, answer: &Answer, ui: &mut Ui) -> Result<Exit, CliError> {
     }
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct AnswerView<'a> {
     #[serde(flatten)]
     head: StoreHead,

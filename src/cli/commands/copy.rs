@@ -2,12 +2,14 @@
 
 use std::path::PathBuf;
 
+use schemars::{JsonSchema, SchemaGenerator};
 use serde::Serialize;
 
 use crate::cli::args::{TARGETS_HELP, TargetArg};
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::cli::json::DryRunHead;
+use crate::cli::json_schema::Document;
 use crate::cli::progress::Unit;
 use crate::cli::table::{Column, Table};
 use crate::cli::text::{self, counted};
@@ -48,6 +50,9 @@ pub struct Args {
     #[arg(long)]
     pub dry_run: bool,
 }
+
+/// What it prints with `--json`.
+pub const DOCUMENTS: &[Document] = &[SchemaGenerator::subschema_for::<CopyView>];
 
 /// Copies the checkpoints and reports what was copied.
 pub fn run(args: &Args, ui: &mut Ui) -> Result<Exit, CliError> {
@@ -186,7 +191,7 @@ impl From<CopyError> for CliError {
     }
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct CopyView {
     #[serde(flatten)]
     head: DryRunHead,
@@ -201,10 +206,10 @@ struct CopyView {
     bytes: u64,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct CopiedView {
     sequence: u64,
-    /// `copied`, `present` or `damaged`.
+    #[schemars(extend("enum" = ["copied", "present", "damaged"]))]
     state: &'static str,
     error: Option<String>,
 }

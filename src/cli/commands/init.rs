@@ -4,11 +4,13 @@ use std::fs::{File, OpenOptions};
 use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf, absolute};
 
+use schemars::{JsonSchema, SchemaGenerator};
 use serde::Serialize;
 
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::cli::json::VERSION;
+use crate::cli::json_schema::Document;
 use crate::cli::text::counted;
 use crate::cli::ui::Ui;
 use crate::input::{InputError, names};
@@ -49,7 +51,8 @@ pub struct Args {
 /// The formats of an input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Format {
-    /// A JSON object per line
+    /// One JSON object per line; `jsonl` means the same
+    #[value(alias = "jsonl")]
     Json,
     /// CSV with a header line
     Csv,
@@ -59,6 +62,9 @@ pub enum Format {
 
 /// How much of a file is read to find its format and its delimiter.
 const SNIFFED_BYTES: u64 = 64 * 1024;
+
+/// What it prints with `--json`.
+pub const DOCUMENTS: &[Document] = &[SchemaGenerator::subschema_for::<InitView>];
 
 /// Looks at the input and writes the job file.
 pub fn run(args: &Args, ui: &mut Ui) -> Result<Exit, CliError> {
@@ -206,8 +212,9 @@ fn write(file: &Path, text: &str) -> Result<(), CliError> {
     opened.write_all(text.as_bytes()).map_err(|error| CliError::io("write", file, &error))
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct InitView {
+    #[schemars(extend("const" = VERSION))]
     version: u32,
     file: String,
     job: String,

@@ -3,12 +3,14 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
+use schemars::{JsonSchema, SchemaGenerator};
 use serde::Serialize;
 
 use crate::cli::args::StoreArg;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::cli::json::CheckpointHead;
+use crate::cli::json_schema::Document;
 use crate::cli::progress::Unit;
 use crate::cli::ui::Ui;
 use crate::format::layout;
@@ -56,6 +58,9 @@ pub struct Args {
     #[arg(long, value_name = "DURATION", value_parser = units::parse_duration)]
     pub max_age: Option<Duration>,
 }
+
+/// What it prints with `--json`.
+pub const DOCUMENTS: &[Document] = &[SchemaGenerator::subschema_for::<LatestView>];
 
 /// Prints the path.
 pub fn run(args: &Args, ui: &mut Ui) -> Result<Exit, CliError> {
@@ -135,7 +140,7 @@ fn none(store: &Store) -> CliError {
     CliError::not_found(format!("`{}` has no checkpoint yet", store.place()))
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct LatestView {
     #[serde(flatten)]
     head: CheckpointHead,
@@ -151,7 +156,7 @@ struct LatestView {
     damaged: Vec<DamagedView>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct DamagedView {
     sequence: u64,
     error: String,

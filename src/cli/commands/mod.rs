@@ -73,7 +73,7 @@ impl Command {
             Command::Latest(args) => latest::run(args, ui),
             Command::Stats(args) => stats::run(args, ui),
             Command::Samza(args) => samza::run(args, ui),
-            Command::Schema(_) => schema::run(ui),
+            Command::Schema(args) => schema::run(args, ui),
             Command::Completions(args) => completions::run(args, program, ui),
         }
     }

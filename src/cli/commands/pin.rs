@@ -1,11 +1,13 @@
 //! `ckpt pin`: keeps a checkpoint from being pruned.
 
+use schemars::{JsonSchema, SchemaGenerator};
 use serde::Serialize;
 
 use crate::cli::args::{CHECKPOINT_HELP, TargetArg};
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::cli::json::CheckpointHead;
+use crate::cli::json_schema::Document;
 use crate::cli::text;
 use crate::cli::ui::Ui;
 use crate::ops::pin::pin;
@@ -32,6 +34,9 @@ pub struct Args {
     pub reason: Option<String>,
 }
 
+/// What it prints with `--json`.
+pub const DOCUMENTS: &[Document] = &[SchemaGenerator::subschema_for::<PinView>];
+
 /// Pins the checkpoint.
 pub fn run(args: &Args, ui: &mut Ui) -> Result<Exit, CliError> {
     let reason = args.reason.as_deref().map(str::trim).filter(|reason| !reason.is_empty());
@@ -52,7 +57,7 @@ pub fn run(args: &Args, ui: &mut Ui) -> Result<Exit, CliError> {
     Ok(Exit::Clean)
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct PinView {
     #[serde(flatten)]
     head: CheckpointHead,

@@ -4,13 +4,15 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use prometheus_client::registry::Registry;
+use schemars::{JsonSchema, SchemaGenerator};
 use serde::Serialize;
 
-use crate::cli::args::StoreArg;
+use crate::cli::args::{StoreArg, most};
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::cli::exposition::{self, Known};
 use crate::cli::json::{JobHead, SharingView};
+use crate::cli::json_schema::Document;
 use crate::cli::progress::Unit;
 use crate::cli::table::{Column, Table};
 use crate::cli::text::{counted, or_dash};
@@ -33,7 +35,7 @@ use crate::values::units::{Age, Bytes, Percent};
 ///
 /// Examples:
 ///   ckpt stats checkpoints/clicks
-///   ckpt stats checkpoints/clicks --limit 0
+///   ckpt stats checkpoints/clicks --totals
 ///   ckpt stats checkpoints/clicks --json | jq .stored_bytes
 #[derive(Debug, Clone, PartialEq, Eq, clap::Args)]
 #[command(verbatim_doc_comment)]
@@ -41,14 +43,21 @@ pub struct Args {
     /// The store
     pub store: StoreArg,
 
-    /// Show only the newest N checkpoints; totals still cover all, and 0 shows only them
+    /// Show only the newest N checkpoints; 0 means all, and totals always cover all
     #[arg(long, short = 'n', value_name = "N")]
     pub limit: Option<usize>,
+
+    /// Show only the totals
+    #[arg(long, conflicts_with = "limit")]
+    pub totals: bool,
 
     /// Write the totals as metrics to this file, for the textfile collector of Prometheus's node exporter
     #[arg(long, value_name = "FILE")]
     pub metrics_file: Option<PathBuf>,
 }
+
+/// What it prints with `--json`.
+pub const DOCUMENTS: &[Document] = &[SchemaGenerator::subschema_for::<StatsView>];
 
 /// Prints the sizes of each checkpoint, then the totals.
 pub fn run(args: &Args, ui: &mut Ui) -> Result<Exit, CliError> {
@@ -57,7 +66,8 @@ pub fn run(args: &Args, ui: &mut Ui) -> Result<Exit, CliError> {
     if let Some(path) = &args.metrics_file {
         write_metrics(&store, &stats, path)?;
     }
-    let from = stats.checkpoints.len().saturating_sub(args.limit.unwrap_or(usize::MAX));
+    let from =
+        stats.checkpoints.len().saturating_sub(if args.totals { 0 } else { most(args.limit).unwrap_or(usize::MAX) });
     if ui.is_json() {
         ui.json(&StatsView::new(&store, &stats, from))?;
     } else {
@@ -154,7 +164,7 @@ fn cell(bytes: u64) -> String {
     format!("{:>9}", Bytes(bytes))
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct StatsView {
     #[serde(flatten)]
     head: JobHead,
@@ -173,7 +183,7 @@ struct StatsView {
 }
 
 /// A checkpoint: its number, and its sizes or the error that prevented reading them.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct SizedView {
     sequence: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -182,7 +192,7 @@ struct SizedView {
     sizes: Option<SizesView>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct SizesView {
     created: Timestamp,
     bytes: u64,

@@ -1,11 +1,13 @@
 //! `ckpt unpin`: removes the pin of a checkpoint.
 
+use schemars::{JsonSchema, SchemaGenerator};
 use serde::Serialize;
 
 use crate::cli::args::{CHECKPOINT_HELP, TargetArg};
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::cli::json::CheckpointHead;
+use crate::cli::json_schema::Document;
 use crate::cli::text;
 use crate::cli::ui::Ui;
 use crate::ops::pin::unpin;
@@ -24,6 +26,9 @@ pub struct Args {
     pub target: TargetArg,
 }
 
+/// What it prints with `--json`.
+pub const DOCUMENTS: &[Document] = &[SchemaGenerator::subschema_for::<UnpinView>];
+
 /// Removes the pin.
 pub fn run(args: &Args, ui: &mut Ui) -> Result<Exit, CliError> {
     let (store, sequence) = args.target.named_checkpoint(ui)?;
@@ -39,7 +44,7 @@ pub fn run(args: &Args, ui: &mut Ui) -> Result<Exit, CliError> {
     Ok(Exit::Clean)
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct UnpinView {
     #[serde(flatten)]
     head: CheckpointHead,

@@ -47,7 +47,10 @@ fn a_directory_that_exists_wins_over_a_reference() {
     let dir = tempfile::tempdir().expect("a directory");
     let store = dir.path().join("s@7");
     std::fs::create_dir(&store).expect("created");
-    assert_eq!(Target::parse(&store).expect("a target"), Target { store: store.clone(), reference: None });
+    assert_eq!(
+        Target::parse(&store).expect("a target"),
+        Target { store: store.clone(), reference: None, job_directory: None }
+    );
     let inside = store.join("checkpoints/00000003");
     std::fs::create_dir_all(&inside).expect("created");
     let link = dir.path().join("link");

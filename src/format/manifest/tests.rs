@@ -98,6 +98,14 @@ fn what_contradicts_itself_is_refused() {
     assert!(reason(&yaml.replace("shards: 8", "shards: 65")).starts_with("shards:"));
     assert!(reason(&yaml.replace("block_bytes: 262144", "block_bytes: 0")).starts_with("block_bytes:"));
     assert!(reason(&yaml.replace("name: spent", "name: clicks")).starts_with("columns:"));
+    for estimate in ["sketch: gone", "sketch: clicks", "sketch: clicks\n    quantile: '0.5'"] {
+        let wrong = format!("type: number\n  estimate:\n    {estimate}");
+        assert!(reason(&yaml.replace("type: number", &wrong)).starts_with("columns: \"spent\""), "{estimate}");
+    }
+    for quantile in ["'1.5'", "'-0'", "'0.50'", "half"] {
+        let wrong = format!("type: number\n  estimate:\n    sketch: clicks\n    quantile: {quantile}");
+        assert!(reason(&yaml.replace("type: number", &wrong)).contains("from 0 to 1"), "{quantile}");
+    }
     let with_key = |parts: &str| yaml.replace("columns:", &format!("key: {{parts: [{parts}]}}\ncolumns:"));
     assert!(Manifest::from_yaml(with_key("{name: a}, {name: b, type: int}").as_bytes()).is_ok());
     let nine: Vec<String> = (0..9).map(|part| format!("{{name: p{part}}}")).collect();

@@ -13,7 +13,7 @@ use arrow_schema::DataType;
 use crate::format::error::TableError;
 use crate::format::limits::MAX_VALUE_BYTES;
 use crate::format::parquet::schema::{BATCH_ROWS, ColumnKind, TableColumn};
-use crate::format::rows::{Row, RowCodec, int_at, number_at};
+use crate::format::rows::{Row, RowCodec, RowEstimate, int_at, number_at};
 use crate::format::sketch;
 use crate::values::decimal::Decimal;
 use crate::values::value::{Column, ColumnType, Value};
@@ -280,14 +280,26 @@ impl<'a> BatchRows<'a> {
         Ok(())
     }
 
-    /// Returns whether any value is a sketch that cannot be read. The values have `columns`.
-    pub(crate) fn has_bad_sketch(&self, columns: &[Column]) -> bool {
-        self.values.iter().zip(columns).any(|(values, column)| match values {
-            Values::Sketch(array) => {
-                array.iter().flatten().any(|bytes| sketch::estimate(column.column_type, bytes, None).is_none())
+    /// Returns whether any value is a sketch that cannot be read, or an estimate that is not that of its sketch.
+    pub(crate) fn has_bad_sketch(&self, codec: &RowCodec) -> bool {
+        let is_bad = |(index, values): (usize, &Values<'_>)| {
+            let Values::Sketch(array) = values else { return false };
+            let column_type = codec.columns()[index].column_type;
+            let estimates: Vec<_> = codec.estimates().iter().filter(|estimate| estimate.sketch == index).collect();
+            if estimates.is_empty() {
+                return array.iter().flatten().any(|bytes| sketch::estimate(column_type, bytes, None).is_none());
             }
-            _ => false,
-        })
+            let differs = |row: usize, estimate: &RowEstimate| {
+                let stored = self.values[estimate.column].number(row);
+                if array.is_null(row) {
+                    return stored != Value::Null;
+                }
+                let computed = sketch::estimate(column_type, array.value(row), estimate.quantile);
+                computed.is_none_or(|computed| !sketch::agrees(&stored, &computed))
+            };
+            (0..array.len()).any(|row| estimates.iter().any(|estimate| differs(row, estimate)))
+        };
+        self.values.iter().enumerate().any(is_bad)
     }
 
     /// Appends the value of `row` as [`RowCodec::pack`] would.
@@ -316,6 +328,17 @@ impl<'a> BatchRows<'a> {
 }
 
 impl Values<'_> {
+    /// Returns the integer or number in `row`; null if there is none.
+    fn number(&self, row: usize) -> Value {
+        match self {
+            Values::Int(array) if array.is_valid(row) => Value::Int(array.value(row)),
+            Values::Number(array) if array.is_valid(row) => {
+                Decimal::from_units(array.value(row)).map_or(Value::Null, Value::Number)
+            }
+            _ => Value::Null,
+        }
+    }
+
     #[inline]
     fn array(&self) -> &dyn Array {
         match self {

@@ -32,7 +32,8 @@ impl KeyBatch {
         KeyBatch { has_bad_sketch, ..self }
     }
 
-    /// Returns whether the value of a row has a sketch that cannot be read.
+    /// Returns whether the value of a row has a sketch that cannot be read, or an estimate that is not that of its
+    /// sketch.
     pub fn has_bad_sketch(&self) -> bool {
         self.has_bad_sketch
     }

@@ -147,7 +147,7 @@ impl SegmentReader {
         self.next_with(|codec, batch| {
             let rows = BatchRows::new(batch);
             KeyBatch::new(rows.tasks.clone(), rows.keys.clone(), rows.deleted.clone())
-                .with_bad_sketch(rows.has_bad_sketch(codec.columns()))
+                .with_bad_sketch(rows.has_bad_sketch(codec))
         })
     }
 }

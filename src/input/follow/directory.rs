@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use crate::input::error::InputError;
+use crate::input::follow::archive::unpacked_name;
 use crate::input::follow::file_id::FileId;
 use crate::input::listing::{present, regular, rotated};
 use crate::input::partition::{Compression, Partition, Source};
@@ -78,8 +79,20 @@ impl Ord for Age {
 
 impl SeenFile {
     fn new(partition: Partition, path: PathBuf, metadata: &Metadata) -> SeenFile {
-        let (id, size, age) = (FileId::of(metadata), metadata.len(), Age::of(&partition.name, metadata));
+        let (id, size, age) = (FileId::of(metadata), metadata.len(), Age::of(unpacked(&partition), metadata));
         SeenFile { partition, path, id, size, age, born: metadata.created().ok() }
+    }
+
+    /// Returns the name that it had before it was compressed, if it is.
+    pub(super) fn unpacked_name(&self) -> &str {
+        unpacked(&self.partition)
+    }
+}
+
+fn unpacked(partition: &Partition) -> &str {
+    match partition.compression {
+        Compression::None => &partition.name,
+        Compression::Gzip | Compression::Zstd => unpacked_name(&partition.name),
     }
 }
 
@@ -174,12 +187,22 @@ pub(super) fn is_rotated_name(name: &str, of: &str) -> bool {
 /// `app.log.2`, and `app.log-20261121` than `app.log-20261122`.
 pub(super) fn is_older_name(name: &str, than: &str, of: &str) -> bool {
     let (Some(name), Some(than)) = (rotation(name, of), rotation(than, of)) else { return false };
-    let number = |text: &str| text[1..].parse::<u64>().ok().filter(|_| text.len() <= 5);
     match (number(name), number(than)) {
         (Some(name), Some(than)) => name > than,
         (None, None) => name.len() == than.len() && name < than,
         _ => false,
     }
+}
+
+/// Returns how many times the file `name` was rotated, if files of `of` are numbered: once for `app.log.1`, and not at
+/// all for `app.log`.
+pub(super) fn rotations(name: &str, of: &str) -> Option<i64> {
+    if name == of { Some(0) } else { rotation(name, of).and_then(number) }
+}
+
+/// Returns the number that a rotation has put into a name. A longer one is a date.
+fn number(rotation: &str) -> Option<i64> {
+    rotation[1..].parse().ok().filter(|_| rotation.len() <= 5)
 }
 
 /// Returns what a rotation has put into the name, with its separator.
@@ -252,6 +275,8 @@ mod tests {
         for (name, other) in [("app.log", "app.log.1"), ("app.log.1", "app.log-20261122"), ("app.log.1", "app.log.1")] {
             assert!(!is_older_name(name, other, "app.log") && !is_older_name(other, name, "app.log"), "{name}");
         }
+        let counts = ["app.log", "app.log.3", "app.3.log", "app.log-20261122"].map(|name| rotations(name, "app.log"));
+        assert_eq!(counts, [Some(0), Some(3), Some(3), None]);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::time::{Instant, SystemTime};
 use jiff::Timestamp;
 
 use crate::input::error::InputError;
-use crate::input::follow::archive::{Archive, unpacked_name};
+use crate::input::follow::archive::Archive;
 use crate::input::follow::directory::{Age, SeenFile, Siblings};
 use crate::input::follow::file_id::FileId;
 use crate::input::follow::proof::{Proof, prove};
@@ -82,16 +82,15 @@ impl Followed {
         !self.is_gone && !self.is_displaced && *self.partition.name == *self.of
     }
 
-    /// Returns the name that it has among `siblings`, without the ending of a compressed file. That is not the name by
-    /// which it was known before if it was renamed since.
-    pub(super) fn unpacked_name<'a>(&self, siblings: &'a Siblings) -> Option<&'a str> {
-        let name_in =
-            |files: &'a [SeenFile], id| files.iter().find(|seen| seen.id == id).map(|seen| &*seen.partition.name);
+    /// Returns what `siblings` have of it, or of the compressed file that was made of it. Its name and its age are not
+    /// those that were known before if it was renamed since.
+    pub(super) fn among<'a>(&self, siblings: &'a Siblings) -> Option<&'a SeenFile> {
+        let find = |files: &'a [SeenFile], id| files.iter().find(|seen| seen.id == id);
         match self.archive {
-            Some(id) => name_in(&siblings.packed, id).map(unpacked_name),
+            Some(id) => find(&siblings.packed, id),
             // Another file may have the identity of one that is gone.
             None if self.is_gone || self.is_displaced => None,
-            None => name_in(&siblings.plain, self.id),
+            None => find(&siblings.plain, self.id),
         }
     }
 
@@ -167,7 +166,7 @@ impl Followed {
 
 /// Returns the name of the position of a file that has no name of its own any more. Its inode may be reused, so the
 /// time of its creation is part of it.
-fn gone_name(of: &str, id: FileId, born: Option<SystemTime>) -> String {
+pub(super) fn gone_name(of: &str, id: FileId, born: Option<SystemTime>) -> String {
     match born.and_then(|born| Timestamp::try_from(born).ok()) {
         Some(born) => format!("{} {born})", gone_prefix(of, id.inode)),
         None => format!("{})", gone_prefix(of, id.inode)),

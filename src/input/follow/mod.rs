@@ -13,6 +13,7 @@ mod directory;
 mod file_id;
 mod files;
 mod followed;
+mod new_files;
 mod proof;
 mod reader;
 mod replaced;

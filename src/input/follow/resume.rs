@@ -45,13 +45,13 @@ pub(super) fn resume(files: &mut Files, start: &[PositionRow]) -> Result<(), Inp
     gone.retain(|row| !existing.iter().any(|(_, other)| other.logical() == row.logical()));
     // Of the generations of a partition, the one that had its name was the last.
     gone.sort_by_key(|row| row.partition != row.logical());
+    existing.sort_by_key(|(found, row)| search.age(found, row));
     for row in gone {
         if !files.generations.contains_key(row.logical()) {
             keep(files, row);
         }
     }
     files.notes.extend(notes.finish());
-    existing.sort_by_key(|(found, _)| found.age());
     for (found, row) in existing {
         add(files, found, row)?;
     }

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::input::error::InputError;
-use crate::input::follow::archive::{self, Archive, unpacked_name};
+use crate::input::follow::archive::{self, Archive};
 use crate::input::follow::directory::{
     Age, SeenFile, Siblings, bases, is_older_name, listed_rotated, may_be_generation, siblings,
 };
 use crate::input::follow::file_id::FileId;
 use crate::input::follow::files::Files;
 use crate::input::follow::followed::Followed;
+use crate::input::follow::new_files::NewFile;
 use crate::input::listing::matches;
 use crate::input::note::InputNote;
 use crate::input::partition::Compression;
@@ -21,15 +22,6 @@ const ROTATION: Duration = Duration::from_secs(10);
 
 /// The directories of partitions, as they were seen in one scan.
 pub(super) type Directories = HashMap<Arc<str>, Siblings>;
-
-/// A file that was not known before the scan.
-pub(super) struct NewFile {
-    pub(super) seen: SeenFile,
-    /// The name of its partition.
-    pub(super) of: String,
-    /// Whether the paths and globs of the input match it.
-    pub(super) is_listed: bool,
-}
 
 /// Forgets old rotations, and updates the ages of the others.
 pub(super) fn update_rotations(files: &mut Files, now: Instant) {
@@ -50,9 +42,12 @@ pub(super) fn update_rotations(files: &mut Files, now: Instant) {
 }
 
 /// Returns the files that may have come between two generations, and that the input does not match.
+///
+/// Ages are compared within one listing of the directory, which `listed` are updated to: a file that is renamed has
+/// another number, which decides if it was written to at the same time as another one.
 pub(super) fn new_unlisted(
     files: &mut Files,
-    listed: &[NewFile],
+    listed: &mut [NewFile],
     directories: &mut Directories,
 ) -> Result<Vec<NewFile>, InputError> {
     // What a file has now decides whether a compressed one is its copy.
@@ -67,23 +62,27 @@ pub(super) fn new_unlisted(
         }
         let siblings = &directories[of];
         let Siblings { plain, packed } = siblings;
+        for new in listed.iter_mut().filter(|new| *new.of == **of) {
+            if let Some(seen) = plain.iter().find(|seen| seen.id == new.seen.id) {
+                new.seen = seen.clone();
+            }
+        }
         let is_new =
             |seen: &&SeenFile| !files.is_known(seen) && !listed.iter().chain(&new).any(|new| new.seen.id == seen.id);
+        let last = rotation.stream.and_then(|stream| files.slots[stream].file()?.among(siblings));
+        let age = last.map_or(rotation.age, |last| last.age);
         let is_younger = |seen: &&SeenFile| {
-            seen.age > rotation.age && rotation.born.zip(seen.born).is_none_or(|(older, newer)| newer >= older)
+            seen.age > age && rotation.born.zip(seen.born).is_none_or(|(older, newer)| newer >= older)
         };
         let mut found: Vec<SeenFile> = plain.iter().filter(is_new).filter(is_younger).cloned().collect();
         found.retain(|seen| may_be_generation(&seen.partition.name, of));
         // While a file is being compressed, both exist.
         let is_whole = |seen: &&SeenFile| {
-            let before = unpacked_name(&seen.partition.name);
-            archive::may_be_of(&seen.partition.name, of) && !plain.iter().any(|plain| plain.partition.name == before)
+            let is_it = |plain: &SeenFile| plain.partition.name == seen.unpacked_name();
+            archive::may_be_of(&seen.partition.name, of) && !plain.iter().any(is_it)
         };
         for seen in packed.iter().filter(is_new).filter(is_younger).filter(is_whole) {
-            let last = rotation.stream.and_then(|stream| files.slots[stream].file());
-            let last = last.and_then(|file| file.unpacked_name(siblings));
-            let name = unpacked_name(&seen.partition.name);
-            if last.is_some_and(|last| is_older_name(name, last, of)) {
+            if last.is_some_and(|last| is_older_name(seen.unpacked_name(), last.unpacked_name(), of)) {
                 continue;
             }
             match is_copy(files, of, seen)? {
@@ -100,10 +99,15 @@ pub(super) fn new_unlisted(
 /// Returns whether a compressed file has nothing but what is known of a file that is or was followed.
 fn is_copy(files: &Files, of: &str, seen: &SeenFile) -> Result<bool, InputError> {
     for stream in files.generations.get(of).into_iter().flatten() {
-        let Some(position) = files.slots[*stream].position().filter(|position| position.offset > 0) else { continue };
+        let Some(position) = files.slots[*stream].position() else { continue };
+        // Of a file that is closed, only what was read is known.
+        let is_open = files.slots[*stream].file().is_some_and(|file| file.tail.is_open());
+        if position.offset == 0 && !is_open {
+            continue;
+        }
         let Some(archive) = Archive::open(seen, position.offset)? else { return Ok(false) };
         let size = position.partition.file_bytes.unwrap_or(0);
-        if archive.bytes > size || !archive.begins_with(&position.fingerprint()) {
+        if archive.bytes == 0 || archive.bytes > size || !archive.begins_with(&position.fingerprint()) {
             continue;
         }
         let agrees = |file: &Followed| file.tail.agrees_with(&file.partition, &archive.content, archive.bytes);
@@ -119,13 +123,20 @@ fn is_copy(files: &Files, of: &str, seen: &SeenFile) -> Result<bool, InputError>
 pub(super) fn rotated_unseen(files: &mut Files, new: &[NewFile]) -> Result<Vec<NewFile>, InputError> {
     let mut found = Vec::new();
     let taken: HashSet<FileId> = new.iter().map(|new| new.seen.id).collect();
-    for seen in listed_rotated(&files.input, &files.base)? {
+    let rotated = listed_rotated(&files.input, &files.base)?;
+    let names: HashSet<String> =
+        rotated.iter().chain(new.iter().map(|new| &new.seen)).map(|seen| seen.partition.name.clone()).collect();
+    for seen in rotated {
         let is_known = files.is_known(&seen);
         if is_known || taken.contains(&seen.id) || files.unproven.contains(&seen.id) {
             continue;
         }
         let is_packed = seen.partition.compression != Compression::None;
-        let name = if is_packed { unpacked_name(&seen.partition.name) } else { &seen.partition.name };
+        let name = seen.unpacked_name();
+        // While a file is being compressed, both exist.
+        if is_packed && names.contains(name) {
+            continue;
+        }
         let of = bases(name).find(|base| matches(&files.input, base));
         // A file with a date in its name is compressed without being rotated.
         let of = of.or_else(|| (is_packed && matches(&files.input, name)).then_some(name)).map(str::to_owned);

@@ -6,15 +6,14 @@ use std::time::Instant;
 
 use crate::input::error::InputError;
 use crate::input::follow::archive::{self, Archive, Sought, unpacked_name};
-use crate::input::follow::directory::{SeenFile, is_rotated_name, listed, siblings};
+use crate::input::follow::directory::{SeenFile, listed, siblings};
 use crate::input::follow::file_id::FileId;
-use crate::input::follow::files::{Files, MAX_OPEN, MAX_SEARCHES, QUIET, Rotation, SEARCH_PAUSE, Slot};
+use crate::input::follow::files::{Files, MAX_SEARCHES, QUIET, Rotation, SEARCH_PAUSE, Slot};
+use crate::input::follow::new_files::{NewFile, add_new, new_listed};
 use crate::input::follow::proof::Proof;
 use crate::input::follow::replaced::{Outcome, resume_in};
-use crate::input::follow::rotations::{Directories, NewFile, new_unlisted, rotated_unseen, update_rotations};
-use crate::input::follow::tail::Tail;
+use crate::input::follow::rotations::{Directories, new_unlisted, rotated_unseen, update_rotations};
 use crate::input::note::InputNote;
-use crate::input::partition::Compression;
 use crate::job::model::OnGone;
 
 /// How many rotated files of a partition keep a position after they were read, if no glob matches them.
@@ -30,13 +29,30 @@ pub(super) fn scan(files: &mut Files) -> Result<(), InputError> {
 
 /// Scans the directories for new and renamed files.
 pub(super) fn find_files(files: &mut Files, now: Instant) -> Result<(), InputError> {
+    for _ in 0..MAX_SEARCHES {
+        if try_find_files(files, now)? {
+            break;
+        }
+        std::thread::sleep(SEARCH_PAUSE);
+    }
+    Ok(())
+}
+
+/// Does so, and returns whether no new file was renamed meanwhile.
+fn try_find_files(files: &mut Files, now: Instant) -> Result<bool, InputError> {
     let listed = listed(&files.input, &files.base)?;
     let known: HashMap<FileId, &SeenFile> = listed.iter().map(|seen| (seen.id, seen)).collect();
     let mut lost = Vec::new();
     for stream in 0..files.slots.len() {
         let Slot::File(file) = &mut files.slots[stream] else { continue };
+        let was_current = file.is_current();
         match known.get(&file.id).map(|seen| Ok((seen, file.check_identity(seen)?))).transpose()? {
-            Some((seen, Proof::Same(_))) => files.moved.extend(file.update(seen, true, now)?.then_some(stream)),
+            Some((seen, Proof::Same(_))) => {
+                files.moved.extend(file.update(seen, true, now)?.then_some(stream));
+                if was_current {
+                    note_rotation(files, stream);
+                }
+            }
             // The next scan will find it.
             Some((_, Proof::Moved)) => {}
             Some((_, Proof::Other)) | None => lost.push(stream),
@@ -49,58 +65,13 @@ pub(super) fn find_files(files: &mut Files, now: Instant) -> Result<(), InputErr
     let mut new = new_listed(files, &listed);
     continue_replaced(files, &mut new)?;
     update_rotations(files, now);
-    new.extend(new_unlisted(files, &new, &mut directories)?);
+    let unlisted = new_unlisted(files, &mut new, &mut directories)?;
+    new.extend(unlisted);
     new.extend(rotated_unseen(files, &new)?);
     new.sort_by(|a, b| a.seen.age.cmp(&b.seen.age).then_with(|| a.seen.partition.name.cmp(&b.seen.partition.name)));
-    let mut open_count = files.open_count();
-    for NewFile { seen, of, is_listed } in new {
-        // A file may have two names.
-        if files.is_known(&seen) {
-            continue;
-        }
-        if seen.partition.compression != Compression::None {
-            let archive = open_archive(files, seen, &of)?;
-            files.add_archive(archive, &of, 0, (0, None))?;
-            continue;
-        }
-        let mut tail = Tail::new(&files.rules, &seen.partition);
-        // Whatever becomes of it, an open file can be read. If it was renamed, the next scan will find it.
-        if open_count < MAX_OPEN && tail.open(&seen.partition, &seen.path, seen.id)? {
-            open_count += 1;
-        }
-        tail.set_size(&seen.partition, seen.size)?;
-        files.add(seen, &of, tail, (0, None), is_listed)?;
-    }
+    let is_complete = add_new(files, new)?;
     separate_names(files);
-    Ok(())
-}
-
-/// Opens a compressed file, which may have been renamed since it was seen. Files that came after it must not be read
-/// without it.
-fn open_archive(files: &Files, mut seen: SeenFile, of: &str) -> Result<Archive, InputError> {
-    for _ in 0..MAX_SEARCHES {
-        if let Some(archive) = Archive::open(&seen, 0)? {
-            return Ok(archive);
-        }
-        std::thread::sleep(SEARCH_PAUSE);
-        let found = siblings(of, &files.base)?.packed.into_iter().find(|other| other.id == seen.id);
-        let Some(found) = found else { break };
-        seen = found;
-    }
-    Err(InputError::Gone { partition: seen.partition.name, offset: 0 })
-}
-
-/// Returns the new files among those that the input matches.
-fn new_listed(files: &Files, listed: &[SeenFile]) -> Vec<NewFile> {
-    let names = listed.iter().map(|seen| seen.partition.name.as_str());
-    let bases: Vec<&str> = files.generations.keys().map(|of| &**of).chain(names).collect();
-    let is_new = |seen: &&SeenFile| !files.is_known(seen);
-    let new = listed.iter().filter(is_new).map(|seen| {
-        let name = seen.partition.name.as_str();
-        let of = bases.iter().filter(|base| is_rotated_name(name, base)).min_by_key(|base| base.len());
-        NewFile { seen: seen.clone(), of: of.map_or(name, |of| of).to_owned(), is_listed: true }
-    });
-    new.collect()
+    Ok(is_complete)
 }
 
 /// Continues the partitions whose files were replaced by copies, and takes those copies out of `new`.
@@ -153,13 +124,10 @@ fn try_find_lost(
         None => None,
     };
     let was_gone = file.is_gone;
-    // An open file still has all that the compressed one has, but the next one may only follow it if it is known where
-    // the last one is.
-    let is_last = files.generations.get(&of).is_some_and(|generations| generations.last() == Some(&stream));
-    let may_be_archived = found.is_none() && !was_gone && (is_last || !file.tail.is_open());
-    let archive = match may_be_archived {
-        true => archive_of(files, stream, &directories[&of].packed)?,
-        false => Sought::Nothing,
+    // An open file still has all that the compressed one has, but that one must not be taken for a new file.
+    let archive = match found {
+        None if !was_gone => archive_of(files, stream, &directories[&of].packed)?,
+        _ => Sought::Nothing,
     };
     let Slot::File(file) = &mut files.slots[stream] else { return Ok(true) };
     match found {
@@ -187,12 +155,18 @@ fn try_find_lost(
     if is_reused && files.by_id.get(&file.id) == Some(&stream) {
         files.by_id.remove(&file.id);
     }
-    if was_current && !file.is_current() {
-        // If a rotation follows another one, files that came between them are still searched for.
-        let rotation = Rotation { stream: Some(stream), age: file.age, born: file.born, until: None };
-        files.rotations.entry(of).and_modify(|known| known.until = None).or_insert(rotation);
+    if was_current {
+        note_rotation(files, stream);
     }
     Ok(true)
+}
+
+/// Notes that a file was rotated which was the current one of its partition, unless it still is.
+fn note_rotation(files: &mut Files, stream: usize) {
+    let Some(file) = files.slots[stream].file().filter(|file| !file.is_current()) else { return };
+    // If a rotation follows another one, files that came between them are still searched for.
+    let rotation = Rotation { stream: Some(stream), age: file.age, born: file.born, until: None };
+    files.rotations.entry(Arc::clone(&file.of)).and_modify(|known| known.until = None).or_insert(rotation);
 }
 
 /// Finds the compressed file that was made of a file that is gone.

@@ -6,10 +6,10 @@ use std::time::{Duration, SystemTime};
 use crate::format::positions::PositionRow;
 use crate::input::error::InputError;
 use crate::input::follow::archive::{self, Archive, Sought, unpacked_name};
-use crate::input::follow::directory::{Age, SeenFile, Siblings, listed, may_be_generation, siblings};
+use crate::input::follow::directory::{Age, SeenFile, Siblings, listed, may_be_generation, rotations, siblings};
 use crate::input::follow::file_id::FileId;
 use crate::input::follow::files::{Files, MAX_SEARCHES, QUIET, SEARCH_PAUSE};
-use crate::input::follow::followed::gone_prefix;
+use crate::input::follow::followed::{gone_name, gone_prefix};
 use crate::input::follow::proof::{Opened, Proof, prove};
 use crate::input::listing::is_named;
 use crate::input::note::InputNote;
@@ -38,15 +38,18 @@ pub(super) enum Archives {
     /// Those of files that were written to since the input was last looked at, and a little before.
     Recent,
     Older,
+    /// Those of files of which nothing was read, and that have grown since the input was last looked at.
+    Grown,
 }
 
 impl Where {
     /// All places, the most likely first.
-    pub(super) const ALL: [Where; 4] = [
+    pub(super) const ALL: [Where; 5] = [
         Where::Files(Among::SameFile),
         Where::Archives(Archives::Recent),
         Where::Files(Among::Others),
         Where::Archives(Archives::Older),
+        Where::Archives(Archives::Grown),
     ];
 }
 
@@ -65,7 +68,14 @@ impl Found {
         }
     }
 
-    pub(super) fn age(&self) -> Age {
+    fn name(&self) -> &str {
+        match self {
+            Found::File(seen, _) => &seen.partition.name,
+            Found::Archive(archive) => &archive.seen.partition.name,
+        }
+    }
+
+    fn age(&self) -> Age {
         match self {
             Found::File(seen, _) => seen.age,
             Found::Archive(archive) => archive.seen.age,
@@ -95,11 +105,19 @@ pub(super) struct Search<'a> {
     directories: HashMap<String, Siblings>,
     /// The files that were found. Each belongs to one position.
     used: HashSet<FileId>,
+    /// How many times the files of each partition were rotated since, if they are numbered and one of them was found.
+    rotations: HashMap<String, i64>,
 }
 
 impl Search<'_> {
     pub(super) fn new(files: &Files) -> Result<Search<'_>, InputError> {
-        let mut search = Search { files, listed: Vec::new(), directories: HashMap::new(), used: HashSet::new() };
+        let mut search = Search {
+            files,
+            listed: Vec::new(),
+            directories: HashMap::new(),
+            used: HashSet::new(),
+            rotations: HashMap::new(),
+        };
         search.refresh()?;
         Ok(search)
     }
@@ -124,6 +142,10 @@ impl Search<'_> {
             match sought {
                 Sought::Found(found) => {
                     self.used.insert(found.id());
+                    let of = row.logical();
+                    if let Some((before, now)) = rotations(&row.partition, of).zip(rotations(found.name(), of)) {
+                        self.rotations.insert(of.to_owned(), now - before);
+                    }
                     return Ok(Some(found));
                 }
                 Sought::Nothing => break,
@@ -211,23 +233,39 @@ impl Search<'_> {
         self.look(of)?;
         let then = self.files.since.map(|since| Age::at(since.checked_sub(QUIET).unwrap_or(since)));
         let is_recent = |seen: &SeenFile| then.is_some_and(|then| !seen.age.is_before(&then));
+        let is_among = |seen: &SeenFile| match among {
+            Archives::Recent => is_recent(seen),
+            Archives::Older => !is_recent(seen),
+            Archives::Grown => row.offset == 0 && is_recent(seen) && self.is_renamed_to(row, seen.unpacked_name()),
+        };
         let may_be_it = |seen: &&SeenFile| {
             let name = seen.partition.name.as_str();
             let is_named_alike = archive::may_be_of(name, of) || unpacked_name(name) == row.partition;
-            is_named_alike && !self.used.contains(&seen.id) && is_recent(seen) == (among == Archives::Recent)
+            is_named_alike && !self.used.contains(&seen.id) && is_among(seen)
         };
         let mut candidates: Vec<&SeenFile> = self.directories[of].packed.iter().filter(may_be_it).collect();
         // Files that were written later may begin alike.
-        candidates.sort_by_key(|seen| (row.inode != Some(seen.id.inode), seen.age));
+        let is_itself = |seen: &SeenFile| row.partition == gone_name(of, seen.id, seen.born);
+        candidates.sort_by_key(|seen| (!is_itself(seen), seen.age));
         archive::first(candidates.into_iter(), row.offset, &row.fingerprint, |archive| {
-            let (is_same_inode, is_same_size) =
-                (row.inode == Some(archive.seen.id.inode), row.file_bytes == Some(archive.bytes));
+            let (is_itself, is_same_size) = (is_itself(&archive.seen), row.file_bytes == Some(archive.bytes));
             Ok(match among {
-                Archives::Recent => is_same_inode || row.offset > 0 || is_same_size,
+                Archives::Recent => is_itself || row.offset > 0 || is_same_size,
                 // An older one that begins alike may be another generation, which was read long ago.
-                Archives::Older => is_same_inode || row.offset >= PROVING_BYTES || (row.offset > 0 && is_same_size),
+                Archives::Older => is_itself || row.offset >= PROVING_BYTES || (row.offset > 0 && is_same_size),
+                Archives::Grown => row.file_bytes.is_some_and(|bytes| archive.bytes > bytes),
             })
         })
+    }
+
+    /// Returns whether the file of `row` has the name `name` now: a rotation renames all files of a log alike, or gives a
+    /// date, which stays.
+    fn is_renamed_to(&self, row: &PositionRow, name: &str) -> bool {
+        let of = row.logical();
+        match (rotations(&row.partition, of), rotations(name, of)) {
+            (Some(before), Some(now)) => self.rotations.get(of) == Some(&(now - before)),
+            _ => name == row.partition,
+        }
     }
 
     fn look(&mut self, of: &str) -> Result<(), InputError> {
@@ -235,6 +273,14 @@ impl Search<'_> {
             self.directories.insert(of.to_owned(), siblings(of, &self.files.base)?);
         }
         Ok(())
+    }
+
+    /// Returns the age of the file of `row` in the last listing of its directory, if that has it: ages are compared
+    /// within one listing.
+    pub(super) fn age(&self, found: &Found, row: &PositionRow) -> Age {
+        let siblings = self.directories.get(row.logical());
+        let mut all = siblings.into_iter().flat_map(|siblings| siblings.plain.iter().chain(&siblings.packed));
+        all.find(|seen| seen.id == found.id()).map_or_else(|| found.age(), |seen| seen.age)
     }
 
     /// Returns whether a file has this name.

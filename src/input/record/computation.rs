@@ -9,7 +9,7 @@ use crate::input::record::bad_record::BadRecord;
 use crate::input::record::field::Field;
 use crate::input::record::filter::{Filter, FilterError, number_text};
 use crate::job::field::FieldPath;
-use crate::job::model::InputFormat;
+use crate::job::known_fields::KnownFields;
 
 /// The expression of a computed field.
 #[derive(Debug, Clone)]
@@ -42,15 +42,9 @@ impl Computed {
 }
 
 impl Computation {
-    /// Compiles the expression of the computed field `name` of a job that reads `format`. `before` are the computed
-    /// fields that come before it.
-    pub fn new(
-        name: &str,
-        expression: &str,
-        format: &InputFormat,
-        before: &[&str],
-    ) -> Result<Computation, FilterError> {
-        let filter = Filter::exact(expression, format, before)?;
+    /// Compiles the expression of the computed field `name`. `known` are those that come before it.
+    pub fn new(name: &str, expression: &str, known: KnownFields<'_>) -> Result<Computation, FilterError> {
+        let filter = Filter::exact(expression, known)?;
         Ok(Computation { name: name.to_owned(), filter })
     }
 

@@ -5,6 +5,7 @@ use crate::input::record::computation::{Computation, Computed};
 use crate::input::record::field::Field;
 use crate::input::record::json::scan::is_number;
 use crate::job::field::FieldPath;
+use crate::job::known_fields::KnownFields;
 use crate::job::model::{ComputedField, InputSpec, NumberForm};
 
 /// The computed fields that a job uses, and where each requested field comes from.
@@ -134,9 +135,9 @@ pub fn computed_fields<'a>(input: &'a InputSpec, fields: &[FieldPath]) -> Vec<&'
 
 /// Compiles the computed field `index` of `input`. The job file was checked.
 fn computation(input: &InputSpec, index: usize) -> Computation {
-    let before: Vec<&str> = input.computed[..index].iter().map(|field| field.name.as_str()).collect();
     let ComputedField { name, expression, .. } = &input.computed[index];
-    Computation::new(name, expression, &input.format, &before).expect("the job file was checked")
+    let known = KnownFields::OfRecords { format: &input.format, computed: &input.computed[..index] };
+    Computation::new(name, expression, known).expect("the job file was checked")
 }
 
 /// Returns the indexes of the computed fields that `fields` are, or need.

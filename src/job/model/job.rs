@@ -69,10 +69,14 @@ impl JobSpec {
         has_parts.then(|| KeyShape { parts: parts(), window: self.window.is_some() })
     }
 
-    /// Returns the names of the columns that the output of aggregates has, without that of changes.
-    pub fn output_columns(&self) -> impl Iterator<Item = &str> {
+    /// Returns the names of the columns that the output of the state has, without that of changes.
+    pub fn output_columns(&self) -> Vec<String> {
+        if let Some(exec) = &self.exec {
+            let columns = exec.state_columns().into_iter().map(|column| column.name);
+            return ["task", "key"].map(str::to_owned).into_iter().chain(columns).collect();
+        }
         let of_windows = self.window.iter().flat_map(|_| WindowSpec::COLUMNS);
         let of_aggregates = self.aggregates.iter().map(|aggregate| aggregate.name.as_str());
-        self.key_names().into_iter().chain(of_windows).chain(of_aggregates)
+        self.key_names().into_iter().chain(of_windows).chain(of_aggregates).map(str::to_owned).collect()
     }
 }

@@ -3,9 +3,11 @@
 use std::collections::HashMap;
 
 use crate::job::aggregate::AggregateSpec;
+use crate::job::field::ExpressionError;
 use crate::job::keys::list;
+use crate::job::known_fields::KnownFields;
 use crate::job::model::KeyField;
-use crate::job::read::field::{KnownFields, check_field, condition, within};
+use crate::job::read::field::{check_field, condition, within};
 use crate::job::read::section::{Result, all, unfit};
 use crate::values::units;
 use crate::values::yaml::{Entry, Node};
@@ -50,7 +52,8 @@ fn aggregate(entry: &Entry, known: KnownFields<'_>) -> Result<AggregateSpec> {
     let name = entry.key.as_str();
     let node = &entry.value;
     let expression = node.text("an aggregate such as `count` or `sum(amount)`")?;
-    let mut aggregate = AggregateSpec::parse(name, expression).map_err(|error| within(node, error))?;
+    let parsed = AggregateSpec::parse(name, expression);
+    let mut aggregate = parsed.map_err(|error| within(node, with_hint(error, expression)))?;
     if let Some(found) = &mut aggregate.condition {
         // It is the end of the expression.
         let at = expression.trim_end().chars().count() - found.expression.chars().count();
@@ -60,6 +63,15 @@ fn aggregate(entry: &Entry, known: KnownFields<'_>) -> Result<AggregateSpec> {
         check_field(field, known, node.mark)?;
     }
     Ok(aggregate)
+}
+
+/// In braces, YAML ends a value at a comma.
+fn with_hint(error: ExpressionError, expression: &str) -> ExpressionError {
+    if expression.matches('(').count() <= expression.matches(')').count() {
+        return error;
+    }
+    let reason = format!("{}; in braces, put an aggregate that has a comma in quotes", error.reason);
+    ExpressionError { reason, ..error }
 }
 
 /// Rejects a name that cannot be a column of the output and of the state.

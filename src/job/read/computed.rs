@@ -1,6 +1,7 @@
 //! `let:`
 
 use crate::input::record::Computation;
+use crate::job::known_fields::KnownFields;
 use crate::job::model::{ComputedField, InputFormat};
 use crate::job::read::field::within_expression;
 use crate::job::read::section::{Result, unfit};
@@ -67,9 +68,9 @@ fn field(entry: &Entry, format: &InputFormat, before: &[ComputedField]) -> Resul
     if expression.trim().is_empty() {
         return Err(node.wrong(expected));
     }
-    let known: Vec<&str> = before.iter().map(|field| field.name.as_str()).collect();
-    let computation = Computation::new(name, expression, format, &known)
-        .map_err(|error| within_expression(node, 0, expression, error))?;
+    let known = KnownFields::OfRecords { format, computed: before };
+    let computation =
+        Computation::new(name, expression, known).map_err(|error| within_expression(node, 0, expression, error))?;
     let fields = computation.fields().to_vec();
     Ok(ComputedField { name: name.clone(), fields, expression: expression.to_owned() })
 }

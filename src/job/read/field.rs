@@ -3,26 +3,11 @@
 use crate::input::record::{Filter, FilterError};
 use crate::job::condition::Condition;
 use crate::job::field::{ExpressionError, FieldPath};
-use crate::job::keys::unknown;
-use crate::job::model::{ComputedField, InputFormat, InputSpec, LinePattern};
+use crate::job::known_fields::KnownFields;
+use crate::job::model::InputFormat;
 use crate::job::read::section::{Result, unfit};
 use crate::values::units;
 use crate::values::yaml::{Mark, Node, YamlError};
-
-/// The fields that a job can use.
-#[derive(Clone, Copy)]
-pub(super) struct KnownFields<'a> {
-    /// What records have.
-    pub(super) format: &'a InputFormat,
-    /// What `let` adds.
-    pub(super) computed: &'a [ComputedField],
-}
-
-impl<'a> KnownFields<'a> {
-    pub(super) fn of(input: &'a InputSpec) -> KnownFields<'a> {
-        KnownFields { format: &input.format, computed: &input.computed }
-    }
-}
 
 /// Reads a field that records of this format can have.
 pub(super) fn field(node: &Node, known: KnownFields<'_>) -> Result<FieldPath> {
@@ -34,40 +19,27 @@ pub(super) fn field(node: &Node, known: KnownFields<'_>) -> Result<FieldPath> {
 
 /// Rejects a field that records of this format never have.
 pub(super) fn check_field(field: &FieldPath, known: KnownFields<'_>, mark: Mark) -> Result<()> {
-    if known.computed.iter().any(|computed| computed.name == field.names[0]) {
-        let reason = || format!("`{}` is computed, so it has no members, found `{field}`", field.names[0]);
-        return if field.is_nested() { Err(unfit(mark, reason())) } else { Ok(()) };
-    }
-    let only = match known.format {
-        InputFormat::Json => return Ok(()),
-        InputFormat::Csv { .. } if !field.is_nested() => return Ok(()),
-        InputFormat::Csv { .. } => {
-            let column = FieldPath::of(field.names.join("."));
-            let reason = format!("CSV has no nested fields; write a column name that has dots as `{column}`");
-            return Err(unfit(mark, reason));
+    let of_format = if known.is_computed(field) { None } else { format_fault(field, known.format()) };
+    of_format.or_else(|| known.fault(field)).map_or(Ok(()), |reason| Err(unfit(mark, reason)))
+}
+
+/// Returns why no record of `format` can have `field`, whatever its names are.
+fn format_fault(field: &FieldPath, format: &InputFormat) -> Option<String> {
+    let whole = || FieldPath::of(field.names.join("."));
+    let only = match format {
+        InputFormat::Csv { .. } if field.is_nested() => {
+            return Some(format!("CSV has no nested fields; write a column name that has dots as `{}`", whole()));
+        }
+        InputFormat::Pattern(_) if field.is_nested() => {
+            return Some(format!("text has no nested fields; write a name that has dots as `{}`", whole()));
         }
         InputFormat::Text => "line",
         InputFormat::Words => "word",
-        InputFormat::Pattern(pattern) => return check_pattern_field(field, pattern, known, mark),
+        InputFormat::Json | InputFormat::Csv { .. } | InputFormat::Pattern(_) => return None,
     };
-    if *field == FieldPath::of(only) {
-        return Ok(());
-    }
     let split = if only == "word" { " split into words" } else { "" };
-    Err(unfit(mark, format!("text{split} only has the field `{only}`, found `{}`", units::shown(&field.to_string()))))
-}
-
-fn check_pattern_field(field: &FieldPath, pattern: &LinePattern, known: KnownFields<'_>, mark: Mark) -> Result<()> {
-    if field.is_nested() {
-        let whole = FieldPath::of(field.names.join("."));
-        let reason = format!("text has no nested fields; write a name that has dots as `{whole}`");
-        return Err(unfit(mark, reason));
-    }
-    let Some(names) = pattern.field_names() else { return Ok(()) };
-    let computed = known.computed.iter().map(|computed| computed.name.as_str());
-    let names: Vec<&str> = names.iter().map(String::as_str).chain(computed).collect();
-    let name = field.last_name();
-    if names.contains(&name) { Ok(()) } else { Err(unfit(mark, unknown("field", name, "", &names))) }
+    let reason = || format!("text{split} only has the field `{only}`, found `{}`", units::shown(&field.to_string()));
+    (*field != FieldPath::of(only)).then(reason)
 }
 
 /// Reads the text of an expression such as `example`.
@@ -79,9 +51,8 @@ pub(super) fn expression(node: &Node, example: &str) -> Result<String> {
 
 /// Checks the condition `expression`, which begins at character `at` of the scalar `node`.
 pub(super) fn condition(node: &Node, at: usize, expression: &str, known: KnownFields<'_>) -> Result<Condition> {
-    let computed = known.computed.iter().map(|computed| computed.name.clone()).collect();
-    let filter = Filter::on_records(expression, known.format, computed);
-    let filter = filter.map_err(|error| within_expression(node, at, expression, error))?;
+    let filter =
+        Filter::on_records(expression, known).map_err(|error| within_expression(node, at, expression, error))?;
     Ok(Condition { expression: expression.to_owned(), fields: filter.fields().to_vec() })
 }
 

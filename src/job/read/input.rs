@@ -4,10 +4,10 @@ use std::path::Path;
 
 use crate::format::limits::MAX_VALUE_BYTES;
 use crate::input::names;
+use crate::job::known_fields::KnownFields;
 use crate::job::model::{
     ComputedField, Encoding, InputFormat, InputSpec, JobSpec, MaxBad, NumberForm, OnError, OnGone,
 };
-use crate::job::read::field::KnownFields;
 use crate::job::read::pattern::pattern;
 use crate::job::read::scalar::{bytes, choose, object_or_path, path_text};
 use crate::job::read::section::{Mistakes, Result, Section, mark_of, unfit};
@@ -83,7 +83,7 @@ fn fields(section: &Section<'_>, computed: Option<&Node>, format: InputFormat, m
     let numbers = mistakes.take(cleaning::numbers(section.get("numbers"), &format));
     let computed = mistakes.get(computed::read(computed, &format));
     let typed = computed.as_ref().map_or(Vec::new(), |computed| {
-        let known = KnownFields { format: &format, computed };
+        let known = KnownFields::OfRecords { format: &format, computed };
         mistakes.take(types::read(section.get("types"), known))
     });
     let computed = computed.unwrap_or_default();
@@ -160,7 +160,12 @@ fn format(section: &Section<'_>, files_node: &Node, files: &[String], base: &Pat
     let csv = InputFormat::Csv { delimiter: b',' };
     let mut format = match given {
         Some(node) => {
-            choose(node, "format", &[("json", InputFormat::Json), ("csv", csv), ("text", InputFormat::Text)])?
+            let json = InputFormat::Json;
+            choose(
+                node,
+                "format",
+                &[("json", json.clone()), ("jsonl", json), ("csv", csv), ("text", InputFormat::Text)],
+            )?
         }
         None => match same_format(files_node, by_name(), has_delimiter)? {
             Some(format) => format,

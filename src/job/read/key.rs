@@ -3,9 +3,10 @@
 use crate::format::key_shape::KeyShape;
 use crate::job::field::FieldPath;
 use crate::job::keys::list;
+use crate::job::known_fields::KnownFields;
 use crate::job::model::KeyField;
 use crate::job::read::aggregates::RESERVED_COLUMNS;
-use crate::job::read::field::{KnownFields, check_field, field};
+use crate::job::read::field::{check_field, field};
 use crate::job::read::scalar::choose;
 use crate::job::read::section::{Result, all, unfit};
 use crate::values::yaml::{Kind, Node};

@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
-use crate::job::model::{InputFormat, JobSpec};
-use crate::job::read::field::{KnownFields, expression};
+use crate::job::known_fields::KnownFields;
+use crate::job::model::JobSpec;
+use crate::job::read::field::expression;
 use crate::job::read::process::Process;
 use crate::job::read::section::{Mistakes, Result, Section, all, mark_of, node_of, unfit};
 use crate::job::read::time::Timing;
@@ -53,8 +54,7 @@ fn read(root: &Node, base: &Path) -> Result<(JobSpec, Vec<TypedField>)> {
     let input_node = mistakes.get(top.require("input", "the files to read"));
     let input = input_node.and_then(|node| mistakes.get(input::read(node, top.get("let"), base)));
     // JSON can have any field, so an unknown format adds no mistakes to the one that it is.
-    let any = KnownFields { format: &InputFormat::Json, computed: &[] };
-    let known = input.as_ref().map_or(any, |(input, _)| KnownFields::of(input));
+    let known = input.as_ref().map_or(KnownFields::ANY, |(input, _)| KnownFields::of(input));
     let filter = mistakes.take(top.get("where").map(|node| expression(node, "amount > 0")).transpose());
     let key = mistakes.take(top.get("key").map_or(Ok(Vec::new()), |node| key::read(node, known)));
     let is_keyed = top.get("key").is_some();

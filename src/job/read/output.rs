@@ -23,7 +23,8 @@ pub(super) fn read(node: &Node, is_program: bool) -> Result<OutputSpec> {
     let section = Section::new("output", node, "a directory, or a map with `files`")?;
     let mut mistakes = Mistakes::default();
     let files = mistakes.take(section.require("files", "the directory to write to").and_then(path_or_url));
-    let formats = [OutputFormat::Json, OutputFormat::Csv, OutputFormat::Parquet].map(|one| (one.name(), one));
+    let names = [OutputFormat::Json, OutputFormat::Csv, OutputFormat::Parquet].map(|one| (one.name(), one));
+    let formats = [&names[..1], &[("jsonl", OutputFormat::Json)], &names[1..]].concat();
     let format = section.get("format").map_or(Ok(OutputFormat::Json), |node| choose(node, "format", &formats));
     let format = mistakes.get(format);
     let emits = [Emit::Final, Emit::Changes, Emit::Rows].map(|one| (one.name(), one));
@@ -84,10 +85,17 @@ pub(super) fn check(job: &JobSpec, node: Option<&Node>) -> Result<()> {
 /// Rejects a `having` that is not an expression over the columns of the output.
 fn check_having(job: &JobSpec, output: &OutputSpec, node: &Node) -> Result<()> {
     let (Some(having), Some(node)) = (&output.having, node_of(node, "having", None)) else { return Ok(()) };
-    if job.aggregates.is_empty() {
-        return Err(node.unfit("`having` needs `aggregate`: other jobs decide themselves what they output"));
+    if job.native.is_some() {
+        return Err(node.unfit("`having` cannot be used with `native`: the processor decides what it outputs"));
     }
-    let columns = job.output_columns().map(str::to_owned).collect();
-    let checked = Filter::on_columns(having, columns);
+    if output.emit == Emit::Rows {
+        let reason = "`having` cannot be used with `emit: rows`: the program decides which rows it emits";
+        return Err(node.unfit(reason));
+    }
+    if job.exec.as_ref().is_some_and(|exec| exec.columns.is_empty()) {
+        let reason = "`having` needs `columns` in `process`, which say what the values of the program's state are";
+        return Err(node.unfit(reason));
+    }
+    let checked = Filter::on_columns(having, &job.output_columns());
     checked.map(drop).map_err(|error| within_expression(node, 0, having, error))
 }

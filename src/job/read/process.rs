@@ -2,8 +2,9 @@
 
 use crate::job::aggregate::AggregateSpec;
 use crate::job::condition::Condition;
+use crate::job::known_fields::KnownFields;
 use crate::job::model::{ExecSpec, KeyField};
-use crate::job::read::field::{KnownFields, condition, expression};
+use crate::job::read::field::{condition, expression};
 use crate::job::read::section::{Mistakes, Result, Section};
 use crate::job::read::{aggregates, exec};
 use crate::values::yaml::Node;

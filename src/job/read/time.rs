@@ -1,10 +1,11 @@
 //! `process: window:` and `process: ttl:`
 
 use crate::job::aggregate::AggregateSpec;
+use crate::job::known_fields::KnownFields;
 use crate::job::model::{
     AHEAD_MILLIS, Emit, EventTime, JobSpec, KeyField, MAX_WINDOWS, OnLate, TimeUnit, TtlSpec, WindowSpec, exact_millis,
 };
-use crate::job::read::field::{KnownFields, field};
+use crate::job::read::field::field;
 use crate::job::read::scalar::{choose, duration, object_or_path};
 use crate::job::read::section::{Mistakes, Result, Section};
 use crate::values::yaml::{Kind, Node};

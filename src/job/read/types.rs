@@ -2,8 +2,9 @@
 
 use crate::job::aggregate::AggregateSpec;
 use crate::job::field::FieldPath;
+use crate::job::known_fields::KnownFields;
 use crate::job::model::InputFormat;
-use crate::job::read::field::{KnownFields, check_field};
+use crate::job::read::field::check_field;
 use crate::job::read::scalar::choose;
 use crate::job::read::section::{Result, all, unfit};
 use crate::values::units;

@@ -85,7 +85,7 @@ struct Walk<'a, V: ?Sized> {
 impl<V: FnMut(Change<'_>) -> bool + ?Sized> Walk<'_, V> {
     fn run(&mut self) -> Result<(), ReadError> {
         let comparison = self.comparison;
-        let selection = Selection { task: comparison.scope.task, key: None };
+        let selection = Selection { task: comparison.scope.task, keys: comparison.scope.keys.clone() };
         let mut failed = None;
         let mut stopped = false;
         comparison.new.snapshot.rows(&comparison.new.store, &selection, self.counted, |row| {

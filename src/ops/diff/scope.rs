@@ -1,6 +1,9 @@
 //! Which part of the state is compared, and how much of it is in memory at once.
 
-use crate::format::index::IndexRow;
+use crate::format::index::{self, IndexRow};
+use crate::format::manifest::Routing;
+use crate::ops::diff::side::Side;
+use crate::ops::key_filter::KeyFilter;
 
 /// How much is in memory at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,11 +26,24 @@ impl Default for Limits {
 pub struct Scope {
     /// Only keys of this task, by the routing of the new checkpoint.
     pub task: Option<u32>,
-    /// Only keys with this prefix.
-    pub prefix: Option<String>,
+    pub keys: KeyFilter,
 }
 
 impl Scope {
+    /// Makes the scope of some keys. For a single key it is narrowed to the task that both checkpoints have it in, so
+    /// that only one shard is read.
+    pub fn of_keys(task: Option<u32>, keys: KeyFilter, old: &Side, new: &Side) -> Scope {
+        let (old, new) = (old.manifest(), new.manifest());
+        let is_hashed = [old, new].iter().all(|manifest| manifest.routing == Routing::KeyHash);
+        let task = match (&keys, task) {
+            (KeyFilter::Only(keys), None) if is_hashed && keys.len() == 1 => {
+                Some(index::task_of_key(keys[0].as_bytes(), new.tasks))
+            }
+            (_, task) => task,
+        };
+        Scope { task, keys }
+    }
+
     /// Tells whether everything is compared.
     pub fn is_all(&self) -> bool {
         *self == Scope::default()
@@ -42,15 +58,13 @@ impl Scope {
     }
 
     pub(super) fn holds_key(&self, key: &[u8]) -> bool {
-        self.prefix.as_ref().is_none_or(|prefix| key.starts_with(prefix.as_bytes()))
+        self.keys.holds(key)
     }
 
     /// Tells whether a segment may hold rows in scope, according to the index.
     pub(super) fn may_be_in(&self, segment: &IndexRow) -> bool {
-        let (smallest, largest) = (segment.smallest_key.as_str(), segment.largest_key.as_str());
-        let keys = |prefix: &str| prefix <= largest && (smallest <= prefix || smallest.starts_with(prefix));
         self.task.is_none_or(|task| (segment.first_task..=segment.last_task).contains(&task))
-            && self.prefix.as_deref().is_none_or(keys)
+            && self.keys.may_be_in(segment)
     }
 }
 
@@ -81,12 +95,12 @@ mod tests {
     #[test]
     fn a_segment_is_left_out_only_when_it_can_hold_nothing_of_the_scope() {
         let may = |prefix: &str, smallest: &str, largest: &str| {
-            Scope { task: None, prefix: Some(prefix.to_owned()) }.may_be_in(&segment(smallest, largest))
+            Scope { task: None, keys: KeyFilter::StartsWith(prefix.to_owned()) }.may_be_in(&segment(smallest, largest))
         };
         assert!(may("b", "a", "c") && may("b", "b", "b") && may("b", "bx", "by") && may("b", "a", "b1"));
         assert!(may("", "", "") && may("b", "b1", "c"));
         assert!(!may("b", "c", "d") && !may("b", "a", "azz") && !may("bb", "bc", "d"));
-        let task = |task| Scope { task: Some(task), prefix: None }.may_be_in(&segment("", ""));
+        let task = |task| Scope { task: Some(task), keys: KeyFilter::All }.may_be_in(&segment("", ""));
         assert_eq!([1, 2, 3, 4].map(task), [false, true, true, false]);
     }
 }

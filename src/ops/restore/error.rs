@@ -3,7 +3,9 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::job::definition::DefinitionError;
 use crate::ops::read::ReadError;
+use crate::shape::HavingError;
 use crate::storage::StorageError;
 use crate::store::StoreError;
 use crate::values::id::Sequence;
@@ -43,6 +45,16 @@ pub enum RestoreError {
     /// A key does not have the parts that the manifest says, and no column is text.
     #[error("key {key:?} in task {task} does not have the parts of the job's key")]
     Key { task: u32, key: String },
+    #[error(transparent)]
+    Definition(#[from] DefinitionError),
+    #[error("checkpoint {} is not consistent: {reason}", .sequence.0)]
+    Contradiction { sequence: Sequence, reason: String },
+    #[error("the job's output at checkpoint {} does not follow from its state: {reason}", .sequence.0)]
+    OwnOutput { sequence: Sequence, reason: &'static str },
+    #[error("cannot compute `having`")]
+    Having(#[from] HavingError),
+    #[error("cannot start a thread")]
+    Thread { source: io::Error },
     /// `action` is `create`, `write`, `flush`, `rename`, `remove`, `lock` or `read`.
     #[error("cannot {action} `{}`", .path.display())]
     Io { action: &'static str, path: PathBuf, source: io::Error },

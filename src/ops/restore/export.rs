@@ -12,6 +12,7 @@ use crate::format::segment::{SegmentReader, SegmentWriter};
 use crate::ops::read::{ReadError, Selection, Snapshot, key_values};
 use crate::ops::restore::error::RestoreError;
 use crate::ops::restore::exported_file::ExportedFile;
+use crate::ops::restore::job_output::JobOutput;
 use crate::ops::restore::target::Target;
 use crate::store::Store;
 use crate::values::digest::{Digest, Hasher};
@@ -30,6 +31,8 @@ pub enum ExportFormat {
     JsonLines,
     /// One file with a header line. Of a sketch only what it estimates is written.
     Csv,
+    /// The file that the job's output would be.
+    Output,
 }
 
 /// An export that has not been applied.
@@ -56,6 +59,7 @@ pub fn plan_export(
         ExportFormat::Parquet => shards(&snapshot).into_iter().map(|(shard, _)| shard_file(shard)).collect(),
         ExportFormat::JsonLines => vec!["state.jsonl".to_owned()],
         ExportFormat::Csv => vec!["state.csv".to_owned()],
+        ExportFormat::Output => vec![JobOutput::of(store, &snapshot)?.file_name],
     };
     let directory = Target::find(directory, &files)?;
     Ok(ExportPlan { snapshot, directory, format, files })
@@ -79,6 +83,7 @@ pub fn apply_export(
         ExportFormat::JsonLines | ExportFormat::Csv => {
             export_rows(store, plan, &target, progress).map(|file| vec![file])
         }
+        ExportFormat::Output => export_output(store, plan, &target, progress).map(|file| vec![file]),
     };
     let placed = written.and_then(|files| target.put_in_place(&plan.files).map(|()| files));
     if let Err(RestoreError::Io { .. } | RestoreError::Bucket(_)) = &placed {
@@ -153,6 +158,19 @@ fn shard_table(
     let (bytes, stats) = writer.finish();
     let digest = Digest::of(&bytes);
     Ok((bytes.into(), digest, stats.rows))
+}
+
+/// Writes the file that the job's output would be.
+fn export_output(
+    store: &Store,
+    plan: &ExportPlan,
+    target: &Target,
+    progress: &dyn Progress,
+) -> Result<ExportedFile, RestoreError> {
+    match target.completed(&plan.files[0]) {
+        Some(file) => Ok(file),
+        None => JobOutput::of(store, &plan.snapshot)?.write(store, &plan.snapshot, target, progress),
+    }
 }
 
 /// The same with a column for each part of the key.
@@ -249,7 +267,7 @@ fn export_rows(
                 push_csv(all, &mut line);
                 Ok(())
             }
-            ExportFormat::JsonLines | ExportFormat::Parquet => {
+            ExportFormat::JsonLines | ExportFormat::Parquet | ExportFormat::Output => {
                 json_lines.push(all, &mut line);
                 invalid_json(&values).map_or(Ok(()), Err)
             }

@@ -3,6 +3,7 @@
 mod error;
 mod export;
 mod exported_file;
+mod job_output;
 #[cfg(feature = "s3")]
 mod prefix;
 mod rollback;

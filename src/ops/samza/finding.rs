@@ -38,6 +38,8 @@ codes! {
     StoreIncomplete "samza-store-incomplete" Note "nothing: a commit was cut short or is in progress; Samza removes the directory";
     /// A snapshot index was replaced by another one, and its blobs are being removed.
     IndexSuperseded "samza-index-superseded" Note "nothing if the newer snapshot is intact: removing the old one was cut short; a dump of the checkpoint topic shows which one the job uses";
+    /// A snapshot index cannot be read, and no checkpoint names it.
+    IndexUnfinished "samza-index-unfinished" Note "nothing: a commit was cut short before its checkpoint; the blob store removes it at its time to live";
     /// A blob that no snapshot needs.
     BlobUnused "samza-blob-unused" Note "nothing: a commit was cut short or is in progress; the blob store removes it at its time to live";
     /// A temporary file.

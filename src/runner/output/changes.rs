@@ -5,13 +5,12 @@ use crate::format::rows::{Change, Row};
 use crate::job::Emit;
 use crate::runner::output::error::OutputError;
 use crate::runner::output::plan::{OutputPlan, Staged};
-use crate::runner::output::shape::RowShape;
 use crate::runner::output::shown::ShownRows;
 use crate::runner::output::staged::StagedFile;
-use crate::runner::process::exec::mirror::shard_key;
 use crate::runner::rejected::LateRecord;
 use crate::runner::state::emitted::Emitted;
 use crate::runner::state::frozen::merge_changes;
+use crate::shape::RowShape;
 use crate::values::id::Sequence;
 use crate::values::value::Value;
 
@@ -77,8 +76,8 @@ pub fn stage_changes(
     for place in &order {
         let change = batches[place.0 as usize].change(place.1 as usize);
         let row = row(place);
-        let with_task = if shape.has_task { shard_key(row.task, row.key) } else { Vec::new() };
-        let row = if shape.has_task { Row { key: &with_task, ..row } } else { row };
+        let key = shape.row_key(row.task, row.key);
+        let row = Row { key: &key, ..row };
         if let Some(values) = output_of(shape, change, row, shown.as_deref_mut())? {
             file.get()?.push(&values)?;
         }

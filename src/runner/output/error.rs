@@ -2,6 +2,7 @@
 
 use std::io;
 
+use crate::shape::HavingError;
 use crate::storage::StorageError;
 
 /// Why an output file or a dead-letter file cannot be used.
@@ -32,9 +33,8 @@ pub enum OutputError {
     /// A committed checkpoint publishes an object that is neither staged nor in place.
     #[error("cannot publish `{path}`: `{staged}` is gone")]
     Gone { path: String, staged: String },
-    /// `having` cannot be computed for a row.
-    #[error("{reason} (the row of `{key}`)")]
-    Having { key: String, reason: String },
+    #[error(transparent)]
+    Having(#[from] HavingError),
     /// The job file names a place that cannot be opened.
     #[error("{reason}")]
     Place { reason: String },

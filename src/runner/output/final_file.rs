@@ -3,9 +3,9 @@
 use crate::format::rows::Change;
 use crate::runner::output::error::OutputError;
 use crate::runner::output::plan::{OutputPlan, Staged};
-use crate::runner::output::shape::RowShape;
 use crate::runner::output::staged::StagedFile;
 use crate::runner::state::shard::Shard;
+use crate::shape::RowShape;
 use crate::values::id::Sequence;
 
 /// Stages the file of checkpoint `sequence` with the rows of `shards`, sorted by key, and flushes it.

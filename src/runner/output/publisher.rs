@@ -9,9 +9,9 @@ use crate::runner::output::dead_letter::append_line;
 use crate::runner::output::error::OutputError;
 use crate::runner::output::lines::LineOutput;
 use crate::runner::output::plan::{OutputPlan, Staged};
-use crate::runner::output::shape::RowShape;
 use crate::runner::output::shown::ShownRows;
 use crate::runner::rejected::LateRecord;
+use crate::shape::RowShape;
 use crate::values::id::Sequence;
 
 /// Writes the files of changes, of dead letters and of late records.

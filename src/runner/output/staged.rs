@@ -1,15 +1,14 @@
 //! An output file while it is written. Rows are encoded and hashed on their way to the staged file.
 
 use crate::format::manifest::Output;
-use crate::format::parquet::values::ValuesWriter;
 use crate::job::OutputFormat;
 use crate::runner::output::error::OutputError;
 use crate::runner::output::place::PlaceWriter;
 use crate::runner::output::plan::{OutputPlan, Staged};
 use crate::runner::process::exec::typed::partial_row;
+use crate::shape::Encoder;
 use crate::values::digest::Hasher;
 use crate::values::id::Sequence;
-use crate::values::rows_text::{JsonLines, push_csv, push_csv_header};
 use crate::values::value::{Column, Value};
 
 /// The number of bytes that are written to the file at once.
@@ -53,11 +52,9 @@ impl<'a> StagedFile<'a> {
     pub(crate) fn push(&mut self, values: &[Value]) -> Result<(), OutputError> {
         self.encoder.push(values);
         self.rows += 1;
-        if self.encoder.bytes.len() >= BUFFER_BYTES {
-            let bytes = std::mem::take(&mut self.encoder.bytes);
+        if self.encoder.bytes().len() >= BUFFER_BYTES {
+            let bytes = self.encoder.take_bytes();
             self.put(&bytes)?;
-            self.encoder.bytes = bytes;
-            self.encoder.bytes.clear();
         }
         Ok(())
     }
@@ -71,7 +68,7 @@ impl<'a> StagedFile<'a> {
                 self.push(&partial_row(&plan.columns, line).expect("the row was checked when it was emitted"))
             });
         }
-        let bytes = std::mem::take(&mut self.encoder.bytes);
+        let bytes = self.encoder.take_bytes();
         self.put(&bytes)?;
         self.rows += lines.iter().filter(|byte| **byte == b'\n').count() as u64;
         self.put(lines)
@@ -92,50 +89,5 @@ impl<'a> StagedFile<'a> {
         self.hasher.update(bytes);
         self.bytes += bytes.len() as u64;
         Ok(())
-    }
-}
-
-/// Encodes rows.
-struct Encoder {
-    bytes: Vec<u8>,
-    kind: Kind,
-}
-
-enum Kind {
-    Json(JsonLines),
-    Csv,
-    Parquet(Box<ValuesWriter>),
-}
-
-impl Encoder {
-    fn new(format: OutputFormat, columns: &[Column]) -> Encoder {
-        let mut bytes = Vec::new();
-        let kind = match format {
-            OutputFormat::Json => Kind::Json(JsonLines::new(columns.iter().map(|column| column.name.as_str()))),
-            OutputFormat::Csv => {
-                push_csv_header(columns.iter().map(|column| column.name.as_str()), &mut bytes);
-                Kind::Csv
-            }
-            OutputFormat::Parquet => Kind::Parquet(Box::new(ValuesWriter::new(columns))),
-        };
-        Encoder { bytes, kind }
-    }
-
-    fn push(&mut self, values: &[Value]) {
-        match &mut self.kind {
-            Kind::Json(lines) => lines.push(values, &mut self.bytes),
-            Kind::Csv => push_csv(values, &mut self.bytes),
-            Kind::Parquet(table) => {
-                table.push(values);
-                self.bytes.append(&mut table.take_bytes());
-            }
-        }
-    }
-
-    fn finish(mut self) -> Vec<u8> {
-        if let Kind::Parquet(table) = self.kind {
-            self.bytes.append(&mut table.finish());
-        }
-        self.bytes
     }
 }

@@ -15,10 +15,10 @@ use crate::job::OnError;
 use crate::runner::checkpoint::priority::Priorities;
 use crate::runner::pipeline::route::{BlockKeys, Route};
 use crate::runner::pipeline::worker::head::{HEAD_BYTES, Head};
-use crate::runner::process::exec::mirror;
 use crate::runner::process::exec::plan::ExecPlan;
 use crate::runner::process::processor::Processor;
 use crate::runner::process::time_plan::TimePlan;
+use crate::shape::task_key::split_key;
 
 /// What all workers of a run share.
 #[derive(Debug)]
@@ -209,7 +209,7 @@ impl Plan {
     /// Returns the task of a key whose XXH3-64 is `hash`.
     pub fn task_of_hashed(&self, key: &[u8], hash: u64) -> u32 {
         if self.exec.is_some() {
-            return mirror::split_key(key).0;
+            return split_key(key).0;
         }
         match &self.route {
             Route::Key(_) | Route::Parts(..) => self.task_of_hash(hash),

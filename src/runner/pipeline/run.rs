@@ -3,21 +3,18 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::format::key_shape::KeyShape;
 use crate::format::manifest::Mode;
 use crate::format::rows::{Change, RowCodec};
 use crate::input::partition_tasks::PartitionTasks;
 use crate::input::record::{Filter, Sightings, record_fields};
 use crate::input::{Columns, Partition, Position};
-use crate::job::{Emit, FieldPath, JobSpec, TtlSpec, Windows};
+use crate::job::{Emit, FieldPath, JobSpec, TtlSpec};
 use crate::runner::error::RunError;
 use crate::runner::lineage::Lineage;
 use crate::runner::observer::{Observer, Summary};
 use crate::runner::options::Control;
 use crate::runner::output::error::OutputError;
-use crate::runner::output::having::Having;
 use crate::runner::output::plans::OutputPlans;
-use crate::runner::output::shape::{KEY_COLUMN, RowShape};
 use crate::runner::output::shown::ShownRows;
 use crate::runner::pipeline::key_parts::KeyParts;
 use crate::runner::pipeline::plan::{Plan, RecordTest};
@@ -25,10 +22,12 @@ use crate::runner::pipeline::route::Route;
 use crate::runner::pipeline::spawn::on_deep_stack;
 use crate::runner::process::exec::plan::ExecPlan;
 use crate::runner::process::processor::Processor;
+use crate::runner::process::processor_rows::ProcessorRows;
 use crate::runner::process::time_plan::TimePlan;
 use crate::runner::process::watermark::Clock;
 use crate::runner::state::shard::Shard;
 use crate::runner::wall_clock::WallClock;
+use crate::shape::RowShape;
 use crate::values::id::Sequence;
 
 /// The most shards that a job has.
@@ -146,20 +145,9 @@ impl Run<'_> {
     /// Returns the shape of the output rows.
     pub(crate) fn shape(&self, plan: &Plan) -> RowShape {
         let emit = self.outputs.rows.as_ref().map(|output| output.emit);
-        let mut shape = RowShape {
-            processor: Arc::clone(&plan.processor),
-            codec: plan.codec.clone(),
-            windows: self.job.window.as_ref().map(Windows::new),
-            key_name: if plan.exec.is_some() { KEY_COLUMN } else { self.job.key_names()[0] }.to_owned(),
-            // The windows of a row are columns of their own.
-            parts: self.job.key_shape().map(|shape| KeyShape { window: false, ..shape }),
-            has_task: plan.exec.is_some(),
-            has_change: emit == Some(Emit::Changes) && self.job.window.is_none(),
-            having: None,
-        };
-        let having = self.job.output.as_ref().and_then(|output| output.having.as_ref());
-        shape.having = having.map(|expression| Having::new(expression, &shape.columns()));
-        shape
+        let has_change = emit == Some(Emit::Changes) && self.job.window.is_none();
+        let output = Arc::new(ProcessorRows(Arc::clone(&plan.processor)));
+        RowShape::new(self.job, output, plan.codec.clone(), has_change)
     }
 
     /// Returns the rows that readers of the files of changes have, if `having` keeps others from them: those of the

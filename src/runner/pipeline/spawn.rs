@@ -3,9 +3,7 @@
 use std::thread::{Builder, Scope, ScopedJoinHandle};
 
 use crate::runner::error::RunError;
-
-/// A stack that is large enough to evaluate any expression of a job file, also in a build without optimization.
-const DEEP_STACK_BYTES: usize = 16 << 20;
+use crate::values::deep_stack::{self, DEEP_STACK_BYTES};
 
 /// Starts a thread.
 pub(super) fn spawn<'scope, T: Send + 'scope>(
@@ -27,10 +25,7 @@ pub(super) fn spawn_deep<'scope, T: Send + 'scope>(
 pub(super) fn on_deep_stack<T: Send, E: Send + Into<RunError>>(
     work: impl FnOnce() -> Result<T, E> + Send,
 ) -> Result<T, RunError> {
-    std::thread::scope(|scope| {
-        let thread = spawn_deep(scope, work)?;
-        thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)).map_err(Into::into)
-    })
+    deep_stack::on_deep_stack(work).map_err(|source| RunError::Thread { source })?.map_err(Into::into)
 }
 
 fn start<'scope, T: Send + 'scope>(

@@ -4,6 +4,7 @@ pub mod aggregate;
 pub mod event_time;
 pub mod exec;
 pub mod processor;
+pub mod processor_rows;
 pub mod time_plan;
 pub mod time_spans;
 pub mod watermark;

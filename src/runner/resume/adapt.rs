@@ -55,11 +55,11 @@ pub fn adapt(
     if new.job.native.is_some() && old_columns != new_columns {
         return Err(ResumeError::NativeColumns { sequence }.into());
     }
-    if !recovered.lineage.older.is_empty() {
+    // What an older version has left out can wait until something changes, and leaves each row in its shard.
+    let is_asked = manifest.tasks != new.tasks || without_estimates(new_columns) != old_columns;
+    if !recovered.lineage.older.is_empty() && (is_asked || manifest.shards != new.shards) {
         return Err(ResumeError::SeveralCuts { sequence }.into());
     }
-    // What an older version has left out can wait until something changes.
-    let is_asked = manifest.tasks != new.tasks || without_estimates(new_columns) != old_columns;
     let sources = sources(definition, new.job, old_columns, new_columns);
     let layout = Layout { codec: new.codec, sources, tasks: new.tasks, shards: new.shards };
     let (old_tasks, old_codec) = (manifest.tasks, RowCodec::new(manifest.columns.clone()));

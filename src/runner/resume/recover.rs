@@ -16,10 +16,10 @@ use crate::job::definition::definition;
 use crate::job::{FieldPath, JobSpec};
 use crate::runner::error::{CheckpointError, ResumeError, RunError};
 use crate::runner::lineage::{Lineage, OlderPositions};
-use crate::runner::process::exec::mirror;
 use crate::runner::resumable::{chains, check_tasks, fits};
 use crate::runner::resume::damaged::DamagedCheckpoint;
 use crate::runner::state::shard::Shard;
+use crate::shape::task_key::shard_key;
 use crate::store::{Committed, Store};
 use crate::values::id::Sequence;
 use crate::values::value::ColumnType;
@@ -212,7 +212,7 @@ fn load(
     let is_program = manifest.routing == Routing::Program;
     let merged = Merge::new(sources).for_each(|row| {
         let Some(packed) = row.value else { return true };
-        let program_key = is_program.then(|| mirror::shard_key(row.task, row.key));
+        let program_key = is_program.then(|| shard_key(row.task, row.key));
         let key = program_key.as_deref().unwrap_or(row.key);
         let hash = xxh3_64(key);
         if !is_ours(row, hash) {

@@ -69,7 +69,7 @@ pub fn reroute(
     let after = for_each_part(&mut new, per_thread, |first, part| {
         let mut content = Content::default();
         for (at, shard) in part.iter_mut().enumerate() {
-            shard.set_unstored();
+            shard.set_relaid();
             shard.for_each(|key, packed| {
                 if shard_of_key(key, xxh3_64(key)) == first + at {
                     content.add(key, packed);

@@ -46,6 +46,8 @@ pub struct Shard {
     frozen: Option<RowsToTake>,
     /// Whether a checkpoint holds the shard.
     is_stored: bool,
+    /// Whether no checkpoint holds the rows in this layout, so that the next cut must take them.
+    is_relaid: bool,
 }
 
 impl Shard {
@@ -70,6 +72,7 @@ impl Shard {
             deadlines: Deadlines::default(),
             frozen: None,
             is_stored: false,
+            is_relaid: false,
         }
     }
 
@@ -137,9 +140,14 @@ impl Shard {
         self.is_stored = true;
     }
 
-    /// Records that no checkpoint holds the shard, so that the next one takes all of its rows.
-    pub fn set_unstored(&mut self) {
-        self.is_stored = false;
+    /// Records that no checkpoint holds the rows in this layout, so that the next one takes all of them.
+    pub fn set_relaid(&mut self) {
+        (self.is_stored, self.is_relaid) = (false, true);
+    }
+
+    /// Returns whether the next cut must take the shard.
+    pub fn is_relaid(&self) -> bool {
+        self.is_relaid
     }
 
     /// Opens the row of `key` for change, after adding it if it does not exist. `hash` is the XXH3-64 of the key.
@@ -323,7 +331,7 @@ impl Shard {
         for key in self.removed.drain() {
             taken.push_changed(0, &key, Change::Delete, false, |_| {});
         }
-        self.is_stored = true;
+        (self.is_stored, self.is_relaid) = (true, false);
         self.dirty_count = 0;
         self.changed_bytes = 0;
         let new = std::mem::take(&mut self.new);

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use crate::format::layout::{self, CHECKPOINTS, MANIFEST_FILE, ObjectName, PRUNED, SUMS_FILE};
-use crate::storage::{EntryKind, Storage, StorageError};
+use crate::storage::{EntryKind, StorageError};
 use crate::store::prune::error::PruneError;
 use crate::store::prune::moves::{delete_directory, doom, doomed, hide};
 use crate::store::prune::plan::Plan;
@@ -32,7 +32,7 @@ pub struct Outcome {
     pub freed_bytes: u64,
     /// Objects and temporary files that were kept because a running job may need them.
     pub spared: u64,
-    /// Strays in directories of deleted checkpoints, which keep these directories.
+    /// Strays in directories of deleted checkpoints, which keep these directories, each with its replica.
     pub left: Vec<String>,
 }
 
@@ -85,7 +85,7 @@ impl Sweep<'_> {
             let mut doomed_here = Vec::new();
             for &sequence in planned.due.iter().filter(|sequence| !kept.contains(sequence)) {
                 let directory = layout::pruned_dir(sequence);
-                if let Some(stray) = stray_in(storage, &directory)? {
+                if let Some(stray) = stray_in(replica, &directory)? {
                     sweep.outcome.left.push(stray);
                     continue;
                 }
@@ -147,7 +147,7 @@ impl Sweep<'_> {
             sweep.delete_objects(replica, planned, &planned.removed_objects)?;
             let remove = planned.remove.iter().filter(|sequence| !kept.contains(sequence));
             for directory in remove.filter_map(|&sequence| doomed(replica, CHECKPOINTS, sequence)) {
-                match stray_in(storage, &directory)? {
+                match stray_in(replica, &directory)? {
                     None => delete_directory(storage, &directory)?,
                     Some(stray) => sweep.outcome.left.push(stray),
                 }
@@ -255,10 +255,10 @@ impl Sweep<'_> {
 }
 
 /// Returns the path of something in a checkpoint's directory that is not part of it.
-fn stray_in(storage: &dyn Storage, directory: &RelPath) -> Result<Option<String>, StorageError> {
-    let entries = storage.list(Some(directory))?;
+fn stray_in(replica: &Replica, directory: &RelPath) -> Result<Option<String>, StorageError> {
+    let entries = replica.storage().list(Some(directory))?;
     let stray = entries
         .iter()
         .find(|entry| entry.kind != EntryKind::File || !matches!(entry.name.as_str(), MANIFEST_FILE | SUMS_FILE));
-    Ok(stray.map(|entry| format!("{directory}/{}", entry.name)))
+    Ok(stray.map(|entry| format!("{}/{directory}/{}", replica.place(), entry.name)))
 }

@@ -197,10 +197,16 @@ fn windows_and_changes_have_the_parts_too() {
     assert_eq!(env.read("out/c-00000002.jsonl"), changes);
     let diff = env.run(&["diff", "checkpoints/c@1", "checkpoints/c@2", "--keys"]).expect(1).stdout;
     assert!(diff.contains("\n+ a=\"\" b=1  (task ") && diff.contains("\n~ a=x@y b=1  (task "), "{diff}");
-    let diff =
-        env.run(&["diff", "checkpoints/c@1", "checkpoints/c@2", "--json", "--key", "[\"x@y\","]).expect(1).stdout;
-    let line: Value = serde_json::from_str(diff.lines().next().expect("a line")).expect("JSON");
-    assert_eq!((&line["key"], &line["parts"]), (&json!("[\"x@y\",1]"), &json!({"a": "x@y", "b": 1})));
+    for key in [&["--prefix", "[\"x@y\","][..], &["--key", "a=x@y", "--key", "b=1"], &["--key", "[\"x@y\", 1]"]] {
+        for (verb, status) in
+            [(&["diff", "checkpoints/c@1", "checkpoints/c@2"][..], 1), (&["inspect", "checkpoints/c", "--state"], 0)]
+        {
+            let printed = env.run(&[verb, key, &["--json"]].concat()).expect(status).stdout;
+            let line: Value = serde_json::from_str(printed.lines().next().expect("a line")).expect("JSON");
+            let row = if status == 0 { &line["rows"][0] } else { &line };
+            assert_eq!((&row["key"], &row["parts"]), (&json!("[\"x@y\",1]"), &json!({"a": "x@y", "b": 1})), "{key:?}");
+        }
+    }
 }
 
 #[test]

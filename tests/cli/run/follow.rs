@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs::{self, OpenOptions};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -297,8 +297,16 @@ fn input_that_cannot_be_followed_is_an_error_that_says_why() {
     assert!(gone.stderr.contains("error: input `logs/app.log` is gone: "), "{gone}");
 }
 
-/// Writes numbered lines from 1 in torn pieces to `app.log`, and rotates it now and then, until told to stop. Returns the
-/// number of lines.
+/// Compresses the file, if it exists.
+pub(super) fn compress(path: &Path) {
+    if path.exists() {
+        let status = Command::new("gzip").arg(path).status().expect("started");
+        assert!(status.success(), "{status}");
+    }
+}
+
+/// Writes numbered lines from 1 in torn pieces to `app.log`, until told to stop. Now and then the file is rotated, and a
+/// rotated one is compressed. Returns the number of lines.
 pub(super) fn write_and_rotate(dir: PathBuf, done: &AtomicBool, seed: u64) -> u64 {
     let mut random = Random(seed);
     let mut count = 1;
@@ -307,6 +315,10 @@ pub(super) fn write_and_rotate(dir: PathBuf, done: &AtomicBool, seed: u64) -> u6
         let end = count + 1 + random.below(40);
         let text = lines(count, end);
         count = end;
+        // Nobody writes to a rotated file now.
+        if random.below(8) == 0 {
+            compress(&dir.join(format!("app.log.{}", 1 + random.below(3))));
+        }
         let mut file = OpenOptions::new().create(true).append(true).open(&log).expect("opened");
         let mut rest = text.as_bytes();
         while !rest.is_empty() {

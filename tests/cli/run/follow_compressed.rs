@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 
-use super::follow::{append, job, lines, records, start, state, stop, until_applied};
+use super::follow::{append, compress, expected, job, lines, records, rotate, start, state, stop, until_applied};
 use super::{signal, wait};
 use crate::support::Env;
 
@@ -276,4 +276,78 @@ fn a_log_that_is_truncated_in_place_is_an_error_whether_the_job_was_stalled_or_d
             assert_eq!(records(&env), 11);
         }
     }
+}
+
+#[test]
+fn a_compressed_file_between_two_rotated_ones_that_the_glob_matches_is_read() {
+    for files in ["'logs/app.log*'", "logs/app.log"] {
+        for pause in Pause::BOTH {
+            let env = Env::new();
+            job(&env, files, "key: k\n");
+            let (dir, log) = (env.path("logs"), env.path("logs/app.log"));
+            fs::create_dir(&dir).expect("created");
+            append(&log, &lines(0, 10));
+            let mut child = start(&env);
+            until_applied(&env, &mut child, 10);
+            let child = pause.begin(&env, child);
+            for i in 1..5 {
+                rotate(&dir, "app.log", 9);
+                append(&log, &lines(10 * i, 10 * i + 10));
+            }
+            // The file that was read is `app.log.4` now.
+            for number in [1, 3] {
+                compress(&dir.join(format!("app.log.{number}")));
+            }
+            let mut child = pause.end(&env, child);
+            until_applied(&env, &mut child, 50);
+            stop(&env, child);
+            assert_eq!(state(&env), expected(50), "{files} {pause:?}");
+        }
+    }
+}
+
+/// Starts a job that is down while its unread, rotated file with half a line grows. The files are then `app.log.4`, of
+/// which everything was read, `app.log.3`, which has grown, `app.log.2`, which was being read, and `app.log.1`.
+fn rotated_with_half_a_line() -> Env {
+    let env = Env::new();
+    job(&env, "logs/app.log", "key: k\n");
+    let (dir, log) = (env.path("logs"), env.path("logs/app.log"));
+    fs::create_dir(&dir).expect("created");
+    append(&log, &lines(0, 10));
+    let mut child = start(&env);
+    until_applied(&env, &mut child, 10);
+    rotate(&dir, "app.log", 9);
+    let line = lines(10, 11);
+    let (half, rest) = line.split_at(9);
+    append(&log, half);
+    std::thread::sleep(Duration::from_millis(1200));
+    rotate(&dir, "app.log", 9);
+    append(&log, &lines(11, 20));
+    until_applied(&env, &mut child, 19);
+    stop(&env, child);
+    append(&dir.join("app.log.1"), rest);
+    for i in 2..4 {
+        rotate(&dir, "app.log", 9);
+        append(&log, &lines(10 * i, 10 * i + 10));
+    }
+    env
+}
+
+#[test]
+fn a_file_that_grew_and_was_compressed_before_anything_was_read_of_it_is_known_by_the_number_in_its_name() {
+    let env = rotated_with_half_a_line();
+    compress(&env.path("logs/app.log.3"));
+    let mut child = start(&env);
+    until_applied(&env, &mut child, 40);
+    stop(&env, child);
+    assert_eq!(state(&env), expected(40));
+}
+
+#[test]
+fn another_compressed_file_is_not_taken_for_one_of_which_nothing_was_read() {
+    let env = rotated_with_half_a_line();
+    fs::remove_file(env.path("logs/app.log.3")).expect("removed");
+    compress(&env.path("logs/app.log.1"));
+    let said = ends_with(&env, start(&env), 4);
+    assert!(said.contains("error: input `logs/app.log.1` is gone: the checkpoint has read 0 bytes of it"), "{said}");
 }

@@ -1,6 +1,8 @@
 //! `having`: only the rows that qualify are output, compared with what plain Python computes.
 
-use serde_json::Value;
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value, json};
 
 use super::published::{changes, net};
 use crate::support::Env;
@@ -176,5 +178,81 @@ fn a_having_that_cannot_be_computed_is_reported() {
         "job: j\ninput: a.jsonl\nkey: k\nprocess: {exec: [cat]}\noutput: {files: out, having: k == 1}\n",
     );
     let output = env.run(&["run", "job.yaml"]).expect(2);
-    assert!(output.stderr.contains("`having` needs `aggregate`"), "{output}");
+    assert!(output.stderr.contains("`having` cannot be used with `emit: rows`: the program decides"), "{output}");
+}
+
+/// A program whose state is how many records each key has, and their sum. It forgets a key that has enough.
+const PROGRAM: &str = "from samza import SamzaJob
+
+class Sums(SamzaJob):
+    columns = {'n': int, 'v': int}
+
+    def process(self, data):
+        row = self.state.get(data['k']) or {'n': 0, 'v': 0}
+        row = {'n': row['n'] + 1, 'v': row['v'] + data['v']}
+        if row['v'] < 90:
+            self.state[data['k']] = row
+        else:
+            self.state.pop(data['k'], None)
+
+if __name__ == '__main__':
+    Sums().run()
+";
+
+#[test]
+fn the_state_of_a_program_with_columns_is_chosen_by_them() {
+    let env = Env::new();
+    env.write("program.py", PROGRAM);
+    let job = |emit: &str, columns: &str, having: &str| {
+        env.write(
+            "job.yaml",
+            format!(
+                "job: j\ninput: data-*.jsonl\nkey: k\nprocess:\n  exec: [python3, program.py]\n{columns}\
+                 checkpoint: {{store: {emit}}}\noutput:\n  files: out-{emit}\n  emit: {emit}\n  having: {having}\n"
+            ),
+        );
+    };
+    let mut state: BTreeMap<String, (usize, usize)> = BTreeMap::new();
+    let mut shown: BTreeMap<String, Value> = BTreeMap::new();
+    for part in 1..5 {
+        let records: Vec<_> = (0..400).map(|i| (format!("k{}", (i * i + part) % 97), i % 7)).collect();
+        for (key, v) in &records {
+            let row = state.entry(key.clone()).or_default();
+            *row = (row.0 + 1, row.1 + v);
+            if row.1 >= 90 {
+                state.remove(key);
+            }
+        }
+        let expected = state.iter().filter(|(key, (n, v))| *n >= 6 && *v != 30 && *key != "k7");
+        let expected: BTreeMap<_, _> = expected.map(|(key, (n, v))| (key.clone(), json!({"n": n, "v": v}))).collect();
+        assert!(!expected.is_empty() && expected.len() < state.len());
+        env.write(
+            &format!("data-{part}.jsonl"),
+            records.iter().map(|(k, v)| format!("{{\"k\":\"{k}\",\"v\":{v}}}\n")).collect::<String>(),
+        );
+        for emit in ["final", "changes"] {
+            job(emit, "  columns: {n: int, v: int}\n", "n >= 6 && v != 30 && key != \"k7\" && task >= 0");
+            env.run(&["run", "job.yaml"]).expect(0);
+        }
+        let row = |line: &str| -> (String, Map<String, Value>) {
+            let mut row: Map<String, Value> = serde_json::from_str(line).expect("an object");
+            assert!(row.remove("task").is_some_and(|task| task.is_u64()), "{line}");
+            (row.remove("key").expect("a key").as_str().expect("text").to_owned(), row)
+        };
+        let found: BTreeMap<_, _> = env.read("out-final/j.jsonl").lines().map(row).collect();
+        assert_eq!(json!(found), json!(expected), "part {part}");
+        for line in env.read(&format!("out-changes/j-{part:08}.jsonl")).lines() {
+            let (key, mut row) = row(line);
+            let op = row.remove("op").expect("what happened");
+            let before = if op == "delete" { shown.remove(&key) } else { shown.insert(key, row.into()) };
+            assert_eq!(before.is_none(), op == "insert", "{line}");
+        }
+        assert_eq!(shown, expected, "part {part}");
+    }
+    job("final", "  columns: {n: int, v: int}\n", "m > 1");
+    let output = env.run(&["run", "job.yaml"]).expect(2);
+    assert!(output.stderr.contains("unknown field `m`, expected one of `task`, `key`, `n`, `v`"), "{output}");
+    job("final", "", "value > 1");
+    let output = env.run(&["run", "job.yaml"]).expect(2);
+    assert!(output.stderr.contains("`having` needs `columns` in `process`"), "{output}");
 }

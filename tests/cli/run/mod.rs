@@ -33,6 +33,7 @@ mod history;
 mod input;
 mod job_file;
 mod latest_good;
+mod layouts;
 mod log;
 mod metrics;
 mod modes;
@@ -125,7 +126,7 @@ pub(super) fn until(what: &str, mut condition: impl FnMut() -> bool) {
 
 /// Starts a run with `SLOW` set, which its program knows, and kills it once the store `s` has a checkpoint; and again
 /// once it has more.
-pub(super) fn kill_slow_runs(env: &mut Env, arguments: &[&str]) {
+pub(in crate::cli) fn kill_slow_runs(env: &mut Env, arguments: &[&str]) {
     env.set("SLOW", "1");
     for least in [1, 3] {
         let mut command = env.command(arguments);

@@ -1,8 +1,12 @@
 //! `ckpt diff`: shows what changed between two checkpoints.
 
+use schemars::SchemaGenerator;
+
 use crate::cli::args::{TARGET_HELP, TargetArg, check_task};
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
+use crate::cli::json_schema::Document;
+use crate::cli::key;
 use crate::cli::progress::Unit;
 use crate::cli::ui::Ui;
 use crate::ops::diff::{Comparison, Scope, Side};
@@ -24,15 +28,15 @@ use report::Report;
 ///
 /// Only the contents count. When and why a checkpoint was made, how its rows
 /// are spread over segments, and which outputs it published make no difference;
-/// a changed job definition is only noted. With --task or --key, only those keys
-/// count.
+/// a changed job definition is only noted. With --task, --key or --prefix, only
+/// those keys count.
 ///
 /// Segments that both checkpoints share are read only to look up keys in them.
 /// If the two have different numbers of tasks or shards, everything is read.
 ///
 /// Examples:
 ///   ckpt diff checkpoints/clicks@41 checkpoints/clicks@42
-///   ckpt diff checkpoints/clicks@latest~1 checkpoints/clicks --keys --key us-
+///   ckpt diff checkpoints/clicks@latest~1 checkpoints/clicks --keys --prefix us-
 ///   ckpt diff checkpoints/clicks 'checkpoints/clicks@2h ago' --stat
 ///   ckpt diff a/store b/store --quiet > /dev/null && echo 'both runs agree'
 #[derive(Debug, Clone, PartialEq, Eq, clap::Args)]
@@ -57,9 +61,13 @@ pub struct Args {
     #[arg(long, value_name = "N")]
     pub task: Option<u32>,
 
+    /// Compare only key K. A key of several fields is `--key path=/cart --key status=500` or `--key '["/cart",500]'`
+    #[arg(long, value_name = "K", conflicts_with = "prefix", allow_hyphen_values = true)]
+    pub key: Vec<String>,
+
     /// Compare only keys that start with PREFIX; a key of several fields is a list such as `["/cart",500]`
     #[arg(long, value_name = "PREFIX", allow_hyphen_values = true)]
-    pub key: Option<String>,
+    pub prefix: Option<String>,
 
     /// Show at most N keys, or tasks and partitions; 0 means all, and totals always cover all [default: all keys, 10
     /// tasks and partitions]
@@ -79,11 +87,21 @@ impl Args {
 /// The rows of each table of the summary, unless a limit is given.
 const SUMMARY_ROWS: u64 = 10;
 
+/// What it prints with `--json`.
+pub const DOCUMENTS: &[Document] = &[
+    SchemaGenerator::subschema_for::<views::KeyView<'static>>,
+    SchemaGenerator::subschema_for::<views::TaskChangeView>,
+    SchemaGenerator::subschema_for::<views::PositionChangeView<'static>>,
+    SchemaGenerator::subschema_for::<views::TotalView<'static>>,
+];
+
 /// Compares the two checkpoints and prints the requested part of the result.
 pub fn run(args: &Args, ui: &mut Ui) -> Result<Exit, CliError> {
-    let scope = Scope { task: args.task, prefix: args.key.clone() };
-    let comparison = Comparison::new(open(&args.old, ui)?, open(&args.new, ui)?, scope);
-    check_task(args.task, comparison.new.manifest())?;
+    let (old, new) = (open(&args.old, ui)?, open(&args.new, ui)?);
+    check_task(args.task, new.manifest())?;
+    let shape = new.manifest().key.as_ref().or(old.manifest().key.as_ref());
+    let scope = Scope::of_keys(args.task, key::filter(shape, &args.key, args.prefix.as_deref())?, &old, &new);
+    let comparison = Comparison::new(old, new, scope);
     let positions = if comparison.scope.is_all() { comparison.positions() } else { Vec::new() };
     let lists_keys = (args.keys || ui.is_json()) && !args.stat;
     if args.keys && !ui.is_json() {

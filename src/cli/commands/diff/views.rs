@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
@@ -29,11 +30,14 @@ pub(super) fn print(report: &Report, task_limit: Option<u64>, ui: &mut Ui) -> Re
 }
 
 /// A changed key.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct KeyView<'a> {
+    #[schemars(extend("const" = VERSION))]
     version: u32,
     #[serde(rename = "type")]
+    #[schemars(extend("const" = "key"))]
     kind: &'static str,
+    #[schemars(extend("enum" = ["added", "removed", "changed"]))]
     change: &'static str,
     task: u32,
     key: String,
@@ -77,17 +81,19 @@ fn value_json(value: &Value) -> Box<RawValue> {
     }
 }
 
-#[derive(Debug, Serialize)]
-struct TaskChangeView {
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct TaskChangeView {
+    #[schemars(extend("const" = VERSION))]
     version: u32,
     #[serde(rename = "type")]
+    #[schemars(extend("const" = "task"))]
     kind: &'static str,
     task: u32,
     #[serde(flatten)]
     tally: TallyView,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct TallyView {
     added: u64,
     removed: u64,
@@ -101,10 +107,12 @@ impl From<&Tally> for TallyView {
     }
 }
 
-#[derive(Debug, Serialize)]
-struct PositionChangeView<'a> {
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct PositionChangeView<'a> {
+    #[schemars(extend("const" = VERSION))]
     version: u32,
     #[serde(rename = "type")]
+    #[schemars(extend("const" = "position"))]
     kind: &'static str,
     partition: &'a str,
     /// Whether both positions are equal but the inputs are not.
@@ -113,7 +121,7 @@ struct PositionChangeView<'a> {
     new: Option<PositionView>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct PositionView {
     offset: u64,
     record: u64,
@@ -135,10 +143,12 @@ impl<'a> PositionChangeView<'a> {
 }
 
 /// The totals: the last document.
-#[derive(Debug, Serialize)]
-struct TotalView<'a> {
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct TotalView<'a> {
+    #[schemars(extend("const" = VERSION))]
     version: u32,
     #[serde(rename = "type")]
+    #[schemars(extend("const" = "total"))]
     kind: &'static str,
     equal: bool,
     old: SideView<'a>,
@@ -155,7 +165,7 @@ struct TotalView<'a> {
     bytes_shared: u64,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct SideView<'a> {
     store: String,
     job: &'a str,
@@ -167,7 +177,7 @@ struct SideView<'a> {
 }
 
 /// A column that the two checkpoints do not both have with the same type.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct ColumnChangeView<'a> {
     name: &'a str,
     old: Option<ColumnType>,

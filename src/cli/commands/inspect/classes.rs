@@ -1,5 +1,6 @@
 //! How far each priority class of a checkpoint is behind.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::cli::text::counted;
@@ -12,7 +13,7 @@ use crate::store::{Committed, Store};
 use crate::values::units::{Count, Span};
 
 /// A class, and how far its shards are behind the cut of the checkpoint.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct ClassView {
     name: String,
     weight: u32,

@@ -1,13 +1,16 @@
 //! `ckpt inspect` without an option: what a checkpoint is.
 
+use std::path::Path;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::classes::ClassView;
 use super::head::{ColumnView, Head, column_views, moment};
 use crate::cli::error::CliError;
+use crate::cli::json::{path_from, published};
 use crate::cli::text::{self, counted};
 use crate::cli::ui::Ui;
 use crate::format::key_shape::{KeyPart, KeyShape};
@@ -15,11 +18,17 @@ use crate::format::manifest::{DeadLetter, Manifest, Mode, OlderCut, Output, Rout
 use crate::ops::inspect::Description;
 use crate::values::units::{Age, Bytes, Count, Span};
 
-/// Prints the description of a checkpoint.
-pub(super) fn show(head: Head, description: &Description, classes: &[ClassView], ui: &mut Ui) -> Result<(), CliError> {
+/// Prints the description of a checkpoint. In JSON, the paths of files that the run wrote start from `job_directory`.
+pub(super) fn show(
+    head: Head,
+    description: &Description,
+    job_directory: &Path,
+    classes: &[ClassView],
+    ui: &mut Ui,
+) -> Result<(), CliError> {
     let manifest = &description.committed.manifest;
     if ui.is_json() {
-        return ui.json(&DescriptionView::new(head, description, classes));
+        return ui.json(&DescriptionView::new(head, description, job_directory, classes));
     }
     ui.heading(format!("checkpoint {} of job {}", manifest.sequence.0, manifest.job))?;
     let lines = [
@@ -154,8 +163,8 @@ fn file_lines(manifest: &Manifest) -> Vec<Line> {
     outputs.chain(dead).chain(manifest.late_records.iter().map(|file| records("late records", file))).collect()
 }
 
-#[derive(Debug, Serialize)]
-struct DescriptionView<'a> {
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct DescriptionView<'a> {
     #[serde(flatten)]
     head: Head,
     #[serde(flatten)]
@@ -167,7 +176,7 @@ struct DescriptionView<'a> {
     #[serde(flatten)]
     contents: ContentsView,
     #[serde(flatten)]
-    files: FilesView<'a>,
+    files: FilesView,
     #[serde(skip_serializing_if = "Option::is_none")]
     watermark: Option<Timestamp>,
     pin: Option<PinView<'a>>,
@@ -176,7 +185,7 @@ struct DescriptionView<'a> {
 }
 
 /// Where the checkpoint comes from.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct OriginView {
     manifest_sha256: String,
     created: Timestamp,
@@ -187,14 +196,14 @@ struct OriginView {
     parent: Option<ParentView>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct ParentView {
     sequence: u64,
     sha256: String,
 }
 
 /// How the input and the state are divided.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct LayoutView<'a> {
     block: u64,
     block_bytes: u64,
@@ -207,7 +216,7 @@ struct LayoutView<'a> {
 }
 
 /// Counts that are not in the manifest.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct ContentsView {
     ended_partitions: u64,
     filled_shards: u64,
@@ -218,21 +227,26 @@ struct ContentsView {
 }
 
 /// Files that the run wrote outside the store.
-#[derive(Debug, Serialize)]
-struct FilesView<'a> {
-    outputs: &'a [Output],
-    dead_letter: &'a Option<DeadLetter>,
-    late_records: &'a Option<DeadLetter>,
+#[derive(Debug, Serialize, JsonSchema)]
+struct FilesView {
+    outputs: Vec<Output>,
+    dead_letter: Option<DeadLetter>,
+    late_records: Option<DeadLetter>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct PinView<'a> {
     reason: Option<&'a str>,
     created: Option<Timestamp>,
 }
 
 impl<'a> DescriptionView<'a> {
-    fn new(head: Head, description: &'a Description, classes: &'a [ClassView]) -> DescriptionView<'a> {
+    fn new(
+        head: Head,
+        description: &'a Description,
+        job_directory: &Path,
+        classes: &'a [ClassView],
+    ) -> DescriptionView<'a> {
         let manifest = &description.committed.manifest;
         DescriptionView {
             head,
@@ -241,15 +255,24 @@ impl<'a> DescriptionView<'a> {
             timings: manifest.timings,
             totals: manifest.totals,
             contents: ContentsView::new(description),
-            files: FilesView {
-                outputs: &manifest.outputs,
-                dead_letter: &manifest.dead_letter,
-                late_records: &manifest.late_records,
-            },
+            files: FilesView::new(manifest, job_directory),
             watermark: moment(description.watermark),
             pin: description.pin.as_ref().map(|pin| PinView { reason: pin.reason.as_deref(), created: pin.created }),
             classes,
             older_cuts: &manifest.older_cuts,
+        }
+    }
+}
+
+impl FilesView {
+    fn new(manifest: &Manifest, job_directory: &Path) -> FilesView {
+        let rejected = |file: &Option<DeadLetter>| {
+            file.as_ref().map(|file| DeadLetter { path: path_from(job_directory, &file.path), bytes: file.bytes })
+        };
+        FilesView {
+            outputs: published(job_directory, &manifest.outputs),
+            dead_letter: rejected(&manifest.dead_letter),
+            late_records: rejected(&manifest.late_records),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What the views of `ckpt inspect` share.
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::cli::json::JobHead;
@@ -8,9 +9,10 @@ use crate::cli::ui::Ui;
 use crate::format::manifest::Manifest;
 use crate::store::Store;
 use crate::values::id::Sequence;
+use crate::values::value::ColumnType;
 
 /// The start of every document.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct Head {
     #[serde(flatten)]
     head: JobHead,
@@ -30,17 +32,17 @@ impl Head {
 }
 
 /// A column of the state.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct ColumnView<'a> {
     name: &'a str,
     #[serde(rename = "type")]
-    column_type: &'static str,
+    column_type: ColumnType,
 }
 
 /// Returns the columns of a checkpoint.
 pub(super) fn column_views(manifest: &Manifest) -> Vec<ColumnView<'_>> {
     let columns = manifest.columns.iter();
-    columns.map(|column| ColumnView { name: &column.name, column_type: column.column_type.name() }).collect()
+    columns.map(|column| ColumnView { name: &column.name, column_type: column.column_type }).collect()
 }
 
 /// Converts a time in milliseconds, which a damaged table may put out of range.

@@ -1,5 +1,6 @@
 //! `ckpt inspect --job`: the job file that made a checkpoint.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::head::Head;
@@ -14,8 +15,8 @@ pub(super) fn show(head: Head, definition: &str, ui: &mut Ui) -> Result<(), CliE
     ui.out_text(definition)
 }
 
-#[derive(Debug, Serialize)]
-struct JobView<'a> {
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct JobView<'a> {
     #[serde(flatten)]
     head: Head,
     /// The text of the job file, in YAML.

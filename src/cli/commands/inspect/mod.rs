@@ -1,12 +1,18 @@
 //! `ckpt inspect`: shows what a checkpoint is and holds.
 
+use std::path::Path;
+
+use schemars::SchemaGenerator;
+
 use crate::cli::args::{TARGET_HELP, TargetArg, check_task, most};
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
+use crate::cli::json_schema::Document;
+use crate::cli::key;
 use crate::cli::progress::Unit;
 use crate::cli::ui::Ui;
 use crate::format::manifest::Mode;
-use crate::ops::inspect::{self, Description, Excerpt};
+use crate::ops::inspect::{self, Description};
 use crate::ops::read::{Selection, Snapshot};
 use crate::store::Store;
 use crate::values::id::Sequence;
@@ -15,7 +21,6 @@ mod classes;
 mod description;
 mod head;
 mod job;
-mod key;
 mod objects;
 mod positions;
 mod state;
@@ -68,8 +73,12 @@ pub struct Args {
 
     /// Show only the row of key K, reading only its shard; exit with code 1 if there is no such key. A key of several
     /// fields is `--key path=/cart --key status=500` or `--key '["/cart",500]'`
-    #[arg(long, value_name = "K", requires = "state", allow_hyphen_values = true)]
+    #[arg(long, value_name = "K", requires = "state", conflicts_with = "prefix", allow_hyphen_values = true)]
     pub key: Vec<String>,
+
+    /// Show only rows whose key starts with PREFIX; a key of several fields is a list such as `["/cart",500]`
+    #[arg(long, value_name = "PREFIX", requires = "state", allow_hyphen_values = true)]
+    pub prefix: Option<String>,
 
     /// Show tasks without keys too
     #[arg(long, requires = "tasks")]
@@ -86,14 +95,25 @@ impl Args {
     }
 }
 
+/// What it prints with `--json`.
+pub const DOCUMENTS: &[Document] = &[
+    SchemaGenerator::subschema_for::<description::DescriptionView<'static>>,
+    SchemaGenerator::subschema_for::<state::StateView<'static>>,
+    SchemaGenerator::subschema_for::<tasks::TasksView>,
+    SchemaGenerator::subschema_for::<positions::PositionsView<'static>>,
+    SchemaGenerator::subschema_for::<objects::ObjectsView>,
+    SchemaGenerator::subschema_for::<job::JobView<'static>>,
+];
+
 /// Prints the requested part of the checkpoint.
 pub fn run(args: &Args, ui: &mut Ui) -> Result<Exit, CliError> {
     let target = args.target.parse()?;
     let store = target.open_to_show(ui)?;
-    target.read(&store, &ui.now(), |sequence| show(args, &store, sequence, ui))
+    let job_directory = target.job_directory.as_deref().unwrap_or(Path::new(""));
+    target.read(&store, &ui.now(), |sequence| show(args, &store, job_directory, sequence, ui))
 }
 
-fn show(args: &Args, store: &Store, sequence: Sequence, ui: &mut Ui) -> Result<Exit, CliError> {
+fn show(args: &Args, store: &Store, job_directory: &Path, sequence: Sequence, ui: &mut Ui) -> Result<Exit, CliError> {
     let head = Head::new(store, sequence);
     if args.state {
         return show_state(args, head, store, sequence, ui);
@@ -111,7 +131,7 @@ fn show(args: &Args, store: &Store, sequence: Sequence, ui: &mut Ui) -> Result<E
     } else {
         let description = inspect::describe(store, sequence)?;
         let classes = classes_of(store, sequence, &description)?;
-        description::show(head, &description, &classes, ui)?;
+        description::show(head, &description, job_directory, &classes, ui)?;
     }
     Ok(Exit::Clean)
 }
@@ -120,16 +140,8 @@ fn show_state(args: &Args, head: Head, store: &Store, sequence: Sequence, ui: &m
     let snapshot = Snapshot::open(store, sequence)?;
     check_task(args.task, snapshot.manifest())?;
     let progress = ui.progress("reading", Unit::Bytes);
-    let read = |key| inspect::state(store, &snapshot, &Selection { task: args.task, key }, args.limit(), &progress);
-    let rows = if args.key.is_empty() {
-        read(None)?
-    } else {
-        let mut found = Excerpt { rows: Vec::new(), cut: false };
-        for key in key::keys(snapshot.manifest().key.as_ref(), &args.key)? {
-            found.rows.extend(read(Some(key))?.rows);
-        }
-        found
-    };
+    let keys = key::filter(snapshot.manifest().key.as_ref(), &args.key, args.prefix.as_deref())?;
+    let rows = inspect::state(store, &snapshot, &Selection { task: args.task, keys }, args.limit(), &progress)?;
     drop(progress);
     state::show(head, snapshot.manifest(), &rows, &args.key, ui)?;
     // Whether a key exists is a question with an answer.

@@ -1,9 +1,11 @@
 //! `ckpt inspect --objects`: the objects of a checkpoint.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::head::Head;
 use crate::cli::error::CliError;
+use crate::cli::json::path_in;
 use crate::cli::table::{Column, Table};
 use crate::cli::text;
 use crate::cli::ui::Ui;
@@ -13,7 +15,8 @@ use crate::values::units::{Bytes, Count};
 /// Prints the objects.
 pub(super) fn show(head: Head, objects: &[ObjectUse], ui: &mut Ui) -> Result<(), CliError> {
     if ui.is_json() {
-        return ui.json(&ObjectsView { head, objects: objects.iter().map(ObjectView::new).collect() });
+        let objects = objects.iter().map(|object| ObjectView::new(head.store(), object)).collect();
+        return ui.json(&ObjectsView { head, objects });
     }
     let mut table = Table::new([
         Column::text("ROLE"),
@@ -24,7 +27,7 @@ pub(super) fn show(head: Head, objects: &[ObjectUse], ui: &mut Ui) -> Result<(),
         Column::name("OBJECT"),
     ]);
     for object in objects {
-        let view = ObjectView::new(object);
+        let view = ObjectView::new(head.store(), object);
         table.row([
             view.role.to_owned(),
             text::or_dash(view.shard),
@@ -37,18 +40,19 @@ pub(super) fn show(head: Head, objects: &[ObjectUse], ui: &mut Ui) -> Result<(),
     ui.table(&table)
 }
 
-#[derive(Debug, Serialize)]
-struct ObjectsView {
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct ObjectsView {
     #[serde(flatten)]
     head: Head,
     objects: Vec<ObjectView>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct ObjectView {
     object: String,
     path: String,
     bytes: u64,
+    #[schemars(extend("enum" = ["index", "positions", "job", "base", "delta"]))]
     role: &'static str,
     shard: Option<u32>,
     level: Option<u32>,
@@ -58,7 +62,7 @@ struct ObjectView {
 }
 
 impl ObjectView {
-    fn new(object: &ObjectUse) -> ObjectView {
+    fn new(store: &str, object: &ObjectUse) -> ObjectView {
         let (role, segment) = match object.role {
             Role::Index => ("index", None),
             Role::Positions => ("positions", None),
@@ -67,7 +71,7 @@ impl ObjectView {
         };
         ObjectView {
             object: object.object.object.to_string(),
-            path: object.object.object.path().to_string(),
+            path: path_in(store, object.object.object.path().as_str()),
             bytes: object.object.bytes,
             role,
             shard: segment.map(|(shard, _, _)| shard),

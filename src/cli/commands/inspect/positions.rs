@@ -1,6 +1,7 @@
 //! `ckpt inspect --positions`: how far each partition was applied.
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::head::{Head, moment};
@@ -47,14 +48,14 @@ pub(super) fn show(head: Head, rows: &[PositionRow], ui: &mut Ui) -> Result<(), 
     ui.table(&table)
 }
 
-#[derive(Debug, Serialize)]
-struct PositionsView<'a> {
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct PositionsView<'a> {
     #[serde(flatten)]
     head: Head,
     positions: Vec<PositionView<'a>>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct PositionView<'a> {
     partition: &'a str,
     task: Option<u32>,

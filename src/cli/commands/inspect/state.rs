@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
@@ -66,8 +67,8 @@ fn table(manifest: &Manifest, rows: &[StateRow]) -> Table {
     table
 }
 
-#[derive(Debug, Serialize)]
-struct StateView<'a> {
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct StateView<'a> {
     #[serde(flatten)]
     head: Head,
     columns: Vec<ColumnView<'a>>,
@@ -76,7 +77,7 @@ struct StateView<'a> {
     rows: Vec<StateRowView<'a>>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct StateRowView<'a> {
     task: u32,
     key: &'a str,

@@ -1,5 +1,6 @@
 //! `ckpt inspect --tasks`: the tasks of a checkpoint.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::head::{Head, note_cut};
@@ -34,8 +35,8 @@ pub(super) fn show(head: Head, tasks: &Excerpt<TaskUse>, ui: &mut Ui) -> Result<
     Ok(())
 }
 
-#[derive(Debug, Serialize)]
-struct TasksView {
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct TasksView {
     #[serde(flatten)]
     head: Head,
     /// Whether the limit left tasks out.
@@ -43,7 +44,7 @@ struct TasksView {
     tasks: Vec<TaskView>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct TaskView {
     task: u32,
     shard: u32,

@@ -5,9 +5,12 @@ use std::path::PathBuf;
 
 use jiff::Timestamp;
 
+use schemars::SchemaGenerator;
+
 use crate::cli::args::{StoreArg, most};
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
+use crate::cli::json_schema::Document;
 use crate::cli::progress::Unit;
 use crate::cli::sparkline::sparkline;
 use crate::cli::table::{Column, Table};
@@ -67,6 +70,9 @@ pub struct Args {
     #[arg(long, value_name = "DIR")]
     pub replica: Vec<PathBuf>,
 }
+
+/// What it prints with `--json`.
+pub const DOCUMENTS: &[Document] = &[SchemaGenerator::subschema_for::<views::ListView>];
 
 /// Prints the list.
 pub fn run(args: &Args, ui: &mut Ui) -> Result<Exit, CliError> {

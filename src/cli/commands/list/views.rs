@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::cli::json::{JobHead, SharingView};
@@ -15,7 +16,7 @@ use crate::values::error_chain::in_one_line;
 use crate::values::id::Sequence;
 use crate::values::units::Age;
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct ListView {
     #[serde(flatten)]
     head: JobHead,
@@ -32,7 +33,7 @@ pub(super) struct ListView {
 }
 
 /// How far a replica is behind.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct LagView {
     store: String,
     newest: Option<u64>,
@@ -42,7 +43,7 @@ struct LagView {
 }
 
 /// A checkpoint: its number, and its content or the error that prevented reading its manifest.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct ListedView {
     sequence: u64,
     pinned: bool,
@@ -52,7 +53,7 @@ struct ListedView {
     content: Option<ContentView>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct ContentView {
     created: Timestamp,
     age_seconds: i64,

@@ -2,9 +2,12 @@
 
 use jiff::{Timestamp, Zoned};
 
+use schemars::SchemaGenerator;
+
 use crate::cli::args::{StoreArg, most};
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
+use crate::cli::json_schema::Document;
 use crate::cli::text;
 use crate::cli::ui::Ui;
 use crate::ops::log::{Selection, log};
@@ -16,7 +19,7 @@ pub(super) mod rows;
 mod views;
 
 use rows::table;
-use views::LogView;
+use views::{EntryLine, LogView};
 
 /// Show what happened to a job and its store, newest last
 ///
@@ -62,6 +65,10 @@ pub struct Args {
     #[arg(long, short)]
     pub follow: bool,
 }
+
+/// What it prints with `--json`.
+pub const DOCUMENTS: &[Document] =
+    &[SchemaGenerator::subschema_for::<LogView<'static>>, SchemaGenerator::subschema_for::<EntryLine<'static>>];
 
 /// Prints the log.
 pub fn run(args: &Args, ui: &mut Ui) -> Result<Exit, CliError> {

@@ -1,6 +1,7 @@
 //! The log as JSON.
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::cli::json::StoreHead;
@@ -12,7 +13,7 @@ use crate::store::records::history::{EventKind, Range};
 use crate::store::records::operations::{Operation, OperationKind, RunEnd};
 use crate::values::id::Sequence;
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct LogView<'a> {
     #[serde(flatten)]
     head: StoreHead,
@@ -22,7 +23,7 @@ pub(super) struct LogView<'a> {
     log: Vec<EntryView<'a>>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(untagged)]
 pub(super) enum EntryView<'a> {
     Attempt(AttemptView<'a>),
@@ -30,7 +31,7 @@ pub(super) enum EntryView<'a> {
     Operation(OperationView<'a>),
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct AttemptView<'a> {
     /// Null for a checkpoint without a log entry.
     number: Option<u64>,
@@ -48,7 +49,7 @@ pub(super) struct AttemptView<'a> {
     error: Option<&'a str>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct EventView<'a> {
     event_number: u64,
     time: Timestamp,
@@ -61,7 +62,7 @@ pub(super) struct EventView<'a> {
 }
 
 /// What a run or a repair did.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct OperationView<'a> {
     time: Timestamp,
     run: Option<&'a str>,
@@ -70,7 +71,7 @@ pub(super) struct OperationView<'a> {
     what: WhatView<'a>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(tag = "event", rename_all = "snake_case")]
 enum WhatView<'a> {
     Started {
@@ -79,6 +80,7 @@ enum WhatView<'a> {
         resumed_from: Option<Sequence>,
         records: u64,
         /// Null if the run has ended.
+        #[schemars(extend("enum" = ["running", "killed", "unknown", null]))]
         state: Option<&'static str>,
     },
     Resumed {
@@ -219,7 +221,7 @@ impl<'a> LogView<'a> {
 }
 
 /// An entry in a line of its own.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct EntryLine<'a> {
     #[serde(flatten)]
     head: StoreHead,

@@ -4,9 +4,12 @@ use std::time::Duration;
 
 use jiff::tz::TimeZone;
 
+use schemars::SchemaGenerator;
+
 use crate::cli::args::StoreArg;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
+use crate::cli::json_schema::Document;
 use crate::cli::progress::Unit;
 use crate::cli::text::{self, counted, ranges};
 use crate::cli::ui::Ui;
@@ -113,6 +116,10 @@ impl Args {
         Request { policy, grace: self.grace, zone: TimeZone::UTC }
     }
 }
+
+/// What it prints with `--json`.
+pub const DOCUMENTS: &[Document] =
+    &[SchemaGenerator::subschema_for::<views::PruneView<'static>>, SchemaGenerator::subschema_for::<views::UndoView>];
 
 /// Prunes, or undoes the last prune.
 pub fn run(args: &Args, ui: &mut Ui) -> Result<Exit, CliError> {

@@ -1,14 +1,15 @@
 //! `ckpt prune` as JSON.
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::cli::json::StoreHead;
+use crate::cli::json::{StoreHead, path_in};
 use crate::store::Store;
 use crate::store::prune::policy::Rule;
 use crate::store::prune::{Fate, LeftoverKind, Outcome, Plan, PlannedCheckpoint, UndoPlan};
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct PruneView<'a> {
     #[serde(flatten)]
     head: StoreHead,
@@ -25,7 +26,7 @@ pub(super) struct PruneView<'a> {
     outcome: Option<OutcomeView<'a>>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct PlannedView {
     sequence: u64,
     created: Timestamp,
@@ -36,24 +37,26 @@ struct PlannedView {
     whole: bool,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct EarlierView {
     sequence: u64,
     pruned: Option<Timestamp>,
     due: bool,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct LeftoverView<'a> {
     place: &'a str,
-    path: &'a str,
+    path: String,
+    #[schemars(extend("enum" = ["object", "temporary", "set_aside", "foreign"]))]
     kind: &'static str,
     bytes: u64,
     age_seconds: Option<i64>,
+    #[schemars(extend("enum" = ["remove", "wait", "leave"]))]
     fate: &'static str,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct OutcomeView<'a> {
     checkpoints: u64,
     expired: u64,
@@ -77,7 +80,7 @@ impl<'a> PruneView<'a> {
         };
         let leftovers = plan.leftovers.iter().map(|leftover| LeftoverView {
             place: &leftover.place,
-            path: &leftover.path,
+            path: path_in(&leftover.place, &leftover.path),
             kind: match leftover.kind {
                 LeftoverKind::Object => "object",
                 LeftoverKind::Temporary => "temporary",
@@ -122,7 +125,7 @@ impl<'a> PruneView<'a> {
     }
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct UndoView {
     #[serde(flatten)]
     head: StoreHead,

@@ -4,12 +4,14 @@ use std::fs::{self, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
+use schemars::{JsonSchema, SchemaGenerator};
 use serde::Serialize;
 
 use crate::cli::args::StoreArg;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::cli::json::JobHead;
+use crate::cli::json_schema::Document;
 use crate::cli::progress::Unit;
 use crate::cli::replace_file::replace_file;
 use crate::cli::ui::Ui;
@@ -70,6 +72,9 @@ pub struct Args {
     #[arg(long)]
     pub verify: bool,
 }
+
+/// What it prints with `--json`.
+pub const DOCUMENTS: &[Document] = &[SchemaGenerator::subschema_for::<ReportView>];
 
 /// Writes the page.
 pub fn run(args: &Args, ui: &mut Ui) -> Result<Exit, CliError> {
@@ -137,12 +142,13 @@ fn exists(file: &Path) -> CliError {
         .hint("`--force` replaces it; `--output FILE` names another file")
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct ReportView {
     #[serde(flatten)]
     head: JobHead,
     file: String,
     bytes: u64,
+    #[schemars(extend("enum" = ["good", "attention", "damaged"]))]
     health: &'static str,
     concerns: Vec<String>,
 }

@@ -1,5 +1,6 @@
 //! `ckpt restore --to`: exports the state of a checkpoint.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::cli::error::CliError;
@@ -39,8 +40,8 @@ pub(super) fn export(dry_run: bool, store: &Store, plan: &ExportPlan, ui: &mut U
     }
 }
 
-#[derive(Debug, Serialize)]
-struct ExportView {
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct ExportView {
     #[serde(flatten)]
     head: DryRunHead,
     sequence: Sequence,
@@ -50,7 +51,7 @@ struct ExportView {
 }
 
 /// A file. Its rows and bytes are null until it is written.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct FileView {
     name: String,
     rows: Option<u64>,

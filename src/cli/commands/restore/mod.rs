@@ -2,9 +2,12 @@
 
 use std::path::PathBuf;
 
+use schemars::SchemaGenerator;
+
 use crate::cli::args::{CHECKPOINT_HELP, TargetArg};
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
+use crate::cli::json_schema::Document;
 use crate::cli::ui::Ui;
 use crate::input::SeekTo;
 use crate::ops::restore::{ExportFormat, PositionChanges, RestoreError, plan_export, plan_rollback};
@@ -41,12 +44,19 @@ mod rollback;
 /// shard; JSON lines and CSV have a single file. In those two, sketches are left
 /// out, and only what they estimate is written.
 ///
+/// With --as output, writes the file that the job would have written with `emit:
+/// final` at TARGET, in the format of its output: the columns of the output, sorted
+/// by key, without the rows that `having` leaves out. The rows are in memory
+/// meanwhile. Rows that a program emitted are not in the state, nor are closed
+/// windows, so jobs that publish these with each checkpoint are refused.
+///
 /// Examples:
 ///   ckpt restore checkpoints/clicks@latest~1 --dry-run
 ///   ckpt restore "checkpoints/clicks@2h ago"
 ///   ckpt restore checkpoints/clicks --seek data/clicks-1.jsonl=record:5000
 ///   ckpt restore checkpoints/clicks --forget data/clicks-1.jsonl
 ///   ckpt restore checkpoints/clicks --to state/ --format csv
+///   ckpt restore checkpoints/clicks@42 --to old/ --as output
 #[derive(Debug, Clone, PartialEq, Eq, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub struct Args {
@@ -60,6 +70,10 @@ pub struct Args {
     /// The format of the files
     #[arg(long, requires = "to", default_value = "parquet")]
     pub format: Format,
+
+    /// What to write instead of the state
+    #[arg(long = "as", value_name = "WHAT", requires = "to", conflicts_with = "format")]
+    pub what: Option<What>,
 
     /// Resume the input PARTITION at another position: `start`, `end`, a number of bytes, or `record:N`
     #[arg(long, value_name = "PARTITION=POSITION", conflicts_with = "to", value_parser = parse_seek)]
@@ -87,17 +101,25 @@ fn target_help() -> String {
 pub enum Format {
     /// One Parquet file per shard
     Parquet,
-    /// One JSON object per line
-    Jsonl,
+    /// One JSON object per line; `jsonl` means the same
+    #[value(alias = "jsonl")]
+    Json,
     /// CSV with a header line
     Csv,
+}
+
+/// What to write instead of the state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum What {
+    /// The file that the job's output would be
+    Output,
 }
 
 impl From<Format> for ExportFormat {
     fn from(format: Format) -> ExportFormat {
         match format {
             Format::Parquet => ExportFormat::Parquet,
-            Format::Jsonl => ExportFormat::JsonLines,
+            Format::Json => ExportFormat::JsonLines,
             Format::Csv => ExportFormat::Csv,
         }
     }
@@ -116,13 +138,21 @@ fn parse_seek(text: &str) -> Result<(String, SeekTo), String> {
     Ok((partition.to_owned(), to.ok_or(expected)?))
 }
 
+/// What it prints with `--json`.
+pub const DOCUMENTS: &[Document] =
+    &[SchemaGenerator::subschema_for::<rollback::RollbackView>, SchemaGenerator::subschema_for::<export::ExportView>];
+
 /// Rolls back, or exports the state.
 pub fn run(args: &Args, ui: &mut Ui) -> Result<Exit, CliError> {
     if let Some(directory) = &args.to {
         let target = args.target.parse()?;
         let store = target.open_to_show(ui)?;
         return target.read(&store, &ui.now(), |sequence| {
-            let plan = plan_export(&store, sequence, directory, args.format.into())?;
+            let format = match args.what {
+                Some(What::Output) => ExportFormat::Output,
+                None => args.format.into(),
+            };
+            let plan = plan_export(&store, sequence, directory, format)?;
             export::export(args.dry_run, &store, &plan, ui)?;
             Ok(Exit::Clean)
         });
@@ -187,7 +217,13 @@ impl From<RestoreError> for CliError {
             RestoreError::Url { .. } => CliError::of(Exit::Usage, &error),
             RestoreError::Bucket(error) => error.into(),
             RestoreError::InProgress { .. } => CliError::of(Exit::Busy, &error),
-            RestoreError::Value { .. } | RestoreError::Key { .. } => CliError::of(Exit::Damaged, &error),
+            RestoreError::Value { .. } | RestoreError::Key { .. } | RestoreError::Definition(_) | RestoreError::Contradiction { .. } => {
+                CliError::of(Exit::Damaged, &error)
+            }
+            RestoreError::OwnOutput { .. } => {
+                CliError::of(Exit::Usage, &error).hint("leave out `--as output` to write the state")
+            }
+            RestoreError::Having(_) | RestoreError::Thread { .. } => CliError::of(Exit::Failed, &error),
             RestoreError::Io { .. } => CliError::of(Exit::Failed, &error),
         }
     }

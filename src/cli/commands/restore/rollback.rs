@@ -1,5 +1,6 @@
 //! `ckpt restore` without `--to`: rolls back to an older checkpoint.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::cli::error::CliError;
@@ -83,8 +84,8 @@ fn again(latest: &Manifest, restored: &Manifest) -> Option<String> {
     Some(counted(records, "record"))
 }
 
-#[derive(Debug, Serialize)]
-struct RollbackView {
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct RollbackView {
     #[serde(flatten)]
     head: DryRunHead,
     /// The checkpoint that was committed, or would be.
@@ -100,13 +101,13 @@ struct RollbackView {
     forgotten: Vec<ForgottenView>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct ForgottenView {
     partition: String,
     records: u64,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct SeekView {
     partition: String,
     old_offset: u64,

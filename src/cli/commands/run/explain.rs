@@ -22,7 +22,7 @@ pub(super) fn explain_damage(error: &RunError, job: &JobSpec, ui: &Ui) -> CliErr
     let explained = CliError::of(Exit::Damaged, error);
     let RunError::Resume(ResumeError::LatestDamaged { sequence, .. }) = error else { return explained };
     let store = job.resolve(&job.checkpoint.store);
-    let newest = Target { store: store.clone(), reference: None }
+    let newest = Target { store: store.clone(), reference: None, job_directory: None }
         .open(ui)
         .ok()
         .and_then(|store| newest_intact(&store, Some(*sequence), &ui.progress("verifying", Unit::Bytes)).ok());
@@ -168,7 +168,7 @@ pub(super) fn explain(error: RunError, args: &JobArgs, text: &[u8]) -> CliError 
         RunError::Output(OutputError::Bucket(error)) => error.into(),
         RunError::Output(OutputError::Taken { ref path }) => CliError::of(Exit::Failed, &error)
             .hint(format!("move `{path}` away, or change `output: files:` or `job:` in {job}")),
-        RunError::Output(OutputError::Having { .. }) => CliError::of(Exit::Failed, &error)
+        RunError::Output(OutputError::Having(_)) => CliError::of(Exit::Failed, &error)
             .hint("write `having` so that it can be computed for every row; the run continues from its checkpoints"),
         RunError::Output(OutputError::Place { .. }) => CliError::of(Exit::Usage, &error),
         RunError::Output(OutputError::DeadLetterTaken { .. }) => CliError::of(Exit::Failed, &error)

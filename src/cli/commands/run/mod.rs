@@ -5,10 +5,13 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use schemars::SchemaGenerator;
+
 use crate::cli::commands::run::http::MetricsServer;
 use crate::cli::entropy::random;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
+use crate::cli::json_schema::Document;
 use crate::cli::log::Level;
 use crate::cli::text;
 use crate::cli::ui::Ui;
@@ -100,6 +103,9 @@ pub enum LogFormat {
     /// One JSON object per line
     Json,
 }
+
+/// What it prints with `--json`.
+pub const DOCUMENTS: &[Document] = &[SchemaGenerator::subschema_for::<summary::SummaryView<'static>>];
 
 /// Runs the job.
 pub fn run(args: &Args, ui: &mut Ui, processors: &Processors) -> Result<Exit, CliError> {

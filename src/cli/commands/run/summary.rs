@@ -3,11 +3,12 @@
 use std::path::Path;
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
-use crate::cli::json::VERSION;
+use crate::cli::json::{VERSION, published};
 use crate::cli::text;
 use crate::cli::ui::Ui;
 use crate::format::manifest::Output;
@@ -138,8 +139,9 @@ fn quantile(values: &[u64], percent: usize) -> Option<u64> {
 }
 
 /// The summary as JSON.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct SummaryView<'a> {
+    #[schemars(extend("const" = VERSION))]
     version: u32,
     job: &'a str,
     ended: bool,
@@ -166,14 +168,14 @@ pub(super) struct SummaryView<'a> {
     pause_micros_max: Option<u64>,
     loading_seconds: f64,
     elapsed_seconds: f64,
-    outputs: &'a [Output],
+    outputs: Vec<Output>,
     changes: ChangesView,
     replicas_behind: &'a [String],
     absent_fields: &'a [String],
 }
 
 /// The bad records of one reason.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct BadRecordsView<'a> {
     count: u64,
     reason: &'a str,
@@ -191,7 +193,7 @@ impl<'a> BadRecordsView<'a> {
 }
 
 /// Totals of the files of changes.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct ChangesView {
     files: u64,
     rows: u64,
@@ -229,7 +231,7 @@ impl<'a> SummaryView<'a> {
             pause_micros_max: quantile(pauses, 100),
             loading_seconds: summary.loading.as_secs_f64(),
             elapsed_seconds: summary.elapsed.as_secs_f64(),
-            outputs: &summary.outputs,
+            outputs: published(&job.base, &summary.outputs),
             changes: {
                 let PublishedChanges { files, rows, bytes } = summary.changes;
                 ChangesView { files, rows, bytes }

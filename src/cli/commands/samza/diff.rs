@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::open::{PATH_HELP, open, parse_version, warn_of_unreadable};
@@ -102,14 +103,15 @@ fn change(difference: &Difference) -> Option<i128> {
     Some(number(&difference.new)? - number(&difference.old)?)
 }
 
-#[derive(Debug, Serialize)]
-struct View<'a> {
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct View<'a> {
+    #[schemars(extend("const" = VERSION))]
     version: u32,
     equal: bool,
     differences: Vec<DifferenceView<'a>>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct DifferenceView<'a> {
     task: &'a str,
     /// `input`, `state`, `file` or `checkpoint`.

@@ -1,10 +1,11 @@
 //! A finding as JSON.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::ops::samza::finding::SamzaFinding;
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct FindingView<'a> {
     code: &'static str,
     severity: &'static str,
@@ -30,7 +31,7 @@ impl<'a> From<&'a SamzaFinding> for FindingView<'a> {
 }
 
 /// A file that the system refused to read.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct RefusedView<'a> {
     path: &'a str,
     error: &'a str,

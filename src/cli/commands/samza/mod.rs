@@ -1,7 +1,10 @@
 //! `ckpt samza`: looks at checkpoints of Apache Samza.
 
+use schemars::SchemaGenerator;
+
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
+use crate::cli::json_schema::Document;
 use crate::cli::ui::Ui;
 
 mod diff;
@@ -32,6 +35,13 @@ pub enum Command {
     Verify(verify::Args),
     Diff(diff::Args),
 }
+
+/// The documents of the subcommands.
+pub const DOCUMENTS: &[Document] = &[
+    SchemaGenerator::subschema_for::<views::FoundView<'static>>,
+    SchemaGenerator::subschema_for::<verify::View<'static>>,
+    SchemaGenerator::subschema_for::<diff::View<'static>>,
+];
 
 /// Runs the subcommand.
 pub fn run(args: &Args, ui: &mut Ui) -> Result<Exit, CliError> {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::finding::{FindingView, RefusedView};
@@ -115,8 +116,9 @@ fn scope(report: &Report) -> String {
     parts.chain([format!("{} read", Bytes(report.read_bytes))]).collect::<Vec<_>>().join(", ")
 }
 
-#[derive(Debug, Serialize)]
-struct View<'a> {
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct View<'a> {
+    #[schemars(extend("const" = VERSION))]
     version: u32,
     intact: bool,
     checkpoints: u64,

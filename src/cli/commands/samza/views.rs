@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::finding::{FindingView, RefusedView};
@@ -30,8 +31,9 @@ pub(super) fn print(found: &Found, ui: &mut Ui) -> Result<(), CliError> {
     })
 }
 
-#[derive(Debug, Serialize)]
-struct FoundView<'a> {
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct FoundView<'a> {
+    #[schemars(extend("const" = VERSION))]
     version: u32,
     tasks: Vec<TaskView<'a>>,
     stores: Vec<StoreView<'a>>,
@@ -40,7 +42,7 @@ struct FoundView<'a> {
     refused: Vec<RefusedView<'a>>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct TaskView<'a> {
     job: Option<&'a str>,
     task: &'a str,
@@ -63,7 +65,7 @@ impl<'a> TaskView<'a> {
     }
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct CheckpointView<'a> {
     path: &'a str,
     written: Option<Timestamp>,
@@ -83,7 +85,7 @@ impl<'a> CheckpointView<'a> {
     }
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct ContentsView<'a> {
     checkpoint: Option<String>,
     inputs: Vec<OffsetView<'a>>,
@@ -100,7 +102,7 @@ impl<'a> From<&'a Checkpoint> for ContentsView<'a> {
     }
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct OffsetView<'a> {
     system: &'a str,
     stream: &'a str,
@@ -120,7 +122,7 @@ fn offset_views(offsets: &BTreeMap<StreamPartition, Offset>) -> Vec<OffsetView<'
 }
 
 /// Where the state of a store is: in a changelog, in the blob of a snapshot index, or in what another backend wrote.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct StateView<'a> {
     store: Option<&'a str>,
     backend: Option<&'a str>,
@@ -143,7 +145,7 @@ impl<'a> From<&'a StoreState> for StateView<'a> {
     }
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct StoreView<'a> {
     store: &'a str,
     task: &'a str,
@@ -155,7 +157,7 @@ struct StoreView<'a> {
     files: Vec<OffsetFileView<'a>>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct OffsetFileView<'a> {
     name: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -193,7 +195,7 @@ impl<'a> StoreView<'a> {
     }
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct SnapshotView<'a> {
     job: &'a str,
     job_id: &'a str,
@@ -206,7 +208,7 @@ struct SnapshotView<'a> {
     files: Vec<FileView>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct FileView {
     path: String,
     bytes: u64,

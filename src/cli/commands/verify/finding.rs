@@ -1,7 +1,9 @@
 //! One finding of a verification.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::cli::json::path_in;
 use crate::cli::text::counted;
 use crate::ops::finding::{Finding, Lost, Severity};
 
@@ -26,9 +28,10 @@ pub(super) fn loss(finding: &Finding, lost: &Lost) -> String {
     }
 }
 
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub(super) struct FindingView {
     code: &'static str,
+    #[schemars(extend("enum" = ["note", "damage"]))]
     severity: &'static str,
     /// The replica.
     store: String,
@@ -43,15 +46,16 @@ pub(super) struct FindingView {
     next_step: &'static str,
 }
 
-/// What is lost: `state`, `positions`, `definition`, or `rows` with what they are.
-#[derive(Debug, Clone, Serialize)]
+/// What is lost.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 struct LostView {
+    #[schemars(extend("enum" = ["state", "positions", "definition", "rows"]))]
     what: &'static str,
     #[serde(flatten)]
     rows: Option<RowsView>,
 }
 
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 struct RowsView {
     first_task: u32,
     last_task: u32,
@@ -89,7 +93,7 @@ impl FindingView {
             code: finding.code.as_str(),
             severity: severity.as_str(),
             store: place.to_owned(),
-            path: finding.path.clone(),
+            path: path_in(place, &finding.path),
             expected: finding.expected.clone(),
             found: finding.found.clone(),
             checkpoints: finding.checkpoints.iter().map(|sequence| sequence.0).collect(),

@@ -3,9 +3,12 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use schemars::SchemaGenerator;
+
 use crate::cli::args::{TARGETS_HELP, TargetArg};
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
+use crate::cli::json_schema::Document;
 use crate::cli::progress::Unit;
 use crate::cli::target::Target;
 use crate::cli::ui::Ui;
@@ -115,6 +118,9 @@ const MAX_PARTS: u64 = 366;
 fn duration(text: &str) -> Result<Duration, String> {
     units::parse_duration(text).map_err(|error| error.to_string())
 }
+
+/// What it prints with `--json`.
+pub const DOCUMENTS: &[Document] = &[SchemaGenerator::subschema_for::<outcome::VerifyView>];
 
 /// Verifies each target, prints the findings, and repairs them if asked.
 pub fn run(args: &Args, ui: &mut Ui) -> Result<Exit, CliError> {

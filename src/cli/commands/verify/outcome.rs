@@ -1,12 +1,13 @@
 //! The outcome of a verification of all targets.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::read_times::Unread;
 use super::report::ReportView;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
-use crate::cli::json::VERSION;
+use crate::cli::json::{VERSION, path_in};
 use crate::cli::ui::Ui;
 use crate::ops::repair::{self, Origin, RepairPlan};
 use crate::ops::verify::Report;
@@ -31,7 +32,7 @@ pub(super) struct Outcome {
 }
 
 /// A target that could not be verified, or not as a whole.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub(super) struct FailureView {
     target: String,
     error: String,
@@ -94,8 +95,9 @@ impl Outcome {
 }
 
 /// The whole document.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct VerifyView {
+    #[schemars(extend("const" = VERSION))]
     version: u32,
     intact: bool,
     targets: Vec<ReportView>,
@@ -106,14 +108,14 @@ pub(super) struct VerifyView {
 }
 
 /// What `--repair` did, or would do.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default, Serialize, JsonSchema)]
 pub(super) struct RepairView {
     dry_run: bool,
     steps: Vec<StepView>,
     hopeless: Vec<HopelessView>,
 }
 
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 struct StepView {
     store: String,
     path: String,
@@ -124,7 +126,7 @@ struct StepView {
     error: Option<String>,
 }
 
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 struct HopelessView {
     store: String,
     code: &'static str,
@@ -143,7 +145,7 @@ impl RepairView {
             let result = outcomes.get(number).map(|outcome| &outcome.result);
             self.steps.push(StepView {
                 store: step.place.clone(),
-                path: step.path.to_string(),
+                path: path_in(&step.place, step.path.as_str()),
                 from: match &step.origin {
                     Origin::Copy(place) => Some(place.clone()),
                     Origin::Made => None,
@@ -156,7 +158,7 @@ impl RepairView {
         self.hopeless.extend(plan.hopeless.iter().map(|(place, finding)| HopelessView {
             store: place.clone(),
             code: finding.code.as_str(),
-            path: finding.path.clone(),
+            path: path_in(place, &finding.path),
         }));
     }
 }

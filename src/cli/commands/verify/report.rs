@@ -1,6 +1,7 @@
 //! The report on one replica of a target.
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::finding::{FindingView, loss};
@@ -117,7 +118,7 @@ fn checkpoints(sequences: &[Sequence]) -> String {
 }
 
 /// The report on one replica of a target.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub(super) struct ReportView {
     target: String,
     store: String,

@@ -10,7 +10,7 @@ use crate::input::record::filter::pattern::Pattern;
 use crate::input::record::filter::{exact, functions, numbers, times};
 use crate::job::field::FieldPath;
 use crate::job::keys::{nearest, unknown};
-use crate::job::model::InputFormat;
+use crate::job::known_fields::KnownFields;
 
 /// The functions that an expression may call. The parser has expanded macros by then.
 const FUNCTIONS: [&str; 13] = [
@@ -35,42 +35,6 @@ const MAX_CASE_ARGUMENTS: usize = 81;
 /// The names of types, which are not fields next to `type(x) ==`.
 const TYPES: [&str; 10] = ["bool", "bytes", "double", "int", "list", "map", "null_type", "string", "type", "uint"];
 
-/// The fields that an expression can use.
-#[derive(Debug, Default)]
-pub(super) struct KnownFields {
-    /// The fields that a record can have, if that is known.
-    of_record: Option<Vec<String>>,
-    computed: Vec<String>,
-}
-
-impl KnownFields {
-    /// Those of records of `format`, and computed ones.
-    pub(super) fn new(format: &InputFormat, computed: Vec<String>) -> KnownFields {
-        let of_record = match format {
-            InputFormat::Pattern(pattern) => pattern.field_names(),
-            _ => None,
-        };
-        KnownFields { of_record, computed }
-    }
-
-    /// Just these.
-    pub(super) fn only(names: Vec<String>) -> KnownFields {
-        KnownFields { of_record: Some(names), computed: Vec::new() }
-    }
-
-    /// Returns what is wrong with the field `names`.
-    fn fault(&self, names: &[String]) -> Option<String> {
-        if self.computed.contains(&names[0]) {
-            let reason = || format!("`{}` is computed, so it has no member `{}`", names[0], names[1..].join("."));
-            return (names.len() > 1).then(reason);
-        }
-        let name = names.join(".");
-        let of_record = self.of_record.as_ref().filter(|known| !known.contains(&name))?;
-        let known: Vec<&str> = of_record.iter().chain(&self.computed).map(String::as_str).collect();
-        Some(unknown("field", &name, "", &known))
-    }
-}
-
 /// Finds the fields in an expression and replaces them by names that `Values` resolves: `#3` is field 3, `$3` is field
 /// 3 as text, `~3` is pattern 3.
 pub(super) struct FieldNames<'a> {
@@ -79,7 +43,7 @@ pub(super) struct FieldNames<'a> {
     pub(super) patterns: Vec<Pattern>,
     /// The variables of macros, the innermost last.
     pub(super) scope: Vec<String>,
-    pub(super) known: &'a KnownFields,
+    pub(super) known: KnownFields<'a>,
     /// Whether its numbers are exact.
     pub(super) is_exact: bool,
 }
@@ -277,10 +241,10 @@ impl FieldNames<'_> {
     }
 
     fn field(&mut self, id: u64, names: Vec<String>, as_text: bool) -> Result<Expr, FilterError> {
-        if let Some(reason) = self.known.fault(&names) {
+        let field = FieldPath { names };
+        if let Some(reason) = self.known.fault(&field) {
             return Err(self.at(id, &reason));
         }
-        let field = FieldPath { names };
         let index = self.fields.iter().position(|known| *known == field).unwrap_or_else(|| {
             self.fields.push(field);
             self.fields.len() - 1

@@ -12,13 +12,14 @@ use crate::input::record::bad_record::{BadRecord, in_one_line};
 use crate::input::record::field::Field;
 pub(super) use crate::input::record::filter::arguments::number_text;
 pub use crate::input::record::filter::error::FilterError;
-use crate::input::record::filter::field_names::{FieldNames, KnownFields};
+use crate::input::record::filter::field_names::FieldNames;
 pub use crate::input::record::filter::functions::function_names;
 use crate::input::record::filter::pattern::{Pattern, matches, pattern_type};
 use crate::input::record::filter::values::{Values, value_of};
 use crate::input::record::json::tree::Tree;
 use crate::job::field::FieldPath;
-use crate::job::model::{InputFormat, InputSpec};
+use crate::job::known_fields::KnownFields;
+use crate::job::model::InputSpec;
 use crate::values::catch_panic::catch_panic;
 
 mod arguments;
@@ -70,38 +71,30 @@ impl fmt::Debug for Filter {
 impl Filter {
     /// Compiles `expression`.
     pub fn new(expression: &str) -> Result<Filter, FilterError> {
-        Filter::on_fields(expression, &KnownFields::default(), false)
+        Filter::on_fields(expression, KnownFields::ANY, false)
     }
 
     /// Compiles the `where:` expression of a job that reads `input`.
     pub fn of_input(expression: &str, input: &InputSpec) -> Result<Filter, FilterError> {
-        let computed = input.computed.iter().map(|computed| computed.name.clone()).collect();
-        Filter::on_records(expression, &input.format, computed)
+        Filter::on_records(expression, KnownFields::of(input))
     }
 
-    /// Compiles an expression like that of `where:` over records of `format` with the fields `computed`.
-    pub(crate) fn on_records(
-        expression: &str,
-        format: &InputFormat,
-        computed: Vec<String>,
-    ) -> Result<Filter, FilterError> {
-        let filter = Filter::on_fields(expression, &KnownFields::new(format, computed), false)?;
-        Ok(Filter { has_numbers_in_text: format.has_numbers_in_text(), ..filter })
+    /// Compiles an expression like that of `where:` over records with the fields `known`.
+    pub(crate) fn on_records(expression: &str, known: KnownFields<'_>) -> Result<Filter, FilterError> {
+        Filter::on_fields(expression, known, false)
     }
 
-    /// Compiles an expression with exact numbers, over records of `format` with the computed fields `before`.
-    pub(super) fn exact(expression: &str, format: &InputFormat, before: &[&str]) -> Result<Filter, FilterError> {
-        let computed = before.iter().map(|name| (*name).to_owned()).collect();
-        let filter = Filter::on_fields(expression, &KnownFields::new(format, computed), true)?;
-        Ok(Filter { has_numbers_in_text: format.has_numbers_in_text(), ..filter })
+    /// The same with exact numbers.
+    pub(super) fn exact(expression: &str, known: KnownFields<'_>) -> Result<Filter, FilterError> {
+        Filter::on_fields(expression, known, true)
     }
 
     /// Compiles an expression with exact numbers over the columns of a table. Its fields are columns.
-    pub(crate) fn on_columns(expression: &str, columns: Vec<String>) -> Result<Filter, FilterError> {
-        Filter::on_fields(expression, &KnownFields::only(columns), true)
+    pub(crate) fn on_columns(expression: &str, columns: &[String]) -> Result<Filter, FilterError> {
+        Filter::on_fields(expression, KnownFields::Columns(columns), true)
     }
 
-    fn on_fields(expression: &str, known: &KnownFields, is_exact: bool) -> Result<Filter, FilterError> {
+    fn on_fields(expression: &str, known: KnownFields<'_>, is_exact: bool) -> Result<Filter, FilterError> {
         if expression.len() > EXPRESSION_BYTES {
             return Err(FilterError::whole(format!("the expression is longer than {EXPRESSION_BYTES} bytes")));
         }
@@ -119,7 +112,7 @@ impl Filter {
         })
     }
 
-    fn compile(expression: &str, known: &KnownFields, is_exact: bool) -> Result<Filter, FilterError> {
+    fn compile(expression: &str, known: KnownFields<'_>, is_exact: bool) -> Result<Filter, FilterError> {
         let mut environment = Env::stdlib().with_optional_support(false);
         environment
             .add_member_overload("matches", "string_matches_pattern", STRING_TYPE, vec![pattern_type()], matches)
@@ -150,7 +143,7 @@ impl Filter {
             patterns: names.patterns.into(),
             expression: Arc::new(rewritten),
             environment: Arc::new(environment),
-            has_numbers_in_text: false,
+            has_numbers_in_text: known.format().has_numbers_in_text(),
             is_exact,
         })
     }

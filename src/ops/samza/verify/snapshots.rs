@@ -18,11 +18,12 @@ pub(super) fn check(found: &Found, blobs: &Blobs<'_>, quick: bool, report: &mut 
     let mut checks = Checks { blobs, quick, report, progress, sums: HashMap::new(), used: HashSet::new() };
     let bytes = found.snapshots.iter().flat_map(|snapshot| snapshot.index.files()).map(|(_, file)| file.size());
     progress.start(bytes.sum());
+    checks.excuse_unfinished(found);
     checks.check_markers(found);
     for snapshot in &found.snapshots {
         checks.check_index(snapshot, &found.snapshots);
-        let is_superseded = checks.is_superseded(snapshot, found);
-        checks.check_files(snapshot, is_superseded);
+        let superseded = checks.superseded(snapshot, found);
+        checks.check_files(snapshot, superseded);
     }
     checks.find_unused(found);
 }
@@ -107,41 +108,63 @@ impl Checks<'_, '_> {
         }
     }
 
-    /// Tells whether another snapshot took the place of this one, as far as it can be known. The checkpoints decide, if
-    /// they were read.
-    fn is_superseded(&self, snapshot: &Snapshot, found: &Found) -> bool {
+    /// Returns the file of the index that the checkpoint of a store names, or `None` if no such checkpoint was read.
+    fn named(&self, snapshot: &Snapshot, tasks: &[Task]) -> Option<Option<&Path>> {
         let owner = &snapshot.index.owner;
-        let named = |task: &Task| -> Option<bool> {
+        tasks.iter().find_map(|task| {
             let is_of_job = task.job.as_ref().is_none_or(|job| *job == owner.job_name);
             let v2 = task.v2.as_ref().filter(|_| is_of_job && task.name == owner.task_name)?;
             let state = v2.checkpoint.state.iter().find(|state| state.store.as_deref() == Some(&owner.store_name))?;
             let Marker::Snapshot { index } = &state.marker else { return None };
-            Some(matches!(self.blobs.find(index, owner, &snapshot.path), Blob::File(path, _) if path == snapshot.path))
-        };
-        match found.tasks.iter().find_map(named) {
-            Some(is_named) => !is_named,
-            None => found.snapshots.iter().any(|newer| {
-                is_same_store(&newer.index.owner, owner)
-                    && self.previous(newer, &found.snapshots).is_some_and(|old| old.path == snapshot.path)
-            }),
-        }
+            Some(match self.blobs.find(index, owner, &snapshot.path) {
+                Blob::File(path, _) => Some(path),
+                Blob::Deleted(_) | Blob::Missing => None,
+            })
+        })
     }
 
-    fn check_files(&mut self, snapshot: &Snapshot, is_superseded: bool) {
+    /// Says why a snapshot is not in use, as far as it can be known. The checkpoints decide, if they were read.
+    fn superseded(&self, snapshot: &Snapshot, found: &Found) -> Option<&'static str> {
+        if let Some(named) = self.named(snapshot, &found.tasks) {
+            return (named != Some(&snapshot.path)).then_some("one that no checkpoint names");
+        }
+        let is_old = found.snapshots.iter().any(|newer| {
+            is_same_store(&newer.index.owner, &snapshot.index.owner)
+                && self.previous(newer, &found.snapshots).is_some_and(|old| old.path == snapshot.path)
+        });
+        is_old.then_some("an older one")
+    }
+
+    /// An index that cannot be read is not needed if the checkpoints of all stores in its directory name others.
+    fn excuse_unfinished(&mut self, found: &Found) {
+        let mut findings = std::mem::take(&mut self.report.findings);
+        for finding in findings.iter_mut().filter(|finding| finding.code == SamzaCode::IndexDamaged) {
+            let path = Path::new(&finding.path);
+            let beside = || found.snapshots.iter().filter(|snapshot| snapshot.path.parent() == path.parent());
+            let names_another =
+                |snapshot: &Snapshot| self.named(snapshot, &found.tasks).flatten().is_some_and(|named| named != path);
+            if beside().next().is_some() && beside().all(names_another) {
+                finding.code = SamzaCode::IndexUnfinished;
+            }
+        }
+        self.report.findings = findings;
+    }
+
+    fn check_files(&mut self, snapshot: &Snapshot, superseded: Option<&str>) {
         let mut gone = 0;
         for (path, file) in snapshot.index.files() {
             match self.paths(file, snapshot) {
                 Ok(paths) => self.check_file(&path, file, paths, snapshot),
-                Err(_) if is_superseded => gone += 1,
+                Err(_) if superseded.is_some() => gone += 1,
                 Err(missing) => {
                     let expected = format!("the file `{path}` of store `{}`", snapshot.index.owner.store_name);
                     self.report(SamzaCode::BlobMissing, snapshot, expected, missing);
                 }
             }
         }
-        if is_superseded {
+        if let Some(reason) = superseded {
             let files = snapshot.index.files().len();
-            let found = format!("an older one, {gone} of whose {files} files are gone");
+            let found = format!("{reason}, {gone} of whose {files} files are gone");
             self.report(SamzaCode::IndexSuperseded, snapshot, "only the snapshot in use".to_owned(), found);
         }
     }

@@ -17,7 +17,7 @@ impl Worker<'_> {
         let mut left_out = Vec::new();
         for (number, shard) in &mut self.shards {
             let is_chosen = self.chosen.as_ref().is_none_or(|chosen| chosen[*number as usize]);
-            if is_chosen || !shard.has_changed() {
+            if is_chosen || !shard.has_changed() || shard.is_relaid() {
                 shard.freeze(self.plan.takes_all);
             } else {
                 left_out.push(*number);

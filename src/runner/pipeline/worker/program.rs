@@ -16,6 +16,7 @@ use crate::runner::process::exec::protocol::StateUpdate;
 use crate::runner::process::exec::sources::Sources;
 use crate::runner::process::exec::typed::RowWriter;
 use crate::runner::ticket::Ticket;
+use crate::shape::task_key::split_key;
 
 impl Worker<'_> {
     /// Starts the worker's program, if the job has one, and hands it the state.
@@ -38,7 +39,7 @@ impl Worker<'_> {
             let mut typed = RowWriter::new(&plan.codec);
             for (_, shard) in shards {
                 for index in shard.indices() {
-                    let (task, key) = mirror::split_key(shard.key(index));
+                    let (task, key) = split_key(shard.key(index));
                     let key = std::str::from_utf8(key).expect("keys are UTF-8");
                     let value = match exec.is_typed() {
                         true => typed.object(shard, index),

@@ -5,7 +5,6 @@
 
 mod argument;
 mod conditions;
-mod output;
 mod program;
 mod step;
 

@@ -5,10 +5,10 @@ use crate::input::record::{BadRecord, Field, Filter};
 use crate::job::state_columns::state_columns;
 use crate::job::{AggregateFunction, AggregateSpec, FieldPath, InputFormat, InputSpec};
 use crate::runner::process::aggregate::argument::{ArgumentKind, Arguments};
-use crate::runner::process::aggregate::output::{OutputColumn, OutputSource};
 use crate::runner::process::aggregate::step::{Keep, Step};
 use crate::runner::process::processor::{Context, ProcessError, Processor};
 use crate::runner::state::row_mut::RowMut;
+use crate::shape::{AggregateRows, RowOutput};
 use crate::values::value::{Column, ColumnType, Value};
 
 /// The aggregates of a job, compiled to steps.
@@ -17,7 +17,7 @@ pub struct Program {
     arguments: Arguments,
     steps: Vec<Step>,
     codec: RowCodec,
-    outputs: Vec<OutputColumn>,
+    rows: AggregateRows,
 }
 
 /// Up to this number of arguments, a record needs no allocation.
@@ -35,10 +35,12 @@ impl Program {
             arguments: Arguments::new(!matches!(input.format, InputFormat::Json)),
             steps: Vec::new(),
             codec: RowCodec::new(Vec::new()),
-            outputs: Vec::new(),
+            rows: AggregateRows::default(),
         };
+        let state_columns = state_columns(aggregates, type_of);
+        program.rows = AggregateRows::new(aggregates, &state_columns);
         let mut columns = Vec::new();
-        for (aggregate, added) in aggregates.iter().zip(state_columns(aggregates, type_of)) {
+        for (aggregate, added) in aggregates.iter().zip(state_columns) {
             let condition = aggregate.condition.as_ref().map(|condition| {
                 let filter = Filter::of_input(&condition.expression, input).expect("the job file was checked");
                 program.arguments.add_condition(&aggregate.name, condition, filter)
@@ -68,30 +70,26 @@ impl Program {
         columns.extend(added);
         let field = || aggregate.field.as_ref().expect("the job file was checked: only `count` may have no field");
         let number = ArgumentKind::Number { round: aggregate.round };
-        let source = match aggregate.function {
+        match aggregate.function {
             AggregateFunction::Count => {
                 let argument = match &aggregate.field {
                     Some(field) => Some(self.arguments.add(field, ArgumentKind::Presence, condition)),
                     None => condition.map(|condition| self.arguments.add_truth(condition)),
                 };
                 self.steps.push(Step::Count { column, argument });
-                OutputSource::Plain(column)
             }
             AggregateFunction::Sum => {
                 let argument = self.arguments.add(field(), number, condition);
                 self.steps.push(Step::Sum { column, argument, name: name.clone() });
-                OutputSource::Plain(column)
             }
             AggregateFunction::Avg => {
                 let argument = self.arguments.add(field(), number, condition);
                 let (sum, count) = (column, column + 1);
                 self.steps.push(Step::Mean { sum, count, argument, name: name.clone() });
-                OutputSource::Mean { sum, count }
             }
             AggregateFunction::ApproxDistinct => {
                 let argument = self.arguments.add(field(), ArgumentKind::Identity, condition);
                 self.steps.push(Step::Distinct { column: column + 1, argument });
-                OutputSource::Plain(column)
             }
             AggregateFunction::ApproxQuantile => {
                 // Another quantile of the same values fills the sketch otherwise.
@@ -99,14 +97,11 @@ impl Program {
                     let argument = self.arguments.add(field(), number, condition);
                     self.steps.push(Step::Quantiles { column: column + 1, argument });
                 }
-                OutputSource::Plain(column)
             }
             AggregateFunction::Min | AggregateFunction::Max | AggregateFunction::First | AggregateFunction::Last => {
                 self.add_keep(aggregate, condition, column, columns);
-                OutputSource::Plain(column)
             }
-        };
-        self.outputs.push(OutputColumn { name: name.clone(), source });
+        }
     }
 
     /// Adds an aggregate that keeps one of the values of its field in `column`.
@@ -153,12 +148,11 @@ impl Processor for Program {
     }
 
     fn output_columns(&self) -> Vec<Column> {
-        let columns = self.codec.columns();
-        self.outputs.iter().map(|column| Column::new(&column.name, column.source.column_type(columns))).collect()
+        self.rows.columns()
     }
 
     fn output(&self, row: &[Value]) -> Vec<Value> {
-        self.outputs.iter().map(|column| column.value(row)).collect()
+        self.rows.values(row)
     }
 
     fn pack(&self, fields: &[Field<'_>], packed: &mut Vec<u8>) -> Result<(), BadRecord> {

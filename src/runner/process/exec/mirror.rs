@@ -10,6 +10,7 @@ use crate::runner::process::exec::typed::whole_row;
 use crate::runner::process::processor::{Context, ProcessError, Processor};
 use crate::runner::state::row_mut::RowMut;
 use crate::runner::state::shard::Shard;
+use crate::shape::task_key::{TASK_BYTES, shard_key};
 use crate::values::value::{Column, ColumnType, Value};
 
 /// The processor of jobs with a program. A row is one JSON column, or has the columns that the program declares;
@@ -43,23 +44,6 @@ impl Processor for Mirror {
     fn apply(&self, _: &[u8], _: &mut RowMut<'_>, _: &mut Context<'_>) -> Result<(), ProcessError> {
         Err(ProcessError { reason: "records are applied by the program".to_owned() })
     }
-}
-
-/// The number of bytes of the task that precedes each key of a program's state in memory.
-pub(crate) const TASK_BYTES: usize = 4;
-
-/// Returns the key in a shard of a key of a program's state. It includes the task, because two tasks may have equal
-/// keys.
-pub(crate) fn shard_key(task: u32, key: &[u8]) -> Vec<u8> {
-    let mut bytes = task.to_be_bytes().to_vec();
-    bytes.extend_from_slice(key);
-    bytes
-}
-
-/// Splits the key in a shard into the task and the key of a program's state.
-pub(crate) fn split_key(key: &[u8]) -> (u32, &[u8]) {
-    let (task, key) = key.split_first_chunk().expect("a key of a program's state begins with its task");
-    (u32::from_be_bytes(*task), key)
 }
 
 /// Applies a change of a program's state to the shard of its task. Setting a key to the value that it has changes
@@ -129,6 +113,7 @@ fn set_row(shard: &mut Shard, codec: &RowCodec, hash: u64, key: &[u8], values: &
 mod tests {
     use super::*;
     use crate::job::JobSpec;
+    use crate::shape::task_key::split_key;
 
     fn untyped() -> ExecSpec {
         let text = "job: j\ninput: a.jsonl\nprocess: {exec: [a]}\n";

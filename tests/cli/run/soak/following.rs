@@ -63,7 +63,11 @@ fn last_life(env: &Env, story: &Story, count: u64, arguments: &[&str], pace: &mu
     let mut life = Life::start(env, story, arguments, false);
     let begun = Instant::now();
     while records(env) < count {
-        assert!(life.goes_on() && begun.elapsed() < PATIENCE, "{} of {count} records: {}", records(env), life.said());
+        if !life.goes_on() || begun.elapsed() >= PATIENCE {
+            let positions = env.run(&["inspect", "store", "--positions"]);
+            let files = env.shell("ls -lirt --full-time logs; tail -qn 1 logs/app.log*[0-9g]");
+            panic!("{} of {count} records are applied: {}\n{positions}\n{files}", records(env), life.said());
+        }
         std::thread::sleep(Duration::from_millis(5));
     }
     life.stop(pace, figures);

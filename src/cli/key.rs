@@ -1,12 +1,22 @@
-//! The key that was asked for with `--key`.
+//! The keys that `--key` and `--prefix` name, in the same way for every command.
 
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::format::key_shape::KeyShape;
+use crate::ops::key_filter::KeyFilter;
 use crate::values::value::Value;
 
+/// Returns the filter for the arguments of `--key` and `--prefix`. `shape` is that of the checkpoint's keys.
+pub fn filter(shape: Option<&KeyShape>, key: &[String], prefix: Option<&str>) -> Result<KeyFilter, CliError> {
+    match (key, prefix) {
+        ([], None) => Ok(KeyFilter::All),
+        ([], Some(prefix)) => Ok(KeyFilter::StartsWith(prefix.to_owned())),
+        (key, _) => Ok(KeyFilter::Only(keys(shape, key)?)),
+    }
+}
+
 /// Returns the keys that `given` may mean. A part without a declared type may be text or a number.
-pub(super) fn keys(shape: Option<&KeyShape>, given: &[String]) -> Result<Vec<String>, CliError> {
+fn keys(shape: Option<&KeyShape>, given: &[String]) -> Result<Vec<String>, CliError> {
     match (shape, given) {
         (None, [key]) => Ok(vec![key.clone()]),
         (None, _) => Err(CliError::new(Exit::Usage, "the key is one field: give `--key` once")),

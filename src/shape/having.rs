@@ -14,8 +14,8 @@ pub struct Having {
 impl Having {
     /// Compiles `expression`, which was checked, over rows with `columns`.
     pub fn new(expression: &str, columns: &[Column]) -> Having {
-        let names = columns.iter().map(|column| column.name.clone()).collect();
-        let filter = Filter::on_columns(expression, names).expect("the job file was checked");
+        let names: Vec<String> = columns.iter().map(|column| column.name.clone()).collect();
+        let filter = Filter::on_columns(expression, &names).expect("the job file was checked");
         let place = |name: &str| columns.iter().position(|column| column.name == name).expect("only columns are known");
         let columns = filter.fields().iter().map(|field| place(&field.names.join("."))).collect();
         Having { filter, columns }

@@ -1,22 +1,39 @@
 //! The columns of an output, and the values in them for a row of state.
 
+use std::borrow::Cow;
+use std::fmt;
 use std::sync::Arc;
 
 use crate::format::key_shape::KeyShape;
 use crate::format::rows::{Change, RowCodec};
-use crate::job::{WindowSpec, Windows};
-use crate::runner::output::error::OutputError;
-use crate::runner::output::having::Having;
-use crate::runner::process::exec::mirror::{TASK_BYTES, split_key};
-use crate::runner::process::processor::Processor;
+use crate::job::{JobSpec, WindowSpec, Windows};
+use crate::shape::having::Having;
+use crate::shape::task_key::{TASK_BYTES, shard_key, split_key};
 use crate::values::units::shown;
 use crate::values::value::{Column, ColumnType, Value};
+
+/// Computes the output of a row of state.
+pub trait RowOutput: fmt::Debug + Send + Sync {
+    /// Returns the columns of the output, without the key.
+    fn columns(&self) -> Vec<Column>;
+
+    /// Returns the values in them for a row. Columns that the run adds to the state may follow in `row`.
+    fn values(&self, row: &[Value]) -> Vec<Value>;
+}
+
+/// `having` cannot be computed for a row.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{reason} (the row of `{key}`)")]
+pub struct HavingError {
+    pub key: String,
+    pub reason: String,
+}
 
 /// The columns of a job's output.
 #[derive(Debug, Clone)]
 pub struct RowShape {
     /// Computes the output of a row.
-    pub processor: Arc<dyn Processor>,
+    pub output: Arc<dyn RowOutput>,
     /// How the values of rows are packed.
     pub codec: RowCodec,
     /// The windows, if each row belongs to one.
@@ -38,9 +55,27 @@ pub struct RowShape {
 pub const CHANGE_COLUMN: &str = "op";
 /// The names of the columns with the task and the key of a program's state, as in its tables.
 const TASK_COLUMN: &str = "task";
-pub const KEY_COLUMN: &str = "key";
+const KEY_COLUMN: &str = "key";
 
 impl RowShape {
+    /// Returns the shape of the output of `job`. `codec` packs the values of its rows.
+    pub fn new(job: &JobSpec, output: Arc<dyn RowOutput>, codec: RowCodec, has_change: bool) -> RowShape {
+        let mut shape = RowShape {
+            output,
+            codec,
+            windows: job.window.as_ref().map(Windows::new),
+            key_name: if job.exec.is_some() { KEY_COLUMN } else { job.key_names()[0] }.to_owned(),
+            // The windows of a row are columns of their own.
+            parts: job.key_shape().map(|shape| KeyShape { window: false, ..shape }),
+            has_task: job.exec.is_some(),
+            has_change,
+            having: None,
+        };
+        let having = job.output.as_ref().and_then(|output| output.having.as_ref());
+        shape.having = having.map(|expression| Having::new(expression, &shape.columns()));
+        shape
+    }
+
     pub fn columns(&self) -> Vec<Column> {
         let text = |name: &str| Column::new(name, ColumnType::Text);
         let mut columns: Vec<Column> = Vec::new();
@@ -50,7 +85,7 @@ impl RowShape {
         if self.windows.is_some() {
             columns.extend(WindowSpec::COLUMNS.map(text));
         }
-        columns.extend(self.processor.output_columns());
+        columns.extend(self.output.columns());
         columns
     }
 
@@ -70,14 +105,15 @@ impl RowShape {
             }
         }
         match packed {
-            Some(packed) => {
-                // Columns that the run adds to the state follow the processor's.
-                let row = self.codec.unpack(packed);
-                values.extend(self.processor.output(&row[..self.processor.columns().len()]));
-            }
-            None => values.extend(self.processor.output_columns().iter().map(|_| Value::Null)),
+            Some(packed) => values.extend(self.output.values(&self.codec.unpack(packed))),
+            None => values.extend(self.output.columns().iter().map(|_| Value::Null)),
         }
         values
+    }
+
+    /// Returns the key that a row of a state table has in memory, which is what the functions of a shape take.
+    pub fn row_key<'a>(&self, task: u32, key: &'a [u8]) -> Cow<'a, [u8]> {
+        if self.has_task { shard_key(task, key).into() } else { key.into() }
     }
 
     /// Splits a key with its task, if it has one.
@@ -89,20 +125,28 @@ impl RowShape {
         (Some(task), key)
     }
 
+    /// Returns the key that a state table has for `row_key`, as text.
+    pub fn table_key(&self, row_key: &[u8]) -> String {
+        String::from_utf8_lossy(self.split_task(row_key).1).into_owned()
+    }
+
     /// Returns whether a row that has the output `values` is output.
-    pub fn keeps(&self, row_key: &[u8], values: &[Value]) -> Result<bool, OutputError> {
+    pub fn keeps(&self, row_key: &[u8], values: &[Value]) -> Result<bool, HavingError> {
         let Some(having) = &self.having else { return Ok(true) };
-        having.keeps(values).map_err(|reason| {
-            let key = shown(&String::from_utf8_lossy(row_key));
-            OutputError::Having { key, reason }
-        })
+        having.keeps(values).map_err(|reason| HavingError { key: shown(&self.table_key(row_key)), reason })
+    }
+
+    /// Returns whether the key of a row has the parts that keys of the job have.
+    pub fn fits(&self, row_key: &[u8]) -> bool {
+        let key = self.windows.as_ref().and_then(|windows| windows.split(row_key)).map_or(row_key, |(key, _)| key);
+        self.parts.as_ref().is_none_or(|parts| parts.split(key).is_some())
     }
 
     /// Returns the values of the key's columns.
     fn key_values(&self, key: &[u8]) -> Vec<Value> {
         match &self.parts {
             None => vec![Value::Text(String::from_utf8_lossy(key).into_owned())],
-            Some(parts) => parts.split(key).expect("the run composed or checked every key"),
+            Some(parts) => parts.split(key).expect("the caller composed or checked every key"),
         }
     }
 
