@@ -70,6 +70,9 @@ _ckpt() {
             ckpt,run)
                 cmd="ckpt__subcmd__run"
                 ;;
+            ckpt,samza)
+                cmd="ckpt__subcmd__samza"
+                ;;
             ckpt,schema)
                 cmd="ckpt__subcmd__schema"
                 ;;
@@ -130,6 +133,9 @@ _ckpt() {
             ckpt__subcmd__help,run)
                 cmd="ckpt__subcmd__help__subcmd__run"
                 ;;
+            ckpt__subcmd__help,samza)
+                cmd="ckpt__subcmd__help__subcmd__samza"
+                ;;
             ckpt__subcmd__help,schema)
                 cmd="ckpt__subcmd__help__subcmd__schema"
                 ;;
@@ -142,6 +148,39 @@ _ckpt() {
             ckpt__subcmd__help,verify)
                 cmd="ckpt__subcmd__help__subcmd__verify"
                 ;;
+            ckpt__subcmd__help__subcmd__samza,diff)
+                cmd="ckpt__subcmd__help__subcmd__samza__subcmd__diff"
+                ;;
+            ckpt__subcmd__help__subcmd__samza,inspect)
+                cmd="ckpt__subcmd__help__subcmd__samza__subcmd__inspect"
+                ;;
+            ckpt__subcmd__help__subcmd__samza,verify)
+                cmd="ckpt__subcmd__help__subcmd__samza__subcmd__verify"
+                ;;
+            ckpt__subcmd__samza,diff)
+                cmd="ckpt__subcmd__samza__subcmd__diff"
+                ;;
+            ckpt__subcmd__samza,help)
+                cmd="ckpt__subcmd__samza__subcmd__help"
+                ;;
+            ckpt__subcmd__samza,inspect)
+                cmd="ckpt__subcmd__samza__subcmd__inspect"
+                ;;
+            ckpt__subcmd__samza,verify)
+                cmd="ckpt__subcmd__samza__subcmd__verify"
+                ;;
+            ckpt__subcmd__samza__subcmd__help,diff)
+                cmd="ckpt__subcmd__samza__subcmd__help__subcmd__diff"
+                ;;
+            ckpt__subcmd__samza__subcmd__help,help)
+                cmd="ckpt__subcmd__samza__subcmd__help__subcmd__help"
+                ;;
+            ckpt__subcmd__samza__subcmd__help,inspect)
+                cmd="ckpt__subcmd__samza__subcmd__help__subcmd__inspect"
+                ;;
+            ckpt__subcmd__samza__subcmd__help,verify)
+                cmd="ckpt__subcmd__samza__subcmd__help__subcmd__verify"
+                ;;
             *)
                 ;;
         esac
@@ -149,7 +188,7 @@ _ckpt() {
 
     case "${cmd}" in
         ckpt)
-            opts="-V -q -h --version --verbose --json --quiet --color --utc --cache --cache-size --help run init check checkpoint list log report inspect verify diff restore prune pin unpin copy latest stats schema completions help"
+            opts="-V -q -h --version --verbose --json --quiet --color --utc --cache --cache-size --help run init check checkpoint list log report inspect verify diff restore prune pin unpin copy latest stats samza schema completions help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -348,7 +387,7 @@ _ckpt() {
             return 0
             ;;
         ckpt__subcmd__help)
-            opts="run init check checkpoint list log report inspect verify diff restore prune pin unpin copy latest stats schema completions help"
+            opts="run init check checkpoint list log report inspect verify diff restore prune pin unpin copy latest stats samza schema completions help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -574,6 +613,62 @@ _ckpt() {
         ckpt__subcmd__help__subcmd__run)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ckpt__subcmd__help__subcmd__samza)
+            opts="inspect verify diff"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ckpt__subcmd__help__subcmd__samza__subcmd__diff)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ckpt__subcmd__help__subcmd__samza__subcmd__inspect)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ckpt__subcmd__help__subcmd__samza__subcmd__verify)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -1137,8 +1232,198 @@ _ckpt() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        ckpt__subcmd__samza)
+            opts="-q -h --json --quiet --color --utc --cache --cache-size --help inspect verify diff help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                --cache)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --cache-size)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ckpt__subcmd__samza__subcmd__diff)
+            opts="-q -h --read-version --json --quiet --color --utc --cache --cache-size --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --read-version)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                --cache)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --cache-size)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ckpt__subcmd__samza__subcmd__help)
+            opts="inspect verify diff help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ckpt__subcmd__samza__subcmd__help__subcmd__diff)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ckpt__subcmd__samza__subcmd__help__subcmd__help)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ckpt__subcmd__samza__subcmd__help__subcmd__inspect)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ckpt__subcmd__samza__subcmd__help__subcmd__verify)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ckpt__subcmd__samza__subcmd__inspect)
+            opts="-q -h --task --properties --read-version --json --quiet --color --utc --cache --cache-size --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --task)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --read-version)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                --cache)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --cache-size)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ckpt__subcmd__samza__subcmd__verify)
+            opts="-q -h --quick --blobs --json --quiet --color --utc --cache --cache-size --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --blobs)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                --cache)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --cache-size)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         ckpt__subcmd__schema)
-            opts="-q -h --json --quiet --color --utc --cache --cache-size --help job error version run init check checkpoint list log report inspect verify diff restore prune pin unpin copy latest stats"
+            opts="-q -h --json --quiet --color --utc --cache --cache-size --help job error version run init check checkpoint list log report inspect verify diff restore prune pin unpin copy latest stats samza"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

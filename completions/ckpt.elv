@@ -47,6 +47,7 @@ set edit:completion:arg-completer[ckpt] = {|@words|
             cand copy 'Copy checkpoints to another store'
             cand latest 'Print the path of the newest checkpoint, for scripts'
             cand stats 'Show how much space a store uses, and what removing checkpoints would free'
+            cand samza 'Look at checkpoints of Apache Samza'
             cand schema 'Print the JSON Schema of job files, or of what a command prints with --json'
             cand completions 'Print a completion script for a shell'
             cand help 'Print this message or the help of the given subcommand(s)'
@@ -326,6 +327,74 @@ set edit:completion:arg-completer[ckpt] = {|@words|
             cand -h 'Print help (see more with ''--help'')'
             cand --help 'Print help (see more with ''--help'')'
         }
+        &'ckpt;samza'= {
+            cand --color 'When to use color; `auto` means on a terminal, unless NO_COLOR is set'
+            cand --cache 'Keep copies of what commands read from buckets in this directory, for inspect, list, log, diff, stats and restore --to; every copy is proven before it is used [default: none, or CKPT_CACHE]'
+            cand --cache-size 'The most that the cache takes [default: 5 GiB, or CKPT_CACHE_SIZE]'
+            cand --json 'Print the answer as JSON'
+            cand -q 'Print no notes and no progress; warnings and errors are still printed'
+            cand --quiet 'Print no notes and no progress; warnings and errors are still printed'
+            cand --utc 'Show and read times in UTC instead of the local time zone'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+            cand inspect 'Show what is in checkpoints of Samza'
+            cand verify 'Check that checkpoints of Samza are whole'
+            cand diff 'Show what differs between checkpoints of Samza'
+            cand help 'Print this message or the help of the given subcommand(s)'
+        }
+        &'ckpt;samza;inspect'= {
+            cand --task 'Show only this task'
+            cand --read-version 'With --properties: the version to use where a task has both, as `task.checkpoint.read.versions` of the job says'
+            cand --color 'When to use color; `auto` means on a terminal, unless NO_COLOR is set'
+            cand --cache 'Keep copies of what commands read from buckets in this directory, for inspect, list, log, diff, stats and restore --to; every copy is proven before it is used [default: none, or CKPT_CACHE]'
+            cand --cache-size 'The most that the cache takes [default: 5 GiB, or CKPT_CACHE_SIZE]'
+            cand --properties 'Print the offsets as a Java properties file'
+            cand --json 'Print the answer as JSON'
+            cand -q 'Print no notes and no progress; warnings and errors are still printed'
+            cand --quiet 'Print no notes and no progress; warnings and errors are still printed'
+            cand --utc 'Show and read times in UTC instead of the local time zone'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+        }
+        &'ckpt;samza;verify'= {
+            cand --blobs 'A JSON file with the file of each blob id; relative paths start at its directory'
+            cand --color 'When to use color; `auto` means on a terminal, unless NO_COLOR is set'
+            cand --cache 'Keep copies of what commands read from buckets in this directory, for inspect, list, log, diff, stats and restore --to; every copy is proven before it is used [default: none, or CKPT_CACHE]'
+            cand --cache-size 'The most that the cache takes [default: 5 GiB, or CKPT_CACHE_SIZE]'
+            cand --quick 'Check only that every blob exists and has the right size'
+            cand --json 'Print the answer as JSON'
+            cand -q 'Print no notes and no progress; warnings and errors are still printed'
+            cand --quiet 'Print no notes and no progress; warnings and errors are still printed'
+            cand --utc 'Show and read times in UTC instead of the local time zone'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+        }
+        &'ckpt;samza;diff'= {
+            cand --read-version 'The version to use where a task has both, as `task.checkpoint.read.versions` of the job says'
+            cand --color 'When to use color; `auto` means on a terminal, unless NO_COLOR is set'
+            cand --cache 'Keep copies of what commands read from buckets in this directory, for inspect, list, log, diff, stats and restore --to; every copy is proven before it is used [default: none, or CKPT_CACHE]'
+            cand --cache-size 'The most that the cache takes [default: 5 GiB, or CKPT_CACHE_SIZE]'
+            cand --json 'Print the answer as JSON'
+            cand -q 'Print no notes and no progress; warnings and errors are still printed'
+            cand --quiet 'Print no notes and no progress; warnings and errors are still printed'
+            cand --utc 'Show and read times in UTC instead of the local time zone'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+        }
+        &'ckpt;samza;help'= {
+            cand inspect 'Show what is in checkpoints of Samza'
+            cand verify 'Check that checkpoints of Samza are whole'
+            cand diff 'Show what differs between checkpoints of Samza'
+            cand help 'Print this message or the help of the given subcommand(s)'
+        }
+        &'ckpt;samza;help;inspect'= {
+        }
+        &'ckpt;samza;help;verify'= {
+        }
+        &'ckpt;samza;help;diff'= {
+        }
+        &'ckpt;samza;help;help'= {
+        }
         &'ckpt;schema'= {
             cand --color 'When to use color; `auto` means on a terminal, unless NO_COLOR is set'
             cand --cache 'Keep copies of what commands read from buckets in this directory, for inspect, list, log, diff, stats and restore --to; every copy is proven before it is used [default: none, or CKPT_CACHE]'
@@ -366,6 +435,7 @@ set edit:completion:arg-completer[ckpt] = {|@words|
             cand copy 'Copy checkpoints to another store'
             cand latest 'Print the path of the newest checkpoint, for scripts'
             cand stats 'Show how much space a store uses, and what removing checkpoints would free'
+            cand samza 'Look at checkpoints of Apache Samza'
             cand schema 'Print the JSON Schema of job files, or of what a command prints with --json'
             cand completions 'Print a completion script for a shell'
             cand help 'Print this message or the help of the given subcommand(s)'
@@ -403,6 +473,17 @@ set edit:completion:arg-completer[ckpt] = {|@words|
         &'ckpt;help;latest'= {
         }
         &'ckpt;help;stats'= {
+        }
+        &'ckpt;help;samza'= {
+            cand inspect 'Show what is in checkpoints of Samza'
+            cand verify 'Check that checkpoints of Samza are whole'
+            cand diff 'Show what differs between checkpoints of Samza'
+        }
+        &'ckpt;help;samza;inspect'= {
+        }
+        &'ckpt;help;samza;verify'= {
+        }
+        &'ckpt;help;samza;diff'= {
         }
         &'ckpt;help;schema'= {
         }

@@ -24,7 +24,7 @@
 //! | floor | where |
 //! | --- | --- |
 //! | 1 values | [`values`] |
-//! | 2 format | [`mod@format`] |
+//! | 2 format, samza | [`mod@format`] [`samza`] |
 //! | 3 storage, Kafka | [`storage`] [`kafka`] |
 //! | 4 store | [`store`] |
 //! | 5 job, input, shape | [`job`] [`input`] [`shape`] |
@@ -40,6 +40,7 @@ pub mod job;
 pub mod kafka;
 pub mod ops;
 pub mod runner;
+pub mod samza;
 pub mod shape;
 pub mod storage;
 pub mod store;

@@ -26,10 +26,11 @@ fn the_completions_are_those_that_the_program_prints() {
 fn the_manual_has_a_page_for_the_program_and_for_each_verb() {
     let mut program = command().disable_help_subcommand(true);
     program.build();
-    let verbs: Vec<clap::Command> = program.get_subcommands().cloned().collect();
-    let names: Vec<String> = std::iter::once("ckpt".to_owned())
-        .chain(verbs.iter().map(|verb| format!("ckpt-{}", verb.get_name())))
-        .collect();
+    let below = |command: &clap::Command| command.get_subcommands().cloned().collect::<Vec<_>>();
+    let verbs: Vec<clap::Command> =
+        below(&program).into_iter().flat_map(|verb| [vec![verb.clone()], below(&verb)].concat()).collect();
+    let page_name = |verb: &clap::Command| verb.get_bin_name().expect("built").replace(' ', "-");
+    let names: Vec<String> = std::iter::once("ckpt".to_owned()).chain(verbs.iter().map(page_name)).collect();
     let pages: Vec<String> = names.iter().map(|name| format!("man/{name}.1")).collect();
     for ((page, name), path) in std::iter::once(program).chain(verbs).zip(&names).zip(&pages) {
         let others: Vec<&str> = names.iter().filter(|other| *other != name).map(String::as_str).collect();

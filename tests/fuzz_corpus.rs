@@ -142,7 +142,7 @@ macro_rules! targets {
     };
 }
 
-targets! { arguments expression job_file manifest protocol records store tables }
+targets! { arguments expression job_file manifest protocol records samza store tables }
 
 /// When `CKPT_FUZZ_SEEDS` names a directory, writes the initial corpus there, from files that the program itself
 /// writes.

@@ -32,6 +32,7 @@ mod repair;
 mod replicas;
 mod report;
 mod reunion;
+mod samza;
 mod storage;
 mod store;
 mod support;

@@ -9,5 +9,6 @@ pub mod job_file;
 pub mod manifest;
 pub mod protocol;
 pub mod records;
+pub mod samza;
 pub mod store;
 pub mod tables;

@@ -67,7 +67,11 @@ pub struct Cli {
 
 /// Returns the clap definition of the program, with the exit codes at the end of every help text.
 pub fn command() -> clap::Command {
-    Cli::command().after_help(Exit::help()).mut_subcommands(|command| command.after_help(Exit::help()))
+    with_exit_codes(Cli::command())
+}
+
+fn with_exit_codes(command: clap::Command) -> clap::Command {
+    command.after_help(Exit::help()).mut_subcommands(with_exit_codes)
 }
 
 /// Runs the program.

@@ -1,7 +1,6 @@
 //! What `verify` can find. `docs/findings.md` has a row for each code.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
-use std::fmt;
 
 use crate::format::layout::{self, ObjectName};
 use crate::storage::StorageError;
@@ -28,38 +27,47 @@ impl Severity {
     }
 }
 
-/// Keeps each code together with its name, its severity and its next step.
+/// Makes an enum of codes that keeps each code together with its name, its severity and its next step.
 macro_rules! codes {
-    ($($(#[doc = $doc:literal])+ $variant:ident $name:literal $severity:ident $next:literal;)+) => {
+    ($codes:ident: $($(#[doc = $doc:literal])+ $variant:ident $name:literal $severity:ident $next:literal;)+) => {
         /// The kind of a finding. The meaning of a name never changes.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub enum FindingCode {
+        pub enum $codes {
             $($(#[doc = $doc])+ $variant,)+
         }
 
-        impl FindingCode {
+        impl $codes {
             /// Every code.
-            pub const ALL: &[FindingCode] = &[$(FindingCode::$variant),+];
+            pub const ALL: &[$codes] = &[$($codes::$variant),+];
 
             /// Returns the stable name.
             pub fn as_str(self) -> &'static str {
-                match self { $(FindingCode::$variant => $name,)+ }
+                match self { $($codes::$variant => $name,)+ }
             }
 
             /// Returns how much it matters.
             pub fn severity(self) -> Severity {
-                match self { $(FindingCode::$variant => Severity::$severity,)+ }
+                match self { $($codes::$variant => Severity::$severity,)+ }
             }
 
             /// Returns what to do about it.
             pub fn next_step(self) -> &'static str {
-                match self { $(FindingCode::$variant => $next,)+ }
+                match self { $($codes::$variant => $next,)+ }
+            }
+        }
+
+        impl std::fmt::Display for $codes {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.pad(self.as_str())
             }
         }
     };
 }
 
+pub(super) use codes;
+
 codes! {
+    FindingCode:
     /// A replica's `store.yaml` is missing.
     StoreFileMissing "store-file-missing" Damage "`ckpt verify --repair`";
     /// A replica's `store.yaml` cannot be read, was modified, or names another store than the replica's own
@@ -146,12 +154,6 @@ codes! {
     ObjectSetAside "object-set-aside" Note "find out what damaged it; remove the file if nobody needs it";
     /// Something that is not part of a store.
     ForeignFile "foreign-file" Note "remove it if nobody needs it; ckpt never will";
-}
-
-impl fmt::Display for FindingCode {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
-    }
 }
 
 /// What a finding is about.
@@ -345,6 +347,7 @@ impl Findings {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ops::samza::finding::SamzaCode;
 
     #[test]
     fn the_document_has_a_row_for_each_code_and_no_other() {
@@ -354,18 +357,20 @@ mod tests {
             .filter(|line| line.starts_with("| `"))
             .map(|line| line.split('|').take(3).map(str::trim).collect::<Vec<_>>().join("|"))
             .collect();
-        let codes: Vec<String> =
-            FindingCode::ALL.iter().map(|code| format!("|`{code}`|{}", code.severity().as_str())).collect();
-        assert_eq!(rows, codes);
+        let codes = FindingCode::ALL.iter().map(|code| format!("|`{code}`|{}", code.severity().as_str()));
+        let samza = SamzaCode::ALL.iter().map(|code| format!("|`{code}`|{}", code.severity().as_str()));
+        assert_eq!(rows, codes.chain(samza).collect::<Vec<_>>());
     }
 
     #[test]
     fn the_document_gives_the_next_step_that_the_program_gives() {
         let document = include_str!("../../docs/findings.md");
-        for code in FindingCode::ALL {
+        let codes = FindingCode::ALL.iter().map(|code| (code.as_str(), code.next_step()));
+        let samza = SamzaCode::ALL.iter().map(|code| (code.as_str(), code.next_step()));
+        for (code, next_step) in codes.chain(samza) {
             let row = document.lines().find(|line| line.starts_with(&format!("| `{code}` |"))).unwrap();
             let next = row.trim_end_matches(" |").rsplit(" | ").next().unwrap();
-            assert_eq!(next, code.next_step(), "{code}");
+            assert_eq!(next, next_step, "{code}");
         }
     }
 }

@@ -16,6 +16,7 @@ pub mod read;
 pub mod repair;
 pub mod report;
 pub mod restore;
+pub mod samza;
 pub mod seek;
 pub mod stats;
 pub mod verify;

@@ -24,6 +24,7 @@ mod restore;
 mod restore_output;
 mod restore_to;
 mod run;
+mod samza;
 mod schema;
 mod stats;
 mod streams;

@@ -5,7 +5,8 @@
 //! matches any number of lines. What differs from run to run is compared by its form only: digests, dates and times,
 //! durations, rates, sizes. After the line `<!-- numbers vary -->`, so are all numbers of the next block.
 //!
-//! All commands of one document run in one shell. Like a clone of the repository, its directory contains `examples/`.
+//! All commands of one document run in one shell. Like a clone of the repository, its directory contains `examples/` and
+//! `tests/samza/golden/`.
 //! Where a command prints its absolute path, the document says `/home/you/ckpt`. The progress lines that a run prints
 //! every ten seconds are left out. Cargo is not started: the one command that documents may give it is `cargo run -q
 //! --release --example generate -- …`, which runs inside the test.
@@ -89,6 +90,7 @@ pub fn check(name: &str, text: &str) -> Vec<String> {
     let above = tempfile::tempdir().expect("a temporary directory");
     let dir = above.path().canonicalize().expect("the directory exists").join("ckpt");
     copy("examples", &dir);
+    copy("tests/samza/golden", &dir);
     let is_update = repository::updates() && repository::path(name).exists();
     let mut wrong = Vec::new();
     let mut printed_by_step = Vec::new();

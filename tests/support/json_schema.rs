@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::{Output, binary};
 
 /// What `ckpt schema` knows apart from job files.
-pub const DOCUMENTS: [&str; 19] = [
+pub const DOCUMENTS: [&str; 20] = [
     "error",
     "version",
     "run",
@@ -33,6 +33,7 @@ pub const DOCUMENTS: [&str; 19] = [
     "copy",
     "latest",
     "stats",
+    "samza",
 ];
 
 /// A schema, ready to check values.

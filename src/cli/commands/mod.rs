@@ -20,6 +20,7 @@ pub mod prune;
 pub mod report;
 pub mod restore;
 pub mod run;
+pub mod samza;
 pub mod schema;
 pub mod stats;
 pub mod unpin;
@@ -45,6 +46,7 @@ pub enum Command {
     Copy(copy::Args),
     Latest(latest::Args),
     Stats(stats::Args),
+    Samza(samza::Args),
     Schema(schema::Args),
     Completions(completions::Args),
 }
@@ -70,6 +72,7 @@ impl Command {
             Command::Copy(args) => copy::run(args, ui),
             Command::Latest(args) => latest::run(args, ui),
             Command::Stats(args) => stats::run(args, ui),
+            Command::Samza(args) => samza::run(args, ui),
             Command::Schema(args) => schema::run(args, ui),
             Command::Completions(args) => completions::run(args, program, ui),
         }

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::{
     check, checkpoint, copy, diff, init, inspect, latest, list, log, pin, prune, report, restore, run as run_command,
-    stats, unpin, verify,
+    samza, stats, unpin, verify,
 };
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
@@ -62,6 +62,7 @@ pub enum What {
     Copy,
     Latest,
     Stats,
+    Samza,
 }
 
 impl What {
@@ -88,6 +89,7 @@ impl What {
             What::Copy => copy::DOCUMENTS,
             What::Latest => latest::DOCUMENTS,
             What::Stats => stats::DOCUMENTS,
+            What::Samza => samza::DOCUMENTS,
         })
     }
 

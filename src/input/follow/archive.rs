@@ -2,7 +2,7 @@
 
 use crate::input::error::InputError;
 use crate::input::follow::content::Content;
-use crate::input::follow::directory::{SeenFile, may_be_generation};
+use crate::input::follow::directory::{SeenFile, may_be_generation, unpacked_name};
 use crate::input::follow::file_id::open_if;
 use crate::input::follow::tail::Tail;
 use crate::input::partition::{Compression, Partition};
@@ -106,11 +106,6 @@ pub(super) fn first<'a>(
         }
     }
     Ok(sought)
-}
-
-/// Returns the name of a file before it was compressed: `app.log.1` for `app.log.1.gz`.
-pub(super) fn unpacked_name(name: &str) -> &str {
-    name.rsplit_once('.').map_or(name, |(before, _)| before)
 }
 
 /// Returns whether a compressed file may have been a generation of the partition `of`: `app.log.1.gz` and `app.log.gz`

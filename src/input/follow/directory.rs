@@ -8,7 +8,6 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use crate::input::error::InputError;
-use crate::input::follow::archive::unpacked_name;
 use crate::input::follow::file_id::FileId;
 use crate::input::listing::{present, regular, rotated};
 use crate::input::partition::{Compression, Partition, Source};
@@ -168,6 +167,11 @@ fn read_directory(name: &str, base: &Path) -> Result<Vec<SeenFile>, InputError> 
     }
     seen.sort_by(|a, b| a.path.cmp(&b.path));
     Ok(seen)
+}
+
+/// Returns the name of a file before it was compressed: `app.log.1` for `app.log.1.gz`.
+pub(super) fn unpacked_name(name: &str) -> &str {
+    name.rsplit_once('.').map_or(name, |(before, _)| before)
 }
 
 /// Returns the names that `name` may have been rotated from, the shortest first: `app.log` for `app.log.1` and

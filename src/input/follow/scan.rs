@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::input::error::InputError;
-use crate::input::follow::archive::{self, Archive, Sought, unpacked_name};
-use crate::input::follow::directory::{SeenFile, listed, siblings};
+use crate::input::follow::archive::{self, Archive, Sought};
+use crate::input::follow::directory::{SeenFile, listed, siblings, unpacked_name};
 use crate::input::follow::file_id::FileId;
 use crate::input::follow::files::{Files, MAX_SEARCHES, QUIET, Rotation, SEARCH_PAUSE, Slot};
 use crate::input::follow::new_files::{NewFile, add_new, new_listed};

@@ -5,8 +5,10 @@ use std::time::{Duration, SystemTime};
 
 use crate::format::positions::PositionRow;
 use crate::input::error::InputError;
-use crate::input::follow::archive::{self, Archive, Sought, unpacked_name};
-use crate::input::follow::directory::{Age, SeenFile, Siblings, listed, may_be_generation, rotations, siblings};
+use crate::input::follow::archive::{self, Archive, Sought};
+use crate::input::follow::directory::{
+    Age, SeenFile, Siblings, listed, may_be_generation, rotations, siblings, unpacked_name,
+};
 use crate::input::follow::file_id::FileId;
 use crate::input::follow::files::{Files, MAX_SEARCHES, QUIET, SEARCH_PAUSE};
 use crate::input::follow::followed::{gone_name, gone_prefix};

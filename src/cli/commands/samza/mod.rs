@@ -1,0 +1,53 @@
+//! `ckpt samza`: looks at checkpoints of Apache Samza.
+
+use schemars::SchemaGenerator;
+
+use crate::cli::error::CliError;
+use crate::cli::exit::Exit;
+use crate::cli::json_schema::Document;
+use crate::cli::ui::Ui;
+
+mod diff;
+mod finding;
+mod inspect;
+mod offsets;
+mod open;
+mod state;
+mod stores;
+mod verify;
+mod views;
+
+/// Look at checkpoints of Apache Samza
+///
+/// Reads what a Samza job left on disk, without Samza and without a broker, and
+/// changes nothing. docs/samza.md says what can be read.
+#[derive(Debug, Clone, PartialEq, Eq, clap::Args)]
+#[command(verbatim_doc_comment, subcommand_required = true, arg_required_else_help = true)]
+pub struct Args {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do with the checkpoints.
+#[derive(Debug, Clone, PartialEq, Eq, clap::Subcommand)]
+pub enum Command {
+    Inspect(inspect::Args),
+    Verify(verify::Args),
+    Diff(diff::Args),
+}
+
+/// The documents of the subcommands.
+pub const DOCUMENTS: &[Document] = &[
+    SchemaGenerator::subschema_for::<views::FoundView<'static>>,
+    SchemaGenerator::subschema_for::<verify::View<'static>>,
+    SchemaGenerator::subschema_for::<diff::View<'static>>,
+];
+
+/// Runs the subcommand.
+pub fn run(args: &Args, ui: &mut Ui) -> Result<Exit, CliError> {
+    match &args.command {
+        Command::Inspect(args) => inspect::run(args, ui),
+        Command::Verify(args) => verify::run(args, ui),
+        Command::Diff(args) => diff::run(args, ui),
+    }
+}

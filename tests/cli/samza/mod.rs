@@ -1,0 +1,40 @@
+//! `ckpt samza`.
+
+use std::fs;
+
+use crate::support::{Env, repository};
+
+mod diff;
+mod inspect;
+mod verify;
+
+/// Returns an environment with the files that Samza wrote in `samza/`.
+fn env() -> Env {
+    let mut env = Env::new();
+    env.at("2026-11-28T12:00:00Z");
+    for file in repository::files("tests/samza/golden") {
+        let to = env.path("samza").join(file.strip_prefix("tests/samza/golden/").expect("below it"));
+        fs::create_dir_all(to.parent().expect("a parent")).expect("created");
+        fs::copy(repository::path(&file), to).expect("copied");
+    }
+    env
+}
+
+#[test]
+fn without_a_subcommand_the_help_goes_to_standard_error() {
+    let output = Env::new().run(&["samza"]).expect(2);
+    assert!(output.stderr.contains("Usage: ckpt samza") && output.stdout.is_empty(), "{output}");
+}
+
+#[test]
+fn what_is_not_of_samza_is_not_found() {
+    let env = env();
+    env.write("empty/file", "nothing");
+    for verb in ["inspect", "verify"] {
+        let output = env.run(&["samza", verb, "empty"]).expect(10);
+        assert!(output.stderr.contains("found nothing that Samza wrote in `empty`"), "{output}");
+        let output = env.run(&["samza", verb, "samza/files", "missing"]).expect(10);
+        assert!(output.stderr.contains("`missing` does not exist"), "{output}");
+    }
+    env.run(&["samza", "diff", "samza/files", "empty"]).expect(10);
+}
