@@ -1,4 +1,5 @@
-//! An output file while it is written. Rows are encoded and hashed on their way to the staged file.
+//! An output file while it is written. Rows are encoded and hashed on their way to the staged file. Several threads may
+//! prepare them before that.
 
 use crate::format::manifest::Output;
 use crate::format::parquet::values::ValuesWriter;
@@ -26,6 +27,56 @@ pub(crate) struct StagedFile<'a> {
     bytes: u64,
     rows: u64,
     encoder: Encoder,
+}
+
+/// Rows on their way to a staged file, prepared as far as that is possible without those before them.
+#[derive(Debug)]
+pub(crate) enum PreparedRows {
+    /// As they are in the file.
+    Text { bytes: Vec<u8>, rows: u64 },
+    /// One value per column.
+    Values(Vec<Vec<Value>>),
+}
+
+/// Prepares rows for a staged file. Several threads may do so at once.
+#[derive(Debug, Clone)]
+pub(crate) struct RowPreparer(Option<TextFormat>);
+
+impl RowPreparer {
+    pub(crate) fn start(&self) -> PreparedRows {
+        match &self.0 {
+            Some(_) => PreparedRows::Text { bytes: Vec::new(), rows: 0 },
+            None => PreparedRows::Values(Vec::new()),
+        }
+    }
+
+    /// Adds a row, given one value per column.
+    pub(crate) fn add(&self, values: Vec<Value>, prepared: &mut PreparedRows) {
+        match (prepared, &self.0) {
+            (PreparedRows::Text { bytes, rows }, Some(format)) => {
+                format.push(&values, bytes);
+                *rows += 1;
+            }
+            (PreparedRows::Text { .. }, None) => unreachable!("the rows were started by this preparer"),
+            (PreparedRows::Values(rows), _) => rows.push(values),
+        }
+    }
+}
+
+/// How rows are encoded in a file of text.
+#[derive(Debug, Clone)]
+enum TextFormat {
+    Json(JsonLines),
+    Csv,
+}
+
+impl TextFormat {
+    fn push(&self, values: &[Value], bytes: &mut Vec<u8>) {
+        match self {
+            TextFormat::Json(lines) => lines.push(values, bytes),
+            TextFormat::Csv => push_csv(values, bytes),
+        }
+    }
 }
 
 impl<'a> StagedFile<'a> {
@@ -71,10 +122,29 @@ impl<'a> StagedFile<'a> {
                 self.push(&partial_row(&plan.columns, line).expect("the row was checked when it was emitted"))
             });
         }
-        let bytes = std::mem::take(&mut self.encoder.bytes);
-        self.put(&bytes)?;
-        self.rows += lines.iter().filter(|byte| **byte == b'\n').count() as u64;
-        self.put(lines)
+        self.push_encoded(lines, lines.iter().filter(|byte| **byte == b'\n').count() as u64)
+    }
+
+    pub(crate) fn preparer(&self) -> RowPreparer {
+        RowPreparer(match &self.encoder.kind {
+            Kind::Text(format) => Some(format.clone()),
+            Kind::Parquet(_) => None,
+        })
+    }
+
+    /// Appends rows that its preparer has prepared.
+    pub(crate) fn push_prepared(&mut self, rows: &PreparedRows) -> Result<(), OutputError> {
+        match rows {
+            PreparedRows::Text { bytes, rows } => self.push_encoded(bytes, *rows),
+            PreparedRows::Values(rows) => rows.iter().try_for_each(|values| self.push(values)),
+        }
+    }
+
+    fn push_encoded(&mut self, rows: &[u8], row_count: u64) -> Result<(), OutputError> {
+        let before = std::mem::take(&mut self.encoder.bytes);
+        self.put(&before)?;
+        self.rows += row_count;
+        self.put(rows)
     }
 
     /// Flushes the file and describes it.
@@ -102,8 +172,7 @@ struct Encoder {
 }
 
 enum Kind {
-    Json(JsonLines),
-    Csv,
+    Text(TextFormat),
     Parquet(Box<ValuesWriter>),
 }
 
@@ -111,10 +180,13 @@ impl Encoder {
     fn new(format: OutputFormat, columns: &[Column]) -> Encoder {
         let mut bytes = Vec::new();
         let kind = match format {
-            OutputFormat::Json => Kind::Json(JsonLines::new(columns.iter().map(|column| column.name.as_str()))),
+            OutputFormat::Json => {
+                let lines = JsonLines::new(columns.iter().map(|column| column.name.as_str()));
+                Kind::Text(TextFormat::Json(lines))
+            }
             OutputFormat::Csv => {
                 push_csv_header(columns.iter().map(|column| column.name.as_str()), &mut bytes);
-                Kind::Csv
+                Kind::Text(TextFormat::Csv)
             }
             OutputFormat::Parquet => Kind::Parquet(Box::new(ValuesWriter::new(columns))),
         };
@@ -123,8 +195,7 @@ impl Encoder {
 
     fn push(&mut self, values: &[Value]) {
         match &mut self.kind {
-            Kind::Json(lines) => lines.push(values, &mut self.bytes),
-            Kind::Csv => push_csv(values, &mut self.bytes),
+            Kind::Text(format) => format.push(values, &mut self.bytes),
             Kind::Parquet(table) => {
                 table.push(values);
                 self.bytes.append(&mut table.take_bytes());
