@@ -1,6 +1,7 @@
 //! Many rows in a few allocations.
 
 use crate::format::rows::{Change, Row};
+use crate::values::prefix::{first_bytes, shared_bytes};
 
 /// Many rows in a few allocations.
 #[derive(Debug, Clone, Default)]
@@ -22,14 +23,6 @@ struct RowEntry {
 
 /// How many rows ahead memory is prefetched.
 const LOOK_AHEAD_ROWS: usize = 16;
-
-/// Returns the first eight `bytes` as a number that sorts as they do; missing ones count as zero.
-fn first_bytes(bytes: &[u8]) -> u64 {
-    match bytes.first_chunk() {
-        Some(chunk) => u64::from_be_bytes(*chunk),
-        None => (0..8).fold(0, |number, at| number << 8 | bytes.get(at).map_or(0, |byte| u64::from(*byte))),
-    }
-}
 
 impl RowBatch {
     pub fn new() -> RowBatch {
@@ -127,7 +120,7 @@ impl RowBatch {
     pub fn sort(&mut self) {
         let key = |index: u128| self.entry_row(&self.rows[index as u32 as usize]).key;
         let rows = u32::try_from(self.rows.len()).expect("a batch holds fewer than 2^32 rows");
-        let shared = self.shared_prefix_bytes();
+        let shared = shared_bytes(self.rows.iter().map(|entry| self.entry_row(entry).key));
         // One number per row: its task, eight bytes of its key after the shared prefix, and its index.
         let number = |(index, entry): (u32, &RowEntry)| {
             let eight = first_bytes(&self.entry_row(entry).key[shared..]);
@@ -139,18 +132,6 @@ impl RowBatch {
             same.sort_by(|a, b| key(*a).cmp(key(*b)));
         }
         self.rows = order.into_iter().map(|index| self.rows[index as u32 as usize]).collect();
-    }
-
-    /// Returns the length of the prefix that all keys share.
-    fn shared_prefix_bytes(&self) -> usize {
-        let mut keys = self.rows.iter().map(|entry| self.entry_row(entry).key);
-        let Some(first) = keys.next() else { return 0 };
-        keys.fold(first.len(), |shared, key| {
-            if key.starts_with(&first[..shared]) {
-                return shared;
-            }
-            first.iter().zip(key).take_while(|(a, b)| a == b).count()
-        })
     }
 
     /// Sets the task of every row to `task_of` its key.

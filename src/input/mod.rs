@@ -18,6 +18,7 @@ mod pipe;
 mod position;
 mod prefix_digest;
 mod progress;
+mod read_ahead;
 mod reader;
 pub mod record;
 mod resumed;

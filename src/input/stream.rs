@@ -10,6 +10,7 @@ use crate::input::gzip::Gzip;
 use crate::input::object::ObjectReader;
 use crate::input::partition::{Compression, Partition, Source};
 use crate::input::pipe::Pipe;
+use crate::input::read_ahead::ReadAhead;
 use crate::input::zstandard::Zstandard;
 
 /// The bytes of a partition, decompressed.
@@ -78,20 +79,19 @@ pub(super) fn of_object(partition: &Partition, object: ObjectReader) -> Result<S
     })
 }
 
-/// Unpacks `packed`, from which nothing was read yet.
+/// Unpacks `packed`, from which nothing was read yet, in a thread of its own.
 pub(super) fn unpacked(
     partition: &Partition,
     compression: Compression,
     packed: impl Read + Send + 'static,
 ) -> Result<Stream, InputError> {
-    Ok(Stream::Forward(match compression {
-        Compression::None => Box::new(packed),
-        Compression::Gzip => Box::new(Gzip::new(BufReader::with_capacity(64 * 1024, packed))),
-        Compression::Zstd => {
-            let frames = Zstandard::new(packed);
-            Box::new(frames.map_err(|source| InputError::read(&partition.name, 0, source))?)
-        }
-    }))
+    let unpacked = match compression {
+        Compression::None => return Ok(Stream::Forward(Box::new(packed))),
+        Compression::Gzip => ReadAhead::start(Gzip::new(BufReader::with_capacity(64 * 1024, packed))),
+        Compression::Zstd => Zstandard::new(packed).and_then(ReadAhead::start),
+    };
+    let unpacked = unpacked.map_err(|source| InputError::read(&partition.name, 0, source))?;
+    Ok(Stream::Forward(Box::new(unpacked)))
 }
 
 /// Opens the regular file `path` of `partition`. It is checked first, because opening a pipe would wait for a writer.

@@ -14,19 +14,38 @@ pub struct Encoder {
 
 #[derive(Debug)]
 enum Kind {
+    Text(TextFormat),
+    Parquet(Box<ValuesWriter>),
+}
+
+/// How rows are encoded in a file of text.
+#[derive(Debug, Clone)]
+pub enum TextFormat {
     Json(JsonLines),
     Csv,
-    Parquet(Box<ValuesWriter>),
+}
+
+impl TextFormat {
+    /// Appends a row, one value per column.
+    pub fn push(&self, values: &[Value], bytes: &mut Vec<u8>) {
+        match self {
+            TextFormat::Json(lines) => lines.push(values, bytes),
+            TextFormat::Csv => push_csv(values, bytes),
+        }
+    }
 }
 
 impl Encoder {
     pub fn new(format: OutputFormat, columns: &[Column]) -> Encoder {
         let mut bytes = Vec::new();
         let kind = match format {
-            OutputFormat::Json => Kind::Json(JsonLines::new(columns.iter().map(|column| column.name.as_str()))),
+            OutputFormat::Json => {
+                let lines = JsonLines::new(columns.iter().map(|column| column.name.as_str()));
+                Kind::Text(TextFormat::Json(lines))
+            }
             OutputFormat::Csv => {
                 push_csv_header(columns.iter().map(|column| column.name.as_str()), &mut bytes);
-                Kind::Csv
+                Kind::Text(TextFormat::Csv)
             }
             OutputFormat::Parquet => Kind::Parquet(Box::new(ValuesWriter::new(columns))),
         };
@@ -36,12 +55,19 @@ impl Encoder {
     /// Appends a row, one value per column.
     pub fn push(&mut self, values: &[Value]) {
         match &mut self.kind {
-            Kind::Json(lines) => lines.push(values, &mut self.bytes),
-            Kind::Csv => push_csv(values, &mut self.bytes),
+            Kind::Text(format) => format.push(values, &mut self.bytes),
             Kind::Parquet(table) => {
                 table.push(values);
                 self.bytes.append(&mut table.take_bytes());
             }
+        }
+    }
+
+    /// Returns how rows are encoded, if each is encoded by itself.
+    pub fn text_format(&self) -> Option<&TextFormat> {
+        match &self.kind {
+            Kind::Text(format) => Some(format),
+            Kind::Parquet(_) => None,
         }
     }
 

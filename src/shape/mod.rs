@@ -8,7 +8,7 @@ mod state_rows;
 pub mod task_key;
 
 pub use aggregate_rows::AggregateRows;
-pub use encoder::Encoder;
+pub use encoder::{Encoder, TextFormat};
 pub use having::Having;
 pub use row_shape::{CHANGE_COLUMN, HavingError, RowOutput, RowShape};
 pub use state_rows::StateRows;

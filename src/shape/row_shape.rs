@@ -91,7 +91,8 @@ impl RowShape {
 
     /// Returns the output for a row, one value per column. Only the key columns of a deleted row have values.
     pub fn values(&self, change: Change, row_key: &[u8], packed: Option<&[u8]>) -> Vec<Value> {
-        let mut values = Vec::new();
+        // More than most rows need.
+        let mut values = Vec::with_capacity(8);
         values.extend(self.has_change.then(|| Value::Text(change.name().to_owned())));
         let (task, row_key) = self.split_task(row_key);
         values.extend(task.map(|task| Value::Int(task.into())));

@@ -4,6 +4,7 @@ mod arithmetic;
 
 use std::cmp::Ordering;
 use std::fmt;
+use std::io::Write as _;
 
 /// A number with 18 decimal places and a magnitude below 10^20, held exactly.
 ///
@@ -205,14 +206,24 @@ impl fmt::Display for Decimal {
     /// Writes the shortest decimal notation, without trailing zeros or an exponent.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let magnitude = self.0.unsigned_abs();
-        let (whole, fraction) = (magnitude / ONE as u128, magnitude % ONE as u128);
-        let mut text = whole.to_string();
-        if fraction != 0 {
-            let digits = format!("{fraction:018}");
-            text.push('.');
-            text.push_str(digits.trim_end_matches('0'));
+        let (whole, fraction) = (magnitude / ONE as u128, (magnitude % ONE as u128) as u64);
+        let mut text = [0; Decimal::PRECISION as usize + 1];
+        let mut rest = &mut text[..];
+        let mut put = |part: fmt::Arguments<'_>| rest.write_fmt(part).expect("all digits and a point fit");
+        // Numbers of 64 bits are written several times as fast.
+        match u64::try_from(whole) {
+            Ok(whole) => put(format_args!("{whole}")),
+            Err(_) => put(format_args!("{whole}")),
         }
-        f.pad_integral(self.0 >= 0, "", &text)
+        if fraction != 0 {
+            let (mut left, mut places) = (fraction, Decimal::SCALE as usize);
+            while left.is_multiple_of(10) {
+                (left, places) = (left / 10, places - 1);
+            }
+            put(format_args!(".{left:0places$}"));
+        }
+        let length = Decimal::PRECISION as usize + 1 - rest.len();
+        f.pad_integral(self.0 >= 0, "", std::str::from_utf8(&text[..length]).expect("digits are ASCII"))
     }
 }
 

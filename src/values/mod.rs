@@ -9,6 +9,7 @@ pub mod id;
 pub mod lock;
 pub mod number_text;
 pub mod parallel;
+pub mod prefix;
 pub mod progress;
 pub mod random;
 pub mod relpath;

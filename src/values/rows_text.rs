@@ -23,13 +23,12 @@ impl JsonLines {
     pub fn push<'a>(&self, values: impl IntoIterator<Item = &'a Value>, text: &mut Vec<u8>) {
         for (before, value) in self.before.iter().zip(values) {
             text.extend_from_slice(before.as_bytes());
-            let json = value.to_json();
             match value {
                 // Between the tokens of JSON a line end means the same as a space; within them there is none.
-                Value::Json(_) if json.contains(['\n', '\r']) => {
+                Value::Json(json) if json.contains(['\n', '\r']) => {
                     text.extend_from_slice(json.replace(['\n', '\r'], " ").as_bytes());
                 }
-                _ => text.extend_from_slice(json.as_bytes()),
+                _ => value.push_json(text),
             }
         }
         text.extend_from_slice(b"}\n");

@@ -1,6 +1,7 @@
 //! The values of state, and the types of its columns.
 
 use std::fmt;
+use std::io::Write as _;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -123,14 +124,22 @@ pub enum Value {
 impl Value {
     /// Returns the value as JSON text. A number keeps all its digits; a sketch is described by its size.
     pub fn to_json(&self) -> String {
+        let mut json = Vec::new();
+        self.push_json(&mut json);
+        String::from_utf8(json).expect("JSON is UTF-8")
+    }
+
+    /// Appends the value as JSON text, as [`Value::to_json`] does.
+    pub fn push_json(&self, json: &mut Vec<u8>) {
+        let mut write = |text: fmt::Arguments<'_>| json.write_fmt(text).expect("writing to memory does not fail");
         match self {
-            Value::Null => "null".to_owned(),
-            Value::Int(number) => number.to_string(),
-            Value::Number(number) => number.to_string(),
-            Value::Text(text) => serde_json::to_string(text).expect("text is always JSON"),
-            Value::Bool(yes) => yes.to_string(),
-            Value::Json(text) => text.clone(),
-            Value::Sketch(bytes) => format!("\"sketch of {} bytes\"", bytes.len()),
+            Value::Null => json.extend_from_slice(b"null"),
+            Value::Int(number) => write(format_args!("{number}")),
+            Value::Number(number) => write(format_args!("{number}")),
+            Value::Text(text) => serde_json::to_writer(json, text).expect("text is always JSON"),
+            Value::Bool(yes) => write(format_args!("{yes}")),
+            Value::Json(text) => json.extend_from_slice(text.as_bytes()),
+            Value::Sketch(bytes) => write(format_args!("\"sketch of {} bytes\"", bytes.len())),
         }
     }
 }

@@ -56,7 +56,7 @@ const ROOMS: &[&[&str]] = &[
 const NEIGHBORS: [(&str, &str); 1] = [("checkpoint", "resume")];
 
 /// The homes of crates that are easily used everywhere: the crate, and the paths that its home files begin with.
-const HOMES: [(&str, &[&str]); 27] = [
+const HOMES: [(&str, &[&str]); 26] = [
     ("arrow_array", &["src/format/"]),
     ("arrow_schema", &["src/format/"]),
     ("base64", &["src/cli/commands/report/"]),
@@ -83,7 +83,6 @@ const HOMES: [(&str, &[&str]); 27] = [
     ("reqwest", &["src/storage/bucket/"]),
     ("rustls", &["src/storage/bucket/"]),
     ("tokio", &["src/storage/bucket/"]),
-    ("walkdir", &["src/storage/local/"]),
 ];
 
 /// What only some modules may do, outside their unit tests: what, where, and how to describe it.

@@ -102,6 +102,10 @@ impl Checkpointer {
             Err(error) => failure = Some(error),
         }
         self.take_shards(first, frozen, &mut times, &mut failure)?;
+        if failure.is_none() {
+            // At the end of a run, the cut comes when the output is staged.
+            failure = self.store.sync().err().map(RunError::from);
+        }
         let mut cut = cuts.recv().ok()?;
         self.dead_lines.append(&mut cut.dead_lines);
         let has_pending = has_pending_bytes(&cut, &self.lineage);

@@ -1,4 +1,5 @@
-//! An output file while it is written. Rows are encoded and hashed on their way to the staged file.
+//! An output file while it is written. Rows are encoded and hashed on their way to the staged file. Several threads may
+//! prepare them before that.
 
 use crate::format::manifest::Output;
 use crate::job::OutputFormat;
@@ -6,7 +7,7 @@ use crate::runner::output::error::OutputError;
 use crate::runner::output::place::PlaceWriter;
 use crate::runner::output::plan::{OutputPlan, Staged};
 use crate::runner::process::exec::typed::partial_row;
-use crate::shape::Encoder;
+use crate::shape::{Encoder, TextFormat};
 use crate::values::digest::Hasher;
 use crate::values::id::Sequence;
 use crate::values::value::{Column, Value};
@@ -25,6 +26,40 @@ pub(crate) struct StagedFile<'a> {
     bytes: u64,
     rows: u64,
     encoder: Encoder,
+}
+
+/// Rows on their way to a staged file, prepared as far as that is possible without those before them.
+#[derive(Debug)]
+pub(crate) enum PreparedRows {
+    /// As they are in the file.
+    Text { bytes: Vec<u8>, rows: u64 },
+    /// One value per column.
+    Values(Vec<Vec<Value>>),
+}
+
+/// Prepares rows for a staged file. Several threads may do so at once.
+#[derive(Debug, Clone)]
+pub(crate) struct RowPreparer(Option<TextFormat>);
+
+impl RowPreparer {
+    pub(crate) fn start(&self) -> PreparedRows {
+        match &self.0 {
+            Some(_) => PreparedRows::Text { bytes: Vec::new(), rows: 0 },
+            None => PreparedRows::Values(Vec::new()),
+        }
+    }
+
+    /// Adds a row, given one value per column.
+    pub(crate) fn add(&self, values: Vec<Value>, prepared: &mut PreparedRows) {
+        match (prepared, &self.0) {
+            (PreparedRows::Text { bytes, rows }, Some(format)) => {
+                format.push(&values, bytes);
+                *rows += 1;
+            }
+            (PreparedRows::Text { .. }, None) => unreachable!("the rows were started by this preparer"),
+            (PreparedRows::Values(rows), _) => rows.push(values),
+        }
+    }
 }
 
 impl<'a> StagedFile<'a> {
@@ -68,10 +103,26 @@ impl<'a> StagedFile<'a> {
                 self.push(&partial_row(&plan.columns, line).expect("the row was checked when it was emitted"))
             });
         }
-        let bytes = self.encoder.take_bytes();
-        self.put(&bytes)?;
-        self.rows += lines.iter().filter(|byte| **byte == b'\n').count() as u64;
-        self.put(lines)
+        self.push_encoded(lines, lines.iter().filter(|byte| **byte == b'\n').count() as u64)
+    }
+
+    pub(crate) fn preparer(&self) -> RowPreparer {
+        RowPreparer(self.encoder.text_format().cloned())
+    }
+
+    /// Appends rows that its preparer has prepared.
+    pub(crate) fn push_prepared(&mut self, rows: &PreparedRows) -> Result<(), OutputError> {
+        match rows {
+            PreparedRows::Text { bytes, rows } => self.push_encoded(bytes, *rows),
+            PreparedRows::Values(rows) => rows.iter().try_for_each(|values| self.push(values)),
+        }
+    }
+
+    fn push_encoded(&mut self, rows: &[u8], row_count: u64) -> Result<(), OutputError> {
+        let before = self.encoder.take_bytes();
+        self.put(&before)?;
+        self.rows += row_count;
+        self.put(rows)
     }
 
     /// Flushes the file and describes it.

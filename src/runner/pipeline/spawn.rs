@@ -1,6 +1,9 @@
 //! How the threads of a run are started. One that cannot be started is an error.
 
+use std::io;
 use std::thread::{Builder, Scope, ScopedJoinHandle};
+
+use rayon::ThreadPoolBuilder;
 
 use crate::runner::error::RunError;
 use crate::values::deep_stack::{self, DEEP_STACK_BYTES};
@@ -26,6 +29,16 @@ pub(super) fn on_deep_stack<T: Send, E: Send + Into<RunError>>(
     work: impl FnOnce() -> Result<T, E> + Send,
 ) -> Result<T, RunError> {
     deep_stack::on_deep_stack(work).map_err(|source| RunError::Thread { source })?.map_err(Into::into)
+}
+
+/// Does `work` in a pool of `threads` threads that can evaluate expressions.
+pub(super) fn in_deep_pool<T: Send, E: Send + Into<RunError>>(
+    threads: usize,
+    work: impl FnOnce() -> Result<T, E> + Send,
+) -> Result<T, RunError> {
+    let pool = ThreadPoolBuilder::new().num_threads(threads).stack_size(DEEP_STACK_BYTES).build();
+    let pool = pool.map_err(|error| RunError::Thread { source: io::Error::other(error) })?;
+    pool.install(work).map_err(Into::into)
 }
 
 fn start<'scope, T: Send + 'scope>(

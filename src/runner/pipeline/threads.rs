@@ -98,6 +98,8 @@ pub(crate) fn run(run: &Run<'_>, prepared: Prepared, store: Option<&Store>) -> R
             }
             // The checkpointer ends when the workers have.
             drop(frozen_sender);
+            // The buffers are not needed for the last checkpoint and the output.
+            drop(buffers);
             if let Some(store) = store {
                 let publisher = Publisher { shown, ..publisher(run, &plan, dead, late, names) };
                 let checkpointer = Checkpointer::new(store.clone(), facts, lineage, publisher);

@@ -186,10 +186,16 @@ impl Shard {
     #[inline]
     pub fn look(&self, hash: u64) -> u8 {
         match self.table.likely(hash) {
-            // A row may span two cache lines.
-            Some(row) => self.rows.ends(row as usize),
+            Some(row) => self.look_at(row as usize),
             None => 0,
         }
+    }
+
+    /// Reads row `index`, one of [`Shard::indices`], as [`Shard::look`] does.
+    #[inline]
+    pub fn look_at(&self, index: usize) -> u8 {
+        // A row may span two cache lines.
+        self.rows.ends(index)
     }
 
     /// Reads the table entry for this hash, so that it is in the cache when [`Shard::look`] needs it.

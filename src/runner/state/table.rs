@@ -4,8 +4,8 @@ use crate::values::random::random;
 
 /// Finds rows by the hash of their key, with open addressing and linear probing.
 ///
-/// An entry is a tag computed from the hash, and the row plus one. So growing needs no keys, and a search mostly needs
-/// only entries.
+/// An entry is a tag computed from the hash, and the row. So growing needs no keys, and a search mostly needs only
+/// entries.
 ///
 /// The hash also gives a key its task, so anybody can make keys whose hashes agree in half of their bits. The tag
 /// therefore depends on a random secret of each table: those who do not know it cannot crowd keys together. Nothing on
@@ -16,6 +16,12 @@ pub(crate) struct Table {
     len: usize,
     secret: [u64; 2],
 }
+
+/// An entry without a row: no row has that number.
+///
+/// It is not 0, because zeroed memory is not there until it is written, and a table is read first. Then the kernel maps
+/// each page twice, and interrupts the other threads in between.
+const EMPTY: u64 = u64::MAX;
 
 impl Default for Table {
     fn default() -> Table {
@@ -45,14 +51,14 @@ impl Table {
     /// Returns the first entry of the search for a hash.
     #[inline]
     pub(crate) fn entry(&self, hash: u64) -> u64 {
-        if self.entries.is_empty() { 0 } else { self.entries[self.start(self.tag(hash))] }
+        if self.entries.is_empty() { EMPTY } else { self.entries[self.start(self.tag(hash))] }
     }
 
     /// Returns the row in the first entry of the search for a hash, if the tag matches.
     #[inline]
     pub(crate) fn likely(&self, hash: u64) -> Option<u32> {
         let entry = self.entry(hash);
-        (entry != 0 && (entry ^ self.tag(hash)) >> 32 == 0).then(|| entry as u32 - 1)
+        (entry != EMPTY && (entry ^ self.tag(hash)) >> 32 == 0).then_some(entry as u32)
     }
 
     /// Returns the row that has this hash and for which `is_it` returns true.
@@ -65,10 +71,10 @@ impl Table {
         let mut at = self.start(tag);
         loop {
             let entry = self.entries[at];
-            if entry == 0 {
+            if entry == EMPTY {
                 return None;
             }
-            let row = (entry as u32).wrapping_sub(1);
+            let row = entry as u32;
             if (entry ^ tag) >> 32 == 0 && is_it(row) {
                 return Some(row);
             }
@@ -82,27 +88,27 @@ impl Table {
         if (self.len + 1) * 3 > self.entries.len() * 2 {
             self.grow();
         }
-        self.place(self.tag(hash) | (u64::from(row) + 1));
+        self.place(self.tag(hash) | u64::from(row));
         self.len += 1;
     }
 
     /// Removes a row that is in the table. Entries that were displaced by it move up, so that searches still find them.
     pub(crate) fn remove(&mut self, hash: u64, row: u32) {
         let mask = self.entries.len() - 1;
-        let removed = self.tag(hash) | (u64::from(row) + 1);
+        let removed = self.tag(hash) | u64::from(row);
         let mut hole = self.start(removed);
         while self.entries[hole] != removed {
-            assert!(self.entries[hole] != 0, "a row that is removed is in the table");
+            assert!(self.entries[hole] != EMPTY, "a row that is removed is in the table");
             hole = (hole + 1) & mask;
         }
         self.len -= 1;
         let mut at = hole;
         loop {
-            self.entries[hole] = 0;
+            self.entries[hole] = EMPTY;
             loop {
                 at = (at + 1) & mask;
                 let entry = self.entries[at];
-                if entry == 0 {
+                if entry == EMPTY {
                     return;
                 }
                 // An entry may be anywhere from its start onward, so it may fill the hole only if it does not start
@@ -120,7 +126,7 @@ impl Table {
 
     pub(crate) fn place(&mut self, entry: u64) {
         let mut at = self.start(entry);
-        while self.entries[at] != 0 {
+        while self.entries[at] != EMPTY {
             at = (at + 1) & (self.entries.len() - 1);
         }
         self.entries[at] = entry;
@@ -128,9 +134,9 @@ impl Table {
 
     #[cold]
     pub(crate) fn grow(&mut self) {
-        let larger = vec![0; (self.entries.len() * 2).max(64)];
+        let larger = vec![EMPTY; (self.entries.len() * 2).max(64)];
         for entry in std::mem::replace(&mut self.entries, larger) {
-            if entry != 0 {
+            if entry != EMPTY {
                 self.place(entry);
             }
         }

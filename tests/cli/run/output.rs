@@ -1,5 +1,7 @@
 //! The output is published once the checkpoint that names it is committed, even after a crash in between.
 
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::fs;
 
 use super::{checkpoints, counting, files};
@@ -63,4 +65,45 @@ fn an_output_that_cannot_be_written_is_an_error_before_anything_is_read() {
     );
     assert!(checkpoints(&env.path("store")).is_empty());
     assert_eq!(env.read("out"), "a file");
+}
+
+/// A key that begins as the others do: some agree in many more bytes, and some are the beginning of others.
+fn similar_key(number: usize) -> String {
+    match number % 4 {
+        0 => format!("user-{number:08}"),
+        1 => format!("user-{number}"),
+        2 => format!("user-{}", "x".repeat(number / 4 % 40)),
+        _ => format!("user-0000000{number}/é"),
+    }
+}
+
+#[test]
+fn the_output_is_sorted_by_key_and_the_same_with_any_number_of_threads() {
+    let env = Env::new();
+    let mut expected: BTreeMap<String, u64> = BTreeMap::new();
+    let mut data = String::new();
+    for key in (0..50_000).map(similar_key) {
+        writeln!(data, "{{\"k\":\"{key}\"}}").unwrap();
+        *expected.entry(key).or_default() += 1;
+    }
+    env.write("data.jsonl", data);
+    let json: String = expected.iter().map(|(key, n)| format!("{{\"k\":\"{key}\",\"n\":{n}}}\n")).collect();
+    let odd: Vec<&String> = expected.iter().filter(|(_, n)| **n == 1).map(|(key, _)| key).collect();
+    let odd: String = std::iter::once("k,n\n".to_owned()).chain(odd.iter().map(|key| format!("{key},1\n"))).collect();
+    for (format, having, expected) in
+        [("json", "", Some(json)), ("csv", ", having: n == 1", Some(odd)), ("parquet", "", None)]
+    {
+        let mut outputs: Vec<Vec<u8>> = expected.into_iter().map(String::into_bytes).collect();
+        for threads in ["1", "2", "4"] {
+            let job = format!(
+                "job: j\ninput: {{files: data.jsonl}}\nkey: k\nprocess: {{aggregate: {{n: count}}}}\n\
+                 checkpoint: {{store: {format}-{threads}}}\noutput: {{files: out, format: {format}{having}}}\n"
+            );
+            env.write("job.yaml", job);
+            env.run(&["run", "job.yaml", "--threads", threads]).expect(0);
+            outputs.push(fs::read(env.path(&format!("out/j.{}", format.replace("json", "jsonl")))).unwrap());
+            fs::remove_dir_all(env.path("out")).unwrap();
+        }
+        assert!(outputs.windows(2).all(|two| two[0] == two[1]), "{format}");
+    }
 }

@@ -14,7 +14,7 @@ use crate::runner::output::plan::OutputPlan;
 use crate::runner::pipeline::director::direct::{Director, End};
 use crate::runner::pipeline::gauges::Gauges;
 use crate::runner::pipeline::plan::Plan;
-use crate::runner::pipeline::spawn::on_deep_stack;
+use crate::runner::pipeline::spawn::in_deep_pool;
 use crate::runner::state::shard::Shard;
 use crate::values::id::Sequence;
 
@@ -36,7 +36,7 @@ impl Director<'_> {
             None => None,
             Some(output) => {
                 let shape = self.run.shape(plan);
-                Some(on_deep_stack(|| final_file::stage(output, &shape, sequence, shards))?)
+                Some(in_deep_pool(plan.workers, || final_file::stage(output, &shape, sequence, shards))?)
             }
         };
         cut.sequence = Some(sequence);
