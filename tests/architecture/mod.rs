@@ -56,7 +56,7 @@ const ROOMS: &[&[&str]] = &[
 const NEIGHBORS: [(&str, &str); 1] = [("checkpoint", "resume")];
 
 /// The homes of crates that are easily used everywhere: the crate, and the paths that its home files begin with.
-const HOMES: [(&str, &[&str]); 26] = [
+const HOMES: [(&str, &[&str]); 27] = [
     ("arrow_array", &["src/format/"]),
     ("arrow_schema", &["src/format/"]),
     ("base64", &["src/cli/commands/report/"]),
@@ -83,6 +83,7 @@ const HOMES: [(&str, &[&str]); 26] = [
     ("reqwest", &["src/storage/bucket/"]),
     ("rustls", &["src/storage/bucket/"]),
     ("tokio", &["src/storage/bucket/"]),
+    ("walkdir", &["src/storage/local/"]),
 ];
 
 /// What only some modules may do, outside their unit tests: what, where, and how to describe it.
