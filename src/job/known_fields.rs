@@ -51,14 +51,9 @@ impl<'a> KnownFields<'a> {
         if self.is_of_message(field) {
             return None;
         }
-        let of_pattern;
         let known = match self {
-            KnownFields::Columns(columns) => columns,
-            KnownFields::OfRecords { format: InputFormat::Pattern(pattern), .. } => {
-                of_pattern = pattern.field_names()?;
-                &of_pattern
-            }
-            KnownFields::OfRecords { .. } => return None,
+            KnownFields::Columns(columns) => columns.to_vec(),
+            KnownFields::OfRecords { format, .. } => format.field_names()?,
         };
         let name = names.join(".");
         let all: Vec<&str> = known.iter().map(String::as_str).chain(self.computed()).collect();
