@@ -70,6 +70,7 @@ fn facts(timeout: Option<Duration>) -> JobFacts {
         routing: Routing::KeyHash,
         key: None,
         columns: columns(),
+        share: None,
         block_bytes: 256 * 1024,
         timeout,
         run: "0123456789abcdef".to_owned(),

@@ -178,14 +178,12 @@ impl Topic {
     }
 }
 
-fn consumer(settings: &Settings) -> Result<BaseConsumer<Events>, KafkaError> {
+/// Sets the properties in `settings`, and those that the client sets itself. Fails if `settings` has one of the latter.
+pub(super) fn set_all(config: &mut ClientConfig, settings: &Settings) -> Result<(), KafkaError> {
     if let Some((property, _)) = settings.properties.iter().find(|(name, _)| OWN_PROPERTIES.contains(&name.as_str())) {
         let reason = "ckpt sets it itself".to_owned();
         return Err(KafkaError::Setting { property: property.clone(), reason });
     }
-    let mut config = ClientConfig::new();
-    // The client asks for a group even though it joins none; smaller queues, because workers are seldom slower than it.
-    config.set("group.id", "ckpt").set("client.id", "ckpt").set("queued.max.messages.kbytes", "32768");
     for (name, value) in &settings.properties {
         config.set(name, value);
     }
@@ -199,6 +197,14 @@ fn consumer(settings: &Settings) -> Result<BaseConsumer<Events>, KafkaError> {
         .set("enable.auto.offset.store", "false")
         .set("enable.partition.eof", "true")
         .set("isolation.level", "read_committed");
+    Ok(())
+}
+
+fn consumer(settings: &Settings) -> Result<BaseConsumer<Events>, KafkaError> {
+    let mut config = ClientConfig::new();
+    // The client asks for a group even though it joins none; smaller queues, because workers are seldom slower than it.
+    config.set("group.id", "ckpt").set("client.id", "ckpt").set("queued.max.messages.kbytes", "32768");
+    set_all(&mut config, settings)?;
     config.create_with_context(Events::default()).map_err(|error| match error {
         ClientError::ClientConfig(_, reason, property, _) => KafkaError::Setting { property, reason },
         other => KafkaError::Setting { property: "bootstrap.servers".to_owned(), reason: other.to_string() },
@@ -222,7 +228,7 @@ fn borrowed<'a>(message: &'a BorrowedMessage<'_>) -> Message<'a> {
 }
 
 /// Returns whether waiting cannot help.
-fn is_final(code: Option<Code>) -> bool {
+pub(super) fn is_final(code: Option<Code>) -> bool {
     code.is_some_and(|code| {
         matches!(
             code,

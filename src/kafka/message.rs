@@ -20,6 +20,17 @@ pub struct Message<'a> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Bounds(pub Range<u64>);
 
+/// What a group has decided about the partitions of a member.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Division {
+    /// These belong to the member from now on.
+    Given(Vec<u32>),
+    /// These have to be released, and belong to the member until then.
+    Taken(Vec<u32>),
+    /// These belong to another member by now, because the group has not heard from this one in time.
+    Lost(Vec<u32>),
+}
+
 /// What a poll has found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Polled {

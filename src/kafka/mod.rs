@@ -1,10 +1,13 @@
 //! A narrow client of Apache Kafka: one topic, read partition by partition from offsets that the caller chooses.
 //!
-//! The client joins no group and commits no offsets. What was read is in the checkpoints of the job.
+//! The client that reads joins no group and commits no offsets. What was read is in the checkpoints of the job. A member of
+//! a group reads nothing.
 
 #[cfg(feature = "kafka")]
 mod client;
 mod error;
+#[cfg(feature = "kafka")]
+mod member;
 mod message;
 mod settings;
 #[cfg(feature = "kafka")]
@@ -15,7 +18,9 @@ mod unavailable;
 #[cfg(feature = "kafka")]
 pub use client::Topic;
 pub use error::KafkaError;
-pub use message::{Bounds, Message, Polled};
+#[cfg(feature = "kafka")]
+pub use member::Member;
+pub use message::{Bounds, Division, Message, Polled};
 pub use settings::{OWN_PROPERTIES, Settings, is_secret, parse_properties};
 #[cfg(not(feature = "kafka"))]
-pub use unavailable::Topic;
+pub use unavailable::{Member, Topic};

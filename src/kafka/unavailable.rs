@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::kafka::error::KafkaError;
-use crate::kafka::message::{Bounds, Message, Polled};
+use crate::kafka::message::{Bounds, Division, Message, Polled};
 use crate::kafka::settings::Settings;
 
 /// A topic that cannot be opened.
@@ -36,6 +36,24 @@ impl Topic {
     }
 
     pub fn answers(&self) -> Result<bool, KafkaError> {
+        match *self {}
+    }
+}
+
+/// A member of a group that cannot be joined.
+#[derive(Debug)]
+pub enum Member {}
+
+impl Member {
+    pub fn join(_: &Settings, _: &str, _: &str) -> Result<Member, KafkaError> {
+        Err(KafkaError::Unavailable)
+    }
+
+    pub fn poll(&self, _: Duration) -> Result<Vec<Division>, KafkaError> {
+        match *self {}
+    }
+
+    pub fn release(&self) -> Result<(), KafkaError> {
         match *self {}
     }
 }

@@ -63,6 +63,9 @@ pub enum RunError {
         /// Why the last of them failed.
         source: Box<RunError>,
     },
+    /// Another worker has committed tasks that this one has.
+    #[error("another worker has committed {} in checkpoint {}", counted_tasks(.tasks), .sequence.0)]
+    Rival { sequence: Sequence, tasks: Vec<u32> },
     #[error("cannot start a thread")]
     Thread { source: io::Error },
     /// A thread of the run panicked, which is a bug.
@@ -89,6 +92,9 @@ pub enum JobError {
     /// The job would write into a store, which only the store itself may do.
     #[error("{what} of a job cannot be in a store: `{path}` is in `{store}`")]
     InStore { what: &'static str, path: String, store: String },
+    /// The job does something that cannot be divided between workers.
+    #[error("a job of several workers cannot have {what}")]
+    Worker { what: &'static str },
     /// A function that compares values was given a field whose values have different types.
     #[error("`{function}({field})`: `{field}` has values of several types in the first records")]
     MixedTypes { function: &'static str, field: String },
@@ -275,4 +281,9 @@ impl From<DefinitionError> for RunError {
 
 fn list(differences: &[Difference]) -> String {
     differences.iter().map(Difference::to_string).collect::<Vec<_>>().join("; ")
+}
+
+fn counted_tasks(tasks: &[u32]) -> String {
+    let numbers: Vec<String> = tasks.iter().map(u32::to_string).collect();
+    format!("task{} {}", if tasks.len() == 1 { "" } else { "s" }, numbers.join(", "))
 }

@@ -83,6 +83,15 @@ pub enum RunEvent {
         field: String,
         column_type: ColumnType,
     },
+    /// The group of workers has given this one partitions of the topic, or others than before.
+    Assigned {
+        /// Their numbers, ascending.
+        partitions: Vec<u32>,
+    },
+    /// Another worker has committed what this one has. It resumes from there.
+    Overtaken {
+        reason: String,
+    },
     /// No record before the first checkpoint has this field of the job.
     AbsentField {
         field: String,

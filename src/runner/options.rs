@@ -1,5 +1,6 @@
 //! What a run needs to know besides the job, and how it is asked to stop.
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -29,6 +30,8 @@ pub struct Options {
     pub storages: StorageOpener,
     /// Additional environment variables for the programs of the job.
     pub environment: Vec<(OsString, OsString)>,
+    /// For one of several workers: the partitions that it reads, by their numbers, and whose tasks it has.
+    pub share: Option<Arc<BTreeSet<u32>>>,
 }
 
 /// Requests to a run, which may be set at any time.

@@ -260,6 +260,12 @@ pub trait FileSystem: Storage {
     /// holds a lock. The file stays when the lock is released. If there is no room for `holder`, the lock is taken
     /// without it.
     fn lock(&self, path: &RelPath, holder: &str) -> Result<Box<dyn LockGuard>, StorageError>;
+
+    /// Does the same together with others: fails only if someone has taken it with [`FileSystem::lock`].
+    fn lock_shared(&self, path: &RelPath, holder: &str) -> Result<Box<dyn LockGuard>, StorageError> {
+        // For a storage that only one process uses.
+        self.lock(path, holder)
+    }
 }
 
 /// Returns the directories that have a file `root`, sorted by name, with its size and time.

@@ -17,6 +17,9 @@ use crate::values::relpath::RelPath;
 
 const PAUSE: Duration = Duration::from_millis(20);
 
+/// How long a worker tries to get a lock that it shares.
+const SHARED_PATIENCE: Duration = Duration::from_secs(1);
+
 /// The longest name of a holder that is read, in bytes.
 const MAX_HOLDER_BYTES: u64 = 4096;
 
@@ -35,12 +38,33 @@ impl Store {
     /// no locks is skipped: there only the commit, which refuses a taken number, keeps runs apart. Fails with
     /// [`StoreError::SamePlace`] if two replicas turn out to be the same directory.
     pub fn lock(&self, holder: &str) -> Result<StoreLock, StoreError> {
+        self.lock_by(holder, |replica| replica.lock(&layout::lock_file(), holder))
+    }
+
+    /// Does the same for one of several workers, which only keep each other from nothing but the same number.
+    ///
+    /// A process that looks whether the store is locked may have it for a moment, so the lock is tried several times.
+    pub fn lock_shared(&self, holder: &str) -> Result<StoreLock, StoreError> {
+        let begun = Instant::now();
+        loop {
+            match self.lock_by(holder, |replica| replica.lock_shared(&layout::lock_file(), holder)) {
+                Err(StoreError::Busy { .. }) if begun.elapsed() < SHARED_PATIENCE => thread::sleep(PAUSE),
+                locked => return locked,
+            }
+        }
+    }
+
+    fn lock_by(
+        &self,
+        holder: &str,
+        take: impl Fn(&Replica) -> Result<Option<Box<dyn LockGuard>>, StorageError>,
+    ) -> Result<StoreLock, StoreError> {
         let mut guards = Vec::new();
         let mut first = None;
         for index in self.sound() {
             let replica = &self.replicas[index];
             let (storage, place) = (replica.storage(), replica.place());
-            match (replica.lock(&layout::lock_file(), holder), &first) {
+            match (take(replica), &first) {
                 // Where there are no locks, only the commit keeps runs apart.
                 (Ok(None), _) => match storage.probe() {
                     Ok(()) => guards.extend(self.announce(index, holder)),

@@ -118,18 +118,32 @@ impl Store {
         let (mut store, empty) = Store::open_for_run(places, min_copies)?;
         store.patience = patience;
         let lock = store.lock(holder)?;
+        store.prepare(&empty)?;
+        Ok((store, lock))
+    }
+
+    /// Opens the store at `place` for one of several workers, see [`Store::lock_shared`].
+    pub fn open_for_group(place: Arc<dyn Storage>, holder: &str) -> Result<(Store, StoreLock), StoreError> {
+        let (store, _) = Store::open_for_run(vec![place], 1)?;
+        let lock = store.lock_shared(holder)?;
+        store.prepare(&[])?;
+        Ok((store, lock))
+    }
+
+    /// Makes the replicas equal, and creates the store in those that are `empty`.
+    fn prepare(&self, empty: &[usize]) -> Result<(), StoreError> {
+        let store = self;
         // A run that is refused creates nothing.
         store.check_one_history(&store.sound())?;
-        for &index in &empty {
+        for &index in empty {
             if store.health.lost(index).is_none()
                 && let Err(error) = store.replicas[index].create_store(&store.file)
             {
                 store.lose(index, &error);
             }
         }
-        store.level(&empty)?;
-        store.complete_sums()?;
-        Ok((store, lock))
+        store.level(empty)?;
+        store.complete_sums()
     }
 
     /// Opens the store at `places` as [`Store::open_for_writing`] does, but writes nothing and takes no lock. A place

@@ -9,7 +9,7 @@ use crate::format::error::ManifestError;
 use crate::format::layout::{self, CHECKPOINTS, MANIFEST_FILE, PRUNED, SUMS_FILE};
 use crate::format::manifest::Manifest;
 use crate::format::store_file::StoreFile;
-use crate::storage::{LockGuard, Storage, StorageError};
+use crate::storage::{FileSystem, LockGuard, Storage, StorageError};
 use crate::store::error::StoreError;
 use crate::values::id::Sequence;
 use crate::values::parallel;
@@ -126,8 +126,20 @@ impl Replica {
     /// Takes the lock file at `path`, see [`FileSystem::lock`]. Returns nothing where
     /// there are no locks.
     pub(super) fn lock(&self, path: &RelPath, holder: &str) -> Result<Option<Box<dyn LockGuard>>, StorageError> {
+        self.lock_with(|file_system| file_system.lock(path, holder))
+    }
+
+    /// Takes the lock file at `path` together with others, see [`FileSystem::lock_shared`].
+    pub(super) fn lock_shared(&self, path: &RelPath, holder: &str) -> Result<Option<Box<dyn LockGuard>>, StorageError> {
+        self.lock_with(|file_system| file_system.lock_shared(path, holder))
+    }
+
+    fn lock_with(
+        &self,
+        take: impl Fn(&dyn FileSystem) -> Result<Box<dyn LockGuard>, StorageError>,
+    ) -> Result<Option<Box<dyn LockGuard>>, StorageError> {
         let Some(file_system) = self.storage.file_system() else { return Ok(None) };
-        match file_system.lock(path, holder) {
+        match take(file_system) {
             Err(StorageError::Io { source, .. }) if source.kind() == io::ErrorKind::Unsupported => Ok(None),
             locked => locked.map(Some),
         }

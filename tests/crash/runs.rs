@@ -135,6 +135,7 @@ pub fn run_job_on(
             Arc::clone(&opened[name.as_str()])
         }),
         environment: Vec::new(),
+        share: None,
     };
     run(&job, &options, control, &Silence)
 }

@@ -6,6 +6,8 @@ mod client;
 mod partitions;
 #[cfg(feature = "kafka")]
 mod runs;
+#[cfg(feature = "kafka")]
+mod workers;
 
 #[cfg(not(feature = "kafka"))]
 use crate::support::Env;

@@ -53,6 +53,7 @@ fn run_with(
         processors,
         storages: StorageOpener::new(move |_| Arc::new(store.clone()) as Arc<dyn Storage>),
         environment: Vec::new(),
+        share: None,
     };
     run(&job, &options, &Control::default(), &Silence)
 }

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use crate::input::error::InputError;
 use crate::input::note::InputNote;
-use crate::job::model::TopicSpec;
-use crate::kafka::{KafkaError, Settings, Topic, parse_properties};
+use crate::job::model::{InputSpec, TopicSpec};
+use crate::kafka::{KafkaError, Member, Settings, Topic, parse_properties};
 
 /// The longest time that a topic may take to open.
 const OPEN_PATIENCE: Duration = Duration::from_secs(30);
@@ -30,6 +30,16 @@ pub(super) fn settings(topic: &TopicSpec, base: &Path) -> Result<Settings, Input
         properties,
         patience: topic.timeout.min(OPEN_PATIENCE),
     })
+}
+
+/// Joins the group `group` of workers that share the topic of `input`, as `worker`. Paths are relative to `base`.
+///
+/// # Panics
+///
+/// Panics if the input is not a topic.
+pub fn join(input: &InputSpec, base: &Path, group: &str, worker: &str) -> Result<Member, InputError> {
+    let topic = input.topic.as_ref().expect("the input is a topic");
+    Ok(Member::join(&settings(topic, base)?, group, worker)?)
 }
 
 /// Watches whether the brokers answer.

@@ -8,5 +8,6 @@ mod listing;
 mod proof;
 mod reader;
 
+pub use connection::join;
 pub(super) use listing::partitions;
 pub use reader::TopicReader;

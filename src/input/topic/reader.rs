@@ -1,6 +1,6 @@
 //! The reader of a topic.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -39,6 +39,8 @@ pub struct TopicReader {
     /// In the order of their numbers.
     lanes: Vec<Lane>,
     tasks: Option<Arc<PartitionTasks>>,
+    /// The only partitions that are read, by their numbers. Others keep the positions that they had.
+    share: Option<BTreeSet<u32>>,
     /// The names of the fields, for CSV.
     header: Option<Arc<Header>>,
     next_number: u64,
@@ -61,13 +63,15 @@ impl TopicReader {
     /// Resumes from `start`, the positions of a checkpoint. `next_number` is the number of the first block.
     ///
     /// Fails if the topic is not the one that was read, or if messages that were not read are gone. A partition without a
-    /// position starts where the job says, or at its beginning if other partitions have positions.
+    /// position starts where the job says, or at its beginning if other partitions have positions. With a `share`, only these
+    /// partitions are read, and each that has no position starts where the job says.
     pub fn new(
         input: &InputSpec,
         base: &Path,
         start: &[PositionRow],
         next_number: u64,
         tasks: Option<Arc<PartitionTasks>>,
+        share: Option<BTreeSet<u32>>,
     ) -> Result<TopicReader, InputError> {
         let spec = input.topic.clone().expect("the job reads a topic");
         let topic = Topic::open(&settings(&spec, base)?)?;
@@ -80,6 +84,7 @@ impl TopicReader {
             follow: input.follow,
             lanes: Vec::new(),
             tasks,
+            share,
             header,
             next_number,
             turn: 0,
@@ -106,19 +111,32 @@ impl TopicReader {
     fn open_lanes(&mut self, start: &[PositionRow]) -> Result<(), InputError> {
         let (count, id) = (self.topic.partition_count()?, self.topic.id()?);
         let mut rows: BTreeMap<u32, (&PositionRow, Bounds)> = BTreeMap::new();
+        let mut others: BTreeMap<u32, &PositionRow> = BTreeMap::new();
         for row in start {
             let number = number(&self.spec.topic, &row.partition).filter(|number| *number < count);
             let gone = || InputError::Gone { partition: row.partition.clone(), offset: row.offset };
             let number = number.ok_or_else(gone)?;
+            if !self.owns(number) {
+                others.insert(number, row);
+                continue;
+            }
             rows.insert(number, (row, self.topic.bounds(number)?));
         }
         for number in 0..count {
+            if !self.owns(number) {
+                let mut lane = Lane::new(partition(&self.spec.topic, number), number, id.clone(), 0);
+                if let Some(row) = others.get(&number) {
+                    lane.resume(row, row.message.as_ref().map_or(0, |message| message.offset));
+                }
+                self.add(lane)?;
+                continue;
+            }
             let bounds = match rows.get(&number) {
                 Some((_, bounds)) => bounds.clone(),
                 None => self.topic.bounds(number)?,
             };
             let Bounds(range) = &bounds;
-            let is_latest = start.is_empty() && self.spec.start == TopicStart::Latest;
+            let is_latest = (start.is_empty() || self.share.is_some()) && self.spec.start == TopicStart::Latest;
             let first = if is_latest { range.end } else { range.start };
             let mut lane = Lane::new(partition(&self.spec.topic, number), number, id.clone(), first);
             if let Some((row, _)) = rows.get(&number) {
@@ -140,6 +158,11 @@ impl TopicReader {
         Ok(())
     }
 
+    /// Returns whether partition `number` is read.
+    fn owns(&self, number: u32) -> bool {
+        self.share.as_ref().is_none_or(|share| share.contains(&number))
+    }
+
     fn add(&mut self, mut lane: Lane) -> Result<(), InputError> {
         if let Some(tasks) = &self.tasks {
             let name = &lane.partition.name;
@@ -155,7 +178,8 @@ impl TopicReader {
 
     /// Makes the brokers send what comes next in each lane.
     fn assign(&mut self) -> Result<(), InputError> {
-        let open = self.lanes.iter().filter(|lane| lane.end.is_none_or(|end| lane.next < end));
+        let owned = self.lanes.iter().filter(|lane| self.owns(lane.number));
+        let open = owned.filter(|lane| lane.end.is_none_or(|end| lane.next < end));
         let starts: Vec<(u32, u64)> = open.map(|lane| (lane.number, lane.next)).collect();
         Ok(self.topic.assign(&starts)?)
     }
@@ -244,8 +268,10 @@ impl TopicReader {
     /// Finds the place of the partition that has no message at the offset that is to be read next.
     fn find_place(&mut self) -> Result<(), InputError> {
         let id = self.topic.id()?;
+        let share = &self.share;
         for lane in &mut self.lanes {
-            if lane.end.is_some() && lane.is_at_end {
+            let is_foreign = share.as_ref().is_some_and(|share| !share.contains(&lane.number));
+            if is_foreign || (lane.end.is_some() && lane.is_at_end) {
                 continue;
             }
             let bounds = self.topic.bounds(lane.number)?;

@@ -10,6 +10,7 @@ use crate::format::manifest::{ObjectRef, Trigger};
 use crate::format::owner::Owner;
 use crate::runner::checkpoint::attempt::AttemptTimes;
 use crate::runner::checkpoint::draft::Draft;
+use crate::runner::checkpoint::group::GroupCommit;
 use crate::runner::checkpoint::job_facts::JobFacts;
 use crate::runner::checkpoint::positions::{KnownCuts, has_pending_bytes};
 use crate::runner::checkpoint::uncertain::UncertainCommit;
@@ -49,6 +50,8 @@ pub struct Checkpointer {
     pub(super) publisher: Publisher,
     /// Files of the latest checkpoint that are not in place yet.
     pub(super) unpublished: Vec<Staged>,
+    /// For one of several workers.
+    pub(super) group: Option<GroupCommit>,
 }
 
 impl Checkpointer {
@@ -58,6 +61,7 @@ impl Checkpointer {
         lineage.chains.resize(shards, Vec::new());
         lineage.keys.resize(shards, 0);
         Checkpointer {
+            group: facts.share.as_ref().map(|share| GroupCommit::new(share.clone(), &lineage)),
             drafts: Draft::all_of(&lineage),
             cuts: KnownCuts::new(&lineage, store.file.created),
             store,
@@ -147,8 +151,14 @@ impl Checkpointer {
         cut.ended
             || is_complete
             || self.lineage.is_relaid
-            || self.drafts.iter().zip(0..).any(|(draft, shard)| draft.cut != self.lineage.cut_of(shard))
-            || self.lineage.last.as_ref().is_none_or(|last| last.manifest.block != cut.number)
+            || match &self.group {
+                // What others have committed since does not count.
+                Some(group) => group.own_cut != cut.number,
+                None => {
+                    self.drafts.iter().zip(0..).any(|(draft, shard)| draft.cut != self.lineage.cut_of(shard))
+                        || self.lineage.last.as_ref().is_none_or(|last| last.manifest.block != cut.number)
+                }
+            }
     }
 
     /// Makes the store ready for another attempt after one that failed. Returns the checkpoint of the failed commit if
@@ -180,7 +190,11 @@ impl Checkpointer {
     /// Resolves an uncertain commit: continues from its checkpoint if it exists, else keeps its changes for the next.
     fn resolve(&mut self) -> Result<Option<Done>, RunError> {
         let Some(uncertain) = &self.uncertain else { return Ok(None) };
-        let exists = uncertain.exists(&self.store)?;
+        let exists = match uncertain.exists(&self.store) {
+            // Another worker was faster.
+            Err(RunError::Store(error)) if error.is_taken() && self.group.is_some() => false,
+            exists => exists?,
+        };
         let Some(uncertain) = self.uncertain.take() else { return Ok(None) };
         self.publisher.settle(exists);
         if exists {
@@ -197,6 +211,7 @@ impl Checkpointer {
     /// Makes `lineage`, which has a checkpoint, what the next checkpoint continues from.
     pub(super) fn continue_from(&mut self, lineage: Lineage, total_micros: u64) -> Done {
         let committed = lineage.last.clone().expect("there is a checkpoint");
+        self.group.iter_mut().for_each(GroupCommit::committed);
         // If the commit was uncertain until now, the drafts hold later rows: they stay.
         let drafts = Draft::all_of(&lineage);
         for (draft, new) in self.drafts.iter_mut().zip(drafts) {
@@ -223,8 +238,8 @@ impl Checkpointer {
 
     /// Removes the objects that no checkpoint names. What cannot be removed is left to the next prune.
     fn discard_unnamed(&mut self) {
-        // The checkpoint of an uncertain commit may need them.
-        if self.uncertain.is_none() {
+        // The checkpoint of an uncertain commit may need them, and another worker what is the same for all.
+        if self.uncertain.is_none() && self.group.is_none() {
             self.store.discard(std::mem::take(&mut self.unnamed));
         }
     }

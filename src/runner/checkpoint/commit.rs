@@ -42,19 +42,62 @@ struct TableRows {
 }
 
 impl Checkpointer {
-    /// Commits the drafts as the checkpoint of `cut`.
+    /// Commits the drafts as the checkpoint of `cut`. One of several workers tries until no other is faster.
     pub(super) fn commit(&mut self, cut: &Cut, times: &mut AttemptTimes) -> Result<Done, RunError> {
+        if self.group.is_none() {
+            return self.commit_next(cut, times);
+        }
+        let mut is_first = true;
+        loop {
+            self.facts.check_time(times.begun)?;
+            let is_rebased = self.rebase()?;
+            if is_rebased {
+                self.keep_new_objects()?;
+            }
+            self.group.iter_mut().for_each(|group| group.begin(cut));
+            match self.commit_next(cut, times) {
+                // Unless the number is still free for those who look, another worker was faster.
+                Err(RunError::Store(error)) if error.is_taken() && (is_rebased || is_first) => {}
+                committed => return committed,
+            }
+            is_first = false;
+        }
+    }
+
+    /// Makes the new segments as new as what is written now: a prune deletes what is older than the latest checkpoint and
+    /// in none. Fails if one is gone already.
+    fn keep_new_objects(&mut self) -> Result<(), RunError> {
+        let all = self.chains_to_commit();
+        let new: Vec<&IndexRow> =
+            all.iter().flatten().filter(|row| !self.lineage.objects.contains(&row.object)).collect();
+        self.store.take_over(&new.iter().map(|row| row.object).collect::<Vec<_>>())?;
+        for row in new {
+            self.store.object(row.object_ref())?;
+        }
+        // It is written again.
+        self.definition = None;
+        Ok(())
+    }
+
+    /// Commits the drafts under the next number.
+    fn commit_next(&mut self, cut: &Cut, times: &mut AttemptTimes) -> Result<Done, RunError> {
         let sequence = self.next_sequence();
-        if let Some(expected) = cut.sequence.filter(|expected| *expected != sequence) {
+        // A worker has no outputs.
+        let expected = cut.sequence.filter(|_| self.group.is_none());
+        if let Some(expected) = expected.filter(|expected| *expected != sequence) {
             // Its outputs were staged for that number.
             return Err(StoreError::NumberTaken { sequence: expected }.into());
         }
         let files = self.write_files(cut, sequence)?;
         self.cuts.make_rows(&self.lineage)?;
+        let chains = self.chains_to_commit();
         let rows = TableRows {
-            index: self.drafts.iter().flat_map(|draft| &draft.chain).cloned().collect(),
-            newest: self.cuts.rows(cut.number).to_vec(),
-            older: self.cuts.older(cut.number, self.drafts.iter().map(|draft| draft.cut)),
+            index: chains.iter().flatten().cloned().collect(),
+            newest: self.positions_to_commit(self.cuts.rows(cut.number), cut.number),
+            older: match self.group {
+                Some(_) => Vec::new(),
+                None => self.cuts.older(cut.number, self.drafts.iter().map(|draft| draft.cut)),
+            },
         };
         let (tables, bytes) = self.put_tables(&rows)?;
         let mut objects: HashMap<ObjectName, u64> = rows.index.iter().map(|row| (row.object, row.bytes)).collect();
@@ -64,13 +107,14 @@ impl Checkpointer {
         let mut manifest = self.manifest(cut, sequence, times, &rows, tables);
         self.count_objects(&mut manifest.totals, &objects);
         manifest.totals.late = files.late;
+        self.add_totals_of_others(&mut manifest, &rows.newest, cut);
         manifest.outputs = files.outputs;
         manifest.dead_letter = files.dead_letter;
         manifest.late_records = files.late_records;
         let after = Lineage {
             newest: Some(sequence),
             last: None,
-            chains: self.drafts.iter().map(|draft| draft.chain.clone()).collect(),
+            chains,
             keys: self.drafts.iter().map(|draft| draft.keys).collect(),
             positions: rows.newest.into_iter().map(|row| (row.partition.clone(), row)).collect(),
             older: rows.older,
@@ -153,7 +197,7 @@ impl Checkpointer {
             tasks: facts.tasks,
             shards: facts.shards,
             routing: facts.routing,
-            block: cut.number,
+            block: self.block_of(cut.number),
             older_cuts: rows.older.iter().map(|older| older.cut.clone()).collect(),
             block_bytes: facts.block_bytes,
             key: facts.key.clone(),

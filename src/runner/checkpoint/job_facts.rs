@@ -1,5 +1,6 @@
 //! What every checkpoint of a run says alike.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use crate::format::key_shape::KeyShape;
@@ -22,6 +23,8 @@ pub struct JobFacts {
     pub key: Option<KeyShape>,
     /// The columns of the state.
     pub columns: Vec<Column>,
+    /// The shards whose state this worker has, if it is one of several.
+    pub share: Option<BTreeSet<u32>>,
     /// The size of the input's grid in bytes.
     pub block_bytes: u64,
     /// An attempt that takes longer is not committed.

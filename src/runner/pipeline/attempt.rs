@@ -30,7 +30,7 @@ use crate::runner::process::processor::Processor;
 use crate::runner::resume::damaged::skip;
 use crate::runner::resume::outputs::History;
 use crate::runner::resume::recover;
-use crate::runner::resume::recover::Resumed;
+use crate::runner::resume::recover::{Effort, Resumed};
 use crate::runner::resume::undecided::take_undecided;
 use crate::store::Store;
 use crate::values::id::Sequence;
@@ -141,6 +141,7 @@ fn attempt_on(
         begun,
         skipped_checkpoints: damaged.into_iter().map(|damaged| damaged.sequence).collect(),
         threads,
+        share: options.share.as_deref(),
     };
     let mut summary = start(&run, RecordSteps { filter, delete, processor, exec }, store, recovered)?;
     if let Some(store) = store {
@@ -212,7 +213,8 @@ fn resume(
     let ranks = |manifest: &Manifest| ranks(job, manifest);
     // Whether another type of a field fits, the state shows.
     let is_known = |difference: &Difference| !matches!(difference, Difference::FieldType { .. });
-    let resumed = recover::resume(store, options.latest_good, threads, ranks, |sequence, old| {
+    let effort = Effort { threads, share: options.share.as_deref() };
+    let resumed = recover::resume(store, options.latest_good, effort, ranks, |sequence, old| {
         refuse_unfit(job, sequence, old, is_known)
     })?;
     let Some(mut resumed) = resumed else { return Ok(None) };

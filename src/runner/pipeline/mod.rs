@@ -15,6 +15,7 @@ pub mod director;
 pub mod field_types;
 pub mod gate;
 pub mod gauges;
+pub mod group;
 mod key_parts;
 mod open_reader;
 mod operation;

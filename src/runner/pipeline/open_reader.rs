@@ -76,13 +76,13 @@ fn make_reader(
     let had_bad_records = last.is_some_and(|last| last.totals.skipped > 0);
     let since = last_look(run, lineage);
     let (sender, receiver) = bounded(1);
-    let columns = columns.clone();
+    let (columns, share) = (columns.clone(), run.share.cloned());
     let (input, base, partitions) = (run.job.input.clone(), run.job.base.clone(), Arc::clone(&run.partitions));
     // Watermarks move between blocks, so with event time the ends of blocks must not depend on time.
     let may_pause = run.job.window.is_none() && run.job.ttl.is_none();
     std::thread::spawn(move || {
         let reader = match input.follow {
-            _ if input.topic.is_some() => TopicReader::new(&input, &base, &start, next_block, partition_tasks)
+            _ if input.topic.is_some() => TopicReader::new(&input, &base, &start, next_block, partition_tasks, share)
                 .and_then(|reader| reader.with_columns(columns))
                 .map(|reader| Reader::Topic(Box::new(reader))),
             false => {

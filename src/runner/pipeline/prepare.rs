@@ -24,7 +24,10 @@ pub(crate) fn open_store(
     outputs: &OutputPlans,
 ) -> Result<(Store, StoreLock), RunError> {
     let places = Places::of(job, &options.storages)?;
-    let open = || Store::open_for_writing(places.storages.clone(), job.checkpoint.min_copies, &options.holder);
+    let open = || match options.share {
+        Some(_) => Store::open_for_group(Arc::clone(&places.storages[0]), &options.holder),
+        None => Store::open_for_writing(places.storages.clone(), job.checkpoint.min_copies, &options.holder),
+    };
     let (store, lock) = match open() {
         Err(StoreError::NoStore { place }) => {
             if let Some(output) = outputs.published()? {
@@ -39,7 +42,11 @@ pub(crate) fn open_store(
                 job: job.job.clone(),
                 created: options.clock.now(),
             };
-            Store::create(places.storages[..1].to_vec(), file)?;
+            match Store::create(places.storages[..1].to_vec(), file) {
+                // Another worker was faster.
+                Err(StoreError::StoreExists { .. }) if options.share.is_some() => {}
+                created => drop(created?),
+            }
             let opened = open()?;
             // The notes say only that the replicas were not stores before.
             opened.0.take_notes();

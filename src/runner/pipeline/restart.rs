@@ -193,6 +193,7 @@ mod tests {
             clock: WallClock::new(Timestamp::now),
             random: [1; 16],
             environment: Vec::new(),
+            share: None,
             processors: Processors::default(),
             storages: StorageOpener::default(),
         };

@@ -1,5 +1,6 @@
 //! A run: what does not change while its threads work, and the plan that they share.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -49,6 +50,8 @@ pub(crate) struct Run<'a> {
     /// Damaged ones, the newest first.
     pub(crate) skipped_checkpoints: Vec<Sequence>,
     pub(crate) threads: usize,
+    /// As [`Options::share`](crate::runner::options::Options::share).
+    pub(crate) share: Option<&'a BTreeSet<u32>>,
 }
 
 /// What is done with each record.

@@ -87,6 +87,7 @@ fn job_facts(run: &Run<'_>, plan: &Plan) -> JobFacts {
         routing: plan.routing(),
         key: job.key_shape(),
         columns: plan.codec.columns().to_vec(),
+        share: run.share.cloned(),
         block_bytes: input::BLOCK_BYTES,
         timeout: job.checkpoint.timeout,
         run: run_name(run.seed),

@@ -1,6 +1,6 @@
 //! Reads the state and the positions of a checkpoint back into memory.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -33,6 +33,15 @@ pub struct Recovered {
     pub lineage: Lineage,
 }
 
+/// How state is read.
+#[derive(Debug, Clone, Copy)]
+pub struct Effort<'a> {
+    /// How many shards are read at a time, in object storage some more.
+    pub threads: usize,
+    /// The only shards that are read, for one of several workers. The others are empty.
+    pub share: Option<&'a BTreeSet<u32>>,
+}
+
 /// What a run resumes from.
 #[derive(Debug)]
 pub struct Resumed {
@@ -55,7 +64,7 @@ pub struct Resumed {
 pub fn resume(
     store: &Store,
     latest_good: bool,
-    threads: usize,
+    effort: Effort<'_>,
     ranks: impl Fn(&Manifest) -> Vec<usize>,
     check: impl Fn(Sequence, &JobSpec) -> Result<(), RunError>,
 ) -> Result<Option<Resumed>, RunError> {
@@ -72,7 +81,7 @@ pub fn resume(
             fits(&committed.manifest, &definition)?;
             check(sequence, &definition)?;
             let ranks = ranks(&committed.manifest);
-            Ok((definition, recover_in_order(store, committed, threads, &ranks)?))
+            Ok((definition, recover_in_order(store, committed, effort, &ranks)?))
         });
         let error = match read {
             Ok((definition, mut recovered)) => {
@@ -94,14 +103,14 @@ pub fn resume(
 
 /// Reads the state of a checkpoint, `threads` shards at a time, in object storage some more. Verifies every byte that it reads.
 pub fn recover(store: &Store, committed: Committed, threads: usize) -> Result<Recovered, RunError> {
-    recover_in_order(store, committed, threads, &[])
+    recover_in_order(store, committed, Effort { threads, share: None }, &[])
 }
 
 /// Like [`recover`], but loads the shards in the order of their `ranks`.
 fn recover_in_order(
     store: &Store,
     committed: Committed,
-    threads: usize,
+    Effort { threads, share }: Effort<'_>,
     ranks: &[usize],
 ) -> Result<Recovered, RunError> {
     let manifest = &committed.manifest;
@@ -120,10 +129,14 @@ fn recover_in_order(
     let known = position_rows.iter().filter_map(|row| Some((row.logical().as_bytes(), row.task?)));
     let partitions: HashMap<&[u8], u32> = known.collect();
     let codec = RowCodec::new(manifest.columns.clone());
-    let shards = load_all(threads, ranks, &chains, |chain| load(store, manifest, &codec, &partitions, chain))?;
+    let shards = load_all(threads, ranks, &chains, |chain| match (chain.first(), share) {
+        // Another worker has it.
+        (Some(base), Some(share)) if !share.contains(&base.shard) => Ok(Shard::new(&codec)),
+        _ => load(store, manifest, &codec, &partitions, chain),
+    })?;
     let keys: Vec<u64> = shards.iter().map(Shard::keys).collect();
     let found: u64 = keys.iter().sum();
-    if found != manifest.totals.keys {
+    if share.is_none() && found != manifest.totals.keys {
         return Err(inconsistent(format!("it has {found} keys, its manifest says {}", manifest.totals.keys)));
     }
     let older = manifest.older_cuts.iter().map(|cut| {

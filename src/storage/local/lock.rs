@@ -27,6 +27,29 @@ const MAX_HOLDER_BYTES: usize = 4096;
 /// How often a lock file is opened again that was replaced while it was being opened.
 const MAX_REPLACED_LOCKS: usize = 8;
 
+/// Whether others may have a lock at the same time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum LockMode {
+    Exclusive,
+    Shared,
+}
+
+impl LockMode {
+    fn try_lock(self, file: &File) -> Result<(), TryLockError> {
+        match self {
+            LockMode::Exclusive => file.try_lock(),
+            LockMode::Shared => file.try_lock_shared(),
+        }
+    }
+
+    fn lock(self, file: &File) -> io::Result<()> {
+        match self {
+            LockMode::Exclusive => file.lock(),
+            LockMode::Shared => file.lock_shared(),
+        }
+    }
+}
+
 /// Holds a lock file open. The system releases the lock when the file is closed, also when the process dies.
 #[derive(Debug)]
 pub(super) struct LocalLock {
@@ -49,8 +72,9 @@ impl LocalLock {
         dir: BorrowedFd<'_>,
         path: &RelPath,
         holder: &str,
+        mode: LockMode,
     ) -> Result<LocalLock, StorageError> {
-        let file = lock_file(root, dir, path)?;
+        let file = lock_file(root, dir, path, mode)?;
         // Truncated last, so that a concurrent reader never finds it empty. It need not survive a crash of the machine.
         let written = file.write_all_at(holder.as_bytes(), 0).and_then(|()| file.set_len(holder.len() as u64));
         match written.map_err(|source| root.failed("lock", path.as_str(), source)) {
@@ -77,14 +101,18 @@ pub fn holder(path: &Path) -> io::Result<Option<String>> {
     (&mut file).take(MAX_HOLDER_BYTES as u64).read_to_string(&mut text)?;
     match file.try_lock_shared() {
         _ if text.is_empty() => Ok(None),
-        Ok(()) => Ok(None),
+        // Nobody has it alone; several may have it together.
+        Ok(()) => match file.unlock().map(|()| file.try_lock()) {
+            Ok(Err(TryLockError::WouldBlock)) => Ok(Some(text.trim().to_owned())),
+            _ => Ok(None),
+        },
         Err(TryLockError::WouldBlock) => Ok(Some(text.trim().to_owned())),
         Err(TryLockError::Error(error)) => Err(error),
     }
 }
 
 /// Opens and locks the file at `path`, so that the file of that name is the locked one and has no other name.
-fn lock_file(root: &Root, dir: BorrowedFd<'_>, path: &RelPath) -> Result<File, StorageError> {
+fn lock_file(root: &Root, dir: BorrowedFd<'_>, path: &RelPath, mode: LockMode) -> Result<File, StorageError> {
     let failed = |source: io::Error| root.failed("lock", path.as_str(), source);
     let name = split(path).1;
     let mut replaced = 0;
@@ -95,7 +123,7 @@ fn lock_file(root: &Root, dir: BorrowedFd<'_>, path: &RelPath) -> Result<File, S
         if !found.is_file() {
             return Err(StorageError::NotAFile { path: root.shown(path.as_str()) });
         }
-        match file.try_lock() {
+        match mode.try_lock(&file) {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
                 return Err(StorageError::Held { path: root.shown(path.as_str()), holder: read_holder(&file) });
@@ -117,17 +145,17 @@ fn lock_file(root: &Root, dir: BorrowedFd<'_>, path: &RelPath) -> Result<File, S
             return Ok(file);
         }
         // It has the bytes of another file too, as in a copy of the store made with hard links.
-        return unshared_lock(root, dir, path);
+        return unshared_lock(root, dir, path, mode);
     }
 }
 
 /// Replaces the lock file at `path`, which has other names and which the caller has locked, by an empty locked one.
-fn unshared_lock(root: &Root, dir: BorrowedFd<'_>, path: &RelPath) -> Result<File, StorageError> {
+fn unshared_lock(root: &Root, dir: BorrowedFd<'_>, path: &RelPath, mode: LockMode) -> Result<File, StorageError> {
     let failed = |source: io::Error| root.failed("lock", path.as_str(), source);
     let temporary = temporary_name();
     let opened = rustix::fs::openat(dir, temporary.as_str(), LOCK.union(OFlags::EXCL), Mode::from_raw_mode(0o666));
     let file = File::from(opened.map_err(|source| failed(source.into()))?);
-    let placed = file.lock().and_then(|()| Ok(rustix::fs::renameat(dir, temporary.as_str(), dir, split(path).1)?));
+    let placed = mode.lock(&file).and_then(|()| Ok(rustix::fs::renameat(dir, temporary.as_str(), dir, split(path).1)?));
     placed.map_err(|source| {
         let _ = rustix::fs::unlinkat(dir, temporary.as_str(), AtFlags::empty());
         failed(source)

@@ -17,7 +17,7 @@ use rustix::io::Errno;
 
 use crate::storage::local::directory::{remove_directory, temporary_name, write_new, write_new_directory};
 use crate::storage::local::flush::Flusher;
-use crate::storage::local::lock::LocalLock;
+use crate::storage::local::lock::{LocalLock, LockMode};
 use crate::storage::local::root::{Root, split};
 use crate::storage::rename::rename_new;
 use crate::storage::{Entry, FileSystem, LockGuard, Storage, StorageError};
@@ -269,7 +269,12 @@ impl FileSystem for LocalStorage {
 
     fn lock(&self, path: &RelPath, holder: &str) -> Result<Box<dyn LockGuard>, StorageError> {
         let dir = self.make_dir("lock", split(path).0)?;
-        Ok(Box::new(LocalLock::take(&self.root, dir.as_fd(), path, holder)?))
+        Ok(Box::new(LocalLock::take(&self.root, dir.as_fd(), path, holder, LockMode::Exclusive)?))
+    }
+
+    fn lock_shared(&self, path: &RelPath, holder: &str) -> Result<Box<dyn LockGuard>, StorageError> {
+        let dir = self.make_dir("lock", split(path).0)?;
+        Ok(Box::new(LocalLock::take(&self.root, dir.as_fd(), path, holder, LockMode::Shared)?))
     }
 }
 

@@ -70,6 +70,15 @@ pub(super) fn texts(event: &RunEvent, now: Timestamp) -> Vec<EventText> {
             );
             EventText::info("type_assumed", message, json!({ "field": field, "type": column_type }))
         }
+        RunEvent::Assigned { partitions } => {
+            let numbers: Vec<String> = partitions.iter().map(u32::to_string).collect();
+            let noun = if partitions.len() == 1 { "partition" } else { "partitions" };
+            let message = format!("has {noun} {}", numbers.join(", "));
+            EventText::info("assigned", message, json!({ "partitions": partitions }))
+        }
+        RunEvent::Overtaken { reason } => {
+            EventText::warning("overtaken", format!("{reason}; resumes from there"), json!({ "reason": reason }))
+        }
         RunEvent::AbsentField { field, records } => {
             let message = format!(
                 "field `{field}`, which the job uses, was in none of the {} so far",

@@ -141,6 +141,9 @@ pub(super) fn explain(error: RunError, args: &JobArgs, text: &[u8]) -> CliError 
         RunError::Resume(ResumeError::SeveralCuts { .. }) => CliError::of(Exit::Usage, &error).hint(format!(
             "run {job} once without the change and stop it: the last checkpoint of a run has all shards at one cut"
         )),
+        RunError::Job(JobError::Worker { .. }) => {
+            CliError::of(Exit::Usage, &error).hint(format!("change {job}, or run it without `--worker`"))
+        }
         RunError::Job(JobError::SamePath { .. }) => {
             CliError::of(Exit::Usage, &error).hint(format!("give it its own path in {job}"))
         }

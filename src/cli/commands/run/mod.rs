@@ -19,6 +19,7 @@ use crate::job::JobSpec;
 use crate::runner::error::{ResumeError, RunError};
 use crate::runner::observer::{Observer, Summary};
 use crate::runner::options::Options;
+use crate::runner::pipeline::group::run_worker;
 use crate::runner::pipeline::restart::run as run_job;
 use crate::runner::process::processor::Processors;
 use crate::runner::storage_opener::StorageOpener;
@@ -75,6 +76,10 @@ pub struct Args {
     /// outputs that the skipped checkpoints published
     #[arg(long)]
     pub latest_good: bool,
+
+    /// Be one of several workers that share the partitions of the job's topic, under a name that no other has
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["must_resume", "latest_good"])]
+    pub worker: Option<String>,
 
     /// The number of threads that parse and apply records [default: the number of cores]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
@@ -133,7 +138,10 @@ pub fn run(args: &Args, ui: &mut Ui, processors: &Processors) -> Result<Exit, Cl
     if let Some(file) = &file {
         observers.push(file);
     }
-    let outcome = run_job(&job, &options, &control, &All(observers));
+    let outcome = match &args.worker {
+        Some(worker) => run_worker(&job, &options, &control, &All(observers), worker),
+        None => run_job(&job, &options, &control, &All(observers)),
+    };
     drop((observer, server));
     let ended = end(outcome, args, &job, &bytes, ui);
     if let Some(file) = &file {
@@ -183,6 +191,7 @@ fn options(
         environment,
         processors: processors.clone(),
         storages: StorageOpener::default(),
+        share: None,
     })
 }
 

@@ -1,0 +1,123 @@
+//! Membership in a consumer group, which divides the partitions of a topic between workers.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use rdkafka::client::ClientContext;
+use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
+use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
+use rdkafka::error::KafkaError as ClientError;
+use rdkafka::topic_partition_list::TopicPartitionList;
+use rdkafka::types::RDKafkaRespErr;
+
+use crate::kafka::client::{is_final, set_all};
+use crate::kafka::error::KafkaError;
+use crate::kafka::message::Division;
+use crate::kafka::settings::Settings;
+use crate::values::lock::lock;
+
+/// A member of a group. It reads no messages: it only learns which partitions are its own.
+pub struct Member {
+    settings: Settings,
+    consumer: BaseConsumer<Divisions>,
+}
+
+impl std::fmt::Debug for Member {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Member").field("topic", &self.settings.topic).finish_non_exhaustive()
+    }
+}
+
+/// What the group has decided since the last poll.
+#[derive(Debug, Default)]
+struct Divisions {
+    news: Mutex<Vec<Division>>,
+    is_closing: AtomicBool,
+}
+
+impl ClientContext for Divisions {
+    fn log(&self, _: RDKafkaLogLevel, _: &str, _: &str) {}
+
+    fn error(&self, _: ClientError, _: &str) {}
+}
+
+impl ConsumerContext for Divisions {
+    fn rebalance(&self, consumer: &BaseConsumer<Self>, what: RDKafkaRespErr, list: &mut TopicPartitionList) {
+        let partitions: Vec<u32> =
+            list.elements().iter().map(|partition| partition.partition().unsigned_abs()).collect();
+        // The member fetches nothing, so it never has anything assigned; the group counts what it has given by itself. An
+        // empty list says that the member has heard of it.
+        let nothing = TopicPartitionList::new();
+        if what == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS {
+            let _ = consumer.incremental_assign(&nothing);
+            lock(&self.news).push(Division::Given(partitions));
+        } else if self.is_closing.load(Ordering::Relaxed) || consumer.assignment_lost() {
+            let _ = consumer.incremental_unassign(&nothing);
+            lock(&self.news).push(Division::Lost(partitions));
+        } else {
+            // The group waits for `Member::release`.
+            lock(&self.news).push(Division::Taken(partitions));
+        }
+    }
+}
+
+impl Member {
+    /// Joins the group `group` under the name `name`, which no other member may have. A member with that name that has
+    /// died is succeeded.
+    pub fn join(settings: &Settings, group: &str, name: &str) -> Result<Member, KafkaError> {
+        let mut config = ClientConfig::new();
+        config.set("client.id", "ckpt").set("session.timeout.ms", "10000").set("heartbeat.interval.ms", "2000");
+        set_all(&mut config, settings)?;
+        config
+            .set("group.id", group)
+            .set("group.instance.id", name)
+            .set("group.protocol", "classic")
+            .set("partition.assignment.strategy", "cooperative-sticky");
+        let created = config.create_with_context(Divisions::default());
+        let consumer: BaseConsumer<Divisions> = created.map_err(|error| match error {
+            ClientError::ClientConfig(_, reason, property, _) => KafkaError::Setting { property, reason },
+            other => KafkaError::Setting { property: "bootstrap.servers".to_owned(), reason: other.to_string() },
+        })?;
+        let member = Member { settings: settings.clone(), consumer };
+        member.consumer.subscribe(&[&settings.topic]).map_err(|error| member.refused(&error))?;
+        Ok(member)
+    }
+
+    /// Waits for news for at most `patience`. It has to be called every few seconds for the group to know that the member
+    /// is alive.
+    pub fn poll(&self, patience: Duration) -> Result<Vec<Division>, KafkaError> {
+        if let Some(Err(error)) = self.consumer.poll(patience)
+            && is_final(error.rdkafka_error_code())
+        {
+            return Err(self.refused(&error));
+        }
+        // Such as that another member has the name.
+        if let Some((_, reason)) = self.consumer.client().fatal_error() {
+            return Err(KafkaError::Refused { topic: self.settings.topic.clone(), reason });
+        }
+        Ok(std::mem::take(&mut lock(&self.consumer.context().news)))
+    }
+
+    /// Lets go of the partitions that were taken.
+    pub fn release(&self) -> Result<(), KafkaError> {
+        let released = self.consumer.incremental_unassign(&TopicPartitionList::new());
+        released.map_err(|error| self.refused(&error))
+    }
+
+    fn refused(&self, error: &ClientError) -> KafkaError {
+        let reason = error.rdkafka_error_code().map_or_else(|| error.to_string(), |code| code.to_string());
+        KafkaError::Refused { topic: self.settings.topic.clone(), reason }
+    }
+}
+
+impl Drop for Member {
+    fn drop(&mut self) {
+        let context = self.consumer.context();
+        context.is_closing.store(true, Ordering::Relaxed);
+        let news = std::mem::take(&mut *lock(&context.news));
+        if news.iter().any(|division| matches!(division, Division::Taken(_))) {
+            let _ = self.release();
+        }
+    }
+}

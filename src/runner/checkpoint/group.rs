@@ -1,0 +1,44 @@
+//! What one of several workers keeps between its checkpoints.
+
+use std::collections::BTreeSet;
+
+use crate::runner::lineage::Lineage;
+use crate::runner::messages::Cut;
+
+/// What one of several workers keeps between its checkpoints.
+///
+/// It numbers its blocks alone, from the latest checkpoint that it has loaded. In the store, its cuts are moved by as many
+/// blocks as others have committed since.
+#[derive(Debug)]
+pub(super) struct GroupCommit {
+    /// The shards that the worker has.
+    pub(super) share: BTreeSet<u32>,
+    /// The cut of its last checkpoint, in its own numbers.
+    pub(super) own_cut: u64,
+    /// What its numbers lack to those in the store.
+    pub(super) shift: u64,
+    /// The records that were skipped up to its last checkpoint, as it counts.
+    pub(super) skipped: u64,
+    /// The cut of the commit that is being made, and the records skipped before.
+    pending: Option<(u64, u64)>,
+}
+
+impl GroupCommit {
+    pub(super) fn new(share: BTreeSet<u32>, lineage: &Lineage) -> GroupCommit {
+        let last = lineage.last.as_ref().map(|last| &last.manifest);
+        let (own_cut, skipped) = last.map_or((0, 0), |last| (last.block, last.totals.skipped));
+        GroupCommit { share, own_cut, shift: 0, skipped, pending: None }
+    }
+
+    /// Notes that `cut` is being committed.
+    pub(super) fn begin(&mut self, cut: &Cut) {
+        self.pending = Some((cut.number, cut.skipped));
+    }
+
+    /// Notes that it is committed.
+    pub(super) fn committed(&mut self) {
+        if let Some((cut, skipped)) = self.pending.take() {
+            (self.own_cut, self.skipped) = (cut, skipped);
+        }
+    }
+}

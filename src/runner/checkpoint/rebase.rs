@@ -1,0 +1,144 @@
+//! Checkpoints of several workers: each replaces its own tasks in the latest checkpoint of all.
+
+use std::collections::{BTreeMap, HashSet};
+
+use crate::format::index::IndexRow;
+use crate::format::layout::ObjectName;
+use crate::format::manifest::{Manifest, Totals};
+use crate::format::positions::PositionRow;
+use crate::format::{index, positions};
+use crate::runner::checkpoint::checkpointer::Checkpointer;
+use crate::runner::error::{CheckpointError, RunError};
+use crate::runner::lineage::Lineage;
+use crate::runner::messages::Cut;
+use crate::runner::resumable::chains;
+use crate::store::Committed;
+
+/// A checkpoint of somebody else.
+struct Foreign {
+    committed: Committed,
+    chains: Vec<Vec<IndexRow>>,
+    positions: BTreeMap<String, PositionRow>,
+    objects: HashSet<ObjectName>,
+}
+
+impl Checkpointer {
+    /// Continues from the latest checkpoint of all workers. Returns whether it is another one than before.
+    ///
+    /// Fails with [`RunError::Rival`] if it has other content than this worker has committed in one of the worker's own
+    /// tasks: then another worker has them by now.
+    pub(super) fn rebase(&mut self) -> Result<bool, RunError> {
+        let Some(latest) = self.store.latest()? else { return Ok(false) };
+        if self.lineage.last.as_ref().is_some_and(|last| last.sha256 == latest.sha256) {
+            return Ok(false);
+        }
+        let foreign = self.read_foreign(latest)?;
+        let Some(group) = &mut self.group else { return Ok(false) };
+        let rivals: Vec<u32> =
+            group.share.iter().copied().filter(|task| !is_same(*task, &self.lineage, &foreign)).collect();
+        if !rivals.is_empty() {
+            return Err(RunError::Rival { sequence: foreign.committed.manifest.sequence, tasks: rivals });
+        }
+        let before = self.lineage.last.as_ref().map_or(0, |last| last.manifest.block);
+        group.shift += foreign.committed.manifest.block.saturating_sub(before);
+        let Foreign { committed, chains, positions, objects } = foreign;
+        for (shard, chain) in (0..).zip(&chains) {
+            if !group.share.contains(&shard) {
+                self.drafts[shard as usize].chain.clone_from(chain);
+            }
+        }
+        self.lineage = Lineage {
+            newest: Some(committed.manifest.sequence),
+            last: Some(committed),
+            chains,
+            positions,
+            objects,
+            keys: std::mem::take(&mut self.lineage.keys),
+            ..Lineage::default()
+        };
+        Ok(true)
+    }
+
+    fn read_foreign(&self, committed: Committed) -> Result<Foreign, RunError> {
+        let manifest = &committed.manifest;
+        let (facts, sequence) = (&self.facts, manifest.sequence);
+        let layout = (facts.tasks, facts.shards, facts.routing, &facts.columns);
+        if (manifest.tasks, manifest.shards, manifest.routing, &manifest.columns) != layout {
+            let reason = "it was made by another job than this worker runs".to_owned();
+            return Err(CheckpointError::Inconsistent { sequence, reason }.into());
+        }
+        let tables = manifest.tables;
+        let rows = index::decode(self.store.object(tables.index)?).map_err(RunError::table(tables.index.object))?;
+        let positions = positions::decode(self.store.object(tables.positions)?);
+        let positions = positions.map_err(RunError::table(tables.positions.object))?;
+        let mut objects: HashSet<ObjectName> = [tables.index, tables.positions, tables.job].map(|it| it.object).into();
+        objects.extend(rows.iter().map(|row| row.object));
+        let chains = chains(manifest, rows)?;
+        let positions = positions.into_iter().map(|row| (row.partition.clone(), row)).collect();
+        Ok(Foreign { committed, chains, positions, objects })
+    }
+
+    /// Returns the number that the cut `number` has in the store.
+    pub(super) fn block_of(&self, number: u64) -> u64 {
+        number + self.group.as_ref().map_or(0, |group| group.shift)
+    }
+
+    /// Returns the segments of all shards, as the next checkpoint names them.
+    pub(super) fn chains_to_commit(&self) -> Vec<Vec<IndexRow>> {
+        let mut chains: Vec<Vec<IndexRow>> = self.drafts.iter().map(|draft| draft.chain.clone()).collect();
+        let Some(group) = &self.group else { return chains };
+        for (shard, chain) in chains.iter_mut().enumerate() {
+            let known = self.lineage.chains.get(shard).map_or(&[][..], Vec::as_slice);
+            if group.share.contains(&(shard as u32)) {
+                let new = chain.iter_mut().filter(|row| !known.iter().any(|known| known.object == row.object));
+                new.for_each(|row| row.cut += group.shift);
+            } else {
+                *chain = known.to_vec();
+            }
+        }
+        chains
+    }
+
+    /// Returns the positions of the next checkpoint, given those at this worker's `cut`: of the partitions of others, those
+    /// of the latest checkpoint.
+    pub(super) fn positions_to_commit(&self, own: &[PositionRow], cut: u64) -> Vec<PositionRow> {
+        let Some(group) = &self.group else { return own.to_vec() };
+        let is_own = |row: &&PositionRow| row.task.is_some_and(|task| group.share.contains(&task));
+        let others = self.lineage.positions.values().filter(|row| !is_own(row));
+        let all = own.iter().filter(is_own).chain(others);
+        let block = self.block_of(cut);
+        let mut rows: Vec<PositionRow> = all.map(|row| PositionRow { cut: block, ..row.clone() }).collect();
+        rows.sort_by(|a, b| a.partition.cmp(&b.partition));
+        rows
+    }
+
+    /// Makes the totals of `manifest`, whose positions are `rows`, include what other workers have counted.
+    pub(super) fn add_totals_of_others(&self, manifest: &mut Manifest, rows: &[PositionRow], cut: &Cut) {
+        let Some(group) = &self.group else { return };
+        let base = self.lineage.last.as_ref().map(|last| last.manifest.totals).unwrap_or_default();
+        let own = |keys: &dyn Fn(usize) -> u64| group.share.iter().map(|shard| keys(*shard as usize)).sum::<u64>();
+        let before = own(&|shard| self.lineage.keys.get(shard).copied().unwrap_or(0));
+        let after = own(&|shard| self.drafts[shard].keys);
+        manifest.totals = Totals {
+            keys: (base.keys + after).saturating_sub(before),
+            records: base.past_records + rows.iter().map(|row| row.record).sum::<u64>(),
+            input_bytes: base.past_input_bytes + rows.iter().map(|row| row.offset).sum::<u64>(),
+            past_records: base.past_records,
+            past_input_bytes: base.past_input_bytes,
+            skipped: base.skipped + cut.skipped.saturating_sub(group.skipped),
+            late: base.late,
+            ..manifest.totals
+        };
+    }
+}
+
+/// Returns whether a checkpoint has in `task` what `lineage` has there.
+fn is_same(task: u32, lineage: &Lineage, foreign: &Foreign) -> bool {
+    let chain = |chains: &[Vec<IndexRow>]| -> Vec<ObjectName> {
+        chains.get(task as usize).map_or_else(Vec::new, |chain| chain.iter().map(|row| row.object).collect())
+    };
+    let position = |positions: &BTreeMap<String, PositionRow>| {
+        positions.values().find(|row| row.task == Some(task)).map(|row| PositionRow { cut: 0, ..row.clone() })
+    };
+    chain(&lineage.chains) == chain(&foreign.chains) && position(&lineage.positions) == position(&foreign.positions)
+}

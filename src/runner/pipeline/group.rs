@@ -1,0 +1,119 @@
+//! One of several workers, which share the partitions of a topic.
+//!
+//! A consumer group says which partitions are whose. Whenever it takes some or gives some, the worker ends what it is doing
+//! with a checkpoint, and resumes from the latest one with the partitions that it has then. The group only avoids that two
+//! workers do the same: what counts is the store, where a worker replaces only what it has committed itself.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use crate::input;
+use crate::job::{JobSpec, OnError};
+use crate::kafka::{Division, Member};
+use crate::runner::error::{JobError, RunError};
+use crate::runner::observer::{Observer, RunEvent, Summary};
+use crate::runner::options::{Control, Options};
+use crate::runner::pipeline::attempt::attempt;
+
+/// How long one look at the group waits for news.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// Runs the worker `name` of the job until `control` asks it to stop, with a checkpoint at the end. Returns the summary of
+/// what it did since the group changed last.
+pub fn run_worker(
+    job: &JobSpec,
+    options: &Options,
+    control: &Control,
+    observer: &dyn Observer,
+    name: &str,
+) -> Result<Summary, RunError> {
+    check(job)?;
+    let member = input::join(&job.input, &job.base, &job.job, name)?;
+    let mut owned = BTreeSet::new();
+    let mut terms = 0;
+    loop {
+        while owned.is_empty() && !control.stop.load(Ordering::Relaxed) {
+            take(&member, member.poll(LOOK).map_err(input::InputError::from)?, &mut owned)?;
+        }
+        if owned.is_empty() {
+            return Ok(Summary::default());
+        }
+        observer.event(&RunEvent::Assigned { partitions: owned.iter().copied().collect() });
+        let options = Options { share: Some(Arc::new(owned.clone())), ..options.clone() };
+        let (outcome, news) = term(job, &options, control, observer, &member, terms);
+        terms += 1;
+        take(&member, news?, &mut owned)?;
+        match outcome {
+            Ok(summary) if control.stop.load(Ordering::Relaxed) => return Ok(summary),
+            Ok(_) => {}
+            // What another worker has committed counts: this one continues from there, if it has the tasks at all.
+            Err(error @ RunError::Rival { .. }) => {
+                observer.event(&RunEvent::Overtaken { reason: error.to_string() });
+            }
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Works on one share until the group changes it or the worker is asked to stop. Also returns the changes.
+fn term(
+    job: &JobSpec,
+    options: &Options,
+    control: &Control,
+    observer: &dyn Observer,
+    member: &Member,
+    number: u32,
+) -> (Result<Summary, RunError>, Result<Vec<Division>, RunError>) {
+    let stop = Arc::new(AtomicBool::new(false));
+    let own = Control { stop: Arc::clone(&stop), checkpoint: Arc::clone(&control.checkpoint) };
+    std::thread::scope(|scope| {
+        let work = scope.spawn(|| attempt(job, options, &own, observer, number));
+        let mut news = Ok(Vec::new());
+        while !work.is_finished() {
+            match member.poll(LOOK) {
+                Ok(more) => news.iter_mut().for_each(|news: &mut Vec<Division>| news.extend(more.iter().cloned())),
+                Err(error) => news = Err(input::InputError::from(error).into()),
+            }
+            if control.stop.load(Ordering::Relaxed) || news.as_ref().map_or(true, |news| !news.is_empty()) {
+                stop.store(true, Ordering::Relaxed);
+            }
+        }
+        (work.join().unwrap_or(Err(RunError::Panicked)), news)
+    })
+}
+
+/// Changes the share as the group says, and lets go of what it takes.
+fn take(member: &Member, news: Vec<Division>, owned: &mut BTreeSet<u32>) -> Result<(), RunError> {
+    for division in news {
+        match division {
+            Division::Given(partitions) => owned.extend(partitions),
+            Division::Lost(partitions) => owned.retain(|partition| !partitions.contains(partition)),
+            Division::Taken(partitions) => {
+                owned.retain(|partition| !partitions.contains(partition));
+                member.release().map_err(input::InputError::from)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Fails if the job does something that cannot be divided between workers.
+fn check(job: &JobSpec) -> Result<(), JobError> {
+    let checkpoint = &job.checkpoint;
+    let unfit = [
+        (!job.is_partitioned, "other tasks than the partitions of a topic: set `tasks: partitions`"),
+        (!job.input.follow, "`until: latest`"),
+        (job.output.is_some(), "an `output`"),
+        (matches!(job.input.on_error, OnError::DeadLetter(_)), "a `dead_letter`"),
+        (job.input.max_bad.is_some(), "`on_error: max`"),
+        (job.window.is_some(), "a `window`"),
+        (job.ttl.is_some(), "a `ttl`"),
+        (!checkpoint.enabled, "no checkpoints"),
+        (!checkpoint.replicas.is_empty(), "`replicas`"),
+        (checkpoint.keep.is_some(), "`keep`: use `ckpt prune`"),
+        (checkpoint.mode != crate::format::manifest::Mode::Elided, "another `mode` than `elided`"),
+    ];
+    unfit.into_iter().find(|(is_unfit, _)| *is_unfit).map_or(Ok(()), |(_, what)| Err(JobError::Worker { what }))
+}

@@ -1,0 +1,295 @@
+//! Several workers that share a topic: together they give what one gives, whatever happens to each.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
+
+use super::runs::{records, run, signal, state};
+use crate::support::kafka::{Broker, Sent};
+use crate::support::random::Random;
+use crate::support::{Ending, Env};
+
+const PARTITIONS: u64 = 6;
+
+const PATIENCE: Duration = Duration::from_secs(90);
+
+/// Writes the job `file` of the topic, with its store.
+fn job(env: &Env, broker: &Broker, topic: &str, file: &str, kafka: &str, store: &str) {
+    let address = broker.address();
+    env.write(
+        file,
+        format!(
+            "job: j-{topic}\ninput: {{kafka: {{brokers: '{address}', topic: {topic}, \
+             settings: {{session.timeout.ms: '6000'}}{kafka}}}, format: json}}\nkey: user\n\
+             tasks: partitions\nprocess: {{aggregate: {{n: count, total: sum(i)}}}}\n\
+             checkpoint: {{store: {store}, schedule: 100ms}}\n"
+        ),
+    );
+}
+
+/// Sends the messages from `first` up to, but not including, `end`, each to the partition of its key.
+fn send(broker: &Broker, topic: &str, first: u64, end: u64) {
+    let texts: Vec<(String, String)> =
+        (first..end).map(|i| ((i % 50).to_string(), format!("{{\"user\":{},\"i\":{i}}}", i % 50))).collect();
+    let messages = texts.iter().zip(first..).map(|((key, text), i)| Sent {
+        partition: (i % 50 % PARTITIONS) as i32,
+        key: Some(key),
+        value: Some(text),
+        ..Sent::default()
+    });
+    broker.send(topic, messages);
+}
+
+/// The state after the messages up to, but not including, `end`, each once.
+fn expected(end: u64) -> BTreeMap<String, (u64, u64)> {
+    let mut rows = BTreeMap::<String, (u64, u64)>::new();
+    for i in 0..end {
+        let row = rows.entry((i % 50).to_string()).or_default();
+        *row = (row.0 + 1, row.1 + i);
+    }
+    rows
+}
+
+fn start(env: &Env, name: &str) -> Ending {
+    let stderr = fs::File::create(env.path(&format!("stderr-{name}"))).expect("created");
+    let mut command = env.command(&["run", "job.yaml", "--worker", name]);
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(stderr);
+    Ending(command.spawn().expect("started"))
+}
+
+fn logs(env: &Env) -> String {
+    ["a", "b", "c"]
+        .map(|name| fs::read_to_string(env.path(&format!("stderr-{name}"))).unwrap_or_default())
+        .join("---\n")
+}
+
+#[track_caller]
+fn until(env: &Env, what: &str, mut holds: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !holds() {
+        assert!(begun.elapsed() < PATIENCE, "{what}: {}", logs(env));
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+#[track_caller]
+fn end(env: &Env, mut worker: Ending) {
+    signal(&worker.0, Signal::TERM);
+    let mut status = None;
+    until(env, "a worker ends", || {
+        status = worker.0.try_wait().expect("waited");
+        status.is_some()
+    });
+    assert_eq!(status.and_then(|status| status.code()), Some(0), "{}", logs(env));
+}
+
+/// Proves that the store has the state of all messages before `end`, as a single worker makes it.
+#[track_caller]
+fn proves(env: &Env, broker: &Broker, topic: &str, messages: u64) {
+    assert_eq!(state(env), expected(messages), "{}", logs(env));
+    env.run(&["verify", "--deep", "store"]).expect(0);
+    job(env, broker, topic, "alone.yaml", ", until: latest", "alone");
+    env.run(&["run", "alone.yaml"]).expect(0);
+    // Only this job has an end.
+    let diff = env.run(&["diff", "store", "alone"]).expect(1).stdout;
+    assert!(diff.contains("0 added, 0 removed, 0 changed"), "{diff}");
+    assert!(diff.contains("6 of 6 partitions differ: 0 bytes, 0 records"), "{diff}");
+}
+
+#[test]
+fn a_worker_that_is_killed_is_replaced_by_the_others() {
+    let Some(broker) = Broker::shared() else { return };
+    let (env, topic) = (Env::new(), broker.topic(PARTITIONS as i32));
+    job(&env, broker, &topic, "job.yaml", "", "store");
+    let (a, b, c) = (start(&env, "a"), start(&env, "b"), start(&env, "c"));
+    let mut sent = 0;
+    let mut more = |count: u64| {
+        send(broker, &topic, sent, sent + count);
+        sent += count;
+        sent
+    };
+    let total = more(5_000);
+    until(&env, "the first are applied", || records(&env) == total);
+    until(&env, "all have partitions", || {
+        ["a", "b", "c"].iter().all(|name| env.read(&format!("stderr-{name}")).contains("has partition"))
+    });
+    // Nobody else gets the store, and what a prune deletes is nothing that they need.
+    let busy = env.run(&["run", "job.yaml"]).expect(11);
+    assert!(busy.stderr.contains("is in use by"), "{busy}");
+    env.run(&["restore", "store@1"]).expect(11);
+    more(5_000);
+    for _ in 0..10 {
+        env.run(&["prune", "store", "--keep-last", "2", "--grace", "0s", "--yes"]).expect(0);
+    }
+    let mut b = b;
+    signal(&b.0, Signal::KILL);
+    let _ = b.0.wait();
+    let total = more(5_000);
+    until(&env, "the others have all of it", || records(&env) == total);
+    let b = start(&env, "b");
+    let total = more(5_000);
+    until(&env, "all is applied", || records(&env) == total);
+    [a, b, c].into_iter().for_each(|worker| end(&env, worker));
+    proves(&env, broker, &topic, total);
+    // A run alone continues what they have done together.
+    job(&env, broker, &topic, "job.yaml", ", until: latest", "store");
+    let total = more(100);
+    run(&env).expect(0);
+    assert_eq!(state(&env), expected(total));
+    env.run(&["verify", "--deep", "store"]).expect(0);
+}
+
+#[test]
+fn a_worker_that_wakes_up_after_it_was_replaced_does_no_harm() {
+    let Some(broker) = Broker::shared() else { return };
+    let (env, topic) = (Env::new(), broker.topic(PARTITIONS as i32));
+    job(&env, broker, &topic, "job.yaml", "", "store");
+    let (a, b) = (start(&env, "a"), start(&env, "b"));
+    send(broker, &topic, 0, 3_000);
+    until(&env, "the first are applied", || records(&env) == 3_000);
+    until(&env, "both have partitions", || {
+        ["a", "b"].iter().all(|name| env.read(&format!("stderr-{name}")).contains("has partition"))
+    });
+    // What is on its way when it stops is either committed or not.
+    send(broker, &topic, 3_000, 6_000);
+    signal(&a.0, Signal::STOP);
+    send(broker, &topic, 6_000, 9_000);
+    until(&env, "the other has all of it", || records(&env) == 9_000);
+    signal(&a.0, Signal::CONT);
+    send(broker, &topic, 9_000, 12_000);
+    until(&env, "both continue", || records(&env) == 12_000);
+    [a, b].into_iter().for_each(|worker| end(&env, worker));
+    proves(&env, broker, &topic, 12_000);
+}
+
+#[test]
+fn workers_that_come_and_go_count_each_message_once() {
+    let Some(broker) = Broker::shared() else { return };
+    let (env, topic) = (Env::new(), broker.topic(PARTITIONS as i32));
+    job(&env, broker, &topic, "job.yaml", "", "store");
+    let names = ["a", "b", "c"];
+    let mut workers: Vec<Option<Ending>> = names.iter().map(|_| None).collect();
+    let (mut random, mut sent) = (Random(7), 0);
+    for _ in 0..30 {
+        send(broker, &topic, sent, sent + 400);
+        sent += 400;
+        let number = random.below(3) as usize;
+        workers[number] = match workers[number].take() {
+            None => Some(start(&env, names[number])),
+            Some(mut worker) => match random.below(4) {
+                0 => {
+                    signal(&worker.0, Signal::KILL);
+                    let _ = worker.0.wait();
+                    None
+                }
+                1 => {
+                    end(&env, worker);
+                    None
+                }
+                // For longer than others take to notice, or not.
+                _ => {
+                    signal(&worker.0, Signal::STOP);
+                    std::thread::sleep(Duration::from_millis(random.below(9_000)));
+                    signal(&worker.0, Signal::CONT);
+                    Some(worker)
+                }
+            },
+        };
+        std::thread::sleep(Duration::from_millis(random.below(1_500)));
+    }
+    if workers.iter().all(Option::is_none) {
+        workers[0] = Some(start(&env, names[0]));
+    }
+    until(&env, "all is applied", || records(&env) == sent);
+    workers.into_iter().flatten().for_each(|worker| end(&env, worker));
+    proves(&env, broker, &topic, sent);
+}
+
+#[test]
+fn a_worker_can_be_stopped_at_any_time() {
+    let Some(broker) = Broker::shared() else { return };
+    let (env, topic) = (Env::new(), broker.topic(PARTITIONS as i32));
+    job(&env, broker, &topic, "job.yaml", "", "store");
+    send(broker, &topic, 0, 1_000);
+    for turn in 0..12 {
+        let workers = ["a", "b"].map(|name| {
+            std::thread::sleep(Duration::from_millis(turn * 20));
+            start(&env, name)
+        });
+        std::thread::sleep(Duration::from_millis(150 + turn * 100));
+        workers.into_iter().for_each(|worker| end(&env, worker));
+    }
+    let last = start(&env, "c");
+    until(&env, "all is applied", || records(&env) == 1_000);
+    end(&env, last);
+    proves(&env, broker, &topic, 1_000);
+}
+
+#[test]
+#[cfg(feature = "s3")]
+fn workers_share_a_store_in_a_bucket() {
+    let (Some(broker), Some(bucket)) = (Broker::shared(), crate::support::bucket::Bucket::fresh()) else { return };
+    let (mut env, topic) = (Env::new(), broker.topic(PARTITIONS as i32));
+    bucket.reach_from(&mut env);
+    let store = format!("{}/store", bucket.url.to_string().trim_end_matches('/'));
+    job(&env, broker, &topic, "job.yaml", "", &store);
+    let applied = |env: &Env| {
+        let view = env.run(&["inspect", &store, "--json"]).stdout;
+        let view: serde_json::Value = serde_json::from_str(&view).unwrap_or_default();
+        view["totals"]["records"].as_u64().unwrap_or_default()
+    };
+    let (mut a, b) = (start(&env, "a"), start(&env, "b"));
+    send(broker, &topic, 0, 3_000);
+    until(&env, "the first are applied", || applied(&env) == 3_000);
+    send(broker, &topic, 3_000, 6_000);
+    signal(&a.0, Signal::KILL);
+    let _ = a.0.wait();
+    let a = start(&env, "c");
+    until(&env, "all is applied", || applied(&env) == 6_000);
+    // Nothing is locked there: a restore is a commit like others, from which the workers continue.
+    env.run(&["restore", &format!("{store}@1")]).expect(0);
+    send(broker, &topic, 6_000, 6_100);
+    until(&env, "all is applied again", || applied(&env) == 6_100);
+    [a, b].into_iter().for_each(|worker| end(&env, worker));
+    env.run(&["copy", &store, "--to", "store"]).expect(0);
+    proves(&env, broker, &topic, 6_100);
+}
+
+#[test]
+fn the_older_of_two_workers_with_one_name_ends() {
+    let Some(broker) = Broker::shared() else { return };
+    let (env, topic) = (Env::new(), broker.topic(2));
+    job(&env, broker, &topic, "job.yaml", "", "store");
+    let mut older = start(&env, "a");
+    until(&env, "the first has partitions", || env.read("stderr-a").contains("has partition"));
+    fs::rename(env.path("stderr-a"), env.path("stderr-b")).expect("renamed");
+    let newer = start(&env, "a");
+    let mut status = None;
+    until(&env, "the older one ends", || {
+        status = older.0.try_wait().expect("waited");
+        status.is_some()
+    });
+    assert_eq!(status.and_then(|status| status.code()), Some(4), "{}", logs(&env));
+    until(&env, "the newer one has partitions", || env.read("stderr-a").contains("has partition"));
+    end(&env, newer);
+}
+
+#[test]
+fn what_cannot_be_divided_is_refused() {
+    let Some(broker) = Broker::shared() else { return };
+    let (env, topic) = (Env::new(), broker.topic(1));
+    job(&env, broker, &topic, "job.yaml", "", "store");
+    let text = env.read("job.yaml");
+    for (from, to, what) in [
+        ("tasks: partitions", "tasks: 8", "other tasks than the partitions of a topic"),
+        ("{kafka: {", "{kafka: {until: latest, ", "`until: latest`"),
+        ("schedule: 100ms}", "schedule: 100ms, keep: {last: 3}}", "`keep`"),
+    ] {
+        env.write("job.yaml", text.replace(from, to));
+        let refused = env.run(&["run", "job.yaml", "--worker", "a"]).expect(2);
+        assert!(refused.stderr.contains(&format!("a job of several workers cannot have {what}")), "{refused}");
+    }
+}
