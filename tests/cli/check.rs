@@ -228,7 +228,7 @@ fn shell(env: &Env, line: &str) {
 
 #[test]
 fn the_verdict_is_that_of_a_run_whatever_is_wrong_with_a_replica() {
-    let cases: [Case; 10] = [
+    let cases: [Case; 12] = [
         ("both are intact", |_| {}, 0),
         ("the replica is new", |env| shell(env, "rm -r r"), 0),
         ("the store is lost", |env| shell(env, "rm -r store"), 0),
@@ -242,6 +242,12 @@ fn the_verdict_is_that_of_a_run_whatever_is_wrong_with_a_replica() {
             "the manifest is damaged in the store",
             |env| shell(env, "echo x > store/checkpoints/00000003/manifest.yaml"),
             0,
+        ),
+        ("the list of replicas is damaged", |env| shell(env, "echo x > store/replicas.yaml"), 0),
+        (
+            "the list of replicas is of a later version",
+            |env| shell(env, "sed -i 's/^format: 1/format: 9/' store/replicas.yaml"),
+            1,
         ),
     ];
     for (case, damage, status) in cases {
