@@ -3,8 +3,6 @@
 use std::fs;
 use std::io::Write as _;
 use std::process::{Child, ChildStdin, Stdio};
-use std::thread;
-use std::time::Duration;
 
 use rustix::process::Signal;
 use serde::Deserialize;
