@@ -137,7 +137,7 @@ Register-ArgumentCompleter -Native -CommandName 'ckpt' -ScriptBlock {
         'ckpt;log' {
             [CompletionResult]::new('-n', '-n', [CompletionResultType]::ParameterName, 'Show only the newest N entries; 0 means all')
             [CompletionResult]::new('--limit', '--limit', [CompletionResultType]::ParameterName, 'Show only the newest N entries; 0 means all')
-            [CompletionResult]::new('--since', '--since', [CompletionResultType]::ParameterName, 'Show only entries since this time, such as `2026-11-22T14:00` or `2h ago`')
+            [CompletionResult]::new('--since', '--since', [CompletionResultType]::ParameterName, 'Show only entries since this time, such as `2026-11-22T14:00`, or since so long ago, such as `2h`')
             [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use color; `auto` means on a terminal, unless NO_COLOR is set')
             [CompletionResult]::new('--cache', '--cache', [CompletionResultType]::ParameterName, 'Keep copies of what commands read from buckets in this directory, for inspect, list, log, diff, stats and restore --to; every copy is proven before it is used [default: none, or CKPT_CACHE]')
             [CompletionResult]::new('--cache-size', '--cache-size', [CompletionResultType]::ParameterName, 'The most that the cache takes [default: 5 GiB, or CKPT_CACHE_SIZE]')

@@ -128,7 +128,7 @@ set edit:completion:arg-completer[ckpt] = {|@words|
         &'ckpt;log'= {
             cand -n 'Show only the newest N entries; 0 means all'
             cand --limit 'Show only the newest N entries; 0 means all'
-            cand --since 'Show only entries since this time, such as `2026-11-22T14:00` or `2h ago`'
+            cand --since 'Show only entries since this time, such as `2026-11-22T14:00`, or since so long ago, such as `2h`'
             cand --color 'When to use color; `auto` means on a terminal, unless NO_COLOR is set'
             cand --cache 'Keep copies of what commands read from buckets in this directory, for inspect, list, log, diff, stats and restore --to; every copy is proven before it is used [default: none, or CKPT_CACHE]'
             cand --cache-size 'The most that the cache takes [default: 5 GiB, or CKPT_CACHE_SIZE]'

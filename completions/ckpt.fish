@@ -120,7 +120,7 @@ complete -c ckpt -n "__fish_ckpt_using_subcommand list" -s q -l quiet -d 'Print 
 complete -c ckpt -n "__fish_ckpt_using_subcommand list" -l utc -d 'Show and read times in UTC instead of the local time zone'
 complete -c ckpt -n "__fish_ckpt_using_subcommand list" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ckpt -n "__fish_ckpt_using_subcommand log" -s n -l limit -d 'Show only the newest N entries; 0 means all' -r
-complete -c ckpt -n "__fish_ckpt_using_subcommand log" -l since -d 'Show only entries since this time, such as `2026-11-22T14:00` or `2h ago`' -r
+complete -c ckpt -n "__fish_ckpt_using_subcommand log" -l since -d 'Show only entries since this time, such as `2026-11-22T14:00`, or since so long ago, such as `2h`' -r
 complete -c ckpt -n "__fish_ckpt_using_subcommand log" -l color -d 'When to use color; `auto` means on a terminal, unless NO_COLOR is set' -r -f -a "auto\t'On a terminal'
 always\t'Everywhere'
 never\t'Nowhere'"

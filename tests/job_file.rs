@@ -211,6 +211,10 @@ fn a_wrong_job_file_is_refused_with_the_place_and_the_reason() {
             "input: {files: a.txt, split: words}\nkey: line\n",
             "2:6: text split into words only has the field `word`, found `line`",
         ),
+        (
+            "key: user\ntasks: partitions\n",
+            "2:8: `tasks: partitions` needs a topic: only its producers keep the keys of partitions apart",
+        ),
         ("tasks: 4\n", "1:8: `tasks` needs `key`: without a key each partition is a task"),
         ("key: user\ntasks: 0\n", "2:8: expected a whole number of tasks from 1 to 1000000, found `0`"),
         ("key: user\ntasks: 1000001\n", "2:8: expected a whole number of tasks from 1 to 1000000, found `1000001`"),
@@ -404,7 +408,7 @@ fn a_wrong_job_file_is_refused_with_the_place_and_the_reason() {
         ("let: {a: 'b +'}\n", "1:14: the expression is incomplete"),
         (
             "let: {a-b: 1}\n",
-            "1:7: expected a name of at most 100 letters (`a` to `z`), digits and `_` that does not start \
+            "1:7: expected a name of at most 100 letters (`A` to `Z`, `a` to `z`), digits and `_` that does not start \
           with a digit, found `a-b`",
         ),
         ("let: {in: 1}\n", "1:7: `in` is a word of expressions; choose another name"),

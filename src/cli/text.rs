@@ -38,6 +38,7 @@ pub fn routing(routing: Routing) -> &'static str {
     match routing {
         Routing::KeyHash => "by key hash",
         Routing::Partition => "one per partition",
+        Routing::KeyedPartition => "one per partition with its keys",
         Routing::Program => "by the program",
     }
 }

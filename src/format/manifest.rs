@@ -142,6 +142,9 @@ pub enum Routing {
     KeyHash,
     /// The job has no key: each partition is a task, numbered in the positions table, and its name is the key.
     Partition,
+    /// By the partition that the records of a key are in: each partition is a task and a shard, numbered in the positions
+    /// table. A key that is in several partitions has a row in each.
+    KeyedPartition,
     /// By the program that keeps the state: any key may be in any task, and also in several.
     Program,
 }
@@ -271,6 +274,9 @@ impl Manifest {
         }
         if *shards == 0 || shards > tasks {
             return Err(format!("shards: expected 1 to {tasks}, the number of tasks, found {shards}"));
+        }
+        if self.routing == Routing::KeyedPartition && shards != tasks {
+            return Err(format!("shards: expected {tasks}, one for each partition, found {shards}"));
         }
         let mut last = None;
         let mut behind = HashSet::new();

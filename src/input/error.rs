@@ -84,6 +84,12 @@ pub enum InputError {
     /// A job without a key has no free task for another partition.
     #[error("no task is left for input `{partition}`: a job without a key follows at most {tasks} files")]
     TooMany { partition: String, tasks: u32 },
+    /// A topic whose partitions are tasks has more of them than when the job began.
+    #[error(
+        "the topic has a new partition, `{partition}`: it had {tasks} when the job began, and keys may have moved to the new \
+         one"
+    )]
+    PartitionAdded { partition: String, tasks: u32 },
     /// A topic could not be read.
     #[error(transparent)]
     Kafka(#[from] KafkaError),

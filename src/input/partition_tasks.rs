@@ -1,4 +1,4 @@
-//! The tasks of a job without a key: one per partition.
+//! The tasks of partitions, where each partition is a task: in a job without a key, and if a job with a topic says so.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, RwLock};
@@ -13,6 +13,8 @@ pub const FOLLOWING_TASKS: u32 = 65_536;
 pub struct PartitionTasks {
     /// The number of tasks. Each has at most one partition.
     tasks: u32,
+    /// Whether no partition can be added.
+    is_fixed: bool,
     entries: RwLock<Entries>,
 }
 
@@ -49,7 +51,20 @@ impl PartitionTasks {
                 }
             }
         }
-        PartitionTasks { tasks: tasks.max(1), entries: RwLock::new(entries) }
+        PartitionTasks { tasks: tasks.max(1), is_fixed: false, entries: RwLock::new(entries) }
+    }
+
+    /// Assigns the partitions `known` to the `tasks` that they have. There are no others.
+    pub fn fixed<'a>(known: impl Iterator<Item = (&'a str, u32)>, tasks: u32) -> PartitionTasks {
+        let mut entries = Entries::default();
+        for (name, task) in known {
+            entries.add(name, task);
+        }
+        PartitionTasks { tasks: tasks.max(1), is_fixed: true, entries: RwLock::new(entries) }
+    }
+
+    pub fn is_fixed(&self) -> bool {
+        self.is_fixed
     }
 
     pub fn tasks(&self) -> u32 {
@@ -61,6 +76,9 @@ impl PartitionTasks {
         let mut entries = write(&self.entries);
         if let Some(&number) = entries.by_name.get(name) {
             return u32::try_from(number).ok();
+        }
+        if self.is_fixed {
+            return None;
         }
         // Neighbors go to different shards, which are ranges of tasks. The factor is odd, so if the number of tasks is
         // a power of two every task gets a turn.
@@ -113,6 +131,13 @@ mod tests {
         assert_eq!(tasks_of.number("more"), None);
         let empty: [(&str, u32); 0] = [];
         assert_eq!(PartitionTasks::new(empty.into_iter(), [].into_iter(), false).tasks(), 1);
+    }
+
+    #[test]
+    fn fixed_partitions_are_all_there_are() {
+        let tasks_of = PartitionTasks::fixed([("t/0", 0), ("t/10", 2), ("t/2", 1)].into_iter(), 4);
+        assert_eq!((tasks_of.tasks(), tasks_of.number("t/2"), tasks_of.task("t/2")), (4, Some(2), Some(1)));
+        assert_eq!((tasks_of.number("t/3"), tasks_of.task("t/3")), (None, None), "a free task does not help");
     }
 
     #[test]

@@ -35,13 +35,14 @@ pub fn parse(bytes: &[u8], sequence: Sequence) -> Result<JobSpec, DefinitionErro
 pub fn contradiction(manifest: &Manifest, definition: &JobSpec, block_bytes: u64) -> Option<String> {
     let routing = match (&definition.exec, definition.key.is_empty()) {
         (Some(_), _) => Routing::Program,
+        (None, false) if definition.is_partitioned => Routing::KeyedPartition,
         (None, false) => Routing::KeyHash,
         (None, true) => Routing::Partition,
     };
     let has_columns = definition.native.is_none();
     if has_columns && !has_columns_of(manifest, definition) {
         Some("its columns are not those of its job definition".to_owned())
-    } else if !definition.key.is_empty() && manifest.tasks != definition.tasks {
+    } else if !definition.key.is_empty() && !definition.is_partitioned && manifest.tasks != definition.tasks {
         Some(format!("it has {} tasks, its job definition {}", manifest.tasks, definition.tasks))
     } else if manifest.routing != routing {
         Some("its routing is not that of its job definition".to_owned())

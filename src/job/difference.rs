@@ -19,6 +19,8 @@ pub enum Difference {
     Tasks { old: u32, new: u32 },
     /// `tasks:` was changed, and only the program that made the state knows the task of a key.
     ProgramTasks { old: u32, new: u32 },
+    /// `tasks: partitions` was added or removed: the numbers of tasks, which partitions have none of.
+    TaskPartitions { old: Option<u32>, new: Option<u32> },
     /// `exec`, `native` or `aggregate` was replaced by another of them. Both are descriptions for messages.
     Process { old: String, new: String },
     /// The program that made the state had other columns. Both are descriptions for messages.
@@ -96,6 +98,10 @@ pub fn differences(old: &JobSpec, new: &JobSpec) -> Vec<Difference> {
 fn routing(old: &JobSpec, new: &JobSpec) -> Option<Difference> {
     if old.key != new.key {
         return Some(Difference::Key { old: old.key.clone(), new: new.key.clone() });
+    }
+    if old.is_partitioned != new.is_partitioned {
+        let number = |job: &JobSpec| (!job.is_partitioned).then_some(job.tasks);
+        return Some(Difference::TaskPartitions { old: number(old), new: number(new) });
     }
     let is_program = old.exec.is_some() && new.exec.is_some();
     let (old, new) = (old.tasks, new.tasks);
@@ -220,6 +226,7 @@ impl Difference {
             Difference::AggregateOrder { .. } => Effect::Reorders,
             Difference::Key { .. }
             | Difference::ProgramTasks { .. }
+            | Difference::TaskPartitions { .. }
             | Difference::ProgramColumns { .. }
             | Difference::Process { .. }
             | Difference::AggregateChanged { .. }
@@ -246,6 +253,10 @@ impl fmt::Display for Difference {
             Difference::Tasks { old, new } => write!(f, "`tasks` was {old}, is now {new}"),
             Difference::ProgramTasks { old, new } => {
                 write!(f, "`tasks` was {old}, is now {new}: the keys of a program cannot move to other tasks")
+            }
+            Difference::TaskPartitions { old, new } => {
+                let tasks = |number: &Option<u32>| number.map_or("`partitions`".to_owned(), |tasks| tasks.to_string());
+                write!(f, "`tasks` was {}, is now {}: keys cannot move to other tasks", tasks(old), tasks(new))
             }
             Difference::ProgramColumns { old, new } => {
                 write!(f, "the columns of the program's state were {old}, are now {new}")

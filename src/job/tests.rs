@@ -343,3 +343,20 @@ fn the_fields_of_messages_are_known_in_topics_only() {
     assert!(of("kafka: {brokers: 'a:1', topic: t}", "_value").unwrap_err().contains("only has the field `line`"));
     assert!(of("files: x.txt", "_key").unwrap_err().contains("only has the field `line`"));
 }
+
+#[test]
+fn partitions_of_a_topic_can_be_its_tasks() {
+    let text = "job: a\ninput: {kafka: {brokers: 'b:1', topic: t}, format: json}\nkey: _key\ntasks: partitions\n\
+                process: {aggregate: {n: count}}\n";
+    let (partitioned, hashed) = (parse(text), parse(&text.replace("tasks: partitions", "tasks: 8")));
+    assert_eq!((partitioned.is_partitioned, partitioned.tasks), (true, 0));
+    assert_eq!((hashed.is_partitioned, hashed.tasks), (false, 8));
+    assert_eq!(parse(&partitioned.definition()), partitioned);
+    for (old, new, was, is) in
+        [(&hashed, &partitioned, "8", "`partitions`"), (&partitioned, &hashed, "`partitions`", "8")]
+    {
+        let found = differences(old, new);
+        assert_eq!(found[0].to_string(), format!("`tasks` was {was}, is now {is}: keys cannot move to other tasks"));
+        assert_eq!((found.len(), found[0].effect()), (1, Effect::Unfit));
+    }
+}

@@ -30,7 +30,9 @@ pub(super) fn write(job: &JobSpec) -> String {
         [KeyField { field, .. }] => lines.add(0, "key", &quote(&field.to_string())),
         fields => lines.list(0, "key", fields.iter().map(key_field)),
     }
-    if !job.key.is_empty() {
+    if job.is_partitioned {
+        lines.add(0, "tasks", "partitions");
+    } else if !job.key.is_empty() {
         lines.add(0, "tasks", &job.tasks.to_string());
     }
     write_process(&mut lines, job);

@@ -138,7 +138,7 @@ impl Snapshot {
     pub fn task_of_key(&self, store: &Store, key: &str) -> Result<Option<u32>, ReadError> {
         match self.manifest().routing {
             Routing::KeyHash => Ok(Some(index::task_of_key(key.as_bytes(), self.manifest().tasks))),
-            Routing::Program => Ok(None),
+            Routing::Program | Routing::KeyedPartition => Ok(None),
             Routing::Partition => {
                 Ok(self.positions(store)?.iter().find(|row| row.partition == key).and_then(|row| row.task))
             }
@@ -192,7 +192,7 @@ impl Snapshot {
     /// Returns the tasks that may have rows of `selection`; `None` if any task may.
     fn tasks(&self, store: &Store, selection: &Selection) -> Result<Option<Vec<u32>>, ReadError> {
         let KeyFilter::Only(keys) = &selection.keys else { return Ok(selection.task.map(|task| vec![task])) };
-        if self.manifest().routing == Routing::Program {
+        if matches!(self.manifest().routing, Routing::Program | Routing::KeyedPartition) {
             return Ok(selection.task.map(|task| vec![task]));
         }
         let mut tasks = Vec::new();

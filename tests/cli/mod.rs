@@ -14,6 +14,7 @@ mod latest;
 mod list;
 mod log;
 mod odd_names;
+mod partitions;
 mod pin;
 mod places;
 mod prune;

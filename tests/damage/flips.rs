@@ -58,7 +58,7 @@ fn built(name: &'static str, routing: Routing, keys: usize, rounds: usize) -> Sh
     let mut builder = StoreBuilder::on(vec![Arc::new(storage.clone())], 8, 3, routing);
     let key = |number: usize| match routing {
         Routing::Partition => format!("p{}", number % 8),
-        Routing::KeyHash | Routing::Program => format!("key-{number:06}"),
+        Routing::KeyHash | Routing::KeyedPartition | Routing::Program => format!("key-{number:06}"),
     };
     for round in 0..rounds {
         let count = if round == 0 { keys } else { 10.min(keys) };

@@ -13,7 +13,7 @@ use crate::support::{Ending, Env, Output};
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A state: the count and the total of each key.
-type Rows = BTreeMap<String, (u64, u64)>;
+pub(super) type Rows = BTreeMap<String, (u64, u64)>;
 
 /// Writes a job that reads `topic`. `kafka` follows in its section, and `more` at the end.
 fn job(env: &Env, broker: &Broker, topic: &str, kafka: &str, more: &str) {
@@ -54,7 +54,7 @@ fn expected_of(messages: impl Iterator<Item = u64>) -> Rows {
 }
 
 /// The state of the latest checkpoint.
-fn state(env: &Env) -> Rows {
+pub(super) fn state(env: &Env) -> Rows {
     let _ = fs::remove_dir_all(env.path("state"));
     env.run(&["restore", "store", "--to", "state", "--format", "jsonl"]).expect(0);
     let mut rows = Rows::new();
@@ -69,7 +69,7 @@ fn state(env: &Env) -> Rows {
 }
 
 /// The number of records of the latest checkpoint.
-fn records(env: &Env) -> u64 {
+pub(super) fn records(env: &Env) -> u64 {
     let output = env.run(&["inspect", "store", "--json"]);
     let Ok(view) = serde_json::from_str::<serde_json::Value>(&output.stdout) else { return 0 };
     view["totals"]["records"].as_u64().unwrap_or_default()
@@ -87,7 +87,7 @@ fn positions(env: &Env) -> Vec<(String, u64, bool)> {
     view["positions"].as_array().expect("a list").iter().map(row).collect()
 }
 
-fn start(env: &Env) -> Ending {
+pub(super) fn start(env: &Env) -> Ending {
     let stderr = fs::File::create(env.path("stderr")).expect("created");
     let mut command = env.command(&["run", "job.yaml"]);
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(stderr);
@@ -95,7 +95,7 @@ fn start(env: &Env) -> Ending {
 }
 
 #[track_caller]
-fn until(env: &Env, what: &str, mut holds: impl FnMut() -> bool) {
+pub(super) fn until(env: &Env, what: &str, mut holds: impl FnMut() -> bool) {
     let begun = Instant::now();
     while !holds() {
         assert!(begun.elapsed() < PATIENCE, "{what}: {}", env.read("stderr"));
@@ -103,14 +103,14 @@ fn until(env: &Env, what: &str, mut holds: impl FnMut() -> bool) {
     }
 }
 
-fn signal(child: &Child, signal: Signal) {
+pub(super) fn signal(child: &Child, signal: Signal) {
     let process = Pid::from_raw(child.id().try_into().expect("a process")).expect("a process");
     kill_process(process, signal).expect("running");
 }
 
 /// Waits for the end of a run. Returns its exit code.
 #[track_caller]
-fn ended(env: &Env, run: &mut Ending) -> Option<i32> {
+pub(super) fn ended(env: &Env, run: &mut Ending) -> Option<i32> {
     let mut status = None;
     until(env, "the run ends", || {
         status = run.0.try_wait().expect("waited");
@@ -119,7 +119,7 @@ fn ended(env: &Env, run: &mut Ending) -> Option<i32> {
     status.and_then(|status| status.code())
 }
 
-fn run(env: &Env) -> Output {
+pub(super) fn run(env: &Env) -> Output {
     env.run(&["run", "job.yaml"])
 }
 

@@ -81,6 +81,11 @@ impl StoreBuilder {
         StoreBuilder::create(path, 8, 3, Routing::Partition)
     }
 
+    /// Creates the store of a job whose tasks are the 3 partitions of the topic `clicks`.
+    pub fn partitioned(path: &Path) -> StoreBuilder {
+        StoreBuilder::create(path, 3, 3, Routing::KeyedPartition)
+    }
+
     pub fn create(path: &Path, tasks: u32, shards: u32, routing: Routing) -> StoreBuilder {
         StoreBuilder::on(vec![Arc::new(LocalStorage::new(path.to_owned()))], tasks, shards, routing)
     }
@@ -144,13 +149,17 @@ impl StoreBuilder {
                 (name, _) => format!("{name}: last({name})"),
             })
             .collect();
-        let key = if self.routing == Routing::Partition {
-            String::new()
-        } else {
-            format!("key: user\ntasks: {}\n", self.tasks)
+        let key = match self.routing {
+            Routing::Partition => String::new(),
+            Routing::KeyedPartition => "key: user\ntasks: partitions\n".to_owned(),
+            Routing::KeyHash | Routing::Program => format!("key: user\ntasks: {}\n", self.tasks),
+        };
+        let input = match self.routing {
+            Routing::KeyedPartition => "kafka: {brokers: 'localhost:9092', topic: clicks}, format: json",
+            _ => "files: data/clicks.jsonl",
         };
         format!(
-            "job: clicks\ninput: {{files: data/clicks.jsonl, types: {{{}}}}}\n{key}process: {{aggregate: {{{}}}}}\n",
+            "job: clicks\ninput: {{{input}, types: {{{}}}}}\n{key}process: {{aggregate: {{{}}}}}\n",
             types.join(", "),
             aggregates.join(", ")
         )
@@ -265,8 +274,10 @@ impl StoreBuilder {
         match self.routing {
             Routing::KeyHash => index::task_of_key(key.as_bytes(), self.tasks),
             Routing::Partition => key.strip_prefix('p').and_then(|task| task.parse().ok()).expect("a partition's name"),
-            // The program of these tests gives every task the keys that begin with its number.
-            Routing::Program => key.split(':').next().and_then(|task| task.parse().ok()).expect("a task's number"),
+            // In these tests, the keys of a program's task or of a partition begin with its number.
+            Routing::Program | Routing::KeyedPartition => {
+                key.split(':').next().and_then(|task| task.parse().ok()).expect("a task's number")
+            }
         }
     }
 
@@ -310,16 +321,22 @@ impl StoreBuilder {
     fn positions(&mut self, changes: &[Change<'_>]) -> Vec<PositionRow> {
         for (key, _) in changes {
             let partition = match self.routing {
-                Routing::KeyHash | Routing::Program => "data/clicks.jsonl",
-                Routing::Partition => key,
+                Routing::KeyHash | Routing::Program => "data/clicks.jsonl".to_owned(),
+                Routing::Partition => (*key).to_owned(),
+                Routing::KeyedPartition => format!("clicks/{}", self.task(key)),
             };
-            *self.records.entry(partition.to_owned()).or_default() += 1;
+            *self.records.entry(partition).or_default() += 1;
         }
+        let task_of = |partition: &str| match self.routing {
+            Routing::KeyHash | Routing::Program => None,
+            Routing::Partition => Some(self.task(partition)),
+            Routing::KeyedPartition => partition.strip_prefix("clicks/").and_then(|number| number.parse().ok()),
+        };
         let records = self.records.iter();
         records
             .map(|(partition, records)| PositionRow {
                 partition: partition.clone(),
-                task: (self.routing == Routing::Partition).then(|| self.task(partition)),
+                task: task_of(partition),
                 cut: self.block,
                 offset: records * RECORD_BYTES,
                 record: *records,

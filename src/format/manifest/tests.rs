@@ -96,6 +96,9 @@ fn what_contradicts_itself_is_refused() {
     assert!(reason(&yaml.replace("tasks: 64", "tasks: 0")).starts_with("tasks:"));
     assert!(reason(&yaml.replace("shards: 8", "shards: 0")).starts_with("shards:"));
     assert!(reason(&yaml.replace("shards: 8", "shards: 65")).starts_with("shards:"));
+    assert!(
+        reason(&yaml.replace("key_hash", "keyed_partition")).starts_with("shards: expected 64, one for each partition")
+    );
     assert!(reason(&yaml.replace("block_bytes: 262144", "block_bytes: 0")).starts_with("block_bytes:"));
     assert!(reason(&yaml.replace("name: spent", "name: clicks")).starts_with("columns:"));
     for estimate in ["sketch: gone", "sketch: clicks", "sketch: clicks\n    quantile: '0.5'"] {

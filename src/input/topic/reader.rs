@@ -143,8 +143,11 @@ impl TopicReader {
     fn add(&mut self, mut lane: Lane) -> Result<(), InputError> {
         if let Some(tasks) = &self.tasks {
             let name = &lane.partition.name;
-            let too_many = || InputError::TooMany { partition: name.clone(), tasks: tasks.tasks() };
-            lane.block_partition = tasks.number(name).ok_or_else(too_many)?;
+            let refused = || match tasks.is_fixed() {
+                true => InputError::PartitionAdded { partition: name.clone(), tasks: tasks.tasks() },
+                false => InputError::TooMany { partition: name.clone(), tasks: tasks.tasks() },
+            };
+            lane.block_partition = tasks.number(name).ok_or_else(refused)?;
         }
         self.lanes.push(lane);
         Ok(())

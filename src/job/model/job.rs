@@ -24,8 +24,11 @@ pub struct JobSpec {
     pub filter: Option<String>,
     /// `key:` the fields that route records; without any, each partition is a task.
     pub key: Vec<KeyField>,
-    /// `tasks:` 1 to 1,000,000, default 64; 0 without a key.
+    /// `tasks:` 1 to 1,000,000, default 64; 0 without a key, and if each partition is a task.
     pub tasks: u32,
+    /// `tasks: partitions` each partition of the topic is a task, and a record's task is its partition. Only with a key of
+    /// one field.
+    pub is_partitioned: bool,
     /// `process: aggregate:` in the order of the file. Empty only with `exec` or `native`.
     pub aggregates: Vec<AggregateSpec>,
     /// `process: delete:` the records that delete the row of their key. Only with `aggregates`. Excludes `window`.

@@ -64,7 +64,8 @@ fn read(root: &Node, base: &Path) -> Result<(JobSpec, Vec<TypedField>)> {
     let process = process_node.and_then(|node| mistakes.get(process::read(node, known, is_keyed, &key)));
     let aggregates = process.as_ref().map_or(&[][..], |process| &process.aggregates);
     let timing = process_node.and_then(|node| mistakes.get(time::read(node, known, is_keyed, &key, aggregates)));
-    let tasks_of_key = is_keyed.then_some(tasks.unwrap_or(MAX_TASKS as u32));
+    let is_partitioned = top.get("tasks").is_some_and(is_partitions);
+    let tasks_of_key = is_keyed.then_some(tasks.filter(|_| !is_partitioned).unwrap_or(MAX_TASKS as u32));
     let checkpoint = mistakes.get(checkpoint::read(top.get("checkpoint"), &job, tasks_of_key));
     let is_program = process_node.is_some_and(|node| node_of(node, "exec", None).is_some());
     let output = mistakes.take(top.get("output").map(|node| output::read(node, is_program)).transpose());
@@ -82,6 +83,7 @@ fn read(root: &Node, base: &Path) -> Result<(JobSpec, Vec<TypedField>)> {
         filter,
         key,
         tasks,
+        is_partitioned,
         aggregates,
         delete,
         exec,
@@ -93,6 +95,7 @@ fn read(root: &Node, base: &Path) -> Result<(JobSpec, Vec<TypedField>)> {
         base,
     };
     all([
+        check_partitioned(&job, top.get("tasks")),
         check_priority(&job, process_node, top.get("checkpoint")),
         check_program(&job, process_node),
         input::check_dead_letters(&job, top.require("input", "")?),
@@ -100,6 +103,20 @@ fn read(root: &Node, base: &Path) -> Result<(JobSpec, Vec<TypedField>)> {
         time::check_output(&job, process_node),
     ])?;
     Ok((job, types))
+}
+
+/// Rejects tasks that are partitions where the partitions do not separate the keys.
+fn check_partitioned(job: &JobSpec, tasks: Option<&Node>) -> Result<()> {
+    match tasks.filter(|_| job.is_partitioned) {
+        None => Ok(()),
+        Some(node) if job.input.topic.is_none() => {
+            Err(node.unfit("`tasks: partitions` needs a topic: only its producers keep the keys of partitions apart"))
+        }
+        Some(node) if job.key.len() > 1 => {
+            Err(node.unfit("`tasks: partitions` needs a key of one field, which is the key of the messages"))
+        }
+        Some(_) => Ok(()),
+    }
 }
 
 /// Rejects what does not work in mode priority.
@@ -151,6 +168,7 @@ fn tasks(top: &Section<'_>, keyed: bool) -> Result<u32> {
         None if keyed => Ok(DEFAULT_TASKS),
         None => Ok(0),
         Some(node) if !keyed => Err(node.unfit("`tasks` needs `key`: without a key each partition is a task")),
+        Some(node) if is_partitions(node) => Ok(0),
         Some(node) => {
             let expected = "a whole number of tasks from 1 to 1000000";
             match node.integer(expected)? {
@@ -159,4 +177,9 @@ fn tasks(top: &Section<'_>, keyed: bool) -> Result<u32> {
             }
         }
     }
+}
+
+/// Returns whether the value of `tasks:` says that each partition is a task.
+fn is_partitions(tasks: &Node) -> bool {
+    tasks.text("").is_ok_and(|text| text == "partitions")
 }

@@ -72,7 +72,7 @@ impl Comparison {
         let manifest = self.new.manifest();
         match manifest.routing {
             Routing::KeyHash => Box::new(|_, key| Some(index::task_of_key(key, manifest.tasks))),
-            Routing::Program => Box::new(|task, _| (task < manifest.tasks).then_some(task)),
+            Routing::Program | Routing::KeyedPartition => Box::new(|task, _| (task < manifest.tasks).then_some(task)),
             Routing::Partition => {
                 let tasks = self.new.partition_tasks();
                 Box::new(move |_, key| std::str::from_utf8(key).ok().and_then(|key| tasks.get(key).copied()))

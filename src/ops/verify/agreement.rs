@@ -47,6 +47,8 @@ pub(super) fn positions_problems(manifest: &Manifest, rows: &[PositionRow]) -> V
         match (manifest.routing, row.task) {
             (Routing::KeyHash | Routing::Program, None) => {}
             (Routing::Partition | Routing::Program, Some(task)) if task < manifest.tasks => {}
+            (Routing::KeyedPartition, Some(task))
+                if task < manifest.tasks && task_named(&row.partition) == Some(task) => {}
             (_, task) => wrong(format!("task {task:?}")),
         }
         // A followed file has no end, but a rotated one has.
@@ -147,6 +149,11 @@ pub(super) fn index_regressions(child: Whole<'_>, parent: Whole<'_>) -> Vec<Stri
         }
     }
     problems
+}
+
+/// Returns the number at the end of the name of a partition of a topic, which is its task if it is one.
+fn task_named(partition: &str) -> Option<u32> {
+    partition.rsplit_once('/')?.1.parse().ok()
 }
 
 fn sum(numbers: impl Iterator<Item = u64>) -> u64 {

@@ -113,7 +113,8 @@ fn check_chains(
     let Some(manifest) = first_user.and_then(RootRead::usable) else { return Err(Findings::default()) };
     let seen = RefCell::new(vec![SegmentRows::default(); longest.rows.len()]);
     let owner = |task: u32, key: &[u8]| match manifest.routing {
-        Routing::Program => Some(task),
+        // A partition is a shard, whose only task is compared with that of each row.
+        Routing::Program | Routing::KeyedPartition => Some(task),
         Routing::KeyHash => Some(index::task_of_key(key, manifest.tasks)),
         Routing::Partition => std::str::from_utf8(key).ok().and_then(|key| longest.partitions.get(key).copied()),
     };

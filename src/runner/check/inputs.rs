@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::format::positions::PositionRow;
 use crate::input;
+use crate::input::partition_tasks::PartitionTasks;
 use crate::input::{
     BlockReader, Compression, FollowReader, InputError, Partition, Position, ResumedPartitions, TopicReader,
 };
@@ -101,7 +102,11 @@ pub(super) fn check_files(job: &JobSpec, start: &[PositionRow], report: &mut Rep
 
 /// Checks the partitions of a topic.
 pub(super) fn check_topic(job: &JobSpec, start: &[PositionRow], report: &mut Report) {
-    let reader = TopicReader::new(&job.input, &job.base, start, 0, None);
+    let tasks = report.latest.as_ref().filter(|_| job.is_partitioned && !start.is_empty()).map(|latest| {
+        let known = start.iter().filter_map(|row| Some((row.logical(), row.task?)));
+        Arc::new(PartitionTasks::fixed(known, latest.tasks))
+    });
+    let reader = TopicReader::new(&job.input, &job.base, start, 0, tasks);
     let looked = reader.and_then(|mut reader| Ok((reader.look()?, reader.take_notes())));
     let (partitions, notes) = match looked {
         Ok(looked) => looked,

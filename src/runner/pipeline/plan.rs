@@ -143,11 +143,11 @@ impl Plan {
         }
     }
 
-    /// Returns the tasks of the partitions, for a job without a key.
+    /// Returns the tasks of the partitions, if a record's task is that of its partition.
     pub(crate) fn partition_tasks(&self) -> Option<&Arc<PartitionTasks>> {
         match &self.route {
             Route::Key(_) | Route::Parts(..) => None,
-            Route::Partition(partition_tasks) => Some(partition_tasks),
+            Route::Partition(tasks) | Route::KeyedPartition { tasks, .. } => Some(tasks),
         }
     }
 
@@ -198,16 +198,17 @@ impl Plan {
             _ if self.exec.is_some() => Routing::Program,
             Route::Key(_) | Route::Parts(..) => Routing::KeyHash,
             Route::Partition { .. } => Routing::Partition,
+            Route::KeyedPartition { .. } => Routing::KeyedPartition,
         }
     }
 
-    /// Returns the task of a key.
-    pub fn task_of(&self, key: &[u8]) -> u32 {
-        self.task_of_hashed(key, xxh3_64(key))
+    /// Returns the task of a key in `shard`.
+    pub fn task_of(&self, shard: u32, key: &[u8]) -> u32 {
+        self.task_of_hashed(shard, key, xxh3_64(key))
     }
 
-    /// Returns the task of a key whose XXH3-64 is `hash`.
-    pub fn task_of_hashed(&self, key: &[u8], hash: u64) -> u32 {
+    /// Returns the task of a key in `shard` whose XXH3-64 is `hash`.
+    pub fn task_of_hashed(&self, shard: u32, key: &[u8], hash: u64) -> u32 {
         if self.exec.is_some() {
             return split_key(key).0;
         }
@@ -217,6 +218,8 @@ impl Plan {
                 let name = std::str::from_utf8(key).expect("the name of a partition is text");
                 partition_tasks.task(name).expect("the keys of a job without one are its partitions")
             }
+            // Each shard has one.
+            Route::KeyedPartition { .. } => shard,
         }
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::input::partition_tasks::PartitionTasks;
 use crate::input::record::{BadRecord, Field};
 use crate::runner::pipeline::key_parts::KeyParts;
+use crate::values::units::shown;
 
 /// How a record finds its task.
 #[derive(Debug)]
@@ -15,6 +16,13 @@ pub enum Route {
     Parts(usize, KeyParts),
     /// By its partition.
     Partition(Arc<PartitionTasks>),
+    /// By its partition, which has several keys: the field at this index.
+    KeyedPartition {
+        key: usize,
+        /// The index of the key of the message, if the key of the job is another field, which must be equal to it.
+        message_key: Option<usize>,
+        tasks: Arc<PartitionTasks>,
+    },
 }
 
 /// What gives the records of a block their keys.
@@ -26,6 +34,9 @@ pub(crate) enum BlockKeys<'p> {
     Parts(usize, &'p KeyParts, String),
     /// The name of the block's partition, which has this task.
     Partition(Arc<str>, u32),
+    /// The field at this index of a record in a partition with this task. If there is a second index, the key of the message
+    /// there must be equal to it.
+    InPartition(usize, Option<usize>, u32),
 }
 
 impl<'p> BlockKeys<'p> {
@@ -36,6 +47,9 @@ impl<'p> BlockKeys<'p> {
             Route::Partition(partition_tasks) => {
                 let (name, task) = partition_tasks.entry(partition);
                 BlockKeys::Partition(name, task)
+            }
+            Route::KeyedPartition { key, message_key, tasks } => {
+                BlockKeys::InPartition(*key, *message_key, tasks.entry(partition).1)
             }
         }
     }
@@ -50,8 +64,26 @@ impl<'p> BlockKeys<'p> {
                 Ok((key, None))
             }
             BlockKeys::Partition(name, task) => Ok((name, Some(*task))),
+            BlockKeys::InPartition(index, message_key, task) => {
+                let key = key_text(&fields[*index])?;
+                if let Some(message_key) = message_key {
+                    check_message_key(key, &fields[*message_key])?;
+                }
+                Ok((key, Some(*task)))
+            }
         }
     }
+}
+
+/// Fails if the key of a message, by which its producer has chosen the partition, is not `key`.
+fn check_message_key(key: &str, message_key: &Field<'_>) -> Result<(), BadRecord> {
+    let found = match message_key {
+        Field::Text(found) if found == key => return Ok(()),
+        Field::Text(found) => format!("the key of its message is `{}`", shown(found)),
+        _ => "its message has no key".to_owned(),
+    };
+    let reason = format!("the key is `{}`, but {found}: with `tasks: partitions` they must be equal", shown(key));
+    Err(BadRecord { reason })
 }
 
 #[inline]

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::format::manifest::Mode;
+use crate::format::manifest::{Manifest, Mode};
 use crate::format::rows::{Change, RowCodec};
 use crate::input::partition_tasks::PartitionTasks;
 use crate::input::record::{Filter, Sightings, record_fields};
 use crate::input::{Columns, Partition, Position};
+use crate::job::message_field::MessageField;
 use crate::job::{Emit, FieldPath, JobSpec, TtlSpec};
 use crate::runner::error::RunError;
 use crate::runner::lineage::Lineage;
@@ -86,7 +87,14 @@ impl Run<'_> {
         let RecordSteps { filter, delete, processor, exec } = steps;
         let job = self.job;
         let field_count = processor.fields().len();
+        let last = lineage.and_then(|lineage| lineage.last.as_ref()).map(|last| &last.manifest);
         let (route, tasks) = match &job.key[..] {
+            [_] if job.is_partitioned => {
+                let tasks = Arc::new(self.topic_tasks(last));
+                let message_key = self.message_key().map(|_| field_count + 1);
+                let count = tasks.tasks();
+                (Route::KeyedPartition { key: field_count, message_key, tasks }, count)
+            }
             [_] => (Route::Key(field_count), job.tasks),
             [_, ..] => (Route::Parts(field_count, KeyParts::new(job)), job.tasks),
             [] => {
@@ -98,12 +106,14 @@ impl Run<'_> {
                 (Route::Partition(partition_tasks), tasks)
             }
         };
-        let last = lineage.and_then(|lineage| lineage.last.as_ref()).map(|last| &last.manifest);
         let same = last.filter(|manifest| manifest.tasks == tasks);
         // Mode priority takes or leaves whole shards, so it has more of them.
         let most = if job.checkpoint.mode == Mode::Priority { 4 * MAX_SHARDS } else { MAX_SHARDS };
-        let shards = same.map_or_else(|| tasks.min(most), |manifest| manifest.shards);
-        let mut next_field = field_count + job.key.len();
+        let shards = match &route {
+            Route::KeyedPartition { .. } => tasks,
+            _ => same.map_or_else(|| tasks.min(most), |manifest| manifest.shards),
+        };
+        let mut next_field = field_count + job.key.len() + self.message_key().iter().count();
         let mut test = |filter: Filter| {
             let fields = next_field..next_field + filter.fields().len();
             next_field = fields.end;
@@ -130,6 +140,19 @@ impl Run<'_> {
             workers: self.threads.min(shards as usize),
             on_error: job.input.on_error.clone(),
         }
+    }
+
+    /// Returns the tasks of a topic whose partitions are tasks: as many as in the latest checkpoint, or else in the topic.
+    fn topic_tasks(&self, last: Option<&Manifest>) -> PartitionTasks {
+        let tasks = last.map_or(self.partitions.len() as u32, |last| last.tasks);
+        PartitionTasks::fixed(self.partitions.iter().map(|partition| partition.name.as_str()).zip(0..tasks), tasks)
+    }
+
+    /// Returns the key of messages, if it is compared with the key of the job.
+    fn message_key(&self) -> Option<FieldPath> {
+        let [key] = &self.job.key[..] else { return None };
+        let is_compared = self.job.is_partitioned && MessageField::of(&key.field) != Some(MessageField::Key);
+        is_compared.then(|| FieldPath::of("_key"))
     }
 
     /// Returns the clock of a job with event time, as it was at the checkpoint that the run resumes from.
@@ -179,11 +202,12 @@ impl Run<'_> {
         Ok(Some(ShownRows::new(on_deep_stack(keys)?.into_iter())))
     }
 
-    /// Returns the fields that are extracted from each record: the processor's, the key, those of `where` and `delete`,
-    /// the time.
+    /// Returns the fields that are extracted from each record: the processor's, the key and that of the message it is compared
+    /// with, those of `where` and `delete`, the time.
     pub(crate) fn fields(&self, plan: &Plan) -> Vec<FieldPath> {
         let mut fields = plan.processor.fields().to_vec();
         fields.extend(self.job.key_fields().cloned());
+        fields.extend(self.message_key());
         fields.extend(plan.filter.iter().chain(&plan.delete).flat_map(|test| test.filter.fields().to_vec()));
         fields.extend(self.time_field().cloned());
         fields

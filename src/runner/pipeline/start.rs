@@ -65,7 +65,7 @@ fn load(
     let (mut shards, mut lineage) = (Vec::new(), Lineage::default());
     if let Some((recovered, definition)) = recovered {
         let layout = NewLayout { job: run.job, codec: &plan.codec, tasks: plan.tasks, shards: plan.shards };
-        let task_of = |key: &[u8], hash: u64| plan.task_of_hashed(key, hash);
+        let task_of = |shard: u32, key: &[u8], hash: u64| plan.task_of_hashed(shard, key, hash);
         Recovered { shards, lineage } = adapt(recovered, &definition, &layout, task_of, run.threads, run.observer)?;
     }
     if let (Some(timing), Some(last)) = (&plan.timing, &lineage.last) {

@@ -24,12 +24,12 @@ pub struct NewLayout<'a> {
 /// Converts the state of a checkpoint, written by a run of `definition`, to the layout `new` where the two differ, and
 /// reports what changed.
 ///
-/// `task_of` returns the task of a key, given the key and its XXH3-64.
+/// `task_of` returns the task of a key, given its shard before, the key and its XXH3-64.
 pub fn adapt(
     mut recovered: Recovered,
     definition: &JobSpec,
     new: &NewLayout<'_>,
-    task_of: impl Fn(&[u8], u64) -> u32 + Sync,
+    task_of: impl Fn(u32, &[u8], u64) -> u32 + Sync,
     threads: usize,
     observer: &dyn Observer,
 ) -> Result<Recovered, RunError> {

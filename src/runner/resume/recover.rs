@@ -189,7 +189,7 @@ fn load(
     let is_ours = |row: Row<'_>, hash: u64| {
         let routed = match manifest.routing {
             Routing::Partition => partitions.get(row.key) == Some(&row.task),
-            Routing::Program => true,
+            Routing::Program | Routing::KeyedPartition => true,
             Routing::KeyHash => hash % u64::from(manifest.tasks) == u64::from(row.task),
         };
         routed && (base.first_task..=base.last_task).contains(&row.task)

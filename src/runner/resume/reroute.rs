@@ -31,21 +31,23 @@ pub enum Source {
 
 /// Moves the rows of `old`, whose values are packed by `old_codec`, to new shards in `layout`, with `threads` threads.
 ///
-/// `task_of` returns the task of a key, given the key and its XXH3-64. No checkpoint holds the new shards, so the next
+/// `task_of` returns the task of a key, given its shard before, the key and its XXH3-64; a task that is not found by the key
+/// alone must not move to another shard. No checkpoint holds the new shards, so the next
 /// one writes each of them as a base; still, rows that existed at the last cut do not count as new. The old shards are
 /// moved one by one, so that the state is never in memory twice.
 pub fn reroute(
     old: Vec<Shard>,
     old_codec: &RowCodec,
     layout: &Layout<'_>,
-    task_of: impl Fn(&[u8], u64) -> u32 + Sync,
+    task_of: impl Fn(u32, &[u8], u64) -> u32 + Sync,
     threads: usize,
 ) -> Result<(Vec<Shard>, Content), ContentMismatch> {
-    let shard_of_key = |key: &[u8], hash: u64| shard_of(task_of(key, hash), layout.tasks, layout.shards) as usize;
+    let shard_of_key =
+        |shard: u32, key: &[u8], hash: u64| shard_of(task_of(shard, key, hash), layout.tasks, layout.shards) as usize;
     let mut new: Vec<Shard> = (0..layout.shards).map(|_| Shard::new(layout.codec)).collect();
     let per_thread = new.len().div_ceil(threads.max(1)).max(1);
     let mut before = Content::default();
-    for shard in old {
+    for (number, shard) in (0..).zip(old) {
         let taken = for_each_part(&mut new, per_thread, |first, part| {
             let mut content = Content::default();
             let mut packed = Vec::new();
@@ -53,7 +55,7 @@ pub fn reroute(
             for index in shard.indices() {
                 let key = shard.key(index);
                 let hash = xxh3_64(key);
-                let at = shard_of_key(key, hash).wrapping_sub(first);
+                let at = shard_of_key(number, key, hash).wrapping_sub(first);
                 let Some(target) = part.get_mut(at) else { continue };
                 packed.clear();
                 shard.pack_row(index, &mut packed);
@@ -68,10 +70,10 @@ pub fn reroute(
     }
     let after = for_each_part(&mut new, per_thread, |first, part| {
         let mut content = Content::default();
-        for (at, shard) in part.iter_mut().enumerate() {
+        for (number, shard) in (first..).zip(part.iter_mut()) {
             shard.set_relaid();
             shard.for_each(|key, packed| {
-                if shard_of_key(key, xxh3_64(key)) == first + at {
+                if shard_of_key(number as u32, key, xxh3_64(key)) == number {
                     content.add(key, packed);
                 }
             });
@@ -130,8 +132,8 @@ mod tests {
         RowCodec::new(names.iter().map(|(name, column_type)| Column::new(*name, *column_type)).collect())
     }
 
-    fn by_hash(tasks: u32) -> impl Fn(&[u8], u64) -> u32 + Sync {
-        move |_, hash| (hash % u64::from(tasks)) as u32
+    fn by_hash(tasks: u32) -> impl Fn(u32, &[u8], u64) -> u32 + Sync {
+        move |_, _, hash| (hash % u64::from(tasks)) as u32
     }
 
     fn filled(codec: &RowCodec, tasks: u32, shards: u32, keys: u64) -> Vec<Shard> {
@@ -141,7 +143,7 @@ mod tests {
             let hash = xxh3_64(key.as_bytes());
             let mut packed = Vec::new();
             codec.pack(&[Value::Int(n as i64), Value::Text(format!("text {n}"))], &mut packed);
-            let shard = shard_of(by_hash(tasks)(&[], hash), tasks, shards) as usize;
+            let shard = shard_of(by_hash(tasks)(0, &[], hash), tasks, shards) as usize;
             assert!(filled[shard].load(hash, key.as_bytes(), &packed));
         }
         filled
@@ -158,7 +160,7 @@ mod tests {
             let mut rows = BTreeMap::new();
             for (number, shard) in new.iter_mut().enumerate() {
                 shard.for_each(|key, packed| {
-                    let task = by_hash(tasks)(key, xxh3_64(key));
+                    let task = by_hash(tasks)(0, key, xxh3_64(key));
                     assert_eq!(shard_of(task, tasks, shards) as usize, number);
                     rows.insert(String::from_utf8(key.to_vec()).unwrap(), codec.unpack(packed));
                 });
@@ -200,7 +202,7 @@ mod tests {
         let layout = Layout { codec: &codec, sources: vec![Source::Column(0), Source::Column(1)], tasks: 4, shards: 4 };
         // A route that changes its mind, as it would with broken memory.
         let calls = std::sync::atomic::AtomicU32::new(0);
-        let fickle = |_: &[u8], _: u64| calls.fetch_add(1, std::sync::atomic::Ordering::Relaxed) % 3;
+        let fickle = |_: u32, _: &[u8], _: u64| calls.fetch_add(1, std::sync::atomic::Ordering::Relaxed) % 3;
         let lost = reroute(filled(&codec, 64, 16, 50), &codec, &layout, fickle, 1).unwrap_err();
         assert_eq!(lost.before.keys, 50);
         assert!(lost.after.keys < 50, "{lost}");

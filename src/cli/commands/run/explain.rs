@@ -97,6 +97,9 @@ pub(super) fn explain(error: RunError, args: &JobArgs, text: &[u8]) -> CliError 
             InputError::TopicShrunk { .. } | InputError::TopicMadeAgain { .. } | InputError::OtherMessage { .. },
         ) => CliError::of(Exit::Failed, &error)
             .hint(format!("{START_OVER}: the messages of the old topic cannot be separated from the state")),
+        RunError::Input(InputError::PartitionAdded { .. }) => CliError::of(Exit::Failed, &error)
+            .hint(format!("{START_OVER}: with `tasks: partitions`, the rows of a key are where its messages were"))
+            .hint(format!("with a number as `tasks` in {job}, partitions can be added later")),
         RunError::Input(InputError::Kafka(KafkaError::Unavailable)) => {
             in_job_file("input.kafka", None, error.to_string())
         }

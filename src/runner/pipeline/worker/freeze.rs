@@ -51,7 +51,7 @@ impl Worker<'_> {
                         return true;
                     }
                 }
-                let Some(mut all) = rows.take(budget, |key| plan.task_of(key)) else { return false };
+                let Some(mut all) = rows.take(budget, |key| plan.task_of(*shard, key)) else { return false };
                 if plan.exec.is_some() {
                     all.rows.split_tasks();
                 }

@@ -62,7 +62,7 @@ impl Plan {
         timed.arguments.clear();
         self.pack(fields, &mut timed.arguments)?;
         match &timing.rows {
-            TimedRows::Windows(rows) => self.push_to_windows(timed, rows, (key, time), place, updates)?,
+            TimedRows::Windows(rows) => self.push_to_windows(timed, rows, (key, task, time), place, updates)?,
             TimedRows::Expiry(_) => self.push(key.as_bytes(), task, updates, |update| {
                 update.extend_from_slice(&time.to_le_bytes());
                 update.extend_from_slice(&timed.arguments);
@@ -77,7 +77,7 @@ impl Plan {
         &self,
         timed: &mut TimedState,
         rows: &WindowRows,
-        (key, time): (&str, i64),
+        (key, task, time): (&str, Option<u32>, i64),
         place: RecordPlace<'_>,
         updates: &mut [Vec<u8>],
     ) -> Result<(), BadRecord> {
@@ -89,7 +89,7 @@ impl Plan {
                 let reason = format!("the key has {} bytes, too many for a window", key.len());
                 return Err(BadRecord { reason });
             }
-            self.push(row_key, None, updates, |update| {
+            self.push(row_key, task, updates, |update| {
                 update.extend_from_slice(&start.to_le_bytes());
                 match shown {
                     _ if number > 0 => update.push(EARLIER),
