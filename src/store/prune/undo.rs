@@ -60,10 +60,10 @@ pub fn plan_undo(store: &Store, progress: &dyn Progress) -> Result<UndoPlan, Pru
     Ok(UndoPlan { pruned: time, checkpoints: read.iter().map(|read| (read.sequence, read.sha256)).collect() })
 }
 
-/// Makes durable what an undo has brought back that then died, if [`plan_undo`] finds nothing else. `holder` says who
+/// Makes durable what an undo that died has brought back, where [`plan_undo`] finds nothing else. `holder` says who
 /// does it.
 pub fn settle_undo(store: &Store, holder: &str) -> Result<(), PruneError> {
-    // Whoever takes the lock flushes the names that the previous holder may have left unflushed.
+    // Taking the lock flushes the names that its previous holder may have left unflushed.
     store.lock_prune(holder)?;
     Ok(())
 }
