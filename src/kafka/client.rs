@@ -108,7 +108,20 @@ impl Topic {
             let added = list.add_partition_offset(&self.settings.topic, number(*partition), offset);
             added.map_err(|error| self.refused(&error))?;
         }
-        self.consumer.assign(&list).map_err(|error| self.refused(&error))
+        self.consumer.assign(&list).map_err(|error| self.refused(&error))?;
+        self.settle()
+    }
+
+    /// Waits until the client has stopped reading what it read before. It aborts the process if it is asked to stop reading
+    /// a partition twice before it has answered once.
+    ///
+    /// Its main thread takes requests in their order: the stop, which the assignment has asked for, comes before the first
+    /// question here, and the answer to it before the second.
+    fn settle(&self) -> Result<(), KafkaError> {
+        for _ in 0..2 {
+            self.consumer.assignment().map_err(|error| self.refused(&error))?;
+        }
+        Ok(())
     }
 
     /// Waits for the next message, which is passed to `take`. Messages of one partition come in their order.

@@ -203,3 +203,16 @@ fn a_broker_that_is_killed_and_started_again_loses_nothing_and_repeats_nothing()
     assert_eq!(seen, ["a", "b", "c", "d"]);
     assert!(client.answers().unwrap());
 }
+
+#[test]
+fn what_is_read_can_be_changed_several_times_at_once_and_given_up() {
+    let Some(broker) = Broker::shared() else { return };
+    let topic = broker.topic(4);
+    broker.send(&topic, (0..4).map(|partition| Sent { partition, value: Some("x"), ..Sent::default() }));
+    for _ in 0..100 {
+        let client = open(broker, &topic);
+        for _ in 0..3 {
+            client.assign(&[(0, 0), (1, 0), (2, 0), (3, 0)]).unwrap();
+        }
+    }
+}
