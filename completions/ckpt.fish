@@ -305,6 +305,7 @@ complete -c ckpt -n "__fish_ckpt_using_subcommand samza; and not __fish_seen_sub
 complete -c ckpt -n "__fish_ckpt_using_subcommand samza; and not __fish_seen_subcommand_from inspect verify diff help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c ckpt -n "__fish_ckpt_using_subcommand samza; and __fish_seen_subcommand_from inspect" -l task -d 'Show only this task' -r
 complete -c ckpt -n "__fish_ckpt_using_subcommand samza; and __fish_seen_subcommand_from inspect" -l read-version -d 'With --properties: the version to use where a task has both, as `task.checkpoint.read.versions` of the job says' -r
+complete -c ckpt -n "__fish_ckpt_using_subcommand samza; and __fish_seen_subcommand_from inspect" -l kafka-settings -d 'A file with properties of librdkafka for `kafka://`, one `name=value` per line, such as a login' -r -F
 complete -c ckpt -n "__fish_ckpt_using_subcommand samza; and __fish_seen_subcommand_from inspect" -l color -d 'When to use color; `auto` means on a terminal, unless NO_COLOR is set' -r -f -a "auto\t'On a terminal'
 always\t'Everywhere'
 never\t'Nowhere'"
@@ -316,6 +317,7 @@ complete -c ckpt -n "__fish_ckpt_using_subcommand samza; and __fish_seen_subcomm
 complete -c ckpt -n "__fish_ckpt_using_subcommand samza; and __fish_seen_subcommand_from inspect" -l utc -d 'Show and read times in UTC instead of the local time zone'
 complete -c ckpt -n "__fish_ckpt_using_subcommand samza; and __fish_seen_subcommand_from inspect" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ckpt -n "__fish_ckpt_using_subcommand samza; and __fish_seen_subcommand_from verify" -l blobs -d 'A JSON file with the file of each blob id; relative paths start at its directory' -r -F
+complete -c ckpt -n "__fish_ckpt_using_subcommand samza; and __fish_seen_subcommand_from verify" -l kafka-settings -d 'A file with properties of librdkafka for `kafka://`, one `name=value` per line, such as a login' -r -F
 complete -c ckpt -n "__fish_ckpt_using_subcommand samza; and __fish_seen_subcommand_from verify" -l color -d 'When to use color; `auto` means on a terminal, unless NO_COLOR is set' -r -f -a "auto\t'On a terminal'
 always\t'Everywhere'
 never\t'Nowhere'"
@@ -327,6 +329,7 @@ complete -c ckpt -n "__fish_ckpt_using_subcommand samza; and __fish_seen_subcomm
 complete -c ckpt -n "__fish_ckpt_using_subcommand samza; and __fish_seen_subcommand_from verify" -l utc -d 'Show and read times in UTC instead of the local time zone'
 complete -c ckpt -n "__fish_ckpt_using_subcommand samza; and __fish_seen_subcommand_from verify" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ckpt -n "__fish_ckpt_using_subcommand samza; and __fish_seen_subcommand_from diff" -l read-version -d 'The version to use where a task has both, as `task.checkpoint.read.versions` of the job says' -r
+complete -c ckpt -n "__fish_ckpt_using_subcommand samza; and __fish_seen_subcommand_from diff" -l kafka-settings -d 'A file with properties of librdkafka for `kafka://`, one `name=value` per line, such as a login' -r -F
 complete -c ckpt -n "__fish_ckpt_using_subcommand samza; and __fish_seen_subcommand_from diff" -l color -d 'When to use color; `auto` means on a terminal, unless NO_COLOR is set' -r -f -a "auto\t'On a terminal'
 always\t'Everywhere'
 never\t'Nowhere'"
